@@ -1,0 +1,28 @@
+/* Words for people, on stderr. stdout is for results. */
+#ifndef PF_LOG_H
+#define PF_LOG_H
+
+#include "permafrost/error.h"
+
+typedef enum PfVerbosity { PF_QUIET = -1, PF_NORMAL = 0, PF_VERBOSE = 1 } PfVerbosity;
+
+/* program: printed before warnings and errors. Call once, before any thread. */
+void pf_log_setup(const char *program, PfVerbosity verbosity);
+PfVerbosity pf_log_verbosity(void);
+
+/* A line unless -q was given. */
+void pf_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A line only with -v. */
+void pf_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "program: warning: ...", also with -q. */
+void pf_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "program: error: ..."; returns the exit code to leave with. */
+int pf_report_error(const PfError *err);
+
+/* Whether stderr is a terminal that understands \r and erasing.
+ * PF_FAKE_TERMINAL=1 in the environment says yes, for tests. */
+int pf_log_is_terminal(void);
+/* Whether stderr may be coloured: a terminal, TERM not dumb, NO_COLOR unset. */
+int pf_log_has_color(void);
+
+#endif

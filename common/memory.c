@@ -1,0 +1,69 @@
+#include "memory.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static void *out_of_memory(PfError *err, size_t count, size_t size)
+{
+    pf_fail(err, PF_EXIT_FAILED, "out of memory: %zu x %zu bytes could not be allocated", count,
+            size);
+    return NULL;
+}
+
+void *pf_calloc(size_t count, size_t size, PfError *err)
+{
+    void *block = calloc(count ? count : 1, size ? size : 1);
+    return block ? block : out_of_memory(err, count, size);
+}
+
+void *pf_alloc_aligned(size_t count, size_t size, PfError *err)
+{
+    if (size && count > (SIZE_MAX - 64) / size) return out_of_memory(err, count, size);
+    /* aligned_alloc wants a multiple of the alignment. */
+    size_t bytes = (count * size + 63) / 64 * 64;
+    void *block = aligned_alloc(64, bytes ? bytes : 64);
+    return block ? block : out_of_memory(err, count, size);
+}
+
+char *pf_strdup(const char *text, PfError *err)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    if (!copy) return out_of_memory(err, 1, size);
+    memcpy(copy, text, size);
+    return copy;
+}
+
+char *pf_asprintf(PfError *err, const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    return length >= 0 ? text : out_of_memory(err, 1, 0);
+}
+
+int pf_grow(void *array, size_t *capacity, size_t needed, size_t size, PfError *err)
+{
+    if (needed <= *capacity) return 0;
+    size_t larger = *capacity ? *capacity * 2 : 16;
+    if (larger < needed) larger = needed;
+    void **pointer = array;
+    void *moved = larger > SIZE_MAX / size ? NULL : realloc(*pointer, larger * size);
+    if (!moved) return out_of_memory(err, larger, size), -1;
+    *pointer = moved;
+    *capacity = larger;
+    return 0;
+}
+
+size_t pf_peak_memory_bytes(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage)) return 0;
+    return (size_t)usage.ru_maxrss * 1024;
+}

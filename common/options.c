@@ -1,0 +1,253 @@
+#include "options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+
+#define MAX_WORD 48
+
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/* Levenshtein distance by rows. Words longer than MAX_WORD count as far. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t length_a = strlen(a), length_b = strlen(b);
+    if (length_a > MAX_WORD || length_b > MAX_WORD) return SIZE_MAX;
+    size_t row[MAX_WORD + 1];
+    for (size_t j = 0; j <= length_b; j++) row[j] = j;
+    for (size_t i = 1; i <= length_a; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= length_b; j++) {
+            size_t above = row[j];
+            row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[length_b];
+}
+
+const char *pf_nearest_word(const char *word, const char *const *candidates, size_t count)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(word) / 2 + 1; /* further than that is not a typo */
+    for (size_t i = 0; i < count; i++) {
+        size_t distance = edit_distance(word, candidates[i]);
+        if (distance < best) {
+            best = distance;
+            nearest = candidates[i];
+        }
+    }
+    return nearest;
+}
+
+int pf_parse_double(const char *what, const char *text, double minimum, double maximum, double *out,
+                    PfError *err)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value))
+        return pf_fail(err, PF_EXIT_USAGE, "%s: expected a number, found '%s'", what, text);
+    if (value < minimum || value > maximum)
+        return pf_fail(err, PF_EXIT_USAGE, "%s: expected a number from %g to %g, found '%s'", what,
+                       minimum, maximum, text);
+    *out = value;
+    return 0;
+}
+
+int pf_parse_long(const char *what, const char *text, long long minimum, long long maximum,
+                  long long *out, PfError *err)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end || errno)
+        return pf_fail(err, PF_EXIT_USAGE, "%s: expected a whole number, found '%s'", what, text);
+    if (value < minimum || value > maximum)
+        return pf_fail(err, PF_EXIT_USAGE, "%s: expected a whole number from %lld to %lld, found '%s'",
+                       what, minimum, maximum, text);
+    *out = value;
+    return 0;
+}
+
+static const PfOption *find_long(const PfOption *table, const char *name, size_t length)
+{
+    for (const PfOption *option = table; option->name; option++)
+        if (option->kind != PF_OPTION_GROUP && strlen(option->name) == length &&
+            !strncmp(option->name, name, length))
+            return option;
+    return NULL;
+}
+
+static const PfOption *find_letter(const PfOption *table, char letter)
+{
+    for (const PfOption *option = table; option->name; option++)
+        if (option->kind != PF_OPTION_GROUP && option->letter == letter) return option;
+    return NULL;
+}
+
+static int unknown_option(const PfOption *table, const char *word, PfError *err)
+{
+    const char *names[128];
+    size_t count = 0;
+    for (const PfOption *option = table; option->name && count < 128; option++)
+        if (option->kind != PF_OPTION_GROUP) names[count++] = option->name;
+    char bare[MAX_WORD + 1] = "";
+    size_t length = strcspn(word + strspn(word, "-"), "=");
+    if (length <= MAX_WORD) memcpy(bare, word + strspn(word, "-"), length);
+    const char *near = pf_nearest_word(bare, names, count);
+    if (near)
+        return pf_fail(err, PF_EXIT_USAGE, "unknown option '%s'. Did you mean --%s?", word, near);
+    return pf_fail(err, PF_EXIT_USAGE, "unknown option '%s'. --help lists the options.", word);
+}
+
+static int takes_argument(const PfOption *option)
+{
+    return option->argument != NULL;
+}
+
+static int store_number(const PfOption *option, char *field, const char *value, PfError *err)
+{
+    char what[MAX_WORD + 4];
+    snprintf(what, sizeof what, "--%s", option->name);
+    int bounded = option->minimum < option->maximum;
+    if (option->kind == PF_OPTION_DOUBLE)
+        return pf_parse_double(what, value, bounded ? option->minimum : -1e300,
+                               bounded ? option->maximum : 1e300, (double *)(void *)field, err);
+    int is_int = option->kind == PF_OPTION_INT;
+    long long parsed;
+    long long low = bounded ? (long long)option->minimum : is_int ? INT32_MIN : INT64_MIN;
+    long long high = bounded ? (long long)option->maximum : is_int ? INT32_MAX : INT64_MAX;
+    if (pf_parse_long(what, value, low, high, &parsed, err)) return -1;
+    if (is_int)
+        *(int *)(void *)field = (int)parsed;
+    else
+        *(int64_t *)(void *)field = (int64_t)parsed;
+    return 0;
+}
+
+static int store(const PfOption *option, void *settings, const char *value, PfError *err)
+{
+    char *field = (char *)settings + option->offset;
+    switch (option->kind) {
+    case PF_OPTION_FLAG: *(int *)(void *)field = 1; return 0;
+    case PF_OPTION_TEXT: *(const char **)(void *)field = value; return 0;
+    case PF_OPTION_CALL: return option->parse(settings, value, err);
+    default: return store_number(option, field, value, err);
+    }
+}
+
+/* One option word; *next is the index of the word that may be its argument. */
+static int parse_word(const PfOption *table, void *settings, int argc, char **argv, int *next,
+                      PfError *err)
+{
+    const char *word = argv[*next - 1], *value = NULL;
+    const PfOption *option;
+    if (word[1] == '-') {
+        size_t length = strcspn(word + 2, "=");
+        option = find_long(table, word + 2, length);
+        if (word[2 + length] == '=') value = word + 3 + length;
+    } else {
+        option = find_letter(table, word[1]);
+        if (word[2]) value = word + 2;
+    }
+    if (!option) return unknown_option(table, word, err);
+    if (!takes_argument(option)) {
+        if (value)
+            return pf_fail(err, PF_EXIT_USAGE, "option --%s takes no argument, found '%s'",
+                           option->name, word);
+        return store(option, settings, NULL, err);
+    }
+    if (!value) {
+        if (*next >= argc)
+            return pf_fail(err, PF_EXIT_USAGE, "option '%s' needs an argument: %s", word,
+                           option->argument);
+        value = argv[(*next)++];
+    }
+    return store(option, settings, value, err);
+}
+
+int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
+                     const char **operands, int *operand_count, PfError *err)
+{
+    int only_operands = 0;
+    *operand_count = 0;
+    for (int next = 1; next < argc;) {
+        const char *word = argv[next++];
+        if (only_operands || word[0] != '-' || !word[1])
+            operands[(*operand_count)++] = word;
+        else if (!strcmp(word, "--"))
+            only_operands = 1;
+        else if (parse_word(table, settings, argc, argv, &next, err))
+            return -1;
+    }
+    return 0;
+}
+
+static void print_option(const PfOption *option)
+{
+    char left[64];
+    snprintf(left, sizeof left, "  %c%c%s--%s%s%s", option->letter ? '-' : ' ',
+             option->letter ? option->letter : ' ', option->letter ? ", " : "  ", option->name,
+             option->argument ? " " : "", option->argument ? option->argument : "");
+    const char *line = option->help;
+    if (strlen(left) > 30) {
+        printf("%s\n", left);
+        left[0] = '\0';
+    }
+    for (;;) {
+        int length = (int)strcspn(line, "\n");
+        printf("%-32s%.*s\n", left, length, line);
+        if (!line[length]) return;
+        line += length + 1;
+        left[0] = '\0';
+    }
+}
+
+void pf_options_print(const PfOption *table)
+{
+    for (const PfOption *option = table; option->name; option++)
+        if (option->kind == PF_OPTION_GROUP)
+            printf("\n%s\n", option->name);
+        else
+            print_option(option);
+}
+
+int pf_split_list(const char *text, char ***items, int *count, PfError *err)
+{
+    size_t capacity = 0;
+    *items = NULL;
+    *count = 0;
+    for (const char *start = text;;) {
+        size_t length = strcspn(start, ",");
+        if (!length) {
+            pf_list_free(items, count);
+            return pf_fail(err, PF_EXIT_USAGE, "empty entry in the list '%s'", text);
+        }
+        if (pf_grow(items, &capacity, (size_t)*count + 1, sizeof **items, err)) break;
+        char *item = strndup(start, length);
+        if (!item) break;
+        (*items)[(*count)++] = item;
+        if (!start[length]) return 0;
+        start += length + 1;
+    }
+    pf_list_free(items, count);
+    return pf_fail(err, PF_EXIT_FAILED, "out of memory");
+}
+
+void pf_list_free(char ***items, int *count)
+{
+    for (int i = 0; i < *count; i++) free((*items)[i]);
+    free(*items);
+    *items = NULL;
+    *count = 0;
+}

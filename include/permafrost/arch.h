@@ -1,0 +1,126 @@
+/* A network as plain data: a graph of nodes in topological order.
+ *
+ * From this one description come shapes, parameter and multiply-add counts,
+ * the tensors a weight file must hold, taps, cuts, and the TorchScript that
+ * runs. Nothing here needs libtorch. */
+#ifndef PERMAFROST_ARCH_H
+#define PERMAFROST_ARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "permafrost/error.h"
+#include "permafrost/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PF_NODE_NAME_SIZE 64
+#define PF_NODE_MAX_INPUTS 2
+
+typedef enum PfOp {
+    PF_OP_INPUT,             /* normalised pixels (3, h, w) */
+    PF_OP_CONV,              /* parameters: weight (out, in/groups, k, k), bias (out) if bias */
+    PF_OP_BATCH_NORM,        /* weight, bias, running_mean, running_var (c) */
+    PF_OP_RELU,
+    PF_OP_MAX_POOL,
+    PF_OP_ADAPTIVE_AVG_POOL, /* to (c, pool_size, pool_size) */
+    PF_OP_FLATTEN,           /* (c, h, w) -> (c*h*w) */
+    PF_OP_DROPOUT,           /* identity outside training */
+    PF_OP_LINEAR,            /* weight (out, in), bias (out) if bias */
+    PF_OP_ADD,
+} PfOp;
+
+typedef struct PfNode {
+    char name[PF_NODE_NAME_SIZE];   /* as torchvision's create_feature_extractor names it: "layer4.1.relu_1" */
+    char module[PF_NODE_NAME_SIZE]; /* state_dict prefix of its parameters and torchinfo row: "layer4.1.relu"; "" for add, flatten */
+    PfOp op;
+    int inputs[PF_NODE_MAX_INPUTS]; /* indices of earlier nodes */
+    int input_count;
+    int in_channels, out_channels;  /* conv, linear (features), batch_norm (both equal) */
+    int kernel, stride, padding, dilation, groups; /* conv, max_pool; square */
+    int pool_size;                  /* adaptive_avg_pool */
+    int bias;                       /* conv, linear */
+    float eps;                      /* batch_norm */
+    float dropout;                  /* dropout probability in training */
+} PfNode;
+
+/* How pixels become the network's input; belongs to the weights. */
+typedef enum PfInterpolation { PF_BILINEAR, PF_BICUBIC } PfInterpolation;
+
+typedef struct PfPreprocess {
+    int resize;          /* shorter side becomes this many pixels; 0 keeps the image's size */
+    int crop;            /* centre crop of crop x crop; the network's input side */
+    int squash;          /* resize straight to crop x crop, aspect ratio given up */
+    PfInterpolation interpolation; /* antialiased, as Pillow's */
+    float mean[3], std[3];         /* RGB, of pixels scaled to 0..1 */
+} PfPreprocess;
+
+/* A set of published weights. */
+typedef struct PfWeightsEntry {
+    const char *name;   /* "IMAGENET1K_V1" */
+    const char *file;   /* "resnet18-f37072fd.pth": stem, then the first 8 hex digits of its SHA-256 */
+    const char *url;
+    PfPreprocess preprocess;
+} PfWeightsEntry;
+
+typedef struct PfArch {
+    char name[32];       /* "resnet18" */
+    char family[16];     /* root row of the summary: "ResNet", "VGG" */
+    PfNode *nodes;       /* owned; nodes[0] is the input */
+    int node_count;
+    const char *default_tap; /* what a linear head is trained on: "avgpool" */
+    const PfWeightsEntry *weights; /* published weights, best known first; static */
+    int weights_count;
+} PfArch;
+
+/* Builds the network of that name ("resnet18", "vgg16_bn", "resnet18_w16").
+ * Unknown name: -1, usage error that lists what there is. Free with pf_arch_free. */
+int pf_arch_new(const char *name, PfArch **out, PfError *err);
+void pf_arch_free(PfArch **arch);
+/* NULL-terminated list of the known names; static. */
+const char *const *pf_arch_names(void);
+
+/* Index of the node a tap means: a node's own name, or a module prefix, which
+ * is the last node under it ("layer3" -> "layer3.1.relu_1"). -1 with the
+ * nearest names in the message if there is none. "" is an error; the input is
+ * node 0 and its tap is "input". */
+int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *err);
+
+/* Output shape of every node, batch axis left out: (c, h, w) or (features).
+ * shapes has node_count entries. Fails where an image of that size becomes
+ * empty on the way, and says where. */
+int pf_arch_infer_shapes(const PfArch *arch, int input_height, int input_width,
+                         PfShape *shapes, PfError *err);
+
+/* The shape a tap is stored with: trailing 1x1 spatial axes are dropped. */
+PfShape pf_arch_stored_shape(PfShape shape);
+
+/* A tensor that a node needs from the weight file. */
+typedef struct PfParameter {
+    int node;
+    char name[PF_NODE_NAME_SIZE + 16]; /* "layer1.0.bn1.running_mean" */
+    PfShape shape;
+    int is_buffer; /* running statistics: no gradient, not counted as parameters */
+} PfParameter;
+
+/* Parameters of the nodes that feed node `last` (inclusive; node_count - 1 for
+ * all), in node order. Writes the malloc'ed list to *out, which the caller
+ * frees, and its length to *count. */
+int pf_arch_parameters(const PfArch *arch, int last, PfParameter **out, int *count, PfError *err);
+
+/* needed[i] = 1 if node i feeds node `last` or is it. needed has node_count entries. */
+void pf_arch_mark_needed(const PfArch *arch, int last, unsigned char *needed);
+
+/* Trainable numbers of a node (buffers not counted). */
+int64_t pf_node_parameter_count(const PfNode *node);
+/* Multiply-adds for one image as torchinfo counts them: parameters (bias
+ * included) times output positions for conv, parameters for the rest. */
+int64_t pf_node_multiply_adds(const PfNode *node, const PfShape *output);
+const char *pf_op_class_name(PfOp op); /* torch.nn class: "Conv2d"; "" where there is none */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

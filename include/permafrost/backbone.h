@@ -1,0 +1,80 @@
+/* The door between the C programs and what runs a network.
+ *
+ * The torch room is a shared object that exports pf_backbone_plugin(). It is
+ * loaded when a network has to run and not before. Tests supply a table of
+ * their own, so that everything else runs without libtorch. */
+#ifndef PERMAFROST_BACKBONE_H
+#define PERMAFROST_BACKBONE_H
+
+#include "permafrost/arch.h"
+#include "permafrost/error.h"
+#include "permafrost/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised whenever anything in this header or arch.h changes its layout. */
+#define PF_BACKBONE_ABI 1
+
+typedef enum PfPrecision { PF_FP32, PF_BF16, PF_FP16 } PfPrecision;
+
+typedef struct PfBackboneConfig {
+    /* Either a graph with its tensors ... */
+    const PfArch *arch;
+    const PfNamedTensor *tensors; /* every pf_arch_parameters() entry by name; may hold more */
+    size_t tensor_count;
+    /* ... or the user's own TorchScript file. Its output is a tensor (tap
+     * "output") or a dict of tensors (a tap per key). */
+    const char *torchscript_path;
+
+    const char *const *taps; /* tap_count names; TorchScript: NULL and 0 mean all it offers */
+    int tap_count;
+    int input_height, input_width;
+    float mean[3], std[3];    /* normalisation: (pixel / 255 - mean) / std, RGB */
+    PfPrecision precision;    /* of the computation */
+    PfDtype output_dtype;     /* PF_DTYPE_F16 or PF_DTYPE_F32: what forward() writes */
+    const char *device;       /* "auto", "cpu", "cuda", "cuda:1" */
+    int threads;              /* CPU threads of the forward pass; 0 = all cores */
+    int batch;                /* largest n that forward() will be called with */
+} PfBackboneConfig;
+
+typedef struct PfBackbone PfBackbone; /* the plugin's own; opaque here */
+
+/* One tap of an open backbone. */
+typedef struct PfTapInfo {
+    char name[PF_NODE_NAME_SIZE];
+    PfShape shape; /* per image, batch axis left out, trailing 1x1 dropped: (512), (256,14,14) */
+} PfTapInfo;
+
+typedef struct PfBackbonePlugin {
+    int abi; /* PF_BACKBONE_ABI of the plugin's build; checked before anything else is called */
+
+    /* Loads, freezes and fuses the network. On success *out is the caller's, to
+     * be given to close(). No C++ exception leaves the plugin. */
+    int (*open)(const PfBackboneConfig *config, PfBackbone **out, PfError *err);
+
+    /* The taps, in the order in which forward() fills them; lent until close(). */
+    int (*taps)(const PfBackbone *backbone, const PfTapInfo **taps);
+
+    /* "libtorch 1.13.0, oneDNN 2.6.3, cpu, 2 threads"; lent until close(). */
+    const char *(*describe)(const PfBackbone *backbone);
+
+    /* pixels: (n, height, width, 3) uint8 RGB, n <= config.batch.
+     * outputs[t]: room for (n, taps[t].shape) of config.output_dtype, row-major
+     * with channels first, as in torch. One caller at a time. */
+    int (*forward)(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
+                   PfError *err);
+
+    /* Frees it and sets *backbone to NULL. */
+    void (*close)(PfBackbone **backbone);
+} PfBackbonePlugin;
+
+/* The one symbol a plugin exports. Static storage. */
+const PfBackbonePlugin *pf_backbone_plugin(void);
+typedef const PfBackbonePlugin *(*PfBackbonePluginFunction)(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,151 @@
+/* The feature cache: one HDF5 file of features, targets and samples.
+ *
+ * docs/cache-format.md describes the file. A writer appends rows in dataset
+ * order; chunks are compressed in its own threads and the finished file is
+ * renamed into place. A reader lends what it holds until it is closed and
+ * decompresses in parallel. Neither may be shared between threads without a
+ * lock of the caller's. */
+#ifndef PERMAFROST_FEATURE_CACHE_H
+#define PERMAFROST_FEATURE_CACHE_H
+
+#include "permafrost/arch.h"
+#include "permafrost/error.h"
+#include "permafrost/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PF_CACHE_FORMAT "permafrost-cache"
+#define PF_CACHE_FORMAT_VERSION 1
+#define PF_DIGEST_SIZE 16
+/* Every tap name, target name and attribute fits in this. */
+#define PF_CACHE_NAME_SIZE 64
+
+typedef enum PfSplit { PF_SPLIT_TRAIN = 0, PF_SPLIT_VAL = 1, PF_SPLIT_TEST = 2 } PfSplit;
+#define PF_SPLIT_COUNT 3
+
+typedef enum PfCompression { PF_COMPRESS_NONE, PF_COMPRESS_GZIP, PF_COMPRESS_ZSTD } PfCompression;
+
+typedef enum PfTargetKind {
+    PF_TARGET_CLASS,      /* (N) int32 index into the target's classes, -1 unlabelled */
+    PF_TARGET_REGRESSION, /* (N, k) float32, NaN missing */
+} PfTargetKind;
+
+typedef struct PfCacheTap {
+    char name[PF_CACHE_NAME_SIZE];
+    PfShape shape; /* per row */
+    PfDtype dtype; /* PF_DTYPE_F16, PF_DTYPE_F32 or PF_DTYPE_U8 */
+} PfCacheTap;
+
+typedef struct PfCacheTarget {
+    char name[PF_CACHE_NAME_SIZE]; /* class folders: "class" */
+    PfTargetKind kind;
+    int width;                  /* numbers per row; 1 for classes */
+    const char *const *classes; /* class_count UTF-8 names, index = class; NULL for regression */
+    int class_count;
+} PfCacheTarget;
+
+/* What is known of one image besides its features. */
+typedef struct PfCacheSample {
+    const char *path;               /* UTF-8, relative to the dataset's root */
+    uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of the file's bytes, big-endian as in its canonical form */
+    PfSplit split;
+    uint64_t size_bytes;
+    int64_t mtime_ns;
+    const int32_t *class_indices;   /* one per class target, in target order */
+    const float *values;            /* regression targets' numbers, concatenated in target order */
+} PfCacheSample;
+
+/* ---- writing ---- */
+
+typedef struct PfCacheWriterConfig {
+    const PfCacheTap *taps; /* copied */
+    int tap_count;
+    const PfCacheTarget *targets; /* copied, class names too */
+    int target_count;
+    const char *identity;   /* JSON: all that decides the numbers */
+    const char *provenance; /* JSON: what does not */
+    PfCompression compression;
+    int level;              /* of the compressor; 0 = its default here (zstd 1, gzip 1) */
+    int threads;            /* compressing threads, at least 1 */
+} PfCacheWriterConfig;
+
+typedef struct PfCacheWriterStats {
+    int64_t rows, rejected;
+    int64_t raw_bytes, stored_bytes; /* of the features, before and after the filters */
+    int64_t file_bytes;
+    double compress_seconds; /* summed over the threads */
+    double write_seconds;    /* in HDF5 and the file system */
+} PfCacheWriterStats;
+
+typedef struct PfCacheWriter PfCacheWriter;
+
+/* Creates the file beside path under a temporary name. Nothing exists at path
+ * (or what was there stays) until finish succeeds. */
+int pf_cache_writer_open(const char *path, const PfCacheWriterConfig *config, PfCacheWriter **out,
+                         PfError *err);
+/* Appends n rows. samples: n; features[t]: (n, taps[t].shape) row-major of the
+ * tap's dtype. Everything is copied before it returns; blocks while the
+ * compressing threads are behind (bounded memory). */
+int pf_cache_writer_append(PfCacheWriter *writer, int n, const PfCacheSample *samples,
+                           const void *const *features, PfError *err);
+/* Notes an image that could not be used; no row is made for it. */
+int pf_cache_writer_reject(PfCacheWriter *writer, const char *path, const char *reason,
+                           PfError *err);
+/* Writes what is pending, syncs, renames into place and frees the writer,
+ * also on failure (then nothing is left behind). stats may be NULL. */
+int pf_cache_writer_finish(PfCacheWriter **writer, PfCacheWriterStats *stats, PfError *err);
+/* Gives up: removes the temporary file and frees the writer. */
+void pf_cache_writer_abandon(PfCacheWriter **writer);
+
+/* ---- reading ---- */
+
+typedef struct PfCache PfCache;
+
+/* Opens and checks the file's structure: format, version, equal row counts,
+ * class indices in range. "not a feature cache" names what was found. */
+int pf_cache_open(const char *path, PfCache **out, PfError *err);
+void pf_cache_close(PfCache **cache);
+
+/* All lent until pf_cache_close. */
+const char *pf_cache_path(const PfCache *cache);
+int64_t pf_cache_row_count(const PfCache *cache);
+int pf_cache_tap_count(const PfCache *cache);
+const PfCacheTap *pf_cache_tap(const PfCache *cache, int index);
+/* Index of the tap with that name, or -1 with the names there are in err. */
+int pf_cache_find_tap(const PfCache *cache, const char *name, int *index, PfError *err);
+int pf_cache_target_count(const PfCache *cache);
+const PfCacheTarget *pf_cache_target(const PfCache *cache, int index);
+const char *pf_cache_identity(const PfCache *cache);   /* JSON; "{}" where the file has none */
+const char *pf_cache_provenance(const PfCache *cache); /* JSON; "{}" where the file has none */
+const uint8_t *pf_cache_splits(const PfCache *cache);  /* (N) PfSplit; NULL where the file has none */
+int64_t pf_cache_rejected_count(const PfCache *cache);
+
+/* Stored size of a tap's chunks and its filters in words: "shuffle, zstd, fletcher32". */
+int pf_cache_tap_storage(PfCache *cache, int tap, int64_t *stored_bytes, char *filters,
+                         size_t filters_size, PfError *err);
+
+/* Sample paths (N) or rejected paths and reasons (R): arrays of strings, lent
+ * until pf_cache_close, read on first use. */
+int pf_cache_paths(PfCache *cache, const char *const **paths, PfError *err);
+int pf_cache_rejected(PfCache *cache, const char *const **paths, const char *const **reasons,
+                      PfError *err);
+
+/* out: (N) int32 class indices of a class target. */
+int pf_cache_read_classes(PfCache *cache, int target, int32_t *out, PfError *err);
+/* out: (N, width) float32 of a regression target. */
+int pf_cache_read_values(PfCache *cache, int target, float *out, PfError *err);
+
+/* Rows [first, first + count) of a tap as float32, (count, shape) row-major,
+ * decompressed by `threads` threads (0 = all cores). */
+int pf_cache_read_f32(PfCache *cache, int tap, int64_t first, int64_t count, float *out,
+                      int threads, PfError *err);
+/* The same in the stored dtype. */
+int pf_cache_read(PfCache *cache, int tap, int64_t first, int64_t count, void *out, int threads,
+                  PfError *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

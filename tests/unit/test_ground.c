@@ -1,0 +1,266 @@
+/* The ground layer: numbers, queues, options, files. */
+#include <check.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomic_file.h"
+#include "digest.h"
+#include "options.h"
+#include "parallel.h"
+#include "permafrost/tensor.h"
+#include "queue.h"
+#include "random.h"
+
+START_TEST(half_precision_round_trips_every_value)
+{
+    for (uint32_t bits = 0; bits < 65536; bits++) {
+        float value = pf_f32_from_f16((uint16_t)bits);
+        if (isnan(value)) {
+            ck_assert(isnan(pf_f32_from_f16(pf_f16_from_f32(value))));
+            continue;
+        }
+        ck_assert_uint_eq(pf_f16_from_f32(value), bits);
+    }
+}
+END_TEST
+
+START_TEST(half_precision_rounds_to_nearest_even)
+{
+    ck_assert_uint_eq(pf_f16_from_f32(65504.0f), 0x7bff);
+    ck_assert_uint_eq(pf_f16_from_f32(65519.0f), 0x7bff);
+    ck_assert_uint_eq(pf_f16_from_f32(65520.0f), 0x7c00); /* halfway: to infinity */
+    ck_assert_uint_eq(pf_f16_from_f32(1.0f + 0x1p-11f), 0x3c00);
+    ck_assert_uint_eq(pf_f16_from_f32(1.0f + 0x3p-11f), 0x3c02);
+    ck_assert_uint_eq(pf_f16_from_f32(0x1p-25f), 0);
+    ck_assert_uint_eq(pf_f16_from_f32(-0x1.8p-25f), 0x8001);
+}
+END_TEST
+
+START_TEST(half_precision_arrays_equal_the_scalar_twin)
+{
+    enum { COUNT = 4099 };
+    static float in[COUNT], back[COUNT];
+    static uint16_t out[COUNT];
+    PfRandom random = pf_random_seeded(1, 0);
+    for (int i = 0; i < COUNT; i++) in[i] = (float)ldexp(pf_random_normal(&random), i % 48 - 28);
+    pf_f16_from_f32_array(out, in, COUNT);
+    pf_f32_from_f16_array(back, out, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert_uint_eq(out[i], pf_f16_from_f32(in[i]));
+        ck_assert(back[i] == pf_f32_from_f16(out[i]));
+    }
+}
+END_TEST
+
+START_TEST(shapes_read_as_people_write_them)
+{
+    PfShape shape = {3, {64, 7, 7}};
+    char text[PF_SHAPE_TEXT_SIZE];
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(64,7,7)");
+    ck_assert_int_eq(pf_shape_count(&shape), 3136);
+}
+END_TEST
+
+START_TEST(digests_match_published_ones)
+{
+    char text[PF_SHA256_TEXT_SIZE];
+    pf_sha256_text("abc", 3, text);
+    ck_assert_str_eq(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    uint8_t digest[16]; /* printf '' | xxhsum -H2 */
+    pf_xxh128("", 0, digest);
+    ck_assert_uint_eq(digest[0], 0x99);
+    ck_assert_uint_eq(digest[15], 0x7f);
+}
+END_TEST
+
+static void *produce(void *argument)
+{
+    static int items[1000];
+    for (int i = 0; i < 1000; i++) {
+        items[i] = i;
+        if (pf_queue_push(argument, &items[i])) return NULL;
+    }
+    pf_queue_close(argument);
+    return NULL;
+}
+
+START_TEST(queue_keeps_order_and_drains_after_close)
+{
+    PfQueue *queue;
+    pthread_t thread;
+    ck_assert_int_eq(pf_queue_new(3, &queue, NULL), 0);
+    pthread_create(&thread, NULL, produce, queue);
+    for (int i = 0; i < 1000; i++) ck_assert_int_eq(*(int *)pf_queue_pop(queue), i);
+    ck_assert_ptr_null(pf_queue_pop(queue));
+    pthread_join(thread, NULL);
+    pf_queue_free(&queue);
+    ck_assert_ptr_null(queue);
+}
+END_TEST
+
+START_TEST(aborting_a_queue_wakes_a_blocked_push)
+{
+    PfQueue *queue;
+    pthread_t thread;
+    ck_assert_int_eq(pf_queue_new(2, &queue, NULL), 0);
+    pthread_create(&thread, NULL, produce, queue);
+    while (pf_queue_length(queue) < 2) usleep(1000);
+    pf_queue_abort(queue);
+    pthread_join(thread, NULL); /* hangs here if nothing wakes it */
+    ck_assert_ptr_null(pf_queue_pop(queue));
+    pf_queue_free(&queue);
+}
+END_TEST
+
+typedef struct Settings {
+    int epochs, verbose;
+    double rate;
+    const char *output;
+} Settings;
+
+static const PfOption table[] = {
+    {.name = "epochs", .kind = PF_OPTION_INT, .offset = offsetof(Settings, epochs), .argument = "N",
+     .help = "passes", .minimum = 1, .maximum = 1e6},
+    {.name = "lr", .kind = PF_OPTION_DOUBLE, .offset = offsetof(Settings, rate), .argument = "X",
+     .help = "rate"},
+    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT,
+     .offset = offsetof(Settings, output), .argument = "FILE", .help = "where to"},
+    {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG,
+     .offset = offsetof(Settings, verbose), .help = "more"},
+    {0},
+};
+
+static int parse(Settings *settings, int argc, char **argv, const char **operands, int *count,
+                 PfError *err)
+{
+    return pf_options_parse(table, settings, argc, argv, operands, count, err);
+}
+
+START_TEST(options_come_in_every_usual_form)
+{
+    char *argv[] = {"x", "a.h5", "--epochs=7", "-ofile", "-v", "--lr", "1e-3", "--", "-b", NULL};
+    Settings settings = {.epochs = 5};
+    const char *operands[16];
+    int count;
+    ck_assert_int_eq(parse(&settings, 9, argv, operands, &count, NULL), 0);
+    ck_assert_int_eq(settings.epochs, 7);
+    ck_assert_int_eq(settings.verbose, 1);
+    ck_assert_str_eq(settings.output, "file");
+    ck_assert(settings.rate == 1e-3);
+    ck_assert_int_eq(count, 2);
+    ck_assert_str_eq(operands[1], "-b");
+}
+END_TEST
+
+static void expect_usage(int argc, char **argv, const char *part)
+{
+    Settings settings = {0};
+    const char *operands[16];
+    int count;
+    PfError err = {0};
+    ck_assert_int_eq(parse(&settings, argc, argv, operands, &count, &err), -1);
+    ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
+    ck_assert_msg(strstr(err.message, part) != NULL, "'%s' lacks '%s'", err.message, part);
+}
+
+START_TEST(wrong_options_are_named_with_a_hint)
+{
+    expect_usage(2, (char *[]){"x", "--epoch=3"}, "--epochs");
+    expect_usage(3, (char *[]){"x", "--epochs", "0"}, "from 1");
+    expect_usage(3, (char *[]){"x", "--epochs", "3x"}, "whole number");
+    expect_usage(3, (char *[]){"x", "--lr", "nan"}, "number");
+    expect_usage(2, (char *[]){"x", "--lr"}, "needs an argument");
+    expect_usage(2, (char *[]){"x", "--verbose=1"}, "no argument");
+    expect_usage(2, (char *[]){"x", "-z"}, "unknown option");
+}
+END_TEST
+
+START_TEST(atomic_file_replaces_whole_or_not_at_all)
+{
+    char directory[] = "/tmp/permafrost-atomic-XXXXXX", path[64], text[8] = "";
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/file", directory);
+    ck_assert_int_eq(pf_atomic_file_write(path, "old", 3, NULL), 0);
+    char *temporary;
+    ck_assert_int_eq(pf_atomic_file_begin(path, &temporary, NULL), 0);
+    FILE *file = fopen(temporary, "w");
+    fputs("half", file);
+    fclose(file);
+    pf_atomic_file_abandon(&temporary);
+    file = fopen(path, "r");
+    ck_assert_ptr_nonnull(fgets(text, sizeof text, file));
+    fclose(file);
+    ck_assert_str_eq(text, "old");
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(rmdir(directory), 0); /* nothing else was left in it */
+}
+END_TEST
+
+START_TEST(atomic_file_refuses_a_missing_folder_at_once)
+{
+    PfError err = {0};
+    char *temporary;
+    ck_assert_int_eq(pf_atomic_file_begin("/nonexistent/x.h5", &temporary, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "/nonexistent/x.h5"));
+}
+END_TEST
+
+static void count_up(void *context, int64_t index)
+{
+    ((int *)context)[index]++;
+}
+
+START_TEST(parallel_for_does_every_task_once)
+{
+    int done[100] = {0};
+    for (int threads = 0; threads < 5; threads++) pf_parallel_for(100, threads, count_up, done);
+    for (int i = 0; i < 100; i++) ck_assert_int_eq(done[i], 5);
+    pf_parallel_for(0, 3, count_up, NULL);
+}
+END_TEST
+
+START_TEST(random_numbers_have_the_moments_they_should)
+{
+    PfRandom random = pf_random_seeded(3, 7), other = pf_random_seeded(3, 8);
+    ck_assert(pf_random_u64(&random) != pf_random_u64(&other));
+    double sum = 0, squares = 0;
+    enum { DRAWS = 200000 };
+    for (int i = 0; i < DRAWS; i++) {
+        double value = pf_random_normal(&random);
+        sum += value;
+        squares += value * value;
+    }
+    ck_assert(fabs(sum / DRAWS) < 0.01);             /* 4.5 standard errors */
+    ck_assert(fabs(squares / DRAWS - 1.0) < 0.015);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ground");
+    TCase *cases = tcase_create("all");
+    tcase_add_test(cases, half_precision_round_trips_every_value);
+    tcase_add_test(cases, half_precision_rounds_to_nearest_even);
+    tcase_add_test(cases, half_precision_arrays_equal_the_scalar_twin);
+    tcase_add_test(cases, shapes_read_as_people_write_them);
+    tcase_add_test(cases, digests_match_published_ones);
+    tcase_add_test(cases, queue_keeps_order_and_drains_after_close);
+    tcase_add_test(cases, aborting_a_queue_wakes_a_blocked_push);
+    tcase_add_test(cases, options_come_in_every_usual_form);
+    tcase_add_test(cases, wrong_options_are_named_with_a_hint);
+    tcase_add_test(cases, atomic_file_replaces_whole_or_not_at_all);
+    tcase_add_test(cases, atomic_file_refuses_a_missing_folder_at_once);
+    tcase_add_test(cases, parallel_for_does_every_task_once);
+    tcase_add_test(cases, random_numbers_have_the_moments_they_should);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
