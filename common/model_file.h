@@ -1,0 +1,45 @@
+/* The model file that train writes and predict reads: one .safetensors.
+ *
+ * Tensors: the head under the architecture's own names ("fc.weight",
+ * "fc.bias"), so that Python's load_state_dict(..., strict=False) takes it.
+ * Metadata (string to string, as the format wants): "format" = "pt" and
+ * "permafrost" = JSON:
+ *   {"version", "backbone": {"name"|"torchscript", "weights_sha256", ...}, "tap",
+ *    "tap_shape": [..], "preprocess": {...}, "targets": [{"name", "kind",
+ *    "classes": [...], "weight": "fc.weight", "bias": "fc.bias"}],
+ *    "metrics": {...}, "config": {...}}
+ * "backbone" and "preprocess" are the cache identity's own objects. */
+#ifndef PF_MODEL_FILE_H
+#define PF_MODEL_FILE_H
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+
+#include "permafrost/error.h"
+#include "permafrost/tensor.h"
+
+#define PF_MODEL_METADATA_KEY "permafrost"
+#define PF_MODEL_VERSION 1
+
+/* Writes tensors (row-major, any dtype) and metadata; whole file or none. */
+int pf_model_write(const char *path, const PfNamedTensor *tensors, size_t tensor_count,
+                   const cJSON *metadata, PfError *err);
+
+typedef struct PfModel PfModel;
+
+/* Reads and checks a model file: metadata present and of a version we know,
+ * every tensor that a target names there and shaped (classes, features). */
+int pf_model_open(const char *path, PfModel **out, PfError *err);
+void pf_model_close(PfModel **model);
+
+/* Lent until pf_model_close. */
+const cJSON *pf_model_metadata(const PfModel *model);
+const PfTensorView *pf_model_tensor(const PfModel *model, const char *name);
+
+/* Safetensors in general: header and data of `tensors`, metadata as string
+ * pairs keys[i] -> values[i]. Used by pf_model_write and by exporters. */
+int pf_safetensors_write(const char *path, const PfNamedTensor *tensors, size_t tensor_count,
+                         const char *const *keys, const char *const *values, size_t pair_count,
+                         PfError *err);
+
+#endif

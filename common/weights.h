@@ -1,0 +1,61 @@
+/* Weight files, memory-mapped and read in C; nothing in them is executed.
+ *
+ * .safetensors, and torch .pth in its zip and legacy forms (weights_pickle.c has
+ * the allow-list of opcodes and globals). `module.` prefixes and a `state_dict`
+ * wrapper are seen through. The format is told by the file's content, not its
+ * name. */
+#ifndef PF_WEIGHTS_H
+#define PF_WEIGHTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "digest.h"
+#include "permafrost/arch.h"
+#include "permafrost/error.h"
+#include "permafrost/tensor.h"
+
+typedef struct PfWeights PfWeights;
+
+/* Maps and indexes the file. Every offset is checked here. */
+int pf_weights_open(const char *path, PfWeights **out, PfError *err);
+
+/* Seeded random weights for an architecture (tests, benchmarks), with the
+ * distributions of torchvision's constructors (ResNet: He normal fan-out, VGG:
+ * He normal fan-out and N(0, 0.01) linears; batch norm 1, 0, 0, 1) so that
+ * activations keep a sane scale. The same numbers on every machine. */
+int pf_weights_random(const PfArch *arch, uint64_t seed, PfWeights **out, PfError *err);
+
+/* Where --weights was not given: looks for each of arch->weights in
+ * $TORCH_HOME, $XDG_CACHE_HOME/torch, ~/.cache/torch under hub/checkpoints and
+ * checks the file's SHA-256 against the prefix in its name. *entry is static.
+ * Not found: an error that says where it looked, the file's name and public
+ * address, and the command to run next. */
+int pf_weights_find(const PfArch *arch, PfWeights **out, const PfWeightsEntry **entry, PfError *err);
+
+/* `spec` as --weights takes it: FILE, random:SEED, or NULL for pf_weights_find.
+ * *entry is the published set that the file is (by SHA-256 prefix), or NULL. */
+int pf_weights_load(const PfArch *arch, const char *spec, PfWeights **out,
+                    const PfWeightsEntry **entry, PfError *err);
+
+void pf_weights_close(PfWeights **weights);
+
+/* All lent until pf_weights_close. Tensors in file order, names after stripping. */
+const PfNamedTensor *pf_weights_tensors(const PfWeights *weights, size_t *count);
+const PfTensorView *pf_weights_find_tensor(const PfWeights *weights, const char *name);
+const char *pf_weights_source(const PfWeights *weights); /* path, or "random:0" */
+/* SHA-256 of the file's bytes, computed on first use; of "random:<seed>:<arch>"
+ * for random weights. */
+const char *pf_weights_sha256(PfWeights *weights);
+/* "safetensors", "pth", "pth (legacy)", "random". */
+const char *pf_weights_format(const PfWeights *weights);
+/* The __metadata__ value of a safetensors file, or NULL. */
+const char *pf_weights_metadata(const PfWeights *weights, const char *key);
+
+/* Whether the file holds what the nodes up to `last` need: missing and
+ * mis-shaped tensors are named with expected and found, and where the file looks
+ * like another known architecture's the message says whose. Tensors that
+ * nothing needs are no error. */
+int pf_weights_check(const PfWeights *weights, const PfArch *arch, int last, PfError *err);
+
+#endif
