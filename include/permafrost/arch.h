@@ -16,6 +16,7 @@
 extern "C" {
 #endif
 
+/* Node names, tap names. */
 #define PF_NODE_NAME_SIZE 64
 #define PF_NODE_MAX_INPUTS 2
 
@@ -61,7 +62,7 @@ typedef struct PfPreprocess {
 typedef struct PfWeightsEntry {
     const char *name;   /* "IMAGENET1K_V1" */
     const char *file;   /* "resnet18-f37072fd.pth": stem, then the first 8 hex digits of its SHA-256 */
-    const char *url;
+    const char *url;    /* of the folder that holds the file, ending in a slash */
     PfPreprocess preprocess;
 } PfWeightsEntry;
 
@@ -71,6 +72,7 @@ typedef struct PfArch {
     PfNode *nodes;       /* owned; nodes[0] is the input */
     int node_count;
     const char *default_tap; /* what a linear head is trained on: "avgpool" */
+    PfPreprocess preprocess; /* for weights that no table knows */
     const PfWeightsEntry *weights; /* published weights, best known first; static */
     int weights_count;
 } PfArch;
