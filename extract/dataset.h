@@ -1,0 +1,74 @@
+/* A dataset: which images there are, in which order, with which class and split.
+ *
+ * Opening lists everything and reads no image. Afterwards a dataset does not
+ * change, so any number of threads may read samples at once.
+ *
+ * Kinds of dataset and their rules (docs/datasets.md has them for users):
+ *   class folders             CLASS/x.jpg, CLASS/any/x.jpg; classes and samples in torchvision's order
+ *   train/val/test folders    each of class folders; rows: all of train, then val, then test
+ *   CIFAR-10/100 binary       data_batch_1.bin ... or train.bin, test.bin
+ *   images without labels     a folder of images
+ *   paths, one a line         "-", relative to the current folder
+ */
+#ifndef PF_DATASET_H
+#define PF_DATASET_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "permafrost/error.h"
+#include "permafrost/feature_cache.h"
+
+typedef struct PfSample {
+    const char *path;    /* relative to the root, bytes as on disk; "data_batch_1.bin#17" in CIFAR */
+    int32_t class_index; /* into the classes; -1 unlabelled */
+    PfSplit split;
+} PfSample;
+
+typedef struct PfDatasetOptions {
+    double val_fraction;  /* --split val=F: share of the training images moved to val; 0 = none */
+    double test_fraction; /* --split test=F */
+    FILE *list;           /* where "-" reads its paths; NULL = stdin */
+} PfDatasetOptions;
+
+typedef struct PfDataset PfDataset;
+
+/* Lists the dataset that `operand` (a folder, or "-") names; options may be
+ * NULL. Nothing usable there: an error that says what was looked for. */
+int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfDataset **out,
+                    PfError *err);
+/* A dataset of these files (copied), unlabelled, in this order: for command
+ * lines. Missing ones are found when they are read. */
+int pf_dataset_open_paths(const char *const *paths, size_t count, PfDataset **out, PfError *err);
+void pf_dataset_close(PfDataset **dataset);
+
+/* All lent until pf_dataset_close. */
+const char *pf_dataset_root(const PfDataset *dataset); /* the folder; "." for lists of paths */
+const char *pf_dataset_kind(const PfDataset *dataset); /* in words: "train/val class folders" */
+int64_t pf_dataset_count(const PfDataset *dataset);
+int64_t pf_dataset_split_count(const PfDataset *dataset, PfSplit split);
+const PfSample *pf_dataset_samples(const PfDataset *dataset); /* pf_dataset_count of them */
+const char *const *pf_dataset_classes(const PfDataset *dataset, int *count); /* count 0: no labels */
+/* What a person should know, a sentence each, for pf_warn. */
+const char *const *pf_dataset_warnings(const PfDataset *dataset, int *count);
+/* Files passed over because their names do not end like an image's. */
+int64_t pf_dataset_ignored_count(const PfDataset *dataset);
+/* ".jpg .jpeg .png ..." */
+const char *pf_dataset_extensions(void);
+
+/* One sample's bytes. Zero it, use it for any number of reads (one thread at a
+ * time), give it to pf_sample_bytes_free. */
+typedef struct PfSampleBytes {
+    uint8_t *data;
+    size_t size_bytes;
+    size_t capacity;
+    int width, height; /* > 0: data is (height, width, 3) uint8 RGB already; 0: an image file to decode */
+    int64_t mtime_ns;  /* of the file */
+} PfSampleBytes;
+
+/* Reads sample `index`; any thread. On failure err says why in words that follow
+ * the path ("cannot be opened: Permission denied"), and bytes stays reusable. */
+int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err);
+void pf_sample_bytes_free(PfSampleBytes *bytes);
+
+#endif
