@@ -1,0 +1,36 @@
+/* From a file's bytes to RGB pixels, equal to those of PIL's
+ * Image.open(...).convert("RGB").
+ *
+ * JPEG through libjpeg-turbo; PNG and BMP through stb_image; PGM and PPM here.
+ * The format is told by the content, never by the file's name. EXIF rotation is
+ * not applied, as torchvision does not. One deliberate difference: 16-bit grey
+ * is scaled to 8 bits, where PIL clips everything above 255 to white. */
+#ifndef PF_IMAGE_H
+#define PF_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "permafrost/error.h"
+
+/* Larger images are refused before anything is allocated for them. */
+#define PF_IMAGE_MAX_PIXELS ((int64_t)1 << 28)
+
+/* Starts as {0}. One PfImage decodes any number of images, one after the other,
+ * and keeps its buffer between them. */
+typedef struct PfImage {
+    int width, height;
+    uint8_t *pixels; /* (height, width, 3) RGB, owned */
+    size_t capacity; /* bytes allocated at pixels */
+} PfImage;
+
+/* Decodes a whole file. On failure the message is a reason without the path
+ * ("truncated JPEG: ends after 120 of 375 rows"), the size is 0 x 0, the buffer
+ * stays for the next image, and err->exit_code tells whose fault it is:
+ * PF_EXIT_BAD_IMAGES the file's, PF_EXIT_FAILED ours (memory). */
+int pf_image_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err);
+
+/* Frees the buffer; the image is {0} again. */
+void pf_image_free(PfImage *image);
+
+#endif

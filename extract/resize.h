@@ -1,0 +1,57 @@
+/* Antialiased resizing, equal to PIL's Image.resize for 8-bit RGB.
+ *
+ * The arithmetic is that of Pillow's src/libImaging/Resample.c: a separable
+ * filter whose support grows with the reduction, coefficients rounded to 22
+ * fractional bits, the horizontal pass first and rounded to uint8, a pass left
+ * out where its size does not change. */
+#ifndef PF_RESIZE_H
+#define PF_RESIZE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "permafrost/arch.h"
+#include "permafrost/error.h"
+
+/* Which part of the resized image is wanted. */
+typedef struct PfRect {
+    int x, y, width, height;
+} PfRect;
+
+/* The filter of one axis: output i is the sum of taps inputs from first[i] on,
+ * weighted by coefficients[i * taps], ... */
+typedef struct PfResizeAxis {
+    int count, taps;
+    int *first;            /* (count) */
+    int32_t *coefficients; /* (count, taps), 22 fractional bits, 0 where a window is shorter */
+    size_t first_capacity, coefficients_capacity;
+} PfResizeAxis;
+
+/* Buffers kept from one image to the next. Starts as {0}; one per thread. */
+typedef struct PfResizeScratch {
+    PfResizeAxis horizontal, vertical;
+    uint8_t *rows; /* after the horizontal pass */
+    size_t rows_capacity;
+} PfResizeScratch;
+
+/* What to resize, and to what. */
+typedef struct PfResize {
+    const uint8_t *in; /* (in_height, in_width, 3) */
+    int in_width, in_height;
+    int out_width, out_height; /* of the whole result */
+    PfInterpolation interpolation;
+    PfRect kept; /* the part of the result that is computed; inside it, not empty */
+} PfResize;
+
+/* Writes the kept part's rows, each 3 * kept.width bytes, to out, out_stride
+ * bytes apart. Nothing between the rows is touched. */
+int pf_resize(const PfResize *resize, uint8_t *out, size_t out_stride, PfResizeScratch *scratch,
+              PfError *err);
+
+/* The same in plain C, whatever the processor: the twin that tests compare with. */
+int pf_resize_plain(const PfResize *resize, uint8_t *out, size_t out_stride,
+                    PfResizeScratch *scratch, PfError *err);
+
+void pf_resize_scratch_free(PfResizeScratch *scratch);
+
+#endif
