@@ -18,7 +18,7 @@ uint64_t pf_random_u64(PfRandom *random);
 uint64_t pf_random_below(PfRandom *random, uint64_t bound);
 /* Uniform in [0, 1). */
 double pf_random_uniform(PfRandom *random);
-/* Standard normal (Box-Muller, one value a call). */
+/* Standard normal; the same bits on every machine (no libm but sqrt). */
 double pf_random_normal(PfRandom *random);
 /* Fisher-Yates shuffle of count indices. */
 void pf_random_shuffle(PfRandom *random, int32_t *values, size_t count);

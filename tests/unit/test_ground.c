@@ -240,6 +240,22 @@ START_TEST(random_numbers_have_the_moments_they_should)
 }
 END_TEST
 
+START_TEST(normal_numbers_equal_the_inverse_distribution_function)
+{
+    /* Python: statistics.NormalDist().inv_cdf of the same splitmix64 stream. */
+    PfRandom random = pf_random_seeded(3, 7);
+    double least = 0, most = 0;
+    ck_assert_double_eq_tol(pf_random_normal(&random), -0.47134877761629795, 1e-14);
+    for (int i = 1; i < 100000; i++) {
+        double value = pf_random_normal(&random);
+        least = fmin(least, value);
+        most = fmax(most, value);
+    }
+    ck_assert_double_eq_tol(least, -3.9261855031558697, 1e-14);
+    ck_assert_double_eq_tol(most, 4.288328846203894, 1e-14);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ground");
@@ -257,6 +273,7 @@ int main(void)
     tcase_add_test(cases, atomic_file_refuses_a_missing_folder_at_once);
     tcase_add_test(cases, parallel_for_does_every_task_once);
     tcase_add_test(cases, random_numbers_have_the_moments_they_should);
+    tcase_add_test(cases, normal_numbers_equal_the_inverse_distribution_function);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
