@@ -17,6 +17,7 @@
 
 #include "permafrost/error.h"
 #include "permafrost/tensor.h"
+#include "safetensors.h"
 
 #define PF_MODEL_METADATA_KEY "permafrost"
 #define PF_MODEL_VERSION 1
@@ -35,11 +36,5 @@ void pf_model_close(PfModel **model);
 /* Lent until pf_model_close. */
 const cJSON *pf_model_metadata(const PfModel *model);
 const PfTensorView *pf_model_tensor(const PfModel *model, const char *name);
-
-/* Safetensors in general: header and data of `tensors`, metadata as string
- * pairs keys[i] -> values[i]. Used by pf_model_write and by exporters. */
-int pf_safetensors_write(const char *path, const PfNamedTensor *tensors, size_t tensor_count,
-                         const char *const *keys, const char *const *values, size_t pair_count,
-                         PfError *err);
 
 #endif
