@@ -87,6 +87,7 @@ static void build(PfArchBuilder *builder, const void *config)
 {
     const ResNetConfig *resnet = config;
     int expansion = resnet->bottleneck ? 4 : 1, channels = resnet->width;
+    builder->arch->block_class = resnet->bottleneck ? "Bottleneck" : "BasicBlock";
     int node = pf_arch_add_conv(builder, "conv1", 0, 3, channels, 7, 2, 3, 0);
     node = pf_arch_add_batch_norm(builder, "bn1", node, channels);
     node = pf_arch_add_relu(builder, "relu", NULL, node);

@@ -68,7 +68,8 @@ typedef struct PfWeightsEntry {
 
 typedef struct PfArch {
     char name[32];       /* "resnet18" */
-    char family[16];     /* root row of the summary: "ResNet", "VGG" */
+    char family[16];     /* torchvision's class: "ResNet", "VGG" */
+    const char *block_class; /* class of its blocks: "BasicBlock"; NULL where it has none */
     PfNode *nodes;       /* owned; nodes[0] is the input */
     int node_count;
     const char *default_tap; /* what a linear head is trained on: "avgpool" */

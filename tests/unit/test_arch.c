@@ -1,0 +1,210 @@
+/* Networks as data: counts and shapes against torchvision's and torchinfo's. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "permafrost/arch.h"
+#include "summary.h"
+
+static PfArch *new_arch(const char *name)
+{
+    PfArch *arch = NULL;
+    PfError err = {0};
+    ck_assert_msg(!pf_arch_new(name, &arch, &err), "%s", err.message);
+    return arch;
+}
+
+static PfSummaryTotals totals_of(const char *name, PfSummaryOptions options)
+{
+    PfArch *arch = new_arch(name);
+    PfSummaryTotals totals = {0};
+    PfError err = {0};
+    ck_assert_msg(!pf_summary_print(arch, &options, NULL, &totals, &err), "%s", err.message);
+    pf_arch_free(&arch);
+    return totals;
+}
+
+/* sum(p.numel() for p in torchvision.models.<name>().parameters()) */
+START_TEST(parameter_counts_are_torchvisions)
+{
+    static const struct {
+        const char *name;
+        int64_t parameters;
+    } known[] = {
+        {"resnet18", 11689512},  {"resnet34", 21797672},  {"resnet50", 25557032},
+        {"resnet101", 44549160}, {"resnet152", 60192808}, {"vgg11", 132863336},
+        {"vgg11_bn", 132868840}, {"vgg13", 133047848},    {"vgg13_bn", 133053736},
+        {"vgg16", 138357544},    {"vgg16_bn", 138365992}, {"vgg19", 143667240},
+        {"vgg19_bn", 143678248},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        ck_assert_int_eq(totals_of(known[i].name, (PfSummaryOptions){0}).parameters,
+                         known[i].parameters);
+}
+END_TEST
+
+START_TEST(vgg16_with_a_new_head_counts_as_torchinfo_does)
+{
+    PfSummaryTotals totals = totals_of("vgg16", (PfSummaryOptions){.input = 244, .classes = 2});
+    ck_assert_int_eq(totals.parameters, 14764866);
+    ck_assert_int_eq(totals.trainable, 50178);
+    char text[64];
+    snprintf(text, sizeof text, "%.2f %.2f %.2f", (double)totals.multiply_adds / 1e9,
+             (double)totals.activation_bytes / 1e6,
+             (double)(totals.input_bytes + totals.activation_bytes + totals.parameter_bytes) / 1e6);
+    ck_assert_str_eq(text, "17.99 128.13 187.91");
+}
+END_TEST
+
+START_TEST(a_tap_is_a_node_or_the_last_node_of_a_module)
+{
+    static const struct {
+        const char *network, *tap, *node;
+    } known[] = {
+        {"resnet18", "layer3", "layer3.1.relu_1"}, {"resnet50", "layer4.2", "layer4.2.relu_2"},
+        {"resnet18", "layer1.0.add", "layer1.0.add"}, {"vgg16", "features", "features.30"},
+        {"vgg16", "classifier.3", "classifier.3"}, {"resnet18", "input", "input"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        PfArch *arch = new_arch(known[i].network);
+        int node = -1;
+        ck_assert_int_eq(pf_arch_find_tap(arch, known[i].tap, &node, NULL), 0);
+        ck_assert_str_eq(arch->nodes[node].name, known[i].node);
+        pf_arch_free(&arch);
+    }
+}
+END_TEST
+
+static void expect_no_tap(const char *tap, const char *part)
+{
+    PfArch *arch = new_arch("resnet18");
+    PfError err = {0};
+    int node;
+    ck_assert_int_eq(pf_arch_find_tap(arch, tap, &node, &err), -1);
+    ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.message, part));
+    pf_arch_free(&arch);
+}
+
+START_TEST(an_unknown_tap_is_refused_with_the_nearest_name)
+{
+    expect_no_tap("avgpol", "avgpool");
+    expect_no_tap("layer", "--summary"); /* a prefix of names, but no module */
+    expect_no_tap("", "no tap");
+}
+END_TEST
+
+START_TEST(an_unknown_backbone_lists_the_known_ones)
+{
+    PfArch *arch;
+    PfError err = {0};
+    ck_assert_int_eq(pf_arch_new("resnet81", &arch, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "Did you mean resnet"));
+    ck_assert_ptr_nonnull(strstr(err.message, "vgg19_bn"));
+}
+END_TEST
+
+static PfShape shape_at(const char *network, int input, const char *tap)
+{
+    PfArch *arch = new_arch(network);
+    PfShape *shapes = calloc((size_t)arch->node_count, sizeof *shapes);
+    PfError err = {0};
+    int node;
+    ck_assert_int_eq(pf_arch_find_tap(arch, tap, &node, &err), 0);
+    ck_assert_msg(!pf_arch_infer_shapes(arch, input, input, shapes, &err), "%s", err.message);
+    PfShape shape = pf_arch_stored_shape(shapes[node]);
+    free(shapes);
+    pf_arch_free(&arch);
+    return shape;
+}
+
+START_TEST(shapes_are_inferred_for_any_input)
+{
+    char text[PF_SHAPE_TEXT_SIZE];
+    PfShape shape = shape_at("resnet18", 224, "layer3");
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(256,14,14)");
+    shape = shape_at("resnet18", 225, "layer4"); /* odd sizes round as torch does */
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(512,8,8)");
+    shape = shape_at("resnet50", 224, "avgpool"); /* 1x1 is dropped */
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(2048)");
+    shape = shape_at("vgg16", 244, "avgpool");
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(512,7,7)");
+}
+END_TEST
+
+START_TEST(an_input_that_vanishes_on_the_way_is_refused)
+{
+    PfArch *arch = new_arch("vgg16");
+    PfShape shapes[64];
+    PfError err = {0};
+    ck_assert_int_eq(pf_arch_infer_shapes(arch, 16, 16, shapes, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "features.30"));
+    pf_arch_free(&arch);
+}
+END_TEST
+
+START_TEST(parameters_are_those_of_the_nodes_that_feed_the_tap)
+{
+    PfArch *arch = new_arch("resnet18");
+    PfParameter *parameters;
+    int node, count;
+    ck_assert_int_eq(pf_arch_find_tap(arch, "maxpool", &node, NULL), 0);
+    ck_assert_int_eq(pf_arch_parameters(arch, node, &parameters, &count, NULL), 0);
+    ck_assert_int_eq(count, 5);
+    ck_assert_str_eq(parameters[0].name, "conv1.weight");
+    ck_assert_str_eq(parameters[4].name, "bn1.running_var");
+    ck_assert_int_eq(parameters[4].is_buffer, 1);
+    free(parameters);
+    pf_arch_free(&arch);
+}
+END_TEST
+
+static char *summary_text(const char *network, PfSummaryOptions options)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    PfArch *arch = new_arch(network);
+    ck_assert_int_eq(pf_summary_print(arch, &options, stream, NULL, NULL), 0);
+    pf_arch_free(&arch);
+    fclose(stream);
+    return text;
+}
+
+START_TEST(the_table_shows_frozen_layers_in_brackets_and_names_taps)
+{
+    char *text = summary_text("vgg16", (PfSummaryOptions){.input = 244, .classes = 2});
+    ck_assert_ptr_nonnull(strstr(text, "Conv2d: 2-1"));
+    ck_assert_ptr_nonnull(strstr(text, "[1, 64, 244, 244]"));
+    ck_assert_ptr_nonnull(strstr(text, "(2,359,808)"));
+    ck_assert_ptr_nonnull(strstr(text, "Total mult-adds (G): 17.99"));
+    ck_assert_ptr_null(strstr(text, "classifier"));
+    free(text);
+    text = summary_text("resnet50", (PfSummaryOptions){0});
+    ck_assert_ptr_nonnull(strstr(text, "Bottleneck: 2-1"));
+    ck_assert_ptr_nonnull(strstr(text, "layer4.2.relu_2"));
+    free(text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("arch");
+    TCase *cases = tcase_create("all");
+    tcase_add_test(cases, parameter_counts_are_torchvisions);
+    tcase_add_test(cases, vgg16_with_a_new_head_counts_as_torchinfo_does);
+    tcase_add_test(cases, a_tap_is_a_node_or_the_last_node_of_a_module);
+    tcase_add_test(cases, an_unknown_tap_is_refused_with_the_nearest_name);
+    tcase_add_test(cases, an_unknown_backbone_lists_the_known_ones);
+    tcase_add_test(cases, shapes_are_inferred_for_any_input);
+    tcase_add_test(cases, an_input_that_vanishes_on_the_way_is_refused);
+    tcase_add_test(cases, parameters_are_those_of_the_nodes_that_feed_the_tap);
+    tcase_add_test(cases, the_table_shows_frozen_layers_in_brackets_and_names_taps);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
