@@ -1,0 +1,249 @@
+/* Class folders, train/val/test folders of class folders, and images without
+ * labels: all one rule, applied to one or several parts. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "dataset_format.h"
+#include "memory.h"
+
+/* Folder names of the splits. Of several for one split, the first there is counts. */
+static const struct {
+    const char *folder;
+    PfSplit split;
+} split_names[] = {
+    {"train", PF_SPLIT_TRAIN},    {"val", PF_SPLIT_VAL},   {"valid", PF_SPLIT_VAL},
+    {"validation", PF_SPLIT_VAL}, {"test", PF_SPLIT_TEST},
+};
+#define SPLIT_NAMES (sizeof split_names / sizeof *split_names)
+
+/* A folder of class folders (or of images without labels), and what it is for. */
+typedef struct Part {
+    const char *folder; /* relative to the root; "" is the root */
+    PfSplit split;
+    PfListing listing;
+} Part;
+
+typedef struct Parts {
+    Part part[PF_SPLIT_COUNT];
+    int count;
+} Parts;
+
+static int is_folder(const char *operand)
+{
+    struct stat status;
+    return !stat(operand, &status) && S_ISDIR(status.st_mode);
+}
+
+static int has_folder(const PfListing *listing, const char *name)
+{
+    for (size_t i = 0; i < listing->folder_count; i++)
+        if (!strcmp(listing->folders[i], name)) return 1;
+    return 0;
+}
+
+/* ---- parts ---- */
+
+static int is_split_name(const char *name)
+{
+    for (size_t i = 0; i < SPLIT_NAMES; i++)
+        if (!strcmp(name, split_names[i].folder)) return 1;
+    return 0;
+}
+
+/* A root of splits holds train/ and something held out, or nothing but splits:
+ * a class may be called "train", if it stands among buses and ships. */
+static int holds_splits(const PfListing *root)
+{
+    size_t splits = 0;
+    for (size_t i = 0; i < root->folder_count; i++) splits += is_split_name(root->folders[i]);
+    return splits && (splits == root->folder_count || (splits > 1 && has_folder(root, "train")));
+}
+
+static int has_part(const Parts *parts, PfSplit split)
+{
+    for (int i = 0; i < parts->count; i++)
+        if (parts->part[i].split == split) return 1;
+    return 0;
+}
+
+/* Takes the root's listing over where the root itself is the only part. */
+static int choose_parts(PfDataset *dataset, PfListing *root, Parts *parts, PfError *err)
+{
+    if (!holds_splits(root)) {
+        parts->part[parts->count++] = (Part){"", PF_SPLIT_TRAIN, *root};
+        *root = (PfListing){0};
+        return 0;
+    }
+    for (size_t i = 0; i < SPLIT_NAMES; i++) {
+        const char *folder = split_names[i].folder;
+        PfSplit split = split_names[i].split;
+        if (!has_folder(root, folder)) continue;
+        if (has_part(parts, split)) {
+            if (pf_dataset_note(dataset, PF_NOTE_BESIDE_SPLITS, "", folder, err)) return -1;
+            continue;
+        }
+        Part *part = &parts->part[parts->count++];
+        *part = (Part){.folder = folder, .split = split};
+        if (pf_dataset_list_folder(dataset, folder, &part->listing, err)) return -1;
+    }
+    for (size_t i = 0; i < root->folder_count; i++)
+        if (!is_split_name(root->folders[i]) &&
+            pf_dataset_note(dataset, PF_NOTE_BESIDE_SPLITS, "", root->folders[i], err))
+            return -1;
+    return 0;
+}
+
+/* ---- classes ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The class folders of all parts, sorted, each once. */
+static int collect_classes(PfDataset *dataset, const Parts *parts, PfError *err)
+{
+    size_t total = 0, capacity = 0;
+    for (int p = 0; p < parts->count; p++) {
+        const PfListing *listing = &parts->part[p].listing;
+        if (pf_grow(&dataset->classes, &capacity, total + listing->folder_count,
+                    sizeof *dataset->classes, err))
+            return -1;
+        for (size_t i = 0; i < listing->folder_count; i++)
+            dataset->classes[total++] = listing->folders[i];
+    }
+    if (total) qsort(dataset->classes, total, sizeof *dataset->classes, compare_names);
+    for (size_t i = 0; i < total; i++)
+        if (!dataset->class_count ||
+            strcmp(dataset->classes[i], dataset->classes[dataset->class_count - 1]))
+            dataset->classes[dataset->class_count++] = dataset->classes[i];
+    return 0;
+}
+
+static int32_t class_of(const PfDataset *dataset, const char *name)
+{
+    const char **found = bsearch(&name, dataset->classes, (size_t)dataset->class_count,
+                                 sizeof *dataset->classes, compare_names);
+    return (int32_t)(found - dataset->classes);
+}
+
+static int add_part(PfDataset *dataset, Part *part, PfError *err)
+{
+    PfListing *listing = &part->listing;
+    size_t before = dataset->count;
+    for (size_t i = 0; i < listing->folder_count; i++) {
+        const char *name = listing->folders[i];
+        size_t first = dataset->count;
+        const char *folder = pf_dataset_join(dataset, part->folder, name, err);
+        if (!folder || pf_dataset_walk(dataset, folder, 1, class_of(dataset, name), part->split, err))
+            return -1;
+        if (dataset->count == first &&
+            pf_dataset_note(dataset, PF_NOTE_EMPTY_FOLDER, part->folder, name, err))
+            return -1;
+    }
+    if (dataset->count > before)
+        return pf_names_merge(&dataset->notes[PF_NOTE_LOOSE_IMAGE], &listing->images, err);
+    return pf_dataset_walk(dataset, part->folder, 0, -1, part->split, err);
+}
+
+/* Drops classes without any image and numbers the others anew; notes those
+ * that there is nothing to train on. */
+static int settle_classes(PfDataset *dataset, PfError *err)
+{
+    enum { IMAGES = 1, TRAINING_IMAGES = 2 };
+    int trains = dataset->samples[0].split == PF_SPLIT_TRAIN; /* parts come in that order */
+    size_t total = (size_t)dataset->class_count;
+    unsigned char *seen = pf_calloc(total, 1, err);
+    int32_t *renumbered = pf_calloc(total, sizeof *renumbered, err);
+    int status = seen && renumbered ? 0 : -1;
+    for (size_t i = 0; !status && i < dataset->count; i++) {
+        const PfSample *sample = &dataset->samples[i];
+        if (sample->class_index < 0) continue;
+        seen[sample->class_index] |= sample->split == PF_SPLIT_TRAIN ? TRAINING_IMAGES : IMAGES;
+    }
+    dataset->class_count = 0;
+    for (size_t i = 0; !status && i < total; i++) {
+        if (!seen[i]) continue;
+        const char *name = dataset->classes[i];
+        if (trains && !(seen[i] & TRAINING_IMAGES))
+            status = pf_dataset_note(dataset, PF_NOTE_NOT_TRAINED, "", name, err);
+        renumbered[i] = dataset->class_count;
+        dataset->classes[dataset->class_count++] = name;
+    }
+    for (size_t i = 0; !status && i < dataset->count; i++)
+        if (dataset->samples[i].class_index >= 0)
+            dataset->samples[i].class_index = renumbered[dataset->samples[i].class_index];
+    free(seen);
+    free(renumbered);
+    return status;
+}
+
+/* One class whose images all lie deeper: most likely the folder above the one meant. */
+static int warn_of_single_class(PfDataset *dataset, PfError *err)
+{
+    if (dataset->class_count != 1) return 0;
+    for (size_t i = 0; i < dataset->count; i++) {
+        const char *slash = strchr(dataset->samples[i].path, '/');
+        if (!slash || !strchr(slash + 1, '/')) return 0;
+    }
+    const char *name = dataset->classes[0];
+    return pf_dataset_warn(dataset, err,
+                           "'%s' is the only class; folders inside it are not told apart. "
+                           "Did you mean '%s/%s'?",
+                           name, dataset->root, name);
+}
+
+/* ---- the format ---- */
+
+static void describe(PfDataset *dataset, const Parts *parts)
+{
+    const char *what = dataset->class_count ? "class folders" : "images without labels";
+    char splits[24] = "";
+    for (int i = 0; *parts->part[0].folder && i < parts->count; i++) {
+        if (i) strcat(splits, "/");
+        strcat(splits, parts->part[i].folder);
+    }
+    snprintf(dataset->kind, sizeof dataset->kind, "%s%s%s", splits, *splits ? " " : "", what);
+}
+
+static int fail_empty(const PfDataset *dataset, PfError *err)
+{
+    if (!dataset->ignored_count)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "dataset '%s': no images found; looked for %s files in it and in its folders",
+                       dataset->root, pf_dataset_extensions());
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "dataset '%s': no images found; looked for %s files in it and in its folders, "
+                   "found %lld others such as '%s'",
+                   dataset->root, pf_dataset_extensions(), (long long)dataset->ignored_count,
+                   dataset->first_ignored);
+}
+
+static int list_parts(PfDataset *dataset, PfListing *root, Parts *parts, PfError *err)
+{
+    if (choose_parts(dataset, root, parts, err) || collect_classes(dataset, parts, err)) return -1;
+    for (int i = 0; i < parts->count; i++)
+        if (add_part(dataset, &parts->part[i], err)) return -1;
+    if (!dataset->count) return fail_empty(dataset, err);
+    if (settle_classes(dataset, err)) return -1;
+    describe(dataset, parts);
+    return *parts->part[0].folder ? 0 : warn_of_single_class(dataset, err);
+}
+
+static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
+                PfError *err)
+{
+    (void)options;
+    PfListing root = {0};
+    Parts parts = {0};
+    int status = pf_dataset_set_root(dataset, operand, err);
+    if (!status) status = pf_dataset_list_folder(dataset, "", &root, err);
+    if (!status) status = list_parts(dataset, &root, &parts, err);
+    for (int i = 0; i < parts.count; i++) pf_listing_free(&parts.part[i].listing);
+    pf_listing_free(&root);
+    return status;
+}
+
+const PfDatasetFormat pf_dataset_format_folder = {is_folder, list, pf_dataset_read_file};

@@ -1,0 +1,125 @@
+/* What the kinds of dataset share: a dataset under construction, and the row
+ * that each kind has in the table of dataset.c. */
+#ifndef PF_DATASET_FORMAT_H
+#define PF_DATASET_FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dataset.h"
+
+/* Things worth a warning, gathered by name while listing; dataset_notes.c has
+ * the sentence of each. */
+typedef enum PfNote {
+    PF_NOTE_HIDDEN_FOLDER,
+    PF_NOTE_HIDDEN_IMAGE,
+    PF_NOTE_UNREADABLE,
+    PF_NOTE_LOOP,
+    PF_NOTE_EMPTY_FOLDER,
+    PF_NOTE_NOT_TRAINED,
+    PF_NOTE_LOOSE_IMAGE,
+    PF_NOTE_BESIDE_SPLITS,
+    PF_NOTE_MISSING_FILE,
+    PF_NOTE_COUNT,
+} PfNote;
+
+#define PF_NAMED_MAX 5
+
+/* Names for one sentence: the first few in order, the rest only counted. */
+typedef struct PfNames {
+    char *first[PF_NAMED_MAX]; /* owned, sorted by bytes */
+    int64_t count;
+} PfNames;
+
+typedef struct PfTextBlock PfTextBlock;
+typedef struct PfCifar PfCifar;
+typedef struct PfDatasetFormat PfDatasetFormat;
+
+struct PfDataset {
+    const PfDatasetFormat *format;
+    char *root;  /* for people */
+    int root_fd; /* what paths are relative to: a folder, or AT_FDCWD */
+    char kind[64];
+    PfSample *samples;
+    size_t count, capacity;
+    const char **classes; /* malloc'ed array of names in the text blocks */
+    int class_count;
+    PfTextBlock *text; /* paths and names, many to an allocation */
+    PfNames notes[PF_NOTE_COUNT];
+    char **warnings;
+    size_t warning_count, warning_capacity;
+    int64_t ignored_count;
+    const char *first_ignored; /* path of one; NULL while there is none */
+    PfCifar *cifar;            /* CIFAR folders only */
+};
+
+/* How a kind of dataset is told, listed and read. */
+struct PfDatasetFormat {
+    int (*probe)(const char *operand);
+    /* Sets root, root_fd and kind; adds samples, classes and notes. */
+    int (*list)(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
+                PfError *err);
+    int (*read)(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err);
+};
+
+extern const PfDatasetFormat pf_dataset_format_paths;
+extern const PfDatasetFormat pf_dataset_format_cifar;
+extern const PfDatasetFormat pf_dataset_format_folder;
+
+/* ---- building: dataset_build.c ---- */
+
+int pf_dataset_set_root(PfDataset *dataset, const char *folder, PfError *err);
+/* A copy of length bytes and a NUL, living as long as the dataset. */
+const char *pf_dataset_text(PfDataset *dataset, const char *text, size_t length, PfError *err);
+/* "folder/name" (name alone where folder is ""), living as long as the dataset. */
+const char *pf_dataset_join(PfDataset *dataset, const char *folder, const char *name, PfError *err);
+/* path must live as long as the dataset. */
+int pf_dataset_add(PfDataset *dataset, const char *path, int32_t class_index, PfSplit split,
+                   PfError *err);
+void pf_dataset_free_lists(PfDataset *dataset);
+
+/* ---- warnings: dataset_notes.c ---- */
+
+int pf_names_add(PfNames *names, const char *folder, const char *name, PfError *err);
+int pf_names_merge(PfNames *names, const PfNames *more, PfError *err);
+void pf_names_free(PfNames *names);
+/* Notes "folder/name" for the sentence of that kind. */
+int pf_dataset_note(PfDataset *dataset, PfNote note, const char *folder, const char *name,
+                    PfError *err);
+/* A warning of its own. */
+int pf_dataset_warn(PfDataset *dataset, PfError *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Turns the notes into warnings. */
+int pf_dataset_finish_notes(PfDataset *dataset, PfError *err);
+
+/* ---- folders: dataset_walk.c ---- */
+
+/* What lies directly in a folder. */
+typedef struct PfListing {
+    const char **folders; /* names sorted by bytes, hidden ones left out */
+    size_t folder_count, folder_capacity;
+    PfNames images; /* hidden ones left out */
+} PfListing;
+
+/* Lists one folder, relative to the root; "" is the root. Hidden folders are noted. */
+int pf_dataset_list_folder(PfDataset *dataset, const char *folder, PfListing *listing,
+                           PfError *err);
+void pf_listing_free(PfListing *listing);
+
+/* Adds the images in a folder and, if deep, in all folders below it, in the
+ * order of Python's
+ *     for root, _, names in sorted(os.walk(folder, followlinks=True)):
+ *         for name in sorted(names): */
+int pf_dataset_walk(PfDataset *dataset, const char *folder, int deep, int32_t class_index,
+                    PfSplit split, PfError *err);
+
+/* ---- reading: dataset_read.c ---- */
+
+/* The whole file at the sample's path. */
+int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
+                         PfError *err);
+int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err);
+
+void pf_cifar_free(PfCifar **cifar);
+
+#endif

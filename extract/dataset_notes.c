@@ -1,0 +1,112 @@
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataset_format.h"
+#include "memory.h"
+
+/* What goes before the names. */
+static const char *const sentences[PF_NOTE_COUNT] = {
+    [PF_NOTE_HIDDEN_FOLDER] = "hidden folders left out (torchvision would take them)",
+    [PF_NOTE_HIDDEN_IMAGE] = "hidden image files left out (torchvision would take them)",
+    [PF_NOTE_UNREADABLE] = "folders that cannot be read, left out",
+    [PF_NOTE_LOOP] = "links back to a folder that they lie in, not followed",
+    [PF_NOTE_EMPTY_FOLDER] = "class folders without images, left out",
+    [PF_NOTE_NOT_TRAINED] = "classes without training images",
+    [PF_NOTE_LOOSE_IMAGE] = "images beside the class folders, left out",
+    [PF_NOTE_BESIDE_SPLITS] = "folders beside the splits' folders, left out",
+    [PF_NOTE_MISSING_FILE] = "files that this dataset usually has, not found",
+};
+
+int pf_names_add(PfNames *names, const char *folder, const char *name, PfError *err)
+{
+    char *path = pf_asprintf(err, "%s%s%s", folder, *folder ? "/" : "", name);
+    if (!path) return -1;
+    int held = names->count < PF_NAMED_MAX ? (int)names->count : PF_NAMED_MAX;
+    int place = held;
+    while (place > 0 && strcmp(path, names->first[place - 1]) < 0) place--;
+    names->count++;
+    if (place == PF_NAMED_MAX) {
+        free(path);
+        return 0;
+    }
+    if (held == PF_NAMED_MAX) free(names->first[--held]);
+    memmove(names->first + place + 1, names->first + place,
+            (size_t)(held - place) * sizeof *names->first);
+    names->first[place] = path;
+    return 0;
+}
+
+int pf_names_merge(PfNames *names, const PfNames *more, PfError *err)
+{
+    int64_t unnamed = more->count > PF_NAMED_MAX ? more->count - PF_NAMED_MAX : 0;
+    for (int i = 0; i < PF_NAMED_MAX && i < more->count; i++)
+        if (pf_names_add(names, "", more->first[i], err)) return -1;
+    names->count += unnamed;
+    return 0;
+}
+
+void pf_names_free(PfNames *names)
+{
+    for (int i = 0; i < PF_NAMED_MAX && i < names->count; i++) free(names->first[i]);
+    *names = (PfNames){0};
+}
+
+int pf_dataset_note(PfDataset *dataset, PfNote note, const char *folder, const char *name,
+                    PfError *err)
+{
+    return pf_names_add(&dataset->notes[note], folder, name, err);
+}
+
+/* Takes the sentence over; NULL stands for a failure already told. */
+static int take_warning(PfDataset *dataset, char *sentence, PfError *err)
+{
+    if (!sentence) return -1;
+    if (pf_grow(&dataset->warnings, &dataset->warning_capacity, dataset->warning_count + 1,
+                sizeof *dataset->warnings, err)) {
+        free(sentence);
+        return -1;
+    }
+    dataset->warnings[dataset->warning_count++] = sentence;
+    return 0;
+}
+
+int pf_dataset_warn(PfDataset *dataset, PfError *err, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return take_warning(dataset, pf_strdup(text, err), err);
+}
+
+/* "sentence: 'a', 'b' and 3 more", malloc'ed. */
+static char *tell_names(const char *sentence, const PfNames *names, PfError *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return pf_fail_errno(err, "out of memory for a warning"), NULL;
+    fprintf(stream, "%s:", sentence);
+    for (int i = 0; i < PF_NAMED_MAX && i < names->count; i++)
+        fprintf(stream, "%s '%s'", i ? "," : "", names->first[i]);
+    if (names->count > PF_NAMED_MAX)
+        fprintf(stream, " and %" PRId64 " more", names->count - PF_NAMED_MAX);
+    if (fclose(stream)) {
+        free(text);
+        return pf_fail_errno(err, "out of memory for a warning"), NULL;
+    }
+    return text;
+}
+
+int pf_dataset_finish_notes(PfDataset *dataset, PfError *err)
+{
+    for (int i = 0; i < PF_NOTE_COUNT; i++)
+        if (dataset->notes[i].count &&
+            take_warning(dataset, tell_names(sentences[i], &dataset->notes[i], err), err))
+            return -1;
+    return 0;
+}

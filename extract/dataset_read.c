@@ -1,0 +1,72 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataset_format.h"
+#include "memory.h"
+
+/* No photograph is larger; what is, would take the machine's memory by surprise. */
+#define FILE_BYTES_MAX ((off_t)1 << 30)
+
+int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err)
+{
+    return pf_grow(&bytes->data, &bytes->capacity, size, 1, err);
+}
+
+void pf_sample_bytes_free(PfSampleBytes *bytes)
+{
+    free(bytes->data);
+    *bytes = (PfSampleBytes){0};
+}
+
+static int check_file(const struct stat *status, PfError *err)
+{
+    if (S_ISDIR(status->st_mode)) return pf_fail(err, PF_EXIT_FAILED, "is a folder, not an image");
+    if (!S_ISREG(status->st_mode))
+        return pf_fail(err, PF_EXIT_FAILED, "is a pipe or a device, not an image");
+    if (!status->st_size) return pf_fail(err, PF_EXIT_FAILED, "is empty (0 bytes)");
+    if (status->st_size > FILE_BYTES_MAX)
+        return pf_fail(err, PF_EXIT_FAILED, "is too large: %lld bytes, at most %lld are read",
+                       (long long)status->st_size, (long long)FILE_BYTES_MAX);
+    return 0;
+}
+
+static int read_bytes(int fd, size_t size, uint8_t *data, PfError *err)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = read(fd, data + done, size - done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return pf_fail_errno(err, "cannot be read");
+        if (!got) return pf_fail(err, PF_EXIT_FAILED, "cannot be read: it has become shorter");
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+static int read_open_file(int fd, PfSampleBytes *bytes, PfError *err)
+{
+    struct stat status;
+    if (fstat(fd, &status)) return pf_fail_errno(err, "cannot be read");
+    size_t size = (size_t)status.st_size;
+    if (check_file(&status, err) || pf_sample_bytes_reserve(bytes, size, err) ||
+        read_bytes(fd, size, bytes->data, err))
+        return -1;
+    bytes->size_bytes = size;
+    bytes->width = bytes->height = 0;
+    bytes->mtime_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+    return 0;
+}
+
+int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
+                         PfError *err)
+{
+    /* O_NONBLOCK: opening a pipe that nobody writes to must not wait. */
+    int fd = openat(dataset->root_fd, dataset->samples[index].path,
+                    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) return pf_fail_errno(err, "cannot be opened");
+    int status = read_open_file(fd, bytes, err);
+    close(fd);
+    return status;
+}

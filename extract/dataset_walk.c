@@ -1,0 +1,263 @@
+/* Listing folders in the order of torchvision's make_dataset. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataset_format.h"
+#include "memory.h"
+
+/* torchvision.datasets.folder.IMG_EXTENSIONS */
+static const char extensions[] = ".jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp";
+
+const char *pf_dataset_extensions(void)
+{
+    return extensions;
+}
+
+static int is_image_name(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    size_t size = dot ? strlen(dot) : 0, length;
+    for (const char *at = extensions; size && *at; at += length + (at[length] == ' ')) {
+        length = strcspn(at, " ");
+        if (length == size && !strncasecmp(at, dot, size)) return 1;
+    }
+    return 0;
+}
+
+/* ---- one folder ---- */
+
+typedef struct Entry {
+    const char *name;
+    int is_folder;
+    const struct stat *target; /* of a link to a folder; else NULL */
+} Entry;
+
+typedef int (*Visit)(void *context, const Entry *entry, PfError *err);
+
+static int visit_entry(int fd, const struct dirent *found, Visit visit, void *context, PfError *err)
+{
+    if (!strcmp(found->d_name, ".") || !strcmp(found->d_name, "..")) return 0;
+    Entry entry = {found->d_name, found->d_type == DT_DIR, NULL};
+    struct stat target;
+    if (found->d_type == DT_LNK || found->d_type == DT_UNKNOWN) {
+        /* A link to nowhere is a file that cannot be read, as it is for Python. */
+        entry.is_folder = !fstatat(fd, found->d_name, &target, 0) && S_ISDIR(target.st_mode);
+        if (entry.is_folder) entry.target = &target;
+    }
+    return visit(context, &entry, err);
+}
+
+/* Calls visit for each entry, in the file system's order. A folder that cannot
+ * be read is noted and counts as done. */
+static int visit_folder(PfDataset *dataset, const char *folder, Visit visit, void *context,
+                        PfError *err)
+{
+    int fd = openat(dataset->root_fd, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    if (!directory) {
+        if (fd >= 0) close(fd);
+        return pf_dataset_note(dataset, PF_NOTE_UNREADABLE, "", *folder ? folder : ".", err);
+    }
+    int status = 0;
+    const struct dirent *found;
+    while (!status && (errno = 0, found = readdir(directory)))
+        status = visit_entry(fd, found, visit, context, err);
+    if (!status && errno)
+        status = pf_dataset_note(dataset, PF_NOTE_UNREADABLE, "", *folder ? folder : ".", err);
+    closedir(directory);
+    return status;
+}
+
+/* ---- listing ---- */
+
+typedef struct List {
+    PfDataset *dataset;
+    const char *folder;
+    PfListing *listing;
+} List;
+
+static int list_entry(void *context, const Entry *entry, PfError *err)
+{
+    List *list = context;
+    PfListing *listing = list->listing;
+    int is_hidden = entry->name[0] == '.';
+    if (!entry->is_folder) {
+        if (is_hidden || !is_image_name(entry->name)) return 0;
+        return pf_names_add(&listing->images, list->folder, entry->name, err);
+    }
+    if (is_hidden)
+        return pf_dataset_note(list->dataset, PF_NOTE_HIDDEN_FOLDER, list->folder, entry->name,
+                               err);
+    if (pf_grow(&listing->folders, &listing->folder_capacity, listing->folder_count + 1,
+                sizeof *listing->folders, err))
+        return -1;
+    const char *name = pf_dataset_text(list->dataset, entry->name, strlen(entry->name), err);
+    listing->folders[listing->folder_count++] = name;
+    return name ? 0 : -1;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int pf_dataset_list_folder(PfDataset *dataset, const char *folder, PfListing *listing, PfError *err)
+{
+    *listing = (PfListing){0};
+    List list = {dataset, folder, listing};
+    if (visit_folder(dataset, folder, list_entry, &list, err)) return -1;
+    if (listing->folder_count)
+        qsort(listing->folders, listing->folder_count, sizeof *listing->folders, compare_names);
+    return 0;
+}
+
+void pf_listing_free(PfListing *listing)
+{
+    pf_names_free(&listing->images);
+    free(listing->folders);
+    *listing = (PfListing){0};
+}
+
+/* ---- walking ---- */
+
+typedef struct Folder {
+    const char *path;
+    size_t first, count; /* its own samples */
+} Folder;
+
+typedef struct Walk {
+    PfDataset *dataset;
+    Folder *folders; /* found so far; those from `current` on are still to be visited */
+    size_t folder_count, folder_capacity;
+    size_t current;
+    int deep;
+    int32_t class_index;
+    PfSplit split;
+} Walk;
+
+static int is_same_folder(int root_fd, const char *path, const struct stat *target)
+{
+    struct stat status;
+    return !fstatat(root_fd, path, &status, 0) && status.st_dev == target->st_dev &&
+           status.st_ino == target->st_ino;
+}
+
+/* Whether a link found in `folder` leads to that folder or to one above it. */
+static int leads_back(int root_fd, const char *folder, const struct stat *target)
+{
+    char path[4096]; /* PATH_MAX: what openat took is shorter */
+    size_t length = strlen(folder);
+    if (length >= sizeof path) return 1;
+    memcpy(path, folder, length + 1);
+    while (*path) {
+        if (is_same_folder(root_fd, path, target)) return 1;
+        char *slash = strrchr(path, '/');
+        *(slash ? slash : path) = '\0';
+    }
+    return is_same_folder(root_fd, ".", target);
+}
+
+static int add_folder(Walk *walk, const char *path, PfError *err)
+{
+    if (!path || pf_grow(&walk->folders, &walk->folder_capacity, walk->folder_count + 1,
+                         sizeof *walk->folders, err))
+        return -1;
+    walk->folders[walk->folder_count++] = (Folder){.path = path};
+    return 0;
+}
+
+static int walk_folder_entry(Walk *walk, const char *folder, const Entry *entry, PfError *err)
+{
+    PfDataset *dataset = walk->dataset;
+    if (!walk->deep) return 0;
+    if (entry->name[0] == '.')
+        return pf_dataset_note(dataset, PF_NOTE_HIDDEN_FOLDER, folder, entry->name, err);
+    if (entry->target && leads_back(dataset->root_fd, folder, entry->target))
+        return pf_dataset_note(dataset, PF_NOTE_LOOP, folder, entry->name, err);
+    return add_folder(walk, pf_dataset_join(dataset, folder, entry->name, err), err);
+}
+
+static int ignore_file(PfDataset *dataset, const char *folder, const char *name, PfError *err)
+{
+    if (dataset->ignored_count++) return 0;
+    dataset->first_ignored = pf_dataset_join(dataset, folder, name, err);
+    return dataset->first_ignored ? 0 : -1;
+}
+
+static int walk_entry(void *context, const Entry *entry, PfError *err)
+{
+    Walk *walk = context;
+    PfDataset *dataset = walk->dataset;
+    const char *folder = walk->folders[walk->current].path;
+    if (entry->is_folder) return walk_folder_entry(walk, folder, entry, err);
+    if (!is_image_name(entry->name)) return ignore_file(dataset, folder, entry->name, err);
+    if (entry->name[0] == '.')
+        return pf_dataset_note(dataset, PF_NOTE_HIDDEN_IMAGE, folder, entry->name, err);
+    const char *path = pf_dataset_join(dataset, folder, entry->name, err);
+    return path ? pf_dataset_add(dataset, path, walk->class_index, walk->split, err) : -1;
+}
+
+static int compare_samples(const void *a, const void *b)
+{
+    return strcmp(((const PfSample *)a)->path, ((const PfSample *)b)->path);
+}
+
+static int compare_folders(const void *a, const void *b)
+{
+    return strcmp(((const Folder *)a)->path, ((const Folder *)b)->path);
+}
+
+/* Visits one folder; its samples end up sorted (they share all but the name). */
+static int walk_folder(Walk *walk, PfError *err)
+{
+    PfDataset *dataset = walk->dataset;
+    size_t first = dataset->count;
+    if (visit_folder(dataset, walk->folders[walk->current].path, walk_entry, walk, err)) return -1;
+    Folder *folder = &walk->folders[walk->current];
+    folder->first = first;
+    folder->count = dataset->count - first;
+    if (folder->count)
+        qsort(dataset->samples + first, folder->count, sizeof *dataset->samples, compare_samples);
+    return 0;
+}
+
+/* Puts the folders' samples, which start at `first`, into the order of the
+ * folders' paths: "a b" sorts before "a/b", so sorting samples by whole path
+ * would not do. */
+static int order_folders(Walk *walk, size_t first, PfError *err)
+{
+    PfDataset *dataset = walk->dataset;
+    size_t count = dataset->count - first;
+    if (walk->folder_count < 2 || !count) return 0;
+    PfSample *ordered = pf_calloc(count, sizeof *ordered, err);
+    if (!ordered) return -1;
+    qsort(walk->folders, walk->folder_count, sizeof *walk->folders, compare_folders);
+    size_t done = 0;
+    for (size_t i = 0; i < walk->folder_count; i++) {
+        const Folder *folder = &walk->folders[i];
+        memcpy(ordered + done, dataset->samples + folder->first, folder->count * sizeof *ordered);
+        done += folder->count;
+    }
+    memcpy(dataset->samples + first, ordered, count * sizeof *ordered);
+    free(ordered);
+    return 0;
+}
+
+int pf_dataset_walk(PfDataset *dataset, const char *folder, int deep, int32_t class_index,
+                    PfSplit split, PfError *err)
+{
+    Walk walk = {.dataset = dataset, .deep = deep, .class_index = class_index, .split = split};
+    size_t first = dataset->count;
+    int status = add_folder(&walk, folder, err);
+    for (; !status && walk.current < walk.folder_count; walk.current++)
+        status = walk_folder(&walk, err);
+    if (!status) status = order_folders(&walk, first, err);
+    free(walk.folders);
+    return status;
+}
