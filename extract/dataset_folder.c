@@ -1,5 +1,6 @@
 /* Class folders, train/val/test folders of class folders, and images without
  * labels: all one rule, applied to one or several parts. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,15 +211,15 @@ static void describe(PfDataset *dataset, const Parts *parts)
 
 static int fail_empty(const PfDataset *dataset, PfError *err)
 {
-    if (!dataset->ignored_count)
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "dataset '%s': no images found; looked for %s files in it and in its folders",
-                       dataset->root, pf_dataset_extensions());
+    int64_t others = dataset->ignored_count;
+    char found[512] = "no other files either";
+    if (others)
+        snprintf(found, sizeof found, "%" PRId64 " other file%s, such as '%.400s'", others,
+                 others == 1 ? "" : "s", dataset->first_ignored);
     return pf_fail(err, PF_EXIT_FAILED,
-                   "dataset '%s': no images found; looked for %s files in it and in its folders, "
-                   "found %lld others such as '%s'",
-                   dataset->root, pf_dataset_extensions(), (long long)dataset->ignored_count,
-                   dataset->first_ignored);
+                   "dataset '%s': no images found. Looked for %s files in it and in its folders, "
+                   "and found %s.",
+                   dataset->root, pf_dataset_extensions(), found);
 }
 
 static int list_parts(PfDataset *dataset, PfListing *root, Parts *parts, PfError *err)

@@ -132,12 +132,12 @@ static void assert_fails(const char *operand, const PfDatasetOptions *options, i
 START_TEST(class_folders_are_listed_in_torchvisions_order)
 {
     MAKE_TREE("10/b.jpg", "10/a.JPG", "2/x.png", "1/x.webp", "1/notes.txt", "readme.md",
-              "2/deep/er/y.tif", "2/deep er/z.bmp");
+              "2/deep/er/y.tif", "2/deep er/z.bmp", "2/e/w.pgm");
     open_dataset(top, NULL);
     ck_assert_str_eq(pf_dataset_kind(dataset), "class folders");
     ck_assert_str_eq(classes_text(), "1,10,2");
     ck_assert_str_eq(samples_text(), "1/x.webp:0:0 10/a.JPG:1:0 10/b.jpg:1:0 2/x.png:2:0 "
-                                     "2/deep er/z.bmp:2:0 2/deep/er/y.tif:2:0");
+                                     "2/deep er/z.bmp:2:0 2/deep/er/y.tif:2:0 2/e/w.pgm:2:0");
     ck_assert_int_eq(pf_dataset_ignored_count(dataset), 1);
     ck_assert_int_eq(warning_count(), 0);
     ck_assert_str_eq(pf_dataset_root(dataset), top);
@@ -264,9 +264,9 @@ END_TEST
 START_TEST(what_is_no_dataset_is_refused)
 {
     MAKE_TREE("text/a.txt", "text/deep/b.gif", "table.csv", "nothing/");
-    assert_fails(in_top("text"), NULL, PF_EXIT_FAILED, "found 2 others such as");
+    assert_fails(in_top("text"), NULL, PF_EXIT_FAILED, "found 2 other files, such as");
     ck_assert_ptr_nonnull(strstr(err.message, ".jpg .jpeg .png"));
-    assert_fails(in_top("nothing"), NULL, PF_EXIT_FAILED, "no images found");
+    assert_fails(in_top("nothing"), NULL, PF_EXIT_FAILED, "found no other files either");
     assert_fails(in_top("table.csv"), NULL, PF_EXIT_FAILED, "is a file; expected a folder");
     assert_fails(in_top("missing"), NULL, PF_EXIT_FAILED, "No such file or directory");
 }
