@@ -122,6 +122,12 @@ int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *byte
     return dataset->format->read(dataset, index, bytes, err);
 }
 
+int pf_dataset_stat(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
+                    int64_t *mtime_ns)
+{
+    return dataset->format->stat(dataset, index, size_bytes, mtime_ns);
+}
+
 /* ---- what there is ---- */
 
 const char *pf_dataset_root(const PfDataset *dataset)

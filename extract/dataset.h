@@ -69,6 +69,10 @@ typedef struct PfSampleBytes {
 /* Reads sample `index`; any thread. On failure err says why in words that follow
  * the path ("cannot be opened: Permission denied"), and bytes stays reusable. */
 int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err);
+/* The size and modification time that pf_dataset_read would report, without
+ * reading; -1 where the file is not there. Any thread. */
+int pf_dataset_stat(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
+                    int64_t *mtime_ns);
 void pf_sample_bytes_free(PfSampleBytes *bytes);
 
 #endif

@@ -228,4 +228,12 @@ static int read_record(const PfDataset *dataset, int64_t index, PfSampleBytes *b
     return 0;
 }
 
-const PfDatasetFormat pf_dataset_format_cifar = {probe, list, read_record};
+static int stat_record(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
+                       int64_t *mtime_ns)
+{
+    *size_bytes = PIXELS;
+    *mtime_ns = find_file(dataset->cifar, index)->mtime_ns;
+    return 0;
+}
+
+const PfDatasetFormat pf_dataset_format_cifar = {probe, list, read_record, stat_record};

@@ -247,4 +247,4 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
     return status;
 }
 
-const PfDatasetFormat pf_dataset_format_folder = {is_folder, list, pf_dataset_read_file};
+const PfDatasetFormat pf_dataset_format_folder = {is_folder, list, pf_dataset_read_file, pf_dataset_stat_file};

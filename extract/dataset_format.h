@@ -60,6 +60,7 @@ struct PfDatasetFormat {
     int (*list)(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
                 PfError *err);
     int (*read)(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err);
+    int (*stat)(const PfDataset *dataset, int64_t index, uint64_t *size_bytes, int64_t *mtime_ns);
 };
 
 extern const PfDatasetFormat pf_dataset_format_paths;
@@ -118,6 +119,8 @@ int pf_dataset_walk(PfDataset *dataset, const char *folder, int deep, int32_t cl
 /* The whole file at the sample's path. */
 int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
                          PfError *err);
+int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
+                         int64_t *mtime_ns);
 int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err);
 
 void pf_cifar_free(PfCifar **cifar);

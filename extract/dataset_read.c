@@ -59,6 +59,16 @@ static int read_open_file(int fd, PfSampleBytes *bytes, PfError *err)
     return 0;
 }
 
+int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
+                         int64_t *mtime_ns)
+{
+    struct stat status;
+    if (fstatat(dataset->root_fd, dataset->samples[index].path, &status, 0)) return -1;
+    *size_bytes = (uint64_t)status.st_size;
+    *mtime_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+    return 0;
+}
+
 int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
                          PfError *err)
 {
