@@ -13,26 +13,10 @@
 #include "permafrost/arch.h"
 #include "permafrost/error.h"
 
-/* Which part of the resized image is wanted. */
+/* A part of the resized image. */
 typedef struct PfRect {
     int x, y, width, height;
 } PfRect;
-
-/* The filter of one axis: output i is the sum of taps inputs from first[i] on,
- * weighted by coefficients[i * taps], ... */
-typedef struct PfResizeAxis {
-    int count, taps;
-    int *first;            /* (count) */
-    int32_t *coefficients; /* (count, taps), 22 fractional bits, 0 where a window is shorter */
-    size_t first_capacity, coefficients_capacity;
-} PfResizeAxis;
-
-/* Buffers kept from one image to the next. Starts as {0}; one per thread. */
-typedef struct PfResizeScratch {
-    PfResizeAxis horizontal, vertical;
-    uint8_t *rows; /* after the horizontal pass */
-    size_t rows_capacity;
-} PfResizeScratch;
 
 /* What to resize, and to what. */
 typedef struct PfResize {
@@ -40,18 +24,36 @@ typedef struct PfResize {
     int in_width, in_height;
     int out_width, out_height; /* of the whole result */
     PfInterpolation interpolation;
-    PfRect kept; /* the part of the result that is computed; inside it, not empty */
+    PfRect kept; /* the part of the result that is computed: inside it, not empty */
 } PfResize;
 
-/* Writes the kept part's rows, each 3 * kept.width bytes, to out, out_stride
- * bytes apart. Nothing between the rows is touched. */
+/* The filter of one axis: output i is the sum of `taps` inputs from first[i] on,
+ * each times its coefficient. */
+typedef struct PfResizeAxis {
+    int count, taps;
+    int *first;            /* (count), not descending */
+    int32_t *coefficients; /* (count, taps), 22 fractional bits; 0 where a window is shorter */
+    int16_t *split;        /* the same for SIMD, see resize_kernels.h */
+    size_t first_capacity, coefficients_capacity, split_capacity;
+} PfResizeAxis;
+
+/* Buffers kept from one image to the next. Starts as {0}; one per thread. */
+typedef struct PfResizeScratch {
+    PfResizeAxis horizontal, vertical;
+    uint8_t *rows; /* what the horizontal pass hands to the vertical one */
+    size_t rows_capacity;
+} PfResizeScratch;
+
+/* Writes the kept part's rows, 3 * kept.width bytes each, to out, out_stride
+ * bytes apart; no byte between them is touched. Fails only for lack of memory. */
 int pf_resize(const PfResize *resize, uint8_t *out, size_t out_stride, PfResizeScratch *scratch,
               PfError *err);
 
-/* The same in plain C, whatever the processor: the twin that tests compare with. */
+/* The same in plain C whatever the processor: the twin that tests compare with. */
 int pf_resize_plain(const PfResize *resize, uint8_t *out, size_t out_stride,
                     PfResizeScratch *scratch, PfError *err);
 
+/* Frees the buffers; the scratch is {0} again. */
 void pf_resize_scratch_free(PfResizeScratch *scratch);
 
 #endif

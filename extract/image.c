@@ -1,0 +1,116 @@
+#include "image.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image_decoder.h"
+#include "memory.h"
+
+/* What files begin with. '?' stands for any byte. Without a decoder the format
+ * is known by name only. */
+typedef struct Format {
+    const char *name;
+    const char *signature;
+    size_t signature_size;
+    PfImageDecoder *decode;
+} Format;
+
+#define SIGNATURE(text) text, sizeof(text) - 1
+
+static const Format formats[] = {
+    {"JPEG", SIGNATURE("\xff\xd8\xff"), pf_image_jpeg_decode},
+    {"PNG", SIGNATURE("\x89PNG\r\n\x1a\n"), pf_image_png_decode},
+    {"BMP", SIGNATURE("BM"), pf_image_bmp_decode},
+    {"PGM", SIGNATURE("P2"), pf_image_pnm_decode},
+    {"PPM", SIGNATURE("P3"), pf_image_pnm_decode},
+    {"PGM", SIGNATURE("P5"), pf_image_pnm_decode},
+    {"PPM", SIGNATURE("P6"), pf_image_pnm_decode},
+    {"WebP", SIGNATURE("RIFF????WEBP"), NULL},
+    {"GIF", SIGNATURE("GIF8"), NULL},
+    {"TIFF", SIGNATURE("II*\0"), NULL},
+    {"TIFF", SIGNATURE("MM\0*"), NULL},
+    {"HEIF", SIGNATURE("????ftypheic"), NULL},
+    {"HEIF", SIGNATURE("????ftypmif1"), NULL},
+    {"AVIF", SIGNATURE("????ftypavif"), NULL},
+    {"JPEG 2000", SIGNATURE("\0\0\0\x0cjP  "), NULL},
+    {"JPEG XL", SIGNATURE("\0\0\0\x0cJXL "), NULL},
+    {"Photoshop", SIGNATURE("8BPS"), NULL},
+};
+
+static int has_signature(const Format *format, const uint8_t *bytes, size_t size)
+{
+    if (size < format->signature_size) return 0;
+    for (size_t i = 0; i < format->signature_size; i++)
+        if (format->signature[i] != '?' && (uint8_t)format->signature[i] != bytes[i]) return 0;
+    return 1;
+}
+
+static const Format *find_format(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (has_signature(&formats[i], bytes, size)) return &formats[i];
+    return NULL;
+}
+
+/* "not an image: begins with '<!DOCTYPE'" */
+static int not_an_image(const uint8_t *bytes, size_t size, PfError *err)
+{
+    char text[10 * 4 + 1];
+    size_t length = 0;
+    for (size_t i = 0; i < size && i < 10; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length,
+                                   isprint(bytes[i]) ? "%c" : "\\x%02x", bytes[i]);
+    return pf_image_bad(err, "not an image: begins with '%s'", text);
+}
+
+static int decode_any(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+{
+    if (size == 0) return pf_image_bad(err, "empty file");
+    const Format *format = find_format(bytes, size);
+    if (!format) return not_an_image(bytes, size, err);
+    if (!format->decode)
+        return pf_image_bad(err, "%s is not supported. Hint: convert it to PNG or JPEG.",
+                            format->name);
+    return format->decode(bytes, size, image, err);
+}
+
+int pf_image_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+{
+    int result = decode_any(bytes, size, image, err);
+    if (result) image->width = image->height = 0;
+    return result;
+}
+
+int pf_image_check_size(int64_t width, int64_t height, PfError *err)
+{
+    if (width < 1 || height < 1)
+        return pf_image_bad(err, "empty image: %lld x %lld pixels", (long long)width,
+                            (long long)height);
+    if (height > PF_IMAGE_MAX_PIXELS / width)
+        return pf_image_bad(err, "too large: %lld x %lld pixels, more than %lld in all",
+                            (long long)width, (long long)height, (long long)PF_IMAGE_MAX_PIXELS);
+    return 0;
+}
+
+int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfError *err)
+{
+    if (pf_image_check_size(width, height, err)) return -1;
+    size_t needed = (size_t)width * (size_t)height * 3;
+    if (needed > image->capacity) {
+        pf_image_free(image);
+        image->pixels = pf_alloc_aligned(needed, 1, err);
+        if (!image->pixels) return -1;
+        image->capacity = needed;
+    }
+    image->width = (int)width;
+    image->height = (int)height;
+    return 0;
+}
+
+void pf_image_free(PfImage *image)
+{
+    free(image->pixels);
+    *image = (PfImage){0};
+}

@@ -1,0 +1,27 @@
+/* The decoders behind image.h, one per format. Each takes a whole file that
+ * begins with its format's signature, and leaves the size as it likes on failure. */
+#ifndef PF_IMAGE_DECODER_H
+#define PF_IMAGE_DECODER_H
+
+#include "image.h"
+
+typedef int PfImageDecoder(const uint8_t *bytes, size_t size, PfImage *image, PfError *err);
+
+PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode,
+    pf_image_pnm_decode;
+
+/* Decodes a PNG that pf_image_png_decode has checked and trimmed. No single
+ * allocation of stb_image's may exceed allocation_limit bytes. */
+int pf_image_stb_decode(const uint8_t *png, size_t size, size_t allocation_limit, PfImage *image,
+                        PfError *err);
+
+/* Fails with PF_EXIT_BAD_IMAGES: the file's fault. */
+#define pf_image_bad(err, ...) pf_fail(err, PF_EXIT_BAD_IMAGES, __VA_ARGS__)
+
+/* Sees that the size is neither empty nor too large. */
+int pf_image_check_size(int64_t width, int64_t height, PfError *err);
+
+/* Checks the size, sets it, and makes room at image->pixels. */
+int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfError *err);
+
+#endif

@@ -1,0 +1,151 @@
+/* JPEG as PIL reads it: libjpeg's accurate integer DCT, fancy upsampling and
+ * block smoothing, which are its defaults.
+ *
+ * libjpeg's own memory source invents an end-of-image marker where data run
+ * out and goes on with grey. Ours suspends instead, as PIL's does, so that a
+ * truncated file is seen; what libjpeg only warns of is accepted, as by PIL. */
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include "image_decoder.h"
+
+typedef struct Decoder {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    jmp_buf failed;
+} Decoder;
+
+_Noreturn static void leave(j_common_ptr jpeg)
+{
+    Decoder *decoder = jpeg->client_data;
+    longjmp(decoder->failed, 1);
+}
+
+static void print_nothing(j_common_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+static void do_nothing(j_decompress_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+static boolean suspend(j_decompress_ptr jpeg)
+{
+    (void)jpeg;
+    return FALSE;
+}
+
+static void skip(j_decompress_ptr jpeg, long count)
+{
+    struct jpeg_source_mgr *source = jpeg->src;
+    if (count <= 0) return;
+    size_t step = (size_t)count < source->bytes_in_buffer ? (size_t)count : source->bytes_in_buffer;
+    source->next_input_byte += step;
+    source->bytes_in_buffer -= step;
+}
+
+/* Whatever fails from here on lands in decoder->failed. */
+static void start(Decoder *decoder, const uint8_t *bytes, size_t size)
+{
+    decoder->source = (struct jpeg_source_mgr){
+        .next_input_byte = bytes,
+        .bytes_in_buffer = size,
+        .init_source = do_nothing,
+        .fill_input_buffer = suspend,
+        .skip_input_data = skip,
+        .resync_to_restart = jpeg_resync_to_restart,
+        .term_source = do_nothing,
+    };
+    jpeg_create_decompress(&decoder->jpeg);
+    decoder->jpeg.src = &decoder->source;
+}
+
+static int read_header(j_decompress_ptr jpeg, PfError *err)
+{
+    int found;
+    do found = jpeg_read_header(jpeg, FALSE);
+    while (found == JPEG_HEADER_TABLES_ONLY);
+    if (found == JPEG_SUSPENDED) return pf_image_bad(err, "truncated JPEG: ends before its pixels");
+    int components = jpeg->num_components;
+    if (components != 1 && components != 3 && components != 4)
+        return pf_image_bad(err, "JPEG with %d components; expected 1, 3 or 4", components);
+    jpeg->out_color_space = components == 4 ? JCS_CMYK : JCS_RGB;
+    return 0;
+}
+
+/* PIL takes every CMYK JPEG as inverted, as Adobe writes them (0 is full ink),
+ * and mixes white * (1 - ink) * (1 - black) in 8-bit arithmetic. */
+static void rgb_from_inverted_cmyk(const uint8_t *cmyk, int width, uint8_t *rgb)
+{
+    for (int x = 0; x < width; x++, cmyk += 4)
+        for (int c = 0; c < 3; c++) {
+            int product = (255 - cmyk[c]) * cmyk[3] + 128;
+            *rgb++ = (uint8_t)(cmyk[3] - ((product + (product >> 8)) >> 8));
+        }
+}
+
+/* Returns 0 where the data end. */
+static JDIMENSION read_row(j_decompress_ptr jpeg, uint8_t *row, JSAMPARRAY cmyk)
+{
+    if (!cmyk) return jpeg_read_scanlines(jpeg, &row, 1);
+    JDIMENSION count = jpeg_read_scanlines(jpeg, cmyk, 1);
+    if (count) rgb_from_inverted_cmyk(cmyk[0], (int)jpeg->output_width, row);
+    return count;
+}
+
+static int read_rows(j_decompress_ptr jpeg, PfImage *image, PfError *err)
+{
+    JSAMPARRAY cmyk = NULL;
+    if (jpeg->out_color_space == JCS_CMYK)
+        cmyk = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, jpeg->output_width * 4, 1);
+    size_t stride = 3 * (size_t)jpeg->output_width;
+    while (jpeg->output_scanline < jpeg->output_height) {
+        uint8_t *row = image->pixels + jpeg->output_scanline * stride;
+        if (!read_row(jpeg, row, cmyk))
+            return pf_image_bad(err, "truncated JPEG: ends after %u of %u rows",
+                                jpeg->output_scanline, jpeg->output_height);
+    }
+    return 0;
+}
+
+static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+{
+    j_decompress_ptr jpeg = &decoder->jpeg;
+    start(decoder, bytes, size);
+    if (read_header(jpeg, err) ||
+        pf_image_resize_buffer(image, jpeg->image_width, jpeg->image_height, err))
+        return -1;
+    if (!jpeg_start_decompress(jpeg))
+        return pf_image_bad(err, "truncated JPEG: ends before its last scan");
+    if (read_rows(jpeg, image, err)) return -1;
+    /* A missing end marker is no fault once all rows are there; garbage between
+     * the scans is, and is found here. */
+    jpeg_finish_decompress(jpeg);
+    return 0;
+}
+
+int pf_image_jpeg_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+{
+    Decoder decoder;
+    int result;
+    memset(&decoder, 0, sizeof decoder);
+    decoder.jpeg.err = jpeg_std_error(&decoder.errors);
+    decoder.jpeg.client_data = &decoder;
+    decoder.errors.error_exit = leave;
+    decoder.errors.output_message = print_nothing;
+    if (setjmp(decoder.failed)) {
+        char reason[JMSG_LENGTH_MAX];
+        decoder.errors.format_message((j_common_ptr)&decoder.jpeg, reason);
+        result = pf_image_bad(err, "broken JPEG: %s", reason);
+    } else {
+        result = decode(&decoder, bytes, size, image, err);
+    }
+    jpeg_destroy_decompress(&decoder.jpeg);
+    return result;
+}

@@ -1,0 +1,78 @@
+#include "preprocess.h"
+
+#include <string.h>
+
+/* One axis of a centre crop: `length` pixels from `from` of the image land at
+ * `to` of the crop. */
+typedef struct Span {
+    int from, to, length;
+} Span;
+
+/* torchvision's CenterCrop: an image smaller than the crop is padded, the odd
+ * pixel after it; of a larger one the crop begins at round((size - crop) / 2),
+ * half to even as Python rounds. */
+static Span center_crop(int size, int crop)
+{
+    if (size <= crop) return (Span){0, (crop - size) / 2, size};
+    int twice = size - crop, half = twice / 2;
+    return (Span){half + (twice % 2 && half % 2), 0, crop};
+}
+
+/* torchvision's Resize: the longer side is int(resize * long / short), the
+ * division in double precision. */
+static int64_t longer_side(int resize, int longer, int shorter)
+{
+    return (int64_t)((double)((int64_t)resize * longer) / (double)shorter);
+}
+
+/* The size of the whole resized image. */
+static int resized_size(const PfImage *in, const PfPreprocess *settings, int *width, int *height,
+                        PfError *err)
+{
+    *width = in->width;
+    *height = in->height;
+    if (settings->squash) *width = *height = settings->crop;
+    if (settings->squash || settings->resize == 0) return 0;
+    int shorter = in->width < in->height ? in->width : in->height;
+    int longer = in->width < in->height ? in->height : in->width;
+    int64_t resized = longer_side(settings->resize, longer, shorter);
+    if (resized > PF_IMAGE_MAX_PIXELS / settings->resize)
+        return pf_fail(err, PF_EXIT_BAD_IMAGES,
+                       "too narrow: %d x %d pixels would be resized to %lld x %d", in->width,
+                       in->height, (long long)resized, settings->resize);
+    *width = in->width <= in->height ? settings->resize : (int)resized;
+    *height = in->width <= in->height ? (int)resized : settings->resize;
+    return 0;
+}
+
+static int check_settings(const PfPreprocess *settings, PfError *err)
+{
+    if (settings->crop < 1 || settings->resize < 0)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "preprocessing: crop %d and resize %d; expected a crop of at least 1 and a "
+                       "resize of at least 0",
+                       settings->crop, settings->resize);
+    return 0;
+}
+
+int pf_preprocess_image(const PfImage *in, const PfPreprocess *settings, uint8_t *out,
+                        PfResizeScratch *scratch, PfError *err)
+{
+    int width, height, crop = settings->crop;
+    if (check_settings(settings, err) || resized_size(in, settings, &width, &height, err))
+        return -1;
+    Span across = center_crop(width, crop), down = center_crop(height, crop);
+    size_t stride = 3 * (size_t)crop;
+    if (across.length < crop || down.length < crop) memset(out, 0, (size_t)crop * stride);
+    PfResize resize = {
+        .in = in->pixels,
+        .in_width = in->width,
+        .in_height = in->height,
+        .out_width = width,
+        .out_height = height,
+        .interpolation = settings->interpolation,
+        .kept = {across.from, down.from, across.length, down.length},
+    };
+    return pf_resize(&resize, out + (size_t)down.to * stride + 3 * (size_t)across.to, stride,
+                     scratch, err);
+}
