@@ -247,8 +247,9 @@ def compare(program, paths, label):
         print(f"{label}: {what}: {len(paths) - len(wrong)} of {len(paths)} equal"
               f"{'; NOT: ' + ', '.join(wrong[:12]) if wrong else ''}")
         failures += len(wrong)
-    refused = sum(image is None for image in images)
-    print(f"{label}: {len(paths)} images ({refused} of them refused by both), "
+    refused = [Path(path).name for path, image in zip(paths, images) if image is None]
+    print(f"{label}: {len(paths)} images ({len(refused)} of them refused by both"
+          f"{": " + ", ".join(refused[:5]) if refused else ""}), "
           f"{len(cases) * len(paths)} comparisons, {failures} differences")
     return failures
 
