@@ -248,9 +248,8 @@ def compare(program, paths, label):
               f"{'; NOT: ' + ', '.join(wrong[:12]) if wrong else ''}")
         failures += len(wrong)
     refused = [Path(path).name for path, image in zip(paths, images) if image is None]
-    print(f"{label}: {len(paths)} images ({len(refused)} of them refused by both"
-          f"{": " + ", ".join(refused[:5]) if refused else ""}), "
-          f"{len(cases) * len(paths)} comparisons, {failures} differences")
+    print(f"{label}: {len(paths)} images, {len(cases) * len(paths)} comparisons, "
+          f"{failures} differences. Refused by both: {', '.join(refused) or 'none'}")
     return failures
 
 
