@@ -1,0 +1,144 @@
+#include "model_file.h"
+
+#include <stdlib.h>
+
+#include "memory.h"
+#include "weights.h"
+
+int pf_model_write(const char *path, const PfNamedTensor *tensors, size_t tensor_count,
+                   const cJSON *metadata, PfError *err)
+{
+    char *json = cJSON_PrintUnformatted(metadata);
+    if (!json) return pf_fail(err, PF_EXIT_FAILED, "out of memory for the metadata of '%s'", path);
+    const char *keys[] = {"format", PF_MODEL_METADATA_KEY}, *values[] = {"pt", json};
+    int failed = pf_safetensors_write(path, tensors, tensor_count, keys, values, 2, err);
+    cJSON_free(json);
+    return failed;
+}
+
+struct PfModel {
+    PfWeights *weights;
+    cJSON *metadata;
+};
+
+/* Product of tap_shape; 0 where it is not a list of positive numbers. */
+static int64_t count_features(const cJSON *tap_shape)
+{
+    const cJSON *dim;
+    int64_t count = cJSON_GetArraySize(tap_shape) > 0;
+    cJSON_ArrayForEach(dim, tap_shape)
+    {
+        if (!cJSON_IsNumber(dim) || !(dim->valuedouble >= 1 && dim->valuedouble <= 0x1p31) ||
+            __builtin_mul_overflow(count, (int64_t)dim->valuedouble, &count))
+            return 0;
+    }
+    return count;
+}
+
+/* The tensor that a target names under `key`, in the rank it must have. */
+static int find_named(const PfModel *model, const cJSON *target, const char *key, int rank,
+                      const PfTensorView **view, PfError *err)
+{
+    const char *path = pf_weights_source(model->weights);
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(target, key));
+    if (!name)
+        return pf_fail(err, PF_EXIT_FAILED, "model '%s': a target does not name its %s", path, key);
+    *view = pf_weights_find_tensor(model->weights, name);
+    if (!*view)
+        return pf_fail(err, PF_EXIT_FAILED, "model '%s': its tensor '%.200s' is missing", path,
+                       name);
+    char shape[PF_SHAPE_TEXT_SIZE];
+    if ((*view)->shape.rank != rank || (*view)->dtype > PF_DTYPE_F64)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "model '%s': tensor '%.200s' is %s %s, expected %d axes of a floating point "
+                       "type",
+                       path, name, pf_dtype_name((*view)->dtype),
+                       pf_shape_text(&(*view)->shape, shape), rank);
+    return 0;
+}
+
+/* weight (outputs, features), bias (outputs); a class target has an output per
+ * class. */
+static int check_target(const PfModel *model, const cJSON *target, int64_t features, PfError *err)
+{
+    const PfTensorView *weight, *bias;
+    if (find_named(model, target, "weight", 2, &weight, err) ||
+        find_named(model, target, "bias", 1, &bias, err))
+        return -1;
+    const cJSON *classes = cJSON_GetObjectItemCaseSensitive(target, "classes");
+    int64_t outputs = cJSON_IsArray(classes) ? cJSON_GetArraySize(classes) : weight->shape.dims[0];
+    PfShape expected = {2, {outputs, features}};
+    char expected_text[PF_SHAPE_TEXT_SIZE], found[PF_SHAPE_TEXT_SIZE];
+    if (!pf_shape_equal(&weight->shape, &expected) || bias->shape.dims[0] != outputs)
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "model '%s': its weight is %s with %lld biases, but its classes and features "
+            "are %s",
+            pf_weights_source(model->weights), pf_shape_text(&weight->shape, found),
+            (long long)bias->shape.dims[0], pf_shape_text(&expected, expected_text));
+    return 0;
+}
+
+static int check_metadata(const PfModel *model, PfError *err)
+{
+    const char *path = pf_weights_source(model->weights);
+    const cJSON *version = cJSON_GetObjectItemCaseSensitive(model->metadata, "version");
+    const cJSON *targets = cJSON_GetObjectItemCaseSensitive(model->metadata, "targets"), *target;
+    if (!cJSON_IsNumber(version))
+        return pf_fail(err, PF_EXIT_FAILED, "model '%s': its metadata is damaged", path);
+    if (version->valuedouble != PF_MODEL_VERSION)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "model '%s' is of version %g; this program reads version %d. Hint: use the "
+                       "program that made it, or train again",
+                       path, version->valuedouble, PF_MODEL_VERSION);
+    if (!cJSON_IsArray(targets) || !cJSON_GetArraySize(targets))
+        return pf_fail(err, PF_EXIT_FAILED, "model '%s' predicts no target", path);
+    int64_t features =
+        count_features(cJSON_GetObjectItemCaseSensitive(model->metadata, "tap_shape"));
+    if (!features) return pf_fail(err, PF_EXIT_FAILED, "model '%s' has no valid tap_shape", path);
+    cJSON_ArrayForEach(target, targets)
+    {
+        if (check_target(model, target, features, err)) return -1;
+    }
+    return 0;
+}
+
+static int read_model(PfModel *model, const char *path, PfError *err)
+{
+    if (pf_weights_open(path, &model->weights, err)) return -1;
+    const char *json = pf_weights_metadata(model->weights, PF_MODEL_METADATA_KEY);
+    if (!json)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s' is not a model that train wrote: a %s file without '%s' metadata",
+                       path, pf_weights_format(model->weights), PF_MODEL_METADATA_KEY);
+    model->metadata = cJSON_Parse(json);
+    return check_metadata(model, err);
+}
+
+int pf_model_open(const char *path, PfModel **out, PfError *err)
+{
+    *out = pf_calloc(1, sizeof **out, err);
+    if (!*out) return -1;
+    if (!read_model(*out, path, err)) return 0;
+    pf_model_close(out);
+    return -1;
+}
+
+void pf_model_close(PfModel **model)
+{
+    if (!*model) return;
+    pf_weights_close(&(*model)->weights);
+    cJSON_Delete((*model)->metadata);
+    free(*model);
+    *model = NULL;
+}
+
+const cJSON *pf_model_metadata(const PfModel *model)
+{
+    return model->metadata;
+}
+
+const PfTensorView *pf_model_tensor(const PfModel *model, const char *name)
+{
+    return pf_weights_find_tensor(model->weights, name);
+}

@@ -1,0 +1,155 @@
+/* Published weights in torch.hub's cache, and the --weights option. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "weights.h"
+
+#define HASH_DIGITS 8 /* of the SHA-256, in a published file's name */
+#define MAX_FOLDERS 3
+
+/* Where torch.hub keeps files: the first is where it would put a new one. */
+typedef struct HubFolders {
+    char *paths[MAX_FOLDERS];
+    int count;
+} HubFolders;
+
+static int add_folder(HubFolders *folders, const char *variable, const char *below, PfError *err)
+{
+    const char *base = getenv(variable);
+    if (!base || !*base) return 0;
+    char *path = pf_asprintf(err, "%s%s/hub/checkpoints", base, below);
+    if (!path) return -1;
+    folders->paths[folders->count++] = path;
+    return 0;
+}
+
+static void free_folders(HubFolders *folders)
+{
+    for (int i = 0; i < folders->count; i++) free(folders->paths[i]);
+}
+
+static int list_folders(HubFolders *folders, PfError *err)
+{
+    folders->count = 0;
+    return add_folder(folders, "TORCH_HOME", "", err) ||
+                   add_folder(folders, "XDG_CACHE_HOME", "/torch", err) ||
+                   add_folder(folders, "HOME", "/.cache/torch", err)
+               ? -1
+               : 0;
+}
+
+/* The hash in "resnet18-f37072fd.pth"; NULL if the name has none. */
+static const char *hash_in_name(const char *file)
+{
+    const char *dash = strrchr(file, '-');
+    return dash && strspn(dash + 1, "0123456789abcdef") >= HASH_DIGITS ? dash + 1 : NULL;
+}
+
+static int has_published_hash(PfWeights *weights, const PfWeightsEntry *entry)
+{
+    const char *hash = hash_in_name(entry->file);
+    return hash && !strncmp(pf_weights_sha256(weights), hash, HASH_DIGITS);
+}
+
+/* Opens a file that has a published name and checks that it has the hash. */
+static int open_published(const char *path, const PfWeightsEntry *entry, PfWeights **out,
+                          PfError *err)
+{
+    if (pf_weights_open(path, out, err)) return -1;
+    if (has_published_hash(*out, entry)) return 0;
+    pf_fail(err, PF_EXIT_FAILED,
+            "weights '%s': its SHA-256 begins with %.*s, its name says %.*s: the download is "
+            "damaged or this is another file. Remove it and fetch %s again",
+            path, HASH_DIGITS, pf_weights_sha256(*out), HASH_DIGITS, hash_in_name(entry->file),
+            entry->url);
+    pf_weights_close(out);
+    return -1;
+}
+
+/* 1: opened, 0: not there, -1: failed. */
+static int try_folder(const char *folder, const PfWeightsEntry *entry, PfWeights **out,
+                      PfError *err)
+{
+    char *path = pf_asprintf(err, "%s/%s", folder, entry->file);
+    if (!path) return -1;
+    int result = access(path, F_OK) ? 0 : open_published(path, entry, out, err) ? -1 : 1;
+    free(path);
+    return result;
+}
+
+/* Quotes where a shell would take a path apart. */
+static const char *shell_quote(const char *path)
+{
+    size_t plain = strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_./-+@%:,=");
+    return path[plain] ? "'" : "";
+}
+
+static int not_found(const PfArch *arch, const HubFolders *folders, PfError *err)
+{
+    char looked[800] = "";
+    const PfWeightsEntry *entry = &arch->weights[0];
+    const char *folder = folders->count ? folders->paths[0] : ".";
+    for (int i = 0, used = 0; i < folders->count && used < (int)sizeof looked; i++)
+        used += snprintf(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
+                         folders->paths[i], entry->file);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "no weights for %s (%s) in%s\n"
+                   "Fetch them with\n"
+                   "  curl --create-dirs -o %s%s/%s%s %s\n"
+                   "or give a file with --weights FILE, or random numbers with --weights random:0",
+                   arch->name, entry->name,
+                   folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set",
+                   shell_quote(folder), folder, entry->file, shell_quote(folder), entry->url);
+}
+
+int pf_weights_find(const PfArch *arch, PfWeights **out, const PfWeightsEntry **entry, PfError *err)
+{
+    HubFolders folders;
+    int result = 0;
+    *out = NULL;
+    *entry = NULL;
+    if (!arch->weights_count)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "%s has no published weights: give a file with --weights FILE, or random "
+                       "numbers with --weights random:0",
+                       arch->name);
+    if (list_folders(&folders, err)) result = -1;
+    for (int w = 0; w < arch->weights_count && !result; w++)
+        for (int f = 0; f < folders.count && !result; f++) {
+            result = try_folder(folders.paths[f], &arch->weights[w], out, err);
+            if (result > 0) *entry = &arch->weights[w];
+        }
+    if (!result) not_found(arch, &folders, err);
+    free_folders(&folders);
+    return result > 0 ? 0 : -1;
+}
+
+static int load_random(const PfArch *arch, const char *seed, PfWeights **out, PfError *err)
+{
+    char *end;
+    errno = 0;
+    uintmax_t value = strtoumax(seed, &end, 10);
+    if (*seed < '0' || *seed > '9' || *end || errno)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--weights random:%s: expected a whole number after 'random:'", seed);
+    return pf_weights_random(arch, (uint64_t)value, out, err);
+}
+
+int pf_weights_load(const PfArch *arch, const char *spec, PfWeights **out,
+                    const PfWeightsEntry **entry, PfError *err)
+{
+    *out = NULL;
+    *entry = NULL;
+    if (!spec) return pf_weights_find(arch, out, entry, err);
+    if (!strncmp(spec, "random:", 7)) return load_random(arch, spec + 7, out, err);
+    if (pf_weights_open(spec, out, err)) return -1;
+    for (int i = 0; i < arch->weights_count && !*entry; i++)
+        if (has_published_hash(*out, &arch->weights[i])) *entry = &arch->weights[i];
+    return 0;
+}

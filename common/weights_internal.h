@@ -1,0 +1,61 @@
+/* What the weight readers share. Others use weights.h. */
+#ifndef PF_WEIGHTS_INTERNAL_H
+#define PF_WEIGHTS_INTERNAL_H
+
+#include <cjson/cJSON.h>
+
+#include "weights.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "weight files are little-endian and are used as they are mapped");
+
+struct PfWeights {
+    char *source;         /* path, or "random:0" */
+    const char *format;   /* static */
+    const uint8_t *bytes; /* the file; NULL for random weights */
+    size_t size;
+    int is_mapped;          /* bytes are ours to unmap */
+    PfNamedTensor *tensors; /* names owned; file order */
+    size_t count, capacity;
+    const PfNamedTensor **by_name; /* (count) sorted, made by pf_weights_index */
+    void **blocks;                 /* tensors that could not be used in place */
+    size_t block_count, block_capacity;
+    cJSON *header;                    /* of a safetensors file */
+    char sha256[PF_SHA256_TEXT_SIZE]; /* "" until asked for */
+};
+
+/* An empty one, and its index once all tensors are added (which finds names
+ * that came twice). */
+int pf_weights_new(const char *source, PfWeights **out, PfError *err);
+int pf_weights_index(PfWeights *weights, PfError *err);
+
+/* Adds a tensor; the name is copied without its wrappers ("module."), the data
+ * must live as long as the weights. */
+int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const PfTensorView *view,
+                   PfError *err);
+/* Memory that pf_weights_close frees; 64-byte aligned, not zeroed. */
+void *pf_weights_allocate(PfWeights *weights, size_t size, PfError *err);
+
+/* pf_weights_open for a file in memory, which is lent until pf_weights_close. */
+int pf_weights_open_bytes(const char *source, const void *bytes, size_t size, PfWeights **out,
+                          PfError *err);
+
+/* The formats: each adds the tensors of weights->bytes. */
+int pf_weights_read_safetensors(PfWeights *weights, PfError *err);
+int pf_weights_read_pth(PfWeights *weights, PfError *err);        /* zip */
+int pf_weights_read_pth_legacy(PfWeights *weights, PfError *err); /* torch < 1.6 */
+
+/* A text from a file for a message: cut to fit, with '?' for what is not
+ * printable ASCII, so that no file steers the terminal. Returns out. */
+#define PF_PRINTABLE_SIZE 160
+const char *pf_printable(const char *text, size_t size, char out[PF_PRINTABLE_SIZE]);
+
+/* Unsigned little-endian integer of width (1 to 8) bytes. */
+static inline uint64_t pf_little_endian(const uint8_t *bytes, size_t width)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < width; i++) value |= (uint64_t)bytes[i] << 8 * i;
+    return value;
+}
+
+#endif

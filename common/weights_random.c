@@ -1,0 +1,97 @@
+/* Random weights: He normal (fan-out) for convolutions, as torchvision's
+ * constructors draw them. He et al., Delving Deep into Rectifiers, 2015. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parallel.h"
+#include "random.h"
+#include "weights_internal.h"
+
+/* Every block of a tensor has a stream of its own, so that neither the order of
+ * tensors nor the number of threads matters. */
+#define BLOCK_VALUES 65536
+
+typedef enum Distribution { CONSTANT, NORMAL, UNIFORM } Distribution;
+
+typedef struct Filling {
+    Distribution distribution;
+    double scale; /* the constant, the standard deviation, or the half width */
+} Filling;
+
+typedef struct Tensor {
+    uint64_t seed, stream;
+    Filling filling;
+    float *values;
+    int64_t count;
+} Tensor;
+
+static void fill_block(void *context, int64_t block)
+{
+    const Tensor *tensor = context;
+    int64_t first = block * BLOCK_VALUES, end = first + BLOCK_VALUES;
+    PfRandom random = pf_random_seeded(tensor->seed, tensor->stream + (uint64_t)block);
+    double scale = tensor->filling.scale;
+    if (end > tensor->count) end = tensor->count;
+    for (int64_t i = first; i < end; i++) {
+        double value = scale;
+        if (tensor->filling.distribution == NORMAL) value *= pf_random_normal(&random);
+        if (tensor->filling.distribution == UNIFORM) value *= 2 * pf_random_uniform(&random) - 1;
+        tensor->values[i] = (float)value;
+    }
+}
+
+static Filling choose_filling(const PfArch *arch, const PfParameter *parameter)
+{
+    const PfNode *node = &arch->nodes[parameter->node];
+    const char *dot = strrchr(parameter->name, '.');
+    int is_weight = !strcmp(dot, ".weight"), is_variance = !strcmp(dot, ".running_var");
+    int is_vgg = !strcmp(arch->family, "VGG");
+    if (node->op == PF_OP_CONV && is_weight)
+        return (Filling){NORMAL, sqrt(2.0 / (node->out_channels * node->kernel * node->kernel))};
+    if (node->op == PF_OP_LINEAR && is_vgg && is_weight) return (Filling){NORMAL, 0.01};
+    /* torch.nn.Linear's own. */
+    if (node->op == PF_OP_LINEAR && !is_vgg) return (Filling){UNIFORM, 1 / sqrt(node->in_channels)};
+    int is_one = node->op == PF_OP_BATCH_NORM && (is_weight || is_variance);
+    return (Filling){CONSTANT, is_one};
+}
+
+static int add_random(PfWeights *weights, const PfArch *arch, const PfParameter *parameter,
+                      uint64_t seed, PfError *err)
+{
+    Tensor tensor = {.seed = seed,
+                     .stream = pf_xxh64_text(parameter->name),
+                     .filling = choose_filling(arch, parameter),
+                     .count = pf_shape_count(&parameter->shape)};
+    tensor.values = pf_weights_allocate(weights, (size_t)tensor.count * sizeof(float), err);
+    if (!tensor.values) return -1;
+    pf_parallel_for((tensor.count + BLOCK_VALUES - 1) / BLOCK_VALUES, 0, fill_block, &tensor);
+    PfTensorView view = {PF_DTYPE_F32, parameter->shape, tensor.values};
+    return pf_weights_add(weights, parameter->name, strlen(parameter->name), &view, err);
+}
+
+static int fill_all(PfWeights *weights, const PfArch *arch, uint64_t seed, PfError *err)
+{
+    PfParameter *parameters;
+    int count, failed = 0;
+    if (pf_arch_parameters(arch, arch->node_count - 1, &parameters, &count, err)) return -1;
+    for (int i = 0; i < count && !failed; i++)
+        failed = add_random(weights, arch, &parameters[i], seed, err);
+    free(parameters);
+    return failed || pf_weights_index(weights, err) ? -1 : 0;
+}
+
+int pf_weights_random(const PfArch *arch, uint64_t seed, PfWeights **out, PfError *err)
+{
+    char source[32], identity[96];
+    snprintf(source, sizeof source, "random:%" PRIu64, seed);
+    if (pf_weights_new(source, out, err)) return -1;
+    (*out)->format = "random";
+    snprintf(identity, sizeof identity, "%s:%s", source, arch->name);
+    pf_sha256_text(identity, strlen(identity), (*out)->sha256);
+    if (!fill_all(*out, arch, seed, err)) return 0;
+    pf_weights_close(out);
+    return -1;
+}

@@ -1,0 +1,39 @@
+/* Prints what the weight readers see: "# <format> <sha256>", then a line
+ * "<name> <dtype> <shape> <XXH3-128 of the contiguous bytes>" for every tensor.
+ * For tests, which compare it with what torch sees. */
+#include <stdio.h>
+
+#include "digest.h"
+#include "log.h"
+#include "weights.h"
+
+static void print_tensor(const PfNamedTensor *tensor)
+{
+    const PfTensorView *view = &tensor->view;
+    char shape[PF_SHAPE_TEXT_SIZE];
+    uint8_t digest[16];
+    pf_xxh128(view->data, (size_t)pf_shape_count(&view->shape) * pf_dtype_size(view->dtype),
+              digest);
+    printf("%s %s %s ", tensor->name, pf_dtype_name(view->dtype),
+           pf_shape_text(&view->shape, shape));
+    for (int i = 0; i < 16; i++) printf("%02x", digest[i]);
+    putchar('\n');
+}
+
+int main(int argc, char **argv)
+{
+    PfWeights *weights;
+    PfError err = {0};
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s FILE\n", argv[0]);
+        return PF_EXIT_USAGE;
+    }
+    pf_log_setup("dump_weights", PF_NORMAL);
+    if (pf_weights_open(argv[1], &weights, &err)) return pf_report_error(&err);
+    size_t count;
+    const PfNamedTensor *tensors = pf_weights_tensors(weights, &count);
+    printf("# %s %s\n", pf_weights_format(weights), pf_weights_sha256(weights));
+    for (size_t i = 0; i < count; i++) print_tensor(&tensors[i]);
+    pf_weights_close(&weights);
+    return PF_EXIT_DONE;
+}
