@@ -1,5 +1,5 @@
 /* Prints what the weight readers see: "# <format> <sha256>", then a line
- * "<name> <dtype> <shape> <XXH3-128 of the contiguous bytes>" for every tensor.
+ * "<name> <dtype> <shape> <SHA-256 of the contiguous bytes>" for every tensor.
  * For tests, which compare it with what torch sees. */
 #include <stdio.h>
 
@@ -10,14 +10,11 @@
 static void print_tensor(const PfNamedTensor *tensor)
 {
     const PfTensorView *view = &tensor->view;
-    char shape[PF_SHAPE_TEXT_SIZE];
-    uint8_t digest[16];
-    pf_xxh128(view->data, (size_t)pf_shape_count(&view->shape) * pf_dtype_size(view->dtype),
-              digest);
-    printf("%s %s %s ", tensor->name, pf_dtype_name(view->dtype),
-           pf_shape_text(&view->shape, shape));
-    for (int i = 0; i < 16; i++) printf("%02x", digest[i]);
-    putchar('\n');
+    char shape[PF_SHAPE_TEXT_SIZE], digest[PF_SHA256_TEXT_SIZE];
+    pf_sha256_text(view->data, (size_t)pf_shape_count(&view->shape) * pf_dtype_size(view->dtype),
+                   digest);
+    printf("%s %s %s %s\n", tensor->name, pf_dtype_name(view->dtype),
+           pf_shape_text(&view->shape, shape), digest);
 }
 
 int main(int argc, char **argv)
