@@ -10,7 +10,9 @@ folder with resnet20-12fca82f.th, a checkpoint from the wild.
 import argparse
 import collections
 import hashlib
+import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -165,6 +167,19 @@ def wild(dump):
     return compare(dump, "resnet20-12fca82f.th", path, state)
 
 
+def save_safetensors(state, path):
+    """As the format's description says: u64 length, JSON header, bytes."""
+    header, blobs, at = {"__metadata__": {"format": "pt"}}, [], 0
+    for name, tensor in state.items():
+        blobs.append(tensor_bytes(tensor))
+        header[name] = {"dtype": DTYPES[tensor.dtype].upper(), "shape": list(tensor.shape),
+                        "data_offsets": [at, at + len(blobs[-1])]}
+        at += len(blobs[-1])
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
 def main():
     dump, extra = sys.argv[1], sys.argv[2:]
     with tempfile.TemporaryDirectory() as folder:
@@ -174,6 +189,8 @@ def main():
             for form, options in FORMS:
                 torch.save(value, path, **options)
                 good &= compare(dump, f"{label} ({form})", path, state)
+            save_safetensors(state, path)
+            good &= compare(dump, f"{label} (safetensors)", path, state)
         good &= refusals(dump, folder)
         good &= wild(dump)
         for given in extra:
