@@ -1,0 +1,50 @@
+/* One chunk of a feature dataset, between memory and file.
+ *
+ * The filters are HDF5's own, byte for byte, without HDF5: byte shuffle, then
+ * one zstd frame or zlib stream, then Fletcher-32. */
+#ifndef PF_FEATURE_CACHE_CHUNK_H
+#define PF_FEATURE_CACHE_CHUNK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "permafrost/error.h"
+#include "permafrost/feature_cache.h"
+
+typedef struct PfChunkFormat {
+    size_t raw_bytes;     /* of a whole chunk */
+    size_t element_bytes; /* what shuffle works on */
+    int shuffle;
+    PfCompression compression;
+    int level; /* of the compressor; the decoder does not care */
+    int fletcher32;
+} PfChunkFormat;
+
+/* Contexts and scratch memory for one thread. */
+typedef struct PfChunkCodec PfChunkCodec;
+
+int pf_chunk_codec_new(PfChunkCodec **out, PfError *err);
+void pf_chunk_codec_free(PfChunkCodec **codec);
+
+/* Room that an encoded chunk may need. */
+size_t pf_chunk_bound(const PfChunkFormat *format);
+
+/* raw: format->raw_bytes bytes. stored: room for pf_chunk_bound bytes, of which
+ * *stored_bytes get used. */
+int pf_chunk_encode(PfChunkCodec *codec, const PfChunkFormat *format, const void *raw, void *stored,
+                    size_t *stored_bytes, PfError *err);
+
+/* Fills raw with exactly format->raw_bytes bytes. NULL, or what is wrong with
+ * the chunk in static words ("its checksum does not match"). */
+const char *pf_chunk_decode(PfChunkCodec *codec, const PfChunkFormat *format, const void *stored,
+                            size_t stored_bytes, void *raw);
+
+/* As HDF5 computes it: big-endian 16-bit words, an odd last byte as the upper half of one. */
+uint32_t pf_fletcher32(const void *bytes, size_t size);
+
+/* Byte planes: the first bytes of all elements, then the second ones, and so
+ * on; bytes after the last whole element stay where they are. */
+void pf_shuffle(void *out, const void *in, size_t size, size_t element_bytes);
+void pf_unshuffle(void *out, const void *in, size_t size, size_t element_bytes);
+
+#endif

@@ -1,0 +1,55 @@
+/* Rows of one dataset of features, read.
+ *
+ * Chunks of whole rows with the filters of our own writer are read as they are
+ * and unpacked here, in parallel; whatever else HDF5 can read goes through
+ * H5Dread. */
+#ifndef PF_FEATURE_CACHE_ROWS_H
+#define PF_FEATURE_CACHE_ROWS_H
+
+#include <hdf5.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "feature_cache_chunk.h"
+#include "permafrost/error.h"
+#include "permafrost/feature_cache.h"
+
+typedef struct PfCacheRows {
+    PfCacheTap tap;
+    int64_t row_count;
+    size_t row_elements;
+    hid_t dataset;
+    int is_direct; /* then the rest tells how a chunk is stored */
+    int64_t chunk_rows;
+    PfChunkFormat format;
+    unsigned shuffle_bit, compression_bit, fletcher32_bit; /* of a chunk's mask of skipped filters */
+} PfCacheRows;
+
+/* What a thread needs to unpack chunks, kept from read to read. */
+typedef struct PfRowsWorker {
+    PfChunkCodec *codec;
+    unsigned char *stored, *raw;
+    size_t stored_capacity, raw_capacity;
+} PfRowsWorker;
+
+typedef struct PfRowsWorkers {
+    PfRowsWorker *items;
+    int count;
+} PfRowsWorkers;
+
+/* Opens the dataset `name` of group. Under pf_h5_lock; path is for messages. */
+int pf_cache_rows_open(hid_t group, const char *name, const char *path, PfCacheRows *rows,
+                       PfError *err);
+
+/* Rows [first, first + count) into out, (count, shape) row-major, as float32 or
+ * in the tap's dtype. Takes pf_h5_lock itself. */
+int pf_cache_rows_read(const PfCacheRows *rows, PfRowsWorkers *workers, const char *path,
+                       int64_t first, int64_t count, int as_f32, void *out, int threads,
+                       PfError *err);
+
+/* "shuffle, zstd, fletcher32" or "none" into text. Under pf_h5_lock. */
+void pf_cache_rows_filters(const PfCacheRows *rows, char *text, size_t size);
+
+void pf_rows_workers_free(PfRowsWorkers *workers);
+
+#endif

@@ -1,0 +1,295 @@
+#include "feature_cache_samples.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "feature_cache_h5.h"
+#include "memory.h"
+
+/* Rows of strings that are handed to HDF5 at once. */
+#define TEXT_BLOCK_ROWS 4096
+#define COLUMN_CHUNK_BYTES (256 * 1024)
+
+/* Rows of fixed size, one after the other. */
+typedef struct Column {
+    unsigned char *bytes;
+    size_t row_bytes, rows, capacity;
+} Column;
+
+/* Strings one after the other, with where each begins. */
+typedef struct TextColumn {
+    char *bytes;
+    size_t used, capacity;
+    size_t *offsets;
+    size_t rows, offset_capacity;
+} TextColumn;
+
+typedef struct Target {
+    char name[PF_CACHE_NAME_SIZE];
+    PfTargetKind kind;
+    int width;
+    Column column;
+    TextColumn classes;
+} Target;
+
+struct PfCacheSamples {
+    TextColumn paths, rejected_paths, reasons;
+    Column digests, splits, sizes, mtimes;
+    int target_count;
+    Target targets[];
+};
+
+/* ---- columns ---- */
+
+static int append_row(Column *column, const void *row, PfError *err)
+{
+    if (pf_grow(&column->bytes, &column->capacity, column->rows + 1, column->row_bytes, err))
+        return -1;
+    memcpy(column->bytes + column->rows++ * column->row_bytes, row, column->row_bytes);
+    return 0;
+}
+
+static int append_text(TextColumn *column, const char *text, PfError *err)
+{
+    size_t size = strlen(text) + 1;
+    if (pf_grow(&column->bytes, &column->capacity, column->used + size, 1, err) ||
+        pf_grow(&column->offsets, &column->offset_capacity, column->rows + 1,
+                sizeof *column->offsets, err))
+        return -1;
+    memcpy(column->bytes + column->used, text, size);
+    column->offsets[column->rows++] = column->used;
+    column->used += size;
+    return 0;
+}
+
+static void free_text(TextColumn *column)
+{
+    free(column->bytes);
+    free(column->offsets);
+}
+
+/* ---- rows ---- */
+
+static int copy_target(Target *target, const PfCacheTarget *from, PfError *err)
+{
+    memcpy(target->name, from->name, sizeof target->name);
+    target->kind = from->kind;
+    target->width = from->kind == PF_TARGET_CLASS ? 1 : from->width;
+    target->column.row_bytes =
+        from->kind == PF_TARGET_CLASS ? sizeof(int32_t) : (size_t)from->width * sizeof(float);
+    for (int c = 0; c < from->class_count; c++)
+        if (append_text(&target->classes, from->classes[c], err)) return -1;
+    return 0;
+}
+
+int pf_cache_samples_new(const PfCacheTarget *targets, int target_count, PfCacheSamples **out,
+                         PfError *err)
+{
+    size_t size = sizeof(PfCacheSamples) + (size_t)target_count * sizeof(Target);
+    PfCacheSamples *samples = pf_calloc(1, size, err);
+    if (!samples) return -1;
+    samples->digests.row_bytes = PF_DIGEST_SIZE;
+    samples->splits.row_bytes = sizeof(uint8_t);
+    samples->sizes.row_bytes = sizeof(uint64_t);
+    samples->mtimes.row_bytes = sizeof(int64_t);
+    samples->target_count = target_count;
+    for (int t = 0; t < target_count; t++) {
+        if (!copy_target(&samples->targets[t], &targets[t], err)) continue;
+        pf_cache_samples_free(&samples);
+        return -1;
+    }
+    *out = samples;
+    return 0;
+}
+
+void pf_cache_samples_free(PfCacheSamples **pointer)
+{
+    PfCacheSamples *samples = *pointer;
+    if (!samples) return;
+    free_text(&samples->paths);
+    free_text(&samples->rejected_paths);
+    free_text(&samples->reasons);
+    free(samples->digests.bytes);
+    free(samples->splits.bytes);
+    free(samples->sizes.bytes);
+    free(samples->mtimes.bytes);
+    for (int t = 0; t < samples->target_count; t++) {
+        free(samples->targets[t].column.bytes);
+        free_text(&samples->targets[t].classes);
+    }
+    free(samples);
+    *pointer = NULL;
+}
+
+static int append_targets(PfCacheSamples *samples, const PfCacheSample *sample, PfError *err)
+{
+    const int32_t *index = sample->class_indices;
+    const float *values = sample->values;
+    for (int t = 0; t < samples->target_count; t++) {
+        Target *target = &samples->targets[t];
+        if (target->kind == PF_TARGET_CLASS) {
+            assert(*index >= -1 && *index < (int32_t)target->classes.rows);
+            if (append_row(&target->column, index++, err)) return -1;
+        } else {
+            if (append_row(&target->column, values, err)) return -1;
+            values += target->width;
+        }
+    }
+    return 0;
+}
+
+int pf_cache_samples_append(PfCacheSamples *samples, const PfCacheSample *sample, PfError *err)
+{
+    uint8_t split = (uint8_t)sample->split;
+    if (append_text(&samples->paths, sample->path, err) ||
+        append_row(&samples->digests, sample->digest, err) ||
+        append_row(&samples->splits, &split, err) ||
+        append_row(&samples->sizes, &sample->size_bytes, err) ||
+        append_row(&samples->mtimes, &sample->mtime_ns, err))
+        return -1;
+    return append_targets(samples, sample, err);
+}
+
+int pf_cache_samples_reject(PfCacheSamples *samples, const char *path, const char *reason,
+                            PfError *err)
+{
+    if (append_text(&samples->rejected_paths, path, err)) return -1;
+    return append_text(&samples->reasons, reason, err);
+}
+
+int64_t pf_cache_samples_rejected_count(const PfCacheSamples *samples)
+{
+    return (int64_t)samples->reasons.rows;
+}
+
+/* ---- writing ---- */
+
+/* (rows) or (rows, width). In chunks and checksummed where chunk_rows is not 0;
+ * HDF5 cannot chunk what is empty. */
+static hid_t create_dataset(hid_t group, const char *name, hid_t type, size_t rows, size_t width,
+                            size_t chunk_rows)
+{
+    hsize_t dims[2] = {rows, width}, chunk[2] = {rows < chunk_rows ? rows : chunk_rows, width};
+    int rank = width ? 2 : 1;
+    hid_t properties = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(rank, dims, NULL);
+    H5Pset_obj_track_times(properties, 0);
+    if (chunk[0]) {
+        H5Pset_chunk(properties, rank, chunk);
+        H5Pset_fletcher32(properties);
+    }
+    hid_t dataset = H5Dcreate2(group, name, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    H5Sclose(space);
+    H5Pclose(properties);
+    return dataset;
+}
+
+static int write_column(hid_t group, const char *name, hid_t type, size_t width,
+                        const Column *column)
+{
+    size_t chunk_rows = COLUMN_CHUNK_BYTES / column->row_bytes + 1;
+    hid_t dataset = create_dataset(group, name, type, column->rows, width, chunk_rows);
+    if (dataset < 0) return -1;
+    int failed = column->rows && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                                          column->bytes) < 0;
+    if (H5Dclose(dataset) < 0) failed = 1;
+    return failed ? -1 : 0;
+}
+
+/* Rows [first, first + count) of strings, through an array of pointers. */
+static int write_text_rows(hid_t dataset, const TextColumn *column, size_t first, size_t count)
+{
+    const char *pointers[TEXT_BLOCK_ROWS];
+    for (size_t i = 0; i < count; i++) pointers[i] = column->bytes + column->offsets[first + i];
+    hsize_t start = first, size = count;
+    hid_t in_file = H5Dget_space(dataset), in_memory = H5Screate_simple(1, &size, NULL);
+    H5Sselect_hyperslab(in_file, H5S_SELECT_SET, &start, NULL, &size, NULL);
+    herr_t status =
+        H5Dwrite(dataset, pf_h5_text_type(), in_memory, in_file, H5P_DEFAULT, pointers);
+    H5Sclose(in_memory);
+    H5Sclose(in_file);
+    return status < 0 ? -1 : 0;
+}
+
+static int write_text_column(hid_t group, const char *name, const TextColumn *column)
+{
+    /* HDF5 has no filters for strings of variable length, nor needs chunks for them. */
+    hid_t dataset = create_dataset(group, name, pf_h5_text_type(), column->rows, 0, 0);
+    if (dataset < 0) return -1;
+    int failed = 0;
+    for (size_t first = 0; first < column->rows && !failed; first += TEXT_BLOCK_ROWS) {
+        size_t rest = column->rows - first;
+        failed = write_text_rows(dataset, column, first,
+                                 rest < TEXT_BLOCK_ROWS ? rest : TEXT_BLOCK_ROWS);
+    }
+    if (H5Dclose(dataset) < 0) failed = 1;
+    return failed ? -1 : 0;
+}
+
+static int write_target(hid_t group, const Target *target)
+{
+    int is_class = target->kind == PF_TARGET_CLASS;
+    if (write_column(group, target->name, is_class ? H5T_STD_I32LE : H5T_IEEE_F32LE,
+                     is_class ? 0 : (size_t)target->width, &target->column))
+        return -1;
+    hid_t dataset = H5Dopen2(group, target->name, H5P_DEFAULT);
+    if (dataset < 0) return -1;
+    int failed = pf_h5_write_text_attribute(dataset, "kind", is_class ? "class" : "regression");
+    H5Dclose(dataset);
+    return failed;
+}
+
+static int write_targets(hid_t group, const PfCacheSamples *samples)
+{
+    for (int t = 0; t < samples->target_count; t++)
+        if (write_target(group, &samples->targets[t])) return -1;
+    return 0;
+}
+
+static int write_classes(hid_t group, const PfCacheSamples *samples)
+{
+    for (int t = 0; t < samples->target_count; t++) {
+        const Target *target = &samples->targets[t];
+        if (target->kind == PF_TARGET_CLASS &&
+            write_text_column(group, target->name, &target->classes))
+            return -1;
+    }
+    return 0;
+}
+
+static int write_rows(hid_t group, const PfCacheSamples *samples)
+{
+    if (write_text_column(group, "path", &samples->paths) ||
+        write_column(group, "digest", H5T_STD_U8LE, PF_DIGEST_SIZE, &samples->digests) ||
+        write_column(group, "split", H5T_STD_U8LE, 0, &samples->splits) ||
+        write_column(group, "size", H5T_STD_U64LE, 0, &samples->sizes) ||
+        write_column(group, "mtime_ns", H5T_STD_I64LE, 0, &samples->mtimes))
+        return -1;
+    return 0;
+}
+
+static int write_rejected(hid_t group, const PfCacheSamples *samples)
+{
+    if (write_text_column(group, "path", &samples->rejected_paths)) return -1;
+    return write_text_column(group, "reason", &samples->reasons);
+}
+
+int pf_cache_samples_write(const PfCacheSamples *samples, hid_t file)
+{
+    static const struct {
+        const char *name;
+        int (*write)(hid_t group, const PfCacheSamples *samples);
+    } groups[] = {
+        {"targets", write_targets},
+        {"classes", write_classes},
+        {"samples", write_rows},
+        {"rejected", write_rejected},
+    };
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        hid_t group = pf_h5_create_group(file, groups[i].name);
+        int failed = group < 0 || groups[i].write(group, samples);
+        if (group >= 0) H5Gclose(group);
+        if (failed) return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,124 @@
+#include "feature_cache_texts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "feature_cache_h5.h"
+#include "memory.h"
+
+#define BLOCK_BYTES (64 * 1024)
+#define NUMBER_SIZE 24
+
+typedef struct TextBlock {
+    struct TextBlock *next;
+    size_t used, capacity;
+    char bytes[];
+} TextBlock;
+
+/* size bytes that live as long as the texts, or NULL. HDF5 calls it for every
+ * string that it reads. */
+static void *allocate(size_t size, void *argument)
+{
+    PfCacheTexts *texts = argument;
+    TextBlock *block = texts->blocks;
+    if (!block || block->capacity - block->used < size) {
+        size_t capacity = size > BLOCK_BYTES ? size : BLOCK_BYTES;
+        block = malloc(sizeof *block + capacity);
+        if (!block) return NULL;
+        *block = (TextBlock){.next = texts->blocks, .capacity = capacity};
+        texts->blocks = block;
+    }
+    void *bytes = block->bytes + block->used;
+    block->used += size;
+    return bytes;
+}
+
+static void release(void *bytes, void *argument)
+{
+    (void)bytes;
+    (void)argument;
+}
+
+static int read_variable(PfCacheTexts *texts, hid_t dataset, hid_t type)
+{
+    hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
+    H5Pset_vlen_mem_manager(transfer, allocate, texts, release, NULL);
+    herr_t status = H5Dread(dataset, type, H5S_ALL, H5S_ALL, transfer, texts->items);
+    H5Pclose(transfer);
+    for (int64_t i = 0; i < texts->count; i++)
+        if (!texts->items[i]) texts->items[i] = ""; /* never written */
+    return status < 0 ? -1 : 0;
+}
+
+/* As many bytes for each string, and a terminator. */
+static int read_fixed(PfCacheTexts *texts, hid_t dataset, hid_t type)
+{
+    size_t size = H5Tget_size(type) + 1;
+    hid_t terminated = H5Tcopy(type);
+    H5Tset_size(terminated, size);
+    H5Tset_strpad(terminated, H5T_STR_NULLTERM);
+    char *bytes = allocate((size_t)texts->count * size, texts);
+    herr_t status =
+        bytes ? H5Dread(dataset, terminated, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) : -1;
+    H5Tclose(terminated);
+    if (status < 0) return -1;
+    for (int64_t i = 0; i < texts->count; i++) texts->items[i] = bytes + (size_t)i * size;
+    return 0;
+}
+
+static int read_texts(PfCacheTexts *texts, hid_t dataset, hid_t type, const char *what,
+                      PfError *err)
+{
+    hid_t space = H5Dget_space(dataset);
+    hssize_t count = H5Sget_simple_extent_npoints(space);
+    int rank = H5Sget_simple_extent_ndims(space);
+    H5Sclose(space);
+    if (rank != 1 || count < 0 || H5Tget_class(type) != H5T_STRING)
+        return pf_fail(err, PF_EXIT_FAILED, "%s is not a list of strings", what);
+    texts->items = pf_calloc((size_t)count, sizeof *texts->items, err);
+    if (!texts->items) return -1;
+    texts->count = count;
+    if (!count) return 0;
+    if (H5Tis_variable_str(type) > 0 ? read_variable(texts, dataset, type)
+                                     : read_fixed(texts, dataset, type))
+        return pf_h5_fail(err, "cannot read %s", what);
+    return 0;
+}
+
+int pf_cache_texts_read(PfCacheTexts *texts, hid_t dataset, const char *what, PfError *err)
+{
+    hid_t type = H5Dget_type(dataset);
+    if (type < 0) return pf_h5_fail(err, "cannot read %s", what);
+    int failed = read_texts(texts, dataset, type, what, err);
+    H5Tclose(type);
+    if (failed) pf_cache_texts_free(texts);
+    return failed;
+}
+
+int pf_cache_texts_number(PfCacheTexts *texts, int64_t count, PfError *err)
+{
+    texts->items = pf_calloc((size_t)count, sizeof *texts->items, err);
+    if (!texts->items) return -1;
+    for (int64_t i = 0; i < count; i++) {
+        char *text = allocate(NUMBER_SIZE, texts);
+        if (!text) {
+            pf_cache_texts_free(texts);
+            return pf_fail(err, PF_EXIT_FAILED, "out of memory: no room for class names");
+        }
+        snprintf(text, NUMBER_SIZE, "%lld", (long long)i);
+        texts->items[i] = text;
+    }
+    texts->count = count;
+    return 0;
+}
+
+void pf_cache_texts_free(PfCacheTexts *texts)
+{
+    while (texts->blocks) {
+        TextBlock *block = texts->blocks;
+        texts->blocks = block->next;
+        free(block);
+    }
+    free(texts->items);
+    *texts = (PfCacheTexts){0};
+}

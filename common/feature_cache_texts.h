@@ -1,0 +1,24 @@
+/* A dataset of strings in memory. */
+#ifndef PF_FEATURE_CACHE_TEXTS_H
+#define PF_FEATURE_CACHE_TEXTS_H
+
+#include <hdf5.h>
+#include <stdint.h>
+
+#include "permafrost/error.h"
+
+typedef struct PfCacheTexts {
+    const char **items; /* lent until pf_cache_texts_free */
+    int64_t count;
+    struct TextBlock *blocks; /* where the characters are */
+} PfCacheTexts;
+
+/* Reads a dataset (N) of strings, variable or fixed in length, into empty
+ * texts. Under pf_h5_lock; `what` names file and dataset in errors. */
+int pf_cache_texts_read(PfCacheTexts *texts, hid_t dataset, const char *what, PfError *err);
+/* Fills empty texts with "0", "1", ... */
+int pf_cache_texts_number(PfCacheTexts *texts, int64_t count, PfError *err);
+/* Leaves texts empty. */
+void pf_cache_texts_free(PfCacheTexts *texts);
+
+#endif
