@@ -21,8 +21,8 @@ static void make_keys(void)
 
 static void split(int64_t first, int64_t count, double val, double test, uint8_t *splits)
 {
-    ck_assert_int_eq(
-        pf_split_by_hash(keys + first, groups + first, count, val, test, splits, NULL), 0);
+    ck_assert_int_eq(pf_split_by_hash(keys + first, groups + first, count, val, test, splits, NULL),
+                     0);
 }
 
 static int64_t count_side(const uint8_t *splits, int64_t count, int32_t group, int side)

@@ -1,0 +1,188 @@
+#include "feature_table.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "parallel.h"
+#include "split.h"
+
+int pf_feature_table_new(int64_t rows, int64_t features, int class_count, PfFeatureTable **out,
+                         PfError *err)
+{
+    if (rows > INT32_MAX || features > INT32_MAX)
+        return pf_fail(err, PF_EXIT_FAILED, "%lld rows of %lld features are more than train takes",
+                       (long long)rows, (long long)features);
+    PfFeatureTable *table = pf_calloc(1, sizeof *table, err);
+    if (!table) return -1;
+    table->rows = rows;
+    table->features = features;
+    table->class_count = class_count;
+    table->x = pf_alloc_aligned((size_t)(rows * features), sizeof(float), err);
+    table->classes = pf_calloc((size_t)rows, sizeof *table->classes, err);
+    table->splits = pf_calloc((size_t)rows, 1, err);
+    if (!table->x || !table->classes || !table->splits) {
+        pf_feature_table_free(&table);
+        return -1;
+    }
+    for (int64_t i = 0; i < rows; i++) table->classes[i] = -1;
+    *out = table;
+    return 0;
+}
+
+static void forget_index(PfFeatureTable *table)
+{
+    for (int split = 0; split < PF_SPLIT_COUNT; split++) {
+        free(table->split_rows[split]);
+        table->split_rows[split] = NULL;
+        table->split_counts[split] = 0;
+    }
+    table->unlabelled = 0;
+    table->untrained_classes = 0;
+}
+
+void pf_feature_table_free(PfFeatureTable **table)
+{
+    if (!*table) return;
+    forget_index(*table);
+    free((*table)->x);
+    free((*table)->classes);
+    free((*table)->splits);
+    free(*table);
+    *table = NULL;
+}
+
+/* ---- row lists ---- */
+
+static int list_rows(PfFeatureTable *table, PfError *err)
+{
+    forget_index(table);
+    for (int split = 0; split < PF_SPLIT_COUNT; split++) {
+        table->split_rows[split] = pf_calloc((size_t)table->rows, sizeof(int32_t), err);
+        if (!table->split_rows[split]) return -1;
+    }
+    for (int64_t i = 0; i < table->rows; i++) {
+        if (table->classes[i] < 0)
+            table->unlabelled++;
+        else
+            table->split_rows[table->splits[i]][table->split_counts[table->splits[i]]++] =
+                (int32_t)i;
+    }
+    return 0;
+}
+
+/* Moves the fraction val of the train rows to val, class by class. */
+static int choose_val(PfFeatureTable *table, double val, PfError *err)
+{
+    int64_t count = table->split_counts[PF_SPLIT_TRAIN];
+    const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
+    const char **paths = pf_calloc((size_t)count, sizeof *paths, err);
+    int32_t *classes = pf_calloc((size_t)count, sizeof *classes, err);
+    uint8_t *splits = pf_calloc((size_t)count, 1, err);
+    int failed = !paths || !classes || !splits;
+    for (int64_t i = 0; i < count && !failed; i++) {
+        paths[i] = table->paths[rows[i]];
+        classes[i] = table->classes[rows[i]];
+    }
+    if (!failed) failed = pf_split_by_hash(paths, classes, count, val, 0, splits, err);
+    for (int64_t i = 0; i < count && !failed; i++) table->splits[rows[i]] = splits[i];
+    free(splits);
+    free(classes);
+    free(paths);
+    table->val = val;
+    return failed ? -1 : list_rows(table, err);
+}
+
+/* *trained: classes that train rows have; fills untrained_classes. */
+static int count_classes(PfFeatureTable *table, int *trained, PfError *err)
+{
+    unsigned char *seen = pf_calloc((size_t)table->class_count, 1, err);
+    if (!seen) return -1;
+    *trained = 0;
+    for (int split = 0; split < PF_SPLIT_COUNT; split++) {
+        for (int64_t i = 0; i < table->split_counts[split]; i++) {
+            unsigned char *mark = &seen[table->classes[table->split_rows[split][i]]];
+            if (*mark) continue;
+            *mark = 1;
+            if (split == PF_SPLIT_TRAIN)
+                ++*trained;
+            else
+                table->untrained_classes++;
+        }
+    }
+    free(seen);
+    return 0;
+}
+
+int pf_feature_table_index(PfFeatureTable *table, const char *name, double val, PfError *err)
+{
+    int trained;
+    if (list_rows(table, err)) return -1;
+    if (table->unlabelled == table->rows)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s': none of its %lld rows has a class, so there is nothing to train on. "
+                       "Hint: extract takes classes from the names of the folders that hold the "
+                       "images.",
+                       name, (long long)table->rows);
+    if (!table->split_counts[PF_SPLIT_TRAIN])
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s': no labelled row is in the train part (%lld in val, %lld in test)",
+                       name, (long long)table->split_counts[PF_SPLIT_VAL],
+                       (long long)table->split_counts[PF_SPLIT_TEST]);
+    if (!table->split_counts[PF_SPLIT_VAL] && val > 0 && table->paths &&
+        choose_val(table, val, err))
+        return -1;
+    if (count_classes(table, &trained, err)) return -1;
+    if (trained < 2)
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "'%s': all %lld train rows are of one class%s%s%s; a classifier needs two", name,
+            (long long)table->split_counts[PF_SPLIT_TRAIN], table->class_names ? " ('" : "",
+            table->class_names ? table->class_names[table->classes[table->split_rows[0][0]]] : "",
+            table->class_names ? "')" : "");
+    return 0;
+}
+
+/* ---- finite or not ---- */
+
+#define BLOCKS 64
+
+/* Whether any of count floats is NaN or infinite: all exponent bits set. On the
+ * bits, since that is a loop compilers turn into vectors. */
+static int any_not_finite(const float *values, int64_t count)
+{
+    uint32_t found = 0;
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        found |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return found != 0;
+}
+
+typedef struct FiniteCheck {
+    const PfFeatureTable *table;
+    _Atomic int64_t first_bad; /* lowest found so far */
+} FiniteCheck;
+
+static void check_block(void *context, int64_t block)
+{
+    FiniteCheck *check = context;
+    const PfFeatureTable *table = check->table;
+    int64_t end = table->rows * (block + 1) / BLOCKS;
+    for (int64_t i = table->rows * block / BLOCKS; i < end; i++) {
+        if (!any_not_finite(table->x + i * table->features, table->features)) continue;
+        int64_t lowest = check->first_bad;
+        while (i < lowest && !atomic_compare_exchange_weak(&check->first_bad, &lowest, i)) {
+        }
+        return;
+    }
+}
+
+int64_t pf_feature_table_find_not_finite(const PfFeatureTable *table, int threads)
+{
+    FiniteCheck check = {.table = table, .first_bad = INT64_MAX};
+    pf_parallel_for(BLOCKS, threads, check_block, &check);
+    return check.first_bad == INT64_MAX ? -1 : check.first_bad;
+}

@@ -1,0 +1,53 @@
+/* Adam, AdamW and SGD with momentum over one array of parameters, and the
+ * schedules of their learning rate; each as torch.optim defines it. */
+#ifndef PF_OPTIMIZER_H
+#define PF_OPTIMIZER_H
+
+#include <stdint.h>
+
+#include "permafrost/error.h"
+
+typedef enum PfOptimizerKind { PF_ADAM, PF_ADAMW, PF_SGD } PfOptimizerKind;
+
+typedef struct PfOptimizerConfig {
+    PfOptimizerKind kind;
+    double weight_decay; /* Adam, SGD: added to the gradient; AdamW: decoupled. Biases too. */
+    double momentum;     /* SGD only, 0 to 1; no dampening */
+    double beta1, beta2, epsilon; /* Adam, AdamW: 0.9, 0.999, 1e-8 */
+} PfOptimizerConfig;
+
+/* No weight decay, no momentum, torch's betas and epsilon. */
+PfOptimizerConfig pf_optimizer_config(PfOptimizerKind kind);
+
+typedef struct PfOptimizer {
+    PfOptimizerConfig config;
+    int64_t count; /* of parameters */
+    int64_t step;  /* steps done */
+    float *mean;   /* (count) Adam: exp_avg; SGD: momentum_buffer; owned */
+    float *square; /* (count) Adam: exp_avg_sq; owned */
+} PfOptimizer;
+
+int pf_optimizer_new(const PfOptimizerConfig *config, int64_t count, PfOptimizer **out,
+                     PfError *err);
+void pf_optimizer_free(PfOptimizer **optimizer);
+
+/* One step from the gradient at that learning rate. Both arrays: (count). */
+void pf_optimizer_step(PfOptimizer *optimizer, double learning_rate, float *parameters,
+                       const float *gradient);
+
+typedef enum PfScheduleKind {
+    PF_SCHEDULE_CONSTANT,
+    PF_SCHEDULE_COSINE, /* torch's CosineAnnealingLR(T_max=epochs, eta_min=0) */
+    PF_SCHEDULE_STEP,   /* torch's StepLR(step_size, gamma) */
+} PfScheduleKind;
+
+typedef struct PfSchedule {
+    PfScheduleKind kind;
+    int step_epochs; /* step: epochs between two drops */
+    double gamma;    /* step: factor of a drop */
+} PfSchedule;
+
+/* Learning rate of an epoch, counted from 0; it changes between epochs only. */
+double pf_schedule_rate(const PfSchedule *schedule, double initial, int epoch, int epochs);
+
+#endif
