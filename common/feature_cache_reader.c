@@ -559,6 +559,28 @@ int pf_cache_read_values(PfCache *cache, int target, float *out, PfError *err)
     return failed;
 }
 
+static int read_sample_column(const PfCache *cache, const char *name, hid_t type, void *out,
+                              PfError *err)
+{
+    hid_t dataset;
+    if (open_optional(cache, name, &dataset, err)) return -1;
+    if (dataset < 0) return pf_fail(err, PF_EXIT_FAILED, "'%s' has no /%s", cache->path, name);
+    int failed = cache->row_count && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0;
+    if (failed) pf_h5_fail(err, "'%s': cannot read /%s", cache->path, name);
+    H5Dclose(dataset);
+    return failed ? -1 : 0;
+}
+
+int pf_cache_read_file_stats(PfCache *cache, uint64_t *sizes, int64_t *mtimes_ns, PfError *err)
+{
+    pf_h5_lock();
+    int failed =
+        read_sample_column(cache, "samples/size", H5T_NATIVE_UINT64, sizes, err) ||
+        read_sample_column(cache, "samples/mtime_ns", H5T_NATIVE_INT64, mtimes_ns, err);
+    pf_h5_unlock();
+    return failed ? -1 : 0;
+}
+
 static int read_rows(PfCache *cache, int tap, int64_t first, int64_t count, int as_f32, void *out,
                      int threads, PfError *err)
 {

@@ -5,7 +5,8 @@
  * Metadata (string to string, as the format wants): "format" = "pt" and
  * "permafrost" = JSON:
  *   {"version", "backbone": {"name"|"torchscript", "weights_sha256", ...}, "tap",
- *    "tap_shape": [..], "preprocess": {...}, "targets": [{"name", "kind",
+ *    "tap_shape": [..], "preprocess": {...}, "precision", "sources": {"weights_path"|
+ *    "backbone_path"}, "targets": [{"name", "kind",
  *    "classes": [...], "weight": "fc.weight", "bias": "fc.bias"}],
  *    "metrics": {...}, "config": {...}}
  * "backbone" and "preprocess" are the cache identity's own objects. */

@@ -70,9 +70,12 @@ static void print_row(Table *table, int depth, const char *class_name, const PfS
     } else {
         snprintf(label, sizeof label, "%s", class_name);
     }
-    fprintf(table->stream, "%-*s %-*s %-*s %-*s %s\n", LAYER_WIDTH - columns, label, SHAPE_WIDTH,
-            shape ? shape_text(*shape, dims, sizeof dims) : "--", PARAM_WIDTH, parameters,
-            MACS_WIDTH, macs, tap);
+    fprintf(table->stream, "%-*s %-*s %-*s ", LAYER_WIDTH - columns, label, SHAPE_WIDTH,
+            shape ? shape_text(*shape, dims, sizeof dims) : "--", PARAM_WIDTH, parameters);
+    if (*tap)
+        fprintf(table->stream, "%-*s %s\n", MACS_WIDTH, macs, tap);
+    else
+        fprintf(table->stream, "%s\n", macs);
 }
 
 /* Length of the first `parts` parts of a dotted path, 0 where it has fewer. */

@@ -53,6 +53,19 @@ static void add_copy(cJSON *object, const char *key, const cJSON *identity)
     cJSON_AddItemToObject(object, key, item ? cJSON_Duplicate(item, 1) : cJSON_CreateNull());
 }
 
+/* Where extract found the network: predict looks there first. */
+static void add_sources(cJSON *json, const PfCache *cache)
+{
+    static const char *const keys[] = {"backbone_path", "weights_path"};
+    cJSON *provenance = cJSON_Parse(pf_cache_provenance(cache));
+    cJSON *sources = cJSON_AddObjectToObject(json, "sources");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const cJSON *path = cJSON_GetObjectItemCaseSensitive(provenance, keys[i]);
+        if (path) cJSON_AddItemToObject(sources, keys[i], cJSON_Duplicate(path, 1));
+    }
+    cJSON_Delete(provenance);
+}
+
 static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity, const char *weight,
                             const char *bias)
 {
@@ -64,6 +77,8 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity, const 
     for (int i = 0; i < run->tap->shape.rank; i++)
         cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)run->tap->shape.dims[i]));
     add_copy(json, "preprocess", identity);
+    add_copy(json, "precision", identity);
+    add_sources(json, run->cache);
     cJSON_AddItemToArray(cJSON_AddArrayToObject(json, "targets"), target_json(run, weight, bias));
     cJSON *metrics = cJSON_AddObjectToObject(json, "metrics");
     for (int split = 0; split < PF_SPLIT_COUNT; split++)

@@ -132,6 +132,9 @@ int pf_cache_paths(PfCache *cache, const char *const **paths, PfError *err);
 int pf_cache_rejected(PfCache *cache, const char *const **paths, const char *const **reasons,
                       PfError *err);
 
+/* Both (N): size and modification time of each image's file when it was read. */
+int pf_cache_read_file_stats(PfCache *cache, uint64_t *sizes, int64_t *mtimes_ns, PfError *err);
+
 /* out: (N) int32 class indices of a class target. */
 int pf_cache_read_classes(PfCache *cache, int target, int32_t *out, PfError *err);
 /* out: (N, width) float32 of a regression target. */

@@ -1,0 +1,274 @@
+#include "backbone_plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backbone_loader.h"
+#include "memory.h"
+#include "options.h"
+
+/* Input of TorchScript files about which nothing else was said. */
+static const PfPreprocess imagenet_preprocess = {
+    .resize = 256, .crop = 224, .interpolation = PF_BILINEAR,
+    .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f},
+};
+
+PfBackboneOptions pf_backbone_options_default(void)
+{
+    return (PfBackboneOptions){.resize = -1, .crop = -1, .interpolation = -1,
+                               .precision = PF_FP32, .store = PF_DTYPE_F16, .device = "auto"};
+}
+
+const char *pf_precision_name(PfPrecision precision)
+{
+    static const char *const names[] = {[PF_FP32] = "fp32", [PF_BF16] = "bf16", [PF_FP16] = "fp16"};
+    return names[precision];
+}
+
+static int is_file_name(const char *backbone)
+{
+    size_t length = strlen(backbone);
+    return strchr(backbone, '/') || (length > 3 && !strcmp(backbone + length - 3, ".pt"));
+}
+
+static int sha256_of_file(const char *path, char sha256[PF_SHA256_TEXT_SIZE], PfError *err)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return pf_fail_errno(err, "backbone '%s': cannot open it", path);
+    void *bytes = MAP_FAILED;
+    if (!fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_size > 0)
+        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (bytes == MAP_FAILED)
+        return pf_fail(err, PF_EXIT_FAILED, "backbone '%s': not a file with something in it", path);
+    pf_sha256_text(bytes, (size_t)status.st_size, sha256);
+    munmap(bytes, (size_t)status.st_size);
+    return 0;
+}
+
+static int use_torchscript(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    if (options->weights)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--weights goes with a built-in backbone; the TorchScript file '%s' brings "
+                       "its own", options->backbone);
+    const char *slash = strrchr(options->backbone, '/');
+    plan->preprocess = imagenet_preprocess;
+    plan->name = pf_strdup(slash ? slash + 1 : options->backbone, err);
+    plan->torchscript_path = pf_strdup(options->backbone, err);
+    if (!plan->name || !plan->torchscript_path) return -1;
+    return sha256_of_file(options->backbone, plan->sha256, err);
+}
+
+static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const PfWeightsEntry *entry = NULL;
+    plan->name = pf_strdup(options->backbone, err);
+    if (!plan->name || pf_arch_new(options->backbone, &plan->arch, err) ||
+        pf_weights_load(plan->arch, options->weights, &plan->weights, &entry, err))
+        return -1;
+    plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
+    snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_weights_sha256(plan->weights));
+    return 0;
+}
+
+static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *options, PfError *err)
+{
+    if (options->squash && options->resize >= 0)
+        return pf_fail(err, PF_EXIT_USAGE, "--squash resizes straight to --crop: leave --resize out");
+    if (options->crop > 0) preprocess->crop = options->crop;
+    if (options->resize >= 0)
+        preprocess->resize = options->resize;
+    else if (options->crop > preprocess->resize)
+        preprocess->resize = options->crop; /* a larger crop alone: no black border */
+    if (options->squash) {
+        preprocess->squash = 1;
+        preprocess->resize = 0;
+    }
+    if (options->interpolation >= 0)
+        preprocess->interpolation = (PfInterpolation)options->interpolation;
+    if (options->has_mean) memcpy(preprocess->mean, options->mean, sizeof options->mean);
+    if (options->has_std) memcpy(preprocess->std, options->std, sizeof options->std);
+    return 0;
+}
+
+static int choose_taps(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const char *list = options->taps;
+    if (!list && plan->arch) list = plan->arch->default_tap;
+    if (!list) return 0; /* a TorchScript file says itself what it has */
+    if (pf_split_list(list, &plan->taps, &plan->tap_count, err)) return -1;
+    for (int i = 0; i < plan->tap_count; i++)
+        for (int k = 0; k < i; k++)
+            if (!strcmp(plan->taps[i], plan->taps[k]))
+                return pf_fail(err, PF_EXIT_USAGE, "--tap: '%s' is given twice", plan->taps[i]);
+    return 0;
+}
+
+/* Taps and shapes exist, and the weight file holds what leads to them. */
+static int check_network(const PfBackbonePlan *plan, PfError *err)
+{
+    if (!plan->arch) return 0;
+    PfShape *shapes = pf_calloc((size_t)plan->arch->node_count, sizeof *shapes, err);
+    if (!shapes) return -1;
+    int side = plan->preprocess.crop;
+    int failed = pf_arch_infer_shapes(plan->arch, side, side, shapes, err);
+    for (int i = 0; i < plan->tap_count && !failed; i++) {
+        int node;
+        failed = pf_arch_find_tap(plan->arch, plan->taps[i], &node, err);
+        if (!failed && node == 0)
+            failed = pf_fail(err, PF_EXIT_USAGE,
+                             "--tap input: pixels cannot be cached yet; choose a node behind them");
+        if (!failed) failed = pf_weights_check(plan->weights, plan->arch, node, err);
+    }
+    free(shapes);
+    return failed;
+}
+
+int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out, PfError *err)
+{
+    PfBackbonePlan *plan = pf_calloc(1, sizeof *plan, err);
+    if (!plan) return -1;
+    plan->precision = options->precision;
+    plan->store = options->store;
+    plan->device = options->device;
+    int failed = is_file_name(options->backbone) ? use_torchscript(plan, options, err)
+                                                 : use_builtin(plan, options, err);
+    if (failed || apply_preprocess(&plan->preprocess, options, err) ||
+        choose_taps(plan, options, err) || check_network(plan, err)) {
+        pf_backbone_plan_free(&plan);
+        return -1;
+    }
+    *out = plan;
+    return 0;
+}
+
+void pf_backbone_plan_free(PfBackbonePlan **plan)
+{
+    if (!*plan) return;
+    pf_list_free(&(*plan)->taps, &(*plan)->tap_count);
+    pf_weights_close(&(*plan)->weights);
+    pf_arch_free(&(*plan)->arch);
+    free((*plan)->torchscript_path);
+    free((*plan)->name);
+    free(*plan);
+    *plan = NULL;
+}
+
+int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
+                          const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err)
+{
+    PfBackboneConfig config = {
+        .arch = plan->arch, .torchscript_path = plan->torchscript_path,
+        .taps = (const char *const *)plan->taps, .tap_count = plan->tap_count,
+        .input_height = plan->preprocess.crop, .input_width = plan->preprocess.crop,
+        .precision = plan->precision, .output_dtype = plan->store, .device = plan->device,
+        .threads = threads, .batch = batch,
+    };
+    memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
+    memcpy(config.std, plan->preprocess.std, sizeof config.std);
+    if (plan->weights) config.tensors = pf_weights_tensors(plan->weights, &config.tensor_count);
+    if (pf_backbone_plugin_load(plugin, err)) return -1;
+    return (*plugin)->open(&config, backbone, err);
+}
+
+/* The double that prints as the float does: 0.485, not 0.48500001430511475. */
+static double shortest_double(float value)
+{
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value) break;
+    }
+    return strtod(text, NULL);
+}
+
+static cJSON *json_triple(const float values[3])
+{
+    double doubles[3];
+    for (int i = 0; i < 3; i++) doubles[i] = shortest_double(values[i]);
+    return cJSON_CreateDoubleArray(doubles, 3);
+}
+
+static const char *interpolation_name(PfInterpolation interpolation)
+{
+    return interpolation == PF_BICUBIC ? "bicubic" : "bilinear";
+}
+
+static void add_preprocess(cJSON *identity, const PfPreprocess *preprocess)
+{
+    cJSON *object = cJSON_AddObjectToObject(identity, "preprocess");
+    cJSON_AddNumberToObject(object, "resize", preprocess->resize);
+    cJSON_AddNumberToObject(object, "crop", preprocess->crop);
+    cJSON_AddBoolToObject(object, "squash", preprocess->squash);
+    cJSON_AddStringToObject(object, "interpolation", interpolation_name(preprocess->interpolation));
+    cJSON_AddItemToObject(object, "mean", json_triple(preprocess->mean));
+    cJSON_AddItemToObject(object, "std", json_triple(preprocess->std));
+}
+
+cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan, const PfTapInfo *taps, int tap_count)
+{
+    cJSON *identity = cJSON_CreateObject();
+    cJSON *backbone = cJSON_AddObjectToObject(identity, "backbone");
+    if (plan->arch) cJSON_AddStringToObject(backbone, "name", plan->name);
+    cJSON_AddStringToObject(backbone, plan->arch ? "weights_sha256" : "torchscript_sha256",
+                            plan->sha256);
+    cJSON *names = cJSON_AddArrayToObject(identity, "taps");
+    for (int i = 0; i < tap_count; i++)
+        cJSON_AddItemToArray(names, cJSON_CreateString(taps[i].name));
+    add_preprocess(identity, &plan->preprocess);
+    cJSON_AddNumberToObject(identity, "views", 1);
+    cJSON_AddStringToObject(identity, "precision", pf_precision_name(plan->precision));
+    cJSON_AddStringToObject(identity, "store", pf_dtype_name(plan->store));
+    return identity;
+}
+
+static int read_triple(const cJSON *object, const char *key, float out[3])
+{
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (cJSON_GetArraySize(array) != 3) return -1;
+    for (int i = 0; i < 3; i++) {
+        const cJSON *number = cJSON_GetArrayItem(array, i);
+        if (!cJSON_IsNumber(number)) return -1;
+        out[i] = (float)number->valuedouble;
+    }
+    return 0;
+}
+
+int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err)
+{
+    const cJSON *resize = cJSON_GetObjectItemCaseSensitive(object, "resize");
+    const cJSON *crop = cJSON_GetObjectItemCaseSensitive(object, "crop");
+    const cJSON *mode = cJSON_GetObjectItemCaseSensitive(object, "interpolation");
+    *out = (PfPreprocess){0};
+    if (!cJSON_IsNumber(resize) || !cJSON_IsNumber(crop) || !cJSON_IsString(mode) ||
+        crop->valueint < 1 || read_triple(object, "mean", out->mean) ||
+        read_triple(object, "std", out->std))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "the \"preprocess\" entry lacks resize, crop, interpolation, mean or std");
+    out->resize = resize->valueint;
+    out->crop = crop->valueint;
+    out->squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
+    out->interpolation = strcmp(mode->valuestring, "bicubic") ? PF_BILINEAR : PF_BICUBIC;
+    return 0;
+}
+
+const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_t size)
+{
+    const char *mode = interpolation_name(preprocess->interpolation);
+    if (preprocess->squash)
+        snprintf(text, size, "squash to %dx%d, %s", preprocess->crop, preprocess->crop, mode);
+    else if (preprocess->resize)
+        snprintf(text, size, "resize %d, centre crop %d, %s", preprocess->resize, preprocess->crop,
+                 mode);
+    else
+        snprintf(text, size, "centre crop %d, no resize", preprocess->crop);
+    return text;
+}

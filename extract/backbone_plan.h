@@ -1,0 +1,67 @@
+/* Which network is to run, from which weights, on pixels prepared how: resolved
+ * and checked before anything is loaded or computed. */
+#ifndef PF_BACKBONE_PLAN_H
+#define PF_BACKBONE_PLAN_H
+
+#include <cjson/cJSON.h>
+
+#include "digest.h"
+#include "permafrost/backbone.h"
+#include "permafrost/feature_cache.h"
+#include "weights.h"
+
+/* As given on the command line, or by a model file. Start from
+ * pf_backbone_options_default(). */
+typedef struct PfBackboneOptions {
+    const char *backbone; /* a built-in name, or a TorchScript file */
+    const char *weights;  /* FILE or random:SEED; NULL = look in torch's hub cache */
+    const char *taps;     /* comma-separated; NULL = the network's default (TorchScript: all) */
+    int resize, crop;     /* -1 = as the weights ask */
+    int squash;
+    int interpolation;    /* a PfInterpolation, or -1 */
+    float mean[3], std[3];
+    int has_mean, has_std;
+    PfPrecision precision;
+    PfDtype store;        /* PF_DTYPE_F16 or PF_DTYPE_F32 */
+    const char *device;
+} PfBackboneOptions;
+
+PfBackboneOptions pf_backbone_options_default(void);
+
+typedef struct PfBackbonePlan {
+    char *name;            /* "resnet18"; of a TorchScript file its file name */
+    char *torchscript_path; /* NULL for built-in networks */
+    PfArch *arch;           /* NULL for TorchScript */
+    PfWeights *weights;     /* NULL for TorchScript */
+    char sha256[PF_SHA256_TEXT_SIZE]; /* of the weights, or of the TorchScript file */
+    PfPreprocess preprocess;
+    char **taps;            /* tap_count; none yet for a TorchScript file without --tap */
+    int tap_count;
+    PfPrecision precision;
+    PfDtype store;
+    const char *device;     /* lent from the options */
+} PfBackbonePlan;
+
+/* Resolves names, finds and checks the weights, infers shapes. Nothing is run. */
+int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out, PfError *err);
+void pf_backbone_plan_free(PfBackbonePlan **plan);
+
+/* Loads the plugin and opens the network for batches of up to `batch` images. */
+int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
+                          const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err);
+
+/* {"backbone": {"name", "weights_sha256"} or {"torchscript_sha256"}, "taps",
+ * "preprocess", "views", "precision", "store"}: all that decides the numbers.
+ * taps: as the open backbone has them. The caller deletes it. NULL where memory
+ * is short. */
+cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan, const PfTapInfo *taps, int tap_count);
+
+/* The "preprocess" object of an identity or a model file, read back. */
+int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err);
+
+/* "resize 256, centre crop 224, bilinear": into text, which is returned. */
+const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_t size);
+
+const char *pf_precision_name(PfPrecision precision); /* "fp32", "bf16", "fp16" */
+
+#endif

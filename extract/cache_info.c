@@ -1,0 +1,144 @@
+#include "cache_info.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "memory.h"
+
+#define MAX_LISTED 20
+
+const char *pf_size_text(int64_t bytes, char text[PF_SIZE_TEXT])
+{
+    static const char *const units[] = {"bytes", "KB", "MB", "GB", "TB"};
+    double value = (double)bytes;
+    int unit = 0;
+    while (value >= 1000 && unit < 4) {
+        value /= 1000;
+        unit++;
+    }
+    snprintf(text, PF_SIZE_TEXT, unit && value < 100 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return text;
+}
+
+static void print_splits(const PfCache *cache, FILE *stream)
+{
+    int64_t counts[PF_SPLIT_COUNT] = {0};
+    const uint8_t *splits = pf_cache_splits(cache);
+    if (!splits) return;
+    for (int64_t i = 0; i < pf_cache_row_count(cache); i++)
+        if (splits[i] < PF_SPLIT_COUNT) counts[splits[i]]++;
+    fprintf(stream, " (%lld train, %lld val, %lld test)", (long long)counts[PF_SPLIT_TRAIN],
+            (long long)counts[PF_SPLIT_VAL], (long long)counts[PF_SPLIT_TEST]);
+}
+
+static int print_taps(PfCache *cache, FILE *stream, PfError *err)
+{
+    for (int i = 0; i < pf_cache_tap_count(cache); i++) {
+        const PfCacheTap *tap = pf_cache_tap(cache, i);
+        char shape[PF_SHAPE_TEXT_SIZE], raw_text[PF_SIZE_TEXT], stored_text[PF_SIZE_TEXT], filters[64];
+        int64_t stored;
+        if (pf_cache_tap_storage(cache, i, &stored, filters, sizeof filters, err)) return -1;
+        int64_t raw = pf_cache_row_count(cache) * pf_shape_count(&tap->shape) *
+                      (int64_t)pf_dtype_size(tap->dtype);
+        fprintf(stream, "tap         %s %s %s: %s, %s stored (%s)\n", tap->name,
+                pf_shape_text(&tap->shape, shape), pf_dtype_name(tap->dtype),
+                pf_size_text(raw, raw_text), pf_size_text(stored, stored_text),
+                *filters ? filters : "no filters");
+    }
+    return 0;
+}
+
+static int print_classes(PfCache *cache, int index, FILE *stream, PfError *err)
+{
+    const PfCacheTarget *target = pf_cache_target(cache, index);
+    int64_t rows = pf_cache_row_count(cache), unlabelled = 0;
+    int32_t *classes = pf_calloc((size_t)rows, sizeof *classes, err);
+    int64_t *counts = pf_calloc((size_t)target->class_count + 1, sizeof *counts, err);
+    int failed = !classes || !counts || pf_cache_read_classes(cache, index, classes, err);
+    for (int64_t i = 0; i < rows && !failed; i++)
+        if (classes[i] < 0)
+            unlabelled++;
+        else
+            counts[classes[i]]++;
+    if (!failed) {
+        fprintf(stream, "target      %s: %d classes", target->name, target->class_count);
+        if (unlabelled) fprintf(stream, ", %lld rows unlabelled", (long long)unlabelled);
+        fputc('\n', stream);
+        for (int i = 0; i < target->class_count && i < MAX_LISTED; i++)
+            fprintf(stream, "            %d %s: %lld\n", i, target->classes[i], (long long)counts[i]);
+        if (target->class_count > MAX_LISTED)
+            fprintf(stream, "            ... and %d more\n", target->class_count - MAX_LISTED);
+    }
+    free(classes);
+    free(counts);
+    return failed ? -1 : 0;
+}
+
+static int print_targets(PfCache *cache, FILE *stream, PfError *err)
+{
+    for (int i = 0; i < pf_cache_target_count(cache); i++) {
+        const PfCacheTarget *target = pf_cache_target(cache, i);
+        if (target->kind == PF_TARGET_CLASS && print_classes(cache, i, stream, err)) return -1;
+        if (target->kind == PF_TARGET_REGRESSION)
+            fprintf(stream, "target      %s: %d numbers\n", target->name, target->width);
+    }
+    if (!pf_cache_target_count(cache)) fputs("target      none: images without labels\n", stream);
+    return 0;
+}
+
+static int print_rejected(PfCache *cache, FILE *stream, PfError *err)
+{
+    int64_t count = pf_cache_rejected_count(cache);
+    const char *const *paths, *const *reasons;
+    fprintf(stream, "rejected    %lld\n", (long long)count);
+    if (!count) return 0;
+    if (pf_cache_rejected(cache, &paths, &reasons, err)) return -1;
+    for (int64_t i = 0; i < count && i < MAX_LISTED; i++)
+        fprintf(stream, "            %s: %s\n", paths[i], reasons[i]);
+    if (count > MAX_LISTED)
+        fprintf(stream, "            ... and %lld more\n", (long long)(count - MAX_LISTED));
+    return 0;
+}
+
+static void print_json(const char *title, const char *json, FILE *stream)
+{
+    cJSON *object = cJSON_Parse(json), *entry;
+    cJSON_ArrayForEach(entry, object)
+    {
+        char *value = cJSON_IsString(entry) ? NULL : cJSON_PrintUnformatted(entry);
+        fprintf(stream, "%-11s %s: %s\n", title, entry->string,
+                cJSON_IsString(entry) ? entry->valuestring : value ? value : "?");
+        cJSON_free(value);
+    }
+    cJSON_Delete(object);
+}
+
+static void print_python(const PfCache *cache, FILE *stream)
+{
+    const char *tap = pf_cache_tap_count(cache) ? pf_cache_tap(cache, 0)->name : "TAP";
+    fprintf(stream, "\nfrom Python: import h5py; x = h5py.File(%s%s%s)['features/%s'][:]\n",
+            "'", pf_cache_path(cache), "'", tap);
+    fputs("(zstd chunks need HDF5_PLUGIN_PATH to name the folder of libh5zstd.so before Python\n"
+          "starts, or pip's hdf5plugin imported first)\n", stream);
+}
+
+int pf_cache_info_print(PfCache *cache, FILE *stream, PfError *err)
+{
+    struct stat status = {0};
+    char size[PF_SIZE_TEXT];
+    stat(pf_cache_path(cache), &status);
+    fprintf(stream, "%s: feature cache, %s\n", pf_cache_path(cache),
+            pf_size_text((int64_t)status.st_size, size));
+    fprintf(stream, "rows        %lld", (long long)pf_cache_row_count(cache));
+    print_splits(cache, stream);
+    fputc('\n', stream);
+    if (print_taps(cache, stream, err) || print_targets(cache, stream, err) ||
+        print_rejected(cache, stream, err))
+        return -1;
+    print_json("identity", pf_cache_identity(cache), stream);
+    print_json("provenance", pf_cache_provenance(cache), stream);
+    print_python(cache, stream);
+    return 0;
+}

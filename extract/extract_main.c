@@ -1,0 +1,89 @@
+/* extract: images through a frozen network, once, into a feature cache. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache_info.h"
+#include "extract_options.h"
+#include "extraction.h"
+#include "log.h"
+#include "summary.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void note_signal(int number)
+{
+    interrupted = number;
+}
+
+/* The first signal ends the run in order; a second one ends it at once. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as a failed write, with a message */
+}
+
+static char *command_line(int argc, char **argv)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return NULL;
+    for (int i = 0; i < argc; i++) fprintf(stream, "%s%s", i ? " " : "", argv[i]);
+    fclose(stream);
+    return text;
+}
+
+static int print_summary(const PfExtractOptions *options, PfError *err)
+{
+    PfArch *arch;
+    PfSummaryOptions summary = {.input = options->summary_input, .classes = options->summary_classes,
+                                .tap = options->backbone.taps};
+    if (pf_arch_new(options->backbone.backbone, &arch, err)) return -1;
+    int failed = pf_summary_print(arch, &summary, stdout, NULL, err);
+    pf_arch_free(&arch);
+    return failed;
+}
+
+static int print_info(const char *path, PfError *err)
+{
+    PfCache *cache;
+    if (pf_cache_open(path, &cache, err)) return -1;
+    int failed = pf_cache_info_print(cache, stdout, err);
+    pf_cache_close(&cache);
+    return failed;
+}
+
+static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
+{
+    if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
+    if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
+    char *command = command_line(argc, argv);
+    catch_signals();
+    int failed = pf_extraction_run(options, command ? command : argv[0], &interrupted, err);
+    free(command);
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    PfExtractOptions options;
+    PfError err = {0};
+    pf_log_setup("extract", PF_NORMAL);
+    if (pf_extract_options_parse(argc, argv, &options, &err)) return pf_report_error(&err);
+    pf_log_setup("extract", options.quiet     ? PF_QUIET
+                            : options.verbose ? PF_VERBOSE
+                                              : PF_NORMAL);
+    if (options.help) {
+        pf_extract_options_help();
+    } else if (options.version) {
+        puts("extract (permafrost) " PF_VERSION);
+    } else if (run(&options, argc, argv, &err)) {
+        return pf_report_error(&err);
+    }
+    return PF_EXIT_DONE;
+}

@@ -1,0 +1,275 @@
+#include "extract_options.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+
+#define MAX_OPERANDS 4096
+
+static int one_of(const char *option, const char *value, const char *const *names, int count,
+                  int *index, PfError *err)
+{
+    char list[128] = "";
+    for (int i = 0; i < count; i++) {
+        if (!strcmp(value, names[i])) return *index = i, 0;
+        strncat(list, i ? ", " : "", sizeof list - strlen(list) - 1);
+        strncat(list, names[i], sizeof list - strlen(list) - 1);
+    }
+    return pf_fail(err, PF_EXIT_USAGE, "--%s: expected one of %s, found '%s'", option, list, value);
+}
+
+static int parse_precision(void *settings, const char *value, PfError *err)
+{
+    static const char *const names[] = {"fp32", "bf16", "fp16"};
+    int index = 0;
+    if (one_of("precision", value, names, 3, &index, err)) return -1;
+    ((PfExtractOptions *)settings)->backbone.precision = (PfPrecision)index;
+    return 0;
+}
+
+static int parse_store(void *settings, const char *value, PfError *err)
+{
+    static const char *const names[] = {"f32", "f16"};
+    int index = 0;
+    if (one_of("store", value, names, 2, &index, err)) return -1;
+    ((PfExtractOptions *)settings)->backbone.store = index ? PF_DTYPE_F16 : PF_DTYPE_F32;
+    return 0;
+}
+
+static int parse_interpolation(void *settings, const char *value, PfError *err)
+{
+    static const char *const names[] = {"bilinear", "bicubic"};
+    return one_of("interpolation", value, names, 2,
+                  &((PfExtractOptions *)settings)->backbone.interpolation, err);
+}
+
+/* "R,G,B", or one number for all three. */
+static int parse_triple(const char *option, const char *value, double minimum, float out[3],
+                        PfError *err)
+{
+    char **items;
+    int count, failed = 0;
+    if (pf_split_list(value, &items, &count, err)) return -1;
+    if (count != 3 && count != 1)
+        failed = pf_fail(err, PF_EXIT_USAGE, "%s: expected R,G,B or one number, found '%s'", option,
+                         value);
+    for (int i = 0; i < 3 && !failed; i++) {
+        double number = 0;
+        failed = pf_parse_double(option, items[count == 1 ? 0 : i], minimum, 1000, &number, err);
+        out[i] = (float)number;
+    }
+    pf_list_free(&items, &count);
+    return failed;
+}
+
+static int parse_mean(void *settings, const char *value, PfError *err)
+{
+    PfBackboneOptions *backbone = &((PfExtractOptions *)settings)->backbone;
+    backbone->has_mean = 1;
+    return parse_triple("--mean", value, -1000, backbone->mean, err);
+}
+
+static int parse_std(void *settings, const char *value, PfError *err)
+{
+    PfBackboneOptions *backbone = &((PfExtractOptions *)settings)->backbone;
+    backbone->has_std = 1;
+    return parse_triple("--std", value, 1e-6, backbone->std, err);
+}
+
+static int parse_split_entry(PfExtractOptions *options, const char *entry, PfError *err)
+{
+    double *fraction = !strncmp(entry, "val=", 4)    ? &options->val_fraction
+                       : !strncmp(entry, "test=", 5) ? &options->test_fraction
+                                                     : NULL;
+    if (!fraction)
+        return pf_fail(err, PF_EXIT_USAGE, "--split: expected val=F or test=F, found '%s'", entry);
+    return pf_parse_double("--split", strchr(entry, '=') + 1, 0, 1, fraction, err);
+}
+
+static int parse_split(void *settings, const char *value, PfError *err)
+{
+    PfExtractOptions *options = settings;
+    char **items;
+    int count, failed = 0;
+    if (pf_split_list(value, &items, &count, err)) return -1;
+    for (int i = 0; i < count && !failed; i++) failed = parse_split_entry(options, items[i], err);
+    pf_list_free(&items, &count);
+    if (!failed && options->val_fraction + options->test_fraction >= 1)
+        failed = pf_fail(err, PF_EXIT_USAGE, "--split: val and test leave nothing to train on: '%s'",
+                         value);
+    return failed;
+}
+
+static int parse_compress(void *settings, const char *value, PfError *err)
+{
+    static const char *const names[] = {"none", "gzip", "zstd"};
+    static const int highest[] = {0, 9, 19};
+    PfExtractOptions *options = settings;
+    char name[16];
+    int index = 0;
+    long long level = 0;
+    size_t length = strcspn(value, ":");
+    snprintf(name, sizeof name, "%.*s", (int)(length < 15 ? length : 15), value);
+    if (one_of("compress", name, names, 3, &index, err)) return -1;
+    if (value[length] && pf_parse_long("--compress: level", value + length + 1, 1, highest[index],
+                                       &level, err))
+        return -1;
+    options->compression = (PfCompression)index;
+    options->level = (int)level;
+    return 0;
+}
+
+static int parse_max_bad(void *settings, const char *value, PfError *err)
+{
+    PfBadLimit *limit = &((PfExtractOptions *)settings)->max_bad;
+    size_t length = strlen(value);
+    char number[32];
+    snprintf(number, sizeof number, "%s", value);
+    *limit = (PfBadLimit){0};
+    if (length && length < sizeof number && value[length - 1] == '%') {
+        limit->is_percent = 1;
+        number[length - 1] = '\0';
+        return pf_parse_double("--max-bad", number, 0, 100, &limit->value, err);
+    }
+    long long count = 0;
+    if (pf_parse_long("--max-bad", number, 0, 1LL << 40, &count, err)) return -1;
+    limit->value = (double)count;
+    return 0;
+}
+
+#define FIELD(name) offsetof(PfExtractOptions, name)
+
+static const PfOption table[] = {
+    {.name = "Output:", .kind = PF_OPTION_GROUP},
+    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .offset = FIELD(output),
+     .argument = "CACHE.h5", .help = "the cache to write"},
+    {.name = "store", .kind = PF_OPTION_CALL, .parse = parse_store, .argument = "f16|f32",
+     .help = "stored type of the features (default f16)"},
+    {.name = "compress", .kind = PF_OPTION_CALL, .parse = parse_compress,
+     .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1)"},
+    {.name = "force", .kind = PF_OPTION_FLAG, .offset = FIELD(force),
+     .help = "compute again, whatever is at CACHE.h5"},
+    {.name = "Network:", .kind = PF_OPTION_GROUP},
+    {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
+     .argument = "NAME|FILE.pt",
+     .help = "resnet18 ... resnet152, vgg11 ... vgg19_bn, or a TorchScript file\n"
+             "(default resnet18)"},
+    {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
+     .argument = "FILE|random:SEED",
+     .help = "a .pth or .safetensors file (default: look in torch's hub cache)"},
+    {.name = "tap", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.taps),
+     .argument = "NAME[,NAME...]",
+     .help = "nodes or modules whose output is kept: avgpool, layer3, features.10\n"
+             "(default: avgpool; of a TorchScript file all outputs)"},
+    {.name = "precision", .kind = PF_OPTION_CALL, .parse = parse_precision,
+     .argument = "fp32|bf16|fp16", .help = "of the computation (default fp32)"},
+    {.name = "device", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.device),
+     .argument = "auto|cpu|cuda[:I]", .help = "default auto: a GPU where there is one"},
+    {.name = "Pixels (defaults belong to the weights):", .kind = PF_OPTION_GROUP},
+    {.name = "resize", .kind = PF_OPTION_INT, .offset = FIELD(backbone.resize), .argument = "N",
+     .minimum = 0, .maximum = 16384, .help = "shorter side becomes N pixels; 0: as it is"},
+    {.name = "crop", .kind = PF_OPTION_INT, .offset = FIELD(backbone.crop), .argument = "N",
+     .minimum = 1, .maximum = 16384,
+     .help = "centre crop N x N; alone, it lifts --resize to at least N"},
+    {.name = "squash", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.squash),
+     .help = "resize straight to crop x crop instead, aspect ratio given up"},
+    {.name = "interpolation", .kind = PF_OPTION_CALL, .parse = parse_interpolation,
+     .argument = "bilinear|bicubic", .help = "antialiased, equal to Pillow's"},
+    {.name = "mean", .kind = PF_OPTION_CALL, .parse = parse_mean, .argument = "R,G,B",
+     .help = "taken from pixels scaled to 0..1"},
+    {.name = "std", .kind = PF_OPTION_CALL, .parse = parse_std, .argument = "R,G,B",
+     .help = "what they are then divided by"},
+    {.name = "Dataset:", .kind = PF_OPTION_GROUP},
+    {.name = "split", .kind = PF_OPTION_CALL, .parse = parse_split,
+     .argument = "val=F[,test=F]",
+     .help = "shares chosen by hash of the path; images keep their side when others come"},
+    {.name = "max-bad", .kind = PF_OPTION_CALL, .parse = parse_max_bad, .argument = "N|P%",
+     .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
+    {.name = "Running:", .kind = PF_OPTION_GROUP},
+    {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N",
+     .minimum = 1, .maximum = 4096, .help = "images per forward pass (default 32)"},
+    {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
+     .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
+    {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = FIELD(quiet),
+     .help = "warnings and errors only"},
+    {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
+     .help = "more detail"},
+    {.name = "Instead of extracting:", .kind = PF_OPTION_GROUP},
+    {.name = "summary", .kind = PF_OPTION_FLAG, .offset = FIELD(summary),
+     .help = "print the network's layers, shapes, parameters and taps"},
+    {.name = "input", .kind = PF_OPTION_INT, .offset = FIELD(summary_input), .argument = "SIZE",
+     .minimum = 1, .maximum = 16384, .help = "with --summary: side of the input in pixels"},
+    {.name = "classes", .kind = PF_OPTION_INT, .offset = FIELD(summary_classes), .argument = "N",
+     .minimum = 1, .maximum = 10000000,
+     .help = "with --summary: frozen up to the tap, then a new Linear"},
+    {.name = "info", .kind = PF_OPTION_FLAG, .offset = FIELD(info),
+     .help = "say in words what is in a cache"},
+    {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
+    {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
+    {0},
+};
+
+void pf_extract_options_help(void)
+{
+    puts("usage: extract [options] DATASET -o CACHE.h5\n"
+         "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
+         "       extract --info CACHE.h5\n\n"
+         "Pushes every image once through a frozen, pretrained network and keeps what comes\n"
+         "out, for train.\n\n"
+         "DATASET is a folder of class folders; of train/, val/, test/ of class folders; of\n"
+         "images; of CIFAR-10/100 binary files; or - for paths on standard input.");
+    pf_options_print(table);
+}
+
+int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total)
+{
+    if (!limit->is_percent) return (int64_t)limit->value;
+    int64_t share = (int64_t)floor((double)total * limit->value / 100);
+    return limit->is_default && share < 5 ? 5 : share;
+}
+
+static int check_mode(PfExtractOptions *options, PfError *err)
+{
+    options->mode = options->summary ? PF_EXTRACT_SUMMARY
+                    : options->info  ? PF_EXTRACT_INFO
+                                     : PF_EXTRACT_RUN;
+    if (options->summary && options->info)
+        return pf_fail(err, PF_EXIT_USAGE, "--summary and --info are two different things to do");
+    if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
+        return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
+    if (options->mode == PF_EXTRACT_SUMMARY)
+        return options->operand
+                   ? pf_fail(err, PF_EXIT_USAGE, "--summary takes no operand, found '%s'", options->operand)
+                   : 0;
+    if (!options->operand)
+        return pf_fail(err, PF_EXIT_USAGE, options->mode == PF_EXTRACT_INFO
+                           ? "--info needs a cache file. extract --help explains."
+                           : "which dataset? Usage: extract [options] DATASET -o CACHE.h5; extract --help explains.");
+    if (options->mode == PF_EXTRACT_RUN && !options->output)
+        return pf_fail(err, PF_EXIT_USAGE, "where to? Give the cache to write with -o CACHE.h5");
+    return 0;
+}
+
+int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err)
+{
+    static const char *operands[MAX_OPERANDS];
+    int count = 0;
+    *options = (PfExtractOptions){
+        .backbone = pf_backbone_options_default(), .compression = PF_COMPRESS_ZSTD, .batch = 32,
+        .max_bad = {.value = 5, .is_percent = 1, .is_default = 1},
+    };
+    options->backbone.backbone = "resnet18";
+    if (argc > MAX_OPERANDS)
+        return pf_fail(err, PF_EXIT_USAGE, "%d arguments are too many: give a folder, or - and the paths on stdin", argc);
+    if (pf_options_parse(table, options, argc, argv, operands, &count, err)) return -1;
+    if (options->help || options->version) return 0;
+    if (count > 1)
+        return pf_fail(err, PF_EXIT_USAGE, "one %s at a time, found '%s' and '%s'%s",
+                       options->info ? "cache" : "dataset", operands[0], operands[1],
+                       options->info ? "" : ". A list of images goes in on stdin: extract - ...");
+    options->operand = count ? operands[0] : NULL;
+    return check_mode(options, err);
+}

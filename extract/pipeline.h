@@ -1,0 +1,75 @@
+/* From a dataset's files to features, in dataset order, in bounded memory.
+ *
+ *   decode threads  file -> (crop, crop, 3) uint8; samples are handed out in order under one lock
+ *   forward thread  the only caller of the backbone; batches in order
+ *   caller's thread the sink, progress, signals
+ *
+ * A fixed ring of batches circulates between them. Which samples form a batch
+ * depends on their order alone, and so do the features: neither on the number
+ * of threads nor on timing. Bad images leave their batch before the forward
+ * pass; no row is made up for them. */
+#ifndef PF_PIPELINE_H
+#define PF_PIPELINE_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "dataset.h"
+#include "permafrost/backbone.h"
+#include "permafrost/feature_cache.h"
+
+/* One good image of a batch. */
+typedef struct PfPipelineRow {
+    int64_t sample; /* index in the dataset */
+    uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of its bytes */
+    uint64_t size_bytes;
+    int64_t mtime_ns;
+} PfPipelineRow;
+
+/* Where finished batches go, called on the caller's thread in dataset order. */
+typedef struct PfPipelineSink {
+    void *context;
+    /* count rows; features[t]: (count, taps[t].shape) of the output dtype.
+     * Everything is lent for the call. */
+    int (*rows)(void *context, int count, const PfPipelineRow *rows, const void *const *features,
+                PfError *err);
+    /* A sample that could not be used, and why. Comes before later rows. */
+    int (*rejected)(void *context, int64_t sample, const char *reason, PfError *err);
+    /* After every batch: samples done so far, good and bad. May be NULL. */
+    void (*progress)(void *context, int64_t done);
+} PfPipelineSink;
+
+typedef struct PfPipelineConfig {
+    const PfDataset *dataset;
+    const PfPreprocess *preprocess;
+    const PfBackbonePlugin *plugin;
+    PfBackbone *backbone;     /* open for batches of at least `batch` */
+    PfDtype output_dtype;     /* PF_DTYPE_F16 or PF_DTYPE_F32, as the backbone was opened */
+    int batch;                /* images per forward pass */
+    int workers;              /* decode threads, at least 1 */
+    int depth;                /* batches in the ring; 0 = PF_PIPELINE_DEPTH */
+    int64_t max_rejected;     /* more bad images than this end the run with PF_EXIT_BAD_IMAGES */
+    const volatile sig_atomic_t *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
+} PfPipelineConfig;
+
+/* One being decoded, one in the forward pass, one in the sink, one in reserve. */
+#define PF_PIPELINE_DEPTH 4
+
+typedef struct PfPipelineStats {
+    int64_t images, rejected;
+    double seconds;              /* of wall time */
+    double read_seconds;         /* summed over the decode threads */
+    double decode_seconds;       /* likewise, resize included */
+    double forward_seconds;      /* in the backbone */
+    double forward_wait_seconds; /* forward thread without a decoded batch */
+    double sink_seconds;         /* in the sink */
+} PfPipelineStats;
+
+/* Bytes of the ring. */
+size_t pf_pipeline_memory(const PfPipelineConfig *config);
+
+/* Runs every sample through. stats is filled on failure too. */
+int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
+                    PfPipelineStats *stats, PfError *err);
+
+#endif

@@ -1,0 +1,74 @@
+#include "predict_options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "memory.h"
+#include "options.h"
+
+#define FIELD(name) offsetof(PfPredictOptions, name)
+
+static const PfOption table[] = {
+    {.name = "Output:", .kind = PF_OPTION_GROUP},
+    {.name = "top", .kind = PF_OPTION_INT, .offset = FIELD(top), .argument = "K", .minimum = 1,
+     .maximum = 100000, .help = "the K most probable classes of each image (default 1)"},
+    {.name = "json", .kind = PF_OPTION_FLAG, .offset = FIELD(json), .help = "JSON instead of CSV"},
+    {.name = "Network:", .kind = PF_OPTION_GROUP},
+    {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone), .argument = "FILE.pt",
+     .help = "the TorchScript file, where it is not where it was"},
+    {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(weights),
+     .argument = "FILE|random:SEED", .help = "the weights, where they are not where they were"},
+    {.name = "device", .kind = PF_OPTION_TEXT, .offset = FIELD(device),
+     .argument = "auto|cpu|cuda[:I]", .help = "default auto: a GPU where there is one"},
+    {.name = "Running:", .kind = PF_OPTION_GROUP},
+    {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N", .minimum = 1,
+     .maximum = 4096, .help = "images per forward pass (default 32, fewer for fewer images)"},
+    {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
+     .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
+    {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = FIELD(quiet),
+     .help = "warnings and errors only"},
+    {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
+     .help = "more detail"},
+    {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
+    {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
+    {0},
+};
+
+void pf_predict_options_help(void)
+{
+    puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n\n"
+         "Classifies images with a head that train made, through the network whose features\n"
+         "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
+         "network. - reads paths from standard input.\n\n"
+         "CSV on standard output: path,label,probability (then label2,probability2, ... with\n"
+         "--top). An image that cannot be used is named on standard error, gets no row, and\n"
+         "makes the exit code 3.");
+    pf_options_print(table);
+}
+
+int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err)
+{
+    int count = 0;
+    *options = (PfPredictOptions){.device = "auto", .top = 1, .batch = 32};
+    options->operands = pf_calloc((size_t)argc, sizeof *options->operands, err);
+    if (!options->operands ||
+        pf_options_parse(table, options, argc, argv, options->operands, &count, err))
+        return -1;
+    if (options->help || options->version) return 0;
+    if (count < 2)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "%s. Usage: predict MODEL.safetensors IMAGE...; predict --help explains.",
+                       count ? "which images?" : "which model?");
+    options->model = options->operands[0];
+    options->operand_count = count - 1;
+    for (int i = 0; i < options->operand_count; i++)
+        options->operands[i] = options->operands[i + 1];
+    return 0;
+}
+
+void pf_predict_options_free(PfPredictOptions *options)
+{
+    free(options->operands);
+    options->operands = NULL;
+}

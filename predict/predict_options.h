@@ -1,0 +1,24 @@
+/* The command line of predict. */
+#ifndef PF_PREDICT_OPTIONS_H
+#define PF_PREDICT_OPTIONS_H
+
+#include "permafrost/error.h"
+
+typedef struct PfPredictOptions {
+    const char *model;
+    const char **operands; /* image files, folders, one cache, or "-"; lent from argv's array */
+    int operand_count;
+    const char *backbone;  /* TorchScript file; NULL: where the model says it was */
+    const char *weights;   /* as extract's --weights; NULL: where the model says, then the hub cache */
+    const char *device;
+    int top;               /* classes per image */
+    int batch, workers;    /* workers 0 = one per core */
+    int json, help, version, quiet, verbose;
+} PfPredictOptions;
+
+int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err);
+/* Frees the operand array. */
+void pf_predict_options_free(PfPredictOptions *options);
+void pf_predict_options_help(void);
+
+#endif

@@ -1,0 +1,343 @@
+#include "prediction.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backbone_plan.h"
+#include "clock.h"
+#include "dataset.h"
+#include "log.h"
+#include "memory.h"
+#include "parallel.h"
+#include "pipeline.h"
+#include "prediction_writer.h"
+#include "progress.h"
+#include "scorer.h"
+
+#define CACHE_ROWS 4096 /* scored at a time */
+
+typedef struct Prediction {
+    const PfPredictOptions *options;
+    PfModel *model;
+    PfScorer *scorer;
+    PfPredictionWriter writer;
+    /* images */
+    char **paths;
+    size_t path_count, path_capacity;
+    PfDataset *dataset;
+    PfBackbonePlan *plan;
+    const PfBackbonePlugin *plugin;
+    PfBackbone *backbone;
+    PfProgress progress;
+    PfPipelineStats stats;
+} Prediction;
+
+static const cJSON *metadata_object(const Prediction *run, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(pf_model_metadata(run->model), key);
+}
+
+/* ---- which network ---- */
+
+/* Where the features' network was, as extract noted it, if it is still there. */
+static const char *known_source(const Prediction *run, const char *key)
+{
+    const char *path =
+        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(metadata_object(run, "sources"), key));
+    if (!path) return NULL;
+    return !strncmp(path, "random:", 7) || !access(path, R_OK) ? path : NULL;
+}
+
+static int refuse_other_network(const Prediction *run, const char *found, const char *expected,
+                                PfError *err)
+{
+    return pf_fail(err, PF_EXIT_IDENTITY,
+                   "model '%s' was trained on features of other weights: its backbone's sha256 is "
+                   "%.12s..., that of %s is %.12s.... Hint: name the right file with %s.",
+                   run->options->model, expected,
+                   run->plan->torchscript_path ? run->plan->torchscript_path
+                                               : pf_weights_source(run->plan->weights),
+                   found, run->plan->torchscript_path ? "--backbone" : "--weights");
+}
+
+static int choose_backbone(const Prediction *run, PfBackboneOptions *backbone, PfError *err)
+{
+    const cJSON *object = metadata_object(run, "backbone");
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "name"));
+    if (!cJSON_IsObject(object))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "model '%s' does not say which network its features came from (its cache "
+                       "did not): it can score the rows of a cache, not images",
+                       run->options->model);
+    if (name && run->options->backbone)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "model '%s' belongs to the built-in backbone %s: --backbone is for "
+                       "TorchScript files; give its weights with --weights",
+                       run->options->model, name);
+    if (name) {
+        backbone->backbone = name;
+        backbone->weights = run->options->weights ? run->options->weights
+                                                  : known_source(run, "weights_path");
+        return 0;
+    }
+    backbone->weights = run->options->weights; /* refused by the plan */
+    backbone->backbone = run->options->backbone ? run->options->backbone
+                                                : known_source(run, "backbone_path");
+    if (backbone->backbone) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "the TorchScript file that model '%s' belongs to is not where it was. Hint: "
+                   "name it with --backbone FILE.pt",
+                   run->options->model);
+}
+
+/* A built-in backbone or TorchScript file as the model asks, checked by hash. */
+static int plan_network(Prediction *run, PfError *err)
+{
+    PfBackboneOptions backbone = pf_backbone_options_default();
+    PfPreprocess preprocess;
+    const char *precision = cJSON_GetStringValue(metadata_object(run, "precision"));
+    if (choose_backbone(run, &backbone, err) ||
+        pf_preprocess_from_json(metadata_object(run, "preprocess"), &preprocess, err))
+        return -1;
+    backbone.taps = run->scorer->tap;
+    backbone.device = run->options->device;
+    backbone.store = PF_DTYPE_F32;
+    backbone.precision = precision && !strcmp(precision, "bf16")   ? PF_BF16
+                         : precision && !strcmp(precision, "fp16") ? PF_FP16
+                                                                   : PF_FP32;
+    if (pf_backbone_plan_new(&backbone, &run->plan, err)) return -1;
+    run->plan->preprocess = preprocess;
+    const cJSON *object = metadata_object(run, "backbone");
+    const char *key = run->plan->arch ? "weights_sha256" : "torchscript_sha256";
+    const char *expected = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    if (!expected || strcmp(expected, run->plan->sha256))
+        return refuse_other_network(run, run->plan->sha256, expected ? expected : "unknown", err);
+    return 0;
+}
+
+/* ---- which images ---- */
+
+static int add_path(Prediction *run, const char *folder, const char *path, PfError *err)
+{
+    if (pf_grow(&run->paths, &run->path_capacity, run->path_count + 1, sizeof *run->paths, err))
+        return -1;
+    const char *slash = *folder && folder[strlen(folder) - 1] != '/' ? "/" : "";
+    char *joined = pf_asprintf(err, "%s%s%s", folder, slash, path);
+    if (!joined) return -1;
+    run->paths[run->path_count++] = joined;
+    return 0;
+}
+
+static int add_dataset(Prediction *run, const char *operand, PfError *err)
+{
+    PfDataset *dataset;
+    int warnings, failed = 0, is_list = !strcmp(operand, "-");
+    if (pf_dataset_open(operand, NULL, &dataset, err)) return -1;
+    const char *const *texts = pf_dataset_warnings(dataset, &warnings);
+    for (int i = 0; i < warnings; i++) pf_warn("%s", texts[i]);
+    for (int64_t i = 0; i < pf_dataset_count(dataset) && !failed; i++)
+        failed = add_path(run, is_list ? "" : operand, pf_dataset_samples(dataset)[i].path, err);
+    pf_dataset_close(&dataset);
+    return failed;
+}
+
+static int list_images(Prediction *run, PfError *err)
+{
+    struct stat status;
+    for (int i = 0; i < run->options->operand_count; i++) {
+        const char *operand = run->options->operands[i];
+        int is_dataset = !strcmp(operand, "-") || (!stat(operand, &status) && S_ISDIR(status.st_mode));
+        if (is_dataset ? add_dataset(run, operand, err) : add_path(run, "", operand, err)) return -1;
+    }
+    return pf_dataset_open_paths((const char *const *)run->paths, run->path_count, &run->dataset, err);
+}
+
+/* ---- images ---- */
+
+static int sink_rows(void *context, int count, const PfPipelineRow *rows,
+                     const void *const *features, PfError *err)
+{
+    Prediction *run = context;
+    const float *probabilities;
+    if (pf_scorer_score(run->scorer, count, features[0], PF_DTYPE_F32, &probabilities, err))
+        return -1;
+    for (int i = 0; i < count; i++)
+        pf_prediction_writer_add(&run->writer, pf_dataset_samples(run->dataset)[rows[i].sample].path,
+                                 probabilities + (int64_t)i * run->scorer->class_count);
+    return 0;
+}
+
+static int sink_rejected(void *context, int64_t sample, const char *reason, PfError *err)
+{
+    Prediction *run = context;
+    (void)err;
+    pf_progress_end(&run->progress);
+    pf_warn("%s: %s", pf_dataset_samples(run->dataset)[sample].path, reason);
+    return 0;
+}
+
+static void sink_progress(void *context, int64_t done)
+{
+    Prediction *run = context;
+    pf_progress_update(&run->progress, done, NULL);
+}
+
+static int open_network(Prediction *run, int batch, PfError *err)
+{
+    const PfTapInfo *taps;
+    if (pf_backbone_plan_open(run->plan, batch, 0, &run->plugin, &run->backbone, err)) return -1;
+    run->plugin->taps(run->backbone, &taps);
+    int64_t features = pf_shape_count(&taps[0].shape);
+    if (features == run->scorer->features) return 0;
+    return pf_fail(err, PF_EXIT_IDENTITY,
+                   "model '%s' takes %lld features; tap '%s' of the network gives %lld",
+                   run->options->model, (long long)run->scorer->features, taps[0].name,
+                   (long long)features);
+}
+
+static int predict_images(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
+{
+    const PfPredictOptions *options = run->options;
+    if (list_images(run, err) || plan_network(run, err)) return -1;
+    int64_t total = pf_dataset_count(run->dataset);
+    int batch = total < options->batch ? (int)total : options->batch;
+    if (open_network(run, batch, err)) return -1;
+    PfPipelineConfig config = {
+        .dataset = run->dataset, .preprocess = &run->plan->preprocess, .plugin = run->plugin,
+        .backbone = run->backbone, .output_dtype = PF_DTYPE_F32, .batch = batch,
+        .workers = options->workers ? options->workers : pf_processor_count(),
+        .max_rejected = total, .interrupted = interrupted,
+    };
+    PfPipelineSink sink = {run, sink_rows, sink_rejected, sink_progress};
+    pf_progress_start(&run->progress, "images", total);
+    int failed = pf_pipeline_run(&config, &sink, &run->stats, err);
+    pf_progress_end(&run->progress);
+    return failed;
+}
+
+/* ---- the rows of a cache ---- */
+
+static int is_cache(const char *path)
+{
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    unsigned char found[8];
+    struct stat status;
+    FILE *file = !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
+    int is = file && fread(found, 1, sizeof found, file) == sizeof found &&
+             !memcmp(found, signature, sizeof found);
+    if (file) fclose(file);
+    return is;
+}
+
+/* The cache's features must be of the model's network, pixels and tap. */
+static int check_cache(const Prediction *run, const PfCache *cache, PfError *err)
+{
+    static const char *const keys[] = {"backbone", "preprocess"};
+    cJSON *identity = cJSON_Parse(pf_cache_identity(cache));
+    int failed = 0;
+    for (int i = 0; i < 2 && !failed; i++) {
+        const cJSON *wanted = metadata_object(run, keys[i]);
+        const cJSON *found = cJSON_GetObjectItemCaseSensitive(identity, keys[i]);
+        if (!cJSON_IsObject(wanted) || !cJSON_IsObject(found) || cJSON_Compare(wanted, found, 1))
+            continue;
+        char *left = cJSON_PrintUnformatted(wanted), *right = cJSON_PrintUnformatted(found);
+        failed = pf_fail(err, PF_EXIT_IDENTITY, "model '%s' needs %s %s, cache '%s' has %s",
+                         run->options->model, keys[i], left, pf_cache_path(cache), right);
+        cJSON_free(left);
+        cJSON_free(right);
+    }
+    cJSON_Delete(identity);
+    return failed;
+}
+
+static int score_cache_rows(Prediction *run, PfCache *cache, int tap, PfError *err)
+{
+    const char *const *paths;
+    int64_t rows = pf_cache_row_count(cache);
+    float *features =
+        pf_alloc_aligned((size_t)(CACHE_ROWS * run->scorer->features), sizeof *features, err);
+    int failed = !features || pf_cache_paths(cache, &paths, err);
+    for (int64_t first = 0; first < rows && !failed; first += CACHE_ROWS) {
+        int64_t count = rows - first < CACHE_ROWS ? rows - first : CACHE_ROWS;
+        const float *probabilities;
+        failed = pf_cache_read_f32(cache, tap, first, count, features, 0, err) ||
+                 pf_scorer_score(run->scorer, count, features, PF_DTYPE_F32, &probabilities, err);
+        for (int64_t i = 0; i < count && !failed; i++)
+            pf_prediction_writer_add(&run->writer, paths[first + i],
+                                     probabilities + i * run->scorer->class_count);
+    }
+    free(features);
+    return failed ? -1 : 0;
+}
+
+static int predict_cache(Prediction *run, const char *path, PfError *err)
+{
+    PfCache *cache;
+    int tap;
+    if (pf_cache_open(path, &cache, err)) return -1;
+    int failed = check_cache(run, cache, err) || pf_cache_find_tap(cache, run->scorer->tap, &tap, err);
+    if (!failed && pf_shape_count(&pf_cache_tap(cache, tap)->shape) != run->scorer->features)
+        failed = pf_fail(err, PF_EXIT_IDENTITY, "model '%s' takes %lld features, tap '%s' of '%s' has %lld",
+                         run->options->model, (long long)run->scorer->features, run->scorer->tap, path,
+                         (long long)pf_shape_count(&pf_cache_tap(cache, tap)->shape));
+    if (!failed) failed = score_cache_rows(run, cache, tap, err);
+    pf_cache_close(&cache);
+    return failed ? -1 : 0;
+}
+
+/* ---- a run ---- */
+
+static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
+{
+    const PfPredictOptions *options = run->options;
+    int caches = 0;
+    for (int i = 0; i < options->operand_count; i++) caches += is_cache(options->operands[i]);
+    if (caches && caches < options->operand_count)
+        return pf_fail(err, PF_EXIT_USAGE, "caches and images in one run: call predict once for each");
+    if (!caches) return predict_images(run, interrupted, err);
+    for (int i = 0; i < caches; i++)
+        if (predict_cache(run, options->operands[i], err)) return -1;
+    return 0;
+}
+
+static void say_summary(const Prediction *run, double started)
+{
+    char elapsed[PF_DURATION_SIZE];
+    pf_say("%lld predictions by %s in %s", (long long)run->writer.written, run->options->model,
+           pf_duration_text(pf_seconds() - started, elapsed));
+}
+
+static void release(Prediction *run)
+{
+    if (run->backbone) run->plugin->close(&run->backbone);
+    pf_backbone_plan_free(&run->plan);
+    pf_dataset_close(&run->dataset);
+    for (size_t i = 0; i < run->path_count; i++) free(run->paths[i]);
+    free(run->paths);
+    pf_scorer_free(&run->scorer);
+    pf_model_close(&run->model);
+}
+
+int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
+                      PfError *err)
+{
+    Prediction run = {.options = options};
+    double started = pf_seconds();
+    int failed = pf_model_open(options->model, &run.model, err) ||
+                 pf_scorer_new(run.model, &run.scorer, err) ||
+                 pf_prediction_writer_begin(&run.writer, stdout, run.scorer, options->json,
+                                            options->top, err);
+    if (!failed) {
+        failed = predict(&run, interrupted, err);
+        if (pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
+    }
+    if (!failed && run.stats.rejected)
+        failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",
+                         (long long)run.stats.rejected, (long long)pf_dataset_count(run.dataset));
+    if (!failed) say_summary(&run, started);
+    release(&run);
+    return failed ? -1 : 0;
+}
