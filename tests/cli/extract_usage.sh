@@ -1,0 +1,66 @@
+# What extract says before it loads anything: help, summary, refusals.
+. "$(dirname "$0")/harness.sh"
+
+# None of these may load libtorch.
+export PERMAFROST_PLUGIN=/nonexistent/permafrost_torch.so
+
+expect 0 extract --help
+stdout_has 'usage: extract'
+stdout_has '--backbone NAME|FILE.pt'
+stderr_empty
+expect 0 extract --version
+stdout_has 'permafrost'
+
+expect 0 extract --summary --backbone vgg16 --input 244 --classes 2
+stdout_has 'Total params: 14,764,866'
+stdout_has 'Trainable params: 50,178'
+stdout_has 'Total mult-adds (G): 17.99'
+stdout_has 'Forward/backward pass size (MB): 128.13'
+stdout_has 'Estimated Total Size (MB): 187.91'
+expect 0 extract --summary --backbone resnet18
+stdout_has 'Total params: 11,689,512'
+expect 0 extract --summary --backbone vgg16
+stdout_has 'Total params: 138,357,544'
+expect 0 extract --summary --backbone resnet18 --tap layer3
+stdout_has 'Trainable params: 0'
+stdout_lacks 'layer4'
+expect 2 extract --summary --backbone resnet18 --tap layer9
+stderr_has "no tap 'layer9'"
+expect 2 extract --summary --backbone resnet19
+stderr_has 'Did you mean resnet1'
+expect 2 extract --summary --backbone vgg16 --input 8
+stderr_has 'too small'
+
+expect 2 extract
+stderr_has 'which dataset?'
+expect 2 extract photos
+stderr_has '-o CACHE.h5'
+expect 2 extract photos -o x.h5 --tabs avgpool
+stderr_has 'Did you mean --tap?'
+expect 2 extract a b -o x.h5
+stderr_has "found 'a' and 'b'"
+expect 2 extract photos -o x.h5 --mean .5,.5
+stderr_has 'expected R,G,B'
+expect 2 extract photos -o x.h5 --std 0
+stderr_has '--std'
+expect 2 extract photos -o x.h5 --split val=0.6,test=0.5
+stderr_has 'nothing to train on'
+expect 2 extract photos -o x.h5 --precision fp8
+stderr_has 'fp32, bf16, fp16'
+expect 2 extract photos -o x.h5 --compress zstd:99
+stderr_has '1 to 19'
+expect 2 extract photos -o x.h5 --max-bad 200%
+stderr_has '--max-bad'
+expect 2 extract --summary --info
+expect 2 extract photos -o x.h5 --classes 3
+stderr_has '--summary'
+
+expect 1 extract nowhere -o x.h5
+stderr_has "'nowhere'"
+expect 1 extract --info nowhere.h5
+stderr_has 'nowhere.h5'
+echo 'not a cache' > text.h5
+expect 1 extract --info text.h5
+stderr_has 'not a feature cache'
+no_leftovers
+done_with

@@ -1,0 +1,48 @@
+# Sourced by the command-line tests: runs commands in a folder of their own and
+# checks exit code, stdout and stderr. Usage of a test: sh name.sh BUILD_DIR
+set -eu
+BUILD=$(cd "$1" && pwd)
+SOURCE=$(cd "$(dirname "$0")/../.." && pwd)
+PATH=$BUILD/bin:$BUILD/tests:$PATH
+PYTHON=${PYTHON:-/usr/bin/python3}
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+trap 'exit 1' INT TERM
+cd "$WORK"
+unset NO_COLOR PF_FAKE_TERMINAL 2>/dev/null || :
+checks=0
+
+# Everything the last command said, then the reason.
+failed() {
+  printf 'FAILED: %s\n--- command: %s\n--- exit code: %s\n--- stdout:\n' "$1" "$command" "$code"
+  head -c 3000 stdout; printf '%s\n' '--- stderr:'; head -c 3000 stderr
+  exit 1
+}
+
+# expect CODE COMMAND...: runs it; it must exit with CODE.
+expect() {
+  wanted=$1; shift
+  command=$*; code=0
+  "$@" > stdout 2> stderr < "${INPUT:-/dev/null}" || code=$?
+  checks=$((checks + 1))
+  [ "$code" -eq "$wanted" ] || failed "expected exit code $wanted"
+}
+
+# Fixed strings in what the last command wrote.
+stdout_has() { checks=$((checks + 1)); grep -qF -- "$1" stdout || failed "stdout lacks '$1'"; }
+stderr_has() { checks=$((checks + 1)); grep -qF -- "$1" stderr || failed "stderr lacks '$1'"; }
+stdout_lacks() { checks=$((checks + 1)); ! grep -qF -- "$1" stdout || failed "stdout has '$1'"; }
+stderr_lacks() { checks=$((checks + 1)); ! grep -qF -- "$1" stderr || failed "stderr has '$1'"; }
+stdout_empty() { checks=$((checks + 1)); [ ! -s stdout ] || failed "stdout is not empty"; }
+stderr_empty() { checks=$((checks + 1)); [ ! -s stderr ] || failed "stderr is not empty"; }
+exists() { checks=$((checks + 1)); [ -e "$1" ] || failed "'$1' is not there"; }
+absent() { checks=$((checks + 1)); [ ! -e "$1" ] || failed "'$1' is there"; }
+# Nothing half-written: no temporary files beside the output.
+no_leftovers() {
+  checks=$((checks + 1))
+  [ -z "$(find . -name '.*.part-*')" ] || failed "left behind: $(find . -name '.*.part-*')"
+}
+
+# Leaves the test as skipped (ctest's SKIP_RETURN_CODE).
+skip() { echo "SKIP: $1"; exit 77; }
+done_with() { echo "$(basename "$0"): $checks checks passed"; }
