@@ -344,17 +344,22 @@ static int write_open_chunks(PfCacheWriter *writer, PfError *err)
     return status < 0 ? -1 : 0;
 }
 
-/* Closing is where HDF5 writes what it still holds. */
+/* Whether it succeeds or not, a file may be closed only once. */
+static herr_t close_once(hid_t *file)
+{
+    hid_t closing = *file;
+    *file = H5I_INVALID_HID;
+    return H5Fclose(closing);
+}
+
 static int close_file(PfCacheWriter *writer, PfError *err)
 {
     double start = pf_seconds();
     int failed = 0;
     pf_h5_lock();
-    for (int t = 0; t < writer->tap_count; t++) H5Dclose(writer->taps[t].dataset);
-    if (pf_cache_samples_write(writer->samples, writer->file) || H5Fclose(writer->file) < 0)
+    if (pf_cache_samples_write(writer->samples, writer->file) ||
+        H5Fflush(writer->file, H5F_SCOPE_GLOBAL) < 0 || close_once(&writer->file) < 0)
         failed = fail_writing(writer, err);
-    else
-        writer->file = H5I_INVALID_HID;
     pf_h5_unlock();
     writer->stats.write_seconds += pf_seconds() - start;
     return failed;
@@ -392,7 +397,7 @@ void pf_cache_writer_abandon(PfCacheWriter **pointer)
         /* Room on a full disk, so that HDF5 can close what it could not write. */
         if (truncate(writer->temporary, 0)) writer->failed = 1;
         pf_h5_lock();
-        H5Fclose(writer->file);
+        close_once(&writer->file);
         pf_h5_unlock();
     }
     pf_atomic_file_abandon(&writer->temporary);

@@ -2,16 +2,17 @@
  * shape, the compression and the number of threads; what is not a cache is said
  * to be none. */
 #include <check.h>
-#include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "permafrost/feature_cache.h"
-#include "random.h"
 
 static char folder[] = "/tmp/pf_feature_cache_XXXXXX";
 static char path[sizeof folder + 16];
@@ -214,8 +215,8 @@ static void check_samples(PfCache *cache)
 
 static const PfCacheTap TAPS[] = {
     {.name = "avgpool", .shape = {1, {512}}, .dtype = PF_DTYPE_F16},
-    {.name = "layer3.1.conv2", .shape = {3, {256, 14, 14}}, .dtype = PF_DTYPE_F16},
     {.name = "logits", .shape = {1, {10}}, .dtype = PF_DTYPE_F32},
+    {.name = "layer3.1.conv2", .shape = {3, {256, 14, 14}}, .dtype = PF_DTYPE_F16},
     {.name = "input", .shape = {3, {3, 8, 9}}, .dtype = PF_DTYPE_U8},
 };
 static const PfCompression COMPRESSIONS[] = {PF_COMPRESS_NONE, PF_COMPRESS_GZIP, PF_COMPRESS_ZSTD};
@@ -260,6 +261,282 @@ START_TEST(every_dtype_and_shape_comes_back)
 }
 END_TEST
 
+/* ---- threads ---- */
+
+static char *file_bytes(const char *name, size_t *size)
+{
+    FILE *file = fopen(name, "rb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert(!fseek(file, 0, SEEK_END));
+    *size = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = malloc(*size + 1);
+    ck_assert_uint_eq(fread(bytes, 1, *size, file), *size);
+    fclose(file);
+    return bytes;
+}
+
+START_TEST(the_file_does_not_depend_on_the_number_of_threads)
+{
+    static const int threads[] = {1, 2, 7};
+    size_t first_size = 0, size;
+    char *first = NULL;
+    for (int i = 0; i < 3; i++) {
+        write_cache(TAPS, 2, PF_COMPRESS_ZSTD, threads[i], 1100, 64, NULL);
+        char *bytes = file_bytes(path, &size);
+        if (!first) {
+            first = bytes;
+            first_size = size;
+            continue;
+        }
+        ck_assert_uint_eq(size, first_size);
+        ck_assert(!memcmp(bytes, first, size));
+        free(bytes);
+    }
+    free(first);
+    PfCache *cache = open_cache();
+    for (int i = 0; i < 3; i++) check_features(cache, 1, 17, 1000, threads[i]);
+    pf_cache_close(&cache);
+}
+END_TEST
+
+static void *write_and_read(void *name)
+{
+    PfCacheWriterConfig config = config_of(TAPS, 2, PF_COMPRESS_ZSTD, 2);
+    PfCacheWriter *writer;
+    PfCache *cache;
+    PfError err;
+    float *out = malloc(40 * 512 * sizeof *out);
+    int failed = pf_cache_writer_open(name, &config, &writer, &err);
+    for (int i = 0; i < 10 && !failed; i++) failed = append(writer, TAPS, 2, i * 4, 4, &err);
+    if (!failed) failed = pf_cache_writer_finish(&writer, NULL, &err);
+    if (!failed) failed = pf_cache_open(name, &cache, &err);
+    if (!failed) {
+        failed = pf_cache_read_f32(cache, 0, 0, 40, out, 2, &err) || out[777] != element(0, 777);
+        pf_cache_close(&cache);
+    }
+    free(out);
+    return failed ? "failed" : NULL;
+}
+
+START_TEST(two_caches_may_be_used_by_two_threads)
+{
+    pthread_t threads[2];
+    char names[2][sizeof path + 8];
+    for (int i = 0; i < 2; i++) {
+        snprintf(names[i], sizeof names[i], "%s.%d", path, i);
+        ck_assert(!pthread_create(&threads[i], NULL, write_and_read, names[i]));
+    }
+    for (int i = 0; i < 2; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        ck_assert_ptr_null(failed);
+        unlink(names[i]);
+    }
+}
+END_TEST
+
+/* ---- what goes wrong in writing ---- */
+
+START_TEST(giving_up_leaves_the_old_file_alone)
+{
+    PfCacheWriterConfig config = config_of(TAPS, 2, PF_COMPRESS_ZSTD, 2);
+    PfCacheWriter *writer;
+    PfError err;
+    size_t size, size_after;
+    write_cache(TAPS, 1, PF_COMPRESS_ZSTD, 1, 10, 10, NULL);
+    char *before = file_bytes(path, &size);
+    ck_assert(!pf_cache_writer_open(path, &config, &writer, &err));
+    ck_assert(!append(writer, TAPS, 2, 0, 700, &err));
+    pf_cache_writer_abandon(&writer);
+    ck_assert_ptr_null(writer);
+    char *after = file_bytes(path, &size_after);
+    ck_assert_uint_eq(size, size_after);
+    ck_assert(!memcmp(before, after, size));
+    free(before);
+    free(after);
+    unlink(path);
+    ck_assert(!pf_cache_writer_open(path, &config, &writer, &err));
+    pf_cache_writer_abandon(&writer);
+    pf_cache_writer_abandon(&writer);
+    ck_assert(access(path, F_OK));
+}
+END_TEST
+
+/* Writes until the first error; the file may grow to `limit` bytes. */
+static int write_with_limit(rlim_t limit, PfError *err)
+{
+    PfCacheWriterConfig config = config_of(TAPS, 2, PF_COMPRESS_ZSTD, 2);
+    struct rlimit old, new;
+    PfCacheWriter *writer;
+    getrlimit(RLIMIT_FSIZE, &old);
+    new = (struct rlimit){.rlim_cur = limit, .rlim_max = old.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &new);
+    int failed = pf_cache_writer_open(path, &config, &writer, err), append_failed = 0;
+    if (!failed) {
+        for (int i = 0; i < 12 && !failed; i++) failed = append(writer, TAPS, 2, i * 50, 50, err);
+        append_failed = failed;
+        failed = pf_cache_writer_finish(&writer, NULL, err);
+    }
+    setrlimit(RLIMIT_FSIZE, &old);
+    if (append_failed) ck_assert(failed);
+    return failed;
+}
+
+START_TEST(a_full_disk_is_an_error_and_leaves_nothing)
+{
+    PfError err;
+    struct stat status;
+    int failures = 0;
+    signal(SIGXFSZ, SIG_IGN); /* then a write past the limit fails with EFBIG */
+    ck_assert(!write_with_limit(RLIM_INFINITY, &err));
+    ck_assert(!stat(path, &status));
+    unlink(path);
+    for (rlim_t limit = 0; limit < (rlim_t)status.st_size; limit += limit < 4096 ? 300 : 8000) {
+        ck_assert(write_with_limit(limit, &err));
+        ck_assert_msg(strstr(err.message, path) && strstr(err.message, "File too large"), "%s",
+                      err.message);
+        ck_assert(access(path, F_OK));
+        failures++;
+    }
+    ck_assert_int_gt(failures, 30);
+    ck_assert(write_with_limit((rlim_t)status.st_size - 1, &err));
+    ck_assert(!write_with_limit((rlim_t)status.st_size, &err));
+}
+END_TEST
+
+static void check_refused(const PfCacheWriterConfig *config, const char *name, const char *words)
+{
+    PfCacheWriter *writer = NULL;
+    PfError err = {0};
+    ck_assert_int_eq(pf_cache_writer_open(name, config, &writer, &err), -1);
+    ck_assert_msg(strstr(err.message, words), "%s", err.message);
+    ck_assert_ptr_null(writer);
+}
+
+START_TEST(what_cannot_be_written_is_refused_at_once)
+{
+    char name[sizeof path + 32];
+    PfCacheWriterConfig config = config_of(TAPS, 1, PF_COMPRESS_ZSTD, 1);
+    snprintf(name, sizeof name, "%s/none/cache.h5", folder);
+    check_refused(&config, name, "cannot write");
+    check_refused(&config, folder, "it is a directory");
+    PfCacheTap slash = {.name = "layer3/conv", .shape = {1, {4}}, .dtype = PF_DTYPE_F16};
+    config.taps = &slash;
+    check_refused(&config, path, "'layer3/conv' cannot be stored");
+    PfCacheTap empty = {.name = "layer3", .shape = {2, {4, 0}}, .dtype = PF_DTYPE_F16};
+    config.taps = &empty;
+    check_refused(&config, path, "rows of 0 bytes");
+    PfCacheTap twice[] = {TAPS[0], TAPS[0]};
+    config.taps = twice;
+    config.tap_count = 2;
+    check_refused(&config, path, "cannot write");
+}
+END_TEST
+
+/* ---- what goes wrong in reading ---- */
+
+static void check_not_opened(const char *name, const char *words)
+{
+    PfCache *cache = NULL;
+    PfError err = {0};
+    ck_assert_int_eq(pf_cache_open(name, &cache, &err), -1);
+    ck_assert_int_eq(err.exit_code, PF_EXIT_FAILED);
+    ck_assert_msg(strstr(err.message, name) && strstr(err.message, words), "%s", err.message);
+    ck_assert_ptr_null(cache);
+}
+
+static void put_bytes(const char *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
+    fclose(file);
+}
+
+START_TEST(what_is_no_cache_is_said_to_be_none)
+{
+    check_not_opened(path, "No such file");
+    check_not_opened(folder, "directory");
+    put_bytes("", 0);
+    check_not_opened(path, "it is empty");
+    put_bytes("\xff\xd8\xff\xe0\0\x10JFIF\0\1", 12);
+    check_not_opened(path, "it begins with '......JFIF..'");
+    put_bytes("path,label\n1.jpg,cat\n", 21);
+    check_not_opened(path, "it begins with 'path,label.1.jpg'");
+}
+END_TEST
+
+START_TEST(a_file_cut_anywhere_is_not_opened)
+{
+    size_t size;
+    write_cache(TAPS, 1, PF_COMPRESS_ZSTD, 1, 600, 100, NULL);
+    char *bytes = file_bytes(path, &size);
+    for (size_t cut = 1; cut < size; cut += 1 + size / 50) {
+        put_bytes(bytes, size - cut);
+        PfCache *cache = NULL;
+        PfError err = {0};
+        if (!pf_cache_open(path, &cache, &err)) ck_abort_msg("opened with %zu bytes less", cut);
+        ck_assert_ptr_null(cache);
+    }
+    free(bytes);
+}
+END_TEST
+
+START_TEST(a_flipped_byte_among_the_features_is_found)
+{
+    size_t size;
+    char filters[64];
+    int64_t stored;
+    static float out[700 * 512];
+    write_cache(TAPS, 1, COMPRESSIONS[_i], 1, 700, 100, NULL);
+    PfCache *cache = open_cache();
+    PfError err = {0};
+    ck_assert(!pf_cache_tap_storage(cache, 0, &stored, filters, sizeof filters, &err));
+    pf_cache_close(&cache);
+    char *bytes = file_bytes(path, &size);
+    /* The chunks are one after the other, behind a few kilobytes of HDF5's. */
+    for (size_t at = 16384; at < (size_t)stored; at += (size_t)stored / 16) {
+        bytes[at] ^= 0x10;
+        put_bytes(bytes, size);
+        bytes[at] ^= 0x10;
+        cache = open_cache();
+        ck_assert_int_eq(pf_cache_read_f32(cache, 0, 0, 700, out, 2, &err), -1);
+        ck_assert_msg(strstr(err.message, path) && strstr(err.message, "/features/avgpool") &&
+                          strstr(err.message, "checksum does not match") &&
+                          (strstr(err.message, "rows 0 to 511") ||
+                           strstr(err.message, "rows 512 to 699")),
+                      "%s", err.message);
+        pf_cache_close(&cache);
+    }
+    free(bytes);
+}
+END_TEST
+
+START_TEST(taps_are_found_by_name)
+{
+    PfError err = {0};
+    int index;
+    char filters[64];
+    int64_t stored;
+    write_cache(TAPS, 4, PF_COMPRESS_ZSTD, 1, 3, 3, NULL);
+    PfCache *cache = open_cache();
+    ck_assert_str_eq(pf_cache_path(cache), path);
+    ck_assert(!pf_cache_find_tap(cache, "logits", &index, &err));
+    ck_assert_int_eq(index, 1);
+    ck_assert(pf_cache_find_tap(cache, "layer4", &index, &err));
+    ck_assert_ptr_nonnull(strstr(err.message, "avgpool, logits, layer3.1.conv2, input"));
+    ck_assert(!pf_cache_tap_storage(cache, 0, &stored, filters, sizeof filters, &err));
+    ck_assert_str_eq(filters, "shuffle, zstd, fletcher32");
+    ck_assert_int_gt(stored, 100);
+    ck_assert_int_lt(stored, 3 * 1024);
+    ck_assert(!pf_cache_tap_storage(cache, 2, &stored, filters, sizeof filters, &err));
+    ck_assert_str_eq(filters, "zstd, fletcher32");
+    pf_cache_close(&cache);
+    pf_cache_close(&cache);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("feature_cache");
@@ -268,7 +545,20 @@ int main(void)
     tcase_add_checked_fixture(rows, make_folder, remove_folder);
     tcase_add_test(rows, rows_come_back_around_chunk_boundaries);
     tcase_add_test(rows, every_dtype_and_shape_comes_back);
+    tcase_add_test(rows, the_file_does_not_depend_on_the_number_of_threads);
+    tcase_add_test(rows, two_caches_may_be_used_by_two_threads);
+    tcase_add_test(rows, taps_are_found_by_name);
     suite_add_tcase(suite, rows);
+    TCase *failures = tcase_create("failures");
+    tcase_set_timeout(failures, 120);
+    tcase_add_checked_fixture(failures, make_folder, remove_folder);
+    tcase_add_test(failures, giving_up_leaves_the_old_file_alone);
+    tcase_add_test(failures, a_full_disk_is_an_error_and_leaves_nothing);
+    tcase_add_test(failures, what_cannot_be_written_is_refused_at_once);
+    tcase_add_test(failures, what_is_no_cache_is_said_to_be_none);
+    tcase_add_test(failures, a_file_cut_anywhere_is_not_opened);
+    tcase_add_loop_test(failures, a_flipped_byte_among_the_features_is_found, 0, 3);
+    suite_add_tcase(suite, failures);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
