@@ -4,6 +4,7 @@
 #include <string.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -116,9 +117,21 @@ __attribute__((target("avx,f16c"))) static size_t from_f16_f16c(float *out, cons
     return i;
 }
 
+/* clang 14's __builtin_cpu_supports does not know f16c. That of avx also says
+ * whether the operating system saves the wide registers. */
+static int ask_f16c(void)
+{
+    unsigned eax, ebx, ecx = 0, edx;
+    return __builtin_cpu_supports("avx") && __get_cpuid(1, &eax, &ebx, &ecx, &edx) &&
+           (ecx & bit_F16C);
+}
+
+/* Asked once: a virtual machine takes microseconds for the answer. */
 static int has_f16c(void)
 {
-    return __builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c");
+    static _Atomic int answer; /* 1: no, 2: yes */
+    if (!answer) answer = 1 + ask_f16c();
+    return answer == 2;
 }
 #endif
 

@@ -658,10 +658,12 @@ int pf_pickle_read(const char *source, const uint8_t *bytes, size_t size, PfPick
     *pickle = (PfPickle){.arena = pf_calloc(1, sizeof(PfPickleArena), err)};
     if (!pickle->arena) return -1;
     Reader reader = {.source = source, .bytes = bytes, .size = size, .pickle = pickle, .err = err};
-    int failed = run(&reader);
+    /* Never NULL: ranges of it are handed around, empty ones, too. */
+    int failed = pf_grow(&reader.stack, &reader.stack_capacity, 1, sizeof *reader.stack, err) ||
+                 run(&reader);
     free(reader.stack);
     free(reader.memo);
-    return failed;
+    return failed ? -1 : 0;
 }
 
 const PfPickleValue *pf_pickle_get(const PfPickleValue *dict, const char *key)
