@@ -4,7 +4,7 @@
  * change, so any number of threads may read samples at once.
  *
  * Kinds of dataset and their rules (docs/datasets.md has them for users):
- *   class folders             CLASS/x.jpg, CLASS/any/x.jpg; classes and samples in torchvision's order
+ *   class folders             CLASS/x.jpg, CLASS/any/x.jpg; in torchvision's order
  *   train/val/test folders    each of class folders; rows: all of train, then val, then test
  *   CIFAR-10/100 binary       data_batch_1.bin ... or train.bin, test.bin
  *   images without labels     a folder of images
@@ -20,7 +20,7 @@
 #include "permafrost/feature_cache.h"
 
 typedef struct PfSample {
-    const char *path;    /* relative to the root, bytes as on disk; "data_batch_1.bin#17" in CIFAR */
+    const char *path;    /* relative to the root, bytes as on disk; CIFAR: "test_batch.bin#17" */
     int32_t class_index; /* into the classes; -1 unlabelled */
     PfSplit split;
 } PfSample;
@@ -48,7 +48,8 @@ const char *pf_dataset_kind(const PfDataset *dataset); /* in words: "train/val c
 int64_t pf_dataset_count(const PfDataset *dataset);
 int64_t pf_dataset_split_count(const PfDataset *dataset, PfSplit split);
 const PfSample *pf_dataset_samples(const PfDataset *dataset); /* pf_dataset_count of them */
-const char *const *pf_dataset_classes(const PfDataset *dataset, int *count); /* count 0: no labels */
+/* Class names; count 0: no labels. */
+const char *const *pf_dataset_classes(const PfDataset *dataset, int *count);
 /* What a person should know, a sentence each, for pf_warn. */
 const char *const *pf_dataset_warnings(const PfDataset *dataset, int *count);
 /* Files passed over because their names do not end like an image's. */
@@ -62,7 +63,7 @@ typedef struct PfSampleBytes {
     uint8_t *data;
     size_t size_bytes;
     size_t capacity;
-    int width, height; /* > 0: data is (height, width, 3) uint8 RGB already; 0: an image file to decode */
+    int width, height; /* > 0: data is (height, width, 3) uint8 RGB; 0: an image file to decode */
     int64_t mtime_ns;  /* of the file */
 } PfSampleBytes;
 

@@ -15,31 +15,38 @@
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, PIXELS = 3 * PLANE, FILES_MAX = 6, RECORD_MAX = PIXELS + 2 };
 
+typedef struct Source {
+    const char *name;
+    PfSplit split;
+} Source;
+
 /* What the two versions differ in. */
 typedef struct Version {
-    const char *kind;
-    struct {
-        const char *name;
-        PfSplit split;
-    } files[FILES_MAX];
-    int file_count;
-    int label_bytes; /* the last of them is the class; CIFAR-100's first is its superclass */
-    const char *class_names;
+    const char *kind, *class_names;
     int class_count;
+    int label_bytes; /* the last of them is the class; CIFAR-100's first is its superclass */
+    int file_count;
+    Source files[FILES_MAX];
 } Version;
 
 static const Version versions[] = {
-    {"CIFAR-10 binary",
-     {{"data_batch_1.bin", PF_SPLIT_TRAIN},
-      {"data_batch_2.bin", PF_SPLIT_TRAIN},
-      {"data_batch_3.bin", PF_SPLIT_TRAIN},
-      {"data_batch_4.bin", PF_SPLIT_TRAIN},
-      {"data_batch_5.bin", PF_SPLIT_TRAIN},
-      {"test_batch.bin", PF_SPLIT_TEST}},
-     6, 1, "batches.meta.txt", 10},
-    {"CIFAR-100 binary",
-     {{"train.bin", PF_SPLIT_TRAIN}, {"test.bin", PF_SPLIT_TEST}},
-     2, 2, "fine_label_names.txt", 100},
+    {.kind = "CIFAR-10 binary",
+     .class_names = "batches.meta.txt",
+     .class_count = 10,
+     .label_bytes = 1,
+     .file_count = 6,
+     .files = {{"data_batch_1.bin", PF_SPLIT_TRAIN},
+               {"data_batch_2.bin", PF_SPLIT_TRAIN},
+               {"data_batch_3.bin", PF_SPLIT_TRAIN},
+               {"data_batch_4.bin", PF_SPLIT_TRAIN},
+               {"data_batch_5.bin", PF_SPLIT_TRAIN},
+               {"test_batch.bin", PF_SPLIT_TEST}}},
+    {.kind = "CIFAR-100 binary",
+     .class_names = "fine_label_names.txt",
+     .class_count = 100,
+     .label_bytes = 2,
+     .file_count = 2,
+     .files = {{"train.bin", PF_SPLIT_TRAIN}, {"test.bin", PF_SPLIT_TEST}}},
 };
 
 typedef struct File {
@@ -102,8 +109,7 @@ static int read_class_names(PfDataset *dataset, const Version *version, FILE *st
     }
     if (dataset->class_count == version->class_count) return 0;
     return pf_fail(err, PF_EXIT_FAILED, "dataset '%s': %s holds %d class names, expected %d",
-                   dataset->root, version->class_names, dataset->class_count,
-                   version->class_count);
+                   dataset->root, version->class_names, dataset->class_count, version->class_count);
 }
 
 static int number_classes(PfDataset *dataset, const Version *version, PfError *err)

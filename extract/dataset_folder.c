@@ -138,7 +138,8 @@ static int add_part(PfDataset *dataset, Part *part, PfError *err)
         const char *name = listing->folders[i];
         size_t first = dataset->count;
         const char *folder = pf_dataset_join(dataset, part->folder, name, err);
-        if (!folder || pf_dataset_walk(dataset, folder, 1, class_of(dataset, name), part->split, err))
+        if (!folder ||
+            pf_dataset_walk(dataset, folder, 1, class_of(dataset, name), part->split, err))
             return -1;
         if (dataset->count == first &&
             pf_dataset_note(dataset, PF_NOTE_EMPTY_FOLDER, part->folder, name, err))
@@ -247,4 +248,5 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
     return status;
 }
 
-const PfDatasetFormat pf_dataset_format_folder = {is_folder, list, pf_dataset_read_file, pf_dataset_stat_file};
+const PfDatasetFormat pf_dataset_format_folder = {is_folder, list, pf_dataset_read_file,
+                                                  pf_dataset_stat_file};

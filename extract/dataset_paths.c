@@ -64,7 +64,8 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
                    "standard input: no paths found; expected one a line, or NUL between them");
 }
 
-const PfDatasetFormat pf_dataset_format_paths = {is_dash, list, pf_dataset_read_file, pf_dataset_stat_file};
+const PfDatasetFormat pf_dataset_format_paths = {is_dash, list, pf_dataset_read_file,
+                                                 pf_dataset_stat_file};
 
 int pf_dataset_open_paths(const char *const *paths, size_t count, PfDataset **out, PfError *err)
 {

@@ -67,8 +67,10 @@ static void make_file(const char *name, const void *data, size_t size)
 static void make_tree(const char *const *names)
 {
     for (; *names; names++)
-        if ((*names)[strlen(*names) - 1] == '/') make_folders(*names);
-        else make_file(*names, *names, strlen(*names));
+        if ((*names)[strlen(*names) - 1] == '/')
+            make_folders(*names);
+        else
+            make_file(*names, *names, strlen(*names));
 }
 #define MAKE_TREE(...) make_tree((const char *const[]){__VA_ARGS__, NULL})
 
@@ -348,7 +350,8 @@ static void open_list(const char *text, size_t size)
 
 START_TEST(paths_come_one_a_line)
 {
-    static const char lines[] = "\xef\xbb\xbf" "b.jpg\r\n\n/abs/a b.jpg\nno/such.jpg";
+    static const char lines[] = "\xef\xbb\xbf"
+                                "b.jpg\r\n\n/abs/a b.jpg\nno/such.jpg";
     open_list(lines, sizeof lines - 1);
     ck_assert_str_eq(pf_dataset_kind(dataset), "paths from standard input");
     ck_assert_str_eq(samples_text(), "b.jpg:-1:0 /abs/a b.jpg:-1:0 no/such.jpg:-1:0");
@@ -406,6 +409,11 @@ START_TEST(files_are_read_whole)
     ck_assert_int_eq(stat(in_top("a/2.jpg"), &status), 0);
     ck_assert_int_eq(bytes.mtime_ns,
                      (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec);
+    uint64_t size_bytes;
+    int64_t mtime_ns;
+    ck_assert_int_eq(pf_dataset_stat(dataset, 1, &size_bytes, &mtime_ns), 0);
+    ck_assert_uint_eq(size_bytes, bytes.size_bytes);
+    ck_assert_int_eq(mtime_ns, bytes.mtime_ns);
     pf_sample_bytes_free(&bytes);
 }
 END_TEST
