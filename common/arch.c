@@ -159,8 +159,8 @@ static int unknown_name(const char *name, PfError *err)
                                  names[count]);
     const char *near = pf_nearest_word(name, names, count);
     return pf_fail(err, PF_EXIT_USAGE,
-                   "unknown backbone '%s'%s%s%s. Known: %s; or a TorchScript file (*.pt).", name,
-                   near ? ". Did you mean " : "", near ? near : "", near ? "?" : "", list);
+                   "unknown backbone '%s'.%s%s%s Known: %s; or a TorchScript file (*.pt).", name,
+                   near ? " Did you mean " : "", near ? near : "", near ? "?" : "", list);
 }
 
 int pf_arch_new(const char *name, PfArch **out, PfError *err)
@@ -200,9 +200,9 @@ int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *er
     for (int i = 0; i < arch->node_count && count < 1024; i++) names[count++] = arch->nodes[i].name;
     const char *near = pf_nearest_word(tap, names, count);
     return pf_fail(err, PF_EXIT_USAGE,
-                   "%s has no tap '%s'%s%s%s. 'extract --summary --backbone %s' lists them; a "
+                   "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists them; a "
                    "module such as %s stands for its last node.",
-                   arch->name, tap, near ? ". Did you mean " : "", near ? near : "",
+                   arch->name, tap, near ? " Did you mean " : "", near ? near : "",
                    near ? "?" : "", arch->name,
                    strcmp(arch->family, "VGG") ? "layer3" : "features");
 }

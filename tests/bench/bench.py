@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Our commands and their peers, alternating in one run, as medians and ratios.
+
+usage: bench.py --build BUILD_DIR --out WORK_DIR [--data FOLDER] [--rounds N] [--only extract|heads]
+
+--data holds hymenoptera_data/train, or is itself a folder of class folders;
+without it 244 JPEG files of 500x400 pixels are made. Absolute times of a busy
+machine mean little: every claim is a ratio of two medians from one run.
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+from PIL import Image
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def run(command, environment=None):
+    """Wall seconds and what it wrote; a failing command ends the benchmark."""
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))} failed ({done.returncode}):\n{done.stderr[-2000:]}")
+    return seconds, done.stdout + done.stderr
+
+
+def number(pattern, text):
+    match = re.search(pattern, text)
+    if not match:
+        sys.exit(f"no {pattern!r} in:\n{text[-2000:]}")
+    return float(match.group(1))
+
+
+def alternate(contenders, rounds):
+    """{name: function} -> {name: [figures]}, one of each in turn."""
+    figures = {name: [] for name in contenders}
+    for index in range(rounds):
+        for name, function in contenders.items():
+            figures[name].append(function())
+            print(f"  round {index + 1} {name}: {figures[name][-1]:.3f}", file=sys.stderr, flush=True)
+    return figures
+
+
+def photographs(args, out):
+    """A folder of class folders with some 250 photographs."""
+    if args.data:
+        data = pathlib.Path(args.data)
+        for folder in (data / "hymenoptera_data" / "train", data / "train", data):
+            if folder.is_dir():
+                return folder
+        sys.exit(f"--data {data}: no such folder")
+    folder = out / "photographs"
+    generator = np.random.default_rng(0)
+    for index in range(244):
+        path = folder / f"class{index % 2}" / f"{index:03d}.jpg"
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Smooth shapes with some texture: JPEG sizes like a photograph's.
+        small = generator.integers(0, 256, (12, 15, 3), dtype=np.uint8)
+        pixels = np.asarray(Image.fromarray(small).resize((500, 400), Image.BICUBIC), dtype=np.int16)
+        pixels = pixels + generator.integers(-12, 13, pixels.shape, dtype=np.int16)
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, quality=90)
+    return folder
+
+
+def bench_extract(args, out):
+    folder = photographs(args, out)
+    extract = pathlib.Path(args.build) / "bin" / "extract"
+    peer = HERE / "peer_extract.py"
+
+    def ours(*flags):
+        def once():
+            _, text = run([extract, folder, "-o", out / "bench.h5", "--backbone", "resnet18", "--weights",
+                           "random:0", "--force", *flags])
+            return number(r"([0-9.]+) images/s", text)
+        return once
+
+    def theirs(*flags):
+        def once():
+            _, text = run([sys.executable, peer, folder, out / "peer.h5", *flags])
+            return number(r"images_per_s ([0-9.]+)", text)
+        return once
+
+    contenders = {
+        "extract fp32": ours(),
+        "seeds' way, 0 workers": theirs(),
+        "seeds' way, 2 workers": theirs("--workers", "2"),
+        "tuned fp32": theirs("--channels-last", "--fuse", "--workers", "1"),
+        "extract bf16": ours("--precision", "bf16"),
+        "tuned bf16": theirs("--channels-last", "--fuse", "--workers", "1", "--bf16"),
+    }
+    if not has_bf16():
+        contenders = {name: function for name, function in contenders.items() if "bf16" not in name}
+    figures = alternate(contenders, args.rounds)
+    median = {name: statistics.median(values) for name, values in figures.items()}
+    seeds = max(median["seeds' way, 0 workers"], median["seeds' way, 2 workers"])
+    ratios = {
+        "extract fp32 / seeds' way": median["extract fp32"] / seeds,
+        "extract fp32 / tuned fp32": median["extract fp32"] / median["tuned fp32"],
+    }
+    if "extract bf16" in median:
+        ratios["extract bf16 / seeds' way"] = median["extract bf16"] / seeds
+        ratios["extract bf16 / tuned bf16"] = median["extract bf16"] / median["tuned bf16"]
+    return report(f"stage one: ResNet-18, photographs in {folder.name}/, images/s (more is better)", figures, ratios)
+
+
+def has_bf16():
+    return "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
+
+
+def feature_files(out):
+    """50,000 x 512 features of 10 classes and 10,000 to validate, as .npz and as a cache."""
+    archive, cache = out / "features.npz", out / "features.h5"
+    if not (archive.exists() and cache.exists()):
+        generator = np.random.default_rng(0)
+        centres = generator.normal(size=(10, 512)).astype("f4") * 0.08
+        labels = generator.integers(0, 10, 60000)
+        features = (generator.normal(size=(60000, 512)).astype("f4") + centres[labels]).astype("f2")
+        train, val = slice(0, 50000), slice(50000, 60000)
+        np.savez(archive, X=features[train], Y=labels[train], Xt=features[val], Yt=labels[val])
+        with h5py.File(cache, "w") as file:
+            file.attrs["format"] = "permafrost-cache"
+            file.attrs["format_version"] = 1
+            file.create_dataset("features/avgpool", data=features, chunks=(512, 512))
+            file.create_dataset("targets/class", data=labels.astype("i4"))
+            file["targets/class"].attrs["kind"] = "class"
+            file.create_dataset("samples/split", data=np.repeat([0, 1], [50000, 10000]).astype("u1"))
+    return archive, cache
+
+
+def bench_heads(args, out):
+    archive, cache = feature_files(out)
+    train = pathlib.Path(args.build) / "bin" / "train"
+    result = out / "head.json"
+    seeds_run = ["--optimizer", "adam", "--lr", "1e-3", "--epochs", "5", "--batch", "64", "--normalize", "none"]
+    accuracy = {}
+
+    def ours():
+        seconds, _ = run([train, cache, *seeds_run, "-q", "--json", result])
+        accuracy["train"] = json.loads(result.read_text())["val"]["accuracy"]
+        return seconds
+
+    def theirs(*flags):
+        def once():
+            seconds, text = run([sys.executable, HERE / "peer_heads.py", archive, *flags])
+            accuracy["PyTorch"] = number(r"val_acc ([0-9.]+)", text)
+            return seconds
+        return once
+
+    figures = alternate({
+        "train": ours,
+        "PyTorch, DataLoader": theirs("--loader"),
+        "PyTorch, index batches": theirs(),
+    }, args.rounds)
+    median = {name: statistics.median(values) for name, values in figures.items()}
+    ratios = {
+        "PyTorch, DataLoader / train": median["PyTorch, DataLoader"] / median["train"],
+        "PyTorch, index batches / train": median["PyTorch, index batches"] / median["train"],
+    }
+    title = "stage two: one head, 50,000 x 512, Adam, batch 64, 5 epochs, whole process, seconds (less is better)"
+    print(f"validation accuracy: train {accuracy['train']:.4f}, PyTorch {accuracy['PyTorch']:.4f}", file=sys.stderr)
+    return {**report(title, figures, ratios), "val_accuracy": accuracy}
+
+
+def report(title, figures, ratios):
+    print(f"\n{title}")
+    print(f"  {'':32} {'median':>9} {'min':>9} {'max':>9}")
+    for name, values in figures.items():
+        print(f"  {name:32} {statistics.median(values):9.3f} {min(values):9.3f} {max(values):9.3f}")
+    for name, ratio in ratios.items():
+        print(f"  {name:32} {ratio:9.2f}x")
+    return {"title": title, "figures": figures, "ratios": ratios}
+
+
+def machine():
+    model = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    import torch
+    return {"cpu": model.group(1) if model else platform.processor(), "cores": len(os.sched_getaffinity(0)),
+            "python": platform.python_version(), "torch": torch.__version__, "h5py": h5py.__version__}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--data", default=os.environ.get("PERMAFROST_DATA"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=["extract", "heads"])
+    args = parser.parse_args()
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    results = {"machine": machine()}
+    print(json.dumps(results["machine"]))
+    if args.only != "heads":
+        results["extract"] = bench_extract(args, out)
+    if args.only != "extract":
+        results["heads"] = bench_heads(args, out)
+    (out / "bench.json").write_text(json.dumps(results, indent=1))
+    print(f"\nall figures: {out / 'bench.json'}")
+
+
+if __name__ == "__main__":
+    main()
