@@ -1,8 +1,8 @@
 /* Draws the sample pictures: draw_sample FOLDER
  *
- *   FOLDER/train/boat/001.jpg ...   THING_COUNT classes of 100 and 25 pictures
- *   FOLDER/val/boat/001.jpg ...
- *   FOLDER/new/boat.jpg ...        one of each, for predict
+ *   FOLDER/pictures/train/boat/001.jpg ...   THING_COUNT classes of 100 and 25 pictures
+ *   FOLDER/pictures/val/boat/001.jpg ...
+ *   FOLDER/new/boat.jpg ...                  one of each, for predict
  *
  * The same pixels on every machine: seeded numbers, no mathematics beyond what
  * IEEE 754 defines, and no compiler fusing of operations. Prints their digest. */
@@ -66,10 +66,10 @@ static void name_picture(const char *folder, const char *class_name, int index, 
 {
     const char *suffix = index % 8 == 7 ? "png" : "jpg";
     if (index < TRAIN_COUNT)
-        snprintf(path, size, "%s/train/%s/%03d.%s", folder, class_name, index + 1, suffix);
+        snprintf(path, size, "%s/pictures/train/%s/%03d.%s", folder, class_name, index + 1, suffix);
     else if (index < TRAIN_COUNT + VAL_COUNT)
-        snprintf(path, size, "%s/val/%s/%03d.%s", folder, class_name, index - TRAIN_COUNT + 1,
-                 suffix);
+        snprintf(path, size, "%s/pictures/val/%s/%03d.%s", folder, class_name,
+                 index - TRAIN_COUNT + 1, suffix);
     else
         snprintf(path, size, "%s/new/%s.%s", folder, class_name, suffix);
 }
@@ -115,12 +115,12 @@ static int make_folder(const char *folder, const char *name, const char *inner, 
 
 static int make_folders(const char *folder, PfError *err)
 {
-    if (make_folder(folder, "", "", err) || make_folder(folder, "train", "", err) ||
-        make_folder(folder, "val", "", err) || make_folder(folder, "new", "", err))
-        return -1;
+    static const char *const folders[] = {"", "new", "pictures", "pictures/train", "pictures/val"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (make_folder(folder, folders[i], "", err)) return -1;
     for (int i = 0; i < THING_COUNT; i++)
-        if (make_folder(folder, "train", things[i].name, err) ||
-            make_folder(folder, "val", things[i].name, err))
+        if (make_folder(folder, "pictures/train", things[i].name, err) ||
+            make_folder(folder, "pictures/val", things[i].name, err))
             return -1;
     return 0;
 }
