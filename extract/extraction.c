@@ -48,7 +48,7 @@ static void print_warnings(const PfDataset *dataset)
     const char *const *warnings = pf_dataset_warnings(dataset, &count);
     for (int i = 0; i < count; i++) pf_warn("%s", warnings[i]);
     if (pf_dataset_ignored_count(dataset))
-        pf_detail("%lld files passed over: their names end in none of %s",
+        pf_detail("%lld other files passed over: their names end in none of %s",
                   (long long)pf_dataset_ignored_count(dataset), pf_dataset_extensions());
 }
 

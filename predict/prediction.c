@@ -185,6 +185,13 @@ static void sink_progress(void *context, int64_t done)
     pf_progress_update(&run->progress, done, NULL);
 }
 
+/* Once nothing but single images can go wrong any more. */
+static int begin_output(Prediction *run, PfError *err)
+{
+    return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options->json,
+                                      run->options->top, err);
+}
+
 static int open_network(Prediction *run, int batch, PfError *err)
 {
     const PfTapInfo *taps;
@@ -204,7 +211,7 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
     if (list_images(run, err) || plan_network(run, err)) return -1;
     int64_t total = pf_dataset_count(run->dataset);
     int batch = total < options->batch ? (int)total : options->batch;
-    if (open_network(run, batch, err)) return -1;
+    if (open_network(run, batch, err) || begin_output(run, err)) return -1;
     PfPipelineConfig config = {
         .dataset = run->dataset, .preprocess = &run->plan->preprocess, .plugin = run->plugin,
         .backbone = run->backbone, .output_dtype = PF_DTYPE_F32, .batch = batch,
@@ -283,6 +290,7 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
         failed = pf_fail(err, PF_EXIT_IDENTITY, "model '%s' takes %lld features, tap '%s' of '%s' has %lld",
                          run->options->model, (long long)run->scorer->features, run->scorer->tap, path,
                          (long long)pf_shape_count(&pf_cache_tap(cache, tap)->shape));
+    if (!failed && !run->writer.stream) failed = begin_output(run, err);
     if (!failed) failed = score_cache_rows(run, cache, tap, err);
     pf_cache_close(&cache);
     return failed ? -1 : 0;
@@ -327,13 +335,8 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
     Prediction run = {.options = options};
     double started = pf_seconds();
     int failed = pf_model_open(options->model, &run.model, err) ||
-                 pf_scorer_new(run.model, &run.scorer, err) ||
-                 pf_prediction_writer_begin(&run.writer, stdout, run.scorer, options->json,
-                                            options->top, err);
-    if (!failed) {
-        failed = predict(&run, interrupted, err);
-        if (pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
-    }
+                 pf_scorer_new(run.model, &run.scorer, err) || predict(&run, interrupted, err);
+    if (run.writer.stream && pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
     if (!failed && run.stats.rejected)
         failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",
                          (long long)run.stats.rejected, (long long)pf_dataset_count(run.dataset));
