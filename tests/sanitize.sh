@@ -1,0 +1,26 @@
+# The tests once more: units and command lines under ASan and UBSan, whatever
+# starts threads under TSan. usage: sanitize.sh JOBS
+set -eu
+JOBS=${1:-2}
+SOURCE=$(cd "$(dirname "$0")/.." && pwd)
+
+# build NAME SANITIZERS FLAGS...
+build() {
+  folder=$SOURCE/build-$1 sanitizers=$2; shift 2
+  cmake -S "$SOURCE" -B "$folder" -DPF_SANITIZE="$sanitizers" -DPF_WERROR=ON "$@" > /dev/null
+  cmake --build "$folder" -j "$JOBS" > "$folder/build.log" 2>&1 || { tail -50 "$folder/build.log"; exit 1; }
+}
+
+echo '== ASan + UBSan: units and command lines'
+build asan address,undefined
+# libtorch keeps its registries until the end, which is no leak of ours.
+export LSAN_OPTIONS="suppressions=$SOURCE/tests/lsan.supp:print_suppressions=0"
+export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1
+ctest --test-dir "$SOURCE/build-asan" --output-on-failure -j "$JOBS" -L 'unit|cli'
+
+echo '== TSan: whatever starts threads'
+build tsan thread -DPF_TORCH=OFF
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+ctest --test-dir "$SOURCE/build-tsan" --output-on-failure -j "$JOBS" \
+  -R 'unit_(ground|pipeline|feature_cache|cache_chunk|head|head_trainer|feature_table)$'
