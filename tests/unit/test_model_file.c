@@ -26,8 +26,9 @@ static void remove_folder(void)
 }
 
 static const float weight[6] = {1, 2, 3, 4, 5, 6}, bias[2] = {7, 8};
-static const PfNamedTensor tensors[2] = {{"fc.weight", {PF_DTYPE_F32, {2, {2, 3}}, weight}},
-                                         {"fc.bias", {PF_DTYPE_F32, {1, {2}}, bias}}};
+static const PfNamedTensor tensors[3] = {{"fc.weight", {PF_DTYPE_F32, {2, {2, 3}}, weight}},
+                                         {"fc.bias", {PF_DTYPE_F32, {1, {2}}, bias}},
+                                         {"other.bias", {PF_DTYPE_F32, {1, {1}}, bias}}};
 
 #define TARGET                                                                                     \
     "{\"name\":\"label\",\"kind\":\"class\",\"classes\":[\"ant\",\"b\u00e9e\"],"                   \
@@ -95,6 +96,9 @@ START_TEST(models_that_contradict_themselves_are_refused)
         {"{\"version\":1,\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.bias\",\"bias\":"
          "\"fc.bias\"}]}",
          2, "'fc.bias' is f32 (2), expected 2 axes"},
+        {"{\"version\":1,\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.weight\",\"bias\":"
+         "\"other.bias\"}]}",
+         3, "(2,3) with 1 biases"},
         {GOOD, 1, "'fc.bias' is missing"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -54,20 +54,26 @@ static void put_safetensors(Bytes *file, const char *header, size_t data_size)
 #define END "s."
 #define GOOD_PICKLE BEGIN GOOD_TENSOR END
 
-/* Storage "k": six floats. */
-static void put_legacy(Bytes *file, const void *pickle, size_t size)
+/* Storage "k": six floats. keys: the pickled list of storage keys. */
+static void put_legacy_with_keys(Bytes *file, const void *pickle, size_t size, const void *keys,
+                                 size_t keys_size)
 {
     PUT(file, "\200\2\212\12\154\374\234\106\371\040\152\250\120\031.");
     PUT(file, "\200\2M\351\3.");
     PUT(file, "\200\2}X\15\0\0\0little_endian\210s.");
     put(file, pickle, size);
-    if (!memmem(pickle, size, "storage", 7)) {
-        PUT(file, "\200\2].");
-        return;
-    }
-    PUT(file, "\200\2]X\1\0\0\0ka.");
+    put(file, keys, keys_size);
     put_number(file, 6, 8);
     put(file, six, sizeof six);
+}
+
+static void put_legacy(Bytes *file, const void *pickle, size_t size)
+{
+    static const char none[] = "\200\2].", one[] = "\200\2]X\1\0\0\0ka.";
+    if (memmem(pickle, size, "storage", 7))
+        put_legacy_with_keys(file, pickle, size, one, sizeof one - 1);
+    else
+        put_legacy_with_keys(file, pickle, size, none, sizeof none - 1);
 }
 
 typedef struct Entry {
@@ -77,26 +83,34 @@ typedef struct Entry {
     int method; /* 0: stored */
 } Entry;
 
-/* Sizes and offsets of 0xffffffff where they are in the zip64 extra field. */
-static void put_directory_entry(Bytes *file, const Entry *entry, size_t offset, int zip64)
+typedef enum Zip64 {
+    NO_ZIP64,
+    ALL_ZIP64,    /* every size and offset in the zip64 extra field */
+    OFFSET_ZIP64, /* offsets only, as behind 4 GB of small entries */
+} Zip64;
+
+static void put_directory_entry(Bytes *file, const Entry *entry, size_t offset, Zip64 zip64)
 {
-    size_t size = zip64 ? UINT32_MAX : entry->size;
+    size_t size = zip64 == ALL_ZIP64 ? UINT32_MAX : entry->size;
+    uint64_t extra_size = zip64 == ALL_ZIP64 ? 24 : 8;
     PUT(file, "PK\1\2\0\0\0\0\0\0");
     put_number(file, (uint64_t)entry->method, 2);
     put_number(file, 0, 8); /* time, date, CRC */
     put_number(file, size, 4);
     put_number(file, size, 4);
     put_number(file, strlen(entry->name), 2);
-    put_number(file, zip64 ? 6 + 28 : 0, 2);
+    put_number(file, zip64 ? 6 + 4 + extra_size : 0, 2);
     PUT(file, "\0\0\0\0\0\0\0\0\0\0"); /* comment, disk, attributes */
     put_number(file, zip64 ? UINT32_MAX : offset, 4);
     put(file, entry->name, strlen(entry->name));
     if (!zip64) return;
     PUT(file, "\7\0\2\0xy"); /* another extra field before it */
     put_number(file, 1, 2);
-    put_number(file, 24, 2);
-    put_number(file, entry->size, 8);
-    put_number(file, entry->size, 8);
+    put_number(file, extra_size, 2);
+    if (zip64 == ALL_ZIP64) {
+        put_number(file, entry->size, 8);
+        put_number(file, entry->size, 8);
+    }
     put_number(file, offset, 8);
 }
 
@@ -116,7 +130,7 @@ static void put_zip64_end(Bytes *file, size_t count, size_t directory, size_t di
     put_number(file, 1, 4);
 }
 
-static void put_zip(Bytes *file, const Entry *entries, size_t count, int zip64)
+static void put_zip(Bytes *file, const Entry *entries, size_t count, Zip64 zip64)
 {
     size_t offsets[8];
     for (size_t i = 0; i < count; i++) {
@@ -270,11 +284,11 @@ START_TEST(broken_safetensors_are_refused)
         {"{\"w\":3}", 24, "dtype"},
         {"{\"w\":" ENTRY("F8_E4M3", "[2,3]", "[0,24]") "}", 24, "'w' has no dtype"},
         {"{\"w\":" ENTRY("F32", "\"2,3\"", "[0,24]") "}", 24, "shape"},
-        {"{\"w\":" ENTRY("F32", "[2,-3]", "[0,24]") "}", 24, "shape"},
-        {"{\"w\":" ENTRY("F32", "[2,2.5]", "[0,20]") "}", 20, "shape"},
-        {"{\"w\":" ENTRY("F32", "[4294967296,4294967296]", "[0,24]") "}", 24, "shape"},
-        {"{\"w\":" ENTRY("F32", "[1e300]", "[0,24]") "}", 24, "shape"},
-        {"{\"w\":" ENTRY("F32", "[1,1,1,1,1,1,6]", "[0,24]") "}", 24, "shape"},
+        {"{\"w\":" ENTRY("F32", "[2,-3]", "[0,24]") "}", 24, "no shape"},
+        {"{\"w\":" ENTRY("F32", "[2,2.5]", "[0,20]") "}", 20, "no shape"},
+        {"{\"w\":" ENTRY("F32", "[4294967296,4294967296]", "[0,24]") "}", 24, "no shape"},
+        {"{\"w\":" ENTRY("F32", "[1e300]", "[0,24]") "}", 24, "no shape"},
+        {"{\"w\":" ENTRY("F32", "[1,1,1,1,1,1,6]", "[0,24]") "}", 24, "no shape"},
         {"{\"w\":" ENTRY("F32", "[2,3]", "[0]") "}", 24, "data_offsets"},
         {"{\"w\":" ENTRY("F32", "[2,3]", "[0,24,24]") "}", 24, "data_offsets"},
         {"{\"w\":" ENTRY("F32", "[2,3]", "[-1,23]") "}", 24, "data_offsets"},
@@ -410,7 +424,7 @@ START_TEST(broken_pickles_are_refused)
     } cases[] = {
         REFUSED(".", "empty stack"),
         REFUSED("\200\2K\1\206.", "empty stack"),
-        REFUSED("\200\2K\1(a.", "empty stack"), /* reaches below the mark */
+        REFUSED("\200\2]K\1(a.", "empty stack"), /* reaches below the mark */
         REFUSED("\200\2K\1t.", "never began"),
         REFUSED("\200\2h\5.", "never put away"),
         REFUSED("\200\2Nr\377\377\377\377.", "remembers too many"),
@@ -428,7 +442,7 @@ START_TEST(broken_pickles_are_refused)
         REFUSED(BEGIN TENSOR(STORAGE, "K\1", SHAPE_2_3, STRIDE_3_1) END, "beyond its storage"),
         REFUSED(BEGIN TENSOR(STORAGE, "K\0", SHAPE_2_3, "K\4K\1\206") END, "beyond its storage"),
         REFUSED(BEGIN TENSOR(STORAGE, "J\377\377\377\377", SHAPE_2_3, STRIDE_3_1) END, "beyond"),
-        REFUSED(BEGIN TENSOR(STORAGE, "K\5", SHAPE_2_3, "J\377\377\377\377K\1\206") END, "beyond"),
+        REFUSED(BEGIN TENSOR(STORAGE, "K\0", SHAPE_2_3, "J\377\377\377\377K\1\206") END, "beyond"),
         REFUSED(BEGIN TENSOR(STORAGE, "K\0", "J\377\377\377\377K\3\206", STRIDE_3_1) END, "beyond"),
         REFUSED(BEGIN TENSOR(STORAGE, "K\0", "\212\10\0\0\0\0\0\0\0\100K\4\206", "K\0K\0\206") END,
                 "beyond"), /* 2^62 * 4 elements */
@@ -466,6 +480,31 @@ START_TEST(broken_pickles_are_refused)
 }
 END_TEST
 
+START_TEST(broken_legacy_key_lists_are_refused)
+{
+    static const char pickle[] = GOOD_PICKLE;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *part;
+    } cases[] = {
+        REFUSED("\200\2](X\1\0\0\0kX\1\0\0\0ke.", "middle of a tensor"),
+        REFUSED("\200\2]K\1a.", "not text"),
+        REFUSED("\200\2].", "storage is missing"),
+        REFUSED("\200\2K\1.", "storage is missing"),
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Bytes file = {0};
+        put_legacy_with_keys(&file, pickle, sizeof pickle - 1, cases[i].bytes, cases[i].size);
+        expect_failure(&file, cases[i].part);
+        if (i > 0) continue;
+        put_number(&file, 6, 8); /* with a second block for the second mention */
+        put(&file, six, sizeof six);
+        expect_failure(&file, "listed twice");
+    }
+}
+END_TEST
+
 START_TEST(deep_pickles_are_refused)
 {
     Bytes pickle = {0}, file = {0};
@@ -481,9 +520,9 @@ END_TEST
 
 START_TEST(zip_files_are_read)
 {
-    for (int zip64 = 0; zip64 < 2; zip64++) {
+    for (int zip64 = NO_ZIP64; zip64 <= OFFSET_ZIP64; zip64++) {
         Bytes file = {0};
-        put_zip(&file, good_entries, 3, zip64);
+        put_zip(&file, good_entries, 3, (Zip64)zip64);
         expect_w(&file, "pth", six);
         torture(&file);
     }
@@ -493,7 +532,7 @@ END_TEST
 START_TEST(zip_files_with_a_comment_are_read)
 {
     Bytes file = {0};
-    put_zip(&file, good_entries, 3, 0);
+    put_zip(&file, good_entries, 3, NO_ZIP64);
     file.data[file.size - 2] = 200; /* its length, the last field */
     for (int i = 0; i < 50; i++) PUT(&file, "PK\5\6");
     expect_w(&file, "pth", six);
@@ -521,9 +560,33 @@ START_TEST(broken_zip_files_are_refused)
         Entry entries[3] = {good_entries[0], good_entries[1], good_entries[2]};
         entries[cases[i].changed] = cases[i].entry;
         Bytes file = {0};
-        put_zip(&file, entries, 3, 0);
+        put_zip(&file, entries, 3, NO_ZIP64);
         expect_failure(&file, cases[i].part);
     }
+}
+END_TEST
+
+/* The four bytes at `offset` of the second directory entry become `value`. */
+static void expect_bad_directory(size_t offset, uint32_t value, const char *part)
+{
+    Bytes file = {0};
+    put_zip(&file, good_entries, 3, NO_ZIP64);
+    uint8_t *entry = file.data;
+    for (int i = 0; i < 2; i++)
+        entry = memmem(entry + 1, (size_t)(file.data + file.size - entry - 1), "PK\1\2", 4);
+    memcpy(entry + offset, &value, sizeof value);
+    if (offset == 20) memcpy(entry + 24, &value, sizeof value);
+    expect_failure(&file, part);
+}
+
+START_TEST(zip_entries_outside_the_file_are_refused)
+{
+    expect_bad_directory(20, 100000, "ends outside the file");
+    expect_bad_directory(20, UINT32_MAX, "ends outside the file"); /* without a zip64 field */
+    expect_bad_directory(42, 100000, "not where its directory says");
+    expect_bad_directory(42, UINT32_MAX, "not where its directory says");
+    expect_bad_directory(42, 1, "not where its directory says");
+    expect_bad_directory(28, 60000, "ends early");
 }
 END_TEST
 
@@ -566,10 +629,12 @@ int main(void)
     tcase_add_test(cases, wrappers_parameters_and_python_2_are_seen_through);
     tcase_add_test(cases, pickles_that_do_more_than_hold_tensors_are_refused);
     tcase_add_test(cases, broken_pickles_are_refused);
+    tcase_add_test(cases, broken_legacy_key_lists_are_refused);
     tcase_add_test(cases, deep_pickles_are_refused);
     tcase_add_test(cases, zip_files_are_read);
     tcase_add_test(cases, zip_files_with_a_comment_are_read);
     tcase_add_test(cases, broken_zip_files_are_refused);
+    tcase_add_test(cases, zip_entries_outside_the_file_are_refused);
     tcase_add_test(cases, other_files_are_named);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
