@@ -1,9 +1,9 @@
 /* Weight files, memory-mapped and read in C; nothing in them is executed.
  *
  * .safetensors, and torch .pth in its zip and legacy forms (weights_pickle.c has
- * the allow-list of opcodes and globals). `module.` prefixes and a `state_dict`
- * wrapper are seen through. The format is told by the file's content, not its
- * name. */
+ * the allow-list of opcodes and globals). "module" (DataParallel) and "_orig_mod"
+ * (torch.compile) in names and a `state_dict` wrapper are seen through. The
+ * format is told by the file's content, not its name. docs/weights.md. */
 #ifndef PF_WEIGHTS_H
 #define PF_WEIGHTS_H
 
@@ -55,7 +55,8 @@ const char *pf_weights_metadata(const PfWeights *weights, const char *key);
 /* Whether the file holds what the nodes up to `last` need: missing and
  * mis-shaped tensors are named with expected and found, and where the file looks
  * like another known architecture's the message says whose. Tensors that
- * nothing needs are no error. */
+ * nothing needs are no error, unless another known architecture fits and needs
+ * them: all of resnet18's are in resnet34's file. */
 int pf_weights_check(const PfWeights *weights, const PfArch *arch, int last, PfError *err);
 
 #endif

@@ -64,9 +64,9 @@ static int open_published(const char *path, const PfWeightsEntry *entry, PfWeigh
     if (has_published_hash(*out, entry)) return 0;
     pf_fail(err, PF_EXIT_FAILED,
             "weights '%s': its SHA-256 begins with %.*s, its name says %.*s: the download is "
-            "damaged or this is another file. Remove it and fetch %s again",
+            "damaged or this is another file. Remove it and fetch %s%s again",
             path, HASH_DIGITS, pf_weights_sha256(*out), HASH_DIGITS, hash_in_name(entry->file),
-            entry->url);
+            entry->url, entry->file);
     pf_weights_close(out);
     return -1;
 }
@@ -101,11 +101,12 @@ static int not_found(const PfArch *arch, const HubFolders *folders, PfError *err
     return pf_fail(err, PF_EXIT_FAILED,
                    "no weights for %s (%s) in%s\n"
                    "Fetch them with\n"
-                   "  curl --create-dirs -o %s%s/%s%s %s\n"
+                   "  curl --create-dirs -o %s%s/%s%s %s%s\n"
                    "or give a file with --weights FILE, or random numbers with --weights random:0",
                    arch->name, entry->name,
                    folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set",
-                   shell_quote(folder), folder, entry->file, shell_quote(folder), entry->url);
+                   shell_quote(folder), folder, entry->file, shell_quote(folder), entry->url,
+                   entry->file);
 }
 
 int pf_weights_find(const PfArch *arch, PfWeights **out, const PfWeightsEntry **entry, PfError *err)

@@ -253,7 +253,7 @@ END_TEST
 
 static char published_file[64];
 static const PfWeightsEntry published = {
-    .name = "V1", .file = published_file, .url = "https://example.org/tiny.safetensors"};
+    .name = "V1", .file = published_file, .url = "https://example.org/models/"};
 static const PfArch tiny = {.name = "tiny", .weights = &published, .weights_count = 1};
 
 /* Writes a file under `below` of the test's folder, named as published, with
@@ -322,7 +322,8 @@ START_TEST(a_published_name_with_another_hash_is_refused)
 {
     publish(".cache/torch", 0);
     expect_load_failure(&tiny, NULL, PF_EXIT_FAILED, "its name says 0123abcd");
-    expect_load_failure(&tiny, NULL, PF_EXIT_FAILED, published.url);
+    expect_load_failure(&tiny, NULL, PF_EXIT_FAILED,
+                        "fetch https://example.org/models/tiny-0123abcd.safetensors again");
 }
 END_TEST
 
@@ -337,7 +338,7 @@ START_TEST(where_weights_are_not_found_the_message_says_what_to_do)
                         "\n  /tmp/a place/hub/checkpoints/tiny-0123abcd.pth\n");
     expect_load_failure(&tiny, NULL, PF_EXIT_FAILED,
                         "curl --create-dirs -o '/tmp/a place/hub/checkpoints/tiny-0123abcd.pth' "
-                        "https://example.org/tiny.safetensors");
+                        "https://example.org/models/tiny-0123abcd.pth\n");
     expect_load_failure(&tiny, NULL, PF_EXIT_FAILED, "--weights random:0");
     unsetenv("TORCH_HOME");
     unsetenv("HOME");
