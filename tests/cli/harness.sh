@@ -46,3 +46,26 @@ no_leftovers() {
 # Leaves the test as skipped (ctest's SKIP_RETURN_CODE).
 skip() { echo "SKIP: $1"; exit 77; }
 done_with() { echo "$(basename "$0"): $checks checks passed"; }
+
+# ---- what tests of whole runs need ----
+
+WEIGHTS=$SOURCE/tests/sample/resnet18_w16.safetensors
+SAMPLE=$BUILD/tests/sample
+
+needs_torch() {
+  [ -e "${PERMAFROST_PLUGIN:-$BUILD/lib/permafrost/permafrost_torch.so}" ] || skip 'built without libtorch'
+}
+
+# photographs FOLDER TRAIN VAL: class folders with so many drawn pictures of three kinds.
+photographs() {
+  for class in boat cat tree; do
+    for part in train val; do
+      mkdir -p "$1/$part/$class"
+      count=$2; [ "$part" = train ] || count=$3
+      find "$SAMPLE/pictures/$part/$class" -type f | sort | head -n "$count" |
+        while read -r file; do cp "$file" "$1/$part/$class/"; done
+    done
+  done
+}
+
+extract_sample() { extract "$@" --backbone resnet18_w16 --weights "$WEIGHTS"; }

@@ -1,0 +1,112 @@
+# Bad images, bad weights, bad places to write to, signals: clear words, the
+# right exit code, nothing half-written.
+. "$(dirname "$0")/harness.sh"
+needs_torch
+photographs photos 8 3
+
+# Bad images: the good ones still go through.
+one=$(ls photos/train/cat/*.jpg | head -n 1)
+echo 'this is text' > photos/train/boat/text.jpg
+head -c 900 "$one" > photos/train/boat/truncated.jpg
+: > photos/train/cat/empty.png
+ln -s /nonexistent/file.jpg photos/train/tree/dangling.jpg
+expect 0 extract_sample photos -o messy.h5
+stderr_has 'train/boat/text.jpg: '
+stderr_has "begins with 'this is text"
+stderr_has 'train/boat/truncated.jpg: '
+stderr_has 'truncated'
+stderr_has 'train/cat/empty.png: is empty'
+stderr_has 'train/tree/dangling.jpg: '
+stderr_has '33 rows, 4 rejected'
+expect 0 extract --info messy.h5
+stdout_has 'rejected    4'
+# The cache remembers; repairing one is noticed.
+expect 0 extract_sample photos -o messy.h5
+stderr_has 'up to date'
+cp "$one" photos/train/cat/empty.png
+expect 0 extract_sample photos -o messy.h5
+stderr_has '34 rows, 3 rejected'
+if [ "$(id -u)" != 0 ]; then
+  chmod 000 "$one"
+  expect 0 extract_sample photos -o unreadable.h5
+  stderr_has 'Permission denied'
+  chmod 644 "$one"
+fi
+
+# Past --max-bad: exit 3, nothing written.
+expect 3 extract_sample photos -o strict.h5 --max-bad 2
+stderr_has '--max-bad allows 2'
+absent strict.h5
+expect 0 extract_sample photos -o strict.h5 --max-bad 10%
+mkdir -p broken/a broken/b; echo x > broken/a/1.jpg; echo x > broken/b/2.jpg
+expect 3 extract_sample broken -o broken.h5
+stderr_has 'none of the 2 images'
+absent broken.h5
+
+# Datasets with nothing in them.
+mkdir -p empty/a empty/b nothing
+expect 1 extract_sample empty -o empty.h5
+stderr_has '.jpg'
+expect 1 extract_sample nothing -o nothing.h5
+cp -r photos/train few; mkdir few/aardvark few/.ipynb_checkpoints
+expect 0 extract_sample few -o few.h5
+stderr_has 'aardvark'
+stderr_has '.ipynb_checkpoints'
+expect 1 extract_sample photos/train/cat/../../../list -o x.h5
+touch afile
+expect 1 extract_sample afile -o x.h5
+stderr_has 'expected a folder'
+
+# Weights: of another network, of no network, missing.
+expect 1 extract photos -o w.h5 --backbone resnet18 --weights "$WEIGHTS"
+stderr_has 'resnet18_w16'
+expect 1 extract photos -o w.h5 --backbone resnet18 --weights "$one"
+expect 1 extract photos -o w.h5 --backbone resnet18 --weights nowhere.pth
+stderr_has 'nowhere.pth'
+mkdir home
+expect 1 env -u TORCH_HOME -u XDG_CACHE_HOME HOME="$WORK/home" extract photos -o w.h5 --backbone resnet18
+stderr_has "$WORK/home/.cache/torch/hub/checkpoints"
+stderr_has 'https://download.pytorch.org/models/resnet18-f37072fd.pth'
+stderr_has 'curl'
+expect 2 extract photos -o w.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --tap layer7
+stderr_has "no tap 'layer7'"
+expect 1 extract photos -o w.h5 --backbone nowhere.pt
+stderr_has 'nowhere.pt'
+expect 1 extract photos -o w.h5 --backbone ./list.pt
+absent w.h5
+
+# Places that cannot be written: found out before anything is computed.
+expect 1 extract_sample photos -o nowhere/x.h5
+stderr_has 'nowhere/x.h5'
+mkdir folder.h5
+expect 1 extract_sample photos -o folder.h5 --force
+stderr_has 'directory'
+echo 'my thesis' > thesis.h5
+expect 1 extract_sample photos -o thesis.h5
+stderr_has 'not a feature cache'
+grep -q 'my thesis' thesis.h5 || failed 'a file that is no cache was overwritten'
+expect 2 extract_sample photos -o x.h5 --device tpu
+
+# A full disk (a file-size limit stands in for it): a message, no leftovers.
+# The old cache stays.
+expect 0 extract_sample photos -o full.h5
+cp full.h5 full.copy
+(ulimit -f 40; expect 1 extract_sample photos -o full.h5 --force --tap layer1 --store f32 --compress none; stderr_has 'full.h5') || exit 1
+cmp -s full.h5 full.copy || failed 'a failed run changed the old cache'
+no_leftovers
+
+# Ctrl-C and SIGTERM: exit 130, nothing half-written.
+for signal in INT TERM; do
+  extract_sample "$SAMPLE/pictures" -o killed.h5 --workers 1 --tap layer1 > stdout 2> stderr &
+  pid=$!; sleep 2; kill -$signal $pid 2>/dev/null || :; code=0; wait $pid || code=$?
+  command="extract ... with SIG$signal"; checks=$((checks + 1))
+  if [ "$code" -eq 0 ]; then
+    rm -f killed.h5
+  else
+    [ "$code" -eq 130 ] || failed 'expected exit code 130'
+    stderr_has 'interrupted'
+    absent killed.h5
+  fi
+  no_leftovers
+done
+done_with

@@ -1,0 +1,90 @@
+# Whole runs of extract on drawn pictures: the cache, the second run, identity,
+# the same datasets whatever the number of threads, messy folders.
+. "$(dirname "$0")/harness.sh"
+needs_torch
+photographs photos 10 4
+export HDF5_PLUGIN_PATH=$BUILD/lib/hdf5-plugins
+
+expect 0 extract_sample photos -o a.h5
+stdout_empty
+stderr_has 'train/val class folders, 42 images (30 train, 12 val)'
+stderr_has 'tap avgpool (128) f16'
+stderr_has 'a.h5: 42 rows'
+stderr_has 'time: load'
+exists a.h5
+no_leftovers
+
+expect 0 extract --info a.h5
+stdout_has 'rows        42 (30 train, 12 val, 0 test)'
+stdout_has 'zstd, fletcher32'
+stdout_has '0 boat: 14'
+stdout_has "h5py.File('a.h5')"
+
+# An unchanged dataset: nothing is computed, libtorch is not even looked for.
+cp -p a.h5 before.h5
+expect 0 env PERMAFROST_PLUGIN=/nonexistent extract photos -o a.h5 --backbone resnet18_w16 --weights "$WEIGHTS"
+stderr_has 'up to date'
+[ a.h5 -nt before.h5 ] && failed 'an up-to-date cache was touched'
+# A new image is noticed.
+cp photos/val/cat/"$(ls photos/val/cat | head -n 1)" photos/val/cat/new.jpg
+expect 0 extract_sample photos -o a.h5
+stderr_has 'a.h5: 43 rows'
+# And a relabelled one.
+mv photos/val/cat/new.jpg photos/val/boat/new.jpg
+expect 0 extract_sample photos -o a.h5
+stderr_has 'a.h5: 43 rows'
+rm photos/val/boat/new.jpg
+
+# Another identity is refused, and the field is named.
+expect 4 extract_sample photos -o a.h5 --crop 64
+stderr_has 'preprocess.crop: the cache has 96, asked for 64'
+stderr_has '--force'
+expect 4 extract photos -o a.h5 --backbone resnet18_w16 --weights random:1
+stderr_has 'backbone.weights_sha256'
+expect 4 extract_sample photos -o a.h5 --store f32
+stderr_has 'store'
+expect 0 extract_sample photos -o a.h5 --crop 64 --force
+stderr_has 'centre crop 64'
+
+# The same datasets for any number of decoding threads.
+for workers in 1 2 7; do
+  expect 0 extract_sample photos -o "w$workers.h5" --workers "$workers" --tap avgpool,layer3
+done
+if command -v h5diff > /dev/null; then
+  for workers in 2 7; do
+    for dataset in features/avgpool features/layer3 targets/class samples/path samples/digest samples/split; do
+      expect 0 h5diff w1.h5 "w$workers.h5" "/$dataset"
+      stdout_lacks 'differ'
+    done
+  done
+else
+  echo 'SKIP: h5diff is not installed; comparing datasets of several thread counts'
+fi
+
+# Several taps, other types, other compressions.
+expect 0 extract_sample photos -o f32.h5 --store f32 --compress gzip:1 --tap layer1,avgpool
+expect 0 extract --info f32.h5
+stdout_has 'tap         layer1 (16,24,24) f32'
+stdout_has '(gzip, fletcher32)'
+expect 0 extract_sample photos -o none.h5 --compress none
+expect 0 extract --info none.h5
+
+# A split by hash, a flat folder, paths on stdin.
+expect 0 extract_sample photos/train -o split.h5 --split val=0.3,test=0.2
+stderr_has 'val'
+expect 2 extract_sample photos -o no.h5 --split val=0.3
+stderr_has 'has a val split of its own'
+expect 0 extract_sample photos/train/cat -o flat.h5
+stderr_has 'no labels'
+ls photos/train/cat/* > list
+INPUT=list expect 0 extract_sample - -o stdin.h5
+stderr_has '10 images'
+
+# Names with spaces, quotes and UTF-8.
+mkdir -p 'odd/klasse ä' "odd/it's"
+one=$(ls photos/train/cat/*.jpg | head -n 1)
+cp "$one" 'odd/klasse ä/bild 1 – größe.jpg'; cp "$one" "odd/it's/a,b\"c.JPG"
+expect 0 extract_sample odd -o odd.h5
+expect 0 extract --info odd.h5
+stdout_has 'klasse ä'
+done_with
