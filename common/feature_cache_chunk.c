@@ -88,13 +88,11 @@ static inline void shuffle_elements(unsigned char *restrict out, const unsigned 
         for (size_t i = 0; i < count; i++) out[j * count + i] = in[i * element_bytes + j];
 }
 
-static inline void unshuffle_elements(unsigned char *restrict out,
-                                      const unsigned char *restrict in, size_t count,
-                                      size_t element_bytes)
+static inline void unshuffle_elements(unsigned char *restrict out, const unsigned char *restrict in,
+                                      size_t count, size_t element_bytes)
 {
     for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < element_bytes; j++)
-            out[i * element_bytes + j] = in[j * count + i];
+        for (size_t j = 0; j < element_bytes; j++) out[i * element_bytes + j] = in[j * count + i];
 }
 
 void pf_shuffle(void *out, const void *in, size_t size, size_t element_bytes)
@@ -215,11 +213,11 @@ static const char *decompress_zstd(PfChunkCodec *codec, const void *in, size_t i
                                    size_t raw_bytes)
 {
     if (ZSTD_getFrameContentSize(in, in_bytes) != raw_bytes)
-        return "it is not a zstd frame of this chunk's size";
+        return "the chunk is not a zstd frame of its size";
     if (ZSTD_findFrameCompressedSize(in, in_bytes) != in_bytes)
-        return "its zstd frame is cut short or followed by something else";
+        return "the zstd frame is cut short or followed by something else";
     size_t size = ZSTD_decompressDCtx(codec->decompressor, out, raw_bytes, in, in_bytes);
-    return size == raw_bytes ? NULL : "its zstd frame is damaged";
+    return size == raw_bytes ? NULL : "the zstd frame is damaged";
 }
 
 static const char *decompress_bytes(PfChunkCodec *codec, const PfChunkFormat *format,
@@ -231,9 +229,9 @@ static const char *decompress_bytes(PfChunkCodec *codec, const PfChunkFormat *fo
     case PF_COMPRESS_GZIP:
         if (uncompress(out, &inflated, in, in_bytes) == Z_OK && inflated == format->raw_bytes)
             return NULL;
-        return "its deflate stream is damaged";
+        return "the deflate stream is damaged";
     default:
-        if (in_bytes != format->raw_bytes) return "it has the wrong size";
+        if (in_bytes != format->raw_bytes) return "the chunk has the wrong size";
         memcpy(out, in, in_bytes);
         return NULL;
     }
@@ -244,14 +242,14 @@ const char *pf_chunk_decode(PfChunkCodec *codec, const PfChunkFormat *format, co
 {
     if (format->fletcher32) {
         uint32_t checksum;
-        if (stored_bytes < CHECKSUM_BYTES) return "it is too short";
+        if (stored_bytes < CHECKSUM_BYTES) return "the chunk is too short";
         stored_bytes -= CHECKSUM_BYTES;
         memcpy(&checksum, (const unsigned char *)stored + stored_bytes, CHECKSUM_BYTES);
-        if (checksum != pf_fletcher32(stored, stored_bytes)) return "its checksum does not match";
+        if (checksum != pf_fletcher32(stored, stored_bytes)) return "the checksum does not match";
     }
     if (!format->shuffle) return decompress_bytes(codec, format, stored, stored_bytes, raw);
     unsigned char *shuffled = scratch(codec, format->raw_bytes, NULL);
-    if (!shuffled) return "there is no memory to unpack it";
+    if (!shuffled) return "there is no memory to unpack the chunk";
     const char *wrong = decompress_bytes(codec, format, stored, stored_bytes, shuffled);
     if (!wrong) pf_unshuffle(raw, shuffled, format->raw_bytes, format->element_bytes);
     return wrong;

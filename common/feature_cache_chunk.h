@@ -35,7 +35,7 @@ int pf_chunk_encode(PfChunkCodec *codec, const PfChunkFormat *format, const void
                     size_t *stored_bytes, PfError *err);
 
 /* Fills raw with exactly format->raw_bytes bytes. NULL, or what is wrong with
- * the chunk in static words ("its checksum does not match"). */
+ * the chunk in static words ("the checksum does not match"). */
 const char *pf_chunk_decode(PfChunkCodec *codec, const PfChunkFormat *format, const void *stored,
                             size_t stored_bytes, void *raw);
 

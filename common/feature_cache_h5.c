@@ -18,8 +18,7 @@ static char first_failure[400]; /* since the lock was taken */
 static herr_t take_description(unsigned depth, const H5E_error2_t *entry, void *unused)
 {
     (void)unused;
-    if (depth == 0 && entry->desc)
-        snprintf(first_failure, sizeof first_failure, "%s", entry->desc);
+    if (depth == 0 && entry->desc) snprintf(first_failure, sizeof first_failure, "%s", entry->desc);
     return 0;
 }
 
@@ -135,13 +134,15 @@ int pf_h5_members(hid_t group, const char *what, char (**names)[PF_CACHE_NAME_SI
     *count = (int)info.nlinks;
     for (int i = 0; i < *count; i++) {
         ssize_t length = H5Lget_name_by_idx(group, ".", order, H5_ITER_INC, (hsize_t)i, (*names)[i],
-                                            sizeof (*names)[i], H5P_DEFAULT);
+                                            sizeof(*names)[i], H5P_DEFAULT);
         if (length >= 0 && length < PF_CACHE_NAME_SIZE) continue;
         if (length < 0)
             pf_h5_fail(err, "cannot list %s", what);
         else
-            pf_fail(err, PF_EXIT_FAILED, "%s has a member '%s...' with a name of %zd bytes; "
-                    "names have at most %d", what, (*names)[i], length, PF_CACHE_NAME_SIZE - 1);
+            pf_fail(err, PF_EXIT_FAILED,
+                    "%s has a member '%s...' with a name of %zd bytes; "
+                    "names have at most %d",
+                    what, (*names)[i], length, PF_CACHE_NAME_SIZE - 1);
         free(*names);
         *names = NULL;
         return -1;

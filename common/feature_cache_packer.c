@@ -10,10 +10,10 @@
 struct PfCachePacker {
     PfPackJob *jobs;
     int job_count;
-    PfPackJob *free_jobs;        /* the caller's */
-    PfPackJob *oldest, *newest;  /* submitted and not yet finished; the caller's */
-    PfQueue *work;               /* never full: it has room for every job */
-    pthread_mutex_t lock;        /* of encoded and seconds */
+    PfPackJob *free_jobs;       /* the caller's */
+    PfPackJob *oldest, *newest; /* submitted and not yet finished; the caller's */
+    PfQueue *work;              /* never full: it has room for every job */
+    pthread_mutex_t lock;       /* of encoded and seconds */
     pthread_cond_t one_encoded;
     double seconds;
     int thread_count;
@@ -70,8 +70,7 @@ static int make_jobs(PfCachePacker *packer, size_t raw_capacity, size_t stored_c
 static int start_threads(PfCachePacker *packer, int thread_count, PfError *err)
 {
     while (packer->thread_count < thread_count) {
-        if (pthread_create(&packer->threads[packer->thread_count], NULL, run_thread, packer))
-            break;
+        if (pthread_create(&packer->threads[packer->thread_count], NULL, run_thread, packer)) break;
         packer->thread_count++;
     }
     /* Fewer threads are slower, none is the end. */

@@ -15,15 +15,15 @@
 #include "permafrost/error.h"
 
 typedef struct PfPackJob {
-    int tap;                     /* the caller's, with first_row and rows */
+    int tap; /* the caller's, with first_row and rows */
     int64_t first_row, rows;
     const PfChunkFormat *format; /* the caller's; how to encode raw */
     unsigned char *raw;          /* filled by the caller between take and submit */
     unsigned char *stored;       /* filled by a thread */
     size_t stored_bytes;
-    int failed;                  /* then the error says why */
+    int failed; /* then the error says why */
     PfError error;
-    int encoded;                 /* under the packer's lock */
+    int encoded; /* under the packer's lock */
     struct PfPackJob *next;
 } PfPackJob;
 

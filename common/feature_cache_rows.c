@@ -38,6 +38,7 @@ static int read_shape(PfCacheRows *rows, hid_t space)
     int rank = H5Sget_simple_extent_ndims(space);
     if (rank < 1 || rank > PF_MAX_RANK + 1) return -1;
     H5Sget_simple_extent_dims(space, dims, NULL);
+    if (dims[0] > INT64_MAX) return -1;
     rows->row_count = (int64_t)dims[0];
     rows->row_elements = 1;
     rows->tap.shape.rank = rank - 1;
@@ -56,8 +57,8 @@ static int plan_filters(PfCacheRows *rows, hid_t properties)
     for (int i = 0; i < count; i++, last_stage = stage) {
         unsigned flags, values[MAX_FILTER_VALUES] = {0};
         size_t value_count = MAX_FILTER_VALUES;
-        H5Z_filter_t filter = H5Pget_filter2(properties, (unsigned)i, &flags, &value_count, values,
-                                             0, NULL, NULL);
+        H5Z_filter_t filter =
+            H5Pget_filter2(properties, (unsigned)i, &flags, &value_count, values, 0, NULL, NULL);
         switch (filter) {
         case H5Z_FILTER_SHUFFLE:
             stage = 1;
@@ -89,8 +90,7 @@ static int plan_chunks(PfCacheRows *rows, hid_t properties)
 {
     hsize_t chunk[PF_MAX_RANK + 1];
     int rank = rows->tap.shape.rank + 1;
-    if (H5Pget_layout(properties) != H5D_CHUNKED ||
-        H5Pget_chunk(properties, rank, chunk) != rank)
+    if (H5Pget_layout(properties) != H5D_CHUNKED || H5Pget_chunk(properties, rank, chunk) != rank)
         return 0;
     for (int i = 1; i < rank; i++)
         if ((int64_t)chunk[i] != rows->tap.shape.dims[i - 1]) return 0;
@@ -156,8 +156,8 @@ void pf_cache_rows_filters(const PfCacheRows *rows, char *text, size_t size)
     for (int i = 0; i < count; i++) {
         unsigned flags;
         size_t no_values = 0, used = strlen(text);
-        H5Z_filter_t filter = H5Pget_filter2(properties, (unsigned)i, &flags, &no_values, NULL, 0,
-                                             NULL, NULL);
+        H5Z_filter_t filter =
+            H5Pget_filter2(properties, (unsigned)i, &flags, &no_values, NULL, 0, NULL, NULL);
         const char *name = filter_name(filter), *comma = i ? ", " : "";
         if (name)
             snprintf(text + used, size - used, "%s%s", comma, name);
@@ -235,11 +235,11 @@ static const char *read_stored(const PfCacheRows *rows, int64_t chunk, PfRowsWor
     const char *wrong = NULL;
     pf_h5_lock();
     if (H5Dget_chunk_storage_size(rows->dataset, offset, &size) < 0 || !size)
-        wrong = "they are not in the file";
+        wrong = "the chunk is not in the file";
     else if (size > worker->stored_capacity)
-        wrong = "their chunk is larger than it can be";
+        wrong = "the chunk is larger than it can be";
     else if (H5Dread_chunk(rows->dataset, H5P_DEFAULT, offset, skipped, worker->stored) < 0)
-        wrong = "HDF5 cannot read their chunk";
+        wrong = "HDF5 cannot read the chunk";
     pf_h5_unlock();
     *stored_bytes = (size_t)size;
     return wrong;

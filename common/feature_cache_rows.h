@@ -22,7 +22,8 @@ typedef struct PfCacheRows {
     int is_direct; /* then the rest tells how a chunk is stored */
     int64_t chunk_rows;
     PfChunkFormat format;
-    unsigned shuffle_bit, compression_bit, fletcher32_bit; /* of a chunk's mask of skipped filters */
+    unsigned shuffle_bit, compression_bit,
+        fletcher32_bit; /* of a chunk's mask of skipped filters */
 } PfCacheRows;
 
 /* What a thread needs to unpack chunks, kept from read to read. */

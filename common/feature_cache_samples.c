@@ -190,8 +190,8 @@ static int write_column(hid_t group, const char *name, hid_t type, size_t width,
     size_t chunk_rows = COLUMN_CHUNK_BYTES / column->row_bytes + 1;
     hid_t dataset = create_dataset(group, name, type, column->rows, width, chunk_rows);
     if (dataset < 0) return -1;
-    int failed = column->rows && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                                          column->bytes) < 0;
+    int failed =
+        column->rows && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, column->bytes) < 0;
     if (H5Dclose(dataset) < 0) failed = 1;
     return failed ? -1 : 0;
 }
@@ -204,8 +204,7 @@ static int write_text_rows(hid_t dataset, const TextColumn *column, size_t first
     hsize_t start = first, size = count;
     hid_t in_file = H5Dget_space(dataset), in_memory = H5Screate_simple(1, &size, NULL);
     H5Sselect_hyperslab(in_file, H5S_SELECT_SET, &start, NULL, &size, NULL);
-    herr_t status =
-        H5Dwrite(dataset, pf_h5_text_type(), in_memory, in_file, H5P_DEFAULT, pointers);
+    herr_t status = H5Dwrite(dataset, pf_h5_text_type(), in_memory, in_file, H5P_DEFAULT, pointers);
     H5Sclose(in_memory);
     H5Sclose(in_file);
     return status < 0 ? -1 : 0;

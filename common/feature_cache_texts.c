@@ -58,8 +58,7 @@ static int read_fixed(PfCacheTexts *texts, hid_t dataset, hid_t type)
     H5Tset_size(terminated, size);
     H5Tset_strpad(terminated, H5T_STR_NULLTERM);
     char *bytes = allocate((size_t)texts->count * size, texts);
-    herr_t status =
-        bytes ? H5Dread(dataset, terminated, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) : -1;
+    herr_t status = bytes ? H5Dread(dataset, terminated, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) : -1;
     H5Tclose(terminated);
     if (status < 0) return -1;
     for (int64_t i = 0; i < texts->count; i++) texts->items[i] = bytes + (size_t)i * size;

@@ -101,19 +101,24 @@ static void write_file(const char *path, const uint16_t *features, int threads)
 {
     PfCacheTap tap = {.name = "avgpool", .shape = {1, {WIDTH}}, .dtype = PF_DTYPE_F16};
     static const char *const classes[] = {"a", "b"};
-    PfCacheTarget target = {.name = "class", .kind = PF_TARGET_CLASS, .width = 1,
-                            .classes = classes, .class_count = 2};
-    PfCacheWriterConfig config = {.taps = &tap, .tap_count = 1, .targets = &target,
-                                  .target_count = 1, .identity = "{}", .provenance = "{}",
-                                  .compression = PF_COMPRESS_ZSTD, .threads = threads};
+    PfCacheTarget target = {
+        .name = "class", .kind = PF_TARGET_CLASS, .width = 1, .classes = classes, .class_count = 2};
+    PfCacheWriterConfig config = {.taps = &tap,
+                                  .tap_count = 1,
+                                  .targets = &target,
+                                  .target_count = 1,
+                                  .identity = "{}",
+                                  .provenance = "{}",
+                                  .compression = PF_COMPRESS_ZSTD,
+                                  .threads = threads};
     PfCacheWriter *writer;
     PfCacheWriterStats stats;
     PfError err;
     int32_t index = 1;
     PfCacheSample samples[BATCH];
     for (int i = 0; i < BATCH; i++)
-        samples[i] = (PfCacheSample){.path = "train/class/some_image_000123.jpg",
-                                     .class_indices = &index};
+        samples[i] =
+            (PfCacheSample){.path = "train/class/some_image_000123.jpg", .class_indices = &index};
     double start = pf_seconds();
     if (pf_cache_writer_open(path, &config, &writer, &err)) stop(&err);
     for (int64_t row = 0; row < ROWS; row += BATCH) {
@@ -159,7 +164,8 @@ int main(int argc, char **argv)
     time_codecs();
     uint16_t *features = draw_features((size_t)(ROWS + BATCH) * WIDTH, 0);
     int cores = pf_processor_count();
-    for (int threads = 1; threads <= cores; threads += threads < cores && cores > 1 ? cores - 1 : 1) {
+    for (int threads = 1; threads <= cores;
+         threads += threads < cores && cores > 1 ? cores - 1 : 1) {
         write_file(argv[1], features, threads);
         read_file(argv[1], threads);
     }

@@ -78,8 +78,8 @@ static void make_row(int64_t i, Row *row)
     memset(row->sample.digest, (int)i, sizeof row->sample.digest);
 }
 
-static PfCacheWriterConfig config_of(const PfCacheTap *taps, int tap_count, PfCompression compression,
-                                     int threads)
+static PfCacheWriterConfig config_of(const PfCacheTap *taps, int tap_count,
+                                     PfCompression compression, int threads)
 {
     return (PfCacheWriterConfig){
         .taps = taps,
@@ -510,11 +510,11 @@ START_TEST(a_flipped_byte_among_the_features_is_found)
         bytes[at] ^= 0x10;
         cache = open_cache();
         ck_assert_int_eq(pf_cache_read_f32(cache, 0, 0, 700, out, 2, &err), -1);
-        ck_assert_msg(strstr(err.message, path) && strstr(err.message, "/features/avgpool") &&
-                          strstr(err.message, "checksum does not match") &&
-                          (strstr(err.message, "rows 0 to 511") ||
-                           strstr(err.message, "rows 512 to 699")),
-                      "%s", err.message);
+        ck_assert_msg(
+            strstr(err.message, path) && strstr(err.message, "/features/avgpool") &&
+                strstr(err.message, "checksum does not match") &&
+                (strstr(err.message, "rows 0 to 511") || strstr(err.message, "rows 512 to 699")),
+            "%s", err.message);
         pf_cache_close(&cache);
     }
     free(bytes);

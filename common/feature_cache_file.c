@@ -1,0 +1,118 @@
+#include "feature_cache_file.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "feature_cache_h5.h"
+#include "memory.h"
+#include "permafrost/feature_cache.h"
+
+/* Says what the file is instead of HDF5: its first bytes, made printable. */
+static int fail_not_hdf5(const char *path, PfError *err)
+{
+    char head[17] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, head, sizeof head - 1);
+    if (length < 0) pf_fail_errno(err, "cannot read '%s'", path);
+    if (fd >= 0) close(fd);
+    if (length < 0) return -1;
+    if (!length)
+        return pf_fail(err, PF_EXIT_FAILED, "'%s' is not a feature cache: it is empty", path);
+    for (ssize_t i = 0; i < length; i++)
+        if (!isprint((unsigned char)head[i])) head[i] = '.';
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' is not a feature cache: it begins with '%.*s'; expected an HDF5 file "
+                   "written by extract",
+                   path, (int)length, head);
+}
+
+static int open_id(PfCacheFile *file, PfError *err)
+{
+    if (access(file->path, R_OK)) return pf_fail_errno(err, "cannot read '%s'", file->path);
+    if (H5Fis_hdf5(file->path) <= 0) return fail_not_hdf5(file->path, err);
+    hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG);
+    file->id = H5Fopen(file->path, H5F_ACC_RDONLY, properties);
+    if (file->id < 0)
+        pf_h5_fail(err,
+                   "'%s' is an HDF5 file that cannot be opened; if it is damaged, make it "
+                   "again (extract --force)",
+                   file->path);
+    H5Pclose(properties);
+    return file->id < 0 ? -1 : 0;
+}
+
+static int check_format(const PfCacheFile *file, PfError *err)
+{
+    int version;
+    char *format = pf_h5_read_text_attribute(file->id, "format");
+    int is_ours = format && !strcmp(format, PF_CACHE_FORMAT);
+    if (!is_ours)
+        pf_fail(err, PF_EXIT_FAILED,
+                "'%s' is HDF5 but not a feature cache: its attribute 'format' is %s%s%s; "
+                "expected '" PF_CACHE_FORMAT "'.\nHint: docs/cache-format.md shows how to write "
+                "one from Python",
+                file->path, format ? "'" : "", format ? format : "missing", format ? "'" : "");
+    free(format);
+    if (!is_ours) return -1;
+    if (pf_h5_read_int_attribute(file->id, "format_version", &version))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s' has no attribute 'format_version'; expected the number %d", file->path,
+                       PF_CACHE_FORMAT_VERSION);
+    if (version >= 1 && version <= PF_CACHE_FORMAT_VERSION) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' has format_version %d; this program reads up to %d.\nHint: a newer "
+                   "permafrost wrote it",
+                   file->path, version, PF_CACHE_FORMAT_VERSION);
+}
+
+int pf_cache_file_open(PfCacheFile *file, PfError *err)
+{
+    return open_id(file, err) ? -1 : check_format(file, err);
+}
+
+char *pf_cache_file_read_json(const PfCacheFile *file, const char *name, PfError *err)
+{
+    char *text = pf_h5_read_text_attribute(file->id, name);
+    return text ? text : pf_strdup("{}", err);
+}
+
+int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object, PfError *err)
+{
+    char group[PF_CACHE_NAME_SIZE];
+    snprintf(group, sizeof group, "%.*s", (int)strcspn(name, "/"), name);
+    *object = H5I_INVALID_HID;
+    if (H5Lexists(file->id, group, H5P_DEFAULT) <= 0 || H5Lexists(file->id, name, H5P_DEFAULT) <= 0)
+        return 0;
+    *object = H5Oopen(file->id, name, H5P_DEFAULT);
+    return *object < 0 ? pf_h5_fail(err, "'%s': cannot open /%s", file->path, name) : 0;
+}
+
+int64_t pf_cache_file_length(hid_t object, int64_t *width)
+{
+    hsize_t dims[H5S_MAX_RANK] = {0};
+    hid_t space = H5Iget_type(object) == H5I_DATASET ? H5Dget_space(object) : H5I_INVALID_HID;
+    *width = 1;
+    if (space < 0) return -1;
+    int rank = H5Sget_simple_extent_dims(space, dims, NULL);
+    H5Sclose(space);
+    for (int i = 1; i < rank; i++)
+        if (__builtin_mul_overflow(*width, (int64_t)dims[i], width)) return -1;
+    return rank < 1 ? -1 : (int64_t)dims[0];
+}
+
+int pf_cache_file_check_rows(const PfCacheFile *file, const char *name, hid_t dataset,
+                             int64_t *width, PfError *err)
+{
+    int64_t length = pf_cache_file_length(dataset, width);
+    if (length == file->row_count) return 0;
+    if (length < 0)
+        return pf_fail(err, PF_EXIT_FAILED, "'%s': /%s is not a dataset of rows", file->path, name);
+    return pf_fail(err, PF_EXIT_FAILED, "'%s': /%s has %lld rows, /features/%s has %lld",
+                   file->path, name, (long long)length, file->row_source,
+                   (long long)file->row_count);
+}
