@@ -1,0 +1,83 @@
+#include "device.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <torch/cuda.h>
+#include <torch/version.h>
+
+#include "failure.h"
+
+namespace permafrost {
+
+static c10::Device cuda_device(const std::string &name)
+{
+    c10::Device device(c10::kCUDA, 0);
+    try {
+        device = c10::Device(name);
+    } catch (...) {
+        throw Failure(PF_EXIT_USAGE,
+                      "unknown device '" + name + "'; expected auto, cpu, cuda or cuda:N");
+    }
+    if (!device.is_cuda())
+        throw Failure(PF_EXIT_USAGE,
+                      "unknown device '" + name + "'; expected auto, cpu, cuda or cuda:N");
+    size_t count = torch::cuda::is_available() ? torch::cuda::device_count() : 0;
+    if (count == 0)
+        throw Failure(PF_EXIT_FAILED, "device '" + name + "' was asked for, but this libtorch (" +
+                                          TORCH_VERSION + ") finds no CUDA device. "
+                                          "Hint: --device cpu");
+    int index = device.has_index() ? device.index() : 0;
+    if (static_cast<size_t>(index) >= count)
+        throw Failure(PF_EXIT_FAILED, "device '" + name + "' was asked for, but there are only " +
+                                          std::to_string(count) + " CUDA devices, from cuda:0");
+    return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+c10::Device choose_device(const char *name)
+{
+    std::string text = name ? name : "auto";
+    if (text == "auto") text = torch::cuda::is_available() ? "cuda" : "cpu";
+    return text == "cpu" ? c10::Device(c10::kCPU) : cuda_device(text);
+}
+
+static bool cpu_has_bf16()
+{
+#if defined(__x86_64__)
+    // Every processor with amx_bf16 has avx512_bf16 as well.
+    return __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
+void check_precision(PfPrecision precision, c10::Device device)
+{
+    if (!device.is_cpu()) return;
+    if (precision == PF_FP16)
+        throw Failure(PF_EXIT_USAGE, "--precision fp16 needs a CUDA device: libtorch has no fp16 "
+                                     "convolutions for the CPU. Hint: --precision bf16 or fp32");
+    if (precision == PF_BF16 && !cpu_has_bf16())
+        throw Failure(PF_EXIT_FAILED,
+                      "--precision bf16: this processor has no bf16 instructions (avx512_bf16 or "
+                      "amx_bf16), bf16 would be slower than fp32. Hint: --precision fp32");
+}
+
+// "Intel(R) MKL-DNN v2.6.3 (Git Hash N/A)" -> "2.6.3"
+static std::string onednn_version()
+{
+    std::string text = at::get_mkldnn_version();
+    size_t start = text.find(" v");
+    return start == std::string::npos ? "" : text.substr(start + 2, text.find(' ', start + 2) - start - 2);
+}
+
+std::string describe_device(c10::Device device)
+{
+    std::string text = "libtorch " TORCH_VERSION;
+    if (!device.is_cpu()) return text + ", " + device.str();
+    std::string onednn = onednn_version();
+    if (!onednn.empty()) text += ", oneDNN " + onednn;
+    int threads = at::get_num_threads();
+    return text + ", cpu, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+}
+
+} // namespace permafrost

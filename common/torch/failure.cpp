@@ -1,0 +1,71 @@
+#include "failure.h"
+
+#include <new>
+
+#include <c10/util/Exception.h>
+
+namespace permafrost {
+
+Failure::Failure(PfExit exit_code, std::string message)
+    : exit_code_(exit_code), message_(std::move(message))
+{
+}
+
+Failure::Failure(const PfError &error)
+    : exit_code_(static_cast<PfExit>(error.exit_code)), message_(error.message)
+{
+}
+
+const char *Failure::what() const noexcept
+{
+    return message_.c_str();
+}
+
+PfExit Failure::exit_code() const noexcept
+{
+    return exit_code_;
+}
+
+// The interpreter puts a trace before the cause, which starts "RuntimeError: ";
+// what follows the cause's first line is a trace or advice on C++.
+static std::string first_line_of_cause(const std::string &text)
+{
+    const std::string mark = "RuntimeError: ";
+    size_t start = text.rfind(mark);
+    start = start == std::string::npos ? 0 : start + mark.size();
+    return text.substr(start, text.find('\n', start) - start);
+}
+
+std::string current_exception_text()
+{
+    try {
+        throw;
+    } catch (const Failure &failure) {
+        return failure.what();
+    } catch (const c10::Error &error) {
+        return first_line_of_cause(error.what_without_backtrace());
+    } catch (const std::bad_alloc &) {
+        return "out of memory";
+    } catch (const std::exception &error) {
+        return first_line_of_cause(error.what());
+    } catch (...) {
+        return "an unknown C++ exception";
+    }
+}
+
+int fail_with_current_exception(PfError *err) noexcept
+{
+    try {
+        throw;
+    } catch (const Failure &failure) {
+        return pf_fail(err, failure.exit_code(), "%s", failure.what());
+    } catch (...) {
+        try {
+            return pf_fail(err, PF_EXIT_FAILED, "libtorch: %s", current_exception_text().c_str());
+        } catch (...) {
+            return pf_fail(err, PF_EXIT_FAILED, "out of memory");
+        }
+    }
+}
+
+} // namespace permafrost

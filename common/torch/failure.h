@@ -1,0 +1,34 @@
+// Failures inside the torch room: exceptions here, PfError outside.
+#ifndef PF_TORCH_FAILURE_H
+#define PF_TORCH_FAILURE_H
+
+#include <exception>
+#include <string>
+
+#include "permafrost/error.h"
+
+namespace permafrost {
+
+// A failure whose message is complete as it stands.
+class Failure : public std::exception {
+public:
+    Failure(PfExit exit_code, std::string message);
+    explicit Failure(const PfError &error);
+    const char *what() const noexcept override;
+    PfExit exit_code() const noexcept;
+
+private:
+    PfExit exit_code_;
+    std::string message_;
+};
+
+// The one line of the exception being handled that a person can use: without
+// the stack traces that C++ and TorchScript add. Call it in a catch block.
+std::string current_exception_text();
+
+// Puts the exception being handled into err and returns -1. Call it in a catch block.
+int fail_with_current_exception(PfError *err) noexcept;
+
+} // namespace permafrost
+
+#endif

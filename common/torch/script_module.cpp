@@ -1,0 +1,84 @@
+#include "script_module.h"
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include <ATen/Functions.h>
+
+#include "failure.h"
+#include "script_source.h"
+
+namespace permafrost {
+
+using TensorsByName = std::unordered_map<std::string, const PfTensorView *>;
+using torch::jit::Module;
+
+static at::Tensor float_copy(const PfTensorView &view)
+{
+    at::Tensor tensor = at::empty(at::IntArrayRef(view.shape.dims, view.shape.rank), at::kFloat);
+    pf_f32_from_dtype_array(tensor.data_ptr<float>(), view.data, view.dtype, tensor.numel());
+    return tensor;
+}
+
+// The submodule of that name, made where there is none yet.
+static Module child_module(Module &parent, const std::string &name)
+{
+    if (parent.hasattr(name)) return parent.attr(name).toModule();
+    bool mangle = true; // each has a class of its own, as its attributes differ
+    Module child(c10::QualifiedName("__torch__.permafrost.Module"),
+                 parent._ivalue()->compilation_unit(), mangle);
+    parent.register_module(name, child);
+    return child;
+}
+
+static void add_tensor(Module module, const PfParameter &parameter, const at::Tensor &tensor)
+{
+    std::string path = parameter.name;
+    for (size_t dot; (dot = path.find('.')) != std::string::npos; path.erase(0, dot + 1))
+        module = child_module(module, path.substr(0, dot));
+    module.register_parameter(path, tensor, parameter.is_buffer != 0);
+}
+
+static const PfTensorView &find_tensor(const TensorsByName &tensors, const PfArch &arch,
+                                       const PfParameter &parameter)
+{
+    auto found = tensors.find(parameter.name);
+    if (found == tensors.end())
+        throw Failure(PF_EXIT_FAILED, std::string("the weights have no tensor '") +
+                                          parameter.name + "', which " + arch.name + " needs");
+    if (pf_shape_equal(&found->second->shape, &parameter.shape)) return *found->second;
+    char have[PF_SHAPE_TEXT_SIZE], want[PF_SHAPE_TEXT_SIZE];
+    throw Failure(PF_EXIT_FAILED, std::string("weights: tensor '") + parameter.name + "' is " +
+                                      pf_shape_text(&found->second->shape, have) + ", " +
+                                      arch.name + " needs " +
+                                      pf_shape_text(&parameter.shape, want));
+}
+
+static void add_tensors(Module &module, const PfArch &arch, const TensorsByName &tensors,
+                        const std::vector<unsigned char> &needed)
+{
+    PfError error = {};
+    PfParameter *list = nullptr;
+    int count = 0;
+    if (pf_arch_parameters(&arch, arch.node_count - 1, &list, &count, &error)) throw Failure(error);
+    std::unique_ptr<PfParameter, void (*)(void *)> owner(list, std::free);
+    for (int i = 0; i < count; i++)
+        if (needed[list[i].node])
+            add_tensor(module, list[i], float_copy(find_tensor(tensors, arch, list[i])));
+}
+
+Module script_module(const PfArch &arch, const PfNamedTensor *tensors, size_t tensor_count,
+                     const std::vector<int> &outputs)
+{
+    TensorsByName by_name;
+    for (size_t i = 0; i < tensor_count; i++) by_name[tensors[i].name] = &tensors[i].view;
+    Module module(c10::QualifiedName(std::string("__torch__.permafrost.") + arch.name));
+    module.register_attribute("training", c10::BoolType::get(), false);
+    add_tensors(module, arch, by_name, needed_nodes(arch, outputs));
+    module.define(script_source(arch, outputs));
+    return module;
+}
+
+} // namespace permafrost

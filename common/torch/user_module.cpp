@@ -1,0 +1,92 @@
+#include "user_module.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <torch/csrc/jit/serialization/import.h>
+
+#include "failure.h"
+
+namespace permafrost {
+
+// The first two bytes, which tell zip ("PK") and pickle ("\x80\x02") apart.
+static std::string first_bytes(const std::string &path)
+{
+    char bytes[2] = {};
+    std::FILE *file = std::fopen(path.c_str(), "rb");
+    bool is_read = file && std::fread(bytes, 1, sizeof bytes, file) == sizeof bytes;
+    int number = errno;
+    if (file) std::fclose(file);
+    if (!file)
+        throw Failure(PF_EXIT_FAILED, "cannot open '" + path + "': " + std::strerror(number));
+    return is_read ? std::string(bytes, sizeof bytes) : "";
+}
+
+static Failure not_torchscript(const std::string &path, const std::string &start,
+                               const std::string &reason)
+{
+    bool is_pickle = start[0] == '\x80';
+    if (is_pickle || reason.find("constants.pkl") != std::string::npos)
+        return Failure(PF_EXIT_FAILED,
+                       "'" + path + "' is a state_dict or pickled model, not TorchScript. "
+                       "Hint: give a state_dict as --weights FILE with --backbone NAME; make "
+                       "TorchScript of a model with torch.jit.script(model).save(FILE)");
+    return Failure(PF_EXIT_FAILED, "'" + path + "' is not a TorchScript file: " + reason);
+}
+
+torch::jit::Module load_user_module(const std::string &path)
+{
+    std::string start = first_bytes(path);
+    if (start.empty())
+        throw Failure(PF_EXIT_FAILED, "'" + path + "' is not a TorchScript file: it is empty");
+    try {
+        torch::jit::Module module = torch::jit::load(path, at::kCPU);
+        module.eval();
+        return module;
+    } catch (...) {
+        throw not_torchscript(path, start, current_exception_text());
+    }
+}
+
+static const char expected[] =
+    "a backbone returns a tensor, a dict of tensors, or a tuple or list of tensors";
+
+static at::Tensor checked_tensor(const c10::IValue &value)
+{
+    if (!value.isTensor())
+        throw Failure(PF_EXIT_FAILED, std::string("the TorchScript module returned a ") +
+                                          value.tagKind() + " inside its output; " + expected);
+    return value.toTensor();
+}
+
+static std::string key_text(const c10::IValue &key)
+{
+    return key.isString() ? key.toStringRef() : key.isInt() ? std::to_string(key.toInt()) : "?";
+}
+
+NamedTensors named_outputs(const c10::IValue &value)
+{
+    NamedTensors outputs;
+    if (value.isTensor()) {
+        outputs.emplace_back("output", value.toTensor());
+    } else if (value.isGenericDict()) {
+        for (const auto &item : value.toGenericDict())
+            outputs.emplace_back(key_text(item.key()), checked_tensor(item.value()));
+    } else if (value.isTuple()) {
+        for (const c10::IValue &element : value.toTupleRef().elements())
+            outputs.emplace_back("output." + std::to_string(outputs.size()),
+                                 checked_tensor(element));
+    } else if (value.isList()) { // of tensors too
+        for (const c10::IValue &element : value.toListRef())
+            outputs.emplace_back("output." + std::to_string(outputs.size()),
+                                 checked_tensor(element));
+    }
+    if (outputs.empty())
+        throw Failure(PF_EXIT_FAILED, std::string("the TorchScript module returned ") +
+                                          (value.isNone() ? "nothing" : value.tagKind()) + "; " +
+                                          expected);
+    return outputs;
+}
+
+} // namespace permafrost

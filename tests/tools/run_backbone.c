@@ -1,0 +1,225 @@
+/* Runs a network through the plugin, for tests and measurements:
+ *
+ *   run_backbone [options] BACKBONE PIXELS SIZE TAPS [OUTPUT]
+ *
+ * BACKBONE is an architecture's name or a TorchScript file; PIXELS a file of
+ * uint8 (n, SIZE, SIZE, 3); TAPS names with commas between, or "" for all that
+ * TorchScript offers. Writes OUTPUT.<tap> (n, shape) raw in the stored type and
+ * prints the taps, or without OUTPUT the speed of the best of several passes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomic_file.h"
+#include "backbone_loader.h"
+#include "clock.h"
+#include "log.h"
+#include "memory.h"
+#include "options.h"
+#include "weights.h"
+
+#define MAX_TAPS 16
+
+typedef struct Settings {
+    const char *weights, *device, *precision, *store, *mean, *std;
+    int batch, threads, passes;
+    const char *backbone, *pixels, *taps, *output;
+    int size;
+} Settings;
+
+static const PfOption table[] = {
+    {.name = "weights", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, weights),
+     .argument = "FILE", .help = "weight file or random:SEED"},
+    {.name = "device", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, device),
+     .argument = "NAME", .help = "auto, cpu, cuda"},
+    {.name = "precision", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, precision),
+     .argument = "P", .help = "fp32, bf16 or fp16"},
+    {.name = "store", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, store),
+     .argument = "TYPE", .help = "f32 or f16"},
+    {.name = "mean", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, mean),
+     .argument = "R,G,B", .help = "subtracted"},
+    {.name = "std", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, std),
+     .argument = "R,G,B", .help = "divided by"},
+    {.name = "batch", .kind = PF_OPTION_INT, .offset = offsetof(Settings, batch), .argument = "N",
+     .help = "images per call", .minimum = 1, .maximum = 4096},
+    {.name = "threads", .kind = PF_OPTION_INT, .offset = offsetof(Settings, threads),
+     .argument = "N", .help = "of the forward pass", .minimum = 0, .maximum = 1024},
+    {.name = "passes", .kind = PF_OPTION_INT, .offset = offsetof(Settings, passes),
+     .argument = "N", .help = "to take the best of", .minimum = 1, .maximum = 1000},
+    {0},
+};
+
+typedef struct Run {
+    Settings settings;
+    PfArch *arch;
+    PfWeights *weights;
+    const PfBackbonePlugin *plugin;
+    PfBackbone *backbone;
+    const PfTapInfo *taps;
+    int tap_count;
+    void *outputs[MAX_TAPS];
+    size_t row_sizes[MAX_TAPS];
+    uint8_t *pixels; /* (n, size, size, 3) */
+    int n;
+} Run;
+
+static PfPrecision precision_named(const char *name)
+{
+    return !strcmp(name, "bf16") ? PF_BF16 : !strcmp(name, "fp16") ? PF_FP16 : PF_FP32;
+}
+
+static int split_names(char *text, const char **names)
+{
+    int count = 0;
+    for (char *name = strtok(text, ","); name && count < MAX_TAPS; name = strtok(NULL, ","))
+        names[count++] = name;
+    return count;
+}
+
+static void read_channels(const char *text, float values[3])
+{
+    sscanf(text, "%f,%f,%f", &values[0], &values[1], &values[2]);
+}
+
+static int load_weights(Run *run, PfBackboneConfig *config, PfError *err)
+{
+    const PfWeightsEntry *entry;
+    if (pf_arch_new(run->settings.backbone, &run->arch, err) ||
+        pf_weights_load(run->arch, run->settings.weights, &run->weights, &entry, err))
+        return -1;
+    config->arch = run->arch;
+    config->tensors = pf_weights_tensors(run->weights, &config->tensor_count);
+    return 0;
+}
+
+static int open_backbone(Run *run, PfError *err)
+{
+    const Settings *settings = &run->settings;
+    char text[512];
+    const char *names[MAX_TAPS];
+    snprintf(text, sizeof text, "%s", settings->taps);
+    PfBackboneConfig config = {
+        .taps = names, .tap_count = split_names(text, names),
+        .input_height = settings->size, .input_width = settings->size,
+        .precision = precision_named(settings->precision),
+        .output_dtype = !strcmp(settings->store, "f16") ? PF_DTYPE_F16 : PF_DTYPE_F32,
+        .device = settings->device, .threads = settings->threads, .batch = settings->batch};
+    read_channels(settings->mean, config.mean);
+    read_channels(settings->std, config.std);
+    double start = pf_seconds();
+    if (pf_backbone_plugin_load(&run->plugin, err)) return -1;
+    double loaded = pf_seconds();
+    if (strchr(settings->backbone, '.'))
+        config.torchscript_path = settings->backbone;
+    else if (load_weights(run, &config, err))
+        return -1;
+    double read = pf_seconds();
+    if (run->plugin->open(&config, &run->backbone, err)) return -1;
+    fprintf(stderr, "%s; plugin %.3f s, weights %.3f s, open %.3f s\n",
+            run->plugin->describe(run->backbone), loaded - start, read - loaded, pf_seconds() - read);
+    run->tap_count = run->plugin->taps(run->backbone, &run->taps);
+    return 0;
+}
+
+static int read_pixels(Run *run, PfError *err)
+{
+    size_t image = 3 * (size_t)run->settings.size * (size_t)run->settings.size;
+    FILE *file = fopen(run->settings.pixels, "rb");
+    if (!file) return pf_fail_errno(err, "%s", run->settings.pixels);
+    fseek(file, 0, SEEK_END);
+    run->n = (int)((size_t)ftell(file) / image);
+    rewind(file);
+    run->pixels = pf_calloc((size_t)run->n, image, err);
+    int failed = !run->pixels || fread(run->pixels, image, (size_t)run->n, file) != (size_t)run->n;
+    fclose(file);
+    return failed ? pf_fail(err, PF_EXIT_FAILED, "%s: cannot read", run->settings.pixels) : 0;
+}
+
+static int make_room(Run *run, PfError *err)
+{
+    size_t number = !strcmp(run->settings.store, "f16") ? 2 : 4;
+    for (int t = 0; t < run->tap_count; t++) {
+        run->row_sizes[t] = number * (size_t)pf_shape_count(&run->taps[t].shape);
+        run->outputs[t] = pf_calloc((size_t)run->n, run->row_sizes[t], err);
+        if (!run->outputs[t]) return -1;
+    }
+    return 0;
+}
+
+static int forward_all(Run *run, PfError *err)
+{
+    size_t image = 3 * (size_t)run->settings.size * (size_t)run->settings.size;
+    void *rows[MAX_TAPS];
+    for (int first = 0; first < run->n; first += run->settings.batch) {
+        int count = run->n - first < run->settings.batch ? run->n - first : run->settings.batch;
+        for (int t = 0; t < run->tap_count; t++)
+            rows[t] = (char *)run->outputs[t] + (size_t)first * run->row_sizes[t];
+        if (run->plugin->forward(run->backbone, run->pixels + (size_t)first * image, count, rows, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int measure(Run *run, PfError *err)
+{
+    double best = 0;
+    for (int pass = 0; pass < run->settings.passes; pass++) {
+        double start = pf_seconds();
+        if (forward_all(run, err)) return -1;
+        double seconds = pf_seconds() - start;
+        if (!pass) printf("first %.4f s, ", seconds);
+        if (!pass || seconds < best) best = seconds;
+    }
+    printf("best %.4f s, %.1f images/s\n", best, run->n / best);
+    return 0;
+}
+
+static int write_outputs(Run *run, PfError *err)
+{
+    char path[4096], shape[PF_SHAPE_TEXT_SIZE];
+    if (forward_all(run, err)) return -1;
+    for (int t = 0; t < run->tap_count; t++) {
+        snprintf(path, sizeof path, "%s.%s", run->settings.output, run->taps[t].name);
+        size_t size = (size_t)run->n * run->row_sizes[t];
+        if (pf_atomic_file_write(path, run->outputs[t], size, err)) return -1;
+        printf("%s\t%s\n", run->taps[t].name, pf_shape_text(&run->taps[t].shape, shape));
+    }
+    return 0;
+}
+
+static int run_all(Run *run, PfError *err)
+{
+    if (open_backbone(run, err) || read_pixels(run, err) || make_room(run, err)) return -1;
+    return run->settings.output ? write_outputs(run, err) : measure(run, err);
+}
+
+static int parse(Settings *settings, int argc, char **argv, PfError *err)
+{
+    const char *operands[8] = {NULL};
+    int count;
+    if (argc > 32 || pf_options_parse(table, settings, argc, argv, operands, &count, err)) return -1;
+    if (count < 4 || count > 5) return pf_fail(err, PF_EXIT_USAGE, "four or five arguments, please");
+    settings->backbone = operands[0];
+    settings->pixels = operands[1];
+    settings->size = atoi(operands[2]);
+    settings->taps = operands[3];
+    settings->output = operands[4];
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    Run run = {.settings = {.weights = "random:0", .device = "cpu", .precision = "fp32",
+                            .store = "f32", .mean = "0.485,0.456,0.406",
+                            .std = "0.229,0.224,0.225", .batch = 32, .passes = 5}};
+    PfError err = {0};
+    pf_log_setup("run_backbone", PF_NORMAL);
+    int code = 0;
+    if (parse(&run.settings, argc, argv, &err) || run_all(&run, &err)) code = pf_report_error(&err);
+    if (run.backbone) run.plugin->close(&run.backbone);
+    for (int t = 0; t < run.tap_count; t++) free(run.outputs[t]);
+    free(run.pixels);
+    pf_weights_close(&run.weights);
+    pf_arch_free(&run.arch);
+    return code;
+}
