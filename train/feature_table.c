@@ -3,10 +3,29 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "memory.h"
 #include "parallel.h"
 #include "split.h"
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+/* Rows are read in random order from an array of many megabytes: with huge pages
+ * that misses the TLB less often, and there are fewer pages to fault in. */
+static float *allocate_features(size_t count, PfError *err)
+{
+    size_t size = count * sizeof(float);
+    if (size < HUGE_PAGE) return pf_alloc_aligned(count, sizeof(float), err);
+    size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    void *block = aligned_alloc(HUGE_PAGE, size);
+    if (!block) {
+        pf_fail(err, PF_EXIT_FAILED, "out of memory: the features need %zu MB", size >> 20);
+        return NULL;
+    }
+    madvise(block, size, MADV_HUGEPAGE); /* a wish; without it all is as before */
+    return block;
+}
 
 int pf_feature_table_new(int64_t rows, int64_t features, int class_count, PfFeatureTable **out,
                          PfError *err)
@@ -19,7 +38,7 @@ int pf_feature_table_new(int64_t rows, int64_t features, int class_count, PfFeat
     table->rows = rows;
     table->features = features;
     table->class_count = class_count;
-    table->x = pf_alloc_aligned((size_t)(rows * features), sizeof(float), err);
+    table->x = allocate_features((size_t)rows * (size_t)features, err);
     table->classes = pf_calloc((size_t)rows, sizeof *table->classes, err);
     table->splits = pf_calloc((size_t)rows, 1, err);
     if (!table->x || !table->classes || !table->splits) {
