@@ -4,7 +4,11 @@
 
 static int choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err)
 {
-    if (name) return pf_cache_find_tap(cache, name, tap, err);
+    if (name) {
+        int failed = pf_cache_find_tap(cache, name, tap, err);
+        if (failed && err) err->exit_code = PF_EXIT_USAGE; /* the name is from the command line */
+        return failed;
+    }
     int count = pf_cache_tap_count(cache);
     *tap = count == 1 ? 0 : -1;
     for (int i = 0; i < count && count > 1; i++)
@@ -75,7 +79,13 @@ static int load_labels(PfFeatureTable *table, PfCache *cache, int target, double
     if (val < 0) val = PF_DEFAULT_VAL;
     if (pf_cache_splits(cache)) memcpy(table->splits, pf_cache_splits(cache), (size_t)table->rows);
     if (pf_cache_read_classes(cache, target, table->classes, err)) return -1;
-    if (!has_val && val > 0 && pf_cache_paths(cache, &table->paths, err)) return -1;
+    if (!has_val && val > 0 && pf_cache_paths(cache, &table->paths, err)) {
+        if (!err) return -1;
+        PfError cause = *err;
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "%.1500s. Rows to validate on are chosen by it; --val 0 trains without.",
+                       cause.message);
+    }
     return pf_feature_table_index(table, name, val, err);
 }
 

@@ -19,8 +19,8 @@
 
 typedef struct Settings {
     PfFeatureTableConfig table;
-    PfTrainConfig train; /* epochs, momentum and rate: 0, -1 and 0 until chosen */
-    double weight_decay, momentum;
+    PfTrainConfig train;           /* epochs and rate 0 until finish_settings */
+    double weight_decay, momentum; /* -1 where not given */
     PfNormalize normalize;
     int64_t seed;
     const char *output, *json;
@@ -207,7 +207,7 @@ static const PfOption options[] = {
      .argument = "X",
      .minimum = 0,
      .maximum = 1e6,
-     .help = "as torch.optim defines it for each (default: 0.01)"},
+     .help = "as torch.optim defines it (default: adamw 0.1, others 0)"},
     {.name = "momentum",
      .kind = PF_OPTION_DOUBLE,
      AT(momentum),
@@ -220,7 +220,7 @@ static const PfOption options[] = {
      .parse = parse_schedule,
      .argument = "KIND",
      .help = "of the learning rate: constant, cosine or step:EPOCHS,FACTOR\n"
-             "(default: cosine)"},
+             "(default: constant)"},
     {.name = "seed",
      .kind = PF_OPTION_LONG,
      AT(seed),
@@ -256,6 +256,18 @@ static int default_epochs(int64_t rows, int batch)
     return (int)(epochs < 10 ? 10 : epochs > 200 ? 200 : epochs);
 }
 
+static int check_operands(const char *const *operands, int count, PfError *err)
+{
+    if (!count)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "which cache? Usage: train [options] CACHE.h5 [-o MODEL.safetensors]; train "
+                       "--help explains.");
+    if (count > 1)
+        return pf_fail(err, PF_EXIT_USAGE, "one cache at a time, found '%s' and '%s'", operands[0],
+                       operands[1]);
+    return 0;
+}
+
 static int finish_settings(Settings *settings, PfError *err)
 {
     PfTrainConfig *train = &settings->train;
@@ -265,7 +277,9 @@ static int finish_settings(Settings *settings, PfError *err)
                        pf_optimizer_name(train->optimizer.kind));
     if (is_sgd) train->optimizer.momentum = settings->momentum >= 0 ? settings->momentum : 0.9;
     if (train->learning_rate <= 0) train->learning_rate = is_sgd ? 1e-2 : 1e-3;
-    train->optimizer.weight_decay = settings->weight_decay;
+    train->optimizer.weight_decay = settings->weight_decay >= 0         ? settings->weight_decay
+                                    : train->optimizer.kind == PF_ADAMW ? 0.1
+                                                                        : 0;
     train->seed = (uint64_t)settings->seed;
     settings->table.threads = train->threads;
     return 0;
@@ -420,8 +434,8 @@ int main(int argc, char **argv)
         .table = {.val = -1},
         .train = {.batch = 64,
                   .optimizer = pf_optimizer_config(PF_ADAMW),
-                  .schedule = {.kind = PF_SCHEDULE_COSINE}},
-        .weight_decay = 0.01,
+                  .schedule = {.kind = PF_SCHEDULE_CONSTANT}},
+        .weight_decay = -1,
         .momentum = -1,
         .normalize = PF_NORMALIZE_STANDARDIZE,
     };
@@ -434,19 +448,14 @@ int main(int argc, char **argv)
         if (settings.help)
             print_help();
         else
-            puts("train (Permafrost) " PF_VERSION);
+            puts("train (permafrost) " PF_VERSION);
     } else if (!failed) {
         pf_log_setup("train", settings.quiet     ? PF_QUIET
                               : settings.verbose ? PF_VERBOSE
                                                  : PF_NORMAL);
         catch_interrupt();
-        if (operand_count != 1)
-            failed = pf_fail(&err, PF_EXIT_USAGE,
-                             "expected one cache, found %d. --help shows the "
-                             "usage.",
-                             operand_count);
-        else
-            failed = finish_settings(&settings, &err) || train(&settings, operands[0], &err);
+        failed = check_operands(operands, operand_count, &err) ||
+                 finish_settings(&settings, &err) || train(&settings, operands[0], &err);
     }
     free(operands);
     return failed ? pf_report_error(&err) : PF_EXIT_DONE;

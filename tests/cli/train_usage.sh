@@ -1,0 +1,56 @@
+# What train says before it opens anything.
+. "$(dirname "$0")/harness.sh"
+
+expect 0 train --help
+stdout_has 'usage: train'
+stdout_has '--weight-decay X'
+stderr_empty
+expect 0 train --version
+stdout_has 'permafrost'
+
+expect 2 train
+stderr_has 'which cache?'
+expect 2 train a.h5 b.h5
+stderr_has "found 'a.h5' and 'b.h5'"
+expect 2 train a.h5 --epoch 3
+stderr_has 'Did you mean --epochs?'
+expect 2 train a.h5 --sweep lr=1
+stderr_has 'unknown option'
+expect 2 train a.h5 --epochs 0
+stderr_has 'from 1'
+expect 2 train a.h5 --lr -1
+stderr_has '--lr'
+expect 2 train a.h5 --optimizer lion
+stderr_has 'adam, adamw, sgd'
+expect 2 train a.h5 --normalize l1
+stderr_has 'none, standardize, l2'
+expect 2 train a.h5 --head mlp:64
+stderr_has 'one of linear'
+expect 2 train a.h5 --momentum 0.9
+stderr_has '--optimizer sgd'
+for schedule in step step:0,0.1 step:3 step:3,2 step:3,0.1x linear; do
+  expect 2 train a.h5 --schedule $schedule
+  stderr_has 'step:EPOCHS,FACTOR'
+done
+expect 2 train a.h5 --assert 'val.accuracy=>0.9'
+stderr_has 'val.accuracy>=0.95'
+expect 2 train a.h5 --val 1
+stderr_has '--val'
+
+# The outputs are tried before the cache is read.
+expect 1 train a.h5 -o nowhere/model.safetensors
+stderr_has 'nowhere/model.safetensors'
+expect 1 train a.h5 --json nowhere/result.json
+stderr_has 'nowhere/result.json'
+mkdir folder
+expect 1 train a.h5 -o folder
+stderr_has 'directory'
+expect 1 train a.h5
+stderr_has "'a.h5'"
+echo 'not a cache' > text.h5
+expect 1 train text.h5
+stderr_has 'not a feature cache'
+expect 2 train text.h5 -o text.h5
+stderr_has 'the cache itself'
+no_leftovers
+done_with

@@ -1,0 +1,109 @@
+/* Writes a small feature cache for the command-line tests: clouds of points, a
+ * class each.
+ *
+ * usage: make_cache FILE.h5 [KIND...]
+ *   val, test     every fourth, every fifth row is for that
+ *   unlabelled    every seventh row has no class; nolabels: none has; notarget: no classes at all
+ *   oneclass      all rows are of one
+ *   nan           row 33 holds one
+ *   taps          a map, the features, and features of noise
+ *   resnet, vgg   the identity names such a backbone
+ *   hard          the clouds overlap */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "permafrost/feature_cache.h"
+#include "random.h"
+
+enum { ROWS = 400, D = 16, CLASSES = 4, MAP = 2 * 3 * 3 };
+
+static int argument_count;
+static char **arguments;
+
+static int wants(const char *kind)
+{
+    for (int i = 2; i < argument_count; i++)
+        if (!strcmp(arguments[i], kind)) return 1;
+    return 0;
+}
+
+static const char *identity(void)
+{
+    if (wants("resnet"))
+        return "{\"backbone\": {\"name\": \"resnet18\", \"weights_sha256\": \"f37072fd\"}, "
+               "\"preprocess\": {\"resize\": 256, \"crop\": 224}, \"taps\": [\"avgpool\"]}";
+    if (wants("vgg"))
+        return "{\"backbone\": {\"name\": \"vgg16\", \"weights_sha256\": \"397923af\"}, "
+               "\"preprocess\": {\"resize\": 256, \"crop\": 224}, \"taps\": [\"avgpool\"]}";
+    return "{}";
+}
+
+static int32_t class_of(int row)
+{
+    if (wants("nolabels") || (wants("unlabelled") && row % 7 == 0)) return -1;
+    return wants("oneclass") ? 2 : row % CLASSES;
+}
+
+static PfSplit split_of(int row)
+{
+    if (wants("val") && row / CLASSES % 4 == 0) return PF_SPLIT_VAL;
+    if (wants("test") && row / CLASSES % 5 == 1) return PF_SPLIT_TEST;
+    return PF_SPLIT_TRAIN;
+}
+
+static int write_rows(PfCacheWriter *writer, PfError *err)
+{
+    static float features[D], noise[D], map[MAP];
+    const double distance = wants("hard") ? 1 : 5;
+    PfRandom random = pf_random_seeded(11, 0);
+    for (int row = 0; row < ROWS; row++) {
+        char path[40];
+        int32_t class = class_of(row);
+        snprintf(path, sizeof path, "class %d/%03d.jpg", row % CLASSES, row);
+        for (int j = 0; j < D; j++) {
+            noise[j] = (float)pf_random_normal(&random);
+            features[j] = noise[j] + (float)(distance * (j % CLASSES == row % CLASSES));
+        }
+        for (int j = 0; j < MAP; j++) map[j] = features[j % D];
+        if (wants("nan") && row == 33) features[5] = NAN;
+        PfCacheSample sample = {.path = path, .split = split_of(row), .class_indices = &class};
+        if (pf_cache_writer_append(writer, 1, &sample,
+                                   wants("taps") ? (const void *const[]){map, features, noise, map}
+                                                 : (const void *const[]){features},
+                                   err))
+            return -1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const classes[] = {"ants", "bees", "wasps", "Käfer"};
+    static const PfCacheTap one[] = {{"avgpool", {1, {D}}, PF_DTYPE_F32}};
+    static const PfCacheTap several[] = {{"layer3", {3, {2, 3, 3}}, PF_DTYPE_F32},
+                                         {"avgpool", {1, {D}}, PF_DTYPE_F32},
+                                         {"noise", {1, {D}}, PF_DTYPE_F32},
+                                         {"layer4", {3, {2, 3, 3}}, PF_DTYPE_F32}};
+    const PfCacheTarget target = {"class", PF_TARGET_CLASS, 1, classes, CLASSES};
+    argument_count = argc;
+    arguments = argv;
+    PfCacheWriterConfig config = {.taps = wants("taps") ? several : one,
+                                  .tap_count = wants("taps") ? 4 : 1,
+                                  .targets = &target,
+                                  .target_count = !wants("notarget"),
+                                  .identity = identity(),
+                                  .provenance = "{}",
+                                  .compression = PF_COMPRESS_GZIP,
+                                  .threads = 1};
+    PfCacheWriter *writer;
+    PfError err = {0};
+    if (argc < 2) return 2;
+    if (pf_cache_writer_open(argv[1], &config, &writer, &err) || write_rows(writer, &err) ||
+        pf_cache_writer_finish(&writer, NULL, &err)) {
+        fprintf(stderr, "make_cache: %s\n", err.message);
+        return 1;
+    }
+    return 0;
+}
