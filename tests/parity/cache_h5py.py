@@ -5,6 +5,7 @@ The two programs in docs/cache-format.md are run as they stand there.
 
 usage: cache_h5py.py CACHE_TOOL PLUGIN_FOLDER CACHE_FORMAT_MD
 """
+import itertools
 import os
 import re
 import subprocess
@@ -217,6 +218,22 @@ def check_we_read_skipped_filters():
     same(read_tap("theirs.h5", "x").reshape(4, 10)[:2], x[:2], "skipped filters")
 
 
+def check_we_read_filters_in_any_order():
+    x = np.arange(6000, dtype="f4").reshape(600, 10)
+    for order in itertools.permutations(("set_shuffle", "set_fletcher32", "set_deflate")):
+        write_theirs({})
+        with h5py.File("theirs.h5", "r+") as f:
+            properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            properties.set_chunk((100, 10))
+            for name in order:
+                getattr(properties, name)()
+            group = f.create_group("features")
+            h5py.h5d.create(group.id, b"x", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple(x.shape),
+                            properties)
+            group["x"][:] = x
+        same(read_tap("theirs.h5", "x").reshape(x.shape), x, f"filters {order}")
+
+
 def check_we_read_virtual_datasets():
     make("part0.h5", "zstd", 600)
     make("part1.h5", "zstd", 500)
@@ -334,6 +351,7 @@ with tempfile.TemporaryDirectory() as folder:
     check_plugin_writes()
     check_we_read_any_features()
     check_we_read_skipped_filters()
+    check_we_read_filters_in_any_order()
     check_we_read_virtual_datasets()
     check_we_read_any_targets()
     check_we_refuse_what_is_no_cache()

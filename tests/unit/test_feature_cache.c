@@ -276,7 +276,7 @@ static char *file_bytes(const char *name, size_t *size)
     return bytes;
 }
 
-START_TEST(the_file_does_not_depend_on_the_number_of_threads)
+START_TEST(the_file_depends_neither_on_threads_nor_on_the_time)
 {
     static const int threads[] = {1, 2, 7};
     size_t first_size = 0, size;
@@ -287,6 +287,7 @@ START_TEST(the_file_does_not_depend_on_the_number_of_threads)
         if (!first) {
             first = bytes;
             first_size = size;
+            usleep(1100000); /* HDF5 counts seconds */
             continue;
         }
         ck_assert_uint_eq(size, first_size);
@@ -553,7 +554,7 @@ int main(void)
     tcase_add_checked_fixture(rows, make_folder, remove_folder);
     tcase_add_test(rows, rows_come_back_around_chunk_boundaries);
     tcase_add_test(rows, every_dtype_and_shape_comes_back);
-    tcase_add_test(rows, the_file_does_not_depend_on_the_number_of_threads);
+    tcase_add_test(rows, the_file_depends_neither_on_threads_nor_on_the_time);
     tcase_add_test(rows, two_caches_may_be_used_by_two_threads);
     tcase_add_test(rows, taps_are_found_by_name);
     suite_add_tcase(suite, rows);
