@@ -2,8 +2,8 @@
  *
  * A pickle is a program for a stack machine that may import and call anything.
  * This reader knows only the opcodes that torch.save writes and a short list of
- * names (weights_pickle.c), of which it calls none: it notes what they would
- * have made. Everything else is an error that names the opcode or the global. */
+ * names (weights_pickle_globals.c), of which it calls none: it notes what they
+ * would have made. Everything else is an error that names the opcode or the global. */
 #ifndef PF_WEIGHTS_PICKLE_H
 #define PF_WEIGHTS_PICKLE_H
 
