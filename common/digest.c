@@ -1,7 +1,6 @@
 #include "digest.h"
 
 #include <nettle/sha2.h>
-#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -12,7 +11,11 @@ void pf_sha256_text(const void *bytes, size_t size, char text[PF_SHA256_TEXT_SIZ
     sha256_init(&context);
     sha256_update(&context, size, bytes);
     sha256_digest(&context, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++) sprintf(text + 2 * i, "%02x", digest[i]);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        text[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        text[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+    }
+    text[2 * sizeof digest] = '\0';
 }
 
 void pf_xxh128(const void *bytes, size_t size, uint8_t digest[16])

@@ -12,7 +12,7 @@ head -c 900 "$one" > photos/train/boat/truncated.jpg
 ln -s /nonexistent/file.jpg photos/train/tree/dangling.jpg
 expect 0 extract_sample photos -o messy.h5
 stderr_has 'train/boat/text.jpg: '
-stderr_has "begins with 'this is text"
+stderr_has "not an image: begins with 'this is te"
 stderr_has 'train/boat/truncated.jpg: '
 stderr_has 'truncated'
 stderr_has 'train/cat/empty.png: is empty'
@@ -97,7 +97,8 @@ no_leftovers
 
 # Ctrl-C and SIGTERM: exit 130, nothing half-written.
 for signal in INT TERM; do
-  extract_sample "$SAMPLE/pictures" -o killed.h5 --workers 1 --tap layer1 > stdout 2> stderr &
+  extract "$SAMPLE/pictures" -o killed.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --workers 1 \
+    --tap layer1 > stdout 2> stderr &
   pid=$!; sleep 2; kill -$signal $pid 2>/dev/null || :; code=0; wait $pid || code=$?
   command="extract ... with SIG$signal"; checks=$((checks + 1))
   if [ "$code" -eq 0 ]; then
