@@ -14,7 +14,9 @@
 #include "permafrost/error.h"
 
 /* Larger images are refused before anything is allocated for them. */
+#ifndef PF_IMAGE_MAX_PIXELS
 #define PF_IMAGE_MAX_PIXELS ((int64_t)1 << 28)
+#endif
 
 /* Starts as {0}. One PfImage decodes any number of images, one after the other,
  * and keeps its buffer between them. */

@@ -7,8 +7,7 @@
 
 typedef int PfImageDecoder(const uint8_t *bytes, size_t size, PfImage *image, PfError *err);
 
-PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode,
-    pf_image_pnm_decode;
+PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, pf_image_pnm_decode;
 
 /* Decodes a PNG that pf_image_png_decode has checked and trimmed. No single
  * allocation of stb_image's may exceed allocation_limit bytes. */

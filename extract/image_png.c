@@ -50,10 +50,13 @@ static uint8_t *put_be32(uint8_t *out, uint32_t value)
     return out;
 }
 
-static uint32_t chunk_checksum(const Chunk *chunk)
+static int has_right_checksum(const Chunk *chunk)
 {
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    return 1; /* a fuzzer would not get past it */
+#endif
     uLong crc = crc32(0, (const Bytef *)chunk->type, 4);
-    return (uint32_t)crc32_z(crc, chunk->data, chunk->size);
+    return crc32_z(crc, chunk->data, chunk->size) == get_be32(chunk->data + chunk->size);
 }
 
 static int next_chunk(Reader *reader, Chunk *chunk, PfError *err)
@@ -73,7 +76,7 @@ static int next_chunk(Reader *reader, Chunk *chunk, PfError *err)
     if (chunk->size > left - CHUNK_OVERHEAD)
         return pf_image_bad(err, "truncated PNG: ends after %zu bytes inside its %s chunk",
                             reader->size, chunk->type);
-    if (chunk_checksum(chunk) != get_be32(chunk->data + chunk->size))
+    if (!has_right_checksum(chunk))
         return pf_image_bad(err, "broken PNG: its %s chunk at byte %zu has a wrong checksum",
                             chunk->type, reader->position);
     reader->position += CHUNK_OVERHEAD + (size_t)chunk->size;

@@ -55,9 +55,10 @@ static int read_plain(Reader *reader, size_t count, int channels, int64_t maximu
     for (size_t i = 0; i < count; i++) {
         int64_t value = read_number(reader);
         if (value < 0 || value > maximum)
-            return pf_image_bad(err, "broken or truncated P%c: sample %zu of %zu is not a number "
-                                     "up to %lld", reader->bytes[1], i + 1, count,
-                                (long long)maximum);
+            return pf_image_bad(err,
+                                "broken or truncated P%c: sample %zu of %zu is not a number "
+                                "up to %lld",
+                                reader->bytes[1], i + 1, count, (long long)maximum);
         put_sample(pixels, i, channels, scale(value, maximum));
     }
     return 0;

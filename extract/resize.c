@@ -204,8 +204,7 @@ static int resize_with(const PfResize *resize, const PfResizeKernels *kernels, u
     if (resize->in_width != resize->out_width)
         return horizontal_pass(resize, kernels, kept->y, kept->height, out, out_stride,
                                &scratch->horizontal, err);
-    copy_rows(image_rows(resize, kept->y), kept->height, out, out_stride,
-              3 * (size_t)kept->width);
+    copy_rows(image_rows(resize, kept->y), kept->height, out, out_stride, 3 * (size_t)kept->width);
     return 0;
 }
 

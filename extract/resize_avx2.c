@@ -55,9 +55,9 @@ AVX2 static inline __m256i whole(__m256i low, __m256i high)
 AVX2 static inline uint32_t horizontal_pixel(const uint8_t *in, const int16_t *split, int groups)
 {
     /* Four pixels to 16 bits each: the reds, the greens | the blues, zeros. */
-    const __m256i planes = _mm256_setr_epi8(0, -1, 3, -1, 6, -1, 9, -1, 1, -1, 4, -1, 7, -1, 10, -1,
-                                            2, -1, 5, -1, 8, -1, 11, -1, -1, -1, -1, -1, -1, -1,
-                                            -1, -1);
+    const __m256i planes =
+        _mm256_setr_epi8(0, -1, 3, -1, 6, -1, 9, -1, 1, -1, 4, -1, 7, -1, 10, -1, 2, -1, 5, -1, 8,
+                         -1, 11, -1, -1, -1, -1, -1, -1, -1, -1, -1);
     __m256i low = _mm256_setzero_si256(), high = low;
     for (int g = 0; g < groups; g++, in += 12, split += 8) {
         __m256i pixels = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load16(in)), planes);
@@ -67,8 +67,8 @@ AVX2 static inline uint32_t horizontal_pixel(const uint8_t *in, const int16_t *s
     /* Each plane's two partial sums lie side by side. */
     low = _mm256_add_epi32(low, _mm256_srli_epi64(low, 32));
     high = _mm256_add_epi32(high, _mm256_srli_epi64(high, 32));
-    __m256i sums = _mm256_permutevar8x32_epi32(whole(low, high),
-                                               _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+    __m256i sums =
+        _mm256_permutevar8x32_epi32(whole(low, high), _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(sums), _mm256_castsi256_si128(sums));
     return (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(words, words));
 }
@@ -94,9 +94,8 @@ AVX2 static inline void vertical_block(const int16_t *split, int taps, const uin
         /* The last of an odd number pairs with itself and a zero coefficient. */
         __m256i a = load32(in), b = load32(t + 1 < taps ? in + in_stride : in);
         __m256i even = _mm256_unpacklo_epi8(a, b), odd = _mm256_unpackhi_epi8(a, b);
-        __m256i pixels[4] = {
-            _mm256_unpacklo_epi8(even, zero), _mm256_unpackhi_epi8(even, zero),
-            _mm256_unpacklo_epi8(odd, zero), _mm256_unpackhi_epi8(odd, zero)};
+        __m256i pixels[4] = {_mm256_unpacklo_epi8(even, zero), _mm256_unpackhi_epi8(even, zero),
+                             _mm256_unpacklo_epi8(odd, zero), _mm256_unpackhi_epi8(odd, zero)};
         const int16_t *pair = split + t / 4 * 8 + t % 4;
         __m256i low_pair = broadcast_two(pair), high_pair = broadcast_two(pair + 4);
         for (int i = 0; i < 4; i++) {

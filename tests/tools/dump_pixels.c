@@ -61,7 +61,8 @@ int main(int argc, char **argv)
     PfPreprocess settings = {.resize = atoi(argv[1]),
                              .crop = atoi(argv[2]),
                              .squash = atoi(argv[3]),
-                             .interpolation = strcmp(argv[4], "bicubic") ? PF_BILINEAR : PF_BICUBIC};
+                             .interpolation =
+                                 strcmp(argv[4], "bicubic") ? PF_BILINEAR : PF_BICUBIC};
     File file = {0};
     PfImage image = {0};
     PfResizeScratch scratch = {0};

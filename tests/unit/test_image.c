@@ -132,8 +132,7 @@ START_TEST(a_jpeg_cut_anywhere_is_refused)
             ck_assert_int_eq(decode(file.data, size, &image, &err), -1);
         pf_image_free(&image);
         expect_refused(file.data, file.size - 4,
-                       progressive ? "truncated JPEG: ends before its last scan"
-                                   : "of 33 rows");
+                       progressive ? "truncated JPEG: ends before its last scan" : "of 33 rows");
         expect_refused(file.data, 30, "truncated JPEG: ends before its pixels");
         free(file.data);
     }
@@ -203,9 +202,9 @@ static Bytes make_png(uint32_t width, uint32_t height, int depth, int color_type
 {
     Bytes file = {0};
     append_text(&file, "\x89PNG\r\n\x1a\n", 8);
-    uint8_t header[13] = {(uint8_t)(width >> 24),  (uint8_t)(width >> 16),  (uint8_t)(width >> 8),
-                          (uint8_t)width,          (uint8_t)(height >> 24), (uint8_t)(height >> 16),
-                          (uint8_t)(height >> 8),  (uint8_t)height,         (uint8_t)depth,
+    uint8_t header[13] = {(uint8_t)(width >> 24), (uint8_t)(width >> 16),  (uint8_t)(width >> 8),
+                          (uint8_t)width,         (uint8_t)(height >> 24), (uint8_t)(height >> 16),
+                          (uint8_t)(height >> 8), (uint8_t)height,         (uint8_t)depth,
                           (uint8_t)color_type};
     append_chunk(&file, "IHDR", header, sizeof header);
     if (palette) append_chunk(&file, "PLTE", palette, palette_size);
@@ -225,11 +224,10 @@ START_TEST(pngs_of_every_channel_count_become_rgb)
         uint8_t in[WIDTH * HEIGHT * 4], out[WIDTH * HEIGHT * 3];
         for (int i = 0; i < WIDTH * HEIGHT * channels; i++) in[i] = (uint8_t)(i * 37);
         for (int i = 0; i < WIDTH * HEIGHT; i++)
-            for (int c = 0; c < 3; c++)
-                out[3 * i + c] = in[channels * i + (channels < 3 ? 0 : c)];
+            for (int c = 0; c < 3; c++) out[3 * i + c] = in[channels * i + (channels < 3 ? 0 : c)];
         Bytes file = {0};
-        ck_assert(stbi_write_png_to_func(append, &file, WIDTH, HEIGHT, channels, in,
-                                         WIDTH * channels));
+        ck_assert(
+            stbi_write_png_to_func(append, &file, WIDTH, HEIGHT, channels, in, WIDTH * channels));
         expect_pixels(file, WIDTH, HEIGHT, out);
     }
 }
@@ -250,7 +248,8 @@ START_TEST(palette_entries_that_are_not_there_are_grey)
     const uint8_t pixels[] = {9, 8, 7, 6, 5, 4, 2, 2, 2, 200, 200, 200};
     expect_pixels(make_png(4, 1, 8, 3, "\x9\x8\x7\x6\x5\x4", 6, rows, sizeof rows), 4, 1, pixels);
     Bytes none = make_png(4, 1, 8, 3, NULL, 0, rows, sizeof rows);
-    expect_refused(none.data, none.size, "broken PNG: its pixels are indices and it has no palette");
+    expect_refused(none.data, none.size,
+                   "broken PNG: its pixels are indices and it has no palette");
     free(none.data);
 }
 END_TEST
@@ -388,12 +387,12 @@ START_TEST(what_is_no_image_is_named)
 {
     expect_refused("", 0, "empty file");
     expect_refused("hello world, hello", 18, "not an image: begins with 'hello worl'");
-    expect_refused("\x7f" "ELF\n", 5, "not an image: begins with '\\x7fELF\\x0a'");
+    expect_refused("\177ELF\n", 5, "not an image: begins with '\\x7fELF\\x0a'");
     expect_refused("\xff\xd8", 2, "not an image: begins with '\\xff\\xd8'");
     expect_refused("RIFF1234WEBPVP8 ", 16, "WebP is not supported. Hint: convert it to PNG");
     expect_refused("GIF89a", 6, "GIF is not supported");
     expect_refused("II*\0....", 8, "TIFF is not supported");
-    expect_refused("\0\0\0\x1c" "ftypheic", 12, "HEIF is not supported");
+    expect_refused("\0\0\0\034ftypheic", 12, "HEIF is not supported");
 }
 END_TEST
 

@@ -137,8 +137,13 @@ static void resize_all(const uint8_t *in, int in_width, int in_height, int out_w
                        int out_height, PfInterpolation interpolation, uint8_t *out)
 {
     PfResizeScratch scratch = {0};
-    PfResize resize = {in,         in_width,      in_height, out_width,
-                       out_height, interpolation, {0, 0, out_width, out_height}};
+    PfResize resize = {in,
+                       in_width,
+                       in_height,
+                       out_width,
+                       out_height,
+                       interpolation,
+                       {0, 0, out_width, out_height}};
     ck_assert_int_eq(pf_resize(&resize, out, 3 * (size_t)out_width, &scratch, NULL), 0);
     pf_resize_scratch_free(&scratch);
 }
@@ -180,18 +185,12 @@ START_TEST(golden_checksums_from_pillow)
         PfInterpolation interpolation;
         uint32_t crc;
     } golden[] = {
-        {100, 75, PF_BILINEAR, 0x448f252b},
-        {100, 75, PF_BICUBIC, 0x1468a3ec},
-        {224, 168, PF_BILINEAR, 0x238bfd69},
-        {224, 168, PF_BICUBIC, 0x11b045c6},
-        {31, 300, PF_BILINEAR, 0x7bdd3861},
-        {31, 300, PF_BICUBIC, 0x898a4f32},
-        {200, 20, PF_BILINEAR, 0xb3ad7e89},
-        {200, 20, PF_BICUBIC, 0xe9d27fce},
-        {7, 150, PF_BILINEAR, 0x8c10fdac},
-        {7, 150, PF_BICUBIC, 0x39efd6d6},
-        {299, 300, PF_BILINEAR, 0x6750d7a0},
-        {299, 300, PF_BICUBIC, 0x5a3faf5b},
+        {100, 75, PF_BILINEAR, 0x448f252b},  {100, 75, PF_BICUBIC, 0x1468a3ec},
+        {224, 168, PF_BILINEAR, 0x238bfd69}, {224, 168, PF_BICUBIC, 0x11b045c6},
+        {31, 300, PF_BILINEAR, 0x7bdd3861},  {31, 300, PF_BICUBIC, 0x898a4f32},
+        {200, 20, PF_BILINEAR, 0xb3ad7e89},  {200, 20, PF_BICUBIC, 0xe9d27fce},
+        {7, 150, PF_BILINEAR, 0x8c10fdac},   {7, 150, PF_BICUBIC, 0x39efd6d6},
+        {299, 300, PF_BILINEAR, 0x6750d7a0}, {299, 300, PF_BICUBIC, 0x5a3faf5b},
     };
     static uint8_t in[150][200][3], out[300 * 300 * 3];
     for (int y = 0; y < 150; y++)
