@@ -9,10 +9,8 @@ typedef int PfImageDecoder(const uint8_t *bytes, size_t size, PfImage *image, Pf
 
 PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, pf_image_pnm_decode;
 
-/* Decodes a PNG that pf_image_png_decode has checked and trimmed. No single
- * allocation of stb_image's may exceed allocation_limit bytes. */
-int pf_image_stb_decode(const uint8_t *png, size_t size, size_t allocation_limit, PfImage *image,
-                        PfError *err);
+/* Decodes a PNG that pf_image_png_decode has checked and rewritten, at most 1 GB. */
+int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError *err);
 
 /* Fails with PF_EXIT_BAD_IMAGES: the file's fault. */
 #define pf_image_bad(err, ...) pf_fail(err, PF_EXIT_BAD_IMAGES, __VA_ARGS__)

@@ -1,11 +1,14 @@
-/* PNG: everything that stb_image does not look at is checked here first.
+/* PNG: everything that stb_image does not look at is done here first.
  *
  * stb_image ignores checksums, reads palette entries that the file does not
- * have, and inflates without bound. It is given a file of its own: the header,
- * a palette of 256 entries, the image data in one piece, the end. Transparency
- * and everything else that does not change the RGB values is left out. */
+ * have, and trusts the compressed data: it takes distances that deflate does
+ * not have for pixels, and inflates without bound. So it is given a file of its
+ * own: the header, a palette of 256 entries, and the image data inflated by
+ * zlib, as stored blocks. Transparency and whatever else does not change the
+ * RGB values is left out. */
 #include <stdlib.h>
 #include <string.h>
+#define ZLIB_CONST
 #include <zlib.h>
 
 #include "image_decoder.h"
@@ -16,6 +19,9 @@ enum {
     CHUNK_OVERHEAD = 12, /* length, type, checksum */
     HEADER_SIZE = 13,
     PALETTE_SIZE = 256 * 3,
+    BLOCK_OVERHEAD = 5, /* of a stored deflate block, whose size has 16 bits */
+    BLOCK_SIZE = 65535,
+    STREAM_OVERHEAD = 2 + 4, /* zlib's header and checksum */
 };
 
 typedef struct Chunk {
@@ -33,10 +39,11 @@ typedef struct Reader {
 /* The part of a PNG that makes its pixels. */
 typedef struct Content {
     uint32_t width, height;
-    int depth, color_type;
+    int depth, color_type, interlaced;
     const uint8_t *header; /* HEADER_SIZE bytes */
     Chunk palette;
-    size_t data_size; /* of all IDAT chunks together */
+    size_t packed_size; /* of all IDAT chunks together */
+    size_t data_size;   /* of the rows in them, filter bytes included */
 } Content;
 
 static uint32_t get_be32(const uint8_t *bytes)
@@ -76,10 +83,17 @@ static int next_chunk(Reader *reader, Chunk *chunk, PfError *err)
     if (chunk->size > left - CHUNK_OVERHEAD)
         return pf_image_bad(err, "truncated PNG: ends after %zu bytes inside its %s chunk",
                             reader->size, chunk->type);
+    reader->position += CHUNK_OVERHEAD + (size_t)chunk->size;
+    return 0;
+}
+
+static int next_checked_chunk(Reader *reader, Chunk *chunk, PfError *err)
+{
+    size_t start = reader->position;
+    if (next_chunk(reader, chunk, err)) return -1;
     if (!has_right_checksum(chunk))
         return pf_image_bad(err, "broken PNG: its %s chunk at byte %zu has a wrong checksum",
-                            chunk->type, reader->position);
-    reader->position += CHUNK_OVERHEAD + (size_t)chunk->size;
+                            chunk->type, start);
     return 0;
 }
 
@@ -102,7 +116,7 @@ static int channel_count(int color_type, int depth)
 static int read_header(Reader *reader, Content *content, PfError *err)
 {
     Chunk chunk;
-    if (next_chunk(reader, &chunk, err)) return -1;
+    if (next_checked_chunk(reader, &chunk, err)) return -1;
     if (!is_type(&chunk, "IHDR") || chunk.size != HEADER_SIZE)
         return pf_image_bad(err, "broken PNG: begins with a %s chunk of %u bytes; expected IHDR",
                             chunk.type, chunk.size);
@@ -111,28 +125,47 @@ static int read_header(Reader *reader, Content *content, PfError *err)
     content->height = get_be32(chunk.data + 4);
     content->depth = chunk.data[8];
     content->color_type = chunk.data[9];
+    content->interlaced = chunk.data[12];
     if (!channel_count(content->color_type, content->depth))
         return pf_image_bad(err, "broken PNG: %d-bit pixels of colour type %d", content->depth,
                             content->color_type);
     return pf_image_check_size(content->width, content->height, err);
 }
 
-/* Bytes of one row: a filter byte and the pixels. */
-static size_t row_size(const Content *content)
+/* Bytes of the rows of an image or a pass of it, each with its filter byte. */
+static size_t rows_size(const Content *content, size_t width, size_t height)
 {
-    int channels = channel_count(content->color_type, content->depth);
-    return ((size_t)content->width * (size_t)(content->depth * channels) + 7) / 8 + 1;
+    int bits = content->depth * channel_count(content->color_type, content->depth);
+    return width && height ? ((width * (size_t)bits + 7) / 8 + 1) * height : 0;
+}
+
+static size_t inflated_size(const Content *content)
+{
+    /* Adam7: where each pass begins and how far its pixels are apart. */
+    static const struct {
+        uint8_t x, y, step_x, step_y;
+    } passes[7] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+                   {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
+    if (!content->interlaced) return rows_size(content, content->width, content->height);
+    size_t size = 0;
+    for (int i = 0; i < 7; i++)
+        size += rows_size(
+            content, (content->width - passes[i].x + passes[i].step_x - 1) / passes[i].step_x,
+            (content->height - passes[i].y + passes[i].step_y - 1) / passes[i].step_y);
+    return size;
 }
 
 /* Deflate packs at most 1032 bytes into one: a header that promises more than
  * that is seen through before memory is asked for. */
-static int check_data_size(const Content *content, PfError *err)
+static int check_data_size(Content *content, PfError *err)
 {
+    content->data_size = inflated_size(content);
     if (content->data_size > INT32_MAX / 2)
-        return pf_image_bad(err, "too large: %zu bytes of compressed pixels", content->data_size);
-    if (content->data_size < row_size(content) * content->height / 1032)
+        return pf_image_bad(err, "too large: %u x %u pixels of %d bits per sample", content->width,
+                            content->height, content->depth);
+    if (content->packed_size < content->data_size / 1032)
         return pf_image_bad(err, "broken PNG: %zu bytes of compressed pixels cannot hold %u x %u",
-                            content->data_size, content->width, content->height);
+                            content->packed_size, content->width, content->height);
     return 0;
 }
 
@@ -143,9 +176,9 @@ static int read_content(const uint8_t *bytes, size_t size, Content *content, PfE
     if (read_header(&reader, content, err)) return -1;
     Chunk chunk;
     do {
-        if (next_chunk(&reader, &chunk, err)) return -1;
+        if (next_checked_chunk(&reader, &chunk, err)) return -1;
         if (is_type(&chunk, "PLTE")) content->palette = chunk;
-        if (is_type(&chunk, "IDAT")) content->data_size += chunk.size;
+        if (is_type(&chunk, "IDAT")) content->packed_size += chunk.size;
     } while (!is_type(&chunk, "IEND"));
     if (content->color_type == 3 && content->palette.size < 3)
         return pf_image_bad(err, "broken PNG: its pixels are indices and it has no palette");
@@ -169,45 +202,79 @@ static uint8_t *put_palette(uint8_t *out, const Chunk *palette)
     return put_be32(out + PALETTE_SIZE, 0);
 }
 
-static uint8_t *put_data(uint8_t *out, const uint8_t *bytes, size_t size, size_t data_size)
+static uint8_t *put_le16(uint8_t *out, unsigned value)
 {
-    Reader reader = {bytes, size, SIGNATURE_SIZE};
-    Chunk chunk = {0};
-    out = put_chunk_header(out, "IDAT", (uint32_t)data_size);
-    while (!is_type(&chunk, "IEND")) {
-        if (next_chunk(&reader, &chunk, NULL)) break; /* cannot be: all have been read before */
-        if (!is_type(&chunk, "IDAT")) continue;
-        memcpy(out, chunk.data, chunk.size);
-        out += chunk.size;
-    }
-    return put_be32(out, 0);
+    *out++ = (uint8_t)value;
+    *out++ = (uint8_t)(value >> 8);
+    return out;
 }
 
-/* Writes the trimmed file (checksums are 0: stb_image skips them); returns its size. */
-static size_t put_trimmed(uint8_t *out, const uint8_t *bytes, size_t size, const Content *content)
+/* Inflates exactly `size` bytes from the IDAT chunks that follow in the reader. */
+static int inflate_bytes(z_stream *stream, Reader *reader, uint8_t *out, size_t size, PfError *err)
+{
+    stream->next_out = out;
+    stream->avail_out = (uInt)size;
+    while (stream->avail_out > 0) {
+        Chunk chunk;
+        while (stream->avail_in == 0) {
+            if (next_chunk(reader, &chunk, err)) return -1;
+            if (is_type(&chunk, "IEND"))
+                return pf_image_bad(err, "broken PNG: its pixels end too early");
+            if (!is_type(&chunk, "IDAT")) continue;
+            stream->next_in = chunk.data;
+            stream->avail_in = chunk.size;
+        }
+        int status = inflate(stream, Z_NO_FLUSH);
+        if (status == Z_STREAM_END && stream->avail_out > 0)
+            return pf_image_bad(err, "broken PNG: its pixels end too early");
+        if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
+            return pf_image_bad(err, "broken PNG: %s", stream->msg ? stream->msg : "bad data");
+    }
+    return 0;
+}
+
+/* The image data as a zlib stream of stored blocks. *end is where they end. */
+static int put_blocks(uint8_t *out, Reader *reader, size_t left, uint8_t **end, PfError *err)
+{
+    z_stream stream = {0};
+    if (inflateInit(&stream) != Z_OK) return pf_fail(err, PF_EXIT_FAILED, "zlib: out of memory");
+    int result = 0;
+    *out++ = 0x78; /* deflate, window of 32 KB */
+    *out++ = 0x01; /* makes the two bytes a multiple of 31 */
+    while (left > 0 && !result) {
+        size_t size = left < BLOCK_SIZE ? left : BLOCK_SIZE;
+        left -= size;
+        *out++ = left == 0; /* the last block is marked */
+        out = put_le16(put_le16(out, (unsigned)size), ~(unsigned)size);
+        result = inflate_bytes(&stream, reader, out, size, err);
+        out += size;
+    }
+    inflateEnd(&stream);
+    *end = put_be32(out, 0);
+    return result;
+}
+
+static size_t blocks_size(const Content *content)
+{
+    size_t count = (content->data_size + BLOCK_SIZE - 1) / BLOCK_SIZE;
+    return STREAM_OVERHEAD + count * BLOCK_OVERHEAD + content->data_size;
+}
+
+/* Writes stb_image's file, checksums 0 since it skips them. *size is its length. */
+static int put_file(uint8_t *out, Reader reader, const Content *content, size_t *size, PfError *err)
 {
     uint8_t *end = out;
-    memcpy(end, bytes, SIGNATURE_SIZE);
+    memcpy(end, reader.bytes, SIGNATURE_SIZE);
     end = put_chunk_header(end + SIGNATURE_SIZE, "IHDR", HEADER_SIZE);
     memcpy(end, content->header, HEADER_SIZE);
     end = put_be32(end + HEADER_SIZE, 0);
     if (content->color_type == 3) end = put_palette(end, &content->palette);
-    end = put_data(end, bytes, size, content->data_size);
+    end = put_chunk_header(end, "IDAT", (uint32_t)blocks_size(content));
+    if (put_blocks(end, &reader, content->data_size, &end, err)) return -1;
+    end = put_be32(end, 0);
     end = put_be32(put_chunk_header(end, "IEND", 0), 0);
-    return (size_t)(end - out);
-}
-
-/* No buffer that the image honestly needs is larger: compressed data, inflated
- * rows with their filter bytes (twice, for the small passes of an interlaced
- * one), and 16-bit RGBA or 8-bit RGB on the way out. */
-static size_t allocation_limit(const Content *content)
-{
-    size_t bits = (size_t)(content->depth * channel_count(content->color_type, content->depth));
-    size_t inflated = 2 * row_size(content) * content->height + 4096;
-    size_t pixels = (size_t)content->width * content->height * (bits > 24 ? bits / 8 : 3);
-    size_t limit = 2 * content->data_size + 4096;
-    if (inflated > limit) limit = inflated;
-    return pixels > limit ? pixels : limit;
+    *size = (size_t)(end - out);
+    return 0;
 }
 
 int pf_image_png_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
@@ -215,10 +282,12 @@ int pf_image_png_decode(const uint8_t *bytes, size_t size, PfImage *image, PfErr
     Content content = {0};
     if (read_content(bytes, size, &content, err)) return -1;
     size_t room = SIGNATURE_SIZE + 4 * CHUNK_OVERHEAD + HEADER_SIZE + PALETTE_SIZE;
-    uint8_t *trimmed = pf_alloc_aligned(room + content.data_size, 1, err);
-    if (!trimmed) return -1;
-    size_t trimmed_size = put_trimmed(trimmed, bytes, size, &content);
-    int result = pf_image_stb_decode(trimmed, trimmed_size, allocation_limit(&content), image, err);
-    free(trimmed);
+    uint8_t *file = pf_alloc_aligned(room + blocks_size(&content), 1, err);
+    if (!file) return -1;
+    Reader reader = {bytes, size, SIGNATURE_SIZE};
+    size_t file_size;
+    int result = put_file(file, reader, &content, &file_size, err);
+    if (!result) result = pf_image_stb_decode(file, file_size, image, err);
+    free(file);
     return result;
 }

@@ -298,13 +298,8 @@ START_TEST(pngs_that_promise_too_much_are_refused)
     expect_refused(negative.data, negative.size, "too large: 4294967295 x 2 pixels");
     free(negative.data);
     Bytes few = make_png(3, 2, 8, 0, NULL, 0, rows, sizeof rows);
-    expect_refused(few.data, few.size, "broken PNG: ");
+    expect_refused(few.data, few.size, "broken PNG: its pixels end too early");
     free(few.data);
-    uint8_t *zeros = calloc(1 << 20, 1);
-    Bytes bomb = make_png(1, 1, 8, 0, NULL, 0, zeros, 1 << 20);
-    expect_refused(bomb.data, bomb.size, "broken PNG: its data unpack to more than its pixels");
-    free(bomb.data);
-    free(zeros);
 }
 END_TEST
 
@@ -319,6 +314,7 @@ START_TEST(plain_and_binary_pnm_are_scaled_to_255)
     } files[] = {
         {"P5\n2 1 255\n\1\2", 13, {1, 1, 1, 2, 2, 2}},
         {"P5 # two\n2 1\n100\n\1\x64", 19, {3, 3, 3, 255, 255, 255}},
+        {"P5 2 1 100 \1\xc8", 13, {3, 3, 3, 255, 255, 255}}, /* more than the maximum */
         {"P6 2 1 65535 \0\xff\x80\0\xff\xff\0\0\1\0\2\0", 25, {1, 128, 255, 0, 1, 2}},
         {"P2 2 1 4 1 # one\n4", 18, {64, 64, 64, 255, 255, 255}},
         {"P3 2 1 255 1 2 3 4 5 6", 22, {1, 2, 3, 4, 5, 6}},
