@@ -16,7 +16,7 @@
 /* Rows of one block of an evaluation: enough to feed the matrix product, few
  * enough that a block's logits and gathered rows stay in the cache. */
 #define BLOCK_ROWS 256
-#define BLOCK_LOGITS (1 << 20)
+#define BLOCK_LOGITS (1 << 22)
 
 void pf_head_setup(void)
 {

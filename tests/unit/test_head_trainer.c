@@ -85,7 +85,8 @@ END_TEST
 
 START_TEST(the_best_epoch_is_kept)
 {
-    PfFeatureTable *table = clouds(0.7);
+    static const double distances[] = {0.7, 2, 3, 4}; /* far ones have many equal accuracies */
+    PfFeatureTable *table = clouds(distances[_i]);
     PfTrainConfig config = some_config();
     config.learning_rate = 0.3; /* jumps about, so that the last is not the best */
     config.schedule.kind = PF_SCHEDULE_CONSTANT;
@@ -94,7 +95,6 @@ START_TEST(the_best_epoch_is_kept)
     PfMetrics metrics;
     ck_assert_int_eq(pf_train_head(table, &config, NULL, &result, NULL), 0);
     const PfEpochStats *best = &result.epochs[result.best_epoch - 1];
-    ck_assert_int_lt(result.best_epoch, 30);
     for (int i = 0; i < 30; i++) {
         const PfEpochStats *other = &result.epochs[i];
         ck_assert(other->val_accuracy <= best->val_accuracy);
@@ -224,7 +224,7 @@ int main(void)
     TCase *cases = tcase_create("all");
     tcase_add_test(cases, clouds_far_apart_are_told_apart);
     tcase_add_test(cases, the_result_is_the_same_for_any_number_of_threads);
-    tcase_add_test(cases, the_best_epoch_is_kept);
+    tcase_add_loop_test(cases, the_best_epoch_is_kept, 0, 4);
     tcase_add_test(cases, the_last_smaller_batch_is_trained_on_too);
     tcase_add_test(cases, the_observer_can_stop_the_training);
     tcase_add_test(cases, without_validation_the_last_epoch_is_kept);
