@@ -1,7 +1,7 @@
 /* From a file's bytes to RGB pixels, equal to those of PIL's
  * Image.open(...).convert("RGB").
  *
- * JPEG through libjpeg-turbo, PNG through stb_image, BMP, PGM and PPM here. The
+ * JPEG through libjpeg-turbo, PNG through zlib and stb_image, BMP, PGM, PPM here. The
  * format is told by the content, never by the file's name. EXIF rotation is not
  * applied, as torchvision does not. One deliberate difference: 16-bit grey is
  * scaled to 8 bits, where PIL clips everything above 255 to white. */
