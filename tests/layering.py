@@ -30,7 +30,8 @@ ROWS = [
     # 3: putting them together
     ["extract/backbone_plan", "extract/extract_options", "extract/summary", "extract/cache_info",
      "extract/cache_freshness", "extract/pipeline", "extract/extraction",
-     "train/head_trainer", "train/train_run", "train/report", "train/head_model"],
+     "train/head_trainer", "train/train_run", "train/train_options", "train/report",
+     "train/head_model"],
     # 4: the programs
     ["extract/extract_main", "train/train_main", "predict/*"],
 ]
