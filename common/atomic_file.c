@@ -77,6 +77,14 @@ void pf_atomic_file_abandon(char **temporary)
     *temporary = NULL;
 }
 
+int pf_atomic_file_check(const char *path, PfError *err)
+{
+    char *temporary;
+    if (pf_atomic_file_begin(path, &temporary, err)) return -1;
+    pf_atomic_file_abandon(&temporary);
+    return 0;
+}
+
 int pf_atomic_file_write(const char *path, const void *bytes, size_t size, PfError *err)
 {
     char *temporary;

@@ -18,6 +18,9 @@ int pf_atomic_file_commit(const char *path, char **temporary, PfError *err);
 /* Removes the temporary file and frees the name. */
 void pf_atomic_file_abandon(char **temporary);
 
+/* Whether the file could be written, found out now: begin, then abandon. */
+int pf_atomic_file_check(const char *path, PfError *err);
+
 /* The three steps for bytes in memory. */
 int pf_atomic_file_write(const char *path, const void *bytes, size_t size, PfError *err);
 

@@ -79,6 +79,18 @@ int pf_parse_long(const char *what, const char *text, long long minimum, long lo
     return 0;
 }
 
+int pf_parse_choice(const char *what, const char *value, const char *const *choices, size_t count,
+                    int *index, PfError *err)
+{
+    char list[256] = "";
+    for (size_t i = 0; i < count; i++) {
+        if (!strcmp(value, choices[i])) return *index = (int)i, 0;
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", choices[i]);
+    }
+    return pf_fail(err, PF_EXIT_USAGE, "%s: expected one of %s, found '%s'", what, list, value);
+}
+
 static const PfOption *find_long(const PfOption *table, const char *name, size_t length)
 {
     for (const PfOption *option = table; option->name; option++)

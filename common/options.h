@@ -51,6 +51,10 @@ int pf_parse_double(const char *what, const char *text, double minimum, double m
 int pf_parse_long(const char *what, const char *text, long long minimum, long long maximum,
                   long long *out, PfError *err);
 
+/* Which of the choices value is; *index is its place among them. */
+int pf_parse_choice(const char *what, const char *value, const char *const *choices, size_t count,
+                    int *index, PfError *err);
+
 /* The candidate nearest to word by edit distance, or NULL where none is near. */
 const char *pf_nearest_word(const char *word, const char *const *candidates, size_t count);
 

@@ -1,5 +1,4 @@
 /* extract: images through a frozen network, once, into a feature cache. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,25 +6,9 @@
 #include "cache_info.h"
 #include "extract_options.h"
 #include "extraction.h"
+#include "interrupt.h"
 #include "log.h"
 #include "summary.h"
-
-static volatile sig_atomic_t interrupted;
-
-static void note_signal(int number)
-{
-    interrupted = number;
-}
-
-/* The first signal ends the run in order; a second one ends it at once. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit shows as a failed write, with a message */
-}
 
 static char *command_line(int argc, char **argv)
 {
@@ -63,8 +46,7 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
     if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
     char *command = command_line(argc, argv);
-    catch_signals();
-    int failed = pf_extraction_run(options, command ? command : argv[0], &interrupted, err);
+    int failed = pf_extraction_run(options, command ? command : argv[0], pf_interrupt_catch(), err);
     free(command);
     return failed;
 }

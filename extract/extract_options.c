@@ -9,23 +9,11 @@
 
 #define MAX_OPERANDS 4096
 
-static int one_of(const char *option, const char *value, const char *const *names, int count,
-                  int *index, PfError *err)
-{
-    char list[128] = "";
-    for (int i = 0; i < count; i++) {
-        if (!strcmp(value, names[i])) return *index = i, 0;
-        strncat(list, i ? ", " : "", sizeof list - strlen(list) - 1);
-        strncat(list, names[i], sizeof list - strlen(list) - 1);
-    }
-    return pf_fail(err, PF_EXIT_USAGE, "--%s: expected one of %s, found '%s'", option, list, value);
-}
-
 static int parse_precision(void *settings, const char *value, PfError *err)
 {
     static const char *const names[] = {"fp32", "bf16", "fp16"};
     int index = 0;
-    if (one_of("precision", value, names, 3, &index, err)) return -1;
+    if (pf_parse_choice("--precision", value, names, 3, &index, err)) return -1;
     ((PfExtractOptions *)settings)->backbone.precision = (PfPrecision)index;
     return 0;
 }
@@ -34,7 +22,7 @@ static int parse_store(void *settings, const char *value, PfError *err)
 {
     static const char *const names[] = {"f32", "f16"};
     int index = 0;
-    if (one_of("store", value, names, 2, &index, err)) return -1;
+    if (pf_parse_choice("--store", value, names, 2, &index, err)) return -1;
     ((PfExtractOptions *)settings)->backbone.store = index ? PF_DTYPE_F16 : PF_DTYPE_F32;
     return 0;
 }
@@ -42,7 +30,7 @@ static int parse_store(void *settings, const char *value, PfError *err)
 static int parse_interpolation(void *settings, const char *value, PfError *err)
 {
     static const char *const names[] = {"bilinear", "bicubic"};
-    return one_of("interpolation", value, names, 2,
+    return pf_parse_choice("--interpolation", value, names, 2,
                   &((PfExtractOptions *)settings)->backbone.interpolation, err);
 }
 
@@ -113,7 +101,7 @@ static int parse_compress(void *settings, const char *value, PfError *err)
     long long level = 0;
     size_t length = strcspn(value, ":");
     snprintf(name, sizeof name, "%.*s", (int)(length < 15 ? length : 15), value);
-    if (one_of("compress", name, names, 3, &index, err)) return -1;
+    if (pf_parse_choice("--compress", name, names, 3, &index, err)) return -1;
     if (value[length] && pf_parse_long("--compress: level", value + length + 1, 1, highest[index],
                                        &level, err))
         return -1;

@@ -167,15 +167,6 @@ static int open_dataset(Extraction *run, PfError *err)
     return 0;
 }
 
-/* Whether the output could be written, found out before the long part. */
-static int check_output(const char *path, PfError *err)
-{
-    char *temporary;
-    if (pf_atomic_file_begin(path, &temporary, err)) return -1;
-    pf_atomic_file_abandon(&temporary);
-    return 0;
-}
-
 static int open_network(Extraction *run, PfError *err)
 {
     const PfExtractOptions *options = run->options;
@@ -282,7 +273,7 @@ static void release(Extraction *run)
 
 static int compute(Extraction *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
-    if (check_output(run->options->output, err) || open_network(run, err) ||
+    if (pf_atomic_file_check(run->options->output, err) || open_network(run, err) ||
         open_writer(run, err) || run_pipeline(run, interrupted, err))
         return -1;
     say_summary(run);

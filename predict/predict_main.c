@@ -1,26 +1,10 @@
 /* predict: new images through a trained head. */
-#include <signal.h>
 #include <stdio.h>
 
+#include "interrupt.h"
 #include "log.h"
 #include "predict_options.h"
 #include "prediction.h"
-
-static volatile sig_atomic_t interrupted;
-
-static void note_signal(int number)
-{
-    interrupted = number;
-}
-
-/* The first signal ends the run in order; a second one ends it at once. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 static int run(const PfPredictOptions *options, PfError *err)
 {
@@ -32,8 +16,7 @@ static int run(const PfPredictOptions *options, PfError *err)
         puts("predict (permafrost) " PF_VERSION);
         return 0;
     }
-    catch_signals();
-    return pf_prediction_run(options, &interrupted, err);
+    return pf_prediction_run(options, pf_interrupt_catch(), err);
 }
 
 int main(int argc, char **argv)

@@ -17,7 +17,7 @@ ROWS = [
     # 0: the ground
     ["include/permafrost/error", "include/permafrost/tensor", "common/error", "common/tensor",
      "common/memory", "common/clock", "common/random", "common/digest", "common/queue",
-     "common/parallel", "common/log", "common/progress", "common/options", "common/atomic_file"],
+     "common/parallel", "common/interrupt", "common/log", "common/progress", "common/options", "common/atomic_file"],
     # 1: what two programs share
     ["include/permafrost/arch", "include/permafrost/backbone", "include/permafrost/feature_cache",
      "common/split", "common/arch*", "common/safetensors*", "common/weights*",

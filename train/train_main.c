@@ -1,5 +1,4 @@
 /* train: a head on the features of a cache. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,38 +7,23 @@
 #include "atomic_file.h"
 #include "clock.h"
 #include "head_model.h"
+#include "interrupt.h"
 #include "log.h"
 #include "memory.h"
 #include "report.h"
 #include "train_options.h"
 
-static volatile sig_atomic_t stop_requested;
-
-static void request_stop(int number)
-{
-    (void)number;
-    stop_requested = 1;
-}
-
-/* The first Ctrl-C ends the run in order, a second one at once. */
-static void catch_interrupt(void)
-{
-    struct sigaction action = {.sa_handler = request_stop, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-}
+static const volatile sig_atomic_t *interrupted;
 
 /* Says now what would go wrong after the training. */
 static int check_output(const char *path, const char *cache_path, PfError *err)
 {
     struct stat output, cache;
-    char *temporary;
     if (!path) return 0;
     if (!stat(path, &output) && !stat(cache_path, &cache) && output.st_dev == cache.st_dev &&
         output.st_ino == cache.st_ino)
         return pf_fail(err, PF_EXIT_USAGE, "'%s' is the cache itself; choose another output", path);
-    if (pf_atomic_file_begin(path, &temporary, err)) return -1;
-    pf_atomic_file_abandon(&temporary);
-    return 0;
+    return pf_atomic_file_check(path, err);
 }
 
 static void on_epoch(void *context, const PfEpochStats *stats)
@@ -51,7 +35,7 @@ static int on_step(void *context, int64_t done, int64_t total)
 {
     (void)total;
     pf_epoch_table_step(context, done);
-    return stop_requested;
+    return *interrupted != 0;
 }
 
 static int train_and_evaluate(PfFeatureTable *table, PfTrainRun *run, PfTrainResult *result,
@@ -180,7 +164,7 @@ int main(int argc, char **argv)
     } else if (options.version) {
         puts("train (permafrost) " PF_VERSION);
     } else {
-        catch_interrupt();
+        interrupted = pf_interrupt_catch();
         if (train(&options, &err)) return pf_report_error(&err);
     }
     return PF_EXIT_DONE;

@@ -9,29 +9,19 @@
 #include "options.h"
 #include "train_run.h"
 
-static int choose_word(const char *option, const char *value, const char *const *words,
-                       size_t count, size_t *chosen, PfError *err)
-{
-    char list[160] = "";
-    for (*chosen = 0; *chosen < count; ++*chosen)
-        if (!strcmp(value, words[*chosen])) return 0;
-    for (size_t i = 0; i < count; i++) strcat(strcat(list, i ? ", " : ""), words[i]);
-    return pf_fail(err, PF_EXIT_USAGE, "--%s: expected one of %s, found '%s'", option, list, value);
-}
-
 static int parse_head(void *settings, const char *value, PfError *err)
 {
     (void)settings;
     static const char *const words[] = {"linear"};
-    size_t chosen;
-    return choose_word("head", value, words, 1, &chosen, err);
+    int chosen;
+    return pf_parse_choice("--head", value, words, 1, &chosen, err);
 }
 
 static int parse_optimizer(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"adam", "adamw", "sgd"};
-    size_t chosen;
-    if (choose_word("optimizer", value, words, 3, &chosen, err)) return -1;
+    int chosen;
+    if (pf_parse_choice("--optimizer", value, words, 3, &chosen, err)) return -1;
     ((PfTrainOptions *)settings)->train.optimizer = pf_optimizer_config((PfOptimizerKind)chosen);
     return 0;
 }
@@ -39,8 +29,8 @@ static int parse_optimizer(void *settings, const char *value, PfError *err)
 static int parse_normalize(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"none", "standardize", "l2"};
-    size_t chosen;
-    if (choose_word("normalize", value, words, 3, &chosen, err)) return -1;
+    int chosen;
+    if (pf_parse_choice("--normalize", value, words, 3, &chosen, err)) return -1;
     ((PfTrainOptions *)settings)->normalize = (PfNormalize)chosen;
     return 0;
 }
