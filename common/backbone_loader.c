@@ -87,9 +87,10 @@ int pf_backbone_plugin_load(const PfBackbonePlugin **out, PfError *err)
     memcpy(&function, &symbol, sizeof function); /* ISO C has no cast for this */
     const PfBackbonePlugin *plugin = function();
     if (plugin->abi != PF_BACKBONE_ABI)
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "plugin '%s' has ABI %d, this program needs %d: they are of different builds",
-                       search.path, plugin->abi, PF_BACKBONE_ABI);
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "plugin '%s' has ABI %d, this program needs %d: they are of different builds",
+            search.path, plugin->abi, PF_BACKBONE_ABI);
     *out = plugin;
     return 0;
 }

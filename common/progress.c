@@ -11,8 +11,8 @@
 void pf_progress_start(PfProgress *progress, const char *what, int64_t total)
 {
     double now = pf_seconds();
-    *progress = (PfProgress){.what = what, .total = total, .started = now, .last_shown = now,
-                             .rate_since = now};
+    *progress = (PfProgress){
+        .what = what, .total = total, .started = now, .last_shown = now, .rate_since = now};
 }
 
 static double rate_now(const PfProgress *progress, int64_t done, double now)

@@ -101,8 +101,11 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
         const PfSample *sample = &samples[rows[i].sample];
         run->classes[i] = sample->class_index;
         run->samples[i] = (PfCacheSample){
-            .path = sample->path, .split = sample->split, .size_bytes = rows[i].size_bytes,
-            .mtime_ns = rows[i].mtime_ns, .class_indices = &run->classes[i],
+            .path = sample->path,
+            .split = sample->split,
+            .size_bytes = rows[i].size_bytes,
+            .mtime_ns = rows[i].mtime_ns,
+            .class_indices = &run->classes[i],
         };
         memcpy(run->samples[i].digest, rows[i].digest, sizeof rows[i].digest);
     }
@@ -176,8 +179,12 @@ static int open_network(Extraction *run, PfError *err)
     run->load_seconds = pf_seconds() - started;
     run->tap_count = run->plugin->taps(run->backbone, &run->taps);
     run->pipeline = (PfPipelineConfig){
-        .dataset = run->dataset, .preprocess = &run->plan->preprocess, .plugin = run->plugin,
-        .backbone = run->backbone, .output_dtype = run->plan->store, .batch = options->batch,
+        .dataset = run->dataset,
+        .preprocess = &run->plan->preprocess,
+        .plugin = run->plugin,
+        .backbone = run->backbone,
+        .output_dtype = run->plan->store,
+        .batch = options->batch,
         .workers = options->workers ? options->workers : pf_processor_count(),
         .max_rejected = pf_bad_limit(&options->max_bad, pf_dataset_count(run->dataset)),
     };
@@ -189,8 +196,11 @@ static int open_writer(Extraction *run, PfError *err)
 {
     int class_count;
     const char *const *classes = pf_dataset_classes(run->dataset, &class_count);
-    PfCacheTarget target = {.name = TARGET_NAME, .kind = PF_TARGET_CLASS, .width = 1,
-                            .classes = classes, .class_count = class_count};
+    PfCacheTarget target = {.name = TARGET_NAME,
+                            .kind = PF_TARGET_CLASS,
+                            .width = 1,
+                            .classes = classes,
+                            .class_count = class_count};
     PfCacheTap *taps = pf_calloc((size_t)run->tap_count, sizeof *taps, err);
     run->samples = pf_calloc((size_t)run->pipeline.batch, sizeof *run->samples, err);
     run->classes = pf_calloc((size_t)run->pipeline.batch, sizeof *run->classes, err);
@@ -205,10 +215,15 @@ static int open_writer(Extraction *run, PfError *err)
         taps[t].dtype = run->plan->store;
     }
     PfCacheWriterConfig config = {
-        .taps = taps, .tap_count = run->tap_count, .targets = &target,
-        .target_count = class_count > 0, .identity = run->identity,
-        .provenance = run->provenance, .compression = run->options->compression,
-        .level = run->options->level, .threads = pf_processor_count(),
+        .taps = taps,
+        .tap_count = run->tap_count,
+        .targets = &target,
+        .target_count = class_count > 0,
+        .identity = run->identity,
+        .provenance = run->provenance,
+        .compression = run->options->compression,
+        .level = run->options->level,
+        .threads = pf_processor_count(),
     };
     if (!failed) failed = pf_cache_writer_open(run->options->output, &config, &run->writer, err);
     free(taps);
@@ -217,8 +232,8 @@ static int open_writer(Extraction *run, PfError *err)
 
 static int run_pipeline(Extraction *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
-    PfPipelineSink sink = {.context = run, .rows = sink_rows, .rejected = sink_rejected,
-                           .progress = sink_progress};
+    PfPipelineSink sink = {
+        .context = run, .rows = sink_rows, .rejected = sink_rejected, .progress = sink_progress};
     run->pipeline.interrupted = interrupted;
     pf_progress_start(&run->progress, "images", pf_dataset_count(run->dataset));
     int failed = pf_pipeline_run(&run->pipeline, &sink, &run->stats, err);
@@ -230,7 +245,8 @@ static int run_pipeline(Extraction *run, const volatile sig_atomic_t *interrupte
                        (long long)pf_dataset_count(run->dataset), run->options->output);
     if (failed) return -1;
     if (!run->stats.images)
-        return pf_fail(err, PF_EXIT_BAD_IMAGES, "none of the %lld images can be used: nothing to write",
+        return pf_fail(err, PF_EXIT_BAD_IMAGES,
+                       "none of the %lld images can be used: nothing to write",
                        (long long)run->stats.rejected);
     return pf_cache_writer_finish(&run->writer, &run->written, err);
 }
