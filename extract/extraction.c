@@ -70,14 +70,19 @@ static void say_dataset(const Extraction *run)
     if (class_count) pf_detail("%d classes", class_count);
 }
 
-static void say_network(const Extraction *run)
+static void say_network(const PfBackbonePlan *plan)
 {
-    char text[96], size[PF_SIZE_TEXT], shape[PF_SHAPE_TEXT_SIZE];
-    const PfBackbonePlan *plan = run->plan;
+    char text[96];
     pf_say("%s (%s, sha256 %.8s), %s; %s", plan->name,
            plan->weights ? pf_weights_source(plan->weights) : "TorchScript", plan->sha256,
            pf_precision_name(plan->precision),
            pf_preprocess_text(&plan->preprocess, text, sizeof text));
+}
+
+static void say_taps(const Extraction *run)
+{
+    char size[PF_SIZE_TEXT], shape[PF_SHAPE_TEXT_SIZE];
+    const PfBackbonePlan *plan = run->plan;
     for (int t = 0; t < run->tap_count; t++) {
         int64_t row = pf_shape_count(&run->taps[t].shape) * (int64_t)pf_dtype_size(plan->store);
         pf_say("tap %s %s %s: up to %s before compression", run->taps[t].name,
@@ -174,6 +179,7 @@ static int open_network(Extraction *run, PfError *err)
 {
     const PfExtractOptions *options = run->options;
     double started = pf_seconds();
+    say_network(run->plan);
     if (pf_backbone_plan_open(run->plan, options->batch, 0, &run->plugin, &run->backbone, err))
         return -1;
     run->load_seconds = pf_seconds() - started;
@@ -188,7 +194,7 @@ static int open_network(Extraction *run, PfError *err)
         .workers = options->workers ? options->workers : pf_processor_count(),
         .max_rejected = pf_bad_limit(&options->max_bad, pf_dataset_count(run->dataset)),
     };
-    say_network(run);
+    say_taps(run);
     return 0;
 }
 
