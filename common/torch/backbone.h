@@ -13,6 +13,7 @@
 struct PfBackbone {
 public:
     explicit PfBackbone(const PfBackboneConfig &config);
+    ~PfBackbone();
 
     const std::vector<PfTapInfo> &taps() const { return taps_; }
     const std::string &description() const { return description_; }
@@ -21,17 +22,16 @@ public:
     void forward(const std::uint8_t *pixels, int n, void *const *outputs);
 
 private:
-    void open_arch(const PfBackboneConfig &config, permafrost::NetworkOptions options);
-    void open_user_module(const PfBackboneConfig &config, permafrost::NetworkOptions options);
     void add_tap(const std::string &name, size_t output, const PfShape &shape);
-    void warm_up();
-    void store(const at::Tensor &features, size_t tap, int first, int n, void *output) const;
+    void open_arch(const PfBackboneConfig &config);
+    void open_user_module(const PfBackboneConfig &config);
+    void run(int n, void *const *outputs);
 
-    std::unique_ptr<permafrost::Network> network_;
     permafrost::PixelTable table_;
+    at::Tensor input_; // (rows, 3, height, width), channels last
+    std::unique_ptr<permafrost::Network> network_;
     std::vector<PfTapInfo> taps_;
     std::vector<size_t> outputs_; // tap t is output outputs_[t] of the network
-    at::Tensor input_;            // (rows, 3, height, width)
     at::ScalarType output_type_;
     std::string description_;
 };

@@ -1,5 +1,6 @@
 #include "device.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <torch/cuda.h>
@@ -24,12 +25,16 @@ static c10::Device cuda_device(const std::string &name)
     size_t count = torch::cuda::is_available() ? torch::cuda::device_count() : 0;
     if (count == 0)
         throw Failure(PF_EXIT_FAILED, "device '" + name + "' was asked for, but this libtorch (" +
-                                          TORCH_VERSION + ") finds no CUDA device. "
+                                          TORCH_VERSION +
+                                          ") finds no CUDA device. "
                                           "Hint: --device cpu");
     int index = device.has_index() ? device.index() : 0;
     if (static_cast<size_t>(index) >= count)
         throw Failure(PF_EXIT_FAILED, "device '" + name + "' was asked for, but there are only " +
                                           std::to_string(count) + " CUDA devices, from cuda:0");
+    // fp32 means fp32: TF32 has 10 bits of mantissa.
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setAllowTF32CuBLAS(false);
     return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
@@ -62,12 +67,23 @@ void check_precision(PfPrecision precision, c10::Device device)
                       "amx_bf16), bf16 would be slower than fp32. Hint: --precision fp32");
 }
 
+c10::ScalarType scalar_type(PfPrecision precision)
+{
+    switch (precision) {
+    case PF_BF16: return c10::kBFloat16;
+    case PF_FP16: return c10::kHalf;
+    default: return c10::kFloat;
+    }
+}
+
 // "Intel(R) MKL-DNN v2.6.3 (Git Hash N/A)" -> "2.6.3"
 static std::string onednn_version()
 {
     std::string text = at::get_mkldnn_version();
     size_t start = text.find(" v");
-    return start == std::string::npos ? "" : text.substr(start + 2, text.find(' ', start + 2) - start - 2);
+    return start == std::string::npos
+               ? ""
+               : text.substr(start + 2, text.find(' ', start + 2) - start - 2);
 }
 
 std::string describe_device(c10::Device device)

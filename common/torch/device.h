@@ -5,6 +5,7 @@
 #include <string>
 
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include "permafrost/backbone.h"
 
@@ -15,6 +16,8 @@ c10::Device choose_device(const char *name);
 
 // Throws a Failure where the device cannot compute in that precision.
 void check_precision(PfPrecision precision, c10::Device device);
+
+c10::ScalarType scalar_type(PfPrecision precision);
 
 // "libtorch 1.13.0, oneDNN 2.6.3, cpu, 2 threads"
 std::string describe_device(c10::Device device);

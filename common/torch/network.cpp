@@ -1,21 +1,15 @@
 #include "network.h"
 
-#include <ATen/Functions.h>
 #include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/passes/inliner.h>
+
+#include "conv_packing.h"
 
 namespace permafrost {
 
 using torch::jit::Block;
+using torch::jit::Graph;
 using torch::jit::Module;
-
-static at::ScalarType scalar_type(PfPrecision precision)
-{
-    switch (precision) {
-    case PF_BF16: return at::kBFloat16;
-    case PF_FP16: return at::kHalf;
-    default: return at::kFloat;
-    }
-}
 
 static bool is_float_tensor(const torch::jit::Node *node)
 {
@@ -24,50 +18,49 @@ static bool is_float_tensor(const torch::jit::Node *node)
            node->t(c10::attr::value).scalar_type() == at::kFloat;
 }
 
-// Rounds and moves the weights, which freezing has made constants of the graph.
-static void convert_constants(Block *block, const NetworkOptions &options)
+// Rounds and moves the weights, which freezing has made constants of the graph,
+// to where and what the input is.
+static void convert_constants(Block *block, const at::Tensor &input)
 {
     for (torch::jit::Node *node : block->nodes()) {
-        for (Block *inner : node->blocks()) convert_constants(inner, options);
+        for (Block *inner : node->blocks()) convert_constants(inner, input);
         if (!is_float_tensor(node)) continue;
-        at::Tensor tensor =
-            node->t(c10::attr::value).to(options.device, scalar_type(options.precision));
+        at::Tensor tensor = node->t(c10::attr::value).to(input.device(), input.scalar_type());
         if (tensor.dim() == 4) tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
         node->t_(c10::attr::value, tensor);
         node->output()->inferTypeFrom(tensor);
     }
 }
 
-Network::Network(Module module, const NetworkOptions &options)
+static std::shared_ptr<Graph> graph_of(const Module &module)
 {
-    // In float32 on the CPU, fusing turns to oneDNN's blocked layouts, which start
-    // from plain ones.
-    bool blocked = options.device.is_cpu() && options.precision == PF_FP32 &&
-                   options.optimisation == Optimisation::fused;
-    input_options_ = at::TensorOptions()
-                         .device(options.device)
-                         .dtype(scalar_type(options.precision))
-                         .memory_format(blocked ? at::MemoryFormat::Contiguous
-                                                : at::MemoryFormat::ChannelsLast);
-    if (options.optimisation == Optimisation::none) {
-        module.to(options.device, scalar_type(options.precision));
+    return module.get_method("forward").graph();
+}
+
+Network::Network(Module module, const at::Tensor &input, Optimisation optimisation)
+{
+    if (optimisation == Optimisation::none) {
+        module.to(input.device(), input.scalar_type());
+        graph_ = graph_of(module)->copy();
+        torch::jit::Inline(*graph_);
     } else {
         module = torch::jit::freeze(module);
-        if (!blocked) convert_constants(module.get_method("forward").graph()->block(), options);
+        convert_constants(graph_of(module)->block(), input);
+        if (optimisation == Optimisation::fused && input.is_cpu())
+            pack_convolutions(module, input);
+        else if (optimisation == Optimisation::fused)
+            module = torch::jit::optimize_for_inference(module);
+        graph_ = graph_of(module);
     }
-    if (options.optimisation == Optimisation::fused)
-        module = torch::jit::optimize_for_inference(module);
-    module_ = module;
+    module_ = module._ivalue();
+    code_ = torch::jit::Code(graph_, "forward");
 }
 
-at::Tensor Network::empty_input(int n, int height, int width) const
+c10::IValue Network::run(const at::Tensor &input) const
 {
-    return at::empty({n, 3, height, width}, input_options_);
-}
-
-c10::IValue Network::run(const at::Tensor &input)
-{
-    return module_.forward({input});
+    torch::jit::Stack stack = {module_, input};
+    torch::jit::InterpreterState(code_).run(stack);
+    return stack.at(0);
 }
 
 } // namespace permafrost

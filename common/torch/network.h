@@ -3,8 +3,7 @@
 #define PF_TORCH_NETWORK_H
 
 #include <torch/csrc/jit/api/module.h>
-
-#include "permafrost/backbone.h"
+#include <torch/csrc/jit/runtime/interpreter.h>
 
 namespace permafrost {
 
@@ -15,28 +14,22 @@ enum class Optimisation {
     fused,  // operators are joined and weights reordered for the device
 };
 
-struct NetworkOptions {
-    PfPrecision precision;
-    c10::Device device;
-    Optimisation optimisation;
-};
-
 class Network {
 public:
-    // module: float32 on the CPU, in eval mode; given up to the network. Batch
-    // norm is folded in float32, before anything is rounded to a lower precision.
-    Network(torch::jit::Module module, const NetworkOptions &options);
+    // module: float32 on the CPU, in eval mode; given up to the network. input: what
+    // run() will be given, (rows, 3, height, width); its device and element type
+    // become the network's. Batch norm is folded in float32, before anything is
+    // rounded to a lower precision.
+    Network(torch::jit::Module module, const at::Tensor &input, Optimisation optimisation);
 
-    // An uninitialised input (n, 3, height, width) of the element type, device and
-    // memory format that it runs fastest with.
-    at::Tensor empty_input(int n, int height, int width) const;
-
-    // What the module's forward returns.
-    c10::IValue run(const at::Tensor &input);
+    // What the module's forward returns. Always the same instructions: libtorch's
+    // own executor would profile the first run and run something else from then on.
+    c10::IValue run(const at::Tensor &input) const;
 
 private:
-    torch::jit::Module module_;
-    at::TensorOptions input_options_;
+    c10::IValue module_; // first argument of forward
+    std::shared_ptr<torch::jit::Graph> graph_;
+    torch::jit::Code code_;
 };
 
 } // namespace permafrost

@@ -27,7 +27,8 @@ static void look_up_images(const float values[3][256], const std::uint8_t *pixel
 {
     T table[3][256];
     for (int c = 0; c < 3; c++)
-        for (int pixel = 0; pixel < 256; pixel++) table[c][pixel] = static_cast<T>(values[c][pixel]);
+        for (int pixel = 0; pixel < 256; pixel++)
+            table[c][pixel] = static_cast<T>(values[c][pixel]);
     const std::int64_t area = out.size(2) * out.size(3);
     T *data = out.data_ptr<T>();
     at::parallel_for(0, n, 1, [&](std::int64_t begin, std::int64_t end) {

@@ -46,8 +46,8 @@ static const PfTensorView &find_tensor(const TensorsByName &tensors, const PfArc
 {
     auto found = tensors.find(parameter.name);
     if (found == tensors.end())
-        throw Failure(PF_EXIT_FAILED, std::string("the weights have no tensor '") +
-                                          parameter.name + "', which " + arch.name + " needs");
+        throw Failure(PF_EXIT_FAILED, std::string("the weights have no tensor '") + parameter.name +
+                                          "', which " + arch.name + " needs");
     if (pf_shape_equal(&found->second->shape, &parameter.shape)) return *found->second;
     char have[PF_SHAPE_TEXT_SIZE], want[PF_SHAPE_TEXT_SIZE];
     throw Failure(PF_EXIT_FAILED, std::string("weights: tensor '") + parameter.name + "' is " +

@@ -22,8 +22,8 @@ static std::string module_expression(const std::string &path)
     std::istringstream parts(path);
     while (std::getline(parts, part, '.')) {
         bool is_number = std::isdigit(static_cast<unsigned char>(part[0])) != 0;
-        expression = is_number ? "getattr(" + expression + ", \"" + part + "\")"
-                               : expression + "." + part;
+        expression =
+            is_number ? "getattr(" + expression + ", \"" + part + "\")" : expression + "." + part;
     }
     return expression;
 }

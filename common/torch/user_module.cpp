@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include <ATen/Functions.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "failure.h"
@@ -29,9 +30,10 @@ static Failure not_torchscript(const std::string &path, const std::string &start
     bool is_pickle = start[0] == '\x80';
     if (is_pickle || reason.find("constants.pkl") != std::string::npos)
         return Failure(PF_EXIT_FAILED,
-                       "'" + path + "' is a state_dict or pickled model, not TorchScript. "
-                       "Hint: give a state_dict as --weights FILE with --backbone NAME; make "
-                       "TorchScript of a model with torch.jit.script(model).save(FILE)");
+                       "'" + path +
+                           "' is a state_dict or pickled model, not TorchScript. "
+                           "Hint: give a state_dict as --weights FILE with --backbone NAME; make "
+                           "TorchScript of a model with torch.jit.script(model).save(FILE)");
     return Failure(PF_EXIT_FAILED, "'" + path + "' is not a TorchScript file: " + reason);
 }
 
@@ -87,6 +89,61 @@ NamedTensors named_outputs(const c10::IValue &value)
                                           (value.isNone() ? "nothing" : value.tagKind()) + "; " +
                                           expected);
     return outputs;
+}
+
+std::string sizes_text(at::IntArrayRef sizes)
+{
+    std::string text;
+    for (std::int64_t size : sizes) text += (text.empty() ? "(" : ",") + std::to_string(size);
+    return text.empty() ? "()" : text + ")";
+}
+
+PfShape row_shape(const std::pair<std::string, at::Tensor> &output)
+{
+    const at::Tensor &tensor = output.second;
+    if (tensor.dim() < 1 || tensor.size(0) != 1)
+        throw Failure(PF_EXIT_FAILED, "the TorchScript module's output '" + output.first + "' is " +
+                                          sizes_text(tensor.sizes()) +
+                                          " for one image; its first axis must be the batch");
+    if (!tensor.is_floating_point() || tensor.dim() > PF_MAX_RANK + 1)
+        throw Failure(PF_EXIT_FAILED, "the TorchScript module's output '" + output.first + "' is " +
+                                          tensor.toString() + " " + sizes_text(tensor.sizes()) +
+                                          "; features are floating-point numbers with at most " +
+                                          std::to_string(PF_MAX_RANK) + " axes per image");
+    PfShape shape = {};
+    shape.rank = static_cast<int>(tensor.dim()) - 1;
+    for (int i = 0; i < shape.rank; i++) shape.dims[i] = tensor.size(i + 1);
+    return shape;
+}
+
+static bool agree(const NamedTensors &expected, const NamedTensors &found, double tolerance)
+{
+    if (expected.size() != found.size()) return false;
+    for (size_t i = 0; i < expected.size(); i++) {
+        const at::Tensor &a = expected[i].second;
+        at::Tensor b = found[i].second.to(at::kCPU, a.scalar_type());
+        if (a.sizes() != b.sizes()) return false;
+        double scale = a.abs().max().item().toDouble();
+        double difference = at::sub(a, b).abs().max().item().toDouble();
+        if (!(difference <= tolerance * scale)) return false;
+    }
+    return true;
+}
+
+// What libtorch's passes make of a stranger's module is not always what it was.
+std::unique_ptr<Network> equal_network(const torch::jit::Module &module, const at::Tensor &input,
+                                       const at::Tensor &image, const NamedTensors &expected)
+{
+    const double tolerance = input.scalar_type() == at::kFloat ? 1e-3 : 0.1;
+    const at::Tensor probe = at::empty_like(input.narrow(0, 0, 1)).copy_(image);
+    for (Optimisation optimisation : {Optimisation::fused, Optimisation::frozen}) {
+        try {
+            std::unique_ptr<Network> network(new Network(module, input, optimisation));
+            if (agree(expected, named_outputs(network->run(probe)), tolerance)) return network;
+        } catch (const std::exception &) { // the next one is slower and safer
+        }
+    }
+    return std::unique_ptr<Network>(new Network(module, input, Optimisation::none));
 }
 
 } // namespace permafrost

@@ -2,11 +2,15 @@
 #ifndef PF_TORCH_USER_MODULE_H
 #define PF_TORCH_USER_MODULE_H
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <torch/csrc/jit/api/module.h>
+
+#include "network.h"
+#include "permafrost/tensor.h"
 
 namespace permafrost {
 
@@ -19,6 +23,18 @@ torch::jit::Module load_user_module(const std::string &path);
 // What a network returned as taps: a tensor is "output", a dict of tensors a
 // tap per key, a tuple or list "output.0", "output.1", ...
 NamedTensors named_outputs(const c10::IValue &value);
+
+// The shape of an output for one image, without the batch axis. Throws a Failure
+// where it has no such axis or is not made of floating-point numbers.
+PfShape row_shape(const std::pair<std::string, at::Tensor> &output);
+
+// The most optimised network for such inputs that still computes `expected`, what
+// the module made of image (1, 3, height, width).
+std::unique_ptr<Network> equal_network(const torch::jit::Module &module, const at::Tensor &input,
+                                       const at::Tensor &image, const NamedTensors &expected);
+
+// "(1,3,224,224)"
+std::string sizes_text(at::IntArrayRef sizes);
 
 } // namespace permafrost
 

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""The user's own TorchScript networks: what they may return, and what is refused.
+
+usage: torchscript_parity.py RUN_BACKBONE DOCS_BACKBONES_MD
+
+The Python of the documentation is run as it stands there.
+"""
+import os
+import re
+import runpy
+import sys
+import tempfile
+import typing
+
+try:
+    import numpy as np
+    import torch
+    from backbone_tool import check, finish, normalised, pixels, relative_error, run
+except ImportError as missing:
+    print(f"SKIP: {missing}")
+    sys.exit(77)
+
+TOOL, DOCUMENT = map(os.path.abspath, sys.argv[1:3])
+F32_TOLERANCE = 1e-5  # a few layers; see features_parity.py
+
+
+class Trunk(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False)
+        self.norm = torch.nn.BatchNorm2d(8)
+        self.depthwise = torch.nn.Conv2d(8, 8, 3, padding="same", groups=8)
+        self.norm.running_mean.normal_()
+        self.norm.running_var.uniform_(0.5, 2)
+
+    def forward(self, x):
+        return self.depthwise(torch.relu_(self.norm(self.conv(x))))
+
+
+class HasTrunk(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk = Trunk()
+
+
+class ReturnsTensor(HasTrunk):
+    def forward(self, x):
+        return self.trunk(x).mean((2, 3))
+
+
+class ReturnsDict(HasTrunk):
+    def forward(self, x) -> typing.Dict[str, torch.Tensor]:
+        y = self.trunk(x)
+        return {"maps": y, "pooled": torch.nn.functional.adaptive_avg_pool2d(y, 1)}
+
+
+class ReturnsTuple(HasTrunk):
+    def forward(self, x) -> typing.Tuple[torch.Tensor, torch.Tensor]:
+        y = self.trunk(x)
+        return y, y.mean((2, 3))
+
+
+class ReturnsList(HasTrunk):
+    def forward(self, x) -> typing.List[torch.Tensor]:
+        y = self.trunk(x)
+        return [y.amax((2, 3))]
+
+
+class Branches(HasTrunk):
+    """Control flow, and a state that a forward pass changes."""
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls += 1
+        y = self.trunk(x)
+        if y.shape[2] > 4:
+            y = torch.nn.functional.max_pool2d(y, 2)
+        return y
+
+
+class NoBatchAxis(HasTrunk):
+    def forward(self, x):
+        return self.trunk(x).mean((0, 2, 3))
+
+
+class ReturnsIntegers(HasTrunk):
+    def forward(self, x):
+        return self.trunk(x).mean((2, 3)).argmax(1)
+
+
+class ReturnsNumber(HasTrunk):
+    def forward(self, x) -> int:
+        return x.shape[0]
+
+
+def as_dict(output):
+    if isinstance(output, torch.Tensor):
+        return {"output": output}
+    if isinstance(output, dict):
+        return output
+    return {f"output.{i}": tensor for i, tensor in enumerate(output)}
+
+
+def save(folder, module, trace=False):
+    torch.manual_seed(3)
+    model = module().eval() if isinstance(module, type) else module
+    path = os.path.join(folder, "model.pt")
+    script = (torch.jit.trace(model, torch.rand(2, 3, 32, 32), strict=False) if trace
+              else torch.jit.script(model))
+    script.save(path)
+    return model, path
+
+
+def check_output(module, trace, *options):
+    images = pixels(19, 32)  # more than one pass, and a partial last one
+    with tempfile.TemporaryDirectory() as folder:
+        model, path = save(folder, module, trace)
+        with torch.inference_mode():
+            expected = as_dict(model(normalised(images)))
+        _, found, _ = run(TOOL, folder, path, images, [], *options)
+        label = f"{module.__name__} {'traced' if trace else 'scripted'} {' '.join(options)}"
+        tolerance = 0.04 if options else F32_TOLERANCE
+        check(f"{label} {', '.join(expected)}", list(found) == list(expected) and
+              all(relative_error(found[tap], expected[tap].numpy()) < tolerance for tap in found))
+
+
+def check_chosen_taps():
+    with tempfile.TemporaryDirectory() as folder:
+        _, path = save(folder, ReturnsDict)
+        _, found, shapes = run(TOOL, folder, path, pixels(2, 32), ["pooled"])
+        check("one key of a dict", shapes == {"pooled": "(8)"} and list(found) == ["pooled"])
+        done, _, _ = run(TOOL, folder, path, pixels(2, 32), ["pool"])
+        check("an unknown key lists those there are", "maps, pooled" in done.stderr)
+
+
+class PassesOn(torch.nn.Module):
+    def forward(self, x):
+        return x * 1.0
+
+
+def check_normalisation():
+    images = np.arange(256, dtype=np.uint8).repeat(3 * 4).reshape(1, 32, 32, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        _, path = save(folder, PassesOn)
+        _, found, _ = run(TOOL, folder, path, images, ["output"])
+        expected = normalised(images).numpy().reshape(1, -1)
+        check("every pixel value is normalised to torchvision's bits",
+              np.array_equal(found["output"], expected))
+
+
+def check_refused(what, path, part, size=32):
+    with tempfile.TemporaryDirectory() as folder:
+        done, _, _ = run(TOOL, folder, path, pixels(1, size), [])
+        check(f"{what} is refused", done.returncode == 1 and part in done.stderr)
+
+
+def check_bad_files():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.pt")
+        check_refused("a missing file", path, "No such file")
+        open(path, "wb").close()
+        check_refused("an empty file", path, "it is empty")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("not a network\n")
+        check_refused("a text file", path, "is not a TorchScript file")
+        for zipped in True, False:
+            torch.save(Trunk().state_dict(), path, _use_new_zipfile_serialization=zipped)
+            check_refused("a state_dict", path, "give a state_dict as --weights")
+
+
+def check_bad_modules():
+    for module, part in ((NoBatchAxis, "first axis must be the batch"),
+                         (ReturnsIntegers, "features are floating-point"),
+                         (ReturnsNumber, "returned Int")):
+        with tempfile.TemporaryDirectory() as folder:
+            _, path = save(folder, module)
+            check_refused(module.__name__, path, part)
+    with tempfile.TemporaryDirectory() as folder:
+        _, path = save(folder, torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 2)).eval())
+        check_refused("another input size than the network's", path, "(1,3,32,32)")
+
+
+def check_document():
+    """The snippet of the documentation, and the taps that it promises."""
+    with open(DOCUMENT, encoding="utf-8") as file:
+        text = file.read()
+    code = re.search(r"```python\n(.*?)```", text, re.S).group(1)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        with open("snippet.py", "w", encoding="utf-8") as file:
+            file.write(code)  # torch.jit.script reads the source back
+        scope = runpy.run_path("snippet.py", run_name="snippet")
+        images = pixels(2, 224)
+        done, found, shapes = run(TOOL, folder, "./mobilenet.pt", images, [])
+        check("the documentation's network", shapes == {"maps": "(576,7,7)", "pooled": "(576)"},
+              str(shapes))
+        with torch.inference_mode():
+            expected = scope["model"](normalised(images))
+        check("its features", all(relative_error(found[tap], expected[tap].numpy()) < 1e-4
+                                  for tap in found))
+
+
+torch.manual_seed(3)
+for module in ReturnsTensor, ReturnsDict, ReturnsTuple, ReturnsList, Branches:
+    check_output(module, False)
+for module in ReturnsTensor, ReturnsDict:
+    check_output(module, True)
+check_chosen_taps()
+check_normalisation()
+check_bad_files()
+check_bad_modules()
+check_document()
+finish()
