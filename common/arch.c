@@ -202,9 +202,8 @@ int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *er
     return pf_fail(err, PF_EXIT_USAGE,
                    "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists them; a "
                    "module such as %s stands for its last node.",
-                   arch->name, tap, near ? " Did you mean " : "", near ? near : "",
-                   near ? "?" : "", arch->name,
-                   strcmp(arch->family, "VGG") ? "layer3" : "features");
+                   arch->name, tap, near ? " Did you mean " : "", near ? near : "", near ? "?" : "",
+                   arch->name, strcmp(arch->family, "VGG") ? "layer3" : "features");
 }
 
 void pf_arch_mark_needed(const PfArch *arch, int last, unsigned char *needed)

@@ -53,9 +53,11 @@ int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int righ
 
 /* Preprocessing of nearly all ImageNet weights: Resize(resize) bilinear,
  * CenterCrop(224), the usual mean and deviation. */
+/* clang-format off */
 #define PF_IMAGENET_PREPROCESS(resize_to) \
     {.resize = (resize_to), .crop = 224, .interpolation = PF_BILINEAR, \
      .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}}
+/* clang-format on */
 
 #define PF_TORCH_HUB_URL "https://download.pytorch.org/models/"
 

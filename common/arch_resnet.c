@@ -49,9 +49,9 @@ static int add_shortcut(PfArchBuilder *builder, const Block *block)
 {
     char name[PF_NODE_NAME_SIZE];
     if (block->stride == 1 && block->in_channels == block->out_channels) return block->input;
-    int node = pf_arch_add_conv(builder, child(name, sizeof name, block, "downsample.0"),
-                                block->input, block->in_channels, block->out_channels, 1,
-                                block->stride, 0, 0);
+    int node =
+        pf_arch_add_conv(builder, child(name, sizeof name, block, "downsample.0"), block->input,
+                         block->in_channels, block->out_channels, 1, block->stride, 0, 0);
     return pf_arch_add_batch_norm(builder, child(name, sizeof name, block, "downsample.1"), node,
                                   block->out_channels);
 }
@@ -75,7 +75,8 @@ static int add_basic_block(PfArchBuilder *builder, const Block *block)
 
 static int add_bottleneck(PfArchBuilder *builder, const Block *block)
 {
-    int node = add_conv_norm(builder, block, 1, block->input, block->in_channels, block->width, 1, 1);
+    int node =
+        add_conv_norm(builder, block, 1, block->input, block->in_channels, block->width, 1, 1);
     node = add_block_relu(builder, block, 0, node);
     node = add_conv_norm(builder, block, 2, node, block->width, block->width, 3, block->stride);
     node = add_block_relu(builder, block, 1, node);
@@ -95,8 +96,11 @@ static void build(PfArchBuilder *builder, const void *config)
     for (int layer = 0; layer < 4; layer++) {
         int width = resnet->width << layer;
         for (int i = 0; i < resnet->blocks[layer]; i++) {
-            Block block = {.input = node, .in_channels = channels, .width = width,
-                           .out_channels = width * expansion, .stride = layer && !i ? 2 : 1};
+            Block block = {.input = node,
+                           .in_channels = channels,
+                           .width = width,
+                           .out_channels = width * expansion,
+                           .stride = layer && !i ? 2 : 1};
             snprintf(block.prefix, sizeof block.prefix, "layer%d.%d", layer + 1, i);
             node = resnet->bottleneck ? add_bottleneck(builder, &block)
                                       : add_basic_block(builder, &block);
@@ -108,6 +112,7 @@ static void build(PfArchBuilder *builder, const void *config)
     pf_arch_add_linear(builder, "fc", node, channels, resnet->classes);
 }
 
+/* clang-format off */
 #define PUBLISHED(label, file_name, resize_to) \
     {.name = (label), .file = (file_name), .url = PF_TORCH_HUB_URL, \
      .preprocess = PF_IMAGENET_PREPROCESS(resize_to)}
@@ -155,3 +160,4 @@ const PfArchFamily pf_arch_resnet = {
     .class_name = "ResNet", .default_tap = "avgpool", .variants = variants,
     .variant_count = sizeof variants / sizeof variants[0], .build = build,
 };
+/* clang-format on */

@@ -72,8 +72,9 @@ static int node_parameters(const PfNode *node, PfParameter out[4])
     int channels = node->out_channels;
     PfShape vector = {1, {channels}};
     PfShape matrix = {2, {channels, node->in_channels}};
-    PfShape kernel = {4, {channels, node->in_channels / (node->groups ? node->groups : 1),
-                          node->kernel, node->kernel}};
+    PfShape kernel = {4,
+                      {channels, node->in_channels / (node->groups ? node->groups : 1),
+                       node->kernel, node->kernel}};
     static const char *const norm[] = {"weight", "bias", "running_mean", "running_var"};
     int count = 0;
     if (node->op == PF_OP_BATCH_NORM)
@@ -132,11 +133,16 @@ int64_t pf_node_multiply_adds(const PfNode *node, const PfShape *output)
 const char *pf_op_class_name(PfOp op)
 {
     static const char *const names[] = {
-        [PF_OP_INPUT] = "",          [PF_OP_CONV] = "Conv2d",
-        [PF_OP_BATCH_NORM] = "BatchNorm2d", [PF_OP_RELU] = "ReLU",
-        [PF_OP_MAX_POOL] = "MaxPool2d",     [PF_OP_ADAPTIVE_AVG_POOL] = "AdaptiveAvgPool2d",
-        [PF_OP_FLATTEN] = "",        [PF_OP_DROPOUT] = "Dropout",
-        [PF_OP_LINEAR] = "Linear",   [PF_OP_ADD] = "",
+        [PF_OP_INPUT] = "",
+        [PF_OP_CONV] = "Conv2d",
+        [PF_OP_BATCH_NORM] = "BatchNorm2d",
+        [PF_OP_RELU] = "ReLU",
+        [PF_OP_MAX_POOL] = "MaxPool2d",
+        [PF_OP_ADAPTIVE_AVG_POOL] = "AdaptiveAvgPool2d",
+        [PF_OP_FLATTEN] = "",
+        [PF_OP_DROPOUT] = "Dropout",
+        [PF_OP_LINEAR] = "Linear",
+        [PF_OP_ADD] = "",
     };
     return names[op];
 }

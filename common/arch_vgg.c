@@ -32,7 +32,8 @@ static int add_features(PfArchBuilder *builder, const VggConfig *vgg)
             node = pf_arch_add_relu(builder, feature_name(name, sizeof name, &index), NULL, node);
             channels = out;
         }
-        node = pf_arch_add_max_pool(builder, feature_name(name, sizeof name, &index), node, 2, 2, 0);
+        node =
+            pf_arch_add_max_pool(builder, feature_name(name, sizeof name, &index), node, 2, 2, 0);
     }
     return node;
 }
@@ -56,6 +57,7 @@ static const VggConfig vgg13 = {0, {2, 2, 2, 2, 2}}, vgg13_bn = {1, {2, 2, 2, 2,
 static const VggConfig vgg16 = {0, {2, 2, 3, 3, 3}}, vgg16_bn = {1, {2, 2, 3, 3, 3}};
 static const VggConfig vgg19 = {0, {2, 2, 4, 4, 4}}, vgg19_bn = {1, {2, 2, 4, 4, 4}};
 
+/* clang-format off */
 #define PUBLISHED(file_name) \
     {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
      .preprocess = PF_IMAGENET_PREPROCESS(256)}
@@ -90,3 +92,4 @@ const PfArchFamily pf_arch_vgg = {
     .class_name = "VGG", .default_tap = "avgpool", .variants = variants,
     .variant_count = sizeof variants / sizeof variants[0], .build = build,
 };
+/* clang-format on */

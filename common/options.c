@@ -73,8 +73,9 @@ int pf_parse_long(const char *what, const char *text, long long minimum, long lo
     if (end == text || *end || errno)
         return pf_fail(err, PF_EXIT_USAGE, "%s: expected a whole number, found '%s'", what, text);
     if (value < minimum || value > maximum)
-        return pf_fail(err, PF_EXIT_USAGE, "%s: expected a whole number from %lld to %lld, found '%s'",
-                       what, minimum, maximum, text);
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "%s: expected a whole number from %lld to %lld, found '%s'", what, minimum,
+                       maximum, text);
     *out = value;
     return 0;
 }

@@ -21,12 +21,12 @@ typedef enum PfOptionKind {
 } PfOptionKind;
 
 typedef struct PfOption {
-    const char *name;     /* "weight-decay", without dashes; NULL ends the table */
-    char letter;          /* 'o' or 0 */
+    const char *name; /* "weight-decay", without dashes; NULL ends the table */
+    char letter;      /* 'o' or 0 */
     PfOptionKind kind;
-    size_t offset;        /* of the field in the settings struct */
-    const char *argument; /* "FILE", shown in --help; NULL for flags */
-    const char *help;     /* one or more lines; \n allowed */
+    size_t offset;           /* of the field in the settings struct */
+    const char *argument;    /* "FILE", shown in --help; NULL for flags */
+    const char *help;        /* one or more lines; \n allowed */
     double minimum, maximum; /* INT, LONG, DOUBLE: allowed range where minimum < maximum */
     /* CALL: value is NULL for an option without argument. settings as given to parse. */
     int (*parse)(void *settings, const char *value, PfError *err);

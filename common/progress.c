@@ -11,8 +11,8 @@
 void pf_progress_start(PfProgress *progress, const char *what, int64_t total)
 {
     double now = pf_seconds();
-    *progress = (PfProgress){.what = what, .total = total, .started = now, .last_shown = now,
-                             .rate_since = now};
+    *progress = (PfProgress){
+        .what = what, .total = total, .started = now, .last_shown = now, .rate_since = now};
 }
 
 static double rate_now(const PfProgress *progress, int64_t done, double now)
@@ -21,17 +21,17 @@ static double rate_now(const PfProgress *progress, int64_t done, double now)
     return elapsed > 0 ? (double)(done - progress->rate_from) / elapsed : 0;
 }
 
-/* No guess before a tenth is done: the first batches warm caches up. */
-static void remaining_text(const PfProgress *progress, int64_t done, double rate, char *text,
-                           size_t size)
+/* ", 43/s, 12 s left": what is known. No guess of the rest before a tenth is done. */
+static void rate_text(const PfProgress *progress, int64_t done, double rate, char *text,
+                      size_t size)
 {
     char duration[PF_DURATION_SIZE];
-    if (done * 10 < progress->total || rate <= 0) {
-        text[0] = '\0';
-        return;
-    }
+    text[0] = '\0';
+    if (rate <= 0) return;
+    int used = snprintf(text, size, ", %.0f/s", rate);
+    if (done * 10 < progress->total || done >= progress->total) return;
     pf_duration_text((double)(progress->total - done) / rate, duration);
-    snprintf(text, size, ", %s left", duration);
+    snprintf(text + used, size - (size_t)used, ", %s left", duration);
 }
 
 static void draw_bar(PfProgress *progress, int64_t done, const char *text)
@@ -58,12 +58,10 @@ void pf_progress_update(PfProgress *progress, int64_t done, const char *note)
     }
     if (now - progress->last_shown < (terminal ? 1.0 / 6 : 10.0)) return;
     progress->last_shown = now;
-    double rate = rate_now(progress, done, now);
-    char left[PF_DURATION_SIZE + 16], text[160];
-    remaining_text(progress, done, rate, left, sizeof left);
-    snprintf(text, sizeof text, "%lld/%lld %s, %.0f/s%s%s%s", (long long)done,
-             (long long)progress->total, progress->what, rate, left, note && *note ? ", " : "",
-             note ? note : "");
+    char rate[PF_DURATION_SIZE + 32], text[160];
+    rate_text(progress, done, rate_now(progress, done, now), rate, sizeof rate);
+    snprintf(text, sizeof text, "%lld/%lld %s%s%s%s", (long long)done, (long long)progress->total,
+             progress->what, rate, note && *note ? ", " : "", note ? note : "");
     if (terminal)
         draw_bar(progress, done, text);
     else

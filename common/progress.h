@@ -10,7 +10,7 @@ typedef struct PfProgress {
     double started, last_shown; /* pf_seconds() */
     int64_t rate_from;          /* work done when the rate's clock started */
     double rate_since;
-    int drawn;                  /* a bar is on the terminal's last line */
+    int drawn; /* a bar is on the terminal's last line */
 } PfProgress;
 
 void pf_progress_start(PfProgress *progress, const char *what, int64_t total);

@@ -11,8 +11,8 @@
 size_t pf_dtype_size(PfDtype dtype)
 {
     static const size_t sizes[] = {
-        [PF_DTYPE_F32] = 4, [PF_DTYPE_F16] = 2, [PF_DTYPE_BF16] = 2, [PF_DTYPE_F64] = 8,
-        [PF_DTYPE_U8] = 1,  [PF_DTYPE_I8] = 1,  [PF_DTYPE_I16] = 2,  [PF_DTYPE_I32] = 4,
+        [PF_DTYPE_F32] = 4, [PF_DTYPE_F16] = 2,  [PF_DTYPE_BF16] = 2, [PF_DTYPE_F64] = 8,
+        [PF_DTYPE_U8] = 1,  [PF_DTYPE_I8] = 1,   [PF_DTYPE_I16] = 2,  [PF_DTYPE_I32] = 4,
         [PF_DTYPE_I64] = 8, [PF_DTYPE_BOOL] = 1,
     };
     return sizes[dtype];
@@ -21,9 +21,9 @@ size_t pf_dtype_size(PfDtype dtype)
 const char *pf_dtype_name(PfDtype dtype)
 {
     static const char *const names[] = {
-        [PF_DTYPE_F32] = "f32", [PF_DTYPE_F16] = "f16", [PF_DTYPE_BF16] = "bf16",
-        [PF_DTYPE_F64] = "f64", [PF_DTYPE_U8] = "u8",   [PF_DTYPE_I8] = "i8",
-        [PF_DTYPE_I16] = "i16", [PF_DTYPE_I32] = "i32", [PF_DTYPE_I64] = "i64",
+        [PF_DTYPE_F32] = "f32",   [PF_DTYPE_F16] = "f16", [PF_DTYPE_BF16] = "bf16",
+        [PF_DTYPE_F64] = "f64",   [PF_DTYPE_U8] = "u8",   [PF_DTYPE_I8] = "i8",
+        [PF_DTYPE_I16] = "i16",   [PF_DTYPE_I32] = "i32", [PF_DTYPE_I64] = "i64",
         [PF_DTYPE_BOOL] = "bool",
     };
     return names[dtype];
@@ -167,15 +167,9 @@ static float f32_at(const unsigned char *bytes, PfDtype dtype, size_t i)
     uint16_t half;
     double wide;
     switch (dtype) {
-    case PF_DTYPE_F16:
-        memcpy(&half, bytes + 2 * i, sizeof half);
-        return pf_f32_from_f16(half);
-    case PF_DTYPE_BF16:
-        memcpy(&half, bytes + 2 * i, sizeof half);
-        return f32_from_bf16(half);
-    case PF_DTYPE_F64:
-        memcpy(&wide, bytes + 8 * i, sizeof wide);
-        return (float)wide;
+    case PF_DTYPE_F16: memcpy(&half, bytes + 2 * i, sizeof half); return pf_f32_from_f16(half);
+    case PF_DTYPE_BF16: memcpy(&half, bytes + 2 * i, sizeof half); return f32_from_bf16(half);
+    case PF_DTYPE_F64: memcpy(&wide, bytes + 8 * i, sizeof wide); return (float)wide;
     default: return (float)bytes[i]; /* U8 */
     }
 }

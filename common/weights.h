@@ -31,7 +31,8 @@ int pf_weights_random(const PfArch *arch, uint64_t seed, PfWeights **out, PfErro
  * checks the file's SHA-256 against the prefix in its name. *entry is static.
  * Not found: an error that says where it looked, the file's name and public
  * address, and the command to run next. */
-int pf_weights_find(const PfArch *arch, PfWeights **out, const PfWeightsEntry **entry, PfError *err);
+int pf_weights_find(const PfArch *arch, PfWeights **out, const PfWeightsEntry **entry,
+                    PfError *err);
 
 /* `spec` as --weights takes it: FILE, random:SEED, or NULL for pf_weights_find.
  * *entry is the published set that the file is (by SHA-256 prefix), or NULL. */

@@ -15,14 +15,21 @@
 
 /* Input of TorchScript files about which nothing else was said. */
 static const PfPreprocess imagenet_preprocess = {
-    .resize = 256, .crop = 224, .interpolation = PF_BILINEAR,
-    .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f},
+    .resize = 256,
+    .crop = 224,
+    .interpolation = PF_BILINEAR,
+    .mean = {0.485f, 0.456f, 0.406f},
+    .std = {0.229f, 0.224f, 0.225f},
 };
 
 PfBackboneOptions pf_backbone_options_default(void)
 {
-    return (PfBackboneOptions){.resize = -1, .crop = -1, .interpolation = -1,
-                               .precision = PF_FP32, .store = PF_DTYPE_F16, .device = "auto"};
+    return (PfBackboneOptions){.resize = -1,
+                               .crop = -1,
+                               .interpolation = -1,
+                               .precision = PF_FP32,
+                               .store = PF_DTYPE_F16,
+                               .device = "auto"};
 }
 
 const char *pf_precision_name(PfPrecision precision)
@@ -58,7 +65,8 @@ static int use_torchscript(PfBackbonePlan *plan, const PfBackboneOptions *option
     if (options->weights)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--weights goes with a built-in backbone; the TorchScript file '%s' brings "
-                       "its own", options->backbone);
+                       "its own",
+                       options->backbone);
     const char *slash = strrchr(options->backbone, '/');
     plan->preprocess = imagenet_preprocess;
     plan->name = pf_strdup(slash ? slash + 1 : options->backbone, err);
@@ -79,10 +87,12 @@ static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, P
     return 0;
 }
 
-static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *options, PfError *err)
+static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *options,
+                            PfError *err)
 {
     if (options->squash && options->resize >= 0)
-        return pf_fail(err, PF_EXIT_USAGE, "--squash resizes straight to --crop: leave --resize out");
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--squash resizes straight to --crop: leave --resize out");
     if (options->crop > 0) preprocess->crop = options->crop;
     if (options->resize >= 0)
         preprocess->resize = options->resize;
@@ -166,11 +176,17 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
                           const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err)
 {
     PfBackboneConfig config = {
-        .arch = plan->arch, .torchscript_path = plan->torchscript_path,
-        .taps = (const char *const *)plan->taps, .tap_count = plan->tap_count,
-        .input_height = plan->preprocess.crop, .input_width = plan->preprocess.crop,
-        .precision = plan->precision, .output_dtype = plan->store, .device = plan->device,
-        .threads = threads, .batch = batch,
+        .arch = plan->arch,
+        .torchscript_path = plan->torchscript_path,
+        .taps = (const char *const *)plan->taps,
+        .tap_count = plan->tap_count,
+        .input_height = plan->preprocess.crop,
+        .input_width = plan->preprocess.crop,
+        .precision = plan->precision,
+        .output_dtype = plan->store,
+        .device = plan->device,
+        .threads = threads,
+        .batch = batch,
     };
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);

@@ -18,28 +18,28 @@ typedef struct PfBackboneOptions {
     const char *taps;     /* comma-separated; NULL = the network's default (TorchScript: all) */
     int resize, crop;     /* -1 = as the weights ask */
     int squash;
-    int interpolation;    /* a PfInterpolation, or -1 */
+    int interpolation; /* a PfInterpolation, or -1 */
     float mean[3], std[3];
     int has_mean, has_std;
     PfPrecision precision;
-    PfDtype store;        /* PF_DTYPE_F16 or PF_DTYPE_F32 */
+    PfDtype store; /* PF_DTYPE_F16 or PF_DTYPE_F32 */
     const char *device;
 } PfBackboneOptions;
 
 PfBackboneOptions pf_backbone_options_default(void);
 
 typedef struct PfBackbonePlan {
-    char *name;            /* "resnet18"; of a TorchScript file its file name */
-    char *torchscript_path; /* NULL for built-in networks */
-    PfArch *arch;           /* NULL for TorchScript */
-    PfWeights *weights;     /* NULL for TorchScript */
+    char *name;                       /* "resnet18"; of a TorchScript file its file name */
+    char *torchscript_path;           /* NULL for built-in networks */
+    PfArch *arch;                     /* NULL for TorchScript */
+    PfWeights *weights;               /* NULL for TorchScript */
     char sha256[PF_SHA256_TEXT_SIZE]; /* of the weights, or of the TorchScript file */
     PfPreprocess preprocess;
-    char **taps;            /* tap_count; none yet for a TorchScript file without --tap */
+    char **taps; /* tap_count; none yet for a TorchScript file without --tap */
     int tap_count;
     PfPrecision precision;
     PfDtype store;
-    const char *device;     /* lent from the options */
+    const char *device; /* lent from the options */
 } PfBackbonePlan;
 
 /* Resolves names, finds and checks the weights, infers shapes. Nothing is run. */

@@ -24,7 +24,8 @@ static int note_difference(const char *name, const cJSON *cached, const cJSON *w
 }
 
 /* Every member of both objects; members that are objects are looked into. */
-static int compare_objects(const char *prefix, const cJSON *cached, const cJSON *wanted, FILE *notes)
+static int compare_objects(const char *prefix, const cJSON *cached, const cJSON *wanted,
+                           FILE *notes)
 {
     int differences = 0;
     char name[128];
@@ -116,7 +117,8 @@ static int read_rows(PfCache *cache, CachedRows *rows, PfError *err)
 {
     struct stat status;
     size_t count = (size_t)pf_cache_row_count(cache);
-    *rows = (CachedRows){.count = (int64_t)count, .rejected_count = pf_cache_rejected_count(cache),
+    *rows = (CachedRows){.count = (int64_t)count,
+                         .rejected_count = pf_cache_rejected_count(cache),
                          .splits = pf_cache_splits(cache)};
     if (!stat(pf_cache_path(cache), &status))
         rows->written_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;

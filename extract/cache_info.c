@@ -37,7 +37,8 @@ static int print_taps(PfCache *cache, FILE *stream, PfError *err)
 {
     for (int i = 0; i < pf_cache_tap_count(cache); i++) {
         const PfCacheTap *tap = pf_cache_tap(cache, i);
-        char shape[PF_SHAPE_TEXT_SIZE], raw_text[PF_SIZE_TEXT], stored_text[PF_SIZE_TEXT], filters[64];
+        char shape[PF_SHAPE_TEXT_SIZE], raw_text[PF_SIZE_TEXT], stored_text[PF_SIZE_TEXT],
+            filters[64];
         int64_t stored;
         if (pf_cache_tap_storage(cache, i, &stored, filters, sizeof filters, err)) return -1;
         int64_t raw = pf_cache_row_count(cache) * pf_shape_count(&tap->shape) *
@@ -67,7 +68,8 @@ static int print_classes(PfCache *cache, int index, FILE *stream, PfError *err)
         if (unlabelled) fprintf(stream, ", %lld rows unlabelled", (long long)unlabelled);
         fputc('\n', stream);
         for (int i = 0; i < target->class_count && i < MAX_LISTED; i++)
-            fprintf(stream, "            %d %s: %lld\n", i, target->classes[i], (long long)counts[i]);
+            fprintf(stream, "            %d %s: %lld\n", i, target->classes[i],
+                    (long long)counts[i]);
         if (target->class_count > MAX_LISTED)
             fprintf(stream, "            ... and %d more\n", target->class_count - MAX_LISTED);
     }
@@ -109,7 +111,9 @@ static void print_json(const char *title, const char *json, FILE *stream)
     {
         char *value = cJSON_IsString(entry) ? NULL : cJSON_PrintUnformatted(entry);
         fprintf(stream, "%-11s %s: %s\n", title, entry->string,
-                cJSON_IsString(entry) ? entry->valuestring : value ? value : "?");
+                cJSON_IsString(entry) ? entry->valuestring
+                : value               ? value
+                                      : "?");
         cJSON_free(value);
     }
     cJSON_Delete(object);
@@ -118,10 +122,11 @@ static void print_json(const char *title, const char *json, FILE *stream)
 static void print_python(const PfCache *cache, FILE *stream)
 {
     const char *tap = pf_cache_tap_count(cache) ? pf_cache_tap(cache, 0)->name : "TAP";
-    fprintf(stream, "\nfrom Python: import h5py; x = h5py.File(%s%s%s)['features/%s'][:]\n",
-            "'", pf_cache_path(cache), "'", tap);
+    fprintf(stream, "\nfrom Python: import h5py; x = h5py.File(%s%s%s)['features/%s'][:]\n", "'",
+            pf_cache_path(cache), "'", tap);
     fputs("(zstd chunks need HDF5_PLUGIN_PATH to name the folder of libh5zstd.so before Python\n"
-          "starts, or pip's hdf5plugin imported first)\n", stream);
+          "starts, or pip's hdf5plugin imported first)\n",
+          stream);
 }
 
 int pf_cache_info_print(PfCache *cache, FILE *stream, PfError *err)

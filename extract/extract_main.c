@@ -24,7 +24,8 @@ static char *command_line(int argc, char **argv)
 static int print_summary(const PfExtractOptions *options, PfError *err)
 {
     PfArch *arch;
-    PfSummaryOptions summary = {.input = options->summary_input, .classes = options->summary_classes,
+    PfSummaryOptions summary = {.input = options->summary_input,
+                                .classes = options->summary_classes,
                                 .tap = options->backbone.taps};
     if (pf_arch_new(options->backbone.backbone, &arch, err)) return -1;
     int failed = pf_summary_print(arch, &summary, stdout, NULL, err);
@@ -57,9 +58,7 @@ int main(int argc, char **argv)
     PfError err = {0};
     pf_log_setup("extract", PF_NORMAL);
     if (pf_extract_options_parse(argc, argv, &options, &err)) return pf_report_error(&err);
-    pf_log_setup("extract", options.quiet     ? PF_QUIET
-                            : options.verbose ? PF_VERBOSE
-                                              : PF_NORMAL);
+    pf_log_setup("extract", options.quiet ? PF_QUIET : options.verbose ? PF_VERBOSE : PF_NORMAL);
     if (options.help) {
         pf_extract_options_help();
     } else if (options.version) {

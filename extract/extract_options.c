@@ -31,7 +31,7 @@ static int parse_interpolation(void *settings, const char *value, PfError *err)
 {
     static const char *const names[] = {"bilinear", "bicubic"};
     return pf_parse_choice("--interpolation", value, names, 2,
-                  &((PfExtractOptions *)settings)->backbone.interpolation, err);
+                           &((PfExtractOptions *)settings)->backbone.interpolation, err);
 }
 
 /* "R,G,B", or one number for all three. */
@@ -86,8 +86,8 @@ static int parse_split(void *settings, const char *value, PfError *err)
     for (int i = 0; i < count && !failed; i++) failed = parse_split_entry(options, items[i], err);
     pf_list_free(&items, &count);
     if (!failed && options->val_fraction + options->test_fraction >= 1)
-        failed = pf_fail(err, PF_EXIT_USAGE, "--split: val and test leave nothing to train on: '%s'",
-                         value);
+        failed = pf_fail(err, PF_EXIT_USAGE,
+                         "--split: val and test leave nothing to train on: '%s'", value);
     return failed;
 }
 
@@ -102,8 +102,8 @@ static int parse_compress(void *settings, const char *value, PfError *err)
     size_t length = strcspn(value, ":");
     snprintf(name, sizeof name, "%.*s", (int)(length < 15 ? length : 15), value);
     if (pf_parse_choice("--compress", name, names, 3, &index, err)) return -1;
-    if (value[length] && pf_parse_long("--compress: level", value + length + 1, 1, highest[index],
-                                       &level, err))
+    if (value[length] &&
+        pf_parse_long("--compress: level", value + length + 1, 1, highest[index], &level, err))
         return -1;
     options->compression = (PfCompression)index;
     options->level = (int)level;
@@ -130,6 +130,7 @@ static int parse_max_bad(void *settings, const char *value, PfError *err)
 
 #define FIELD(name) offsetof(PfExtractOptions, name)
 
+/* clang-format off */
 static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .offset = FIELD(output),
@@ -199,6 +200,7 @@ static const PfOption table[] = {
     {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
 };
+/* clang-format on */
 
 void pf_extract_options_help(void)
 {
@@ -230,12 +232,15 @@ static int check_mode(PfExtractOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
     if (options->mode == PF_EXTRACT_SUMMARY)
         return options->operand
-                   ? pf_fail(err, PF_EXIT_USAGE, "--summary takes no operand, found '%s'", options->operand)
+                   ? pf_fail(err, PF_EXIT_USAGE, "--summary takes no operand, found '%s'",
+                             options->operand)
                    : 0;
     if (!options->operand)
-        return pf_fail(err, PF_EXIT_USAGE, options->mode == PF_EXTRACT_INFO
+        return pf_fail(err, PF_EXIT_USAGE,
+                       options->mode == PF_EXTRACT_INFO
                            ? "--info needs a cache file. extract --help explains."
-                           : "which dataset? Usage: extract [options] DATASET -o CACHE.h5; extract --help explains.");
+                           : "which dataset? Usage: extract [options] DATASET -o CACHE.h5; extract "
+                             "--help explains.");
     if (options->mode == PF_EXTRACT_RUN && !options->output)
         return pf_fail(err, PF_EXIT_USAGE, "where to? Give the cache to write with -o CACHE.h5");
     return 0;
@@ -246,12 +251,16 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
     static const char *operands[MAX_OPERANDS];
     int count = 0;
     *options = (PfExtractOptions){
-        .backbone = pf_backbone_options_default(), .compression = PF_COMPRESS_ZSTD, .batch = 32,
+        .backbone = pf_backbone_options_default(),
+        .compression = PF_COMPRESS_ZSTD,
+        .batch = 32,
         .max_bad = {.value = 5, .is_percent = 1, .is_default = 1},
     };
     options->backbone.backbone = "resnet18";
     if (argc > MAX_OPERANDS)
-        return pf_fail(err, PF_EXIT_USAGE, "%d arguments are too many: give a folder, or - and the paths on stdin", argc);
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "%d arguments are too many: give a folder, or - and the paths on stdin",
+                       argc);
     if (pf_options_parse(table, options, argc, argv, operands, &count, err)) return -1;
     if (options->help || options->version) return 0;
     if (count > 1)

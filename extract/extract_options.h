@@ -25,8 +25,8 @@ typedef struct PfExtractOptions {
     PfBackboneOptions backbone;
     double val_fraction, test_fraction; /* --split */
     PfCompression compression;
-    int level;           /* 0 = the compressor's default here */
-    int batch, workers;  /* workers 0 = one per core */
+    int level;          /* 0 = the compressor's default here */
+    int batch, workers; /* workers 0 = one per core */
     PfBadLimit max_bad;
     int force;
     int summary_input, summary_classes;

@@ -70,14 +70,19 @@ static void say_dataset(const Extraction *run)
     if (class_count) pf_detail("%d classes", class_count);
 }
 
-static void say_network(const Extraction *run)
+static void say_network(const PfBackbonePlan *plan)
 {
-    char text[96], size[PF_SIZE_TEXT], shape[PF_SHAPE_TEXT_SIZE];
-    const PfBackbonePlan *plan = run->plan;
+    char text[96];
     pf_say("%s (%s, sha256 %.8s), %s; %s", plan->name,
            plan->weights ? pf_weights_source(plan->weights) : "TorchScript", plan->sha256,
            pf_precision_name(plan->precision),
            pf_preprocess_text(&plan->preprocess, text, sizeof text));
+}
+
+static void say_taps(const Extraction *run)
+{
+    char size[PF_SIZE_TEXT], shape[PF_SHAPE_TEXT_SIZE];
+    const PfBackbonePlan *plan = run->plan;
     for (int t = 0; t < run->tap_count; t++) {
         int64_t row = pf_shape_count(&run->taps[t].shape) * (int64_t)pf_dtype_size(plan->store);
         pf_say("tap %s %s %s: up to %s before compression", run->taps[t].name,
@@ -101,8 +106,11 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
         const PfSample *sample = &samples[rows[i].sample];
         run->classes[i] = sample->class_index;
         run->samples[i] = (PfCacheSample){
-            .path = sample->path, .split = sample->split, .size_bytes = rows[i].size_bytes,
-            .mtime_ns = rows[i].mtime_ns, .class_indices = &run->classes[i],
+            .path = sample->path,
+            .split = sample->split,
+            .size_bytes = rows[i].size_bytes,
+            .mtime_ns = rows[i].mtime_ns,
+            .class_indices = &run->classes[i],
         };
         memcpy(run->samples[i].digest, rows[i].digest, sizeof rows[i].digest);
     }
@@ -171,17 +179,22 @@ static int open_network(Extraction *run, PfError *err)
 {
     const PfExtractOptions *options = run->options;
     double started = pf_seconds();
+    say_network(run->plan);
     if (pf_backbone_plan_open(run->plan, options->batch, 0, &run->plugin, &run->backbone, err))
         return -1;
     run->load_seconds = pf_seconds() - started;
     run->tap_count = run->plugin->taps(run->backbone, &run->taps);
     run->pipeline = (PfPipelineConfig){
-        .dataset = run->dataset, .preprocess = &run->plan->preprocess, .plugin = run->plugin,
-        .backbone = run->backbone, .output_dtype = run->plan->store, .batch = options->batch,
+        .dataset = run->dataset,
+        .preprocess = &run->plan->preprocess,
+        .plugin = run->plugin,
+        .backbone = run->backbone,
+        .output_dtype = run->plan->store,
+        .batch = options->batch,
         .workers = options->workers ? options->workers : pf_processor_count(),
         .max_rejected = pf_bad_limit(&options->max_bad, pf_dataset_count(run->dataset)),
     };
-    say_network(run);
+    say_taps(run);
     return 0;
 }
 
@@ -189,8 +202,11 @@ static int open_writer(Extraction *run, PfError *err)
 {
     int class_count;
     const char *const *classes = pf_dataset_classes(run->dataset, &class_count);
-    PfCacheTarget target = {.name = TARGET_NAME, .kind = PF_TARGET_CLASS, .width = 1,
-                            .classes = classes, .class_count = class_count};
+    PfCacheTarget target = {.name = TARGET_NAME,
+                            .kind = PF_TARGET_CLASS,
+                            .width = 1,
+                            .classes = classes,
+                            .class_count = class_count};
     PfCacheTap *taps = pf_calloc((size_t)run->tap_count, sizeof *taps, err);
     run->samples = pf_calloc((size_t)run->pipeline.batch, sizeof *run->samples, err);
     run->classes = pf_calloc((size_t)run->pipeline.batch, sizeof *run->classes, err);
@@ -205,10 +221,15 @@ static int open_writer(Extraction *run, PfError *err)
         taps[t].dtype = run->plan->store;
     }
     PfCacheWriterConfig config = {
-        .taps = taps, .tap_count = run->tap_count, .targets = &target,
-        .target_count = class_count > 0, .identity = run->identity,
-        .provenance = run->provenance, .compression = run->options->compression,
-        .level = run->options->level, .threads = pf_processor_count(),
+        .taps = taps,
+        .tap_count = run->tap_count,
+        .targets = &target,
+        .target_count = class_count > 0,
+        .identity = run->identity,
+        .provenance = run->provenance,
+        .compression = run->options->compression,
+        .level = run->options->level,
+        .threads = pf_processor_count(),
     };
     if (!failed) failed = pf_cache_writer_open(run->options->output, &config, &run->writer, err);
     free(taps);
@@ -217,8 +238,8 @@ static int open_writer(Extraction *run, PfError *err)
 
 static int run_pipeline(Extraction *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
-    PfPipelineSink sink = {.context = run, .rows = sink_rows, .rejected = sink_rejected,
-                           .progress = sink_progress};
+    PfPipelineSink sink = {
+        .context = run, .rows = sink_rows, .rejected = sink_rejected, .progress = sink_progress};
     run->pipeline.interrupted = interrupted;
     pf_progress_start(&run->progress, "images", pf_dataset_count(run->dataset));
     int failed = pf_pipeline_run(&run->pipeline, &sink, &run->stats, err);
@@ -230,7 +251,8 @@ static int run_pipeline(Extraction *run, const volatile sig_atomic_t *interrupte
                        (long long)pf_dataset_count(run->dataset), run->options->output);
     if (failed) return -1;
     if (!run->stats.images)
-        return pf_fail(err, PF_EXIT_BAD_IMAGES, "none of the %lld images can be used: nothing to write",
+        return pf_fail(err, PF_EXIT_BAD_IMAGES,
+                       "none of the %lld images can be used: nothing to write",
                        (long long)run->stats.rejected);
     return pf_cache_writer_finish(&run->writer, &run->written, err);
 }

@@ -25,15 +25,15 @@ typedef struct Slot {
 
 /* A batch of the ring. Everything but the buffers' contents is under the lock. */
 typedef struct Batch {
-    int64_t number; /* which batch of the dataset it holds now */
-    int count;      /* samples in it */
-    int pending;    /* samples not decoded yet */
-    int forwarded;  /* features are there */
-    uint8_t *pixels;    /* (batch, crop, crop, 3) */
-    Slot *slots;        /* (batch) */
+    int64_t number;      /* which batch of the dataset it holds now */
+    int count;           /* samples in it */
+    int pending;         /* samples not decoded yet */
+    int forwarded;       /* features are there */
+    uint8_t *pixels;     /* (batch, crop, crop, 3) */
+    Slot *slots;         /* (batch) */
     PfPipelineRow *rows; /* (batch) the good ones, in order; after the forward pass */
     int row_count;
-    void **features;    /* per tap (batch, shape) */
+    void **features; /* per tap (batch, shape) */
 } Batch;
 
 typedef struct Pipeline {
@@ -105,7 +105,9 @@ static void assign(Pipeline *pipeline, Batch *batch, int64_t number)
 {
     int64_t first = number * pipeline->config->batch, left = pipeline->total - first;
     batch->number = number;
-    batch->count = left < 0 ? 0 : left < pipeline->config->batch ? (int)left : pipeline->config->batch;
+    batch->count = left < 0                         ? 0
+                   : left < pipeline->config->batch ? (int)left
+                                                    : pipeline->config->batch;
     batch->pending = batch->count;
     batch->forwarded = 0;
 }
@@ -113,12 +115,14 @@ static void assign(Pipeline *pipeline, Batch *batch, int64_t number)
 /* ---- decode threads ---- */
 
 /* Pixels of a sample's bytes into `out`. CIFAR's come decoded. */
-static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, uint8_t *out, PfError *err)
+static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, uint8_t *out,
+                        PfError *err)
 {
     PfSampleBytes *bytes = &decoder->bytes;
     PfImage raw = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
     int decoded = bytes->width > 0;
-    if (!decoded && pf_image_decode(bytes->data, bytes->size_bytes, &decoder->image, err)) return -1;
+    if (!decoded && pf_image_decode(bytes->data, bytes->size_bytes, &decoder->image, err))
+        return -1;
     return pf_preprocess_image(decoded ? &raw : &decoder->image, config->preprocess, out,
                                &decoder->scratch, err);
 }
@@ -233,8 +237,8 @@ static int check_finite(const Pipeline *pipeline, const Batch *batch, PfError *e
     const PfPipelineConfig *config = pipeline->config;
     for (int t = 0; t < pipeline->tap_count; t++) {
         int64_t per_row = pf_shape_count(&pipeline->taps[t].shape);
-        int64_t at = find_non_finite(batch->features[t], config->output_dtype,
-                                     per_row * batch->row_count);
+        int64_t at =
+            find_non_finite(batch->features[t], config->output_dtype, per_row * batch->row_count);
         if (at < 0) continue;
         const PfPipelineRow *row = &batch->rows[at / per_row];
         const char *hint = config->output_dtype == PF_DTYPE_F16
@@ -452,8 +456,8 @@ static void run_threads(Pipeline *pipeline, const PfPipelineSink *sink, PfPipeli
 int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
                     PfPipelineStats *stats, PfError *err)
 {
-    Pipeline pipeline = {.config = config, .depth = ring_depth(config),
-                         .total = pf_dataset_count(config->dataset)};
+    Pipeline pipeline = {
+        .config = config, .depth = ring_depth(config), .total = pf_dataset_count(config->dataset)};
     double started = pf_seconds();
     *stats = (PfPipelineStats){0};
     pipeline.tap_count = config->plugin->taps(config->backbone, &pipeline.taps);

@@ -20,7 +20,7 @@
 
 /* One good image of a batch. */
 typedef struct PfPipelineRow {
-    int64_t sample; /* index in the dataset */
+    int64_t sample;                 /* index in the dataset */
     uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of its bytes */
     uint64_t size_bytes;
     int64_t mtime_ns;
@@ -43,13 +43,14 @@ typedef struct PfPipelineConfig {
     const PfDataset *dataset;
     const PfPreprocess *preprocess;
     const PfBackbonePlugin *plugin;
-    PfBackbone *backbone;     /* open for batches of at least `batch` */
-    PfDtype output_dtype;     /* PF_DTYPE_F16 or PF_DTYPE_F32, as the backbone was opened */
-    int batch;                /* images per forward pass */
-    int workers;              /* decode threads, at least 1 */
-    int depth;                /* batches in the ring; 0 = PF_PIPELINE_DEPTH */
-    int64_t max_rejected;     /* more bad images than this end the run with PF_EXIT_BAD_IMAGES */
-    const volatile sig_atomic_t *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
+    PfBackbone *backbone; /* open for batches of at least `batch` */
+    PfDtype output_dtype; /* PF_DTYPE_F16 or PF_DTYPE_F32, as the backbone was opened */
+    int batch;            /* images per forward pass */
+    int workers;          /* decode threads, at least 1 */
+    int depth;            /* batches in the ring; 0 = PF_PIPELINE_DEPTH */
+    int64_t max_rejected; /* more bad images than this end the run with PF_EXIT_BAD_IMAGES */
+    const volatile sig_atomic_t
+        *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
 } PfPipelineConfig;
 
 /* One being decoded, one in the forward pass, one in the sink, one in reserve. */

@@ -189,8 +189,8 @@ static void print_totals(const Table *table)
 
 static void fill_table(Table *table, const PfSummaryOptions *options)
 {
-    PfShape output = options->classes ? (PfShape){1, {options->classes}}
-                                      : table->shapes[table->last];
+    PfShape output =
+        options->classes ? (PfShape){1, {options->classes}} : table->shapes[table->last];
     if (table->stream) {
         rule(table->stream);
         fprintf(table->stream, "%-*s %-*s %-*s %-*s %s\n", LAYER_WIDTH, "Layer (type:depth-idx)",
@@ -214,8 +214,12 @@ int pf_summary_print(const PfArch *arch, const PfSummaryOptions *options, FILE *
     const char *tap = options->tap ? options->tap : options->classes ? arch->default_tap : NULL;
     PfShape *shapes = pf_calloc((size_t)arch->node_count, sizeof *shapes, err);
     unsigned char *shown = pf_calloc((size_t)arch->node_count, 1, err);
-    Table table = {.arch = arch, .shapes = shapes, .shown = shown, .stream = stream,
-                   .last = arch->node_count - 1, .frozen = tap != NULL};
+    Table table = {.arch = arch,
+                   .shapes = shapes,
+                   .shown = shown,
+                   .stream = stream,
+                   .last = arch->node_count - 1,
+                   .frozen = tap != NULL};
     int failed = !shapes || !shown || (tap && pf_arch_find_tap(arch, tap, &table.last, err)) ||
                  pf_arch_infer_shapes(arch, side, side, shapes, err);
     if (!failed) {

@@ -9,6 +9,7 @@
 
 #define FIELD(name) offsetof(PfPredictOptions, name)
 
+/* clang-format off */
 static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
     {.name = "top", .kind = PF_OPTION_INT, .offset = FIELD(top), .argument = "K", .minimum = 1,
@@ -34,6 +35,7 @@ static const PfOption table[] = {
     {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
 };
+/* clang-format on */
 
 void pf_predict_options_help(void)
 {

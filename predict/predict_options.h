@@ -8,11 +8,12 @@ typedef struct PfPredictOptions {
     const char *model;
     const char **operands; /* image files, folders, one cache, or "-"; lent from argv's array */
     int operand_count;
-    const char *backbone;  /* TorchScript file; NULL: where the model says it was */
-    const char *weights;   /* as extract's --weights; NULL: where the model says, then the hub cache */
+    const char *backbone; /* TorchScript file; NULL: where the model says it was */
+    const char
+        *weights; /* as extract's --weights; NULL: where the model says, then the hub cache */
     const char *device;
-    int top;               /* classes per image */
-    int batch, workers;    /* workers 0 = one per core */
+    int top;            /* classes per image */
+    int batch, workers; /* workers 0 = one per core */
     int json, help, version, quiet, verbose;
 } PfPredictOptions;
 

@@ -45,8 +45,8 @@ static const cJSON *metadata_object(const Prediction *run, const char *key)
 /* Where the features' network was, as extract noted it, if it is still there. */
 static const char *known_source(const Prediction *run, const char *key)
 {
-    const char *path =
-        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(metadata_object(run, "sources"), key));
+    const char *path = cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(metadata_object(run, "sources"), key));
     if (!path) return NULL;
     return !strncmp(path, "random:", 7) || !access(path, R_OK) ? path : NULL;
 }
@@ -79,13 +79,13 @@ static int choose_backbone(const Prediction *run, PfBackboneOptions *backbone, P
                        run->options->model, name);
     if (name) {
         backbone->backbone = name;
-        backbone->weights = run->options->weights ? run->options->weights
-                                                  : known_source(run, "weights_path");
+        backbone->weights =
+            run->options->weights ? run->options->weights : known_source(run, "weights_path");
         return 0;
     }
     backbone->weights = run->options->weights; /* refused by the plan */
-    backbone->backbone = run->options->backbone ? run->options->backbone
-                                                : known_source(run, "backbone_path");
+    backbone->backbone =
+        run->options->backbone ? run->options->backbone : known_source(run, "backbone_path");
     if (backbone->backbone) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "the TorchScript file that model '%s' belongs to is not where it was. Hint: "
@@ -149,10 +149,13 @@ static int list_images(Prediction *run, PfError *err)
     struct stat status;
     for (int i = 0; i < run->options->operand_count; i++) {
         const char *operand = run->options->operands[i];
-        int is_dataset = !strcmp(operand, "-") || (!stat(operand, &status) && S_ISDIR(status.st_mode));
-        if (is_dataset ? add_dataset(run, operand, err) : add_path(run, "", operand, err)) return -1;
+        int is_dataset =
+            !strcmp(operand, "-") || (!stat(operand, &status) && S_ISDIR(status.st_mode));
+        if (is_dataset ? add_dataset(run, operand, err) : add_path(run, "", operand, err))
+            return -1;
     }
-    return pf_dataset_open_paths((const char *const *)run->paths, run->path_count, &run->dataset, err);
+    return pf_dataset_open_paths((const char *const *)run->paths, run->path_count, &run->dataset,
+                                 err);
 }
 
 /* ---- images ---- */
@@ -165,7 +168,8 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
     if (pf_scorer_score(run->scorer, count, features[0], PF_DTYPE_F32, &probabilities, err))
         return -1;
     for (int i = 0; i < count; i++)
-        pf_prediction_writer_add(&run->writer, pf_dataset_samples(run->dataset)[rows[i].sample].path,
+        pf_prediction_writer_add(&run->writer,
+                                 pf_dataset_samples(run->dataset)[rows[i].sample].path,
                                  probabilities + (int64_t)i * run->scorer->class_count);
     return 0;
 }
@@ -199,10 +203,9 @@ static int open_network(Prediction *run, int batch, PfError *err)
     run->plugin->taps(run->backbone, &taps);
     int64_t features = pf_shape_count(&taps[0].shape);
     if (features == run->scorer->features) return 0;
-    return pf_fail(err, PF_EXIT_IDENTITY,
-                   "model '%s' takes %lld features; tap '%s' of the network gives %lld",
-                   run->options->model, (long long)run->scorer->features, taps[0].name,
-                   (long long)features);
+    return pf_fail(
+        err, PF_EXIT_IDENTITY, "model '%s' takes %lld features; tap '%s' of the network gives %lld",
+        run->options->model, (long long)run->scorer->features, taps[0].name, (long long)features);
 }
 
 static int predict_images(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
@@ -213,10 +216,15 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
     int batch = total < options->batch ? (int)total : options->batch;
     if (open_network(run, batch, err) || begin_output(run, err)) return -1;
     PfPipelineConfig config = {
-        .dataset = run->dataset, .preprocess = &run->plan->preprocess, .plugin = run->plugin,
-        .backbone = run->backbone, .output_dtype = PF_DTYPE_F32, .batch = batch,
+        .dataset = run->dataset,
+        .preprocess = &run->plan->preprocess,
+        .plugin = run->plugin,
+        .backbone = run->backbone,
+        .output_dtype = PF_DTYPE_F32,
+        .batch = batch,
         .workers = options->workers ? options->workers : pf_processor_count(),
-        .max_rejected = total, .interrupted = interrupted,
+        .max_rejected = total,
+        .interrupted = interrupted,
     };
     PfPipelineSink sink = {run, sink_rows, sink_rejected, sink_progress};
     pf_progress_start(&run->progress, "images", total);
@@ -285,11 +293,13 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
     PfCache *cache;
     int tap;
     if (pf_cache_open(path, &cache, err)) return -1;
-    int failed = check_cache(run, cache, err) || pf_cache_find_tap(cache, run->scorer->tap, &tap, err);
+    int failed =
+        check_cache(run, cache, err) || pf_cache_find_tap(cache, run->scorer->tap, &tap, err);
     if (!failed && pf_shape_count(&pf_cache_tap(cache, tap)->shape) != run->scorer->features)
-        failed = pf_fail(err, PF_EXIT_IDENTITY, "model '%s' takes %lld features, tap '%s' of '%s' has %lld",
-                         run->options->model, (long long)run->scorer->features, run->scorer->tap, path,
-                         (long long)pf_shape_count(&pf_cache_tap(cache, tap)->shape));
+        failed = pf_fail(err, PF_EXIT_IDENTITY,
+                         "model '%s' takes %lld features, tap '%s' of '%s' has %lld",
+                         run->options->model, (long long)run->scorer->features, run->scorer->tap,
+                         path, (long long)pf_shape_count(&pf_cache_tap(cache, tap)->shape));
     if (!failed && !run->writer.stream) failed = begin_output(run, err);
     if (!failed) failed = score_cache_rows(run, cache, tap, err);
     pf_cache_close(&cache);
@@ -304,7 +314,8 @@ static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, Pf
     int caches = 0;
     for (int i = 0; i < options->operand_count; i++) caches += is_cache(options->operands[i]);
     if (caches && caches < options->operand_count)
-        return pf_fail(err, PF_EXIT_USAGE, "caches and images in one run: call predict once for each");
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "caches and images in one run: call predict once for each");
     if (!caches) return predict_images(run, interrupted, err);
     for (int i = 0; i < caches; i++)
         if (predict_cache(run, options->operands[i], err)) return -1;

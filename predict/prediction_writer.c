@@ -34,7 +34,9 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
                                int json, int top, PfError *err)
 {
     *writer = (PfPredictionWriter){
-        .stream = stream, .scorer = scorer, .json = json,
+        .stream = stream,
+        .scorer = scorer,
+        .json = json,
         .top = top < scorer->class_count ? top : scorer->class_count,
     };
     writer->indices = pf_calloc((size_t)writer->top, sizeof *writer->indices, err);

@@ -9,8 +9,8 @@
 
 static const cJSON *first_target(const PfModel *model)
 {
-    return cJSON_GetArrayItem(
-        cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "targets"), 0);
+    return cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "targets"),
+                              0);
 }
 
 static int read_classes(PfScorer *scorer, const cJSON *target, PfError *err)

@@ -21,9 +21,9 @@ extern "C" {
 #define PF_NODE_MAX_INPUTS 2
 
 typedef enum PfOp {
-    PF_OP_INPUT,             /* normalised pixels (3, h, w) */
-    PF_OP_CONV,              /* parameters: weight (out, in/groups, k, k), bias (out) if bias */
-    PF_OP_BATCH_NORM,        /* weight, bias, running_mean, running_var (c) */
+    PF_OP_INPUT,      /* normalised pixels (3, h, w) */
+    PF_OP_CONV,       /* parameters: weight (out, in/groups, k, k), bias (out) if bias */
+    PF_OP_BATCH_NORM, /* weight, bias, running_mean, running_var (c) */
     PF_OP_RELU,
     PF_OP_MAX_POOL,
     PF_OP_ADAPTIVE_AVG_POOL, /* to (c, pool_size, pool_size) */
@@ -34,46 +34,49 @@ typedef enum PfOp {
 } PfOp;
 
 typedef struct PfNode {
-    char name[PF_NODE_NAME_SIZE];   /* as torchvision's create_feature_extractor names it: "layer4.1.relu_1" */
-    char module[PF_NODE_NAME_SIZE]; /* state_dict prefix of its parameters and torchinfo row: "layer4.1.relu"; "" for add, flatten */
+    char name[PF_NODE_NAME_SIZE];   /* as torchvision's create_feature_extractor names it:
+                                       "layer4.1.relu_1" */
+    char module[PF_NODE_NAME_SIZE]; /* state_dict prefix of its parameters and torchinfo row:
+                                       "layer4.1.relu"; "" for add, flatten */
     PfOp op;
     int inputs[PF_NODE_MAX_INPUTS]; /* indices of earlier nodes */
     int input_count;
-    int in_channels, out_channels;  /* conv, linear (features), batch_norm (both equal) */
+    int in_channels, out_channels; /* conv, linear (features), batch_norm (both equal) */
     int kernel, stride, padding, dilation, groups; /* conv, max_pool; square */
-    int pool_size;                  /* adaptive_avg_pool */
-    int bias;                       /* conv, linear */
-    float eps;                      /* batch_norm */
-    float dropout;                  /* dropout probability in training */
+    int pool_size;                                 /* adaptive_avg_pool */
+    int bias;                                      /* conv, linear */
+    float eps;                                     /* batch_norm */
+    float dropout;                                 /* dropout probability in training */
 } PfNode;
 
 /* How pixels become the network's input; belongs to the weights. */
 typedef enum PfInterpolation { PF_BILINEAR, PF_BICUBIC } PfInterpolation;
 
 typedef struct PfPreprocess {
-    int resize;          /* shorter side becomes this many pixels; 0 keeps the image's size */
-    int crop;            /* centre crop of crop x crop; the network's input side */
-    int squash;          /* resize straight to crop x crop, aspect ratio given up */
+    int resize; /* shorter side becomes this many pixels; 0 keeps the image's size */
+    int crop;   /* centre crop of crop x crop; the network's input side */
+    int squash; /* resize straight to crop x crop, aspect ratio given up */
     PfInterpolation interpolation; /* antialiased, as Pillow's */
     float mean[3], std[3];         /* RGB, of pixels scaled to 0..1 */
 } PfPreprocess;
 
 /* A set of published weights. */
 typedef struct PfWeightsEntry {
-    const char *name;   /* "IMAGENET1K_V1" */
-    const char *file;   /* "resnet18-f37072fd.pth": stem, then the first 8 hex digits of its SHA-256 */
-    const char *url;    /* of the folder that holds the file, ending in a slash */
+    const char *name; /* "IMAGENET1K_V1" */
+    const char
+        *file;       /* "resnet18-f37072fd.pth": stem, then the first 8 hex digits of its SHA-256 */
+    const char *url; /* of the folder that holds the file, ending in a slash */
     PfPreprocess preprocess;
 } PfWeightsEntry;
 
 typedef struct PfArch {
-    char name[32];       /* "resnet18" */
-    char family[16];     /* torchvision's class: "ResNet", "VGG" */
+    char name[32];           /* "resnet18" */
+    char family[16];         /* torchvision's class: "ResNet", "VGG" */
     const char *block_class; /* class of its blocks: "BasicBlock"; NULL where it has none */
-    PfNode *nodes;       /* owned; nodes[0] is the input */
+    PfNode *nodes;           /* owned; nodes[0] is the input */
     int node_count;
-    const char *default_tap; /* what a linear head is trained on: "avgpool" */
-    PfPreprocess preprocess; /* for weights that no table knows */
+    const char *default_tap;       /* what a linear head is trained on: "avgpool" */
+    PfPreprocess preprocess;       /* for weights that no table knows */
     const PfWeightsEntry *weights; /* published weights, best known first; static */
     int weights_count;
 } PfArch;
@@ -94,8 +97,8 @@ int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *er
 /* Output shape of every node, batch axis left out: (c, h, w) or (features).
  * shapes has node_count entries. Fails where an image of that size becomes
  * empty on the way, and says where. */
-int pf_arch_infer_shapes(const PfArch *arch, int input_height, int input_width,
-                         PfShape *shapes, PfError *err);
+int pf_arch_infer_shapes(const PfArch *arch, int input_height, int input_width, PfShape *shapes,
+                         PfError *err);
 
 /* The shape a tap is stored with: trailing 1x1 spatial axes are dropped. */
 PfShape pf_arch_stored_shape(PfShape shape);

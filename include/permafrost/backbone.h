@@ -31,12 +31,12 @@ typedef struct PfBackboneConfig {
     const char *const *taps; /* tap_count names; TorchScript: NULL and 0 mean all it offers */
     int tap_count;
     int input_height, input_width;
-    float mean[3], std[3];    /* normalisation: (pixel / 255 - mean) / std, RGB */
-    PfPrecision precision;    /* of the computation */
-    PfDtype output_dtype;     /* PF_DTYPE_F16 or PF_DTYPE_F32: what forward() writes */
-    const char *device;       /* "auto", "cpu", "cuda", "cuda:1" */
-    int threads;              /* CPU threads of the forward pass; 0 = all cores */
-    int batch;                /* largest n that forward() will be called with */
+    float mean[3], std[3]; /* normalisation: (pixel / 255 - mean) / std, RGB */
+    PfPrecision precision; /* of the computation */
+    PfDtype output_dtype;  /* PF_DTYPE_F16 or PF_DTYPE_F32: what forward() writes */
+    const char *device;    /* "auto", "cpu", "cuda", "cuda:1" */
+    int threads;           /* CPU threads of the forward pass; 0 = all cores */
+    int batch;             /* largest n that forward() will be called with */
 } PfBackboneConfig;
 
 typedef struct PfBackbone PfBackbone; /* the plugin's own; opaque here */

@@ -33,8 +33,7 @@ int pf_fail(PfError *err, PfExit exit_code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* As pf_fail, with exit code PF_EXIT_FAILED and ": <strerror(errno)>" appended. */
-int pf_fail_errno(PfError *err, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+int pf_fail_errno(PfError *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #ifdef __cplusplus
 }

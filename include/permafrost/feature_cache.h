@@ -49,12 +49,13 @@ typedef struct PfCacheTarget {
 /* What is known of one image besides its features. */
 typedef struct PfCacheSample {
     const char *path;               /* UTF-8, relative to the dataset's root */
-    uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of the file's bytes, big-endian as in its canonical form */
+    uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of the file's bytes, big-endian as in its canonical
+                                       form */
     PfSplit split;
     uint64_t size_bytes;
     int64_t mtime_ns;
-    const int32_t *class_indices;   /* one per class target, in target order */
-    const float *values;            /* regression targets' numbers, concatenated in target order */
+    const int32_t *class_indices; /* one per class target, in target order */
+    const float *values;          /* regression targets' numbers, concatenated in target order */
 } PfCacheSample;
 
 /* ---- writing ---- */
@@ -67,8 +68,8 @@ typedef struct PfCacheWriterConfig {
     const char *identity;   /* JSON: all that decides the numbers */
     const char *provenance; /* JSON: what does not */
     PfCompression compression;
-    int level;              /* of the compressor; 0 = its default here (zstd 1, gzip 1) */
-    int threads;            /* compressing threads, at least 1 */
+    int level;   /* of the compressor; 0 = its default here (zstd 1, gzip 1) */
+    int threads; /* compressing threads, at least 1 */
 } PfCacheWriterConfig;
 
 typedef struct PfCacheWriterStats {
@@ -119,7 +120,8 @@ int pf_cache_target_count(const PfCache *cache);
 const PfCacheTarget *pf_cache_target(const PfCache *cache, int index);
 const char *pf_cache_identity(const PfCache *cache);   /* JSON; "{}" where the file has none */
 const char *pf_cache_provenance(const PfCache *cache); /* JSON; "{}" where the file has none */
-const uint8_t *pf_cache_splits(const PfCache *cache);  /* (N) PfSplit; NULL where the file has none */
+const uint8_t *
+pf_cache_splits(const PfCache *cache); /* (N) PfSplit; NULL where the file has none */
 int64_t pf_cache_rejected_count(const PfCache *cache);
 
 /* Stored size of a tap's chunks and its filters in words: "shuffle, zstd, fletcher32". */

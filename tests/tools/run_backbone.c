@@ -29,24 +29,57 @@ typedef struct Settings {
 } Settings;
 
 static const PfOption table[] = {
-    {.name = "weights", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, weights),
-     .argument = "FILE", .help = "weight file or random:SEED"},
-    {.name = "device", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, device),
-     .argument = "NAME", .help = "auto, cpu, cuda"},
-    {.name = "precision", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, precision),
-     .argument = "P", .help = "fp32, bf16 or fp16"},
-    {.name = "store", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, store),
-     .argument = "TYPE", .help = "f32 or f16"},
-    {.name = "mean", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, mean),
-     .argument = "R,G,B", .help = "subtracted"},
-    {.name = "std", .kind = PF_OPTION_TEXT, .offset = offsetof(Settings, std),
-     .argument = "R,G,B", .help = "divided by"},
-    {.name = "batch", .kind = PF_OPTION_INT, .offset = offsetof(Settings, batch), .argument = "N",
-     .help = "images per call", .minimum = 1, .maximum = 4096},
-    {.name = "threads", .kind = PF_OPTION_INT, .offset = offsetof(Settings, threads),
-     .argument = "N", .help = "of the forward pass", .minimum = 0, .maximum = 1024},
-    {.name = "passes", .kind = PF_OPTION_INT, .offset = offsetof(Settings, passes),
-     .argument = "N", .help = "to take the best of", .minimum = 1, .maximum = 1000},
+    {.name = "weights",
+     .kind = PF_OPTION_TEXT,
+     .offset = offsetof(Settings, weights),
+     .argument = "FILE",
+     .help = "weight file or random:SEED"},
+    {.name = "device",
+     .kind = PF_OPTION_TEXT,
+     .offset = offsetof(Settings, device),
+     .argument = "NAME",
+     .help = "auto, cpu, cuda"},
+    {.name = "precision",
+     .kind = PF_OPTION_TEXT,
+     .offset = offsetof(Settings, precision),
+     .argument = "P",
+     .help = "fp32, bf16 or fp16"},
+    {.name = "store",
+     .kind = PF_OPTION_TEXT,
+     .offset = offsetof(Settings, store),
+     .argument = "TYPE",
+     .help = "f32 or f16"},
+    {.name = "mean",
+     .kind = PF_OPTION_TEXT,
+     .offset = offsetof(Settings, mean),
+     .argument = "R,G,B",
+     .help = "subtracted"},
+    {.name = "std",
+     .kind = PF_OPTION_TEXT,
+     .offset = offsetof(Settings, std),
+     .argument = "R,G,B",
+     .help = "divided by"},
+    {.name = "batch",
+     .kind = PF_OPTION_INT,
+     .offset = offsetof(Settings, batch),
+     .argument = "N",
+     .help = "images per call",
+     .minimum = 1,
+     .maximum = 4096},
+    {.name = "threads",
+     .kind = PF_OPTION_INT,
+     .offset = offsetof(Settings, threads),
+     .argument = "N",
+     .help = "of the forward pass",
+     .minimum = 0,
+     .maximum = 1024},
+    {.name = "passes",
+     .kind = PF_OPTION_INT,
+     .offset = offsetof(Settings, passes),
+     .argument = "N",
+     .help = "to take the best of",
+     .minimum = 1,
+     .maximum = 1000},
     {0},
 };
 
@@ -99,12 +132,16 @@ static int open_backbone(Run *run, PfError *err)
     char text[512];
     const char *names[MAX_TAPS];
     snprintf(text, sizeof text, "%s", settings->taps);
-    PfBackboneConfig config = {
-        .taps = names, .tap_count = split_names(text, names),
-        .input_height = settings->size, .input_width = settings->size,
-        .precision = precision_named(settings->precision),
-        .output_dtype = !strcmp(settings->store, "f16") ? PF_DTYPE_F16 : PF_DTYPE_F32,
-        .device = settings->device, .threads = settings->threads, .batch = settings->batch};
+    PfBackboneConfig config = {.taps = names,
+                               .tap_count = split_names(text, names),
+                               .input_height = settings->size,
+                               .input_width = settings->size,
+                               .precision = precision_named(settings->precision),
+                               .output_dtype =
+                                   !strcmp(settings->store, "f16") ? PF_DTYPE_F16 : PF_DTYPE_F32,
+                               .device = settings->device,
+                               .threads = settings->threads,
+                               .batch = settings->batch};
     read_channels(settings->mean, config.mean);
     read_channels(settings->std, config.std);
     double start = pf_seconds();
@@ -117,7 +154,8 @@ static int open_backbone(Run *run, PfError *err)
     double read = pf_seconds();
     if (run->plugin->open(&config, &run->backbone, err)) return -1;
     fprintf(stderr, "%s; plugin %.3f s, weights %.3f s, open %.3f s\n",
-            run->plugin->describe(run->backbone), loaded - start, read - loaded, pf_seconds() - read);
+            run->plugin->describe(run->backbone), loaded - start, read - loaded,
+            pf_seconds() - read);
     run->tap_count = run->plugin->taps(run->backbone, &run->taps);
     return 0;
 }
@@ -155,7 +193,8 @@ static int forward_all(Run *run, PfError *err)
         int count = run->n - first < run->settings.batch ? run->n - first : run->settings.batch;
         for (int t = 0; t < run->tap_count; t++)
             rows[t] = (char *)run->outputs[t] + (size_t)first * run->row_sizes[t];
-        if (run->plugin->forward(run->backbone, run->pixels + (size_t)first * image, count, rows, err))
+        if (run->plugin->forward(run->backbone, run->pixels + (size_t)first * image, count, rows,
+                                 err))
             return -1;
     }
     return 0;
@@ -202,8 +241,10 @@ static int parse(Settings *settings, int argc, char **argv, PfError *err)
 {
     const char *operands[8] = {NULL};
     int count;
-    if (argc > 32 || pf_options_parse(table, settings, argc, argv, operands, &count, err)) return -1;
-    if (count < 4 || count > 5) return pf_fail(err, PF_EXIT_USAGE, "four or five arguments, please");
+    if (argc > 32 || pf_options_parse(table, settings, argc, argv, operands, &count, err))
+        return -1;
+    if (count < 4 || count > 5)
+        return pf_fail(err, PF_EXIT_USAGE, "four or five arguments, please");
     settings->backbone = operands[0];
     settings->pixels = operands[1];
     settings->size = atoi(operands[2]);
@@ -214,9 +255,14 @@ static int parse(Settings *settings, int argc, char **argv, PfError *err)
 
 int main(int argc, char **argv)
 {
-    Run run = {.settings = {.weights = "random:0", .device = "cpu", .precision = "fp32",
-                            .store = "f32", .mean = "0.485,0.456,0.406",
-                            .std = "0.229,0.224,0.225", .batch = 32, .passes = 5}};
+    Run run = {.settings = {.weights = "random:0",
+                            .device = "cpu",
+                            .precision = "fp32",
+                            .store = "f32",
+                            .mean = "0.485,0.456,0.406",
+                            .std = "0.229,0.224,0.225",
+                            .batch = 32,
+                            .passes = 5}};
     PfError err = {0};
     pf_log_setup("run_backbone", PF_NORMAL);
     int code = 0;

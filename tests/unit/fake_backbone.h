@@ -88,8 +88,12 @@ static void fake_close(PfBackbone **backbone)
 }
 
 static const PfBackbonePlugin fake_plugin = {
-    .abi = PF_BACKBONE_ABI, .open = fake_open, .taps = fake_taps, .describe = fake_describe,
-    .forward = fake_forward, .close = fake_close,
+    .abi = PF_BACKBONE_ABI,
+    .open = fake_open,
+    .taps = fake_taps,
+    .describe = fake_describe,
+    .forward = fake_forward,
+    .close = fake_close,
 };
 
 #endif

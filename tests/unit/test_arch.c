@@ -62,9 +62,9 @@ START_TEST(a_tap_is_a_node_or_the_last_node_of_a_module)
     static const struct {
         const char *network, *tap, *node;
     } known[] = {
-        {"resnet18", "layer3", "layer3.1.relu_1"}, {"resnet50", "layer4.2", "layer4.2.relu_2"},
+        {"resnet18", "layer3", "layer3.1.relu_1"},    {"resnet50", "layer4.2", "layer4.2.relu_2"},
         {"resnet18", "layer1.0.add", "layer1.0.add"}, {"vgg16", "features", "features.30"},
-        {"vgg16", "classifier.3", "classifier.3"}, {"resnet18", "input", "input"},
+        {"vgg16", "classifier.3", "classifier.3"},    {"resnet18", "input", "input"},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         PfArch *arch = new_arch(known[i].network);

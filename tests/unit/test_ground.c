@@ -123,6 +123,7 @@ typedef struct Settings {
     const char *output;
 } Settings;
 
+/* clang-format off */
 static const PfOption table[] = {
     {.name = "epochs", .kind = PF_OPTION_INT, .offset = offsetof(Settings, epochs), .argument = "N",
      .help = "passes", .minimum = 1, .maximum = 1e6},
@@ -134,6 +135,7 @@ static const PfOption table[] = {
      .offset = offsetof(Settings, verbose), .help = "more"},
     {0},
 };
+/* clang-format on */
 
 static int parse(Settings *settings, int argc, char **argv, const char **operands, int *count,
                  PfError *err)
@@ -235,7 +237,7 @@ START_TEST(random_numbers_have_the_moments_they_should)
         sum += value;
         squares += value * value;
     }
-    ck_assert(fabs(sum / DRAWS) < 0.01);             /* 4.5 standard errors */
+    ck_assert(fabs(sum / DRAWS) < 0.01); /* 4.5 standard errors */
     ck_assert(fabs(squares / DRAWS - 1.0) < 0.015);
 }
 END_TEST

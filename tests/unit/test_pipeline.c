@@ -14,8 +14,8 @@
 
 enum { IMAGES = 61, CROP = 8, BATCH = 8 };
 
-static const PfPreprocess preprocess = {.resize = CROP, .crop = CROP, .mean = {0, 0, 0},
-                                        .std = {1, 1, 1}};
+static const PfPreprocess preprocess = {
+    .resize = CROP, .crop = CROP, .mean = {0, 0, 0}, .std = {1, 1, 1}};
 static char root[] = "/tmp/permafrost-pipeline-XXXXXX";
 
 static void write_image(int number)
@@ -75,8 +75,8 @@ typedef struct Seen {
     char reason[300];
 } Seen;
 
-static int take_rows(void *context, int count, const PfPipelineRow *rows, const void *const *features,
-                     PfError *err)
+static int take_rows(void *context, int count, const PfPipelineRow *rows,
+                     const void *const *features, PfError *err)
 {
     Seen *seen = context;
     for (int i = 0; i < count; i++) {
@@ -116,16 +116,21 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
 {
     PfDataset *dataset = NULL;
     PfBackbone *backbone;
-    PfBackboneConfig open = {.input_height = CROP, .input_width = CROP,
-                             .output_dtype = PF_DTYPE_F32};
+    PfBackboneConfig open = {
+        .input_height = CROP, .input_width = CROP, .output_dtype = PF_DTYPE_F32};
     ck_assert_int_eq(pf_dataset_open(root, NULL, &dataset, err), 0);
     fake_plugin.open(&open, &backbone, err);
     backbone->fail_at_call = run.fail_at_call;
     backbone->infinite_at_call = run.infinite_at_call;
     PfPipelineConfig config = {
-        .dataset = dataset, .preprocess = &preprocess, .plugin = &fake_plugin,
-        .backbone = backbone, .output_dtype = PF_DTYPE_F32, .batch = run.batch ? run.batch : BATCH,
-        .workers = run.workers ? run.workers : 2, .depth = run.depth,
+        .dataset = dataset,
+        .preprocess = &preprocess,
+        .plugin = &fake_plugin,
+        .backbone = backbone,
+        .output_dtype = PF_DTYPE_F32,
+        .batch = run.batch ? run.batch : BATCH,
+        .workers = run.workers ? run.workers : 2,
+        .depth = run.depth,
         .max_rejected = run.max_rejected ? run.max_rejected : IMAGES,
         .interrupted = run.interrupted,
     };
@@ -182,7 +187,10 @@ END_TEST
 
 START_TEST(the_result_does_not_depend_on_threads_or_ring)
 {
-    static const Run runs[] = {{.workers = 1}, {.workers = 2}, {.workers = 7}, {.workers = 7, .depth = 1},
+    static const Run runs[] = {{.workers = 1},
+                               {.workers = 2},
+                               {.workers = 7},
+                               {.workers = 7, .depth = 1},
                                {.workers = 3, .depth = 2}};
     Seen first = {0};
     PfPipelineStats stats;
