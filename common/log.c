@@ -69,8 +69,3 @@ int pf_log_is_terminal(void)
     const char *term = getenv("TERM");
     return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
 }
-
-int pf_log_has_color(void)
-{
-    return pf_log_is_terminal() && !getenv("NO_COLOR");
-}

@@ -22,7 +22,5 @@ int pf_report_error(const PfError *err);
 /* Whether stderr is a terminal that understands \r and erasing.
  * PF_FAKE_TERMINAL=1 in the environment says yes, for tests. */
 int pf_log_is_terminal(void);
-/* Whether stderr may be coloured: a terminal, TERM not dumb, NO_COLOR unset. */
-int pf_log_has_color(void);
 
 #endif
