@@ -50,8 +50,10 @@ stderr_has 'centre crop 64'
 for workers in 1 2 7; do
   expect 0 extract_sample photos -o "w$workers.h5" --workers "$workers" --tap avgpool,layer3
 done
+# And for any batch: an image's features do not depend on who comes with it.
+expect 0 extract_sample photos -o w50.h5 --batch 50 --tap avgpool,layer3
 if command -v h5diff > /dev/null; then
-  for workers in 2 7; do
+  for workers in 2 7 50; do
     for dataset in features/avgpool features/layer3 targets/class samples/path samples/digest samples/split; do
       expect 0 h5diff w1.h5 "w$workers.h5" "/$dataset"
       stdout_lacks 'differ'
