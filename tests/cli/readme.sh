@@ -1,0 +1,25 @@
+# What the README shows of the demo is what the programs print today; times,
+# rates and sizes of memory may differ.
+. "$(dirname "$0")/harness.sh"
+needs_torch
+cd "$SOURCE"
+code=0; command='demo.sh'
+sh tests/sample/demo.sh "$BUILD" "$WORK/demo" > "$WORK/stdout" 2> "$WORK/stderr" || code=$?
+cd "$WORK"
+[ "$code" -eq 0 ] || failed 'the demo failed'
+
+# Paths as in the README; every number with a unit of time, rate or memory becomes N.
+plain() {
+  sed -e "s|$WORK/demo|out/demo|g; s|$BUILD/bin|build/bin|g" \
+    -e 's/[0-9.]* s\b/N s/g; s/[0-9.]* images\/s/N images\/s/; s/memory [0-9.]* [A-Z]*B/memory N/' \
+    -e 's/,0\.[0-9]*/,0.N/g'
+}
+cat stdout stderr | plain > printed
+sed -n '/^What the demo prints/,/^## /p' "$SOURCE/README.md" | sed -n 's/^    //p' | grep -v '^\.\.\.$' | plain > shown
+[ "$(wc -l < shown)" -gt 10 ] || failed 'the README shows no session'
+while IFS= read -r line; do
+  checks=$((checks + 1))
+  grep -qxF -- "$line" printed || failed "README shows a line that nothing prints: $line"
+done < shown
+grep -q 'validation accuracy' stdout || failed 'the demo did not sum up'
+done_with
