@@ -14,7 +14,7 @@ stderr_has 'time: load'
 exists a.h5
 no_leftovers
 
-expect 0 extract --info a.h5
+expect 0 env PERMAFROST_PLUGIN=/nonexistent extract --info a.h5
 stdout_has 'rows        42 (30 train, 12 val, 0 test)'
 stdout_has 'zstd, fletcher32'
 stdout_has '0 boat: 14'
@@ -81,6 +81,20 @@ stderr_has 'no labels'
 ls photos/train/cat/* > list
 INPUT=list expect 0 extract_sample - -o stdin.h5
 stderr_has '10 images'
+
+# CIFAR-10's binary files: 20 and 10 records of a label and 3,072 bytes.
+mkdir cifar
+for index in 0 1 2 3 4 5 6 7 8 9; do
+  for file in data_batch_1 data_batch_1 test_batch; do
+    printf "\\$(printf %03o $index)" >> cifar/$file.bin
+    head -c 3072 /dev/urandom >> cifar/$file.bin
+  done
+  echo "kind$index" >> cifar/batches.meta.txt
+done
+expect 0 extract_sample cifar -o cifar.h5
+stderr_has 'CIFAR-10 binary, 30 images (20 train, 10 test)'
+expect 0 extract --info cifar.h5
+stdout_has '3 kind3: 3'
 
 # Names with spaces, quotes and UTF-8.
 mkdir -p 'odd/klasse ä' "odd/it's"
