@@ -198,40 +198,48 @@ static int open_network(Extraction *run, PfError *err)
     return 0;
 }
 
-static int open_writer(Extraction *run, PfError *err)
+/* What the cache is told of the taps, malloc'ed. */
+static PfCacheTap *describe_taps(const Extraction *run, PfError *err)
 {
-    int class_count;
-    const char *const *classes = pf_dataset_classes(run->dataset, &class_count);
-    PfCacheTarget target = {.name = TARGET_NAME,
-                            .kind = PF_TARGET_CLASS,
-                            .width = 1,
-                            .classes = classes,
-                            .class_count = class_count};
     PfCacheTap *taps = pf_calloc((size_t)run->tap_count, sizeof *taps, err);
-    run->samples = pf_calloc((size_t)run->pipeline.batch, sizeof *run->samples, err);
-    run->classes = pf_calloc((size_t)run->pipeline.batch, sizeof *run->classes, err);
-    cJSON *identity = pf_backbone_plan_identity(run->plan, run->taps, run->tap_count);
-    run->identity = cJSON_PrintUnformatted(identity);
-    cJSON_Delete(identity);
-    run->provenance = provenance_json(run);
-    int failed = !taps || !run->samples || !run->classes;
-    for (int t = 0; t < run->tap_count && !failed; t++) {
+    for (int t = 0; taps && t < run->tap_count; t++) {
         snprintf(taps[t].name, sizeof taps[t].name, "%s", run->taps[t].name);
         taps[t].shape = run->taps[t].shape;
         taps[t].dtype = run->plan->store;
     }
+    return taps;
+}
+
+static char *identity_json(const Extraction *run)
+{
+    cJSON *identity = pf_backbone_plan_identity(run->plan, run->taps, run->tap_count);
+    char *text = cJSON_PrintUnformatted(identity);
+    cJSON_Delete(identity);
+    return text;
+}
+
+static int open_writer(Extraction *run, PfError *err)
+{
+    PfCacheTarget target = {.name = TARGET_NAME, .kind = PF_TARGET_CLASS, .width = 1};
+    target.classes = pf_dataset_classes(run->dataset, &target.class_count);
+    PfCacheTap *taps = describe_taps(run, err);
+    run->samples = pf_calloc((size_t)run->pipeline.batch, sizeof *run->samples, err);
+    run->classes = pf_calloc((size_t)run->pipeline.batch, sizeof *run->classes, err);
+    run->identity = identity_json(run);
+    run->provenance = provenance_json(run);
     PfCacheWriterConfig config = {
         .taps = taps,
         .tap_count = run->tap_count,
         .targets = &target,
-        .target_count = class_count > 0,
+        .target_count = target.class_count > 0,
         .identity = run->identity,
         .provenance = run->provenance,
         .compression = run->options->compression,
         .level = run->options->level,
         .threads = pf_processor_count(),
     };
-    if (!failed) failed = pf_cache_writer_open(run->options->output, &config, &run->writer, err);
+    int failed = !taps || !run->samples || !run->classes ||
+                 pf_cache_writer_open(run->options->output, &config, &run->writer, err);
     free(taps);
     return failed ? -1 : 0;
 }

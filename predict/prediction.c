@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "backbone_plan.h"
 #include "clock.h"
 #include "dataset.h"
 #include "log.h"
 #include "memory.h"
+#include "model_network.h"
 #include "parallel.h"
 #include "pipeline.h"
 #include "prediction_writer.h"
@@ -38,84 +38,6 @@ typedef struct Prediction {
 static const cJSON *metadata_object(const Prediction *run, const char *key)
 {
     return cJSON_GetObjectItemCaseSensitive(pf_model_metadata(run->model), key);
-}
-
-/* ---- which network ---- */
-
-/* Where the features' network was, as extract noted it, if it is still there. */
-static const char *known_source(const Prediction *run, const char *key)
-{
-    const char *path = cJSON_GetStringValue(
-        cJSON_GetObjectItemCaseSensitive(metadata_object(run, "sources"), key));
-    if (!path) return NULL;
-    return !strncmp(path, "random:", 7) || !access(path, R_OK) ? path : NULL;
-}
-
-static int refuse_other_network(const Prediction *run, const char *found, const char *expected,
-                                PfError *err)
-{
-    return pf_fail(err, PF_EXIT_IDENTITY,
-                   "model '%s' was trained on features of other weights: its backbone's sha256 is "
-                   "%.12s..., that of %s is %.12s.... Hint: name the right file with %s.",
-                   run->options->model, expected,
-                   run->plan->torchscript_path ? run->plan->torchscript_path
-                                               : pf_weights_source(run->plan->weights),
-                   found, run->plan->torchscript_path ? "--backbone" : "--weights");
-}
-
-static int choose_backbone(const Prediction *run, PfBackboneOptions *backbone, PfError *err)
-{
-    const cJSON *object = metadata_object(run, "backbone");
-    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "name"));
-    if (!cJSON_IsObject(object))
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "model '%s' does not say which network its features came from (its cache "
-                       "did not): it can score the rows of a cache, not images",
-                       run->options->model);
-    if (name && run->options->backbone)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "model '%s' belongs to the built-in backbone %s: --backbone is for "
-                       "TorchScript files; give its weights with --weights",
-                       run->options->model, name);
-    if (name) {
-        backbone->backbone = name;
-        backbone->weights =
-            run->options->weights ? run->options->weights : known_source(run, "weights_path");
-        return 0;
-    }
-    backbone->weights = run->options->weights; /* refused by the plan */
-    backbone->backbone =
-        run->options->backbone ? run->options->backbone : known_source(run, "backbone_path");
-    if (backbone->backbone) return 0;
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "the TorchScript file that model '%s' belongs to is not where it was. Hint: "
-                   "name it with --backbone FILE.pt",
-                   run->options->model);
-}
-
-/* A built-in backbone or TorchScript file as the model asks, checked by hash. */
-static int plan_network(Prediction *run, PfError *err)
-{
-    PfBackboneOptions backbone = pf_backbone_options_default();
-    PfPreprocess preprocess;
-    const char *precision = cJSON_GetStringValue(metadata_object(run, "precision"));
-    if (choose_backbone(run, &backbone, err) ||
-        pf_preprocess_from_json(metadata_object(run, "preprocess"), &preprocess, err))
-        return -1;
-    backbone.taps = run->scorer->tap;
-    backbone.device = run->options->device;
-    backbone.store = PF_DTYPE_F32;
-    backbone.precision = precision && !strcmp(precision, "bf16")   ? PF_BF16
-                         : precision && !strcmp(precision, "fp16") ? PF_FP16
-                                                                   : PF_FP32;
-    if (pf_backbone_plan_new(&backbone, &run->plan, err)) return -1;
-    run->plan->preprocess = preprocess;
-    const cJSON *object = metadata_object(run, "backbone");
-    const char *key = run->plan->arch ? "weights_sha256" : "torchscript_sha256";
-    const char *expected = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-    if (!expected || strcmp(expected, run->plan->sha256))
-        return refuse_other_network(run, run->plan->sha256, expected ? expected : "unknown", err);
-    return 0;
 }
 
 /* ---- which images ---- */
@@ -211,7 +133,9 @@ static int open_network(Prediction *run, int batch, PfError *err)
 static int predict_images(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
     const PfPredictOptions *options = run->options;
-    if (list_images(run, err) || plan_network(run, err)) return -1;
+    if (list_images(run, err) ||
+        pf_model_network_plan(run->model, run->options, run->scorer->tap, &run->plan, err))
+        return -1;
     int64_t total = pf_dataset_count(run->dataset);
     int batch = total < options->batch ? (int)total : options->batch;
     if (open_network(run, batch, err) || begin_output(run, err)) return -1;

@@ -1,0 +1,103 @@
+#include "model_network.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const cJSON *member(const PfModel *model, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), key);
+}
+
+static const char *text_member(const cJSON *object, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+/* Where the features' network was, as extract noted it, if it is still there. */
+static const char *known_source(const PfModel *model, const char *key)
+{
+    const char *path = text_member(member(model, "sources"), key);
+    if (!path) return NULL;
+    return !strncmp(path, "random:", 7) || !access(path, R_OK) ? path : NULL;
+}
+
+static int choose_builtin(const PfModel *model, const PfPredictOptions *options, const char *name,
+                          PfBackboneOptions *backbone, PfError *err)
+{
+    if (options->backbone)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "model '%s' belongs to the built-in backbone %s: --backbone is for "
+                       "TorchScript files; give its weights with --weights",
+                       options->model, name);
+    backbone->backbone = name;
+    backbone->weights = options->weights ? options->weights : known_source(model, "weights_path");
+    return 0;
+}
+
+static int choose_torchscript(const PfModel *model, const PfPredictOptions *options,
+                              PfBackboneOptions *backbone, PfError *err)
+{
+    backbone->weights = options->weights; /* refused by the plan */
+    backbone->backbone =
+        options->backbone ? options->backbone : known_source(model, "backbone_path");
+    if (backbone->backbone) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "the TorchScript file that model '%s' belongs to is not where it was. Hint: "
+                   "name it with --backbone FILE.pt",
+                   options->model);
+}
+
+static int choose_backbone(const PfModel *model, const PfPredictOptions *options,
+                           PfBackboneOptions *backbone, PfError *err)
+{
+    const cJSON *object = member(model, "backbone");
+    const char *name = text_member(object, "name");
+    if (!cJSON_IsObject(object))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "model '%s' does not say which network its features came from (its cache "
+                       "did not): it can score the rows of a cache, not images",
+                       options->model);
+    return name ? choose_builtin(model, options, name, backbone, err)
+                : choose_torchscript(model, options, backbone, err);
+}
+
+static PfPrecision model_precision(const PfModel *model)
+{
+    const char *name = cJSON_GetStringValue(member(model, "precision"));
+    for (int precision = PF_FP32; name && precision <= PF_FP16; precision++)
+        if (!strcmp(name, pf_precision_name((PfPrecision)precision))) return (PfPrecision)precision;
+    return PF_FP32;
+}
+
+static int check_hash(const PfModel *model, const PfPredictOptions *options,
+                      const PfBackbonePlan *plan, PfError *err)
+{
+    const char *key = plan->arch ? "weights_sha256" : "torchscript_sha256";
+    const char *expected = text_member(member(model, "backbone"), key);
+    if (expected && !strcmp(expected, plan->sha256)) return 0;
+    return pf_fail(err, PF_EXIT_IDENTITY,
+                   "model '%s' was trained on features of other weights: its backbone's sha256 is "
+                   "%.12s..., that of %s is %.12s.... Hint: name the right file with %s.",
+                   options->model, expected ? expected : "unknown",
+                   plan->arch ? pf_weights_source(plan->weights) : plan->torchscript_path,
+                   plan->sha256, plan->arch ? "--weights" : "--backbone");
+}
+
+int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options, const char *tap,
+                          PfBackbonePlan **out, PfError *err)
+{
+    PfBackboneOptions backbone = pf_backbone_options_default();
+    PfPreprocess preprocess;
+    if (choose_backbone(model, options, &backbone, err) ||
+        pf_preprocess_from_json(member(model, "preprocess"), &preprocess, err))
+        return -1;
+    backbone.taps = tap;
+    backbone.device = options->device;
+    backbone.store = PF_DTYPE_F32;
+    backbone.precision = model_precision(model);
+    if (pf_backbone_plan_new(&backbone, out, err)) return -1;
+    (*out)->preprocess = preprocess;
+    if (!check_hash(model, options, *out, err)) return 0;
+    pf_backbone_plan_free(out);
+    return -1;
+}
