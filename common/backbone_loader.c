@@ -70,6 +70,10 @@ static void *find_and_load(Search *search)
 
 int pf_backbone_plugin_load(const PfBackbonePlugin **out, PfError *err)
 {
+    /* Threads of the forward pass that wait for each other must sleep, not spin:
+     * decoding threads want the processors. OpenMP reads this when it is loaded;
+     * what the user has set stays. */
+    setenv("OMP_WAIT_POLICY", "passive", 0);
     Search search = {{0}, {0}};
     void *library = find_and_load(&search);
     if (!library)
