@@ -132,7 +132,7 @@ def check_refusals():
 
 
 check_network("resnet18", 224, 7, ["avgpool", "layer3", "conv1", "bn1", "relu", "layer1.0.bn2",
-                                   "layer1.0.add", "layer2.0.downsample.1", "flatten", "fc"])
+                                   "layer1.0.add", "layer1.1.bn1", "layer2.0.downsample.1", "flatten", "fc"])
 check_network("resnet50", 128, 3, ["avgpool", "layer3", "layer1.0.relu", "layer4.2.conv3"])
 check_network("vgg16", 96, 3, ["avgpool", "features", "features.5", "classifier.3"])
 check_network("vgg11_bn", 224, 2, ["features", "avgpool", "features.1", "features.2"])
