@@ -34,6 +34,14 @@ mv photos/val/cat/new.jpg photos/val/boat/new.jpg
 expect 0 extract_sample photos -o a.h5
 stderr_has 'a.h5: 43 rows'
 rm photos/val/boat/new.jpg
+# And one that has only been given another name, at the same place in the order.
+last=$(ls photos/val/tree | tail -n 1)
+expect 0 extract_sample photos -o a.h5
+mv "photos/val/tree/$last" photos/val/tree/zzz.jpg
+expect 0 extract_sample photos -o a.h5
+stderr_lacks 'up to date'
+mv photos/val/tree/zzz.jpg "photos/val/tree/$last"
+expect 0 extract_sample photos -o a.h5
 
 # Another identity is refused, and the field is named.
 expect 4 extract_sample photos -o a.h5 --crop 64
