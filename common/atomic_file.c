@@ -1,7 +1,9 @@
 #include "atomic_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,26 +49,29 @@ static int sync_path(const char *path, int flags, PfError *err)
     return failed ? -1 : 0;
 }
 
-int pf_atomic_file_commit(const char *path, char **temporary, PfError *err)
+void pf_atomic_file_sync_folder(const char *path)
 {
     int length = directory_length(path);
-    char *directory = length ? pf_asprintf(err, "%.*s", length, path) : pf_strdup(".", err);
-    int failed = !directory || sync_path(*temporary, O_RDONLY, err);
-    if (!failed && rename(*temporary, path)) {
-        pf_fail_errno(err, "cannot rename '%s' to '%s'", *temporary, path);
-        failed = 1;
-    }
+    char *directory = length ? pf_asprintf(NULL, "%.*s", length, path) : pf_strdup(".", NULL);
+    if (directory) sync_path(directory, O_RDONLY | O_DIRECTORY, NULL);
+    free(directory);
+}
+
+int pf_atomic_file_commit(const char *path, char **temporary, PfError *err)
+{
+    int failed = sync_path(*temporary, O_RDONLY, err);
+    if (!failed && rename(*temporary, path))
+        failed = pf_fail_errno(err, "cannot rename '%s' to '%s'", *temporary, path);
     if (failed) {
         pf_atomic_file_abandon(temporary);
-    } else {
-        /* The file is in place; a directory that cannot be synced only delays
-         * when that survives a power cut. */
-        sync_path(directory, O_RDONLY | O_DIRECTORY, NULL);
-        free(*temporary);
-        *temporary = NULL;
+        return -1;
     }
-    free(directory);
-    return failed ? -1 : 0;
+    /* The file is in place; a directory that cannot be synced only delays
+     * when that survives a power cut. */
+    pf_atomic_file_sync_folder(path);
+    free(*temporary);
+    *temporary = NULL;
+    return 0;
 }
 
 void pf_atomic_file_abandon(char **temporary)
@@ -75,6 +80,30 @@ void pf_atomic_file_abandon(char **temporary)
     unlink(*temporary);
     free(*temporary);
     *temporary = NULL;
+}
+
+/* Whether name is "<prefix><pid>" of a process that is not there any more. */
+static int is_orphan(const char *name, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    if (strncmp(name, prefix, length) || !name[length]) return 0;
+    char *end;
+    long pid = strtol(name + length, &end, 10);
+    return !*end && pid > 0 && kill((pid_t)pid, 0) && errno == ESRCH;
+}
+
+void pf_atomic_file_sweep(const char *path)
+{
+    int length = directory_length(path);
+    char *folder = length ? pf_asprintf(NULL, "%.*s", length, path) : pf_strdup(".", NULL);
+    char *prefix = pf_asprintf(NULL, ".%s.part-", path + length);
+    DIR *directory = folder && prefix ? opendir(folder) : NULL;
+    const struct dirent *entry;
+    while (directory && (entry = readdir(directory)))
+        if (is_orphan(entry->d_name, prefix)) unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory) closedir(directory);
+    free(prefix);
+    free(folder);
 }
 
 int pf_atomic_file_check(const char *path, PfError *err)

@@ -236,20 +236,29 @@ static const char *decompress_bytes(PfChunkCodec *codec, const PfChunkFormat *fo
     }
 }
 
+const char *pf_chunk_check(const PfChunkFormat *format, const void *stored, size_t stored_bytes)
+{
+    uint32_t checksum;
+    if (!format->fletcher32) return NULL;
+    if (stored_bytes < CHECKSUM_BYTES) return "the chunk is too short";
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    return NULL; /* a fuzzer would not get past it */
+#endif
+    stored_bytes -= CHECKSUM_BYTES;
+    memcpy(&checksum, (const unsigned char *)stored + stored_bytes, CHECKSUM_BYTES);
+    return checksum == pf_fletcher32(stored, stored_bytes) ? NULL : "the checksum does not match";
+}
+
 const char *pf_chunk_decode(PfChunkCodec *codec, const PfChunkFormat *format, const void *stored,
                             size_t stored_bytes, void *raw)
 {
-    if (format->fletcher32) {
-        uint32_t checksum;
-        if (stored_bytes < CHECKSUM_BYTES) return "the chunk is too short";
-        stored_bytes -= CHECKSUM_BYTES;
-        memcpy(&checksum, (const unsigned char *)stored + stored_bytes, CHECKSUM_BYTES);
-        if (checksum != pf_fletcher32(stored, stored_bytes)) return "the checksum does not match";
-    }
+    const char *wrong = pf_chunk_check(format, stored, stored_bytes);
+    if (wrong) return wrong;
+    if (format->fletcher32) stored_bytes -= CHECKSUM_BYTES;
     if (!format->shuffle) return decompress_bytes(codec, format, stored, stored_bytes, raw);
     unsigned char *shuffled = scratch(codec, format->raw_bytes, NULL);
     if (!shuffled) return "there is no memory to unpack the chunk";
-    const char *wrong = decompress_bytes(codec, format, stored, stored_bytes, shuffled);
+    wrong = decompress_bytes(codec, format, stored, stored_bytes, shuffled);
     if (!wrong) pf_unshuffle(raw, shuffled, format->raw_bytes, format->element_bytes);
     return wrong;
 }

@@ -39,6 +39,10 @@ int pf_chunk_encode(PfChunkCodec *codec, const PfChunkFormat *format, const void
 const char *pf_chunk_decode(PfChunkCodec *codec, const PfChunkFormat *format, const void *stored,
                             size_t stored_bytes, void *raw);
 
+/* The part of decoding that is cheap: whether the checksum, where there is one, holds. NULL, or
+ * what is wrong. */
+const char *pf_chunk_check(const PfChunkFormat *format, const void *stored, size_t stored_bytes);
+
 /* As HDF5 computes it: big-endian 16-bit words, an odd last byte as the upper half of one. */
 uint32_t pf_fletcher32(const void *bytes, size_t size);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "feature_cache_h5.h"
+#include "feature_cache_mapping.h"
 #include "memory.h"
 #include "permafrost/feature_cache.h"
 
@@ -70,9 +71,24 @@ static int check_format(const PfCacheFile *file, PfError *err)
                    file->path, version, PF_CACHE_FORMAT_VERSION);
 }
 
+/* Whoever edits a sealed file with HDF5 cuts the trailer off by that. */
+static int check_sealed(const PfCacheFile *file, PfError *err)
+{
+    int sealed;
+    if (file->seal == PF_SEAL_INTACT || pf_h5_read_int_attribute(file->id, "sealed", &sealed) ||
+        !sealed)
+        return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' was sealed when it was written, and the seal at its end is gone: it was "
+                   "cut short, or edited by another program.\nHint: make it again (extract "
+                   "--force). If the edit is yours, delete the attribute 'sealed' of '/'",
+                   file->path);
+}
+
 int pf_cache_file_open(PfCacheFile *file, PfError *err)
 {
-    return open_id(file, err) ? -1 : check_format(file, err);
+    if (open_id(file, err) || check_format(file, err)) return -1;
+    return check_sealed(file, err);
 }
 
 char *pf_cache_file_read_json(const PfCacheFile *file, const char *name, PfError *err)
@@ -86,10 +102,15 @@ int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object,
     char group[PF_CACHE_NAME_SIZE];
     snprintf(group, sizeof group, "%.*s", (int)strcspn(name, "/"), name);
     *object = H5I_INVALID_HID;
-    if (H5Lexists(file->id, group, H5P_DEFAULT) <= 0 || H5Lexists(file->id, name, H5P_DEFAULT) <= 0)
-        return 0;
-    *object = H5Oopen(file->id, name, H5P_DEFAULT);
-    return *object < 0 ? pf_h5_fail(err, "'%s': cannot open /%s", file->path, name) : 0;
+    htri_t exists = H5Lexists(file->id, group, H5P_DEFAULT);
+    if (exists > 0) exists = H5Lexists(file->id, name, H5P_DEFAULT);
+    if (!exists) return 0;
+    if (exists > 0) *object = H5Oopen(file->id, name, H5P_DEFAULT);
+    if (*object < 0) return pf_h5_fail(err, "'%s': cannot open /%s", file->path, name);
+    if (!pf_cache_mapping_check(file, name, *object, err)) return 0;
+    H5Oclose(*object);
+    *object = H5I_INVALID_HID;
+    return -1;
 }
 
 int64_t pf_cache_file_length(hid_t object, int64_t *width)

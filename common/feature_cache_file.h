@@ -5,11 +5,15 @@
 #include <hdf5.h>
 #include <stdint.h>
 
+#include "feature_cache_seal.h"
 #include "permafrost/error.h"
+#include "permafrost/feature_cache.h"
 
 /* What the datasets of a file are checked against. */
 typedef struct PfCacheFile {
     char *path;
+    PfSealState seal; /* as pf_cache_seal_check found it, with its digest */
+    uint8_t digest[PF_DIGEST_SIZE];
     hid_t id; /* negative: not open */
     int64_t row_count;
     const char *row_source; /* the tap that told row_count, for messages */
@@ -17,15 +21,15 @@ typedef struct PfCacheFile {
 
 /* Every function below is called under pf_h5_lock. */
 
-/* Opens file->path and checks the root attributes format and format_version.
- * Where that fails the message says what the file is instead. */
+/* Opens file->path and checks the root attributes format, format_version and, by
+ * file->seal, sealed. Where that fails the message says what the file is instead. */
 int pf_cache_file_open(PfCacheFile *file, PfError *err);
 
 /* The JSON of a root attribute, malloc'ed; "{}" where there is none. */
 char *pf_cache_file_read_json(const PfCacheFile *file, const char *name, PfError *err);
 
-/* The group or dataset "name" or "group/name". One that is not there is no
- * error: *object is negative then. */
+/* The group or dataset "name" or "group/name", all of it there where it is virtual. One
+ * that is not there is no error: *object is negative then. */
 int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object, PfError *err);
 
 /* First dimension of a dataset; *width: the product of the others. -1 where

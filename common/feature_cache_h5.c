@@ -5,9 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "feature_cache_storage.h"
 #include "h5_zstd_filter.h"
 #include "memory.h"
+
+/* More than the metadata of a large cache takes. */
+#define RESERVE_BYTES ((size_t)16 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int is_ready; /* under the lock */
@@ -88,6 +93,22 @@ int pf_h5_fail(PfError *err, const char *format, ...)
     return -1;
 }
 
+int pf_h5_has_failed(void)
+{
+    return *first_failure != '\0';
+}
+
+int pf_h5_check_memory(PfError *err)
+{
+    void *room =
+        mmap(NULL, RESERVE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return pf_fail(err, PF_EXIT_FAILED, "out of memory: HDF5 needs %d MB to work in",
+                       (int)(RESERVE_BYTES >> 20));
+    munmap(room, RESERVE_BYTES);
+    return 0;
+}
+
 hid_t pf_h5_type(PfDtype dtype)
 {
     switch (dtype) {
@@ -150,6 +171,15 @@ int pf_h5_members(hid_t group, const char *what, char (**names)[PF_CACHE_NAME_SI
     return 0;
 }
 
+herr_t pf_h5_read(hid_t dataset, hid_t memory_type, hid_t memory_space, hid_t file_space,
+                  hid_t transfer, void *out)
+{
+    if (pf_cache_storage_is_whole(dataset, file_space))
+        return H5Dread(dataset, memory_type, memory_space, file_space, transfer, out);
+    snprintf(first_failure, sizeof first_failure, "it has fewer bytes than its shape says");
+    return -1;
+}
+
 static int write_attribute(hid_t object, const char *name, hid_t type, const void *value)
 {
     hid_t space = H5Screate(H5S_SCALAR);
@@ -168,6 +198,12 @@ int pf_h5_write_text_attribute(hid_t object, const char *name, const char *text)
 int pf_h5_write_int_attribute(hid_t object, const char *name, int value)
 {
     return write_attribute(object, name, H5T_NATIVE_INT, &value);
+}
+
+/* For those who ask pf_h5_has_failed. */
+static void note_out_of_memory(void)
+{
+    if (!*first_failure) snprintf(first_failure, sizeof first_failure, "out of memory");
 }
 
 /* The attribute, if it is there and holds one value of that class. */
@@ -190,14 +226,16 @@ static char *read_variable_text(hid_t attribute, hid_t type)
 {
     char *lent = NULL, *copy = NULL;
     if (H5Aread(attribute, type, &lent) < 0) return NULL;
-    copy = pf_strdup(lent ? lent : "", NULL);
+    copy = strdup(lent ? lent : "");
+    if (!copy) note_out_of_memory();
     H5free_memory(lent);
     return copy;
 }
 
 static char *read_fixed_text(hid_t attribute, hid_t type)
 {
-    char *text = pf_calloc(H5Tget_size(type) + 1, 1, NULL);
+    char *text = calloc(H5Tget_size(type) + 1, 1);
+    if (!text) note_out_of_memory();
     if (text && H5Aread(attribute, type, text) >= 0) return text;
     free(text);
     return NULL;

@@ -17,6 +17,14 @@ void pf_h5_unlock(void);
  * taken>" appended. */
 int pf_h5_fail(PfError *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whether any call has failed since the lock was taken. Asked before what looks absent is
+ * taken to be absent. */
+int pf_h5_has_failed(void);
+
+/* HDF5 crashes where its own small allocations fail. Fails where memory is so short that
+ * it might; without the lock, before something long is begun. */
+int pf_h5_check_memory(PfError *err);
+
 /* The type of features of a dtype (F16, F32, U8), in the file and in memory.
  * Lent for ever. */
 hid_t pf_h5_type(PfDtype dtype);
@@ -31,6 +39,10 @@ hid_t pf_h5_create_group(hid_t file, const char *name);
  * in errors. */
 int pf_h5_members(hid_t group, const char *what, char (**names)[PF_CACHE_NAME_SIZE], int *count,
                   PfError *err);
+
+/* As H5Dread, which trusts what a file says of a dataset more than it should. */
+herr_t pf_h5_read(hid_t dataset, hid_t memory_type, hid_t memory_space, hid_t file_space,
+                  hid_t transfer, void *out);
 
 /* -1 on failure, and HDF5 knows why. */
 int pf_h5_write_text_attribute(hid_t object, const char *name, const char *text);

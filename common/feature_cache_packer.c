@@ -124,14 +124,25 @@ PfPackJob *pf_cache_packer_take(PfCachePacker *packer)
     return job;
 }
 
-void pf_cache_packer_submit(PfCachePacker *packer, PfPackJob *job)
+static void note_order(PfCachePacker *packer, PfPackJob *job)
 {
     if (packer->newest)
         packer->newest->next = job;
     else
         packer->oldest = job;
     packer->newest = job;
+}
+
+void pf_cache_packer_submit(PfCachePacker *packer, PfPackJob *job)
+{
+    note_order(packer, job);
     pf_queue_push(packer->work, job);
+}
+
+void pf_cache_packer_submit_encoded(PfCachePacker *packer, PfPackJob *job)
+{
+    job->encoded = 1;
+    note_order(packer, job);
 }
 
 PfPackJob *pf_cache_packer_finished(PfCachePacker *packer, int wait)

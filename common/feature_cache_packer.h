@@ -39,6 +39,8 @@ void pf_cache_packer_free(PfCachePacker **packer);
 PfPackJob *pf_cache_packer_take(PfCachePacker *packer);
 /* Hands the job to the threads. */
 void pf_cache_packer_submit(PfCachePacker *packer, PfPackJob *job);
+/* A job whose stored bytes the caller has filled takes its place in the order. */
+void pf_cache_packer_submit_encoded(PfCachePacker *packer, PfPackJob *job);
 /* The oldest of the submitted jobs. Where that is still being encoded, waits
  * for it or returns NULL, as asked; NULL too where none is under way. */
 PfPackJob *pf_cache_packer_finished(PfCachePacker *packer, int wait);

@@ -1,3 +1,5 @@
+#include "feature_cache_reader.h"
+
 #include <assert.h>
 #include <hdf5.h>
 #include <stdio.h>
@@ -6,25 +8,31 @@
 
 #include "feature_cache_file.h"
 #include "feature_cache_h5.h"
+#include "feature_cache_mapping.h"
 #include "feature_cache_rows.h"
+#include "feature_cache_seal.h"
 #include "feature_cache_targets.h"
 #include "feature_cache_texts.h"
+#include "feature_cache_virtual_sources.h"
 #include "memory.h"
-#include "permafrost/feature_cache.h"
 
 #define WHAT_SIZE 512
 
 struct PfCache {
     PfCacheFile file;
+    PfCacheSources sources;
     PfCacheRows *taps;
     int tap_count;
     PfCacheTargetRows *targets;
     int target_count;
     char *identity, *provenance;
     uint8_t *splits;
+    int has_paths;
     int64_t rejected_count;
     PfCacheTexts paths, rejected_paths, reasons;
+    PfCacheReject *rejects; /* NULL: not read yet */
     PfRowsWorkers workers;
+    PfRowWindow window;
 };
 
 /* ---- taps ---- */
@@ -40,6 +48,9 @@ static int open_tap(PfCache *cache, hid_t group, const char *name, PfError *err)
         cache->file.row_source = rows->tap.name;
     }
     snprintf(full_name, sizeof full_name, "features/%s", name);
+    if (!cache->sources.count &&
+        pf_cache_mapping_check(&cache->file, full_name, rows->dataset, err))
+        return -1;
     return pf_cache_file_check_rows(&cache->file, full_name, rows->dataset, &width, err);
 }
 
@@ -70,6 +81,39 @@ static int open_features(PfCache *cache, PfError *err)
     return open_taps(cache, group, err);
 }
 
+/* ---- sources of a virtual cache ---- */
+
+static int link_part(PfCacheRows *rows, const PfCache *source, PfError *err)
+{
+    int tap;
+    if (pf_cache_find_tap(source, rows->tap.name, &tap, err)) return -1;
+    const PfCacheRows *there = &source->taps[tap];
+    if (there->tap.dtype != rows->tap.dtype || !pf_shape_equal(&there->tap.shape, &rows->tap.shape))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s': /features/%s is of another shape or type than in the virtual cache",
+                       source->file.path, rows->tap.name);
+    const PfCacheRowsPart *last = rows->parts + rows->part_count - 1;
+    rows->parts[rows->part_count] = (PfCacheRowsPart){
+        .first_row = rows->part_count ? last->first_row + last->rows->row_count : 0,
+        .rows = there,
+        .path = source->file.path,
+    };
+    rows->part_count++;
+    return 0;
+}
+
+static int link_parts(PfCache *cache, PfError *err)
+{
+    for (int t = 0; t < cache->tap_count && cache->sources.count; t++) {
+        PfCacheRows *rows = &cache->taps[t];
+        rows->parts = pf_calloc((size_t)cache->sources.count, sizeof *rows->parts, err);
+        if (!rows->parts) return -1;
+        for (int i = 0; i < cache->sources.count; i++)
+            if (link_part(rows, cache->sources.caches[i], err)) return -1;
+    }
+    return 0;
+}
+
 /* ---- targets ---- */
 
 static int open_targets(PfCache *cache, PfError *err)
@@ -85,7 +129,7 @@ static int open_targets(PfCache *cache, PfError *err)
     if (!cache->targets) failed = -1;
     for (int t = 0; t < count && !failed; t++) {
         cache->target_count++;
-        failed = pf_cache_target_rows_open(&cache->file, group, names[t], &cache->targets[t], err);
+        failed = pf_cache_target_rows_open(&cache->file, names[t], &cache->targets[t], err);
     }
     free(names);
     return failed;
@@ -105,7 +149,7 @@ static int read_splits(PfCache *cache, PfError *err)
     cache->splits = pf_alloc_aligned((size_t)cache->file.row_count, 1, err);
     if (!cache->splits) return -1;
     if (cache->file.row_count &&
-        H5Dread(dataset, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, cache->splits) < 0)
+        pf_h5_read(dataset, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, cache->splits) < 0)
         return pf_h5_fail(err, "'%s': cannot read /samples/split", cache->file.path);
     for (int64_t i = 0; i < cache->file.row_count; i++)
         if (cache->splits[i] >= PF_SPLIT_COUNT)
@@ -118,8 +162,9 @@ static int read_splits(PfCache *cache, PfError *err)
 
 static int check_samples(PfCache *cache, PfError *err)
 {
-    static const char *const names[] = {"samples/path", "samples/digest", "samples/size",
-                                        "samples/mtime_ns"};
+    static const char *const names[] = {"samples/path",     "samples/digest",   "samples/size",
+                                        "samples/mtime_ns", "samples/ctime_ns", "samples/width",
+                                        "samples/height"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         hid_t dataset;
         int64_t width;
@@ -128,6 +173,7 @@ static int check_samples(PfCache *cache, PfError *err)
         int failed = pf_cache_file_check_rows(&cache->file, names[i], dataset, &width, err);
         H5Oclose(dataset);
         if (failed) return -1;
+        if (i == 0) cache->has_paths = 1;
     }
     return read_splits(cache, err);
 }
@@ -168,6 +214,11 @@ static int read_texts(PfCache *cache, const char *name, PfCacheTexts *texts, PfE
     return failed;
 }
 
+int pf_cache_has_paths(const PfCache *cache)
+{
+    return cache->has_paths;
+}
+
 int pf_cache_paths(PfCache *cache, const char *const **paths, PfError *err)
 {
     if (read_texts(cache, "samples/path", &cache->paths, err)) return -1;
@@ -175,16 +226,128 @@ int pf_cache_paths(PfCache *cache, const char *const **paths, PfError *err)
     return 0;
 }
 
-int pf_cache_rejected(PfCache *cache, const char *const **paths, const char *const **reasons,
-                      PfError *err)
+/* ---- how files are recognised ---- */
+
+/* One number a row, or zeros where the file has no such dataset. */
+static int read_file_column(const PfCache *cache, const char *group, const char *member, hid_t type,
+                            int64_t count, void *out, size_t row_bytes, PfError *err)
 {
-    *paths = *reasons = NULL;
+    char name[64];
+    hid_t dataset;
+    int64_t width;
+    memset(out, 0, (size_t)count * row_bytes);
+    snprintf(name, sizeof name, "%s/%s", group, member);
+    if (pf_cache_file_find(&cache->file, name, &dataset, err)) return -1;
+    if (dataset < 0) return 0;
+    int failed = 0;
+    if (pf_cache_file_length(dataset, &width) != count ||
+        (size_t)width != row_bytes / H5Tget_size(type))
+        failed = pf_fail(err, PF_EXIT_FAILED, "'%s': /%s is not shaped for %lld rows",
+                         cache->file.path, name, (long long)count);
+    else if (count && pf_h5_read(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
+        failed = pf_h5_fail(err, "'%s': cannot read /%s", cache->file.path, name);
+    H5Oclose(dataset);
+    return failed;
+}
+
+static int read_stamps(const PfCache *cache, const char *group, int64_t count, PfFileStamp *out,
+                       PfError *err)
+{
+    int64_t *column = pf_calloc((size_t)count, sizeof *column, err);
+    int failed = !column || read_file_column(cache, group, "size", H5T_NATIVE_INT64, count, column,
+                                             sizeof *column, err);
+    for (int64_t i = 0; i < count && !failed; i++) out[i].size_bytes = (uint64_t)column[i];
+    failed = failed || read_file_column(cache, group, "mtime_ns", H5T_NATIVE_INT64, count, column,
+                                        sizeof *column, err);
+    for (int64_t i = 0; i < count && !failed; i++) out[i].mtime_ns = column[i];
+    failed = failed || read_file_column(cache, group, "ctime_ns", H5T_NATIVE_INT64, count, column,
+                                        sizeof *column, err);
+    for (int64_t i = 0; i < count && !failed; i++) out[i].ctime_ns = column[i];
+    free(column);
+    return failed ? -1 : 0;
+}
+
+static int read_digests(const PfCache *cache, const char *group, int64_t count,
+                        uint8_t (*out)[PF_DIGEST_SIZE], PfError *err)
+{
+    return read_file_column(cache, group, "digest", H5T_NATIVE_UINT8, count, out, PF_DIGEST_SIZE,
+                            err);
+}
+
+int pf_cache_read_stamps(PfCache *cache, PfFileStamp *out, PfError *err)
+{
+    pf_h5_lock();
+    int failed = read_stamps(cache, "samples", cache->file.row_count, out, err);
+    pf_h5_unlock();
+    return failed;
+}
+
+int pf_cache_read_digests(PfCache *cache, uint8_t (*out)[PF_DIGEST_SIZE], PfError *err)
+{
+    pf_h5_lock();
+    int failed = read_digests(cache, "samples", cache->file.row_count, out, err);
+    pf_h5_unlock();
+    return failed;
+}
+
+int pf_cache_find_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights, PfError *err)
+{
+    int64_t count = cache->file.row_count;
+    pf_h5_lock();
+    int failed = read_file_column(cache, "samples", "width", H5T_NATIVE_INT32, count, widths,
+                                  sizeof *widths, err) ||
+                 read_file_column(cache, "samples", "height", H5T_NATIVE_INT32, count, heights,
+                                  sizeof *heights, err);
+    pf_h5_unlock();
+    return failed ? -1 : 0;
+}
+
+int pf_cache_read_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights, PfError *err)
+{
+    if (pf_cache_find_image_sizes(cache, widths, heights, err)) return -1;
+    for (int64_t i = 0; i < cache->file.row_count; i++)
+        if (widths[i] < 1 || heights[i] < 1)
+            return pf_fail(err, PF_EXIT_FAILED,
+                           "'%s' does not say how large the image of row %lld was, which "
+                           "/samples/width and /samples/height would. Hint: extract writes them; "
+                           "make the cache again (extract --force)",
+                           cache->file.path, (long long)i);
+    return 0;
+}
+
+/* Paths and reasons are read already. */
+static int fill_rejects(PfCache *cache, PfError *err)
+{
+    size_t count = (size_t)cache->rejected_count;
+    PfFileStamp *stamps = pf_calloc(count, sizeof *stamps, err);
+    uint8_t(*digests)[PF_DIGEST_SIZE] = pf_calloc(count, sizeof *digests, err);
+    cache->rejects = pf_calloc(count, sizeof *cache->rejects, err);
+    pf_h5_lock();
+    int failed = !stamps || !digests || !cache->rejects ||
+                 read_stamps(cache, "rejected", cache->rejected_count, stamps, err) ||
+                 read_digests(cache, "rejected", cache->rejected_count, digests, err);
+    pf_h5_unlock();
+    for (size_t i = 0; i < count && !failed; i++) {
+        PfCacheReject *reject = &cache->rejects[i];
+        reject->path = cache->rejected_paths.items[i];
+        reject->reason = cache->reasons.items[i];
+        reject->stamp = stamps[i];
+        memcpy(reject->digest, digests[i], sizeof reject->digest);
+    }
+    free(stamps);
+    free(digests);
+    return failed ? -1 : 0;
+}
+
+int pf_cache_rejects(PfCache *cache, const PfCacheReject **rejects, PfError *err)
+{
+    *rejects = NULL;
     if (!cache->rejected_count) return 0;
-    if (read_texts(cache, "rejected/path", &cache->rejected_paths, err) ||
-        read_texts(cache, "rejected/reason", &cache->reasons, err))
+    if (!cache->rejects &&
+        (read_texts(cache, "rejected/path", &cache->rejected_paths, err) ||
+         read_texts(cache, "rejected/reason", &cache->reasons, err) || fill_rejects(cache, err)))
         return -1;
-    *paths = cache->rejected_paths.items;
-    *reasons = cache->reasons.items;
+    *rejects = cache->rejects;
     return 0;
 }
 
@@ -192,20 +355,23 @@ int pf_cache_rejected(PfCache *cache, const char *const **paths, const char *con
 
 static int open_contents(PfCache *cache, PfError *err)
 {
-    if (pf_cache_file_open(&cache->file, err) || open_features(cache, err) ||
+    if (pf_cache_file_open(&cache->file, err) ||
+        pf_cache_sources_read(&cache->file, &cache->sources, err) || open_features(cache, err) ||
         open_targets(cache, err) || check_samples(cache, err) || check_rejected(cache, err) ||
         !(cache->identity = pf_cache_file_read_json(&cache->file, "identity", err)) ||
         !(cache->provenance = pf_cache_file_read_json(&cache->file, "provenance", err)))
         return -1;
-    return 0;
+    /* What could not be read must not pass for what the file does not have. */
+    return pf_h5_has_failed() ? pf_h5_fail(err, "'%s': cannot be read", cache->file.path) : 0;
 }
 
-int pf_cache_open(const char *path, PfCache **out, PfError *err)
+int pf_cache_open_alone(const char *path, PfCache **out, PfError *err)
 {
     PfCache *cache = pf_calloc(1, sizeof *cache, err);
     if (!cache) return -1;
     cache->file.id = H5I_INVALID_HID;
-    int failed = !(cache->file.path = pf_strdup(path, err));
+    int failed = !(cache->file.path = pf_strdup(path, err)) || pf_h5_check_memory(err) ||
+                 pf_cache_seal_check(path, &cache->file.seal, cache->file.digest, err);
     if (!failed) {
         pf_h5_lock();
         failed = open_contents(cache, err);
@@ -219,10 +385,24 @@ int pf_cache_open(const char *path, PfCache **out, PfError *err)
     return 0;
 }
 
+int pf_cache_open(const char *path, PfCache **out, PfError *err)
+{
+    PfCache *cache;
+    if (pf_cache_open_alone(path, &cache, err)) return -1;
+    if (pf_cache_sources_open(&cache->file, &cache->sources, err) || link_parts(cache, err)) {
+        pf_cache_close(&cache);
+        return -1;
+    }
+    *out = cache;
+    return 0;
+}
+
 void pf_cache_close(PfCache **pointer)
 {
     PfCache *cache = *pointer;
     if (!cache) return;
+    for (int t = 0; t < cache->tap_count; t++) free(cache->taps[t].parts);
+    pf_cache_sources_free(&cache->sources);
     if (cache->file.id >= 0) {
         pf_h5_lock();
         H5Fclose(cache->file.id); /* and with it everything that was opened in it */
@@ -233,9 +413,11 @@ void pf_cache_close(PfCache **pointer)
     pf_cache_texts_free(&cache->rejected_paths);
     pf_cache_texts_free(&cache->reasons);
     pf_rows_workers_free(&cache->workers);
+    free(cache->window.rows);
     free(cache->targets);
     free(cache->taps);
     free(cache->splits);
+    free(cache->rejects);
     free(cache->identity);
     free(cache->provenance);
     free(cache->file.path);
@@ -248,6 +430,22 @@ void pf_cache_close(PfCache **pointer)
 const char *pf_cache_path(const PfCache *cache)
 {
     return cache->file.path;
+}
+
+int pf_cache_is_sealed(const PfCache *cache)
+{
+    return cache->file.seal == PF_SEAL_INTACT;
+}
+
+const uint8_t *pf_cache_seal(const PfCache *cache)
+{
+    return pf_cache_is_sealed(cache) ? cache->file.digest : NULL;
+}
+
+const PfCacheSource *pf_cache_sources(const PfCache *cache, int *count)
+{
+    *count = cache->sources.count;
+    return cache->sources.items;
 }
 
 int64_t pf_cache_row_count(const PfCache *cache)
@@ -264,6 +462,17 @@ const PfCacheTap *pf_cache_tap(const PfCache *cache, int index)
 {
     assert(index >= 0 && index < cache->tap_count);
     return &cache->taps[index].tap;
+}
+
+const PfCacheRows *pf_cache_tap_rows(const PfCache *cache, int tap)
+{
+    assert(tap >= 0 && tap < cache->tap_count);
+    return &cache->taps[tap];
+}
+
+PfRowWindow *pf_cache_row_window(PfCache *cache)
+{
+    return &cache->window;
 }
 
 int pf_cache_find_tap(const PfCache *cache, const char *name, int *index, PfError *err)
@@ -319,10 +528,18 @@ int pf_cache_tap_storage(PfCache *cache, int tap, int64_t *stored_bytes, char *f
     (void)err; /* room for formats where asking can fail */
     assert(tap >= 0 && tap < cache->tap_count);
     pf_h5_lock();
-    *stored_bytes = (int64_t)H5Dget_storage_size(cache->taps[tap].dataset);
+    *stored_bytes = pf_cache_rows_stored_bytes(&cache->taps[tap]);
     pf_cache_rows_filters(&cache->taps[tap], filters, filters_size);
     pf_h5_unlock();
     return 0;
+}
+
+PfCompression pf_cache_tap_compression(const PfCache *cache, int tap)
+{
+    assert(tap >= 0 && tap < cache->tap_count);
+    const PfCacheRows *rows = &cache->taps[tap];
+    if (rows->part_count) rows = rows->parts[0].rows;
+    return rows->is_direct ? rows->format.compression : PF_COMPRESS_NONE;
 }
 
 /* ---- numbers ---- */
@@ -338,37 +555,10 @@ int pf_cache_read_classes(PfCache *cache, int target, int32_t *out, PfError *err
 int pf_cache_read_values(PfCache *cache, int target, float *out, PfError *err)
 {
     assert(target >= 0 && target < cache->target_count);
-    const PfCacheTargetRows *from = &cache->targets[target];
-    int failed = 0;
-    if (!cache->file.row_count) return 0;
     pf_h5_lock();
-    if (H5Dread(from->dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
-        failed =
-            pf_h5_fail(err, "'%s': cannot read /targets/%s", cache->file.path, from->info.name);
+    int failed = pf_cache_target_rows_read(&cache->file, &cache->targets[target], out, err);
     pf_h5_unlock();
     return failed;
-}
-
-static int read_sample_column(const PfCache *cache, const char *name, hid_t type, void *out,
-                              PfError *err)
-{
-    hid_t dataset;
-    if (pf_cache_file_find(&cache->file, name, &dataset, err)) return -1;
-    if (dataset < 0) return pf_fail(err, PF_EXIT_FAILED, "'%s' has no /%s", cache->file.path, name);
-    int failed =
-        cache->file.row_count && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0;
-    if (failed) pf_h5_fail(err, "'%s': cannot read /%s", cache->file.path, name);
-    H5Dclose(dataset);
-    return failed ? -1 : 0;
-}
-
-int pf_cache_read_file_stats(PfCache *cache, uint64_t *sizes, int64_t *mtimes_ns, PfError *err)
-{
-    pf_h5_lock();
-    int failed = read_sample_column(cache, "samples/size", H5T_NATIVE_UINT64, sizes, err) ||
-                 read_sample_column(cache, "samples/mtime_ns", H5T_NATIVE_INT64, mtimes_ns, err);
-    pf_h5_unlock();
-    return failed ? -1 : 0;
 }
 
 static int read_rows(PfCache *cache, int tap, int64_t first, int64_t count, int as_f32, void *out,

@@ -13,6 +13,8 @@
 
 /* What H5Dread is given at a time where its rows are converted afterwards. */
 #define BLOCK_BYTES ((size_t)4 * 1024 * 1024)
+/* As much as a chunk of ours, where chunks do not say how many rows go together. */
+#define NO_CHUNK_BYTES ((size_t)512 * 1024)
 #define MAX_FILTER_VALUES 8
 
 /* ---- what a dataset is ---- */
@@ -148,8 +150,18 @@ static const char *filter_name(H5Z_filter_t filter)
     }
 }
 
+int64_t pf_cache_rows_stored_bytes(const PfCacheRows *rows)
+{
+    int64_t sum = 0;
+    if (!rows->part_count) return (int64_t)H5Dget_storage_size(rows->dataset);
+    for (int i = 0; i < rows->part_count; i++)
+        sum += pf_cache_rows_stored_bytes(rows->parts[i].rows);
+    return sum;
+}
+
 void pf_cache_rows_filters(const PfCacheRows *rows, char *text, size_t size)
 {
+    if (rows->part_count) rows = rows->parts[0].rows;
     hid_t properties = H5Dget_create_plist(rows->dataset);
     int count = properties < 0 ? 0 : H5Pget_nfilters(properties);
     snprintf(text, size, "%s", count > 0 ? "" : "none");
@@ -165,6 +177,83 @@ void pf_cache_rows_filters(const PfCacheRows *rows, char *text, size_t size)
             snprintf(text + used, size - used, "%sfilter %d", comma, (int)filter);
     }
     if (properties >= 0) H5Pclose(properties);
+}
+
+size_t pf_cache_rows_row_bytes(const PfCacheRows *rows)
+{
+    return rows->row_elements * pf_dtype_size(rows->tap.dtype);
+}
+
+PfCacheRowsPart pf_cache_rows_part(const PfCacheRows *rows, const char *path, int64_t row)
+{
+    int low = 0, high = rows->part_count;
+    if (!rows->part_count) return (PfCacheRowsPart){0, rows, path};
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (rows->parts[middle].first_row <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return rows->parts[low];
+}
+
+int64_t pf_cache_rows_block_rows(const PfCacheRows *rows)
+{
+    size_t row_bytes = pf_cache_rows_row_bytes(rows);
+    if (rows->is_direct) return rows->chunk_rows;
+    return row_bytes < NO_CHUNK_BYTES ? (int64_t)(NO_CHUNK_BYTES / row_bytes) : 1;
+}
+
+/* ---- one chunk ---- */
+
+static int fail_chunk(const PfCacheRows *rows, const char *path, int64_t first, const char *wrong,
+                      PfError *err)
+{
+    int64_t last = first + rows->chunk_rows - 1;
+    if (last >= rows->row_count) last = rows->row_count - 1;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s': rows %lld to %lld of /features/%s cannot be read: %s.\n"
+                   "The file is damaged; make it again (extract --force)",
+                   path, (long long)first, (long long)last, rows->tap.name, wrong);
+}
+
+static PfChunkFormat format_of_chunk(const PfCacheRows *rows, unsigned skipped)
+{
+    PfChunkFormat format = rows->format;
+    if (skipped & rows->shuffle_bit) format.shuffle = 0;
+    if (skipped & rows->compression_bit) format.compression = PF_COMPRESS_NONE;
+    if (skipped & rows->fletcher32_bit) format.fletcher32 = 0;
+    return format;
+}
+
+/* The chunk as it is in the file, and its format. Static words where it cannot be had. */
+static const char *read_stored(const PfCacheRows *rows, int64_t first, void *stored,
+                               size_t capacity, size_t *stored_bytes, PfChunkFormat *format)
+{
+    hsize_t offset[PF_MAX_RANK + 1] = {(hsize_t)first}, size = 0;
+    unsigned skipped = 0;
+    const char *wrong = NULL;
+    pf_h5_lock();
+    if (H5Dget_chunk_storage_size(rows->dataset, offset, &size) < 0 || !size)
+        wrong = "the chunk is not in the file";
+    else if (size > capacity)
+        wrong = "the chunk is larger than it can be";
+    else if (H5Dread_chunk(rows->dataset, H5P_DEFAULT, offset, &skipped, stored) < 0)
+        wrong = "HDF5 cannot read the chunk";
+    pf_h5_unlock();
+    *stored_bytes = (size_t)size;
+    *format = format_of_chunk(rows, skipped);
+    return wrong;
+}
+
+int pf_cache_rows_read_stored(const PfCacheRows *rows, const char *path, int64_t first,
+                              void *stored, size_t capacity, size_t *stored_bytes,
+                              PfChunkFormat *format, PfError *err)
+{
+    const char *wrong = read_stored(rows, first, stored, capacity, stored_bytes, format);
+    if (!wrong) wrong = pf_chunk_check(format, stored, *stored_bytes);
+    return wrong ? fail_chunk(rows, path, first, wrong, err) : 0;
 }
 
 /* ---- chunks, in parallel ---- */
@@ -183,11 +272,6 @@ typedef struct Reading {
     pthread_mutex_t lock; /* of err */
     PfError *err;
 } Reading;
-
-static size_t row_bytes(const PfCacheRows *rows)
-{
-    return rows->row_elements * pf_dtype_size(rows->tap.dtype);
-}
 
 /* The first failure is the one that is reported. */
 static void fail_reading(Reading *reading, const PfError *err)
@@ -215,71 +299,32 @@ static int prepare_worker(PfRowsWorker *worker, const PfChunkFormat *format, PfE
     return make_room(&worker->raw, &worker->raw_capacity, format->raw_bytes, err);
 }
 
-static int fail_chunk(const Reading *reading, int64_t chunk, const char *wrong, PfError *err)
-{
-    const PfCacheRows *rows = reading->rows;
-    int64_t first = chunk * rows->chunk_rows, last = first + rows->chunk_rows - 1;
-    if (last >= rows->row_count) last = rows->row_count - 1;
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "'%s': rows %lld to %lld of /features/%s cannot be read: %s.\n"
-                   "The file is damaged; make it again (extract --force)",
-                   reading->path, (long long)first, (long long)last, rows->tap.name, wrong);
-}
-
-/* The chunk as it is in the file, with the mask of filters that it did not go
- * through. Static words where it cannot be had. */
-static const char *read_stored(const PfCacheRows *rows, int64_t chunk, PfRowsWorker *worker,
-                               size_t *stored_bytes, unsigned *skipped)
-{
-    hsize_t offset[PF_MAX_RANK + 1] = {(hsize_t)(chunk * rows->chunk_rows)}, size = 0;
-    const char *wrong = NULL;
-    pf_h5_lock();
-    if (H5Dget_chunk_storage_size(rows->dataset, offset, &size) < 0 || !size)
-        wrong = "the chunk is not in the file";
-    else if (size > worker->stored_capacity)
-        wrong = "the chunk is larger than it can be";
-    else if (H5Dread_chunk(rows->dataset, H5P_DEFAULT, offset, skipped, worker->stored) < 0)
-        wrong = "HDF5 cannot read the chunk";
-    pf_h5_unlock();
-    *stored_bytes = (size_t)size;
-    return wrong;
-}
-
-static PfChunkFormat format_of_chunk(const PfCacheRows *rows, unsigned skipped)
-{
-    PfChunkFormat format = rows->format;
-    if (skipped & rows->shuffle_bit) format.shuffle = 0;
-    if (skipped & rows->compression_bit) format.compression = PF_COMPRESS_NONE;
-    if (skipped & rows->fletcher32_bit) format.fletcher32 = 0;
-    return format;
-}
-
 static int read_chunk(const Reading *reading, int64_t chunk, PfRowsWorker *worker, PfError *err)
 {
     const PfCacheRows *rows = reading->rows;
-    size_t stored_bytes;
-    unsigned skipped = 0;
-    const char *wrong = read_stored(rows, chunk, worker, &stored_bytes, &skipped);
-    if (wrong) return fail_chunk(reading, chunk, wrong, err);
-
     int64_t start = chunk * rows->chunk_rows, end = start + rows->chunk_rows;
+    size_t stored_bytes;
+    PfChunkFormat format;
+    const char *wrong =
+        read_stored(rows, start, worker->stored, worker->stored_capacity, &stored_bytes, &format);
+    if (wrong) return fail_chunk(rows, reading->path, start, wrong, err);
+
     int64_t from = start > reading->first ? start : reading->first;
     int64_t to = end < reading->first + reading->count ? end : reading->first + reading->count;
     unsigned char *out = reading->out + (size_t)(from - reading->first) * reading->out_row_bytes;
     int converts = reading->as_f32 && rows->tap.dtype != PF_DTYPE_F32;
     int in_place = !converts && from == start && to == end;
 
-    PfChunkFormat format = format_of_chunk(rows, skipped);
     wrong = pf_chunk_decode(worker->codec, &format, worker->stored, stored_bytes,
                             in_place ? out : worker->raw);
-    if (wrong) return fail_chunk(reading, chunk, wrong, err);
-    const unsigned char *raw = worker->raw + (size_t)(from - start) * row_bytes(rows);
+    if (wrong) return fail_chunk(rows, reading->path, start, wrong, err);
+    const unsigned char *raw = worker->raw + (size_t)(from - start) * pf_cache_rows_row_bytes(rows);
     size_t row_count = (size_t)(to - from);
     if (converts)
         pf_f32_from_dtype_array((float *)(void *)out, raw, rows->tap.dtype,
                                 row_count * rows->row_elements);
     else if (!in_place)
-        memcpy(out, raw, row_count * row_bytes(rows));
+        memcpy(out, raw, row_count * pf_cache_rows_row_bytes(rows));
     return 0;
 }
 
@@ -346,8 +391,8 @@ static int read_block(const PfCacheRows *rows, const char *path, int64_t first, 
     pf_h5_lock();
     hid_t in_file = H5Dget_space(rows->dataset), in_memory = H5Screate_simple(rank, size, NULL);
     H5Sselect_hyperslab(in_file, H5S_SELECT_SET, start, NULL, size, NULL);
-    int failed = H5Dread(rows->dataset, pf_h5_type(rows->tap.dtype), in_memory, in_file,
-                         H5P_DEFAULT, out) < 0;
+    int failed = pf_h5_read(rows->dataset, pf_h5_type(rows->tap.dtype), in_memory, in_file,
+                            H5P_DEFAULT, out) < 0;
     if (failed)
         pf_h5_fail(err, "'%s': rows %lld to %lld of /features/%s cannot be read", path,
                    (long long)first, (long long)(first + count - 1), rows->tap.name);
@@ -360,9 +405,9 @@ static int read_block(const PfCacheRows *rows, const char *path, int64_t first, 
 static int read_converted(const Reading *reading)
 {
     const PfCacheRows *rows = reading->rows;
-    int64_t block_rows = (int64_t)(BLOCK_BYTES / row_bytes(rows)) + 1;
+    int64_t block_rows = (int64_t)(BLOCK_BYTES / pf_cache_rows_row_bytes(rows)) + 1;
     if (block_rows > reading->count) block_rows = reading->count;
-    void *block = pf_alloc_aligned((size_t)block_rows, row_bytes(rows), reading->err);
+    void *block = pf_alloc_aligned((size_t)block_rows, pf_cache_rows_row_bytes(rows), reading->err);
     if (!block) return -1;
     int failed = 0;
     for (int64_t done = 0; done < reading->count && !failed; done += block_rows) {
@@ -377,6 +422,26 @@ static int read_converted(const Reading *reading)
     return failed;
 }
 
+/* Part after part, each by all threads. */
+static int read_parts(const PfCacheRows *rows, PfRowsWorkers *workers, int64_t first, int64_t count,
+                      int as_f32, void *out, int threads, PfError *err)
+{
+    size_t out_row_bytes =
+        as_f32 ? rows->row_elements * sizeof(float) : pf_cache_rows_row_bytes(rows);
+    while (count > 0) {
+        PfCacheRowsPart part = pf_cache_rows_part(rows, NULL, first);
+        int64_t skipped = first - part.first_row, there = part.rows->row_count - skipped;
+        if (there > count) there = count;
+        if (pf_cache_rows_read(part.rows, workers, part.path, skipped, there, as_f32, out, threads,
+                               err))
+            return -1;
+        out = (unsigned char *)out + (size_t)there * out_row_bytes;
+        first += there;
+        count -= there;
+    }
+    return 0;
+}
+
 int pf_cache_rows_read(const PfCacheRows *rows, PfRowsWorkers *workers, const char *path,
                        int64_t first, int64_t count, int as_f32, void *out, int threads,
                        PfError *err)
@@ -389,10 +454,12 @@ int pf_cache_rows_read(const PfCacheRows *rows, PfRowsWorkers *workers, const ch
         .count = count,
         .as_f32 = as_f32,
         .out = out,
-        .out_row_bytes = as_f32 ? rows->row_elements * sizeof(float) : row_bytes(rows),
+        .out_row_bytes =
+            as_f32 ? rows->row_elements * sizeof(float) : pf_cache_rows_row_bytes(rows),
         .err = err,
     };
     if (!count) return 0;
+    if (rows->part_count) return read_parts(rows, workers, first, count, as_f32, out, threads, err);
     if (rows->is_direct) return read_direct(&reading, threads);
     if (as_f32 && rows->tap.dtype != PF_DTYPE_F32) return read_converted(&reading);
     return read_block(rows, path, first, count, out, err);

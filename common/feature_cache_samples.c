@@ -33,9 +33,16 @@ typedef struct Target {
     TextColumn classes;
 } Target;
 
+/* How to recognise an image file. */
+typedef struct FileColumns {
+    TextColumn paths;
+    Column digests, sizes, mtimes, ctimes;
+} FileColumns;
+
 struct PfCacheSamples {
-    TextColumn paths, rejected_paths, reasons;
-    Column digests, splits, sizes, mtimes;
+    FileColumns rows, rejected;
+    Column splits, widths, heights;
+    TextColumn reasons;
     int target_count;
     Target targets[];
 };
@@ -69,6 +76,35 @@ static void free_text(TextColumn *column)
     free(column->offsets);
 }
 
+/* ---- files ---- */
+
+static void init_files(FileColumns *files)
+{
+    files->digests.row_bytes = PF_DIGEST_SIZE;
+    files->sizes.row_bytes = sizeof(uint64_t);
+    files->mtimes.row_bytes = files->ctimes.row_bytes = sizeof(int64_t);
+}
+
+static void free_files(FileColumns *files)
+{
+    free_text(&files->paths);
+    free(files->digests.bytes);
+    free(files->sizes.bytes);
+    free(files->mtimes.bytes);
+    free(files->ctimes.bytes);
+}
+
+static int append_file(FileColumns *files, const char *path, const uint8_t *digest,
+                       const PfFileStamp *stamp, PfError *err)
+{
+    if (append_text(&files->paths, path, err) || append_row(&files->digests, digest, err) ||
+        append_row(&files->sizes, &stamp->size_bytes, err) ||
+        append_row(&files->mtimes, &stamp->mtime_ns, err) ||
+        append_row(&files->ctimes, &stamp->ctime_ns, err))
+        return -1;
+    return 0;
+}
+
 /* ---- rows ---- */
 
 static int copy_target(Target *target, const PfCacheTarget *from, PfError *err)
@@ -89,10 +125,10 @@ int pf_cache_samples_new(const PfCacheTarget *targets, int target_count, PfCache
     size_t size = sizeof(PfCacheSamples) + (size_t)target_count * sizeof(Target);
     PfCacheSamples *samples = pf_calloc(1, size, err);
     if (!samples) return -1;
-    samples->digests.row_bytes = PF_DIGEST_SIZE;
+    init_files(&samples->rows);
+    init_files(&samples->rejected);
     samples->splits.row_bytes = sizeof(uint8_t);
-    samples->sizes.row_bytes = sizeof(uint64_t);
-    samples->mtimes.row_bytes = sizeof(int64_t);
+    samples->widths.row_bytes = samples->heights.row_bytes = sizeof(int32_t);
     samples->target_count = target_count;
     for (int t = 0; t < target_count; t++) {
         if (!copy_target(&samples->targets[t], &targets[t], err)) continue;
@@ -107,13 +143,12 @@ void pf_cache_samples_free(PfCacheSamples **pointer)
 {
     PfCacheSamples *samples = *pointer;
     if (!samples) return;
-    free_text(&samples->paths);
-    free_text(&samples->rejected_paths);
+    free_files(&samples->rows);
+    free_files(&samples->rejected);
     free_text(&samples->reasons);
-    free(samples->digests.bytes);
     free(samples->splits.bytes);
-    free(samples->sizes.bytes);
-    free(samples->mtimes.bytes);
+    free(samples->widths.bytes);
+    free(samples->heights.bytes);
     for (int t = 0; t < samples->target_count; t++) {
         free(samples->targets[t].column.bytes);
         free_text(&samples->targets[t].classes);
@@ -142,20 +177,19 @@ static int append_targets(PfCacheSamples *samples, const PfCacheSample *sample, 
 int pf_cache_samples_append(PfCacheSamples *samples, const PfCacheSample *sample, PfError *err)
 {
     uint8_t split = (uint8_t)sample->split;
-    if (append_text(&samples->paths, sample->path, err) ||
-        append_row(&samples->digests, sample->digest, err) ||
+    if (append_file(&samples->rows, sample->path, sample->digest, &sample->stamp, err) ||
         append_row(&samples->splits, &split, err) ||
-        append_row(&samples->sizes, &sample->size_bytes, err) ||
-        append_row(&samples->mtimes, &sample->mtime_ns, err))
+        append_row(&samples->widths, &sample->width, err) ||
+        append_row(&samples->heights, &sample->height, err))
         return -1;
     return append_targets(samples, sample, err);
 }
 
-int pf_cache_samples_reject(PfCacheSamples *samples, const char *path, const char *reason,
-                            PfError *err)
+int pf_cache_samples_reject(PfCacheSamples *samples, const PfCacheReject *reject, PfError *err)
 {
-    if (append_text(&samples->rejected_paths, path, err)) return -1;
-    return append_text(&samples->reasons, reason, err);
+    if (append_file(&samples->rejected, reject->path, reject->digest, &reject->stamp, err))
+        return -1;
+    return append_text(&samples->reasons, reject->reason, err);
 }
 
 int64_t pf_cache_samples_rejected_count(const PfCacheSamples *samples)
@@ -233,7 +267,7 @@ static int write_target(hid_t group, const Target *target)
         return -1;
     hid_t dataset = H5Dopen2(group, target->name, H5P_DEFAULT);
     if (dataset < 0) return -1;
-    int failed = pf_h5_write_text_attribute(dataset, "kind", is_class ? "class" : "regression");
+    int failed = pf_h5_write_text_attribute(dataset, "kind", pf_target_kind_name(target->kind));
     H5Dclose(dataset);
     return failed;
 }
@@ -249,27 +283,37 @@ static int write_classes(hid_t group, const PfCacheSamples *samples)
 {
     for (int t = 0; t < samples->target_count; t++) {
         const Target *target = &samples->targets[t];
-        if (target->kind == PF_TARGET_CLASS &&
+        if ((target->kind == PF_TARGET_CLASS || target->classes.rows) &&
             write_text_column(group, target->name, &target->classes))
             return -1;
     }
     return 0;
 }
 
+static int write_files(hid_t group, const FileColumns *files)
+{
+    if (write_text_column(group, "path", &files->paths) ||
+        write_column(group, "digest", H5T_STD_U8LE, PF_DIGEST_SIZE, &files->digests) ||
+        write_column(group, "size", H5T_STD_U64LE, 0, &files->sizes) ||
+        write_column(group, "mtime_ns", H5T_STD_I64LE, 0, &files->mtimes) ||
+        write_column(group, "ctime_ns", H5T_STD_I64LE, 0, &files->ctimes))
+        return -1;
+    return 0;
+}
+
 static int write_rows(hid_t group, const PfCacheSamples *samples)
 {
-    if (write_text_column(group, "path", &samples->paths) ||
-        write_column(group, "digest", H5T_STD_U8LE, PF_DIGEST_SIZE, &samples->digests) ||
+    if (write_files(group, &samples->rows) ||
         write_column(group, "split", H5T_STD_U8LE, 0, &samples->splits) ||
-        write_column(group, "size", H5T_STD_U64LE, 0, &samples->sizes) ||
-        write_column(group, "mtime_ns", H5T_STD_I64LE, 0, &samples->mtimes))
+        write_column(group, "width", H5T_STD_I32LE, 0, &samples->widths) ||
+        write_column(group, "height", H5T_STD_I32LE, 0, &samples->heights))
         return -1;
     return 0;
 }
 
 static int write_rejected(hid_t group, const PfCacheSamples *samples)
 {
-    if (write_text_column(group, "path", &samples->rejected_paths)) return -1;
+    if (write_files(group, &samples->rejected)) return -1;
     return write_text_column(group, "reason", &samples->reasons);
 }
 

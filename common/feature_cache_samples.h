@@ -18,8 +18,7 @@ int pf_cache_samples_new(const PfCacheTarget *targets, int target_count, PfCache
 void pf_cache_samples_free(PfCacheSamples **samples);
 
 int pf_cache_samples_append(PfCacheSamples *samples, const PfCacheSample *sample, PfError *err);
-int pf_cache_samples_reject(PfCacheSamples *samples, const char *path, const char *reason,
-                            PfError *err);
+int pf_cache_samples_reject(PfCacheSamples *samples, const PfCacheReject *reject, PfError *err);
 int64_t pf_cache_samples_rejected_count(const PfCacheSamples *samples);
 
 /* Writes the groups /targets, /classes, /samples and /rejected. Under

@@ -14,13 +14,17 @@ typedef struct PfCacheTargetRows {
     PfCacheTarget info; /* its class names are those of classes */
     hid_t dataset;
     PfCacheTexts classes;
-    int32_t *indices; /* (N) of a class target, checked; NULL for regression */
+    int32_t *indices; /* (N) of a class target, checked; NULL for the others */
 } PfCacheTargetRows;
 
 /* Opens the member `name` of the group /targets. On failure too, the target is
  * to be freed. Under pf_h5_lock. */
-int pf_cache_target_rows_open(const PfCacheFile *file, hid_t group, const char *name,
-                              PfCacheTargetRows *target, PfError *err);
+int pf_cache_target_rows_open(const PfCacheFile *file, const char *name, PfCacheTargetRows *target,
+                              PfError *err);
 void pf_cache_target_rows_free(PfCacheTargetRows *target);
+
+/* out: (N, width) of a target that is no class. Under pf_h5_lock. */
+int pf_cache_target_rows_read(const PfCacheFile *file, const PfCacheTargetRows *target, float *out,
+                              PfError *err);
 
 #endif

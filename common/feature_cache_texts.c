@@ -43,7 +43,7 @@ static int read_variable(PfCacheTexts *texts, hid_t dataset, hid_t type)
 {
     hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
     H5Pset_vlen_mem_manager(transfer, allocate, texts, release, NULL);
-    herr_t status = H5Dread(dataset, type, H5S_ALL, H5S_ALL, transfer, texts->items);
+    herr_t status = pf_h5_read(dataset, type, H5S_ALL, H5S_ALL, transfer, texts->items);
     H5Pclose(transfer);
     for (int64_t i = 0; i < texts->count; i++)
         if (!texts->items[i]) texts->items[i] = ""; /* never written */
@@ -58,7 +58,8 @@ static int read_fixed(PfCacheTexts *texts, hid_t dataset, hid_t type)
     H5Tset_size(terminated, size);
     H5Tset_strpad(terminated, H5T_STR_NULLTERM);
     char *bytes = allocate((size_t)texts->count * size, texts);
-    herr_t status = bytes ? H5Dread(dataset, terminated, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) : -1;
+    herr_t status =
+        bytes ? pf_h5_read(dataset, terminated, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) : -1;
     H5Tclose(terminated);
     if (status < 0) return -1;
     for (int64_t i = 0; i < texts->count; i++) texts->items[i] = bytes + (size_t)i * size;
@@ -78,9 +79,9 @@ static int read_texts(PfCacheTexts *texts, hid_t dataset, hid_t type, const char
     if (!texts->items) return -1;
     texts->count = count;
     if (!count) return 0;
-    if (H5Tis_variable_str(type) > 0 ? read_variable(texts, dataset, type)
-                                     : read_fixed(texts, dataset, type))
-        return pf_h5_fail(err, "cannot read %s", what);
+    int failed = H5Tis_variable_str(type) > 0 ? read_variable(texts, dataset, type)
+                                              : read_fixed(texts, dataset, type);
+    if (failed || pf_h5_has_failed()) return pf_h5_fail(err, "cannot read %s", what);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "model_file.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "memory.h"
 #include "weights.h"
@@ -21,11 +22,11 @@ struct PfModel {
     cJSON *metadata;
 };
 
-/* Product of tap_shape; 0 where it is not a list of positive numbers. */
+/* Product of tap_shape (1 for a single number); 0 where it is not a list of positive numbers. */
 static int64_t count_features(const cJSON *tap_shape)
 {
     const cJSON *dim;
-    int64_t count = cJSON_GetArraySize(tap_shape) > 0;
+    int64_t count = cJSON_IsArray(tap_shape);
     cJSON_ArrayForEach(dim, tap_shape)
     {
         if (!cJSON_IsNumber(dim) || !(dim->valuedouble >= 1 && dim->valuedouble <= 0x1p31) ||
@@ -57,6 +58,20 @@ static int find_named(const PfModel *model, const cJSON *target, const char *key
     return 0;
 }
 
+/* Strings, one or more; a target without them is a regression. */
+static int check_classes(const PfModel *model, const cJSON *classes, PfError *err)
+{
+    const cJSON *name;
+    int are_strings = cJSON_GetArraySize(classes) > 0;
+    cJSON_ArrayForEach(name, classes)
+    {
+        if (!cJSON_IsString(name)) are_strings = 0;
+    }
+    if (are_strings || !cJSON_IsArray(classes)) return 0;
+    return pf_fail(err, PF_EXIT_FAILED, "model '%s': its classes are not a list of names",
+                   pf_weights_source(model->weights));
+}
+
 /* weight (outputs, features), bias (outputs); a class target has an output per
  * class. */
 static int check_target(const PfModel *model, const cJSON *target, int64_t features, PfError *err)
@@ -66,6 +81,7 @@ static int check_target(const PfModel *model, const cJSON *target, int64_t featu
         find_named(model, target, "bias", 1, &bias, err))
         return -1;
     const cJSON *classes = cJSON_GetObjectItemCaseSensitive(target, "classes");
+    if (check_classes(model, classes, err)) return -1;
     int64_t outputs = cJSON_IsArray(classes) ? cJSON_GetArraySize(classes) : weight->shape.dims[0];
     PfShape expected = {2, {outputs, features}};
     char expected_text[PF_SHAPE_TEXT_SIZE], found[PF_SHAPE_TEXT_SIZE];
@@ -76,6 +92,47 @@ static int check_target(const PfModel *model, const cJSON *target, int64_t featu
             "are %s",
             pf_weights_source(model->weights), pf_shape_text(&weight->shape, found),
             (long long)bias->shape.dims[0], pf_shape_text(&expected, expected_text));
+    return 0;
+}
+
+/* Strings of a layer's normalisation name vectors of its width. */
+static int check_norm(const PfModel *model, const cJSON *layer, int64_t width, PfError *err)
+{
+    static const char *const keys[] = {"scale", "shift", "mean", "variance"};
+    const char *norm = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(layer, "norm"));
+    int count = !norm || !strcmp(norm, "none") ? 0 : !strcmp(norm, "batch") ? 4 : 2;
+    for (int i = 0; i < count; i++) {
+        const PfTensorView *view;
+        if (find_named(model, layer, keys[i], 1, &view, err)) return -1;
+        if (view->shape.dims[0] != width)
+            return pf_fail(err, PF_EXIT_FAILED,
+                           "model '%s': the %s of a layer of width %lld has %lld numbers",
+                           pf_weights_source(model->weights), keys[i], (long long)width,
+                           (long long)view->shape.dims[0]);
+    }
+    return 0;
+}
+
+/* *features: what the first layer takes, then what the last one gives. */
+static int check_layers(const PfModel *model, int64_t *features, PfError *err)
+{
+    const cJSON *layers = cJSON_GetObjectItemCaseSensitive(model->metadata, "layers"), *layer;
+    cJSON_ArrayForEach(layer, layers)
+    {
+        const PfTensorView *weight, *bias;
+        if (find_named(model, layer, "weight", 2, &weight, err) ||
+            find_named(model, layer, "bias", 1, &bias, err))
+            return -1;
+        if (weight->shape.dims[1] != *features || weight->shape.dims[0] != bias->shape.dims[0])
+            return pf_fail(err, PF_EXIT_FAILED,
+                           "model '%s': a hidden layer's weight is %lld x %lld with %lld biases, "
+                           "but %lld numbers go in",
+                           pf_weights_source(model->weights), (long long)weight->shape.dims[0],
+                           (long long)weight->shape.dims[1], (long long)bias->shape.dims[0],
+                           (long long)*features);
+        *features = weight->shape.dims[0];
+        if (check_norm(model, layer, *features, err)) return -1;
+    }
     return 0;
 }
 
@@ -93,9 +150,12 @@ static int check_metadata(const PfModel *model, PfError *err)
                        path, version->valuedouble, PF_MODEL_VERSION);
     if (!cJSON_IsArray(targets) || !cJSON_GetArraySize(targets))
         return pf_fail(err, PF_EXIT_FAILED, "model '%s' predicts no target", path);
+    if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(model->metadata, "tap")))
+        return pf_fail(err, PF_EXIT_FAILED, "model '%s' does not name its tap", path);
     int64_t features =
         count_features(cJSON_GetObjectItemCaseSensitive(model->metadata, "tap_shape"));
     if (!features) return pf_fail(err, PF_EXIT_FAILED, "model '%s' has no valid tap_shape", path);
+    if (check_layers(model, &features, err)) return -1;
     cJSON_ArrayForEach(target, targets)
     {
         if (check_target(model, target, features, err)) return -1;
@@ -131,6 +191,11 @@ void pf_model_close(PfModel **model)
     cJSON_Delete((*model)->metadata);
     free(*model);
     *model = NULL;
+}
+
+const char *pf_model_path(const PfModel *model)
+{
+    return pf_weights_source(model->weights);
 }
 
 const cJSON *pf_model_metadata(const PfModel *model)

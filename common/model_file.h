@@ -8,6 +8,8 @@
  *    "tap_shape": [..], "preprocess": {...}, "precision", "sources": {"weights_path"|
  *    "backbone_path"}, "targets": [{"name", "kind",
  *    "classes": [...], "weight": "fc.weight", "bias": "fc.bias"}],
+ *    "layers": [{"weight", "bias", "norm": "none"|"batch"|"layer", "scale", "shift",
+ *    "mean", "variance", "activation": "relu"|"gelu"}], (hidden ones; missing: none)
  *    "metrics": {...}, "config": {...}}
  * "backbone" and "preprocess" are the cache identity's own objects. */
 #ifndef PF_MODEL_FILE_H
@@ -29,12 +31,14 @@ int pf_model_write(const char *path, const PfNamedTensor *tensors, size_t tensor
 
 typedef struct PfModel PfModel;
 
-/* Reads and checks a model file: metadata present and of a version we know,
- * every tensor that a target names there and shaped (classes, features). */
+/* Reads and checks a model file: metadata present and of a version we know, a tap and its
+ * shape, classes that are names (regressions have none), every tensor that a target names
+ * there and shaped (classes, features). */
 int pf_model_open(const char *path, PfModel **out, PfError *err);
 void pf_model_close(PfModel **model);
 
 /* Lent until pf_model_close. */
+const char *pf_model_path(const PfModel *model);
 const cJSON *pf_model_metadata(const PfModel *model);
 const PfTensorView *pf_model_tensor(const PfModel *model, const char *name);
 

@@ -206,6 +206,21 @@ int pf_options_parse(const PfOption *table, void *settings, int argc, char **arg
     return 0;
 }
 
+int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,
+                      const char *value, PfError *err)
+{
+    const PfOption *option = find_long(table, name, strlen(name));
+    if (!option) {
+        PfError unknown;
+        unknown_option(table, name, &unknown);
+        return pf_fail(err, PF_EXIT_USAGE, "%s: %.500s", where, unknown.message);
+    }
+    if (takes_argument(option) != (value != NULL))
+        return pf_fail(err, PF_EXIT_USAGE, "%s: option --%s %s", where, name,
+                       value ? "takes no value" : "needs a value");
+    return store(option, settings, value, err);
+}
+
 static void print_option(const PfOption *option)
 {
     char left[64];

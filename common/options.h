@@ -38,6 +38,11 @@ typedef struct PfOption {
 int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
                      const char **operands, int *operand_count, PfError *err);
 
+/* Sets one option by its name, without dashes, as if it had been given; where, like
+ * "--sweep", goes before what is wrong with the name. value: NULL for a flag. */
+int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,
+                      const char *value, PfError *err);
+
 /* The table as help text on stdout, after the caller's usage lines. */
 void pf_options_print(const PfOption *table);
 

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -195,8 +196,10 @@ int pf_weights_open_bytes(const char *source, const void *bytes, size_t size, Pf
 }
 
 /* Maps the whole file; an empty one gives no mapping. */
-static int map_file(const char *path, const uint8_t **bytes, size_t *size, PfError *err)
+static int map_file(const char *path, const uint8_t **bytes, size_t *size, PfFileStamp *stamp,
+                    PfError *err)
 {
+    int64_t now = pf_file_time_now();
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return pf_fail_errno(err, "cannot open weights '%s'", path);
@@ -214,21 +217,24 @@ static int map_file(const char *path, const uint8_t **bytes, size_t *size, PfErr
         else
             *bytes = map, *size = (size_t)status.st_size;
     }
+    if (!failed) *stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
     close(fd);
     return failed;
 }
 
 int pf_weights_open(const char *path, PfWeights **out, PfError *err)
 {
-    const uint8_t *bytes;
-    size_t size;
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
+    PfFileStamp stamp = {0};
     *out = NULL;
-    if (map_file(path, &bytes, &size, err)) return -1;
+    if (map_file(path, &bytes, &size, &stamp, err)) return -1;
     if (pf_weights_open_bytes(path, bytes, size, out, err)) {
         if (size) munmap((void *)(uintptr_t)bytes, size);
         return -1;
     }
     (*out)->is_mapped = size > 0;
+    (*out)->stamp = stamp;
     return 0;
 }
 
@@ -273,6 +279,17 @@ const char *pf_weights_sha256(PfWeights *weights)
 {
     if (!*weights->sha256) pf_sha256_text(weights->bytes, weights->size, weights->sha256);
     return weights->sha256;
+}
+
+void pf_weights_recall_sha256(PfWeights *weights, const PfKnownSha256 *known)
+{
+    const char *sha256 = pf_known_sha256(known, &weights->stamp);
+    if (sha256) snprintf(weights->sha256, sizeof weights->sha256, "%s", sha256);
+}
+
+const PfFileStamp *pf_weights_stamp(const PfWeights *weights)
+{
+    return &weights->stamp;
 }
 
 const char *pf_weights_format(const PfWeights *weights)

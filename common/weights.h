@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "digest.h"
+#include "file_stamp.h"
 #include "permafrost/arch.h"
 #include "permafrost/error.h"
 #include "permafrost/tensor.h"
@@ -31,13 +32,14 @@ int pf_weights_random(const PfArch *arch, uint64_t seed, PfWeights **out, PfErro
  * checks the file's SHA-256 against the prefix in its name. *entry is static.
  * Not found: an error that says where it looked, the file's name and public
  * address, and the command to run next. */
-int pf_weights_find(const PfArch *arch, PfWeights **out, const PfWeightsEntry **entry,
-                    PfError *err);
+int pf_weights_find(const PfArch *arch, const PfKnownSha256 *known, PfWeights **out,
+                    const PfWeightsEntry **entry, PfError *err);
 
 /* `spec` as --weights takes it: FILE, random:SEED, or NULL for pf_weights_find.
- * *entry is the published set that the file is (by SHA-256 prefix), or NULL. */
-int pf_weights_load(const PfArch *arch, const char *spec, PfWeights **out,
-                    const PfWeightsEntry **entry, PfError *err);
+ * *entry is the published set that the file is (by SHA-256 prefix), or NULL. known
+ * (may be NULL) saves hashing a file that still has its stamp. */
+int pf_weights_load(const PfArch *arch, const char *spec, const PfKnownSha256 *known,
+                    PfWeights **out, const PfWeightsEntry **entry, PfError *err);
 
 void pf_weights_close(PfWeights **weights);
 
@@ -48,6 +50,9 @@ const char *pf_weights_source(const PfWeights *weights); /* path, or "random:0" 
 /* SHA-256 of the file's bytes, computed on first use; of "random:<seed>:<arch>"
  * for random weights. */
 const char *pf_weights_sha256(PfWeights *weights);
+/* Of the file when it was opened; mtime_ns 0 where that is not to be relied on, and for random
+ * weights. */
+const PfFileStamp *pf_weights_stamp(const PfWeights *weights);
 /* "safetensors", "pth", "pth (legacy)", "random". */
 const char *pf_weights_format(const PfWeights *weights);
 /* The __metadata__ value of a safetensors file, or NULL. */

@@ -8,6 +8,7 @@
 
 #include "memory.h"
 #include "weights.h"
+#include "weights_internal.h"
 
 #define HASH_DIGITS 8 /* of the SHA-256, in a published file's name */
 #define MAX_FOLDERS 3
@@ -57,10 +58,11 @@ static int has_published_hash(PfWeights *weights, const PfWeightsEntry *entry)
 }
 
 /* Opens a file that has a published name and checks that it has the hash. */
-static int open_published(const char *path, const PfWeightsEntry *entry, PfWeights **out,
-                          PfError *err)
+static int open_published(const char *path, const PfWeightsEntry *entry, const PfKnownSha256 *known,
+                          PfWeights **out, PfError *err)
 {
     if (pf_weights_open(path, out, err)) return -1;
+    pf_weights_recall_sha256(*out, known);
     if (has_published_hash(*out, entry)) return 0;
     pf_fail(err, PF_EXIT_FAILED,
             "weights '%s': its SHA-256 begins with %.*s, its name says %.*s: the download is "
@@ -72,12 +74,12 @@ static int open_published(const char *path, const PfWeightsEntry *entry, PfWeigh
 }
 
 /* 1: opened, 0: not there, -1: failed. */
-static int try_folder(const char *folder, const PfWeightsEntry *entry, PfWeights **out,
-                      PfError *err)
+static int try_folder(const char *folder, const PfWeightsEntry *entry, const PfKnownSha256 *known,
+                      PfWeights **out, PfError *err)
 {
     char *path = pf_asprintf(err, "%s/%s", folder, entry->file);
     if (!path) return -1;
-    int result = access(path, F_OK) ? 0 : open_published(path, entry, out, err) ? -1 : 1;
+    int result = access(path, F_OK) ? 0 : open_published(path, entry, known, out, err) ? -1 : 1;
     free(path);
     return result;
 }
@@ -109,7 +111,8 @@ static int not_found(const PfArch *arch, const HubFolders *folders, PfError *err
                    entry->file);
 }
 
-int pf_weights_find(const PfArch *arch, PfWeights **out, const PfWeightsEntry **entry, PfError *err)
+int pf_weights_find(const PfArch *arch, const PfKnownSha256 *known, PfWeights **out,
+                    const PfWeightsEntry **entry, PfError *err)
 {
     HubFolders folders;
     int result = 0;
@@ -123,7 +126,7 @@ int pf_weights_find(const PfArch *arch, PfWeights **out, const PfWeightsEntry **
     if (list_folders(&folders, err)) result = -1;
     for (int w = 0; w < arch->weights_count && !result; w++)
         for (int f = 0; f < folders.count && !result; f++) {
-            result = try_folder(folders.paths[f], &arch->weights[w], out, err);
+            result = try_folder(folders.paths[f], &arch->weights[w], known, out, err);
             if (result > 0) *entry = &arch->weights[w];
         }
     if (!result) not_found(arch, &folders, err);
@@ -142,14 +145,15 @@ static int load_random(const PfArch *arch, const char *seed, PfWeights **out, Pf
     return pf_weights_random(arch, (uint64_t)value, out, err);
 }
 
-int pf_weights_load(const PfArch *arch, const char *spec, PfWeights **out,
-                    const PfWeightsEntry **entry, PfError *err)
+int pf_weights_load(const PfArch *arch, const char *spec, const PfKnownSha256 *known,
+                    PfWeights **out, const PfWeightsEntry **entry, PfError *err)
 {
     *out = NULL;
     *entry = NULL;
-    if (!spec) return pf_weights_find(arch, out, entry, err);
+    if (!spec) return pf_weights_find(arch, known, out, entry, err);
     if (!strncmp(spec, "random:", 7)) return load_random(arch, spec + 7, out, err);
     if (pf_weights_open(spec, out, err)) return -1;
+    pf_weights_recall_sha256(*out, known);
     for (int i = 0; i < arch->weights_count && !*entry; i++)
         if (has_published_hash(*out, &arch->weights[i])) *entry = &arch->weights[i];
     return 0;

@@ -22,12 +22,16 @@ struct PfWeights {
     size_t block_count, block_capacity;
     cJSON *header;                    /* of a safetensors file */
     char sha256[PF_SHA256_TEXT_SIZE]; /* "" until asked for */
+    PfFileStamp stamp;                /* of the file; zeros for random weights */
 };
 
 /* An empty one, and its index once all tensors are added (which finds names
  * that came twice). */
 int pf_weights_new(const char *source, PfWeights **out, PfError *err);
 int pf_weights_index(PfWeights *weights, PfError *err);
+
+/* Takes the digest from there, where the file has that stamp: it is not computed then. */
+void pf_weights_recall_sha256(PfWeights *weights, const PfKnownSha256 *known);
 
 /* Adds a tensor; the name is copied without its wrappers ("module."), the data
  * must live as long as the weights. */

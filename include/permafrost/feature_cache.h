@@ -30,6 +30,8 @@ typedef enum PfCompression { PF_COMPRESS_NONE, PF_COMPRESS_GZIP, PF_COMPRESS_ZST
 typedef enum PfTargetKind {
     PF_TARGET_CLASS,      /* (N) int32 index into the target's classes, -1 unlabelled */
     PF_TARGET_REGRESSION, /* (N, k) float32, NaN missing */
+    PF_TARGET_MULTILABEL, /* (N, k) float32, 1 where the label applies, 0 where not, NaN unknown */
+    PF_TARGET_KEYPOINTS,  /* (N, 2p) float32, x0, y0, x1, ... in pixels of the whole image, NaN */
 } PfTargetKind;
 
 typedef struct PfCacheTap {
@@ -42,21 +44,48 @@ typedef struct PfCacheTarget {
     char name[PF_CACHE_NAME_SIZE]; /* class folders: "class" */
     PfTargetKind kind;
     int width;                  /* numbers per row; 1 for classes */
-    const char *const *classes; /* class_count UTF-8 names, index = class; NULL for regression */
-    int class_count;
+    const char *const *classes; /* class_count UTF-8 names of the classes; or of the `width` labels;
+                                   or of the width / 2 points; NULL for numbers */
+    int class_count;            /* of keypoints: 0 where the points have no names */
 } PfCacheTarget;
+
+/* What tells, without reading it, that a file is still the one that was read. */
+typedef struct PfFileStamp {
+    uint64_t size_bytes;
+    int64_t mtime_ns; /* 0: changed too shortly before it was read to be relied on */
+    int64_t ctime_ns; /* of the inode: tells two files apart that were swapped by renaming */
+} PfFileStamp;
 
 /* What is known of one image besides its features. */
 typedef struct PfCacheSample {
     const char *path;               /* UTF-8, relative to the dataset's root */
     uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of the file's bytes, big-endian as in its canonical
                                        form */
+    PfFileStamp stamp;
     PfSplit split;
-    uint64_t size_bytes;
-    int64_t mtime_ns;
     const int32_t *class_indices; /* one per class target, in target order */
-    const float *values;          /* regression targets' numbers, concatenated in target order */
+    const float *values;          /* the other targets' numbers, concatenated in target order */
+    int32_t width, height;        /* of the decoded image, in pixels; 0 unknown */
 } PfCacheSample;
+
+/* "class", "regression", "multilabel" or "keypoints". */
+const char *pf_target_kind_name(PfTargetKind kind);
+/* The kind of that name; -1 where there is none. */
+int pf_target_kind_from_name(const char *name, PfTargetKind *kind);
+
+/* An image that could not be used. */
+typedef struct PfCacheReject {
+    const char *path, *reason;
+    uint8_t digest[PF_DIGEST_SIZE]; /* zeros where it could not even be read */
+    PfFileStamp stamp;
+} PfCacheReject;
+
+/* One of the files whose rows, one after the other, are those of a virtual cache. */
+typedef struct PfCacheSource {
+    const char *path; /* relative to the folder of the virtual cache */
+    int64_t row_count;
+    uint8_t seal[PF_DIGEST_SIZE]; /* pf_cache_seal */
+} PfCacheSource;
 
 /* ---- writing ---- */
 
@@ -68,8 +97,10 @@ typedef struct PfCacheWriterConfig {
     const char *identity;   /* JSON: all that decides the numbers */
     const char *provenance; /* JSON: what does not */
     PfCompression compression;
-    int level;   /* of the compressor; 0 = its default here (zstd 1, gzip 1) */
-    int threads; /* compressing threads, at least 1 */
+    int level;                    /* of the compressor; 0 = its default here (zstd 1, gzip 1) */
+    int threads;                  /* compressing threads, at least 1 */
+    const PfCacheSource *sources; /* of a virtual cache, to which no features are appended */
+    int source_count;             /* 0: it is none */
 } PfCacheWriterConfig;
 
 typedef struct PfCacheWriterStats {
@@ -92,8 +123,7 @@ int pf_cache_writer_open(const char *path, const PfCacheWriterConfig *config, Pf
 int pf_cache_writer_append(PfCacheWriter *writer, int n, const PfCacheSample *samples,
                            const void *const *features, PfError *err);
 /* Notes an image that could not be used; no row is made for it. */
-int pf_cache_writer_reject(PfCacheWriter *writer, const char *path, const char *reason,
-                           PfError *err);
+int pf_cache_writer_reject(PfCacheWriter *writer, const PfCacheReject *reject, PfError *err);
 /* Writes what is pending, syncs, renames into place and frees the writer,
  * also on failure (then nothing is left behind). stats may be NULL. */
 int pf_cache_writer_finish(PfCacheWriter **writer, PfCacheWriterStats *stats, PfError *err);
@@ -104,13 +134,18 @@ void pf_cache_writer_abandon(PfCacheWriter **writer);
 
 typedef struct PfCache PfCache;
 
-/* Opens and checks the file's structure: format, version, equal row counts,
- * class indices in range. "not a feature cache" names what was found. */
+/* Opens and checks the file: its seal, where it was written with one, then format,
+ * version, equal row counts, class indices in range. "not a feature cache" names what
+ * was found. */
 int pf_cache_open(const char *path, PfCache **out, PfError *err);
 void pf_cache_close(PfCache **cache);
 
 /* All lent until pf_cache_close. */
 const char *pf_cache_path(const PfCache *cache);
+/* Whether it ends in a seal, which then was found intact; files from elsewhere have none. */
+int pf_cache_is_sealed(const PfCache *cache);
+/* The digest in its seal, PF_DIGEST_SIZE bytes: names this very file. NULL where there is none. */
+const uint8_t *pf_cache_seal(const PfCache *cache);
 int64_t pf_cache_row_count(const PfCache *cache);
 int pf_cache_tap_count(const PfCache *cache);
 const PfCacheTap *pf_cache_tap(const PfCache *cache, int index);
@@ -124,22 +159,37 @@ const uint8_t *
 pf_cache_splits(const PfCache *cache); /* (N) PfSplit; NULL where the file has none */
 int64_t pf_cache_rejected_count(const PfCache *cache);
 
-/* Stored size of a tap's chunks and its filters in words: "shuffle, zstd, fletcher32". */
+/* What a virtual cache's features lie in; *count is 0 where they are in the file itself.
+ * Opening has checked that the sources are there and are the ones that were merged. */
+const PfCacheSource *pf_cache_sources(const PfCache *cache, int *count);
+
+/* Stored size of a tap's chunks and its filters in words: "shuffle, zstd, fletcher32". Of a
+ * virtual cache: the sources' sizes, the first one's filters. */
 int pf_cache_tap_storage(PfCache *cache, int tap, int64_t *stored_bytes, char *filters,
                          size_t filters_size, PfError *err);
+/* What its chunks are compressed with; none where they are not as extract lays them out. */
+PfCompression pf_cache_tap_compression(const PfCache *cache, int tap);
 
-/* Sample paths (N) or rejected paths and reasons (R): arrays of strings, lent
- * until pf_cache_close, read on first use. */
+/* Sample paths (N), and rejected images (R): lent until pf_cache_close, read on
+ * first use. */
+int pf_cache_has_paths(const PfCache *cache);
 int pf_cache_paths(PfCache *cache, const char *const **paths, PfError *err);
-int pf_cache_rejected(PfCache *cache, const char *const **paths, const char *const **reasons,
-                      PfError *err);
+int pf_cache_rejects(PfCache *cache, const PfCacheReject **rejects, PfError *err);
 
-/* Both (N): size and modification time of each image's file when it was read. */
-int pf_cache_read_file_stats(PfCache *cache, uint64_t *sizes, int64_t *mtimes_ns, PfError *err);
+/* Each (N). Zeros for what the file does not have, which then matches no image. */
+int pf_cache_read_stamps(PfCache *cache, PfFileStamp *out, PfError *err);
+int pf_cache_read_digests(PfCache *cache, uint8_t (*out)[PF_DIGEST_SIZE], PfError *err);
+
+/* Each (N): the decoded images' sizes in pixels. Where the file does not have them, or not
+ * of every row, that is an error. */
+int pf_cache_read_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights, PfError *err);
+
+/* The same with zeros for what the file does not know. */
+int pf_cache_find_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights, PfError *err);
 
 /* out: (N) int32 class indices of a class target. */
 int pf_cache_read_classes(PfCache *cache, int target, int32_t *out, PfError *err);
-/* out: (N, width) float32 of a regression target. */
+/* out: (N, width) float32 of a target of any other kind; none is infinite. */
 int pf_cache_read_values(PfCache *cache, int target, float *out, PfError *err);
 
 /* Rows [first, first + count) of a tap as float32, (count, shape) row-major,
@@ -149,6 +199,21 @@ int pf_cache_read_f32(PfCache *cache, int tap, int64_t first, int64_t count, flo
 /* The same in the stored dtype. */
 int pf_cache_read(PfCache *cache, int tap, int64_t first, int64_t count, void *out, int threads,
                   PfError *err);
+
+/* Rows that lie together: a chunk, where the tap has chunks of whole rows. */
+typedef struct PfCacheBlock {
+    int64_t first, count;
+    const void *rows;     /* (count, shape) in the stored dtype; NULL: they cannot be read */
+    const PfError *error; /* why not */
+} PfCacheBlock;
+
+/* Nonzero: no more blocks. Called from several threads at once, blocks in any order. */
+typedef int PfCacheBlockVisitor(void *context, const PfCacheBlock *block);
+
+/* Reads all rows of a tap, `threads` blocks at a time (0 = as many as cores), each into
+ * memory that is used again. A block that cannot be read does not keep from the others. */
+void pf_cache_visit(PfCache *cache, int tap, int threads, PfCacheBlockVisitor *visitor,
+                    void *context);
 
 #ifdef __cplusplus
 }

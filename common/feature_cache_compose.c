@@ -1,0 +1,255 @@
+#include "feature_cache_compose.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "feature_cache_writer.h"
+#include "memory.h"
+
+/* Rows that are gathered before they are handed on: so many that rows in any order make a
+ * source decode each of its chunks a few times only. */
+#define BATCH_BYTES ((size_t)64 * 1024 * 1024)
+
+/* A row to be fetched: from where, and to which row of the batch. */
+typedef struct Wanted {
+    PfRowPlace from;
+    int64_t to;
+} Wanted;
+
+/* A tap under way. */
+typedef struct Gathering {
+    const PfComposePlan *plan;
+    PfCacheWriter *writer;
+    PfComposeStats *stats;
+    int tap;
+    const PfTapLayout *layout;
+    int *source_taps;      /* (sources): the tap's index in each, -1 where it has none */
+    int64_t batch_rows;    /* whole chunks */
+    int64_t pending;       /* rows of the batch that wait to be gathered */
+    Wanted *wanted;        /* (batch_rows) */
+    unsigned char *batch;  /* (batch_rows, row) */
+    unsigned char *stored; /* a chunk that is moved */
+    int64_t done;          /* rows x taps */
+} Gathering;
+
+static int check_interrupt(const PfComposePlan *plan, PfError *err)
+{
+    if (!plan->interrupted || !*plan->interrupted) return 0;
+    return pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted");
+}
+
+/* ---- rows that are decoded ---- */
+
+static int compare_places(const void *a, const void *b)
+{
+    const Wanted *x = a, *y = b;
+    if (x->from.source != y->from.source) return x->from.source < y->from.source ? -1 : 1;
+    if (x->from.row != y->from.row) return x->from.row < y->from.row ? -1 : 1;
+    return (x->to > y->to) - (x->to < y->to);
+}
+
+/* Length of the run at the head of `rest` rows that follow each other on both sides. */
+static int64_t run_length(const Wanted *wanted, int64_t rest)
+{
+    int64_t n = 1;
+    while (n < rest && wanted[n].from.source == wanted->from.source &&
+           wanted[n].from.row == wanted->from.row + n && wanted[n].to == wanted->to + n)
+        n++;
+    return n;
+}
+
+static int fetch_run(const Gathering *gathering, const Wanted *wanted, int64_t count, PfError *err)
+{
+    const PfRowSource *source = &gathering->plan->sources[wanted->from.source];
+    return source->read_rows(
+        source->context, gathering->source_taps[wanted->from.source], wanted->from.row, count,
+        gathering->batch + (size_t)wanted->to * gathering->layout->row_bytes, err);
+}
+
+/* In the order of the sources, so that each chunk is decoded once. */
+static int fetch_pending(const Gathering *gathering, PfError *err)
+{
+    int64_t n, count = gathering->pending;
+    qsort(gathering->wanted, (size_t)count, sizeof *gathering->wanted, compare_places);
+    for (int64_t i = 0; i < count; i += n) {
+        const Wanted *wanted = &gathering->wanted[i];
+        n = run_length(wanted, count - i);
+        if (check_interrupt(gathering->plan, err) || fetch_run(gathering, wanted, n, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int64_t chunk_count(const Gathering *gathering, int64_t rows)
+{
+    return (rows + gathering->layout->chunk_rows - 1) / gathering->layout->chunk_rows;
+}
+
+static int flush_pending(Gathering *gathering, PfError *err)
+{
+    if (!gathering->pending) return 0;
+    if (fetch_pending(gathering, err) ||
+        pf_cache_writer_append_tap(gathering->writer, gathering->tap, gathering->pending,
+                                   gathering->batch, err))
+        return -1;
+    gathering->stats->chunks_encoded += chunk_count(gathering, gathering->pending);
+    gathering->done += gathering->pending;
+    gathering->pending = 0;
+    return 0;
+}
+
+/* ---- chunks that are moved ---- */
+
+/* The chunk of `count` wanted rows into gathering->stored, if a source has just that. */
+static int read_stored(const Gathering *gathering, const Wanted *wanted, int64_t count,
+                       size_t *stored_bytes, PfError *err)
+{
+    const PfRowSource *source = &gathering->plan->sources[wanted->from.source];
+    *stored_bytes = 0;
+    if (run_length(wanted, count) < count) return 0;
+    return source->read_stored(source->context, gathering->source_taps[wanted->from.source],
+                               wanted->from.row, count, gathering->layout, gathering->stored,
+                               stored_bytes, err);
+}
+
+static int move_chunk(Gathering *gathering, int64_t count, size_t stored_bytes, PfError *err)
+{
+    if (flush_pending(gathering, err) ||
+        pf_cache_writer_append_chunk(gathering->writer, gathering->tap, count, gathering->stored,
+                                     stored_bytes, err))
+        return -1;
+    gathering->stats->chunks_moved++;
+    gathering->done += count;
+    return 0;
+}
+
+/* ---- a tap ---- */
+
+static int find_places(const Gathering *gathering, int64_t row, int64_t count, PfError *err)
+{
+    const PfComposePlan *plan = gathering->plan;
+    Wanted *wanted = gathering->wanted + gathering->pending;
+    for (int64_t i = 0; i < count; i++) {
+        PfRowPlace from = plan->place(plan->context, gathering->tap, row + i);
+        assert(from.source >= 0 && from.source < plan->source_count);
+        if (gathering->source_taps[from.source] < 0)
+            return pf_fail(err, PF_EXIT_FAILED, "'%s' has no features of tap '%s'",
+                           plan->sources[from.source].path, gathering->layout->tap.name);
+        wanted[i] = (Wanted){from, gathering->pending + i};
+    }
+    return 0;
+}
+
+/* Rows [row, row + count), a chunk of the file. */
+static int compose_chunk(Gathering *gathering, int64_t row, int64_t count, PfError *err)
+{
+    size_t stored_bytes;
+    if (find_places(gathering, row, count, err) ||
+        read_stored(gathering, gathering->wanted + gathering->pending, count, &stored_bytes, err))
+        return -1;
+    if (stored_bytes) return move_chunk(gathering, count, stored_bytes, err);
+    gathering->pending += count;
+    return gathering->pending == gathering->batch_rows ? flush_pending(gathering, err) : 0;
+}
+
+static int compose_rows(Gathering *gathering, PfError *err)
+{
+    const PfComposePlan *plan = gathering->plan;
+    int64_t chunk_rows = gathering->layout->chunk_rows;
+    for (int64_t row = 0; row < plan->row_count; row += chunk_rows) {
+        int64_t rest = plan->row_count - row;
+        if (check_interrupt(plan, err) ||
+            compose_chunk(gathering, row, rest < chunk_rows ? rest : chunk_rows, err))
+            return -1;
+        if (plan->progress)
+            plan->progress(plan->context, gathering->done, plan->row_count * plan->tap_count);
+    }
+    if (flush_pending(gathering, err)) return -1;
+    pf_cache_writer_finish_tap(gathering->writer, gathering->tap);
+    return 0;
+}
+
+static int start_tap(Gathering *gathering, int tap, PfError *err)
+{
+    const PfComposePlan *plan = gathering->plan;
+    const PfTapLayout *layout = pf_cache_writer_layout(gathering->writer, tap);
+    int64_t chunks = (int64_t)(BATCH_BYTES / layout->format.raw_bytes);
+    gathering->tap = tap;
+    gathering->layout = layout;
+    if (chunks > chunk_count(gathering, plan->row_count))
+        chunks = chunk_count(gathering, plan->row_count);
+    gathering->batch_rows = (chunks > 1 ? chunks : 1) * layout->chunk_rows;
+    for (int s = 0; s < plan->source_count; s++)
+        gathering->source_taps[s] =
+            plan->sources[s].find_tap(plan->sources[s].context, layout->tap.name);
+    gathering->wanted = pf_calloc((size_t)gathering->batch_rows, sizeof(Wanted), err);
+    gathering->batch = pf_alloc_aligned((size_t)gathering->batch_rows, layout->row_bytes, err);
+    gathering->stored = pf_alloc_aligned(pf_chunk_bound(&layout->format), 1, err);
+    return gathering->wanted && gathering->batch && gathering->stored ? 0 : -1;
+}
+
+static int compose_tap(Gathering *gathering, int tap, PfError *err)
+{
+    int failed = start_tap(gathering, tap, err) || compose_rows(gathering, err);
+    free(gathering->wanted);
+    free(gathering->batch);
+    free(gathering->stored);
+    return failed ? -1 : 0;
+}
+
+/* ---- the file ---- */
+
+static int append_samples(const PfComposePlan *plan, PfCacheWriter *writer, PfError *err)
+{
+    for (int64_t row = 0; row < plan->row_count; row++) {
+        PfCacheSample sample = plan->sample(plan->context, row);
+        if (pf_cache_writer_append_samples(writer, 1, &sample, err)) return -1;
+    }
+    for (int64_t i = 0; i < plan->reject_count; i++) {
+        PfCacheReject reject = plan->reject(plan->context, i);
+        if (pf_cache_writer_reject(writer, &reject, err)) return -1;
+    }
+    return 0;
+}
+
+static int append_features(const PfComposePlan *plan, PfCacheWriter *writer, PfComposeStats *stats,
+                           PfError *err)
+{
+    Gathering gathering = {.plan = plan, .writer = writer, .stats = stats};
+    gathering.source_taps =
+        pf_calloc((size_t)plan->source_count, sizeof *gathering.source_taps, err);
+    int failed = !gathering.source_taps;
+    for (int t = 0; t < plan->tap_count && !failed; t++) failed = compose_tap(&gathering, t, err);
+    free(gathering.source_taps);
+    return failed ? -1 : 0;
+}
+
+int pf_cache_compose(const char *path, const PfComposePlan *plan, PfComposeStats *stats,
+                     PfError *err)
+{
+    PfCacheWriterConfig config = {.taps = plan->taps,
+                                  .tap_count = plan->tap_count,
+                                  .targets = plan->targets,
+                                  .target_count = plan->target_count,
+                                  .identity = plan->identity,
+                                  .provenance = plan->provenance,
+                                  .compression = plan->compression,
+                                  .level = plan->level,
+                                  .threads = plan->threads,
+                                  .sources = plan->virtual_sources,
+                                  .source_count = plan->virtual_source_count};
+    PfComposeStats total = {0};
+    PfCacheWriter *writer;
+    double start = pf_seconds();
+    if (pf_cache_writer_open(path, &config, &writer, err)) return -1;
+    if (append_samples(plan, writer, err) ||
+        (!plan->virtual_source_count && append_features(plan, writer, &total, err))) {
+        pf_cache_writer_abandon(&writer);
+        return -1;
+    }
+    if (pf_cache_writer_finish(&writer, &total.written, err)) return -1;
+    total.seconds = pf_seconds() - start;
+    if (stats) *stats = total;
+    return 0;
+}

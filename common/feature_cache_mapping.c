@@ -1,0 +1,131 @@
+#include "feature_cache_mapping.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "feature_cache_h5.h"
+#include "feature_cache_storage.h"
+#include "relative_path.h"
+
+/* A part of a virtual dataset. */
+typedef struct Mapping {
+    char file[PATH_MAX], dataset[1024];
+    hid_t space;       /* what is selected of the source: H5S_ALL, or a part of it */
+    hssize_t elements; /* of the virtual dataset that it fills */
+} Mapping;
+
+/* Where HDF5 finds it: beside the virtual file, else from the current folder. NULL: nowhere. */
+static char *find_source(const PfCacheFile *file, const char *name)
+{
+    char *beside = pf_resolve_path(file->path, name, NULL);
+    if (beside && !access(beside, F_OK)) return beside;
+    free(beside);
+    return access(name, F_OK) ? NULL : strdup(name);
+}
+
+/* Whether a dataset of that space reaches as far as what is selected of it. */
+static int reaches(hid_t space, hid_t selection)
+{
+    hsize_t dims[H5S_MAX_RANK], first[H5S_MAX_RANK], last[H5S_MAX_RANK];
+    int rank = H5Sget_simple_extent_dims(space, dims, NULL);
+    if (rank != H5Sget_simple_extent_ndims(selection) ||
+        H5Sget_select_bounds(selection, first, last) < 0)
+        return 0;
+    for (int i = 0; i < rank; i++)
+        if (last[i] != H5S_UNLIMITED && last[i] >= dims[i]) return 0;
+    return 1;
+}
+
+static int is_virtual(hid_t dataset)
+{
+    hid_t properties = H5Dget_create_plist(dataset);
+    int found = properties >= 0 && H5Pget_layout(properties) == H5D_VIRTUAL;
+    if (properties >= 0) H5Pclose(properties);
+    return found;
+}
+
+static int is_large_enough(hid_t dataset, const Mapping *mapping)
+{
+    hid_t space = H5Dget_space(dataset);
+    int is_large = H5Sget_select_type(mapping->space) == H5S_SEL_ALL
+                       ? H5Sget_simple_extent_npoints(space) >= mapping->elements
+                       : reaches(space, mapping->space);
+    H5Sclose(space);
+    return is_large;
+}
+
+static int check_source(const PfCacheFile *file, const char *name, const Mapping *mapping,
+                        const char *path, PfError *err)
+{
+    hid_t source =
+        strcmp(mapping->file, ".") ? H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT) : file->id;
+    hid_t dataset = source < 0 ? H5I_INVALID_HID : H5Dopen2(source, mapping->dataset, H5P_DEFAULT);
+    int is_nested = dataset >= 0 && is_virtual(dataset);
+    int is_whole = dataset >= 0 && is_large_enough(dataset, mapping) &&
+                   pf_cache_storage_is_whole(dataset, H5S_ALL);
+    if (dataset >= 0) H5Dclose(dataset);
+    if (source >= 0 && source != file->id) H5Fclose(source);
+    if (is_whole && !is_nested) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s': /%s is virtual, and the part of it in '%s' cannot be had: %s", file->path,
+                   name, path,
+                   source < 0    ? "that is no HDF5 file"
+                   : dataset < 0 ? "the dataset is not there"
+                   : is_nested   ? "the dataset is virtual itself"
+                                 : "the dataset is too small, or damaged");
+}
+
+static int check_mapping(const PfCacheFile *file, const char *name, const Mapping *mapping,
+                         PfError *err)
+{
+    if (strchr(mapping->file, '%')) return 0; /* as many files as there are */
+    char *path = strcmp(mapping->file, ".") ? find_source(file, mapping->file) : strdup(file->path);
+    if (!path)
+        return pf_fail(err, PF_EXIT_FAILED, "'%s': /%s is virtual, and its part '%s' is not there",
+                       file->path, name, mapping->file);
+    int failed = check_source(file, name, mapping, path, err);
+    free(path);
+    return failed;
+}
+
+/* The mapping's space stays open unless it fails. */
+static int read_mapping(hid_t properties, size_t index, Mapping *mapping)
+{
+    hid_t filled = H5Pget_virtual_vspace(properties, index);
+    if (filled < 0) return -1;
+    mapping->elements = H5Sget_select_npoints(filled);
+    H5Sclose(filled);
+    if (H5Pget_virtual_filename(properties, index, mapping->file, sizeof mapping->file) < 0 ||
+        H5Pget_virtual_dsetname(properties, index, mapping->dataset, sizeof mapping->dataset) < 0)
+        return -1;
+    mapping->space = H5Pget_virtual_srcspace(properties, index);
+    return mapping->space < 0 ? -1 : 0;
+}
+
+static int check_mappings(const PfCacheFile *file, const char *name, hid_t properties, PfError *err)
+{
+    size_t count = 0;
+    if (H5Pget_virtual_count(properties, &count) < 0)
+        return pf_h5_fail(err, "'%s': cannot read /%s", file->path, name);
+    int failed = 0;
+    for (size_t i = 0; i < count && !failed; i++) {
+        Mapping mapping;
+        if (read_mapping(properties, i, &mapping))
+            return pf_h5_fail(err, "'%s': cannot read /%s", file->path, name);
+        failed = check_mapping(file, name, &mapping, err);
+        H5Sclose(mapping.space);
+    }
+    return failed;
+}
+
+int pf_cache_mapping_check(const PfCacheFile *file, const char *name, hid_t object, PfError *err)
+{
+    if (H5Iget_type(object) != H5I_DATASET || !is_virtual(object)) return 0;
+    hid_t properties = H5Dget_create_plist(object);
+    if (properties < 0) return pf_h5_fail(err, "'%s': cannot read /%s", file->path, name);
+    int failed = check_mappings(file, name, properties, err);
+    H5Pclose(properties);
+    return failed ? -1 : 0;
+}

@@ -1,0 +1,29 @@
+/* Whether a file is still the one that was read, told without reading it. */
+#ifndef PF_FILE_STAMP_H
+#define PF_FILE_STAMP_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "digest.h"
+#include "permafrost/feature_cache.h"
+
+PfFileStamp pf_file_stamp(const struct stat *status);
+/* Nanoseconds since 1970, by the clock that dates files. */
+int64_t pf_file_time_now(void);
+/* The stamp, with mtime_ns 0 where the file had been changed so shortly before
+ * now_ns, when its bytes were about to be read, that it could change again unseen. */
+PfFileStamp pf_file_stamp_settled(PfFileStamp stamp, int64_t now_ns);
+int pf_file_stamp_equal(const PfFileStamp *a, const PfFileStamp *b);
+
+/* What a file's digest was when it had that stamp. */
+typedef struct PfKnownSha256 {
+    PfFileStamp stamp; /* mtime_ns 0: not to be relied on */
+    char sha256[PF_SHA256_TEXT_SIZE];
+} PfKnownSha256;
+
+/* The digest of a file with this stamp, where that is the known one (which may be NULL);
+ * else NULL. */
+const char *pf_known_sha256(const PfKnownSha256 *known, const PfFileStamp *stamp);
+
+#endif

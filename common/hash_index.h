@@ -1,0 +1,38 @@
+/* Finds items of the caller's own array by hash. The table holds their indices
+ * alone (four bytes a slot, at most half of them taken); the caller compares:
+ *
+ *   uint32_t *slot = pf_hash_index_first(&index, hash);
+ *   while (*slot != PF_HASH_EMPTY && !is_it(*slot)) slot = pf_hash_index_next(&index, slot);
+ *   if (*slot == PF_HASH_EMPTY) *slot = item;
+ *
+ * Items that are equal should be put in once: many under one hash make it slow. */
+#ifndef PF_HASH_INDEX_H
+#define PF_HASH_INDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "permafrost/error.h"
+
+#define PF_HASH_EMPTY UINT32_MAX
+
+typedef struct PfHashIndex {
+    uint32_t *slots;
+    size_t mask;
+} PfHashIndex;
+
+/* Room for `capacity` items, which must not be exceeded. */
+int pf_hash_index_init(PfHashIndex *index, int64_t capacity, PfError *err);
+void pf_hash_index_free(PfHashIndex *index);
+
+static inline uint32_t *pf_hash_index_first(const PfHashIndex *index, uint64_t hash)
+{
+    return &index->slots[hash & index->mask];
+}
+
+static inline uint32_t *pf_hash_index_next(const PfHashIndex *index, const uint32_t *slot)
+{
+    return &index->slots[(size_t)(slot + 1 - index->slots) & index->mask];
+}
+
+#endif

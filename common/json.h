@@ -1,0 +1,22 @@
+/* JSON texts in and out, none of which is ever incomplete: cJSON leaves out what it has
+ * no memory for, and says so only to those who look at every call. */
+#ifndef PF_JSON_H
+#define PF_JSON_H
+
+#include <cjson/cJSON.h>
+
+#include "permafrost/error.h"
+
+/* The object in text; the caller deletes it. Fails where text holds none. path, what: where
+ * it is from, for messages ("'photos.h5': its identity is no JSON object"). */
+cJSON *pf_json_parse(const char *text, const char *path, const char *what, PfError *err);
+/* An empty object where text holds none; NULL only where memory is short. */
+cJSON *pf_json_parse_or_empty(const char *text, const char *path, const char *what, PfError *err);
+
+/* Before an object is built... */
+void pf_json_begin(void);
+/* ...and afterwards its text, to be freed, or NULL where anything was left out since this
+ * thread's pf_json_begin. Deletes the object, which may be NULL. */
+char *pf_json_finish(cJSON *object, const char *what, PfError *err);
+
+#endif
