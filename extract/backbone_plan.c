@@ -44,9 +44,11 @@ static int is_file_name(const char *backbone)
     return strchr(backbone, '/') || (length > 3 && !strcmp(backbone + length - 3, ".pt"));
 }
 
-static int sha256_of_file(const char *path, char sha256[PF_SHA256_TEXT_SIZE], PfError *err)
+static int sha256_of_file(const char *path, const PfKnownSha256 *known, PfFileStamp *stamp,
+                          char sha256[PF_SHA256_TEXT_SIZE], PfError *err)
 {
     struct stat status;
+    int64_t now = pf_file_time_now();
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return pf_fail_errno(err, "backbone '%s': cannot open it", path);
     void *bytes = MAP_FAILED;
@@ -55,7 +57,11 @@ static int sha256_of_file(const char *path, char sha256[PF_SHA256_TEXT_SIZE], Pf
     close(fd);
     if (bytes == MAP_FAILED)
         return pf_fail(err, PF_EXIT_FAILED, "backbone '%s': not a file with something in it", path);
-    pf_sha256_text(bytes, (size_t)status.st_size, sha256);
+    *stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
+    if (pf_known_sha256(known, stamp))
+        snprintf(sha256, PF_SHA256_TEXT_SIZE, "%s", known->sha256);
+    else
+        pf_sha256_text(bytes, (size_t)status.st_size, sha256);
     munmap(bytes, (size_t)status.st_size);
     return 0;
 }
@@ -72,7 +78,7 @@ static int use_torchscript(PfBackbonePlan *plan, const PfBackboneOptions *option
     plan->name = pf_strdup(slash ? slash + 1 : options->backbone, err);
     plan->torchscript_path = pf_strdup(options->backbone, err);
     if (!plan->name || !plan->torchscript_path) return -1;
-    return sha256_of_file(options->backbone, plan->sha256, err);
+    return sha256_of_file(options->backbone, options->known, &plan->stamp, plan->sha256, err);
 }
 
 static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
@@ -80,10 +86,11 @@ static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, P
     const PfWeightsEntry *entry = NULL;
     plan->name = pf_strdup(options->backbone, err);
     if (!plan->name || pf_arch_new(options->backbone, &plan->arch, err) ||
-        pf_weights_load(plan->arch, options->weights, &plan->weights, &entry, err))
+        pf_weights_load(plan->arch, options->weights, options->known, &plan->weights, &entry, err))
         return -1;
     plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
     snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_weights_sha256(plan->weights));
+    plan->stamp = *pf_weights_stamp(plan->weights);
     return 0;
 }
 
@@ -172,14 +179,15 @@ void pf_backbone_plan_free(PfBackbonePlan **plan)
     *plan = NULL;
 }
 
-int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
-                          const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err)
+int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
+                               int batch, int threads, const PfBackbonePlugin **plugin,
+                               PfBackbone **backbone, PfError *err)
 {
     PfBackboneConfig config = {
         .arch = plan->arch,
         .torchscript_path = plan->torchscript_path,
-        .taps = (const char *const *)plan->taps,
-        .tap_count = plan->tap_count,
+        .taps = taps,
+        .tap_count = tap_count,
         .input_height = plan->preprocess.crop,
         .input_width = plan->preprocess.crop,
         .precision = plan->precision,
@@ -195,6 +203,13 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
     return (*plugin)->open(&config, backbone, err);
 }
 
+int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
+                          const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err)
+{
+    return pf_backbone_plan_open_taps(plan, (const char *const *)plan->taps, plan->tap_count, batch,
+                                      threads, plugin, backbone, err);
+}
+
 /* The double that prints as the float does: 0.485, not 0.48500001430511475. */
 static double shortest_double(float value)
 {
@@ -206,11 +221,11 @@ static double shortest_double(float value)
     return strtod(text, NULL);
 }
 
-static cJSON *json_triple(const float values[3])
+static void add_triple(cJSON *object, const char *key, const float values[3])
 {
     double doubles[3];
     for (int i = 0; i < 3; i++) doubles[i] = shortest_double(values[i]);
-    return cJSON_CreateDoubleArray(doubles, 3);
+    cJSON_AddItemToObject(object, key, cJSON_CreateDoubleArray(doubles, 3));
 }
 
 static const char *interpolation_name(PfInterpolation interpolation)
@@ -225,20 +240,17 @@ static void add_preprocess(cJSON *identity, const PfPreprocess *preprocess)
     cJSON_AddNumberToObject(object, "crop", preprocess->crop);
     cJSON_AddBoolToObject(object, "squash", preprocess->squash);
     cJSON_AddStringToObject(object, "interpolation", interpolation_name(preprocess->interpolation));
-    cJSON_AddItemToObject(object, "mean", json_triple(preprocess->mean));
-    cJSON_AddItemToObject(object, "std", json_triple(preprocess->std));
+    add_triple(object, "mean", preprocess->mean);
+    add_triple(object, "std", preprocess->std);
 }
 
-cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan, const PfTapInfo *taps, int tap_count)
+cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)
 {
     cJSON *identity = cJSON_CreateObject();
     cJSON *backbone = cJSON_AddObjectToObject(identity, "backbone");
     if (plan->arch) cJSON_AddStringToObject(backbone, "name", plan->name);
     cJSON_AddStringToObject(backbone, plan->arch ? "weights_sha256" : "torchscript_sha256",
                             plan->sha256);
-    cJSON *names = cJSON_AddArrayToObject(identity, "taps");
-    for (int i = 0; i < tap_count; i++)
-        cJSON_AddItemToArray(names, cJSON_CreateString(taps[i].name));
     add_preprocess(identity, &plan->preprocess);
     cJSON_AddNumberToObject(identity, "views", 1);
     cJSON_AddStringToObject(identity, "precision", pf_precision_name(plan->precision));
@@ -258,17 +270,23 @@ static int read_triple(const cJSON *object, const char *key, float out[3])
     return 0;
 }
 
+static int is_side(const cJSON *number, int minimum)
+{
+    return cJSON_IsNumber(number) && number->valuedouble >= minimum &&
+           number->valuedouble <= PF_SIDE_MAX;
+}
+
 int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err)
 {
     const cJSON *resize = cJSON_GetObjectItemCaseSensitive(object, "resize");
     const cJSON *crop = cJSON_GetObjectItemCaseSensitive(object, "crop");
     const cJSON *mode = cJSON_GetObjectItemCaseSensitive(object, "interpolation");
     *out = (PfPreprocess){0};
-    if (!cJSON_IsNumber(resize) || !cJSON_IsNumber(crop) || !cJSON_IsString(mode) ||
-        crop->valueint < 1 || read_triple(object, "mean", out->mean) ||
-        read_triple(object, "std", out->std))
+    if (!is_side(resize, 0) || !is_side(crop, 1) || !cJSON_IsString(mode) ||
+        read_triple(object, "mean", out->mean) || read_triple(object, "std", out->std))
         return pf_fail(err, PF_EXIT_FAILED,
-                       "the \"preprocess\" entry lacks resize, crop, interpolation, mean or std");
+                       "the \"preprocess\" entry lacks a usable resize, crop, interpolation, mean "
+                       "or std");
     out->resize = resize->valueint;
     out->crop = crop->valueint;
     out->squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));

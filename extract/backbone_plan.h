@@ -5,10 +5,13 @@
 
 #include <cjson/cJSON.h>
 
-#include "digest.h"
+#include "file_stamp.h"
 #include "permafrost/backbone.h"
 #include "permafrost/feature_cache.h"
 #include "weights.h"
+
+/* No image is resized or cropped to more pixels a side. */
+#define PF_SIDE_MAX 16384
 
 /* As given on the command line, or by a model file. Start from
  * pf_backbone_options_default(). */
@@ -24,6 +27,7 @@ typedef struct PfBackboneOptions {
     PfPrecision precision;
     PfDtype store; /* PF_DTYPE_F16 or PF_DTYPE_F32 */
     const char *device;
+    const PfKnownSha256 *known; /* of the weights or the TorchScript file, or NULL: see weights.h */
 } PfBackboneOptions;
 
 PfBackboneOptions pf_backbone_options_default(void);
@@ -34,6 +38,7 @@ typedef struct PfBackbonePlan {
     PfArch *arch;                     /* NULL for TorchScript */
     PfWeights *weights;               /* NULL for TorchScript */
     char sha256[PF_SHA256_TEXT_SIZE]; /* of the weights, or of the TorchScript file */
+    PfFileStamp stamp;                /* of that file; mtime_ns 0 where it tells nothing */
     PfPreprocess preprocess;
     char **taps; /* tap_count; none yet for a TorchScript file without --tap */
     int tap_count;
@@ -49,12 +54,15 @@ void pf_backbone_plan_free(PfBackbonePlan **plan);
 /* Loads the plugin and opens the network for batches of up to `batch` images. */
 int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
                           const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err);
+/* The same for other taps than the plan's. */
+int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
+                               int batch, int threads, const PfBackbonePlugin **plugin,
+                               PfBackbone **backbone, PfError *err);
 
-/* {"backbone": {"name", "weights_sha256"} or {"torchscript_sha256"}, "taps",
- * "preprocess", "views", "precision", "store"}: all that decides the numbers.
- * taps: as the open backbone has them. The caller deletes it. NULL where memory
- * is short. */
-cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan, const PfTapInfo *taps, int tap_count);
+/* {"backbone": {"name", "weights_sha256"} or {"torchscript_sha256"}, "preprocess", "views",
+ * "precision", "store"}: all that decides the numbers of a tap. For pf_json_finish, between
+ * which and pf_json_begin it is called. */
+cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan);
 
 /* The "preprocess" object of an identity or a model file, read back. */
 int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err);

@@ -1,6 +1,7 @@
 #include "cache_info.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,6 +32,16 @@ static void print_splits(const PfCache *cache, FILE *stream)
         if (splits[i] < PF_SPLIT_COUNT) counts[splits[i]]++;
     fprintf(stream, " (%lld train, %lld val, %lld test)", (long long)counts[PF_SPLIT_TRAIN],
             (long long)counts[PF_SPLIT_VAL], (long long)counts[PF_SPLIT_TEST]);
+}
+
+static void print_sources(const PfCache *cache, FILE *stream)
+{
+    int count;
+    const PfCacheSource *sources = pf_cache_sources(cache, &count);
+    for (int i = 0; i < count && i < MAX_LISTED; i++)
+        fprintf(stream, "%s%lld rows in %s\n", i ? "            " : "virtual     ",
+                (long long)sources[i].row_count, sources[i].path);
+    if (count > MAX_LISTED) fprintf(stream, "            ... and %d more\n", count - MAX_LISTED);
 }
 
 static int print_taps(PfCache *cache, FILE *stream, PfError *err)
@@ -78,13 +89,60 @@ static int print_classes(PfCache *cache, int index, FILE *stream, PfError *err)
     return failed ? -1 : 0;
 }
 
+/* values: (rows, width). */
+static int64_t count_missing_rows(const float *values, int64_t rows, int width)
+{
+    int64_t missing = 0;
+    for (int64_t row = 0; row < rows; row++) {
+        int known = 0;
+        for (int i = 0; i < width; i++) known += !isnan(values[row * width + i]);
+        missing += !known;
+    }
+    return missing;
+}
+
+static void print_labels(const PfCacheTarget *target, const float *values, int64_t rows,
+                         FILE *stream)
+{
+    for (int i = 0; i < target->width && i < MAX_LISTED; i++) {
+        int64_t count = 0;
+        for (int64_t row = 0; row < rows; row++) count += values[row * target->width + i] >= 0.5f;
+        fprintf(stream, "            %d %s: %lld\n", i, target->classes[i], (long long)count);
+    }
+    if (target->width > MAX_LISTED)
+        fprintf(stream, "            ... and %d more\n", target->width - MAX_LISTED);
+}
+
+static int print_numbers(PfCache *cache, int index, FILE *stream, PfError *err)
+{
+    const PfCacheTarget *target = pf_cache_target(cache, index);
+    int is_points = target->kind == PF_TARGET_KEYPOINTS;
+    int64_t rows = pf_cache_row_count(cache);
+    float *values = pf_calloc((size_t)rows * (size_t)target->width, sizeof *values, err);
+    if (!values || pf_cache_read_values(cache, index, values, err)) {
+        free(values);
+        return -1;
+    }
+    fprintf(stream, "target      %s: %d %s", target->name,
+            is_points ? target->width / 2 : target->width,
+            is_points                              ? "keypoints"
+            : target->kind == PF_TARGET_MULTILABEL ? "labels"
+            : target->width == 1                   ? "number"
+                                                   : "numbers");
+    int64_t missing = count_missing_rows(values, rows, target->width);
+    if (missing) fprintf(stream, ", missing in %lld rows", (long long)missing);
+    fputc('\n', stream);
+    if (target->kind == PF_TARGET_MULTILABEL) print_labels(target, values, rows, stream);
+    free(values);
+    return 0;
+}
+
 static int print_targets(PfCache *cache, FILE *stream, PfError *err)
 {
     for (int i = 0; i < pf_cache_target_count(cache); i++) {
         const PfCacheTarget *target = pf_cache_target(cache, i);
         if (target->kind == PF_TARGET_CLASS && print_classes(cache, i, stream, err)) return -1;
-        if (target->kind == PF_TARGET_REGRESSION)
-            fprintf(stream, "target      %s: %d numbers\n", target->name, target->width);
+        if (target->kind != PF_TARGET_CLASS && print_numbers(cache, i, stream, err)) return -1;
     }
     if (!pf_cache_target_count(cache)) fputs("target      none: images without labels\n", stream);
     return 0;
@@ -93,12 +151,12 @@ static int print_targets(PfCache *cache, FILE *stream, PfError *err)
 static int print_rejected(PfCache *cache, FILE *stream, PfError *err)
 {
     int64_t count = pf_cache_rejected_count(cache);
-    const char *const *paths, *const *reasons;
+    const PfCacheReject *rejects;
     fprintf(stream, "rejected    %lld\n", (long long)count);
     if (!count) return 0;
-    if (pf_cache_rejected(cache, &paths, &reasons, err)) return -1;
+    if (pf_cache_rejects(cache, &rejects, err)) return -1;
     for (int64_t i = 0; i < count && i < MAX_LISTED; i++)
-        fprintf(stream, "            %s: %s\n", paths[i], reasons[i]);
+        fprintf(stream, "            %s: %s\n", rejects[i].path, rejects[i].reason);
     if (count > MAX_LISTED)
         fprintf(stream, "            ... and %lld more\n", (long long)(count - MAX_LISTED));
     return 0;
@@ -139,6 +197,7 @@ int pf_cache_info_print(PfCache *cache, FILE *stream, PfError *err)
     fprintf(stream, "rows        %lld", (long long)pf_cache_row_count(cache));
     print_splits(cache, stream);
     fputc('\n', stream);
+    print_sources(cache, stream);
     if (print_taps(cache, stream, err) || print_targets(cache, stream, err) ||
         print_rejected(cache, stream, err))
         return -1;

@@ -15,7 +15,10 @@ static const PfDatasetFormat *const formats[] = {
     &pf_dataset_format_paths,
     &pf_dataset_format_cifar,
     &pf_dataset_format_folder,
+    &pf_dataset_format_manifest,
 };
+
+#define FOLDER_TARGET "class"
 
 static int find_format(const char *operand, const PfDatasetFormat **format, PfError *err)
 {
@@ -27,8 +30,38 @@ static int find_format(const char *operand, const PfDatasetFormat **format, PfEr
     if (stat(operand, &status)) return pf_fail_errno(err, "dataset '%s' cannot be read", operand);
     return pf_fail(err, PF_EXIT_FAILED,
                    "dataset '%s' is a file; expected a folder of images or of class folders, a "
-                   "CIFAR-10/100 binary folder, or - for paths on standard input",
+                   "CIFAR-10/100 binary folder, a manifest (.csv or .tsv), or - for paths on "
+                   "standard input",
                    operand);
+}
+
+static int check_manifest_options(const PfDatasetFormat *format, const char *operand,
+                                  const PfDatasetOptions *options, PfError *err)
+{
+    const char *given = options->target_count  ? "--target"
+                        : options->path_column ? "--path-column"
+                        : options->image_root  ? "--root"
+                                               : NULL;
+    if (!given || format == &pf_dataset_format_manifest) return 0;
+    return pf_fail(err, PF_EXIT_USAGE, "%s is for manifests (.csv, .tsv); '%s' is none", given,
+                   operand);
+}
+
+/* ---- targets ---- */
+
+/* Folders and CIFAR have a list of classes. */
+static int add_folder_target(PfDataset *dataset, PfError *err)
+{
+    if (dataset->targets || !dataset->class_count) return 0;
+    dataset->targets = pf_calloc(1, sizeof *dataset->targets, err);
+    if (!dataset->targets) return -1;
+    dataset->targets[0] = (PfCacheTarget){.name = FOLDER_TARGET,
+                                          .kind = PF_TARGET_CLASS,
+                                          .width = 1,
+                                          .classes = dataset->classes,
+                                          .class_count = dataset->class_count};
+    dataset->target_count = 1;
+    return 0;
 }
 
 /* ---- --split ---- */
@@ -83,6 +116,23 @@ static int apply_split(PfDataset *dataset, const PfDatasetOptions *options, PfEr
     return status;
 }
 
+/* ---- --shard ---- */
+
+static int choose_part(PfDataset *dataset, PfShard shard, PfError *err)
+{
+    if (shard.count > (int64_t)dataset->count)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--shard %lld/%lld: dataset '%s' has only %zu images; a shard has at "
+                       "least one",
+                       (long long)shard.number, (long long)shard.count, dataset->root,
+                       dataset->count);
+    int64_t first, size;
+    pf_shard_range(shard, (int64_t)dataset->count, &first, &size);
+    dataset->before = (size_t)first;
+    dataset->behind = dataset->count - (size_t)(first + size);
+    return 0;
+}
+
 /* ---- opening and closing ---- */
 
 int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfDataset **out,
@@ -92,12 +142,14 @@ int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfData
     if (!options) options = &defaults;
     *out = NULL;
     const PfDatasetFormat *format;
-    if (find_format(operand, &format, err)) return -1;
+    if (find_format(operand, &format, err) || check_manifest_options(format, operand, options, err))
+        return -1;
     PfDataset *dataset = pf_calloc(1, sizeof *dataset, err);
     if (!dataset) return -1;
     dataset->format = format;
     dataset->root_fd = -1;
-    if (format->list(dataset, operand, options, err) || apply_split(dataset, options, err) ||
+    if (format->list(dataset, operand, options, err) || add_folder_target(dataset, err) ||
+        apply_split(dataset, options, err) || choose_part(dataset, options->shard, err) ||
         pf_dataset_finish_notes(dataset, err)) {
         pf_dataset_close(&dataset);
         return -1;
@@ -119,13 +171,12 @@ void pf_dataset_close(PfDataset **dataset)
 
 int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err)
 {
-    return dataset->format->read(dataset, index, bytes, err);
+    return dataset->format->read(dataset, (int64_t)dataset->before + index, bytes, err);
 }
 
-int pf_dataset_stat(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
-                    int64_t *mtime_ns)
+int pf_dataset_stat(const PfDataset *dataset, int64_t index, PfFileStamp *stamp)
 {
-    return dataset->format->stat(dataset, index, size_bytes, mtime_ns);
+    return dataset->format->stat(dataset, (int64_t)dataset->before + index, stamp);
 }
 
 /* ---- what there is ---- */
@@ -142,31 +193,67 @@ const char *pf_dataset_kind(const PfDataset *dataset)
 
 int64_t pf_dataset_count(const PfDataset *dataset)
 {
+    return (int64_t)(dataset->count - dataset->before - dataset->behind);
+}
+
+int64_t pf_dataset_whole_count(const PfDataset *dataset)
+{
     return (int64_t)dataset->count;
 }
 
 int64_t pf_dataset_split_count(const PfDataset *dataset, PfSplit split)
 {
+    const PfSample *samples = pf_dataset_samples(dataset);
     int64_t count = 0;
-    for (size_t i = 0; i < dataset->count; i++) count += dataset->samples[i].split == split;
+    for (int64_t i = 0; i < pf_dataset_count(dataset); i++) count += samples[i].split == split;
     return count;
 }
 
 const PfSample *pf_dataset_samples(const PfDataset *dataset)
 {
-    return dataset->samples;
+    return dataset->samples + dataset->before;
 }
 
 const char *const *pf_dataset_classes(const PfDataset *dataset, int *count)
 {
-    *count = dataset->class_count;
-    return (const char *const *)dataset->classes;
+    for (int t = 0; t < dataset->target_count; t++)
+        if (dataset->targets[t].kind == PF_TARGET_CLASS) {
+            *count = dataset->targets[t].class_count;
+            return dataset->targets[t].classes;
+        }
+    *count = 0;
+    return NULL;
+}
+
+const PfCacheTarget *pf_dataset_targets(const PfDataset *dataset, int *count)
+{
+    *count = dataset->target_count;
+    return dataset->targets;
+}
+
+const int32_t *pf_dataset_class_indices(const PfDataset *dataset, int64_t index)
+{
+    size_t row = dataset->before + (size_t)index;
+    if (!dataset->class_indices) return &dataset->samples[row].class_index;
+    return dataset->class_indices + row * (size_t)dataset->indices_per_row;
+}
+
+const float *pf_dataset_values(const PfDataset *dataset, int64_t index)
+{
+    size_t row = dataset->before + (size_t)index;
+    return dataset->values ? dataset->values + row * (size_t)dataset->values_per_row : NULL;
 }
 
 const char *const *pf_dataset_warnings(const PfDataset *dataset, int *count)
 {
-    *count = (int)dataset->warning_count;
-    return (const char *const *)dataset->warnings;
+    *count = (int)dataset->warnings.count;
+    return (const char *const *)dataset->warnings.items;
+}
+
+const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count)
+{
+    *count = (int)dataset->remarks.count;
+    return (const char *const *)dataset->remarks.items;
 }
 
 int64_t pf_dataset_ignored_count(const PfDataset *dataset)

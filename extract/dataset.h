@@ -8,6 +8,7 @@
  *   train/val/test folders    each of class folders; rows: all of train, then val, then test
  *   CIFAR-10/100 binary       data_batch_1.bin ... or train.bin, test.bin
  *   images without labels     a folder of images
+ *   manifest.csv, .tsv        a header, a column of paths, any number of targets
  *   paths, one a line         "-", relative to the current folder
  */
 #ifndef PF_DATASET_H
@@ -16,12 +17,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "dataset_shard.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
 typedef struct PfSample {
     const char *path;    /* relative to the root, bytes as on disk; CIFAR: "test_batch.bin#17" */
-    int32_t class_index; /* into the classes; -1 unlabelled */
+    int32_t class_index; /* of the first class target; -1 unlabelled */
     PfSplit split;
 } PfSample;
 
@@ -29,6 +31,12 @@ typedef struct PfDatasetOptions {
     double val_fraction;  /* --split val=F: share of the training images moved to val; 0 = none */
     double test_fraction; /* --split test=F */
     FILE *list;           /* where "-" reads its paths; NULL = stdin */
+    PfShard shard;        /* --shard: only this part; classes and splits are the whole's */
+    /* Manifests only: */
+    const char *const *targets; /* --target NAME[:KIND][=COLUMNS]; none: every other column */
+    int target_count;
+    const char *path_column; /* --path-column; NULL: it is found */
+    const char *image_root;  /* --root: what paths are relative to; NULL: the file's folder */
 } PfDatasetOptions;
 
 typedef struct PfDataset PfDataset;
@@ -43,15 +51,23 @@ int pf_dataset_open_paths(const char *const *paths, size_t count, PfDataset **ou
 void pf_dataset_close(PfDataset **dataset);
 
 /* All lent until pf_dataset_close. */
-const char *pf_dataset_root(const PfDataset *dataset); /* the folder; "." for lists of paths */
-const char *pf_dataset_kind(const PfDataset *dataset); /* in words: "train/val class folders" */
-int64_t pf_dataset_count(const PfDataset *dataset);
+const char *pf_dataset_root(const PfDataset *dataset);    /* the folder; "." for lists of paths */
+const char *pf_dataset_kind(const PfDataset *dataset);    /* in words: "train/val class folders" */
+int64_t pf_dataset_count(const PfDataset *dataset);       /* of the shard, where it is one */
+int64_t pf_dataset_whole_count(const PfDataset *dataset); /* of all shards together */
 int64_t pf_dataset_split_count(const PfDataset *dataset, PfSplit split);
 const PfSample *pf_dataset_samples(const PfDataset *dataset); /* pf_dataset_count of them */
-/* Class names; count 0: no labels. */
+/* What the samples are labelled with: one target "class" for class folders and CIFAR. */
+const PfCacheTarget *pf_dataset_targets(const PfDataset *dataset, int *count);
+/* A sample's, as PfCacheSample wants them. */
+const int32_t *pf_dataset_class_indices(const PfDataset *dataset, int64_t index);
+const float *pf_dataset_values(const PfDataset *dataset, int64_t index);
+/* Names of the first class target; count 0: there is none. */
 const char *const *pf_dataset_classes(const PfDataset *dataset, int *count);
 /* What a person should know, a sentence each, for pf_warn. */
 const char *const *pf_dataset_warnings(const PfDataset *dataset, int *count);
+/* How it was understood, a sentence each, for pf_say. */
+const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count);
 /* Files passed over because their names do not end like an image's. */
 int64_t pf_dataset_ignored_count(const PfDataset *dataset);
 /* ".jpg .jpeg .png ..." */
@@ -64,16 +80,17 @@ typedef struct PfSampleBytes {
     size_t size_bytes;
     size_t capacity;
     int width, height; /* > 0: data is (height, width, 3) uint8 RGB; 0: an image file to decode */
-    int64_t mtime_ns;  /* of the file */
+    PfFileStamp stamp; /* of the file; mtime_ns 0 where it was changed within the last two
+                          seconds, so that no later stamp equals it */
 } PfSampleBytes;
 
 /* Reads sample `index`; any thread. On failure err says why in words that follow
- * the path ("cannot be opened: Permission denied"), and bytes stays reusable. */
+ * the path ("cannot be opened: Permission denied"), with PF_EXIT_BAD_IMAGES where the file
+ * is at fault, and bytes stays reusable. */
 int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err);
-/* The size and modification time that pf_dataset_read would report, without
- * reading; -1 where the file is not there. Any thread. */
-int pf_dataset_stat(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
-                    int64_t *mtime_ns);
+/* The file's stamp, without reading; -1 where the file is not there. Equal to the one
+ * that a pf_dataset_read reported: still the bytes that were read. Any thread. */
+int pf_dataset_stat(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);
 void pf_sample_bytes_free(PfSampleBytes *bytes);
 
 #endif

@@ -78,8 +78,14 @@ void pf_dataset_free_lists(PfDataset *dataset)
         dataset->text = next;
     }
     for (int i = 0; i < PF_NOTE_COUNT; i++) pf_names_free(&dataset->notes[i]);
-    for (size_t i = 0; i < dataset->warning_count; i++) free(dataset->warnings[i]);
-    free(dataset->warnings);
+    pf_sentences_free(&dataset->warnings);
+    pf_sentences_free(&dataset->remarks);
+    for (int t = 0; dataset->target_names && t < dataset->target_count; t++)
+        free(dataset->target_names[t]);
+    free(dataset->target_names);
+    free(dataset->targets);
+    free(dataset->class_indices);
+    free(dataset->values);
     free(dataset->classes);
     free(dataset->samples);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dataset_format.h"
+#include "file_stamp.h"
 #include "memory.h"
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, PIXELS = 3 * PLANE, FILES_MAX = 6, RECORD_MAX = PIXELS + 2 };
@@ -52,7 +53,7 @@ static const Version versions[] = {
 typedef struct File {
     int fd;
     int64_t first; /* its first sample */
-    int64_t mtime_ns;
+    PfFileStamp stamp;
 } File;
 
 struct PfCifar {
@@ -173,7 +174,8 @@ static int list_file(PfDataset *dataset, const Version *version, int file, PfErr
     struct stat status;
     if (fstat(fd, &status))
         return pf_fail_errno(err, "dataset '%s': %s cannot be read", dataset->root, name);
-    opened->mtime_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+    opened->stamp = pf_file_stamp(&status);
+    opened->stamp.size_bytes = PIXELS; /* of one record */
     if (status.st_size % cifar->record_bytes)
         return pf_fail(err, PF_EXIT_FAILED,
                        "dataset '%s': %s has %lld bytes, which is no multiple of the %d of a %s "
@@ -221,24 +223,23 @@ static int read_record(const PfDataset *dataset, int64_t index, PfSampleBytes *b
     const PfCifar *cifar = dataset->cifar;
     const File *file = find_file(cifar, index);
     uint8_t record[RECORD_MAX];
+    int64_t now = pf_file_time_now();
     ssize_t got = pread(file->fd, record, (size_t)cifar->record_bytes,
                         (index - file->first) * cifar->record_bytes);
-    if (got < 0) return pf_fail_errno(err, "cannot be read");
+    if (got < 0) return pf_fail(err, PF_EXIT_BAD_IMAGES, "cannot be read: %s", strerror(errno));
     if (got != cifar->record_bytes)
-        return pf_fail(err, PF_EXIT_FAILED, "cannot be read: the file has become shorter");
+        return pf_fail(err, PF_EXIT_BAD_IMAGES, "cannot be read: the file has become shorter");
     if (pf_sample_bytes_reserve(bytes, PIXELS, err)) return -1;
     interleave(record + cifar->record_bytes - PIXELS, bytes->data);
     bytes->size_bytes = PIXELS;
     bytes->width = bytes->height = SIDE;
-    bytes->mtime_ns = file->mtime_ns;
+    bytes->stamp = pf_file_stamp_settled(file->stamp, now);
     return 0;
 }
 
-static int stat_record(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
-                       int64_t *mtime_ns)
+static int stat_record(const PfDataset *dataset, int64_t index, PfFileStamp *stamp)
 {
-    *size_bytes = PIXELS;
-    *mtime_ns = find_file(dataset->cifar, index)->mtime_ns;
+    *stamp = find_file(dataset->cifar, index)->stamp;
     return 0;
 }
 

@@ -20,6 +20,8 @@ typedef enum PfNote {
     PF_NOTE_LOOSE_IMAGE,
     PF_NOTE_BESIDE_SPLITS,
     PF_NOTE_MISSING_FILE,
+    PF_NOTE_ABSENT_IMAGE,
+    PF_NOTE_REPEATED_PATH,
     PF_NOTE_COUNT,
 } PfNote;
 
@@ -30,6 +32,12 @@ typedef struct PfNames {
     char *first[PF_NAMED_MAX]; /* owned, sorted by bytes */
     int64_t count;
 } PfNames;
+
+/* Sentences, malloc'ed. */
+typedef struct PfSentences {
+    char **items;
+    size_t count, capacity;
+} PfSentences;
 
 typedef struct PfTextBlock PfTextBlock;
 typedef struct PfCifar PfCifar;
@@ -42,12 +50,18 @@ struct PfDataset {
     char kind[64];
     PfSample *samples;
     size_t count, capacity;
-    const char **classes; /* malloc'ed array of names in the text blocks */
+    size_t before, behind; /* how many of them are other shards' */
+    const char **classes;  /* of folders: malloc'ed array of names in the text blocks */
     int class_count;
+    PfCacheTarget *targets; /* (target_count) */
+    int target_count;
+    const char ***target_names; /* (target_count) their lists of names; NULL: not theirs to free */
+    int32_t *class_indices;     /* (count, indices_per_row); NULL: the samples' class_index */
+    float *values;              /* (count, values_per_row) */
+    int indices_per_row, values_per_row;
     PfTextBlock *text; /* paths and names, many to an allocation */
     PfNames notes[PF_NOTE_COUNT];
-    char **warnings;
-    size_t warning_count, warning_capacity;
+    PfSentences warnings, remarks;
     int64_t ignored_count;
     const char *first_ignored; /* path of one; NULL while there is none */
     PfCifar *cifar;            /* CIFAR folders only */
@@ -60,12 +74,13 @@ struct PfDatasetFormat {
     int (*list)(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
                 PfError *err);
     int (*read)(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err);
-    int (*stat)(const PfDataset *dataset, int64_t index, uint64_t *size_bytes, int64_t *mtime_ns);
+    int (*stat)(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);
 };
 
 extern const PfDatasetFormat pf_dataset_format_paths;
 extern const PfDatasetFormat pf_dataset_format_cifar;
 extern const PfDatasetFormat pf_dataset_format_folder;
+extern const PfDatasetFormat pf_dataset_format_manifest;
 
 /* ---- building: dataset_build.c ---- */
 
@@ -90,6 +105,10 @@ int pf_dataset_note(PfDataset *dataset, PfNote note, const char *folder, const c
 /* A warning of its own. */
 int pf_dataset_warn(PfDataset *dataset, PfError *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Something for pf_dataset_remarks. */
+int pf_dataset_remark(PfDataset *dataset, PfError *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void pf_sentences_free(PfSentences *sentences);
 /* Turns the notes into warnings. */
 int pf_dataset_finish_notes(PfDataset *dataset, PfError *err);
 
@@ -119,8 +138,7 @@ int pf_dataset_walk(PfDataset *dataset, const char *folder, int deep, int32_t cl
 /* The whole file at the sample's path. */
 int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
                          PfError *err);
-int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
-                         int64_t *mtime_ns);
+int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);
 int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err);
 
 void pf_cifar_free(PfCifar **cifar);

@@ -8,7 +8,7 @@
 #include "memory.h"
 
 /* What goes before the names. */
-static const char *const sentences[PF_NOTE_COUNT] = {
+static const char *const openings[PF_NOTE_COUNT] = {
     [PF_NOTE_HIDDEN_FOLDER] = "hidden folders left out (torchvision would take them)",
     [PF_NOTE_HIDDEN_IMAGE] = "hidden image files left out (torchvision would take them)",
     [PF_NOTE_UNREADABLE] = "folders that cannot be read, left out",
@@ -18,6 +18,8 @@ static const char *const sentences[PF_NOTE_COUNT] = {
     [PF_NOTE_LOOSE_IMAGE] = "images beside the class folders, left out",
     [PF_NOTE_BESIDE_SPLITS] = "folders beside the splits' folders, left out",
     [PF_NOTE_MISSING_FILE] = "files that this dataset usually has, not found",
+    [PF_NOTE_ABSENT_IMAGE] = "images of the manifest that are not there",
+    [PF_NOTE_REPEATED_PATH] = "paths in more than one line, each a row of its own",
 };
 
 int pf_names_add(PfNames *names, const char *folder, const char *name, PfError *err)
@@ -61,36 +63,58 @@ int pf_dataset_note(PfDataset *dataset, PfNote note, const char *folder, const c
 }
 
 /* Takes the sentence over; NULL stands for a failure already told. */
-static int take_warning(PfDataset *dataset, char *sentence, PfError *err)
+static int take_sentence(PfSentences *sentences, char *sentence, PfError *err)
 {
     if (!sentence) return -1;
-    if (pf_grow(&dataset->warnings, &dataset->warning_capacity, dataset->warning_count + 1,
-                sizeof *dataset->warnings, err)) {
+    if (pf_grow(&sentences->items, &sentences->capacity, sentences->count + 1,
+                sizeof *sentences->items, err)) {
         free(sentence);
         return -1;
     }
-    dataset->warnings[dataset->warning_count++] = sentence;
+    sentences->items[sentences->count++] = sentence;
     return 0;
+}
+
+static int add_sentence(PfSentences *sentences, const char *format, va_list arguments, PfError *err)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, format, arguments);
+    return take_sentence(sentences, pf_strdup(text, err), err);
 }
 
 int pf_dataset_warn(PfDataset *dataset, PfError *err, const char *format, ...)
 {
-    char text[1024];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    int status = add_sentence(&dataset->warnings, format, arguments, err);
     va_end(arguments);
-    return take_warning(dataset, pf_strdup(text, err), err);
+    return status;
 }
 
-/* "sentence: 'a', 'b' and 3 more", malloc'ed. */
-static char *tell_names(const char *sentence, const PfNames *names, PfError *err)
+int pf_dataset_remark(PfDataset *dataset, PfError *err, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int status = add_sentence(&dataset->remarks, format, arguments, err);
+    va_end(arguments);
+    return status;
+}
+
+void pf_sentences_free(PfSentences *sentences)
+{
+    for (size_t i = 0; i < sentences->count; i++) free(sentences->items[i]);
+    free(sentences->items);
+    *sentences = (PfSentences){0};
+}
+
+/* "opening: 'a', 'b' and 3 more", malloc'ed. */
+static char *tell_names(const char *opening, const PfNames *names, PfError *err)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return pf_fail_errno(err, "out of memory for a warning"), NULL;
-    fprintf(stream, "%s:", sentence);
+    fprintf(stream, "%s:", opening);
     for (int i = 0; i < PF_NAMED_MAX && i < names->count; i++)
         fprintf(stream, "%s '%s'", i ? "," : "", names->first[i]);
     if (names->count > PF_NAMED_MAX)
@@ -106,7 +130,8 @@ int pf_dataset_finish_notes(PfDataset *dataset, PfError *err)
 {
     for (int i = 0; i < PF_NOTE_COUNT; i++)
         if (dataset->notes[i].count &&
-            take_warning(dataset, tell_names(sentences[i], &dataset->notes[i], err), err))
+            take_sentence(&dataset->warnings, tell_names(openings[i], &dataset->notes[i], err),
+                          err))
             return -1;
     return 0;
 }

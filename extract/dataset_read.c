@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "dataset_format.h"
+#include "file_stamp.h"
 #include "memory.h"
 
 /* No photograph is larger; what is, would take the machine's memory by surprise. */
@@ -21,14 +22,24 @@ void pf_sample_bytes_free(PfSampleBytes *bytes)
     *bytes = (PfSampleBytes){0};
 }
 
+/* The file's fault, unless the system has run out of something. */
+static int fail_errno(PfError *err, const char *what)
+{
+    int of_system = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    pf_fail_errno(err, "%s", what);
+    if (err && !of_system) err->exit_code = PF_EXIT_BAD_IMAGES;
+    return -1;
+}
+
 static int check_file(const struct stat *status, PfError *err)
 {
-    if (S_ISDIR(status->st_mode)) return pf_fail(err, PF_EXIT_FAILED, "is a folder, not an image");
+    if (S_ISDIR(status->st_mode))
+        return pf_fail(err, PF_EXIT_BAD_IMAGES, "is a folder, not an image");
     if (!S_ISREG(status->st_mode))
-        return pf_fail(err, PF_EXIT_FAILED, "is a pipe or a device, not an image");
-    if (!status->st_size) return pf_fail(err, PF_EXIT_FAILED, "is empty (0 bytes)");
+        return pf_fail(err, PF_EXIT_BAD_IMAGES, "is a pipe or a device, not an image");
+    if (!status->st_size) return pf_fail(err, PF_EXIT_BAD_IMAGES, "is empty (0 bytes)");
     if (status->st_size > FILE_BYTES_MAX)
-        return pf_fail(err, PF_EXIT_FAILED, "is too large: %lld bytes, at most %lld are read",
+        return pf_fail(err, PF_EXIT_BAD_IMAGES, "is too large: %lld bytes, at most %lld are read",
                        (long long)status->st_size, (long long)FILE_BYTES_MAX);
     return 0;
 }
@@ -38,8 +49,8 @@ static int read_bytes(int fd, size_t size, uint8_t *data, PfError *err)
     for (size_t done = 0; done < size;) {
         ssize_t got = read(fd, data + done, size - done);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return pf_fail_errno(err, "cannot be read");
-        if (!got) return pf_fail(err, PF_EXIT_FAILED, "cannot be read: it has become shorter");
+        if (got < 0) return fail_errno(err, "cannot be read");
+        if (!got) return pf_fail(err, PF_EXIT_BAD_IMAGES, "cannot be read: it has become shorter");
         done += (size_t)got;
     }
     return 0;
@@ -48,24 +59,23 @@ static int read_bytes(int fd, size_t size, uint8_t *data, PfError *err)
 static int read_open_file(int fd, PfSampleBytes *bytes, PfError *err)
 {
     struct stat status;
-    if (fstat(fd, &status)) return pf_fail_errno(err, "cannot be read");
+    int64_t now = pf_file_time_now();
+    if (fstat(fd, &status)) return fail_errno(err, "cannot be read");
     size_t size = (size_t)status.st_size;
     if (check_file(&status, err) || pf_sample_bytes_reserve(bytes, size, err) ||
         read_bytes(fd, size, bytes->data, err))
         return -1;
     bytes->size_bytes = size;
     bytes->width = bytes->height = 0;
-    bytes->mtime_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+    bytes->stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
     return 0;
 }
 
-int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, uint64_t *size_bytes,
-                         int64_t *mtime_ns)
+int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *stamp)
 {
     struct stat status;
     if (fstatat(dataset->root_fd, dataset->samples[index].path, &status, 0)) return -1;
-    *size_bytes = (uint64_t)status.st_size;
-    *mtime_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+    *stamp = pf_file_stamp(&status);
     return 0;
 }
 
@@ -75,7 +85,7 @@ int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes 
     /* O_NONBLOCK: opening a pipe that nobody writes to must not wait. */
     int fd = openat(dataset->root_fd, dataset->samples[index].path,
                     O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0) return pf_fail_errno(err, "cannot be opened");
+    if (fd < 0) return fail_errno(err, "cannot be opened");
     int status = read_open_file(fd, bytes, err);
     close(fd);
     return status;

@@ -53,23 +53,32 @@ static int visit_entry(int fd, const struct dirent *found, Visit visit, void *co
     return visit(context, &entry, err);
 }
 
-/* Calls visit for each entry, in the file system's order. A folder that cannot
- * be read is noted and counts as done. */
+/* A folder that is closed to us, or gone, is noted and left out. What the system cannot do
+ * just now must not make a dataset smaller. */
+static int leave_out(PfDataset *dataset, const char *folder, PfError *err)
+{
+    int is_closed = errno == EACCES || errno == EPERM || errno == ENOENT || errno == ENOTDIR;
+    if (!*folder) folder = ".";
+    if (is_closed) return pf_dataset_note(dataset, PF_NOTE_UNREADABLE, "", folder, err);
+    return pf_fail_errno(err, "cannot read folder '%s' of '%s'", folder, dataset->root);
+}
+
+/* Calls visit for each entry, in the file system's order. */
 static int visit_folder(PfDataset *dataset, const char *folder, Visit visit, void *context,
                         PfError *err)
 {
     int fd = openat(dataset->root_fd, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (!directory) {
+        int status = leave_out(dataset, folder, err);
         if (fd >= 0) close(fd);
-        return pf_dataset_note(dataset, PF_NOTE_UNREADABLE, "", *folder ? folder : ".", err);
+        return status;
     }
     int status = 0;
     const struct dirent *found;
     while (!status && (errno = 0, found = readdir(directory)))
         status = visit_entry(fd, found, visit, context, err);
-    if (!status && errno)
-        status = pf_dataset_note(dataset, PF_NOTE_UNREADABLE, "", *folder ? folder : ".", err);
+    if (!status && errno) status = leave_out(dataset, folder, err);
     closedir(directory);
     return status;
 }

@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "cache_info.h"
+#include "cache_verify.h"
 #include "extract_options.h"
 #include "extraction.h"
 #include "interrupt.h"
 #include "log.h"
+#include "merge.h"
 #include "summary.h"
 
 static char *command_line(int argc, char **argv)
@@ -42,12 +44,30 @@ static int print_info(const char *path, PfError *err)
     return failed;
 }
 
+static int verify(const PfExtractOptions *options, PfError *err)
+{
+    PfVerifyOptions what = {.cache = options->operand,
+                            .dataset = options->verified_dataset,
+                            .listing = {.val_fraction = options->val_fraction,
+                                        .test_fraction = options->test_fraction,
+                                        .shard = options->shard,
+                                        .targets = options->targets,
+                                        .target_count = options->target_count,
+                                        .path_column = options->path_column,
+                                        .image_root = options->image_root},
+                            .threads = options->workers,
+                            .interrupted = pf_interrupt_catch()};
+    return pf_cache_verify(&what, stdout, err);
+}
+
 static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
 {
     if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
     if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
+    if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);
     char *command = command_line(argc, argv);
-    int failed = pf_extraction_run(options, command ? command : argv[0], pf_interrupt_catch(), err);
+    int failed = (options->mode == PF_EXTRACT_MERGE ? pf_merge_run : pf_extraction_run)(
+        options, command ? command : argv[0], pf_interrupt_catch(), err);
     free(command);
     return failed;
 }

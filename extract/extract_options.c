@@ -8,6 +8,7 @@
 #include "options.h"
 
 #define MAX_OPERANDS 4096
+#define MAX_SHARDS 1000000000
 
 static int parse_precision(void *settings, const char *value, PfError *err)
 {
@@ -105,6 +106,7 @@ static int parse_compress(void *settings, const char *value, PfError *err)
     if (value[length] &&
         pf_parse_long("--compress: level", value + length + 1, 1, highest[index], &level, err))
         return -1;
+    options->has_compression = 1;
     options->compression = (PfCompression)index;
     options->level = (int)level;
     return 0;
@@ -128,7 +130,31 @@ static int parse_max_bad(void *settings, const char *value, PfError *err)
     return 0;
 }
 
+static int parse_shard(void *settings, const char *value, PfError *err)
+{
+    char text[32];
+    long long number, count;
+    snprintf(text, sizeof text, "%s", value);
+    char *slash = strchr(text, '/');
+    if (slash) *slash = '\0';
+    if (!slash || pf_parse_long("K", text, 1, MAX_SHARDS, &number, NULL) ||
+        pf_parse_long("N", slash + 1, number, MAX_SHARDS, &count, NULL))
+        return pf_fail(err, PF_EXIT_USAGE, "--shard: expected K/N with K from 1 to N, found '%s'",
+                       value);
+    ((PfExtractOptions *)settings)->shard = (PfShard){number, count};
+    return 0;
+}
+
 #define FIELD(name) offsetof(PfExtractOptions, name)
+
+static int parse_target(void *settings, const char *value, PfError *err)
+{
+    PfExtractOptions *options = settings;
+    if (options->target_count == PF_TARGETS_MAX)
+        return pf_fail(err, PF_EXIT_USAGE, "--target: more than %d of them", PF_TARGETS_MAX);
+    options->targets[options->target_count++] = value;
+    return 0;
+}
 
 /* clang-format off */
 static const PfOption table[] = {
@@ -140,7 +166,9 @@ static const PfOption table[] = {
     {.name = "compress", .kind = PF_OPTION_CALL, .parse = parse_compress,
      .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1)"},
     {.name = "force", .kind = PF_OPTION_FLAG, .offset = FIELD(force),
-     .help = "compute again, whatever is at CACHE.h5"},
+     .help = "compute again, whatever is at CACHE.h5 and in its journal"},
+    {.name = "dry-run", .kind = PF_OPTION_FLAG, .offset = FIELD(dry_run),
+     .help = "say what would be done; write nothing"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
      .argument = "NAME|FILE.pt",
@@ -159,9 +187,9 @@ static const PfOption table[] = {
      .argument = "auto|cpu|cuda[:I]", .help = "default auto: a GPU where there is one"},
     {.name = "Pixels (defaults belong to the weights):", .kind = PF_OPTION_GROUP},
     {.name = "resize", .kind = PF_OPTION_INT, .offset = FIELD(backbone.resize), .argument = "N",
-     .minimum = 0, .maximum = 16384, .help = "shorter side becomes N pixels; 0: as it is"},
+     .minimum = 0, .maximum = PF_SIDE_MAX, .help = "shorter side becomes N pixels; 0: as it is"},
     {.name = "crop", .kind = PF_OPTION_INT, .offset = FIELD(backbone.crop), .argument = "N",
-     .minimum = 1, .maximum = 16384,
+     .minimum = 1, .maximum = PF_SIDE_MAX,
      .help = "centre crop N x N; alone, it lifts --resize to at least N"},
     {.name = "squash", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.squash),
      .help = "resize straight to crop x crop instead, aspect ratio given up"},
@@ -175,6 +203,16 @@ static const PfOption table[] = {
     {.name = "split", .kind = PF_OPTION_CALL, .parse = parse_split,
      .argument = "val=F[,test=F]",
      .help = "shares chosen by hash of the path; images keep their side when others come"},
+    {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target,
+     .argument = "NAME[:KIND][=COLUMNS]",
+     .help = "of a manifest; class, regression, multilabel or keypoints; a,b or first..last;\n"
+             "may be repeated (default: every other column, by what it holds)"},
+    {.name = "path-column", .kind = PF_OPTION_TEXT, .offset = FIELD(path_column),
+     .argument = "NAME", .help = "of a manifest: where the paths are (default: it is found)"},
+    {.name = "root", .kind = PF_OPTION_TEXT, .offset = FIELD(image_root), .argument = "DIR",
+     .help = "of a manifest: what paths are relative to (default: its folder)"},
+    {.name = "shard", .kind = PF_OPTION_CALL, .parse = parse_shard, .argument = "K/N",
+     .help = "only the K-th of N parts of the dataset; --merge joins them"},
     {.name = "max-bad", .kind = PF_OPTION_CALL, .parse = parse_max_bad, .argument = "N|P%",
      .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
@@ -182,6 +220,12 @@ static const PfOption table[] = {
      .minimum = 1, .maximum = 4096, .help = "images per forward pass (default 32)"},
     {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
      .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
+    {.name = "sync-seconds", .kind = PF_OPTION_DOUBLE, .offset = FIELD(sync_seconds),
+     .argument = "S", .minimum = 0, .maximum = 86400,
+     .help = "work is safe from a crash or power cut after S seconds (default 5)"},
+    {.name = "sync-mb", .kind = PF_OPTION_INT, .offset = FIELD(sync_mb), .argument = "M",
+     .minimum = 1, .maximum = 1 << 20,
+     .help = "and after M megabytes, whichever comes first (default 64)"},
     {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = FIELD(quiet),
      .help = "warnings and errors only"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
@@ -196,6 +240,12 @@ static const PfOption table[] = {
      .help = "with --summary: frozen up to the tap, then a new Linear"},
     {.name = "info", .kind = PF_OPTION_FLAG, .offset = FIELD(info),
      .help = "say in words what is in a cache"},
+    {.name = "merge", .kind = PF_OPTION_FLAG, .offset = FIELD(merge),
+     .help = "join caches of one identity, shards in their order"},
+    {.name = "virtual", .kind = PF_OPTION_FLAG, .offset = FIELD(is_virtual),
+     .help = "with --merge: features stay where they are, and OUT refers to them"},
+    {.name = "verify", .kind = PF_OPTION_FLAG, .offset = FIELD(verify),
+     .help = "read all of a cache, with DATASET its images too, and say what is wrong"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
     {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
@@ -206,11 +256,14 @@ void pf_extract_options_help(void)
 {
     puts("usage: extract [options] DATASET -o CACHE.h5\n"
          "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
-         "       extract --info CACHE.h5\n\n"
+         "       extract --info CACHE.h5\n"
+         "       extract --merge [--virtual] OUT.h5 IN.h5...\n"
+         "       extract --verify [DATASET] CACHE.h5\n\n"
          "Pushes every image once through a frozen, pretrained network and keeps what comes\n"
          "out, for train.\n\n"
          "DATASET is a folder of class folders; of train/, val/, test/ of class folders; of\n"
-         "images; of CIFAR-10/100 binary files; or - for paths on standard input.");
+         "images; of CIFAR-10/100 binary files; a manifest.csv of paths and targets; or - for\n"
+         "paths on standard input.");
     pf_options_print(table);
 }
 
@@ -221,13 +274,43 @@ int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total)
     return limit->is_default && share < 5 ? 5 : share;
 }
 
+/* The operands are OUT and the inputs, or with -o inputs only. */
+static int check_merge(PfExtractOptions *options, const char *const *operands, int count,
+                       PfError *err)
+{
+    int has_output = options->output != NULL;
+    if (options->target_count || options->path_column || options->image_root)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--target, --path-column and --root are for extracting from a manifest");
+    if (options->val_fraction > 0 || options->test_fraction > 0 || options->shard.count)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--split and --shard are for extracting; --merge takes rows as they are");
+    if (!has_output && count) options->output = operands[0];
+    options->inputs = operands + !has_output;
+    options->input_count = count - !has_output;
+    if (options->input_count > 0) return 0;
+    return pf_fail(
+        err, PF_EXIT_USAGE,
+        "which caches? Usage: extract --merge OUT.h5 IN.h5...; extract --help explains.");
+}
+
 static int check_mode(PfExtractOptions *options, PfError *err)
 {
-    options->mode = options->summary ? PF_EXTRACT_SUMMARY
-                    : options->info  ? PF_EXTRACT_INFO
-                                     : PF_EXTRACT_RUN;
-    if (options->summary && options->info)
-        return pf_fail(err, PF_EXIT_USAGE, "--summary and --info are two different things to do");
+    options->mode = options->summary  ? PF_EXTRACT_SUMMARY
+                    : options->info   ? PF_EXTRACT_INFO
+                    : options->merge  ? PF_EXTRACT_MERGE
+                    : options->verify ? PF_EXTRACT_VERIFY
+                                      : PF_EXTRACT_RUN;
+    if (options->summary + options->info + options->merge + options->verify > 1)
+        return pf_fail(err, PF_EXIT_USAGE, "%s and %s are two different things to do",
+                       options->summary ? "--summary"
+                       : options->info  ? "--info"
+                                        : "--merge",
+                       options->verify  ? "--verify"
+                       : options->merge ? "--merge"
+                                        : "--info");
+    if (options->is_virtual && !options->merge)
+        return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
     if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
         return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
     if (options->mode == PF_EXTRACT_SUMMARY)
@@ -237,8 +320,9 @@ static int check_mode(PfExtractOptions *options, PfError *err)
                    : 0;
     if (!options->operand)
         return pf_fail(err, PF_EXIT_USAGE,
-                       options->mode == PF_EXTRACT_INFO
-                           ? "--info needs a cache file. extract --help explains."
+                       options->info || options->verify
+                           ? "which cache? extract --info CACHE.h5, extract --verify CACHE.h5; "
+                             "extract --help explains."
                            : "which dataset? Usage: extract [options] DATASET -o CACHE.h5; extract "
                              "--help explains.");
     if (options->mode == PF_EXTRACT_RUN && !options->output)
@@ -255,6 +339,8 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
         .compression = PF_COMPRESS_ZSTD,
         .batch = 32,
         .max_bad = {.value = 5, .is_percent = 1, .is_default = 1},
+        .sync_seconds = 5,
+        .sync_mb = 64,
     };
     options->backbone.backbone = "resnet18";
     if (argc > MAX_OPERANDS)
@@ -263,7 +349,12 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
                        argc);
     if (pf_options_parse(table, options, argc, argv, operands, &count, err)) return -1;
     if (options->help || options->version) return 0;
-    if (count > 1)
+    if (options->merge && check_merge(options, operands, count, err)) return -1;
+    if (options->verify && count == 2) {
+        options->verified_dataset = operands[0];
+        operands[0] = operands[--count];
+    }
+    if (count > 1 && !options->merge)
         return pf_fail(err, PF_EXIT_USAGE, "one %s at a time, found '%s' and '%s'%s",
                        options->info ? "cache" : "dataset", operands[0], operands[1],
                        options->info ? "" : ". A list of images goes in on stdin: extract - ...");

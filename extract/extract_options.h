@@ -3,12 +3,17 @@
 #define PF_EXTRACT_OPTIONS_H
 
 #include "backbone_plan.h"
+#include "dataset_shard.h"
 #include "permafrost/feature_cache.h"
+
+#define PF_TARGETS_MAX 256
 
 typedef enum PfExtractMode {
     PF_EXTRACT_RUN,
     PF_EXTRACT_SUMMARY, /* --summary */
     PF_EXTRACT_INFO,    /* --info */
+    PF_EXTRACT_MERGE,   /* --merge */
+    PF_EXTRACT_VERIFY,  /* --verify */
 } PfExtractMode;
 
 /* --max-bad: a number of images, or a share of the dataset. */
@@ -20,17 +25,27 @@ typedef struct PfBadLimit {
 
 typedef struct PfExtractOptions {
     PfExtractMode mode;
-    const char *operand; /* DATASET, or the cache for --info */
+    const char *operand;          /* DATASET, or the cache for --info and --verify */
+    const char *verified_dataset; /* --verify DATASET CACHE; else NULL */
     const char *output;
+    const char *const *inputs; /* --merge: input_count caches */
+    int input_count;
     PfBackboneOptions backbone;
-    double val_fraction, test_fraction; /* --split */
+    double val_fraction, test_fraction;  /* --split */
+    PfShard shard;                       /* --shard; {0, 0}: the whole dataset */
+    const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given */
+    int target_count;
+    const char *path_column, *image_root; /* --path-column, --root */
     PfCompression compression;
-    int level;          /* 0 = the compressor's default here */
+    int level; /* 0 = the compressor's default here */
+    int has_compression;
     int batch, workers; /* workers 0 = one per core */
     PfBadLimit max_bad;
-    int force;
+    double sync_seconds; /* work is made safe at least so often */
+    int sync_mb;         /* and after so many MB of features */
+    int force, dry_run;
     int summary_input, summary_classes;
-    int summary, info, help, version, quiet, verbose;
+    int summary, info, merge, is_virtual, verify, help, version, quiet, verbose;
 } PfExtractOptions;
 
 /* Parses the command line; what contradicts itself is refused here. --help and

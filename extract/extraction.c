@@ -1,337 +1,278 @@
 #include "extraction.h"
 
-#include <limits.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "atomic_file.h"
-#include "cache_freshness.h"
-#include "cache_info.h"
 #include "clock.h"
-#include "dataset.h"
+#include "composition.h"
+#include "extraction_look.h"
+#include "extraction_report.h"
+#include "identity.h"
 #include "log.h"
-#include "memory.h"
 #include "parallel.h"
-#include "pipeline.h"
-#include "progress.h"
+#include "provenance.h"
 
-#define TARGET_NAME "class"
+/* Images that change again and again while they are read would go on for ever. */
+#define MAX_PASSES 100
 
-/* Everything a run holds, in the order in which it is acquired. */
-typedef struct Extraction {
-    const PfExtractOptions *options;
-    const char *command;
-    PfDataset *dataset;
-    PfBackbonePlan *plan;
-    const PfBackbonePlugin *plugin;
-    PfBackbone *backbone;
-    const PfTapInfo *taps;
-    int tap_count;
-    char *identity, *provenance; /* JSON */
-    PfCacheWriter *writer;
-    PfCacheSample *samples; /* (batch) what append() is told */
-    int32_t *classes;       /* (batch) */
-    PfProgress progress;
-    PfPipelineConfig pipeline;
-    PfPipelineStats stats;
-    PfCacheWriterStats written;
-    double started, load_seconds;
-} Extraction;
+/* ---- computing ---- */
 
-/* ---- saying what will be done ---- */
-
-static void print_warnings(const PfDataset *dataset)
+/* *count: images that lacked something; 0 when all is there. */
+static int compute_group(PfExtraction *run, int64_t *count, PfError *err)
 {
-    int count;
-    const char *const *warnings = pf_dataset_warnings(dataset, &count);
-    for (int i = 0; i < count; i++) pf_warn("%s", warnings[i]);
-    if (pf_dataset_ignored_count(dataset))
-        pf_detail("%lld other files passed over: their names end in none of %s",
-                  (long long)pf_dataset_ignored_count(dataset), pf_dataset_extensions());
-}
-
-static void say_dataset(const Extraction *run)
-{
-    static const char *const names[] = {"train", "val", "test"};
-    char splits[96] = "";
-    int class_count;
-    pf_dataset_classes(run->dataset, &class_count);
-    for (int i = 0; i < PF_SPLIT_COUNT; i++) {
-        int64_t count = pf_dataset_split_count(run->dataset, (PfSplit)i);
-        size_t used = strlen(splits);
-        if (count)
-            snprintf(splits + used, sizeof splits - used, "%s%lld %s", used ? ", " : "",
-                     (long long)count, names[i]);
-    }
-    pf_say("%s: %s, %lld images (%s)%s", run->options->operand, pf_dataset_kind(run->dataset),
-           (long long)pf_dataset_count(run->dataset), splits, class_count ? "" : ", no labels");
-    if (class_count) pf_detail("%d classes", class_count);
-}
-
-static void say_network(const PfBackbonePlan *plan)
-{
-    char text[96];
-    pf_say("%s (%s, sha256 %.8s), %s; %s", plan->name,
-           plan->weights ? pf_weights_source(plan->weights) : "TorchScript", plan->sha256,
-           pf_precision_name(plan->precision),
-           pf_preprocess_text(&plan->preprocess, text, sizeof text));
-}
-
-static void say_taps(const Extraction *run)
-{
-    char size[PF_SIZE_TEXT], shape[PF_SHAPE_TEXT_SIZE];
-    const PfBackbonePlan *plan = run->plan;
-    for (int t = 0; t < run->tap_count; t++) {
-        int64_t row = pf_shape_count(&run->taps[t].shape) * (int64_t)pf_dtype_size(plan->store);
-        pf_say("tap %s %s %s: up to %s before compression", run->taps[t].name,
-               pf_shape_text(&run->taps[t].shape, shape), pf_dtype_name(plan->store),
-               pf_size_text(row * pf_dataset_count(run->dataset), size));
-    }
-    pf_detail("%s", run->plugin->describe(run->backbone));
-    pf_detail("batch %d, %d decoding threads, %s of buffers", run->pipeline.batch,
-              run->pipeline.workers,
-              pf_size_text((int64_t)pf_pipeline_memory(&run->pipeline), size));
-}
-
-/* ---- the sink ---- */
-
-static int sink_rows(void *context, int count, const PfPipelineRow *rows,
-                     const void *const *features, PfError *err)
-{
-    Extraction *run = context;
-    const PfSample *samples = pf_dataset_samples(run->dataset);
-    for (int i = 0; i < count; i++) {
-        const PfSample *sample = &samples[rows[i].sample];
-        run->classes[i] = sample->class_index;
-        run->samples[i] = (PfCacheSample){
-            .path = sample->path,
-            .split = sample->split,
-            .size_bytes = rows[i].size_bytes,
-            .mtime_ns = rows[i].mtime_ns,
-            .class_indices = &run->classes[i],
-        };
-        memcpy(run->samples[i].digest, rows[i].digest, sizeof rows[i].digest);
-    }
-    return pf_cache_writer_append(run->writer, count, run->samples, features, err);
-}
-
-static int sink_rejected(void *context, int64_t sample, const char *reason, PfError *err)
-{
-    Extraction *run = context;
-    const char *path = pf_dataset_samples(run->dataset)[sample].path;
-    pf_progress_end(&run->progress);
-    pf_warn("%s: %s", path, reason);
-    return pf_cache_writer_reject(run->writer, path, reason, err);
-}
-
-static void sink_progress(void *context, int64_t done)
-{
-    Extraction *run = context;
-    pf_progress_update(&run->progress, done, NULL);
-}
-
-/* ---- provenance ---- */
-
-static void add_path(cJSON *object, const char *key, const char *path)
-{
-    char absolute[PATH_MAX];
-    cJSON_AddStringToObject(object, key, realpath(path, absolute) ? absolute : path);
-}
-
-static char *provenance_json(const Extraction *run)
-{
-    char now[32];
-    time_t seconds = time(NULL);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "permafrost", PF_VERSION);
-    cJSON_AddStringToObject(object, "created", now);
-    cJSON_AddStringToObject(object, "command", run->command);
-    add_path(object, "dataset", pf_dataset_root(run->dataset));
-    if (run->plan->torchscript_path)
-        add_path(object, "backbone_path", run->plan->torchscript_path);
-    else
-        add_path(object, "weights_path", pf_weights_source(run->plan->weights));
-    cJSON_AddStringToObject(object, "runtime", run->plugin->describe(run->backbone));
-    cJSON_AddNumberToObject(object, "batch", run->pipeline.batch);
-    char *text = cJSON_PrintUnformatted(object);
-    cJSON_Delete(object);
-    return text;
-}
-
-/* ---- the steps of a run ---- */
-
-static int open_dataset(Extraction *run, PfError *err)
-{
-    PfDatasetOptions options = {.val_fraction = run->options->val_fraction,
-                                .test_fraction = run->options->test_fraction};
-    if (pf_dataset_open(run->options->operand, &options, &run->dataset, err)) return -1;
-    print_warnings(run->dataset);
-    say_dataset(run);
-    return 0;
-}
-
-static int open_network(Extraction *run, PfError *err)
-{
-    const PfExtractOptions *options = run->options;
-    double started = pf_seconds();
-    say_network(run->plan);
-    if (pf_backbone_plan_open(run->plan, options->batch, 0, &run->plugin, &run->backbone, err))
-        return -1;
-    run->load_seconds = pf_seconds() - started;
-    run->tap_count = run->plugin->taps(run->backbone, &run->taps);
-    run->pipeline = (PfPipelineConfig){
-        .dataset = run->dataset,
-        .preprocess = &run->plan->preprocess,
-        .plugin = run->plugin,
-        .backbone = run->backbone,
-        .output_dtype = run->plan->store,
-        .batch = options->batch,
-        .workers = options->workers ? options->workers : pf_processor_count(),
-        .max_rejected = pf_bad_limit(&options->max_bad, pf_dataset_count(run->dataset)),
-    };
-    say_taps(run);
-    return 0;
-}
-
-/* What the cache is told of the taps, malloc'ed. */
-static PfCacheTap *describe_taps(const Extraction *run, PfError *err)
-{
-    PfCacheTap *taps = pf_calloc((size_t)run->tap_count, sizeof *taps, err);
-    for (int t = 0; taps && t < run->tap_count; t++) {
-        snprintf(taps[t].name, sizeof taps[t].name, "%s", run->taps[t].name);
-        taps[t].shape = run->taps[t].shape;
-        taps[t].dtype = run->plan->store;
-    }
-    return taps;
-}
-
-static char *identity_json(const Extraction *run)
-{
-    cJSON *identity = pf_backbone_plan_identity(run->plan, run->taps, run->tap_count);
-    char *text = cJSON_PrintUnformatted(identity);
-    cJSON_Delete(identity);
-    return text;
-}
-
-static int open_writer(Extraction *run, PfError *err)
-{
-    PfCacheTarget target = {.name = TARGET_NAME, .kind = PF_TARGET_CLASS, .width = 1};
-    target.classes = pf_dataset_classes(run->dataset, &target.class_count);
-    PfCacheTap *taps = describe_taps(run, err);
-    run->samples = pf_calloc((size_t)run->pipeline.batch, sizeof *run->samples, err);
-    run->classes = pf_calloc((size_t)run->pipeline.batch, sizeof *run->classes, err);
-    run->identity = identity_json(run);
-    run->provenance = provenance_json(run);
-    PfCacheWriterConfig config = {
-        .taps = taps,
-        .tap_count = run->tap_count,
-        .targets = &target,
-        .target_count = target.class_count > 0,
-        .identity = run->identity,
-        .provenance = run->provenance,
-        .compression = run->options->compression,
-        .level = run->options->level,
-        .threads = pf_processor_count(),
-    };
-    int failed = !taps || !run->samples || !run->classes ||
-                 pf_cache_writer_open(run->options->output, &config, &run->writer, err);
-    free(taps);
+    PfSurveyGroup group;
+    if (pf_survey_next_group(run->survey, &group, err)) return -1;
+    PfFeaturePass pass = {.survey = run->survey,
+                          .group = &group,
+                          .wanted = &run->wanted,
+                          .session = &run->session,
+                          .plan = &run->plan,
+                          .journal = run->journal,
+                          .workers = pf_extraction_worker_count(run),
+                          .max_rejected = pf_extraction_max_rejected(run),
+                          .interrupted = run->interrupted};
+    int failed = group.count && pf_feature_pass_run(&pass, &run->stats, err);
+    free(group.samples);
+    *count = group.count;
     return failed ? -1 : 0;
 }
 
-static int run_pipeline(Extraction *run, const volatile sig_atomic_t *interrupted, PfError *err)
+static int compute(PfExtraction *run, PfError *err)
 {
-    PfPipelineSink sink = {
-        .context = run, .rows = sink_rows, .rejected = sink_rejected, .progress = sink_progress};
-    run->pipeline.interrupted = interrupted;
-    pf_progress_start(&run->progress, "images", pf_dataset_count(run->dataset));
-    int failed = pf_pipeline_run(&run->pipeline, &sink, &run->stats, err);
-    pf_progress_end(&run->progress);
-    if (failed && err->exit_code == PF_EXIT_INTERRUPTED)
-        return pf_fail(err, PF_EXIT_INTERRUPTED,
-                       "interrupted after %lld of %lld images; nothing was written to '%s'",
-                       (long long)(run->stats.images + run->stats.rejected),
-                       (long long)pf_dataset_count(run->dataset), run->options->output);
-    if (failed) return -1;
-    if (!run->stats.images)
-        return pf_fail(err, PF_EXIT_BAD_IMAGES,
-                       "none of the %lld images can be used: nothing to write",
-                       (long long)run->stats.rejected);
-    return pf_cache_writer_finish(&run->writer, &run->written, err);
+    for (int pass = 0; pass < MAX_PASSES; pass++) {
+        int64_t count;
+        if (compute_group(run, &count, err)) return -1;
+        if (!count) return 0;
+        if (pf_extraction_find_rows(run, err)) return -1;
+        pf_survey_update(run->survey, run->known);
+    }
+    return pf_fail(err, PF_EXIT_FAILED, "images of '%s' keep changing while they are read",
+                   run->options->operand);
 }
 
-/* ---- summing up ---- */
+/* ---- the finished file ---- */
 
-static void say_summary(const Extraction *run)
+static char *make_provenance(const PfExtraction *run, PfError *err)
 {
-    const PfPipelineStats *stats = &run->stats;
-    char size[PF_SIZE_TEXT], peak[PF_SIZE_TEXT], total[PF_DURATION_SIZE], rejected[64] = "";
-    if (stats->rejected)
-        snprintf(rejected, sizeof rejected, ", %lld rejected", (long long)stats->rejected);
-    pf_say("time: load %.2f s; decode %.2f s (%d threads), forward %.2f s, compress %.2f s, write "
-           "%.2f s; forward waited %.2f s for images",
-           run->load_seconds, stats->read_seconds + stats->decode_seconds, run->pipeline.workers,
-           stats->forward_seconds, run->written.compress_seconds, run->written.write_seconds,
-           stats->forward_wait_seconds);
-    pf_say("%s: %lld rows%s, %s (%.2f of raw), %s, %.1f images/s, peak memory %s",
-           run->options->output, (long long)run->written.rows, rejected,
-           pf_size_text(run->written.file_bytes, size),
-           run->written.raw_bytes
-               ? (double)run->written.stored_bytes / (double)run->written.raw_bytes
-               : 0,
-           pf_duration_text(pf_seconds() - run->started, total),
-           (double)(stats->images + stats->rejected) / stats->seconds,
-           pf_size_text((int64_t)pf_peak_memory_bytes(), peak));
+    const PfBackboneSession *session = &run->session;
+    PfProvenance provenance = {
+        .command = run->command,
+        .dataset = run->dataset,
+        .plan = run->backbone,
+        .runtime = session->backbone ? session->plugin->describe(session->backbone) : NULL,
+        .batch = run->options->batch,
+        .shard = run->options->shard,
+        .previous = run->cache ? pf_cache_provenance(run->cache) : NULL};
+    return pf_provenance_json(&provenance, err);
 }
 
-static void release(Extraction *run)
+static int check_rows(const PfExtraction *run, PfError *err)
 {
-    pf_cache_writer_abandon(&run->writer);
-    free(run->samples);
-    free(run->classes);
-    cJSON_free(run->identity);
-    cJSON_free(run->provenance);
-    if (run->backbone) run->plugin->close(&run->backbone);
-    pf_backbone_plan_free(&run->plan);
-    pf_dataset_close(&run->dataset);
+    PfSurveyCounts counts = pf_survey_count(run->survey);
+    if (counts.reused) return 0;
+    return pf_fail(err, PF_EXIT_BAD_IMAGES, "none of the %lld images can be used: nothing to write",
+                   (long long)counts.images);
 }
 
-static int compute(Extraction *run, const volatile sig_atomic_t *interrupted, PfError *err)
+static int compose(PfExtraction *run, PfError *err)
 {
-    if (pf_atomic_file_check(run->options->output, err) || open_network(run, err) ||
-        open_writer(run, err) || run_pipeline(run, interrupted, err))
-        return -1;
-    say_summary(run);
+    if (check_rows(run, err)) return -1;
+    char *provenance = make_provenance(run, err);
+    char *identity = provenance
+                         ? pf_identity_json(run->backbone, run->wanted.taps, run->wanted.count, err)
+                         : NULL;
+    PfComposition composition = {.survey = run->survey,
+                                 .known = run->known,
+                                 .taps = run->wanted.taps,
+                                 .tap_count = run->wanted.count,
+                                 .identity = identity,
+                                 .provenance = provenance,
+                                 .compression = run->options->compression,
+                                 .level = run->options->level,
+                                 .threads = pf_processor_count(),
+                                 .interrupted = run->interrupted};
+    int failed =
+        !identity || pf_composition_write(&composition, run->options->output, &run->composed, err);
+    free(identity);
+    free(provenance);
+    return failed ? -1 : 0;
+}
+
+/* ---- dates ---- */
+
+static int is_before(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* make compares the cache's date with those of the dataset and of the weights: a
+ * right cache must not look older than they are. */
+static void please_make(const PfExtraction *run)
+{
+    const PfBackbonePlan *plan = run->backbone;
+    const char *inputs[] = {run->options->operand, plan->torchscript_path
+                                                       ? plan->torchscript_path
+                                                       : pf_weights_source(plan->weights)};
+    struct stat cache = pf_extraction_stat_cache(run), input;
+    int is_list = !strcmp(run->options->operand, "-");
+    for (int i = is_list; i < 2; i++)
+        if (!stat(inputs[i], &input) && is_before(&cache.st_mtim, &input.st_mtim))
+            utimensat(AT_FDCWD, run->options->output, NULL, 0);
+}
+
+/* ---- the run ---- */
+
+/* A tap that the journal has rows of and the cache has not: of a run for other taps that
+ * was not finished. NULL where there is none. */
+static const char *unfinished_tap(const PfExtraction *run)
+{
+    const PfJournal *journal = run->journal;
+    for (int s = 0; s < pf_journal_segment_count(journal); s++)
+        for (int t = 0; t < pf_journal_segment_tap_count(journal, s); t++) {
+            const char *name = pf_journal_segment_tap(journal, s, t)->name;
+            if (pf_journal_row_count(journal, s) && pf_wanted_taps_find(&run->wanted, name) < 0)
+                return name;
+        }
+    return NULL;
+}
+
+/* Now that its rows are in the cache. */
+static int finish_journal(PfExtraction *run, PfError *err)
+{
+    const char *tap = unfinished_tap(run);
+    if (!tap) return pf_journal_remove(&run->journal, err);
+    pf_say("%s stays: it holds rows of tap %s, of a run that was not finished. --tap %s goes on "
+           "from there.",
+           run->journal_path, tap, tap);
+    pf_journal_close(&run->journal);
     return 0;
 }
 
-static int look_and_compute(Extraction *run, const volatile sig_atomic_t *interrupted, PfError *err)
+static int work(PfExtraction *run, PfError *err)
 {
-    if (open_dataset(run, err) || pf_backbone_plan_new(&run->options->backbone, &run->plan, err))
+    if (pf_extraction_say_plan(run, err) || compute(run, err) || compose(run, err)) return -1;
+    pf_extraction_say_summary(run);
+    return finish_journal(run, err);
+}
+
+/* Touched files would be read and hashed by every run to come: where that costs more than
+ * a new file, their stamps are put into one. It has the old one's date, as whatever was
+ * made from that is still right. Nothing is lost where this fails. */
+static void refresh_stamps(PfExtraction *run)
+{
+    PfError ignored;
+    struct timespec times[] = {run->old.st_atim, run->old.st_mtim};
+    if (run->match != PF_CACHE_STAMPS_DIFFER || run->found.hashed_bytes < run->old.st_size) return;
+    if (!run->journal && pf_extraction_take_journal(run, &ignored)) {
+        pf_journal_close(&run->journal);
+        return;
+    }
+    if (!pf_extraction_is_unchanged(run) || compose(run, &ignored)) return;
+    utimensat(AT_FDCWD, run->options->output, times, 0);
+    pf_detail("%s: knows the dates of touched files again", run->options->output);
+}
+
+static int leave_as_it_is(PfExtraction *run, PfError *err)
+{
+    char elapsed[PF_DURATION_SIZE];
+    refresh_stamps(run);
+    please_make(run);
+    pf_say("%s: up to date, nothing computed (%s)", run->options->output,
+           pf_duration_text(pf_seconds() - run->started, elapsed));
+    return run->journal ? finish_journal(run, err) : 0;
+}
+
+/* A run that finds nothing to do takes no lock: it may look while another one works. */
+static int extract(PfExtraction *run, PfError *err)
+{
+    int is_there = !access(run->journal_path, F_OK);
+    if ((is_there && pf_extraction_lock(run, err)) || pf_extraction_look(run, err)) return -1;
+    if (run->match == PF_CACHE_DIFFERS && !run->journal &&
+        (pf_extraction_lock(run, err) || (!run->survey && pf_extraction_look(run, err))))
         return -1;
-    PfFreshness freshness = PF_CACHE_ABSENT;
-    if (!run->options->force &&
-        pf_cache_freshness(run->options->output, run->plan, run->dataset, &freshness, err))
-        return -1;
-    if (freshness == PF_CACHE_FRESH) {
-        char elapsed[PF_DURATION_SIZE];
-        pf_say("%s: up to date, nothing computed (%s)", run->options->output,
-               pf_duration_text(pf_seconds() - run->started, elapsed));
+    return run->match == PF_CACHE_DIFFERS ? work(run, err) : leave_as_it_is(run, err);
+}
+
+/* ---- --dry-run ---- */
+
+static int peek_at_journal(PfExtraction *run, PfError *err)
+{
+    char *identity = NULL;
+    int64_t rows = 0;
+    if (run->options->force) return 0;
+    if (pf_journal_peek(run->options->output, &identity, &rows, err)) return -1;
+    int failed = identity && pf_identity_check(run->journal_path, identity, run->backbone, err);
+    if (identity && !failed)
+        pf_say("%s holds %lld images of an unfinished run, which will not be computed again",
+               run->journal_path, (long long)rows);
+    free(identity);
+    return failed ? -1 : 0;
+}
+
+static int rehearse(PfExtraction *run, PfError *err)
+{
+    int64_t count;
+    if (peek_at_journal(run, err) || pf_extraction_look(run, err)) return -1;
+    if (run->match != PF_CACHE_DIFFERS) {
+        pf_say("%s: up to date, nothing to compute", run->options->output);
         return 0;
     }
-    return compute(run, interrupted, err);
+    if (pf_extraction_say_plan(run, err) || compute_group(run, &count, err)) return -1;
+    pf_say("dry run: nothing was written");
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static int is_empty(const PfJournal *journal)
+{
+    for (int s = 0; s < pf_journal_segment_count(journal); s++)
+        if (pf_journal_row_count(journal, s)) return 0;
+    return !pf_journal_reject_count(journal);
+}
+
+/* Keeps what was computed, by this run or an earlier one, and says so. */
+static void settle(PfExtraction *run, PfError *err)
+{
+    int64_t computed = run->stats.images + run->stats.repeated + run->stats.rejected;
+    int is_kept = run->journal != NULL;
+    if (is_kept && pf_journal_sync(run->journal, NULL))
+        pf_warn("%s could not be synced: the last seconds may be lost", run->journal_path);
+    if (is_kept && !computed && is_empty(run->journal)) {
+        pf_journal_remove(&run->journal, NULL);
+        is_kept = 0;
+    }
+    if (err->exit_code == PF_EXIT_INTERRUPTED)
+        pf_extraction_say_interrupted(run, computed, err);
+    else if (is_kept && err->exit_code != PF_EXIT_IDENTITY && !run->options->force)
+        pf_say("%s keeps the work that is done: the same command goes on from there",
+               run->journal_path);
+}
+
+static void release(PfExtraction *run)
+{
+    pf_extraction_forget(run);
+    pf_journal_close(&run->journal);
+    pf_backbone_session_close(&run->session);
+    pf_backbone_plan_free(&run->backbone);
+    pf_dataset_close(&run->dataset);
+    free(run->journal_path);
+    free(run->journal_identity);
 }
 
 int pf_extraction_run(const PfExtractOptions *options, const char *command,
                       const volatile sig_atomic_t *interrupted, PfError *err)
 {
-    Extraction run = {.options = options, .command = command, .started = pf_seconds()};
-    int failed = look_and_compute(&run, interrupted, err);
+    PfExtraction run = {.options = options,
+                        .command = command,
+                        .interrupted = interrupted,
+                        .started = pf_seconds()};
+    int failed = pf_extraction_open(&run, err) ||
+                 (options->dry_run ? rehearse(&run, err) : extract(&run, err));
+    if (failed) settle(&run, err);
     release(&run);
-    return failed;
+    return failed ? -1 : 0;
 }

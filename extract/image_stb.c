@@ -12,10 +12,11 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include <stb/stb_image.h>
 
+/* stb_image gives no reason where the buffer to inflate into cannot be had. */
 static int report(PfError *err)
 {
     const char *reason = stbi_failure_reason();
-    if (strcmp(reason, "outofmem") == 0)
+    if (!reason || strcmp(reason, "outofmem") == 0)
         return pf_fail(err, PF_EXIT_FAILED, "out of memory while decoding a PNG");
     return pf_image_bad(err, "broken PNG: %s", reason);
 }
@@ -23,6 +24,7 @@ static int report(PfError *err)
 int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError *err)
 {
     int width, height, channels;
+    stbi__g_failure_reason = NULL; /* of the image before, in this thread */
     uint8_t *pixels = stbi_load_from_memory(png, (int)size, &width, &height, &channels, 3);
     if (!pixels) return report(err);
     free(image->pixels); /* stb_image allocates with malloc, as we do */

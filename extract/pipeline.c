@@ -10,22 +10,25 @@
 #include "clock.h"
 #include "digest.h"
 #include "memory.h"
+#include "pipeline_contents.h"
 #include "preprocess.h"
 
 #define MAX_WORKERS 256
 #define REASON_SIZE 240
 
+typedef enum SlotState { SLOT_GOOD, SLOT_BAD, SLOT_REPEATED } SlotState;
+
 /* What became of one sample. Written by its decode thread until the batch is
- * complete, then read by the forward and sink threads. */
+ * complete, then by the forward thread, then read by the sink's. */
 typedef struct Slot {
     PfPipelineRow row;
-    int bad;
-    char reason[REASON_SIZE];
+    SlotState state;
+    char reason[REASON_SIZE]; /* of a bad one */
 } Slot;
 
 /* A batch of the ring. Everything but the buffers' contents is under the lock. */
 typedef struct Batch {
-    int64_t number;      /* which batch of the dataset it holds now */
+    int64_t number;      /* which batch of the run it holds now */
     int count;           /* samples in it */
     int pending;         /* samples not decoded yet */
     int forwarded;       /* features are there */
@@ -43,11 +46,12 @@ typedef struct Pipeline {
     int64_t total, batch_count;
     int depth;
     Batch *ring;
+    PfContents *contents; /* NULL unless config->once */
 
     pthread_mutex_t lock;
     pthread_cond_t freed;    /* a batch of the ring can be decoded into */
     pthread_cond_t advanced; /* a batch was decoded or forwarded, or the run is over */
-    int64_t next_sample;
+    int64_t next_place;      /* places count the samples of the run */
     int stopping;
     PfError error; /* the first one */
     double read_seconds, decode_seconds, forward_seconds, forward_wait_seconds;
@@ -115,57 +119,76 @@ static void assign(Pipeline *pipeline, Batch *batch, int64_t number)
 /* ---- decode threads ---- */
 
 /* Pixels of a sample's bytes into `out`. CIFAR's come decoded. */
-static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, uint8_t *out,
-                        PfError *err)
+static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipelineRow *row,
+                        uint8_t *out, PfError *err)
 {
     PfSampleBytes *bytes = &decoder->bytes;
     PfImage raw = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
     int decoded = bytes->width > 0;
     if (!decoded && pf_image_decode(bytes->data, bytes->size_bytes, &decoder->image, err))
         return -1;
-    return pf_preprocess_image(decoded ? &raw : &decoder->image, config->preprocess, out,
-                               &decoder->scratch, err);
+    const PfImage *image = decoded ? &raw : &decoder->image;
+    row->width = image->width;
+    row->height = image->height;
+    return pf_preprocess_image(image, config->preprocess, out, &decoder->scratch, err);
 }
 
-/* Fills a sample's slot and pixels. A file that cannot be used is marked in the
- * slot; -1 is kept for failures that are not the file's. */
-static int decode_sample(const PfPipelineConfig *config, Decoder *decoder, int64_t sample,
-                         Slot *slot, uint8_t *out, double *read_seconds, PfError *err)
+static int64_t sample_at(const PfPipelineConfig *config, int64_t place)
 {
+    return config->samples ? config->samples[place] : place;
+}
+
+/* Whatever went wrong was not the image's fault: says at which it was noticed. */
+static int fail_sample(const PfPipelineConfig *config, int64_t sample, PfError *err)
+{
+    PfError cause = *err;
+    return pf_fail(err, (PfExit)cause.exit_code, "image '%s': %.1500s",
+                   pf_dataset_samples(config->dataset)[sample].path, cause.message);
+}
+
+/* Fills the slot and the pixels of a place. A file that cannot be used is marked in
+ * the slot; -1 is kept for failures that are not the file's. */
+static int decode_sample(const Pipeline *pipeline, Decoder *decoder, int64_t place, Slot *slot,
+                         uint8_t *out, double *read_seconds, PfError *err)
+{
+    const PfPipelineConfig *config = pipeline->config;
     PfSampleBytes *bytes = &decoder->bytes;
     double started = pf_seconds();
-    slot->bad = 0;
-    slot->row.sample = sample;
-    int unreadable = pf_dataset_read(config->dataset, sample, bytes, err);
+    slot->state = SLOT_GOOD;
+    slot->row = (PfPipelineRow){.sample = sample_at(config, place)};
+    int unreadable = pf_dataset_read(config->dataset, slot->row.sample, bytes, err);
     *read_seconds += pf_seconds() - started;
     if (!unreadable) {
-        slot->row.size_bytes = bytes->size_bytes;
-        slot->row.mtime_ns = bytes->mtime_ns;
+        slot->row.stamp = bytes->stamp;
         pf_xxh128(bytes->data, bytes->size_bytes, slot->row.digest);
-        if (!decode_bytes(config, decoder, out, err)) return 0;
-        if (err->exit_code != PF_EXIT_BAD_IMAGES) return -1;
+        if (pipeline->contents && !pf_contents_claim(pipeline->contents, place, slot->row.digest)) {
+            slot->state = SLOT_REPEATED;
+            return 0;
+        }
+        if (!decode_bytes(config, decoder, &slot->row, out, err)) return 0;
     }
-    slot->bad = 1;
+    if (err->exit_code != PF_EXIT_BAD_IMAGES) return fail_sample(config, slot->row.sample, err);
+    slot->state = SLOT_BAD;
     snprintf(slot->reason, sizeof slot->reason, "%.*s", REASON_SIZE - 1, err->message);
     return 0;
 }
 
-/* Waits for a free place for the next sample; -1 when there is none any more. */
-static int64_t take_sample(Pipeline *pipeline, Batch **batch)
+/* Waits until there is room for the next place, and takes it; -1 when there is none any more. */
+static int64_t take_place(Pipeline *pipeline, Batch **batch)
 {
-    int64_t sample = -1;
+    int64_t place = -1;
     pthread_mutex_lock(&pipeline->lock);
-    while (!pipeline->stopping && pipeline->next_sample < pipeline->total) {
-        int64_t number = pipeline->next_sample / pipeline->config->batch;
+    while (!pipeline->stopping && pipeline->next_place < pipeline->total) {
+        int64_t number = pipeline->next_place / pipeline->config->batch;
         *batch = &pipeline->ring[number % pipeline->depth];
         if ((*batch)->number == number) {
-            sample = pipeline->next_sample++;
+            place = pipeline->next_place++;
             break;
         }
         pthread_cond_wait(&pipeline->freed, &pipeline->lock);
     }
     pthread_mutex_unlock(&pipeline->lock);
-    return sample;
+    return place;
 }
 
 static void sample_done(Pipeline *pipeline, Batch *batch, double seconds, double read_seconds)
@@ -184,11 +207,11 @@ static void *decode_thread(void *argument)
     Decoder decoder = {0};
     PfError error = {0};
     Batch *batch;
-    for (int64_t sample; (sample = take_sample(pipeline, &batch)) >= 0;) {
-        size_t place = (size_t)(sample % config->batch);
+    for (int64_t place; (place = take_place(pipeline, &batch)) >= 0;) {
+        size_t i = (size_t)(place % config->batch);
         double started = pf_seconds(), read_seconds = 0;
-        if (decode_sample(config, &decoder, sample, &batch->slots[place],
-                          batch->pixels + place * crop_bytes(config), &read_seconds, &error)) {
+        if (decode_sample(pipeline, &decoder, place, &batch->slots[i],
+                          batch->pixels + i * crop_bytes(config), &read_seconds, &error)) {
             stop(pipeline, &error);
             break;
         }
@@ -202,15 +225,27 @@ static void *decode_thread(void *argument)
 
 /* ---- forward thread ---- */
 
-/* Moves the good images' pixels together and lists their rows. */
-static void drop_bad_images(const PfPipelineConfig *config, Batch *batch)
+/* Two images of equal bytes may both have been decoded, where the later one was
+ * read first. Now that all before it have been read, the first is settled. */
+static int is_repeated(Pipeline *pipeline, const Batch *batch, int i)
 {
-    size_t size = crop_bytes(config);
+    if (!pipeline->contents) return 0;
+    int64_t place = batch->number * pipeline->config->batch + i;
+    return pf_contents_first(pipeline->contents, batch->slots[i].row.digest) != place;
+}
+
+/* Moves the good images' pixels together and lists their rows. */
+static void keep_good_images(Pipeline *pipeline, Batch *batch)
+{
+    size_t size = crop_bytes(pipeline->config);
     batch->row_count = 0;
     for (int i = 0; i < batch->count; i++) {
-        if (batch->slots[i].bad) continue;
+        Slot *slot = &batch->slots[i];
+        if (slot->state == SLOT_GOOD && is_repeated(pipeline, batch, i))
+            slot->state = SLOT_REPEATED;
+        if (slot->state != SLOT_GOOD) continue;
         int row = batch->row_count++;
-        batch->rows[row] = batch->slots[i].row;
+        batch->rows[row] = slot->row;
         if (row != i)
             memcpy(batch->pixels + (size_t)row * size, batch->pixels + (size_t)i * size, size);
     }
@@ -268,7 +303,7 @@ static Batch *wait_decoded(Pipeline *pipeline, int64_t number)
 static int forward_batch(Pipeline *pipeline, Batch *batch, PfError *err)
 {
     const PfPipelineConfig *config = pipeline->config;
-    drop_bad_images(config, batch);
+    keep_good_images(pipeline, batch);
     if (!batch->row_count) return 0;
     if (config->plugin->forward(config->backbone, batch->pixels, batch->row_count, batch->features,
                                 err))
@@ -345,48 +380,79 @@ static void recycle(Pipeline *pipeline, Batch *batch)
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-static int too_many_rejected(const Pipeline *pipeline, const PfPipelineStats *stats, PfError *err)
+/* A bad image, or one with the bytes of a bad one. */
+static int drain_bad(Pipeline *pipeline, const Batch *batch, int i, const char *reason,
+                     const PfPipelineSink *sink, PfPipelineStats *stats, PfError *err)
 {
-    if (stats->rejected <= pipeline->config->max_rejected) return 0;
-    return pf_fail(err, PF_EXIT_BAD_IMAGES,
-                   "%lld of the first %lld images cannot be used, and --max-bad allows %lld of "
-                   "%lld. Nothing was written. Repair or remove them, or allow more.",
-                   (long long)stats->rejected, (long long)(stats->images + stats->rejected),
-                   (long long)pipeline->config->max_rejected, (long long)pipeline->total);
+    const Slot *slot = &batch->slots[i];
+    int64_t place = batch->number * pipeline->config->batch + i;
+    stats->rejected++;
+    if (pipeline->contents && slot->state == SLOT_BAD &&
+        pf_contents_reject(pipeline->contents, place, reason, err))
+        return -1;
+    return sink->rejected(sink->context, &slot->row, reason, err);
+}
+
+static int drain_repeated(Pipeline *pipeline, const Batch *batch, int i, const PfPipelineSink *sink,
+                          PfPipelineStats *stats, PfError *err)
+{
+    const PfPipelineRow *row = &batch->slots[i].row;
+    int64_t first = pf_contents_first(pipeline->contents, row->digest);
+    const char *reason = pf_contents_reason(pipeline->contents, first);
+    if (reason) return drain_bad(pipeline, batch, i, reason, sink, stats, err);
+    stats->repeated++;
+    return sink->repeated(sink->context, row, err);
 }
 
 /* Hands a finished batch to the sink. */
 static int drain_batch(Pipeline *pipeline, const Batch *batch, const PfPipelineSink *sink,
                        PfPipelineStats *stats, PfError *err)
 {
-    for (int i = 0; i < batch->count; i++) {
-        if (!batch->slots[i].bad) continue;
-        stats->rejected++;
-        if (sink->rejected(sink->context, batch->slots[i].row.sample, batch->slots[i].reason, err))
-            return -1;
+    int failed = 0;
+    if (batch->row_count)
+        failed = sink->rows(sink->context, batch->row_count, batch->rows,
+                            (const void *const *)batch->features, err);
+    if (!failed) stats->images += batch->row_count;
+    for (int i = 0; i < batch->count && !failed; i++) {
+        const Slot *slot = &batch->slots[i];
+        if (slot->state == SLOT_BAD)
+            failed = drain_bad(pipeline, batch, i, slot->reason, sink, stats, err);
+        if (slot->state == SLOT_REPEATED)
+            failed = drain_repeated(pipeline, batch, i, sink, stats, err);
     }
-    stats->images += batch->row_count;
-    if (batch->row_count && sink->rows(sink->context, batch->row_count, batch->rows,
-                                       (const void *const *)batch->features, err))
-        return -1;
-    return too_many_rejected(pipeline, stats, err);
+    return failed;
 }
 
-static void drain(Pipeline *pipeline, const PfPipelineSink *sink, PfPipelineStats *stats)
+/* Drains batches in order until the run is over; returns how many. -1 where the sink failed. */
+static int64_t drain(Pipeline *pipeline, const PfPipelineSink *sink, PfPipelineStats *stats)
 {
     PfError error = {0};
     for (int64_t number = 0; number < pipeline->batch_count; number++) {
         Batch *batch = wait_forwarded(pipeline, number);
-        if (!batch) return;
+        if (!batch) return number;
         double started = pf_seconds();
         int failed = drain_batch(pipeline, batch, sink, stats, &error);
         stats->sink_seconds += pf_seconds() - started;
         if (failed) {
             stop(pipeline, &error);
-            return;
+            return -1;
         }
         recycle(pipeline, batch);
-        if (sink->progress) sink->progress(sink->context, stats->images + stats->rejected);
+        if (sink->progress)
+            sink->progress(sink->context, stats->images + stats->rejected + stats->repeated);
+    }
+    return pipeline->batch_count;
+}
+
+/* What had been computed when the run was ended is not lost. No other thread runs now. */
+static void drain_rest(Pipeline *pipeline, int64_t number, const PfPipelineSink *sink,
+                       PfPipelineStats *stats)
+{
+    PfError error = {0};
+    for (; number < pipeline->batch_count; number++) {
+        const Batch *batch = &pipeline->ring[number % pipeline->depth];
+        if (batch->number != number || !batch->forwarded) return;
+        if (drain_batch(pipeline, batch, sink, stats, &error)) return;
     }
 }
 
@@ -438,31 +504,36 @@ static void run_threads(Pipeline *pipeline, const PfPipelineSink *sink, PfPipeli
 {
     pthread_t workers[MAX_WORKERS], forward;
     PfError error = {0};
+    int64_t drained = -1;
     int started = 0, wanted = pipeline->config->workers;
     if (wanted > MAX_WORKERS) wanted = MAX_WORKERS;
     while (started < wanted && !pthread_create(&workers[started], NULL, decode_thread, pipeline))
         started++;
     int forwarding = !pthread_create(&forward, NULL, forward_thread, pipeline);
     if (started && forwarding) {
-        drain(pipeline, sink, stats);
+        drained = drain(pipeline, sink, stats);
     } else {
         pf_fail(&error, PF_EXIT_FAILED, "cannot start threads: the system's limit is reached");
         stop(pipeline, &error);
     }
     if (forwarding) pthread_join(forward, NULL);
     for (int i = 0; i < started; i++) pthread_join(workers[i], NULL);
+    if (drained >= 0) drain_rest(pipeline, drained, sink, stats);
 }
 
 int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
                     PfPipelineStats *stats, PfError *err)
 {
-    Pipeline pipeline = {
-        .config = config, .depth = ring_depth(config), .total = pf_dataset_count(config->dataset)};
+    Pipeline pipeline = {.config = config,
+                         .depth = ring_depth(config),
+                         .total = config->samples ? config->sample_count
+                                                  : pf_dataset_count(config->dataset)};
     double started = pf_seconds();
     *stats = (PfPipelineStats){0};
     pipeline.tap_count = config->plugin->taps(config->backbone, &pipeline.taps);
     pipeline.batch_count = (pipeline.total + config->batch - 1) / config->batch;
-    if (allocate_ring(&pipeline, err)) {
+    if (allocate_ring(&pipeline, err) ||
+        (config->once && pf_contents_new(pipeline.total, &pipeline.contents, err))) {
         free_ring(&pipeline);
         return -1;
     }
@@ -474,6 +545,7 @@ int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
     pthread_cond_destroy(&pipeline.freed);
     pthread_mutex_destroy(&pipeline.lock);
     free_ring(&pipeline);
+    pf_contents_free(&pipeline.contents);
     stats->read_seconds = pipeline.read_seconds;
     stats->decode_seconds = pipeline.decode_seconds;
     stats->forward_seconds = pipeline.forward_seconds;

@@ -7,7 +7,7 @@
  * A fixed ring of batches circulates between them. Which samples form a batch
  * depends on their order alone, and so do the features: neither on the number
  * of threads nor on timing. Bad images leave their batch before the forward
- * pass; no row is made up for them. */
+ * pass; no row is made up for them. So do repeated ones, where that is asked for. */
 #ifndef PF_PIPELINE_H
 #define PF_PIPELINE_H
 
@@ -22,25 +22,32 @@
 typedef struct PfPipelineRow {
     int64_t sample;                 /* index in the dataset */
     uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of its bytes */
-    uint64_t size_bytes;
-    int64_t mtime_ns;
+    PfFileStamp stamp;
+    int32_t width, height; /* of the decoded image; 0 where it was not decoded */
 } PfPipelineRow;
 
-/* Where finished batches go, called on the caller's thread in dataset order. */
+/* Where finished batches go, called on the caller's thread in the order of the run. */
 typedef struct PfPipelineSink {
     void *context;
     /* count rows; features[t]: (count, taps[t].shape) of the output dtype.
      * Everything is lent for the call. */
     int (*rows)(void *context, int count, const PfPipelineRow *rows, const void *const *features,
                 PfError *err);
-    /* A sample that could not be used, and why. Comes before later rows. */
-    int (*rejected)(void *context, int64_t sample, const char *reason, PfError *err);
+    /* A sample that could not be used, and why; its digest is zeros and its stamp
+     * empty where it could not even be read. After its batch's rows. */
+    int (*rejected)(void *context, const PfPipelineRow *row, const char *reason, PfError *err);
+    /* A sample with the bytes of an earlier one, whose features came before. NULL
+     * unless config->once. */
+    int (*repeated)(void *context, const PfPipelineRow *row, PfError *err);
     /* After every batch: samples done so far, good and bad. May be NULL. */
     void (*progress)(void *context, int64_t done);
 } PfPipelineSink;
 
 typedef struct PfPipelineConfig {
     const PfDataset *dataset;
+    const int64_t *samples; /* (sample_count) which of the dataset, in this order; NULL = all */
+    int64_t sample_count;
+    int once; /* images of equal bytes are decoded and computed once */
     const PfPreprocess *preprocess;
     const PfBackbonePlugin *plugin;
     PfBackbone *backbone; /* open for batches of at least `batch` */
@@ -48,7 +55,6 @@ typedef struct PfPipelineConfig {
     int batch;            /* images per forward pass */
     int workers;          /* decode threads, at least 1 */
     int depth;            /* batches in the ring; 0 = PF_PIPELINE_DEPTH */
-    int64_t max_rejected; /* more bad images than this end the run with PF_EXIT_BAD_IMAGES */
     const volatile sig_atomic_t
         *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
 } PfPipelineConfig;
@@ -57,7 +63,7 @@ typedef struct PfPipelineConfig {
 #define PF_PIPELINE_DEPTH 4
 
 typedef struct PfPipelineStats {
-    int64_t images, rejected;
+    int64_t images, rejected, repeated;
     double seconds;              /* of wall time */
     double read_seconds;         /* summed over the decode threads */
     double decode_seconds;       /* likewise, resize included */
@@ -69,7 +75,8 @@ typedef struct PfPipelineStats {
 /* Bytes of the ring. */
 size_t pf_pipeline_memory(const PfPipelineConfig *config);
 
-/* Runs every sample through. stats is filled on failure too. */
+/* Runs the samples through. stats is filled on failure too. Unless the sink fails it is
+ * given every batch that was computed, also before a failure or an interrupt. */
 int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
                     PfPipelineStats *stats, PfError *err);
 

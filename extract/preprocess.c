@@ -2,28 +2,7 @@
 
 #include <string.h>
 
-/* One axis of a centre crop: `length` pixels from `from` of the image land at
- * `to` of the crop. */
-typedef struct Span {
-    int from, to, length;
-} Span;
-
-/* torchvision's CenterCrop: an image smaller than the crop is padded, the odd
- * pixel after it; of a larger one the crop begins at round((size - crop) / 2),
- * half to even as Python rounds. */
-static Span center_crop(int size, int crop)
-{
-    if (size <= crop) return (Span){0, (crop - size) / 2, size};
-    int twice = size - crop, half = twice / 2;
-    return (Span){half + (twice % 2 && half % 2), 0, crop};
-}
-
-/* torchvision's Resize: the longer side is int(resize * long / short), the
- * division in double precision. */
-static int64_t longer_side(int resize, int longer, int shorter)
-{
-    return (int64_t)((double)((int64_t)resize * longer) / (double)shorter);
-}
+#include "crop_geometry.h"
 
 /* The size of the whole resized image. */
 static int resized_size(const PfImage *in, const PfPreprocess *settings, int *width, int *height,
@@ -35,7 +14,7 @@ static int resized_size(const PfImage *in, const PfPreprocess *settings, int *wi
     if (settings->squash || settings->resize == 0) return 0;
     int shorter = in->width < in->height ? in->width : in->height;
     int longer = in->width < in->height ? in->height : in->width;
-    int64_t resized = longer_side(settings->resize, longer, shorter);
+    int64_t resized = pf_resized_side(settings->resize, longer, shorter);
     if (resized > PF_IMAGE_MAX_PIXELS / settings->resize)
         return pf_fail(err, PF_EXIT_BAD_IMAGES,
                        "too narrow: %d x %d pixels would be resized to %lld x %d", in->width,
@@ -61,7 +40,7 @@ int pf_preprocess_image(const PfImage *in, const PfPreprocess *settings, uint8_t
     int width, height, crop = settings->crop;
     if (check_settings(settings, err) || resized_size(in, settings, &width, &height, err))
         return -1;
-    Span across = center_crop(width, crop), down = center_crop(height, crop);
+    PfCropSpan across = pf_crop_span(width, crop), down = pf_crop_span(height, crop);
     size_t stride = 3 * (size_t)crop;
     if (across.length < crop || down.length < crop) memset(out, 0, (size_t)crop * stride);
     PfResize resize = {

@@ -1,0 +1,205 @@
+#include "cache_verify.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "verify_features.h"
+#include "verify_findings.h"
+#include "verify_images.h"
+
+typedef struct Verify {
+    const PfVerifyOptions *options;
+    PfFindings findings;
+    PfCache *cache;
+    PfDataset *dataset;                 /* NULL: none was given */
+    const char *const *paths;           /* (N), NULL where the cache has none */
+    uint8_t (*digests)[PF_DIGEST_SIZE]; /* (N), NULL where the cache has none */
+    PfVerifiedFeatures features;
+} Verify;
+
+/* ---- what is read at once ---- */
+
+static int is_zero(const uint8_t digest[PF_DIGEST_SIZE])
+{
+    static const uint8_t zero[PF_DIGEST_SIZE];
+    return !memcmp(digest, zero, sizeof zero);
+}
+
+/* Zeros in all rows: the file has none. */
+static void check_digests(Verify *verify)
+{
+    int64_t rows = pf_cache_row_count(verify->cache), zeros = 0;
+    for (int64_t i = 0; i < rows; i++) zeros += is_zero(verify->digests[i]);
+    if (zeros == rows) {
+        free(verify->digests);
+        verify->digests = NULL;
+        return;
+    }
+    pf_findings_begin(&verify->findings);
+    for (int64_t i = 0; zeros && i < rows; i++)
+        if (is_zero(verify->digests[i]))
+            pf_findings_add(&verify->findings, "row %lld of /samples/digest is all zeros",
+                            (long long)i);
+    pf_findings_end(&verify->findings);
+}
+
+/* Something that cannot be read is a finding, and the rest is checked without it. */
+static void add_error(Verify *verify, const PfError *error)
+{
+    pf_findings_begin(&verify->findings);
+    pf_findings_add(&verify->findings, "%s", error->message);
+}
+
+static int check_samples(Verify *verify, PfError *err)
+{
+    PfError error;
+    PfFileStamp *stamps = pf_calloc((size_t)pf_cache_row_count(verify->cache), sizeof *stamps, err);
+    verify->digests = pf_calloc((size_t)pf_cache_row_count(verify->cache), PF_DIGEST_SIZE, err);
+    if (!stamps || !verify->digests) {
+        free(stamps);
+        return -1;
+    }
+    if (pf_cache_has_paths(verify->cache) && pf_cache_paths(verify->cache, &verify->paths, &error))
+        add_error(verify, &error);
+    if (pf_cache_read_stamps(verify->cache, stamps, &error)) add_error(verify, &error);
+    if (pf_cache_read_digests(verify->cache, verify->digests, &error))
+        add_error(verify, &error);
+    else
+        check_digests(verify);
+    free(stamps);
+    return 0;
+}
+
+static void check_rejects(Verify *verify)
+{
+    PfError error;
+    const PfCacheReject *rejects;
+    if (pf_cache_rejects(verify->cache, &rejects, &error)) add_error(verify, &error);
+}
+
+static void check_json(Verify *verify, const char *name, const char *text)
+{
+    cJSON *json = cJSON_Parse(text);
+    pf_findings_begin(&verify->findings);
+    if (!cJSON_IsObject(json))
+        pf_findings_add(&verify->findings, "the attribute '%s' is not a JSON object", name);
+    cJSON_Delete(json);
+}
+
+/* Reading them checks them: missing numbers are NaN, none is infinite. Class indices are checked at
+ * every opening. */
+static int check_values(Verify *verify, int t, PfError *err)
+{
+    PfError error;
+    const PfCacheTarget *target = pf_cache_target(verify->cache, t);
+    int64_t rows = pf_cache_row_count(verify->cache);
+    float *values = pf_alloc_aligned((size_t)rows * (size_t)target->width, sizeof *values, err);
+    if (!values) return -1;
+    if (pf_cache_read_values(verify->cache, t, values, &error)) add_error(verify, &error);
+    free(values);
+    return 0;
+}
+
+static int check_targets(Verify *verify, PfError *err)
+{
+    for (int t = 0; t < pf_cache_target_count(verify->cache); t++)
+        if (pf_cache_target(verify->cache, t)->kind != PF_TARGET_CLASS &&
+            check_values(verify, t, err))
+            return -1;
+    return 0;
+}
+
+static int check_images(Verify *verify, PfError *err)
+{
+    if (!verify->dataset) return 0;
+    if (!verify->paths || !verify->digests)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s' does not say which images its rows are of, so there is nothing to "
+                       "compare: /samples/path or /samples/digest is missing",
+                       pf_cache_path(verify->cache));
+    return pf_verify_images(verify->cache, (const uint8_t(*)[PF_DIGEST_SIZE])verify->digests,
+                            verify->paths, verify->dataset, verify->options->threads,
+                            verify->options->interrupted, &verify->findings, err);
+}
+
+/* ---- the verdict ---- */
+
+static const char *plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void tell_sound(const Verify *verify)
+{
+    PfCache *cache = verify->cache;
+    FILE *out = verify->findings.out;
+    int64_t rows = pf_cache_row_count(cache), blocks = verify->features.blocks;
+    int taps = pf_cache_tap_count(cache), targets = pf_cache_target_count(cache);
+    fprintf(out, "%s is sound: %s, %lld row%s of %d tap%s in %lld chunk%s, %d target%s, ",
+            pf_cache_path(cache), pf_cache_is_sealed(cache) ? "seal" : "no seal", (long long)rows,
+            plural(rows), taps, plural(taps), (long long)blocks, plural(blocks), targets,
+            plural(targets));
+    if (verify->digests)
+        fprintf(out, "digests (%lld row%s of images seen before)",
+                (long long)verify->features.duplicates, plural(verify->features.duplicates));
+    else
+        fputs("no digests", out);
+    if (verify->dataset)
+        fprintf(out, ", %lld images of %s", (long long)pf_dataset_count(verify->dataset),
+                verify->options->dataset);
+    fputc('\n', out);
+}
+
+static int judge(const Verify *verify, PfError *err)
+{
+    if (!verify->findings.total) {
+        tell_sound(verify);
+        return 0;
+    }
+    fflush(verify->findings.out);
+    return pf_fail(err, PF_EXIT_FAILED, "'%s': verification found %lld thing%s wrong",
+                   verify->options->cache, (long long)verify->findings.total,
+                   plural(verify->findings.total));
+}
+
+static int check_all(Verify *verify, PfError *err)
+{
+    const PfVerifyOptions *options = verify->options;
+    check_json(verify, "identity", pf_cache_identity(verify->cache));
+    check_json(verify, "provenance", pf_cache_provenance(verify->cache));
+    check_rejects(verify);
+    if (check_samples(verify, err) || check_targets(verify, err) ||
+        pf_verify_features(verify->cache, (const uint8_t(*)[PF_DIGEST_SIZE])verify->digests,
+                           verify->paths, options->threads, options->interrupted, &verify->findings,
+                           &verify->features, err))
+        return -1;
+    return check_images(verify, err);
+}
+
+/* A file that is there and cannot be opened is the finding. */
+static int open_cache(Verify *verify, PfError *err)
+{
+    const char *path = verify->options->cache;
+    if (!access(path, R_OK)) {
+        PfError error = {0};
+        if (pf_cache_open(path, &verify->cache, &error)) add_error(verify, &error);
+        return 0;
+    }
+    return pf_cache_open(path, &verify->cache, err);
+}
+
+int pf_cache_verify(const PfVerifyOptions *options, FILE *out, PfError *err)
+{
+    Verify verify = {.options = options, .findings = {.out = out}};
+    int failed = (options->dataset &&
+                  pf_dataset_open(options->dataset, &options->listing, &verify.dataset, err)) ||
+                 open_cache(&verify, err) || (verify.cache && check_all(&verify, err)) ||
+                 judge(&verify, err);
+    free(verify.digests);
+    pf_cache_close(&verify.cache);
+    pf_dataset_close(&verify.dataset);
+    return failed ? -1 : 0;
+}

@@ -1,0 +1,188 @@
+#include "feature_pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache_info.h"
+#include "log.h"
+#include "memory.h"
+#include "progress.h"
+
+/* A pass under way. */
+typedef struct Pass {
+    const PfFeaturePass *of;
+    PfJournalImage *images; /* (batch) what the journal is told */
+    PfProgress progress;
+    int64_t rejected; /* of the whole dataset */
+    int measured;
+} Pass;
+
+static const char *path_of(const Pass *pass, int64_t sample)
+{
+    return pf_dataset_samples(pass->of->survey->dataset)[sample].path;
+}
+
+static int too_many_rejected(int64_t rejected, int64_t total, int64_t limit, PfError *err)
+{
+    if (rejected <= limit) return 0;
+    return pf_fail(
+        err, PF_EXIT_BAD_IMAGES,
+        "%lld of %lld images cannot be used so far, and --max-bad allows %lld. Repair or "
+        "remove them, or allow more: the work that is done is not lost.",
+        (long long)rejected, (long long)total, (long long)limit);
+}
+
+int pf_feature_pass_check_rejected(const PfSurvey *survey, int64_t max_rejected, PfError *err)
+{
+    PfSurveyCounts counts = pf_survey_count(survey);
+    return too_many_rejected(counts.rejected, counts.images, max_rejected, err);
+}
+
+/* ---- the sink ---- */
+
+static PfJournalImage journal_image(const Pass *pass, const PfPipelineRow *row, const char *reason)
+{
+    PfJournalImage image = {.path = path_of(pass, row->sample),
+                            .reason = reason,
+                            .stamp = row->stamp,
+                            .width = row->width,
+                            .height = row->height};
+    memcpy(image.digest, row->digest, PF_DIGEST_SIZE);
+    return image;
+}
+
+/* Says the sizes once the first rows are there. */
+static int measure(Pass *pass, int count, const void *const *features, PfError *err)
+{
+    const PfFeaturePass *of = pass->of;
+    if (pass->measured++) return 0;
+    for (int i = 0; i < of->session->tap_count; i++) {
+        int tap = pf_wanted_taps_find(of->wanted, of->session->taps[i].name);
+        if (tap >= 0 && pf_work_plan_measure(of->plan, tap, count, features[i], err)) return -1;
+    }
+    pf_progress_end(&pass->progress);
+    return pf_work_plan_say_sizes(of->plan, err);
+}
+
+static int sink_rows(void *context, int count, const PfPipelineRow *rows,
+                     const void *const *features, PfError *err)
+{
+    Pass *pass = context;
+    PfJournal *journal = pass->of->journal;
+    for (int i = 0; i < count; i++) pass->images[i] = journal_image(pass, &rows[i], NULL);
+    if (journal && pf_journal_append(journal, count, pass->images, features, err)) return -1;
+    for (int i = 0; i < count; i++)
+        pf_survey_note_known(pass->of->survey, rows[i].sample, rows[i].digest, &rows[i].stamp);
+    return measure(pass, count, features, err);
+}
+
+static int sink_rejected(void *context, const PfPipelineRow *row, const char *reason, PfError *err)
+{
+    Pass *pass = context;
+    const PfFeaturePass *of = pass->of;
+    PfJournalImage image = journal_image(pass, row, reason);
+    pf_progress_end(&pass->progress);
+    pf_warn("%s: %s", image.path, reason);
+    if (of->journal && pf_journal_reject(of->journal, &image, err)) return -1;
+    if (pf_survey_note_rejected(of->survey, row->sample, row->digest, &row->stamp, reason, err))
+        return -1;
+    return too_many_rejected(++pass->rejected, of->survey->count, of->max_rejected, err);
+}
+
+static int sink_repeated(void *context, const PfPipelineRow *row, PfError *err)
+{
+    Pass *pass = context;
+    (void)err;
+    pf_survey_note_known(pass->of->survey, row->sample, row->digest, &row->stamp);
+    return 0;
+}
+
+static void sink_progress(void *context, int64_t done)
+{
+    pf_progress_update(&((Pass *)context)->progress, done, NULL);
+}
+
+/* ---- the pass ---- */
+
+static int begin_segment(const PfFeaturePass *of, PfError *err)
+{
+    PfCacheTap taps[PF_KNOWN_TAPS_MAX];
+    int segment;
+    if (!of->journal) return 0;
+    for (int i = 0; i < of->session->tap_count; i++)
+        taps[i] = of->wanted->taps[pf_wanted_taps_find(of->wanted, of->session->taps[i].name)];
+    return pf_journal_begin(of->journal, taps, of->session->tap_count, of->plan->compression,
+                            of->plan->level, &segment, err);
+}
+
+static void add_stats(PfPipelineStats *sum, const PfPipelineStats *stats)
+{
+    sum->images += stats->images;
+    sum->rejected += stats->rejected;
+    sum->repeated += stats->repeated;
+    sum->seconds += stats->seconds;
+    sum->read_seconds += stats->read_seconds;
+    sum->decode_seconds += stats->decode_seconds;
+    sum->forward_seconds += stats->forward_seconds;
+    sum->forward_wait_seconds += stats->forward_wait_seconds;
+    sum->sink_seconds += stats->sink_seconds;
+}
+
+static PfPipelineConfig pipeline_config(const PfFeaturePass *of)
+{
+    const PfBackboneSession *session = of->session;
+    int64_t count = of->group->count;
+    return (PfPipelineConfig){
+        .dataset = of->survey->dataset,
+        .samples = of->group->samples,
+        .sample_count = of->journal || count < session->batch ? count : session->batch,
+        .once = 1,
+        .preprocess = &session->plan->preprocess,
+        .plugin = session->plugin,
+        .backbone = session->backbone,
+        .output_dtype = session->plan->store,
+        .batch = session->batch,
+        .workers = of->workers,
+        .interrupted = of->interrupted,
+    };
+}
+
+/* Once a run: all passes have the same batch, and the first has most taps. */
+static void say_memory(const PfFeaturePass *of, const PfPipelineConfig *config)
+{
+    char size[PF_SIZE_TEXT];
+    if (of->plan->memory_said++) return;
+    pf_detail("%s", config->plugin->describe(config->backbone));
+    pf_say("memory: %s for the pipeline (batch %d, %d decoding threads)",
+           pf_size_text((int64_t)pf_pipeline_memory(config), size), config->batch, config->workers);
+}
+
+static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
+{
+    PfPipelineStats stats;
+    PfPipelineConfig config = pipeline_config(pass->of);
+    PfPipelineSink sink = {.context = pass,
+                           .rows = sink_rows,
+                           .rejected = sink_rejected,
+                           .repeated = sink_repeated,
+                           .progress = sink_progress};
+    say_memory(pass->of, &config);
+    pf_progress_start(&pass->progress, "images", config.sample_count);
+    int failed = pf_pipeline_run(&config, &sink, &stats, err);
+    pf_progress_end(&pass->progress);
+    add_stats(sum, &stats);
+    return failed;
+}
+
+int pf_feature_pass_run(const PfFeaturePass *of, PfPipelineStats *stats, PfError *err)
+{
+    Pass pass = {.of = of, .rejected = pf_survey_count(of->survey).rejected};
+    if (pf_wanted_taps_open(of->wanted, of->group->taps, of->session, err) ||
+        begin_segment(of, err))
+        return -1;
+    pass.images = pf_calloc((size_t)of->session->batch, sizeof *pass.images, err);
+    int failed = !pass.images || run_pipeline(&pass, stats, err);
+    free(pass.images);
+    if (failed) return -1;
+    return of->journal ? pf_journal_end(of->journal, err) : 0;
+}

@@ -1,0 +1,21 @@
+/* All that decides the numbers of a cache, and whether a file has the same.
+ *
+ * The taps stand apart: each is a dataset of its own, so a file may hold more of them
+ * than are asked for, and those that it lacks can be added. Batch size, threads,
+ * device, paths and dates are no part of it; what ran is in the provenance. */
+#ifndef PF_IDENTITY_H
+#define PF_IDENTITY_H
+
+#include "backbone_plan.h"
+
+/* As JSON, malloc'ed; with "taps" unless tap_count is 0. */
+char *pf_identity_json(const PfBackbonePlan *plan, const PfCacheTap *taps, int tap_count,
+                       PfError *err);
+
+/* Compares an identity found in the file `path` with the plan's, but for the taps.
+ * Another one is PF_EXIT_IDENTITY; the message names each field that differs, with both
+ * values. */
+int pf_identity_check(const char *path, const char *found, const PfBackbonePlan *plan,
+                      PfError *err);
+
+#endif

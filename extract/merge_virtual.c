@@ -1,0 +1,115 @@
+#include "merge_virtual.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "memory.h"
+#include "relative_path.h"
+
+/* ---- the sources ---- */
+
+static int add_source(PfMergeSources *sources, const char *output, const char *path, int64_t rows,
+                      const uint8_t *seal, PfError *err)
+{
+    char *relative = pf_relative_path(output, path, err);
+    if (!relative) return -1;
+    PfCacheSource *source = &sources->items[sources->count];
+    *source = (PfCacheSource){.path = relative, .row_count = rows};
+    memcpy(source->seal, seal, sizeof source->seal);
+    sources->paths[sources->count++] = relative;
+    return 0;
+}
+
+static int add_file(PfMergeSources *sources, const char *output, const PfCache *cache, PfError *err)
+{
+    const uint8_t *seal = pf_cache_seal(cache);
+    if (!seal)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s' has no seal, as extract writes it, so a later change of it would go "
+                       "unnoticed.\nHint: merge without --virtual",
+                       pf_cache_path(cache));
+    return add_source(sources, output, pf_cache_path(cache), pf_cache_row_count(cache), seal, err);
+}
+
+static int add_source_of(PfMergeSources *sources, const char *output, const PfCache *cache,
+                         const PfCacheSource *source, PfError *err)
+{
+    char *path = pf_resolve_path(pf_cache_path(cache), source->path, err);
+    int failed = !path || add_source(sources, output, path, source->row_count, source->seal, err);
+    free(path);
+    return failed ? -1 : 0;
+}
+
+static size_t count_sources(const PfMergeInputs *inputs)
+{
+    size_t total = 0;
+    for (int i = 0; i < inputs->count; i++) {
+        int count;
+        pf_cache_sources(inputs->items[i].cache, &count);
+        total += count ? (size_t)count : 1;
+    }
+    return total;
+}
+
+int pf_merge_sources_new(const PfMergeInputs *inputs, const char *output, PfMergeSources *sources,
+                         PfError *err)
+{
+    *sources = (PfMergeSources){0};
+    size_t total = count_sources(inputs);
+    sources->items = pf_calloc(total, sizeof *sources->items, err);
+    sources->paths = pf_calloc(total, sizeof *sources->paths, err);
+    if (!sources->items || !sources->paths) return -1;
+    for (int i = 0; i < inputs->count; i++) {
+        int count;
+        const PfCache *cache = inputs->items[i].cache;
+        const PfCacheSource *own = pf_cache_sources(cache, &count);
+        if (!count && add_file(sources, output, cache, err)) return -1;
+        for (int s = 0; s < count; s++)
+            if (add_source_of(sources, output, cache, &own[s], err)) return -1;
+    }
+    return 0;
+}
+
+void pf_merge_sources_free(PfMergeSources *sources)
+{
+    for (int i = 0; i < sources->count; i++) free(sources->paths[i]);
+    free(sources->paths);
+    free(sources->items);
+    *sources = (PfMergeSources){0};
+}
+
+/* ---- the output ---- */
+
+static int is_same_file(const char *a, const char *b)
+{
+    struct stat left, right;
+    return !stat(a, &left) && !stat(b, &right) && left.st_dev == right.st_dev &&
+           left.st_ino == right.st_ino;
+}
+
+static int check_not_source(const PfCache *cache, const char *output, PfError *err)
+{
+    int count, found = 0;
+    const PfCacheSource *sources = pf_cache_sources(cache, &count);
+    for (int i = 0; i < count && !found; i++) {
+        char *path = pf_resolve_path(pf_cache_path(cache), sources[i].path, NULL);
+        found = path && is_same_file(output, path);
+        free(path);
+    }
+    if (!found) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--merge: '%s' is the output, and what the virtual cache '%s' refers to", output,
+                   pf_cache_path(cache));
+}
+
+int pf_merge_check_output(const PfMergeInputs *inputs, const char *output, PfError *err)
+{
+    for (int i = 0; i < inputs->count; i++) {
+        const PfCache *cache = inputs->items[i].cache;
+        if (is_same_file(output, pf_cache_path(cache)))
+            return pf_fail(err, PF_EXIT_USAGE, "--merge: '%s' is the output and an input", output);
+        if (check_not_source(cache, output, err)) return -1;
+    }
+    return 0;
+}

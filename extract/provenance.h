@@ -1,0 +1,33 @@
+/* What a cache says of how it came about, and does not decide its numbers. */
+#ifndef PF_PROVENANCE_H
+#define PF_PROVENANCE_H
+
+#include "backbone_plan.h"
+#include "dataset.h"
+
+typedef struct PfProvenance {
+    const char *command;
+    const PfDataset *dataset;
+    const PfBackbonePlan *plan;
+    const char *runtime; /* what ran the network; NULL where it did not run */
+    int batch;           /* images per forward pass */
+    PfShard shard;
+    const char *previous; /* JSON of the cache whose rows are used again, or NULL */
+} PfProvenance;
+
+/* As JSON, malloc'ed. Where rows were computed by several runtimes, "earlier_runtimes"
+ * lists those before the last. */
+char *pf_provenance_json(const PfProvenance *provenance, PfError *err);
+
+/* Which version made the file, when, and by which command line. */
+void pf_provenance_add_origin(cJSON *object, const char *command);
+
+/* Which file the network of that cache was read from, and what it hashed to: known->stamp.mtime_ns
+ * is 0 where it does not tell. */
+void pf_provenance_known_weights(const char *provenance, const char *identity,
+                                 PfKnownSha256 *known);
+
+/* Whether that JSON tells of this shard of a dataset of so many rows: --merge goes by it. */
+int pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows);
+
+#endif

@@ -1,0 +1,289 @@
+#include "survey.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "digest.h"
+#include "memory.h"
+#include "parallel.h"
+#include "progress.h"
+
+/* Files that one thread reads before it asks for more, and all do before progress
+ * is shown. */
+enum { HASH_BLOCK = 16, HASH_ROUND = 1024 };
+
+/* One survey under way. */
+typedef struct Search {
+    PfSurvey *survey;
+    const PfKnownRows *known;
+    const volatile sig_atomic_t *interrupted;
+    uint32_t *unsure; /* samples whose bytes have to be read, ascending */
+    int64_t unsure_count, round_first, round_end;
+    pthread_mutex_t lock;
+    PfError error; /* the first; exit_code 0 while there is none */
+} Search;
+
+static uint64_t all_taps(int count)
+{
+    return count < 64 ? ((uint64_t)1 << count) - 1 : UINT64_MAX;
+}
+
+/* ---- by path and stamp ---- */
+
+static void recognise(PfSurveySample *sample, const PfJournalImage *image)
+{
+    sample->state = image->reason ? PF_SAMPLE_REJECTED : PF_SAMPLE_KNOWN;
+    sample->reason = image->reason;
+    memcpy(sample->digest, image->digest, PF_DIGEST_SIZE);
+}
+
+static int is_unsure(const PfSurveySample *sample, const char *path, const PfKnownRows *known)
+{
+    PfJournalImage image;
+    return !sample->stamp.size_bytes || pf_known_rows_has_size(known, sample->stamp.size_bytes) ||
+           pf_known_rows_unreadable(known, path, &image);
+}
+
+/* was_hashed says for a moment that the sample has to be. */
+static void look_at_sample(void *context, int64_t index)
+{
+    Search *search = context;
+    const PfDataset *dataset = search->survey->dataset;
+    PfSurveySample *sample = &search->survey->samples[index];
+    const char *path = pf_dataset_samples(dataset)[index].path;
+    PfJournalImage image;
+    if (pf_dataset_stat(dataset, index, &sample->stamp)) sample->stamp = (PfFileStamp){0};
+    if (pf_known_rows_by_stamp(search->known, path, &sample->stamp, &image)) {
+        recognise(sample, &image);
+        sample->was_rejected = image.reason != NULL;
+    } else {
+        sample->was_hashed = (uint8_t)is_unsure(sample, path, search->known);
+    }
+}
+
+/* ---- by content ---- */
+
+static void note_failure(Search *search, const PfError *error)
+{
+    pthread_mutex_lock(&search->lock);
+    if (!search->error.exit_code) search->error = *error;
+    pthread_mutex_unlock(&search->lock);
+}
+
+static int has_failed(Search *search)
+{
+    pthread_mutex_lock(&search->lock);
+    int failed = search->error.exit_code != 0;
+    pthread_mutex_unlock(&search->lock);
+    return failed;
+}
+
+/* The same path was unreadable for the same reason before. */
+static int was_unreadable(const Search *search, int64_t index, const char *reason)
+{
+    PfJournalImage image;
+    const char *path = pf_dataset_samples(search->survey->dataset)[index].path;
+    return pf_known_rows_unreadable(search->known, path, &image) && !strcmp(image.reason, reason);
+}
+
+static int note_unreadable(Search *search, int64_t index, PfError *err)
+{
+    static const uint8_t no_digest[PF_DIGEST_SIZE];
+    static const PfFileStamp no_stamp;
+    if (err->exit_code != PF_EXIT_BAD_IMAGES) return -1;
+    PfError cause = *err;
+    search->survey->samples[index].was_rejected =
+        (uint8_t)was_unreadable(search, index, cause.message);
+    return pf_survey_note_rejected(search->survey, index, no_digest, &no_stamp, cause.message, err);
+}
+
+/* Whether a reject of these bytes was noted for this very path. */
+static int was_rejected_here(const PfJournalImage *image, const PfDataset *dataset, int64_t index)
+{
+    return image->reason && !strcmp(image->path, pf_dataset_samples(dataset)[index].path);
+}
+
+static int hash_sample(Search *search, int64_t index, PfSampleBytes *bytes, PfError *err)
+{
+    PfSurveySample *sample = &search->survey->samples[index];
+    PfJournalImage image;
+    if (pf_dataset_read(search->survey->dataset, index, bytes, err))
+        return note_unreadable(search, index, err);
+    sample->stamp = bytes->stamp;
+    pf_xxh128(bytes->data, bytes->size_bytes, sample->digest);
+    if (pf_known_rows_by_digest(search->known, sample->digest, &image)) {
+        recognise(sample, &image);
+        sample->was_rejected = (uint8_t)was_rejected_here(&image, search->survey->dataset, index);
+    }
+    return 0;
+}
+
+static void hash_block(void *context, int64_t block)
+{
+    Search *search = context;
+    PfSampleBytes bytes = {0};
+    PfError error = {0};
+    int64_t first = search->round_first + block * HASH_BLOCK, end = first + HASH_BLOCK;
+    if (end > search->round_end) end = search->round_end;
+    for (int64_t i = first; i < end && !has_failed(search); i++)
+        if (hash_sample(search, search->unsure[i], &bytes, &error)) note_failure(search, &error);
+    pf_sample_bytes_free(&bytes);
+}
+
+static int list_unsure(Search *search, PfError *err)
+{
+    const PfSurvey *survey = search->survey;
+    search->unsure = pf_calloc((size_t)survey->count, sizeof *search->unsure, err);
+    for (int64_t i = 0; search->unsure && i < survey->count; i++)
+        if (survey->samples[i].was_hashed) search->unsure[search->unsure_count++] = (uint32_t)i;
+    return search->unsure ? 0 : -1;
+}
+
+static int hash_unsure(Search *search, PfError *err)
+{
+    PfProgress progress;
+    if (list_unsure(search, err)) return -1;
+    pf_progress_start(&progress, "files compared", search->unsure_count);
+    while (search->round_first < search->unsure_count && !has_failed(search)) {
+        int64_t end = search->round_first + HASH_ROUND;
+        search->round_end = end < search->unsure_count ? end : search->unsure_count;
+        int64_t blocks = (search->round_end - search->round_first + HASH_BLOCK - 1) / HASH_BLOCK;
+        pf_parallel_for(blocks, 0, hash_block, search);
+        search->round_first = search->round_end;
+        pf_progress_update(&progress, search->round_first, NULL);
+        if (search->interrupted && *search->interrupted)
+            pf_fail(&search->error, PF_EXIT_INTERRUPTED, "interrupted");
+    }
+    pf_progress_end(&progress);
+    if (!search->error.exit_code) return 0;
+    *err = search->error;
+    return -1;
+}
+
+/* ---- the survey ---- */
+
+static int search_all(Search *search, PfError *err)
+{
+    PfSurvey *survey = search->survey;
+    pf_parallel_for(survey->count, 0, look_at_sample, search);
+    int failed = hash_unsure(search, err);
+    if (!failed) pf_survey_update(survey, search->known);
+    free(search->unsure);
+    return failed;
+}
+
+int pf_survey_new(const PfDataset *dataset, const PfKnownRows *known, int tap_count,
+                  const volatile sig_atomic_t *interrupted, PfSurvey **out, PfError *err)
+{
+    PfError ignored;
+    PfSurvey *survey = *out = pf_calloc(1, sizeof *survey, err);
+    if (!survey) return -1;
+    survey->dataset = dataset;
+    survey->tap_count = tap_count;
+    survey->count = pf_dataset_count(dataset);
+    survey->samples = pf_calloc((size_t)survey->count, sizeof *survey->samples, err);
+    Search search = {.survey = survey, .known = known, .interrupted = interrupted};
+    pthread_mutex_init(&search.lock, NULL);
+    int failed = !survey->samples || search_all(&search, err ? err : &ignored);
+    pthread_mutex_destroy(&search.lock);
+    if (failed) pf_survey_free(out);
+    return failed ? -1 : 0;
+}
+
+static void drop_reason(PfSurveySample *sample)
+{
+    if (sample->owns_reason) free((void *)(uintptr_t)sample->reason);
+    sample->owns_reason = 0;
+    sample->reason = NULL;
+}
+
+void pf_survey_free(PfSurvey **survey)
+{
+    if (!*survey) return;
+    for (int64_t i = 0; (*survey)->samples && i < (*survey)->count; i++)
+        drop_reason(&(*survey)->samples[i]);
+    free((*survey)->samples);
+    free(*survey);
+    *survey = NULL;
+}
+
+void pf_survey_note_known(PfSurvey *survey, int64_t index, const uint8_t digest[PF_DIGEST_SIZE],
+                          const PfFileStamp *stamp)
+{
+    PfSurveySample *sample = &survey->samples[index];
+    drop_reason(sample);
+    sample->state = PF_SAMPLE_KNOWN;
+    sample->stamp = *stamp;
+    memcpy(sample->digest, digest, PF_DIGEST_SIZE);
+}
+
+int pf_survey_note_rejected(PfSurvey *survey, int64_t index, const uint8_t digest[PF_DIGEST_SIZE],
+                            const PfFileStamp *stamp, const char *reason, PfError *err)
+{
+    PfSurveySample *sample = &survey->samples[index];
+    char *copy = pf_strdup(reason, err);
+    if (!copy) return -1;
+    pf_survey_note_known(survey, index, digest, stamp);
+    sample->state = PF_SAMPLE_REJECTED;
+    sample->reason = copy;
+    sample->owns_reason = 1;
+    return 0;
+}
+
+static uint64_t missing_taps(const PfSurvey *survey, const PfSurveySample *sample,
+                             const PfKnownRows *known)
+{
+    switch (sample->state) {
+    case PF_SAMPLE_NEW: return all_taps(survey->tap_count);
+    case PF_SAMPLE_KNOWN: return pf_known_rows_missing(known, sample->digest);
+    default: return 0;
+    }
+}
+
+void pf_survey_update(PfSurvey *survey, const PfKnownRows *known)
+{
+    for (int64_t i = 0; i < survey->count; i++)
+        survey->samples[i].missing = missing_taps(survey, &survey->samples[i], known);
+}
+
+/* ---- what it says ---- */
+
+PfSurveyCounts pf_survey_count(const PfSurvey *survey)
+{
+    PfSurveyCounts counts = {.images = survey->count};
+    for (int64_t i = 0; i < survey->count; i++) {
+        const PfSurveySample *sample = &survey->samples[i];
+        counts.fresh += sample->state == PF_SAMPLE_NEW;
+        counts.incomplete += sample->state == PF_SAMPLE_KNOWN && sample->missing;
+        if (sample->state == PF_SAMPLE_KNOWN) counts.lacking |= sample->missing;
+        counts.reused += sample->state == PF_SAMPLE_KNOWN && !sample->missing;
+        counts.rejected += sample->state == PF_SAMPLE_REJECTED;
+        counts.rejected_before += sample->state == PF_SAMPLE_REJECTED && sample->was_rejected;
+        counts.hashed += sample->was_hashed;
+        if (sample->was_hashed) counts.hashed_bytes += (int64_t)sample->stamp.size_bytes;
+    }
+    return counts;
+}
+
+/* Of all sets of missing taps the one with most taps, the first of several. */
+static uint64_t choose_taps(const PfSurvey *survey)
+{
+    uint64_t chosen = 0;
+    for (int64_t i = 0; i < survey->count; i++) {
+        uint64_t missing = survey->samples[i].missing;
+        if (__builtin_popcountll(missing) > __builtin_popcountll(chosen)) chosen = missing;
+    }
+    return chosen;
+}
+
+int pf_survey_next_group(const PfSurvey *survey, PfSurveyGroup *out, PfError *err)
+{
+    *out = (PfSurveyGroup){.taps = choose_taps(survey)};
+    if (!out->taps) return 0;
+    out->samples = pf_calloc((size_t)survey->count, sizeof *out->samples, err);
+    if (!out->samples) return -1;
+    for (int64_t i = 0; i < survey->count; i++)
+        if (survey->samples[i].missing == out->taps) out->samples[out->count++] = i;
+    return 0;
+}

@@ -1,0 +1,74 @@
+/* What there is to do: each image of a dataset compared with what earlier runs know.
+ *
+ * An image is known by path and stamp, without being read; failing that, by the digest of
+ * its bytes, which are read where an image of that size is known. What is left has to be
+ * computed. Loads no network. */
+#ifndef PF_SURVEY_H
+#define PF_SURVEY_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "dataset.h"
+#include "known_rows.h"
+
+typedef enum PfSampleState {
+    PF_SAMPLE_NEW,      /* never seen */
+    PF_SAMPLE_KNOWN,    /* its bytes are */
+    PF_SAMPLE_REJECTED, /* cannot be used */
+} PfSampleState;
+
+typedef struct PfSurveySample {
+    PfSampleState state;
+    uint8_t was_rejected; /* an earlier run rejected it at this path for this reason */
+    uint8_t was_hashed;
+    uint8_t owns_reason;
+    uint8_t digest[PF_DIGEST_SIZE];
+    PfFileStamp stamp;
+    const char *reason; /* of a rejected one */
+    uint64_t missing;   /* bit t: tap t has to be computed */
+} PfSurveySample;
+
+typedef struct PfSurvey {
+    const PfDataset *dataset;
+    int tap_count;
+    int64_t count;
+    PfSurveySample *samples; /* (count), in dataset order */
+} PfSurvey;
+
+/* PF_EXIT_INTERRUPTED where *interrupted (may be NULL) becomes nonzero. The reasons of
+ * known rejects are lent by `known`'s cache and journal. */
+int pf_survey_new(const PfDataset *dataset, const PfKnownRows *known, int tap_count,
+                  const volatile sig_atomic_t *interrupted, PfSurvey **out, PfError *err);
+void pf_survey_free(PfSurvey **survey);
+
+typedef struct PfSurveyCounts {
+    int64_t images;
+    int64_t fresh;      /* to be computed */
+    int64_t incomplete; /* known, but with taps to be computed... */
+    uint64_t lacking;   /* ...which are these */
+    int64_t reused;     /* known, all taps */
+    int64_t rejected, rejected_before;
+    int64_t hashed, hashed_bytes; /* read to be told */
+} PfSurveyCounts;
+PfSurveyCounts pf_survey_count(const PfSurvey *survey);
+
+/* The samples that lack the same taps, of most taps first. count 0: nothing is left to
+ * compute. The caller frees samples. */
+typedef struct PfSurveyGroup {
+    uint64_t taps;
+    int64_t *samples; /* (count), ascending */
+    int64_t count;
+} PfSurveyGroup;
+int pf_survey_next_group(const PfSurvey *survey, PfSurveyGroup *out, PfError *err);
+
+/* What became of a sample: its bytes were read, and its features are, or will be, known... */
+void pf_survey_note_known(PfSurvey *survey, int64_t sample, const uint8_t digest[PF_DIGEST_SIZE],
+                          const PfFileStamp *stamp);
+/* ...or it could not be used. */
+int pf_survey_note_rejected(PfSurvey *survey, int64_t sample, const uint8_t digest[PF_DIGEST_SIZE],
+                            const PfFileStamp *stamp, const char *reason, PfError *err);
+/* Looks again which taps are missing: rows have been added. */
+void pf_survey_update(PfSurvey *survey, const PfKnownRows *known);
+
+#endif

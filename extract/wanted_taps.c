@@ -1,0 +1,80 @@
+#include "wanted_taps.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int pf_wanted_taps_find(const PfWantedTaps *wanted, const char *name)
+{
+    for (int t = 0; t < wanted->count; t++)
+        if (!strcmp(wanted->taps[t].name, name)) return t;
+    return -1;
+}
+
+static int add_tap(PfWantedTaps *wanted, const char *name, PfDtype dtype, const PfShape *shape,
+                   PfError *err)
+{
+    if (pf_wanted_taps_find(wanted, name) >= 0) return 0;
+    if (wanted->count == PF_KNOWN_TAPS_MAX)
+        return pf_fail(err, PF_EXIT_USAGE, "more than %d taps in one cache are not possible",
+                       PF_KNOWN_TAPS_MAX);
+    PfCacheTap *tap = &wanted->taps[wanted->count++];
+    *tap = (PfCacheTap){.dtype = dtype};
+    if (snprintf(tap->name, sizeof tap->name, "%s", name) >= (int)sizeof tap->name)
+        return pf_fail(err, PF_EXIT_USAGE, "tap '%s': its name is longer than %d bytes", name,
+                       PF_CACHE_NAME_SIZE - 1);
+    if (shape)
+        tap->shape = *shape;
+    else
+        tap->shape.rank = -1;
+    return 0;
+}
+
+static int add_all_taps(PfWantedTaps *wanted, PfBackboneSession *session, PfError *err)
+{
+    if (pf_backbone_session_open(session, NULL, 0, err)) return -1;
+    for (int t = 0; t < session->tap_count; t++)
+        if (add_tap(wanted, session->taps[t].name, session->plan->store, &session->taps[t].shape,
+                    err))
+            return -1;
+    return 0;
+}
+
+int pf_wanted_taps_choose(const PfBackbonePlan *plan, PfCache *cache, PfBackboneSession *session,
+                          PfWantedTaps *out, PfError *err)
+{
+    *out = (PfWantedTaps){0};
+    for (int t = 0; cache && t < pf_cache_tap_count(cache); t++) {
+        const PfCacheTap *tap = pf_cache_tap(cache, t);
+        if (add_tap(out, tap->name, plan->store, &tap->shape, err)) return -1;
+    }
+    for (int t = 0; t < plan->tap_count; t++)
+        if (add_tap(out, plan->taps[t], plan->store, NULL, err)) return -1;
+    return out->count ? 0 : add_all_taps(out, session, err);
+}
+
+static int take_shape(PfCacheTap *tap, const PfTapInfo *found, PfError *err)
+{
+    char known[PF_SHAPE_TEXT_SIZE], other[PF_SHAPE_TEXT_SIZE];
+    if (tap->shape.rank < 0) tap->shape = found->shape;
+    if (pf_shape_equal(&tap->shape, &found->shape)) return 0;
+    return pf_fail(err, PF_EXIT_IDENTITY,
+                   "tap '%s' is %s in the cache, and the network gives %s. Hint: --force replaces "
+                   "the cache.",
+                   tap->name, pf_shape_text(&tap->shape, known),
+                   pf_shape_text(&found->shape, other));
+}
+
+int pf_wanted_taps_open(PfWantedTaps *wanted, uint64_t set, PfBackboneSession *session,
+                        PfError *err)
+{
+    const char *names[PF_KNOWN_TAPS_MAX];
+    int count = 0;
+    for (int t = 0; t < wanted->count; t++)
+        if (set >> t & 1) names[count++] = wanted->taps[t].name;
+    if (pf_backbone_session_open(session, names, count, err)) return -1;
+    for (int i = 0; i < session->tap_count; i++) {
+        int t = pf_wanted_taps_find(wanted, session->taps[i].name);
+        if (t >= 0 && take_shape(&wanted->taps[t], &session->taps[i], err)) return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,38 @@
+/* What a run is going to do, said before it is done, and whether the disk can hold it. */
+#ifndef PF_WORK_PLAN_H
+#define PF_WORK_PLAN_H
+
+#include "survey.h"
+#include "wanted_taps.h"
+
+/* "photos: class folders, 400 images (300 train, 100 val)", and the dataset's warnings. */
+void pf_work_plan_say_dataset(const PfDataset *dataset, const char *operand, PfShard shard);
+/* "resnet18 (resnet18.pth, sha256 f37072fd), fp32; resize 256, centre crop 224, bilinear" */
+void pf_work_plan_say_network(const PfBackbonePlan *plan);
+/* "400 images: 100 new, 298 lack layer3, 0 reused, 2 rejected before" */
+void pf_work_plan_say_counts(const PfSurveyCounts *counts, const PfWantedTaps *wanted);
+
+typedef struct PfWorkPlan {
+    const char *output;
+    PfCompression compression;
+    int level;
+    PfWantedTaps *wanted;                  /* lent */
+    int64_t rows;                          /* of the cache, if nothing more is rejected */
+    int64_t cache_bytes, journal_bytes;    /* that they hold besides features */
+    double ratio[PF_KNOWN_TAPS_MAX];       /* stored bytes by raw ones; 0 = not measured yet */
+    int64_t to_compute[PF_KNOWN_TAPS_MAX]; /* rows of each tap that go through the journal */
+    uint64_t said;                         /* taps whose line has been printed */
+    int disk_checked, memory_said;
+} PfWorkPlan;
+
+/* cache: NULL where there is none; its taps need not be measured. */
+int pf_work_plan_make(PfWorkPlan *plan, const PfSurvey *survey, PfCache *cache, PfError *err);
+
+/* Compresses n rows of wanted tap `tap` to see how small they become. */
+int pf_work_plan_measure(PfWorkPlan *plan, int tap, int n, const void *rows, PfError *err);
+
+/* Prints the line of each tap that has been measured by now; once all have, what the disk
+ * must hold, and fails where it cannot. */
+int pf_work_plan_say_sizes(PfWorkPlan *plan, PfError *err);
+
+#endif
