@@ -27,7 +27,7 @@ static float *allocate_features(size_t count, PfError *err)
     return block;
 }
 
-int pf_feature_table_new(int64_t rows, int64_t features, int class_count, PfFeatureTable **out,
+int pf_feature_table_new(int64_t rows, int64_t features, int task_count, PfFeatureTable **out,
                          PfError *err)
 {
     if (rows > INT32_MAX || features > INT32_MAX)
@@ -37,15 +37,14 @@ int pf_feature_table_new(int64_t rows, int64_t features, int class_count, PfFeat
     if (!table) return -1;
     table->rows = rows;
     table->features = features;
-    table->class_count = class_count;
+    table->task_count = task_count;
     table->x = allocate_features((size_t)rows * (size_t)features, err);
-    table->classes = pf_calloc((size_t)rows, sizeof *table->classes, err);
     table->splits = pf_calloc((size_t)rows, 1, err);
-    if (!table->x || !table->classes || !table->splits) {
+    table->tasks = pf_calloc((size_t)task_count, sizeof *table->tasks, err);
+    if (!table->x || !table->splits || !table->tasks) {
         pf_feature_table_free(&table);
         return -1;
     }
-    for (int64_t i = 0; i < rows; i++) table->classes[i] = -1;
     *out = table;
     return 0;
 }
@@ -65,14 +64,23 @@ void pf_feature_table_free(PfFeatureTable **table)
 {
     if (!*table) return;
     forget_index(*table);
+    for (int t = 0; (*table)->tasks && t < (*table)->task_count; t++)
+        pf_task_free(&(*table)->tasks[t]);
+    free((*table)->tasks);
     free((*table)->x);
-    free((*table)->classes);
     free((*table)->splits);
     free(*table);
     *table = NULL;
 }
 
 /* ---- row lists ---- */
+
+static int any_task_has(const PfFeatureTable *table, int64_t row)
+{
+    for (int t = 0; t < table->task_count; t++)
+        if (pf_task_has(&table->tasks[t], row)) return 1;
+    return 0;
+}
 
 static int list_rows(PfFeatureTable *table, PfError *err)
 {
@@ -82,13 +90,20 @@ static int list_rows(PfFeatureTable *table, PfError *err)
         if (!table->split_rows[split]) return -1;
     }
     for (int64_t i = 0; i < table->rows; i++) {
-        if (table->classes[i] < 0)
-            table->unlabelled++;
+        int split = table->splits[i];
+        if (any_task_has(table, i))
+            table->split_rows[split][table->split_counts[split]++] = (int32_t)i;
         else
-            table->split_rows[table->splits[i]][table->split_counts[table->splits[i]]++] =
-                (int32_t)i;
+            table->unlabelled++;
     }
     return 0;
+}
+
+const PfTask *pf_feature_table_class_task(const PfFeatureTable *table)
+{
+    for (int t = 0; t < table->task_count; t++)
+        if (table->tasks[t].labels) return &table->tasks[t];
+    return NULL;
 }
 
 /* Moves the fraction val of the train rows to val, class by class. */
@@ -96,13 +111,14 @@ static int choose_val(PfFeatureTable *table, double val, PfError *err)
 {
     int64_t count = table->split_counts[PF_SPLIT_TRAIN];
     const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
+    const PfTask *by = pf_feature_table_class_task(table);
     const char **paths = pf_calloc((size_t)count, sizeof *paths, err);
     int32_t *classes = pf_calloc((size_t)count, sizeof *classes, err);
     uint8_t *splits = pf_calloc((size_t)count, 1, err);
     int failed = !paths || !classes || !splits;
     for (int64_t i = 0; i < count && !failed; i++) {
         paths[i] = table->paths[rows[i]];
-        classes[i] = table->classes[rows[i]];
+        classes[i] = by ? by->labels[rows[i]] : 0;
     }
     if (!failed) failed = pf_split_by_hash(paths, classes, count, val, 0, splits, err);
     for (int64_t i = 0; i < count && !failed; i++) table->splits[rows[i]] = splits[i];
@@ -113,17 +129,17 @@ static int choose_val(PfFeatureTable *table, double val, PfError *err)
     return failed ? -1 : list_rows(table, err);
 }
 
-/* *trained: classes that train rows have; fills untrained_classes. */
-static int count_classes(PfFeatureTable *table, int *trained, PfError *err)
+/* *trained: classes of the task that train rows have; adds to untrained_classes. */
+static int count_classes(PfFeatureTable *table, const PfTask *task, int *trained, PfError *err)
 {
-    unsigned char *seen = pf_calloc((size_t)table->class_count, 1, err);
+    unsigned char *seen = pf_calloc((size_t)task->outputs, 1, err);
     if (!seen) return -1;
     *trained = 0;
     for (int split = 0; split < PF_SPLIT_COUNT; split++) {
         for (int64_t i = 0; i < table->split_counts[split]; i++) {
-            unsigned char *mark = &seen[table->classes[table->split_rows[split][i]]];
-            if (*mark) continue;
-            *mark = 1;
+            int32_t label = task->labels[table->split_rows[split][i]];
+            if (label < 0 || seen[label]) continue;
+            seen[label] = 1;
             if (split == PF_SPLIT_TRAIN)
                 ++*trained;
             else
@@ -134,13 +150,43 @@ static int count_classes(PfFeatureTable *table, int *trained, PfError *err)
     return 0;
 }
 
+static int fail_one_class(const PfFeatureTable *table, const PfTask *task, const char *name,
+                          PfError *err)
+{
+    int32_t label = -1;
+    for (int64_t i = 0; i < table->split_counts[PF_SPLIT_TRAIN] && label < 0; i++)
+        label = task->labels[table->split_rows[PF_SPLIT_TRAIN][i]];
+    if (label < 0)
+        return pf_fail(err, PF_EXIT_FAILED, "'%s': no train row has a label of target '%s'", name,
+                       task->name);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s': all train rows are of one class of target '%s'%s%s%s; a classifier needs "
+                   "two",
+                   name, task->name, task->classes ? " ('" : "",
+                   task->classes ? task->classes[label] : "", task->classes ? "')" : "");
+}
+
+static int check_tasks(PfFeatureTable *table, const char *name, PfError *err)
+{
+    const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
+    for (int t = 0; t < table->task_count; t++) {
+        const PfTask *task = &table->tasks[t];
+        int trained = 2;
+        if (task->labels && count_classes(table, task, &trained, err)) return -1;
+        if (trained < 2) return fail_one_class(table, task, name, err);
+        if (!(pf_task_weight(task, rows, table->split_counts[PF_SPLIT_TRAIN]) > 0))
+            return pf_fail(err, PF_EXIT_FAILED, "'%s': no train row has a value of target '%s'",
+                           name, task->name);
+    }
+    return 0;
+}
+
 int pf_feature_table_index(PfFeatureTable *table, const char *name, double val, PfError *err)
 {
-    int trained;
     if (list_rows(table, err)) return -1;
     if (table->unlabelled == table->rows)
         return pf_fail(err, PF_EXIT_FAILED,
-                       "'%s': none of its %lld rows has a class, so there is nothing to train on. "
+                       "'%s': none of its %lld rows has a label, so there is nothing to train on. "
                        "Hint: extract takes classes from the names of the folders that hold the "
                        "images.",
                        name, (long long)table->rows);
@@ -152,15 +198,15 @@ int pf_feature_table_index(PfFeatureTable *table, const char *name, double val, 
     if (!table->split_counts[PF_SPLIT_VAL] && val > 0 && table->paths &&
         choose_val(table, val, err))
         return -1;
-    if (count_classes(table, &trained, err)) return -1;
-    if (trained < 2)
-        return pf_fail(
-            err, PF_EXIT_FAILED,
-            "'%s': all %lld train rows are of one class%s%s%s; a classifier needs two", name,
-            (long long)table->split_counts[PF_SPLIT_TRAIN], table->class_names ? " ('" : "",
-            table->class_names ? table->class_names[table->classes[table->split_rows[0][0]]] : "",
-            table->class_names ? "')" : "");
-    return 0;
+    return check_tasks(table, name, err);
+}
+
+int pf_feature_table_reassign(PfFeatureTable *table, const int32_t *rows, const uint8_t *in_val,
+                              int64_t count, PfError *err)
+{
+    for (int64_t i = 0; i < count; i++)
+        table->splits[rows[i]] = in_val[i] ? PF_SPLIT_VAL : PF_SPLIT_TRAIN;
+    return list_rows(table, err);
 }
 
 /* ---- finite or not ---- */

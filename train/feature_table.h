@@ -1,4 +1,4 @@
-/* Features in memory, their classes, and which rows belong to which split.
+/* Features in memory, what is to be learned of them, and which rows belong to which split.
  *
  * Filled from a cache, or by hand (tests): everything after it works on plain
  * arrays and never sees HDF5. */
@@ -9,54 +9,62 @@
 
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
+#include "task.h"
 
 typedef struct PfFeatureTable {
     int64_t rows, features;
-    float *x;         /* (rows, features) row-major; maps are flattened; owned */
-    int32_t *classes; /* (rows) class index, -1 unlabelled; owned */
-    uint8_t *splits;  /* (rows) PfSplit; owned */
-    int class_count;
-    const char *const *class_names; /* (class_count) lent by the cache; NULL by hand */
-    const char *const *paths;       /* (rows) lent by the cache; NULL where not read */
+    float *x;        /* (rows, features) row-major; maps are flattened; owned */
+    uint8_t *splits; /* (rows) PfSplit; owned */
+    PfTask *tasks;   /* (task_count) owned */
+    int task_count;
+    const char *const *paths; /* (rows) lent by the cache; NULL where not read */
 
-    /* Filled by pf_feature_table_index: the labelled rows of each split, ascending. */
+    /* Filled by pf_feature_table_index: the rows of each split that any task has something
+     * of, ascending. */
     int32_t *split_rows[PF_SPLIT_COUNT]; /* owned */
     int64_t split_counts[PF_SPLIT_COUNT];
     double val;            /* fraction of the train rows that index moved to val; 0: none */
-    int64_t unlabelled;    /* rows left out because they have no class */
-    int untrained_classes; /* classes that have rows, but none in train */
+    int64_t unlabelled;    /* rows left out because no task has anything of them */
+    int untrained_classes; /* classes, of all tasks, that have rows, but none in train */
 } PfFeatureTable;
 
-/* Room for rows x features; every row unlabelled and in train, x not set. */
-int pf_feature_table_new(int64_t rows, int64_t features, int class_count, PfFeatureTable **out,
+/* Room for rows x features and the tasks, which the caller still initialises (pf_task_init); every
+ * row is in train, x not set. */
+int pf_feature_table_new(int64_t rows, int64_t features, int task_count, PfFeatureTable **out,
                          PfError *err);
 void pf_feature_table_free(PfFeatureTable **table);
 
-/* Makes the row lists from classes and splits. Where no labelled row is in val,
- * the fraction val of the train rows is moved there by hash of their paths,
- * class by class (split.h); val = 0 or no paths: there will be none. Fails where
- * nothing can be learned: no labels, no train rows, one class only. name: of the
- * cache, for messages. */
+/* Makes the row lists from tasks and splits. Where no row that a task has is in val,
+ * the fraction val of the train rows is moved there by hash of their paths, class
+ * by class of the first task of classes (split.h); val = 0 or no paths: there
+ * will be none. Fails where nothing can be learned: no labels, no train rows, a
+ * task of one class only. name: of the cache, for messages. */
 int pf_feature_table_index(PfFeatureTable *table, const char *name, double val, PfError *err);
+
+/* Rows of the train and val parts become val where in_val[i], else train; rows: (count), as
+ * the lists have them now. The lists are made anew. */
+int pf_feature_table_reassign(PfFeatureTable *table, const int32_t *rows, const uint8_t *in_val,
+                              int64_t count, PfError *err);
+
+/* The first task of classes, or NULL. */
+const PfTask *pf_feature_table_class_task(const PfFeatureTable *table);
 
 #define PF_DEFAULT_VAL 0.2
 
 typedef struct PfFeatureTableConfig {
-    const char *tap;    /* NULL: the only one; of several the last with one axis */
-    const char *target; /* NULL: the only class target */
-    double val;         /* as pf_feature_table_index; negative: PF_DEFAULT_VAL; given (0 or more)
-                           it is an error if the cache has a val part of its own */
-    int threads;        /* 0 = all processors */
+    const char *targets; /* comma-separated; NULL: the only one, or the only one of classes */
+    double val;          /* as pf_feature_table_index; negative: PF_DEFAULT_VAL; given (0 or more)
+                            it is an error if the cache has a val part of its own */
+    int threads;         /* 0 = all processors */
 } PfFeatureTableConfig;
 
-/* Which tap and target the config means. */
-int pf_feature_table_choose(const PfCache *cache, const PfFeatureTableConfig *config, int *tap,
-                            int *target, PfError *err);
+/* The tap of that name; NULL: the only one, or of several the last with one axis. */
+int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err);
 
-/* Reads labels, splits and, where a val part has to be chosen, paths; indexes;
- * then reads the features and checks that all are finite. The cache must stay
- * open as long as the table is used. */
-int pf_feature_table_load(PfCache *cache, int tap, int target, const PfFeatureTableConfig *config,
+/* Reads the targets as tasks, splits and, where a val part has to be chosen,
+ * paths; indexes; then reads the features and checks that all are finite. The cache
+ * must stay open as long as the table is used. */
+int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *config,
                           PfFeatureTable **out, PfError *err);
 
 /* First row with a feature that is NaN or infinite, or -1. */

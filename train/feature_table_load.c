@@ -1,8 +1,14 @@
 #include "feature_table.h"
 
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static int choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err)
+#include "memory.h"
+#include "options.h"
+
+int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err)
 {
     if (name) {
         int failed = pf_cache_find_tap(cache, name, tap, err);
@@ -21,46 +27,121 @@ static int choose_tap(const PfCache *cache, const char *name, int *tap, PfError 
                    pf_cache_path(cache), count, pf_cache_tap(cache, count - 1)->name);
 }
 
-/* The index of the one target that fits name, which may be NULL. */
-static int choose_target(const PfCache *cache, const char *name, int *target, PfError *err)
+/* ---- targets ---- */
+
+static void list_targets(const PfCache *cache, char *names, size_t size)
 {
-    const char *path = pf_cache_path(cache);
-    char names[512] = "";
-    int found = 0, count = pf_cache_target_count(cache);
-    for (int i = 0; i < count; i++) {
-        const PfCacheTarget *candidate = pf_cache_target(cache, i);
-        if (strlen(names) + strlen(candidate->name) + 3 < sizeof names)
-            strcat(strcat(names, *names ? ", " : ""), candidate->name);
-        if (name ? strcmp(candidate->name, name) : candidate->kind != PF_TARGET_CLASS) continue;
-        *target = i;
-        found++;
+    *names = '\0';
+    for (int i = 0; i < pf_cache_target_count(cache); i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, size - used, "%s%s", i ? ", " : "", pf_cache_target(cache, i)->name);
     }
+}
+
+/* Without a name: the only target, or the only one of classes. */
+static int choose_default_target(const PfCache *cache, int *target, PfError *err)
+{
+    char names[512];
+    int count = pf_cache_target_count(cache), classes = 0;
     if (!count)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' holds no labels, only features: there is nothing to train on. Hint: "
                        "extract takes classes from the names of the folders that hold the images.",
-                       path);
-    if (!found && name)
-        return pf_fail(err, PF_EXIT_USAGE, "'%s' has no target '%s'; it has: %s", path, name,
-                       names);
-    if (!found)
-        return pf_fail(err, PF_EXIT_FAILED, "'%s' has no target of classes; it has: %s", path,
-                       names);
-    if (found > 1)
-        return pf_fail(err, PF_EXIT_USAGE, "'%s' has several targets: choose one with --target: %s",
-                       path, names);
-    if (pf_cache_target(cache, *target)->kind != PF_TARGET_CLASS)
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "'%s': target '%s' holds numbers; a linear classifier needs classes", path,
-                       name);
-    return 0;
+                       pf_cache_path(cache));
+    for (int i = 0; i < count; i++)
+        if (pf_cache_target(cache, i)->kind == PF_TARGET_CLASS && !classes++) *target = i;
+    if (count == 1) *target = 0;
+    if (count == 1 || classes == 1) return 0;
+    list_targets(cache, names, sizeof names);
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "'%s' has several targets: choose with --target one, or some separated by "
+                   "commas, of: %s",
+                   pf_cache_path(cache), names);
 }
 
-int pf_feature_table_choose(const PfCache *cache, const PfFeatureTableConfig *config, int *tap,
-                            int *target, PfError *err)
+static int find_target(const PfCache *cache, const char *name, int *target, PfError *err)
 {
-    if (choose_tap(cache, config->tap, tap, err)) return -1;
-    return choose_target(cache, config->target, target, err);
+    char names[512];
+    for (int i = 0; i < pf_cache_target_count(cache); i++)
+        if (!strcmp(pf_cache_target(cache, i)->name, name)) return *target = i, 0;
+    list_targets(cache, names, sizeof names);
+    return pf_fail(err, PF_EXIT_USAGE, "'%s' has no target '%s'; it has: %s", pf_cache_path(cache),
+                   name, *names ? names : "none");
+}
+
+/* *targets: malloc'ed indices. */
+static int choose_targets(const PfCache *cache, const char *list, int **targets, int *count,
+                          PfError *err)
+{
+    char **names = NULL;
+    *count = 1;
+    if (list && pf_split_list(list, &names, count, err)) return -1;
+    *targets = pf_calloc((size_t)*count, sizeof **targets, err);
+    int failed = !*targets;
+    if (!list && !failed) failed = choose_default_target(cache, *targets, err);
+    for (int i = 0; list && i < *count && !failed; i++) {
+        failed = find_target(cache, names[i], &(*targets)[i], err);
+        for (int j = 0; j < i && !failed; j++)
+            if ((*targets)[j] == (*targets)[i])
+                failed = pf_fail(err, PF_EXIT_USAGE, "--target names '%s' twice", names[i]);
+    }
+    int name_count = list ? *count : 0;
+    pf_list_free(&names, &name_count);
+    if (failed) free(*targets);
+    return failed ? -1 : 0;
+}
+
+/* ---- key points ---- */
+
+static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, PfError *err)
+{
+    cJSON *identity = cJSON_Parse(pf_cache_identity(cache));
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(identity, "preprocess");
+    const cJSON *size = cJSON_GetObjectItemCaseSensitive(object, "crop");
+    const cJSON *shorter = cJSON_GetObjectItemCaseSensitive(object, "resize");
+    int known = cJSON_IsNumber(size) && size->valueint > 0 && cJSON_IsNumber(shorter);
+    *crop = known ? size->valueint : 0;
+    *resize = known ? shorter->valueint : 0;
+    *squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
+    cJSON_Delete(identity);
+    if (known) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' does not say how its images were cropped, so key points cannot be learned "
+                   "from it",
+                   pf_cache_path(cache));
+}
+
+/* Points are learned in crop coordinates: that is what the network saw. */
+static int move_points(PfCache *cache, PfTask *task, PfError *err)
+{
+    size_t rows = (size_t)task->rows;
+    int resize, crop, squash;
+    int32_t *widths = pf_calloc(rows, sizeof *widths, err);
+    int32_t *heights = pf_calloc(rows, sizeof *heights, err);
+    task->frames = pf_calloc(rows, sizeof *task->frames, err);
+    int failed = !widths || !heights || !task->frames ||
+                 read_crop(cache, &resize, &crop, &squash, err) ||
+                 pf_cache_read_image_sizes(cache, widths, heights, err);
+    for (size_t i = 0; i < rows && !failed; i++) {
+        task->frames[i] = pf_crop_frame(resize, crop, squash, widths[i], heights[i]);
+        pf_points_to_crop(&task->frames[i], task->values + i * (size_t)task->outputs,
+                          task->outputs / 2);
+    }
+    free(widths);
+    free(heights);
+    return failed ? -1 : 0;
+}
+
+static int read_task(PfCache *cache, int index, PfTask *task, PfError *err)
+{
+    const PfCacheTarget *target = pf_cache_target(cache, index);
+    int outputs = target->kind == PF_TARGET_CLASS ? target->class_count : target->width;
+    if (pf_task_init(task, target->name, target->kind, outputs, pf_cache_row_count(cache), err))
+        return -1;
+    task->classes = target->classes;
+    if (task->labels) return pf_cache_read_classes(cache, index, task->labels, err);
+    if (pf_cache_read_values(cache, index, task->values, err)) return -1;
+    return task->kind == PF_TARGET_KEYPOINTS ? move_points(cache, task, err) : 0;
 }
 
 static int has_split(const PfCache *cache, PfSplit split)
@@ -69,7 +150,7 @@ static int has_split(const PfCache *cache, PfSplit split)
     return splits && memchr(splits, split, (size_t)pf_cache_row_count(cache));
 }
 
-static int load_labels(PfFeatureTable *table, PfCache *cache, int target, double val, PfError *err)
+static int load_splits(PfFeatureTable *table, PfCache *cache, double val, PfError *err)
 {
     const char *name = pf_cache_path(cache);
     int has_val = has_split(cache, PF_SPLIT_VAL);
@@ -78,7 +159,6 @@ static int load_labels(PfFeatureTable *table, PfCache *cache, int target, double
                        "'%s' has a val part of its own; --val is for caches without one", name);
     if (val < 0) val = PF_DEFAULT_VAL;
     if (pf_cache_splits(cache)) memcpy(table->splits, pf_cache_splits(cache), (size_t)table->rows);
-    if (pf_cache_read_classes(cache, target, table->classes, err)) return -1;
     if (!has_val && val > 0 && pf_cache_paths(cache, &table->paths, err)) {
         if (!err) return -1;
         PfError cause = *err;
@@ -103,19 +183,28 @@ static int check_finite(const PfFeatureTable *table, PfCache *cache, int tap, in
                    pf_cache_tap(cache, tap)->name);
 }
 
-int pf_feature_table_load(PfCache *cache, int tap, int target, const PfFeatureTableConfig *config,
+static int load_tasks(PfFeatureTable *table, PfCache *cache, const int *targets, PfError *err)
+{
+    for (int t = 0; t < table->task_count; t++)
+        if (read_task(cache, targets[t], &table->tasks[t], err)) return -1;
+    return 0;
+}
+
+int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *config,
                           PfFeatureTable **out, PfError *err)
 {
-    const PfCacheTarget *labels = pf_cache_target(cache, target);
-    PfFeatureTable *table;
-    if (pf_feature_table_new(pf_cache_row_count(cache),
-                             pf_shape_count(&pf_cache_tap(cache, tap)->shape), labels->class_count,
-                             &table, err))
-        return -1;
-    table->class_names = labels->classes;
-    if (load_labels(table, cache, target, config->val, err) ||
-        pf_cache_read_f32(cache, tap, 0, table->rows, table->x, config->threads, err) ||
-        check_finite(table, cache, tap, config->threads, err)) {
+    PfFeatureTable *table = NULL;
+    int *targets, count;
+    if (choose_targets(cache, config->targets, &targets, &count, err)) return -1;
+    int failed = pf_feature_table_new(pf_cache_row_count(cache),
+                                      pf_shape_count(&pf_cache_tap(cache, tap)->shape), count,
+                                      &table, err) ||
+                 load_tasks(table, cache, targets, err) ||
+                 load_splits(table, cache, config->val, err) ||
+                 pf_cache_read_f32(cache, tap, 0, table->rows, table->x, config->threads, err) ||
+                 check_finite(table, cache, tap, config->threads, err);
+    free(targets);
+    if (failed) {
         pf_feature_table_free(&table);
         return -1;
     }

@@ -1,10 +1,10 @@
 #include "head_model.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "head_tensors.h"
 #include "model_file.h"
-#include "report.h"
+#include "result_json.h"
 
 static int starts_with(const char *text, const char *prefix)
 {
@@ -14,7 +14,7 @@ static int starts_with(const char *text, const char *prefix)
 /* A ResNet's fc takes the pooled features. A VGG ends in classifier.0 to .6:
  * after its last but one layer the head is the .6, on what comes before the
  * classifier it is all of it, as in `model.classifier = Linear(25088, 2)`. */
-static const char *module_name(const cJSON *backbone, const PfCacheTap *tap)
+const char *pf_head_module_name(const cJSON *backbone, const PfCacheTap *tap)
 {
     const char *arch = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(backbone, "name"));
     if (!arch) return "head";
@@ -25,26 +25,6 @@ static const char *module_name(const cJSON *backbone, const PfCacheTap *tap)
                    starts_with(tap->name, "flatten")
                ? "classifier"
                : "head";
-}
-
-void pf_head_model_names(const cJSON *backbone, const PfCacheTap *tap,
-                         char weight[PF_HEAD_NAME_SIZE], char bias[PF_HEAD_NAME_SIZE])
-{
-    const char *module = module_name(backbone, tap);
-    snprintf(weight, PF_HEAD_NAME_SIZE, "%s.weight", module);
-    snprintf(bias, PF_HEAD_NAME_SIZE, "%s.bias", module);
-}
-
-static cJSON *target_json(const PfTrainRun *run, const char *weight, const char *bias)
-{
-    cJSON *target = cJSON_CreateObject();
-    cJSON_AddStringToObject(target, "name", run->target->name);
-    cJSON_AddStringToObject(target, "kind", "class");
-    cJSON_AddItemToObject(target, "classes",
-                          cJSON_CreateStringArray(run->target->classes, run->target->class_count));
-    cJSON_AddStringToObject(target, "weight", weight);
-    cJSON_AddStringToObject(target, "bias", bias);
-    return target;
 }
 
 static void add_copy(cJSON *object, const char *key, const cJSON *identity)
@@ -66,45 +46,49 @@ static void add_sources(cJSON *json, const PfCache *cache)
     cJSON_Delete(provenance);
 }
 
-static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity, const char *weight,
-                            const char *bias)
+static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
+                            const PfHeadTensors *tensors)
 {
+    const PfCacheTap *tap = pf_train_run_tap(run);
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "version", PF_MODEL_VERSION);
     add_copy(json, "backbone", identity);
-    cJSON_AddStringToObject(json, "tap", run->tap->name);
+    cJSON_AddStringToObject(json, "tap", tap->name);
     cJSON *shape = cJSON_AddArrayToObject(json, "tap_shape");
-    for (int i = 0; i < run->tap->shape.rank; i++)
-        cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)run->tap->shape.dims[i]));
+    for (int i = 0; i < tap->shape.rank; i++)
+        cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tap->shape.dims[i]));
     add_copy(json, "preprocess", identity);
     add_copy(json, "precision", identity);
     add_sources(json, run->cache);
-    cJSON_AddItemToArray(cJSON_AddArrayToObject(json, "targets"), target_json(run, weight, bias));
+    cJSON_AddItemToObject(json, "layers", cJSON_Duplicate(tensors->layers, 1));
+    cJSON_AddItemToObject(json, "targets", cJSON_Duplicate(tensors->targets, 1));
     cJSON *metrics = cJSON_AddObjectToObject(json, "metrics");
     for (int split = 0; split < PF_SPLIT_COUNT; split++)
-        if (run->metrics[split].count)
+        if (run->metrics[split])
             cJSON_AddItemToObject(metrics, pf_split_names[split],
-                                  pf_report_metrics(&run->metrics[split]));
-    cJSON_AddItemToObject(json, "config", pf_report_config(run));
+                                  pf_result_split(run, (PfSplit)split, 0));
+    cJSON_AddItemToObject(json, "config", pf_result_config(run));
     return json;
 }
 
-int pf_head_model_write(const char *path, const PfTrainRun *run, const PfHead *head,
-                        int *knows_backbone, PfError *err)
+int pf_head_model_write(const char *path, const PfTrainRun *run, int *knows_backbone, PfError *err)
 {
-    char weight[PF_HEAD_NAME_SIZE], bias[PF_HEAD_NAME_SIZE];
+    const PfSweep *sweep = run->sweep;
+    int standardized = sweep->experiment.normalize == PF_NORMALIZE_STANDARDIZE;
     cJSON *identity = cJSON_Parse(pf_cache_identity(run->cache));
     const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
-    pf_head_model_names(backbone, run->tap, weight, bias);
-    const PfNamedTensor tensors[] = {
-        {weight, {PF_DTYPE_F32, {2, {head->outputs, head->features}}, head->weight}},
-        {bias, {PF_DTYPE_F32, {1, {head->outputs}}, head->bias}},
-    };
-    cJSON *metadata = metadata_json(run, identity, weight, bias);
-    int failed = !metadata ? pf_fail(err, PF_EXIT_FAILED, "out of memory")
-                           : pf_model_write(path, tensors, 2, metadata, err);
+    PfHeadTensors tensors;
+    int failed =
+        pf_head_tensors_new(sweep->result.network, sweep->table->tasks, sweep->table->task_count,
+                            pf_head_module_name(backbone, pf_train_run_tap(run)),
+                            standardized ? sweep->mean : NULL, sweep->scale, &tensors, err);
+    if (!failed) {
+        cJSON *metadata = metadata_json(run, identity, &tensors);
+        failed = pf_model_write(path, tensors.items, tensors.count, metadata, err);
+        cJSON_Delete(metadata);
+        pf_head_tensors_free(&tensors);
+    }
     *knows_backbone = cJSON_IsObject(backbone);
-    cJSON_Delete(metadata);
     cJSON_Delete(identity);
     return failed;
 }

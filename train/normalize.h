@@ -6,14 +6,14 @@
 
 typedef enum PfNormalize {
     PF_NORMALIZE_NONE,
-    PF_NORMALIZE_STANDARDIZE, /* each feature to mean 0, variance 1 over the train rows */
+    PF_NORMALIZE_STANDARDIZE, /* each feature to mean 0, variance 1 */
     PF_NORMALIZE_L2,          /* each row to length 1; rows of zeros stay */
 } PfNormalize;
 
-/* Rewrites the table's x. standardize: mean and scale, (features) each, receive what was
- * used: x' = (x - mean) * scale; both stay as they are otherwise. A feature that
- * hardly varies (variance below a millionth of the average feature's) is scaled
- * as if its variance were that, so that noise is not blown up. */
+/* Rewrites the table's x. standardize: measured on the table's train rows; mean and
+ * scale, (features) each, receive what was used: x' = (x - mean) * scale; both stay as they are
+ * otherwise. A feature that hardly varies (variance below a millionth of the average feature's) is
+ * scaled as if its variance were that, so that noise is not blown up. */
 int pf_normalize(PfFeatureTable *table, PfNormalize kind, int threads, float *mean, float *scale,
                  PfError *err);
 

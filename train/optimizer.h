@@ -1,5 +1,5 @@
-/* Adam, AdamW and SGD with momentum over one array of parameters, and the
- * schedules of their learning rate; each as torch.optim defines it. */
+/* Which optimiser, and the schedules of its learning rate, as torch.optim defines
+ * them. group_optimizer.h takes the steps. */
 #ifndef PF_OPTIMIZER_H
 #define PF_OPTIMIZER_H
 
@@ -7,7 +7,7 @@
 
 #include "permafrost/error.h"
 
-typedef enum PfOptimizerKind { PF_ADAM, PF_ADAMW, PF_SGD } PfOptimizerKind;
+typedef enum PfOptimizerKind { PF_ADAM, PF_ADAMW, PF_SGD, PF_LBFGS } PfOptimizerKind;
 
 typedef struct PfOptimizerConfig {
     PfOptimizerKind kind;
@@ -18,22 +18,6 @@ typedef struct PfOptimizerConfig {
 
 /* No weight decay, no momentum, torch's betas and epsilon. */
 PfOptimizerConfig pf_optimizer_config(PfOptimizerKind kind);
-
-typedef struct PfOptimizer {
-    PfOptimizerConfig config;
-    int64_t count; /* of parameters */
-    int64_t step;  /* steps done */
-    float *mean;   /* (count) Adam: exp_avg; SGD: momentum_buffer; owned */
-    float *square; /* (count) Adam: exp_avg_sq; owned */
-} PfOptimizer;
-
-int pf_optimizer_new(const PfOptimizerConfig *config, int64_t count, PfOptimizer **out,
-                     PfError *err);
-void pf_optimizer_free(PfOptimizer **optimizer);
-
-/* One step from the gradient at that learning rate. Both arrays: (count). */
-void pf_optimizer_step(PfOptimizer *optimizer, double learning_rate, float *parameters,
-                       const float *gradient);
 
 typedef enum PfScheduleKind {
     PF_SCHEDULE_CONSTANT,

@@ -1,40 +1,39 @@
-/* What train says: lines for people on stderr, and the result as JSON. */
+/* What train says, for people, on stderr. */
 #ifndef PF_REPORT_H
 #define PF_REPORT_H
 
-#include <cjson/cJSON.h>
-
-#include "head_trainer.h"
 #include "progress.h"
 #include "train_run.h"
 
-/* The table of epochs while the training runs: at most about twenty lines,
- * whatever the number of epochs, and a bar on a terminal. */
-typedef struct PfEpochTable {
-    int epochs;
+/* While the training runs: of a single head a table of epochs of at most about
+ * twenty lines, however many there are; of many a bar. */
+typedef struct PfTrainingLines {
+    const PfTrainOptions *options;
+    int epochs;      /* of the single head; 0 where there are many, or L-BFGS */
+    int has_classes; /* its score is an accuracy */
+    int heads;
     PfProgress progress;
-} PfEpochTable;
+} PfTrainingLines;
 
-void pf_epoch_table_start(PfEpochTable *table, int epochs, int64_t steps);
-void pf_epoch_table_step(PfEpochTable *table, int64_t done);
-void pf_epoch_table_add(PfEpochTable *table, const PfEpochStats *stats);
-void pf_epoch_table_end(PfEpochTable *table);
+/* What is going to be trained on what, once the first features are loaded. */
+void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,
+                    const PfFeatureTable *table);
 
-/* What is going to be trained on what; before the training. */
-void pf_report_plan(const PfTrainRun *run);
-/* Splits, classes, confusion matrix; the per-class part is of test where there
- * is one, else of val. */
-void pf_report_summary(const PfTrainRun *run);
-/* The last line: accuracy, best epoch, where the time went, the model's path (or NULL). */
+void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *options,
+                             const PfSweep *sweep, const PfFeatureTable *table);
+void pf_training_lines_step(PfTrainingLines *lines, int64_t done);
+void pf_training_lines_epoch(PfTrainingLines *lines, const PfHeadEpoch *epoch);
+void pf_training_lines_end(PfTrainingLines *lines);
+
+/* Of a sweep: the best settings, and how many more there are. */
+void pf_report_ranking(const PfTrainRun *run);
+/* The winner's metrics of every split, target by target; the details of test where there is
+ * one, else of val. */
+void pf_report_metrics(const PfTrainRun *run);
+/* The last line: how good, which epoch, where the time went, the model's path (or NULL). */
 void pf_report_end(const PfTrainRun *run, const char *model_path);
 
-/* The result as docs/train.md describes it; NULL where memory is short. Free
- * with cJSON_Delete. */
-cJSON *pf_report_json(const PfTrainRun *run);
-/* The settings that the result came from, as "config" in the result JSON and in
- * the model's metadata. */
-cJSON *pf_report_config(const PfTrainRun *run);
-/* Loss, accuracy and macro averages of a split. */
-cJSON *pf_report_metrics(const PfMetrics *metrics);
+/* "lr=0.01 head=linear", with the tap where several were tried, into text. */
+const char *pf_setting_text(const PfTrainRun *run, const PfRanked *ranked, char *text, size_t size);
 
 #endif

@@ -11,7 +11,8 @@
 #include "log.h"
 #include "memory.h"
 #include "report.h"
-#include "train_options.h"
+#include "result_csv.h"
+#include "result_json.h"
 
 static const volatile sig_atomic_t *interrupted;
 
@@ -26,65 +27,104 @@ static int check_output(const char *path, const char *cache_path, PfError *err)
     return pf_atomic_file_check(path, err);
 }
 
-static void on_epoch(void *context, const PfEpochStats *stats)
+/* What the sweep tells while it runs. */
+typedef struct Watch {
+    const PfCache *cache;
+    const PfTrainOptions *options;
+    PfTrainingLines lines;
+} Watch;
+
+static void on_stage(void *context, const PfSweep *sweep, const PfFeatureTable *table)
 {
-    pf_epoch_table_add(context, stats);
+    Watch *watch = context;
+    pf_report_plan(watch->cache, watch->options, sweep, table);
+    pf_training_lines_start(&watch->lines, watch->options, sweep, table);
 }
 
-static int on_step(void *context, int64_t done, int64_t total)
+static void on_epoch(void *context, const PfHeadEpoch *epoch)
 {
-    (void)total;
-    pf_epoch_table_step(context, done);
+    pf_training_lines_epoch(&((Watch *)context)->lines, epoch);
+}
+
+static int on_step(void *context, int64_t done)
+{
+    pf_training_lines_step(&((Watch *)context)->lines, done);
     return *interrupted != 0;
 }
 
-static int train_and_evaluate(PfFeatureTable *table, PfTrainRun *run, PfTrainResult *result,
-                              PfError *err)
+static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
 {
-    const PfTrainConfig *config = run->config;
-    int64_t steps = (table->split_counts[PF_SPLIT_TRAIN] + config->batch - 1) / config->batch;
-    PfEpochTable lines;
-    PfTrainObserver observer = {&lines, on_epoch, on_step};
-    pf_epoch_table_start(&lines, config->epochs, steps * config->epochs);
-    int failed = pf_train_head(table, config, &observer, result, err);
-    pf_epoch_table_end(&lines);
-    run->result = result;
-    for (int split = 0; split < PF_SPLIT_COUNT && !failed; split++)
-        failed = pf_evaluate_split(table, result->head, (PfSplit)split, config->threads,
-                                   &run->metrics[split], err);
+    const PfSweep *sweep = run->sweep;
+    PfFeatureTable *table = sweep->table;
+    PfRowFeeder feeder;
+    if (pf_memory_feeder(table, pool, &feeder, err)) return -1;
+    PfTrainingData data = {.feeder = &feeder,
+                           .features = table->features,
+                           .tasks = table->tasks,
+                           .task_count = table->task_count};
+    int failed = 0;
+    for (int split = 0; split < PF_SPLIT_COUNT && !failed; split++) {
+        if (!table->split_counts[split]) continue;
+        run->metrics[split] =
+            pf_calloc((size_t)table->task_count, sizeof *run->metrics[split], err);
+        failed = !run->metrics[split] ||
+                 pf_evaluate(sweep->result.network, &data, table->split_rows[split],
+                             table->split_counts[split], split != PF_SPLIT_TRAIN, pool,
+                             run->metrics[split], err);
+    }
+    pf_row_feeder_free(&feeder);
+    return failed ? -1 : 0;
+}
+
+static void free_metrics(PfTrainRun *run)
+{
+    for (int split = 0; split < PF_SPLIT_COUNT; split++) {
+        for (int t = 0; run->metrics[split] && t < run->sweep->table->task_count; t++)
+            pf_task_metrics_free(&run->metrics[split][t]);
+        free(run->metrics[split]);
+    }
+}
+
+static int write_text(const char *path, char *text, PfError *err)
+{
+    int failed = 0;
+    if (!text) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    if (strcmp(path, "-")) return pf_atomic_file_write(path, text, strlen(text), err);
+    if (fputs(text, stdout) < 0 || fflush(stdout))
+        failed = pf_fail_errno(err, "cannot write to stdout");
     return failed;
 }
 
 static int write_json(const char *path, const cJSON *result, PfError *err)
 {
-    char *text = cJSON_Print(result);
-    if (!text) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    int failed = 0;
-    if (!strcmp(path, "-")) {
-        if (puts(text) < 0 || fflush(stdout)) failed = pf_fail_errno(err, "cannot write to stdout");
-    } else {
-        size_t length = strlen(text);
-        text[length] = '\n'; /* in place of the terminator */
-        failed = pf_atomic_file_write(path, text, length + 1, err);
-    }
+    char *printed = cJSON_Print(result);
+    char *text = printed ? pf_asprintf(err, "%s\n", printed) : NULL;
+    int failed = write_text(path, text, err);
+    free(text);
+    cJSON_free(printed);
+    return failed;
+}
+
+static int write_csv(const char *path, const PfTrainRun *run, PfError *err)
+{
+    char *text = pf_result_csv(run);
+    int failed = write_text(path, text, err);
     free(text);
     return failed;
 }
 
 /* JSON first, so that a run that misses its --assert can be looked into. */
-static int write_results(const PfTrainOptions *options, PfTrainRun *run, const float *mean,
-                         const float *scale, PfError *err)
+static int write_results(const PfTrainOptions *options, const PfTrainRun *run, PfError *err)
 {
     int knows_backbone = 1;
-    cJSON *json = pf_report_json(run);
+    cJSON *json = pf_result_json(run);
     int failed = options->json && write_json(options->json, json, err);
+    if (!failed && options->csv) failed = write_csv(options->csv, run, err);
     for (int i = 0; i < options->assertion_count && !failed; i++)
         failed = pf_assertion_check(&options->assertions[i], json, err);
     cJSON_Delete(json);
     if (failed || !options->output) return failed;
-    if (run->normalize == PF_NORMALIZE_STANDARDIZE)
-        pf_head_fold_normalization(run->result->head, mean, scale);
-    failed = pf_head_model_write(options->output, run, run->result->head, &knows_backbone, err);
+    failed = pf_head_model_write(options->output, run, &knows_backbone, err);
     if (!failed && !knows_backbone)
         pf_warn("'%s' does not say which network its features come from: predict can use this "
                 "model on caches only, not on images",
@@ -92,64 +132,73 @@ static int write_results(const PfTrainOptions *options, PfTrainRun *run, const f
     return failed;
 }
 
-static int run_on_table(const PfTrainOptions *options, PfTrainRun *run, PfFeatureTable *table,
-                        double started, PfError *err)
+static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, PfThreadPool *pool,
+                            double started, PfError *err)
 {
-    PfTrainResult result = {0};
-    size_t d = (size_t)table->features;
-    float *mean = pf_calloc(2 * d, sizeof *mean, err);
-    if (!mean) return -1;
-    int failed = pf_normalize(table, run->normalize, run->config->threads, mean, mean + d, err);
-    run->load_seconds = pf_seconds() - started;
-    if (!failed) pf_report_plan(run);
-    if (!failed) failed = train_and_evaluate(table, run, &result, err);
+    int failed = evaluate_splits(run, pool, err);
     run->total_seconds = pf_seconds() - started;
-    if (!failed) pf_report_summary(run);
-    if (!failed) failed = write_results(options, run, mean, mean + d, err);
+    if (!failed) {
+        pf_report_ranking(run);
+        pf_report_metrics(run);
+        failed = write_results(options, run, err);
+    }
     run->total_seconds = pf_seconds() - started;
     if (!failed) pf_report_end(run, options->output);
-    for (int split = 0; split < PF_SPLIT_COUNT; split++) pf_metrics_free(&run->metrics[split]);
-    pf_train_result_free(&result);
-    free(mean);
+    free_metrics(run);
     return failed;
 }
 
-static int run_on_cache(PfTrainOptions *options, PfCache *cache, double started, PfError *err)
+static int run_on_cache(const PfTrainOptions *options, PfCache *cache, PfThreadPool *pool,
+                        double started, PfError *err)
 {
-    PfFeatureTable *table;
-    int tap, target;
-    if (pf_feature_table_choose(cache, &options->table, &tap, &target, err) ||
-        pf_feature_table_load(cache, tap, target, &options->table, &table, err))
-        return -1;
-    PfTrainConfig *train = &options->train;
-    if (!train->epochs)
-        train->epochs = pf_default_epochs(table->split_counts[PF_SPLIT_TRAIN], train->batch);
-    PfTrainRun run = {
-        .cache = cache,
-        .tap = pf_cache_tap(cache, tap),
-        .target = pf_cache_target(cache, target),
-        .table = table,
-        .config = train,
-        .normalize = options->normalize,
-        .val = table->val,
-    };
-    int failed = run_on_table(options, &run, table, started, err);
-    pf_feature_table_free(&table);
+    PfSweep sweep;
+    Watch watch = {.cache = cache, .options = options};
+    PfSweepObserver observer = {&watch, on_stage, on_epoch, on_step};
+    int failed = pf_sweep_run(cache, options, pool, &observer, &sweep, err);
+    pf_training_lines_end(&watch.lines);
+    PfTrainRun run = {.cache = cache, .options = options, .sweep = &sweep};
+    if (!failed) failed = report_and_write(options, &run, pool, started, err);
+    pf_sweep_free(&sweep);
     return failed;
 }
 
-static int train(PfTrainOptions *options, PfError *err)
+static const char *file_name(const char *path)
+{
+    return path && strcmp(path, "-") ? path : NULL;
+}
+
+static int train(const PfTrainOptions *options, PfError *err)
 {
     double started = pf_seconds();
     PfCache *cache;
-    const char *json = options->json && strcmp(options->json, "-") ? options->json : NULL;
+    PfThreadPool *pool;
     if (check_output(options->output, options->cache, err) ||
-        check_output(json, options->cache, err) || pf_cache_open(options->cache, &cache, err))
+        check_output(file_name(options->json), options->cache, err) ||
+        check_output(file_name(options->csv), options->cache, err) ||
+        pf_cache_open(options->cache, &cache, err))
         return -1;
-    pf_head_setup();
-    int failed = run_on_cache(options, cache, started, err);
+    int failed = pf_thread_pool_new(options->threads, &pool, err);
+    if (!failed) {
+        failed = run_on_cache(options, cache, pool, started, err);
+        pf_thread_pool_free(&pool);
+    }
     pf_cache_close(&cache);
     return failed;
+}
+
+static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
+{
+    if (pf_train_options_parse(argc, argv, options, err)) return -1;
+    pf_log_setup("train", options->quiet ? PF_QUIET : options->verbose ? PF_VERBOSE : PF_NORMAL);
+    if (options->help) {
+        pf_train_options_help();
+    } else if (options->version) {
+        puts("train (permafrost) " PF_VERSION);
+    } else {
+        interrupted = pf_interrupt_catch();
+        return train(options, err);
+    }
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -157,15 +206,7 @@ int main(int argc, char **argv)
     PfTrainOptions options;
     PfError err = {0};
     pf_log_setup("train", PF_NORMAL);
-    if (pf_train_options_parse(argc, argv, &options, &err)) return pf_report_error(&err);
-    pf_log_setup("train", options.quiet ? PF_QUIET : options.verbose ? PF_VERBOSE : PF_NORMAL);
-    if (options.help) {
-        pf_train_options_help();
-    } else if (options.version) {
-        puts("train (permafrost) " PF_VERSION);
-    } else {
-        interrupted = pf_interrupt_catch();
-        if (train(&options, &err)) return pf_report_error(&err);
-    }
-    return PF_EXIT_DONE;
+    int failed = run(argc, argv, &options, &err);
+    pf_train_options_free(&options);
+    return failed ? pf_report_error(&err) : PF_EXIT_DONE;
 }

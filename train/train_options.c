@@ -7,37 +7,74 @@
 
 #include "memory.h"
 #include "options.h"
-#include "train_run.h"
+
+static PfExperiment *experiment_of(void *settings)
+{
+    return &((PfTrainOptions *)settings)->experiment;
+}
 
 static int parse_head(void *settings, const char *value, PfError *err)
 {
-    (void)settings;
-    static const char *const words[] = {"linear"};
-    int chosen;
-    return pf_parse_choice("--head", value, words, 1, &chosen, err);
+    return pf_head_spec_parse(value, &experiment_of(settings)->spec, err);
+}
+
+/* A choice among words into an int of the experiment. */
+static int parse_words(const char *name, const char *value, const char *const *words, size_t count,
+                       int *out, PfError *err)
+{
+    return pf_parse_choice(name, value, words, count, out, err);
+}
+
+static int parse_activation(void *settings, const char *value, PfError *err)
+{
+    static const char *const words[] = {"relu", "gelu"};
+    int chosen = 0, failed = parse_words("--activation", value, words, 2, &chosen, err);
+    experiment_of(settings)->spec.activation = (PfActivation)chosen;
+    return failed;
+}
+
+static int parse_head_norm(void *settings, const char *value, PfError *err)
+{
+    static const char *const words[] = {"none", "batch", "layer"};
+    int chosen = 0, failed = parse_words("--head-norm", value, words, 3, &chosen, err);
+    experiment_of(settings)->spec.norm = (PfHeadNorm)chosen;
+    return failed;
 }
 
 static int parse_optimizer(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"adam", "adamw", "sgd"};
-    int chosen;
-    if (pf_parse_choice("--optimizer", value, words, 3, &chosen, err)) return -1;
-    ((PfTrainOptions *)settings)->train.optimizer = pf_optimizer_config((PfOptimizerKind)chosen);
-    return 0;
+    static const char *const words[] = {"adam", "adamw", "sgd", "lbfgs"};
+    int chosen = 0, failed = parse_words("--optimizer", value, words, 4, &chosen, err);
+    experiment_of(settings)->optimizer = (PfOptimizerKind)chosen;
+    return failed;
 }
 
 static int parse_normalize(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"none", "standardize", "l2"};
-    int chosen;
-    if (pf_parse_choice("--normalize", value, words, 3, &chosen, err)) return -1;
-    ((PfTrainOptions *)settings)->normalize = (PfNormalize)chosen;
-    return 0;
+    int chosen = 0, failed = parse_words("--normalize", value, words, 3, &chosen, err);
+    experiment_of(settings)->normalize = (PfNormalize)chosen;
+    return failed;
+}
+
+static int parse_class_weights(void *settings, const char *value, PfError *err)
+{
+    static const char *const words[] = {"none", "balanced"};
+    return parse_words("--class-weights", value, words, 2, &experiment_of(settings)->balanced_loss,
+                       err);
+}
+
+static int parse_sampling(void *settings, const char *value, PfError *err)
+{
+    static const char *const words[] = {"shuffle", "balanced"};
+    int chosen = 0, failed = parse_words("--sampling", value, words, 2, &chosen, err);
+    experiment_of(settings)->sampling = (PfSampling)chosen;
+    return failed;
 }
 
 static int parse_schedule(void *settings, const char *value, PfError *err)
 {
-    PfSchedule *schedule = &((PfTrainOptions *)settings)->train.schedule;
+    PfSchedule *schedule = &experiment_of(settings)->setting.schedule;
     int used = 0;
     if (!strcmp(value, "constant")) {
         *schedule = (PfSchedule){.kind = PF_SCHEDULE_CONSTANT};
@@ -57,6 +94,70 @@ static int parse_schedule(void *settings, const char *value, PfError *err)
                    value);
 }
 
+/* ---- what is said of targets ---- */
+
+/* The entry of "TARGET=value", or of all targets where there is no "=". *value is what follows. */
+static PfTaskSetting *task_setting(PfTrainOptions *options, const char *option, const char *text,
+                                   const char **value, PfError *err)
+{
+    const char *equals = strchr(text, '=');
+    size_t length = equals ? (size_t)(equals - text) : 0;
+    *value = equals ? equals + 1 : text;
+    if (options->task_count == PF_MAX_TASK_SETTINGS || length >= PF_CACHE_NAME_SIZE) {
+        pf_fail(err, PF_EXIT_USAGE, "%s: too many, or too long a name: '%s'", option, text);
+        return NULL;
+    }
+    PfTaskSetting *setting = &options->tasks[options->task_count++];
+    *setting = (PfTaskSetting){.weight = -1};
+    memcpy(setting->target, text, length);
+    return setting;
+}
+
+static int parse_loss(void *settings, const char *text, PfError *err)
+{
+    static const char *const words[] = {"mse", "l1", "huber"};
+    static const PfPointwiseLoss losses[] = {PF_LOSS_SQUARED, PF_LOSS_ABSOLUTE, PF_LOSS_HUBER};
+    const char *value;
+    PfTaskSetting *setting = task_setting(settings, "--loss", text, &value, err);
+    if (!setting) return -1;
+    int chosen = 2;
+    setting->has_loss = 1;
+    setting->huber_delta = 1;
+    if (!strncmp(value, "huber:", 6)) {
+        if (pf_parse_double("--loss huber", value + 6, 1e-6, 1e6, &setting->huber_delta, err))
+            return -1;
+    } else if (pf_parse_choice("--loss", value, words, 3, &chosen, err)) {
+        return -1;
+    }
+    setting->loss = losses[chosen];
+    return 0;
+}
+
+static int parse_task_weight(void *settings, const char *text, PfError *err)
+{
+    const char *value;
+    PfTaskSetting *setting = task_setting(settings, "--task-weight", text, &value, err);
+    if (!setting) return -1;
+    if (!*setting->target)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--task-weight: expected TARGET=W as in age=0.5, found "
+                       "'%s'",
+                       text);
+    return pf_parse_double("--task-weight", value, 0, 1e6, &setting->weight, err);
+}
+
+/* ---- sweeps ---- */
+
+static int parse_sweep(void *settings, const char *value, PfError *err)
+{
+    PfTrainOptions *options = settings;
+    if (options->axis_count == PF_MAX_AXES)
+        return pf_fail(err, PF_EXIT_USAGE, "--sweep: more than %d of them", PF_MAX_AXES);
+    if (pf_sweep_axis_parse(value, &options->axes[options->axis_count], err)) return -1;
+    options->axis_count++;
+    return 0;
+}
+
 static int parse_assert(void *settings, const char *value, PfError *err)
 {
     PfTrainOptions *options = settings;
@@ -71,9 +172,11 @@ static int parse_assert(void *settings, const char *value, PfError *err)
 static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, FIELD(output),
-     .argument = "FILE", .help = "write the best epoch's head as .safetensors"},
+     .argument = "FILE", .help = "write the best head, of its best epoch, as .safetensors"},
     {.name = "json", .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE",
      .help = "write the result as JSON; - is stdout"},
+    {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE",
+     .help = "write a line for every head that was trained; - is stdout"},
     {.name = "assert", .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
      .help = "exit with 5, and write no model, unless a number of the\n"
              "result is as said: 'val.accuracy>=0.95'; may be repeated"},
@@ -82,42 +185,91 @@ static const PfOption table[] = {
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, FIELD(verbose),
      .help = "a line for every epoch"},
     {.name = "Data:", .kind = PF_OPTION_GROUP},
-    {.name = "tap", .kind = PF_OPTION_TEXT, FIELD(table.tap), .argument = "NAME",
+    {.name = "tap", .kind = PF_OPTION_TEXT, FIELD(tap), .argument = "NAME|all",
      .help = "features to train on (default: the only ones; of several\n"
-             "the last that are not maps)"},
-    {.name = "target", .kind = PF_OPTION_TEXT, FIELD(table.target), .argument = "NAME",
-     .help = "labels to learn (default: the only classes)"},
+             "the last that are not maps); all: try each and rank them"},
+    {.name = "target", .kind = PF_OPTION_TEXT, FIELD(table.targets), .argument = "NAME[,NAME...]",
+     .help = "what to learn (default: the only classes); several are\n"
+             "learned together"},
+    {.name = "loss", .kind = PF_OPTION_CALL, .parse = parse_loss,
+     .argument = "[TARGET=]mse|l1|huber[:DELTA]",
+     .help = "of targets that are numbers (default mse); DELTA and the\n"
+             "loss are in units of the target's spread; may be repeated"},
+    {.name = "task-weight", .kind = PF_OPTION_CALL, .parse = parse_task_weight,
+     .argument = "TARGET=W", .help = "of one target's loss in the sum (default 1); may be repeated"},
     {.name = "val", .kind = PF_OPTION_DOUBLE, FIELD(table.val), .argument = "F",
      .minimum = 0, .maximum = 0.9,
      .help = "fraction of the train rows to validate on, where the cache\n"
              "has no val part (default 0.2); 0 trains without"},
+    {.name = "per-class", .kind = PF_OPTION_INT, FIELD(experiment.per_class), .argument = "N",
+     .minimum = 1, .maximum = 1e9, .help = "train on N rows of each class only"},
     {.name = "normalize", .kind = PF_OPTION_CALL, .parse = parse_normalize, .argument = "KIND",
      .help = "none, standardize or l2 (default standardize)"},
-    {.name = "Training:", .kind = PF_OPTION_GROUP},
+    {.name = "Head:", .kind = PF_OPTION_GROUP},
     {.name = "head", .kind = PF_OPTION_CALL, .parse = parse_head, .argument = "KIND",
-     .help = "linear"},
-    {.name = "epochs", .kind = PF_OPTION_INT, FIELD(train.epochs), .argument = "N",
+     .help = "linear, or mlp:WIDTH[xWIDTH...] (default linear)"},
+    {.name = "activation", .kind = PF_OPTION_CALL, .parse = parse_activation,
+     .argument = "relu|gelu", .help = "of an mlp (default relu)"},
+    {.name = "head-norm", .kind = PF_OPTION_CALL, .parse = parse_head_norm,
+     .argument = "none|batch|layer", .help = "of an mlp's hidden layers (default none)"},
+    {.name = "dropout", .kind = PF_OPTION_DOUBLE, FIELD(experiment.spec.dropout),
+     .argument = "P", .minimum = 0, .maximum = 0.99,
+     .help = "of an mlp's hidden layers (default 0)"},
+    {.name = "Training:", .kind = PF_OPTION_GROUP},
+    {.name = "epochs", .kind = PF_OPTION_INT, FIELD(experiment.epochs), .argument = "N",
      .minimum = 1, .maximum = 1000000,
      .help = "passes over the train rows (default: as many as make 4,000\n"
-             "steps, 10 to 200)"},
-    {.name = "batch", .kind = PF_OPTION_INT, FIELD(train.batch), .argument = "N",
+             "steps, 10 to 200); of lbfgs the most iterations (1,000)"},
+    {.name = "batch", .kind = PF_OPTION_INT, FIELD(experiment.batch), .argument = "N",
      .minimum = 1, .maximum = 1 << 24, .help = "rows a step (default 64)"},
     {.name = "optimizer", .kind = PF_OPTION_CALL, .parse = parse_optimizer, .argument = "NAME",
-     .help = "adam, adamw or sgd (default adamw)"},
-    {.name = "lr", .kind = PF_OPTION_DOUBLE, FIELD(train.learning_rate), .argument = "X",
-     .minimum = 1e-12, .maximum = 1e6, .help = "learning rate (default 0.001; sgd 0.01)"},
-    {.name = "weight-decay", .kind = PF_OPTION_DOUBLE, FIELD(weight_decay), .argument = "X",
-     .minimum = 0, .maximum = 1e6,
-     .help = "as torch.optim defines it (default: adamw 0.1, others 0)"},
-    {.name = "momentum", .kind = PF_OPTION_DOUBLE, FIELD(momentum), .argument = "X",
-     .minimum = 0, .maximum = 0.99999, .help = "of sgd (default 0.9)"},
+     .help = "adam, adamw, sgd, or lbfgs, which takes linear heads to\n"
+             "their optimum (default adamw)"},
+    {.name = "lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.learning_rate),
+     .argument = "X", .minimum = 1e-12, .maximum = 1e6,
+     .help = "learning rate (default 0.001; sgd 0.01)"},
+    {.name = "weight-decay", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.weight_decay),
+     .argument = "X", .minimum = 0, .maximum = 1e6,
+     .help = "as torch.optim defines it (default: adamw 0.1, lbfgs 0.001,\n"
+             "others 0)"},
+    {.name = "momentum", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.momentum),
+     .argument = "X", .minimum = 0, .maximum = 0.99999, .help = "of sgd (default 0.9)"},
+    {.name = "nesterov", .kind = PF_OPTION_FLAG, FIELD(experiment.nesterov),
+     .help = "Nesterov's momentum, of sgd"},
     {.name = "schedule", .kind = PF_OPTION_CALL, .parse = parse_schedule, .argument = "KIND",
      .help = "of the learning rate: constant, cosine or step:EPOCHS,FACTOR\n"
              "(default constant)"},
-    {.name = "seed", .kind = PF_OPTION_LONG, FIELD(seed), .argument = "N",
+    {.name = "warmup", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.warmup_epochs),
+     .argument = "EPOCHS", .minimum = 0, .maximum = 1e6,
+     .help = "the learning rate rises from 0 over so many (default 0)"},
+    {.name = "label-smoothing", .kind = PF_OPTION_DOUBLE,
+     FIELD(experiment.setting.label_smoothing), .argument = "S", .minimum = 0, .maximum = 0.99,
+     .help = "of classes (default 0)"},
+    {.name = "clip", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.clip_norm),
+     .argument = "L", .minimum = 0, .maximum = 1e9,
+     .help = "shorten gradients longer than L (default 0: never)"},
+    {.name = "class-weights", .kind = PF_OPTION_CALL, .parse = parse_class_weights,
+     .argument = "none|balanced", .help = "balanced: rare classes weigh more in the loss"},
+    {.name = "sampling", .kind = PF_OPTION_CALL, .parse = parse_sampling,
+     .argument = "shuffle|balanced", .help = "balanced: each class is drawn equally often"},
+    {.name = "patience", .kind = PF_OPTION_INT, FIELD(experiment.patience), .argument = "N",
+     .minimum = 1, .maximum = 1000000,
+     .help = "stop after N epochs that were not better (default: never)"},
+    {.name = "seed", .kind = PF_OPTION_LONG, FIELD(experiment.seed), .argument = "N",
      .minimum = 0, .maximum = 9007199254740991.0,
      .help = "of the initial weights and the batches (default 0)"},
-    {.name = "threads", .kind = PF_OPTION_INT, FIELD(train.threads), .argument = "N",
+    {.name = "Many heads at once:", .kind = PF_OPTION_GROUP},
+    {.name = "sweep", .kind = PF_OPTION_CALL, .parse = parse_sweep, .argument = "OPTION=VALUES",
+     .help = "train a head for every value: lr=1e-4..1e-1:log7,\n"
+             "weight-decay=0,1e-3, head=linear,mlp:256; repeated: all\n"
+             "combinations; the best on validation is kept"},
+    {.name = "folds", .kind = PF_OPTION_INT, FIELD(folds), .argument = "K",
+     .minimum = 2, .maximum = 255,
+     .help = "cross-validate every setting; the best is then trained on\n"
+             "all train rows"},
+    {.name = "seeds", .kind = PF_OPTION_INT, FIELD(seeds), .argument = "S",
+     .minimum = 1, .maximum = 100000, .help = "train every setting from S seeds (default 1)"},
+    {.name = "threads", .kind = PF_OPTION_INT, FIELD(threads), .argument = "N",
      .minimum = 1, .maximum = 256,
      .help = "default: one per core; the result is the same for any"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, FIELD(help), .help = "this"},
@@ -129,15 +281,9 @@ static const PfOption table[] = {
 void pf_train_options_help(void)
 {
     puts("usage: train [options] CACHE.h5 [-o MODEL.safetensors]\n\n"
-         "Trains a linear classifier on cached features and keeps its best epoch.");
+         "Trains heads on cached features: classes, numbers, labels or points, one head or\n"
+         "hundreds side by side, and keeps the best.");
     pf_options_print(table);
-}
-
-int pf_default_epochs(int64_t rows, int batch)
-{
-    int64_t steps = (rows + batch - 1) / batch;
-    int64_t epochs = (4000 + steps - 1) / steps;
-    return (int)(epochs < 10 ? 10 : epochs > 200 ? 200 : epochs);
 }
 
 static int check_operands(const char *const *operands, int count, PfError *err)
@@ -152,20 +298,13 @@ static int check_operands(const char *const *operands, int count, PfError *err)
     return 0;
 }
 
-/* Defaults that depend on the optimiser: torch's own for adam and sgd. */
-static int finish_optimizer(PfTrainOptions *options, PfError *err)
+/* Every setting of a sweep is checked before anything is read. */
+static int check_settings(const PfTrainOptions *options, PfError *err)
 {
-    PfTrainConfig *train = &options->train;
-    PfOptimizerConfig *optimizer = &train->optimizer;
-    int is_sgd = optimizer->kind == PF_SGD;
-    if (options->momentum >= 0 && !is_sgd)
-        return pf_fail(err, PF_EXIT_USAGE, "--momentum belongs to --optimizer sgd, not to %s",
-                       pf_optimizer_name(optimizer->kind));
-    if (is_sgd) optimizer->momentum = options->momentum >= 0 ? options->momentum : 0.9;
-    if (train->learning_rate <= 0) train->learning_rate = is_sgd ? 1e-2 : 1e-3;
-    optimizer->weight_decay = options->weight_decay >= 0    ? options->weight_decay
-                              : optimizer->kind == PF_ADAMW ? 0.1
-                                                            : 0;
+    PfSweepSetting *settings;
+    int count;
+    if (pf_train_options_settings(options, &settings, &count, err)) return -1;
+    pf_sweep_settings_free(&settings, count);
     return 0;
 }
 
@@ -174,20 +313,90 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
     int count = 0;
     *options = (PfTrainOptions){
         .table = {.val = -1},
-        .train = {.batch = 64,
-                  .optimizer = pf_optimizer_config(PF_ADAMW),
-                  .schedule = {.kind = PF_SCHEDULE_CONSTANT}},
-        .normalize = PF_NORMALIZE_STANDARDIZE,
-        .weight_decay = -1,
-        .momentum = -1,
+        .experiment = pf_experiment_default(),
+        .seeds = 1,
     };
     const char **operands = pf_calloc((size_t)argc, sizeof *operands, err);
     int failed = !operands || pf_options_parse(table, options, argc, argv, operands, &count, err);
-    if (!failed && !options->help && !options->version)
-        failed = check_operands(operands, count, err) || finish_optimizer(options, err);
-    options->cache = count ? operands[0] : NULL;
-    options->train.seed = (uint64_t)options->seed;
-    options->table.threads = options->train.threads;
+    if (!failed && !options->help && !options->version) {
+        failed = check_operands(operands, count, err) || check_settings(options, err);
+        options->cache = count ? operands[0] : NULL;
+        options->table.threads = options->threads;
+    }
     free(operands);
     return failed ? -1 : 0;
+}
+
+void pf_train_options_free(PfTrainOptions *options)
+{
+    for (int i = 0; i < options->axis_count; i++) pf_sweep_axis_free(&options->axes[i]);
+    options->axis_count = 0;
+}
+
+/* ---- the settings of a sweep ---- */
+
+#define MAX_SETTINGS 1000000
+
+static int check_axis(const PfSweepAxis *axis, PfError *err)
+{
+    static const char *const fixed[] = {
+        "output",      "json", "csv",   "assert", "quiet", "verbose", "tap",  "target",  "loss",
+        "task-weight", "val",  "sweep", "folds",  "seeds", "threads", "help", "version",
+    };
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (!strcmp(axis->name, fixed[i]))
+            return pf_fail(err, PF_EXIT_USAGE, "--sweep: --%s is the same for all heads%s",
+                           axis->name,
+                           !strcmp(axis->name, "tap") ? "; --tap all tries every tap" : "");
+    return 0;
+}
+
+/* Which value of an axis combination `index` has. */
+static int value_index(const PfTrainOptions *options, int axis, int index)
+{
+    for (int a = options->axis_count - 1; a > axis; a--) index /= options->axes[a].count;
+    return index % options->axes[axis].count;
+}
+
+static int make_setting(const PfTrainOptions *options, int index, PfSweepSetting *setting,
+                        PfError *err)
+{
+    PfTrainOptions changed = *options;
+    setting->values = pf_calloc((size_t)options->axis_count, sizeof *setting->values, err);
+    if (!setting->values) return -1;
+    for (int a = 0; a < options->axis_count; a++) {
+        const PfSweepAxis *axis = &options->axes[a];
+        setting->values[a] = axis->values[value_index(options, a, index)];
+        if (pf_options_assign(table, &changed, "--sweep", axis->name, setting->values[a], err))
+            return -1;
+    }
+    setting->experiment = changed.experiment;
+    return pf_experiment_finish(&setting->experiment, err);
+}
+
+int pf_train_options_settings(const PfTrainOptions *options, PfSweepSetting **settings, int *count,
+                              PfError *err)
+{
+    int64_t total = 1;
+    for (int a = 0; a < options->axis_count; a++) {
+        if (check_axis(&options->axes[a], err)) return -1;
+        total *= options->axes[a].count;
+        if (total > MAX_SETTINGS)
+            return pf_fail(err, PF_EXIT_USAGE, "--sweep: more than %d combinations", MAX_SETTINGS);
+    }
+    *settings = pf_calloc((size_t)total, sizeof **settings, err);
+    if (!*settings) return -1;
+    for (*count = 0; *count < total; ++*count)
+        if (make_setting(options, *count, &(*settings)[*count], err)) {
+            pf_sweep_settings_free(settings, *count + 1);
+            return -1;
+        }
+    return 0;
+}
+
+void pf_sweep_settings_free(PfSweepSetting **settings, int count)
+{
+    for (int i = 0; *settings && i < count; i++) free((*settings)[i].values);
+    free(*settings);
+    *settings = NULL;
 }

@@ -3,32 +3,57 @@
 #define PF_TRAIN_OPTIONS_H
 
 #include "assertion.h"
+#include "experiment.h"
 #include "feature_table.h"
-#include "head_trainer.h"
-#include "normalize.h"
+#include "sweep_axis.h"
 
 #define PF_MAX_ASSERTIONS 32
+#define PF_MAX_AXES 16
+#define PF_MAX_TASK_SETTINGS 64
+
+/* --loss and --task-weight: what was said of one target, or of all (target NULL). */
+typedef struct PfTaskSetting {
+    char target[PF_CACHE_NAME_SIZE]; /* "": all */
+    int has_loss;
+    PfPointwiseLoss loss;
+    double huber_delta;
+    double weight; /* negative: not said */
+} PfTaskSetting;
 
 typedef struct PfTrainOptions {
     const char *cache; /* the operand */
+    const char *tap;   /* NULL: choose; "all": every tap of the cache */
     PfFeatureTableConfig table;
-    PfTrainConfig train; /* epochs 0: pf_default_epochs */
-    PfNormalize normalize;
-    const char *output, *json; /* NULL: none; json "-": stdout */
+    PfExperiment experiment;
+    PfTaskSetting tasks[PF_MAX_TASK_SETTINGS];
+    int task_count;
+    PfSweepAxis axes[PF_MAX_AXES];
+    int axis_count;
+    int folds, seeds;                /* folds 0: none */
+    int threads;                     /* 0 = all processors */
+    const char *output, *json, *csv; /* NULL: none; json, csv "-": stdout */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;
-    double weight_decay, momentum; /* as given, -1 where not; train.optimizer has what counts */
-    int64_t seed;
     int quiet, verbose, help, version;
 } PfTrainOptions;
 
 /* Parses the command line; what contradicts itself is refused here. --help and
- * --version leave the rest unchecked. */
+ * --version leave the rest unchecked. Free with pf_train_options_free, on
+ * failure too. */
 int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfError *err);
+void pf_train_options_free(PfTrainOptions *options);
 void pf_train_options_help(void);
 
-/* A head of few rows needs many passes: as many as make 4,000 steps, at least 10
- * and at most 200. */
-int pf_default_epochs(int64_t rows, int batch);
+/* One setting of a sweep. */
+typedef struct PfSweepSetting {
+    PfExperiment experiment; /* finished */
+    char **values;           /* (axis_count) lent by the options' axes */
+} PfSweepSetting;
+
+/* All combinations of the axes, the last changing fastest; one without any.
+ * *settings: to be freed with pf_sweep_settings_free. */
+int pf_train_options_settings(const PfTrainOptions *options, PfSweepSetting **settings, int *count,
+                              PfError *err);
+void pf_sweep_settings_free(PfSweepSetting **settings, int count);
 
 #endif

@@ -4,9 +4,37 @@
 
 const char *const pf_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
 
+const PfCacheTap *pf_train_run_tap(const PfTrainRun *run)
+{
+    return pf_cache_tap(run->cache, run->sweep->taps[run->sweep->tap]);
+}
+
+const PfHeadHistory *pf_train_run_history(const PfTrainRun *run)
+{
+    return &run->sweep->result.histories[0];
+}
+
+const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run)
+{
+    const PfHeadHistory *history = pf_train_run_history(run);
+    return &history->epochs[history->best_epoch - 1];
+}
+
+const PfTask *pf_train_run_only_classes(const PfTrainRun *run)
+{
+    const PfFeatureTable *table = run->sweep->table;
+    return table->task_count == 1 && table->tasks[0].labels ? &table->tasks[0] : NULL;
+}
+
+const char *pf_loss_name(const PfTask *task)
+{
+    static const char *const names[] = {"mse", "l1", "huber", "binary cross-entropy"};
+    return task->labels ? "cross-entropy" : names[task->loss];
+}
+
 const char *pf_optimizer_name(PfOptimizerKind kind)
 {
-    static const char *const names[] = {"adam", "adamw", "sgd"};
+    static const char *const names[] = {"adam", "adamw", "sgd", "lbfgs"};
     return names[kind];
 }
 
@@ -14,6 +42,17 @@ const char *pf_normalize_name(PfNormalize kind)
 {
     static const char *const names[] = {"none", "standardize", "l2"};
     return names[kind];
+}
+
+const char *pf_activation_name(PfActivation activation)
+{
+    return activation == PF_GELU ? "gelu" : "relu";
+}
+
+const char *pf_head_norm_name(PfHeadNorm norm)
+{
+    static const char *const names[] = {"none", "batch", "layer"};
+    return names[norm];
 }
 
 const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE])

@@ -1,28 +1,32 @@
 /* Everything one run of train knows once it is done: what the report, the result
- * JSON and the model file are made of. All of it is lent. */
+ * JSON, the CSV and the model file are made of. All of it is lent. */
 #ifndef PF_TRAIN_RUN_H
 #define PF_TRAIN_RUN_H
 
-#include "feature_table.h"
-#include "head_trainer.h"
-#include "normalize.h"
+#include "evaluation.h"
+#include "sweep.h"
 
 typedef struct PfTrainRun {
     const PfCache *cache;
-    const PfCacheTap *tap;
-    const PfCacheTarget *target;
-    const PfFeatureTable *table;
-    const PfTrainConfig *config;
-    PfNormalize normalize;
-    double val;                  /* fraction of the train rows moved to val; 0: none were */
-    const PfTrainResult *result; /* its head as trained, without the normalisation folded in */
-    PfMetrics metrics[PF_SPLIT_COUNT];  /* of the best epoch's head */
-    double load_seconds, total_seconds; /* load: open, read, check, normalise */
+    const PfTrainOptions *options;
+    const PfSweep *sweep;
+    PfTaskMetrics *metrics[PF_SPLIT_COUNT]; /* (task_count) of the winner; NULL where the split has
+                                               no rows */
+    double total_seconds;
 } PfTrainRun;
 
+const PfCacheTap *pf_train_run_tap(const PfTrainRun *run); /* the winner's */
+const PfHeadHistory *pf_train_run_history(const PfTrainRun *run);
+const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run); /* its best epoch */
+/* The only task where that is of classes, whose score is called accuracy; else NULL. */
+const PfTask *pf_train_run_only_classes(const PfTrainRun *run);
+
 extern const char *const pf_split_names[PF_SPLIT_COUNT]; /* "train", "val", "test" */
+const char *pf_loss_name(const PfTask *task);            /* "cross-entropy", "mse" */
 const char *pf_optimizer_name(PfOptimizerKind kind);     /* "adamw" */
 const char *pf_normalize_name(PfNormalize kind);         /* "standardize" */
+const char *pf_activation_name(PfActivation activation); /* "relu" */
+const char *pf_head_norm_name(PfHeadNorm norm);          /* "none" */
 /* "constant", "cosine", "step:30,0.1" into text, which is returned. */
 #define PF_SCHEDULE_TEXT_SIZE 48
 const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE]);

@@ -1,0 +1,23 @@
+/* Linear heads trained to the optimum by L-BFGS: logistic and softmax regression,
+ * ridge regression, and what Huber's loss makes of it.
+ *
+ * The objective is
+ *     sum over tasks of weight * mean loss  +  weight_decay / 2 * |W|^2
+ * over all train rows, biases free. scikit-learn's LogisticRegression(C) is
+ * weight_decay = 1 / (C n), its Ridge(alpha) weight_decay = 2 alpha / n. */
+#ifndef PF_CONVEX_HEAD_H
+#define PF_CONVEX_HEAD_H
+
+#include "group_trainer.h"
+
+/* Whether these losses, on such a head, have one optimum that can be found; else an error
+ * with a hint. */
+int pf_convex_check(const PfTask *tasks, int task_count, const PfHeadSpec *spec, PfError *err);
+
+/* As pf_train_group, one head after the other; config->epochs bounds the iterations. Of the
+ * settings weight_decay and label_smoothing count. A history has one
+ * entry, its epoch the number of iterations. */
+int pf_train_convex(const PfTrainingData *data, const PfGroupConfig *config,
+                    const PfGroupObserver *observer, PfGroupResult *out, PfError *err);
+
+#endif

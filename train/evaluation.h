@@ -1,0 +1,34 @@
+/* How good a head is on some rows: the metrics of each of its tasks. */
+#ifndef PF_EVALUATION_H
+#define PF_EVALUATION_H
+
+#include "group_trainer.h"
+#include "metrics_classification.h"
+#include "metrics_keypoints.h"
+#include "metrics_multilabel.h"
+#include "metrics_regression.h"
+
+/* Of one task; the member of the task's kind is filled. */
+typedef struct PfTaskMetrics {
+    PfTargetKind kind;
+    int64_t count; /* rows that have anything of the task; 0: the rest is empty */
+    PfClassificationMetrics classification;
+    PfRegressionMetrics regression;
+    PfMultilabelMetrics multilabel;
+    PfKeypointMetrics keypoints;
+} PfTaskMetrics;
+
+/* network: one head. with_auc: of classes; it costs most of the time. Numbers are compared in the
+ * target's own units. out: (task_count). Free each with pf_task_metrics_free. */
+int pf_evaluate(PfHeadNetwork *network, const PfTrainingData *data, const int32_t *rows,
+                int64_t count, int with_auc, PfThreadPool *pool, PfTaskMetrics *out, PfError *err);
+void pf_task_metrics_free(PfTaskMetrics *metrics);
+
+/* The metrics' numbers as a table of fields, and the struct that they are in. */
+const PfMetricField *pf_task_metric_fields(const PfTaskMetrics *metrics, const void **values);
+
+/* The one number that a person would ask for first: accuracy, mean absolute error, mean
+ * average precision, mean error in pixels. *name: of it, as in the result JSON. */
+double pf_task_main_metric(const PfTaskMetrics *metrics, const char **name);
+
+#endif

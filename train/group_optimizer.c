@@ -1,0 +1,205 @@
+#include "group_optimizer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "optimizer_steps.h"
+
+/* Rows of a matrix that one task of the pool takes. */
+#define TASK_ROWS 64
+
+/* State of one layer's matrix. */
+typedef struct LayerState {
+    float *mean, *square; /* (rows, columns); square: Adam and AdamW only */
+} LayerState;
+
+struct PfGroupOptimizer {
+    PfOptimizerConfig config;
+    int nesterov, heads, layer_count;
+    PfHeadSetting *settings; /* (heads) */
+    PfThreadPool *pool;
+    int64_t step;
+    LayerState layers[PF_MAX_HIDDEN + 1];
+    float *rate, *decay, *shrink, *momentum; /* (columns) of the layer that steps */
+};
+
+static int new_layer_state(PfGroupOptimizer *optimizer, int index, const PfHeadLayer *layer,
+                           PfError *err)
+{
+    size_t count = (size_t)(layer->rows * layer->columns);
+    LayerState *state = &optimizer->layers[index];
+    state->mean = pf_calloc(count, sizeof(float), err);
+    if (optimizer->config.kind != PF_SGD) state->square = pf_calloc(count, sizeof(float), err);
+    return state->mean && (state->square || optimizer->config.kind == PF_SGD) ? 0 : -1;
+}
+
+static int new_columns(PfGroupOptimizer *optimizer, int64_t columns, PfError *err)
+{
+    size_t count = (size_t)columns;
+    optimizer->rate = pf_calloc(count, sizeof(float), err);
+    optimizer->decay = pf_calloc(count, sizeof(float), err);
+    optimizer->shrink = pf_calloc(count, sizeof(float), err);
+    optimizer->momentum = pf_calloc(count, sizeof(float), err);
+    return optimizer->rate && optimizer->decay && optimizer->shrink && optimizer->momentum ? 0 : -1;
+}
+
+static int fill(PfGroupOptimizer *optimizer, const PfHeadNetwork *network,
+                const PfGroupConfig *config, PfError *err)
+{
+    size_t size = (size_t)config->head_count * sizeof *optimizer->settings;
+    int64_t columns = 0;
+    optimizer->settings = pf_calloc(1, size, err);
+    if (!optimizer->settings) return -1;
+    memcpy(optimizer->settings, config->settings, size);
+    for (int l = 0; l < network->layer_count; l++) {
+        if (network->layers[l].columns > columns) columns = network->layers[l].columns;
+        if (new_layer_state(optimizer, l, &network->layers[l], err)) return -1;
+    }
+    return new_columns(optimizer, columns, err);
+}
+
+int pf_group_optimizer_new(const PfHeadNetwork *network, const PfGroupConfig *config,
+                           PfGroupOptimizer **out, PfError *err)
+{
+    PfGroupOptimizer *optimizer = pf_calloc(1, sizeof *optimizer, err);
+    if (!optimizer) return -1;
+    optimizer->config = pf_optimizer_config(config->optimizer);
+    optimizer->nesterov = config->nesterov;
+    optimizer->heads = config->head_count;
+    optimizer->layer_count = network->layer_count;
+    optimizer->pool = config->pool;
+    if (fill(optimizer, network, config, err)) {
+        pf_group_optimizer_free(&optimizer);
+        return -1;
+    }
+    *out = optimizer;
+    return 0;
+}
+
+void pf_group_optimizer_free(PfGroupOptimizer **optimizer)
+{
+    if (!*optimizer) return;
+    for (int l = 0; l < (*optimizer)->layer_count; l++) {
+        free((*optimizer)->layers[l].mean);
+        free((*optimizer)->layers[l].square);
+    }
+    free((*optimizer)->settings);
+    free((*optimizer)->rate);
+    free((*optimizer)->decay);
+    free((*optimizer)->shrink);
+    free((*optimizer)->momentum);
+    free(*optimizer);
+    *optimizer = NULL;
+}
+
+/* ---- clipping ---- */
+
+static double squared_length(const PfHeadNetwork *network, PfHeadPass *pass, int head)
+{
+    double squares = 0;
+    for (int l = 0; l < network->layer_count; l++) {
+        const PfHeadLayer *layer = &network->layers[l];
+        const float *gradient = pf_head_gradient(pass, l) + head * layer->width;
+        for (int64_t i = 0; i < layer->rows; i++)
+            for (int64_t c = 0; c < layer->width; c++) {
+                double g = (double)gradient[i * layer->columns + c];
+                squares += g * g;
+            }
+    }
+    return squares;
+}
+
+/* As torch.nn.utils.clip_grad_norm_, over all of one head's parameters. */
+static void clip_head(const PfHeadNetwork *network, PfHeadPass *pass, int head, double longest)
+{
+    double factor = longest / (sqrt(squared_length(network, pass, head)) + 1e-6);
+    if (!(factor < 1)) return;
+    for (int l = 0; l < network->layer_count; l++) {
+        const PfHeadLayer *layer = &network->layers[l];
+        float *gradient = pf_head_gradient(pass, l) + head * layer->width;
+        for (int64_t i = 0; i < layer->rows; i++)
+            for (int64_t c = 0; c < layer->width; c++)
+                gradient[i * layer->columns + c] *= (float)factor;
+    }
+}
+
+/* ---- steps ---- */
+
+static void set_columns(PfGroupOptimizer *optimizer, int64_t width, const double *rates)
+{
+    const PfOptimizerConfig *config = &optimizer->config;
+    double t = (double)optimizer->step;
+    double correction = config->kind == PF_SGD ? 1 : 1 - pow(config->beta1, t);
+    for (int h = 0; h < optimizer->heads; h++) {
+        const PfHeadSetting *setting = &optimizer->settings[h];
+        int decoupled = config->kind == PF_ADAMW;
+        for (int64_t c = h * width; c < (h + 1) * width; c++) {
+            optimizer->rate[c] = (float)(rates[h] / correction);
+            optimizer->decay[c] = decoupled ? 0 : (float)setting->weight_decay;
+            optimizer->shrink[c] = decoupled ? (float)(1 - rates[h] * setting->weight_decay) : 1;
+            optimizer->momentum[c] = (float)setting->momentum;
+        }
+    }
+}
+
+typedef struct LayerStep {
+    const PfGroupOptimizer *optimizer;
+    PfStepBlock block; /* of the whole matrix */
+} LayerStep;
+
+static void step_rows(void *context, int64_t index)
+{
+    const LayerStep *step = context;
+    const PfGroupOptimizer *optimizer = step->optimizer;
+    const PfOptimizerConfig *config = &optimizer->config;
+    PfStepBlock block = step->block;
+    int64_t first = index * TASK_ROWS, offset = first * block.stride;
+    block.rows = block.rows - first < TASK_ROWS ? block.rows - first : TASK_ROWS;
+    block.parameters += offset;
+    block.gradient += first * block.gradient_stride;
+    block.mean += offset;
+    if (block.square) block.square += offset;
+    if (config->kind == PF_SGD) {
+        pf_sgd_step(&block, &(PfSgdStep){optimizer->rate, optimizer->decay, optimizer->momentum,
+                                         optimizer->nesterov});
+        return;
+    }
+    pf_adam_step(&block, &(PfAdamStep){
+                             .rate = optimizer->rate,
+                             .decay = optimizer->decay,
+                             .shrink = optimizer->shrink,
+                             .beta1 = (float)config->beta1,
+                             .one_less_beta1 = (float)(1 - config->beta1),
+                             .beta2 = (float)config->beta2,
+                             .one_less_beta2 = (float)(1 - config->beta2),
+                             .correction =
+                                 (float)(1 / sqrt(1 - pow(config->beta2, (double)optimizer->step))),
+                             .epsilon = (float)config->epsilon,
+                         });
+}
+
+void pf_group_optimizer_step(PfGroupOptimizer *optimizer, PfHeadNetwork *network, PfHeadPass *pass,
+                             const double *rates)
+{
+    optimizer->step++;
+    for (int h = 0; h < optimizer->heads; h++)
+        if (optimizer->settings[h].clip_norm > 0)
+            clip_head(network, pass, h, optimizer->settings[h].clip_norm);
+    for (int l = 0; l < network->layer_count; l++) {
+        PfHeadLayer *layer = &network->layers[l];
+        LayerStep step = {optimizer,
+                          {.rows = layer->rows,
+                           .columns = layer->columns,
+                           .stride = layer->columns,
+                           .parameters = layer->parameters,
+                           .mean = optimizer->layers[l].mean,
+                           .square = optimizer->layers[l].square,
+                           .gradient = pf_head_gradient(pass, l),
+                           .gradient_stride = layer->columns}};
+        set_columns(optimizer, layer->width, rates);
+        pf_thread_pool_for(optimizer->pool, (layer->rows + TASK_ROWS - 1) / TASK_ROWS, step_rows,
+                           &step);
+    }
+}

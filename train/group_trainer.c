@@ -1,0 +1,402 @@
+#include "group_trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "group_optimizer.h"
+#include "memory.h"
+#include "random.h"
+#include "row_choice.h"
+
+/* Streams in pf_random_seeded: of the epochs' orders, this plus the epoch; of the
+ * steps' dropout, this plus the step. */
+#define SHUFFLE_STREAM ((uint64_t)0x73687566 << 32)
+#define DROPOUT_STREAM ((uint64_t)0x64726f73 << 32)
+#define BALANCE_STREAM ((uint64_t)0x62616c61 << 32)
+/* Rows of a block of an evaluation: enough to feed the matrix product. */
+#define EVALUATION_ROWS 256
+/* Floats of a block's outputs, at most, where there are many classes or heads. */
+#define EVALUATION_OUTPUTS (1 << 22)
+
+typedef struct Trainer {
+    const PfTrainingData *data;
+    const PfGroupConfig *config;
+    const PfGroupObserver *observer;
+    PfHeadNetwork *network, *best;
+    PfHeadPass *pass;
+    PfGroupOptimizer *optimizer;
+    PfTaskSum *sums;                     /* (heads, tasks) of the epoch or the validation */
+    double *train_spreads, *val_spreads; /* (tasks) */
+    PfTaskTruth truth;                   /* of the batch */
+    int32_t *drawn;                      /* (train rows) of the epoch where classes are balanced */
+    float *scales, *smoothing;           /* (heads) of the losses */
+    double *rates;                       /* (heads) of the step */
+    int *waiting;                        /* (heads) epochs since the best one; -1: ended */
+    int64_t steps_per_epoch, steps_done;
+    PfGroupResult *result;
+} Trainer;
+
+/* ---- setting up ---- */
+
+static double *measure_spreads(const PfTrainingData *data, const int32_t *rows, int64_t count,
+                               PfError *err)
+{
+    double *spreads = pf_calloc((size_t)data->task_count, sizeof *spreads, err);
+    for (int t = 0; spreads && t < data->task_count; t++)
+        spreads[t] = pf_task_spread(&data->tasks[t], rows, count);
+    return spreads;
+}
+
+static int64_t batch_rows(const Trainer *trainer)
+{
+    int64_t batch = trainer->config->batch, count = trainer->data->train_count;
+    return batch < count ? batch : count;
+}
+
+static int new_networks(Trainer *trainer, PfError *err)
+{
+    const PfTrainingData *data = trainer->data;
+    const PfGroupConfig *config = trainer->config;
+    int64_t outputs = 0;
+    for (int t = 0; t < data->task_count; t++) outputs += data->tasks[t].outputs;
+    uint64_t *seeds = pf_calloc((size_t)config->head_count, sizeof *seeds, err);
+    if (!seeds) return -1;
+    for (int h = 0; h < config->head_count; h++) seeds[h] = config->seed;
+    int failed = pf_head_network_new(&config->spec, data->features, outputs, config->head_count,
+                                     seeds, &trainer->network, err) ||
+                 pf_head_network_new(&config->spec, data->features, outputs, config->head_count,
+                                     seeds, &trainer->best, err);
+    free(seeds);
+    return failed ? -1 : 0;
+}
+
+static int new_histories(Trainer *trainer, PfError *err)
+{
+    int heads = trainer->config->head_count;
+    PfGroupResult *result = trainer->result;
+    result->histories = pf_calloc((size_t)heads, sizeof *result->histories, err);
+    if (!result->histories) return -1;
+    result->head_count = heads;
+    for (int h = 0; h < heads; h++) {
+        PfHeadHistory *history = &result->histories[h];
+        history->epochs = pf_calloc((size_t)trainer->config->epochs, sizeof *history->epochs, err);
+        if (!history->epochs) return -1;
+    }
+    return 0;
+}
+
+static int set_up(Trainer *trainer, PfError *err)
+{
+    const PfTrainingData *data = trainer->data;
+    const PfGroupConfig *config = trainer->config;
+    size_t heads = (size_t)config->head_count;
+    int64_t batch = batch_rows(trainer);
+    trainer->steps_per_epoch = (data->train_count + batch - 1) / batch;
+    if (new_networks(trainer, err) || new_histories(trainer, err) ||
+        pf_head_pass_new(trainer->network, batch, 1, &trainer->pass, err) ||
+        pf_group_optimizer_new(trainer->network, config, &trainer->optimizer, err))
+        return -1;
+    trainer->train_spreads = measure_spreads(data, data->train_rows, data->train_count, err);
+    trainer->val_spreads = measure_spreads(data, data->val_rows, data->val_count, err);
+    trainer->sums = pf_calloc(heads * (size_t)data->task_count, sizeof *trainer->sums, err);
+    trainer->drawn = pf_calloc((size_t)data->train_count, sizeof *trainer->drawn, err);
+    trainer->rates = pf_calloc(heads, sizeof *trainer->rates, err);
+    trainer->scales = pf_calloc(heads, sizeof *trainer->scales, err);
+    trainer->smoothing = pf_calloc(heads, sizeof *trainer->smoothing, err);
+    trainer->waiting = pf_calloc(heads, sizeof *trainer->waiting, err);
+    if (!trainer->drawn || !trainer->train_spreads || !trainer->val_spreads || !trainer->sums ||
+        !trainer->rates || !trainer->scales || !trainer->smoothing || !trainer->waiting)
+        return -1;
+    for (size_t h = 0; h < heads; h++)
+        trainer->smoothing[h] = (float)config->settings[h].label_smoothing;
+    return 0;
+}
+
+static void tear_down(Trainer *trainer)
+{
+    pf_head_network_free(&trainer->network);
+    pf_head_network_free(&trainer->best);
+    pf_head_pass_free(&trainer->pass);
+    pf_group_optimizer_free(&trainer->optimizer);
+    free(trainer->train_spreads);
+    free(trainer->val_spreads);
+    free(trainer->sums);
+    free(trainer->rates);
+    free(trainer->drawn);
+    free(trainer->scales);
+    free(trainer->smoothing);
+    pf_task_truth_free(&trainer->truth);
+    free(trainer->waiting);
+}
+
+/* ---- losses ---- */
+
+static void clear_sums(Trainer *trainer)
+{
+    size_t count = (size_t)(trainer->config->head_count * trainer->data->task_count);
+    memset(trainer->sums, 0, count * sizeof *trainer->sums);
+}
+
+static void zero_columns(float *outputs, int64_t n, int64_t stride, int width)
+{
+    for (int64_t i = 0; i < n; i++)
+        memset(outputs + i * stride, 0, (size_t)width * sizeof *outputs);
+}
+
+/* No row of the batch has anything of this task: no gradient. */
+static void zero_task(const Trainer *trainer, const PfTask *task, int64_t n, float *outputs)
+{
+    int heads = trainer->config->head_count;
+    int64_t width = trainer->network->outputs;
+    for (int h = 0; h < heads; h++)
+        zero_columns(outputs + h * width, n, heads * width, task->outputs);
+}
+
+static int add_task(Trainer *trainer, int t, const PfRowBatch *batch, float *outputs, int gradients,
+                    PfError *err)
+{
+    const PfTask *task = &trainer->data->tasks[t];
+    int heads = trainer->config->head_count;
+    double weight = gradients ? pf_task_weight(task, batch->rows, batch->n) : 0;
+    if (pf_task_gather(task, batch->rows, batch->n, &trainer->truth, err)) return -1;
+    for (int h = 0; h < heads; h++)
+        trainer->scales[h] = weight > 0 ? (float)(task->weight / weight) : 0;
+    PfTaskColumns columns = {
+        .outputs = outputs,
+        .stride = heads * trainer->network->outputs,
+        .head_stride = trainer->network->outputs,
+        .heads = heads,
+        .smoothing = gradients ? trainer->smoothing : NULL,
+        .scale = gradients ? trainer->scales : NULL,
+    };
+    pf_task_losses(task, &trainer->truth, &columns, trainer->sums + t, trainer->data->task_count);
+    if (gradients && !(weight > 0)) zero_task(trainer, task, batch->n, outputs);
+    return 0;
+}
+
+/* Adds to the sums; with gradients, outputs become their own gradients. */
+static int add_losses(Trainer *trainer, const PfRowBatch *batch, float *outputs, int gradients,
+                      PfError *err)
+{
+    const PfTrainingData *data = trainer->data;
+    int64_t offset = 0;
+    for (int t = 0; t < data->task_count; offset += data->tasks[t++].outputs)
+        if (add_task(trainer, t, batch, outputs + offset, gradients, err)) return -1;
+    return 0;
+}
+
+static void finish_sums(const Trainer *trainer, int head, const double *spreads, double *loss,
+                        double *score)
+{
+    const PfTrainingData *data = trainer->data;
+    pf_task_sums_finish(data->tasks, data->task_count, trainer->sums + head * data->task_count,
+                        spreads, loss, score);
+}
+
+/* ---- an epoch ---- */
+
+static double rate_of(const Trainer *trainer, const PfHeadSetting *setting, int epoch)
+{
+    double rate = pf_schedule_rate(&setting->schedule, setting->learning_rate, epoch - 1,
+                                   trainer->config->epochs);
+    double rising = setting->warmup_epochs * (double)trainer->steps_per_epoch;
+    double step = (double)trainer->steps_done + 1;
+    return step < rising ? rate * step / rising : rate;
+}
+
+static int step(Trainer *trainer, const PfRowBatch *batch, int epoch, PfError *err)
+{
+    const PfGroupConfig *config = trainer->config;
+    uint64_t dropout = DROPOUT_STREAM | (uint64_t)trainer->steps_done;
+    PfRandom random = pf_random_seeded(config->seed, dropout);
+    float *outputs = pf_head_forward_training(trainer->network, trainer->pass, batch->x, batch->n,
+                                              pf_random_u64(&random), config->pool);
+    if (add_losses(trainer, batch, outputs, 1, err)) return -1;
+    pf_head_backward(trainer->network, trainer->pass, config->pool);
+    for (int h = 0; h < config->head_count; h++)
+        trainer->rates[h] = rate_of(trainer, &config->settings[h], epoch);
+    pf_group_optimizer_step(trainer->optimizer, trainer->network, trainer->pass, trainer->rates);
+    trainer->steps_done++;
+    return 0;
+}
+
+static int interrupted(const Trainer *trainer, PfError *err)
+{
+    const PfGroupObserver *observer = trainer->observer;
+    int64_t total = trainer->steps_per_epoch * trainer->config->epochs;
+    if (!observer || !observer->on_step ||
+        !observer->on_step(observer->context, trainer->steps_done, total))
+        return 0;
+    pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted at step %lld of %lld; nothing was written",
+            (long long)trainer->steps_done, (long long)total);
+    return 1;
+}
+
+static int start_epoch(Trainer *trainer, int epoch, PfError *err)
+{
+    const PfTrainingData *data = trainer->data;
+    const PfGroupConfig *config = trainer->config;
+    const int32_t *rows = data->train_rows;
+    PfRandom order = pf_random_seeded(config->seed, SHUFFLE_STREAM | (uint32_t)epoch);
+    if (config->balance) {
+        PfRandom draw = pf_random_seeded(config->seed, BALANCE_STREAM | (uint32_t)epoch);
+        if (pf_rows_draw_balanced(config->balance, rows, data->train_count, &draw, trainer->drawn,
+                                  err))
+            return -1;
+        rows = trainer->drawn;
+    }
+    return data->feeder->start(data->feeder->context, rows, data->train_count, &order,
+                               batch_rows(trainer), err);
+}
+
+static int train_epoch(Trainer *trainer, int epoch, PfError *err)
+{
+    PfRowFeeder *feeder = trainer->data->feeder;
+    PfRowBatch batch;
+    clear_sums(trainer);
+    if (start_epoch(trainer, epoch, err)) return -1;
+    for (;;) {
+        if (feeder->next(feeder->context, &batch, err)) return -1;
+        if (!batch.n) return 0;
+        if (step(trainer, &batch, epoch, err) || interrupted(trainer, err)) return -1;
+    }
+}
+
+static int add_validation(void *context, const PfRowBatch *batch, float *outputs, PfError *err)
+{
+    return add_losses(context, batch, outputs, 0, err);
+}
+
+static int validate(Trainer *trainer, PfError *err)
+{
+    const PfTrainingData *data = trainer->data;
+    clear_sums(trainer);
+    return pf_visit_outputs(trainer->network, data->feeder, data->val_rows, data->val_count,
+                            trainer->config->pool, add_validation, trainer, err);
+}
+
+/* ---- what becomes of a head ---- */
+
+static int is_better(const PfHeadEpoch *epoch, const PfHeadEpoch *best)
+{
+    if (isnan(epoch->val_score)) return 1; /* no val rows: the last one */
+    if (epoch->val_score != best->val_score) return epoch->val_score > best->val_score;
+    return epoch->val_loss < best->val_loss;
+}
+
+static PfHeadEpoch *current_epoch(const Trainer *trainer, int head, int epoch)
+{
+    return &trainer->result->histories[head].epochs[epoch - 1];
+}
+
+static void note_training(Trainer *trainer, int epoch)
+{
+    for (int h = 0; h < trainer->config->head_count; h++) {
+        PfHeadHistory *history = &trainer->result->histories[h];
+        if (trainer->waiting[h] < 0) continue;
+        PfHeadEpoch *now = current_epoch(trainer, h, epoch);
+        *now = (PfHeadEpoch){
+            .epoch = epoch, .learning_rate = trainer->rates[h], .val_loss = NAN, .val_score = NAN};
+        finish_sums(trainer, h, trainer->train_spreads, &now->train_loss, &now->train_score);
+        if (isfinite(now->train_loss)) continue;
+        history->diverged = 1;
+        trainer->waiting[h] = -1;
+    }
+}
+
+static void note_validation(Trainer *trainer, int epoch)
+{
+    int patience = trainer->config->patience;
+    for (int h = 0; h < trainer->config->head_count; h++) {
+        PfHeadHistory *history = &trainer->result->histories[h];
+        PfHeadEpoch *now = current_epoch(trainer, h, epoch);
+        if (trainer->waiting[h] < 0) continue;
+        if (trainer->data->val_count)
+            finish_sums(trainer, h, trainer->val_spreads, &now->val_loss, &now->val_score);
+        history->epoch_count = epoch;
+        now->is_best =
+            !history->best_epoch || is_better(now, &history->epochs[history->best_epoch - 1]);
+        if (now->is_best) {
+            history->best_epoch = epoch;
+            trainer->waiting[h] = 0;
+            pf_head_network_copy_head(trainer->best, h, trainer->network, h);
+        } else if (++trainer->waiting[h] == patience) {
+            trainer->waiting[h] = -1;
+        }
+    }
+}
+
+static int all_ended(const Trainer *trainer)
+{
+    for (int h = 0; h < trainer->config->head_count; h++)
+        if (trainer->waiting[h] >= 0) return 0;
+    return 1;
+}
+
+static int run_epochs(Trainer *trainer, PfError *err)
+{
+    PfGroupResult *result = trainer->result;
+    for (int epoch = 1; epoch <= trainer->config->epochs && !all_ended(trainer); epoch++) {
+        double started = pf_seconds();
+        if (train_epoch(trainer, epoch, err)) return -1;
+        note_training(trainer, epoch);
+        double trained = pf_seconds();
+        if (trainer->data->val_count && validate(trainer, err)) return -1;
+        note_validation(trainer, epoch);
+        result->train_seconds += trained - started;
+        result->val_seconds += pf_seconds() - trained;
+        if (trainer->observer && trainer->observer->on_epoch)
+            trainer->observer->on_epoch(trainer->observer->context, epoch, result->histories);
+    }
+    return 0;
+}
+
+int pf_train_group(const PfTrainingData *data, const PfGroupConfig *config,
+                   const PfGroupObserver *observer, PfGroupResult *out, PfError *err)
+{
+    Trainer trainer = {.data = data, .config = config, .observer = observer, .result = out};
+    double started = pf_seconds();
+    *out = (PfGroupResult){0};
+    int failed = set_up(&trainer, err) || run_epochs(&trainer, err);
+    if (!failed) {
+        out->network = trainer.best;
+        trainer.best = NULL;
+    }
+    out->seconds = pf_seconds() - started;
+    tear_down(&trainer);
+    if (failed) pf_group_result_free(out);
+    return failed ? -1 : 0;
+}
+
+void pf_group_result_free(PfGroupResult *result)
+{
+    pf_head_network_free(&result->network);
+    for (int h = 0; result->histories && h < result->head_count; h++)
+        free(result->histories[h].epochs);
+    free(result->histories);
+    *result = (PfGroupResult){0};
+}
+
+/* ---- evaluation ---- */
+
+int pf_visit_outputs(PfHeadNetwork *network, PfRowFeeder *feeder, const int32_t *rows,
+                     int64_t count, PfThreadPool *pool, PfOutputVisitor *visit, void *context,
+                     PfError *err)
+{
+    int64_t width = network->heads * network->outputs, block = EVALUATION_OUTPUTS / width;
+    block = block < 1 ? 1 : block > EVALUATION_ROWS ? EVALUATION_ROWS : block;
+    PfHeadPass *pass;
+    PfRowBatch batch;
+    if (pf_head_pass_new(network, block, 0, &pass, err)) return -1;
+    int failed = feeder->start(feeder->context, rows, count, NULL, block, err);
+    while (!failed) {
+        failed = feeder->next(feeder->context, &batch, err);
+        if (failed || !batch.n) break;
+        failed =
+            visit(context, &batch, pf_head_forward(network, pass, batch.x, batch.n, pool), err);
+    }
+    pf_head_pass_free(&pass);
+    return failed ? -1 : 0;
+}

@@ -1,0 +1,44 @@
+#include "head_spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_WIDTH 65536
+
+/* "256x128" */
+static int parse_widths(const char *text, PfHeadSpec *spec)
+{
+    for (;;) {
+        char *end;
+        long width = strtol(text, &end, 10);
+        if (end == text || *text == '+' || width < 1 || width > MAX_WIDTH ||
+            spec->hidden_count == PF_MAX_HIDDEN)
+            return -1;
+        spec->hidden[spec->hidden_count++] = (int)width;
+        if (!*end) return 0;
+        if (*end != 'x') return -1;
+        text = end + 1;
+    }
+}
+
+int pf_head_spec_parse(const char *text, PfHeadSpec *spec, PfError *err)
+{
+    spec->hidden_count = 0;
+    if (!strcmp(text, "linear")) return 0;
+    if (!strncmp(text, "mlp:", 4) && !parse_widths(text + 4, spec)) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--head: expected linear, or mlp:WIDTH[xWIDTH...] with up to %d widths of 1 to "
+                   "%d as in mlp:512x128, found '%s'",
+                   PF_MAX_HIDDEN, MAX_WIDTH, text);
+}
+
+const char *pf_head_spec_text(const PfHeadSpec *spec, char text[PF_HEAD_SPEC_TEXT_SIZE])
+{
+    size_t used =
+        (size_t)snprintf(text, PF_HEAD_SPEC_TEXT_SIZE, "%s", spec->hidden_count ? "mlp" : "linear");
+    for (int i = 0; i < spec->hidden_count; i++)
+        used += (size_t)snprintf(text + used, PF_HEAD_SPEC_TEXT_SIZE - used, "%c%d", i ? 'x' : ':',
+                                 spec->hidden[i]);
+    return text;
+}

@@ -1,0 +1,27 @@
+/* A head's parameters as the tensors of a model file: transposed to torch's Linear,
+ * the normalisation of features and numbers folded in, named as
+ * torch.nn.Sequential would. */
+#ifndef PF_HEAD_TENSORS_H
+#define PF_HEAD_TENSORS_H
+
+#include <cjson/cJSON.h>
+
+#include "head_network.h"
+#include "safetensors.h"
+#include "task.h"
+
+typedef struct PfHeadTensors {
+    PfNamedTensor *items; /* (count) names and data owned */
+    size_t count, capacity;
+    cJSON *layers;  /* array: what the model file says of hidden layers; owned */
+    cJSON *targets; /* array: of targets; owned */
+} PfHeadTensors;
+
+/* network: one head. module: name of the network's part that it replaces. mean, scale:
+ * (features) what x' = (x - mean) * scale was trained on, or NULL. */
+int pf_head_tensors_new(const PfHeadNetwork *network, const PfTask *tasks, int task_count,
+                        const char *module, const float *mean, const float *scale,
+                        PfHeadTensors *out, PfError *err);
+void pf_head_tensors_free(PfHeadTensors *tensors);
+
+#endif

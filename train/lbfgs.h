@@ -1,0 +1,34 @@
+/* L-BFGS with a line search for the strong Wolfe conditions (Nocedal and Wright,
+ * Numerical Optimization, 2nd ed., algorithms 7.4, 7.5, 3.5 and 3.6): minimises a
+ * smooth function from its values and gradients alone. */
+#ifndef PF_LBFGS_H
+#define PF_LBFGS_H
+
+#include <stdint.h>
+
+#include "permafrost/error.h"
+
+/* Value and gradient (n) at x (n); -1 ends the search. */
+typedef int PfObjective(void *context, const double *x, double *value, double *gradient,
+                        PfError *err);
+
+typedef struct PfLbfgsConfig {
+    int memory; /* pairs kept, as a rule 10 */
+    int max_iterations;
+    double gradient_tolerance; /* done where no element of the gradient is larger */
+    double value_tolerance;    /* or where an iteration gains less than this share of the value */
+    const double *inverse_curvature; /* (n) positive: the first guess of the inverse Hessian's
+                                        diagonal; NULL: all the same */
+} PfLbfgsConfig;
+
+typedef struct PfLbfgsResult {
+    double value, gradient_norm; /* the largest element's size */
+    int iterations, evaluations;
+    int converged; /* 0: max_iterations were not enough */
+} PfLbfgsResult;
+
+/* x: (n) start, then the minimum found. */
+int pf_lbfgs(int64_t n, double *x, PfObjective *objective, void *context,
+             const PfLbfgsConfig *config, PfLbfgsResult *result, PfError *err);
+
+#endif

@@ -1,0 +1,276 @@
+#include "result_json.h"
+
+#include <math.h>
+
+static void add_finite(cJSON *json, const char *key, double value)
+{
+    if (isfinite(value)) cJSON_AddNumberToObject(json, key, value);
+}
+
+/* ---- settings ---- */
+
+static void add_targets(cJSON *json, const PfFeatureTable *table)
+{
+    if (table->task_count == 1) cJSON_AddStringToObject(json, "target", table->tasks[0].name);
+    cJSON *targets = cJSON_AddArrayToObject(json, "targets");
+    for (int t = 0; t < table->task_count; t++) {
+        const PfTask *task = &table->tasks[t];
+        cJSON *target = cJSON_CreateObject();
+        cJSON_AddStringToObject(target, "name", task->name);
+        cJSON_AddStringToObject(target, "kind", pf_target_kind_name(task->kind));
+        cJSON_AddStringToObject(target, "loss", pf_loss_name(task));
+        if (task->scale && task->loss == PF_LOSS_HUBER)
+            cJSON_AddNumberToObject(target, "huber_delta", task->huber_delta);
+        cJSON_AddNumberToObject(target, "weight", task->weight);
+        cJSON_AddItemToArray(targets, target);
+    }
+}
+
+static void add_head(cJSON *json, const PfHeadSpec *spec)
+{
+    char text[PF_HEAD_SPEC_TEXT_SIZE];
+    cJSON_AddStringToObject(json, "head", pf_head_spec_text(spec, text));
+    if (!spec->hidden_count) return;
+    cJSON_AddStringToObject(json, "activation", pf_activation_name(spec->activation));
+    cJSON_AddStringToObject(json, "head_norm", pf_head_norm_name(spec->norm));
+    cJSON_AddNumberToObject(json, "dropout", spec->dropout);
+}
+
+static void add_steps(cJSON *json, const PfTrainRun *run)
+{
+    const PfExperiment *experiment = &run->sweep->experiment;
+    const PfHeadSetting *setting = &experiment->setting;
+    char schedule[PF_SCHEDULE_TEXT_SIZE];
+    int64_t rows = run->sweep->table->split_counts[PF_SPLIT_TRAIN];
+    cJSON_AddNumberToObject(json, "epochs",
+                            experiment->epochs ? experiment->epochs
+                                               : pf_default_epochs(experiment, rows));
+    cJSON_AddNumberToObject(json, "batch", experiment->batch);
+    cJSON_AddNumberToObject(json, "lr", setting->learning_rate);
+    if (experiment->optimizer == PF_SGD) {
+        cJSON_AddNumberToObject(json, "momentum", setting->momentum);
+        cJSON_AddBoolToObject(json, "nesterov", experiment->nesterov);
+    }
+    cJSON_AddStringToObject(json, "schedule", pf_schedule_text(&setting->schedule, schedule));
+    cJSON_AddNumberToObject(json, "warmup", setting->warmup_epochs);
+    cJSON_AddNumberToObject(json, "clip", setting->clip_norm);
+    cJSON_AddNumberToObject(json, "patience", experiment->patience);
+    cJSON_AddStringToObject(json, "sampling",
+                            experiment->sampling == PF_SAMPLING_BALANCED ? "balanced" : "shuffle");
+}
+
+cJSON *pf_result_config(const PfTrainRun *run)
+{
+    const PfExperiment *experiment = &run->sweep->experiment;
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "cache", pf_cache_path(run->cache));
+    cJSON_AddStringToObject(json, "tap", pf_train_run_tap(run)->name);
+    add_targets(json, run->sweep->table);
+    add_head(json, &experiment->spec);
+    cJSON_AddStringToObject(json, "optimizer", pf_optimizer_name(experiment->optimizer));
+    cJSON_AddNumberToObject(json, "weight_decay", experiment->setting.weight_decay);
+    if (experiment->optimizer != PF_LBFGS) add_steps(json, run);
+    cJSON_AddNumberToObject(json, "label_smoothing", experiment->setting.label_smoothing);
+    cJSON_AddStringToObject(json, "class_weights", experiment->balanced_loss ? "balanced" : "none");
+    cJSON_AddStringToObject(json, "normalize", pf_normalize_name(experiment->normalize));
+    if (experiment->per_class) cJSON_AddNumberToObject(json, "per_class", experiment->per_class);
+    cJSON_AddNumberToObject(json, "val_fraction", run->sweep->table->val);
+    cJSON_AddNumberToObject(json, "seed", (double)experiment->seed);
+    return json;
+}
+
+/* ---- epochs ---- */
+
+/* Score is called accuracy where there is one target, of classes. */
+static cJSON *epoch_json(const PfTrainRun *run, const PfHeadEpoch *epoch)
+{
+    int has_classes = pf_train_run_only_classes(run) != NULL;
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "epoch", epoch->epoch);
+    if (!pf_train_run_history(run)->iterations)
+        cJSON_AddNumberToObject(json, "lr", epoch->learning_rate);
+    add_finite(json, "train_loss", epoch->train_loss);
+    add_finite(json, has_classes ? "train_accuracy" : "train_score", epoch->train_score);
+    add_finite(json, "val_loss", epoch->val_loss);
+    add_finite(json, has_classes ? "val_accuracy" : "val_score", epoch->val_score);
+    return json;
+}
+
+static void add_epochs(cJSON *json, const PfTrainRun *run)
+{
+    const PfHeadHistory *history = pf_train_run_history(run);
+    cJSON *epochs = cJSON_AddArrayToObject(json, "epochs");
+    for (int e = 0; e < history->epoch_count; e++)
+        cJSON_AddItemToArray(epochs, epoch_json(run, &history->epochs[e]));
+    cJSON_AddItemToObject(json, "best", epoch_json(run, pf_train_run_best(run)));
+    if (!history->iterations) return;
+    cJSON *lbfgs = cJSON_AddObjectToObject(json, "lbfgs");
+    cJSON_AddNumberToObject(lbfgs, "iterations", history->iterations);
+    cJSON_AddBoolToObject(lbfgs, "converged", history->converged);
+    cJSON_AddNumberToObject(lbfgs, "objective", history->objective);
+}
+
+/* ---- metrics ---- */
+
+static void add_interval(cJSON *json, const char *key, PfInterval interval)
+{
+    if (!isfinite(interval.low) || !isfinite(interval.high)) return;
+    const double ends[] = {interval.low, interval.high};
+    cJSON_AddItemToObject(json, key, cJSON_CreateDoubleArray(ends, 2));
+}
+
+static void add_fields(cJSON *json, const PfMetricField *fields, const void *metrics,
+                       int with_intervals)
+{
+    for (const PfMetricField *field = fields; field->key; field++)
+        add_finite(json, field->key, pf_field_value(field, metrics));
+    if (!with_intervals) return;
+    cJSON *intervals = cJSON_AddObjectToObject(json, "intervals");
+    for (const PfMetricField *field = fields; field->key; field++)
+        add_interval(intervals, field->key, pf_field_interval(field, metrics));
+}
+
+static void add_name(cJSON *json, const PfTask *task, int index)
+{
+    if (task->classes) cJSON_AddStringToObject(json, "name", task->classes[index]);
+}
+
+static cJSON *class_json(const PfTask *task, const PfClassMetrics *class, int index)
+{
+    cJSON *json = cJSON_CreateObject();
+    add_name(json, task, index);
+    cJSON_AddNumberToObject(json, "support", (double)class->support);
+    cJSON_AddNumberToObject(json, "precision", class->precision);
+    cJSON_AddNumberToObject(json, "recall", class->recall);
+    cJSON_AddNumberToObject(json, "f1", class->f1);
+    return json;
+}
+
+static void add_classes(cJSON *json, const PfTask *task, const PfClassificationMetrics *metrics)
+{
+    cJSON *classes = cJSON_AddArrayToObject(json, "classes");
+    for (int c = 0; c < metrics->class_count; c++)
+        cJSON_AddItemToArray(classes, class_json(task, &metrics->classes[c], c));
+    if (!metrics->confusion) return;
+    cJSON *rows = cJSON_AddArrayToObject(json, "confusion");
+    for (int row = 0; row < metrics->class_count; row++) {
+        cJSON *columns = cJSON_CreateArray();
+        for (int c = 0; c < metrics->class_count; c++)
+            cJSON_AddItemToArray(
+                columns,
+                cJSON_CreateNumber((double)metrics->confusion[row * metrics->class_count + c]));
+        cJSON_AddItemToArray(rows, columns);
+    }
+}
+
+static void add_labels(cJSON *json, const PfTask *task, const PfMultilabelMetrics *metrics)
+{
+    cJSON *labels = cJSON_AddArrayToObject(json, "labels");
+    for (int c = 0; c < metrics->label_count; c++) {
+        cJSON *label = cJSON_CreateObject();
+        add_name(label, task, c);
+        cJSON_AddNumberToObject(label, "support", (double)metrics->labels[c].support);
+        add_fields(label, pf_label_fields, &metrics->labels[c], 0);
+        cJSON_AddItemToArray(labels, label);
+    }
+}
+
+static void add_columns(cJSON *json, const PfRegressionMetrics *metrics)
+{
+    cJSON *columns = cJSON_AddArrayToObject(json, "columns");
+    for (int c = 0; c < metrics->columns; c++) {
+        cJSON *column = cJSON_CreateObject();
+        cJSON_AddNumberToObject(column, "values", (double)metrics->column[c].count);
+        add_fields(column, pf_regression_fields, &metrics->column[c], 0);
+        cJSON_AddItemToArray(columns, column);
+    }
+}
+
+static void add_points(cJSON *json, const PfKeypointMetrics *metrics)
+{
+    cJSON *points = cJSON_AddArrayToObject(json, "points");
+    for (int p = 0; p < metrics->point_count; p++) {
+        cJSON *point = cJSON_CreateObject();
+        cJSON_AddNumberToObject(point, "images", (double)metrics->points[p].count);
+        add_finite(point, "mean_error", metrics->points[p].mean_error);
+        cJSON_AddItemToArray(points, point);
+    }
+}
+
+static cJSON *task_json(const PfTask *task, const PfTaskMetrics *metrics, int with_details)
+{
+    const void *values;
+    const PfMetricField *fields = pf_task_metric_fields(metrics, &values);
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "rows", (double)metrics->count);
+    add_fields(json, fields, values, 1);
+    if (!with_details) return json;
+    switch (metrics->kind) {
+    case PF_TARGET_CLASS: add_classes(json, task, &metrics->classification); break;
+    case PF_TARGET_MULTILABEL: add_labels(json, task, &metrics->multilabel); break;
+    case PF_TARGET_REGRESSION: add_columns(json, &metrics->regression); break;
+    case PF_TARGET_KEYPOINTS: add_points(json, &metrics->keypoints); break;
+    }
+    return json;
+}
+
+cJSON *pf_result_split(const PfTrainRun *run, PfSplit split, int with_details)
+{
+    const PfFeatureTable *table = run->sweep->table;
+    const PfTaskMetrics *metrics = run->metrics[split];
+    if (table->task_count == 1) return task_json(&table->tasks[0], &metrics[0], with_details);
+    cJSON *json = cJSON_CreateObject();
+    for (int t = 0; t < table->task_count; t++)
+        if (metrics[t].count)
+            cJSON_AddItemToObject(json, table->tasks[t].name,
+                                  task_json(&table->tasks[t], &metrics[t], with_details));
+    return json;
+}
+
+/* ---- the sweep ---- */
+
+static cJSON *ranked_json(const PfTrainRun *run, const PfRanked *ranked)
+{
+    const PfSweep *sweep = run->sweep;
+    const char *score = pf_train_run_only_classes(run) ? "val_accuracy" : "val_score";
+    cJSON *json = cJSON_CreateObject(), *setting = cJSON_AddObjectToObject(json, "setting");
+    for (int a = 0; a < run->options->axis_count; a++)
+        cJSON_AddStringToObject(setting, run->options->axes[a].name,
+                                sweep->settings[ranked->setting].values[a]);
+    if (sweep->tap_count > 1)
+        cJSON_AddStringToObject(json, "tap",
+                                pf_cache_tap(run->cache, sweep->taps[ranked->tap])->name);
+    add_finite(json, score, ranked->mean);
+    add_finite(json, "deviation", ranked->deviation);
+    add_finite(json, "val_loss", ranked->mean_loss);
+    cJSON_AddNumberToObject(json, "heads", ranked->trials);
+    if (ranked->diverged) cJSON_AddNumberToObject(json, "diverged", ranked->diverged);
+    return json;
+}
+
+static void add_sweep(cJSON *json, const PfTrainRun *run)
+{
+    const PfSweep *sweep = run->sweep;
+    if (sweep->trial_count == 1) return;
+    cJSON_AddNumberToObject(json, "heads", sweep->trial_count);
+    cJSON *ranking = cJSON_AddArrayToObject(json, "sweep");
+    for (int i = 0; i < sweep->ranked_count; i++)
+        cJSON_AddItemToArray(ranking, ranked_json(run, &sweep->ranking[i]));
+}
+
+cJSON *pf_result_json(const PfTrainRun *run)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddItemToObject(json, "config", pf_result_config(run));
+    add_sweep(json, run);
+    add_epochs(json, run);
+    for (int split = 0; split < PF_SPLIT_COUNT; split++)
+        if (run->metrics[split])
+            cJSON_AddItemToObject(json, pf_split_names[split],
+                                  pf_result_split(run, (PfSplit)split, split != PF_SPLIT_TRAIN));
+    cJSON *seconds = cJSON_AddObjectToObject(json, "seconds");
+    cJSON_AddNumberToObject(seconds, "load", run->sweep->load_seconds);
+    cJSON_AddNumberToObject(seconds, "train", run->sweep->train_seconds);
+    cJSON_AddNumberToObject(seconds, "total", run->total_seconds);
+    return json;
+}

@@ -1,0 +1,492 @@
+#include "sweep.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "convex_head.h"
+#include "memory.h"
+#include "row_choice.h"
+
+/* Parameters, their gradients, the optimiser's state and the best so far of the heads of a group.
+ */
+#define GROUP_BYTES ((int64_t)256 << 20)
+#define FLOATS_PER_PARAMETER 5
+typedef struct Runner {
+    PfCache *cache;
+    const PfTrainOptions *options;
+    PfThreadPool *pool;
+    const PfSweepObserver *observer;
+    PfSweep *sweep;
+    int trial_total, trials_done, group_size;
+    int told; /* on_stage was called */
+} Runner;
+
+/* Features, rows and tasks as one setting sees them. */
+typedef struct Stage {
+    int tap, fold;
+    PfNormalize normalize;
+    PfFeatureTable *table;
+    float *mean, *scale; /* (features) */
+} Stage;
+
+/* ---- a stage: load, choose rows, normalise ---- */
+
+static int fail_unknown_target(const PfFeatureTable *table, const char *name, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--loss or --task-weight names target '%s', which is not "
+                   "among the %d that are trained",
+                   name, table->task_count);
+}
+
+static int apply_task_setting(PfFeatureTable *table, const PfTaskSetting *setting, PfError *err)
+{
+    int found = 0;
+    for (int t = 0; t < table->task_count; t++) {
+        PfTask *task = &table->tasks[t];
+        if (*setting->target && strcmp(setting->target, task->name)) continue;
+        if (setting->has_loss && !task->scale && *setting->target)
+            return pf_fail(err, PF_EXIT_USAGE, "--loss: target '%s' does not hold numbers",
+                           task->name);
+        found = 1;
+        if (setting->has_loss && task->scale) {
+            task->loss = setting->loss;
+            task->huber_delta = setting->huber_delta;
+        }
+        if (setting->weight >= 0) task->weight = setting->weight;
+    }
+    return found ? 0 : fail_unknown_target(table, setting->target, err);
+}
+
+/* Train and val rows together, one fold of them to validate on. */
+static int assign_fold(PfFeatureTable *table, int folds, int fold, PfError *err)
+{
+    int64_t count = table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL], n = 0;
+    const PfTask *by = pf_feature_table_class_task(table);
+    int32_t *rows = pf_calloc((size_t)count, sizeof *rows, err);
+    uint8_t *in_fold = pf_calloc((size_t)count, 1, err);
+    int failed = !rows || !in_fold;
+    const int32_t *train = table->split_rows[PF_SPLIT_TRAIN],
+                  *val = table->split_rows[PF_SPLIT_VAL];
+    int64_t train_left = table->split_counts[PF_SPLIT_TRAIN];
+    int64_t val_left = table->split_counts[PF_SPLIT_VAL];
+    for (; n < count && !failed; n++) { /* both lists are ascending */
+        int from_train = train_left && (!val_left || *train < *val);
+        rows[n] = from_train ? *train++ : *val++;
+        from_train ? train_left-- : val_left--;
+    }
+    if (!failed)
+        failed = pf_rows_fold(by ? by : &table->tasks[0], rows, count, folds, 0, in_fold, err);
+    for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
+    if (!failed) failed = pf_feature_table_reassign(table, rows, in_fold, count, err);
+    free(in_fold);
+    free(rows);
+    return failed ? -1 : 0;
+}
+
+static int prepare_tasks(Runner *runner, PfFeatureTable *table, PfError *err)
+{
+    const PfTrainOptions *options = runner->options;
+    const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
+    int64_t count = table->split_counts[PF_SPLIT_TRAIN];
+    for (int i = 0; i < options->task_count; i++)
+        if (apply_task_setting(table, &options->tasks[i], err)) return -1;
+    for (int t = 0; t < table->task_count; t++)
+        if (pf_task_standardize(&table->tasks[t], rows, count, err) ||
+            pf_task_balance(&table->tasks[t], rows, count, err))
+            return -1;
+    return 0;
+}
+
+static void free_stage(Stage *stage)
+{
+    pf_feature_table_free(&stage->table);
+    free(stage->mean);
+    *stage = (Stage){0};
+}
+
+static int fill_stage(Runner *runner, Stage *stage, PfError *err)
+{
+    const PfTrainOptions *options = runner->options;
+    PfFeatureTableConfig config = options->table;
+    if (pf_feature_table_load(runner->cache, runner->sweep->taps[stage->tap], &config,
+                              &stage->table, err))
+        return -1;
+    PfFeatureTable *table = stage->table;
+    if (stage->fold >= 0 && assign_fold(table, options->folds, stage->fold, err)) return -1;
+    stage->mean = pf_calloc(2 * (size_t)table->features, sizeof *stage->mean, err);
+    if (!stage->mean) return -1;
+    stage->scale = stage->mean + table->features;
+    if (prepare_tasks(runner, table, err)) return -1;
+    return pf_normalize(table, stage->normalize, options->threads, stage->mean, stage->scale, err);
+}
+
+static int open_stage(Runner *runner, int tap, int fold, PfNormalize normalize, Stage *stage,
+                      PfError *err)
+{
+    double started = pf_seconds();
+    *stage = (Stage){.tap = tap, .fold = fold, .normalize = normalize};
+    int failed = fill_stage(runner, stage, err);
+    runner->sweep->load_seconds += pf_seconds() - started;
+    if (failed) free_stage(stage);
+    const PfSweepObserver *observer = runner->observer;
+    if (!failed && !runner->told++ && observer && observer->on_stage)
+        observer->on_stage(observer->context, runner->sweep, stage->table);
+    return failed ? -1 : 0;
+}
+
+/* ---- a group ---- */
+
+static int on_step(void *context, int64_t done, int64_t total)
+{
+    Runner *runner = context;
+    const PfSweepObserver *observer = runner->observer;
+    if (!observer || !observer->on_step) return 0;
+    return observer->on_step(observer->context,
+                             runner->trials_done + runner->group_size * done / total);
+}
+
+static void on_epoch(void *context, int epoch, const PfHeadHistory *histories)
+{
+    Runner *runner = context;
+    const PfSweepObserver *observer = runner->observer;
+    int is_only = runner->trial_total == 1 && histories[0].epoch_count;
+    (void)epoch;
+    if (observer && observer->on_epoch && is_only)
+        observer->on_epoch(observer->context, &histories[0].epochs[histories[0].epoch_count - 1]);
+}
+
+/* Trains experiments that are heads of one group. */
+static int train_group(Runner *runner, const Stage *stage, const PfExperiment *first,
+                       const PfHeadSetting *settings, int count, int64_t seed, PfGroupResult *out,
+                       PfError *err)
+{
+    PfFeatureTable *table = stage->table;
+    const PfTask *by = pf_feature_table_class_task(table);
+    PfRowFeeder feeder = {0};
+    int32_t *subset = NULL;
+    PfTask *tasks = pf_calloc((size_t)table->task_count, sizeof *tasks, err);
+    if (!tasks) return -1;
+    memcpy(tasks, table->tasks, (size_t)table->task_count * sizeof *tasks);
+    for (int t = 0; t < table->task_count && !first->balanced_loss; t++)
+        tasks[t].class_weights = NULL; /* lent: the table keeps them */
+    PfTrainingData data = {
+        .feeder = &feeder,
+        .features = table->features,
+        .tasks = tasks,
+        .task_count = table->task_count,
+        .train_rows = table->split_rows[PF_SPLIT_TRAIN],
+        .train_count = table->split_counts[PF_SPLIT_TRAIN],
+        .val_rows = table->split_rows[PF_SPLIT_VAL],
+        .val_count = table->split_counts[PF_SPLIT_VAL],
+    };
+    int failed = pf_memory_feeder(table, runner->pool, &feeder, err);
+    if (!failed && first->per_class) {
+        failed =
+            pf_rows_per_class(by ? by : &table->tasks[0], data.train_rows, data.train_count,
+                              first->per_class, (uint64_t)seed, &subset, &data.train_count, err);
+        data.train_rows = subset;
+    }
+    PfGroupConfig config = {
+        .spec = first->spec,
+        .optimizer = first->optimizer,
+        .nesterov = first->nesterov,
+        .settings = settings,
+        .head_count = count,
+        .epochs = first->epochs ? first->epochs : pf_default_epochs(first, data.train_count),
+        .batch = first->batch,
+        .balance = first->sampling == PF_SAMPLING_BALANCED ? by : NULL,
+        .patience = first->patience,
+        .seed = (uint64_t)seed,
+        .pool = runner->pool,
+    };
+    PfGroupObserver observer = {runner, on_epoch, on_step};
+    if (!failed && first->optimizer == PF_LBFGS)
+        failed = pf_convex_check(tasks, data.task_count, &first->spec, err) ||
+                 pf_train_convex(&data, &config, &observer, out, err);
+    else if (!failed)
+        failed = pf_train_group(&data, &config, &observer, out, err);
+    runner->sweep->train_seconds += failed ? 0 : out->seconds;
+    pf_row_feeder_free(&feeder);
+    free(subset);
+    free(tasks);
+    return failed ? -1 : 0;
+}
+
+static int64_t parameters_of(const PfHeadSpec *spec, const PfFeatureTable *table)
+{
+    int64_t inputs = table->features, outputs = 0, count = 0;
+    for (int t = 0; t < table->task_count; t++) outputs += table->tasks[t].outputs;
+    for (int l = 0; l <= spec->hidden_count; l++) {
+        int64_t width = l < spec->hidden_count ? spec->hidden[l] : outputs;
+        count += (inputs + 1) * width;
+        inputs = width;
+    }
+    return count;
+}
+
+static void note_trial(Runner *runner, const Stage *stage, int setting, int64_t seed,
+                       const PfHeadHistory *history)
+{
+    PfTrial *trial = &runner->sweep->trials[runner->trials_done++];
+    *trial = (PfTrial){.setting = setting,
+                       .tap = stage->tap,
+                       .fold = stage->fold,
+                       .seed = seed,
+                       .val_score = NAN,
+                       .val_loss = NAN,
+                       .train_score = NAN,
+                       .train_loss = NAN,
+                       .best_epoch = history->best_epoch,
+                       .epoch_count = history->epoch_count,
+                       .diverged = history->diverged};
+    if (!history->best_epoch) return;
+    const PfHeadEpoch *best = &history->epochs[history->best_epoch - 1];
+    trial->val_score = best->val_score;
+    trial->val_loss = best->val_loss;
+    trial->train_score = best->train_score;
+    trial->train_loss = best->train_loss;
+}
+
+/* Trains `count` of the settings whose indices are in members. */
+static int run_group(Runner *runner, const Stage *stage, const int *members, int count,
+                     int64_t seed, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    const PfExperiment *first = &sweep->settings[members[0]].experiment;
+    PfHeadSetting *settings = pf_calloc((size_t)count, sizeof *settings, err);
+    PfGroupResult result;
+    if (!settings) return -1;
+    for (int h = 0; h < count; h++) settings[h] = sweep->settings[members[h]].experiment.setting;
+    runner->group_size = count;
+    int failed = train_group(runner, stage, first, settings, count, seed, &result, err);
+    for (int h = 0; h < count && !failed; h++)
+        note_trial(runner, stage, members[h], seed, &result.histories[h]);
+    free(settings);
+    if (failed) return -1;
+    if (runner->trial_total == 1)
+        sweep->result = result; /* the winner: no need to train it again */
+    else
+        pf_group_result_free(&result);
+    return 0;
+}
+
+/* All settings with the stage's normalisation, group by group. */
+static int run_stage(Runner *runner, const Stage *stage, int64_t seed, PfError *err)
+{
+    const PfSweep *sweep = runner->sweep;
+    size_t count = (size_t)sweep->setting_count;
+    int *members = pf_calloc(count, sizeof *members, err), failed = !members;
+    unsigned char *done = pf_calloc(count, 1, err);
+    if (!done) failed = -1;
+    for (int s = 0; s < sweep->setting_count && !failed; s++) {
+        const PfExperiment *first = &sweep->settings[s].experiment;
+        if (done[s] || first->normalize != stage->normalize) continue;
+        int64_t most = GROUP_BYTES / (FLOATS_PER_PARAMETER * (int64_t)sizeof(float) *
+                                      parameters_of(&first->spec, stage->table));
+        int size = 0;
+        for (int other = s; other < sweep->setting_count && (!size || size < most); other++) {
+            if (done[other] || !pf_experiment_same_group(first, &sweep->settings[other].experiment))
+                continue;
+            done[other] = 1;
+            members[size++] = other;
+        }
+        failed = run_group(runner, stage, members, size, seed + first->seed, err);
+    }
+    free(done);
+    free(members);
+    return failed ? -1 : 0;
+}
+
+/* ---- everything ---- */
+
+static int uses_normalization(const PfSweep *sweep, PfNormalize normalize)
+{
+    for (int s = 0; s < sweep->setting_count; s++)
+        if (sweep->settings[s].experiment.normalize == normalize) return 1;
+    return 0;
+}
+
+static int run_tap(Runner *runner, int tap, int fold, PfError *err)
+{
+    for (int n = PF_NORMALIZE_NONE; n <= PF_NORMALIZE_L2; n++) {
+        Stage stage;
+        if (!uses_normalization(runner->sweep, (PfNormalize)n)) continue;
+        if (open_stage(runner, tap, fold, (PfNormalize)n, &stage, err)) return -1;
+        int failed = 0;
+        for (int s = 0; s < runner->options->seeds && !failed; s++)
+            failed = run_stage(runner, &stage, s, err);
+        if (!failed && runner->trial_total == 1) { /* the winner's */
+            runner->sweep->table = stage.table;
+            runner->sweep->mean = stage.mean;
+            runner->sweep->scale = stage.scale;
+        } else {
+            free_stage(&stage);
+        }
+        if (failed) return -1;
+    }
+    return 0;
+}
+
+static int run_trials(Runner *runner, PfError *err)
+{
+    const PfTrainOptions *options = runner->options;
+    for (int tap = 0; tap < runner->sweep->tap_count; tap++)
+        for (int fold = options->folds ? 0 : -1; fold < (options->folds ? options->folds : 0);
+             fold++)
+            if (run_tap(runner, tap, fold, err)) return -1;
+    return 0;
+}
+
+/* ---- ranking ---- */
+
+static int compare_trials(const void *a, const void *b)
+{
+    const PfTrial *left = a, *right = b;
+    if (left->tap != right->tap) return left->tap - right->tap;
+    if (left->setting != right->setting) return left->setting - right->setting;
+    if (left->fold != right->fold) return left->fold - right->fold;
+    return (left->seed > right->seed) - (left->seed < right->seed);
+}
+
+/* What a trial is ranked by: without val rows its train score. */
+static double score_of(const PfTrial *trial)
+{
+    return isnan(trial->val_score) ? trial->train_score : trial->val_score;
+}
+
+static PfRanked sum_up(const PfTrial *trials, int count)
+{
+    PfRanked ranked = {.setting = trials[0].setting,
+                       .tap = trials[0].tap,
+                       .trials = count,
+                       .deviation = NAN,
+                       .best_seed = trials[0].seed};
+    double squares = 0, best = -INFINITY;
+    for (int i = 0; i < count; i++) {
+        double score = score_of(&trials[i]);
+        ranked.diverged += trials[i].diverged;
+        ranked.mean += score / count;
+        ranked.mean_loss +=
+            (isnan(trials[i].val_loss) ? trials[i].train_loss : trials[i].val_loss) / count;
+        if (!(score > best)) continue;
+        best = score;
+        ranked.best_seed = trials[i].seed;
+    }
+    for (int i = 0; i < count; i++) squares += pow(score_of(&trials[i]) - ranked.mean, 2);
+    if (count > 1) ranked.deviation = sqrt(squares / (count - 1));
+    return ranked;
+}
+
+/* Best first; what diverged last. */
+static int compare_ranked(const void *a, const void *b)
+{
+    const PfRanked *left = a, *right = b;
+    int left_bad = left->diverged > 0 || isnan(left->mean);
+    int right_bad = right->diverged > 0 || isnan(right->mean);
+    if (left_bad != right_bad) return left_bad - right_bad;
+    if (!left_bad && left->mean != right->mean) return left->mean < right->mean ? 1 : -1;
+    if (!left_bad && left->mean_loss != right->mean_loss)
+        return left->mean_loss > right->mean_loss ? 1 : -1;
+    if (left->tap != right->tap) return left->tap - right->tap;
+    return left->setting - right->setting;
+}
+
+static int rank(PfSweep *sweep, PfError *err)
+{
+    size_t size = (size_t)(sweep->tap_count * sweep->setting_count);
+    sweep->ranking = pf_calloc(size, sizeof *sweep->ranking, err);
+    if (!sweep->ranking) return -1;
+    qsort(sweep->trials, (size_t)sweep->trial_count, sizeof *sweep->trials, compare_trials);
+    for (int first = 0, end; first < sweep->trial_count; first = end) {
+        const PfTrial *trial = &sweep->trials[first];
+        for (end = first + 1; end < sweep->trial_count; end++)
+            if (sweep->trials[end].setting != trial->setting ||
+                sweep->trials[end].tap != trial->tap)
+                break;
+        sweep->ranking[sweep->ranked_count++] = sum_up(trial, end - first);
+    }
+    qsort(sweep->ranking, (size_t)sweep->ranked_count, sizeof *sweep->ranking, compare_ranked);
+    return 0;
+}
+
+static int fail_diverged(const PfSweep *sweep, PfError *err)
+{
+    const PfExperiment *experiment = &sweep->settings[sweep->ranking[0].setting].experiment;
+    const PfTrial *trial = &sweep->trials[0];
+    if (sweep->trial_count > 1)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "the training of all %d heads diverged. Hint: smaller learning rates, or "
+                       "--normalize standardize.",
+                       sweep->trial_count);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "the training diverged: the loss of epoch %d is not a number. Hint: a smaller "
+                   "--lr than %g, or --normalize standardize.",
+                   trial->epoch_count + 1, experiment->setting.learning_rate);
+}
+
+/* ---- the winner ---- */
+
+static int train_winner(Runner *runner, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    const PfRanked *best = &sweep->ranking[0];
+    Stage stage;
+    sweep->experiment = sweep->settings[best->setting].experiment;
+    sweep->experiment.seed = best->best_seed;
+    sweep->tap = best->tap;
+    if (runner->trial_total == 1) return 0;
+    if (open_stage(runner, best->tap, -1, sweep->experiment.normalize, &stage, err)) return -1;
+    sweep->table = stage.table;
+    sweep->mean = stage.mean;
+    sweep->scale = stage.scale;
+    runner->group_size = 0;
+    return train_group(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
+                       sweep->experiment.seed, &sweep->result, err);
+}
+
+static int choose_taps(Runner *runner, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    const char *name = runner->options->tap;
+    int all = name && !strcmp(name, "all");
+    sweep->tap_count = all ? pf_cache_tap_count(runner->cache) : 1;
+    sweep->taps = pf_calloc((size_t)sweep->tap_count, sizeof *sweep->taps, err);
+    if (!sweep->taps) return -1;
+    for (int t = 0; t < sweep->tap_count; t++) sweep->taps[t] = t;
+    return all ? 0 : pf_feature_table_choose_tap(runner->cache, name, &sweep->taps[0], err);
+}
+
+int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
+                 const PfSweepObserver *observer, PfSweep *out, PfError *err)
+{
+    Runner runner = {
+        .cache = cache, .options = options, .pool = pool, .observer = observer, .sweep = out};
+    *out = (PfSweep){0};
+    if (pf_train_options_settings(options, &out->settings, &out->setting_count, err) ||
+        choose_taps(&runner, err))
+        return -1;
+    int64_t total = (int64_t)out->tap_count * out->setting_count * options->seeds *
+                    (options->folds ? options->folds : 1);
+    if (total > INT32_MAX)
+        return pf_fail(err, PF_EXIT_USAGE, "%lld heads are too many for one run", (long long)total);
+    out->trial_count = runner.trial_total = (int)total;
+    out->trials = pf_calloc((size_t)total, sizeof *out->trials, err);
+    if (!out->trials || run_trials(&runner, err) || rank(out, err)) return -1;
+    if (out->ranking[0].diverged) return fail_diverged(out, err);
+    return train_winner(&runner, err);
+}
+
+void pf_sweep_free(PfSweep *sweep)
+{
+    pf_group_result_free(&sweep->result);
+    pf_feature_table_free(&sweep->table);
+    pf_sweep_settings_free(&sweep->settings, sweep->setting_count);
+    free(sweep->mean);
+    free(sweep->taps);
+    free(sweep->trials);
+    free(sweep->ranking);
+    *sweep = (PfSweep){0};
+}

@@ -1,0 +1,64 @@
+/* Many heads: every setting, from every seed, on every fold and tap, grouped so that as
+ * many as can be learn side by side; ranked by validation. A single head is a sweep
+ * of one. */
+#ifndef PF_SWEEP_H
+#define PF_SWEEP_H
+
+#include "evaluation.h"
+#include "feature_table.h"
+#include "train_options.h"
+
+/* One head that was trained. */
+typedef struct PfTrial {
+    int setting, tap; /* indices into the sweep's */
+    int fold;         /* -1: none */
+    int64_t seed;
+    double val_score, val_loss, train_loss,
+        train_score; /* of the best epoch; NaN without val rows */
+    int best_epoch, epoch_count, diverged;
+} PfTrial;
+
+/* A setting on a tap: over its folds and seeds. */
+typedef struct PfRanked {
+    int setting, tap;
+    double mean, deviation; /* of the val score; deviation NaN of a single trial */
+    double mean_loss;
+    int trials, diverged;
+    int64_t best_seed; /* whose val score is the highest */
+} PfRanked;
+
+typedef struct PfSweep {
+    PfSweepSetting *settings; /* owned */
+    int setting_count;
+    int *taps; /* of the cache; owned */
+    int tap_count;
+    PfTrial *trials; /* (trial_count) owned; by tap, setting, fold, seed */
+    int trial_count;
+    PfRanked *ranking; /* (ranked_count) best first; owned */
+    int ranked_count;
+    /* The winner: trained (once more) on all train rows, alone. */
+    PfExperiment experiment;
+    int tap;
+    PfFeatureTable *table; /* its features, normalised; owned */
+    float *mean, *scale;   /* (features) of the normalisation, or NULL; owned */
+    PfGroupResult result;  /* one head */
+    double load_seconds, train_seconds;
+} PfSweep;
+
+typedef struct PfSweepObserver {
+    void *context;
+    /* Once, when the first features are loaded and before anything is trained. */
+    void (*on_stage)(void *context, const PfSweep *sweep, const PfFeatureTable *table);
+    /* After each epoch, where there is but one head. */
+    void (*on_epoch)(void *context, const PfHeadEpoch *epoch);
+    /* Heads done, of all; nonzero stops. */
+    int (*on_step)(void *context, int64_t done);
+} PfSweepObserver;
+
+/* The cache must stay open as long as the sweep is used. Fails where every head
+ * diverged. Free with pf_sweep_free, on failure too. */
+int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
+                 const PfSweepObserver *observer, PfSweep *out, PfError *err);
+void pf_sweep_free(PfSweep *sweep);
+
+#endif

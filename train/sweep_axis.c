@@ -1,0 +1,82 @@
+#include "sweep_axis.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "options.h"
+
+#define MAX_VALUES 1000
+
+static int fail_range(const char *text, PfError *err)
+{
+    return pf_fail(
+        err, PF_EXIT_USAGE,
+        "--sweep: expected a range as in 1e-4..1e-1:log7 (equal factors; both ends above "
+        "0) or 0..0.5:lin6 (equal steps), of 2 to %d values, found '%s'",
+        MAX_VALUES, text);
+}
+
+static double value_at(double low, double high, int is_log, int index, int count)
+{
+    double share = (double)index / (count - 1);
+    return is_log ? low * pow(high / low, share) : low + (high - low) * share;
+}
+
+/* "A..B:logN" or "A..B:linN" */
+static int parse_range(const char *text, PfSweepAxis *axis, PfError *err)
+{
+    double low, high;
+    char kind[4];
+    int count, used = 0;
+    char *rest;
+    low = strtod(text, &rest);
+    if (rest == text || strncmp(rest, "..", 2)) return fail_range(text, err);
+    high = strtod(rest + 2, &rest);
+    if (sscanf(rest, ":%3[a-z]%d%n", kind, &count, &used) != 2 || rest[used])
+        return fail_range(text, err);
+    int is_log = !strcmp(kind, "log");
+    if ((!is_log && strcmp(kind, "lin")) || count < 2 || count > MAX_VALUES || !isfinite(low) ||
+        !isfinite(high) || (is_log && (low <= 0 || high <= 0)))
+        return fail_range(text, err);
+    axis->values = pf_calloc((size_t)count, sizeof *axis->values, err);
+    if (!axis->values) return -1;
+    for (axis->count = 0; axis->count < count; axis->count++) {
+        double value = value_at(low, high, is_log, axis->count, count);
+        if (!(axis->values[axis->count] = pf_asprintf(err, "%.6g", value))) return -1;
+    }
+    return 0;
+}
+
+/* The whole list is a range; a list of values may hold words with dots. */
+static int is_range(const char *text)
+{
+    return strstr(text, "..") && !strchr(text, ',');
+}
+
+int pf_sweep_axis_parse(const char *text, PfSweepAxis *axis, PfError *err)
+{
+    const char *equals = strchr(text, '=');
+    *axis = (PfSweepAxis){0};
+    if (!equals || equals == text || !equals[1])
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--sweep: expected OPTION=VALUES as in lr=1e-3,1e-2 or lr=1e-4..1e-1:log7, "
+                       "found '%s'",
+                       text);
+    axis->name = pf_asprintf(err, "%.*s", (int)(equals - text), text);
+    if (axis->name &&
+        !(is_range(equals + 1) ? parse_range(equals + 1, axis, err)
+                               : pf_split_list(equals + 1, &axis->values, &axis->count, err)))
+        return 0;
+    pf_sweep_axis_free(axis);
+    return -1;
+}
+
+void pf_sweep_axis_free(PfSweepAxis *axis)
+{
+    free(axis->name);
+    pf_list_free(&axis->values, &axis->count);
+    *axis = (PfSweepAxis){0};
+}
