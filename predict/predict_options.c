@@ -14,6 +14,9 @@ static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
     {.name = "top", .kind = PF_OPTION_INT, .offset = FIELD(top), .argument = "K", .minimum = 1,
      .maximum = 100000, .help = "the K most probable classes of each image (default 1)"},
+    {.name = "threshold", .kind = PF_OPTION_DOUBLE, .offset = FIELD(threshold), .argument = "P",
+     .minimum = 0, .maximum = 1,
+     .help = "of a model of labels: those whose probability is above P (default 0.5)"},
     {.name = "json", .kind = PF_OPTION_FLAG, .offset = FIELD(json), .help = "JSON instead of CSV"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone), .argument = "FILE.pt",
@@ -40,11 +43,13 @@ static const PfOption table[] = {
 void pf_predict_options_help(void)
 {
     puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n\n"
-         "Classifies images with a head that train made, through the network whose features\n"
+         "Predicts with a head that train made, through the network whose features\n"
          "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
          "network. - reads paths from standard input.\n\n"
          "CSV on standard output: path,label,probability (then label2,probability2, ... with\n"
-         "--top). An image that cannot be used is named on standard error, gets no row, and\n"
+         "--top); of a model of other targets a column or more for each by its name: classes,\n"
+         "numbers, labels separated by ;, points in pixels. An image that cannot be used is named "
+         "on standard error, gets no row, and\n"
          "makes the exit code 3.");
     pf_options_print(table);
 }
@@ -52,7 +57,7 @@ void pf_predict_options_help(void)
 int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err)
 {
     int count = 0;
-    *options = (PfPredictOptions){.device = "auto", .top = 1, .batch = 32};
+    *options = (PfPredictOptions){.device = "auto", .top = 1, .threshold = 0.5, .batch = 32};
     options->operands = pf_calloc((size_t)argc, sizeof *options->operands, err);
     if (!options->operands ||
         pf_options_parse(table, options, argc, argv, options->operands, &count, err))

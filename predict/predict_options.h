@@ -13,6 +13,7 @@ typedef struct PfPredictOptions {
         *weights; /* as extract's --weights; NULL: where the model says, then the hub cache */
     const char *device;
     int top;            /* classes per image */
+    double threshold;   /* labels whose probability is above it are told */
     int batch, workers; /* workers 0 = one per core */
     int json, help, version, quiet, verbose;
 } PfPredictOptions;

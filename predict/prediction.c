@@ -24,6 +24,8 @@ typedef struct Prediction {
     PfModel *model;
     PfScorer *scorer;
     PfPredictionWriter writer;
+    PfPreprocess preprocess; /* the model's; crop 0 where it does not say */
+    float *outputs;          /* (scorer->outputs) of one image */
     /* images */
     char **paths;
     size_t path_count, path_capacity;
@@ -82,26 +84,39 @@ static int list_images(Prediction *run, PfError *err)
 
 /* ---- images ---- */
 
+/* Points are written in the image's pixels, of a row of a cache that does not know its size in the
+ * crop's. */
+static void write_row(Prediction *run, const char *path, int width, int height,
+                      const float *outputs)
+{
+    const PfPreprocess *preprocess = &run->preprocess;
+    if (width > 0 && height > 0 && preprocess->crop > 0) {
+        PfCropFrame frame =
+            pf_crop_frame(preprocess->resize, preprocess->crop, preprocess->squash, width, height);
+        pf_scorer_to_image(run->scorer, &frame, outputs, run->outputs);
+        outputs = run->outputs;
+    }
+    pf_prediction_writer_add(&run->writer, path, outputs);
+}
+
 static int sink_rows(void *context, int count, const PfPipelineRow *rows,
                      const void *const *features, PfError *err)
 {
     Prediction *run = context;
-    const float *probabilities;
-    if (pf_scorer_score(run->scorer, count, features[0], PF_DTYPE_F32, &probabilities, err))
-        return -1;
+    const float *outputs;
+    if (pf_scorer_score(run->scorer, count, features[0], PF_DTYPE_F32, &outputs, err)) return -1;
     for (int i = 0; i < count; i++)
-        pf_prediction_writer_add(&run->writer,
-                                 pf_dataset_samples(run->dataset)[rows[i].sample].path,
-                                 probabilities + (int64_t)i * run->scorer->class_count);
+        write_row(run, pf_dataset_samples(run->dataset)[rows[i].sample].path, rows[i].width,
+                  rows[i].height, outputs + (int64_t)i * run->scorer->outputs);
     return 0;
 }
 
-static int sink_rejected(void *context, int64_t sample, const char *reason, PfError *err)
+static int sink_rejected(void *context, const PfPipelineRow *row, const char *reason, PfError *err)
 {
     Prediction *run = context;
     (void)err;
     pf_progress_end(&run->progress);
-    pf_warn("%s: %s", pf_dataset_samples(run->dataset)[sample].path, reason);
+    pf_warn("%s: %s", pf_dataset_samples(run->dataset)[row->sample].path, reason);
     return 0;
 }
 
@@ -115,7 +130,7 @@ static void sink_progress(void *context, int64_t done)
 static int begin_output(Prediction *run, PfError *err)
 {
     return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options->json,
-                                      run->options->top, err);
+                                      run->options->top, run->options->threshold, err);
 }
 
 static int open_network(Prediction *run, int batch, PfError *err)
@@ -147,10 +162,10 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
         .output_dtype = PF_DTYPE_F32,
         .batch = batch,
         .workers = options->workers ? options->workers : pf_processor_count(),
-        .max_rejected = total,
         .interrupted = interrupted,
     };
-    PfPipelineSink sink = {run, sink_rows, sink_rejected, sink_progress};
+    PfPipelineSink sink = {
+        .context = run, .rows = sink_rows, .rejected = sink_rejected, .progress = sink_progress};
     pf_progress_start(&run->progress, "images", total);
     int failed = pf_pipeline_run(&config, &sink, &run->stats, err);
     pf_progress_end(&run->progress);
@@ -196,19 +211,24 @@ static int score_cache_rows(Prediction *run, PfCache *cache, int tap, PfError *e
 {
     const char *const *paths;
     int64_t rows = pf_cache_row_count(cache);
+    int32_t *widths = pf_calloc((size_t)rows, sizeof *widths, err);
+    int32_t *heights = pf_calloc((size_t)rows, sizeof *heights, err);
     float *features =
         pf_alloc_aligned((size_t)(CACHE_ROWS * run->scorer->features), sizeof *features, err);
-    int failed = !features || pf_cache_paths(cache, &paths, err);
+    int failed = !widths || !heights || !features || pf_cache_paths(cache, &paths, err) ||
+                 pf_cache_find_image_sizes(cache, widths, heights, err);
     for (int64_t first = 0; first < rows && !failed; first += CACHE_ROWS) {
         int64_t count = rows - first < CACHE_ROWS ? rows - first : CACHE_ROWS;
-        const float *probabilities;
+        const float *outputs;
         failed = pf_cache_read_f32(cache, tap, first, count, features, 0, err) ||
-                 pf_scorer_score(run->scorer, count, features, PF_DTYPE_F32, &probabilities, err);
+                 pf_scorer_score(run->scorer, count, features, PF_DTYPE_F32, &outputs, err);
         for (int64_t i = 0; i < count && !failed; i++)
-            pf_prediction_writer_add(&run->writer, paths[first + i],
-                                     probabilities + i * run->scorer->class_count);
+            write_row(run, paths[first + i], widths[first + i], heights[first + i],
+                      outputs + i * run->scorer->outputs);
     }
     free(features);
+    free(heights);
+    free(widths);
     return failed ? -1 : 0;
 }
 
@@ -260,8 +280,20 @@ static void release(Prediction *run)
     pf_dataset_close(&run->dataset);
     for (size_t i = 0; i < run->path_count; i++) free(run->paths[i]);
     free(run->paths);
+    free(run->outputs);
     pf_scorer_free(&run->scorer);
     pf_model_close(&run->model);
+}
+
+static int open_model(Prediction *run, PfError *err)
+{
+    if (pf_model_open(run->options->model, &run->model, err) ||
+        pf_scorer_new(run->model, &run->scorer, err))
+        return -1;
+    if (pf_preprocess_from_json(metadata_object(run, "preprocess"), &run->preprocess, NULL))
+        run->preprocess = (PfPreprocess){0}; /* made by hand: for caches alone */
+    run->outputs = pf_calloc((size_t)run->scorer->outputs, sizeof *run->outputs, err);
+    return run->outputs ? 0 : -1;
 }
 
 int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
@@ -269,8 +301,7 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
 {
     Prediction run = {.options = options};
     double started = pf_seconds();
-    int failed = pf_model_open(options->model, &run.model, err) ||
-                 pf_scorer_new(run.model, &run.scorer, err) || predict(&run, interrupted, err);
+    int failed = open_model(&run, err) || predict(&run, interrupted, err);
     if (run.writer.stream && pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
     if (!failed && run.stats.rejected)
         failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",

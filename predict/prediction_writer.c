@@ -1,6 +1,7 @@
 #include "prediction_writer.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,69 +31,221 @@ static void write_json_string(FILE *stream, const char *text)
     cJSON_Delete(string);
 }
 
-int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
-                               int json, int top, PfError *err)
+static void write_number(FILE *stream, double value)
 {
-    *writer = (PfPredictionWriter){
-        .stream = stream,
-        .scorer = scorer,
-        .json = json,
-        .top = top < scorer->class_count ? top : scorer->class_count,
-    };
-    writer->indices = pf_calloc((size_t)writer->top, sizeof *writer->indices, err);
-    if (!writer->indices) return -1;
-    if (json) {
-        fputs("[", stream);
-        return 0;
+    if (isfinite(value))
+        fprintf(stream, "%.7g", value);
+    else
+        fputs("null", stream);
+}
+
+/* The classic form: one target, of classes. */
+static int is_plain(const PfScorer *scorer)
+{
+    return scorer->target_count == 1 && scorer->targets[0].kind == PF_TARGET_CLASS;
+}
+
+static int shown_classes(const PfPredictionWriter *writer, const PfScorerTarget *target)
+{
+    return writer->top < target->outputs ? writer->top : target->outputs;
+}
+
+/* ---- CSV ---- */
+
+static void head_class(const PfPredictionWriter *writer, const PfScorerTarget *target)
+{
+    int plain = is_plain(writer->scorer);
+    for (int i = 1; i <= shown_classes(writer, target); i++) {
+        char number[16] = "";
+        if (i > 1) snprintf(number, sizeof number, "%d", i);
+        if (plain)
+            fprintf(writer->stream, ",label%s,probability%s", number, number);
+        else
+            fprintf(writer->stream, ",%s%s,%s_probability%s", target->name, number, target->name,
+                    number);
     }
-    fputs("path,label,probability", stream);
-    for (int i = 2; i <= writer->top; i++) fprintf(stream, ",label%d,probability%d", i, i);
-    fputc('\n', stream);
+}
+
+static void head_target(const PfPredictionWriter *writer, const PfScorerTarget *target)
+{
+    if (target->kind == PF_TARGET_CLASS) {
+        head_class(writer, target);
+    } else if (target->kind == PF_TARGET_MULTILABEL) {
+        fprintf(writer->stream, ",%s", target->name);
+    } else if (target->kind == PF_TARGET_KEYPOINTS) {
+        for (int p = 0; p < target->outputs / 2; p++)
+            fprintf(writer->stream, ",%s_x%d,%s_y%d", target->name, p, target->name, p);
+    } else {
+        for (int c = 0; c < target->outputs; c++)
+            fprintf(writer->stream, target->outputs > 1 ? ",%s_%d" : ",%s", target->name, c);
+    }
+}
+
+static void csv_class(PfPredictionWriter *writer, const PfScorerTarget *target,
+                      const float *probabilities)
+{
+    int shown = shown_classes(writer, target);
+    pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
+    for (int i = 0; i < shown; i++) {
+        fputc(',', writer->stream);
+        write_field(writer->stream, target->classes[writer->indices[i]]);
+        fprintf(writer->stream, ",%.6f", (double)probabilities[writer->indices[i]]);
+    }
+}
+
+/* "indoor;people" */
+static void csv_labels(PfPredictionWriter *writer, const PfScorerTarget *target,
+                       const float *probabilities)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *joined = open_memstream(&text, &size);
+    int found = 0;
+    for (int c = 0; joined && c < target->outputs; c++)
+        if ((double)probabilities[c] > writer->threshold)
+            fprintf(joined, "%s%s", found++ ? ";" : "", target->classes[c]);
+    if (joined) fclose(joined);
+    fputc(',', writer->stream);
+    write_field(writer->stream, text ? text : "");
+    free(text);
+}
+
+static void csv_target(PfPredictionWriter *writer, const PfScorerTarget *target,
+                       const float *outputs)
+{
+    if (target->kind == PF_TARGET_CLASS) {
+        csv_class(writer, target, outputs);
+    } else if (target->kind == PF_TARGET_MULTILABEL) {
+        csv_labels(writer, target, outputs);
+    } else {
+        for (int c = 0; c < target->outputs; c++)
+            fprintf(writer->stream, ",%.7g", (double)outputs[c]);
+    }
+}
+
+/* ---- JSON ---- */
+
+static void json_class_members(PfPredictionWriter *writer, const PfScorerTarget *target,
+                               const float *probabilities, int index)
+{
+    fputs("\"label\": ", writer->stream);
+    write_json_string(writer->stream, target->classes[index]);
+    fprintf(writer->stream, ", \"probability\": %.6f", (double)probabilities[index]);
+}
+
+static void json_class(PfPredictionWriter *writer, const PfScorerTarget *target,
+                       const float *probabilities)
+{
+    int shown = shown_classes(writer, target);
+    pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
+    json_class_members(writer, target, probabilities, writer->indices[0]);
+    fputs(", \"top\": [", writer->stream);
+    for (int i = 0; i < shown; i++) {
+        fputs(i ? ", {" : "{", writer->stream);
+        json_class_members(writer, target, probabilities, writer->indices[i]);
+        fputc('}', writer->stream);
+    }
+    fputc(']', writer->stream);
+}
+
+static void json_labels(PfPredictionWriter *writer, const PfScorerTarget *target,
+                        const float *probabilities)
+{
+    int found = 0;
+    fputs("{\"labels\": [", writer->stream);
+    for (int c = 0; c < target->outputs; c++) {
+        if ((double)probabilities[c] <= writer->threshold) continue;
+        if (found++) fputs(", ", writer->stream);
+        write_json_string(writer->stream, target->classes[c]);
+    }
+    fputs("], \"probabilities\": {", writer->stream);
+    for (int c = 0; c < target->outputs; c++) {
+        if (c) fputs(", ", writer->stream);
+        write_json_string(writer->stream, target->classes[c]);
+        fprintf(writer->stream, ": %.6f", (double)probabilities[c]);
+    }
+    fputs("}}", writer->stream);
+}
+
+/* A number, a list of them, or a list of points. */
+static void json_numbers(PfPredictionWriter *writer, const PfScorerTarget *target,
+                         const float *outputs)
+{
+    int points = target->kind == PF_TARGET_KEYPOINTS, is_list = points || target->outputs > 1;
+    if (is_list) fputc('[', writer->stream);
+    for (int c = 0; c < target->outputs; c++) {
+        if (c) fputs(", ", writer->stream);
+        if (points && c % 2 == 0) fputc('[', writer->stream);
+        write_number(writer->stream, (double)outputs[c]);
+        if (points && c % 2) fputc(']', writer->stream);
+    }
+    if (is_list) fputc(']', writer->stream);
+}
+
+static void json_target(PfPredictionWriter *writer, const PfScorerTarget *target,
+                        const float *outputs)
+{
+    write_json_string(writer->stream, target->name);
+    fputs(": ", writer->stream);
+    if (target->kind == PF_TARGET_CLASS) {
+        fputc('{', writer->stream);
+        json_class(writer, target, outputs);
+        fputc('}', writer->stream);
+    } else if (target->kind == PF_TARGET_MULTILABEL) {
+        json_labels(writer, target, outputs);
+    } else {
+        json_numbers(writer, target, outputs);
+    }
+}
+
+/* ---- images ---- */
+
+int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
+                               int json, int top, double threshold, PfError *err)
+{
+    int most = 1;
+    for (int t = 0; t < scorer->target_count; t++)
+        if (scorer->targets[t].outputs > most) most = scorer->targets[t].outputs;
+    *writer = (PfPredictionWriter){
+        .stream = stream, .scorer = scorer, .json = json, .top = top, .threshold = threshold};
+    writer->indices = pf_calloc((size_t)most, sizeof *writer->indices, err);
+    if (!writer->indices) return -1;
+    fputs(json ? "[" : "path", stream);
+    for (int t = 0; !json && t < scorer->target_count; t++)
+        head_target(writer, &scorer->targets[t]);
+    if (!json) fputc('\n', stream);
     return 0;
 }
 
-static void add_csv(PfPredictionWriter *writer, const char *path, const float *probabilities)
+static void add_csv(PfPredictionWriter *writer, const char *path, const float *outputs)
 {
+    const PfScorer *scorer = writer->scorer;
     write_field(writer->stream, path);
-    for (int i = 0; i < writer->top; i++) {
-        int class_index = writer->indices[i];
-        fputc(',', writer->stream);
-        write_field(writer->stream, writer->scorer->classes[class_index]);
-        fprintf(writer->stream, ",%.6f", (double)probabilities[class_index]);
-    }
+    for (int t = 0; t < scorer->target_count; t++)
+        csv_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     fputc('\n', writer->stream);
 }
 
-static void write_label(PfPredictionWriter *writer, const float *probabilities, int class_index)
+static void add_json(PfPredictionWriter *writer, const char *path, const float *outputs)
 {
-    fputs("\"label\": ", writer->stream);
-    write_json_string(writer->stream, writer->scorer->classes[class_index]);
-    fprintf(writer->stream, ", \"probability\": %.6f", (double)probabilities[class_index]);
-}
-
-static void add_json(PfPredictionWriter *writer, const char *path, const float *probabilities)
-{
+    const PfScorer *scorer = writer->scorer;
     fputs(writer->written ? ",\n {\"path\": " : "\n {\"path\": ", writer->stream);
     write_json_string(writer->stream, path);
     fputs(", ", writer->stream);
-    write_label(writer, probabilities, writer->indices[0]);
-    fputs(", \"top\": [", writer->stream);
-    for (int i = 0; i < writer->top; i++) {
-        fputs(i ? ", {" : "{", writer->stream);
-        write_label(writer, probabilities, writer->indices[i]);
-        fputc('}', writer->stream);
+    if (is_plain(scorer)) json_class(writer, &scorer->targets[0], outputs);
+    for (int t = 0; t < scorer->target_count && !is_plain(scorer); t++) {
+        if (t) fputs(", ", writer->stream);
+        json_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     }
-    fputs("]}", writer->stream);
+    fputc('}', writer->stream);
 }
 
-void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path,
-                              const float *probabilities)
+void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, const float *outputs)
 {
-    pf_scorer_top(writer->scorer, probabilities, writer->top, writer->indices);
     if (writer->json)
-        add_json(writer, path, probabilities);
+        add_json(writer, path, outputs);
     else
-        add_csv(writer, path, probabilities);
+        add_csv(writer, path, outputs);
     writer->written++;
 }
 

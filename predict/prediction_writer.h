@@ -9,17 +9,18 @@
 typedef struct PfPredictionWriter {
     FILE *stream;
     const PfScorer *scorer;
-    int json, top; /* top <= class_count */
-    int *indices;  /* (top) scratch, owned */
+    int json, top;    /* classes an image */
+    double threshold; /* labels are told whose probability is above it */
+    int *indices;     /* (largest number of classes) scratch, owned */
     int64_t written;
 } PfPredictionWriter;
 
-/* top is cut to the number of classes. Writes the CSV header or the opening bracket. */
+/* Writes the CSV header or the opening bracket. A model of one target of classes gives
+ * path,label,probability; others a column or more for each target by its name. */
 int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
-                               int json, int top, PfError *err);
-/* One image. probabilities: (class_count). */
-void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path,
-                              const float *probabilities);
+                               int json, int top, double threshold, PfError *err);
+/* One image. outputs: (scorer->outputs), points in pixels of the image. */
+void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, const float *outputs);
 /* Closing bracket, flush; a full disk or a closed pipe shows here. */
 int pf_prediction_writer_end(PfPredictionWriter *writer, PfError *err);
 
