@@ -16,22 +16,37 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROWS = [
     # 0: the ground
     ["include/permafrost/error", "include/permafrost/tensor", "common/error", "common/tensor",
-     "common/memory", "common/clock", "common/random", "common/digest", "common/queue",
-     "common/parallel", "common/interrupt", "common/log", "common/progress", "common/options", "common/atomic_file"],
+     "common/memory", "common/clock", "common/random", "common/digest", "common/hash_index", "common/json", "common/queue",
+     "common/parallel", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/options", "common/atomic_file",
+     "common/relative_path",
+     "common/record_file", "common/text_store", "common/text_index", "common/csv_reader",
+     "common/crop_geometry"],
     # 1: what two programs share
     ["include/permafrost/arch", "include/permafrost/backbone", "include/permafrost/feature_cache",
-     "common/split", "common/arch*", "common/safetensors*", "common/weights*",
+     "common/split", "common/file_stamp", "common/arch*", "common/safetensors*", "common/weights*",
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*",
      "common/model_file*", "common/torch/*"],
     # 2: parts of the programs
     ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess",
-     "train/feature_table*", "train/head", "train/optimizer", "train/metrics", "train/normalize",
-     "train/assertion"],
+     "train/lanes_*", "train/kernels", "train/gemm", "train/vector_math", "train/loss",
+     "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
+     "train/task", "train/feature_table*", "train/optimizer", "train/metrics_interval",
+     "train/metrics_field", "train/metrics_columns", "train/metrics_ranking",
+     "train/metrics_one_vs_rest", "train/metrics_*", "train/normalize", "train/assertion",
+     "train/head_spec", "train/head_layer", "train/head_network", "train/row_feeder",
+     "train/memory_feeder", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
     # 3: putting them together
     ["extract/backbone_plan", "extract/extract_options", "extract/summary", "extract/cache_info",
-     "extract/cache_freshness", "extract/pipeline", "extract/extraction",
-     "train/head_trainer", "train/train_run", "train/train_options", "train/report",
-     "train/head_model"],
+     "extract/verify_findings", "extract/verify_features", "extract/verify_images", "extract/cache_verify",
+     "extract/identity_diff", "extract/identity", "extract/provenance", "extract/backbone_session", "extract/known_rows",
+     "extract/wanted_taps", "extract/survey", "extract/cache_match", "extract/disk_space", "extract/work_plan",
+     "extract/pipeline_contents", "extract/pipeline", "extract/feature_pass", "extract/composition",
+     "extract/extraction_state", "extract/extraction_look",
+     "extract/extraction_report", "extract/extraction", "extract/merge*",
+     "train/group", "train/group_optimizer", "train/group_trainer", "train/convex_head",
+     "train/experiment", "train/train_options", "train/evaluation", "train/sweep",
+     "train/train_run", "train/report*", "train/result_json", "train/result_csv",
+     "train/head_tensors", "train/head_model"],
     # 4: the programs
     ["extract/extract_main", "train/train_main", "predict/*"],
 ]
@@ -41,7 +56,7 @@ RESERVED = {
     r"hdf5\.h|H5.*\.h": ["common/feature_cache*", "common/h5_zstd_filter*"],
     r"jpeglib\.h|turbojpeg\.h|stb/.*": ["extract/image*"],
     r"torch/.*|ATen/.*|c10/.*|caffe2/.*": ["common/torch/*"],
-    r"cblas.*\.h": ["train/*"],
+    r"cblas.*\.h": [],
 }
 
 

@@ -174,6 +174,55 @@ def bench_heads(args, out):
     return {**report(title, figures, ratios), "val_accuracy": accuracy}
 
 
+def bench_many_heads(args, out):
+    """64 heads: ours side by side, PyTorch's one after the other (8 of them, times 8)."""
+    archive, cache = feature_files(out)
+    train = pathlib.Path(args.build) / "bin" / "train"
+    sweep = ["--optimizer", "adam", "--epochs", "5", "--batch", "64", "--normalize", "none",
+             "--sweep", "lr=1e-4..1e-2:log8", "--sweep", "weight-decay=0,1e-6,1e-5,1e-4,3e-4,1e-3,3e-3,1e-2"]
+
+    def ours():
+        return run([train, cache, *sweep, "-q"])[0]
+
+    def theirs():
+        _, text = run([sys.executable, HERE / "peer_heads.py", archive, "--heads", "8"])
+        loop, process = number(r"seconds ([0-9.]+)", text), number(r"process ([0-9.]+)", text)
+        return process - loop + 8 * loop
+
+    figures = alternate({"train --sweep": ours, "PyTorch, index batches": theirs}, args.rounds)
+    median = {name: statistics.median(values) for name, values in figures.items()}
+    title = "stage two: 64 heads, the same otherwise, whole process, seconds"
+    return report(title, figures,
+                  {"PyTorch / train --sweep": median["PyTorch, index batches"] / median["train --sweep"]})
+
+
+def bench_optimum(args, out):
+    """Softmax regression to its optimum: L-BFGS of ours and of scikit-learn, C = 1."""
+    archive, cache = feature_files(out)
+    train = pathlib.Path(args.build) / "bin" / "train"
+    result, objective = out / "optimum.json", {}
+
+    def ours():
+        seconds, _ = run([train, cache, "--optimizer", "lbfgs", "--normalize", "none", "--weight-decay", "2e-5",
+                          "-q", "--json", result])
+        objective["train"] = json.loads(result.read_text())["lbfgs"]["objective"]
+        return seconds
+
+    def theirs():
+        _, text = run([sys.executable, HERE / "peer_heads.py", archive, "--sklearn"])
+        objective["scikit-learn"] = number(r"objective ([0-9.]+)", text)
+        return number(r"seconds ([0-9.]+)", text)
+
+    figures = alternate({"train --optimizer lbfgs": ours, "scikit-learn, fit alone": theirs}, args.rounds)
+    median = {name: statistics.median(values) for name, values in figures.items()}
+    relative = objective["train"] / objective["scikit-learn"] - 1
+    print(f"objective: train {objective['train']:.8f}, scikit-learn {objective['scikit-learn']:.8f} "
+          f"({relative:+.1e})", file=sys.stderr)
+    title = "stage two: the optimum, 50,000 x 512, 10 classes, seconds"
+    ratios = {"scikit-learn / train": median["scikit-learn, fit alone"] / median["train --optimizer lbfgs"]}
+    return {**report(title, figures, ratios), "objective": objective}
+
+
 def report(title, figures, ratios):
     print(f"\n{title}")
     print(f"  {'':32} {'median':>9} {'min':>9} {'max':>9}")
@@ -207,6 +256,8 @@ def main():
         results["extract"] = bench_extract(args, out)
     if args.only != "extract":
         results["heads"] = bench_heads(args, out)
+        results["many_heads"] = bench_many_heads(args, out)
+        results["optimum"] = bench_optimum(args, out)
     (out / "bench.json").write_text(json.dumps(results, indent=1))
     print(f"\nall figures: {out / 'bench.json'}")
 

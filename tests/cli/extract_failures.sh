@@ -33,11 +33,15 @@ if [ "$(id -u)" != 0 ]; then
   chmod 644 "$one"
 fi
 
-# Past --max-bad: exit 3, nothing written.
-expect 3 extract_sample photos -o strict.h5 --max-bad 2
+# Past --max-bad: exit 3, nothing written, the work kept.
+expect 3 extract_sample photos -o strict.h5 --max-bad 2 --batch 4
 stderr_has '--max-bad allows 2'
+stderr_has 'strict.h5.journal keeps the work'
 absent strict.h5
-expect 0 extract_sample photos -o strict.h5 --max-bad 10%
+expect 0 extract_sample photos -o strict.h5 --max-bad 10% --batch 4
+stderr_has 'resuming: '
+absent strict.h5.journal
+same_cache messy.h5 strict.h5
 mkdir -p broken/a broken/b; echo x > broken/a/1.jpg; echo x > broken/b/2.jpg
 expect 3 extract_sample broken -o broken.h5
 stderr_has 'none of the 2 images'
@@ -87,27 +91,59 @@ stderr_has 'not a feature cache'
 grep -q 'my thesis' thesis.h5 || failed 'a file that is no cache was overwritten'
 expect 2 extract_sample photos -o x.h5 --device tpu
 
-# A full disk (a file-size limit stands in for it): a message, no leftovers.
-# The old cache stays.
+# A disk that cannot hold it is noticed before the work; the first batch is kept.
+expect 1 env PF_FAKE_DISK_FREE=20000 extract photos -o x.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --tap layer1
+stderr_has 'the disk has 20.0 KB free'
+stderr_has 'x.h5.journal keeps the work'
+absent x.h5
+expect 1 env PF_FAKE_DISK_FREE=20000 extract photos -o x.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --tap layer1 --dry-run
+expect 0 extract_sample photos -o x.h5 --tap layer1
+stderr_has 'resuming: '
+rm x.h5
+
+# A full disk (a file-size limit stands in for it): a message, no leftovers, and the next
+# run goes on. The old cache stays.
 expect 0 extract_sample photos -o full.h5
 cp full.h5 full.copy
 (ulimit -f 40; expect 1 extract_sample photos -o full.h5 --force --tap layer1 --store f32 --compress none; stderr_has 'full.h5') || exit 1
 cmp -s full.h5 full.copy || failed 'a failed run changed the old cache'
 no_leftovers
+(ulimit -f 40; expect 1 extract_sample photos -o more.h5 --tap layer1 --batch 4; stderr_has 'more.h5') || exit 1
+absent more.h5
+expect 0 extract_sample photos -o more.h5 --tap layer1 --batch 4
+expect 0 extract_sample photos -o x.h5 --tap layer1 --batch 4
+same_cache more.h5 x.h5
+no_leftovers
 
-# Ctrl-C and SIGTERM: exit 130, nothing half-written.
-for signal in INT TERM; do
-  extract "$SAMPLE/pictures" -o killed.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --workers 1 \
-    --tap layer1 > stdout 2> stderr &
-  pid=$!; sleep 2; kill -$signal $pid 2>/dev/null || :; code=0; wait $pid || code=$?
-  command="extract ... with SIG$signal"; checks=$((checks + 1))
-  if [ "$code" -eq 0 ]; then
-    rm -f killed.h5
-  else
-    [ "$code" -eq 130 ] || failed 'expected exit code 130'
-    stderr_has 'interrupted'
-    absent killed.h5
-  fi
+# Ctrl-C and SIGTERM: nothing half-written, and the work is gone on with.
+interrupt() {
+  signal=$1; expected=$2; shift 2
+  command="$* with SIG$signal"; checks=$((checks + 1)); code=0
+  "$@" > stdout 2> stderr &
+  pid=$!; sleep 2; kill -"$signal" $pid 2>/dev/null || :; wait $pid || code=$?
+  [ "$code" -eq 0 ] || [ "$code" -eq "$expected" ] || failed "expected exit code $expected"
+  [ "$code" -eq 0 ] || stderr_has 'the same command goes on from there'
   no_leftovers
+}
+for signal in INT TERM; do
+  rm -f killed.h5
+  [ $signal = INT ] && expected=130 || expected=143
+  interrupt $signal $expected extract "$SAMPLE/pictures" -o killed.h5 --backbone resnet18_w16 --weights "$WEIGHTS" \
+    --workers 1 --tap layer1
+  [ "$code" -eq 0 ] || absent killed.h5
+  expect 0 extract "$SAMPLE/pictures" -o killed.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --tap layer1
+  [ $signal = INT ] && mv killed.h5 first.h5 || same_cache killed.h5 first.h5
 done
+
+# Two at once: the second is told, and leaves.
+extract "$SAMPLE/pictures" -o shared.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --tap layer1 --workers 1 \
+  > first.out 2> first.err &
+pid=$!
+while [ ! -e shared.h5.journal ] && kill -0 $pid 2> /dev/null; do sleep 0.02; done
+if kill -0 $pid 2> /dev/null; then
+  expect 1 extract "$SAMPLE/pictures" -o shared.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --tap layer1
+  stderr_has 'another extract is writing'
+fi
+wait $pid
+same_cache shared.h5 first.h5
 done_with

@@ -8,8 +8,9 @@ export HDF5_PLUGIN_PATH=$BUILD/lib/hdf5-plugins
 expect 0 extract_sample photos -o a.h5
 stdout_empty
 stderr_has 'train/val class folders, 42 images (30 train, 12 val)'
-stderr_has 'tap avgpool (128) f16'
-stderr_has 'a.h5: 42 rows'
+stderr_has '42 images: 42 new, 0 reused, 0 rejected'
+stderr_has 'tap avgpool (128) f16: 10.8 KB, about '
+stderr_has 'a.h5: 42 rows, 42 computed'
 stderr_has 'time: load'
 exists a.h5
 no_leftovers
@@ -28,11 +29,11 @@ stderr_has 'up to date'
 # A new image is noticed.
 cp photos/val/cat/"$(ls photos/val/cat | head -n 1)" photos/val/cat/new.jpg
 expect 0 extract_sample photos -o a.h5
-stderr_has 'a.h5: 43 rows'
+stderr_has 'a.h5: 43 rows, 0 computed'
 # And a relabelled one.
 mv photos/val/cat/new.jpg photos/val/boat/new.jpg
 expect 0 extract_sample photos -o a.h5
-stderr_has 'a.h5: 43 rows'
+stderr_has 'a.h5: 43 rows, 0 computed'
 rm photos/val/boat/new.jpg
 # And one that has only been given another name, at the same place in the order.
 last=$(ls photos/val/tree | tail -n 1)
@@ -42,6 +43,13 @@ expect 0 extract_sample photos -o a.h5
 stderr_lacks 'up to date'
 mv photos/val/tree/zzz.jpg "photos/val/tree/$last"
 expect 0 extract_sample photos -o a.h5
+
+# A tap more: what is there stays, and both are as if computed together.
+cp a.h5 two.h5
+expect 0 extract_sample photos -o two.h5 --tap layer3
+stderr_has '0 new, 42 lack layer3, 0 reused'
+expect 0 extract_sample photos -o both.h5 --tap avgpool,layer3
+same_cache two.h5 both.h5
 
 # Another identity is refused, and the field is named.
 expect 4 extract_sample photos -o a.h5 --crop 64

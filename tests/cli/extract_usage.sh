@@ -51,7 +51,20 @@ expect 2 extract photos -o x.h5 --compress zstd:99
 stderr_has '1 to 19'
 expect 2 extract photos -o x.h5 --max-bad 200%
 stderr_has '--max-bad'
+for shard in 0/3 4/3 1 a/b 1/0 1/3x -1/3 2/ /2; do
+  expect 2 extract photos -o x.h5 --shard $shard
+  stderr_has "--shard: expected K/N with K from 1 to N, found '$shard'"
+done
 expect 2 extract --summary --info
+expect 2 extract --merge --info a.h5
+expect 2 extract photos -o x.h5 --virtual
+stderr_has '--virtual goes with --merge'
+expect 2 extract --merge
+stderr_has 'which caches?'
+expect 2 extract --merge x.h5
+stderr_has 'which caches?'
+expect 2 extract --merge x.h5 a.h5 --split val=0.2
+stderr_has '--merge takes rows as they are'
 expect 2 extract photos -o x.h5 --classes 3
 stderr_has '--summary'
 

@@ -58,6 +58,25 @@ needs_torch() {
   [ -e "${PERMAFROST_PLUGIN:-$BUILD/lib/permafrost/permafrost_torch.so}" ] || skip 'built without libtorch'
 }
 
+# A network without libtorch, net.pt, for extract_fake; saw says how many images it has seen.
+fake_backbone() {
+  export PERMAFROST_PLUGIN=$BUILD/tests/fake_backbone_plugin.so FAKE_BACKBONE_LOG=$WORK/images
+  echo 'a network' > net.pt
+  : > images
+}
+extract_fake() { : > images; extract "$@" --backbone ./net.pt --resize 20 --crop 16; }
+# The last extract_fake pushed so many images through the network.
+saw() {
+  checks=$((checks + 1)); sum=$(awk '{ n += $1 } END { print n + 0 }' images)
+  [ "$sum" -eq "$1" ] || failed "the network saw $sum images, expected $1"
+}
+# same_cache A B: all that they hold is equal.
+same_cache() {
+  checks=$((checks + 1))
+  for file in "$1" "$2"; do digest_cache "$file" | sed '1s/.*: //' | sort > "$file.digests"; done
+  cmp -s "$1.digests" "$2.digests" || { diff "$1.digests" "$2.digests"; failed "'$1' and '$2' hold other things"; }
+}
+
 # photographs FOLDER TRAIN VAL: class folders with so many drawn pictures of three kinds.
 photographs() {
   for class in boat cat tree; do

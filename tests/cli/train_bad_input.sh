@@ -12,8 +12,8 @@ refused() { # CODE PART-OF-MESSAGE KIND...
 }
 
 refused 1 'holds no labels' notarget
-refused 1 'none of its 400 rows has a class' nolabels
-refused 1 "one class ('wasps')" oneclass
+refused 1 'none of its 400 rows has a label' nolabels
+refused 1 "('wasps')" oneclass
 refused 1 'row 33 (class 1/033.jpg)' nan
 
 make_cache some.h5 unlabelled

@@ -13,6 +13,8 @@ exists model.safetensors
 stderr_has "own.h5: tap 'avgpool' (16), target 'class' with 4 classes; rows: 240 train, 100 val, 60 test"
 stderr_has 'linear head 16 -> 4: adamw, lr 0.001 constant, weight decay 0.1'
 stderr_has 'true \ predicted'
+stderr_has '  accuracy                 1.0000   1.0000 [0.963, 1.000]     1.0000 [0.940, 1.000]'
+stderr_has '[in brackets: 95 % intervals]'
 stderr_has '3 Käfer '
 stderr_has 'val accuracy 1.0000, epoch'
 stderr_has 'model: model.safetensors'
@@ -23,7 +25,7 @@ stderr_lacks 'warning'
 expect 0 train own.h5 -q --json - --epochs 3
 stderr_empty
 stdout_has '"best":'
-[ "$(grep -c '"train_seconds":' stdout)" -eq 4 ] || failed 'three epochs and the best'
+[ "$(grep -c '"train_loss":' stdout)" -eq 4 ] || failed 'three epochs and the best'
 expect 0 train own.h5 -v --epochs 37
 [ "$(grep -cE '^ +[0-9]+ +0\.001 ' stderr)" -eq 37 ] || failed '-v shows every epoch'
 
@@ -76,6 +78,12 @@ for normalize in none standardize l2; do
 done
 expect 0 train own.h5 --optimizer sgd --momentum 0.5 --schedule step:5,0.1 --weight-decay 1e-4 --seed 7
 stderr_has 'sgd, lr 0.01 step:5,0.1, weight decay 0.0001, momentum 0.5'
+
+# Every number of the result can be a condition, also the ends of intervals.
+expect 0 train own.h5 --assert 'val.roc_auc>=0.99' --assert 'test.intervals.accuracy.0>=0.9' \
+  --assert 'val.balanced_accuracy>=0.99' --assert 'val.calibration_error<=0.2'
+expect 2 train own.h5 --assert 'val.top5_accuracy>=0.9' # four classes have none
+stderr_has "there is no 'top5_accuracy' among rows, loss, accuracy, balanced_accuracy"
 
 # Conditions: without them met there is no model, but a JSON to look into.
 expect 5 train own.h5 -o no.safetensors --json why.json --assert 'val.accuracy>=0.5' --assert 'val.loss<=0'

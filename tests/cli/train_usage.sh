@@ -14,8 +14,8 @@ expect 2 train a.h5 b.h5
 stderr_has "found 'a.h5' and 'b.h5'"
 expect 2 train a.h5 --epoch 3
 stderr_has 'Did you mean --epochs?'
-expect 2 train a.h5 --sweep lr=1
-stderr_has 'unknown option'
+expect 2 train a.h5 --swep lr=1
+stderr_has 'Did you mean --sweep?'
 expect 2 train a.h5 --epochs 0
 stderr_has 'from 1'
 expect 2 train a.h5 --lr -1
@@ -24,8 +24,30 @@ expect 2 train a.h5 --optimizer lion
 stderr_has 'adam, adamw, sgd'
 expect 2 train a.h5 --normalize l1
 stderr_has 'none, standardize, l2'
-expect 2 train a.h5 --head mlp:64
-stderr_has 'one of linear'
+for head in mlp mlp: mlp:0 mlp:64x mlp:64,32 cnn mlp:1x1x1x1x1x1x1x1x1; do
+  expect 2 train a.h5 --head $head
+  stderr_has 'mlp:WIDTH'
+done
+for sweep in lr lr= =1 lr=1..2 lr=1..2:log lr=0..1:log3 lr=1..2:lin1; do
+  expect 2 train a.h5 --sweep $sweep
+  stderr_has '--sweep'
+done
+expect 2 train a.h5 --sweep lr=1,x
+stderr_has "--lr: expected a number, found 'x'"
+expect 2 train a.h5 --sweep lrr=1
+stderr_has 'Did you mean --lr?'
+expect 2 train a.h5 --sweep seed=1,2 --sweep tap=a,b
+stderr_has '--tap all tries every tap'
+expect 2 train a.h5 --sweep optimizer=adam,sgd --momentum 0.5
+stderr_has '--optimizer sgd'
+expect 2 train a.h5 --optimizer lbfgs --lr 1
+stderr_has 'no meaning with --optimizer lbfgs'
+expect 2 train a.h5 --loss huber:0
+stderr_has '--loss'
+expect 2 train a.h5 --task-weight 2
+stderr_has 'TARGET=W'
+expect 2 train a.h5 --nesterov
+stderr_has '--optimizer sgd'
 expect 2 train a.h5 --momentum 0.9
 stderr_has '--optimizer sgd'
 for schedule in step step:0,0.1 step:3 step:3,2 step:3,0.1x linear; do

@@ -1,50 +1,33 @@
-/* Feeds bytes to the weight readers and reads every tensor they find.
- *
- * With libFuzzer: cmake -DPF_FUZZ=ON (clang), then build/tests/fuzz_weights
- * CORPUS_DIR. Without: reads the files given as arguments. */
-#include <stdio.h>
-#include <stdlib.h>
+#include "fuzz_weights.h"
 
-#include "digest.h"
 #include "weights_internal.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static void read_tensors(const PfWeights *weights)
 {
-    PfWeights *weights;
-    PfError err = {0};
-    if (pf_weights_open_bytes("fuzzed", bytes, size, &weights, &err)) {
-        if (weights || !err.message[0]) abort();
-        return 0;
-    }
     size_t count;
     const PfNamedTensor *tensors = pf_weights_tensors(weights, &count);
+    FUZZ_CHECK(count);
     for (size_t i = 0; i < count; i++) {
         const PfTensorView *view = &tensors[i].view;
-        uint8_t digest[16];
-        pf_xxh128(view->data, (size_t)pf_shape_count(&view->shape) * pf_dtype_size(view->dtype),
-                  digest);
-        if (pf_weights_find_tensor(weights, tensors[i].name) != view) abort();
+        FUZZ_CHECK(view->shape.rank >= 0 && view->shape.rank <= PF_MAX_RANK);
+        fuzz_touch(view->data, (size_t)pf_shape_count(&view->shape) * pf_dtype_size(view->dtype));
+        FUZZ_CHECK(pf_weights_find_tensor(weights, tensors[i].name) == view);
     }
-    pf_weights_close(&weights);
-    return 0;
 }
 
-#ifndef PF_FUZZ
-int main(int argc, char **argv)
+void fuzz_weights(const uint8_t *data, size_t size)
 {
-    for (int i = 1; i < argc; i++) {
-        FILE *file = fopen(argv[i], "rb");
-        if (!file || fseek(file, 0, SEEK_END)) return 1;
-        long size = ftell(file);
-        uint8_t *bytes = malloc(size > 0 ? (size_t)size : 1);
-        rewind(file);
-        if (size < 0 || !bytes || fread(bytes, 1, (size_t)size, file) != (size_t)size) return 1;
-        fclose(file);
-        LLVMFuzzerTestOneInput(bytes, (size_t)size);
-        free(bytes);
+    static PfArch *arch;
+    PfWeights *weights;
+    PfError err = {0};
+    if (!arch) FUZZ_CHECK(!pf_arch_new("resnet18_w16", &arch, &err));
+    if (pf_weights_open_bytes("fuzzed", data, size, &weights, &err)) {
+        FUZZ_CHECK(!weights);
+        fuzz_check_refusal(&err);
+        return;
     }
-    return 0;
+    read_tensors(weights);
+    pf_weights_metadata(weights, "format");
+    if (pf_weights_check(weights, arch, arch->node_count - 1, &err)) fuzz_check_refusal(&err);
+    pf_weights_close(&weights);
 }
-#endif

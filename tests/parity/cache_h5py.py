@@ -70,6 +70,7 @@ def read_tap(name, tap):
 def check_attributes(f, compression):
     check(f.attrs["format"] == "permafrost-cache", "format")
     check(f.attrs["format_version"] == 1, "format_version")
+    check(f.attrs["sealed"] == 1, "sealed")
     for name, text in (("identity", '{"backbone": "café"}'), ("provenance", '{"threads": 2}')):
         check(type(f.attrs[name]) is str, f"{name} is no str")
         check(f.attrs[name] == text, f"{name} is {f.attrs[name]}")
@@ -95,6 +96,9 @@ def check_samples(f, rows):
     same(f["samples/split"][:], (row % 3).astype("u1"), "samples/split")
     same(f["samples/size"][:], row.astype("u8") * 1000000007, "samples/size")
     same(f["samples/mtime_ns"][:], row * -1000, "samples/mtime_ns")
+    same(f["samples/width"][:], (row + 1).astype("i4"), "samples/width")
+    same(f["samples/height"][:], (row * 0 + 480).astype("i4"), "samples/height")
+    same(f["samples/ctime_ns"][:], row * 7, "samples/ctime_ns")
     same(f["samples/digest"][:], (row[:, None] + np.arange(16)).astype("u1"), "samples/digest")
     check(list(f["rejected/path"].asstr()[:]) == ["bad/☃.jpg"], "rejected/path")
     check(list(f["rejected/reason"].asstr()[:]) == ["it is no image"], "rejected/reason")
@@ -130,6 +134,14 @@ def check_h5py_sees_damage():
     result = tool("read", "ours.h5", "avgpool", "out.f32")
     check(result.returncode == 1 and "rows 512 to 1023 of /features/avgpool" in result.stderr
           and "checksum does not match" in result.stderr, result.stderr)
+
+
+def check_edits_are_noticed():
+    make("ours.h5", "zstd")
+    with h5py.File("ours.h5", "r+") as f:
+        f["targets/class"][0] = 1
+    result = tool("info", "ours.h5")
+    check(result.returncode == 1 and "the seal at its end is gone" in result.stderr, result.stderr)
 
 
 def check_plugin_refuses_what_it_cannot_know():
@@ -250,6 +262,39 @@ def check_we_read_virtual_datasets():
     os.environ["HDF5_PLUGIN_PATH"] = plugins
 
 
+def check_virtual_datasets_have_no_holes():
+    """HDF5 makes up what is missing: files, datasets, rows. We do not."""
+    def write_part(rows):
+        write_theirs({"avgpool": rows})
+        os.rename("theirs.h5", "part1.h5")
+
+    def refused(words):
+        result = tool("read", "holes.h5", "avgpool", "out.f32")
+        check(result.returncode == 1 and words in result.stderr and "part1.h5" in result.stderr,
+              f"expected '{words}', got '{result.stderr}'")
+
+    x = np.arange(30, dtype="f4").reshape(10, 3)
+    for selection in ("all", "part"):
+        source = h5py.VirtualSource("part1.h5", "features/avgpool", (10, 3))
+        layout = h5py.VirtualLayout((10, 3), "f4")
+        layout[:] = source if selection == "all" else source[0:10]
+        with h5py.File("holes.h5", "w") as f:
+            f.attrs["format"] = "permafrost-cache"
+            f.attrs["format_version"] = 1
+            f.create_virtual_dataset("features/avgpool", layout)
+        refused("is not there") if selection == "all" else None
+        write_part(x)
+        same(read_tap("holes.h5", "avgpool").reshape(10, 3), x, f"no holes, {selection}")
+        write_part(x[:9])
+        refused("the dataset is too small")
+        write_theirs({"other": x})
+        os.rename("theirs.h5", "part1.h5")
+        refused("the dataset is not there")
+        with open("part1.h5", "w") as stream:
+            stream.write("no HDF5")
+        refused("that is no HDF5 file")
+
+
 def check_we_read_any_targets():
     x = np.zeros((6, 2), "f4")
     labels = np.array([0, 2, 1, -1, 2, 0])
@@ -328,7 +373,7 @@ def check_we_say_which_filter_is_missing():
 
 def check_the_page():
     with open(PAGE, encoding="utf-8") as stream:
-        reader, writer = re.findall(r"```python\n(.*?)```", stream.read(), re.S)
+        editor, reader, writer = re.findall(r"```python\n(.*?)```", stream.read(), re.S)
     make("photos.h5", "zstd")
     names = {}
     exec(reader, names)
@@ -336,6 +381,9 @@ def check_the_page():
     check(names["classes"][names["y"][3]] == "Sägewespen", "classes in the page's reader")
     check(len(names["paths"]) == ROWS and names["train"].sum() == 367, "paths and train")
     check(type(names["identity"]) is str, "identity in the page's reader")
+    exec(editor, {})
+    result = tool("values", "photos.h5", "out.f32")
+    check(result.returncode == 0 and np.fromfile("out.f32", "f4")[0] == 1, result.stderr)
     exec(writer, names)
     same(read_tap("mine.h5", "avgpool").reshape(100, 512), names["x"].astype("f4"), "the page's writer")
     result = tool("info", "mine.h5")
@@ -347,12 +395,15 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     check_h5py_reads_ours()
     check_h5py_sees_damage()
+    check_edits_are_noticed()
     check_plugin_refuses_what_it_cannot_know()
     check_plugin_writes()
     check_we_read_any_features()
     check_we_read_skipped_filters()
     check_we_read_filters_in_any_order()
     check_we_read_virtual_datasets()
+    os.remove("part1.h5")
+    check_virtual_datasets_have_no_holes()
     check_we_read_any_targets()
     check_we_refuse_what_is_no_cache()
     check_we_say_which_filter_is_missing()

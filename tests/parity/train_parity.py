@@ -75,6 +75,12 @@ def check_split(result, logits, labels):
     assert np.array_equal([c["support"] for c in classes], support)
     for key, expected in (("precision", precision), ("recall", recall), ("f1", f1)):
         assert np.allclose([c[key] for c in classes], expected, atol=1e-12), key
+    assert abs(result["balanced_accuracy"] - metrics.balanced_accuracy_score(labels, predicted)) < 1e-12
+    p = np.exp(log_softmax(logits))
+    aucs = [metrics.roc_auc_score(labels == c, p[:, c]) for c in set(labels)]
+    assert abs(result["roc_auc"] - np.mean(aucs)) < 1e-3  # close scores may change places
+    low, high = result["intervals"]["accuracy"]
+    assert low < result["accuracy"] < high < 1
     present = sorted(set(labels) | set(predicted))
     for key, average in (("macro_f1", metrics.f1_score), ("macro_recall", metrics.recall_score),
                          ("macro_precision", metrics.precision_score)):

@@ -58,10 +58,11 @@ static int append_row(PfCacheWriter *writer, int64_t row, PfError *err)
     snprintf(path, sizeof path, "train/\xc3\xa4/%lld%s.jpg", (long long)row, row % 5 ? "" : "\xff");
     PfCacheSample sample = {.path = path,
                             .split = (PfSplit)(row % 3),
-                            .size_bytes = (uint64_t)row * 1000000007u,
-                            .mtime_ns = row * -1000,
+                            .stamp = {(uint64_t)row * 1000000007u, row * -1000, row * 7},
                             .class_indices = &index,
-                            .values = box};
+                            .values = box,
+                            .width = (int32_t)row + 1,
+                            .height = 480};
     for (int i = 0; i < PF_DIGEST_SIZE; i++) sample.digest[i] = (uint8_t)(row + i);
     for (int t = 0; t < TAP_COUNT; t++) features[t] = row_of_tap(t, row);
     int failed = pf_cache_writer_append(writer, 1, &sample, (const void *const *)features, err);
@@ -88,7 +89,8 @@ static int write_cache(const char *path, const char *compression, int64_t rows)
     if (pf_cache_writer_open(path, &config, &writer, &err)) return complain(&err);
     for (int64_t row = 0; row < rows; row++)
         if (append_row(writer, row, &err)) break; /* finish says it again */
-    pf_cache_writer_reject(writer, "bad/\xe2\x98\x83.jpg", "it is no image", NULL);
+    PfCacheReject reject = {.path = "bad/\xe2\x98\x83.jpg", .reason = "it is no image"};
+    pf_cache_writer_reject(writer, &reject, NULL);
     return pf_cache_writer_finish(&writer, NULL, &err) ? complain(&err) : 0;
 }
 
@@ -108,8 +110,7 @@ static void print_targets(PfCache *cache)
 {
     for (int t = 0; t < pf_cache_target_count(cache); t++) {
         const PfCacheTarget *target = pf_cache_target(cache, t);
-        printf("target %s %s %d:", target->name,
-               target->kind == PF_TARGET_CLASS ? "class" : "regression", target->width);
+        printf("target %s %s %d:", target->name, pf_target_kind_name(target->kind), target->width);
         for (int c = 0; c < target->class_count; c++) printf(" %s", target->classes[c]);
         printf("\n");
     }
@@ -117,15 +118,15 @@ static void print_targets(PfCache *cache)
 
 static int print_info(PfCache *cache, PfError *err)
 {
-    const char *const *paths, *const *reasons;
+    const PfCacheReject *rejects;
     printf("rows %lld\n", (long long)pf_cache_row_count(cache));
     print_taps(cache);
     print_targets(cache);
     printf("identity %s\nprovenance %s\n", pf_cache_identity(cache), pf_cache_provenance(cache));
     printf("splits %s\n", pf_cache_splits(cache) ? "yes" : "no");
-    if (pf_cache_rejected(cache, &paths, &reasons, err)) return -1;
+    if (pf_cache_rejects(cache, &rejects, err)) return -1;
     for (int64_t i = 0; i < pf_cache_rejected_count(cache); i++)
-        printf("rejected %s: %s\n", paths[i], reasons[i]);
+        printf("rejected %s: %s\n", rejects[i].path, rejects[i].reason);
     return 0;
 }
 
@@ -163,7 +164,7 @@ static int read_targets(PfCache *cache, const char *out, PfError *err)
     int failed = 0;
     for (int t = 0; t < pf_cache_target_count(cache) && !failed; t++) {
         const PfCacheTarget *target = pf_cache_target(cache, t);
-        if (target->kind == PF_TARGET_REGRESSION) {
+        if (target->kind != PF_TARGET_CLASS) {
             failed = pf_cache_read_values(cache, t, values + used, err);
         } else {
             failed = pf_cache_read_classes(cache, t, indices, err);

@@ -8,7 +8,9 @@
  *   nan           row 33 holds one
  *   taps          a map, the features, and features of noise
  *   resnet, vgg   the identity names such a backbone
- *   hard          the clouds overlap */
+ *   hard          the clouds overlap
+ *   numbers       a second target, 'size': a number that the features tell, missing in every
+ *                 ninth row */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +70,9 @@ static int write_rows(PfCacheWriter *writer, PfError *err)
         }
         for (int j = 0; j < MAP; j++) map[j] = features[j % D];
         if (wants("nan") && row == 33) features[5] = NAN;
-        PfCacheSample sample = {.path = path, .split = split_of(row), .class_indices = &class};
+        float size = row % 9 ? 3 * features[0] - features[7] + 40 : NAN;
+        PfCacheSample sample = {
+            .path = path, .split = split_of(row), .class_indices = &class, .values = &size};
         if (pf_cache_writer_append(writer, 1, &sample,
                                    wants("taps") ? (const void *const[]){map, features, noise, map}
                                                  : (const void *const[]){features},
@@ -86,13 +90,16 @@ int main(int argc, char **argv)
                                          {"avgpool", {1, {D}}, PF_DTYPE_F32},
                                          {"noise", {1, {D}}, PF_DTYPE_F32},
                                          {"layer4", {3, {2, 3, 3}}, PF_DTYPE_F32}};
-    const PfCacheTarget target = {"class", PF_TARGET_CLASS, 1, classes, CLASSES};
+    const PfCacheTarget targets[] = {{"class", PF_TARGET_CLASS, 1, classes, CLASSES},
+                                     {"size", PF_TARGET_REGRESSION, 1, NULL, 0}};
     argument_count = argc;
     arguments = argv;
     PfCacheWriterConfig config = {.taps = wants("taps") ? several : one,
                                   .tap_count = wants("taps") ? 4 : 1,
-                                  .targets = &target,
-                                  .target_count = !wants("notarget"),
+                                  .targets = targets,
+                                  .target_count = wants("notarget")  ? 0
+                                                  : wants("numbers") ? 2
+                                                                     : 1,
                                   .identity = identity(),
                                   .provenance = "{}",
                                   .compression = PF_COMPRESS_GZIP,

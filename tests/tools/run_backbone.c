@@ -119,7 +119,7 @@ static int load_weights(Run *run, PfBackboneConfig *config, PfError *err)
 {
     const PfWeightsEntry *entry;
     if (pf_arch_new(run->settings.backbone, &run->arch, err) ||
-        pf_weights_load(run->arch, run->settings.weights, &run->weights, &entry, err))
+        pf_weights_load(run->arch, run->settings.weights, NULL, &run->weights, &entry, err))
         return -1;
     config->arch = run->arch;
     config->tensors = pf_weights_tensors(run->weights, &config->tensor_count);

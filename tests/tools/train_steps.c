@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "head.h"
-#include "optimizer.h"
+#include "group_optimizer.h"
 
 static void *read_array(size_t count)
 {
@@ -42,38 +41,56 @@ int main(int argc, char **argv)
     int epochs = atoi(argv[6]), batch = atoi(argv[7]);
     int n = atoi(argv[8]), d = atoi(argv[9]), classes = atoi(argv[10]);
 
-    PfHead *head;
-    PfOptimizer *optimizer;
-    pf_head_setup();
-    if (pf_head_new(d, classes, 0, &head, NULL) ||
-        pf_optimizer_new(&config, head->parameter_count, &optimizer, NULL))
+    PfHeadSpec spec = {0};
+    const uint64_t seed = 0;
+    PfHeadNetwork *network;
+    PfHeadPass *pass;
+    PfGroupOptimizer *optimizer;
+    PfTask task;
+    PfTaskTruth truth = {0};
+    PfHeadSetting setting = {.learning_rate = initial_rate,
+                             .weight_decay = config.weight_decay,
+                             .momentum = config.momentum,
+                             .schedule = schedule};
+    PfGroupConfig group = {.optimizer = config.kind, .settings = &setting, .head_count = 1};
+    if (pf_head_network_new(&spec, d, classes, 1, &seed, &network, NULL) ||
+        pf_head_pass_new(network, batch, 1, &pass, NULL) ||
+        pf_group_optimizer_new(network, &group, &optimizer, NULL) ||
+        pf_task_init(&task, "class", PF_TARGET_CLASS, classes, n, NULL))
         return 1;
-    float *start = read_array((size_t)head->parameter_count);
-    memcpy(head->weight, start, (size_t)head->parameter_count * sizeof *start);
+    float *parameters = network->layers[0].parameters;
+    float *weight = read_array((size_t)(d * classes)), *bias = read_array((size_t)classes);
+    for (int c = 0; c < classes; c++) {
+        for (int j = 0; j < d; j++) parameters[j * classes + c] = weight[c * d + j];
+        parameters[d * classes + c] = bias[c];
+    }
     float *x = read_array((size_t)n * (size_t)d);
-    int32_t *labels = read_array((size_t)n);
-    float *logits = calloc((size_t)batch * (size_t)classes, sizeof *logits);
-    float *gradient = calloc((size_t)head->parameter_count, sizeof *gradient);
-
+    int32_t *labels = read_array((size_t)n), *rows = calloc((size_t)n, sizeof *rows);
+    for (int i = 0; i < n; i++) {
+        task.labels[i] = labels[i];
+        rows[i] = i;
+    }
     for (int epoch = 0; epoch < epochs; epoch++) {
         double rate = pf_schedule_rate(&schedule, initial_rate, epoch, epochs);
         for (int first = 0; first < n; first += batch) {
-            int rows = n - first < batch ? n - first : batch;
-            const float *block = x + (size_t)first * (size_t)d;
-            pf_head_forward(head, block, rows, logits);
-            pf_softmax_cross_entropy(logits, rows, classes, classes, labels + first,
-                                     1.0f / (float)rows);
-            pf_head_backward(head, block, logits, rows, gradient);
-            pf_optimizer_step(optimizer, rate, head->weight, gradient);
+            int count = n - first < batch ? n - first : batch;
+            PfTaskSum sum = {0};
+            float scale = 1.0f / (float)count;
+            float *outputs = pf_head_forward_training(network, pass, x + (size_t)first * (size_t)d,
+                                                      count, 0, NULL);
+            PfTaskColumns columns = {
+                .outputs = outputs, .stride = classes, .heads = 1, .scale = &scale};
+            pf_task_gather(&task, rows + first, count, &truth, NULL);
+            pf_task_losses(&task, &truth, &columns, &sum, 1);
+            pf_head_backward(network, pass, NULL);
+            pf_group_optimizer_step(optimizer, network, pass, &rate);
         }
     }
-    fwrite(head->weight, sizeof(float), (size_t)head->parameter_count, stdout);
-    free(gradient);
-    free(logits);
-    free(labels);
-    free(x);
-    free(start);
-    pf_optimizer_free(&optimizer);
-    pf_head_free(&head);
+    for (int c = 0; c < classes; c++) {
+        for (int j = 0; j < d; j++) weight[c * d + j] = parameters[j * classes + c];
+        bias[c] = parameters[d * classes + c];
+    }
+    fwrite(weight, sizeof *weight, (size_t)(d * classes), stdout);
+    fwrite(bias, sizeof *bias, (size_t)classes, stdout);
     return 0;
 }

@@ -1,5 +1,6 @@
 /* A backbone without libtorch: tap "mean" (3) is the mean colour, tap "grid"
- * (3,2,2) that of each quarter. Knobs make it fail. One at a time. */
+ * (3,2,2) that of each quarter; tap "pixels" (3, side, side), the image itself, only
+ * where it is asked for. Knobs make it fail. One at a time. */
 #ifndef FAKE_BACKBONE_H
 #define FAKE_BACKBONE_H
 
@@ -8,24 +9,45 @@
 
 #include "permafrost/backbone.h"
 
+enum { FAKE_MEAN, FAKE_GRID, FAKE_PIXELS, FAKE_TAPS };
+
 struct PfBackbone {
     PfBackboneConfig config;
-    PfTapInfo taps[2];
+    PfTapInfo taps[FAKE_TAPS];
+    int kinds[FAKE_TAPS];
+    int tap_count;
     int calls;
     int fail_at_call; /* 1-based; 0 never */
     int infinite_at_call;
     int largest_n;
+    int images; /* seen so far */
+    int last_n; /* at the last call */
 };
 
 static struct PfBackbone fake_backbone;
 
+static int fake_add_tap(struct PfBackbone *backbone, const char *name, PfError *err)
+{
+    int side = backbone->config.input_width;
+    const PfTapInfo known[FAKE_TAPS] = {
+        {"mean", {1, {3}}}, {"grid", {3, {3, 2, 2}}}, {"pixels", {3, {3, side, side}}}};
+    for (int kind = 0; kind < FAKE_TAPS; kind++) {
+        if (strcmp(name, known[kind].name)) continue;
+        backbone->kinds[backbone->tap_count] = kind;
+        backbone->taps[backbone->tap_count++] = known[kind];
+        return 0;
+    }
+    return pf_fail(err, PF_EXIT_USAGE, "the fake backbone has no tap '%s'", name);
+}
+
 static int fake_open(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
 {
-    (void)err;
-    fake_backbone = (struct PfBackbone){
-        .config = *config,
-        .taps = {{"mean", {1, {3}}}, {"grid", {3, {3, 2, 2}}}},
-    };
+    static const char *const usual[] = {"mean", "grid"};
+    const char *const *names = config->tap_count ? config->taps : usual;
+    int count = config->tap_count ? config->tap_count : 2;
+    fake_backbone = (struct PfBackbone){.config = *config};
+    for (int i = 0; i < count; i++)
+        if (fake_add_tap(&fake_backbone, names[i], err)) return -1;
     *out = &fake_backbone;
     return 0;
 }
@@ -33,7 +55,7 @@ static int fake_open(const PfBackboneConfig *config, PfBackbone **out, PfError *
 static int fake_taps(const PfBackbone *backbone, const PfTapInfo **taps)
 {
     *taps = backbone->taps;
-    return 2;
+    return backbone->tap_count;
 }
 
 static const char *fake_describe(const PfBackbone *backbone)
@@ -59,26 +81,39 @@ static double fake_mean(const uint8_t *image, int width, int c, int x0, int x1, 
     return sum / ((x1 - x0) * (y1 - y0)) / 255;
 }
 
+/* Row i of a tap, channel c. */
+static void fake_channel(const PfBackbone *backbone, int kind, const uint8_t *image, int i, int c,
+                         void *out)
+{
+    int side = backbone->config.input_width, half = side / 2;
+    size_t row = (size_t)(i * 3 + c);
+    double mean = fake_mean(image, side, c, 0, side, 0, side);
+    if (backbone->calls == backbone->infinite_at_call) mean = INFINITY;
+    if (kind == FAKE_MEAN) fake_store(backbone, out, row, mean);
+    for (int q = 0; q < 4 && kind == FAKE_GRID; q++)
+        fake_store(backbone, out, row * 4 + (size_t)q,
+                   fake_mean(image, side, c, q % 2 * half, q % 2 * half + half, q / 2 * half,
+                             q / 2 * half + half));
+    for (int p = 0; p < side * side && kind == FAKE_PIXELS; p++)
+        fake_store(backbone, out, row * (size_t)(side * side) + (size_t)p,
+                   image[p * 3 + c] / 255.0);
+}
+
 static int fake_forward(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
                         PfError *err)
 {
-    int side = backbone->config.input_width, half = side / 2;
+    int side = backbone->config.input_width;
     backbone->calls++;
+    backbone->images += n;
+    backbone->last_n = n;
     if (n > backbone->largest_n) backbone->largest_n = n;
     if (backbone->calls == backbone->fail_at_call)
         return pf_fail(err, PF_EXIT_FAILED, "the fake backbone was told to fail");
-    for (int i = 0; i < n; i++) {
-        const uint8_t *image = pixels + (size_t)i * (size_t)(side * side * 3);
-        for (int c = 0; c < 3; c++) {
-            double mean = fake_mean(image, side, c, 0, side, 0, side);
-            if (backbone->calls == backbone->infinite_at_call) mean = INFINITY;
-            fake_store(backbone, outputs[0], (size_t)(i * 3 + c), mean);
-            for (int q = 0; q < 4; q++)
-                fake_store(backbone, outputs[1], (size_t)(i * 12 + c * 4 + q),
-                           fake_mean(image, side, c, q % 2 * half, q % 2 * half + half,
-                                     q / 2 * half, q / 2 * half + half));
-        }
-    }
+    for (int t = 0; t < backbone->tap_count; t++)
+        for (int i = 0; i < n; i++)
+            for (int c = 0; c < 3; c++)
+                fake_channel(backbone, backbone->kinds[t], pixels + (size_t)(i * side * side * 3),
+                             i, c, outputs[t]);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dataset.h"
@@ -265,11 +266,11 @@ END_TEST
 
 START_TEST(what_is_no_dataset_is_refused)
 {
-    MAKE_TREE("text/a.txt", "text/deep/b.gif", "table.csv", "nothing/");
+    MAKE_TREE("text/a.txt", "text/deep/b.gif", "table.txt", "nothing/");
     assert_fails(in_top("text"), NULL, PF_EXIT_FAILED, "found 2 other files, such as");
     ck_assert_ptr_nonnull(strstr(err.message, ".jpg .jpeg .png"));
     assert_fails(in_top("nothing"), NULL, PF_EXIT_FAILED, "found no other files either");
-    assert_fails(in_top("table.csv"), NULL, PF_EXIT_FAILED, "is a file; expected a folder");
+    assert_fails(in_top("table.txt"), NULL, PF_EXIT_FAILED, "is a file; expected a folder");
     assert_fails(in_top("missing"), NULL, PF_EXIT_FAILED, "No such file or directory");
 }
 END_TEST
@@ -405,16 +406,48 @@ START_TEST(files_are_read_whole)
     ck_assert_int_eq(pf_dataset_read(dataset, 1, &bytes, &err), 0);
     ck_assert_uint_eq(bytes.size_bytes, 5);
     ck_assert_int_eq(bytes.width, 0);
-    struct stat status;
-    ck_assert_int_eq(stat(in_top("a/2.jpg"), &status), 0);
-    ck_assert_int_eq(bytes.mtime_ns,
-                     (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec);
-    uint64_t size_bytes;
-    int64_t mtime_ns;
-    ck_assert_int_eq(pf_dataset_stat(dataset, 1, &size_bytes, &mtime_ns), 0);
-    ck_assert_uint_eq(size_bytes, bytes.size_bytes);
-    ck_assert_int_eq(mtime_ns, bytes.mtime_ns);
     pf_sample_bytes_free(&bytes);
+}
+END_TEST
+
+static PfFileStamp read_stamp(int64_t index)
+{
+    PfSampleBytes bytes = {0};
+    ck_assert_int_eq(pf_dataset_read(dataset, index, &bytes, &err), 0);
+    PfFileStamp stamp = bytes.stamp;
+    pf_sample_bytes_free(&bytes);
+    return stamp;
+}
+
+static PfFileStamp file_stamp(int64_t index)
+{
+    PfFileStamp stamp;
+    ck_assert_int_eq(pf_dataset_stat(dataset, index, &stamp), 0);
+    return stamp;
+}
+
+START_TEST(a_file_that_has_just_changed_has_no_date_to_rely_on)
+{
+    struct stat status;
+    struct timespec hour_ago[2] = {{time(NULL) - 3600, 0}, {time(NULL) - 3600, 0}};
+    struct timespec tomorrow[2] = {{time(NULL) + 86400, 0}, {time(NULL) + 86400, 0}};
+    MAKE_TREE("a/1.jpg", "a/2.jpg", "a/3.jpg");
+    ck_assert_int_eq(utimensat(AT_FDCWD, in_top("a/2.jpg"), hour_ago, 0), 0);
+    ck_assert_int_eq(utimensat(AT_FDCWD, in_top("a/3.jpg"), tomorrow, 0), 0);
+    open_dataset(top, NULL);
+    ck_assert_int_eq(stat(in_top("a/1.jpg"), &status), 0);
+    ck_assert_int_eq(file_stamp(0).mtime_ns,
+                     (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec);
+    /* The second one's date is old, but it was given that date just now. */
+    for (int i = 0; i < 3; i++) ck_assert_int_eq(read_stamp(i).mtime_ns, 0);
+    ck_assert_uint_eq(read_stamp(0).size_bytes, strlen("a/1.jpg"));
+    struct timespec wait = {2, 100000000};
+    nanosleep(&wait, NULL);
+    for (int i = 0; i < 2; i++) {
+        PfFileStamp read = read_stamp(i), stamp = file_stamp(i);
+        ck_assert_mem_eq(&stamp, &read, sizeof stamp);
+    }
+    ck_assert_int_eq(read_stamp(2).mtime_ns, 0);
 }
 END_TEST
 
@@ -569,6 +602,115 @@ START_TEST(damaged_cifar_files_are_refused)
 }
 END_TEST
 
+/* ---- shards ---- */
+
+START_TEST(shards_cover_without_overlap_and_evenly)
+{
+    static const int64_t sizes[] = {1, 2, 3, 16, 17, 400, 1000, 4095, 4096, 60000, 1281167};
+    static const int64_t counts[] = {1, 2, 3, 4, 7, 16, 100, 1000};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+            int64_t end = 0, smallest = INT64_MAX, largest = 0;
+            if (counts[c] > sizes[s]) continue;
+            for (int64_t number = 1; number <= counts[c]; number++) {
+                int64_t first, size;
+                pf_shard_range((PfShard){number, counts[c]}, sizes[s], &first, &size);
+                ck_assert_int_eq(first, end);
+                ck_assert_int_ge(size, 1);
+                end += size;
+                if (size < smallest) smallest = size;
+                if (size > largest) largest = size;
+            }
+            ck_assert_int_eq(end, sizes[s]);
+            /* Two boundaries, each a unit off at most; a unit is a sixteenth at most. */
+            ck_assert_int_le(largest - smallest, 1 + 2 * sizes[s] / counts[c] / 16);
+        }
+}
+END_TEST
+
+START_TEST(shards_begin_where_chunks_do)
+{
+    int64_t first, size;
+    pf_shard_range((PfShard){2, 3}, 60000, &first, &size); /* 60000 / 48 = 1250: units of 1024 */
+    ck_assert_int_eq(first, 19 * 1024);
+    ck_assert_int_eq(size, 20 * 1024);
+    pf_shard_range((PfShard){4, 8}, 1281167, &first, &size); /* of 4096, the most */
+    ck_assert_int_eq(first % 4096, 0);
+    ck_assert_int_ne(first % 8192, 0);
+    pf_shard_range((PfShard){2, 2}, INT64_MAX / 2, &first, &size);
+    ck_assert_int_eq(first + size, INT64_MAX / 2);
+    pf_shard_range((PfShard){0}, 7, &first, &size);
+    ck_assert(first == 0 && size == 7);
+}
+END_TEST
+
+/* The samples of all shards, one after the other. */
+static const char *shards_text(int64_t count)
+{
+    static char all[2048];
+    all[0] = '\0';
+    for (int64_t number = 1; number <= count; number++) {
+        PfDatasetOptions options = {.val_fraction = 0.3, .shard = {number, count}};
+        open_dataset(top, &options);
+        ck_assert_str_eq(classes_text(), "a,b,c");
+        ck_assert_int_eq(pf_dataset_whole_count(dataset), 20);
+        sprintf(all + strlen(all), "%s%s", *all ? " " : "", samples_text());
+        pf_dataset_close(&dataset);
+    }
+    return all;
+}
+
+START_TEST(a_shard_has_the_splits_and_classes_of_the_whole)
+{
+    make_many("a/%d.jpg", 9);
+    make_many("b/%d.jpg", 7);
+    make_many("c/%d.jpg", 4);
+    PfDatasetOptions options = {.val_fraction = 0.3};
+    open_dataset(top, &options);
+    char whole[2048];
+    strcpy(whole, samples_text());
+    int64_t val = pf_dataset_split_count(dataset, PF_SPLIT_VAL), of_shards = 0;
+    ck_assert_int_gt(val, 0);
+    pf_dataset_close(&dataset);
+    ck_assert_str_eq(shards_text(1), whole);
+    ck_assert_str_eq(shards_text(3), whole);
+    ck_assert_str_eq(shards_text(20), whole);
+    for (int64_t number = 1; number <= 4; number++) {
+        options.shard = (PfShard){number, 4};
+        open_dataset(top, &options);
+        ck_assert_int_eq(pf_dataset_count(dataset), 5);
+        of_shards += pf_dataset_split_count(dataset, PF_SPLIT_VAL);
+        pf_dataset_close(&dataset);
+    }
+    ck_assert_int_eq(of_shards, val);
+}
+END_TEST
+
+START_TEST(a_shard_reads_its_own_samples)
+{
+    make_tree((const char *const[]){"a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg", NULL});
+    PfDatasetOptions options = {.shard = {3, 4}};
+    PfSampleBytes bytes = {0};
+    PfFileStamp stamp;
+    open_dataset(top, &options);
+    ck_assert(!pf_dataset_read(dataset, 0, &bytes, &err));
+    ck_assert_uint_eq(bytes.size_bytes, 7);
+    ck_assert(!memcmp(bytes.data, "b/3.jpg", 7));
+    ck_assert(!pf_dataset_stat(dataset, 0, &stamp));
+    ck_assert_int_eq(stamp.ctime_ns, bytes.stamp.ctime_ns);
+    pf_sample_bytes_free(&bytes);
+}
+END_TEST
+
+START_TEST(more_shards_than_images_are_refused)
+{
+    MAKE_TREE("a/1.jpg", "a/2.jpg", "b/3.jpg");
+    PfDatasetOptions options = {.shard = {1, 4}};
+    assert_fails(top, &options, PF_EXIT_USAGE, "--shard 1/4");
+    assert_fails(top, &options, PF_EXIT_USAGE, "only 3 images");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dataset");
@@ -594,11 +736,17 @@ int main(void)
     tcase_add_test(cases, an_empty_list_is_refused);
     tcase_add_test(cases, paths_of_a_command_line_are_a_dataset);
     tcase_add_test(cases, files_are_read_whole);
+    tcase_add_test(cases, a_file_that_has_just_changed_has_no_date_to_rely_on);
     tcase_add_test(cases, what_cannot_be_read_says_why);
     tcase_add_test(cases, many_threads_read_at_once);
     tcase_add_test(cases, cifar_10_gives_pixels);
     tcase_add_test(cases, cifar_100_takes_the_fine_label);
     tcase_add_test(cases, damaged_cifar_files_are_refused);
+    tcase_add_test(cases, shards_cover_without_overlap_and_evenly);
+    tcase_add_test(cases, shards_begin_where_chunks_do);
+    tcase_add_test(cases, a_shard_has_the_splits_and_classes_of_the_whole);
+    tcase_add_test(cases, a_shard_reads_its_own_samples);
+    tcase_add_test(cases, more_shards_than_images_are_refused);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

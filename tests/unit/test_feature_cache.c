@@ -33,10 +33,16 @@ static void remove_folder(void)
 /* ---- a cache whose every number is known ---- */
 
 static const char *const CLASSES[] = {"ants", "bees", "S\xc3\xa4gewespen"};
+static const char *const LABELS[] = {"red", "round"};
+static const char *const POINTS[] = {"left", "right"};
 static const PfCacheTarget TARGETS[] = {
     {.name = "class", .kind = PF_TARGET_CLASS, .width = 1, .classes = CLASSES, .class_count = 3},
     {.name = "age", .kind = PF_TARGET_REGRESSION, .width = 2},
+    {.name = "tags", .kind = PF_TARGET_MULTILABEL, .width = 2, .classes = LABELS, .class_count = 2},
+    {.name = "eyes", .kind = PF_TARGET_KEYPOINTS, .width = 4, .classes = POINTS, .class_count = 2},
+    {.name = "nose", .kind = PF_TARGET_KEYPOINTS, .width = 2},
 };
+enum { TARGET_COUNT = 5, VALUES = 10 };
 
 /* Bits of element i of a tap: half-zero values that every dtype can hold. */
 static float element(int tap, int64_t i)
@@ -56,7 +62,7 @@ static void store(void *out, PfDtype dtype, int64_t i, float value)
 typedef struct Row {
     char path[64];
     int32_t index;
-    float values[2];
+    float values[VALUES];
     PfCacheSample sample;
 } Row;
 
@@ -67,13 +73,17 @@ static void make_row(int64_t i, Row *row)
     row->index = (int32_t)(i % 4) - 1;
     row->values[0] = (float)i / 2;
     row->values[1] = i % 3 ? 1 : NAN;
+    row->values[2] = (float)(i & 1);
+    row->values[3] = i % 7 ? 0 : NAN;
+    for (int v = 4; v < VALUES; v++) row->values[v] = i % 11 ? (float)(i * v) + 0.25f : NAN;
     row->sample = (PfCacheSample){
         .path = row->path,
         .split = (PfSplit)(i % 3),
-        .size_bytes = (uint64_t)i + ((uint64_t)1 << 40),
-        .mtime_ns = -i,
+        .stamp = {(uint64_t)i + ((uint64_t)1 << 40), -i, 3 * i},
         .class_indices = &row->index,
         .values = row->values,
+        .width = (int32_t)(i + 1),
+        .height = (int32_t)(2 * i + 3),
     };
     memset(row->sample.digest, (int)i, sizeof row->sample.digest);
 }
@@ -85,7 +95,7 @@ static PfCacheWriterConfig config_of(const PfCacheTap *taps, int tap_count,
         .taps = taps,
         .tap_count = tap_count,
         .targets = TARGETS,
-        .target_count = 2,
+        .target_count = TARGET_COUNT,
         .identity = "{\"backbone\": \"caf\xc3\xa9\"}",
         .provenance = "{\"threads\": 7}",
         .compression = compression,
@@ -128,7 +138,11 @@ static void write_cache(const PfCacheTap *taps, int tap_count, PfCompression com
         int count = rows - row < batch ? (int)(rows - row) : batch;
         ck_assert_msg(!append(writer, taps, tap_count, row, count, &err), "%s", err.message);
     }
-    ck_assert(!pf_cache_writer_reject(writer, "bad/\xe2\x98\x83.jpg", "it is no image", &err));
+    PfCacheReject reject = {.path = "bad/\xe2\x98\x83.jpg",
+                            .reason = "it is no image",
+                            .digest = {7, 8},
+                            .stamp = {5, -6, 7}};
+    ck_assert(!pf_cache_writer_reject(writer, &reject, &err));
     ck_assert_msg(!pf_cache_writer_finish(&writer, stats, &err), "%s", err.message);
     ck_assert_ptr_null(writer);
 }
@@ -165,38 +179,72 @@ static void check_features(PfCache *cache, int tap, int64_t first, int64_t count
     free(expected);
 }
 
+static void check_target(const PfCacheTarget *found, const PfCacheTarget *expected)
+{
+    ck_assert_str_eq(found->name, expected->name);
+    ck_assert_int_eq(found->kind, expected->kind);
+    ck_assert_int_eq(found->width, expected->width);
+    ck_assert_int_eq(found->class_count, expected->class_count);
+    for (int c = 0; c < expected->class_count; c++)
+        ck_assert_str_eq(found->classes[c], expected->classes[c]);
+}
+
+/* first: of the target's numbers in a row's values. */
+static void check_values(PfCache *cache, int target, int first)
+{
+    int64_t rows = pf_cache_row_count(cache);
+    int width = TARGETS[target].width;
+    float *values = malloc((size_t)(rows + 1) * (size_t)width * sizeof *values);
+    PfError err = {0};
+    ck_assert_msg(!pf_cache_read_values(cache, target, values, &err), "%s", err.message);
+    for (int64_t i = 0; i < rows; i++) {
+        Row row;
+        make_row(i, &row);
+        for (int v = 0; v < width; v++) {
+            float found = values[i * width + v], expected = row.values[first + v];
+            ck_assert(found == expected || (isnan(found) && isnan(expected)));
+        }
+    }
+    free(values);
+}
+
 static void check_targets(PfCache *cache)
 {
     int64_t rows = pf_cache_row_count(cache);
     int32_t *indices = malloc((size_t)(rows + 1) * sizeof *indices);
-    float *values = malloc((size_t)(rows + 1) * 2 * sizeof *values);
     PfError err = {0};
-    ck_assert_int_eq(pf_cache_target_count(cache), 2);
-    const PfCacheTarget *class = pf_cache_target(cache, 0), *age = pf_cache_target(cache, 1);
-    ck_assert_str_eq(class->name, "class");
-    ck_assert_int_eq(class->kind, PF_TARGET_CLASS);
-    ck_assert_int_eq(class->class_count, 3);
-    for (int c = 0; c < 3; c++) ck_assert_str_eq(class->classes[c], CLASSES[c]);
-    ck_assert_str_eq(age->name, "age");
-    ck_assert_int_eq(age->kind, PF_TARGET_REGRESSION);
-    ck_assert_int_eq(age->width, 2);
+    ck_assert_int_eq(pf_cache_target_count(cache), TARGET_COUNT);
+    for (int t = 0; t < TARGET_COUNT; t++) check_target(pf_cache_target(cache, t), &TARGETS[t]);
     ck_assert(!pf_cache_read_classes(cache, 0, indices, &err));
-    ck_assert(!pf_cache_read_values(cache, 1, values, &err));
     for (int64_t i = 0; i < rows; i++) {
         Row row;
         make_row(i, &row);
         ck_assert_int_eq(indices[i], row.index);
-        ck_assert(values[2 * i] == row.values[0]);
-        ck_assert(values[2 * i + 1] == row.values[1] ||
-                  (isnan(values[2 * i + 1]) && isnan(row.values[1])));
     }
     free(indices);
-    free(values);
+    for (int t = 1, first = 0; t < TARGET_COUNT; first += TARGETS[t++].width)
+        check_values(cache, t, first);
+}
+
+static void check_image_sizes(PfCache *cache)
+{
+    int64_t rows = pf_cache_row_count(cache);
+    int32_t *widths = malloc((size_t)(rows + 1) * sizeof *widths);
+    int32_t *heights = malloc((size_t)(rows + 1) * sizeof *heights);
+    PfError err = {0};
+    ck_assert_msg(!pf_cache_read_image_sizes(cache, widths, heights, &err), "%s", err.message);
+    for (int64_t i = 0; i < rows; i++) {
+        ck_assert_int_eq(widths[i], i + 1);
+        ck_assert_int_eq(heights[i], 2 * i + 3);
+    }
+    free(widths);
+    free(heights);
 }
 
 static void check_samples(PfCache *cache)
 {
-    const char *const *paths, *const *rejected, *const *reasons;
+    const char *const *paths;
+    const PfCacheReject *rejects;
     PfError err = {0};
     ck_assert_msg(!pf_cache_paths(cache, &paths, &err), "%s", err.message);
     for (int64_t i = 0; i < pf_cache_row_count(cache); i++) {
@@ -206,9 +254,12 @@ static void check_samples(PfCache *cache)
         ck_assert_int_eq(pf_cache_splits(cache)[i], row.sample.split);
     }
     ck_assert_int_eq(pf_cache_rejected_count(cache), 1);
-    ck_assert_msg(!pf_cache_rejected(cache, &rejected, &reasons, &err), "%s", err.message);
-    ck_assert_str_eq(rejected[0], "bad/\xe2\x98\x83.jpg");
-    ck_assert_str_eq(reasons[0], "it is no image");
+    ck_assert_msg(!pf_cache_rejects(cache, &rejects, &err), "%s", err.message);
+    ck_assert_str_eq(rejects[0].path, "bad/\xe2\x98\x83.jpg");
+    ck_assert_str_eq(rejects[0].reason, "it is no image");
+    ck_assert_int_eq(rejects[0].digest[1], 8);
+    ck_assert_int_eq(rejects[0].stamp.mtime_ns, -6);
+    ck_assert_int_eq(rejects[0].stamp.ctime_ns, 7);
     ck_assert_str_eq(pf_cache_identity(cache), "{\"backbone\": \"caf\xc3\xa9\"}");
     ck_assert_str_eq(pf_cache_provenance(cache), "{\"threads\": 7}");
 }
@@ -236,9 +287,82 @@ START_TEST(rows_come_back_around_chunk_boundaries)
             ck_assert_int_eq(pf_cache_row_count(cache), counts[i]);
             check_features(cache, 0, 0, counts[i], 2);
             check_targets(cache);
+            check_image_sizes(cache);
             check_samples(cache);
             pf_cache_close(&cache);
         }
+}
+END_TEST
+
+/* A cache of one row with one target of these numbers. */
+static void write_target(const PfCacheTarget *target, const float *values)
+{
+    static const float feature = 1;
+    const PfCacheTap tap = {.name = "x", .shape = {1, {1}}, .dtype = PF_DTYPE_F32};
+    const void *features = &feature;
+    PfCacheSample sample = {.path = "a.jpg", .values = values};
+    PfCacheWriterConfig config = config_of(&tap, 1, PF_COMPRESS_NONE, 1);
+    PfCacheWriter *writer;
+    PfError err;
+    config.targets = target;
+    config.target_count = 1;
+    ck_assert(!pf_cache_writer_open(path, &config, &writer, &err));
+    ck_assert(!pf_cache_writer_append(writer, 1, &sample, &features, &err));
+    ck_assert(!pf_cache_writer_finish(&writer, NULL, &err));
+}
+
+static void check_target_refused(const PfCacheTarget *target, const float *values,
+                                 const char *message)
+{
+    float out[4];
+    PfCache *cache = NULL;
+    PfError err = {0};
+    write_target(target, values);
+    if (!pf_cache_open(path, &cache, &err)) ck_assert(pf_cache_read_values(cache, 0, out, &err));
+    pf_cache_close(&cache);
+    ck_assert_msg(strstr(err.message, message) != NULL, "%s", err.message);
+}
+
+START_TEST(targets_that_make_no_sense_are_refused)
+{
+    static const float values[] = {1, INFINITY, 2};
+    PfCacheTarget target = {.name = "t", .kind = PF_TARGET_KEYPOINTS, .width = 3};
+    check_target_refused(&target, values, "x and y in turn");
+    target.width = 2;
+    check_target_refused(&target, values, "row 0 of /targets/t has the number inf");
+    target.classes = LABELS;
+    target.class_count = 2;
+    check_target_refused(&target, values, "has 2 names for 1 points");
+    target.kind = PF_TARGET_MULTILABEL;
+    check_target_refused(&target, values + 1, "expected 0 to 1");
+    target.width = 3;
+    check_target_refused(&target, values, "has 2 names for 3 labels");
+}
+END_TEST
+
+START_TEST(labels_without_names_are_numbered)
+{
+    static const float values[] = {1, NAN};
+    PfCacheTarget target = {.name = "t", .kind = PF_TARGET_MULTILABEL, .width = 2};
+    write_target(&target, values);
+    PfCache *cache = open_cache();
+    ck_assert_int_eq(pf_cache_target(cache, 0)->class_count, 2);
+    ck_assert_str_eq(pf_cache_target(cache, 0)->classes[1], "1");
+    pf_cache_close(&cache);
+}
+END_TEST
+
+START_TEST(image_sizes_that_are_not_known_are_an_error_for_who_asks)
+{
+    int32_t width, height;
+    PfCacheTarget target = {.name = "t", .kind = PF_TARGET_REGRESSION, .width = 1};
+    PfError err;
+    write_target(&target, &(float){1});
+    PfCache *cache = open_cache();
+    ck_assert(pf_cache_read_image_sizes(cache, &width, &height, &err));
+    ck_assert_msg(strstr(err.message, "how large the image of row 0 was") != NULL, "%s",
+                  err.message);
+    pf_cache_close(&cache);
 }
 END_TEST
 
@@ -504,8 +628,8 @@ START_TEST(a_flipped_byte_among_the_features_is_found)
     ck_assert(!pf_cache_tap_storage(cache, 0, &stored, filters, sizeof filters, &err));
     pf_cache_close(&cache);
     char *bytes = file_bytes(path, &size);
-    /* The chunks are one after the other, behind a few kilobytes of HDF5's. */
-    for (size_t at = 16384; at < (size_t)stored; at += (size_t)stored / 16) {
+    /* The chunks are one after the other, behind a block of HDF5's metadata. */
+    for (size_t at = 49152; at < (size_t)stored; at += (size_t)stored / 16) {
         bytes[at] ^= 0x10;
         put_bytes(bytes, size);
         bytes[at] ^= 0x10;
@@ -519,6 +643,75 @@ START_TEST(a_flipped_byte_among_the_features_is_found)
         pf_cache_close(&cache);
     }
     free(bytes);
+}
+END_TEST
+
+/* ---- all rows, block by block ---- */
+
+typedef struct Visits {
+    pthread_mutex_t lock;
+    int64_t rows[1500], blocks, bad_first, bad_count, stop_after;
+    PfError error;
+} Visits;
+
+static int visit(void *context, const PfCacheBlock *block)
+{
+    Visits *visits = context;
+    float value;
+    pthread_mutex_lock(&visits->lock);
+    visits->blocks++;
+    for (int64_t i = 0; block->rows && i < block->count; i++) {
+        int64_t row = block->first + i;
+        pf_f32_from_f16_array(&value, (const uint16_t *)block->rows + i * 512, 1);
+        ck_assert(value == element(0, row * 512));
+        visits->rows[row]++;
+    }
+    if (!block->rows) {
+        visits->bad_first = block->first;
+        visits->bad_count += block->count;
+        visits->error = *block->error;
+    }
+    int stop = visits->stop_after && visits->blocks >= visits->stop_after;
+    pthread_mutex_unlock(&visits->lock);
+    return stop;
+}
+
+START_TEST(every_row_is_visited_once)
+{
+    static Visits visits;
+    write_cache(TAPS, 1, PF_COMPRESS_ZSTD, 2, 1500, 100, NULL);
+    PfCache *cache = open_cache();
+    for (int threads = 0; threads < 8; threads++) {
+        visits = (Visits){.lock = PTHREAD_MUTEX_INITIALIZER};
+        pf_cache_visit(cache, 0, threads, visit, &visits);
+        ck_assert_int_eq(visits.blocks, 3); /* of 512 rows */
+        for (int row = 0; row < 1500; row++) ck_assert_int_eq(visits.rows[row], 1);
+    }
+    visits = (Visits){.lock = PTHREAD_MUTEX_INITIALIZER, .stop_after = 1};
+    pf_cache_visit(cache, 0, 1, visit, &visits);
+    ck_assert_int_eq(visits.blocks, 1);
+    pf_cache_close(&cache);
+}
+END_TEST
+
+START_TEST(a_damaged_block_does_not_keep_from_the_others)
+{
+    static Visits visits;
+    size_t size;
+    write_cache(TAPS, 1, PF_COMPRESS_ZSTD, 2, 1500, 100, NULL);
+    char *bytes = file_bytes(path, &size);
+    bytes[49152] ^= 1; /* in the first chunk */
+    put_bytes(bytes, size);
+    free(bytes);
+    PfCache *cache = open_cache();
+    visits = (Visits){.lock = PTHREAD_MUTEX_INITIALIZER};
+    pf_cache_visit(cache, 0, 2, visit, &visits);
+    ck_assert_int_eq(visits.blocks, 3);
+    ck_assert_int_eq(visits.bad_first, 0);
+    ck_assert_int_eq(visits.bad_count, 512);
+    ck_assert_ptr_nonnull(strstr(visits.error.message, "rows 0 to 511 of /features/avgpool"));
+    for (int row = 0; row < 1500; row++) ck_assert_int_eq(visits.rows[row], row >= 512);
+    pf_cache_close(&cache);
 }
 END_TEST
 
@@ -553,9 +746,13 @@ int main(void)
     tcase_set_timeout(rows, 120);
     tcase_add_checked_fixture(rows, make_folder, remove_folder);
     tcase_add_test(rows, rows_come_back_around_chunk_boundaries);
+    tcase_add_test(rows, targets_that_make_no_sense_are_refused);
+    tcase_add_test(rows, labels_without_names_are_numbered);
+    tcase_add_test(rows, image_sizes_that_are_not_known_are_an_error_for_who_asks);
     tcase_add_test(rows, every_dtype_and_shape_comes_back);
     tcase_add_test(rows, the_file_depends_neither_on_threads_nor_on_the_time);
     tcase_add_test(rows, two_caches_may_be_used_by_two_threads);
+    tcase_add_test(rows, every_row_is_visited_once);
     tcase_add_test(rows, taps_are_found_by_name);
     suite_add_tcase(suite, rows);
     TCase *failures = tcase_create("failures");
@@ -566,6 +763,7 @@ int main(void)
     tcase_add_test(failures, what_cannot_be_written_is_refused_at_once);
     tcase_add_test(failures, what_is_no_cache_is_said_to_be_none);
     tcase_add_test(failures, a_file_cut_anywhere_is_not_opened);
+    tcase_add_test(failures, a_damaged_block_does_not_keep_from_the_others);
     tcase_add_loop_test(failures, a_flipped_byte_among_the_features_is_found, 0, 3);
     suite_add_tcase(suite, failures);
     SRunner *runner = srunner_create(suite);

@@ -14,11 +14,13 @@ enum { ROWS = 300, D = 6, CLASSES = 3 };
 static PfFeatureTable *new_table(void)
 {
     PfFeatureTable *table;
-    ck_assert_int_eq(pf_feature_table_new(ROWS, D, CLASSES, &table, NULL), 0);
+    ck_assert_int_eq(pf_feature_table_new(ROWS, D, 1, &table, NULL), 0);
+    ck_assert_int_eq(pf_task_init(&table->tasks[0], "class", PF_TARGET_CLASS, CLASSES, ROWS, NULL),
+                     0);
     PfRandom random = pf_random_seeded(1, 0);
     for (int i = 0; i < ROWS * D; i++)
         table->x[i] = (float)(100 + (i % D) * pf_random_normal(&random));
-    for (int i = 0; i < ROWS; i++) table->classes[i] = i % CLASSES;
+    for (int i = 0; i < ROWS; i++) table->tasks[0].labels[i] = i % CLASSES;
     return table;
 }
 
@@ -45,7 +47,7 @@ START_TEST(rows_are_listed_by_split_without_the_unlabelled)
 {
     PfFeatureTable *table = new_table();
     for (int i = 200; i < 300; i++) table->splits[i] = i < 250 ? PF_SPLIT_VAL : PF_SPLIT_TEST;
-    for (int i = 0; i < 10; i++) table->classes[i * 30] = -1;
+    for (int i = 0; i < 10; i++) table->tasks[0].labels[i * 30] = -1;
     ck_assert_int_eq(pf_feature_table_index(table, "x.h5", 0.2, NULL), 0);
     ck_assert_int_eq(table->unlabelled, 10);
     ck_assert_int_eq(table->split_counts[PF_SPLIT_TRAIN], 193);
@@ -90,10 +92,10 @@ START_TEST(what_cannot_be_trained_on_is_refused)
     memset(table->splits, PF_SPLIT_TEST, ROWS);
     expect_failure(table, "no labelled row is in the train part");
     memset(table->splits, PF_SPLIT_TRAIN, ROWS);
-    for (int i = 0; i < ROWS; i++) table->classes[i] = 2;
+    for (int i = 0; i < ROWS; i++) table->tasks[0].labels[i] = 2;
     expect_failure(table, "one class");
-    for (int i = 0; i < ROWS; i++) table->classes[i] = -1;
-    expect_failure(table, "has a class");
+    for (int i = 0; i < ROWS; i++) table->tasks[0].labels[i] = -1;
+    expect_failure(table, "has a label");
     pf_feature_table_free(&table);
 }
 END_TEST
@@ -102,7 +104,7 @@ START_TEST(classes_that_training_never_sees_are_counted)
 {
     PfFeatureTable *table = new_table();
     for (int i = 0; i < ROWS; i++)
-        if (table->classes[i] == 1) table->splits[i] = i % 2 ? PF_SPLIT_VAL : PF_SPLIT_TEST;
+        if (table->tasks[0].labels[i] == 1) table->splits[i] = i % 2 ? PF_SPLIT_VAL : PF_SPLIT_TEST;
     ck_assert_int_eq(pf_feature_table_index(table, "x.h5", 0, NULL), 0);
     ck_assert_int_eq(table->untrained_classes, 1);
     pf_feature_table_free(&table);

@@ -10,11 +10,13 @@
 
 #include "atomic_file.h"
 #include "digest.h"
+#include "json.h"
 #include "options.h"
 #include "parallel.h"
 #include "permafrost/tensor.h"
 #include "queue.h"
 #include "random.h"
+#include "text_store.h"
 
 START_TEST(half_precision_round_trips_every_value)
 {
@@ -88,6 +90,28 @@ static void *produce(void *argument)
     pf_queue_close(argument);
     return NULL;
 }
+
+START_TEST(json_that_holds_no_object_is_refused_or_empty)
+{
+    PfError err = {0};
+    const char *const others[] = {"", "[1]", "7", "{\"a\":", "null"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        ck_assert_ptr_null(pf_json_parse(others[i], "x.h5", "identity", &err));
+        ck_assert_str_eq(err.message, "'x.h5': its identity is no JSON object");
+        cJSON *empty = pf_json_parse_or_empty(others[i], "x.h5", "identity", &err);
+        ck_assert(cJSON_IsObject(empty) && !empty->child);
+        cJSON_Delete(empty);
+    }
+    pf_json_begin();
+    cJSON *object = pf_json_parse("{\"a\": 1}", "x.h5", "identity", &err);
+    cJSON_AddTrueToObject(object, "b");
+    char *text = pf_json_finish(object, "identity", &err);
+    ck_assert_str_eq(text, "{\"a\":1,\"b\":true}");
+    free(text);
+    ck_assert_ptr_null(pf_json_finish(NULL, "identity", &err));
+    ck_assert_str_eq(err.message, "out of memory for the identity");
+}
+END_TEST
 
 START_TEST(queue_keeps_order_and_drains_after_close)
 {
@@ -258,6 +282,29 @@ START_TEST(normal_numbers_equal_the_inverse_distribution_function)
 }
 END_TEST
 
+START_TEST(stored_texts_stay_where_they_are)
+{
+    static const char *texts[20000];
+    PfTextStore store = {0};
+    PfError err;
+    char text[64], *large = calloc(100001, 1);
+    memset(large, 'x', 100000);
+    for (int i = 0; i < 20000; i++) {
+        int size = snprintf(text, sizeof text, "%0*d", i % 50, i);
+        texts[i] = pf_text_store_add(&store, text, (size_t)size, &err);
+        if (i == 777) ck_assert_str_eq(pf_text_store_add(&store, large, 100000, &err), large);
+    }
+    for (int i = 0; i < 20000; i++) {
+        snprintf(text, sizeof text, "%0*d", i % 50, i);
+        ck_assert_str_eq(texts[i], text);
+    }
+    ck_assert_str_eq(pf_text_store_add(&store, NULL, 0, &err), "");
+    pf_text_store_free(&store);
+    ck_assert_ptr_null(store.newest);
+    free(large);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ground");
@@ -267,6 +314,7 @@ int main(void)
     tcase_add_test(cases, half_precision_arrays_equal_the_scalar_twin);
     tcase_add_test(cases, shapes_read_as_people_write_them);
     tcase_add_test(cases, digests_match_published_ones);
+    tcase_add_test(cases, json_that_holds_no_object_is_refused_or_empty);
     tcase_add_test(cases, queue_keeps_order_and_drains_after_close);
     tcase_add_test(cases, aborting_a_queue_wakes_a_blocked_push);
     tcase_add_test(cases, options_come_in_every_usual_form);
@@ -276,6 +324,7 @@ int main(void)
     tcase_add_test(cases, parallel_for_does_every_task_once);
     tcase_add_test(cases, random_numbers_have_the_moments_they_should);
     tcase_add_test(cases, normal_numbers_equal_the_inverse_distribution_function);
+    tcase_add_test(cases, stored_texts_stay_where_they_are);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -33,7 +33,7 @@ static const PfNamedTensor tensors[3] = {{"fc.weight", {PF_DTYPE_F32, {2, {2, 3}
 #define TARGET                                                                                     \
     "{\"name\":\"label\",\"kind\":\"class\",\"classes\":[\"ant\",\"b\u00e9e\"],"                   \
     "\"weight\":\"fc.weight\",\"bias\":\"fc.bias\"}"
-#define GOOD "{\"version\":1,\"tap_shape\":[3],\"targets\":[" TARGET "]}"
+#define GOOD "{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[" TARGET "]}"
 
 static void write_model(const char *json, size_t count)
 {
@@ -80,23 +80,37 @@ START_TEST(models_that_contradict_themselves_are_refused)
     } cases[] = {
         {"{}", 2, "metadata is damaged"},
         {"[]", 2, "metadata is damaged"},
-        {"{\"version\":2,\"tap_shape\":[3],\"targets\":[" TARGET "]}", 2, "of version 2"},
-        {"{\"version\":1,\"tap_shape\":[3],\"targets\":[]}", 2, "no target"},
-        {"{\"version\":1,\"tap_shape\":[3]}", 2, "no target"},
-        {"{\"version\":1,\"targets\":[" TARGET "]}", 2, "tap_shape"},
-        {"{\"version\":1,\"tap_shape\":[-3],\"targets\":[" TARGET "]}", 2, "tap_shape"},
-        {"{\"version\":1,\"tap_shape\":[2e9,2e9,2e9],\"targets\":[" TARGET "]}", 2, "tap_shape"},
-        {"{\"version\":1,\"tap_shape\":[3,7],\"targets\":[" TARGET "]}", 2,
+        {"{\"version\":2,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[" TARGET "]}", 2,
+         "of version 2"},
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[]}", 2, "no target"},
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3]}", 2, "no target"},
+        {"{\"version\":1,\"tap_shape\":[3],\"targets\":[" TARGET "]}", 2, "does not name its tap"},
+        {"{\"version\":1,\"tap\":3,\"tap_shape\":[3],\"targets\":[" TARGET "]}", 2, "its tap"},
+        {"{\"version\":1,\"tap\":\"t\",\"targets\":[" TARGET "]}", 2, "tap_shape"},
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.weight\","
+         "\"bias\":\"fc.bias\",\"classes\":[\"a\",null]}]}",
+         2, "not a list of names"},
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.weight\","
+         "\"bias\":\"fc.bias\",\"classes\":[]}]}",
+         2, "not a list of names"},
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[-3],\"targets\":[" TARGET "]}", 2,
+         "tap_shape"},
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[2e9,2e9,2e9],\"targets\":[" TARGET "]}", 2,
+         "tap_shape"},
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3,7],\"targets\":[" TARGET "]}", 2,
          "its weight is (2,3) with 2 biases, but its classes and features are (2,21)"},
-        {"{\"version\":1,\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.weight\",\"bias\":"
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.weight\","
+         "\"bias\":"
          "\"fc.bias\",\"classes\":[\"a\"]}]}",
          2, "are (1,3)"},
-        {"{\"version\":1,\"tap_shape\":[3],\"targets\":[{\"bias\":\"fc.bias\"}]}", 2,
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[{\"bias\":\"fc.bias\"}]}", 2,
          "does not name its weight"},
-        {"{\"version\":1,\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.bias\",\"bias\":"
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.bias\","
+         "\"bias\":"
          "\"fc.bias\"}]}",
          2, "'fc.bias' is f32 (2), expected 2 axes"},
-        {"{\"version\":1,\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.weight\",\"bias\":"
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[{\"weight\":\"fc.weight\","
+         "\"bias\":"
          "\"other.bias\"}]}",
          3, "(2,3) with 1 biases"},
         {GOOD, 1, "'fc.bias' is missing"},

@@ -10,6 +10,7 @@
 #include "digest.h"
 #include "fake_backbone.h"
 #include "pipeline.h"
+#include "pipeline_contents.h"
 #include "preprocess.h"
 
 enum { IMAGES = 61, CROP = 8, BATCH = 8 };
@@ -70,7 +71,7 @@ typedef struct Seen {
     int64_t samples[IMAGES + 1];
     float means[IMAGES + 1][3], grids[IMAGES + 1][12];
     uint8_t digests[IMAGES + 1][PF_DIGEST_SIZE];
-    int rows, rejected, last_rejected, fail_at_row;
+    int rows, rejected, last_rejected, repeated, last_repeated, fail_at_row, fail_at_reject;
     int64_t progress;
     char reason[300];
 } Seen;
@@ -91,13 +92,27 @@ static int take_rows(void *context, int count, const PfPipelineRow *rows,
     return 0;
 }
 
-static int take_rejected(void *context, int64_t sample, const char *reason, PfError *err)
+static int take_rejected(void *context, const PfPipelineRow *row, const char *reason, PfError *err)
 {
     Seen *seen = context;
-    (void)err;
     seen->rejected++;
-    seen->last_rejected = (int)sample;
+    seen->last_rejected = (int)row->sample;
     snprintf(seen->reason, sizeof seen->reason, "%s", reason);
+    if (seen->rejected != seen->fail_at_reject) return 0;
+    return pf_fail(err, PF_EXIT_BAD_IMAGES, "the sink has seen enough");
+}
+
+/* The features of the same bytes have come before. */
+static int take_repeated(void *context, const PfPipelineRow *row, PfError *err)
+{
+    Seen *seen = context;
+    int first = 0;
+    (void)err;
+    while (first < seen->rows && memcmp(seen->digests[first], row->digest, PF_DIGEST_SIZE)) first++;
+    ck_assert_int_lt(first, seen->rows);
+    ck_assert_int_lt(seen->samples[first], row->sample);
+    seen->repeated++;
+    seen->last_repeated = (int)row->sample;
     return 0;
 }
 
@@ -107,8 +122,9 @@ static void take_progress(void *context, int64_t done)
 }
 
 typedef struct Run {
-    int workers, batch, depth, fail_at_call, infinite_at_call;
-    int64_t max_rejected;
+    int workers, batch, depth, once, fail_at_call, infinite_at_call;
+    const int64_t *samples;
+    int64_t sample_count;
     const volatile sig_atomic_t *interrupted;
 } Run;
 
@@ -124,6 +140,9 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
     backbone->infinite_at_call = run.infinite_at_call;
     PfPipelineConfig config = {
         .dataset = dataset,
+        .samples = run.samples,
+        .sample_count = run.sample_count,
+        .once = run.once,
         .preprocess = &preprocess,
         .plugin = &fake_plugin,
         .backbone = backbone,
@@ -131,10 +150,9 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
         .batch = run.batch ? run.batch : BATCH,
         .workers = run.workers ? run.workers : 2,
         .depth = run.depth,
-        .max_rejected = run.max_rejected ? run.max_rejected : IMAGES,
         .interrupted = run.interrupted,
     };
-    PfPipelineSink sink = {seen, take_rows, take_rejected, take_progress};
+    PfPipelineSink sink = {seen, take_rows, take_rejected, take_repeated, take_progress};
     ck_assert_uint_gt(pf_pipeline_memory(&config), 0);
     int failed = pf_pipeline_run(&config, &sink, stats, err);
     pf_dataset_close(&dataset);
@@ -216,7 +234,8 @@ START_TEST(a_failing_backbone_ends_the_run_with_its_message)
 {
     Seen seen = {0};
     expect_failure((Run){.fail_at_call = 4}, &seen, PF_EXIT_FAILED, "told to fail");
-    ck_assert_int_le(seen.rows, 3 * BATCH);
+    ck_assert_int_eq(seen.rows, fake_backbone.images - fake_backbone.last_n);
+    ck_assert_int_gt(seen.rows, BATCH);
 }
 END_TEST
 
@@ -234,11 +253,120 @@ START_TEST(features_that_are_not_finite_name_tap_and_image)
 }
 END_TEST
 
-START_TEST(too_many_bad_images_end_the_run)
+START_TEST(bad_images_may_end_the_run)
 {
-    Seen seen = {0};
-    expect_failure((Run){.max_rejected = 3}, &seen, PF_EXIT_BAD_IMAGES, "--max-bad allows 3 of 61");
-    ck_assert_int_le(seen.rejected, 4 + 1);
+    Seen seen = {.fail_at_reject = 3};
+    expect_failure((Run){0}, &seen, PF_EXIT_BAD_IMAGES, "seen enough");
+    ck_assert_int_eq(seen.rejected, 3);
+    /* The good ones of the batch came first: work that is done is not lost. */
+    ck_assert_int_gt(seen.samples[seen.rows - 1], seen.last_rejected);
+}
+END_TEST
+
+START_TEST(some_samples_in_their_order)
+{
+    const int64_t samples[] = {60, 3, 5, 40, 4};
+    Seen all = {0}, some = {0};
+    PfPipelineStats stats;
+    ck_assert_int_eq(run_pipeline((Run){0}, &all, &stats, NULL), 0);
+    Run run = {.samples = samples, .sample_count = 5, .batch = 2};
+    ck_assert_int_eq(run_pipeline(run, &some, &stats, NULL), 0);
+    ck_assert_int_eq(some.rows, 5);
+    ck_assert_int_eq(some.progress, 5);
+    for (int i = 0; i < 5; i++) {
+        int at = 0;
+        while (all.samples[at] != samples[i]) at++;
+        ck_assert_int_eq(some.samples[i], samples[i]);
+        ck_assert_mem_eq(some.means[i], all.means[at], sizeof all.means[0]);
+    }
+    run = (Run){.samples = samples, .sample_count = 0};
+    some = (Seen){0};
+    ck_assert_int_eq(run_pipeline(run, &some, &stats, NULL), 0);
+    ck_assert_int_eq(some.rows + some.rejected, 0);
+}
+END_TEST
+
+/* All but the first few images of "b" hold the bytes of one of those; one of the bad
+ * ones is there thrice. */
+static void repeat_images(void)
+{
+    char command[400];
+    snprintf(command, sizeof command,
+             "cd %s && for i in 11 13 15 19 21 23 51 53; do cp b/003.ppm b/0$i.ppm; done && "
+             "cp a/002.ppm b/059.ppm && cp b/017.ppm b/025.ppm && cp b/017.ppm b/055.ppm",
+             root);
+    ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(repeated_images_are_computed_once)
+{
+    Seen first = {0}, plain = {0};
+    PfPipelineStats stats;
+    repeat_images();
+    ck_assert_int_eq(run_pipeline((Run){.workers = 1, .once = 1}, &first, &stats, NULL), 0);
+    int images = fake_backbone.images;
+    ck_assert_int_eq(first.repeated, 9);
+    ck_assert_int_eq(first.rejected, 6 + 2);
+    ck_assert_int_eq(first.rows, IMAGES - 9 - 8);
+    ck_assert_int_eq(images, first.rows);
+    ck_assert_int_eq(stats.repeated, 9);
+    ck_assert_int_eq(first.progress, IMAGES);
+    ck_assert_ptr_nonnull(strstr(first.reason, "hello"));
+    ck_assert_int_eq(run_pipeline((Run){0}, &plain, &stats, NULL), 0);
+    ck_assert_int_eq(plain.rows, IMAGES - 8);
+    ck_assert_int_eq(plain.repeated, 0);
+}
+END_TEST
+
+/* Large and equal in threes: threads read them at the same moment. */
+static void make_triplets(void)
+{
+    static unsigned char row[3000];
+    for (int i = 0; i < IMAGES; i += 2) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/a/%03d.ppm", root, i);
+        FILE *file = fopen(path, "wb");
+        ck_assert_ptr_nonnull(file);
+        fprintf(file, "P6 1000 60 255\n");
+        memset(row, i / 6 * 7, sizeof row);
+        for (int y = 0; y < 60; y++) fwrite(row, 1, sizeof row, file);
+        fclose(file);
+    }
+}
+
+START_TEST(which_of_equal_images_is_computed_does_not_depend_on_timing)
+{
+    Seen first = {0};
+    PfPipelineStats stats;
+    make_triplets();
+    ck_assert_int_eq(run_pipeline((Run){.workers = 1, .once = 1}, &first, &stats, NULL), 0);
+    for (int i = 0; i < 60; i++) {
+        Seen seen = {0};
+        Run run = {.workers = 2 + i % 15, .depth = 1 + i % 4, .once = 1};
+        ck_assert_int_eq(run_pipeline(run, &seen, &stats, NULL), 0);
+        ck_assert_int_eq(fake_backbone.images, first.rows);
+        ck_assert_mem_eq(&seen, &first, sizeof seen);
+    }
+}
+END_TEST
+
+/* Threads that read later images first, as far as the claims can tell. */
+START_TEST(the_first_place_wins_whoever_claims_first)
+{
+    const uint8_t one[16] = {1}, two[16] = {2};
+    PfContents *contents;
+    ck_assert_int_eq(pf_contents_new(4, &contents, NULL), 0);
+    ck_assert_int_eq(pf_contents_claim(contents, 3, one), 1);
+    ck_assert_int_eq(pf_contents_claim(contents, 1, one), 1);
+    ck_assert_int_eq(pf_contents_claim(contents, 2, one), 0);
+    ck_assert_int_eq(pf_contents_claim(contents, 0, two), 1);
+    ck_assert_int_eq(pf_contents_first(contents, one), 1);
+    ck_assert_int_eq(pf_contents_first(contents, two), 0);
+    ck_assert_ptr_null(pf_contents_reason(contents, 1));
+    ck_assert_int_eq(pf_contents_reject(contents, 1, "torn", NULL), 0);
+    ck_assert_str_eq(pf_contents_reason(contents, 1), "torn");
+    ck_assert_ptr_null(pf_contents_reason(contents, 0));
+    pf_contents_free(&contents);
 }
 END_TEST
 
@@ -247,7 +375,8 @@ START_TEST(an_interrupt_ends_the_run)
     volatile sig_atomic_t interrupted = 1;
     Seen seen = {0};
     expect_failure((Run){.interrupted = &interrupted}, &seen, PF_EXIT_INTERRUPTED, "interrupted");
-    ck_assert_int_eq(seen.rows, 0);
+    ck_assert_int_eq(seen.rows, fake_backbone.images);
+    ck_assert_int_le(seen.rows, PF_PIPELINE_DEPTH * BATCH);
 }
 END_TEST
 
@@ -263,7 +392,11 @@ int main(void)
     tcase_add_test(cases, a_failing_backbone_ends_the_run_with_its_message);
     tcase_add_test(cases, a_failing_sink_ends_the_run_with_its_message);
     tcase_add_test(cases, features_that_are_not_finite_name_tap_and_image);
-    tcase_add_test(cases, too_many_bad_images_end_the_run);
+    tcase_add_test(cases, bad_images_may_end_the_run);
+    tcase_add_test(cases, some_samples_in_their_order);
+    tcase_add_test(cases, repeated_images_are_computed_once);
+    tcase_add_test(cases, which_of_equal_images_is_computed_does_not_depend_on_timing);
+    tcase_add_test(cases, the_first_place_wins_whoever_claims_first);
     tcase_add_test(cases, an_interrupt_ends_the_run);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -282,7 +282,7 @@ static void expect_found(const char *below)
     PfWeights *weights;
     const PfWeightsEntry *entry;
     PfError err = {0};
-    ck_assert_msg(!pf_weights_load(&tiny, NULL, &weights, &entry, &err), "%s", err.message);
+    ck_assert_msg(!pf_weights_load(&tiny, NULL, NULL, &weights, &entry, &err), "%s", err.message);
     ck_assert_ptr_eq(entry, &published);
     ck_assert_msg(strstr(pf_weights_source(weights), below) != NULL, "found in %s",
                   pf_weights_source(weights));
@@ -312,7 +312,7 @@ static void expect_load_failure(const PfArch *arch, const char *spec, PfExit cod
     PfWeights *weights;
     const PfWeightsEntry *entry;
     PfError err = {0};
-    ck_assert_int_eq(pf_weights_load(arch, spec, &weights, &entry, &err), -1);
+    ck_assert_int_eq(pf_weights_load(arch, spec, NULL, &weights, &entry, &err), -1);
     ck_assert_ptr_null(weights);
     ck_assert_int_eq(err.exit_code, code);
     ck_assert_msg(strstr(err.message, part) != NULL, "'%s' lacks '%s'", err.message, part);
@@ -355,17 +355,17 @@ START_TEST(weights_are_loaded_by_file_and_by_seed)
     char path[200];
     publish("x", 1);
     snprintf(path, sizeof path, "%s/some.safetensors", folder);
-    ck_assert_int_eq(pf_weights_load(&tiny, path, &weights, &entry, NULL), 0);
+    ck_assert_int_eq(pf_weights_load(&tiny, path, NULL, &weights, &entry, NULL), 0);
     ck_assert_ptr_eq(entry, &published); /* recognised by content, whatever its name */
     ck_assert_str_eq(pf_weights_source(weights), path);
     pf_weights_close(&weights);
     publish("x", 0);
-    ck_assert_int_eq(pf_weights_load(&tiny, path, &weights, &entry, NULL), 0);
+    ck_assert_int_eq(pf_weights_load(&tiny, path, NULL, &weights, &entry, NULL), 0);
     ck_assert_ptr_null(entry);
     pf_weights_close(&weights);
     PfArch *arch = new_arch("resnet18_w16");
-    ck_assert_int_eq(pf_weights_load(arch, "random:18446744073709551615", &weights, &entry, NULL),
-                     0);
+    ck_assert_int_eq(
+        pf_weights_load(arch, "random:18446744073709551615", NULL, &weights, &entry, NULL), 0);
     ck_assert_ptr_null(entry);
     pf_weights_close(&weights);
     expect_load_failure(arch, "random:", PF_EXIT_USAGE, "whole number");
@@ -375,6 +375,37 @@ START_TEST(weights_are_loaded_by_file_and_by_seed)
     expect_load_failure(arch, "/nonexistent.pth", PF_EXIT_FAILED, "'/nonexistent.pth'");
     expect_load_failure(arch, folder, PF_EXIT_FAILED, "not a file");
     pf_arch_free(&arch);
+}
+END_TEST
+
+/* The digest that the file had under the stamp of `known`, as far as loading tells. */
+static const char *loaded_sha256(const char *path, const PfKnownSha256 *known)
+{
+    static char sha256[PF_SHA256_TEXT_SIZE];
+    PfWeights *weights;
+    const PfWeightsEntry *entry;
+    ck_assert_int_eq(pf_weights_load(&tiny, path, known, &weights, &entry, NULL), 0);
+    strcpy(sha256, pf_weights_sha256(weights));
+    pf_weights_close(&weights);
+    return sha256;
+}
+
+START_TEST(a_file_with_a_known_stamp_is_not_hashed_again)
+{
+    static const char path[] = PF_SOURCE_DIR "/tests/sample/resnet18_w16.safetensors";
+    char real[PF_SHA256_TEXT_SIZE];
+    PfWeights *weights;
+    PfKnownSha256 known = {.sha256 = "as it was"};
+    ck_assert_int_eq(pf_weights_open(path, &weights, NULL), 0);
+    known.stamp = *pf_weights_stamp(weights);
+    pf_weights_close(&weights);
+    strcpy(real, loaded_sha256(path, NULL));
+    ck_assert_int_ne(known.stamp.mtime_ns, 0);
+    ck_assert_str_eq(loaded_sha256(path, &known), "as it was");
+    known.stamp.ctime_ns++; /* its bytes may be others, whatever its date says */
+    ck_assert_str_eq(loaded_sha256(path, &known), real);
+    known.stamp.mtime_ns = 0;
+    ck_assert_str_eq(loaded_sha256(path, &known), real);
 }
 END_TEST
 
@@ -395,6 +426,7 @@ int main(void)
     tcase_add_test(cases, a_published_name_with_another_hash_is_refused);
     tcase_add_test(cases, where_weights_are_not_found_the_message_says_what_to_do);
     tcase_add_test(cases, weights_are_loaded_by_file_and_by_seed);
+    tcase_add_test(cases, a_file_with_a_known_stamp_is_not_hashed_again);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

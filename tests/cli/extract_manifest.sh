@@ -1,0 +1,128 @@
+# Manifests: a CSV file of paths and targets of every kind, in a cache and again when it changes.
+. "$(dirname "$0")/harness.sh"
+fake_backbone
+photographs photos 4 1
+command -v digest_cache > /dev/null || skip 'digest_cache is not built'
+(cd photos && find train -name '*.jpg' | sort) > list
+images=$(wc -l < list)
+
+# column N: the N-th path of the list
+path() { sed -n "$1p" list; }
+
+{
+  printf '\357\273\277path,age,gender,"left, x",left_y,red,round,tags,split\r\n'
+  n=0
+  while read -r file; do
+    n=$((n + 1))
+    printf '%s,%s.5,%s,%s,%s,%s,%s,%s,%s\r\n' "$file" "$n" "$([ $((n % 2)) = 0 ] && echo male || echo female)" \
+      "$n" "$((n * 2))" "$((n % 2))" 1 "$([ $((n % 3)) = 0 ] && echo 'big;old' || echo old)" \
+      "$([ $((n % 4)) = 0 ] && echo val || echo train)"
+  done < list
+} > photos/faces.csv
+
+# Without --target every other column is one, and says so.
+expect 0 extract_fake photos/faces.csv -o a.h5
+saw "$images"
+stderr_has "manifest, $images images ("
+stderr_has "paths: column 'path'"
+stderr_has "target age: regression, 1 number, column 'age'"
+stderr_has "target gender: class, 2 classes, column 'gender'"
+stderr_has "target red: class, 2 classes, column 'red'"
+stderr_lacks 'target split'
+expect 0 extract --info a.h5
+stdout_has 'gender: 2 classes'
+stdout_has 'age: 1 number'
+expect 0 extract --verify a.h5
+
+# Every kind; only the targets are other ones, so nothing is computed.
+kinds() {
+  extract_fake photos/faces.csv -o a.h5 --target age:regression --target gender:class \
+    --target 'eye:keypoints=left, x..left_y' --target look:multilabel=red,round --target tags:multilabel "$@"
+}
+# A column whose name has a comma cannot be in a list; a range is one item.
+expect 2 kinds
+stderr_has "no column 'left'"
+sed -i '1s/"left, x"/left_x/' photos/faces.csv
+kinds() {
+  extract_fake photos/faces.csv -o a.h5 --target age:regression --target gender:class \
+    --target eye:keypoints=left_x..left_y --target look:multilabel=red,round --target tags:multilabel "$@"
+}
+expect 0 kinds
+saw 0
+stderr_has 'target eye: keypoints, 1 points'
+expect 0 extract --info a.h5
+stdout_has 'eye: 1 keypoints'
+stdout_has 'look: 2 labels'
+stdout_has '0 big: '
+# Nothing changed: nothing is done.
+cp -p a.h5 before.h5
+expect 0 kinds
+saw 0
+stderr_has 'up to date'
+cmp -s a.h5 before.h5 || failed 'an up-to-date cache was written again'
+
+# A changed number, a label, a split, a class and another order are seen, and nothing is computed.
+changed() {
+  expect 0 kinds
+  saw 0
+  stderr_lacks 'up to date'
+  command="fresh run after: $1"
+  cp a.h5 kept.h5
+  extract_fake photos/faces.csv -o fresh.h5 --force --target age:regression --target gender:class \
+    --target eye:keypoints=left_x..left_y --target look:multilabel=red,round --target tags:multilabel > /dev/null 2> fresh.log ||
+    failed "no fresh run: $(cat fresh.log)"
+  same_cache a.h5 fresh.h5
+}
+sed -i '2s/,1\.5,/,77,/' photos/faces.csv; changed 'a number'
+sed -i '3s/,2\.5,/,,/' photos/faces.csv; changed 'a number is missing'
+sed -i '4s/big;old/big/' photos/faces.csv; changed 'a label'
+sed -i '5s/,val/,test/' photos/faces.csv; changed 'a split'
+sed -i '6s/female/other/' photos/faces.csv; changed 'a class'
+{ head -n 1 photos/faces.csv; tail -n +2 photos/faces.csv | sort -r; } > photos/turned.csv
+mv photos/turned.csv photos/faces.csv; changed 'the order'
+expect 0 extract --info a.h5
+stdout_has 'age: 1 number, missing in 1 rows'
+expect 0 extract --verify photos/faces.csv a.h5
+
+# Text where numbers are asked for; missing files; ragged lines; nothing at all.
+expect 1 extract_fake photos/faces.csv -o b.h5 --target gender:regression
+stderr_has "line 2, column 'gender': found '"
+expect 2 extract_fake photos/faces.csv -o b.h5 --target gendr:class
+stderr_has "no column 'gendr', did you mean 'gender'?"
+expect 2 extract_fake photos/faces.csv -o b.h5 --target age:number
+stderr_has "no kind 'number'"
+expect 2 extract_fake photos -o b.h5 --target age
+stderr_has '--target is for manifests'
+{ echo path,age; sed 's/$/,1/' list; echo gone.jpg,2; } > photos/gaps.csv
+expect 0 extract_fake photos/gaps.csv -o b.h5 --max-bad 1
+stderr_has "images of the manifest that are not there: 'gone.jpg'"
+stderr_has "b.h5: $images rows, 1 rejected"
+{ echo path,age; echo "$(path 1),1,2"; } > photos/ragged.csv
+expect 1 extract_fake photos/ragged.csv -o c.h5
+stderr_has "line 2 has 3 fields; the header has 2"
+: > photos/empty.csv
+expect 1 extract_fake photos/empty.csv -o c.h5
+stderr_has "'photos/empty.csv' is empty"
+echo path,age > photos/header.csv
+expect 1 extract_fake photos/header.csv -o c.h5
+stderr_has 'has a header and nothing below it'
+
+# Paths in a folder beside the file, in a column without a name, as pandas writes them.
+{ echo ,0,1; sed 's/^train.//; s/$/,3.0,4.0/' list; } > photos/points.csv
+expect 0 extract_fake photos/points.csv -o d.h5 --target points:keypoints=0..1
+stderr_has "paths: column '', in the folder 'photos/train'"
+expect 0 extract_fake photos/points.csv -o e.h5 --target points:keypoints=0..1 --root photos/train
+same_cache d.h5 e.h5
+# Parts of it, joined.
+expect 0 extract_fake photos/faces.csv -o s1.h5 --target age --target tags:multilabel --shard 1/2
+expect 0 extract_fake photos/faces.csv -o s2.h5 --target age --target tags:multilabel --shard 2/2
+expect 0 extract_fake photos/faces.csv -o whole.h5 --target age --target tags:multilabel
+expect 0 extract --merge joined.h5 s1.h5 s2.h5
+same_cache joined.h5 whole.h5
+# Of labels with other names nobody knows what they say of the others' images.
+{ echo path,tags; sed 's/$/,new/' list; } > photos/tags.csv
+expect 0 extract_fake photos/tags.csv -o t.h5 --target tags:multilabel
+expect 1 extract --merge joined2.h5 s1.h5 t.h5 --force
+stderr_has "target 'tags' of 't.h5' is of kind multilabel, 1 numbers a row"
+no_leftovers
+done_with

@@ -1,0 +1,93 @@
+# Many heads at once, targets of several kinds, and the optimum.
+. "$(dirname "$0")/harness.sh"
+
+make_cache own.h5 val test hard numbers
+make_cache taps.h5 val taps
+
+# A number of the result JSON, by a path as --assert takes it.
+number() {
+  awk -v key="\"$2\":" '$1 == key { gsub(",", "", $2); print $2; exit }' "$1"
+}
+
+# A head of a sweep equals the same head trained alone, whatever is beside it.
+expect 0 train own.h5 --target class --epochs 12 --sweep lr=1e-3,1e-2,1e-1 --sweep head=linear,mlp:16 \
+  --csv sweep.csv --json sweep.json -o best.safetensors
+stderr_has '6 heads: 3 of lr x 2 of head'
+stderr_has ' rank  val accuracy'
+stderr_has '(6 heads)'
+[ "$(wc -l < sweep.csv)" -eq 7 ] || failed 'a line a head'
+for lr in 0.001 0.01 0.1; do
+  for head in linear mlp:16; do
+    expect 0 train own.h5 --target class --epochs 12 --lr $lr --head $head -q --json alone.json --csv alone.csv
+    wanted=$(tail -1 alone.csv | cut -d, -f4-)
+    case $lr in 0.001) value=1e-3 ;; 0.01) value=1e-2 ;; 0.1) value=1e-1 ;; esac
+    found=$(grep "^avgpool,$value,$head," sweep.csv | cut -d, -f6-)
+    [ "$wanted" = "$found" ] || failed "lr $lr, $head: alone '$wanted', in the sweep '$found'"
+  done
+done
+best=$(sed -n 's/^ *1  .*  lr=\([^ ]*\) head=\([^ ]*\)$/\1 \2/p' stderr)
+expect 0 train own.h5 --target class --epochs 12 --sweep lr=1e-3,1e-2,1e-1 --sweep head=linear,mlp:16 \
+  --csv one.csv -o one.safetensors --threads 1
+cmp sweep.csv one.csv || failed 'one thread gives other heads'
+cmp best.safetensors one.safetensors || failed 'one thread gives another model'
+
+# Folds and seeds: mean and deviation; the test part is not touched by the choice.
+expect 0 train own.h5 --target class --folds 3 --seeds 2 --sweep weight-decay=0,0.1 --epochs 5 --csv folds.csv
+stderr_has '12 heads: 2 of weight-decay x 3 folds x 2 seeds'
+stderr_has ' +- '
+[ "$(wc -l < folds.csv)" -eq 13 ] || failed 'twelve heads'
+[ "$(cut -d, -f3 folds.csv | sort -u | tr '\n' ' ')" = '0 1 2 fold ' ] || failed 'three folds'
+
+# Every tap of the cache, ranked.
+expect 0 train taps.h5 --tap all --epochs 5 --json taps.json
+stderr_has 'all 4 taps'
+stderr_has 'tap=avgpool'
+stdout_empty
+grep -q '"tap":	"noise"' taps.json || failed 'the tap of noise is not ranked'
+
+# L-BFGS: the optimum, in a sweep as alone, and said where it was not reached.
+expect 0 train own.h5 --target class --optimizer lbfgs --weight-decay 0.01 --json lbfgs.json
+stderr_has 'lbfgs to the optimum'
+grep -q '"converged":	true' lbfgs.json || failed 'not converged'
+expect 0 train own.h5 --target class --optimizer lbfgs --epochs 2
+stderr_has '2 iterations (not converged)'
+expect 2 train own.h5 --target class --optimizer lbfgs --head mlp:8
+stderr_has 'linear heads'
+
+# Numbers, and both together.
+expect 0 train own.h5 --target size --lr 0.01 --assert 'val.r2>=0.95' --assert 'test.mae<=1' --json size.json
+stderr_has "target 'size', 1 number"
+stderr_has '  mean absolute error'
+expect 0 train own.h5 --target size --optimizer lbfgs --weight-decay 1e-6 --assert 'val.r2>=0.9999'
+for loss in l1 huber:0.5; do
+  expect 0 train own.h5 --target size --lr 0.01 --loss $loss --assert 'val.r2>=0.9'
+done
+expect 2 train own.h5 --target size --loss l1 --optimizer lbfgs
+stderr_has 'smooth loss'
+expect 0 train own.h5 --target class,size --lr 0.01 -o both.safetensors --assert 'val.size.r2>=0.95' --assert 'val.class.accuracy>=0.5'
+stderr_has "targets 'class' with 4 classes, 'size', 1 number"
+expect 0 train own.h5 --target size,class --task-weight size=0 --epochs 3
+expect 2 train own.h5 --target class --loss size=l1
+stderr_has "target 'size'"
+expect 2 train own.h5 --target class,class
+stderr_has 'twice'
+
+# What a model predicts from the cache's rows: targets in the order of training.
+expect 0 predict both.safetensors own.h5
+[ "$(head -1 stdout)" = 'path,class,class_probability,size' ] || failed 'CSV header of two targets'
+[ "$(wc -l < stdout)" -eq 401 ] || failed 'a line a row'
+
+# Few rows of each class, balanced draws, and a head that ends early.
+expect 0 train own.h5 --target class --per-class 5 --epochs 5
+expect 0 train own.h5 --target class --sampling balanced --class-weights balanced --epochs 5
+expect 0 train own.h5 --target class --patience 2 --epochs 200 --lr 0.1 --json patience.json
+[ "$(grep -c '"train_loss":' patience.json)" -lt 150 ] || failed 'patience did not end the training'
+expect 0 train own.h5 --target class --warmup 2 --clip 1 --label-smoothing 0.1 --optimizer sgd --nesterov --epochs 5
+
+# A head that diverges is the last of its sweep; where all do, that is an error.
+expect 0 train own.h5 --target size --optimizer sgd --sweep lr=1000,0.01 --epochs 30
+stderr_has 'diverged'
+expect 1 train own.h5 --target size --optimizer sgd --sweep lr=1000,2000 --epochs 30
+stderr_has 'all 2 heads diverged'
+no_leftovers
+done_with

@@ -1,0 +1,363 @@
+#!/usr/bin/env python3
+"""Seeds for the fuzz targets: small valid files of every kind that is read.
+
+usage: make_corpus.py FOLDER CACHE_TOOL MAKE_JOURNAL
+
+Writes FOLDER/<what>/ for each target. What cannot be made for want of a Python module is
+left out and said; everything else is the same on every run.
+"""
+import collections
+import io
+import json
+import pathlib
+import pickle
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import types
+import zipfile
+import zlib
+
+FLOATS = struct.pack("<6f", *range(6))
+
+
+class Folder:
+    def __init__(self, root, what):
+        self.path = pathlib.Path(root) / what
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def put(self, name, *parts):
+        (self.path / name).write_bytes(b"".join(parts))
+
+
+# ---- safetensors, and the models that train writes ----
+
+
+def safetensors(tensors, metadata=None):
+    """tensors: name -> (dtype, shape, bytes)"""
+    header, data = {}, b""
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, (dtype, shape, content) in tensors.items():
+        offsets = [len(data), len(data) + len(content)]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+        data += content
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def make_safetensors(root):
+    folder = Folder(root, "safetensors")
+    folder.put("one", safetensors({"w": ("F32", [2, 3], FLOATS)}))
+    types_and_sizes = [("F32", 4), ("F16", 2), ("BF16", 2), ("F64", 8), ("U8", 1), ("I8", 1),
+                       ("I16", 2), ("I32", 4), ("I64", 8), ("BOOL", 1)]
+    folder.put("types", safetensors({"module." + name: (name, [2], bytes(2 * size))
+                                     for name, size in types_and_sizes}, {"format": "pt"}))
+    folder.put("empty", safetensors({"none": ("F32", [0, 7], b""), "scalar": ("U8", [], b"\1")}))
+
+
+def make_model(root):
+    folder = Folder(root, "model")
+    target = {"name": "class", "kind": "class", "classes": ["ants", "bees"],
+              "weight": "fc.weight", "bias": "fc.bias"}
+    description = {
+        "version": 1, "backbone": {"name": "resnet18", "weights_sha256": "ab" * 32},
+        "tap": "avgpool", "tap_shape": [3],
+        "preprocess": {"resize": 8, "crop": 8, "interpolation": "bilinear",
+                       "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]},
+        "precision": "fp32", "sources": {"weights_path": "random:0"}, "targets": [target],
+        "metrics": {}, "config": {},
+    }
+    tensors = {"fc.weight": ("F32", [2, 3], FLOATS), "fc.bias": ("F32", [2], bytes(8))}
+
+    def put(name, **changes):
+        text = json.dumps({**description, **changes})
+        folder.put(name, safetensors(tensors, {"format": "pt", "permafrost": text}))
+
+    put("class")
+    put("regression", targets=[{**target, "kind": "regression", "classes": None}])
+    put("torchscript", backbone={"torchscript": "net.pt", "weights_sha256": "cd" * 32})
+    put("several", targets=[target, {**target, "name": "again"}], tap_shape=[3, 1, 1])
+
+
+# ---- .pth: pickles as torch.save makes them, without torch ----
+
+
+class Storage:
+    def __init__(self, kind, key, count):
+        self.id = ("storage", kind, key, "cpu", count)
+
+
+class Pickler(pickle.Pickler):
+    legacy = False
+
+    def persistent_id(self, obj):
+        if not isinstance(obj, Storage):
+            return None
+        return obj.id + (None,) if self.legacy else obj.id
+
+
+class LegacyPickler(Pickler):
+    legacy = True
+
+
+def stand_in(module, name):
+    """What pickle finds under module.name and writes by that name."""
+    def function(*_):
+        raise NotImplementedError
+    function.__module__, function.__qualname__ = module, name
+    parts = module.split(".")
+    for i in range(len(parts)):
+        part = ".".join(parts[:i + 1])
+        sys.modules.setdefault(part, types.ModuleType(part))
+    setattr(sys.modules[module], name, function)
+    return function
+
+
+class Call:
+    """Pickled as a call of function with arguments."""
+
+    def __init__(self, function, *arguments, state=None):
+        self.reduced = (function, arguments) if state is None else (function, arguments, state)
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def state_dict():
+    rebuild = stand_in("torch._utils", "_rebuild_tensor_v2")
+    parameter = stand_in("torch._utils", "_rebuild_parameter")
+    floats = Storage(stand_in("torch", "FloatStorage"), "0", 6)
+    halves = Storage(stand_in("torch", "HalfStorage"), "1", 12)
+    longs = Storage(stand_in("torch", "LongStorage"), "2", 3)
+    hooks = collections.OrderedDict()
+    weight = Call(rebuild, floats, 0, (2, 3), (3, 1), False, hooks)
+    tensors = collections.OrderedDict([
+        ("conv1.weight", weight),
+        ("module.conv1.bias", Call(parameter, Call(rebuild, floats, 3, (3,), (1,), True, hooks),
+                                   True, hooks)),
+        ("layer1.transposed", Call(rebuild, floats, 0, (3, 2), (1, 3), False, hooks)),
+        ("layer1.half", Call(rebuild, halves, 2, (2, 5), (5, 1), False, hooks)),
+        ("layer1.num_batches_tracked", Call(rebuild, longs, 1, (), (), False, hooks)),
+        ("empty", Call(rebuild, floats, 6, (0, 4), (4, 1), False, hooks)),
+    ])
+    tensors._metadata = collections.OrderedDict([("", {"version": 1}), ("conv1", {"version": 2})])
+    return tensors
+
+
+def pickled(value, protocol=2, kind=Pickler):
+    out = io.BytesIO()
+    kind(out, protocol).dump(value)
+    return out.getvalue()
+
+
+STORAGES = [("0", 6, 4), ("1", 12, 2), ("2", 3, 8)]  # key, count, bytes each
+
+
+def zip_pth(value, protocol=2):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        def put(name, content):
+            archive.writestr(zipfile.ZipInfo("archive/" + name), content)
+        put("data.pkl", pickled(value, protocol))
+        put("byteorder", b"little")
+        for key, count, size in STORAGES:
+            put("data/" + key, bytes(count * size))
+        put("version", b"3\n")
+    return out.getvalue()
+
+
+def legacy_pth(value, protocol=2):
+    info = {"protocol_version": 1001, "little_endian": True,
+            "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    keys = [key for key, _, _ in STORAGES]
+    parts = [pickled(part, protocol, LegacyPickler)
+             for part in (0x1950a86a20f9469cfc6c, 1001, info, value, keys)]
+    parts += [struct.pack("<q", count) + bytes(count * size) for _, count, size in STORAGES]
+    return b"".join(parts)
+
+
+def make_pth(root):
+    folder = Folder(root, "pth")
+    tensors = state_dict()
+    wrapped = {"epoch": 3, "arch": "resnet18", "best": 0.5, "state_dict": tensors,
+               "optimizer": {"state": {}, "param_groups": [{"lr": 1e-3, "params": [0, 1]}]},
+               "notes": [None, True, b"bytes", "\u00e9", (1, 2, 3, 4), 2 ** 70, {1, 2}]}
+    for name, value in (("plain", tensors), ("wrapped", wrapped)):
+        for protocol in (2, 3, 4):
+            folder.put(f"zip_{name}_{protocol}", zip_pth(value, protocol))
+            folder.put(f"legacy_{name}_{protocol}", legacy_pth(value, protocol))
+
+
+# ---- images ----
+
+
+def png(width, height, depth, color, rows, extra=b"", interlaced=0):
+    def chunk(kind, data):
+        return (struct.pack(">I", len(data)) + kind + data
+                + struct.pack(">I", zlib.crc32(kind + data)))
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def make_pngs(folder):
+    def palette(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    for color, channels, depths in ((0, 1, (1, 2, 4, 8, 16)), (2, 3, (8, 16)), (3, 1, (1, 4, 8)),
+                                    (4, 2, (8, 16)), (6, 4, (8, 16))):
+        for depth in depths:
+            width, height = 13, 6
+            row_bytes = (width * channels * depth + 7) // 8
+            rows = b"".join(bytes([y % 5]) + bytes((x * 7 + y) % 256 if depth > 4 else 0x11
+                                                   for x in range(row_bytes)) for y in range(height))
+            extra = palette(b"PLTE", bytes(range(48)) * 16) if color == 3 else b""
+            folder.put(f"png_{color}_{depth}.png", png(width, height, depth, color, rows, extra))
+    adam7 = b"".join(bytes(1 + w) * h for w, h in ((1, 1), (1, 1), (2, 1), (2, 2), (4, 2), (4, 4), (8, 4)))
+    folder.put("png_interlaced.png", png(8, 8, 8, 0, adam7, interlaced=1))
+
+
+def bmp(width, height, depth, rows, colors=b"", compression=0):
+    offset = 54 + len(colors)
+    return (b"BM" + struct.pack("<IHHI", offset + len(rows), 0, 0, offset)
+            + struct.pack("<IiiHHIIiiII", 40, width, height, 1, depth, compression, len(rows), 0, 0,
+                          len(colors) // 4, 0) + colors + rows)
+
+
+def make_plain_images(folder):
+    for depth in (1, 4, 8):
+        stride = (9 * depth + 31) // 32 * 4
+        folder.put(f"{depth}.bmp", bmp(9, 5, depth, bytes(range(stride)) * 5,
+                                       bytes(4 << depth) if depth < 8 else bytes(range(256)) * 4))
+    for depth in (16, 24, 32):
+        stride = (9 * depth + 31) // 32 * 4
+        folder.put(f"{depth}.bmp", bmp(9, -5, depth, bytes(range(stride)) * 5))
+    folder.put("rle.bmp", bmp(4, 2, 8, b"\4\7\0\0\0\4\1\2\3\4\0\0\0\1", bytes(1024), 1))
+    folder.put("p2.pgm", b"P2 # grey\n3 2\n255\n0 1 2\n3 4 255\n")
+    folder.put("p3.ppm", b"P3\n2 1\n9\n0 1 2 9 8 7\n")
+    folder.put("p5.pgm", b"P5\n3 2\n255\n" + bytes(6))
+    folder.put("p5_16.pgm", b"P5\n3 2\n65535\n" + bytes(12))
+    folder.put("p6.ppm", b"P6 3 2 255\n" + bytes(range(18)))
+
+
+def make_jpegs(folder):
+    try:
+        from PIL import Image
+    except ImportError:
+        print("no JPEG seeds: python3-pil is missing")
+        return
+    picture = Image.frombytes("RGB", (23, 17), bytes((i * i // 7) % 256 for i in range(23 * 17 * 3)))
+    for mode in ("RGB", "L", "CMYK"):
+        for options in ({}, {"progressive": True}, {"subsampling": 0, "quality": 95}):
+            out = io.BytesIO()
+            picture.convert(mode).save(out, "JPEG", **options)
+            folder.put(f"{mode}_{len(options)}{'p' if 'progressive' in options else ''}.jpg",
+                       out.getvalue())
+
+
+def make_images(root):
+    folder = Folder(root, "image")
+    make_pngs(folder)
+    make_plain_images(folder)
+    make_jpegs(folder)
+
+
+# ---- CIFAR: see fuzz_cifar.c for how a folder is packed into one input ----
+
+
+def make_cifar(root):
+    folder = Folder(root, "cifar")
+    record = bytes(i * 5 % 256 for i in range(3072))
+    names = b"".join(b"name%d\n" % i for i in range(10))
+    fine = b"".join(b"fine%d\n" % i for i in range(100))
+
+    def pack(is_100, file, class_names, records):
+        return bytes([is_100, file]) + struct.pack("<H", len(class_names)) + class_names + records
+    folder.put("ten", pack(0, 0, names, b"\3" + record + b"\t" + record))
+    folder.put("ten_test", pack(0, 5, b"", b"\0" + record))
+    folder.put("hundred", pack(1, 0, fine, b"\1\x63" + record))
+    folder.put("hundred_test", pack(1, 1, b"", b"\1\2" + record + b"\0\0" + record))
+
+
+# ---- feature caches: sealed ones by our writer, others by h5py ----
+
+
+def make_caches(root, cache_tool):
+    sealed = Folder(root, "sealed_cache")
+    for compression in ("gzip", "zstd"):
+        subprocess.run([cache_tool, "write", sealed.path / f"{compression}.h5", compression, "5"],
+                       check=True)
+    folder = Folder(root, "cache")
+    try:
+        import h5py
+        import numpy
+    except ImportError:
+        print("no caches by h5py: python3-h5py is missing")
+        return
+    for libver in ("earliest", "latest"):
+        for name, options in (("contiguous", {}), ("chunked", {"chunks": (2, 3)}),
+                              ("gzip", {"chunks": (2, 3), "compression": "gzip", "shuffle": True,
+                                        "fletcher32": True})):
+            write_h5py_cache(h5py, numpy, folder.path / f"h5py_{libver}_{name}.h5", libver, options)
+
+
+def write_h5py_cache(h5py, numpy, path, libver, options):
+    with h5py.File(path, "w", libver=libver) as file:
+        file.attrs["format"] = "permafrost-cache"
+        file.attrs["format_version"] = 1
+        file.attrs["identity"] = '{"tap": "avgpool"}'
+        features = numpy.arange(15, dtype="f2").reshape(5, 3)
+        file.create_dataset("features/avgpool", data=features, **options)
+        file.create_dataset("features/double", data=features.astype("f8"), **options)
+        labels = file.create_dataset("targets/class", data=numpy.array([0, 1, -1, 1, 0], "i4"))
+        labels.attrs["kind"] = "class"
+        file.create_dataset("targets/box", data=numpy.ones((5, 4), "f4"))
+        file.create_dataset("classes/class", data=["ants", "bees"], dtype=h5py.string_dtype())
+        file.create_dataset("samples/path", data=[b"a%d.jpg" % i for i in range(5)], dtype="S6")
+        file.create_dataset("samples/split", data=numpy.array([0, 0, 1, 1, 2], "u1"))
+        file.create_dataset("samples/digest", data=numpy.zeros((5, 16), "u1"))
+        for column in ("size", "mtime_ns", "ctime_ns"):
+            file.create_dataset("samples/" + column, data=numpy.arange(5, dtype="i8"))
+        file.create_dataset("rejected/path", data=["x.jpg"], dtype=h5py.string_dtype())
+        file.create_dataset("rejected/reason", data=["empty"], dtype=h5py.string_dtype())
+
+
+def make_recipes(root):
+    """fuzz_cache_layout.c: any bytes are a recipe; rarely unusual ones, and wild ones."""
+    folder = Folder(root, "cache_layout")
+    chance = random.Random(0)
+    for i in range(12):
+        folder.put(f"rare{i}", bytes(chance.randrange(256) if chance.randrange(6) == 0 else 0
+                                     for _ in range(400)))
+        folder.put(f"wild{i}", bytes(chance.randrange(256) for _ in range(400)))
+
+
+def make_journals(root, make_journal):
+    folder = Folder(root, "journal")
+    with tempfile.TemporaryDirectory() as temporary:
+        output = pathlib.Path(temporary) / "out.h5"
+        for compression in ("none", "gzip", "zstd"):
+            for rows in (0, 2, 11) if compression != "none" else (0,):
+                subprocess.run([make_journal, output, compression, str(rows)], check=True)
+                journal = pathlib.Path(str(output) + ".journal")
+                folder.put(f"{compression}_{rows}", journal.read_bytes())
+                journal.unlink()
+
+
+def main():
+    root, cache_tool, make_journal = sys.argv[1:]
+    make_safetensors(root)
+    make_model(root)
+    make_pth(root)
+    make_images(root)
+    make_cifar(root)
+    make_recipes(root)
+    make_caches(root, cache_tool)
+    make_journals(root, make_journal)
+
+
+if __name__ == "__main__":
+    main()

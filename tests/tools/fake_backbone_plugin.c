@@ -1,0 +1,73 @@
+/* tests/unit/fake_backbone.h as a plugin, so that whole runs of extract need no
+ * libtorch: PERMAFROST_PLUGIN=build/tests/fake_backbone_plugin.so. Any file whose name
+ * ends in .pt is a network to it; of a built-in network every tap is the mean colour.
+ *
+ *   FAKE_BACKBONE_LOG=FILE    a line with the number of images for each forward pass
+ *   FAKE_BACKBONE_MS=N        a forward pass takes N milliseconds longer
+ *   FAKE_BACKBONE_FAIL_AT=N   the N-th forward pass fails */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fake_backbone.h"
+
+static long knob(const char *name)
+{
+    const char *value = getenv(name);
+    return value ? strtol(value, NULL, 10) : 0;
+}
+
+/* Written at once and in one piece: the process may be killed at any moment. */
+static void log_images(int n)
+{
+    const char *path = getenv("FAKE_BACKBONE_LOG");
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666) : -1;
+    if (fd < 0) return;
+    dprintf(fd, "%d\n", n);
+    close(fd);
+}
+
+static void name_all_mean(PfBackbone *backbone, const PfBackboneConfig *config)
+{
+    for (int t = 0; t < config->tap_count && t < FAKE_TAPS; t++) {
+        backbone->kinds[t] = FAKE_MEAN;
+        backbone->taps[t] = (PfTapInfo){.shape = {1, {3}}};
+        snprintf(backbone->taps[t].name, sizeof backbone->taps[t].name, "%s", config->taps[t]);
+        backbone->tap_count = t + 1;
+    }
+}
+
+static int open_backbone(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
+{
+    const char *path = config->torchscript_path;
+    size_t length = path ? strlen(path) : 0;
+    PfBackboneConfig own = *config;
+    if (path && (length < 3 || strcmp(path + length - 3, ".pt")))
+        return pf_fail(err, PF_EXIT_USAGE, "the fake plugin runs files that end in .pt only");
+    if (config->arch) own.tap_count = 0;
+    if (fake_open(&own, out, err)) return -1;
+    if (config->arch) name_all_mean(*out, config);
+    (*out)->fail_at_call = (int)knob("FAKE_BACKBONE_FAIL_AT");
+    return 0;
+}
+
+static int forward(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
+                   PfError *err)
+{
+    long milliseconds = knob("FAKE_BACKBONE_MS");
+    struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+    log_images(n);
+    if (milliseconds > 0) nanosleep(&pause, NULL);
+    return fake_forward(backbone, pixels, n, outputs, err);
+}
+
+__attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugin(void)
+{
+    static PfBackbonePlugin plugin;
+    plugin = fake_plugin;
+    plugin.open = open_backbone;
+    plugin.forward = forward;
+    return &plugin;
+}
