@@ -42,7 +42,8 @@ static void close(PfBackbone **backbone)
     *backbone = nullptr;
 }
 
-static const PfBackbonePlugin plugin = {PF_BACKBONE_ABI, open, taps, describe, forward, close};
+static const PfBackbonePlugin plugin = {PF_BACKBONE_ABI, open,  taps,    describe,
+                                        forward,         close, nullptr, nullptr};
 
 extern "C" __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugin(void)
 {

@@ -8,14 +8,15 @@
 
 #include "permafrost/arch.h"
 #include "permafrost/error.h"
+#include "permafrost/suffix.h"
 #include "permafrost/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Raised whenever anything in this header or arch.h changes its layout. */
-#define PF_BACKBONE_ABI 1
+/* Raised whenever anything in this header, suffix.h or arch.h changes its layout. */
+#define PF_BACKBONE_ABI 2
 
 typedef enum PfPrecision { PF_FP32, PF_BF16, PF_FP16 } PfPrecision;
 
@@ -47,6 +48,24 @@ typedef struct PfTapInfo {
     PfShape shape; /* per image, batch axis left out, trailing 1x1 dropped: (512), (256,14,14) */
 } PfTapInfo;
 
+/* What leaves the house: backbone and head in one. */
+typedef struct PfExportConfig {
+    /* The network: as in PfBackboneConfig. */
+    const PfArch *arch;
+    const PfNamedTensor *tensors;
+    size_t tensor_count;
+    const char *torchscript_path;
+    const char *tap;  /* what the head takes, flattened row by row */
+    const char *head; /* TorchScript source of `def head(self, x: Tensor) -> ...` on rows (n, d);
+                         it may use the attributes below */
+    const PfNamedTensor
+        *head_tensors; /* float32; registered under self.<name>, dots make modules */
+    size_t head_tensor_count;
+    const char *const *classes; /* (class_count) becomes the attribute `classes: List[str]` */
+    int class_count;            /* 0: none */
+    const char *metadata;       /* JSON: the attribute `metadata: str` */
+} PfExportConfig;
+
 typedef struct PfBackbonePlugin {
     int abi; /* PF_BACKBONE_ABI of the plugin's build; checked before anything else is called */
 
@@ -68,6 +87,12 @@ typedef struct PfBackbonePlugin {
 
     /* Frees it and sets *backbone to NULL. */
     void (*close)(PfBackbone **backbone);
+
+    /* For fine-tuning; NULL: this plugin cannot. Static storage. */
+    const PfSuffixPlugin *suffix;
+
+    /* Writes the whole network as one TorchScript module: see PfExportConfig. NULL: cannot. */
+    int (*export_torchscript)(const PfExportConfig *config, const char *path, PfError *err);
 } PfBackbonePlugin;
 
 /* The one symbol a plugin exports. Static storage. */
