@@ -22,7 +22,7 @@ ROWS = [
      "common/record_file", "common/text_store", "common/text_index", "common/csv_reader",
      "common/crop_geometry"],
     # 1: what two programs share
-    ["include/permafrost/arch", "include/permafrost/backbone", "include/permafrost/feature_cache",
+    ["include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
      "common/split", "common/file_stamp", "common/arch*", "common/safetensors*", "common/weights*",
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*",
      "common/model_file*", "common/torch/*"],
