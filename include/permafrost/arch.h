@@ -119,6 +119,14 @@ int pf_arch_parameters(const PfArch *arch, int last, PfParameter **out, int *cou
 /* needed[i] = 1 if node i feeds node `last` or is it. needed has node_count entries. */
 void pf_arch_mark_needed(const PfArch *arch, int last, unsigned char *needed);
 
+/* The node before `module` ("layer4", "layer4.1", "features.24"): what the nodes under that
+ * name take from outside, which must be one node's output. "all": the input, node 0. */
+int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *err);
+
+/* behind[i] = 1 if node i lies between cut and last, or is last. Fails where `last` takes
+ * anything but what comes through the cut. behind has node_count entries. */
+int pf_arch_mark_behind(const PfArch *arch, int cut, int last, unsigned char *behind, PfError *err);
+
 /* Trainable numbers of a node (buffers not counted). */
 int64_t pf_node_parameter_count(const PfNode *node);
 /* Multiply-adds for one image as torchinfo counts them: parameters (bias

@@ -172,6 +172,55 @@ static char *summary_text(const char *network, PfSummaryOptions options)
     return text;
 }
 
+static void check_cut(const char *name, const char *module, const char *expected)
+{
+    PfArch *arch;
+    PfError err = {0};
+    int cut, tap;
+    ck_assert_int_eq(pf_arch_new(name, &arch, &err), 0);
+    ck_assert_msg(!pf_arch_find_cut(arch, module, &cut, &err), "%s", err.message);
+    ck_assert_str_eq(arch->nodes[cut].name, expected);
+    ck_assert_int_eq(pf_arch_find_tap(arch, arch->default_tap, &tap, &err), 0);
+    unsigned char *behind = malloc((size_t)arch->node_count);
+    ck_assert_int_eq(pf_arch_mark_behind(arch, cut, tap, behind, &err), 0);
+    ck_assert(!behind[cut] && behind[tap] && behind[cut + 1]);
+    for (int i = 0; i < arch->node_count; i++) ck_assert(!behind[i] || (i > cut && i <= tap));
+    free(behind);
+    pf_arch_free(&arch);
+}
+
+START_TEST(a_cut_is_what_a_module_takes_in)
+{
+    check_cut("resnet18", "layer4", "layer3.1.relu_1");
+    check_cut("resnet18", "layer3", "layer2.1.relu_1");
+    check_cut("resnet50", "layer4.1", "layer4.0.relu_2");
+    check_cut("resnet18", "all", "input");
+    check_cut("vgg16", "features.24", "features.23");
+    check_cut("vgg16", "features", "input");
+}
+END_TEST
+
+START_TEST(what_cannot_be_cut_is_refused)
+{
+    PfArch *arch;
+    PfError err = {0};
+    int cut, tap;
+    unsigned char behind[512];
+    ck_assert_int_eq(pf_arch_new("resnet18", &arch, &err), 0);
+    ck_assert_int_eq(pf_arch_find_cut(arch, "layer4.1.add", &cut, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "whole block"));
+    ck_assert_int_eq(pf_arch_find_cut(arch, "layer5", &cut, &err), -1);
+    /* Inside a block the shortcut goes round the cut. */
+    ck_assert_int_eq(pf_arch_find_tap(arch, "layer4.1.conv1", &cut, &err), 0);
+    ck_assert_int_eq(pf_arch_find_tap(arch, "avgpool", &tap, &err), 0);
+    ck_assert_int_eq(pf_arch_mark_behind(arch, cut, tap, behind, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "before it"));
+    ck_assert_int_eq(pf_arch_mark_behind(arch, tap, cut, behind, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "does not lie behind"));
+    pf_arch_free(&arch);
+}
+END_TEST
+
 START_TEST(the_table_shows_frozen_layers_in_brackets_and_names_taps)
 {
     char *text = summary_text("vgg16", (PfSummaryOptions){.input = 244, .classes = 2});
@@ -200,6 +249,8 @@ int main(void)
     tcase_add_test(cases, shapes_are_inferred_for_any_input);
     tcase_add_test(cases, an_input_that_vanishes_on_the_way_is_refused);
     tcase_add_test(cases, parameters_are_those_of_the_nodes_that_feed_the_tap);
+    tcase_add_test(cases, a_cut_is_what_a_module_takes_in);
+    tcase_add_test(cases, what_cannot_be_cut_is_refused);
     tcase_add_test(cases, the_table_shows_frozen_layers_in_brackets_and_names_taps);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
