@@ -14,8 +14,9 @@
 #define MAX_SLOTS 16
 #define SLOTS_BYTES ((int64_t)256 << 20)
 /* Below this the gradient is rounding noise of float products. */
-#define GRADIENT_TOLERANCE 1e-6
-#define VALUE_TOLERANCE 1e-9
+#define GRADIENT_TOLERANCE 1e-7
+/* Ridge regression's coefficients are within 1e-4 then, a softmax's value within 1e-7. */
+#define VALUE_TOLERANCE 1e-10
 
 typedef struct Slot {
     float *outputs;   /* (PF_GEMM_SUM_ROWS, outputs) */
@@ -365,10 +366,15 @@ static int train_one(Problem *problem, PfHeadHistory *history, PfError *err)
     history->epochs = pf_calloc(1, sizeof *history->epochs, err);
     if (!history->epochs || minimise(problem, &result, err)) return -1;
     PfHeadEpoch *epoch = &history->epochs[0];
+    history->diverged = !isfinite(result.value) || !isfinite(result.gradient_norm);
+    if (history->diverged) return 0;
     if (score(problem, data->train_rows, data->train_count, &epoch->train_loss, &epoch->train_score,
               err) ||
         score(problem, data->val_rows, data->val_count, &epoch->val_loss, &epoch->val_score, err))
         return -1;
+    history->diverged =
+        !isfinite(epoch->train_loss) || (data->val_count && !isfinite(epoch->val_loss));
+    if (history->diverged) return 0;
     epoch->epoch = history->iterations = result.iterations;
     epoch->is_best = history->epoch_count = history->best_epoch = 1;
     history->converged = result.converged;

@@ -9,6 +9,8 @@
 #define SUFFICIENT_DECREASE 1e-4 /* c1 and c2 of the Wolfe conditions */
 #define CURVATURE 0.9
 #define MAX_TRIALS 30
+/* Relative error of values that are sums of float losses; gradients are better. */
+#define VALUE_NOISE 1e-7
 
 typedef struct Search {
     int64_t n;
@@ -36,10 +38,12 @@ static double dot(const double *a, const double *b, int64_t n)
     return sum;
 }
 
+/* NaN where any of them is. */
 static double largest(const double *values, int64_t n)
 {
     double size = 0;
-    for (int64_t i = 0; i < n; i++) size = fmax(size, fabs(values[i]));
+    for (int64_t i = 0; i < n && !isnan(size); i++)
+        if (!(fabs(values[i]) <= size)) size = fabs(values[i]);
     return size;
 }
 
@@ -135,9 +139,14 @@ static double interpolate(const Point *a, const Point *b)
     return fmin(fmax(step, low), high);
 }
 
+/* Where rounding hides the decrease, the slope tells: Hager and Zhang's approximate Wolfe
+ * conditions (2005). */
 static int decreases_enough(const Point *start, const Point *point)
 {
-    return point->value <= start->value + SUFFICIENT_DECREASE * point->step * start->slope;
+    double decrease = SUFFICIENT_DECREASE * start->slope;
+    if (point->value <= start->value + point->step * decrease) return 1;
+    return point->value <= start->value + VALUE_NOISE * fabs(start->value) &&
+           point->slope <= 2 * decrease - start->slope;
 }
 
 static int is_flat_enough(const Point *start, const Point *point)
@@ -173,7 +182,7 @@ static int search_line(Search *search, PfError *err)
     if (!(start.slope < 0)) return 0;
     for (int trial = 0; trial < MAX_TRIALS; trial++) {
         if (evaluate(search, step, &point, err)) return -1;
-        if (!isfinite(point.value)) {
+        if (!isfinite(point.value) || !isfinite(point.slope)) {
             step = before.step + 0.1 * (step - before.step);
             continue;
         }
@@ -198,6 +207,12 @@ static void accept(Search *search)
     search->value = search->trial_value;
 }
 
+/* Of a quadratic that the direction leads to the minimum of. */
+static double expected_gain(const Search *search)
+{
+    return -0.5 * dot(search->gradient, search->direction, search->n);
+}
+
 static int iterate(Search *search, PfError *err)
 {
     const PfLbfgsConfig *config = search->config;
@@ -205,6 +220,7 @@ static int iterate(Search *search, PfError *err)
     while (largest(search->gradient, search->n) > config->gradient_tolerance) {
         if (result->iterations == config->max_iterations) return 0;
         choose_direction(search);
+        if (expected_gain(search) <= config->value_tolerance * fabs(search->value)) break;
         int found = search_line(search, err);
         if (found < 0) return -1;
         if (!found && !search->stored) break;
@@ -212,13 +228,11 @@ static int iterate(Search *search, PfError *err)
             search->stored = 0;
             continue;
         }
-        double gain = search->value - search->trial_value;
         remember(search);
         accept(search);
         result->iterations++;
-        if (gain <= config->value_tolerance * fmax(fabs(search->value), 1e-300)) break;
     }
-    result->converged = 1;
+    result->converged = isfinite(search->value) && isfinite(largest(search->gradient, search->n));
     return 0;
 }
 

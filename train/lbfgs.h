@@ -16,7 +16,8 @@ typedef struct PfLbfgsConfig {
     int memory; /* pairs kept, as a rule 10 */
     int max_iterations;
     double gradient_tolerance; /* done where no element of the gradient is larger */
-    double value_tolerance;    /* or where an iteration gains less than this share of the value */
+    double value_tolerance;    /* or where slope and curvature promise less than this share of the
+                                  value: told by gradients, as values are known less well */
     const double *inverse_curvature; /* (n) positive: the first guess of the inverse Hessian's
                                         diagonal; NULL: all the same */
 } PfLbfgsConfig;
@@ -24,7 +25,7 @@ typedef struct PfLbfgsConfig {
 typedef struct PfLbfgsResult {
     double value, gradient_norm; /* the largest element's size */
     int iterations, evaluations;
-    int converged; /* 0: max_iterations were not enough */
+    int converged; /* 0: max_iterations were not enough, or the start is no number */
 } PfLbfgsResult;
 
 /* x: (n) start, then the minimum found. */
