@@ -48,6 +48,10 @@ int pf_experiment_finish(PfExperiment *experiment, PfError *err)
     PfHeadSetting *setting = &experiment->setting;
     PfOptimizerKind kind = experiment->optimizer;
     if (check_momentum(experiment, err) || check_lbfgs(experiment, err)) return -1;
+    if (experiment->spec.norm == PF_HEAD_NORM_BATCH && experiment->spec.hidden_count &&
+        experiment->batch < 2)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--head-norm batch takes means over a batch: --batch 1 is too small for it");
     if (setting->momentum < 0) setting->momentum = kind == PF_SGD ? 0.9 : 0;
     if (setting->learning_rate < 0) setting->learning_rate = kind == PF_SGD ? 1e-2 : 1e-3;
     if (setting->weight_decay < 0)

@@ -201,12 +201,12 @@ int pf_feature_table_index(PfFeatureTable *table, const char *name, double val, 
     return check_tasks(table, name, err);
 }
 
-int pf_feature_table_reassign(PfFeatureTable *table, const int32_t *rows, const uint8_t *in_val,
-                              int64_t count, PfError *err)
+int pf_feature_table_reassign(PfFeatureTable *table, const char *name, const int32_t *rows,
+                              const uint8_t *in_val, int64_t count, PfError *err)
 {
     for (int64_t i = 0; i < count; i++)
         table->splits[rows[i]] = in_val[i] ? PF_SPLIT_VAL : PF_SPLIT_TRAIN;
-    return list_rows(table, err);
+    return list_rows(table, err) || check_tasks(table, name, err) ? -1 : 0;
 }
 
 /* ---- finite or not ---- */

@@ -42,9 +42,9 @@ void pf_feature_table_free(PfFeatureTable **table);
 int pf_feature_table_index(PfFeatureTable *table, const char *name, double val, PfError *err);
 
 /* Rows of the train and val parts become val where in_val[i], else train; rows: (count), as
- * the lists have them now. The lists are made anew. */
-int pf_feature_table_reassign(PfFeatureTable *table, const int32_t *rows, const uint8_t *in_val,
-                              int64_t count, PfError *err);
+ * the lists have them now. The lists are made anew. Fails as pf_feature_table_index does. */
+int pf_feature_table_reassign(PfFeatureTable *table, const char *name, const int32_t *rows,
+                              const uint8_t *in_val, int64_t count, PfError *err);
 
 /* The first task of classes, or NULL. */
 const PfTask *pf_feature_table_class_task(const PfFeatureTable *table);

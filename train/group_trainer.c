@@ -306,6 +306,20 @@ static void note_training(Trainer *trainer, int epoch)
     }
 }
 
+/* Without val rows nothing else sees what the last step did. */
+static int is_finite(const Trainer *trainer, int head)
+{
+    const PfHeadNetwork *network = trainer->network;
+    for (int l = 0; l < network->layer_count; l++) {
+        const PfHeadLayer *layer = &network->layers[l];
+        for (int64_t i = 0; i < layer->rows; i++)
+            for (int64_t c = 0; c < layer->width; c++)
+                if (!isfinite(layer->parameters[i * layer->columns + head * layer->width + c]))
+                    return 0;
+    }
+    return 1;
+}
+
 static void note_validation(Trainer *trainer, int epoch)
 {
     int patience = trainer->config->patience;
@@ -315,6 +329,11 @@ static void note_validation(Trainer *trainer, int epoch)
         if (trainer->waiting[h] < 0) continue;
         if (trainer->data->val_count)
             finish_sums(trainer, h, trainer->val_spreads, &now->val_loss, &now->val_score);
+        if (trainer->data->val_count ? !isfinite(now->val_loss) : !is_finite(trainer, h)) {
+            history->diverged = 1;
+            trainer->waiting[h] = -1;
+            continue;
+        }
         history->epoch_count = epoch;
         now->is_best =
             !history->best_epoch || is_better(now, &history->epochs[history->best_epoch - 1]);

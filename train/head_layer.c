@@ -28,10 +28,10 @@ void pf_batch_norm_forward(float *z, int64_t n, int64_t columns, float *running,
 {
     for (int64_t c = 0; c < columns; c++) {
         double mean = (double)running[c], variance = (double)running[columns + c];
-        if (deviation) {
-            column_moments(z, n, columns, c, &mean, &variance);
+        if (deviation) column_moments(z, n, columns, c, &mean, &variance);
+        if (deviation && n > 1) { /* a lone row, the rest of an epoch, has no variance */
             move(&running[c], mean);
-            move(&running[columns + c], n > 1 ? variance * (double)n / (double)(n - 1) : variance);
+            move(&running[columns + c], variance * (double)n / (double)(n - 1));
         }
         float center = (float)mean, factor = (float)(1 / sqrt(variance + (double)PF_NORM_EPSILON));
         if (deviation) deviation[c] = factor;

@@ -249,7 +249,7 @@ void pf_report_end(const PfTrainRun *run, const char *model_path)
     const PfSweep *sweep = run->sweep;
     const PfHeadHistory *history = pf_train_run_history(run);
     main_metrics_text(run, metrics, sizeof metrics);
-    if (history->iterations)
+    if (sweep->experiment.optimizer == PF_LBFGS)
         snprintf(when, sizeof when, "%d iterations%s", history->iterations,
                  history->converged ? "" : " (not converged)");
     else

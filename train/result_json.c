@@ -87,7 +87,7 @@ static cJSON *epoch_json(const PfTrainRun *run, const PfHeadEpoch *epoch)
     int has_classes = pf_train_run_only_classes(run) != NULL;
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "epoch", epoch->epoch);
-    if (!pf_train_run_history(run)->iterations)
+    if (run->sweep->experiment.optimizer != PF_LBFGS)
         cJSON_AddNumberToObject(json, "lr", epoch->learning_rate);
     add_finite(json, "train_loss", epoch->train_loss);
     add_finite(json, has_classes ? "train_accuracy" : "train_score", epoch->train_score);
@@ -103,7 +103,7 @@ static void add_epochs(cJSON *json, const PfTrainRun *run)
     for (int e = 0; e < history->epoch_count; e++)
         cJSON_AddItemToArray(epochs, epoch_json(run, &history->epochs[e]));
     cJSON_AddItemToObject(json, "best", epoch_json(run, pf_train_run_best(run)));
-    if (!history->iterations) return;
+    if (run->sweep->experiment.optimizer != PF_LBFGS) return;
     cJSON *lbfgs = cJSON_AddObjectToObject(json, "lbfgs");
     cJSON_AddNumberToObject(lbfgs, "iterations", history->iterations);
     cJSON_AddBoolToObject(lbfgs, "converged", history->converged);

@@ -61,9 +61,14 @@ static int apply_task_setting(PfFeatureTable *table, const PfTaskSetting *settin
 }
 
 /* Train and val rows together, one fold of them to validate on. */
-static int assign_fold(PfFeatureTable *table, int folds, int fold, PfError *err)
+static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, int fold,
+                       PfError *err)
 {
     int64_t count = table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL], n = 0;
+    if (count < folds)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "--folds %d needs %d rows to train and validate on, and there are %lld",
+                       folds, folds, (long long)count);
     const PfTask *by = pf_feature_table_class_task(table);
     int32_t *rows = pf_calloc((size_t)count, sizeof *rows, err);
     uint8_t *in_fold = pf_calloc((size_t)count, 1, err);
@@ -80,7 +85,8 @@ static int assign_fold(PfFeatureTable *table, int folds, int fold, PfError *err)
     if (!failed)
         failed = pf_rows_fold(by ? by : &table->tasks[0], rows, count, folds, 0, in_fold, err);
     for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
-    if (!failed) failed = pf_feature_table_reassign(table, rows, in_fold, count, err);
+    if (!failed)
+        failed = pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err);
     free(in_fold);
     free(rows);
     return failed ? -1 : 0;
@@ -115,7 +121,8 @@ static int fill_stage(Runner *runner, Stage *stage, PfError *err)
                               &stage->table, err))
         return -1;
     PfFeatureTable *table = stage->table;
-    if (stage->fold >= 0 && assign_fold(table, options->folds, stage->fold, err)) return -1;
+    if (stage->fold >= 0 && assign_fold(table, runner->cache, options->folds, stage->fold, err))
+        return -1;
     stage->mean = pf_calloc(2 * (size_t)table->features, sizeof *stage->mean, err);
     if (!stage->mean) return -1;
     stage->scale = stage->mean + table->features;
@@ -421,6 +428,10 @@ static int fail_diverged(const PfSweep *sweep, PfError *err)
                        "the training of all %d heads diverged. Hint: smaller learning rates, or "
                        "--normalize standardize.",
                        sweep->trial_count);
+    if (experiment->optimizer == PF_LBFGS)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "the loss is not a finite number: features or targets are too large. Hint: "
+                       "--normalize standardize.");
     return pf_fail(err, PF_EXIT_FAILED,
                    "the training diverged: the loss of epoch %d is not a number. Hint: a smaller "
                    "--lr than %g, or --normalize standardize.",
@@ -443,8 +454,13 @@ static int train_winner(Runner *runner, PfError *err)
     sweep->mean = stage.mean;
     sweep->scale = stage.scale;
     runner->group_size = 0;
-    return train_group(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
-                       sweep->experiment.seed, &sweep->result, err);
+    if (train_group(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
+                    sweep->experiment.seed, &sweep->result, err))
+        return -1;
+    if (!sweep->result.histories[0].diverged) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "the best setting diverged when it was trained on all train rows. Hint: smaller "
+                   "learning rates.");
 }
 
 static int choose_taps(Runner *runner, PfError *err)

@@ -10,7 +10,16 @@
  *   resnet, vgg   the identity names such a backbone
  *   hard          the clouds overlap
  *   numbers       a second target, 'size': a number that the features tell, missing in every
- *                 ninth row */
+ *                 ninth row; constant: it is always 5
+ *   labels        another target, 'tags': one that no row has, and two that the features tell
+ *   inf           row 33 holds one
+ *   two           two rows
+ *   lone          row 7 is the only one of its class
+ *   newclass      the wasps are all in val or test, if there are any
+ *   testants      the test rows are all ants
+ *   many          100,000 classes, 400 of them with a row
+ *   dead, huge    feature 3 is always 7, or 1e30 times larger
+ *   equal         all features are 1 */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +28,7 @@
 #include "permafrost/feature_cache.h"
 #include "random.h"
 
-enum { ROWS = 400, D = 16, CLASSES = 4, MAP = 2 * 3 * 3 };
+enum { ROWS = 400, D = 16, CLASSES = 4, MAP = 2 * 3 * 3, TAGS = 3, MANY = 100000 };
 
 static int argument_count;
 static char **arguments;
@@ -42,8 +51,14 @@ static const char *identity(void)
     return "{}";
 }
 
+static PfSplit split_of(int row);
+
 static int32_t class_of(int row)
 {
+    if (wants("many")) return row * 211;
+    if (wants("lone")) return row == 7 ? 3 : row % (CLASSES - 1);
+    if (wants("newclass") && row % CLASSES == 2 && split_of(row) == PF_SPLIT_TRAIN) return 1;
+    if (wants("testants") && split_of(row) == PF_SPLIT_TEST) return 0;
     if (wants("nolabels") || (wants("unlabelled") && row % 7 == 0)) return -1;
     return wants("oneclass") ? 2 : row % CLASSES;
 }
@@ -55,12 +70,32 @@ static PfSplit split_of(int row)
     return PF_SPLIT_TRAIN;
 }
 
+static void change(float *features)
+{
+    if (wants("dead")) features[3] = 7;
+    if (wants("huge")) features[3] *= 1e30f;
+    for (int j = 0; j < D && wants("equal"); j++) features[j] = 1;
+}
+
+static const char *const *class_names(void)
+{
+    static const char *const few[] = {"ants", "bees", "wasps", "Käfer"};
+    static const char *many[MANY];
+    static char names[MANY][8];
+    if (!wants("many")) return few;
+    for (int c = 0; c < MANY; c++) {
+        snprintf(names[c], sizeof names[c], "c%d", c);
+        many[c] = names[c];
+    }
+    return many;
+}
+
 static int write_rows(PfCacheWriter *writer, PfError *err)
 {
     static float features[D], noise[D], map[MAP];
     const double distance = wants("hard") ? 1 : 5;
     PfRandom random = pf_random_seeded(11, 0);
-    for (int row = 0; row < ROWS; row++) {
+    for (int row = 0; row < (wants("two") ? 2 : ROWS); row++) {
         char path[40];
         int32_t class = class_of(row);
         snprintf(path, sizeof path, "class %d/%03d.jpg", row % CLASSES, row);
@@ -70,9 +105,15 @@ static int write_rows(PfCacheWriter *writer, PfError *err)
         }
         for (int j = 0; j < MAP; j++) map[j] = features[j % D];
         if (wants("nan") && row == 33) features[5] = NAN;
+        if (wants("inf") && row == 33) features[5] = INFINITY;
         float size = row % 9 ? 3 * features[0] - features[7] + 40 : NAN;
-        PfCacheSample sample = {
-            .path = path, .split = split_of(row), .class_indices = &class, .values = &size};
+        if (wants("constant")) size = 5;
+        float values[1 + TAGS] = {size, 0, features[0] > 0, features[1] > 1};
+        change(features);
+        PfCacheSample sample = {.path = path,
+                                .split = split_of(row),
+                                .class_indices = &class,
+                                .values = wants("numbers") ? values : values + 1};
         if (pf_cache_writer_append(writer, 1, &sample,
                                    wants("taps") ? (const void *const[]){map, features, noise, map}
                                                  : (const void *const[]){features},
@@ -84,22 +125,25 @@ static int write_rows(PfCacheWriter *writer, PfError *err)
 
 int main(int argc, char **argv)
 {
-    static const char *const classes[] = {"ants", "bees", "wasps", "Käfer"};
+    static const char *const tags[] = {"none", "left", "right"};
     static const PfCacheTap one[] = {{"avgpool", {1, {D}}, PF_DTYPE_F32}};
     static const PfCacheTap several[] = {{"layer3", {3, {2, 3, 3}}, PF_DTYPE_F32},
                                          {"avgpool", {1, {D}}, PF_DTYPE_F32},
                                          {"noise", {1, {D}}, PF_DTYPE_F32},
                                          {"layer4", {3, {2, 3, 3}}, PF_DTYPE_F32}};
-    const PfCacheTarget targets[] = {{"class", PF_TARGET_CLASS, 1, classes, CLASSES},
-                                     {"size", PF_TARGET_REGRESSION, 1, NULL, 0}};
     argument_count = argc;
     arguments = argv;
+    PfCacheTarget targets[3] = {
+        {"class", PF_TARGET_CLASS, 1, class_names(), wants("many") ? MANY : CLASSES}};
+    int target_count = !wants("notarget");
+    if (wants("numbers"))
+        targets[target_count++] = (PfCacheTarget){"size", PF_TARGET_REGRESSION, 1, NULL, 0};
+    if (wants("labels"))
+        targets[target_count++] = (PfCacheTarget){"tags", PF_TARGET_MULTILABEL, TAGS, tags, TAGS};
     PfCacheWriterConfig config = {.taps = wants("taps") ? several : one,
                                   .tap_count = wants("taps") ? 4 : 1,
                                   .targets = targets,
-                                  .target_count = wants("notarget")  ? 0
-                                                  : wants("numbers") ? 2
-                                                                     : 1,
+                                  .target_count = target_count,
                                   .identity = identity(),
                                   .provenance = "{}",
                                   .compression = PF_COMPRESS_GZIP,
