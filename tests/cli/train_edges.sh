@@ -143,8 +143,12 @@ for lr in 10 100 1e3 1e4 1e5 1e6; do
     done
   done
 done
-make_cache noval.h5 numbers
-expect 1 train noval.h5 --target size --val 0 --optimizer sgd --lr 1e6 --momentum 0 --epochs 7 --batch 400 --normalize none -o no.safetensors
+# The loss before the only step is a number; after it nothing is.
+expect 1 train huge.h5 --target class --normalize none --optimizer sgd --lr 1e4 --epochs 1 --batch 400 -o no.safetensors
+stderr_has 'diverged'
+absent no.safetensors
+make_cache noval.h5 huge
+expect 1 train noval.h5 --val 0 --normalize none --optimizer sgd --lr 1e6 --epochs 1 --batch 400 -o no.safetensors
 stderr_has 'diverged'
 absent no.safetensors
 no_leftovers

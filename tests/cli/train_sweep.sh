@@ -31,6 +31,28 @@ expect 0 train own.h5 --target class --epochs 12 --sweep lr=1e-3,1e-2,1e-1 --swe
 cmp sweep.csv one.csv || failed 'one thread gives other heads'
 cmp best.safetensors one.safetensors || failed 'one thread gives another model'
 
+# All 64 of a sweep equal the 64 runs one by one, as do their numbers of threads.
+lrs=1e-4,3e-4,1e-3,3e-3,1e-2,3e-2,0.1,0.3
+sweep64() {
+  train own.h5 --target class --epochs 3 -q --sweep lr=$lrs --sweep weight-decay=0,1e-3,1e-2,0.1 --sweep clip=0,1 "$@"
+}
+for head in linear 'mlp:12x6 --head-norm batch --dropout 0.3' 'mlp:12 --head-norm layer --activation gelu'; do
+  for threads in 1 2 3; do
+    # shellcheck disable=SC2086
+    expect 0 sweep64 --head $head --csv all$threads.csv -o all$threads.safetensors --threads $threads
+  done
+  cmp all1.csv all2.csv && cmp all1.csv all3.csv || failed 'the heads depend on the number of threads'
+  cmp all1.safetensors all2.safetensors && cmp all1.safetensors all3.safetensors || failed 'the model depends on it'
+  [ "$(wc -l < all1.csv)" -eq 65 ] || failed '64 heads'
+  for lr in $(echo $lrs | tr , ' '); do for decay in 0 1e-3 1e-2 0.1; do for clip in 0 1; do
+    # shellcheck disable=SC2086
+    expect 0 train own.h5 --target class --epochs 3 -q --lr $lr --weight-decay $decay --clip $clip --head $head --csv alone.csv
+    wanted=$(tail -1 alone.csv | cut -d, -f4-)
+    found=$(grep "^avgpool,$lr,$decay,$clip," all1.csv | cut -d, -f7-)
+    [ "$wanted" = "$found" ] || failed "alone '$wanted', in the sweep '$found'"
+  done; done; done
+done
+
 # Folds and seeds: mean and deviation; the test part is not touched by the choice.
 expect 0 train own.h5 --target class --folds 3 --seeds 2 --sweep weight-decay=0,0.1 --epochs 5 --csv folds.csv
 stderr_has '12 heads: 2 of weight-decay x 3 folds x 2 seeds'

@@ -18,7 +18,7 @@
  *   newclass      the wasps are all in val or test, if there are any
  *   testants      the test rows are all ants
  *   many          100,000 classes, 400 of them with a row
- *   dead, huge    feature 3 is always 7, or 1e30 times larger
+ *   dead, huge    feature 3 is always 7, or 1e33 times larger
  *   equal         all features are 1 */
 #include <math.h>
 #include <stdio.h>
@@ -73,7 +73,7 @@ static PfSplit split_of(int row)
 static void change(float *features)
 {
     if (wants("dead")) features[3] = 7;
-    if (wants("huge")) features[3] *= 1e30f;
+    if (wants("huge")) features[3] *= 1e33f;
     for (int j = 0; j < D && wants("equal"); j++) features[j] = 1;
 }
 

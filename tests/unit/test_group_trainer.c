@@ -156,6 +156,10 @@ static void expect_same_head(const PfHeadNetwork *a, int head_a, const PfHeadNet
             ck_assert_mem_eq(x->parameters + i * x->columns + head_a * x->width,
                              y->parameters + i * y->columns + head_b * y->width,
                              (size_t)x->width * sizeof(float));
+        for (int i = 0; i < 2 && x->running; i++)
+            ck_assert_mem_eq(x->running + i * x->columns + head_a * x->width,
+                             y->running + i * y->columns + head_b * y->width,
+                             (size_t)x->width * sizeof(float));
     }
 }
 
@@ -201,6 +205,59 @@ START_TEST(a_head_of_a_group_equals_itself_alone)
 }
 END_TEST
 
+#define MANY 70 /* more than go through the loss kernels together */
+
+static PfGroupResult train_many(PfGroupConfig config, int threads)
+{
+    PfError err = {0};
+    PfGroupResult result;
+    PfThreadPool *own;
+    ck_assert(!pf_thread_pool_new(threads, &own, &err));
+    config.pool = own;
+    ck_assert_msg(!pf_train_group(&data, &config, NULL, &result, &err), "%s", err.message);
+    pf_thread_pool_free(&own);
+    return result;
+}
+
+static void check_many(PfHeadSpec spec, PfOptimizerKind optimizer)
+{
+    PfHeadSetting many[MANY];
+    for (int h = 0; h < MANY; h++) {
+        many[h] = settings[h % HEADS];
+        many[h].learning_rate *= 1 + 0.01 * h;
+    }
+    PfGroupConfig config = {.spec = spec,
+                            .optimizer = optimizer,
+                            .settings = many,
+                            .head_count = MANY,
+                            .epochs = 3,
+                            .batch = 16,
+                            .seed = 3};
+    PfGroupResult together = train_many(config, 1);
+    for (int threads = 2; threads <= 3; threads++) {
+        PfGroupResult again = train_many(config, threads);
+        for (int h = 0; h < MANY; h++) expect_same_head(together.network, h, again.network, h);
+        pf_group_result_free(&again);
+    }
+    config.head_count = 1;
+    for (int h = 0; h < MANY; h++) {
+        config.settings = &many[h];
+        PfGroupResult alone = train_many(config, 1 + h % 3);
+        expect_same_head(together.network, h, alone.network, 0);
+        pf_group_result_free(&alone);
+    }
+    pf_group_result_free(&together);
+}
+
+START_TEST(seventy_heads_equal_seventy_runs_on_any_threads)
+{
+    PfHeadSpec mlp = {
+        .hidden_count = 2, .hidden = {9, 5}, .norm = PF_HEAD_NORM_BATCH, .dropout = 0.2};
+    check_many((PfHeadSpec){0}, PF_ADAMW);
+    check_many(mlp, PF_SGD);
+}
+END_TEST
+
 START_TEST(a_head_that_diverges_leaves_the_others_alone)
 {
     PfError err = {0};
@@ -236,6 +293,27 @@ static int rosenbrock(void *context, const double *x, double *value, double *gra
     gradient[1] = 200 * b;
     return 0;
 }
+
+static int nowhere(void *context, const double *x, double *value, double *gradient, PfError *err)
+{
+    (void)context;
+    (void)err;
+    *value = 1;
+    gradient[0] = NAN;
+    gradient[1] = x[0];
+    return 0;
+}
+
+START_TEST(lbfgs_does_not_call_nan_an_optimum)
+{
+    PfError err = {0};
+    PfLbfgsConfig config = {.memory = 4, .max_iterations = 5, .gradient_tolerance = 1e-9};
+    PfLbfgsResult result;
+    double x[2] = {0, 0};
+    ck_assert(!pf_lbfgs(2, x, nowhere, NULL, &config, &result, &err));
+    ck_assert(!result.converged && isnan(result.gradient_norm));
+}
+END_TEST
 
 START_TEST(lbfgs_finds_the_minimum_of_a_curved_valley)
 {
@@ -303,8 +381,10 @@ int main(void)
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, gradients_are_those_of_the_loss);
     tcase_add_test(cases, a_head_of_a_group_equals_itself_alone);
+    tcase_add_test(cases, seventy_heads_equal_seventy_runs_on_any_threads);
     tcase_add_test(cases, a_head_that_diverges_leaves_the_others_alone);
     tcase_add_test(cases, lbfgs_finds_the_minimum_of_a_curved_valley);
+    tcase_add_test(cases, lbfgs_does_not_call_nan_an_optimum);
     tcase_add_test(cases, ridge_satisfies_its_normal_equations);
     tcase_add_test(cases, the_optimum_does_not_depend_on_threads);
     suite_add_tcase(suite, cases);
