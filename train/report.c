@@ -235,9 +235,14 @@ static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
         const char *name;
         double value = pf_task_main_metric(&run->metrics[split][t], &name);
         size_t used = strlen(text);
-        snprintf(text + used, size - used, "%s%s%s %s %.4f", t ? "," : "",
+        snprintf(text + used, size - used, "%s%s%s %s ", t ? "," : "",
                  table->task_count > 1 ? " " : "",
-                 table->task_count > 1 ? table->tasks[t].name : "", name, value);
+                 table->task_count > 1 ? table->tasks[t].name : "", name);
+        used = strlen(text);
+        if (isnan(value))
+            snprintf(text + used, size - used, "-");
+        else
+            snprintf(text + used, size - used, fabs(value) < 1e6 ? "%.4f" : "%.4g", value);
     }
     if (split == PF_SPLIT_TRAIN) strncat(text, " (no val)", size - strlen(text) - 1);
 }

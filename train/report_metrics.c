@@ -43,11 +43,12 @@ static void metric_cell(const PfMetricField *field, const void *metrics, int wit
 {
     double value = pf_field_value(field, metrics);
     PfInterval interval = pf_field_interval(field, metrics);
+    int large = fabs(value) >= 1e6;
     int used = isnan(value) ? snprintf(cell, CELL_SIZE, "%8s", "-")
-                            : snprintf(cell, CELL_SIZE, "%8.4f", value);
+                            : snprintf(cell, CELL_SIZE, large ? "%8.4g" : "%8.4f", value);
     if (with_interval && !isnan(interval.low) && used < CELL_SIZE)
-        snprintf(cell + used, (size_t)(CELL_SIZE - used), " [%.3f, %.3f]", interval.low,
-                 interval.high);
+        snprintf(cell + used, (size_t)(CELL_SIZE - used), large ? " [%.3g, %.3g]" : " [%.3f, %.3f]",
+                 interval.low, interval.high);
 }
 
 static void say_trimmed(const char *line)

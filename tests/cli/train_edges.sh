@@ -50,6 +50,21 @@ sound m.json m.safetensors constant.h5
 expect 0 train constant.h5 --target size --epochs 100 --lr 0.1 --schedule cosine --assert 'val.mae<=0.1' --json m.json -o m.safetensors
 sound m.json m.safetensors constant.h5
 
+# Numbers that no val row has, and numbers as large as floats can be.
+make_cache unsized.h5 val test numbers unsized
+expect 0 train unsized.h5 --target class,size --epochs 3 -o m.safetensors --json m.json
+stderr_has ', size mae -, epoch'
+sound m.json m.safetensors unsized.h5
+expect 0 train unsized.h5 --target size --epochs 3
+stderr_has 'no rows for validation'
+make_cache large.h5 val test numbers large
+for optimizer in adamw lbfgs; do
+  expect 0 train large.h5 --target size --optimizer $optimizer -o m.safetensors --json m.json
+  sound m.json m.safetensors large.h5
+  checks=$((checks + 1))
+  ! grep -q '[0-9]\{12\}' stderr || failed 'numbers of too many digits'
+done
+
 # A label that no row has.
 make_cache labels.h5 val test labels
 for optimizer in adamw lbfgs; do
