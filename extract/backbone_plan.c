@@ -1,13 +1,8 @@
 #include "backbone_plan.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "backbone_loader.h"
 #include "memory.h"
@@ -44,28 +39,6 @@ static int is_file_name(const char *backbone)
     return strchr(backbone, '/') || (length > 3 && !strcmp(backbone + length - 3, ".pt"));
 }
 
-static int sha256_of_file(const char *path, const PfKnownSha256 *known, PfFileStamp *stamp,
-                          char sha256[PF_SHA256_TEXT_SIZE], PfError *err)
-{
-    struct stat status;
-    int64_t now = pf_file_time_now();
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return pf_fail_errno(err, "backbone '%s': cannot open it", path);
-    void *bytes = MAP_FAILED;
-    if (!fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_size > 0)
-        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (bytes == MAP_FAILED)
-        return pf_fail(err, PF_EXIT_FAILED, "backbone '%s': not a file with something in it", path);
-    *stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
-    if (pf_known_sha256(known, stamp))
-        snprintf(sha256, PF_SHA256_TEXT_SIZE, "%s", known->sha256);
-    else
-        pf_sha256_text(bytes, (size_t)status.st_size, sha256);
-    munmap(bytes, (size_t)status.st_size);
-    return 0;
-}
-
 static int use_torchscript(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
     if (options->weights)
@@ -78,7 +51,7 @@ static int use_torchscript(PfBackbonePlan *plan, const PfBackboneOptions *option
     plan->name = pf_strdup(slash ? slash + 1 : options->backbone, err);
     plan->torchscript_path = pf_strdup(options->backbone, err);
     if (!plan->name || !plan->torchscript_path) return -1;
-    return sha256_of_file(options->backbone, options->known, &plan->stamp, plan->sha256, err);
+    return pf_file_sha256(options->backbone, options->known, &plan->stamp, plan->sha256, err);
 }
 
 static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
@@ -210,40 +183,6 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
                                       threads, plugin, backbone, err);
 }
 
-/* The double that prints as the float does: 0.485, not 0.48500001430511475. */
-static double shortest_double(float value)
-{
-    char text[32];
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) break;
-    }
-    return strtod(text, NULL);
-}
-
-static void add_triple(cJSON *object, const char *key, const float values[3])
-{
-    double doubles[3];
-    for (int i = 0; i < 3; i++) doubles[i] = shortest_double(values[i]);
-    cJSON_AddItemToObject(object, key, cJSON_CreateDoubleArray(doubles, 3));
-}
-
-static const char *interpolation_name(PfInterpolation interpolation)
-{
-    return interpolation == PF_BICUBIC ? "bicubic" : "bilinear";
-}
-
-static void add_preprocess(cJSON *identity, const PfPreprocess *preprocess)
-{
-    cJSON *object = cJSON_AddObjectToObject(identity, "preprocess");
-    cJSON_AddNumberToObject(object, "resize", preprocess->resize);
-    cJSON_AddNumberToObject(object, "crop", preprocess->crop);
-    cJSON_AddBoolToObject(object, "squash", preprocess->squash);
-    cJSON_AddStringToObject(object, "interpolation", interpolation_name(preprocess->interpolation));
-    add_triple(object, "mean", preprocess->mean);
-    add_triple(object, "std", preprocess->std);
-}
-
 cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)
 {
     cJSON *identity = cJSON_CreateObject();
@@ -251,52 +190,16 @@ cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)
     if (plan->arch) cJSON_AddStringToObject(backbone, "name", plan->name);
     cJSON_AddStringToObject(backbone, plan->arch ? "weights_sha256" : "torchscript_sha256",
                             plan->sha256);
-    add_preprocess(identity, &plan->preprocess);
+    cJSON_AddItemToObject(identity, "preprocess", pf_preprocess_to_json(&plan->preprocess));
     cJSON_AddNumberToObject(identity, "views", 1);
     cJSON_AddStringToObject(identity, "precision", pf_precision_name(plan->precision));
     cJSON_AddStringToObject(identity, "store", pf_dtype_name(plan->store));
     return identity;
 }
 
-static int read_triple(const cJSON *object, const char *key, float out[3])
-{
-    const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (cJSON_GetArraySize(array) != 3) return -1;
-    for (int i = 0; i < 3; i++) {
-        const cJSON *number = cJSON_GetArrayItem(array, i);
-        if (!cJSON_IsNumber(number)) return -1;
-        out[i] = (float)number->valuedouble;
-    }
-    return 0;
-}
-
-static int is_side(const cJSON *number, int minimum)
-{
-    return cJSON_IsNumber(number) && number->valuedouble >= minimum &&
-           number->valuedouble <= PF_SIDE_MAX;
-}
-
-int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err)
-{
-    const cJSON *resize = cJSON_GetObjectItemCaseSensitive(object, "resize");
-    const cJSON *crop = cJSON_GetObjectItemCaseSensitive(object, "crop");
-    const cJSON *mode = cJSON_GetObjectItemCaseSensitive(object, "interpolation");
-    *out = (PfPreprocess){0};
-    if (!is_side(resize, 0) || !is_side(crop, 1) || !cJSON_IsString(mode) ||
-        read_triple(object, "mean", out->mean) || read_triple(object, "std", out->std))
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "the \"preprocess\" entry lacks a usable resize, crop, interpolation, mean "
-                       "or std");
-    out->resize = resize->valueint;
-    out->crop = crop->valueint;
-    out->squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
-    out->interpolation = strcmp(mode->valuestring, "bicubic") ? PF_BILINEAR : PF_BICUBIC;
-    return 0;
-}
-
 const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_t size)
 {
-    const char *mode = interpolation_name(preprocess->interpolation);
+    const char *mode = pf_interpolation_name(preprocess->interpolation);
     if (preprocess->squash)
         snprintf(text, size, "squash to %dx%d, %s", preprocess->crop, preprocess->crop, mode);
     else if (preprocess->resize)

@@ -8,10 +8,8 @@
 #include "file_stamp.h"
 #include "permafrost/backbone.h"
 #include "permafrost/feature_cache.h"
+#include "preprocess_json.h"
 #include "weights.h"
-
-/* No image is resized or cropped to more pixels a side. */
-#define PF_SIDE_MAX 16384
 
 /* As given on the command line, or by a model file. Start from
  * pf_backbone_options_default(). */
@@ -63,9 +61,6 @@ int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *ta
  * "precision", "store"}: all that decides the numbers of a tap. For pf_json_finish, between
  * which and pf_json_begin it is called. */
 cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan);
-
-/* The "preprocess" object of an identity or a model file, read back. */
-int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err);
 
 /* "resize 256, centre crop 224, bilinear": into text, which is returned. */
 const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_t size);

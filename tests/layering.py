@@ -25,7 +25,7 @@ ROWS = [
     ["include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
      "common/split", "common/file_stamp", "common/arch*", "common/safetensors*", "common/weights*",
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*",
-     "common/model_file*", "common/torch/*"],
+     "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs
     ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess",
      "train/lanes_*", "train/kernels", "train/gemm", "train/vector_math", "train/loss",
@@ -33,7 +33,7 @@ ROWS = [
      "train/task", "train/feature_table*", "train/optimizer", "train/metrics_interval",
      "train/metrics_field", "train/metrics_columns", "train/metrics_ranking",
      "train/metrics_one_vs_rest", "train/metrics_*", "train/normalize", "train/assertion",
-     "train/head_spec", "train/head_layer", "train/head_network", "train/row_feeder",
+     "train/head_spec", "train/head_layer", "train/head_network", "train/row_feeder", "train/trunk", "train/suffix_feeder",
      "train/memory_feeder", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
     # 3: putting them together
     ["extract/backbone_plan", "extract/extract_options", "extract/summary", "extract/cache_info",
@@ -43,7 +43,7 @@ ROWS = [
      "extract/pipeline_contents", "extract/pipeline", "extract/feature_pass", "extract/composition",
      "extract/extraction_state", "extract/extraction_look",
      "extract/extraction_report", "extract/extraction", "extract/merge*",
-     "train/group", "train/group_optimizer", "train/group_trainer", "train/convex_head",
+     "train/group", "train/group_optimizer", "train/suffix_optimizer", "train/group_trainer", "train/convex_head",
      "train/experiment", "train/train_options", "train/evaluation", "train/sweep",
      "train/train_run", "train/report*", "train/result_json", "train/result_csv",
      "train/head_tensors", "train/head_model"],

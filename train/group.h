@@ -8,6 +8,7 @@
 #include "optimizer.h"
 #include "row_feeder.h"
 #include "task.h"
+#include "trunk.h"
 
 /* What heads of a group may differ in. */
 typedef struct PfHeadSetting {
@@ -29,6 +30,8 @@ typedef struct PfGroupConfig {
     int patience;          /* a head ends after so many epochs that were not better; 0: never */
     uint64_t seed;         /* of the initial weights, the batches and dropout */
     PfThreadPool *pool;    /* NULL: the calling thread alone */
+    const PfHeadNetwork *start; /* the one head begins as this; NULL: drawn from the seed */
+    const PfTrunk *trunk;       /* learns with the one head; NULL: features are constants */
 } PfGroupConfig;
 
 /* What a group learns from. All lent. */

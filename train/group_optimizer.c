@@ -111,11 +111,13 @@ static double squared_length(const PfHeadNetwork *network, PfHeadPass *pass, int
     return squares;
 }
 
-/* As torch.nn.utils.clip_grad_norm_, over all of one head's parameters. */
-static void clip_head(const PfHeadNetwork *network, PfHeadPass *pass, int head, double longest)
+double pf_group_optimizer_clip(const PfGroupOptimizer *optimizer, const PfHeadNetwork *network,
+                               PfHeadPass *pass, int head, double other_squares)
 {
-    double factor = longest / (sqrt(squared_length(network, pass, head)) + 1e-6);
-    if (!(factor < 1)) return;
+    double longest = optimizer->settings[head].clip_norm;
+    if (!(longest > 0)) return 1;
+    double factor = longest / (sqrt(squared_length(network, pass, head) + other_squares) + 1e-6);
+    if (!(factor < 1)) return 1;
     for (int l = 0; l < network->layer_count; l++) {
         const PfHeadLayer *layer = &network->layers[l];
         float *gradient = pf_head_gradient(pass, l) + head * layer->width;
@@ -123,6 +125,7 @@ static void clip_head(const PfHeadNetwork *network, PfHeadPass *pass, int head, 
             for (int64_t c = 0; c < layer->width; c++)
                 gradient[i * layer->columns + c] *= (float)factor;
     }
+    return factor;
 }
 
 /* ---- steps ---- */
@@ -184,9 +187,6 @@ void pf_group_optimizer_step(PfGroupOptimizer *optimizer, PfHeadNetwork *network
                              const double *rates)
 {
     optimizer->step++;
-    for (int h = 0; h < optimizer->heads; h++)
-        if (optimizer->settings[h].clip_norm > 0)
-            clip_head(network, pass, h, optimizer->settings[h].clip_norm);
     for (int l = 0; l < network->layer_count; l++) {
         PfHeadLayer *layer = &network->layers[l];
         LayerStep step = {optimizer,

@@ -11,7 +11,13 @@ int pf_group_optimizer_new(const PfHeadNetwork *network, const PfGroupConfig *co
                            PfGroupOptimizer **out, PfError *err);
 void pf_group_optimizer_free(PfGroupOptimizer **optimizer);
 
-/* Clips where asked, then steps from the pass's gradients. rates: (heads). */
+/* Shortens one head's gradients to its setting's clip_norm, taken together with other gradients of
+ * that squared length, as torch.nn.utils.clip_grad_norm_ does. Returns the factor for those others:
+ * 1 where nothing was to do. */
+double pf_group_optimizer_clip(const PfGroupOptimizer *optimizer, const PfHeadNetwork *network,
+                               PfHeadPass *pass, int head, double other_squares);
+
+/* Steps from the pass's gradients. rates: (heads). */
 void pf_group_optimizer_step(PfGroupOptimizer *optimizer, PfHeadNetwork *network, PfHeadPass *pass,
                              const double *rates);
 

@@ -33,6 +33,7 @@ typedef struct Trainer {
     int32_t *drawn;                      /* (train rows) of the epoch where classes are balanced */
     float *scales, *smoothing;           /* (heads) of the losses */
     double *rates;                       /* (heads) of the step */
+    float *x_gradient;                   /* (batch, features) what the trunk is told; or NULL */
     int *waiting;                        /* (heads) epochs since the best one; -1: ended */
     int64_t steps_per_epoch, steps_done;
     PfGroupResult *result;
@@ -69,6 +70,7 @@ static int new_networks(Trainer *trainer, PfError *err)
                  pf_head_network_new(&config->spec, data->features, outputs, config->head_count,
                                      seeds, &trainer->best, err);
     free(seeds);
+    if (!failed && config->start) pf_head_network_copy_head(trainer->network, 0, config->start, 0);
     return failed ? -1 : 0;
 }
 
@@ -111,7 +113,9 @@ static int set_up(Trainer *trainer, PfError *err)
         return -1;
     for (size_t h = 0; h < heads; h++)
         trainer->smoothing[h] = (float)config->settings[h].label_smoothing;
-    return 0;
+    if (!config->trunk) return 0;
+    trainer->x_gradient = pf_alloc_aligned((size_t)(batch * data->features), sizeof(float), err);
+    return trainer->x_gradient ? 0 : -1;
 }
 
 static void tear_down(Trainer *trainer)
@@ -129,6 +133,7 @@ static void tear_down(Trainer *trainer)
     free(trainer->smoothing);
     pf_task_truth_free(&trainer->truth);
     free(trainer->waiting);
+    free(trainer->x_gradient);
 }
 
 /* ---- losses ---- */
@@ -206,6 +211,28 @@ static double rate_of(const Trainer *trainer, const PfHeadSetting *setting, int 
     return step < rising ? rate * step / rising : rate;
 }
 
+/* From the gradients of head and trunk. */
+static int learn(Trainer *trainer, int epoch, PfError *err)
+{
+    const PfGroupConfig *config = trainer->config;
+    const PfTrunk *trunk = config->trunk;
+    PfTrunkStep step = {.clip = 1};
+    double squares = 0;
+    if (trunk) {
+        pf_head_input_gradient(trainer->network, trainer->pass, trainer->x_gradient, config->pool);
+        if (trunk->backward(trunk->context, trainer->x_gradient, &squares, err)) return -1;
+    }
+    for (int h = 0; h < config->head_count; h++) {
+        trainer->rates[h] = rate_of(trainer, &config->settings[h], epoch);
+        step.clip = pf_group_optimizer_clip(trainer->optimizer, trainer->network, trainer->pass, h,
+                                            squares);
+    }
+    pf_group_optimizer_step(trainer->optimizer, trainer->network, trainer->pass, trainer->rates);
+    if (!trunk) return 0;
+    step.progress = trainer->rates[0] / config->settings[0].learning_rate;
+    return trunk->step(trunk->context, &step, err);
+}
+
 static int step(Trainer *trainer, const PfRowBatch *batch, int epoch, PfError *err)
 {
     const PfGroupConfig *config = trainer->config;
@@ -215,9 +242,7 @@ static int step(Trainer *trainer, const PfRowBatch *batch, int epoch, PfError *e
                                               pf_random_u64(&random), config->pool);
     if (add_losses(trainer, batch, outputs, 1, err)) return -1;
     pf_head_backward(trainer->network, trainer->pass, config->pool);
-    for (int h = 0; h < config->head_count; h++)
-        trainer->rates[h] = rate_of(trainer, &config->settings[h], epoch);
-    pf_group_optimizer_step(trainer->optimizer, trainer->network, trainer->pass, trainer->rates);
+    if (learn(trainer, epoch, err)) return -1;
     trainer->steps_done++;
     return 0;
 }
@@ -320,7 +345,14 @@ static int is_finite(const Trainer *trainer, int head)
     return 1;
 }
 
-static void note_validation(Trainer *trainer, int epoch)
+static int keep(Trainer *trainer, int head, PfError *err)
+{
+    const PfTrunk *trunk = trainer->config->trunk;
+    pf_head_network_copy_head(trainer->best, head, trainer->network, head);
+    return trunk ? trunk->keep(trunk->context, err) : 0;
+}
+
+static int note_validation(Trainer *trainer, int epoch, PfError *err)
 {
     int patience = trainer->config->patience;
     for (int h = 0; h < trainer->config->head_count; h++) {
@@ -340,11 +372,12 @@ static void note_validation(Trainer *trainer, int epoch)
         if (now->is_best) {
             history->best_epoch = epoch;
             trainer->waiting[h] = 0;
-            pf_head_network_copy_head(trainer->best, h, trainer->network, h);
+            if (keep(trainer, h, err)) return -1;
         } else if (++trainer->waiting[h] == patience) {
             trainer->waiting[h] = -1;
         }
     }
+    return 0;
 }
 
 static int all_ended(const Trainer *trainer)
@@ -363,7 +396,7 @@ static int run_epochs(Trainer *trainer, PfError *err)
         note_training(trainer, epoch);
         double trained = pf_seconds();
         if (trainer->data->val_count && validate(trainer, err)) return -1;
-        note_validation(trainer, epoch);
+        if (note_validation(trainer, epoch, err)) return -1;
         result->train_seconds += trained - started;
         result->val_seconds += pf_seconds() - trained;
         if (trainer->observer && trainer->observer->on_epoch)

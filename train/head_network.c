@@ -416,3 +416,11 @@ void pf_head_backward(const PfHeadNetwork *network, PfHeadPass *pass, PfThreadPo
         hidden_backward(network, l - 1, pass);
     }
 }
+
+void pf_head_input_gradient(const PfHeadNetwork *network, const PfHeadPass *pass, float *out,
+                            PfThreadPool *pool)
+{
+    const LayerPass *first = &pass->layers[0];
+    const float *derivative = is_last(network, 0) ? first->linear : first->derivative;
+    input_backward(network, 0, derivative, out, pass->n, pool);
+}

@@ -58,6 +58,9 @@ float *pf_head_forward_training(PfHeadNetwork *network, PfHeadPass *pass, const 
                                 uint64_t dropout_seed, PfThreadPool *pool);
 /* After forward_training: the outputs, by now their gradients, back to the parameters. */
 void pf_head_backward(const PfHeadNetwork *network, PfHeadPass *pass, PfThreadPool *pool);
+/* After backward, of one head: the gradient of x, (n, features). */
+void pf_head_input_gradient(const PfHeadNetwork *network, const PfHeadPass *pass, float *out,
+                            PfThreadPool *pool);
 /* Gradients of a layer, laid out as its parameters. */
 float *pf_head_gradient(PfHeadPass *pass, int layer);
 

@@ -1,0 +1,77 @@
+#include "preprocess_json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The double that prints as the float does: 0.485, not 0.48500001430511475. */
+static double shortest_double(float value)
+{
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value) break;
+    }
+    return strtod(text, NULL);
+}
+
+static void add_triple(cJSON *object, const char *key, const float values[3])
+{
+    double doubles[3];
+    for (int i = 0; i < 3; i++) doubles[i] = shortest_double(values[i]);
+    cJSON_AddItemToObject(object, key, cJSON_CreateDoubleArray(doubles, 3));
+}
+
+const char *pf_interpolation_name(PfInterpolation interpolation)
+{
+    return interpolation == PF_BICUBIC ? "bicubic" : "bilinear";
+}
+
+cJSON *pf_preprocess_to_json(const PfPreprocess *preprocess)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "resize", preprocess->resize);
+    cJSON_AddNumberToObject(object, "crop", preprocess->crop);
+    cJSON_AddBoolToObject(object, "squash", preprocess->squash);
+    cJSON_AddStringToObject(object, "interpolation",
+                            pf_interpolation_name(preprocess->interpolation));
+    add_triple(object, "mean", preprocess->mean);
+    add_triple(object, "std", preprocess->std);
+    return object;
+}
+
+static int read_triple(const cJSON *object, const char *key, float out[3])
+{
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (cJSON_GetArraySize(array) != 3) return -1;
+    for (int i = 0; i < 3; i++) {
+        const cJSON *number = cJSON_GetArrayItem(array, i);
+        if (!cJSON_IsNumber(number)) return -1;
+        out[i] = (float)number->valuedouble;
+    }
+    return 0;
+}
+
+static int is_side(const cJSON *number, int minimum)
+{
+    return cJSON_IsNumber(number) && number->valuedouble >= minimum &&
+           number->valuedouble <= PF_SIDE_MAX;
+}
+
+int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err)
+{
+    const cJSON *resize = cJSON_GetObjectItemCaseSensitive(object, "resize");
+    const cJSON *crop = cJSON_GetObjectItemCaseSensitive(object, "crop");
+    const cJSON *mode = cJSON_GetObjectItemCaseSensitive(object, "interpolation");
+    *out = (PfPreprocess){0};
+    if (!is_side(resize, 0) || !is_side(crop, 1) || !cJSON_IsString(mode) ||
+        read_triple(object, "mean", out->mean) || read_triple(object, "std", out->std))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "the \"preprocess\" entry lacks a usable resize, crop, interpolation, mean "
+                       "or std");
+    out->resize = resize->valueint;
+    out->crop = crop->valueint;
+    out->squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
+    out->interpolation = strcmp(mode->valuestring, "bicubic") ? PF_BILINEAR : PF_BICUBIC;
+    return 0;
+}

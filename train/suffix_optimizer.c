@@ -1,0 +1,196 @@
+#include "suffix_optimizer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "optimizer_steps.h"
+
+/* A tensor is stepped as a matrix of rows of so many numbers and a shorter last row. */
+#define COLUMNS 1024
+/* Rows that one task of the pool takes. */
+#define TASK_ROWS 64
+
+typedef struct TensorState {
+    const PfSuffixTensor *tensor;
+    int64_t count;
+    float *mean, *square; /* (count) NULL of buffers; square: Adam and AdamW only */
+} TensorState;
+
+struct PfSuffixOptimizer {
+    PfSuffixOptimizerConfig config;
+    TensorState *states; /* (count) */
+    size_t count;
+    int64_t step;
+    float rate[COLUMNS], decay[COLUMNS], shrink[COLUMNS], momentum[COLUMNS]; /* of the tensor that
+                                                                                steps */
+};
+
+static int new_state(PfSuffixOptimizer *optimizer, const PfSuffixTensor *tensor, TensorState *state,
+                     PfError *err)
+{
+    *state = (TensorState){.tensor = tensor, .count = pf_shape_count(&tensor->shape)};
+    if (!tensor->gradient) return 0;
+    state->mean = pf_calloc((size_t)state->count, sizeof(float), err);
+    if (optimizer->config.kind != PF_SGD)
+        state->square = pf_calloc((size_t)state->count, sizeof(float), err);
+    return state->mean && (state->square || optimizer->config.kind == PF_SGD) ? 0 : -1;
+}
+
+int pf_suffix_optimizer_new(const PfSuffixTensor *tensors, size_t count,
+                            const PfSuffixOptimizerConfig *config, PfSuffixOptimizer **out,
+                            PfError *err)
+{
+    PfSuffixOptimizer *optimizer = pf_calloc(1, sizeof *optimizer, err);
+    if (!optimizer) return -1;
+    optimizer->config = *config;
+    optimizer->states = pf_calloc(count ? count : 1, sizeof *optimizer->states, err);
+    int failed = !optimizer->states;
+    for (; optimizer->count < count && !failed; optimizer->count++)
+        failed = new_state(optimizer, &tensors[optimizer->count],
+                           &optimizer->states[optimizer->count], err);
+    if (failed) {
+        pf_suffix_optimizer_free(&optimizer);
+        return -1;
+    }
+    *out = optimizer;
+    return 0;
+}
+
+void pf_suffix_optimizer_free(PfSuffixOptimizer **optimizer)
+{
+    if (!*optimizer) return;
+    for (size_t i = 0; i < (*optimizer)->count; i++) {
+        free((*optimizer)->states[i].mean);
+        free((*optimizer)->states[i].square);
+    }
+    free((*optimizer)->states);
+    free(*optimizer);
+    *optimizer = NULL;
+}
+
+void pf_suffix_optimizer_reset(PfSuffixOptimizer *optimizer)
+{
+    optimizer->step = 0;
+    for (size_t i = 0; i < optimizer->count; i++) {
+        TensorState *state = &optimizer->states[i];
+        size_t size = (size_t)state->count * sizeof(float);
+        if (state->mean) memset(state->mean, 0, size);
+        if (state->square) memset(state->square, 0, size);
+    }
+}
+
+double pf_suffix_optimizer_squared_length(const PfSuffixOptimizer *optimizer)
+{
+    double squares = 0;
+    for (size_t i = 0; i < optimizer->count; i++) {
+        const TensorState *state = &optimizer->states[i];
+        for (int64_t j = 0; state->mean && j < state->count; j++)
+            squares += (double)state->tensor->gradient[j] * (double)state->tensor->gradient[j];
+    }
+    return squares;
+}
+
+static void set_columns(PfSuffixOptimizer *optimizer, int decays, double rate)
+{
+    const PfSuffixOptimizerConfig *config = &optimizer->config;
+    double beta1 = pf_optimizer_config(config->kind).beta1;
+    double correction = config->kind == PF_SGD ? 1 : 1 - pow(beta1, (double)optimizer->step);
+    double decay = decays ? config->weight_decay : 0;
+    int decoupled = config->kind == PF_ADAMW;
+    for (int c = 0; c < COLUMNS; c++) {
+        optimizer->rate[c] = (float)(rate / correction);
+        optimizer->decay[c] = decoupled ? 0 : (float)decay;
+        optimizer->shrink[c] = decoupled ? (float)(1 - rate * decay) : 1;
+        optimizer->momentum[c] = (float)config->momentum;
+    }
+}
+
+static void step_block(const PfSuffixOptimizer *optimizer, const PfStepBlock *block)
+{
+    const PfSuffixOptimizerConfig *config = &optimizer->config;
+    PfOptimizerConfig betas = pf_optimizer_config(config->kind);
+    if (config->kind == PF_SGD) {
+        pf_sgd_step(block, &(PfSgdStep){optimizer->rate, optimizer->decay, optimizer->momentum,
+                                        config->nesterov});
+        return;
+    }
+    pf_adam_step(block,
+                 &(PfAdamStep){
+                     .rate = optimizer->rate,
+                     .decay = optimizer->decay,
+                     .shrink = optimizer->shrink,
+                     .beta1 = (float)betas.beta1,
+                     .one_less_beta1 = (float)(1 - betas.beta1),
+                     .beta2 = (float)betas.beta2,
+                     .one_less_beta2 = (float)(1 - betas.beta2),
+                     .correction = (float)(1 / sqrt(1 - pow(betas.beta2, (double)optimizer->step))),
+                     .epsilon = (float)betas.epsilon,
+                 });
+}
+
+typedef struct TensorStep {
+    const PfSuffixOptimizer *optimizer;
+    const TensorState *state;
+    float clip;
+} TensorStep;
+
+/* Whole rows, then the rest of the tensor, if it falls into this task. */
+static void step_rows(void *context, int64_t index)
+{
+    const TensorStep *step = context;
+    const TensorState *state = step->state;
+    int64_t first = index * TASK_ROWS * COLUMNS;
+    int64_t count =
+        state->count - first < TASK_ROWS * COLUMNS ? state->count - first : TASK_ROWS * COLUMNS;
+    float *gradient = state->tensor->gradient + first;
+    for (int64_t i = 0; step->clip < 1 && i < count; i++) gradient[i] *= step->clip;
+    PfStepBlock block = {.rows = count / COLUMNS,
+                         .columns = COLUMNS,
+                         .stride = COLUMNS,
+                         .parameters = state->tensor->values + first,
+                         .mean = state->mean + first,
+                         .square = state->square ? state->square + first : NULL,
+                         .gradient = gradient,
+                         .gradient_stride = COLUMNS};
+    if (block.rows) step_block(step->optimizer, &block);
+    int64_t done = block.rows * COLUMNS;
+    if (done == count) return;
+    block.rows = 1;
+    block.columns = count - done;
+    block.parameters += done;
+    block.mean += done;
+    if (block.square) block.square += done;
+    block.gradient += done;
+    step_block(step->optimizer, &block);
+}
+
+void pf_suffix_optimizer_step(PfSuffixOptimizer *optimizer, double clip, double progress)
+{
+    double rate = optimizer->config.learning_rate * progress;
+    optimizer->step++;
+    for (size_t i = 0; i < optimizer->count; i++) {
+        const TensorState *state = &optimizer->states[i];
+        TensorStep step = {optimizer, state, (float)clip};
+        int64_t tasks = (state->count + TASK_ROWS * COLUMNS - 1) / (TASK_ROWS * COLUMNS);
+        if (!state->mean) continue;
+        set_columns(optimizer, state->tensor->decays, rate);
+        pf_thread_pool_for(tasks > 1 ? optimizer->config.pool : NULL, tasks, step_rows, &step);
+    }
+}
+
+float *pf_suffix_optimizer_mean(PfSuffixOptimizer *optimizer, size_t i)
+{
+    return optimizer->states[i].mean;
+}
+
+float *pf_suffix_optimizer_square(PfSuffixOptimizer *optimizer, size_t i)
+{
+    return optimizer->states[i].square;
+}
+
+int64_t *pf_suffix_optimizer_steps(PfSuffixOptimizer *optimizer)
+{
+    return &optimizer->step;
+}
