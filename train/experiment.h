@@ -21,7 +21,9 @@ typedef struct PfExperiment {
     int batch, patience;
     int balanced_loss; /* --class-weights balanced */
     PfSampling sampling;
-    int per_class; /* train rows of each class; 0: all */
+    int per_class;        /* train rows of each class; 0: all */
+    int finetunes;        /* a suffix of the network learns with the head */
+    double backbone_rate; /* its learning rate; negative: the head's */
     int64_t seed;
 } PfExperiment;
 

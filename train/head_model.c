@@ -1,8 +1,10 @@
 #include "head_model.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "head_tensors.h"
+#include "memory.h"
 #include "model_file.h"
 #include "result_json.h"
 
@@ -11,18 +13,19 @@ static int starts_with(const char *text, const char *prefix)
     return !strncmp(text, prefix, strlen(prefix));
 }
 
-/* A ResNet's fc takes the pooled features. A VGG ends in classifier.0 to .6:
+/* The module of the network that the head takes the place of, where it does, else "head". A
+ * ResNet's fc takes the pooled features. A VGG ends in classifier.0 to .6:
  * after its last but one layer the head is the .6, on what comes before the
  * classifier it is all of it, as in `model.classifier = Linear(25088, 2)`. */
-const char *pf_head_module_name(const cJSON *backbone, const PfCacheTap *tap)
+static const char *module_name(const cJSON *backbone, const char *tap, int rank)
 {
     const char *arch = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(backbone, "name"));
     if (!arch) return "head";
-    if (starts_with(arch, "resnet") && tap->shape.rank == 1) return "fc";
+    if (starts_with(arch, "resnet") && rank == 1) return "fc";
     if (!starts_with(arch, "vgg")) return "head";
-    if (starts_with(tap->name, "classifier")) return "classifier.6";
-    return starts_with(tap->name, "avgpool") || starts_with(tap->name, "features") ||
-                   starts_with(tap->name, "flatten")
+    if (starts_with(tap, "classifier")) return "classifier.6";
+    return starts_with(tap, "avgpool") || starts_with(tap, "features") ||
+                   starts_with(tap, "flatten")
                ? "classifier"
                : "head";
 }
@@ -46,17 +49,33 @@ static void add_sources(cJSON *json, const PfCache *cache)
     cJSON_Delete(provenance);
 }
 
+/* Which tensors of the network the file holds in place of the original's, and the tap from
+ * which on they matter. */
+static void add_finetune(cJSON *json, const PfTrainRun *run)
+{
+    cJSON *finetune = cJSON_AddObjectToObject(json, "finetune");
+    size_t count;
+    const PfSuffixTensor *tensors = pf_finetune_tensors(run->sweep->finetune, &count);
+    cJSON_AddStringToObject(finetune, "node", run->options->finetune.node);
+    cJSON_AddStringToObject(finetune, "cut", pf_train_run_tap(run)->name);
+    cJSON *names = cJSON_AddArrayToObject(finetune, "tensors");
+    for (size_t i = 0; i < count; i++)
+        cJSON_AddItemToArray(names, cJSON_CreateString(tensors[i].name));
+}
+
 static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
                             const PfHeadTensors *tensors)
 {
-    const PfCacheTap *tap = pf_train_run_tap(run);
+    PfShape tap_shape;
+    const char *tap = pf_train_run_head_tap(run, &tap_shape);
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "version", PF_MODEL_VERSION);
     add_copy(json, "backbone", identity);
-    cJSON_AddStringToObject(json, "tap", tap->name);
+    cJSON_AddStringToObject(json, "tap", tap);
     cJSON *shape = cJSON_AddArrayToObject(json, "tap_shape");
-    for (int i = 0; i < tap->shape.rank; i++)
-        cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tap->shape.dims[i]));
+    for (int i = 0; i < tap_shape.rank; i++)
+        cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tap_shape.dims[i]));
+    if (run->sweep->finetune) add_finetune(json, run);
     add_copy(json, "preprocess", identity);
     add_copy(json, "precision", identity);
     add_sources(json, run->cache);
@@ -71,6 +90,24 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
     return json;
 }
 
+/* The head's tensors, then the suffix's. *all: to be freed, what it lists is lent. */
+static int list_tensors(const PfTrainRun *run, const PfHeadTensors *head, PfNamedTensor **all,
+                        size_t *count, PfError *err)
+{
+    size_t more = 0;
+    const PfFinetune *finetune = run->sweep->finetune;
+    const PfSuffixTensor *tensors = finetune ? pf_finetune_tensors(finetune, &more) : NULL;
+    *all = pf_calloc(head->count + more, sizeof **all, err);
+    if (!*all) return -1;
+    memcpy(*all, head->items, head->count * sizeof **all);
+    for (size_t i = 0; i < more; i++)
+        (*all)[head->count + i] = (PfNamedTensor){
+            .name = tensors[i].name,
+            .view = {.data = tensors[i].values, .dtype = PF_DTYPE_F32, .shape = tensors[i].shape}};
+    *count = head->count + more;
+    return 0;
+}
+
 int pf_head_model_write(const char *path, const PfTrainRun *run, int *knows_backbone, PfError *err)
 {
     const PfSweep *sweep = run->sweep;
@@ -78,13 +115,19 @@ int pf_head_model_write(const char *path, const PfTrainRun *run, int *knows_back
     cJSON *identity = cJSON_Parse(pf_cache_identity(run->cache));
     const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
     PfHeadTensors tensors;
+    PfNamedTensor *all = NULL;
+    size_t count = 0;
+    PfShape shape;
+    const char *tap = pf_train_run_head_tap(run, &shape);
     int failed =
         pf_head_tensors_new(sweep->result.network, sweep->table->tasks, sweep->table->task_count,
-                            pf_head_module_name(backbone, pf_train_run_tap(run)),
+                            module_name(backbone, tap, shape.rank),
                             standardized ? sweep->mean : NULL, sweep->scale, &tensors, err);
     if (!failed) {
         cJSON *metadata = metadata_json(run, identity, &tensors);
-        failed = pf_model_write(path, tensors.items, tensors.count, metadata, err);
+        failed = list_tensors(run, &tensors, &all, &count, err) ||
+                 pf_model_write(path, all, count, metadata, err);
+        free(all);
         cJSON_Delete(metadata);
         pf_head_tensors_free(&tensors);
     }

@@ -2,19 +2,12 @@
 #ifndef PF_HEAD_MODEL_H
 #define PF_HEAD_MODEL_H
 
-#include <cjson/cJSON.h>
-
 #include "train_run.h"
 
-/* The module of the network that the head takes the place of, where it does ("fc",
- * "classifier.6"), else "head". backbone: the cache identity's object of that name, may be
- * NULL. */
-const char *pf_head_module_name(const cJSON *backbone, const PfCacheTap *tap);
-
-/* Writes the run's head and metadata. The head takes features as the cache holds
- * them and gives numbers in the target's units: what training did to both is folded into the
- * weights. A cache that does not say where its features come from gives a model that
- * predicts from caches only: *knows_backbone is then 0. */
+/* Writes the run's head and metadata, and the network's tensors that learned with it. The head
+ * takes features as the cache holds them and gives numbers in the target's units: what training did
+ * to both is folded into the weights. A cache that does not say where its features come from gives
+ * a model that predicts from caches only: *knows_backbone is then 0. */
 int pf_head_model_write(const char *path, const PfTrainRun *run, int *knows_backbone, PfError *err);
 
 #endif

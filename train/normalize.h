@@ -5,6 +5,7 @@
 #include "feature_table.h"
 
 typedef enum PfNormalize {
+    PF_NORMALIZE_DEFAULT = -1, /* not said; pf_experiment_finish decides */
     PF_NORMALIZE_NONE,
     PF_NORMALIZE_STANDARDIZE, /* each feature to mean 0, variance 1 */
     PF_NORMALIZE_L2,          /* each row to length 1; rows of zeros stay */

@@ -83,9 +83,26 @@ static void say_head(const PfSweep *sweep, const PfFeatureTable *table)
     char spec[PF_HEAD_SPEC_TEXT_SIZE], settings[256];
     int outputs = 0;
     for (int t = 0; t < table->task_count; t++) outputs += table->tasks[t].outputs;
+    int64_t features = sweep->finetune ? pf_finetune_features(sweep->finetune) : table->features;
     settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings, sizeof settings);
     pf_say("%s head %lld -> %d: %s", pf_head_spec_text(&experiment->spec, spec),
-           (long long)table->features, outputs, settings);
+           (long long)features, outputs, settings);
+}
+
+static void say_finetune(const PfTrainOptions *options, const PfSweep *sweep)
+{
+    const PfFinetuneNetwork *network = pf_finetune_network(sweep->finetune);
+    size_t count;
+    const PfSuffixTensor *tensors = pf_finetune_tensors(sweep->finetune, &count);
+    double parameters = 0;
+    for (size_t i = 0; i < count; i++)
+        if (tensors[i].gradient) parameters += (double)pf_shape_count(&tensors[i].shape);
+    pf_say("fine-tuning '%s' up to '%s': %.2f M parameters, %s, lr %g%s, batch norm %s; %s",
+           options->finetune.node, network->output, parameters / 1e6,
+           options->finetune.bf16 ? "bf16" : "fp32", sweep->settings[0].experiment.backbone_rate,
+           options->warm_head ? ", after a head alone" : "",
+           options->finetune.train_batch_norm ? "learning" : "frozen",
+           network->plugin->suffix->describe(network->suffix));
 }
 
 static void say_sweep(const PfTrainOptions *options, const PfSweep *sweep)
@@ -116,6 +133,7 @@ void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const P
         say_head(sweep, table);
     else
         say_sweep(options, sweep);
+    if (sweep->finetune) say_finetune(options, sweep);
     if (table->untrained_classes)
         pf_warn("%d of the classes are in val or test but not in train; the head cannot know them",
                 table->untrained_classes);
@@ -247,6 +265,17 @@ static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
     if (split == PF_SPLIT_TRAIN) strncat(text, " (no val)", size - strlen(text) - 1);
 }
 
+static void say_finetune_seconds(const PfSuffixSeconds *seconds)
+{
+    double total =
+        seconds->read + seconds->forward + seconds->backward + seconds->step + seconds->evaluate;
+    double percent = total > 0 ? 100 / total : 0;
+    pf_say("fine-tuning: waiting for maps %.1f %%, forward %.1f %%, backward %.1f %%, steps %.1f "
+           "%%, evaluating %.1f %%",
+           percent * seconds->read, percent * seconds->forward, percent * seconds->backward,
+           percent * seconds->step, percent * seconds->evaluate);
+}
+
 void pf_report_end(const PfTrainRun *run, const char *model_path)
 {
     char load[PF_DURATION_SIZE], train[PF_DURATION_SIZE], total[PF_DURATION_SIZE], metrics[512];
@@ -260,6 +289,7 @@ void pf_report_end(const PfTrainRun *run, const char *model_path)
     else
         snprintf(when, sizeof when, "epoch %d of %d", history->best_epoch, history->epoch_count);
     if (sweep->trial_count > 1) snprintf(heads, sizeof heads, " (%d heads)", sweep->trial_count);
+    if (sweep->finetune) say_finetune_seconds(pf_finetune_seconds(sweep->finetune));
     pf_say("%s, %s; load %s, train %s%s, total %s%s%s", metrics, when,
            pf_duration_text(sweep->load_seconds, load),
            pf_duration_text(sweep->train_seconds, train), heads,

@@ -59,12 +59,26 @@ static void add_steps(cJSON *json, const PfTrainRun *run)
                             experiment->sampling == PF_SAMPLING_BALANCED ? "balanced" : "shuffle");
 }
 
+static void add_finetune(cJSON *json, const PfTrainRun *run)
+{
+    const PfFinetuneOptions *options = &run->options->finetune;
+    cJSON *finetune = cJSON_AddObjectToObject(json, "finetune");
+    cJSON_AddStringToObject(finetune, "node", options->node);
+    cJSON_AddStringToObject(finetune, "cut", pf_train_run_tap(run)->name);
+    cJSON_AddNumberToObject(finetune, "lr", run->sweep->experiment.backbone_rate);
+    cJSON_AddStringToObject(finetune, "batch_norm", options->train_batch_norm ? "learn" : "frozen");
+    cJSON_AddStringToObject(finetune, "precision", options->bf16 ? "bf16" : "fp32");
+    cJSON_AddBoolToObject(finetune, "warm_head", run->options->warm_head);
+}
+
 cJSON *pf_result_config(const PfTrainRun *run)
 {
     const PfExperiment *experiment = &run->sweep->experiment;
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "cache", pf_cache_path(run->cache));
-    cJSON_AddStringToObject(json, "tap", pf_train_run_tap(run)->name);
+    PfShape shape;
+    cJSON_AddStringToObject(json, "tap", pf_train_run_head_tap(run, &shape));
+    if (run->sweep->finetune) add_finetune(json, run);
     add_targets(json, run->sweep->table);
     add_head(json, &experiment->spec);
     cJSON_AddStringToObject(json, "optimizer", pf_optimizer_name(experiment->optimizer));
@@ -258,6 +272,16 @@ static void add_sweep(cJSON *json, const PfTrainRun *run)
         cJSON_AddItemToArray(ranking, ranked_json(run, &sweep->ranking[i]));
 }
 
+static void add_finetune_seconds(cJSON *json, const PfTrainRun *run)
+{
+    const PfSuffixSeconds *seconds = pf_finetune_seconds(run->sweep->finetune);
+    cJSON_AddNumberToObject(json, "read", seconds->read);
+    cJSON_AddNumberToObject(json, "forward", seconds->forward);
+    cJSON_AddNumberToObject(json, "backward", seconds->backward);
+    cJSON_AddNumberToObject(json, "step", seconds->step);
+    cJSON_AddNumberToObject(json, "evaluate", seconds->evaluate);
+}
+
 cJSON *pf_result_json(const PfTrainRun *run)
 {
     cJSON *json = cJSON_CreateObject();
@@ -272,5 +296,6 @@ cJSON *pf_result_json(const PfTrainRun *run)
     cJSON_AddNumberToObject(seconds, "load", run->sweep->load_seconds);
     cJSON_AddNumberToObject(seconds, "train", run->sweep->train_seconds);
     cJSON_AddNumberToObject(seconds, "total", run->total_seconds);
+    if (run->sweep->finetune) add_finetune_seconds(seconds, run);
     return json;
 }

@@ -165,6 +165,37 @@ static void on_epoch(void *context, int epoch, const PfHeadHistory *histories)
         observer->on_epoch(observer->context, &histories[0].epochs[histories[0].epoch_count - 1]);
 }
 
+int pf_sweep_feeder(const PfSweep *sweep, const PfFeatureTable *table, PfThreadPool *pool,
+                    PfSweepFeeder *out, PfError *err)
+{
+    *out = (PfSweepFeeder){.features = table->features};
+    PfRowFeeder *rows = sweep->finetune ? &out->rows : &out->feeder;
+    if (pf_memory_feeder(table, pool, rows, err)) return -1;
+    if (!sweep->finetune) return 0;
+    out->features = pf_finetune_features(sweep->finetune);
+    return pf_finetune_feeder(sweep->finetune, rows, &out->feeder, err);
+}
+
+void pf_sweep_feeder_free(PfSweepFeeder *feeder)
+{
+    pf_row_feeder_free(&feeder->feeder);
+    pf_row_feeder_free(&feeder->rows);
+}
+
+static int begin_finetune(Runner *runner, const PfExperiment *experiment, const PfTrunk **trunk,
+                          PfError *err)
+{
+    PfFinetune *finetune = runner->sweep->finetune;
+    PfSuffixOptimizerConfig config = {.kind = experiment->optimizer,
+                                      .nesterov = experiment->nesterov,
+                                      .learning_rate = experiment->backbone_rate,
+                                      .weight_decay = experiment->setting.weight_decay,
+                                      .momentum = experiment->setting.momentum,
+                                      .pool = runner->pool};
+    *trunk = NULL;
+    return finetune ? pf_finetune_begin(finetune, &config, trunk, err) : 0;
+}
+
 /* Trains experiments that are heads of one group. */
 static int train_group(Runner *runner, const Stage *stage, const PfExperiment *first,
                        const PfHeadSetting *settings, int count, int64_t seed, PfGroupResult *out,
@@ -172,7 +203,7 @@ static int train_group(Runner *runner, const Stage *stage, const PfExperiment *f
 {
     PfFeatureTable *table = stage->table;
     const PfTask *by = pf_feature_table_class_task(table);
-    PfRowFeeder feeder = {0};
+    PfSweepFeeder feeder = {0};
     int32_t *subset = NULL;
     PfTask *tasks = pf_calloc((size_t)table->task_count, sizeof *tasks, err);
     if (!tasks) return -1;
@@ -180,8 +211,7 @@ static int train_group(Runner *runner, const Stage *stage, const PfExperiment *f
     for (int t = 0; t < table->task_count && !first->balanced_loss; t++)
         tasks[t].class_weights = NULL; /* lent: the table keeps them */
     PfTrainingData data = {
-        .feeder = &feeder,
-        .features = table->features,
+        .feeder = &feeder.feeder,
         .tasks = tasks,
         .task_count = table->task_count,
         .train_rows = table->split_rows[PF_SPLIT_TRAIN],
@@ -189,7 +219,10 @@ static int train_group(Runner *runner, const Stage *stage, const PfExperiment *f
         .val_rows = table->split_rows[PF_SPLIT_VAL],
         .val_count = table->split_counts[PF_SPLIT_VAL],
     };
-    int failed = pf_memory_feeder(table, runner->pool, &feeder, err);
+    const PfTrunk *trunk;
+    int failed = begin_finetune(runner, first, &trunk, err) ||
+                 pf_sweep_feeder(runner->sweep, table, runner->pool, &feeder, err);
+    data.features = feeder.features;
     if (!failed && first->per_class) {
         failed =
             pf_rows_per_class(by ? by : &table->tasks[0], data.train_rows, data.train_count,
@@ -208,6 +241,7 @@ static int train_group(Runner *runner, const Stage *stage, const PfExperiment *f
         .patience = first->patience,
         .seed = (uint64_t)seed,
         .pool = runner->pool,
+        .trunk = trunk,
     };
     PfGroupObserver observer = {runner, on_epoch, on_step};
     if (!failed && first->optimizer == PF_LBFGS)
@@ -215,8 +249,9 @@ static int train_group(Runner *runner, const Stage *stage, const PfExperiment *f
                  pf_train_convex(&data, &config, &observer, out, err);
     else if (!failed)
         failed = pf_train_group(&data, &config, &observer, out, err);
+    if (!failed && trunk) failed = pf_finetune_end(runner->sweep->finetune, err);
     runner->sweep->train_seconds += failed ? 0 : out->seconds;
-    pf_row_feeder_free(&feeder);
+    pf_sweep_feeder_free(&feeder);
     free(subset);
     free(tasks);
     return failed ? -1 : 0;
@@ -295,7 +330,8 @@ static int run_stage(Runner *runner, const Stage *stage, int64_t seed, PfError *
                                       parameters_of(&first->spec, stage->table));
         int size = 0;
         for (int other = s; other < sweep->setting_count && (!size || size < most); other++) {
-            if (done[other] || !pf_experiment_same_group(first, &sweep->settings[other].experiment))
+            const PfExperiment *experiment = &sweep->settings[other].experiment;
+            if (done[other] || (other != s && !pf_experiment_same_group(first, experiment)))
                 continue;
             done[other] = 1;
             members[size++] = other;
@@ -472,6 +508,10 @@ static int choose_taps(Runner *runner, PfError *err)
     sweep->taps = pf_calloc((size_t)sweep->tap_count, sizeof *sweep->taps, err);
     if (!sweep->taps) return -1;
     for (int t = 0; t < sweep->tap_count; t++) sweep->taps[t] = t;
+    if (sweep->finetune) {
+        sweep->taps[0] = pf_finetune_network(sweep->finetune)->cut_tap;
+        return 0;
+    }
     return all ? 0 : pf_feature_table_choose_tap(runner->cache, name, &sweep->taps[0], err);
 }
 
@@ -482,6 +522,8 @@ int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *po
         .cache = cache, .options = options, .pool = pool, .observer = observer, .sweep = out};
     *out = (PfSweep){0};
     if (pf_train_options_settings(options, &out->settings, &out->setting_count, err) ||
+        (options->finetune.node &&
+         pf_finetune_open(cache, &options->finetune, &out->finetune, err)) ||
         choose_taps(&runner, err))
         return -1;
     int64_t total = (int64_t)out->tap_count * out->setting_count * options->seeds *
@@ -499,6 +541,7 @@ void pf_sweep_free(PfSweep *sweep)
 {
     pf_group_result_free(&sweep->result);
     pf_feature_table_free(&sweep->table);
+    pf_finetune_close(&sweep->finetune);
     pf_sweep_settings_free(&sweep->settings, sweep->setting_count);
     free(sweep->mean);
     free(sweep->taps);

@@ -6,6 +6,7 @@
 
 #include "evaluation.h"
 #include "feature_table.h"
+#include "finetune.h"
 #include "train_options.h"
 
 /* One head that was trained. */
@@ -42,6 +43,7 @@ typedef struct PfSweep {
     PfFeatureTable *table; /* its features, normalised; owned */
     float *mean, *scale;   /* (features) of the normalisation, or NULL; owned */
     PfGroupResult result;  /* one head */
+    PfFinetune *finetune;  /* what it learned with, as it then was; NULL: heads alone; owned */
     double load_seconds, train_seconds;
 } PfSweep;
 
@@ -60,5 +62,16 @@ typedef struct PfSweepObserver {
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
                  const PfSweepObserver *observer, PfSweep *out, PfError *err);
 void pf_sweep_free(PfSweep *sweep);
+
+/* What the heads of a sweep take, from a table of its cache: the table's rows, or what the
+ * suffix as it is now makes of them. Zero it; free it, after a failure too. */
+typedef struct PfSweepFeeder {
+    PfRowFeeder feeder, rows; /* rows: of the suffix's cut */
+    int64_t features;
+} PfSweepFeeder;
+
+int pf_sweep_feeder(const PfSweep *sweep, const PfFeatureTable *table, PfThreadPool *pool,
+                    PfSweepFeeder *out, PfError *err);
+void pf_sweep_feeder_free(PfSweepFeeder *feeder);
 
 #endif

@@ -56,13 +56,12 @@ static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
 {
     const PfSweep *sweep = run->sweep;
     PfFeatureTable *table = sweep->table;
-    PfRowFeeder feeder;
-    if (pf_memory_feeder(table, pool, &feeder, err)) return -1;
-    PfTrainingData data = {.feeder = &feeder,
-                           .features = table->features,
+    PfSweepFeeder feeder;
+    int failed = pf_sweep_feeder(sweep, table, pool, &feeder, err);
+    PfTrainingData data = {.feeder = &feeder.feeder,
+                           .features = feeder.features,
                            .tasks = table->tasks,
                            .task_count = table->task_count};
-    int failed = 0;
     for (int split = 0; split < PF_SPLIT_COUNT && !failed; split++) {
         if (!table->split_counts[split]) continue;
         run->metrics[split] =
@@ -72,7 +71,7 @@ static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
                              table->split_counts[split], split != PF_SPLIT_TRAIN, pool,
                              run->metrics[split], err);
     }
-    pf_row_feeder_free(&feeder);
+    pf_sweep_feeder_free(&feeder);
     return failed ? -1 : 0;
 }
 

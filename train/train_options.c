@@ -57,6 +57,20 @@ static int parse_normalize(void *settings, const char *value, PfError *err)
     return failed;
 }
 
+static int parse_batch_norm(void *settings, const char *value, PfError *err)
+{
+    static const char *const words[] = {"frozen", "learn"};
+    PfTrainOptions *options = settings;
+    return parse_words("--batch-norm", value, words, 2, &options->finetune.train_batch_norm, err);
+}
+
+static int parse_precision(void *settings, const char *value, PfError *err)
+{
+    static const char *const words[] = {"fp32", "bf16"};
+    PfTrainOptions *options = settings;
+    return parse_words("--precision", value, words, 2, &options->finetune.bf16, err);
+}
+
 static int parse_class_weights(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"none", "balanced"};
@@ -258,6 +272,29 @@ static const PfOption table[] = {
     {.name = "seed", .kind = PF_OPTION_LONG, FIELD(experiment.seed), .argument = "N",
      .minimum = 0, .maximum = 9007199254740991.0,
      .help = "of the initial weights and the batches (default 0)"},
+    {.name = "Fine-tuning (libtorch):", .kind = PF_OPTION_GROUP},
+    {.name = "finetune", .kind = PF_OPTION_TEXT, FIELD(finetune.node), .argument = "NODE",
+     .help = "let the network learn too from NODE on (layer4, layer4.1,\n"
+             "features.24), whose input the cache must have (--tap layer3);\n"
+             "all: the whole network, from cached pixels"},
+    {.name = "backbone-lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.backbone_rate),
+     .argument = "X", .minimum = 0, .maximum = 1e6,
+     .help = "learning rate of the network (default: that of the head,\n"
+             "1e-4; sgd 1e-3)"},
+    {.name = "warm-head", .kind = PF_OPTION_FLAG, FIELD(warm_head),
+     .help = "train the head alone first, on the network as it is"},
+    {.name = "batch-norm", .kind = PF_OPTION_CALL, .parse = parse_batch_norm,
+     .argument = "frozen|learn",
+     .help = "learn: use each batch's statistics and move the running\n"
+             "ones (default frozen)"},
+    {.name = "precision", .kind = PF_OPTION_CALL, .parse = parse_precision,
+     .argument = "fp32|bf16", .help = "of the network's arithmetic (default fp32)"},
+    {.name = "device", .kind = PF_OPTION_TEXT, FIELD(finetune.device), .argument = "NAME",
+     .help = "auto, cpu, cuda or cuda:1 (default auto)"},
+    {.name = "weights", .kind = PF_OPTION_TEXT, FIELD(finetune.weights), .argument = "FILE",
+     .help = "of the network (default: where extract found them)"},
+    {.name = "backbone", .kind = PF_OPTION_TEXT, FIELD(finetune.backbone), .argument = "FILE.pt",
+     .help = "the TorchScript network (default: where extract found it)"},
     {.name = "Many heads at once:", .kind = PF_OPTION_GROUP},
     {.name = "sweep", .kind = PF_OPTION_CALL, .parse = parse_sweep, .argument = "OPTION=VALUES",
      .help = "train a head for every value: lr=1e-4..1e-1:log7,\n"
@@ -298,6 +335,25 @@ static int check_operands(const char *const *operands, int count, PfError *err)
     return 0;
 }
 
+static int check_finetune(const PfTrainOptions *options, PfError *err)
+{
+    const PfFinetuneOptions *finetune = &options->finetune;
+    const char *wrong = options->warm_head                 ? "warm-head"
+                        : finetune->train_batch_norm       ? "batch-norm"
+                        : finetune->bf16                   ? "precision"
+                        : strcmp(finetune->device, "auto") ? "device"
+                        : finetune->weights                ? "weights"
+                        : finetune->backbone               ? "backbone"
+                                                           : NULL;
+    if (!finetune->node && wrong)
+        return pf_fail(err, PF_EXIT_USAGE, "--%s belongs to --finetune", wrong);
+    if (finetune->node && options->tap && !strcmp(options->tap, "all"))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--tap all probes frozen features; with --finetune the tap is what the head "
+                       "takes");
+    return 0;
+}
+
 /* Every setting of a sweep is checked before anything is read. */
 static int check_settings(const PfTrainOptions *options, PfError *err)
 {
@@ -315,13 +371,16 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
         .table = {.val = -1},
         .experiment = pf_experiment_default(),
         .seeds = 1,
+        .finetune = {.device = "auto"},
     };
     const char **operands = pf_calloc((size_t)argc, sizeof *operands, err);
     int failed = !operands || pf_options_parse(table, options, argc, argv, operands, &count, err);
     if (!failed && !options->help && !options->version) {
-        failed = check_operands(operands, count, err) || check_settings(options, err);
+        failed = check_operands(operands, count, err) || check_finetune(options, err) ||
+                 check_settings(options, err);
         options->cache = count ? operands[0] : NULL;
-        options->table.threads = options->threads;
+        options->table.threads = options->finetune.threads = options->threads;
+        options->finetune.output = options->tap;
     }
     free(operands);
     return failed ? -1 : 0;
@@ -340,8 +399,10 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",      "json", "csv",   "assert", "quiet", "verbose", "tap",  "target",  "loss",
-        "task-weight", "val",  "sweep", "folds",  "seeds", "threads", "help", "version",
+        "output",    "json",       "csv",       "assert",      "quiet",   "verbose",
+        "tap",       "target",     "loss",      "task-weight", "val",     "sweep",
+        "folds",     "seeds",      "threads",   "help",        "version", "finetune",
+        "warm-head", "batch-norm", "precision", "device",      "weights", "backbone",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))
@@ -371,6 +432,7 @@ static int make_setting(const PfTrainOptions *options, int index, PfSweepSetting
             return -1;
     }
     setting->experiment = changed.experiment;
+    setting->experiment.finetunes = options->finetune.node != NULL;
     return pf_experiment_finish(&setting->experiment, err);
 }
 

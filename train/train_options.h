@@ -5,6 +5,7 @@
 #include "assertion.h"
 #include "experiment.h"
 #include "feature_table.h"
+#include "finetune_network.h"
 #include "sweep_axis.h"
 
 #define PF_MAX_ASSERTIONS 32
@@ -27,6 +28,8 @@ typedef struct PfTrainOptions {
     PfExperiment experiment;
     PfTaskSetting tasks[PF_MAX_TASK_SETTINGS];
     int task_count;
+    PfFinetuneOptions finetune; /* output is `tap` */
+    int warm_head;              /* --warm-head: the head learns alone first */
     PfSweepAxis axes[PF_MAX_AXES];
     int axis_count;
     int folds, seeds;                /* folds 0: none */

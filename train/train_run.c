@@ -9,6 +9,14 @@ const PfCacheTap *pf_train_run_tap(const PfTrainRun *run)
     return pf_cache_tap(run->cache, run->sweep->taps[run->sweep->tap]);
 }
 
+const char *pf_train_run_head_tap(const PfTrainRun *run, PfShape *shape)
+{
+    const PfCacheTap *tap = pf_train_run_tap(run);
+    const PfFinetune *finetune = run->sweep->finetune;
+    *shape = finetune ? *pf_finetune_shape(finetune) : tap->shape;
+    return finetune ? pf_finetune_network(finetune)->output : tap->name;
+}
+
 const PfHeadHistory *pf_train_run_history(const PfTrainRun *run)
 {
     return &run->sweep->result.histories[0];

@@ -15,7 +15,9 @@ typedef struct PfTrainRun {
     double total_seconds;
 } PfTrainRun;
 
-const PfCacheTap *pf_train_run_tap(const PfTrainRun *run); /* the winner's */
+const PfCacheTap *pf_train_run_tap(const PfTrainRun *run); /* that was read for the winner */
+/* What its head takes: that tap, or where a suffix learned, the one behind it; lent. */
+const char *pf_train_run_head_tap(const PfTrainRun *run, PfShape *shape);
 const PfHeadHistory *pf_train_run_history(const PfTrainRun *run);
 const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run); /* its best epoch */
 /* The only task where that is of classes, whose score is called accuracy; else NULL. */

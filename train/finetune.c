@@ -1,0 +1,165 @@
+#include "finetune.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "memory.h"
+
+struct PfFinetune {
+    PfFinetuneNetwork network;
+    const PfSuffixPlugin *plugin; /* of the network */
+    const PfSuffixTensor *tensors;
+    size_t tensor_count;
+    size_t number_count;   /* of all tensors together */
+    float *initial, *kept; /* (number_count) tensor after tensor */
+    PfSuffixOptimizer *optimizer;
+    PfSuffixSeconds seconds;
+    PfTrunk trunk;
+};
+
+/* ---- all values at once ---- */
+
+static void save_values(const PfFinetune *finetune, float *to)
+{
+    for (size_t i = 0; i < finetune->tensor_count; i++) {
+        const PfSuffixTensor *tensor = &finetune->tensors[i];
+        size_t count = (size_t)pf_shape_count(&tensor->shape);
+        memcpy(to, tensor->values, count * sizeof *to);
+        to += count;
+    }
+}
+
+static int restore_values(PfFinetune *finetune, const float *from, PfError *err)
+{
+    for (size_t i = 0; i < finetune->tensor_count; i++) {
+        const PfSuffixTensor *tensor = &finetune->tensors[i];
+        size_t count = (size_t)pf_shape_count(&tensor->shape);
+        memcpy(tensor->values, from, count * sizeof *from);
+        from += count;
+    }
+    return finetune->plugin->commit(finetune->network.suffix, err);
+}
+
+/* ---- the trunk ---- */
+
+static int backward(void *context, const float *derivative, double *squares, PfError *err)
+{
+    PfFinetune *finetune = context;
+    double started = pf_seconds();
+    if (finetune->plugin->backward(finetune->network.suffix, derivative, err)) return -1;
+    *squares = pf_suffix_optimizer_squared_length(finetune->optimizer);
+    finetune->seconds.backward += pf_seconds() - started;
+    return 0;
+}
+
+static int step(void *context, const PfTrunkStep *trunk_step, PfError *err)
+{
+    PfFinetune *finetune = context;
+    double started = pf_seconds();
+    pf_suffix_optimizer_step(finetune->optimizer, trunk_step->clip, trunk_step->progress);
+    int failed = finetune->plugin->commit(finetune->network.suffix, err);
+    finetune->seconds.step += pf_seconds() - started;
+    return failed;
+}
+
+static int keep(void *context, PfError *err)
+{
+    PfFinetune *finetune = context;
+    (void)err;
+    save_values(finetune, finetune->kept);
+    return 0;
+}
+
+/* ---- from open to close ---- */
+
+static int set_up(PfFinetune *finetune, PfError *err)
+{
+    finetune->plugin = finetune->network.plugin->suffix;
+    finetune->tensors =
+        finetune->plugin->tensors(finetune->network.suffix, &finetune->tensor_count);
+    for (size_t i = 0; i < finetune->tensor_count; i++)
+        finetune->number_count += (size_t)pf_shape_count(&finetune->tensors[i].shape);
+    finetune->initial = pf_calloc(finetune->number_count, sizeof(float), err);
+    finetune->kept = pf_calloc(finetune->number_count, sizeof(float), err);
+    if (!finetune->initial || !finetune->kept) return -1;
+    save_values(finetune, finetune->initial);
+    save_values(finetune, finetune->kept);
+    finetune->trunk = (PfTrunk){finetune, backward, step, keep};
+    return 0;
+}
+
+int pf_finetune_open(const PfCache *cache, const PfFinetuneOptions *options, PfFinetune **out,
+                     PfError *err)
+{
+    PfFinetune *finetune = pf_calloc(1, sizeof *finetune, err);
+    if (!finetune) return -1;
+    if (pf_finetune_network_open(cache, options, &finetune->network, err) ||
+        set_up(finetune, err)) {
+        pf_finetune_close(&finetune);
+        return -1;
+    }
+    *out = finetune;
+    return 0;
+}
+
+void pf_finetune_close(PfFinetune **finetune)
+{
+    if (!*finetune) return;
+    pf_suffix_optimizer_free(&(*finetune)->optimizer);
+    pf_finetune_network_close(&(*finetune)->network);
+    free((*finetune)->initial);
+    free((*finetune)->kept);
+    free(*finetune);
+    *finetune = NULL;
+}
+
+int pf_finetune_begin(PfFinetune *finetune, const PfSuffixOptimizerConfig *config,
+                      const PfTrunk **trunk, PfError *err)
+{
+    pf_suffix_optimizer_free(&finetune->optimizer);
+    if (pf_suffix_optimizer_new(finetune->tensors, finetune->tensor_count, config,
+                                &finetune->optimizer, err))
+        return -1;
+    *trunk = &finetune->trunk;
+    return restore_values(finetune, finetune->initial, err);
+}
+
+int pf_finetune_end(PfFinetune *finetune, PfError *err)
+{
+    return restore_values(finetune, finetune->kept, err);
+}
+
+/* ---- views ---- */
+
+const PfFinetuneNetwork *pf_finetune_network(const PfFinetune *finetune)
+{
+    return &finetune->network;
+}
+
+const PfSuffixTensor *pf_finetune_tensors(const PfFinetune *finetune, size_t *count)
+{
+    *count = finetune->tensor_count;
+    return finetune->tensors;
+}
+
+const PfSuffixSeconds *pf_finetune_seconds(const PfFinetune *finetune)
+{
+    return &finetune->seconds;
+}
+
+const PfShape *pf_finetune_shape(const PfFinetune *finetune)
+{
+    return finetune->plugin->output_shape(finetune->network.suffix);
+}
+
+int64_t pf_finetune_features(const PfFinetune *finetune)
+{
+    return pf_shape_count(pf_finetune_shape(finetune));
+}
+
+int pf_finetune_feeder(PfFinetune *finetune, PfRowFeeder *rows, PfRowFeeder *out, PfError *err)
+{
+    return pf_suffix_feeder(finetune->plugin, finetune->network.suffix, rows, &finetune->seconds,
+                            out, err);
+}
