@@ -150,6 +150,14 @@ static int find_cut_tap(const Origin *origin, const PfArch *arch, int cut)
     return -1;
 }
 
+static int check_behind(const PfArch *arch, int cut, int last, PfError *err)
+{
+    unsigned char *behind = pf_calloc((size_t)arch->node_count, 1, err);
+    int failed = !behind || pf_arch_mark_behind(arch, cut, last, behind, err);
+    free(behind);
+    return failed ? -1 : 0;
+}
+
 static int cut_builtin(const Origin *origin, const PfFinetuneOptions *options,
                        PfFinetuneNetwork *network, PfError *err)
 {
@@ -157,7 +165,7 @@ static int cut_builtin(const Origin *origin, const PfFinetuneOptions *options,
     int cut, last;
     const char *output = options->output ? options->output : arch->default_tap;
     if (pf_arch_find_cut(arch, options->node, &cut, err) ||
-        pf_arch_find_tap(arch, output, &last, err) ||
+        pf_arch_find_tap(arch, output, &last, err) || check_behind(arch, cut, last, err) ||
         pf_weights_check(network->weights, arch, last, err))
         return -1;
     network->cut_tap = find_cut_tap(origin, arch, cut);

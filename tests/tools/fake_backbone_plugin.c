@@ -1,6 +1,7 @@
 /* tests/unit/fake_backbone.h as a plugin, so that whole runs of extract need no
- * libtorch: PERMAFROST_PLUGIN=build/tests/fake_backbone_plugin.so. Any file whose name
- * ends in .pt is a network to it; of a built-in network every tap is the mean colour.
+ * libtorch, nor fine-tunings of train (fake_suffix.h):
+ * PERMAFROST_PLUGIN=build/tests/fake_backbone_plugin.so. Any file whose name ends in .pt is a
+ * network to it; of a built-in network every tap is the mean colour.
  *
  *   FAKE_BACKBONE_LOG=FILE    a line with the number of images for each forward pass
  *   FAKE_BACKBONE_MS=N        a forward pass takes N milliseconds longer
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "fake_backbone.h"
+#include "fake_suffix.h"
 
 static long knob(const char *name)
 {
@@ -69,5 +71,6 @@ __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugi
     plugin = fake_plugin;
     plugin.open = open_backbone;
     plugin.forward = forward;
+    plugin.suffix = &fake_suffix_plugin;
     return &plugin;
 }

@@ -137,6 +137,156 @@ START_TEST(gradients_are_those_of_the_loss)
 }
 END_TEST
 
+START_TEST(the_gradient_of_the_features_is_that_of_the_loss)
+{
+    const PfHeadSpec specs[] = {
+        {0}, {.hidden_count = 1, .hidden = {8}, .activation = PF_GELU, .norm = PF_HEAD_NORM_LAYER}};
+    for (int s = 0; s < 2; s++) {
+        PfError err = {0};
+        PfHeadNetwork *network;
+        PfHeadPass *pass;
+        uint64_t seed = 4;
+        const int64_t n = 24;
+        float found[24 * FEATURES];
+        ck_assert(!pf_head_network_new(&specs[s], FEATURES, CLASSES + 2, 1, &seed, &network, &err));
+        ck_assert(!pf_head_pass_new(network, n, 1, &pass, &err));
+        loss_at(network, pass, n, 1);
+        pf_head_backward(network, pass, NULL);
+        pf_head_input_gradient(network, pass, found, NULL);
+        for (int64_t i = 0; i < n * FEATURES; i += 5) {
+            float kept = table->x[i], step = 2e-2f;
+            table->x[i] = kept + step;
+            double above = loss_at(network, pass, n, 0);
+            table->x[i] = kept - step;
+            double below = loss_at(network, pass, n, 0);
+            table->x[i] = kept;
+            double difference = (above - below) / (2 * (double)step);
+            ck_assert_msg(fabs(difference - (double)found[i]) < 1e-3, "%lld: %g, by differences %g",
+                          (long long)i, (double)found[i], difference);
+        }
+        pf_head_pass_free(&pass);
+        pf_head_network_free(&network);
+    }
+}
+END_TEST
+
+/* ---- a trunk ---- */
+
+/* Features are the rows times one number, which learns by plain gradient descent. */
+typedef struct ScalingTrunk {
+    PfRowFeeder feeder;
+    float scale, kept;
+    double gradient, progress[4]; /* of the last steps */
+    int64_t n;
+    float x[ROWS * FEATURES], features[ROWS * FEATURES];
+    int steps, keeps;
+} ScalingTrunk;
+
+static int scaling_start(void *context, const int32_t *rows, int64_t count, const PfRandom *shuffle,
+                         int64_t batch, PfError *err)
+{
+    (void)context;
+    return feeder.start(feeder.context, rows, count, shuffle, batch, err);
+}
+
+static int scaling_next(void *context, PfRowBatch *batch, PfError *err)
+{
+    ScalingTrunk *trunk = context;
+    if (feeder.next(feeder.context, batch, err)) return -1;
+    trunk->n = batch->n;
+    for (int64_t i = 0; i < batch->n * FEATURES; i++) {
+        trunk->x[i] = batch->x[i];
+        trunk->features[i] = trunk->scale * batch->x[i];
+    }
+    batch->x = trunk->features;
+    return 0;
+}
+
+static int scaling_backward(void *context, const float *derivative, double *squares, PfError *err)
+{
+    ScalingTrunk *trunk = context;
+    (void)err;
+    trunk->gradient = 0;
+    for (int64_t i = 0; i < trunk->n * FEATURES; i++)
+        trunk->gradient += (double)derivative[i] * (double)trunk->x[i];
+    *squares = trunk->gradient * trunk->gradient;
+    return 0;
+}
+
+static int scaling_step(void *context, const PfTrunkStep *step, PfError *err)
+{
+    ScalingTrunk *trunk = context;
+    (void)err;
+    trunk->scale -= (float)(0.1 * step->progress * step->clip * trunk->gradient);
+    trunk->progress[trunk->steps++ % 4] = step->progress;
+    return 0;
+}
+
+static int scaling_keep(void *context, PfError *err)
+{
+    ScalingTrunk *trunk = context;
+    (void)err;
+    trunk->kept = trunk->scale;
+    trunk->keeps++;
+    return 0;
+}
+
+/* The head of so many epochs, and the trunk as it was kept. */
+static void train_with_trunk(ScalingTrunk *trunk, const PfHeadSetting *setting, int epochs,
+                             PfGroupResult *result)
+{
+    PfError err = {0};
+    PfTrunk door = {trunk, scaling_backward, scaling_step, scaling_keep};
+    PfTrainingData through = data;
+    *trunk = (ScalingTrunk){.scale = 0.25f};
+    trunk->feeder = (PfRowFeeder){trunk, scaling_start, scaling_next, NULL};
+    through.feeder = &trunk->feeder;
+    PfGroupConfig config = {.optimizer = PF_SGD,
+                            .settings = setting,
+                            .head_count = 1,
+                            .epochs = epochs,
+                            .batch = 30,
+                            .trunk = &door};
+    ck_assert(!pf_train_group(&through, &config, NULL, result, &err));
+}
+
+START_TEST(a_trunk_learns_with_its_head)
+{
+    static ScalingTrunk trunk;
+    PfGroupResult result;
+    PfHeadSetting setting = {.learning_rate = 0.02, .schedule = {PF_SCHEDULE_STEP, 2, 0.5}};
+    train_with_trunk(&trunk, &setting, 3, &result);
+    const PfHeadHistory *history = &result.histories[0];
+    ck_assert_int_eq(trunk.steps, 3 * 3);
+    ck_assert_float_ne(trunk.scale, 0.25f);
+    ck_assert_double_lt(history->epochs[2].train_loss, history->epochs[0].train_loss);
+    int best = 0;
+    for (int e = 0; e < history->epoch_count; e++) best += history->epochs[e].is_best;
+    ck_assert_int_eq(trunk.keeps, best);
+    if (history->best_epoch == 3) ck_assert_float_eq(trunk.kept, trunk.scale);
+    ck_assert_double_eq_tol(trunk.progress[0], 0.5, 1e-12); /* of the third epoch */
+    pf_group_result_free(&result);
+}
+END_TEST
+
+/* Head and trunk are shortened together: the steps of both are, and by one factor. */
+START_TEST(clipping_counts_the_trunk)
+{
+    static ScalingTrunk free_trunk, clipped;
+    PfGroupResult result;
+    PfHeadSetting setting = {.learning_rate = 1e-9, .schedule = {.kind = PF_SCHEDULE_CONSTANT}};
+    train_with_trunk(&free_trunk, &setting, 1, &result);
+    pf_group_result_free(&result);
+    setting.clip_norm = 1e-3;
+    train_with_trunk(&clipped, &setting, 1, &result);
+    pf_group_result_free(&result);
+    double moved = fabs((double)clipped.scale - 0.25);
+    ck_assert_double_gt(moved, 0);
+    ck_assert_double_lt(moved, 3 * 0.1 * 1e-3); /* three steps of a part of the length */
+    ck_assert_double_gt(fabs((double)free_trunk.scale - 0.25), 10 * moved);
+}
+END_TEST
+
 /* ---- alone and side by side ---- */
 
 static const PfHeadSetting settings[] = {
@@ -380,6 +530,9 @@ int main(void)
     TCase *cases = tcase_create("group_trainer");
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, gradients_are_those_of_the_loss);
+    tcase_add_test(cases, the_gradient_of_the_features_is_that_of_the_loss);
+    tcase_add_test(cases, a_trunk_learns_with_its_head);
+    tcase_add_test(cases, clipping_counts_the_trunk);
     tcase_add_test(cases, a_head_of_a_group_equals_itself_alone);
     tcase_add_test(cases, seventy_heads_equal_seventy_runs_on_any_threads);
     tcase_add_test(cases, a_head_that_diverges_leaves_the_others_alone);

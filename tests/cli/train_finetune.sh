@@ -1,0 +1,69 @@
+# Fine-tuning: a suffix of the network learns with the head, without libtorch here.
+. "$(dirname "$0")/harness.sh"
+fake_backbone
+photographs photos 8 4
+expect 0 extract_sample photos -o c.h5 --tap avgpool,layer3
+tune() { train c.h5 --finetune layer4 --epochs 12 --lr 0.05 "$@"; }
+
+expect 0 tune -o tuned.safetensors --json tuned.json
+stderr_has "tap 'layer3' (3)"
+stderr_has "fine-tuning 'layer4' up to 'avgpool'"
+stderr_has 'lr 0.05, batch norm frozen; fake'
+stderr_has 'fine-tuning: waiting for maps'
+for word in '"node":	"layer4"' '"cut":	"layer3"' '"tap":	"avgpool"' '"batch_norm":	"frozen"' '"backward":'; do
+  checks=$((checks + 1)); grep -qF "$word" tuned.json || failed "the result lacks $word"
+done
+for word in fake.weight fake.running_mean fc.weight '\"finetune\"'; do
+  checks=$((checks + 1)); grep -aqF "$word" tuned.safetensors || failed "the model lacks $word"
+done
+
+# It is the suffix that learns: with a rate of 0 it stays as it was, and the head does worse.
+loss() { awk -F: '/"train_loss"/ && ++n == 12 { value = $2 } END { gsub(/[ ,\t]/, "", value); print value }' "$1"; }
+expect 0 tune --backbone-lr 0 --json frozen.json -o frozen.safetensors
+awk "BEGIN { exit !($(loss tuned.json) < $(loss frozen.json)) }" || failed 'a frozen suffix does as well'
+expect 0 train c.h5 --tap avgpool --normalize none --epochs 12 --lr 0.05 --weight-decay 0.01 --json head.json -q
+[ "$(loss head.json)" = "$(loss frozen.json)" ] || failed 'a frozen suffix is not the head alone'
+
+# The same again, on any number of threads; alone as in a sweep.
+expect 0 tune -o again.safetensors --threads 1 -q
+cmp tuned.safetensors again.safetensors || failed 'one thread gives another model'
+expect 0 tune --sweep backbone-lr=0,0.05 --csv sweep.csv -o best.safetensors
+stderr_has '2 heads: 2 of backbone-lr'
+[ "$(wc -l < sweep.csv)" -eq 3 ] || failed 'a line for each'
+expect 0 tune --folds 2 --seeds 2
+stderr_has '4 heads: 2 folds x 2 seeds'
+
+# Batch norm's statistics move only where they are asked to.
+expect 0 tune --batch-norm learn -o learning.safetensors
+stderr_has 'batch norm learning'
+expect 0 tune --backbone-lr 0 --batch-norm learn -o moved.safetensors -q
+cmp -s moved.safetensors frozen.safetensors && failed 'the statistics did not move'
+
+# What a cache lacks is named, and how to add it.
+expect 2 train c.h5 --finetune layer3
+stderr_has "tap 'layer2'"
+stderr_has "--tap layer2' adds it"
+expect 2 train c.h5 --finetune all
+stderr_has "tap 'input'"
+expect 2 train c.h5 --finetune layer9
+stderr_has "no tap 'layer9'"
+expect 2 train c.h5 --finetune layer4 --tap layer2
+stderr_has 'does not lie behind'
+cp "$WEIGHTS" other.safetensors
+printf '\377' | dd of=other.safetensors bs=1 seek=100000 conv=notrunc 2> dd.log
+expect 4 train c.h5 --finetune layer4 --weights other.safetensors
+stderr_has 'of other weights'
+expect 2 train c.h5 --finetune layer4 --backbone net.pt
+stderr_has '--weights'
+
+# What contradicts itself.
+expect 2 train c.h5 --finetune layer4 --optimizer lbfgs
+stderr_has 'constant features'
+expect 2 train c.h5 --finetune layer4 --normalize l2
+stderr_has '--warm-head'
+expect 2 train c.h5 --finetune layer4 --tap all
+expect 2 train c.h5 --backbone-lr 1
+stderr_has '--backbone-lr belongs to --finetune'
+expect 2 train c.h5 --batch-norm learn
+stderr_has '--batch-norm belongs to --finetune'
+done_with
