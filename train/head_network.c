@@ -155,6 +155,21 @@ void pf_head_network_copy_head(PfHeadNetwork *network, int to, const PfHeadNetwo
     }
 }
 
+void pf_head_network_fold(PfHeadNetwork *network, const float *mean, const float *scale)
+{
+    PfHeadLayer *layer = &network->layers[0];
+    float *bias = layer->parameters + layer->inputs * layer->columns;
+    for (int64_t c = 0; c < layer->columns; c++) {
+        double shift = 0;
+        for (int64_t i = 0; i < layer->inputs; i++) {
+            float *weight = &layer->parameters[i * layer->columns + c];
+            *weight *= scale[i];
+            shift += (double)mean[i] * (double)*weight;
+        }
+        bias[c] = (float)((double)bias[c] - shift);
+    }
+}
+
 /* ---- room for passes ---- */
 
 static float *new_floats(int64_t count, PfError *err)

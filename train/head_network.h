@@ -42,6 +42,9 @@ void pf_head_network_free(PfHeadNetwork **network);
 void pf_head_network_copy_head(PfHeadNetwork *network, int to, const PfHeadNetwork *source,
                                int from);
 
+/* From heads that took x' = (x - mean) * scale, (features) each, to heads that take x. */
+void pf_head_network_fold(PfHeadNetwork *network, const float *mean, const float *scale);
+
 /* Room for passes of up to `capacity` rows, and the gradients. */
 typedef struct PfHeadPass PfHeadPass;
 int pf_head_pass_new(const PfHeadNetwork *network, int64_t capacity, int with_gradients,

@@ -8,6 +8,7 @@
 #include "convex_head.h"
 #include "memory.h"
 #include "row_choice.h"
+#include "warm_head.h"
 
 /* Parameters, their gradients, the optimiser's state and the best so far of the heads of a group.
  */
@@ -244,6 +245,10 @@ static int train_group(Runner *runner, const Stage *stage, const PfExperiment *f
         .trunk = trunk,
     };
     PfGroupObserver observer = {runner, on_epoch, on_step};
+    PfHeadNetwork *warm = NULL;
+    if (!failed && runner->options->warm_head)
+        failed = pf_warm_head(&data, &config, table->rows, NULL, &warm, err);
+    config.start = warm;
     if (!failed && first->optimizer == PF_LBFGS)
         failed = pf_convex_check(tasks, data.task_count, &first->spec, err) ||
                  pf_train_convex(&data, &config, &observer, out, err);
@@ -252,6 +257,7 @@ static int train_group(Runner *runner, const Stage *stage, const PfExperiment *f
     if (!failed && trunk) failed = pf_finetune_end(runner->sweep->finetune, err);
     runner->sweep->train_seconds += failed ? 0 : out->seconds;
     pf_sweep_feeder_free(&feeder);
+    pf_head_network_free(&warm);
     free(subset);
     free(tasks);
     return failed ? -1 : 0;
