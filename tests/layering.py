@@ -33,7 +33,7 @@ ROWS = [
      "train/task", "train/feature_table*", "train/optimizer", "train/metrics_interval",
      "train/metrics_field", "train/metrics_columns", "train/metrics_ranking",
      "train/metrics_one_vs_rest", "train/metrics_*", "train/normalize", "train/assertion",
-     "train/head_spec", "train/head_layer", "train/head_network", "train/row_feeder", "train/trunk", "train/suffix_feeder",
+     "train/head_spec", "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder", "train/trunk", "train/suffix_feeder",
      "train/memory_feeder", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
     # 3: putting them together
     ["extract/backbone_plan", "extract/extract_options", "extract/summary", "extract/cache_info",

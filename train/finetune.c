@@ -1,5 +1,6 @@
 #include "finetune.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,29 @@ static int keep(void *context, PfError *err)
     return 0;
 }
 
+static int checkpoint(void *context, PfCheckpoint *state, PfError *err)
+{
+    PfFinetune *finetune = context;
+    for (size_t i = 0; i < finetune->tensor_count; i++) {
+        const PfSuffixTensor *tensor = &finetune->tensors[i];
+        size_t bytes = (size_t)pf_shape_count(&tensor->shape) * sizeof(float);
+        char name[sizeof tensor->name + 16];
+        snprintf(name, sizeof name, "value.%s", tensor->name);
+        if (pf_checkpoint_add(state, name, tensor->values, bytes, err)) return -1;
+    }
+    return pf_checkpoint_add(state, "kept", finetune->kept, finetune->number_count * sizeof(float),
+                             err) ||
+                   pf_suffix_optimizer_checkpoint(finetune->optimizer, state, err)
+               ? -1
+               : 0;
+}
+
+static int resumed(void *context, PfError *err)
+{
+    PfFinetune *finetune = context;
+    return finetune->plugin->commit(finetune->network.suffix, err);
+}
+
 /* ---- from open to close ---- */
 
 static int set_up(PfFinetune *finetune, PfError *err)
@@ -85,7 +109,7 @@ static int set_up(PfFinetune *finetune, PfError *err)
     if (!finetune->initial || !finetune->kept) return -1;
     save_values(finetune, finetune->initial);
     save_values(finetune, finetune->kept);
-    finetune->trunk = (PfTrunk){finetune, backward, step, keep};
+    finetune->trunk = (PfTrunk){finetune, backward, step, keep, checkpoint, resumed};
     return 0;
 }
 

@@ -32,6 +32,8 @@ typedef struct PfGroupConfig {
     PfThreadPool *pool;    /* NULL: the calling thread alone */
     const PfHeadNetwork *start; /* the one head begins as this; NULL: drawn from the seed */
     const PfTrunk *trunk;       /* learns with the one head; NULL: features are constants */
+    PfCheckpoint *checkpoint;   /* written after every epoch; NULL: none */
+    int resume;                 /* goes on from the checkpoint, if there is one */
 } PfGroupConfig;
 
 /* What a group learns from. All lent. */

@@ -1,6 +1,7 @@
 #include "group_optimizer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,4 +203,22 @@ void pf_group_optimizer_step(PfGroupOptimizer *optimizer, PfHeadNetwork *network
         pf_thread_pool_for(optimizer->pool, (layer->rows + TASK_ROWS - 1) / TASK_ROWS, step_rows,
                            &step);
     }
+}
+
+int pf_group_optimizer_checkpoint(PfGroupOptimizer *optimizer, const PfHeadNetwork *network,
+                                  PfCheckpoint *checkpoint, PfError *err)
+{
+    for (int l = 0; l < network->layer_count; l++) {
+        const LayerState *state = &optimizer->layers[l];
+        size_t bytes =
+            (size_t)(network->layers[l].rows * network->layers[l].columns) * sizeof(float);
+        char name[64];
+        snprintf(name, sizeof name, "optimizer.%d.mean", l);
+        if (pf_checkpoint_add(checkpoint, name, state->mean, bytes, err)) return -1;
+        snprintf(name, sizeof name, "optimizer.%d.square", l);
+        if (state->square && pf_checkpoint_add(checkpoint, name, state->square, bytes, err))
+            return -1;
+    }
+    return pf_checkpoint_add(checkpoint, "optimizer.step", &optimizer->step, sizeof optimizer->step,
+                             err);
 }

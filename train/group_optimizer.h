@@ -21,4 +21,8 @@ double pf_group_optimizer_clip(const PfGroupOptimizer *optimizer, const PfHeadNe
 void pf_group_optimizer_step(PfGroupOptimizer *optimizer, PfHeadNetwork *network, PfHeadPass *pass,
                              const double *rates);
 
+/* Registers the running means and squares and the count of steps. network: as in new. */
+int pf_group_optimizer_checkpoint(PfGroupOptimizer *optimizer, const PfHeadNetwork *network,
+                                  PfCheckpoint *checkpoint, PfError *err);
+
 #endif

@@ -1,6 +1,7 @@
 #include "group_trainer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ typedef struct Trainer {
     float *x_gradient;                   /* (batch, features) what the trunk is told; or NULL */
     int *waiting;                        /* (heads) epochs since the best one; -1: ended */
     int64_t steps_per_epoch, steps_done;
+    int epochs_done;
     PfGroupResult *result;
 } Trainer;
 
@@ -254,8 +256,14 @@ static int interrupted(const Trainer *trainer, PfError *err)
     if (!observer || !observer->on_step ||
         !observer->on_step(observer->context, trainer->steps_done, total))
         return 0;
-    pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted at step %lld of %lld; nothing was written",
-            (long long)trainer->steps_done, (long long)total);
+    if (trainer->config->checkpoint && trainer->epochs_done)
+        pf_fail(err, PF_EXIT_INTERRUPTED,
+                "interrupted at step %lld of %lld; the same command with --resume goes on after "
+                "epoch %d",
+                (long long)trainer->steps_done, (long long)total, trainer->epochs_done);
+    else
+        pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted at step %lld of %lld; nothing was written",
+                (long long)trainer->steps_done, (long long)total);
     return 1;
 }
 
@@ -380,6 +388,63 @@ static int note_validation(Trainer *trainer, int epoch, PfError *err)
     return 0;
 }
 
+/* ---- checkpoints ---- */
+
+static int register_history(Trainer *trainer, int head, PfError *err)
+{
+    PfHeadHistory *history = &trainer->result->histories[head];
+    PfCheckpoint *checkpoint = trainer->config->checkpoint;
+    size_t bytes = (size_t)trainer->config->epochs * sizeof *history->epochs;
+    struct {
+        const char *what;
+        void *data;
+        size_t bytes;
+    } const fields[] = {{"epochs", history->epochs, bytes},
+                        {"epoch_count", &history->epoch_count, sizeof history->epoch_count},
+                        {"best_epoch", &history->best_epoch, sizeof history->best_epoch},
+                        {"diverged", &history->diverged, sizeof history->diverged},
+                        {"waiting", &trainer->waiting[head], sizeof *trainer->waiting}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "head.%d.%s", head, fields[i].what);
+        if (pf_checkpoint_add(checkpoint, name, fields[i].data, fields[i].bytes, err)) return -1;
+    }
+    return 0;
+}
+
+/* All that an epoch changes and the next one needs. */
+static int register_state(Trainer *trainer, PfError *err)
+{
+    PfCheckpoint *checkpoint = trainer->config->checkpoint;
+    const PfTrunk *trunk = trainer->config->trunk;
+    for (int h = 0; h < trainer->config->head_count; h++)
+        if (register_history(trainer, h, err)) return -1;
+    return pf_checkpoint_add(checkpoint, "epochs_done", &trainer->epochs_done,
+                             sizeof trainer->epochs_done, err) ||
+                   pf_checkpoint_add(checkpoint, "steps_done", &trainer->steps_done,
+                                     sizeof trainer->steps_done, err) ||
+                   pf_head_network_checkpoint(trainer->network, "network", checkpoint, err) ||
+                   pf_head_network_checkpoint(trainer->best, "best", checkpoint, err) ||
+                   pf_group_optimizer_checkpoint(trainer->optimizer, trainer->network, checkpoint,
+                                                 err) ||
+                   (trunk && trunk->checkpoint(trunk->context, checkpoint, err))
+               ? -1
+               : 0;
+}
+
+static int begin_checkpoints(Trainer *trainer, PfError *err)
+{
+    const PfGroupConfig *config = trainer->config;
+    int found;
+    if (!config->checkpoint) return 0;
+    if (register_state(trainer, err)) return -1;
+    if (!config->resume) return 0;
+    if (pf_checkpoint_read(config->checkpoint, &found, err)) return -1;
+    return found && config->trunk ? config->trunk->resumed(config->trunk->context, err) : 0;
+}
+
+/* ---- epochs ---- */
+
 static int all_ended(const Trainer *trainer)
 {
     for (int h = 0; h < trainer->config->head_count; h++)
@@ -390,13 +455,19 @@ static int all_ended(const Trainer *trainer)
 static int run_epochs(Trainer *trainer, PfError *err)
 {
     PfGroupResult *result = trainer->result;
-    for (int epoch = 1; epoch <= trainer->config->epochs && !all_ended(trainer); epoch++) {
+    if (begin_checkpoints(trainer, err)) return -1;
+    result->resumed_epochs = trainer->epochs_done;
+    while (trainer->epochs_done < trainer->config->epochs && !all_ended(trainer)) {
+        int epoch = trainer->epochs_done + 1;
         double started = pf_seconds();
         if (train_epoch(trainer, epoch, err)) return -1;
         note_training(trainer, epoch);
         double trained = pf_seconds();
         if (trainer->data->val_count && validate(trainer, err)) return -1;
         if (note_validation(trainer, epoch, err)) return -1;
+        trainer->epochs_done = epoch;
+        if (trainer->config->checkpoint && pf_checkpoint_write(trainer->config->checkpoint, err))
+            return -1;
         result->train_seconds += trained - started;
         result->val_seconds += pf_seconds() - trained;
         if (trainer->observer && trainer->observer->on_epoch)

@@ -45,6 +45,7 @@ typedef struct PfGroupResult {
     PfHeadHistory *histories; /* (head_count) owned */
     int head_count;
     double seconds, train_seconds, val_seconds;
+    int resumed_epochs; /* that a checkpoint had done */
 } PfGroupResult;
 
 /* observer may be NULL. Free the result with pf_group_result_free. */

@@ -1,6 +1,7 @@
 #include "head_network.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,6 +169,23 @@ void pf_head_network_fold(PfHeadNetwork *network, const float *mean, const float
         }
         bias[c] = (float)((double)bias[c] - shift);
     }
+}
+
+int pf_head_network_checkpoint(PfHeadNetwork *network, const char *prefix, PfCheckpoint *checkpoint,
+                               PfError *err)
+{
+    for (int l = 0; l < network->layer_count; l++) {
+        PfHeadLayer *layer = &network->layers[l];
+        size_t row = (size_t)layer->columns * sizeof(float);
+        char name[64];
+        snprintf(name, sizeof name, "%s.%d.parameters", prefix, l);
+        if (pf_checkpoint_add(checkpoint, name, layer->parameters, (size_t)layer->rows * row, err))
+            return -1;
+        snprintf(name, sizeof name, "%s.%d.running", prefix, l);
+        if (layer->running && pf_checkpoint_add(checkpoint, name, layer->running, 2 * row, err))
+            return -1;
+    }
+    return 0;
 }
 
 /* ---- room for passes ---- */

@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 
+#include "checkpoint.h"
 #include "head_spec.h"
 #include "permafrost/error.h"
 #include "thread_pool.h"
@@ -44,6 +45,10 @@ void pf_head_network_copy_head(PfHeadNetwork *network, int to, const PfHeadNetwo
 
 /* From heads that took x' = (x - mean) * scale, (features) each, to heads that take x. */
 void pf_head_network_fold(PfHeadNetwork *network, const float *mean, const float *scale);
+
+/* Registers all parameters and running statistics, under names that begin with prefix. */
+int pf_head_network_checkpoint(PfHeadNetwork *network, const char *prefix, PfCheckpoint *checkpoint,
+                               PfError *err);
 
 /* Room for passes of up to `capacity` rows, and the gradients. */
 typedef struct PfHeadPass PfHeadPass;

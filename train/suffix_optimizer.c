@@ -1,6 +1,7 @@
 #include "suffix_optimizer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,17 +69,6 @@ void pf_suffix_optimizer_free(PfSuffixOptimizer **optimizer)
     free((*optimizer)->states);
     free(*optimizer);
     *optimizer = NULL;
-}
-
-void pf_suffix_optimizer_reset(PfSuffixOptimizer *optimizer)
-{
-    optimizer->step = 0;
-    for (size_t i = 0; i < optimizer->count; i++) {
-        TensorState *state = &optimizer->states[i];
-        size_t size = (size_t)state->count * sizeof(float);
-        if (state->mean) memset(state->mean, 0, size);
-        if (state->square) memset(state->square, 0, size);
-    }
 }
 
 double pf_suffix_optimizer_squared_length(const PfSuffixOptimizer *optimizer)
@@ -180,17 +170,19 @@ void pf_suffix_optimizer_step(PfSuffixOptimizer *optimizer, double clip, double 
     }
 }
 
-float *pf_suffix_optimizer_mean(PfSuffixOptimizer *optimizer, size_t i)
+int pf_suffix_optimizer_checkpoint(PfSuffixOptimizer *optimizer, PfCheckpoint *checkpoint,
+                                   PfError *err)
 {
-    return optimizer->states[i].mean;
-}
-
-float *pf_suffix_optimizer_square(PfSuffixOptimizer *optimizer, size_t i)
-{
-    return optimizer->states[i].square;
-}
-
-int64_t *pf_suffix_optimizer_steps(PfSuffixOptimizer *optimizer)
-{
-    return &optimizer->step;
+    for (size_t i = 0; i < optimizer->count; i++) {
+        const TensorState *state = &optimizer->states[i];
+        size_t bytes = (size_t)state->count * sizeof(float);
+        char name[sizeof state->tensor->name + 16];
+        snprintf(name, sizeof name, "mean.%s", state->tensor->name);
+        if (state->mean && pf_checkpoint_add(checkpoint, name, state->mean, bytes, err)) return -1;
+        snprintf(name, sizeof name, "square.%s", state->tensor->name);
+        if (state->square && pf_checkpoint_add(checkpoint, name, state->square, bytes, err))
+            return -1;
+    }
+    return pf_checkpoint_add(checkpoint, "suffix.step", &optimizer->step, sizeof optimizer->step,
+                             err);
 }

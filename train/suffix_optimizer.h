@@ -21,19 +21,14 @@ int pf_suffix_optimizer_new(const PfSuffixTensor *tensors, size_t count,
                             PfError *err);
 void pf_suffix_optimizer_free(PfSuffixOptimizer **optimizer);
 
-/* Forgets every step taken. */
-void pf_suffix_optimizer_reset(PfSuffixOptimizer *optimizer);
-
 /* Of all gradients together, the same for any number of threads. */
 double pf_suffix_optimizer_squared_length(const PfSuffixOptimizer *optimizer);
 
 /* Gradients are multiplied by clip first; the rate is the configuration's times progress. */
 void pf_suffix_optimizer_step(PfSuffixOptimizer *optimizer, double clip, double progress);
 
-/* For checkpoints: running means and squares (NULL with SGD) of tensor i, of as many numbers as
- * it has, or NULL of a buffer; and the steps taken. */
-float *pf_suffix_optimizer_mean(PfSuffixOptimizer *optimizer, size_t i);
-float *pf_suffix_optimizer_square(PfSuffixOptimizer *optimizer, size_t i);
-int64_t *pf_suffix_optimizer_steps(PfSuffixOptimizer *optimizer);
+/* Registers the running means and squares and the count of steps. */
+int pf_suffix_optimizer_checkpoint(PfSuffixOptimizer *optimizer, PfCheckpoint *checkpoint,
+                                   PfError *err);
 
 #endif

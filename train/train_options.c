@@ -283,6 +283,8 @@ static const PfOption table[] = {
              "1e-4; sgd 1e-3)"},
     {.name = "warm-head", .kind = PF_OPTION_FLAG, FIELD(warm_head),
      .help = "train the head alone first, on the network as it is"},
+    {.name = "resume", .kind = PF_OPTION_FLAG, FIELD(resume),
+     .help = "go on after the last epoch of a run that was killed"},
     {.name = "batch-norm", .kind = PF_OPTION_CALL, .parse = parse_batch_norm,
      .argument = "frozen|learn",
      .help = "learn: use each batch's statistics and move the running\n"
@@ -339,6 +341,7 @@ static int check_finetune(const PfTrainOptions *options, PfError *err)
 {
     const PfFinetuneOptions *finetune = &options->finetune;
     const char *wrong = options->warm_head                 ? "warm-head"
+                        : options->resume                  ? "resume"
                         : finetune->train_batch_norm       ? "batch-norm"
                         : finetune->bf16                   ? "precision"
                         : strcmp(finetune->device, "auto") ? "device"
@@ -399,10 +402,10 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",    "json",       "csv",       "assert",      "quiet",   "verbose",
-        "tap",       "target",     "loss",      "task-weight", "val",     "sweep",
-        "folds",     "seeds",      "threads",   "help",        "version", "finetune",
-        "warm-head", "batch-norm", "precision", "device",      "weights", "backbone",
+        "output",    "json",   "csv",         "assert",   "quiet",     "verbose", "tap",
+        "target",    "loss",   "task-weight", "val",      "sweep",     "folds",   "seeds",
+        "threads",   "help",   "version",     "finetune", "warm-head", "resume",  "batch-norm",
+        "precision", "device", "weights",     "backbone",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

@@ -30,6 +30,7 @@ typedef struct PfTrainOptions {
     int task_count;
     PfFinetuneOptions finetune; /* output is `tap` */
     int warm_head;              /* --warm-head: the head learns alone first */
+    int resume;                 /* --resume: from the checkpoint of a run that was killed */
     PfSweepAxis axes[PF_MAX_AXES];
     int axis_count;
     int folds, seeds;                /* folds 0: none */

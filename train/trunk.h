@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "checkpoint.h"
 #include "permafrost/error.h"
 
 typedef struct PfTrunkStep {
@@ -21,6 +22,10 @@ typedef struct PfTrunk {
     int (*step)(void *context, const PfTrunkStep *step, PfError *err);
     /* As it is now belongs to the best head so far. */
     int (*keep)(void *context, PfError *err);
+    /* Registers all that changes from step to step. */
+    int (*checkpoint)(void *context, PfCheckpoint *checkpoint, PfError *err);
+    /* That has just been read from the checkpoint. */
+    int (*resumed)(void *context, PfError *err);
 } PfTrunk;
 
 #endif

@@ -1,0 +1,29 @@
+/* A training's state between two epochs, in a file: arrays that lie in memory are
+ * registered once, then written, or read back into the same places. */
+#ifndef PF_CHECKPOINT_H
+#define PF_CHECKPOINT_H
+
+#include <stddef.h>
+
+#include "permafrost/error.h"
+
+typedef struct PfCheckpoint PfCheckpoint;
+
+/* run: what the state belongs to, in words; a file of another run is refused. */
+int pf_checkpoint_new(const char *path, const char *run, PfCheckpoint **out, PfError *err);
+void pf_checkpoint_free(PfCheckpoint **checkpoint);
+
+/* bytes at data are part of the state; both are lent. name: distinct; copied. */
+int pf_checkpoint_add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
+                      PfError *err);
+
+/* Whole file or none; synced. */
+int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err);
+/* Into the arrays. *found: 0 where there is no file. */
+int pf_checkpoint_read(PfCheckpoint *checkpoint, int *found, PfError *err);
+/* The training is over: the file goes. */
+void pf_checkpoint_remove(const PfCheckpoint *checkpoint);
+
+const char *pf_checkpoint_path(const PfCheckpoint *checkpoint); /* lent */
+
+#endif
