@@ -440,7 +440,10 @@ static int begin_checkpoints(Trainer *trainer, PfError *err)
     if (register_state(trainer, err)) return -1;
     if (!config->resume) return 0;
     if (pf_checkpoint_read(config->checkpoint, &found, err)) return -1;
-    return found && config->trunk ? config->trunk->resumed(config->trunk->context, err) : 0;
+    if (!found) return 0;
+    if (trainer->observer && trainer->observer->on_resume)
+        trainer->observer->on_resume(trainer->observer->context, trainer->epochs_done);
+    return config->trunk ? config->trunk->resumed(config->trunk->context, err) : 0;
 }
 
 /* ---- epochs ---- */
@@ -456,7 +459,6 @@ static int run_epochs(Trainer *trainer, PfError *err)
 {
     PfGroupResult *result = trainer->result;
     if (begin_checkpoints(trainer, err)) return -1;
-    result->resumed_epochs = trainer->epochs_done;
     while (trainer->epochs_done < trainer->config->epochs && !all_ended(trainer)) {
         int epoch = trainer->epochs_done + 1;
         double started = pf_seconds();

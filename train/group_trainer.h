@@ -38,6 +38,8 @@ typedef struct PfGroupObserver {
     /* After every step: how many of how many are done. Nonzero stops the training, which
      * then fails with PF_EXIT_INTERRUPTED. May be NULL. */
     int (*on_step)(void *context, int64_t done, int64_t total);
+    /* A checkpoint had done so many epochs, with which the training goes on. May be NULL. */
+    void (*on_resume)(void *context, int epoch);
 } PfGroupObserver;
 
 typedef struct PfGroupResult {
@@ -45,7 +47,6 @@ typedef struct PfGroupResult {
     PfHeadHistory *histories; /* (head_count) owned */
     int head_count;
     double seconds, train_seconds, val_seconds;
-    int resumed_epochs; /* that a checkpoint had done */
 } PfGroupResult;
 
 /* observer may be NULL. Free the result with pf_group_result_free. */

@@ -3,12 +3,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "checkpoint_run.h"
 #include "clock.h"
-#include "convex_head.h"
+#include "group_run.h"
+#include "log.h"
 #include "memory.h"
 #include "row_choice.h"
-#include "warm_head.h"
 
 /* Parameters, their gradients, the optimiser's state and the best so far of the heads of a group.
  */
@@ -156,6 +158,13 @@ static int on_step(void *context, int64_t done, int64_t total)
                              runner->trials_done + runner->group_size * done / total);
 }
 
+static void on_resume(void *context, int epoch)
+{
+    Runner *runner = context;
+    const PfSweepObserver *observer = runner->observer;
+    if (observer && observer->on_resume) observer->on_resume(observer->context, epoch);
+}
+
 static void on_epoch(void *context, int epoch, const PfHeadHistory *histories)
 {
     Runner *runner = context;
@@ -166,101 +175,21 @@ static void on_epoch(void *context, int epoch, const PfHeadHistory *histories)
         observer->on_epoch(observer->context, &histories[0].epochs[histories[0].epoch_count - 1]);
 }
 
-int pf_sweep_feeder(const PfSweep *sweep, const PfFeatureTable *table, PfThreadPool *pool,
-                    PfSweepFeeder *out, PfError *err)
-{
-    *out = (PfSweepFeeder){.features = table->features};
-    PfRowFeeder *rows = sweep->finetune ? &out->rows : &out->feeder;
-    if (pf_memory_feeder(table, pool, rows, err)) return -1;
-    if (!sweep->finetune) return 0;
-    out->features = pf_finetune_features(sweep->finetune);
-    return pf_finetune_feeder(sweep->finetune, rows, &out->feeder, err);
-}
-
-void pf_sweep_feeder_free(PfSweepFeeder *feeder)
-{
-    pf_row_feeder_free(&feeder->feeder);
-    pf_row_feeder_free(&feeder->rows);
-}
-
-static int begin_finetune(Runner *runner, const PfExperiment *experiment, const PfTrunk **trunk,
-                          PfError *err)
-{
-    PfFinetune *finetune = runner->sweep->finetune;
-    PfSuffixOptimizerConfig config = {.kind = experiment->optimizer,
-                                      .nesterov = experiment->nesterov,
-                                      .learning_rate = experiment->backbone_rate,
-                                      .weight_decay = experiment->setting.weight_decay,
-                                      .momentum = experiment->setting.momentum,
-                                      .pool = runner->pool};
-    *trunk = NULL;
-    return finetune ? pf_finetune_begin(finetune, &config, trunk, err) : 0;
-}
-
 /* Trains experiments that are heads of one group. */
 static int train_group(Runner *runner, const Stage *stage, const PfExperiment *first,
                        const PfHeadSetting *settings, int count, int64_t seed, PfGroupResult *out,
                        PfError *err)
 {
-    PfFeatureTable *table = stage->table;
-    const PfTask *by = pf_feature_table_class_task(table);
-    PfSweepFeeder feeder = {0};
-    int32_t *subset = NULL;
-    PfTask *tasks = pf_calloc((size_t)table->task_count, sizeof *tasks, err);
-    if (!tasks) return -1;
-    memcpy(tasks, table->tasks, (size_t)table->task_count * sizeof *tasks);
-    for (int t = 0; t < table->task_count && !first->balanced_loss; t++)
-        tasks[t].class_weights = NULL; /* lent: the table keeps them */
-    PfTrainingData data = {
-        .feeder = &feeder.feeder,
-        .tasks = tasks,
-        .task_count = table->task_count,
-        .train_rows = table->split_rows[PF_SPLIT_TRAIN],
-        .train_count = table->split_counts[PF_SPLIT_TRAIN],
-        .val_rows = table->split_rows[PF_SPLIT_VAL],
-        .val_count = table->split_counts[PF_SPLIT_VAL],
-    };
-    const PfTrunk *trunk;
-    int failed = begin_finetune(runner, first, &trunk, err) ||
-                 pf_sweep_feeder(runner->sweep, table, runner->pool, &feeder, err);
-    data.features = feeder.features;
-    if (!failed && first->per_class) {
-        failed =
-            pf_rows_per_class(by ? by : &table->tasks[0], data.train_rows, data.train_count,
-                              first->per_class, (uint64_t)seed, &subset, &data.train_count, err);
-        data.train_rows = subset;
-    }
-    PfGroupConfig config = {
-        .spec = first->spec,
-        .optimizer = first->optimizer,
-        .nesterov = first->nesterov,
-        .settings = settings,
-        .head_count = count,
-        .epochs = first->epochs ? first->epochs : pf_default_epochs(first, data.train_count),
-        .batch = first->batch,
-        .balance = first->sampling == PF_SAMPLING_BALANCED ? by : NULL,
-        .patience = first->patience,
-        .seed = (uint64_t)seed,
-        .pool = runner->pool,
-        .trunk = trunk,
-    };
-    PfGroupObserver observer = {runner, on_epoch, on_step};
-    PfHeadNetwork *warm = NULL;
-    if (!failed && runner->options->warm_head)
-        failed = pf_warm_head(&data, &config, table->rows, NULL, &warm, err);
-    config.start = warm;
-    if (!failed && first->optimizer == PF_LBFGS)
-        failed = pf_convex_check(tasks, data.task_count, &first->spec, err) ||
-                 pf_train_convex(&data, &config, &observer, out, err);
-    else if (!failed)
-        failed = pf_train_group(&data, &config, &observer, out, err);
-    if (!failed && trunk) failed = pf_finetune_end(runner->sweep->finetune, err);
-    runner->sweep->train_seconds += failed ? 0 : out->seconds;
-    pf_sweep_feeder_free(&feeder);
-    pf_head_network_free(&warm);
-    free(subset);
-    free(tasks);
-    return failed ? -1 : 0;
+    PfGroupObserver observer = {runner, on_epoch, on_step, on_resume};
+    PfGroupRun run = {.options = runner->options,
+                      .table = stage->table,
+                      .finetune = runner->sweep->finetune,
+                      .checkpoint = runner->sweep->checkpoint,
+                      .pool = runner->pool,
+                      .observer = &observer};
+    if (pf_group_run(&run, first, settings, count, seed, out, err)) return -1;
+    runner->sweep->train_seconds += out->seconds;
+    return 0;
 }
 
 static int64_t parameters_of(const PfHeadSpec *spec, const PfFeatureTable *table)
@@ -521,6 +450,33 @@ static int choose_taps(Runner *runner, PfError *err)
     return all ? 0 : pf_feature_table_choose_tap(runner->cache, name, &sweep->taps[0], err);
 }
 
+/* Fine-tunings are long: one alone keeps what it has, beside the model that it will write. */
+static int open_checkpoint(Runner *runner, PfError *err)
+{
+    const PfTrainOptions *options = runner->options;
+    if (!options->finetune.node) return 0;
+    if (options->resume && (!options->output || runner->trial_total > 1))
+        return pf_fail(err, PF_EXIT_USAGE, "--resume %s",
+                       options->output ? "goes on with one training, not with a sweep"
+                                       : "needs -o FILE: the checkpoint lies beside it");
+    if (!options->output || runner->trial_total > 1) return 0;
+    PfCheckpoint **checkpoint = &runner->sweep->checkpoint;
+    if (pf_checkpoint_run_open(runner->cache, options, &runner->sweep->settings[0].experiment,
+                               checkpoint, err))
+        return -1;
+    if (!options->resume && !access(pf_checkpoint_path(*checkpoint), F_OK))
+        pf_say("starting over '%s'; --resume would go on with it", pf_checkpoint_path(*checkpoint));
+    return 0;
+}
+
+static int run_all(Runner *runner, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    if (run_trials(runner, err) || rank(sweep, err)) return -1;
+    if (sweep->ranking[0].diverged) return fail_diverged(sweep, err);
+    return train_winner(runner, err);
+}
+
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
                  const PfSweepObserver *observer, PfSweep *out, PfError *err)
 {
@@ -538,9 +494,8 @@ int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *po
         return pf_fail(err, PF_EXIT_USAGE, "%lld heads are too many for one run", (long long)total);
     out->trial_count = runner.trial_total = (int)total;
     out->trials = pf_calloc((size_t)total, sizeof *out->trials, err);
-    if (!out->trials || run_trials(&runner, err) || rank(out, err)) return -1;
-    if (out->ranking[0].diverged) return fail_diverged(out, err);
-    return train_winner(&runner, err);
+    int failed = !out->trials || open_checkpoint(&runner, err) || run_all(&runner, err);
+    return failed ? -1 : 0;
 }
 
 void pf_sweep_free(PfSweep *sweep)
@@ -548,6 +503,7 @@ void pf_sweep_free(PfSweep *sweep)
     pf_group_result_free(&sweep->result);
     pf_feature_table_free(&sweep->table);
     pf_finetune_close(&sweep->finetune);
+    pf_checkpoint_free(&sweep->checkpoint);
     pf_sweep_settings_free(&sweep->settings, sweep->setting_count);
     free(sweep->mean);
     free(sweep->taps);

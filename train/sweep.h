@@ -40,10 +40,12 @@ typedef struct PfSweep {
     /* The winner: trained (once more) on all train rows, alone. */
     PfExperiment experiment;
     int tap;
-    PfFeatureTable *table; /* its features, normalised; owned */
-    float *mean, *scale;   /* (features) of the normalisation, or NULL; owned */
-    PfGroupResult result;  /* one head */
-    PfFinetune *finetune;  /* what it learned with, as it then was; NULL: heads alone; owned */
+    PfFeatureTable *table;    /* its features, normalised; owned */
+    float *mean, *scale;      /* (features) of the normalisation, or NULL; owned */
+    PfGroupResult result;     /* one head */
+    PfFinetune *finetune;     /* what it learned with, as it then was; NULL: heads alone; owned */
+    PfCheckpoint *checkpoint; /* of a fine-tuning, to be removed once its model is written; NULL:
+                                 none; owned */
     double load_seconds, train_seconds;
 } PfSweep;
 
@@ -55,6 +57,8 @@ typedef struct PfSweepObserver {
     void (*on_epoch)(void *context, const PfHeadEpoch *epoch);
     /* Heads done, of all; nonzero stops. */
     int (*on_step)(void *context, int64_t done);
+    /* As that of a group. */
+    void (*on_resume)(void *context, int epoch);
 } PfSweepObserver;
 
 /* The cache must stay open as long as the sweep is used. Fails where every head
@@ -62,16 +66,5 @@ typedef struct PfSweepObserver {
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
                  const PfSweepObserver *observer, PfSweep *out, PfError *err);
 void pf_sweep_free(PfSweep *sweep);
-
-/* What the heads of a sweep take, from a table of its cache: the table's rows, or what the
- * suffix as it is now makes of them. Zero it; free it, after a failure too. */
-typedef struct PfSweepFeeder {
-    PfRowFeeder feeder, rows; /* rows: of the suffix's cut */
-    int64_t features;
-} PfSweepFeeder;
-
-int pf_sweep_feeder(const PfSweep *sweep, const PfFeatureTable *table, PfThreadPool *pool,
-                    PfSweepFeeder *out, PfError *err);
-void pf_sweep_feeder_free(PfSweepFeeder *feeder);
 
 #endif

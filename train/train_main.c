@@ -6,6 +6,7 @@
 
 #include "atomic_file.h"
 #include "clock.h"
+#include "group_run.h"
 #include "head_model.h"
 #include "interrupt.h"
 #include "log.h"
@@ -46,6 +47,12 @@ static void on_epoch(void *context, const PfHeadEpoch *epoch)
     pf_training_lines_epoch(&((Watch *)context)->lines, epoch);
 }
 
+static void on_resume(void *context, int epoch)
+{
+    (void)context;
+    pf_say("going on after epoch %d", epoch);
+}
+
 static int on_step(void *context, int64_t done)
 {
     pf_training_lines_step(&((Watch *)context)->lines, done);
@@ -56,8 +63,8 @@ static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
 {
     const PfSweep *sweep = run->sweep;
     PfFeatureTable *table = sweep->table;
-    PfSweepFeeder feeder;
-    int failed = pf_sweep_feeder(sweep, table, pool, &feeder, err);
+    PfHeadFeeder feeder;
+    int failed = pf_head_feeder_new(table, sweep->finetune, pool, &feeder, err);
     PfTrainingData data = {.feeder = &feeder.feeder,
                            .features = feeder.features,
                            .tasks = table->tasks,
@@ -71,7 +78,7 @@ static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
                              table->split_counts[split], split != PF_SPLIT_TRAIN, pool,
                              run->metrics[split], err);
     }
-    pf_sweep_feeder_free(&feeder);
+    pf_head_feeder_free(&feeder);
     return failed ? -1 : 0;
 }
 
@@ -124,6 +131,7 @@ static int write_results(const PfTrainOptions *options, const PfTrainRun *run, P
     cJSON_Delete(json);
     if (failed || !options->output) return failed;
     failed = pf_head_model_write(options->output, run, &knows_backbone, err);
+    if (!failed && run->sweep->checkpoint) pf_checkpoint_remove(run->sweep->checkpoint);
     if (!failed && !knows_backbone)
         pf_warn("'%s' does not say which network its features come from: predict can use this "
                 "model on caches only, not on images",
@@ -152,7 +160,7 @@ static int run_on_cache(const PfTrainOptions *options, PfCache *cache, PfThreadP
 {
     PfSweep sweep;
     Watch watch = {.cache = cache, .options = options};
-    PfSweepObserver observer = {&watch, on_stage, on_epoch, on_step};
+    PfSweepObserver observer = {&watch, on_stage, on_epoch, on_step, on_resume};
     int failed = pf_sweep_run(cache, options, pool, &observer, &sweep, err);
     pf_training_lines_end(&watch.lines);
     PfTrainRun run = {.cache = cache, .options = options, .sweep = &sweep};

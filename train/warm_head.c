@@ -56,6 +56,7 @@ static int train(const PfTrainingData *data, const PfGroupConfig *config, PfFeat
     own.patience = 0;
     own.start = NULL;
     own.trunk = NULL;
+    own.checkpoint = NULL;
     int failed = pf_train_group(&alone, &own, observer, &result, err);
     if (!failed) {
         *out = result.network;

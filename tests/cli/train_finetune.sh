@@ -43,6 +43,37 @@ awk "BEGIN { d = $(first_loss warm.json) - $(best_loss alone.json); exit !(d * d
   failed "warm: $(first_loss warm.json), alone: $(best_loss alone.json)"
 awk "BEGIN { exit !($(first_loss warm.json) < $(first_loss tuned.json) - 0.03) }" || failed 'the head does not begin warm'
 
+# Killed in any epoch, --resume ends with the same model; three steps an epoch.
+long() { tune --batch 8 --schedule cosine --warm-head -q "$@"; }
+expect 0 long -o whole.safetensors
+absent whole.safetensors.checkpoint
+for step in 1 3 4 17 36; do
+  rm -f killed.safetensors
+  expect 137 env FAKE_SUFFIX_DIE_AT=$step train c.h5 --finetune layer4 --epochs 12 --lr 0.05 --batch 8 \
+    --schedule cosine --warm-head -q -o killed.safetensors
+  absent killed.safetensors
+  expect 0 long -o killed.safetensors --resume
+  cmp whole.safetensors killed.safetensors || failed "killed at step $step: another model"
+  absent killed.safetensors.checkpoint
+done
+die() { FAKE_SUFFIX_DIE_AT=20 tune --batch 8 -o other.safetensors; }
+( die ) > die.log 2>&1 || :
+expect 0 tune --batch 8 -o other.safetensors --resume
+stderr_has 'going on after epoch 6'
+( die ) > die.log 2>&1 || :
+exists other.safetensors.checkpoint
+expect 4 tune --batch 8 --lr 0.04 -o other.safetensors --resume
+stderr_has 'is of another run'
+stderr_has '"lr":0.04'
+printf 'x' | dd of=other.safetensors.checkpoint bs=1 seek=3 conv=notrunc 2> dd.log
+expect 1 tune --batch 8 -o other.safetensors --resume
+expect 0 tune --batch 8 -o other.safetensors
+stderr_has 'starting over'
+expect 2 tune --resume
+stderr_has 'needs -o'
+expect 2 tune --resume --seeds 2 -o other.safetensors
+stderr_has 'not with a sweep'
+
 # Batch norm's statistics move only where they are asked to.
 expect 0 tune --batch-norm learn -o learning.safetensors
 stderr_has 'batch norm learning'

@@ -5,8 +5,10 @@
  *
  *   FAKE_BACKBONE_LOG=FILE    a line with the number of images for each forward pass
  *   FAKE_BACKBONE_MS=N        a forward pass takes N milliseconds longer
- *   FAKE_BACKBONE_FAIL_AT=N   the N-th forward pass fails */
+ *   FAKE_BACKBONE_FAIL_AT=N   the N-th forward pass fails
+ *   FAKE_SUFFIX_DIE_AT=N      the N-th step of a fine-tuning kills the process */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -65,12 +67,23 @@ static int forward(PfBackbone *backbone, const uint8_t *pixels, int n, void *con
     return fake_forward(backbone, pixels, n, outputs, err);
 }
 
+static int forward_training(PfSuffix *suffix, const float *rows, int64_t n, uint64_t dropout_seed,
+                            float *features, PfError *err)
+{
+    static long steps;
+    if (++steps == knob("FAKE_SUFFIX_DIE_AT")) raise(SIGKILL);
+    return fake_suffix_forward_training(suffix, rows, n, dropout_seed, features, err);
+}
+
 __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugin(void)
 {
     static PfBackbonePlugin plugin;
+    static PfSuffixPlugin suffix;
     plugin = fake_plugin;
     plugin.open = open_backbone;
     plugin.forward = forward;
-    plugin.suffix = &fake_suffix_plugin;
+    suffix = fake_suffix_plugin;
+    suffix.forward_training = forward_training;
+    plugin.suffix = &suffix;
     return &plugin;
 }

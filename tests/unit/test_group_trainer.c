@@ -236,7 +236,7 @@ static void train_with_trunk(ScalingTrunk *trunk, const PfHeadSetting *setting, 
                              PfGroupResult *result)
 {
     PfError err = {0};
-    PfTrunk door = {trunk, scaling_backward, scaling_step, scaling_keep};
+    PfTrunk door = {trunk, scaling_backward, scaling_step, scaling_keep, NULL, NULL};
     PfTrainingData through = data;
     *trunk = (ScalingTrunk){.scale = 0.25f};
     trunk->feeder = (PfRowFeeder){trunk, scaling_start, scaling_next, NULL};

@@ -1,0 +1,12 @@
+/* Where the checkpoint of a run of train lies, and which run it belongs to. */
+#ifndef PF_CHECKPOINT_RUN_H
+#define PF_CHECKPOINT_RUN_H
+
+#include "checkpoint.h"
+#include "train_options.h"
+
+/* <output>.checkpoint, of this cache and all settings that the result depends on. */
+int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
+                           const PfExperiment *experiment, PfCheckpoint **out, PfError *err);
+
+#endif
