@@ -143,11 +143,13 @@ static int check_metadata(const PfModel *model, PfError *err)
     const cJSON *targets = cJSON_GetObjectItemCaseSensitive(model->metadata, "targets"), *target;
     if (!cJSON_IsNumber(version))
         return pf_fail(err, PF_EXIT_FAILED, "model '%s': its metadata is damaged", path);
-    if (version->valuedouble != PF_MODEL_VERSION)
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "model '%s' is of version %g; this program reads version %d. Hint: use the "
-                       "program that made it, or train again",
-                       path, version->valuedouble, PF_MODEL_VERSION);
+    if (version->valuedouble != PF_MODEL_VERSION &&
+        version->valuedouble != PF_MODEL_VERSION_FINETUNED)
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "model '%s' is of version %g; this program reads versions up to %d. Hint: use the "
+            "program that made it, or train again",
+            path, version->valuedouble, PF_MODEL_VERSION_FINETUNED);
     if (!cJSON_IsArray(targets) || !cJSON_GetArraySize(targets))
         return pf_fail(err, PF_EXIT_FAILED, "model '%s' predicts no target", path);
     if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(model->metadata, "tap")))

@@ -10,6 +10,7 @@
  *    "classes": [...], "weight": "fc.weight", "bias": "fc.bias"}],
  *    "layers": [{"weight", "bias", "norm": "none"|"batch"|"layer", "scale", "shift",
  *    "mean", "variance", "activation": "relu"|"gelu"}], (hidden ones; missing: none)
+ *    "finetune": {"node", "cut", "tensors": [names of tensors that take the network's place]},
  *    "metrics": {...}, "config": {...}}
  * "backbone" and "preprocess" are the cache identity's own objects. */
 #ifndef PF_MODEL_FILE_H
@@ -24,6 +25,8 @@
 
 #define PF_MODEL_METADATA_KEY "permafrost"
 #define PF_MODEL_VERSION 1
+/* Of a file with tensors of the network, which programs that know no "finetune" must refuse. */
+#define PF_MODEL_VERSION_FINETUNED 2
 
 /* Writes tensors (row-major, any dtype) and metadata; whole file or none. */
 int pf_model_write(const char *path, const PfNamedTensor *tensors, size_t tensor_count,

@@ -54,6 +54,15 @@ static int use_torchscript(PfBackbonePlan *plan, const PfBackboneOptions *option
     return pf_file_sha256(options->backbone, options->known, &plan->stamp, plan->sha256, err);
 }
 
+static int list_tensors(PfBackbonePlan *plan, PfError *err)
+{
+    const PfNamedTensor *tensors = pf_weights_tensors(plan->weights, &plan->tensor_count);
+    plan->tensors = pf_calloc(plan->tensor_count + 1, sizeof *plan->tensors, err);
+    if (!plan->tensors) return -1;
+    memcpy(plan->tensors, tensors, plan->tensor_count * sizeof *tensors);
+    return 0;
+}
+
 static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
     const PfWeightsEntry *entry = NULL;
@@ -64,7 +73,7 @@ static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, P
     plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
     snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_weights_sha256(plan->weights));
     plan->stamp = *pf_weights_stamp(plan->weights);
-    return 0;
+    return list_tensors(plan, err);
 }
 
 static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *options,
@@ -145,6 +154,7 @@ void pf_backbone_plan_free(PfBackbonePlan **plan)
     if (!*plan) return;
     pf_list_free(&(*plan)->taps, &(*plan)->tap_count);
     pf_weights_close(&(*plan)->weights);
+    free((*plan)->tensors);
     pf_arch_free(&(*plan)->arch);
     free((*plan)->torchscript_path);
     free((*plan)->name);
@@ -159,6 +169,8 @@ int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *ta
     PfBackboneConfig config = {
         .arch = plan->arch,
         .torchscript_path = plan->torchscript_path,
+        .tensors = plan->tensors,
+        .tensor_count = plan->tensor_count,
         .taps = taps,
         .tap_count = tap_count,
         .input_height = plan->preprocess.crop,
@@ -171,7 +183,6 @@ int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *ta
     };
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);
-    if (plan->weights) config.tensors = pf_weights_tensors(plan->weights, &config.tensor_count);
     if (pf_backbone_plugin_load(plugin, err)) return -1;
     return (*plugin)->open(&config, backbone, err);
 }

@@ -31,10 +31,13 @@ typedef struct PfBackboneOptions {
 PfBackboneOptions pf_backbone_options_default(void);
 
 typedef struct PfBackbonePlan {
-    char *name;                       /* "resnet18"; of a TorchScript file its file name */
-    char *torchscript_path;           /* NULL for built-in networks */
-    PfArch *arch;                     /* NULL for TorchScript */
-    PfWeights *weights;               /* NULL for TorchScript */
+    char *name;             /* "resnet18"; of a TorchScript file its file name */
+    char *torchscript_path; /* NULL for built-in networks */
+    PfArch *arch;           /* NULL for TorchScript */
+    PfWeights *weights;     /* NULL for TorchScript */
+    PfNamedTensor *tensors; /* that run: those of weights, lent; of TorchScript those that take the
+                               place of the file's own: none. The array is owned */
+    size_t tensor_count;
     char sha256[PF_SHA256_TEXT_SIZE]; /* of the weights, or of the TorchScript file */
     PfFileStamp stamp;                /* of that file; mtime_ns 0 where it tells nothing */
     PfPreprocess preprocess;

@@ -1,7 +1,10 @@
 #include "model_network.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "memory.h"
 
 static const cJSON *member(const PfModel *model, const char *key)
 {
@@ -83,6 +86,53 @@ static int check_hash(const PfModel *model, const PfPredictOptions *options,
                    plan->sha256, plan->arch ? "--weights" : "--backbone");
 }
 
+static const char *finetuned_member(const PfModel *model, const char *key)
+{
+    return text_member(member(model, "finetune"), key);
+}
+
+const char *pf_model_finetuned_cut(const PfModel *model)
+{
+    return finetuned_member(model, "cut");
+}
+
+const char *pf_model_finetuned_node(const PfModel *model)
+{
+    return finetuned_member(model, "node");
+}
+
+/* Put in place of the tensor of that name, or behind all others. */
+static void put_tensor(PfBackbonePlan *plan, const char *name, const PfTensorView *view)
+{
+    size_t i = 0;
+    while (i < plan->tensor_count && strcmp(plan->tensors[i].name, name)) i++;
+    plan->tensors[i] = (PfNamedTensor){name, *view};
+    if (i == plan->tensor_count) plan->tensor_count++;
+}
+
+static int put_finetuned_tensors(const PfModel *model, PfBackbonePlan *plan, PfError *err)
+{
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(member(model, "finetune"), "tensors");
+    const cJSON *item;
+    size_t more = (size_t)cJSON_GetArraySize(names);
+    if (!more) return 0;
+    PfNamedTensor *tensors = pf_calloc(plan->tensor_count + more, sizeof *tensors, err);
+    if (!tensors) return -1;
+    if (plan->tensor_count) memcpy(tensors, plan->tensors, plan->tensor_count * sizeof *tensors);
+    free(plan->tensors);
+    plan->tensors = tensors;
+    cJSON_ArrayForEach(item, names)
+    {
+        const char *name = cJSON_GetStringValue(item);
+        const PfTensorView *view = name ? pf_model_tensor(model, name) : NULL;
+        if (!view)
+            return pf_fail(err, PF_EXIT_FAILED, "model '%s': its tensor '%.200s' is missing",
+                           pf_model_path(model), name ? name : "?");
+        put_tensor(plan, name, view);
+    }
+    return 0;
+}
+
 int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options, const char *tap,
                           PfBackbonePlan **out, PfError *err)
 {
@@ -97,7 +147,8 @@ int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options,
     backbone.precision = model_precision(model);
     if (pf_backbone_plan_new(&backbone, out, err)) return -1;
     (*out)->preprocess = preprocess;
-    if (!check_hash(model, options, *out, err)) return 0;
+    if (!check_hash(model, options, *out, err) && !put_finetuned_tensors(model, *out, err))
+        return 0;
     pf_backbone_plan_free(out);
     return -1;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "backbone_plan.h"
+#include "cached_features.h"
 #include "clock.h"
 #include "dataset.h"
 #include "log.h"
@@ -16,8 +17,6 @@
 #include "prediction_writer.h"
 #include "progress.h"
 #include "scorer.h"
-
-#define CACHE_ROWS 4096 /* scored at a time */
 
 typedef struct Prediction {
     const PfPredictOptions *options;
@@ -207,20 +206,22 @@ static int check_cache(const Prediction *run, const PfCache *cache, PfError *err
     return failed;
 }
 
-static int score_cache_rows(Prediction *run, PfCache *cache, int tap, PfError *err)
+static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *err)
 {
+    PfCache *cache = cached->cache;
+    int64_t block = cached->block_rows;
     const char *const *paths;
     int64_t rows = pf_cache_row_count(cache);
     int32_t *widths = pf_calloc((size_t)rows, sizeof *widths, err);
     int32_t *heights = pf_calloc((size_t)rows, sizeof *heights, err);
     float *features =
-        pf_alloc_aligned((size_t)(CACHE_ROWS * run->scorer->features), sizeof *features, err);
+        pf_alloc_aligned((size_t)(block * run->scorer->features), sizeof *features, err);
     int failed = !widths || !heights || !features || pf_cache_paths(cache, &paths, err) ||
                  pf_cache_find_image_sizes(cache, widths, heights, err);
-    for (int64_t first = 0; first < rows && !failed; first += CACHE_ROWS) {
-        int64_t count = rows - first < CACHE_ROWS ? rows - first : CACHE_ROWS;
+    for (int64_t first = 0; first < rows && !failed; first += block) {
+        int64_t count = rows - first < block ? rows - first : block;
         const float *outputs;
-        failed = pf_cache_read_f32(cache, tap, first, count, features, 0, err) ||
+        failed = pf_cached_features_read(cached, first, count, features, err) ||
                  pf_scorer_score(run->scorer, count, features, PF_DTYPE_F32, &outputs, err);
         for (int64_t i = 0; i < count && !failed; i++)
             write_row(run, paths[first + i], widths[first + i], heights[first + i],
@@ -235,17 +236,14 @@ static int score_cache_rows(Prediction *run, PfCache *cache, int tap, PfError *e
 static int predict_cache(Prediction *run, const char *path, PfError *err)
 {
     PfCache *cache;
-    int tap;
+    PfCachedFeatures cached = {0};
     if (pf_cache_open(path, &cache, err)) return -1;
-    int failed =
-        check_cache(run, cache, err) || pf_cache_find_tap(cache, run->scorer->tap, &tap, err);
-    if (!failed && pf_shape_count(&pf_cache_tap(cache, tap)->shape) != run->scorer->features)
-        failed = pf_fail(err, PF_EXIT_IDENTITY,
-                         "model '%s' takes %lld features, tap '%s' of '%s' has %lld",
-                         run->options->model, (long long)run->scorer->features, run->scorer->tap,
-                         path, (long long)pf_shape_count(&pf_cache_tap(cache, tap)->shape));
+    int failed = check_cache(run, cache, err) ||
+                 pf_cached_features_open(run->model, run->options, run->scorer->tap,
+                                         run->scorer->features, cache, &cached, err);
     if (!failed && !run->writer.stream) failed = begin_output(run, err);
-    if (!failed) failed = score_cache_rows(run, cache, tap, err);
+    if (!failed) failed = score_cache_rows(run, &cached, err);
+    pf_cached_features_close(&cached);
     pf_cache_close(&cache);
     return failed ? -1 : 0;
 }

@@ -69,7 +69,8 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
     PfShape tap_shape;
     const char *tap = pf_train_run_head_tap(run, &tap_shape);
     cJSON *json = cJSON_CreateObject();
-    cJSON_AddNumberToObject(json, "version", PF_MODEL_VERSION);
+    cJSON_AddNumberToObject(json, "version",
+                            run->sweep->finetune ? PF_MODEL_VERSION_FINETUNED : PF_MODEL_VERSION);
     add_copy(json, "backbone", identity);
     cJSON_AddStringToObject(json, "tap", tap);
     cJSON *shape = cJSON_AddArrayToObject(json, "tap_shape");

@@ -27,7 +27,7 @@ typedef struct PfBackboneConfig {
     size_t tensor_count;
     /* ... or the user's own TorchScript file. Its output is a tensor (tap
      * "output") or a dict of tensors (a tap per key). */
-    const char *torchscript_path;
+    const char *torchscript_path; /* tensors, if any, take the place of its own of those names */
 
     const char *const *taps; /* tap_count names; TorchScript: NULL and 0 mean all it offers */
     int tap_count;

@@ -25,7 +25,8 @@ typedef struct PfSuffixConfig {
     size_t tensor_count;
     /* ... or the user's own TorchScript file. Its method forward_from_<cut> (dots as
      * underscores) takes the cut's rows and returns what forward does; for the cut
-     * "input", forward itself, which takes normalised pixels. */
+     * "input", forward itself, which takes normalised pixels. tensors, if any, take the place of
+     * the file's own of those names. */
     const char *torchscript_path;
 
     const char *cut;               /* tap whose rows come in; "input": pixels */

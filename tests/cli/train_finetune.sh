@@ -80,6 +80,20 @@ stderr_has 'batch norm learning'
 expect 0 tune --backbone-lr 0 --batch-norm learn -o moved.safetensors -q
 cmp -s moved.safetensors frozen.safetensors && failed 'the statistics did not move'
 
+# predict runs the fine-tuned part on the rows of the cut, and takes no other features for its own.
+expect 0 predict tuned.safetensors c.h5
+stderr_has "'layer4' on from tap 'layer3' of 'c.h5'"
+[ "$(wc -l < stdout)" -eq 37 ] || failed 'a line for every row'
+right=$(awk -F, 'NR > 1 { split($1, part, "/"); right += part[1] == "val" && part[2] == $2 } END { print right / 12 }' stdout)
+stated=$(awk -F: '/"best"/ { inside = 1 } inside && /"val_accuracy"/ { print $2 + 0; exit }' tuned.json)
+awk "BEGIN { d = $right - $stated; exit !(d * d < 1e-8) }" || failed "predict is right in $right, train said $stated"
+cp stdout with_suffix.csv
+expect 0 predict frozen.safetensors c.h5
+cmp -s stdout with_suffix.csv && failed 'the fine-tuned tensors make no difference'
+expect 0 extract_sample photos -o pooled.h5 --tap avgpool
+expect 1 predict tuned.safetensors pooled.h5
+stderr_has "needs tap 'layer3'"
+
 # What a cache lacks is named, and how to add it.
 expect 2 train c.h5 --finetune layer3
 stderr_has "tap 'layer2'"

@@ -43,6 +43,11 @@ static int fake_suffix_open(const PfSuffixConfig *config, PfSuffix **out, PfErro
     fake_name_tensor(&fake_suffix.tensors[1], "fake.bias", fake_suffix.bias,
                      fake_suffix.bias_gradient, 0);
     fake_name_tensor(&fake_suffix.tensors[2], "fake.running_mean", fake_suffix.mean, NULL, 0);
+    for (size_t i = 0; i < config->tensor_count; i++)
+        for (int t = 0; t < FAKE_TENSORS; t++)
+            if (!strcmp(config->tensors[i].name, fake_suffix.tensors[t].name))
+                memcpy(fake_suffix.tensors[t].values, config->tensors[i].view.data,
+                       FAKE_WIDTH * sizeof(float));
     *out = &fake_suffix;
     return 0;
 }
