@@ -80,8 +80,8 @@ START_TEST(models_that_contradict_themselves_are_refused)
     } cases[] = {
         {"{}", 2, "metadata is damaged"},
         {"[]", 2, "metadata is damaged"},
-        {"{\"version\":2,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[" TARGET "]}", 2,
-         "of version 2"},
+        {"{\"version\":3,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[" TARGET "]}", 2,
+         "of version 3"},
         {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[]}", 2, "no target"},
         {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3]}", 2, "no target"},
         {"{\"version\":1,\"tap_shape\":[3],\"targets\":[" TARGET "]}", 2, "does not name its tap"},
