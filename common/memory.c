@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static void *out_of_memory(PfError *err, size_t count, size_t size)
 {
@@ -59,6 +60,28 @@ int pf_grow(void *array, size_t *capacity, size_t needed, size_t size, PfError *
     *pointer = moved;
     *capacity = larger;
     return 0;
+}
+
+/* "max", or a number without meaning, where there is no limit. */
+static size_t group_limit_bytes(const char *path)
+{
+    unsigned long long limit;
+    FILE *file = fopen(path, "re");
+    int found = file && fscanf(file, "%llu", &limit) == 1;
+    if (file) fclose(file);
+    return found && limit < SIZE_MAX ? (size_t)limit : SIZE_MAX;
+}
+
+size_t pf_physical_memory_bytes(void)
+{
+    static const char *const groups[] = {"/sys/fs/cgroup/memory.max",
+                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    size_t least = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        size_t limit = group_limit_bytes(groups[i]);
+        if (limit < least) least = limit;
+    }
+    return least;
 }
 
 size_t pf_peak_memory_bytes(void)

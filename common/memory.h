@@ -23,6 +23,10 @@ char *pf_asprintf(PfError *err, const char *format, ...) __attribute__((format(p
  * `needed` elements fit, doubling. */
 int pf_grow(void *array, size_t *capacity, size_t needed, size_t size, PfError *err);
 
+/* Memory that this process may count on: the machine's, or its control group's where that has
+ * less. */
+size_t pf_physical_memory_bytes(void);
+
 /* Peak resident memory of this process so far. */
 size_t pf_peak_memory_bytes(void);
 

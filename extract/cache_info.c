@@ -7,21 +7,9 @@
 #include <sys/stat.h>
 
 #include "memory.h"
+#include "size_text.h"
 
 #define MAX_LISTED 20
-
-const char *pf_size_text(int64_t bytes, char text[PF_SIZE_TEXT])
-{
-    static const char *const units[] = {"bytes", "KB", "MB", "GB", "TB"};
-    double value = (double)bytes;
-    int unit = 0;
-    while (value >= 1000 && unit < 4) {
-        value /= 1000;
-        unit++;
-    }
-    snprintf(text, PF_SIZE_TEXT, unit && value < 100 ? "%.1f %s" : "%.0f %s", value, units[unit]);
-    return text;
-}
 
 static void print_splits(const PfCache *cache, FILE *stream)
 {

@@ -2,11 +2,11 @@
 
 #include <stdio.h>
 
-#include "cache_info.h"
 #include "clock.h"
 #include "extraction_look.h"
 #include "log.h"
 #include "memory.h"
+#include "size_text.h"
 
 /* ---- what will be done ---- */
 

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache_info.h"
 #include "log.h"
 #include "memory.h"
 #include "progress.h"
+#include "size_text.h"
 
 /* A pass under way. */
 typedef struct Pass {

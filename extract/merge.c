@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache_info.h"
 #include "clock.h"
 #include "disk_space.h"
 #include "feature_cache_compose.h"
@@ -19,6 +18,7 @@
 #include "parallel.h"
 #include "progress.h"
 #include "provenance.h"
+#include "size_text.h"
 
 /* Says in the provenance that the file can be made again from others. */
 #define MERGED_KEY "merged"

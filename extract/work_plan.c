@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache_info.h"
 #include "disk_space.h"
 #include "feature_cache_layout.h"
 #include "log.h"
 #include "memory.h"
+#include "size_text.h"
 
 /* ---- what it works on ---- */
 

@@ -203,6 +203,7 @@ int pf_cache_read(PfCache *cache, int tap, int64_t first, int64_t count, void *o
 /* Rows that lie together: a chunk, where the tap has chunks of whole rows. */
 typedef struct PfCacheBlock {
     int64_t first, count;
+    int64_t run;          /* of pf_cache_visit_runs: its index there */
     const void *rows;     /* (count, shape) in the stored dtype; NULL: they cannot be read */
     const PfError *error; /* why not */
 } PfCacheBlock;
@@ -214,6 +215,20 @@ typedef int PfCacheBlockVisitor(void *context, const PfCacheBlock *block);
  * memory that is used again. A block that cannot be read does not keep from the others. */
 void pf_cache_visit(PfCache *cache, int tap, int threads, PfCacheBlockVisitor *visitor,
                     void *context);
+
+typedef struct PfCacheRun {
+    int64_t first, count; /* rows [first, first + count) */
+} PfCacheRun;
+
+/* All rows of a tap in ascending runs that are best read at once: whole chunks, or what is as
+ * large as one. *runs: malloc'ed. */
+int pf_cache_list_runs(const PfCache *cache, int tap, PfCacheRun **runs, int64_t *count,
+                       PfError *err);
+
+/* As pf_cache_visit, but these runs only, each a block. Where one tap is read like this on one
+ * thread, others may ask what is in the cache meanwhile. */
+void pf_cache_visit_runs(PfCache *cache, int tap, const PfCacheRun *runs, int64_t count,
+                         int threads, PfCacheBlockVisitor *visitor, void *context);
 
 #ifdef __cplusplus
 }
