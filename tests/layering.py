@@ -17,7 +17,7 @@ ROWS = [
     # 0: the ground
     ["include/permafrost/error", "include/permafrost/tensor", "common/error", "common/tensor",
      "common/memory", "common/clock", "common/random", "common/digest", "common/hash_index", "common/json", "common/queue",
-     "common/parallel", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/options", "common/atomic_file",
+     "common/parallel", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/size_text", "common/options", "common/atomic_file",
      "common/relative_path",
      "common/record_file", "common/text_store", "common/text_index", "common/csv_reader",
      "common/crop_geometry"],
@@ -30,11 +30,12 @@ ROWS = [
     ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess",
      "train/lanes_*", "train/kernels", "train/gemm", "train/vector_math", "train/loss",
      "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
-     "train/task", "train/feature_table*", "train/optimizer", "train/metrics_interval",
+     "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/metrics_interval",
      "train/metrics_field", "train/metrics_columns", "train/metrics_ranking",
      "train/metrics_one_vs_rest", "train/metrics_*", "train/normalize", "train/assertion",
      "train/head_spec", "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder", "train/trunk", "train/suffix_feeder",
-     "train/memory_feeder", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
+     "train/memory_feeder", "train/stream_plan", "train/read_ahead", "train/stream_feeder",
+     "train/stream_normalize", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
     # 3: putting them together
     ["extract/backbone_plan", "extract/extract_options", "extract/summary", "extract/cache_info",
      "extract/verify_findings", "extract/verify_features", "extract/verify_images", "extract/cache_verify",

@@ -25,4 +25,4 @@ echo '== TSan: whatever starts threads'
 build tsan thread -DPF_TORCH=OFF
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 ctest --test-dir "$SOURCE/build-tsan" --output-on-failure -j "$JOBS" \
-  -R 'unit_(ground|thread_pool|gemm|pipeline|survey|feature_cache|cache_chunk|head|head_trainer|feature_table|metrics)$'
+  -R 'unit_(ground|thread_pool|gemm|pipeline|survey|feature_cache|cache_chunk|head|head_trainer|feature_table|stream_feeder|metrics)$'

@@ -5,13 +5,12 @@
 #include <string.h>
 
 #include "clock.h"
-#include "gemm.h"
 #include "lbfgs.h"
 #include "memory.h"
 
 /* Rows of a feeder's batch, cut into slots of PF_GEMM_SUM_ROWS that threads take. Every slot adds
  * up on its own, so that sums have one order. */
-#define MAX_SLOTS 16
+#define MAX_SLOTS (PF_CONVEX_BATCH_ROWS / PF_GEMM_SUM_ROWS)
 #define SLOTS_BYTES ((int64_t)256 << 20)
 /* Below this the gradient is rounding noise of float products. */
 #define GRADIENT_TOLERANCE 1e-7

@@ -8,7 +8,11 @@
 #ifndef PF_CONVEX_HEAD_H
 #define PF_CONVEX_HEAD_H
 
+#include "gemm.h"
 #include "group_trainer.h"
+
+/* Rows that it asks a feeder for at a time, at most. */
+#define PF_CONVEX_BATCH_ROWS (16 * PF_GEMM_SUM_ROWS)
 
 /* Whether these losses, on such a head, have one optimum that can be found; else an error
  * with a hint. */

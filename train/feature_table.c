@@ -27,8 +27,9 @@ static float *allocate_features(size_t count, PfError *err)
     return block;
 }
 
-int pf_feature_table_new(int64_t rows, int64_t features, int task_count, PfFeatureTable **out,
-                         PfError *err)
+/* Without features. */
+static int new_table(int64_t rows, int64_t features, int task_count, PfFeatureTable **out,
+                     PfError *err)
 {
     if (rows > INT32_MAX || features > INT32_MAX)
         return pf_fail(err, PF_EXIT_FAILED, "%lld rows of %lld features are more than train takes",
@@ -38,13 +39,44 @@ int pf_feature_table_new(int64_t rows, int64_t features, int task_count, PfFeatu
     table->rows = rows;
     table->features = features;
     table->task_count = task_count;
-    table->x = allocate_features((size_t)rows * (size_t)features, err);
     table->splits = pf_calloc((size_t)rows, 1, err);
     table->tasks = pf_calloc((size_t)task_count, sizeof *table->tasks, err);
-    if (!table->x || !table->splits || !table->tasks) {
+    if (!table->splits || !table->tasks) {
         pf_feature_table_free(&table);
         return -1;
     }
+    *out = table;
+    return 0;
+}
+
+int pf_feature_table_new(int64_t rows, int64_t features, int task_count, PfFeatureTable **out,
+                         PfError *err)
+{
+    PfFeatureTable *table = NULL;
+    if (new_table(rows, features, task_count, &table, err)) return -1;
+    table->x = allocate_features((size_t)rows * (size_t)features, err);
+    if (!table->x) {
+        pf_feature_table_free(&table);
+        return -1;
+    }
+    *out = table;
+    return 0;
+}
+
+int pf_feature_table_new_streamed(const PfFeatureStream *stream, int task_count,
+                                  PfFeatureTable **out, PfError *err)
+{
+    const PfCacheTap *tap = pf_cache_tap(stream->cache, stream->tap);
+    PfFeatureTable *table = NULL;
+    if (new_table(pf_cache_row_count(stream->cache), pf_shape_count(&tap->shape), task_count,
+                  &table, err))
+        return -1;
+    table->stream = pf_calloc(1, sizeof *table->stream, err);
+    if (!table->stream) {
+        pf_feature_table_free(&table);
+        return -1;
+    }
+    *table->stream = *stream;
     *out = table;
     return 0;
 }
@@ -68,6 +100,7 @@ void pf_feature_table_free(PfFeatureTable **table)
         pf_task_free(&(*table)->tasks[t]);
     free((*table)->tasks);
     free((*table)->x);
+    free((*table)->stream);
     free((*table)->splits);
     free(*table);
     *table = NULL;
@@ -213,9 +246,8 @@ int pf_feature_table_reassign(PfFeatureTable *table, const char *name, const int
 
 #define BLOCKS 64
 
-/* Whether any of count floats is NaN or infinite: all exponent bits set. On the
- * bits, since that is a loop compilers turn into vectors. */
-static int any_not_finite(const float *values, int64_t count)
+/* All exponent bits set; on the bits, since that is a loop compilers turn into vectors. */
+int pf_any_not_finite(const float *values, int64_t count)
 {
     uint32_t found = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -237,7 +269,7 @@ static void check_block(void *context, int64_t block)
     const PfFeatureTable *table = check->table;
     int64_t end = table->rows * (block + 1) / BLOCKS;
     for (int64_t i = table->rows * block / BLOCKS; i < end; i++) {
-        if (!any_not_finite(table->x + i * table->features, table->features)) continue;
+        if (!pf_any_not_finite(table->x + i * table->features, table->features)) continue;
         int64_t lowest = check->first_bad;
         while (i < lowest && !atomic_compare_exchange_weak(&check->first_bad, &lowest, i)) {
         }

@@ -1,21 +1,35 @@
-/* Features in memory, what is to be learned of them, and which rows belong to which split.
+/* Features, what is to be learned of them, and which rows belong to which split.
  *
- * Filled from a cache, or by hand (tests): everything after it works on plain
- * arrays and never sees HDF5. */
+ * Filled from a cache, or by hand (tests): everything after it works on plain arrays and never
+ * sees HDF5. Features that are too large for memory stay in the cache, and a row feeder fetches
+ * them. */
 #ifndef PF_FEATURE_TABLE_H
 #define PF_FEATURE_TABLE_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 #include "task.h"
 
+/* Where features are that are not in memory, and what is done to rows on their way. All lent. */
+typedef struct PfFeatureStream {
+    PfCache *cache;
+    int tap;
+    int64_t window_rows;                      /* of each of two windows */
+    int threads;                              /* that decompress; 0 = all processors */
+    const volatile sig_atomic_t *interrupted; /* nonzero ends a pass; may be NULL */
+    const float *mean, *scale;                /* (features) x' = (x - mean) * scale; or NULL */
+    int l2;                                   /* each row to length 1 */
+} PfFeatureStream;
+
 typedef struct PfFeatureTable {
     int64_t rows, features;
-    float *x;        /* (rows, features) row-major; maps are flattened; owned */
-    uint8_t *splits; /* (rows) PfSplit; owned */
-    PfTask *tasks;   /* (task_count) owned */
+    float *x; /* (rows, features) row-major; maps are flattened; owned; NULL where streamed */
+    PfFeatureStream *stream; /* owned; NULL where x holds them */
+    uint8_t *splits;         /* (rows) PfSplit; owned */
+    PfTask *tasks;           /* (task_count) owned */
     int task_count;
     const char *const *paths; /* (rows) lent by the cache; NULL where not read */
 
@@ -32,6 +46,9 @@ typedef struct PfFeatureTable {
  * row is in train, x not set. */
 int pf_feature_table_new(int64_t rows, int64_t features, int task_count, PfFeatureTable **out,
                          PfError *err);
+/* The same with features that stay where they are. stream: copied. */
+int pf_feature_table_new_streamed(const PfFeatureStream *stream, int task_count,
+                                  PfFeatureTable **out, PfError *err);
 void pf_feature_table_free(PfFeatureTable **table);
 
 /* Makes the row lists from tasks and splits. Where no row that a task has is in val,
@@ -52,22 +69,31 @@ const PfTask *pf_feature_table_class_task(const PfFeatureTable *table);
 #define PF_DEFAULT_VAL 0.2
 
 typedef struct PfFeatureTableConfig {
-    const char *targets; /* comma-separated; NULL: the only one, or the only one of classes */
-    double val;          /* as pf_feature_table_index; negative: PF_DEFAULT_VAL; given (0 or more)
-                            it is an error if the cache has a val part of its own */
-    int threads;         /* 0 = all processors */
+    const char *targets;  /* comma-separated; NULL: the only one, or the only one of classes */
+    double val;           /* as pf_feature_table_index; negative: PF_DEFAULT_VAL; given (0 or more)
+                             it is an error if the cache has a val part of its own */
+    int threads;          /* 0 = all processors */
+    int64_t memory_bytes; /* that the features may take; 0: half of the machine's */
+    int64_t batch_rows;   /* of the largest batch that will be asked for */
+    const volatile sig_atomic_t *interrupted; /* may be NULL */
 } PfFeatureTableConfig;
 
 /* The tap of that name; NULL: the only one, or of several the last with one axis. */
 int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err);
 
 /* Reads the targets as tasks, splits and, where a val part has to be chosen,
- * paths; indexes; then reads the features and checks that all are finite. The cache
- * must stay open as long as the table is used. */
+ * paths; indexes; then, where there is memory enough, reads the features and checks that all are
+ * finite. Where there is not, they are streamed, and pf_stream_normalize checks. The cache must
+ * stay open as long as the table is used. */
 int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *config,
                           PfFeatureTable **out, PfError *err);
 
 /* First row with a feature that is NaN or infinite, or -1. */
 int64_t pf_feature_table_find_not_finite(const PfFeatureTable *table, int threads);
+
+/* Whether any of count floats is NaN or infinite. */
+int pf_any_not_finite(const float *values, int64_t count);
+/* Fails with what is wrong with the features of that row. */
+int pf_feature_table_fail_not_finite(PfCache *cache, int tap, int64_t row, PfError *err);
 
 #endif

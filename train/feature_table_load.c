@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "feature_memory.h"
 #include "memory.h"
 #include "options.h"
 
@@ -169,11 +170,8 @@ static int load_splits(PfFeatureTable *table, PfCache *cache, double val, PfErro
     return pf_feature_table_index(table, name, val, err);
 }
 
-static int check_finite(const PfFeatureTable *table, PfCache *cache, int tap, int threads,
-                        PfError *err)
+int pf_feature_table_fail_not_finite(PfCache *cache, int tap, int64_t row, PfError *err)
 {
-    int64_t row = pf_feature_table_find_not_finite(table, threads);
-    if (row < 0) return 0;
     const char *const *paths;
     const char *path = pf_cache_paths(cache, &paths, NULL) ? "" : paths[row];
     return pf_fail(err, PF_EXIT_FAILED,
@@ -183,11 +181,42 @@ static int check_finite(const PfFeatureTable *table, PfCache *cache, int tap, in
                    pf_cache_tap(cache, tap)->name);
 }
 
+static int check_finite(const PfFeatureTable *table, PfCache *cache, int tap, int threads,
+                        PfError *err)
+{
+    int64_t row = pf_feature_table_find_not_finite(table, threads);
+    return row < 0 ? 0 : pf_feature_table_fail_not_finite(cache, tap, row, err);
+}
+
 static int load_tasks(PfFeatureTable *table, PfCache *cache, const int *targets, PfError *err)
 {
     for (int t = 0; t < table->task_count; t++)
         if (read_task(cache, targets[t], &table->tasks[t], err)) return -1;
     return 0;
+}
+
+static int new_table(PfCache *cache, int tap, int task_count, const PfFeatureTableConfig *config,
+                     PfFeatureTable **out, PfError *err)
+{
+    PfFeatureMemory memory;
+    if (pf_feature_memory_plan(cache, tap, config->memory_bytes, config->batch_rows, &memory, err))
+        return -1;
+    PfFeatureStream stream = {.cache = cache,
+                              .tap = tap,
+                              .window_rows = memory.window_rows,
+                              .threads = config->threads,
+                              .interrupted = config->interrupted};
+    if (memory.is_streamed) return pf_feature_table_new_streamed(&stream, task_count, out, err);
+    return pf_feature_table_new(pf_cache_row_count(cache),
+                                pf_shape_count(&pf_cache_tap(cache, tap)->shape), task_count, out,
+                                err);
+}
+
+static int read_features(PfFeatureTable *table, PfCache *cache, int tap, int threads, PfError *err)
+{
+    if (table->stream) return 0;
+    if (pf_cache_read_f32(cache, tap, 0, table->rows, table->x, threads, err)) return -1;
+    return check_finite(table, cache, tap, threads, err);
 }
 
 int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *config,
@@ -196,13 +225,10 @@ int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *c
     PfFeatureTable *table = NULL;
     int *targets, count;
     if (choose_targets(cache, config->targets, &targets, &count, err)) return -1;
-    int failed = pf_feature_table_new(pf_cache_row_count(cache),
-                                      pf_shape_count(&pf_cache_tap(cache, tap)->shape), count,
-                                      &table, err) ||
+    int failed = new_table(cache, tap, count, config, &table, err) ||
                  load_tasks(table, cache, targets, err) ||
                  load_splits(table, cache, config->val, err) ||
-                 pf_cache_read_f32(cache, tap, 0, table->rows, table->x, config->threads, err) ||
-                 check_finite(table, cache, tap, config->threads, err);
+                 read_features(table, cache, tap, config->threads, err);
     free(targets);
     if (failed) {
         pf_feature_table_free(&table);

@@ -14,7 +14,7 @@ int pf_head_feeder_new(const PfFeatureTable *table, PfFinetune *finetune, PfThre
 {
     *out = (PfHeadFeeder){.features = table->features};
     PfRowFeeder *rows = finetune ? &out->rows : &out->feeder;
-    if (pf_memory_feeder(table, pool, rows, err)) return -1;
+    if (pf_row_feeder_new(table, pool, rows, err)) return -1;
     if (!finetune) return 0;
     out->features = pf_finetune_features(finetune);
     return pf_finetune_feeder(finetune, rows, &out->feeder, err);

@@ -16,8 +16,6 @@
 #define SHUFFLE_STREAM ((uint64_t)0x73687566 << 32)
 #define DROPOUT_STREAM ((uint64_t)0x64726f73 << 32)
 #define BALANCE_STREAM ((uint64_t)0x62616c61 << 32)
-/* Rows of a block of an evaluation: enough to feed the matrix product. */
-#define EVALUATION_ROWS 256
 /* Floats of a block's outputs, at most, where there are many classes or heads. */
 #define EVALUATION_OUTPUTS (1 << 22)
 
@@ -511,7 +509,7 @@ int pf_visit_outputs(PfHeadNetwork *network, PfRowFeeder *feeder, const int32_t 
                      PfError *err)
 {
     int64_t width = network->heads * network->outputs, block = EVALUATION_OUTPUTS / width;
-    block = block < 1 ? 1 : block > EVALUATION_ROWS ? EVALUATION_ROWS : block;
+    block = block < 1 ? 1 : block > PF_EVALUATION_ROWS ? PF_EVALUATION_ROWS : block;
     PfHeadPass *pass;
     PfRowBatch batch;
     if (pf_head_pass_new(network, block, 0, &pass, err)) return -1;

@@ -102,9 +102,3 @@ int pf_memory_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeede
     *out = (PfRowFeeder){feeder, start, next, free_feeder};
     return 0;
 }
-
-void pf_row_feeder_free(PfRowFeeder *feeder)
-{
-    if (feeder->free) feeder->free(feeder->context);
-    *feeder = (PfRowFeeder){0};
-}

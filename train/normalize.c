@@ -17,31 +17,37 @@ static int64_t block_range(int64_t rows, int64_t block, int64_t *first)
     return rows * (block + 1) / BLOCKS - *first;
 }
 
-typedef struct Moments {
-    const PfFeatureTable *table;
-    double *sums; /* (BLOCKS, 2, features): of values, of squares */
-} Moments;
+/* ---- mean and variance ---- */
 
-static void sum_block(void *context, int64_t block)
+int pf_moments_new(int64_t rows, int64_t features, PfMoments *out, PfError *err)
 {
-    const Moments *moments = context;
-    const PfFeatureTable *table = moments->table;
-    const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
-    int64_t d = table->features;
-    int64_t first, n = block_range(table->split_counts[PF_SPLIT_TRAIN], block, &first);
-    double *restrict sum = moments->sums + block * 2 * d, *restrict squares = sum + d;
-    for (int64_t i = first; i < first + n; i++) {
-        const float *x = table->x + rows[i] * d;
-        for (int64_t j = 0; j < d; j++) {
-            double value = (double)x[j];
-            sum[j] += value;
-            squares[j] += value * value;
-        }
+    *out = (PfMoments){rows, features, NULL};
+    out->sums = pf_calloc((size_t)(BLOCKS * 2 * features), sizeof *out->sums, err);
+    return out->sums ? 0 : -1;
+}
+
+/* The block that block_range puts the row in. */
+static int64_t block_of(int64_t rows, int64_t index)
+{
+    int64_t block = index * BLOCKS / rows;
+    while (index >= rows * (block + 1) / BLOCKS) block++;
+    return block;
+}
+
+void pf_moments_add(PfMoments *moments, int64_t index, const float *x, int64_t first, int64_t end)
+{
+    int64_t d = moments->features;
+    double *restrict sum = moments->sums + block_of(moments->rows, index) * 2 * d;
+    double *restrict squares = sum + d;
+    for (int64_t j = first; j < end; j++) {
+        double value = (double)x[j];
+        sum[j] += value;
+        squares[j] += value * value;
     }
 }
 
 /* sums: (BLOCKS, 2, features) -> block 0's as mean and variance. */
-static void finish_moments(double *sums, int64_t d, int64_t count)
+static void add_blocks(double *sums, int64_t d, int64_t count)
 {
     for (int64_t block = 1; block < BLOCKS; block++)
         for (int64_t j = 0; j < 2 * d; j++) sums[j] += sums[block * 2 * d + j];
@@ -53,24 +59,64 @@ static void finish_moments(double *sums, int64_t d, int64_t count)
     }
 }
 
-static int measure(const PfFeatureTable *table, int threads, float *mean, float *scale,
-                   PfError *err)
+void pf_moments_finish(PfMoments *moments, float *mean, float *scale)
 {
-    int64_t d = table->features;
-    Moments moments = {table, pf_calloc((size_t)(BLOCKS * 2 * d), sizeof(double), err)};
-    if (!moments.sums) return -1;
-    pf_parallel_for(BLOCKS, threads, sum_block, &moments);
-    finish_moments(moments.sums, d, table->split_counts[PF_SPLIT_TRAIN]);
-    const double *variance = moments.sums + d;
+    int64_t d = moments->features;
+    add_blocks(moments->sums, d, moments->rows);
+    const double *variance = moments->sums + d;
     double average = 0;
     for (int64_t j = 0; j < d; j++) average += variance[j] / (double)d;
     for (int64_t j = 0; j < d; j++) {
         double floored = fmax(variance[j], 1e-6 * average);
-        mean[j] = (float)moments.sums[j];
+        mean[j] = (float)moments->sums[j];
         scale[j] = floored > 0 ? (float)(1.0 / sqrt(floored)) : 1.0f;
     }
-    free(moments.sums);
+    free(moments->sums);
+    moments->sums = NULL;
+}
+
+typedef struct Measuring {
+    const PfFeatureTable *table;
+    PfMoments moments;
+} Measuring;
+
+static void sum_block(void *context, int64_t block)
+{
+    Measuring *measuring = context;
+    const PfFeatureTable *table = measuring->table;
+    const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
+    int64_t first, n = block_range(table->split_counts[PF_SPLIT_TRAIN], block, &first);
+    for (int64_t i = first; i < first + n; i++)
+        pf_moments_add(&measuring->moments, i, table->x + rows[i] * table->features, 0,
+                       table->features);
+}
+
+static int measure(const PfFeatureTable *table, int threads, float *mean, float *scale,
+                   PfError *err)
+{
+    Measuring measuring = {.table = table};
+    if (pf_moments_new(table->split_counts[PF_SPLIT_TRAIN], table->features, &measuring.moments,
+                       err))
+        return -1;
+    pf_parallel_for(BLOCKS, threads, sum_block, &measuring);
+    pf_moments_finish(&measuring.moments, mean, scale);
     return 0;
+}
+
+/* ---- rows ---- */
+
+void pf_standardize_row(float *restrict x, int64_t d, const float *restrict mean,
+                        const float *restrict scale)
+{
+    for (int64_t j = 0; j < d; j++) x[j] = (x[j] - mean[j]) * scale[j];
+}
+
+void pf_l2_row(float *x, int64_t d)
+{
+    double squares = 0;
+    for (int64_t j = 0; j < d; j++) squares += (double)x[j] * (double)x[j];
+    float factor = squares > 0 ? (float)(1.0 / sqrt(squares)) : 1.0f;
+    for (int64_t j = 0; j < d; j++) x[j] *= factor;
 }
 
 typedef struct Rescaling {
@@ -82,25 +128,17 @@ static void standardize_block(void *context, int64_t block)
 {
     const Rescaling *rescaling = context;
     int64_t d = rescaling->table->features;
-    const float *restrict mean = rescaling->mean, *restrict scale = rescaling->scale;
     int64_t first, n = block_range(rescaling->table->rows, block, &first);
-    for (int64_t i = first; i < first + n; i++) {
-        float *restrict x = rescaling->table->x + i * d;
-        for (int64_t j = 0; j < d; j++) x[j] = (x[j] - mean[j]) * scale[j];
-    }
+    for (int64_t i = first; i < first + n; i++)
+        pf_standardize_row(rescaling->table->x + i * d, d, rescaling->mean, rescaling->scale);
 }
 
 static void l2_block(void *context, int64_t block)
 {
     PfFeatureTable *table = context;
     int64_t first, n = block_range(table->rows, block, &first);
-    for (int64_t i = first; i < first + n; i++) {
-        float *x = table->x + i * table->features;
-        double squares = 0;
-        for (int64_t j = 0; j < table->features; j++) squares += (double)x[j] * (double)x[j];
-        float factor = squares > 0 ? (float)(1.0 / sqrt(squares)) : 1.0f;
-        for (int64_t j = 0; j < table->features; j++) x[j] *= factor;
-    }
+    for (int64_t i = first; i < first + n; i++)
+        pf_l2_row(table->x + i * table->features, table->features);
 }
 
 int pf_normalize(PfFeatureTable *table, PfNormalize kind, int threads, float *mean, float *scale,

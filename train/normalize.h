@@ -11,11 +11,29 @@ typedef enum PfNormalize {
     PF_NORMALIZE_L2,          /* each row to length 1; rows of zeros stay */
 } PfNormalize;
 
-/* Rewrites the table's x. standardize: measured on the table's train rows; mean and
- * scale, (features) each, receive what was used: x' = (x - mean) * scale; both stay as they are
+/* Rewrites the table's x, which is in memory. standardize: measured on the table's train rows; mean
+ * and scale, (features) each, receive what was used: x' = (x - mean) * scale; both stay as they are
  * otherwise. A feature that hardly varies (variance below a millionth of the average feature's) is
  * scaled as if its variance were that, so that noise is not blown up. */
 int pf_normalize(PfFeatureTable *table, PfNormalize kind, int threads, float *mean, float *scale,
                  PfError *err);
+
+/* The same of one row of d features. */
+void pf_standardize_row(float *x, int64_t d, const float *mean, const float *scale);
+void pf_l2_row(float *x, int64_t d);
+
+/* What standardising is measured by: sums of values and of their squares over so many rows, in
+ * fixed blocks of rows, so that they come out the same whoever adds them up. */
+typedef struct PfMoments {
+    int64_t rows, features;
+    double *sums; /* owned */
+} PfMoments;
+
+int pf_moments_new(int64_t rows, int64_t features, PfMoments *out, PfError *err);
+/* Features [first, end) of row number `index`, x being the whole row. Of one block the rows must
+ * come in ascending order. */
+void pf_moments_add(PfMoments *moments, int64_t index, const float *x, int64_t first, int64_t end);
+/* mean and scale: (features). Frees the moments. */
+void pf_moments_finish(PfMoments *moments, float *mean, float *scale);
 
 #endif

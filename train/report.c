@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "size_text.h"
 
 #define MAX_EPOCH_LINES 20
 #define MAX_RANKED_LINES 10
@@ -55,6 +56,23 @@ static void say_data(const PfCache *cache, const PfTrainOptions *options, const 
            table->task_count > 1 ? "s" : "", tasks, (long long)table->split_counts[PF_SPLIT_TRAIN],
            (long long)table->split_counts[PF_SPLIT_VAL], chosen,
            (long long)table->split_counts[PF_SPLIT_TEST], left_out);
+}
+
+/* "features: 12.3 GB, streamed in blocks through 512 MB" */
+static void say_feature_memory(const PfCache *cache, const PfTrainOptions *options,
+                               const PfSweep *sweep, int tap)
+{
+    PfFeatureMemory memory;
+    char size[PF_SIZE_TEXT], limit[PF_SIZE_TEXT], of[PF_CACHE_NAME_SIZE + 8] = "";
+    if (pf_sweep_feature_memory(cache, options, sweep, tap, &memory, NULL)) return;
+    if (sweep->tap_count > 1)
+        snprintf(of, sizeof of, " of '%s'", pf_cache_tap(cache, sweep->taps[tap])->name);
+    pf_size_text(memory.table_bytes, size);
+    if (memory.is_streamed)
+        pf_say("features%s: %s, streamed in blocks through %s", of, size,
+               pf_size_text(memory.limit_bytes, limit));
+    else
+        pf_say("features%s: %s, in memory", of, size);
 }
 
 static void settings_text(const PfExperiment *experiment, int64_t rows, char *text, size_t size)
@@ -129,6 +147,7 @@ void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const P
                     const PfFeatureTable *table)
 {
     say_data(cache, options, sweep, table);
+    for (int tap = 0; tap < sweep->tap_count; tap++) say_feature_memory(cache, options, sweep, tap);
     if (sweep->trial_count == 1)
         say_head(sweep, table);
     else

@@ -19,8 +19,9 @@ typedef struct PfRowBatch {
 
 typedef struct PfRowFeeder {
     void *context;
-    /* Begins a pass over rows (count, ascending, lent until the pass is over) in batches of at
-     * most `batch`. shuffle: the stream that orders them, NULL for as they are. */
+    /* Begins a pass over rows (count, ascending, with repetitions or without, lent until the pass
+     * is over) in batches of at most `batch`. shuffle: the stream that orders them, NULL for as
+     * they are. */
     int (*start)(void *context, const int32_t *rows, int64_t count, const PfRandom *shuffle,
                  int64_t batch, PfError *err);
     /* *n is 0 at the end of the pass. */
@@ -28,9 +29,20 @@ typedef struct PfRowFeeder {
     void (*free)(void *context);
 } PfRowFeeder;
 
-/* Rows of a table in memory, which must outlive the feeder. pool may be NULL. */
+/* Rows of the table, which must outlive the feeder, wherever they are: one of the two below. pool
+ * may be NULL. */
+int pf_row_feeder_new(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
+                      PfError *err);
+void pf_row_feeder_free(PfRowFeeder *feeder);
+
+/* Of a table in memory. */
 int pf_memory_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
                      PfError *err);
-void pf_row_feeder_free(PfRowFeeder *feeder);
+
+/* Of a table that is streamed. Rows in order are dealt out as from memory, to the last bit. A
+ * shuffled pass takes runs of rows in random order, as many at a time as a window holds, and
+ * shuffles the rows of each window; a thread reads the next window meanwhile. */
+int pf_stream_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
+                     PfError *err);
 
 #endif

@@ -7,10 +7,12 @@
 
 #include "checkpoint_run.h"
 #include "clock.h"
+#include "convex_head.h"
 #include "group_run.h"
 #include "log.h"
 #include "memory.h"
 #include "row_choice.h"
+#include "stream_normalize.h"
 
 /* Parameters, their gradients, the optimiser's state and the best so far of the heads of a group.
  */
@@ -116,10 +118,31 @@ static void free_stage(Stage *stage)
     *stage = (Stage){0};
 }
 
+/* Of the largest batch of rows that anything asks for. */
+static int64_t batch_rows(const PfSweep *sweep)
+{
+    int64_t most = PF_EVALUATION_ROWS;
+    for (int s = 0; s < sweep->setting_count; s++) {
+        const PfExperiment *experiment = &sweep->settings[s].experiment;
+        int64_t batch =
+            experiment->optimizer == PF_LBFGS ? PF_CONVEX_BATCH_ROWS : experiment->batch;
+        if (batch > most) most = batch;
+    }
+    return most;
+}
+
+int pf_sweep_feature_memory(const PfCache *cache, const PfTrainOptions *options,
+                            const PfSweep *sweep, int tap, PfFeatureMemory *out, PfError *err)
+{
+    return pf_feature_memory_plan(cache, sweep->taps[tap], options->table.memory_bytes,
+                                  batch_rows(sweep), out, err);
+}
+
 static int fill_stage(Runner *runner, Stage *stage, PfError *err)
 {
     const PfTrainOptions *options = runner->options;
     PfFeatureTableConfig config = options->table;
+    config.batch_rows = batch_rows(runner->sweep);
     if (pf_feature_table_load(runner->cache, runner->sweep->taps[stage->tap], &config,
                               &stage->table, err))
         return -1;
@@ -130,6 +153,9 @@ static int fill_stage(Runner *runner, Stage *stage, PfError *err)
     if (!stage->mean) return -1;
     stage->scale = stage->mean + table->features;
     if (prepare_tasks(runner, table, err)) return -1;
+    if (table->stream)
+        return pf_stream_normalize(table, stage->normalize, runner->pool, stage->mean, stage->scale,
+                                   err);
     return pf_normalize(table, stage->normalize, options->threads, stage->mean, stage->scale, err);
 }
 

@@ -5,6 +5,7 @@
 #define PF_SWEEP_H
 
 #include "evaluation.h"
+#include "feature_memory.h"
 #include "feature_table.h"
 #include "finetune.h"
 #include "train_options.h"
@@ -40,7 +41,7 @@ typedef struct PfSweep {
     /* The winner: trained (once more) on all train rows, alone. */
     PfExperiment experiment;
     int tap;
-    PfFeatureTable *table;    /* its features, normalised; owned */
+    PfFeatureTable *table;    /* its features, normalised or to be; owned */
     float *mean, *scale;      /* (features) of the normalisation, or NULL; owned */
     PfGroupResult result;     /* one head */
     PfFinetune *finetune;     /* what it learned with, as it then was; NULL: heads alone; owned */
@@ -66,5 +67,9 @@ typedef struct PfSweepObserver {
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
                  const PfSweepObserver *observer, PfSweep *out, PfError *err);
 void pf_sweep_free(PfSweep *sweep);
+
+/* How the features of one of the sweep's taps are held. */
+int pf_sweep_feature_memory(const PfCache *cache, const PfTrainOptions *options,
+                            const PfSweep *sweep, int tap, PfFeatureMemory *out, PfError *err);
 
 #endif

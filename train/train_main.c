@@ -202,7 +202,7 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
     } else if (options->version) {
         puts("train (permafrost) " PF_VERSION);
     } else {
-        interrupted = pf_interrupt_catch();
+        interrupted = options->table.interrupted = pf_interrupt_catch();
         return train(options, err);
     }
     return 0;

@@ -7,6 +7,7 @@
 
 #include "memory.h"
 #include "options.h"
+#include "size_text.h"
 
 static PfExperiment *experiment_of(void *settings)
 {
@@ -106,6 +107,11 @@ static int parse_schedule(void *settings, const char *value, PfError *err)
                    "--schedule: expected constant, cosine or step:EPOCHS,FACTOR as in step:30,0.1, "
                    "found '%s'",
                    value);
+}
+
+static int parse_memory(void *settings, const char *value, PfError *err)
+{
+    return pf_parse_size("--memory", value, &((PfTrainOptions *)settings)->table.memory_bytes, err);
 }
 
 /* ---- what is said of targets ---- */
@@ -308,6 +314,10 @@ static const PfOption table[] = {
              "all train rows"},
     {.name = "seeds", .kind = PF_OPTION_INT, FIELD(seeds), .argument = "S",
      .minimum = 1, .maximum = 100000, .help = "train every setting from S seeds (default 1)"},
+    {.name = "The machine:", .kind = PF_OPTION_GROUP},
+    {.name = "memory", .kind = PF_OPTION_CALL, .parse = parse_memory, .argument = "SIZE",
+     .help = "that features may take, as in 512M or 2G (default: half of\n"
+             "the machine's); more of them are streamed from the cache"},
     {.name = "threads", .kind = PF_OPTION_INT, FIELD(threads), .argument = "N",
      .minimum = 1, .maximum = 256,
      .help = "default: one per core; the result is the same for any"},
@@ -402,10 +412,10 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",    "json",   "csv",         "assert",   "quiet",     "verbose", "tap",
-        "target",    "loss",   "task-weight", "val",      "sweep",     "folds",   "seeds",
-        "threads",   "help",   "version",     "finetune", "warm-head", "resume",  "batch-norm",
-        "precision", "device", "weights",     "backbone",
+        "output",     "json",      "csv",         "assert",  "quiet",    "verbose",   "tap",
+        "target",     "loss",      "task-weight", "val",     "sweep",    "folds",     "seeds",
+        "threads",    "memory",    "help",        "version", "finetune", "warm-head", "resume",
+        "batch-norm", "precision", "device",      "weights", "backbone",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

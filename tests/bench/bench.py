@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our commands and their peers, alternating in one run, as medians and ratios.
 
-usage: bench.py --build BUILD_DIR --out WORK_DIR [--data FOLDER] [--rounds N] [--only extract|heads]
+usage: bench.py --build BUILD_DIR --out WORK_DIR [--data FOLDER] [--rounds N] [--only extract|heads|streaming]
 
 --data holds hymenoptera_data/train, or is itself a folder of class folders;
 without it 244 JPEG files of 500x400 pixels are made. Absolute times of a busy
@@ -223,6 +223,32 @@ def bench_optimum(args, out):
     return {**report(title, figures, ratios), "objective": objective}
 
 
+def bench_streaming(args, out):
+    """Features in memory and streamed through a quarter of what they take, one head and 64."""
+    build, results = pathlib.Path(args.build), []
+    for rows, features in ((60000, 512), (240000, 1024)):
+        cache = out / f"stream_{rows}x{features}.h5"
+        if not cache.exists():
+            run([build / "tests" / "make_large_cache", cache, str(rows), str(features), "zstd"])
+        settings = ["--optimizer", "adam", "--epochs", "5", "--batch", "64", "-q"]
+        sweep = ["--sweep", "lr=1e-4..1e-2:log8", "--sweep", "weight-decay=0,1e-6,1e-5,1e-4,3e-4,1e-3,3e-3,1e-2"]
+
+        def trains(memory, *flags, cache=cache, settings=settings):
+            return lambda: run([build / "bin" / "train", cache, *settings, *flags, "--memory", str(memory)])[0]
+
+        table = rows * features * 4
+        figures = alternate({
+            "one head, in memory": trains(table), "one head, streamed": trains(table // 4),
+            "64 heads, in memory": trains(table, *sweep), "64 heads, streamed": trains(table // 4, *sweep),
+        }, args.rounds)
+        median = {name: statistics.median(values) for name, values in figures.items()}
+        ratios = {f"{heads}, streamed / in memory": median[f"{heads}, streamed"] / median[f"{heads}, in memory"]
+                  for heads in ("one head", "64 heads")}
+        title = f"stage two: {rows:,} x {features} f16 through a quarter of their memory, whole process, seconds"
+        results.append(report(title, figures, ratios))
+    return results
+
+
 def report(title, figures, ratios):
     print(f"\n{title}")
     print(f"  {'':32} {'median':>9} {'min':>9} {'max':>9}")
@@ -246,18 +272,20 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--data", default=os.environ.get("PERMAFROST_DATA"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["extract", "heads"])
+    parser.add_argument("--only", choices=["extract", "heads", "streaming"])
     args = parser.parse_args()
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     results = {"machine": machine()}
     print(json.dumps(results["machine"]))
-    if args.only != "heads":
+    if args.only in (None, "extract"):
         results["extract"] = bench_extract(args, out)
-    if args.only != "extract":
+    if args.only in (None, "heads"):
         results["heads"] = bench_heads(args, out)
         results["many_heads"] = bench_many_heads(args, out)
         results["optimum"] = bench_optimum(args, out)
+    if args.only in (None, "heads", "streaming"):
+        results["streaming"] = bench_streaming(args, out)
     (out / "bench.json").write_text(json.dumps(results, indent=1))
     print(f"\nall figures: {out / 'bench.json'}")
 

@@ -1,0 +1,27 @@
+/* Whether a tap's features are held in memory, or streamed through as much of it as they may
+ * take. */
+#ifndef PF_FEATURE_MEMORY_H
+#define PF_FEATURE_MEMORY_H
+
+#include <stdint.h>
+
+#include "permafrost/error.h"
+#include "permafrost/feature_cache.h"
+
+/* Threads that decompress ahead of a stream, at most. */
+#define PF_STREAM_READERS 8
+
+typedef struct PfFeatureMemory {
+    int64_t table_bytes; /* of all rows as float32 */
+    int64_t limit_bytes; /* what they may take */
+    int is_streamed;
+    int64_t window_rows; /* streamed: of each of the two windows */
+} PfFeatureMemory;
+
+/* limit_bytes: 0 for half of the machine's memory. batch_rows: of the largest batch, which
+ * counts as well. Refuses (PF_EXIT_USAGE) a limit that is too small, with the least that works.
+ */
+int pf_feature_memory_plan(const PfCache *cache, int tap, int64_t limit_bytes, int64_t batch_rows,
+                           PfFeatureMemory *out, PfError *err);
+
+#endif

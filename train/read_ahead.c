@@ -1,0 +1,204 @@
+#include "read_ahead.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "feature_memory.h"
+#include "memory.h"
+#include "parallel.h"
+
+/* Between two looks for an interruption: a tenth of a second. */
+#define LOOK_NANOSECONDS 100000000
+
+typedef enum State { IDLE, ASKED, READ, LEAVING } State;
+
+struct PfReadAhead {
+    const PfFeatureStream *stream;
+    size_t row_bytes;
+    pthread_t thread;
+    int has_thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* state */
+    State state;            /* lock */
+    /* What is read: constant while ASKED. */
+    const PfStreamPart *parts;
+    int64_t count;
+    unsigned char *out;
+    PfCacheRun *runs; /* (count) of the parts */
+    size_t run_capacity;
+    int64_t *places; /* (count) of the parts' first rows in out */
+    size_t place_capacity;
+    atomic_int cancelled, failed;
+    PfError error; /* of who set failed */
+};
+
+/* ---- on the reading threads ---- */
+
+static void copy_rows(const PfReadAhead *reader, const PfStreamPart *part, const void *run,
+                      unsigned char *out)
+{
+    size_t row_bytes = reader->row_bytes;
+    const unsigned char *from = run;
+    for (int64_t i = 0; i < part->count; i++) {
+        int32_t row = part->rows[i * part->stride];
+        if (i && row == part->rows[(i - 1) * part->stride]) continue;
+        memcpy(out, from + (size_t)(row - part->run.first) * row_bytes, row_bytes);
+        out += row_bytes;
+    }
+}
+
+static void fail(PfReadAhead *reader, const PfError *error)
+{
+    pthread_mutex_lock(&reader->lock);
+    if (!atomic_exchange(&reader->failed, 1)) reader->error = *error;
+    pthread_mutex_unlock(&reader->lock);
+}
+
+static int take_block(void *context, const PfCacheBlock *block)
+{
+    PfReadAhead *reader = context;
+    const PfStreamPart *part = &reader->parts[block->run];
+    if (block->rows)
+        copy_rows(reader, part, block->rows,
+                  reader->out + (size_t)reader->places[block->run] * reader->row_bytes);
+    else
+        fail(reader, block->error);
+    return atomic_load(&reader->cancelled) || atomic_load(&reader->failed);
+}
+
+static void read_parts(PfReadAhead *reader)
+{
+    const PfFeatureStream *stream = reader->stream;
+    int threads = stream->threads > 0 ? stream->threads : pf_processor_count();
+    if (threads > PF_STREAM_READERS) threads = PF_STREAM_READERS;
+    pf_cache_visit_runs(stream->cache, stream->tap, reader->runs, reader->count, threads,
+                        take_block, reader);
+}
+
+static void *run_thread(void *context)
+{
+    PfReadAhead *reader = context;
+    pthread_mutex_lock(&reader->lock);
+    for (;;) {
+        while (reader->state == IDLE || reader->state == READ)
+            pthread_cond_wait(&reader->changed, &reader->lock);
+        if (reader->state == LEAVING) break;
+        pthread_mutex_unlock(&reader->lock);
+        read_parts(reader);
+        pthread_mutex_lock(&reader->lock);
+        reader->state = READ;
+        pthread_cond_broadcast(&reader->changed);
+    }
+    pthread_mutex_unlock(&reader->lock);
+    return NULL;
+}
+
+/* ---- on the caller's ---- */
+
+static void set_state(PfReadAhead *reader, State state)
+{
+    pthread_mutex_lock(&reader->lock);
+    reader->state = state;
+    pthread_cond_broadcast(&reader->changed);
+    pthread_mutex_unlock(&reader->lock);
+}
+
+int pf_read_ahead_new(const PfFeatureStream *stream, PfReadAhead **out, PfError *err)
+{
+    const PfCacheTap *tap = pf_cache_tap(stream->cache, stream->tap);
+    PfReadAhead *reader = pf_calloc(1, sizeof *reader, err);
+    if (!reader) return -1;
+    reader->stream = stream;
+    reader->row_bytes = (size_t)pf_shape_count(&tap->shape) * pf_dtype_size(tap->dtype);
+    pthread_mutex_init(&reader->lock, NULL);
+    pthread_cond_init(&reader->changed, NULL);
+    /* Where there is no thread to be had, pf_read_ahead_wait reads. */
+    reader->has_thread = !pthread_create(&reader->thread, NULL, run_thread, reader);
+    *out = reader;
+    return 0;
+}
+
+void pf_read_ahead_free(PfReadAhead **pointer)
+{
+    PfReadAhead *reader = *pointer;
+    if (!reader) return;
+    pf_read_ahead_cancel(reader);
+    set_state(reader, LEAVING);
+    if (reader->has_thread) pthread_join(reader->thread, NULL);
+    pthread_cond_destroy(&reader->changed);
+    pthread_mutex_destroy(&reader->lock);
+    free(reader->runs);
+    free(reader->places);
+    free(reader);
+    *pointer = NULL;
+}
+
+int pf_read_ahead_start(PfReadAhead *reader, const PfStreamPart *parts, int64_t count, void *out,
+                        PfError *err)
+{
+    int64_t place = 0;
+    if (pf_grow(&reader->runs, &reader->run_capacity, (size_t)count, sizeof *reader->runs, err) ||
+        pf_grow(&reader->places, &reader->place_capacity, (size_t)count, sizeof *reader->places,
+                err))
+        return -1;
+    for (int64_t i = 0; i < count; place += parts[i++].distinct) {
+        reader->runs[i] = parts[i].run;
+        reader->places[i] = place;
+    }
+    reader->parts = parts;
+    reader->count = count;
+    reader->out = out;
+    atomic_store(&reader->cancelled, 0);
+    atomic_store(&reader->failed, 0);
+    set_state(reader, ASKED);
+    return 0;
+}
+
+/* Only this thread looks at the flag that signals set. */
+static int is_interrupted(const PfReadAhead *reader)
+{
+    return reader->stream->interrupted && *reader->stream->interrupted;
+}
+
+/* Waits for what is being read, looking up now and then. Returns whether it was interrupted. */
+static int wait_for_reader(PfReadAhead *reader)
+{
+    pthread_mutex_lock(&reader->lock);
+    while (reader->state == ASKED) {
+        struct timespec until;
+        if (is_interrupted(reader)) atomic_store(&reader->cancelled, 1);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += LOOK_NANOSECONDS;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&reader->changed, &reader->lock, &until);
+    }
+    pthread_mutex_unlock(&reader->lock);
+    return is_interrupted(reader);
+}
+
+int pf_read_ahead_wait(PfReadAhead *reader, PfError *err)
+{
+    if (!reader->has_thread && reader->state == ASKED) {
+        if (!atomic_load(&reader->cancelled)) read_parts(reader);
+        reader->state = READ;
+    }
+    int is_ended = wait_for_reader(reader);
+    set_state(reader, IDLE);
+    if (is_ended)
+        return pf_fail(err, PF_EXIT_INTERRUPTED,
+                       "interrupted while reading '%s'; nothing was written",
+                       pf_cache_path(reader->stream->cache));
+    if (!atomic_load(&reader->failed)) return 0;
+    if (err) *err = reader->error;
+    return -1;
+}
+
+void pf_read_ahead_cancel(PfReadAhead *reader)
+{
+    atomic_store(&reader->cancelled, 1);
+    pf_read_ahead_wait(reader, NULL);
+}

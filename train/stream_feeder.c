@@ -1,0 +1,278 @@
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "memory.h"
+#include "normalize.h"
+#include "read_ahead.h"
+#include "row_feeder.h"
+#include "stream_plan.h"
+
+/* Rows in order need not be mixed: small windows, so that the first is soon there. */
+#define IN_ORDER_BYTES ((int64_t)16 << 20)
+/* Rows that a task of the pool takes: copies worth waking a thread for. */
+#define TASK_BYTES ((int64_t)64 << 10)
+
+/* Rows that were read together. */
+typedef struct Window {
+    unsigned char *data; /* (distinct rows, features) in the stored dtype; mapped */
+    size_t data_bytes;
+    int32_t *rows; /* (distinct rows) their numbers in the table */
+    size_t row_capacity;
+    int32_t *order; /* (count) which of them are dealt out, one after the other */
+    size_t order_capacity;
+    int64_t count, done;
+} Window;
+
+typedef struct StreamFeeder {
+    const PfFeatureTable *table;
+    PfThreadPool *pool;
+    PfReadAhead *reader;
+    PfCacheRun *runs;
+    int64_t run_count, longest_run;
+    PfDtype dtype;
+    size_t row_bytes; /* as stored */
+    /* Of the pass. */
+    PfStreamPlan plan;
+    int shuffles;
+    PfRandom random;
+    int64_t count, done, batch;
+    int64_t opened; /* windows that were or are dealt out: the last one is in windows[opened % 2],
+                       counted from one, and the next is being read into the other */
+    Window windows[2];
+    float *x;            /* (batch, features) */
+    int32_t *batch_rows; /* (batch) */
+    size_t batch_row_capacity;
+} StreamFeeder;
+
+/* ---- windows ---- */
+
+static const PfStreamPart *window_parts(const StreamFeeder *feeder, int64_t window, int64_t *count)
+{
+    int64_t first = window ? feeder->plan.ends[window - 1] : 0;
+    *count = feeder->plan.ends[window] - first;
+    return feeder->plan.parts + first;
+}
+
+static int64_t window_rows(const StreamFeeder *feeder)
+{
+    int64_t most = feeder->table->stream->window_rows;
+    int64_t in_order = IN_ORDER_BYTES / (int64_t)feeder->row_bytes + feeder->longest_run;
+    return feeder->shuffles || most < in_order ? most : in_order;
+}
+
+static void free_rows(Window *window)
+{
+    if (window->data) munmap(window->data, window->data_bytes);
+    free(window->rows);
+    window->data = NULL;
+    window->rows = NULL;
+    window->row_capacity = 0;
+}
+
+/* Not from the heap, which would keep it for itself once it is freed: no more memory was promised
+ * than that of two windows. */
+static int map_data(Window *window, size_t size, PfError *err)
+{
+    void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED)
+        return pf_fail_errno(err, "out of memory: %zu MB to stream features through", size >> 20);
+    madvise(data, size, MADV_HUGEPAGE); /* a wish, as rows are taken from all over it */
+    window->data = data;
+    window->data_bytes = size;
+    return 0;
+}
+
+/* As much as any window of the pass will take. */
+static int make_room(const StreamFeeder *feeder, Window *window, int64_t count, PfError *err)
+{
+    int64_t most = window_rows(feeder);
+    size_t rows = (size_t)(most < feeder->count ? most : feeder->count);
+    if (rows > window->row_capacity) {
+        free_rows(window);
+        window->rows = pf_calloc(rows, sizeof *window->rows, err);
+        if (!window->rows || map_data(window, rows * feeder->row_bytes, err)) return -1;
+        window->row_capacity = rows;
+    }
+    if ((size_t)count <= window->order_capacity) return 0;
+    free(window->order);
+    window->order = pf_calloc((size_t)count, sizeof *window->order, err);
+    window->order_capacity = window->order ? (size_t)count : 0;
+    return window->order ? 0 : -1;
+}
+
+/* Begins to read the window, into that which is not being dealt out. */
+static int read_window(StreamFeeder *feeder, int64_t window, PfError *err)
+{
+    int64_t part_count, count = 0;
+    Window *into = &feeder->windows[(window + 1) % 2];
+    if (window == feeder->plan.window_count) return 0;
+    const PfStreamPart *parts = window_parts(feeder, window, &part_count);
+    for (int64_t p = 0; p < part_count; p++) count += parts[p].count;
+    into->count = into->done = 0;
+    if (make_room(feeder, into, count, err)) return -1;
+    return pf_read_ahead_start(feeder->reader, parts, part_count, into->data, err);
+}
+
+/* Numbers its rows and shuffles them. */
+static void fill_order(StreamFeeder *feeder, int64_t index, Window *window)
+{
+    int64_t part_count, distinct = 0;
+    const PfStreamPart *parts = window_parts(feeder, index, &part_count);
+    window->count = window->done = 0;
+    for (int64_t p = 0; p < part_count; p++) {
+        const PfStreamPart *part = &parts[p];
+        for (int64_t i = 0; i < part->count; i++) {
+            int32_t row = part->rows[i * part->stride];
+            if (!i || row != window->rows[distinct - 1]) window->rows[distinct++] = row;
+            window->order[window->count++] = (int32_t)(distinct - 1);
+        }
+    }
+    if (feeder->shuffles) pf_random_shuffle(&feeder->random, window->order, (size_t)window->count);
+}
+
+/* The next window is to be dealt out, and the one after it to be read. */
+static int open_window(StreamFeeder *feeder, PfError *err)
+{
+    if (pf_read_ahead_wait(feeder->reader, err)) return -1;
+    int64_t index = feeder->opened++;
+    if (read_window(feeder, feeder->opened, err)) return -1;
+    fill_order(feeder, index, &feeder->windows[feeder->opened % 2]);
+    return 0;
+}
+
+/* ---- batches ---- */
+
+typedef struct Gathering {
+    const StreamFeeder *feeder;
+    const Window *window;
+    int64_t n, rows_per_task;
+    float *x; /* (n, features) */
+    int32_t *rows;
+} Gathering;
+
+static void gather_rows(void *context, int64_t index)
+{
+    const Gathering *gathering = context;
+    const StreamFeeder *feeder = gathering->feeder;
+    const Window *window = gathering->window;
+    const PfFeatureStream *stream = feeder->table->stream;
+    int64_t d = feeder->table->features;
+    int64_t first = index * gathering->rows_per_task, end = first + gathering->rows_per_task;
+    if (end > gathering->n) end = gathering->n;
+    for (int64_t i = first; i < end; i++) {
+        int32_t place = window->order[window->done + i];
+        float *x = gathering->x + i * d;
+        gathering->rows[i] = window->rows[place];
+        pf_f32_from_dtype_array(x, window->data + (size_t)place * feeder->row_bytes, feeder->dtype,
+                                (size_t)d);
+        if (stream->mean) pf_standardize_row(x, d, stream->mean, stream->scale);
+        if (stream->l2) pf_l2_row(x, d);
+    }
+}
+
+/* n rows of the window, as rows `filled` and following of the batch. */
+static void gather(StreamFeeder *feeder, Window *window, int64_t n, int64_t filled)
+{
+    int64_t d = feeder->table->features;
+    Gathering gathering = {.feeder = feeder,
+                           .window = window,
+                           .n = n,
+                           .rows_per_task = TASK_BYTES / (d * (int64_t)sizeof(float)) + 1,
+                           .x = feeder->x + filled * d,
+                           .rows = feeder->batch_rows + filled};
+    int64_t tasks = (n + gathering.rows_per_task - 1) / gathering.rows_per_task;
+    pf_thread_pool_for(tasks > 1 ? feeder->pool : NULL, tasks, gather_rows, &gathering);
+    window->done += n;
+    feeder->done += n;
+}
+
+static int next(void *context, PfRowBatch *batch, PfError *err)
+{
+    StreamFeeder *feeder = context;
+    int64_t left = feeder->count - feeder->done, filled = 0;
+    int64_t wanted = left < feeder->batch ? left : feeder->batch;
+    while (filled < wanted) {
+        Window *window = &feeder->windows[feeder->opened % 2];
+        int64_t there = window->count - window->done, n = wanted - filled;
+        if (!feeder->opened || !there) {
+            if (open_window(feeder, err)) return -1;
+            continue;
+        }
+        if (n > there) n = there;
+        gather(feeder, window, n, filled);
+        filled += n;
+    }
+    *batch = (PfRowBatch){.n = wanted, .x = feeder->x, .rows = feeder->batch_rows};
+    return 0;
+}
+
+/* ---- passes ---- */
+
+/* Exactly as much as a batch takes: memory was promised. */
+static int make_batch(StreamFeeder *feeder, size_t rows, PfError *err)
+{
+    if (rows <= feeder->batch_row_capacity) return 0;
+    free(feeder->x);
+    free(feeder->batch_rows);
+    feeder->batch_row_capacity = 0;
+    feeder->x = pf_alloc_aligned(rows, (size_t)feeder->table->features * sizeof *feeder->x, err);
+    feeder->batch_rows = pf_calloc(rows, sizeof *feeder->batch_rows, err);
+    if (!feeder->x || !feeder->batch_rows) return -1;
+    feeder->batch_row_capacity = rows;
+    return 0;
+}
+
+static int start(void *context, const int32_t *rows, int64_t count, const PfRandom *shuffle,
+                 int64_t batch, PfError *err)
+{
+    StreamFeeder *feeder = context;
+    pf_read_ahead_cancel(feeder->reader);
+    feeder->shuffles = shuffle != NULL;
+    if (shuffle) feeder->random = *shuffle;
+    feeder->count = count;
+    feeder->batch = batch;
+    feeder->done = feeder->opened = 0;
+    if (make_batch(feeder, (size_t)(batch < count ? batch : count), err) ||
+        pf_stream_plan(&feeder->plan, feeder->runs, feeder->run_count, rows, count,
+                       window_rows(feeder), shuffle ? &feeder->random : NULL, err))
+        return -1;
+    return read_window(feeder, 0, err);
+}
+
+static void free_feeder(void *context)
+{
+    StreamFeeder *feeder = context;
+    pf_read_ahead_free(&feeder->reader);
+    pf_stream_plan_free(&feeder->plan);
+    for (int w = 0; w < 2; w++) {
+        free_rows(&feeder->windows[w]);
+        free(feeder->windows[w].order);
+    }
+    free(feeder->runs);
+    free(feeder->x);
+    free(feeder->batch_rows);
+    free(feeder);
+}
+
+int pf_stream_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
+                     PfError *err)
+{
+    const PfFeatureStream *stream = table->stream;
+    const PfCacheTap *tap = pf_cache_tap(stream->cache, stream->tap);
+    StreamFeeder *feeder = pf_calloc(1, sizeof *feeder, err);
+    if (!feeder) return -1;
+    feeder->table = table;
+    feeder->pool = pool;
+    feeder->dtype = tap->dtype;
+    feeder->row_bytes = (size_t)table->features * pf_dtype_size(tap->dtype);
+    if (pf_cache_list_runs(stream->cache, stream->tap, &feeder->runs, &feeder->run_count, err) ||
+        pf_read_ahead_new(stream, &feeder->reader, err)) {
+        free_feeder(feeder);
+        return -1;
+    }
+    for (int64_t r = 0; r < feeder->run_count; r++)
+        if (feeder->runs[r].count > feeder->longest_run)
+            feeder->longest_run = feeder->runs[r].count;
+    *out = (PfRowFeeder){feeder, start, next, free_feeder};
+    return 0;
+}
