@@ -7,6 +7,7 @@
 #include "backbone_loader.h"
 #include "memory.h"
 #include "options.h"
+#include "pixel_tap.h"
 
 /* Input of TorchScript files about which nothing else was said. */
 static const PfPreprocess imagenet_preprocess = {
@@ -122,9 +123,6 @@ static int check_network(const PfBackbonePlan *plan, PfError *err)
     for (int i = 0; i < plan->tap_count && !failed; i++) {
         int node;
         failed = pf_arch_find_tap(plan->arch, plan->taps[i], &node, err);
-        if (!failed && node == 0)
-            failed = pf_fail(err, PF_EXIT_USAGE,
-                             "--tap input: pixels cannot be cached yet; choose a node behind them");
         if (!failed) failed = pf_weights_check(plan->weights, plan->arch, node, err);
     }
     free(shapes);
@@ -183,6 +181,7 @@ int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *ta
     };
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);
+    if (pf_has_pixel_tap(taps, tap_count)) return pf_pixel_tap_open(&config, plugin, backbone, err);
     if (pf_backbone_plugin_load(plugin, err)) return -1;
     return (*plugin)->open(&config, backbone, err);
 }

@@ -11,6 +11,7 @@
 #include "digest.h"
 #include "memory.h"
 #include "pipeline_contents.h"
+#include "pixel_tap.h"
 #include "preprocess.h"
 
 #define MAX_WORKERS 256
@@ -71,7 +72,8 @@ static size_t crop_bytes(const PfPipelineConfig *config)
 
 static size_t row_bytes(const PfPipelineConfig *config, const PfTapInfo *tap)
 {
-    return (size_t)pf_shape_count(&tap->shape) * pf_dtype_size(config->output_dtype);
+    PfDtype dtype = pf_pixel_tap_dtype(tap->name, config->output_dtype);
+    return (size_t)pf_shape_count(&tap->shape) * pf_dtype_size(dtype);
 }
 
 static int ring_depth(const PfPipelineConfig *config)
@@ -272,6 +274,7 @@ static int check_finite(const Pipeline *pipeline, const Batch *batch, PfError *e
     const PfPipelineConfig *config = pipeline->config;
     for (int t = 0; t < pipeline->tap_count; t++) {
         int64_t per_row = pf_shape_count(&pipeline->taps[t].shape);
+        if (pf_is_pixel_tap(pipeline->taps[t].name)) continue;
         int64_t at =
             find_non_finite(batch->features[t], config->output_dtype, per_row * batch->row_count);
         if (at < 0) continue;

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pixel_tap.h"
+
 int pf_wanted_taps_find(const PfWantedTaps *wanted, const char *name)
 {
     for (int t = 0; t < wanted->count; t++)
@@ -45,10 +47,12 @@ int pf_wanted_taps_choose(const PfBackbonePlan *plan, PfCache *cache, PfBackbone
     *out = (PfWantedTaps){0};
     for (int t = 0; cache && t < pf_cache_tap_count(cache); t++) {
         const PfCacheTap *tap = pf_cache_tap(cache, t);
-        if (add_tap(out, tap->name, plan->store, &tap->shape, err)) return -1;
+        if (add_tap(out, tap->name, pf_pixel_tap_dtype(tap->name, plan->store), &tap->shape, err))
+            return -1;
     }
     for (int t = 0; t < plan->tap_count; t++)
-        if (add_tap(out, plan->taps[t], plan->store, NULL, err)) return -1;
+        if (add_tap(out, plan->taps[t], pf_pixel_tap_dtype(plan->taps[t], plan->store), NULL, err))
+            return -1;
     return out->count ? 0 : add_all_taps(out, session, err);
 }
 

@@ -27,7 +27,7 @@ ROWS = [
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*",
      "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs
-    ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess",
+    ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/pixel_tap",
      "train/lanes_*", "train/kernels", "train/gemm", "train/vector_math", "train/loss",
      "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
      "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/metrics_interval",

@@ -94,6 +94,21 @@ expect 0 extract_sample photos -o pooled.h5 --tap avgpool
 expect 1 predict tuned.safetensors pooled.h5
 stderr_has "needs tap 'layer3'"
 
+# Pixels, which no network is needed for; beside other taps they are the same, and other taps too.
+expect 0 env PERMAFROST_PLUGIN=/nonexistent extract photos -o pixels.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --tap input
+stderr_has 'tap input (3,96,96) u8'
+expect 0 extract --verify photos pixels.h5
+expect 0 extract_sample photos -o pixels.h5 --tap avgpool
+stderr_has '36 lack avgpool'
+expect 0 extract_sample photos -o both.h5 --tap input,avgpool
+same_cache pixels.h5 both.h5
+expect 0 extract_sample photos -o other.h5 --tap avgpool
+expect 0 extract_sample photos -o other.h5 --tap input
+rm both.h5
+expect 0 extract_sample photos -o both.h5 --tap avgpool,input
+same_cache other.h5 both.h5
+expect 0 train pixels.h5 --tap input --epochs 2
+
 # What a cache lacks is named, and how to add it.
 expect 2 train c.h5 --finetune layer3
 stderr_has "tap 'layer2'"
