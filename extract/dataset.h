@@ -31,6 +31,7 @@ typedef struct PfDatasetOptions {
     double val_fraction;  /* --split val=F: share of the training images moved to val; 0 = none */
     double test_fraction; /* --split test=F */
     FILE *list;           /* where "-" reads its paths; NULL = stdin */
+    int64_t sample;       /* --sample: only so many, a larger number the same and more; 0 = all */
     PfShard shard;        /* --shard: only this part; classes and splits are the whole's */
     /* Manifests only: */
     const char *const *targets; /* --target NAME[:KIND][=COLUMNS]; none: every other column */
@@ -51,10 +52,11 @@ int pf_dataset_open_paths(const char *const *paths, size_t count, PfDataset **ou
 void pf_dataset_close(PfDataset **dataset);
 
 /* All lent until pf_dataset_close. */
-const char *pf_dataset_root(const PfDataset *dataset);    /* the folder; "." for lists of paths */
-const char *pf_dataset_kind(const PfDataset *dataset);    /* in words: "train/val class folders" */
-int64_t pf_dataset_count(const PfDataset *dataset);       /* of the shard, where it is one */
-int64_t pf_dataset_whole_count(const PfDataset *dataset); /* of all shards together */
+const char *pf_dataset_root(const PfDataset *dataset); /* the folder; "." for lists of paths */
+const char *pf_dataset_kind(const PfDataset *dataset); /* in words: "train/val class folders" */
+int64_t pf_dataset_count(const PfDataset *dataset);    /* of the shard, where it is one */
+int64_t
+pf_dataset_whole_count(const PfDataset *dataset); /* of all shards together; of the sample */
 int64_t pf_dataset_split_count(const PfDataset *dataset, PfSplit split);
 const PfSample *pf_dataset_samples(const PfDataset *dataset); /* pf_dataset_count of them */
 /* What the samples are labelled with: one target "class" for class folders and CIFAR. */

@@ -88,4 +88,5 @@ void pf_dataset_free_lists(PfDataset *dataset)
     free(dataset->values);
     free(dataset->classes);
     free(dataset->samples);
+    free(dataset->listed);
 }

@@ -204,10 +204,13 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
 
 /* ---- reading ---- */
 
-static const File *find_file(const PfCifar *cifar, int64_t index)
+/* *index: a sample's; becomes its place among the records of all files. */
+static const File *find_file(const PfDataset *dataset, int64_t *index)
 {
+    const PfCifar *cifar = dataset->cifar;
+    if (dataset->listed) *index = dataset->listed[*index];
     int i = cifar->file_count - 1;
-    while (cifar->files[i].first > index) i--;
+    while (cifar->files[i].first > *index) i--;
     return &cifar->files[i];
 }
 
@@ -221,7 +224,7 @@ static void interleave(const uint8_t *planes, uint8_t *rgb)
 static int read_record(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err)
 {
     const PfCifar *cifar = dataset->cifar;
-    const File *file = find_file(cifar, index);
+    const File *file = find_file(dataset, &index);
     uint8_t record[RECORD_MAX];
     int64_t now = pf_file_time_now();
     ssize_t got = pread(file->fd, record, (size_t)cifar->record_bytes,
@@ -239,7 +242,7 @@ static int read_record(const PfDataset *dataset, int64_t index, PfSampleBytes *b
 
 static int stat_record(const PfDataset *dataset, int64_t index, PfFileStamp *stamp)
 {
-    *stamp = find_file(dataset->cifar, index)->stamp;
+    *stamp = find_file(dataset, &index)->stamp;
     return 0;
 }
 

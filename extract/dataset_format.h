@@ -50,6 +50,7 @@ struct PfDataset {
     char kind[64];
     PfSample *samples;
     size_t count, capacity;
+    int64_t *listed;       /* (count) places when listed; NULL: --sample left nothing out */
     size_t before, behind; /* how many of them are other shards' */
     const char **classes;  /* of folders: malloc'ed array of names in the text blocks */
     int class_count;
@@ -93,6 +94,11 @@ const char *pf_dataset_join(PfDataset *dataset, const char *folder, const char *
 int pf_dataset_add(PfDataset *dataset, const char *path, int32_t class_index, PfSplit split,
                    PfError *err);
 void pf_dataset_free_lists(PfDataset *dataset);
+
+/* ---- --sample: dataset_sample.c ---- */
+
+/* Keeps `size` samples (0, or more than there are: all), in the order in which they are. */
+int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err);
 
 /* ---- warnings: dataset_notes.c ---- */
 

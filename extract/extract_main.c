@@ -50,6 +50,7 @@ static int verify(const PfExtractOptions *options, PfError *err)
                             .dataset = options->verified_dataset,
                             .listing = {.val_fraction = options->val_fraction,
                                         .test_fraction = options->test_fraction,
+                                        .sample = options->sample,
                                         .shard = options->shard,
                                         .targets = options->targets,
                                         .target_count = options->target_count,

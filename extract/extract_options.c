@@ -1,5 +1,6 @@
 #include "extract_options.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,6 +212,9 @@ static const PfOption table[] = {
      .argument = "NAME", .help = "of a manifest: where the paths are (default: it is found)"},
     {.name = "root", .kind = PF_OPTION_TEXT, .offset = FIELD(image_root), .argument = "DIR",
      .help = "of a manifest: what paths are relative to (default: its folder)"},
+    {.name = "sample", .kind = PF_OPTION_INT, .offset = FIELD(sample), .argument = "N",
+     .minimum = 1, .maximum = INT_MAX,
+     .help = "only N images, of each class and split in proportion; a larger N adds to them"},
     {.name = "shard", .kind = PF_OPTION_CALL, .parse = parse_shard, .argument = "K/N",
      .help = "only the K-th of N parts of the dataset; --merge joins them"},
     {.name = "max-bad", .kind = PF_OPTION_CALL, .parse = parse_max_bad, .argument = "N|P%",
@@ -282,9 +286,12 @@ static int check_merge(PfExtractOptions *options, const char *const *operands, i
     if (options->target_count || options->path_column || options->image_root)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--target, --path-column and --root are for extracting from a manifest");
-    if (options->val_fraction > 0 || options->test_fraction > 0 || options->shard.count)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--split and --shard are for extracting; --merge takes rows as they are");
+    if (options->val_fraction > 0 || options->test_fraction > 0 || options->sample ||
+        options->shard.count)
+        return pf_fail(
+            err, PF_EXIT_USAGE,
+            "--split, --sample and --shard are for extracting; --merge takes rows as they "
+            "are");
     if (!has_output && count) options->output = operands[0];
     options->inputs = operands + !has_output;
     options->input_count = count - !has_output;

@@ -32,6 +32,7 @@ typedef struct PfExtractOptions {
     int input_count;
     PfBackboneOptions backbone;
     double val_fraction, test_fraction;  /* --split */
+    int sample;                          /* --sample; 0: all of the dataset */
     PfShard shard;                       /* --shard; {0, 0}: the whole dataset */
     const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given */
     int target_count;

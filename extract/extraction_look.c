@@ -14,6 +14,7 @@ static int open_dataset(PfExtraction *run, PfError *err)
 {
     PfDatasetOptions options = {.val_fraction = run->options->val_fraction,
                                 .test_fraction = run->options->test_fraction,
+                                .sample = run->options->sample,
                                 .shard = run->options->shard,
                                 .targets = run->options->targets,
                                 .target_count = run->options->target_count,

@@ -51,6 +51,12 @@ expect 2 extract photos -o x.h5 --compress zstd:99
 stderr_has '1 to 19'
 expect 2 extract photos -o x.h5 --max-bad 200%
 stderr_has '--max-bad'
+for sample in 0 -3 x 10%; do
+  expect 2 extract photos -o x.h5 --sample $sample
+  stderr_has '--sample'
+done
+expect 2 extract --merge x.h5 a.h5 --sample 3
+stderr_has '--split, --sample and --shard'
 for shard in 0/3 4/3 1 a/b 1/0 1/3x -1/3 2/ /2; do
   expect 2 extract photos -o x.h5 --shard $shard
   stderr_has "--shard: expected K/N with K from 1 to N, found '$shard'"

@@ -711,6 +711,87 @@ START_TEST(more_shards_than_images_are_refused)
 }
 END_TEST
 
+/* ---- --sample ---- */
+
+static int64_t count_class(int32_t class_index)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < pf_dataset_count(dataset); i++)
+        count += pf_dataset_samples(dataset)[i].class_index == class_index;
+    return count;
+}
+
+START_TEST(a_sample_has_its_share_of_every_class_and_split)
+{
+    make_many("train/a/%d.jpg", 40);
+    make_many("train/b/%d.jpg", 20);
+    make_many("val/a/%d.jpg", 20);
+    PfDatasetOptions options = {.sample = 12};
+    open_dataset(top, &options);
+    ck_assert_int_eq(pf_dataset_count(dataset), 12);
+    ck_assert_int_eq(pf_dataset_whole_count(dataset), 12);
+    ck_assert_int_eq(pf_dataset_split_count(dataset, PF_SPLIT_VAL), 3);
+    ck_assert_int_eq(count_class(0), 9);
+    ck_assert_int_eq(count_class(1), 3);
+    pf_dataset_close(&dataset);
+    options.sample = 1000;
+    open_dataset(top, &options);
+    ck_assert_int_eq(pf_dataset_count(dataset), 80);
+}
+END_TEST
+
+/* Whether words of `few` are among those of `many`, in the same order. */
+static int is_part(const char *few, const char *many)
+{
+    char copy[2048], *rest = NULL;
+    strcpy(copy, few);
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        many = strstr(many, word);
+        if (!many) return 0;
+        many += strlen(word);
+    }
+    return 1;
+}
+
+START_TEST(a_larger_sample_holds_a_smaller_one)
+{
+    make_many("a/%d.jpg", 19);
+    make_many("b/%d.jpg", 7);
+    char all[2048], larger[2048];
+    open_dataset(top, NULL);
+    strcpy(larger, strcpy(all, samples_text()));
+    pf_dataset_close(&dataset);
+    for (int64_t size = 25; size > 0; size--) {
+        PfDatasetOptions options = {.sample = size};
+        open_dataset(top, &options);
+        ck_assert_int_eq(pf_dataset_count(dataset), size);
+        ck_assert(is_part(samples_text(), larger));
+        strcpy(larger, samples_text());
+        pf_dataset_close(&dataset);
+    }
+}
+END_TEST
+
+START_TEST(a_sample_of_cifar_reads_its_own_records)
+{
+    make_records("data_batch_1.bin", 12, 1, 0);
+    make_records("data_batch_2.bin", 9, 1, 0);
+    PfDatasetOptions options = {.sample = 8, .shard = {2, 2}};
+    open_dataset(top, &options);
+    ck_assert_int_eq(pf_dataset_whole_count(dataset), 8);
+    PfSampleBytes bytes = {0};
+    int moved = 0;
+    for (int64_t i = 0; i < pf_dataset_count(dataset); i++) {
+        ck_assert_int_eq(pf_dataset_read(dataset, i, &bytes, &err), 0);
+        long record = atol(strchr(pf_dataset_samples(dataset)[i].path, '#') + 1);
+        ck_assert_int_eq(bytes.data[0], record);
+        moved |= record != i;
+    }
+    ck_assert(moved);
+    pf_sample_bytes_free(&bytes);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dataset");
@@ -747,6 +828,9 @@ int main(void)
     tcase_add_test(cases, a_shard_has_the_splits_and_classes_of_the_whole);
     tcase_add_test(cases, a_shard_reads_its_own_samples);
     tcase_add_test(cases, more_shards_than_images_are_refused);
+    tcase_add_test(cases, a_sample_has_its_share_of_every_class_and_split);
+    tcase_add_test(cases, a_larger_sample_holds_a_smaller_one);
+    tcase_add_test(cases, a_sample_of_cifar_reads_its_own_records);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

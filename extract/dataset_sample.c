@@ -1,0 +1,122 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataset_format.h"
+#include "digest.h"
+#include "memory.h"
+
+typedef struct Entry {
+    size_t row;
+    uint64_t hash;
+    PfSplit split;
+    int32_t class_index;
+    double turn; /* its place among its class, then its split, in (0, 1) */
+} Entry;
+
+static int by_hash(const Entry *a, const Entry *b)
+{
+    if (a->hash != b->hash) return a->hash < b->hash ? -1 : 1;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+static int share_a_split(const Entry *a, const Entry *b)
+{
+    return a->split == b->split;
+}
+
+static int share_a_class(const Entry *a, const Entry *b)
+{
+    return share_a_split(a, b) && a->class_index == b->class_index;
+}
+
+static int by_class(const void *left, const void *right)
+{
+    const Entry *a = left, *b = right;
+    if (a->split != b->split) return a->split < b->split ? -1 : 1;
+    if (a->class_index != b->class_index) return a->class_index < b->class_index ? -1 : 1;
+    return by_hash(a, b);
+}
+
+static int by_turn(const void *left, const void *right)
+{
+    const Entry *a = left, *b = right;
+    if (a->turn != b->turn) return a->turn < b->turn ? -1 : 1;
+    return by_hash(a, b);
+}
+
+static int by_split_and_turn(const void *left, const void *right)
+{
+    const Entry *a = left, *b = right;
+    if (a->split != b->split) return a->split < b->split ? -1 : 1;
+    return by_turn(a, b);
+}
+
+static int by_row(const void *left, const void *right)
+{
+    const Entry *a = left, *b = right;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* entries: groups one after the other. The i-th of n gets its turn at (i + 1/2) / n. */
+static void give_turns(Entry *entries, size_t count, int (*share)(const Entry *, const Entry *))
+{
+    for (size_t first = 0, end; first < count; first = end) {
+        for (end = first + 1; end < count && share(&entries[first], &entries[end]);) end++;
+        for (size_t i = first; i < end; i++)
+            entries[i].turn = ((double)(i - first) + 0.5) / (double)(end - first);
+    }
+}
+
+/* Into an order that does not depend on how many are wanted, so that a larger sample holds a
+ * smaller one. Classes take turns within their split in proportion to their sizes, then splits. */
+static void put_in_turn(Entry *entries, size_t count)
+{
+    qsort(entries, count, sizeof *entries, by_class);
+    give_turns(entries, count, share_a_class);
+    qsort(entries, count, sizeof *entries, by_split_and_turn);
+    give_turns(entries, count, share_a_split);
+    qsort(entries, count, sizeof *entries, by_turn);
+}
+
+/* entries: (size) in the order of their rows, so that no row is overwritten before its turn. */
+static int keep_only(PfDataset *dataset, const Entry *entries, size_t size, PfError *err)
+{
+    size_t indices = (size_t)dataset->indices_per_row, values = (size_t)dataset->values_per_row;
+    dataset->listed = pf_calloc(size, sizeof *dataset->listed, err);
+    if (!dataset->listed) return -1;
+    for (size_t i = 0; i < size; i++) {
+        size_t row = entries[i].row;
+        dataset->listed[i] = (int64_t)row;
+        dataset->samples[i] = dataset->samples[row];
+        if (dataset->class_indices)
+            memmove(dataset->class_indices + i * indices, dataset->class_indices + row * indices,
+                    indices * sizeof *dataset->class_indices);
+        if (dataset->values)
+            memmove(dataset->values + i * values, dataset->values + row * values,
+                    values * sizeof *dataset->values);
+    }
+    dataset->count = size;
+    return 0;
+}
+
+int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err)
+{
+    if (!size || size >= (int64_t)dataset->count) return 0;
+    if (pf_dataset_remark(dataset, err, "sample: %lld of %zu images", (long long)size,
+                          dataset->count))
+        return -1;
+    Entry *entries = pf_calloc(dataset->count, sizeof *entries, err);
+    if (!entries) return -1;
+    for (size_t i = 0; i < dataset->count; i++) {
+        const PfSample *sample = &dataset->samples[i];
+        entries[i] = (Entry){.row = i,
+                             .hash = pf_xxh64_text(sample->path),
+                             .split = sample->split,
+                             .class_index = sample->class_index};
+    }
+    put_in_turn(entries, dataset->count);
+    qsort(entries, (size_t)size, sizeof *entries, by_row);
+    int status = keep_only(dataset, entries, (size_t)size, err);
+    free(entries);
+    return status;
+}
