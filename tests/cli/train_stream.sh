@@ -46,30 +46,31 @@ cmp streamed.safetensors again.safetensors || failed 'one thread gives another h
 expect 0 train large.h5 $settings --memory 40M -o other.safetensors --seed 1
 ! cmp -s streamed.safetensors other.safetensors || failed 'the seed does not matter'
 
+make_large_cache small.h5 24000 512 zstd
 # What looks at rows in their order, or all at once, does not see a difference.
 for normalize in none standardize l2; do
-  for memory in 300M 40M; do
-    expect 0 train large.h5 --optimizer lbfgs --epochs 3 --normalize $normalize --memory $memory --threads 2 \
+  for memory in 60M 30M; do
+    expect 0 train small.h5 --optimizer lbfgs --epochs 3 --normalize $normalize --memory $memory --threads 2 \
       -o lbfgs.$memory.safetensors --json lbfgs.$memory.json
   done
-  grep -v '"total"\|"load"\|"train":.*[0-9],\?$' lbfgs.300M.json > held
-  grep -v '"total"\|"load"\|"train":.*[0-9],\?$' lbfgs.40M.json > streamed
+  grep -v '"total"\|"load"\|"train":.*[0-9],\?$' lbfgs.60M.json > held
+  grep -v '"total"\|"load"\|"train":.*[0-9],\?$' lbfgs.30M.json > streamed
   cmp held streamed || failed "L-BFGS, normalize $normalize: another result"
-  cmp lbfgs.300M.safetensors lbfgs.40M.safetensors || failed "L-BFGS, normalize $normalize: another head"
+  cmp lbfgs.60M.safetensors lbfgs.30M.safetensors || failed "L-BFGS, normalize $normalize: another head"
 done
 
 # Sweeps, folds, balanced draws, few rows of each class, several kinds of heads.
-peak train large.h5 --epochs 1 --sweep lr=1e-3,1e-2 --sweep head=linear,mlp:32 --sweep normalize=standardize,l2 \
-  --csv sweep.csv --memory 40M
-at_most 85
+peak train small.h5 --epochs 1 --sweep lr=1e-3,1e-2 --sweep head=linear,mlp:32 --sweep normalize=standardize,l2 \
+  --csv sweep.csv --memory 30M
+at_most 75
 [ "$(wc -l < sweep.csv)" -eq 9 ] || failed 'a line a head'
-expect 0 train large.h5 --epochs 1 --sweep normalize=standardize --lr 1e-2 --csv alone.csv --memory 40M
+expect 0 train small.h5 --epochs 1 --sweep normalize=standardize --lr 1e-2 --csv alone.csv --memory 30M
 [ "$(tail -1 alone.csv | cut -d, -f6-)" = "$(grep '1e-2,linear,standardize' sweep.csv | cut -d, -f8-)" ] ||
   failed 'a head of a sweep is another than alone'
-expect 0 train large.h5 --epochs 1 --folds 3 --memory 40M
+expect 0 train small.h5 --epochs 1 --folds 3 --memory 30M
 stderr_has '3 heads: 3 folds'
-expect 0 train large.h5 --epochs 2 --sampling balanced --memory 40M --assert 'val.accuracy>=0.45'
-expect 0 train large.h5 --epochs 20 --per-class 200 --memory 40M --assert 'val.accuracy>=0.2'
+expect 0 train small.h5 --epochs 2 --sampling balanced --memory 30M --assert 'val.accuracy>=0.4'
+expect 0 train small.h5 --epochs 20 --per-class 200 --memory 30M --assert 'val.accuracy>=0.2'
 
 # Taps: each as its own size demands.
 make_cache taps.h5 val taps
