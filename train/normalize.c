@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "memory.h"
 #include "parallel.h"
@@ -59,15 +60,32 @@ static void add_blocks(double *sums, int64_t d, int64_t count)
     }
 }
 
+static int compare_doubles(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* The median of those above 0; 0 where none is. values: (count) is overwritten. */
+static double median_above_zero(double *values, int64_t count)
+{
+    int64_t kept = 0;
+    for (int64_t j = 0; j < count; j++)
+        if (values[j] > 0) values[kept++] = values[j];
+    qsort(values, (size_t)kept, sizeof *values, compare_doubles);
+    return kept ? values[kept / 2] : 0;
+}
+
 void pf_moments_finish(PfMoments *moments, float *mean, float *scale)
 {
     int64_t d = moments->features;
     add_blocks(moments->sums, d, moments->rows);
     const double *variance = moments->sums + d;
-    double average = 0;
-    for (int64_t j = 0; j < d; j++) average += variance[j] / (double)d;
+    double *sorted = moments->sums + 2 * d; /* where block 1's sums were */
+    memcpy(sorted, variance, (size_t)d * sizeof *sorted);
+    double usual = median_above_zero(sorted, d);
     for (int64_t j = 0; j < d; j++) {
-        double floored = fmax(variance[j], 1e-6 * average);
+        double floored = fmax(variance[j], 1e-6 * usual);
         mean[j] = (float)moments->sums[j];
         scale[j] = floored > 0 ? (float)(1.0 / sqrt(floored)) : 1.0f;
     }

@@ -13,7 +13,7 @@ typedef enum PfNormalize {
 
 /* Rewrites the table's x, which is in memory. standardize: measured on the table's train rows; mean
  * and scale, (features) each, receive what was used: x' = (x - mean) * scale; both stay as they are
- * otherwise. A feature that hardly varies (variance below a millionth of the average feature's) is
+ * otherwise. A feature that hardly varies (variance below a millionth of the median feature's) is
  * scaled as if its variance were that, so that noise is not blown up. */
 int pf_normalize(PfFeatureTable *table, PfNormalize kind, int threads, float *mean, float *scale,
                  PfError *err);

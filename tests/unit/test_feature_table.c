@@ -167,6 +167,23 @@ START_TEST(standardising_uses_the_train_rows_only)
 }
 END_TEST
 
+/* A feature a million times larger than the others does not flatten them. */
+START_TEST(one_large_feature_leaves_the_others_their_scale)
+{
+    float mean[D], scale[D];
+    PfFeatureTable *table = new_table();
+    for (int i = 0; i < ROWS; i++) table->x[i * D + D - 1] *= 1e6f;
+    ck_assert_int_eq(pf_feature_table_index(table, "x.h5", 0, NULL), 0);
+    ck_assert_int_eq(pf_normalize(table, PF_NORMALIZE_STANDARDIZE, 2, mean, scale, NULL), 0);
+    for (int column = 1; column < D; column++) {
+        double average, variance;
+        column_moments(table, column, &average, &variance);
+        ck_assert_double_eq_tol(variance, 1, 1e-3);
+    }
+    pf_feature_table_free(&table);
+}
+END_TEST
+
 START_TEST(standardising_is_the_same_for_any_number_of_threads)
 {
     float mean[D], scale[D], other_mean[D], other_scale[D];
@@ -206,6 +223,7 @@ int main(void)
     tcase_add_test(cases, classes_that_training_never_sees_are_counted);
     tcase_add_test(cases, the_first_row_that_is_not_finite_is_found);
     tcase_add_test(cases, standardising_uses_the_train_rows_only);
+    tcase_add_test(cases, one_large_feature_leaves_the_others_their_scale);
     tcase_add_test(cases, standardising_is_the_same_for_any_number_of_threads);
     tcase_add_test(cases, l2_gives_rows_of_length_one);
     suite_add_tcase(suite, cases);
