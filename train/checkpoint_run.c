@@ -89,6 +89,7 @@ int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
     add_cache(json, cache);
     add_text(json, "finetune", finetune->node);
     add_text(json, "tap", finetune->output);
+    add_text(json, "init", finetune->init);
     cJSON_AddBoolToObject(json, "batch_norm", finetune->train_batch_norm);
     cJSON_AddBoolToObject(json, "bf16", finetune->bf16);
     cJSON_AddBoolToObject(json, "warm_head", options->warm_head);

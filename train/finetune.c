@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "clock.h"
+#include "json.h"
 #include "memory.h"
+#include "model_file.h"
 
 struct PfFinetune {
     PfFinetuneNetwork network;
@@ -113,13 +115,46 @@ static int set_up(PfFinetune *finetune, PfError *err)
     return 0;
 }
 
+static int check_origin(const PfModel *model, const PfCache *cache, PfError *err)
+{
+    cJSON *identity =
+        pf_json_parse_or_empty(pf_cache_identity(cache), pf_cache_path(cache), "identity", err);
+    if (!identity) return -1;
+    int same = cJSON_Compare(cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "backbone"),
+                             cJSON_GetObjectItemCaseSensitive(identity, "backbone"), 1);
+    cJSON_Delete(identity);
+    if (same) return 0;
+    return pf_fail(err, PF_EXIT_IDENTITY,
+                   "--init: model '%s' belongs to another network than the features of '%s'",
+                   pf_model_path(model), pf_cache_path(cache));
+}
+
+/* The suffix begins with the tensors that the model has of it. */
+static int begin_as(PfFinetune *finetune, const PfCache *cache, const char *path, PfError *err)
+{
+    PfModel *model;
+    if (pf_model_open(path, &model, err)) return -1;
+    int failed = check_origin(model, cache, err);
+    for (size_t i = 0; i < finetune->tensor_count && !failed; i++) {
+        const PfSuffixTensor *tensor = &finetune->tensors[i];
+        const PfTensorView *view = pf_model_tensor(model, tensor->name);
+        if (view && pf_shape_equal(&view->shape, &tensor->shape))
+            pf_f32_from_dtype_array(tensor->values, view->data, view->dtype,
+                                    (size_t)pf_shape_count(&tensor->shape));
+    }
+    pf_model_close(&model);
+    if (failed || finetune->plugin->commit(finetune->network.suffix, err)) return -1;
+    save_values(finetune, finetune->initial);
+    return 0;
+}
+
 int pf_finetune_open(const PfCache *cache, const PfFinetuneOptions *options, PfFinetune **out,
                      PfError *err)
 {
     PfFinetune *finetune = pf_calloc(1, sizeof *finetune, err);
     if (!finetune) return -1;
     if (pf_finetune_network_open(cache, options, &finetune->network, err) ||
-        set_up(finetune, err)) {
+        set_up(finetune, err) || (options->init && begin_as(finetune, cache, options->init, err))) {
         pf_finetune_close(&finetune);
         return -1;
     }

@@ -14,6 +14,7 @@ typedef struct PfFinetuneOptions {
     const char *weights;  /* as extract's --weights; NULL: where extract found them, or the hub */
     const char *backbone; /* TorchScript FILE.pt; NULL: where extract found it */
     const char *output;   /* the tap that the head takes; NULL: the network's default */
+    const char *init;     /* model file that head and suffix begin as; NULL: none */
     const char *device;   /* "auto", "cpu", "cuda:0" */
     int train_batch_norm, bf16;
     int threads; /* 0 = all processors */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "convex_head.h"
+#include "init_head.h"
 #include "memory.h"
 #include "row_choice.h"
 #include "warm_head.h"
@@ -105,11 +106,23 @@ static int needs_warm_head(const PfGroupRun *run)
     return run->options->warm_head && !goes_on;
 }
 
+/* *start: where the head begins; NULL: anywhere. */
+static int find_start(const PfGroupRun *run, const PfTrainingData *data,
+                      const PfGroupConfig *config, PfHeadNetwork **start, PfError *err)
+{
+    const char *init = run->options->finetune.init;
+    if (init)
+        return pf_init_head(init, &config->spec, data->tasks, data->task_count, data->features,
+                            start, err);
+    return needs_warm_head(run) ? pf_warm_head(data, config, run->table->rows, NULL, start, err)
+                                : 0;
+}
+
 static int train_with_suffix(const PfGroupRun *run, const PfExperiment *first,
                              const PfTrainingData *data, PfGroupConfig *config, PfGroupResult *out,
                              PfError *err)
 {
-    PfHeadNetwork *warm = NULL;
+    PfHeadNetwork *start = NULL;
     PfSuffixOptimizerConfig suffix = {.kind = first->optimizer,
                                       .nesterov = first->nesterov,
                                       .learning_rate = first->backbone_rate,
@@ -117,11 +130,10 @@ static int train_with_suffix(const PfGroupRun *run, const PfExperiment *first,
                                       .momentum = first->setting.momentum,
                                       .pool = run->pool};
     if (pf_finetune_begin(run->finetune, &suffix, &config->trunk, err)) return -1;
-    if (needs_warm_head(run) && pf_warm_head(data, config, run->table->rows, NULL, &warm, err))
-        return -1;
-    config->start = warm;
+    if (find_start(run, data, config, &start, err)) return -1;
+    config->start = start;
     int failed = pf_train_group(data, config, run->observer, out, err);
-    pf_head_network_free(&warm);
+    pf_head_network_free(&start);
     if (failed) return -1;
     if (!pf_finetune_end(run->finetune, err)) return 0;
     pf_group_result_free(out);

@@ -289,6 +289,8 @@ static const PfOption table[] = {
              "1e-4; sgd 1e-3)"},
     {.name = "warm-head", .kind = PF_OPTION_FLAG, FIELD(warm_head),
      .help = "train the head alone first, on the network as it is"},
+    {.name = "init", .kind = PF_OPTION_TEXT, FIELD(finetune.init), .argument = "MODEL",
+     .help = "begin with the head of a model (and its fine-tuned tensors)"},
     {.name = "resume", .kind = PF_OPTION_FLAG, FIELD(resume),
      .help = "go on after the last epoch of a run that was killed"},
     {.name = "batch-norm", .kind = PF_OPTION_CALL, .parse = parse_batch_norm,
@@ -351,6 +353,7 @@ static int check_finetune(const PfTrainOptions *options, PfError *err)
 {
     const PfFinetuneOptions *finetune = &options->finetune;
     const char *wrong = options->warm_head                 ? "warm-head"
+                        : finetune->init                   ? "init"
                         : options->resume                  ? "resume"
                         : finetune->train_batch_norm       ? "batch-norm"
                         : finetune->bf16                   ? "precision"
@@ -360,6 +363,9 @@ static int check_finetune(const PfTrainOptions *options, PfError *err)
                                                            : NULL;
     if (!finetune->node && wrong)
         return pf_fail(err, PF_EXIT_USAGE, "--%s belongs to --finetune", wrong);
+    if (finetune->init && options->warm_head)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--init gives the head that --warm-head would train: choose one");
     if (finetune->node && options->tap && !strcmp(options->tap, "all"))
         return pf_fail(err, PF_EXIT_USAGE,
                        "--tap all probes frozen features; with --finetune the tap is what the head "
@@ -412,10 +418,10 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",     "json",      "csv",         "assert",  "quiet",    "verbose",   "tap",
-        "target",     "loss",      "task-weight", "val",     "sweep",    "folds",     "seeds",
-        "threads",    "memory",    "help",        "version", "finetune", "warm-head", "resume",
-        "batch-norm", "precision", "device",      "weights", "backbone",
+        "output",  "json",       "csv",         "assert",  "quiet",    "verbose",   "tap",
+        "target",  "loss",       "task-weight", "val",     "sweep",    "folds",     "seeds",
+        "threads", "memory",     "help",        "version", "finetune", "warm-head", "resume",
+        "init",    "batch-norm", "precision",   "device",  "weights",  "backbone",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

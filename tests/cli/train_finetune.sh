@@ -43,6 +43,18 @@ awk "BEGIN { d = $(first_loss warm.json) - $(best_loss alone.json); exit !(d * d
   failed "warm: $(first_loss warm.json), alone: $(best_loss alone.json)"
 awk "BEGIN { exit !($(first_loss warm.json) < $(first_loss tuned.json) - 0.03) }" || failed 'the head does not begin warm'
 
+# A head of before: begins where its model ended, also for numbers in their own units.
+expect 0 train c.h5 --tap avgpool -o alone.safetensors -q
+expect 0 tune --init alone.safetensors --json init.json
+awk "BEGIN { d = $(first_loss init.json) - $(best_loss alone.json); exit !(d * d < 0.01 * 0.01) }" ||
+  failed "init: $(first_loss init.json), alone: $(best_loss alone.json)"
+expect 0 tune --init tuned.safetensors --lr 0.000001 --json more.json
+expect 1 tune --init alone.safetensors --head mlp:4
+stderr_has 'is linear on 3 features, here it is mlp:4'
+expect 2 tune --init alone.safetensors --warm-head
+stderr_has 'choose one'
+expect 1 tune --init c.h5
+
 # Killed in any epoch, --resume ends with the same model; three steps an epoch.
 long() { tune --batch 8 --schedule cosine --warm-head -q "$@"; }
 expect 0 long -o whole.safetensors
