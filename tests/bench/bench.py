@@ -174,6 +174,12 @@ def bench_heads(args, out):
     return {**report(title, figures, ratios), "val_accuracy": accuracy}
 
 
+def ceiling(args):
+    """GFLOP/s that all cores could do with their multiply-adds in registers."""
+    _, text = run([pathlib.Path(args.build) / "tests" / "bench_kernels"])
+    return number(r"ceiling, [^:]*: ([0-9.]+) GFLOP/s", text) * len(os.sched_getaffinity(0))
+
+
 def bench_many_heads(args, out):
     """64 heads: ours side by side, PyTorch's one after the other (8 of them, times 8)."""
     archive, cache = feature_files(out)
@@ -181,8 +187,13 @@ def bench_many_heads(args, out):
     sweep = ["--optimizer", "adam", "--epochs", "5", "--batch", "64", "--normalize", "none",
              "--sweep", "lr=1e-4..1e-2:log8", "--sweep", "weight-decay=0,1e-6,1e-5,1e-4,3e-4,1e-3,3e-3,1e-2"]
 
+    result, rates = out / "sweep.json", []
+
     def ours():
-        return run([train, cache, *sweep, "-q"])[0]
+        seconds, _ = run([train, cache, *sweep, "-q", "--json", result])
+        products = 5 * 2 * 512 * 640 * (2 * 50000 + 10000)  # forward and backward, validation
+        rates.append(products / json.loads(result.read_text())["seconds"]["train"] / 1e9)
+        return seconds
 
     def theirs():
         _, text = run([sys.executable, HERE / "peer_heads.py", archive, "--heads", "8"])
@@ -192,8 +203,11 @@ def bench_many_heads(args, out):
     figures = alternate({"train --sweep": ours, "PyTorch, index batches": theirs}, args.rounds)
     median = {name: statistics.median(values) for name, values in figures.items()}
     title = "stage two: 64 heads, the same otherwise, whole process, seconds"
-    return report(title, figures,
-                  {"PyTorch / train --sweep": median["PyTorch, index batches"] / median["train --sweep"]})
+    rate, most = statistics.median(rates), ceiling(args)
+    results = report(title, figures,
+                     {"PyTorch / train --sweep": median["PyTorch, index batches"] / median["train --sweep"]})
+    print(f"  training: {rate:.0f} GFLOP/s in the products alone; these cores' ceiling is {most:.0f}")
+    return {**results, "gflops": rate, "ceiling_gflops": most}
 
 
 def bench_optimum(args, out):
@@ -221,6 +235,48 @@ def bench_optimum(args, out):
     title = "stage two: the optimum, 50,000 x 512, 10 classes, seconds"
     ratios = {"scikit-learn / train": median["scikit-learn, fit alone"] / median["train --optimizer lbfgs"]}
     return {**report(title, figures, ratios), "objective": objective}
+
+
+def bench_finetune(args, out):
+    """An epoch of layer4 + fc, and of a VGG-16 from features.24 on: from cached maps, and the seeds' way."""
+    folder, build, results = photographs(args, out), pathlib.Path(args.build) / "bin", []
+    for arch, node, taps, rounds in (("resnet18", "layer4", "avgpool,layer3", args.rounds),
+                                     ("vgg16", "features.24", "features.23", 1)):
+        cache, result = out / f"finetune_{arch}.h5", out / "finetune.json"
+        run([build / "extract", folder, "-o", cache, "--backbone", arch, "--weights", "random:0", "--tap", taps])
+        shares = []
+
+        def ours(*flags, cache=cache, node=node, shares=shares):
+            def once():
+                run([build / "train", cache, "--finetune", node, "--optimizer", "adam", "--lr", "1e-4", "--epochs", "2",
+                     "--val", "0", "-q", "--json", result, *flags])
+                seconds = json.loads(result.read_text())["seconds"]
+                parts = {part: seconds[part] for part in ("read", "forward", "backward", "step")}
+                shares.append(parts)
+                rows = json.loads(result.read_text())["train"]["rows"]
+                return 2 * rows / sum(parts.values())
+            return once
+
+        def theirs(*flags, arch=arch):
+            def once():
+                _, text = run([sys.executable, HERE / "peer_finetune.py", folder, "--arch", arch, *flags])
+                return number(r"images_per_s ([0-9.]+)", text)
+            return once
+
+        contenders = {"train --finetune": ours(), "train --finetune, norms learn": ours("--batch-norm", "learn"),
+                      "train --finetune, bf16": ours("--precision", "bf16"), "seeds' loop": theirs()}
+        if arch == "vgg16":  # which has no norms
+            del contenders["train --finetune, norms learn"]
+        if not has_bf16():
+            del contenders["train --finetune, bf16"]
+        figures = alternate(contenders, rounds)
+        median = {name: statistics.median(values) for name, values in figures.items()}
+        ratios = {f"{name} / seeds' loop": median[name] / median["seeds' loop"] for name in median if "seeds" not in name}
+        entry = report(f"stage three: {arch} from {node} on, an epoch, images/s (more is better)", figures, ratios)
+        total = sum(shares[0].values())
+        print("  of its time: " + ", ".join(f"{part} {100 * value / total:.0f} %" for part, value in shares[0].items()))
+        results.append({**entry, "shares": shares})
+    return results
 
 
 def bench_streaming(args, out):
@@ -272,7 +328,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--data", default=os.environ.get("PERMAFROST_DATA"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["extract", "heads", "streaming"])
+    parser.add_argument("--only", choices=["extract", "heads", "finetune", "streaming"])
     args = parser.parse_args()
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -284,7 +340,9 @@ def main():
         results["heads"] = bench_heads(args, out)
         results["many_heads"] = bench_many_heads(args, out)
         results["optimum"] = bench_optimum(args, out)
-    if args.only in (None, "heads", "streaming"):
+    if args.only in (None, "finetune"):
+        results["finetune"] = bench_finetune(args, out)
+    if args.only == "streaming":
         results["streaming"] = bench_streaming(args, out)
     (out / "bench.json").write_text(json.dumps(results, indent=1))
     print(f"\nall figures: {out / 'bench.json'}")
