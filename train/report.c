@@ -188,12 +188,12 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
         pf_say(" epoch          lr   train loss   val loss   %12s",
                lines->has_classes ? "val accuracy" : "val score");
     }
-    pf_progress_start(&lines->progress, lines->heads > 1 ? "heads" : "of the head",
-                      sweep->trial_count);
+    pf_progress_start(&lines->progress, lines->heads > 1 ? "heads" : "steps", sweep->trial_count);
 }
 
-void pf_training_lines_step(PfTrainingLines *lines, int64_t done)
+void pf_training_lines_step(PfTrainingLines *lines, int64_t done, int64_t total)
 {
+    lines->progress.total = total;
     pf_progress_update(&lines->progress, done, NULL);
 }
 

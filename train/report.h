@@ -21,7 +21,8 @@ void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const P
 
 void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *options,
                              const PfSweep *sweep, const PfFeatureTable *table);
-void pf_training_lines_step(PfTrainingLines *lines, int64_t done);
+/* done: heads, or of one head its steps; of total. */
+void pf_training_lines_step(PfTrainingLines *lines, int64_t done, int64_t total);
 void pf_training_lines_epoch(PfTrainingLines *lines, const PfHeadEpoch *epoch);
 void pf_training_lines_end(PfTrainingLines *lines);
 

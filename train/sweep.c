@@ -180,8 +180,10 @@ static int on_step(void *context, int64_t done, int64_t total)
     Runner *runner = context;
     const PfSweepObserver *observer = runner->observer;
     if (!observer || !observer->on_step) return 0;
+    if (runner->trial_total == 1) return observer->on_step(observer->context, done, total);
     return observer->on_step(observer->context,
-                             runner->trials_done + runner->group_size * done / total);
+                             runner->trials_done + runner->group_size * done / total,
+                             runner->trial_total);
 }
 
 static void on_resume(void *context, int epoch)

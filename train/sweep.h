@@ -56,8 +56,8 @@ typedef struct PfSweepObserver {
     void (*on_stage)(void *context, const PfSweep *sweep, const PfFeatureTable *table);
     /* After each epoch, where there is but one head. */
     void (*on_epoch)(void *context, const PfHeadEpoch *epoch);
-    /* Heads done, of all; nonzero stops. */
-    int (*on_step)(void *context, int64_t done);
+    /* Heads done, of all; of one head its steps. Nonzero stops. */
+    int (*on_step)(void *context, int64_t done, int64_t total);
     /* As that of a group. */
     void (*on_resume)(void *context, int epoch);
 } PfSweepObserver;

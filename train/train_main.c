@@ -53,9 +53,9 @@ static void on_resume(void *context, int epoch)
     pf_say("going on after epoch %d", epoch);
 }
 
-static int on_step(void *context, int64_t done)
+static int on_step(void *context, int64_t done, int64_t total)
 {
-    pf_training_lines_step(&((Watch *)context)->lines, done);
+    pf_training_lines_step(&((Watch *)context)->lines, done, total);
     return *interrupted != 0;
 }
 
