@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
 
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include "block_pool.h"
@@ -48,53 +46,22 @@ void PfBackbone::open_arch(const PfBackboneConfig &config)
         if (pf_arch_find_tap(&arch, config.taps[t], &nodes[t], &error)) throw Failure(error);
         add_tap(config.taps[t], t, shapes[nodes[t]]);
     }
-    torch::jit::Module module = script_module(arch, config.tensors, config.tensor_count, nodes);
+    torch::jit::Module module = script_module(arch, config.tensors, config.tensor_count, 0, nodes);
     network_.reset(new Network(module, input_, Optimisation::fused));
-}
-
-// An image that is not the same everywhere, (1, 3, height, width).
-static at::Tensor probe_image(const at::Tensor &input)
-{
-    at::Tensor ramp = at::arange(input[0].numel(), at::kFloat);
-    return at::sin(ramp).view({1, 3, input.size(2), input.size(3)});
-}
-
-static NamedTensors run_original(const std::string &path, torch::jit::Module &module,
-                                 const at::Tensor &image)
-{
-    c10::IValue output;
-    try {
-        output = module.forward({image});
-    } catch (...) {
-        throw Failure(PF_EXIT_FAILED,
-                      "'" + path + "' does not run on an input of " + sizes_text(image.sizes()) +
-                          ": " + current_exception_text() + ". Hint: --crop N sets the size");
-    }
-    return named_outputs(output);
-}
-
-static size_t find_output(const NamedTensors &outputs, const std::string &name)
-{
-    std::string names;
-    for (size_t i = 0; i < outputs.size(); i++) {
-        if (outputs[i].first == name) return i;
-        names += (i ? ", " : "") + outputs[i].first;
-    }
-    throw Failure(PF_EXIT_USAGE,
-                  "the TorchScript module has no tap '" + name + "'; it returns: " + names);
 }
 
 void PfBackbone::open_user_module(const PfBackboneConfig &config)
 {
     const std::string path = config.torchscript_path;
     torch::jit::Module module = load_user_module(path);
-    at::Tensor image = probe_image(input_);
+    replace_tensors(module, config.tensors, config.tensor_count);
+    at::Tensor image = probe_image(config.input_height, config.input_width);
     NamedTensors outputs = run_original(path, module, image);
     for (size_t i = 0; i < outputs.size() && !config.tap_count; i++)
         add_tap(outputs[i].first, i, row_shape(outputs[i]));
     for (int t = 0; t < config.tap_count; t++) {
-        size_t i = find_output(outputs, config.taps[t]);
-        add_tap(outputs[i].first, i, row_shape(outputs[i]));
+        const NamedTensor &output = find_output(outputs, config.taps[t]);
+        add_tap(output.first, &output - outputs.data(), row_shape(output));
     }
     network_ = equal_network(module, input_, image, outputs);
 }
@@ -117,8 +84,7 @@ PfBackbone::PfBackbone(const PfBackboneConfig &config)
     use_block_pool();
     c10::Device device = choose_device(config.device);
     check_precision(config.precision, device);
-    int all = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    at::set_num_threads(config.threads > 0 ? config.threads : all);
+    set_threads(config.threads);
     description_ = describe_device(device);
     input_ = empty_input(config, device);
     if (config.arch)

@@ -3,6 +3,7 @@
 
 #include "backbone.h"
 #include "failure.h"
+#include "suffix_plugin.h"
 
 static int open(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
 {
@@ -42,8 +43,8 @@ static void close(PfBackbone **backbone)
     *backbone = nullptr;
 }
 
-static const PfBackbonePlugin plugin = {PF_BACKBONE_ABI, open,  taps,    describe,
-                                        forward,         close, nullptr, nullptr};
+static const PfBackbonePlugin plugin = {
+    PF_BACKBONE_ABI, open, taps, describe, forward, close, &pf_torch_suffix_plugin, nullptr};
 
 extern "C" __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugin(void)
 {

@@ -1,5 +1,8 @@
 #include "device.h"
 
+#include <algorithm>
+#include <thread>
+
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -65,6 +68,12 @@ void check_precision(PfPrecision precision, c10::Device device)
         throw Failure(PF_EXIT_FAILED,
                       "--precision bf16: this processor has no bf16 instructions (avx512_bf16 or "
                       "amx_bf16), bf16 would be slower than fp32. Hint: --precision fp32");
+}
+
+void set_threads(int threads)
+{
+    int all = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    at::set_num_threads(threads > 0 ? threads : all);
 }
 
 c10::ScalarType scalar_type(PfPrecision precision)

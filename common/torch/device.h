@@ -17,6 +17,9 @@ c10::Device choose_device(const char *name);
 // Throws a Failure where the device cannot compute in that precision.
 void check_precision(PfPrecision precision, c10::Device device);
 
+// CPU threads of what comes; 0: all cores.
+void set_threads(int threads);
+
 c10::ScalarType scalar_type(PfPrecision precision);
 
 // "libtorch 1.13.0, oneDNN 2.6.3, cpu, 2 threads"

@@ -41,19 +41,25 @@ Network::Network(Module module, const at::Tensor &input, Optimisation optimisati
 {
     if (optimisation == Optimisation::none) {
         module.to(input.device(), input.scalar_type());
-        graph_ = graph_of(module)->copy();
-        torch::jit::Inline(*graph_);
-    } else {
-        module = torch::jit::freeze(module);
-        convert_constants(graph_of(module)->block(), input);
-        if (optimisation == Optimisation::fused && input.is_cpu())
-            pack_convolutions(module, input);
-        else if (optimisation == Optimisation::fused)
-            module = torch::jit::optimize_for_inference(module);
-        graph_ = graph_of(module);
+        *this = Network(module, "forward");
+        return;
     }
+    module = torch::jit::freeze(module);
+    convert_constants(graph_of(module)->block(), input);
+    if (optimisation == Optimisation::fused && input.is_cpu())
+        pack_convolutions(module, input);
+    else if (optimisation == Optimisation::fused)
+        module = torch::jit::optimize_for_inference(module);
+    graph_ = graph_of(module);
     module_ = module._ivalue();
     code_ = torch::jit::Code(graph_, "forward");
+}
+
+Network::Network(const Module &module, const std::string &method)
+    : module_(module._ivalue()), graph_(module.get_method(method).graph()->copy())
+{
+    torch::jit::Inline(*graph_);
+    code_ = torch::jit::Code(graph_, method);
 }
 
 c10::IValue Network::run(const at::Tensor &input) const

@@ -2,6 +2,9 @@
 #ifndef PF_TORCH_NETWORK_H
 #define PF_TORCH_NETWORK_H
 
+#include <memory>
+#include <string>
+
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 
@@ -22,12 +25,18 @@ public:
     // rounded to a lower precision.
     Network(torch::jit::Module module, const at::Tensor &input, Optimisation optimisation);
 
-    // What the module's forward returns. Always the same instructions: libtorch's
+    // The method as it is written: the module stays the caller's, who may change its
+    // parameters between runs. Where gradients are on, they are recorded.
+    Network(const torch::jit::Module &module, const std::string &method);
+
+    const torch::jit::Graph &graph() const { return *graph_; }
+
+    // What the method returns. Always the same instructions: libtorch's
     // own executor would profile the first run and run something else from then on.
     c10::IValue run(const at::Tensor &input) const;
 
 private:
-    c10::IValue module_; // first argument of forward
+    c10::IValue module_; // first argument of the method
     std::shared_ptr<torch::jit::Graph> graph_;
     torch::jit::Code code_;
 };

@@ -15,7 +15,7 @@ namespace permafrost {
 using TensorsByName = std::unordered_map<std::string, const PfTensorView *>;
 using torch::jit::Module;
 
-static at::Tensor float_copy(const PfTensorView &view)
+at::Tensor float_copy(const PfTensorView &view)
 {
     at::Tensor tensor = at::empty(at::IntArrayRef(view.shape.dims, view.shape.rank), at::kFloat);
     pf_f32_from_dtype_array(tensor.data_ptr<float>(), view.data, view.dtype, tensor.numel());
@@ -29,16 +29,17 @@ static Module child_module(Module &parent, const std::string &name)
     bool mangle = true; // each has a class of its own, as its attributes differ
     Module child(c10::QualifiedName("__torch__.permafrost.Module"),
                  parent._ivalue()->compilation_unit(), mangle);
+    child.register_attribute("training", c10::BoolType::get(), false);
     parent.register_module(name, child);
     return child;
 }
 
-static void add_tensor(Module module, const PfParameter &parameter, const at::Tensor &tensor)
+void add_tensor(Module module, const std::string &name, const at::Tensor &tensor, bool is_buffer)
 {
-    std::string path = parameter.name;
+    std::string path = name;
     for (size_t dot; (dot = path.find('.')) != std::string::npos; path.erase(0, dot + 1))
         module = child_module(module, path.substr(0, dot));
-    module.register_parameter(path, tensor, parameter.is_buffer != 0);
+    module.register_parameter(path, tensor, is_buffer);
 }
 
 static const PfTensorView &find_tensor(const TensorsByName &tensors, const PfArch &arch,
@@ -66,18 +67,26 @@ static void add_tensors(Module &module, const PfArch &arch, const TensorsByName 
     std::unique_ptr<PfParameter, void (*)(void *)> owner(list, std::free);
     for (int i = 0; i < count; i++)
         if (needed[list[i].node])
-            add_tensor(module, list[i], float_copy(find_tensor(tensors, arch, list[i])));
+            add_tensor(module, list[i].name, float_copy(find_tensor(tensors, arch, list[i])),
+                       list[i].is_buffer != 0);
 }
 
-Module script_module(const PfArch &arch, const PfNamedTensor *tensors, size_t tensor_count,
-                     const std::vector<int> &outputs)
+Module tensor_module(const PfArch &arch, const PfNamedTensor *tensors, size_t tensor_count,
+                     int start, const std::vector<int> &outputs)
 {
     TensorsByName by_name;
     for (size_t i = 0; i < tensor_count; i++) by_name[tensors[i].name] = &tensors[i].view;
     Module module(c10::QualifiedName(std::string("__torch__.permafrost.") + arch.name));
     module.register_attribute("training", c10::BoolType::get(), false);
-    add_tensors(module, arch, by_name, needed_nodes(arch, outputs));
-    module.define(script_source(arch, outputs));
+    add_tensors(module, arch, by_name, needed_nodes(arch, start, outputs));
+    return module;
+}
+
+Module script_module(const PfArch &arch, const PfNamedTensor *tensors, size_t tensor_count,
+                     int start, const std::vector<int> &outputs)
+{
+    Module module = tensor_module(arch, tensors, tensor_count, start, outputs);
+    module.define(script_source("forward", arch, start, outputs));
     return module;
 }
 

@@ -2,6 +2,7 @@
 #ifndef PF_TORCH_SCRIPT_MODULE_H
 #define PF_TORCH_SCRIPT_MODULE_H
 
+#include <string>
 #include <vector>
 
 #include <torch/csrc/jit/api/module.h>
@@ -11,12 +12,23 @@
 
 namespace permafrost {
 
-// The part of arch that the output nodes need, in eval mode. forward(pixels
-// (n, 3, h, w) normalised) returns a tuple with a tensor per output node.
-// Parameters are float32 copies and lie under their state_dict names
+// A module without methods that holds the tensors which the outputs need behind node
+// start, in eval mode. They are float32 copies and lie under their state_dict names
 // ("layer1.0.conv1.weight"), so that what is saved from it loads in Python.
+torch::jit::Module tensor_module(const PfArch &arch, const PfNamedTensor *tensors,
+                                 size_t tensor_count, int start, const std::vector<int> &outputs);
+
+// The same with forward, which takes the value of node start (0: normalised pixels
+// (n, 3, h, w)) and returns a tuple with a tensor per output node.
 torch::jit::Module script_module(const PfArch &arch, const PfNamedTensor *tensors,
-                                 size_t tensor_count, const std::vector<int> &outputs);
+                                 size_t tensor_count, int start, const std::vector<int> &outputs);
+
+// Registers a tensor under a dotted name; modules on the way are made where there are none.
+void add_tensor(torch::jit::Module module, const std::string &name, const at::Tensor &tensor,
+                bool is_buffer);
+
+// A float32 copy.
+at::Tensor float_copy(const PfTensorView &view);
 
 } // namespace permafrost
 

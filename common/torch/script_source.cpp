@@ -3,13 +3,18 @@
 #include <cctype>
 #include <sstream>
 
+#include "failure.h"
+
 namespace permafrost {
 
-std::vector<unsigned char> needed_nodes(const PfArch &arch, const std::vector<int> &outputs)
+std::vector<unsigned char> needed_nodes(const PfArch &arch, int start,
+                                        const std::vector<int> &outputs)
 {
     std::vector<unsigned char> needed(arch.node_count), of_one(arch.node_count);
+    PfError error = {};
     for (int output : outputs) {
-        pf_arch_mark_needed(&arch, output, of_one.data());
+        if (output == start) continue;
+        if (pf_arch_mark_behind(&arch, start, output, of_one.data(), &error)) throw Failure(error);
         for (int i = 0; i < arch.node_count; i++) needed[i] |= of_one[i];
     }
     return needed;
@@ -51,8 +56,8 @@ static std::string batch_norm(const PfNode &node, const std::string &x, const st
     std::ostringstream text;
     text.precision(9);
     text << "torch.batch_norm(" << x << ", " << module << ".weight, " << module << ".bias, "
-         << module << ".running_mean, " << module << ".running_var, self.training, 0.1, "
-         << node.eps << ", True)";
+         << module << ".running_mean, " << module << ".running_var, " << module
+         << ".training, 0.1, " << node.eps << ", True)";
     return text.str();
 }
 
@@ -85,10 +90,11 @@ static std::string expression(const PfNode &node)
     case PF_OP_ADD: return "torch.add(" + x + ", " + value(node.inputs[1]) + ")";
     case PF_OP_INPUT: break;
     }
-    return "pixels";
+    return "input";
 }
 
-std::string script_source(const PfArch &arch, const std::vector<int> &outputs)
+std::string script_source(const std::string &method, const PfArch &arch, int start,
+                          const std::vector<int> &outputs)
 {
     std::ostringstream source;
     std::string types, values;
@@ -96,8 +102,9 @@ std::string script_source(const PfArch &arch, const std::vector<int> &outputs)
         types += types.empty() ? "Tensor" : ", Tensor";
         values += value(output) + ",";
     }
-    source << "def forward(self, pixels: Tensor) -> Tuple[" << types << "]:\n";
-    std::vector<unsigned char> needed = needed_nodes(arch, outputs);
+    source << "def " << method << "(self, input: Tensor) -> Tuple[" << types << "]:\n"
+           << "    " << value(start) << " = input\n";
+    std::vector<unsigned char> needed = needed_nodes(arch, start, outputs);
     for (int i = 0; i < arch.node_count; i++)
         if (needed[i]) source << "    " << value(i) << " = " << expression(arch.nodes[i]) << "\n";
     source << "    return (" << values << ")\n";

@@ -3,11 +3,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <unordered_map>
 
 #include <ATen/Functions.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "failure.h"
+#include "script_module.h"
 
 namespace permafrost {
 
@@ -49,6 +51,60 @@ torch::jit::Module load_user_module(const std::string &path)
     } catch (...) {
         throw not_torchscript(path, start, current_exception_text());
     }
+}
+
+static void replace_tensor(const torch::jit::NameTensor &named, const PfTensorView &view)
+{
+    at::Tensor tensor = named.value;
+    if (at::IntArrayRef(view.shape.dims, view.shape.rank) != tensor.sizes())
+        throw Failure(PF_EXIT_FAILED,
+                      "tensor '" + named.name + "' is " + sizes_text(tensor.sizes()) +
+                          " in the TorchScript module, but what takes its place is " +
+                          sizes_text(at::IntArrayRef(view.shape.dims, view.shape.rank)));
+    tensor.set_data(float_copy(view).to(tensor.scalar_type()));
+}
+
+void replace_tensors(torch::jit::Module &module, const PfNamedTensor *tensors, size_t count)
+{
+    std::unordered_map<std::string, const PfTensorView *> by_name;
+    for (size_t i = 0; i < count; i++) by_name[tensors[i].name] = &tensors[i].view;
+    auto replace = [&by_name](const torch::jit::NameTensor &named) {
+        auto found = by_name.find(named.name);
+        if (found != by_name.end()) replace_tensor(named, *found->second);
+    };
+    for (const torch::jit::NameTensor &named : module.named_parameters()) replace(named);
+    for (const torch::jit::NameTensor &named : module.named_buffers()) replace(named);
+}
+
+at::Tensor probe_image(int height, int width)
+{
+    at::Tensor ramp = at::arange(std::int64_t(3) * height * width, at::kFloat);
+    return at::sin(ramp).view({1, 3, height, width});
+}
+
+NamedTensors run_original(const std::string &path, torch::jit::Module &module,
+                          const at::Tensor &image)
+{
+    c10::IValue output;
+    try {
+        output = module.forward({image});
+    } catch (...) {
+        throw Failure(PF_EXIT_FAILED,
+                      "'" + path + "' does not run on an input of " + sizes_text(image.sizes()) +
+                          ": " + current_exception_text() + ". Hint: --crop N sets the size");
+    }
+    return named_outputs(output);
+}
+
+const NamedTensor &find_output(const NamedTensors &outputs, const std::string &name)
+{
+    std::string names;
+    for (const NamedTensor &output : outputs) {
+        if (output.first == name) return output;
+        names += (names.empty() ? "" : ", ") + output.first;
+    }
+    throw Failure(PF_EXIT_USAGE,
+                  "the TorchScript module has no tap '" + name + "'; it returns: " + names);
 }
 
 static const char expected[] =
@@ -98,7 +154,7 @@ std::string sizes_text(at::IntArrayRef sizes)
     return text.empty() ? "()" : text + ")";
 }
 
-PfShape row_shape(const std::pair<std::string, at::Tensor> &output)
+PfShape row_shape(const NamedTensor &output)
 {
     const at::Tensor &tensor = output.second;
     if (tensor.dim() < 1 || tensor.size(0) != 1)
@@ -116,7 +172,7 @@ PfShape row_shape(const std::pair<std::string, at::Tensor> &output)
     return shape;
 }
 
-static bool agree(const NamedTensors &expected, const NamedTensors &found, double tolerance)
+bool agree(const NamedTensors &expected, const NamedTensors &found, double tolerance)
 {
     if (expected.size() != found.size()) return false;
     for (size_t i = 0; i < expected.size(); i++) {

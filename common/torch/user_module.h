@@ -14,19 +14,36 @@
 
 namespace permafrost {
 
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+using NamedTensor = std::pair<std::string, at::Tensor>;
+using NamedTensors = std::vector<NamedTensor>;
 
 // Loads the file onto the CPU in eval mode. Throws a Failure that says what
 // the file is if it is not TorchScript.
 torch::jit::Module load_user_module(const std::string &path);
 
+// Tensors with the name of one of the module's parameters or buffers take its place.
+void replace_tensors(torch::jit::Module &module, const PfNamedTensor *tensors, size_t count);
+
+// An image that is not the same everywhere, (1, 3, height, width).
+at::Tensor probe_image(int height, int width);
+
+// What forward makes of the image. path: of the module's file, for messages.
+NamedTensors run_original(const std::string &path, torch::jit::Module &module,
+                          const at::Tensor &image);
+
 // What a network returned as taps: a tensor is "output", a dict of tensors a
 // tap per key, a tuple or list "output.0", "output.1", ...
 NamedTensors named_outputs(const c10::IValue &value);
 
+// The output of that name; a Failure lists the names that there are.
+const NamedTensor &find_output(const NamedTensors &outputs, const std::string &name);
+
+// Whether the same tensors have the same values but for tolerance times the largest.
+bool agree(const NamedTensors &expected, const NamedTensors &found, double tolerance);
+
 // The shape of an output for one image, without the batch axis. Throws a Failure
 // where it has no such axis or is not made of floating-point numbers.
-PfShape row_shape(const std::pair<std::string, at::Tensor> &output);
+PfShape row_shape(const NamedTensor &output);
 
 // The most optimised network for such inputs that still computes `expected`, what
 // the module made of image (1, 3, height, width).

@@ -36,6 +36,32 @@ def normalised(images):
     return torchvision.transforms.functional.normalize(scaled, MEAN, STD)
 
 
+def random_model(name):
+    """Seeded weights; batch norms with statistics that folding has to get right."""
+    torch.manual_seed(7)
+    model = getattr(torchvision.models, name)()
+    for module in model.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.inplace = False  # else a tap before it would show its result
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2.0)
+            module.weight.data.uniform_(0.5, 1.2)
+            module.bias.data.normal_(0, 0.2)
+    return model.eval()
+
+
+def save_weights(model, folder):
+    path = os.path.join(folder, "weights.pth")
+    torch.save(model.state_dict(), path)
+    return path
+
+
+def has_bf16():
+    with open("/proc/cpuinfo", encoding="ascii") as info:
+        return "avx512_bf16" in info.read()
+
+
 def run(tool, folder, backbone, images, taps, *options):
     """Runs the tool: its exit code and stderr, features (n, -1) and shapes by tap."""
     source, output = os.path.join(folder, "pixels"), os.path.join(folder, "features")

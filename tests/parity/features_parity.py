@@ -15,30 +15,15 @@ import tempfile
 try:
     import numpy as np
     import torch
-    import torchvision
     from torchvision.models.feature_extraction import create_feature_extractor
-    from backbone_tool import check, finish, normalised, pixels, relative_error, run, shape_text
+    from backbone_tool import (check, finish, has_bf16, normalised, pixels, random_model,
+                               relative_error, run, save_weights, shape_text)
 except ImportError as missing:
     print(f"SKIP: {missing}")
     sys.exit(77)
 
 TOOL = sys.argv[1]
 F32_TOLERANCE, BF16_TOLERANCE = 1e-4, 0.04
-
-
-def random_model(name):
-    """Seeded weights; batch norms with statistics that folding has to get right."""
-    torch.manual_seed(7)
-    model = getattr(torchvision.models, name)()
-    for module in model.modules():
-        if isinstance(module, torch.nn.ReLU):
-            module.inplace = False  # else a tap before it would show its result
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.2)
-            module.running_var.uniform_(0.5, 2.0)
-            module.weight.data.uniform_(0.5, 1.2)
-            module.bias.data.normal_(0, 0.2)
-    return model.eval()
 
 
 def reference(model, images, taps):
@@ -53,12 +38,6 @@ def compare(label, found, shapes, expected, tolerance):
         check(f"{label} {tap} {shape_text(values)}",
               error < tolerance and shapes[tap] == shape_text(values),
               f"relative error {error:.1e}")
-
-
-def save_weights(model, folder):
-    path = os.path.join(folder, "weights.pth")
-    torch.save(model.state_dict(), path)
-    return path
 
 
 def check_network(name, size, n, taps):
@@ -89,11 +68,6 @@ def check_rows_are_independent(name, size, taps, precision):
         shuffled = features(images[order], "--batch", "32")
         check(f"{name} {precision} the same bits in another order",
               all(np.array_equal(base[tap][order], shuffled[tap]) for tap in taps))
-
-
-def has_bf16():
-    with open("/proc/cpuinfo", encoding="ascii") as info:
-        return "avx512_bf16" in info.read()
 
 
 def check_bf16(name, size, taps):

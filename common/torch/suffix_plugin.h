@@ -1,0 +1,9 @@
+// The C door of the suffix.
+#ifndef PF_TORCH_SUFFIX_PLUGIN_H
+#define PF_TORCH_SUFFIX_PLUGIN_H
+
+#include "permafrost/suffix.h"
+
+extern const PfSuffixPlugin pf_torch_suffix_plugin;
+
+#endif
