@@ -2,6 +2,7 @@
 #include "permafrost/backbone.h"
 
 #include "backbone.h"
+#include "export.h"
 #include "failure.h"
 #include "suffix_plugin.h"
 
@@ -43,8 +44,19 @@ static void close(PfBackbone **backbone)
     *backbone = nullptr;
 }
 
+static int export_torchscript(const PfExportConfig *config, const char *path, PfError *err)
+{
+    try {
+        permafrost::export_torchscript(*config, path);
+        return 0;
+    } catch (...) {
+        return permafrost::fail_with_current_exception(err);
+    }
+}
+
 static const PfBackbonePlugin plugin = {
-    PF_BACKBONE_ABI, open, taps, describe, forward, close, &pf_torch_suffix_plugin, nullptr};
+    PF_BACKBONE_ABI,   open, taps, describe, forward, close, &pf_torch_suffix_plugin,
+    export_torchscript};
 
 extern "C" __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugin(void)
 {

@@ -10,60 +10,18 @@ import re
 import runpy
 import sys
 import tempfile
-import typing
 
 try:
     import numpy as np
     import torch
     from backbone_tool import check, finish, normalised, pixels, relative_error, run
+    from user_modules import HasTrunk, ReturnsDict, ReturnsList, ReturnsTensor, ReturnsTuple, Trunk
 except ImportError as missing:
     print(f"SKIP: {missing}")
     sys.exit(77)
 
 TOOL, DOCUMENT = map(os.path.abspath, sys.argv[1:3])
 F32_TOLERANCE = 1e-5  # a few layers; see features_parity.py
-
-
-class Trunk(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = torch.nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False)
-        self.norm = torch.nn.BatchNorm2d(8)
-        self.depthwise = torch.nn.Conv2d(8, 8, 3, padding="same", groups=8)
-        self.norm.running_mean.normal_()
-        self.norm.running_var.uniform_(0.5, 2)
-
-    def forward(self, x):
-        return self.depthwise(torch.relu_(self.norm(self.conv(x))))
-
-
-class HasTrunk(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.trunk = Trunk()
-
-
-class ReturnsTensor(HasTrunk):
-    def forward(self, x):
-        return self.trunk(x).mean((2, 3))
-
-
-class ReturnsDict(HasTrunk):
-    def forward(self, x) -> typing.Dict[str, torch.Tensor]:
-        y = self.trunk(x)
-        return {"maps": y, "pooled": torch.nn.functional.adaptive_avg_pool2d(y, 1)}
-
-
-class ReturnsTuple(HasTrunk):
-    def forward(self, x) -> typing.Tuple[torch.Tensor, torch.Tensor]:
-        y = self.trunk(x)
-        return y, y.mean((2, 3))
-
-
-class ReturnsList(HasTrunk):
-    def forward(self, x) -> typing.List[torch.Tensor]:
-        y = self.trunk(x)
-        return [y.amax((2, 3))]
 
 
 class Branches(HasTrunk):
