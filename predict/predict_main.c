@@ -3,6 +3,7 @@
 
 #include "interrupt.h"
 #include "log.h"
+#include "model_export.h"
 #include "predict_options.h"
 #include "prediction.h"
 
@@ -16,6 +17,7 @@ static int run(const PfPredictOptions *options, PfError *err)
         puts("predict (permafrost) " PF_VERSION);
         return 0;
     }
+    if (options->export_path) return pf_model_export_run(options, err);
     return pf_prediction_run(options, pf_interrupt_catch(), err);
 }
 

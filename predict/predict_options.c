@@ -18,6 +18,12 @@ static const PfOption table[] = {
      .minimum = 0, .maximum = 1,
      .help = "of a model of labels: those whose probability is above P (default 0.5)"},
     {.name = "json", .kind = PF_OPTION_FLAG, .offset = FIELD(json), .help = "JSON instead of CSV"},
+    {.name = "Export:", .kind = PF_OPTION_GROUP},
+    {.name = "export", .kind = PF_OPTION_TEXT, .offset = FIELD(export_path), .argument = "FILE",
+     .help = "write network and head, fine-tuned or not, for other programs:\n"
+             ".safetensors  the state dict under torchvision's names\n"
+             ".onnx         ONNX, from normalised images to probabilities\n"
+             ".pt           the same as a TorchScript module"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone), .argument = "FILE.pt",
      .help = "the TorchScript file, where it is not where it was"},
@@ -42,7 +48,8 @@ static const PfOption table[] = {
 
 void pf_predict_options_help(void)
 {
-    puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n\n"
+    puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
+         "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n\n"
          "Predicts with a head that train made, through the network whose features\n"
          "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
          "network. - reads paths from standard input.\n\n"
@@ -63,7 +70,10 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
         pf_options_parse(table, options, argc, argv, options->operands, &count, err))
         return -1;
     if (options->help || options->version) return 0;
-    if (count < 2)
+    if (options->export_path && count > 1)
+        return pf_fail(err, PF_EXIT_USAGE, "--export takes a model and no images, found '%s'",
+                       options->operands[1]);
+    if (count < (options->export_path ? 1 : 2))
         return pf_fail(err, PF_EXIT_USAGE,
                        "%s. Usage: predict MODEL.safetensors IMAGE...; predict --help explains.",
                        count ? "which images?" : "which model?");

@@ -12,9 +12,10 @@ typedef struct PfPredictOptions {
     const char
         *weights; /* as extract's --weights; NULL: where the model says, then the hub cache */
     const char *device;
-    int top;            /* classes per image */
-    double threshold;   /* labels whose probability is above it are told */
-    int batch, workers; /* workers 0 = one per core */
+    const char *export_path; /* where the model is to be exported to; then there are no operands */
+    int top;                 /* classes per image */
+    double threshold;        /* labels whose probability is above it are told */
+    int batch, workers;      /* workers 0 = one per core */
     int json, help, version, quiet, verbose;
 } PfPredictOptions;
 

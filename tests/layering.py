@@ -57,6 +57,7 @@ RESERVED = {
     r"hdf5\.h|H5.*\.h": ["common/feature_cache*", "common/h5_zstd_filter*"],
     r"jpeglib\.h|turbojpeg\.h|stb/.*": ["extract/image*"],
     r"torch/.*|ATen/.*|c10/.*|caffe2/.*": ["common/torch/*"],
+    r"onnx\.pb-c\.h|protobuf-c/.*": ["predict/onnx_graph"],
     r"cblas.*\.h": [],
 }
 

@@ -6,6 +6,7 @@
  *   FAKE_BACKBONE_LOG=FILE    a line with the number of images for each forward pass
  *   FAKE_BACKBONE_MS=N        a forward pass takes N milliseconds longer
  *   FAKE_BACKBONE_FAIL_AT=N   the N-th forward pass fails
+ *   FAKE_EXPORT=1             can write down what it is to export: as text
  *   FAKE_SUFFIX_DIE_AT=N      the N-th step of a fine-tuning kills the process */
 #include <fcntl.h>
 #include <signal.h>
@@ -75,6 +76,21 @@ static int forward_training(PfSuffix *suffix, const float *rows, int64_t n, uint
     return fake_suffix_forward_training(suffix, rows, n, dropout_seed, features, err);
 }
 
+static int export_text(const PfExportConfig *config, const char *path, PfError *err)
+{
+    char shape[PF_SHAPE_TEXT_SIZE];
+    FILE *file = fopen(path, "w");
+    if (!file) return pf_fail_errno(err, "cannot write '%s'", path);
+    fprintf(file, "%snetwork %s\ntap %s\n", config->head,
+            config->torchscript_path ? config->torchscript_path : config->arch->name, config->tap);
+    for (size_t i = 0; i < config->head_tensor_count; i++)
+        fprintf(file, "%s %s\n", config->head_tensors[i].name,
+                pf_shape_text(&config->head_tensors[i].view.shape, shape));
+    for (int i = 0; i < config->class_count; i++) fprintf(file, "class %s\n", config->classes[i]);
+    fprintf(file, "%s\n", config->metadata);
+    return fclose(file) ? pf_fail_errno(err, "cannot write '%s'", path) : 0;
+}
+
 __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugin(void)
 {
     static PfBackbonePlugin plugin;
@@ -85,5 +101,6 @@ __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugi
     suffix = fake_suffix_plugin;
     suffix.forward_training = forward_training;
     plugin.suffix = &suffix;
+    plugin.export_torchscript = knob("FAKE_EXPORT") ? export_text : NULL;
     return &plugin;
 }

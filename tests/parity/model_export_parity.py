@@ -1,0 +1,355 @@
+"""predict --export: what leaves the house says the same elsewhere.
+
+Features come from torchvision's own networks, heads from train, the probabilities that are
+compared with from predict on the cached features. The state dict must load with strict=True in
+torchvision and give them within 1e-5; the ONNX file in OpenCV (another runtime than ours) within
+1e-4; the TorchScript module within 1e-5.
+
+model_export_parity.py BUILD_DIR
+"""
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+try:
+    import h5py
+    import numpy as np
+    import torch
+    import torchvision
+except ImportError as error:
+    print(f"SKIP: {error.name} is missing")
+    sys.exit(77)
+try:
+    import cv2
+except ImportError:
+    cv2 = None
+try:
+    import onnx
+    from onnx import numpy_helper
+except ImportError:
+    onnx = None
+
+from backbone_tool import MEAN, STD, check, finish, normalised, pixels
+
+BUILD = Path(sys.argv[1])
+SAMPLE = Path(__file__).resolve().parents[1] / "sample/resnet18_w16.safetensors"
+PLUGIN = Path(os.environ.get("PERMAFROST_PLUGIN", BUILD / "lib/permafrost/permafrost_torch.so"))
+ROWS = 48
+# OpenCV 4.6 cannot divide rows by a column, which these heads do.
+CANNOT = ("resnet18_w16-l2", "resnet18_w16-layer")
+
+
+def run(program, *arguments):
+    done = subprocess.run([BUILD / "bin" / program, *map(str, arguments)], capture_output=True, text=True)
+    check(f"{program} {Path(arguments[-1]).name}", done.returncode == 0, done.stderr.strip() if done.returncode else "")
+    return done.stdout
+
+
+def read_safetensors(path):
+    data = path.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:start])
+    metadata = header.pop("__metadata__", {})
+    types = {"F32": torch.float32, "I64": torch.int64, "F16": torch.float16}
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        values = torch.frombuffer(bytearray(data[start + begin:start + end]), dtype=types[entry["dtype"]])
+        tensors[name] = values.reshape(entry["shape"])
+    return tensors, metadata
+
+
+def write_safetensors(path, tensors, metadata):
+    header, offset = {"__metadata__": metadata}, 0
+    for name, tensor in tensors.items():
+        size = tensor.numel() * 4
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(t.numpy().tobytes() for t in tensors.values()))
+
+
+class NarrowResNet18(torchvision.models.ResNet):
+    """A quarter of the usual width."""
+
+    def __init__(self, num_classes=10):
+        super().__init__(torchvision.models.resnet.BasicBlock, [2, 2, 2, 2])
+        for module in list(self.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, torch.nn.Conv2d):
+                    setattr(module, name, torch.nn.Conv2d(
+                        3 if child.in_channels == 3 else child.in_channels // 4, child.out_channels // 4,
+                        child.kernel_size, child.stride, child.padding, bias=False))
+                if isinstance(child, torch.nn.BatchNorm2d):
+                    setattr(module, name, torch.nn.BatchNorm2d(child.num_features // 4))
+        self.fc = torch.nn.Linear(128, num_classes)
+
+
+def with_statistics(model):
+    """Batch norms that do something, as after training."""
+    torch.manual_seed(3)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            module.num_batches_tracked.fill_(7)
+    return model.eval()
+
+
+def targets_of(features):
+    """Some that the features tell: classes, two numbers, three labels."""
+    generator = np.random.default_rng(2)
+    x = (features - features.mean(0)) / (features.std(0) + 1e-6)
+    directions = generator.standard_normal((features.shape[1], 8)) / np.sqrt(features.shape[1])
+    y = x @ directions
+    return (y[:, :3].argmax(1).astype("i4"), (20 + 5 * y[:, 3:5]).astype("f4"), (y[:, 5:8] > 0).astype("f4"))
+
+
+class Case:
+    """A network of torchvision's, its weights as a file, a cache of features at a tap."""
+
+    def __init__(self, folder, name, model, tap, features, weights, crop):
+        self.folder, self.name, self.model, self.tap, self.features = folder, name, model, tap, features
+        self.crop, self.weights, self.cache = crop, weights, folder / f"{name}.h5"
+        if not weights.exists():
+            torch.save(model.state_dict(), weights)
+        self.images = normalised(pixels(3, crop))
+        with torch.no_grad():
+            own = features(self.images).flatten(1).numpy()
+        self.write_cache(own)
+
+    def write_cache(self, own):
+        """The images' own features, then varied ones, so that there is something to learn."""
+        generator = np.random.default_rng(1)
+        spread = own.std() * generator.standard_normal((ROWS - len(own), own.shape[1])).astype("f4")
+        rows = np.concatenate([own, own[np.arange(ROWS - len(own)) % len(own)] + spread])
+        identity = {"backbone": {"name": self.name, "weights_sha256": hashlib.sha256(self.weights.read_bytes()).hexdigest()},
+                    "preprocess": {"resize": self.crop, "crop": self.crop, "squash": False, "interpolation": "bilinear",
+                                   "mean": MEAN, "std": STD}, "views": 1, "precision": "fp32", "store": "f32"}
+        classes, numbers, labels = targets_of(rows)
+        text = h5py.string_dtype()
+        with h5py.File(self.cache, "w") as file:
+            file.attrs.update({"format": "permafrost-cache", "format_version": 1, "identity": json.dumps(identity),
+                               "provenance": json.dumps({"weights_path": str(self.weights)})})
+            file[f"features/{self.tap}"] = rows
+            for name, kind, values in (("class", "class", classes), ("size", "regression", numbers),
+                                       ("tags", "multilabel", labels)):
+                file[f"targets/{name}"] = values
+                file[f"targets/{name}"].attrs["kind"] = kind
+            file.create_dataset("classes/class", data=["ant", 'a "bee"', "wäsp\\"], dtype=text)
+            file.create_dataset("classes/tags", data=["x", "y", "z"], dtype=text)
+            file.create_dataset("samples/path", data=[f"{i}.jpg" for i in range(ROWS)], dtype=text)
+
+    def train(self, label, *options, normalize="standardize"):
+        model = self.folder / f"{self.name}-{label}.safetensors"
+        run("train", self.cache, "--epochs", "20", "--val", "0", "--normalize", normalize, "-q", *options, "-o", model)
+        return model
+
+    def predicted(self, model):
+        """{target: (3, outputs)}, the images' own."""
+        rows = json.loads(run("predict", "--json", "--top", "3", "-q", model, self.cache))[:3]
+        metadata = json.loads(read_safetensors(model)[1]["permafrost"])
+        found = {}
+        for target in metadata["targets"]:
+            values = [row if len(metadata["targets"]) == 1 and target["kind"] == "class" else row[target["name"]]
+                      for row in rows]
+            if target["kind"] == "class":
+                values = [[{top["label"]: top["probability"] for top in v["top"]}[c] for c in target["classes"]]
+                          for v in values]
+            elif target["kind"] == "multilabel":
+                values = [[v["probabilities"][c] for c in target["classes"]] for v in values]
+            found[target["name"]] = np.array(values, np.float64)
+        return found
+
+
+def compare(what, found, expected, tolerance):
+    for name, values in expected.items():
+        scale = max(1, np.abs(values).max())
+        error = np.abs(found[name] - values).max() / scale if found[name].shape == values.shape else np.inf
+        check(f"{what}: {name}", error < tolerance, f"{error:.2e}")
+
+
+def export(model, ending):
+    path = model.with_suffix("").with_name(f"{model.stem}-out{ending}")
+    run("predict", model, "-q", "--export", path)
+    return path
+
+
+def check_state_dict(case, model, expected, fresh, head):
+    tensors, metadata = read_safetensors(export(model, ".safetensors"))
+    fresh.load_state_dict(tensors, strict=True)
+    with torch.no_grad():
+        found = torch.softmax(fresh.eval()(case.images), 1).numpy()
+    compare(f"{model.stem} as a state dict", {"class": found}, expected, 1e-5)
+    check("  classes and preprocessing are inside", json.loads(metadata["classes"])[1] == 'a "bee"' and
+          json.loads(metadata["preprocess"])["crop"] == case.crop and metadata["backbone"] == case.name)
+    for name, tensor in case.model.state_dict().items():
+        if not name.startswith(head) and not torch.equal(tensors[name].to(tensor.dtype), tensor):
+            check(f"  {name} is the network's own", False)
+
+
+def evaluate(graph, image):
+    """The graph by the operators' definitions, in float64."""
+    values = {t.name: torch.tensor(numpy_helper.to_array(t).copy()).double() for t in graph.initializer}
+    values["image"] = image.double()
+    functional = torch.nn.functional
+    for node in graph.node:
+        x = [values[name] for name in node.input]
+        a = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        pads = a.get("pads", [0] * 4)
+        assert pads[:2] == pads[2:], "torch pads both sides alike"
+        values[node.output[0]] = {
+            "Conv": lambda: functional.conv2d(x[0], x[1], x[2] if len(x) > 2 else None, a["strides"], pads[:2], a["dilations"], a["group"]),
+            "BatchNormalization": lambda: functional.batch_norm(x[0], x[3], x[4], x[1], x[2], eps=a["epsilon"]),
+            "Relu": lambda: x[0].relu(),
+            "MaxPool": lambda: functional.max_pool2d(x[0], a["kernel_shape"], a["strides"], pads[:2]),
+            "GlobalAveragePool": lambda: x[0].mean((2, 3), keepdim=True),
+            "AveragePool": lambda: functional.avg_pool2d(x[0], a["kernel_shape"], a["strides"]),
+            "Flatten": lambda: x[0].flatten(1),
+            "Gemm": lambda: x[0] @ (x[1].T if a["transB"] else x[1]) + x[2],
+            "Add": lambda: x[0] + x[1], "Sub": lambda: x[0] - x[1], "Mul": lambda: x[0] * x[1], "Div": lambda: x[0] / x[1],
+            "Sqrt": lambda: x[0].sqrt(), "Erf": lambda: torch.erf(x[0]), "Sigmoid": lambda: x[0].sigmoid(),
+            "ReduceMean": lambda: x[0].mean(a["axes"], keepdim=bool(a["keepdims"])),
+            "ReduceL2": lambda: x[0].norm(2, a["axes"], keepdim=bool(a["keepdims"])),
+            "Softmax": lambda: x[0].softmax(a["axis"]),
+        }[node.op_type]()
+    return {output.name: values[output.name].numpy() for output in graph.output}
+
+
+def check_onnx(case, model, expected, tolerance=1e-4):
+    path = export(model, ".onnx")
+    if onnx:
+        loaded = onnx.load(str(path))
+        onnx.checker.check_model(loaded, full_check=True)
+        described = {p.key: p.value for p in loaded.metadata_props}
+        names = [output.name for output in loaded.graph.output]
+        shape = [d.dim_param or d.dim_value for d in loaded.graph.input[0].type.tensor_type.shape.dim]
+        check(f"{model.stem} as ONNX is valid", names == list(expected) and loaded.opset_import[0].version >= 13 and
+              shape == ["batch", 3, case.crop, case.crop] and [t["name"] for t in json.loads(described["targets"])] == names and
+              json.loads(described["preprocess"])["crop"] == case.crop, f"{names} {shape}")
+        compare(f"{model.stem} by ONNX's definitions", evaluate(loaded.graph, case.images), expected, tolerance)
+    if not cv2 or model.stem in CANNOT:
+        return
+    for count in (1, 3):
+        net = cv2.dnn.readNetFromONNX(str(path))
+        net.setInput(np.ascontiguousarray(case.images.numpy()[:count]), "image")
+        values = net.forward(list(expected))
+        found = {name: value.reshape(count, -1) for name, value in zip(expected, values)}
+        compare(f"{model.stem} in OpenCV, batch {count}", found, {n: v[:count] for n, v in expected.items()}, tolerance)
+
+
+def check_torchscript(case, model, expected):
+    path = export(model, ".pt")
+    module = torch.jit.load(str(path)).eval()
+    for count in (1, 3):
+        with torch.no_grad():
+            values = module(case.images[:count])
+        values = values if isinstance(values, dict) else {next(iter(expected)): values}
+        compare(f"{model.stem} as TorchScript, batch {count}", {n: v.numpy() for n, v in values.items()},
+                {n: v[:count] for n, v in expected.items()}, 1e-5)
+    described = json.loads(module.metadata)
+    check("  classes and preprocessing are inside", described["preprocess"]["crop"] == case.crop and
+          (len(expected) > 1 or list(module.classes) == described["classes"]))
+
+
+def torchscript_is_there():
+    return PLUGIN.exists()
+
+
+def check_all(case, model, fresh=None):
+    expected = case.predicted(model)
+    if fresh:
+        check_state_dict(case, model, expected, fresh, "fc")
+    check_onnx(case, model, expected)
+    if torchscript_is_there():
+        check_torchscript(case, model, expected)
+
+
+def check_heads(case):
+    """Every kind of head and target, on the smallest network."""
+    both = ("--target", "class,size,tags")
+    for label, options in {
+            "l2": ("--target", "class"),
+            "gelu": ("--target", "class", "--head", "mlp:24x12", "--activation", "gelu", "--dropout", "0.1"),
+            "batch": ("--target", "class", "--head", "mlp:24", "--head-norm", "batch"),
+            "layer": ("--target", "class", "--head", "mlp:24x12", "--head-norm", "layer"),
+            "numbers": ("--target", "size"),
+            "labels": ("--target", "tags"),
+            "several": both, "several-mlp": (*both, "--head", "mlp:16")}.items():
+        check_all(case, case.train(label, *options, normalize="l2" if label == "l2" else "standardize"))
+
+
+def check_finetuned(case, model):
+    """layer4 and the head have been trained further: by hand here, as the file format says."""
+    tensors, metadata = read_safetensors(model)
+    description = json.loads(metadata["permafrost"])
+    torch.manual_seed(9)
+    state = dict(case.model.state_dict())
+    changed = {name: value + 0.05 * value.abs().mean() * torch.rand_like(value) for name, value in state.items()
+               if name.startswith("layer4") and value.is_floating_point()}
+    description.update({"version": 2, "finetune": {"node": "layer4", "cut": "layer3", "tensors": list(changed)}})
+    tuned = case.folder / "tuned.safetensors"
+    write_safetensors(tuned, {**tensors, **changed}, {"format": "pt", "permafrost": json.dumps(description)})
+    reference = type(case.model)(num_classes=3).eval()
+    reference.load_state_dict({**state, **changed, **tensors})
+    with torch.no_grad():
+        expected = {"class": torch.softmax(reference(case.images), 1).numpy().astype(np.float64)}
+    before = case.predicted(model)["class"]
+    check("fine-tuned tensors matter", np.abs(before - expected["class"]).max() > 1e-3)
+    check_onnx(case, tuned, expected)
+    if torchscript_is_there():
+        check_torchscript(case, tuned, expected)
+    written, _ = read_safetensors(export(tuned, ".safetensors"))
+    fresh = type(case.model)(num_classes=3)
+    fresh.load_state_dict(written, strict=True)
+    with torch.no_grad():
+        compare("tuned as a state dict", {"class": torch.softmax(fresh.eval()(case.images), 1).numpy()}, expected, 1e-5)
+
+
+def resnet_features(model):
+    return torch.nn.Sequential(*list(model.children())[:-1])
+
+
+def main():
+    for name, module in (("cv2", cv2), ("onnx", onnx), ("the libtorch plugin", torchscript_is_there() or None)):
+        if module is None:
+            print(f"SKIP what needs {name}: it is missing", flush=True)
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        model = NarrowResNet18()
+        model.load_state_dict(read_safetensors(SAMPLE)[0])
+        model.eval()
+        case = Case(folder, "resnet18_w16", model, "avgpool", resnet_features(model), SAMPLE, 96)
+        linear = case.train("linear", "--target", "class")
+        check_all(case, linear, NarrowResNet18(num_classes=3))
+        check_heads(case)
+        check_finetuned(case, linear)
+
+        model = with_statistics(torchvision.models.resnet18())
+        case = Case(folder, "resnet18", model, "avgpool", resnet_features(model), folder / "resnet18.pth", 224)
+        check_all(case, case.train("linear", "--target", "class"), torchvision.models.resnet18(num_classes=3))
+
+        # A tap in the middle, a map: flattened row by row.
+        model = with_statistics(torchvision.models.vgg11_bn())
+        model.classifier = torch.nn.Identity()
+        case = Case(folder, "vgg11_bn", model, "avgpool", model, folder / "vgg11_bn.pth", 224)
+        check_all(case, case.train("linear", "--target", "class"))
+        # Maps of 14x14, pooled to 7x7.
+        case = Case(folder, "vgg11_bn", model, "avgpool", model, folder / "vgg11_bn.pth", 448)
+        check_all(case, case.train("large", "--target", "class"))
+
+        model = torchvision.models.vgg11().eval()
+        last = torch.nn.Sequential(model.features, model.avgpool, torch.nn.Flatten(), *list(model.classifier)[:-1]).eval()
+        case = Case(folder, "vgg11", model, "classifier.5", last, folder / "vgg11.pth", 224)
+        linear = case.train("linear", "--target", "class")
+        check_state_dict(case, linear, case.predicted(linear), torchvision.models.vgg11(num_classes=3), "classifier.6")
+    finish()
+
+
+if __name__ == "__main__":
+    main()
