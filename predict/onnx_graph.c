@@ -1,5 +1,6 @@
 #include "onnx_graph.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,6 +239,7 @@ static PfOnnx__Attribute *add_attribute(PfOnnxGraph *graph, const char *name,
     attribute->has_type = 1;
     attribute->type = type;
     PfOnnx__Node *node = graph->graph.node[graph->graph.n_node - 1];
+    assert(node->n_attribute < MOST_ATTRIBUTES);
     node->attribute[node->n_attribute++] = attribute;
     return attribute;
 }

@@ -132,10 +132,9 @@ static int add_target(const Chain *hidden, int number, PfError *err)
 {
     Chain chain = *hidden;
     const PfScorerTarget *target = &chain.head->scorer->targets[number];
-    const char *ends[] = {[PF_TARGET_CLASS] = "Softmax", [PF_TARGET_MULTILABEL] = "Sigmoid"};
-    const char *end = target->kind == PF_TARGET_CLASS || target->kind == PF_TARGET_MULTILABEL
-                          ? ends[target->kind]
-                          : NULL;
+    const char *end = target->kind == PF_TARGET_CLASS        ? "Softmax"
+                      : target->kind == PF_TARGET_MULTILABEL ? "Sigmoid"
+                                                             : NULL;
     char module[STAGE_SIZE], logits[NAME_SIZE];
     if (pf_onnx_has_value(chain.graph, target->name))
         return pf_fail(err, PF_EXIT_USAGE,

@@ -253,7 +253,7 @@ def check_torchscript(case, model, expected):
                 {n: v[:count] for n, v in expected.items()}, 1e-5)
     described = json.loads(module.metadata)
     check("  classes and preprocessing are inside", described["preprocess"]["crop"] == case.crop and
-          (len(expected) > 1 or list(module.classes) == described["classes"]))
+          (len(expected) > 1 or list(module.classes) == described.get("classes", [])))
 
 
 def torchscript_is_there():
@@ -342,6 +342,14 @@ def main():
         # Maps of 14x14, pooled to 7x7.
         case = Case(folder, "vgg11_bn", model, "avgpool", model, folder / "vgg11_bn.pth", 448)
         check_all(case, case.train("large", "--target", "class"))
+        # Maps of 2x2 do not divide.
+        case = Case(folder, "vgg11_bn", model, "avgpool", model, folder / "vgg11_bn.pth", 64)
+        small = case.train("small", "--target", "class")
+        refused = subprocess.run([BUILD / "bin/predict", small, "--export", folder / "small.onnx"], capture_output=True, text=True)
+        check("pooling that ONNX cannot say is refused", refused.returncode == 2 and "2x2 to 7x7" in refused.stderr,
+              refused.stderr.strip())
+        if torchscript_is_there():
+            check_torchscript(case, small, case.predicted(small))
 
         model = torchvision.models.vgg11().eval()
         last = torch.nn.Sequential(model.features, model.avgpool, torch.nn.Flatten(), *list(model.classifier)[:-1]).eval()
