@@ -292,6 +292,45 @@ def check_bad_modules():
                   run.done.returncode == 1 and part in run.error, run.error)
 
 
+def check_replaced_tensors():
+    """Tensors given beside the file take the place of its own."""
+    torch.manual_seed(4)
+    model, other = Trunk().eval(), Trunk().eval()
+    rows, derivative = torch.rand(4, 8, 12, 12), torch.randn(4, 5)
+    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        path, weights = os.path.join(folder, "model.pt"), os.path.join(folder, "weights.pth")
+        torch.jit.script(model).save(path)
+        torch.save({"conv.weight": other.conv.weight.data}, weights)
+        run = Run(folder, path, 12, "maps", "pooled", rows, derivative, "--weights", weights)
+        model.conv.weight.copy_(other.conv.weight)
+        error = relative(run.read("features"), model.forward_from_maps(rows))
+        check("own module: another tensor in its place", error < 1e-5, f"{error:.1e}")
+        torch.save({"conv.weight": torch.zeros(8, 8)}, weights)
+        run = Run(folder, path, 12, "maps", "pooled", rows, derivative, "--weights", weights)
+        check("own module: one of another shape is refused",
+              run.done.returncode == 1 and "'conv.weight' is (8,8,3,3)" in run.error, run.error)
+
+
+def check_document():
+    """The documentation's network that can be fine-tuned."""
+    with open(DOCUMENT, encoding="utf-8") as file:
+        code = re.findall(r"```python\n(.*?)```", file.read(), re.S)[1]
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        with open("snippet.py", "w", encoding="utf-8") as file:
+            file.write(code)  # torch.jit.script reads the source back
+        model = runpy.run_path("snippet.py", run_name="snippet")["model"]
+        with torch.no_grad():
+            maps = model(torch.rand(2, 3, 64, 64))["maps"]
+        run = Run(folder, "./tunable.pt", 64, "maps", "pooled", maps, torch.randn(2, 576))
+        check("the documentation's network can learn", run.done.returncode == 0 and
+              all(name.startswith("last.") for name in run.kinds), run.error)
+        with torch.no_grad():
+            error = relative(run.read("features"), model.forward_from_maps(maps))
+        check("the documentation's network: features", error < 1e-5, f"{error:.1e}")
+        os.chdir("/")
+
+
 class QuarterResNet(torchvision.models.ResNet):
     """A ResNet-18 with a quarter of the channels, under the same names."""
 
@@ -321,6 +360,8 @@ if has_bf16():
     check_suffix("resnet18", 224, "layer3", "avgpool", (512,), "--bf16", n=4)
 check_dropout()
 check_user_module()
+check_replaced_tensors()
+check_document()
 check_bad_modules()
 check_refusals()
 finish()

@@ -93,8 +93,16 @@ typedef struct Run {
 static int load_weights(Run *run, PfSuffixConfig *config, PfError *err)
 {
     const PfWeightsEntry *entry;
+    if (strchr(run->settings.backbone, '.')) {
+        config->torchscript_path = run->settings.backbone;
+        if (!run->settings.weights) return 0;
+        if (pf_weights_open(run->settings.weights, &run->weights, err)) return -1;
+        config->tensors = pf_weights_tensors(run->weights, &config->tensor_count);
+        return 0;
+    }
     if (pf_arch_new(run->settings.backbone, &run->arch, err) ||
-        pf_weights_load(run->arch, run->settings.weights, NULL, &run->weights, &entry, err))
+        pf_weights_load(run->arch, run->settings.weights ? run->settings.weights : "random:0", NULL,
+                        &run->weights, &entry, err))
         return -1;
     config->arch = run->arch;
     config->tensors = pf_weights_tensors(run->weights, &config->tensor_count);
@@ -117,10 +125,7 @@ static int open_suffix(Run *run, PfError *err)
                              .threads = settings->threads};
     if (pf_backbone_plugin_load(&plugin, err)) return -1;
     run->plugin = plugin->suffix;
-    if (strchr(settings->backbone, '.'))
-        config.torchscript_path = settings->backbone;
-    else if (!run->weights && load_weights(run, &config, err))
-        return -1;
+    if (load_weights(run, &config, err)) return -1;
     return run->plugin->open(&config, &run->suffix, err);
 }
 
@@ -271,7 +276,7 @@ static int parse(Settings *settings, int argc, char **argv, PfError *err)
 
 int main(int argc, char **argv)
 {
-    Run run = {.settings = {.weights = "random:0", .device = "cpu", .threads = 2}};
+    Run run = {.settings = {.device = "cpu", .threads = 2}};
     PfError err = {0};
     pf_log_setup("run_suffix", PF_NORMAL);
     if (parse(&run.settings, argc, argv, &err) || run_all(&run, &err) ||
