@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "options.h"
 #include "pixel_tap.h"
+#include "view.h"
 
 /* Input of TorchScript files about which nothing else was said. */
 static const PfPreprocess imagenet_preprocess = {
@@ -23,6 +24,7 @@ PfBackboneOptions pf_backbone_options_default(void)
     return (PfBackboneOptions){.resize = -1,
                                .crop = -1,
                                .interpolation = -1,
+                               .views = 1,
                                .precision = PF_FP32,
                                .store = PF_DTYPE_F16,
                                .device = "auto"};
@@ -136,6 +138,8 @@ int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out,
     plan->precision = options->precision;
     plan->store = options->store;
     plan->device = options->device;
+    plan->views = options->views;
+    plan->view_seed = options->view_seed;
     int failed = is_file_name(options->backbone) ? use_torchscript(plan, options, err)
                                                  : use_builtin(plan, options, err);
     if (failed || apply_preprocess(&plan->preprocess, options, err) ||
@@ -201,7 +205,11 @@ cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)
     cJSON_AddStringToObject(backbone, plan->arch ? "weights_sha256" : "torchscript_sha256",
                             plan->sha256);
     cJSON_AddItemToObject(identity, "preprocess", pf_preprocess_to_json(&plan->preprocess));
-    cJSON_AddNumberToObject(identity, "views", 1);
+    cJSON_AddNumberToObject(identity, "views", plan->views);
+    if (plan->views > 1) {
+        cJSON_AddNumberToObject(identity, "view_seed", (double)plan->view_seed);
+        cJSON_AddNumberToObject(identity, "view_recipe", PF_VIEW_RECIPE);
+    }
     cJSON_AddStringToObject(identity, "precision", pf_precision_name(plan->precision));
     cJSON_AddStringToObject(identity, "store", pf_dtype_name(plan->store));
     return identity;

@@ -5,6 +5,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "cached_views.h"
 #include "file_stamp.h"
 #include "permafrost/backbone.h"
 #include "permafrost/feature_cache.h"
@@ -22,6 +23,8 @@ typedef struct PfBackboneOptions {
     int interpolation; /* a PfInterpolation, or -1 */
     float mean[3], std[3];
     int has_mean, has_std;
+    int views; /* of each image: see view.h */
+    int64_t view_seed;
     PfPrecision precision;
     PfDtype store; /* PF_DTYPE_F16 or PF_DTYPE_F32 */
     const char *device;
@@ -41,6 +44,8 @@ typedef struct PfBackbonePlan {
     char sha256[PF_SHA256_TEXT_SIZE]; /* of the weights, or of the TorchScript file */
     PfFileStamp stamp;                /* of that file; mtime_ns 0 where it tells nothing */
     PfPreprocess preprocess;
+    int views; /* of each image, at least 1 */
+    int64_t view_seed;
     char **taps; /* tap_count; none yet for a TorchScript file without --tap */
     int tap_count;
     PfPrecision precision;
@@ -61,8 +66,8 @@ int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *ta
                                PfBackbone **backbone, PfError *err);
 
 /* {"backbone": {"name", "weights_sha256"} or {"torchscript_sha256"}, "preprocess", "views",
- * "precision", "store"}: all that decides the numbers of a tap. For pf_json_finish, between
- * which and pf_json_begin it is called. */
+ * of several "view_seed" and "view_recipe", "precision", "store"}: all that decides the numbers of
+ * a tap. For pf_json_finish, between which and pf_json_begin it is called. */
 cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan);
 
 /* "resize 256, centre crop 224, bilinear": into text, which is returned. */

@@ -6,7 +6,7 @@
 
 typedef struct PfBackboneSession {
     const PfBackbonePlan *plan;
-    int batch; /* images per forward pass */
+    int batch; /* images per forward pass: all views of some */
     const PfBackbonePlugin *plugin;
     PfBackbone *backbone; /* NULL while it is closed */
     const PfTapInfo *taps;

@@ -200,6 +200,13 @@ static const PfOption table[] = {
      .help = "taken from pixels scaled to 0..1"},
     {.name = "std", .kind = PF_OPTION_CALL, .parse = parse_std, .argument = "R,G,B",
      .help = "what they are then divided by"},
+    {.name = "views", .kind = PF_OPTION_INT, .offset = FIELD(backbone.views), .argument = "V",
+     .minimum = 1, .maximum = PF_VIEWS_MAX,
+     .help = "of each image, for train to draw from: the centre, its mirror image, then\n"
+             "boxes, mirrored or not, of other colours (default 1: the centre)"},
+    {.name = "view-seed", .kind = PF_OPTION_LONG, .offset = FIELD(backbone.view_seed),
+     .argument = "N", .minimum = 0, .maximum = 9007199254740991.0,
+     .help = "of the boxes and colours (default 0)"},
     {.name = "Dataset:", .kind = PF_OPTION_GROUP},
     {.name = "split", .kind = PF_OPTION_CALL, .parse = parse_split,
      .argument = "val=F[,test=F]",
@@ -221,7 +228,7 @@ static const PfOption table[] = {
      .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N",
-     .minimum = 1, .maximum = 4096, .help = "images per forward pass (default 32)"},
+     .minimum = 1, .maximum = 4096, .help = "images per forward pass, each view counted (default 32)"},
     {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
      .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
     {.name = "sync-seconds", .kind = PF_OPTION_DOUBLE, .offset = FIELD(sync_seconds),
@@ -320,6 +327,8 @@ static int check_mode(PfExtractOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
     if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
         return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
+    if (options->backbone.views == 1 && options->backbone.view_seed)
+        return pf_fail(err, PF_EXIT_USAGE, "--view-seed goes with --views");
     if (options->mode == PF_EXTRACT_SUMMARY)
         return options->operand
                    ? pf_fail(err, PF_EXIT_USAGE, "--summary takes no operand, found '%s'",

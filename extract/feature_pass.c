@@ -132,16 +132,19 @@ static PfPipelineConfig pipeline_config(const PfFeaturePass *of)
 {
     const PfBackboneSession *session = of->session;
     int64_t count = of->group->count;
+    int views = session->plan->views, batch = session->batch / views;
     return (PfPipelineConfig){
         .dataset = of->survey->dataset,
         .samples = of->group->samples,
-        .sample_count = of->journal || count < session->batch ? count : session->batch,
+        .sample_count = of->journal || count < batch ? count : batch,
         .once = 1,
         .preprocess = &session->plan->preprocess,
+        .views = views,
+        .view_seed = (uint64_t)session->plan->view_seed,
         .plugin = session->plugin,
         .backbone = session->backbone,
         .output_dtype = session->plan->store,
-        .batch = session->batch,
+        .batch = batch,
         .workers = of->workers,
         .interrupted = of->interrupted,
     };
@@ -154,7 +157,8 @@ static void say_memory(const PfFeaturePass *of, const PfPipelineConfig *config)
     if (of->plan->memory_said++) return;
     pf_detail("%s", config->plugin->describe(config->backbone));
     pf_say("memory: %s for the pipeline (batch %d, %d decoding threads)",
-           pf_size_text((int64_t)pf_pipeline_memory(config), size), config->batch, config->workers);
+           pf_size_text((int64_t)pf_pipeline_memory(config), size), of->session->batch,
+           config->workers);
 }
 
 static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)

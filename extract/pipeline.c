@@ -12,7 +12,7 @@
 #include "memory.h"
 #include "pipeline_contents.h"
 #include "pixel_tap.h"
-#include "preprocess.h"
+#include "view.h"
 
 #define MAX_WORKERS 256
 #define REASON_SIZE 240
@@ -33,11 +33,11 @@ typedef struct Batch {
     int count;           /* samples in it */
     int pending;         /* samples not decoded yet */
     int forwarded;       /* features are there */
-    uint8_t *pixels;     /* (batch, crop, crop, 3) */
+    uint8_t *pixels;     /* (batch, views, crop, crop, 3) */
     Slot *slots;         /* (batch) */
     PfPipelineRow *rows; /* (batch) the good ones, in order; after the forward pass */
     int row_count;
-    void **features; /* per tap (batch, shape) */
+    void **features; /* per tap (batch, views, shape) */
 } Batch;
 
 typedef struct Pipeline {
@@ -65,15 +65,32 @@ typedef struct Decoder {
     PfResizeScratch scratch;
 } Decoder;
 
+static int view_count(const PfPipelineConfig *config)
+{
+    return config->views > 1 ? config->views : 1;
+}
+
 static size_t crop_bytes(const PfPipelineConfig *config)
 {
     return (size_t)config->preprocess->crop * (size_t)config->preprocess->crop * 3;
 }
 
+/* Of all views of an image. */
+static size_t sample_bytes(const PfPipelineConfig *config)
+{
+    return (size_t)view_count(config) * crop_bytes(config);
+}
+
+/* Values of a row of a tap. */
+static int64_t row_values(const PfPipelineConfig *config, const PfTapInfo *tap)
+{
+    return view_count(config) * pf_shape_count(&tap->shape);
+}
+
 static size_t row_bytes(const PfPipelineConfig *config, const PfTapInfo *tap)
 {
     PfDtype dtype = pf_pixel_tap_dtype(tap->name, config->output_dtype);
-    return (size_t)pf_shape_count(&tap->shape) * pf_dtype_size(dtype);
+    return (size_t)row_values(config, tap) * pf_dtype_size(dtype);
 }
 
 static int ring_depth(const PfPipelineConfig *config)
@@ -85,7 +102,7 @@ size_t pf_pipeline_memory(const PfPipelineConfig *config)
 {
     const PfTapInfo *taps;
     int tap_count = config->plugin->taps(config->backbone, &taps);
-    size_t sample = crop_bytes(config) + sizeof(Slot) + sizeof(PfPipelineRow);
+    size_t sample = sample_bytes(config) + sizeof(Slot) + sizeof(PfPipelineRow);
     for (int t = 0; t < tap_count; t++) sample += row_bytes(config, &taps[t]);
     return sample * (size_t)config->batch * (size_t)ring_depth(config);
 }
@@ -120,6 +137,19 @@ static void assign(Pipeline *pipeline, Batch *batch, int64_t number)
 
 /* ---- decode threads ---- */
 
+/* All views of an image, one after the other, into `out`. */
+static int render_views(const PfPipelineConfig *config, const PfImage *image,
+                        const PfPipelineRow *row, uint8_t *out, PfResizeScratch *scratch,
+                        PfError *err)
+{
+    for (int v = 0; v < view_count(config); v++, out += crop_bytes(config)) {
+        PfView view = pf_view_draw(config->view_seed, row->digest, v, image->width, image->height,
+                                   config->preprocess->squash);
+        if (pf_view_render(image, config->preprocess, &view, out, scratch, err)) return -1;
+    }
+    return 0;
+}
+
 /* Pixels of a sample's bytes into `out`. CIFAR's come decoded. */
 static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipelineRow *row,
                         uint8_t *out, PfError *err)
@@ -132,7 +162,7 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
     const PfImage *image = decoded ? &raw : &decoder->image;
     row->width = image->width;
     row->height = image->height;
-    return pf_preprocess_image(image, config->preprocess, out, &decoder->scratch, err);
+    return render_views(config, image, row, out, &decoder->scratch, err);
 }
 
 static int64_t sample_at(const PfPipelineConfig *config, int64_t place)
@@ -213,7 +243,7 @@ static void *decode_thread(void *argument)
         size_t i = (size_t)(place % config->batch);
         double started = pf_seconds(), read_seconds = 0;
         if (decode_sample(pipeline, &decoder, place, &batch->slots[i],
-                          batch->pixels + i * crop_bytes(config), &read_seconds, &error)) {
+                          batch->pixels + i * sample_bytes(config), &read_seconds, &error)) {
             stop(pipeline, &error);
             break;
         }
@@ -239,7 +269,7 @@ static int is_repeated(Pipeline *pipeline, const Batch *batch, int i)
 /* Moves the good images' pixels together and lists their rows. */
 static void keep_good_images(Pipeline *pipeline, Batch *batch)
 {
-    size_t size = crop_bytes(pipeline->config);
+    size_t size = sample_bytes(pipeline->config);
     batch->row_count = 0;
     for (int i = 0; i < batch->count; i++) {
         Slot *slot = &batch->slots[i];
@@ -273,7 +303,7 @@ static int check_finite(const Pipeline *pipeline, const Batch *batch, PfError *e
 {
     const PfPipelineConfig *config = pipeline->config;
     for (int t = 0; t < pipeline->tap_count; t++) {
-        int64_t per_row = pf_shape_count(&pipeline->taps[t].shape);
+        int64_t per_row = row_values(config, &pipeline->taps[t]);
         if (pf_is_pixel_tap(pipeline->taps[t].name)) continue;
         int64_t at =
             find_non_finite(batch->features[t], config->output_dtype, per_row * batch->row_count);
@@ -308,8 +338,8 @@ static int forward_batch(Pipeline *pipeline, Batch *batch, PfError *err)
     const PfPipelineConfig *config = pipeline->config;
     keep_good_images(pipeline, batch);
     if (!batch->row_count) return 0;
-    if (config->plugin->forward(config->backbone, batch->pixels, batch->row_count, batch->features,
-                                err))
+    if (config->plugin->forward(config->backbone, batch->pixels,
+                                batch->row_count * view_count(config), batch->features, err))
         return -1;
     return check_finite(pipeline, batch, err);
 }
@@ -465,7 +495,7 @@ static int allocate_batch(const Pipeline *pipeline, Batch *batch, PfError *err)
 {
     const PfPipelineConfig *config = pipeline->config;
     size_t size = (size_t)config->batch;
-    batch->pixels = pf_alloc_aligned(size, crop_bytes(config), err);
+    batch->pixels = pf_alloc_aligned(size, sample_bytes(config), err);
     batch->slots = pf_calloc(size, sizeof *batch->slots, err);
     batch->rows = pf_calloc(size, sizeof *batch->rows, err);
     batch->features = pf_calloc((size_t)pipeline->tap_count, sizeof *batch->features, err);

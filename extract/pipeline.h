@@ -1,8 +1,8 @@
 /* From a dataset's files to features, in dataset order, in bounded memory.
  *
- *   decode threads  file -> (crop, crop, 3) uint8; samples are handed out in order under one lock
- *   forward thread  the only caller of the backbone; batches in order
- *   caller's thread the sink, progress, signals
+ *   decode threads  file -> views x (crop, crop, 3) uint8; samples are handed out in order under
+ * one lock forward thread  the only caller of the backbone; batches in order caller's thread the
+ * sink, progress, signals
  *
  * A fixed ring of batches circulates between them. Which samples form a batch
  * depends on their order alone, and so do the features: neither on the number
@@ -29,7 +29,7 @@ typedef struct PfPipelineRow {
 /* Where finished batches go, called on the caller's thread in the order of the run. */
 typedef struct PfPipelineSink {
     void *context;
-    /* count rows; features[t]: (count, taps[t].shape) of the output dtype.
+    /* count rows; features[t]: (count, views, taps[t].shape) of the output dtype.
      * Everything is lent for the call. */
     int (*rows)(void *context, int count, const PfPipelineRow *rows, const void *const *features,
                 PfError *err);
@@ -49,10 +49,12 @@ typedef struct PfPipelineConfig {
     int64_t sample_count;
     int once; /* images of equal bytes are decoded and computed once */
     const PfPreprocess *preprocess;
+    int views;          /* of each image; 0 and 1: the centre crop alone */
+    uint64_t view_seed; /* of the drawn ones */
     const PfBackbonePlugin *plugin;
-    PfBackbone *backbone; /* open for batches of at least `batch` */
+    PfBackbone *backbone; /* open for batches of at least batch * views */
     PfDtype output_dtype; /* PF_DTYPE_F16 or PF_DTYPE_F32, as the backbone was opened */
-    int batch;            /* images per forward pass */
+    int batch;            /* rows per forward pass */
     int workers;          /* decode threads, at least 1 */
     int depth;            /* batches in the ring; 0 = PF_PIPELINE_DEPTH */
     const volatile sig_atomic_t

@@ -126,6 +126,11 @@ typedef struct Rows {
     size_t stride;
 } Rows;
 
+static size_t stride_of(const PfResize *resize)
+{
+    return resize->in_stride ? resize->in_stride : 3 * (size_t)resize->in_width;
+}
+
 /* Resizes `count` rows of the image, from row `first` on, to out. */
 static int horizontal_pass(const PfResize *resize, const PfResizeKernels *kernels, int first,
                            int count, uint8_t *out, size_t out_stride, PfResizeAxis *axis,
@@ -139,7 +144,7 @@ static int horizontal_pass(const PfResize *resize, const PfResizeKernels *kernel
     else
         kernels = &pf_resize_kernels_plain;
     if (fill_axis(axis, &filter, resize->kept.x, resize->kept.width, taps, err)) return -1;
-    size_t in_stride = 3 * (size_t)resize->in_width;
+    size_t in_stride = stride_of(resize);
     for (int y = first; y < first + count; y++, out += out_stride) {
         const uint8_t *row = resize->in + (size_t)y * in_stride;
         if (y + 1 == resize->in_height) kernels = &pf_resize_kernels_plain; /* reads no further */
@@ -167,7 +172,7 @@ static void copy_rows(Rows in, int count, uint8_t *out, size_t out_stride, size_
 /* The image from a row on, from the kept part's first column on. */
 static Rows image_rows(const PfResize *resize, int row)
 {
-    size_t stride = 3 * (size_t)resize->in_width;
+    size_t stride = stride_of(resize);
     return (Rows){resize->in + (size_t)row * stride + 3 * (size_t)resize->kept.x, stride};
 }
 

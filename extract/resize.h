@@ -21,6 +21,7 @@ typedef struct PfRect {
 /* What to resize, and to what. */
 typedef struct PfResize {
     const uint8_t *in; /* (in_height, in_width, 3) */
+    size_t in_stride;  /* bytes from row to row, of a part of an image; 0: 3 * in_width */
     int in_width, in_height;
     int out_width, out_height; /* of the whole result */
     PfInterpolation interpolation;

@@ -31,13 +31,26 @@ static int add_tap(PfWantedTaps *wanted, const char *name, PfDtype dtype, const 
     return 0;
 }
 
+/* Of the session's tap t, with all views. */
+static int row_shape(const PfBackboneSession *session, int t, PfShape *out, PfError *err)
+{
+    const PfTapInfo *tap = &session->taps[t];
+    if (session->plan->views > 1 && tap->shape.rank == PF_MAX_RANK)
+        return pf_fail(err, PF_EXIT_USAGE, "tap '%s' has %d axes: too many for --views", tap->name,
+                       tap->shape.rank);
+    *out = pf_views_row_shape(&tap->shape, session->plan->views);
+    return 0;
+}
+
 static int add_all_taps(PfWantedTaps *wanted, PfBackboneSession *session, PfError *err)
 {
     if (pf_backbone_session_open(session, NULL, 0, err)) return -1;
-    for (int t = 0; t < session->tap_count; t++)
-        if (add_tap(wanted, session->taps[t].name, session->plan->store, &session->taps[t].shape,
-                    err))
+    for (int t = 0; t < session->tap_count; t++) {
+        PfShape shape;
+        if (row_shape(session, t, &shape, err) ||
+            add_tap(wanted, session->taps[t].name, session->plan->store, &shape, err))
             return -1;
+    }
     return 0;
 }
 
@@ -56,16 +69,15 @@ int pf_wanted_taps_choose(const PfBackbonePlan *plan, PfCache *cache, PfBackbone
     return out->count ? 0 : add_all_taps(out, session, err);
 }
 
-static int take_shape(PfCacheTap *tap, const PfTapInfo *found, PfError *err)
+static int take_shape(PfCacheTap *tap, const PfShape *found, PfError *err)
 {
     char known[PF_SHAPE_TEXT_SIZE], other[PF_SHAPE_TEXT_SIZE];
-    if (tap->shape.rank < 0) tap->shape = found->shape;
-    if (pf_shape_equal(&tap->shape, &found->shape)) return 0;
+    if (tap->shape.rank < 0) tap->shape = *found;
+    if (pf_shape_equal(&tap->shape, found)) return 0;
     return pf_fail(err, PF_EXIT_IDENTITY,
                    "tap '%s' is %s in the cache, and the network gives %s. Hint: --force replaces "
                    "the cache.",
-                   tap->name, pf_shape_text(&tap->shape, known),
-                   pf_shape_text(&found->shape, other));
+                   tap->name, pf_shape_text(&tap->shape, known), pf_shape_text(found, other));
 }
 
 int pf_wanted_taps_open(PfWantedTaps *wanted, uint64_t set, PfBackboneSession *session,
@@ -77,8 +89,11 @@ int pf_wanted_taps_open(PfWantedTaps *wanted, uint64_t set, PfBackboneSession *s
         if (set >> t & 1) names[count++] = wanted->taps[t].name;
     if (pf_backbone_session_open(session, names, count, err)) return -1;
     for (int i = 0; i < session->tap_count; i++) {
+        PfShape shape;
         int t = pf_wanted_taps_find(wanted, session->taps[i].name);
-        if (t >= 0 && take_shape(&wanted->taps[t], &session->taps[i], err)) return -1;
+        if (t >= 0 &&
+            (row_shape(session, i, &shape, err) || take_shape(&wanted->taps[t], &shape, err)))
+            return -1;
     }
     return 0;
 }

@@ -56,11 +56,14 @@ void pf_work_plan_say_dataset(const PfDataset *dataset, const char *operand, PfS
 
 void pf_work_plan_say_network(const PfBackbonePlan *plan)
 {
-    char text[96];
-    pf_say("%s (%s, sha256 %.8s), %s; %s", plan->name,
+    char text[96], views[80] = "";
+    if (plan->views > 1)
+        snprintf(views, sizeof views, "; %d views of each image (seed %lld)", plan->views,
+                 (long long)plan->view_seed);
+    pf_say("%s (%s, sha256 %.8s), %s; %s%s", plan->name,
            plan->weights ? pf_weights_source(plan->weights) : "TorchScript", plan->sha256,
            pf_precision_name(plan->precision),
-           pf_preprocess_text(&plan->preprocess, text, sizeof text));
+           pf_preprocess_text(&plan->preprocess, text, sizeof text), views);
 }
 
 /* ", 298 lack layer3, layer4": into text, which is returned. */

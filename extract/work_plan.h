@@ -7,7 +7,8 @@
 
 /* "photos: class folders, 400 images (300 train, 100 val)", and the dataset's warnings. */
 void pf_work_plan_say_dataset(const PfDataset *dataset, const char *operand, PfShard shard);
-/* "resnet18 (resnet18.pth, sha256 f37072fd), fp32; resize 256, centre crop 224, bilinear" */
+/* "resnet18 (resnet18.pth, sha256 f37072fd), fp32; resize 256, centre crop 224, bilinear", and how
+ * many views. */
 void pf_work_plan_say_network(const PfBackbonePlan *plan);
 /* "400 images: 100 new, 298 lack layer3, 0 reused, 2 rejected before" */
 void pf_work_plan_say_counts(const PfSurveyCounts *counts, const PfWantedTaps *wanted);

@@ -137,13 +137,13 @@ static void resize_all(const uint8_t *in, int in_width, int in_height, int out_w
                        int out_height, PfInterpolation interpolation, uint8_t *out)
 {
     PfResizeScratch scratch = {0};
-    PfResize resize = {in,
-                       in_width,
-                       in_height,
-                       out_width,
-                       out_height,
-                       interpolation,
-                       {0, 0, out_width, out_height}};
+    PfResize resize = {.in = in,
+                       .in_width = in_width,
+                       .in_height = in_height,
+                       .out_width = out_width,
+                       .out_height = out_height,
+                       .interpolation = interpolation,
+                       .kept = {0, 0, out_width, out_height}};
     ck_assert_int_eq(pf_resize(&resize, out, 3 * (size_t)out_width, &scratch, NULL), 0);
     pf_resize_scratch_free(&scratch);
 }
