@@ -94,6 +94,7 @@ int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
     cJSON_AddBoolToObject(json, "bf16", finetune->bf16);
     cJSON_AddBoolToObject(json, "warm_head", options->warm_head);
     cJSON_AddNumberToObject(json, "val", options->table.val);
+    cJSON_AddNumberToObject(json, "views", options->table.views);
     cJSON_AddNumberToObject(json, "memory", (double)options->table.memory_bytes);
     add_tasks(json, options);
     add_head(json, &experiment->spec);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "cached_views.h"
 #include "memory.h"
 #include "size_text.h"
 
@@ -25,10 +26,10 @@ static int longest_run(const PfCache *cache, int tap, int64_t *rows, PfError *er
 }
 
 /* Files may claim any shape. */
-static int64_t table_bytes(int64_t rows, int64_t features)
+static int64_t table_bytes(int64_t rows, int64_t row_values)
 {
     int64_t bytes;
-    if (__builtin_mul_overflow(rows, features * (int64_t)sizeof(float), &bytes)) return INT64_MAX;
+    if (__builtin_mul_overflow(rows, row_values * (int64_t)sizeof(float), &bytes)) return INT64_MAX;
     return bytes;
 }
 
@@ -49,19 +50,23 @@ int pf_feature_memory_plan(const PfCache *cache, int tap, int64_t limit_bytes, i
                            PfFeatureMemory *out, PfError *err)
 {
     const PfCacheTap *info = pf_cache_tap(cache, tap);
-    int64_t rows = pf_cache_row_count(cache), features = pf_shape_count(&info->shape), run_rows;
-    int64_t row_bytes = features * (int64_t)pf_dtype_size(info->dtype);
+    int64_t rows = pf_cache_row_count(cache), row_values = pf_shape_count(&info->shape), run_rows;
+    int views;
+    if (pf_cached_views(cache, &views, err)) return -1;
+    int64_t features = row_values / views;
+    int64_t view_bytes = features * (int64_t)pf_dtype_size(info->dtype);
     *out =
-        (PfFeatureMemory){.table_bytes = table_bytes(rows, features), .limit_bytes = limit_bytes};
+        (PfFeatureMemory){.table_bytes = table_bytes(rows, row_values), .limit_bytes = limit_bytes};
     if (!limit_bytes) out->limit_bytes = (int64_t)(pf_physical_memory_bytes() / 2);
     out->is_streamed = out->table_bytes > out->limit_bytes;
     if (!out->is_streamed) return 0;
     if (longest_run(cache, tap, &run_rows, err)) return -1;
     if (batch_rows > rows) batch_rows = rows;
     int64_t fixed = batch_rows * features * (int64_t)sizeof(float) +
-                    PF_STREAM_READERS * RUNS_PER_READER * run_rows * row_bytes;
-    int64_t least = fixed + 2 * LEAST_RUNS * run_rows * (row_bytes + ROW_EXTRA_BYTES);
+                    PF_STREAM_READERS * RUNS_PER_READER * run_rows * views * view_bytes;
+    int64_t runs = views > LEAST_RUNS ? views : LEAST_RUNS; /* all views pass through once */
+    int64_t least = fixed + 2 * runs * run_rows * (view_bytes + ROW_EXTRA_BYTES);
     if (out->limit_bytes < least) return fail_too_small(cache, tap, out, least, err);
-    out->window_rows = (out->limit_bytes - fixed) / 2 / (row_bytes + ROW_EXTRA_BYTES);
+    out->window_rows = (out->limit_bytes - fixed) / 2 / (view_bytes + ROW_EXTRA_BYTES);
     return 0;
 }

@@ -12,10 +12,10 @@
 #define PF_STREAM_READERS 8
 
 typedef struct PfFeatureMemory {
-    int64_t table_bytes; /* of all rows as float32 */
+    int64_t table_bytes; /* of all rows, with all views, as float32 */
     int64_t limit_bytes; /* what they may take */
     int is_streamed;
-    int64_t window_rows; /* streamed: of each of the two windows */
+    int64_t window_rows; /* streamed: of each of the two windows, one view of each */
 } PfFeatureMemory;
 
 /* limit_bytes: 0 for half of the machine's memory. batch_rows: of the largest batch, which

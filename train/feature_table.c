@@ -28,16 +28,17 @@ static float *allocate_features(size_t count, PfError *err)
 }
 
 /* Without features. */
-static int new_table(int64_t rows, int64_t features, int task_count, PfFeatureTable **out,
-                     PfError *err)
+static int new_table(int64_t rows, int views, int64_t features, int task_count,
+                     PfFeatureTable **out, PfError *err)
 {
-    if (rows > INT32_MAX || features > INT32_MAX)
+    if (rows > INT32_MAX || features * views > INT32_MAX)
         return pf_fail(err, PF_EXIT_FAILED, "%lld rows of %lld features are more than train takes",
                        (long long)rows, (long long)features);
     PfFeatureTable *table = pf_calloc(1, sizeof *table, err);
     if (!table) return -1;
     table->rows = rows;
     table->features = features;
+    table->views = table->drawn_views = views;
     table->task_count = task_count;
     table->splits = pf_calloc((size_t)rows, 1, err);
     table->tasks = pf_calloc((size_t)task_count, sizeof *table->tasks, err);
@@ -49,12 +50,12 @@ static int new_table(int64_t rows, int64_t features, int task_count, PfFeatureTa
     return 0;
 }
 
-int pf_feature_table_new(int64_t rows, int64_t features, int task_count, PfFeatureTable **out,
-                         PfError *err)
+int pf_feature_table_new(int64_t rows, int views, int64_t features, int task_count,
+                         PfFeatureTable **out, PfError *err)
 {
     PfFeatureTable *table = NULL;
-    if (new_table(rows, features, task_count, &table, err)) return -1;
-    table->x = allocate_features((size_t)rows * (size_t)features, err);
+    if (new_table(rows, views, features, task_count, &table, err)) return -1;
+    table->x = allocate_features((size_t)rows * (size_t)views * (size_t)features, err);
     if (!table->x) {
         pf_feature_table_free(&table);
         return -1;
@@ -68,8 +69,9 @@ int pf_feature_table_new_streamed(const PfFeatureStream *stream, int task_count,
 {
     const PfCacheTap *tap = pf_cache_tap(stream->cache, stream->tap);
     PfFeatureTable *table = NULL;
-    if (new_table(pf_cache_row_count(stream->cache), pf_shape_count(&tap->shape), task_count,
-                  &table, err))
+    int views = stream->views > 1 ? stream->views : 1;
+    if (new_table(pf_cache_row_count(stream->cache), views, pf_shape_count(&tap->shape) / views,
+                  task_count, &table, err))
         return -1;
     table->stream = pf_calloc(1, sizeof *table->stream, err);
     if (!table->stream) {
@@ -269,7 +271,8 @@ static void check_block(void *context, int64_t block)
     const PfFeatureTable *table = check->table;
     int64_t end = table->rows * (block + 1) / BLOCKS;
     for (int64_t i = table->rows * block / BLOCKS; i < end; i++) {
-        if (!pf_any_not_finite(table->x + i * table->features, table->features)) continue;
+        int64_t values = table->views * table->features;
+        if (!pf_any_not_finite(table->x + i * values, values)) continue;
         int64_t lowest = check->first_bad;
         while (i < lowest && !atomic_compare_exchange_weak(&check->first_bad, &lowest, i)) {
         }

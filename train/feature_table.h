@@ -17,6 +17,7 @@
 typedef struct PfFeatureStream {
     PfCache *cache;
     int tap;
+    int views;                                /* of each row; 0 and 1: no axis of them */
     int64_t window_rows;                      /* of each of two windows */
     int threads;                              /* that decompress; 0 = all processors */
     const volatile sig_atomic_t *interrupted; /* nonzero ends a pass; may be NULL */
@@ -26,7 +27,11 @@ typedef struct PfFeatureStream {
 
 typedef struct PfFeatureTable {
     int64_t rows, features;
-    float *x; /* (rows, features) row-major; maps are flattened; owned; NULL where streamed */
+    int views;       /* of each row, at least 1; the first is the centre, which rows are seen by
+                        unless they are learned from */
+    int drawn_views; /* of these, training passes draw among the first so many */
+    float
+        *x; /* (rows, views, features) row-major; maps are flattened; owned; NULL where streamed */
     PfFeatureStream *stream; /* owned; NULL where x holds them */
     uint8_t *splits;         /* (rows) PfSplit; owned */
     PfTask *tasks;           /* (task_count) owned */
@@ -42,10 +47,10 @@ typedef struct PfFeatureTable {
     int untrained_classes; /* classes, of all tasks, that have rows, but none in train */
 } PfFeatureTable;
 
-/* Room for rows x features and the tasks, which the caller still initialises (pf_task_init); every
- * row is in train, x not set. */
-int pf_feature_table_new(int64_t rows, int64_t features, int task_count, PfFeatureTable **out,
-                         PfError *err);
+/* Room for rows x views x features and the tasks, which the caller still initialises
+ * (pf_task_init); every row is in train, x not set. */
+int pf_feature_table_new(int64_t rows, int views, int64_t features, int task_count,
+                         PfFeatureTable **out, PfError *err);
 /* The same with features that stay where they are. stream: copied. */
 int pf_feature_table_new_streamed(const PfFeatureStream *stream, int task_count,
                                   PfFeatureTable **out, PfError *err);
@@ -70,6 +75,7 @@ const PfTask *pf_feature_table_class_task(const PfFeatureTable *table);
 
 typedef struct PfFeatureTableConfig {
     const char *targets;  /* comma-separated; NULL: the only one, or the only one of classes */
+    int views;            /* that training draws from, of those that the cache has; 0: all */
     double val;           /* as pf_feature_table_index; negative: PF_DEFAULT_VAL; given (0 or more)
                              it is an error if the cache has a val part of its own */
     int threads;          /* 0 = all processors */
@@ -78,7 +84,8 @@ typedef struct PfFeatureTableConfig {
     const volatile sig_atomic_t *interrupted; /* may be NULL */
 } PfFeatureTableConfig;
 
-/* The tap of that name; NULL: the only one, or of several the last with one axis. */
+/* The tap of that name; NULL: the only one, or of several the last with one axis (that of views
+ * not counted). */
 int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err);
 
 /* Reads the targets as tasks, splits and, where a val part has to be chosen,

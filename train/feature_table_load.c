@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cached_views.h"
 #include "feature_memory.h"
 #include "memory.h"
 #include "options.h"
@@ -16,10 +17,11 @@ int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap
         if (failed && err) err->exit_code = PF_EXIT_USAGE; /* the name is from the command line */
         return failed;
     }
-    int count = pf_cache_tap_count(cache);
+    int count = pf_cache_tap_count(cache), views;
+    if (pf_cached_views(cache, &views, err)) return -1;
     *tap = count == 1 ? 0 : -1;
     for (int i = 0; i < count && count > 1; i++)
-        if (pf_cache_tap(cache, i)->shape.rank == 1) *tap = i;
+        if (pf_view_shape(&pf_cache_tap(cache, i)->shape, views).rank == 1) *tap = i;
     if (*tap >= 0) return 0;
     if (!count) return pf_fail(err, PF_EXIT_FAILED, "'%s' holds no features", pf_cache_path(cache));
     return pf_fail(err, PF_EXIT_USAGE,
@@ -199,17 +201,37 @@ static int new_table(PfCache *cache, int tap, int task_count, const PfFeatureTab
                      PfFeatureTable **out, PfError *err)
 {
     PfFeatureMemory memory;
-    if (pf_feature_memory_plan(cache, tap, config->memory_bytes, config->batch_rows, &memory, err))
+    int views;
+    if (pf_cached_views(cache, &views, err) ||
+        pf_feature_memory_plan(cache, tap, config->memory_bytes, config->batch_rows, &memory, err))
         return -1;
     PfFeatureStream stream = {.cache = cache,
                               .tap = tap,
+                              .views = views,
                               .window_rows = memory.window_rows,
                               .threads = config->threads,
                               .interrupted = config->interrupted};
     if (memory.is_streamed) return pf_feature_table_new_streamed(&stream, task_count, out, err);
-    return pf_feature_table_new(pf_cache_row_count(cache),
-                                pf_shape_count(&pf_cache_tap(cache, tap)->shape), task_count, out,
-                                err);
+    return pf_feature_table_new(pf_cache_row_count(cache), views,
+                                pf_shape_count(&pf_cache_tap(cache, tap)->shape) / views,
+                                task_count, out, err);
+}
+
+/* Which of the views are learned from. Points lie elsewhere in every view but the centre. */
+static int choose_views(PfFeatureTable *table, const PfCache *cache, int wanted, PfError *err)
+{
+    const char *name = pf_cache_path(cache);
+    if (wanted > table->views)
+        return pf_fail(err, PF_EXIT_USAGE, "--views %d: '%s' holds %d of each image", wanted, name,
+                       table->views);
+    if (wanted) table->drawn_views = wanted;
+    for (int t = 0; t < table->task_count && table->drawn_views > 1; t++)
+        if (table->tasks[t].kind == PF_TARGET_KEYPOINTS)
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "'%s' holds %d views of each image, and the points of target '%s' are "
+                           "known in the first only. Hint: --views 1 trains on that.",
+                           name, table->views, table->tasks[t].name);
+    return 0;
 }
 
 static int read_features(PfFeatureTable *table, PfCache *cache, int tap, int threads, PfError *err)
@@ -227,6 +249,7 @@ int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *c
     if (choose_targets(cache, config->targets, &targets, &count, err)) return -1;
     int failed = new_table(cache, tap, count, config, &table, err) ||
                  load_tasks(table, cache, targets, err) ||
+                 choose_views(table, cache, config->views, err) ||
                  load_splits(table, cache, config->val, err) ||
                  read_features(table, cache, tap, config->threads, err);
     free(targets);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cached_views.h"
 #include "json.h"
 #include "memory.h"
 #include "preprocess_json.h"
@@ -195,6 +196,9 @@ static int open_suffix(const Origin *origin, const PfFinetuneOptions *options,
 {
     const PfPreprocess *preprocess = &origin->preprocess;
     const PfCacheTap *tap = pf_cache_tap(origin->cache, network->cut_tap);
+    int views;
+    if (pf_cached_views(origin->cache, &views, err)) return -1;
+    PfShape cut = pf_view_shape(&tap->shape, views);
     PfSuffixConfig config = {
         .arch = network->arch,
         .torchscript_path = network->torchscript_path,
@@ -216,10 +220,10 @@ static int open_suffix(const Origin *origin, const PfFinetuneOptions *options,
         return pf_fail(err, PF_EXIT_FAILED, "the plugin that runs networks cannot train them");
     if (network->plugin->suffix->open(&config, &network->suffix, err)) return -1;
     const PfShape *shape = network->plugin->suffix->input_shape(network->suffix);
-    if (pf_shape_count(shape) == pf_shape_count(&tap->shape)) return 0;
+    if (pf_shape_count(shape) == pf_shape_count(&cut)) return 0;
     char expected[PF_SHAPE_TEXT_SIZE], found[PF_SHAPE_TEXT_SIZE];
     return pf_fail(err, PF_EXIT_FAILED, "'%s': tap '%s' holds %s, but the network takes %s there",
-                   pf_cache_path(origin->cache), tap->name, pf_shape_text(&tap->shape, found),
+                   pf_cache_path(origin->cache), tap->name, pf_shape_text(&cut, found),
                    pf_shape_text(shape, expected));
 }
 

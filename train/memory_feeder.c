@@ -3,12 +3,14 @@
 
 #include "memory.h"
 #include "row_feeder.h"
+#include "view_draw.h"
 
 typedef struct MemoryFeeder {
     const PfFeatureTable *table;
     PfThreadPool *pool;
     const int32_t *rows; /* of this pass: the caller's, or order */
     int64_t count, done, batch;
+    PfViewDraw draw;
     int32_t *order;
     size_t order_capacity;
     float *x; /* (batch, features) */
@@ -23,6 +25,7 @@ static int start(void *context, const int32_t *rows, int64_t count, const PfRand
     feeder->count = count;
     feeder->done = 0;
     feeder->batch = batch;
+    feeder->draw = pf_view_draw_begin(feeder->table, shuffle);
     size_t room = (size_t)(batch < count ? batch : count);
     if (pf_grow(&feeder->x, &feeder->x_capacity, room,
                 (size_t)feeder->table->features * sizeof *feeder->x, err))
@@ -53,9 +56,12 @@ static void gather_rows(void *context, int64_t index)
     size_t row_bytes = (size_t)table->features * sizeof(float);
     int64_t first = index * gathering->rows_per_task, end = first + gathering->rows_per_task;
     if (end > gathering->n) end = gathering->n;
-    for (int64_t i = first; i < end; i++)
-        memcpy(gathering->feeder->x + i * table->features,
-               table->x + gathering->rows[i] * table->features, row_bytes);
+    for (int64_t i = first; i < end; i++) {
+        int32_t row = gathering->rows[i];
+        int64_t view = row * (int64_t)table->views + pf_view_draw_of(&gathering->feeder->draw, row);
+        memcpy(gathering->feeder->x + i * table->features, table->x + view * table->features,
+               row_bytes);
+    }
 }
 
 /* Rows without a hole need not be gathered. */
@@ -63,7 +69,8 @@ static const float *gather(MemoryFeeder *feeder, const int32_t *rows, int64_t n)
 {
     const PfFeatureTable *table = feeder->table;
     size_t row_bytes = (size_t)table->features * sizeof(float);
-    int is_run = feeder->rows != feeder->order && rows[n - 1] - rows[0] == n - 1;
+    int is_run =
+        table->views == 1 && feeder->rows != feeder->order && rows[n - 1] - rows[0] == n - 1;
     if (is_run) return table->x + rows[0] * table->features;
     Gathering gathering = {feeder, rows, n, (int64_t)(TASK_BYTES / row_bytes) + 1};
     int64_t tasks = (n + gathering.rows_per_task - 1) / gathering.rows_per_task;

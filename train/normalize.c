@@ -105,8 +105,8 @@ static void sum_block(void *context, int64_t block)
     const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
     int64_t first, n = block_range(table->split_counts[PF_SPLIT_TRAIN], block, &first);
     for (int64_t i = first; i < first + n; i++)
-        pf_moments_add(&measuring->moments, i, table->x + rows[i] * table->features, 0,
-                       table->features);
+        pf_moments_add(&measuring->moments, i, table->x + rows[i] * table->views * table->features,
+                       0, table->features);
 }
 
 static int measure(const PfFeatureTable *table, int threads, float *mean, float *scale,
@@ -145,8 +145,8 @@ typedef struct Rescaling {
 static void standardize_block(void *context, int64_t block)
 {
     const Rescaling *rescaling = context;
-    int64_t d = rescaling->table->features;
-    int64_t first, n = block_range(rescaling->table->rows, block, &first);
+    int64_t d = rescaling->table->features, views = rescaling->table->views;
+    int64_t first, n = block_range(rescaling->table->rows * views, block, &first);
     for (int64_t i = first; i < first + n; i++)
         pf_standardize_row(rescaling->table->x + i * d, d, rescaling->mean, rescaling->scale);
 }
@@ -154,7 +154,7 @@ static void standardize_block(void *context, int64_t block)
 static void l2_block(void *context, int64_t block)
 {
     PfFeatureTable *table = context;
-    int64_t first, n = block_range(table->rows, block, &first);
+    int64_t first, n = block_range(table->rows * table->views, block, &first);
     for (int64_t i = first; i < first + n; i++)
         pf_l2_row(table->x + i * table->features, table->features);
 }

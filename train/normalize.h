@@ -11,7 +11,8 @@ typedef enum PfNormalize {
     PF_NORMALIZE_L2,          /* each row to length 1; rows of zeros stay */
 } PfNormalize;
 
-/* Rewrites the table's x, which is in memory. standardize: measured on the table's train rows; mean
+/* Rewrites the table's x, all views of it, which is in memory. standardize: measured on the first
+ * view of the table's train rows; mean
  * and scale, (features) each, receive what was used: x' = (x - mean) * scale; both stay as they are
  * otherwise. A feature that hardly varies (variance below a millionth of the median feature's) is
  * scaled as if its variance were that, so that noise is not blown up. */

@@ -17,7 +17,7 @@ typedef enum State { IDLE, ASKED, READ, LEAVING } State;
 
 struct PfReadAhead {
     const PfFeatureStream *stream;
-    size_t row_bytes;
+    size_t view_bytes, row_bytes; /* of one view, and of all */
     pthread_t thread;
     int has_thread;
     pthread_mutex_t lock;
@@ -27,6 +27,7 @@ struct PfReadAhead {
     const PfStreamPart *parts;
     int64_t count;
     unsigned char *out;
+    PfViewDraw draw;
     PfCacheRun *runs; /* (count) of the parts */
     size_t run_capacity;
     int64_t *places; /* (count) of the parts' first rows in out */
@@ -40,13 +41,14 @@ struct PfReadAhead {
 static void copy_rows(const PfReadAhead *reader, const PfStreamPart *part, const void *run,
                       unsigned char *out)
 {
-    size_t row_bytes = reader->row_bytes;
-    const unsigned char *from = run;
+    size_t view_bytes = reader->view_bytes;
     for (int64_t i = 0; i < part->count; i++) {
         int32_t row = part->rows[i * part->stride];
         if (i && row == part->rows[(i - 1) * part->stride]) continue;
-        memcpy(out, from + (size_t)(row - part->run.first) * row_bytes, row_bytes);
-        out += row_bytes;
+        const unsigned char *from = run;
+        from += (size_t)(row - part->run.first) * reader->row_bytes;
+        memcpy(out, from + (size_t)pf_view_draw_of(&reader->draw, row) * view_bytes, view_bytes);
+        out += view_bytes;
     }
 }
 
@@ -63,7 +65,7 @@ static int take_block(void *context, const PfCacheBlock *block)
     const PfStreamPart *part = &reader->parts[block->run];
     if (block->rows)
         copy_rows(reader, part, block->rows,
-                  reader->out + (size_t)reader->places[block->run] * reader->row_bytes);
+                  reader->out + (size_t)reader->places[block->run] * reader->view_bytes);
     else
         fail(reader, block->error);
     return atomic_load(&reader->cancelled) || atomic_load(&reader->failed);
@@ -106,13 +108,15 @@ static void set_state(PfReadAhead *reader, State state)
     pthread_mutex_unlock(&reader->lock);
 }
 
-int pf_read_ahead_new(const PfFeatureStream *stream, PfReadAhead **out, PfError *err)
+int pf_read_ahead_new(const PfFeatureTable *table, PfReadAhead **out, PfError *err)
 {
+    const PfFeatureStream *stream = table->stream;
     const PfCacheTap *tap = pf_cache_tap(stream->cache, stream->tap);
     PfReadAhead *reader = pf_calloc(1, sizeof *reader, err);
     if (!reader) return -1;
     reader->stream = stream;
-    reader->row_bytes = (size_t)pf_shape_count(&tap->shape) * pf_dtype_size(tap->dtype);
+    reader->view_bytes = (size_t)table->features * pf_dtype_size(tap->dtype);
+    reader->row_bytes = (size_t)table->views * reader->view_bytes;
     pthread_mutex_init(&reader->lock, NULL);
     pthread_cond_init(&reader->changed, NULL);
     /* Where there is no thread to be had, pf_read_ahead_wait reads. */
@@ -137,7 +141,7 @@ void pf_read_ahead_free(PfReadAhead **pointer)
 }
 
 int pf_read_ahead_start(PfReadAhead *reader, const PfStreamPart *parts, int64_t count, void *out,
-                        PfError *err)
+                        const PfViewDraw *draw, PfError *err)
 {
     int64_t place = 0;
     if (pf_grow(&reader->runs, &reader->run_capacity, (size_t)count, sizeof *reader->runs, err) ||
@@ -151,6 +155,7 @@ int pf_read_ahead_start(PfReadAhead *reader, const PfStreamPart *parts, int64_t 
     reader->parts = parts;
     reader->count = count;
     reader->out = out;
+    reader->draw = *draw;
     atomic_store(&reader->cancelled, 0);
     atomic_store(&reader->failed, 0);
     set_state(reader, ASKED);

@@ -4,17 +4,19 @@
 
 #include "feature_table.h"
 #include "stream_plan.h"
+#include "view_draw.h"
 
 typedef struct PfReadAhead PfReadAhead;
 
-/* stream: lent until free. */
-int pf_read_ahead_new(const PfFeatureStream *stream, PfReadAhead **out, PfError *err);
+/* table: streamed; lent until free. */
+int pf_read_ahead_new(const PfFeatureTable *table, PfReadAhead **out, PfError *err);
 void pf_read_ahead_free(PfReadAhead **reader);
 
-/* Begins to read the distinct rows of these parts, one after the other in the stored dtype, into
- * out. Nothing else is being read; parts and out are lent until wait or cancel. */
+/* Begins to read the distinct rows of these parts, of each the view that is drawn, one after the
+ * other in the stored dtype, into out. Nothing else is being read; parts and out are lent until
+ * wait or cancel. */
 int pf_read_ahead_start(PfReadAhead *reader, const PfStreamPart *parts, int64_t count, void *out,
-                        PfError *err);
+                        const PfViewDraw *draw, PfError *err);
 /* Until all is read. Fails where something could not be, or with PF_EXIT_INTERRUPTED. */
 int pf_read_ahead_wait(PfReadAhead *reader, PfError *err);
 /* Gives up what is being read, if anything. */

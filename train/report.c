@@ -40,6 +40,7 @@ static void say_data(const PfCache *cache, const PfTrainOptions *options, const 
                      const PfFeatureTable *table)
 {
     const PfCacheTap *tap = pf_cache_tap(cache, sweep->taps[0]);
+    PfShape view = pf_view_shape(&tap->shape, table->views);
     char shape[PF_SHAPE_TEXT_SIZE], tasks[512], left_out[48] = "", chosen[64] = "", taps[96];
     if (table->unlabelled)
         snprintf(left_out, sizeof left_out, ", %lld unlabelled left out",
@@ -50,12 +51,23 @@ static void say_data(const PfCache *cache, const PfTrainOptions *options, const 
     if (sweep->tap_count > 1)
         snprintf(taps, sizeof taps, "all %d taps", sweep->tap_count);
     else
-        snprintf(taps, sizeof taps, "tap '%s' %s", tap->name, pf_shape_text(&tap->shape, shape));
+        snprintf(taps, sizeof taps, "tap '%s' %s", tap->name, pf_shape_text(&view, shape));
     list_tasks(table, tasks, sizeof tasks);
     pf_say("%s: %s, target%s %s; rows: %lld train, %lld val%s, %lld test%s", options->cache, taps,
            table->task_count > 1 ? "s" : "", tasks, (long long)table->split_counts[PF_SPLIT_TRAIN],
            (long long)table->split_counts[PF_SPLIT_VAL], chosen,
            (long long)table->split_counts[PF_SPLIT_TEST], left_out);
+}
+
+static void say_views(const PfSweep *sweep, const PfFeatureTable *table)
+{
+    int is_drawn = table->drawn_views > 1 && sweep->settings[0].experiment.optimizer != PF_LBFGS;
+    if (is_drawn)
+        pf_say("views: %d of each image; every epoch draws one of the first %d, and the centre is "
+               "evaluated",
+               table->views, table->drawn_views);
+    else if (table->views > 1)
+        pf_say("views: %d of each image, of which the centre is used", table->views);
 }
 
 /* "features: 12.3 GB, streamed in blocks through 512 MB" */
@@ -147,6 +159,7 @@ void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const P
                     const PfFeatureTable *table)
 {
     say_data(cache, options, sweep, table);
+    say_views(sweep, table);
     for (int tap = 0; tap < sweep->tap_count; tap++) say_feature_memory(cache, options, sweep, tap);
     if (sweep->trial_count == 1)
         say_head(sweep, table);

@@ -88,6 +88,8 @@ cJSON *pf_result_config(const PfTrainRun *run)
     cJSON_AddStringToObject(json, "class_weights", experiment->balanced_loss ? "balanced" : "none");
     cJSON_AddStringToObject(json, "normalize", pf_normalize_name(experiment->normalize));
     if (experiment->per_class) cJSON_AddNumberToObject(json, "per_class", experiment->per_class);
+    cJSON_AddNumberToObject(json, "views",
+                            experiment->optimizer == PF_LBFGS ? 1 : run->sweep->table->drawn_views);
     cJSON_AddNumberToObject(json, "val_fraction", run->sweep->table->val);
     cJSON_AddNumberToObject(json, "seed", (double)experiment->seed);
     return json;

@@ -1,5 +1,6 @@
 /* Rows of features, batch by batch: for training in a shuffled order, for
- * validation in their own. Where the rows come from (memory, or a cache that is
+ * validation in their own. Of several views a shuffled pass draws one for each row (view_draw.h),
+ * others take the first. Where the rows come from (memory, or a cache that is
  * larger than memory) is behind this. */
 #ifndef PF_ROW_FEEDER_H
 #define PF_ROW_FEEDER_H

@@ -30,11 +30,12 @@ typedef struct StreamFeeder {
     PfCacheRun *runs;
     int64_t run_count, longest_run;
     PfDtype dtype;
-    size_t row_bytes; /* as stored */
+    size_t row_bytes; /* of one view, as stored */
     /* Of the pass. */
     PfStreamPlan plan;
     int shuffles;
     PfRandom random;
+    PfViewDraw draw;
     int64_t count, done, batch;
     int64_t opened; /* windows that were or are dealt out: the last one is in windows[opened % 2],
                        counted from one, and the next is being read into the other */
@@ -110,7 +111,7 @@ static int read_window(StreamFeeder *feeder, int64_t window, PfError *err)
     for (int64_t p = 0; p < part_count; p++) count += parts[p].count;
     into->count = into->done = 0;
     if (make_room(feeder, into, count, err)) return -1;
-    return pf_read_ahead_start(feeder->reader, parts, part_count, into->data, err);
+    return pf_read_ahead_start(feeder->reader, parts, part_count, into->data, &feeder->draw, err);
 }
 
 /* Numbers its rows and shuffles them. */
@@ -229,6 +230,7 @@ static int start(void *context, const int32_t *rows, int64_t count, const PfRand
     pf_read_ahead_cancel(feeder->reader);
     feeder->shuffles = shuffle != NULL;
     if (shuffle) feeder->random = *shuffle;
+    feeder->draw = pf_view_draw_begin(feeder->table, shuffle);
     feeder->count = count;
     feeder->batch = batch;
     feeder->done = feeder->opened = 0;
@@ -266,7 +268,7 @@ int pf_stream_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeede
     feeder->dtype = tap->dtype;
     feeder->row_bytes = (size_t)table->features * pf_dtype_size(tap->dtype);
     if (pf_cache_list_runs(stream->cache, stream->tap, &feeder->runs, &feeder->run_count, err) ||
-        pf_read_ahead_new(stream, &feeder->reader, err)) {
+        pf_read_ahead_new(table, &feeder->reader, err)) {
         free_feeder(feeder);
         return -1;
     }

@@ -11,9 +11,10 @@
 #define STRIPE 128
 
 typedef struct Measuring {
-    const PfFeatureTable *table;
-    PfMoments moments; /* sums NULL: only checked */
-    int64_t trained;   /* train rows before the batch */
+    const PfFeatureTable *table; /* all views of a row as one */
+    int64_t features;            /* of the first view, which is measured */
+    PfMoments moments;           /* sums NULL: only checked */
+    int64_t trained;             /* train rows before the batch */
     PfRowBatch batch;
     int64_t places[BATCH_ROWS]; /* of the batch's rows among the train rows; -1 */
     _Atomic int64_t first_bad;  /* lowest row found so far */
@@ -32,11 +33,12 @@ static void measure_stripe(void *context, int64_t stripe)
     const PfRowBatch *batch = &measuring->batch;
     int64_t d = measuring->table->features, first = stripe * STRIPE;
     int64_t end = first + STRIPE < d ? first + STRIPE : d;
+    int64_t measured = end < measuring->features ? end : measuring->features;
     for (int64_t i = 0; i < batch->n; i++) {
         const float *x = batch->x + i * d;
         if (pf_any_not_finite(x + first, end - first)) note_bad(measuring, batch->rows[i]);
         if (measuring->moments.sums && measuring->places[i] >= 0)
-            pf_moments_add(&measuring->moments, measuring->places[i], x, first, end);
+            pf_moments_add(&measuring->moments, measuring->places[i], x, first, measured);
     }
 }
 
@@ -58,7 +60,8 @@ static int measure_rows(Measuring *measuring, PfRowFeeder *feeder, const int32_t
 {
     const PfFeatureStream *stream = measuring->table->stream;
     int64_t count = measuring->table->rows;
-    if (feeder->start(feeder->context, rows, count, NULL, BATCH_ROWS, err)) return -1;
+    int64_t batch = BATCH_ROWS * measuring->features / measuring->table->features;
+    if (feeder->start(feeder->context, rows, count, NULL, batch ? batch : 1, err)) return -1;
     for (;;) {
         if (feeder->next(feeder->context, &measuring->batch, err)) return -1;
         if (!measuring->batch.n) return 0;
@@ -86,7 +89,13 @@ static int measure(Measuring *measuring, PfThreadPool *pool, PfError *err)
 int pf_stream_normalize(PfFeatureTable *table, PfNormalize kind, PfThreadPool *pool, float *mean,
                         float *scale, PfError *err)
 {
-    Measuring measuring = {.table = table, .first_bad = INT64_MAX};
+    PfFeatureStream stream = *table->stream;
+    PfFeatureTable whole = *table; /* in as much memory */
+    stream.window_rows /= table->views;
+    whole.stream = &stream;
+    whole.features *= table->views;
+    whole.views = whole.drawn_views = 1;
+    Measuring measuring = {.table = &whole, .features = table->features, .first_bad = INT64_MAX};
     if (kind == PF_NORMALIZE_STANDARDIZE &&
         pf_moments_new(table->split_counts[PF_SPLIT_TRAIN], table->features, &measuring.moments,
                        err))

@@ -223,6 +223,10 @@ static const PfOption table[] = {
              "has no val part (default 0.2); 0 trains without"},
     {.name = "per-class", .kind = PF_OPTION_INT, FIELD(experiment.per_class), .argument = "N",
      .minimum = 1, .maximum = 1e9, .help = "train on N rows of each class only"},
+    {.name = "views", .kind = PF_OPTION_INT, FIELD(table.views), .argument = "N",
+     .minimum = 1, .maximum = PF_VIEWS_MAX,
+     .help = "draw from the first N views of each image (default: all\n"
+             "that the cache has); 1: the centre alone"},
     {.name = "normalize", .kind = PF_OPTION_CALL, .parse = parse_normalize, .argument = "KIND",
      .help = "none, standardize or l2 (default standardize)"},
     {.name = "Head:", .kind = PF_OPTION_GROUP},
@@ -418,10 +422,10 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",  "json",       "csv",         "assert",  "quiet",    "verbose",   "tap",
-        "target",  "loss",       "task-weight", "val",     "sweep",    "folds",     "seeds",
-        "threads", "memory",     "help",        "version", "finetune", "warm-head", "resume",
-        "init",    "batch-norm", "precision",   "device",  "weights",  "backbone",
+        "output",  "json",   "csv",         "assert",    "quiet",   "verbose",  "tap",
+        "target",  "loss",   "task-weight", "val",       "sweep",   "folds",    "seeds",
+        "threads", "memory", "views",       "help",      "version", "finetune", "warm-head",
+        "resume",  "init",   "batch-norm",  "precision", "device",  "weights",  "backbone",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

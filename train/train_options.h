@@ -3,6 +3,7 @@
 #define PF_TRAIN_OPTIONS_H
 
 #include "assertion.h"
+#include "cached_views.h"
 #include "experiment.h"
 #include "feature_table.h"
 #include "finetune_network.h"

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "cached_views.h"
+
 const char *const pf_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
 
 const PfCacheTap *pf_train_run_tap(const PfTrainRun *run)
@@ -13,7 +15,8 @@ const char *pf_train_run_head_tap(const PfTrainRun *run, PfShape *shape)
 {
     const PfCacheTap *tap = pf_train_run_tap(run);
     const PfFinetune *finetune = run->sweep->finetune;
-    *shape = finetune ? *pf_finetune_shape(finetune) : tap->shape;
+    *shape = finetune ? *pf_finetune_shape(finetune)
+                      : pf_view_shape(&tap->shape, run->sweep->table->views);
     return finetune ? pf_finetune_network(finetune)->output : tap->name;
 }
 

@@ -75,7 +75,7 @@ int pf_warm_head(const PfTrainingData *data, const PfGroupConfig *config, int64_
     if (!mean) return -1;
     float *scale = mean + data->features;
     int threads = pf_thread_pool_size(config->pool);
-    int failed = pf_feature_table_new(table_rows, data->features, 0, &table, err) ||
+    int failed = pf_feature_table_new(table_rows, 1, data->features, 0, &table, err) ||
                  collect(data, data->train_rows, data->train_count, table, err) ||
                  collect(data, data->val_rows, data->val_count, table, err) ||
                  copy_train_rows(data, table, err) ||

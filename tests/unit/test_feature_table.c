@@ -14,7 +14,7 @@ enum { ROWS = 300, D = 6, CLASSES = 3 };
 static PfFeatureTable *new_table(void)
 {
     PfFeatureTable *table;
-    ck_assert_int_eq(pf_feature_table_new(ROWS, D, 1, &table, NULL), 0);
+    ck_assert_int_eq(pf_feature_table_new(ROWS, 1, D, 1, &table, NULL), 0);
     ck_assert_int_eq(pf_task_init(&table->tasks[0], "class", PF_TARGET_CLASS, CLASSES, ROWS, NULL),
                      0);
     PfRandom random = pf_random_seeded(1, 0);

@@ -35,7 +35,7 @@ static void set_up(void)
 {
     PfError err = {0};
     PfRandom random = pf_random_seeded(5, 1);
-    ck_assert(!pf_feature_table_new(ROWS, FEATURES, 0, &table, &err));
+    ck_assert(!pf_feature_table_new(ROWS, 1, FEATURES, 0, &table, &err));
     ck_assert(!pf_task_init(&tasks[0], "kind", PF_TARGET_CLASS, CLASSES, ROWS, &err));
     ck_assert(!pf_task_init(&tasks[1], "size", PF_TARGET_REGRESSION, 2, ROWS, &err));
     for (int i = 0; i < ROWS; i++) make_row(&random, i);

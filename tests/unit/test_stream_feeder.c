@@ -92,7 +92,7 @@ static PfFeatureTable *streamed_table(int64_t window_rows, int threads)
 static PfFeatureTable *table_in_memory(void)
 {
     PfFeatureTable *table;
-    ck_assert(!pf_feature_table_new(ROWS, D, 0, &table, NULL));
+    ck_assert(!pf_feature_table_new(ROWS, 1, D, 0, &table, NULL));
     ck_assert(!pf_cache_read_f32(cache, 0, 0, ROWS, table->x, 1, NULL));
     return table;
 }
