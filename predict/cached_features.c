@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backbone_loader.h"
+#include "cached_views.h"
 #include "log.h"
 #include "memory.h"
 
@@ -19,9 +20,10 @@ static int fail_width(const PfCachedFeatures *cached, const char *model, int64_t
                    pf_cache_path(cached->cache), (long long)found);
 }
 
+/* Of one view. */
 static int64_t tap_width(const PfCachedFeatures *cached)
 {
-    return pf_shape_count(&pf_cache_tap(cached->cache, cached->tap)->shape);
+    return pf_shape_count(&pf_cache_tap(cached->cache, cached->tap)->shape) / cached->views;
 }
 
 static int find_tap(const char *model, PfCachedFeatures *cached, const char *tap, PfError *err)
@@ -72,13 +74,27 @@ static int open_suffix(const PfModel *model, const PfPredictOptions *options,
     return 0;
 }
 
+static int open_views(PfCachedFeatures *cached, int64_t values, PfError *err)
+{
+    cached->stored =
+        pf_alloc_aligned((size_t)(cached->block_rows * values), sizeof *cached->stored, err);
+    if (!cached->stored) return -1;
+    pf_say("'%s' holds %d views of each image: the centre is used", pf_cache_path(cached->cache),
+           cached->views);
+    return 0;
+}
+
 static int open_features(const PfModel *model, const PfPredictOptions *options, const char *tap,
                          PfCachedFeatures *cached, PfError *err)
 {
     const char *path = pf_model_path(model), *cut = pf_model_finetuned_cut(model);
-    if (find_tap(path, cached, cut ? cut : tap, err)) return -1;
-    int64_t width = tap_width(cached), fit = BLOCK_BYTES / (width * (int64_t)sizeof(float));
+    if (pf_cached_views(cached->cache, &cached->views, err) ||
+        find_tap(path, cached, cut ? cut : tap, err))
+        return -1;
+    int64_t width = tap_width(cached), stored = cached->views * width;
+    int64_t fit = BLOCK_BYTES / (stored * (int64_t)sizeof(float));
     cached->block_rows = fit < 1 ? 1 : fit > MOST_ROWS ? MOST_ROWS : fit;
+    if (cached->views > 1 && open_views(cached, stored, err)) return -1;
     if (cut) return open_suffix(model, options, cached, cut, tap, err);
     return width == cached->features ? 0 : fail_width(cached, path, cached->features, width, err);
 }
@@ -97,6 +113,7 @@ void pf_cached_features_close(PfCachedFeatures *cached)
     if (cached->suffix) cached->plugin->suffix->close(&cached->suffix);
     pf_backbone_plan_free(&cached->plan);
     free(cached->rows);
+    free(cached->stored);
     *cached = (PfCachedFeatures){0};
 }
 
@@ -104,7 +121,11 @@ int pf_cached_features_read(PfCachedFeatures *cached, int64_t first, int64_t cou
                             PfError *err)
 {
     float *rows = cached->suffix ? cached->rows : out;
-    if (pf_cache_read_f32(cached->cache, cached->tap, first, count, rows, 0, err)) return -1;
+    float *stored = cached->stored ? cached->stored : rows;
+    if (pf_cache_read_f32(cached->cache, cached->tap, first, count, stored, 0, err)) return -1;
+    int64_t width = tap_width(cached);
+    for (int64_t i = 0; i < count && stored != rows; i++)
+        memcpy(rows + i * width, stored + i * cached->views * width, (size_t)width * sizeof *rows);
     if (!cached->suffix) return 0;
     return cached->plugin->suffix->forward(cached->suffix, rows, count, out, err);
 }

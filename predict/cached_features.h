@@ -10,11 +10,13 @@
 typedef struct PfCachedFeatures {
     PfCache *cache;               /* lent */
     int tap;                      /* that is read */
+    int views;                    /* of each image in the cache; the centre is used */
     int64_t features, block_rows; /* of a row; that fit to be read at a time */
     PfBackbonePlan *plan;         /* of a suffix; NULL: rows are features as they are */
     const PfBackbonePlugin *plugin;
     PfSuffix *suffix;
-    float *rows; /* (block_rows, the cut) */
+    float *stored; /* (block_rows, views, the tap); NULL of one view */
+    float *rows;   /* (block_rows, the cut) */
 } PfCachedFeatures;
 
 /* tap: what the model's head takes; features: how many numbers that must be. The cache has been

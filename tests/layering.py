@@ -24,16 +24,16 @@ ROWS = [
     # 1: what two programs share
     ["include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
      "common/split", "common/file_stamp", "common/arch*", "common/safetensors*", "common/weights*",
-     "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*",
+     "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*", "common/cached_views",
      "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs
-    ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/pixel_tap",
+    ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap",
      "train/lanes_*", "train/kernels", "train/gemm", "train/vector_math", "train/loss",
      "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
      "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/metrics_interval",
      "train/metrics_field", "train/metrics_columns", "train/metrics_ranking",
      "train/metrics_one_vs_rest", "train/metrics_*", "train/normalize", "train/assertion",
-     "train/head_spec", "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder", "train/trunk", "train/suffix_feeder",
+     "train/head_spec", "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder", "train/view_draw", "train/trunk", "train/suffix_feeder",
      "train/memory_feeder", "train/stream_plan", "train/read_ahead", "train/stream_feeder",
      "train/stream_normalize", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
     # 3: putting them together
