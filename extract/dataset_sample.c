@@ -4,6 +4,7 @@
 #include "dataset_format.h"
 #include "digest.h"
 #include "memory.h"
+#include "random.h"
 
 typedef struct Entry {
     size_t row;
@@ -12,6 +13,14 @@ typedef struct Entry {
     int32_t class_index;
     double turn; /* its place among its class, then its split, in (0, 1) */
 } Entry;
+
+/* Another number than the path's hash itself, by which train chooses what to validate on: the
+ * images of the smallest hashes would all be on one side. */
+static uint64_t hash_of(const char *path)
+{
+    PfRandom random = pf_random_seeded(pf_xxh64_text(path), 0);
+    return pf_random_u64(&random);
+}
 
 static int by_hash(const Entry *a, const Entry *b)
 {
@@ -110,7 +119,7 @@ int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err)
     for (size_t i = 0; i < dataset->count; i++) {
         const PfSample *sample = &dataset->samples[i];
         entries[i] = (Entry){.row = i,
-                             .hash = pf_xxh64_text(sample->path),
+                             .hash = hash_of(sample->path),
                              .split = sample->split,
                              .class_index = sample->class_index};
     }

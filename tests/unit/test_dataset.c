@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dataset.h"
+#include "split.h"
 
 static char top[64];
 static PfDataset *dataset;
@@ -772,6 +773,23 @@ START_TEST(a_larger_sample_holds_a_smaller_one)
 }
 END_TEST
 
+/* As train does where a cache has no val part. */
+START_TEST(a_sample_can_be_split_by_hash_of_the_paths)
+{
+    enum { SIZE = 60 };
+    const char *paths[SIZE];
+    uint8_t splits[SIZE];
+    int val = 0;
+    make_many("a/%d.jpg", 300);
+    PfDatasetOptions options = {.sample = SIZE};
+    open_dataset(top, &options);
+    for (int i = 0; i < SIZE; i++) paths[i] = pf_dataset_samples(dataset)[i].path;
+    ck_assert(!pf_split_by_hash(paths, NULL, SIZE, 0.3, 0, splits, NULL));
+    for (int i = 0; i < SIZE; i++) val += splits[i] == PF_SPLIT_VAL;
+    ck_assert_msg(val > 6 && val < 30, "%d of %d", val, SIZE);
+}
+END_TEST
+
 START_TEST(a_sample_of_cifar_reads_its_own_records)
 {
     make_records("data_batch_1.bin", 12, 1, 0);
@@ -830,6 +848,7 @@ int main(void)
     tcase_add_test(cases, more_shards_than_images_are_refused);
     tcase_add_test(cases, a_sample_has_its_share_of_every_class_and_split);
     tcase_add_test(cases, a_larger_sample_holds_a_smaller_one);
+    tcase_add_test(cases, a_sample_can_be_split_by_hash_of_the_paths);
     tcase_add_test(cases, a_sample_of_cifar_reads_its_own_records);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
