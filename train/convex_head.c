@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "curvature.h"
 #include "lbfgs.h"
 #include "memory.h"
 
@@ -192,66 +193,6 @@ static int objective(void *context, const double *x, double *value, double *grad
     return 0;
 }
 
-/* ---- first guess of the curvature ---- */
-
-/* Second derivative of the loss by an output, about: p (1 - p) where all classes
- * are equally likely; 1/4 of a label; 2 of squares, 1 of Huber's. */
-static double loss_curvature(const PfTask *task)
-{
-    if (task->labels) return (1 - 1.0 / task->outputs) / task->outputs;
-    switch (task->loss) {
-    case PF_LOSS_BINARY: return 0.25;
-    case PF_LOSS_SQUARED: return 2.0 / task->outputs;
-    default: return 1.0 / task->outputs;
-    }
-}
-
-static int mean_squares(Problem *problem, double *squares, PfError *err)
-{
-    const PfTrainingData *data = problem->data;
-    PfRowFeeder *feeder = data->feeder;
-    PfRowBatch batch;
-    if (feeder->start(feeder->context, data->train_rows, data->train_count, NULL, PF_GEMM_SUM_ROWS,
-                      err))
-        return -1;
-    for (;;) {
-        if (feeder->next(feeder->context, &batch, err)) return -1;
-        if (!batch.n) return 0;
-        for (int64_t i = 0; i < batch.n; i++)
-            for (int64_t j = 0; j < data->features; j++) {
-                double value = (double)batch.x[i * data->features + j];
-                squares[j] += value * value / (double)data->train_count;
-            }
-    }
-}
-
-/* One over (mean of the feature's square x curvature of the loss + weight decay). */
-static double *guess_inverse_curvature(Problem *problem, PfError *err)
-{
-    const PfTrainingData *data = problem->data;
-    int64_t features = data->features, offset = 0;
-    double *squares = pf_calloc((size_t)features + 1, sizeof *squares, err);
-    double *inverse = pf_calloc((size_t)problem->parameters, sizeof *inverse, err);
-    int failed = !squares || !inverse || mean_squares(problem, squares, err);
-    double average = 0;
-    for (int64_t j = 0; j < features && !failed; j++) average += squares[j] / (double)features;
-    if (!failed) squares[features] = 1; /* the bias */
-    for (int t = 0; t < data->task_count && !failed; offset += data->tasks[t++].outputs) {
-        double curvature = data->tasks[t].weight * loss_curvature(&data->tasks[t]);
-        for (int64_t j = 0; j <= features; j++) {
-            double square = fmax(squares[j], 1e-4 * average);
-            double decay = j < features ? problem->setting->weight_decay : 0;
-            for (int c = 0; c < data->tasks[t].outputs; c++)
-                inverse[j * problem->outputs + offset + c] =
-                    1 / (square * curvature + decay + 1e-12);
-        }
-    }
-    free(squares);
-    if (!failed) return inverse;
-    free(inverse);
-    return NULL;
-}
-
 /* ---- a head ---- */
 
 static int new_slots(Problem *problem, PfError *err)
@@ -301,16 +242,19 @@ static void tear_down(Problem *problem)
 static int minimise(Problem *problem, PfLbfgsResult *result, PfError *err)
 {
     double *x = pf_calloc((size_t)problem->parameters, sizeof *x, err);
-    double *inverse = x ? guess_inverse_curvature(problem, err) : NULL;
+    PfCurvature *curvature = NULL;
+    int failed = !x || pf_curvature_new(problem->data, problem->setting->weight_decay,
+                                        problem->config->pool, &curvature, err);
     PfLbfgsConfig config = {.memory = 10,
                             .max_iterations = problem->config->epochs,
                             .gradient_tolerance = GRADIENT_TOLERANCE,
                             .value_tolerance = VALUE_TOLERANCE,
-                            .inverse_curvature = inverse};
-    int failed = !x || !inverse ||
-                 pf_lbfgs(problem->parameters, x, objective, problem, &config, result, err);
+                            .apply_inverse = pf_curvature_apply_inverse,
+                            .inverse_context = curvature};
+    if (!failed)
+        failed = pf_lbfgs(problem->parameters, x, objective, problem, &config, result, err);
     if (!failed) set_parameters(problem->network, x, problem->parameters);
-    free(inverse);
+    pf_curvature_free(&curvature);
     free(x);
     return failed ? -1 : 0;
 }

@@ -49,22 +49,24 @@ static double largest(const double *values, int64_t n)
 
 /* ---- direction ---- */
 
-/* a *= H0: the diagonal as given, scaled so that the newest pair fits. */
+/* a *= H0: the guess as given, scaled so that the newest pair fits. */
 static void apply_first_guess(const Search *search, double *a)
 {
-    const double *diagonal = search->config->inverse_curvature;
+    const PfLbfgsConfig *config = search->config;
+    int64_t n = search->n;
     double scale = 1;
     if (search->stored) {
-        const double *change = search->changes + search->newest * search->n;
-        const double *step = search->steps + search->newest * search->n;
-        double weighted = 0;
-        for (int64_t i = 0; i < search->n; i++)
-            weighted += change[i] * change[i] * (diagonal ? diagonal[i] : 1);
-        scale = dot(step, change, search->n) / weighted;
-    } else if (!diagonal) {
-        scale = 1 / fmax(1, sqrt(dot(a, a, search->n)));
+        const double *change = search->changes + search->newest * n;
+        const double *step = search->steps + search->newest * n;
+        double *guessed = search->trial; /* nothing else is there between two line searches */
+        memcpy(guessed, change, (size_t)n * sizeof *guessed);
+        if (config->apply_inverse) config->apply_inverse(config->inverse_context, guessed);
+        scale = dot(step, change, n) / dot(change, guessed, n);
+    } else if (!config->apply_inverse) {
+        scale = 1 / fmax(1, sqrt(dot(a, a, n)));
     }
-    for (int64_t i = 0; i < search->n; i++) a[i] *= scale * (diagonal ? diagonal[i] : 1);
+    if (config->apply_inverse) config->apply_inverse(config->inverse_context, a);
+    for (int64_t i = 0; i < n; i++) a[i] *= scale;
 }
 
 /* direction = -H gradient: the two loops of algorithm 7.4. */

@@ -18,8 +18,10 @@ typedef struct PfLbfgsConfig {
     double gradient_tolerance; /* done where no element of the gradient is larger */
     double value_tolerance;    /* or where slope and curvature promise less than this share of the
                                   value: told by gradients, as values are known less well */
-    const double *inverse_curvature; /* (n) positive: the first guess of the inverse Hessian's
-                                        diagonal; NULL: all the same */
+    /* a (n) becomes a first guess of the inverse Hessian, symmetric and positive, times a. NULL:
+     * the identity. */
+    void (*apply_inverse)(void *context, double *a);
+    void *inverse_context;
 } PfLbfgsConfig;
 
 typedef struct PfLbfgsResult {

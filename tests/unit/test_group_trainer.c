@@ -508,6 +508,25 @@ START_TEST(ridge_satisfies_its_normal_equations)
 }
 END_TEST
 
+/* Features that are nearly one and the same, far from 0: hundreds of iterations for steps that know
+ * only their sizes. */
+START_TEST(features_that_are_nearly_one_take_few_iterations)
+{
+    PfError err = {0};
+    PfHeadSetting setting = {.weight_decay = 1e-4};
+    PfGroupConfig config = {.settings = &setting, .head_count = 1, .epochs = 500, .pool = pool};
+    PfGroupResult result;
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 1; j < FEATURES; j++)
+            table->x[i * FEATURES + j] =
+                10 + table->x[i * FEATURES] + 0.05f * table->x[i * FEATURES + j];
+    ck_assert_msg(!pf_train_convex(&data, &config, NULL, &result, &err), "%s", err.message);
+    ck_assert(result.histories[0].converged);
+    ck_assert_int_le(result.histories[0].iterations, 40);
+    pf_group_result_free(&result);
+}
+END_TEST
+
 START_TEST(the_optimum_does_not_depend_on_threads)
 {
     PfError err = {0};
@@ -539,6 +558,7 @@ int main(void)
     tcase_add_test(cases, lbfgs_finds_the_minimum_of_a_curved_valley);
     tcase_add_test(cases, lbfgs_does_not_call_nan_an_optimum);
     tcase_add_test(cases, ridge_satisfies_its_normal_equations);
+    tcase_add_test(cases, features_that_are_nearly_one_take_few_iterations);
     tcase_add_test(cases, the_optimum_does_not_depend_on_threads);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
