@@ -21,5 +21,11 @@ while IFS= read -r line; do
   checks=$((checks + 1))
   grep -qxF -- "$line" printed || failed "README shows a line that nothing prints: $line"
 done < shown
+# The accuracies of its summary are the ones that train said.
+for said in $(sed -n 's/^val accuracy \([0-9.]*\),.*/\1/p' stderr stdout | sort -u); do
+  checks=$((checks + 1))
+  percent=$(awk "BEGIN { printf \"%.1f %%\", 100 * $said }")
+  grep -q "validation accuracy  *$percent" stdout || failed "the summary lacks $percent"
+done
 grep -q 'validation accuracy' stdout || failed 'the demo did not sum up'
 done_with

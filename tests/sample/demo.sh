@@ -26,7 +26,7 @@ run "$BIN/train" "$OUT/sample.h5" -q --lr 3e-3 --weight-decay 0.05 --json "$OUT/
 t4=$(seconds)
 run "$BIN/predict" "$OUT/sample.safetensors" "$OUT/new" --top 2
 
-accuracy() { awk -F'[:,]' '/"accuracy"/ { value = $2 } END { printf "%.1f %%", 100 * value }' "$1"; }
+accuracy() { awk -F'[:,]' '/"accuracy":[ \t]*[0-9]/ { value = $2 } END { printf "%.1f %%", 100 * value }' "$1"; }
 echo >&2
 cat <<END
 validation accuracy        $(accuracy "$OUT/sample.json")
