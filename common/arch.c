@@ -181,7 +181,7 @@ void pf_arch_free(PfArch **arch)
 }
 
 /* Whether name is module itself or lies under it: "layer3.1.relu_1" under "layer3". */
-static int is_under(const char *name, const char *module)
+int pf_arch_is_under(const char *name, const char *module)
 {
     size_t length = strlen(module);
     return !strncmp(name, module, length) && (!name[length] || name[length] == '.');
@@ -192,7 +192,7 @@ int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *er
     int last = -1;
     for (int i = 0; i < arch->node_count; i++) {
         if (!strcmp(arch->nodes[i].name, tap)) return *node = i, 0;
-        if (is_under(arch->nodes[i].name, tap)) last = i;
+        if (pf_arch_is_under(arch->nodes[i].name, tap)) last = i;
     }
     if (last >= 0 && *tap) return *node = last, 0;
     const char *names[1024];

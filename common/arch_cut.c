@@ -1,13 +1,7 @@
 /* Where a network can be cut in two. */
 #include <string.h>
 
-#include "permafrost/arch.h"
-
-static int is_under(const char *name, const char *module)
-{
-    size_t length = strlen(module);
-    return !strncmp(name, module, length) && (!name[length] || name[length] == '.');
-}
+#include "arch_family.h"
 
 static int fail_two_inputs(const PfArch *arch, const char *module, int one, int other, PfError *err)
 {
@@ -25,10 +19,10 @@ int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *
     *cut = -1;
     for (int i = 1; i < arch->node_count; i++) {
         const PfNode *node = &arch->nodes[i];
-        if (!is_under(node->name, module)) continue;
+        if (!pf_arch_is_under(node->name, module)) continue;
         for (int k = 0; k < node->input_count; k++) {
             int input = node->inputs[k];
-            if (is_under(arch->nodes[input].name, module) || input == *cut) continue;
+            if (pf_arch_is_under(arch->nodes[input].name, module) || input == *cut) continue;
             if (*cut >= 0) return fail_two_inputs(arch, module, *cut, input, err);
             *cut = input;
         }

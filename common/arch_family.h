@@ -51,6 +51,9 @@ int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int 
                        int out_features);
 int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right);
 
+/* Whether the node of that name is the module or lies in it: "layer4.1.conv1" in "layer4". */
+int pf_arch_is_under(const char *name, const char *module);
+
 /* Preprocessing of nearly all ImageNet weights: Resize(resize) bilinear,
  * CenterCrop(224), the usual mean and deviation. */
 /* clang-format off */

@@ -5,22 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "csv_field.h"
 #include "memory.h"
-
-/* A CSV field (RFC 4180): quoted only where it must be. */
-static void write_field(FILE *stream, const char *text)
-{
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, stream);
-        return;
-    }
-    fputc('"', stream);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', stream);
-        fputc(*text, stream);
-    }
-    fputc('"', stream);
-}
 
 static void write_json_string(FILE *stream, const char *text)
 {
@@ -88,7 +74,7 @@ static void csv_class(PfPredictionWriter *writer, const PfScorerTarget *target,
     pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
     for (int i = 0; i < shown; i++) {
         fputc(',', writer->stream);
-        write_field(writer->stream, target->classes[writer->indices[i]]);
+        pf_csv_write_field(writer->stream, target->classes[writer->indices[i]]);
         fprintf(writer->stream, ",%.6f", (double)probabilities[writer->indices[i]]);
     }
 }
@@ -106,7 +92,7 @@ static void csv_labels(PfPredictionWriter *writer, const PfScorerTarget *target,
             fprintf(joined, "%s%s", found++ ? ";" : "", target->classes[c]);
     if (joined) fclose(joined);
     fputc(',', writer->stream);
-    write_field(writer->stream, text ? text : "");
+    pf_csv_write_field(writer->stream, text ? text : "");
     free(text);
 }
 
@@ -220,7 +206,7 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
 static void add_csv(PfPredictionWriter *writer, const char *path, const float *outputs)
 {
     const PfScorer *scorer = writer->scorer;
-    write_field(writer->stream, path);
+    pf_csv_write_field(writer->stream, path);
     for (int t = 0; t < scorer->target_count; t++)
         csv_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     fputc('\n', writer->stream);

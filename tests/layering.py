@@ -19,7 +19,7 @@ ROWS = [
      "common/memory", "common/clock", "common/random", "common/digest", "common/hash_index", "common/json", "common/queue",
      "common/parallel", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/size_text", "common/options", "common/atomic_file",
      "common/relative_path",
-     "common/record_file", "common/text_store", "common/text_index", "common/csv_reader",
+     "common/record_file", "common/text_store", "common/text_index", "common/csv_reader", "common/csv_field",
      "common/crop_geometry"],
     # 1: what two programs share
     ["include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
@@ -30,7 +30,7 @@ ROWS = [
     ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap",
      "train/lanes_*", "train/kernels", "train/gemm", "train/vector_math", "train/loss",
      "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
-     "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/metrics_interval",
+     "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/step_columns", "train/metrics_interval",
      "train/metrics_field", "train/metrics_columns", "train/metrics_ranking",
      "train/metrics_one_vs_rest", "train/metrics_*", "train/normalize", "train/assertion",
      "train/head_spec", "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder", "train/view_draw", "train/trunk", "train/suffix_feeder",

@@ -51,7 +51,7 @@ static int backward(void *context, const float *derivative, double *squares, PfE
     PfFinetune *finetune = context;
     double started = pf_seconds();
     if (finetune->plugin->backward(finetune->network.suffix, derivative, err)) return -1;
-    *squares = pf_suffix_optimizer_squared_length(finetune->optimizer);
+    if (squares) *squares = pf_suffix_optimizer_squared_length(finetune->optimizer);
     finetune->seconds.backward += pf_seconds() - started;
     return 0;
 }

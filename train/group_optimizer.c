@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "memory.h"
-#include "optimizer_steps.h"
+#include "step_columns.h"
 
 /* Rows of a matrix that one task of the pool takes. */
 #define TASK_ROWS 64
@@ -17,13 +17,12 @@ typedef struct LayerState {
 } LayerState;
 
 struct PfGroupOptimizer {
-    PfOptimizerConfig config;
-    int nesterov, heads, layer_count;
+    int heads, layer_count;
     PfHeadSetting *settings; /* (heads) */
     PfThreadPool *pool;
     int64_t step;
     LayerState layers[PF_MAX_HIDDEN + 1];
-    float *rate, *decay, *shrink, *momentum; /* (columns) of the layer that steps */
+    PfStepColumns columns; /* of the layer that steps; its arrays are owned */
 };
 
 static int new_layer_state(PfGroupOptimizer *optimizer, int index, const PfHeadLayer *layer,
@@ -32,18 +31,20 @@ static int new_layer_state(PfGroupOptimizer *optimizer, int index, const PfHeadL
     size_t count = (size_t)(layer->rows * layer->columns);
     LayerState *state = &optimizer->layers[index];
     state->mean = pf_calloc(count, sizeof(float), err);
-    if (optimizer->config.kind != PF_SGD) state->square = pf_calloc(count, sizeof(float), err);
-    return state->mean && (state->square || optimizer->config.kind == PF_SGD) ? 0 : -1;
+    if (optimizer->columns.config.kind != PF_SGD)
+        state->square = pf_calloc(count, sizeof(float), err);
+    return state->mean && (state->square || optimizer->columns.config.kind == PF_SGD) ? 0 : -1;
 }
 
 static int new_columns(PfGroupOptimizer *optimizer, int64_t columns, PfError *err)
 {
     size_t count = (size_t)columns;
-    optimizer->rate = pf_calloc(count, sizeof(float), err);
-    optimizer->decay = pf_calloc(count, sizeof(float), err);
-    optimizer->shrink = pf_calloc(count, sizeof(float), err);
-    optimizer->momentum = pf_calloc(count, sizeof(float), err);
-    return optimizer->rate && optimizer->decay && optimizer->shrink && optimizer->momentum ? 0 : -1;
+    optimizer->columns.rate = pf_calloc(count, sizeof(float), err);
+    optimizer->columns.decay = pf_calloc(count, sizeof(float), err);
+    optimizer->columns.shrink = pf_calloc(count, sizeof(float), err);
+    optimizer->columns.momentum = pf_calloc(count, sizeof(float), err);
+    const PfStepColumns *made = &optimizer->columns;
+    return made->rate && made->decay && made->shrink && made->momentum ? 0 : -1;
 }
 
 static int fill(PfGroupOptimizer *optimizer, const PfHeadNetwork *network,
@@ -66,8 +67,8 @@ int pf_group_optimizer_new(const PfHeadNetwork *network, const PfGroupConfig *co
 {
     PfGroupOptimizer *optimizer = pf_calloc(1, sizeof *optimizer, err);
     if (!optimizer) return -1;
-    optimizer->config = pf_optimizer_config(config->optimizer);
-    optimizer->nesterov = config->nesterov;
+    optimizer->columns.config = pf_optimizer_config(config->optimizer);
+    optimizer->columns.nesterov = config->nesterov;
     optimizer->heads = config->head_count;
     optimizer->layer_count = network->layer_count;
     optimizer->pool = config->pool;
@@ -87,10 +88,10 @@ void pf_group_optimizer_free(PfGroupOptimizer **optimizer)
         free((*optimizer)->layers[l].square);
     }
     free((*optimizer)->settings);
-    free((*optimizer)->rate);
-    free((*optimizer)->decay);
-    free((*optimizer)->shrink);
-    free((*optimizer)->momentum);
+    free((*optimizer)->columns.rate);
+    free((*optimizer)->columns.decay);
+    free((*optimizer)->columns.shrink);
+    free((*optimizer)->columns.momentum);
     free(*optimizer);
     *optimizer = NULL;
 }
@@ -133,18 +134,10 @@ double pf_group_optimizer_clip(const PfGroupOptimizer *optimizer, const PfHeadNe
 
 static void set_columns(PfGroupOptimizer *optimizer, int64_t width, const double *rates)
 {
-    const PfOptimizerConfig *config = &optimizer->config;
-    double t = (double)optimizer->step;
-    double correction = config->kind == PF_SGD ? 1 : 1 - pow(config->beta1, t);
     for (int h = 0; h < optimizer->heads; h++) {
         const PfHeadSetting *setting = &optimizer->settings[h];
-        int decoupled = config->kind == PF_ADAMW;
-        for (int64_t c = h * width; c < (h + 1) * width; c++) {
-            optimizer->rate[c] = (float)(rates[h] / correction);
-            optimizer->decay[c] = decoupled ? 0 : (float)setting->weight_decay;
-            optimizer->shrink[c] = decoupled ? (float)(1 - rates[h] * setting->weight_decay) : 1;
-            optimizer->momentum[c] = (float)setting->momentum;
-        }
+        pf_step_columns_set(&optimizer->columns, optimizer->step, h * width, (h + 1) * width,
+                            rates[h], setting->weight_decay, setting->momentum);
     }
 }
 
@@ -157,7 +150,6 @@ static void step_rows(void *context, int64_t index)
 {
     const LayerStep *step = context;
     const PfGroupOptimizer *optimizer = step->optimizer;
-    const PfOptimizerConfig *config = &optimizer->config;
     PfStepBlock block = step->block;
     int64_t first = index * TASK_ROWS, offset = first * block.stride;
     block.rows = block.rows - first < TASK_ROWS ? block.rows - first : TASK_ROWS;
@@ -165,23 +157,7 @@ static void step_rows(void *context, int64_t index)
     block.gradient += first * block.gradient_stride;
     block.mean += offset;
     if (block.square) block.square += offset;
-    if (config->kind == PF_SGD) {
-        pf_sgd_step(&block, &(PfSgdStep){optimizer->rate, optimizer->decay, optimizer->momentum,
-                                         optimizer->nesterov});
-        return;
-    }
-    pf_adam_step(&block, &(PfAdamStep){
-                             .rate = optimizer->rate,
-                             .decay = optimizer->decay,
-                             .shrink = optimizer->shrink,
-                             .beta1 = (float)config->beta1,
-                             .one_less_beta1 = (float)(1 - config->beta1),
-                             .beta2 = (float)config->beta2,
-                             .one_less_beta2 = (float)(1 - config->beta2),
-                             .correction =
-                                 (float)(1 / sqrt(1 - pow(config->beta2, (double)optimizer->step))),
-                             .epsilon = (float)config->epsilon,
-                         });
+    pf_step_columns_take(&optimizer->columns, optimizer->step, &block);
 }
 
 void pf_group_optimizer_step(PfGroupOptimizer *optimizer, PfHeadNetwork *network, PfHeadPass *pass,

@@ -220,7 +220,9 @@ static int learn(Trainer *trainer, int epoch, PfError *err)
     double squares = 0;
     if (trunk) {
         pf_head_input_gradient(trainer->network, trainer->pass, trainer->x_gradient, config->pool);
-        if (trunk->backward(trunk->context, trainer->x_gradient, &squares, err)) return -1;
+        int clips = config->settings[0].clip_norm > 0;
+        if (trunk->backward(trunk->context, trainer->x_gradient, clips ? &squares : NULL, err))
+            return -1;
     }
     for (int h = 0; h < config->head_count; h++) {
         trainer->rates[h] = rate_of(trainer, &config->settings[h], epoch);

@@ -4,20 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Quoted where RFC 4180 asks for it. */
-static void put_text(FILE *stream, const char *text)
-{
-    if (!strpbrk(text, ",\"\n\r")) {
-        fputs(text, stream);
-        return;
-    }
-    fputc('"', stream);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', stream);
-        fputc(*text, stream);
-    }
-    fputc('"', stream);
-}
+#include "csv_field.h"
 
 /* An empty field where there is no number. */
 static void put_number(FILE *stream, double value)
@@ -34,7 +21,7 @@ static void put_header(FILE *stream, const PfTrainRun *run)
     fputs("tap", stream);
     for (int a = 0; a < run->options->axis_count; a++) {
         fputc(',', stream);
-        put_text(stream, run->options->axes[a].name);
+        pf_csv_write_field(stream, run->options->axes[a].name);
     }
     fprintf(stream, ",fold,seed,val_%s,val_loss,train_%s,train_loss,best_epoch,epochs,diverged\n",
             score, score);
@@ -43,10 +30,10 @@ static void put_header(FILE *stream, const PfTrainRun *run)
 static void put_trial(FILE *stream, const PfTrainRun *run, const PfTrial *trial)
 {
     const PfSweep *sweep = run->sweep;
-    put_text(stream, pf_cache_tap(run->cache, sweep->taps[trial->tap])->name);
+    pf_csv_write_field(stream, pf_cache_tap(run->cache, sweep->taps[trial->tap])->name);
     for (int a = 0; a < run->options->axis_count; a++) {
         fputc(',', stream);
-        put_text(stream, sweep->settings[trial->setting].values[a]);
+        pf_csv_write_field(stream, sweep->settings[trial->setting].values[a]);
     }
     if (trial->fold >= 0)
         fprintf(stream, ",%d", trial->fold);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "memory.h"
-#include "optimizer_steps.h"
+#include "step_columns.h"
 
 /* A tensor is stepped as a matrix of rows of so many numbers and a shorter last row. */
 #define COLUMNS 1024
@@ -24,8 +24,6 @@ struct PfSuffixOptimizer {
     TensorState *states; /* (count) */
     size_t count;
     int64_t step;
-    float rate[COLUMNS], decay[COLUMNS], shrink[COLUMNS], momentum[COLUMNS]; /* of the tensor that
-                                                                                steps */
 };
 
 static int new_state(PfSuffixOptimizer *optimizer, const PfSuffixTensor *tensor, TensorState *state,
@@ -82,46 +80,9 @@ double pf_suffix_optimizer_squared_length(const PfSuffixOptimizer *optimizer)
     return squares;
 }
 
-static void set_columns(PfSuffixOptimizer *optimizer, int decays, double rate)
-{
-    const PfSuffixOptimizerConfig *config = &optimizer->config;
-    double beta1 = pf_optimizer_config(config->kind).beta1;
-    double correction = config->kind == PF_SGD ? 1 : 1 - pow(beta1, (double)optimizer->step);
-    double decay = decays ? config->weight_decay : 0;
-    int decoupled = config->kind == PF_ADAMW;
-    for (int c = 0; c < COLUMNS; c++) {
-        optimizer->rate[c] = (float)(rate / correction);
-        optimizer->decay[c] = decoupled ? 0 : (float)decay;
-        optimizer->shrink[c] = decoupled ? (float)(1 - rate * decay) : 1;
-        optimizer->momentum[c] = (float)config->momentum;
-    }
-}
-
-static void step_block(const PfSuffixOptimizer *optimizer, const PfStepBlock *block)
-{
-    const PfSuffixOptimizerConfig *config = &optimizer->config;
-    PfOptimizerConfig betas = pf_optimizer_config(config->kind);
-    if (config->kind == PF_SGD) {
-        pf_sgd_step(block, &(PfSgdStep){optimizer->rate, optimizer->decay, optimizer->momentum,
-                                        config->nesterov});
-        return;
-    }
-    pf_adam_step(block,
-                 &(PfAdamStep){
-                     .rate = optimizer->rate,
-                     .decay = optimizer->decay,
-                     .shrink = optimizer->shrink,
-                     .beta1 = (float)betas.beta1,
-                     .one_less_beta1 = (float)(1 - betas.beta1),
-                     .beta2 = (float)betas.beta2,
-                     .one_less_beta2 = (float)(1 - betas.beta2),
-                     .correction = (float)(1 / sqrt(1 - pow(betas.beta2, (double)optimizer->step))),
-                     .epsilon = (float)betas.epsilon,
-                 });
-}
-
 typedef struct TensorStep {
-    const PfSuffixOptimizer *optimizer;
+    const PfStepColumns *columns;
+    int64_t step;
     const TensorState *state;
     float clip;
 } TensorStep;
@@ -144,7 +105,7 @@ static void step_rows(void *context, int64_t index)
                          .square = state->square ? state->square + first : NULL,
                          .gradient = gradient,
                          .gradient_stride = COLUMNS};
-    if (block.rows) step_block(step->optimizer, &block);
+    if (block.rows) pf_step_columns_take(step->columns, step->step, &block);
     int64_t done = block.rows * COLUMNS;
     if (done == count) return;
     block.rows = 1;
@@ -153,20 +114,29 @@ static void step_rows(void *context, int64_t index)
     block.mean += done;
     if (block.square) block.square += done;
     block.gradient += done;
-    step_block(step->optimizer, &block);
+    pf_step_columns_take(step->columns, step->step, &block);
 }
 
 void pf_suffix_optimizer_step(PfSuffixOptimizer *optimizer, double clip, double progress)
 {
-    double rate = optimizer->config.learning_rate * progress;
+    const PfSuffixOptimizerConfig *config = &optimizer->config;
+    float arrays[4][COLUMNS];
+    PfStepColumns columns = {pf_optimizer_config(config->kind),
+                             config->nesterov,
+                             arrays[0],
+                             arrays[1],
+                             arrays[2],
+                             arrays[3]};
+    double rate = config->learning_rate * progress;
     optimizer->step++;
     for (size_t i = 0; i < optimizer->count; i++) {
         const TensorState *state = &optimizer->states[i];
-        TensorStep step = {optimizer, state, (float)clip};
+        TensorStep step = {&columns, optimizer->step, state, (float)clip};
         int64_t tasks = (state->count + TASK_ROWS * COLUMNS - 1) / (TASK_ROWS * COLUMNS);
         if (!state->mean) continue;
-        set_columns(optimizer, state->tensor->decays, rate);
-        pf_thread_pool_for(tasks > 1 ? optimizer->config.pool : NULL, tasks, step_rows, &step);
+        pf_step_columns_set(&columns, optimizer->step, 0, COLUMNS, rate,
+                            state->tensor->decays ? config->weight_decay : 0, config->momentum);
+        pf_thread_pool_for(tasks > 1 ? config->pool : NULL, tasks, step_rows, &step);
     }
 }
 

@@ -143,14 +143,6 @@ void pf_task_to_target_units(const PfTask *task, const int32_t *rows, int64_t n,
 
 /* ---- loss ---- */
 
-void pf_task_sum_add(PfTaskSum *sum, const PfTaskSum *more)
-{
-    sum->loss += more->loss;
-    sum->weight += more->weight;
-    sum->entries += more->entries;
-    sum->right += more->right;
-}
-
 static float class_weight(const PfTask *task, int label)
 {
     return task->class_weights ? task->class_weights[label] : 1.0f;

@@ -60,8 +60,6 @@ typedef struct PfTaskSum {
     double right;   /* classes and labels: right ones; numbers: sum of squared errors */
 } PfTaskSum;
 
-void pf_task_sum_add(PfTaskSum *sum, const PfTaskSum *more);
-
 /* What the mean loss over these rows divides by. */
 double pf_task_weight(const PfTask *task, const int32_t *rows, int64_t n);
 

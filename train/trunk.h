@@ -17,7 +17,7 @@ typedef struct PfTrunkStep {
 typedef struct PfTrunk {
     void *context;
     /* derivative: (n, features) of the loss by the features of the batch that the feeder gave last.
-     * *squares: squared length of the trunk's gradient. */
+     * *squares: squared length of the trunk's gradient; NULL: nobody asks. */
     int (*backward)(void *context, const float *derivative, double *squares, PfError *err);
     int (*step)(void *context, const PfTrunkStep *step, PfError *err);
     /* As it is now belongs to the best head so far. */

@@ -209,7 +209,7 @@ static int scaling_backward(void *context, const float *derivative, double *squa
     trunk->gradient = 0;
     for (int64_t i = 0; i < trunk->n * FEATURES; i++)
         trunk->gradient += (double)derivative[i] * (double)trunk->x[i];
-    *squares = trunk->gradient * trunk->gradient;
+    if (squares) *squares = trunk->gradient * trunk->gradient;
     return 0;
 }
 
