@@ -32,27 +32,27 @@ typedef struct GroupData {
     PfTrainingData data;
     PfHeadFeeder feeder;
     PfTask *tasks;
-    int32_t *subset; /* of the train rows; or NULL */
+    PfTrainRows train;
 } GroupData;
 
 static void free_data(GroupData *group)
 {
     pf_head_feeder_free(&group->feeder);
-    free(group->subset);
+    free(group->train.chosen);
     free(group->tasks);
 }
 
-static int choose_rows(const PfGroupRun *run, const PfExperiment *first, int64_t seed,
-                       GroupData *group, PfError *err)
+int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, int64_t seed,
+                  PfTrainRows *out, PfError *err)
 {
-    const PfTask *by = pf_feature_table_class_task(run->table);
-    PfTrainingData *data = &group->data;
-    if (!first->per_class) return 0;
-    if (pf_rows_per_class(by ? by : &run->table->tasks[0], data->train_rows, data->train_count,
-                          first->per_class, (uint64_t)seed, &group->subset, &data->train_count,
-                          err))
+    const PfTask *by = pf_feature_table_class_task(table);
+    *out = (PfTrainRows){.rows = table->split_rows[PF_SPLIT_TRAIN],
+                         .count = table->split_counts[PF_SPLIT_TRAIN]};
+    if (!experiment->per_class) return 0;
+    if (pf_rows_per_class(by ? by : &table->tasks[0], out->rows, out->count, experiment->per_class,
+                          (uint64_t)seed, &out->chosen, &out->count, err))
         return -1;
-    data->train_rows = group->subset;
+    out->rows = out->chosen;
     return 0;
 }
 
@@ -62,7 +62,8 @@ static int open_data(const PfGroupRun *run, const PfExperiment *first, int64_t s
     const PfFeatureTable *table = run->table;
     *group = (GroupData){0};
     group->tasks = pf_calloc((size_t)table->task_count, sizeof *group->tasks, err);
-    if (!group->tasks || pf_head_feeder_new(table, run->finetune, run->pool, &group->feeder, err))
+    if (!group->tasks || pf_train_rows(table, first, seed, &group->train, err) ||
+        pf_head_feeder_new(table, run->finetune, run->pool, &group->feeder, err))
         return -1;
     memcpy(group->tasks, table->tasks, (size_t)table->task_count * sizeof *group->tasks);
     for (int t = 0; t < table->task_count && !first->balanced_loss; t++)
@@ -72,12 +73,12 @@ static int open_data(const PfGroupRun *run, const PfExperiment *first, int64_t s
         .features = group->feeder.features,
         .tasks = group->tasks,
         .task_count = table->task_count,
-        .train_rows = table->split_rows[PF_SPLIT_TRAIN],
-        .train_count = table->split_counts[PF_SPLIT_TRAIN],
+        .train_rows = group->train.rows,
+        .train_count = group->train.count,
         .val_rows = table->split_rows[PF_SPLIT_VAL],
         .val_count = table->split_counts[PF_SPLIT_VAL],
     };
-    return choose_rows(run, first, seed, group, err);
+    return 0;
 }
 
 static PfGroupConfig group_config(const PfGroupRun *run, const PfExperiment *first,

@@ -18,6 +18,18 @@ typedef struct PfGroupRun {
     const PfGroupObserver *observer; /* may be NULL */
 } PfGroupRun;
 
+/* What an experiment learns from. */
+typedef struct PfTrainRows {
+    const int32_t *rows; /* (count) ascending; the table's, or chosen */
+    int64_t count;
+    int32_t *chosen; /* owned; NULL: all train rows */
+} PfTrainRows;
+
+/* The table's train rows, or as many of each class as the experiment takes, drawn by seed. Free
+ * chosen. */
+int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, int64_t seed,
+                  PfTrainRows *out, PfError *err);
+
 /* Heads of one group (pf_experiment_same_group): first, which they share, and the settings
  * (count) that they differ in. seed: in place of the experiment's. */
 int pf_group_run(const PfGroupRun *run, const PfExperiment *first, const PfHeadSetting *settings,

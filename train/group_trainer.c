@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "feature_memory.h"
 #include "group_optimizer.h"
 #include "memory.h"
 #include "random.h"
@@ -511,7 +512,8 @@ int pf_visit_outputs(PfHeadNetwork *network, PfRowFeeder *feeder, const int32_t 
                      PfError *err)
 {
     int64_t width = network->heads * network->outputs, block = EVALUATION_OUTPUTS / width;
-    block = block < 1 ? 1 : block > PF_EVALUATION_ROWS ? PF_EVALUATION_ROWS : block;
+    int64_t most = pf_evaluation_rows(feeder->row_values);
+    block = block < 1 ? 1 : block > most ? most : block;
     PfHeadPass *pass;
     PfRowBatch batch;
     if (pf_head_pass_new(network, block, 0, &pass, err)) return -1;

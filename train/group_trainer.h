@@ -11,9 +11,6 @@
 
 #include "group.h"
 
-/* Rows of a block of an evaluation, at most: enough to feed the matrix product. */
-#define PF_EVALUATION_ROWS 256
-
 typedef struct PfHeadEpoch {
     int epoch; /* from 1 */
     double learning_rate;

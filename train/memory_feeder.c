@@ -106,6 +106,6 @@ int pf_memory_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeede
     if (!feeder) return -1;
     feeder->table = table;
     feeder->pool = pool;
-    *out = (PfRowFeeder){feeder, start, next, free_feeder};
+    *out = (PfRowFeeder){feeder, table->features, start, next, free_feeder};
     return 0;
 }

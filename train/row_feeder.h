@@ -20,6 +20,7 @@ typedef struct PfRowBatch {
 
 typedef struct PfRowFeeder {
     void *context;
+    int64_t row_values; /* float32 numbers that it holds for each row of a batch */
     /* Begins a pass over rows (count, ascending, with repetitions or without, lent until the pass
      * is over) in batches of at most `batch`. shuffle: the stream that orders them, NULL for as
      * they are. */

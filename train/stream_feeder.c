@@ -275,6 +275,6 @@ int pf_stream_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeede
     for (int64_t r = 0; r < feeder->run_count; r++)
         if (feeder->runs[r].count > feeder->longest_run)
             feeder->longest_run = feeder->runs[r].count;
-    *out = (PfRowFeeder){feeder, start, next, free_feeder};
+    *out = (PfRowFeeder){feeder, table->features, start, next, free_feeder};
     return 0;
 }

@@ -86,6 +86,13 @@ static int measure(Measuring *measuring, PfThreadPool *pool, PfError *err)
     return failed ? -1 : 0;
 }
 
+/* Pixels are finite as they are. */
+static int needs_pass(const PfFeatureTable *table, PfNormalize kind)
+{
+    PfDtype dtype = pf_cache_tap(table->stream->cache, table->stream->tap)->dtype;
+    return kind == PF_NORMALIZE_STANDARDIZE || dtype != PF_DTYPE_U8;
+}
+
 int pf_stream_normalize(PfFeatureTable *table, PfNormalize kind, PfThreadPool *pool, float *mean,
                         float *scale, PfError *err)
 {
@@ -100,7 +107,7 @@ int pf_stream_normalize(PfFeatureTable *table, PfNormalize kind, PfThreadPool *p
         pf_moments_new(table->split_counts[PF_SPLIT_TRAIN], table->features, &measuring.moments,
                        err))
         return -1;
-    int failed = measure(&measuring, pool, err);
+    int failed = needs_pass(table, kind) && measure(&measuring, pool, err);
     if (kind == PF_NORMALIZE_STANDARDIZE && !failed) {
         pf_moments_finish(&measuring.moments, mean, scale);
         table->stream->mean = mean;

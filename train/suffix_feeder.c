@@ -70,6 +70,6 @@ int pf_suffix_feeder(const PfSuffixPlugin *plugin, PfSuffix *suffix, PfRowFeeder
     feeder->suffix = suffix;
     feeder->rows = rows;
     feeder->seconds = seconds;
-    *out = (PfRowFeeder){feeder, start, next, free_feeder};
+    *out = (PfRowFeeder){feeder, rows->row_values, start, next, free_feeder};
     return 0;
 }

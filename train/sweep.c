@@ -119,10 +119,10 @@ static void free_stage(Stage *stage)
     *stage = (Stage){0};
 }
 
-/* Of the largest batch of rows that anything asks for. */
+/* Of the largest batch of rows that a training asks for. */
 static int64_t batch_rows(const PfSweep *sweep)
 {
-    int64_t most = PF_EVALUATION_ROWS;
+    int64_t most = 0;
     for (int s = 0; s < sweep->setting_count; s++) {
         const PfExperiment *experiment = &sweep->settings[s].experiment;
         int64_t batch =

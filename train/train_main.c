@@ -59,25 +59,36 @@ static int on_step(void *context, int64_t done, int64_t total)
     return *interrupted != 0;
 }
 
+static int evaluate_split(PfTrainRun *run, const PfTrainingData *data, PfSplit split,
+                          const int32_t *rows, int64_t count, PfThreadPool *pool, PfError *err)
+{
+    int with_auc = split != PF_SPLIT_TRAIN;
+    if (!count) return 0;
+    run->metrics[split] = pf_calloc((size_t)data->task_count, sizeof *run->metrics[split], err);
+    if (!run->metrics[split]) return -1;
+    return pf_evaluate(run->sweep->result.network, data, rows, count, with_auc, pool,
+                       run->metrics[split], err);
+}
+
+/* The train part's metrics are those of the rows that were trained on. */
 static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
 {
     const PfSweep *sweep = run->sweep;
     PfFeatureTable *table = sweep->table;
     PfHeadFeeder feeder;
-    int failed = pf_head_feeder_new(table, sweep->finetune, pool, &feeder, err);
+    PfTrainRows train = {0};
+    int failed = pf_head_feeder_new(table, sweep->finetune, pool, &feeder, err) ||
+                 pf_train_rows(table, &sweep->experiment, sweep->experiment.seed, &train, err);
     PfTrainingData data = {.feeder = &feeder.feeder,
                            .features = feeder.features,
                            .tasks = table->tasks,
                            .task_count = table->task_count};
-    for (int split = 0; split < PF_SPLIT_COUNT && !failed; split++) {
-        if (!table->split_counts[split]) continue;
-        run->metrics[split] =
-            pf_calloc((size_t)table->task_count, sizeof *run->metrics[split], err);
-        failed = !run->metrics[split] ||
-                 pf_evaluate(sweep->result.network, &data, table->split_rows[split],
-                             table->split_counts[split], split != PF_SPLIT_TRAIN, pool,
-                             run->metrics[split], err);
-    }
+    if (!failed)
+        failed = evaluate_split(run, &data, PF_SPLIT_TRAIN, train.rows, train.count, pool, err);
+    for (int split = PF_SPLIT_TRAIN + 1; split < PF_SPLIT_COUNT && !failed; split++)
+        failed = evaluate_split(run, &data, (PfSplit)split, table->split_rows[split],
+                                table->split_counts[split], pool, err);
+    free(train.chosen);
     pf_head_feeder_free(&feeder);
     return failed ? -1 : 0;
 }

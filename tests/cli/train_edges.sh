@@ -95,7 +95,8 @@ expect 0 train lone.h5 --folds 3 --optimizer lbfgs
 expect 0 train lone.h5 --per-class 1000 --epochs 5 --json some.json
 expect 0 train lone.h5 --epochs 5 --json all.json
 [ "$(number some.json train_loss)" = "$(number all.json train_loss)" ] || failed '--per-class of more than all is not all'
-expect 0 train lone.h5 --per-class 2 --class-weights balanced --sampling balanced --epochs 5
+expect 0 train lone.h5 --per-class 2 --class-weights balanced --sampling balanced --epochs 5 \
+  --assert 'train.rows==7' # of those that were trained on
 
 # A class that only val and test have.
 make_cache newclass.h5 val test newclass

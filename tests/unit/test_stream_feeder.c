@@ -58,6 +58,25 @@ static void write_cache(int bad_row)
     ck_assert(!pf_cache_writer_finish(&writer, NULL, NULL));
 }
 
+/* Bytes, as `extract --tap input` keeps them. */
+static void write_pixels(void)
+{
+    static const PfCacheTap tap = {"input", {3, {3, 2, 2}}, PF_DTYPE_U8};
+    static const uint8_t pixels[ROWS * 12];
+    static PfCacheSample samples[ROWS];
+    PfCacheWriterConfig config = {.taps = &tap,
+                                  .tap_count = 1,
+                                  .identity = "{}",
+                                  .provenance = "{}",
+                                  .compression = PF_COMPRESS_NONE,
+                                  .threads = 1};
+    PfCacheWriter *writer;
+    for (int i = 0; i < ROWS; i++) samples[i].path = "a.jpg";
+    ck_assert(!pf_cache_writer_open(path, &config, &writer, NULL));
+    ck_assert(!pf_cache_writer_append(writer, ROWS, samples, (const void *const[]){pixels}, NULL));
+    ck_assert(!pf_cache_writer_finish(&writer, NULL, NULL));
+}
+
 static void set_up(void)
 {
     write_cache(-1);
@@ -357,6 +376,14 @@ START_TEST(memory_is_kept_to_or_refused_with_the_least)
 }
 END_TEST
 
+START_TEST(evaluations_take_fewer_rows_of_maps)
+{
+    ck_assert_int_eq(pf_evaluation_rows(512), 256);
+    ck_assert_int_eq(pf_evaluation_rows(256 * 14 * 14), 83);
+    ck_assert_int_eq(pf_evaluation_rows(3 * 2000 * 2000), 16);
+}
+END_TEST
+
 /* ---- what goes wrong ---- */
 
 /* Flips a bit inside run 7, which none of the wanted rows is in. */
@@ -416,6 +443,26 @@ START_TEST(features_that_are_not_finite_are_refused)
 }
 END_TEST
 
+/* What cannot hold NaN is not read to look for it. */
+START_TEST(pixels_are_not_looked_through)
+{
+    float mean[D], scale[D];
+    PfError err = {0};
+    for (int is_pixels = 0; is_pixels < 2; is_pixels++) {
+        PfFeatureTable *table = streamed_table(ROWS, 2);
+        split_table(table);
+        interrupted = 1; /* a pass would fail */
+        ck_assert_int_eq(!pf_stream_normalize(table, PF_NORMALIZE_NONE, pool, mean, scale, &err),
+                         is_pixels);
+        ck_assert(pf_stream_normalize(table, PF_NORMALIZE_STANDARDIZE, pool, mean, scale, &err));
+        pf_feature_table_free(&table);
+        pf_cache_close(&cache);
+        write_pixels();
+        ck_assert(!pf_cache_open(path, &cache, NULL));
+    }
+}
+END_TEST
+
 START_TEST(an_interruption_ends_the_pass)
 {
     PfError err = {0};
@@ -450,6 +497,8 @@ int main(void)
     tcase_add_test(cases, memory_is_kept_to_or_refused_with_the_least);
     tcase_add_test(cases, damage_is_told_where_it_is_met);
     tcase_add_test(cases, features_that_are_not_finite_are_refused);
+    tcase_add_test(cases, pixels_are_not_looked_through);
+    tcase_add_test(cases, evaluations_take_fewer_rows_of_maps);
     tcase_add_test(cases, an_interruption_ends_the_pass);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
