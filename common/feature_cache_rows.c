@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "feature_cache_h5.h"
 #include "h5_zstd_filter.h"
 #include "memory.h"
@@ -305,8 +306,11 @@ static int read_chunk(const Reading *reading, int64_t chunk, PfRowsWorker *worke
     int64_t start = chunk * rows->chunk_rows, end = start + rows->chunk_rows;
     size_t stored_bytes;
     PfChunkFormat format;
+    double began = pf_seconds();
     const char *wrong =
         read_stored(rows, start, worker->stored, worker->stored_capacity, &stored_bytes, &format);
+    double got = pf_seconds();
+    worker->read_seconds += got - began;
     if (wrong) return fail_chunk(rows, reading->path, start, wrong, err);
 
     int64_t from = start > reading->first ? start : reading->first;
@@ -317,6 +321,7 @@ static int read_chunk(const Reading *reading, int64_t chunk, PfRowsWorker *worke
 
     wrong = pf_chunk_decode(worker->codec, &format, worker->stored, stored_bytes,
                             in_place ? out : worker->raw);
+    worker->unpack_seconds += pf_seconds() - got;
     if (wrong) return fail_chunk(rows, reading->path, start, wrong, err);
     const unsigned char *raw = worker->raw + (size_t)(from - start) * pf_cache_rows_row_bytes(rows);
     size_t row_count = (size_t)(to - from);

@@ -40,6 +40,7 @@ typedef struct PfRowsWorker {
     PfChunkCodec *codec;
     unsigned char *stored, *raw;
     size_t stored_capacity, raw_capacity;
+    double read_seconds, unpack_seconds; /* of all chunks so far */
 } PfRowsWorker;
 
 typedef struct PfRowsWorkers {

@@ -36,18 +36,34 @@ static PfCacheBlock find_block(const Visit *visit, int64_t index, PfCacheRowsPar
                           .count = rest < visit->block_rows ? rest : visit->block_rows};
 }
 
+static void clear_seconds(PfRowsWorkers *workers)
+{
+    for (int i = 0; i < workers->count; i++)
+        workers->items[i].read_seconds = workers->items[i].unpack_seconds = 0;
+}
+
+static void add_seconds(const PfRowsWorkers *workers, PfCacheBlock *block)
+{
+    for (int i = 0; i < workers->count; i++) {
+        block->read_seconds += workers->items[i].read_seconds;
+        block->unpack_seconds += workers->items[i].unpack_seconds;
+    }
+}
+
 static void visit_block(Visit *visit, int64_t index, PfRowsWorkers *workers, void *buffer)
 {
     PfError err = {0};
     PfCacheRowsPart part;
     PfCacheBlock block = find_block(visit, index, &part);
     block.rows = buffer;
+    clear_seconds(workers);
     if (!buffer)
         pf_fail(&err, PF_EXIT_FAILED, "out of memory");
     else if (pf_cache_rows_read(part.rows, workers, part.path, block.first - part.first_row,
                                 block.count, 0, buffer, 1, &err))
         block.rows = NULL;
     if (!block.rows) block.error = &err;
+    add_seconds(workers, &block);
     if (visit->visitor(visit->context, &block)) atomic_store(&visit->stopped, 1);
 }
 

@@ -7,11 +7,17 @@
 #define PF_FEATURE_TABLE_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 #include "task.h"
+
+/* Time of the threads that read ahead, summed. */
+typedef struct PfStreamSeconds {
+    _Atomic int64_t read_nanoseconds, unpack_nanoseconds;
+} PfStreamSeconds;
 
 /* Where features are that are not in memory, and what is done to rows on their way. All lent. */
 typedef struct PfFeatureStream {
@@ -23,6 +29,7 @@ typedef struct PfFeatureStream {
     const volatile sig_atomic_t *interrupted; /* nonzero ends a pass; may be NULL */
     const float *mean, *scale;                /* (features) x' = (x - mean) * scale; or NULL */
     int l2;                                   /* each row to length 1 */
+    PfStreamSeconds *seconds;                 /* added to; may be NULL */
 } PfFeatureStream;
 
 typedef struct PfFeatureTable {
@@ -82,6 +89,7 @@ typedef struct PfFeatureTableConfig {
     int64_t memory_bytes; /* that the features may take; 0: half of the machine's */
     int64_t batch_rows;   /* of the largest batch that will be asked for */
     const volatile sig_atomic_t *interrupted; /* may be NULL */
+    PfStreamSeconds *stream_seconds;          /* where streamed: PfFeatureStream.seconds */
 } PfFeatureTableConfig;
 
 /* The tap of that name; NULL: the only one, or of several the last with one axis (that of views

@@ -210,7 +210,8 @@ static int new_table(PfCache *cache, int tap, int task_count, const PfFeatureTab
                               .views = views,
                               .window_rows = memory.window_rows,
                               .threads = config->threads,
-                              .interrupted = config->interrupted};
+                              .interrupted = config->interrupted,
+                              .seconds = config->stream_seconds};
     if (memory.is_streamed) return pf_feature_table_new_streamed(&stream, task_count, out, err);
     return pf_feature_table_new(pf_cache_row_count(cache), views,
                                 pf_shape_count(&pf_cache_tap(cache, tap)->shape) / views,

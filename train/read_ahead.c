@@ -59,10 +59,18 @@ static void fail(PfReadAhead *reader, const PfError *error)
     pthread_mutex_unlock(&reader->lock);
 }
 
+static void add_seconds(PfStreamSeconds *seconds, const PfCacheBlock *block)
+{
+    if (!seconds) return;
+    atomic_fetch_add(&seconds->read_nanoseconds, (int64_t)(1e9 * block->read_seconds));
+    atomic_fetch_add(&seconds->unpack_nanoseconds, (int64_t)(1e9 * block->unpack_seconds));
+}
+
 static int take_block(void *context, const PfCacheBlock *block)
 {
     PfReadAhead *reader = context;
     const PfStreamPart *part = &reader->parts[block->run];
+    add_seconds(reader->stream->seconds, block);
     if (block->rows)
         copy_rows(reader, part, block->rows,
                   reader->out + (size_t)reader->places[block->run] * reader->view_bytes);

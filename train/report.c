@@ -308,6 +308,12 @@ static void say_finetune_seconds(const PfSuffixSeconds *seconds)
            percent * seconds->step, percent * seconds->evaluate);
 }
 
+static void say_stream_seconds(const PfStreamSeconds *seconds)
+{
+    pf_say("streamed: reading %.2f s, decompressing %.2f s, in threads beside the training",
+           1e-9 * (double)seconds->read_nanoseconds, 1e-9 * (double)seconds->unpack_nanoseconds);
+}
+
 void pf_report_end(const PfTrainRun *run, const char *model_path)
 {
     char load[PF_DURATION_SIZE], train[PF_DURATION_SIZE], total[PF_DURATION_SIZE], metrics[512];
@@ -322,6 +328,7 @@ void pf_report_end(const PfTrainRun *run, const char *model_path)
         snprintf(when, sizeof when, "epoch %d of %d", history->best_epoch, history->epoch_count);
     if (sweep->trial_count > 1) snprintf(heads, sizeof heads, " (%d heads)", sweep->trial_count);
     if (sweep->finetune) say_finetune_seconds(pf_finetune_seconds(sweep->finetune));
+    if (sweep->table->stream) say_stream_seconds(&sweep->stream_seconds);
     pf_say("%s, %s; load %s, train %s%s, total %s%s%s", metrics, when,
            pf_duration_text(sweep->load_seconds, load),
            pf_duration_text(sweep->train_seconds, train), heads,

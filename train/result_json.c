@@ -274,6 +274,12 @@ static void add_sweep(cJSON *json, const PfTrainRun *run)
         cJSON_AddItemToArray(ranking, ranked_json(run, &sweep->ranking[i]));
 }
 
+static void add_stream_seconds(cJSON *json, const PfStreamSeconds *seconds)
+{
+    cJSON_AddNumberToObject(json, "stream_read", 1e-9 * (double)seconds->read_nanoseconds);
+    cJSON_AddNumberToObject(json, "stream_decompress", 1e-9 * (double)seconds->unpack_nanoseconds);
+}
+
 static void add_finetune_seconds(cJSON *json, const PfTrainRun *run)
 {
     const PfSuffixSeconds *seconds = pf_finetune_seconds(run->sweep->finetune);
@@ -299,5 +305,6 @@ cJSON *pf_result_json(const PfTrainRun *run)
     cJSON_AddNumberToObject(seconds, "train", run->sweep->train_seconds);
     cJSON_AddNumberToObject(seconds, "total", run->total_seconds);
     if (run->sweep->finetune) add_finetune_seconds(seconds, run);
+    if (run->sweep->table->stream) add_stream_seconds(seconds, &run->sweep->stream_seconds);
     return json;
 }

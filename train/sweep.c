@@ -144,6 +144,7 @@ static int fill_stage(Runner *runner, Stage *stage, PfError *err)
     const PfTrainOptions *options = runner->options;
     PfFeatureTableConfig config = options->table;
     config.batch_rows = batch_rows(runner->sweep);
+    config.stream_seconds = &runner->sweep->stream_seconds;
     if (pf_feature_table_load(runner->cache, runner->sweep->taps[stage->tap], &config,
                               &stage->table, err))
         return -1;

@@ -48,6 +48,7 @@ typedef struct PfSweep {
     PfCheckpoint *checkpoint; /* of a fine-tuning, to be removed once its model is written; NULL:
                                  none; owned */
     double load_seconds, train_seconds;
+    PfStreamSeconds stream_seconds; /* beside both, where features are streamed */
 } PfSweep;
 
 typedef struct PfSweepObserver {

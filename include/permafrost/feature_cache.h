@@ -206,6 +206,8 @@ typedef struct PfCacheBlock {
     int64_t run;          /* of pf_cache_visit_runs: its index there */
     const void *rows;     /* (count, shape) in the stored dtype; NULL: they cannot be read */
     const PfError *error; /* why not */
+    double read_seconds, unpack_seconds; /* what it took to get the chunks from the file, and to
+                                            decompress them; 0 where HDF5 does both */
 } PfCacheBlock;
 
 /* Nonzero: no more blocks. Called from several threads at once, blocks in any order. */

@@ -36,6 +36,10 @@ settings='--epochs 2 --batch 64'
 expect 0 train large.h5 $settings --json held.json --memory 300M
 stderr_has 'features: 205 MB, in memory'
 peak train large.h5 $settings --json streamed.json --memory 40M -o streamed.safetensors
+stderr_has 'streamed: reading '
+"$PYTHON" -c 'import json, sys
+seconds = json.load(open("streamed.json"))["seconds"]
+sys.exit(not 0 < seconds["stream_read"] or not 0 < seconds["stream_decompress"] < 60)' || failed 'no time of reading ahead'
 stderr_has 'features: 205 MB, streamed in blocks through 40.0 MB'
 at_most 75 # 40 and what any training takes
 near held.json streamed.json val.accuracy
@@ -53,8 +57,8 @@ for normalize in none standardize l2; do
     expect 0 train small.h5 --optimizer lbfgs --epochs 3 --normalize $normalize --memory $memory --threads 2 \
       -o lbfgs.$memory.safetensors --json lbfgs.$memory.json
   done
-  grep -v '"total"\|"load"\|"train":.*[0-9],\?$' lbfgs.60M.json > held
-  grep -v '"total"\|"load"\|"train":.*[0-9],\?$' lbfgs.30M.json > streamed
+  grep -v '"stream_\|"total"\|"load"\|"train":.*[0-9],\?$' lbfgs.60M.json > held
+  grep -v '"stream_\|"total"\|"load"\|"train":.*[0-9],\?$' lbfgs.30M.json > streamed
   cmp held streamed || failed "L-BFGS, normalize $normalize: another result"
   cmp lbfgs.60M.safetensors lbfgs.30M.safetensors || failed "L-BFGS, normalize $normalize: another head"
 done
