@@ -134,6 +134,14 @@ again out DOWNLOADS="$WORK/all" $SMALL EXTRACT_FLAGS='--tap layer3' keypoints
 rows='config["head"] == "mlp:32"'
 keypoints TRAIN_FLAGS='--optimizer adamw --loss l1 --weight-decay 0.1 --head mlp:32 --epochs 20'
 
+# A network from nothing, which extract then takes.
+expect 0 recipe out DOWNLOADS="$WORK/all" EXAMPLES=24 TRAIN_FLAGS='--epochs 1 --batch 10' backbone
+stderr_has 'fine-tuning '
+result out/backbone-cifar10.json 'train["rows"] == 20 and test["rows"] == 4 and config["optimizer"] == "sgd"' \
+  'config["views"] == 8 and len(epochs) == 1'
+expect 0 extract out/data/cifar10 -o own.h5 --backbone resnet18_w16 --weights out/resnet18_w16.safetensors --sample 12
+again out DOWNLOADS="$WORK/all" EXAMPLES=24 TRAIN_FLAGS='--epochs 1 --batch 10' backbone
+
 # What is not there and cannot be fetched: who has it, and where to put it.
 [ ! -s fetches ] || failed "something was fetched: $(cat fetches)"
 mkdir none
