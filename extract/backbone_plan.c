@@ -32,7 +32,8 @@ PfBackboneOptions pf_backbone_options_default(void)
 
 const char *pf_precision_name(PfPrecision precision)
 {
-    static const char *const names[] = {[PF_FP32] = "fp32", [PF_BF16] = "bf16", [PF_FP16] = "fp16"};
+    static const char *const names[PF_PRECISIONS] = {
+        [PF_FP32] = "fp32", [PF_BF16] = "bf16", [PF_FP16] = "fp16", [PF_TF32] = "tf32"};
     return names[precision];
 }
 
@@ -165,7 +166,7 @@ void pf_backbone_plan_free(PfBackbonePlan **plan)
 }
 
 int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
-                               int batch, int threads, const PfBackbonePlugin **plugin,
+                               const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
                                PfBackbone **backbone, PfError *err)
 {
     PfBackboneConfig config = {
@@ -179,9 +180,9 @@ int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *ta
         .input_width = plan->preprocess.crop,
         .precision = plan->precision,
         .output_dtype = plan->store,
-        .device = plan->device,
-        .threads = threads,
-        .batch = batch,
+        .device = place->device,
+        .threads = place->threads,
+        .batch = place->batch,
     };
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);
@@ -193,8 +194,9 @@ int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *ta
 int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
                           const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err)
 {
-    return pf_backbone_plan_open_taps(plan, (const char *const *)plan->taps, plan->tap_count, batch,
-                                      threads, plugin, backbone, err);
+    PfBackbonePlace place = {.device = plan->device, .threads = threads, .batch = batch};
+    return pf_backbone_plan_open_taps(plan, (const char *const *)plan->taps, plan->tap_count,
+                                      &place, plugin, backbone, err);
 }
 
 cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)

@@ -26,8 +26,8 @@ typedef struct PfBackboneOptions {
     int views; /* of each image: see view.h */
     int64_t view_seed;
     PfPrecision precision;
-    PfDtype store; /* PF_DTYPE_F16 or PF_DTYPE_F32 */
-    const char *device;
+    PfDtype store;              /* PF_DTYPE_F16 or PF_DTYPE_F32 */
+    const char *device;         /* see device_list.h */
     const PfKnownSha256 *known; /* of the weights or the TorchScript file, or NULL: see weights.h */
 } PfBackboneOptions;
 
@@ -50,19 +50,26 @@ typedef struct PfBackbonePlan {
     int tap_count;
     PfPrecision precision;
     PfDtype store;
-    const char *device; /* lent from the options */
+    const char *device; /* or several: see device_list.h; lent from the options */
 } PfBackbonePlan;
 
 /* Resolves names, finds and checks the weights, infers shapes. Nothing is run. */
 int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out, PfError *err);
 void pf_backbone_plan_free(PfBackbonePlan **plan);
 
-/* Loads the plugin and opens the network for batches of up to `batch` images. */
+/* Where a network runs. */
+typedef struct PfBackbonePlace {
+    const char *device; /* one: "auto", "cpu", "cuda:1" */
+    int threads, batch; /* as in PfBackboneConfig */
+} PfBackbonePlace;
+
+/* Loads the plugin and opens the network on the plan's device, of which there is one, for batches
+ * of up to `batch` images. */
 int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
                           const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err);
-/* The same for other taps than the plan's. */
+/* The same for other taps than the plan's, and anywhere. */
 int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
-                               int batch, int threads, const PfBackbonePlugin **plugin,
+                               const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
                                PfBackbone **backbone, PfError *err);
 
 /* {"backbone": {"name", "weights_sha256"} or {"torchscript_sha256"}, "preprocess", "views",
@@ -73,6 +80,6 @@ cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan);
 /* "resize 256, centre crop 224, bilinear": into text, which is returned. */
 const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_t size);
 
-const char *pf_precision_name(PfPrecision precision); /* "fp32", "bf16", "fp16" */
+const char *pf_precision_name(PfPrecision precision); /* "fp32", "bf16", "fp16", "tf32" */
 
 #endif

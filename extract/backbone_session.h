@@ -1,23 +1,34 @@
-/* The network of a plan, opened for the taps that are needed at the moment. */
+/* The network of a plan, opened on each of its devices for the taps that are needed at the moment.
+ */
 #ifndef PF_BACKBONE_SESSION_H
 #define PF_BACKBONE_SESSION_H
 
 #include "backbone_plan.h"
+#include "device_list.h"
 
 typedef struct PfBackboneSession {
     const PfBackbonePlan *plan;
-    int batch; /* images per forward pass: all views of some */
+    int wanted_batch; /* images per forward pass, each view counted; 0: what the first device is
+                         fastest with */
     const PfBackbonePlugin *plugin;
-    PfBackbone *backbone; /* NULL while it is closed */
+    PfBackbone *backbones[PF_DEVICES_MAX];
+    int at_once[PF_DEVICES_MAX]; /* images that each was opened, or has stepped down, to run */
+    int backbone_count;          /* 0 while it is closed */
+    int batch;                   /* images per forward pass: all views of some, of one at least */
     const PfTapInfo *taps;
     int tap_count;
     double load_seconds; /* spent in opening it, so far */
+    char runtime[512];   /* what runs where, from the first opening on; else "" */
 } PfBackboneSession;
 
 /* Opens it for these taps, unless it is open for just these; tap_count 0: for all that a
  * TorchScript file has. The plugin is loaded at the first call. */
 int pf_backbone_session_open(PfBackboneSession *session, const char *const *taps, int tap_count,
                              PfError *err);
+/* Warns of each device that has not had the memory for so many images at once since this was asked
+ * last. None is lost: they went through it in slices. Nothing is under way. */
+void pf_backbone_session_say_slices(PfBackboneSession *session);
+
 void pf_backbone_session_close(PfBackboneSession *session);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device_list.h"
 #include "options.h"
 
 #define MAX_OPERANDS 4096
@@ -13,9 +14,9 @@
 
 static int parse_precision(void *settings, const char *value, PfError *err)
 {
-    static const char *const names[] = {"fp32", "bf16", "fp16"};
+    static const char *const names[] = {"fp32", "bf16", "fp16", "tf32"};
     int index = 0;
-    if (pf_parse_choice("--precision", value, names, 3, &index, err)) return -1;
+    if (pf_parse_choice("--precision", value, names, PF_PRECISIONS, &index, err)) return -1;
     ((PfExtractOptions *)settings)->backbone.precision = (PfPrecision)index;
     return 0;
 }
@@ -26,6 +27,16 @@ static int parse_store(void *settings, const char *value, PfError *err)
     int index = 0;
     if (pf_parse_choice("--store", value, names, 2, &index, err)) return -1;
     ((PfExtractOptions *)settings)->backbone.store = index ? PF_DTYPE_F16 : PF_DTYPE_F32;
+    return 0;
+}
+
+static int parse_device(void *settings, const char *value, PfError *err)
+{
+    char **names;
+    int count;
+    if (pf_device_list_parse(value, &names, &count, err)) return -1;
+    pf_list_free(&names, &count);
+    ((PfExtractOptions *)settings)->backbone.device = value;
     return 0;
 }
 
@@ -183,9 +194,11 @@ static const PfOption table[] = {
      .help = "nodes or modules whose output is kept: avgpool, layer3, features.10\n"
              "(default: avgpool; of a TorchScript file all outputs)"},
     {.name = "precision", .kind = PF_OPTION_CALL, .parse = parse_precision,
-     .argument = "fp32|bf16|fp16", .help = "of the computation (default fp32)"},
-    {.name = "device", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.device),
-     .argument = "auto|cpu|cuda[:I]", .help = "default auto: a GPU where there is one"},
+     .argument = "fp32|bf16|fp16|tf32",
+     .help = "of the computation (default fp32); fp16 and tf32 are for GPUs"},
+    {.name = "device", .kind = PF_OPTION_CALL, .parse = parse_device,
+     .argument = "auto|cpu|cuda[:I][,cuda:J...]",
+     .help = "default auto: a GPU where there is one; several work side by side"},
     {.name = "Pixels (defaults belong to the weights):", .kind = PF_OPTION_GROUP},
     {.name = "resize", .kind = PF_OPTION_INT, .offset = FIELD(backbone.resize), .argument = "N",
      .minimum = 0, .maximum = PF_SIDE_MAX, .help = "shorter side becomes N pixels; 0: as it is"},
@@ -228,7 +241,9 @@ static const PfOption table[] = {
      .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N",
-     .minimum = 1, .maximum = 4096, .help = "images per forward pass, each view counted (default 32)"},
+     .minimum = 1, .maximum = 4096,
+     .help = "images per forward pass, each view counted (default: 32 on the CPU, on a GPU\n"
+             "as many as it is fastest with)"},
     {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
      .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
     {.name = "sync-seconds", .kind = PF_OPTION_DOUBLE, .offset = FIELD(sync_seconds),
@@ -353,7 +368,6 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
     *options = (PfExtractOptions){
         .backbone = pf_backbone_options_default(),
         .compression = PF_COMPRESS_ZSTD,
-        .batch = 32,
         .max_bad = {.value = 5, .is_percent = 1, .is_default = 1},
         .sync_seconds = 5,
         .sync_mb = 64,

@@ -58,14 +58,13 @@ static int compute(PfExtraction *run, PfError *err)
 static char *make_provenance(const PfExtraction *run, PfError *err)
 {
     const PfBackboneSession *session = &run->session;
-    PfProvenance provenance = {
-        .command = run->command,
-        .dataset = run->dataset,
-        .plan = run->backbone,
-        .runtime = session->backbone ? session->plugin->describe(session->backbone) : NULL,
-        .batch = run->options->batch,
-        .shard = run->options->shard,
-        .previous = run->cache ? pf_cache_provenance(run->cache) : NULL};
+    PfProvenance provenance = {.command = run->command,
+                               .dataset = run->dataset,
+                               .plan = run->backbone,
+                               .runtime = *session->runtime ? session->runtime : NULL,
+                               .batch = session->batch,
+                               .shard = run->options->shard,
+                               .previous = run->cache ? pf_cache_provenance(run->cache) : NULL};
     return pf_provenance_json(&provenance, err);
 }
 

@@ -25,13 +25,6 @@ static int open_dataset(PfExtraction *run, PfError *err)
     return 0;
 }
 
-/* --batch, of all views of an image at least, and of no image some views only. */
-static int batch_images(const PfExtractOptions *options)
-{
-    int views = options->backbone.views;
-    return options->batch < views ? views : options->batch / views * views;
-}
-
 /* The cache knows what the weights hashed to when it was made: a file that has not been
  * touched since is not read again. */
 static int open_backbone(PfExtraction *run, PfError *err)
@@ -44,7 +37,7 @@ static int open_backbone(PfExtraction *run, PfError *err)
     options.known = &known;
     if (pf_backbone_plan_new(&options, &run->backbone, err)) return -1;
     run->session.plan = run->backbone;
-    run->session.batch = batch_images(run->options);
+    run->session.wanted_batch = run->options->batch;
     run->journal_path = pf_journal_path(run->options->output, err);
     run->journal_identity = pf_identity_json(run->backbone, NULL, 0, err);
     return run->journal_path && run->journal_identity ? 0 : -1;

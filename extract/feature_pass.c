@@ -148,7 +148,8 @@ static PfPipelineConfig pipeline_config(const PfFeaturePass *of)
         .views = views,
         .view_seed = (uint64_t)session->plan->view_seed,
         .plugin = session->plugin,
-        .backbone = session->backbone,
+        .backbones = session->backbones,
+        .backbone_count = session->backbone_count,
         .output_dtype = session->plan->store,
         .batch = batch,
         .workers = of->workers,
@@ -161,7 +162,7 @@ static void say_memory(const PfFeaturePass *of, const PfPipelineConfig *config)
 {
     char size[PF_SIZE_TEXT];
     if (of->plan->memory_said++) return;
-    pf_detail("%s", config->plugin->describe(config->backbone));
+    pf_say("runs on %s", of->session->runtime);
     pf_say("memory: %s for the pipeline (batch %d, %d decoding threads)",
            pf_size_text((int64_t)pf_pipeline_memory(config), size), of->session->batch,
            config->workers);
@@ -193,6 +194,7 @@ int pf_feature_pass_run(const PfFeaturePass *of, PfPipelineStats *stats, PfError
     pass.images = pf_calloc((size_t)of->session->batch, sizeof *pass.images, err);
     int failed = !pass.images || run_pipeline(&pass, stats, err);
     free(pass.images);
+    pf_backbone_session_say_slices(of->session);
     if (failed) return -1;
     return of->journal ? pf_journal_end(of->journal, err) : 0;
 }

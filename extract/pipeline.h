@@ -1,8 +1,10 @@
 /* From a dataset's files to features, in dataset order, in bounded memory.
  *
- *   decode threads  file -> views x (crop, crop, 3) uint8; samples are handed out in order under
- * one lock forward thread  the only caller of the backbone; batches in order caller's thread the
- * sink, progress, signals
+ *   decode threads    file -> views x (crop, crop, 3) uint8; samples are handed out in order under
+ *                     one lock
+ *   forward threads   one for each device, the only caller of its backbone; batches are handed out
+ *                     in order
+ *   caller's thread   the sink, progress, signals
  *
  * A fixed ring of batches circulates between them. Which samples form a batch
  * depends on their order alone, and so do the features: neither on the number
@@ -15,6 +17,7 @@
 #include <stdint.h>
 
 #include "dataset.h"
+#include "device_list.h"
 #include "permafrost/backbone.h"
 #include "permafrost/feature_cache.h"
 
@@ -52,17 +55,15 @@ typedef struct PfPipelineConfig {
     int views;          /* of each image; 0 and 1: the centre crop alone */
     uint64_t view_seed; /* of the drawn ones */
     const PfBackbonePlugin *plugin;
-    PfBackbone *backbone; /* open for batches of at least batch * views */
-    PfDtype output_dtype; /* PF_DTYPE_F16 or PF_DTYPE_F32, as the backbone was opened */
-    int batch;            /* rows per forward pass */
-    int workers;          /* decode threads, at least 1 */
-    int depth;            /* batches in the ring; 0 = PF_PIPELINE_DEPTH */
+    PfBackbone *const *backbones; /* (backbone_count) one network, open on each of the devices */
+    int backbone_count;           /* 1 to PF_DEVICES_MAX */
+    PfDtype output_dtype;         /* PF_DTYPE_F16 or PF_DTYPE_F32, as the backbone was opened */
+    int batch;                    /* images per forward pass */
+    int workers;                  /* decode threads, at least 1 */
+    int depth;                    /* batches in the ring; 0 = as pf_pipeline_depth() says */
     const volatile sig_atomic_t
         *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
 } PfPipelineConfig;
-
-/* One being decoded, one in the forward pass, one in the sink, one in reserve. */
-#define PF_PIPELINE_DEPTH 4
 
 typedef struct PfPipelineStats {
     int64_t images, rejected, repeated;
@@ -70,18 +71,22 @@ typedef struct PfPipelineStats {
     double read_seconds;         /* summed over the decode threads */
     double decode_seconds;       /* likewise, resize included */
     double decode_wait_seconds;  /* likewise, without room for another image */
-    double forward_seconds;      /* in the backbone */
-    double forward_wait_seconds; /* forward thread without a decoded batch */
+    double forward_seconds;      /* in the backbone, summed over the devices */
+    double forward_wait_seconds; /* likewise, without a decoded batch */
     double sink_seconds;         /* in the sink */
 
     /* How full the queues were: batches that lay ready whenever somebody came for one, that
      * one included, summed. Divided by the takes it is the mean, at most the depth. */
     int depth;                /* batches in the ring */
-    int64_t forward_takes;    /* by the forward thread... */
+    int64_t forward_takes;    /* by forward threads... */
     int64_t decoded_waiting;  /* ...of decoded ones */
     int64_t sink_takes;       /* by the caller's thread... */
     int64_t computed_waiting; /* ...of ones with features */
 } PfPipelineStats;
+
+/* Batches of the ring: one is being decoded and one in the sink, and for each device there are
+ * those that it takes at a time and one in reserve. */
+int pf_pipeline_depth(const PfPipelineConfig *config);
 
 /* Bytes of the ring. */
 size_t pf_pipeline_memory(const PfPipelineConfig *config);

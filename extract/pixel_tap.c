@@ -14,7 +14,11 @@ struct PfBackbone {
     void **outputs;  /* (tap_count) room for those of the network */
     int tap_count, pixel_tap;
     int height, width;
+    int batch; /* where there is no network */
 };
+
+/* Copying pixels needs no more of them at once. */
+static const int usual_batch = 32;
 
 int pf_is_pixel_tap(const char *tap)
 {
@@ -70,6 +74,7 @@ static int set_up(const PfBackboneConfig *config, PfBackbone *backbone, PfError 
 {
     size_t count = (size_t)config->tap_count;
     backbone->tap_count = config->tap_count;
+    backbone->batch = config->batch ? config->batch : usual_batch;
     backbone->height = config->input_height;
     backbone->width = config->input_width;
     backbone->taps = pf_calloc(count, sizeof *backbone->taps, err);
@@ -120,15 +125,45 @@ static void split_channels(const PfBackbone *backbone, const uint8_t *pixels, in
         }
 }
 
-static int forward(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
-                   PfError *err)
+static int batch_of(const PfBackbone *backbone)
+{
+    return backbone->network ? backbone->plugin->batch(backbone->network) : backbone->batch;
+}
+
+static int depth_of(const PfBackbone *backbone)
+{
+    return backbone->network ? backbone->plugin->depth(backbone->network) : 1;
+}
+
+static void *allocate(PfBackbone *backbone, size_t size_bytes, PfError *err)
+{
+    if (!backbone->network || !backbone->plugin->allocate)
+        return pf_alloc_aligned(size_bytes, 1, err);
+    return backbone->plugin->allocate(backbone->network, size_bytes, err);
+}
+
+static void release(PfBackbone *backbone, void *memory)
+{
+    if (!backbone->network || !backbone->plugin->release)
+        free(memory);
+    else
+        backbone->plugin->release(backbone->network, memory);
+}
+
+static int submit(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
+                  PfError *err)
 {
     int count = 0;
     split_channels(backbone, pixels, n, outputs[backbone->pixel_tap]);
     if (!backbone->network) return 0;
     for (int t = 0; t < backbone->tap_count; t++)
         if (t != backbone->pixel_tap) backbone->outputs[count++] = outputs[t];
-    return backbone->plugin->forward(backbone->network, pixels, n, backbone->outputs, err);
+    return backbone->plugin->submit(backbone->network, pixels, n, backbone->outputs, err);
+}
+
+static int collect(PfBackbone *backbone, PfError *err)
+{
+    return backbone->network ? backbone->plugin->collect(backbone->network, err) : 0;
 }
 
 int pf_pixel_tap_open(const PfBackboneConfig *config, const PfBackbonePlugin **plugin,
@@ -139,7 +174,12 @@ int pf_pixel_tap_open(const PfBackboneConfig *config, const PfBackbonePlugin **p
         .open = open_pixels,
         .taps = list_taps,
         .describe = describe,
-        .forward = forward,
+        .batch = batch_of,
+        .depth = depth_of,
+        .allocate = allocate,
+        .release = release,
+        .submit = submit,
+        .collect = collect,
         .close = close_pixels,
     };
     *plugin = &pixels;

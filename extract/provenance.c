@@ -130,7 +130,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
         add_path(object, "weights_path", pf_weights_source(plan->weights));
     add_stamp(object, &plan->stamp);
     add_runtimes(object, provenance->runtime, previous);
-    cJSON_AddNumberToObject(object, "batch", provenance->batch);
+    if (provenance->batch) cJSON_AddNumberToObject(object, "batch", provenance->batch);
     cJSON_Delete(previous);
     return pf_json_finish(object, "provenance", err);
 }

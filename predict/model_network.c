@@ -67,7 +67,7 @@ static int choose_backbone(const PfModel *model, const PfPredictOptions *options
 static PfPrecision model_precision(const PfModel *model)
 {
     const char *name = cJSON_GetStringValue(member(model, "precision"));
-    for (int precision = PF_FP32; name && precision <= PF_FP16; precision++)
+    for (int precision = PF_FP32; name && precision < PF_PRECISIONS; precision++)
         if (!strcmp(name, pf_precision_name((PfPrecision)precision))) return (PfPrecision)precision;
     return PF_FP32;
 }

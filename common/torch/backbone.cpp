@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 
 #include <ATen/Functions.h>
 #include <c10/core/InferenceMode.h>
 
+#include "batch_choice.h"
 #include "block_pool.h"
 #include "device.h"
 #include "failure.h"
@@ -66,44 +68,108 @@ void PfBackbone::open_user_module(const PfBackboneConfig &config)
     network_ = equal_network(module, input_, image, outputs);
 }
 
-static at::Tensor empty_input(const PfBackboneConfig &config, c10::Device device)
-{
-    int rows = device.is_cpu() ? std::min(config.batch, cpu_rows) : config.batch;
-    at::TensorOptions options = at::TensorOptions()
-                                    .device(device)
-                                    .dtype(scalar_type(config.precision))
-                                    .memory_format(at::MemoryFormat::ChannelsLast);
-    return at::empty({rows, 3, config.input_height, config.input_width}, options).zero_();
-}
-
 PfBackbone::PfBackbone(const PfBackboneConfig &config)
-    : table_(config.mean, config.std),
+    : device_(choose_device(config.device)), element_type_(scalar_type(config.precision)),
+      table_(config.mean, config.std),
       output_type_(config.output_dtype == PF_DTYPE_F16 ? at::kHalf : at::kFloat)
 {
     c10::InferenceMode no_gradients;
     use_block_pool();
-    c10::Device device = choose_device(config.device);
-    check_precision(config.precision, device);
+    check_precision(config.precision, device_);
+    allow_tf32(config.precision == PF_TF32);
     set_threads(config.threads);
-    description_ = describe_device(device);
-    input_ = empty_input(config, device);
+    description_ = describe_device(device_, config.device);
+    input_ = at::empty({1, 3, config.input_height, config.input_width}, element_type_);
+    set_batch(config.batch ? config.batch : PF_BATCH_USUAL);
     if (config.arch)
         open_arch(config);
     else
         open_user_module(config);
+    if (!is_overlapped(device_, config.device)) return;
+    formula_.reset(new PixelFormula(config.mean, config.std, device_));
+    open_overlap(config);
+    if (!config.batch) choose_batch();
+}
+
+std::vector<std::int64_t> PfBackbone::row_sizes(size_t tap) const
+{
+    const PfShape &shape = taps_[tap].shape;
+    return {shape.dims, shape.dims + shape.rank};
+}
+
+void PfBackbone::open_overlap(const PfBackboneConfig &config)
+{
+    std::vector<std::vector<std::int64_t>> rows;
+    for (size_t t = 0; t < taps_.size(); t++) rows.push_back(row_sizes(t));
+    auto compute_on_device = [this](const at::Tensor &pixels,
+                                    const std::vector<at::Tensor> &outputs) {
+        compute(pixels, outputs);
+    };
+    overlap_.reset(new Overlap(device_, {config.input_height, config.input_width, 3}, rows,
+                               output_type_, compute_on_device));
 }
 
 PfBackbone::~PfBackbone()
 {
+    overlap_.reset();
     input_.reset();
     network_.reset();
+    lent_.clear();
     empty_block_pool();
+}
+
+/* ---- batches ---- */
+
+// As many rows of input as run at once.
+void PfBackbone::set_rows(std::int64_t rows)
+{
+    std::vector<std::int64_t> sizes = input_.sizes().vec();
+    sizes[0] = rows;
+    input_.reset();
+    at::TensorOptions options = at::TensorOptions(device_)
+                                    .dtype(element_type_)
+                                    .memory_format(at::MemoryFormat::ChannelsLast);
+    input_ = at::empty(sizes, options).zero_();
+}
+
+void PfBackbone::set_batch(int batch)
+{
+    batch_ = batch;
+    set_rows(device_.is_cpu() ? std::min(batch, cpu_rows) : batch);
+}
+
+double PfBackbone::images_per_second(int batch)
+{
+    set_batch(batch);
+    double seconds = overlap_->measure(batch);
+    return batch_ < batch ? 0 : batch / seconds;
+}
+
+void PfBackbone::choose_batch()
+{
+    struct Measurement {
+        PfBackbone *backbone;
+        std::exception_ptr failure;
+    } measurement = {this, nullptr};
+    // Through C, which exceptions cannot pass.
+    PfBatchMeasure measure = [](void *context, int batch) {
+        Measurement *of = static_cast<Measurement *>(context);
+        try {
+            return of->backbone->images_per_second(batch);
+        } catch (...) {
+            of->failure = std::current_exception();
+            return 0.0;
+        }
+    };
+    int chosen = pf_batch_choose(measure, &measurement);
+    if (measurement.failure) std::rethrow_exception(measurement.failure);
+    set_batch(chosen);
 }
 
 /* ---- running ---- */
 
-// Runs the network on input_ and stores the first n rows of each tap.
-void PfBackbone::run(int n, void *const *outputs)
+// Runs the network on input_ and stores the first n rows of each tap from `first` on.
+void PfBackbone::run(std::int64_t n, std::int64_t first, const std::vector<at::Tensor> &outputs)
 {
     NamedTensors all = named_outputs(network_->run(input_));
     for (size_t t = 0; t < taps_.size(); t++) {
@@ -114,23 +180,75 @@ void PfBackbone::run(int n, void *const *outputs)
             throw Failure(PF_EXIT_FAILED, std::string("tap '") + taps_[t].name + "' changed to " +
                                               sizes_text(sizes) + " for a batch of " +
                                               std::to_string(input_.size(0)));
-        sizes[0] = n;
-        at::from_blob(outputs[t], sizes, output_type_).copy_(features.narrow(0, 0, n));
+        at::Tensor rows = outputs[t].narrow(0, first, n);
+        rows.view(features.narrow(0, 0, n).sizes()).copy_(features.narrow(0, 0, n));
     }
 }
 
-void PfBackbone::forward(const std::uint8_t *pixels, int n, void *const *outputs)
+// False, with fewer rows from now on, where memory did not suffice.
+bool PfBackbone::run_slice(const at::Tensor &pixels, std::int64_t first,
+                           const std::vector<at::Tensor> &outputs)
+{
+    try {
+        if (formula_)
+            formula_->normalise(pixels, input_);
+        else
+            table_.normalise(pixels, input_);
+        run(pixels.size(0), first, outputs);
+        return true;
+    } catch (...) {
+        if (input_.size(0) == 1 || !is_out_of_memory(current_exception_text())) throw;
+    }
+    set_rows(input_.size(0) / 2);
+    batch_ = std::min(batch_, static_cast<int>(input_.size(0)));
+    return false;
+}
+
+// pixels: (n, height, width, 3); outputs[t]: (n, row of tap t); on the device.
+void PfBackbone::compute(const at::Tensor &pixels, const std::vector<at::Tensor> &outputs)
+{
+    for (std::int64_t first = 0; first < pixels.size(0);) {
+        std::int64_t count = std::min(input_.size(0), pixels.size(0) - first);
+        if (run_slice(pixels.narrow(0, first, count), first, outputs)) first += count;
+    }
+}
+
+void PfBackbone::compute_here(const std::uint8_t *pixels, int n, void *const *outputs)
 {
     c10::InferenceMode no_gradients;
-    const int rows = static_cast<int>(input_.size(0));
-    const std::int64_t image = 3 * input_.size(2) * input_.size(3);
-    std::vector<void *> next(outputs, outputs + taps_.size());
-    for (int first = 0; first < n; first += rows) {
-        int count = std::min(rows, n - first);
-        table_.normalise(pixels + first * image, count, input_);
-        run(count, next.data());
-        for (size_t t = 0; t < taps_.size(); t++)
-            next[t] = static_cast<char *>(next[t]) +
-                      count * pf_shape_count(&taps_[t].shape) * c10::elementSize(output_type_);
+    std::vector<at::Tensor> rows;
+    for (size_t t = 0; t < taps_.size(); t++) {
+        std::vector<std::int64_t> sizes = row_sizes(t);
+        sizes.insert(sizes.begin(), n);
+        rows.push_back(at::from_blob(outputs[t], sizes, output_type_));
     }
+    compute(at::from_blob(const_cast<std::uint8_t *>(pixels),
+                          {n, input_.size(2), input_.size(3), 3}, at::kByte),
+            rows);
+}
+
+void PfBackbone::submit(const std::uint8_t *pixels, int n, void *const *outputs)
+{
+    if (overlap_)
+        overlap_->submit(pixels, n, outputs);
+    else
+        compute_here(pixels, n, outputs);
+}
+
+void PfBackbone::collect()
+{
+    if (overlap_) overlap_->collect();
+}
+
+void *PfBackbone::allocate(size_t size_bytes)
+{
+    at::TensorOptions options =
+        at::TensorOptions().dtype(at::kByte).pinned_memory(!device_.is_cpu());
+    at::Tensor memory = at::empty({static_cast<std::int64_t>(size_bytes)}, options);
+    return lent_.emplace(memory.data_ptr(), memory).first->first;
+}
+
+void PfBackbone::release(void *memory)
+{
+    lent_.erase(memory);
 }

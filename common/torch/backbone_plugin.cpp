@@ -27,11 +27,46 @@ static const char *describe(const PfBackbone *backbone)
     return backbone->description().c_str();
 }
 
-static int forward(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
-                   PfError *err)
+static int batch(const PfBackbone *backbone)
+{
+    return backbone->batch();
+}
+
+static int depth(const PfBackbone *backbone)
+{
+    return backbone->depth();
+}
+
+static void *allocate(PfBackbone *backbone, size_t size_bytes, PfError *err)
 {
     try {
-        backbone->forward(pixels, n, outputs);
+        return backbone->allocate(size_bytes);
+    } catch (...) {
+        permafrost::fail_with_current_exception(err);
+        return nullptr;
+    }
+}
+
+static void release(PfBackbone *backbone, void *memory)
+{
+    backbone->release(memory);
+}
+
+static int submit(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
+                  PfError *err)
+{
+    try {
+        backbone->submit(pixels, n, outputs);
+        return 0;
+    } catch (...) {
+        return permafrost::fail_with_current_exception(err);
+    }
+}
+
+static int collect(PfBackbone *backbone, PfError *err)
+{
+    try {
+        backbone->collect();
         return 0;
     } catch (...) {
         return permafrost::fail_with_current_exception(err);
@@ -55,7 +90,8 @@ static int export_torchscript(const PfExportConfig *config, const char *path, Pf
 }
 
 static const PfBackbonePlugin plugin = {
-    PF_BACKBONE_ABI,   open, taps, describe, forward, close, &pf_torch_suffix_plugin,
+    PF_BACKBONE_ABI,   open,    taps,   describe, batch, depth,
+    allocate,          release, submit, collect,  close, &pf_torch_suffix_plugin,
     export_torchscript};
 
 extern "C" __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugin(void)

@@ -13,6 +13,9 @@
 
 namespace permafrost {
 
+// So that tests without a GPU can run what GPUs run.
+static const std::string overlapped_cpu = "cpu:overlap";
+
 static c10::Device cuda_device(const std::string &name)
 {
     c10::Device device(c10::kCUDA, 0);
@@ -35,9 +38,6 @@ static c10::Device cuda_device(const std::string &name)
     if (static_cast<size_t>(index) >= count)
         throw Failure(PF_EXIT_FAILED, "device '" + name + "' was asked for, but there are only " +
                                           std::to_string(count) + " CUDA devices, from cuda:0");
-    // fp32 means fp32: TF32 has 10 bits of mantissa.
-    at::globalContext().setAllowTF32CuDNN(false);
-    at::globalContext().setAllowTF32CuBLAS(false);
     return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
@@ -45,7 +45,19 @@ c10::Device choose_device(const char *name)
 {
     std::string text = name ? name : "auto";
     if (text == "auto") text = torch::cuda::is_available() ? "cuda" : "cpu";
-    return text == "cpu" ? c10::Device(c10::kCPU) : cuda_device(text);
+    allow_tf32(false);
+    return text == "cpu" || text == overlapped_cpu ? c10::Device(c10::kCPU) : cuda_device(text);
+}
+
+bool is_overlapped(c10::Device device, const char *name)
+{
+    return !device.is_cpu() || (name && overlapped_cpu == name);
+}
+
+void allow_tf32(bool allowed)
+{
+    at::globalContext().setAllowTF32CuDNN(allowed);
+    at::globalContext().setAllowTF32CuBLAS(allowed);
 }
 
 static bool cpu_has_bf16()
@@ -64,6 +76,10 @@ void check_precision(PfPrecision precision, c10::Device device)
     if (precision == PF_FP16)
         throw Failure(PF_EXIT_USAGE, "--precision fp16 needs a CUDA device: libtorch has no fp16 "
                                      "convolutions for the CPU. Hint: --precision bf16 or fp32");
+    if (precision == PF_TF32)
+        throw Failure(PF_EXIT_USAGE,
+                      "--precision tf32 needs a CUDA device: processors have no such "
+                      "arithmetic. Hint: --precision fp32 or bf16");
     if (precision == PF_BF16 && !cpu_has_bf16())
         throw Failure(PF_EXIT_FAILED,
                       "--precision bf16: this processor has no bf16 instructions (avx512_bf16 or "
@@ -95,14 +111,15 @@ static std::string onednn_version()
                : text.substr(start + 2, text.find(' ', start + 2) - start - 2);
 }
 
-std::string describe_device(c10::Device device)
+std::string describe_device(c10::Device device, const char *name)
 {
     std::string text = "libtorch " TORCH_VERSION;
     if (!device.is_cpu()) return text + ", " + device.str();
     std::string onednn = onednn_version();
     if (!onednn.empty()) text += ", oneDNN " + onednn;
     int threads = at::get_num_threads();
-    return text + ", cpu, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+    return text + (is_overlapped(device, name) ? ", cpu:overlap, " : ", cpu, ") +
+           std::to_string(threads) + (threads == 1 ? " thread" : " threads");
 }
 
 } // namespace permafrost

@@ -11,8 +11,17 @@
 
 namespace permafrost {
 
-// "auto", "cpu", "cuda", "cuda:1". Throws a Failure for a device that is not there.
+// "auto", "cpu", "cpu:overlap", "cuda", "cuda:1". Throws a Failure for a device that is not
+// there.
 c10::Device choose_device(const char *name);
+
+// Whether copies to and from the device overlap with its computing: everywhere but on the plain
+// CPU. name: as choose_device() takes it.
+bool is_overlapped(c10::Device device, const char *name);
+
+// Whether float32 may be rounded to TF32 by the GPU's convolutions and matrix products from
+// now on; until then it is not.
+void allow_tf32(bool allowed);
 
 // Throws a Failure where the device cannot compute in that precision.
 void check_precision(PfPrecision precision, c10::Device device);
@@ -22,8 +31,9 @@ void set_threads(int threads);
 
 c10::ScalarType scalar_type(PfPrecision precision);
 
-// "libtorch 1.13.0, oneDNN 2.6.3, cpu, 2 threads"
-std::string describe_device(c10::Device device);
+// "libtorch 1.13.0, oneDNN 2.6.3, cpu, 2 threads". name: of the device, as choose_device() takes
+// it.
+std::string describe_device(c10::Device device, const char *name);
 
 } // namespace permafrost
 

@@ -53,6 +53,13 @@ std::string current_exception_text()
     }
 }
 
+bool is_out_of_memory(const std::string &text)
+{
+    for (const char *part : {"out of memory", "ALLOC_FAILED", "bad_alloc"})
+        if (text.find(part) != std::string::npos) return true;
+    return false;
+}
+
 int fail_with_current_exception(PfError *err) noexcept
 {
     try {

@@ -26,6 +26,10 @@ private:
 // the stack traces that C++ and TorchScript add. Call it in a catch block.
 std::string current_exception_text();
 
+// Whether that is about memory that did not suffice, of the CPU, CUDA or its libraries. By the
+// text, as the interpreter passes on nothing else.
+bool is_out_of_memory(const std::string &text);
+
 // Puts the exception being handled into err and returns -1. Call it in a catch block.
 int fail_with_current_exception(PfError *err) noexcept;
 

@@ -38,34 +38,42 @@ static void look_up_images(const float values[3][256], const std::uint8_t *pixel
     });
 }
 
-void PixelTable::normalise_on_cpu(const std::uint8_t *pixels, int n, at::Tensor &out) const
+static void clear_rest(std::int64_t n, at::Tensor &out)
 {
-    if (out.scalar_type() == at::kBFloat16)
-        look_up_images<at::BFloat16>(values_, pixels, n, out);
-    else
-        look_up_images<float>(values_, pixels, n, out);
-}
-
-// One byte per channel crosses to the device and is looked up there.
-void PixelTable::normalise_on_device(const std::uint8_t *pixels, int n, at::Tensor &out) const
-{
-    const std::int64_t height = out.size(2), width = out.size(3);
-    at::Tensor bytes = at::from_blob(const_cast<std::uint8_t *>(pixels), {n, height, width, 3},
-                                     at::TensorOptions().dtype(at::kByte));
-    at::Tensor table = at::from_blob(const_cast<float(*)[256]>(values_), {3 * 256}, at::kFloat);
-    at::Tensor channels = at::arange(0, 3 * 256, 256, out.options().dtype(at::kLong));
-    at::Tensor index = at::add(channels, bytes.to(out.device()));
-    at::Tensor values = table.to(out.device()).index_select(0, index.flatten());
-    out.narrow(0, 0, n).copy_(values.view({n, height, width, 3}).permute({0, 3, 1, 2}));
-}
-
-void PixelTable::normalise(const std::uint8_t *pixels, int n, at::Tensor &out) const
-{
-    if (out.is_cpu())
-        normalise_on_cpu(pixels, n, out);
-    else
-        normalise_on_device(pixels, n, out);
     if (n < out.size(0)) out.narrow(0, n, out.size(0) - n).zero_();
+}
+
+void PixelTable::normalise(const at::Tensor &pixels, at::Tensor &out) const
+{
+    const int n = static_cast<int>(pixels.size(0));
+    const std::uint8_t *bytes = pixels.data_ptr<std::uint8_t>();
+    if (out.scalar_type() == at::kBFloat16)
+        look_up_images<at::BFloat16>(values_, bytes, n, out);
+    else
+        look_up_images<float>(values_, bytes, n, out);
+    clear_rest(n, out);
+}
+
+static at::Tensor channels(const float values[3], c10::Device device)
+{
+    return at::tensor(c10::ArrayRef<float>(values, 3)).view({3, 1, 1}).to(device);
+}
+
+// A tensor, as a GPU would multiply by the reciprocal of a number.
+PixelFormula::PixelFormula(const float mean[3], const float std[3], c10::Device device)
+    : largest_(at::full({1}, 255.0f, at::kFloat).to(device)), mean_(channels(mean, device)),
+      std_(channels(std, device))
+{
+}
+
+void PixelFormula::normalise(const at::Tensor &pixels, at::Tensor &out) const
+{
+    at::Tensor bytes = pixels.permute({0, 3, 1, 2}), to = out.narrow(0, 0, pixels.size(0));
+    bool in_place = out.scalar_type() == at::kFloat;
+    at::Tensor values = in_place ? to.copy_(bytes) : bytes.to(at::kFloat);
+    values.div_(largest_).sub_(mean_).div_(std_);
+    if (!in_place) to.copy_(values);
+    clear_rest(pixels.size(0), out);
 }
 
 } // namespace permafrost

@@ -14,15 +14,23 @@ class PixelTable {
 public:
     PixelTable(const float mean[3], const float std[3]);
 
-    // pixels: (n, h, w, 3). Fills the first n images of out, (rows, 3, h, w) on
-    // any device, of any floating type and memory format; the rest become zero.
-    void normalise(const std::uint8_t *pixels, int n, at::Tensor &out) const;
+    // pixels: (n, h, w, 3) uint8, row-major. Fills the first n images of out, (rows, 3, h, w) of
+    // float or bfloat16 in any memory format, all on the CPU; the rest become zero.
+    void normalise(const at::Tensor &pixels, at::Tensor &out) const;
 
 private:
-    void normalise_on_cpu(const std::uint8_t *pixels, int n, at::Tensor &out) const;
-    void normalise_on_device(const std::uint8_t *pixels, int n, at::Tensor &out) const;
-
     float values_[3][256];
+};
+
+// The same values, computed where the pixels are: on any device, of any floating type.
+class PixelFormula {
+public:
+    PixelFormula(const float mean[3], const float std[3], c10::Device device);
+
+    void normalise(const at::Tensor &pixels, at::Tensor &out) const;
+
+private:
+    at::Tensor largest_, mean_, std_; // (1), (3, 1, 1), (3, 1, 1)
 };
 
 } // namespace permafrost

@@ -90,7 +90,7 @@ PfSuffix::PfSuffix(const PfSuffixConfig &config)
     set_threads(config.threads);
     // A run that goes on from a checkpoint ends like one that was not interrupted.
     at::globalContext().setDeterministicCuDNN(true);
-    description_ = describe_device(device_);
+    description_ = describe_device(device_, config.device);
     part_ = suffix_network(config);
     network_.reset(new Network(part_.module, part_.method));
     place_tensors();

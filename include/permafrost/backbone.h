@@ -16,9 +16,13 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this header, suffix.h or arch.h changes its layout. */
-#define PF_BACKBONE_ABI 2
+#define PF_BACKBONE_ABI 3
 
-typedef enum PfPrecision { PF_FP32, PF_BF16, PF_FP16 } PfPrecision;
+/* How many batches a device takes at most before the first is collected. */
+#define PF_BACKBONE_DEPTH_MAX 4
+
+/* fp32 on a GPU is fp32; tf32 there multiplies with 10 bits of mantissa. */
+typedef enum PfPrecision { PF_FP32, PF_BF16, PF_FP16, PF_TF32, PF_PRECISIONS } PfPrecision;
 
 typedef struct PfBackboneConfig {
     /* Either a graph with its tensors ... */
@@ -34,10 +38,10 @@ typedef struct PfBackboneConfig {
     int input_height, input_width;
     float mean[3], std[3]; /* normalisation: (pixel / 255 - mean) / std, RGB */
     PfPrecision precision; /* of the computation */
-    PfDtype output_dtype;  /* PF_DTYPE_F16 or PF_DTYPE_F32: what forward() writes */
-    const char *device;    /* "auto", "cpu", "cuda", "cuda:1" */
+    PfDtype output_dtype;  /* PF_DTYPE_F16 or PF_DTYPE_F32: what is written to outputs */
+    const char *device;    /* "auto", "cpu", "cuda", "cuda:1"; for tests also "cpu:overlap" */
     int threads;           /* CPU threads of the forward pass; 0 = all cores */
-    int batch;             /* largest n that forward() will be called with */
+    int batch;             /* images that run at once; 0 = as many as are fastest */
 } PfBackboneConfig;
 
 typedef struct PfBackbone PfBackbone; /* the plugin's own; opaque here */
@@ -73,17 +77,36 @@ typedef struct PfBackbonePlugin {
      * be given to close(). No C++ exception leaves the plugin. */
     int (*open)(const PfBackboneConfig *config, PfBackbone **out, PfError *err);
 
-    /* The taps, in the order in which forward() fills them; lent until close(). */
+    /* The taps, in the order of submit()'s outputs; lent until close(). */
     int (*taps)(const PfBackbone *backbone, const PfTapInfo **taps);
 
     /* "libtorch 1.13.0, oneDNN 2.6.3, cpu, 2 threads"; lent until close(). */
     const char *(*describe)(const PfBackbone *backbone);
 
-    /* pixels: (n, height, width, 3) uint8 RGB, n <= config.batch.
-     * outputs[t]: room for (n, taps[t].shape) of config.output_dtype, row-major
-     * with channels first, as in torch. One caller at a time. */
-    int (*forward)(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
-                   PfError *err);
+    /* Images that run at once: config.batch, or what was chosen. Fewer from when the
+     * device's memory did not suffice: more go through in slices. Not while anything is
+     * under way. */
+    int (*batch)(const PfBackbone *backbone);
+
+    /* Batches that may be under way at a time: 1 where submit() itself computes, more where
+     * copies and computing overlap; at most PF_BACKBONE_DEPTH_MAX. */
+    int (*depth)(const PfBackbone *backbone);
+
+    /* Memory that this device and its like copy from and to without a stop in between: page-locked
+     * for a GPU. Given back by release(), before close(). NULL, both: any memory is as good. */
+    void *(*allocate)(PfBackbone *backbone, size_t size_bytes, PfError *err);
+    void (*release)(PfBackbone *backbone, void *memory);
+
+    /* Begins a batch. pixels: (n, height, width, 3) uint8 RGB; n may be more than batch().
+     * outputs[t]: room for (n, taps[t].shape) of config.output_dtype, row-major with
+     * channels first, as in torch. Pixels and rooms, not the list of them, are lent until
+     * its collect(). One caller at a time. */
+    int (*submit)(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
+                  PfError *err);
+
+    /* Waits until the outputs of the oldest batch under way are there. When this or submit()
+     * fails, nothing is under way any more, and nothing else may be begun. */
+    int (*collect)(PfBackbone *backbone, PfError *err);
 
     /* Frees it and sets *backbone to NULL. */
     void (*close)(PfBackbone **backbone);

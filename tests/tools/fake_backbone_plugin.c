@@ -6,6 +6,8 @@
  *   FAKE_BACKBONE_LOG=FILE    a line with the number of images for each forward pass
  *   FAKE_BACKBONE_MS=N        a forward pass takes N milliseconds longer
  *   FAKE_BACKBONE_FAIL_AT=N   the N-th forward pass fails
+ *   FAKE_BACKBONE_DEPTH=N     it takes N batches at a time
+ *   FAKE_BACKBONE_MEMORY=N    it steps down to at most N images at once
  *   FAKE_EXPORT=1             can write down what it is to export: as text
  *   FAKE_SUFFIX_DIE_AT=N      the N-th step of a fine-tuning kills the process */
 #include <fcntl.h>
@@ -55,17 +57,18 @@ static int open_backbone(const PfBackboneConfig *config, PfBackbone **out, PfErr
     if (fake_open(&own, out, err)) return -1;
     if (config->arch) name_all_mean(*out, config);
     (*out)->fail_at_call = (int)knob("FAKE_BACKBONE_FAIL_AT");
+    (*out)->depth = (int)knob("FAKE_BACKBONE_DEPTH");
+    (*out)->memory = (int)knob("FAKE_BACKBONE_MEMORY");
     return 0;
 }
 
-static int forward(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
-                   PfError *err)
+static int collect(PfBackbone *backbone, PfError *err)
 {
     long milliseconds = knob("FAKE_BACKBONE_MS");
     struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-    log_images(n);
+    log_images(backbone->jobs[0].n);
     if (milliseconds > 0) nanosleep(&pause, NULL);
-    return fake_forward(backbone, pixels, n, outputs, err);
+    return fake_collect(backbone, err);
 }
 
 static int forward_training(PfSuffix *suffix, const float *rows, int64_t n, uint64_t dropout_seed,
@@ -97,7 +100,7 @@ __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugi
     static PfSuffixPlugin suffix;
     plugin = fake_plugin;
     plugin.open = open_backbone;
-    plugin.forward = forward;
+    plugin.collect = collect;
     suffix = fake_suffix_plugin;
     suffix.forward_training = forward_training;
     plugin.suffix = &suffix;

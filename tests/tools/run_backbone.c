@@ -38,12 +38,12 @@ static const PfOption table[] = {
      .kind = PF_OPTION_TEXT,
      .offset = offsetof(Settings, device),
      .argument = "NAME",
-     .help = "auto, cpu, cuda"},
+     .help = "auto, cpu, cpu:overlap, cuda"},
     {.name = "precision",
      .kind = PF_OPTION_TEXT,
      .offset = offsetof(Settings, precision),
      .argument = "P",
-     .help = "fp32, bf16 or fp16"},
+     .help = "fp32, bf16, fp16 or tf32"},
     {.name = "store",
      .kind = PF_OPTION_TEXT,
      .offset = offsetof(Settings, store),
@@ -63,8 +63,8 @@ static const PfOption table[] = {
      .kind = PF_OPTION_INT,
      .offset = offsetof(Settings, batch),
      .argument = "N",
-     .help = "images per call",
-     .minimum = 1,
+     .help = "images per call; 0: as many as the device is fastest with",
+     .minimum = 0,
      .maximum = 4096},
     {.name = "threads",
      .kind = PF_OPTION_INT,
@@ -99,7 +99,10 @@ typedef struct Run {
 
 static PfPrecision precision_named(const char *name)
 {
-    return !strcmp(name, "bf16") ? PF_BF16 : !strcmp(name, "fp16") ? PF_FP16 : PF_FP32;
+    return !strcmp(name, "bf16")   ? PF_BF16
+           : !strcmp(name, "fp16") ? PF_FP16
+           : !strcmp(name, "tf32") ? PF_TF32
+                                   : PF_FP32;
 }
 
 static int split_names(char *text, const char **names)
@@ -157,6 +160,7 @@ static int open_backbone(Run *run, PfError *err)
             run->plugin->describe(run->backbone), loaded - start, read - loaded,
             pf_seconds() - read);
     run->tap_count = run->plugin->taps(run->backbone, &run->taps);
+    if (!settings->batch) run->settings.batch = run->plugin->batch(run->backbone);
     return 0;
 }
 
@@ -185,18 +189,29 @@ static int make_room(Run *run, PfError *err)
     return 0;
 }
 
+static int collect(Run *run, int *flying, PfError *err)
+{
+    --*flying;
+    return run->plugin->collect(run->backbone, err);
+}
+
 static int forward_all(Run *run, PfError *err)
 {
     size_t image = 3 * (size_t)run->settings.size * (size_t)run->settings.size;
     void *rows[MAX_TAPS];
+    int flying = 0;
     for (int first = 0; first < run->n; first += run->settings.batch) {
         int count = run->n - first < run->settings.batch ? run->n - first : run->settings.batch;
         for (int t = 0; t < run->tap_count; t++)
             rows[t] = (char *)run->outputs[t] + (size_t)first * run->row_sizes[t];
-        if (run->plugin->forward(run->backbone, run->pixels + (size_t)first * image, count, rows,
-                                 err))
+        if (flying == run->plugin->depth(run->backbone) && collect(run, &flying, err)) return -1;
+        if (run->plugin->submit(run->backbone, run->pixels + (size_t)first * image, count, rows,
+                                err))
             return -1;
+        flying++;
     }
+    while (flying)
+        if (collect(run, &flying, err)) return -1;
     return 0;
 }
 
@@ -234,7 +249,10 @@ static int write_outputs(Run *run, PfError *err)
 static int run_all(Run *run, PfError *err)
 {
     if (open_backbone(run, err) || read_pixels(run, err) || make_room(run, err)) return -1;
-    return run->settings.output ? write_outputs(run, err) : measure(run, err);
+    int failed = run->settings.output ? write_outputs(run, err) : measure(run, err);
+    int batch = run->plugin->batch(run->backbone);
+    if (batch < run->settings.batch) fprintf(stderr, "memory sufficed for %d images\n", batch);
+    return failed;
 }
 
 static int parse(Settings *settings, int argc, char **argv, PfError *err)

@@ -1,16 +1,25 @@
 /* A backbone without libtorch: tap "mean" (3) is the mean colour, tap "grid"
  * (3,2,2) that of each quarter; tap "pixels" (3, side, side), the image itself, only
- * where it is asked for. Knobs make it fail. One at a time. */
+ * where it is asked for. Knobs make it fail, and take several batches at a time: nothing is read or
+ * written before collect(), as late as it may be. Several may be open. */
 #ifndef FAKE_BACKBONE_H
 #define FAKE_BACKBONE_H
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "permafrost/backbone.h"
 
-enum { FAKE_MEAN, FAKE_GRID, FAKE_PIXELS, FAKE_TAPS };
+enum { FAKE_MEAN, FAKE_GRID, FAKE_PIXELS, FAKE_TAPS, FAKE_DEVICES = 8 };
+
+/* A batch under way. */
+typedef struct FakeJob {
+    const uint8_t *pixels;
+    int n;
+    void *outputs[FAKE_TAPS];
+} FakeJob;
 
 struct PfBackbone {
     PfBackboneConfig config;
@@ -24,9 +33,18 @@ struct PfBackbone {
     int largest_n;
     int images; /* seen so far */
     int last_n; /* at the last call */
+    int depth;  /* batches at a time; 0 is 1 */
+    int fail_at_submit;
+    FakeJob jobs[PF_BACKBONE_DEPTH_MAX]; /* (job_count) the oldest first */
+    int job_count;
+    int is_open;
+    int blocks; /* of memory that are lent */
+    int memory; /* images that fit into it; 0: any number */
+    int batch;  /* that run at once */
 };
 
-static struct PfBackbone fake_backbone;
+/* Those that are open; a closed one keeps what it has counted until it is opened again. */
+static struct PfBackbone fake_backbones[FAKE_DEVICES];
 
 static int fake_add_tap(struct PfBackbone *backbone, const char *name, PfError *err)
 {
@@ -47,10 +65,14 @@ static int fake_open(const PfBackboneConfig *config, PfBackbone **out, PfError *
     static const char *const usual[] = {"mean", "grid"};
     const char *const *names = config->tap_count ? config->taps : usual;
     int count = config->tap_count ? config->tap_count : 2;
-    fake_backbone = (struct PfBackbone){.config = *config};
+    struct PfBackbone *backbone = fake_backbones;
+    while (backbone->is_open) backbone++;
+    *backbone = (struct PfBackbone){.config = *config};
     for (int i = 0; i < count; i++)
-        if (fake_add_tap(&fake_backbone, names[i], err)) return -1;
-    *out = &fake_backbone;
+        if (fake_add_tap(backbone, names[i], err)) return -1;
+    backbone->is_open = 1;
+    backbone->batch = config->batch ? config->batch : 32;
+    *out = backbone;
     return 0;
 }
 
@@ -101,7 +123,31 @@ static void fake_channel(const PfBackbone *backbone, int kind, const uint8_t *im
                    image[p * 3 + c] / 255.0);
 }
 
-static int fake_forward(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
+static int fake_batch(const PfBackbone *backbone)
+{
+    return backbone->batch;
+}
+
+static int fake_depth(const PfBackbone *backbone)
+{
+    return backbone->depth ? backbone->depth : 1;
+}
+
+static void *fake_allocate(PfBackbone *backbone, size_t size_bytes, PfError *err)
+{
+    void *memory = malloc(size_bytes);
+    if (!memory) pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    backbone->blocks += memory != NULL;
+    return memory;
+}
+
+static void fake_release(PfBackbone *backbone, void *memory)
+{
+    backbone->blocks--;
+    free(memory);
+}
+
+static int fake_compute(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
                         PfError *err)
 {
     int side = backbone->config.input_width;
@@ -120,8 +166,31 @@ static int fake_forward(PfBackbone *backbone, const uint8_t *pixels, int n, void
     return 0;
 }
 
+static int fake_submit(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
+                       PfError *err)
+{
+    FakeJob *job = &backbone->jobs[backbone->job_count++];
+    *job = (FakeJob){.pixels = pixels, .n = n};
+    memcpy(job->outputs, outputs, (size_t)backbone->tap_count * sizeof *outputs);
+    if (backbone->fail_at_submit != backbone->calls + backbone->job_count) return 0;
+    backbone->job_count = 0;
+    return pf_fail(err, PF_EXIT_FAILED, "the fake backbone was told to refuse");
+}
+
+static int fake_collect(PfBackbone *backbone, PfError *err)
+{
+    FakeJob job = backbone->jobs[0];
+    while (backbone->memory && backbone->batch > backbone->memory) backbone->batch /= 2;
+    backbone->job_count--;
+    memmove(backbone->jobs, backbone->jobs + 1, (size_t)backbone->job_count * sizeof job);
+    int failed = fake_compute(backbone, job.pixels, job.n, job.outputs, err);
+    if (failed) backbone->job_count = 0;
+    return failed;
+}
+
 static void fake_close(PfBackbone **backbone)
 {
+    (*backbone)->is_open = 0;
     *backbone = NULL;
 }
 
@@ -130,7 +199,12 @@ static const PfBackbonePlugin fake_plugin = {
     .open = fake_open,
     .taps = fake_taps,
     .describe = fake_describe,
-    .forward = fake_forward,
+    .batch = fake_batch,
+    .depth = fake_depth,
+    .allocate = fake_allocate,
+    .release = fake_release,
+    .submit = fake_submit,
+    .collect = fake_collect,
     .close = fake_close,
 };
 

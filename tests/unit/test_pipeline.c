@@ -13,7 +13,7 @@
 #include "pipeline_contents.h"
 #include "preprocess.h"
 
-enum { IMAGES = 61, CROP = 8, BATCH = 8 };
+enum { IMAGES = 61, CROP = 8, BATCH = 8, USUAL_DEPTH = 4 };
 
 static const PfPreprocess preprocess = {
     .resize = CROP, .crop = CROP, .mean = {0, 0, 0}, .std = {1, 1, 1}};
@@ -124,7 +124,10 @@ static void take_progress(void *context, int64_t done)
 }
 
 typedef struct Run {
-    int workers, batch, depth, once, fail_at_call, infinite_at_call, pause_ms;
+    int workers, batch, depth, once;
+    int devices, device_depth;                          /* 0 is 1 */
+    int fail_at_call, fail_at_submit, infinite_at_call; /* of the last device */
+    int pause_ms;                                       /* of the first device; others are slower */
     const int64_t *samples;
     int64_t sample_count;
     const volatile sig_atomic_t *interrupted;
@@ -133,14 +136,20 @@ typedef struct Run {
 static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *err)
 {
     PfDataset *dataset = NULL;
-    PfBackbone *backbone;
+    PfBackbone *backbones[FAKE_DEVICES];
+    int devices = run.devices ? run.devices : 1;
     PfBackboneConfig open = {
         .input_height = CROP, .input_width = CROP, .output_dtype = PF_DTYPE_F32};
     ck_assert_int_eq(pf_dataset_open(root, NULL, &dataset, err), 0);
-    fake_plugin.open(&open, &backbone, err);
-    backbone->fail_at_call = run.fail_at_call;
-    backbone->pause_ms = run.pause_ms;
-    backbone->infinite_at_call = run.infinite_at_call;
+    for (int d = 0; d < devices; d++) {
+        fake_plugin.open(&open, &backbones[d], err);
+        backbones[d]->depth = run.device_depth;
+        backbones[d]->pause_ms = run.pause_ms * (d + 1);
+    }
+    PfBackbone *last = backbones[devices - 1];
+    last->fail_at_call = run.fail_at_call;
+    last->fail_at_submit = run.fail_at_submit;
+    last->infinite_at_call = run.infinite_at_call;
     PfPipelineConfig config = {
         .dataset = dataset,
         .samples = run.samples,
@@ -148,7 +157,8 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
         .once = run.once,
         .preprocess = &preprocess,
         .plugin = &fake_plugin,
-        .backbone = backbone,
+        .backbones = backbones,
+        .backbone_count = devices,
         .output_dtype = PF_DTYPE_F32,
         .batch = run.batch ? run.batch : BATCH,
         .workers = run.workers ? run.workers : 2,
@@ -158,6 +168,11 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
     PfPipelineSink sink = {seen, take_rows, take_rejected, take_repeated, take_progress};
     ck_assert_uint_gt(pf_pipeline_memory(&config), 0);
     int failed = pf_pipeline_run(&config, &sink, stats, err);
+    for (int d = 0; d < devices; d++) {
+        ck_assert_int_eq(backbones[d]->blocks, 0);
+        ck_assert_int_eq(backbones[d]->job_count, 0);
+        fake_plugin.close(&backbones[d]);
+    }
     pf_dataset_close(&dataset);
     return failed;
 }
@@ -175,7 +190,7 @@ START_TEST(rows_come_in_dataset_order_without_the_bad_ones)
     ck_assert_int_eq(seen.progress, IMAGES);
     ck_assert_ptr_nonnull(strstr(seen.reason, "hello"));
     for (int i = 1; i < seen.rows; i++) ck_assert_int_gt(seen.samples[i], seen.samples[i - 1]);
-    ck_assert_int_le(fake_backbone.largest_n, BATCH);
+    ck_assert_int_le(fake_backbones[0].largest_n, BATCH);
 }
 END_TEST
 
@@ -212,7 +227,13 @@ START_TEST(the_result_does_not_depend_on_threads_or_ring)
                                {.workers = 2},
                                {.workers = 7},
                                {.workers = 7, .depth = 1},
-                               {.workers = 3, .depth = 2}};
+                               {.workers = 3, .depth = 2},
+                               {.workers = 2, .device_depth = 3},
+                               {.workers = 7, .device_depth = 2, .depth = 1},
+                               {.workers = 1, .devices = 2},
+                               {.workers = 7, .devices = 3, .pause_ms = 3},
+                               {.workers = 2, .devices = 3, .device_depth = 3, .pause_ms = 1},
+                               {.workers = 7, .devices = 8, .device_depth = 4, .depth = 3}};
     Seen first = {0};
     PfPipelineStats stats;
     ck_assert_int_eq(run_pipeline(runs[0], &first, &stats, NULL), 0);
@@ -221,6 +242,22 @@ START_TEST(the_result_does_not_depend_on_threads_or_ring)
         ck_assert_int_eq(run_pipeline(runs[i], &seen, &stats, NULL), 0);
         ck_assert_mem_eq(&seen, &first, sizeof seen);
     }
+}
+END_TEST
+
+START_TEST(all_devices_work)
+{
+    Seen seen = {0};
+    PfPipelineStats stats;
+    Run run = {.workers = 7, .devices = 3, .device_depth = 2, .pause_ms = 10};
+    ck_assert_int_eq(run_pipeline(run, &seen, &stats, NULL), 0);
+    ck_assert_int_eq(stats.depth, 2 + 3 * 3);
+    int images = 0;
+    for (int d = 0; d < 3; d++) {
+        ck_assert_int_gt(fake_backbones[d].images, 0);
+        images += fake_backbones[d].images;
+    }
+    ck_assert_int_eq(images, seen.rows);
 }
 END_TEST
 
@@ -237,8 +274,27 @@ START_TEST(a_failing_backbone_ends_the_run_with_its_message)
 {
     Seen seen = {0};
     expect_failure((Run){.fail_at_call = 4}, &seen, PF_EXIT_FAILED, "told to fail");
-    ck_assert_int_eq(seen.rows, fake_backbone.images - fake_backbone.last_n);
+    ck_assert_int_eq(seen.rows, fake_backbones[0].images - fake_backbones[0].last_n);
     ck_assert_int_gt(seen.rows, BATCH);
+}
+END_TEST
+
+/* Whatever the others have computed of what comes before is kept. */
+START_TEST(one_failing_device_ends_the_run)
+{
+    for (int depth = 1; depth <= 3; depth++) {
+        Seen seen = {0};
+        Run run = {.workers = 7, .devices = 3, .device_depth = depth, .pause_ms = 2};
+        run.fail_at_call = 1;
+        expect_failure(run, &seen, PF_EXIT_FAILED, "told to fail");
+        ck_assert_int_le(seen.rows, fake_backbones[0].images + fake_backbones[1].images);
+        run.fail_at_call = 0, run.fail_at_submit = 1;
+        seen = (Seen){0};
+        expect_failure(run, &seen, PF_EXIT_FAILED, "told to refuse");
+        run.fail_at_submit = 0, run.infinite_at_call = 1;
+        seen = (Seen){0};
+        expect_failure(run, &seen, PF_EXIT_FAILED, "tap 'mean' of image");
+    }
 }
 END_TEST
 
@@ -246,6 +302,8 @@ START_TEST(a_failing_sink_ends_the_run_with_its_message)
 {
     Seen seen = {.fail_at_row = 20};
     expect_failure((Run){.workers = 7}, &seen, PF_EXIT_FAILED, "sink was told");
+    seen = (Seen){.fail_at_row = 20};
+    expect_failure((Run){.devices = 2, .device_depth = 3}, &seen, PF_EXIT_FAILED, "sink was told");
 }
 END_TEST
 
@@ -307,7 +365,7 @@ START_TEST(repeated_images_are_computed_once)
     PfPipelineStats stats;
     repeat_images();
     ck_assert_int_eq(run_pipeline((Run){.workers = 1, .once = 1}, &first, &stats, NULL), 0);
-    int images = fake_backbone.images;
+    int images = fake_backbones[0].images;
     ck_assert_int_eq(first.repeated, 9);
     ck_assert_int_eq(first.rejected, 6 + 2);
     ck_assert_int_eq(first.rows, IMAGES - 9 - 8);
@@ -347,7 +405,7 @@ START_TEST(which_of_equal_images_is_computed_does_not_depend_on_timing)
         Seen seen = {0};
         Run run = {.workers = 2 + i % 15, .depth = 1 + i % 4, .once = 1};
         ck_assert_int_eq(run_pipeline(run, &seen, &stats, NULL), 0);
-        ck_assert_int_eq(fake_backbone.images, first.rows);
+        ck_assert_int_eq(fake_backbones[0].images, first.rows);
         ck_assert_mem_eq(&seen, &first, sizeof seen);
     }
 }
@@ -381,7 +439,7 @@ START_TEST(the_queues_are_counted)
     PfPipelineStats stats;
     const int64_t batches = (IMAGES + BATCH - 1) / BATCH;
     ck_assert_int_eq(run_pipeline((Run){0}, &slow_sink, &stats, NULL), 0);
-    ck_assert_int_eq(stats.depth, PF_PIPELINE_DEPTH);
+    ck_assert_int_eq(stats.depth, USUAL_DEPTH);
     ck_assert_int_eq(stats.sink_takes, batches);
     ck_assert_int_eq(stats.forward_takes, batches);
     ck_assert_int_ge(stats.computed_waiting, 3 * batches / 2);
@@ -399,8 +457,12 @@ START_TEST(an_interrupt_ends_the_run)
     volatile sig_atomic_t interrupted = 1;
     Seen seen = {0};
     expect_failure((Run){.interrupted = &interrupted}, &seen, PF_EXIT_INTERRUPTED, "interrupted");
-    ck_assert_int_eq(seen.rows, fake_backbone.images);
-    ck_assert_int_le(seen.rows, PF_PIPELINE_DEPTH * BATCH);
+    ck_assert_int_eq(seen.rows, fake_backbones[0].images);
+    ck_assert_int_le(seen.rows, USUAL_DEPTH * BATCH);
+    seen = (Seen){0};
+    Run run = {.devices = 2, .device_depth = 3, .interrupted = &interrupted};
+    expect_failure(run, &seen, PF_EXIT_INTERRUPTED, "interrupted");
+    ck_assert_int_eq(seen.rows, fake_backbones[0].images + fake_backbones[1].images);
 }
 END_TEST
 
@@ -413,6 +475,8 @@ int main(void)
     tcase_add_test(cases, rows_come_in_dataset_order_without_the_bad_ones);
     tcase_add_test(cases, features_belong_to_their_own_image);
     tcase_add_test(cases, the_result_does_not_depend_on_threads_or_ring);
+    tcase_add_test(cases, all_devices_work);
+    tcase_add_test(cases, one_failing_device_ends_the_run);
     tcase_add_test(cases, a_failing_backbone_ends_the_run_with_its_message);
     tcase_add_test(cases, a_failing_sink_ends_the_run_with_its_message);
     tcase_add_test(cases, features_that_are_not_finite_name_tap_and_image);

@@ -1,0 +1,18 @@
+/* The devices that --device names. */
+#ifndef PF_DEVICE_LIST_H
+#define PF_DEVICE_LIST_H
+
+#include "permafrost/error.h"
+
+#define PF_DEVICES_MAX 64
+
+/* "auto", or a list of "cpu", "cuda" and "cuda:N" ("cpu:overlap" is for tests): (count) names, to
+ * be given to pf_list_free(). The same GPU twice is refused; cpu several times shares out the
+ * cores. Whether they are there turns out when they are opened. */
+int pf_device_list_parse(const char *text, char ***names, int *count, PfError *err);
+
+/* CPU threads for each device where several of them are cpus, of `processors`, at least 1; else 0,
+ * which means all. */
+int pf_device_list_threads(char *const *names, int count, int processors);
+
+#endif

@@ -1,0 +1,136 @@
+#include "pipeline_decode.h"
+
+#include <stdio.h>
+
+#include "clock.h"
+#include "digest.h"
+#include "pipeline_ring.h"
+#include "view.h"
+
+/* What one decode thread keeps from image to image. */
+typedef struct Decoder {
+    PfSampleBytes bytes;
+    PfImage image;
+    PfResizeScratch scratch;
+} Decoder;
+
+/* All views of an image, one after the other, into `out`. */
+static int render_views(const PfPipelineConfig *config, const PfImage *image,
+                        const PfPipelineRow *row, uint8_t *out, PfResizeScratch *scratch,
+                        PfError *err)
+{
+    for (int v = 0; v < pf_ring_views(config); v++, out += pf_ring_crop_bytes(config)) {
+        PfView view = pf_view_draw(config->view_seed, row->digest, v, image->width, image->height,
+                                   config->preprocess->squash);
+        if (pf_view_render(image, config->preprocess, &view, out, scratch, err)) return -1;
+    }
+    return 0;
+}
+
+/* Pixels of a sample's bytes into `out`. CIFAR's come decoded. */
+static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipelineRow *row,
+                        uint8_t *out, PfError *err)
+{
+    PfSampleBytes *bytes = &decoder->bytes;
+    PfImage raw = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
+    int decoded = bytes->width > 0;
+    if (!decoded && pf_image_decode(bytes->data, bytes->size_bytes, &decoder->image, err))
+        return -1;
+    const PfImage *image = decoded ? &raw : &decoder->image;
+    row->width = image->width;
+    row->height = image->height;
+    return render_views(config, image, row, out, &decoder->scratch, err);
+}
+
+static int64_t sample_at(const PfPipelineConfig *config, int64_t place)
+{
+    return config->samples ? config->samples[place] : place;
+}
+
+/* Whatever went wrong was not the image's fault: says at which it was noticed. */
+static int fail_sample(const PfPipelineConfig *config, int64_t sample, PfError *err)
+{
+    PfError cause = *err;
+    return pf_fail(err, (PfExit)cause.exit_code, "image '%s': %.1500s",
+                   pf_dataset_samples(config->dataset)[sample].path, cause.message);
+}
+
+/* Fills the slot and the pixels of a place. A file that cannot be used is marked in
+ * the slot; -1 is kept for failures that are not the file's. */
+static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, int64_t place, PfSlot *slot,
+                         uint8_t *out, double *read_seconds, PfError *err)
+{
+    const PfPipelineConfig *config = pipeline->config;
+    PfSampleBytes *bytes = &decoder->bytes;
+    double started = pf_seconds();
+    slot->state = PF_SLOT_GOOD;
+    slot->row = (PfPipelineRow){.sample = sample_at(config, place)};
+    int unreadable = pf_dataset_read(config->dataset, slot->row.sample, bytes, err);
+    *read_seconds += pf_seconds() - started;
+    if (!unreadable) {
+        slot->row.stamp = bytes->stamp;
+        pf_xxh128(bytes->data, bytes->size_bytes, slot->row.digest);
+        if (pipeline->contents && !pf_contents_claim(pipeline->contents, place, slot->row.digest)) {
+            slot->state = PF_SLOT_REPEATED;
+            return 0;
+        }
+        if (!decode_bytes(config, decoder, &slot->row, out, err)) return 0;
+    }
+    if (err->exit_code != PF_EXIT_BAD_IMAGES) return fail_sample(config, slot->row.sample, err);
+    slot->state = PF_SLOT_BAD;
+    snprintf(slot->reason, sizeof slot->reason, "%.*s", PF_SLOT_REASON_SIZE - 1, err->message);
+    return 0;
+}
+
+/* Waits until there is room for the next place, and takes it; -1 when there is none any more. */
+static int64_t take_place(PfPipeline *pipeline, PfBatch **batch)
+{
+    int64_t place = -1;
+    double started = pf_seconds();
+    pthread_mutex_lock(&pipeline->lock);
+    while (!pipeline->stopping && pipeline->next_place < pipeline->total) {
+        int64_t number = pipeline->next_place / pipeline->config->batch;
+        *batch = pf_ring_at(pipeline, number);
+        if ((*batch)->number == number) {
+            place = pipeline->next_place++;
+            break;
+        }
+        pthread_cond_wait(&pipeline->freed, &pipeline->lock);
+    }
+    pipeline->decode_wait_seconds += pf_seconds() - started;
+    pthread_mutex_unlock(&pipeline->lock);
+    return place;
+}
+
+static void sample_done(PfPipeline *pipeline, PfBatch *batch, double seconds, double read_seconds)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->decode_seconds += seconds - read_seconds;
+    pipeline->read_seconds += read_seconds;
+    if (--batch->pending == 0) pthread_cond_broadcast(&pipeline->advanced);
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+void *pf_pipeline_decode(void *argument)
+{
+    PfPipeline *pipeline = argument;
+    const PfPipelineConfig *config = pipeline->config;
+    Decoder decoder = {0};
+    PfError error = {0};
+    PfBatch *batch;
+    for (int64_t place; (place = take_place(pipeline, &batch)) >= 0;) {
+        size_t i = (size_t)(place % config->batch);
+        double started = pf_seconds(), read_seconds = 0;
+        if (decode_sample(pipeline, &decoder, place, &batch->slots[i],
+                          batch->pixels + i * pf_ring_sample_bytes(config), &read_seconds,
+                          &error)) {
+            pf_ring_stop(pipeline, &error);
+            break;
+        }
+        sample_done(pipeline, batch, pf_seconds() - started, read_seconds);
+    }
+    pf_sample_bytes_free(&decoder.bytes);
+    pf_image_free(&decoder.image);
+    pf_resize_scratch_free(&decoder.scratch);
+    return NULL;
+}

@@ -1,0 +1,173 @@
+#include "pipeline_ring.h"
+
+#include <stdlib.h>
+
+#include "memory.h"
+#include "pixel_tap.h"
+
+/* ---- sizes ---- */
+
+int pf_ring_views(const PfPipelineConfig *config)
+{
+    return config->views > 1 ? config->views : 1;
+}
+
+size_t pf_ring_crop_bytes(const PfPipelineConfig *config)
+{
+    return (size_t)config->preprocess->crop * (size_t)config->preprocess->crop * 3;
+}
+
+size_t pf_ring_sample_bytes(const PfPipelineConfig *config)
+{
+    return (size_t)pf_ring_views(config) * pf_ring_crop_bytes(config);
+}
+
+int64_t pf_ring_row_values(const PfPipelineConfig *config, const PfTapInfo *tap)
+{
+    return pf_ring_views(config) * pf_shape_count(&tap->shape);
+}
+
+static size_t row_bytes(const PfPipelineConfig *config, const PfTapInfo *tap)
+{
+    PfDtype dtype = pf_pixel_tap_dtype(tap->name, config->output_dtype);
+    return (size_t)pf_ring_row_values(config, tap) * pf_dtype_size(dtype);
+}
+
+int pf_pipeline_depth(const PfPipelineConfig *config)
+{
+    int depth = 2;
+    for (int d = 0; d < config->backbone_count; d++)
+        depth += config->plugin->depth(config->backbones[d]) + 1;
+    return config->depth > 0 ? config->depth : depth;
+}
+
+size_t pf_pipeline_memory(const PfPipelineConfig *config)
+{
+    const PfTapInfo *taps;
+    int tap_count = config->plugin->taps(config->backbones[0], &taps);
+    size_t sample = pf_ring_sample_bytes(config) + sizeof(PfSlot) + sizeof(PfPipelineRow);
+    for (int t = 0; t < tap_count; t++) sample += row_bytes(config, &taps[t]);
+    return sample * (size_t)config->batch * (size_t)pf_pipeline_depth(config);
+}
+
+/* ---- going round ---- */
+
+PfBatch *pf_ring_at(const PfPipeline *pipeline, int64_t number)
+{
+    return &pipeline->ring[number % pipeline->depth];
+}
+
+/* Gives a batch of the ring its next number. Caller holds the lock, or is alone. */
+static void assign(PfPipeline *pipeline, PfBatch *batch, int64_t number)
+{
+    int64_t first = number * pipeline->config->batch, left = pipeline->total - first;
+    batch->number = number;
+    batch->count = left < 0                         ? 0
+                   : left < pipeline->config->batch ? (int)left
+                                                    : pipeline->config->batch;
+    batch->pending = batch->count;
+    batch->forwarded = 0;
+}
+
+void pf_ring_recycle(PfPipeline *pipeline, PfBatch *batch)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    assign(pipeline, batch, batch->number + pipeline->depth);
+    pthread_cond_broadcast(&pipeline->freed);
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+void pf_ring_stop_locked(PfPipeline *pipeline, const PfError *error)
+{
+    if (!pipeline->stopping && error) pipeline->error = *error;
+    pipeline->stopping = 1;
+    pthread_cond_broadcast(&pipeline->freed);
+    pthread_cond_broadcast(&pipeline->advanced);
+}
+
+void pf_ring_stop(PfPipeline *pipeline, const PfError *error)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    pf_ring_stop_locked(pipeline, error);
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+int pf_ring_count_decoded(const PfPipeline *pipeline)
+{
+    int count = 0;
+    for (int i = 0; i < pipeline->depth; i++) {
+        const PfBatch *batch = &pipeline->ring[i];
+        count += batch->count && !batch->pending && batch->number >= pipeline->next_forward;
+    }
+    return count;
+}
+
+int pf_ring_count_computed(const PfPipeline *pipeline)
+{
+    int count = 0;
+    for (int i = 0; i < pipeline->depth; i++) count += pipeline->ring[i].forwarded;
+    return count;
+}
+
+/* ---- memory ---- */
+
+/* What devices copy from and to. Any of them may use what the first one gave. */
+static void *allocate_lent(const PfPipelineConfig *config, size_t count, size_t size, PfError *err)
+{
+    if (!config->plugin->allocate) return pf_alloc_aligned(count, size, err);
+    return config->plugin->allocate(config->backbones[0], count * size, err);
+}
+
+static void release_lent(const PfPipelineConfig *config, void *memory)
+{
+    if (!config->plugin->release)
+        free(memory);
+    else if (memory)
+        config->plugin->release(config->backbones[0], memory);
+}
+
+static int allocate_batch(const PfPipeline *pipeline, PfBatch *batch, PfError *err)
+{
+    const PfPipelineConfig *config = pipeline->config;
+    size_t size = (size_t)config->batch;
+    batch->pixels = allocate_lent(config, size, pf_ring_sample_bytes(config), err);
+    batch->slots = pf_calloc(size, sizeof *batch->slots, err);
+    batch->rows = pf_calloc(size, sizeof *batch->rows, err);
+    batch->features = pf_calloc((size_t)pipeline->tap_count, sizeof *batch->features, err);
+    if (!batch->pixels || !batch->slots || !batch->rows || !batch->features) return -1;
+    for (int t = 0; t < pipeline->tap_count; t++) {
+        batch->features[t] =
+            allocate_lent(config, size, row_bytes(config, &pipeline->taps[t]), err);
+        if (!batch->features[t]) return -1;
+    }
+    return 0;
+}
+
+static void free_batch(const PfPipeline *pipeline, PfBatch *batch)
+{
+    for (int t = 0; batch->features && t < pipeline->tap_count; t++)
+        release_lent(pipeline->config, batch->features[t]);
+    free(batch->features);
+    free(batch->rows);
+    free(batch->slots);
+    release_lent(pipeline->config, batch->pixels);
+}
+
+int pf_ring_allocate(PfPipeline *pipeline, PfError *err)
+{
+    pipeline->ring = pf_calloc((size_t)pipeline->depth, sizeof *pipeline->ring, err);
+    if (!pipeline->ring) return -1;
+    for (int i = 0; i < pipeline->depth; i++) {
+        if (allocate_batch(pipeline, &pipeline->ring[i], err)) return -1;
+        assign(pipeline, &pipeline->ring[i], i);
+    }
+    return 0;
+}
+
+void pf_ring_free(PfPipeline *pipeline)
+{
+    for (int i = 0; pipeline->ring && i < pipeline->depth; i++)
+        free_batch(pipeline, &pipeline->ring[i]);
+    free(pipeline->ring);
+    pipeline->ring = NULL;
+}
