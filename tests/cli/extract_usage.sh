@@ -46,7 +46,15 @@ stderr_has '--std'
 expect 2 extract photos -o x.h5 --split val=0.6,test=0.5
 stderr_has 'nothing to train on'
 expect 2 extract photos -o x.h5 --precision fp8
-stderr_has 'fp32, bf16, fp16'
+stderr_has 'fp32, bf16, fp16, tf32'
+expect 2 extract photos -o x.h5 --device gpu
+stderr_has "--device: unknown device 'gpu'"
+expect 2 extract photos -o x.h5 --device cuda:0,,cuda:1
+stderr_has 'empty entry'
+expect 2 extract photos -o x.h5 --device cuda,cuda:0
+stderr_has 'the same GPU'
+expect 2 extract photos -o x.h5 --device auto,cpu
+stderr_has "unknown device 'auto'"
 expect 2 extract photos -o x.h5 --compress zstd:99
 stderr_has '1 to 19'
 expect 2 extract photos -o x.h5 --max-bad 200%
