@@ -137,6 +137,7 @@ int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out,
     PfBackbonePlan *plan = pf_calloc(1, sizeof *plan, err);
     if (!plan) return -1;
     plan->precision = options->precision;
+    plan->emulate = options->emulate;
     plan->store = options->store;
     plan->device = options->device;
     plan->views = options->views;
@@ -179,6 +180,7 @@ int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *ta
         .input_height = plan->preprocess.crop,
         .input_width = plan->preprocess.crop,
         .precision = plan->precision,
+        .emulate = plan->emulate,
         .output_dtype = plan->store,
         .device = place->device,
         .threads = place->threads,

@@ -26,6 +26,7 @@ typedef struct PfBackboneOptions {
     int views; /* of each image: see view.h */
     int64_t view_seed;
     PfPrecision precision;
+    int emulate;                /* bf16, on a processor that does not have it */
     PfDtype store;              /* PF_DTYPE_F16 or PF_DTYPE_F32 */
     const char *device;         /* see device_list.h */
     const PfKnownSha256 *known; /* of the weights or the TorchScript file, or NULL: see weights.h */
@@ -49,6 +50,7 @@ typedef struct PfBackbonePlan {
     char **taps; /* tap_count; none yet for a TorchScript file without --tap */
     int tap_count;
     PfPrecision precision;
+    int emulate; /* bf16, on a processor that does not have it */
     PfDtype store;
     const char *device; /* or several: see device_list.h; lent from the options */
 } PfBackbonePlan;

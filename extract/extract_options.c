@@ -196,6 +196,8 @@ static const PfOption table[] = {
     {.name = "precision", .kind = PF_OPTION_CALL, .parse = parse_precision,
      .argument = "fp32|bf16|fp16|tf32",
      .help = "of the computation (default fp32); fp16 and tf32 are for GPUs"},
+    {.name = "emulate", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.emulate),
+     .help = "with --precision bf16: its numbers, slowly, on a processor that does not have it"},
     {.name = "device", .kind = PF_OPTION_CALL, .parse = parse_device,
      .argument = "auto|cpu|cuda[:I][,cuda:J...]",
      .help = "default auto: a GPU where there is one; several work side by side"},
@@ -342,6 +344,8 @@ static int check_mode(PfExtractOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
     if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
         return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
+    if (options->backbone.emulate && options->backbone.precision != PF_BF16)
+        return pf_fail(err, PF_EXIT_USAGE, "--emulate goes with --precision bf16");
     if (options->backbone.views == 1 && options->backbone.view_seed)
         return pf_fail(err, PF_EXIT_USAGE, "--view-seed goes with --views");
     if (options->mode == PF_EXTRACT_SUMMARY)

@@ -36,6 +36,11 @@ void PfBackbone::add_tap(const std::string &name, size_t output, const PfShape &
     outputs_.push_back(output);
 }
 
+static Arithmetic arithmetic(const PfBackboneConfig &config)
+{
+    return config.emulate ? Arithmetic::rounded_bf16 : Arithmetic::plain;
+}
+
 void PfBackbone::open_arch(const PfBackboneConfig &config)
 {
     const PfArch &arch = *config.arch;
@@ -49,7 +54,7 @@ void PfBackbone::open_arch(const PfBackboneConfig &config)
         add_tap(config.taps[t], t, shapes[nodes[t]]);
     }
     torch::jit::Module module = script_module(arch, config.tensors, config.tensor_count, 0, nodes);
-    network_.reset(new Network(module, input_, Optimisation::fused));
+    network_.reset(new Network(module, input_, Optimisation::fused, arithmetic(config)));
 }
 
 void PfBackbone::open_user_module(const PfBackboneConfig &config)
@@ -65,17 +70,18 @@ void PfBackbone::open_user_module(const PfBackboneConfig &config)
         const NamedTensor &output = find_output(outputs, config.taps[t]);
         add_tap(output.first, &output - outputs.data(), row_shape(output));
     }
-    network_ = equal_network(module, input_, image, outputs);
+    network_ = equal_network(module, input_, arithmetic(config), image, outputs);
 }
 
 PfBackbone::PfBackbone(const PfBackboneConfig &config)
-    : device_(choose_device(config.device)), element_type_(scalar_type(config.precision)),
+    : device_(choose_device(config.device)),
+      element_type_(config.emulate ? at::kFloat : scalar_type(config.precision)),
       table_(config.mean, config.std),
       output_type_(config.output_dtype == PF_DTYPE_F16 ? at::kHalf : at::kFloat)
 {
     c10::InferenceMode no_gradients;
     use_block_pool();
-    check_precision(config.precision, device_);
+    if (!config.emulate) check_precision(config.precision, device_);
     allow_tf32(config.precision == PF_TF32);
     set_threads(config.threads);
     description_ = describe_device(device_, config.device);

@@ -83,7 +83,8 @@ void check_precision(PfPrecision precision, c10::Device device)
     if (precision == PF_BF16 && !cpu_has_bf16())
         throw Failure(PF_EXIT_FAILED,
                       "--precision bf16: this processor has no bf16 instructions (avx512_bf16 or "
-                      "amx_bf16), bf16 would be slower than fp32. Hint: --precision fp32");
+                      "amx_bf16), bf16 would be slower than fp32. Hint: --precision fp32, or "
+                      "--emulate for the numbers");
 }
 
 void set_threads(int threads)

@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/passes/inliner.h>
 
 #include "conv_packing.h"
+#include "rounding.h"
 
 namespace permafrost {
 
@@ -20,12 +21,13 @@ static bool is_float_tensor(const torch::jit::Node *node)
 
 // Rounds and moves the weights, which freezing has made constants of the graph,
 // to where and what the input is.
-static void convert_constants(Block *block, const at::Tensor &input)
+static void convert_constants(Block *block, const at::Tensor &input, Arithmetic arithmetic)
 {
     for (torch::jit::Node *node : block->nodes()) {
-        for (Block *inner : node->blocks()) convert_constants(inner, input);
+        for (Block *inner : node->blocks()) convert_constants(inner, input, arithmetic);
         if (!is_float_tensor(node)) continue;
         at::Tensor tensor = node->t(c10::attr::value).to(input.device(), input.scalar_type());
+        if (arithmetic == Arithmetic::rounded_bf16) tensor = round_to_bf16(tensor);
         if (tensor.dim() == 4) tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
         node->t_(c10::attr::value, tensor);
         node->output()->inferTypeFrom(tensor);
@@ -37,22 +39,36 @@ static std::shared_ptr<Graph> graph_of(const Module &module)
     return module.get_method("forward").graph();
 }
 
-Network::Network(Module module, const at::Tensor &input, Optimisation optimisation)
+static void convert_module(Module &module, const at::Tensor &input, Arithmetic arithmetic)
+{
+    if (arithmetic == Arithmetic::rounded_bf16) module.to(at::kBFloat16);
+    module.to(input.device(), input.scalar_type());
+}
+
+Network::Network(Module module, const at::Tensor &input, Optimisation optimisation,
+                 Arithmetic arithmetic)
 {
     if (optimisation == Optimisation::none) {
-        module.to(input.device(), input.scalar_type());
+        convert_module(module, input, arithmetic);
         *this = Network(module, "forward");
-        return;
+    } else {
+        optimise(std::move(module), input, optimisation, arithmetic);
     }
+    if (arithmetic == Arithmetic::rounded_bf16) round_results(*graph_);
+    code_ = torch::jit::Code(graph_, "forward");
+}
+
+void Network::optimise(Module module, const at::Tensor &input, Optimisation optimisation,
+                       Arithmetic arithmetic)
+{
     module = torch::jit::freeze(module);
-    convert_constants(graph_of(module)->block(), input);
+    convert_constants(graph_of(module)->block(), input, arithmetic);
     if (optimisation == Optimisation::fused && input.is_cpu())
         pack_convolutions(module, input);
     else if (optimisation == Optimisation::fused)
         module = torch::jit::optimize_for_inference(module);
     graph_ = graph_of(module);
     module_ = module._ivalue();
-    code_ = torch::jit::Code(graph_, "forward");
 }
 
 Network::Network(const Module &module, const std::string &method)

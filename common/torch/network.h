@@ -10,6 +10,12 @@
 
 namespace permafrost {
 
+// In which arithmetic a network computes.
+enum class Arithmetic {
+    plain,        // that of its input's element type
+    rounded_bf16, // float32, every weight and result rounded to bfloat16
+};
+
 // How much is done to a module. Each step rests on the one before.
 enum class Optimisation {
     none,
@@ -23,7 +29,8 @@ public:
     // run() will be given, (rows, 3, height, width); its device and element type
     // become the network's. Batch norm is folded in float32, before anything is
     // rounded to a lower precision.
-    Network(torch::jit::Module module, const at::Tensor &input, Optimisation optimisation);
+    Network(torch::jit::Module module, const at::Tensor &input, Optimisation optimisation,
+            Arithmetic arithmetic);
 
     // The method as it is written: the module stays the caller's, who may change its
     // parameters between runs. Where gradients are on, they are recorded.
@@ -36,6 +43,9 @@ public:
     c10::IValue run(const at::Tensor &input) const;
 
 private:
+    void optimise(torch::jit::Module module, const at::Tensor &input, Optimisation optimisation,
+                  Arithmetic arithmetic);
+
     c10::IValue module_; // first argument of the method
     std::shared_ptr<torch::jit::Graph> graph_;
     torch::jit::Code code_;

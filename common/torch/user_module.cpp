@@ -188,18 +188,20 @@ bool agree(const NamedTensors &expected, const NamedTensors &found, double toler
 
 // What libtorch's passes make of a stranger's module is not always what it was.
 std::unique_ptr<Network> equal_network(const torch::jit::Module &module, const at::Tensor &input,
-                                       const at::Tensor &image, const NamedTensors &expected)
+                                       Arithmetic arithmetic, const at::Tensor &image,
+                                       const NamedTensors &expected)
 {
-    const double tolerance = input.scalar_type() == at::kFloat ? 1e-3 : 0.1;
+    bool is_fp32 = input.scalar_type() == at::kFloat && arithmetic == Arithmetic::plain;
+    const double tolerance = is_fp32 ? 1e-3 : 0.1;
     const at::Tensor probe = at::empty_like(input.narrow(0, 0, 1)).copy_(image);
     for (Optimisation optimisation : {Optimisation::fused, Optimisation::frozen}) {
         try {
-            std::unique_ptr<Network> network(new Network(module, input, optimisation));
+            std::unique_ptr<Network> network(new Network(module, input, optimisation, arithmetic));
             if (agree(expected, named_outputs(network->run(probe)), tolerance)) return network;
         } catch (const std::exception &) { // the next one is slower and safer
         }
     }
-    return std::unique_ptr<Network>(new Network(module, input, Optimisation::none));
+    return std::unique_ptr<Network>(new Network(module, input, Optimisation::none, arithmetic));
 }
 
 } // namespace permafrost

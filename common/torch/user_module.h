@@ -48,7 +48,8 @@ PfShape row_shape(const NamedTensor &output);
 // The most optimised network for such inputs that still computes `expected`, what
 // the module made of image (1, 3, height, width).
 std::unique_ptr<Network> equal_network(const torch::jit::Module &module, const at::Tensor &input,
-                                       const at::Tensor &image, const NamedTensors &expected);
+                                       Arithmetic arithmetic, const at::Tensor &image,
+                                       const NamedTensors &expected);
 
 // "(1,3,224,224)"
 std::string sizes_text(at::IntArrayRef sizes);

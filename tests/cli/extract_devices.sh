@@ -66,4 +66,8 @@ if ! command -v nvidia-smi > /dev/null; then
 fi
 expect 2 extract_sample photos -o tf32.h5 --device cpu --precision tf32
 stderr_has '--precision tf32 needs a CUDA device'
+expect 2 extract_sample photos -o fp32.h5 --emulate
+stderr_has '--emulate goes with --precision bf16'
+expect 0 extract_sample photos -o bf16.h5 --device cpu --precision bf16 --emulate
+stderr_has ', bf16;'
 done_with

@@ -82,6 +82,37 @@ def check_bf16(name, size, taps):
             check("bf16 without instructions for it is refused", "avx512_bf16" in done.stderr)
 
 
+def check_emulated_bf16(name, size, taps):
+    """Like bf16 instructions but for the order of sums, which rounding may make a step of one
+    part in 256 of; on any processor, of which oneDNN is made to believe that it has AVX2 alone."""
+    images = pixels(4, size)
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--precision", "bf16", "--emulate"]
+        _, single, _ = run(TOOL, folder, name, images, taps)
+        _, emulated, _ = run(TOOL, folder, name, images, taps, *options)
+        os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+        _, elsewhere, _ = run(TOOL, folder, name, images, taps, *options)
+        del os.environ["ONEDNN_MAX_CPU_ISA"]
+        for tap in taps:
+            error = relative_error(emulated[tap], single[tap])
+            check(f"emulated bf16 {name} {tap} is bf16", 1e-3 < error < BF16_TOLERANCE,
+                  f"relative error {error:.1e}")
+            bits = emulated[tap].astype(np.float32).view(np.uint32)
+            check(f"emulated bf16 {name} {tap} holds numbers of bf16", not np.any(bits & 0xffff))
+            check(f"emulated bf16 {name} {tap} with AVX2", cosine(emulated[tap], elsewhere[tap]) > 0.99999)
+        if has_bf16():
+            _, native, _ = run(TOOL, folder, name, images, taps, "--precision", "bf16")
+            for tap in taps:
+                check(f"emulated bf16 {name} {tap} is the processor's",
+                      cosine(emulated[tap], native[tap]) > 0.99998)
+
+
+def cosine(a, b):
+    """The smallest of the rows'."""
+    a, b = a.reshape(len(a), -1).astype(np.float64), b.reshape(len(b), -1).astype(np.float64)
+    return ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
+
+
 def check_half_storage():
     images = pixels(3, 64)
     with tempfile.TemporaryDirectory() as folder:
@@ -97,6 +128,7 @@ def check_refusals():
             ("an unknown tap", {"taps": ["layer5"]}, "layer5"),
             ("an image that becomes empty", {"name": "vgg11", "images": pixels(1, 16)}, "features"),
             ("fp16 on the CPU", {"options": ["--precision", "fp16"]}, "bf16 or fp32"),
+            ("tf32 on the CPU", {"options": ["--precision", "tf32"]}, "fp32 or bf16"),
             ("an unknown device", {"options": ["--device", "gpu"]}, "unknown device 'gpu'")):
         with tempfile.TemporaryDirectory() as folder:
             done, _, _ = run(TOOL, folder, options.get("name", "resnet18_w16"),
@@ -111,6 +143,7 @@ check_network("resnet50", 128, 3, ["avgpool", "layer3", "layer1.0.relu", "layer4
 check_network("vgg16", 96, 3, ["avgpool", "features", "features.5", "classifier.3"])
 check_network("vgg11_bn", 224, 2, ["features", "avgpool", "features.1", "features.2"])
 check_bf16("resnet18", 128, ["avgpool", "layer3"])
+check_emulated_bf16("resnet18", 96, ["avgpool", "layer2"])
 for precision in ["fp32"] + ["bf16"] * has_bf16():
     check_rows_are_independent("resnet18_w16", 96, ["avgpool", "layer2"], precision)
     check_rows_are_independent("vgg11", 32, ["avgpool", "classifier.3"], precision)

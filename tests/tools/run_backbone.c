@@ -23,7 +23,7 @@
 
 typedef struct Settings {
     const char *weights, *device, *precision, *store, *mean, *std;
-    int batch, threads, passes;
+    int batch, threads, passes, emulate;
     const char *backbone, *pixels, *taps, *output;
     int size;
 } Settings;
@@ -80,6 +80,10 @@ static const PfOption table[] = {
      .help = "to take the best of",
      .minimum = 1,
      .maximum = 1000},
+    {.name = "emulate",
+     .kind = PF_OPTION_FLAG,
+     .offset = offsetof(Settings, emulate),
+     .help = "bf16 in float32 arithmetic, rounded"},
     {0},
 };
 
@@ -140,6 +144,7 @@ static int open_backbone(Run *run, PfError *err)
                                .input_height = settings->size,
                                .input_width = settings->size,
                                .precision = precision_named(settings->precision),
+                               .emulate = settings->emulate,
                                .output_dtype =
                                    !strcmp(settings->store, "f16") ? PF_DTYPE_F16 : PF_DTYPE_F32,
                                .device = settings->device,

@@ -126,7 +126,7 @@ static void take_progress(void *context, int64_t done)
 typedef struct Run {
     int workers, batch, depth, once;
     int devices, device_depth;                          /* 0 is 1 */
-    int fail_at_call, fail_at_submit, infinite_at_call; /* of the last device */
+    int fail_at_call, fail_at_submit, infinite_at_call; /* of the first device */
     int pause_ms;                                       /* of the first device; others are slower */
     const int64_t *samples;
     int64_t sample_count;
@@ -146,10 +146,9 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
         backbones[d]->depth = run.device_depth;
         backbones[d]->pause_ms = run.pause_ms * (d + 1);
     }
-    PfBackbone *last = backbones[devices - 1];
-    last->fail_at_call = run.fail_at_call;
-    last->fail_at_submit = run.fail_at_submit;
-    last->infinite_at_call = run.infinite_at_call;
+    backbones[0]->fail_at_call = run.fail_at_call;
+    backbones[0]->fail_at_submit = run.fail_at_submit;
+    backbones[0]->infinite_at_call = run.infinite_at_call;
     PfPipelineConfig config = {
         .dataset = dataset,
         .samples = run.samples,
@@ -249,7 +248,7 @@ START_TEST(all_devices_work)
 {
     Seen seen = {0};
     PfPipelineStats stats;
-    Run run = {.workers = 7, .devices = 3, .device_depth = 2, .pause_ms = 10};
+    Run run = {.workers = 7, .batch = 2, .devices = 3, .device_depth = 2, .pause_ms = 10};
     ck_assert_int_eq(run_pipeline(run, &seen, &stats, NULL), 0);
     ck_assert_int_eq(stats.depth, 2 + 3 * 3);
     int images = 0;
@@ -284,10 +283,10 @@ START_TEST(one_failing_device_ends_the_run)
 {
     for (int depth = 1; depth <= 3; depth++) {
         Seen seen = {0};
-        Run run = {.workers = 7, .devices = 3, .device_depth = depth, .pause_ms = 2};
+        Run run = {.workers = 7, .batch = 2, .devices = 3, .device_depth = depth, .pause_ms = 10};
         run.fail_at_call = 1;
         expect_failure(run, &seen, PF_EXIT_FAILED, "told to fail");
-        ck_assert_int_le(seen.rows, fake_backbones[0].images + fake_backbones[1].images);
+        ck_assert_int_le(seen.rows, fake_backbones[1].images + fake_backbones[2].images);
         run.fail_at_call = 0, run.fail_at_submit = 1;
         seen = (Seen){0};
         expect_failure(run, &seen, PF_EXIT_FAILED, "told to refuse");
