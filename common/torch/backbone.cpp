@@ -11,17 +11,11 @@
 #include "block_pool.h"
 #include "device.h"
 #include "failure.h"
+#include "row_groups.h"
 #include "script_module.h"
 #include "user_module.h"
 
 using namespace permafrost;
-
-// On the CPU the network always runs on this many images, the last ones zero
-// where there are fewer. A kernel chosen for another number of rows could sum in
-// another order, and an image's features must not depend on who came with it or
-// on --batch. So few, as their activations stay in the cache and a partial batch
-// wastes little.
-static const int cpu_rows = 16;
 
 /* ---- opening ---- */
 
@@ -86,7 +80,8 @@ PfBackbone::PfBackbone(const PfBackboneConfig &config)
     set_threads(config.threads);
     description_ = describe_device(device_, config.device);
     input_ = at::empty({1, 3, config.input_height, config.input_width}, element_type_);
-    set_batch(config.batch ? config.batch : PF_BATCH_USUAL);
+    int usual = device_.is_cpu() ? usual_batch() : PF_BATCH_USUAL;
+    set_batch(config.batch ? config.batch : usual);
     if (config.arch)
         open_arch(config);
     else
@@ -141,7 +136,7 @@ void PfBackbone::set_rows(std::int64_t rows)
 void PfBackbone::set_batch(int batch)
 {
     batch_ = batch;
-    set_rows(device_.is_cpu() ? std::min(batch, cpu_rows) : batch);
+    set_rows(device_.is_cpu() ? rows_at_once(batch) : batch);
 }
 
 double PfBackbone::images_per_second(int batch)

@@ -5,6 +5,7 @@
 
 #include "conv_packing.h"
 #include "rounding.h"
+#include "row_groups.h"
 
 namespace permafrost {
 
@@ -63,10 +64,15 @@ void Network::optimise(Module module, const at::Tensor &input, Optimisation opti
 {
     module = torch::jit::freeze(module);
     convert_constants(graph_of(module)->block(), input, arithmetic);
-    if (optimisation == Optimisation::fused && input.is_cpu())
-        pack_convolutions(module, input);
-    else if (optimisation == Optimisation::fused)
+    in_groups_ = input.is_cpu();
+    // Rounded arithmetic shows each result, where packing joins them.
+    bool packs = input.is_cpu() && arithmetic == Arithmetic::plain;
+    if (optimisation == Optimisation::fused && packs) {
+        OneThread alone;
+        pack_convolutions(module, input.narrow(0, 0, group_rows(input.size(0))));
+    } else if (optimisation == Optimisation::fused && !input.is_cpu()) {
         module = torch::jit::optimize_for_inference(module);
+    }
     graph_ = graph_of(module);
     module_ = module._ivalue();
 }
@@ -79,6 +85,12 @@ Network::Network(const Module &module, const std::string &method)
 }
 
 c10::IValue Network::run(const at::Tensor &input) const
+{
+    if (!in_groups_) return run_rows(input);
+    return run_in_groups(input, [this](const at::Tensor &rows) { return run_rows(rows); });
+}
+
+c10::IValue Network::run_rows(const at::Tensor &input) const
 {
     torch::jit::Stack stack = {module_, input};
     torch::jit::InterpreterState(code_).run(stack);

@@ -40,12 +40,17 @@ public:
 
     // What the method returns. Always the same instructions: libtorch's
     // own executor would profile the first run and run something else from then on.
+    // Of input's rows, where the first constructor was given them on the CPU, groups run
+    // side by side (row_groups.h), and no gradients are recorded.
     c10::IValue run(const at::Tensor &input) const;
 
 private:
     void optimise(torch::jit::Module module, const at::Tensor &input, Optimisation optimisation,
                   Arithmetic arithmetic);
 
+    c10::IValue run_rows(const at::Tensor &input) const;
+
+    bool in_groups_ = false;
     c10::IValue module_; // first argument of the method
     std::shared_ptr<torch::jit::Graph> graph_;
     torch::jit::Code code_;

@@ -1,0 +1,74 @@
+#include "convolution_nodes.h"
+
+#include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/runtime/interpreter.h>
+
+namespace permafrost {
+
+using torch::jit::Graph;
+using torch::jit::Node;
+using torch::jit::Stack;
+using torch::jit::Value;
+
+Stack constant_inputs(const Node *node, std::initializer_list<size_t> indices)
+{
+    Stack values;
+    for (size_t i : indices)
+        if (auto value = torch::jit::toIValue(node->input(i))) values.push_back(*value);
+    return values;
+}
+
+static Stack convolution_arguments(const Node *node)
+{
+    if (node->kind() == c10::aten::conv2d) return constant_inputs(node, {1, 2, 3, 4, 5, 6});
+    if (node->kind() != c10::aten::_convolution) return {};
+    Stack transposed = constant_inputs(node, {6});
+    if (transposed.size() != 1 || transposed[0].toBool()) return {};
+    return constant_inputs(node, {1, 2, 3, 4, 5, 8});
+}
+
+// Runs a copy of the graph that returns the input of each convolution, on one image.
+static void measure_inputs(const torch::jit::Module &module, Graph &graph,
+                           std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
+{
+    std::shared_ptr<Graph> copy = graph.copy();
+    while (!copy->outputs().empty()) copy->eraseOutput(0);
+    auto twin = copy->nodes().begin();
+    size_t next = 0;
+    for (Node *node : graph.nodes()) {
+        if (next < convolutions.size() && convolutions[next].node == node) {
+            copy->registerOutput((*twin)->input(0));
+            next++;
+        }
+        ++twin;
+    }
+    Stack stack = {module._ivalue(), input.narrow(0, 0, 1)};
+    torch::jit::InterpreterState(torch::jit::Code(copy, "inputs of convolutions")).run(stack);
+    for (size_t i = 0; i < convolutions.size(); i++) {
+        convolutions[i].input_size = stack[i].toTensor().sizes().vec();
+        convolutions[i].input_size[0] = input.size(0);
+    }
+}
+
+std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module, Graph &graph,
+                                               const at::Tensor &input)
+{
+    std::vector<ConvolutionNode> found;
+    for (Node *node : graph.nodes()) {
+        Stack arguments = convolution_arguments(node);
+        // Padding may be a word ("same"); weights may have one or three dimensions.
+        if (arguments.size() == 6 && arguments[3].isIntList() && arguments[0].toTensor().dim() == 4)
+            found.push_back({node, arguments, {}});
+    }
+    measure_inputs(module, graph, found, input);
+    return found;
+}
+
+Node *only_relu(const Value *value)
+{
+    if (value->uses().size() != 1) return nullptr;
+    Node *user = value->uses()[0].user;
+    return user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_ ? user : nullptr;
+}
+
+} // namespace permafrost

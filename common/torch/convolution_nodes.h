@@ -1,0 +1,33 @@
+// The convolutions of a frozen graph.
+#ifndef PF_TORCH_CONVOLUTION_NODES_H
+#define PF_TORCH_CONVOLUTION_NODES_H
+
+#include <vector>
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
+
+namespace permafrost {
+
+// A two-dimensional convolution with constant weights.
+struct ConvolutionNode {
+    torch::jit::Node *node;
+    torch::jit::Stack arguments; // weight, bias or None, stride, padding, dilation, groups
+    std::vector<std::int64_t> input_size;
+};
+
+// In the graph's order, with the sizes that they meet when the module runs on
+// input, (rows, 3, height, width).
+std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
+                                               torch::jit::Graph &graph, const at::Tensor &input);
+
+// The ReLU that alone uses the value, or NULL.
+torch::jit::Node *only_relu(const torch::jit::Value *value);
+
+// The node's constant inputs with these indices; fewer where one is not constant.
+torch::jit::Stack constant_inputs(const torch::jit::Node *node,
+                                  std::initializer_list<size_t> indices);
+
+} // namespace permafrost
+
+#endif
