@@ -123,9 +123,15 @@ static void add_stats(PfPipelineStats *sum, const PfPipelineStats *stats)
     sum->seconds += stats->seconds;
     sum->read_seconds += stats->read_seconds;
     sum->decode_seconds += stats->decode_seconds;
+    sum->decode_wait_seconds += stats->decode_wait_seconds;
     sum->forward_seconds += stats->forward_seconds;
     sum->forward_wait_seconds += stats->forward_wait_seconds;
     sum->sink_seconds += stats->sink_seconds;
+    sum->depth = stats->depth;
+    sum->forward_takes += stats->forward_takes;
+    sum->decoded_waiting += stats->decoded_waiting;
+    sum->sink_takes += stats->sink_takes;
+    sum->computed_waiting += stats->computed_waiting;
 }
 
 static PfPipelineConfig pipeline_config(const PfFeaturePass *of)

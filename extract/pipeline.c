@@ -55,7 +55,9 @@ typedef struct Pipeline {
     int64_t next_place;      /* places count the samples of the run */
     int stopping;
     PfError error; /* the first one */
-    double read_seconds, decode_seconds, forward_seconds, forward_wait_seconds;
+    double read_seconds, decode_seconds, decode_wait_seconds;
+    double forward_seconds, forward_wait_seconds;
+    int64_t forward_takes, decoded_waiting, sink_takes, computed_waiting; /* see PfPipelineStats */
 } Pipeline;
 
 /* What one decode thread keeps from image to image. */
@@ -135,6 +137,25 @@ static void assign(Pipeline *pipeline, Batch *batch, int64_t number)
     batch->forwarded = 0;
 }
 
+/* Batches of the ring that are decoded and not yet forwarded. Caller holds the lock. */
+static int count_decoded(const Pipeline *pipeline)
+{
+    int count = 0;
+    for (int i = 0; i < pipeline->depth; i++) {
+        const Batch *batch = &pipeline->ring[i];
+        count += batch->count && !batch->pending && !batch->forwarded;
+    }
+    return count;
+}
+
+/* Likewise, those that are forwarded and not yet drained. */
+static int count_computed(const Pipeline *pipeline)
+{
+    int count = 0;
+    for (int i = 0; i < pipeline->depth; i++) count += pipeline->ring[i].forwarded;
+    return count;
+}
+
 /* ---- decode threads ---- */
 
 /* All views of an image, one after the other, into `out`. */
@@ -209,6 +230,7 @@ static int decode_sample(const Pipeline *pipeline, Decoder *decoder, int64_t pla
 static int64_t take_place(Pipeline *pipeline, Batch **batch)
 {
     int64_t place = -1;
+    double started = pf_seconds();
     pthread_mutex_lock(&pipeline->lock);
     while (!pipeline->stopping && pipeline->next_place < pipeline->total) {
         int64_t number = pipeline->next_place / pipeline->config->batch;
@@ -219,6 +241,7 @@ static int64_t take_place(Pipeline *pipeline, Batch **batch)
         }
         pthread_cond_wait(&pipeline->freed, &pipeline->lock);
     }
+    pipeline->decode_wait_seconds += pf_seconds() - started;
     pthread_mutex_unlock(&pipeline->lock);
     return place;
 }
@@ -325,6 +348,8 @@ static Batch *wait_decoded(Pipeline *pipeline, int64_t number)
     Batch *batch = &pipeline->ring[number % pipeline->depth];
     double started = pf_seconds();
     pthread_mutex_lock(&pipeline->lock);
+    pipeline->forward_takes++;
+    pipeline->decoded_waiting += count_decoded(pipeline);
     while (!pipeline->stopping && (batch->number != number || batch->pending))
         pthread_cond_wait(&pipeline->advanced, &pipeline->lock);
     int stopping = pipeline->stopping;
@@ -389,6 +414,8 @@ static Batch *wait_forwarded(Pipeline *pipeline, int64_t number)
 {
     Batch *batch = &pipeline->ring[number % pipeline->depth];
     pthread_mutex_lock(&pipeline->lock);
+    pipeline->sink_takes++;
+    pipeline->computed_waiting += count_computed(pipeline);
     while (!pipeline->stopping) {
         if (is_interrupted(pipeline->config)) {
             PfError error = {0};
@@ -554,6 +581,21 @@ static void run_threads(Pipeline *pipeline, const PfPipelineSink *sink, PfPipeli
     if (drained >= 0) drain_rest(pipeline, drained, sink, stats);
 }
 
+/* What the threads have counted; they are gone. */
+static void take_stats(const Pipeline *pipeline, PfPipelineStats *stats)
+{
+    stats->read_seconds = pipeline->read_seconds;
+    stats->decode_seconds = pipeline->decode_seconds;
+    stats->decode_wait_seconds = pipeline->decode_wait_seconds;
+    stats->forward_seconds = pipeline->forward_seconds;
+    stats->forward_wait_seconds = pipeline->forward_wait_seconds;
+    stats->depth = pipeline->depth;
+    stats->forward_takes = pipeline->forward_takes;
+    stats->decoded_waiting = pipeline->decoded_waiting;
+    stats->sink_takes = pipeline->sink_takes;
+    stats->computed_waiting = pipeline->computed_waiting;
+}
+
 int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
                     PfPipelineStats *stats, PfError *err)
 {
@@ -579,10 +621,7 @@ int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
     pthread_mutex_destroy(&pipeline.lock);
     free_ring(&pipeline);
     pf_contents_free(&pipeline.contents);
-    stats->read_seconds = pipeline.read_seconds;
-    stats->decode_seconds = pipeline.decode_seconds;
-    stats->forward_seconds = pipeline.forward_seconds;
-    stats->forward_wait_seconds = pipeline.forward_wait_seconds;
+    take_stats(&pipeline, stats);
     stats->seconds = pf_seconds() - started;
     if (!pipeline.error.exit_code) return 0;
     if (err) *err = pipeline.error;

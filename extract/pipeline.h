@@ -69,9 +69,18 @@ typedef struct PfPipelineStats {
     double seconds;              /* of wall time */
     double read_seconds;         /* summed over the decode threads */
     double decode_seconds;       /* likewise, resize included */
+    double decode_wait_seconds;  /* likewise, without room for another image */
     double forward_seconds;      /* in the backbone */
     double forward_wait_seconds; /* forward thread without a decoded batch */
     double sink_seconds;         /* in the sink */
+
+    /* How full the queues were: batches that lay ready whenever somebody came for one, that
+     * one included, summed. Divided by the takes it is the mean, at most the depth. */
+    int depth;                /* batches in the ring */
+    int64_t forward_takes;    /* by the forward thread... */
+    int64_t decoded_waiting;  /* ...of decoded ones */
+    int64_t sink_takes;       /* by the caller's thread... */
+    int64_t computed_waiting; /* ...of ones with features */
 } PfPipelineStats;
 
 /* Bytes of the ring. */

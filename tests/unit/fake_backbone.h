@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "permafrost/backbone.h"
 
@@ -19,6 +20,7 @@ struct PfBackbone {
     int calls;
     int fail_at_call; /* 1-based; 0 never */
     int infinite_at_call;
+    int pause_ms; /* for a call */
     int largest_n;
     int images; /* seen so far */
     int last_n; /* at the last call */
@@ -103,6 +105,7 @@ static int fake_forward(PfBackbone *backbone, const uint8_t *pixels, int n, void
                         PfError *err)
 {
     int side = backbone->config.input_width;
+    usleep((useconds_t)backbone->pause_ms * 1000);
     backbone->calls++;
     backbone->images += n;
     backbone->last_n = n;

@@ -73,6 +73,7 @@ typedef struct Seen {
     uint8_t digests[IMAGES + 1][PF_DIGEST_SIZE];
     int rows, rejected, last_rejected, repeated, last_repeated, fail_at_row, fail_at_reject;
     int64_t progress;
+    int pause_ms; /* for a batch */
     char reason[300];
 } Seen;
 
@@ -80,6 +81,7 @@ static int take_rows(void *context, int count, const PfPipelineRow *rows,
                      const void *const *features, PfError *err)
 {
     Seen *seen = context;
+    usleep((useconds_t)seen->pause_ms * 1000);
     for (int i = 0; i < count; i++) {
         if (seen->rows + 1 == seen->fail_at_row)
             return pf_fail(err, PF_EXIT_FAILED, "the sink was told to fail");
@@ -122,7 +124,7 @@ static void take_progress(void *context, int64_t done)
 }
 
 typedef struct Run {
-    int workers, batch, depth, once, fail_at_call, infinite_at_call;
+    int workers, batch, depth, once, fail_at_call, infinite_at_call, pause_ms;
     const int64_t *samples;
     int64_t sample_count;
     const volatile sig_atomic_t *interrupted;
@@ -137,6 +139,7 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
     ck_assert_int_eq(pf_dataset_open(root, NULL, &dataset, err), 0);
     fake_plugin.open(&open, &backbone, err);
     backbone->fail_at_call = run.fail_at_call;
+    backbone->pause_ms = run.pause_ms;
     backbone->infinite_at_call = run.infinite_at_call;
     PfPipelineConfig config = {
         .dataset = dataset,
@@ -370,6 +373,27 @@ START_TEST(the_first_place_wins_whoever_claims_first)
 }
 END_TEST
 
+/* A slow sink finds the ring full of what is computed; a slow backbone of what is decoded, and
+ * leaves nothing in front of the sink. */
+START_TEST(the_queues_are_counted)
+{
+    Seen slow_sink = {.pause_ms = 20}, slow_backbone = {0};
+    PfPipelineStats stats;
+    const int64_t batches = (IMAGES + BATCH - 1) / BATCH;
+    ck_assert_int_eq(run_pipeline((Run){0}, &slow_sink, &stats, NULL), 0);
+    ck_assert_int_eq(stats.depth, PF_PIPELINE_DEPTH);
+    ck_assert_int_eq(stats.sink_takes, batches);
+    ck_assert_int_eq(stats.forward_takes, batches);
+    ck_assert_int_ge(stats.computed_waiting, 3 * batches / 2);
+    ck_assert_int_le(stats.computed_waiting, stats.depth * batches);
+    ck_assert(stats.decode_wait_seconds > 0.02);
+    ck_assert_int_eq(run_pipeline((Run){.pause_ms = 20}, &slow_backbone, &stats, NULL), 0);
+    ck_assert_int_ge(stats.decoded_waiting, 3 * batches / 2);
+    ck_assert_int_le(stats.computed_waiting, batches);
+    ck_assert(stats.decode_wait_seconds > 0.02);
+}
+END_TEST
+
 START_TEST(an_interrupt_ends_the_run)
 {
     volatile sig_atomic_t interrupted = 1;
@@ -397,6 +421,7 @@ int main(void)
     tcase_add_test(cases, repeated_images_are_computed_once);
     tcase_add_test(cases, which_of_equal_images_is_computed_does_not_depend_on_timing);
     tcase_add_test(cases, the_first_place_wins_whoever_claims_first);
+    tcase_add_test(cases, the_queues_are_counted);
     tcase_add_test(cases, an_interrupt_ends_the_run);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
