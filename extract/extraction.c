@@ -12,6 +12,7 @@
 #include "extraction_report.h"
 #include "identity.h"
 #include "log.h"
+#include "network_cost.h"
 #include "parallel.h"
 #include "provenance.h"
 
@@ -19,6 +20,21 @@
 #define MAX_PASSES 100
 
 /* ---- computing ---- */
+
+/* What a pass over `images` has computed, for the taps that the session is open for. */
+static int count_work(PfExtraction *run, int64_t images, PfError *err)
+{
+    const PfBackboneSession *session = &run->session;
+    const char *taps[PF_KNOWN_TAPS_MAX];
+    int64_t each;
+    if (!run->backbone->arch || !images) return 0;
+    for (int t = 0; t < session->tap_count; t++) taps[t] = session->taps[t].name;
+    if (pf_network_multiply_adds(run->backbone->arch, run->backbone->preprocess.crop, taps,
+                                 session->tap_count, &each, err))
+        return -1;
+    run->multiply_adds += (double)each * (double)images * run->backbone->views;
+    return 0;
+}
 
 /* *count: images that lacked something; 0 when all is there. */
 static int compute_group(PfExtraction *run, int64_t *count, PfError *err)
@@ -34,7 +50,9 @@ static int compute_group(PfExtraction *run, int64_t *count, PfError *err)
                           .workers = pf_extraction_worker_count(run),
                           .max_rejected = pf_extraction_max_rejected(run),
                           .interrupted = run->interrupted};
-    int failed = group.count && pf_feature_pass_run(&pass, &run->stats, err);
+    int64_t before = run->stats.images;
+    int failed = group.count && (pf_feature_pass_run(&pass, &run->stats, err) ||
+                                 count_work(run, run->stats.images - before, err));
     free(group.samples);
     *count = group.count;
     return failed ? -1 : 0;
