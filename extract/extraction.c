@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "composition.h"
+#include "extraction_json.h"
 #include "extraction_look.h"
 #include "extraction_report.h"
 #include "identity.h"
@@ -171,9 +172,12 @@ static int finish_journal(PfExtraction *run, PfError *err)
 
 static int work(PfExtraction *run, PfError *err)
 {
+    PfExtractionSummary summary;
     if (pf_extraction_say_plan(run, err) || compute(run, err) || compose(run, err)) return -1;
-    pf_extraction_say_summary(run);
-    return finish_journal(run, err);
+    pf_extraction_sum_up(run, &summary);
+    pf_extraction_say_summary(run, &summary);
+    if (finish_journal(run, err)) return -1;
+    return run->options->json ? pf_extraction_write_json(run, &summary, err) : 0;
 }
 
 /* Touched files would be read and hashed by every run to come: where that costs more than
@@ -196,11 +200,14 @@ static void refresh_stamps(PfExtraction *run)
 static int leave_as_it_is(PfExtraction *run, PfError *err)
 {
     char elapsed[PF_DURATION_SIZE];
+    PfExtractionSummary summary;
     refresh_stamps(run);
     please_make(run);
+    pf_extraction_sum_up(run, &summary);
     pf_say("%s: up to date, nothing computed (%s)", run->options->output,
-           pf_duration_text(pf_seconds() - run->started, elapsed));
-    return run->journal ? finish_journal(run, err) : 0;
+           pf_duration_text(summary.seconds, elapsed));
+    if (run->journal && finish_journal(run, err)) return -1;
+    return run->options->json ? pf_extraction_write_json(run, &summary, err) : 0;
 }
 
 /* A run that finds nothing to do takes no lock: it may look while another one works. */

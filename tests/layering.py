@@ -44,7 +44,7 @@ ROWS = [
      "extract/pipeline_contents", "extract/pipeline", "extract/feature_pass", "extract/composition",
      "extract/bottleneck", "extract/network_cost", "extract/bare_convolution",
      "extract/extraction_state", "extract/extraction_look",
-     "extract/extraction_report", "extract/extraction", "extract/merge*",
+     "extract/extraction_summary", "extract/extraction_report", "extract/extraction_json", "extract/extraction", "extract/merge*",
      "train/group", "train/group_optimizer", "train/suffix_optimizer", "train/finetune_network", "train/finetune", "train/group_trainer", "train/curvature", "train/convex_head",
      "train/experiment", "train/warm_head", "train/model_head", "train/init_head", "train/train_options", "train/checkpoint_run", "train/group_run", "train/evaluation", "train/sweep*",
      "train/train_run", "train/report*", "train/result_json", "train/result_csv",

@@ -26,6 +26,35 @@ grep -q '^time: load [0-9.]* s, images [0-9.]* s, cache [0-9.]* s; read [0-9]* %
 expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --force -v
 grep -q 'network [0-9]* % ([0-9]* of [1-9][0-9]* GFLOP/s)' stderr || failed 'no ceiling is said'
 checks=$((checks + 2))
+
+# The same for programs.
+member() { "$PYTHON" -c 'import json, sys; print(eval(sys.argv[2], json.load(open(sys.argv[1]))))' "$1" "$2"; }
+# is FILE EXPRESSION VALUE
+is() { checks=$((checks + 1)); found=$(member "$1" "$2"); [ "$found" = "$3" ] || failed "$1: $2 is $found, not $3"; }
+expect 0 extract_fake photos -o rows.h5 --json rows.json --workers 1
+is rows.json '[rows, computed, rejected, workers]' '[42, 42, 0, 1]'
+is rows.json 'file_bytes' "$(stat -c %s rows.h5)"
+is rows.json 'sum(seconds[part] for part in ("load", "images", "cache")) <= seconds["total"]' True
+is rows.json '0 <= queues["before_network"] <= queues["batches"]' True
+is rows.json 'verdict' "$(grep '^bound by' stderr)"
+is rows.json '"gflops" in globals()' False
+expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --force -v --json rate.json
+is rate.json 'gflops > 0 and bare_convolution_gflops > 0' True
+# A second run has computed nothing, and a failing one leaves the file as it was.
+expect 0 extract_fake photos -o rows.h5 --json - -q
+cp stdout again.json
+is again.json '[rows, computed, "bound_by" in globals()]' '[42, 0, False]'
+cp rows.json before.json
+expect 1 env FAKE_BACKBONE_FAIL_AT=1 extract photos -o rows.h5 --json rows.json --backbone ./net.pt --resize 20 --crop 16 --force
+expect 0 cmp rows.json before.json
+expect 2 extract_fake photos -o rows.h5 --json rows.h5
+stderr_has 'is the cache itself'
+expect 1 extract_fake photos -o rows.h5 --json nowhere/rows.json --force
+stderr_has 'nowhere'
+expect 2 extract_fake photos -o rows.h5 --json x.json --dry-run
+stderr_has '--json tells of a run that extracts'
+no_leftovers
+
 # Nothing computed, nothing said.
 expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --compress none
 stderr_has '0 computed'
