@@ -129,6 +129,15 @@ static void say_outside(const char *what, double seconds, const PfRunTimes *time
              all_seconds(times), advice);
 }
 
+/* Until the ring has gone round a few times each stage waits for the one before. */
+static void say_none(const PfPipelineStats *pipeline, char text[PF_BOTTLENECK_TEXT])
+{
+    const char *why = pipeline->forward_takes <= 3 * pipeline->depth
+                          ? "it has few batches, and each stage waits for the one before"
+                          : "other programs may have had the processors";
+    snprintf(text, PF_BOTTLENECK_TEXT, "bound by none of its stages: %s", why);
+}
+
 const char *pf_bottleneck_text(PfBottleneck bottleneck, const PfRunTimes *times,
                                char text[PF_BOTTLENECK_TEXT])
 {
@@ -150,13 +159,7 @@ const char *pf_bottleneck_text(PfBottleneck bottleneck, const PfRunTimes *times,
         say_outside("making the cache of the journal", times->cache_seconds, times,
                     write_advice(times), text);
         break;
-    case PF_BOUND_BY_NONE:
-        snprintf(
-            text, PF_BOTTLENECK_TEXT,
-            "bound by nothing for long: the stages waited for each other, and %lld batches are "
-            "few",
-            (long long)pipeline->forward_takes);
-        break;
+    case PF_BOUND_BY_NONE: say_none(pipeline, text); break;
     }
     return text;
 }

@@ -143,7 +143,9 @@ START_TEST(a_few_batches_bound_nothing)
     PfRunTimes times = network_bound();
     times.pipeline.forward_seconds = 4;
     times.pipeline.forward_takes = 2;
-    expect(times, PF_BOUND_BY_NONE, "and 2 batches are few");
+    expect(times, PF_BOUND_BY_NONE, "bound by none of its stages: it has few batches");
+    times.pipeline.forward_takes = 200;
+    expect(times, PF_BOUND_BY_NONE, "bound by none of its stages: other programs");
     times.pipeline.seconds = 0; /* no division by it */
     pf_bottleneck_find(&times);
 }
