@@ -84,6 +84,13 @@ void pf_backbone_session_say_slices(PfBackboneSession *session)
     }
 }
 
+int pf_backbone_forward(const PfBackbonePlugin *plugin, PfBackbone *backbone, const uint8_t *pixels,
+                        int n, void *const *outputs, PfError *err)
+{
+    return plugin->submit(backbone, pixels, n, outputs, err) || plugin->collect(backbone, err) ? -1
+                                                                                               : 0;
+}
+
 void pf_backbone_session_close(PfBackboneSession *session)
 {
     while (session->backbone_count > 0)

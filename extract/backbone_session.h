@@ -31,4 +31,8 @@ void pf_backbone_session_say_slices(PfBackboneSession *session);
 
 void pf_backbone_session_close(PfBackboneSession *session);
 
+/* One batch, submitted and collected; as the plugin's submit(). Nothing is under way. */
+int pf_backbone_forward(const PfBackbonePlugin *plugin, PfBackbone *backbone, const uint8_t *pixels,
+                        int n, void *const *outputs, PfError *err);
+
 #endif

@@ -177,6 +177,8 @@ static const PfOption table[] = {
      .help = "stored type of the features (default f16)"},
     {.name = "compress", .kind = PF_OPTION_CALL, .parse = parse_compress,
      .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1)"},
+    {.name = "json", .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE",
+     .help = "what was done, how fast and what held it back, for programs; - is stdout"},
     {.name = "force", .kind = PF_OPTION_FLAG, .offset = FIELD(force),
      .help = "compute again, whatever is at CACHE.h5 and in its journal"},
     {.name = "dry-run", .kind = PF_OPTION_FLAG, .offset = FIELD(dry_run),
@@ -325,6 +327,25 @@ static int check_merge(PfExtractOptions *options, const char *const *operands, i
         "which caches? Usage: extract --merge OUT.h5 IN.h5...; extract --help explains.");
 }
 
+/* Options that mean something beside others only. */
+static int check_companions(const PfExtractOptions *options, PfError *err)
+{
+    if (options->backbone.emulate && options->backbone.precision != PF_BF16)
+        return pf_fail(err, PF_EXIT_USAGE, "--emulate goes with --precision bf16");
+    if (options->is_virtual && !options->merge)
+        return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
+    if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
+        return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
+    if (options->backbone.views == 1 && options->backbone.view_seed)
+        return pf_fail(err, PF_EXIT_USAGE, "--view-seed goes with --views");
+    if (options->json && (options->mode != PF_EXTRACT_RUN || options->dry_run))
+        return pf_fail(
+            err, PF_EXIT_USAGE,
+            "--json tells of a run that extracts: not of a dry one, and not of --summary, "
+            "--info, --merge or --verify");
+    return 0;
+}
+
 static int check_mode(PfExtractOptions *options, PfError *err)
 {
     options->mode = options->summary  ? PF_EXTRACT_SUMMARY
@@ -340,14 +361,7 @@ static int check_mode(PfExtractOptions *options, PfError *err)
                        options->verify  ? "--verify"
                        : options->merge ? "--merge"
                                         : "--info");
-    if (options->is_virtual && !options->merge)
-        return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
-    if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
-        return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
-    if (options->backbone.emulate && options->backbone.precision != PF_BF16)
-        return pf_fail(err, PF_EXIT_USAGE, "--emulate goes with --precision bf16");
-    if (options->backbone.views == 1 && options->backbone.view_seed)
-        return pf_fail(err, PF_EXIT_USAGE, "--view-seed goes with --views");
+    if (check_companions(options, err)) return -1;
     if (options->mode == PF_EXTRACT_SUMMARY)
         return options->operand
                    ? pf_fail(err, PF_EXIT_USAGE, "--summary takes no operand, found '%s'",

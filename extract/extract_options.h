@@ -28,6 +28,7 @@ typedef struct PfExtractOptions {
     const char *operand;          /* DATASET, or the cache for --info and --verify */
     const char *verified_dataset; /* --verify DATASET CACHE; else NULL */
     const char *output;
+    const char *json;          /* --json; "-": standard output */
     const char *const *inputs; /* --merge: input_count caches */
     int input_count;
     PfBackboneOptions backbone;

@@ -8,10 +8,12 @@
 
 #include "clock.h"
 #include "composition.h"
+#include "extraction_json.h"
 #include "extraction_look.h"
 #include "extraction_report.h"
 #include "identity.h"
 #include "log.h"
+#include "network_cost.h"
 #include "parallel.h"
 #include "provenance.h"
 
@@ -19,6 +21,21 @@
 #define MAX_PASSES 100
 
 /* ---- computing ---- */
+
+/* What a pass over `images` has computed, for the taps that the session is open for. */
+static int count_work(PfExtraction *run, int64_t images, PfError *err)
+{
+    const PfBackboneSession *session = &run->session;
+    const char *taps[PF_KNOWN_TAPS_MAX];
+    int64_t each;
+    if (!run->backbone->arch || !images) return 0;
+    for (int t = 0; t < session->tap_count; t++) taps[t] = session->taps[t].name;
+    if (pf_network_multiply_adds(run->backbone->arch, run->backbone->preprocess.crop, taps,
+                                 session->tap_count, &each, err))
+        return -1;
+    run->multiply_adds += (double)each * (double)images * run->backbone->views;
+    return 0;
+}
 
 /* *count: images that lacked something; 0 when all is there. */
 static int compute_group(PfExtraction *run, int64_t *count, PfError *err)
@@ -34,7 +51,9 @@ static int compute_group(PfExtraction *run, int64_t *count, PfError *err)
                           .workers = pf_extraction_worker_count(run),
                           .max_rejected = pf_extraction_max_rejected(run),
                           .interrupted = run->interrupted};
-    int failed = group.count && pf_feature_pass_run(&pass, &run->stats, err);
+    int64_t before = run->stats.images;
+    int failed = group.count && (pf_feature_pass_run(&pass, &run->stats, err) ||
+                                 count_work(run, run->stats.images - before, err));
     free(group.samples);
     *count = group.count;
     return failed ? -1 : 0;
@@ -152,9 +171,12 @@ static int finish_journal(PfExtraction *run, PfError *err)
 
 static int work(PfExtraction *run, PfError *err)
 {
+    PfExtractionSummary summary;
     if (pf_extraction_say_plan(run, err) || compute(run, err) || compose(run, err)) return -1;
-    pf_extraction_say_summary(run);
-    return finish_journal(run, err);
+    pf_extraction_sum_up(run, &summary);
+    pf_extraction_say_summary(run, &summary);
+    if (finish_journal(run, err)) return -1;
+    return run->options->json ? pf_extraction_write_json(run, &summary, err) : 0;
 }
 
 /* Touched files would be read and hashed by every run to come: where that costs more than
@@ -177,11 +199,14 @@ static void refresh_stamps(PfExtraction *run)
 static int leave_as_it_is(PfExtraction *run, PfError *err)
 {
     char elapsed[PF_DURATION_SIZE];
+    PfExtractionSummary summary;
     refresh_stamps(run);
     please_make(run);
+    pf_extraction_sum_up(run, &summary);
     pf_say("%s: up to date, nothing computed (%s)", run->options->output,
-           pf_duration_text(pf_seconds() - run->started, elapsed));
-    return run->journal ? finish_journal(run, err) : 0;
+           pf_duration_text(summary.seconds, elapsed));
+    if (run->journal && finish_journal(run, err)) return -1;
+    return run->options->json ? pf_extraction_write_json(run, &summary, err) : 0;
 }
 
 /* A run that finds nothing to do takes no lock: it may look while another one works. */

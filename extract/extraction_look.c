@@ -1,5 +1,6 @@
 #include "extraction_look.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "atomic_file.h"
@@ -159,7 +160,23 @@ int pf_extraction_look(PfExtraction *run, PfError *err)
     return match_cache(run, err);
 }
 
+/* Says now what would go wrong in the end. */
+static int check_json(const PfExtractOptions *options, PfError *err)
+{
+    struct stat json, cache;
+    if (!options->json || !strcmp(options->json, "-")) return 0;
+    if (!strcmp(options->json, options->output) ||
+        (!stat(options->json, &json) && !stat(options->output, &cache) &&
+         json.st_dev == cache.st_dev && json.st_ino == cache.st_ino))
+        return pf_fail(err, PF_EXIT_USAGE, "--json: '%s' is the cache itself; choose another file",
+                       options->json);
+    return pf_atomic_file_check(options->json, err);
+}
+
 int pf_extraction_open(PfExtraction *run, PfError *err)
 {
-    return open_dataset(run, err) || open_cache(run, err) || open_backbone(run, err) ? -1 : 0;
+    return check_json(run->options, err) || open_dataset(run, err) || open_cache(run, err) ||
+                   open_backbone(run, err)
+               ? -1
+               : 0;
 }

@@ -3,9 +3,7 @@
 #include <stdio.h>
 
 #include "clock.h"
-#include "extraction_look.h"
 #include "log.h"
-#include "memory.h"
 #include "size_text.h"
 
 /* ---- what will be done ---- */
@@ -53,35 +51,50 @@ int pf_extraction_say_plan(PfExtraction *run, PfError *err)
 
 /* ---- what was done ---- */
 
-void pf_extraction_say_summary(PfExtraction *run)
+/* " (184 of 236 GFLOP/s)": what the network reached, of what a bare convolution does. "" where its
+ * work is not known. */
+static const char *rate_text(const PfExtractionSummary *summary, char *text, size_t size)
 {
-    const PfPipelineStats *stats = &run->stats;
-    const PfCacheWriterStats *written = &run->composed.written;
+    text[0] = '\0';
+    if (summary->bare_gflops > 0)
+        snprintf(text, size, " (%.0f of %.0f GFLOP/s)", summary->gflops, summary->bare_gflops);
+    else if (summary->gflops > 0)
+        snprintf(text, size, " (%.0f GFLOP/s)", summary->gflops);
+    return text;
+}
+
+/* Where the time went, and why. */
+static void say_times(const PfExtractionSummary *summary)
+{
+    const PfRunTimes *times = &summary->times;
+    const PfRunShares shares = pf_run_shares(times);
+    char text[PF_BOTTLENECK_TEXT], rate[64];
+    pf_say("time: load %.2f s, images %.2f s, cache %.2f s; read %.0f %%, decode %.0f %% (%d "
+           "thread%s), network %.0f %%%s, write %.0f %%",
+           times->load_seconds, times->pipeline.seconds, times->cache_seconds, 100 * shares.read,
+           100 * shares.decode, times->workers, times->workers == 1 ? "" : "s",
+           100 * shares.network, rate_text(summary, rate, sizeof rate), 100 * shares.journal);
+    pf_say("%s", pf_bottleneck_text(summary->bottleneck, times, text));
+}
+
+void pf_extraction_say_summary(const PfExtraction *run, const PfExtractionSummary *summary)
+{
     char size[PF_SIZE_TEXT], peak[PF_SIZE_TEXT], total[PF_DURATION_SIZE];
     char rejected[48] = "", rate[48] = "";
-    PfJournalStats journal;
-    pf_journal_stats(run->journal, &journal);
-    if (written->rejected)
-        snprintf(rejected, sizeof rejected, ", %lld rejected", (long long)written->rejected);
-    if (stats->images)
-        snprintf(rate, sizeof rate, ", %.1f images/s",
-                 (double)(stats->images + stats->rejected) / stats->seconds);
-    if (stats->images)
-        pf_say("time: load %.2f s; decode %.2f s (%d threads), forward %.2f s, compress %.2f s, "
-               "write %.2f s; forward waited %.2f s for images",
-               run->session.load_seconds, stats->read_seconds + stats->decode_seconds,
-               pf_extraction_worker_count(run), stats->forward_seconds,
-               journal.compress_seconds + written->compress_seconds,
-               journal.write_seconds + journal.sync_seconds + written->write_seconds,
-               stats->forward_wait_seconds);
+    double raw_bytes = (double)summary->raw_bytes;
+    if (summary->rejected)
+        snprintf(rejected, sizeof rejected, ", %lld rejected", (long long)summary->rejected);
+    if (summary->computed)
+        snprintf(rate, sizeof rate, ", %.1f images/s", summary->images_per_second);
+    if (summary->computed) say_times(summary);
     pf_detail("%lld chunks moved as they were, %lld made anew",
               (long long)run->composed.chunks_moved, (long long)run->composed.chunks_encoded);
     pf_say("%s: %lld rows%s, %lld computed, %s (%.2f of raw), %s%s, peak memory %s",
-           run->options->output, (long long)written->rows, rejected, (long long)stats->images,
-           pf_size_text(written->file_bytes, size),
-           written->raw_bytes ? (double)written->stored_bytes / (double)written->raw_bytes : 0,
-           pf_duration_text(pf_seconds() - run->started, total), rate,
-           pf_size_text((int64_t)pf_peak_memory_bytes(), peak));
+           run->options->output, (long long)summary->rows, rejected, (long long)summary->computed,
+           pf_size_text(summary->file_bytes, size),
+           raw_bytes > 0 ? (double)summary->stored_bytes / raw_bytes : 0,
+           pf_duration_text(summary->seconds, total), rate,
+           pf_size_text(summary->peak_memory_bytes, peak));
 }
 
 void pf_extraction_say_interrupted(const PfExtraction *run, int64_t computed, PfError *err)

@@ -28,6 +28,7 @@ typedef struct PfExtraction {
     PfCacheMatch match;
     PfWorkPlan plan;
     PfPipelineStats stats; /* of all passes */
+    double multiply_adds;  /* of all passes; 0: nobody knows what a TorchScript file's are */
     PfComposeStats composed;
 } PfExtraction;
 

@@ -8,10 +8,11 @@ sh tests/sample/demo.sh "$BUILD" "$WORK/demo" > "$WORK/stdout" 2> "$WORK/stderr"
 cd "$WORK"
 [ "$code" -eq 0 ] || failed 'the demo failed'
 
-# Paths as in the README; every number with a unit of time, rate or memory becomes N.
+# Paths as in the README; every number with a unit of time, share, rate or memory becomes N, and what
+# a run is bound by is the machine's business.
 plain() {
   sed -e "s|$WORK/demo|out/demo|g; s|$BUILD/bin|build/bin|g" \
-    -e 's/[0-9.]* s\b/N s/g; s/[0-9.]* images\/s/N images\/s/; s/memory [0-9.]* [A-Z]*B/memory N/' \
+    -e 's/[0-9.]* s\b/N s/g; s/[0-9]* %/N %/g; s/[0-9]* GFLOP/N GFLOP/; s/^bound by .*/bound by .../; s/[0-9.]* images\/s/N images\/s/; s/memory [0-9.]* [A-Z]*B/memory N/' \
     -e 's/,0\.[0-9]*/,0.N/g'
 }
 cat stdout stderr | plain > printed
