@@ -196,6 +196,8 @@ static const PfOption table[] = {
      .help = "resize straight to crop x crop instead, aspect ratio given up"},
     {.name = "interpolation", .kind = PF_OPTION_CALL, .parse = parse_interpolation,
      .argument = "bilinear|bicubic", .help = "antialiased, equal to Pillow's"},
+    {.name = "fast-decode", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.fast_decode),
+     .help = "decode large JPEGs at 1/2, 1/4 or 1/8 of their size; says how far features move"},
     {.name = "mean", .kind = PF_OPTION_CALL, .parse = parse_mean, .argument = "R,G,B",
      .help = "taken from pixels scaled to 0..1"},
     {.name = "std", .kind = PF_OPTION_CALL, .parse = parse_std, .argument = "R,G,B",

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decode_drift.h"
 #include "log.h"
 #include "memory.h"
 #include "progress.h"
@@ -161,6 +162,18 @@ static void say_memory(const PfFeaturePass *of, const PfPipelineConfig *config)
            config->workers);
 }
 
+/* Once a run, before other threads have the network. */
+static int say_drift(const PfFeaturePass *of, PfError *err)
+{
+    PfDecodeDrift drift;
+    if (!of->session->plan->preprocess.fast_decode || of->plan->drift_said++) return 0;
+    if (pf_decode_drift_measure(of->survey->dataset, of->group->samples, of->group->count,
+                                of->session, &drift, err))
+        return -1;
+    pf_decode_drift_say(&drift);
+    return 0;
+}
+
 static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
 {
     PfPipelineStats stats;
@@ -171,6 +184,7 @@ static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
                            .repeated = sink_repeated,
                            .progress = sink_progress};
     say_memory(pass->of, &config);
+    if (say_drift(pass->of, err)) return -1;
     pf_progress_start(&pass->progress, "images", config.sample_count);
     int failed = pf_pipeline_run(&config, &sink, &stats, err);
     pf_progress_end(&pass->progress);

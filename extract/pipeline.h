@@ -23,7 +23,7 @@ typedef struct PfPipelineRow {
     int64_t sample;                 /* index in the dataset */
     uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of its bytes */
     PfFileStamp stamp;
-    int32_t width, height; /* of the decoded image; 0 where it was not decoded */
+    int32_t width, height; /* of the file's image; 0 where it was not decoded */
 } PfPipelineRow;
 
 /* Where finished batches go, called on the caller's thread in the order of the run. */

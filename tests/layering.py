@@ -41,7 +41,7 @@ ROWS = [
      "extract/verify_findings", "extract/verify_features", "extract/verify_images", "extract/cache_verify",
      "extract/identity_diff", "extract/identity", "extract/provenance", "extract/backbone_session", "extract/known_rows",
      "extract/wanted_taps", "extract/survey", "extract/cache_match", "extract/disk_space", "extract/work_plan",
-     "extract/pipeline_contents", "extract/pipeline", "extract/feature_pass", "extract/composition",
+     "extract/pipeline_contents", "extract/pipeline", "extract/decode_drift", "extract/feature_pass", "extract/composition",
      "extract/extraction_state", "extract/extraction_look",
      "extract/extraction_report", "extract/extraction", "extract/merge*",
      "train/group", "train/group_optimizer", "train/suffix_optimizer", "train/finetune_network", "train/finetune", "train/group_trainer", "train/curvature", "train/convex_head",

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this header, suffix.h or arch.h changes its layout. */
-#define PF_BACKBONE_ABI 2
+#define PF_BACKBONE_ABI 3
 
 typedef enum PfPrecision { PF_FP32, PF_BF16, PF_FP16 } PfPrecision;
 

@@ -8,7 +8,8 @@
 /* Every pixel says where it is: (x, y, 1 + x / 256 + 16 * (y / 256)). Never black. */
 static PfImage make_map(int width, int height)
 {
-    PfImage image = {width, height, malloc(3 * (size_t)width * (size_t)height), 0};
+    PfImage image = {
+        .width = width, .height = height, .pixels = malloc(3 * (size_t)width * (size_t)height)};
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
             uint8_t *pixel = image.pixels + 3 * ((size_t)y * (size_t)width + (size_t)x);
