@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "sample_reader.h"
 
 #define MAX_OPERANDS 4096
 #define MAX_SHARDS 1000000000
@@ -233,6 +234,9 @@ static const PfOption table[] = {
      .minimum = 1, .maximum = 4096, .help = "images per forward pass, each view counted (default 32)"},
     {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
      .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
+    {.name = "readers", .kind = PF_OPTION_INT, .offset = FIELD(readers), .argument = "N",
+     .minimum = 0, .maximum = 1024,
+     .help = "files read ahead at once, for disks that answer late (default 16)"},
     {.name = "sync-seconds", .kind = PF_OPTION_DOUBLE, .offset = FIELD(sync_seconds),
      .argument = "S", .minimum = 0, .maximum = 86400,
      .help = "work is safe from a crash or power cut after S seconds (default 5)"},
@@ -356,6 +360,7 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
         .backbone = pf_backbone_options_default(),
         .compression = PF_COMPRESS_ZSTD,
         .batch = 32,
+        .readers = PF_SAMPLE_READERS,
         .max_bad = {.value = 5, .is_percent = 1, .is_default = 1},
         .sync_seconds = 5,
         .sync_mb = 64,

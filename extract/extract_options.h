@@ -40,7 +40,7 @@ typedef struct PfExtractOptions {
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
     int has_compression;
-    int batch, workers; /* workers 0 = one per core */
+    int batch, workers, readers; /* workers 0 = one per core */
     PfBadLimit max_bad;
     double sync_seconds; /* work is made safe at least so often */
     int sync_mb;         /* and after so many MB of features */

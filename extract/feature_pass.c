@@ -129,6 +129,17 @@ static void add_stats(PfPipelineStats *sum, const PfPipelineStats *stats)
     sum->sink_seconds += stats->sink_seconds;
 }
 
+/* As the survey found them; 0 where a sample is no file of its own. */
+static int64_t largest_file(const PfFeaturePass *of)
+{
+    uint64_t largest = 0;
+    for (int64_t i = 0; i < of->group->count && pf_dataset_has_files(of->survey->dataset); i++) {
+        uint64_t size = of->survey->samples[of->group->samples[i]].stamp.size_bytes;
+        if (size > largest) largest = size;
+    }
+    return (int64_t)largest;
+}
+
 static PfPipelineConfig pipeline_config(const PfFeaturePass *of)
 {
     const PfBackboneSession *session = of->session;
@@ -147,6 +158,8 @@ static PfPipelineConfig pipeline_config(const PfFeaturePass *of)
         .output_dtype = session->plan->store,
         .batch = batch,
         .workers = of->workers,
+        .readers = of->readers,
+        .largest_file = largest_file(of),
         .interrupted = of->interrupted,
     };
 }

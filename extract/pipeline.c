@@ -12,6 +12,7 @@
 #include "memory.h"
 #include "pipeline_contents.h"
 #include "pixel_tap.h"
+#include "sample_reader.h"
 #include "view.h"
 
 #define MAX_WORKERS 256
@@ -48,6 +49,7 @@ typedef struct Pipeline {
     int depth;
     Batch *ring;
     PfContents *contents; /* NULL unless config->once */
+    PfSampleReader *reader;
 
     pthread_mutex_t lock;
     pthread_cond_t freed;    /* a batch of the ring can be decoded into */
@@ -98,13 +100,32 @@ static int ring_depth(const PfPipelineConfig *config)
     return config->depth > 0 ? config->depth : PF_PIPELINE_DEPTH;
 }
 
+static PfSampleReaderConfig reader_config(const PfPipelineConfig *config)
+{
+    return (PfSampleReaderConfig){
+        .dataset = config->dataset,
+        .samples = config->samples,
+        .count = config->samples ? config->sample_count : pf_dataset_count(config->dataset),
+        .readers = config->readers,
+        .largest_file = config->largest_file,
+    };
+}
+
+/* Of the files that are read ahead or being decoded. */
+static size_t file_bytes(const PfPipelineConfig *config)
+{
+    PfSampleReaderConfig reader = reader_config(config);
+    return (size_t)(pf_sample_reader_held(&reader) + config->workers) *
+           (size_t)config->largest_file;
+}
+
 size_t pf_pipeline_memory(const PfPipelineConfig *config)
 {
     const PfTapInfo *taps;
     int tap_count = config->plugin->taps(config->backbone, &taps);
     size_t sample = sample_bytes(config) + sizeof(Slot) + sizeof(PfPipelineRow);
     for (int t = 0; t < tap_count; t++) sample += row_bytes(config, &taps[t]);
-    return sample * (size_t)config->batch * (size_t)ring_depth(config);
+    return sample * (size_t)config->batch * (size_t)ring_depth(config) + file_bytes(config);
 }
 
 /* The first error wins; everybody who waits is woken. Caller holds the lock. */
@@ -190,7 +211,7 @@ static int decode_sample(const Pipeline *pipeline, Decoder *decoder, int64_t pla
     double started = pf_seconds();
     slot->state = SLOT_GOOD;
     slot->row = (PfPipelineRow){.sample = sample_at(config, place)};
-    int unreadable = pf_dataset_read(config->dataset, slot->row.sample, bytes, err);
+    int unreadable = pf_sample_reader_take(pipeline->reader, place, bytes, err);
     *read_seconds += pf_seconds() - started;
     if (!unreadable) {
         slot->row.stamp = bytes->stamp;
@@ -563,12 +584,15 @@ int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
                          .depth = ring_depth(config),
                          .total = config->samples ? config->sample_count
                                                   : pf_dataset_count(config->dataset)};
+    PfSampleReaderConfig reading = reader_config(config);
     double started = pf_seconds();
     *stats = (PfPipelineStats){0};
     pipeline.tap_count = config->plugin->taps(config->backbone, &pipeline.taps);
     pipeline.batch_count = (pipeline.total + config->batch - 1) / config->batch;
     if (allocate_ring(&pipeline, err) ||
-        (config->once && pf_contents_new(pipeline.total, &pipeline.contents, err))) {
+        (config->once && pf_contents_new(pipeline.total, &pipeline.contents, err)) ||
+        pf_sample_reader_open(&reading, &pipeline.reader, err)) {
+        pf_contents_free(&pipeline.contents);
         free_ring(&pipeline);
         return -1;
     }
@@ -576,6 +600,7 @@ int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
     pthread_cond_init(&pipeline.freed, NULL);
     pthread_cond_init(&pipeline.advanced, NULL);
     run_threads(&pipeline, sink, stats);
+    pf_sample_reader_close(&pipeline.reader);
     pthread_cond_destroy(&pipeline.advanced);
     pthread_cond_destroy(&pipeline.freed);
     pthread_mutex_destroy(&pipeline.lock);

@@ -1,5 +1,6 @@
 /* From a dataset's files to features, in dataset order, in bounded memory.
  *
+ *   readers         files, some ahead of decoding
  *   decode threads  file -> views x (crop, crop, 3) uint8; samples are handed out in order under
  * one lock forward thread  the only caller of the backbone; batches in order caller's thread the
  * sink, progress, signals
@@ -57,6 +58,8 @@ typedef struct PfPipelineConfig {
     int batch;            /* rows per forward pass */
     int workers;          /* decode threads, at least 1 */
     int depth;            /* batches in the ring; 0 = PF_PIPELINE_DEPTH */
+    int readers;          /* files read ahead, see sample_reader.h; 0: the decode threads read */
+    int64_t largest_file; /* of the samples, in bytes; 0: not known */
     const volatile sig_atomic_t
         *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
 } PfPipelineConfig;
@@ -67,14 +70,14 @@ typedef struct PfPipelineConfig {
 typedef struct PfPipelineStats {
     int64_t images, rejected, repeated;
     double seconds;              /* of wall time */
-    double read_seconds;         /* summed over the decode threads */
+    double read_seconds;         /* in which decode threads waited for files, summed */
     double decode_seconds;       /* likewise, resize included */
     double forward_seconds;      /* in the backbone */
     double forward_wait_seconds; /* forward thread without a decoded batch */
     double sink_seconds;         /* in the sink */
 } PfPipelineStats;
 
-/* Bytes of the ring. */
+/* Bytes of the ring, and of the files held where largest_file is known. */
 size_t pf_pipeline_memory(const PfPipelineConfig *config);
 
 /* Runs the samples through. stats is filled on failure too. Unless the sink fails it is

@@ -27,7 +27,7 @@ ROWS = [
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*", "common/cached_views",
      "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs
-    ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap",
+    ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap", "extract/sample_reader",
      "train/lanes_*", "train/kernels", "train/gemm", "train/vector_math", "train/loss",
      "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
      "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/step_columns", "train/metrics_interval",
