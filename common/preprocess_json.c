@@ -37,6 +37,7 @@ cJSON *pf_preprocess_to_json(const PfPreprocess *preprocess)
                             pf_interpolation_name(preprocess->interpolation));
     add_triple(object, "mean", preprocess->mean);
     add_triple(object, "std", preprocess->std);
+    if (preprocess->fast_decode) cJSON_AddTrueToObject(object, "fast_decode");
     return object;
 }
 
@@ -73,5 +74,6 @@ int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err
     out->crop = crop->valueint;
     out->squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
     out->interpolation = strcmp(mode->valuestring, "bicubic") ? PF_BILINEAR : PF_BICUBIC;
+    out->fast_decode = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "fast_decode"));
     return 0;
 }

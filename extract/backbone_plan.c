@@ -99,6 +99,11 @@ static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *o
         preprocess->interpolation = (PfInterpolation)options->interpolation;
     if (options->has_mean) memcpy(preprocess->mean, options->mean, sizeof options->mean);
     if (options->has_std) memcpy(preprocess->std, options->std, sizeof options->std);
+    if (options->fast_decode && !preprocess->squash && !preprocess->resize)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--fast-decode decodes smaller what is then resized; --resize 0 resizes "
+                       "nothing");
+    preprocess->fast_decode = options->fast_decode;
     return 0;
 }
 
@@ -222,11 +227,13 @@ cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)
 const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_t size)
 {
     const char *mode = pf_interpolation_name(preprocess->interpolation);
+    const char *fast = preprocess->fast_decode ? ", fast decode" : "";
     if (preprocess->squash)
-        snprintf(text, size, "squash to %dx%d, %s", preprocess->crop, preprocess->crop, mode);
+        snprintf(text, size, "squash to %dx%d, %s%s", preprocess->crop, preprocess->crop, mode,
+                 fast);
     else if (preprocess->resize)
-        snprintf(text, size, "resize %d, centre crop %d, %s", preprocess->resize, preprocess->crop,
-                 mode);
+        snprintf(text, size, "resize %d, centre crop %d, %s%s", preprocess->resize,
+                 preprocess->crop, mode, fast);
     else
         snprintf(text, size, "centre crop %d, no resize", preprocess->crop);
     return text;

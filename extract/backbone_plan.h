@@ -23,6 +23,7 @@ typedef struct PfBackboneOptions {
     int interpolation; /* a PfInterpolation, or -1 */
     float mean[3], std[3];
     int has_mean, has_std;
+    int fast_decode;
     int views; /* of each image: see view.h */
     int64_t view_seed;
     PfPrecision precision;

@@ -102,6 +102,7 @@ static int time_bare(const PfBackbonePlan *plan, const char *device, int threads
                                .input_width = BARE_SIDE,
                                .std = {1, 1, 1},
                                .precision = plan->precision,
+                               .emulate = plan->emulate,
                                .output_dtype = PF_DTYPE_F32,
                                .device = device,
                                .threads = threads,

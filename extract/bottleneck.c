@@ -9,9 +9,10 @@ PfRunShares pf_run_shares(const PfRunTimes *times)
     const PfPipelineStats *pipeline = &times->pipeline;
     double seconds = pipeline->seconds > 0 ? pipeline->seconds : 1;
     double of_threads = seconds * (times->workers > 0 ? times->workers : 1);
+    double of_devices = seconds * (times->devices > 0 ? times->devices : 1);
     return (PfRunShares){.read = pipeline->read_seconds / of_threads,
                          .decode = pipeline->decode_seconds / of_threads,
-                         .network = pipeline->forward_seconds / seconds,
+                         .network = pipeline->forward_seconds / of_devices,
                          .journal = pipeline->sink_seconds / seconds};
 }
 
@@ -54,13 +55,19 @@ const char *pf_bottleneck_name(PfBottleneck bottleneck)
 
 static const char *network_advice(const PfRunTimes *times)
 {
-    int can_bf16 = times->is_gpu || times->processor_has_bf16;
+    int can_bf16 = times->is_gpu || times->processor_has_amx;
     if (times->precision == PF_FP32 && can_bf16) return "--precision bf16 computes faster here";
     return times->is_gpu ? "another GPU would share the work" : "a GPU computes faster";
 }
 
+/* An image of half a megapixel takes some 2 ms. */
+#define LARGE_IMAGE_SECONDS 0.01
+
 static const char *decode_advice(const PfRunTimes *times)
 {
+    const PfPipelineStats *pipeline = &times->pipeline;
+    int are_large = pipeline->decode_seconds > LARGE_IMAGE_SECONDS * (double)(pipeline->images + 1);
+    if (are_large && !times->fast_decode) return "--fast-decode is faster for large JPEGs";
     return times->workers < times->processors ? "more --workers would use idle processors"
                                               : "more processors or smaller images would help";
 }
@@ -94,10 +101,12 @@ static double batches_before_journal(const PfPipelineStats *pipeline)
 }
 
 /* Where images come too slowly, the network waits for them. */
-static void say_starved(const char *what, const char *advice, const PfPipelineStats *pipeline,
+static void say_starved(const char *what, const char *advice, const PfRunTimes *times,
                         char text[PF_BOTTLENECK_TEXT])
 {
-    double share = pipeline->seconds > 0 ? pipeline->forward_wait_seconds / pipeline->seconds : 0;
+    const PfPipelineStats *pipeline = &times->pipeline;
+    double of_devices = pipeline->seconds * (times->devices > 0 ? times->devices : 1);
+    double share = of_devices > 0 ? pipeline->forward_wait_seconds / of_devices : 0;
     snprintf(
         text, PF_BOTTLENECK_TEXT,
         "bound by %s: the network waited %.0f %% of the time, %.1f of %d batches lay ready; %s",
@@ -148,10 +157,10 @@ const char *pf_bottleneck_text(PfBottleneck bottleneck, const PfRunTimes *times,
                     "more images would not make that longer", text);
         break;
     case PF_BOUND_BY_READING:
-        say_starved("reading files", "a faster disk or more --workers would help", pipeline, text);
+        say_starved("reading files", "a faster disk or more --readers would help", times, text);
         break;
     case PF_BOUND_BY_DECODING:
-        say_starved("decoding images", decode_advice(times), pipeline, text);
+        say_starved("decoding images", decode_advice(times), times, text);
         break;
     case PF_BOUND_BY_NETWORK: say_network(times, text); break;
     case PF_BOUND_BY_JOURNAL: say_journal(times, text); break;

@@ -22,9 +22,11 @@ typedef struct PfRunTimes {
     double compress_seconds;            /* summed over as many threads as there are processors */
     double disk_seconds;                /* writing and syncing */
     int workers, processors;
+    int devices; /* that the network ran on, each with a forward thread */
     PfPrecision precision;
-    int is_gpu; /* the network ran on one */
-    int processor_has_bf16;
+    int is_gpu;            /* the network ran on one */
+    int processor_has_amx; /* for bf16 */
+    int fast_decode;
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
 } PfRunTimes;
@@ -32,7 +34,8 @@ typedef struct PfRunTimes {
 /* Of the pipeline's wall time, 0 to 1: how much each stage was at work. */
 typedef struct PfRunShares {
     double read, decode; /* of the time of all decode threads */
-    double network, journal;
+    double network;      /* of all devices' */
+    double journal;
 } PfRunShares;
 
 PfRunShares pf_run_shares(const PfRunTimes *times);

@@ -170,6 +170,11 @@ void pf_dataset_close(PfDataset **dataset)
     *dataset = NULL;
 }
 
+int pf_dataset_has_files(const PfDataset *dataset)
+{
+    return !dataset->cifar;
+}
+
 int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err)
 {
     return dataset->format->read(dataset, (int64_t)dataset->before + index, bytes, err);

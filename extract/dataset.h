@@ -72,6 +72,8 @@ const char *const *pf_dataset_warnings(const PfDataset *dataset, int *count);
 const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count);
 /* Files passed over because their names do not end like an image's. */
 int64_t pf_dataset_ignored_count(const PfDataset *dataset);
+/* Whether each sample is a file of its own. */
+int pf_dataset_has_files(const PfDataset *dataset);
 /* ".jpg .jpeg .png ..." */
 const char *pf_dataset_extensions(void);
 

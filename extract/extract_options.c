@@ -8,6 +8,7 @@
 
 #include "device_list.h"
 #include "options.h"
+#include "sample_reader.h"
 
 #define MAX_OPERANDS 4096
 #define MAX_SHARDS 1000000000
@@ -213,6 +214,8 @@ static const PfOption table[] = {
      .help = "resize straight to crop x crop instead, aspect ratio given up"},
     {.name = "interpolation", .kind = PF_OPTION_CALL, .parse = parse_interpolation,
      .argument = "bilinear|bicubic", .help = "antialiased, equal to Pillow's"},
+    {.name = "fast-decode", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.fast_decode),
+     .help = "decode large JPEGs at 1/2, 1/4 or 1/8 of their size; says how far features move"},
     {.name = "mean", .kind = PF_OPTION_CALL, .parse = parse_mean, .argument = "R,G,B",
      .help = "taken from pixels scaled to 0..1"},
     {.name = "std", .kind = PF_OPTION_CALL, .parse = parse_std, .argument = "R,G,B",
@@ -250,6 +253,9 @@ static const PfOption table[] = {
              "as many as it is fastest with)"},
     {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
      .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
+    {.name = "readers", .kind = PF_OPTION_INT, .offset = FIELD(readers), .argument = "N",
+     .minimum = 0, .maximum = 1024,
+     .help = "files read ahead at once, for disks that answer late (default 16)"},
     {.name = "sync-seconds", .kind = PF_OPTION_DOUBLE, .offset = FIELD(sync_seconds),
      .argument = "S", .minimum = 0, .maximum = 86400,
      .help = "work is safe from a crash or power cut after S seconds (default 5)"},
@@ -386,6 +392,7 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
     *options = (PfExtractOptions){
         .backbone = pf_backbone_options_default(),
         .compression = PF_COMPRESS_ZSTD,
+        .readers = PF_SAMPLE_READERS,
         .max_bad = {.value = 5, .is_percent = 1, .is_default = 1},
         .sync_seconds = 5,
         .sync_mb = 64,

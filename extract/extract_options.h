@@ -43,6 +43,7 @@ typedef struct PfExtractOptions {
     int has_compression;
     int batch;   /* 0 = what the device is fastest with */
     int workers; /* 0 = one per core */
+    int readers; /* files read ahead at once */
     PfBadLimit max_bad;
     double sync_seconds; /* work is made safe at least so often */
     int sync_mb;         /* and after so many MB of features */

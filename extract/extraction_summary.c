@@ -12,10 +12,11 @@
 /* Below this many seconds of computing a run is not made longer to measure the machine. */
 #define WORTH_MEASURING 5
 
-static int processor_has_bf16(void)
+/* bf16 without tiles is no faster than fp32 by Winograd's algorithm. */
+static int processor_has_amx(void)
 {
 #if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512bf16") != 0;
+    return __builtin_cpu_supports("amx-bf16") != 0;
 #else
     return 0;
 #endif
@@ -35,9 +36,11 @@ static PfRunTimes run_times(PfExtraction *run)
         .disk_seconds = journal.write_seconds + journal.sync_seconds + written->write_seconds,
         .workers = pf_extraction_worker_count(run),
         .processors = pf_processor_count(),
+        .devices = session->backbone_count,
         .precision = run->backbone->precision,
         .is_gpu = strstr(session->runtime, "cuda") != NULL,
-        .processor_has_bf16 = processor_has_bf16(),
+        .processor_has_amx = processor_has_amx(),
+        .fast_decode = run->backbone->preprocess.fast_decode,
         .compression = run->options->compression,
         .level = run->options->level,
     };

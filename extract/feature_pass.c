@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decode_drift.h"
 #include "log.h"
 #include "memory.h"
 #include "progress.h"
@@ -134,6 +135,17 @@ static void add_stats(PfPipelineStats *sum, const PfPipelineStats *stats)
     sum->computed_waiting += stats->computed_waiting;
 }
 
+/* As the survey found them; 0 where a sample is no file of its own. */
+static int64_t largest_file(const PfFeaturePass *of)
+{
+    uint64_t largest = 0;
+    for (int64_t i = 0; i < of->group->count && pf_dataset_has_files(of->survey->dataset); i++) {
+        uint64_t size = of->survey->samples[of->group->samples[i]].stamp.size_bytes;
+        if (size > largest) largest = size;
+    }
+    return (int64_t)largest;
+}
+
 static PfPipelineConfig pipeline_config(const PfFeaturePass *of)
 {
     const PfBackboneSession *session = of->session;
@@ -153,6 +165,8 @@ static PfPipelineConfig pipeline_config(const PfFeaturePass *of)
         .output_dtype = session->plan->store,
         .batch = batch,
         .workers = of->workers,
+        .readers = of->readers,
+        .largest_file = largest_file(of),
         .interrupted = of->interrupted,
     };
 }
@@ -168,6 +182,18 @@ static void say_memory(const PfFeaturePass *of, const PfPipelineConfig *config)
            config->workers);
 }
 
+/* Once a run, before other threads have the network. */
+static int say_drift(const PfFeaturePass *of, PfError *err)
+{
+    PfDecodeDrift drift;
+    if (!of->session->plan->preprocess.fast_decode || of->plan->drift_said++) return 0;
+    if (pf_decode_drift_measure(of->survey->dataset, of->group->samples, of->group->count,
+                                of->session, &drift, err))
+        return -1;
+    pf_decode_drift_say(&drift);
+    return 0;
+}
+
 static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
 {
     PfPipelineStats stats;
@@ -178,6 +204,7 @@ static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
                            .repeated = sink_repeated,
                            .progress = sink_progress};
     say_memory(pass->of, &config);
+    if (say_drift(pass->of, err)) return -1;
     pf_progress_start(&pass->progress, "images", config.sample_count);
     int failed = pf_pipeline_run(&config, &sink, &stats, err);
     pf_progress_end(&pass->progress);

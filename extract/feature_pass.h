@@ -14,7 +14,7 @@ typedef struct PfFeaturePass {
     PfBackboneSession *session;
     PfWorkPlan *plan;
     PfJournal *journal; /* NULL: one batch only, to see how small it becomes (--dry-run) */
-    int workers;
+    int workers, readers;
     int64_t max_rejected; /* more of the whole dataset than this end the run */
     const volatile sig_atomic_t *interrupted;
 } PfFeaturePass;

@@ -65,7 +65,8 @@ static int not_an_image(const uint8_t *bytes, size_t size, PfError *err)
     return pf_image_bad(err, "not an image: begins with '%s'", text);
 }
 
-static int decode_any(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+static int decode_any(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                      PfError *err)
 {
     if (size == 0) return pf_image_bad(err, "empty file");
     const Format *format = find_format(bytes, size);
@@ -73,14 +74,21 @@ static int decode_any(const uint8_t *bytes, size_t size, PfImage *image, PfError
     if (!format->decode)
         return pf_image_bad(err, "%s is not supported. Hint: convert it to PNG or JPEG.",
                             format->name);
-    return format->decode(bytes, size, image, err);
+    return format->decode(bytes, size, least_side, image, err);
+}
+
+int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                            PfError *err)
+{
+    image->halvings = 0;
+    int result = decode_any(bytes, size, least_side, image, err);
+    if (result) image->width = image->height = image->halvings = 0;
+    return result;
 }
 
 int pf_image_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
 {
-    int result = decode_any(bytes, size, image, err);
-    if (result) image->width = image->height = 0;
-    return result;
+    return pf_image_decode_reduced(bytes, size, 0, image, err);
 }
 
 int pf_image_check_size(int64_t width, int64_t height, PfError *err)
@@ -97,15 +105,15 @@ int pf_image_check_size(int64_t width, int64_t height, PfError *err)
 int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfError *err)
 {
     if (pf_image_check_size(width, height, err)) return -1;
-    size_t needed = (size_t)width * (size_t)height * 3;
-    if (needed > image->capacity) {
-        pf_image_free(image);
-        image->pixels = pf_alloc_aligned(needed, 1, err);
-        if (!image->pixels) return -1;
-        image->capacity = needed;
-    }
     image->width = (int)width;
     image->height = (int)height;
+    size_t needed = (size_t)pf_image_columns(image) * (size_t)pf_image_rows(image) * 3;
+    if (needed <= image->capacity) return 0;
+    free(image->pixels);
+    image->capacity = 0;
+    image->pixels = pf_alloc_aligned(needed, 1, err);
+    if (!image->pixels) return -1;
+    image->capacity = needed;
     return 0;
 }
 

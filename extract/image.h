@@ -4,7 +4,10 @@
  * JPEG through libjpeg-turbo, PNG through zlib and stb_image, BMP, PGM, PPM here. The
  * format is told by the content, never by the file's name. EXIF rotation is not
  * applied, as torchvision does not. One deliberate difference: 16-bit grey is
- * scaled to 8 bits, where PIL clips everything above 255 to white. */
+ * scaled to 8 bits, where PIL clips everything above 255 to white.
+ *
+ * Reduced decoding is PIL's Image.draft: libjpeg computes each 8 x 8 block at 4 x 4, 2 x 2 or one
+ * pixel. Its fractions between these are left out, as in PIL: they have no SIMD code. */
 #ifndef PF_IMAGE_H
 #define PF_IMAGE_H
 
@@ -21,16 +24,32 @@
 /* Starts as {0}. One PfImage decodes any number of images, one after the other,
  * and keeps its buffer between them. */
 typedef struct PfImage {
-    int width, height;
-    uint8_t *pixels; /* (height, width, 3) RGB, owned */
-    size_t capacity; /* bytes allocated at pixels */
+    int width, height; /* of the image in the file, however it was decoded */
+    uint8_t *pixels;   /* (rows, columns, 3) RGB, owned; unless reduced (height, width, 3) */
+    size_t capacity;   /* bytes allocated at pixels */
+    int halvings;      /* so many times the sides were halved, 0 to 3, and rounded up */
 } PfImage;
+
+static inline int pf_image_columns(const PfImage *image)
+{
+    return (image->width + (1 << image->halvings) - 1) >> image->halvings;
+}
+
+static inline int pf_image_rows(const PfImage *image)
+{
+    return (image->height + (1 << image->halvings) - 1) >> image->halvings;
+}
 
 /* Decodes a whole file. On failure the message is a reason without the path
  * ("truncated JPEG: ends after 120 of 375 rows"), the size is 0 x 0, the buffer
  * stays for the next image, and err->exit_code tells whose fault it is:
  * PF_EXIT_BAD_IMAGES the file's, PF_EXIT_FAILED ours (memory). */
 int pf_image_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err);
+
+/* The same, but the sides of a JPEG are halved as often as both remain least_side or more.
+ * least_side 0: never. Other formats come as they are. */
+int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                            PfError *err);
 
 /* Frees the buffer; the image is {0} again. */
 void pf_image_free(PfImage *image);

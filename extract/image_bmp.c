@@ -134,8 +134,10 @@ static int read_layout(const uint8_t *bytes, size_t size, Bitmap *bitmap, PfErro
     return 0;
 }
 
-int pf_image_bmp_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+int pf_image_bmp_decode(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                        PfError *err)
 {
+    (void)least_side;
     Bitmap bitmap = {0};
     if (read_layout(bytes, size, &bitmap, err) ||
         pf_image_resize_buffer(image, bitmap.width, bitmap.height, err))

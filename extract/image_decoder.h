@@ -1,11 +1,13 @@
 /* The decoders behind image.h, one per format. Each takes a whole file that
- * begins with its format's signature, and leaves the size as it likes on failure. */
+ * begins with its format's signature, and leaves the size as it likes on failure.
+ * JPEG's alone can decode to less and heeds least_side; image->halvings is 0 before. */
 #ifndef PF_IMAGE_DECODER_H
 #define PF_IMAGE_DECODER_H
 
 #include "image.h"
 
-typedef int PfImageDecoder(const uint8_t *bytes, size_t size, PfImage *image, PfError *err);
+typedef int PfImageDecoder(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                           PfError *err);
 
 PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, pf_image_pnm_decode;
 
@@ -18,7 +20,8 @@ int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError
 /* Sees that the size is neither empty nor too large. */
 int pf_image_check_size(int64_t width, int64_t height, PfError *err);
 
-/* Checks the size, sets it, and makes room at image->pixels. */
+/* Checks the size, sets it, and makes room at image->pixels, for halved sides where image->halvings
+ * is set. */
 int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfError *err);
 
 #endif

@@ -114,13 +114,26 @@ static int read_rows(j_decompress_ptr jpeg, PfImage *image, PfError *err)
     return 0;
 }
 
-static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+/* How often the sides may be halved. */
+static int choose_halvings(const struct jpeg_decompress_struct *jpeg, int least_side)
+{
+    int64_t side = jpeg->image_width < jpeg->image_height ? jpeg->image_width : jpeg->image_height;
+    int halvings = 0;
+    while (least_side > 0 && halvings < 3 && side >= (int64_t)least_side << (halvings + 1))
+        halvings++;
+    return halvings;
+}
+
+static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, int least_side,
+                  PfImage *image, PfError *err)
 {
     j_decompress_ptr jpeg = &decoder->jpeg;
     start(decoder, bytes, size);
-    if (read_header(jpeg, err) ||
-        pf_image_resize_buffer(image, jpeg->image_width, jpeg->image_height, err))
-        return -1;
+    if (read_header(jpeg, err)) return -1;
+    image->halvings = choose_halvings(jpeg, least_side);
+    jpeg->scale_num = 1;
+    jpeg->scale_denom = 1u << image->halvings;
+    if (pf_image_resize_buffer(image, jpeg->image_width, jpeg->image_height, err)) return -1;
     if (!jpeg_start_decompress(jpeg))
         return pf_image_bad(err, "truncated JPEG: ends before its last scan");
     if (read_rows(jpeg, image, err)) return -1;
@@ -130,7 +143,8 @@ static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, PfImage *
     return 0;
 }
 
-int pf_image_jpeg_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+int pf_image_jpeg_decode(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                         PfError *err)
 {
     Decoder decoder;
     int result;
@@ -144,7 +158,7 @@ int pf_image_jpeg_decode(const uint8_t *bytes, size_t size, PfImage *image, PfEr
         decoder.errors.format_message((j_common_ptr)&decoder.jpeg, reason);
         result = pf_image_bad(err, "broken JPEG: %s", reason);
     } else {
-        result = decode(&decoder, bytes, size, image, err);
+        result = decode(&decoder, bytes, size, least_side, image, err);
     }
     jpeg_destroy_decompress(&decoder.jpeg);
     return result;

@@ -277,8 +277,10 @@ static int put_file(uint8_t *out, Reader reader, const Content *content, size_t 
     return 0;
 }
 
-int pf_image_png_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+int pf_image_png_decode(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                        PfError *err)
 {
+    (void)least_side;
     Content content = {0};
     if (read_content(bytes, size, &content, err)) return -1;
     size_t room = SIGNATURE_SIZE + 4 * CHUNK_OVERHEAD + HEADER_SIZE + PALETTE_SIZE;

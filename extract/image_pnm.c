@@ -73,8 +73,10 @@ static void read_binary(const uint8_t *samples, size_t count, int channels, int6
     }
 }
 
-int pf_image_pnm_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+int pf_image_pnm_decode(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                        PfError *err)
 {
+    (void)least_side;
     Reader reader = {bytes, size, 2};
     int kind = bytes[1], channels = kind == '3' || kind == '6' ? 3 : 1;
     int64_t width = read_number(&reader), height = read_number(&reader);

@@ -71,12 +71,15 @@ int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
                            .depth = pf_pipeline_depth(config),
                            .total = config->samples ? config->sample_count
                                                     : pf_dataset_count(config->dataset)};
+    PfSampleReaderConfig reading = pf_pipeline_reading(config);
     double started = pf_seconds();
     *stats = (PfPipelineStats){0};
     pipeline.tap_count = config->plugin->taps(config->backbones[0], &pipeline.taps);
     pipeline.batch_count = (pipeline.total + config->batch - 1) / config->batch;
     if (pf_ring_allocate(&pipeline, err) ||
-        (config->once && pf_contents_new(pipeline.total, &pipeline.contents, err))) {
+        (config->once && pf_contents_new(pipeline.total, &pipeline.contents, err)) ||
+        pf_sample_reader_open(&reading, &pipeline.reader, err)) {
+        pf_contents_free(&pipeline.contents);
         pf_ring_free(&pipeline);
         return -1;
     }
@@ -84,6 +87,7 @@ int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
     pthread_cond_init(&pipeline.freed, NULL);
     pthread_cond_init(&pipeline.advanced, NULL);
     run_threads(&pipeline, sink, stats);
+    pf_sample_reader_close(&pipeline.reader);
     pthread_cond_destroy(&pipeline.advanced);
     pthread_cond_destroy(&pipeline.freed);
     pthread_mutex_destroy(&pipeline.lock);

@@ -1,5 +1,6 @@
 /* From a dataset's files to features, in dataset order, in bounded memory.
  *
+ *   readers           files, some ahead of decoding
  *   decode threads    file -> views x (crop, crop, 3) uint8; samples are handed out in order under
  *                     one lock
  *   forward threads   one for each device, the only caller of its backbone; batches are handed out
@@ -61,6 +62,8 @@ typedef struct PfPipelineConfig {
     int batch;                    /* images per forward pass */
     int workers;                  /* decode threads, at least 1 */
     int depth;                    /* batches in the ring; 0 = as pf_pipeline_depth() says */
+    int readers;          /* files read ahead, see sample_reader.h; 0: the decode threads read */
+    int64_t largest_file; /* of the samples, in bytes; 0: not known */
     const volatile sig_atomic_t
         *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
 } PfPipelineConfig;
@@ -68,7 +71,7 @@ typedef struct PfPipelineConfig {
 typedef struct PfPipelineStats {
     int64_t images, rejected, repeated;
     double seconds;              /* of wall time */
-    double read_seconds;         /* summed over the decode threads */
+    double read_seconds;         /* in which decode threads waited for files, summed */
     double decode_seconds;       /* likewise, resize included */
     double decode_wait_seconds;  /* likewise, without room for another image */
     double forward_seconds;      /* in the backbone, summed over the devices */
@@ -88,7 +91,7 @@ typedef struct PfPipelineStats {
  * those that it takes at a time and one in reserve. */
 int pf_pipeline_depth(const PfPipelineConfig *config);
 
-/* Bytes of the ring. */
+/* Bytes of the ring, and of the files held where largest_file is known. */
 size_t pf_pipeline_memory(const PfPipelineConfig *config);
 
 /* Runs the samples through. stats is filled on failure too. Unless the sink fails it is

@@ -34,7 +34,9 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
     PfSampleBytes *bytes = &decoder->bytes;
     PfImage raw = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
     int decoded = bytes->width > 0;
-    if (!decoded && pf_image_decode(bytes->data, bytes->size_bytes, &decoder->image, err))
+    if (!decoded &&
+        pf_image_decode_reduced(bytes->data, bytes->size_bytes,
+                                pf_preprocess_least_side(config->preprocess), &decoder->image, err))
         return -1;
     const PfImage *image = decoded ? &raw : &decoder->image;
     row->width = image->width;
@@ -65,7 +67,7 @@ static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, int64_t p
     double started = pf_seconds();
     slot->state = PF_SLOT_GOOD;
     slot->row = (PfPipelineRow){.sample = sample_at(config, place)};
-    int unreadable = pf_dataset_read(config->dataset, slot->row.sample, bytes, err);
+    int unreadable = pf_sample_reader_take(pipeline->reader, place, bytes, err);
     *read_seconds += pf_seconds() - started;
     if (!unreadable) {
         slot->row.stamp = bytes->stamp;

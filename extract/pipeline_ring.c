@@ -41,13 +41,32 @@ int pf_pipeline_depth(const PfPipelineConfig *config)
     return config->depth > 0 ? config->depth : depth;
 }
 
+PfSampleReaderConfig pf_pipeline_reading(const PfPipelineConfig *config)
+{
+    return (PfSampleReaderConfig){
+        .dataset = config->dataset,
+        .samples = config->samples,
+        .count = config->samples ? config->sample_count : pf_dataset_count(config->dataset),
+        .readers = config->readers,
+        .largest_file = config->largest_file,
+    };
+}
+
+/* Of the files that are read ahead or being decoded. */
+static size_t file_bytes(const PfPipelineConfig *config)
+{
+    PfSampleReaderConfig reading = pf_pipeline_reading(config);
+    return (size_t)(pf_sample_reader_held(&reading) + config->workers) *
+           (size_t)config->largest_file;
+}
+
 size_t pf_pipeline_memory(const PfPipelineConfig *config)
 {
     const PfTapInfo *taps;
     int tap_count = config->plugin->taps(config->backbones[0], &taps);
     size_t sample = pf_ring_sample_bytes(config) + sizeof(PfSlot) + sizeof(PfPipelineRow);
     for (int t = 0; t < tap_count; t++) sample += row_bytes(config, &taps[t]);
-    return sample * (size_t)config->batch * (size_t)pf_pipeline_depth(config);
+    return sample * (size_t)config->batch * (size_t)pf_pipeline_depth(config) + file_bytes(config);
 }
 
 /* ---- going round ---- */

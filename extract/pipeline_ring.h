@@ -10,6 +10,9 @@ size_t pf_ring_sample_bytes(const PfPipelineConfig *config);
 /* Values of a row of a tap, all views. */
 int64_t pf_ring_row_values(const PfPipelineConfig *config, const PfTapInfo *tap);
 
+/* What is read ahead. */
+PfSampleReaderConfig pf_pipeline_reading(const PfPipelineConfig *config);
+
 /* Batches of the ring, their buffers as the first device wants them, numbered from 0. */
 int pf_ring_allocate(PfPipeline *pipeline, PfError *err);
 void pf_ring_free(PfPipeline *pipeline);

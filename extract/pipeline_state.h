@@ -6,6 +6,7 @@
 
 #include "pipeline.h"
 #include "pipeline_contents.h"
+#include "sample_reader.h"
 
 #define PF_SLOT_REASON_SIZE 240
 
@@ -40,6 +41,7 @@ typedef struct PfPipeline {
     int depth;
     PfBatch *ring;
     PfContents *contents; /* NULL unless config->once */
+    PfSampleReader *reader;
 
     pthread_mutex_t lock;
     pthread_cond_t freed;    /* a batch of the ring can be decoded into */

@@ -34,6 +34,27 @@ static int check_settings(const PfPreprocess *settings, PfError *err)
     return 0;
 }
 
+int pf_preprocess_least_side(const PfPreprocess *settings)
+{
+    int64_t target = settings->squash ? settings->crop : settings->resize;
+    return settings->fast_decode ? (int)(target * PF_REDUCING_GAP) : 0;
+}
+
+void pf_preprocess_take(const PfImage *image, PfRect part, PfResize *resize)
+{
+    int unit = 1 << image->halvings; /* of the file's pixels are one of ours, along an axis */
+    int left = part.x / unit, top = part.y / unit;
+    size_t stride = 3 * (size_t)pf_image_columns(image);
+    resize->in = image->pixels + (size_t)top * stride + 3 * (size_t)left;
+    resize->in_stride = stride;
+    resize->in_width = (part.x + part.width + unit - 1) / unit - left;
+    resize->in_height = (part.y + part.height + unit - 1) / unit - top;
+    resize->box = (PfBox){.x = (double)part.x / unit - left,
+                          .y = (double)part.y / unit - top,
+                          .width = (double)part.width / unit,
+                          .height = (double)part.height / unit};
+}
+
 int pf_preprocess_image(const PfImage *in, const PfPreprocess *settings, uint8_t *out,
                         PfResizeScratch *scratch, PfError *err)
 {
@@ -44,14 +65,12 @@ int pf_preprocess_image(const PfImage *in, const PfPreprocess *settings, uint8_t
     size_t stride = 3 * (size_t)crop;
     if (across.length < crop || down.length < crop) memset(out, 0, (size_t)crop * stride);
     PfResize resize = {
-        .in = in->pixels,
-        .in_width = in->width,
-        .in_height = in->height,
         .out_width = width,
         .out_height = height,
         .interpolation = settings->interpolation,
         .kept = {across.from, down.from, across.length, down.length},
     };
+    pf_preprocess_take(in, (PfRect){0, 0, in->width, in->height}, &resize);
     return pf_resize(&resize, out + (size_t)down.to * stride + 3 * (size_t)across.to, stride,
                      scratch, err);
 }

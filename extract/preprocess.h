@@ -7,6 +7,18 @@
 #include "image.h"
 #include "resize.h"
 
+/* With settings->fast_decode: the sides of JPEGs are halved while they are decoded as long as they
+ * remain so many times what they are then resized to. It is Pillow's reducing_gap in
+ * Image.thumbnail, whose default is the same. docs/extract.md has what other factors do. */
+#define PF_REDUCING_GAP 2
+
+/* For pf_image_decode_reduced: 0 unless settings->fast_decode, or where nothing is resized. */
+int pf_preprocess_least_side(const PfPreprocess *settings);
+
+/* Sets what `resize` takes: that part, in pixels of the file's image, of one that may have been
+ * decoded smaller. */
+void pf_preprocess_take(const PfImage *image, PfRect part, PfResize *resize);
+
 /* out: (crop, crop, 3) RGB. With settings->squash: Resize((crop, crop)).
  * Otherwise Resize(resize), unless that is 0, then CenterCrop(crop), with zeros
  * around an image that is smaller than the crop. Fails where memory does, where

@@ -23,19 +23,44 @@ static double bicubic(double x)
     return 0.0;
 }
 
+/* One axis of a box. */
+typedef struct Span {
+    double from, length;
+} Span;
+
+static Span across(const PfResize *resize)
+{
+    const PfBox *box = &resize->box;
+    return box->width > 0 ? (Span){box->x, box->width} : (Span){0, resize->in_width};
+}
+
+static Span down(const PfResize *resize)
+{
+    const PfBox *box = &resize->box;
+    return box->width > 0 ? (Span){box->y, box->height} : (Span){0, resize->in_height};
+}
+
+/* Whether pixels come out as they are. */
+static int is_identity(Span part, int out_size)
+{
+    return part.from == 0 && part.length == out_size;
+}
+
 /* A resampling filter stretched by the reduction. */
 typedef struct Filter {
     double (*weight)(double x);
+    double from;    /* the first output's left edge, in input pixels */
     double scale;   /* input pixels per output pixel */
     double stretch; /* the same, but at least 1: enlarging does not narrow the filter */
     double support; /* half its width, in input pixels */
     int in_size;
 } Filter;
 
-static Filter make_filter(PfInterpolation interpolation, int in_size, int out_size)
+static Filter make_filter(PfInterpolation interpolation, int in_size, Span part, int out_size)
 {
     Filter filter = {.weight = interpolation == PF_BICUBIC ? bicubic : bilinear,
-                     .scale = (double)in_size / out_size,
+                     .from = part.from,
+                     .scale = part.length / out_size,
                      .in_size = in_size};
     filter.stretch = filter.scale < 1.0 ? 1.0 : filter.scale;
     filter.support = (interpolation == PF_BICUBIC ? 2.0 : 1.0) * filter.stretch;
@@ -45,7 +70,7 @@ static Filter make_filter(PfInterpolation interpolation, int in_size, int out_si
 /* The inputs [*begin, *end) that output `index` is made of. */
 static void find_window(const Filter *filter, int index, int *begin, int *end)
 {
-    double center = (index + 0.5) * filter->scale;
+    double center = filter->from + (index + 0.5) * filter->scale;
     *begin = (int)(center - filter->support + 0.5);
     if (*begin < 0) *begin = 0;
     *end = (int)(center + filter->support + 0.5);
@@ -61,7 +86,8 @@ static int32_t fixed_point(double weight)
 /* coefficients[0 .. end - begin) of output `index`. */
 static void fill_window(const Filter *filter, int index, int begin, int end, int32_t *coefficients)
 {
-    double center = (index + 0.5) * filter->scale, narrow = 1.0 / filter->stretch, sum = 0.0;
+    double center = filter->from + (index + 0.5) * filter->scale;
+    double narrow = 1.0 / filter->stretch, sum = 0.0;
     for (int x = begin; x < end; x++) sum += filter->weight((x - center + 0.5) * narrow);
     for (int x = begin; x < end; x++) {
         double weight = filter->weight((x - center + 0.5) * narrow);
@@ -136,7 +162,8 @@ static int horizontal_pass(const PfResize *resize, const PfResizeKernels *kernel
                            int count, uint8_t *out, size_t out_stride, PfResizeAxis *axis,
                            PfError *err)
 {
-    Filter filter = make_filter(resize->interpolation, resize->in_width, resize->out_width);
+    Filter filter =
+        make_filter(resize->interpolation, resize->in_width, across(resize), resize->out_width);
     int taps = longest_window(&filter, resize->kept.x, resize->kept.width);
     int multiple = kernels->tap_multiple, rounded = (taps + multiple - 1) / multiple * multiple;
     if (rounded <= resize->in_width)
@@ -182,14 +209,15 @@ static int resize_height(const PfResize *resize, const PfResizeKernels *kernels,
 {
     const PfRect *kept = &resize->kept;
     PfResizeAxis *axis = &scratch->vertical;
-    Filter filter = make_filter(resize->interpolation, resize->in_height, resize->out_height);
+    Filter filter =
+        make_filter(resize->interpolation, resize->in_height, down(resize), resize->out_height);
     int taps = longest_window(&filter, kept->y, kept->height);
     if (fill_axis(axis, &filter, kept->y, kept->height, taps, err)) return -1;
 
     int first = axis->first[0], count = axis->first[axis->count - 1] + taps - first;
     size_t bytes = 3 * (size_t)kept->width;
     Rows in = image_rows(resize, first);
-    if (resize->in_width != resize->out_width) {
+    if (!is_identity(across(resize), resize->out_width)) {
         if (pf_grow(&scratch->rows, &scratch->rows_capacity, (size_t)count * bytes, 1, err) ||
             horizontal_pass(resize, kernels, first, count, scratch->rows, bytes,
                             &scratch->horizontal, err))
@@ -204,9 +232,9 @@ static int resize_with(const PfResize *resize, const PfResizeKernels *kernels, u
                        size_t out_stride, PfResizeScratch *scratch, PfError *err)
 {
     const PfRect *kept = &resize->kept;
-    if (resize->in_height != resize->out_height)
+    if (!is_identity(down(resize), resize->out_height))
         return resize_height(resize, kernels, out, out_stride, scratch, err);
-    if (resize->in_width != resize->out_width)
+    if (!is_identity(across(resize), resize->out_width))
         return horizontal_pass(resize, kernels, kept->y, kept->height, out, out_stride,
                                &scratch->horizontal, err);
     copy_rows(image_rows(resize, kept->y), kept->height, out, out_stride, 3 * (size_t)kept->width);

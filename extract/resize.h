@@ -18,11 +18,17 @@ typedef struct PfRect {
     int x, y, width, height;
 } PfRect;
 
+/* A part of an image whose edges lie between pixels. */
+typedef struct PfBox {
+    double x, y, width, height;
+} PfBox;
+
 /* What to resize, and to what. */
 typedef struct PfResize {
     const uint8_t *in; /* (in_height, in_width, 3) */
     size_t in_stride;  /* bytes from row to row, of a part of an image; 0: 3 * in_width */
     int in_width, in_height;
+    PfBox box; /* what of it becomes the whole result, PIL's `box`; width 0: all of it */
     int out_width, out_height; /* of the whole result */
     PfInterpolation interpolation;
     PfRect kept; /* the part of the result that is computed: inside it, not empty */

@@ -83,17 +83,13 @@ static int resize_box(const PfImage *image, const PfPreprocess *settings, const 
                       uint8_t *out, PfResizeScratch *scratch, PfError *err)
 {
     int crop = settings->crop;
-    size_t stride = 3 * (size_t)image->width;
     PfResize resize = {
-        .in = image->pixels + (size_t)box->y * stride + 3 * (size_t)box->x,
-        .in_stride = stride,
-        .in_width = box->width,
-        .in_height = box->height,
         .out_width = crop,
         .out_height = crop,
         .interpolation = settings->interpolation,
         .kept = {0, 0, crop, crop},
     };
+    pf_preprocess_take(image, *box, &resize);
     return pf_resize(&resize, out, 3 * (size_t)crop, scratch, err);
 }
 

@@ -20,7 +20,7 @@
 typedef enum PfJitter { PF_BRIGHTNESS, PF_CONTRAST, PF_SATURATION, PF_JITTER_COUNT } PfJitter;
 
 typedef struct PfView {
-    PfRect box; /* of the decoded image; width 0: the centre crop */
+    PfRect box; /* of the file's image; width 0: the centre crop */
     int is_mirrored;
     int is_jittered;
     float factors[PF_JITTER_COUNT]; /* by PfJitter */

@@ -23,7 +23,7 @@ typedef struct PfWorkPlan {
     double ratio[PF_KNOWN_TAPS_MAX];       /* stored bytes by raw ones; 0 = not measured yet */
     int64_t to_compute[PF_KNOWN_TAPS_MAX]; /* rows of each tap that go through the journal */
     uint64_t said;                         /* taps whose line has been printed */
-    int disk_checked, memory_said;
+    int disk_checked, memory_said, drift_said;
 } PfWorkPlan;
 
 /* cache: NULL where there is none; its taps need not be measured. */

@@ -16,6 +16,7 @@
 #include "pipeline.h"
 #include "prediction_writer.h"
 #include "progress.h"
+#include "sample_reader.h"
 #include "scorer.h"
 
 typedef struct Prediction {
@@ -162,6 +163,7 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
         .output_dtype = PF_DTYPE_F32,
         .batch = batch,
         .workers = options->workers ? options->workers : pf_processor_count(),
+        .readers = PF_SAMPLE_READERS,
         .interrupted = interrupted,
     };
     PfPipelineSink sink = {

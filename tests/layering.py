@@ -27,7 +27,7 @@ ROWS = [
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*", "common/cached_views",
      "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs
-    ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap", "extract/device_list",
+    ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap", "extract/device_list", "extract/sample_reader",
      "train/lanes_*", "train/kernels", "train/gemm", "train/vector_math", "train/loss",
      "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
      "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/step_columns", "train/metrics_interval",
@@ -41,7 +41,7 @@ ROWS = [
      "extract/verify_findings", "extract/verify_features", "extract/verify_images", "extract/cache_verify",
      "extract/identity_diff", "extract/identity", "extract/provenance", "extract/backbone_session", "extract/known_rows",
      "extract/wanted_taps", "extract/survey", "extract/cache_match", "extract/disk_space", "extract/work_plan",
-     "extract/pipeline*", "extract/feature_pass", "extract/composition",
+     "extract/pipeline*", "extract/decode_drift", "extract/feature_pass", "extract/composition",
      "extract/bottleneck", "extract/network_cost", "extract/bare_convolution",
      "extract/extraction_state", "extract/extraction_look",
      "extract/extraction_summary", "extract/extraction_report", "extract/extraction_json", "extract/extraction", "extract/merge*",

@@ -58,6 +58,8 @@ typedef struct PfPreprocess {
     int squash; /* resize straight to crop x crop, aspect ratio given up */
     PfInterpolation interpolation; /* antialiased, as Pillow's */
     float mean[3], std[3];         /* RGB, of pixels scaled to 0..1 */
+    int fast_decode; /* large JPEGs are decoded at a half, a quarter or an eighth of their size:
+                        see extract/preprocess.h */
 } PfPreprocess;
 
 /* A set of published weights. */

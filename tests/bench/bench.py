@@ -11,9 +11,11 @@ import pathlib
 import sys
 
 from bench_extract import bench_extract, bench_maps
-from bench_finetune import bench_finetune
+from bench_finetune import bench_finetune, bench_streamed_maps
+from bench_gain import bench_gain
 from bench_growth import bench_growth
 from bench_heads import bench_heads, bench_optimum, bench_streaming
+from bench_pixels import bench_pixels
 from bench_precision import bench_precision
 from datasets import photographs
 from machine import describe
@@ -23,12 +25,15 @@ from measure import markdown
 SECTIONS = {
     "extract": ("stage one: image files to features", bench_extract),
     "maps": ("stage one: image files to feature maps", bench_maps),
+    "pixels": ("decoding and resizing beside Pillow's; a disk that answers late", bench_pixels),
     "precision": ("what a precision costs in features and accuracy, and brings in speed", bench_precision),
     "growth": ("how the cost of an extraction grows", bench_growth),
     "heads": ("stage two: heads on 50,000 x 512 features", bench_heads),
     "optimum": ("stage two: heads to their optimum", bench_optimum),
     "streaming": ("stage two: features larger than memory", bench_streaming),
     "finetune": ("stage three: fine-tuning", bench_finetune),
+    "streamed-maps": ("stage three: maps larger than memory", bench_streamed_maps),
+    "gain": ("what fine-tuning and views bring", bench_gain),
 }
 
 

@@ -1,9 +1,11 @@
 """Stage three: a part of the network learns, ours from cached maps, the peer's from the files."""
 import json
+import os
+import subprocess
 import sys
 
-from datasets import photographs
-from measure import HERE, alternate, has_bf16, medians, number, program, report, run
+from datasets import photographs, small_images
+from measure import HERE, alternate, has_bf16, medians, number, program, report, run, table
 
 PARTS = ("read", "forward", "backward", "step")
 
@@ -56,3 +58,35 @@ def bench_finetune(args, out):
     """layer4 + fc of a ResNet-18, and a VGG-16 from features.24 on."""
     return [bench_network(args, out, "resnet18", "layer4", "avgpool,layer3", args.rounds),
             bench_network(args, out, "vgg16", "features.24", "features.23", 1)]
+
+
+def peak_of(command):
+    """Runs it and returns the most memory that it held, in MB."""
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{said[-2000:]}")
+    return usage.ru_maxrss / 1e3
+
+
+def bench_streamed_maps(args, out):
+    """20,000 maps of 100 KB, 2 GB in half precision: an epoch from memory, and through 0.4 GB of it."""
+    cache, result = out / "many_maps.h5", out / "many_maps.json"
+    precision = "bf16" if has_bf16() else "fp32"  # the faster one is harder to feed
+    images = small_images(args, out)
+    images = images / "train" if (images / "train").is_dir() else images
+    run([program(args, "extract"), images, "-o", cache, "--sample", "20000", "--backbone", "resnet18",
+         "--weights", "random:0", "--tap", "layer3", "--precision", precision])
+    rows = []
+    for name, memory in (("in memory", "8G"), ("streamed", "400M")):
+        peak = peak_of([program(args, "train"), cache, "--finetune", "layer4", "--epochs", "1", "--val", "0", "--precision", precision, "--memory", memory, "-q", "--json", result])
+        seconds = json.loads(result.read_text())["seconds"]
+        count = json.loads(result.read_text())["train"]["rows"]
+        rows.append([name, count / sum(seconds[part] for part in PARTS), peak, 100 * seconds["read"] / seconds["train"],
+                     seconds.get("stream_read"), seconds.get("stream_decompress")])
+    entry = table(f"ResNet-18's layer4 on {count:,} maps (256,14,14), an epoch, {precision}",
+                  ["", "images/s", "peak MB", "waiting %", "reading s", "decompressing s"], rows)
+    ratio = rows[1][1] / rows[0][1]
+    print(f"  streamed / in memory {ratio:.2f}x")
+    return [{**entry, "ratios": {"streamed / in memory": ratio}}]

@@ -18,8 +18,18 @@ static void preprocess(const PfImage *image, const PfPreprocess *settings)
     }
 }
 
+static void decode_fast(const uint8_t *data, size_t size, const PfPreprocess *settings)
+{
+    static PfImage image;
+    int least_side = pf_preprocess_least_side(settings);
+    if (pf_image_decode_reduced(data, size, least_side, &image, NULL)) return;
+    fuzz_touch(image.pixels, 3 * (size_t)pf_image_columns(&image) * (size_t)pf_image_rows(&image));
+    preprocess(&image, settings);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const PfPreprocess fast = {.resize = 5, .crop = CROP, .fast_decode = 1};
     static const PfPreprocess settings[] = {
         {.resize = 0, .crop = CROP, .interpolation = PF_BILINEAR},
         {.resize = CROP + 8, .crop = CROP, .interpolation = PF_BICUBIC},
@@ -27,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     static PfImage image;
     PfError err = {0};
+    decode_fast(data, size, &fast);
     if (pf_image_decode(data, size, &image, &err)) {
         fuzz_check_refusal(&err);
         FUZZ_CHECK(err.exit_code == PF_EXIT_BAD_IMAGES && !image.width && !image.height);

@@ -2,6 +2,7 @@
 
 pixels_parity.py DUMP_PIXELS [photographs]
 
+With fast decoding: those of PIL's Image.draft at twice the target, resized from its box.
 Compares a set of images of every kind that is made here; with "photographs" those
 of hymenoptera_data/ in the folder that PERMAFROST_DATA names. No tolerance.
 """
@@ -223,9 +224,9 @@ def transform_for(resize, crop, squash, mode):
 class Dump:
     """Reads what dump_pixels writes."""
 
-    def __init__(self, program, paths, resize, crop, squash, interpolation):
+    def __init__(self, program, paths, resize, crop, squash, interpolation, *fast):
         names = "".join(f"{path}\n" for path in paths).encode()
-        arguments = [program, str(resize), str(crop), str(squash), interpolation]
+        arguments = [program, str(resize), str(crop), str(squash), interpolation, *fast]
         run = subprocess.run(arguments, input=names, capture_output=True, check=True)
         self.bytes, self.position, self.crop = run.stdout, 0, crop
 
@@ -240,6 +241,49 @@ class Dump:
             return self.take(3 * self.crop * self.crop)
         width, height = struct.unpack("<ii", self.take(8))
         return self.take(3 * width * height)
+
+
+def fast_crop(path, resize, crop, squash, mode):
+    """The crop by way of draft(), and whether that made the image smaller; None for what PIL refuses."""
+    try:
+        with open(path, "rb") as stream:
+            image = Image.open(stream)
+            width, height = image.size
+            target = crop if squash else resize
+            drafted = image.draft("RGB", (2 * target, 2 * target))
+            box = drafted[1] if drafted else (0, 0, width, height)
+            image = image.convert("RGB")
+    except Exception:
+        return None
+    longer = int(target * max(width, height) / min(width, height))
+    size = ((crop, crop) if squash else (target, longer) if width <= height else (longer, target))
+    resample = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}[mode]
+    is_smaller = image.size != (width, height)
+    return transforms.CenterCrop(crop)(image.resize(size, resample, box=box)).tobytes(), is_smaller
+
+
+FAST = [(256, 224, 0, "bilinear"), (100, 97, 0, "bilinear"), (0, 32, 1, "bilinear"),
+        (8, 8, 0, "bilinear"), (0, 5, 1, "bicubic"), (40, 97, 0, "bicubic")]
+
+
+def compare_fast(program, paths, label, cases=FAST):
+    """The same for fast decoding; images that are not made smaller must equal the exact ones, too."""
+    failures = reduced = 0
+    for case in cases:
+        fast, exact = Dump(program, paths, *case, "fast"), Dump(program, paths, *case)
+        wrong = []
+        for path in paths:
+            expected, found, plain = fast_crop(path, *case), fast.next(), exact.next()
+            pixels, is_smaller = expected or (None, False)
+            reduced += is_smaller
+            if found != pixels or (not is_smaller and found != plain):
+                wrong.append(Path(path).name)
+        print(f"{label}, fast: {case}: {len(paths) - len(wrong)} of {len(paths)} equal"
+              f"{'; NOT: ' + ', '.join(wrong[:12]) if wrong else ''}")
+        failures += len(wrong)
+    print(f"{label}, fast: {len(cases) * len(paths)} comparisons, {reduced} of images decoded smaller, "
+          f"{failures} differences")
+    return failures + (reduced == 0)
 
 
 DECODED = [(0, 0, 0, "bilinear")]
@@ -274,7 +318,10 @@ def photographs(program):
     if not paths:
         print("SKIP: PERMAFROST_DATA names no folder that holds hymenoptera_data/")
         return 77
-    return 1 if compare(program, paths, "hymenoptera", DECODED + CROPS) else 0
+    failures = compare(program, paths, "hymenoptera", DECODED + CROPS)
+    failures += compare_fast(program, paths, "hymenoptera", [(256, 224, 0, "bilinear"),
+                                                             (64, 56, 0, "bilinear")])
+    return 1 if failures else 0
 
 
 def main():
@@ -286,9 +333,13 @@ def main():
     if sys.argv[2:] == ["photographs"]:
         return photographs(program)
     with tempfile.TemporaryDirectory() as folder:
-        failures = compare(program, make_images(Path(folder)), "made here", DECODED + CROPS)
+        paths = make_images(Path(folder))
+        failures = compare(program, paths, "made here", DECODED + CROPS)
+        failures += compare_fast(program, paths, "made here")
     with tempfile.TemporaryDirectory() as folder:
-        failures += compare(program, make_truncated(Path(folder)), "truncated JPEG", DECODED)
+        paths = make_truncated(Path(folder))
+        failures += compare(program, paths, "truncated JPEG", DECODED)
+        failures += compare_fast(program, paths, "truncated JPEG", [(8, 8, 0, "bilinear")])
     return 1 if failures else 0
 
 

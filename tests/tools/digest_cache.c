@@ -86,6 +86,21 @@ static int digest_target(PfCache *cache, int t, PfError *err)
     return 0;
 }
 
+/* Zeros where the cache does not know them. */
+static int digest_sizes(PfCache *cache, PfError *err)
+{
+    size_t bytes = (size_t)pf_cache_row_count(cache) * sizeof(int32_t);
+    int32_t *widths = allocate(1, bytes), *heights = allocate(1, bytes);
+    int failed = pf_cache_find_image_sizes(cache, widths, heights, err);
+    begin();
+    add(widths, bytes);
+    add(heights, bytes);
+    free(widths);
+    free(heights);
+    if (!failed) end("samples/", "size");
+    return failed;
+}
+
 static int digest_samples(PfCache *cache, PfError *err)
 {
     int64_t rows = pf_cache_row_count(cache);
@@ -104,7 +119,7 @@ static int digest_samples(PfCache *cache, PfError *err)
     begin();
     if (pf_cache_splits(cache)) add(pf_cache_splits(cache), (size_t)rows);
     end("samples/", "split");
-    return 0;
+    return digest_sizes(cache, err);
 }
 
 static int digest_rejects(PfCache *cache, PfError *err)

@@ -1,4 +1,4 @@
-/* dump_pixels RESIZE CROP SQUASH bilinear|bicubic < PATHS > PIXELS
+/* dump_pixels RESIZE CROP SQUASH bilinear|bicubic [fast] < PATHS > PIXELS
  *
  * For every path on stdin (one a line) writes what the pixel path makes of it:
  * a byte 1 and (crop, crop, 3) RGB, or a byte 0 where the image was refused, with
@@ -43,7 +43,9 @@ static int write_image(const PfImage *image)
 static int dump(const char *path, const PfPreprocess *settings, File *file, PfImage *image,
                 PfResizeScratch *scratch, PfError *err)
 {
-    if (read_file(path, file, err) || pf_image_decode(file->bytes, file->size, image, err))
+    if (read_file(path, file, err) ||
+        pf_image_decode_reduced(file->bytes, file->size, pf_preprocess_least_side(settings), image,
+                                err))
         return -1;
     if (settings->crop == 0) return write_image(image);
     size_t size = 3 * (size_t)settings->crop * (size_t)settings->crop;
@@ -57,12 +59,12 @@ static int dump(const char *path, const PfPreprocess *settings, File *file, PfIm
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) return fputs("dump_pixels RESIZE CROP SQUASH INTERPOLATION\n", stderr), 2;
+    if (argc < 5) return fputs("dump_pixels RESIZE CROP SQUASH INTERPOLATION [fast]\n", stderr), 2;
     PfPreprocess settings = {.resize = atoi(argv[1]),
                              .crop = atoi(argv[2]),
                              .squash = atoi(argv[3]),
-                             .interpolation =
-                                 strcmp(argv[4], "bicubic") ? PF_BILINEAR : PF_BICUBIC};
+                             .interpolation = strcmp(argv[4], "bicubic") ? PF_BILINEAR : PF_BICUBIC,
+                             .fast_decode = argc > 5};
     File file = {0};
     PfImage image = {0};
     PfResizeScratch scratch = {0};

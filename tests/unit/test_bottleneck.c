@@ -81,21 +81,42 @@ START_TEST(a_network_that_never_waits_bounds)
     expect(times, PF_BOUND_BY_NETWORK,
            "bound by the network: 2.9 of 4 batches waited for it, 0.1 behind it; a GPU computes "
            "faster");
-    times.processor_has_bf16 = 1;
+    times.processor_has_amx = 1;
     expect(times, PF_BOUND_BY_NETWORK, "; --precision bf16 computes faster here");
     times.precision = PF_BF16;
     expect(times, PF_BOUND_BY_NETWORK, "; a GPU computes faster");
     times.is_gpu = 1;
     expect(times, PF_BOUND_BY_NETWORK, "; another GPU would share the work");
     times.precision = PF_FP32;
-    times.processor_has_bf16 = 0;
+    times.processor_has_amx = 0;
     expect(times, PF_BOUND_BY_NETWORK, "; --precision bf16 computes faster here");
+}
+END_TEST
+
+/* Seconds of forward threads are summed over devices; shares are of all of them. */
+START_TEST(several_devices_share_the_time)
+{
+    PfRunTimes times = network_bound();
+    times.devices = 2;
+    ck_assert_double_eq_tol(pf_run_shares(&times).network, 0.45, 1e-9);
+    times.pipeline.forward_seconds = 18;
+    ck_assert_double_eq_tol(pf_run_shares(&times).network, 0.9, 1e-9);
+    expect(times, PF_BOUND_BY_NETWORK, "bound by the network: ");
+    times = decode_bound();
+    times.devices = 2;
+    times.pipeline.forward_wait_seconds = 12.4;
+    expect(times, PF_BOUND_BY_DECODING, "the network waited 62 % of the time");
 }
 END_TEST
 
 START_TEST(images_that_come_too_slowly_bound)
 {
     PfRunTimes times = decode_bound();
+    expect(times, PF_BOUND_BY_DECODING, "; --fast-decode is faster for large JPEGs");
+    times.fast_decode = 1;
+    expect(times, PF_BOUND_BY_DECODING, "; more processors or smaller images would help");
+    times.fast_decode = 0;
+    times.pipeline.images = 3200; /* small ones */
     expect(times, PF_BOUND_BY_DECODING,
            "bound by decoding images: the network waited 62 % of the time, 0.2 of 4 batches lay "
            "ready; more processors");
@@ -104,6 +125,7 @@ START_TEST(images_that_come_too_slowly_bound)
     times.pipeline.read_seconds = 16;
     times.pipeline.decode_seconds = 3;
     expect(times, PF_BOUND_BY_READING, "bound by reading files: the network waited 62 %");
+    expect(times, PF_BOUND_BY_READING, "; a faster disk or more --readers would help");
 }
 END_TEST
 
@@ -196,6 +218,7 @@ int main(void)
     TCase *cases = tcase_create("bottleneck");
     tcase_add_test(cases, shares_are_of_wall_time);
     tcase_add_test(cases, a_network_that_never_waits_bounds);
+    tcase_add_test(cases, several_devices_share_the_time);
     tcase_add_test(cases, images_that_come_too_slowly_bound);
     tcase_add_test(cases, a_slow_sink_bounds);
     tcase_add_test(cases, what_lies_outside_of_the_pipeline_bounds);

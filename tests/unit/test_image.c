@@ -139,6 +139,53 @@ START_TEST(a_jpeg_cut_anywhere_is_refused)
 }
 END_TEST
 
+START_TEST(sides_are_halved_while_both_are_long_enough)
+{
+    static const struct {
+        int width, height, least_side, halvings;
+    } expected[] = {{64, 48, 0, 0},  {64, 48, 49, 0}, {64, 48, 25, 0}, {64, 48, 24, 1},
+                    {64, 47, 24, 0}, {48, 64, 12, 2}, {49, 65, 6, 3},  {65, 49, 1, 3},
+                    {7, 64, 4, 0},   {1, 1, 1, 0},    {9, 9, 1, 3}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        int unit = 1 << expected[i].halvings;
+        Bytes file = make_rgb_jpeg(expected[i].width, expected[i].height, i % 2 == 1);
+        PfImage image = {0};
+        ck_assert(
+            !pf_image_decode_reduced(file.data, file.size, expected[i].least_side, &image, NULL));
+        ck_assert_int_eq(image.halvings, expected[i].halvings);
+        ck_assert_int_eq(image.width, expected[i].width);
+        ck_assert_int_eq(image.height, expected[i].height);
+        ck_assert_int_eq(pf_image_columns(&image), (image.width + unit - 1) / unit);
+        ck_assert_int_eq(pf_image_rows(&image), (image.height + unit - 1) / unit);
+        ck_assert(!decode(file.data, file.size, &image, NULL));
+        ck_assert_int_eq(image.halvings, 0);
+        pf_image_free(&image);
+        free(file.data);
+    }
+}
+END_TEST
+
+/* Rows of one colour stay of that colour, which a wrong stride would show. */
+START_TEST(a_reduced_jpeg_is_the_same_picture)
+{
+    Bytes file = make_rgb_jpeg(61, 83, 0);
+    PfImage whole = {0}, reduced = {0};
+    ck_assert(!decode(file.data, file.size, &whole, NULL));
+    ck_assert(!pf_image_decode_reduced(file.data, file.size, 30, &reduced, NULL));
+    ck_assert_int_eq(reduced.halvings, 1);
+    for (int y = 0; y < 83 / 2; y++)
+        for (int x = 0; x < 61 / 2; x++) {
+            const uint8_t *four = whole.pixels + 3 * (2 * y * 61 + 2 * x);
+            int mean = (four[0] + four[3] + four[3 * 61] + four[3 * 62]) / 4;
+            int found = reduced.pixels[3 * (y * 31 + x)];
+            if (abs(four[0] - four[3 * 62]) < 40) ck_assert_int_le(abs(mean - found), 24);
+        }
+    pf_image_free(&whole);
+    pf_image_free(&reduced);
+    free(file.data);
+}
+END_TEST
+
 START_TEST(bytes_after_a_jpeg_are_no_matter)
 {
     Bytes file = make_rgb_jpeg(40, 33, 0);
@@ -396,6 +443,8 @@ static void add_jpeg_tests(TCase *cases)
 {
     tcase_add_test(cases, jpegs_of_every_colour_space_become_rgb);
     tcase_add_test(cases, a_jpeg_cut_anywhere_is_refused);
+    tcase_add_test(cases, sides_are_halved_while_both_are_long_enough);
+    tcase_add_test(cases, a_reduced_jpeg_is_the_same_picture);
     tcase_add_test(cases, bytes_after_a_jpeg_are_no_matter);
     tcase_add_test(cases, a_broken_jpeg_says_what_libjpeg_says);
     tcase_add_test(cases, a_buffer_is_kept_from_one_image_to_the_next);

@@ -124,7 +124,7 @@ static void take_progress(void *context, int64_t done)
 }
 
 typedef struct Run {
-    int workers, batch, depth, once;
+    int workers, readers, batch, depth, once;
     int devices, device_depth;                          /* 0 is 1 */
     int fail_at_call, fail_at_submit, infinite_at_call; /* of the first device */
     int pause_ms;                                       /* of the first device; others are slower */
@@ -161,6 +161,7 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
         .output_dtype = PF_DTYPE_F32,
         .batch = run.batch ? run.batch : BATCH,
         .workers = run.workers ? run.workers : 2,
+        .readers = run.readers,
         .depth = run.depth,
         .interrupted = run.interrupted,
     };
@@ -232,7 +233,11 @@ START_TEST(the_result_does_not_depend_on_threads_or_ring)
                                {.workers = 1, .devices = 2},
                                {.workers = 7, .devices = 3, .pause_ms = 3},
                                {.workers = 2, .devices = 3, .device_depth = 3, .pause_ms = 1},
-                               {.workers = 7, .devices = 8, .device_depth = 4, .depth = 3}};
+                               {.workers = 7, .devices = 8, .device_depth = 4, .depth = 3},
+                               {.workers = 1, .readers = 1},
+                               {.workers = 7, .readers = 1},
+                               {.workers = 2, .readers = 5, .depth = 1},
+                               {.workers = 3, .readers = 200}};
     Seen first = {0};
     PfPipelineStats stats;
     ck_assert_int_eq(run_pipeline(runs[0], &first, &stats, NULL), 0);
@@ -303,6 +308,7 @@ START_TEST(a_failing_sink_ends_the_run_with_its_message)
     expect_failure((Run){.workers = 7}, &seen, PF_EXIT_FAILED, "sink was told");
     seen = (Seen){.fail_at_row = 20};
     expect_failure((Run){.devices = 2, .device_depth = 3}, &seen, PF_EXIT_FAILED, "sink was told");
+    expect_failure((Run){.workers = 3, .readers = 4}, &seen, PF_EXIT_FAILED, "sink was told");
 }
 END_TEST
 
@@ -402,7 +408,7 @@ START_TEST(which_of_equal_images_is_computed_does_not_depend_on_timing)
     ck_assert_int_eq(run_pipeline((Run){.workers = 1, .once = 1}, &first, &stats, NULL), 0);
     for (int i = 0; i < 60; i++) {
         Seen seen = {0};
-        Run run = {.workers = 2 + i % 15, .depth = 1 + i % 4, .once = 1};
+        Run run = {.workers = 2 + i % 15, .readers = i % 7, .depth = 1 + i % 4, .once = 1};
         ck_assert_int_eq(run_pipeline(run, &seen, &stats, NULL), 0);
         ck_assert_int_eq(fake_backbones[0].images, first.rows);
         ck_assert_mem_eq(&seen, &first, sizeof seen);

@@ -8,7 +8,8 @@
 /* Every pixel says where it is: (x, y, 1 + x / 256 + 16 * (y / 256)). Never black. */
 static PfImage make_map(int width, int height)
 {
-    PfImage image = {width, height, malloc(3 * (size_t)width * (size_t)height), 0};
+    PfImage image = {
+        .width = width, .height = height, .pixels = malloc(3 * (size_t)width * (size_t)height)};
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
             uint8_t *pixel = image.pixels + 3 * ((size_t)y * (size_t)width + (size_t)x);
@@ -132,6 +133,48 @@ START_TEST(squash_takes_the_whole_image)
 }
 END_TEST
 
+START_TEST(a_part_of_a_reduced_image_is_the_same_part_of_the_picture)
+{
+    PfImage image = {.width = 61, .height = 42, .pixels = (uint8_t[1]){0}, .halvings = 2};
+    PfResize resize = {0};
+    pf_preprocess_take(&image, (PfRect){0, 0, 61, 42}, &resize);
+    ck_assert_int_eq(resize.in_width, 16);
+    ck_assert_int_eq(resize.in_height, 11);
+    ck_assert(resize.box.x == 0 && resize.box.width == 15.25 && resize.box.height == 10.5);
+    pf_preprocess_take(&image, (PfRect){9, 22, 40, 19}, &resize);
+    ck_assert_int_eq(resize.in - image.pixels, 3 * (5 * 16 + 2));
+    ck_assert_uint_eq(resize.in_stride, 3 * 16);
+    ck_assert_int_eq(resize.in_width, 13 - 2);
+    ck_assert_int_eq(resize.in_height, 11 - 5);
+    ck_assert(resize.box.x == 0.25 && resize.box.y == 0.5);
+    ck_assert(resize.box.width == 10 && resize.box.height == 4.75);
+}
+END_TEST
+
+/* A picture of its own coordinates, halved: they come out as from the whole one. */
+START_TEST(a_reduced_image_is_cropped_where_the_whole_one_is)
+{
+    enum { SIDE = 20, HALF = 100 };
+    static uint8_t whole[SIDE * SIDE * 3], reduced[SIDE * SIDE * 3];
+    PfPreprocess settings = {.resize = 25, .crop = SIDE, .fast_decode = 1};
+    PfImage image = make_map(2 * HALF + 1, 150), half = make_map(HALF + 1, 75);
+    half.width = image.width, half.height = image.height, half.halvings = 1;
+    ck_assert_int_eq(pf_preprocess_least_side(&settings), 50);
+    preprocess(&image, &settings, whole);
+    preprocess(&half, &settings, reduced);
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        ck_assert_int_le(abs(whole[3 * i] - (2 * reduced[3 * i] + 1)), 2);
+        ck_assert_int_le(abs(whole[3 * i + 1] - (2 * reduced[3 * i + 1] + 1)), 2);
+    }
+    settings = (PfPreprocess){.crop = SIDE, .squash = 1, .fast_decode = 1};
+    ck_assert_int_eq(pf_preprocess_least_side(&settings), 2 * SIDE);
+    settings.fast_decode = 0;
+    ck_assert_int_eq(pf_preprocess_least_side(&settings), 0);
+    pf_image_free(&image);
+    pf_image_free(&half);
+}
+END_TEST
+
 START_TEST(impossible_requests_are_refused_in_words)
 {
     PfResizeScratch scratch = {0};
@@ -162,6 +205,8 @@ int main(void)
     tcase_add_test(cases, the_longer_side_is_cut_off_not_rounded);
     tcase_add_test(cases, an_image_of_the_right_size_is_left_alone);
     tcase_add_test(cases, squash_takes_the_whole_image);
+    tcase_add_test(cases, a_part_of_a_reduced_image_is_the_same_part_of_the_picture);
+    tcase_add_test(cases, a_reduced_image_is_cropped_where_the_whole_one_is);
     tcase_add_test(cases, impossible_requests_are_refused_in_words);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -58,6 +58,11 @@ static PfResize random_resize(PfRandom *random)
     resize.kept.y = below(random, resize.out_height);
     resize.kept.width = 1 + below(random, resize.out_width - resize.kept.x);
     resize.kept.height = 1 + below(random, resize.out_height - resize.kept.y);
+    if (below(random, 3) == 0) /* eighths of pixels off all edges */
+        resize.box = (PfBox){.x = below(random, 8) / 8.0,
+                             .y = below(random, 8) / 8.0,
+                             .width = resize.in_width - 1 + 1 / 8.0,
+                             .height = resize.in_height - 1 + 1 / 8.0};
     return resize;
 }
 

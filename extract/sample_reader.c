@@ -1,0 +1,157 @@
+#include "sample_reader.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "memory.h"
+
+#define HELD_BYTES ((int64_t)64 << 20)
+#define FREE (-1)
+
+/* A file that is being read, or waits to be taken. */
+typedef struct Held {
+    int64_t place; /* FREE, or what is in it */
+    int is_read;
+    int failed;
+    PfError error;       /* why */
+    PfSampleBytes bytes; /* its reader's until is_read */
+} Held;
+
+struct PfSampleReader {
+    PfSampleReaderConfig config;
+    pthread_t *threads;
+    int thread_count;
+    Held *held; /* (held_count) place p goes to p % held_count */
+    int held_count;
+    pthread_mutex_t lock; /* of all below, and of the states above */
+    pthread_cond_t freed; /* one of `held` was taken, or it is over */
+    pthread_cond_t read;  /* one has been read */
+    int64_t next;         /* place that is read next */
+    int stopping;
+};
+
+int pf_sample_reader_held(const PfSampleReaderConfig *config)
+{
+    int64_t held = config->readers;
+    if (!pf_dataset_has_files(config->dataset)) return 0;
+    if (held > config->count) held = config->count;
+    if (held > 1 && config->largest_file > 0 && held > HELD_BYTES / config->largest_file)
+        held = HELD_BYTES / config->largest_file;
+    return (int)(config->readers > 0 && held < 1 ? 1 : held);
+}
+
+static int64_t sample_at(const PfSampleReader *reader, int64_t place)
+{
+    return reader->config.samples ? reader->config.samples[place] : place;
+}
+
+/* ---- the reading threads ---- */
+
+/* Waits until the next place has where to go, and claims it; NULL when there is none any more. */
+static Held *claim(PfSampleReader *reader)
+{
+    Held *held = NULL;
+    pthread_mutex_lock(&reader->lock);
+    while (!reader->stopping && reader->next < reader->config.count) {
+        Held *candidate = &reader->held[reader->next % reader->held_count];
+        if (candidate->place == FREE) {
+            held = candidate;
+            held->place = reader->next++;
+            held->is_read = 0;
+            break;
+        }
+        pthread_cond_wait(&reader->freed, &reader->lock);
+    }
+    pthread_mutex_unlock(&reader->lock);
+    return held;
+}
+
+static void *reading_thread(void *argument)
+{
+    PfSampleReader *reader = argument;
+    for (Held *held; (held = claim(reader)) != NULL;) {
+        held->error = (PfError){0};
+        held->failed = pf_dataset_read(reader->config.dataset, sample_at(reader, held->place),
+                                       &held->bytes, &held->error);
+        pthread_mutex_lock(&reader->lock);
+        held->is_read = 1;
+        pthread_cond_broadcast(&reader->read);
+        pthread_mutex_unlock(&reader->lock);
+    }
+    return NULL;
+}
+
+/* ---- taking ---- */
+
+static void exchange(PfSampleBytes *a, PfSampleBytes *b)
+{
+    PfSampleBytes kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+int pf_sample_reader_take(PfSampleReader *reader, int64_t place, PfSampleBytes *bytes, PfError *err)
+{
+    if (!reader->thread_count)
+        return pf_dataset_read(reader->config.dataset, sample_at(reader, place), bytes, err);
+    Held *held = &reader->held[place % reader->held_count];
+    pthread_mutex_lock(&reader->lock);
+    while (held->place != place || !held->is_read) pthread_cond_wait(&reader->read, &reader->lock);
+    exchange(&held->bytes, bytes);
+    int failed = held->failed;
+    if (failed && err) *err = held->error;
+    held->place = FREE;
+    pthread_cond_broadcast(&reader->freed);
+    pthread_mutex_unlock(&reader->lock);
+    return failed;
+}
+
+/* ---- beginning and end ---- */
+
+static void start_threads(PfSampleReader *reader)
+{
+    while (reader->thread_count < reader->held_count &&
+           !pthread_create(&reader->threads[reader->thread_count], NULL, reading_thread, reader))
+        reader->thread_count++;
+}
+
+int pf_sample_reader_open(const PfSampleReaderConfig *config, PfSampleReader **out, PfError *err)
+{
+    PfSampleReader *reader = pf_calloc(1, sizeof *reader, err);
+    if (!reader) return -1;
+    reader->config = *config;
+    reader->held_count = pf_sample_reader_held(config);
+    pthread_mutex_init(&reader->lock, NULL);
+    pthread_cond_init(&reader->freed, NULL);
+    pthread_cond_init(&reader->read, NULL);
+    *out = reader;
+    if (!reader->held_count) return 0;
+    reader->held = pf_calloc((size_t)reader->held_count, sizeof *reader->held, err);
+    reader->threads = pf_calloc((size_t)reader->held_count, sizeof *reader->threads, err);
+    if (!reader->held || !reader->threads) {
+        pf_sample_reader_close(out);
+        return -1;
+    }
+    for (int i = 0; i < reader->held_count; i++) reader->held[i].place = FREE;
+    start_threads(reader);
+    return 0;
+}
+
+void pf_sample_reader_close(PfSampleReader **reader)
+{
+    PfSampleReader *it = *reader;
+    if (!it) return;
+    pthread_mutex_lock(&it->lock);
+    it->stopping = 1;
+    pthread_cond_broadcast(&it->freed);
+    pthread_mutex_unlock(&it->lock);
+    for (int i = 0; i < it->thread_count; i++) pthread_join(it->threads[i], NULL);
+    for (int i = 0; it->held && i < it->held_count; i++) pf_sample_bytes_free(&it->held[i].bytes);
+    pthread_cond_destroy(&it->read);
+    pthread_cond_destroy(&it->freed);
+    pthread_mutex_destroy(&it->lock);
+    free(it->threads);
+    free(it->held);
+    free(it);
+    *reader = NULL;
+}
