@@ -1,5 +1,8 @@
 #include "conv_packing.h"
 
+#include <cstdlib>
+#include <cstring>
+
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/remove_mutation.h>
@@ -35,6 +38,13 @@ static void pack(Graph &graph, const ConvolutionNode &convolution,
 }
 
 #ifdef PF_ONEDNN
+// PF_CONVOLUTIONS=libtorch leaves all to libtorch: the plain twin, for tests and doubts.
+static bool is_left_to_libtorch()
+{
+    const char *wanted = std::getenv("PF_CONVOLUTIONS");
+    return wanted && !std::strcmp(wanted, "libtorch");
+}
+
 static bool works_in_place(const torch::jit::Block *block)
 {
     for (const Node *node : block->nodes()) {
@@ -63,7 +73,8 @@ void pack_convolutions(torch::jit::Module &module, const at::Tensor &input)
     torch::jit::RemoveTensorMutation(graph);
     std::vector<ConvolutionNode> convolutions = find_convolutions(module, *graph, input);
 #ifdef PF_ONEDNN
-    if (!works_in_place(graph->block())) lay_out_blocked(*graph, convolutions);
+    if (!is_left_to_libtorch() && !works_in_place(graph->block()))
+        lay_out_blocked(*graph, convolutions);
 #endif
     pack_rest(*graph, convolutions);
     torch::jit::EliminateDeadCode(graph);

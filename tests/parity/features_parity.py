@@ -70,6 +70,22 @@ def check_rows_are_independent(name, size, taps, precision):
               all(np.array_equal(base[tap][order], shuffled[tap]) for tap in taps))
 
 
+def check_twin(name, size, taps):
+    """Winograd's sums, residual sums inside convolutions and blocked maps against libtorch's own convolutions:
+    close, and where the processor has AVX-512 not the same bits, or they would not have been used."""
+    images = pixels(20, size)
+    with tempfile.TemporaryDirectory() as folder:
+        _, fast, _ = run(TOOL, folder, name, images, taps)
+        os.environ["PF_CONVOLUTIONS"] = "libtorch"
+        _, plain, _ = run(TOOL, folder, name, images, taps)
+        del os.environ["PF_CONVOLUTIONS"]
+        for tap in taps:
+            error = relative_error(fast[tap], plain[tap])
+            check(f"{name} {tap} by oneDNN and by libtorch", error < 2e-5, f"relative error {error:.1e}")
+            if "avx512bw" in open("/proc/cpuinfo").read():
+                check(f"{name} {tap} is not by libtorch", not np.array_equal(fast[tap], plain[tap]))
+
+
 def check_bf16(name, size, taps):
     model, images = random_model(name), pixels(4, size)
     with tempfile.TemporaryDirectory() as folder:
@@ -142,6 +158,9 @@ check_network("resnet18", 224, 7, ["avgpool", "layer3", "conv1", "bn1", "relu", 
 check_network("resnet50", 128, 3, ["avgpool", "layer3", "layer1.0.relu", "layer4.2.conv3"])
 check_network("vgg16", 96, 3, ["avgpool", "features", "features.5", "classifier.3"])
 check_network("vgg11_bn", 224, 2, ["features", "avgpool", "features.1", "features.2"])
+check_twin("resnet18", 96, ["avgpool", "layer1.0.bn1", "layer3.0.add", "layer2.0.downsample.1"])
+check_twin("resnet50", 64, ["layer2", "layer4"])
+check_twin("vgg11", 64, ["features.5", "avgpool"])
 check_bf16("resnet18", 128, ["avgpool", "layer3"])
 check_emulated_bf16("resnet18", 96, ["avgpool", "layer2"])
 for precision in ["fp32"] + ["bf16"] * has_bf16():
