@@ -8,7 +8,7 @@ cp photos/train/cat/001.jpg photos/train/cat/twice.jpg
 : > photos/train/tree/empty.jpg
 slowly() { extract_fake photos --tap mean,grid --force "$@"; }
 expect 0 slowly -o plain.h5 --readers 0
-lines() { grep -v '^time:\|^memory:\|^tap \|^disk:\|\.h5: ' stderr | sort > "$1"; } # sizes are those of the first batch
+lines() { grep -v '^time:\|^bound by \|^memory:\|^tap \|^disk:\|\.h5: ' stderr | sort > "$1"; } # sizes are those of the first batch
 lines plain.lines
 
 # at_once LEAST MOST: so many files were waited for at the same time.

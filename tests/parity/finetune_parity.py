@@ -99,9 +99,9 @@ OPTIMIZERS = {
     "adam": (["--optimizer", "adam", "--lr", "1e-5"], lambda groups: torch.optim.Adam(groups, 1e-5)),
     "adamw": (["--optimizer", "adamw", "--lr", "1e-5", "--weight-decay", "0.3", "--clip", "0.5"],
               lambda groups: torch.optim.AdamW(groups, 1e-5, weight_decay=0.3)),
-    "sgd": (["--optimizer", "sgd", "--lr", "0.002", "--nesterov", "--momentum", "0.8", "--weight-decay", "0.01",
-             "--backbone-lr", "0.001"],
-            lambda groups: torch.optim.SGD(groups, 0.002, momentum=0.8, nesterov=True, weight_decay=0.01)),
+    "sgd": (["--optimizer", "sgd", "--lr", "0.0005", "--nesterov", "--momentum", "0.8", "--weight-decay", "0.01",
+             "--backbone-lr", "0.0001"],
+            lambda groups: torch.optim.SGD(groups, 0.0005, momentum=0.8, nesterov=True, weight_decay=0.01)),
 }
 
 
