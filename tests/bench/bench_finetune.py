@@ -73,19 +73,18 @@ def peak_of(command):
 def bench_streamed_maps(args, out):
     """20,000 maps of 100 KB, 2 GB in half precision: an epoch from memory, and through 0.4 GB of it."""
     cache, result = out / "many_maps.h5", out / "many_maps.json"
-    precision = "bf16" if has_bf16() else "fp32"  # the faster one is harder to feed
     images = small_images(args, out)
     images = images / "train" if (images / "train").is_dir() else images
     run([program(args, "extract"), images, "-o", cache, "--sample", "20000", "--backbone", "resnet18",
-         "--weights", "random:0", "--tap", "layer3", "--precision", precision])
+         "--weights", "random:0", "--tap", "layer3"])
     rows = []
     for name, memory in (("in memory", "8G"), ("streamed", "400M")):
-        peak = peak_of([program(args, "train"), cache, "--finetune", "layer4", "--epochs", "1", "--val", "0", "--precision", precision, "--memory", memory, "-q", "--json", result])
+        peak = peak_of([program(args, "train"), cache, "--finetune", "layer4", "--epochs", "1", "--val", "0", "--memory", memory, "-q", "--json", result])
         seconds = json.loads(result.read_text())["seconds"]
         count = json.loads(result.read_text())["train"]["rows"]
         rows.append([name, count / sum(seconds[part] for part in PARTS), peak, 100 * seconds["read"] / seconds["train"],
                      seconds.get("stream_read"), seconds.get("stream_decompress")])
-    entry = table(f"ResNet-18's layer4 on {count:,} maps (256,14,14), an epoch, {precision}",
+    entry = table(f"ResNet-18's layer4 on {count:,} maps (256,14,14), an epoch",
                   ["", "images/s", "peak MB", "waiting %", "reading s", "decompressing s"], rows)
     ratio = rows[1][1] / rows[0][1]
     print(f"  streamed / in memory {ratio:.2f}x")

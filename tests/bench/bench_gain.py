@@ -13,7 +13,7 @@ from measure import HERE, program, run, table
 
 SAMPLE = HERE.parent / "sample" / "resnet18_w16.safetensors"
 SEEDS = 3
-SCHEDULE = ["--warm-head", "--epochs", "20", "--lr", "1e-3", "--schedule", "cosine"]
+SCHEDULE = ["--warm-head", "--epochs", "20", "--lr", "1e-3", "--backbone-lr", "3e-4", "--schedule", "cosine"]
 LEARNERS = {
     "head alone": ["--tap", "avgpool"],
     "layer4": ["--finetune", "layer4", *SCHEDULE],
