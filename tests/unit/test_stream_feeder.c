@@ -32,39 +32,11 @@ static float element(int64_t row, int64_t j)
     return (float)((row * 31 + j * 17) % 512 - 200);
 }
 
-/* bad_row: one that holds an infinity; -1: none. */
-static void write_cache(int bad_row)
+/* ROWS rows of one tap, at `path`. */
+static void write_tap(const PfCacheTap *tap, const void *rows)
 {
-    static const PfCacheTap tap = {"avgpool", {1, {D}}, PF_DTYPE_F16};
-    static uint16_t stored[ROWS * D];
-    static float row[D];
     static PfCacheSample samples[ROWS];
-    PfCacheWriterConfig config = {.taps = &tap,
-                                  .tap_count = 1,
-                                  .identity = "{}",
-                                  .provenance = "{}",
-                                  .compression = PF_COMPRESS_NONE,
-                                  .threads = 1};
-    PfCacheWriter *writer;
-    for (int i = 0; i < ROWS; i++) {
-        for (int j = 0; j < D; j++) row[j] = element(i, j);
-        pf_f16_from_f32_array(stored + i * D, row, D);
-        samples[i].path = "a.jpg";
-    }
-    if (bad_row >= 0) stored[bad_row * D + 300] = 0x7c00;
-    snprintf(path, sizeof path, "/tmp/test_stream_feeder.%d.h5", (int)getpid());
-    ck_assert(!pf_cache_writer_open(path, &config, &writer, NULL));
-    ck_assert(!pf_cache_writer_append(writer, ROWS, samples, (const void *const[]){stored}, NULL));
-    ck_assert(!pf_cache_writer_finish(&writer, NULL, NULL));
-}
-
-/* Bytes, as `extract --tap input` keeps them. */
-static void write_pixels(void)
-{
-    static const PfCacheTap tap = {"input", {3, {3, 2, 2}}, PF_DTYPE_U8};
-    static const uint8_t pixels[ROWS * 12];
-    static PfCacheSample samples[ROWS];
-    PfCacheWriterConfig config = {.taps = &tap,
+    PfCacheWriterConfig config = {.taps = tap,
                                   .tap_count = 1,
                                   .identity = "{}",
                                   .provenance = "{}",
@@ -72,9 +44,32 @@ static void write_pixels(void)
                                   .threads = 1};
     PfCacheWriter *writer;
     for (int i = 0; i < ROWS; i++) samples[i].path = "a.jpg";
+    snprintf(path, sizeof path, "/tmp/test_stream_feeder.%d.h5", (int)getpid());
     ck_assert(!pf_cache_writer_open(path, &config, &writer, NULL));
-    ck_assert(!pf_cache_writer_append(writer, ROWS, samples, (const void *const[]){pixels}, NULL));
+    ck_assert(!pf_cache_writer_append(writer, ROWS, samples, &rows, NULL));
     ck_assert(!pf_cache_writer_finish(&writer, NULL, NULL));
+}
+
+/* bad_row: one that holds an infinity; -1: none. */
+static void write_cache(int bad_row)
+{
+    static const PfCacheTap tap = {"avgpool", {1, {D}}, PF_DTYPE_F16};
+    static uint16_t stored[ROWS * D];
+    static float row[D];
+    for (int i = 0; i < ROWS; i++) {
+        for (int j = 0; j < D; j++) row[j] = element(i, j);
+        pf_f16_from_f32_array(stored + i * D, row, D);
+    }
+    if (bad_row >= 0) stored[bad_row * D + 300] = 0x7c00;
+    write_tap(&tap, stored);
+}
+
+/* Bytes, as `extract --tap input` keeps them. */
+static void write_pixels(void)
+{
+    static const PfCacheTap tap = {"input", {3, {3, 2, 2}}, PF_DTYPE_U8};
+    static const uint8_t pixels[ROWS * 12];
+    write_tap(&tap, pixels);
 }
 
 static void set_up(void)
