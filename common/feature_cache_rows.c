@@ -228,6 +228,18 @@ static PfChunkFormat format_of_chunk(const PfCacheRows *rows, unsigned skipped)
     return format;
 }
 
+/* HDF5 2 asks for the buffer's size as well. */
+static herr_t read_raw(hid_t dataset, const hsize_t *offset, unsigned *skipped, void *stored,
+                       size_t capacity)
+{
+#if H5_VERSION_GE(2, 0, 0)
+    return H5Dread_chunk2(dataset, H5P_DEFAULT, offset, skipped, stored, &capacity);
+#else
+    (void)capacity;
+    return H5Dread_chunk(dataset, H5P_DEFAULT, offset, skipped, stored);
+#endif
+}
+
 /* The chunk as it is in the file, and its format. Static words where it cannot be had. */
 static const char *read_stored(const PfCacheRows *rows, int64_t first, void *stored,
                                size_t capacity, size_t *stored_bytes, PfChunkFormat *format)
@@ -240,7 +252,7 @@ static const char *read_stored(const PfCacheRows *rows, int64_t first, void *sto
         wrong = "the chunk is not in the file";
     else if (size > capacity)
         wrong = "the chunk is larger than it can be";
-    else if (H5Dread_chunk(rows->dataset, H5P_DEFAULT, offset, &skipped, stored) < 0)
+    else if (read_raw(rows->dataset, offset, &skipped, stored, capacity) < 0)
         wrong = "HDF5 cannot read the chunk";
     pf_h5_unlock();
     *stored_bytes = (size_t)size;

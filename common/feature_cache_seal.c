@@ -15,7 +15,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 #define BLOCK_BYTES ((size_t)64 * 1024) /* on the stack */
 
-static const char MAGIC[8] = "\x89PFSEAL\n";
+static const char MAGIC[8] = {'\x89', 'P', 'F', 'S', 'E', 'A', 'L', '\n'};
 
 /* The end of a sealed file, behind the table of extents. */
 typedef struct Footer {
