@@ -1,8 +1,5 @@
 #include "conv_packing.h"
 
-#include <cstdlib>
-#include <cstring>
-
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/remove_mutation.h>
@@ -38,13 +35,6 @@ static void pack(Graph &graph, const ConvolutionNode &convolution,
 }
 
 #ifdef PF_ONEDNN
-// PF_CONVOLUTIONS=libtorch leaves all to libtorch: the plain twin, for tests and doubts.
-static bool is_left_to_libtorch()
-{
-    const char *wanted = std::getenv("PF_CONVOLUTIONS");
-    return wanted && !std::strcmp(wanted, "libtorch");
-}
-
 static bool works_in_place(const torch::jit::Block *block)
 {
     for (const Node *node : block->nodes()) {
@@ -71,9 +61,9 @@ void pack_convolutions(torch::jit::Module &module, const at::Tensor &input)
 {
     std::shared_ptr<Graph> graph = module.get_method("forward").graph();
     torch::jit::RemoveTensorMutation(graph);
-    std::vector<ConvolutionNode> convolutions = find_convolutions(module, *graph, input);
+    std::vector<ConvolutionNode> convolutions = find_convolutions(module, graph, input);
 #ifdef PF_ONEDNN
-    if (!is_left_to_libtorch() && !works_in_place(graph->block()))
+    if (!convolutions_as("libtorch") && !works_in_place(graph->block()))
         lay_out_blocked(*graph, convolutions);
 #endif
     pack_rest(*graph, convolutions);

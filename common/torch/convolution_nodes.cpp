@@ -1,5 +1,8 @@
 #include "convolution_nodes.h"
 
+#include <cstdlib>
+#include <cstring>
+
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 
@@ -27,34 +30,45 @@ static Stack convolution_arguments(const Node *node)
     return constant_inputs(node, {1, 2, 3, 4, 5, 8});
 }
 
-// Runs a copy of the graph that returns the input of each convolution, on one image.
-static void measure_inputs(const torch::jit::Module &module, Graph &graph,
+std::vector<std::vector<std::int64_t>> measure_values(const torch::jit::Module &module,
+                                                      const std::shared_ptr<Graph> &graph,
+                                                      const std::vector<Value *> &values,
+                                                      const at::Tensor &input)
+{
+    const size_t outputs = graph->outputs().size();
+    for (Value *value : values) graph->registerOutput(value);
+    torch::jit::Code code(graph, "with values between");
+    while (graph->outputs().size() > outputs) graph->eraseOutput(outputs);
+    Stack stack = {module._ivalue(), input.narrow(0, 0, 1)};
+    torch::jit::InterpreterState(code).run(stack);
+    std::vector<std::vector<std::int64_t>> sizes;
+    for (size_t i = 0; i < values.size(); i++) {
+        const c10::IValue &value = stack[outputs + i];
+        sizes.push_back(value.isTensor() ? value.toTensor().sizes().vec()
+                                         : std::vector<std::int64_t>());
+    }
+    return sizes;
+}
+
+static void measure_inputs(const torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
                            std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
 {
-    std::shared_ptr<Graph> copy = graph.copy();
-    while (!copy->outputs().empty()) copy->eraseOutput(0);
-    auto twin = copy->nodes().begin();
-    size_t next = 0;
-    for (Node *node : graph.nodes()) {
-        if (next < convolutions.size() && convolutions[next].node == node) {
-            copy->registerOutput((*twin)->input(0));
-            next++;
-        }
-        ++twin;
-    }
-    Stack stack = {module._ivalue(), input.narrow(0, 0, 1)};
-    torch::jit::InterpreterState(torch::jit::Code(copy, "inputs of convolutions")).run(stack);
+    std::vector<Value *> inputs;
+    for (const ConvolutionNode &convolution : convolutions)
+        inputs.push_back(convolution.node->input(0));
+    std::vector<std::vector<std::int64_t>> sizes = measure_values(module, graph, inputs, input);
     for (size_t i = 0; i < convolutions.size(); i++) {
-        convolutions[i].input_size = stack[i].toTensor().sizes().vec();
+        convolutions[i].input_size = sizes[i];
         convolutions[i].input_size[0] = input.size(0);
     }
 }
 
-std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module, Graph &graph,
+std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
+                                               const std::shared_ptr<Graph> &graph,
                                                const at::Tensor &input)
 {
     std::vector<ConvolutionNode> found;
-    for (Node *node : graph.nodes()) {
+    for (Node *node : graph->nodes()) {
         Stack arguments = convolution_arguments(node);
         // Padding may be a word ("same"); weights may have one or three dimensions.
         if (arguments.size() == 6 && arguments[3].isIntList() && arguments[0].toTensor().dim() == 4)
@@ -62,6 +76,12 @@ std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
     }
     measure_inputs(module, graph, found, input);
     return found;
+}
+
+bool convolutions_as(const char *way)
+{
+    const char *wanted = std::getenv("PF_CONVOLUTIONS");
+    return wanted && !std::strcmp(wanted, way);
 }
 
 Node *only_relu(const Value *value)

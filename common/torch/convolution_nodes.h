@@ -2,6 +2,7 @@
 #ifndef PF_TORCH_CONVOLUTION_NODES_H
 #define PF_TORCH_CONVOLUTION_NODES_H
 
+#include <memory>
 #include <vector>
 
 #include <torch/csrc/jit/api/module.h>
@@ -19,7 +20,18 @@ struct ConvolutionNode {
 // In the graph's order, with the sizes that they meet when the module runs on
 // input, (rows, 3, height, width).
 std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
-                                               torch::jit::Graph &graph, const at::Tensor &input);
+                                               const std::shared_ptr<torch::jit::Graph> &graph,
+                                               const at::Tensor &input);
+
+// The sizes that values of the graph have when the module runs on the first row of input; empty
+// for what is no tensor.
+std::vector<std::vector<std::int64_t>>
+measure_values(const torch::jit::Module &module, const std::shared_ptr<torch::jit::Graph> &graph,
+               const std::vector<torch::jit::Value *> &values, const at::Tensor &input);
+
+// Whether PF_CONVOLUTIONS, an environment variable for tests and doubts, asks for this way on the
+// CPU: "libtorch" (all is left to it: the plain twin) or "gpu" (joined as for a GPU).
+bool convolutions_as(const char *way);
 
 // The ReLU that alone uses the value, or NULL.
 torch::jit::Node *only_relu(const torch::jit::Value *value);

@@ -4,6 +4,8 @@
 #include <torch/csrc/jit/passes/inliner.h>
 
 #include "conv_packing.h"
+#include "convolution_nodes.h"
+#include "cudnn_fusion.h"
 #include "rounding.h"
 #include "row_groups.h"
 
@@ -46,6 +48,15 @@ static void convert_module(Module &module, const at::Tensor &input, Arithmetic a
     module.to(input.device(), input.scalar_type());
 }
 
+// In the terms of the library that runs convolutions on the device.
+static void join_operators(Module &module, const at::Tensor &input)
+{
+    if (!input.is_cpu() || convolutions_as("gpu"))
+        return fuse_convolutions(module, input.narrow(0, 0, 1));
+    OneThread alone;
+    pack_convolutions(module, input.narrow(0, 0, group_rows(input.size(0))));
+}
+
 Network::Network(Module module, const at::Tensor &input, Optimisation optimisation,
                  Arithmetic arithmetic)
 {
@@ -65,14 +76,9 @@ void Network::optimise(Module module, const at::Tensor &input, Optimisation opti
     module = torch::jit::freeze(module);
     convert_constants(graph_of(module)->block(), input, arithmetic);
     in_groups_ = input.is_cpu();
-    // Rounded arithmetic shows each result, where packing joins them.
-    bool packs = input.is_cpu() && arithmetic == Arithmetic::plain;
-    if (optimisation == Optimisation::fused && packs) {
-        OneThread alone;
-        pack_convolutions(module, input.narrow(0, 0, group_rows(input.size(0))));
-    } else if (optimisation == Optimisation::fused && !input.is_cpu()) {
-        module = torch::jit::optimize_for_inference(module);
-    }
+    // Rounded arithmetic shows each result, where joining operators hides some.
+    if (optimisation == Optimisation::fused && arithmetic == Arithmetic::plain)
+        join_operators(module, input);
     graph_ = graph_of(module);
     module_ = module._ivalue();
 }

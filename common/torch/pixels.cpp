@@ -69,10 +69,10 @@ PixelFormula::PixelFormula(const float mean[3], const float std[3], c10::Device 
 void PixelFormula::normalise(const at::Tensor &pixels, at::Tensor &out) const
 {
     at::Tensor bytes = pixels.permute({0, 3, 1, 2}), to = out.narrow(0, 0, pixels.size(0));
-    bool in_place = out.scalar_type() == at::kFloat;
-    at::Tensor values = in_place ? to.copy_(bytes) : bytes.to(at::kFloat);
-    values.div_(largest_).sub_(mean_).div_(std_);
-    if (!in_place) to.copy_(values);
+    // Each operator reads and writes all pixels once: the first takes bytes, the last rounds.
+    at::Tensor values = out.scalar_type() == at::kFloat ? to : at::empty_like(to, at::kFloat);
+    at::div_out(values, bytes, largest_);
+    at::div_out(to, values.sub_(mean_), std_);
     clear_rest(pixels.size(0), out);
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,7 +37,7 @@ NamedTensors run_original(const std::string &path, torch::jit::Module &module,
 NamedTensors named_outputs(const c10::IValue &value);
 
 // The output of that name; a Failure lists the names that there are.
-const NamedTensor &find_output(const NamedTensors &outputs, const std::string &name);
+const NamedTensor &find_output(const NamedTensors &outputs, std::string_view name);
 
 // Whether the same tensors have the same values but for tolerance times the largest.
 bool agree(const NamedTensors &expected, const NamedTensors &found, double tolerance);

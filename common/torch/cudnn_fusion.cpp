@@ -1,0 +1,138 @@
+#include "cudnn_fusion.h"
+
+#include <unordered_set>
+
+#include <ATen/Context.h>
+#include <ATen/Functions.h>
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
+#include <torch/csrc/jit/passes/remove_mutation.h>
+#include <torch/library.h>
+
+#include "convolution_nodes.h"
+
+namespace permafrost {
+
+using torch::jit::Graph;
+using torch::jit::Node;
+using torch::jit::Value;
+
+namespace {
+
+// The sum that alone uses the convolution and is itself used by a ReLU alone.
+struct Sum {
+    Node *add = nullptr;
+    size_t other = 0; // which of its operands is not the convolution
+
+    Value *operand() const { return add->input(other); }
+};
+
+bool adds_as_it_is(const Node *add)
+{
+    torch::jit::Stack alpha =
+        add->inputs().size() == 3 ? constant_inputs(add, {2}) : torch::jit::Stack();
+    return alpha.size() == 1 && alpha[0].isInt() && alpha[0].toInt() == 1;
+}
+
+Sum sum_of(const Node *convolution)
+{
+    if (convolution->output()->uses().size() != 1) return {};
+    Node *user = convolution->output()->uses()[0].user;
+    if (user->kind() != c10::aten::add || user->owningBlock() != convolution->owningBlock() ||
+        !adds_as_it_is(user) || !only_relu(user->output()))
+        return {};
+    size_t other = user->input(0) == convolution->output() ? 1 : 0;
+    return {user, other};
+}
+
+// Not where there are groups, which have kernels of their own, or no bias.
+bool can_be_fused(const ConvolutionNode &convolution)
+{
+    return convolution.arguments[5].toInt() == 1 && convolution.arguments[1].isTensor();
+}
+
+// In place of the ReLU, where both operands of a sum are known.
+void fuse(Graph &graph, const ConvolutionNode &convolution, const Sum &sum)
+{
+    Node *relu = only_relu(sum.add ? sum.add->output() : convolution.node->output());
+    torch::jit::WithInsertPoint here(relu);
+    std::vector<Value *> inputs = {convolution.node->input(0)};
+    if (sum.add) inputs.push_back(sum.operand());
+    for (const c10::IValue &argument : convolution.arguments)
+        inputs.push_back(graph.insertConstant(argument));
+    const char *name =
+        sum.add ? "permafrost::convolution_add_relu" : "permafrost::convolution_relu";
+    Node *fused = graph.insertNode(graph.create(c10::Symbol::fromQualString(name), inputs));
+    relu->output()->replaceAllUsesWith(fused->output());
+}
+
+// Of each convolution, where the operands have the same size: cuDNN does not broadcast.
+std::vector<Sum> find_sums(const torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
+                           const std::vector<ConvolutionNode> &convolutions,
+                           const at::Tensor &input)
+{
+    std::vector<Sum> sums;
+    std::vector<Value *> operands;
+    for (const ConvolutionNode &convolution : convolutions) {
+        sums.push_back(sum_of(convolution.node));
+        operands.push_back(convolution.node->output());
+        operands.push_back(sums.back().add ? sums.back().operand() : convolution.node->output());
+    }
+    std::vector<std::vector<std::int64_t>> sizes = measure_values(module, graph, operands, input);
+    for (size_t i = 0; i < sums.size(); i++)
+        if (sizes[2 * i] != sizes[2 * i + 1]) sums[i] = {};
+    return sums;
+}
+
+/* ---- operators of TorchScript ---- */
+
+using Sizes = std::vector<std::int64_t>;
+
+at::Tensor convolution_relu(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias,
+                            const Sizes &stride, const Sizes &padding, const Sizes &dilation,
+                            std::int64_t groups)
+{
+    if (x.is_cpu()) return at::conv2d(x, weight, bias, stride, padding, dilation, groups).relu_();
+    return at::cudnn_convolution_relu(x, weight, bias, stride, padding, dilation, groups);
+}
+
+at::Tensor convolution_add_relu(const at::Tensor &x, const at::Tensor &sum,
+                                const at::Tensor &weight, const at::Tensor &bias,
+                                const Sizes &stride, const Sizes &padding, const Sizes &dilation,
+                                std::int64_t groups)
+{
+    if (x.is_cpu())
+        return at::conv2d(x, weight, bias, stride, padding, dilation, groups).add_(sum).relu_();
+    return at::cudnn_convolution_add_relu(x, weight, sum, 1, bias, stride, padding, dilation,
+                                          groups);
+}
+
+TORCH_LIBRARY_FRAGMENT(permafrost, library)
+{
+    library.def("convolution_relu(Tensor x, Tensor weight, Tensor bias, int[] stride, "
+                "int[] padding, int[] dilation, int groups) -> Tensor",
+                convolution_relu);
+    library.def("convolution_add_relu(Tensor x, Tensor sum, Tensor weight, Tensor bias, "
+                "int[] stride, int[] padding, int[] dilation, int groups) -> Tensor",
+                convolution_add_relu);
+}
+
+} // namespace
+
+void fuse_convolutions(torch::jit::Module &module, const at::Tensor &input)
+{
+    if (!input.is_cpu() && !at::globalContext().hasCuDNN()) return;
+    std::shared_ptr<Graph> graph = module.get_method("forward").graph();
+    torch::jit::RemoveTensorMutation(graph);
+    std::vector<ConvolutionNode> convolutions = find_convolutions(module, graph, input);
+    std::vector<Sum> sums = find_sums(module, graph, convolutions, input);
+    std::unordered_set<const Node *> taken; // a sum of two convolutions goes into one of them
+    for (size_t i = 0; i < convolutions.size(); i++) {
+        if (!can_be_fused(convolutions[i])) continue;
+        if (only_relu(convolutions[i].node->output()) ||
+            (sums[i].add && taken.insert(sums[i].add).second))
+            fuse(*graph, convolutions[i], sums[i]);
+    }
+    torch::jit::EliminateDeadCode(graph);
+}
+
+} // namespace permafrost
