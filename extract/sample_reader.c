@@ -6,6 +6,7 @@
 #include "memory.h"
 
 #define HELD_BYTES ((int64_t)64 << 20)
+#define HELD_PER_READER 4
 #define FREE (-1)
 
 /* A file that is being read, or waits to be taken. */
@@ -15,6 +16,7 @@ typedef struct Held {
     int failed;
     PfError error;       /* why */
     PfSampleBytes bytes; /* its reader's until is_read */
+    pthread_cond_t read; /* it is there for the one that wants it */
 } Held;
 
 struct PfSampleReader {
@@ -24,15 +26,14 @@ struct PfSampleReader {
     Held *held; /* (held_count) place p goes to p % held_count */
     int held_count;
     pthread_mutex_t lock; /* of all below, and of the states above */
-    pthread_cond_t freed; /* one of `held` was taken, or it is over */
-    pthread_cond_t read;  /* one has been read */
+    pthread_cond_t freed; /* the next place has where to go, or it is over */
     int64_t next;         /* place that is read next */
     int stopping;
 };
 
 int pf_sample_reader_held(const PfSampleReaderConfig *config)
 {
-    int64_t held = config->readers;
+    int64_t held = (int64_t)config->readers * HELD_PER_READER;
     if (!pf_dataset_has_files(config->dataset)) return 0;
     if (held > config->count) held = config->count;
     if (held > 1 && config->largest_file > 0 && held > HELD_BYTES / config->largest_file)
@@ -47,21 +48,27 @@ static int64_t sample_at(const PfSampleReader *reader, int64_t place)
 
 /* ---- the reading threads ---- */
 
-/* Waits until the next place has where to go, and claims it; NULL when there is none any more. */
+static Held *next_free(PfSampleReader *reader)
+{
+    Held *next = &reader->held[reader->next % reader->held_count];
+    return reader->next < reader->config.count && next->place == FREE ? next : NULL;
+}
+
+/* Waits until the next place has where to go, and claims it; NULL when there is none any more.
+ * Wakes one other thread where there is one more: of all of them, all but one would wake in vain.
+ */
 static Held *claim(PfSampleReader *reader)
 {
     Held *held = NULL;
     pthread_mutex_lock(&reader->lock);
-    while (!reader->stopping && reader->next < reader->config.count) {
-        Held *candidate = &reader->held[reader->next % reader->held_count];
-        if (candidate->place == FREE) {
-            held = candidate;
-            held->place = reader->next++;
-            held->is_read = 0;
-            break;
-        }
+    while (!reader->stopping && reader->next < reader->config.count && !(held = next_free(reader)))
         pthread_cond_wait(&reader->freed, &reader->lock);
+    if (held) {
+        held->place = reader->next++;
+        held->is_read = 0;
     }
+    if (next_free(reader) || reader->next >= reader->config.count)
+        pthread_cond_signal(&reader->freed);
     pthread_mutex_unlock(&reader->lock);
     return held;
 }
@@ -75,7 +82,7 @@ static void *reading_thread(void *argument)
                                        &held->bytes, &held->error);
         pthread_mutex_lock(&reader->lock);
         held->is_read = 1;
-        pthread_cond_broadcast(&reader->read);
+        pthread_cond_broadcast(&held->read); /* another may wait for what will be there next */
         pthread_mutex_unlock(&reader->lock);
     }
     return NULL;
@@ -96,12 +103,12 @@ int pf_sample_reader_take(PfSampleReader *reader, int64_t place, PfSampleBytes *
         return pf_dataset_read(reader->config.dataset, sample_at(reader, place), bytes, err);
     Held *held = &reader->held[place % reader->held_count];
     pthread_mutex_lock(&reader->lock);
-    while (held->place != place || !held->is_read) pthread_cond_wait(&reader->read, &reader->lock);
+    while (held->place != place || !held->is_read) pthread_cond_wait(&held->read, &reader->lock);
     exchange(&held->bytes, bytes);
     int failed = held->failed;
     if (failed && err) *err = held->error;
     held->place = FREE;
-    pthread_cond_broadcast(&reader->freed);
+    if (next_free(reader) == held) pthread_cond_signal(&reader->freed);
     pthread_mutex_unlock(&reader->lock);
     return failed;
 }
@@ -110,7 +117,9 @@ int pf_sample_reader_take(PfSampleReader *reader, int64_t place, PfSampleBytes *
 
 static void start_threads(PfSampleReader *reader)
 {
-    while (reader->thread_count < reader->held_count &&
+    int wanted =
+        reader->config.readers < reader->held_count ? reader->config.readers : reader->held_count;
+    while (reader->thread_count < wanted &&
            !pthread_create(&reader->threads[reader->thread_count], NULL, reading_thread, reader))
         reader->thread_count++;
 }
@@ -123,16 +132,17 @@ int pf_sample_reader_open(const PfSampleReaderConfig *config, PfSampleReader **o
     reader->held_count = pf_sample_reader_held(config);
     pthread_mutex_init(&reader->lock, NULL);
     pthread_cond_init(&reader->freed, NULL);
-    pthread_cond_init(&reader->read, NULL);
     *out = reader;
     if (!reader->held_count) return 0;
-    reader->held = pf_calloc((size_t)reader->held_count, sizeof *reader->held, err);
-    reader->threads = pf_calloc((size_t)reader->held_count, sizeof *reader->threads, err);
-    if (!reader->held || !reader->threads) {
+    if (!(reader->threads = pf_calloc((size_t)reader->held_count, sizeof *reader->threads, err)) ||
+        !(reader->held = pf_calloc((size_t)reader->held_count, sizeof *reader->held, err))) {
         pf_sample_reader_close(out);
         return -1;
     }
-    for (int i = 0; i < reader->held_count; i++) reader->held[i].place = FREE;
+    for (int i = 0; i < reader->held_count; i++) {
+        reader->held[i].place = FREE;
+        pthread_cond_init(&reader->held[i].read, NULL);
+    }
     start_threads(reader);
     return 0;
 }
@@ -146,8 +156,10 @@ void pf_sample_reader_close(PfSampleReader **reader)
     pthread_cond_broadcast(&it->freed);
     pthread_mutex_unlock(&it->lock);
     for (int i = 0; i < it->thread_count; i++) pthread_join(it->threads[i], NULL);
-    for (int i = 0; it->held && i < it->held_count; i++) pf_sample_bytes_free(&it->held[i].bytes);
-    pthread_cond_destroy(&it->read);
+    for (int i = 0; it->held && i < it->held_count; i++) {
+        pthread_cond_destroy(&it->held[i].read);
+        pf_sample_bytes_free(&it->held[i].bytes);
+    }
     pthread_cond_destroy(&it->freed);
     pthread_mutex_destroy(&it->lock);
     free(it->threads);

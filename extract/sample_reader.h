@@ -16,11 +16,12 @@ typedef struct PfSampleReaderConfig {
     const PfDataset *dataset;
     const int64_t *samples; /* (count) which of the dataset, in the order of places; NULL = all */
     int64_t count;
-    int readers;          /* threads, and files held; 0: take() itself reads */
+    int readers;          /* threads; 0: take() itself reads */
     int64_t largest_file; /* bytes; holds fewer where they are large; 0: not known */
 } PfSampleReaderConfig;
 
-/* How many files are held at most: `readers`, but no more than fill 64 MB, and one at least; none
+/* How many files are held at most: four for each reader, so that a reader which gets no processor
+ * for a while does not hold up decoding either; but no more than fill 64 MB, and one at least; none
  * of a dataset whose samples are no files. */
 int pf_sample_reader_held(const PfSampleReaderConfig *config);
 
