@@ -13,6 +13,7 @@ import sys
 from bench_extract import bench_extract, bench_maps
 from bench_finetune import bench_finetune, bench_streamed_maps
 from bench_gain import bench_gain
+from bench_gpu import bench_gpu
 from bench_growth import bench_growth
 from bench_heads import bench_heads, bench_optimum, bench_streaming
 from bench_pixels import bench_pixels
@@ -28,6 +29,7 @@ SECTIONS = {
     "pixels": ("decoding and resizing beside Pillow's; a disk that answers late", bench_pixels),
     "precision": ("what a precision costs in features and accuracy, and brings in speed", bench_precision),
     "growth": ("how the cost of an extraction grows", bench_growth),
+    "gpu": ("stage one on a GPU, where there is one", bench_gpu),
     "heads": ("stage two: heads on 50,000 x 512 features", bench_heads),
     "optimum": ("stage two: heads to their optimum", bench_optimum),
     "streaming": ("stage two: features larger than memory", bench_streaming),

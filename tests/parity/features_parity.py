@@ -86,6 +86,19 @@ def check_twin(name, size, taps):
                 check(f"{name} {tap} is not by libtorch", not np.array_equal(fast[tap], plain[tap]))
 
 
+def check_joined_as_for_a_gpu(name, size, taps):
+    """Sums and ReLUs inside convolutions, as cuDNN computes them, here by libtorch: the same features."""
+    images = pixels(5, size)
+    with tempfile.TemporaryDirectory() as folder:
+        _, plain, _ = run(TOOL, folder, name, images, taps)
+        os.environ["PF_CONVOLUTIONS"] = "gpu"
+        _, joined, _ = run(TOOL, folder, name, images, taps)
+        del os.environ["PF_CONVOLUTIONS"]
+        for tap in taps:
+            error = relative_error(joined[tap], plain[tap])
+            check(f"{name} {tap} joined as for a GPU", error < 2e-5, f"relative error {error:.1e}")
+
+
 def check_bf16(name, size, taps):
     model, images = random_model(name), pixels(4, size)
     with tempfile.TemporaryDirectory() as folder:
@@ -161,6 +174,9 @@ check_network("vgg11_bn", 224, 2, ["features", "avgpool", "features.1", "feature
 check_twin("resnet18", 96, ["avgpool", "layer1.0.bn1", "layer3.0.add", "layer2.0.downsample.1"])
 check_twin("resnet50", 64, ["layer2", "layer4"])
 check_twin("vgg11", 64, ["features.5", "avgpool"])
+check_joined_as_for_a_gpu("resnet18", 96, ["avgpool", "layer1.0.bn1", "layer3.0.add", "layer2.0.downsample.1"])
+check_joined_as_for_a_gpu("resnet50", 64, ["layer2", "layer4"])
+check_joined_as_for_a_gpu("vgg11", 64, ["features.5", "avgpool"])
 check_bf16("resnet18", 128, ["avgpool", "layer3"])
 check_emulated_bf16("resnet18", 96, ["avgpool", "layer2"])
 for precision in ["fp32"] + ["bf16"] * has_bf16():

@@ -358,6 +358,10 @@ check_suffix("vgg11_bn", 64, "features.14", "features", (512, 2, 2), "--train-ba
 check_suffix("vgg16", 64, "features.23", "classifier.5", (4096,), n=2)  # with dropout
 if has_bf16():
     check_suffix("resnet18", 224, "layer3", "avgpool", (512,), "--bf16", n=4)
+if torch.cuda.is_available():
+    check_suffix("resnet18", 224, "layer3", "avgpool", (512,), "--device", "cuda")
+    check_suffix("resnet18", 224, "layer3", "avgpool", (512,), "--device", "cuda", "--train-batch-norm")
+    check_suffix("resnet18", 224, "layer3", "avgpool", (512,), "--device", "cuda", "--bf16", n=4)
 check_dropout()
 check_user_module()
 check_replaced_tensors()
