@@ -171,9 +171,9 @@ void pf_backbone_plan_free(PfBackbonePlan **plan)
     *plan = NULL;
 }
 
-int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
-                               const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
-                               PfBackbone **backbone, PfError *err)
+int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
+                          const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
+                          PfBackbone **backbone, PfError *err)
 {
     PfBackboneConfig config = {
         .arch = plan->arch,
@@ -196,14 +196,6 @@ int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *ta
     if (pf_has_pixel_tap(taps, tap_count)) return pf_pixel_tap_open(&config, plugin, backbone, err);
     if (pf_backbone_plugin_load(plugin, err)) return -1;
     return (*plugin)->open(&config, backbone, err);
-}
-
-int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
-                          const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err)
-{
-    PfBackbonePlace place = {.device = plan->device, .threads = threads, .batch = batch};
-    return pf_backbone_plan_open_taps(plan, (const char *const *)plan->taps, plan->tap_count,
-                                      &place, plugin, backbone, err);
 }
 
 cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)

@@ -66,14 +66,10 @@ typedef struct PfBackbonePlace {
     int threads, batch; /* as in PfBackboneConfig */
 } PfBackbonePlace;
 
-/* Loads the plugin and opens the network on the plan's device, of which there is one, for batches
- * of up to `batch` images. */
-int pf_backbone_plan_open(const PfBackbonePlan *plan, int batch, int threads,
-                          const PfBackbonePlugin **plugin, PfBackbone **backbone, PfError *err);
-/* The same for other taps than the plan's, and anywhere. */
-int pf_backbone_plan_open_taps(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
-                               const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
-                               PfBackbone **backbone, PfError *err);
+/* Loads the plugin and opens the network for these taps, which need not be the plan's. */
+int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
+                          const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
+                          PfBackbone **backbone, PfError *err);
 
 /* {"backbone": {"name", "weights_sha256"} or {"torchscript_sha256"}, "preprocess", "views",
  * of several "view_seed" and "view_recipe", "precision", "store"}: all that decides the numbers of

@@ -34,8 +34,8 @@ static int open_on(PfBackboneSession *session, char *const *devices, int count,
     for (int d = 0; d < count; d++) {
         PfBackbone **backbone = &session->backbones[d];
         place.device = devices[d];
-        if (pf_backbone_plan_open_taps(session->plan, taps, tap_count, &place, &session->plugin,
-                                       backbone, err))
+        if (pf_backbone_plan_open(session->plan, taps, tap_count, &place, &session->plugin,
+                                  backbone, err))
             return -1;
         session->at_once[d] = session->plugin->batch(*backbone);
         session->backbone_count++;
@@ -77,8 +77,7 @@ void pf_backbone_session_say_slices(PfBackboneSession *session)
         int now = session->plugin->batch(session->backbones[d]), *before = &session->at_once[d];
         if (now < *before)
             pf_warn("--device %s: memory of device %d sufficed for %d images at once, not for %d, "
-                    "which went "
-                    "through in slices. Hint: --batch %d",
+                    "which went through in slices. Hint: --batch %d",
                     session->plan->device, d + 1, now, *before, now);
         *before = now;
     }

@@ -68,11 +68,12 @@ void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary)
                                      .file_bytes = pf_extraction_stat_cache(run).st_size,
                                      .raw_bytes = written->raw_bytes,
                                      .stored_bytes = written->stored_bytes,
-                                     .seconds = pf_seconds() - run->started,
                                      .peak_memory_bytes = (int64_t)pf_peak_memory_bytes()};
-    if (!stats->images) return;
-    summary->images_per_second = (double)(stats->images + stats->rejected) / stats->seconds;
-    summary->times = run_times(run);
-    summary->bottleneck = pf_bottleneck_find(&summary->times);
-    measure_rates(run, summary);
+    if (stats->images) {
+        summary->images_per_second = (double)(stats->images + stats->rejected) / stats->seconds;
+        summary->times = run_times(run);
+        summary->bottleneck = pf_bottleneck_find(&summary->times);
+        measure_rates(run, summary);
+    }
+    summary->seconds = pf_seconds() - run->started; /* with those that measuring took */
 }

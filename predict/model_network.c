@@ -72,6 +72,16 @@ static PfPrecision model_precision(const PfModel *model)
     return PF_FP32;
 }
 
+/* Emulation changes nothing but bf16's speed: asked for anything else, it would be ignored. */
+static int check_emulation(const PfModel *model, const PfPredictOptions *options, PfError *err)
+{
+    PfPrecision precision = model_precision(model);
+    if (!options->emulate || precision == PF_BF16) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--emulate goes with a model of bf16 features; those of '%s' are %s",
+                   options->model, pf_precision_name(precision));
+}
+
 static int check_hash(const PfModel *model, const PfPredictOptions *options,
                       const PfBackbonePlan *plan, PfError *err)
 {
@@ -138,13 +148,14 @@ int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options,
 {
     PfBackboneOptions backbone = pf_backbone_options_default();
     PfPreprocess preprocess;
-    if (choose_backbone(model, options, &backbone, err) ||
+    if (check_emulation(model, options, err) || choose_backbone(model, options, &backbone, err) ||
         pf_preprocess_from_json(member(model, "preprocess"), &preprocess, err))
         return -1;
     backbone.taps = tap;
     backbone.device = options->device;
     backbone.store = PF_DTYPE_F32;
     backbone.precision = model_precision(model);
+    backbone.emulate = options->emulate;
     if (pf_backbone_plan_new(&backbone, out, err)) return -1;
     (*out)->preprocess = preprocess;
     if (!check_hash(model, options, *out, err) && !put_finetuned_tensors(model, *out, err))

@@ -4,10 +4,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "device_list.h"
 #include "memory.h"
 #include "options.h"
+#include "sample_reader.h"
 
 #define FIELD(name) offsetof(PfPredictOptions, name)
+
+static int parse_device(void *settings, const char *value, PfError *err)
+{
+    char **names;
+    int count;
+    if (pf_device_list_parse(value, &names, &count, err)) return -1;
+    pf_list_free(&names, &count);
+    ((PfPredictOptions *)settings)->device = value;
+    return 0;
+}
 
 /* clang-format off */
 static const PfOption table[] = {
@@ -29,13 +41,20 @@ static const PfOption table[] = {
      .help = "the TorchScript file, where it is not where it was"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(weights),
      .argument = "FILE|random:SEED", .help = "the weights, where they are not where they were"},
-    {.name = "device", .kind = PF_OPTION_TEXT, .offset = FIELD(device),
-     .argument = "auto|cpu|cuda[:I]", .help = "default auto: a GPU where there is one"},
+    {.name = "device", .kind = PF_OPTION_CALL, .parse = parse_device,
+     .argument = "auto|cpu|cuda[:I][,cuda:J...]",
+     .help = "default auto: a GPU where there is one; several share out images, not rows of a cache"},
+    {.name = "emulate", .kind = PF_OPTION_FLAG, .offset = FIELD(emulate),
+     .help = "a model of bf16 features: their numbers, slowly, on a processor without bf16"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N", .minimum = 1,
-     .maximum = 4096, .help = "images per forward pass (default 32, fewer for fewer images)"},
+     .maximum = 4096, .help = "images per forward pass (default: 32 on the CPU, on a GPU as many as it is\n"
+             "fastest with, fewer for fewer images)"},
     {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
      .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
+    {.name = "readers", .kind = PF_OPTION_INT, .offset = FIELD(readers), .argument = "N",
+     .minimum = 0, .maximum = 1024,
+     .help = "files read ahead at once, for disks that answer late (default 16)"},
     {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = FIELD(quiet),
      .help = "warnings and errors only"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
@@ -64,7 +83,8 @@ void pf_predict_options_help(void)
 int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err)
 {
     int count = 0;
-    *options = (PfPredictOptions){.device = "auto", .top = 1, .threshold = 0.5, .batch = 32};
+    *options = (PfPredictOptions){
+        .device = "auto", .top = 1, .threshold = 0.5, .readers = PF_SAMPLE_READERS};
     options->operands = pf_calloc((size_t)argc, sizeof *options->operands, err);
     if (!options->operands ||
         pf_options_parse(table, options, argc, argv, options->operands, &count, err))

@@ -10,12 +10,14 @@ typedef struct PfPredictOptions {
     int operand_count;
     const char *backbone; /* TorchScript file; NULL: where the model says it was */
     const char
-        *weights; /* as extract's --weights; NULL: where the model says, then the hub cache */
-    const char *device;
+        *weights;       /* as extract's --weights; NULL: where the model says, then the hub cache */
+    const char *device; /* see device_list.h */
     const char *export_path; /* where the model is to be exported to; then there are no operands */
     int top;                 /* classes per image */
     double threshold;        /* labels whose probability is above it are told */
-    int batch, workers;      /* workers 0 = one per core */
+    int batch, workers;      /* 0 = as many as are fastest; one per core */
+    int readers;             /* see sample_reader.h */
+    int emulate;             /* bf16, on a processor that does not have it */
     int json, help, version, quiet, verbose;
 } PfPredictOptions;
 

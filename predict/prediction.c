@@ -5,7 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "backbone_plan.h"
+#include "backbone_session.h"
+#include "batch_choice.h"
 #include "cached_features.h"
 #include "clock.h"
 #include "dataset.h"
@@ -31,8 +32,7 @@ typedef struct Prediction {
     size_t path_count, path_capacity;
     PfDataset *dataset;
     PfBackbonePlan *plan;
-    const PfBackbonePlugin *plugin;
-    PfBackbone *backbone;
+    PfBackboneSession session;
     PfProgress progress;
     PfPipelineStats stats;
 } Prediction;
@@ -133,45 +133,63 @@ static int begin_output(Prediction *run, PfError *err)
                                       run->options->top, run->options->threshold, err);
 }
 
-static int open_network(Prediction *run, int batch, PfError *err)
+/* Few images need no larger batch. */
+static int wanted_batch(const Prediction *run)
 {
-    const PfTapInfo *taps;
-    if (pf_backbone_plan_open(run->plan, batch, 0, &run->plugin, &run->backbone, err)) return -1;
-    run->plugin->taps(run->backbone, &taps);
-    int64_t features = pf_shape_count(&taps[0].shape);
-    if (features == run->scorer->features) return 0;
-    return pf_fail(
-        err, PF_EXIT_IDENTITY, "model '%s' takes %lld features; tap '%s' of the network gives %lld",
-        run->options->model, (long long)run->scorer->features, taps[0].name, (long long)features);
+    int64_t total = pf_dataset_count(run->dataset);
+    int most = run->options->batch ? run->options->batch : PF_BATCH_USUAL;
+    return total < most ? (int)total : run->options->batch;
 }
 
-static int predict_images(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
+static int open_network(Prediction *run, PfError *err)
 {
-    const PfPredictOptions *options = run->options;
-    if (list_images(run, err) ||
-        pf_model_network_plan(run->model, run->options, run->scorer->tap, &run->plan, err))
+    PfBackboneSession *session = &run->session;
+    session->plan = run->plan;
+    session->wanted_batch = wanted_batch(run);
+    if (pf_backbone_session_open(session, (const char *const *)run->plan->taps,
+                                 run->plan->tap_count, err))
         return -1;
-    int64_t total = pf_dataset_count(run->dataset);
-    int batch = total < options->batch ? (int)total : options->batch;
-    if (open_network(run, batch, err) || begin_output(run, err)) return -1;
+    int64_t features = pf_shape_count(&session->taps[0].shape);
+    if (features != run->scorer->features)
+        return pf_fail(err, PF_EXIT_IDENTITY,
+                       "model '%s' takes %lld features; tap '%s' of the network gives %lld",
+                       run->options->model, (long long)run->scorer->features, session->taps[0].name,
+                       (long long)features);
+    pf_say("runs on %s", session->runtime);
+    return 0;
+}
+
+static int run_pipeline(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
+{
+    const PfBackboneSession *session = &run->session;
     PfPipelineConfig config = {
         .dataset = run->dataset,
         .preprocess = &run->plan->preprocess,
-        .plugin = run->plugin,
-        .backbones = &run->backbone,
-        .backbone_count = 1,
+        .plugin = session->plugin,
+        .backbones = session->backbones,
+        .backbone_count = session->backbone_count,
         .output_dtype = PF_DTYPE_F32,
-        .batch = batch,
-        .workers = options->workers ? options->workers : pf_processor_count(),
-        .readers = PF_SAMPLE_READERS,
+        .batch = session->batch,
+        .workers = run->options->workers ? run->options->workers : pf_processor_count(),
+        .readers = run->options->readers,
         .interrupted = interrupted,
     };
     PfPipelineSink sink = {
         .context = run, .rows = sink_rows, .rejected = sink_rejected, .progress = sink_progress};
-    pf_progress_start(&run->progress, "images", total);
+    pf_progress_start(&run->progress, "images", pf_dataset_count(run->dataset));
     int failed = pf_pipeline_run(&config, &sink, &run->stats, err);
     pf_progress_end(&run->progress);
+    pf_backbone_session_say_slices(&run->session);
     return failed;
+}
+
+static int predict_images(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
+{
+    if (list_images(run, err) ||
+        pf_model_network_plan(run->model, run->options, run->scorer->tap, &run->plan, err) ||
+        open_network(run, err) || begin_output(run, err))
+        return -1;
+    return run_pipeline(run, interrupted, err);
 }
 
 /* ---- the rows of a cache ---- */
@@ -267,16 +285,20 @@ static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, Pf
     return 0;
 }
 
+/* What came out, and where time went. */
 static void say_summary(const Prediction *run, double started)
 {
-    char elapsed[PF_DURATION_SIZE];
-    pf_say("%lld predictions by %s in %s", (long long)run->writer.written, run->options->model,
-           pf_duration_text(pf_seconds() - started, elapsed));
+    char elapsed[PF_DURATION_SIZE], speed[96] = "";
+    if (run->stats.seconds > 0)
+        snprintf(speed, sizeof speed, ": network loaded in %.2f s, then %.1f images/s",
+                 run->session.load_seconds, (double)run->stats.images / run->stats.seconds);
+    pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written, run->options->model,
+           pf_duration_text(pf_seconds() - started, elapsed), speed);
 }
 
 static void release(Prediction *run)
 {
-    if (run->backbone) run->plugin->close(&run->backbone);
+    pf_backbone_session_close(&run->session);
     pf_backbone_plan_free(&run->plan);
     pf_dataset_close(&run->dataset);
     for (size_t i = 0; i < run->path_count; i++) free(run->paths[i]);

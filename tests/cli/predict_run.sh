@@ -33,6 +33,26 @@ for row in rows:
     assert 0 < row["top"][1]["probability"] <= row["probability"] <= 1, row
 ' || failed 'the JSON is not what the manual says'
 
+# It says on what it runs, how fast, and runs wherever extract does: the same bits.
+expect 0 predict head.safetensors photos
+cp stdout all
+stderr_has 'runs on libtorch'
+stderr_has '75 predictions by head.safetensors in '
+stderr_has ' images/s'
+for flags in '--device cpu,cpu' '--device cpu:overlap --batch 16' '--readers 0' '--readers 1 --workers 3'; do
+  expect 0 predict head.safetensors photos $flags
+  cmp -s stdout all || failed "other predictions with $flags"
+done
+expect 2 predict head.safetensors photos --device cuda:0,cuda:0
+stderr_has 'cuda:0'
+expect 2 predict head.safetensors photos --emulate
+stderr_has 'bf16 features'
+stdout_empty
+expect 0 extract_sample photos -o bf16.h5 --precision bf16 --emulate
+expect 0 train bf16.h5 -o bf16.safetensors -q
+expect 0 predict bf16.safetensors photos --emulate
+[ "$(wc -l < stdout)" -eq 76 ] || failed 'expected 75 predictions of a model of bf16 features'
+
 # The cache's own features and a run through the network agree.
 expect 0 predict head.safetensors photos.h5
 grep val/cat stdout | cut -d, -f2 > cached
