@@ -43,9 +43,9 @@ static const PfOption table[] = {
      .argument = "FILE|random:SEED", .help = "the weights, where they are not where they were"},
     {.name = "device", .kind = PF_OPTION_CALL, .parse = parse_device,
      .argument = "auto|cpu|cuda[:I][,cuda:J...]",
-     .help = "default auto: a GPU where there is one; several share out images, not rows of a cache"},
+     .help = "default auto: a GPU where there is one; several share out images"},
     {.name = "emulate", .kind = PF_OPTION_FLAG, .offset = FIELD(emulate),
-     .help = "a model of bf16 features: their numbers, slowly, on a processor without bf16"},
+     .help = "a model of bf16 features: slowly, on a processor without bf16"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N", .minimum = 1,
      .maximum = 4096, .help = "images per forward pass (default: 32 on the CPU, on a GPU as many as it is\n"
