@@ -84,9 +84,23 @@ size_t pf_physical_memory_bytes(void)
     return least;
 }
 
+/* Of this program alone: getrusage() starts from what the process was before it became this
+ * program, a large script for instance. 0 where /proc does not tell. */
+static size_t peak_in_status(void)
+{
+    unsigned long long kilobytes = 0;
+    char line[256];
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %llu kB", &kilobytes) == 1) break;
+    if (file) fclose(file);
+    return (size_t)kilobytes * 1024;
+}
+
 size_t pf_peak_memory_bytes(void)
 {
     struct rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage)) return 0;
+    size_t peak = peak_in_status();
+    if (peak || getrusage(RUSAGE_SELF, &usage)) return peak;
     return (size_t)usage.ru_maxrss * 1024;
 }

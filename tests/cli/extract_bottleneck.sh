@@ -40,6 +40,13 @@ is rows.json 'verdict' "$(grep '^bound by' stderr)"
 is rows.json '"gflops" in globals()' False
 expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --force -v --json rate.json
 is rate.json 'gflops > 0 and bare_convolution_gflops > 0' True
+# Peak memory is the program's own, however large the one is that started it.
+expect 0 "$PYTHON" -c '
+import subprocess, sys
+ballast = b"x" * 700000000
+sys.exit(subprocess.run(sys.argv[1:]).returncode)' extract photos -o rows.h5 --backbone ./net.pt --resize 20 --crop 16 \
+  --json rows.json --force
+is rows.json '0 < peak_memory_bytes < 600e6' True
 # A second run has computed nothing, and a failing one leaves the file as it was.
 expect 0 extract_fake photos -o rows.h5 --json - -q
 cp stdout again.json
