@@ -275,6 +275,12 @@ const char *pf_weights_source(const PfWeights *weights)
     return weights->source;
 }
 
+const char *pf_weights_still_there(const char *noted)
+{
+    if (!noted) return NULL;
+    return !strncmp(noted, "random:", 7) || !access(noted, R_OK) ? noted : NULL;
+}
+
 const char *pf_weights_sha256(PfWeights *weights)
 {
     if (!*weights->sha256) pf_sha256_text(weights->bytes, weights->size, weights->sha256);

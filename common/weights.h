@@ -47,6 +47,9 @@ void pf_weights_close(PfWeights **weights);
 const PfNamedTensor *pf_weights_tensors(const PfWeights *weights, size_t *count);
 const PfTensorView *pf_weights_find_tensor(const PfWeights *weights, const char *name);
 const char *pf_weights_source(const PfWeights *weights); /* path, or "random:0" */
+/* The same as a cache or a model notes it, or a TorchScript file's path, if it can still be had;
+ * else NULL, as for NULL. */
+const char *pf_weights_still_there(const char *noted);
 /* SHA-256 of the file's bytes, computed on first use; of "random:<seed>:<arch>"
  * for random weights. */
 const char *pf_weights_sha256(PfWeights *weights);

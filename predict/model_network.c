@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "memory.h"
 
@@ -19,9 +18,7 @@ static const char *text_member(const cJSON *object, const char *key)
 /* Where the features' network was, as extract noted it, if it is still there. */
 static const char *known_source(const PfModel *model, const char *key)
 {
-    const char *path = text_member(member(model, "sources"), key);
-    if (!path) return NULL;
-    return !strncmp(path, "random:", 7) || !access(path, R_OK) ? path : NULL;
+    return pf_weights_still_there(text_member(member(model, "sources"), key));
 }
 
 static int choose_builtin(const PfModel *model, const PfPredictOptions *options, const char *name,

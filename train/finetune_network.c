@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cached_views.h"
 #include "json.h"
@@ -50,9 +49,7 @@ static void free_origin(Origin *origin)
 /* Where extract found it, if it is still there. */
 static const char *known_source(const Origin *origin, const char *key)
 {
-    const char *path = text_member(origin->provenance, key);
-    if (!path) return NULL;
-    return !strncmp(path, "random:", 7) || !access(path, R_OK) ? path : NULL;
+    return pf_weights_still_there(text_member(origin->provenance, key));
 }
 
 static int check_sha256(const Origin *origin, const char *key, const char *found,
