@@ -17,7 +17,7 @@ def gpu_name():
 def many_photographs(args, out, copies=60):
     """So many of each, with other bytes behind the image, as extract would compute equal files once."""
     folder = out / "many_photographs"
-    for source in sorted(photographs(args, out).rglob("*.*")):
+    for source in sorted(photographs(args, out).rglob("*.jp*g")):
         place = folder / source.parent.name
         place.mkdir(parents=True, exist_ok=True)
         for index in range(copies):
