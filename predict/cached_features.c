@@ -37,6 +37,9 @@ static int find_tap(const char *model, PfCachedFeatures *cached, const char *tap
 static int open_suffix(const PfModel *model, const PfPredictOptions *options,
                        PfCachedFeatures *cached, const char *cut, const char *tap, PfError *err)
 {
+    if (strchr(options->device, ','))
+        return pf_fail(err, PF_EXIT_USAGE, "--device %s: rows of a cache go through one device",
+                       options->device);
     if (pf_model_network_plan(model, options, tap, &cached->plan, err)) return -1;
     const PfBackbonePlan *plan = cached->plan;
     PfSuffixConfig config = {

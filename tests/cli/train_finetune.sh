@@ -100,6 +100,9 @@ right=$(awk -F, 'NR > 1 { split($1, part, "/"); right += part[1] == "val" && par
 stated=$(awk -F: '/"best"/ { inside = 1 } inside && /"val_accuracy"/ { print $2 + 0; exit }' tuned.json)
 awk "BEGIN { d = $right - $stated; exit !(d * d < 1e-8) }" || failed "predict is right in $right, train said $stated"
 cp stdout with_suffix.csv
+expect 2 predict tuned.safetensors c.h5 --device cpu,cpu
+stderr_has 'rows of a cache go through one device'
+stdout_empty
 expect 0 predict frozen.safetensors c.h5
 cmp -s stdout with_suffix.csv && failed 'the fine-tuned tensors make no difference'
 expect 0 extract_sample photos -o pooled.h5 --tap avgpool
