@@ -398,6 +398,29 @@ static int read_direct(Reading *reading, int threads)
 
 /* ---- through HDF5 ---- */
 
+/* ": filter 32000 (lzf) is not installed", which HDF5 says in words of its own in each version;
+ * "" where all of them are there. */
+static const char *missing_filter(const PfCacheRows *rows, char *text, size_t size)
+{
+    hid_t properties = H5Dget_create_plist(rows->dataset);
+    int count = H5Pget_nfilters(properties);
+    *text = '\0';
+    for (int i = 0; i < count && !*text; i++) {
+        char name[64] = "";
+        unsigned flags, config;
+        size_t no_values = 0;
+        H5Z_filter_t filter = H5Pget_filter2(properties, (unsigned)i, &flags, &no_values, NULL,
+                                             sizeof name, name, &config);
+        if (H5Zfilter_avail(filter) > 0) continue;
+        snprintf(text, size,
+                 ": filter %d%s%s%s is not installed. Hint: HDF5_PLUGIN_PATH names the folder of "
+                 "HDF5's filters. HDF5 says",
+                 (int)filter, *name ? " (" : "", name, *name ? ")" : "");
+    }
+    H5Pclose(properties);
+    return text;
+}
+
 /* Rows in the tap's dtype. */
 static int read_block(const PfCacheRows *rows, const char *path, int64_t first, int64_t count,
                       void *out, PfError *err)
@@ -410,9 +433,12 @@ static int read_block(const PfCacheRows *rows, const char *path, int64_t first, 
     H5Sselect_hyperslab(in_file, H5S_SELECT_SET, start, NULL, size, NULL);
     int failed = pf_h5_read(rows->dataset, pf_h5_type(rows->tap.dtype), in_memory, in_file,
                             H5P_DEFAULT, out) < 0;
-    if (failed)
-        pf_h5_fail(err, "'%s': rows %lld to %lld of /features/%s cannot be read", path,
-                   (long long)first, (long long)(first + count - 1), rows->tap.name);
+    if (failed) {
+        char missing[256];
+        pf_h5_fail(err, "'%s': rows %lld to %lld of /features/%s cannot be read%s", path,
+                   (long long)first, (long long)(first + count - 1), rows->tap.name,
+                   missing_filter(rows, missing, sizeof missing));
+    }
     H5Sclose(in_memory);
     H5Sclose(in_file);
     pf_h5_unlock();

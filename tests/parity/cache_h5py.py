@@ -130,7 +130,8 @@ def check_h5py_sees_damage():
             f["features/avgpool"][:]
         check(False, "h5py read a damaged chunk")
     except OSError as error:
-        check("Fletcher32" in str(error), f"h5py says {error}")
+        named = "Fletcher32" in str(error) or "filter returned failure" in str(error)  # HDF5 1.10; 1.14
+        check(named, f"h5py says {error}")
     result = tool("read", "ours.h5", "avgpool", "out.f32")
     check(result.returncode == 1 and "rows 512 to 1023 of /features/avgpool" in result.stderr
           and "checksum does not match" in result.stderr, result.stderr)
@@ -149,11 +150,11 @@ def check_plugin_refuses_what_it_cannot_know():
     make("ours.h5", "zstd")
     with h5py.File("ours.h5") as f:
         whole = f["features/layer3"].id.read_direct_chunk((0, 0, 0, 0))[1][:-4]
+        shape = f["features/layer3"].chunks
     header = bytearray(whole)
     header[4] &= 0x1f  # neither content size nor single segment
     for stored in (whole, whole[:-1], whole + whole, whole + b"\0", bytes(header), b"\0", b"no zstd"):
         with h5py.File("chunk.h5", "w") as f:
-            shape = (512 * 1024 // 240, 6, 5, 4)
             x = f.create_dataset("x", shape, "f2", chunks=shape, compression=32015,
                                  compression_opts=(1,))
             x.id.write_direct_chunk((0, 0, 0, 0), stored)
@@ -366,7 +367,7 @@ def check_we_say_which_filter_is_missing():
     write_theirs({"x": (np.zeros((600, 2), "f4"), dict(chunks=(100, 2), compression="lzf"))})
     check("x f32 (2): filter 32000" in tool("info", "theirs.h5").stdout, "filter by number")
     result = tool("read", "theirs.h5", "x", "out.f32")
-    check(result.returncode == 1 and "lzf" in result.stderr, result.stderr)
+    check(result.returncode == 1 and "filter 32000 (lzf) is not installed" in result.stderr, result.stderr)
 
 
 # ---- the documentation ----
