@@ -105,13 +105,7 @@ bool BlockedLayout::is_wanted(const Node *convolution) const
 // The sum that alone uses the convolution, or NULL.
 const Node *BlockedLayout::waits_for_sum(const Node *convolution) const
 {
-    if (!is_wanted(convolution) || convolution->output()->uses().size() != 1) return nullptr;
-    const Node *user = convolution->output()->uses()[0].user;
-    if (user->kind() != c10::aten::add || user->owningBlock() != convolution->owningBlock())
-        return nullptr;
-    Stack alpha = user->inputs().size() == 3 ? constant_inputs(user, {2}) : Stack();
-    bool is_one = alpha.size() == 1 && alpha[0].isInt() && alpha[0].toInt() == 1;
-    return is_one ? user : nullptr;
+    return is_wanted(convolution) ? only_sum(convolution->output()) : nullptr;
 }
 
 // Whether nobody needs the value from that node on.

@@ -61,7 +61,8 @@ void pack_convolutions(torch::jit::Module &module, const at::Tensor &input)
 {
     std::shared_ptr<Graph> graph = module.get_method("forward").graph();
     torch::jit::RemoveTensorMutation(graph);
-    std::vector<ConvolutionNode> convolutions = find_convolutions(module, graph, input);
+    std::vector<ConvolutionNode> convolutions = find_convolutions(*graph);
+    measure_inputs(module, graph, convolutions, input);
 #ifdef PF_ONEDNN
     if (!convolutions_as("libtorch") && !works_in_place(graph->block()))
         lay_out_blocked(*graph, convolutions);

@@ -50,8 +50,20 @@ std::vector<std::vector<std::int64_t>> measure_values(const torch::jit::Module &
     return sizes;
 }
 
-static void measure_inputs(const torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
-                           std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
+std::vector<ConvolutionNode> find_convolutions(Graph &graph)
+{
+    std::vector<ConvolutionNode> found;
+    for (Node *node : graph.nodes()) {
+        Stack arguments = convolution_arguments(node);
+        // Padding may be a word ("same"); weights may have one or three dimensions.
+        if (arguments.size() == 6 && arguments[3].isIntList() && arguments[0].toTensor().dim() == 4)
+            found.push_back({node, arguments, {}});
+    }
+    return found;
+}
+
+void measure_inputs(const torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
+                    std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
 {
     std::vector<Value *> inputs;
     for (const ConvolutionNode &convolution : convolutions)
@@ -61,21 +73,6 @@ static void measure_inputs(const torch::jit::Module &module, const std::shared_p
         convolutions[i].input_size = sizes[i];
         convolutions[i].input_size[0] = input.size(0);
     }
-}
-
-std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
-                                               const std::shared_ptr<Graph> &graph,
-                                               const at::Tensor &input)
-{
-    std::vector<ConvolutionNode> found;
-    for (Node *node : graph->nodes()) {
-        Stack arguments = convolution_arguments(node);
-        // Padding may be a word ("same"); weights may have one or three dimensions.
-        if (arguments.size() == 6 && arguments[3].isIntList() && arguments[0].toTensor().dim() == 4)
-            found.push_back({node, arguments, {}});
-    }
-    measure_inputs(module, graph, found, input);
-    return found;
 }
 
 bool convolutions_as(const char *way)
@@ -89,6 +86,17 @@ Node *only_relu(const Value *value)
     if (value->uses().size() != 1) return nullptr;
     Node *user = value->uses()[0].user;
     return user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_ ? user : nullptr;
+}
+
+Node *only_sum(const Value *value)
+{
+    if (value->uses().size() != 1) return nullptr;
+    Node *user = value->uses()[0].user;
+    if (user->kind() != c10::aten::add || user->owningBlock() != value->node()->owningBlock())
+        return nullptr;
+    Stack alpha = user->inputs().size() == 3 ? constant_inputs(user, {2}) : Stack();
+    bool is_one = alpha.size() == 1 && alpha[0].isInt() && alpha[0].toInt() == 1;
+    return is_one ? user : nullptr;
 }
 
 } // namespace permafrost

@@ -17,11 +17,8 @@ struct ConvolutionNode {
     std::vector<std::int64_t> input_size;
 };
 
-// In the graph's order, with the sizes that they meet when the module runs on
-// input, (rows, 3, height, width).
-std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
-                                               const std::shared_ptr<torch::jit::Graph> &graph,
-                                               const at::Tensor &input);
+// In the graph's order; their input sizes are not known yet.
+std::vector<ConvolutionNode> find_convolutions(torch::jit::Graph &graph);
 
 // The sizes that values of the graph have when the module runs on the first row of input; empty
 // for what is no tensor.
@@ -29,12 +26,20 @@ std::vector<std::vector<std::int64_t>>
 measure_values(const torch::jit::Module &module, const std::shared_ptr<torch::jit::Graph> &graph,
                const std::vector<torch::jit::Value *> &values, const at::Tensor &input);
 
+// Writes the sizes that convolutions meet when the module runs on input, (rows, 3, height, width).
+void measure_inputs(const torch::jit::Module &module,
+                    const std::shared_ptr<torch::jit::Graph> &graph,
+                    std::vector<ConvolutionNode> &convolutions, const at::Tensor &input);
+
 // Whether PF_CONVOLUTIONS, an environment variable for tests and doubts, asks for this way on the
 // CPU: "libtorch" (all is left to it: the plain twin) or "gpu" (joined as for a GPU).
 bool convolutions_as(const char *way);
 
 // The ReLU that alone uses the value, or NULL.
 torch::jit::Node *only_relu(const torch::jit::Value *value);
+
+// The sum of both operands as they are that alone uses the value, in its block; or NULL.
+torch::jit::Node *only_sum(const torch::jit::Value *value);
 
 // The node's constant inputs with these indices; fewer where one is not constant.
 torch::jit::Stack constant_inputs(const torch::jit::Node *node,

@@ -26,22 +26,11 @@ struct Sum {
     Value *operand() const { return add->input(other); }
 };
 
-bool adds_as_it_is(const Node *add)
-{
-    torch::jit::Stack alpha =
-        add->inputs().size() == 3 ? constant_inputs(add, {2}) : torch::jit::Stack();
-    return alpha.size() == 1 && alpha[0].isInt() && alpha[0].toInt() == 1;
-}
-
 Sum sum_of(const Node *convolution)
 {
-    if (convolution->output()->uses().size() != 1) return {};
-    Node *user = convolution->output()->uses()[0].user;
-    if (user->kind() != c10::aten::add || user->owningBlock() != convolution->owningBlock() ||
-        !adds_as_it_is(user) || !only_relu(user->output()))
-        return {};
-    size_t other = user->input(0) == convolution->output() ? 1 : 0;
-    return {user, other};
+    Node *add = only_sum(convolution->output());
+    if (!add || !only_relu(add->output())) return {};
+    return {add, add->input(0) == convolution->output() ? size_t(1) : size_t(0)};
 }
 
 // Not where there are groups, which have kernels of their own, or no bias.
@@ -123,7 +112,7 @@ void fuse_convolutions(torch::jit::Module &module, const at::Tensor &input)
     if (!input.is_cpu() && !at::globalContext().hasCuDNN()) return;
     std::shared_ptr<Graph> graph = module.get_method("forward").graph();
     torch::jit::RemoveTensorMutation(graph);
-    std::vector<ConvolutionNode> convolutions = find_convolutions(module, graph, input);
+    std::vector<ConvolutionNode> convolutions = find_convolutions(*graph);
     std::vector<Sum> sums = find_sums(module, graph, convolutions, input);
     std::unordered_set<const Node *> taken; // a sum of two convolutions goes into one of them
     for (size_t i = 0; i < convolutions.size(); i++) {
