@@ -37,6 +37,13 @@ const char *pf_precision_name(PfPrecision precision)
     return names[precision];
 }
 
+int pf_precision_named(const char *name, PfPrecision *precision)
+{
+    for (int p = 0; p < PF_PRECISIONS; p++)
+        if (!strcmp(name, pf_precision_name((PfPrecision)p))) return *precision = (PfPrecision)p, 0;
+    return -1;
+}
+
 static int is_file_name(const char *backbone)
 {
     size_t length = strlen(backbone);

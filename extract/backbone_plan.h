@@ -80,5 +80,6 @@ cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan);
 const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_t size);
 
 const char *pf_precision_name(PfPrecision precision); /* "fp32", "bf16", "fp16", "tf32" */
+int pf_precision_named(const char *name, PfPrecision *precision); /* -1: there is none */
 
 #endif

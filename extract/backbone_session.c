@@ -1,10 +1,12 @@
 #include "backbone_session.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "log.h"
+#include "memory.h"
 #include "options.h"
 #include "parallel.h"
 
@@ -81,6 +83,21 @@ void pf_backbone_session_say_slices(PfBackboneSession *session)
                     session->plan->device, d + 1, now, *before, now);
         *before = now;
     }
+}
+
+void *pf_backbone_allocate(const PfBackbonePlugin *plugin, PfBackbone *backbone, size_t size_bytes,
+                           PfError *err)
+{
+    if (!plugin->allocate) return pf_alloc_aligned(1, size_bytes, err);
+    return plugin->allocate(backbone, size_bytes, err);
+}
+
+void pf_backbone_release(const PfBackbonePlugin *plugin, PfBackbone *backbone, void *memory)
+{
+    if (!plugin->release)
+        free(memory);
+    else if (memory)
+        plugin->release(backbone, memory);
 }
 
 int pf_backbone_forward(const PfBackbonePlugin *plugin, PfBackbone *backbone, const uint8_t *pixels,

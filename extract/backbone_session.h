@@ -31,6 +31,12 @@ void pf_backbone_session_say_slices(PfBackboneSession *session);
 
 void pf_backbone_session_close(PfBackboneSession *session);
 
+/* Memory that the backbone and its like copy from and to, the plugin's where it has its own. NULL
+ * where there is none. Given back before the backbone is closed; releasing NULL does nothing. */
+void *pf_backbone_allocate(const PfBackbonePlugin *plugin, PfBackbone *backbone, size_t size_bytes,
+                           PfError *err);
+void pf_backbone_release(const PfBackbonePlugin *plugin, PfBackbone *backbone, void *memory);
+
 /* One batch, submitted and collected; as the plugin's submit(). Nothing is under way. */
 int pf_backbone_forward(const PfBackbonePlugin *plugin, PfBackbone *backbone, const uint8_t *pixels,
                         int n, void *const *outputs, PfError *err);

@@ -48,6 +48,15 @@ int pf_device_list_parse(const char *text, char ***names, int *count, PfError *e
     return failed;
 }
 
+int pf_device_list_check(const char *text, PfError *err)
+{
+    char **names;
+    int count;
+    if (pf_device_list_parse(text, &names, &count, err)) return -1;
+    pf_list_free(&names, &count);
+    return 0;
+}
+
 int pf_device_list_threads(char *const *names, int count, int processors)
 {
     int cpus = 0;

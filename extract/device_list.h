@@ -11,6 +11,9 @@
  * cores. Whether they are there turns out when they are opened. */
 int pf_device_list_parse(const char *text, char ***names, int *count, PfError *err);
 
+/* -1 where it is no such list. */
+int pf_device_list_check(const char *text, PfError *err);
+
 /* CPU threads for each device where several of them are cpus, of `processors`, at least 1; else 0,
  * which means all. */
 int pf_device_list_threads(char *const *names, int count, int processors);

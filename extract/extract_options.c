@@ -33,10 +33,7 @@ static int parse_store(void *settings, const char *value, PfError *err)
 
 static int parse_device(void *settings, const char *value, PfError *err)
 {
-    char **names;
-    int count;
-    if (pf_device_list_parse(value, &names, &count, err)) return -1;
-    pf_list_free(&names, &count);
+    if (pf_device_list_check(value, err)) return -1;
     ((PfExtractOptions *)settings)->backbone.device = value;
     return 0;
 }

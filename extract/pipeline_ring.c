@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "backbone_session.h"
 #include "memory.h"
 #include "pixel_tap.h"
 
@@ -133,16 +134,12 @@ int pf_ring_count_computed(const PfPipeline *pipeline)
 /* What devices copy from and to. Any of them may use what the first one gave. */
 static void *allocate_lent(const PfPipelineConfig *config, size_t count, size_t size, PfError *err)
 {
-    if (!config->plugin->allocate) return pf_alloc_aligned(count, size, err);
-    return config->plugin->allocate(config->backbones[0], count * size, err);
+    return pf_backbone_allocate(config->plugin, config->backbones[0], count * size, err);
 }
 
 static void release_lent(const PfPipelineConfig *config, void *memory)
 {
-    if (!config->plugin->release)
-        free(memory);
-    else if (memory)
-        config->plugin->release(config->backbones[0], memory);
+    pf_backbone_release(config->plugin, config->backbones[0], memory);
 }
 
 static int allocate_batch(const PfPipeline *pipeline, PfBatch *batch, PfError *err)

@@ -64,9 +64,8 @@ static int choose_backbone(const PfModel *model, const PfPredictOptions *options
 static PfPrecision model_precision(const PfModel *model)
 {
     const char *name = cJSON_GetStringValue(member(model, "precision"));
-    for (int precision = PF_FP32; name && precision < PF_PRECISIONS; precision++)
-        if (!strcmp(name, pf_precision_name((PfPrecision)precision))) return (PfPrecision)precision;
-    return PF_FP32;
+    PfPrecision precision;
+    return name && !pf_precision_named(name, &precision) ? precision : PF_FP32;
 }
 
 /* Emulation changes nothing but bf16's speed: asked for anything else, it would be ignored. */

@@ -13,10 +13,7 @@
 
 static int parse_device(void *settings, const char *value, PfError *err)
 {
-    char **names;
-    int count;
-    if (pf_device_list_parse(value, &names, &count, err)) return -1;
-    pf_list_free(&names, &count);
+    if (pf_device_list_check(value, err)) return -1;
     ((PfPredictOptions *)settings)->device = value;
     return 0;
 }

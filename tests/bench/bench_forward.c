@@ -6,12 +6,10 @@
  * BATCH 0: as the device chooses. Prints "batch B images_per_s R runtime TEXT". */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "backbone_plan.h"
 #include "backbone_session.h"
 #include "clock.h"
-#include "memory.h"
 #include "random.h"
 
 enum { RINGS = PF_BACKBONE_DEPTH_MAX };
@@ -23,20 +21,9 @@ typedef struct Ring {
     int count;
 } Ring;
 
-static int parse_precision(const char *name, PfPrecision *out)
-{
-    for (int p = 0; p < PF_PRECISIONS; p++) {
-        *out = (PfPrecision)p;
-        if (!strcmp(name, pf_precision_name(*out))) return 0;
-    }
-    return -1;
-}
-
 static void *room(const PfBackboneSession *session, Ring *ring, size_t size, PfError *err)
 {
-    void *memory = session->plugin->allocate
-                       ? session->plugin->allocate(session->backbones[0], size, err)
-                       : pf_calloc(size, 1, err);
+    void *memory = pf_backbone_allocate(session->plugin, session->backbones[0], size, err);
     if (memory) ring->rooms[ring->count++] = memory;
     return memory;
 }
@@ -59,12 +46,8 @@ static int fill(const PfBackboneSession *session, Ring *ring, int rings, PfError
 
 static void give_back(const PfBackboneSession *session, Ring *ring)
 {
-    for (int i = 0; i < ring->count; i++) {
-        if (session->plugin->release)
-            session->plugin->release(session->backbones[0], ring->rooms[i]);
-        else
-            free(ring->rooms[i]);
-    }
+    for (int i = 0; i < ring->count; i++)
+        pf_backbone_release(session->plugin, session->backbones[0], ring->rooms[i]);
 }
 
 /* Images per second over that many seconds, behind a warm-up of as many batches as the ring has. */
@@ -114,7 +97,7 @@ static int run(PfBackboneSession *session, double seconds, PfError *err)
 int main(int argc, char **argv)
 {
     PfBackboneOptions options = pf_backbone_options_default();
-    if (argc != 8 || parse_precision(argv[5], &options.precision)) {
+    if (argc != 8 || pf_precision_named(argv[5], &options.precision)) {
         fprintf(stderr,
                 "usage: bench_forward BACKBONE WEIGHTS TAP DEVICE PRECISION BATCH SECONDS\n");
         return 1;
