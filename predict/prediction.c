@@ -280,6 +280,9 @@ static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, Pf
         return pf_fail(err, PF_EXIT_USAGE,
                        "caches and images in one run: call predict once for each");
     if (!caches) return predict_images(run, interrupted, err);
+    if (options->emulate)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--emulate goes with images: rows of a cache have their features");
     for (int i = 0; i < caches; i++)
         if (predict_cache(run, options->operands[i], err)) return -1;
     return 0;

@@ -48,6 +48,9 @@ stderr_has 'cuda:0'
 expect 2 predict head.safetensors photos --emulate
 stderr_has 'bf16 features'
 stdout_empty
+expect 2 predict head.safetensors photos.h5 --emulate
+stderr_has '--emulate goes with images'
+stdout_empty
 expect 0 extract_sample photos -o bf16.h5 --precision bf16 --emulate
 expect 0 train bf16.h5 -o bf16.safetensors -q
 expect 0 predict bf16.safetensors photos --emulate
