@@ -61,7 +61,7 @@ def bench_finetune(args, out):
 
 
 def peak_of(command):
-    """Runs it and returns the most memory that it held, in MB."""
+    """Runs it and returns the most memory that it, or this program where that is more, held, in MB."""
     process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)

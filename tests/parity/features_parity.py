@@ -70,33 +70,33 @@ def check_rows_are_independent(name, size, taps, precision):
               all(np.array_equal(base[tap][order], shuffled[tap]) for tap in taps))
 
 
-def check_twin(name, size, taps):
-    """Winograd's sums, residual sums inside convolutions and blocked maps against libtorch's own convolutions:
-    close, and where the processor has AVX-512 and libtorch a oneDNN 2 not the same bits, or they would not have been used."""
+def run_with_convolutions(way, folder, name, images, taps):
+    """The features where PF_CONVOLUTIONS asks for a way of computing them."""
+    os.environ["PF_CONVOLUTIONS"] = way
+    _, found, _ = run(TOOL, folder, name, images, taps)
+    del os.environ["PF_CONVOLUTIONS"]
+    return found
+
+
+def check_close(label, found, expected):
+    for tap in expected:
+        error = relative_error(found[tap], expected[tap])
+        check(f"{label}: {tap}", error < 2e-5, f"relative error {error:.1e}")
+
+
+def check_ways(name, size, taps):
+    """Winograd's sums, residual sums inside convolutions and blocked maps against libtorch's own convolutions, and sums
+    and ReLUs inside convolutions as cuDNN computes them, here by libtorch: close. Where the processor has AVX-512 and
+    libtorch a oneDNN 2, the first are not the same bits, or they would not have been used."""
     images = pixels(20, size)
     with tempfile.TemporaryDirectory() as folder:
         done, fast, _ = run(TOOL, folder, name, images, taps)
-        os.environ["PF_CONVOLUTIONS"] = "libtorch"
-        _, plain, _ = run(TOOL, folder, name, images, taps)
-        del os.environ["PF_CONVOLUTIONS"]
-        for tap in taps:
-            error = relative_error(fast[tap], plain[tap])
-            check(f"{name} {tap} by oneDNN and by libtorch", error < 2e-5, f"relative error {error:.1e}")
-            if "avx512bw" in open("/proc/cpuinfo").read() and "oneDNN 2." in done.stderr:
+        plain = run_with_convolutions("libtorch", folder, name, images, taps)
+        check_close(f"{name} by oneDNN and by libtorch", fast, plain)
+        check_close(f"{name} joined as for a GPU", run_with_convolutions("gpu", folder, name, images, taps), plain)
+        if "avx512bw" in open("/proc/cpuinfo").read() and "oneDNN 2." in done.stderr:
+            for tap in taps:
                 check(f"{name} {tap} is not by libtorch", not np.array_equal(fast[tap], plain[tap]))
-
-
-def check_joined_as_for_a_gpu(name, size, taps):
-    """Sums and ReLUs inside convolutions, as cuDNN computes them, here by libtorch: the same features."""
-    images = pixels(5, size)
-    with tempfile.TemporaryDirectory() as folder:
-        _, plain, _ = run(TOOL, folder, name, images, taps)
-        os.environ["PF_CONVOLUTIONS"] = "gpu"
-        _, joined, _ = run(TOOL, folder, name, images, taps)
-        del os.environ["PF_CONVOLUTIONS"]
-        for tap in taps:
-            error = relative_error(joined[tap], plain[tap])
-            check(f"{name} {tap} joined as for a GPU", error < 2e-5, f"relative error {error:.1e}")
 
 
 def check_bf16(name, size, taps):
@@ -171,12 +171,9 @@ check_network("resnet18", 224, 7, ["avgpool", "layer3", "conv1", "bn1", "relu", 
 check_network("resnet50", 128, 3, ["avgpool", "layer3", "layer1.0.relu", "layer4.2.conv3"])
 check_network("vgg16", 96, 3, ["avgpool", "features", "features.5", "classifier.3"])
 check_network("vgg11_bn", 224, 2, ["features", "avgpool", "features.1", "features.2"])
-check_twin("resnet18", 96, ["avgpool", "layer1.0.bn1", "layer3.0.add", "layer2.0.downsample.1"])
-check_twin("resnet50", 64, ["layer2", "layer4"])
-check_twin("vgg11", 64, ["features.5", "avgpool"])
-check_joined_as_for_a_gpu("resnet18", 96, ["avgpool", "layer1.0.bn1", "layer3.0.add", "layer2.0.downsample.1"])
-check_joined_as_for_a_gpu("resnet50", 64, ["layer2", "layer4"])
-check_joined_as_for_a_gpu("vgg11", 64, ["features.5", "avgpool"])
+check_ways("resnet18", 96, ["avgpool", "layer1.0.bn1", "layer3.0.add", "layer2.0.downsample.1"])
+check_ways("resnet50", 64, ["layer2", "layer4"])
+check_ways("vgg11", 64, ["features.5", "avgpool"])
 check_bf16("resnet18", 128, ["avgpool", "layer3"])
 check_emulated_bf16("resnet18", 96, ["avgpool", "layer2"])
 for precision in ["fp32"] + ["bf16"] * has_bf16():

@@ -34,7 +34,7 @@ class Itself(torch.nn.Module):
 
 
 class Hungry(torch.nn.Module):
-    """Takes an eighth of the memory for each image of a batch."""
+    """Takes `step` bytes for each image of a batch."""
     def __init__(self, step: int):
         super().__init__()
         self.step = step
@@ -89,7 +89,6 @@ def check_memory():
     """Real memory that does not suffice: batches go through in slices, and no row is lost."""
     images, memory = pixels(37, 64), torch.cuda.get_device_properties(0).total_memory
     with tempfile.TemporaryDirectory() as folder:
-        path = save(folder, Hungry(memory // 12))
         expected = run(TOOL, folder, save(folder, Hungry(1)), images, ["output"], "--device", "cpu")[1]["output"]
         path = save(folder, Hungry(memory // 12))
         done, found, _ = run(TOOL, folder, path, images, ["output"], "--batch", "32", *GPU)
