@@ -20,7 +20,7 @@ ROWS = [
      "common/parallel", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/size_text", "common/options", "common/atomic_file",
      "common/relative_path",
      "common/record_file", "common/text_store", "common/text_index", "common/csv_reader", "common/csv_field",
-     "common/crop_geometry", "common/batch_choice"],
+     "common/crop_geometry", "common/batch_choice", "common/lanes_*", "common/winograd_kernels", "common/winograd_*", "common/winograd"],
     # 1: what two programs share
     ["include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
      "common/split", "common/file_stamp", "common/arch*", "common/safetensors*", "common/weights*",
@@ -28,7 +28,7 @@ ROWS = [
      "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs
     ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap", "extract/device_list", "extract/sample_reader",
-     "train/lanes_*", "train/kernels", "train/gemm", "train/vector_math", "train/loss",
+     "train/kernels", "train/gemm", "train/vector_math", "train/loss",
      "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
      "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/step_columns", "train/metrics_interval",
      "train/metrics_field", "train/metrics_columns", "train/metrics_ranking",

@@ -1,13 +1,16 @@
 #include "conv_packing.h"
 
+#include <algorithm>
+#include <unordered_set>
+
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/remove_mutation.h>
 
-#include "convolution_nodes.h"
 #ifdef PF_ONEDNN
 #include "blocked_layout.h"
 #endif
+#include "winograd_convolution.h"
 
 namespace permafrost {
 
@@ -34,7 +37,6 @@ static void pack(Graph &graph, const ConvolutionNode &convolution,
     node->destroy();
 }
 
-#ifdef PF_ONEDNN
 static bool works_in_place(const torch::jit::Block *block)
 {
     for (const Node *node : block->nodes()) {
@@ -45,7 +47,36 @@ static bool works_in_place(const torch::jit::Block *block)
     }
     return false;
 }
+
+// Whether any has become one on blocked maps; those are removed from the list.
+static bool pack_blocked([[maybe_unused]] Graph &graph, std::vector<ConvolutionNode> &convolutions)
+{
+    const size_t all = convolutions.size();
+#ifdef PF_ONEDNN
+    if (!convolutions_as("winograd")) lay_out_blocked(graph, convolutions);
 #endif
+    return convolutions.size() < all;
+}
+
+// Those that suit, which are removed from the list. A sum of two goes into one of them.
+static void pack_winograd(torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
+                          std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
+{
+    if (std::none_of(convolutions.begin(), convolutions.end(), suits_winograd)) return;
+    std::vector<Sum> sums = find_sums(module, graph, convolutions, input);
+    std::unordered_set<const Node *> taken;
+    std::vector<ConvolutionNode> rest;
+    for (size_t i = 0; i < convolutions.size(); i++) {
+        if (!suits_winograd(convolutions[i])) {
+            rest.push_back(convolutions[i]);
+            continue;
+        }
+        const bool takes = sums[i].add && taken.insert(sums[i].add).second;
+        use_winograd(*graph, convolutions[i], takes ? sums[i] : Sum());
+    }
+    convolutions.swap(rest);
+    torch::jit::EliminateDeadCode(graph);
+}
 
 static void pack_rest(Graph &graph, const std::vector<ConvolutionNode> &convolutions)
 {
@@ -63,10 +94,9 @@ void pack_convolutions(torch::jit::Module &module, const at::Tensor &input)
     torch::jit::RemoveTensorMutation(graph);
     std::vector<ConvolutionNode> convolutions = find_convolutions(*graph);
     measure_inputs(module, graph, convolutions, input);
-#ifdef PF_ONEDNN
-    if (!convolutions_as("libtorch") && !works_in_place(graph->block()))
-        lay_out_blocked(*graph, convolutions);
-#endif
+    if (!convolutions_as("libtorch") && !works_in_place(graph->block()) &&
+        !pack_blocked(*graph, convolutions))
+        pack_winograd(module, graph, convolutions, input);
     pack_rest(*graph, convolutions);
     torch::jit::EliminateDeadCode(graph);
 }

@@ -1,4 +1,4 @@
-// Convolutions in oneDNN's own terms.
+// How a processor computes the convolutions of a frozen network.
 #ifndef PF_TORCH_CONV_PACKING_H
 #define PF_TORCH_CONV_PACKING_H
 
@@ -6,10 +6,11 @@
 
 namespace permafrost {
 
-// module: frozen, on the CPU. Convolutions with constant weights get these in the
-// layout that oneDNN wants for inputs of this size, once instead of at every
-// call, and take in the ReLU that follows them. input: as run() will get it.
-// Does nothing where libtorch lacks the operators.
+// module: frozen, on the CPU. Convolutions with constant weights get these, once instead of at
+// every call, in the layout that is fastest for inputs of this size, and take in the ReLU that
+// follows them. With AVX-512 and a oneDNN 2 of libtorch's all run on blocked maps
+// (blocked_layout.h); else those of 3 x 3 by winograd.h, and libtorch packs the rest for itself,
+// where it has the operators. input: as run() will get it.
 void pack_convolutions(torch::jit::Module &module, const at::Tensor &input);
 
 } // namespace permafrost

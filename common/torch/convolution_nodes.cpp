@@ -99,4 +99,29 @@ Node *only_sum(const Value *value)
     return is_one ? user : nullptr;
 }
 
+static Sum sum_of(const Value *convolution)
+{
+    Node *add = only_sum(convolution);
+    if (!add) return {};
+    return {add, add->input(0) == convolution ? size_t(1) : size_t(0)};
+}
+
+std::vector<Sum> find_sums(const torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
+                           const std::vector<ConvolutionNode> &convolutions,
+                           const at::Tensor &input)
+{
+    std::vector<Sum> sums;
+    std::vector<Value *> operands;
+    for (const ConvolutionNode &convolution : convolutions) {
+        Value *output = convolution.node->output();
+        sums.push_back(sum_of(output));
+        operands.push_back(output);
+        operands.push_back(sums.back().add ? sums.back().operand() : output);
+    }
+    std::vector<std::vector<std::int64_t>> sizes = measure_values(module, graph, operands, input);
+    for (size_t i = 0; i < sums.size(); i++)
+        if (sizes[2 * i] != sizes[2 * i + 1]) sums[i] = {};
+    return sums;
+}
+
 } // namespace permafrost

@@ -31,15 +31,32 @@ void measure_inputs(const torch::jit::Module &module,
                     const std::shared_ptr<torch::jit::Graph> &graph,
                     std::vector<ConvolutionNode> &convolutions, const at::Tensor &input);
 
+// The sum of both operands as they are that alone uses the value, in its block; or NULL.
+torch::jit::Node *only_sum(const torch::jit::Value *value);
+
+// A sum that alone uses a convolution.
+struct Sum {
+    torch::jit::Node *add = nullptr;
+    size_t other = 0; // which of its operands is not the convolution
+
+    // As it is now: rewriting the graph replaces operands.
+    torch::jit::Value *operand() const { return add->input(other); }
+};
+
+// Of each convolution, where both operands are as they are and of the same size when the module
+// runs on input; empty where not.
+std::vector<Sum> find_sums(const torch::jit::Module &module,
+                           const std::shared_ptr<torch::jit::Graph> &graph,
+                           const std::vector<ConvolutionNode> &convolutions,
+                           const at::Tensor &input);
+
 // Whether PF_CONVOLUTIONS, an environment variable for tests and doubts, asks for this way on the
-// CPU: "libtorch" (all is left to it: the plain twin) or "gpu" (joined as for a GPU).
+// CPU: "libtorch" (all is left to it: the plain twin), "winograd" (no blocked maps) or "gpu"
+// (joined as for a GPU).
 bool convolutions_as(const char *way);
 
 // The ReLU that alone uses the value, or NULL.
 torch::jit::Node *only_relu(const torch::jit::Value *value);
-
-// The sum of both operands as they are that alone uses the value, in its block; or NULL.
-torch::jit::Node *only_sum(const torch::jit::Value *value);
 
 // The node's constant inputs with these indices; fewer where one is not constant.
 torch::jit::Stack constant_inputs(const torch::jit::Node *node,

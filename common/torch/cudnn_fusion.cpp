@@ -18,25 +18,16 @@ using torch::jit::Value;
 
 namespace {
 
-// The sum that alone uses the convolution and is itself used by a ReLU alone.
-struct Sum {
-    Node *add = nullptr;
-    size_t other = 0; // which of its operands is not the convolution
-
-    Value *operand() const { return add->input(other); }
-};
-
-Sum sum_of(const Node *convolution)
-{
-    Node *add = only_sum(convolution->output());
-    if (!add || !only_relu(add->output())) return {};
-    return {add, add->input(0) == convolution->output() ? size_t(1) : size_t(0)};
-}
-
 // Not where there are groups, which have kernels of their own, or no bias.
 bool can_be_fused(const ConvolutionNode &convolution)
 {
     return convolution.arguments[5].toInt() == 1 && convolution.arguments[1].isTensor();
+}
+
+// cuDNN knows a sum with a ReLU behind it only.
+bool has_relu(const Sum &sum)
+{
+    return sum.add && only_relu(sum.add->output());
 }
 
 // In place of the ReLU, where both operands of a sum are known.
@@ -52,24 +43,6 @@ void fuse(Graph &graph, const ConvolutionNode &convolution, const Sum &sum)
         sum.add ? "permafrost::convolution_add_relu" : "permafrost::convolution_relu";
     Node *fused = graph.insertNode(graph.create(c10::Symbol::fromQualString(name), inputs));
     relu->output()->replaceAllUsesWith(fused->output());
-}
-
-// Of each convolution, where the operands have the same size: cuDNN does not broadcast.
-std::vector<Sum> find_sums(const torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
-                           const std::vector<ConvolutionNode> &convolutions,
-                           const at::Tensor &input)
-{
-    std::vector<Sum> sums;
-    std::vector<Value *> operands;
-    for (const ConvolutionNode &convolution : convolutions) {
-        sums.push_back(sum_of(convolution.node));
-        operands.push_back(convolution.node->output());
-        operands.push_back(sums.back().add ? sums.back().operand() : convolution.node->output());
-    }
-    std::vector<std::vector<std::int64_t>> sizes = measure_values(module, graph, operands, input);
-    for (size_t i = 0; i < sums.size(); i++)
-        if (sizes[2 * i] != sizes[2 * i + 1]) sums[i] = {};
-    return sums;
 }
 
 /* ---- operators of TorchScript ---- */
@@ -121,7 +94,7 @@ void fuse_convolutions(torch::jit::Module &module, const at::Tensor &input)
     for (size_t i = 0; i < convolutions.size(); i++) {
         if (!can_be_fused(convolutions[i])) continue;
         if (only_relu(convolutions[i].node->output()) ||
-            (sums[i].add && taken.insert(sums[i].add).second))
+            (has_relu(sums[i]) && taken.insert(sums[i].add).second))
             fuse(*graph, convolutions[i], sums[i]);
     }
     torch::jit::EliminateDeadCode(graph);

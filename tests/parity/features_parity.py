@@ -9,6 +9,7 @@ hundred layers. bf16 has 8 bits of mantissa and is rounded after every layer:
 0.04 against float32, as torchvision's own bf16 is.
 """
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -84,23 +85,49 @@ def check_close(label, found, expected):
         check(f"{label}: {tap}", error < 2e-5, f"relative error {error:.1e}")
 
 
+def convolutions_by_libtorch(way, size, name, taps):
+    """How many convolutions of 16 images libtorch has its oneDNN do on one pass, as that library itself tells."""
+    with tempfile.TemporaryDirectory() as folder:
+        pixels(16, size).tofile(f"{folder}/pixels")
+        done = subprocess.run([TOOL, "--batch", "16", name, f"{folder}/pixels", str(size), ",".join(taps), f"{folder}/out"],
+                              env={**os.environ, "ONEDNN_VERBOSE": "1", "PF_CONVOLUTIONS": way}, capture_output=True, text=True)
+    return sum(",convolution," in line and "mb16_" in line and line.rstrip()[-1:].isdigit() and ",exec," in line
+               for line in done.stdout.splitlines())
+
+
+def check_counts(size):
+    """No convolution is computed twice when sums move into the one before them."""
+    network = (size, "resnet18", ["avgpool"])
+    plain = convolutions_by_libtorch("libtorch", *network)
+    check("libtorch does the 20 convolutions of a ResNet-18", plain == 20, f"{plain}")
+    joined = convolutions_by_libtorch("gpu", *network)
+    check("and 20 joined as for a GPU", joined == 20, f"{joined}")
+    if has_avx2():
+        rest = convolutions_by_libtorch("winograd", *network)
+        check("and 7, all but 3 x 3 of stride 1, beside Winograd's", rest == 7, f"{rest}")
+
+
+def has_avx2():
+    with open("/proc/cpuinfo", encoding="ascii") as info:
+        return {"avx2", "fma"} <= set(info.read().split())
+
+
 def check_ways(name, size, taps):
     """Winograd's sums, residual sums inside convolutions and blocked maps against libtorch's own convolutions, and sums
-    and ReLUs inside convolutions as cuDNN computes them, here by libtorch: close. Where the processor has AVX-512 and
-    libtorch a oneDNN 2, the first are not the same bits, or they would not have been used."""
+    and ReLUs inside convolutions as cuDNN computes them, here by libtorch: close, but not the same bits, or they would not
+    have been used."""
     images = pixels(20, size)
     with tempfile.TemporaryDirectory() as folder:
         network = (folder, name, images, taps, "--weights", save_weights(random_model(name), folder))
-        done, fast, _ = run(TOOL, *network)
         plain = run_with_convolutions("libtorch", *network)
-        check_close(f"{name} by oneDNN and by libtorch", fast, plain)
-        joined = run_with_convolutions("gpu", *network)
-        check_close(f"{name} joined as for a GPU", joined, plain)
+        found = {way: run_with_convolutions(way, *network) for way in ("", "winograd", "gpu")}
+        for way, features in found.items():
+            check_close(f"{name} computed as '{way}'", features, plain)
         if "resnet" in name:
-            check(f"{name}: sums were joined", any(not np.array_equal(joined[tap], plain[tap]) for tap in taps))
-        if "avx512bw" in open("/proc/cpuinfo").read() and "oneDNN 2." in done.stderr:
-            for tap in taps:
-                check(f"{name} {tap} is not by libtorch", not np.array_equal(fast[tap], plain[tap]))
+            check(f"{name}: sums were joined", any(not np.array_equal(found["gpu"][tap], plain[tap]) for tap in taps))
+        for tap in taps if has_avx2() else []:
+            for way in "", "winograd":
+                check(f"{name} {tap} computed as '{way}' is not by libtorch", not np.array_equal(found[way][tap], plain[tap]))
 
 
 def check_bf16(name, size, taps):
@@ -178,11 +205,15 @@ check_network("vgg11_bn", 224, 2, ["features", "avgpool", "features.1", "feature
 check_ways("resnet18", 96, ["avgpool", "layer1.0.bn1", "layer3.0.add", "layer2.0.downsample.1"])
 check_ways("resnet50", 64, ["layer2", "layer4"])
 check_ways("vgg11", 64, ["features.5", "avgpool"])
+check_counts(96)
 check_bf16("resnet18", 128, ["avgpool", "layer3"])
 check_emulated_bf16("resnet18", 96, ["avgpool", "layer2"])
 for precision in ["fp32"] + ["bf16"] * has_bf16():
     check_rows_are_independent("resnet18_w16", 96, ["avgpool", "layer2"], precision)
     check_rows_are_independent("vgg11", 32, ["avgpool", "classifier.3"], precision)
+os.environ["PF_CONVOLUTIONS"] = "winograd"
+check_rows_are_independent("resnet18_w16", 96, ["avgpool", "layer2"], "fp32")
+del os.environ["PF_CONVOLUTIONS"]
 check_half_storage()
 check_refusals()
 finish()

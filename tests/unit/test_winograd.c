@@ -1,0 +1,227 @@
+/* winograd.h against the definition of a convolution, on random shapes: every set of
+ * kernels computes the same bits, in one piece or many, and nothing is written but the
+ * result. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+#include "random.h"
+#include "winograd.h"
+#include "winograd_kernels.h"
+
+/* Largest error over the largest result. Random sums of 9 * 64 products lose some
+ * 3e-7 in float32 however they are taken; the transforms add a few times that. */
+#define TOLERANCE 4e-6
+
+enum { GUARD = 64 };
+static const float poison = 1e30f;
+
+typedef struct Case {
+    PfWinogradConfig config;
+    PfWinogradMaps maps;
+    int64_t height, width; /* of y */
+    float *weight, *bias, *x, *sum, *y, *expected;
+    int64_t outputs;
+} Case;
+
+static float *random_floats(PfRandom *random, int64_t count)
+{
+    float *values = calloc((size_t)count + 1, sizeof *values);
+    ck_assert_ptr_nonnull(values);
+    for (int64_t i = 0; i < count; i++) values[i] = (float)pf_random_normal(random);
+    return values;
+}
+
+static int64_t between(PfRandom *random, int64_t low, int64_t high)
+{
+    return low + (int64_t)pf_random_below(random, (uint64_t)(high - low + 1));
+}
+
+/* Weights as (out, in, 3, 3), or with channels last. */
+static void set_strides(PfWinogradConfig *config, int channels_last)
+{
+    const int64_t in = config->in_channels;
+    const int64_t plain[] = {in * 9, 9, 3, 1}, last[] = {in * 9, 1, 3 * in, in};
+    memcpy(config->strides, channels_last ? last : plain, sizeof plain);
+}
+
+static void open_case(PfRandom *random, Case *c)
+{
+    PfWinogradConfig *config = &c->config;
+    config->in_channels = 16 * between(random, 1, 6);
+    config->out_channels = 16 * between(random, 1, 9);
+    config->padding = (int)between(random, 0, 2);
+    config->relu = (int)between(random, 0, 1);
+    set_strides(config, (int)between(random, 0, 1));
+    PfWinogradMaps *maps = &c->maps;
+    maps->count = between(random, 1, 5);
+    maps->height = between(random, 3, 19);
+    maps->width = between(random, 3, 19);
+    c->height = maps->height + 2 * config->padding - 2;
+    c->width = maps->width + 2 * config->padding - 2;
+    c->outputs = maps->count * c->height * c->width * config->out_channels;
+    config->weight = c->weight =
+        random_floats(random, 9 * config->in_channels * config->out_channels);
+    c->bias = random_floats(random, config->out_channels);
+    if (between(random, 0, 3)) config->bias = c->bias;
+    maps->x = c->x =
+        random_floats(random, maps->count * maps->height * maps->width * config->in_channels);
+    c->sum = random_floats(random, c->outputs);
+    if (between(random, 0, 1)) maps->sum = c->sum;
+    c->y = random_floats(random, c->outputs + 2 * GUARD);
+    maps->y = c->y + GUARD;
+    c->expected = random_floats(random, c->outputs);
+}
+
+static void close_case(Case *c)
+{
+    free(c->weight);
+    free(c->bias);
+    free(c->x);
+    free(c->sum);
+    free(c->y);
+    free(c->expected);
+}
+
+/* ---- the definition ---- */
+
+static double product(const Case *c, int64_t map, int64_t y, int64_t x, int64_t k)
+{
+    const PfWinogradConfig *config = &c->config;
+    double total = 0;
+    for (int64_t i = 0; i < 9; i++) {
+        const int64_t row = y - config->padding + i / 3, column = x - config->padding + i % 3;
+        if (row < 0 || row >= c->maps.height || column < 0 || column >= c->maps.width) continue;
+        const float *pixel =
+            c->x + ((map * c->maps.height + row) * c->maps.width + column) * config->in_channels;
+        const float *w = c->weight + k * config->strides[0] + i / 3 * config->strides[2] +
+                         i % 3 * config->strides[3];
+        for (int64_t in = 0; in < config->in_channels; in++)
+            total += (double)pixel[in] * (double)w[in * config->strides[1]];
+    }
+    return total;
+}
+
+static void compute_expected(Case *c)
+{
+    for (int64_t i = 0; i < c->outputs; i++) {
+        const int64_t k = i % c->config.out_channels, pixel = i / c->config.out_channels;
+        const int64_t x = pixel % c->width, y = pixel / c->width % c->height;
+        double value = product(c, pixel / (c->width * c->height), y, x, k);
+        if (c->config.bias) value += (double)c->bias[k];
+        if (c->maps.sum) value += (double)c->sum[i];
+        c->expected[i] = (float)(c->config.relu && value < 0 ? 0 : value);
+    }
+}
+
+/* ---- running ---- */
+
+static void run(Case *c, const char *kernels)
+{
+    PfWinograd *winograd = NULL;
+    PfError error = {0};
+    setenv("PF_KERNELS", kernels, 1);
+    ck_assert_int_eq(pf_winograd_new(&c->config, &winograd, &error), 0);
+    for (int64_t i = 0; i < c->outputs + 2 * GUARD; i++) c->y[i] = poison;
+    float *scratch = pf_alloc_aligned(1, pf_winograd_scratch(winograd), &error);
+    const int64_t pieces = pf_winograd_pieces(winograd, &c->maps);
+    for (int64_t piece = pieces - 1; piece >= 0; piece--) {
+        memset(scratch, 0xff, pf_winograd_scratch(winograd)); /* NaNs */
+        pf_winograd_run(winograd, &c->maps, piece, scratch);
+    }
+    free(scratch);
+    pf_winograd_free(&winograd);
+    unsetenv("PF_KERNELS");
+}
+
+static void check_guards(const Case *c)
+{
+    for (int i = 0; i < GUARD; i++) {
+        ck_assert_msg(c->y[i] == poison, "written before the result");
+        ck_assert_msg(c->y[GUARD + c->outputs + i] == poison, "written behind the result");
+    }
+}
+
+static void check_values(const Case *c)
+{
+    double largest = 0, error = 0;
+    for (int64_t i = 0; i < c->outputs; i++) {
+        const double expected = (double)c->expected[i];
+        const double off = fabs((double)c->maps.y[i] - expected);
+        ck_assert_msg(!isnan(off), "NaN at %ld", (long)i);
+        largest = fmax(largest, fabs(expected));
+        error = fmax(error, off);
+    }
+    ck_assert_msg(error <= TOLERANCE * largest, "error %g of %g: %ld to %ld channels, %ld x %ld",
+                  error, largest, (long)c->config.in_channels, (long)c->config.out_channels,
+                  (long)c->maps.height, (long)c->maps.width);
+}
+
+START_TEST(is_the_convolution_by_definition)
+{
+    PfRandom random = pf_random_seeded(7, (uint64_t)_i);
+    Case c = {0};
+    open_case(&random, &c);
+    compute_expected(&c);
+    run(&c, "plain");
+    check_values(&c);
+    check_guards(&c);
+    close_case(&c);
+}
+END_TEST
+
+START_TEST(every_set_of_kernels_computes_the_same_bits)
+{
+    const PfWinogradKernels *sets[] = {pf_winograd_avx2(), pf_winograd_avx512()};
+    PfRandom random = pf_random_seeded(8, (uint64_t)_i);
+    Case c = {0};
+    open_case(&random, &c);
+    run(&c, "plain");
+    memcpy(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float));
+    for (int s = 0; s < 2; s++) {
+        if (!sets[s]) {
+            if (!_i) printf("%s: not on this processor, not tried\n", s ? "avx512" : "avx2");
+            continue;
+        }
+        run(&c, sets[s]->name);
+        check_guards(&c);
+        ck_assert_msg(!memcmp(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float)),
+                      "%s and plain differ", sets[s]->name);
+    }
+    close_case(&c);
+}
+END_TEST
+
+/* NaN and infinity must reach the result, or a broken network would look sound. */
+START_TEST(a_nan_is_passed_on)
+{
+    PfRandom random = pf_random_seeded(9, 0);
+    Case c = {0};
+    open_case(&random, &c);
+    c.config.relu = 1;
+    c.x[0] = NAN;
+    run(&c, "plain");
+    int64_t found = 0;
+    for (int64_t i = 0; i < c.outputs; i++) found += isnan(c.maps.y[i]);
+    ck_assert_int_gt(found, 0);
+    close_case(&c);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("winograd");
+    TCase *cases = tcase_create("winograd");
+    tcase_add_loop_test(cases, is_the_convolution_by_definition, 0, 40);
+    tcase_add_loop_test(cases, every_set_of_kernels_computes_the_same_bits, 0, 40);
+    tcase_add_test(cases, a_nan_is_passed_on);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
