@@ -1,6 +1,5 @@
 #include "conv_packing.h"
 
-#include <algorithm>
 #include <unordered_set>
 
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -58,21 +57,33 @@ static bool pack_blocked([[maybe_unused]] Graph &graph, std::vector<ConvolutionN
     return convolutions.size() < all;
 }
 
-// Those that suit, which are removed from the list. A sum of two goes into one of them.
-static void pack_winograd(torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
-                          std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
+// Sum and ReLU in one pass over the maps, in the convolution's memory, which nobody else reads.
+static void join_sum(Graph &graph, const ConvolutionNode &convolution, const Sum &sum)
 {
-    if (std::none_of(convolutions.begin(), convolutions.end(), suits_winograd)) return;
+    Node *relu = only_relu(sum.add->output());
+    if (!relu) return;
+    torch::jit::WithInsertPoint here(relu);
+    Value *joined = graph.insert(c10::Symbol::fromQualString("aten::_add_relu_"),
+                                 {convolution.node->output(), sum.operand()});
+    relu->output()->replaceAllUsesWith(joined);
+}
+
+// On maps with channels last. Those that Winograd's algorithm does are removed from the list. A
+// sum of two convolutions goes into one of them.
+static void pack_channels_last(torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
+                               std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
+{
     std::vector<Sum> sums = find_sums(module, graph, convolutions, input);
     std::unordered_set<const Node *> taken;
     std::vector<ConvolutionNode> rest;
     for (size_t i = 0; i < convolutions.size(); i++) {
-        if (!suits_winograd(convolutions[i])) {
-            rest.push_back(convolutions[i]);
+        const bool is_first = sums[i].add && taken.insert(sums[i].add).second;
+        if (suits_winograd(convolutions[i])) {
+            use_winograd(*graph, convolutions[i], is_first ? sums[i] : Sum());
             continue;
         }
-        const bool takes = sums[i].add && taken.insert(sums[i].add).second;
-        use_winograd(*graph, convolutions[i], takes ? sums[i] : Sum());
+        if (is_first) join_sum(*graph, convolutions[i], sums[i]);
+        rest.push_back(convolutions[i]);
     }
     convolutions.swap(rest);
     torch::jit::EliminateDeadCode(graph);
@@ -96,7 +107,7 @@ void pack_convolutions(torch::jit::Module &module, const at::Tensor &input)
     measure_inputs(module, graph, convolutions, input);
     if (!convolutions_as("libtorch") && !works_in_place(graph->block()) &&
         !pack_blocked(*graph, convolutions))
-        pack_winograd(module, graph, convolutions, input);
+        pack_channels_last(module, graph, convolutions, input);
     pack_rest(*graph, convolutions);
     torch::jit::EliminateDeadCode(graph);
 }
