@@ -61,7 +61,8 @@ static bool pack_blocked([[maybe_unused]] Graph &graph, std::vector<ConvolutionN
 static void join_sum(Graph &graph, const ConvolutionNode &convolution, const Sum &sum)
 {
     Node *relu = only_relu(sum.add->output());
-    if (!relu) return;
+    const bool is_float = convolution.arguments[0].toTensor().scalar_type() == at::kFloat;
+    if (!relu || !is_float) return; // libtorch has it for no other type
     torch::jit::WithInsertPoint here(relu);
     Value *joined = graph.insert(c10::Symbol::fromQualString("aten::_add_relu_"),
                                  {convolution.node->output(), sum.operand()});
