@@ -5,7 +5,8 @@
  *
  * Every output is the same to the last bit whatever the batch, the number of
  * threads and the processor's instruction set: sums have one order. Against the
- * definition the error is two to three times that of a plain sum in float32. */
+ * definition it errs by 1e-6 (64 channels) to 2e-6 (512) of the largest output, on
+ * random numbers, where a plain sum in float32 errs by 3e-7. */
 #ifndef PF_WINOGRAD_H
 #define PF_WINOGRAD_H
 
