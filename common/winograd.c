@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lanes_choice.h"
 #include "memory.h"
 #include "winograd_kernels.h"
 
@@ -25,12 +26,11 @@ struct PfWinograd {
 
 static const PfWinogradKernels *best_kernels(void)
 {
-    const char *wanted = getenv("PF_KERNELS");
     const PfWinogradKernels *sets[] = {pf_winograd_avx512(), pf_winograd_avx2(),
                                        &pf_winograd_plain};
-    for (int i = 0; i < 3; i++)
-        if (sets[i] && (!wanted || !strcmp(sets[i]->name, wanted))) return sets[i];
-    return &pf_winograd_plain;
+    const char *names[PF_LANES_SETS];
+    for (int i = 0; i < PF_LANES_SETS; i++) names[i] = sets[i] ? sets[i]->name : NULL;
+    return sets[pf_lanes_choose(names)];
 }
 
 int pf_winograd_is_fast(void)

@@ -1,18 +1,18 @@
 #include "kernels.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stddef.h>
+
+#include "lanes_choice.h"
 
 static _Atomic(const PfKernels *) chosen;
 
 static const PfKernels *best(void)
 {
     const PfKernels *sets[] = {pf_kernels_avx512(), pf_kernels_avx2(), &pf_kernels_plain};
-    const char *wanted = getenv("PF_KERNELS");
-    for (int i = 0; i < 3; i++)
-        if (sets[i] && (!wanted || !strcmp(sets[i]->name, wanted))) return sets[i];
-    return sets[0] ? sets[0] : sets[1] ? sets[1] : sets[2];
+    const char *names[PF_LANES_SETS];
+    for (int i = 0; i < PF_LANES_SETS; i++) names[i] = sets[i] ? sets[i]->name : NULL;
+    return sets[pf_lanes_choose(names)];
 }
 
 const PfKernels *pf_kernels(void)
