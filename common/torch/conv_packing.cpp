@@ -61,8 +61,7 @@ static bool pack_blocked([[maybe_unused]] Graph &graph, std::vector<ConvolutionN
 static void join_sum(Graph &graph, const ConvolutionNode &convolution, const Sum &sum)
 {
     Node *relu = only_relu(sum.add->output());
-    const bool is_float = convolution.arguments[0].toTensor().scalar_type() == at::kFloat;
-    if (!relu || !is_float) return; // libtorch has it for no other type
+    if (!relu) return;
     torch::jit::WithInsertPoint here(relu);
     Value *joined = graph.insert(c10::Symbol::fromQualString("aten::_add_relu_"),
                                  {convolution.node->output(), sum.operand()});
@@ -74,6 +73,7 @@ static void join_sum(Graph &graph, const ConvolutionNode &convolution, const Sum
 static void pack_channels_last(torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
                                std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
 {
+    if (input.scalar_type() != at::kFloat) return; // there is neither way for other types
     std::vector<Sum> sums = find_sums(module, graph, convolutions, input);
     std::unordered_set<const Node *> taken;
     std::vector<ConvolutionNode> rest;
