@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lanes_choice.h"
+#include "convolution_kernels.h"
 #include "memory.h"
-#include "winograd_kernels.h"
 
 /* Tiles of a piece: enough that weights are read seldom, few enough that one panel's
  * values stay in the second-level cache. */
@@ -14,36 +13,55 @@
 /* Between points, so that the 36 of them do not fall on the same lines of the cache. */
 #define GAP 16
 #define TILE 4
+#define NARROW 32 /* fewer channels do not pay for the transforms */
 
 struct PfWinograd {
     int64_t in_channels, out_channels;
-    int padding, relu;
+    int64_t padding[2];
+    int relu;
     float *weight; /* panels, each (36, in_channels, its width) */
     float *bias;
     float *zeros; /* (in_channels): a pixel outside the map */
-    const PfWinogradKernels *kernels;
+    const PfConvolutionKernels *kernels;
 };
 
-static const PfWinogradKernels *best_kernels(void)
-{
-    const PfWinogradKernels *sets[] = {pf_winograd_avx512(), pf_winograd_avx2(),
-                                       &pf_winograd_plain};
-    const char *names[PF_LANES_SETS];
-    for (int i = 0; i < PF_LANES_SETS; i++) names[i] = sets[i] ? sets[i]->name : NULL;
-    return sets[pf_lanes_choose(names)];
-}
-
-int pf_winograd_is_fast(void)
-{
-    return best_kernels() != &pf_winograd_plain;
-}
-
-/* ---- weights ---- */
+/* ---- when ---- */
 
 static int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
+
+static int is_pair(const int64_t pair[2], int64_t value)
+{
+    return pair[0] == value && pair[1] == value;
+}
+
+/* Tiles along an axis of y. */
+static int64_t tiles_along(int64_t outputs)
+{
+    return (outputs + TILE - 1) / TILE;
+}
+
+/* How many multiplications of the definition each of ours replaces: 4, less what
+ * tiles waste that reach beyond the map. */
+static double saving(int64_t height, int64_t width)
+{
+    const double whole = (double)(tiles_along(height) * TILE * tiles_along(width) * TILE);
+    return 4 * (double)(height * width) / whole;
+}
+
+int pf_winograd_suits(const PfConvolutionConfig *config)
+{
+    if (!is_pair(config->kernel, 3) || !is_pair(config->stride, 1) || !is_pair(config->dilation, 1))
+        return 0;
+    const int64_t height = pf_convolution_outputs(config, 0, config->map[0]);
+    const int64_t width = pf_convolution_outputs(config, 1, config->map[1]);
+    return smaller(config->in_channels, config->out_channels) >= NARROW && height > 0 &&
+           width > 0 && saving(height, width) >= 2;
+}
+
+/* ---- weights ---- */
 
 static int64_t panel_width(const PfWinograd *winograd, int64_t k)
 {
@@ -51,7 +69,7 @@ static int64_t panel_width(const PfWinograd *winograd, int64_t k)
 }
 
 /* w: (3, 3, 16), of one input channel and 16 output channels from k on */
-static void gather_weights(const PfWinogradConfig *config, int64_t k, int64_t c, float *w)
+static void gather_weights(const PfConvolutionConfig *config, int64_t k, int64_t c, float *w)
 {
     const int64_t *strides = config->strides;
     const float *from = config->weight + k * strides[0] + c * strides[1];
@@ -61,7 +79,7 @@ static void gather_weights(const PfWinogradConfig *config, int64_t k, int64_t c,
                 *w++ = from[i * strides[0] + y * strides[2] + x * strides[3]];
 }
 
-static void pack_weights(PfWinograd *winograd, const PfWinogradConfig *config)
+static void pack_weights(PfWinograd *winograd, const PfConvolutionConfig *config)
 {
     const int64_t channels = config->in_channels;
     float *panel = winograd->weight, w[3 * 3 * 16];
@@ -70,22 +88,22 @@ static void pack_weights(PfWinograd *winograd, const PfWinogradConfig *config)
         for (int64_t c = 0; c < channels; c++)
             for (int64_t i = 0; i < width; i += 16) {
                 gather_weights(config, k + i, c, w);
-                winograd->kernels->weights(w, panel + c * width + i, channels * width);
+                winograd->kernels->winograd_weights(w, panel + c * width + i, channels * width);
             }
         panel += PF_WINOGRAD_POINTS * channels * width;
     }
 }
 
-int pf_winograd_new(const PfWinogradConfig *config, PfWinograd **out, PfError *err)
+int pf_winograd_new(const PfConvolutionConfig *config, PfWinograd **out, PfError *err)
 {
     PfWinograd *winograd = pf_calloc(1, sizeof *winograd, err);
     if (!winograd) return -1;
     const size_t in = (size_t)config->in_channels, n = (size_t)config->out_channels;
     winograd->in_channels = config->in_channels;
     winograd->out_channels = config->out_channels;
-    winograd->padding = config->padding;
+    memcpy(winograd->padding, config->padding, sizeof winograd->padding);
     winograd->relu = config->relu;
-    winograd->kernels = best_kernels();
+    winograd->kernels = pf_convolution_kernels();
     winograd->weight = pf_alloc_aligned(PF_WINOGRAD_POINTS * in * n, sizeof(float), err);
     winograd->bias = pf_calloc(n, sizeof(float), err);
     winograd->zeros = pf_calloc(in, sizeof(float), err);
@@ -113,7 +131,7 @@ void pf_winograd_free(PfWinograd **winograd)
 
 /* What is the same for all of a batch's tiles. */
 typedef struct Grid {
-    const PfWinogradMaps *maps;
+    const PfConvolutionMaps *maps;
     int64_t height, width; /* of y */
     int64_t rows, columns; /* of tiles, in one map */
 } Grid;
@@ -122,13 +140,13 @@ typedef struct Place {
     int64_t map, y, x; /* of the tile's first output */
 } Place;
 
-static Grid grid_of(const PfWinograd *winograd, const PfWinogradMaps *maps)
+static Grid grid_of(const PfWinograd *winograd, const PfConvolutionMaps *maps)
 {
     Grid grid = {.maps = maps,
-                 .height = maps->height + 2 * winograd->padding - 2,
-                 .width = maps->width + 2 * winograd->padding - 2};
-    grid.rows = (grid.height + TILE - 1) / TILE;
-    grid.columns = (grid.width + TILE - 1) / TILE;
+                 .height = maps->height + 2 * winograd->padding[0] - 2,
+                 .width = maps->width + 2 * winograd->padding[1] - 2};
+    grid.rows = tiles_along(grid.height);
+    grid.columns = tiles_along(grid.width);
     return grid;
 }
 
@@ -143,7 +161,7 @@ static Place place_of(const Grid *grid, int64_t tile)
     return (Place){row / grid->rows, TILE * (row % grid->rows), TILE * column};
 }
 
-int64_t pf_winograd_pieces(const PfWinograd *winograd, const PfWinogradMaps *maps)
+int64_t pf_winograd_pieces(const PfWinograd *winograd, const PfConvolutionMaps *maps)
 {
     Grid grid = grid_of(winograd, maps);
     return (tiles_of(&grid) + PIECE - 1) / PIECE;
@@ -166,10 +184,11 @@ size_t pf_winograd_scratch(const PfWinograd *winograd)
 static void find_input(const PfWinograd *winograd, const Grid *grid, Place place,
                        PfWinogradInputTile *tile)
 {
-    const PfWinogradMaps *maps = grid->maps;
+    const PfConvolutionMaps *maps = grid->maps;
     for (int i = 0; i < 6; i++)
         for (int j = 0; j < 6; j++) {
-            const int64_t y = place.y - winograd->padding + i, x = place.x - winograd->padding + j;
+            const int64_t y = place.y - winograd->padding[0] + i,
+                          x = place.x - winograd->padding[1] + j;
             const int is_inside = y >= 0 && y < maps->height && x >= 0 && x < maps->width;
             tile->pixels[6 * i + j] =
                 is_inside ? maps->x + ((place.map * maps->height + y) * maps->width + x) *
@@ -201,20 +220,19 @@ static void transform_inputs(const PfWinograd *winograd, const Grid *grid, int64
     for (int64_t t = 0; t < count; t++) {
         find_input(winograd, grid, place_of(grid, first + t), &tile);
         tile.out = values + t * winograd->in_channels;
-        winograd->kernels->input_tile(&tile);
+        winograd->kernels->winograd_input_tile(&tile);
     }
 }
 
 static void multiply_points(const PfWinograd *winograd, const float *values, int64_t count,
                             const float *panel, int64_t width, float *products)
 {
-    PfWinogradProduct product = {.rows = count,
-                                 .depth = winograd->in_channels,
-                                 .v_row = winograd->in_channels,
-                                 .width = width,
-                                 .m_row = width};
+    const float *rows[PIECE];
+    for (int64_t t = 0; t < count; t++) rows[t] = values + t * winograd->in_channels;
+    PfProduct product = {
+        .rows = count, .depth = winograd->in_channels, .v = rows, .width = width, .m_row = width};
     for (int point = 0; point < PF_WINOGRAD_POINTS; point++) {
-        product.v = values + point * input_point(winograd);
+        product.offset = point * input_point(winograd);
         product.u = panel + point * winograd->in_channels * width;
         product.m = products + point * output_point;
         winograd->kernels->multiply(&product);
@@ -233,11 +251,11 @@ static void transform_outputs(const PfWinograd *winograd, const Grid *grid, int6
     for (int64_t t = 0; t < count; t++) {
         find_output(winograd, grid, place_of(grid, first + t), k, &tile);
         tile.in = products + t * tile.channels;
-        winograd->kernels->output_tile(&tile);
+        winograd->kernels->winograd_output_tile(&tile);
     }
 }
 
-void pf_winograd_run(const PfWinograd *winograd, const PfWinogradMaps *maps, int64_t piece,
+void pf_winograd_run(const PfWinograd *winograd, const PfConvolutionMaps *maps, int64_t piece,
                      void *scratch)
 {
     const Grid grid = grid_of(winograd, maps);

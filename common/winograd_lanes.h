@@ -1,12 +1,10 @@
-/* The inner loops of winograd.h in the words of one instruction set: its lanes_*.h
- * is included before this. Whoever includes this says how many rows and vectors of
- * sums the registers hold: WINOGRAD_ROWS (up to 6), WINOGRAD_VECTORS (1, 2 or 4),
- * and WINOGRAD_UNROLL, at least as many as both.
+/* The transforms of winograd.h in the words of one instruction set: its lanes_*.h is
+ * included before this.
  *
  * The six points at which polynomials are multiplied are 0, a, -a, b, -b and
  * infinity with a = 5/8 and b = 3/2, whose powers are exact in float. They lie closer
  * to 1 than the usual 1 and 2, so that less is lost to cancellation. */
-#include "winograd_kernels.h"
+#include "convolution_kernels.h"
 
 #define A1 0.625f
 #define A2 (A1 * A1)
@@ -122,85 +120,3 @@ LANES_TARGET static void winograd_output_tile(const PfWinogradOutputTile *tile)
         }
     }
 }
-
-/* ---- products ---- */
-
-/* Steps of the sum between loading and storing a tile's sums. Of 64, 128 and 256 the
- * last was the fastest by a little, where it could be told from noise. */
-enum { WINOGRAD_DEPTH = 256 };
-
-typedef Lanes WinogradSums[WINOGRAD_ROWS][WINOGRAD_VECTORS];
-
-/* rows and vectors are constants wherever this is expanded, so that `sum` lives in
- * registers. */
-LANES void winograd_multiply_rows(const PfWinogradProduct *p, const float *v, const float *u,
-                                  float *m, int64_t depth, int first, int rows, int vectors)
-{
-    WinogradSums sum;
-#pragma GCC unroll WINOGRAD_UNROLL
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll WINOGRAD_UNROLL
-        for (int i = 0; i < vectors; i++)
-            sum[r][i] = first ? lanes_set(0) : lanes_load(m + r * p->m_row + 16 * i);
-    for (int64_t k = 0; k < depth; k++, u += p->width) {
-        Lanes row[WINOGRAD_VECTORS];
-#pragma GCC unroll WINOGRAD_UNROLL
-        for (int i = 0; i < vectors; i++) row[i] = lanes_load(u + 16 * i);
-#pragma GCC unroll WINOGRAD_UNROLL
-        for (int r = 0; r < rows; r++) {
-            Lanes factor = lanes_set(v[r * p->v_row + k]);
-#pragma GCC unroll WINOGRAD_UNROLL
-            for (int i = 0; i < vectors; i++) sum[r][i] = lanes_fma(factor, row[i], sum[r][i]);
-        }
-    }
-#pragma GCC unroll WINOGRAD_UNROLL
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll WINOGRAD_UNROLL
-        for (int i = 0; i < vectors; i++) lanes_store(m + r * p->m_row + 16 * i, sum[r][i]);
-}
-
-#define WINOGRAD_CASE(ROWS)                                                                        \
-    case ROWS:                                                                                     \
-        if (ROWS <= WINOGRAD_ROWS)                                                                 \
-            winograd_multiply_rows(p, v, u, m, depth, first, ROWS <= WINOGRAD_ROWS ? ROWS : 1,     \
-                                   vectors);                                                       \
-        break
-
-LANES void winograd_multiply_panel(const PfWinogradProduct *p, int64_t at, int64_t k, int64_t depth,
-                                   int vectors)
-{
-    const float *u = p->u + k * p->width + at;
-    int first = k == 0;
-    for (int64_t row = 0; row < p->rows; row += WINOGRAD_ROWS) {
-        const float *v = p->v + row * p->v_row + k;
-        float *m = p->m + row * p->m_row + at;
-        switch (p->rows - row < WINOGRAD_ROWS ? p->rows - row : WINOGRAD_ROWS) {
-            WINOGRAD_CASE(1);
-            WINOGRAD_CASE(2);
-            WINOGRAD_CASE(3);
-            WINOGRAD_CASE(4);
-            WINOGRAD_CASE(5);
-            WINOGRAD_CASE(6);
-        }
-    }
-}
-
-LANES_TARGET static void winograd_multiply(const PfWinogradProduct *p)
-{
-    for (int64_t k = 0; k < p->depth; k += WINOGRAD_DEPTH) {
-        int64_t depth = p->depth - k < WINOGRAD_DEPTH ? p->depth - k : WINOGRAD_DEPTH, at = 0;
-        for (; at + 16 * WINOGRAD_VECTORS <= p->width; at += 16 * WINOGRAD_VECTORS)
-            winograd_multiply_panel(p, at, k, depth, WINOGRAD_VECTORS);
-        if (WINOGRAD_VECTORS >= 4 && p->width - at >= 32) {
-            winograd_multiply_panel(p, at, k, depth, WINOGRAD_VECTORS >= 4 ? 2 : 1);
-            at += 32;
-        }
-        if (at < p->width) winograd_multiply_panel(p, at, k, depth, 1);
-    }
-}
-
-#define WINOGRAD_TABLE(NAME)                                                                       \
-    {                                                                                              \
-        .name = NAME, .weights = winograd_weights, .input_tile = winograd_input_tile,              \
-        .output_tile = winograd_output_tile, .multiply = winograd_multiply                         \
-    }

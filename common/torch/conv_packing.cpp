@@ -6,10 +6,7 @@
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/remove_mutation.h>
 
-#ifdef PF_ONEDNN
-#include "blocked_layout.h"
-#endif
-#include "winograd_convolution.h"
+#include "convolution_operator.h"
 
 namespace permafrost {
 
@@ -47,44 +44,21 @@ static bool works_in_place(const torch::jit::Block *block)
     return false;
 }
 
-// Whether any has become one on blocked maps; those are removed from the list.
-static bool pack_blocked([[maybe_unused]] Graph &graph, std::vector<ConvolutionNode> &convolutions)
+// Those that convolution.h computes are removed from the list. A sum of two convolutions goes into
+// one of them.
+static void use_operators(torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
+                          std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
 {
-    const size_t all = convolutions.size();
-#ifdef PF_ONEDNN
-    if (!convolutions_as("winograd")) lay_out_blocked(graph, convolutions);
-#endif
-    return convolutions.size() < all;
-}
-
-// Sum and ReLU in one pass over the maps, in the convolution's memory, which nobody else reads.
-static void join_sum(Graph &graph, const ConvolutionNode &convolution, const Sum &sum)
-{
-    Node *relu = only_relu(sum.add->output());
-    if (!relu) return;
-    torch::jit::WithInsertPoint here(relu);
-    Value *joined = graph.insert(c10::Symbol::fromQualString("aten::_add_relu_"),
-                                 {convolution.node->output(), sum.operand()});
-    relu->output()->replaceAllUsesWith(joined);
-}
-
-// On maps with channels last. Those that Winograd's algorithm does are removed from the list. A
-// sum of two convolutions goes into one of them.
-static void pack_channels_last(torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
-                               std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
-{
-    if (input.scalar_type() != at::kFloat) return; // there is neither way for other types
     std::vector<Sum> sums = find_sums(module, graph, convolutions, input);
     std::unordered_set<const Node *> taken;
     std::vector<ConvolutionNode> rest;
     for (size_t i = 0; i < convolutions.size(); i++) {
-        const bool is_first = sums[i].add && taken.insert(sums[i].add).second;
-        if (suits_winograd(convolutions[i])) {
-            use_winograd(*graph, convolutions[i], is_first ? sums[i] : Sum());
+        if (!suits_operator(convolutions[i])) {
+            rest.push_back(convolutions[i]);
             continue;
         }
-        if (is_first) join_sum(*graph, convolutions[i], sums[i]);
-        rest.push_back(convolutions[i]);
+        const bool is_first = sums[i].add && taken.insert(sums[i].add).second;
+        use_operator(*graph, convolutions[i], is_first ? sums[i] : Sum());
     }
     convolutions.swap(rest);
     torch::jit::EliminateDeadCode(graph);
@@ -106,9 +80,9 @@ void pack_convolutions(torch::jit::Module &module, const at::Tensor &input)
     torch::jit::RemoveTensorMutation(graph);
     std::vector<ConvolutionNode> convolutions = find_convolutions(*graph);
     measure_inputs(module, graph, convolutions, input);
-    if (!convolutions_as("libtorch") && !works_in_place(graph->block()) &&
-        !pack_blocked(*graph, convolutions))
-        pack_channels_last(module, graph, convolutions, input);
+    if (!convolutions_as("libtorch") && input.scalar_type() == at::kFloat &&
+        !works_in_place(graph->block()))
+        use_operators(module, graph, convolutions, input);
     pack_rest(*graph, convolutions);
     torch::jit::EliminateDeadCode(graph);
 }

@@ -8,9 +8,8 @@ namespace permafrost {
 
 // module: frozen, on the CPU. Convolutions with constant weights get these, once instead of at
 // every call, in the layout that is fastest for inputs of this size, and take in the ReLU that
-// follows them. With AVX-512 and a oneDNN 2 of libtorch's all run on blocked maps
-// (blocked_layout.h); else those of 3 x 3 by winograd.h, and libtorch packs the rest for itself,
-// where it has the operators. input: as run() will get it.
+// follows them: in float32 by convolution.h, with the sum before the ReLU, where that can; the
+// rest libtorch packs for itself, where it has the operators. input: as run() will get it.
 void pack_convolutions(torch::jit::Module &module, const at::Tensor &input);
 
 } // namespace permafrost

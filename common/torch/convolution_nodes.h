@@ -51,8 +51,7 @@ std::vector<Sum> find_sums(const torch::jit::Module &module,
                            const at::Tensor &input);
 
 // Whether PF_CONVOLUTIONS, an environment variable for tests and doubts, asks for this way on the
-// CPU: "libtorch" (all is left to it: the plain twin), "winograd" (no blocked maps) or "gpu"
-// (joined as for a GPU).
+// CPU: "libtorch" (all is left to it: the plain twin) or "gpu" (joined as for a GPU).
 bool convolutions_as(const char *way);
 
 // The ReLU that alone uses the value, or NULL.

@@ -1,27 +1,28 @@
-/* winograd.h against the definition of a convolution, on random shapes: every set of
- * kernels computes the same bits, in one piece or many, and nothing is written but the
- * result. */
+/* convolution.h against the definition of a convolution, on random shapes, half of
+ * them such that Winograd's algorithm computes them: every set of kernels computes the
+ * same bits, in one piece or many, and nothing is written but the result. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "convolution.h"
+#include "convolution_kernels.h"
 #include "memory.h"
 #include "random.h"
 #include "winograd.h"
-#include "winograd_kernels.h"
 
 /* Largest error over the largest result. Random sums of 9 * 64 products lose some
  * 3e-7 in float32 however they are taken; the transforms add a few times that. */
 #define TOLERANCE 4e-6
 
-enum { GUARD = 64 };
+enum { GUARD = 64, CASES = 60 };
 static const float poison = 1e30f;
 
 typedef struct Case {
-    PfWinogradConfig config;
-    PfWinogradMaps maps;
+    PfConvolutionConfig config;
+    PfConvolutionMaps maps;
     int64_t height, width; /* of y */
     float *weight, *bias, *x, *sum, *y, *expected;
     int64_t outputs;
@@ -40,31 +41,43 @@ static int64_t between(PfRandom *random, int64_t low, int64_t high)
     return low + (int64_t)pf_random_below(random, (uint64_t)(high - low + 1));
 }
 
-/* Weights as (out, in, 3, 3), or with channels last. */
-static void set_strides(PfWinogradConfig *config, int channels_last)
+/* Weights as (out, in, height, width), or with channels last. */
+static void set_strides(PfConvolutionConfig *config, int channels_last)
 {
-    const int64_t in = config->in_channels;
-    const int64_t plain[] = {in * 9, 9, 3, 1}, last[] = {in * 9, 1, 3 * in, in};
+    const int64_t in = config->in_channels, width = config->kernel[1];
+    const int64_t size = config->kernel[0] * width;
+    const int64_t plain[] = {in * size, size, width, 1}, last[] = {in * size, 1, width * in, in};
     memcpy(config->strides, channels_last ? last : plain, sizeof plain);
+}
+
+static void draw_kernel(PfRandom *random, PfConvolutionConfig *config, int is_any)
+{
+    for (int axis = 0; axis < 2; axis++) {
+        config->kernel[axis] = is_any ? between(random, 1, 3) : 3;
+        config->stride[axis] = is_any ? between(random, 1, 3) : 1;
+        config->dilation[axis] = is_any ? between(random, 1, 2) : 1;
+        config->padding[axis] = between(random, 0, 2);
+    }
 }
 
 static void open_case(PfRandom *random, Case *c)
 {
-    PfWinogradConfig *config = &c->config;
-    config->in_channels = 16 * between(random, 1, 6);
+    PfConvolutionConfig *config = &c->config;
+    /* Seldom so many that sums are stored and loaded on the way. */
+    const int is_deep = between(random, 0, 7) == 0;
+    config->in_channels = 16 * (is_deep ? between(random, 33, 36) : between(random, 1, 6));
     config->out_channels = 16 * between(random, 1, 9);
-    config->padding = (int)between(random, 0, 2);
+    draw_kernel(random, config, (int)between(random, 0, 1));
     config->relu = (int)between(random, 0, 1);
     set_strides(config, (int)between(random, 0, 1));
-    PfWinogradMaps *maps = &c->maps;
+    PfConvolutionMaps *maps = &c->maps;
     maps->count = between(random, 1, 5);
-    maps->height = between(random, 3, 19);
-    maps->width = between(random, 3, 19);
-    c->height = maps->height + 2 * config->padding - 2;
-    c->width = maps->width + 2 * config->padding - 2;
+    maps->height = config->map[0] = between(random, 5, 19);
+    maps->width = config->map[1] = between(random, 5, 19);
+    c->height = pf_convolution_outputs(config, 0, maps->height);
+    c->width = pf_convolution_outputs(config, 1, maps->width);
     c->outputs = maps->count * c->height * c->width * config->out_channels;
-    config->weight = c->weight =
-        random_floats(random, 9 * config->in_channels * config->out_channels);
+    config->weight = c->weight = random_floats(random, config->out_channels * config->strides[0]);
     c->bias = random_floats(random, config->out_channels);
     if (between(random, 0, 3)) config->bias = c->bias;
     maps->x = c->x =
@@ -90,15 +103,19 @@ static void close_case(Case *c)
 
 static double product(const Case *c, int64_t map, int64_t y, int64_t x, int64_t k)
 {
-    const PfWinogradConfig *config = &c->config;
+    const PfConvolutionConfig *config = &c->config;
     double total = 0;
-    for (int64_t i = 0; i < 9; i++) {
-        const int64_t row = y - config->padding + i / 3, column = x - config->padding + i % 3;
+    for (int64_t i = 0; i < config->kernel[0] * config->kernel[1]; i++) {
+        const int64_t at[] = {i / config->kernel[1], i % config->kernel[1]};
+        const int64_t row =
+            y * config->stride[0] - config->padding[0] + at[0] * config->dilation[0];
+        const int64_t column =
+            x * config->stride[1] - config->padding[1] + at[1] * config->dilation[1];
         if (row < 0 || row >= c->maps.height || column < 0 || column >= c->maps.width) continue;
         const float *pixel =
             c->x + ((map * c->maps.height + row) * c->maps.width + column) * config->in_channels;
-        const float *w = c->weight + k * config->strides[0] + i / 3 * config->strides[2] +
-                         i % 3 * config->strides[3];
+        const float *w = c->weight + k * config->strides[0] + at[0] * config->strides[2] +
+                         at[1] * config->strides[3];
         for (int64_t in = 0; in < config->in_channels; in++)
             total += (double)pixel[in] * (double)w[in * config->strides[1]];
     }
@@ -121,19 +138,19 @@ static void compute_expected(Case *c)
 
 static void run(Case *c, const char *kernels)
 {
-    PfWinograd *winograd = NULL;
+    PfConvolution *convolution = NULL;
     PfError error = {0};
     setenv("PF_KERNELS", kernels, 1);
-    ck_assert_int_eq(pf_winograd_new(&c->config, &winograd, &error), 0);
+    ck_assert_int_eq(pf_convolution_new(&c->config, &convolution, &error), 0);
     for (int64_t i = 0; i < c->outputs + 2 * GUARD; i++) c->y[i] = poison;
-    float *scratch = pf_alloc_aligned(1, pf_winograd_scratch(winograd), &error);
-    const int64_t pieces = pf_winograd_pieces(winograd, &c->maps);
+    float *scratch = pf_alloc_aligned(1, pf_convolution_scratch(convolution), &error);
+    const int64_t pieces = pf_convolution_pieces(convolution, &c->maps);
     for (int64_t piece = pieces - 1; piece >= 0; piece--) {
-        memset(scratch, 0xff, pf_winograd_scratch(winograd)); /* NaNs */
-        pf_winograd_run(winograd, &c->maps, piece, scratch);
+        memset(scratch, 0xff, pf_convolution_scratch(convolution)); /* NaNs */
+        pf_convolution_run(convolution, &c->maps, piece, scratch);
     }
     free(scratch);
-    pf_winograd_free(&winograd);
+    pf_convolution_free(&convolution);
     unsetenv("PF_KERNELS");
 }
 
@@ -155,9 +172,10 @@ static void check_values(const Case *c)
         largest = fmax(largest, fabs(expected));
         error = fmax(error, off);
     }
-    ck_assert_msg(error <= TOLERANCE * largest, "error %g of %g: %ld to %ld channels, %ld x %ld",
-                  error, largest, (long)c->config.in_channels, (long)c->config.out_channels,
-                  (long)c->maps.height, (long)c->maps.width);
+    ck_assert_msg(error <= TOLERANCE * largest,
+                  "error %g of %g: %ld to %ld channels, %ld x %ld by %ld x %ld", error, largest,
+                  (long)c->config.in_channels, (long)c->config.out_channels, (long)c->maps.height,
+                  (long)c->maps.width, (long)c->config.kernel[0], (long)c->config.kernel[1]);
 }
 
 START_TEST(is_the_convolution_by_definition)
@@ -175,7 +193,7 @@ END_TEST
 
 START_TEST(every_set_of_kernels_computes_the_same_bits)
 {
-    const PfWinogradKernels *sets[] = {pf_winograd_avx2(), pf_winograd_avx512()};
+    const PfConvolutionKernels *sets[] = {pf_convolution_avx2(), pf_convolution_avx512()};
     PfRandom random = pf_random_seeded(8, (uint64_t)_i);
     Case c = {0};
     open_case(&random, &c);
@@ -195,6 +213,21 @@ START_TEST(every_set_of_kernels_computes_the_same_bits)
 }
 END_TEST
 
+START_TEST(both_ways_are_tried)
+{
+    int by_winograd = 0;
+    for (uint64_t i = 0; i < CASES; i++) {
+        PfRandom random = pf_random_seeded(7, i);
+        Case c = {0};
+        open_case(&random, &c);
+        by_winograd += pf_winograd_suits(&c.config);
+        close_case(&c);
+    }
+    ck_assert_int_ge(by_winograd, CASES / 4);
+    ck_assert_int_le(by_winograd, CASES / 2);
+}
+END_TEST
+
 /* NaN and infinity must reach the result, or a broken network would look sound. */
 START_TEST(a_nan_is_passed_on)
 {
@@ -202,7 +235,8 @@ START_TEST(a_nan_is_passed_on)
     Case c = {0};
     open_case(&random, &c);
     c.config.relu = 1;
-    c.x[0] = NAN;
+    const int64_t inputs = c.maps.count * c.maps.height * c.maps.width * c.config.in_channels;
+    for (int64_t i = 0; i < inputs; i += c.config.in_channels) c.x[i] = NAN;
     run(&c, "plain");
     int64_t found = 0;
     for (int64_t i = 0; i < c.outputs; i++) found += isnan(c.maps.y[i]);
@@ -213,10 +247,11 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("winograd");
-    TCase *cases = tcase_create("winograd");
-    tcase_add_loop_test(cases, is_the_convolution_by_definition, 0, 40);
-    tcase_add_loop_test(cases, every_set_of_kernels_computes_the_same_bits, 0, 40);
+    Suite *suite = suite_create("convolution");
+    TCase *cases = tcase_create("convolution");
+    tcase_add_loop_test(cases, is_the_convolution_by_definition, 0, CASES);
+    tcase_add_loop_test(cases, every_set_of_kernels_computes_the_same_bits, 0, CASES);
+    tcase_add_test(cases, both_ways_are_tried);
     tcase_add_test(cases, a_nan_is_passed_on);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

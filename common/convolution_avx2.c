@@ -1,0 +1,30 @@
+/* Bit-exact AVX2 twin of convolution_plain.c. */
+#include <stddef.h>
+
+#include "convolution_kernels.h"
+
+#if defined(__x86_64__)
+#include "lanes_avx2.h"
+
+/* 12 of 16 registers hold the sums. */
+#define PRODUCT_ROWS 6
+#define PRODUCT_VECTORS 1
+enum { PRODUCT_UNROLL = 6 };
+#include "product_lanes.h"
+#include "winograd_lanes.h"
+
+static const PfConvolutionKernels kernels = CONVOLUTION_TABLE("avx2");
+
+const PfConvolutionKernels *pf_convolution_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernels : NULL;
+}
+
+#else
+
+const PfConvolutionKernels *pf_convolution_avx2(void)
+{
+    return NULL;
+}
+
+#endif

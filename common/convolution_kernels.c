@@ -1,0 +1,14 @@
+#include "convolution_kernels.h"
+
+#include <stddef.h>
+
+#include "lanes_choice.h"
+
+const PfConvolutionKernels *pf_convolution_kernels(void)
+{
+    const PfConvolutionKernels *sets[] = {pf_convolution_avx512(), pf_convolution_avx2(),
+                                          &pf_convolution_plain};
+    const char *names[PF_LANES_SETS];
+    for (int i = 0; i < PF_LANES_SETS; i++) names[i] = sets[i] ? sets[i]->name : NULL;
+    return sets[pf_lanes_choose(names)];
+}

@@ -1,0 +1,66 @@
+/* The inner loops of convolutions, once per instruction set; all compute the same bits. */
+#ifndef PF_CONVOLUTION_KERNELS_H
+#define PF_CONVOLUTION_KERNELS_H
+
+#include <stdint.h>
+
+/* m = from + v u (+ bias, and then the ReLU) */
+typedef struct PfProduct {
+    int64_t rows, depth;   /* depth: a multiple of 16 */
+    const float *const *v; /* (rows): where each one's (depth) values begin, less `offset` */
+    int64_t offset;
+    const float *u; /* (depth, width) */
+    int64_t width;  /* a multiple of 16 */
+    float *m;       /* (rows, width), rows m_row apart */
+    int64_t m_row;
+    const float *from; /* like m, may be m; NULL: zeros */
+    const float *bias; /* (width); NULL: neither bias nor ReLU */
+    int relu;
+} PfProduct;
+
+enum { PF_WINOGRAD_POINTS = 36 };
+
+/* One tile of 6 x 6 pixels: its values at each point. */
+typedef struct PfWinogradInputTile {
+    const float *pixels[36]; /* each (channels) */
+    int64_t channels;        /* a multiple of 16 */
+    float *out;              /* (36, channels), points `point` apart */
+    int64_t point;
+} PfWinogradInputTile;
+
+/* One tile of 4 x 4 pixels from values at each point. */
+typedef struct PfWinogradOutputTile {
+    const float *in; /* (36, channels), points `point` apart */
+    int64_t point;
+    float *pixels[16];       /* each (channels); NULL: outside the map */
+    int64_t channels;        /* a multiple of 16 */
+    const float *bias;       /* (channels) */
+    const float *base, *sum; /* sum[i] is added to the value that goes to base[i]; NULL: nothing */
+    int relu;
+} PfWinogradOutputTile;
+
+typedef struct PfConvolutionKernels {
+    const char *name; /* "plain", "avx2", "avx512" */
+    void (*multiply)(const PfProduct *product);
+    /* w: (3, 3, 16), of one input channel and 16 output channels; out: (36, 16), points
+     * `point` apart. */
+    void (*winograd_weights)(const float *w, float *out, int64_t point);
+    void (*winograd_input_tile)(const PfWinogradInputTile *tile);
+    void (*winograd_output_tile)(const PfWinogradOutputTile *tile);
+} PfConvolutionKernels;
+
+extern const PfConvolutionKernels pf_convolution_plain;
+/* NULL where the processor lacks it. */
+const PfConvolutionKernels *pf_convolution_avx2(void);
+const PfConvolutionKernels *pf_convolution_avx512(void);
+
+/* Those to use: see lanes_choice.h. */
+const PfConvolutionKernels *pf_convolution_kernels(void);
+
+#define CONVOLUTION_TABLE(NAME)                                                                    \
+    {                                                                                              \
+        .name = NAME, .multiply = product_multiply, .winograd_weights = winograd_weights,          \
+        .winograd_input_tile = winograd_input_tile, .winograd_output_tile = winograd_output_tile   \
+    }
+
+#endif

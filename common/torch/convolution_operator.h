@@ -1,0 +1,18 @@
+// Convolutions by convolution.h as operators of TorchScript.
+#ifndef PF_TORCH_CONVOLUTION_OPERATOR_H
+#define PF_TORCH_CONVOLUTION_OPERATOR_H
+
+#include "convolution_nodes.h"
+
+namespace permafrost {
+
+// Whether convolution.h computes this convolution, and fast on this processor.
+bool suits_operator(const ConvolutionNode &convolution);
+
+// Computes the convolution so, along with the sum, which may be empty, and the ReLU that alone uses
+// it. The graph's old nodes stay, unused.
+void use_operator(torch::jit::Graph &graph, const ConvolutionNode &convolution, const Sum &sum);
+
+} // namespace permafrost
+
+#endif
