@@ -20,6 +20,7 @@ typedef struct PfConvolutionConfig {
     int64_t strides[4];
     const float *bias; /* (out_channels); NULL: zeros */
     int relu;          /* negative outputs become zero */
+    int bf16;          /* outputs are rounded to the nearest bfloat16 */
 } PfConvolutionConfig;
 
 /* One batch of maps. */

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* m = from + v u (+ bias, and then the ReLU) */
+/* m = from + v u (+ bias, and then the ReLU and rounding) */
 typedef struct PfProduct {
     int64_t rows, depth;   /* depth: a multiple of 16 */
     const float *const *v; /* (rows): where each one's (depth) values begin, less `offset` */
@@ -14,8 +14,8 @@ typedef struct PfProduct {
     float *m;       /* (rows, width), rows m_row apart */
     int64_t m_row;
     const float *from; /* like m, may be m; NULL: zeros */
-    const float *bias; /* (width); NULL: neither bias nor ReLU */
-    int relu;
+    const float *bias; /* (width); NULL: nothing of what follows either */
+    int relu, bf16;    /* as in PfConvolutionConfig */
 } PfProduct;
 
 enum { PF_WINOGRAD_POINTS = 36 };
@@ -36,7 +36,7 @@ typedef struct PfWinogradOutputTile {
     int64_t channels;        /* a multiple of 16 */
     const float *bias;       /* (channels) */
     const float *base, *sum; /* sum[i] is added to the value that goes to base[i]; NULL: nothing */
-    int relu;
+    int relu, bf16;          /* as in PfConvolutionConfig */
 } PfWinogradOutputTile;
 
 typedef struct PfConvolutionKernels {

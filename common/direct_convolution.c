@@ -155,7 +155,8 @@ void pf_direct_run(const PfDirectConvolution *direct, const PfConvolutionMaps *m
     PfProduct product = {.rows = count,
                          .depth = direct->config.in_channels,
                          .m_row = channels,
-                         .relu = direct->config.relu};
+                         .relu = direct->config.relu,
+                         .bf16 = direct->config.bf16};
     for (int64_t k = 0; k < channels; k += PANEL) {
         product.width = smaller(PANEL, channels - k);
         product.m = maps->y + first * channels + k;

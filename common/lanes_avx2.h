@@ -145,6 +145,20 @@ LANES __m256 lanes_scale_half(__m256 a, __m256 n)
     return _mm256_mul_ps(a, lanes_power(_mm256_sub_epi32(whole, part)));
 }
 
+LANES __m256 lanes_half_round_bf16(__m256 a)
+{
+    const __m256i bits = _mm256_castps_si256(a);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    return _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32(-0x10000)));
+}
+
+LANES Lanes lanes_round_bf16(Lanes a)
+{
+    Lanes r = lanes_of(lanes_half_round_bf16(a.low), lanes_half_round_bf16(a.high));
+    return lanes_if_nan(a, a, r);
+}
+
 LANES Lanes lanes_scale(Lanes a, Lanes n)
 {
     return lanes_of(lanes_scale_half(a.low, n.low), lanes_scale_half(a.high, n.high));

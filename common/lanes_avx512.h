@@ -105,6 +105,15 @@ LANES Lanes lanes_if_nan(Lanes a, Lanes yes, Lanes no)
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), no, yes);
 }
 
+LANES Lanes lanes_round_bf16(Lanes a)
+{
+    const __m512i bits = _mm512_castps_si512(a);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    return lanes_if_nan(a, a,
+                        _mm512_castsi512_ps(_mm512_and_si512(up, _mm512_set1_epi32(-0x10000))));
+}
+
 LANES Lanes lanes_scale(Lanes a, Lanes n)
 {
     return _mm512_scalef_ps(a, n);

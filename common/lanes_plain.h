@@ -143,6 +143,20 @@ LANES Lanes lanes_if_nan(Lanes a, Lanes yes, Lanes no)
     return no;
 }
 
+/* The nearest value of bfloat16, ties to even; a NaN stays as it is. */
+LANES Lanes lanes_round_bf16(Lanes a)
+{
+    Lanes r;
+    PF_EACH_LANE
+    {
+        uint32_t bits;
+        memcpy(&bits, &a.v[i], sizeof bits);
+        bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+        memcpy(&r.v[i], &bits, sizeof bits);
+    }
+    return lanes_if_nan(a, a, r);
+}
+
 /* a 2^n, rounded once, for a in [0.5, 2] and whole n in [-127, 129]; NaN where a is. */
 LANES Lanes lanes_scale(Lanes a, Lanes n)
 {

@@ -40,7 +40,8 @@ LANES void product_load(const PfProduct *p, const ProductTile *tile, int rows, i
 LANES Lanes product_finish(const PfProduct *p, const ProductTile *tile, int i, Lanes sum)
 {
     sum = lanes_add(sum, lanes_load(tile->bias + 16 * i));
-    return p->relu ? lanes_max(lanes_set(0), sum) : sum; /* NaN stays */
+    if (p->relu) sum = lanes_max(lanes_set(0), sum); /* NaN stays */
+    return p->bf16 ? lanes_round_bf16(sum) : sum;
 }
 
 LANES void product_store(const PfProduct *p, const ProductTile *tile, int rows, int vectors,

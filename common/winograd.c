@@ -18,7 +18,7 @@
 struct PfWinograd {
     int64_t in_channels, out_channels;
     int64_t padding[2];
-    int relu;
+    int relu, bf16;
     float *weight; /* panels, each (36, in_channels, its width) */
     float *bias;
     float *zeros; /* (in_channels): a pixel outside the map */
@@ -103,6 +103,7 @@ int pf_winograd_new(const PfConvolutionConfig *config, PfWinograd **out, PfError
     winograd->out_channels = config->out_channels;
     memcpy(winograd->padding, config->padding, sizeof winograd->padding);
     winograd->relu = config->relu;
+    winograd->bf16 = config->bf16;
     winograd->kernels = pf_convolution_kernels();
     winograd->weight = pf_alloc_aligned(PF_WINOGRAD_POINTS * in * n, sizeof(float), err);
     winograd->bias = pf_calloc(n, sizeof(float), err);
@@ -247,7 +248,8 @@ static void transform_outputs(const PfWinograd *winograd, const Grid *grid, int6
                                  .bias = winograd->bias + k,
                                  .base = grid->maps->y,
                                  .sum = grid->maps->sum,
-                                 .relu = winograd->relu};
+                                 .relu = winograd->relu,
+                                 .bf16 = winograd->bf16};
     for (int64_t t = 0; t < count; t++) {
         find_output(winograd, grid, place_of(grid, first + t), k, &tile);
         tile.in = products + t * tile.channels;

@@ -99,6 +99,7 @@ LANES void winograd_store_pixel(const PfWinogradOutputTile *tile, int pixel, int
     y = lanes_add(y, lanes_load(tile->bias + k));
     if (tile->sum) y = lanes_add(y, lanes_load(tile->sum + (to - tile->base) + k));
     if (tile->relu) y = lanes_max(lanes_set(0), y); /* NaN stays */
+    if (tile->bf16) y = lanes_round_bf16(y);
     lanes_store(to + k, y);
 }
 

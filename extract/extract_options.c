@@ -197,7 +197,7 @@ static const PfOption table[] = {
      .argument = "fp32|bf16|fp16|tf32",
      .help = "of the computation (default fp32); fp16 and tf32 are for GPUs"},
     {.name = "emulate", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.emulate),
-     .help = "with --precision bf16: its numbers, slowly, on a processor that does not have it"},
+     .help = "with --precision bf16: its numbers on a processor that does not have it"},
     {.name = "device", .kind = PF_OPTION_CALL, .parse = parse_device,
      .argument = "auto|cpu|cuda[:I][,cuda:J...]",
      .help = "default auto: a GPU where there is one; several work side by side"},

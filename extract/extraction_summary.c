@@ -8,19 +8,10 @@
 #include "log.h"
 #include "memory.h"
 #include "parallel.h"
+#include "processor.h"
 
 /* Below this many seconds of computing a run is not made longer to measure the machine. */
 #define WORTH_MEASURING 5
-
-/* bf16 without tiles is no faster than fp32 by Winograd's algorithm. */
-static int processor_has_amx(void)
-{
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("amx-bf16") != 0;
-#else
-    return 0;
-#endif
-}
 
 static PfRunTimes run_times(PfExtraction *run)
 {
@@ -39,7 +30,7 @@ static PfRunTimes run_times(PfExtraction *run)
         .devices = session->backbone_count,
         .precision = run->backbone->precision,
         .is_gpu = strstr(session->runtime, "cuda") != NULL,
-        .processor_has_amx = processor_has_amx(),
+        .processor_has_amx = pf_processor_has_amx(),
         .fast_decode = run->backbone->preprocess.fast_decode,
         .compression = run->options->compression,
         .level = run->options->level,

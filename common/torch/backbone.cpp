@@ -9,8 +9,11 @@
 
 #include "batch_choice.h"
 #include "block_pool.h"
+#include "convolution.h"
+#include "convolution_nodes.h"
 #include "device.h"
 #include "failure.h"
+#include "processor.h"
 #include "row_groups.h"
 #include "script_module.h"
 #include "user_module.h"
@@ -30,9 +33,13 @@ void PfBackbone::add_tap(const std::string &name, size_t output, const PfShape &
     outputs_.push_back(output);
 }
 
-static Arithmetic arithmetic(const PfBackboneConfig &config)
+// bf16 without AMX is faster as rounded float32, which Winograd's algorithm takes.
+static Arithmetic arithmetic(const PfBackboneConfig &config, c10::Device device)
 {
-    return config.emulate ? Arithmetic::rounded_bf16 : Arithmetic::plain;
+    const bool is_bf16 = config.precision == PF_BF16 && device.is_cpu();
+    const bool is_faster = is_bf16 && !pf_processor_has_amx() && pf_convolution_is_fast() &&
+                           !convolutions_as("libtorch");
+    return config.emulate || is_faster ? Arithmetic::rounded_bf16 : Arithmetic::plain;
 }
 
 void PfBackbone::open_arch(const PfBackboneConfig &config)
@@ -48,7 +55,7 @@ void PfBackbone::open_arch(const PfBackboneConfig &config)
         add_tap(config.taps[t], t, shapes[nodes[t]]);
     }
     torch::jit::Module module = script_module(arch, config.tensors, config.tensor_count, 0, nodes);
-    network_.reset(new Network(module, input_, Optimisation::fused, arithmetic(config)));
+    network_.reset(new Network(module, input_, Optimisation::fused, arithmetic_));
 }
 
 void PfBackbone::open_user_module(const PfBackboneConfig &config)
@@ -64,12 +71,13 @@ void PfBackbone::open_user_module(const PfBackboneConfig &config)
         const NamedTensor &output = find_output(outputs, config.taps[t]);
         add_tap(output.first, &output - outputs.data(), row_shape(output));
     }
-    network_ = equal_network(module, input_, arithmetic(config), image, outputs);
+    network_ = equal_network(module, input_, arithmetic_, image, outputs);
 }
 
 PfBackbone::PfBackbone(const PfBackboneConfig &config)
-    : device_(choose_device(config.device)),
-      element_type_(config.emulate ? at::kFloat : scalar_type(config.precision)),
+    : device_(choose_device(config.device)), arithmetic_(arithmetic(config, device_)),
+      element_type_(arithmetic_ == Arithmetic::rounded_bf16 ? at::kFloat
+                                                            : scalar_type(config.precision)),
       table_(config.mean, config.std),
       output_type_(config.output_dtype == PF_DTYPE_F16 ? at::kHalf : at::kFloat)
 {

@@ -48,6 +48,7 @@ private:
     void compute_here(const std::uint8_t *pixels, int n, void *const *outputs);
 
     c10::Device device_;
+    permafrost::Arithmetic arithmetic_;
     at::ScalarType element_type_; // of the computation
     int batch_;
     permafrost::PixelTable table_;

@@ -47,7 +47,8 @@ static bool works_in_place(const torch::jit::Block *block)
 // Those that convolution.h computes are removed from the list. A sum of two convolutions goes into
 // one of them.
 static void use_operators(torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
-                          std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
+                          std::vector<ConvolutionNode> &convolutions, const at::Tensor &input,
+                          bool rounded)
 {
     std::vector<Sum> sums = find_sums(module, graph, convolutions, input);
     std::unordered_set<const Node *> taken;
@@ -58,7 +59,7 @@ static void use_operators(torch::jit::Module &module, const std::shared_ptr<Grap
             continue;
         }
         const bool is_first = sums[i].add && taken.insert(sums[i].add).second;
-        use_operator(*graph, convolutions[i], is_first ? sums[i] : Sum());
+        use_operator(*graph, convolutions[i], is_first ? sums[i] : Sum(), rounded);
     }
     convolutions.swap(rest);
     torch::jit::EliminateDeadCode(graph);
@@ -74,7 +75,7 @@ static void pack_rest(Graph &graph, const std::vector<ConvolutionNode> &convolut
     for (const ConvolutionNode &convolution : convolutions) pack(graph, convolution, *prepack);
 }
 
-void pack_convolutions(torch::jit::Module &module, const at::Tensor &input)
+void pack_convolutions(torch::jit::Module &module, const at::Tensor &input, bool rounded)
 {
     std::shared_ptr<Graph> graph = module.get_method("forward").graph();
     torch::jit::RemoveTensorMutation(graph);
@@ -82,7 +83,7 @@ void pack_convolutions(torch::jit::Module &module, const at::Tensor &input)
     measure_inputs(module, graph, convolutions, input);
     if (!convolutions_as("libtorch") && input.scalar_type() == at::kFloat &&
         !works_in_place(graph->block()))
-        use_operators(module, graph, convolutions, input);
+        use_operators(module, graph, convolutions, input, rounded);
     pack_rest(*graph, convolutions);
     torch::jit::EliminateDeadCode(graph);
 }

@@ -172,7 +172,7 @@ bool suits_operator(const ConvolutionNode &convolution)
            weight.size(0) % block == 0 && weight.size(1) % block == 0;
 }
 
-void use_operator(Graph &graph, const ConvolutionNode &convolution, const Sum &sum)
+void use_operator(Graph &graph, const ConvolutionNode &convolution, const Sum &sum, bool rounded)
 {
     Node *last = sum.add ? sum.add : convolution.node, *relu = only_relu(last->output());
     PfConvolutionConfig config = config_of(convolution);
@@ -182,6 +182,7 @@ void use_operator(Graph &graph, const ConvolutionNode &convolution, const Sum &s
         config.bias = bias.data_ptr<float>();
     }
     config.relu = relu != nullptr;
+    config.bf16 = rounded;
     auto packed = c10::make_intrusive<PackedConvolution>(config);
     torch::jit::WithInsertPoint here(last);
     Value *other = sum.add ? sum.operand() : graph.insertConstant(c10::IValue());

@@ -10,8 +10,9 @@ namespace permafrost {
 bool suits_operator(const ConvolutionNode &convolution);
 
 // Computes the convolution so, along with the sum, which may be empty, and the ReLU that alone uses
-// it. The graph's old nodes stay, unused.
-void use_operator(torch::jit::Graph &graph, const ConvolutionNode &convolution, const Sum &sum);
+// it. What comes out is rounded to bfloat16 where asked for. The graph's old nodes stay, unused.
+void use_operator(torch::jit::Graph &graph, const ConvolutionNode &convolution, const Sum &sum,
+                  bool rounded);
 
 } // namespace permafrost
 

@@ -10,6 +10,7 @@
 #include <torch/version.h>
 
 #include "failure.h"
+#include "processor.h"
 
 namespace permafrost {
 
@@ -60,16 +61,6 @@ void allow_tf32(bool allowed)
     at::globalContext().setAllowTF32CuBLAS(allowed);
 }
 
-static bool cpu_has_bf16()
-{
-#if defined(__x86_64__)
-    // Every processor with amx_bf16 has avx512_bf16 as well.
-    return __builtin_cpu_supports("avx512bf16");
-#else
-    return false;
-#endif
-}
-
 void check_precision(PfPrecision precision, c10::Device device)
 {
     if (!device.is_cpu()) return;
@@ -80,10 +71,10 @@ void check_precision(PfPrecision precision, c10::Device device)
         throw Failure(PF_EXIT_USAGE,
                       "--precision tf32 needs a CUDA device: processors have no such "
                       "arithmetic. Hint: --precision fp32 or bf16");
-    if (precision == PF_BF16 && !cpu_has_bf16())
+    if (precision == PF_BF16 && !pf_processor_has_bf16())
         throw Failure(PF_EXIT_FAILED,
                       "--precision bf16: this processor has no bf16 instructions (avx512_bf16 or "
-                      "amx_bf16), bf16 would be slower than fp32. Hint: --precision fp32, or "
+                      "amx_bf16), bf16 would not be faster than fp32. Hint: --precision fp32, or "
                       "--emulate for the numbers");
 }
 

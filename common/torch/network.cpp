@@ -49,12 +49,13 @@ static void convert_module(Module &module, const at::Tensor &input, Arithmetic a
 }
 
 // In the terms of the library that runs convolutions on the device.
-static void join_operators(Module &module, const at::Tensor &input)
+static void join_operators(Module &module, const at::Tensor &input, Arithmetic arithmetic)
 {
     if (!input.is_cpu() || convolutions_as("gpu"))
         return fuse_convolutions(module, input.narrow(0, 0, 1));
     OneThread alone;
-    pack_convolutions(module, input.narrow(0, 0, group_rows(input.size(0))));
+    pack_convolutions(module, input.narrow(0, 0, group_rows(input.size(0))),
+                      arithmetic == Arithmetic::rounded_bf16);
 }
 
 Network::Network(Module module, const at::Tensor &input, Optimisation optimisation,
@@ -76,9 +77,7 @@ void Network::optimise(Module module, const at::Tensor &input, Optimisation opti
     module = torch::jit::freeze(module);
     convert_constants(graph_of(module)->block(), input, arithmetic);
     in_groups_ = input.is_cpu();
-    // Rounded arithmetic shows each result, where joining operators hides some.
-    if (optimisation == Optimisation::fused && arithmetic == Arithmetic::plain)
-        join_operators(module, input);
+    if (optimisation == Optimisation::fused) join_operators(module, input, arithmetic);
     graph_ = graph_of(module);
     module_ = module._ivalue();
 }

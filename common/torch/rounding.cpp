@@ -1,5 +1,8 @@
 #include "rounding.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include <ATen/Functions.h>
 
 namespace permafrost {
@@ -25,12 +28,25 @@ static void round_value(Value *value, Node *before)
     value->replaceAllUsesAfterNodeWith(rounded->node(), rounded);
 }
 
+// Whether a node rounds for itself, or only chooses among its operands' values, which are rounded.
+static bool gives_rounded(const Node *node)
+{
+    static const char *const kinds[] = {
+        "permafrost::convolution", "permafrost::convolution_", "aten::relu", "aten::max_pool2d",
+        "aten::flatten",
+    };
+    const char *kind = node->kind().toQualString();
+    return std::any_of(std::begin(kinds), std::end(kinds),
+                       [kind](const char *one) { return !std::strcmp(kind, one); });
+}
+
 static void round_block(Block *block)
 {
     std::vector<Node *> nodes(block->nodes().begin(), block->nodes().end());
     for (Node *node : nodes) {
         for (Block *inner : node->blocks()) round_block(inner);
         if (node->kind() == c10::prim::Constant || node->kind() == c10::prim::GetAttr) continue;
+        if (gives_rounded(node)) continue;
         for (Value *output : node->outputs()) round_value(output, node->next());
     }
 }

@@ -38,7 +38,7 @@ typedef struct PfBackboneConfig {
     int input_height, input_width;
     float mean[3], std[3]; /* normalisation: (pixel / 255 - mean) / std, RGB */
     PfPrecision precision; /* of the computation */
-    int emulate;           /* bf16 in float32 arithmetic, rounded: slow, and on any processor */
+    int emulate;           /* bf16 in float32 arithmetic, rounded: on any processor */
     PfDtype output_dtype;  /* PF_DTYPE_F16 or PF_DTYPE_F32: what is written to outputs */
     const char *device;    /* "auto", "cpu", "cuda", "cuda:1"; for tests also "cpu:overlap" */
     int threads;           /* CPU threads of the forward pass; 0 = all cores */

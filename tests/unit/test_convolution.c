@@ -69,6 +69,7 @@ static void open_case(PfRandom *random, Case *c)
     config->out_channels = 16 * between(random, 1, 9);
     draw_kernel(random, config, (int)between(random, 0, 1));
     config->relu = (int)between(random, 0, 1);
+    config->bf16 = between(random, 0, 3) == 0;
     set_strides(config, (int)between(random, 0, 1));
     PfConvolutionMaps *maps = &c->maps;
     maps->count = between(random, 1, 5);
@@ -162,12 +163,23 @@ static void check_guards(const Case *c)
     }
 }
 
+/* Rounded to the nearest, a value is off by half of its last bit, of eight, at most. */
+static double check_rounding(const Case *c, double expected, float found)
+{
+    uint32_t bits;
+    if (!c->config.bf16) return 0;
+    memcpy(&bits, &found, sizeof bits);
+    ck_assert_msg(!(bits & 0xffff), "%a is not a bfloat16", (double)found);
+    return fabs(expected) / 256;
+}
+
 static void check_values(const Case *c)
 {
     double largest = 0, error = 0;
     for (int64_t i = 0; i < c->outputs; i++) {
         const double expected = (double)c->expected[i];
-        const double off = fabs((double)c->maps.y[i] - expected);
+        const double off =
+            fabs((double)c->maps.y[i] - expected) - check_rounding(c, expected, c->maps.y[i]);
         ck_assert_msg(!isnan(off), "NaN at %ld", (long)i);
         largest = fmax(largest, fabs(expected));
         error = fmax(error, off);
