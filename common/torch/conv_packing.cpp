@@ -46,20 +46,19 @@ static bool works_in_place(const torch::jit::Block *block)
 
 // Those that convolution.h computes are removed from the list. A sum of two convolutions goes into
 // one of them.
-static void use_operators(torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
-                          std::vector<ConvolutionNode> &convolutions, const at::Tensor &input,
-                          bool rounded)
+static void use_operators(const std::shared_ptr<Graph> &graph,
+                          std::vector<ConvolutionNode> &convolutions, bool rounded)
 {
-    std::vector<Sum> sums = find_sums(module, graph, convolutions, input);
     std::unordered_set<const Node *> taken;
     std::vector<ConvolutionNode> rest;
-    for (size_t i = 0; i < convolutions.size(); i++) {
-        if (!suits_operator(convolutions[i])) {
-            rest.push_back(convolutions[i]);
+    for (ConvolutionNode &convolution : convolutions) {
+        if (!suits_operator(convolution)) {
+            rest.push_back(convolution);
             continue;
         }
-        const bool is_first = sums[i].add && taken.insert(sums[i].add).second;
-        use_operator(*graph, convolutions[i], is_first ? sums[i] : Sum(), rounded);
+        const bool is_free = convolution.sum.add && taken.insert(convolution.sum.add).second;
+        if (!is_free) convolution.sum = {};
+        use_operator(*graph, convolution, rounded);
     }
     convolutions.swap(rest);
     torch::jit::EliminateDeadCode(graph);
@@ -79,11 +78,10 @@ void pack_convolutions(torch::jit::Module &module, const at::Tensor &input, bool
 {
     std::shared_ptr<Graph> graph = module.get_method("forward").graph();
     torch::jit::RemoveTensorMutation(graph);
-    std::vector<ConvolutionNode> convolutions = find_convolutions(*graph);
-    measure_inputs(module, graph, convolutions, input);
+    std::vector<ConvolutionNode> convolutions = find_convolutions(module, graph, input);
     if (!convolutions_as("libtorch") && input.scalar_type() == at::kFloat &&
         !works_in_place(graph->block()))
-        use_operators(module, graph, convolutions, input, rounded);
+        use_operators(graph, convolutions, rounded);
     pack_rest(*graph, convolutions);
     torch::jit::EliminateDeadCode(graph);
 }

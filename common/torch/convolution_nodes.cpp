@@ -30,10 +30,12 @@ static Stack convolution_arguments(const Node *node)
     return constant_inputs(node, {1, 2, 3, 4, 5, 8});
 }
 
-std::vector<std::vector<std::int64_t>> measure_values(const torch::jit::Module &module,
-                                                      const std::shared_ptr<Graph> &graph,
-                                                      const std::vector<Value *> &values,
-                                                      const at::Tensor &input)
+// The sizes that values of the graph have when the module runs on the first row of input; empty
+// for what is no tensor.
+static std::vector<std::vector<std::int64_t>> measure_values(const torch::jit::Module &module,
+                                                             const std::shared_ptr<Graph> &graph,
+                                                             const std::vector<Value *> &values,
+                                                             const at::Tensor &input)
 {
     const size_t outputs = graph->outputs().size();
     for (Value *value : values) graph->registerOutput(value);
@@ -50,45 +52,8 @@ std::vector<std::vector<std::int64_t>> measure_values(const torch::jit::Module &
     return sizes;
 }
 
-std::vector<ConvolutionNode> find_convolutions(Graph &graph)
-{
-    std::vector<ConvolutionNode> found;
-    for (Node *node : graph.nodes()) {
-        Stack arguments = convolution_arguments(node);
-        // Padding may be a word ("same"); weights may have one or three dimensions.
-        if (arguments.size() == 6 && arguments[3].isIntList() && arguments[0].toTensor().dim() == 4)
-            found.push_back({node, arguments, {}});
-    }
-    return found;
-}
-
-void measure_inputs(const torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
-                    std::vector<ConvolutionNode> &convolutions, const at::Tensor &input)
-{
-    std::vector<Value *> inputs;
-    for (const ConvolutionNode &convolution : convolutions)
-        inputs.push_back(convolution.node->input(0));
-    std::vector<std::vector<std::int64_t>> sizes = measure_values(module, graph, inputs, input);
-    for (size_t i = 0; i < convolutions.size(); i++) {
-        convolutions[i].input_size = sizes[i];
-        convolutions[i].input_size[0] = input.size(0);
-    }
-}
-
-bool convolutions_as(const char *way)
-{
-    const char *wanted = std::getenv("PF_CONVOLUTIONS");
-    return wanted && !std::strcmp(wanted, way);
-}
-
-Node *only_relu(const Value *value)
-{
-    if (value->uses().size() != 1) return nullptr;
-    Node *user = value->uses()[0].user;
-    return user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_ ? user : nullptr;
-}
-
-Node *only_sum(const Value *value)
+// The sum of both operands as they are that alone uses the value, in its block; or NULL.
+static Node *only_sum(const Value *value)
 {
     if (value->uses().size() != 1) return nullptr;
     Node *user = value->uses()[0].user;
@@ -106,22 +71,50 @@ static Sum sum_of(const Value *convolution)
     return {add, add->input(0) == convolution ? size_t(1) : size_t(0)};
 }
 
-std::vector<Sum> find_sums(const torch::jit::Module &module, const std::shared_ptr<Graph> &graph,
-                           const std::vector<ConvolutionNode> &convolutions,
-                           const at::Tensor &input)
+static std::vector<ConvolutionNode> all_convolutions(Graph &graph)
 {
-    std::vector<Sum> sums;
-    std::vector<Value *> operands;
-    for (const ConvolutionNode &convolution : convolutions) {
-        Value *output = convolution.node->output();
-        sums.push_back(sum_of(output));
-        operands.push_back(output);
-        operands.push_back(sums.back().add ? sums.back().operand() : output);
+    std::vector<ConvolutionNode> found;
+    for (Node *node : graph.nodes()) {
+        Stack arguments = convolution_arguments(node);
+        // Padding may be a word ("same"); weights may have one or three dimensions.
+        if (arguments.size() == 6 && arguments[3].isIntList() && arguments[0].toTensor().dim() == 4)
+            found.push_back({node, arguments, sum_of(node->output()), {}});
     }
-    std::vector<std::vector<std::int64_t>> sizes = measure_values(module, graph, operands, input);
-    for (size_t i = 0; i < sums.size(); i++)
-        if (sizes[2 * i] != sizes[2 * i + 1]) sums[i] = {};
-    return sums;
+    return found;
+}
+
+std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
+                                               const std::shared_ptr<Graph> &graph,
+                                               const at::Tensor &input)
+{
+    std::vector<ConvolutionNode> found = all_convolutions(*graph);
+    std::vector<Value *> values; // three of each
+    for (const ConvolutionNode &convolution : found) {
+        Value *output = convolution.node->output();
+        const Sum &sum = convolution.sum;
+        values.insert(values.end(),
+                      {convolution.node->input(0), output, sum.add ? sum.operand() : output});
+    }
+    std::vector<std::vector<std::int64_t>> sizes = measure_values(module, graph, values, input);
+    for (size_t i = 0; i < found.size(); i++) {
+        found[i].input_size = sizes[3 * i];
+        found[i].input_size[0] = input.size(0);
+        if (sizes[3 * i + 1] != sizes[3 * i + 2]) found[i].sum = {};
+    }
+    return found;
+}
+
+bool convolutions_as(const char *way)
+{
+    const char *wanted = std::getenv("PF_CONVOLUTIONS");
+    return wanted && !std::strcmp(wanted, way);
+}
+
+Node *only_relu(const Value *value)
+{
+    if (value->uses().size() != 1) return nullptr;
+    Node *user = value->uses()[0].user;
+    return user->kind() == c10::aten::relu || user->kind() == c10::aten::relu_ ? user : nullptr;
 }
 
 } // namespace permafrost

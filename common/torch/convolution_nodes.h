@@ -10,45 +10,28 @@
 
 namespace permafrost {
 
-// A two-dimensional convolution with constant weights.
-struct ConvolutionNode {
-    torch::jit::Node *node;
-    torch::jit::Stack arguments; // weight, bias or None, stride, padding, dilation, groups
-    std::vector<std::int64_t> input_size;
-};
-
-// In the graph's order; their input sizes are not known yet.
-std::vector<ConvolutionNode> find_convolutions(torch::jit::Graph &graph);
-
-// The sizes that values of the graph have when the module runs on the first row of input; empty
-// for what is no tensor.
-std::vector<std::vector<std::int64_t>>
-measure_values(const torch::jit::Module &module, const std::shared_ptr<torch::jit::Graph> &graph,
-               const std::vector<torch::jit::Value *> &values, const at::Tensor &input);
-
-// Writes the sizes that convolutions meet when the module runs on input, (rows, 3, height, width).
-void measure_inputs(const torch::jit::Module &module,
-                    const std::shared_ptr<torch::jit::Graph> &graph,
-                    std::vector<ConvolutionNode> &convolutions, const at::Tensor &input);
-
-// The sum of both operands as they are that alone uses the value, in its block; or NULL.
-torch::jit::Node *only_sum(const torch::jit::Value *value);
-
-// A sum that alone uses a convolution.
+// A sum that alone uses a convolution, of operands of one size, taken as they are.
 struct Sum {
-    torch::jit::Node *add = nullptr;
-    size_t other = 0; // which of its operands is not the convolution
+    torch::jit::Node *add = nullptr; // NULL: there is none
+    size_t other = 0;                // which of its operands is not the convolution
 
     // As it is now: rewriting the graph replaces operands.
     torch::jit::Value *operand() const { return add->input(other); }
 };
 
-// Of each convolution, where both operands are as they are and of the same size when the module
-// runs on input; empty where not.
-std::vector<Sum> find_sums(const torch::jit::Module &module,
-                           const std::shared_ptr<torch::jit::Graph> &graph,
-                           const std::vector<ConvolutionNode> &convolutions,
-                           const at::Tensor &input);
+// A two-dimensional convolution with constant weights.
+struct ConvolutionNode {
+    torch::jit::Node *node;
+    torch::jit::Stack arguments; // weight, bias or None, stride, padding, dilation, groups
+    Sum sum;
+    std::vector<std::int64_t> input_size;
+};
+
+// In the graph's order. input: (rows, 3, height, width), as the module will get it; it runs on
+// the first row, for sizes.
+std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
+                                               const std::shared_ptr<torch::jit::Graph> &graph,
+                                               const at::Tensor &input);
 
 // Whether PF_CONVOLUTIONS, an environment variable for tests and doubts, asks for this way on the
 // CPU: "libtorch" (all is left to it: the plain twin) or "gpu" (joined as for a GPU).

@@ -172,8 +172,9 @@ bool suits_operator(const ConvolutionNode &convolution)
            weight.size(0) % block == 0 && weight.size(1) % block == 0;
 }
 
-void use_operator(Graph &graph, const ConvolutionNode &convolution, const Sum &sum, bool rounded)
+void use_operator(Graph &graph, const ConvolutionNode &convolution, bool rounded)
 {
+    const Sum &sum = convolution.sum;
     Node *last = sum.add ? sum.add : convolution.node, *relu = only_relu(last->output());
     PfConvolutionConfig config = config_of(convolution);
     at::Tensor bias;

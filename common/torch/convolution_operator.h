@@ -9,10 +9,9 @@ namespace permafrost {
 // Whether convolution.h computes this convolution, and fast on this processor.
 bool suits_operator(const ConvolutionNode &convolution);
 
-// Computes the convolution so, along with the sum, which may be empty, and the ReLU that alone uses
-// it. What comes out is rounded to bfloat16 where asked for. The graph's old nodes stay, unused.
-void use_operator(torch::jit::Graph &graph, const ConvolutionNode &convolution, const Sum &sum,
-                  bool rounded);
+// Computes the convolution so, along with its sum and the ReLU that alone uses it. What comes out
+// is rounded to bfloat16 where asked for. The graph's old nodes stay, unused.
+void use_operator(torch::jit::Graph &graph, const ConvolutionNode &convolution, bool rounded);
 
 } // namespace permafrost
 

@@ -31,8 +31,9 @@ bool has_relu(const Sum &sum)
 }
 
 // In place of the ReLU, where both operands of a sum are known.
-void fuse(Graph &graph, const ConvolutionNode &convolution, const Sum &sum)
+void fuse(Graph &graph, const ConvolutionNode &convolution)
 {
+    const Sum &sum = convolution.sum;
     Node *relu = only_relu(sum.add ? sum.add->output() : convolution.node->output());
     torch::jit::WithInsertPoint here(relu);
     std::vector<Value *> inputs = {convolution.node->input(0)};
@@ -88,14 +89,13 @@ void fuse_convolutions(torch::jit::Module &module, const at::Tensor &input)
     if (!input.is_cpu() && !at::globalContext().hasCuDNN()) return;
     std::shared_ptr<Graph> graph = module.get_method("forward").graph();
     torch::jit::RemoveTensorMutation(graph);
-    std::vector<ConvolutionNode> convolutions = find_convolutions(*graph);
-    std::vector<Sum> sums = find_sums(module, graph, convolutions, input);
+    std::vector<ConvolutionNode> convolutions = find_convolutions(module, graph, input);
     std::unordered_set<const Node *> taken; // a sum of two convolutions goes into one of them
-    for (size_t i = 0; i < convolutions.size(); i++) {
-        if (!can_be_fused(convolutions[i])) continue;
-        if (only_relu(convolutions[i].node->output()) ||
-            (has_relu(sums[i]) && taken.insert(sums[i].add).second))
-            fuse(*graph, convolutions[i], sums[i]);
+    for (const ConvolutionNode &convolution : convolutions) {
+        if (!can_be_fused(convolution)) continue;
+        if (only_relu(convolution.node->output()) ||
+            (has_relu(convolution.sum) && taken.insert(convolution.sum.add).second))
+            fuse(*graph, convolution);
     }
     torch::jit::EliminateDeadCode(graph);
 }
