@@ -28,16 +28,29 @@ static void round_value(Value *value, Node *before)
     value->replaceAllUsesAfterNodeWith(rounded->node(), rounded);
 }
 
-// Whether a node rounds for itself, or only chooses among its operands' values, which are rounded.
+static bool is_one_of(const Node *node, std::initializer_list<const char *> kinds)
+{
+    const char *kind = node->kind().toQualString();
+    return std::any_of(kinds.begin(), kinds.end(),
+                       [kind](const char *one) { return !std::strcmp(kind, one); });
+}
+
+// Whether a node adds zeros around its operand and nothing else.
+static bool pads_with_zeros(const Node *node)
+{
+    if (!is_one_of(node, {"aten::pad", "aten::constant_pad_nd"})) return false;
+    const Value *last = node->inputs().back();
+    auto value = torch::jit::toIValue(last);
+    return value && (value->isNone() || (value->isScalar() && value->toScalar().toDouble() == 0));
+}
+
+// Whether a node rounds for itself, or only chooses among its operands' values, which are rounded,
+// and zeros and sixes, which need not be.
 static bool gives_rounded(const Node *node)
 {
-    static const char *const kinds[] = {
-        "permafrost::convolution", "permafrost::convolution_", "aten::relu", "aten::max_pool2d",
-        "aten::flatten",
-    };
-    const char *kind = node->kind().toQualString();
-    return std::any_of(std::begin(kinds), std::end(kinds),
-                       [kind](const char *one) { return !std::strcmp(kind, one); });
+    return pads_with_zeros(node) ||
+           is_one_of(node, {"permafrost::convolution", "permafrost::convolution_", "aten::relu",
+                            "aten::relu6", "aten::max_pool2d", "aten::flatten"});
 }
 
 static void round_block(Block *block)
