@@ -14,8 +14,9 @@
 #include "winograd.h"
 
 /* Largest error over the largest result. Random sums of 9 * 64 products lose some
- * 3e-7 in float32 however they are taken; the transforms add a few times that. */
-#define TOLERANCE 4e-6
+ * 3e-7 in float32 however they are taken; the transforms add a few times that, and
+ * with 576 channels as much again. A product left out is off by a hundredth. */
+#define TOLERANCE 8e-6
 
 enum { GUARD = 64, CASES = 60 };
 static const float poison = 1e30f;
