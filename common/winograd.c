@@ -13,7 +13,6 @@
 /* Between points, so that the 36 of them do not fall on the same lines of the cache. */
 #define GAP 16
 #define TILE 4
-#define NARROW 32 /* fewer channels do not pay for the transforms */
 
 struct PfWinograd {
     int64_t in_channels, out_channels;
@@ -26,11 +25,6 @@ struct PfWinograd {
 };
 
 /* ---- when ---- */
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static int is_pair(const int64_t pair[2], int64_t value)
 {
@@ -57,11 +51,15 @@ int pf_winograd_suits(const PfConvolutionConfig *config)
         return 0;
     const int64_t height = pf_convolution_outputs(config, 0, config->map[0]);
     const int64_t width = pf_convolution_outputs(config, 1, config->map[1]);
-    return smaller(config->in_channels, config->out_channels) >= NARROW && height > 0 &&
-           width > 0 && saving(height, width) >= 2;
+    return height > 0 && width > 0 && saving(height, width) >= 2;
 }
 
 /* ---- weights ---- */
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 static int64_t panel_width(const PfWinograd *winograd, int64_t k)
 {
