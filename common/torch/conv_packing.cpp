@@ -62,6 +62,7 @@ static void use_operators(const std::shared_ptr<Graph> &graph,
     }
     convolutions.swap(rest);
     torch::jit::EliminateDeadCode(graph);
+    lend_sums(*graph);
 }
 
 static void pack_rest(Graph &graph, const std::vector<ConvolutionNode> &convolutions)

@@ -1,5 +1,6 @@
 #include "convolution_nodes.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -108,6 +109,13 @@ bool convolutions_as(const char *way)
 {
     const char *wanted = std::getenv("PF_CONVOLUTIONS");
     return wanted && !std::strcmp(wanted, way);
+}
+
+bool is_one_of(const Node *node, std::initializer_list<const char *> kinds)
+{
+    const char *kind = node->kind().toQualString();
+    return std::any_of(kinds.begin(), kinds.end(),
+                       [kind](const char *one) { return !std::strcmp(kind, one); });
 }
 
 Node *only_relu(const Value *value)

@@ -37,6 +37,9 @@ std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
 // CPU: "libtorch" (all is left to it: the plain twin) or "gpu" (joined as for a GPU).
 bool convolutions_as(const char *way);
 
+// Whether the node's operator is one of these, by their qualified names.
+bool is_one_of(const torch::jit::Node *node, std::initializer_list<const char *> kinds);
+
 // The ReLU that alone uses the value, or NULL.
 torch::jit::Node *only_relu(const torch::jit::Value *value);
 

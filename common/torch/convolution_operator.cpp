@@ -1,7 +1,6 @@
 #include "convolution_operator.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
@@ -27,7 +26,7 @@ public:
     ~PackedConvolution() override { pf_convolution_free(&convolution_); }
 
     at::Tensor compute(const at::Tensor &x, const c10::optional<at::Tensor> &sum) const;
-    // Into the sum's memory, where that has channels last: it is read and written once, not two.
+    // Into the sum's memory, where that has channels last.
     at::Tensor compute_into(const at::Tensor &x, const at::Tensor &sum) const;
 
 private:
@@ -118,6 +117,9 @@ TORCH_LIBRARY_FRAGMENT(permafrost, library)
 
 const std::int64_t block = 16; // channels that are computed together
 
+const auto convolution_kind = c10::Symbol::fromQualString("permafrost::convolution");
+const auto lent_convolution_kind = c10::Symbol::fromQualString("permafrost::convolution_");
+
 // Without what depends on the sum behind it. Borrows the node's tensors.
 PfConvolutionConfig config_of(const ConvolutionNode &convolution)
 {
@@ -139,23 +141,19 @@ PfConvolutionConfig config_of(const ConvolutionNode &convolution)
 // Whether a node's result has memory of its own, which its operands do not share.
 bool makes_its_own(const Node *node)
 {
-    static const char *const kinds[] = {
-        "permafrost::convolution", "permafrost::convolution_", "aten::conv2d",
-        "aten::_convolution",      "aten::max_pool2d",         "aten::relu",
-    };
-    const char *kind = node->kind().toQualString();
-    return std::any_of(std::begin(kinds), std::end(kinds),
-                       [kind](const char *one) { return !std::strcmp(kind, one); });
+    return is_one_of(node, {"permafrost::convolution", "permafrost::convolution_", "aten::conv2d",
+                            "aten::_convolution", "aten::max_pool2d", "aten::relu"});
 }
 
-// Whether nobody reads a sum's operand once the sum is there, under any other name either.
-bool is_last_use(const Value *operand, const Node *add)
+// Whether nobody reads the sum of one of our convolutions in or after it, under any other name
+// either, so that its memory can take the result.
+bool is_last_use(const Value *sum, const Node *node)
 {
-    if (!makes_its_own(operand->node())) return false;
-    return std::all_of(operand->uses().begin(), operand->uses().end(), [add](const auto &use) {
-        return use.user == add ||
-               (makes_its_own(use.user) && use.user->owningBlock() == add->owningBlock() &&
-                use.user->isBefore(add));
+    if (!makes_its_own(sum->node()) || sum == node->input(0)) return false;
+    return std::all_of(sum->uses().begin(), sum->uses().end(), [node](const auto &use) {
+        return use.user == node ||
+               (makes_its_own(use.user) && use.user->owningBlock() == node->owningBlock() &&
+                use.user->isBefore(node));
     });
 }
 
@@ -187,13 +185,23 @@ void use_operator(Graph &graph, const ConvolutionNode &convolution, bool rounded
     auto packed = c10::make_intrusive<PackedConvolution>(config);
     torch::jit::WithInsertPoint here(last);
     Value *other = sum.add ? sum.operand() : graph.insertConstant(c10::IValue());
-    const bool is_lent = sum.add && is_last_use(other, sum.add);
     Value *constant =
         graph.insertConstant(c10::IValue(packed).toObject()->copy_to_weak_compilation_ref());
-    auto kind = c10::Symbol::fromQualString(is_lent ? "permafrost::convolution_"
-                                                    : "permafrost::convolution");
-    Node *run = graph.insertNode(graph.create(kind, {convolution.node->input(0), other, constant}));
+    Node *run = graph.insertNode(
+        graph.create(convolution_kind, {convolution.node->input(0), other, constant}));
     (relu ? relu : last)->output()->replaceAllUsesWith(run->output());
+}
+
+void lend_sums(Graph &graph)
+{
+    const std::vector<Node *> nodes(graph.nodes().begin(), graph.nodes().end());
+    for (Node *node : nodes) {
+        if (node->kind() != convolution_kind || !is_last_use(node->input(1), node)) continue;
+        torch::jit::WithInsertPoint here(node);
+        Node *lent = graph.insertNode(graph.create(lent_convolution_kind, node->inputs()));
+        node->output()->replaceAllUsesWith(lent->output());
+        node->destroy();
+    }
 }
 
 } // namespace permafrost

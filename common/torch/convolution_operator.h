@@ -13,6 +13,10 @@ bool suits_operator(const ConvolutionNode &convolution);
 // is rounded to bfloat16 where asked for. The graph's old nodes stay, unused.
 void use_operator(torch::jit::Graph &graph, const ConvolutionNode &convolution, bool rounded);
 
+// Once all convolutions stand where they will run: those whose sum nobody reads afterwards go into
+// its memory, which is then read and written once, not two.
+void lend_sums(torch::jit::Graph &graph);
+
 } // namespace permafrost
 
 #endif

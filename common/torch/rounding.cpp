@@ -1,9 +1,8 @@
 #include "rounding.h"
 
-#include <algorithm>
-#include <cstring>
-
 #include <ATen/Functions.h>
+
+#include "convolution_nodes.h"
 
 namespace permafrost {
 
@@ -26,13 +25,6 @@ static void round_value(Value *value, Node *before)
     Value *narrow = graph.insert(c10::aten::to, {value, at::kBFloat16});
     Value *rounded = graph.insert(c10::aten::to, {narrow, at::kFloat});
     value->replaceAllUsesAfterNodeWith(rounded->node(), rounded);
-}
-
-static bool is_one_of(const Node *node, std::initializer_list<const char *> kinds)
-{
-    const char *kind = node->kind().toQualString();
-    return std::any_of(kinds.begin(), kinds.end(),
-                       [kind](const char *one) { return !std::strcmp(kind, one); });
 }
 
 // Whether a node adds zeros around its operand and nothing else.

@@ -107,6 +107,39 @@ def check_counts(size):
         check("and 1, that of three channels, beside our own", rest == 1, f"{rest}")
 
 
+class ReadsSums(torch.nn.Module):
+    """Maps into whose memory a sum must not go: the convolution reads them itself; another does, which moves behind the sum
+    with a sum of its own."""
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.Conv2d(3, 16, 3, padding=1)
+        self.itself = torch.nn.Conv2d(16, 16, 3, padding=1)
+        self.other = torch.nn.Conv2d(16, 16, 3, padding=1)
+        self.later = torch.nn.Conv2d(16, 16, 3, padding=1)
+
+    def forward(self, x):
+        y = self.first(x)
+        y = y + self.itself(y)
+        other, later = self.other(self.second(x)), self.later(y)
+        return later + (y + other)
+
+
+def check_read_sums(size):
+    torch.manual_seed(3)
+    module, images = torch.jit.script(ReadsSums().eval()), pixels(16, size)
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/sums.pt"
+        module.save(path)
+        _, found, _ = run(TOOL, folder, path, images, ["output"])
+        with torch.no_grad():
+            expected = module(normalised(images)).numpy()
+        check_close("sums whose operands are read", found, {"output": expected})
+        if has_avx2():
+            plain = convolutions_by_libtorch("libtorch", size, path, ["output"])
+            rest = convolutions_by_libtorch("", size, path, ["output"])
+            check("and three of five convolutions are our own", 5 * rest == 2 * plain, f"{rest} of {plain} by libtorch")
+
+
 def has_avx2():
     with open("/proc/cpuinfo", encoding="ascii") as info:
         return {"avx2", "fma"} <= set(info.read().split())
@@ -208,6 +241,7 @@ check_ways("resnet50", 64, ["layer2", "layer4"])
 check_ways("resnet50", 64, ["layer1.0", "layer2.1", "layer4.1"])  # into whose memory no sum may go
 check_ways("vgg11", 64, ["features.5", "avgpool"])
 check_counts(96)
+check_read_sums(32)
 check_bf16("resnet18", 128, ["avgpool", "layer3"])
 check_emulated_bf16("resnet18", 96, ["avgpool", "layer2"])
 for precision in ["fp32"] + ["bf16"] * has_bf16():
