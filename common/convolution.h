@@ -16,8 +16,6 @@
 extern "C" {
 #endif
 
-typedef struct PfConvolution PfConvolution;
-
 /* Whether this processor has the instructions with which these are fast. Without, all
  * works, slowly. */
 int pf_convolution_is_fast(void);

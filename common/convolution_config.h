@@ -8,6 +8,8 @@
 extern "C" {
 #endif
 
+typedef struct PfConvolution PfConvolution; /* see convolution.h */
+
 /* Pairs are of y and x. */
 typedef struct PfConvolutionConfig {
     int64_t in_channels, out_channels;         /* multiples of 16 */

@@ -1,28 +1,11 @@
 #include "winograd.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "convolution_kernels.h"
-#include "memory.h"
-
 /* Tiles of a piece: enough that weights are read seldom, few enough that one panel's
  * values stay in the second-level cache. */
 #define PIECE 64
-#define PANEL 64 /* output channels that are multiplied, and transformed back, together */
 /* Between points, so that the 36 of them do not fall on the same lines of the cache. */
 #define GAP 16
 #define TILE 4
-
-struct PfWinograd {
-    int64_t in_channels, out_channels;
-    int64_t padding[2];
-    int relu, bf16;
-    float *weight; /* panels, each (36, in_channels, its width) */
-    float *bias;
-    float *zeros; /* (in_channels): a pixel outside the map */
-    const PfConvolutionKernels *kernels;
-};
 
 /* ---- when ---- */
 
@@ -56,16 +39,6 @@ int pf_winograd_suits(const PfConvolutionConfig *config)
 
 /* ---- weights ---- */
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t panel_width(const PfWinograd *winograd, int64_t k)
-{
-    return smaller(PANEL, winograd->out_channels - k);
-}
-
 /* w: (3, 3, 16), of one input channel and 16 output channels from k on */
 static void gather_weights(const PfConvolutionConfig *config, int64_t k, int64_t c, float *w)
 {
@@ -77,12 +50,12 @@ static void gather_weights(const PfConvolutionConfig *config, int64_t k, int64_t
                 *w++ = from[i * strides[0] + y * strides[2] + x * strides[3]];
 }
 
-static void pack_weights(PfWinograd *winograd, const PfConvolutionConfig *config)
+static void pack(const PfConvolution *winograd, const PfConvolutionConfig *config)
 {
     const int64_t channels = config->in_channels;
     float *panel = winograd->weight, w[3 * 3 * 16];
-    for (int64_t k = 0; k < config->out_channels; k += PANEL) {
-        const int64_t width = panel_width(winograd, k);
+    for (int64_t k = 0; k < config->out_channels; k += PF_CONVOLUTION_PANEL) {
+        const int64_t width = pf_panel_width(config, k);
         for (int64_t c = 0; c < channels; c++)
             for (int64_t i = 0; i < width; i += 16) {
                 gather_weights(config, k + i, c, w);
@@ -92,41 +65,18 @@ static void pack_weights(PfWinograd *winograd, const PfConvolutionConfig *config
     }
 }
 
-int pf_winograd_new(const PfConvolutionConfig *config, PfWinograd **out, PfError *err)
+static int64_t points(const PfConvolutionConfig *config)
 {
-    PfWinograd *winograd = pf_calloc(1, sizeof *winograd, err);
-    if (!winograd) return -1;
-    const size_t in = (size_t)config->in_channels, n = (size_t)config->out_channels;
-    winograd->in_channels = config->in_channels;
-    winograd->out_channels = config->out_channels;
-    memcpy(winograd->padding, config->padding, sizeof winograd->padding);
-    winograd->relu = config->relu;
-    winograd->bf16 = config->bf16;
-    winograd->kernels = pf_convolution_kernels();
-    winograd->weight = pf_alloc_aligned(PF_WINOGRAD_POINTS * in * n, sizeof(float), err);
-    winograd->bias = pf_calloc(n, sizeof(float), err);
-    winograd->zeros = pf_calloc(in, sizeof(float), err);
-    if (!winograd->weight || !winograd->bias || !winograd->zeros) {
-        pf_winograd_free(&winograd);
-        return -1;
-    }
-    if (config->bias) memcpy(winograd->bias, config->bias, n * sizeof(float));
-    pack_weights(winograd, config);
-    *out = winograd;
-    return 0;
-}
-
-void pf_winograd_free(PfWinograd **winograd)
-{
-    if (!*winograd) return;
-    free((*winograd)->weight);
-    free((*winograd)->bias);
-    free((*winograd)->zeros);
-    free(*winograd);
-    *winograd = NULL;
+    (void)config;
+    return PF_WINOGRAD_POINTS;
 }
 
 /* ---- running ---- */
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* What is the same for all of a batch's tiles. */
 typedef struct Grid {
@@ -139,11 +89,11 @@ typedef struct Place {
     int64_t map, y, x; /* of the tile's first output */
 } Place;
 
-static Grid grid_of(const PfWinograd *winograd, const PfConvolutionMaps *maps)
+static Grid grid_of(const PfConvolution *winograd, const PfConvolutionMaps *maps)
 {
     Grid grid = {.maps = maps,
-                 .height = maps->height + 2 * winograd->padding[0] - 2,
-                 .width = maps->width + 2 * winograd->padding[1] - 2};
+                 .height = pf_convolution_outputs(&winograd->config, 0, maps->height),
+                 .width = pf_convolution_outputs(&winograd->config, 1, maps->width)};
     grid.rows = tiles_along(grid.height);
     grid.columns = tiles_along(grid.width);
     return grid;
@@ -160,43 +110,38 @@ static Place place_of(const Grid *grid, int64_t tile)
     return (Place){row / grid->rows, TILE * (row % grid->rows), TILE * column};
 }
 
-int64_t pf_winograd_pieces(const PfWinograd *winograd, const PfConvolutionMaps *maps)
+static int64_t pieces(const PfConvolution *winograd, const PfConvolutionMaps *maps)
 {
     Grid grid = grid_of(winograd, maps);
     return (tiles_of(&grid) + PIECE - 1) / PIECE;
 }
 
 /* Distances between points in the scratch memory. */
-static int64_t input_point(const PfWinograd *winograd)
+static int64_t input_point(const PfConvolution *winograd)
 {
-    return PIECE * winograd->in_channels + GAP;
+    return PIECE * winograd->config.in_channels + GAP;
 }
 
-static const int64_t output_point = PIECE * PANEL + GAP;
+static const int64_t output_point = PIECE * PF_CONVOLUTION_PANEL + GAP;
 
-size_t pf_winograd_scratch(const PfWinograd *winograd)
+static size_t scratch_bytes(const PfConvolution *winograd)
 {
     const int64_t count = PF_WINOGRAD_POINTS * (input_point(winograd) + output_point);
     return (size_t)count * sizeof(float);
 }
 
-static void find_input(const PfWinograd *winograd, const Grid *grid, Place place,
+static void find_input(const PfConvolution *winograd, const Grid *grid, Place place,
                        PfWinogradInputTile *tile)
 {
-    const PfConvolutionMaps *maps = grid->maps;
+    const int64_t y = place.y - winograd->config.padding[0];
+    const int64_t x = place.x - winograd->config.padding[1];
     for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 6; j++) {
-            const int64_t y = place.y - winograd->padding[0] + i,
-                          x = place.x - winograd->padding[1] + j;
-            const int is_inside = y >= 0 && y < maps->height && x >= 0 && x < maps->width;
+        for (int j = 0; j < 6; j++)
             tile->pixels[6 * i + j] =
-                is_inside ? maps->x + ((place.map * maps->height + y) * maps->width + x) *
-                                          winograd->in_channels
-                          : winograd->zeros;
-        }
+                pf_convolution_pixel(winograd, grid->maps, place.map, y + i, x + j);
 }
 
-static void find_output(const PfWinograd *winograd, const Grid *grid, Place place, int64_t k,
+static void find_output(const PfConvolution *winograd, const Grid *grid, Place place, int64_t k,
                         PfWinogradOutputTile *tile)
 {
     for (int i = 0; i < TILE; i++)
@@ -206,48 +151,52 @@ static void find_output(const PfWinograd *winograd, const Grid *grid, Place plac
                 y < grid->height && x < grid->width
                     ? grid->maps->y +
                           ((place.map * grid->height + y) * grid->width + x) *
-                              winograd->out_channels +
+                              winograd->config.out_channels +
                           k
                     : NULL;
         }
 }
 
-static void transform_inputs(const PfWinograd *winograd, const Grid *grid, int64_t first,
+static void transform_inputs(const PfConvolution *winograd, const Grid *grid, int64_t first,
                              int64_t count, float *values)
 {
-    PfWinogradInputTile tile = {.channels = winograd->in_channels, .point = input_point(winograd)};
+    PfWinogradInputTile tile = {.channels = winograd->config.in_channels,
+                                .point = input_point(winograd)};
     for (int64_t t = 0; t < count; t++) {
         find_input(winograd, grid, place_of(grid, first + t), &tile);
-        tile.out = values + t * winograd->in_channels;
+        tile.out = values + t * winograd->config.in_channels;
         winograd->kernels->winograd_input_tile(&tile);
     }
 }
 
-static void multiply_points(const PfWinograd *winograd, const float *values, int64_t count,
+static void multiply_points(const PfConvolution *winograd, const float *values, int64_t count,
                             const float *panel, int64_t width, float *products)
 {
     const float *rows[PIECE];
-    for (int64_t t = 0; t < count; t++) rows[t] = values + t * winograd->in_channels;
-    PfProduct product = {
-        .rows = count, .depth = winograd->in_channels, .v = rows, .width = width, .m_row = width};
+    for (int64_t t = 0; t < count; t++) rows[t] = values + t * winograd->config.in_channels;
+    PfProduct product = {.rows = count,
+                         .depth = winograd->config.in_channels,
+                         .v = rows,
+                         .width = width,
+                         .m_row = width};
     for (int point = 0; point < PF_WINOGRAD_POINTS; point++) {
         product.offset = point * input_point(winograd);
-        product.u = panel + point * winograd->in_channels * width;
+        product.u = panel + point * winograd->config.in_channels * width;
         product.m = products + point * output_point;
         winograd->kernels->multiply(&product);
     }
 }
 
-static void transform_outputs(const PfWinograd *winograd, const Grid *grid, int64_t first,
+static void transform_outputs(const PfConvolution *winograd, const Grid *grid, int64_t first,
                               int64_t count, int64_t k, const float *products)
 {
     PfWinogradOutputTile tile = {.point = output_point,
-                                 .channels = panel_width(winograd, k),
+                                 .channels = pf_panel_width(&winograd->config, k),
                                  .bias = winograd->bias + k,
                                  .base = grid->maps->y,
                                  .sum = grid->maps->sum,
-                                 .relu = winograd->relu,
-                                 .bf16 = winograd->bf16};
+                                 .relu = winograd->config.relu,
+                                 .bf16 = winograd->config.bf16};
     for (int64_t t = 0; t < count; t++) {
         find_output(winograd, grid, place_of(grid, first + t), k, &tile);
         tile.in = products + t * tile.channels;
@@ -255,18 +204,24 @@ static void transform_outputs(const PfWinograd *winograd, const Grid *grid, int6
     }
 }
 
-void pf_winograd_run(const PfWinograd *winograd, const PfConvolutionMaps *maps, int64_t piece,
-                     void *scratch)
+static void run(const PfConvolution *winograd, const PfConvolutionMaps *maps, int64_t piece,
+                void *scratch)
 {
     const Grid grid = grid_of(winograd, maps);
     const int64_t first = piece * PIECE, count = smaller(PIECE, tiles_of(&grid) - first);
     float *values = scratch, *products = values + PF_WINOGRAD_POINTS * input_point(winograd);
     const float *panel = winograd->weight;
     transform_inputs(winograd, &grid, first, count, values);
-    for (int64_t k = 0; k < winograd->out_channels; k += PANEL) {
-        const int64_t width = panel_width(winograd, k);
+    for (int64_t k = 0; k < winograd->config.out_channels; k += PF_CONVOLUTION_PANEL) {
+        const int64_t width = pf_panel_width(&winograd->config, k);
         multiply_points(winograd, values, count, panel, width, products);
         transform_outputs(winograd, &grid, first, count, k, products);
-        panel += PF_WINOGRAD_POINTS * winograd->in_channels * width;
+        panel += PF_WINOGRAD_POINTS * winograd->config.in_channels * width;
     }
 }
+
+const PfConvolutionWay pf_winograd = {.weights_per_pair = points,
+                                      .pack = pack,
+                                      .pieces = pieces,
+                                      .scratch = scratch_bytes,
+                                      .run = run};

@@ -7,24 +7,11 @@
 #ifndef PF_WINOGRAD_H
 #define PF_WINOGRAD_H
 
-#include <stddef.h>
-
-#include "convolution_config.h"
-#include "permafrost/error.h"
-
-typedef struct PfWinograd PfWinograd;
+#include "packed_convolution.h"
 
 /* Whether it can compute the convolution, and faster than the definition. */
 int pf_winograd_suits(const PfConvolutionConfig *config);
 
-/* Of what it can compute: 3 x 3, stride and dilation 1. */
-int pf_winograd_new(const PfConvolutionConfig *config, PfWinograd **out, PfError *err);
-void pf_winograd_free(PfWinograd **winograd);
-
-/* As in convolution.h. */
-int64_t pf_winograd_pieces(const PfWinograd *winograd, const PfConvolutionMaps *maps);
-size_t pf_winograd_scratch(const PfWinograd *winograd);
-void pf_winograd_run(const PfWinograd *winograd, const PfConvolutionMaps *maps, int64_t piece,
-                     void *scratch);
+extern const PfConvolutionWay pf_winograd;
 
 #endif

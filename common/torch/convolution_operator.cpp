@@ -41,6 +41,7 @@ PackedConvolution::PackedConvolution(const PfConvolutionConfig &config) : config
 {
     PfError error = {};
     if (pf_convolution_new(&config, &convolution_, &error)) throw Failure(error);
+    config_.weight = config_.bias = nullptr; // the caller's
 }
 
 at::Tensor channels_last(const at::Tensor &map)
