@@ -148,6 +148,7 @@ int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out,
 {
     PfBackbonePlan *plan = pf_calloc(1, sizeof *plan, err);
     if (!plan) return -1;
+    pf_backbone_plugin_prepare();
     plan->precision = options->precision;
     plan->emulate = options->emulate;
     plan->store = options->store;

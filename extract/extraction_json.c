@@ -16,6 +16,7 @@ static void add_seconds(cJSON *json, const PfExtractionSummary *summary)
     cJSON_AddNumberToObject(seconds, "total", summary->seconds);
     if (!summary->computed) return;
     cJSON_AddNumberToObject(seconds, "load", times->load_seconds);
+    cJSON_AddNumberToObject(seconds, "head_start", pipeline->head_start_seconds);
     cJSON_AddNumberToObject(seconds, "images", pipeline->seconds);
     cJSON_AddNumberToObject(seconds, "cache", times->cache_seconds);
     cJSON_AddNumberToObject(seconds, "read", pipeline->read_seconds);
@@ -46,6 +47,7 @@ static void add_speed(cJSON *json, const PfExtractionSummary *summary)
 {
     char text[PF_BOTTLENECK_TEXT];
     cJSON_AddNumberToObject(json, "images_per_second", summary->images_per_second);
+    cJSON_AddNumberToObject(json, "head_start", (double)summary->times.pipeline.head_start);
     cJSON_AddNumberToObject(json, "workers", summary->times.workers);
     add_queues(json, &summary->times.pipeline);
     if (summary->gflops > 0) cJSON_AddNumberToObject(json, "gflops", summary->gflops);

@@ -63,17 +63,28 @@ static const char *rate_text(const PfExtractionSummary *summary, char *text, siz
     return text;
 }
 
+/* " (445 images decoded meanwhile)": while the network was loaded. "" where there was none. */
+static const char *head_start_text(const PfPipelineStats *stats, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (stats->head_start)
+        snprintf(text, size, " (%lld image%s decoded meanwhile)", (long long)stats->head_start,
+                 stats->head_start == 1 ? "" : "s");
+    return text;
+}
+
 /* Where the time went, and why. */
 static void say_times(const PfExtractionSummary *summary)
 {
     const PfRunTimes *times = &summary->times;
     const PfRunShares shares = pf_run_shares(times);
-    char text[PF_BOTTLENECK_TEXT], rate[64];
-    pf_say("time: load %.2f s, images %.2f s, cache %.2f s; read %.0f %%, decode %.0f %% (%d "
+    char text[PF_BOTTLENECK_TEXT], rate[64], meanwhile[64];
+    pf_say("time: load %.2f s%s, images %.2f s, cache %.2f s; read %.0f %%, decode %.0f %% (%d "
            "thread%s), network %.0f %%%s, write %.0f %%",
-           times->load_seconds, times->pipeline.seconds, times->cache_seconds, 100 * shares.read,
-           100 * shares.decode, times->workers, times->workers == 1 ? "" : "s",
-           100 * shares.network, rate_text(summary, rate, sizeof rate), 100 * shares.journal);
+           times->load_seconds, head_start_text(&times->pipeline, meanwhile, sizeof meanwhile),
+           times->pipeline.seconds, times->cache_seconds, 100 * shares.read, 100 * shares.decode,
+           times->workers, times->workers == 1 ? "" : "s", 100 * shares.network,
+           rate_text(summary, rate, sizeof rate), 100 * shares.journal);
     pf_say("%s", pf_bottleneck_text(summary->bottleneck, times, text));
 }
 

@@ -61,7 +61,7 @@ void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary)
                                      .stored_bytes = written->stored_bytes,
                                      .peak_memory_bytes = (int64_t)pf_peak_memory_bytes()};
     if (stats->images) {
-        summary->images_per_second = (double)(stats->images + stats->rejected) / stats->seconds;
+        summary->images_per_second = pf_pipeline_rate(stats, pf_extraction_worker_count(run));
         summary->times = run_times(run);
         summary->bottleneck = pf_bottleneck_find(&summary->times);
         measure_rates(run, summary);

@@ -12,6 +12,8 @@
 /* A pass under way. */
 typedef struct Pass {
     const PfFeaturePass *of;
+    PfPipelineConfig config;
+    PfPipeline *pipeline;
     PfJournalImage *images; /* (batch) what the journal is told */
     PfProgress progress;
     int64_t rejected; /* of the whole dataset */
@@ -121,6 +123,8 @@ static void add_stats(PfPipelineStats *sum, const PfPipelineStats *stats)
     sum->images += stats->images;
     sum->rejected += stats->rejected;
     sum->repeated += stats->repeated;
+    sum->head_start += stats->head_start;
+    sum->head_start_seconds += stats->head_start_seconds;
     sum->seconds += stats->seconds;
     sum->read_seconds += stats->read_seconds;
     sum->decode_seconds += stats->decode_seconds;
@@ -146,40 +150,52 @@ static int64_t largest_file(const PfFeaturePass *of)
     return (int64_t)largest;
 }
 
-static PfPipelineConfig pipeline_config(const PfFeaturePass *of)
+static int images_at_once(const PfBackboneSession *session)
 {
-    const PfBackboneSession *session = of->session;
-    int64_t count = of->group->count;
-    int views = session->plan->views, batch = session->batch / views;
-    return (PfPipelineConfig){
+    return session->batch / session->plan->views;
+}
+
+static int open_pipeline(Pass *pass, int64_t sample_count, PfError *err)
+{
+    const PfFeaturePass *of = pass->of;
+    const PfBackbonePlan *plan = of->session->plan;
+    pass->config = (PfPipelineConfig){
         .dataset = of->survey->dataset,
         .samples = of->group->samples,
-        .sample_count = of->journal || count < batch ? count : batch,
+        .sample_count = sample_count,
         .once = 1,
-        .preprocess = &session->plan->preprocess,
-        .views = views,
-        .view_seed = (uint64_t)session->plan->view_seed,
-        .plugin = session->plugin,
-        .backbones = session->backbones,
-        .backbone_count = session->backbone_count,
-        .output_dtype = session->plan->store,
-        .batch = batch,
+        .preprocess = &plan->preprocess,
+        .views = plan->views,
+        .view_seed = (uint64_t)plan->view_seed,
         .workers = of->workers,
         .readers = of->readers,
         .largest_file = largest_file(of),
         .interrupted = of->interrupted,
     };
+    return pf_pipeline_open(&pass->config, &pass->pipeline, err);
+}
+
+/* Images are decoded while the network is loaded. Only a rehearsal, of one batch, has to know
+ * first how large that is. */
+static int open_both(Pass *pass, PfError *err)
+{
+    const PfFeaturePass *of = pass->of;
+    int64_t count = of->group->count;
+    if (of->journal && open_pipeline(pass, count, err)) return -1;
+    if (pf_wanted_taps_open(of->wanted, of->group->taps, of->session, err)) return -1;
+    if (of->journal) return 0;
+    int batch = images_at_once(of->session);
+    return open_pipeline(pass, count < batch ? count : batch, err);
 }
 
 /* Once a run: all passes have the same batch, and the first has most taps. */
-static void say_memory(const PfFeaturePass *of, const PfPipelineConfig *config)
+static void say_memory(const PfFeaturePass *of, size_t bytes)
 {
     char size[PF_SIZE_TEXT];
     if (of->plan->memory_said++) return;
     pf_say("runs on %s", of->session->runtime);
     pf_say("memory: %s for the pipeline (batch %d, %d decoding threads)",
-           pf_size_text((int64_t)pf_pipeline_memory(config), size), of->session->batch,
-           config->workers);
+           pf_size_text((int64_t)bytes, size), of->session->batch, of->workers);
 }
 
 /* Once a run, before other threads have the network. */
@@ -197,29 +213,41 @@ static int say_drift(const PfFeaturePass *of, PfError *err)
 static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
 {
     PfPipelineStats stats;
-    PfPipelineConfig config = pipeline_config(pass->of);
+    PfBackboneSession *session = pass->of->session;
+    PfPipelineNetwork network = {
+        .plugin = session->plugin,
+        .backbones = session->backbones,
+        .backbone_count = session->backbone_count,
+        .output_dtype = session->plan->store,
+        .batch = images_at_once(session),
+    };
     PfPipelineSink sink = {.context = pass,
                            .rows = sink_rows,
                            .rejected = sink_rejected,
                            .repeated = sink_repeated,
                            .progress = sink_progress};
-    say_memory(pass->of, &config);
+    say_memory(pass->of, pf_pipeline_memory(&pass->config, &network));
     if (say_drift(pass->of, err)) return -1;
-    pf_progress_start(&pass->progress, "images", config.sample_count);
-    int failed = pf_pipeline_run(&config, &sink, &stats, err);
+    pf_progress_start(&pass->progress, "images", pass->config.sample_count);
+    int failed = pf_pipeline_run(pass->pipeline, &network, &sink, &stats, err);
     pf_progress_end(&pass->progress);
     add_stats(sum, &stats);
     return failed;
 }
 
+static int run_pass(Pass *pass, PfPipelineStats *stats, PfError *err)
+{
+    const PfFeaturePass *of = pass->of;
+    if (open_both(pass, err) || begin_segment(of, err)) return -1;
+    pass->images = pf_calloc((size_t)of->session->batch, sizeof *pass->images, err);
+    return !pass->images || run_pipeline(pass, stats, err);
+}
+
 int pf_feature_pass_run(const PfFeaturePass *of, PfPipelineStats *stats, PfError *err)
 {
     Pass pass = {.of = of, .rejected = pf_survey_count(of->survey).rejected};
-    if (pf_wanted_taps_open(of->wanted, of->group->taps, of->session, err) ||
-        begin_segment(of, err))
-        return -1;
-    pass.images = pf_calloc((size_t)of->session->batch, sizeof *pass.images, err);
-    int failed = !pass.images || run_pipeline(&pass, stats, err);
+    int failed = run_pass(&pass, stats, err);
+    pf_pipeline_close(&pass.pipeline);
     free(pass.images);
     pf_backbone_session_say_slices(of->session);
     if (failed) return -1;

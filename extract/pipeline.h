@@ -7,6 +7,9 @@
  *                     in order
  *   caller's thread   the sink, progress, signals
  *
+ * Opening a pipeline starts the first two, so that images are decoded while the network is still
+ * being loaded; running it brings the network and the rest.
+ *
  * A fixed ring of batches circulates between them. Which samples form a batch
  * depends on their order alone, and so do the features: neither on the number
  * of threads nor on timing. Bad images leave their batch before the forward
@@ -30,6 +33,8 @@ typedef struct PfPipelineRow {
     int32_t width, height; /* of the decoded image; 0 where it was not decoded */
 } PfPipelineRow;
 
+typedef struct PfPipeline PfPipeline;
+
 /* Where finished batches go, called on the caller's thread in the order of the run. */
 typedef struct PfPipelineSink {
     void *context;
@@ -47,31 +52,43 @@ typedef struct PfPipelineSink {
     void (*progress)(void *context, int64_t done);
 } PfPipelineSink;
 
+/* What becomes pixels, and how. */
 typedef struct PfPipelineConfig {
     const PfDataset *dataset;
     const int64_t *samples; /* (sample_count) which of the dataset, in this order; NULL = all */
     int64_t sample_count;
     int once; /* images of equal bytes are decoded and computed once */
     const PfPreprocess *preprocess;
-    int views;          /* of each image; 0 and 1: the centre crop alone */
-    uint64_t view_seed; /* of the drawn ones */
+    int views;            /* of each image; 0 and 1: the centre crop alone */
+    uint64_t view_seed;   /* of the drawn ones */
+    int workers;          /* decode threads, at least 1 */
+    int readers;          /* files read ahead, see sample_reader.h; 0: the decode threads read */
+    int64_t largest_file; /* of the samples, in bytes; 0: not known */
+    int64_t head_start;   /* samples decoded at most before the network is there; 0: what fills
+                             PF_HEAD_START_BYTES */
+    const volatile sig_atomic_t
+        *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
+} PfPipelineConfig;
+
+/* Of pixels: 445 crops of 224 x 224, which one thread decodes in the time that libtorch loads. */
+#define PF_HEAD_START_BYTES ((size_t)64 << 20)
+
+/* What becomes of the pixels. */
+typedef struct PfPipelineNetwork {
     const PfBackbonePlugin *plugin;
     PfBackbone *const *backbones; /* (backbone_count) one network, open on each of the devices */
     int backbone_count;           /* 1 to PF_DEVICES_MAX */
     PfDtype output_dtype;         /* PF_DTYPE_F16 or PF_DTYPE_F32, as the backbone was opened */
     int batch;                    /* images per forward pass */
-    int workers;                  /* decode threads, at least 1 */
     int depth;                    /* batches in the ring; 0 = as pf_pipeline_depth() says */
-    int readers;          /* files read ahead, see sample_reader.h; 0: the decode threads read */
-    int64_t largest_file; /* of the samples, in bytes; 0: not known */
-    const volatile sig_atomic_t
-        *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
-} PfPipelineConfig;
+} PfPipelineNetwork;
 
 typedef struct PfPipelineStats {
     int64_t images, rejected, repeated;
-    double seconds;              /* of wall time */
-    double read_seconds;         /* in which decode threads waited for files, summed */
+    int64_t head_start;          /* samples that were decoded before the run, and... */
+    double head_start_seconds;   /* ...how long that took, summed over decode threads */
+    double seconds;              /* of the run's wall time */
+    double read_seconds;         /* of it in which decode threads waited for files, summed */
     double decode_seconds;       /* likewise, resize included */
     double decode_wait_seconds;  /* likewise, without room for another image */
     double forward_seconds;      /* in the backbone, summed over the devices */
@@ -87,16 +104,27 @@ typedef struct PfPipelineStats {
     int64_t computed_waiting; /* ...of ones with features */
 } PfPipelineStats;
 
+/* Images per second, good and bad, as if none had been decoded before the run; 0 without any. */
+double pf_pipeline_rate(const PfPipelineStats *stats, int workers);
+
 /* Batches of the ring: one is being decoded and one in the sink, and for each device there are
  * those that it takes at a time and one in reserve. */
-int pf_pipeline_depth(const PfPipelineConfig *config);
+int pf_pipeline_depth(const PfPipelineNetwork *network);
 
-/* Bytes of the ring, and of the files held where largest_file is known. */
-size_t pf_pipeline_memory(const PfPipelineConfig *config);
+/* Bytes of the ring, of what is decoded before it, and of the files held where largest_file is
+ * known. */
+size_t pf_pipeline_memory(const PfPipelineConfig *config, const PfPipelineNetwork *network);
 
-/* Runs the samples through. stats is filled on failure too. Unless the sink fails it is
+/* Starts reading and decoding, in one thread less than there may be: loading a network wants a
+ * processor too. The config is copied, what it refers to is lent until close. */
+int pf_pipeline_open(const PfPipelineConfig *config, PfPipeline **out, PfError *err);
+
+/* Runs the samples through, once. stats is filled on failure too. Unless the sink fails it is
  * given every batch that was computed, also before a failure or an interrupt. */
-int pf_pipeline_run(const PfPipelineConfig *config, const PfPipelineSink *sink,
-                    PfPipelineStats *stats, PfError *err);
+int pf_pipeline_run(PfPipeline *pipeline, const PfPipelineNetwork *network,
+                    const PfPipelineSink *sink, PfPipelineStats *stats, PfError *err);
+
+/* Ends what is under way, whether it was run or not; *pipeline becomes NULL. */
+void pf_pipeline_close(PfPipeline **pipeline);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "digest.h"
+#include "pipeline_head_start.h"
 #include "pipeline_ring.h"
 #include "view.h"
 
@@ -57,26 +58,36 @@ static int fail_sample(const PfPipelineConfig *config, int64_t sample, PfError *
                    pf_dataset_samples(config->dataset)[sample].path, cause.message);
 }
 
+/* What a decode thread has to do next. */
+typedef struct Place {
+    int64_t number;
+    PfBatch *batch; /* of the ring; NULL: it belongs to the head start */
+    PfSlot *slot;
+    uint8_t *pixels;
+} Place;
+
 /* Fills the slot and the pixels of a place. A file that cannot be used is marked in
  * the slot; -1 is kept for failures that are not the file's. */
-static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, int64_t place, PfSlot *slot,
-                         uint8_t *out, double *read_seconds, PfError *err)
+static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, const Place *place,
+                         double *read_seconds, PfError *err)
 {
-    const PfPipelineConfig *config = pipeline->config;
+    const PfPipelineConfig *config = &pipeline->config;
     PfSampleBytes *bytes = &decoder->bytes;
+    PfSlot *slot = place->slot;
     double started = pf_seconds();
     slot->state = PF_SLOT_GOOD;
-    slot->row = (PfPipelineRow){.sample = sample_at(config, place)};
-    int unreadable = pf_sample_reader_take(pipeline->reader, place, bytes, err);
+    slot->row = (PfPipelineRow){.sample = sample_at(config, place->number)};
+    int unreadable = pf_sample_reader_take(pipeline->reader, place->number, bytes, err);
     *read_seconds += pf_seconds() - started;
     if (!unreadable) {
         slot->row.stamp = bytes->stamp;
         pf_xxh128(bytes->data, bytes->size_bytes, slot->row.digest);
-        if (pipeline->contents && !pf_contents_claim(pipeline->contents, place, slot->row.digest)) {
+        if (pipeline->contents &&
+            !pf_contents_claim(pipeline->contents, place->number, slot->row.digest)) {
             slot->state = PF_SLOT_REPEATED;
             return 0;
         }
-        if (!decode_bytes(config, decoder, &slot->row, out, err)) return 0;
+        if (!decode_bytes(config, decoder, &slot->row, place->pixels, err)) return 0;
     }
     if (err->exit_code != PF_EXIT_BAD_IMAGES) return fail_sample(config, slot->row.sample, err);
     slot->state = PF_SLOT_BAD;
@@ -84,52 +95,82 @@ static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, int64_t p
     return 0;
 }
 
-/* Waits until there is room for the next place, and takes it; -1 when there is none any more. */
-static int64_t take_place(PfPipeline *pipeline, PfBatch **batch)
+/* The next place of the ring, where there is room for it. Caller holds the lock. */
+static int take_from_ring(PfPipeline *pipeline, Place *place)
 {
-    int64_t place = -1;
+    const int64_t size = pipeline->network.batch, number = pipeline->next_place / size;
+    PfBatch *batch = pf_ring_at(pipeline, number);
+    if (batch->number != number) return 0;
+    size_t i = (size_t)(pipeline->next_place % size);
+    *place = (Place){.number = pipeline->next_place++,
+                     .batch = batch,
+                     .slot = &batch->slots[i],
+                     .pixels = batch->pixels + i * pf_ring_sample_bytes(&pipeline->config)};
+    return 1;
+}
+
+static int take_from_head_start(PfPipeline *pipeline, Place *place)
+{
+    if (!pf_head_start_has_room(pipeline)) return 0;
+    place->batch = NULL;
+    place->slot = pf_head_start_take(pipeline, &place->number, &place->pixels);
+    return 1;
+}
+
+/* Waits until there is room for the next place, and takes it; 0 when there is none any more. */
+static int take_place(PfPipeline *pipeline, Place *place)
+{
+    int taken = 0;
     double started = pf_seconds();
     pthread_mutex_lock(&pipeline->lock);
     while (!pipeline->stopping && pipeline->next_place < pipeline->total) {
-        int64_t number = pipeline->next_place / pipeline->config->batch;
-        *batch = pf_ring_at(pipeline, number);
-        if ((*batch)->number == number) {
-            place = pipeline->next_place++;
-            break;
-        }
+        taken = pipeline->is_running ? take_from_ring(pipeline, place)
+                                     : take_from_head_start(pipeline, place);
+        if (taken) break;
         pthread_cond_wait(&pipeline->freed, &pipeline->lock);
     }
-    pipeline->decode_wait_seconds += pf_seconds() - started;
+    if (pipeline->is_running) pipeline->decode_wait_seconds += pf_seconds() - started;
     pthread_mutex_unlock(&pipeline->lock);
-    return place;
+    return taken;
 }
 
-static void sample_done(PfPipeline *pipeline, PfBatch *batch, double seconds, double read_seconds)
+static void place_done(PfPipeline *pipeline, const Place *place, double seconds,
+                       double read_seconds)
 {
     pthread_mutex_lock(&pipeline->lock);
-    pipeline->decode_seconds += seconds - read_seconds;
-    pipeline->read_seconds += read_seconds;
-    if (--batch->pending == 0) pthread_cond_broadcast(&pipeline->advanced);
+    if (!place->batch) {
+        pf_head_start_done(pipeline, seconds);
+        pthread_cond_broadcast(&pipeline->freed);
+    } else {
+        pipeline->decode_seconds += seconds - read_seconds;
+        pipeline->read_seconds += read_seconds;
+        if (--place->batch->pending == 0) pthread_cond_broadcast(&pipeline->advanced);
+    }
     pthread_mutex_unlock(&pipeline->lock);
+}
+
+/* Decodes it, or has it from the head start. */
+static int fill_place(PfPipeline *pipeline, Decoder *decoder, const Place *place,
+                      double *read_seconds, PfError *err)
+{
+    if (!place->batch || !pf_head_start_has(pipeline, place->number))
+        return decode_sample(pipeline, decoder, place, read_seconds, err);
+    pf_head_start_move(pipeline, place->number, place->slot, place->pixels);
+    return 0;
 }
 
 void *pf_pipeline_decode(void *argument)
 {
     PfPipeline *pipeline = argument;
-    const PfPipelineConfig *config = pipeline->config;
     Decoder decoder = {0};
     PfError error = {0};
-    PfBatch *batch;
-    for (int64_t place; (place = take_place(pipeline, &batch)) >= 0;) {
-        size_t i = (size_t)(place % config->batch);
+    for (Place place; take_place(pipeline, &place);) {
         double started = pf_seconds(), read_seconds = 0;
-        if (decode_sample(pipeline, &decoder, place, &batch->slots[i],
-                          batch->pixels + i * pf_ring_sample_bytes(config), &read_seconds,
-                          &error)) {
+        if (fill_place(pipeline, &decoder, &place, &read_seconds, &error)) {
             pf_ring_stop(pipeline, &error);
             break;
         }
-        sample_done(pipeline, batch, pf_seconds() - started, read_seconds);
+        place_done(pipeline, &place, pf_seconds() - started, read_seconds);
     }
     pf_sample_bytes_free(&decoder.bytes);
     pf_image_free(&decoder.image);

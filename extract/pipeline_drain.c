@@ -30,7 +30,7 @@ static PfBatch *wait_forwarded(PfPipeline *pipeline, int64_t number)
     pipeline->sink_takes++;
     pipeline->computed_waiting += pf_ring_count_computed(pipeline);
     while (!pipeline->stopping) {
-        if (is_interrupted(pipeline->config)) {
+        if (is_interrupted(&pipeline->config)) {
             PfError error = {0};
             pf_fail(&error, PF_EXIT_INTERRUPTED, "interrupted");
             pf_ring_stop_locked(pipeline, &error);
@@ -50,7 +50,7 @@ static int drain_bad(PfPipeline *pipeline, const PfBatch *batch, int i, const ch
                      const PfPipelineSink *sink, PfPipelineStats *stats, PfError *err)
 {
     const PfSlot *slot = &batch->slots[i];
-    int64_t place = batch->number * pipeline->config->batch + i;
+    int64_t place = batch->number * pipeline->network.batch + i;
     stats->rejected++;
     if (pipeline->contents && slot->state == PF_SLOT_BAD &&
         pf_contents_reject(pipeline->contents, place, reason, err))

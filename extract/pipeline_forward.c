@@ -11,14 +11,14 @@
 static int is_repeated(PfPipeline *pipeline, const PfBatch *batch, int i)
 {
     if (!pipeline->contents) return 0;
-    int64_t place = batch->number * pipeline->config->batch + i;
+    int64_t place = batch->number * pipeline->network.batch + i;
     return pf_contents_first(pipeline->contents, batch->slots[i].row.digest) != place;
 }
 
 /* Moves the good images' pixels together and lists their rows. */
 static void keep_good_images(PfPipeline *pipeline, PfBatch *batch)
 {
-    size_t size = pf_ring_sample_bytes(pipeline->config);
+    size_t size = pf_ring_sample_bytes(&pipeline->config);
     batch->row_count = 0;
     for (int i = 0; i < batch->count; i++) {
         PfSlot *slot = &batch->slots[i];
@@ -50,15 +50,15 @@ static int64_t find_non_finite(const void *values, PfDtype dtype, int64_t count)
 /* Features that are no numbers would poison every head trained on them. */
 static int check_finite(const PfPipeline *pipeline, const PfBatch *batch, PfError *err)
 {
-    const PfPipelineConfig *config = pipeline->config;
+    const PfPipelineConfig *config = &pipeline->config;
+    const PfDtype dtype = pipeline->network.output_dtype;
     for (int t = 0; t < pipeline->tap_count; t++) {
         int64_t per_row = pf_ring_row_values(config, &pipeline->taps[t]);
         if (pf_is_pixel_tap(pipeline->taps[t].name)) continue;
-        int64_t at =
-            find_non_finite(batch->features[t], config->output_dtype, per_row * batch->row_count);
+        int64_t at = find_non_finite(batch->features[t], dtype, per_row * batch->row_count);
         if (at < 0) continue;
         const PfPipelineRow *row = &batch->rows[at / per_row];
-        const char *hint = config->output_dtype == PF_DTYPE_F16
+        const char *hint = dtype == PF_DTYPE_F16
                                ? "f16 holds numbers up to 65504: try --store f32"
                                : "the weights may be damaged, or belong to another network";
         return pf_fail(err, PF_EXIT_FAILED, "tap '%s' of image '%s' is not a finite number; %s",
@@ -104,16 +104,16 @@ static void batch_done(PfPipeline *pipeline, PfBatch *batch)
 
 static int submit(PfForwardLane *lane, PfBatch *batch, PfError *err)
 {
-    const PfPipelineConfig *config = lane->pipeline->config;
+    const PfPipeline *pipeline = lane->pipeline;
     keep_good_images(lane->pipeline, batch);
     if (!batch->row_count) {
         batch_done(lane->pipeline, batch);
         return 0;
     }
     lane->under_way[lane->count++] = batch;
-    int failed =
-        config->plugin->submit(lane->backbone, batch->pixels,
-                               batch->row_count * pf_ring_views(config), batch->features, err);
+    int failed = pipeline->network.plugin->submit(
+        lane->backbone, batch->pixels, batch->row_count * pf_ring_views(&pipeline->config),
+        batch->features, err);
     if (failed) lane->count = 0;
     return failed;
 }
@@ -121,7 +121,7 @@ static int submit(PfForwardLane *lane, PfBatch *batch, PfError *err)
 static int collect(PfForwardLane *lane, PfError *err)
 {
     PfBatch *oldest = lane->under_way[0];
-    int failed = lane->pipeline->config->plugin->collect(lane->backbone, err);
+    int failed = lane->pipeline->network.plugin->collect(lane->backbone, err);
     lane->count = failed ? 0 : lane->count - 1;
     memmove(lane->under_way, lane->under_way + 1, (size_t)lane->count * sizeof *lane->under_way);
     if (failed || check_finite(lane->pipeline, oldest, err)) return -1;
@@ -134,7 +134,7 @@ static void abandon(PfForwardLane *lane)
 {
     PfError ignored;
     while (lane->count-- > 0)
-        if (lane->pipeline->config->plugin->collect(lane->backbone, &ignored)) return;
+        if (lane->pipeline->network.plugin->collect(lane->backbone, &ignored)) return;
 }
 
 /* Sends the next batch to the device, or waits for the oldest that is there. 1 when nothing is
@@ -143,7 +143,7 @@ static int step(PfForwardLane *lane, PfError *err)
 {
     PfPipeline *pipeline = lane->pipeline;
     PfBatch *batch = NULL;
-    if (lane->count < pipeline->config->plugin->depth(lane->backbone))
+    if (lane->count < pipeline->network.plugin->depth(lane->backbone))
         batch = take_decoded(pipeline, !lane->count);
     if (!batch && !lane->count) return 1;
     double started = pf_seconds();

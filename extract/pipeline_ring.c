@@ -4,6 +4,7 @@
 
 #include "backbone_session.h"
 #include "memory.h"
+#include "pipeline_head_start.h"
 #include "pixel_tap.h"
 
 /* ---- sizes ---- */
@@ -28,18 +29,24 @@ int64_t pf_ring_row_values(const PfPipelineConfig *config, const PfTapInfo *tap)
     return pf_ring_views(config) * pf_shape_count(&tap->shape);
 }
 
-static size_t row_bytes(const PfPipelineConfig *config, const PfTapInfo *tap)
+static size_t row_bytes(const PfPipelineConfig *config, const PfPipelineNetwork *network,
+                        const PfTapInfo *tap)
 {
-    PfDtype dtype = pf_pixel_tap_dtype(tap->name, config->output_dtype);
+    PfDtype dtype = pf_pixel_tap_dtype(tap->name, network->output_dtype);
     return (size_t)pf_ring_row_values(config, tap) * pf_dtype_size(dtype);
 }
 
-int pf_pipeline_depth(const PfPipelineConfig *config)
+int pf_pipeline_depth(const PfPipelineNetwork *network)
 {
     int depth = 2;
-    for (int d = 0; d < config->backbone_count; d++)
-        depth += config->plugin->depth(config->backbones[d]) + 1;
-    return config->depth > 0 ? config->depth : depth;
+    for (int d = 0; d < network->backbone_count; d++)
+        depth += network->plugin->depth(network->backbones[d]) + 1;
+    return network->depth > 0 ? network->depth : depth;
+}
+
+int64_t pf_pipeline_total(const PfPipelineConfig *config)
+{
+    return config->samples ? config->sample_count : pf_dataset_count(config->dataset);
 }
 
 PfSampleReaderConfig pf_pipeline_reading(const PfPipelineConfig *config)
@@ -47,7 +54,7 @@ PfSampleReaderConfig pf_pipeline_reading(const PfPipelineConfig *config)
     return (PfSampleReaderConfig){
         .dataset = config->dataset,
         .samples = config->samples,
-        .count = config->samples ? config->sample_count : pf_dataset_count(config->dataset),
+        .count = pf_pipeline_total(config),
         .readers = config->readers,
         .largest_file = config->largest_file,
     };
@@ -61,13 +68,14 @@ static size_t file_bytes(const PfPipelineConfig *config)
            (size_t)config->largest_file;
 }
 
-size_t pf_pipeline_memory(const PfPipelineConfig *config)
+size_t pf_pipeline_memory(const PfPipelineConfig *config, const PfPipelineNetwork *network)
 {
     const PfTapInfo *taps;
-    int tap_count = config->plugin->taps(config->backbones[0], &taps);
+    int tap_count = network->plugin->taps(network->backbones[0], &taps);
     size_t sample = pf_ring_sample_bytes(config) + sizeof(PfSlot) + sizeof(PfPipelineRow);
-    for (int t = 0; t < tap_count; t++) sample += row_bytes(config, &taps[t]);
-    return sample * (size_t)config->batch * (size_t)pf_pipeline_depth(config) + file_bytes(config);
+    for (int t = 0; t < tap_count; t++) sample += row_bytes(config, network, &taps[t]);
+    return sample * (size_t)network->batch * (size_t)pf_pipeline_depth(network) +
+           pf_head_start_memory(config) + file_bytes(config);
 }
 
 /* ---- going round ---- */
@@ -80,11 +88,10 @@ PfBatch *pf_ring_at(const PfPipeline *pipeline, int64_t number)
 /* Gives a batch of the ring its next number. Caller holds the lock, or is alone. */
 static void assign(PfPipeline *pipeline, PfBatch *batch, int64_t number)
 {
-    int64_t first = number * pipeline->config->batch, left = pipeline->total - first;
+    const int most = pipeline->network.batch;
+    const int64_t left = pipeline->total - number * most;
     batch->number = number;
-    batch->count = left < 0                         ? 0
-                   : left < pipeline->config->batch ? (int)left
-                                                    : pipeline->config->batch;
+    batch->count = left < 0 ? 0 : left < most ? (int)left : most;
     batch->pending = batch->count;
     batch->forwarded = 0;
 }
@@ -132,28 +139,30 @@ int pf_ring_count_computed(const PfPipeline *pipeline)
 /* ---- memory ---- */
 
 /* What devices copy from and to. Any of them may use what the first one gave. */
-static void *allocate_lent(const PfPipelineConfig *config, size_t count, size_t size, PfError *err)
+static void *allocate_lent(const PfPipelineNetwork *network, size_t count, size_t size,
+                           PfError *err)
 {
-    return pf_backbone_allocate(config->plugin, config->backbones[0], count * size, err);
+    return pf_backbone_allocate(network->plugin, network->backbones[0], count * size, err);
 }
 
-static void release_lent(const PfPipelineConfig *config, void *memory)
+static void release_lent(const PfPipelineNetwork *network, void *memory)
 {
-    pf_backbone_release(config->plugin, config->backbones[0], memory);
+    pf_backbone_release(network->plugin, network->backbones[0], memory);
 }
 
 static int allocate_batch(const PfPipeline *pipeline, PfBatch *batch, PfError *err)
 {
-    const PfPipelineConfig *config = pipeline->config;
-    size_t size = (size_t)config->batch;
-    batch->pixels = allocate_lent(config, size, pf_ring_sample_bytes(config), err);
+    const PfPipelineConfig *config = &pipeline->config;
+    const PfPipelineNetwork *network = &pipeline->network;
+    size_t size = (size_t)network->batch;
+    batch->pixels = allocate_lent(network, size, pf_ring_sample_bytes(config), err);
     batch->slots = pf_calloc(size, sizeof *batch->slots, err);
     batch->rows = pf_calloc(size, sizeof *batch->rows, err);
     batch->features = pf_calloc((size_t)pipeline->tap_count, sizeof *batch->features, err);
     if (!batch->pixels || !batch->slots || !batch->rows || !batch->features) return -1;
     for (int t = 0; t < pipeline->tap_count; t++) {
         batch->features[t] =
-            allocate_lent(config, size, row_bytes(config, &pipeline->taps[t]), err);
+            allocate_lent(network, size, row_bytes(config, network, &pipeline->taps[t]), err);
         if (!batch->features[t]) return -1;
     }
     return 0;
@@ -162,11 +171,11 @@ static int allocate_batch(const PfPipeline *pipeline, PfBatch *batch, PfError *e
 static void free_batch(const PfPipeline *pipeline, PfBatch *batch)
 {
     for (int t = 0; batch->features && t < pipeline->tap_count; t++)
-        release_lent(pipeline->config, batch->features[t]);
+        release_lent(&pipeline->network, batch->features[t]);
     free(batch->features);
     free(batch->rows);
     free(batch->slots);
-    release_lent(pipeline->config, batch->pixels);
+    release_lent(&pipeline->network, batch->pixels);
 }
 
 int pf_ring_allocate(PfPipeline *pipeline, PfError *err)

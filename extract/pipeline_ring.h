@@ -10,6 +10,8 @@ size_t pf_ring_sample_bytes(const PfPipelineConfig *config);
 /* Values of a row of a tap, all views. */
 int64_t pf_ring_row_values(const PfPipelineConfig *config, const PfTapInfo *tap);
 
+int64_t pf_pipeline_total(const PfPipelineConfig *config); /* samples */
+
 /* What is read ahead. */
 PfSampleReaderConfig pf_pipeline_reading(const PfPipelineConfig *config);
 

@@ -33,6 +33,7 @@ typedef struct Prediction {
     PfDataset *dataset;
     PfBackbonePlan *plan;
     PfBackboneSession session;
+    PfPipeline *pipeline;
     PfProgress progress;
     PfPipelineStats stats;
 } Prediction;
@@ -141,6 +142,11 @@ static int wanted_batch(const Prediction *run)
     return total < most ? (int)total : run->options->batch;
 }
 
+static int worker_count(const Prediction *run)
+{
+    return run->options->workers ? run->options->workers : pf_processor_count();
+}
+
 static int open_network(Prediction *run, PfError *err)
 {
     PfBackboneSession *session = &run->session;
@@ -159,25 +165,32 @@ static int open_network(Prediction *run, PfError *err)
     return 0;
 }
 
-static int run_pipeline(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
+static int open_pipeline(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
-    const PfBackboneSession *session = &run->session;
     PfPipelineConfig config = {
         .dataset = run->dataset,
         .preprocess = &run->plan->preprocess,
+        .workers = worker_count(run),
+        .readers = run->options->readers,
+        .interrupted = interrupted,
+    };
+    return pf_pipeline_open(&config, &run->pipeline, err);
+}
+
+static int run_pipeline(Prediction *run, PfError *err)
+{
+    const PfBackboneSession *session = &run->session;
+    PfPipelineNetwork network = {
         .plugin = session->plugin,
         .backbones = session->backbones,
         .backbone_count = session->backbone_count,
         .output_dtype = PF_DTYPE_F32,
         .batch = session->batch,
-        .workers = run->options->workers ? run->options->workers : pf_processor_count(),
-        .readers = run->options->readers,
-        .interrupted = interrupted,
     };
     PfPipelineSink sink = {
         .context = run, .rows = sink_rows, .rejected = sink_rejected, .progress = sink_progress};
     pf_progress_start(&run->progress, "images", pf_dataset_count(run->dataset));
-    int failed = pf_pipeline_run(&config, &sink, &run->stats, err);
+    int failed = pf_pipeline_run(run->pipeline, &network, &sink, &run->stats, err);
     pf_progress_end(&run->progress);
     pf_backbone_session_say_slices(&run->session);
     return failed;
@@ -187,9 +200,9 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
 {
     if (list_images(run, err) ||
         pf_model_network_plan(run->model, run->options, run->scorer->tap, &run->plan, err) ||
-        open_network(run, err) || begin_output(run, err))
+        open_pipeline(run, interrupted, err) || open_network(run, err) || begin_output(run, err))
         return -1;
-    return run_pipeline(run, interrupted, err);
+    return run_pipeline(run, err);
 }
 
 /* ---- the rows of a cache ---- */
@@ -294,13 +307,14 @@ static void say_summary(const Prediction *run, double started)
     char elapsed[PF_DURATION_SIZE], speed[96] = "";
     if (run->stats.seconds > 0)
         snprintf(speed, sizeof speed, ": network loaded in %.2f s, then %.1f images/s",
-                 run->session.load_seconds, (double)run->stats.images / run->stats.seconds);
+                 run->session.load_seconds, pf_pipeline_rate(&run->stats, worker_count(run)));
     pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written, run->options->model,
            pf_duration_text(pf_seconds() - started, elapsed), speed);
 }
 
 static void release(Prediction *run)
 {
+    pf_pipeline_close(&run->pipeline);
     pf_backbone_session_close(&run->session);
     pf_backbone_plan_free(&run->plan);
     pf_dataset_close(&run->dataset);

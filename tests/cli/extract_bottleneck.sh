@@ -21,7 +21,7 @@ stderr_has '; --compress zstd:1 is faster'
 # Of a built-in network the rate is known, and with -v what this machine could reach.
 export FAKE_BACKBONE_MS=1
 expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS"
-grep -q '^time: load [0-9.]* s, images [0-9.]* s, cache [0-9.]* s; read [0-9]* %, decode [0-9]* % ([0-9]* threads*), network [0-9]* % ([0-9]* GFLOP/s), write [0-9]* %$' stderr ||
+grep -q '^time: load [0-9.]* s\( ([0-9]* images* decoded meanwhile)\)*, images [0-9.]* s, cache [0-9.]* s; read [0-9]* %, decode [0-9]* % ([0-9]* threads*), network [0-9]* % ([0-9]* GFLOP/s), write [0-9]* %$' stderr ||
   failed 'the line of times looks otherwise'
 expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --force -v
 grep -q 'network [0-9]* % ([0-9]* of [1-9][0-9]* GFLOP/s)' stderr || failed 'no ceiling is said'

@@ -10,10 +10,10 @@ cd "$WORK"
 
 # Paths as in the README; every number with a unit of time, share, rate or memory becomes N, and what
 # a run is bound by is the machine's business, as is whether it took so long that a bare convolution
-# was measured beside it ("5 of 10 GFLOP/s").
+# was measured beside it ("5 of 10 GFLOP/s"), and how many images were decoded meanwhile.
 plain() {
   sed -e "s|$WORK/demo|out/demo|g; s|$BUILD/bin|build/bin|g" \
-    -e 's/[0-9.]* s\b/N s/g; s/[0-9]* %/N %/g; s/([0-9]* of [0-9]* GFLOP/(N GFLOP/; s/[0-9][0-9]* GFLOP/N GFLOP/; s/^bound by .*/bound by .../; s/[0-9.]* images\/s/N images\/s/; s/memory [0-9.]* [A-Z]*B/memory N/' \
+    -e 's/ ([0-9]* images* decoded meanwhile)//; s/[0-9.]* s\b/N s/g; s/[0-9]* %/N %/g; s/([0-9]* of [0-9]* GFLOP/(N GFLOP/; s/[0-9][0-9]* GFLOP/N GFLOP/; s/^bound by .*/bound by .../; s/[0-9.]* images\/s/N images\/s/; s/memory [0-9.]* [A-Z]*B/memory N/' \
     -e 's/,0\.[0-9]*/,0.N/g'
 }
 cat stdout stderr | plain > printed

@@ -128,6 +128,7 @@ typedef struct Run {
     int devices, device_depth;                          /* 0 is 1 */
     int fail_at_call, fail_at_submit, infinite_at_call; /* of the first device */
     int pause_ms;                                       /* of the first device; others are slower */
+    int head_start, loading_ms;
     const int64_t *samples;
     int64_t sample_count;
     const volatile sig_atomic_t *interrupted;
@@ -155,19 +156,27 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
         .sample_count = run.sample_count,
         .once = run.once,
         .preprocess = &preprocess,
+        .workers = run.workers ? run.workers : 2,
+        .readers = run.readers,
+        .head_start = run.head_start,
+        .interrupted = run.interrupted,
+    };
+    PfPipelineNetwork network = {
         .plugin = &fake_plugin,
         .backbones = backbones,
         .backbone_count = devices,
         .output_dtype = PF_DTYPE_F32,
         .batch = run.batch ? run.batch : BATCH,
-        .workers = run.workers ? run.workers : 2,
-        .readers = run.readers,
         .depth = run.depth,
-        .interrupted = run.interrupted,
     };
     PfPipelineSink sink = {seen, take_rows, take_rejected, take_repeated, take_progress};
-    ck_assert_uint_gt(pf_pipeline_memory(&config), 0);
-    int failed = pf_pipeline_run(&config, &sink, stats, err);
+    PfPipeline *pipeline = NULL;
+    ck_assert_uint_gt(pf_pipeline_memory(&config, &network), 0);
+    ck_assert_int_eq(pf_pipeline_open(&config, &pipeline, err), 0);
+    usleep((useconds_t)run.loading_ms * 1000);
+    int failed = pf_pipeline_run(pipeline, &network, &sink, stats, err);
+    pf_pipeline_close(&pipeline);
+    ck_assert_ptr_null(pipeline);
     for (int d = 0; d < devices; d++) {
         ck_assert_int_eq(backbones[d]->blocks, 0);
         ck_assert_int_eq(backbones[d]->job_count, 0);
@@ -384,6 +393,65 @@ START_TEST(repeated_images_are_computed_once)
 }
 END_TEST
 
+/* Enough for all that may be decoded before the network is there. */
+enum { LOADING_MS = 500 };
+
+START_TEST(images_are_decoded_while_the_network_is_loaded)
+{
+    static const int limits[] = {1, BATCH - 1, BATCH, 3 * BATCH + 2, IMAGES, 0, 10 * IMAGES};
+    Seen plain = {0};
+    PfPipelineStats stats;
+    repeat_images();
+    ck_assert_int_eq(run_pipeline((Run){.once = 1}, &plain, &stats, NULL), 0);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        Seen seen = {0};
+        int limit = limits[i], all = limit == 0 || limit > IMAGES;
+        Run run = {
+            .workers = 1 + (int)i, .readers = (int)i % 3, .once = 1, .depth = 1 + (int)i % 4};
+        run.head_start = limit, run.loading_ms = LOADING_MS;
+        ck_assert_int_eq(run_pipeline(run, &seen, &stats, NULL), 0);
+        ck_assert_mem_eq(&seen, &plain, sizeof seen);
+        ck_assert_int_eq(stats.head_start, all ? IMAGES : limit);
+        ck_assert(stats.head_start_seconds > 0);
+        ck_assert(stats.head_start < IMAGES || stats.decode_seconds < stats.head_start_seconds);
+        double seconds = stats.seconds + stats.head_start_seconds / run.workers;
+        ck_assert_double_eq_tol(pf_pipeline_rate(&stats, run.workers),
+                                (double)(stats.images + stats.rejected) / seconds, 1e-9);
+    }
+}
+END_TEST
+
+START_TEST(a_pipeline_may_be_closed_before_it_runs)
+{
+    PfDataset *dataset;
+    ck_assert_int_eq(pf_dataset_open(root, NULL, &dataset, NULL), 0);
+    for (int i = 0; i < 20; i++) {
+        PfPipelineConfig config = {
+            .dataset = dataset, .preprocess = &preprocess, .workers = 1 + i % 5, .readers = i % 4};
+        PfPipeline *pipeline;
+        ck_assert_int_eq(pf_pipeline_open(&config, &pipeline, NULL), 0);
+        usleep((useconds_t)i * 300);
+        pf_pipeline_close(&pipeline);
+    }
+    pf_dataset_close(&dataset);
+}
+END_TEST
+
+START_TEST(what_ends_a_run_ends_it_after_a_head_start_too)
+{
+    volatile sig_atomic_t interrupted = 1;
+    Seen seen = {.fail_at_row = 20};
+    Run run = {.workers = 3, .loading_ms = LOADING_MS};
+    expect_failure(run, &seen, PF_EXIT_FAILED, "sink was told");
+    seen = (Seen){0};
+    run.fail_at_call = 4;
+    expect_failure(run, &seen, PF_EXIT_FAILED, "told to fail");
+    seen = (Seen){0};
+    run.fail_at_call = 0, run.interrupted = &interrupted;
+    expect_failure(run, &seen, PF_EXIT_INTERRUPTED, "interrupted");
+}
+END_TEST
+
 /* Large and equal in threes: threads read them at the same moment. */
 static void make_triplets(void)
 {
@@ -480,6 +548,9 @@ int main(void)
     tcase_add_test(cases, rows_come_in_dataset_order_without_the_bad_ones);
     tcase_add_test(cases, features_belong_to_their_own_image);
     tcase_add_test(cases, the_result_does_not_depend_on_threads_or_ring);
+    tcase_add_test(cases, images_are_decoded_while_the_network_is_loaded);
+    tcase_add_test(cases, a_pipeline_may_be_closed_before_it_runs);
+    tcase_add_test(cases, what_ends_a_run_ends_it_after_a_head_start_too);
     tcase_add_test(cases, all_devices_work);
     tcase_add_test(cases, one_failing_device_ends_the_run);
     tcase_add_test(cases, a_failing_backbone_ends_the_run_with_its_message);
