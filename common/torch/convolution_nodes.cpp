@@ -7,6 +7,8 @@
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 
+#include "convolution_outline.h"
+
 namespace permafrost {
 
 using torch::jit::Graph;
@@ -32,7 +34,7 @@ static Stack convolution_arguments(const Node *node)
 }
 
 // The sizes that values of the graph have when the module runs on the first row of input; empty
-// for what is no tensor.
+// for what is no tensor. They become outputs of the graph.
 static std::vector<std::vector<std::int64_t>> measure_values(const torch::jit::Module &module,
                                                              const std::shared_ptr<Graph> &graph,
                                                              const std::vector<Value *> &values,
@@ -41,7 +43,6 @@ static std::vector<std::vector<std::int64_t>> measure_values(const torch::jit::M
     const size_t outputs = graph->outputs().size();
     for (Value *value : values) graph->registerOutput(value);
     torch::jit::Code code(graph, "with values between");
-    while (graph->outputs().size() > outputs) graph->eraseOutput(outputs);
     Stack stack = {module._ivalue(), input.narrow(0, 0, 1)};
     torch::jit::InterpreterState(code).run(stack);
     std::vector<std::vector<std::int64_t>> sizes;
@@ -84,19 +85,29 @@ static std::vector<ConvolutionNode> all_convolutions(Graph &graph)
     return found;
 }
 
+// The same convolutions, of a graph of which only sizes are wanted.
+static std::vector<ConvolutionNode> outline_convolutions(Graph &graph)
+{
+    std::vector<ConvolutionNode> outlined = all_convolutions(graph);
+    for (ConvolutionNode &convolution : outlined)
+        convolution.node = outline_convolution(graph, convolution.node, convolution.arguments);
+    return outlined;
+}
+
 std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
                                                const std::shared_ptr<Graph> &graph,
                                                const at::Tensor &input)
 {
     std::vector<ConvolutionNode> found = all_convolutions(*graph);
+    std::shared_ptr<Graph> copy = graph->copy();
     std::vector<Value *> values; // three of each
-    for (const ConvolutionNode &convolution : found) {
+    for (const ConvolutionNode &convolution : outline_convolutions(*copy)) {
         Value *output = convolution.node->output();
         const Sum &sum = convolution.sum;
         values.insert(values.end(),
                       {convolution.node->input(0), output, sum.add ? sum.operand() : output});
     }
-    std::vector<std::vector<std::int64_t>> sizes = measure_values(module, graph, values, input);
+    std::vector<std::vector<std::int64_t>> sizes = measure_values(module, copy, values, input);
     for (size_t i = 0; i < found.size(); i++) {
         found[i].input_size = sizes[3 * i];
         found[i].input_size[0] = input.size(0);
