@@ -10,6 +10,7 @@
 #define PRODUCT_ROWS 6
 #define PRODUCT_VECTORS 4
 enum { PRODUCT_UNROLL = 6 };
+#include "max_lanes.h"
 #include "product_lanes.h"
 #include "winograd_lanes.h"
 

@@ -1,4 +1,5 @@
-/* The inner loops of convolutions, once per instruction set; all compute the same bits. */
+/* The inner loops of convolutions and what goes with them, once per instruction set; all compute
+ * the same bits. */
 #ifndef PF_CONVOLUTION_KERNELS_H
 #define PF_CONVOLUTION_KERNELS_H
 
@@ -39,6 +40,14 @@ typedef struct PfWinogradOutputTile {
     int relu, bf16;          /* as in PfConvolutionConfig */
 } PfWinogradOutputTile;
 
+/* The largest of some pixels, channel by channel; NaN where there is one. */
+typedef struct PfMaxWindow {
+    const float *x;        /* (height, width, channels), rows `row` apart */
+    int64_t height, width; /* at least 1 */
+    int64_t row, channels; /* channels: a multiple of 16 */
+    float *y;              /* (channels) */
+} PfMaxWindow;
+
 typedef struct PfConvolutionKernels {
     const char *name; /* "plain", "avx2", "avx512" */
     void (*multiply)(const PfProduct *product);
@@ -47,6 +56,7 @@ typedef struct PfConvolutionKernels {
     void (*winograd_weights)(const float *w, float *out, int64_t point);
     void (*winograd_input_tile)(const PfWinogradInputTile *tile);
     void (*winograd_output_tile)(const PfWinogradOutputTile *tile);
+    void (*max_window)(const PfMaxWindow *window);
 } PfConvolutionKernels;
 
 extern const PfConvolutionKernels pf_convolution_plain;
@@ -60,7 +70,8 @@ const PfConvolutionKernels *pf_convolution_kernels(void);
 #define CONVOLUTION_TABLE(NAME)                                                                    \
     {                                                                                              \
         .name = NAME, .multiply = product_multiply, .winograd_weights = winograd_weights,          \
-        .winograd_input_tile = winograd_input_tile, .winograd_output_tile = winograd_output_tile   \
+        .winograd_input_tile = winograd_input_tile, .winograd_output_tile = winograd_output_tile,  \
+        .max_window = max_window                                                                   \
     }
 
 #endif

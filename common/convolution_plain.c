@@ -4,6 +4,7 @@
 #define PRODUCT_ROWS 4
 #define PRODUCT_VECTORS 1
 enum { PRODUCT_UNROLL = 1 };
+#include "max_lanes.h"
 #include "product_lanes.h"
 #include "winograd_lanes.h"
 

@@ -7,6 +7,7 @@
 #include <torch/csrc/jit/passes/remove_mutation.h>
 
 #include "convolution_operator.h"
+#include "max_pool_operator.h"
 
 namespace permafrost {
 
@@ -62,6 +63,7 @@ static void use_operators(const std::shared_ptr<Graph> &graph,
     }
     convolutions.swap(rest);
     torch::jit::EliminateDeadCode(graph);
+    use_max_pools(*graph);
     lend_sums(*graph);
 }
 

@@ -143,7 +143,8 @@ PfConvolutionConfig config_of(const ConvolutionNode &convolution)
 bool makes_its_own(const Node *node)
 {
     return is_one_of(node, {"permafrost::convolution", "permafrost::convolution_", "aten::conv2d",
-                            "aten::_convolution", "aten::max_pool2d", "aten::relu"});
+                            "aten::_convolution", "aten::max_pool2d", "permafrost::max_pool",
+                            "aten::relu"});
 }
 
 // Whether nobody reads the sum of one of our convolutions in or after it, under any other name

@@ -41,8 +41,9 @@ static bool pads_with_zeros(const Node *node)
 static bool gives_rounded(const Node *node)
 {
     return pads_with_zeros(node) ||
-           is_one_of(node, {"permafrost::convolution", "permafrost::convolution_", "aten::relu",
-                            "aten::relu6", "aten::max_pool2d", "aten::flatten"});
+           is_one_of(node,
+                     {"permafrost::convolution", "permafrost::convolution_", "aten::relu",
+                      "aten::relu6", "aten::max_pool2d", "permafrost::max_pool", "aten::flatten"});
 }
 
 static void round_block(Block *block)

@@ -140,6 +140,31 @@ def check_read_sums(size):
             check("and three of five convolutions are our own", 5 * rest == 2 * plain, f"{rest} of {plain} by libtorch")
 
 
+class Pools(torch.nn.Module):
+    """Max pools that are ours, and what is left to libtorch: rounded up, dilated, of three channels."""
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 32, 3, padding=1)
+
+    def forward(self, x):
+        pool = torch.nn.functional.max_pool2d
+        y = self.first(pool(x, 2))
+        parts = [pool(y, 3, 2, 1), pool(y, 2), pool(y, [3, 1], [1, 2], [1, 0]), pool(y, 3, 2, 0, ceil_mode=True),
+                 pool(y, 3, 1, 1, 2)]
+        return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+def check_pools(size):
+    torch.manual_seed(4)
+    module, images = torch.jit.script(Pools().eval()), pixels(5, size)
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/pools.pt"
+        module.save(path)
+        _, found, _ = run(TOOL, folder, path, images, ["output"])
+        with torch.no_grad():
+            check_close("max pools", found, {"output": module(normalised(images)).numpy()})
+
+
 def has_avx2():
     with open("/proc/cpuinfo", encoding="ascii") as info:
         return {"avx2", "fma"} <= set(info.read().split())
@@ -241,7 +266,8 @@ check_ways("resnet50", 64, ["layer2", "layer4"])
 check_ways("resnet50", 64, ["layer1.0", "layer2.1", "layer4.1"])  # into whose memory no sum may go
 check_ways("vgg11", 64, ["features.5", "avgpool"])
 check_counts(96)
-check_read_sums(48)  # maps of more than one piece
+check_read_sums(48)
+check_pools(44)  # maps of more than one piece
 check_bf16("resnet18", 128, ["avgpool", "layer3"])
 check_emulated_bf16("resnet18", 96, ["avgpool", "layer2"])
 for precision in ["fp32"] + ["bf16"] * has_bf16():
