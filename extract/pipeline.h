@@ -70,8 +70,9 @@ typedef struct PfPipelineConfig {
         *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
 } PfPipelineConfig;
 
-/* Of pixels: 445 crops of 224 x 224, which one thread decodes in the time that libtorch loads. */
-#define PF_HEAD_START_BYTES ((size_t)64 << 20)
+/* Of pixels: 222 crops of 224 x 224, most of what a thread decodes in the time that libtorch loads.
+ */
+#define PF_HEAD_START_BYTES ((size_t)32 << 20)
 
 /* What becomes of the pixels. */
 typedef struct PfPipelineNetwork {

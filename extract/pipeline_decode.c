@@ -129,6 +129,7 @@ static int take_place(PfPipeline *pipeline, Place *place)
         if (taken) break;
         pthread_cond_wait(&pipeline->freed, &pipeline->lock);
     }
+    if (started < pipeline->run_started) started = pipeline->run_started;
     if (pipeline->is_running) pipeline->decode_wait_seconds += pf_seconds() - started;
     pthread_mutex_unlock(&pipeline->lock);
     return taken;

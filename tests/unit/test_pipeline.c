@@ -414,6 +414,7 @@ START_TEST(images_are_decoded_while_the_network_is_loaded)
         ck_assert_int_eq(stats.head_start, all ? IMAGES : limit);
         ck_assert(stats.head_start_seconds > 0);
         ck_assert(stats.head_start < IMAGES || stats.decode_seconds < stats.head_start_seconds);
+        ck_assert(stats.decode_wait_seconds <= stats.seconds * run.workers);
         double seconds = stats.seconds + stats.head_start_seconds / run.workers;
         ck_assert_double_eq_tol(pf_pipeline_rate(&stats, run.workers),
                                 (double)(stats.images + stats.rejected) / seconds, 1e-9);
