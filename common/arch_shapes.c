@@ -5,13 +5,12 @@
 
 #include "memory.h"
 #include "permafrost/arch.h"
+#include "window_outputs.h"
 
 /* Output side of a convolution or pooling window (torch's floor mode). */
 static int64_t window_size(const PfNode *node, int64_t size)
 {
-    int64_t reach = (int64_t)node->dilation * (node->kernel - 1) + 1;
-    int64_t room = size + 2 * (int64_t)node->padding - reach;
-    return room < 0 ? 0 : room / node->stride + 1;
+    return pf_window_outputs(size, node->kernel, node->stride, node->padding, node->dilation);
 }
 
 static int window_shape(const PfNode *node, const PfShape *in, PfShape *out, int channels,

@@ -1,8 +1,9 @@
 #include "convolution_config.h"
 
+#include "window_outputs.h"
+
 int64_t pf_convolution_outputs(const PfConvolutionConfig *config, int axis, int64_t size)
 {
-    const int64_t reach = config->dilation[axis] * (config->kernel[axis] - 1) + 1;
-    const int64_t room = size + 2 * config->padding[axis] - reach;
-    return room < 0 ? 0 : room / config->stride[axis] + 1;
+    return pf_window_outputs(size, config->kernel[axis], config->stride[axis],
+                             config->padding[axis], config->dilation[axis]);
 }

@@ -1,11 +1,11 @@
 #include "max_pool.h"
 
 #include "convolution_kernels.h"
+#include "window_outputs.h"
 
 int64_t pf_max_pool_outputs(const PfMaxPool *pool, int axis, int64_t size)
 {
-    const int64_t room = size + 2 * pool->padding[axis] - pool->kernel[axis];
-    return room < 0 ? 0 : room / pool->stride[axis] + 1;
+    return pf_window_outputs(size, pool->kernel[axis], pool->stride[axis], pool->padding[axis], 1);
 }
 
 /* The part of a window that lies inside the map. */

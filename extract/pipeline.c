@@ -109,7 +109,6 @@ static void let_run(PfPipeline *pipeline)
 {
     pthread_mutex_lock(&pipeline->lock);
     pf_head_start_end(pipeline);
-    pipeline->is_running = 1;
     pipeline->run_started = pf_seconds();
     pthread_cond_broadcast(&pipeline->freed);
     pthread_mutex_unlock(&pipeline->lock);

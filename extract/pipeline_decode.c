@@ -124,13 +124,13 @@ static int take_place(PfPipeline *pipeline, Place *place)
     double started = pf_seconds();
     pthread_mutex_lock(&pipeline->lock);
     while (!pipeline->stopping && pipeline->next_place < pipeline->total) {
-        taken = pipeline->is_running ? take_from_ring(pipeline, place)
-                                     : take_from_head_start(pipeline, place);
+        taken = pipeline->run_started > 0 ? take_from_ring(pipeline, place)
+                                          : take_from_head_start(pipeline, place);
         if (taken) break;
         pthread_cond_wait(&pipeline->freed, &pipeline->lock);
     }
     if (started < pipeline->run_started) started = pipeline->run_started;
-    if (pipeline->is_running) pipeline->decode_wait_seconds += pf_seconds() - started;
+    if (pipeline->run_started > 0) pipeline->decode_wait_seconds += pf_seconds() - started;
     pthread_mutex_unlock(&pipeline->lock);
     return taken;
 }
@@ -141,7 +141,6 @@ static void place_done(PfPipeline *pipeline, const Place *place, double seconds,
     pthread_mutex_lock(&pipeline->lock);
     if (!place->batch) {
         pf_head_start_done(pipeline, seconds);
-        pthread_cond_broadcast(&pipeline->freed);
     } else {
         pipeline->decode_seconds += seconds - read_seconds;
         pipeline->read_seconds += read_seconds;

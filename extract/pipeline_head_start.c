@@ -35,7 +35,7 @@ int pf_head_start_allocate(PfPipeline *pipeline, PfError *err)
     head->most = config->workers > 1 ? config->workers - 1 : 1;
     size_t count = (size_t)head->limit;
     head->slots = pf_calloc(count + 1, sizeof *head->slots, err);
-    head->pixels = pf_alloc_aligned(count + 1, pf_ring_sample_bytes(config), err);
+    head->pixels = pf_alloc_aligned(count, pf_ring_sample_bytes(config), err);
     return head->slots && head->pixels ? 0 : -1;
 }
 

@@ -17,7 +17,7 @@ int pf_head_start_has_room(const PfPipeline *pipeline);
 /* Where that goes; `taken` and `busy` count it. */
 PfSlot *pf_head_start_take(PfPipeline *pipeline, int64_t *place, uint8_t **pixels);
 
-/* It is there. */
+/* It is there. Nobody has to be woken for the next one: the caller takes it. */
 void pf_head_start_done(PfPipeline *pipeline, double seconds);
 
 /* No other is begun, and those that were are waited for. */

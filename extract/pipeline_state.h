@@ -62,8 +62,7 @@ struct PfPipeline {
     pthread_cond_t freed;    /* there may be room to decode into */
     pthread_cond_t advanced; /* a batch was decoded or forwarded, or the run is over */
     PfHeadStart head_start;
-    int is_running;       /* the ring is there... */
-    double run_started;   /* ...since then, by pf_seconds() */
+    double run_started;   /* by pf_seconds(); 0: there is no ring yet */
     int64_t next_place;   /* of the ring; places count the samples of the run */
     int64_t next_forward; /* batches before it were taken by a forward thread */
     int stopping;

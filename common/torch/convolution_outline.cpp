@@ -3,6 +3,8 @@
 #include <ATen/Functions.h>
 #include <torch/library.h>
 
+#include "window_outputs.h"
+
 namespace permafrost {
 
 using torch::jit::Node;
@@ -22,10 +24,9 @@ static at::Tensor outline(const at::Tensor &x, const at::Tensor &weight, at::Int
     std::int64_t *map = sizes.data() + sizes.size() - 3; // channels, height, width
     map[0] = weight.size(0);
     for (size_t axis = 0; axis < 2; axis++) {
-        const std::int64_t reach = along(dilation, axis) * (weight.size(2 + axis) - 1) + 1;
-        const std::int64_t room = map[1 + axis] + 2 * along(padding, axis) - reach;
-        TORCH_CHECK(room >= 0, "the kernel does not fit into a map of ", x.sizes());
-        map[1 + axis] = room / along(stride, axis) + 1;
+        map[1 + axis] = pf_window_outputs(map[1 + axis], weight.size(2 + axis), along(stride, axis),
+                                          along(padding, axis), along(dilation, axis));
+        TORCH_CHECK(map[1 + axis] > 0, "the kernel does not fit into a map of ", x.sizes());
     }
     const auto format =
         x.dim() == 4 ? weight.suggest_memory_format() : at::MemoryFormat::Contiguous;

@@ -124,16 +124,20 @@ class ReadsSums(torch.nn.Module):
         return later + (y + other)
 
 
+def check_module(label, module, images, folder):
+    """A TorchScript network of ours; the path of its file in the folder."""
+    path, module = f"{folder}/network.pt", torch.jit.script(module.eval())
+    module.save(path)
+    _, found, _ = run(TOOL, folder, path, images, ["output"])
+    with torch.no_grad():
+        check_close(label, found, {"output": module(normalised(images)).numpy()})
+    return path
+
+
 def check_read_sums(size):
     torch.manual_seed(3)
-    module, images = torch.jit.script(ReadsSums().eval()), pixels(16, size)
     with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/sums.pt"
-        module.save(path)
-        _, found, _ = run(TOOL, folder, path, images, ["output"])
-        with torch.no_grad():
-            expected = module(normalised(images)).numpy()
-        check_close("sums whose operands are read", found, {"output": expected})
+        path = check_module("sums whose operands are read", ReadsSums(), pixels(16, size), folder)
         if has_avx2():
             plain = convolutions_by_libtorch("libtorch", size, path, ["output"])
             rest = convolutions_by_libtorch("", size, path, ["output"])
@@ -156,13 +160,8 @@ class Pools(torch.nn.Module):
 
 def check_pools(size):
     torch.manual_seed(4)
-    module, images = torch.jit.script(Pools().eval()), pixels(5, size)
     with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/pools.pt"
-        module.save(path)
-        _, found, _ = run(TOOL, folder, path, images, ["output"])
-        with torch.no_grad():
-            check_close("max pools", found, {"output": module(normalised(images)).numpy()})
+        check_module("max pools", Pools(), pixels(5, size), folder)
 
 
 def has_avx2():

@@ -10,7 +10,7 @@
 #include "convolution.h"
 #include "convolution_kernels.h"
 #include "memory.h"
-#include "random.h"
+#include "random_between.h"
 #include "winograd.h"
 
 /* Largest error over the largest result. Random sums of 9 * 64 products lose some
@@ -35,11 +35,6 @@ static float *random_floats(PfRandom *random, int64_t count)
     ck_assert_ptr_nonnull(values);
     for (int64_t i = 0; i < count; i++) values[i] = (float)pf_random_normal(random);
     return values;
-}
-
-static int64_t between(PfRandom *random, int64_t low, int64_t high)
-{
-    return low + (int64_t)pf_random_below(random, (uint64_t)(high - low + 1));
 }
 
 /* Weights as (out, in, height, width), or with channels last. */

@@ -9,7 +9,7 @@
 #include "convolution_kernels.h"
 #include "guarded_floats.h"
 #include "max_pool.h"
-#include "random.h"
+#include "random_between.h"
 
 enum { CASES = 40 };
 static const float poison = 1e30f;
@@ -20,11 +20,6 @@ typedef struct Case {
     GuardedFloats x, y;
     int64_t height, width, inputs, outputs; /* height, width: of y */
 } Case;
-
-static int64_t between(PfRandom *random, int64_t low, int64_t high)
-{
-    return low + (int64_t)pf_random_below(random, (uint64_t)(high - low + 1));
-}
 
 /* Windows that reach over every edge of the map, and ones that leave a part of it out. */
 static void open_case(Case *c, uint64_t number)
