@@ -2,6 +2,17 @@
 
 #if defined(__x86_64__)
 
+#include <cpuid.h>
+
+/* Whether the system saves the registers of tiles, too: bits 17 and 18 of XCR0. */
+static int system_saves_tiles(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & 1u << 27)) return 0;
+    __asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+    return (eax >> 17 & 3) == 3;
+}
+
 int pf_processor_has_bf16(void)
 {
     return __builtin_cpu_supports("avx512bf16") != 0;
@@ -9,7 +20,10 @@ int pf_processor_has_bf16(void)
 
 int pf_processor_has_amx(void)
 {
-    return __builtin_cpu_supports("amx-bf16") != 0;
+    /* By cpuid, as clang 14's __builtin_cpu_supports does not know it: tiles, and bf16 in them. */
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && edx & 1u << 24 && edx & 1u << 22 &&
+           system_saves_tiles();
 }
 
 #else

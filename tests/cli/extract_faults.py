@@ -3,7 +3,7 @@
 hang, the cache of before still there or the new one whole, and a run without faults after it
 that ends as if nothing had happened.
 
-usage: extract_faults.py BUILD [KIND...]     PF_FAULTS=all: every call, not some of each kind
+usage: extract_faults.py BUILD [KIND...]     PF_LONG=1: more calls of each kind, PF_FAULTS=all: every call
 """
 import collections
 import concurrent.futures
@@ -32,9 +32,10 @@ FAULTS = {
     "hdf5": ["ENOMEM"],
 }
 # How many calls of a kind and fault are tried in each scenario; all where there are fewer.
-SHARE = {"memory": 16, "read": 6}
-USUAL_SHARE = 4
-MEMORY_LIMITS = 24
+IS_LONG = bool(os.environ.get("PF_LONG"))
+SHARE = {"memory": 16, "read": 6} if IS_LONG else {"memory": 6}
+USUAL_SHARE = 4 if IS_LONG else 2
+MEMORY_LIMITS = 24 if IS_LONG else 8
 # What must end the run, and what must not.
 FATAL = {("write", "ENOSPC"), ("write", "+ENOSPC"), ("write", "EIO"), ("sync", "EIO"), ("sync", "+EIO")}
 HARMLESS = {"short", "+short", "EINTR"}

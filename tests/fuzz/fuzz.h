@@ -2,7 +2,7 @@
  *
  * fuzz_<what>.c defines LLVMFuzzerTestOneInput for one kind of file. With
  * -DPF_FUZZ=ON (clang) it is a libFuzzer program; without, fuzz_driver.c runs it over
- * the files and folders given as arguments. CONTRIBUTING.md says how to run either. */
+ * the files and folders given as arguments. docs/testing.md says how to run either. */
 #ifndef PF_TESTS_FUZZ_H
 #define PF_TESTS_FUZZ_H
 

@@ -335,6 +335,49 @@ def make_recipes(root):
         folder.put(f"wild{i}", bytes(chance.randrange(256) for _ in range(400)))
 
 
+# ---- checkpoints of a training, JSON out of caches and models, command lines ----
+
+
+def make_checkpoints(root):
+    """The run and the arrays are those of fuzz_checkpoint.c."""
+    folder = Folder(root, "checkpoint")
+    arrays = {"weight": ("U8", [24], FLOATS), "step": ("U8", [8], struct.pack("<q", 7))}
+    folder.put("whole", safetensors(arrays, {"run": "a run"}))
+    folder.put("of_another_run", safetensors(arrays, {"run": "another"}))
+    folder.put("one_too_few", safetensors({"step": arrays["step"]}, {"run": "a run"}))
+    folder.put("other_size", safetensors({**arrays, "weight": ("U8", [4], bytes(4))}, {"run": "a run"}))
+    folder.put("other_type", safetensors({**arrays, "weight": ("F32", [6], FLOATS)}, {"run": "a run"}))
+
+
+def make_json(root):
+    folder = Folder(root, "json")
+    preprocess = {"resize": 256, "crop": 224, "squash": False, "interpolation": "bicubic",
+                  "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "fast_decode": True}
+    identity = {"backbone": {"name": "resnet18", "weights_sha256": "ab" * 32}, "preprocess": preprocess, "views": 4,
+                "taps": ["avgpool", "layer3"], "precision": "fp32", "store": "f16"}
+    folder.put("preprocess", json.dumps(preprocess).encode())
+    folder.put("identity", json.dumps(identity).encode())
+    folder.put("odd", b'{"mean": [1e999, -0, null], "resize": 1.5, "crop": "224", "a": {"b": {"c": []}}, "\\u0000": ""}')
+    folder.put("deep", b'{"a":' * 50 + b"1" + b"}" * 50)
+
+
+def make_options(root):
+    """Arguments end in a zero byte; the first byte says whose they are."""
+    folder = Folder(root, "options")
+    extract = ["photos -o a.h5 --backbone resnet18 --tap avgpool,layer3 --split val=0.1,test=0.1 --max-bad 5%",
+               "photos -o a.h5 --views 4 --mean .5 --std .5,.5,.5 --shard 2/3 --sample 10 --batch 8 --device cuda:0,cpu",
+               "list.csv -o a.h5 --target age,sex:class=gender --path-column file --root x --compress gzip:9",
+               "--info a.h5", "--merge all.h5 a.h5 b.h5 --virtual", "--verify photos a.h5", "--summary --backbone vgg16",
+               "photos --crop -1 --resize 1e9 --level 0x10 -o"]
+    train = ["a.h5 -o m.safetensors --optimizer adamw --lr 1e-3 --epochs 5 --batch 64 --normalize l2 --seed 3",
+             "a.h5 --sweep lr=1e-4..1e-1:log7 --sweep head=linear,mlp:256 --folds 5 --seeds 2 --csv - --json r.json",
+             "a.h5 --head mlp:512x128 --dropout 0.5 --loss age=l1,size=huber:2 --schedule step:7,0.1 --task-weight age=2",
+             "a.h5 --finetune layer4 --batch-norm learn --resume -o m --assert val.accuracy>=0.5 --memory 2G"]
+    for whose, lines in ((b"e", extract), (b"t", train)):
+        for number, line in enumerate(lines):
+            folder.put(f"{whose.decode()}{number}", whose, *(word.encode() + b"\0" for word in line.split()))
+
+
 def make_journals(root, make_journal):
     folder = Folder(root, "journal")
     with tempfile.TemporaryDirectory() as temporary:
@@ -356,6 +399,9 @@ def main():
     make_cifar(root)
     make_recipes(root)
     make_caches(root, cache_tool)
+    make_checkpoints(root)
+    make_json(root)
+    make_options(root)
     make_journals(root, make_journal)
 
 

@@ -9,6 +9,8 @@ import torchvision
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 failures = 0
+# The exhaustive variants of a test, which the daily run replaces by smaller ones that can still fail.
+IS_LONG = bool(os.environ.get("PF_LONG"))
 
 
 def check(what, good, detail=""):

@@ -33,7 +33,7 @@ try:
 except ImportError:
     onnx = None
 
-from backbone_tool import MEAN, STD, check, finish, normalised, pixels
+from backbone_tool import IS_LONG, MEAN, STD, check, finish, normalised, pixels
 
 BUILD = Path(sys.argv[1])
 SAMPLE = Path(__file__).resolve().parents[1] / "sample/resnet18_w16.safetensors"
@@ -331,7 +331,7 @@ def main():
         check_finetuned(case, linear)
 
         model = with_statistics(torchvision.models.resnet18())
-        case = Case(folder, "resnet18", model, "avgpool", resnet_features(model), folder / "resnet18.pth", 224)
+        case = Case(folder, "resnet18", model, "avgpool", resnet_features(model), folder / "resnet18.pth", 224 if IS_LONG else 96)
         check_all(case, case.train("linear", "--target", "class"), torchvision.models.resnet18(num_classes=3))
 
         # A tap in the middle, a map: flattened row by row.
@@ -339,9 +339,9 @@ def main():
         model.classifier = torch.nn.Identity()
         case = Case(folder, "vgg11_bn", model, "avgpool", model, folder / "vgg11_bn.pth", 224)
         check_all(case, case.train("linear", "--target", "class"))
-        # Maps of 14x14, pooled to 7x7.
-        case = Case(folder, "vgg11_bn", model, "avgpool", model, folder / "vgg11_bn.pth", 448)
-        check_all(case, case.train("large", "--target", "class"))
+        if IS_LONG:  # maps of 14x14, pooled to 7x7
+            case = Case(folder, "vgg11_bn", model, "avgpool", model, folder / "vgg11_bn.pth", 448)
+            check_all(case, case.train("large", "--target", "class"))
         # Maps of 2x2 do not divide.
         case = Case(folder, "vgg11_bn", model, "avgpool", model, folder / "vgg11_bn.pth", 64)
         small = case.train("small", "--target", "class")

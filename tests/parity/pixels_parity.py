@@ -325,6 +325,13 @@ def compare(program, paths, label, cases):
     return failures
 
 
+def compare_crops(program, paths):
+    """Every crop of every file with PF_LONG=1; else every file goes through a third of the crops."""
+    if os.environ.get("PF_LONG"):
+        return compare(program, paths, "made here", CROPS)
+    return sum(compare(program, paths[number % 3::3], "made here", [case]) for number, case in enumerate(CROPS))
+
+
 def photographs(program):
     data = os.environ.get("PERMAFROST_DATA")
     paths = sorted((Path(data) / "hymenoptera_data").rglob("*.jp*g")) if data else []
@@ -347,7 +354,7 @@ def main():
         return photographs(program)
     with tempfile.TemporaryDirectory() as folder:
         paths = make_images(Path(folder))
-        failures = compare(program, paths, "made here", DECODED + CROPS)
+        failures = compare(program, paths, "made here", DECODED) + compare_crops(program, paths)
         failures += compare_fast(program, paths, "made here")
     with tempfile.TemporaryDirectory() as folder:
         paths = make_truncated(Path(folder))

@@ -17,7 +17,7 @@ try:
     import numpy as np
     import torch
     import torchvision
-    from backbone_tool import MEAN, STD, check, finish, has_bf16, random_model, save_weights, shape_text
+    from backbone_tool import IS_LONG, MEAN, STD, check, finish, has_bf16, random_model, save_weights, shape_text
 except ImportError as missing:
     print(f"SKIP: {missing}")
     sys.exit(77)
@@ -350,12 +350,14 @@ check_suffix("resnet18_w16", 96, "layer3", "avgpool", (128,), "--train-batch-nor
 check_suffix("resnet18_w16", 96, "layer3", "fc", (10,), n=65)  # more than one pass
 check_suffix("resnet18_w16", 32, "input", "avgpool", (128,), "--train-batch-norm")
 check_suffix("resnet18_w16", 32, "layer3.0", "layer4.0", (128, 1, 1))
-check_suffix("resnet18", 224, "layer3", "avgpool", (512,), "--threads", "1")
-check_suffix("resnet18", 224, "layer3", "avgpool", (512,), "--train-batch-norm", n=2)
-check_suffix("resnet18", 224, "layer4.0", "layer4", (512, 7, 7), n=2)
+SIZE = 224 if IS_LONG else 96
+check_suffix("resnet18", SIZE, "layer3", "avgpool", (512,), "--threads", "1")
+check_suffix("resnet18", SIZE, "layer3", "avgpool", (512,), "--train-batch-norm", n=2)
+if IS_LONG:
+    check_suffix("resnet18", 224, "layer4.0", "layer4", (512, 7, 7), n=2)
 check_suffix("resnet50", 64, "layer4.0", "avgpool", (2048,), n=4)
 check_suffix("vgg11_bn", 64, "features.14", "features", (512, 2, 2), "--train-batch-norm")
-check_suffix("vgg16", 64, "features.23", "classifier.5", (4096,), n=2)  # with dropout
+check_suffix("vgg16" if IS_LONG else "vgg11", 64, "features.23" if IS_LONG else "features.15", "classifier.5", (4096,), n=2)  # with dropout
 if has_bf16():
     check_suffix("resnet18", 224, "layer3", "avgpool", (512,), "--bf16", n=4)
 if torch.cuda.is_available():

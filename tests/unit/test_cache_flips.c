@@ -1,6 +1,7 @@
-/* A damaged cache is never taken for a whole one: every single bit of small caches
- * is flipped, they are cut at every byte, and overwritten at random. Either opening or reading
- * fails with a message that names the file, or all that is read is what was written. */
+/* A damaged cache is never taken for a whole one: bits of every byte of small caches
+ * are flipped, they are cut at many places, and overwritten at random. Either opening or reading
+ * fails with a message that names the file, or all that is read is what was written.
+ * With PF_LONG=1 in the environment it is every bit, every cut and six times the random damage. */
 #include <check.h>
 #include <fcntl.h>
 #include <math.h>
@@ -14,6 +15,12 @@
 #include "random.h"
 
 enum { ROWS = 9, WIDTH = 24, MAP = 2 * 3 * 3, BOX = 4 };
+
+/* Every seventh bit touches every byte, and every place in a byte. */
+static size_t step_of_bits(void)
+{
+    return getenv("PF_LONG") ? 1 : 7;
+}
 
 static char folder[] = "/tmp/pf_cache_flips_XXXXXX";
 static char path[sizeof folder + 16];
@@ -267,17 +274,18 @@ static int extent_at(const Image *image, size_t index, uint64_t *from, uint64_t 
 
 static void flip_byte(Image *image, size_t at)
 {
-    for (int bit = 0; bit < 8; bit++) {
+    for (size_t bit = 0; bit < 8; bit++) {
+        if ((at * 8 + bit) % step_of_bits()) continue;
         unsigned char flipped = (unsigned char)(image->bytes[at] ^ 1 << bit);
         put(image, at, &flipped, 1);
-        judge_file(image, "bit", at * 8 + (size_t)bit);
+        judge_file(image, "bit", at * 8 + bit);
     }
     put(image, at, &image->bytes[at], 1);
 }
 
 /* ---- tests ---- */
 
-START_TEST(every_bit_outside_the_features_is_guarded)
+START_TEST(every_byte_outside_the_features_is_guarded)
 {
     Image image;
     uint64_t from, to;
@@ -308,7 +316,7 @@ static void flip_features(Image *image, PfCache *cache, uint64_t from, uint64_t 
     }
 }
 
-START_TEST(every_bit_of_the_features_is_guarded)
+START_TEST(every_byte_of_the_features_is_guarded)
 {
     Image image;
     PfCache *cache;
@@ -320,10 +328,12 @@ START_TEST(every_bit_of_the_features_is_guarded)
         uint64_t edge = to - from < 64 ? to - from : 64;
         total += to - from;
         if (COMPRESSIONS[_i] == PF_COMPRESS_NONE) {
-            flip_features(&image, cache, from, from + edge, 1);
-            flip_features(&image, cache, to - edge, to, 1);
+            flip_features(&image, cache, from, from + edge, step_of_bits());
+            flip_features(&image, cache, to - edge, to, step_of_bits());
         }
-        flip_features(&image, cache, from, to, COMPRESSIONS[_i] == PF_COMPRESS_NONE ? 4999 : 1);
+        flip_features(&image, cache, from, to,
+                      COMPRESSIONS[_i] == PF_COMPRESS_NONE ? 4999 * step_of_bits()
+                                                           : step_of_bits());
     }
     ck_assert_uint_gt(total, 100); /* both taps' chunks */
     ck_assert_int_eq(image.harmless, 0);
@@ -337,6 +347,8 @@ START_TEST(a_cache_cut_at_any_byte_is_refused)
     Image image;
     open_image(&image, PF_COMPRESS_ZSTD);
     for (size_t size = image.size; size-- > 0;) {
+        /* Every byte of the trailer's end, some of what is before it. */
+        if (size + 512 < image.size && size % step_of_bits()) continue;
         ck_assert(!ftruncate(image.fd, (off_t)size));
         judge_file(&image, "cut to", size);
     }
@@ -382,8 +394,9 @@ START_TEST(random_damage_is_found)
     Image image;
     PfRandom random = pf_random_seeded(5, (uint64_t)_i);
     open_image(&image, COMPRESSIONS[_i]);
-    for (int i = 0; i < 3000; i++) damage(&image, &random);
-    ck_assert_int_gt(image.found, 1000); /* the others put zeros where zeros are */
+    int count = getenv("PF_LONG") ? 3000 : 500;
+    for (int i = 0; i < count; i++) damage(&image, &random);
+    ck_assert_int_gt(image.found, count / 3); /* the others put zeros where zeros are */
     close_image(&image, "random damage");
 }
 END_TEST
@@ -392,10 +405,10 @@ int main(void)
 {
     Suite *suite = suite_create("cache_flips");
     TCase *flips = tcase_create("flips");
-    tcase_set_timeout(flips, 300);
+    tcase_set_timeout(flips, getenv("PF_LONG") ? 3000 : 300);
     tcase_add_checked_fixture(flips, make_folder, remove_folder);
-    tcase_add_loop_test(flips, every_bit_outside_the_features_is_guarded, 0, 3);
-    tcase_add_loop_test(flips, every_bit_of_the_features_is_guarded, 0, 3);
+    tcase_add_loop_test(flips, every_byte_outside_the_features_is_guarded, 0, 3);
+    tcase_add_loop_test(flips, every_byte_of_the_features_is_guarded, 0, 3);
     tcase_add_test(flips, a_cache_cut_at_any_byte_is_refused);
     tcase_add_test(flips, bytes_too_many_are_refused);
     tcase_add_loop_test(flips, random_damage_is_found, 0, 3);
