@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
 
 #define MAX_WORD 48
 

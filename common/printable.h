@@ -8,8 +8,9 @@
  *   \uNNNN        another control character, a separator of lines, a mark of direction
  *
  * pf_fail, pf_say and the others that take a format do so with every "%s" and "%c"; what stands
- * in the format itself, and numbers, stay as they are. "%" PF_SENTENCE (error.h) takes a text
- * that one of these functions has made: its line breaks and backslashes stay. */
+ * in the format itself, and numbers, stay as they are. "%" PF_SENTENCE takes a text that one
+ * of these functions has made, such as the message of a PfError: its line breaks and backslashes
+ * stay. */
 #ifndef PF_PRINTABLE_H
 #define PF_PRINTABLE_H
 
@@ -17,7 +18,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "permafrost/error.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PF_SENTENCE "pT"
 
 /* As snprintf: text of size bytes at most with its end, and the length that all of it has. What
  * does not fit is cut at a character or an escape, never within one. */
@@ -36,5 +41,9 @@ void pf_vprint(FILE *stream, const char *format, va_list arguments)
 int pf_utf8_character(const char *text, size_t size, uint32_t *code);
 /* Whether a character is one of those that are not printed as they are; backslashes are. */
 int pf_is_unprintable(uint32_t code);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

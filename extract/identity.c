@@ -4,6 +4,7 @@
 
 #include "identity_diff.h"
 #include "json.h"
+#include "printable.h"
 
 char *pf_identity_json(const PfBackbonePlan *plan, const PfCacheTap *taps, int tap_count,
                        PfError *err)

@@ -8,6 +8,7 @@
 #include "identity_diff.h"
 #include "json.h"
 #include "memory.h"
+#include "printable.h"
 
 /* ---- one by one ---- */
 

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "memory.h"
+#include "printable.h"
 #include "progress.h"
 
 #define PATHS_SHOWN 3

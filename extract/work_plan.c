@@ -9,6 +9,7 @@
 #include "feature_cache_layout.h"
 #include "log.h"
 #include "memory.h"
+#include "printable.h"
 #include "size_text.h"
 
 /* ---- what it works on ---- */

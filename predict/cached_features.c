@@ -7,6 +7,7 @@
 #include "cached_views.h"
 #include "log.h"
 #include "memory.h"
+#include "printable.h"
 
 #define BLOCK_BYTES ((int64_t)64 << 20)
 #define MOST_ROWS 4096

@@ -8,6 +8,7 @@
 #include "atomic_file.h"
 #include "memory.h"
 #include "onnx.pb-c.h"
+#include "printable.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "raw_data is little-endian"

@@ -17,6 +17,7 @@
 #include "parallel.h"
 #include "pipeline.h"
 #include "prediction_writer.h"
+#include "printable.h"
 #include "progress.h"
 #include "sample_reader.h"
 #include "scorer.h"

@@ -10,6 +10,7 @@
 #include "json.h"
 #include "memory.h"
 #include "options.h"
+#include "printable.h"
 
 int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err)
 {

@@ -4,9 +4,11 @@
 
 #include <c10/util/Exception.h>
 
+#include "printable.h"
+
 namespace permafrost {
 
-Failure::Failure(PfExit exit_code, const std::string &message) : exit_code_(exit_code)
+Failure::Failure(PfExit exit_code, std::string message) : exit_code_(exit_code)
 {
     PfError error; // which makes a name of a file or tensor in it fit to be printed
     pf_fail(&error, exit_code, "%s", message.c_str());

@@ -12,7 +12,7 @@ namespace permafrost {
 // A failure whose message is complete as it stands.
 class Failure : public std::exception {
 public:
-    Failure(PfExit exit_code, const std::string &message);
+    Failure(PfExit exit_code, std::string message);
     explicit Failure(const PfError &error);
     const char *what() const noexcept override;
     PfExit exit_code() const noexcept;

@@ -27,11 +27,6 @@ typedef struct PfError {
     char message[2000]; /* UTF-8, no trailing newline; may hold line breaks */
 } PfError;
 
-/* In a format: "%" PF_SENTENCE takes a text that pf_fail or another of its kind has made, such as
- * the message of another PfError, and leaves it as it is. All other texts are "%s", of which
- * nothing reaches a terminal that could steer it: printable.h. */
-#define PF_SENTENCE "pT"
-
 /* Fills err (if it is not NULL) and returns -1, so that callers can write
  * `return pf_fail(err, PF_EXIT_FAILED, "...")`. */
 int pf_fail(PfError *err, PfExit exit_code, const char *format, ...)
