@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "printable.h"
+
 #define PLUGIN_FILE "permafrost_torch.so"
 
 /* Where the plugin may lie, from the program's folder or absolute. */
@@ -41,7 +43,7 @@ static void *load(Search *search)
     const char *reason = dlerror(); /* starts with the path */
     size_t used = strlen(search->tried);
     if (!strstr(search->tried, reason))
-        snprintf(search->tried + used, sizeof search->tried - used, "\n  %s", reason);
+        pf_format(search->tried + used, sizeof search->tried - used, "\n  %s", reason);
     return NULL;
 }
 
@@ -104,7 +106,7 @@ int pf_backbone_plugin_load(const PfBackbonePlugin **out, PfError *err)
     void *library = find_and_load(&search);
     if (!library)
         return pf_fail(err, PF_EXIT_FAILED,
-                       "cannot load the torch plugin, which runs networks:%s\n"
+                       "cannot load the torch plugin, which runs networks:%" PF_SENTENCE "\n"
                        "Hint: it is built where libtorch is (apt install libtorch-dev); "
                        "PERMAFROST_PLUGIN=FILE names one that lies elsewhere",
                        search.tried);

@@ -2,15 +2,16 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "printable.h"
 
 int pf_fail(PfError *err, PfExit exit_code, const char *format, ...)
 {
     if (!err) return -1;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(err->message, sizeof err->message, format, arguments);
+    pf_vformat(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
     err->exit_code = (int)exit_code;
     return -1;
@@ -22,10 +23,10 @@ int pf_fail_errno(PfError *err, const char *format, ...)
     if (!err) return -1;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(err->message, sizeof err->message, format, arguments);
+    pf_vformat(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
     size_t length = strlen(err->message);
-    snprintf(err->message + length, sizeof err->message - length, ": %s", strerror(number));
+    pf_format(err->message + length, sizeof err->message - length, ": %s", strerror(number));
     err->exit_code = PF_EXIT_FAILED;
     return -1;
 }

@@ -10,6 +10,7 @@
 #include "feature_cache_storage.h"
 #include "h5_zstd_filter.h"
 #include "memory.h"
+#include "printable.h"
 
 /* More than the metadata of a large cache takes. */
 #define RESERVE_BYTES ((size_t)16 << 20)
@@ -77,7 +78,7 @@ int pf_h5_fail(PfError *err, const char *format, ...)
     if (!err) return -1;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(err->message, sizeof err->message, format, arguments);
+    pf_vformat(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
     err->exit_code = PF_EXIT_FAILED;
     /* Where the system refused, its own words are among HDF5's. */
@@ -88,8 +89,8 @@ int pf_h5_fail(PfError *err, const char *format, ...)
         if ((end = strchr(words, '\''))) *end = '\0';
     }
     size_t length = strlen(err->message);
-    snprintf(err->message + length, sizeof err->message - length, ": %s",
-             words ? words : first_failure);
+    pf_format(err->message + length, sizeof err->message - length, ": %s",
+              words ? words : first_failure);
     return -1;
 }
 

@@ -4,8 +4,22 @@
 #define PF_JSON_H
 
 #include <cjson/cJSON.h>
+#include <stddef.h>
 
 #include "permafrost/error.h"
+
+/* Texts of ours are valid UTF-8 whatever a name holds: a byte 0xNN that is no UTF-8 is written
+ * \udcNN, as Python's surrogateescape does (os.fsencode has the name back), and control
+ * characters and marks of direction are written \uNNNN. NaN and infinity are null. */
+
+/* An item as JSON on one line, to be freed; NULL where memory is short. */
+char *pf_json_text(const cJSON *item);
+/* The same for people: a line a member. */
+char *pf_json_indented_text(const cJSON *item);
+/* As cJSON_Parse, and \udcNN becomes its byte. The caller deletes it. */
+cJSON *pf_json_read(const char *text);
+/* The same for a text of size bytes without an end of its own; *end: where the item ends. */
+cJSON *pf_json_read_front(const char *text, size_t size, const char **end);
 
 /* The object in text; the caller deletes it. Fails where text holds none. path, what: where
  * it is from, for messages ("'photos.h5': its identity is no JSON object"). */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "printable.h"
+
 static const char *program_name = "permafrost";
 static PfVerbosity verbosity_now = PF_NORMAL;
 
@@ -24,8 +26,8 @@ static void say_line(const char *prefix, const char *format, va_list arguments)
 {
     /* One stream operation a line, so that lines of two threads never mix. */
     flockfile(stderr);
-    if (prefix) fprintf(stderr, "%s: %s: ", program_name, prefix);
-    vfprintf(stderr, format, arguments);
+    if (prefix) pf_print(stderr, "%s: %s: ", program_name, prefix);
+    pf_vprint(stderr, format, arguments);
     fputc('\n', stderr);
     funlockfile(stderr);
 }
@@ -58,7 +60,7 @@ void pf_warn(const char *format, ...)
 
 int pf_report_error(const PfError *err)
 {
-    fprintf(stderr, "%s: error: %s\n", program_name, err->message);
+    pf_print(stderr, "%s: error: %" PF_SENTENCE "\n", program_name, err->message);
     return err->exit_code ? err->exit_code : PF_EXIT_FAILED;
 }
 

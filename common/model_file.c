@@ -3,13 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "memory.h"
 #include "weights.h"
 
 int pf_model_write(const char *path, const PfNamedTensor *tensors, size_t tensor_count,
                    const cJSON *metadata, PfError *err)
 {
-    char *json = cJSON_PrintUnformatted(metadata);
+    char *json = pf_json_text(metadata);
     if (!json) return pf_fail(err, PF_EXIT_FAILED, "out of memory for the metadata of '%s'", path);
     const char *keys[] = {"format", PF_MODEL_METADATA_KEY}, *values[] = {"pt", json};
     int failed = pf_safetensors_write(path, tensors, tensor_count, keys, values, 2, err);
@@ -173,7 +174,7 @@ static int read_model(PfModel *model, const char *path, PfError *err)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' is not a model that train wrote: a %s file without '%s' metadata",
                        path, pf_weights_format(model->weights), PF_MODEL_METADATA_KEY);
-    model->metadata = cJSON_Parse(json);
+    model->metadata = pf_json_read(json);
     return check_metadata(model, err);
 }
 

@@ -1,6 +1,5 @@
 #include "options.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
 
 #define MAX_WORD 48
 
@@ -50,12 +50,62 @@ const char *pf_nearest_word(const char *word, const char *const *candidates, siz
     return nearest;
 }
 
+int pf_read_unsigned(const char *text, size_t length, uint64_t *out)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < length; i++)
+        if (text[i] < '0' || text[i] > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, text[i] - '0', &value))
+            return -1;
+    *out = value;
+    return length ? 0 : -1;
+}
+
+int pf_read_long(const char *text, size_t length, long long *out)
+{
+    int is_negative = length && *text == '-';
+    uint64_t size;
+    if (pf_read_unsigned(text + is_negative, length - (size_t)is_negative, &size)) return -1;
+    if (size > (uint64_t)INT64_MAX + (uint64_t)is_negative) return -1;
+    *out = is_negative && size ? -1 - (long long)(size - 1) : (long long)size;
+    return 0;
+}
+
+/* How many digits there are from *at on, which are stepped over. */
+static size_t step_over_digits(const char **at, const char *end)
+{
+    const char *start = *at;
+    while (*at < end && **at >= '0' && **at <= '9') ++*at;
+    return (size_t)(*at - start);
+}
+
+int pf_read_double(const char *text, size_t length, double *out)
+{
+    char copy[400]; /* strtod wants an end */
+    const char *at = text, *end = text + length;
+    if (at < end && *at == '-') at++;
+    size_t digits = step_over_digits(&at, end);
+    if (at < end && *at == '.') {
+        at++;
+        digits += step_over_digits(&at, end);
+    }
+    if (digits && at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '-' || *at == '+')) at++;
+        if (!step_over_digits(&at, end)) return -1;
+    }
+    if (!digits || at != end || length >= sizeof copy) return -1;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    *out = strtod(copy, NULL);
+    return isfinite(*out) ? 0 : -1;
+}
+
 int pf_parse_double(const char *what, const char *text, double minimum, double maximum, double *out,
                     PfError *err)
 {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end || !isfinite(value))
+    double value;
+    if (pf_read_double(text, strlen(text), &value))
         return pf_fail(err, PF_EXIT_USAGE, "%s: expected a number, found '%s'", what, text);
     if (value < minimum || value > maximum)
         return pf_fail(err, PF_EXIT_USAGE, "%s: expected a number from %g to %g, found '%s'", what,
@@ -67,10 +117,8 @@ int pf_parse_double(const char *what, const char *text, double minimum, double m
 int pf_parse_long(const char *what, const char *text, long long minimum, long long maximum,
                   long long *out, PfError *err)
 {
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || *end || errno)
+    long long value;
+    if (pf_read_long(text, strlen(text), &value))
         return pf_fail(err, PF_EXIT_USAGE, "%s: expected a whole number, found '%s'", what, text);
     if (value < minimum || value > maximum)
         return pf_fail(err, PF_EXIT_USAGE,
@@ -213,7 +261,7 @@ int pf_options_assign(const PfOption *table, void *settings, const char *where, 
     if (!option) {
         PfError unknown;
         unknown_option(table, name, &unknown);
-        return pf_fail(err, PF_EXIT_USAGE, "%s: %.500s", where, unknown.message);
+        return pf_fail(err, PF_EXIT_USAGE, "%s: %" PF_SENTENCE, where, unknown.message);
     }
     if (takes_argument(option) != (value != NULL))
         return pf_fail(err, PF_EXIT_USAGE, "%s: option --%s %s", where, name,

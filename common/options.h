@@ -7,6 +7,7 @@
 #define PF_OPTIONS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "permafrost/error.h"
 
@@ -49,6 +50,13 @@ void pf_options_print(const PfOption *table);
 /* "a,b,c" -> malloc'ed array of malloc'ed strings; an empty entry is an error. */
 int pf_split_list(const char *text, char ***items, int *count, PfError *err);
 void pf_list_free(char ***items, int *count);
+
+/* The first length bytes of text as a number in plain decimal digits and nothing else: no blanks,
+ * "+", "0x10", "nan" or "inf"; a double may have a point and an exponent. 0, or -1 where they are
+ * none, or none that *out can hold. */
+int pf_read_unsigned(const char *text, size_t length, uint64_t *out);
+int pf_read_long(const char *text, size_t length, long long *out);
+int pf_read_double(const char *text, size_t length, double *out);
 
 /* Whole text as a number within [minimum, maximum]; what names it in errors. */
 int pf_parse_double(const char *what, const char *text, double minimum, double maximum, double *out,

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "printable.h"
 
 #define BAR_WIDTH 24
 
@@ -41,7 +42,7 @@ static void draw_bar(PfProgress *progress, int64_t done, const char *text)
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', (size_t)filled);
     bar[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\r\033[K[%s] %s", bar, text);
+    pf_print(stderr, "\r\033[K[%s] %s", bar, text);
     fflush(stderr);
     progress->drawn = 1;
 }

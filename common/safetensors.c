@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "atomic_file.h"
+#include "json.h"
 #include "memory.h"
 
 #define ALIGNMENT 8 /* of the first tensor's bytes in the file */
@@ -72,7 +73,7 @@ static char *make_header(const PfNamedTensor *tensors, size_t tensor_count, cons
         failed = describe_tensor(header, &tensors[i], begin);
         begin += view_bytes(&tensors[i].view);
     }
-    char *json = failed ? NULL : cJSON_PrintUnformatted(header);
+    char *json = failed ? NULL : pf_json_text(header);
     cJSON_Delete(header);
     if (!json) {
         pf_fail(err, PF_EXIT_FAILED, "out of memory for the header of a safetensors file");

@@ -2,9 +2,9 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "options.h"
 
 const char *pf_size_text(int64_t bytes, char text[PF_SIZE_TEXT])
 {
@@ -33,12 +33,12 @@ static double unit_of(const char **text)
 
 int pf_parse_size(const char *what, const char *text, int64_t *bytes, PfError *err)
 {
-    char *end;
-    int starts = isdigit((unsigned char)*text) && strncasecmp(text, "0x", 2) != 0;
-    double value = strtod(text, &end);
-    const char *rest = end;
+    size_t digits = strspn(text, "0123456789.eE+-");
+    const char *rest = text + digits;
+    double value = 0;
+    int is_number = isdigit((unsigned char)*text) && !pf_read_double(text, digits, &value);
     value *= unit_of(&rest);
-    if (!starts || *rest || !(value >= 1) || value > 1e18)
+    if (!is_number || *rest || !(value >= 1) || value > 1e18)
         return pf_fail(err, PF_EXIT_USAGE, "%s: expected a size as in 512M or 2G, found '%s'", what,
                        text);
     *bytes = (int64_t)value;

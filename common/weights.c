@@ -16,7 +16,7 @@
 const char *pf_printable(const char *text, size_t size, char out[PF_PRINTABLE_SIZE])
 {
     if (size > PF_PRINTABLE_SIZE - 1) size = PF_PRINTABLE_SIZE - 1;
-    for (size_t i = 0; i < size; i++) out[i] = isprint((unsigned char)text[i]) ? text[i] : '?';
+    for (size_t i = 0; i < size; i++) out[i] = text[i] ? text[i] : '?';
     out[size] = 0;
     return out;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
 #include "weights.h"
 
 #define LISTED 5 /* problems that are spelled out */
@@ -69,13 +70,13 @@ static void describe(char *line, size_t size, const PfParameter *parameter,
     char expected[PF_SHAPE_TEXT_SIZE], found[PF_SHAPE_TEXT_SIZE];
     pf_shape_text(&parameter->shape, expected);
     if (!view)
-        snprintf(line, size, "\n  '%s' is missing, expected %s", parameter->name, expected);
+        pf_format(line, size, "\n  '%s' is missing, expected %s", parameter->name, expected);
     else if (!pf_shape_equal(&view->shape, &parameter->shape))
-        snprintf(line, size, "\n  '%s' is %s, expected %s", parameter->name,
-                 pf_shape_text(&view->shape, found), expected);
+        pf_format(line, size, "\n  '%s' is %s, expected %s", parameter->name,
+                  pf_shape_text(&view->shape, found), expected);
     else
-        snprintf(line, size, "\n  '%s' is %s, expected a floating point type", parameter->name,
-                 pf_dtype_name(view->dtype));
+        pf_format(line, size, "\n  '%s' is %s, expected a floating point type", parameter->name,
+                  pf_dtype_name(view->dtype));
 }
 
 /* Lists the first problems in text; returns how many there are in all. */
@@ -93,7 +94,8 @@ static int list_problems(const PfWeights *weights, const PfParameter *parameters
             used += strlen(text + used);
         }
     }
-    if (problems > LISTED) snprintf(text + used, size - used, "\n  and %d more", problems - LISTED);
+    if (problems > LISTED)
+        pf_format(text + used, size - used, "\n  and %d more", problems - LISTED);
     return problems;
 }
 
@@ -105,11 +107,12 @@ static int report_misfit(const PfWeights *weights, const PfArch *arch, int count
     size_t tensor_count;
     const PfNamedTensor *tensors = pf_weights_tensors(weights, &tensor_count);
     if (better)
-        snprintf(hint, sizeof hint, "\nHint: these look like %s weights", better);
+        pf_format(hint, sizeof hint, "\nHint: these look like %s weights", better);
     else
-        snprintf(hint, sizeof hint, "\nThe file has %zu tensors; the first is '%.100s'",
-                 tensor_count, tensors[0].name);
-    return pf_fail(err, PF_EXIT_FAILED, "weights '%s': %d of %d tensors do not fit %s:%s%s",
+        pf_format(hint, sizeof hint, "\nThe file has %zu tensors; the first is '%.100s'",
+                  tensor_count, tensors[0].name);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "weights '%s': %d of %d tensors do not fit %s:%" PF_SENTENCE "%" PF_SENTENCE,
                    pf_weights_source(weights), problems, count, arch->name, list, hint);
 }
 

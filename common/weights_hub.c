@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "options.h"
+#include "printable.h"
 #include "weights.h"
 #include "weights_internal.h"
 
@@ -98,10 +100,10 @@ static int not_found(const PfArch *arch, const HubFolders *folders, PfError *err
     const PfWeightsEntry *entry = &arch->weights[0];
     const char *folder = folders->count ? folders->paths[0] : ".";
     for (int i = 0, used = 0; i < folders->count && used < (int)sizeof looked; i++)
-        used += snprintf(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
-                         folders->paths[i], entry->file);
+        used += pf_format(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
+                          folders->paths[i], entry->file);
     return pf_fail(err, PF_EXIT_FAILED,
-                   "no weights for %s (%s) in%s\n"
+                   "no weights for %s (%s) in%" PF_SENTENCE "\n"
                    "Fetch them with\n"
                    "  curl --create-dirs -o %s%s/%s%s %s%s\n"
                    "or give a file with --weights FILE, or random numbers with --weights random:0",
@@ -136,13 +138,11 @@ int pf_weights_find(const PfArch *arch, const PfKnownSha256 *known, PfWeights **
 
 static int load_random(const PfArch *arch, const char *seed, PfWeights **out, PfError *err)
 {
-    char *end;
-    errno = 0;
-    uintmax_t value = strtoumax(seed, &end, 10);
-    if (*seed < '0' || *seed > '9' || *end || errno)
+    uint64_t value;
+    if (pf_read_unsigned(seed, strlen(seed), &value))
         return pf_fail(err, PF_EXIT_USAGE,
                        "--weights random:%s: expected a whole number after 'random:'", seed);
-    return pf_weights_random(arch, (uint64_t)value, out, err);
+    return pf_weights_random(arch, value, out, err);
 }
 
 int pf_weights_load(const PfArch *arch, const char *spec, const PfKnownSha256 *known,

@@ -49,8 +49,8 @@ int pf_weights_read_safetensors(PfWeights *weights, PfError *err);
 int pf_weights_read_pth(PfWeights *weights, PfError *err);        /* zip */
 int pf_weights_read_pth_legacy(PfWeights *weights, PfError *err); /* torch < 1.6 */
 
-/* A text from a file for a message: cut to fit, with '?' for what is not
- * printable ASCII, so that no file steers the terminal. Returns out. */
+/* A text from a file for the "%s" of a message, which makes it printable: cut to fit, with '?' for
+ * a zero, which would end it. Returns out. */
 #define PF_PRINTABLE_SIZE 160
 const char *pf_printable(const char *text, size_t size, char out[PF_PRINTABLE_SIZE]);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
 
 /* A checkpoint of a network with its optimiser has some 100,000 values. */
 #define MAX_ARENA_BYTES ((size_t)256 << 20)
@@ -67,17 +68,18 @@ int pf_pickle_fail(PfPickleReader *reader, const char *format, ...)
     char problem[600];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(problem, sizeof problem, format, arguments);
+    pf_vformat(problem, sizeof problem, format, arguments);
     va_end(arguments);
-    return pf_fail(reader->err, PF_EXIT_FAILED, "weights '%s': %s (byte %zu of the pickle)",
-                   reader->source, problem, reader->at);
+    return pf_fail(reader->err, PF_EXIT_FAILED,
+                   "weights '%s': %" PF_SENTENCE " (byte %zu of the pickle)", reader->source,
+                   problem, reader->at);
 }
 
 void *pf_pickle_allocate(PfPickleReader *reader, size_t size)
 {
     PfError inner = {0};
     void *memory = arena_allocate(reader->pickle->arena, size, &inner);
-    if (!memory) pf_pickle_fail(reader, "%s", inner.message);
+    if (!memory) pf_pickle_fail(reader, "%" PF_SENTENCE, inner.message);
     return memory;
 }
 

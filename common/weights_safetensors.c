@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "memory.h"
 #include "safetensors.h"
 #include "weights_internal.h"
@@ -114,7 +115,7 @@ static int check_layout(const PfWeights *weights, const uint8_t *data, size_t da
 static int parse_header(PfWeights *weights, size_t header_size, PfError *err)
 {
     const char *text = (const char *)weights->bytes + LENGTH_BYTES, *end = NULL;
-    weights->header = cJSON_ParseWithLengthOpts(text, header_size, &end, 0);
+    weights->header = pf_json_read_front(text, header_size, &end);
     if (!cJSON_IsObject(weights->header)) return damaged(weights, "its header is not JSON", err);
     for (; end < text + header_size; end++)
         if (*end != ' ') return damaged(weights, "its header does not end after the JSON", err);

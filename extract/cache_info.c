@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "json.h"
 #include "memory.h"
+#include "printable.h"
 #include "size_text.h"
 
 #define MAX_LISTED 20
@@ -18,8 +20,8 @@ static void print_splits(const PfCache *cache, FILE *stream)
     if (!splits) return;
     for (int64_t i = 0; i < pf_cache_row_count(cache); i++)
         if (splits[i] < PF_SPLIT_COUNT) counts[splits[i]]++;
-    fprintf(stream, " (%lld train, %lld val, %lld test)", (long long)counts[PF_SPLIT_TRAIN],
-            (long long)counts[PF_SPLIT_VAL], (long long)counts[PF_SPLIT_TEST]);
+    pf_print(stream, " (%lld train, %lld val, %lld test)", (long long)counts[PF_SPLIT_TRAIN],
+             (long long)counts[PF_SPLIT_VAL], (long long)counts[PF_SPLIT_TEST]);
 }
 
 static void print_sources(const PfCache *cache, FILE *stream)
@@ -27,9 +29,9 @@ static void print_sources(const PfCache *cache, FILE *stream)
     int count;
     const PfCacheSource *sources = pf_cache_sources(cache, &count);
     for (int i = 0; i < count && i < MAX_LISTED; i++)
-        fprintf(stream, "%s%lld rows in %s\n", i ? "            " : "virtual     ",
-                (long long)sources[i].row_count, sources[i].path);
-    if (count > MAX_LISTED) fprintf(stream, "            ... and %d more\n", count - MAX_LISTED);
+        pf_print(stream, "%s%lld rows in %s\n", i ? "            " : "virtual     ",
+                 (long long)sources[i].row_count, sources[i].path);
+    if (count > MAX_LISTED) pf_print(stream, "            ... and %d more\n", count - MAX_LISTED);
 }
 
 static int print_taps(PfCache *cache, FILE *stream, PfError *err)
@@ -42,10 +44,10 @@ static int print_taps(PfCache *cache, FILE *stream, PfError *err)
         if (pf_cache_tap_storage(cache, i, &stored, filters, sizeof filters, err)) return -1;
         int64_t raw = pf_cache_row_count(cache) * pf_shape_count(&tap->shape) *
                       (int64_t)pf_dtype_size(tap->dtype);
-        fprintf(stream, "tap         %s %s %s: %s, %s stored (%s)\n", tap->name,
-                pf_shape_text(&tap->shape, shape), pf_dtype_name(tap->dtype),
-                pf_size_text(raw, raw_text), pf_size_text(stored, stored_text),
-                *filters ? filters : "no filters");
+        pf_print(stream, "tap         %s %s %s: %s, %s stored (%s)\n", tap->name,
+                 pf_shape_text(&tap->shape, shape), pf_dtype_name(tap->dtype),
+                 pf_size_text(raw, raw_text), pf_size_text(stored, stored_text),
+                 *filters ? filters : "no filters");
     }
     return 0;
 }
@@ -63,14 +65,14 @@ static int print_classes(PfCache *cache, int index, FILE *stream, PfError *err)
         else
             counts[classes[i]]++;
     if (!failed) {
-        fprintf(stream, "target      %s: %d classes", target->name, target->class_count);
-        if (unlabelled) fprintf(stream, ", %lld rows unlabelled", (long long)unlabelled);
+        pf_print(stream, "target      %s: %d classes", target->name, target->class_count);
+        if (unlabelled) pf_print(stream, ", %lld rows unlabelled", (long long)unlabelled);
         fputc('\n', stream);
         for (int i = 0; i < target->class_count && i < MAX_LISTED; i++)
-            fprintf(stream, "            %d %s: %lld\n", i, target->classes[i],
-                    (long long)counts[i]);
+            pf_print(stream, "            %d %s: %lld\n", i, target->classes[i],
+                     (long long)counts[i]);
         if (target->class_count > MAX_LISTED)
-            fprintf(stream, "            ... and %d more\n", target->class_count - MAX_LISTED);
+            pf_print(stream, "            ... and %d more\n", target->class_count - MAX_LISTED);
     }
     free(classes);
     free(counts);
@@ -95,10 +97,10 @@ static void print_labels(const PfCacheTarget *target, const float *values, int64
     for (int i = 0; i < target->width && i < MAX_LISTED; i++) {
         int64_t count = 0;
         for (int64_t row = 0; row < rows; row++) count += values[row * target->width + i] >= 0.5f;
-        fprintf(stream, "            %d %s: %lld\n", i, target->classes[i], (long long)count);
+        pf_print(stream, "            %d %s: %lld\n", i, target->classes[i], (long long)count);
     }
     if (target->width > MAX_LISTED)
-        fprintf(stream, "            ... and %d more\n", target->width - MAX_LISTED);
+        pf_print(stream, "            ... and %d more\n", target->width - MAX_LISTED);
 }
 
 static int print_numbers(PfCache *cache, int index, FILE *stream, PfError *err)
@@ -111,14 +113,14 @@ static int print_numbers(PfCache *cache, int index, FILE *stream, PfError *err)
         free(values);
         return -1;
     }
-    fprintf(stream, "target      %s: %d %s", target->name,
-            is_points ? target->width / 2 : target->width,
-            is_points                              ? "keypoints"
-            : target->kind == PF_TARGET_MULTILABEL ? "labels"
-            : target->width == 1                   ? "number"
-                                                   : "numbers");
+    pf_print(stream, "target      %s: %d %s", target->name,
+             is_points ? target->width / 2 : target->width,
+             is_points                              ? "keypoints"
+             : target->kind == PF_TARGET_MULTILABEL ? "labels"
+             : target->width == 1                   ? "number"
+                                                    : "numbers");
     int64_t missing = count_missing_rows(values, rows, target->width);
-    if (missing) fprintf(stream, ", missing in %lld rows", (long long)missing);
+    if (missing) pf_print(stream, ", missing in %lld rows", (long long)missing);
     fputc('\n', stream);
     if (target->kind == PF_TARGET_MULTILABEL) print_labels(target, values, rows, stream);
     free(values);
@@ -140,27 +142,28 @@ static int print_rejected(PfCache *cache, FILE *stream, PfError *err)
 {
     int64_t count = pf_cache_rejected_count(cache);
     const PfCacheReject *rejects;
-    fprintf(stream, "rejected    %lld\n", (long long)count);
+    pf_print(stream, "rejected    %lld\n", (long long)count);
     if (!count) return 0;
     if (pf_cache_rejects(cache, &rejects, err)) return -1;
     for (int64_t i = 0; i < count && i < MAX_LISTED; i++)
-        fprintf(stream, "            %s: %s\n", rejects[i].path, rejects[i].reason);
+        pf_print(stream, "            %s: %s\n", rejects[i].path, rejects[i].reason);
     if (count > MAX_LISTED)
-        fprintf(stream, "            ... and %lld more\n", (long long)(count - MAX_LISTED));
+        pf_print(stream, "            ... and %lld more\n", (long long)(count - MAX_LISTED));
     return 0;
 }
 
 static void print_json(const char *title, const char *json, FILE *stream)
 {
-    cJSON *object = cJSON_Parse(json), *entry;
+    cJSON *object = pf_json_read(json), *entry;
     cJSON_ArrayForEach(entry, object)
     {
-        char *value = cJSON_IsString(entry) ? NULL : cJSON_PrintUnformatted(entry);
-        fprintf(stream, "%-11s %s: %s\n", title, entry->string,
-                cJSON_IsString(entry) ? entry->valuestring
-                : value               ? value
-                                      : "?");
-        cJSON_free(value);
+        char *value = pf_json_text(entry);
+        pf_print(stream, "%-11s %s: ", title, entry->string);
+        if (cJSON_IsString(entry))
+            pf_print(stream, "%s\n", entry->valuestring);
+        else
+            pf_print(stream, "%" PF_SENTENCE "\n", value ? value : "?");
+        free(value);
     }
     cJSON_Delete(object);
 }
@@ -168,8 +171,8 @@ static void print_json(const char *title, const char *json, FILE *stream)
 static void print_python(const PfCache *cache, FILE *stream)
 {
     const char *tap = pf_cache_tap_count(cache) ? pf_cache_tap(cache, 0)->name : "TAP";
-    fprintf(stream, "\nfrom Python: import h5py; x = h5py.File(%s%s%s)['features/%s'][:]\n", "'",
-            pf_cache_path(cache), "'", tap);
+    pf_print(stream, "\nfrom Python: import h5py; x = h5py.File(%s%s%s)['features/%s'][:]\n", "'",
+             pf_cache_path(cache), "'", tap);
     fputs("(zstd chunks need HDF5_PLUGIN_PATH to name the folder of libh5zstd.so before Python\n"
           "starts, or pip's hdf5plugin imported first)\n",
           stream);
@@ -180,9 +183,9 @@ int pf_cache_info_print(PfCache *cache, FILE *stream, PfError *err)
     struct stat status = {0};
     char size[PF_SIZE_TEXT];
     stat(pf_cache_path(cache), &status);
-    fprintf(stream, "%s: feature cache, %s\n", pf_cache_path(cache),
-            pf_size_text((int64_t)status.st_size, size));
-    fprintf(stream, "rows        %lld", (long long)pf_cache_row_count(cache));
+    pf_print(stream, "%s: feature cache, %s\n", pf_cache_path(cache),
+             pf_size_text((int64_t)status.st_size, size));
+    pf_print(stream, "rows        %lld", (long long)pf_cache_row_count(cache));
     print_splits(cache, stream);
     fputc('\n', stream);
     print_sources(cache, stream);

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "memory.h"
+#include "printable.h"
 #include "verify_features.h"
 #include "verify_findings.h"
 #include "verify_images.h"
@@ -50,7 +52,7 @@ static void check_digests(Verify *verify)
 static void add_error(Verify *verify, const PfError *error)
 {
     pf_findings_begin(&verify->findings);
-    pf_findings_add(&verify->findings, "%s", error->message);
+    pf_findings_add(&verify->findings, "%" PF_SENTENCE, error->message);
 }
 
 static int check_samples(Verify *verify, PfError *err)
@@ -82,7 +84,7 @@ static void check_rejects(Verify *verify)
 
 static void check_json(Verify *verify, const char *name, const char *text)
 {
-    cJSON *json = cJSON_Parse(text);
+    cJSON *json = pf_json_read(text);
     pf_findings_begin(&verify->findings);
     if (!cJSON_IsObject(json))
         pf_findings_add(&verify->findings, "the attribute '%s' is not a JSON object", name);
@@ -138,18 +140,18 @@ static void tell_sound(const Verify *verify)
     FILE *out = verify->findings.out;
     int64_t rows = pf_cache_row_count(cache), blocks = verify->features.blocks;
     int taps = pf_cache_tap_count(cache), targets = pf_cache_target_count(cache);
-    fprintf(out, "%s is sound: %s, %lld row%s of %d tap%s in %lld chunk%s, %d target%s, ",
-            pf_cache_path(cache), pf_cache_is_sealed(cache) ? "seal" : "no seal", (long long)rows,
-            plural(rows), taps, plural(taps), (long long)blocks, plural(blocks), targets,
-            plural(targets));
+    pf_print(out, "%s is sound: %s, %lld row%s of %d tap%s in %lld chunk%s, %d target%s, ",
+             pf_cache_path(cache), pf_cache_is_sealed(cache) ? "seal" : "no seal", (long long)rows,
+             plural(rows), taps, plural(taps), (long long)blocks, plural(blocks), targets,
+             plural(targets));
     if (verify->digests)
-        fprintf(out, "digests (%lld row%s of images seen before)",
-                (long long)verify->features.duplicates, plural(verify->features.duplicates));
+        pf_print(out, "digests (%lld row%s of images seen before)",
+                 (long long)verify->features.duplicates, plural(verify->features.duplicates));
     else
         fputs("no digests", out);
     if (verify->dataset)
-        fprintf(out, ", %lld images of %s", (long long)pf_dataset_count(verify->dataset),
-                verify->options->dataset);
+        pf_print(out, ", %lld images of %s", (long long)pf_dataset_count(verify->dataset),
+                 verify->options->dataset);
     fputc('\n', out);
 }
 

@@ -6,6 +6,7 @@
 
 #include "dataset_format.h"
 #include "memory.h"
+#include "printable.h"
 
 /* What goes before the names. */
 static const char *const openings[PF_NOTE_COUNT] = {
@@ -78,7 +79,7 @@ static int take_sentence(PfSentences *sentences, char *sentence, PfError *err)
 static int add_sentence(PfSentences *sentences, const char *format, va_list arguments, PfError *err)
 {
     char text[1024];
-    vsnprintf(text, sizeof text, format, arguments);
+    pf_vformat(text, sizeof text, format, arguments);
     return take_sentence(sentences, pf_strdup(text, err), err);
 }
 
@@ -114,11 +115,11 @@ static char *tell_names(const char *opening, const PfNames *names, PfError *err)
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return pf_fail_errno(err, "out of memory for a warning"), NULL;
-    fprintf(stream, "%s:", opening);
+    pf_print(stream, "%s:", opening);
     for (int i = 0; i < PF_NAMED_MAX && i < names->count; i++)
-        fprintf(stream, "%s '%s'", i ? "," : "", names->first[i]);
+        pf_print(stream, "%s '%s'", i ? "," : "", names->first[i]);
     if (names->count > PF_NAMED_MAX)
-        fprintf(stream, " and %" PRId64 " more", names->count - PF_NAMED_MAX);
+        pf_print(stream, " and %" PRId64 " more", names->count - PF_NAMED_MAX);
     if (fclose(stream)) {
         free(text);
         return pf_fail_errno(err, "out of memory for a warning"), NULL;

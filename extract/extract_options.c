@@ -80,11 +80,15 @@ static int parse_std(void *settings, const char *value, PfError *err)
 
 static int parse_split_entry(PfExtractOptions *options, const char *entry, PfError *err)
 {
-    double *fraction = !strncmp(entry, "val=", 4)    ? &options->val_fraction
-                       : !strncmp(entry, "test=", 5) ? &options->test_fraction
-                                                     : NULL;
-    if (!fraction)
+    PfSplit split = !strncmp(entry, "val=", 4)    ? PF_SPLIT_VAL
+                    : !strncmp(entry, "test=", 5) ? PF_SPLIT_TEST
+                                                  : PF_SPLIT_TRAIN;
+    double *fraction = split == PF_SPLIT_VAL ? &options->val_fraction : &options->test_fraction;
+    if (split == PF_SPLIT_TRAIN)
         return pf_fail(err, PF_EXIT_USAGE, "--split: expected val=F or test=F, found '%s'", entry);
+    if (options->splits_given[split]++)
+        return pf_fail(err, PF_EXIT_USAGE, "--split: %.*s is given twice, the second time as '%s'",
+                       (int)strcspn(entry, "="), entry, entry);
     return pf_parse_double("--split", strchr(entry, '=') + 1, 0, 1, fraction, err);
 }
 
@@ -126,16 +130,17 @@ static int parse_max_bad(void *settings, const char *value, PfError *err)
 {
     PfBadLimit *limit = &((PfExtractOptions *)settings)->max_bad;
     size_t length = strlen(value);
-    char number[32];
-    snprintf(number, sizeof number, "%s", value);
     *limit = (PfBadLimit){0};
-    if (length && length < sizeof number && value[length - 1] == '%') {
+    if (length && value[length - 1] == '%') {
         limit->is_percent = 1;
-        number[length - 1] = '\0';
-        return pf_parse_double("--max-bad", number, 0, 100, &limit->value, err);
+        if (!pf_read_double(value, length - 1, &limit->value) && limit->value >= 0 &&
+            limit->value <= 100)
+            return 0;
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--max-bad: expected a number from 0%% to 100%%, found '%s'", value);
     }
     long long count = 0;
-    if (pf_parse_long("--max-bad", number, 0, 1LL << 40, &count, err)) return -1;
+    if (pf_parse_long("--max-bad", value, 0, 1LL << 40, &count, err)) return -1;
     limit->value = (double)count;
     return 0;
 }

@@ -37,6 +37,7 @@ typedef struct PfExtractOptions {
     PfShard shard;                       /* --shard; {0, 0}: the whole dataset */
     const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given */
     int target_count;
+    int splits_given[PF_SPLIT_COUNT];     /* which fractions --split has named */
     const char *path_column, *image_root; /* --path-column, --root */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */

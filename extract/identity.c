@@ -4,6 +4,7 @@
 
 #include "identity_diff.h"
 #include "json.h"
+#include "printable.h"
 
 char *pf_identity_json(const PfBackbonePlan *plan, const PfCacheTap *taps, int tap_count,
                        PfError *err)
@@ -36,7 +37,8 @@ int pf_identity_check(const char *path, const char *found, const PfBackbonePlan 
     int differences = wanted ? compare(path, found, wanted, &notes, err) : -1;
     if (differences > 0)
         pf_fail(err, PF_EXIT_IDENTITY,
-                "'%s' holds features of another kind:%s\nHint: write to another file with -o, or "
+                "'%s' holds features of another kind:%" PF_SENTENCE
+                "\nHint: write to another file with -o, or "
                 "replace this one with --force.",
                 path, notes);
     free(notes);

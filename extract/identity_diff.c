@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
+#include "printable.h"
+
 #define TAPS "taps"
 
 typedef struct Diff {
@@ -15,10 +18,10 @@ typedef struct Diff {
 static void note_member(Diff *diff, const char *name, const cJSON *left, const cJSON *right)
 {
     if (cJSON_Compare(left, right, 1)) return;
-    char *a = left ? cJSON_PrintUnformatted(left) : NULL;
-    char *b = right ? cJSON_PrintUnformatted(right) : NULL;
-    fprintf(diff->notes, "\n  %s: %s %s, %s %s", name, diff->left_has, a ? a : "nothing",
-            diff->right_has, b ? b : "nothing");
+    char *a = left ? pf_json_text(left) : NULL;
+    char *b = right ? pf_json_text(right) : NULL;
+    pf_print(diff->notes, "\n  %s: %s %" PF_SENTENCE ", %s %" PF_SENTENCE, name, diff->left_has,
+             a ? a : "nothing", diff->right_has, b ? b : "nothing");
     cJSON_free(a);
     cJSON_free(b);
     diff->count++;

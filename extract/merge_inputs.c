@@ -8,6 +8,7 @@
 #include "identity_diff.h"
 #include "json.h"
 #include "memory.h"
+#include "printable.h"
 
 /* ---- one by one ---- */
 
@@ -84,7 +85,7 @@ int pf_merge_check_identity(const PfCache *first, const PfCache *other, PfError 
         right ? pf_identity_diff(left, "the first has", right, "the second", &notes, err) : -1;
     if (differences > 0)
         pf_fail(err, PF_EXIT_IDENTITY,
-                "'%s' and '%s' hold features of two kinds, which cannot be merged:%s",
+                "'%s' and '%s' hold features of two kinds, which cannot be merged:%" PF_SENTENCE,
                 pf_cache_path(first), pf_cache_path(other), notes);
     free(notes);
     cJSON_Delete(left);

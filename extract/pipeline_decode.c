@@ -6,6 +6,7 @@
 #include "digest.h"
 #include "pipeline_head_start.h"
 #include "pipeline_ring.h"
+#include "printable.h"
 #include "view.h"
 
 /* What one decode thread keeps from image to image. */
@@ -54,7 +55,7 @@ static int64_t sample_at(const PfPipelineConfig *config, int64_t place)
 static int fail_sample(const PfPipelineConfig *config, int64_t sample, PfError *err)
 {
     PfError cause = *err;
-    return pf_fail(err, (PfExit)cause.exit_code, "image '%s': %.1500s",
+    return pf_fail(err, (PfExit)cause.exit_code, "image '%s': %" PF_SENTENCE,
                    pf_dataset_samples(config->dataset)[sample].path, cause.message);
 }
 
@@ -91,7 +92,7 @@ static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, const Pla
     }
     if (err->exit_code != PF_EXIT_BAD_IMAGES) return fail_sample(config, slot->row.sample, err);
     slot->state = PF_SLOT_BAD;
-    snprintf(slot->reason, sizeof slot->reason, "%.*s", PF_SLOT_REASON_SIZE - 1, err->message);
+    pf_format(slot->reason, sizeof slot->reason, "%" PF_SENTENCE, err->message);
     return 0;
 }
 

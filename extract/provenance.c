@@ -26,7 +26,7 @@ static void add_shard(cJSON *object, PfShard shard, int64_t dataset_rows)
 
 int pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows)
 {
-    cJSON *object = cJSON_Parse(json), *wanted = cJSON_CreateObject();
+    cJSON *object = pf_json_read(json), *wanted = cJSON_CreateObject();
     int same = 1;
     add_shard(wanted, shard, dataset_rows);
     for (int i = 0; i < 2; i++) {
@@ -69,7 +69,7 @@ static int read_known_weights(const cJSON *provenance, const cJSON *identity, Pf
 
 void pf_provenance_known_weights(const char *provenance, const char *identity, PfKnownSha256 *known)
 {
-    cJSON *from = cJSON_Parse(provenance), *of = cJSON_Parse(identity);
+    cJSON *from = pf_json_read(provenance), *of = pf_json_read(identity);
     *known = (PfKnownSha256){0};
     if (read_known_weights(from, of, known)) *known = (PfKnownSha256){0};
     cJSON_Delete(from);
@@ -119,7 +119,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
 {
     const PfBackbonePlan *plan = provenance->plan;
     pf_json_begin();
-    cJSON *previous = provenance->previous ? cJSON_Parse(provenance->previous) : NULL;
+    cJSON *previous = provenance->previous ? pf_json_read(provenance->previous) : NULL;
     cJSON *object = cJSON_CreateObject();
     pf_provenance_add_origin(object, provenance->command);
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));

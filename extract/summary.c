@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
 
 #define MAX_DEPTH 8
 #define LAYER_WIDTH 40
@@ -70,12 +71,12 @@ static void print_row(Table *table, int depth, const char *class_name, const PfS
     } else {
         snprintf(label, sizeof label, "%s", class_name);
     }
-    fprintf(table->stream, "%-*s %-*s %-*s ", LAYER_WIDTH - columns, label, SHAPE_WIDTH,
-            shape ? shape_text(*shape, dims, sizeof dims) : "--", PARAM_WIDTH, parameters);
+    pf_print(table->stream, "%-*s %-*s %-*s ", LAYER_WIDTH - columns, label, SHAPE_WIDTH,
+             shape ? shape_text(*shape, dims, sizeof dims) : "--", PARAM_WIDTH, parameters);
     if (*tap)
-        fprintf(table->stream, "%-*s %s\n", MACS_WIDTH, macs, tap);
+        pf_print(table->stream, "%-*s %s\n", MACS_WIDTH, macs, tap);
     else
-        fprintf(table->stream, "%s\n", macs);
+        pf_print(table->stream, "%s\n", macs);
 }
 
 /* Length of the first `parts` parts of a dotted path, 0 where it has fewer. */
@@ -169,21 +170,21 @@ static void print_totals(const Table *table)
     const PfSummaryTotals *totals = &table->totals;
     char text[32];
     rule(table->stream);
-    fprintf(table->stream, "Total params: %s\n", grouped(totals->parameters, text));
-    fprintf(table->stream, "Trainable params: %s\n", grouped(totals->trainable, text));
-    fprintf(table->stream, "Non-trainable params: %s\n",
-            grouped(totals->parameters - totals->trainable, text));
+    pf_print(table->stream, "Total params: %s\n", grouped(totals->parameters, text));
+    pf_print(table->stream, "Trainable params: %s\n", grouped(totals->trainable, text));
+    pf_print(table->stream, "Non-trainable params: %s\n",
+             grouped(totals->parameters - totals->trainable, text));
     if (totals->multiply_adds >= 1000000000)
-        fprintf(table->stream, "Total mult-adds (G): %.2f\n", (double)totals->multiply_adds / 1e9);
+        pf_print(table->stream, "Total mult-adds (G): %.2f\n", (double)totals->multiply_adds / 1e9);
     else
-        fprintf(table->stream, "Total mult-adds (M): %.2f\n", (double)totals->multiply_adds / 1e6);
+        pf_print(table->stream, "Total mult-adds (M): %.2f\n", (double)totals->multiply_adds / 1e6);
     rule(table->stream);
     int64_t all = totals->input_bytes + totals->activation_bytes + totals->parameter_bytes;
-    fprintf(table->stream, "Input size (MB): %.2f\n", (double)totals->input_bytes / 1e6);
-    fprintf(table->stream, "Forward/backward pass size (MB): %.2f\n",
-            (double)totals->activation_bytes / 1e6);
-    fprintf(table->stream, "Params size (MB): %.2f\n", (double)totals->parameter_bytes / 1e6);
-    fprintf(table->stream, "Estimated Total Size (MB): %.2f\n", (double)all / 1e6);
+    pf_print(table->stream, "Input size (MB): %.2f\n", (double)totals->input_bytes / 1e6);
+    pf_print(table->stream, "Forward/backward pass size (MB): %.2f\n",
+             (double)totals->activation_bytes / 1e6);
+    pf_print(table->stream, "Params size (MB): %.2f\n", (double)totals->parameter_bytes / 1e6);
+    pf_print(table->stream, "Estimated Total Size (MB): %.2f\n", (double)all / 1e6);
     rule(table->stream);
 }
 
@@ -193,9 +194,9 @@ static void fill_table(Table *table, const PfSummaryOptions *options)
         options->classes ? (PfShape){1, {options->classes}} : table->shapes[table->last];
     if (table->stream) {
         rule(table->stream);
-        fprintf(table->stream, "%-*s %-*s %-*s %-*s %s\n", LAYER_WIDTH, "Layer (type:depth-idx)",
-                SHAPE_WIDTH, "Output Shape", PARAM_WIDTH, "Param #", MACS_WIDTH, "Mult-Adds",
-                "Tap");
+        pf_print(table->stream, "%-*s %-*s %-*s %-*s %s\n", LAYER_WIDTH, "Layer (type:depth-idx)",
+                 SHAPE_WIDTH, "Output Shape", PARAM_WIDTH, "Param #", MACS_WIDTH, "Mult-Adds",
+                 "Tap");
         rule(table->stream);
     }
     print_row(table, 0, table->arch->family, &output, "--", "--", "");

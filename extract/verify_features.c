@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "memory.h"
+#include "printable.h"
 #include "progress.h"
 
 #define PATHS_SHOWN 3
@@ -137,7 +138,7 @@ static void tell_bad_blocks(Verification *check)
     pf_findings_begin(check->findings);
     for (size_t i = 0; i < check->bad_count; i++) {
         paths_text(check, check->bad[i].first, check->bad[i].count, paths, sizeof paths);
-        pf_findings_add(check->findings, "%s%s", check->bad[i].why, paths);
+        pf_findings_add(check->findings, "%" PF_SENTENCE "%s", check->bad[i].why, paths);
         free(check->bad[i].why);
     }
     if (check->bad_unlisted)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "log.h"
+#include "printable.h"
 
 #define SHOWN_OF_A_KIND 20
 
@@ -17,7 +18,7 @@ void pf_findings_add(PfFindings *findings, const char *format, ...)
     findings->total++;
     if (++findings->of_kind > SHOWN_OF_A_KIND && pf_log_verbosity() < PF_VERBOSE) return;
     va_start(arguments, format);
-    vfprintf(findings->out, format, arguments);
+    pf_vprint(findings->out, format, arguments);
     va_end(arguments);
     fputc('\n', findings->out);
 }
@@ -25,6 +26,6 @@ void pf_findings_add(PfFindings *findings, const char *format, ...)
 void pf_findings_end(PfFindings *findings)
 {
     if (findings->of_kind > SHOWN_OF_A_KIND && pf_log_verbosity() < PF_VERBOSE)
-        fprintf(findings->out, "... and %lld more of this kind (-v shows all)\n",
-                (long long)(findings->of_kind - SHOWN_OF_A_KIND));
+        pf_print(findings->out, "... and %lld more of this kind (-v shows all)\n",
+                 (long long)(findings->of_kind - SHOWN_OF_A_KIND));
 }

@@ -9,6 +9,7 @@
 #include "feature_cache_layout.h"
 #include "log.h"
 #include "memory.h"
+#include "printable.h"
 #include "size_text.h"
 
 /* ---- what it works on ---- */
@@ -17,7 +18,7 @@ static void say_warnings(const PfDataset *dataset)
 {
     int count;
     const char *const *warnings = pf_dataset_warnings(dataset, &count);
-    for (int i = 0; i < count; i++) pf_warn("%s", warnings[i]);
+    for (int i = 0; i < count; i++) pf_warn("%" PF_SENTENCE, warnings[i]);
     if (pf_dataset_ignored_count(dataset))
         pf_detail("%lld other files passed over: their names end in none of %s",
                   (long long)pf_dataset_ignored_count(dataset), pf_dataset_extensions());
@@ -27,7 +28,7 @@ static void say_remarks(const PfDataset *dataset)
 {
     int count;
     const char *const *remarks = pf_dataset_remarks(dataset, &count);
-    for (int i = 0; i < count; i++) pf_say("%s", remarks[i]);
+    for (int i = 0; i < count; i++) pf_say("%" PF_SENTENCE, remarks[i]);
 }
 
 void pf_work_plan_say_dataset(const PfDataset *dataset, const char *operand, PfShard shard)

@@ -7,6 +7,7 @@
 #include "cached_views.h"
 #include "log.h"
 #include "memory.h"
+#include "printable.h"
 
 #define BLOCK_BYTES ((int64_t)64 << 20)
 #define MOST_ROWS 4096
@@ -30,7 +31,7 @@ static int find_tap(const char *model, PfCachedFeatures *cached, const char *tap
 {
     PfError unknown = {0};
     if (!pf_cache_find_tap(cached->cache, tap, &cached->tap, &unknown)) return 0;
-    return pf_fail(err, unknown.exit_code, "model '%s' needs tap '%s'. %s", model, tap,
+    return pf_fail(err, unknown.exit_code, "model '%s' needs tap '%s'. %" PF_SENTENCE, model, tap,
                    unknown.message);
 }
 

@@ -29,8 +29,7 @@ static void add(PfExportMetadata *metadata, cJSON *object, const char *key, cJSO
 {
     const char *name = cJSON_GetStringValue(item);
     metadata->keys[metadata->count] = key;
-    metadata->values[metadata->count++] =
-        name ? pf_strdup(name, NULL) : cJSON_PrintUnformatted(item);
+    metadata->values[metadata->count++] = name ? pf_strdup(name, NULL) : pf_json_text(item);
     cJSON_AddItemToObject(object, key, item);
 }
 

@@ -8,6 +8,7 @@
 #include "atomic_file.h"
 #include "memory.h"
 #include "onnx.pb-c.h"
+#include "printable.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "raw_data is little-endian"
@@ -308,7 +309,8 @@ static int write_model(const PfOnnx__Model *model, const char *path)
 int pf_onnx_graph_write(PfOnnxGraph *graph, const char *path, PfError *err)
 {
     char *temporary;
-    if (graph->failed) return pf_fail(err, graph->error.exit_code, "%s", graph->error.message);
+    if (graph->failed)
+        return pf_fail(err, graph->error.exit_code, "%" PF_SENTENCE, graph->error.message);
     if (pf_onnx__model__get_packed_size(&graph->model) > MOST_BYTES)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' would be larger than 2 GB, which an ONNX file cannot be. Hint: export "

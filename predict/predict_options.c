@@ -27,6 +27,8 @@ static const PfOption table[] = {
      .minimum = 0, .maximum = 1,
      .help = "of a model of labels: those whose probability is above P (default 0.5)"},
     {.name = "json", .kind = PF_OPTION_FLAG, .offset = FIELD(json), .help = "JSON instead of CSV"},
+    {.name = "csv-safe", .kind = PF_OPTION_FLAG, .offset = FIELD(csv_safe),
+     .help = "for spreadsheets: a ' before texts that they would take for formulas (= + - @)"},
     {.name = "Export:", .kind = PF_OPTION_GROUP},
     {.name = "export", .kind = PF_OPTION_TEXT, .offset = FIELD(export_path), .argument = "FILE",
      .help = "write network and head, fine-tuned or not, for other programs:\n"

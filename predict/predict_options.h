@@ -17,7 +17,7 @@ typedef struct PfPredictOptions {
     int batch, workers;      /* 0 = as many as are fastest; one per core */
     int readers;             /* see sample_reader.h */
     int emulate;             /* bf16, on a processor that does not have it */
-    int json, help, version, quiet, verbose;
+    int json, csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;
 
 int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err);

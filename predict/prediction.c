@@ -10,12 +10,14 @@
 #include "cached_features.h"
 #include "clock.h"
 #include "dataset.h"
+#include "json.h"
 #include "log.h"
 #include "memory.h"
 #include "model_network.h"
 #include "parallel.h"
 #include "pipeline.h"
 #include "prediction_writer.h"
+#include "printable.h"
 #include "progress.h"
 #include "sample_reader.h"
 #include "scorer.h"
@@ -62,7 +64,7 @@ static int add_dataset(Prediction *run, const char *operand, PfError *err)
     int warnings, failed = 0, is_list = !strcmp(operand, "-");
     if (pf_dataset_open(operand, NULL, &dataset, err)) return -1;
     const char *const *texts = pf_dataset_warnings(dataset, &warnings);
-    for (int i = 0; i < warnings; i++) pf_warn("%s", texts[i]);
+    for (int i = 0; i < warnings; i++) pf_warn("%" PF_SENTENCE, texts[i]);
     for (int64_t i = 0; i < pf_dataset_count(dataset) && !failed; i++)
         failed = add_path(run, is_list ? "" : operand, pf_dataset_samples(dataset)[i].path, err);
     pf_dataset_close(&dataset);
@@ -130,8 +132,7 @@ static void sink_progress(void *context, int64_t done)
 /* Once nothing but single images can go wrong any more. */
 static int begin_output(Prediction *run, PfError *err)
 {
-    return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options->json,
-                                      run->options->top, run->options->threshold, err);
+    return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options, err);
 }
 
 /* Few images need no larger batch. */
@@ -223,15 +224,16 @@ static int is_cache(const char *path)
 static int check_cache(const Prediction *run, const PfCache *cache, PfError *err)
 {
     static const char *const keys[] = {"backbone", "preprocess"};
-    cJSON *identity = cJSON_Parse(pf_cache_identity(cache));
+    cJSON *identity = pf_json_read(pf_cache_identity(cache));
     int failed = 0;
     for (int i = 0; i < 2 && !failed; i++) {
         const cJSON *wanted = metadata_object(run, keys[i]);
         const cJSON *found = cJSON_GetObjectItemCaseSensitive(identity, keys[i]);
         if (!cJSON_IsObject(wanted) || !cJSON_IsObject(found) || cJSON_Compare(wanted, found, 1))
             continue;
-        char *left = cJSON_PrintUnformatted(wanted), *right = cJSON_PrintUnformatted(found);
-        failed = pf_fail(err, PF_EXIT_IDENTITY, "model '%s' needs %s %s, cache '%s' has %s",
+        char *left = pf_json_text(wanted), *right = pf_json_text(found);
+        failed = pf_fail(err, PF_EXIT_IDENTITY,
+                         "model '%s' needs %s %" PF_SENTENCE ", cache '%s' has %" PF_SENTENCE,
                          run->options->model, keys[i], left, pf_cache_path(cache), right);
         cJSON_free(left);
         cJSON_free(right);

@@ -4,14 +4,16 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "csv_field.h"
+#include "json.h"
 #include "memory.h"
 
 static void write_json_string(FILE *stream, const char *text)
 {
     cJSON *string = cJSON_CreateStringReference(text);
-    char *quoted = cJSON_PrintUnformatted(string);
+    char *quoted = pf_json_text(string);
     fputs(quoted ? quoted : "null", stream);
     cJSON_free(quoted);
     cJSON_Delete(string);
@@ -21,6 +23,14 @@ static void write_number(FILE *stream, double value)
 {
     if (isfinite(value))
         fprintf(stream, "%.7g", value);
+    else
+        fputs("null", stream);
+}
+
+static void write_probability(FILE *stream, double value)
+{
+    if (isfinite(value))
+        fprintf(stream, "%.6f", value);
     else
         fputs("null", stream);
 }
@@ -38,6 +48,18 @@ static int shown_classes(const PfPredictionWriter *writer, const PfScorerTarget 
 
 /* ---- CSV ---- */
 
+/* Two columns of a target: ",NAME<ending><number>" for each ending. */
+static void head_columns(const PfPredictionWriter *writer, const char *name,
+                         const char *const endings[2], const char *number)
+{
+    for (int i = 0; i < 2; i++) {
+        char ending[32];
+        snprintf(ending, sizeof ending, "%s%s", endings[i], number);
+        fputc(',', writer->stream);
+        pf_csv_write_column(&writer->csv, name, ending);
+    }
+}
+
 static void head_class(const PfPredictionWriter *writer, const PfScorerTarget *target)
 {
     int plain = is_plain(writer->scorer);
@@ -47,23 +69,29 @@ static void head_class(const PfPredictionWriter *writer, const PfScorerTarget *t
         if (plain)
             fprintf(writer->stream, ",label%s,probability%s", number, number);
         else
-            fprintf(writer->stream, ",%s%s,%s_probability%s", target->name, number, target->name,
-                    number);
+            head_columns(writer, target->name, (const char *[]){"", "_probability"}, number);
     }
 }
 
 static void head_target(const PfPredictionWriter *writer, const PfScorerTarget *target)
 {
+    int is_points = target->kind == PF_TARGET_KEYPOINTS;
+    int columns = target->kind == PF_TARGET_MULTILABEL ? 1
+                  : is_points                          ? target->outputs / 2
+                                                       : target->outputs;
     if (target->kind == PF_TARGET_CLASS) {
         head_class(writer, target);
-    } else if (target->kind == PF_TARGET_MULTILABEL) {
-        fprintf(writer->stream, ",%s", target->name);
-    } else if (target->kind == PF_TARGET_KEYPOINTS) {
-        for (int p = 0; p < target->outputs / 2; p++)
-            fprintf(writer->stream, ",%s_x%d,%s_y%d", target->name, p, target->name, p);
-    } else {
-        for (int c = 0; c < target->outputs; c++)
-            fprintf(writer->stream, target->outputs > 1 ? ",%s_%d" : ",%s", target->name, c);
+        return;
+    }
+    for (int c = 0; c < columns; c++) {
+        char number[16] = "";
+        if (is_points || columns > 1) snprintf(number, sizeof number, is_points ? "%d" : "_%d", c);
+        if (is_points) {
+            head_columns(writer, target->name, (const char *[]){"_x", "_y"}, number);
+        } else {
+            fputc(',', writer->stream);
+            pf_csv_write_column(&writer->csv, target->name, number);
+        }
     }
 }
 
@@ -74,7 +102,7 @@ static void csv_class(PfPredictionWriter *writer, const PfScorerTarget *target,
     pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
     for (int i = 0; i < shown; i++) {
         fputc(',', writer->stream);
-        pf_csv_write_field(writer->stream, target->classes[writer->indices[i]]);
+        pf_csv_write_field(&writer->csv, target->classes[writer->indices[i]]);
         fprintf(writer->stream, ",%.6f", (double)probabilities[writer->indices[i]]);
     }
 }
@@ -92,7 +120,7 @@ static void csv_labels(PfPredictionWriter *writer, const PfScorerTarget *target,
             fprintf(joined, "%s%s", found++ ? ";" : "", target->classes[c]);
     if (joined) fclose(joined);
     fputc(',', writer->stream);
-    pf_csv_write_field(writer->stream, text ? text : "");
+    pf_csv_write_field(&writer->csv, text ? text : "");
     free(text);
 }
 
@@ -116,7 +144,8 @@ static void json_class_members(PfPredictionWriter *writer, const PfScorerTarget 
 {
     fputs("\"label\": ", writer->stream);
     write_json_string(writer->stream, target->classes[index]);
-    fprintf(writer->stream, ", \"probability\": %.6f", (double)probabilities[index]);
+    fputs(", \"probability\": ", writer->stream);
+    write_probability(writer->stream, (double)probabilities[index]);
 }
 
 static void json_class(PfPredictionWriter *writer, const PfScorerTarget *target,
@@ -148,7 +177,8 @@ static void json_labels(PfPredictionWriter *writer, const PfScorerTarget *target
     for (int c = 0; c < target->outputs; c++) {
         if (c) fputs(", ", writer->stream);
         write_json_string(writer->stream, target->classes[c]);
-        fprintf(writer->stream, ": %.6f", (double)probabilities[c]);
+        fputs(": ", writer->stream);
+        write_probability(writer->stream, (double)probabilities[c]);
     }
     fputs("}}", writer->stream);
 }
@@ -187,13 +217,20 @@ static void json_target(PfPredictionWriter *writer, const PfScorerTarget *target
 /* ---- images ---- */
 
 int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
-                               int json, int top, double threshold, PfError *err)
+                               const PfPredictOptions *options, PfError *err)
 {
     int most = 1;
     for (int t = 0; t < scorer->target_count; t++)
         if (scorer->targets[t].outputs > most) most = scorer->targets[t].outputs;
-    *writer = (PfPredictionWriter){
-        .stream = stream, .scorer = scorer, .json = json, .top = top, .threshold = threshold};
+    int json = options->json;
+    *writer = (PfPredictionWriter){.stream = stream,
+                                   .scorer = scorer,
+                                   .json = json,
+                                   .top = options->top,
+                                   .threshold = options->threshold,
+                                   .csv = {.stream = stream,
+                                           .is_terminal = isatty(fileno(stream)),
+                                           .shields_formulas = options->csv_safe}};
     writer->indices = pf_calloc((size_t)most, sizeof *writer->indices, err);
     if (!writer->indices) return -1;
     fputs(json ? "[" : "path", stream);
@@ -206,7 +243,7 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
 static void add_csv(PfPredictionWriter *writer, const char *path, const float *outputs)
 {
     const PfScorer *scorer = writer->scorer;
-    pf_csv_write_field(writer->stream, path);
+    pf_csv_write_field(&writer->csv, path);
     for (int t = 0; t < scorer->target_count; t++)
         csv_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     fputc('\n', writer->stream);

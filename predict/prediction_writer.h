@@ -4,10 +4,13 @@
 
 #include <stdio.h>
 
+#include "csv_field.h"
+#include "predict_options.h"
 #include "scorer.h"
 
 typedef struct PfPredictionWriter {
     FILE *stream;
+    PfCsv csv;
     const PfScorer *scorer;
     int json, top;    /* classes an image */
     double threshold; /* labels are told whose probability is above it */
@@ -18,7 +21,7 @@ typedef struct PfPredictionWriter {
 /* Writes the CSV header or the opening bracket. A model of one target of classes gives
  * path,label,probability; others a column or more for each target by its name. */
 int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
-                               int json, int top, double threshold, PfError *err);
+                               const PfPredictOptions *options, PfError *err);
 /* One image. outputs: (scorer->outputs), points in pixels of the image. */
 void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, const float *outputs);
 /* Closing bracket, flush; a full disk or a closed pipe shows here. */

@@ -2,7 +2,8 @@
 """The layering of the house, as CONTRIBUTING.md draws it: who may include whom.
 
 Rows, ground first. A file includes lower rows, or names to its left in its own
-row. extract/ and train/ never include each other. Some headers belong to few.
+row. extract/ and train/ never include each other. Some headers belong to few,
+and so do the functions that print a text as it is.
 Prints what breaks the rules and fails; a file that no row names fails too.
 """
 import fnmatch
@@ -15,9 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # room/pattern, left to right; a row may hold several rooms.
 ROWS = [
     # 0: the ground
-    ["include/permafrost/error", "include/permafrost/tensor", "common/error", "common/tensor",
+    ["include/permafrost/error", "include/permafrost/tensor", "common/printable", "common/error", "common/tensor",
      "common/memory", "common/clock", "common/random", "common/digest", "common/hash_index", "common/json", "common/queue",
-     "common/parallel", "common/processor", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/size_text", "common/options", "common/atomic_file",
+     "common/parallel", "common/processor", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/options", "common/size_text", "common/atomic_file",
      "common/relative_path",
      "common/record_file", "common/text_store", "common/text_index", "common/csv_reader", "common/csv_field",
      "common/crop_geometry", "common/batch_choice", "common/window_outputs", "common/lanes_*", "common/convolution_kernels", "common/winograd_lanes", "common/product_lanes", "common/max_lanes", "common/convolution_plain",
@@ -63,6 +64,23 @@ RESERVED = {
     r"cblas.*\.h": [],
 }
 
+# Who may write to a stream other than by pf_print, pf_say and their kind, which make names from
+# outside fit to be printed (common/printable.h): formats with "%s", or a text that is no literal.
+RAW_PRINT = re.compile(r'\b(?:(?:v?f?printf|v?dprintf|perror)\s*\(|f?puts\s*\((?!\s*"))')
+RAW_PRINTERS = {
+    "common/options": "--help, from tables of ours",
+    "common/csv_field": "quotes",
+    "common/safetensors": "a header of JSON, into the file",
+    "extract/extract_main": "the command line, for JSON",
+    "extract/extraction_json": "JSON",
+    "train/train_main": "JSON and CSV",
+    "train/result_csv": "numbers",
+    "predict/prediction_writer": "numbers, JSON",
+    "predict/export_torchscript": "source code, into memory",
+    "common/progress": "erases the bar",
+    "extract/summary": "the tree's lines",
+}
+
 
 def place(name):
     """(row, column) of room/stem."""
@@ -95,6 +113,8 @@ def main():
             problems.append(f"{name}: no row of the layering names this file")
             continue
         for line in path.read_text().splitlines():
+            if room != "common/torch" and RAW_PRINT.search(line) and name not in RAW_PRINTERS:
+                problems.append(f"{name} prints past pf_print: {line.strip()}")
             match = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
             if not match:
                 continue

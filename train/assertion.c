@@ -1,8 +1,6 @@
 #include "assertion.h"
 
-#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "options.h"
@@ -43,9 +41,8 @@ static void list_keys(const cJSON *json, char *text, size_t size)
 static const cJSON *child_of(const cJSON *json, const char *key)
 {
     if (!cJSON_IsArray(json)) return cJSON_GetObjectItemCaseSensitive(json, key);
-    char *end;
-    long index = strtol(key, &end, 10);
-    return isdigit((unsigned char)*key) && !*end && index < cJSON_GetArraySize(json)
+    uint64_t index;
+    return !pf_read_unsigned(key, strlen(key), &index) && index < (uint64_t)cJSON_GetArraySize(json)
                ? cJSON_GetArrayItem(json, (int)index)
                : NULL;
 }

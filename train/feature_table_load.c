@@ -7,8 +7,10 @@
 
 #include "cached_views.h"
 #include "feature_memory.h"
+#include "json.h"
 #include "memory.h"
 #include "options.h"
+#include "printable.h"
 
 int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err)
 {
@@ -98,7 +100,7 @@ static int choose_targets(const PfCache *cache, const char *list, int **targets,
 
 static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, PfError *err)
 {
-    cJSON *identity = cJSON_Parse(pf_cache_identity(cache));
+    cJSON *identity = pf_json_read(pf_cache_identity(cache));
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(identity, "preprocess");
     const cJSON *size = cJSON_GetObjectItemCaseSensitive(object, "crop");
     const cJSON *shorter = cJSON_GetObjectItemCaseSensitive(object, "resize");
@@ -166,7 +168,8 @@ static int load_splits(PfFeatureTable *table, PfCache *cache, double val, PfErro
         if (!err) return -1;
         PfError cause = *err;
         return pf_fail(err, PF_EXIT_FAILED,
-                       "%.1500s. Rows to validate on are chosen by it; --val 0 trains without.",
+                       "%" PF_SENTENCE
+                       ". Rows to validate on are chosen by it; --val 0 trains without.",
                        cause.message);
     }
     return pf_feature_table_index(table, name, val, err);

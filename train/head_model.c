@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "head_tensors.h"
+#include "json.h"
 #include "memory.h"
 #include "model_file.h"
 #include "result_json.h"
@@ -40,7 +41,7 @@ static void add_copy(cJSON *object, const char *key, const cJSON *identity)
 static void add_sources(cJSON *json, const PfCache *cache)
 {
     static const char *const keys[] = {"backbone_path", "weights_path"};
-    cJSON *provenance = cJSON_Parse(pf_cache_provenance(cache));
+    cJSON *provenance = pf_json_read(pf_cache_provenance(cache));
     cJSON *sources = cJSON_AddObjectToObject(json, "sources");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const cJSON *path = cJSON_GetObjectItemCaseSensitive(provenance, keys[i]);
@@ -113,7 +114,7 @@ int pf_head_model_write(const char *path, const PfTrainRun *run, int *knows_back
 {
     const PfSweep *sweep = run->sweep;
     int standardized = sweep->experiment.normalize == PF_NORMALIZE_STANDARDIZE;
-    cJSON *identity = cJSON_Parse(pf_cache_identity(run->cache));
+    cJSON *identity = pf_json_read(pf_cache_identity(run->cache));
     const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
     PfHeadTensors tensors;
     PfNamedTensor *all = NULL;

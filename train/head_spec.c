@@ -1,8 +1,9 @@
 #include "head_spec.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "options.h"
 
 #define MAX_WIDTH 65536
 
@@ -10,15 +11,14 @@
 static int parse_widths(const char *text, PfHeadSpec *spec)
 {
     for (;;) {
-        char *end;
-        long width = strtol(text, &end, 10);
-        if (end == text || *text == '+' || width < 1 || width > MAX_WIDTH ||
+        uint64_t width;
+        size_t length = strcspn(text, "x");
+        if (pf_read_unsigned(text, length, &width) || width < 1 || width > MAX_WIDTH ||
             spec->hidden_count == PF_MAX_HIDDEN)
             return -1;
         spec->hidden[spec->hidden_count++] = (int)width;
-        if (!*end) return 0;
-        if (*end != 'x') return -1;
-        text = end + 1;
+        if (!text[length]) return 0;
+        text += length + 1;
     }
 }
 

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 #include "memory.h"
+#include "printable.h"
 
-#define NAME_SIZE 256
+#define NAME_SIZE 320 /* "heads." and a target's 63 bytes, each as "\xNN" */
 
 /* ---- tensors ---- */
 
@@ -156,7 +157,7 @@ static void name_target(char name[NAME_SIZE], const PfHeadNetwork *network, cons
                         int task_count, const char *module, int place)
 {
     if (task_count > 1)
-        snprintf(name, NAME_SIZE, "heads.%s", task->name);
+        pf_format(name, NAME_SIZE, "heads.%s", task->name); /* readers refuse control characters */
     else if (network->layer_count > 1)
         snprintf(name, NAME_SIZE, "%s.%d", module, place);
     else

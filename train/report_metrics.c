@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "printable.h"
 #include "report.h"
 
 /* With more classes only the worst are listed, and no matrix is drawn. */
@@ -14,11 +15,14 @@
 #define CELL_SIZE 64
 #define LINE_SIZE (32 + PF_SPLIT_COUNT * (CELL_SIZE + 8))
 
-/* The first NAME_COLUMNS characters of a UTF-8 name, padded with spaces. */
+/* The first NAME_COLUMNS characters of a UTF-8 name as it is printed, padded with spaces. */
 static const char *name_cell(const char *name, char cell[4 * NAME_COLUMNS + 1])
 {
     int columns = 0;
     size_t used = 0;
+    char shown[8 * NAME_COLUMNS];
+    pf_format(shown, sizeof shown, "%s", name);
+    name = shown;
     for (; *name && used < 4 * NAME_COLUMNS - 4; name++) {
         int starts = ((unsigned char)*name & 0xc0) != 0x80;
         if (starts && columns == NAME_COLUMNS) break;
@@ -104,7 +108,7 @@ static void say_class(const PfTask *task, const PfClassificationMetrics *metrics
 {
     const PfClassMetrics *class = &metrics->classes[index];
     char cell[4 * NAME_COLUMNS + 1], number[16];
-    pf_say("  %6d %s  %9.4f  %6.4f  %6.4f  %7lld", index,
+    pf_say("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7lld", index,
            name_cell(class_name(task, index, number), cell), class->precision, class->recall,
            class->f1, (long long)class->support);
 }
@@ -147,12 +151,13 @@ static void say_confusion(const PfTask *task, const PfClassificationMetrics *met
     snprintf(heading, sizeof heading, "%s, true \\ predicted", split);
     used = snprintf(line, sizeof line, "  %-23s", heading);
     for (int c = 0; c < count; c++) used += sprintf(line + used, " %6d", c);
-    pf_say("%s", line);
+    pf_say("%" PF_SENTENCE, line);
     for (int row = 0; row < count; row++) {
         used = 0;
         for (int c = 0; c < count; c++)
             used += sprintf(line + used, " %6lld", (long long)metrics->confusion[row * count + c]);
-        pf_say("  %6d %s%s", row, name_cell(class_name(task, row, number), cell), line);
+        pf_say("  %6d %" PF_SENTENCE "%s", row, name_cell(class_name(task, row, number), cell),
+               line);
     }
 }
 
@@ -166,7 +171,7 @@ static void say_labels(const PfTask *task, const PfMultilabelMetrics *metrics, c
     pf_say("  %-23s  precision  recall      f1       ap  support", heading);
     for (int c = 0; c < shown; c++) {
         const PfLabelMetrics *label = &metrics->labels[c];
-        pf_say("  %6d %s  %9.4f  %6.4f  %6.4f  %7.4f  %7lld", c,
+        pf_say("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7.4f  %7lld", c,
                name_cell(class_name(task, c, number), cell), label->precision, label->recall,
                label->f1, label->average_precision, (long long)label->support);
     }

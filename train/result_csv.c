@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "csv_field.h"
 
@@ -15,25 +16,27 @@ static void put_number(FILE *stream, double value)
         fputc(',', stream);
 }
 
-static void put_header(FILE *stream, const PfTrainRun *run)
+static void put_header(const PfCsv *csv, const PfTrainRun *run)
 {
+    FILE *stream = csv->stream;
     const char *score = pf_train_run_only_classes(run) ? "accuracy" : "score";
     fputs("tap", stream);
     for (int a = 0; a < run->options->axis_count; a++) {
         fputc(',', stream);
-        pf_csv_write_field(stream, run->options->axes[a].name);
+        pf_csv_write_field(csv, run->options->axes[a].name);
     }
     fprintf(stream, ",fold,seed,val_%s,val_loss,train_%s,train_loss,best_epoch,epochs,diverged\n",
             score, score);
 }
 
-static void put_trial(FILE *stream, const PfTrainRun *run, const PfTrial *trial)
+static void put_trial(const PfCsv *csv, const PfTrainRun *run, const PfTrial *trial)
 {
+    FILE *stream = csv->stream;
     const PfSweep *sweep = run->sweep;
-    pf_csv_write_field(stream, pf_cache_tap(run->cache, sweep->taps[trial->tap])->name);
+    pf_csv_write_field(csv, pf_cache_tap(run->cache, sweep->taps[trial->tap])->name);
     for (int a = 0; a < run->options->axis_count; a++) {
         fputc(',', stream);
-        pf_csv_write_field(stream, sweep->settings[trial->setting].values[a]);
+        pf_csv_write_field(csv, sweep->settings[trial->setting].values[a]);
     }
     if (trial->fold >= 0)
         fprintf(stream, ",%d", trial->fold);
@@ -53,8 +56,10 @@ char *pf_result_csv(const PfTrainRun *run)
     size_t size;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return NULL;
-    put_header(stream, run);
-    for (int i = 0; i < run->sweep->trial_count; i++)
-        put_trial(stream, run, &run->sweep->trials[i]);
+    PfCsv csv = {.stream = stream,
+                 .is_terminal = !strcmp(run->options->csv, "-") && isatty(STDOUT_FILENO),
+                 .shields_formulas = run->options->csv_safe};
+    put_header(&csv, run);
+    for (int i = 0; i < run->sweep->trial_count; i++) put_trial(&csv, run, &run->sweep->trials[i]);
     return fclose(stream) ? NULL : text;
 }

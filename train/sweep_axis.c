@@ -29,18 +29,17 @@ static double value_at(double low, double high, int is_log, int index, int count
 static int parse_range(const char *text, PfSweepAxis *axis, PfError *err)
 {
     double low, high;
-    char kind[4];
-    int count, used = 0;
-    char *rest;
-    low = strtod(text, &rest);
-    if (rest == text || strncmp(rest, "..", 2)) return fail_range(text, err);
-    high = strtod(rest + 2, &rest);
-    if (sscanf(rest, ":%3[a-z]%d%n", kind, &count, &used) != 2 || rest[used])
+    uint64_t wanted;
+    const char *dots = strstr(text, ".."), *colon = strchr(text, ':');
+    if (!colon || colon < dots + 2 || pf_read_double(text, (size_t)(dots - text), &low) ||
+        pf_read_double(dots + 2, (size_t)(colon - dots - 2), &high))
         return fail_range(text, err);
-    int is_log = !strcmp(kind, "log");
-    if ((!is_log && strcmp(kind, "lin")) || count < 2 || count > MAX_VALUES || !isfinite(low) ||
-        !isfinite(high) || (is_log && (low <= 0 || high <= 0)))
+    int is_log = !strncmp(colon, ":log", 4);
+    if ((!is_log && strncmp(colon, ":lin", 4)) ||
+        pf_read_unsigned(colon + 4, strlen(colon + 4), &wanted) || wanted < 2 ||
+        wanted > MAX_VALUES || (is_log && (low <= 0 || high <= 0)))
         return fail_range(text, err);
+    int count = (int)wanted;
     axis->values = pf_calloc((size_t)count, sizeof *axis->values, err);
     if (!axis->values) return -1;
     for (axis->count = 0; axis->count < count; axis->count++) {

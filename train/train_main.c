@@ -9,6 +9,7 @@
 #include "group_run.h"
 #include "head_model.h"
 #include "interrupt.h"
+#include "json.h"
 #include "log.h"
 #include "memory.h"
 #include "report.h"
@@ -114,11 +115,11 @@ static int write_text(const char *path, char *text, PfError *err)
 
 static int write_json(const char *path, const cJSON *result, PfError *err)
 {
-    char *printed = cJSON_Print(result);
+    char *printed = pf_json_indented_text(result);
     char *text = printed ? pf_asprintf(err, "%s\n", printed) : NULL;
     int failed = write_text(path, text, err);
     free(text);
-    cJSON_free(printed);
+    free(printed);
     return failed;
 }
 

@@ -1,5 +1,6 @@
 #include "train_options.h"
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +91,7 @@ static int parse_sampling(void *settings, const char *value, PfError *err)
 static int parse_schedule(void *settings, const char *value, PfError *err)
 {
     PfSchedule *schedule = &experiment_of(settings)->setting.schedule;
-    int used = 0;
+    long long step;
     if (!strcmp(value, "constant")) {
         *schedule = (PfSchedule){.kind = PF_SCHEDULE_CONSTANT};
         return 0;
@@ -100,9 +101,14 @@ static int parse_schedule(void *settings, const char *value, PfError *err)
         return 0;
     }
     *schedule = (PfSchedule){.kind = PF_SCHEDULE_STEP};
-    if (sscanf(value, "step:%d,%lf%n", &schedule->step_epochs, &schedule->gamma, &used) == 2 &&
-        !value[used] && schedule->step_epochs > 0 && schedule->gamma > 0 && schedule->gamma <= 1)
+    const char *epochs = value + strlen("step:"), *comma = strchr(value, ',');
+    if (!strncmp(value, "step:", 5) && comma && comma > epochs &&
+        !pf_read_long(epochs, (size_t)(comma - epochs), &step) && step > 0 && step <= INT_MAX &&
+        !pf_read_double(comma + 1, strlen(comma + 1), &schedule->gamma) && schedule->gamma > 0 &&
+        schedule->gamma <= 1) {
+        schedule->step_epochs = (int)step;
         return 0;
+    }
     return pf_fail(err, PF_EXIT_USAGE,
                    "--schedule: expected constant, cosine or step:EPOCHS,FACTOR as in step:30,0.1, "
                    "found '%s'",
@@ -173,8 +179,12 @@ static int parse_sweep(void *settings, const char *value, PfError *err)
     PfTrainOptions *options = settings;
     if (options->axis_count == PF_MAX_AXES)
         return pf_fail(err, PF_EXIT_USAGE, "--sweep: more than %d of them", PF_MAX_AXES);
-    if (pf_sweep_axis_parse(value, &options->axes[options->axis_count], err)) return -1;
-    options->axis_count++;
+    PfSweepAxis *axis = &options->axes[options->axis_count];
+    if (pf_sweep_axis_parse(value, axis, err)) return -1;
+    options->axis_count++; /* from here on it is freed with the others */
+    for (int a = 0; a < options->axis_count - 1; a++)
+        if (!strcmp(options->axes[a].name, axis->name))
+            return pf_fail(err, PF_EXIT_USAGE, "--sweep: '%s' is given twice", axis->name);
     return 0;
 }
 
@@ -197,6 +207,9 @@ static const PfOption table[] = {
      .help = "write the result as JSON; - is stdout"},
     {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE",
      .help = "write a line for every head that was trained; - is stdout"},
+    {.name = "csv-safe", .kind = PF_OPTION_FLAG, FIELD(csv_safe),
+     .help = "for spreadsheets: a ' before texts that they would take for\n"
+             "formulas (= + - @)"},
     {.name = "assert", .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
      .help = "exit with 5, and write no model, unless a number of the\n"
              "result is as said: 'val.accuracy>=0.95'; may be repeated"},

@@ -37,6 +37,7 @@ typedef struct PfTrainOptions {
     int folds, seeds;                /* folds 0: none */
     int threads;                     /* 0 = all processors */
     const char *output, *json, *csv; /* NULL: none; json, csv "-": stdout */
+    int csv_safe;                    /* texts of it are kept from being formulas */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;
     int quiet, verbose, help, version;

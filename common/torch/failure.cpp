@@ -4,11 +4,15 @@
 
 #include <c10/util/Exception.h>
 
+#include "printable.h"
+
 namespace permafrost {
 
-Failure::Failure(PfExit exit_code, std::string message)
-    : exit_code_(exit_code), message_(std::move(message))
+Failure::Failure(PfExit exit_code, std::string message) : exit_code_(exit_code)
 {
+    PfError error; // which makes a name of a file or tensor in it fit to be printed
+    pf_fail(&error, exit_code, "%s", message.c_str());
+    message_ = error.message;
 }
 
 Failure::Failure(const PfError &error)
@@ -65,7 +69,7 @@ int fail_with_current_exception(PfError *err) noexcept
     try {
         throw;
     } catch (const Failure &failure) {
-        return pf_fail(err, failure.exit_code(), "%s", failure.what());
+        return pf_fail(err, failure.exit_code(), "%" PF_SENTENCE, failure.what());
     } catch (...) {
         try {
             return pf_fail(err, PF_EXIT_FAILED, "libtorch: %s", current_exception_text().c_str());

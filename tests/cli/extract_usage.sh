@@ -45,6 +45,32 @@ expect 2 extract photos -o x.h5 --std 0
 stderr_has '--std'
 expect 2 extract photos -o x.h5 --split val=0.6,test=0.5
 stderr_has 'nothing to train on'
+for split in val=0.1,val=0.2 test=0.1,val=0.1,test=0.1 'val=0.1 --split val=0.1'; do
+  expect 2 extract photos -o x.h5 --split $split
+  stderr_has 'is given twice'
+done
+# Numbers are plain decimals.
+for number in ' 5' '5 ' '' 0x10 +5 5x nan inf "5$(printf '\t')"; do
+  for option in --crop --batch --view-seed --sync-seconds --shard --compress --max-bad --mean --split --device; do
+    case $option in
+      --shard) value="$number/9" ;; --compress) value="gzip:$number" ;; --mean) value="0.5,$number,0.5" ;;
+      --split) value="val=$number" ;; --device) value="cuda:$number" ;; *) value=$number ;;
+    esac
+    expect 2 extract photos -o x.h5 $option "$value"
+    [ -z "$number" ] || stderr_has "$option"
+  done
+  expect 2 extract photos -o x.h5 --max-bad "$number%"
+  stderr_has '--max-bad'
+done
+expect 2 extract photos -o x.h5 --batch 1e3
+stderr_has "expected a whole number, found '1e3'"
+expect 2 extract photos -o x.h5 --max-bad 00000000000000000000000000000000000x # read to its end
+mkdir images; echo x > images/a.jpg
+for seed in '' ' 1' 1x 0x1 +1 -1 18446744073709551616; do
+  expect 2 extract images -o x.h5 --weights "random:$seed"
+  stderr_has "--weights random:$seed: expected a whole number"
+done
+rm -r images
 expect 2 extract photos -o x.h5 --precision fp8
 stderr_has 'fp32, bf16, fp16, tf32'
 expect 2 extract photos -o x.h5 --device gpu

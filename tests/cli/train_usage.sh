@@ -32,6 +32,32 @@ for sweep in lr lr= =1 lr=1..2 lr=1..2:log lr=0..1:log3 lr=1..2:lin1; do
   expect 2 train a.h5 --sweep $sweep
   stderr_has '--sweep'
 done
+# Numbers are plain decimals.
+for number in ' 5' '5 ' '' 0x10 +5 5x nan inf "5$(printf '\t')"; do
+  for option in --epochs --lr --seed --head --memory --schedule --loss --task-weight --assert; do
+    case $option in
+      --head) value="mlp:$number" ;; --schedule) value="step:$number,0.1" ;; --loss) value="huber:$number" ;;
+      --task-weight) value="age=$number" ;; --assert) value="val.accuracy>=$number" ;; *) value=$number ;;
+    esac
+    expect 2 train a.h5 $option "$value"
+    stderr_has "$option"
+  done
+  expect 2 train a.h5 --head "mlp:8x$number"
+  expect 2 train a.h5 --schedule "step:3,$number"
+  for sweep in "lr=$number,1" "lr=$number..9:lin3" "lr=1..$number:lin3" "lr=1..9:lin$number" "lr=1..9: lin3"; do
+    [ "$sweep" != 'lr=1..9:lin5' ] || continue
+    expect 2 train a.h5 --sweep "$sweep"
+  done
+  expect 2 predict m.safetensors a.h5 --top "$number"
+  stderr_has '--top'
+  expect 2 predict m.safetensors a.h5 --threshold "$number"
+  stderr_has '--threshold'
+done
+expect 2 train a.h5 --sweep lr=1e-3,1e-2 --sweep lr=1
+stderr_has "'lr' is given twice"
+for sweep in weight-decay=0..0.5:lin6 lr=1..5:lin5 lr=1e-4..1e-1:log7 lr=.5,5e-1; do
+  expect 1 train a.h5 --sweep $sweep # the cache is what is missing
+done
 expect 2 train a.h5 --sweep lr=1,x
 stderr_has "--lr: expected a number, found 'x'"
 expect 2 train a.h5 --sweep lrr=1

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "atomic_file.h"
+#include "csv_field.h"
 #include "digest.h"
 #include "json.h"
 #include "options.h"
@@ -16,6 +17,7 @@
 #include "permafrost/tensor.h"
 #include "queue.h"
 #include "random.h"
+#include "size_text.h"
 #include "text_store.h"
 
 START_TEST(half_precision_round_trips_every_value)
@@ -113,6 +115,131 @@ START_TEST(json_that_holds_no_object_is_refused_or_empty)
 }
 END_TEST
 
+/* What names may hold, and how it stands in JSON. */
+static const struct {
+    const char *raw, *text;
+} JSON_TEXTS[] = {
+    {"bee", "\"bee\""},
+    {"caf\xc3\xa9", "\"caf\xc3\xa9\""},
+    {"caf\xe9.jpg", "\"caf\\udce9.jpg\""},
+    {"\xff\x80", "\"\\udcff\\udc80\""},
+    {"\xe2\x82", "\"\\udce2\\udc82\""},
+    {"\xed\xb3\xa9", "\"\\udced\\udcb3\\udca9\""}, /* a lone surrogate, in three bytes */
+    {"\\udce9", "\"\\\\udce9\""},                  /* six characters that look like one */
+    {"\\\xe9", "\"\\\\\\udce9\""},
+    {"\n\x1b\x7f\xc2\x9b", "\"\\n\\u001b\\u007f\\u009b\""},
+    {"a\xe2\x80\xae", "\"a\\u202e\""},
+    {"\xf0\x9f\x90\x9d\xe9", "\"\xf0\x9f\x90\x9d\\udce9\""},
+};
+enum { JSON_TEXT_COUNT = sizeof JSON_TEXTS / sizeof *JSON_TEXTS };
+
+START_TEST(json_holds_every_byte_and_is_valid)
+{
+    const char *raw = JSON_TEXTS[_i].raw;
+    cJSON *item = cJSON_CreateString(raw);
+    char *text = pf_json_text(item);
+    ck_assert_str_eq(text, JSON_TEXTS[_i].text);
+    cJSON_Delete(item);
+    item = pf_json_read(text);
+    ck_assert_ptr_nonnull(item);
+    ck_assert_str_eq(item->valuestring, raw);
+    cJSON_Delete(item);
+    free(text);
+    cJSON *object = cJSON_CreateObject(); /* as a key, within another */
+    cJSON_AddNullToObject(cJSON_AddObjectToObject(object, "a"), raw);
+    text = pf_json_indented_text(object);
+    cJSON *again = pf_json_read(text);
+    ck_assert(cJSON_Compare(object, again, 1));
+    ck_assert_str_eq(again->child->child->string, raw);
+    cJSON_Delete(again);
+    cJSON_Delete(object);
+    free(text);
+}
+END_TEST
+
+START_TEST(json_of_others_is_read_as_they_mean_it)
+{
+    static const struct {
+        const char *text, *wanted; /* NULL: it is refused */
+    } cases[] = {
+        {"\"\\uD83D\\uDC9D\"", "\xf0\x9f\x92\x9d"}, /* a pair, its second like a byte */
+        {"\"\\uDCE9\"", "\xe9"},
+        {"\"\\ud83d\\ud83d\\udc9d\"", NULL},
+        {"\"\\ud83d\\n\"", NULL},
+        {"\"\\udc7f\"", NULL}, /* no byte: ASCII needs no escape */
+        {"\"\\udd00\"", NULL},
+        {"\"\\udce\"", NULL},
+        {"\"\\u", NULL},
+        {"\"caf\xe9\"", "caf\xe9"}, /* as files of before have it */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cJSON *item = pf_json_read(cases[i].text);
+        ck_assert_int_eq(!item, !cases[i].wanted);
+        if (item) ck_assert_str_eq(item->valuestring, cases[i].wanted);
+        cJSON_Delete(item);
+    }
+    const char front[] = "{\"\\udce9\": \"\\udce8\"}  XX", *end; /* XX: not of the text */
+    cJSON *item = pf_json_read_front(front, sizeof front - 3, &end);
+    ck_assert_ptr_nonnull(item);
+    ck_assert_str_eq(item->child->string, "\xe9");
+    ck_assert_ptr_eq(end, strchr(front, '}') + 1);
+    cJSON_Delete(item);
+    ck_assert_ptr_null(pf_json_read(NULL));
+    item = cJSON_CreateNumber((double)NAN);
+    char *text = pf_json_text(item);
+    ck_assert_str_eq(text, "null");
+    cJSON_Delete(item);
+    free(text);
+}
+END_TEST
+
+START_TEST(csv_fields_are_quoted_and_no_formulas)
+{
+    static const struct {
+        const char *raw, *plain, *safe, *shown; /* shown: on a terminal */
+    } cases[] = {
+        {"bee", "bee", "bee", "bee"},
+        {"", "", "", ""},
+        {"a,b", "\"a,b\"", "\"a,b\"", "\"a,b\""},
+        {"say \"x\"\"", "\"say \"\"x\"\"\"\"\"", "\"say \"\"x\"\"\"\"\"", "\"say \"\"x\"\"\"\"\""},
+        {"a\nb\x1b", "\"a\nb\x1b\"", "\"a\nb\x1b\"", "\"a\\nb\\x1b\""},
+        {"a\rb", "\"a\rb\"", "\"a\rb\"", "\"a\\rb\""},
+        {"=1+1", "=1+1", "'=1+1", "=1+1"},
+        {"=HYPERLINK(\"u\",1)", "\"=HYPERLINK(\"\"u\"\",1)\"", "\"'=HYPERLINK(\"\"u\"\",1)\"",
+         "\"=HYPERLINK(\"\"u\"\",1)\""},
+        {"@SUM(A1)", "@SUM(A1)", "'@SUM(A1)", "@SUM(A1)"},
+        {"+1+1", "+1+1", "'+1+1", "+1+1"},
+        {"-2+3", "-2+3", "'-2+3", "-2+3"},
+        {"-0.5", "-0.5", "-0.5", "-0.5"}, /* a number */
+        {"-1e-3", "-1e-3", "-1e-3", "-1e-3"},
+        {"\t=1", "\t=1", "'\t=1", "\\t=1"},
+        {"\n=1", "\"\n=1\"", "\"'\n=1\"", "\"\\n=1\""},
+        {"a=1", "a=1", "a=1", "a=1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int kind = 0; kind < 3; kind++) {
+            const char *wanted = kind == 0   ? cases[i].plain
+                                 : kind == 1 ? cases[i].safe
+                                             : cases[i].shown;
+            char *text = NULL;
+            size_t size;
+            FILE *stream = open_memstream(&text, &size);
+            PfCsv csv = {stream, kind == 2, kind == 1};
+            pf_csv_write_field(&csv, cases[i].raw);
+            fclose(stream);
+            ck_assert_str_eq(text, wanted);
+            free(text);
+        }
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    pf_csv_write_column(&(PfCsv){.stream = stream}, "a,\"", "_x3");
+    fclose(stream);
+    ck_assert_str_eq(text, "\"a,\"\"_x3\"");
+    free(text);
+}
+END_TEST
+
 START_TEST(queue_keeps_order_and_drains_after_close)
 {
     PfQueue *queue;
@@ -203,6 +330,86 @@ START_TEST(wrong_options_are_named_with_a_hint)
     expect_usage(2, (char *[]){"x", "--lr"}, "needs an argument");
     expect_usage(2, (char *[]){"x", "--verbose=1"}, "no argument");
     expect_usage(2, (char *[]){"x", "-z"}, "unknown option");
+}
+END_TEST
+
+START_TEST(numbers_are_plain_decimals)
+{
+    static const struct {
+        const char *text;
+        double value;
+    } good[] = {{"5", 5},      {"-0.25", -0.25}, {".5", 0.5},    {"5.", 5},
+                {"1e3", 1000}, {"1E-3", 1e-3},   {"2.5e+1", 25}, {"007", 7}};
+    static const char *const bad[] = {
+        "",    " 5",  "5 ",  "\t5",   "5\n",      "0x10",  "0X1p3", "+5",  "--5",
+        "nan", "NAN", "inf", "-inf",  "infinity", "1e",    "1e+",   "e3",  ".",
+        "-",   "-.",  "1,5", "1_000", "5x",       "1e999", "1.2.3", "0b1", "\xef\xbc\x95"};
+    double real;
+    long long whole;
+    uint64_t natural;
+    PfError err = {0};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        ck_assert_int_eq(pf_parse_double("x", good[i].text, -1e300, 1e300, &real, &err), 0);
+        ck_assert(real == good[i].value);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ck_assert_int_eq(pf_parse_double("x", bad[i], -1e300, 1e300, &real, &err), -1);
+        ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
+        ck_assert_int_eq(pf_parse_long("x", bad[i], INT64_MIN, INT64_MAX, &whole, &err), -1);
+        ck_assert_int_eq(pf_read_unsigned(bad[i], strlen(bad[i]), &natural), -1);
+    }
+    for (const char *const *text = (const char *const[]){"1e3", "5.", "0.5", NULL}; *text; text++)
+        ck_assert_int_eq(pf_parse_long("x", *text, -9, 9, &whole, &err), -1);
+    ck_assert_int_eq(pf_read_long("9223372036854775807", 19, &whole), 0);
+    ck_assert_int_eq(whole, INT64_MAX);
+    ck_assert_int_eq(pf_read_long("-9223372036854775808", 20, &whole), 0);
+    ck_assert_int_eq(whole, INT64_MIN);
+    ck_assert_int_eq(pf_read_long("9223372036854775808", 19, &whole), -1);
+    ck_assert_int_eq(pf_read_long("-9223372036854775809", 20, &whole), -1);
+    ck_assert_int_eq(pf_read_long("-0", 2, &whole), 0);
+    ck_assert_int_eq(whole, 0);
+    ck_assert_int_eq(pf_read_unsigned("18446744073709551615", 20, &natural), 0);
+    ck_assert_uint_eq(natural, UINT64_MAX);
+    ck_assert_int_eq(pf_read_unsigned("18446744073709551616", 20, &natural), -1);
+    ck_assert_int_eq(pf_read_unsigned("-1", 2, &natural), -1);
+    ck_assert_int_eq(pf_read_long("12x34", 2, &whole), 0); /* only the part that is asked for */
+    ck_assert_int_eq(whole, 12);
+    ck_assert_int_eq(pf_read_double("1.5..2", 3, &real), 0);
+    ck_assert(real == 1.5);
+}
+END_TEST
+
+START_TEST(sizes_are_plain_decimals_with_a_unit)
+{
+    static const struct {
+        const char *text;
+        int64_t bytes; /* 0: refused */
+    } cases[] = {{"512M", 512000000},
+                 {"2G", 2000000000},
+                 {"1.5kb", 1500},
+                 {"1e9", 1000000000},
+                 {"7", 7},
+                 {"7B", 7},
+                 {"0x10M", 0},
+                 {" 5M", 0},
+                 {"5 M", 0},
+                 {"5M ", 0},
+                 {"+5M", 0},
+                 {"-5M", 0},
+                 {"", 0},
+                 {"M", 0},
+                 {"nan", 0},
+                 {"inf", 0},
+                 {"5MM", 0},
+                 {"1e-9G", 1},
+                 {"0", 0},
+                 {"1e99", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t bytes = 0;
+        int failed = pf_parse_size("--memory", cases[i].text, &bytes, NULL);
+        ck_assert_msg(failed == (cases[i].bytes ? 0 : -1), "'%s'", cases[i].text);
+        if (!failed) ck_assert_int_eq(bytes, cases[i].bytes);
+    }
 }
 END_TEST
 
@@ -315,10 +522,15 @@ int main(void)
     tcase_add_test(cases, shapes_read_as_people_write_them);
     tcase_add_test(cases, digests_match_published_ones);
     tcase_add_test(cases, json_that_holds_no_object_is_refused_or_empty);
+    tcase_add_loop_test(cases, json_holds_every_byte_and_is_valid, 0, JSON_TEXT_COUNT);
+    tcase_add_test(cases, json_of_others_is_read_as_they_mean_it);
+    tcase_add_test(cases, csv_fields_are_quoted_and_no_formulas);
     tcase_add_test(cases, queue_keeps_order_and_drains_after_close);
     tcase_add_test(cases, aborting_a_queue_wakes_a_blocked_push);
     tcase_add_test(cases, options_come_in_every_usual_form);
     tcase_add_test(cases, wrong_options_are_named_with_a_hint);
+    tcase_add_test(cases, numbers_are_plain_decimals);
+    tcase_add_test(cases, sizes_are_plain_decimals_with_a_unit);
     tcase_add_test(cases, atomic_file_replaces_whole_or_not_at_all);
     tcase_add_test(cases, atomic_file_refuses_a_missing_folder_at_once);
     tcase_add_test(cases, parallel_for_does_every_task_once);
