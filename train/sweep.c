@@ -11,6 +11,7 @@
 #include "group_run.h"
 #include "log.h"
 #include "memory.h"
+#include "output_path.h"
 #include "row_choice.h"
 #include "stream_normalize.h"
 #include "sweep_ranking.h"
@@ -408,16 +409,26 @@ static int choose_taps(Runner *runner, PfError *err)
     return all ? 0 : pf_feature_table_choose_tap(runner->cache, name, &sweep->taps[0], err);
 }
 
+/* Beside a pipe or a device no checkpoint can lie. */
+static int is_stream(const char *output)
+{
+    PfOutputPath place;
+    int is = !pf_output_path_find(output, &place, NULL) && place.kind == PF_OUTPUT_STREAM;
+    pf_output_path_free(&place);
+    return is;
+}
+
 /* Fine-tunings are long: one alone keeps what it has, beside the model that it will write. */
 static int open_checkpoint(Runner *runner, PfError *err)
 {
     const PfTrainOptions *options = runner->options;
     if (!options->finetune.node) return 0;
-    if (options->resume && (!options->output || runner->trial_total > 1))
+    int has_place = options->output && !is_stream(options->output);
+    if (options->resume && (!has_place || runner->trial_total > 1))
         return pf_fail(err, PF_EXIT_USAGE, "--resume %s",
-                       options->output ? "goes on with one training, not with a sweep"
-                                       : "needs -o FILE: the checkpoint lies beside it");
-    if (!options->output || runner->trial_total > 1) return 0;
+                       has_place ? "goes on with one training, not with a sweep"
+                                 : "needs -o FILE: the checkpoint lies beside it");
+    if (!has_place || runner->trial_total > 1) return 0;
     PfCheckpoint **checkpoint = &runner->sweep->checkpoint;
     if (pf_checkpoint_run_open(runner->cache, options, &runner->sweep->settings[0].experiment,
                                checkpoint, err))

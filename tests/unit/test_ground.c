@@ -212,13 +212,11 @@ START_TEST(atomic_file_replaces_whole_or_not_at_all)
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/file", directory);
     ck_assert_int_eq(pf_atomic_file_write(path, "old", 3, NULL), 0);
-    char *temporary;
-    ck_assert_int_eq(pf_atomic_file_begin(path, &temporary, NULL), 0);
-    FILE *file = fopen(temporary, "w");
-    fputs("half", file);
-    fclose(file);
-    pf_atomic_file_abandon(&temporary);
-    file = fopen(path, "r");
+    PfAtomicFile *half;
+    ck_assert_int_eq(pf_atomic_file_begin(path, &half, NULL), 0);
+    fputs("half", pf_atomic_file_stream(half));
+    pf_atomic_file_abandon(&half);
+    FILE *file = fopen(path, "r");
     ck_assert_ptr_nonnull(fgets(text, sizeof text, file));
     fclose(file);
     ck_assert_str_eq(text, "old");
@@ -230,8 +228,8 @@ END_TEST
 START_TEST(atomic_file_refuses_a_missing_folder_at_once)
 {
     PfError err = {0};
-    char *temporary;
-    ck_assert_int_eq(pf_atomic_file_begin("/nonexistent/x.h5", &temporary, &err), -1);
+    PfAtomicFile *file;
+    ck_assert_int_eq(pf_atomic_file_begin("/nonexistent/x.h5", &file, &err), -1);
     ck_assert_ptr_nonnull(strstr(err.message, "/nonexistent/x.h5"));
 }
 END_TEST
