@@ -124,11 +124,24 @@ void pf_atomic_file_sync_folder(const char *path)
     free(folder);
 }
 
+/* Whether the temporary name is still our file, also for who wrote to it by its name. */
+static int is_ours(const PfAtomicFile *file)
+{
+    struct stat opened, named;
+    return !fstat(fileno(file->stream), &opened) &&
+           !fstatat(file->place.folder, file->name, &named, AT_SYMLINK_NOFOLLOW) &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 /* A pipe or a folder may have come to be there since. */
 static int take_place(PfAtomicFile *file, PfError *err)
 {
     struct stat now;
     PfOutputPath *place = &file->place;
+    if (!is_ours(file))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "cannot write '%s': another program has removed or replaced '%s' meanwhile",
+                       file->said, file->temporary);
     int is_there = !fstatat(place->folder, place->name, &now, AT_SYMLINK_NOFOLLOW);
     if (is_there && !S_ISREG(now.st_mode) && !S_ISLNK(now.st_mode))
         return pf_fail(err, PF_EXIT_FAILED, "cannot write '%s': it is %s now", file->said,

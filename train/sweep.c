@@ -11,7 +11,6 @@
 #include "group_run.h"
 #include "log.h"
 #include "memory.h"
-#include "output_path.h"
 #include "row_choice.h"
 #include "stream_normalize.h"
 #include "sweep_ranking.h"
@@ -409,21 +408,12 @@ static int choose_taps(Runner *runner, PfError *err)
     return all ? 0 : pf_feature_table_choose_tap(runner->cache, name, &sweep->taps[0], err);
 }
 
-/* Beside a pipe or a device no checkpoint can lie. */
-static int is_stream(const char *output)
-{
-    PfOutputPath place;
-    int is = !pf_output_path_find(output, &place, NULL) && place.kind == PF_OUTPUT_STREAM;
-    pf_output_path_free(&place);
-    return is;
-}
-
 /* Fine-tunings are long: one alone keeps what it has, beside the model that it will write. */
 static int open_checkpoint(Runner *runner, PfError *err)
 {
     const PfTrainOptions *options = runner->options;
     if (!options->finetune.node) return 0;
-    int has_place = options->output && !is_stream(options->output);
+    int has_place = pf_checkpoint_run_has_place(options);
     if (options->resume && (!has_place || runner->trial_total > 1))
         return pf_fail(err, PF_EXIT_USAGE, "--resume %s",
                        has_place ? "goes on with one training, not with a sweep"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "atomic_file.h"
+#include "checkpoint_run.h"
 #include "clock.h"
 #include "group_run.h"
 #include "head_model.h"
@@ -31,8 +32,8 @@ static int check_places(const PfOutput *outputs, int count, PfError *err)
 static int check_outputs(const PfTrainOptions *options, PfError *err)
 {
     const PfFinetuneOptions *finetune = &options->finetune;
-    int has_checkpoint = finetune->node && options->output;
-    char *checkpoint = has_checkpoint ? pf_asprintf(err, "%s.checkpoint", options->output) : NULL;
+    int has_checkpoint = pf_checkpoint_run_has_place(options);
+    char *checkpoint = has_checkpoint ? pf_checkpoint_run_path(options, err) : NULL;
     const PfOutput outputs[] = {{"-o", options->output, PF_CONTENT_MODEL},
                                 {"--json", options->json, PF_CONTENT_JSON},
                                 {"--csv", options->csv, PF_CONTENT_CSV},
@@ -42,7 +43,7 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
                            "the network"};
     int failed = (has_checkpoint && !checkpoint) ||
                  pf_outputs_check(outputs, 4, inputs, whats, 4, err) ||
-                 check_places(outputs, 3, err);
+                 check_places(outputs, 4, err);
     free(checkpoint);
     return failed ? -1 : 0;
 }
