@@ -1,130 +1,228 @@
 #include "atomic_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "memory.h"
+#include "output_path.h"
+#include "temporary_file.h"
 
-/* Length of the directory part of path with its slash, 0 for the current one. */
-static int directory_length(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? (int)(slash - path) + 1 : 0;
-}
+#define PERMISSIONS 0777
 
-int pf_atomic_file_begin(const char *path, char **temporary, PfError *err)
+struct PfAtomicFile {
+    PfOutputPath place;
+    char *said;           /* the path as it was given */
+    char *name;           /* in the folder: the temporary file; NULL of pipes and devices */
+    char *temporary;      /* the same with the folder's path */
+    const char *unlinked; /* name, until it has become the target's or was removed */
+    FILE *stream;
+};
+
+/* ---- beginning ---- */
+
+/* The owner, where we may give files away, and the mode; whoever writes must be able to meanwhile.
+ */
+static void take_after(int fd, const struct stat *old, mode_t more)
 {
     struct stat status;
-    *temporary = NULL;
-    if (!stat(path, &status) && S_ISDIR(status.st_mode))
-        return pf_fail(err, PF_EXIT_FAILED, "cannot write '%s': it is a directory", path);
-    int length = directory_length(path);
-    char *name = pf_asprintf(err, "%.*s.%s.part-%ld", length, path, path + length, (long)getpid());
-    if (!name) return -1;
-    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        pf_fail_errno(err, "cannot write '%s': its folder does not take a new file", path);
-        free(name);
+    if (fstat(fd, &status)) return;
+    if ((status.st_uid != old->st_uid || status.st_gid != old->st_gid) &&
+        fchown(fd, old->st_uid, old->st_gid) && fchown(fd, (uid_t)-1, old->st_gid))
+        errno = 0; /* it stays ours */
+    mode_t mode = (old->st_mode & PERMISSIONS) | more;
+    if ((status.st_mode & PERMISSIONS) != mode) fchmod(fd, mode);
+}
+
+static int fail_beginning(const char *path, PfError *err)
+{
+    return pf_fail_errno(err, "cannot write '%s': its folder does not take a new file", path);
+}
+
+static int make_temporary(PfAtomicFile *file, PfError *err)
+{
+    const PfOutputPath *place = &file->place;
+    int is_new = place->kind == PF_OUTPUT_NEW;
+    int fd =
+        pf_temporary_file_create(place->folder, place->name, is_new ? 0666 : 0600, &file->name);
+    if (fd < 0) return fail_beginning(file->said, err);
+    file->unlinked = file->name;
+    if (!is_new) take_after(fd, &place->status, S_IRUSR | S_IWUSR);
+    file->temporary =
+        pf_asprintf(err, "%.*s%s", (int)(place->name - place->path), place->path, file->name);
+    file->stream = file->temporary ? fdopen(fd, "w+b") : NULL;
+    if (file->stream) return 0;
+    if (file->temporary) pf_fail_errno(err, "cannot write '%s'", file->said);
+    close(fd);
+    return -1;
+}
+
+static int open_stream(PfAtomicFile *file, PfError *err)
+{
+    const PfOutputPath *place = &file->place;
+    fflush(stdout); /* which may be the same */
+    int fd = place->descriptor >= 0
+                 ? fcntl(place->descriptor, F_DUPFD_CLOEXEC, 3)
+                 : openat(place->folder, place->name, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    file->stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (file->stream) return 0;
+    pf_fail_errno(err, "cannot write '%s'", file->said);
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+int pf_atomic_file_begin(const char *path, PfAtomicFile **out, PfError *err)
+{
+    PfAtomicFile *file = pf_calloc(1, sizeof *file, err);
+    *out = NULL;
+    if (!file) return -1;
+    if (pf_output_path_find(path, &file->place, err) || !(file->said = pf_strdup(path, err)) ||
+        (file->place.kind == PF_OUTPUT_STREAM ? open_stream(file, err)
+                                              : make_temporary(file, err))) {
+        pf_atomic_file_abandon(&file);
         return -1;
     }
-    close(fd);
-    *temporary = name;
+    *out = file;
     return 0;
 }
 
-static int sync_path(const char *path, int flags, PfError *err)
+FILE *pf_atomic_file_stream(PfAtomicFile *file)
 {
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0) return pf_fail_errno(err, "cannot open '%s' to sync it", path);
-    int failed = fsync(fd) && errno != EINVAL && errno != EROFS;
-    if (failed) pf_fail_errno(err, "cannot sync '%s'", path);
+    return file->stream;
+}
+
+const char *pf_atomic_file_temporary(const PfAtomicFile *file)
+{
+    return file->temporary;
+}
+
+/* ---- the end ---- */
+
+/* What cannot be synced because of what it is, or where, is no failure. */
+static int sync_file(int fd)
+{
+    return fsync(fd) && errno != EINVAL && errno != EROFS;
+}
+
+static void sync_folder(int parent, const char *folder)
+{
+    int fd = openat(parent, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    sync_file(fd);
     close(fd);
-    return failed ? -1 : 0;
 }
 
 void pf_atomic_file_sync_folder(const char *path)
 {
-    int length = directory_length(path);
-    char *directory = length ? pf_asprintf(NULL, "%.*s", length, path) : pf_strdup(".", NULL);
-    if (directory) sync_path(directory, O_RDONLY | O_DIRECTORY, NULL);
-    free(directory);
+    const char *slash = strrchr(path, '/');
+    char *folder =
+        slash ? pf_asprintf(NULL, "%.*s", (int)(slash - path) + 1, path) : pf_strdup(".", NULL);
+    if (folder) sync_folder(AT_FDCWD, folder);
+    free(folder);
 }
 
-int pf_atomic_file_commit(const char *path, char **temporary, PfError *err)
+/* Whether the temporary name is still our file, also for who wrote to it by its name. */
+static int is_ours(const PfAtomicFile *file)
 {
-    int failed = sync_path(*temporary, O_RDONLY, err);
-    if (!failed && rename(*temporary, path))
-        failed = pf_fail_errno(err, "cannot rename '%s' to '%s'", *temporary, path);
-    if (failed) {
-        pf_atomic_file_abandon(temporary);
-        return -1;
-    }
-    /* The file is in place; a directory that cannot be synced only delays
-     * when that survives a power cut. */
-    pf_atomic_file_sync_folder(path);
-    free(*temporary);
-    *temporary = NULL;
+    struct stat opened, named;
+    return !fstat(fileno(file->stream), &opened) &&
+           !fstatat(file->place.folder, file->name, &named, AT_SYMLINK_NOFOLLOW) &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+/* A pipe or a folder may have come to be there since. */
+static int take_place(PfAtomicFile *file, PfError *err)
+{
+    struct stat now;
+    PfOutputPath *place = &file->place;
+    if (!is_ours(file))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "cannot write '%s': another program has removed or replaced '%s' meanwhile",
+                       file->said, file->temporary);
+    int is_there = !fstatat(place->folder, place->name, &now, AT_SYMLINK_NOFOLLOW);
+    if (is_there && !S_ISREG(now.st_mode) && !S_ISLNK(now.st_mode))
+        return pf_fail(err, PF_EXIT_FAILED, "cannot write '%s': it is %s now", file->said,
+                       pf_output_type_name(now.st_mode));
+    if (is_there && S_ISREG(now.st_mode)) take_after(fileno(file->stream), &now, 0);
+    if (renameat(place->folder, file->name, place->folder, place->name))
+        return pf_fail_errno(err, "cannot rename '%s' to '%s'", file->temporary, place->path);
+    file->unlinked = NULL;
     return 0;
 }
 
-void pf_atomic_file_abandon(char **temporary)
+static int finish(PfAtomicFile *file, PfError *err)
 {
-    if (!*temporary) return;
-    unlink(*temporary);
-    free(*temporary);
-    *temporary = NULL;
+    if (fflush(file->stream) || ferror(file->stream))
+        return pf_fail_errno(err, "cannot write '%s'", file->said);
+    if (!file->name) return 0;
+    if (sync_file(fileno(file->stream)))
+        return pf_fail_errno(err, "cannot sync '%s'", file->temporary);
+    if (take_place(file, err)) return -1;
+    /* The file is in place; a folder that cannot be synced only delays when that survives a power
+     * cut. */
+    sync_folder(file->place.folder, ".");
+    return 0;
 }
 
-/* Whether name is "<prefix><pid>" of a process that is not there any more. */
-static int is_orphan(const char *name, const char *prefix)
+int pf_atomic_file_commit(PfAtomicFile **file, PfError *err)
 {
-    size_t length = strlen(prefix);
-    if (strncmp(name, prefix, length) || !name[length]) return 0;
-    char *end;
-    long pid = strtol(name + length, &end, 10);
-    return !*end && pid > 0 && kill((pid_t)pid, 0) && errno == ESRCH;
+    int failed = finish(*file, err);
+    pf_atomic_file_abandon(file);
+    return failed;
 }
 
-void pf_atomic_file_sweep(const char *path)
+void pf_atomic_file_abandon(PfAtomicFile **pointer)
 {
-    int length = directory_length(path);
-    char *folder = length ? pf_asprintf(NULL, "%.*s", length, path) : pf_strdup(".", NULL);
-    char *prefix = pf_asprintf(NULL, ".%s.part-", path + length);
-    DIR *directory = folder && prefix ? opendir(folder) : NULL;
-    const struct dirent *entry;
-    while (directory && (entry = readdir(directory)))
-        if (is_orphan(entry->d_name, prefix)) unlinkat(dirfd(directory), entry->d_name, 0);
-    if (directory) closedir(directory);
-    free(prefix);
-    free(folder);
+    PfAtomicFile *file = *pointer;
+    if (!file) return;
+    if (file->unlinked) unlinkat(file->place.folder, file->unlinked, 0);
+    if (file->stream) fclose(file->stream);
+    pf_output_path_free(&file->place);
+    free(file->temporary);
+    free(file->name);
+    free(file->said);
+    free(file);
+    *pointer = NULL;
+}
+
+/* ---- in one call ---- */
+
+static int check_place(const char *path, const PfOutputPath *place, PfError *err)
+{
+    PfAtomicFile *file;
+    if (place->kind == PF_OUTPUT_STREAM) {
+        if (place->descriptor >= 0 || !faccessat(place->folder, place->name, W_OK, 0)) return 0;
+        return pf_fail_errno(err, "cannot write '%s'", path);
+    }
+    if (pf_atomic_file_begin(path, &file, err)) return -1;
+    pf_atomic_file_abandon(&file);
+    pf_temporary_file_sweep(place->folder, place->name);
+    return 0;
 }
 
 int pf_atomic_file_check(const char *path, PfError *err)
 {
-    char *temporary;
-    if (pf_atomic_file_begin(path, &temporary, err)) return -1;
-    pf_atomic_file_abandon(&temporary);
-    return 0;
+    PfOutputPath place;
+    int failed = pf_output_path_find(path, &place, err) || check_place(path, &place, err);
+    pf_output_path_free(&place);
+    return failed ? -1 : 0;
+}
+
+char *pf_atomic_file_target(const char *path, PfError *err)
+{
+    PfOutputPath place;
+    char *target = pf_output_path_find(path, &place, err) ? NULL : pf_strdup(place.path, err);
+    pf_output_path_free(&place);
+    return target;
 }
 
 int pf_atomic_file_write(const char *path, const void *bytes, size_t size, PfError *err)
 {
-    char *temporary;
-    if (pf_atomic_file_begin(path, &temporary, err)) return -1;
-    FILE *file = fopen(temporary, "wb");
-    int failed = !file || fwrite(bytes, 1, size, file) != size;
-    if (file && fclose(file)) failed = 1;
-    if (failed) {
-        pf_fail_errno(err, "cannot write '%s'", path);
-        pf_atomic_file_abandon(&temporary);
-        return -1;
-    }
-    return pf_atomic_file_commit(path, &temporary, err);
+    PfAtomicFile *file;
+    if (pf_atomic_file_begin(path, &file, err)) return -1;
+    if (size) fwrite(bytes, size, 1, pf_atomic_file_stream(file)); /* commit looks for errors */
+    return pf_atomic_file_commit(&file, err);
 }

@@ -3,7 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "atomic_file.h"
 #include "clock.h"
 #include "feature_cache_chunker.h"
 #include "feature_cache_journal_index.h"
@@ -33,9 +35,22 @@ struct PfJournal {
     PfError error;
 };
 
+/* Older versions did not follow the cache's link, and put it beside that. */
+static int is_regular_file(const char *path)
+{
+    struct stat status;
+    return !lstat(path, &status) && S_ISREG(status.st_mode);
+}
+
 char *pf_journal_path(const char *output, PfError *err)
 {
-    return pf_asprintf(err, "%s.journal", output);
+    char *target = pf_atomic_file_target(output, err);
+    char *beside = target ? pf_asprintf(err, "%s.journal", output) : NULL;
+    char *path = beside && !is_regular_file(beside) ? pf_asprintf(err, "%s.journal", target) : NULL;
+    free(target);
+    if (!path) return beside;
+    free(beside);
+    return path;
 }
 
 /* ---- opening and closing ---- */

@@ -31,7 +31,8 @@ typedef struct PfJournalConfig {
     int threads;          /* that compress */
 } PfJournalConfig;
 
-/* "<output>.journal", malloc'ed. */
+/* "<output>.journal", malloc'ed; where output is a link, beside the file that it leads to, so that
+ * whoever names that file finds it. */
 char *pf_journal_path(const char *output, PfError *err);
 
 /* Opens or creates it, and takes its lock; "another extract is writing ..." where that

@@ -126,7 +126,7 @@ static int write_trailer(int fd, const char *name, const PfSealExtent *extents, 
 int pf_cache_seal_write(const char *path, const char *name, const PfSealExtent *extents,
                         int64_t count, PfError *err)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return pf_fail_errno(err, "cannot write '%s'", name);
     int failed = write_trailer(fd, name, extents, count, err);
     if (close(fd) && !failed) failed = pf_fail_errno(err, "cannot write '%s'", name);

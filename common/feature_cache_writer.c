@@ -21,7 +21,9 @@
 #define METADATA_BLOCK_BYTES (32 * 1024)
 
 struct PfCacheWriter {
-    char *path, *temporary;
+    char *path;
+    PfAtomicFile *output;
+    const char *temporary; /* the output's, lent */
     hid_t file;
     PfCacheExtents extents;
     PfChunker *chunker;
@@ -198,6 +200,16 @@ static int plan_taps(PfCacheWriter *writer, const PfCacheWriterConfig *config, P
     return 0;
 }
 
+static int begin_output(PfCacheWriter *writer, PfError *err)
+{
+    if (pf_atomic_file_begin(writer->path, &writer->output, err)) return -1;
+    writer->temporary = pf_atomic_file_temporary(writer->output);
+    if (writer->temporary) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "cannot write '%s': a cache is a regular file, not a pipe or a device",
+                   writer->path);
+}
+
 int pf_cache_writer_open(const char *path, const PfCacheWriterConfig *config, PfCacheWriter **out,
                          PfError *err)
 {
@@ -211,7 +223,7 @@ int pf_cache_writer_open(const char *path, const PfCacheWriterConfig *config, Pf
         pf_cache_samples_new(config->targets, config->target_count, &writer->samples, err) ||
         pf_chunker_new(writer->layouts, writer->tap_count, config->threads, write_chunk, writer,
                        &writer->chunker, err) ||
-        pf_atomic_file_begin(path, &writer->temporary, err) || pf_h5_check_memory(err) ||
+        begin_output(writer, err) || pf_h5_check_memory(err) ||
         create_contents(writer, config, err)) {
         pf_cache_writer_abandon(&writer);
         return -1;
@@ -325,7 +337,7 @@ static int commit(PfCacheWriter *writer, PfError *err)
     free(extents);
     if (failed) return -1;
     if (!stat(writer->temporary, &status)) writer->stats.file_bytes = status.st_size;
-    if (pf_atomic_file_commit(writer->path, &writer->temporary, err)) return -1;
+    if (pf_atomic_file_commit(&writer->output, err)) return -1;
     writer->stats.write_seconds += pf_seconds() - start;
     return 0;
 }
@@ -362,7 +374,7 @@ void pf_cache_writer_abandon(PfCacheWriter **pointer)
         close_once(&writer->file);
         pf_h5_unlock();
     }
-    pf_atomic_file_abandon(&writer->temporary);
+    pf_atomic_file_abandon(&writer->output);
     pf_cache_samples_free(&writer->samples);
     pf_cache_extents_free(&writer->extents);
     free(writer->datasets);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -12,8 +11,10 @@
 #include <xxhash.h>
 
 #include "atomic_file.h"
+#include "file_lock.h"
 #include "log.h"
 #include "memory.h"
+#include "output_path.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are written as they are");
 
@@ -162,12 +163,22 @@ static int scan_records(Scan *scan, PfError *err)
     return result < 0 ? -1 : 0;
 }
 
+/* A link would let whoever made it choose the file that is created or cut. */
+static int fail_opening(const char *path, const char *what, PfError *err)
+{
+    if (errno != ELOOP) return pf_fail_errno(err, "cannot %s '%s'", what, path);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' is a link, which a file of unfinished work never is: remove it, or move "
+                   "what it leads to here",
+                   path);
+}
+
 int pf_record_file_scan(const char *path, PfRecordVisitor *visit, void *context, int *exists,
                         PfError *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     *exists = fd >= 0;
-    if (fd < 0) return errno == ENOENT ? 0 : pf_fail_errno(err, "cannot read '%s'", path);
+    if (fd < 0) return errno == ENOENT ? 0 : fail_opening(path, "read", err);
     Scan scan = {.path = path, .fd = fd, .visit = visit, .context = context};
     scan.hash = new_hash(err);
     int failed = !scan.hash || scan_records(&scan, err);
@@ -178,20 +189,11 @@ int pf_record_file_scan(const char *path, PfRecordVisitor *visit, void *context,
 
 /* ---- the lock ---- */
 
-/* 0, or -1 with errno. An OFD lock belongs to the open file, as flock's does, and
- * works over NFS too. */
-static int try_lock(int fd)
-{
-    struct flock whole_file = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (!fcntl(fd, F_OFD_SETLK, &whole_file)) return 0;
-    if (errno == EAGAIN || errno == EACCES) return -1;
-    return flock(fd, LOCK_EX | LOCK_NB);
-}
-
 static int lock(int fd, const char *path, PfError *err)
 {
-    if (!try_lock(fd)) return 0;
-    if (errno == EAGAIN || errno == EACCES)
+    PfLockResult result = pf_file_lock(fd);
+    if (result == PF_LOCK_TAKEN) return 0;
+    if (result == PF_LOCK_HELD)
         return pf_fail(err, PF_EXIT_FAILED,
                        "another extract is writing '%s'; wait until it is done, or end it", path);
     pf_warn("'%s': this file system has no locks; take care that only one run writes there", path);
@@ -203,17 +205,35 @@ static int lock(int fd, const char *path, PfError *err)
 static int is_still_there(int fd, const char *path)
 {
     struct stat opened, named;
-    return !fstat(fd, &opened) && !stat(path, &named) && opened.st_ino == named.st_ino &&
+    return !fstat(fd, &opened) && !lstat(path, &named) && opened.st_ino == named.st_ino &&
            opened.st_dev == named.st_dev;
+}
+
+/* In a folder like /tmp it could be anybody's. */
+static int check_owner(int fd, const char *path, PfError *err)
+{
+    struct stat folder, file;
+    const char *slash = strrchr(path, '/');
+    char *name =
+        slash ? pf_asprintf(err, "%.*s", (int)(slash - path) + 1, path) : pf_strdup(".", err);
+    if (!name) return -1;
+    int strange =
+        !stat(name, &folder) && !fstat(fd, &file) && pf_output_is_strangers(&folder, &file);
+    free(name);
+    if (!strange) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' is another user's, in a folder that everyone can write to; choose another "
+                   "folder",
+                   path);
 }
 
 /* The locked file, or -1. */
 static int open_locked(const char *path, PfError *err)
 {
     for (;;) {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-        if (fd < 0) return pf_fail_errno(err, "cannot write '%s'", path);
-        int failed = lock(fd, path, err);
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
+        if (fd < 0) return fail_opening(path, "write", err);
+        int failed = check_owner(fd, path, err) || lock(fd, path, err);
         if (!failed && is_still_there(fd, path)) return fd;
         close(fd);
         if (failed) return -1;

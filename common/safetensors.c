@@ -102,17 +102,15 @@ int pf_safetensors_write(const char *path, const PfNamedTensor *tensors, size_t 
                          PfError *err)
 {
     char *header = make_header(tensors, tensor_count, keys, values, pair_count, err);
-    char *temporary;
-    if (!header || pf_atomic_file_begin(path, &temporary, err)) {
+    PfAtomicFile *file;
+    if (!header || pf_atomic_file_begin(path, &file, err)) {
         free(header);
         return -1;
     }
-    FILE *file = fopen(temporary, "wb");
-    int failed = !file || write_content(file, header, tensors, tensor_count);
-    if (file && fclose(file)) failed = 1;
+    int failed = write_content(pf_atomic_file_stream(file), header, tensors, tensor_count);
     free(header);
-    if (!failed) return pf_atomic_file_commit(path, &temporary, err);
+    if (!failed) return pf_atomic_file_commit(&file, err);
     pf_fail_errno(err, "cannot write '%s'", path);
-    pf_atomic_file_abandon(&temporary);
+    pf_atomic_file_abandon(&file);
     return -1;
 }

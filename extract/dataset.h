@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "dataset_shard.h"
 #include "permafrost/error.h"
@@ -74,6 +75,8 @@ const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count);
 int64_t pf_dataset_ignored_count(const PfDataset *dataset);
 /* Whether each sample is a file of its own. */
 int pf_dataset_has_files(const PfDataset *dataset);
+/* Whether one of the files that the samples are read from is this one, as stat has found it. */
+int pf_dataset_has_file(const PfDataset *dataset, const struct stat *file);
 /* ".jpg .jpeg .png ..." */
 const char *pf_dataset_extensions(void);
 

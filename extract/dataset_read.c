@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,6 +77,28 @@ int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *s
     struct stat status;
     if (fstatat(dataset->root_fd, dataset->samples[index].path, &status, 0)) return -1;
     *stamp = pf_file_stamp(&status);
+    return 0;
+}
+
+/* Of "test_batch.bin#17" the file. */
+static int stat_container(const PfDataset *dataset, const char *path, struct stat *status)
+{
+    const char *end = strrchr(path, '#');
+    char *file = end ? strndup(path, (size_t)(end - path)) : NULL;
+    int failed = !file || fstatat(dataset->root_fd, file, status, 0);
+    free(file);
+    return failed;
+}
+
+int pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
+{
+    struct stat status;
+    for (int64_t i = 0; i < pf_dataset_count(dataset); i++) {
+        const char *path = dataset->samples[i].path;
+        int failed = pf_dataset_has_files(dataset) ? fstatat(dataset->root_fd, path, &status, 0)
+                                                   : stat_container(dataset, path, &status);
+        if (!failed && status.st_dev == file->st_dev && status.st_ino == file->st_ino) return 1;
+    }
     return 0;
 }
 

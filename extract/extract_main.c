@@ -10,6 +10,7 @@
 #include "interrupt.h"
 #include "log.h"
 #include "merge.h"
+#include "standard_streams.h"
 #include "summary.h"
 
 static char *command_line(int argc, char **argv)
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
 {
     PfExtractOptions options;
     PfError err = {0};
+    pf_standard_streams_begin();
     pf_log_setup("extract", PF_NORMAL);
     if (pf_extract_options_parse(argc, argv, &options, &err)) return pf_report_error(&err);
     pf_log_setup("extract", options.quiet ? PF_QUIET : options.verbose ? PF_VERBOSE : PF_NORMAL);
@@ -87,5 +89,5 @@ int main(int argc, char **argv)
     } else if (run(&options, argc, argv, &err)) {
         return pf_report_error(&err);
     }
-    return PF_EXIT_DONE;
+    return pf_standard_output_finish(&err) ? pf_report_error(&err) : PF_EXIT_DONE;
 }

@@ -7,6 +7,7 @@
 #include "atomic_file.h"
 #include "json.h"
 #include "memory.h"
+#include "standard_streams.h"
 
 static void add_seconds(cJSON *json, const PfExtractionSummary *summary)
 {
@@ -80,9 +81,7 @@ static char *summary_text(const PfExtraction *run, const PfExtractionSummary *su
 static int write_text(const char *path, const char *text, PfError *err)
 {
     if (strcmp(path, "-")) return pf_atomic_file_write(path, text, strlen(text), err);
-    if (fputs(text, stdout) < 0 || fflush(stdout))
-        return pf_fail_errno(err, "cannot write to standard output");
-    return 0;
+    return pf_standard_output_write(text, err);
 }
 
 int pf_extraction_write_json(const PfExtraction *run, const PfExtractionSummary *summary,

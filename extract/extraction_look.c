@@ -1,11 +1,15 @@
 #include "extraction_look.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "atomic_file.h"
+#include "file_content.h"
 #include "identity.h"
 #include "log.h"
+#include "output_check.h"
+#include "output_path.h"
 #include "parallel.h"
 #include "provenance.h"
 
@@ -65,7 +69,6 @@ static int open_journal(PfExtraction *run, PfError *err)
                               .sync_bytes = (int64_t)run->options->sync_mb << 20,
                               .threads = pf_processor_count()};
     if (pf_journal_open(&config, &run->journal, &identity, err)) return -1;
-    pf_atomic_file_sweep(run->options->output);
     if (run->options->force) return 0;
     return pf_identity_check(run->journal_path, identity, run->backbone, err);
 }
@@ -73,7 +76,7 @@ static int open_journal(PfExtraction *run, PfError *err)
 int pf_extraction_take_journal(PfExtraction *run, PfError *err)
 {
     int is_there = !access(run->journal_path, F_OK);
-    if (pf_atomic_file_check(run->options->output, err) || open_journal(run, err)) return -1;
+    if (open_journal(run, err) || pf_atomic_file_check(run->options->output, err)) return -1;
     if (is_there && run->options->force)
         return pf_journal_remove(&run->journal, err) || open_journal(run, err) ? -1 : 0;
     int64_t dropped = pf_journal_dropped_bytes(run->journal);
@@ -160,23 +163,79 @@ int pf_extraction_look(PfExtraction *run, PfError *err)
     return match_cache(run, err);
 }
 
-/* Says now what would go wrong in the end. */
-static int check_json(const PfExtractOptions *options, PfError *err)
+/* ---- where it goes ---- */
+
+static int check_against_cache(const PfOutput *json, const PfExtraction *run, PfError *err)
 {
-    struct stat json, cache;
-    if (!options->json || !strcmp(options->json, "-")) return 0;
-    if (!strcmp(options->json, options->output) ||
-        (!stat(options->json, &json) && !stat(options->output, &cache) &&
-         json.st_dev == cache.st_dev && json.st_ino == cache.st_ino))
+    if (json->path && strcmp(json->path, "-") &&
+        pf_output_is_same(json->path, run->options->output))
         return pf_fail(err, PF_EXIT_USAGE, "--json: '%s' is the cache itself; choose another file",
-                       options->json);
+                       json->path);
+    return 0;
+}
+
+/* A cache is read while it is made and when it is found again. */
+static int check_is_file(const char *output, PfError *err)
+{
+    PfOutputPath place;
+    int failed = pf_output_path_find(output, &place, err);
+    if (!failed && place.kind == PF_OUTPUT_STREAM)
+        failed = pf_fail(err, PF_EXIT_FAILED,
+                         "cannot write '%s': it is %s, and a cache is a regular file.\n"
+                         "Hint: --dry-run computes a part of it and writes nothing",
+                         output, pf_output_type_name(place.status.st_mode));
+    pf_output_path_free(&place);
+    return failed;
+}
+
+/* Says now what would go wrong in the end, or would be lost. */
+static int check_outputs(PfExtraction *run, PfError *err)
+{
+    const PfExtractOptions *options = run->options;
+    char *journal = pf_journal_path(options->output, err);
+    PfOutput outputs[] = {{"-o", options->output, PF_CONTENT_ANY},
+                          {"the journal", journal, PF_CONTENT_ANY},
+                          {"--json", options->json, PF_CONTENT_JSON}};
+    const char *input = strcmp(options->operand, "-") ? options->operand : NULL;
+    const char *what = "what the images are read from";
+    int failed = !journal || check_is_file(options->output, err) ||
+                 check_against_cache(&outputs[2], run, err) ||
+                 pf_outputs_check(outputs, 3, &input, &what, 1, err);
+    free(journal);
+    if (failed || !options->json || !strcmp(options->json, "-")) return failed ? -1 : 0;
     return pf_atomic_file_check(options->json, err);
+}
+
+/* With --force any file is replaced, but not one that this run reads. */
+static int check_images(const PfExtraction *run, PfError *err)
+{
+    const char *output = run->options->output;
+    if (!run->options->force || !run->old.st_ino) return 0;
+    PfFileContent *content = pf_file_content_read(output, err);
+    if (!content) return -1;
+    int is_cache = pf_file_content_is_hdf5(content);
+    free(content);
+    if (is_cache || !pf_dataset_has_file(run->dataset, &run->old)) return 0;
+    return pf_fail(err, PF_EXIT_USAGE, "-o: '%s' is an image of the dataset; choose another output",
+                   output);
+}
+
+/* The network's files, where its options or the cache have led to them. */
+static int check_network(const PfExtraction *run, PfError *err)
+{
+    const PfBackbonePlan *plan = run->backbone;
+    PfOutput outputs[] = {{"-o", run->options->output, PF_CONTENT_ANY},
+                          {"--json", run->options->json, PF_CONTENT_ANY}};
+    const char *source =
+        plan->torchscript_path ? plan->torchscript_path : pf_weights_source(plan->weights);
+    const char *what = "the network's weights";
+    return pf_outputs_check(outputs, 2, &source, &what, 1, err);
 }
 
 int pf_extraction_open(PfExtraction *run, PfError *err)
 {
-    return check_json(run->options, err) || open_dataset(run, err) || open_cache(run, err) ||
-                   open_backbone(run, err)
+    return check_outputs(run, err) || open_dataset(run, err) || open_cache(run, err) ||
+                   check_images(run, err) || open_backbone(run, err) || check_network(run, err)
                ? -1
                : 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "atomic_file.h"
 #include "clock.h"
 #include "disk_space.h"
 #include "feature_cache_compose.h"
@@ -63,7 +64,8 @@ static int check_output(const Merge *run, PfError *err)
 {
     const char *path = run->options->output;
     PfCache *cache;
-    if (pf_merge_check_output(&run->inputs, path, err)) return -1;
+    if (pf_merge_check_output(&run->inputs, path, err) || pf_atomic_file_check(path, err))
+        return -1;
     if (run->options->force || access(path, F_OK)) return 0;
     if (pf_cache_open(path, &cache, err)) return -1;
     int failed = check_merged_before(path, cache, err) ||
@@ -222,6 +224,15 @@ static int open_and_check(Merge *run, PfError *err)
 
 /* ---- the steps ---- */
 
+/* Their paths are relative to the folder of the file, not of a link to it. */
+static int find_virtual_sources(Merge *run, PfError *err)
+{
+    char *target = pf_atomic_file_target(run->options->output, err);
+    int failed = !target || pf_merge_sources_new(&run->inputs, target, &run->virtual_sources, err);
+    free(target);
+    return failed ? -1 : 0;
+}
+
 static int prepare(Merge *run, PfError *err)
 {
     PfCache *first = run->inputs.items[0].cache;
@@ -232,9 +243,7 @@ static int prepare(Merge *run, PfError *err)
     for (int t = 0; t < tap_count; t++) run->taps[t] = *pf_cache_tap(first, t);
     for (int i = 0; i < run->inputs.count; i++)
         run->sources[i] = pf_row_source_of_cache(run->inputs.items[i].cache);
-    if (run->options->is_virtual &&
-        pf_merge_sources_new(&run->inputs, run->options->output, &run->virtual_sources, err))
-        return -1;
+    if (run->options->is_virtual && find_virtual_sources(run, err)) return -1;
     return pf_merge_targets_new(&run->inputs, &run->targets, err);
 }
 

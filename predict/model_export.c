@@ -10,17 +10,19 @@
 #include "memory.h"
 #include "model_network.h"
 #include "onnx_graph.h"
+#include "output_check.h"
 #include "size_text.h"
 
 typedef struct Format {
     const char *ending, *name;
+    PfContent content;
     int (*write)(const PfExportSource *source, const char *path, PfError *err);
 } Format;
 
 static const Format formats[] = {
-    {".safetensors", "state dict", pf_export_state_dict},
-    {".onnx", "ONNX", pf_export_onnx},
-    {".pt", "TorchScript", pf_export_torchscript},
+    {".safetensors", "state dict", PF_CONTENT_STATE_DICT, pf_export_state_dict},
+    {".onnx", "ONNX", PF_CONTENT_ONNX, pf_export_onnx},
+    {".pt", "TorchScript", PF_CONTENT_TORCHSCRIPT, pf_export_torchscript},
 };
 
 static int choose_format(const char *path, const Format **format, PfError *err)
@@ -100,7 +102,8 @@ static int is_same_file(const char *path, const char *other)
 }
 
 /* What the export is made of is not to be overwritten by it. */
-static int check_path(const PfExportSource *source, const char *path, PfError *err)
+static int check_path(const PfExportSource *source, const Format *format, const char *path,
+                      PfError *err)
 {
     const PfBackbonePlan *plan = source->plan;
     const char *sources[] = {pf_model_path(source->model), plan->torchscript_path,
@@ -111,7 +114,8 @@ static int check_path(const PfExportSource *source, const char *path, PfError *e
                            "--export '%s' would overwrite what it is made from: choose another "
                            "name",
                            path);
-    return pf_atomic_file_check(path, err);
+    PfOutput output = {"--export", path, format->content};
+    return pf_output_check_content(&output, err) || pf_atomic_file_check(path, err) ? -1 : 0;
 }
 
 static void say_done(const PfExportSource *source, const Format *format, const char *path)
@@ -132,7 +136,7 @@ int pf_model_export_run(const PfPredictOptions *options, PfError *err)
     const Format *format;
     if (choose_format(options->export_path, &format, err)) return -1;
     int failed = open_source(options, &source, err) ||
-                 check_path(&source, options->export_path, err) ||
+                 check_path(&source, format, options->export_path, err) ||
                  format->write(&source, options->export_path, err);
     if (!failed) say_done(&source, format, options->export_path);
     close_source(&source);

@@ -297,18 +297,16 @@ static void append_to_file(ProtobufCBuffer *base, size_t size, const uint8_t *by
     if (size && !buffer->failed && fwrite(bytes, size, 1, buffer->file) != 1) buffer->failed = 1;
 }
 
-static int write_model(const PfOnnx__Model *model, const char *path)
+static int write_model(const PfOnnx__Model *model, FILE *file)
 {
-    FileBuffer buffer = {.base = {.append = append_to_file}, .file = fopen(path, "wb")};
-    if (!buffer.file) return -1;
+    FileBuffer buffer = {.base = {.append = append_to_file}, .file = file};
     pf_onnx__model__pack_to_buffer(model, &buffer.base);
-    if (fclose(buffer.file)) buffer.failed = 1;
     return buffer.failed ? -1 : 0;
 }
 
 int pf_onnx_graph_write(PfOnnxGraph *graph, const char *path, PfError *err)
 {
-    char *temporary;
+    PfAtomicFile *file;
     if (graph->failed)
         return pf_fail(err, graph->error.exit_code, "%" PF_SENTENCE, graph->error.message);
     if (pf_onnx__model__get_packed_size(&graph->model) > MOST_BYTES)
@@ -316,9 +314,10 @@ int pf_onnx_graph_write(PfOnnxGraph *graph, const char *path, PfError *err)
                        "'%s' would be larger than 2 GB, which an ONNX file cannot be. Hint: export "
                        "to .pt",
                        path);
-    if (pf_atomic_file_begin(path, &temporary, err)) return -1;
-    if (!write_model(&graph->model, temporary)) return pf_atomic_file_commit(path, &temporary, err);
+    if (pf_atomic_file_begin(path, &file, err)) return -1;
+    if (!write_model(&graph->model, pf_atomic_file_stream(file)))
+        return pf_atomic_file_commit(&file, err);
     pf_fail_errno(err, "cannot write '%s'", path);
-    pf_atomic_file_abandon(&temporary);
+    pf_atomic_file_abandon(&file);
     return -1;
 }

@@ -6,6 +6,7 @@
 #include "model_export.h"
 #include "predict_options.h"
 #include "prediction.h"
+#include "standard_streams.h"
 
 static int run(const PfPredictOptions *options, PfError *err)
 {
@@ -25,13 +26,14 @@ int main(int argc, char **argv)
 {
     PfPredictOptions options;
     PfError err = {0};
+    pf_standard_streams_begin();
     pf_log_setup("predict", PF_NORMAL);
     int failed = pf_predict_options_parse(argc, argv, &options, &err);
     if (!failed) {
         pf_log_setup("predict", options.quiet     ? PF_QUIET
                                 : options.verbose ? PF_VERBOSE
                                                   : PF_NORMAL);
-        failed = run(&options, &err);
+        failed = run(&options, &err) || pf_standard_output_finish(&err);
     }
     pf_predict_options_free(&options);
     return failed ? pf_report_error(&err) : PF_EXIT_DONE;

@@ -111,7 +111,7 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
     for (int i = 0; i < count; i++)
         write_row(run, pf_dataset_samples(run->dataset)[rows[i].sample].path, rows[i].width,
                   rows[i].height, outputs + (int64_t)i * run->scorer->outputs);
-    return 0;
+    return pf_prediction_writer_check(&run->writer, err);
 }
 
 static int sink_rejected(void *context, const PfPipelineRow *row, const char *reason, PfError *err)

@@ -272,6 +272,12 @@ void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, cons
     writer->written++;
 }
 
+int pf_prediction_writer_check(const PfPredictionWriter *writer, PfError *err)
+{
+    if (!ferror(writer->stream)) return 0;
+    return pf_fail_errno(err, "cannot write the predictions");
+}
+
 int pf_prediction_writer_end(PfPredictionWriter *writer, PfError *err)
 {
     if (writer->json) fputs(writer->written ? "\n]\n" : "]\n", writer->stream);

@@ -24,6 +24,8 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
                                const PfPredictOptions *options, PfError *err);
 /* One image. outputs: (scorer->outputs), points in pixels of the image. */
 void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, const float *outputs);
+/* Whether all could be written so far: a full disk, for instance, ends a long run early. */
+int pf_prediction_writer_check(const PfPredictionWriter *writer, PfError *err);
 /* Closing bracket, flush; a full disk or a closed pipe shows here. */
 int pf_prediction_writer_end(PfPredictionWriter *writer, PfError *err);
 

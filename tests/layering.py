@@ -18,7 +18,8 @@ ROWS = [
     # 0: the ground
     ["include/permafrost/error", "include/permafrost/tensor", "common/printable", "common/error", "common/tensor",
      "common/memory", "common/clock", "common/random", "common/digest", "common/hash_index", "common/json", "common/queue",
-     "common/parallel", "common/processor", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/options", "common/size_text", "common/atomic_file",
+     "common/parallel", "common/processor", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/size_text", "common/options", "common/standard_streams", "common/file_lock", "common/output_path", "common/temporary_file", "common/atomic_file",
+     "common/file_content", "common/output_check",
      "common/relative_path",
      "common/record_file", "common/text_store", "common/text_index", "common/csv_reader", "common/csv_field",
      "common/crop_geometry", "common/batch_choice", "common/window_outputs", "common/lanes_*", "common/convolution_kernels", "common/winograd_lanes", "common/product_lanes", "common/max_lanes", "common/convolution_plain",

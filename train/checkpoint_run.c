@@ -6,6 +6,7 @@
 #include "digest.h"
 #include "json.h"
 #include "memory.h"
+#include "output_path.h"
 
 static void add_text(cJSON *json, const char *key, const char *text)
 {
@@ -80,6 +81,20 @@ static void add_tasks(cJSON *json, const PfTrainOptions *options)
     }
 }
 
+int pf_checkpoint_run_has_place(const PfTrainOptions *options)
+{
+    PfOutputPath place;
+    if (!options->finetune.node || !options->output) return 0;
+    int has = pf_output_path_find(options->output, &place, NULL) || place.kind != PF_OUTPUT_STREAM;
+    pf_output_path_free(&place);
+    return has;
+}
+
+char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err)
+{
+    return pf_asprintf(err, "%s.checkpoint", options->output);
+}
+
 int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
                            const PfExperiment *experiment, PfCheckpoint **out, PfError *err)
 {
@@ -100,7 +115,7 @@ int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
     add_head(json, &experiment->spec);
     add_steps(json, experiment);
     char *run = pf_json_finish(json, "checkpoint", err);
-    char *path = run ? pf_asprintf(err, "%s.checkpoint", options->output) : NULL;
+    char *path = run ? pf_checkpoint_run_path(options, err) : NULL;
     int failed = !path || pf_checkpoint_new(path, run, out, err);
     free(path);
     free(run);

@@ -5,7 +5,13 @@
 #include "checkpoint.h"
 #include "train_options.h"
 
-/* <output>.checkpoint, of this cache and all settings that the result depends on. */
+/* Whether there can be one: of a fine-tuning whose output is a file, not a pipe or a device. */
+int pf_checkpoint_run_has_place(const PfTrainOptions *options);
+
+/* <output>.checkpoint, malloc'ed. */
+char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err);
+
+/* The checkpoint at that path, of this cache and all settings that the result depends on. */
 int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
                            const PfExperiment *experiment, PfCheckpoint **out, PfError *err);
 

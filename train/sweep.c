@@ -413,11 +413,12 @@ static int open_checkpoint(Runner *runner, PfError *err)
 {
     const PfTrainOptions *options = runner->options;
     if (!options->finetune.node) return 0;
-    if (options->resume && (!options->output || runner->trial_total > 1))
+    int has_place = pf_checkpoint_run_has_place(options);
+    if (options->resume && (!has_place || runner->trial_total > 1))
         return pf_fail(err, PF_EXIT_USAGE, "--resume %s",
-                       options->output ? "goes on with one training, not with a sweep"
-                                       : "needs -o FILE: the checkpoint lies beside it");
-    if (!options->output || runner->trial_total > 1) return 0;
+                       has_place ? "goes on with one training, not with a sweep"
+                                 : "needs -o FILE: the checkpoint lies beside it");
+    if (!has_place || runner->trial_total > 1) return 0;
     PfCheckpoint **checkpoint = &runner->sweep->checkpoint;
     if (pf_checkpoint_run_open(runner->cache, options, &runner->sweep->settings[0].experiment,
                                checkpoint, err))

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "atomic_file.h"
+#include "checkpoint_run.h"
 #include "clock.h"
 #include "group_run.h"
 #include "head_model.h"
@@ -12,21 +12,41 @@
 #include "json.h"
 #include "log.h"
 #include "memory.h"
+#include "output_check.h"
 #include "report.h"
 #include "result_csv.h"
 #include "result_json.h"
+#include "standard_streams.h"
 
 static const volatile sig_atomic_t *interrupted;
 
-/* Says now what would go wrong after the training. */
-static int check_output(const char *path, const char *cache_path, PfError *err)
+static int check_places(const PfOutput *outputs, int count, PfError *err)
 {
-    struct stat output, cache;
-    if (!path) return 0;
-    if (!stat(path, &output) && !stat(cache_path, &cache) && output.st_dev == cache.st_dev &&
-        output.st_ino == cache.st_ino)
-        return pf_fail(err, PF_EXIT_USAGE, "'%s' is the cache itself; choose another output", path);
-    return pf_atomic_file_check(path, err);
+    for (int i = 0; i < count; i++)
+        if (outputs[i].path && strcmp(outputs[i].path, "-") &&
+            pf_atomic_file_check(outputs[i].path, err))
+            return -1;
+    return 0;
+}
+
+/* Says now what would go wrong after the training, or would be lost. */
+static int check_outputs(const PfTrainOptions *options, PfError *err)
+{
+    const PfFinetuneOptions *finetune = &options->finetune;
+    int has_checkpoint = pf_checkpoint_run_has_place(options);
+    char *checkpoint = has_checkpoint ? pf_checkpoint_run_path(options, err) : NULL;
+    const PfOutput outputs[] = {{"-o", options->output, PF_CONTENT_MODEL},
+                                {"--json", options->json, PF_CONTENT_JSON},
+                                {"--csv", options->csv, PF_CONTENT_CSV},
+                                {"the checkpoint", checkpoint, PF_CONTENT_ANY}};
+    const char *inputs[] = {options->cache, finetune->init, finetune->weights, finetune->backbone};
+    const char *whats[] = {"the cache itself", "the model of --init", "the network's weights",
+                           "the network"};
+    int failed = (has_checkpoint && !checkpoint) ||
+                 pf_outputs_check(outputs, 4, inputs, whats, 4, err) ||
+                 check_places(outputs, 4, err);
+    free(checkpoint);
+    return failed ? -1 : 0;
 }
 
 /* What the sweep tells while it runs. */
@@ -105,12 +125,9 @@ static void free_metrics(PfTrainRun *run)
 
 static int write_text(const char *path, char *text, PfError *err)
 {
-    int failed = 0;
     if (!text) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
     if (strcmp(path, "-")) return pf_atomic_file_write(path, text, strlen(text), err);
-    if (fputs(text, stdout) < 0 || fflush(stdout))
-        failed = pf_fail_errno(err, "cannot write to stdout");
-    return failed;
+    return pf_standard_output_write(text, err);
 }
 
 static int write_json(const char *path, const cJSON *result, PfError *err)
@@ -181,21 +198,12 @@ static int run_on_cache(const PfTrainOptions *options, PfCache *cache, PfThreadP
     return failed;
 }
 
-static const char *file_name(const char *path)
-{
-    return path && strcmp(path, "-") ? path : NULL;
-}
-
 static int train(const PfTrainOptions *options, PfError *err)
 {
     double started = pf_seconds();
     PfCache *cache;
     PfThreadPool *pool;
-    if (check_output(options->output, options->cache, err) ||
-        check_output(file_name(options->json), options->cache, err) ||
-        check_output(file_name(options->csv), options->cache, err) ||
-        pf_cache_open(options->cache, &cache, err))
-        return -1;
+    if (check_outputs(options, err) || pf_cache_open(options->cache, &cache, err)) return -1;
     int failed = pf_thread_pool_new(options->threads, &pool, err);
     if (!failed) {
         failed = run_on_cache(options, cache, pool, started, err);
@@ -224,8 +232,9 @@ int main(int argc, char **argv)
 {
     PfTrainOptions options;
     PfError err = {0};
+    pf_standard_streams_begin();
     pf_log_setup("train", PF_NORMAL);
-    int failed = run(argc, argv, &options, &err);
+    int failed = run(argc, argv, &options, &err) || pf_standard_output_finish(&err);
     pf_train_options_free(&options);
     return failed ? pf_report_error(&err) : PF_EXIT_DONE;
 }

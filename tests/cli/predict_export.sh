@@ -65,6 +65,20 @@ cp linear.safetensors kept.safetensors
 expect 2 predict linear.safetensors --export ./linear.safetensors
 stderr_has 'would overwrite what it is made from'
 cmp -s linear.safetensors kept.safetensors || failed 'the model was overwritten'
+# Another model, other weights, another program's networks: whatever is not an export stays.
+cp linear.safetensors another.safetensors
+printf '\002\0\0\0\0\0\0\0{}' > weights.safetensors
+printf '\010\010\022\007pytorch and then a graph, which is longer' > foreign.onnx
+printf 'PK\003\004 code/__torch__/Net.py, and the like' > foreign.pt
+for file in another.safetensors weights.safetensors foreign.onnx foreign.pt; do
+  cp $file before
+  expect 1 predict linear.safetensors --export $file
+  stderr_has "--export: '$file' is there already and is "
+  cmp -s $file before || failed "'$file' was overwritten"
+done
+ln -s out.onnx link.onnx
+expect 0 predict linear.safetensors --export link.onnx -q
+[ -L link.onnx ] || failed 'the link is none any more'
 expect 1 predict linear.safetensors --export nowhere/out.onnx
 stderr_has 'nowhere'
 mkdir folder.onnx

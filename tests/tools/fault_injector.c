@@ -33,7 +33,7 @@ typedef enum Kind {
     WRITE,    /* write, pwrite, writev, pwritev */
     SYNC,     /* fsync, fdatasync */
     HINT,     /* the same of folders, and sync_file_range: failures without consequence */
-    RENAME,   /* rename, unlink */
+    RENAME,   /* rename, unlink, renameat, unlinkat */
     TRUNCATE, /* ftruncate, truncate, posix_fallocate, fallocate */
     CREATE,   /* open and the like of files that can be written */
     OPEN,     /* of the others */
@@ -328,6 +328,20 @@ EXPORT int rename(const char *from, const char *to)
     typedef int Rename(const char *, const char *);
     NEXT("rename", Rename)
     return refuses(RENAME) ? -1 : next(from, to);
+}
+
+EXPORT int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+    typedef int RenameAt(int, const char *, int, const char *);
+    NEXT("renameat", RenameAt)
+    return refuses(RENAME) ? -1 : next(from_folder, from, to_folder, to);
+}
+
+EXPORT int unlinkat(int folder, const char *path, int flags)
+{
+    typedef int UnlinkAt(int, const char *, int);
+    NEXT("unlinkat", UnlinkAt)
+    return refuses(RENAME) ? -1 : next(folder, path, flags);
 }
 
 EXPORT int unlink(const char *path)

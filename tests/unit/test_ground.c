@@ -419,13 +419,11 @@ START_TEST(atomic_file_replaces_whole_or_not_at_all)
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/file", directory);
     ck_assert_int_eq(pf_atomic_file_write(path, "old", 3, NULL), 0);
-    char *temporary;
-    ck_assert_int_eq(pf_atomic_file_begin(path, &temporary, NULL), 0);
-    FILE *file = fopen(temporary, "w");
-    fputs("half", file);
-    fclose(file);
-    pf_atomic_file_abandon(&temporary);
-    file = fopen(path, "r");
+    PfAtomicFile *half;
+    ck_assert_int_eq(pf_atomic_file_begin(path, &half, NULL), 0);
+    fputs("half", pf_atomic_file_stream(half));
+    pf_atomic_file_abandon(&half);
+    FILE *file = fopen(path, "r");
     ck_assert_ptr_nonnull(fgets(text, sizeof text, file));
     fclose(file);
     ck_assert_str_eq(text, "old");
@@ -437,9 +435,33 @@ END_TEST
 START_TEST(atomic_file_refuses_a_missing_folder_at_once)
 {
     PfError err = {0};
-    char *temporary;
-    ck_assert_int_eq(pf_atomic_file_begin("/nonexistent/x.h5", &temporary, &err), -1);
+    PfAtomicFile *file;
+    ck_assert_int_eq(pf_atomic_file_begin("/nonexistent/x.h5", &file, &err), -1);
     ck_assert_ptr_nonnull(strstr(err.message, "/nonexistent/x.h5"));
+}
+END_TEST
+
+/* As two processes would have that have the same number, in two containers. */
+START_TEST(atomic_files_of_one_target_do_not_meet)
+{
+    char directory[] = "/tmp/permafrost-atomic-XXXXXX", path[64], text[8] = "";
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/file", directory);
+    PfAtomicFile *first, *second;
+    ck_assert_int_eq(pf_atomic_file_begin(path, &first, NULL), 0);
+    fputs("first", pf_atomic_file_stream(first));
+    ck_assert_int_eq(pf_atomic_file_check(path, NULL), 0); /* sweeps */
+    ck_assert_int_eq(pf_atomic_file_begin(path, &second, NULL), 0);
+    fputs("second", pf_atomic_file_stream(second));
+    ck_assert_str_ne(pf_atomic_file_temporary(first), pf_atomic_file_temporary(second));
+    pf_atomic_file_abandon(&second);
+    ck_assert_int_eq(pf_atomic_file_commit(&first, NULL), 0);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(fgets(text, sizeof text, file));
+    fclose(file);
+    ck_assert_str_eq(text, "first");
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(rmdir(directory), 0);
 }
 END_TEST
 
@@ -533,6 +555,7 @@ int main(void)
     tcase_add_test(cases, sizes_are_plain_decimals_with_a_unit);
     tcase_add_test(cases, atomic_file_replaces_whole_or_not_at_all);
     tcase_add_test(cases, atomic_file_refuses_a_missing_folder_at_once);
+    tcase_add_test(cases, atomic_files_of_one_target_do_not_meet);
     tcase_add_test(cases, parallel_for_does_every_task_once);
     tcase_add_test(cases, random_numbers_have_the_moments_they_should);
     tcase_add_test(cases, normal_numbers_equal_the_inverse_distribution_function);

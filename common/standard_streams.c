@@ -1,0 +1,28 @@
+#include "standard_streams.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+void pf_standard_streams_begin(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return;
+}
+
+int pf_standard_output_finish(PfError *err)
+{
+    errno = 0;
+    if (!fflush(stdout) && !ferror(stdout)) return 0;
+    if (errno) return pf_fail_errno(err, "cannot write to standard output");
+    return pf_fail(err, PF_EXIT_FAILED, "cannot write to standard output: a part of it is lost");
+}
+
+int pf_standard_output_write(const char *text, PfError *err)
+{
+    fputs(text, stdout);
+    return pf_standard_output_finish(err);
+}
