@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "feature_cache_h5.h"
 #include "feature_cache_mapping.h"
+#include "input_file.h"
 #include "memory.h"
 #include "permafrost/feature_cache.h"
 
@@ -16,10 +18,11 @@
 static int fail_not_hdf5(const char *path, PfError *err)
 {
     char head[17] = "";
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, head, sizeof head - 1);
+    int fd = pf_input_open(AT_FDCWD, path, "", NULL, err);
+    if (fd < 0) return -1;
+    ssize_t length = read(fd, head, sizeof head - 1);
     if (length < 0) pf_fail_errno(err, "cannot read '%s'", path);
-    if (fd >= 0) close(fd);
+    close(fd);
     if (length < 0) return -1;
     if (!length)
         return pf_fail(err, PF_EXIT_FAILED, "'%s' is not a feature cache: it is empty", path);
@@ -29,6 +32,36 @@ static int fail_not_hdf5(const char *path, PfError *err)
                    "'%s' is not a feature cache: it begins with '%.*s'; expected an HDF5 file "
                    "written by extract",
                    path, (int)length, head);
+}
+
+/* Where the file ends, as its superblock says; 0 where it has none of the usual kind. */
+static uint64_t stated_length(const unsigned char *bytes)
+{
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    uint64_t length = 0;
+    int version = bytes[8], is_old = version < 2;
+    /* Addresses of 8 bytes are not the only ones; HDF5 knows the others. */
+    if (memcmp(bytes, signature, sizeof signature) || version > 3 || bytes[is_old ? 13 : 9] != 8)
+        return 0;
+    memcpy(&length, bytes + (version == 1 ? 44 : is_old ? 40 : 28), sizeof length);
+    return length;
+}
+
+int pf_cache_file_check_length(const char *path, PfError *err)
+{
+    unsigned char bytes[64] = {0};
+    struct stat status;
+    int fd = pf_input_open(AT_FDCWD, path, "", &status, err);
+    if (fd < 0) return -1;
+    ssize_t read_bytes = pread(fd, bytes, sizeof bytes, 0);
+    close(fd);
+    if (read_bytes != (ssize_t)sizeof bytes) return 0;
+    uint64_t stated = stated_length(bytes);
+    if (stated <= (uint64_t)status.st_size) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' is damaged: it has %lld bytes, and was %llu long.\nHint: make it again "
+                   "(extract --force)",
+                   path, (long long)status.st_size, (unsigned long long)stated);
 }
 
 static int open_id(PfCacheFile *file, PfError *err)

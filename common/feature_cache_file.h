@@ -19,6 +19,10 @@ typedef struct PfCacheFile {
     const char *row_source; /* the tap that told row_count, for messages */
 } PfCacheFile;
 
+/* Without a call of HDF5: that the file `path` is as long as its first bytes say, where they
+ * are those of an HDF5 file. */
+int pf_cache_file_check_length(const char *path, PfError *err);
+
 /* Every function below is called under pf_h5_lock. */
 
 /* Opens file->path and checks the root attributes format, format_version and, by
