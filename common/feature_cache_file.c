@@ -10,6 +10,7 @@
 
 #include "feature_cache_h5.h"
 #include "feature_cache_mapping.h"
+#include "feature_cache_outside.h"
 #include "input_file.h"
 #include "memory.h"
 #include "permafrost/feature_cache.h"
@@ -70,7 +71,10 @@ static int open_id(PfCacheFile *file, PfError *err)
     if (H5Fis_hdf5(file->path) <= 0) return fail_not_hdf5(file->path, err);
     hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG);
-    file->id = H5Fopen(file->path, H5F_ACC_RDONLY, properties);
+    /* By its real name: HDF5 looks for the parts of virtual datasets from there alone then. */
+    char *real = realpath(file->path, NULL);
+    file->id = H5Fopen(real ? real : file->path, H5F_ACC_RDONLY, properties);
+    free(real);
     if (file->id < 0)
         pf_h5_fail(err,
                    "'%s' is an HDF5 file that cannot be opened; if it is damaged, make it "
@@ -136,11 +140,15 @@ int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object,
     snprintf(group, sizeof group, "%.*s", (int)strcspn(name, "/"), name);
     *object = H5I_INVALID_HID;
     htri_t exists = H5Lexists(file->id, group, H5P_DEFAULT);
+    if (pf_cache_outside_check_link(file, group, err)) return -1;
     if (exists > 0) exists = H5Lexists(file->id, name, H5P_DEFAULT);
     if (!exists) return 0;
+    if (pf_cache_outside_check_link(file, name, err)) return -1;
     if (exists > 0) *object = H5Oopen(file->id, name, H5P_DEFAULT);
     if (*object < 0) return pf_h5_fail(err, "'%s': cannot open /%s", file->path, name);
-    if (!pf_cache_mapping_check(file, name, *object, err)) return 0;
+    if (!pf_cache_outside_check_storage(file, name, *object, err) &&
+        !pf_cache_mapping_check(file, name, *object, err))
+        return 0;
     H5Oclose(*object);
     *object = H5I_INVALID_HID;
     return -1;

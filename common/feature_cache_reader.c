@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "feature_cache_h5.h"
-#include "feature_cache_mapping.h"
 #include "feature_cache_remote.h"
 #include "feature_cache_seal.h"
 #include "memory.h"
@@ -16,20 +15,20 @@
 
 /* ---- taps ---- */
 
-static int open_tap(PfCache *cache, hid_t group, const char *name, PfError *err)
+static int open_tap(PfCache *cache, const char *name, PfError *err)
 {
     PfCacheRows *rows = &cache->taps[cache->tap_count];
     char full_name[PF_CACHE_NAME_SIZE + 16];
     int64_t width;
-    if (pf_cache_rows_open(group, name, cache->file.path, rows, err)) return -1;
+    hid_t object;
+    snprintf(full_name, sizeof full_name, "features/%s", name);
+    if (pf_cache_file_find(&cache->file, full_name, &object, err) ||
+        pf_cache_rows_open(object, name, cache->file.path, rows, err))
+        return -1;
     if (!cache->tap_count++) {
         cache->file.row_count = rows->row_count;
         cache->file.row_source = rows->tap.name;
     }
-    snprintf(full_name, sizeof full_name, "features/%s", name);
-    if (!cache->sources.count &&
-        pf_cache_mapping_check(&cache->file, full_name, rows->dataset, err))
-        return -1;
     return pf_cache_file_check_rows(&cache->file, full_name, rows->dataset, &width, err);
 }
 
@@ -41,7 +40,7 @@ static int open_taps(PfCache *cache, hid_t group, PfError *err)
     if (pf_h5_members(group, what, &names, &count, err)) return -1;
     cache->taps = pf_calloc((size_t)count, sizeof *cache->taps, err);
     int failed = !cache->taps;
-    for (int t = 0; t < count && !failed; t++) failed = open_tap(cache, group, names[t], err);
+    for (int t = 0; t < count && !failed; t++) failed = open_tap(cache, names[t], err);
     free(names);
     if (!failed && !count)
         failed = pf_fail(err, PF_EXIT_FAILED, "'%s' holds no features: /features is empty",
@@ -346,11 +345,18 @@ int pf_cache_rejects(PfCache *cache, const PfCacheReject **rejects, PfError *err
 
 /* ---- open and close ---- */
 
+static int open_sources(PfCache *cache, PfError *err)
+{
+    if (pf_cache_sources_read(&cache->file, &cache->sources, err)) return -1;
+    cache->file.has_sources = cache->sources.count > 0;
+    return 0;
+}
+
 int pf_cache_open_contents(PfCache *cache, PfError *err)
 {
-    if (pf_cache_file_open(&cache->file, err) ||
-        pf_cache_sources_read(&cache->file, &cache->sources, err) || open_features(cache, err) ||
-        open_targets(cache, err) || check_samples(cache, err) || check_rejected(cache, err) ||
+    if (pf_cache_file_open(&cache->file, err) || open_sources(cache, err) ||
+        open_features(cache, err) || open_targets(cache, err) || check_samples(cache, err) ||
+        check_rejected(cache, err) ||
         !(cache->identity = pf_cache_file_read_json(&cache->file, "identity", err)) ||
         !(cache->provenance = pf_cache_file_read_json(&cache->file, "provenance", err)))
         return -1;

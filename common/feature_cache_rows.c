@@ -131,12 +131,13 @@ static int describe(PfCacheRows *rows, const char *path, PfError *err)
     return failed;
 }
 
-int pf_cache_rows_open(hid_t group, const char *name, const char *path, PfCacheRows *rows,
+int pf_cache_rows_open(hid_t object, const char *name, const char *path, PfCacheRows *rows,
                        PfError *err)
 {
-    *rows = (PfCacheRows){.dataset = H5Dopen2(group, name, H5P_DEFAULT)};
+    *rows = (PfCacheRows){.dataset = object};
     snprintf(rows->tap.name, sizeof rows->tap.name, "%s", name);
-    if (rows->dataset < 0) return pf_h5_fail(err, "'%s': cannot open /features/%s", path, name);
+    if (object < 0 || H5Iget_type(object) != H5I_DATASET)
+        return pf_fail(err, PF_EXIT_FAILED, "'%s': /features/%s is not a dataset", path, name);
     return describe(rows, path, err);
 }
 

@@ -54,8 +54,8 @@ typedef struct PfRowsWorkers {
     int count;
 } PfRowsWorkers;
 
-/* Opens the dataset `name` of group. Under pf_h5_lock; path is for messages. */
-int pf_cache_rows_open(hid_t group, const char *name, const char *path, PfCacheRows *rows,
+/* The open object /features/<name>. Under pf_h5_lock; path is for messages. */
+int pf_cache_rows_open(hid_t object, const char *name, const char *path, PfCacheRows *rows,
                        PfError *err);
 
 size_t pf_cache_rows_row_bytes(const PfCacheRows *rows);

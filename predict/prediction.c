@@ -271,7 +271,10 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
 {
     PfCache *cache;
     PfCachedFeatures cached = {0};
-    if (pf_cache_open(path, &cache, err)) return -1;
+    const char *sources_from = run->options->sources_from;
+    if ((sources_from && pf_cache_allow_sources(sources_from, err)) ||
+        pf_cache_open(path, &cache, err))
+        return -1;
     int failed = check_cache(run, cache, err) ||
                  pf_cached_features_open(run->model, run->options, run->scorer->tap,
                                          run->scorer->features, cache, &cached, err);

@@ -39,7 +39,7 @@ ROWS = [
      "train/stream_normalize", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
     # 3: putting them together
     ["extract/backbone_plan", "extract/extract_options", "extract/summary", "extract/cache_info",
-     "extract/verify_findings", "extract/verify_features", "extract/verify_images", "extract/cache_verify",
+     "extract/verify_findings", "extract/verify_signature", "extract/verify_features", "extract/verify_images", "extract/cache_verify",
      "extract/identity_diff", "extract/identity", "extract/provenance", "extract/backbone_session", "extract/known_rows",
      "extract/wanted_taps", "extract/survey", "extract/cache_match", "extract/disk_space", "extract/work_plan",
      "extract/pipeline*", "extract/decode_drift", "extract/feature_pass", "extract/composition",

@@ -193,6 +193,7 @@ static int train(const PfTrainOptions *options, PfError *err)
     if (check_output(options->output, options->cache, err) ||
         check_output(file_name(options->json), options->cache, err) ||
         check_output(file_name(options->csv), options->cache, err) ||
+        (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) ||
         pf_cache_open(options->cache, &cache, err))
         return -1;
     int failed = pf_thread_pool_new(options->threads, &pool, err);
