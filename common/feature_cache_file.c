@@ -134,6 +134,16 @@ char *pf_cache_file_read_json(const PfCacheFile *file, const char *name, PfError
     return text ? text : pf_strdup("{}", err);
 }
 
+/* A link may lead through one into another file. */
+static int fail_object(const PfCacheFile *file, const char *name, PfError *err)
+{
+    H5L_info_t info;
+    if (H5Lget_info(file->id, name, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_SOFT)
+        return pf_h5_fail(err, "'%s': cannot open /%s", file->path, name);
+    return pf_fail(err, PF_EXIT_FAILED, "'%s': /%s is a link to something that is not in this file",
+                   file->path, name);
+}
+
 int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object, PfError *err)
 {
     char group[PF_CACHE_NAME_SIZE];
@@ -145,7 +155,7 @@ int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object,
     if (!exists) return 0;
     if (pf_cache_outside_check_link(file, name, err)) return -1;
     if (exists > 0) *object = H5Oopen(file->id, name, H5P_DEFAULT);
-    if (*object < 0) return pf_h5_fail(err, "'%s': cannot open /%s", file->path, name);
+    if (*object < 0) return fail_object(file, name, err);
     if (!pf_cache_outside_check_storage(file, name, *object, err) &&
         !pf_cache_mapping_check(file, name, *object, err))
         return 0;

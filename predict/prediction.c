@@ -1,15 +1,18 @@
 #include "prediction.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "backbone_session.h"
 #include "batch_choice.h"
 #include "cached_features.h"
 #include "clock.h"
 #include "dataset.h"
+#include "input_file.h"
 #include "log.h"
 #include "memory.h"
 #include "model_network.h"
@@ -212,10 +215,10 @@ static int is_cache(const char *path)
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char found[8];
     struct stat status;
-    FILE *file = !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
-    int is = file && fread(found, 1, sizeof found, file) == sizeof found &&
+    int fd = pf_input_try(AT_FDCWD, path, &status);
+    int is = fd >= 0 && read(fd, found, sizeof found) == (ssize_t)sizeof found &&
              !memcmp(found, signature, sizeof found);
-    if (file) fclose(file);
+    if (fd >= 0) close(fd);
     return is;
 }
 
