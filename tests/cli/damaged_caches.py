@@ -2,7 +2,8 @@
 """Caches without a seal, damaged: whatever HDF5 makes of them, our programs end, with an exit
 code of their own and a message that names the file.
 
-usage: damaged_caches.py BUILD [COUNT]     COUNT copies of each kind of cache; 40 without it
+usage: damaged_caches.py BUILD [COUNT]     COUNT copies of each of four kinds of cache, read by
+    every program; without it 40, each read by one
 """
 import concurrent.futures
 import os
@@ -14,7 +15,8 @@ import sys
 import tempfile
 
 BUILD = pathlib.Path(sys.argv[1]).resolve()
-COUNT = int(sys.argv[2]) if len(sys.argv) > 2 else 40
+IS_LONG = len(sys.argv) > 2
+COUNT = int(sys.argv[2]) if IS_LONG else 40
 LIMIT = 10 if not os.environ.get("PF_SANITIZE") else 60  # seconds
 ROWS = 60
 TRAIN = ["--head", "linear", "--epochs", "1", "--quiet", "--val", "0", "--tap", "avgpool", "--target", "class"]
@@ -96,8 +98,11 @@ def judge(command):
 def try_copy(folder, name, content, model, seed):
     path = folder / f"{name}-{seed}.h5"
     path.write_bytes(damaged(content, f"{name} {seed}"))
+    chosen = commands(path, model)
+    if not IS_LONG:
+        chosen = [chosen[seed % len(chosen)]]
     found = [(command[0] if command[0] != "extract" else command[1], *judge(command))
-             for command in commands(path, model)]
+             for command in chosen]
     wrong = [f"{path.name}: {what}: {reason}" for what, reason, _ in found if reason]
     path.unlink()
     path.with_suffix(".pfm").unlink(missing_ok=True)
@@ -129,7 +134,7 @@ def main():
         for (what, code), count in sorted(counts.items()):
             print(f"{what}: {code}: {count}")
         if wrong:
-            sys.exit(f"FAILED: {len(wrong)} of {4 * COUNT * len(makers)} runs")
+            sys.exit(f"FAILED: {len(wrong)} runs")
         if not counts.get(("child died", True)):
             sys.exit("FAILED: HDF5 survived everything, so this shows nothing")
 
