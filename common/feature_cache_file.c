@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "feature_cache_h5.h"
 #include "feature_cache_mapping.h"
+#include "feature_cache_outside.h"
+#include "input_file.h"
 #include "memory.h"
 #include "permafrost/feature_cache.h"
 
@@ -16,10 +19,11 @@
 static int fail_not_hdf5(const char *path, PfError *err)
 {
     char head[17] = "";
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, head, sizeof head - 1);
+    int fd = pf_input_open(AT_FDCWD, path, "", NULL, err);
+    if (fd < 0) return -1;
+    ssize_t length = read(fd, head, sizeof head - 1);
     if (length < 0) pf_fail_errno(err, "cannot read '%s'", path);
-    if (fd >= 0) close(fd);
+    close(fd);
     if (length < 0) return -1;
     if (!length)
         return pf_fail(err, PF_EXIT_FAILED, "'%s' is not a feature cache: it is empty", path);
@@ -31,13 +35,46 @@ static int fail_not_hdf5(const char *path, PfError *err)
                    path, (int)length, head);
 }
 
+/* Where the file ends, as its superblock says; 0 where it has none of the usual kind. */
+static uint64_t stated_length(const unsigned char *bytes)
+{
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    uint64_t length = 0;
+    int version = bytes[8], is_old = version < 2;
+    /* Addresses of 8 bytes are not the only ones; HDF5 knows the others. */
+    if (memcmp(bytes, signature, sizeof signature) || version > 3 || bytes[is_old ? 13 : 9] != 8)
+        return 0;
+    memcpy(&length, bytes + (version == 1 ? 44 : is_old ? 40 : 28), sizeof length);
+    return length;
+}
+
+int pf_cache_file_check_length(const char *path, PfError *err)
+{
+    unsigned char bytes[64] = {0};
+    struct stat status;
+    int fd = pf_input_open(AT_FDCWD, path, "", &status, err);
+    if (fd < 0) return -1;
+    ssize_t read_bytes = pread(fd, bytes, sizeof bytes, 0);
+    close(fd);
+    if (read_bytes != (ssize_t)sizeof bytes) return 0;
+    uint64_t stated = stated_length(bytes);
+    if (stated <= (uint64_t)status.st_size) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' is damaged: it has %lld bytes, and was %llu long.\nHint: make it again "
+                   "(extract --force)",
+                   path, (long long)status.st_size, (unsigned long long)stated);
+}
+
 static int open_id(PfCacheFile *file, PfError *err)
 {
     if (access(file->path, R_OK)) return pf_fail_errno(err, "cannot read '%s'", file->path);
     if (H5Fis_hdf5(file->path) <= 0) return fail_not_hdf5(file->path, err);
     hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG);
-    file->id = H5Fopen(file->path, H5F_ACC_RDONLY, properties);
+    /* By its real name: HDF5 looks for the parts of virtual datasets from there alone then. */
+    char *real = realpath(file->path, NULL);
+    file->id = H5Fopen(real ? real : file->path, H5F_ACC_RDONLY, properties);
+    free(real);
     if (file->id < 0)
         pf_h5_fail(err,
                    "'%s' is an HDF5 file that cannot be opened; if it is damaged, make it "
@@ -97,17 +134,31 @@ char *pf_cache_file_read_json(const PfCacheFile *file, const char *name, PfError
     return text ? text : pf_strdup("{}", err);
 }
 
+/* A link may lead through one into another file. */
+static int fail_object(const PfCacheFile *file, const char *name, PfError *err)
+{
+    H5L_info_t info;
+    if (H5Lget_info(file->id, name, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_SOFT)
+        return pf_h5_fail(err, "'%s': cannot open /%s", file->path, name);
+    return pf_fail(err, PF_EXIT_FAILED, "'%s': /%s is a link to something that is not in this file",
+                   file->path, name);
+}
+
 int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object, PfError *err)
 {
     char group[PF_CACHE_NAME_SIZE];
     snprintf(group, sizeof group, "%.*s", (int)strcspn(name, "/"), name);
     *object = H5I_INVALID_HID;
     htri_t exists = H5Lexists(file->id, group, H5P_DEFAULT);
+    if (pf_cache_outside_check_link(file, group, err)) return -1;
     if (exists > 0) exists = H5Lexists(file->id, name, H5P_DEFAULT);
     if (!exists) return 0;
+    if (pf_cache_outside_check_link(file, name, err)) return -1;
     if (exists > 0) *object = H5Oopen(file->id, name, H5P_DEFAULT);
-    if (*object < 0) return pf_h5_fail(err, "'%s': cannot open /%s", file->path, name);
-    if (!pf_cache_mapping_check(file, name, *object, err)) return 0;
+    if (*object < 0) return fail_object(file, name, err);
+    if (!pf_cache_outside_check_storage(file, name, *object, err) &&
+        !pf_cache_mapping_check(file, name, *object, err))
+        return 0;
     H5Oclose(*object);
     *object = H5I_INVALID_HID;
     return -1;

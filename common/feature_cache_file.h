@@ -14,10 +14,15 @@ typedef struct PfCacheFile {
     char *path;
     PfSealState seal; /* as pf_cache_seal_check found it, with its digest */
     uint8_t digest[PF_DIGEST_SIZE];
-    hid_t id; /* negative: not open */
+    hid_t id;        /* negative: not open */
+    int has_sources; /* features are not read from here: a virtual cache of ours */
     int64_t row_count;
     const char *row_source; /* the tap that told row_count, for messages */
 } PfCacheFile;
+
+/* Without a call of HDF5: that the file `path` is as long as its first bytes say, where they
+ * are those of an HDF5 file. */
+int pf_cache_file_check_length(const char *path, PfError *err);
 
 /* Every function below is called under pf_h5_lock. */
 
@@ -28,8 +33,9 @@ int pf_cache_file_open(PfCacheFile *file, PfError *err);
 /* The JSON of a root attribute, malloc'ed; "{}" where there is none. */
 char *pf_cache_file_read_json(const PfCacheFile *file, const char *name, PfError *err);
 
-/* The group or dataset "name" or "group/name", all of it there where it is virtual. One
- * that is not there is no error: *object is negative then. */
+/* The group or dataset "name" or "group/name", all of it there where it is virtual, and nothing
+ * of it outside of what feature_cache_outside allows. One that is not there is no error: *object
+ * is negative then. */
 int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object, PfError *err);
 
 /* First dimension of a dataset; *width: the product of the others. -1 where

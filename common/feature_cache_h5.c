@@ -63,6 +63,7 @@ void pf_h5_lock(void)
     H5open();
     H5Eset_auto2(H5E_DEFAULT, remember_failure, NULL);
     H5Zregister(&pf_h5_zstd_filter);
+    H5Lunregister(H5L_TYPE_EXTERNAL); /* links into other files: nobody follows them from here on */
     make_f16_type();
     make_text_type();
     is_ready = 1;

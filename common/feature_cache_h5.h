@@ -9,7 +9,7 @@
 #include "permafrost/feature_cache.h"
 
 /* HDF5 is not thread-safe: every call of it is made between these two, and no
- * work besides. The first lock sets the library up. */
+ * work besides. The first lock sets the library up, without links into other files. */
 void pf_h5_lock(void);
 void pf_h5_unlock(void);
 

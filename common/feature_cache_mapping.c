@@ -3,11 +3,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "feature_cache_h5.h"
+#include "feature_cache_outside.h"
 #include "feature_cache_storage.h"
-#include "relative_path.h"
+#include "memory.h"
 
 /* A part of a virtual dataset. */
 typedef struct Mapping {
@@ -15,15 +15,6 @@ typedef struct Mapping {
     hid_t space;       /* what is selected of the source: H5S_ALL, or a part of it */
     hssize_t elements; /* of the virtual dataset that it fills */
 } Mapping;
-
-/* Where HDF5 finds it: beside the virtual file, else from the current folder. NULL: nowhere. */
-static char *find_source(const PfCacheFile *file, const char *name)
-{
-    char *beside = pf_resolve_path(file->path, name, NULL);
-    if (beside && !access(beside, F_OK)) return beside;
-    free(beside);
-    return access(name, F_OK) ? NULL : strdup(name);
-}
 
 /* Whether a dataset of that space reaches as far as what is selected of it. */
 static int reaches(hid_t space, hid_t selection)
@@ -63,10 +54,12 @@ static int check_source(const PfCacheFile *file, const char *name, const Mapping
         strcmp(mapping->file, ".") ? H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT) : file->id;
     hid_t dataset = source < 0 ? H5I_INVALID_HID : H5Dopen2(source, mapping->dataset, H5P_DEFAULT);
     int is_nested = dataset >= 0 && is_virtual(dataset);
+    int is_outside = dataset >= 0 && pf_cache_outside_check_storage(file, name, dataset, err);
     int is_whole = dataset >= 0 && is_large_enough(dataset, mapping) &&
                    pf_cache_storage_is_whole(dataset, H5S_ALL);
     if (dataset >= 0) H5Dclose(dataset);
     if (source >= 0 && source != file->id) H5Fclose(source);
+    if (is_outside) return -1;
     if (is_whole && !is_nested) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "'%s': /%s is virtual, and the part of it in '%s' cannot be had: %s", file->path,
@@ -77,17 +70,43 @@ static int check_source(const PfCacheFile *file, const char *name, const Mapping
                                  : "the dataset is too small, or damaged");
 }
 
+/* Its sources are opened one by one, each checked by its seal. */
+static int is_read_elsewhere(const PfCacheFile *file, const char *name)
+{
+    return file->has_sources && !strncmp(name, "features/", 9);
+}
+
 static int check_mapping(const PfCacheFile *file, const char *name, const Mapping *mapping,
                          PfError *err)
 {
-    if (strchr(mapping->file, '%')) return 0; /* as many files as there are */
-    char *path = strcmp(mapping->file, ".") ? find_source(file, mapping->file) : strdup(file->path);
-    if (!path)
-        return pf_fail(err, PF_EXIT_FAILED, "'%s': /%s is virtual, and its part '%s' is not there",
-                       file->path, name, mapping->file);
-    int failed = check_source(file, name, mapping, path, err);
+    char *path;
+    if (!strcmp(mapping->file, "."))
+        path = pf_strdup(file->path, err);
+    else if (pf_cache_outside_find_source(file, mapping->file, &path, err))
+        return -1;
+    int failed = 0;
+    if (!is_read_elsewhere(file, name)) {
+        if (path)
+            failed = check_source(file, name, mapping, path, err);
+        else
+            failed =
+                pf_fail(err, PF_EXIT_FAILED, "'%s': /%s is virtual, and its part '%s' is not there",
+                        file->path, name, mapping->file);
+    }
     free(path);
     return failed;
+}
+
+/* %% is a %, and any other %: a number to come, for as many files as there are. -1 for that. */
+static int unescape(char *name)
+{
+    char *out = name;
+    for (; *name; name++) {
+        if (*name == '%' && *++name != '%') return -1;
+        *out++ = *name;
+    }
+    *out = '\0';
+    return 0;
 }
 
 /* The mapping's space stays open unless it fails. */
@@ -114,7 +133,13 @@ static int check_mappings(const PfCacheFile *file, const char *name, hid_t prope
         Mapping mapping;
         if (read_mapping(properties, i, &mapping))
             return pf_h5_fail(err, "'%s': cannot read /%s", file->path, name);
-        failed = check_mapping(file, name, &mapping, err);
+        if (unescape(mapping.file) || unescape(mapping.dataset))
+            failed = pf_fail(err, PF_EXIT_FAILED,
+                             "'%s': /%s is virtual, and names its parts by a pattern, which is not "
+                             "read.\nHint: name them one by one",
+                             file->path, name);
+        else
+            failed = check_mapping(file, name, &mapping, err);
         H5Sclose(mapping.space);
     }
     return failed;

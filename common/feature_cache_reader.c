@@ -6,51 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "feature_cache_file.h"
 #include "feature_cache_h5.h"
-#include "feature_cache_mapping.h"
-#include "feature_cache_rows.h"
+#include "feature_cache_remote.h"
 #include "feature_cache_seal.h"
-#include "feature_cache_targets.h"
-#include "feature_cache_texts.h"
-#include "feature_cache_virtual_sources.h"
 #include "memory.h"
 
 #define WHAT_SIZE 512
 
-struct PfCache {
-    PfCacheFile file;
-    PfCacheSources sources;
-    PfCacheRows *taps;
-    int tap_count;
-    PfCacheTargetRows *targets;
-    int target_count;
-    char *identity, *provenance;
-    uint8_t *splits;
-    int has_paths;
-    int64_t rejected_count;
-    PfCacheTexts paths, rejected_paths, reasons;
-    PfCacheReject *rejects; /* NULL: not read yet */
-    PfRowsWorkers workers;
-    PfRowWindow window;
-};
-
 /* ---- taps ---- */
 
-static int open_tap(PfCache *cache, hid_t group, const char *name, PfError *err)
+static int open_tap(PfCache *cache, const char *name, PfError *err)
 {
     PfCacheRows *rows = &cache->taps[cache->tap_count];
     char full_name[PF_CACHE_NAME_SIZE + 16];
     int64_t width;
-    if (pf_cache_rows_open(group, name, cache->file.path, rows, err)) return -1;
+    hid_t object;
+    snprintf(full_name, sizeof full_name, "features/%s", name);
+    if (pf_cache_file_find(&cache->file, full_name, &object, err) ||
+        pf_cache_rows_open(object, name, cache->file.path, rows, err))
+        return -1;
     if (!cache->tap_count++) {
         cache->file.row_count = rows->row_count;
         cache->file.row_source = rows->tap.name;
     }
-    snprintf(full_name, sizeof full_name, "features/%s", name);
-    if (!cache->sources.count &&
-        pf_cache_mapping_check(&cache->file, full_name, rows->dataset, err))
-        return -1;
     return pf_cache_file_check_rows(&cache->file, full_name, rows->dataset, &width, err);
 }
 
@@ -62,7 +40,7 @@ static int open_taps(PfCache *cache, hid_t group, PfError *err)
     if (pf_h5_members(group, what, &names, &count, err)) return -1;
     cache->taps = pf_calloc((size_t)count, sizeof *cache->taps, err);
     int failed = !cache->taps;
-    for (int t = 0; t < count && !failed; t++) failed = open_tap(cache, group, names[t], err);
+    for (int t = 0; t < count && !failed; t++) failed = open_tap(cache, names[t], err);
     free(names);
     if (!failed && !count)
         failed = pf_fail(err, PF_EXIT_FAILED, "'%s' holds no features: /features is empty",
@@ -194,12 +172,12 @@ static int check_rejected(PfCache *cache, PfError *err)
                    cache->file.path);
 }
 
-static int read_texts(PfCache *cache, const char *name, PfCacheTexts *texts, PfError *err)
+int pf_cache_load_texts(const PfCache *cache, const char *name, PfCacheTexts *texts, PfError *err)
 {
     char what[WHAT_SIZE];
     hid_t dataset;
     int failed = 0;
-    if (texts->items) return 0;
+    if (cache->child) return pf_cache_remote_texts(cache, name, texts, err);
     snprintf(what, sizeof what, "/%s of '%s'", name, cache->file.path);
     pf_h5_lock();
     if (pf_cache_file_find(&cache->file, name, &dataset, err)) {
@@ -214,6 +192,18 @@ static int read_texts(PfCache *cache, const char *name, PfCacheTexts *texts, PfE
     return failed;
 }
 
+static int read_texts(const PfCache *cache, const char *name, int64_t count, PfCacheTexts *texts,
+                      PfError *err)
+{
+    if (texts->items) return 0;
+    if (pf_cache_load_texts(cache, name, texts, err)) return -1;
+    if (texts->count == count) return 0;
+    pf_fail(err, PF_EXIT_FAILED, "'%s': /%s has %lld strings, expected %lld", cache->file.path,
+            name, (long long)texts->count, (long long)count);
+    pf_cache_texts_free(texts);
+    return -1;
+}
+
 int pf_cache_has_paths(const PfCache *cache)
 {
     return cache->has_paths;
@@ -221,20 +211,21 @@ int pf_cache_has_paths(const PfCache *cache)
 
 int pf_cache_paths(PfCache *cache, const char *const **paths, PfError *err)
 {
-    if (read_texts(cache, "samples/path", &cache->paths, err)) return -1;
+    if (read_texts(cache, "samples/path", cache->file.row_count, &cache->paths, err)) return -1;
     *paths = cache->paths.items;
     return 0;
 }
 
 /* ---- how files are recognised ---- */
 
-/* One number a row, or zeros where the file has no such dataset. */
-static int read_file_column(const PfCache *cache, const char *group, const char *member, hid_t type,
-                            int64_t count, void *out, size_t row_bytes, PfError *err)
+int pf_cache_load_column(const PfCache *cache, const char *group, const char *member, hid_t type,
+                         int64_t count, void *out, size_t row_bytes, PfError *err)
 {
     char name[64];
     hid_t dataset;
     int64_t width;
+    if (cache->child)
+        return pf_cache_remote_column(cache, group, member, type, count, out, row_bytes, err);
     memset(out, 0, (size_t)count * row_bytes);
     snprintf(name, sizeof name, "%s/%s", group, member);
     if (pf_cache_file_find(&cache->file, name, &dataset, err)) return -1;
@@ -254,14 +245,14 @@ static int read_stamps(const PfCache *cache, const char *group, int64_t count, P
                        PfError *err)
 {
     int64_t *column = pf_calloc((size_t)count, sizeof *column, err);
-    int failed = !column || read_file_column(cache, group, "size", H5T_NATIVE_INT64, count, column,
-                                             sizeof *column, err);
+    int failed = !column || pf_cache_load_column(cache, group, "size", H5T_NATIVE_INT64, count,
+                                                 column, sizeof *column, err);
     for (int64_t i = 0; i < count && !failed; i++) out[i].size_bytes = (uint64_t)column[i];
-    failed = failed || read_file_column(cache, group, "mtime_ns", H5T_NATIVE_INT64, count, column,
-                                        sizeof *column, err);
+    failed = failed || pf_cache_load_column(cache, group, "mtime_ns", H5T_NATIVE_INT64, count,
+                                            column, sizeof *column, err);
     for (int64_t i = 0; i < count && !failed; i++) out[i].mtime_ns = column[i];
-    failed = failed || read_file_column(cache, group, "ctime_ns", H5T_NATIVE_INT64, count, column,
-                                        sizeof *column, err);
+    failed = failed || pf_cache_load_column(cache, group, "ctime_ns", H5T_NATIVE_INT64, count,
+                                            column, sizeof *column, err);
     for (int64_t i = 0; i < count && !failed; i++) out[i].ctime_ns = column[i];
     free(column);
     return failed ? -1 : 0;
@@ -270,8 +261,8 @@ static int read_stamps(const PfCache *cache, const char *group, int64_t count, P
 static int read_digests(const PfCache *cache, const char *group, int64_t count,
                         uint8_t (*out)[PF_DIGEST_SIZE], PfError *err)
 {
-    return read_file_column(cache, group, "digest", H5T_NATIVE_UINT8, count, out, PF_DIGEST_SIZE,
-                            err);
+    return pf_cache_load_column(cache, group, "digest", H5T_NATIVE_UINT8, count, out,
+                                PF_DIGEST_SIZE, err);
 }
 
 int pf_cache_read_stamps(PfCache *cache, PfFileStamp *out, PfError *err)
@@ -294,10 +285,10 @@ int pf_cache_find_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights,
 {
     int64_t count = cache->file.row_count;
     pf_h5_lock();
-    int failed = read_file_column(cache, "samples", "width", H5T_NATIVE_INT32, count, widths,
-                                  sizeof *widths, err) ||
-                 read_file_column(cache, "samples", "height", H5T_NATIVE_INT32, count, heights,
-                                  sizeof *heights, err);
+    int failed = pf_cache_load_column(cache, "samples", "width", H5T_NATIVE_INT32, count, widths,
+                                      sizeof *widths, err) ||
+                 pf_cache_load_column(cache, "samples", "height", H5T_NATIVE_INT32, count, heights,
+                                      sizeof *heights, err);
     pf_h5_unlock();
     return failed ? -1 : 0;
 }
@@ -344,8 +335,9 @@ int pf_cache_rejects(PfCache *cache, const PfCacheReject **rejects, PfError *err
     *rejects = NULL;
     if (!cache->rejected_count) return 0;
     if (!cache->rejects &&
-        (read_texts(cache, "rejected/path", &cache->rejected_paths, err) ||
-         read_texts(cache, "rejected/reason", &cache->reasons, err) || fill_rejects(cache, err)))
+        (read_texts(cache, "rejected/path", cache->rejected_count, &cache->rejected_paths, err) ||
+         read_texts(cache, "rejected/reason", cache->rejected_count, &cache->reasons, err) ||
+         fill_rejects(cache, err)))
         return -1;
     *rejects = cache->rejects;
     return 0;
@@ -353,11 +345,18 @@ int pf_cache_rejects(PfCache *cache, const PfCacheReject **rejects, PfError *err
 
 /* ---- open and close ---- */
 
-static int open_contents(PfCache *cache, PfError *err)
+static int open_sources(PfCache *cache, PfError *err)
 {
-    if (pf_cache_file_open(&cache->file, err) ||
-        pf_cache_sources_read(&cache->file, &cache->sources, err) || open_features(cache, err) ||
-        open_targets(cache, err) || check_samples(cache, err) || check_rejected(cache, err) ||
+    if (pf_cache_sources_read(&cache->file, &cache->sources, err)) return -1;
+    cache->file.has_sources = cache->sources.count > 0;
+    return 0;
+}
+
+int pf_cache_open_contents(PfCache *cache, PfError *err)
+{
+    if (pf_cache_file_open(&cache->file, err) || open_sources(cache, err) ||
+        open_features(cache, err) || open_targets(cache, err) || check_samples(cache, err) ||
+        check_rejected(cache, err) ||
         !(cache->identity = pf_cache_file_read_json(&cache->file, "identity", err)) ||
         !(cache->provenance = pf_cache_file_read_json(&cache->file, "provenance", err)))
         return -1;
@@ -365,18 +364,39 @@ static int open_contents(PfCache *cache, PfError *err)
     return pf_h5_has_failed() ? pf_h5_fail(err, "'%s': cannot be read", cache->file.path) : 0;
 }
 
-int pf_cache_open_alone(const char *path, PfCache **out, PfError *err)
+/* What this process opens itself. A seal tells damage, of which HDF5 would crash. */
+static int is_opened_here(const PfCache *cache)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    return 1; /* a fuzzer is to see what happens */
+#endif
+    return cache->file.seal == PF_SEAL_INTACT;
+}
+
+PfCache *pf_cache_new(const char *path, PfError *err)
 {
     PfCache *cache = pf_calloc(1, sizeof *cache, err);
-    if (!cache) return -1;
+    if (!cache) return NULL;
     cache->file.id = H5I_INVALID_HID;
-    int failed = !(cache->file.path = pf_strdup(path, err)) || pf_h5_check_memory(err) ||
+    cache->file.path = pf_strdup(path, err);
+    if (!cache->file.path) pf_cache_close(&cache);
+    return cache;
+}
+
+int pf_cache_open_alone(const char *path, PfCache **out, PfError *err)
+{
+    PfCache *cache = pf_cache_new(path, err);
+    if (!cache) return -1;
+    int failed = pf_h5_check_memory(err) ||
                  pf_cache_seal_check(path, &cache->file.seal, cache->file.digest, err);
+    if (!failed && !is_opened_here(cache)) failed = pf_cache_file_check_length(path, err);
     if (!failed) {
         pf_h5_lock();
-        failed = open_contents(cache, err);
+        failed = is_opened_here(cache) ? pf_cache_open_contents(cache, err)
+                                       : pf_cache_remote_start(cache, err);
         pf_h5_unlock();
     }
+    if (!failed && cache->child) failed = pf_cache_remote_open(cache, err);
     if (failed) {
         pf_cache_close(&cache);
         return -1;
@@ -412,6 +432,7 @@ void pf_cache_close(PfCache **pointer)
     pf_cache_texts_free(&cache->paths);
     pf_cache_texts_free(&cache->rejected_paths);
     pf_cache_texts_free(&cache->reasons);
+    pf_cache_child_end(&cache->child);
     pf_rows_workers_free(&cache->workers);
     free(cache->window.rows);
     free(cache->targets);
@@ -555,6 +576,7 @@ int pf_cache_read_classes(PfCache *cache, int target, int32_t *out, PfError *err
 int pf_cache_read_values(PfCache *cache, int target, float *out, PfError *err)
 {
     assert(target >= 0 && target < cache->target_count);
+    if (cache->child) return pf_cache_remote_values(cache, target, out, err);
     pf_h5_lock();
     int failed = pf_cache_target_rows_read(&cache->file, &cache->targets[target], out, err);
     pf_h5_unlock();

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "feature_cache_h5.h"
+#include "feature_cache_remote.h"
 #include "h5_zstd_filter.h"
 #include "memory.h"
 #include "parallel.h"
@@ -130,12 +131,13 @@ static int describe(PfCacheRows *rows, const char *path, PfError *err)
     return failed;
 }
 
-int pf_cache_rows_open(hid_t group, const char *name, const char *path, PfCacheRows *rows,
+int pf_cache_rows_open(hid_t object, const char *name, const char *path, PfCacheRows *rows,
                        PfError *err)
 {
-    *rows = (PfCacheRows){.dataset = H5Dopen2(group, name, H5P_DEFAULT)};
+    *rows = (PfCacheRows){.dataset = object};
     snprintf(rows->tap.name, sizeof rows->tap.name, "%s", name);
-    if (rows->dataset < 0) return pf_h5_fail(err, "'%s': cannot open /features/%s", path, name);
+    if (object < 0 || H5Iget_type(object) != H5I_DATASET)
+        return pf_fail(err, PF_EXIT_FAILED, "'%s': /features/%s is not a dataset", path, name);
     return describe(rows, path, err);
 }
 
@@ -154,6 +156,7 @@ static const char *filter_name(H5Z_filter_t filter)
 int64_t pf_cache_rows_stored_bytes(const PfCacheRows *rows)
 {
     int64_t sum = 0;
+    if (!rows->part_count && rows->child) return rows->stored_bytes;
     if (!rows->part_count) return (int64_t)H5Dget_storage_size(rows->dataset);
     for (int i = 0; i < rows->part_count; i++)
         sum += pf_cache_rows_stored_bytes(rows->parts[i].rows);
@@ -163,6 +166,10 @@ int64_t pf_cache_rows_stored_bytes(const PfCacheRows *rows)
 void pf_cache_rows_filters(const PfCacheRows *rows, char *text, size_t size)
 {
     if (rows->part_count) rows = rows->parts[0].rows;
+    if (rows->child) {
+        snprintf(text, size, "%s", rows->filters);
+        return;
+    }
     hid_t properties = H5Dget_create_plist(rows->dataset);
     int count = properties < 0 ? 0 : H5Pget_nfilters(properties);
     snprintf(text, size, "%s", count > 0 ? "" : "none");
@@ -240,10 +247,11 @@ static herr_t read_raw(hid_t dataset, const hsize_t *offset, unsigned *skipped, 
 #endif
 }
 
-/* The chunk as it is in the file, and its format. Static words where it cannot be had. */
-static const char *read_stored(const PfCacheRows *rows, int64_t first, void *stored,
-                               size_t capacity, size_t *stored_bytes, PfChunkFormat *format)
+const char *pf_cache_rows_read_raw(const PfCacheRows *rows, int64_t first, void *stored,
+                                   size_t capacity, size_t *stored_bytes, PfChunkFormat *format)
 {
+    if (rows->child)
+        return pf_cache_remote_chunk(rows, first, stored, capacity, stored_bytes, format);
     hsize_t offset[PF_MAX_RANK + 1] = {(hsize_t)first}, size = 0;
     unsigned skipped = 0;
     const char *wrong = NULL;
@@ -264,7 +272,7 @@ int pf_cache_rows_read_stored(const PfCacheRows *rows, const char *path, int64_t
                               void *stored, size_t capacity, size_t *stored_bytes,
                               PfChunkFormat *format, PfError *err)
 {
-    const char *wrong = read_stored(rows, first, stored, capacity, stored_bytes, format);
+    const char *wrong = pf_cache_rows_read_raw(rows, first, stored, capacity, stored_bytes, format);
     if (!wrong) wrong = pf_chunk_check(format, stored, *stored_bytes);
     return wrong ? fail_chunk(rows, path, first, wrong, err) : 0;
 }
@@ -319,8 +327,8 @@ static int read_chunk(const Reading *reading, int64_t chunk, PfRowsWorker *worke
     size_t stored_bytes;
     PfChunkFormat format;
     double began = pf_seconds();
-    const char *wrong =
-        read_stored(rows, start, worker->stored, worker->stored_capacity, &stored_bytes, &format);
+    const char *wrong = pf_cache_rows_read_raw(rows, start, worker->stored, worker->stored_capacity,
+                                               &stored_bytes, &format);
     double got = pf_seconds();
     worker->read_seconds += got - began;
     if (wrong) return fail_chunk(rows, reading->path, start, wrong, err);
@@ -421,10 +429,10 @@ static const char *missing_filter(const PfCacheRows *rows, char *text, size_t si
     return text;
 }
 
-/* Rows in the tap's dtype. */
-static int read_block(const PfCacheRows *rows, const char *path, int64_t first, int64_t count,
-                      void *out, PfError *err)
+int pf_cache_rows_read_block(const PfCacheRows *rows, const char *path, int64_t first,
+                             int64_t count, void *out, PfError *err)
 {
+    if (rows->child) return pf_cache_remote_rows(rows, first, count, out, err);
     int rank = rows->tap.shape.rank + 1;
     hsize_t start[PF_MAX_RANK + 1] = {(hsize_t)first}, size[PF_MAX_RANK + 1] = {(hsize_t)count};
     for (int i = 1; i < rank; i++) size[i] = (hsize_t)rows->tap.shape.dims[i - 1];
@@ -455,7 +463,8 @@ static int read_converted(const Reading *reading)
     int failed = 0;
     for (int64_t done = 0; done < reading->count && !failed; done += block_rows) {
         int64_t count = reading->count - done < block_rows ? reading->count - done : block_rows;
-        failed = read_block(rows, reading->path, reading->first + done, count, block, reading->err);
+        failed = pf_cache_rows_read_block(rows, reading->path, reading->first + done, count, block,
+                                          reading->err);
         if (!failed)
             pf_f32_from_dtype_array(
                 (float *)(void *)(reading->out + (size_t)done * reading->out_row_bytes), block,
@@ -505,5 +514,5 @@ int pf_cache_rows_read(const PfCacheRows *rows, PfRowsWorkers *workers, const ch
     if (rows->part_count) return read_parts(rows, workers, first, count, as_f32, out, threads, err);
     if (rows->is_direct) return read_direct(&reading, threads);
     if (as_f32 && rows->tap.dtype != PF_DTYPE_F32) return read_converted(&reading);
-    return read_block(rows, path, first, count, out, err);
+    return pf_cache_rows_read_block(rows, path, first, count, out, err);
 }

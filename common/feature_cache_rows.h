@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "feature_cache_child.h"
 #include "feature_cache_chunk.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
@@ -33,6 +34,11 @@ typedef struct PfCacheRows {
     PfChunkFormat format;
     unsigned shuffle_bit, compression_bit,
         fletcher32_bit; /* of a chunk's mask of skipped filters */
+    /* Where another process has the dataset open; the file is not open in this one then. */
+    PfCacheChild *child; /* lent; NULL: it is open here */
+    int index;           /* of the tap in the child */
+    int64_t stored_bytes;
+    char filters[64];
 } PfCacheRows;
 
 /* What a thread needs to unpack chunks, kept from read to read. */
@@ -48,8 +54,8 @@ typedef struct PfRowsWorkers {
     int count;
 } PfRowsWorkers;
 
-/* Opens the dataset `name` of group. Under pf_h5_lock; path is for messages. */
-int pf_cache_rows_open(hid_t group, const char *name, const char *path, PfCacheRows *rows,
+/* The open object /features/<name>. Under pf_h5_lock; path is for messages. */
+int pf_cache_rows_open(hid_t object, const char *name, const char *path, PfCacheRows *rows,
                        PfError *err);
 
 size_t pf_cache_rows_row_bytes(const PfCacheRows *rows);
@@ -69,6 +75,13 @@ int pf_cache_rows_read_stored(const PfCacheRows *rows, const char *path, int64_t
 int pf_cache_rows_read(const PfCacheRows *rows, PfRowsWorkers *workers, const char *path,
                        int64_t first, int64_t count, int as_f32, void *out, int threads,
                        PfError *err);
+
+/* What pf_cache_rows_read and pf_cache_rows_read_stored take from HDF5, for a child: rows of
+ * the tap's dtype, and a chunk without a look at it (NULL, or static words what is wrong). */
+int pf_cache_rows_read_block(const PfCacheRows *rows, const char *path, int64_t first,
+                             int64_t count, void *out, PfError *err);
+const char *pf_cache_rows_read_raw(const PfCacheRows *rows, int64_t first, void *stored,
+                                   size_t capacity, size_t *stored_bytes, PfChunkFormat *format);
 
 /* What the rows take in their files. Under pf_h5_lock. */
 int64_t pf_cache_rows_stored_bytes(const PfCacheRows *rows);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "input_file.h"
 #include "memory.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -206,7 +207,7 @@ static int check_file(int fd, const char *path, PfSealState *state, uint8_t *dig
     Footer footer;
     *state = PF_SEAL_ABSENT;
     if (fstat(fd, &status)) return pf_fail_errno(err, "cannot read '%s'", path);
-    if (!S_ISREG(status.st_mode) || status.st_size < (off_t)sizeof footer) return 0;
+    if (status.st_size < (off_t)sizeof footer) return 0;
     uint64_t file_bytes = (uint64_t)status.st_size;
     if (read_at(fd, &footer, sizeof footer, file_bytes - sizeof footer))
         return pf_fail_errno(err, "cannot read '%s'", path);
@@ -219,8 +220,8 @@ static int check_file(int fd, const char *path, PfSealState *state, uint8_t *dig
 
 int pf_cache_seal_check(const char *path, PfSealState *state, uint8_t *digest, PfError *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return pf_fail_errno(err, "cannot read '%s'", path);
+    int fd = pf_input_open(AT_FDCWD, path, "", NULL, err);
+    if (fd < 0) return -1;
     int failed = check_file(fd, path, state, digest, err);
     close(fd);
     return failed;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "feature_cache_h5.h"
 #include "memory.h"
@@ -110,6 +111,24 @@ int pf_cache_texts_number(PfCacheTexts *texts, int64_t count, PfError *err)
     }
     texts->count = count;
     return 0;
+}
+
+int pf_cache_texts_copy(PfCacheTexts *texts, int64_t count, const char *bytes, size_t size)
+{
+    if (count < 0 || (size_t)count > size || (size && bytes[size - 1])) return -1;
+    char *copy = allocate(size, texts);
+    texts->items = pf_calloc((size_t)count, sizeof *texts->items, NULL);
+    if (!texts->items || !copy) return -1;
+    if (size) memcpy(copy, bytes, size);
+    for (int64_t i = 0; i < count; i++) {
+        if (!size) return -1;
+        size_t length = strlen(copy) + 1;
+        texts->items[i] = copy;
+        copy += length;
+        size -= length;
+    }
+    texts->count = count;
+    return size ? -1 : 0;
 }
 
 void pf_cache_texts_free(PfCacheTexts *texts)

@@ -18,6 +18,9 @@ typedef struct PfCacheTexts {
 int pf_cache_texts_read(PfCacheTexts *texts, hid_t dataset, const char *what, PfError *err);
 /* Fills empty texts with "0", "1", ... */
 int pf_cache_texts_number(PfCacheTexts *texts, int64_t count, PfError *err);
+/* Fills empty texts with `count` strings that follow each other in size bytes, each with its
+ * terminator. -1 where they are not that many, or memory is short. */
+int pf_cache_texts_copy(PfCacheTexts *texts, int64_t count, const char *bytes, size_t size);
 /* Leaves texts empty. */
 void pf_cache_texts_free(PfCacheTexts *texts);
 

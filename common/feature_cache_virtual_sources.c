@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "feature_cache_h5.h"
+#include "feature_cache_outside.h"
 #include "memory.h"
 #include "relative_path.h"
 
@@ -86,6 +86,17 @@ static int fail_source(const PfCacheFile *file, const PfCacheSources *sources, i
                    wrong);
 }
 
+static int fail_missing(const PfCacheFile *file, const PfCacheSources *sources, int index,
+                        PfError *err)
+{
+    char *path = pf_resolve_path(file->path, sources->items[index].path, err);
+    if (path)
+        fail_source(file, sources, index, path,
+                    "that file is not there.\nHint: move it together with the virtual one", err);
+    free(path);
+    return -1;
+}
+
 static int check_source(const PfCacheFile *file, const PfCacheSources *sources, int index,
                         PfError *err)
 {
@@ -107,13 +118,11 @@ static int check_source(const PfCacheFile *file, const PfCacheSources *sources, 
 
 static int open_source(const PfCacheFile *file, PfCacheSources *sources, int index, PfError *err)
 {
-    char *path = pf_resolve_path(file->path, sources->items[index].path, err);
-    if (!path) return -1;
+    char *path;
     int failed;
-    if (access(path, F_OK))
-        failed = fail_source(file, sources, index, path,
-                             "that file is not there.\nHint: move it together with the virtual one",
-                             err);
+    if (pf_cache_outside_find_source(file, sources->items[index].path, &path, err)) return -1;
+    if (!path)
+        failed = fail_missing(file, sources, index, err);
     else
         failed = pf_cache_open_alone(path, &sources->caches[index], err) ||
                  check_source(file, sources, index, err);

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "input_file.h"
+
 /* File systems count time in steps of up to two seconds: a file that was changed so
  * shortly before it was read may change once more and keep its dates. */
 #define SETTLED_NS ((int64_t)2000000000)
@@ -55,10 +57,10 @@ int pf_file_sha256(const char *path, const PfKnownSha256 *known, PfFileStamp *st
 {
     struct stat status;
     int64_t now = pf_file_time_now();
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return pf_fail_errno(err, "'%s': cannot open it", path);
+    int fd = pf_input_open(AT_FDCWD, path, "", &status, err);
+    if (fd < 0) return -1;
     void *bytes = MAP_FAILED;
-    if (!fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_size > 0)
+    if (status.st_size > 0)
         bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (bytes == MAP_FAILED)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "input_file.h"
 #include "memory.h"
 #include "weights_internal.h"
 
@@ -201,16 +202,12 @@ static int map_file(const char *path, const uint8_t **bytes, size_t *size, PfFil
 {
     int64_t now = pf_file_time_now();
     struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return pf_fail_errno(err, "cannot open weights '%s'", path);
+    int fd = pf_input_open(AT_FDCWD, path, "weights", &status, err);
+    if (fd < 0) return -1;
     int failed = 0;
     *bytes = NULL;
     *size = 0;
-    if (fstat(fd, &status)) {
-        failed = pf_fail_errno(err, "cannot read weights '%s'", path);
-    } else if (!S_ISREG(status.st_mode)) {
-        failed = pf_fail(err, PF_EXIT_FAILED, "cannot read weights '%s': it is not a file", path);
-    } else if (status.st_size > 0) {
+    if (status.st_size > 0) {
         void *map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (map == MAP_FAILED)
             failed = pf_fail_errno(err, "cannot map weights '%s'", path);

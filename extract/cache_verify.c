@@ -11,6 +11,7 @@
 #include "verify_features.h"
 #include "verify_findings.h"
 #include "verify_images.h"
+#include "verify_signature.h"
 
 typedef struct Verify {
     const PfVerifyOptions *options;
@@ -196,6 +197,8 @@ static int open_cache(Verify *verify, PfError *err)
 int pf_cache_verify(const PfVerifyOptions *options, FILE *out, PfError *err)
 {
     Verify verify = {.options = options, .findings = {.out = out}};
+    if (options->signature && pf_signature_check(options->signature, options->cache, err))
+        return -1;
     int failed = (options->dataset &&
                   pf_dataset_open(options->dataset, &options->listing, &verify.dataset, err)) ||
                  open_cache(&verify, err) || (verify.cache && check_all(&verify, err)) ||

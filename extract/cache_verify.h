@@ -9,7 +9,8 @@
 
 typedef struct PfVerifyOptions {
     const char *cache;
-    const char *dataset; /* whose images are read again, as `listing` says; NULL: none */
+    const char *signature; /* a file with the cache's SHA-256; NULL: none */
+    const char *dataset;   /* whose images are read again, as `listing` says; NULL: none */
     PfDatasetOptions listing;
     int threads;                              /* 0 = as many as cores */
     const volatile sig_atomic_t *interrupted; /* may be NULL */

@@ -12,6 +12,7 @@
 
 #include "dataset_format.h"
 #include "file_stamp.h"
+#include "input_file.h"
 #include "memory.h"
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, PIXELS = 3 * PLANE, FILES_MAX = 6, RECORD_MAX = PIXELS + 2 };
@@ -127,7 +128,9 @@ static int list_classes(PfDataset *dataset, const Version *version, PfError *err
 {
     dataset->classes = pf_calloc((size_t)version->class_count, sizeof *dataset->classes, err);
     if (!dataset->classes) return -1;
-    int fd = openat(dataset->root_fd, version->class_names, O_RDONLY | O_CLOEXEC);
+    PfError problem;
+    int fd = pf_input_open(dataset->root_fd, version->class_names, dataset->root, NULL, &problem);
+    if (fd < 0 && errno == EINVAL) return pf_fail(err, PF_EXIT_FAILED, "%s", problem.message);
     FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
     if (!stream) return number_classes(dataset, version, err);
     int status = read_class_names(dataset, version, stream, err);
@@ -165,15 +168,14 @@ static int list_file(PfDataset *dataset, const Version *version, int file, PfErr
 {
     PfCifar *cifar = dataset->cifar;
     const char *name = version->files[file].name;
-    int fd = openat(dataset->root_fd, name, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    PfError problem;
+    int fd = pf_input_open(dataset->root_fd, name, dataset->root, &status, &problem);
     if (fd < 0 && errno == ENOENT)
         return pf_dataset_note(dataset, PF_NOTE_MISSING_FILE, "", name, err);
-    if (fd < 0) return pf_fail_errno(err, "dataset '%s': %s cannot be read", dataset->root, name);
+    if (fd < 0) return pf_fail(err, PF_EXIT_FAILED, "%s", problem.message);
     File *opened = &cifar->files[cifar->file_count++];
     *opened = (File){.fd = fd, .first = (int64_t)dataset->count};
-    struct stat status;
-    if (fstat(fd, &status))
-        return pf_fail_errno(err, "dataset '%s': %s cannot be read", dataset->root, name);
     opened->stamp = pf_file_stamp(&status);
     opened->stamp.size_bytes = PIXELS; /* of one record */
     if (status.st_size % cifar->record_bytes)

@@ -7,6 +7,7 @@
 
 #include "dataset_format.h"
 #include "file_stamp.h"
+#include "input_file.h"
 #include "memory.h"
 
 /* No photograph is larger; what is, would take the machine's memory by surprise. */
@@ -105,11 +106,11 @@ int pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
 int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
                          PfError *err)
 {
-    /* O_NONBLOCK: opening a pipe that nobody writes to must not wait. */
-    int fd = openat(dataset->root_fd, dataset->samples[index].path,
-                    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat status;
+    int fd = pf_input_try(dataset->root_fd, dataset->samples[index].path, &status);
+    if (fd < 0 && errno == EINVAL && status.st_mode && check_file(&status, err)) return -1;
     if (fd < 0) return fail_errno(err, "cannot be opened");
-    int status = read_open_file(fd, bytes, err);
+    int failed = read_open_file(fd, bytes, err);
     close(fd);
-    return status;
+    return failed;
 }

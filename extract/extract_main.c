@@ -48,6 +48,7 @@ static int print_info(const char *path, PfError *err)
 static int verify(const PfExtractOptions *options, PfError *err)
 {
     PfVerifyOptions what = {.cache = options->operand,
+                            .signature = options->signature,
                             .dataset = options->verified_dataset,
                             .listing = {.val_fraction = options->val_fraction,
                                         .test_fraction = options->test_fraction,
@@ -64,6 +65,7 @@ static int verify(const PfExtractOptions *options, PfError *err)
 
 static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
 {
+    if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
     if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
     if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);

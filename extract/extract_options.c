@@ -284,6 +284,13 @@ static const PfOption table[] = {
      .help = "with --merge: features stay where they are, and OUT refers to them"},
     {.name = "verify", .kind = PF_OPTION_FLAG, .offset = FIELD(verify),
      .help = "read all of a cache, with DATASET its images too, and say what is wrong"},
+    {.name = "signature", .kind = PF_OPTION_TEXT, .offset = FIELD(signature), .argument = "FILE",
+     .help = "with --verify: before anything else, that the cache has the SHA-256 in\n"
+             "FILE, as sha256sum writes it"},
+    {.name = "sources-from", .kind = PF_OPTION_TEXT, .offset = FIELD(sources_from),
+     .argument = "DIR",
+     .help = "folder where the parts of a virtual cache may lie besides its own;\n"
+             "others are refused"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
     {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
@@ -296,7 +303,7 @@ void pf_extract_options_help(void)
          "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
          "       extract --info CACHE.h5\n"
          "       extract --merge [--virtual] OUT.h5 IN.h5...\n"
-         "       extract --verify [DATASET] CACHE.h5\n\n"
+         "       extract --verify [DATASET] CACHE.h5 [--signature FILE]\n\n"
          "Pushes every image once through a frozen, pretrained network and keeps what comes\n"
          "out, for train.\n\n"
          "DATASET is a folder of class folders; of train/, val/, test/ of class folders; of\n"
@@ -342,6 +349,8 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE, "--emulate goes with --precision bf16");
     if (options->is_virtual && !options->merge)
         return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
+    if (options->signature && !options->verify)
+        return pf_fail(err, PF_EXIT_USAGE, "--signature goes with --verify");
     if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
         return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
     if (options->backbone.views == 1 && options->backbone.view_seed)

@@ -49,6 +49,7 @@ typedef struct PfExtractOptions {
     double sync_seconds; /* work is made safe at least so often */
     int sync_mb;         /* and after so many MB of features */
     int force, dry_run;
+    const char *signature, *sources_from;
     int summary_input, summary_classes;
     int summary, info, merge, is_virtual, verify, help, version, quiet, verbose;
 } PfExtractOptions;

@@ -67,7 +67,7 @@ static int check_output(const Merge *run, PfError *err)
     if (pf_merge_check_output(&run->inputs, path, err) || pf_atomic_file_check(path, err))
         return -1;
     if (run->options->force || access(path, F_OK)) return 0;
-    if (pf_cache_open(path, &cache, err)) return -1;
+    if (pf_cache_open_alone(path, &cache, err)) return -1; /* its sources may be anywhere */
     int failed = check_merged_before(path, cache, err) ||
                  pf_merge_check_identity(run->inputs.items[0].cache, cache, err);
     pf_cache_close(&cache);
@@ -293,6 +293,16 @@ static void say_summary(const Merge *run, const PfComposeStats *stats)
            pf_duration_text(stats->seconds, seconds));
 }
 
+static void warn_of_sources_outside(const Merge *run)
+{
+    char *folder = pf_merge_sources_outside(&run->virtual_sources, run->options->output);
+    if (folder)
+        pf_warn("'%s' refers to files outside its folder, which are read with --sources-from '%s' "
+                "only",
+                run->options->output, folder);
+    free(folder);
+}
+
 static int merge(Merge *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
     const PfExtractOptions *options = run->options;
@@ -305,8 +315,10 @@ static int merge(Merge *run, const volatile sig_atomic_t *interrupted, PfError *
     if (failed && err->exit_code == PF_EXIT_INTERRUPTED)
         return pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted; nothing was written to '%s'",
                        options->output);
-    if (!failed) say_summary(run, &stats);
-    return failed;
+    if (failed) return -1;
+    say_summary(run, &stats);
+    warn_of_sources_outside(run);
+    return 0;
 }
 
 int pf_merge_run(const PfExtractOptions *options, const char *command,

@@ -71,6 +71,33 @@ int pf_merge_sources_new(const PfMergeInputs *inputs, const char *output, PfMerg
     return 0;
 }
 
+/* Cuts `folder` down to where it holds `path` too, or makes it the folder of that. */
+static char *widen(char *folder, const char *path)
+{
+    size_t common = 0, i = 0, length = (size_t)(strrchr(path, '/') - path);
+    if (!folder) return strndup(path, length ? length : 1);
+    for (; folder[i] && i < length && folder[i] == path[i]; i++)
+        if (folder[i] == '/') common = i;
+    if ((!folder[i] || folder[i] == '/') && (i == length || path[i] == '/')) common = i;
+    folder[common ? common : 1] = '\0';
+    return folder;
+}
+
+char *pf_merge_sources_outside(const PfMergeSources *sources, const char *output)
+{
+    char *folder = NULL, *own = realpath(output, NULL);
+    size_t length = own ? (size_t)(strrchr(own, '/') - own) + 1 : 0;
+    for (int i = 0; i < sources->count && own; i++) {
+        char *path = pf_resolve_path(own, sources->paths[i], NULL);
+        char *real = path ? realpath(path, NULL) : NULL;
+        if (real && strncmp(real, own, length) != 0) folder = widen(folder, real);
+        free(real);
+        free(path);
+    }
+    free(own);
+    return folder;
+}
+
 void pf_merge_sources_free(PfMergeSources *sources)
 {
     for (int i = 0; i < sources->count; i++) free(sources->paths[i]);

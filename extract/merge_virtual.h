@@ -16,6 +16,8 @@ typedef struct PfMergeSources {
  * to. Refuses files whose change would go unnoticed. On failure too, free it. */
 int pf_merge_sources_new(const PfMergeInputs *inputs, const char *output, PfMergeSources *sources,
                          PfError *err);
+/* The folder that holds those which do not lie in the output's, malloc'ed; NULL where all do. */
+char *pf_merge_sources_outside(const PfMergeSources *sources, const char *output);
 void pf_merge_sources_free(PfMergeSources *sources);
 
 /* Refuses an output that an input, by itself or by being virtual, takes its rows from. */

@@ -45,6 +45,10 @@ static const PfOption table[] = {
      .help = "default auto: a GPU where there is one; several share out images"},
     {.name = "emulate", .kind = PF_OPTION_FLAG, .offset = FIELD(emulate),
      .help = "a model of bf16 features: slowly, on a processor without bf16"},
+    {.name = "sources-from", .kind = PF_OPTION_TEXT, .offset = FIELD(sources_from),
+     .argument = "DIR",
+     .help = "folder where the parts of a virtual cache may lie besides its own;\n"
+             "others are refused"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N", .minimum = 1,
      .maximum = 4096, .help = "images per forward pass (default: 32 on the CPU, on a GPU as many as it is\n"

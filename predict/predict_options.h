@@ -8,15 +8,16 @@ typedef struct PfPredictOptions {
     const char *model;
     const char **operands; /* image files, folders, one cache, or "-"; lent from argv's array */
     int operand_count;
-    const char *backbone;    /* TorchScript file; NULL: where the model says it was */
-    const char *weights;     /* as extract's; NULL: where the model says, then the hub cache */
-    const char *device;      /* see device_list.h */
-    const char *export_path; /* where the model is to be exported to; then there are no operands */
-    int top;                 /* classes per image */
-    double threshold;        /* labels whose probability is above it are told */
-    int batch, workers;      /* 0 = as many as are fastest; one per core */
-    int readers;             /* see sample_reader.h */
-    int emulate;             /* bf16, on a processor that does not have it */
+    const char *backbone;     /* TorchScript file; NULL: where the model says it was */
+    const char *sources_from; /* NULL: a virtual cache's own folder only */
+    const char *weights;      /* as extract's; NULL: where the model says, then the hub cache */
+    const char *device;       /* see device_list.h */
+    const char *export_path;  /* where the model is to be exported to; then there are no operands */
+    int top;                  /* classes per image */
+    double threshold;         /* labels whose probability is above it are told */
+    int batch, workers;       /* 0 = as many as are fastest; one per core */
+    int readers;              /* see sample_reader.h */
+    int emulate;              /* bf16, on a processor that does not have it */
     int json, csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;
 

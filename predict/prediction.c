@@ -1,15 +1,18 @@
 #include "prediction.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "backbone_session.h"
 #include "batch_choice.h"
 #include "cached_features.h"
 #include "clock.h"
 #include "dataset.h"
+#include "input_file.h"
 #include "json.h"
 #include "log.h"
 #include "memory.h"
@@ -213,10 +216,10 @@ static int is_cache(const char *path)
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char found[8];
     struct stat status;
-    FILE *file = !stat(path, &status) && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
-    int is = file && fread(found, 1, sizeof found, file) == sizeof found &&
+    int fd = pf_input_try(AT_FDCWD, path, &status);
+    int is = fd >= 0 && read(fd, found, sizeof found) == (ssize_t)sizeof found &&
              !memcmp(found, signature, sizeof found);
-    if (file) fclose(file);
+    if (fd >= 0) close(fd);
     return is;
 }
 
@@ -273,7 +276,10 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
 {
     PfCache *cache;
     PfCachedFeatures cached = {0};
-    if (pf_cache_open(path, &cache, err)) return -1;
+    const char *sources_from = run->options->sources_from;
+    if ((sources_from && pf_cache_allow_sources(sources_from, err)) ||
+        pf_cache_open(path, &cache, err))
+        return -1;
     int failed = check_cache(run, cache, err) ||
                  pf_cached_features_open(run->model, run->options, run->scorer->tap,
                                          run->scorer->features, cache, &cached, err);

@@ -203,7 +203,10 @@ static int train(const PfTrainOptions *options, PfError *err)
     double started = pf_seconds();
     PfCache *cache;
     PfThreadPool *pool;
-    if (check_outputs(options, err) || pf_cache_open(options->cache, &cache, err)) return -1;
+    if (check_outputs(options, err) ||
+        (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) ||
+        pf_cache_open(options->cache, &cache, err))
+        return -1;
     int failed = pf_thread_pool_new(options->threads, &pool, err);
     if (!failed) {
         failed = run_on_cache(options, cache, pool, started, err);

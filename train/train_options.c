@@ -221,6 +221,9 @@ static const PfOption table[] = {
     {.name = "tap", .kind = PF_OPTION_TEXT, FIELD(tap), .argument = "NAME|all",
      .help = "features to train on (default: the only ones; of several\n"
              "the last that are not maps); all: try each and rank them"},
+    {.name = "sources-from", .kind = PF_OPTION_TEXT, FIELD(sources_from), .argument = "DIR",
+     .help = "folder where the parts of a virtual cache may lie besides its own;\n"
+             "others are refused"},
     {.name = "target", .kind = PF_OPTION_TEXT, FIELD(table.targets), .argument = "NAME[,NAME...]",
      .help = "what to learn (default: the only classes); several are\n"
              "learned together"},

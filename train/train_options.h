@@ -23,8 +23,9 @@ typedef struct PfTaskSetting {
 } PfTaskSetting;
 
 typedef struct PfTrainOptions {
-    const char *cache; /* the operand */
-    const char *tap;   /* NULL: choose; "all": every tap of the cache */
+    const char *cache;        /* the operand */
+    const char *sources_from; /* NULL: a virtual cache's own folder only */
+    const char *tap;          /* NULL: choose; "all": every tap of the cache */
     PfFeatureTableConfig table;
     PfExperiment experiment;
     PfTaskSetting tasks[PF_MAX_TASK_SETTINGS];

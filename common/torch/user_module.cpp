@@ -1,15 +1,16 @@
 #include "user_module.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <unordered_map>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <ATen/Context.h>
 #include <ATen/Functions.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "failure.h"
+#include "input_file.h"
 #include "script_module.h"
 
 namespace permafrost {
@@ -18,12 +19,11 @@ namespace permafrost {
 static std::string first_bytes(const std::string &path)
 {
     char bytes[2] = {};
-    std::FILE *file = std::fopen(path.c_str(), "rb");
-    bool is_read = file && std::fread(bytes, 1, sizeof bytes, file) == sizeof bytes;
-    int number = errno;
-    if (file) std::fclose(file);
-    if (!file)
-        throw Failure(PF_EXIT_FAILED, "cannot open '" + path + "': " + std::strerror(number));
+    PfError err = {};
+    int file = pf_input_open(AT_FDCWD, path.c_str(), "", nullptr, &err);
+    if (file < 0) throw Failure(PF_EXIT_FAILED, err.message);
+    bool is_read = read(file, bytes, sizeof bytes) == static_cast<ssize_t>(sizeof bytes);
+    close(file);
     return is_read ? std::string(bytes, sizeof bytes) : "";
 }
 

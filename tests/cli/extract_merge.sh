@@ -179,7 +179,18 @@ same_datasets single.h5 moved/all.h5
 # Elsewhere than its sources; over a virtual one; of both kinds; without.
 mkdir up
 expect 0 extract --merge --virtual up/all.h5 moved/part1.h5 part2.h5 moved/part3.h5
-same_datasets single.h5 up/all.h5
+stderr_has "refers to files outside its folder, which are read with --sources-from '$(pwd -P)' only"
+expect 1 extract --info up/all.h5
+stderr_has "lies outside its folder '$(pwd -P)/up'"
+expect 0 extract --info --sources-from . up/all.h5
+stdout_has '32 rows in ../moved/part1.h5'
+expect 0 extract --verify --sources-from . up/all.h5
+expect 0 extract --merge up/whole.h5 --sources-from . up/all.h5
+same_datasets single.h5 up/whole.h5
+expect 0 extract --merge --virtual up/all.h5 moved/part1.h5 part2.h5 moved/part3.h5
+expect 2 extract --info --sources-from
+expect 1 extract --info --sources-from nowhere up/all.h5
+stderr_has "--sources-from 'nowhere'"
 expect 0 extract --merge --virtual over.h5 moved/all.h5 more.h5
 expect 0 extract --info over.h5
 stdout_has 'virtual     32 rows in moved/part1.h5'

@@ -202,6 +202,99 @@ START_TEST(virtual_datasets_that_are_whole)
 }
 END_TEST
 
+/* As many files, or datasets, as there are, wherever a name with a number leads. */
+START_TEST(virtual_datasets_whose_parts_are_a_pattern)
+{
+    static const char *const names[][2] = {{"../part%b.h5", "/b"}, {"part.h5", "/b%b"}};
+    for (int i = 0; i < 2; i++) {
+        PfCache *cache;
+        PfError err = {0};
+        hid_t file = create();
+        hsize_t none[] = {0}, one[] = {1}, unlimited[] = {H5S_UNLIMITED};
+        hid_t space = H5Screate_simple(1, one, unlimited), part = H5Screate_simple(1, one, NULL);
+        hid_t links = H5Pcreate(H5P_LINK_CREATE), properties = H5Pcreate(H5P_DATASET_CREATE);
+        H5Pset_create_intermediate_group(links, 1);
+        H5Sselect_hyperslab(space, H5S_SELECT_SET, none, one, unlimited, one);
+        ck_assert_int_ge(H5Pset_virtual(properties, space, names[i][0], names[i][1], part), 0);
+        hid_t dataset =
+            H5Dcreate2(file, "features/f", H5T_STD_U8LE, space, links, properties, H5P_DEFAULT);
+        ck_assert_int_ge(dataset, 0);
+        H5Dclose(dataset);
+        H5Pclose(properties);
+        H5Pclose(links);
+        H5Sclose(part);
+        H5Sclose(space);
+        H5Fclose(file);
+        ck_assert(pf_cache_open(path, &cache, &err));
+        ck_assert_msg(strstr(err.message, path) && strstr(err.message, "by a pattern"), "%s",
+                      err.message);
+    }
+}
+END_TEST
+
+/* A global heap whose object says that it goes on for ever: HDF5 1.10 runs out of it and ends
+ * there, in a process of its own. */
+START_TEST(what_hdf5_does_not_survive_is_an_error)
+{
+    static const char old[] = "GCOL\1\0\0\0";
+    unsigned char bytes[8192];
+    PfCache *cache;
+    PfError err = {0};
+    hid_t file = create();
+    const char *texts[ROWS] = {"a", "b", "c"};
+    hid_t space = H5Screate_simple(1, (hsize_t[]){ROWS}, NULL), type = H5Tcopy(H5T_C_S1);
+    write_bytes(file, "features/f", H5D_CONTIGUOUS, WIDTH, 7);
+    hid_t group = H5Gcreate2(file, "samples", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Tset_size(type, H5T_VARIABLE);
+    hid_t dataset = H5Dcreate2(group, "path", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    ck_assert_int_ge(H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, texts), 0);
+    H5Dclose(dataset);
+    H5Gclose(group);
+    H5Tclose(type);
+    H5Sclose(space);
+    H5Fclose(file);
+
+    FILE *stream = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(stream);
+    size_t size = fread(bytes, 1, sizeof bytes, stream);
+    unsigned char *heap = memmem(bytes, size, old, sizeof old - 1);
+    ck_assert_ptr_nonnull(heap);
+    /* The first object: its index, references, and then its size. */
+    memset(heap + 16 + 8, 0xff, 7);
+    ck_assert_int_eq(fseek(stream, heap - bytes, SEEK_SET), 0);
+    ck_assert_uint_eq(fwrite(heap, 1, 64, stream), 64);
+    fclose(stream);
+
+    const char *const *paths;
+    ck_assert_msg(!pf_cache_open(path, &cache, &err), "%s", err.message);
+    for (int i = 0; i < 2; i++) { /* and stays one */
+        ck_assert(pf_cache_paths(cache, &paths, &err));
+        ck_assert_int_eq(err.exit_code, PF_EXIT_FAILED);
+        ck_assert_msg(strstr(err.message, path) != NULL, "%s", err.message);
+    }
+    pf_cache_close(&cache);
+}
+END_TEST
+
+/* Each is read by a child of its own, and none keeps another from ending. */
+START_TEST(several_caches_are_open_at_once)
+{
+    PfCache *caches[3];
+    PfError err = {0};
+    float rows[ROWS * WIDTH];
+    hid_t file = create();
+    write_bytes(file, "features/f", H5D_CONTIGUOUS, WIDTH, 7);
+    H5Fclose(file);
+    for (int i = 0; i < 3; i++)
+        ck_assert_msg(!pf_cache_open(path, &caches[i], &err), "%s", err.message);
+    for (int i = 0; i < 3; i++) { /* each is read after others were closed */
+        ck_assert_msg(!pf_cache_read_f32(caches[i], 0, 0, ROWS, rows, 2, &err), "%s", err.message);
+        ck_assert(rows[ROWS * WIDTH - 1] == 7);
+        pf_cache_close(&caches[i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache_foreign");
@@ -211,6 +304,9 @@ int main(void)
     tcase_add_test(cases, a_chunk_shorter_than_its_shape);
     tcase_add_test(cases, virtual_datasets_that_lead_nowhere);
     tcase_add_test(cases, virtual_datasets_that_are_whole);
+    tcase_add_test(cases, virtual_datasets_whose_parts_are_a_pattern);
+    tcase_add_test(cases, what_hdf5_does_not_survive_is_an_error);
+    tcase_add_test(cases, several_caches_are_open_at_once);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

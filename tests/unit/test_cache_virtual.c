@@ -350,6 +350,48 @@ START_TEST(circles_come_to_an_end)
 }
 END_TEST
 
+START_TEST(sources_outside_the_folder_are_refused)
+{
+    static const char *const ways[] = {"../b.h5", "parts/link.h5", "parts/../../b.h5", NULL};
+    write_set();
+    write_part("b.h5", 0, FIRST, "{}");
+    ck_assert(!symlink("../../b.h5", "set/parts/link.h5"));
+    char absolute[128];
+    snprintf(absolute, sizeof absolute, "%s/b.h5", folder);
+    for (int i = 0; i < 4; i++) {
+        PfCacheSource source = source_of("b.h5", ways[i] ? ways[i] : absolute);
+        write_virtual("set/out.h5", &source, 1);
+        check_refused("set/out.h5", "/b.h5', lies outside its folder '");
+        check_refused("set/out.h5", "--sources-from '");
+    }
+    /* The folders of its own folder are no way out, and neither is a folder of a longer name. */
+    ck_assert(!mkdir("set2", 0777));
+    write_part("set2/b.h5", 0, FIRST, "{}");
+    PfCacheSource source = source_of("set2/b.h5", "../set2/b.h5");
+    write_virtual("set/out.h5", &source, 1);
+    check_refused("set/out.h5", "lies outside its folder");
+
+    ck_assert(pf_cache_allow_sources("nowhere", &err));
+    ck_assert(!pf_cache_allow_sources("set2", &err));
+    PfCache *cache;
+    ck_assert_msg(!pf_cache_open("set/out.h5", &cache, &err), "%s", err.message);
+    check_rows(cache, 0, 0, FIRST, 2);
+    pf_cache_close(&cache);
+    source = source_of("b.h5", "../b.h5");
+    write_virtual("set/out.h5", &source, 1);
+    check_refused("set/out.h5", "lies outside its folder");
+}
+END_TEST
+
+START_TEST(a_source_that_is_a_pipe_is_refused)
+{
+    write_set();
+    ck_assert(!unlink("set/b.h5") && !mkfifo("set/b.h5", 0666));
+    check_refused("set/all.h5", "/set/b.h5' is a named pipe, not a file");
+    check_refused("set/b.h5", "is a named pipe, not a file");
+}
+END_TEST
+
 START_TEST(relative_paths_lead_back)
 {
     static const char *const cases[][3] = {
@@ -394,6 +436,8 @@ int main(void)
     tcase_add_test(cases, a_damaged_source_is_named);
     tcase_add_test(cases, a_damaged_chunk_of_a_source_is_named);
     tcase_add_test(cases, circles_come_to_an_end);
+    tcase_add_test(cases, sources_outside_the_folder_are_refused);
+    tcase_add_test(cases, a_source_that_is_a_pipe_is_refused);
     tcase_add_test(cases, relative_paths_lead_back);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
