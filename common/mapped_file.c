@@ -102,16 +102,18 @@ static off_t count_stored(int fd, off_t size)
     return stored;
 }
 
-static int check_holes(int fd, off_t size, const char *what, const char *path, PfError *err)
+int pf_check_holes(int fd, off_t size, PfError *err)
 {
     char size_text[PF_SIZE_TEXT], stored_text[PF_SIZE_TEXT];
-    if (size < HOLES_MATTER_BYTES || lseek(fd, 0, SEEK_HOLE) < 0) return 0;
-    off_t stored = count_stored(fd, size);
+    off_t at = size < HOLES_MATTER_BYTES ? -1 : lseek(fd, 0, SEEK_CUR);
+    if (at < 0) return 0;
+    off_t stored = lseek(fd, 0, SEEK_HOLE) < 0 ? size : count_stored(fd, size);
+    lseek(fd, at, SEEK_SET);
     if (stored >= size / LEAST_SHARE) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
-                   "%s '%s': of its %s only %s are on the disk, the rest are holes. Was a download "
-                   "or copy cut off?",
-                   what, path, pf_size_text(size, size_text), pf_size_text(stored, stored_text));
+                   "of its %s only %s are on the disk, the rest are holes. Was a download or copy "
+                   "cut off?",
+                   pf_size_text(size, size_text), pf_size_text(stored, stored_text));
 }
 
 int pf_map_file(int fd, const struct stat *status, const char *what, const char *path,
@@ -119,7 +121,9 @@ int pf_map_file(int fd, const struct stat *status, const char *what, const char 
 {
     *bytes = NULL;
     if (!status->st_size) return 0;
-    if (check_holes(fd, status->st_size, what, path, err)) return -1;
+    PfError holes;
+    if (pf_check_holes(fd, status->st_size, &holes))
+        return pf_fail(err, PF_EXIT_FAILED, "%s '%s': %s", what, path, holes.message);
     void *map = mmap(NULL, (size_t)status->st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED) return pf_fail_errno(err, "cannot map %s '%s'", what, path);
     note_mapping(map, (size_t)status->st_size, path);

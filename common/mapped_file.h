@@ -11,9 +11,13 @@
 
 #include "permafrost/error.h"
 
-/* Maps all of an open file, for reading. status: fstat's of fd, of a regular file; what: "weights",
- * for messages. An empty file gives *bytes NULL. Refuses a file that is all but empty: made of
- * holes, as downloads are that broke off, it would be read as gigabytes of zeros. */
+/* Refuses a large file that is made of holes, as downloads are that broke off: it would be read as
+ * gigabytes of zeros. The message is a reason without the path: "of its 17 GB only 12 KB are on the
+ * disk, the rest are holes". */
+int pf_check_holes(int fd, off_t size, PfError *err);
+
+/* Maps all of an open file, for reading, unless it is made of holes. status: fstat's of fd, of a
+ * regular file; what: "weights", for messages. An empty file gives *bytes NULL. */
 int pf_map_file(int fd, const struct stat *status, const char *what, const char *path,
                 const void **bytes, PfError *err);
 void pf_unmap_file(const void *bytes, size_t size);
