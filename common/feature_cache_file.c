@@ -9,6 +9,7 @@
 
 #include "feature_cache_h5.h"
 #include "feature_cache_mapping.h"
+#include "json.h"
 #include "memory.h"
 #include "permafrost/feature_cache.h"
 
@@ -94,7 +95,10 @@ int pf_cache_file_open(PfCacheFile *file, PfError *err)
 char *pf_cache_file_read_json(const PfCacheFile *file, const char *name, PfError *err)
 {
     char *text = pf_h5_read_text_attribute(file->id, name);
-    return text ? text : pf_strdup("{}", err);
+    if (!text) return pf_strdup("{}", err);
+    if (!pf_json_check_size(text, strlen(text), file->path, name, err)) return text;
+    free(text);
+    return NULL;
 }
 
 int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object, PfError *err)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "memory.h"
 #include "weights.h"
 
@@ -203,6 +204,7 @@ static int read_model(PfModel *model, const char *path, PfError *err)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' is not a model that train wrote: a %s file without '%s' metadata",
                        path, pf_weights_format(model->weights), PF_MODEL_METADATA_KEY);
+    if (pf_json_check_size(json, strlen(json), path, "metadata", err)) return -1;
     model->metadata = cJSON_Parse(json);
     return check_metadata(model, err) || pf_weights_check_finite(model->weights, "model", err) ? -1
                                                                                                : 0;

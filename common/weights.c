@@ -78,6 +78,14 @@ int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const
                        "weights '%s': the name of tensor '%s' holds control characters",
                        weights->source, pf_printable(name, name_size, text));
     }
+    /* Names that differ have bytes of their own; a pickle can name one text a million times. */
+    weights->name_bytes += name_size;
+    if (weights->bytes && weights->name_bytes > weights->size)
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "weights '%s': the names of its tensors are longer than the file: a name comes "
+            "twice",
+            weights->source);
     if (pf_grow(&weights->tensors, &weights->capacity, weights->count + 1, sizeof *weights->tensors,
                 err))
         return -1;

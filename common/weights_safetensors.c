@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "memory.h"
 #include "safetensors.h"
 #include "weights_internal.h"
@@ -114,6 +115,7 @@ static int check_layout(const PfWeights *weights, const uint8_t *data, size_t da
 static int parse_header(PfWeights *weights, size_t header_size, PfError *err)
 {
     const char *text = (const char *)weights->bytes + LENGTH_BYTES, *end = NULL;
+    if (pf_json_check_size(text, header_size, weights->source, "header", err)) return -1;
     weights->header = cJSON_ParseWithLengthOpts(text, header_size, &end, 0);
     if (!cJSON_IsObject(weights->header)) return damaged(weights, "its header is not JSON", err);
     for (; end < text + header_size; end++)
