@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "feature_cache_h5.h"
+#include "feature_cache_limits.h"
 #include "feature_cache_mapping.h"
 #include "json.h"
 #include "memory.h"
@@ -111,7 +112,9 @@ int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object,
     if (!exists) return 0;
     if (exists > 0) *object = H5Oopen(file->id, name, H5P_DEFAULT);
     if (*object < 0) return pf_h5_fail(err, "'%s': cannot open /%s", file->path, name);
-    if (!pf_cache_mapping_check(file, name, *object, err)) return 0;
+    if (!pf_cache_mapping_check(file, name, *object, err) &&
+        !pf_cache_limits_check(file, name, *object, err))
+        return 0;
     H5Oclose(*object);
     *object = H5I_INVALID_HID;
     return -1;

@@ -1,19 +1,24 @@
 #include "feature_cache_reader.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "feature_cache_file.h"
 #include "feature_cache_h5.h"
+#include "feature_cache_limits.h"
 #include "feature_cache_mapping.h"
 #include "feature_cache_rows.h"
 #include "feature_cache_seal.h"
 #include "feature_cache_targets.h"
 #include "feature_cache_texts.h"
 #include "feature_cache_virtual_sources.h"
+#include "mapped_file.h"
 #include "memory.h"
 
 #define WHAT_SIZE 512
@@ -51,6 +56,7 @@ static int open_tap(PfCache *cache, hid_t group, const char *name, PfError *err)
     if (!cache->sources.count &&
         pf_cache_mapping_check(&cache->file, full_name, rows->dataset, err))
         return -1;
+    if (pf_cache_limits_check(&cache->file, full_name, rows->dataset, err)) return -1;
     return pf_cache_file_check_rows(&cache->file, full_name, rows->dataset, &width, err);
 }
 
@@ -121,6 +127,7 @@ static int open_targets(PfCache *cache, PfError *err)
     hid_t group;
     char what[WHAT_SIZE], (*names)[PF_CACHE_NAME_SIZE];
     int count, failed = 0;
+    int64_t bytes = 0;
     if (pf_cache_file_find(&cache->file, "targets", &group, err)) return -1;
     if (group < 0) return 0;
     snprintf(what, sizeof what, "/targets of '%s'", cache->file.path);
@@ -130,6 +137,10 @@ static int open_targets(PfCache *cache, PfError *err)
     for (int t = 0; t < count && !failed; t++) {
         cache->target_count++;
         failed = pf_cache_target_rows_open(&cache->file, names[t], &cache->targets[t], err);
+        const PfCacheTargetRows *opened = &cache->targets[t];
+        bytes += (int64_t)sizeof *opened + opened->classes.count * (int64_t)sizeof(char *);
+        if (opened->indices) bytes += cache->file.row_count * (int64_t)sizeof(int32_t);
+        if (!failed) failed = pf_cache_limits_check_sum(&cache->file, "its targets", bytes, err);
     }
     free(names);
     return failed;
@@ -365,12 +376,29 @@ static int open_contents(PfCache *cache, PfError *err)
     return pf_h5_has_failed() ? pf_h5_fail(err, "'%s': cannot be read", cache->file.path) : 0;
 }
 
+/* Before gigabytes of holes are looked at for a seal. */
+static int check_holes(PfCacheFile *file, PfError *err)
+{
+    struct stat status;
+    PfError holes;
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return 0; /* others say why */
+    int failed = 0;
+    if (!fstat(fd, &status)) {
+        file->size_bytes = status.st_size;
+        failed = S_ISREG(status.st_mode) && pf_check_holes(fd, status.st_size, &holes);
+    }
+    close(fd);
+    return failed ? pf_fail(err, PF_EXIT_FAILED, "cache '%s': %s", file->path, holes.message) : 0;
+}
+
 int pf_cache_open_alone(const char *path, PfCache **out, PfError *err)
 {
     PfCache *cache = pf_calloc(1, sizeof *cache, err);
     if (!cache) return -1;
     cache->file.id = H5I_INVALID_HID;
     int failed = !(cache->file.path = pf_strdup(path, err)) || pf_h5_check_memory(err) ||
+                 check_holes(&cache->file, err) ||
                  pf_cache_seal_check(path, &cache->file.seal, cache->file.digest, err);
     if (!failed) {
         pf_h5_lock();
