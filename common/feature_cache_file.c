@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "feature_cache_h5.h"
+#include "feature_cache_limits.h"
 #include "feature_cache_mapping.h"
 #include "feature_cache_outside.h"
 #include "input_file.h"
+#include "json.h"
 #include "memory.h"
 #include "permafrost/feature_cache.h"
 
@@ -131,7 +133,10 @@ int pf_cache_file_open(PfCacheFile *file, PfError *err)
 char *pf_cache_file_read_json(const PfCacheFile *file, const char *name, PfError *err)
 {
     char *text = pf_h5_read_text_attribute(file->id, name);
-    return text ? text : pf_strdup("{}", err);
+    if (!text) return pf_strdup("{}", err);
+    if (!pf_json_check_size(text, strlen(text), file->path, name, err)) return text;
+    free(text);
+    return NULL;
 }
 
 /* A link may lead through one into another file. */
@@ -157,7 +162,8 @@ int pf_cache_file_find(const PfCacheFile *file, const char *name, hid_t *object,
     if (exists > 0) *object = H5Oopen(file->id, name, H5P_DEFAULT);
     if (*object < 0) return fail_object(file, name, err);
     if (!pf_cache_outside_check_storage(file, name, *object, err) &&
-        !pf_cache_mapping_check(file, name, *object, err))
+        !pf_cache_mapping_check(file, name, *object, err) &&
+        !pf_cache_limits_check(file, name, *object, err))
         return 0;
     H5Oclose(*object);
     *object = H5I_INVALID_HID;

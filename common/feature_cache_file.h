@@ -14,8 +14,9 @@ typedef struct PfCacheFile {
     char *path;
     PfSealState seal; /* as pf_cache_seal_check found it, with its digest */
     uint8_t digest[PF_DIGEST_SIZE];
-    hid_t id;        /* negative: not open */
-    int has_sources; /* features are not read from here: a virtual cache of ours */
+    hid_t id;           /* negative: not open */
+    int64_t size_bytes; /* of the file */
+    int has_sources;    /* features are not read from here: a virtual cache of ours */
     int64_t row_count;
     const char *row_source; /* the tap that told row_count, for messages */
 } PfCacheFile;

@@ -14,6 +14,8 @@
 
 /* More than the metadata of a large cache takes. */
 #define RESERVE_BYTES ((size_t)16 << 20)
+/* Taps or targets of a cache. */
+#define MAX_MEMBERS 10000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int is_ready; /* under the lock */
@@ -152,6 +154,9 @@ int pf_h5_members(hid_t group, const char *what, char (**names)[PF_CACHE_NAME_SI
     H5G_info_t info;
     H5_index_t order = order_of(group);
     if (H5Gget_info(group, &info) < 0) return pf_h5_fail(err, "cannot list %s", what);
+    if (info.nlinks > MAX_MEMBERS)
+        return pf_fail(err, PF_EXIT_FAILED, "%s has %llu members, and may have %d", what,
+                       (unsigned long long)info.nlinks, MAX_MEMBERS);
     *names = pf_calloc((size_t)info.nlinks, sizeof **names, err);
     if (!*names) return -1;
     *count = (int)info.nlinks;
@@ -176,9 +181,12 @@ int pf_h5_members(hid_t group, const char *what, char (**names)[PF_CACHE_NAME_SI
 herr_t pf_h5_read(hid_t dataset, hid_t memory_type, hid_t memory_space, hid_t file_space,
                   hid_t transfer, void *out)
 {
-    if (pf_cache_storage_is_whole(dataset, file_space))
+    const char *wrong = pf_cache_storage_fault(dataset, file_space);
+    if (!wrong) {
+        pf_h5_filter_limit = pf_cache_storage_unpacked_most(dataset);
         return H5Dread(dataset, memory_type, memory_space, file_space, transfer, out);
-    snprintf(first_failure, sizeof first_failure, "it has fewer bytes than its shape says");
+    }
+    snprintf(first_failure, sizeof first_failure, "%s", wrong);
     return -1;
 }
 

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "feature_cache_h5.h"
 #include "feature_cache_outside.h"
@@ -153,4 +154,32 @@ int pf_cache_mapping_check(const PfCacheFile *file, const char *name, hid_t obje
     int failed = check_mappings(file, name, properties, err);
     H5Pclose(properties);
     return failed ? -1 : 0;
+}
+
+static int64_t file_bytes(const PfCacheFile *file, const char *name)
+{
+    struct stat status;
+    char *path = NULL;
+    if (pf_cache_outside_find_source(file, name, &path, NULL)) return 0;
+    int64_t bytes = path && !stat(path, &status) ? status.st_size : 0;
+    free(path);
+    return bytes;
+}
+
+int64_t pf_cache_mapping_bytes(const PfCacheFile *file, hid_t dataset)
+{
+    char name[PATH_MAX], before[PATH_MAX] = ".";
+    size_t count = 0;
+    int64_t bytes = 0;
+    hid_t properties = is_virtual(dataset) ? H5Dget_create_plist(dataset) : H5I_INVALID_HID;
+    if (properties < 0 || H5Pget_virtual_count(properties, &count) < 0) count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (H5Pget_virtual_filename(properties, i, name, sizeof name) < 0) break;
+        if (!strcmp(name, before)) continue;
+        strcpy(before, name);
+        if (unescape(name)) break;
+        bytes += file_bytes(file, name);
+    }
+    if (properties >= 0) H5Pclose(properties);
+    return bytes;
 }

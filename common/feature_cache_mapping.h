@@ -12,4 +12,8 @@
  * other object passes. Under pf_h5_lock; name is for messages. */
 int pf_cache_mapping_check(const PfCacheFile *file, const char *name, hid_t object, PfError *err);
 
+/* The size of the files that a virtual dataset lies in, each once where its parts follow one
+ * another; 0 of any other dataset. */
+int64_t pf_cache_mapping_bytes(const PfCacheFile *file, hid_t dataset);
+
 #endif

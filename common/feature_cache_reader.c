@@ -1,14 +1,19 @@
 #include "feature_cache_reader.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "feature_cache_h5.h"
+#include "feature_cache_limits.h"
 #include "feature_cache_remote.h"
 #include "feature_cache_seal.h"
+#include "mapped_file.h"
 #include "memory.h"
 
 #define WHAT_SIZE 512
@@ -99,6 +104,7 @@ static int open_targets(PfCache *cache, PfError *err)
     hid_t group;
     char what[WHAT_SIZE], (*names)[PF_CACHE_NAME_SIZE];
     int count, failed = 0;
+    int64_t bytes = 0;
     if (pf_cache_file_find(&cache->file, "targets", &group, err)) return -1;
     if (group < 0) return 0;
     snprintf(what, sizeof what, "/targets of '%s'", cache->file.path);
@@ -108,6 +114,10 @@ static int open_targets(PfCache *cache, PfError *err)
     for (int t = 0; t < count && !failed; t++) {
         cache->target_count++;
         failed = pf_cache_target_rows_open(&cache->file, names[t], &cache->targets[t], err);
+        const PfCacheTargetRows *opened = &cache->targets[t];
+        bytes += (int64_t)sizeof *opened + opened->classes.count * (int64_t)sizeof(char *);
+        if (opened->indices) bytes += cache->file.row_count * (int64_t)sizeof(int32_t);
+        if (!failed) failed = pf_cache_limits_check_sum(&cache->file, "its targets", bytes, err);
     }
     free(names);
     return failed;
@@ -373,6 +383,24 @@ static int is_opened_here(const PfCache *cache)
     return cache->file.seal == PF_SEAL_INTACT;
 }
 
+/* Before gigabytes of holes are looked at for a seal. */
+static int check_holes(PfCacheFile *file, PfError *err)
+{
+    struct stat status;
+    PfError holes;
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return 0; /* others say why */
+    int failed = 0;
+    if (!fstat(fd, &status)) {
+        file->size_bytes = status.st_size;
+        failed = S_ISREG(status.st_mode) && pf_check_holes(fd, status.st_size, &holes);
+    }
+    close(fd);
+    return failed ? pf_fail(err, PF_EXIT_FAILED, "cache '%s': %" PF_SENTENCE, file->path,
+                            holes.message)
+                  : 0;
+}
+
 PfCache *pf_cache_new(const char *path, PfError *err)
 {
     PfCache *cache = pf_calloc(1, sizeof *cache, err);
@@ -387,7 +415,7 @@ int pf_cache_open_alone(const char *path, PfCache **out, PfError *err)
 {
     PfCache *cache = pf_cache_new(path, err);
     if (!cache) return -1;
-    int failed = pf_h5_check_memory(err) ||
+    int failed = pf_h5_check_memory(err) || check_holes(&cache->file, err) ||
                  pf_cache_seal_check(path, &cache->file.seal, cache->file.digest, err);
     if (!failed && !is_opened_here(cache)) failed = pf_cache_file_check_length(path, err);
     if (!failed) {

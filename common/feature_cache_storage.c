@@ -1,12 +1,21 @@
 #include "feature_cache_storage.h"
 
 #include <stdint.h>
+#include <stdlib.h>
+#include <zlib.h>
 
-enum { CHECKSUM_BYTES = 4 }; /* Fletcher-32, behind the chunk */
+enum {
+    CHECKSUM_BYTES = 4, /* Fletcher-32, behind the chunk */
+    WINDOW_BYTES = 1 << 16,
+    MOST_DEFLATED = 1032, /* bytes that deflate packs into one */
+};
+/* A chunk that unpacks to less is let through whatever its shape says. */
+#define HARMLESS_BYTES ((hsize_t)32 << 20)
 
 typedef struct Storage {
     hid_t dataset, properties, space;
     hsize_t element_bytes; /* in the file */
+    const char *wrong;     /* what else than too few bytes; static */
 } Storage;
 
 /* A string of variable length is its length, an address and an index. */
@@ -54,15 +63,79 @@ static hsize_t plain_bytes(const Storage *storage, unsigned skipped, hsize_t sto
     return stored_bytes;
 }
 
-static int is_chunk_whole(const Storage *storage, const hsize_t *offset, hsize_t elements)
+/* Whether a filter that unpacks without knowing how much comes before HDF5's gzip, or another gzip:
+ * each stage can make a thousand bytes of one. *is_gzip: whether it is among the filters. */
+static int is_packed_twice(const Storage *storage, int *is_gzip)
+{
+    int count = H5Pget_nfilters(storage->properties);
+    *is_gzip = 0;
+    for (int i = 0; i < count; i++) {
+        unsigned flags;
+        size_t no_values = 0;
+        H5Z_filter_t filter = H5Pget_filter2(storage->properties, (unsigned)i, &flags, &no_values,
+                                             NULL, 0, NULL, NULL);
+        if (*is_gzip && filter != H5Z_FILTER_FLETCHER32) return 1;
+        if (filter == H5Z_FILTER_DEFLATE) *is_gzip = 1;
+    }
+    return 0;
+}
+
+/* The chunk as it is in the file. HDF5 2 asks for the buffer's size as well. */
+static herr_t read_packed(const Storage *storage, const hsize_t *offset, void *out, size_t size)
+{
+    unsigned skipped;
+#if H5_VERSION_GE(2, 0, 0)
+    return H5Dread_chunk2(storage->dataset, H5P_DEFAULT, offset, &skipped, out, &size);
+#else
+    (void)size;
+    return H5Dread_chunk(storage->dataset, H5P_DEFAULT, offset, &skipped, out);
+#endif
+}
+
+/* Whether a zlib stream is at its end within so many bytes. Damage is for HDF5 to find. */
+static int unpacks_within(const void *packed, size_t size, hsize_t most)
+{
+    static unsigned char window[WINDOW_BYTES]; /* under the lock */
+    z_stream stream = {.next_in = (z_const Bytef *)(uintptr_t)packed, .avail_in = (uInt)size};
+    int status = inflateInit(&stream);
+    while (status == Z_OK && stream.total_out <= most) {
+        stream.next_out = window;
+        stream.avail_out = WINDOW_BYTES;
+        status = inflate(&stream, Z_NO_FLUSH);
+    }
+    hsize_t total = stream.total_out;
+    inflateEnd(&stream);
+    return total <= most;
+}
+
+/* HDF5's own gzip filter, which cannot be replaced, unpacks to the stream's end. */
+static int is_gzip_bounded(Storage *storage, const hsize_t *offset, hsize_t size, hsize_t chunk)
+{
+    hsize_t most = chunk + chunk / 8 + HARMLESS_BYTES;
+    int is_gzip;
+    if (is_packed_twice(storage, &is_gzip)) {
+        storage->wrong = "it is compressed twice";
+        return 0;
+    }
+    if (!is_gzip || size <= most / MOST_DEFLATED || size > UINT32_MAX) return 1;
+    void *packed = malloc((size_t)size);
+    int is_bounded = packed && read_packed(storage, offset, packed, (size_t)size) >= 0 &&
+                     unpacks_within(packed, (size_t)size, most);
+    free(packed);
+    if (!is_bounded) storage->wrong = "a chunk of it unpacks to more than its shape says";
+    return is_bounded;
+}
+
+static int is_chunk_whole(Storage *storage, const hsize_t *offset, hsize_t elements)
 {
     unsigned skipped = 0;
     haddr_t address = HADDR_UNDEF;
     hsize_t size = 0;
     if (H5Dget_chunk_info_by_coord(storage->dataset, offset, &skipped, &address, &size) < 0)
         return 0;
-    return address == HADDR_UNDEF || /* never written: the fill value */
-           has_room(plain_bytes(storage, skipped, size), elements, storage->element_bytes);
+    if (address == HADDR_UNDEF) return 1; /* never written: the fill value */
+    return has_room(plain_bytes(storage, skipped, size), elements, storage->element_bytes) &&
+           is_gzip_bounded(storage, offset, size, elements * storage->element_bytes);
 }
 
 /* Moves on to the next chunk between first and last. */
@@ -79,7 +152,7 @@ static int next_chunk(int rank, const hsize_t *chunk, const hsize_t *first, cons
     return 0;
 }
 
-static int are_chunks_whole(const Storage *storage)
+static int are_chunks_whole(Storage *storage)
 {
     hsize_t chunk[H5S_MAX_RANK], first[H5S_MAX_RANK], last[H5S_MAX_RANK], offset[H5S_MAX_RANK];
     int rank = H5Pget_chunk(storage->properties, H5S_MAX_RANK, chunk);
@@ -98,7 +171,7 @@ static int are_chunks_whole(const Storage *storage)
 
 /* ---- any layout ---- */
 
-static int is_whole(const Storage *storage)
+static int is_whole(Storage *storage)
 {
     hssize_t count = H5Sget_simple_extent_npoints(storage->space);
     switch (H5Pget_layout(storage->properties)) {
@@ -112,12 +185,63 @@ static int is_whole(const Storage *storage)
 
 int pf_cache_storage_is_whole(hid_t dataset, hid_t selection)
 {
+    return !pf_cache_storage_fault(dataset, selection);
+}
+
+const char *pf_cache_storage_fault(hid_t dataset, hid_t selection)
+{
+    static const char too_few[] = "it has fewer bytes than its shape says";
     Storage storage = {.dataset = dataset, .properties = H5Dget_create_plist(dataset)};
-    if (storage.properties < 0) return 0;
+    if (storage.properties < 0) return too_few;
     storage.space = selection == H5S_ALL ? H5Dget_space(dataset) : selection;
     storage.element_bytes = element_bytes(dataset);
     int whole = storage.space >= 0 && is_whole(&storage);
     if (selection == H5S_ALL && storage.space >= 0) H5Sclose(storage.space);
     H5Pclose(storage.properties);
-    return whole;
+    return whole ? NULL : storage.wrong ? storage.wrong : too_few;
+}
+
+/* ---- sizes ---- */
+
+static int64_t bytes_of(hid_t dataset, hsize_t elements, hsize_t least_each)
+{
+    hsize_t bytes, each = element_bytes(dataset);
+    if (__builtin_mul_overflow(elements, each < least_each ? least_each : each, &bytes) ||
+        bytes > INT64_MAX)
+        return INT64_MAX;
+    return (int64_t)bytes;
+}
+
+int64_t pf_cache_storage_claimed_bytes(hid_t dataset)
+{
+    hsize_t dims[H5S_MAX_RANK], elements = 1;
+    hid_t space = H5Dget_space(dataset);
+    if (space < 0) return INT64_MAX;
+    int rank = H5Sget_simple_extent_dims(space, dims, NULL), overflows = rank < 0;
+    H5Sclose(space);
+    for (int i = 0; i < rank; i++)
+        overflows |= __builtin_mul_overflow(elements, dims[i], &elements);
+    return overflows ? INT64_MAX : bytes_of(dataset, elements, sizeof(float));
+}
+
+int64_t pf_cache_storage_chunk_bytes(hid_t dataset)
+{
+    hsize_t chunk[H5S_MAX_RANK], elements = 1;
+    hid_t properties = H5Dget_create_plist(dataset);
+    if (properties < 0) return INT64_MAX;
+    int is_chunked = H5Pget_layout(properties) == H5D_CHUNKED;
+    int rank = is_chunked ? H5Pget_chunk(properties, H5S_MAX_RANK, chunk) : 0, overflows = rank < 0;
+    H5Pclose(properties);
+    for (int i = 0; i < rank; i++)
+        overflows |= __builtin_mul_overflow(elements, chunk[i], &elements);
+    if (!is_chunked) return 0;
+    return overflows ? INT64_MAX : bytes_of(dataset, elements, 1);
+}
+
+/* What cannot be compressed becomes a little larger by that, and has its checksum. */
+size_t pf_cache_storage_unpacked_most(hid_t dataset)
+{
+    int64_t chunk = pf_cache_storage_chunk_bytes(dataset);
+    if (!chunk || chunk > UINT32_MAX) return UINT32_MAX; /* of a virtual one others decide */
+    return (size_t)(chunk + chunk / 8 + 4096);
 }

@@ -22,6 +22,9 @@ static void *allocate(size_t size, void *argument)
 {
     PfCacheTexts *texts = argument;
     TextBlock *block = texts->blocks;
+    /* Many elements may refer to one string of the file. */
+    if (texts->used > texts->most - (size < texts->most ? size : texts->most)) return NULL;
+    texts->used += size;
     if (!block || block->capacity - block->used < size) {
         size_t capacity = size > BLOCK_BYTES ? size : BLOCK_BYTES;
         block = malloc(sizeof *block + capacity);
@@ -42,6 +45,11 @@ static void release(void *bytes, void *argument)
 
 static int read_variable(PfCacheTexts *texts, hid_t dataset, hid_t type)
 {
+    hsize_t file_bytes = 0;
+    hid_t file = H5Iget_file_id(dataset);
+    H5Fget_filesize(file, &file_bytes);
+    H5Fclose(file);
+    texts->most = (size_t)file_bytes + (size_t)texts->count;
     hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
     H5Pset_vlen_mem_manager(transfer, allocate, texts, release, NULL);
     herr_t status = pf_h5_read(dataset, type, H5S_ALL, H5S_ALL, transfer, texts->items);
@@ -58,6 +66,7 @@ static int read_fixed(PfCacheTexts *texts, hid_t dataset, hid_t type)
     hid_t terminated = H5Tcopy(type);
     H5Tset_size(terminated, size);
     H5Tset_strpad(terminated, H5T_STR_NULLTERM);
+    texts->most = SIZE_MAX; /* as the shape says, which was checked */
     char *bytes = allocate((size_t)texts->count * size, texts);
     herr_t status =
         bytes ? pf_h5_read(dataset, terminated, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) : -1;
@@ -100,6 +109,7 @@ int pf_cache_texts_number(PfCacheTexts *texts, int64_t count, PfError *err)
 {
     texts->items = pf_calloc((size_t)count, sizeof *texts->items, err);
     if (!texts->items) return -1;
+    texts->most = SIZE_MAX;
     for (int64_t i = 0; i < count; i++) {
         char *text = allocate(NUMBER_SIZE, texts);
         if (!text) {

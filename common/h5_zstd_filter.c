@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+size_t pf_h5_filter_limit = UINT32_MAX;
+
 /* HDF5 owns the buffer and lets a filter replace it. malloc and free are what
  * its release builds use; calling H5allocate_memory instead would tie the plugin
  * to one build of the library, and Python packages carry their own. */
@@ -27,7 +29,7 @@ static size_t decode(size_t size, size_t *buffer_size, void **buffer)
 {
     unsigned long long content = ZSTD_getFrameContentSize(*buffer, size);
     /* No chunk is larger than that, and what stands for "unknown" and "error" is. */
-    if (!content || content > UINT32_MAX) return 0;
+    if (!content || content > pf_h5_filter_limit) return 0;
     void *out = malloc((size_t)content);
     if (!out) return 0;
     size_t decoded = ZSTD_decompress(out, (size_t)content, *buffer, size);

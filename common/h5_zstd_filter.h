@@ -11,4 +11,8 @@
 
 extern const H5Z_class2_t pf_h5_zstd_filter;
 
+/* What a chunk may unpack to, in bytes; what would be more fails. Whoever reads sets it, under
+ * HDF5's lock. */
+extern size_t pf_h5_filter_limit;
+
 #endif

@@ -129,6 +129,24 @@ void pf_json_begin(void)
     left_out = 0;
 }
 
+int pf_json_check_size(const char *text, size_t size, const char *path, const char *what,
+                       PfError *err)
+{
+    size_t values = 1;
+    int quoted = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (quoted && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            values += text[i] == ',' || text[i] == '[' || text[i] == '{';
+    }
+    if (values <= PF_JSON_MAX_VALUES) return 0;
+    return pf_fail(err, PF_EXIT_FAILED, "'%s': its %s holds %zu values, and may hold %d", path,
+                   what, values, PF_JSON_MAX_VALUES);
+}
+
 /* NULL where memory is short, and where text holds no object, which is no error yet. May
  * come between pf_json_begin and pf_json_finish. */
 static cJSON *parse(const char *text, int *is_short)
@@ -146,6 +164,7 @@ static cJSON *parse(const char *text, int *is_short)
 cJSON *pf_json_parse(const char *text, const char *path, const char *what, PfError *err)
 {
     int is_short;
+    if (pf_json_check_size(text, strlen(text), path, what, err)) return NULL;
     cJSON *object = parse(text, &is_short);
     if (!object)
         pf_fail(err, PF_EXIT_FAILED,
@@ -157,6 +176,7 @@ cJSON *pf_json_parse(const char *text, const char *path, const char *what, PfErr
 cJSON *pf_json_parse_or_empty(const char *text, const char *path, const char *what, PfError *err)
 {
     int is_short;
+    if (pf_json_check_size(text, strlen(text), path, what, err)) return NULL;
     cJSON *object = parse(text, &is_short);
     if (!object && !is_short) object = cJSON_CreateObject();
     if (!object) pf_fail(err, PF_EXIT_FAILED, "'%s': out of memory for its %s", path, what);

@@ -20,6 +20,15 @@ char *pf_json_indented_text(const cJSON *item);
 cJSON *pf_json_read(const char *text);
 /* The same for a text of size bytes without an end of its own; *end: where the item ends. */
 cJSON *pf_json_read_front(const char *text, size_t size, const char **end);
+/* A text of a file may hold so many numbers, texts, lists and objects: cJSON takes some hundred
+ * bytes of memory and half a microsecond for each. A network of 100,000 tensors is described by a
+ * million. */
+#define PF_JSON_MAX_VALUES 2000000
+
+/* Whether there are no more, by a look at commas and brackets: before anything is parsed. path,
+ * what: for messages, as below. */
+int pf_json_check_size(const char *text, size_t size, const char *path, const char *what,
+                       PfError *err);
 
 /* The object in text; the caller deletes it. Fails where text holds none. path, what: where
  * it is from, for messages ("'photos.h5': its identity is no JSON object"). */

@@ -17,6 +17,11 @@ void pf_log_setup(const char *program, PfVerbosity verbosity)
     verbosity_now = verbosity;
 }
 
+const char *pf_log_program(void)
+{
+    return program_name;
+}
+
 PfVerbosity pf_log_verbosity(void)
 {
     return verbosity_now;

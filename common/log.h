@@ -8,6 +8,7 @@ typedef enum PfVerbosity { PF_QUIET = -1, PF_NORMAL = 0, PF_VERBOSE = 1 } PfVerb
 
 /* program: printed before warnings and errors. Call once, before any thread. */
 void pf_log_setup(const char *program, PfVerbosity verbosity);
+const char *pf_log_program(void); /* static */
 PfVerbosity pf_log_verbosity(void);
 
 /* A line unless -q was given. */

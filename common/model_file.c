@@ -1,5 +1,6 @@
 #include "model_file.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,24 +22,27 @@ int pf_model_write(const char *path, const PfNamedTensor *tensors, size_t tensor
 struct PfModel {
     PfWeights *weights;
     cJSON *metadata;
+    int64_t named_numbers; /* of the tensors that targets and layers name, counted each time */
+    int64_t outputs;       /* of all targets */
 };
 
-/* Product of tap_shape (1 for a single number); 0 where it is not a list of positive numbers. */
+/* Product of tap_shape (1 for a single number); 0 where it is not a list of positive numbers, or
+ * more than any row has. */
 static int64_t count_features(const cJSON *tap_shape)
 {
     const cJSON *dim;
     int64_t count = cJSON_IsArray(tap_shape);
     cJSON_ArrayForEach(dim, tap_shape)
     {
-        if (!cJSON_IsNumber(dim) || !(dim->valuedouble >= 1 && dim->valuedouble <= 0x1p31) ||
-            __builtin_mul_overflow(count, (int64_t)dim->valuedouble, &count))
+        if (!cJSON_IsNumber(dim) || !(dim->valuedouble >= 1 && dim->valuedouble <= INT_MAX) ||
+            __builtin_mul_overflow(count, (int64_t)dim->valuedouble, &count) || count > INT_MAX)
             return 0;
     }
     return count;
 }
 
 /* The tensor that a target names under `key`, in the rank it must have. */
-static int find_named(const PfModel *model, const cJSON *target, const char *key, int rank,
+static int find_named(PfModel *model, const cJSON *target, const char *key, int rank,
                       const PfTensorView **view, PfError *err)
 {
     const char *path = pf_weights_source(model->weights);
@@ -56,7 +60,29 @@ static int find_named(const PfModel *model, const cJSON *target, const char *key
                        "type",
                        path, name, pf_dtype_name((*view)->dtype),
                        pf_shape_text(&(*view)->shape, shape), rank);
+    for (int i = 0; i < rank; i++)
+        if ((*view)->shape.dims[i] < 1 || (*view)->shape.dims[i] > INT_MAX)
+            return pf_fail(err, PF_EXIT_FAILED,
+                           "model '%s': tensor '%.200s' is %s; each side must be from 1 to %d",
+                           path, name, pf_shape_text(&(*view)->shape, shape), INT_MAX);
+    model->named_numbers += pf_shape_count(&(*view)->shape);
     return 0;
+}
+
+/* A head is read number by number: thousands of targets that share one tensor would take more
+ * memory than the file has bytes. */
+static int check_sharing(const PfModel *model, PfError *err)
+{
+    size_t count;
+    int64_t numbers = 0;
+    const PfNamedTensor *tensors = pf_weights_tensors(model->weights, &count);
+    for (size_t i = 0; i < count; i++) numbers += pf_shape_count(&tensors[i].view.shape);
+    if (model->named_numbers <= numbers) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "model '%s': its targets and layers need %lld numbers, and the file holds %lld: "
+                   "they share tensors, which train never writes",
+                   pf_weights_source(model->weights), (long long)model->named_numbers,
+                   (long long)numbers);
 }
 
 /* Strings, one or more; a target without them is a regression. */
@@ -75,7 +101,7 @@ static int check_classes(const PfModel *model, const cJSON *classes, PfError *er
 
 /* weight (outputs, features), bias (outputs); a class target has an output per
  * class. */
-static int check_target(const PfModel *model, const cJSON *target, int64_t features, PfError *err)
+static int check_target(PfModel *model, const cJSON *target, int64_t features, PfError *err)
 {
     const PfTensorView *weight, *bias;
     if (find_named(model, target, "weight", 2, &weight, err) ||
@@ -85,6 +111,7 @@ static int check_target(const PfModel *model, const cJSON *target, int64_t featu
     if (check_classes(model, classes, err)) return -1;
     int64_t outputs = cJSON_IsArray(classes) ? cJSON_GetArraySize(classes) : weight->shape.dims[0];
     PfShape expected = {2, {outputs, features}};
+    model->outputs += outputs;
     char expected_text[PF_SHAPE_TEXT_SIZE], found[PF_SHAPE_TEXT_SIZE];
     if (!pf_shape_equal(&weight->shape, &expected) || bias->shape.dims[0] != outputs)
         return pf_fail(
@@ -97,7 +124,7 @@ static int check_target(const PfModel *model, const cJSON *target, int64_t featu
 }
 
 /* Strings of a layer's normalisation name vectors of its width. */
-static int check_norm(const PfModel *model, const cJSON *layer, int64_t width, PfError *err)
+static int check_norm(PfModel *model, const cJSON *layer, int64_t width, PfError *err)
 {
     static const char *const keys[] = {"scale", "shift", "mean", "variance"};
     const char *norm = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(layer, "norm"));
@@ -115,7 +142,7 @@ static int check_norm(const PfModel *model, const cJSON *layer, int64_t width, P
 }
 
 /* *features: what the first layer takes, then what the last one gives. */
-static int check_layers(const PfModel *model, int64_t *features, PfError *err)
+static int check_layers(PfModel *model, int64_t *features, PfError *err)
 {
     const cJSON *layers = cJSON_GetObjectItemCaseSensitive(model->metadata, "layers"), *layer;
     cJSON_ArrayForEach(layer, layers)
@@ -137,7 +164,7 @@ static int check_layers(const PfModel *model, int64_t *features, PfError *err)
     return 0;
 }
 
-static int check_metadata(const PfModel *model, PfError *err)
+static int check_metadata(PfModel *model, PfError *err)
 {
     const char *path = pf_weights_source(model->weights);
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(model->metadata, "version");
@@ -163,7 +190,10 @@ static int check_metadata(const PfModel *model, PfError *err)
     {
         if (check_target(model, target, features, err)) return -1;
     }
-    return 0;
+    if (model->outputs > INT_MAX)
+        return pf_fail(err, PF_EXIT_FAILED, "model '%s' has %lld outputs, and may have %d", path,
+                       (long long)model->outputs, INT_MAX);
+    return check_sharing(model, err);
 }
 
 static int read_model(PfModel *model, const char *path, PfError *err)
@@ -174,8 +204,10 @@ static int read_model(PfModel *model, const char *path, PfError *err)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' is not a model that train wrote: a %s file without '%s' metadata",
                        path, pf_weights_format(model->weights), PF_MODEL_METADATA_KEY);
+    if (pf_json_check_size(json, strlen(json), path, "metadata", err)) return -1;
     model->metadata = pf_json_read(json);
-    return check_metadata(model, err);
+    return check_metadata(model, err) || pf_weights_check_finite(model->weights, "model", err) ? -1
+                                                                                                : 0;
 }
 
 int pf_model_open(const char *path, PfModel **out, PfError *err)

@@ -36,7 +36,8 @@ typedef struct PfModel PfModel;
 
 /* Reads and checks a model file: metadata present and of a version we know, a tap and its
  * shape, classes that are names (regressions have none), every tensor that a target names
- * there and shaped (classes, features). */
+ * there and shaped (classes, features), no more numbers named than there are, all of them
+ * finite. */
 int pf_model_open(const char *path, PfModel **out, PfError *err);
 void pf_model_close(PfModel **model);
 

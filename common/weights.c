@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "input_file.h"
+#include "mapped_file.h"
 #include "memory.h"
 #include "weights_internal.h"
 
@@ -79,6 +79,14 @@ int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const
                        "weights '%s': the name of tensor '%s' holds control characters",
                        weights->source, pf_printable(name, name_size, text));
     }
+    /* Names that differ have bytes of their own; a pickle can name one text a million times. */
+    weights->name_bytes += name_size;
+    if (weights->bytes && weights->name_bytes > weights->size)
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "weights '%s': the names of its tensors are longer than the file: a name comes "
+            "twice",
+            weights->source);
     if (pf_grow(&weights->tensors, &weights->capacity, weights->count + 1, sizeof *weights->tensors,
                 err))
         return -1;
@@ -208,11 +216,9 @@ static int map_file(const char *path, const uint8_t **bytes, size_t *size, PfFil
     *bytes = NULL;
     *size = 0;
     if (status.st_size > 0) {
-        void *map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED)
-            failed = pf_fail_errno(err, "cannot map weights '%s'", path);
-        else
-            *bytes = map, *size = (size_t)status.st_size;
+        const void *map;
+        failed = pf_map_file(fd, &status, "weights", path, &map, err);
+        if (!failed) *bytes = map, *size = (size_t)status.st_size;
     }
     if (!failed) *stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
     close(fd);
@@ -227,7 +233,7 @@ int pf_weights_open(const char *path, PfWeights **out, PfError *err)
     *out = NULL;
     if (map_file(path, &bytes, &size, &stamp, err)) return -1;
     if (pf_weights_open_bytes(path, bytes, size, out, err)) {
-        if (size) munmap((void *)(uintptr_t)bytes, size);
+        pf_unmap_file(bytes, size);
         return -1;
     }
     (*out)->is_mapped = size > 0;
@@ -246,7 +252,7 @@ void pf_weights_close(PfWeights **weights)
     free(closing->by_name);
     free(closing->blocks);
     cJSON_Delete(closing->header);
-    if (closing->is_mapped) munmap((void *)(uintptr_t)closing->bytes, closing->size);
+    if (closing->is_mapped) pf_unmap_file(closing->bytes, closing->size);
     free(closing->source);
     free(closing);
 }

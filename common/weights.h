@@ -61,6 +61,13 @@ const char *pf_weights_format(const PfWeights *weights);
 /* The __metadata__ value of a safetensors file, or NULL. */
 const char *pf_weights_metadata(const PfWeights *weights, const char *key);
 
+/* Refuses a file with a number that is NaN or infinite, by the tensor's name. what: "model", for
+ * the message. Networks' published weights are not looked at: whatever they hold, they compute. */
+int pf_weights_check_finite(const PfWeights *weights, const char *what, PfError *err);
+/* Index of the first number of a tensor that is not finite; their count where all are, as integers
+ * always are. */
+size_t pf_find_not_finite(const PfTensorView *view);
+
 /* Whether the file holds what the nodes up to `last` need: missing and
  * mis-shaped tensors are named with expected and found, and where the file looks
  * like another known architecture's the message says whose. Tensors that

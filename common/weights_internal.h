@@ -17,6 +17,7 @@ struct PfWeights {
     int is_mapped;          /* bytes are ours to unmap */
     PfNamedTensor *tensors; /* names owned; file order */
     size_t count, capacity;
+    size_t name_bytes;             /* of all tensors */
     const PfNamedTensor **by_name; /* (count) sorted, made by pf_weights_index */
     void **blocks;                 /* tensors that could not be used in place */
     size_t block_count, block_capacity;

@@ -8,8 +8,9 @@
 #include "memory.h"
 #include "printable.h"
 
-/* A checkpoint of a network with its optimiser has some 100,000 values. */
-#define MAX_ARENA_BYTES ((size_t)256 << 20)
+/* A checkpoint of a network with its optimiser has some 100,000 values, of 80 bytes. A legacy file
+ * has two pickles at a time. */
+#define MAX_ARENA_BYTES ((size_t)160 << 20)
 #define MAX_STACK ((size_t)1 << 22)
 #define ARENA_BLOCK_BYTES ((size_t)64 << 10)
 

@@ -25,25 +25,35 @@ static int next_pickle(Cursor *cursor, PfPickle *pickle, PfError *err)
     return 0;
 }
 
-/* Magic number (checked before we got here), protocol version, machine. */
+static int check_protocol(const PfWeights *weights, const PfPickleValue *root, PfError *err)
+{
+    if (root->kind == PF_PICKLE_INT && root->integer == LEGACY_PROTOCOL) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "weights '%s': a legacy torch file of a protocol other than %d", weights->source,
+                   LEGACY_PROTOCOL);
+}
+
+static int check_machine(const PfWeights *weights, const PfPickleValue *root, PfError *err)
+{
+    const PfPickleValue *little = pf_pickle_get(root, "little_endian");
+    if (!little || little->integer) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "weights '%s': saved on a big-endian machine, which is not read",
+                   weights->source);
+}
+
+/* Magic number (checked before we got here), protocol version, machine; one at a time, as each may
+ * take the memory that a pickle is allowed. */
 static int read_preamble(Cursor *cursor, PfError *err)
 {
-    PfPickle pickles[3] = {{0}};
     int failed = 0;
-    for (int i = 0; i < 3 && !failed; i++) failed = next_pickle(cursor, &pickles[i], err);
-    if (!failed &&
-        (pickles[1].root->kind != PF_PICKLE_INT || pickles[1].root->integer != LEGACY_PROTOCOL))
-        failed = pf_fail(err, PF_EXIT_FAILED,
-                         "weights '%s': a legacy torch file of a protocol other than %d",
-                         cursor->weights->source, LEGACY_PROTOCOL);
-    if (!failed) {
-        const PfPickleValue *little = pf_pickle_get(pickles[2].root, "little_endian");
-        if (little && !little->integer)
-            failed = pf_fail(err, PF_EXIT_FAILED,
-                             "weights '%s': saved on a big-endian machine, which is not read",
-                             cursor->weights->source);
+    for (int i = 0; i < 3 && !failed; i++) {
+        PfPickle pickle = {0};
+        failed = next_pickle(cursor, &pickle, err);
+        if (!failed && i == 1) failed = check_protocol(cursor->weights, pickle.root, err);
+        if (!failed && i == 2) failed = check_machine(cursor->weights, pickle.root, err);
+        pf_pickle_free(&pickle);
     }
-    for (int i = 0; i < 3; i++) pf_pickle_free(&pickles[i]);
     return failed;
 }
 

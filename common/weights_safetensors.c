@@ -115,6 +115,7 @@ static int check_layout(const PfWeights *weights, const uint8_t *data, size_t da
 static int parse_header(PfWeights *weights, size_t header_size, PfError *err)
 {
     const char *text = (const char *)weights->bytes + LENGTH_BYTES, *end = NULL;
+    if (pf_json_check_size(text, header_size, weights->source, "header", err)) return -1;
     weights->header = pf_json_read_front(text, header_size, &end);
     if (!cJSON_IsObject(weights->header)) return damaged(weights, "its header is not JSON", err);
     for (; end < text + header_size; end++)

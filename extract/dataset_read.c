@@ -8,6 +8,7 @@
 #include "dataset_format.h"
 #include "file_stamp.h"
 #include "input_file.h"
+#include "mapped_file.h"
 #include "memory.h"
 
 /* No photograph is larger; what is, would take the machine's memory by surprise. */
@@ -46,6 +47,13 @@ static int check_file(const struct stat *status, PfError *err)
     return 0;
 }
 
+static int check_holes(int fd, off_t size, PfError *err)
+{
+    int failed = pf_check_holes(fd, size, err);
+    if (failed && err) err->exit_code = PF_EXIT_BAD_IMAGES;
+    return failed;
+}
+
 static int read_bytes(int fd, size_t size, uint8_t *data, PfError *err)
 {
     for (size_t done = 0; done < size;) {
@@ -64,8 +72,8 @@ static int read_open_file(int fd, PfSampleBytes *bytes, PfError *err)
     int64_t now = pf_file_time_now();
     if (fstat(fd, &status)) return fail_errno(err, "cannot be read");
     size_t size = (size_t)status.st_size;
-    if (check_file(&status, err) || pf_sample_bytes_reserve(bytes, size, err) ||
-        read_bytes(fd, size, bytes->data, err))
+    if (check_file(&status, err) || check_holes(fd, status.st_size, err) ||
+        pf_sample_bytes_reserve(bytes, size, err) || read_bytes(fd, size, bytes->data, err))
         return -1;
     bytes->size_bytes = size;
     bytes->width = bytes->height = 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device_list.h"
+#include "image.h"
 #include "options.h"
 #include "sample_reader.h"
 
@@ -246,6 +247,10 @@ static const PfOption table[] = {
      .help = "only N images, of each class and split in proportion; a larger N adds to them"},
     {.name = "shard", .kind = PF_OPTION_CALL, .parse = parse_shard, .argument = "K/N",
      .help = "only the K-th of N parts of the dataset; --merge joins them"},
+    {.name = "max-pixels", .kind = PF_OPTION_LONG, .offset = FIELD(max_pixels), .argument = "N",
+     .minimum = 1, .maximum = PF_IMAGE_MOST_PIXELS,
+     .help = "take images of up to N pixels, however small their files are (default: 268435456,\n"
+             "and at most 160 MiB of memory, or 256 times the file, for one image)"},
     {.name = "max-bad", .kind = PF_OPTION_CALL, .parse = parse_max_bad, .argument = "N|P%",
      .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},

@@ -46,8 +46,9 @@ typedef struct PfExtractOptions {
     int workers; /* 0 = one per core */
     int readers; /* files read ahead at once */
     PfBadLimit max_bad;
-    double sync_seconds; /* work is made safe at least so often */
-    int sync_mb;         /* and after so many MB of features */
+    long long max_pixels; /* of an image; 0 = the usual limits, see image.h */
+    double sync_seconds;  /* work is made safe at least so often */
+    int sync_mb;          /* and after so many MB of features */
     int force, dry_run;
     const char *signature, *sources_from;
     int summary_input, summary_classes;

@@ -50,6 +50,7 @@ static int compute_group(PfExtraction *run, int64_t *count, PfError *err)
                           .journal = run->journal,
                           .workers = pf_extraction_worker_count(run),
                           .readers = run->options->readers,
+                          .max_pixels = run->options->max_pixels,
                           .max_rejected = pf_extraction_max_rejected(run),
                           .interrupted = run->interrupted};
     int64_t before = run->stats.images;

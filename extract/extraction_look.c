@@ -7,6 +7,7 @@
 #include "atomic_file.h"
 #include "file_content.h"
 #include "identity.h"
+#include "image.h"
 #include "log.h"
 #include "output_check.h"
 #include "output_path.h"
@@ -131,8 +132,11 @@ int pf_extraction_lock(PfExtraction *run, PfError *err)
 int pf_extraction_find_rows(PfExtraction *run, PfError *err)
 {
     pf_known_rows_free(&run->known);
-    return pf_known_rows_new(run->cache, run->journal, run->wanted.taps, run->wanted.count,
-                             &run->known, err);
+    if (pf_known_rows_new(run->cache, run->journal, run->wanted.taps, run->wanted.count,
+                          &run->known, err))
+        return -1;
+    if (run->options->max_pixels) pf_known_rows_retry(run->known, PF_IMAGE_TOO_LARGE);
+    return 0;
 }
 
 static int match_cache(PfExtraction *run, PfError *err)

@@ -169,6 +169,7 @@ static int open_pipeline(Pass *pass, int64_t sample_count, PfError *err)
         .view_seed = (uint64_t)plan->view_seed,
         .workers = of->workers,
         .readers = of->readers,
+        .max_pixels = of->max_pixels,
         .largest_file = largest_file(of),
         .interrupted = of->interrupted,
     };

@@ -15,6 +15,7 @@ typedef struct PfFeaturePass {
     PfWorkPlan *plan;
     PfJournal *journal; /* NULL: one batch only, to see how small it becomes (--dry-run) */
     int workers, readers;
+    int64_t max_pixels;   /* see pipeline.h */
     int64_t max_rejected; /* more of the whole dataset than this end the run */
     const volatile sig_atomic_t *interrupted;
 } PfFeaturePass;

@@ -11,23 +11,41 @@
 #ifndef PF_IMAGE_H
 #define PF_IMAGE_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "permafrost/error.h"
 
-/* Larger images are refused before anything is allocated for them. */
+/* Larger images are refused before anything is allocated for them, unless limits say otherwise. */
 #ifndef PF_IMAGE_MAX_PIXELS
 #define PF_IMAGE_MAX_PIXELS ((int64_t)1 << 28)
 #endif
+/* What --max-pixels takes at most. */
+#define PF_IMAGE_MOST_PIXELS ((int64_t)1 << 30)
+/* What decoding may take whatever the size of the file, and how many times the file's own size
+ * where that is more. A photograph is nowhere near; a file of a few KB that claims 200 megapixels
+ * is. */
+#define PF_IMAGE_FREE_BYTES ((int64_t)160 << 20)
+#define PF_IMAGE_MAX_EXPANSION 256
+/* How the reasons begin that larger limits would do away with. */
+#define PF_IMAGE_TOO_LARGE "too large"
 
-/* Starts as {0}. One PfImage decodes any number of images, one after the other,
+typedef struct PfImageLimits {
+    int64_t max_pixels; /* of an image, up to PF_IMAGE_MOST_PIXELS, however small its file is; 0:
+                           PF_IMAGE_MAX_PIXELS, and memory in proportion to the file, as above */
+    const volatile sig_atomic_t *interrupted; /* nonzero ends decoding with PF_EXIT_INTERRUPTED; may
+                                                 be NULL */
+} PfImageLimits;
+
+/* Starts as {0}, or with limits. One PfImage decodes any number of images, one after the other,
  * and keeps its buffer between them. */
 typedef struct PfImage {
-    int width, height; /* of the image in the file, however it was decoded */
-    uint8_t *pixels;   /* (rows, columns, 3) RGB, owned; unless reduced (height, width, 3) */
-    size_t capacity;   /* bytes allocated at pixels */
-    int halvings;      /* so many times the sides were halved, 0 to 3, and rounded up */
+    int width, height;    /* of the image in the file, however it was decoded */
+    uint8_t *pixels;      /* (rows, columns, 3) RGB, owned; unless reduced (height, width, 3) */
+    size_t capacity;      /* bytes allocated at pixels */
+    int halvings;         /* so many times the sides were halved, 0 to 3, and rounded up */
+    PfImageLimits limits; /* the caller's */
 } PfImage;
 
 static inline int pf_image_columns(const PfImage *image)
@@ -43,7 +61,7 @@ static inline int pf_image_rows(const PfImage *image)
 /* Decodes a whole file. On failure the message is a reason without the path
  * ("truncated JPEG: ends after 120 of 375 rows"), the size is 0 x 0, the buffer
  * stays for the next image, and err->exit_code tells whose fault it is:
- * PF_EXIT_BAD_IMAGES the file's, PF_EXIT_FAILED ours (memory). */
+ * PF_EXIT_BAD_IMAGES the file's, PF_EXIT_FAILED ours (memory), PF_EXIT_INTERRUPTED nobody's. */
 int pf_image_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err);
 
 /* The same, but the sides of a JPEG are halved as often as both remain least_side or more.

@@ -29,7 +29,8 @@ static int truncated(size_t size, PfError *err)
 }
 
 /* The header of 40 bytes, which the longer ones begin with. */
-static int read_header(const uint8_t *bytes, size_t size, Bitmap *bitmap, PfError *err)
+static int read_header(const uint8_t *bytes, size_t size, const PfImageLimits *limits,
+                       Bitmap *bitmap, PfError *err)
 {
     if (size < FILE_HEADER_SIZE + 40) return truncated(size, err);
     const uint8_t *info = bytes + FILE_HEADER_SIZE;
@@ -47,7 +48,7 @@ static int read_header(const uint8_t *bytes, size_t size, Bitmap *bitmap, PfErro
     bitmap->compression = get_le(info + 16, 4);
     bitmap->color_count = get_le(info + 32, 4);
     bitmap->stride = ((size_t)bitmap->width * (size_t)bitmap->bits + 31) / 32 * 4;
-    return pf_image_check_size(bitmap->width, bitmap->height, err);
+    return pf_image_check_size(limits, bitmap->width, bitmap->height, err);
 }
 
 /* Entries that the file does not have are grey, as in PIL. */
@@ -116,9 +117,10 @@ static void read_masked_row(const Bitmap *bitmap, const uint8_t *row, uint8_t *o
     }
 }
 
-static int read_layout(const uint8_t *bytes, size_t size, Bitmap *bitmap, PfError *err)
+static int read_layout(const uint8_t *bytes, size_t size, const PfImageLimits *limits,
+                       Bitmap *bitmap, PfError *err)
 {
-    if (read_header(bytes, size, bitmap, err)) return -1;
+    if (read_header(bytes, size, limits, bitmap, err)) return -1;
     int bits = bitmap->bits, indexed = bits == 1 || bits == 4 || bits == 8;
     int masked = bits == 16 || bits == 24 || bits == 32;
     if (bitmap->compression != COMPRESSION_NONE &&
@@ -139,7 +141,7 @@ int pf_image_bmp_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
 {
     (void)least_side;
     Bitmap bitmap = {0};
-    if (read_layout(bytes, size, &bitmap, err) ||
+    if (read_layout(bytes, size, &image->limits, &bitmap, err) ||
         pf_image_resize_buffer(image, bitmap.width, bitmap.height, err))
         return -1;
     for (int y = 0; y < image->height; y++) {

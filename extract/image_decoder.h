@@ -18,7 +18,18 @@ int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError
 #define pf_image_bad(err, ...) pf_fail(err, PF_EXIT_BAD_IMAGES, __VA_ARGS__)
 
 /* Sees that the size is neither empty nor too large. */
-int pf_image_check_size(int64_t width, int64_t height, PfError *err);
+int pf_image_check_size(const PfImageLimits *limits, int64_t width, int64_t height, PfError *err);
+
+/* Sees that decoding, which takes so many bytes of memory, is worth it for a file of that size. */
+int pf_image_check_memory(const PfImageLimits *limits, int64_t needed_bytes, size_t file_bytes,
+                          PfError *err);
+
+static inline int pf_image_is_interrupted(const PfImageLimits *limits)
+{
+    return limits->interrupted && *limits->interrupted;
+}
+/* Fails with PF_EXIT_INTERRUPTED. */
+int pf_image_interrupted(PfError *err);
 
 /* Checks the size, sets it, and makes room at image->pixels, for halved sides where image->halvings
  * is set. */

@@ -1,6 +1,9 @@
 /* JPEG as PIL reads it: libjpeg's accurate integer DCT, fancy upsampling and
  * block smoothing, which are its defaults.
  *
+ * The scans of a progressive file each visit all of its blocks, and an empty one takes a few bytes:
+ * their number is limited, by libjpeg's progress monitor, which also looks for Ctrl-C.
+ *
  * libjpeg's own memory source invents an end-of-image marker where data run
  * out and goes on with grey. Ours suspends instead, as PIL's does, so that a
  * truncated file is seen; what libjpeg only warns of is accepted, as by PIL. */
@@ -12,12 +15,34 @@
 
 #include "image_decoder.h"
 
+/* Cameras write one scan, encoders for the web about ten. */
+#define MAX_SCANS 500
+/* So many times the pixels of the largest image that is taken are visited, by all scans together.
+ */
+#define MAX_SCANS_OF_LARGEST 16
+
 typedef struct Decoder {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr errors;
     struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    const PfImageLimits *limits;
+    int max_scans;
+    enum { BROKEN, TOO_MANY_SCANS, INTERRUPTED } cause; /* of what lands in failed */
     jmp_buf failed;
 } Decoder;
+
+static void look_at_progress(j_common_ptr jpeg)
+{
+    Decoder *decoder = jpeg->client_data;
+    if (pf_image_is_interrupted(decoder->limits))
+        decoder->cause = INTERRUPTED;
+    else if (decoder->jpeg.input_scan_number > decoder->max_scans)
+        decoder->cause = TOO_MANY_SCANS;
+    else
+        return;
+    longjmp(decoder->failed, 1);
+}
 
 _Noreturn static void leave(j_common_ptr jpeg)
 {
@@ -124,6 +149,24 @@ static int choose_halvings(const struct jpeg_decompress_struct *jpeg, int least_
     return halvings;
 }
 
+/* The rows, and the coefficients of a file of several scans, which are kept until the last one. */
+static int64_t memory_needed(const PfImage *image, struct jpeg_decompress_struct *jpeg)
+{
+    int64_t needed = 3 * ((int64_t)jpeg->image_width * jpeg->image_height >> 2 * image->halvings);
+    for (int c = 0; jpeg_has_multiple_scans(jpeg) && c < jpeg->num_components; c++)
+        needed += (int64_t)jpeg->comp_info[c].width_in_blocks *
+                  jpeg->comp_info[c].height_in_blocks * DCTSIZE2 * (int64_t)sizeof(JCOEF);
+    return needed;
+}
+
+static int count_scans_allowed(const struct jpeg_decompress_struct *jpeg,
+                               const PfImageLimits *limits)
+{
+    int64_t most = limits->max_pixels ? limits->max_pixels : PF_IMAGE_MAX_PIXELS;
+    int64_t scans = MAX_SCANS_OF_LARGEST * most / ((int64_t)jpeg->image_width * jpeg->image_height);
+    return scans < MAX_SCANS ? (int)scans : MAX_SCANS;
+}
+
 static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, int least_side,
                   PfImage *image, PfError *err)
 {
@@ -133,7 +176,12 @@ static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, int least
     image->halvings = choose_halvings(jpeg, least_side);
     jpeg->scale_num = 1;
     jpeg->scale_denom = 1u << image->halvings;
-    if (pf_image_resize_buffer(image, jpeg->image_width, jpeg->image_height, err)) return -1;
+    if (pf_image_check_size(&image->limits, jpeg->image_width, jpeg->image_height, err) ||
+        pf_image_check_memory(&image->limits, memory_needed(image, jpeg), size, err) ||
+        pf_image_resize_buffer(image, jpeg->image_width, jpeg->image_height, err))
+        return -1;
+    decoder->max_scans = count_scans_allowed(jpeg, &image->limits);
+    jpeg->progress = &decoder->progress;
     if (!jpeg_start_decompress(jpeg))
         return pf_image_bad(err, "truncated JPEG: ends before its last scan");
     if (read_rows(jpeg, image, err)) return -1;
@@ -141,6 +189,20 @@ static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, int least
      * the scans is, and is found here. */
     jpeg_finish_decompress(jpeg);
     return 0;
+}
+
+static int fail(Decoder *decoder, PfError *err)
+{
+    char reason[JMSG_LENGTH_MAX];
+    if (decoder->cause == INTERRUPTED) return pf_image_interrupted(err);
+    if (decoder->cause == TOO_MANY_SCANS)
+        return pf_image_bad(err,
+                            "more than %d scans in a JPEG of %u x %u pixels: no encoder makes "
+                            "so many, and each takes as long as an image",
+                            decoder->max_scans, decoder->jpeg.image_width,
+                            decoder->jpeg.image_height);
+    decoder->errors.format_message((j_common_ptr)&decoder->jpeg, reason);
+    return pf_image_bad(err, "broken JPEG: %s", reason);
 }
 
 int pf_image_jpeg_decode(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
@@ -153,10 +215,10 @@ int pf_image_jpeg_decode(const uint8_t *bytes, size_t size, int least_side, PfIm
     decoder.jpeg.client_data = &decoder;
     decoder.errors.error_exit = leave;
     decoder.errors.output_message = print_nothing;
+    decoder.progress.progress_monitor = look_at_progress;
+    decoder.limits = &image->limits;
     if (setjmp(decoder.failed)) {
-        char reason[JMSG_LENGTH_MAX];
-        decoder.errors.format_message((j_common_ptr)&decoder.jpeg, reason);
-        result = pf_image_bad(err, "broken JPEG: %s", reason);
+        result = fail(&decoder, err);
     } else {
         result = decode(&decoder, bytes, size, least_side, image, err);
     }

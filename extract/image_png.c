@@ -113,7 +113,7 @@ static int channel_count(int color_type, int depth)
     return strchr(depths[color_type], depth) ? channels[color_type] : 0;
 }
 
-static int read_header(Reader *reader, Content *content, PfError *err)
+static int read_header(Reader *reader, const PfImageLimits *limits, Content *content, PfError *err)
 {
     Chunk chunk;
     if (next_checked_chunk(reader, &chunk, err)) return -1;
@@ -129,7 +129,7 @@ static int read_header(Reader *reader, Content *content, PfError *err)
     if (!channel_count(content->color_type, content->depth))
         return pf_image_bad(err, "broken PNG: %d-bit pixels of colour type %d", content->depth,
                             content->color_type);
-    return pf_image_check_size(content->width, content->height, err);
+    return pf_image_check_size(limits, content->width, content->height, err);
 }
 
 /* Bytes of the rows of an image or a pass of it, each with its filter byte. */
@@ -157,7 +157,8 @@ static size_t inflated_size(const Content *content)
 
 /* Deflate packs at most 1032 bytes into one: a header that promises more than
  * that is seen through before memory is asked for. */
-static int check_data_size(Content *content, PfError *err)
+static int check_data_size(Content *content, const PfImageLimits *limits, size_t file_size,
+                           PfError *err)
 {
     content->data_size = inflated_size(content);
     if (content->data_size > INT32_MAX / 2)
@@ -166,14 +167,18 @@ static int check_data_size(Content *content, PfError *err)
     if (content->packed_size < content->data_size / 1032)
         return pf_image_bad(err, "broken PNG: %zu bytes of compressed pixels cannot hold %u x %u",
                             content->packed_size, content->width, content->height);
-    return 0;
+    /* The rows as we write them, as stb_image collects and as it inflates them, and the pixels. */
+    int64_t needed =
+        3 * (int64_t)content->data_size + 4 * (int64_t)content->width * (int64_t)content->height;
+    return pf_image_check_memory(limits, needed, file_size, err);
 }
 
 /* Walks all chunks up to IEND. What follows that is no matter. */
-static int read_content(const uint8_t *bytes, size_t size, Content *content, PfError *err)
+static int read_content(const uint8_t *bytes, size_t size, const PfImageLimits *limits,
+                        Content *content, PfError *err)
 {
     Reader reader = {bytes, size, SIGNATURE_SIZE};
-    if (read_header(&reader, content, err)) return -1;
+    if (read_header(&reader, limits, content, err)) return -1;
     Chunk chunk;
     do {
         if (next_checked_chunk(&reader, &chunk, err)) return -1;
@@ -182,7 +187,7 @@ static int read_content(const uint8_t *bytes, size_t size, Content *content, PfE
     } while (!is_type(&chunk, "IEND"));
     if (content->color_type == 3 && content->palette.size < 3)
         return pf_image_bad(err, "broken PNG: its pixels are indices and it has no palette");
-    return check_data_size(content, err);
+    return check_data_size(content, limits, size, err);
 }
 
 static uint8_t *put_chunk_header(uint8_t *out, const char *type, uint32_t size)
@@ -234,7 +239,8 @@ static int inflate_bytes(z_stream *stream, Reader *reader, uint8_t *out, size_t 
 }
 
 /* The image data as a zlib stream of stored blocks. *end is where they end. */
-static int put_blocks(uint8_t *out, Reader *reader, size_t left, uint8_t **end, PfError *err)
+static int put_blocks(uint8_t *out, Reader *reader, size_t left, const PfImageLimits *limits,
+                      uint8_t **end, PfError *err)
 {
     z_stream stream = {0};
     if (inflateInit(&stream) != Z_OK) return pf_fail(err, PF_EXIT_FAILED, "zlib: out of memory");
@@ -246,7 +252,8 @@ static int put_blocks(uint8_t *out, Reader *reader, size_t left, uint8_t **end, 
         left -= size;
         *out++ = left == 0; /* the last block is marked */
         out = put_le16(put_le16(out, (unsigned)size), ~(unsigned)size);
-        result = inflate_bytes(&stream, reader, out, size, err);
+        result = pf_image_is_interrupted(limits) ? pf_image_interrupted(err)
+                                                 : inflate_bytes(&stream, reader, out, size, err);
         out += size;
     }
     inflateEnd(&stream);
@@ -261,7 +268,8 @@ static size_t blocks_size(const Content *content)
 }
 
 /* Writes stb_image's file, checksums 0 since it skips them. *size is its length. */
-static int put_file(uint8_t *out, Reader reader, const Content *content, size_t *size, PfError *err)
+static int put_file(uint8_t *out, Reader reader, const Content *content,
+                    const PfImageLimits *limits, size_t *size, PfError *err)
 {
     uint8_t *end = out;
     memcpy(end, reader.bytes, SIGNATURE_SIZE);
@@ -270,7 +278,7 @@ static int put_file(uint8_t *out, Reader reader, const Content *content, size_t 
     end = put_be32(end + HEADER_SIZE, 0);
     if (content->color_type == 3) end = put_palette(end, &content->palette);
     end = put_chunk_header(end, "IDAT", (uint32_t)blocks_size(content));
-    if (put_blocks(end, &reader, content->data_size, &end, err)) return -1;
+    if (put_blocks(end, &reader, content->data_size, limits, &end, err)) return -1;
     end = put_be32(end, 0);
     end = put_be32(put_chunk_header(end, "IEND", 0), 0);
     *size = (size_t)(end - out);
@@ -282,13 +290,13 @@ int pf_image_png_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
 {
     (void)least_side;
     Content content = {0};
-    if (read_content(bytes, size, &content, err)) return -1;
+    if (read_content(bytes, size, &image->limits, &content, err)) return -1;
     size_t room = SIGNATURE_SIZE + 4 * CHUNK_OVERHEAD + HEADER_SIZE + PALETTE_SIZE;
     uint8_t *file = pf_alloc_aligned(room + blocks_size(&content), 1, err);
     if (!file) return -1;
     Reader reader = {bytes, size, SIGNATURE_SIZE};
     size_t file_size;
-    int result = put_file(file, reader, &content, &file_size, err);
+    int result = put_file(file, reader, &content, &image->limits, &file_size, err);
     if (!result) result = pf_image_stb_decode(file, file_size, image, err);
     free(file);
     return result;

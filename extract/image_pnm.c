@@ -28,7 +28,7 @@ static int64_t read_number(Reader *reader)
     int64_t value = 0;
     while (reader->position < reader->size && isdigit(bytes[reader->position])) {
         value = value * 10 + (bytes[reader->position++] - '0');
-        if (value > PF_IMAGE_MAX_PIXELS) return -1;
+        if (value > PF_IMAGE_MOST_PIXELS) return -1;
     }
     return reader->position > start ? value : -1;
 }
@@ -49,17 +49,19 @@ static void put_sample(uint8_t *pixels, size_t index, int channels, uint8_t valu
         pixels[3 * index] = pixels[3 * index + 1] = pixels[3 * index + 2] = value;
 }
 
-static int read_plain(Reader *reader, size_t count, int channels, int64_t maximum, uint8_t *pixels,
+static int read_plain(Reader *reader, size_t count, int channels, int64_t maximum, PfImage *image,
                       PfError *err)
 {
     for (size_t i = 0; i < count; i++) {
+        if (i % 65536 == 0 && pf_image_is_interrupted(&image->limits))
+            return pf_image_interrupted(err);
         int64_t value = read_number(reader);
         if (value < 0 || value > maximum)
             return pf_image_bad(err,
                                 "broken or truncated P%c: sample %zu of %zu is not a number "
                                 "up to %lld",
                                 reader->bytes[1], i + 1, count, (long long)maximum);
-        put_sample(pixels, i, channels, scale(value, maximum));
+        put_sample(image->pixels, i, channels, scale(value, maximum));
     }
     return 0;
 }
@@ -85,7 +87,7 @@ int pf_image_pnm_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
         !isspace(bytes[reader.position]))
         return pf_image_bad(err, "broken P%c header: expected width, height and maximum", kind);
     reader.position++;
-    if (pf_image_check_size(width, height, err)) return -1;
+    if (pf_image_check_size(&image->limits, width, height, err)) return -1;
     /* A plain sample is a digit and a space; the last may do without the space. */
     size_t count = (size_t)(width * height * channels), left = size - reader.position;
     int plain = kind == '2' || kind == '3';
@@ -94,7 +96,7 @@ int pf_image_pnm_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
         return pf_image_bad(err, "truncated P%c: %zu of at least %zu bytes of pixels", kind, left,
                             needed);
     if (pf_image_resize_buffer(image, width, height, err)) return -1;
-    if (plain) return read_plain(&reader, count, channels, maximum, image->pixels, err);
+    if (plain) return read_plain(&reader, count, channels, maximum, image, err);
     read_binary(bytes + reader.position, count, channels, maximum, image->pixels);
     return 0;
 }

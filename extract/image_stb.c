@@ -31,6 +31,7 @@ int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError
     *image = (PfImage){.width = width,
                        .height = height,
                        .pixels = pixels,
-                       .capacity = (size_t)width * (size_t)height * 3};
+                       .capacity = (size_t)width * (size_t)height * 3,
+                       .limits = image->limits};
     return 0;
 }

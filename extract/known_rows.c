@@ -20,6 +20,7 @@ typedef struct Part {
 } Part;
 
 struct PfKnownRows {
+    const char *retried; /* how the reasons begin that are none any more; NULL: none does */
     PfCache *cache;
     PfJournal *journal;
     int tap_count;
@@ -303,6 +304,17 @@ void pf_known_rows_free(PfKnownRows **known)
 
 /* ---- asking ---- */
 
+void pf_known_rows_retry(PfKnownRows *known, const char *reason)
+{
+    known->retried = reason;
+}
+
+static int is_retried(const PfKnownRows *known, const PfJournalImage *image)
+{
+    return known->retried && image->reason &&
+           !strncmp(image->reason, known->retried, strlen(known->retried));
+}
+
 int pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfFileStamp *stamp,
                            PfJournalImage *image)
 {
@@ -310,7 +322,9 @@ int pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfF
     uint32_t *slot = first_of_path(known, path);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_path(known, slot, path)) {
         *image = image_at(known, *slot);
-        if (pf_file_stamp_equal(&image->stamp, stamp) && !is_zero(image->digest)) return 1;
+        if (pf_file_stamp_equal(&image->stamp, stamp) && !is_zero(image->digest) &&
+            !is_retried(known, image))
+            return 1;
     }
     return 0;
 }
@@ -321,7 +335,9 @@ int pf_known_rows_by_digest(const PfKnownRows *known, const uint8_t digest[PF_DI
     int found = 0;
     uint32_t *slot = first_of_digest(known, digest);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_digest(known, slot, digest)) {
-        *image = image_at(known, *slot);
+        PfJournalImage here = image_at(known, *slot);
+        if (is_retried(known, &here)) continue;
+        *image = here;
         found = 1;
         if (!image->reason) break;
     }

@@ -1,7 +1,7 @@
 /* What earlier runs have left: the rows of a finished cache and those of a journal,
  * and the images that were refused, found by path and by the digest of their bytes.
  *
- * Does not change once it is made: any number of threads may ask. About forty bytes an
+ * Does not change once it is in use: any number of threads may ask. About forty bytes an
  * image, beside what a cache lends. */
 #ifndef PF_KNOWN_ROWS_H
 #define PF_KNOWN_ROWS_H
@@ -23,6 +23,9 @@ typedef struct PfKnownRows PfKnownRows;
  * that has it. */
 int pf_known_rows_new(PfCache *cache, PfJournal *journal, PfCacheTap *taps, int tap_count,
                       PfKnownRows **out, PfError *err);
+/* From now on refused images whose reason begins like that are unknown: they will be tried again.
+ */
+void pf_known_rows_retry(PfKnownRows *known, const char *reason);
 void pf_known_rows_free(PfKnownRows **known);
 
 /* The image that was last seen at that path with that stamp, a row or a refused one.

@@ -66,6 +66,7 @@ typedef struct PfPipelineConfig {
     int64_t largest_file; /* of the samples, in bytes; 0: not known */
     int64_t head_start;   /* samples decoded at most before the network is there; 0: what fills
                              PF_HEAD_START_BYTES */
+    int64_t max_pixels;   /* of an image, see image.h; 0: the usual limits */
     const volatile sig_atomic_t
         *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
 } PfPipelineConfig;

@@ -90,6 +90,7 @@ static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, const Pla
         }
         if (!decode_bytes(config, decoder, &slot->row, place->pixels, err)) return 0;
     }
+    if (err->exit_code == PF_EXIT_INTERRUPTED) return -1;
     if (err->exit_code != PF_EXIT_BAD_IMAGES) return fail_sample(config, slot->row.sample, err);
     slot->state = PF_SLOT_BAD;
     pf_format(slot->reason, sizeof slot->reason, "%" PF_SENTENCE, err->message);
@@ -163,7 +164,7 @@ static int fill_place(PfPipeline *pipeline, Decoder *decoder, const Place *place
 void *pf_pipeline_decode(void *argument)
 {
     PfPipeline *pipeline = argument;
-    Decoder decoder = {0};
+    Decoder decoder = {.image.limits = {pipeline->config.max_pixels, pipeline->config.interrupted}};
     PfError error = {0};
     for (Place place; take_place(pipeline, &place);) {
         double started = pf_seconds(), read_seconds = 0;

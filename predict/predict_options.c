@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "device_list.h"
+#include "image.h"
 #include "memory.h"
 #include "options.h"
 #include "sample_reader.h"
@@ -58,6 +59,10 @@ static const PfOption table[] = {
     {.name = "readers", .kind = PF_OPTION_INT, .offset = FIELD(readers), .argument = "N",
      .minimum = 0, .maximum = 1024,
      .help = "files read ahead at once, for disks that answer late (default 16)"},
+    {.name = "max-pixels", .kind = PF_OPTION_LONG, .offset = FIELD(max_pixels), .argument = "N",
+     .minimum = 1, .maximum = PF_IMAGE_MOST_PIXELS,
+     .help = "take images of up to N pixels, however small their files are (default: 268435456,\n"
+             "and at most 160 MiB of memory, or 256 times the file, for one image)"},
     {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = FIELD(quiet),
      .help = "warnings and errors only"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),

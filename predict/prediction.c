@@ -176,6 +176,7 @@ static int open_pipeline(Prediction *run, const volatile sig_atomic_t *interrupt
         .preprocess = &run->plan->preprocess,
         .workers = worker_count(run),
         .readers = run->options->readers,
+        .max_pixels = run->options->max_pixels,
         .interrupted = interrupted,
     };
     return pf_pipeline_open(&config, &run->pipeline, err);

@@ -16,6 +16,8 @@ struct PfCheckpoint {
     char *path, *run;
     PfNamedTensor *arrays; /* (count) names owned */
     size_t count, capacity;
+    unsigned char *are_weights; /* (count) which of the arrays are floats that must be finite */
+    size_t weights_capacity;
 };
 
 int pf_checkpoint_new(const char *path, const char *run, PfCheckpoint **out, PfError *err)
@@ -39,23 +41,39 @@ void pf_checkpoint_free(PfCheckpoint **out)
     for (size_t i = 0; i < checkpoint->count; i++)
         free((char *)(uintptr_t)checkpoint->arrays[i].name);
     free(checkpoint->arrays);
+    free(checkpoint->are_weights);
     free(checkpoint->run);
     free(checkpoint->path);
     free(checkpoint);
     *out = NULL;
 }
 
-int pf_checkpoint_add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
-                      PfError *err)
+static int add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
+               int are_weights, PfError *err)
 {
     char *copy;
     if (pf_grow(&checkpoint->arrays, &checkpoint->capacity, checkpoint->count + 1,
                 sizeof *checkpoint->arrays, err) ||
+        pf_grow(&checkpoint->are_weights, &checkpoint->weights_capacity, checkpoint->count + 1, 1,
+                err) ||
         !(copy = pf_strdup(name, err)))
         return -1;
+    checkpoint->are_weights[checkpoint->count] = (unsigned char)are_weights;
     checkpoint->arrays[checkpoint->count++] =
         (PfNamedTensor){copy, {BYTES, {1, {(int64_t)bytes}}, data}};
     return 0;
+}
+
+int pf_checkpoint_add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
+                      PfError *err)
+{
+    return add(checkpoint, name, data, bytes, 0, err);
+}
+
+int pf_checkpoint_add_weights(PfCheckpoint *checkpoint, const char *name, float *weights,
+                              size_t count, PfError *err)
+{
+    return add(checkpoint, name, weights, count * sizeof *weights, 1, err);
 }
 
 int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err)
@@ -74,15 +92,30 @@ static int fail_other_run(const PfCheckpoint *checkpoint, const char *found, PfE
         checkpoint->path, found ? found : "nothing that says which", checkpoint->run);
 }
 
+/* There, as large as in memory, and finite where it must be. */
+static int check_array(const PfCheckpoint *checkpoint, size_t index, const PfWeights *file,
+                       PfError *err)
+{
+    const PfNamedTensor *array = &checkpoint->arrays[index];
+    const PfTensorView *view = pf_weights_find_tensor(file, array->name);
+    if (!view || view->dtype != BYTES || !pf_shape_equal(&view->shape, &array->view.shape))
+        return pf_fail(err, PF_EXIT_FAILED, "'%s' has no '%s' of the size that is needed",
+                       checkpoint->path, array->name);
+    if (!checkpoint->are_weights[index]) return 0;
+    int64_t count = view->shape.dims[0] / (int64_t)sizeof(float);
+    PfTensorView floats = {PF_DTYPE_F32, {1, {count}}, view->data};
+    if (pf_find_not_finite(&floats) == (size_t)count) return 0;
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "'%s': its '%s' holds numbers that are not finite: the training diverged, or the "
+        "file was damaged. Hint: without --resume the training starts from the beginning",
+        checkpoint->path, array->name);
+}
+
 static int read_arrays(PfCheckpoint *checkpoint, const PfWeights *file, PfError *err)
 {
-    for (size_t i = 0; i < checkpoint->count; i++) {
-        const PfNamedTensor *array = &checkpoint->arrays[i];
-        const PfTensorView *view = pf_weights_find_tensor(file, array->name);
-        if (!view || view->dtype != BYTES || !pf_shape_equal(&view->shape, &array->view.shape))
-            return pf_fail(err, PF_EXIT_FAILED, "'%s' has no '%s' of the size that is needed",
-                           checkpoint->path, array->name);
-    }
+    for (size_t i = 0; i < checkpoint->count; i++)
+        if (check_array(checkpoint, i, file, err)) return -1;
     for (size_t i = 0; i < checkpoint->count; i++) {
         const PfTensorView *into = &checkpoint->arrays[i].view;
         memcpy((void *)(uintptr_t)into->data,

@@ -16,6 +16,9 @@ void pf_checkpoint_free(PfCheckpoint **checkpoint);
 /* bytes at data are part of the state; both are lent. name: distinct; copied. */
 int pf_checkpoint_add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
                       PfError *err);
+/* The same for weights: reading refuses numbers that are not finite, by the array's name. */
+int pf_checkpoint_add_weights(PfCheckpoint *checkpoint, const char *name, float *weights,
+                              size_t count, PfError *err);
 
 /* Whole file or none; synced. */
 int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err);

@@ -79,13 +79,12 @@ static int checkpoint(void *context, PfCheckpoint *state, PfError *err)
     PfFinetune *finetune = context;
     for (size_t i = 0; i < finetune->tensor_count; i++) {
         const PfSuffixTensor *tensor = &finetune->tensors[i];
-        size_t bytes = (size_t)pf_shape_count(&tensor->shape) * sizeof(float);
+        size_t count = (size_t)pf_shape_count(&tensor->shape);
         char name[sizeof tensor->name + 16];
         snprintf(name, sizeof name, "value.%s", tensor->name);
-        if (pf_checkpoint_add(state, name, tensor->values, bytes, err)) return -1;
+        if (pf_checkpoint_add_weights(state, name, tensor->values, count, err)) return -1;
     }
-    return pf_checkpoint_add(state, "kept", finetune->kept, finetune->number_count * sizeof(float),
-                             err) ||
+    return pf_checkpoint_add_weights(state, "kept", finetune->kept, finetune->number_count, err) ||
                    pf_suffix_optimizer_checkpoint(finetune->optimizer, state, err)
                ? -1
                : 0;

@@ -179,7 +179,8 @@ int pf_head_network_checkpoint(PfHeadNetwork *network, const char *prefix, PfChe
         size_t row = (size_t)layer->columns * sizeof(float);
         char name[64];
         snprintf(name, sizeof name, "%s.%d.parameters", prefix, l);
-        if (pf_checkpoint_add(checkpoint, name, layer->parameters, (size_t)layer->rows * row, err))
+        if (pf_checkpoint_add_weights(checkpoint, name, layer->parameters,
+                                      (size_t)(layer->rows * layer->columns), err))
             return -1;
         snprintf(name, sizeof name, "%s.%d.running", prefix, l);
         if (layer->running && pf_checkpoint_add(checkpoint, name, layer->running, 2 * row, err))

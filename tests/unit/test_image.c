@@ -1,5 +1,6 @@
 /* Decoding: what each format becomes, and what is refused, in which words. */
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -350,6 +351,80 @@ START_TEST(pngs_that_promise_too_much_are_refused)
 }
 END_TEST
 
+/* ---- limits ---- */
+
+static Bytes make_progressive_jpeg(int side)
+{
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    unsigned char *data = NULL;
+    unsigned long size = 0;
+    uint8_t *row = calloc((size_t)side, 3);
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    jpeg_mem_dest(&jpeg, &data, &size);
+    jpeg.image_width = jpeg.image_height = (JDIMENSION)side;
+    jpeg.input_components = 3;
+    jpeg.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&jpeg);
+    jpeg_simple_progression(&jpeg);
+    jpeg_start_compress(&jpeg, TRUE);
+    while (jpeg.next_scanline < jpeg.image_height) jpeg_write_scanlines(&jpeg, &row, 1);
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    free(row);
+    return (Bytes){data, size};
+}
+
+/* Ctrl-C while an image is decoded: it is neither good nor bad. */
+START_TEST(decoding_ends_when_it_is_interrupted)
+{
+    static const uint8_t rows[20 * 31];
+    static const char plain[] = "P3 2 1 255 1 2 3 4 5 6";
+    Bytes text = {0};
+    append_text(&text, plain, sizeof plain - 1);
+    Bytes files[] = {make_progressive_jpeg(64), make_png(10, 20, 8, 2, NULL, 0, rows, sizeof rows),
+                     text};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        volatile sig_atomic_t interrupted = 0;
+        PfImage image = {.limits.interrupted = &interrupted};
+        PfError err = {0};
+        ck_assert_msg(!decode(files[i].data, files[i].size, &image, &err), "%s", err.message);
+        interrupted = SIGINT;
+        ck_assert_int_eq(decode(files[i].data, files[i].size, &image, &err), -1);
+        ck_assert_int_eq(err.exit_code, PF_EXIT_INTERRUPTED);
+        interrupted = 0;
+        ck_assert(!decode(files[i].data, files[i].size, &image, &err));
+        pf_image_free(&image);
+        free(files[i].data);
+    }
+}
+END_TEST
+
+START_TEST(an_image_has_as_many_pixels_as_its_limits_say)
+{
+    static const uint8_t rows[20 * 31];
+    Bytes bmp = {0}, text = {0};
+    ck_assert(stbi_write_bmp_to_func(append, &bmp, 10, 20, 3, rows));
+    append_text(&text, "P5 10 20 255 ", 13);
+    append_text(&text, (const char *)rows, 200);
+    Bytes files[] = {make_png(10, 20, 8, 2, NULL, 0, rows, sizeof rows), bmp, text,
+                     make_progressive_jpeg(14)};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        PfImage image = {.limits.max_pixels = 200};
+        PfError err = {0};
+        ck_assert_msg(!decode(files[i].data, files[i].size, &image, &err), "%s", err.message);
+        ck_assert_int_eq(image.limits.max_pixels, 200);
+        image.limits.max_pixels = 195;
+        ck_assert_int_eq(decode(files[i].data, files[i].size, &image, &err), -1);
+        ck_assert_int_eq(err.exit_code, PF_EXIT_BAD_IMAGES);
+        ck_assert_msg(strstr(err.message, "at most 195. Hint: --max-pixels"), "%s", err.message);
+        pf_image_free(&image);
+        free(files[i].data);
+    }
+}
+END_TEST
+
 /* ---- BMP, PGM, PPM ---- */
 
 START_TEST(plain_and_binary_pnm_are_scaled_to_255)
@@ -458,6 +533,8 @@ static void add_other_tests(TCase *cases)
     tcase_add_test(cases, a_png_cut_anywhere_is_refused);
     tcase_add_test(cases, a_png_with_one_bit_wrong_is_refused);
     tcase_add_test(cases, pngs_that_promise_too_much_are_refused);
+    tcase_add_test(cases, decoding_ends_when_it_is_interrupted);
+    tcase_add_test(cases, an_image_has_as_many_pixels_as_its_limits_say);
     tcase_add_test(cases, plain_and_binary_pnm_are_scaled_to_255);
     tcase_add_test(cases, broken_pnm_is_refused);
     tcase_add_test(cases, a_bmp_cut_anywhere_is_refused);

@@ -114,11 +114,100 @@ START_TEST(models_that_contradict_themselves_are_refused)
          "\"other.bias\"}]}",
          3, "(2,3) with 1 biases"},
         {GOOD, 1, "'fc.bias' is missing"},
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[" TARGET "," TARGET "]}", 2,
+         "need 16 numbers, and the file holds 8: they share tensors"},
+        {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3e9],\"targets\":[" TARGET "]}", 2,
+         "tap_shape"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         write_model(cases[i].json, cases[i].tensor_count);
         expect_failure(cases[i].part);
     }
+}
+END_TEST
+
+/* Of every floating point type, in any tensor of the file, wherever it stands. */
+START_TEST(numbers_that_are_not_finite_are_refused_by_name)
+{
+    static const struct {
+        PfDtype dtype;
+        uint64_t bits;
+        const char *words; /* NULL: it is finite */
+    } cases[] = {
+        {PF_DTYPE_F32, 0x7fc00000u, "holds nan"},
+        {PF_DTYPE_F32, 0xff800000u, "holds an infinite number"},
+        {PF_DTYPE_F32, 0xff7fffffu, NULL},
+        {PF_DTYPE_F16, 0x7c00u, "holds an infinite number"},
+        {PF_DTYPE_F16, 0xfe01u, "holds nan"},
+        {PF_DTYPE_F16, 0x7bffu, NULL},
+        {PF_DTYPE_BF16, 0x7f80u, "holds an infinite number"},
+        {PF_DTYPE_BF16, 0x7f7fu, NULL},
+        {PF_DTYPE_F64, 0x7ff8000000000000u, "holds nan"},
+        {PF_DTYPE_F64, 0x7fe0000000000000u, NULL},
+        {PF_DTYPE_I32, 0x7fc00000u, NULL},
+    };
+    static const int64_t counts[] = {1, 7, 4096, 10000};
+    cJSON *metadata = cJSON_Parse(GOOD);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+            size_t size = pf_dtype_size(cases[i].dtype), count = (size_t)counts[c];
+            uint8_t *bytes = calloc(count, size);
+            memcpy(bytes + (count - 1) * size, &cases[i].bits, size);
+            PfNamedTensor with_it[] = {
+                tensors[0], tensors[1], {"net.x", {cases[i].dtype, {1, {counts[c]}}, bytes}}};
+            ck_assert(!pf_model_write(path, with_it, 3, metadata, NULL));
+            PfModel *model;
+            PfError err = {0};
+            if (!cases[i].words)
+                ck_assert_msg(!pf_model_open(path, &model, &err), "%s", err.message);
+            else
+                expect_failure(cases[i].words);
+            if (cases[i].words) expect_failure("tensor 'net.x'");
+            if (!cases[i].words) pf_model_close(&model);
+            free(bytes);
+        }
+    cJSON_Delete(metadata);
+}
+END_TEST
+
+/* A model of GOOD's metadata whose weight has these sides; holes stand for its numbers. */
+static void write_sparse_model(int64_t rows, int64_t columns)
+{
+    long long size = rows * columns * 2;
+    char *quoted = NULL, *header = NULL;
+    cJSON *text = cJSON_CreateString(GOOD);
+    quoted = cJSON_PrintUnformatted(text);
+    ck_assert_int_gt(
+        asprintf(
+            &header,
+            "{\"fc.weight\":{\"dtype\":\"F16\",\"shape\":[%lld,%lld],\"data_offsets\":[0,%lld]},"
+            "\"fc.bias\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[%lld,%lld]},"
+            "\"__metadata__\":{\"permafrost\":%s}}",
+            (long long)rows, (long long)columns, size, size, size + 4, quoted),
+        0);
+    uint64_t length = strlen(header);
+    FILE *file = fopen(path, "w");
+    ck_assert(fwrite(&length, sizeof length, 1, file) == 1 && fputs(header, file) >= 0);
+    ck_assert(!fflush(file) && !ftruncate(fileno(file), (off_t)(8 + length) + size + 4));
+    fclose(file);
+    cJSON_free(quoted);
+    cJSON_Delete(text);
+    free(header);
+}
+
+START_TEST(sides_that_are_no_int_are_refused)
+{
+    write_sparse_model(0, ((int64_t)1 << 32) + 3);
+    expect_failure("tensor 'fc.weight' is (0,4294967299); each side must be from 1 to 2147483647");
+    write_sparse_model(2, 0);
+    expect_failure("each side must be from 1");
+    /* 17 GB that the file has, and the disk has not. */
+    write_sparse_model(2, ((int64_t)1 << 32) + 3);
+    PfModel *model;
+    PfError err = {0};
+    ck_assert_int_eq(pf_model_open(path, &model, &err), -1);
+    ck_assert_msg(strstr(err.message, "holes") || strstr(err.message, "each side"), "%s",
+                  err.message);
 }
 END_TEST
 
@@ -190,6 +279,8 @@ int main(void)
     tcase_add_checked_fixture(cases, make_folder, remove_folder);
     tcase_add_test(cases, a_model_comes_back_as_it_was_written);
     tcase_add_test(cases, models_that_contradict_themselves_are_refused);
+    tcase_add_test(cases, numbers_that_are_not_finite_are_refused_by_name);
+    tcase_add_test(cases, sides_that_are_no_int_are_refused);
     tcase_add_test(cases, weights_are_no_model);
     tcase_add_test(cases, every_kind_of_tensor_is_written);
     tcase_add_test(cases, a_failed_write_leaves_the_old_file);
