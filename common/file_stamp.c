@@ -1,10 +1,6 @@
 #include "file_stamp.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 /* File systems count time in steps of up to two seconds: a file that was changed so
  * shortly before it was read may change once more and keep its dates. */
@@ -48,26 +44,4 @@ const char *pf_known_sha256(const PfKnownSha256 *known, const PfFileStamp *stamp
 {
     if (!known || !known->stamp.mtime_ns || !pf_file_stamp_equal(&known->stamp, stamp)) return NULL;
     return known->sha256;
-}
-
-int pf_file_sha256(const char *path, const PfKnownSha256 *known, PfFileStamp *stamp,
-                   char sha256[PF_SHA256_TEXT_SIZE], PfError *err)
-{
-    struct stat status;
-    int64_t now = pf_file_time_now();
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return pf_fail_errno(err, "'%s': cannot open it", path);
-    void *bytes = MAP_FAILED;
-    if (!fstat(fd, &status) && S_ISREG(status.st_mode) && status.st_size > 0)
-        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (bytes == MAP_FAILED)
-        return pf_fail(err, PF_EXIT_FAILED, "'%s': not a file with something in it", path);
-    *stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
-    if (pf_known_sha256(known, stamp))
-        snprintf(sha256, PF_SHA256_TEXT_SIZE, "%s", known->sha256);
-    else
-        pf_sha256_text(bytes, (size_t)status.st_size, sha256);
-    munmap(bytes, (size_t)status.st_size);
-    return 0;
 }

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "merge.h"
 #include "summary.h"
+#include "trusted_scripts.h"
 
 static char *command_line(int argc, char **argv)
 {
@@ -63,6 +64,7 @@ static int verify(const PfExtractOptions *options, PfError *err)
 
 static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
 {
+    if (options->trust) return pf_trust_script(options->trust, err);
     if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
     if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);

@@ -49,6 +49,7 @@ typedef struct PfExtractOptions {
     int sync_mb;         /* and after so many MB of features */
     int force, dry_run;
     int summary_input, summary_classes;
+    const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
     int summary, info, merge, is_virtual, verify, help, version, quiet, verbose;
 } PfExtractOptions;
 

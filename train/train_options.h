@@ -39,6 +39,7 @@ typedef struct PfTrainOptions {
     const char *output, *json, *csv; /* NULL: none; json, csv "-": stdout */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;
+    const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
     int quiet, verbose, help, version;
 } PfTrainOptions;
 
