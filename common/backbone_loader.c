@@ -62,12 +62,21 @@ static void *load_from_folders(Search *search)
     return NULL;
 }
 
+/* A name without a folder would be looked for elsewhere, one that begins in the current folder be
+ * another file in each. */
+static void *load_named(Search *search, const char *named)
+{
+    snprintf(search->path, sizeof search->path, "%s", named);
+    if (*named == '/') return load(search);
+    snprintf(search->tried, sizeof search->tried,
+             "\n  %s: expected an absolute path in PERMAFROST_PLUGIN", named);
+    return NULL;
+}
+
 static void *find_and_load(Search *search)
 {
     const char *named = getenv("PERMAFROST_PLUGIN");
-    if (!named || !*named) return load_from_folders(search);
-    snprintf(search->path, sizeof search->path, "%s", named);
-    return load(search);
+    return named && *named ? load_named(search, named) : load_from_folders(search);
 }
 
 void pf_backbone_plugin_prepare(void)

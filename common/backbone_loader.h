@@ -11,9 +11,10 @@ void pf_backbone_plugin_prepare(void);
 
 /* Loads the plugin, checks its ABI number and lends its table; it stays loaded
  * until the process ends, which then skips what else was to run at exit(). Looks at the file that
- * $PERMAFROST_PLUGIN names if that is set, else for permafrost_torch.so in ../lib/permafrost beside
- * the running program's folder and where it was to be installed. The error lists every place with
- * the reason why it was not that. May be called again; prepares where that was not done. */
+ * $PERMAFROST_PLUGIN names by an absolute path if that is set, else for permafrost_torch.so in
+ * ../lib/permafrost beside the running program's folder and where it was to be installed. The error
+ * lists every place with the reason why it was not that. May be called again; prepares where that
+ * was not done. */
 int pf_backbone_plugin_load(const PfBackbonePlugin **out, PfError *err);
 
 #endif

@@ -1,12 +1,6 @@
 #include "file_stamp.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <time.h>
-#include <unistd.h>
-
-#include "input_file.h"
-#include "mapped_file.h"
 
 /* File systems count time in steps of up to two seconds: a file that was changed so
  * shortly before it was read may change once more and keep its dates. */
@@ -50,25 +44,4 @@ const char *pf_known_sha256(const PfKnownSha256 *known, const PfFileStamp *stamp
 {
     if (!known || !known->stamp.mtime_ns || !pf_file_stamp_equal(&known->stamp, stamp)) return NULL;
     return known->sha256;
-}
-
-int pf_file_sha256(const char *path, const PfKnownSha256 *known, PfFileStamp *stamp,
-                   char sha256[PF_SHA256_TEXT_SIZE], PfError *err)
-{
-    struct stat status;
-    int64_t now = pf_file_time_now();
-    int fd = pf_input_open(AT_FDCWD, path, "", &status, err);
-    if (fd < 0) return -1;
-    const void *bytes = NULL;
-    int failed = pf_map_file(fd, &status, "file", path, &bytes, err);
-    close(fd);
-    if (failed) return -1;
-    if (!bytes) return pf_fail(err, PF_EXIT_FAILED, "'%s': not a file with something in it", path);
-    *stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
-    if (pf_known_sha256(known, stamp))
-        snprintf(sha256, PF_SHA256_TEXT_SIZE, "%s", known->sha256);
-    else
-        pf_sha256_text(bytes, (size_t)status.st_size, sha256);
-    pf_unmap_file(bytes, (size_t)status.st_size);
-    return 0;
 }

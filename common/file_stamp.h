@@ -26,8 +26,4 @@ typedef struct PfKnownSha256 {
  * else NULL. */
 const char *pf_known_sha256(const PfKnownSha256 *known, const PfFileStamp *stamp);
 
-/* SHA-256 of a file's bytes, computed unless it is known, and its stamp when it was read. */
-int pf_file_sha256(const char *path, const PfKnownSha256 *known, PfFileStamp *stamp,
-                   char sha256[PF_SHA256_TEXT_SIZE], PfError *err);
-
 #endif

@@ -44,25 +44,20 @@ int pf_precision_named(const char *name, PfPrecision *precision)
     return -1;
 }
 
-static int is_file_name(const char *backbone)
-{
-    size_t length = strlen(backbone);
-    return strchr(backbone, '/') || (length > 3 && !strcmp(backbone + length - 3, ".pt"));
-}
-
 static int use_torchscript(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
     if (options->weights)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--weights goes with a built-in backbone; the TorchScript file '%s' brings "
                        "its own",
-                       options->backbone);
-    const char *slash = strrchr(options->backbone, '/');
+                       options->script->path);
+    const char *path = options->script->path, *slash = strrchr(path, '/');
     plan->preprocess = imagenet_preprocess;
-    plan->name = pf_strdup(slash ? slash + 1 : options->backbone, err);
-    plan->torchscript_path = pf_strdup(options->backbone, err);
-    if (!plan->name || !plan->torchscript_path) return -1;
-    return pf_file_sha256(options->backbone, options->known, &plan->stamp, plan->sha256, err);
+    plan->name = pf_strdup(slash ? slash + 1 : path, err);
+    if (!plan->name) return -1;
+    snprintf(plan->sha256, sizeof plan->sha256, "%s", options->script->sha256);
+    plan->stamp = options->script->stamp;
+    return 0;
 }
 
 static int list_tensors(PfBackbonePlan *plan, PfError *err)
@@ -147,7 +142,12 @@ static int check_network(const PfBackbonePlan *plan, PfError *err)
 int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out, PfError *err)
 {
     PfBackbonePlan *plan = pf_calloc(1, sizeof *plan, err);
-    if (!plan) return -1;
+    PfScriptFile *script = options->script;
+    if (!plan) {
+        pf_script_file_free(&script);
+        return -1;
+    }
+    plan->script = script;
     pf_backbone_plugin_prepare();
     plan->precision = options->precision;
     plan->emulate = options->emulate;
@@ -155,8 +155,7 @@ int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out,
     plan->device = options->device;
     plan->views = options->views;
     plan->view_seed = options->view_seed;
-    int failed = is_file_name(options->backbone) ? use_torchscript(plan, options, err)
-                                                 : use_builtin(plan, options, err);
+    int failed = script ? use_torchscript(plan, options, err) : use_builtin(plan, options, err);
     if (failed || apply_preprocess(&plan->preprocess, options, err) ||
         choose_taps(plan, options, err) || check_network(plan, err)) {
         pf_backbone_plan_free(&plan);
@@ -173,7 +172,7 @@ void pf_backbone_plan_free(PfBackbonePlan **plan)
     pf_weights_close(&(*plan)->weights);
     free((*plan)->tensors);
     pf_arch_free(&(*plan)->arch);
-    free((*plan)->torchscript_path);
+    pf_script_file_free(&(*plan)->script);
     free((*plan)->name);
     free(*plan);
     *plan = NULL;
@@ -185,7 +184,6 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, i
 {
     PfBackboneConfig config = {
         .arch = plan->arch,
-        .torchscript_path = plan->torchscript_path,
         .tensors = plan->tensors,
         .tensor_count = plan->tensor_count,
         .taps = taps,
@@ -202,7 +200,9 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, i
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);
     if (pf_has_pixel_tap(taps, tap_count)) return pf_pixel_tap_open(&config, plugin, backbone, err);
-    if (pf_backbone_plugin_load(plugin, err)) return -1;
+    if (pf_script_file_lend(plan->script, &config.torchscript, err) ||
+        pf_backbone_plugin_load(plugin, err))
+        return -1;
     return (*plugin)->open(&config, backbone, err);
 }
 

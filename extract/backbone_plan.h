@@ -10,12 +10,14 @@
 #include "permafrost/backbone.h"
 #include "permafrost/feature_cache.h"
 #include "preprocess_json.h"
+#include "script_file.h"
 #include "weights.h"
 
 /* As given on the command line, or by a model file. Start from
  * pf_backbone_options_default(). */
 typedef struct PfBackboneOptions {
-    const char *backbone; /* a built-in name, or a TorchScript file */
+    const char *backbone; /* a built-in name: never a path, wherever it comes from */
+    PfScriptFile *script; /* the user's own network in its place, or NULL; the plan takes it over */
     const char *weights;  /* FILE or random:SEED; NULL = look in torch's hub cache */
     const char *taps;     /* comma-separated; NULL = the network's default (TorchScript: all) */
     int resize, crop;     /* -1 = as the weights ask */
@@ -30,14 +32,14 @@ typedef struct PfBackboneOptions {
     int emulate;                /* bf16, on a processor that does not have it */
     PfDtype store;              /* PF_DTYPE_F16 or PF_DTYPE_F32 */
     const char *device;         /* see device_list.h */
-    const PfKnownSha256 *known; /* of the weights or the TorchScript file, or NULL: see weights.h */
+    const PfKnownSha256 *known; /* of the weights, or NULL: see weights.h */
 } PfBackboneOptions;
 
 PfBackboneOptions pf_backbone_options_default(void);
 
 typedef struct PfBackbonePlan {
     char *name;             /* "resnet18"; of a TorchScript file its file name */
-    char *torchscript_path; /* NULL for built-in networks */
+    PfScriptFile *script;   /* NULL for built-in networks */
     PfArch *arch;           /* NULL for TorchScript */
     PfWeights *weights;     /* NULL for TorchScript */
     PfNamedTensor *tensors; /* that run: those of weights, lent; of TorchScript those that take the
@@ -56,7 +58,8 @@ typedef struct PfBackbonePlan {
     const char *device; /* or several: see device_list.h; lent from the options */
 } PfBackbonePlan;
 
-/* Resolves names, finds and checks the weights, infers shapes. Nothing is run. */
+/* Resolves names, finds and checks the weights, infers shapes. Nothing is run. The options' script
+ * is the plan's from then on, and freed with it, or when this fails. */
 int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out, PfError *err);
 void pf_backbone_plan_free(PfBackbonePlan **plan);
 

@@ -12,6 +12,7 @@
 #include "merge.h"
 #include "standard_streams.h"
 #include "summary.h"
+#include "trusted_scripts.h"
 
 static char *command_line(int argc, char **argv)
 {
@@ -66,6 +67,7 @@ static int verify(const PfExtractOptions *options, PfError *err)
 static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
 {
     if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
+    if (options->trust) return pf_trust_script(options->trust, err);
     if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
     if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);

@@ -10,6 +10,7 @@
 #include "image.h"
 #include "options.h"
 #include "sample_reader.h"
+#include "trusted_scripts.h"
 
 #define MAX_OPERANDS 4096
 #define MAX_SHARDS 1000000000
@@ -296,6 +297,8 @@ static const PfOption table[] = {
      .argument = "DIR",
      .help = "folder where the parts of a virtual cache may lie besides its own;\n"
              "others are refused"},
+    {.name = "trust", .kind = PF_OPTION_TEXT, .offset = FIELD(trust), .argument = "FILE.pt",
+     .help = "note a TorchScript file as one that may run where a model or a cache names it"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
     {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
@@ -308,7 +311,8 @@ void pf_extract_options_help(void)
          "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
          "       extract --info CACHE.h5\n"
          "       extract --merge [--virtual] OUT.h5 IN.h5...\n"
-         "       extract --verify [DATASET] CACHE.h5 [--signature FILE]\n\n"
+         "       extract --verify [DATASET] CACHE.h5 [--signature FILE]\n"
+         "       extract --trust FILE.pt\n\n"
          "Pushes every image once through a frozen, pretrained network and keeps what comes\n"
          "out, for train.\n\n"
          "DATASET is a folder of class folders; of train/, val/, test/ of class folders; of\n"
@@ -420,6 +424,7 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
                        argc);
     if (pf_options_parse(table, options, argc, argv, operands, &count, err)) return -1;
     if (options->help || options->version) return 0;
+    if (options->trust) return pf_trust_check_operands(count, err);
     if (options->merge && check_merge(options, operands, count, err)) return -1;
     if (options->verify && count == 2) {
         options->verified_dataset = operands[0];

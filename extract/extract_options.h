@@ -52,6 +52,7 @@ typedef struct PfExtractOptions {
     int force, dry_run;
     const char *signature, *sources_from;
     int summary_input, summary_classes;
+    const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
     int summary, info, merge, is_virtual, verify, help, version, quiet, verbose;
 } PfExtractOptions;
 

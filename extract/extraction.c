@@ -133,9 +133,8 @@ static int is_before(const struct timespec *a, const struct timespec *b)
 static void please_make(const PfExtraction *run)
 {
     const PfBackbonePlan *plan = run->backbone;
-    const char *inputs[] = {run->options->operand, plan->torchscript_path
-                                                       ? plan->torchscript_path
-                                                       : pf_weights_source(plan->weights)};
+    const char *inputs[] = {run->options->operand,
+                            plan->script ? plan->script->path : pf_weights_source(plan->weights)};
     struct stat cache = pf_extraction_stat_cache(run), input;
     int is_list = !strcmp(run->options->operand, "-");
     for (int i = is_list; i < 2; i++)

@@ -124,8 +124,8 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     pf_provenance_add_origin(object, provenance->command);
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));
     add_shard(object, provenance->shard, pf_dataset_whole_count(provenance->dataset));
-    if (plan->torchscript_path)
-        add_path(object, "backbone_path", plan->torchscript_path);
+    if (plan->script)
+        add_path(object, "backbone_path", plan->script->path);
     else
         add_path(object, "weights_path", pf_weights_source(plan->weights));
     add_stamp(object, &plan->stamp);

@@ -45,7 +45,6 @@ static int open_suffix(const PfModel *model, const PfPredictOptions *options,
     const PfBackbonePlan *plan = cached->plan;
     PfSuffixConfig config = {
         .arch = plan->arch,
-        .torchscript_path = plan->torchscript_path,
         .tensors = plan->tensors,
         .tensor_count = plan->tensor_count,
         .cut = cut,
@@ -56,7 +55,9 @@ static int open_suffix(const PfModel *model, const PfPredictOptions *options,
     };
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);
-    if (pf_backbone_plugin_load(&cached->plugin, err)) return -1;
+    if (pf_script_file_lend(plan->script, &config.torchscript, err) ||
+        pf_backbone_plugin_load(&cached->plugin, err))
+        return -1;
     const PfSuffixPlugin *plugin = cached->plugin->suffix;
     if (!plugin)
         return pf_fail(err, PF_EXIT_FAILED,

@@ -26,7 +26,7 @@ int pf_export_onnx(const PfExportSource *source, const char *path, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE,
                        "the network of model '%s' is the TorchScript file '%s', whose graph is not "
                        "known here. Hint: --export FILE.pt",
-                       pf_model_path(source->model), source->plan->torchscript_path);
+                       pf_model_path(source->model), source->plan->script->path);
     PfOnnxGraph *graph;
     PfExportHead head;
     if (pf_export_head_new(source->scorer, &head, err)) return -1;

@@ -55,7 +55,7 @@ static int check_head(const PfExportSource *source, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE,
                        "the network of model '%s' is the TorchScript file '%s', not one whose "
                        "state dict is known. Hint: --export FILE.pt",
-                       pf_model_path(source->model), source->plan->torchscript_path);
+                       pf_model_path(source->model), source->plan->script->path);
     if (scorer->network->spec.hidden_count)
         return refuse(source, "its head is an MLP, where the network has a single Linear", err);
     if (scorer->target_count > 1)

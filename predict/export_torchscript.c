@@ -96,7 +96,6 @@ static int write_module(const PfExportSource *source, const PfExportHead *head, 
         .arch = plan->arch,
         .tensors = plan->tensors,
         .tensor_count = plan->tensor_count,
-        .torchscript_path = plan->torchscript_path,
         .tap = scorer->tap,
         .head = text,
         .head_tensors = head->tensors,
@@ -105,7 +104,9 @@ static int write_module(const PfExportSource *source, const PfExportHead *head, 
         .class_count = only && only->classes ? only->outputs : 0,
         .metadata = source->metadata.json,
     };
-    if (pf_backbone_plugin_load(&plugin, err)) return -1;
+    if (pf_script_file_lend(plan->script, &config.torchscript, err) ||
+        pf_backbone_plugin_load(&plugin, err))
+        return -1;
     if (!plugin->export_torchscript)
         return pf_fail(err, PF_EXIT_FAILED,
                        "the plugin that runs networks cannot write them as TorchScript. Hint: "

@@ -106,7 +106,7 @@ static int check_path(const PfExportSource *source, const Format *format, const 
                       PfError *err)
 {
     const PfBackbonePlan *plan = source->plan;
-    const char *sources[] = {pf_model_path(source->model), plan->torchscript_path,
+    const char *sources[] = {pf_model_path(source->model), plan->script ? plan->script->path : NULL,
                              plan->weights ? pf_weights_source(plan->weights) : NULL};
     for (int i = 0; i < 3; i++)
         if (is_same_file(path, sources[i]))

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "trusted_scripts.h"
 
 static const cJSON *member(const PfModel *model, const char *key)
 {
@@ -21,6 +22,19 @@ static const char *known_source(const PfModel *model, const char *key)
     return pf_weights_still_there(text_member(member(model, "sources"), key));
 }
 
+/* A name from a file is one of ours, or nothing. */
+static int check_name(const char *model, const char *name, PfError *err)
+{
+    PfArch *arch;
+    PfError unknown = {0};
+    if (!pf_arch_new(name, &arch, &unknown)) {
+        pf_arch_free(&arch);
+        return 0;
+    }
+    return pf_fail(err, PF_EXIT_FAILED, "model '%s' names a backbone that is not built in: %s",
+                   model, unknown.message);
+}
+
 static int choose_builtin(const PfModel *model, const PfPredictOptions *options, const char *name,
                           PfBackboneOptions *backbone, PfError *err)
 {
@@ -29,18 +43,29 @@ static int choose_builtin(const PfModel *model, const PfPredictOptions *options,
                        "model '%s' belongs to the built-in backbone %s: --backbone is for "
                        "TorchScript files; give its weights with --weights",
                        options->model, name);
+    if (check_name(options->model, name, err)) return -1;
     backbone->backbone = name;
     backbone->weights = options->weights ? options->weights : known_source(model, "weights_path");
     return 0;
 }
 
+static int open_trusted(const char *model, const char *path, PfBackboneOptions *backbone,
+                        PfError *err)
+{
+    char *by = pf_asprintf(err, "model '%s'", model);
+    int failed = !by || pf_trusted_script_open(path, by, &backbone->script, err);
+    free(by);
+    return failed ? -1 : 0;
+}
+
 static int choose_torchscript(const PfModel *model, const PfPredictOptions *options,
                               PfBackboneOptions *backbone, PfError *err)
 {
+    const char *path = known_source(model, "backbone_path");
     backbone->weights = options->weights; /* refused by the plan */
-    backbone->backbone =
-        options->backbone ? options->backbone : known_source(model, "backbone_path");
-    if (backbone->backbone) return 0;
+    if (options->backbone)
+        return pf_script_file_open(options->backbone, NULL, &backbone->script, err);
+    if (path) return open_trusted(options->model, path, backbone, err);
     return pf_fail(err, PF_EXIT_FAILED,
                    "the TorchScript file that model '%s' belongs to is not where it was. Hint: "
                    "name it with --backbone FILE.pt",
@@ -88,8 +113,8 @@ static int check_hash(const PfModel *model, const PfPredictOptions *options,
                    "model '%s' was trained on features of other weights: its backbone's sha256 is "
                    "%.12s..., that of %s is %.12s.... Hint: name the right file with %s.",
                    options->model, expected ? expected : "unknown",
-                   plan->arch ? pf_weights_source(plan->weights) : plan->torchscript_path,
-                   plan->sha256, plan->arch ? "--weights" : "--backbone");
+                   plan->arch ? pf_weights_source(plan->weights) : plan->script->path, plan->sha256,
+                   plan->arch ? "--weights" : "--backbone");
 }
 
 static const char *finetuned_member(const PfModel *model, const char *key)
@@ -144,8 +169,9 @@ int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options,
 {
     PfBackboneOptions backbone = pf_backbone_options_default();
     PfPreprocess preprocess;
-    if (check_emulation(model, options, err) || choose_backbone(model, options, &backbone, err) ||
-        pf_preprocess_from_json(member(model, "preprocess"), &preprocess, err))
+    if (check_emulation(model, options, err) ||
+        pf_preprocess_from_json(member(model, "preprocess"), &preprocess, err) ||
+        choose_backbone(model, options, &backbone, err))
         return -1;
     backbone.taps = tap;
     backbone.device = options->device;

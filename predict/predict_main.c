@@ -7,6 +7,7 @@
 #include "predict_options.h"
 #include "prediction.h"
 #include "standard_streams.h"
+#include "trusted_scripts.h"
 
 static int run(const PfPredictOptions *options, PfError *err)
 {
@@ -18,6 +19,7 @@ static int run(const PfPredictOptions *options, PfError *err)
         puts("predict (permafrost) " PF_VERSION);
         return 0;
     }
+    if (options->trust) return pf_trust_script(options->trust, err);
     if (options->export_path) return pf_model_export_run(options, err);
     return pf_prediction_run(options, pf_interrupt_catch(), err);
 }

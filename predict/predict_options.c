@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "options.h"
 #include "sample_reader.h"
+#include "trusted_scripts.h"
 
 #define FIELD(name) offsetof(PfPredictOptions, name)
 
@@ -38,7 +39,8 @@ static const PfOption table[] = {
              ".pt           the same as a TorchScript module"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone), .argument = "FILE.pt",
-     .help = "the TorchScript file, where it is not where it was"},
+     .help = "the TorchScript file of the model's features (default: where it was, if that file\n"
+             "was noted with --trust)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(weights),
      .argument = "FILE|random:SEED", .help = "the weights, where they are not where they were"},
     {.name = "device", .kind = PF_OPTION_CALL, .parse = parse_device,
@@ -67,6 +69,9 @@ static const PfOption table[] = {
      .help = "warnings and errors only"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
      .help = "more detail"},
+    {.name = "trust", .kind = PF_OPTION_TEXT, .offset = FIELD(trust), .argument = "FILE.pt",
+     .help = "note a TorchScript file as one that may run where a model or a cache names it,\n"
+             "and leave"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
     {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
@@ -76,7 +81,8 @@ static const PfOption table[] = {
 void pf_predict_options_help(void)
 {
     puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
-         "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n\n"
+         "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n"
+         "       predict --trust FILE.pt\n\n"
          "Predicts with a head that train made, through the network whose features\n"
          "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
          "network. - reads paths from standard input.\n\n"
@@ -98,6 +104,7 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
         pf_options_parse(table, options, argc, argv, options->operands, &count, err))
         return -1;
     if (options->help || options->version) return 0;
+    if (options->trust) return pf_trust_check_operands(count, err);
     if (options->export_path && count > 1)
         return pf_fail(err, PF_EXIT_USAGE, "--export takes a model and no images, found '%s'",
                        options->operands[1]);

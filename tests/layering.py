@@ -25,8 +25,8 @@ ROWS = [
      "common/crop_geometry", "common/batch_choice", "common/window_outputs", "common/lanes_*", "common/convolution_kernels", "common/winograd_lanes", "common/product_lanes", "common/max_lanes", "common/convolution_plain",
      "common/convolution_avx*", "common/convolution_config", "common/packed_convolution", "common/winograd", "common/direct_convolution", "common/convolution", "common/max_pool"],
     # 1: what two programs share
-    ["include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
-     "common/split", "common/file_stamp", "common/arch*", "common/safetensors*", "common/weights*",
+    ["include/permafrost/script", "include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
+     "common/split", "common/file_stamp", "common/script_file", "common/trusted_scripts", "common/arch*", "common/safetensors*", "common/weights*",
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*", "common/cached_views",
      "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs
@@ -71,6 +71,7 @@ RAW_PRINT = re.compile(r'\b(?:(?:v?f?printf|v?dprintf|perror)\s*\(|f?puts\s*\((?
 RAW_PRINTERS = {
     "common/options": "--help, from tables of ours",
     "common/csv_field": "quotes",
+    "common/standard_streams": "what others have made",
     "common/safetensors": "a header of JSON, into the file",
     "extract/extract_main": "the command line, for JSON",
     "extract/extraction_json": "JSON",

@@ -8,6 +8,7 @@
 #include "json.h"
 #include "memory.h"
 #include "preprocess_json.h"
+#include "trusted_scripts.h"
 
 /* What a cache says of the network that filled it. */
 typedef struct Origin {
@@ -74,11 +75,21 @@ static int find_builtin(const Origin *origin, const PfFinetuneOptions *options,
                        "'%s' belongs to the built-in backbone %s: --backbone is for TorchScript "
                        "files; give its weights with --weights",
                        pf_cache_path(origin->cache), text_member(origin->backbone, "name"));
-    if (pf_arch_new(text_member(origin->backbone, "name"), &network->arch, err) ||
-        pf_weights_load(network->arch, spec, NULL, &network->weights, &entry, err))
-        return -1;
+    if (pf_arch_new(text_member(origin->backbone, "name"), &network->arch, err))
+        return pf_fail(err, PF_EXIT_FAILED, "'%s' names a backbone that is not built in: '%s'",
+                       pf_cache_path(origin->cache), text_member(origin->backbone, "name"));
+    if (pf_weights_load(network->arch, spec, NULL, &network->weights, &entry, err)) return -1;
     return check_sha256(origin, "weights_sha256", pf_weights_sha256(network->weights),
                         pf_weights_source(network->weights), err);
+}
+
+static int open_trusted(const Origin *origin, const char *path, PfFinetuneNetwork *network,
+                        PfError *err)
+{
+    char *by = pf_asprintf(err, "'%s'", pf_cache_path(origin->cache));
+    int failed = !by || pf_trusted_script_open(path, by, &network->script, err);
+    free(by);
+    return failed ? -1 : 0;
 }
 
 static int find_torchscript(const Origin *origin, const PfFinetuneOptions *options,
@@ -86,8 +97,6 @@ static int find_torchscript(const Origin *origin, const PfFinetuneOptions *optio
 {
     const char *path =
         options->backbone ? options->backbone : known_source(origin, "backbone_path");
-    char sha256[PF_SHA256_TEXT_SIZE];
-    PfFileStamp stamp;
     if (options->weights)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--weights goes with a built-in backbone; '%s' belongs to a TorchScript "
@@ -98,11 +107,10 @@ static int find_torchscript(const Origin *origin, const PfFinetuneOptions *optio
                        "the TorchScript file that '%s' belongs to is not where it was. Hint: name "
                        "it with --backbone FILE.pt",
                        pf_cache_path(origin->cache));
-    if (pf_file_sha256(path, NULL, &stamp, sha256, err) ||
-        check_sha256(origin, "torchscript_sha256", sha256, path, err))
+    if (options->backbone ? pf_script_file_open(path, NULL, &network->script, err)
+                          : open_trusted(origin, path, network, err))
         return -1;
-    network->torchscript_path = pf_strdup(path, err);
-    return network->torchscript_path ? 0 : -1;
+    return check_sha256(origin, "torchscript_sha256", network->script->sha256, path, err);
 }
 
 /* ---- the cut ---- */
@@ -198,7 +206,6 @@ static int open_suffix(const Origin *origin, const PfFinetuneOptions *options,
     PfShape cut = pf_view_shape(&tap->shape, views);
     PfSuffixConfig config = {
         .arch = network->arch,
-        .torchscript_path = network->torchscript_path,
         .cut = tap->name,
         .output = network->output,
         .input_height = preprocess->crop,
@@ -212,7 +219,9 @@ static int open_suffix(const Origin *origin, const PfFinetuneOptions *options,
     memcpy(config.std, preprocess->std, sizeof config.std);
     if (network->weights)
         config.tensors = pf_weights_tensors(network->weights, &config.tensor_count);
-    if (pf_backbone_plugin_load(&network->plugin, err)) return -1;
+    if (pf_script_file_lend(network->script, &config.torchscript, err) ||
+        pf_backbone_plugin_load(&network->plugin, err))
+        return -1;
     if (!network->plugin->suffix)
         return pf_fail(err, PF_EXIT_FAILED, "the plugin that runs networks cannot train them");
     if (network->plugin->suffix->open(&config, &network->suffix, err)) return -1;
@@ -247,7 +256,7 @@ void pf_finetune_network_close(PfFinetuneNetwork *network)
     if (network->suffix) network->plugin->suffix->close(&network->suffix);
     pf_weights_close(&network->weights);
     pf_arch_free(&network->arch);
-    free(network->torchscript_path);
+    pf_script_file_free(&network->script);
     free(network->output);
     *network = (PfFinetuneNetwork){0};
 }

@@ -6,13 +6,14 @@
 #include "backbone_loader.h"
 #include "permafrost/feature_cache.h"
 #include "permafrost/suffix.h"
+#include "script_file.h"
 #include "weights.h"
 
 typedef struct PfFinetuneOptions {
     const char *node; /* what learns: "layer4", "layer4.1", "features.24", "all"; of a TorchScript
                          file the tap that its forward_from_... takes, or "all"; NULL: nothing */
     const char *weights;  /* as extract's --weights; NULL: where extract found them, or the hub */
-    const char *backbone; /* TorchScript FILE.pt; NULL: where extract found it */
+    const char *backbone; /* TorchScript FILE.pt; NULL: where extract found it, if it is trusted */
     const char *output;   /* the tap that the head takes; NULL: the network's default */
     const char *init;     /* model file that head and suffix begin as; NULL: none */
     const char *device;   /* "auto", "cpu", "cuda:0" */
@@ -23,7 +24,7 @@ typedef struct PfFinetuneOptions {
 typedef struct PfFinetuneNetwork {
     PfArch *arch;                   /* NULL of TorchScript */
     PfWeights *weights;             /* likewise */
-    char *torchscript_path;         /* NULL of built-in networks */
+    PfScriptFile *script;           /* NULL of built-in networks */
     char *output;                   /* tap that the head takes */
     int cut_tap;                    /* of the cache */
     const PfBackbonePlugin *plugin; /* static */

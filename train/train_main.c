@@ -17,6 +17,7 @@
 #include "result_csv.h"
 #include "result_json.h"
 #include "standard_streams.h"
+#include "trusted_scripts.h"
 
 static const volatile sig_atomic_t *interrupted;
 
@@ -224,6 +225,8 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
         pf_train_options_help();
     } else if (options->version) {
         puts("train (permafrost) " PF_VERSION);
+    } else if (options->trust) {
+        return pf_trust_script(options->trust, err);
     } else {
         interrupted = options->table.interrupted = pf_interrupt_catch();
         return train(options, err);

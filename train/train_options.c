@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "options.h"
 #include "size_text.h"
+#include "trusted_scripts.h"
 
 static PfExperiment *experiment_of(void *settings)
 {
@@ -324,7 +325,8 @@ static const PfOption table[] = {
     {.name = "weights", .kind = PF_OPTION_TEXT, FIELD(finetune.weights), .argument = "FILE",
      .help = "of the network (default: where extract found them)"},
     {.name = "backbone", .kind = PF_OPTION_TEXT, FIELD(finetune.backbone), .argument = "FILE.pt",
-     .help = "the TorchScript network (default: where extract found it)"},
+     .help = "the TorchScript network (default: where extract found it,\n"
+             "if that file was noted with --trust)"},
     {.name = "Many heads at once:", .kind = PF_OPTION_GROUP},
     {.name = "sweep", .kind = PF_OPTION_CALL, .parse = parse_sweep, .argument = "OPTION=VALUES",
      .help = "train a head for every value: lr=1e-4..1e-1:log7,\n"
@@ -343,6 +345,9 @@ static const PfOption table[] = {
     {.name = "threads", .kind = PF_OPTION_INT, FIELD(threads), .argument = "N",
      .minimum = 1, .maximum = 256,
      .help = "default: one per core; the result is the same for any"},
+    {.name = "trust", .kind = PF_OPTION_TEXT, FIELD(trust), .argument = "FILE.pt",
+     .help = "note a TorchScript file as one that may run where a cache or\n"
+             "a model names it, and leave"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, FIELD(help), .help = "this"},
     {.name = "version", .kind = PF_OPTION_FLAG, FIELD(version), .help = "and leave"},
     {0},
@@ -414,7 +419,10 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
     };
     const char **operands = pf_calloc((size_t)argc, sizeof *operands, err);
     int failed = !operands || pf_options_parse(table, options, argc, argv, operands, &count, err);
-    if (!failed && !options->help && !options->version) {
+    const int is_plain = !failed && !options->help && !options->version;
+    if (is_plain && options->trust) {
+        failed = pf_trust_check_operands(count, err);
+    } else if (is_plain) {
         failed = check_operands(operands, count, err) || check_finetune(options, err) ||
                  check_settings(options, err);
         options->cache = count ? operands[0] : NULL;
@@ -438,10 +446,11 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",  "json",   "csv",         "assert",    "quiet",   "verbose",  "tap",
-        "target",  "loss",   "task-weight", "val",       "sweep",   "folds",    "seeds",
-        "threads", "memory", "views",       "help",      "version", "finetune", "warm-head",
-        "resume",  "init",   "batch-norm",  "precision", "device",  "weights",  "backbone",
+        "output",    "json",     "csv",       "assert",      "quiet", "verbose",
+        "tap",       "target",   "loss",      "task-weight", "val",   "sweep",
+        "folds",     "seeds",    "threads",   "memory",      "views", "help",
+        "version",   "finetune", "warm-head", "resume",      "init",  "batch-norm",
+        "precision", "device",   "weights",   "backbone",    "trust",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

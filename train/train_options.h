@@ -41,6 +41,7 @@ typedef struct PfTrainOptions {
     int csv_safe;                    /* texts of it are kept from being formulas */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;
+    const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
     int quiet, verbose, help, version;
 } PfTrainOptions;
 

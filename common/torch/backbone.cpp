@@ -60,8 +60,8 @@ void PfBackbone::open_arch(const PfBackboneConfig &config)
 
 void PfBackbone::open_user_module(const PfBackboneConfig &config)
 {
-    const std::string path = config.torchscript_path;
-    torch::jit::Module module = load_user_module(path);
+    const std::string path = config.torchscript.path;
+    torch::jit::Module module = load_user_module(config.torchscript);
     replace_tensors(module, config.tensors, config.tensor_count);
     at::Tensor image = probe_image(config.input_height, config.input_width);
     NamedTensors outputs = run_original(path, module, image);

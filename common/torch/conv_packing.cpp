@@ -7,6 +7,7 @@
 #include <torch/csrc/jit/passes/remove_mutation.h>
 
 #include "convolution_operator.h"
+#include "finite_graph.h"
 #include "max_pool_operator.h"
 
 namespace permafrost {
@@ -16,10 +17,11 @@ using torch::jit::Node;
 using torch::jit::Stack;
 using torch::jit::Value;
 
+// takes_relu: the convolution does what the ReLU behind it does, if there is one.
 static void pack(Graph &graph, const ConvolutionNode &convolution,
-                 const c10::OperatorHandle &prepack)
+                 const c10::OperatorHandle &prepack, bool takes_relu)
 {
-    Node *node = convolution.node, *relu = only_relu(node->output());
+    Node *node = convolution.node, *relu = takes_relu ? only_relu(node->output()) : nullptr;
     Stack stack = convolution.arguments;
     stack.emplace_back(convolution.input_size);
     stack.emplace_back(relu ? "relu" : "none");
@@ -67,25 +69,28 @@ static void use_operators(const std::shared_ptr<Graph> &graph,
     lend_sums(*graph);
 }
 
-static void pack_rest(Graph &graph, const std::vector<ConvolutionNode> &convolutions)
+static void pack_rest(Graph &graph, const std::vector<ConvolutionNode> &convolutions,
+                      bool is_finite)
 {
     // conv2d_prepack(W, B, stride, padding, dilation, groups, input_size, attr), of
     // libtorch 1.12 and later.
     c10::Dispatcher &dispatcher = c10::Dispatcher::singleton();
     auto prepack = dispatcher.findSchema({"mkldnn_prepacked::conv2d_prepack", ""});
     if (!prepack || prepack->schema().arguments().size() != 8) return;
-    for (const ConvolutionNode &convolution : convolutions) pack(graph, convolution, *prepack);
+    for (const ConvolutionNode &convolution : convolutions)
+        pack(graph, convolution, *prepack, is_finite || stays_finite(convolution));
 }
 
 void pack_convolutions(torch::jit::Module &module, const at::Tensor &input, bool rounded)
 {
     std::shared_ptr<Graph> graph = module.get_method("forward").graph();
     torch::jit::RemoveTensorMutation(graph);
+    const bool is_finite = stays_finite(*graph);
     std::vector<ConvolutionNode> convolutions = find_convolutions(module, graph, input);
     if (!convolutions_as("libtorch") && input.scalar_type() == at::kFloat &&
         !works_in_place(graph->block()))
         use_operators(graph, convolutions, rounded);
-    pack_rest(*graph, convolutions);
+    pack_rest(*graph, convolutions, is_finite);
     torch::jit::EliminateDeadCode(graph);
 }
 

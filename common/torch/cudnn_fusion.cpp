@@ -9,6 +9,7 @@
 #include <torch/library.h>
 
 #include "convolution_nodes.h"
+#include "finite_graph.h"
 
 namespace permafrost {
 
@@ -89,6 +90,7 @@ void fuse_convolutions(torch::jit::Module &module, const at::Tensor &input)
     if (!input.is_cpu() && !at::globalContext().hasCuDNN()) return;
     std::shared_ptr<Graph> graph = module.get_method("forward").graph();
     torch::jit::RemoveTensorMutation(graph);
+    if (!stays_finite(*graph)) return;
     std::vector<ConvolutionNode> convolutions = find_convolutions(module, graph, input);
     std::unordered_set<const Node *> taken; // a sum of two convolutions goes into one of them
     for (const ConvolutionNode &convolution : convolutions) {

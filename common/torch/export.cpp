@@ -40,7 +40,7 @@ static Trunk arch_trunk(const PfExportConfig &config)
 
 static Failure no_tap(const PfExportConfig &config, const std::string &returned)
 {
-    return Failure(PF_EXIT_USAGE, std::string("'") + config.torchscript_path + "': no tap '" +
+    return Failure(PF_EXIT_USAGE, std::string("'") + config.torchscript.path + "': no tap '" +
                                       config.tap + "' in what forward() returns, " + returned);
 }
 
@@ -71,7 +71,7 @@ static std::string subscript(const PfExportConfig &config, const c10::TypePtr &t
 
 static Trunk user_trunk(const PfExportConfig &config)
 {
-    Module backbone = load_user_module(config.torchscript_path);
+    Module backbone = load_user_module(config.torchscript);
     replace_tensors(backbone, config.tensors, config.tensor_count);
     const auto &returns = backbone.get_method("forward").function().getSchema().returns();
     std::string value = "self.backbone.forward(images)" + subscript(config, returns.at(0).type());

@@ -53,14 +53,14 @@ static void check_method(const PfSuffixConfig &config, const Module &module,
                          const std::string &method)
 {
     if (!module.find_method(method))
-        throw Failure(PF_EXIT_FAILED, std::string("'") + config.torchscript_path +
+        throw Failure(PF_EXIT_FAILED, std::string("'") + config.torchscript.path +
                                           "' has no method " + method + "(), which takes '" +
                                           config.cut +
                                           "' and returns what forward() does. Hint: "
                                           "docs/backbones.md says how to write it");
     size_t arguments = module.get_method(method).function().getSchema().arguments().size();
     if (arguments != 2)
-        throw Failure(PF_EXIT_FAILED, std::string("'") + config.torchscript_path + "': " + method +
+        throw Failure(PF_EXIT_FAILED, std::string("'") + config.torchscript.path + "': " + method +
                                           "() takes " + std::to_string(arguments - 1) +
                                           " arguments, expected one: a batch of '" + config.cut +
                                           "'");
@@ -81,7 +81,7 @@ static at::Tensor run_method(const PfSuffixConfig &config, const Module &module,
     } catch (const Failure &) {
         throw;
     } catch (...) {
-        throw Failure(PF_EXIT_FAILED, std::string("'") + config.torchscript_path + "': " + method +
+        throw Failure(PF_EXIT_FAILED, std::string("'") + config.torchscript.path + "': " + method +
                                           "() does not run on '" + config.cut + "' of " +
                                           sizes_text(rows.sizes()) + ": " +
                                           current_exception_text());
@@ -92,7 +92,7 @@ static void check_equal(const PfSuffixConfig &config, const std::string &method,
                         const at::Tensor &expected, const at::Tensor &found)
 {
     if (agree({{"", expected}}, {{"", found}}, 1e-3)) return;
-    throw Failure(PF_EXIT_FAILED, std::string("'") + config.torchscript_path + "': " + method +
+    throw Failure(PF_EXIT_FAILED, std::string("'") + config.torchscript.path + "': " + method +
                                       "() of '" + config.cut +
                                       "' is not what forward() returns "
                                       "as '" +
@@ -103,9 +103,9 @@ static void check_equal(const PfSuffixConfig &config, const std::string &method,
 
 static SuffixNetwork user_suffix(const PfSuffixConfig &config)
 {
-    const std::string path = config.torchscript_path, method = method_of_cut(config.cut);
+    const std::string path = config.torchscript.path, method = method_of_cut(config.cut);
     c10::NoGradGuard no_gradients;
-    Module module = load_user_module(path);
+    Module module = load_user_module(config.torchscript);
     replace_tensors(module, config.tensors, config.tensor_count);
     check_method(config, module, method);
     at::Tensor image = probe_image(config.input_height, config.input_width);

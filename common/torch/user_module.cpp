@@ -1,31 +1,17 @@
 #include "user_module.h"
 
+#include <algorithm>
 #include <unordered_map>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <ATen/Context.h>
 #include <ATen/Functions.h>
+#include <caffe2/serialize/in_memory_adapter.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "failure.h"
-#include "input_file.h"
 #include "script_module.h"
 
 namespace permafrost {
-
-// The first two bytes, which tell zip ("PK") and pickle ("\x80\x02") apart.
-static std::string first_bytes(const std::string &path)
-{
-    char bytes[2] = {};
-    PfError err = {};
-    int file = pf_input_open(AT_FDCWD, path.c_str(), "", nullptr, &err);
-    if (file < 0) throw Failure(PF_EXIT_FAILED, err.message);
-    bool is_read = read(file, bytes, sizeof bytes) == static_cast<ssize_t>(sizeof bytes);
-    close(file);
-    return is_read ? std::string(bytes, sizeof bytes) : "";
-}
 
 static Failure not_torchscript(const std::string &path, const std::string &start,
                                const std::string &reason)
@@ -40,13 +26,18 @@ static Failure not_torchscript(const std::string &path, const std::string &start
     return Failure(PF_EXIT_FAILED, "'" + path + "' is not a TorchScript file: " + reason);
 }
 
-torch::jit::Module load_user_module(const std::string &path)
+torch::jit::Module load_user_module(const PfScript &script)
 {
-    std::string start = first_bytes(path);
-    if (start.empty())
+    const std::string path = script.path;
+    // Two bytes tell zip ("PK") and pickle ("\x80\x02") apart.
+    const std::string start(static_cast<const char *>(script.bytes),
+                            std::min<size_t>(script.size, 2));
+    if (start.size() < 2)
         throw Failure(PF_EXIT_FAILED, "'" + path + "' is not a TorchScript file: it is empty");
     try {
-        torch::jit::Module module = torch::jit::load(path, at::kCPU);
+        auto reader = std::make_shared<caffe2::serialize::MemoryReadAdapter>(
+            script.bytes, static_cast<off_t>(script.size));
+        torch::jit::Module module = torch::jit::load(reader, at::kCPU);
         module.eval();
         return module;
     } catch (...) {

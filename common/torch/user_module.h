@@ -11,6 +11,7 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include "network.h"
+#include "permafrost/script.h"
 #include "permafrost/tensor.h"
 
 namespace permafrost {
@@ -18,9 +19,9 @@ namespace permafrost {
 using NamedTensor = std::pair<std::string, at::Tensor>;
 using NamedTensors = std::vector<NamedTensor>;
 
-// Loads the file onto the CPU in eval mode. Throws a Failure that says what
-// the file is if it is not TorchScript.
-torch::jit::Module load_user_module(const std::string &path);
+// Loads a file's bytes onto the CPU in eval mode. Throws a Failure that says what the file is if it
+// is not TorchScript.
+torch::jit::Module load_user_module(const PfScript &script);
 
 // Tensors with the name of one of the module's parameters or buffers take its place.
 void replace_tensors(torch::jit::Module &module, const PfNamedTensor *tensors, size_t count);

@@ -8,6 +8,7 @@
 
 #include "permafrost/arch.h"
 #include "permafrost/error.h"
+#include "permafrost/script.h"
 #include "permafrost/suffix.h"
 #include "permafrost/tensor.h"
 
@@ -16,7 +17,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this header, suffix.h or arch.h changes its layout. */
-#define PF_BACKBONE_ABI 3
+#define PF_BACKBONE_ABI 4
 
 /* How many batches a device takes at most before the first is collected. */
 #define PF_BACKBONE_DEPTH_MAX 4
@@ -31,7 +32,7 @@ typedef struct PfBackboneConfig {
     size_t tensor_count;
     /* ... or the user's own TorchScript file. Its output is a tensor (tap
      * "output") or a dict of tensors (a tap per key). */
-    const char *torchscript_path; /* tensors, if any, take the place of its own of those names */
+    PfScript torchscript; /* tensors, if any, take the place of its own of those names */
 
     const char *const *taps; /* tap_count names; TorchScript: NULL and 0 mean all it offers */
     int tap_count;
@@ -59,7 +60,7 @@ typedef struct PfExportConfig {
     const PfArch *arch;
     const PfNamedTensor *tensors;
     size_t tensor_count;
-    const char *torchscript_path;
+    PfScript torchscript;
     const char *tap;  /* what the head takes, flattened row by row */
     const char *head; /* TorchScript source of `def head(self, x: Tensor) -> ...` on rows (n, d);
                          it may use the attributes below */

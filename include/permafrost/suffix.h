@@ -12,6 +12,7 @@
 
 #include "permafrost/arch.h"
 #include "permafrost/error.h"
+#include "permafrost/script.h"
 #include "permafrost/tensor.h"
 
 #ifdef __cplusplus
@@ -27,7 +28,7 @@ typedef struct PfSuffixConfig {
      * underscores) takes the cut's rows and returns what forward does; for the cut
      * "input", forward itself, which takes normalised pixels. tensors, if any, take the place of
      * the file's own of those names. */
-    const char *torchscript_path;
+    PfScript torchscript;
 
     const char *cut;               /* tap whose rows come in; "input": pixels */
     const char *output;            /* tap whose rows come out; behind the cut */

@@ -96,7 +96,7 @@ def bench_small_pixels(args, out):
 
 def bench_slow_disk(args, out):
     """Images per second where a file costs two waits of 10 ms, and where it costs none."""
-    build, network = pathlib.Path(args.build), out / "network.pt"
+    build, network = pathlib.Path(args.build).resolve(), out / "network.pt"
     network.write_text("a network\n")
     folder = photographs(args, out)
     fake = {"PERMAFROST_PLUGIN": str(build / "tests" / "fake_backbone_plugin.so")}

@@ -9,6 +9,7 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 1' INT TERM
 cd "$WORK"
+export XDG_STATE_HOME=$WORK/state
 unset NO_COLOR PF_FAKE_TERMINAL 2>/dev/null || :
 checks=0
 

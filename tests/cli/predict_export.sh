@@ -154,14 +154,16 @@ for line in '-> Dict[str, Tensor]:' 'return {"class": y0, "image": y1}'; do
 done
 expect 0 extract_fake photos -o own.h5
 expect 0 train own.h5 -q --epochs 2 -o own.safetensors
-expect 0 predict own.safetensors --export own.pt
+expect 1 predict own.safetensors --export own.pt
+stderr_has "names the TorchScript file"
+expect 0 predict own.safetensors --export own.pt --backbone net.pt
 grep -q "^network .*net.pt$" own.pt || failed 'not the TorchScript file'
 for file in own2.safetensors own2.onnx; do
-  expect 2 predict own.safetensors --export $file
+  expect 2 predict own.safetensors --export $file --backbone net.pt
   stderr_has "is the TorchScript file '"
   stderr_has '--export FILE.pt'
 done
-expect 2 predict own.safetensors --export net.pt
+expect 2 predict own.safetensors --export net.pt --backbone net.pt
 stderr_has 'would overwrite'
 expect 1 env PERMAFROST_PLUGIN=/nonexistent predict linear.safetensors --export other.pt
 no_leftovers

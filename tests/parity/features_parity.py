@@ -231,6 +231,36 @@ def cosine(a, b):
     return ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
 
 
+def broken(model, tensor, value):
+    """The model's tensors but those of VGG's large layers, which no tap needs; one number of one is another."""
+    state = {name: value.clone() for name, value in model.state_dict().items() if not name.startswith("classifier")}
+    state[tensor].view(-1)[5] = value
+    model.load_state_dict(state, strict=False)
+    return state
+
+
+def check_not_finite(name, tensor, value, taps):
+    """A network with a broken number says so: what is NaN or infinite by torch is not finite by any way of computing. It may
+    spread further (Winograd's sums are of whole tiles), but not in the taps of the first convolution, whose rest is right."""
+    model, images = random_model(name), pixels(2, 32)
+    ways = [("", []), ("libtorch", []), ("gpu", []), ("", ["--precision", "bf16", "--emulate"])]
+    ways += [("libtorch", ["--precision", "bf16"])] if has_bf16() else []
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(broken(model, tensor, value), f"{folder}/weights.pth")
+        expected = {tap: values.numpy().reshape(len(images), -1) for tap, values in reference(model, images, taps).items()}
+        check(f"{name} with {tensor} {value:g} is not finite by torch", value == -INFINITY or not np.isfinite(expected[taps[-1]]).all())
+        for way, options in ways:
+            found = run_with_convolutions(way, folder, name, images, taps, "--weights", f"{folder}/weights.pth", *options)
+            label = f"{name} with {tensor} {value:g} by '{way}' {' '.join(options)}"
+            for tap in taps:
+                lost = ~np.isfinite(expected[tap]) & np.isfinite(found[tap])
+                check(f"{label}: {tap} is not finite where torch's is not", not lost.any(), f"{lost.sum()} of {lost.size}")
+            first, exact = found[taps[0]], expected[taps[0]]
+            good = np.isfinite(exact)
+            close = np.abs(first[good] - exact[good]).max(initial=0) < (BF16_TOLERANCE if options else F32_TOLERANCE) * np.abs(exact[good]).max(initial=1)
+            check(f"{label}: {taps[0]} is torch's", close and np.array_equal(np.isnan(first), np.isnan(exact)))
+
+
 def check_half_storage():
     images = pixels(3, 64)
     with tempfile.TemporaryDirectory() as folder:
@@ -274,6 +304,12 @@ for precision in ["fp32"] + ["bf16"] * has_bf16():
     check_rows_are_independent("resnet18_w16", 96, ["avgpool", "layer2"], precision)
     if IS_LONG:
         check_rows_are_independent("vgg11", 32, ["avgpool", "classifier.3"], precision)
+NAN, INFINITY = float("nan"), float("inf")
+check_not_finite("resnet18", "conv1.weight", NAN, ["relu", "maxpool", "layer1", "avgpool"])
+check_not_finite("resnet18", "bn1.bias", INFINITY, ["relu", "maxpool", "avgpool"])
+check_not_finite("resnet18", "layer2.0.conv1.weight", NAN, ["relu", "layer2.0.relu", "layer2.0.relu_1", "avgpool"])
+check_not_finite("vgg11_bn", "features.0.weight", NAN, ["features.2", "avgpool"])
+check_not_finite("vgg11", "features.0.bias", -INFINITY, ["features.1"])  # 0 behind the ReLU
 check_half_storage()
 check_refusals()
 finish()

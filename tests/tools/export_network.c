@@ -11,6 +11,7 @@
 #include "backbone_loader.h"
 #include "log.h"
 #include "memory.h"
+#include "script_file.h"
 #include "weights.h"
 
 #define CLASSES 3
@@ -22,6 +23,7 @@ static const char head_source[] =
 typedef struct Export {
     PfArch *arch;
     PfWeights *weights;
+    PfScriptFile *script;
     float *numbers, *weight, bias[CLASSES];
     int64_t d;
 } Export;
@@ -65,7 +67,9 @@ static int export_network(Export *export, char **arguments, PfError *err)
                              .class_count = CLASSES,
                              .metadata = "{\"crop\": 224}"};
     if (strchr(arguments[0], '.')) {
-        config.torchscript_path = arguments[0];
+        if (pf_script_file_open(arguments[0], NULL, &export->script, err) ||
+            pf_script_file_lend(export->script, &config.torchscript, err))
+            return -1;
     } else {
         if (pf_arch_new(arguments[0], &export->arch, err) ||
             pf_weights_load(export->arch, arguments[1], NULL, &export->weights, &entry, err))
@@ -86,6 +90,7 @@ int main(int argc, char **argv)
     free(export.numbers);
     free(export.weight);
     pf_weights_close(&export.weights);
+    pf_script_file_free(&export.script);
     pf_arch_free(&export.arch);
     return failed ? pf_report_error(&err) : 0;
 }

@@ -48,7 +48,7 @@ static void name_all_mean(PfBackbone *backbone, const PfBackboneConfig *config)
 
 static int open_backbone(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
 {
-    const char *path = config->torchscript_path;
+    const char *path = config->torchscript.path;
     size_t length = path ? strlen(path) : 0;
     PfBackboneConfig own = *config;
     if (path && (length < 3 || strcmp(path + length - 3, ".pt")))
@@ -85,7 +85,7 @@ static int export_text(const PfExportConfig *config, const char *path, PfError *
     FILE *file = fopen(path, "w");
     if (!file) return pf_fail_errno(err, "cannot write '%s'", path);
     fprintf(file, "%snetwork %s\ntap %s\n", config->head,
-            config->torchscript_path ? config->torchscript_path : config->arch->name, config->tap);
+            config->torchscript.path ? config->torchscript.path : config->arch->name, config->tap);
     for (size_t i = 0; i < config->head_tensor_count; i++)
         fprintf(file, "%s %s\n", config->head_tensors[i].name,
                 pf_shape_text(&config->head_tensors[i].view.shape, shape));

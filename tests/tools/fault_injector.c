@@ -247,6 +247,26 @@ EXPORT ssize_t pread64(int fd, void *bytes, size_t size, off64_t at)
     return pread(fd, bytes, size, at);
 }
 
+/* What FORTIFY makes of them where it knows how much room there is. */
+ssize_t __read_chk(int fd, void *bytes, size_t size, size_t room);
+ssize_t __pread_chk(int fd, void *bytes, size_t size, off_t at, size_t room);
+ssize_t __pread64_chk(int fd, void *bytes, size_t size, off64_t at, size_t room);
+
+EXPORT ssize_t __read_chk(int fd, void *bytes, size_t size, size_t room)
+{
+    return size > room ? (abort(), -1) : read(fd, bytes, size);
+}
+
+EXPORT ssize_t __pread_chk(int fd, void *bytes, size_t size, off_t at, size_t room)
+{
+    return size > room ? (abort(), -1) : pread(fd, bytes, size, at);
+}
+
+EXPORT ssize_t __pread64_chk(int fd, void *bytes, size_t size, off64_t at, size_t room)
+{
+    return __pread_chk(fd, bytes, size, at, room);
+}
+
 static size_t vector_size(const struct iovec *parts, int count)
 {
     size_t size = 0;

@@ -17,6 +17,7 @@
 #include "log.h"
 #include "memory.h"
 #include "options.h"
+#include "script_file.h"
 #include "weights.h"
 
 #define MAX_TAPS 16
@@ -91,6 +92,7 @@ typedef struct Run {
     Settings settings;
     PfArch *arch;
     PfWeights *weights;
+    PfScriptFile *script;
     const PfBackbonePlugin *plugin;
     PfBackbone *backbone;
     const PfTapInfo *taps;
@@ -155,10 +157,13 @@ static int open_backbone(Run *run, PfError *err)
     double start = pf_seconds();
     if (pf_backbone_plugin_load(&run->plugin, err)) return -1;
     double loaded = pf_seconds();
+    int failed;
     if (strchr(settings->backbone, '.'))
-        config.torchscript_path = settings->backbone;
-    else if (load_weights(run, &config, err))
-        return -1;
+        failed = pf_script_file_open(settings->backbone, NULL, &run->script, err) ||
+                 pf_script_file_lend(run->script, &config.torchscript, err);
+    else
+        failed = load_weights(run, &config, err);
+    if (failed) return -1;
     double read = pf_seconds();
     if (run->plugin->open(&config, &run->backbone, err)) return -1;
     fprintf(stderr, "%s; plugin %.3f s, weights %.3f s, open %.3f s\n",
@@ -294,6 +299,7 @@ int main(int argc, char **argv)
     for (int t = 0; t < run.tap_count; t++) free(run.outputs[t]);
     free(run.pixels);
     pf_weights_close(&run.weights);
+    pf_script_file_free(&run.script);
     pf_arch_free(&run.arch);
     return code;
 }

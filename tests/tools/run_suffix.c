@@ -18,6 +18,7 @@
 #include "log.h"
 #include "memory.h"
 #include "options.h"
+#include "script_file.h"
 #include "weights.h"
 
 typedef struct Settings {
@@ -84,6 +85,7 @@ typedef struct Run {
     Settings settings;
     PfArch *arch;
     PfWeights *weights;
+    PfScriptFile *script;
     const PfSuffixPlugin *plugin;
     PfSuffix *suffix;
     float *rows, *derivative, *features;
@@ -94,7 +96,9 @@ static int load_weights(Run *run, PfSuffixConfig *config, PfError *err)
 {
     const PfWeightsEntry *entry;
     if (strchr(run->settings.backbone, '.')) {
-        config->torchscript_path = run->settings.backbone;
+        if (pf_script_file_open(run->settings.backbone, NULL, &run->script, err) ||
+            pf_script_file_lend(run->script, &config->torchscript, err))
+            return -1;
         if (!run->settings.weights) return 0;
         if (pf_weights_open(run->settings.weights, &run->weights, err)) return -1;
         config->tensors = pf_weights_tensors(run->weights, &config->tensor_count);
@@ -245,6 +249,7 @@ static void close_all(Run *run)
     free(run->derivative);
     free(run->features);
     pf_weights_close(&run->weights);
+    pf_script_file_free(&run->script);
     pf_arch_free(&run->arch);
     *run = (Run){.settings = run->settings};
 }

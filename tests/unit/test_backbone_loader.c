@@ -46,6 +46,8 @@ START_TEST(a_missing_or_broken_file_is_named_with_the_reason)
     expect_failure("/nonexistent/plugin.so", "/nonexistent/plugin.so: cannot open");
     expect_failure("/nonexistent/plugin.so", "PERMAFROST_PLUGIN=FILE");
     expect_failure(PF_SOURCE_DIR "/CMakeLists.txt", "CMakeLists.txt: ");
+    expect_failure("tests/fake_plugin_good.so", "expected an absolute path");
+    expect_failure("libm.so.6", "expected an absolute path");
 }
 END_TEST
 

@@ -242,19 +242,65 @@ START_TEST(both_ways_are_tried)
 }
 END_TEST
 
-/* NaN and infinity must reach the result, or a broken network would look sound. */
-START_TEST(a_nan_is_passed_on)
+/* ---- what is not finite ---- */
+
+static void break_some(PfRandom *random, float *values, int64_t count, int64_t broken)
 {
-    PfRandom random = pf_random_seeded(9, 0);
+    static const float kinds[] = {NAN, INFINITY, -INFINITY};
+    for (int64_t i = 0; i < broken; i++)
+        values[between(random, 0, count - 1)] = kinds[between(random, 0, 2)];
+}
+
+static void break_case(PfRandom *random, Case *c)
+{
+    const int64_t pixels = c->maps.count * c->maps.height * c->maps.width;
+    c->config.relu = between(random, 0, 3) > 0;
+    break_some(random, c->x, pixels * c->config.in_channels, 2);
+    if (c->maps.sum) break_some(random, c->sum, c->outputs, 3);
+    c->config.bias = c->bias;
+    break_some(random, c->bias, c->config.out_channels, 1);
+    c->bias[0] = NAN; /* in any case something */
+}
+
+/* Winograd's algorithm makes sums of a whole tile, in which what is not finite spreads; it must not
+ * become finite. Without it all is as the definition says. */
+static int64_t check_broken(const Case *c, const char *kernels)
+{
+    const int is_direct = !pf_winograd_suits(&c->config);
+    int64_t broken = 0;
+    for (int64_t i = 0; i < c->outputs; i++) {
+        const float expected = c->expected[i], found = c->maps.y[i];
+        broken += !isfinite(expected);
+        if (isnan(expected) && is_direct)
+            ck_assert_msg(isnan(found), "%s: %g at %ld, not NaN", kernels, (double)found, (long)i);
+        else if (!isfinite(expected) && is_direct)
+            ck_assert_msg(found == expected, "%s: %g at %ld, not %g", kernels, (double)found,
+                          (long)i, (double)expected);
+        else if (!isfinite(expected))
+            ck_assert_msg(!isfinite(found), "%s: %g at %ld is finite", kernels, (double)found,
+                          (long)i);
+        else if (is_direct)
+            ck_assert_msg(isfinite(found), "%s: %g at %ld", kernels, (double)found, (long)i);
+    }
+    return broken;
+}
+
+/* NaN and infinity must reach the result, or a broken network would look sound. */
+START_TEST(what_is_not_finite_is_passed_on)
+{
+    const PfConvolutionKernels *sets[] = {&pf_convolution_plain, pf_convolution_avx2(),
+                                          pf_convolution_avx512()};
+    PfRandom random = pf_random_seeded(9, (uint64_t)_i);
     Case c = {0};
     open_case(&random, &c);
-    c.config.relu = 1;
-    const int64_t inputs = c.maps.count * c.maps.height * c.maps.width * c.config.in_channels;
-    for (int64_t i = 0; i < inputs; i += c.config.in_channels) c.x[i] = NAN;
-    run(&c, "plain");
-    int64_t found = 0;
-    for (int64_t i = 0; i < c.outputs; i++) found += isnan(c.maps.y[i]);
-    ck_assert_int_gt(found, 0);
+    break_case(&random, &c);
+    compute_expected(&c);
+    for (int s = 0; s < 3; s++) {
+        if (!sets[s]) continue;
+        run(&c, sets[s]->name);
+        check_guards(&c);
+        ck_assert_int_gt(check_broken(&c, sets[s]->name), 0);
+    }
     close_case(&c);
 }
 END_TEST
@@ -266,7 +312,7 @@ int main(void)
     tcase_add_loop_test(cases, is_the_convolution_by_definition, 0, case_count());
     tcase_add_loop_test(cases, every_set_of_kernels_computes_the_same_bits, 0, case_count());
     tcase_add_test(cases, both_ways_are_tried);
-    tcase_add_test(cases, a_nan_is_passed_on);
+    tcase_add_loop_test(cases, what_is_not_finite_is_passed_on, 0, CASES / 3);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

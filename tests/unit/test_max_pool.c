@@ -42,8 +42,10 @@ static void open_case(Case *c, uint64_t number)
     c->outputs = maps->count * c->height * c->width * pool->channels;
     c->x = guarded_floats((size_t)c->inputs, 0);
     c->y = guarded_floats((size_t)c->outputs, poison);
+    static const float rare[] = {NAN, INFINITY, -INFINITY};
     for (int64_t i = 0; i < c->inputs; i++)
-        c->x.values[i] = between(&random, 0, 99) ? (float)pf_random_normal(&random) : NAN;
+        c->x.values[i] = between(&random, 0, 49) ? (float)pf_random_normal(&random)
+                                                 : rare[between(&random, 0, 2)];
     maps->x = c->x.values;
     maps->y = c->y.values;
 }
