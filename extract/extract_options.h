@@ -3,7 +3,7 @@
 #define PF_EXTRACT_OPTIONS_H
 
 #include "backbone_plan.h"
-#include "dataset_shard.h"
+#include "dataset.h"
 #include "permafrost/feature_cache.h"
 
 #define PF_TARGETS_MAX 256
@@ -38,6 +38,8 @@ typedef struct PfExtractOptions {
     const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given */
     int target_count;
     const char *path_column, *image_root; /* --path-column, --root */
+    const char *group_column;             /* --group */
+    const char *split_folders;            /* --split-folders; NULL: by names and contents */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
     int has_compression;
@@ -56,6 +58,9 @@ typedef struct PfExtractOptions {
  * --version leave the rest unchecked. */
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
 void pf_extract_options_help(void);
+
+/* What these options ask of a dataset. */
+PfDatasetOptions pf_extract_options_listing(const PfExtractOptions *options);
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */
 int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total);
