@@ -13,6 +13,7 @@
 #include "feature_cache_h5.h"
 #include "feature_cache_sandbox.h"
 #include "memory.h"
+#include "printable.h"
 
 /* What reading takes besides what is read; files that compress well unpack to more than they
  * are. */
@@ -196,7 +197,7 @@ static int receive_error(PfCacheChild *child, const ReplyHeader *header, PfError
     if (header->size != sizeof found || receive_all(child->channel, &found, sizeof found))
         return note_end(child, err);
     found.message[sizeof found.message - 1] = '\0';
-    return pf_fail(err, PF_EXIT_FAILED, "%s", found.message);
+    return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, found.message);
 }
 
 /* The request sent, and the header of its reply received. */

@@ -291,6 +291,15 @@ int pf_cache_read_digests(PfCache *cache, uint8_t (*out)[PF_DIGEST_SIZE], PfErro
     return failed;
 }
 
+int pf_cache_read_groups(PfCache *cache, uint64_t *out, PfError *err)
+{
+    pf_h5_lock();
+    int failed = read_file_column(cache, "samples", "group", H5T_NATIVE_UINT64,
+                                  cache->file.row_count, out, sizeof *out, err);
+    pf_h5_unlock();
+    return failed;
+}
+
 int pf_cache_find_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights, PfError *err)
 {
     int64_t count = cache->file.row_count;

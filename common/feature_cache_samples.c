@@ -41,7 +41,8 @@ typedef struct FileColumns {
 
 struct PfCacheSamples {
     FileColumns rows, rejected;
-    Column splits, widths, heights;
+    Column splits, widths, heights, groups;
+    int has_groups;
     TextColumn reasons;
     int target_count;
     Target targets[];
@@ -129,6 +130,7 @@ int pf_cache_samples_new(const PfCacheTarget *targets, int target_count, PfCache
     init_files(&samples->rejected);
     samples->splits.row_bytes = sizeof(uint8_t);
     samples->widths.row_bytes = samples->heights.row_bytes = sizeof(int32_t);
+    samples->groups.row_bytes = sizeof(uint64_t);
     samples->target_count = target_count;
     for (int t = 0; t < target_count; t++) {
         if (!copy_target(&samples->targets[t], &targets[t], err)) continue;
@@ -149,6 +151,7 @@ void pf_cache_samples_free(PfCacheSamples **pointer)
     free(samples->splits.bytes);
     free(samples->widths.bytes);
     free(samples->heights.bytes);
+    free(samples->groups.bytes);
     for (int t = 0; t < samples->target_count; t++) {
         free(samples->targets[t].column.bytes);
         free_text(&samples->targets[t].classes);
@@ -180,8 +183,10 @@ int pf_cache_samples_append(PfCacheSamples *samples, const PfCacheSample *sample
     if (append_file(&samples->rows, sample->path, sample->digest, &sample->stamp, err) ||
         append_row(&samples->splits, &split, err) ||
         append_row(&samples->widths, &sample->width, err) ||
-        append_row(&samples->heights, &sample->height, err))
+        append_row(&samples->heights, &sample->height, err) ||
+        append_row(&samples->groups, &sample->group, err))
         return -1;
+    samples->has_groups |= sample->group != 0;
     return append_targets(samples, sample, err);
 }
 
@@ -308,7 +313,8 @@ static int write_rows(hid_t group, const PfCacheSamples *samples)
         write_column(group, "width", H5T_STD_I32LE, 0, &samples->widths) ||
         write_column(group, "height", H5T_STD_I32LE, 0, &samples->heights))
         return -1;
-    return 0;
+    return samples->has_groups ? write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups)
+                               : 0;
 }
 
 static int write_rejected(hid_t group, const PfCacheSamples *samples)

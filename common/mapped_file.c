@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "printable.h"
 #include "size_text.h"
 
 /* Files that are smaller may be as empty as they like. */
@@ -123,7 +124,7 @@ int pf_map_file(int fd, const struct stat *status, const char *what, const char 
     if (!status->st_size) return 0;
     PfError holes;
     if (pf_check_holes(fd, status->st_size, &holes))
-        return pf_fail(err, PF_EXIT_FAILED, "%s '%s': %s", what, path, holes.message);
+        return pf_fail(err, PF_EXIT_FAILED, "%s '%s': %" PF_SENTENCE, what, path, holes.message);
     void *map = mmap(NULL, (size_t)status->st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED) return pf_fail_errno(err, "cannot map %s '%s'", what, path);
     note_mapping(map, (size_t)status->st_size, path);

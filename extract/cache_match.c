@@ -18,6 +18,7 @@ typedef struct Comparison {
     int32_t **classes; /* (targets) of class targets (rows) */
     float **values;    /* (targets) of the others (rows, width) */
     const uint8_t *splits;
+    uint64_t *groups;
     int64_t row, reject; /* the next ones */
     int stale;           /* stamps that differ */
 } Comparison;
@@ -117,7 +118,8 @@ static int same_row(Comparison *at, int64_t index, const PfSample *sample,
     PfRowPlace place =
         pf_known_rows_place(at->known, 0, surveyed->digest, (PfRowPlace){0, row - 1});
     if (place.source != 0 || place.row != row || strcmp(at->paths[row], sample->path) ||
-        (at->splits ? at->splits[row] : PF_SPLIT_TRAIN) != sample->split ||
+        (at->splits ? at->splits[row] : PF_SPLIT_TRAIN) != surveyed->split ||
+        at->groups[row] != pf_dataset_group(at->survey->dataset, index) ||
         !same_numbers(at, row, index))
         return 0;
     compare_stamps(at, &at->stamps[row], &surveyed->stamp);
@@ -180,7 +182,9 @@ static int read_columns(Comparison *at, PfError *err)
     size_t rows = (size_t)pf_cache_row_count(at->cache);
     at->splits = pf_cache_splits(at->cache);
     at->stamps = pf_calloc(rows, sizeof *at->stamps, err);
-    if (!at->stamps || pf_cache_paths(at->cache, &at->paths, err) ||
+    at->groups = pf_calloc(rows, sizeof *at->groups, err);
+    if (!at->stamps || !at->groups || pf_cache_paths(at->cache, &at->paths, err) ||
+        pf_cache_read_groups(at->cache, at->groups, err) ||
         pf_cache_rejects(at->cache, &at->rejects, err) ||
         pf_cache_read_stamps(at->cache, at->stamps, err))
         return -1;
@@ -196,6 +200,7 @@ static void free_columns(Comparison *at)
     free(at->classes);
     free(at->values);
     free(at->stamps);
+    free(at->groups);
 }
 
 int pf_cache_match(PfCache *cache, const PfKnownRows *known, const PfSurvey *survey,

@@ -5,9 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "equal_images.h"
 #include "json.h"
 #include "memory.h"
 #include "printable.h"
+#include "provenance.h"
 #include "verify_features.h"
 #include "verify_findings.h"
 #include "verify_images.h"
@@ -128,6 +130,30 @@ static int check_images(Verify *verify, PfError *err)
                             verify->options->interrupted, &verify->findings, err);
 }
 
+/* What is no fault of the file, but of the images in it. */
+static int tell_equal(const Verify *verify, PfError *err)
+{
+    char text[PF_EQUAL_IMAGES_TEXT];
+    PfEqualImages equal;
+    PfCache *cache = verify->cache;
+    int64_t rows = pf_cache_row_count(cache);
+    int target = 0;
+    if (!verify->digests) return 0;
+    while (target < pf_cache_target_count(cache) &&
+           pf_cache_target(cache, target)->kind != PF_TARGET_CLASS)
+        target++;
+    int has_classes = target < pf_cache_target_count(cache);
+    int32_t *labels = pf_calloc((size_t)rows, sizeof *labels, err);
+    int failed = !labels || (has_classes && pf_cache_read_classes(cache, target, labels, err)) ||
+                 pf_equal_images_count((const uint8_t(*)[PF_DIGEST_SIZE])verify->digests,
+                                       pf_cache_splits(cache), has_classes ? labels : NULL, rows,
+                                       &equal, err);
+    free(labels);
+    if (failed) return -1;
+    if (*pf_equal_images_text(&equal, text)) pf_print(verify->findings.out, "%" PF_SENTENCE "\n", text);
+    return 0;
+}
+
 /* ---- the verdict ---- */
 
 static const char *plural(int64_t count)
@@ -160,7 +186,7 @@ static int judge(const Verify *verify, PfError *err)
 {
     if (!verify->findings.total) {
         tell_sound(verify);
-        return 0;
+        return tell_equal(verify, err);
     }
     fflush(verify->findings.out);
     return pf_fail(err, PF_EXIT_FAILED, "'%s': verification found %lld thing%s wrong",
@@ -194,15 +220,26 @@ static int open_cache(Verify *verify, PfError *err)
     return pf_cache_open(path, &verify->cache, err);
 }
 
+/* Folders are splits and classes as they were when the cache was made. */
+static int open_dataset(Verify *verify, PfError *err)
+{
+    PfDatasetOptions listing = verify->options->listing;
+    if (!verify->options->dataset) return 0;
+    if (verify->cache) {
+        listing.exact_split_names =
+            pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;
+        pf_provenance_know_classes(verify->cache, &listing);
+    }
+    return pf_dataset_open(verify->options->dataset, &listing, &verify->dataset, err);
+}
+
 int pf_cache_verify(const PfVerifyOptions *options, FILE *out, PfError *err)
 {
     Verify verify = {.options = options, .findings = {.out = out}};
     if (options->signature && pf_signature_check(options->signature, options->cache, err))
         return -1;
-    int failed = (options->dataset &&
-                  pf_dataset_open(options->dataset, &options->listing, &verify.dataset, err)) ||
-                 open_cache(&verify, err) || (verify.cache && check_all(&verify, err)) ||
-                 judge(&verify, err);
+    int failed = open_cache(&verify, err) || open_dataset(&verify, err) ||
+                 (verify.cache && check_all(&verify, err)) || judge(&verify, err);
     free(verify.digests);
     pf_cache_close(&verify.cache);
     pf_dataset_close(&verify.dataset);

@@ -30,7 +30,8 @@ static PfCacheSample sample_at(void *context, int64_t row)
     const PfSample *sample = &pf_dataset_samples(writing->of->survey->dataset)[index];
     PfCacheSample out = {.path = sample->path,
                          .stamp = surveyed->stamp,
-                         .split = sample->split,
+                         .split = (PfSplit)surveyed->split,
+                         .group = pf_dataset_group(writing->of->survey->dataset, index),
                          .class_indices =
                              pf_dataset_class_indices(writing->of->survey->dataset, index),
                          .values = pf_dataset_values(writing->of->survey->dataset, index)};

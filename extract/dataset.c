@@ -35,13 +35,17 @@ static int find_format(const char *operand, const PfDatasetFormat **format, PfEr
                    operand);
 }
 
-static int check_manifest_options(const PfDatasetFormat *format, const char *operand,
-                                  const PfDatasetOptions *options, PfError *err)
+static int check_kind_options(const PfDatasetFormat *format, const char *operand,
+                              const PfDatasetOptions *options, PfError *err)
 {
-    const char *given = options->target_count  ? "--target"
-                        : options->path_column ? "--path-column"
-                        : options->image_root  ? "--root"
-                                               : NULL;
+    const char *given = options->target_count   ? "--target"
+                        : options->path_column  ? "--path-column"
+                        : options->image_root   ? "--root"
+                        : options->group_column ? "--group"
+                                                : NULL;
+    if (options->split_folders && format != &pf_dataset_format_folder)
+        return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for folders of images; '%s' is %s",
+                       operand, format == &pf_dataset_format_cifar ? "of CIFAR's files" : "none");
     if (!given || format == &pf_dataset_format_manifest) return 0;
     return pf_fail(err, PF_EXIT_USAGE, "%s is for manifests (.csv, .tsv); '%s' is none", given,
                    operand);
@@ -98,12 +102,8 @@ static int split_training(PfDataset *dataset, const PfDatasetOptions *options, c
     return 0;
 }
 
-static int apply_split(PfDataset *dataset, const PfDatasetOptions *options, PfError *err)
+static int split_by_path(PfDataset *dataset, const PfDatasetOptions *options, PfError *err)
 {
-    if (!(options->val_fraction > 0) && !(options->test_fraction > 0)) return 0;
-    if (check_split(dataset, "val", options->val_fraction, PF_SPLIT_VAL, err) ||
-        check_split(dataset, "test", options->test_fraction, PF_SPLIT_TEST, err))
-        return -1;
     const char **paths = pf_calloc(dataset->count, sizeof *paths, err);
     int32_t *classes = pf_calloc(dataset->count, sizeof *classes, err);
     uint8_t *splits = pf_calloc(dataset->count, sizeof *splits, err);
@@ -114,6 +114,19 @@ static int apply_split(PfDataset *dataset, const PfDatasetOptions *options, PfEr
     free(classes);
     free(splits);
     return status;
+}
+
+static int apply_split(PfDataset *dataset, const PfDatasetOptions *options, PfError *err)
+{
+    if (!(options->val_fraction > 0) && !(options->test_fraction > 0)) return 0;
+    if (check_split(dataset, "val", options->val_fraction, PF_SPLIT_VAL, err) ||
+        check_split(dataset, "test", options->test_fraction, PF_SPLIT_TEST, err))
+        return -1;
+    if (options->split_by_path) return split_by_path(dataset, options, err);
+    int is_part =
+        options->shard.count > 1 || (options->sample && options->sample < (int64_t)dataset->count);
+    dataset->drawing = (PfDrawing){options->val_fraction, options->test_fraction, !is_part};
+    return 0;
 }
 
 /* ---- --shard ---- */
@@ -142,7 +155,7 @@ int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfData
     if (!options) options = &defaults;
     *out = NULL;
     const PfDatasetFormat *format;
-    if (find_format(operand, &format, err) || check_manifest_options(format, operand, options, err))
+    if (find_format(operand, &format, err) || check_kind_options(format, operand, options, err))
         return -1;
     PfDataset *dataset = pf_calloc(1, sizeof *dataset, err);
     if (!dataset) return -1;
@@ -248,6 +261,27 @@ const float *pf_dataset_values(const PfDataset *dataset, int64_t index)
 {
     size_t row = dataset->before + (size_t)index;
     return dataset->values ? dataset->values + row * (size_t)dataset->values_per_row : NULL;
+}
+
+uint64_t pf_dataset_group(const PfDataset *dataset, int64_t index)
+{
+    return dataset->groups ? dataset->groups[dataset->before + (size_t)index] : 0;
+}
+
+int pf_dataset_has_groups(const PfDataset *dataset)
+{
+    return dataset->groups != NULL;
+}
+
+const PfDrawing *pf_dataset_drawing(const PfDataset *dataset)
+{
+    const PfDrawing *drawing = &dataset->drawing;
+    return drawing->val > 0 || drawing->test > 0 ? drawing : NULL;
+}
+
+int pf_dataset_keeps_split_names(const PfDataset *dataset)
+{
+    return dataset->keeps_split_names;
 }
 
 const char *const *pf_dataset_warnings(const PfDataset *dataset, int *count)

@@ -25,21 +25,33 @@
 typedef struct PfSample {
     const char *path;    /* relative to the root, bytes as on disk; CIFAR: "test_batch.bin#17" */
     int32_t class_index; /* of the first class target; -1 unlabelled */
-    PfSplit split;
+    PfSplit split;       /* train where its side is still to be drawn (pf_dataset_drawing) */
 } PfSample;
 
 typedef struct PfDatasetOptions {
     double val_fraction;  /* --split val=F: share of the training images moved to val; 0 = none */
     double test_fraction; /* --split test=F */
+    int split_by_path;    /* --split by the hash of paths, as it once was, not of contents */
     FILE *list;           /* where "-" reads its paths; NULL = stdin */
     int64_t sample;       /* --sample: only so many, a larger number the same and more; 0 = all */
     PfShard shard;        /* --shard: only this part; classes and splits are the whole's */
+    /* Folders only: */
+    const char *split_folders; /* --split-folders: "train=A,val=B,test=C", or "none"; NULL: by their
+                                  names and what they hold */
+    const char *const *known_classes; /* of the cache that is there: folders that are all among them
+                                         are classes, whatever they are called; lent */
+    int known_class_count;
+    int exact_split_names; /* only train, val, valid, validation and test are such names, as it
+                              once was; nothing is refused as unsure */
     /* Manifests only: */
     const char *const *targets; /* --target NAME[:KIND][=COLUMNS]; none: every other column */
     int target_count;
-    const char *path_column; /* --path-column; NULL: it is found */
-    const char *image_root;  /* --root: what paths are relative to; NULL: the file's folder */
+    const char *path_column;  /* --path-column; NULL: it is found */
+    const char *image_root;   /* --root: what paths are relative to; NULL: the file's folder */
+    const char *group_column; /* --group; NULL: none */
 } PfDatasetOptions;
+
+#define PF_NO_SPLIT_FOLDERS "none"
 
 typedef struct PfDataset PfDataset;
 
@@ -65,13 +77,28 @@ const PfCacheTarget *pf_dataset_targets(const PfDataset *dataset, int *count);
 /* A sample's, as PfCacheSample wants them. */
 const int32_t *pf_dataset_class_indices(const PfDataset *dataset, int64_t index);
 const float *pf_dataset_values(const PfDataset *dataset, int64_t index);
+/* The group of a sample (pf_split_group of its name), images of which stay on one side; 0: none. */
+uint64_t pf_dataset_group(const PfDataset *dataset, int64_t index);
+int pf_dataset_has_groups(const PfDataset *dataset);
+
+/* --split by contents, which nobody has read yet: the shares of the training images that go to val
+ * and test. */
+typedef struct PfDrawing {
+    double val, test;
+    int fill; /* all images are there, so that every class can have some on each side */
+} PfDrawing;
+/* NULL: every sample's split is its own. */
+const PfDrawing *pf_dataset_drawing(const PfDataset *dataset);
+/* Whether folders are splits or classes as exact_split_names said, and would not be without. */
+int pf_dataset_keeps_split_names(const PfDataset *dataset);
+
 /* Names of the first class target; count 0: there is none. */
 const char *const *pf_dataset_classes(const PfDataset *dataset, int *count);
 /* What a person should know, a sentence each, for pf_warn. */
 const char *const *pf_dataset_warnings(const PfDataset *dataset, int *count);
 /* How it was understood, a sentence each, for pf_say. */
 const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count);
-/* Files passed over because their names do not end like an image's. */
+/* Files that are no images for us, by name or content; a warning or remark counts their kinds. */
 int64_t pf_dataset_ignored_count(const PfDataset *dataset);
 /* Whether each sample is a file of its own. */
 int pf_dataset_has_files(const PfDataset *dataset);

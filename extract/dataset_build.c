@@ -78,6 +78,7 @@ void pf_dataset_free_lists(PfDataset *dataset)
         dataset->text = next;
     }
     for (int i = 0; i < PF_NOTE_COUNT; i++) pf_names_free(&dataset->notes[i]);
+    pf_names_free(&dataset->by_content);
     pf_sentences_free(&dataset->warnings);
     pf_sentences_free(&dataset->remarks);
     for (int t = 0; dataset->target_names && t < dataset->target_count; t++)
@@ -86,6 +87,7 @@ void pf_dataset_free_lists(PfDataset *dataset)
     free(dataset->targets);
     free(dataset->class_indices);
     free(dataset->values);
+    free(dataset->groups);
     free(dataset->classes);
     free(dataset->samples);
     free(dataset->listed);

@@ -14,6 +14,7 @@
 #include "file_stamp.h"
 #include "input_file.h"
 #include "memory.h"
+#include "printable.h"
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, PIXELS = 3 * PLANE, FILES_MAX = 6, RECORD_MAX = PIXELS + 2 };
 
@@ -130,7 +131,7 @@ static int list_classes(PfDataset *dataset, const Version *version, PfError *err
     if (!dataset->classes) return -1;
     PfError problem;
     int fd = pf_input_open(dataset->root_fd, version->class_names, dataset->root, NULL, &problem);
-    if (fd < 0 && errno == EINVAL) return pf_fail(err, PF_EXIT_FAILED, "%s", problem.message);
+    if (fd < 0 && errno == EINVAL) return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, problem.message);
     FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
     if (!stream) return number_classes(dataset, version, err);
     int status = read_class_names(dataset, version, stream, err);
@@ -173,7 +174,7 @@ static int list_file(PfDataset *dataset, const Version *version, int file, PfErr
     int fd = pf_input_open(dataset->root_fd, name, dataset->root, &status, &problem);
     if (fd < 0 && errno == ENOENT)
         return pf_dataset_note(dataset, PF_NOTE_MISSING_FILE, "", name, err);
-    if (fd < 0) return pf_fail(err, PF_EXIT_FAILED, "%s", problem.message);
+    if (fd < 0) return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, problem.message);
     File *opened = &cifar->files[cifar->file_count++];
     *opened = (File){.fd = fd, .first = (int64_t)dataset->count};
     opened->stamp = pf_file_stamp(&status);

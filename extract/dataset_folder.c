@@ -7,17 +7,8 @@
 #include <sys/stat.h>
 
 #include "dataset_format.h"
+#include "dataset_split_folders.h"
 #include "memory.h"
-
-/* Folder names of the splits. Of several for one split, the first there is counts. */
-static const struct {
-    const char *folder;
-    PfSplit split;
-} split_names[] = {
-    {"train", PF_SPLIT_TRAIN},    {"val", PF_SPLIT_VAL},   {"valid", PF_SPLIT_VAL},
-    {"validation", PF_SPLIT_VAL}, {"test", PF_SPLIT_TEST},
-};
-#define SPLIT_NAMES (sizeof split_names / sizeof *split_names)
 
 /* A folder of class folders (or of images without labels), and what it is for. */
 typedef struct Part {
@@ -37,63 +28,40 @@ static int is_folder(const char *operand)
     return !stat(operand, &status) && S_ISDIR(status.st_mode);
 }
 
-static int has_folder(const PfListing *listing, const char *name)
-{
-    for (size_t i = 0; i < listing->folder_count; i++)
-        if (!strcmp(listing->folders[i], name)) return 1;
-    return 0;
-}
-
 /* ---- parts ---- */
 
-static int is_split_name(const char *name)
+/* Takes the root's listing over: it is the only part. */
+static void take_root(PfListing *root, Parts *parts)
 {
-    for (size_t i = 0; i < SPLIT_NAMES; i++)
-        if (!strcmp(name, split_names[i].folder)) return 1;
-    return 0;
+    parts->part[parts->count++] = (Part){"", PF_SPLIT_TRAIN, *root};
+    *root = (PfListing){0};
 }
 
-/* A root of splits holds train/ and something held out, or nothing but splits:
- * a class may be called "train", if it stands among buses and ships. */
-static int holds_splits(const PfListing *root)
+static int note_others(PfDataset *dataset, const PfListing *root, const PfSplitFolders *folders,
+                       PfError *err)
 {
-    size_t splits = 0;
-    for (size_t i = 0; i < root->folder_count; i++) splits += is_split_name(root->folders[i]);
-    return splits && (splits == root->folder_count || (splits > 1 && has_folder(root, "train")));
-}
-
-static int has_part(const Parts *parts, PfSplit split)
-{
-    for (int i = 0; i < parts->count; i++)
-        if (parts->part[i].split == split) return 1;
-    return 0;
-}
-
-/* Takes the root's listing over where the root itself is the only part. */
-static int choose_parts(PfDataset *dataset, PfListing *root, Parts *parts, PfError *err)
-{
-    if (!holds_splits(root)) {
-        parts->part[parts->count++] = (Part){"", PF_SPLIT_TRAIN, *root};
-        *root = (PfListing){0};
-        return 0;
-    }
-    for (size_t i = 0; i < SPLIT_NAMES; i++) {
-        const char *folder = split_names[i].folder;
-        PfSplit split = split_names[i].split;
-        if (!has_folder(root, folder)) continue;
-        if (has_part(parts, split)) {
-            if (pf_dataset_note(dataset, PF_NOTE_BESIDE_SPLITS, "", folder, err)) return -1;
-            continue;
-        }
-        Part *part = &parts->part[parts->count++];
-        *part = (Part){.folder = folder, .split = split};
-        if (pf_dataset_list_folder(dataset, folder, &part->listing, err)) return -1;
-    }
     for (size_t i = 0; i < root->folder_count; i++)
-        if (!is_split_name(root->folders[i]) &&
+        if (!pf_split_folders_has(folders, root->folders[i]) &&
             pf_dataset_note(dataset, PF_NOTE_BESIDE_SPLITS, "", root->folders[i], err))
             return -1;
     return 0;
+}
+
+static int choose_parts(PfDataset *dataset, PfListing *root, const PfDatasetOptions *options,
+                        Parts *parts, PfError *err)
+{
+    PfSplitFolders folders;
+    if (pf_split_folders_choose(dataset, root, options, &folders, err)) return -1;
+    if (!folders.count) {
+        take_root(root, parts);
+        return 0;
+    }
+    for (int i = 0; i < folders.count; i++) {
+        Part *part = &parts->part[parts->count++];
+        *part = (Part){.folder = folders.folder[i], .split = folders.split[i]};
+        if (pf_dataset_list_folder(dataset, part->folder, &part->listing, err)) return -1;
+    }
+    return note_others(dataset, root, &folders, err);
 }
 
 /* ---- classes ---- */
@@ -146,7 +114,10 @@ static int add_part(PfDataset *dataset, Part *part, PfError *err)
             return -1;
     }
     if (dataset->count > before)
-        return pf_names_merge(&dataset->notes[PF_NOTE_LOOSE_IMAGE], &listing->images, err);
+        return pf_names_merge(&dataset->notes[PF_NOTE_LOOSE_IMAGE], &listing->images, err) ||
+                       pf_dataset_count_files(dataset, part->folder, err)
+                   ? -1
+                   : 0;
     return pf_dataset_walk(dataset, part->folder, 0, -1, part->split, err);
 }
 
@@ -202,30 +173,35 @@ static int warn_of_single_class(PfDataset *dataset, PfError *err)
 static void describe(PfDataset *dataset, const Parts *parts)
 {
     const char *what = dataset->class_count ? "class folders" : "images without labels";
-    char splits[24] = "";
-    for (int i = 0; *parts->part[0].folder && i < parts->count; i++) {
-        if (i) strcat(splits, "/");
-        strcat(splits, parts->part[i].folder);
-    }
+    char splits[40] = "";
+    size_t used = 0;
+    for (int i = 0; *parts->part[0].folder && i < parts->count && used < sizeof splits; i++)
+        used += (size_t)snprintf(splits + used, sizeof splits - used, "%s%s", i ? "/" : "",
+                                 parts->part[i].folder);
     snprintf(dataset->kind, sizeof dataset->kind, "%s%s%s", splits, *splits ? " " : "", what);
 }
 
 static int fail_empty(const PfDataset *dataset, PfError *err)
 {
     int64_t others = dataset->ignored_count;
-    char found[512] = "no other files either";
+    char found[1024] = "no other files either";
+    char *kinds = pf_dataset_kinds_text(&dataset->others, -1, err);
+    if (!kinds) return -1;
     if (others)
-        snprintf(found, sizeof found, "%" PRId64 " other file%s, such as '%.400s'", others,
-                 others == 1 ? "" : "s", dataset->first_ignored);
+        snprintf(found, sizeof found, "%" PRId64 " other file%s, such as '%.400s': %.500s", others,
+                 others == 1 ? "" : "s", dataset->first_ignored, kinds);
+    free(kinds);
     return pf_fail(err, PF_EXIT_FAILED,
                    "dataset '%s': no images found. Looked for %s files in it and in its folders, "
                    "and found %s.",
                    dataset->root, pf_dataset_extensions(), found);
 }
 
-static int list_parts(PfDataset *dataset, PfListing *root, Parts *parts, PfError *err)
+static int list_parts(PfDataset *dataset, PfListing *root, const PfDatasetOptions *options,
+                      Parts *parts, PfError *err)
 {
-    if (choose_parts(dataset, root, parts, err) || collect_classes(dataset, parts, err)) return -1;
+    if (choose_parts(dataset, root, options, parts, err) || collect_classes(dataset, parts, err))
+        return -1;
     for (int i = 0; i < parts->count; i++)
         if (add_part(dataset, &parts->part[i], err)) return -1;
     if (!dataset->count) return fail_empty(dataset, err);
@@ -237,12 +213,11 @@ static int list_parts(PfDataset *dataset, PfListing *root, Parts *parts, PfError
 static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
                 PfError *err)
 {
-    (void)options;
     PfListing root = {0};
     Parts parts = {0};
     int status = pf_dataset_set_root(dataset, operand, err);
     if (!status) status = pf_dataset_list_folder(dataset, "", &root, err);
-    if (!status) status = list_parts(dataset, &root, &parts, err);
+    if (!status) status = list_parts(dataset, &root, options, &parts, err);
     for (int i = 0; i < parts.count; i++) pf_listing_free(&parts.part[i].listing);
     pf_listing_free(&root);
     return status;

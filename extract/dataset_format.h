@@ -39,6 +39,20 @@ typedef struct PfSentences {
     size_t count, capacity;
 } PfSentences;
 
+/* Files of one kind that were left out. */
+typedef struct PfFileKind {
+    char name[24]; /* "HEIC", ".txt", "without an ending" */
+    int is_picture;
+    int64_t count;
+} PfFileKind;
+
+#define PF_FILE_KINDS 24
+
+typedef struct PfFileKinds {
+    PfFileKind kind[PF_FILE_KINDS]; /* the last one: all others */
+    int count;
+} PfFileKinds;
+
 typedef struct PfTextBlock PfTextBlock;
 typedef struct PfCifar PfCifar;
 typedef struct PfDatasetFormat PfDatasetFormat;
@@ -59,12 +73,17 @@ struct PfDataset {
     const char ***target_names; /* (target_count) their lists of names; NULL: not theirs to free */
     int32_t *class_indices;     /* (count, indices_per_row); NULL: the samples' class_index */
     float *values;              /* (count, values_per_row) */
+    uint64_t *groups;           /* (count) pf_split_group; NULL: none has one */
+    PfDrawing drawing;          /* val and test 0: nothing is to be drawn */
+    int keeps_split_names;
     int indices_per_row, values_per_row;
     PfTextBlock *text; /* paths and names, many to an allocation */
     PfNames notes[PF_NOTE_COUNT];
     PfSentences warnings, remarks;
+    PfFileKinds others; /* files left out, litter and hidden ones apart */
     int64_t ignored_count;
     const char *first_ignored; /* path of one; NULL while there is none */
+    PfNames by_content;        /* images that their names do not tell */
     PfCifar *cifar;            /* CIFAR folders only */
 };
 
@@ -118,6 +137,21 @@ void pf_sentences_free(PfSentences *sentences);
 /* Turns the notes into warnings. */
 int pf_dataset_finish_notes(PfDataset *dataset, PfError *err);
 
+/* ---- other files: dataset_kinds.c ---- */
+
+/* A file whose name does not end like an image's: 1 where its first bytes say that it is one, else
+ * it is counted by its kind, and 0. */
+int pf_dataset_look_at_file(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
+                            PfError *err);
+/* The same of one that is left out in any case: images are counted elsewhere. 0, or -1. */
+int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
+                            PfError *err);
+/* Whether it is an image by its first bytes; counts nothing. */
+int pf_dataset_is_image_inside(int folder_fd, const char *name);
+/* "8 HEIC, 3 .txt", the most frequent first, malloc'ed. pictures: 1 only these, 0 only others, -1
+ * both. */
+char *pf_dataset_kinds_text(const PfFileKinds *kinds, int pictures, PfError *err);
+
 /* ---- folders: dataset_walk.c ---- */
 
 /* What lies directly in a folder. */
@@ -131,6 +165,16 @@ typedef struct PfListing {
 int pf_dataset_list_folder(PfDataset *dataset, const char *folder, PfListing *listing,
                            PfError *err);
 void pf_listing_free(PfListing *listing);
+
+/* Counts the files, images apart, that lie directly in a folder which is not walked. */
+int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err);
+
+/* What a folder holds, found out without listing it. */
+typedef struct PfHoldings {
+    int has_images;  /* in the folder itself */
+    int has_folders; /* that hold images, however deep */
+} PfHoldings;
+int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out, PfError *err);
 
 /* Adds the images in a folder and, if deep, in all folders below it, in the
  * order of Python's

@@ -9,6 +9,7 @@
 
 #include "memory.h"
 #include "options.h"
+#include "split.h"
 
 #define SPLIT_COLUMN "split"
 
@@ -117,6 +118,13 @@ static void find_split_column(PfManifest *manifest)
             manifest->split_column = i;
 }
 
+static int find_group_column(PfManifest *manifest, PfError *err)
+{
+    const char *name = manifest->options->group_column;
+    manifest->group_column = -1;
+    return name ? pf_manifest_find_column(manifest, name, &manifest->group_column, err) : 0;
+}
+
 /* ---- rows ---- */
 
 static int observe_rows(PfManifest *manifest, PfError *err)
@@ -170,6 +178,10 @@ static int add_row(PfManifest *manifest, PfTextIndex *paths, int64_t row, const 
     const char *path =
         known >= 0 ? paths->texts[known] : pf_dataset_text(dataset, field, strlen(field), err);
     if (!path) return -1;
+    if (manifest->group_column >= 0) {
+        const char *group = fields[manifest->group_column];
+        dataset->groups[row] = pf_manifest_is_missing(group) ? 0 : pf_split_group(group);
+    }
     if (known >= 0 ? pf_dataset_note(dataset, PF_NOTE_REPEATED_PATH, "", path, err)
                    : pf_text_index_add(paths, path, err))
         return -1;
@@ -184,6 +196,11 @@ static int add_rows(PfManifest *manifest, PfError *err)
     const char *const *fields;
     PfTextIndex paths = {0};
     int status = pf_manifest_allocate(manifest, err);
+    if (!status && manifest->group_column >= 0) {
+        size_t rows = (size_t)manifest->row_count;
+        manifest->dataset->groups = pf_calloc(rows, sizeof *manifest->dataset->groups, err);
+        if (!manifest->dataset->groups) status = -1;
+    }
     for (int64_t row = 0; !status && row < manifest->row_count; row++)
         status = pf_manifest_next(manifest, &fields, err) < 1 ||
                  add_row(manifest, &paths, row, fields, err);
@@ -208,6 +225,7 @@ static int read_manifest(PfManifest *manifest, PfError *err)
         pf_manifest_find_paths(manifest, err))
         return -1;
     find_split_column(manifest);
+    if (find_group_column(manifest, err)) return -1;
     if (pf_manifest_choose_targets(manifest, err) || go_to_first_row(manifest, err) ||
         observe_rows(manifest, err) || pf_manifest_settle_kinds(manifest, err) ||
         go_to_first_row(manifest, err) || add_rows(manifest, err))

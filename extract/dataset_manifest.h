@@ -40,7 +40,7 @@ typedef struct PfManifest {
     PfCsvReader *csv;
     const char **columns; /* (column_count) the header, in the dataset's text */
     int column_count;
-    int path_column, split_column; /* -1: none */
+    int path_column, split_column, group_column; /* -1: none */
     PfManifestTarget *targets;
     size_t target_capacity;
     int target_count;

@@ -165,7 +165,8 @@ static int is_index(const PfManifest *manifest, int column)
 static int add_other_columns(PfManifest *manifest, PfError *err)
 {
     for (int i = 0; i < manifest->column_count; i++) {
-        if (i == manifest->path_column || i == manifest->split_column || is_index(manifest, i))
+        if (i == manifest->path_column || i == manifest->split_column ||
+            i == manifest->group_column || is_index(manifest, i))
             continue;
         PfManifestTarget *target = add_target(manifest, manifest->columns[i], err);
         if (!target || add_columns(target, i, i, err)) return -1;

@@ -127,8 +127,40 @@ static char *tell_names(const char *opening, const PfNames *names, PfError *err)
     return text;
 }
 
+static int warn_of_pictures(PfDataset *dataset, PfError *err)
+{
+    char *kinds = pf_dataset_kinds_text(&dataset->others, 1, err);
+    int failed = !kinds;
+    if (kinds && *kinds)
+        failed = pf_dataset_warn(dataset, err, "pictures left out that extract does not read: %s",
+                                 kinds);
+    free(kinds);
+    return failed ? -1 : 0;
+}
+
+static int tell_other_files(PfDataset *dataset, PfError *err)
+{
+    char *kinds = pf_dataset_kinds_text(&dataset->others, 0, err);
+    int failed = !kinds;
+    if (kinds && *kinds)
+        failed = pf_dataset_remark(dataset, err, "other files, left out: %s", kinds);
+    free(kinds);
+    return failed ? -1 : 0;
+}
+
+static int tell_by_content(PfDataset *dataset, PfError *err)
+{
+    static const char opening[] =
+        "images by their first bytes, not by their names (torchvision goes by names)";
+    if (!dataset->by_content.count) return 0;
+    return take_sentence(&dataset->remarks, tell_names(opening, &dataset->by_content, err), err);
+}
+
 int pf_dataset_finish_notes(PfDataset *dataset, PfError *err)
 {
+    if (warn_of_pictures(dataset, err) || tell_other_files(dataset, err) ||
+        tell_by_content(dataset, err))
+        return -1;
     for (int i = 0; i < PF_NOTE_COUNT; i++)
         if (dataset->notes[i].count &&
             take_sentence(&dataset->warnings, tell_names(openings[i], &dataset->notes[i], err),

@@ -97,6 +97,7 @@ static int keep_only(PfDataset *dataset, const Entry *entries, size_t size, PfEr
         size_t row = entries[i].row;
         dataset->listed[i] = (int64_t)row;
         dataset->samples[i] = dataset->samples[row];
+        if (dataset->groups) dataset->groups[i] = dataset->groups[row];
         if (dataset->class_indices)
             memmove(dataset->class_indices + i * indices, dataset->class_indices + row * indices,
                     indices * sizeof *dataset->class_indices);

@@ -33,6 +33,7 @@ static int is_image_name(const char *name)
 /* ---- one folder ---- */
 
 typedef struct Entry {
+    int folder_fd; /* of the folder that it lies in */
     const char *name;
     int is_folder;
     const struct stat *target; /* of a link to a folder; else NULL */
@@ -43,7 +44,7 @@ typedef int (*Visit)(void *context, const Entry *entry, PfError *err);
 static int visit_entry(int fd, const struct dirent *found, Visit visit, void *context, PfError *err)
 {
     if (!strcmp(found->d_name, ".") || !strcmp(found->d_name, "..")) return 0;
-    Entry entry = {found->d_name, found->d_type == DT_DIR, NULL};
+    Entry entry = {fd, found->d_name, found->d_type == DT_DIR, NULL};
     struct stat target;
     if (found->d_type == DT_LNK || found->d_type == DT_UNKNOWN) {
         /* A link to nowhere is a file that cannot be read, as it is for Python. */
@@ -97,7 +98,9 @@ static int list_entry(void *context, const Entry *entry, PfError *err)
     PfListing *listing = list->listing;
     int is_hidden = entry->name[0] == '.';
     if (!entry->is_folder) {
-        if (is_hidden || !is_image_name(entry->name)) return 0;
+        int is_image =
+            is_image_name(entry->name) || pf_dataset_is_image_inside(entry->folder_fd, entry->name);
+        if (is_hidden || !is_image) return 0;
         return pf_names_add(&listing->images, list->folder, entry->name, err);
     }
     if (is_hidden)
@@ -192,20 +195,16 @@ static int walk_folder_entry(Walk *walk, const char *folder, const Entry *entry,
     return add_folder(walk, pf_dataset_join(dataset, folder, entry->name, err), err);
 }
 
-static int ignore_file(PfDataset *dataset, const char *folder, const char *name, PfError *err)
-{
-    if (dataset->ignored_count++) return 0;
-    dataset->first_ignored = pf_dataset_join(dataset, folder, name, err);
-    return dataset->first_ignored ? 0 : -1;
-}
-
 static int walk_entry(void *context, const Entry *entry, PfError *err)
 {
     Walk *walk = context;
     PfDataset *dataset = walk->dataset;
     const char *folder = walk->folders[walk->current].path;
     if (entry->is_folder) return walk_folder_entry(walk, folder, entry, err);
-    if (!is_image_name(entry->name)) return ignore_file(dataset, folder, entry->name, err);
+    int is_image = is_image_name(entry->name) ? 1
+                                              : pf_dataset_look_at_file(dataset, entry->folder_fd,
+                                                                        folder, entry->name, err);
+    if (is_image < 1) return is_image;
     if (entry->name[0] == '.')
         return pf_dataset_note(dataset, PF_NOTE_HIDDEN_IMAGE, folder, entry->name, err);
     const char *path = pf_dataset_join(dataset, folder, entry->name, err);
@@ -269,4 +268,75 @@ int pf_dataset_walk(PfDataset *dataset, const char *folder, int deep, int32_t cl
     if (!status) status = order_folders(&walk, first, err);
     free(walk.folders);
     return status;
+}
+
+/* ---- files beside folders ---- */
+
+static int count_entry(void *context, const Entry *entry, PfError *err)
+{
+    const List *list = context;
+    if (entry->is_folder || is_image_name(entry->name)) return 0;
+    return pf_dataset_count_beside(list->dataset, entry->folder_fd, list->folder, entry->name, err);
+}
+
+int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err)
+{
+    List list = {dataset, folder, NULL};
+    return visit_folder(dataset, folder, count_entry, &list, err);
+}
+
+/* ---- looking ---- */
+
+#define LOOK_DEPTH 16
+/* Ends a visit that is no failure. */
+#define ENOUGH 1
+
+typedef struct Look {
+    PfDataset *dataset;
+    const char *folder;
+    int depth;
+    PfHoldings *found;
+} Look;
+
+static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHoldings *out,
+                       PfError *err);
+
+static int look_at_folder(const Look *look, const Entry *entry, PfError *err)
+{
+    PfHoldings inside = {0};
+    if (look->found->has_folders || entry->name[0] == '.' || look->depth == LOOK_DEPTH) return 0;
+    const char *path = pf_dataset_join(look->dataset, look->folder, entry->name, err);
+    if (!path || look_deeper(look->dataset, path, look->depth + 1, &inside, err)) return -1;
+    look->found->has_folders = inside.has_images || inside.has_folders;
+    return 0;
+}
+
+static int look_at_entry(void *context, const Entry *entry, PfError *err)
+{
+    Look *look = context;
+    PfHoldings *found = look->found;
+    if (entry->is_folder) {
+        if (look_at_folder(look, entry, err)) return -1;
+    } else if (!found->has_images && entry->name[0] != '.') {
+        found->has_images =
+            is_image_name(entry->name) || pf_dataset_is_image_inside(entry->folder_fd, entry->name);
+    }
+    int is_enough = look->depth ? found->has_images || found->has_folders
+                                : found->has_images && found->has_folders;
+    return is_enough ? ENOUGH : 0;
+}
+
+static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHoldings *out,
+                       PfError *err)
+{
+    Look look = {dataset, folder, depth, out};
+    /* What is closed is told when it is walked. */
+    if (faccessat(dataset->root_fd, folder, R_OK | X_OK, 0)) return 0;
+    return visit_folder(dataset, folder, look_at_entry, &look, err) < 0 ? -1 : 0;
+}
+
+int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out, PfError *err)
+{
+    *out = (PfHoldings){0};
+    return look_deeper(dataset, folder, 0, out, err);
 }

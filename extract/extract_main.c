@@ -51,14 +51,7 @@ static int verify(const PfExtractOptions *options, PfError *err)
     PfVerifyOptions what = {.cache = options->operand,
                             .signature = options->signature,
                             .dataset = options->verified_dataset,
-                            .listing = {.val_fraction = options->val_fraction,
-                                        .test_fraction = options->test_fraction,
-                                        .sample = options->sample,
-                                        .shard = options->shard,
-                                        .targets = options->targets,
-                                        .target_count = options->target_count,
-                                        .path_column = options->path_column,
-                                        .image_root = options->image_root},
+                            .listing = pf_extract_options_listing(options),
                             .threads = options->workers,
                             .interrupted = pf_interrupt_catch()};
     return pf_cache_verify(&what, stdout, err);

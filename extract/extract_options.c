@@ -47,6 +47,23 @@ static int parse_interpolation(void *settings, const char *value, PfError *err)
                            &((PfExtractOptions *)settings)->backbone.interpolation, err);
 }
 
+/* Sets of numbers for pixels of 0..255 are divided by 255 to be those of 0..1. */
+static int fail_range(const char *option, const char *value, const double numbers[3], PfError *err)
+{
+    char hint[160] = "";
+    int fits = numbers[0] > 1 || numbers[1] > 1 || numbers[2] > 1;
+    for (int i = 0; i < 3; i++) fits &= numbers[i] >= 0 && numbers[i] <= 255;
+    if (fits && numbers[0] == numbers[1] && numbers[1] == numbers[2])
+        snprintf(hint, sizeof hint, ". Did you mean %.4g: divided by 255?", numbers[0] / 255);
+    else if (fits)
+        snprintf(hint, sizeof hint, ". Did you mean %.4g,%.4g,%.4g: divided by 255?",
+                 numbers[0] / 255, numbers[1] / 255, numbers[2] / 255);
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "%s: pixels are scaled to 0..1 first, so expected numbers from 0 to 1, found "
+                   "'%s'%s",
+                   option, value, hint);
+}
+
 /* "R,G,B", or one number for all three. */
 static int parse_triple(const char *option, const char *value, double minimum, float out[3],
                         PfError *err)
@@ -57,11 +74,14 @@ static int parse_triple(const char *option, const char *value, double minimum, f
     if (count != 3 && count != 1)
         failed = pf_fail(err, PF_EXIT_USAGE, "%s: expected R,G,B or one number, found '%s'", option,
                          value);
+    double numbers[3] = {0};
+    int is_outside = 0;
     for (int i = 0; i < 3 && !failed; i++) {
-        double number = 0;
-        failed = pf_parse_double(option, items[count == 1 ? 0 : i], minimum, 1000, &number, err);
-        out[i] = (float)number;
+        failed = pf_parse_double(option, items[count == 1 ? 0 : i], -1e6, 1e6, &numbers[i], err);
+        is_outside |= numbers[i] < minimum || numbers[i] > 1;
+        out[i] = (float)numbers[i];
     }
+    if (!failed && is_outside) failed = fail_range(option, value, numbers, err);
     pf_list_free(&items, &count);
     return failed;
 }
@@ -70,7 +90,7 @@ static int parse_mean(void *settings, const char *value, PfError *err)
 {
     PfBackboneOptions *backbone = &((PfExtractOptions *)settings)->backbone;
     backbone->has_mean = 1;
-    return parse_triple("--mean", value, -1000, backbone->mean, err);
+    return parse_triple("--mean", value, 0, backbone->mean, err);
 }
 
 static int parse_std(void *settings, const char *value, PfError *err)
@@ -221,7 +241,7 @@ static const PfOption table[] = {
     {.name = "fast-decode", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.fast_decode),
      .help = "decode large JPEGs at 1/2, 1/4 or 1/8 of their size; says how far features move"},
     {.name = "mean", .kind = PF_OPTION_CALL, .parse = parse_mean, .argument = "R,G,B",
-     .help = "taken from pixels scaled to 0..1"},
+     .help = "taken from pixels scaled to 0..1, so each is from 0 to 1"},
     {.name = "std", .kind = PF_OPTION_CALL, .parse = parse_std, .argument = "R,G,B",
      .help = "what they are then divided by"},
     {.name = "views", .kind = PF_OPTION_INT, .offset = FIELD(backbone.views), .argument = "V",
@@ -234,7 +254,14 @@ static const PfOption table[] = {
     {.name = "Dataset:", .kind = PF_OPTION_GROUP},
     {.name = "split", .kind = PF_OPTION_CALL, .parse = parse_split,
      .argument = "val=F[,test=F]",
-     .help = "shares chosen by hash of the path; images keep their side when others come"},
+     .help = "shares chosen by hash of the bytes: equal images stay together, and all keep their\n"
+             "side when others come"},
+    {.name = "group", .kind = PF_OPTION_TEXT, .offset = FIELD(group_column),
+     .argument = "COLUMN",
+     .help = "of a manifest: images of one patient, burst or video stay on one side"},
+    {.name = "split-folders", .kind = PF_OPTION_TEXT, .offset = FIELD(split_folders),
+     .argument = "train=A,val=B,test=C|none",
+     .help = "which folders are splits (default: by their names, if they hold class folders)"},
     {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target,
      .argument = "NAME[:KIND][=COLUMNS]",
      .help = "of a manifest; class, regression, multilabel or keypoints; a,b or first..last;\n"
@@ -321,6 +348,20 @@ void pf_extract_options_help(void)
     pf_options_print(table);
 }
 
+PfDatasetOptions pf_extract_options_listing(const PfExtractOptions *options)
+{
+    return (PfDatasetOptions){.val_fraction = options->val_fraction,
+                              .test_fraction = options->test_fraction,
+                              .sample = options->sample,
+                              .shard = options->shard,
+                              .split_folders = options->split_folders,
+                              .targets = options->targets,
+                              .target_count = options->target_count,
+                              .path_column = options->path_column,
+                              .image_root = options->image_root,
+                              .group_column = options->group_column};
+}
+
 int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total)
 {
     if (!limit->is_percent) return (int64_t)limit->value;
@@ -333,9 +374,13 @@ static int check_merge(PfExtractOptions *options, const char *const *operands, i
                        PfError *err)
 {
     int has_output = options->output != NULL;
-    if (options->target_count || options->path_column || options->image_root)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--target, --path-column and --root are for extracting from a manifest");
+    if (options->target_count || options->path_column || options->image_root ||
+        options->group_column)
+        return pf_fail(
+            err, PF_EXIT_USAGE,
+            "--target, --path-column, --root and --group are for extracting from a manifest");
+    if (options->split_folders)
+        return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for extracting");
     if (options->val_fraction > 0 || options->test_fraction > 0 || options->sample ||
         options->shard.count)
         return pf_fail(

@@ -3,7 +3,7 @@
 #define PF_EXTRACT_OPTIONS_H
 
 #include "backbone_plan.h"
-#include "dataset_shard.h"
+#include "dataset.h"
 #include "permafrost/feature_cache.h"
 
 #define PF_TARGETS_MAX 256
@@ -39,6 +39,8 @@ typedef struct PfExtractOptions {
     int target_count;
     int splits_given[PF_SPLIT_COUNT];     /* which fractions --split has named */
     const char *path_column, *image_root; /* --path-column, --root */
+    const char *group_column;             /* --group */
+    const char *split_folders;            /* --split-folders; NULL: by names and contents */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
     int has_compression;
@@ -60,6 +62,9 @@ typedef struct PfExtractOptions {
  * --version leave the rest unchecked. */
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
 void pf_extract_options_help(void);
+
+/* What these options ask of a dataset. */
+PfDatasetOptions pf_extract_options_listing(const PfExtractOptions *options);
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */
 int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total);

@@ -85,6 +85,7 @@ static char *make_provenance(const PfExtraction *run, PfError *err)
                                .runtime = *session->runtime ? session->runtime : NULL,
                                .batch = session->batch,
                                .shard = run->options->shard,
+                               .rules = run->rules,
                                .previous = run->cache ? pf_cache_provenance(run->cache) : NULL};
     return pf_provenance_json(&provenance, err);
 }
@@ -99,7 +100,7 @@ static int check_rows(const PfExtraction *run, PfError *err)
 
 static int compose(PfExtraction *run, PfError *err)
 {
-    if (check_rows(run, err)) return -1;
+    if (check_rows(run, err) || pf_survey_draw_sides(run->survey, err)) return -1;
     char *provenance = make_provenance(run, err);
     char *identity = provenance
                          ? pf_identity_json(run->backbone, run->wanted.taps, run->wanted.count, err)
@@ -175,6 +176,8 @@ static int work(PfExtraction *run, PfError *err)
     PfExtractionSummary summary;
     if (pf_extraction_say_plan(run, err) || compute(run, err) || compose(run, err)) return -1;
     pf_extraction_sum_up(run, &summary);
+    pf_extraction_say_sides(run);
+    if (pf_extraction_say_equal(run, err)) return -1;
     pf_extraction_say_summary(run, &summary);
     if (finish_journal(run, err)) return -1;
     return run->options->json ? pf_extraction_write_json(run, &summary, err) : 0;
@@ -204,6 +207,7 @@ static int leave_as_it_is(PfExtraction *run, PfError *err)
     refresh_stamps(run);
     please_make(run);
     pf_extraction_sum_up(run, &summary);
+    if (pf_extraction_say_equal(run, err)) return -1;
     pf_say("%s: up to date, nothing computed (%s)", run->options->output,
            pf_duration_text(summary.seconds, elapsed));
     if (run->journal && finish_journal(run, err)) return -1;

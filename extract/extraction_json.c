@@ -73,6 +73,7 @@ static char *summary_text(const PfExtraction *run, const PfExtractionSummary *su
         cJSON_AddNumberToObject(json, "stored_bytes", (double)summary->stored_bytes);
     }
     cJSON_AddNumberToObject(json, "peak_memory_bytes", (double)summary->peak_memory_bytes);
+    pf_equal_images_add(json, &run->equal);
     add_seconds(json, summary);
     if (summary->computed) add_speed(json, summary);
     return pf_json_finish(json, "summary", err);

@@ -16,17 +16,39 @@
 
 /* ---- what is to be extracted ---- */
 
+static int has_rows_of(const PfCache *cache, PfSplit split)
+{
+    const uint8_t *splits = pf_cache_splits(cache);
+    return splits && memchr(splits, (int)split, (size_t)pf_cache_row_count(cache));
+}
+
+/* A cache that is there goes on by the rules that it was made by, unless an option says otherwise;
+ * sides that are drawn for the first time are drawn by contents. */
+static PfListingRules choose_rules(const PfExtraction *run)
+{
+    const PfExtractOptions *options = run->options;
+    PfListingRules rules = {0};
+    if (run->cache) rules = pf_provenance_rules(pf_cache_provenance(run->cache));
+    int is_drawn = options->val_fraction > 0 || options->test_fraction > 0;
+    int has_drawn =
+        run->cache && ((options->val_fraction > 0 && has_rows_of(run->cache, PF_SPLIT_VAL)) ||
+                       (options->test_fraction > 0 && has_rows_of(run->cache, PF_SPLIT_TEST)));
+    rules.has_groups = options->group_column != NULL;
+    int is_first = is_drawn && !has_drawn && !options->shard.count; /* a shard may have had none */
+    if (rules.has_groups || is_first) rules.by_path = 0;
+    if (options->split_folders) rules.exact_names = 0;
+    return rules;
+}
+
 static int open_dataset(PfExtraction *run, PfError *err)
 {
-    PfDatasetOptions options = {.val_fraction = run->options->val_fraction,
-                                .test_fraction = run->options->test_fraction,
-                                .sample = run->options->sample,
-                                .shard = run->options->shard,
-                                .targets = run->options->targets,
-                                .target_count = run->options->target_count,
-                                .path_column = run->options->path_column,
-                                .image_root = run->options->image_root};
+    PfDatasetOptions options = pf_extract_options_listing(run->options);
+    run->rules = choose_rules(run);
+    options.split_by_path = run->rules.by_path;
+    options.exact_split_names = run->rules.exact_names;
+    if (run->cache) pf_provenance_know_classes(run->cache, &options);
     if (pf_dataset_open(run->options->operand, &options, &run->dataset, err)) return -1;
+    run->rules.exact_names = pf_dataset_keeps_split_names(run->dataset);
     pf_work_plan_say_dataset(run->dataset, run->options->operand, run->options->shard);
     return 0;
 }
@@ -165,7 +187,8 @@ int pf_extraction_look(PfExtraction *run, PfError *err)
                       err))
         return -1;
     run->found = pf_survey_count(run->survey);
-    if (pf_feature_pass_check_rejected(run->survey, pf_extraction_max_rejected(run), err))
+    if (pf_feature_pass_check_rejected(run->survey, pf_extraction_max_rejected(run), err) ||
+        pf_survey_draw_sides(run->survey, err))
         return -1;
     return match_cache(run, err);
 }
@@ -241,7 +264,7 @@ static int check_network(const PfExtraction *run, PfError *err)
 
 int pf_extraction_open(PfExtraction *run, PfError *err)
 {
-    return check_outputs(run, err) || open_dataset(run, err) || open_cache(run, err) ||
+    return check_outputs(run, err) || open_cache(run, err) || open_dataset(run, err) ||
                    check_images(run, err) || open_backbone(run, err) || check_network(run, err)
                ? -1
                : 0;

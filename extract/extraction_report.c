@@ -108,6 +108,26 @@ void pf_extraction_say_summary(const PfExtraction *run, const PfExtractionSummar
            pf_size_text(summary->peak_memory_bytes, peak));
 }
 
+void pf_extraction_say_sides(const PfExtraction *run)
+{
+    const PfDrawing *drawing = pf_dataset_drawing(run->dataset);
+    int64_t counts[PF_SPLIT_COUNT] = {0};
+    if (!drawing) return;
+    for (int64_t i = 0; i < run->survey->count; i++)
+        if (run->survey->samples[i].state == PF_SAMPLE_KNOWN)
+            counts[run->survey->samples[i].split]++;
+    pf_say("sides: %lld train, %lld val, %lld test", (long long)counts[PF_SPLIT_TRAIN],
+           (long long)counts[PF_SPLIT_VAL], (long long)counts[PF_SPLIT_TEST]);
+}
+
+int pf_extraction_say_equal(PfExtraction *run, PfError *err)
+{
+    char text[PF_EQUAL_IMAGES_TEXT];
+    if (pf_survey_count_equal(run->survey, &run->equal, err)) return -1;
+    if (*pf_equal_images_text(&run->equal, text)) pf_warn("%s", text);
+    return 0;
+}
+
 void pf_extraction_say_interrupted(const PfExtraction *run, int64_t computed, PfError *err)
 {
     pf_fail(err, (PfExit)(128 + *run->interrupted),

@@ -7,6 +7,7 @@
 #include "cache_match.h"
 #include "extract_options.h"
 #include "feature_pass.h"
+#include "provenance.h"
 
 /* In the order in which it is acquired. */
 typedef struct PfExtraction {
@@ -14,6 +15,7 @@ typedef struct PfExtraction {
     const char *command;
     const volatile sig_atomic_t *interrupted;
     double started;
+    PfListingRules rules;
     PfDataset *dataset;
     PfBackbonePlan *backbone;
     PfBackboneSession session;
@@ -30,6 +32,7 @@ typedef struct PfExtraction {
     PfPipelineStats stats; /* of all passes */
     double multiply_adds;  /* of all passes; 0: nobody knows what a TorchScript file's are */
     PfComposeStats composed;
+    PfEqualImages equal; /* of the finished cache */
 } PfExtraction;
 
 #endif

@@ -56,6 +56,23 @@ static const Format *find_format(const uint8_t *bytes, size_t size)
     return NULL;
 }
 
+/* Two reserved fields of zeros in a BMP; a space, or a comment, in a PNM. */
+static int is_likely(const Format *format, const uint8_t *bytes, size_t size)
+{
+    static const uint8_t zeros[4];
+    if (format->signature_size > 2) return 1;
+    if (format->signature[0] == 'B') return size >= 10 && !memcmp(bytes + 6, zeros, sizeof zeros);
+    return size > 2 && (isspace(bytes[2]) || bytes[2] == '#');
+}
+
+const char *pf_image_format_name(const uint8_t *bytes, size_t size, int *is_decoded)
+{
+    const Format *format = find_format(bytes, size);
+    int is_known = format && is_likely(format, bytes, size);
+    *is_decoded = is_known && format->decode;
+    return is_known ? format->name : NULL;
+}
+
 /* "not an image: begins with '<!DOCTYPE'" */
 static int not_an_image(const uint8_t *bytes, size_t size, PfError *err)
 {

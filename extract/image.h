@@ -69,6 +69,14 @@ int pf_image_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *
 int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
                             PfError *err);
 
+/* Bytes of a file's beginning that tell its format. */
+#define PF_IMAGE_SIGNATURE_BYTES 16
+
+/* What a file is that begins with these bytes: "JPEG", "HEIF"; NULL where they say nothing that is
+ * known. *is_decoded: whether pf_image_decode reads that format. A few letters may be text as well:
+ * what follows BM, P2, P3, P5 and P6 must fit, too. */
+const char *pf_image_format_name(const uint8_t *bytes, size_t size, int *is_decoded);
+
 /* Frees the buffer; the image is {0} again. */
 void pf_image_free(PfImage *image);
 

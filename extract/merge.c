@@ -161,6 +161,7 @@ static PfCacheSample sample_of_row(void *context, int64_t row)
         .values = run->targets.values + row * run->targets.values_per_row,
         .width = input->widths[place.row],
         .height = input->heights[place.row],
+        .group = input->groups[place.row],
     };
     memcpy(sample.digest, input->digests[place.row], sizeof sample.digest);
     return sample;

@@ -36,7 +36,9 @@ static int read_samples(PfMergeInput *input, PfError *err)
     input->stamps = pf_calloc(rows, sizeof *input->stamps, err);
     input->widths = pf_calloc(rows, sizeof *input->widths, err);
     input->heights = pf_calloc(rows, sizeof *input->heights, err);
-    if (!input->digests || !input->stamps || !input->widths || !input->heights ||
+    input->groups = pf_calloc(rows, sizeof *input->groups, err);
+    if (!input->digests || !input->stamps || !input->widths || !input->heights || !input->groups ||
+        pf_cache_read_groups(input->cache, input->groups, err) ||
         pf_cache_read_digests(input->cache, input->digests, err) ||
         pf_cache_read_stamps(input->cache, input->stamps, err) ||
         pf_cache_find_image_sizes(input->cache, input->widths, input->heights, err) ||
@@ -235,6 +237,7 @@ void pf_merge_inputs_free(PfMergeInputs *inputs)
         free(inputs->items[i].stamps);
         free(inputs->items[i].widths);
         free(inputs->items[i].heights);
+        free(inputs->items[i].groups);
     }
     free(inputs->items);
     *inputs = (PfMergeInputs){0};

@@ -15,6 +15,7 @@ typedef struct PfMergeInput {
     uint8_t (*digests)[PF_DIGEST_SIZE]; /* (N) */
     PfFileStamp *stamps;                /* (N) */
     int32_t *widths, *heights;          /* (N) of the images */
+    uint64_t *groups;                   /* (N) */
     const PfCacheReject *rejects;
     PfShard shard;        /* {0, 0}: not of a part of a dataset */
     int64_t dataset_rows; /* of all shards together */

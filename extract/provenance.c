@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "json.h"
+#include "split.h"
 
 static void add_path(cJSON *object, const char *key, const char *path)
 {
@@ -38,6 +39,34 @@ int pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_r
     cJSON_Delete(object);
     cJSON_Delete(wanted);
     return same;
+}
+
+/* By what rules rows were listed and split, so that a cache goes on as it began. */
+#define SPLIT_NAMES_KEY "split_names"
+
+static void add_rules(cJSON *object, const PfListingRules *rules)
+{
+    if (!rules->by_path)
+        cJSON_AddStringToObject(object, PF_SPLIT_BY_KEY, rules->has_groups ? "group" : "content");
+    if (!rules->exact_names) cJSON_AddStringToObject(object, SPLIT_NAMES_KEY, "usual");
+}
+
+PfListingRules pf_provenance_rules(const char *json)
+{
+    cJSON *object = pf_json_read(json);
+    PfListingRules rules = {.by_path = pf_split_is_by_path(json),
+                            .exact_names = !cJSON_HasObjectItem(object, SPLIT_NAMES_KEY)};
+    cJSON_Delete(object);
+    return rules;
+}
+
+void pf_provenance_know_classes(const PfCache *cache, PfDatasetOptions *options)
+{
+    if (pf_cache_target_count(cache) != 1) return;
+    const PfCacheTarget *target = pf_cache_target(cache, 0);
+    if (target->kind != PF_TARGET_CLASS) return;
+    options->known_classes = target->classes;
+    options->known_class_count = target->class_count;
 }
 
 /* As text: JSON's numbers have 53 bits. */
@@ -124,6 +153,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     pf_provenance_add_origin(object, provenance->command);
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));
     add_shard(object, provenance->shard, pf_dataset_whole_count(provenance->dataset));
+    add_rules(object, &provenance->rules);
     if (plan->script)
         add_path(object, "backbone_path", plan->script->path);
     else

@@ -5,6 +5,14 @@
 #include "backbone_plan.h"
 #include "dataset.h"
 
+/* By which rules rows were listed and split. What a cache does not say was made before there were
+ * others. */
+typedef struct PfListingRules {
+    int by_path;     /* sides, and what train validates on, by hashes of paths, not of contents */
+    int has_groups;  /* by groups, where images have one */
+    int exact_names; /* PfDatasetOptions.exact_split_names */
+} PfListingRules;
+
 typedef struct PfProvenance {
     const char *command;
     const PfDataset *dataset;
@@ -12,6 +20,7 @@ typedef struct PfProvenance {
     const char *runtime; /* what ran the network; NULL where it did not run */
     int batch;           /* images per forward pass */
     PfShard shard;
+    PfListingRules rules;
     const char *previous; /* JSON of the cache whose rows are used again, or NULL */
 } PfProvenance;
 
@@ -19,8 +28,14 @@ typedef struct PfProvenance {
  * lists those before the last. */
 char *pf_provenance_json(const PfProvenance *provenance, PfError *err);
 
+/* Of a cache with that provenance. */
+PfListingRules pf_provenance_rules(const char *json);
+
 /* Which version made the file, when, and by which command line. */
 void pf_provenance_add_origin(cJSON *object, const char *command);
+
+/* Tells a listing which classes the cache has: folders of their names stay classes. Lent by it. */
+void pf_provenance_know_classes(const PfCache *cache, PfDatasetOptions *options);
 
 /* Which file the network of that cache was read from, and what it hashed to: known->stamp.mtime_ns
  * is 0 where it does not tell. */

@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "parallel.h"
 #include "progress.h"
+#include "split.h"
 
 /* Files that one thread reads before it asks for more, and all do before progress
  * is shown. */
@@ -53,6 +54,7 @@ static void look_at_sample(void *context, int64_t index)
     PfSurveySample *sample = &search->survey->samples[index];
     const char *path = pf_dataset_samples(dataset)[index].path;
     PfJournalImage image;
+    sample->split = (uint8_t)pf_dataset_samples(dataset)[index].split;
     if (pf_dataset_stat(dataset, index, &sample->stamp)) sample->stamp = (PfFileStamp){0};
     if (pf_known_rows_by_stamp(search->known, path, &sample->stamp, &image)) {
         recognise(sample, &image);
@@ -245,6 +247,72 @@ void pf_survey_update(PfSurvey *survey, const PfKnownRows *known)
 {
     for (int64_t i = 0; i < survey->count; i++)
         survey->samples[i].missing = missing_taps(survey, &survey->samples[i], known);
+}
+
+/* ---- sides ---- */
+
+/* Samples whose side is drawn: known ones that are not held out by the dataset itself. */
+static int is_drawn(const PfSurvey *survey, int64_t index)
+{
+    return survey->samples[index].state == PF_SAMPLE_KNOWN &&
+           pf_dataset_samples(survey->dataset)[index].split == PF_SPLIT_TRAIN;
+}
+
+/* keys, classes, splits: room for (count). */
+static int draw_sides(PfSurvey *survey, const PfDrawing *drawing, uint64_t *keys, int32_t *classes,
+                      uint8_t *splits, PfError *err)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < survey->count; i++) {
+        if (!is_drawn(survey, i)) continue;
+        keys[n] = pf_split_key(survey->samples[i].digest, pf_dataset_group(survey->dataset, i));
+        classes[n++] = pf_dataset_samples(survey->dataset)[i].class_index;
+    }
+    if (pf_split_by_key(keys, classes, n, drawing->val, drawing->test, drawing->fill, splits, err))
+        return -1;
+    n = 0;
+    for (int64_t i = 0; i < survey->count; i++)
+        if (is_drawn(survey, i)) survey->samples[i].split = splits[n++];
+    return 0;
+}
+
+int pf_survey_draw_sides(PfSurvey *survey, PfError *err)
+{
+    const PfDrawing *drawing = pf_dataset_drawing(survey->dataset);
+    size_t count = (size_t)survey->count;
+    if (!drawing) return 0;
+    uint64_t *keys = pf_calloc(count, sizeof *keys, err);
+    int32_t *classes = pf_calloc(count, sizeof *classes, err);
+    uint8_t *splits = pf_calloc(count, 1, err);
+    int failed =
+        !keys || !classes || !splits || draw_sides(survey, drawing, keys, classes, splits, err);
+    free(keys);
+    free(classes);
+    free(splits);
+    return failed ? -1 : 0;
+}
+
+int pf_survey_count_equal(const PfSurvey *survey, PfEqualImages *out, PfError *err)
+{
+    enum { NO_PART = PF_SPLIT_COUNT };
+    size_t count = (size_t)survey->count;
+    uint8_t(*digests)[PF_DIGEST_SIZE] = pf_calloc(count, sizeof *digests, err);
+    int32_t *labels = pf_calloc(count, sizeof *labels, err);
+    uint8_t *splits = pf_calloc(count, 1, err);
+    int failed = !digests || !labels || !splits;
+    for (size_t i = 0; i < count && !failed; i++) {
+        const PfSurveySample *sample = &survey->samples[i];
+        splits[i] = sample->state == PF_SAMPLE_KNOWN ? sample->split : NO_PART;
+        labels[i] = pf_dataset_samples(survey->dataset)[i].class_index;
+        memcpy(digests[i], sample->digest, PF_DIGEST_SIZE);
+    }
+    if (!failed)
+        failed = pf_equal_images_count((const uint8_t(*)[PF_DIGEST_SIZE])digests, splits, labels,
+                                       survey->count, out, err);
+    free(digests);
+    free(labels);
+    free(splits);
+    return failed ? -1 : 0;
 }
 
 /* ---- what it says ---- */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "dataset.h"
+#include "equal_images.h"
 #include "known_rows.h"
 
 typedef enum PfSampleState {
@@ -23,6 +24,7 @@ typedef struct PfSurveySample {
     uint8_t was_rejected; /* an earlier run rejected it at this path for this reason */
     uint8_t was_hashed;
     uint8_t owns_reason;
+    uint8_t split; /* PfSplit: the dataset's, until pf_survey_draw_sides draws another */
     uint8_t digest[PF_DIGEST_SIZE];
     PfFileStamp stamp;
     const char *reason; /* of a rejected one */
@@ -68,6 +70,12 @@ void pf_survey_note_known(PfSurvey *survey, int64_t sample, const uint8_t digest
 /* ...or it could not be used. */
 int pf_survey_note_rejected(PfSurvey *survey, int64_t sample, const uint8_t digest[PF_DIGEST_SIZE],
                             const PfFileStamp *stamp, const char *reason, PfError *err);
+/* Where the dataset's sides are drawn by contents or groups: draws them for all images that are
+ * known by now. Those of images that are not are train's as yet. */
+int pf_survey_draw_sides(PfSurvey *survey, PfError *err);
+/* Images that are equal and stand apart, as far as they are known. */
+int pf_survey_count_equal(const PfSurvey *survey, PfEqualImages *out, PfError *err);
+
 /* Looks again which taps are missing: rows have been added. */
 void pf_survey_update(PfSurvey *survey, const PfKnownRows *known);
 

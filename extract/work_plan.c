@@ -19,9 +19,6 @@ static void say_warnings(const PfDataset *dataset)
     int count;
     const char *const *warnings = pf_dataset_warnings(dataset, &count);
     for (int i = 0; i < count; i++) pf_warn("%" PF_SENTENCE, warnings[i]);
-    if (pf_dataset_ignored_count(dataset))
-        pf_detail("%lld other files passed over: their names end in none of %s",
-                  (long long)pf_dataset_ignored_count(dataset), pf_dataset_extensions());
 }
 
 static void say_remarks(const PfDataset *dataset)
@@ -31,10 +28,24 @@ static void say_remarks(const PfDataset *dataset)
     for (int i = 0; i < count; i++) pf_say("%" PF_SENTENCE, remarks[i]);
 }
 
+/* "; val 0.2, test 0.1 of them by hash of their bytes": into text, which is returned. */
+static const char *drawing_text(const PfDataset *dataset, char *text, size_t size)
+{
+    const PfDrawing *drawing = pf_dataset_drawing(dataset);
+    char val[32] = "", test[32] = "";
+    *text = '\0';
+    if (!drawing) return text;
+    if (drawing->val > 0) snprintf(val, sizeof val, "val %g", drawing->val);
+    if (drawing->test > 0) snprintf(test, sizeof test, "test %g", drawing->test);
+    snprintf(text, size, "; %s%s%s of train by hash of %s", val, *val && *test ? ", " : "", test,
+             pf_dataset_has_groups(dataset) ? "the group" : "the bytes");
+    return text;
+}
+
 void pf_work_plan_say_dataset(const PfDataset *dataset, const char *operand, PfShard shard)
 {
     static const char *const names[] = {"train", "val", "test"};
-    char splits[96] = "";
+    char splits[96] = "", drawing[128];
     int class_count, target_count;
     say_warnings(dataset);
     pf_dataset_classes(dataset, &class_count);
@@ -46,8 +57,9 @@ void pf_work_plan_say_dataset(const PfDataset *dataset, const char *operand, PfS
             snprintf(splits + used, sizeof splits - used, "%s%lld %s", used ? ", " : "",
                      (long long)count, names[i]);
     }
-    pf_say("%s: %s, %lld images (%s)%s", operand, pf_dataset_kind(dataset),
-           (long long)pf_dataset_count(dataset), splits, target_count ? "" : ", no labels");
+    pf_say("%s: %s, %lld images (%s%s)%s", operand, pf_dataset_kind(dataset),
+           (long long)pf_dataset_count(dataset), splits,
+           drawing_text(dataset, drawing, sizeof drawing), target_count ? "" : ", no labels");
     say_remarks(dataset);
     if (class_count) pf_detail("%d classes", class_count);
     if (shard.count)

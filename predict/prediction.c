@@ -65,7 +65,9 @@ static int add_dataset(Prediction *run, const char *operand, PfError *err)
 {
     PfDataset *dataset;
     int warnings, failed = 0, is_list = !strcmp(operand, "-");
-    if (pf_dataset_open(operand, NULL, &dataset, err)) return -1;
+    /* Nobody asks here which folders are splits. */
+    PfDatasetOptions options = {.exact_split_names = 1};
+    if (pf_dataset_open(operand, &options, &dataset, err)) return -1;
     const char *const *texts = pf_dataset_warnings(dataset, &warnings);
     for (int i = 0; i < warnings; i++) pf_warn("%" PF_SENTENCE, texts[i]);
     for (int64_t i = 0; i < pf_dataset_count(dataset) && !failed; i++)

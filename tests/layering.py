@@ -26,11 +26,11 @@ ROWS = [
      "common/convolution_avx*", "common/convolution_config", "common/packed_convolution", "common/winograd", "common/direct_convolution", "common/convolution", "common/max_pool"],
     # 1: what two programs share
     ["include/permafrost/script", "include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
-     "common/split", "common/file_stamp", "common/script_file", "common/trusted_scripts", "common/arch*", "common/safetensors*", "common/weights*",
+     "common/split", "common/equal_images", "common/file_stamp", "common/script_file", "common/trusted_scripts", "common/arch*", "common/safetensors*", "common/weights*",
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*", "common/cached_views",
      "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs
-    ["extract/dataset*", "extract/image*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap", "extract/device_list", "extract/sample_reader",
+    ["extract/image*", "extract/dataset*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap", "extract/device_list", "extract/sample_reader",
      "train/kernels", "train/gemm", "train/vector_math", "train/loss",
      "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
      "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/step_columns", "train/metrics_interval",
@@ -40,9 +40,9 @@ ROWS = [
      "train/memory_feeder", "train/stream_plan", "train/read_ahead", "train/stream_feeder",
      "train/stream_normalize", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
     # 3: putting them together
-    ["extract/backbone_plan", "extract/extract_options", "extract/summary", "extract/cache_info",
+    ["extract/backbone_plan", "extract/extract_options", "extract/provenance", "extract/summary", "extract/cache_info",
      "extract/verify_findings", "extract/verify_signature", "extract/verify_features", "extract/verify_images", "extract/cache_verify",
-     "extract/identity_diff", "extract/identity", "extract/provenance", "extract/backbone_session", "extract/known_rows",
+     "extract/identity_diff", "extract/identity", "extract/backbone_session", "extract/known_rows",
      "extract/wanted_taps", "extract/survey", "extract/cache_match", "extract/disk_space", "extract/work_plan",
      "extract/pipeline*", "extract/decode_drift", "extract/feature_pass", "extract/composition",
      "extract/bottleneck", "extract/network_cost", "extract/bare_convolution",

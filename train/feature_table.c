@@ -104,6 +104,8 @@ void pf_feature_table_free(PfFeatureTable **table)
     free((*table)->x);
     free((*table)->stream);
     free((*table)->splits);
+    free((*table)->keys);
+    free((*table)->alike);
     free(*table);
     *table = NULL;
 }
@@ -148,17 +150,24 @@ static int choose_val(PfFeatureTable *table, double val, PfError *err)
     const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
     const PfTask *by = pf_feature_table_class_task(table);
     const char **paths = pf_calloc((size_t)count, sizeof *paths, err);
+    uint64_t *keys = pf_calloc((size_t)count, sizeof *keys, err);
     int32_t *classes = pf_calloc((size_t)count, sizeof *classes, err);
     uint8_t *splits = pf_calloc((size_t)count, 1, err);
-    int failed = !paths || !classes || !splits;
+    int failed = !paths || !keys || !classes || !splits;
     for (int64_t i = 0; i < count && !failed; i++) {
-        paths[i] = table->paths[rows[i]];
+        if (table->keys)
+            keys[i] = table->keys[rows[i]];
+        else
+            paths[i] = table->paths[rows[i]];
         classes[i] = by ? by->labels[rows[i]] : 0;
     }
-    if (!failed) failed = pf_split_by_hash(paths, classes, count, val, 0, splits, err);
+    if (!failed)
+        failed = table->keys ? pf_split_by_key(keys, classes, count, val, 0, 1, splits, err)
+                             : pf_split_by_hash(paths, classes, count, val, 0, splits, err);
     for (int64_t i = 0; i < count && !failed; i++) table->splits[rows[i]] = splits[i];
     free(splits);
     free(classes);
+    free(keys);
     free(paths);
     table->val = val;
     return failed ? -1 : list_rows(table, err);
@@ -230,7 +239,7 @@ int pf_feature_table_index(PfFeatureTable *table, const char *name, double val, 
                        "'%s': no labelled row is in the train part (%lld in val, %lld in test)",
                        name, (long long)table->split_counts[PF_SPLIT_VAL],
                        (long long)table->split_counts[PF_SPLIT_TEST]);
-    if (!table->split_counts[PF_SPLIT_VAL] && val > 0 && table->paths &&
+    if (!table->split_counts[PF_SPLIT_VAL] && val > 0 && (table->keys || table->paths) &&
         choose_val(table, val, err))
         return -1;
     return check_tasks(table, name, err);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "equal_images.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 #include "task.h"
@@ -44,6 +45,11 @@ typedef struct PfFeatureTable {
     PfTask *tasks;           /* (task_count) owned */
     int task_count;
     const char *const *paths; /* (rows) lent by the cache; NULL where not read */
+    uint64_t
+        *keys; /* (rows) what decides who is validated on (split.h); NULL: the paths do; owned */
+    int has_groups;  /* some keys are of groups */
+    uint32_t *alike; /* (rows) the first row of the same group or bytes; NULL: all differ; owned */
+    PfEqualImages equal; /* of the rows that any task has something of, as the splits are */
 
     /* Filled by pf_feature_table_index: the rows of each split that any task has something
      * of, ascending. */
@@ -64,10 +70,10 @@ int pf_feature_table_new_streamed(const PfFeatureStream *stream, int task_count,
 void pf_feature_table_free(PfFeatureTable **table);
 
 /* Makes the row lists from tasks and splits. Where no row that a task has is in val,
- * the fraction val of the train rows is moved there by hash of their paths, class
- * by class of the first task of classes (split.h); val = 0 or no paths: there
- * will be none. Fails where nothing can be learned: no labels, no train rows, a
- * task of one class only. name: of the cache, for messages. */
+ * the fraction val of the train rows is moved there by their keys, or, where there are none,
+ * by hash of their paths, class by class of the first task of classes (split.h); val = 0, or
+ * neither keys nor paths: there will be none. Fails where nothing can be learned: no labels, no
+ * train rows, a task of one class only. name: of the cache, for messages. */
 int pf_feature_table_index(PfFeatureTable *table, const char *name, double val, PfError *err);
 
 /* Rows of the train and val parts become val where in_val[i], else train; rows: (count), as

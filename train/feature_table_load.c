@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "options.h"
 #include "printable.h"
+#include "split.h"
 
 int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err)
 {
@@ -155,7 +156,73 @@ static int has_split(const PfCache *cache, PfSplit split)
     return splits && memchr(splits, split, (size_t)pf_cache_row_count(cache));
 }
 
-static int load_splits(PfFeatureTable *table, PfCache *cache, double val, PfError *err)
+/* What the cache knows of each row's image. */
+typedef struct Images {
+    uint8_t (*digests)[PF_DIGEST_SIZE]; /* (rows) */
+    uint64_t *groups;                   /* (rows) */
+} Images;
+
+static int read_images(Images *images, PfCache *cache, PfError *err)
+{
+    size_t rows = (size_t)pf_cache_row_count(cache);
+    images->digests = pf_calloc(rows, sizeof *images->digests, err);
+    images->groups = pf_calloc(rows, sizeof *images->groups, err);
+    if (!images->digests || !images->groups || pf_cache_read_digests(cache, images->digests, err) ||
+        pf_cache_read_groups(cache, images->groups, err))
+        return -1;
+    return 0;
+}
+
+static int find_alike(PfFeatureTable *table, const Images *images, PfError *err)
+{
+    size_t rows = (size_t)table->rows;
+    uint8_t(*marks)[PF_DIGEST_SIZE] = pf_calloc(rows, sizeof *marks, err);
+    table->alike = pf_calloc(rows, sizeof *table->alike, err);
+    int failed = !marks || !table->alike;
+    for (size_t i = 0; i < rows && !failed; i++)
+        if (images->groups[i])
+            memcpy(marks[i], &images->groups[i], sizeof images->groups[i]);
+        else
+            memcpy(marks[i], images->digests[i], PF_DIGEST_SIZE);
+    if (!failed)
+        failed = pf_equal_images_find((const uint8_t(*)[PF_DIGEST_SIZE])marks, table->rows,
+                                      table->alike, err);
+    free(marks);
+    return failed ? -1 : 0;
+}
+
+/* Of a cache that was made when rows were chosen by their paths the same ones are chosen again. */
+static int make_keys(PfFeatureTable *table, const PfCache *cache, const Images *images,
+                     PfError *err)
+{
+    if (pf_split_is_by_path(pf_cache_provenance(cache))) return 0;
+    table->keys = pf_calloc((size_t)table->rows, sizeof *table->keys, err);
+    for (int64_t i = 0; table->keys && i < table->rows; i++) {
+        table->keys[i] = pf_split_key(images->digests[i], images->groups[i]);
+        table->has_groups |= images->groups[i] != 0;
+        if (!table->keys[i]) table->keys[i] = (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
+    }
+    return table->keys ? 0 : -1;
+}
+
+/* Among the rows of the lists. */
+static int count_equal(PfFeatureTable *table, const Images *images, PfError *err)
+{
+    enum { NO_PART = PF_SPLIT_COUNT };
+    const PfTask *task = pf_feature_table_class_task(table);
+    uint8_t *splits = pf_calloc((size_t)table->rows, 1, err);
+    if (!splits) return -1;
+    memset(splits, NO_PART, (size_t)table->rows);
+    for (int split = 0; split < PF_SPLIT_COUNT; split++)
+        for (int64_t i = 0; i < table->split_counts[split]; i++)
+            splits[table->split_rows[split][i]] = (uint8_t)split;
+    int failed = pf_equal_images_count((const uint8_t(*)[PF_DIGEST_SIZE])images->digests, splits,
+                                       task ? task->labels : NULL, table->rows, &table->equal, err);
+    free(splits);
+    return failed;
+}
+
+static int index_splits(PfFeatureTable *table, PfCache *cache, double val, PfError *err)
 {
     const char *name = pf_cache_path(cache);
     int has_val = has_split(cache, PF_SPLIT_VAL);
@@ -164,7 +231,7 @@ static int load_splits(PfFeatureTable *table, PfCache *cache, double val, PfErro
                        "'%s' has a val part of its own; --val is for caches without one", name);
     if (val < 0) val = PF_DEFAULT_VAL;
     if (pf_cache_splits(cache)) memcpy(table->splits, pf_cache_splits(cache), (size_t)table->rows);
-    if (!has_val && val > 0 && pf_cache_paths(cache, &table->paths, err)) {
+    if (!has_val && val > 0 && !table->keys && pf_cache_paths(cache, &table->paths, err)) {
         if (!err) return -1;
         PfError cause = *err;
         return pf_fail(err, PF_EXIT_FAILED,
@@ -173,6 +240,17 @@ static int load_splits(PfFeatureTable *table, PfCache *cache, double val, PfErro
                        cause.message);
     }
     return pf_feature_table_index(table, name, val, err);
+}
+
+static int load_splits(PfFeatureTable *table, PfCache *cache, double val, PfError *err)
+{
+    Images images = {0};
+    int failed = read_images(&images, cache, err) || find_alike(table, &images, err) ||
+                 make_keys(table, cache, &images, err) || index_splits(table, cache, val, err) ||
+                 count_equal(table, &images, err);
+    free(images.digests);
+    free(images.groups);
+    return failed ? -1 : 0;
 }
 
 int pf_feature_table_fail_not_finite(PfCache *cache, int tap, int64_t row, PfError *err)

@@ -36,6 +36,18 @@ static void list_tasks(const PfFeatureTable *table, char *text, size_t size)
     }
 }
 
+/* Of rows that train itself has chosen, it says how it comes. */
+static void say_equal(const PfFeatureTable *table)
+{
+    char text[PF_EQUAL_IMAGES_TEXT];
+    int is_by_path = table->val > 0 && !table->keys && table->equal.val_in_train;
+    if (!*pf_equal_images_text(&table->equal, text)) return;
+    pf_warn("%s%s", text,
+            is_by_path ? ". Val was chosen by hash of the paths, as this cache began; one that is "
+                         "made anew (extract --force) keeps equal images together"
+                       : "");
+}
+
 static void say_data(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,
                      const PfFeatureTable *table)
 {
@@ -46,8 +58,10 @@ static void say_data(const PfCache *cache, const PfTrainOptions *options, const 
         snprintf(left_out, sizeof left_out, ", %lld unlabelled left out",
                  (long long)table->unlabelled);
     if (table->val > 0)
-        snprintf(chosen, sizeof chosen, " (%g %% of train, by hash of the paths)",
-                 100 * table->val);
+        snprintf(chosen, sizeof chosen, " (%g %% of train, by hash of %s)", 100 * table->val,
+                 !table->keys        ? "the paths"
+                 : table->has_groups ? "the groups"
+                                     : "the bytes");
     if (sweep->tap_count > 1)
         snprintf(taps, sizeof taps, "all %d taps", sweep->tap_count);
     else
@@ -57,6 +71,7 @@ static void say_data(const PfCache *cache, const PfTrainOptions *options, const 
            table->task_count > 1 ? "s" : "", tasks, (long long)table->split_counts[PF_SPLIT_TRAIN],
            (long long)table->split_counts[PF_SPLIT_VAL], chosen,
            (long long)table->split_counts[PF_SPLIT_TEST], left_out);
+    say_equal(table);
 }
 
 static void say_views(const PfSweep *sweep, const PfFeatureTable *table)

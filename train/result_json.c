@@ -296,6 +296,7 @@ cJSON *pf_result_json(const PfTrainRun *run)
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
     add_sweep(json, run);
     add_epochs(json, run);
+    pf_equal_images_add(json, &run->sweep->table->equal);
     for (int split = 0; split < PF_SPLIT_COUNT; split++)
         if (run->metrics[split])
             cJSON_AddItemToObject(json, pf_split_names[split],

@@ -64,8 +64,9 @@ static int compare_rows(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-int pf_rows_fold(const PfTask *task, const int32_t *rows, int64_t count, int folds, uint64_t seed,
-                 uint8_t *fold, PfError *err)
+/* rows: (count), none like another. */
+static int deal_out(const PfTask *task, const int32_t *rows, int64_t count, int folds,
+                    uint64_t seed, uint8_t *fold, PfError *err)
 {
     ByClass sorted;
     if (sort_by_class(task, rows, count, &sorted, err)) return -1;
@@ -78,6 +79,40 @@ int pf_rows_fold(const PfTask *task, const int32_t *rows, int64_t count, int fol
     }
     free_by_class(&sorted);
     return 0;
+}
+
+/* leaders: those of the rows that no row before them is like; number: (last row + 1) by the first
+ * row that it is like, a leader's place among them, plus 1. Their count. */
+static int64_t find_leaders(const int32_t *rows, const uint32_t *alike, int64_t count,
+                            int32_t *leaders, int32_t *number)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t first = alike ? alike[rows[i]] : (uint32_t)rows[i];
+        if (number[first]) continue;
+        leaders[n++] = rows[i];
+        number[first] = (int32_t)n;
+    }
+    return n;
+}
+
+int pf_rows_fold(const PfTask *task, const int32_t *rows, const uint32_t *alike, int64_t count,
+                 int folds, uint64_t seed, uint8_t *fold, PfError *err)
+{
+    size_t places = count ? (size_t)rows[count - 1] + 1 : 0;
+    int32_t *leaders = pf_calloc((size_t)count, sizeof *leaders, err);
+    int32_t *number = pf_calloc(places, sizeof *number, err);
+    uint8_t *dealt = pf_calloc((size_t)count, 1, err);
+    int failed = !leaders || !number || !dealt;
+    if (!failed)
+        failed = deal_out(task, leaders, find_leaders(rows, alike, count, leaders, number), folds,
+                          seed, dealt, err);
+    for (int64_t i = 0; i < count && !failed; i++)
+        fold[i] = dealt[number[alike ? alike[rows[i]] : (uint32_t)rows[i]] - 1];
+    free(leaders);
+    free(number);
+    free(dealt);
+    return failed ? -1 : 0;
 }
 
 int pf_rows_per_class(const PfTask *task, const int32_t *rows, int64_t count, int per_class,

@@ -7,9 +7,11 @@
 #include "task.h"
 
 /* The fold, 0 to folds - 1, of each of these rows: as many of each class in every fold as
- * can be (rows without a class, or all where task is not of classes, are dealt out likewise). */
-int pf_rows_fold(const PfTask *task, const int32_t *rows, int64_t count, int folds, uint64_t seed,
-                 uint8_t *fold, PfError *err);
+ * can be (rows without a class, or all where task is not of classes, are dealt out likewise).
+ * Rows that are alike go together, and count as one: alike, by row of the table, is the first row
+ * that is like it, at most that row itself; NULL: none are. */
+int pf_rows_fold(const PfTask *task, const int32_t *rows, const uint32_t *alike, int64_t count,
+                 int folds, uint64_t seed, uint8_t *fold, PfError *err);
 
 /* At most per_class rows of each class; rows without a class are left out. *out: malloc'ed. */
 int pf_rows_per_class(const PfTask *task, const int32_t *rows, int64_t count, int per_class,

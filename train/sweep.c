@@ -89,7 +89,8 @@ static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, i
         from_train ? train_left-- : val_left--;
     }
     if (!failed)
-        failed = pf_rows_fold(by ? by : &table->tasks[0], rows, count, folds, 0, in_fold, err);
+        failed = pf_rows_fold(by ? by : &table->tasks[0], rows, table->alike, count, folds, 0,
+                              in_fold, err);
     for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
     if (!failed)
         failed = pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err);

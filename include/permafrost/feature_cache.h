@@ -66,6 +66,8 @@ typedef struct PfCacheSample {
     const int32_t *class_indices; /* one per class target, in target order */
     const float *values;          /* the other targets' numbers, concatenated in target order */
     int32_t width, height;        /* of the decoded image, in pixels; 0 unknown */
+    uint64_t group;               /* a hash that images have in common which belong together, as of
+                                     one patient; 0: none */
 } PfCacheSample;
 
 /* "class", "regression", "multilabel" or "keypoints". */
@@ -186,6 +188,9 @@ int pf_cache_rejects(PfCache *cache, const PfCacheReject **rejects, PfError *err
 /* Each (N). Zeros for what the file does not have, which then matches no image. */
 int pf_cache_read_stamps(PfCache *cache, PfFileStamp *out, PfError *err);
 int pf_cache_read_digests(PfCache *cache, uint8_t (*out)[PF_DIGEST_SIZE], PfError *err);
+
+/* Groups (N); zeros where the file has none. */
+int pf_cache_read_groups(PfCache *cache, uint64_t *out, PfError *err);
 
 /* Each (N): the decoded images' sizes in pixels. Where the file does not have them, or not
  * of every row, that is an error. */

@@ -29,7 +29,8 @@ done
 expect 0 extract --verify a.h5
 stdout_has 'a.h5 is sound: seal, 43 rows of 2 taps in'
 stdout_has '1 target, digests (1 row of images seen before)'
-[ "$(wc -l < stdout)" = 1 ] || failed 'expected one line'
+stdout_has '1 image stands under two labels'
+[ "$(wc -l < stdout)" = 2 ] || failed 'expected two lines'
 stderr_empty
 expect 0 extract --verify photos a.h5
 stdout_has '44 images of photos'

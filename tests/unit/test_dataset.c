@@ -142,7 +142,7 @@ START_TEST(class_folders_are_listed_in_torchvisions_order)
     ck_assert_str_eq(classes_text(), "1,10,2");
     ck_assert_str_eq(samples_text(), "1/x.webp:0:0 10/a.JPG:1:0 10/b.jpg:1:0 2/x.png:2:0 "
                                      "2/deep er/z.bmp:2:0 2/deep/er/y.tif:2:0 2/e/w.pgm:2:0");
-    ck_assert_int_eq(pf_dataset_ignored_count(dataset), 1);
+    ck_assert_int_eq(pf_dataset_ignored_count(dataset), 2);
     ck_assert_int_eq(warning_count(), 0);
     ck_assert_str_eq(pf_dataset_root(dataset), top);
 }
@@ -254,6 +254,173 @@ START_TEST(train_alone_is_a_split)
 }
 END_TEST
 
+/* "kind; classes; train/val/test" of a tree that has just been made, which is removed. */
+static const char *layout(const char *const *names, const PfDatasetOptions *options)
+{
+    static char text[512];
+    make_tree(names);
+    open_dataset(top, options);
+    snprintf(text, sizeof text, "%s; %s; %d/%d/%d", pf_dataset_kind(dataset), classes_text(),
+             (int)pf_dataset_split_count(dataset, PF_SPLIT_TRAIN),
+             (int)pf_dataset_split_count(dataset, PF_SPLIT_VAL),
+             (int)pf_dataset_split_count(dataset, PF_SPLIT_TEST));
+    remove_top();
+    make_top();
+    return text;
+}
+#define LAYOUT(options, ...) layout((const char *const[]){__VA_ARGS__, NULL}, options)
+
+START_TEST(splits_are_called_as_people_call_them)
+{
+    ck_assert_str_eq(LAYOUT(NULL, "VAL/x/1.jpg", "Train/x/1.jpg", "Train/y/2.jpg", "Test/y/3.jpg"),
+                     "Train/VAL/Test class folders; x,y; 2/1/1");
+    ck_assert_str_eq(LAYOUT(NULL, "test-images/x/1.jpg", "train_images/x/1.jpg"),
+                     "train_images/test-images class folders; x; 1/0/1");
+    ck_assert_str_eq(LAYOUT(NULL, "TrainingSet/x/1.jpg", "dev/y/1.jpg", "TESTING/x/1.jpg"),
+                     "TrainingSet/dev/TESTING class folders; x,y; 1/1/1");
+    ck_assert_str_eq(LAYOUT(NULL, "Evaluation/x/1.jpg", "training_data/x/1.jpg", "notes/1.txt"),
+                     "training_data/Evaluation class folders; x; 1/1/0");
+    /* Nobody is asked about these: they are called otherwise, or among others of their kind. */
+    ck_assert_str_eq(LAYOUT(NULL, "trains/x/1.jpg", "tester/x/1.jpg", "values/x/1.jpg"),
+                     "class folders; tester,trains,values; 3/0/0");
+    ck_assert_str_eq(LAYOUT(NULL, "Train/1.jpg", "Tram/1.jpg", "Bus/deep/1.jpg"),
+                     "class folders; Bus,Train,Tram; 3/0/0");
+}
+END_TEST
+
+static void assert_unsure(const char *const *names, const char *hint)
+{
+    make_tree(names);
+    assert_fails(top, NULL, PF_EXIT_USAGE, hint);
+    ck_assert_ptr_nonnull(strstr(err.message, "--split-folders none"));
+    err = (PfError){0};
+    /* A cache that is there goes on, and both answers are taken. */
+    open_dataset(top, &(PfDatasetOptions){.exact_split_names = 1});
+    ck_assert(pf_dataset_keeps_split_names(dataset));
+    pf_dataset_close(&dataset);
+    open_dataset(top, &(PfDatasetOptions){.split_folders = "none"});
+    ck_assert_str_eq(pf_dataset_kind(dataset), "class folders");
+    remove_top();
+    make_top();
+}
+#define ASSERT_UNSURE(hint, ...) assert_unsure((const char *const[]){__VA_ARGS__, NULL}, hint)
+
+START_TEST(folders_that_may_be_both_are_asked_about)
+{
+    ASSERT_UNSURE("--split-folders train=Train,val=Val", "Train/x/1.jpg", "Val/x/1.jpg",
+                  "Spare/x/1.jpg");
+    ASSERT_UNSURE("'Spare' beside them is not", "Train/x/1.jpg", "Spare/x/1.jpg");
+    ASSERT_UNSURE("--split-folders train=training,test=testing", "training/1.jpg", "testing/2.jpg");
+    ASSERT_UNSURE("two of them are like the same one", "train/x/1.jpg", "dev/x/1.jpg",
+                  "eval/x/1.jpg");
+    ASSERT_UNSURE("'bus' beside them is not", "train/1.jpg", "test/1.jpg", "bus/1.jpg");
+}
+END_TEST
+
+START_TEST(folders_can_be_named_splits)
+{
+    const PfDatasetOptions named = {.split_folders = "val=b/,train=in/a"};
+    ck_assert_str_eq(LAYOUT(&named, "in/a/x/1.jpg", "b/y/2.jpg", "c/z/3.jpg"),
+                     "in/a/b class folders; x,y; 1/1/0");
+    MAKE_TREE("a/x/1.jpg", "b/x/1.jpg", "c/x/2.jpg");
+    open_dataset(top, &(PfDatasetOptions){.split_folders = "train=a,test=c"});
+    ck_assert(warns_of("folders beside the splits' folders, left out: 'b'"));
+    pf_dataset_close(&dataset);
+    static const char *const wrong[] = {"train",         "train=",     "a=b",
+                                        "train=nowhere", "train=../x", "train=a,train=b",
+                                        "train=a,val=a", "train=/tmp", ""};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        PfDatasetOptions options = {.split_folders = wrong[i]};
+        ck_assert_int_eq(pf_dataset_open(top, &options, &dataset, &err), -1);
+        ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
+    }
+    assert_fails("-", &(PfDatasetOptions){.split_folders = "none"}, PF_EXIT_USAGE,
+                 "--split-folders is for folders");
+}
+END_TEST
+
+START_TEST(a_cache_of_the_first_days_keeps_its_folders)
+{
+    const PfDatasetOptions exact = {.exact_split_names = 1};
+    ck_assert_str_eq(LAYOUT(&exact, "Train/x/1.jpg", "Val/x/1.jpg"),
+                     "class folders; Train,Val; 2/0/0");
+    ck_assert_str_eq(LAYOUT(&exact, "train/x/1.jpg", "valid/x/1.jpg", "Test/x/1.jpg"),
+                     "train/valid class folders; x; 1/1/0");
+    MAKE_TREE("train/x/1.jpg", "test/x/1.jpg");
+    open_dataset(top, &exact);
+    ck_assert(!pf_dataset_keeps_split_names(dataset)); /* the same by the names of today */
+}
+END_TEST
+
+START_TEST(classes_of_a_cache_stay_classes)
+{
+    static const char *const classes[] = {"bus", "train", "val"};
+    const PfDatasetOptions known = {.known_classes = classes, .known_class_count = 3};
+    ck_assert_str_eq(LAYOUT(&known, "bus/x/1.jpg", "train/x/1.jpg", "val/x/1.jpg"),
+                     "class folders; bus,train,val; 3/0/0");
+    /* A class inside splits may be called like one of them. */
+    ck_assert_str_eq(LAYOUT(&known, "train/val/1.jpg", "test/val/1.jpg"),
+                     "train/test class folders; val; 1/0/1");
+}
+END_TEST
+
+/* ---- other files ---- */
+
+static int remarks(const char *words)
+{
+    int count;
+    const char *const *texts = pf_dataset_remarks(dataset, &count);
+    for (int i = 0; i < count; i++)
+        if (strstr(texts[i], words)) return 1;
+    return 0;
+}
+
+START_TEST(images_are_told_by_their_first_bytes)
+{
+    MAKE_TREE("a/1.jpg", "b/2.jpg");
+    make_file("a/scan", "\xff\xd8\xff\xe0JFIF", 8);
+    make_file("b/photo.JFIF", "\xff\xd8\xff\xdb", 4);
+    make_file("b/named.gif", "\x89PNG\r\n\x1a\n....", 12);
+    make_file("b/chart.dat", "BM\x36\x10\0\0\0\0\0\0\x36\0\0\0", 14);
+    make_file("b/grey", "P5\n2 2\n255\nabcd", 15);
+    /* Text that begins like one, and an image called like text. */
+    make_file("a/BMW", "BMW is a maker of cars", 22);
+    make_file("a/P5", "P5-text", 7);
+    make_file("a/x.txt", "\xff\xd8\xff\xe0", 4);
+    open_dataset(top, NULL);
+    ck_assert_str_eq(samples_text(), "a/1.jpg:0:0 a/scan:0:0 b/2.jpg:1:0 b/chart.dat:1:0 "
+                                     "b/grey:1:0 b/named.gif:1:0 b/photo.JFIF:1:0");
+    ck_assert(remarks("images by their first bytes, not by their names"));
+    ck_assert(remarks("'b/photo.JFIF'"));
+    ck_assert(remarks("other files, left out: 2 without an ending, 1 .txt"));
+    ck_assert_int_eq(warning_count(), 0);
+}
+END_TEST
+
+START_TEST(pictures_that_are_left_out_are_counted_by_kind)
+{
+    MAKE_TREE("a/1.jpg", "a/Thumbs.db", "a/.DS_Store", "a/desktop.ini", "b/2.jpg", "b/3.TGA",
+              "b/list.csv", "b/LIST.CSV", "b/odd.\033[31m", "README.md", "cover.gif", "loose.jpg");
+    make_file("loose", "\xff\xd8\xff\xe0", 4);
+    make_file("a/IMG_1.HEIC",
+              "\0\0\0\x18"
+              "ftypheix",
+              12);
+    make_file("b/IMG_2.heic",
+              "\0\0\0\x18"
+              "ftypheic",
+              12);
+    make_file("b/untold", "GIF89a", 6);
+    ck_assert_int_eq(mkfifo(in_top("b/pipe"), 0600), 0);
+    open_dataset(top, NULL);
+    ck_assert(warns_of("pictures left out that extract does not read: 2 GIF, 2 HEIC, 1 TGA"));
+    ck_assert(remarks("other files, left out: 2 .csv, 2 without an ending, 1 .md"));
+    ck_assert(warns_of("images beside the class folders, left out: 'loose', 'loose.jpg'"));
+    ck_assert_int_eq(pf_dataset_count(dataset), 2);
+    ck_assert_int_eq(pf_dataset_ignored_count(dataset), 10);
+}
+END_TEST
+
 START_TEST(loose_images_are_unlabelled)
 {
     MAKE_TREE("b.jpg", "a.PNG", "notes.txt", "empty/");
@@ -291,7 +458,7 @@ START_TEST(split_by_hash_reaches_every_class)
 {
     make_many("a/%d.jpg", 100);
     make_many("b/%d.jpg", 2);
-    PfDatasetOptions options = {.val_fraction = 0.2};
+    PfDatasetOptions options = {.val_fraction = 0.2, .split_by_path = 1};
     open_dataset(top, &options);
     int64_t val = pf_dataset_split_count(dataset, PF_SPLIT_VAL);
     ck_assert_int_gt(val, 8);
@@ -305,7 +472,7 @@ END_TEST
 START_TEST(split_by_hash_survives_new_images)
 {
     make_many("a/%d.jpg", 50);
-    PfDatasetOptions options = {.val_fraction = 0.3, .test_fraction = 0.2};
+    PfDatasetOptions options = {.val_fraction = 0.3, .test_fraction = 0.2, .split_by_path = 1};
     open_dataset(top, &options);
     PfSplit before[50];
     for (int i = 0; i < 50; i++) {
@@ -327,13 +494,37 @@ START_TEST(split_leaves_what_is_already_split)
 {
     make_many("train/a/%d.jpg", 20);
     make_many("test/a/%d.jpg", 5);
-    PfDatasetOptions options = {.val_fraction = 0.5};
+    PfDatasetOptions options = {.val_fraction = 0.5, .split_by_path = 1};
     open_dataset(top, &options);
     ck_assert_int_eq(pf_dataset_split_count(dataset, PF_SPLIT_TEST), 5);
     ck_assert_int_gt(pf_dataset_split_count(dataset, PF_SPLIT_VAL), 0);
     pf_dataset_close(&dataset);
     options = (PfDatasetOptions){.test_fraction = 0.5};
     assert_fails(top, &options, PF_EXIT_USAGE, "has a test split of its own, of 5 images");
+}
+END_TEST
+
+START_TEST(split_by_contents_is_left_to_be_drawn)
+{
+    make_many("a/%d.jpg", 8);
+    PfDatasetOptions options = {.val_fraction = 0.5, .test_fraction = 0.1};
+    open_dataset(top, &options);
+    const PfDrawing *drawing = pf_dataset_drawing(dataset);
+    ck_assert_ptr_nonnull(drawing);
+    ck_assert(drawing->val == 0.5 && drawing->test == 0.1 && drawing->fill);
+    ck_assert_int_eq(pf_dataset_split_count(dataset, PF_SPLIT_TRAIN), 8);
+    pf_dataset_close(&dataset);
+    /* A part knows nothing of the other images, on which filling would depend. */
+    options.shard = (PfShard){1, 2};
+    open_dataset(top, &options);
+    ck_assert(!pf_dataset_drawing(dataset)->fill);
+    pf_dataset_close(&dataset);
+    options = (PfDatasetOptions){.val_fraction = 0.5, .sample = 3};
+    open_dataset(top, &options);
+    ck_assert(!pf_dataset_drawing(dataset)->fill);
+    pf_dataset_close(&dataset);
+    open_dataset(top, NULL);
+    ck_assert_ptr_null(pf_dataset_drawing(dataset));
 }
 END_TEST
 
@@ -651,7 +842,8 @@ static const char *shards_text(int64_t count)
     static char all[2048];
     all[0] = '\0';
     for (int64_t number = 1; number <= count; number++) {
-        PfDatasetOptions options = {.val_fraction = 0.3, .shard = {number, count}};
+        PfDatasetOptions options = {
+            .val_fraction = 0.3, .split_by_path = 1, .shard = {number, count}};
         open_dataset(top, &options);
         ck_assert_str_eq(classes_text(), "a,b,c");
         ck_assert_int_eq(pf_dataset_whole_count(dataset), 20);
@@ -666,7 +858,7 @@ START_TEST(a_shard_has_the_splits_and_classes_of_the_whole)
     make_many("a/%d.jpg", 9);
     make_many("b/%d.jpg", 7);
     make_many("c/%d.jpg", 4);
-    PfDatasetOptions options = {.val_fraction = 0.3};
+    PfDatasetOptions options = {.val_fraction = 0.3, .split_by_path = 1};
     open_dataset(top, &options);
     char whole[2048];
     strcpy(whole, samples_text());
@@ -825,11 +1017,19 @@ int main(void)
     tcase_add_test(cases, a_second_folder_for_a_split_is_left_out);
     tcase_add_test(cases, a_class_may_be_called_train);
     tcase_add_test(cases, train_alone_is_a_split);
+    tcase_add_test(cases, splits_are_called_as_people_call_them);
+    tcase_add_test(cases, folders_that_may_be_both_are_asked_about);
+    tcase_add_test(cases, folders_can_be_named_splits);
+    tcase_add_test(cases, a_cache_of_the_first_days_keeps_its_folders);
+    tcase_add_test(cases, classes_of_a_cache_stay_classes);
+    tcase_add_test(cases, images_are_told_by_their_first_bytes);
+    tcase_add_test(cases, pictures_that_are_left_out_are_counted_by_kind);
     tcase_add_test(cases, loose_images_are_unlabelled);
     tcase_add_test(cases, what_is_no_dataset_is_refused);
     tcase_add_test(cases, split_by_hash_reaches_every_class);
     tcase_add_test(cases, split_by_hash_survives_new_images);
     tcase_add_test(cases, split_leaves_what_is_already_split);
+    tcase_add_test(cases, split_by_contents_is_left_to_be_drawn);
     tcase_add_test(cases, paths_come_one_a_line);
     tcase_add_test(cases, paths_may_be_separated_by_nul);
     tcase_add_test(cases, an_empty_list_is_refused);

@@ -8,6 +8,7 @@
 #include "feature_table.h"
 #include "normalize.h"
 #include "random.h"
+#include "row_choice.h"
 
 enum { ROWS = 300, D = 6, CLASSES = 3 };
 
@@ -82,6 +83,55 @@ START_TEST(val_is_chosen_by_path_where_there_is_none)
     table->paths = some_paths();
     ck_assert_int_eq(pf_feature_table_index(table, "x.h5", 0, NULL), 0);
     ck_assert_int_eq(table->split_counts[PF_SPLIT_VAL], 0);
+    pf_feature_table_free(&table);
+}
+END_TEST
+
+/* Row i and row i + 100 are of one image. */
+static void make_alike(PfFeatureTable *table)
+{
+    table->keys = calloc(ROWS, sizeof *table->keys);
+    table->alike = calloc(ROWS, sizeof *table->alike);
+    for (int i = 0; i < ROWS; i++) {
+        table->alike[i] = (uint32_t)(i % 100);
+        table->keys[i] = (uint64_t)(i % 100) * 0x9e3779b97f4a7c15u;
+    }
+}
+
+START_TEST(val_is_chosen_by_key_where_there_are_any)
+{
+    PfFeatureTable *table = new_table();
+    make_alike(table); /* 100 is no multiple of the classes: an image has all labels */
+    ck_assert_int_eq(pf_feature_table_index(table, "x.h5", 0.2, NULL), 0);
+    ck_assert_int_gt(table->split_counts[PF_SPLIT_VAL], 30);
+    ck_assert_int_lt(table->split_counts[PF_SPLIT_VAL], 90);
+    for (int i = 0; i < ROWS; i++) ck_assert_int_eq(table->splits[i], table->splits[i % 100]);
+    pf_feature_table_free(&table);
+}
+END_TEST
+
+START_TEST(folds_keep_equal_images_together)
+{
+    enum { FOLDS = 4, FIRST = 37 };
+    PfFeatureTable *table = new_table();
+    int32_t rows[ROWS];
+    uint8_t fold[ROWS], alone[ROWS];
+    int sizes[FOLDS] = {0};
+    for (int i = 0; i < ROWS; i++) rows[i] = i;
+    make_alike(table);
+    /* The first rows of some images are not among those that are dealt out. */
+    ck_assert_int_eq(pf_rows_fold(&table->tasks[0], rows + FIRST, table->alike, ROWS - FIRST, FOLDS,
+                                  3, fold + FIRST, NULL),
+                     0);
+    for (int i = FIRST; i + 100 < ROWS; i++) ck_assert_int_eq(fold[i], fold[i + 100]);
+    for (int i = FIRST; i < FIRST + 100; i++) sizes[fold[i]]++;
+    for (int f = 0; f < FOLDS; f++) ck_assert_int_eq(sizes[f], 25);
+    /* Where all differ, they are what they are without knowing of any. */
+    for (int i = 0; i < ROWS; i++) table->alike[i] = (uint32_t)i;
+    ck_assert_int_eq(pf_rows_fold(&table->tasks[0], rows, table->alike, ROWS, FOLDS, 3, fold, NULL),
+                     0);
+    ck_assert_int_eq(pf_rows_fold(&table->tasks[0], rows, NULL, ROWS, FOLDS, 3, alone, NULL), 0);
+    ck_assert_mem_eq(fold, alone, ROWS);
     pf_feature_table_free(&table);
 }
 END_TEST
@@ -219,6 +269,8 @@ int main(void)
     TCase *cases = tcase_create("all");
     tcase_add_test(cases, rows_are_listed_by_split_without_the_unlabelled);
     tcase_add_test(cases, val_is_chosen_by_path_where_there_is_none);
+    tcase_add_test(cases, val_is_chosen_by_key_where_there_are_any);
+    tcase_add_test(cases, folds_keep_equal_images_together);
     tcase_add_test(cases, what_cannot_be_trained_on_is_refused);
     tcase_add_test(cases, classes_that_training_never_sees_are_counted);
     tcase_add_test(cases, the_first_row_that_is_not_finite_is_found);

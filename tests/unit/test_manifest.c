@@ -403,8 +403,26 @@ START_TEST(splits_are_a_column_or_chosen)
     ck_assert_str_eq(describe(0), "Split class 1: VAL test train");
     ck_assert(open_manifest(text, (Targets){{NULL}}, (PfDatasetOptions){.val_fraction = 0.5}));
     ck_assert(!open_manifest("path,k\na.jpg,1\nb.jpg,1\nc.jpg,1\nd.jpg,1\n", (Targets){{"k:class"}},
-                             (PfDatasetOptions){.val_fraction = 0.5}));
+                             (PfDatasetOptions){.val_fraction = 0.5, .split_by_path = 1}));
     ck_assert_int_gt(pf_dataset_split_count(dataset, PF_SPLIT_VAL), 0);
+}
+END_TEST
+
+START_TEST(a_group_is_no_target)
+{
+    static const char text[] = "path,who,age\na.jpg,ann,1.5\nb.jpg,,2.5\nc.jpg,bob,3.5\n"
+                               "d.jpg,ann,4.5\n";
+    ck_assert(!open_manifest(text, (Targets){{NULL}}, (PfDatasetOptions){.group_column = "who"}));
+    ck_assert_int_eq(target_count(), 1);
+    ck_assert(pf_dataset_group(dataset, 0) == pf_dataset_group(dataset, 3));
+    ck_assert(pf_dataset_group(dataset, 0) != pf_dataset_group(dataset, 2));
+    ck_assert(pf_dataset_group(dataset, 1) == 0);
+    uint64_t last = pf_dataset_group(dataset, 3);
+    ck_assert(!open_manifest(text, (Targets){{NULL}},
+                             (PfDatasetOptions){.group_column = "who", .shard = {4, 4}}));
+    ck_assert(pf_dataset_group(dataset, 0) == last);
+    ck_assert(open_manifest(text, (Targets){{NULL}}, (PfDatasetOptions){.group_column = "whom"}));
+    ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
 }
 END_TEST
 
@@ -455,6 +473,7 @@ int main(void)
     tcase_add_test(manifests, paths_are_found);
     tcase_add_test(manifests, missing_images_are_warned_of);
     tcase_add_test(manifests, splits_are_a_column_or_chosen);
+    tcase_add_test(manifests, a_group_is_no_target);
     tcase_add_test(manifests, a_shard_has_its_own_rows);
     tcase_add_test(manifests, class_folders_have_one_target);
     suite_add_tcase(suite, csv);

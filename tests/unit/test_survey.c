@@ -20,6 +20,7 @@ static PfJournal *journal;
 static PfKnownRows *known;
 static PfSurvey *survey;
 static PfError err;
+static PfDatasetOptions listing; /* of the next look */
 static PfCacheTap taps[2] = {{"mean", {1, {3}}, PF_DTYPE_F32}, {"grid", {2, {2, 2}}, PF_DTYPE_F32}};
 
 /* ---- files ---- */
@@ -63,6 +64,7 @@ static void setup(void)
         write_file(image_name(i), text);
     }
     taps[1].shape = (PfShape){2, {2, 2}};
+    listing = (PfDatasetOptions){0};
     err = (PfError){0};
 }
 
@@ -86,7 +88,7 @@ static void teardown(void)
 static void open_dataset(void)
 {
     pf_dataset_close(&dataset);
-    ck_assert_msg(!pf_dataset_open(in_top("set"), NULL, &dataset, &err), "%s", err.message);
+    ck_assert_msg(!pf_dataset_open(in_top("set"), &listing, &dataset, &err), "%s", err.message);
 }
 
 /* ---- earlier runs ---- */
@@ -350,12 +352,61 @@ START_TEST(an_index_finds_each_of_many)
 }
 END_TEST
 
+/* Images with equal ones in the other class, all of them known. */
+static void look_at_equal_images(double val)
+{
+    char text[64];
+    for (int i = 0; i < IMAGES; i++) {
+        snprintf(text, sizeof text, "image %02d of two", i % 6);
+        write_file(image_name(i), text);
+    }
+    listing = (PfDatasetOptions){.val_fraction = val};
+    write_cache(2, 0);
+    look();
+    ck_assert_int_eq(pf_survey_draw_sides(survey, &err), 0);
+}
+
+START_TEST(equal_images_are_drawn_to_one_side)
+{
+    PfEqualImages equal;
+    int in_val = 0;
+    look_at_equal_images(0.4);
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(survey->samples[i].split, survey->samples[i + 6].split);
+        in_val += survey->samples[i].split == PF_SPLIT_VAL;
+    }
+    ck_assert_int_gt(in_val, 0);
+    ck_assert_int_lt(in_val, 6);
+    ck_assert_int_eq(pf_survey_count_equal(survey, &equal, &err), 0);
+    ck_assert_int_eq(equal.val_in_train, 0);
+    ck_assert_int_eq(equal.two_labels, 6);
+}
+END_TEST
+
+START_TEST(a_shard_draws_the_sides_of_the_whole)
+{
+    uint8_t whole[IMAGES];
+    look_at_equal_images(0.4);
+    for (int i = 0; i < IMAGES; i++) whole[i] = survey->samples[i].split;
+    for (int number = 1; number <= 3; number++) {
+        listing.shard = (PfShard){number, 3};
+        look();
+        ck_assert_int_eq(pf_survey_draw_sides(survey, &err), 0);
+        ck_assert_int_eq(survey->count, IMAGES / 3);
+        for (int i = 0; i < survey->count; i++)
+            ck_assert_int_eq(survey->samples[i].split, whole[(number - 1) * IMAGES / 3 + i]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("survey");
     TCase *cases = tcase_create("all");
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, without_anything_all_is_new);
+    tcase_add_test(cases, equal_images_are_drawn_to_one_side);
+    tcase_add_test(cases, a_shard_draws_the_sides_of_the_whole);
     tcase_add_test(cases, unchanged_images_are_not_read);
     tcase_add_test(cases, content_is_recognised_under_any_name_and_date);
     tcase_add_test(cases, a_file_without_a_date_is_hashed);
