@@ -79,12 +79,25 @@ int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *s
     return 0;
 }
 
+/* O_NONBLOCK: opening a pipe that nobody writes to must not wait. */
+static int open_file(const PfDataset *dataset, int64_t index)
+{
+    return openat(dataset->root_fd, dataset->samples[index].path,
+                  O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+size_t pf_dataset_read_head(const PfDataset *dataset, int64_t index, uint8_t *bytes, size_t size)
+{
+    int fd = pf_dataset_has_files(dataset) ? open_file(dataset, index) : -1;
+    ssize_t got = fd >= 0 ? pread(fd, bytes, size, 0) : -1;
+    if (fd >= 0) close(fd);
+    return got > 0 ? (size_t)got : 0;
+}
+
 int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
                          PfError *err)
 {
-    /* O_NONBLOCK: opening a pipe that nobody writes to must not wait. */
-    int fd = openat(dataset->root_fd, dataset->samples[index].path,
-                    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int fd = open_file(dataset, index);
     if (fd < 0) return fail_errno(err, "cannot be opened");
     int status = read_open_file(fd, bytes, err);
     close(fd);

@@ -12,13 +12,21 @@ typedef struct Diff {
     int count;
 } Diff;
 
+/* What it means that one of the members that came later is not there. */
+static const char *absent_text(const char *name)
+{
+    if (!strcmp(name, "preprocess.exif")) return "nothing, which means \"ignore\"";
+    if (!strcmp(name, "preprocess.resize_order")) return "nothing, which means \"pillow12\"";
+    return "nothing";
+}
+
 static void note_member(Diff *diff, const char *name, const cJSON *left, const cJSON *right)
 {
     if (cJSON_Compare(left, right, 1)) return;
     char *a = left ? cJSON_PrintUnformatted(left) : NULL;
     char *b = right ? cJSON_PrintUnformatted(right) : NULL;
-    fprintf(diff->notes, "\n  %s: %s %s, %s %s", name, diff->left_has, a ? a : "nothing",
-            diff->right_has, b ? b : "nothing");
+    fprintf(diff->notes, "\n  %s: %s %s, %s %s", name, diff->left_has, a ? a : absent_text(name),
+            diff->right_has, b ? b : absent_text(name));
     cJSON_free(a);
     cJSON_free(b);
     diff->count++;

@@ -44,8 +44,7 @@ static int dump(const char *path, const PfPreprocess *settings, File *file, PfIm
                 PfResizeScratch *scratch, PfError *err)
 {
     if (read_file(path, file, err) ||
-        pf_image_decode_reduced(file->bytes, file->size, pf_preprocess_least_side(settings), image,
-                                err))
+        pf_preprocess_decode(file->bytes, file->size, settings, image, err))
         return -1;
     if (settings->crop == 0) return write_image(image);
     size_t size = 3 * (size_t)settings->crop * (size_t)settings->crop;
