@@ -133,6 +133,27 @@ int pf_journal_peek(const char *output, char **identity, int64_t *rows, PfError 
     return failed;
 }
 
+/* Ends the scan: the identity is the first record. */
+static int visit_first(void *context, const PfRecord *record, PfError *err)
+{
+    pf_journal_index_add(context, record, err);
+    return -1;
+}
+
+void pf_journal_begun_with(const char *output, char **identity)
+{
+    int exists;
+    PfError ignored;
+    PfJournalIndex index = {0};
+    char *path = pf_journal_path(output, &ignored);
+    index.path = path;
+    if (path) pf_record_file_scan(path, visit_first, &index, &exists, &ignored);
+    *identity = index.identity;
+    index.identity = NULL;
+    pf_journal_index_clear(&index);
+    free(path);
+}
+
 /* The end of appending, whether or not it went well. */
 static void stop_segment(PfJournal *journal)
 {

@@ -42,6 +42,9 @@ int pf_journal_open(const PfJournalConfig *config, PfJournal **out, const char *
 /* Reads an existing journal's identity and counts without the lock and without
  * changing it, for --dry-run; absent: *identity is NULL. */
 int pf_journal_peek(const char *output, char **identity, int64_t *rows, PfError *err);
+/* What an existing one was begun with, without the lock and without reading on. *identity is NULL
+ * where there is none that can be read; else the caller's. */
+void pf_journal_begun_with(const char *output, char **identity);
 /* Closes; what was synced stays for the next run. */
 void pf_journal_close(PfJournal **journal);
 /* Deletes the file: its rows are in a finished cache, or not wanted (--force). */

@@ -27,6 +27,13 @@ const char *pf_interpolation_name(PfInterpolation interpolation)
     return interpolation == PF_BICUBIC ? "bicubic" : "bilinear";
 }
 
+const char *pf_resize_order_name(PfResizeOrder order)
+{
+    static const char *const names[PF_RESIZE_ORDERS] = {
+        [PF_PILLOW12] = "pillow12", [PF_PILLOW13] = "pillow13"};
+    return names[order];
+}
+
 cJSON *pf_preprocess_to_json(const PfPreprocess *preprocess)
 {
     cJSON *object = cJSON_CreateObject();
@@ -38,6 +45,10 @@ cJSON *pf_preprocess_to_json(const PfPreprocess *preprocess)
     add_triple(object, "mean", preprocess->mean);
     add_triple(object, "std", preprocess->std);
     if (preprocess->fast_decode) cJSON_AddTrueToObject(object, "fast_decode");
+    if (preprocess->exif) cJSON_AddStringToObject(object, "exif", "apply");
+    if (preprocess->resize_order)
+        cJSON_AddStringToObject(object, "resize_order",
+                                pf_resize_order_name(preprocess->resize_order));
     return object;
 }
 
@@ -59,6 +70,31 @@ static int is_side(const cJSON *number, int minimum)
            number->valuedouble <= PF_SIDE_MAX;
 }
 
+static int is_text(const cJSON *text, const char *name)
+{
+    return cJSON_IsString(text) && !strcmp(text->valuestring, name);
+}
+
+int pf_preprocess_read_later(const cJSON *object, PfPreprocess *out, PfError *err)
+{
+    const cJSON *exif = cJSON_GetObjectItemCaseSensitive(object, "exif");
+    const cJSON *order = cJSON_GetObjectItemCaseSensitive(object, "resize_order");
+    out->exif = is_text(exif, "apply");
+    if (exif && !out->exif && !is_text(exif, "ignore"))
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "the \"preprocess\" entry has an \"exif\" of another kind than \"apply\" and "
+            "\"ignore\": a later version made it");
+    out->resize_order = PF_PILLOW12;
+    if (!order) return 0;
+    for (int i = 0; i < PF_RESIZE_ORDERS; i++)
+        if (is_text(order, pf_resize_order_name((PfResizeOrder)i)))
+            return out->resize_order = (PfResizeOrder)i, 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "the \"preprocess\" entry has a \"resize_order\" of another kind than "
+                   "\"pillow12\" and \"pillow13\": a later version made it");
+}
+
 int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err)
 {
     const cJSON *resize = cJSON_GetObjectItemCaseSensitive(object, "resize");
@@ -75,5 +111,5 @@ int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err
     out->squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
     out->interpolation = strcmp(mode->valuestring, "bicubic") ? PF_BILINEAR : PF_BICUBIC;
     out->fast_decode = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "fast_decode"));
-    return 0;
+    return pf_preprocess_read_later(object, out, err);
 }

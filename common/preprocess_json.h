@@ -10,12 +10,18 @@
 /* No image is resized or cropped to more pixels a side. */
 #define PF_SIDE_MAX 16384
 
-/* {"resize", "crop", "squash", "interpolation", "mean", "std"}, and "fast_decode" where it is on:
- * what was made before there was such a thing is exact. The caller's. */
+/* {"resize", "crop", "squash", "interpolation", "mean", "std"}, and what came later where it is not
+ * what was done before it existed: "fast_decode", true; "exif", "apply"; "resize_order",
+ * "pillow13". The caller's. */
 cJSON *pf_preprocess_to_json(const PfPreprocess *preprocess);
 /* The reverse; object may be NULL, which fails. */
 int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err);
 
+/* Sets exif and resize_order alone: ignored and Pillow 12's where object (may be NULL) does not
+ * say. Fails where it says something unheard of. */
+int pf_preprocess_read_later(const cJSON *object, PfPreprocess *out, PfError *err);
+
 const char *pf_interpolation_name(PfInterpolation interpolation);
+const char *pf_resize_order_name(PfResizeOrder order); /* "pillow12", "pillow13" */
 
 #endif

@@ -1,10 +1,10 @@
 #include "split.h"
 
-#include "json.h"
 #include <stdlib.h>
 #include <string.h>
 
 #include "digest.h"
+#include "json.h"
 #include "memory.h"
 
 /* A number in [0, 1). */

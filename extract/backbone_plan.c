@@ -24,6 +24,8 @@ PfBackboneOptions pf_backbone_options_default(void)
     return (PfBackboneOptions){.resize = -1,
                                .crop = -1,
                                .interpolation = -1,
+                               .exif = -1,
+                               .resize_order = -1,
                                .views = 1,
                                .precision = PF_FP32,
                                .store = PF_DTYPE_F16,
@@ -106,6 +108,9 @@ static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *o
                        "--fast-decode decodes smaller what is then resized; --resize 0 resizes "
                        "nothing");
     preprocess->fast_decode = options->fast_decode;
+    preprocess->exif = options->exif != 0;
+    preprocess->resize_order =
+        options->resize_order < 0 ? PF_PILLOW13 : (PfResizeOrder)options->resize_order;
     return 0;
 }
 
@@ -228,13 +233,15 @@ const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_
 {
     const char *mode = pf_interpolation_name(preprocess->interpolation);
     const char *fast = preprocess->fast_decode ? ", fast decode" : "";
+    const char *order = preprocess->resize_order == PF_PILLOW12 ? " as Pillow 12" : "";
+    const char *exif = preprocess->exif ? "" : ", EXIF rotation ignored";
     if (preprocess->squash)
-        snprintf(text, size, "squash to %dx%d, %s%s", preprocess->crop, preprocess->crop, mode,
-                 fast);
+        snprintf(text, size, "squash to %dx%d, %s%s%s%s", preprocess->crop, preprocess->crop, mode,
+                 order, fast, exif);
     else if (preprocess->resize)
-        snprintf(text, size, "resize %d, centre crop %d, %s%s", preprocess->resize,
-                 preprocess->crop, mode, fast);
+        snprintf(text, size, "resize %d, centre crop %d, %s%s%s%s", preprocess->resize,
+                 preprocess->crop, mode, order, fast, exif);
     else
-        snprintf(text, size, "centre crop %d, no resize", preprocess->crop);
+        snprintf(text, size, "centre crop %d, no resize%s", preprocess->crop, exif);
     return text;
 }

@@ -122,6 +122,9 @@ typedef struct PfSampleBytes {
  * the path ("cannot be opened: Permission denied"), with PF_EXIT_BAD_IMAGES where the file
  * is at fault, and bytes stays reusable. */
 int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err);
+/* The first bytes of sample `index`, at most `size` of them, where samples are files: how many, 0
+ * where it cannot be read. Any thread. */
+size_t pf_dataset_read_head(const PfDataset *dataset, int64_t index, uint8_t *bytes, size_t size);
 /* The file's stamp, without reading; -1 where the file is not there. Equal to the one
  * that a pf_dataset_read reported: still the bytes that were read. Any thread. */
 int pf_dataset_stat(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);

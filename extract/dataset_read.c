@@ -111,6 +111,17 @@ int pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
     return 0;
 }
 
+size_t pf_dataset_read_head(const PfDataset *dataset, int64_t index, uint8_t *bytes, size_t size)
+{
+    struct stat status;
+    int fd = pf_dataset_has_files(dataset)
+                 ? pf_input_try(dataset->root_fd, dataset->samples[index].path, &status)
+                 : -1;
+    ssize_t got = fd >= 0 ? pread(fd, bytes, size, 0) : -1;
+    if (fd >= 0) close(fd);
+    return got > 0 ? (size_t)got : 0;
+}
+
 int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
                          PfError *err)
 {

@@ -37,8 +37,8 @@ static int render(Probe *probe, Way way, double *seconds, PfError *err)
     uint8_t *out = probe->crops[way] + (size_t)probe->drift->images * crop_bytes(probe);
     double started = pf_seconds();
     settings.fast_decode = way == FAST;
-    int failed = pf_image_decode_reduced(probe->bytes.data, probe->bytes.size_bytes,
-                                         pf_preprocess_least_side(&settings), &probe->image, err) ||
+    int failed = pf_preprocess_decode(probe->bytes.data, probe->bytes.size_bytes, &settings,
+                                      &probe->image, err) ||
                  pf_preprocess_image(&probe->image, &settings, out, &probe->scratch, err);
     *seconds = pf_seconds() - started;
     return failed ? -1 : 0;

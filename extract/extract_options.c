@@ -64,6 +64,22 @@ static int fail_range(const char *option, const char *value, const double number
                    option, value, hint);
 }
 
+static int parse_exif(void *settings, const char *value, PfError *err)
+{
+    static const char *const names[] = {"ignore", "apply", "auto"};
+    int *exif = &((PfExtractOptions *)settings)->backbone.exif;
+    if (pf_parse_choice("--exif", value, names, 3, exif, err)) return -1;
+    if (*exif == 2) *exif = -1;
+    return 0;
+}
+
+static int parse_resize_order(void *settings, const char *value, PfError *err)
+{
+    static const char *const names[] = {"pillow12", "pillow13"};
+    return pf_parse_choice("--resize-order", value, names, PF_RESIZE_ORDERS,
+                           &((PfExtractOptions *)settings)->backbone.resize_order, err);
+}
+
 /* "R,G,B", or one number for all three. */
 static int parse_triple(const char *option, const char *value, double minimum, float out[3],
                         PfError *err)
@@ -238,6 +254,14 @@ static const PfOption table[] = {
      .help = "resize straight to crop x crop instead, aspect ratio given up"},
     {.name = "interpolation", .kind = PF_OPTION_CALL, .parse = parse_interpolation,
      .argument = "bilinear|bicubic", .help = "antialiased, equal to Pillow's"},
+    {.name = "exif", .kind = PF_OPTION_CALL, .parse = parse_exif,
+     .argument = "auto|apply|ignore",
+     .help = "turn images as their EXIF orientation says, as viewers do; auto (the default):\n"
+             "apply, but a cache that is there goes on as it began"},
+    {.name = "resize-order", .kind = PF_OPTION_CALL, .parse = parse_resize_order,
+     .argument = "pillow12|pillow13",
+     .help = "which Pillow resizing is equal to: up to 12.3, or 13 (the default, but a cache\n"
+             "that is there goes on as it began)"},
     {.name = "fast-decode", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.fast_decode),
      .help = "decode large JPEGs at 1/2, 1/4 or 1/8 of their size; says how far features move"},
     {.name = "mean", .kind = PF_OPTION_CALL, .parse = parse_mean, .argument = "R,G,B",

@@ -53,6 +53,35 @@ static int open_dataset(PfExtraction *run, PfError *err)
     return 0;
 }
 
+/* Says what a new cache would have otherwise. */
+static void say_goes_on(const char *path, const PfBackboneOptions *asked,
+                        const PfBackboneOptions *options)
+{
+    int is_ignored = asked->exif < 0 && !options->exif;
+    int is_old_order = asked->resize_order < 0 && options->resize_order == PF_PILLOW12;
+    if (!is_ignored && !is_old_order) return;
+    pf_say("%s goes on as it began: %s%s%s; a new one, or --force, %s", path,
+           is_ignored ? "EXIF rotation is ignored" : "", is_ignored && is_old_order ? ", and " : "",
+           is_old_order ? "images are resized in Pillow 12's order" : "",
+           !is_old_order ? "applies it"
+           : is_ignored  ? "applies it and resizes in Pillow 13's"
+                         : "resizes in Pillow 13's");
+}
+
+/* Of the cache, else of the journal that is to become one. */
+static int go_on(PfExtraction *run, PfBackboneOptions *options, PfError *err)
+{
+    char *begun = NULL;
+    const char *path = run->cache ? run->options->output : run->journal_path;
+    if (run->options->force) return 0;
+    if (!run->cache) pf_journal_begun_with(run->options->output, &begun);
+    const char *found = run->cache ? pf_cache_identity(run->cache) : begun;
+    int failed = pf_identity_go_on(path, found, options, err);
+    if (!failed && found) say_goes_on(path, &run->options->backbone, options);
+    free(begun);
+    return failed;
+}
+
 /* The cache knows what the weights hashed to when it was made: a file that has not been
  * touched since is not read again. */
 static int open_backbone(PfExtraction *run, PfError *err)
@@ -66,12 +95,13 @@ static int open_backbone(PfExtraction *run, PfError *err)
     if (pf_script_file_is_meant(options.backbone) &&
         pf_script_file_open(options.backbone, &known, &options.script, err))
         return -1;
+    run->journal_path = pf_journal_path(run->options->output, err);
+    if (!run->journal_path || go_on(run, &options, err)) return -1;
     if (pf_backbone_plan_new(&options, &run->backbone, err)) return -1;
     run->session.plan = run->backbone;
     run->session.wanted_batch = run->options->batch;
-    run->journal_path = pf_journal_path(run->options->output, err);
     run->journal_identity = pf_identity_json(run->backbone, NULL, 0, err);
-    return run->journal_path && run->journal_identity ? 0 : -1;
+    return run->journal_identity ? 0 : -1;
 }
 
 int64_t pf_extraction_max_rejected(const PfExtraction *run)

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "parallel.h"
 #include "size_text.h"
 
 /* ---- what will be done ---- */
@@ -35,6 +36,32 @@ static void name_rejects(const PfExtraction *run)
     }
 }
 
+static void say_rotated(const PfExtraction *run, int64_t rotated, int64_t of, const char *which)
+{
+    const char *what = run->backbone->preprocess.exif ? "applied"
+                       : run->cache
+                           ? "ignored, as in the rows that are there (--exif apply --force "
+                             "makes all of them anew)"
+                           : "ignored (--exif apply turns them)";
+    pf_say("%lld of %lld image%s%s carr%s an EXIF rotation: %s", (long long)rotated, (long long)of,
+           of == 1 ? "" : "s", which, rotated == 1 ? "ies" : "y", what);
+}
+
+static int count_rotations(PfExtraction *run, PfError *err)
+{
+    const PfRotations *found = &run->rotations;
+    int processors = pf_processor_count(), readers = run->options->readers;
+    if (pf_rotations_count(run->survey, readers > processors ? readers : processors,
+                           run->interrupted, &run->rotations, err))
+        return -1;
+    if (found->rotated)
+        say_rotated(run, found->rotated, found->looked_at,
+                    found->looked_at < found->to_compute     ? " looked at"
+                    : found->to_compute < run->survey->count ? " to compute"
+                                                             : "");
+    return 0;
+}
+
 int pf_extraction_say_plan(PfExtraction *run, PfError *err)
 {
     run->plan = (PfWorkPlan){.output = run->options->output,
@@ -45,6 +72,7 @@ int pf_extraction_say_plan(PfExtraction *run, PfError *err)
     if (run->journal) say_resuming(run);
     pf_work_plan_say_counts(&run->found, &run->wanted);
     name_rejects(run);
+    if (count_rotations(run, err)) return -1;
     if (pf_work_plan_make(&run->plan, run->survey, run->cache, err)) return -1;
     return pf_work_plan_say_sizes(&run->plan, err);
 }
@@ -98,6 +126,10 @@ void pf_extraction_say_summary(const PfExtraction *run, const PfExtractionSummar
     if (summary->computed)
         snprintf(rate, sizeof rate, ", %.1f images/s", summary->images_per_second);
     if (summary->computed) say_times(summary);
+    /* What the first lines could not know. */
+    if (run->stats.rotated > run->rotations.rotated ||
+        (run->rotations.rotated && run->rotations.looked_at < run->rotations.to_compute))
+        say_rotated(run, run->stats.rotated, run->stats.images, "");
     pf_detail("%lld chunks moved as they were, %lld made anew",
               (long long)run->composed.chunks_moved, (long long)run->composed.chunks_encoded);
     pf_say("%s: %lld rows%s, %lld computed, %s (%.2f of raw), %s%s, peak memory %s",

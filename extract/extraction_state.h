@@ -8,6 +8,7 @@
 #include "extract_options.h"
 #include "feature_pass.h"
 #include "provenance.h"
+#include "rotations.h"
 
 /* In the order in which it is acquired. */
 typedef struct PfExtraction {
@@ -28,6 +29,7 @@ typedef struct PfExtraction {
     PfSurvey *survey;
     PfSurveyCounts found; /* by the survey */
     PfCacheMatch match;
+    PfRotations rotations; /* of images that will be computed, as far as they were looked at */
     PfWorkPlan plan;
     PfPipelineStats stats; /* of all passes */
     double multiply_adds;  /* of all passes; 0: nobody knows what a TorchScript file's are */

@@ -17,6 +17,22 @@ char *pf_identity_json(const PfBackbonePlan *plan, const PfCacheTap *taps, int t
     return pf_json_finish(identity, "identity", err);
 }
 
+int pf_identity_go_on(const char *path, const char *found, PfBackboneOptions *options, PfError *err)
+{
+    PfPreprocess preprocess;
+    if (!found) return 0;
+    cJSON *identity = pf_json_parse_or_empty(found, path, "identity", err);
+    if (!identity) return -1;
+    PfError later = {0};
+    int failed = pf_preprocess_read_later(cJSON_GetObjectItemCaseSensitive(identity, "preprocess"),
+                                          &preprocess, &later);
+    cJSON_Delete(identity);
+    if (failed) return pf_fail(err, PF_EXIT_IDENTITY, "'%s': %s", path, later.message);
+    if (options->exif < 0) options->exif = preprocess.exif;
+    if (options->resize_order < 0) options->resize_order = (int)preprocess.resize_order;
+    return 0;
+}
+
 /* The number of differences; -1 on failure. */
 static int compare(const char *path, const char *found, const char *wanted, char **notes,
                    PfError *err)

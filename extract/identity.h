@@ -18,4 +18,10 @@ char *pf_identity_json(const PfBackbonePlan *plan, const PfCacheTap *taps, int t
 int pf_identity_check(const char *path, const char *found, const PfBackbonePlan *plan,
                       PfError *err);
 
+/* What has come after version 0.1.0 and is left to the program goes on as an earlier run began it:
+ * sets options' exif and resize_order where they are -1. found: its identity, or NULL: there is
+ * none. */
+int pf_identity_go_on(const char *path, const char *found, PfBackboneOptions *options,
+                      PfError *err);
+
 #endif

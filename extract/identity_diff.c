@@ -15,13 +15,21 @@ typedef struct Diff {
     int count;
 } Diff;
 
+/* What it means that one of the members that came later is not there. */
+static const char *absent_text(const char *name)
+{
+    if (!strcmp(name, "preprocess.exif")) return "nothing, which means \"ignore\"";
+    if (!strcmp(name, "preprocess.resize_order")) return "nothing, which means \"pillow12\"";
+    return "nothing";
+}
+
 static void note_member(Diff *diff, const char *name, const cJSON *left, const cJSON *right)
 {
     if (cJSON_Compare(left, right, 1)) return;
     char *a = left ? pf_json_text(left) : NULL;
     char *b = right ? pf_json_text(right) : NULL;
     pf_print(diff->notes, "\n  %s: %s %" PF_SENTENCE ", %s %" PF_SENTENCE, name, diff->left_has,
-             a ? a : "nothing", diff->right_has, b ? b : "nothing");
+             a ? a : absent_text(name), diff->right_has, b ? b : absent_text(name));
     cJSON_free(a);
     cJSON_free(b);
     diff->count++;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "image_decoder.h"
+#include "image_exif.h"
 #include "memory.h"
 #include "size_text.h"
 
@@ -99,9 +100,10 @@ static int decode_any(const uint8_t *bytes, size_t size, int least_side, PfImage
 int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
                             PfError *err)
 {
-    image->halvings = 0;
+    image->halvings = image->left = image->top = 0;
     int result = decode_any(bytes, size, least_side, image, err);
     if (result) image->width = image->height = image->halvings = 0;
+    image->orientation = result ? 0 : pf_image_orientation(bytes, size);
     return result;
 }
 
@@ -161,5 +163,6 @@ int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfErro
 void pf_image_free(PfImage *image)
 {
     free(image->pixels);
+    free(image->spare);
     *image = (PfImage){0};
 }

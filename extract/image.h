@@ -2,8 +2,8 @@
  * Image.open(...).convert("RGB").
  *
  * JPEG through libjpeg-turbo, PNG through zlib and stb_image, BMP, PGM, PPM here. The
- * format is told by the content, never by the file's name. EXIF rotation is not
- * applied, as torchvision does not. One deliberate difference: 16-bit grey is
+ * format is told by the content, never by the file's name. EXIF rotation is read, and
+ * applied by pf_image_turn alone. One deliberate difference: 16-bit grey is
  * scaled to 8 bits, where PIL clips everything above 255 to white.
  *
  * Reduced decoding is PIL's Image.draft: libjpeg computes each 8 x 8 block at 4 x 4, 2 x 2 or one
@@ -41,10 +41,15 @@ typedef struct PfImageLimits {
 /* Starts as {0}, or with limits. One PfImage decodes any number of images, one after the other,
  * and keeps its buffer between them. */
 typedef struct PfImage {
-    int width, height;    /* of the image in the file, however it was decoded */
-    uint8_t *pixels;      /* (rows, columns, 3) RGB, owned; unless reduced (height, width, 3) */
-    size_t capacity;      /* bytes allocated at pixels */
-    int halvings;         /* so many times the sides were halved, 0 to 3, and rounded up */
+    int width, height; /* of the image in the file, however it was decoded; turned, once it is */
+    uint8_t *pixels;   /* (rows, columns, 3) RGB, owned; unless reduced (height, width, 3) */
+    size_t capacity;   /* bytes allocated at pixels */
+    int halvings;      /* so many times the sides were halved, 0 to 3, and rounded up */
+    int orientation;   /* what the file says, 1 to 8 (see image_exif.h); 0 and 1: upright */
+    int left, top;     /* so many pixels of the file's are in front of the image: rounding up adds
+                          them at its ends, which turning brings to its beginnings */
+    uint8_t *spare;    /* what images are turned into, exchanged for pixels then; owned */
+    size_t spare_capacity;
     PfImageLimits limits; /* the caller's */
 } PfImage;
 
@@ -77,7 +82,11 @@ int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, P
  * what follows BM, P2, P3, P5 and P6 must fit, too. */
 const char *pf_image_format_name(const uint8_t *bytes, size_t size, int *is_decoded);
 
-/* Frees the buffer; the image is {0} again. */
+/* Turns the image as its orientation says, once: PIL's ImageOps.exif_transpose. Takes as much
+ * memory again where width and height change places. */
+int pf_image_turn(PfImage *image, PfError *err);
+
+/* Frees the buffers; the image is {0} again. */
 void pf_image_free(PfImage *image);
 
 #endif

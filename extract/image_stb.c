@@ -28,10 +28,9 @@ int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError
     uint8_t *pixels = stbi_load_from_memory(png, (int)size, &width, &height, &channels, 3);
     if (!pixels) return report(err);
     free(image->pixels); /* stb_image allocates with malloc, as we do */
-    *image = (PfImage){.width = width,
-                       .height = height,
-                       .pixels = pixels,
-                       .capacity = (size_t)width * (size_t)height * 3,
-                       .limits = image->limits};
+    image->width = width;
+    image->height = height;
+    image->pixels = pixels;
+    image->capacity = (size_t)width * (size_t)height * 3;
     return 0;
 }

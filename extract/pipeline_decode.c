@@ -36,13 +36,13 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
     PfSampleBytes *bytes = &decoder->bytes;
     PfImage raw = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
     int decoded = bytes->width > 0;
-    if (!decoded &&
-        pf_image_decode_reduced(bytes->data, bytes->size_bytes,
-                                pf_preprocess_least_side(config->preprocess), &decoder->image, err))
+    if (!decoded && pf_preprocess_decode(bytes->data, bytes->size_bytes, config->preprocess,
+                                         &decoder->image, err))
         return -1;
     const PfImage *image = decoded ? &raw : &decoder->image;
     row->width = image->width;
     row->height = image->height;
+    row->is_rotated = image->orientation > 1;
     return render_views(config, image, row, out, &decoder->scratch, err);
 }
 

@@ -40,9 +40,19 @@ int pf_preprocess_least_side(const PfPreprocess *settings)
     return settings->fast_decode ? (int)(target * PF_REDUCING_GAP) : 0;
 }
 
+int pf_preprocess_decode(const uint8_t *bytes, size_t size, const PfPreprocess *settings,
+                         PfImage *image, PfError *err)
+{
+    if (pf_image_decode_reduced(bytes, size, pf_preprocess_least_side(settings), image, err))
+        return -1;
+    return settings->exif ? pf_image_turn(image, err) : 0;
+}
+
 void pf_preprocess_take(const PfImage *image, PfRect part, PfResize *resize)
 {
     int unit = 1 << image->halvings; /* of the file's pixels are one of ours, along an axis */
+    part.x += image->left;
+    part.y += image->top;
     int left = part.x / unit, top = part.y / unit;
     size_t stride = 3 * (size_t)pf_image_columns(image);
     resize->in = image->pixels + (size_t)top * stride + 3 * (size_t)left;
@@ -68,6 +78,7 @@ int pf_preprocess_image(const PfImage *in, const PfPreprocess *settings, uint8_t
         .out_width = width,
         .out_height = height,
         .interpolation = settings->interpolation,
+        .order = settings->resize_order,
         .kept = {across.from, down.from, across.length, down.length},
     };
     pf_preprocess_take(in, (PfRect){0, 0, in->width, in->height}, &resize);

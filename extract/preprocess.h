@@ -19,6 +19,11 @@ int pf_preprocess_least_side(const PfPreprocess *settings);
  * decoded smaller. */
 void pf_preprocess_take(const PfImage *image, PfRect part, PfResize *resize);
 
+/* Decodes a file as the settings ask: no larger than they need, and turned if settings->exif. Fails
+ * as pf_image_decode does. */
+int pf_preprocess_decode(const uint8_t *bytes, size_t size, const PfPreprocess *settings,
+                         PfImage *image, PfError *err);
+
 /* out: (crop, crop, 3) RGB. With settings->squash: Resize((crop, crop)).
  * Otherwise Resize(resize), unless that is 0, then CenterCrop(crop), with zeros
  * around an image that is smaller than the crop. Fails where memory does, where

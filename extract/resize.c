@@ -157,20 +157,37 @@ static size_t stride_of(const PfResize *resize)
     return resize->in_stride ? resize->in_stride : 3 * (size_t)resize->in_width;
 }
 
+/* Fills the horizontal axis for the kept part. *kernels becomes the plain ones where rows are too
+ * short for what they are. */
+static int plan_across(const PfResize *resize, const PfResizeKernels **kernels, PfResizeAxis *axis,
+                       PfError *err)
+{
+    Filter filter =
+        make_filter(resize->interpolation, resize->in_width, across(resize), resize->out_width);
+    int taps = longest_window(&filter, resize->kept.x, resize->kept.width);
+    int multiple = (*kernels)->tap_multiple;
+    int rounded = (taps + multiple - 1) / multiple * multiple;
+    if (rounded <= resize->in_width)
+        taps = rounded;
+    else
+        *kernels = &pf_resize_kernels_plain;
+    return fill_axis(axis, &filter, resize->kept.x, resize->kept.width, taps, err);
+}
+
+static int plan_down(const PfResize *resize, PfResizeAxis *axis, PfError *err)
+{
+    Filter filter =
+        make_filter(resize->interpolation, resize->in_height, down(resize), resize->out_height);
+    int taps = longest_window(&filter, resize->kept.y, resize->kept.height);
+    return fill_axis(axis, &filter, resize->kept.y, resize->kept.height, taps, err);
+}
+
 /* Resizes `count` rows of the image, from row `first` on, to out. */
 static int horizontal_pass(const PfResize *resize, const PfResizeKernels *kernels, int first,
                            int count, uint8_t *out, size_t out_stride, PfResizeAxis *axis,
                            PfError *err)
 {
-    Filter filter =
-        make_filter(resize->interpolation, resize->in_width, across(resize), resize->out_width);
-    int taps = longest_window(&filter, resize->kept.x, resize->kept.width);
-    int multiple = kernels->tap_multiple, rounded = (taps + multiple - 1) / multiple * multiple;
-    if (rounded <= resize->in_width)
-        taps = rounded;
-    else
-        kernels = &pf_resize_kernels_plain;
-    if (fill_axis(axis, &filter, resize->kept.x, resize->kept.width, taps, err)) return -1;
+    if (plan_across(resize, &kernels, axis, err)) return -1;
     size_t in_stride = stride_of(resize);
     for (int y = first; y < first + count; y++, out += out_stride) {
         const uint8_t *row = resize->in + (size_t)y * in_stride;
@@ -196,11 +213,11 @@ static void copy_rows(Rows in, int count, uint8_t *out, size_t out_stride, size_
         memcpy(out, in.bytes + (size_t)y * in.stride, bytes);
 }
 
-/* The image from a row on, from the kept part's first column on. */
-static Rows image_rows(const PfResize *resize, int row)
+/* The image from a row and a column on. */
+static Rows image_rows(const PfResize *resize, int row, int column)
 {
     size_t stride = stride_of(resize);
-    return (Rows){resize->in + (size_t)row * stride + 3 * (size_t)resize->kept.x, stride};
+    return (Rows){resize->in + (size_t)row * stride + 3 * (size_t)column, stride};
 }
 
 /* The vertical pass, and before it the horizontal one on the rows it reads. */
@@ -209,14 +226,10 @@ static int resize_height(const PfResize *resize, const PfResizeKernels *kernels,
 {
     const PfRect *kept = &resize->kept;
     PfResizeAxis *axis = &scratch->vertical;
-    Filter filter =
-        make_filter(resize->interpolation, resize->in_height, down(resize), resize->out_height);
-    int taps = longest_window(&filter, kept->y, kept->height);
-    if (fill_axis(axis, &filter, kept->y, kept->height, taps, err)) return -1;
-
-    int first = axis->first[0], count = axis->first[axis->count - 1] + taps - first;
+    if (plan_down(resize, axis, err)) return -1;
+    int first = axis->first[0], count = axis->first[axis->count - 1] + axis->taps - first;
     size_t bytes = 3 * (size_t)kept->width;
-    Rows in = image_rows(resize, first);
+    Rows in = image_rows(resize, first, kept->x);
     if (!is_identity(across(resize), resize->out_width)) {
         if (pf_grow(&scratch->rows, &scratch->rows_capacity, (size_t)count * bytes, 1, err) ||
             horizontal_pass(resize, kernels, first, count, scratch->rows, bytes,
@@ -228,16 +241,53 @@ static int resize_height(const PfResize *resize, const PfResizeKernels *kernels,
     return 0;
 }
 
+/* The horizontal pass, and before it the vertical one on the columns it reads. */
+static int resize_height_first(const PfResize *resize, const PfResizeKernels *kernels, uint8_t *out,
+                               size_t out_stride, PfResizeScratch *scratch, PfError *err)
+{
+    enum { READ_BEHIND_ROW = 4 }; /* by the horizontal kernel */
+    const PfRect *kept = &resize->kept;
+    const PfResizeKernels *across_kernels = kernels;
+    PfResizeAxis *axis = &scratch->horizontal;
+    if (plan_across(resize, &across_kernels, axis, err) ||
+        plan_down(resize, &scratch->vertical, err))
+        return -1;
+    int first = axis->first[0], count = axis->first[axis->count - 1] + axis->taps - first;
+    size_t bytes = 3 * (size_t)count;
+    if (pf_grow(&scratch->rows, &scratch->rows_capacity,
+                (size_t)kept->height * bytes + READ_BEHIND_ROW, 1, err))
+        return -1;
+    vertical_pass(&scratch->vertical, kernels,
+                  image_rows(resize, scratch->vertical.first[0], first), scratch->rows, bytes,
+                  bytes);
+    for (int i = 0; i < axis->count; i++) axis->first[i] -= first;
+    for (int y = 0; y < kept->height; y++, out += out_stride)
+        across_kernels->horizontal(axis, scratch->rows + (size_t)y * bytes, out);
+    return 0;
+}
+
+/* Pillow 13 goes by the image's own size, also where a box is given. */
+static int is_height_first(const PfResize *resize)
+{
+    int64_t narrower = (int64_t)resize->in_width - resize->out_width;
+    int64_t lower = (int64_t)resize->in_height - resize->out_height;
+    return resize->order != PF_PILLOW12 && lower > 0 && lower > 2 * narrower;
+}
+
 static int resize_with(const PfResize *resize, const PfResizeKernels *kernels, uint8_t *out,
                        size_t out_stride, PfResizeScratch *scratch, PfError *err)
 {
     const PfRect *kept = &resize->kept;
-    if (!is_identity(down(resize), resize->out_height))
-        return resize_height(resize, kernels, out, out_stride, scratch, err);
-    if (!is_identity(across(resize), resize->out_width))
+    int is_down = !is_identity(down(resize), resize->out_height);
+    int is_across = !is_identity(across(resize), resize->out_width);
+    if (is_down && is_across && is_height_first(resize))
+        return resize_height_first(resize, kernels, out, out_stride, scratch, err);
+    if (is_down) return resize_height(resize, kernels, out, out_stride, scratch, err);
+    if (is_across)
         return horizontal_pass(resize, kernels, kept->y, kept->height, out, out_stride,
                                &scratch->horizontal, err);
-    copy_rows(image_rows(resize, kept->y), kept->height, out, out_stride, 3 * (size_t)kept->width);
+    copy_rows(image_rows(resize, kept->y, kept->x), kept->height, out, out_stride,
+              3 * (size_t)kept->width);
     return 0;
 }
 

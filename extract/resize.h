@@ -2,8 +2,11 @@
  *
  * The arithmetic is that of Pillow's src/libImaging/Resample.c: a separable
  * filter whose support grows with the reduction, coefficients rounded to 22
- * fractional bits, the horizontal pass first and rounded to uint8, a pass left
- * out where its size does not change. */
+ * fractional bits, the first pass rounded to uint8, a pass left out where its size
+ * does not change. Up to Pillow 12 the horizontal pass comes first. Since Pillow 13 the
+ * vertical one does where the height shrinks by more than twice as much as the width:
+ * out_height < in_height and in_height - out_height > 2 * (in_width - out_width), whatever the
+ * box. */
 #ifndef PF_RESIZE_H
 #define PF_RESIZE_H
 
@@ -31,6 +34,7 @@ typedef struct PfResize {
     PfBox box; /* what of it becomes the whole result, PIL's `box`; width 0: all of it */
     int out_width, out_height; /* of the whole result */
     PfInterpolation interpolation;
+    PfResizeOrder order;
     PfRect kept; /* the part of the result that is computed: inside it, not empty */
 } PfResize;
 
@@ -47,7 +51,7 @@ typedef struct PfResizeAxis {
 /* Buffers kept from one image to the next. Starts as {0}; one per thread. */
 typedef struct PfResizeScratch {
     PfResizeAxis horizontal, vertical;
-    uint8_t *rows; /* what the horizontal pass hands to the vertical one */
+    uint8_t *rows; /* what the first pass hands to the second */
     size_t rows_capacity;
 } PfResizeScratch;
 

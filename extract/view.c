@@ -87,6 +87,7 @@ static int resize_box(const PfImage *image, const PfPreprocess *settings, const 
         .out_width = crop,
         .out_height = crop,
         .interpolation = settings->interpolation,
+        .order = settings->resize_order,
         .kept = {0, 0, crop, crop},
     };
     pf_preprocess_take(image, *box, &resize);

@@ -69,7 +69,7 @@ void pf_work_plan_say_dataset(const PfDataset *dataset, const char *operand, PfS
 
 void pf_work_plan_say_network(const PfBackbonePlan *plan)
 {
-    char text[96], views[80] = "";
+    char text[160], views[80] = "";
     if (plan->views > 1)
         snprintf(views, sizeof views, "; %d views of each image (seed %lld)", plan->views,
                  (long long)plan->view_seed);

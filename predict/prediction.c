@@ -319,6 +319,10 @@ static void say_summary(const Prediction *run, double started)
     if (run->stats.seconds > 0)
         snprintf(speed, sizeof speed, ": network loaded in %.2f s, then %.1f images/s",
                  run->session.load_seconds, pf_pipeline_rate(&run->stats, worker_count(run)));
+    if (run->stats.rotated)
+        pf_say("%lld of %lld images carr%s an EXIF rotation: %s, as in the model's features",
+               (long long)run->stats.rotated, (long long)run->stats.images,
+               run->stats.rotated == 1 ? "ies" : "y", run->preprocess.exif ? "applied" : "ignored");
     pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written, run->options->model,
            pf_duration_text(pf_seconds() - started, elapsed), speed);
 }

@@ -43,7 +43,7 @@ ROWS = [
     ["extract/backbone_plan", "extract/extract_options", "extract/provenance", "extract/summary", "extract/cache_info",
      "extract/verify_findings", "extract/verify_signature", "extract/verify_features", "extract/verify_images", "extract/cache_verify",
      "extract/identity_diff", "extract/identity", "extract/backbone_session", "extract/known_rows",
-     "extract/wanted_taps", "extract/survey", "extract/cache_match", "extract/disk_space", "extract/work_plan",
+     "extract/wanted_taps", "extract/survey", "extract/rotations", "extract/cache_match", "extract/disk_space", "extract/work_plan",
      "extract/pipeline*", "extract/decode_drift", "extract/feature_pass", "extract/composition",
      "extract/bottleneck", "extract/network_cost", "extract/bare_convolution",
      "extract/extraction_state", "extract/extraction_look",

@@ -52,6 +52,9 @@ typedef struct PfNode {
 /* How pixels become the network's input; belongs to the weights. */
 typedef enum PfInterpolation { PF_BILINEAR, PF_BICUBIC } PfInterpolation;
 
+/* In which order images are resized along their two axes: see extract/resize.h. */
+typedef enum PfResizeOrder { PF_PILLOW12, PF_PILLOW13, PF_RESIZE_ORDERS } PfResizeOrder;
+
 typedef struct PfPreprocess {
     int resize; /* shorter side becomes this many pixels; 0 keeps the image's size */
     int crop;   /* centre crop of crop x crop; the network's input side */
@@ -60,6 +63,8 @@ typedef struct PfPreprocess {
     float mean[3], std[3];         /* RGB, of pixels scaled to 0..1 */
     int fast_decode; /* large JPEGs are decoded at a half, a quarter or an eighth of their size:
                         see extract/preprocess.h */
+    int exif;        /* turned as their EXIF orientation says, before anything else */
+    PfResizeOrder resize_order;
 } PfPreprocess;
 
 /* A set of published weights. */

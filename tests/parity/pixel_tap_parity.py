@@ -1,4 +1,4 @@
-"""The tap `input`: what extract caches are torchvision's pixels, byte for byte, and need no network.
+"""The tap `input`: what extract caches are Pillow's pixels, byte for byte, and need no network.
 
 pixel_tap_parity.py EXTRACT
 """
@@ -11,8 +11,9 @@ from pathlib import Path
 try:
     import h5py
     import numpy as np
-    from PIL import Image
-    from torchvision import transforms
+    from PIL import Image, ImageOps
+
+    import pil_transforms
 except ImportError as error:
     print(f"SKIP: {error.name} is missing")
     sys.exit(77)
@@ -24,7 +25,9 @@ def draw(folder):
         path = folder / ("ab"[index % 2]) / f"{index}.{'png' if index == 3 else 'jpg'}"
         path.parent.mkdir(parents=True, exist_ok=True)
         coarse = rng.integers(0, 256, (size[1] // 8 + 1, size[0] // 8 + 1, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize(size, Image.BICUBIC).save(path)
+        exif = Image.Exif()
+        exif[0x0112] = 1 + index
+        Image.fromarray(coarse).resize(size, Image.BICUBIC).save(path, exif=exif)
 
 
 def extract(program, folder, cache, *options):
@@ -38,15 +41,21 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         draw(scratch / "photos")
-        extract(program, scratch / "photos", scratch / "c.h5", "--resize", "72", "--crop", "64", "--batch", "4")
-        prepare = transforms.Compose([transforms.Resize(72), transforms.CenterCrop(64)])
-        with h5py.File(scratch / "c.h5") as file:
-            rows, paths = file["features/input"], [path.decode() for path in file["samples/path"]]
-            assert rows.dtype == np.uint8 and rows.shape == (6, 3, 64, 64), (rows.dtype, rows.shape)
-            for row, path in zip(rows, paths):
-                expected = np.asarray(prepare(Image.open(scratch / "photos" / path).convert("RGB")))
-                assert np.array_equal(row, expected.transpose(2, 0, 1)), path
-        print(f"{len(paths)} images: equal pixels")
+        for exif in ("apply", "ignore"):
+            cache = scratch / f"{exif}.h5"
+            extract(program, scratch / "photos", cache, "--resize", "72", "--crop", "64", "--batch", "4", "--exif", exif,
+                    "--resize-order", pil_transforms.RESIZE_ORDER)
+            with h5py.File(cache) as file:
+                rows, paths = file["features/input"], [path.decode() for path in file["samples/path"]]
+                assert rows.dtype == np.uint8 and rows.shape == (6, 3, 64, 64), (rows.dtype, rows.shape)
+                sizes = list(zip(file["samples/width"], file["samples/height"]))
+                for row, path, size in zip(rows, paths, sizes):
+                    image = Image.open(scratch / "photos" / path)
+                    image = (ImageOps.exif_transpose(image) if exif == "apply" else image).convert("RGB")
+                    expected = np.asarray(pil_transforms.prepare(image, 72, 64, 0, "bilinear"))
+                    assert size == image.size, (path, size)
+                    assert np.array_equal(row, expected.transpose(2, 0, 1)), path
+            print(f"Pillow {Image.__version__}, --exif {exif}: {len(paths)} images: equal pixels")
 
 
 if __name__ == "__main__":

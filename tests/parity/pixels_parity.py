@@ -2,7 +2,9 @@
 
 pixels_parity.py DUMP_PIXELS [photographs]
 
-With fast decoding: those of PIL's Image.draft at twice the target, resized from its box.
+With fast decoding: those of PIL's Image.draft at twice the target, resized from its box. With EXIF rotation: those of
+ImageOps.exif_transpose. The order of the passes is the one of the Pillow that is there; without torchvision
+pil_transforms.py stands for it.
 Compares a set of images of every kind that is made here; with "photographs" those
 of hymenoptera_data/ in the folder that PERMAFROST_DATA names. No tolerance.
 """
@@ -11,18 +13,24 @@ import struct
 import subprocess
 import sys
 import tempfile
+import warnings
 import zlib
 from pathlib import Path
 
 try:
     import numpy as np
     import PIL
-    from PIL import Image, features
-    from torchvision import transforms
-    from torchvision.transforms import InterpolationMode
+    from PIL import Image, ImageOps, features
+
+    import pil_transforms
 except ImportError as error:
     print(f"SKIP: {error.name} is missing")
     sys.exit(77)
+try:
+    from torchvision import transforms
+    from torchvision.transforms import InterpolationMode
+except ImportError:
+    transforms = None
 
 # resize, crop, squash
 SETTINGS = [(256, 224, 0), (224, 224, 0), (232, 224, 0), (0, 224, 1), (32, 32, 0), (0, 97, 0),
@@ -227,19 +235,34 @@ def load(path):
         return None
 
 
-def transform_for(resize, crop, squash, mode):
+def by_torchvision(image, resize, crop, squash, mode):
+    mode = InterpolationMode(mode)
     if squash:
-        return transforms.Resize((crop, crop), interpolation=mode)
+        return transforms.Resize((crop, crop), interpolation=mode)(image)
     steps = [transforms.Resize(resize, interpolation=mode)] if resize else []
-    return transforms.Compose(steps + [transforms.CenterCrop(crop)])
+    return transforms.Compose(steps + [transforms.CenterCrop(crop)])(image)
+
+
+def prepare(image, *case):
+    """By torchvision where it is there; pil_transforms.py is compared with it on every sixteenth image."""
+    if not transforms:
+        return pil_transforms.prepare(image, *case)
+    crop = by_torchvision(image, *case)
+    prepare.calls += 1
+    assert prepare.calls % 16 or crop.tobytes() == pil_transforms.prepare(image, *case).tobytes(), \
+        "pil_transforms.py is not torchvision"
+    return crop
+
+
+prepare.calls = 0
 
 
 class Dump:
     """Reads what dump_pixels writes."""
 
-    def __init__(self, program, paths, resize, crop, squash, interpolation, *fast):
+    def __init__(self, program, paths, resize, crop, squash, interpolation, *more):
         names = "".join(f"{path}\n" for path in paths).encode()
-        arguments = [program, str(resize), str(crop), str(squash), interpolation, *fast]
+        arguments = [program, str(resize), str(crop), str(squash), interpolation, pil_transforms.RESIZE_ORDER, *more]
         run = subprocess.run(arguments, input=names, capture_output=True, check=True)
         self.bytes, self.position, self.crop = run.stdout, 0, crop
 
@@ -256,7 +279,19 @@ class Dump:
         return self.take(3 * width * height)
 
 
-def fast_crop(path, resize, crop, squash, mode):
+def turn_box(box, size, orientation):
+    """Where a part of an image is once that has been turned."""
+    (left, top, right, bottom), (width, height) = box, size
+    if orientation >= 5:
+        left, top, right, bottom, width, height = top, left, bottom, right, height, width
+    if orientation in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    return left, top, right, bottom
+
+
+def fast_crop(path, resize, crop, squash, mode, exif=None):
     """The crop by way of draft(), and whether that made the image smaller; None for what PIL refuses."""
     try:
         with open(path, "rb") as stream:
@@ -265,14 +300,19 @@ def fast_crop(path, resize, crop, squash, mode):
             target = crop if squash else resize
             drafted = image.draft("RGB", (2 * target, 2 * target))
             box = drafted[1] if drafted else (0, 0, width, height)
+            is_smaller = image.size != (width, height)
+            if exif:
+                orientation = image.getexif().get(0x0112, 1)
+                box = turn_box(box, image.size, orientation)
+                width, height = (height, width) if orientation >= 5 else (width, height)
+                image = ImageOps.exif_transpose(image)
             image = image.convert("RGB")
     except Exception:
         return None
     longer = int(target * max(width, height) / min(width, height))
     size = ((crop, crop) if squash else (target, longer) if width <= height else (longer, target))
     resample = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}[mode]
-    is_smaller = image.size != (width, height)
-    return transforms.CenterCrop(crop)(image.resize(size, resample, box=box)).tobytes(), is_smaller
+    return pil_transforms.center_crop(image.resize(size, resample, box=box), crop).tobytes(), is_smaller
 
 
 FAST = [(256, 224, 0, "bilinear"), (100, 97, 0, "bilinear"), (0, 32, 1, "bilinear"),
@@ -299,20 +339,189 @@ def compare_fast(program, paths, label, cases=FAST):
     return failures + (reduced == 0)
 
 
+# ---- EXIF ----
+
+
+def tiff(order, entries, at=8, tail=b""):
+    """A TIFF header and one directory of (tag, type, count, four bytes) at `at`."""
+    short, long = ("<H", "<I") if order == "II" else (">H", ">I")
+    head = order.encode() + struct.pack(short, 42) + struct.pack(long, at) + b"\0" * (at - 8)
+    body = struct.pack(short, len(entries))
+    for tag, kind, count, value in entries:
+        body += struct.pack(short, tag) + struct.pack(short, kind) + struct.pack(long, count) + value
+    return head + body + b"\0\0\0\0" + tail
+
+
+def tiffs():
+    """Of both byte orders: right ones, and what a camera would not write."""
+    for order in ("II", "MM"):
+        mark = "<" if order == "II" else ">"
+        short = lambda value: struct.pack(mark + "Hxx", value & 0xFFFF)
+        long = lambda value: struct.pack(mark + "I", value & 0xFFFFFFFF)
+        other, right = (0x010F, 2, 4, b"abc\0"), (0x0112, 3, 1, short(6))
+        for value in range(11):
+            yield tiff(order, [other, (0x0112, 3, 1, short(value))])
+        yield from (tiff(order, [right], at=at) for at in (9, 30, 1000))
+        yield tiff(order, [(0x0112, 3, 1, short(6)), (0x0112, 3, 1, short(8))])  # twice
+        yield tiff(order, [(0x0112, 3, 2, struct.pack(mark + "HH", 3, 6))])
+        yield from (tiff(order, [(0x0112, 3, count, long(8))]) for count in (0, 3, 1 << 31, 0xFFFFFFFF))
+        yield from (tiff(order, [(0x0112, kind, 1, short(6))]) for kind in range(20))
+        yield from (tiff(order, [(0x0112, kind, 1, long(6))]) for kind in range(20))
+        for kind, data in ((5, struct.pack(mark + "II", 12, 2)), (5, struct.pack(mark + "II", 13, 2)),
+                           (5, struct.pack(mark + "II", 6, 0)), (10, struct.pack(mark + "ii", -6, -1)),
+                           (12, struct.pack(mark + "d", 6)), (16, struct.pack(mark + "Q", 6))):
+            yield tiff(order, [other, (0x0112, kind, 1, long(8 + 2 + 24 + 4))], tail=data)
+        yield tiff(order, [(0x0112, 11, 1, struct.pack(mark + "f", 6))])
+        yield tiff(order, [(0x0112, 11, 1, struct.pack(mark + "f", float("nan")))])
+        # An entry before it, or behind it, whose data are not there; one of a type that there is not.
+        yield tiff(order, [(0x010F, 2, 100, long(1 << 20)), right])
+        yield tiff(order, [right, (0x0131, 2, 100, long(1 << 20))])
+        yield tiff(order, [(0x010F, 99, 100, long(1 << 20)), right])
+        whole = tiff(order, [other, right, (0x0131, 2, 4, b"def\0")])
+        yield from (whole[:length] for length in range(len(whole)))
+        yield whole[:8] + struct.pack(mark + "H", 0xFFFF) + whole[10:]
+        yield whole[:4] + long(0xFFFFFFF0) + whole[8:]
+        yield from (whole[:2] + number + whole[4:] for number in (b"\0*", b"*\0", b"\0+", b"+\0", b"\0\0"))
+        rng = np.random.default_rng(ord(order[0]))
+        for _ in range(60):
+            damaged = bytearray(whole)
+            for position in rng.integers(0, len(whole), rng.integers(1, 4)):
+                damaged[position] = rng.integers(0, 256)
+            yield bytes(damaged)
+
+
+def segment(marker, data):
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def make_turned(folder):
+    """All orientations in everything that can say one."""
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for index, (width, height) in enumerate([(301, 229), (31, 47), (1, 40), (5, 1)]):
+            name = f"{orientation}_{index}"
+            rgb = Image.fromarray(photo(width, height, 3, index))
+            rgb.save(folder / f"rgb_{name}.jpg", exif=exif, quality=90)
+            Image.fromarray(photo(width, height, 4, index), "CMYK").save(folder / f"cmyk_{name}.jpg", exif=exif)
+            Image.fromarray(photo(width, height, 1, index)).save(folder / f"grey_{name}.jpg", exif=exif)
+            rgb.save(folder / f"phone_{name}.jpg", format="MPO", save_all=True, append_images=[rgb], exif=exif)
+            rgb.save(folder / f"rgb_{name}.png", exif=exif)
+            rgb.quantize(11).save(folder / f"p_{name}.png", exif=exif)
+            Image.fromarray(photo(width, height, 2, index), "LA").save(folder / f"la_{name}.png", exif=exif)
+    return sorted(folder.iterdir())
+
+
+def make_odd_exif(folder):
+    picture = Image.fromarray(photo(23, 17, 3, 3))
+    picture.save(folder / "plain.jpg", quality=90)
+    picture.save(folder / "plain.png")
+    jpeg, png = (folder / "plain.jpg").read_bytes(), (folder / "plain.png").read_bytes()
+    assert jpeg[2:4] == b"\xff\xe0" and jpeg[4:6] == b"\0\x10"
+    jfif, rest = jpeg[2:20], jpeg[20:]
+    header, data = png[:33], png[33:-12]
+    for number, block in enumerate(tiffs()):
+        app1 = segment(0xE1, b"Exif\0\0" + block)
+        (folder / f"block_{number}.jpg").write_bytes(b"\xff\xd8" + jfif + app1 + rest)
+        if number % 3 == 0:
+            (folder / f"block_{number}.png").write_bytes(header + chunk(b"eXIf", block) + data + png[-12:])
+    six, eight = tiff("II", [(0x0112, 3, 1, b"\6\0\0\0")]), tiff("MM", [(0x0112, 3, 1, b"\0\x08\0\0")])
+    first, second = segment(0xE1, b"Exif\0\0" + six), segment(0xE1, b"Exif\0\0" + eight)
+    other = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>")
+    long = segment(0xE1, b"Exif\0\0" + tiff("MM", [(0x0112, 3, 1, b"\0\5\0\0")], at=60000))
+    for name, head in {"first": first + jfif, "alone": first, "behind_xmp": jfif + other + first, "long": jfif + long,
+                       "twice": jfif + first + second, "filled": jfif + b"\xff\xff\xff" + first,
+                       "junk": jfif + b"\0\1" + first, "escaped": jfif + b"\xff\0" + first,
+                       "comment": segment(0xFE, first) + segment(0xE5, first), "bare": b"\xff\xd0" + first,
+                       "late": rest[:rest.index(b"\xff\xda")] + first}.items():
+        tail = rest[rest.index(b"\xff\xda"):] if name == "late" else rest
+        (folder / f"app_{name}.jpg").write_bytes(b"\xff\xd8" + head + tail)
+    (folder / "behind_scan.jpg").write_bytes(jpeg[:-2] + first + jpeg[-2:])
+    none, bad = tiff("II", [(0x010F, 2, 4, b"abc\0")]), b"not a TIFF"
+    profile = lambda block: b"\nexif\n%8d\n" % len(block) + b"\n".join(
+        block.hex().encode()[i:i + 72] for i in range(0, 2 * len(block), 72)) + b"\n"
+    raw = b"Raw profile type exif\0"
+    xmp = b"XML:com.adobe.xmp\0"
+    attribute, element = b'<a tiff:Orientation="6" />', b"<tiff:Orientation>5</tiff:Orientation>"
+    itxt = lambda text: b"\0\0en\0\0" + text
+    packed = lambda text: b"\1\0\0\0" + zlib.compress(text)
+    chunks = {
+        "late": (data, chunk(b"eXIf", six)), "both": (chunk(b"eXIf", six) + data, chunk(b"eXIf", eight)),
+        "two": (chunk(b"eXIf", eight) + chunk(b"eXIf", six) + data,), "two_late": (data, chunk(b"eXIf", eight) + chunk(b"eXIf", six)),
+        "raw": (chunk(b"tEXt", raw + profile(six)) + data,), "raw_packed": (chunk(b"zTXt", raw + b"\0" + zlib.compress(profile(eight))) + data,),
+        "raw_itxt": (chunk(b"iTXt", raw + itxt(profile(six))) + data,), "raw_late": (data, chunk(b"tEXt", raw + profile(six))),
+        "raw_odd": (chunk(b"tEXt", raw + profile(six)[:-2]) + data,), "raw_short": (chunk(b"tEXt", raw + b"\nexif\n") + data,),
+        "raw_no_hex": (chunk(b"tEXt", raw + profile(six) + b"xy") + data,), "raw_packed_twice": (chunk(b"zTXt", raw + b"\1" + zlib.compress(profile(eight))) + data,),
+        "raw_and_exif": (chunk(b"tEXt", raw + profile(six)) + chunk(b"eXIf", eight) + data,),
+        "xmp": (chunk(b"iTXt", xmp + itxt(attribute)) + data,), "xmp_element": (chunk(b"iTXt", xmp + itxt(b"<x>" + element)) + data,),
+        "xmp_packed": (chunk(b"iTXt", xmp + packed(attribute)) + data,), "xmp_nine": (chunk(b"iTXt", xmp + itxt(b'tiff:Orientation="9"')) + data,),
+        "xmp_twice": (chunk(b"iTXt", xmp + itxt(b"tiff:Orientation " + attribute + element)) + data,),
+        "xmp_cut": (chunk(b"iTXt", xmp + itxt(b'tiff:Orientation="')) + data,), "xmp_other": (chunk(b"iTXt", b"xmp\0" + itxt(attribute)) + data,),
+        "xmp_and_none": (chunk(b"iTXt", xmp + itxt(attribute)) + chunk(b"eXIf", none) + data,),
+        "xmp_and_bad": (chunk(b"iTXt", xmp + itxt(attribute)) + chunk(b"eXIf", tiff("II", [])) + data,),
+        "xmp_and_exif": (chunk(b"iTXt", xmp + itxt(attribute)) + chunk(b"eXIf", eight) + data,),
+        "bad": (chunk(b"eXIf", bad) + data,), "empty": (chunk(b"eXIf", b"") + data,),
+    }
+    for name, (before, *behind) in chunks.items():
+        (folder / f"chunk_{name}.png").write_bytes(header + before + b"".join(behind) + png[-12:])
+    return sorted(folder.iterdir())
+
+
+def load_turned(path):
+    """What exif_transpose makes of it; as it is where Pillow cannot read the EXIF data. Turned by hand where it fails later,
+    writing EXIF data anew."""
+    try:
+        with open(path, "rb") as stream:
+            orientation = Image.open(stream).getexif().get(0x0112)
+    except Exception:
+        return load(path)
+    try:
+        with open(path, "rb") as stream:
+            return ImageOps.exif_transpose(Image.open(stream)).convert("RGB")
+    except Exception:
+        image, method = load(path), METHODS.get(orientation)
+        return image if method is None else image.transpose(method)
+
+
+METHODS = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM, 5: Image.TRANSPOSE, 6: Image.ROTATE_270,
+           7: Image.TRANSVERSE, 8: Image.ROTATE_90}
+
+
+def compare_turned(program):
+    """Orientations: the decoded image, a crop of some, and fast decoding."""
+    cases = DECODED + [(256, 224, 0, "bilinear"), (0, 31, 1, "bicubic")]
+    fast = [(100, 97, 0, "bilinear", "exif"), (0, 30, 1, "bicubic", "exif")]
+    with tempfile.TemporaryDirectory() as folder:
+        paths = make_turned(Path(folder))
+        failures = compare(program, paths, "turned", cases, load_turned, ("exif",))
+        failures += compare(program, paths, "turned, EXIF ignored", DECODED)
+        failures += compare_fast(program, paths, "turned", fast)
+        differ = sum(load(path).tobytes() != load_turned(path).tobytes() for path in paths)
+        failures += differ < len(paths) // 2
+    with tempfile.TemporaryDirectory() as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Pillow does not even open a few, as it looks for their resolution.
+            paths = [path for path in make_odd_exif(Path(folder)) if load(path)]
+            failures += compare(program, paths, "odd EXIF", DECODED, load_turned, ("exif",))
+    return failures
+
+
+# ---- comparing ----
+
 DECODED = [(0, 0, 0, "bilinear")]
 CROPS = [settings + (mode,) for settings in SETTINGS for mode in ("bilinear", "bicubic")]
 
 
-def compare(program, paths, label, cases):
+def compare(program, paths, label, cases, load=load, more=()):
     """Returns how many results differ."""
     images = [load(path) for path in paths]
     failures = 0
     for resize, crop, squash, mode in cases:
-        dump = Dump(program, paths, resize, crop, squash, mode)
-        transform = transform_for(resize, crop, squash, InterpolationMode(mode)) if crop else None
+        dump = Dump(program, paths, resize, crop, squash, mode, *more)
         wrong = []
         for path, image in zip(paths, images):
-            expected = image if image is None or not crop else transform(image)
+            expected = image if image is None or not crop else prepare(image, resize, crop, squash, mode)
             if dump.next() != (None if expected is None else expected.tobytes()):
                 wrong.append(Path(path).name)
         what = f"resize {resize} crop {crop} squash {squash} {mode}" if crop else "decoded image"
@@ -346,7 +555,7 @@ def photographs(program):
 
 def main():
     program = sys.argv[1]
-    print(f"Pillow {Image.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}")
+    print(f"Pillow {Image.__version__}, {pil_transforms.RESIZE_ORDER}{'' if transforms else ', no torchvision'}, libjpeg-turbo {features.version('libjpeg_turbo')}")
     if not features.check("libjpeg_turbo"):
         print("SKIP: this Pillow does not decode with libjpeg-turbo")
         return 77
@@ -360,6 +569,7 @@ def main():
         paths = make_truncated(Path(folder))
         failures += compare(program, paths, "truncated JPEG", DECODED)
         failures += compare_fast(program, paths, "truncated JPEG", [(8, 8, 0, "bilinear")])
+    failures += compare_turned(program)
     return 1 if failures else 0
 
 

@@ -1,4 +1,4 @@
-/* dump_pixels RESIZE CROP SQUASH bilinear|bicubic [fast] < PATHS > PIXELS
+/* dump_pixels RESIZE CROP SQUASH bilinear|bicubic [fast] [exif] [pillow13] < PATHS > PIXELS
  *
  * For every path on stdin (one a line) writes what the pixel path makes of it:
  * a byte 1 and (crop, crop, 3) RGB, or a byte 0 where the image was refused, with
@@ -44,8 +44,7 @@ static int dump(const char *path, const PfPreprocess *settings, File *file, PfIm
                 PfResizeScratch *scratch, PfError *err)
 {
     if (read_file(path, file, err) ||
-        pf_image_decode_reduced(file->bytes, file->size, pf_preprocess_least_side(settings), image,
-                                err))
+        pf_preprocess_decode(file->bytes, file->size, settings, image, err))
         return -1;
     if (settings->crop == 0) return write_image(image);
     size_t size = 3 * (size_t)settings->crop * (size_t)settings->crop;
@@ -59,12 +58,20 @@ static int dump(const char *path, const PfPreprocess *settings, File *file, PfIm
 
 int main(int argc, char **argv)
 {
-    if (argc < 5) return fputs("dump_pixels RESIZE CROP SQUASH INTERPOLATION [fast]\n", stderr), 2;
+    if (argc < 5)
+        return fputs("dump_pixels RESIZE CROP SQUASH INTERPOLATION [fast] [exif] [pillow13]\n",
+                     stderr),
+               2;
     PfPreprocess settings = {.resize = atoi(argv[1]),
                              .crop = atoi(argv[2]),
                              .squash = atoi(argv[3]),
-                             .interpolation = strcmp(argv[4], "bicubic") ? PF_BILINEAR : PF_BICUBIC,
-                             .fast_decode = argc > 5};
+                             .interpolation =
+                                 strcmp(argv[4], "bicubic") ? PF_BILINEAR : PF_BICUBIC};
+    for (int i = 5; i < argc; i++) {
+        if (!strcmp(argv[i], "fast")) settings.fast_decode = 1;
+        if (!strcmp(argv[i], "exif")) settings.exif = 1;
+        if (!strcmp(argv[i], "pillow13")) settings.resize_order = PF_PILLOW13;
+    }
     File file = {0};
     PfImage image = {0};
     PfResizeScratch scratch = {0};

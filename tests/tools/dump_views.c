@@ -1,9 +1,9 @@
-/* dump_views RESIZE CROP SQUASH bilinear|bicubic SEED VIEWS < PATHS > VIEWS
+/* dump_views RESIZE CROP SQUASH bilinear|bicubic SEED VIEWS [pillow13] < PATHS > VIEWS
  *
  * For every path on stdin (one a line), which must be images that decode, and every view: how it
  * was drawn, as ten little-endian int32 (box x, y, width, height, is_mirrored, is_jittered, the
  * order of the three, 0) and three float32 (the factors of brightness, contrast and saturation),
- * and what came of it, (crop, crop, 3) RGB. */
+ * and what came of it, (crop, crop, 3) RGB. Images are turned as their EXIF orientation says. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static int dump(const char *path, const PfPreprocess *settings, uint64_t seed, i
     FILE *stream = fopen(path, "rb");
     if (stream && bytes) count = fread(bytes, 1, MAX_BYTES, stream);
     if (stream) fclose(stream);
-    int failed = !count || !pixels || pf_image_decode(bytes, count, &image, err);
+    int failed = !count || !pixels || pf_preprocess_decode(bytes, count, settings, &image, err);
     if (!failed) pf_xxh128(bytes, count, digest);
     for (int v = 0; v < views && !failed; v++) {
         PfView view = pf_view_draw(seed, digest, v, image.width, image.height, settings->squash);
@@ -51,13 +51,16 @@ static int dump(const char *path, const PfPreprocess *settings, uint64_t seed, i
 
 int main(int argc, char **argv)
 {
-    if (argc != 7)
-        return fputs("dump_views RESIZE CROP SQUASH INTERPOLATION SEED VIEWS\n", stderr), 2;
-    PfPreprocess settings = {.resize = atoi(argv[1]),
-                             .crop = atoi(argv[2]),
-                             .squash = atoi(argv[3]),
-                             .interpolation =
-                                 strcmp(argv[4], "bicubic") ? PF_BILINEAR : PF_BICUBIC};
+    if (argc < 7)
+        return fputs("dump_views RESIZE CROP SQUASH INTERPOLATION SEED VIEWS [pillow13]\n", stderr),
+               2;
+    PfPreprocess settings = {
+        .resize = atoi(argv[1]),
+        .crop = atoi(argv[2]),
+        .squash = atoi(argv[3]),
+        .interpolation = strcmp(argv[4], "bicubic") ? PF_BILINEAR : PF_BICUBIC,
+        .exif = 1,
+        .resize_order = argc > 7 && !strcmp(argv[7], "pillow13") ? PF_PILLOW13 : PF_PILLOW12};
     char path[4096];
     while (fgets(path, sizeof path, stdin)) {
         PfError err = {0};

@@ -51,7 +51,8 @@ static PfResize random_resize(PfRandom *random)
                        .in_height = random_size(random),
                        .out_width = random_size(random),
                        .out_height = random_size(random),
-                       .interpolation = below(random, 2) ? PF_BICUBIC : PF_BILINEAR};
+                       .interpolation = below(random, 2) ? PF_BICUBIC : PF_BILINEAR,
+                       .order = below(random, 3) ? PF_PILLOW13 : PF_PILLOW12};
     if (below(random, 8) == 0) resize.out_width = resize.in_width;
     if (below(random, 8) == 0) resize.out_height = resize.in_height;
     resize.kept.x = below(random, resize.out_width);
@@ -138,6 +139,74 @@ START_TEST(a_kept_part_equals_that_part_of_the_whole)
 }
 END_TEST
 
+/* One pass alone: the other axis, as long as it was, is left as it is. */
+static void resize_axis(const uint8_t *in, int in_width, int in_height, int out_width,
+                        int out_height, PfBox box, PfInterpolation interpolation, uint8_t *out)
+{
+    PfResizeScratch scratch = {0};
+    PfResize resize = {.in = in,
+                       .in_width = in_width,
+                       .in_height = in_height,
+                       .box = box,
+                       .out_width = out_width,
+                       .out_height = out_height,
+                       .interpolation = interpolation,
+                       .kept = {0, 0, out_width, out_height}};
+    ck_assert_int_eq(pf_resize_plain(&resize, out, 3 * (size_t)out_width, &scratch, NULL), 0);
+    pf_resize_scratch_free(&scratch);
+}
+
+/* The rule itself, from passes of their own. */
+START_TEST(pillow_13_goes_down_first_where_the_height_shrinks_most)
+{
+    PfRandom random = pf_random_seeded(14, 0);
+    PfResizeScratch scratch = {0};
+    int down_first = 0, unequal = 0;
+    for (int round = 0; round < 400; round++) {
+        PfResize r = random_resize(&random);
+        r.order = PF_PILLOW13;
+        r.kept = (PfRect){0, 0, r.out_width, r.out_height};
+        size_t in_bytes = 3 * (size_t)r.in_width * (size_t)r.in_height;
+        size_t most = (size_t)(r.in_width > r.out_width ? r.in_width : r.out_width) *
+                      (size_t)(r.in_height > r.out_height ? r.in_height : r.out_height) * 3;
+        uint8_t *in = malloc(in_bytes), *between = malloc(most), *expected = malloc(most);
+        uint8_t *out = malloc(most), *other = malloc(most);
+        fill(&random, in, in_bytes);
+        PfBox box = r.box.width > 0 ? r.box : (PfBox){0, 0, r.in_width, r.in_height};
+        PfBox across = {box.x, 0, box.width, 0}, down = {0, box.y, 0, box.height};
+        int shrinks = r.in_height - r.out_height;
+        int is_down_first = shrinks > 0 && shrinks > 2 * (r.in_width - r.out_width);
+        if (is_down_first) {
+            down.width = r.in_width, across.height = r.out_height;
+            resize_axis(in, r.in_width, r.in_height, r.in_width, r.out_height, down,
+                        r.interpolation, between);
+            resize_axis(between, r.in_width, r.out_height, r.out_width, r.out_height, across,
+                        r.interpolation, expected);
+        } else {
+            across.height = r.in_height, down.width = r.out_width;
+            resize_axis(in, r.in_width, r.in_height, r.out_width, r.in_height, across,
+                        r.interpolation, between);
+            resize_axis(between, r.out_width, r.in_height, r.out_width, r.out_height, down,
+                        r.interpolation, expected);
+        }
+        r.in = in;
+        ck_assert_int_eq(pf_resize(&r, out, 3 * (size_t)r.out_width, &scratch, NULL), 0);
+        size_t bytes = 3 * (size_t)r.out_width * (size_t)r.out_height;
+        ck_assert_msg(!memcmp(out, expected, bytes), "%d x %d to %d x %d", r.in_width, r.in_height,
+                      r.out_width, r.out_height);
+        r.order = PF_PILLOW12;
+        ck_assert_int_eq(pf_resize(&r, other, 3 * (size_t)r.out_width, &scratch, NULL), 0);
+        down_first += is_down_first;
+        unequal += memcmp(out, other, bytes) != 0;
+        if (!is_down_first) ck_assert_mem_eq(out, other, bytes);
+        free(in), free(between), free(expected), free(out), free(other);
+    }
+    ck_assert_int_gt(down_first, 80);
+    ck_assert_int_gt(unequal, 40);
+    pf_resize_scratch_free(&scratch);
+}
+END_TEST
+
 static void resize_all(const uint8_t *in, int in_width, int in_height, int out_width,
                        int out_height, PfInterpolation interpolation, uint8_t *out)
 {
@@ -218,6 +287,7 @@ int main(void)
     tcase_set_timeout(cases, 120);
     tcase_add_test(cases, simd_equals_plain_and_stays_inside_its_buffers);
     tcase_add_test(cases, a_kept_part_equals_that_part_of_the_whole);
+    tcase_add_test(cases, pillow_13_goes_down_first_where_the_height_shrinks_most);
     tcase_add_test(cases, halving_averages_with_pillows_triangle);
     tcase_add_test(cases, the_same_size_is_a_copy_and_flat_stays_flat);
     tcase_add_test(cases, golden_checksums_from_pillow);
