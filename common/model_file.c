@@ -207,7 +207,7 @@ static int read_model(PfModel *model, const char *path, PfError *err)
     if (pf_json_check_size(json, strlen(json), path, "metadata", err)) return -1;
     model->metadata = pf_json_read(json);
     return check_metadata(model, err) || pf_weights_check_finite(model->weights, "model", err) ? -1
-                                                                                                : 0;
+                                                                                               : 0;
 }
 
 int pf_model_open(const char *path, PfModel **out, PfError *err)

@@ -150,7 +150,8 @@ static int tell_equal(const Verify *verify, PfError *err)
                                        &equal, err);
     free(labels);
     if (failed) return -1;
-    if (*pf_equal_images_text(&equal, text)) pf_print(verify->findings.out, "%" PF_SENTENCE "\n", text);
+    if (*pf_equal_images_text(&equal, text))
+        pf_print(verify->findings.out, "%" PF_SENTENCE "\n", text);
     return 0;
 }
 

@@ -131,7 +131,8 @@ static int list_classes(PfDataset *dataset, const Version *version, PfError *err
     if (!dataset->classes) return -1;
     PfError problem;
     int fd = pf_input_open(dataset->root_fd, version->class_names, dataset->root, NULL, &problem);
-    if (fd < 0 && errno == EINVAL) return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, problem.message);
+    if (fd < 0 && errno == EINVAL)
+        return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, problem.message);
     FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
     if (!stream) return number_classes(dataset, version, err);
     int status = read_class_names(dataset, version, stream, err);

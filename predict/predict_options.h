@@ -8,8 +8,8 @@ typedef struct PfPredictOptions {
     const char *model;
     const char **operands; /* image files, folders, one cache, or "-"; lent from argv's array */
     int operand_count;
-    const char *backbone;     /* TorchScript file; NULL: where the model says, if trusted */
-    const char *trust;        /* TorchScript file to note as trusted, instead of all else; or NULL */
+    const char *backbone; /* TorchScript file; NULL: where the model says, if trusted */
+    const char *trust;    /* TorchScript file to note as trusted, instead of all else; or NULL */
     const char *sources_from; /* NULL: a virtual cache's own folder only */
     const char *weights;      /* as extract's; NULL: where the model says, then the hub cache */
     const char *device;       /* see device_list.h */
