@@ -15,6 +15,7 @@
 #include "feature_cache_seal.h"
 #include "mapped_file.h"
 #include "memory.h"
+#include "printable.h"
 
 #define WHAT_SIZE 512
 
@@ -294,8 +295,8 @@ int pf_cache_read_digests(PfCache *cache, uint8_t (*out)[PF_DIGEST_SIZE], PfErro
 int pf_cache_read_groups(PfCache *cache, uint64_t *out, PfError *err)
 {
     pf_h5_lock();
-    int failed = read_file_column(cache, "samples", "group", H5T_NATIVE_UINT64,
-                                  cache->file.row_count, out, sizeof *out, err);
+    int failed = pf_cache_load_column(cache, "samples", "group", H5T_NATIVE_UINT64,
+                                      cache->file.row_count, out, sizeof *out, err);
     pf_h5_unlock();
     return failed;
 }

@@ -287,7 +287,7 @@ static int check_network(const PfExtraction *run, PfError *err)
     PfOutput outputs[] = {{"-o", run->options->output, PF_CONTENT_ANY},
                           {"--json", run->options->json, PF_CONTENT_ANY}};
     const char *source =
-        plan->torchscript_path ? plan->torchscript_path : pf_weights_source(plan->weights);
+        plan->script ? plan->script->path : pf_weights_source(plan->weights);
     const char *what = "the network's weights";
     return pf_outputs_check(outputs, 2, &source, &what, 1, err);
 }
