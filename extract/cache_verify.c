@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dataset_as_before.h"
 #include "memory.h"
 #include "verify_features.h"
 #include "verify_findings.h"
@@ -194,10 +195,10 @@ static int open_cache(Verify *verify, PfError *err)
 int pf_cache_verify(const PfVerifyOptions *options, FILE *out, PfError *err)
 {
     Verify verify = {.options = options, .findings = {.out = out}};
-    int failed = (options->dataset &&
-                  pf_dataset_open(options->dataset, &options->listing, &verify.dataset, err)) ||
-                 open_cache(&verify, err) || (verify.cache && check_all(&verify, err)) ||
-                 judge(&verify, err);
+    int failed = open_cache(&verify, err) ||
+                 (options->dataset && pf_dataset_open_for(options->dataset, &options->listing,
+                                                          verify.cache, &verify.dataset, err)) ||
+                 (verify.cache && check_all(&verify, err)) || judge(&verify, err);
     free(verify.digests);
     pf_cache_close(&verify.cache);
     pf_dataset_close(&verify.dataset);

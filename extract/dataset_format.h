@@ -120,6 +120,9 @@ int pf_dataset_finish_notes(PfDataset *dataset, PfError *err);
 
 /* ---- folders: dataset_walk.c ---- */
 
+/* Whether it ends in one of pf_dataset_extensions. */
+int pf_dataset_is_image_name(const char *name);
+
 /* What lies directly in a folder. */
 typedef struct PfListing {
     const char **folders; /* names sorted by bytes, hidden ones left out */

@@ -19,7 +19,7 @@ const char *pf_dataset_extensions(void)
     return extensions;
 }
 
-static int is_image_name(const char *name)
+int pf_dataset_is_image_name(const char *name)
 {
     const char *dot = strrchr(name, '.');
     size_t size = dot ? strlen(dot) : 0, length;
@@ -97,7 +97,7 @@ static int list_entry(void *context, const Entry *entry, PfError *err)
     PfListing *listing = list->listing;
     int is_hidden = entry->name[0] == '.';
     if (!entry->is_folder) {
-        if (is_hidden || !is_image_name(entry->name)) return 0;
+        if (is_hidden || !pf_dataset_is_image_name(entry->name)) return 0;
         return pf_names_add(&listing->images, list->folder, entry->name, err);
     }
     if (is_hidden)
@@ -205,7 +205,8 @@ static int walk_entry(void *context, const Entry *entry, PfError *err)
     PfDataset *dataset = walk->dataset;
     const char *folder = walk->folders[walk->current].path;
     if (entry->is_folder) return walk_folder_entry(walk, folder, entry, err);
-    if (!is_image_name(entry->name)) return ignore_file(dataset, folder, entry->name, err);
+    if (!pf_dataset_is_image_name(entry->name))
+        return ignore_file(dataset, folder, entry->name, err);
     if (entry->name[0] == '.')
         return pf_dataset_note(dataset, PF_NOTE_HIDDEN_IMAGE, folder, entry->name, err);
     const char *path = pf_dataset_join(dataset, folder, entry->name, err);

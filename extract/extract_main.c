@@ -55,7 +55,8 @@ static int verify(const PfExtractOptions *options, PfError *err)
                                         .targets = options->targets,
                                         .target_count = options->target_count,
                                         .path_column = options->path_column,
-                                        .image_root = options->image_root},
+                                        .image_root = options->image_root,
+                                        .table = options->table},
                             .threads = options->workers,
                             .interrupted = pf_interrupt_catch()};
     return pf_cache_verify(&what, stdout, err);

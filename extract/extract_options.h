@@ -3,6 +3,7 @@
 #define PF_EXTRACT_OPTIONS_H
 
 #include "backbone_plan.h"
+#include "dataset.h"
 #include "dataset_shard.h"
 #include "permafrost/feature_cache.h"
 
@@ -38,6 +39,7 @@ typedef struct PfExtractOptions {
     const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given */
     int target_count;
     const char *path_column, *image_root; /* --path-column, --root */
+    PfTableOptions table;                 /* how a manifest is written */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
     int has_compression;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "atomic_file.h"
+#include "dataset_as_before.h"
 #include "identity.h"
 #include "log.h"
 #include "parallel.h"
@@ -20,8 +21,10 @@ static int open_dataset(PfExtraction *run, PfError *err)
                                 .targets = run->options->targets,
                                 .target_count = run->options->target_count,
                                 .path_column = run->options->path_column,
-                                .image_root = run->options->image_root};
-    if (pf_dataset_open(run->options->operand, &options, &run->dataset, err)) return -1;
+                                .image_root = run->options->image_root,
+                                .table = run->options->table};
+    if (pf_dataset_open_for(run->options->operand, &options, run->cache, &run->dataset, err))
+        return -1;
     pf_work_plan_say_dataset(run->dataset, run->options->operand, run->options->shard);
     return 0;
 }
@@ -175,7 +178,7 @@ static int check_json(const PfExtractOptions *options, PfError *err)
 
 int pf_extraction_open(PfExtraction *run, PfError *err)
 {
-    return check_json(run->options, err) || open_dataset(run, err) || open_cache(run, err) ||
+    return check_json(run->options, err) || open_cache(run, err) || open_dataset(run, err) ||
                    open_backbone(run, err)
                ? -1
                : 0;
