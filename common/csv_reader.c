@@ -195,6 +195,35 @@ static char choose_rare_delimiter(PfCsvReader *reader, const Counts *counts)
     return counts->spaces && is_regular(reader, ' ') ? ' ' : ',';
 }
 
+/* Whether the delimiter makes a field of the first line end like an image. */
+static int shows_image(const PfCsvReader *reader, char delimiter)
+{
+    const char *next, *end = reader->first + strcspn(reader->first, "\r\n");
+    for (const char *field = reader->first; field < end; field = next + 1) {
+        next = memchr(field, delimiter, (size_t)(end - field));
+        if (!next) next = end;
+        const char *stop = next > field && next[-1] == '"' ? next - 1 : next;
+        if (ends_like_image(field, stop)) return 1;
+    }
+    return 0;
+}
+
+/* Of those that the first line has, others than the most frequent one. */
+static char choose_other(PfCsvReader *reader, const Counts *counts, char best)
+{
+    const struct {
+        char delimiter;
+        size_t count;
+    } others[] = {{';', counts->semicolons}, {'\t', counts->tabs}, {',', counts->commas}};
+    int image = shows_image(reader, best), regular = is_regular(reader, best);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char other = others[i].delimiter;
+        if (!others[i].count || other == best || !is_regular(reader, other)) continue;
+        if (!regular || (!image && shows_image(reader, other))) return other;
+    }
+    return best;
+}
+
 static char choose_delimiter(PfCsvReader *reader, const PfCsvOptions *options)
 {
     const char *dot = strrchr(reader->path, '.');
@@ -204,15 +233,8 @@ static char choose_delimiter(PfCsvReader *reader, const PfCsvOptions *options)
     if (options->only_first_line) return best;
     if (!counts.commas && !counts.semicolons && !counts.tabs)
         return choose_rare_delimiter(reader, &counts);
-    const struct {
-        char delimiter;
-        size_t count;
-    } others[] = {{';', counts.semicolons}, {'\t', counts.tabs}, {',', counts.commas}};
-    if (!!counts.commas + !!counts.semicolons + !!counts.tabs == 1 || is_regular(reader, best))
-        return best;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (others[i].count && is_regular(reader, others[i].delimiter)) return others[i].delimiter;
-    return best;
+    if (!!counts.commas + !!counts.semicolons + !!counts.tabs == 1) return best;
+    return choose_other(reader, &counts, best);
 }
 
 /* Spreadsheets take "sep=;" for the delimiter. */

@@ -3,10 +3,11 @@
  * lines are passed over.
  *
  * The delimiter is the one of comma, semicolon and tab that the first line has most of, or
- * else a vertical bar; another one that the first line has too, where only that divides all
- * lines alike. A first line "sep=;" says which, and is no record. Lines without any of them
- * are one field, but where each has the same number of words, more than one: then spaces and
- * tabs delimit, unless all lines but the first end in an image's ending. */
+ * else a vertical bar; another one that the first line has too, where that divides all lines
+ * alike and the first does not, or leaves no image's name in the first line. A first line "sep=;"
+ * says which, and is no record. Lines without any of them are one field, but where each has the
+ * same number of words, more than one: then spaces and tabs delimit, unless all lines but the first
+ * end in an image's ending. */
 #ifndef PF_CSV_READER_H
 #define PF_CSV_READER_H
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "dataset_manifest.h"
@@ -62,14 +63,26 @@ static int make_names(PfManifest *manifest, PfError *err)
     return 0;
 }
 
+/* Lists of paths have none. */
+static int is_list(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && (!strcasecmp(dot, ".txt") || !strcasecmp(dot, ".lst"));
+}
+
 /* `image` is what the first line has instead of a name. */
 static int do_without_header(PfManifest *manifest, const char *image, PfError *err)
 {
-    if (pf_dataset_warn(manifest->dataset, err,
-                        "'%s' line 1 names no columns, '%s' is an image's: taken for an image, "
-                        "and the columns are called column1%s%s (--no-header says so)",
-                        manifest->path, image, manifest->column_count > 1 ? ", column2" : "",
-                        manifest->column_count > 2 ? " ..." : ""))
+    const char *more = manifest->column_count > 2   ? ", column2..."
+                       : manifest->column_count > 1 ? ", column2"
+                                                    : "";
+    if (is_list(manifest->path)
+            ? pf_dataset_remark(manifest->dataset, err, "no header: columns are called column1%s",
+                                more)
+            : pf_dataset_warn(manifest->dataset, err,
+                              "'%s' line 1 names no columns: '%s' is an image. It is read as one, "
+                              "and the columns are called column1%s (--no-header says so)",
+                              manifest->path, image, more))
         return -1;
     return make_names(manifest, err);
 }

@@ -151,6 +151,12 @@ static int choose_kind(PfManifest *manifest, PfManifestTarget *target, PfError *
         form->numbers >= NUMBERS_FOR_A_FAULT * texts)
         return fail_faults(manifest, column, err);
     target->kind = PF_TARGET_CLASS;
+    if (form->odd.count &&
+        pf_dataset_warn(manifest->dataset, err,
+                        "column '%s': '%s' is a class of its own, in %lld lines; an empty field is "
+                        "one that is not known. --target %s:class says so",
+                        target->name, form->odd.text, (long long)form->odd.count, target->name))
+        return -1;
     return texts ? warn_of_numbers(manifest, target, err) : 0;
 }
 

@@ -295,6 +295,23 @@ static char mark_of_file(const PfManifest *manifest)
     return points == commas ? 0 : points ? '.' : ',';
 }
 
+/* "1.200" only, where commas do not part fields: a spreadsheet's thousands, or numbers as ever. */
+static int settle_points(const PfManifest *manifest, int column, PfNumberForm *form, char file,
+                         PfError *err)
+{
+    const PfFoundField *found = &form->marked[MARK_UNSURE_POINT];
+    if (!found->count || file == '.' || pf_csv_delimiter(manifest->csv) == ',') return 0;
+    if (file == ',') {
+        form->decimal = ',';
+        return 0;
+    }
+    return pf_dataset_warn(manifest->dataset, err,
+                           "column '%s': '%s' (line %lld) is read as %.9g; --decimal comma reads "
+                           "the point as thousands', --decimal point says so",
+                           manifest->columns[column], found->text, (long long)found->line,
+                           strtod(found->text, NULL));
+}
+
 static int settle_mark(const PfManifest *manifest, int column, PfNumberForm *form, PfError *err)
 {
     const PfFoundField *point = &form->marked[MARK_POINT], *comma = &form->marked[MARK_COMMA];
@@ -314,8 +331,7 @@ static int settle_mark(const PfManifest *manifest, int column, PfNumberForm *for
                    ? 0
                    : fail_unsure(manifest, column, unsure, err);
     }
-    if (form->marked[MARK_UNSURE_POINT].count && file == ',') form->decimal = ',';
-    return 0;
+    return settle_points(manifest, column, form, file, err);
 }
 
 /* Once, however many targets have the column. */

@@ -205,11 +205,13 @@ static int search_columns(PfManifest *manifest, TryFunction try, const char *hom
 
 static int fail_no_paths(const PfManifest *manifest, const char *home, PfError *err)
 {
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "'%s': no column's first entries name files in '%s' or in a folder in it.\n"
-                   "Hint: --path-column NAME says which column it is, --root DIR what its paths "
-                   "are relative to, --suffix .jpg which ending they lack",
-                   manifest->path, home);
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "'%s': no column's first entries name files in '%s' or in a folder in it.\n"
+        "Hint: --path-column NAME says which column it is, --root DIR what its paths "
+        "are relative to, --suffix .jpg which ending they lack, --no-header that the first "
+        "line is an image",
+        manifest->path, home);
 }
 
 static int try_named_column(PfManifest *manifest, const char *home, char **root, PfError *err)
