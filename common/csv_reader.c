@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "memory.h"
+#include "text_encoding.h"
 
 #define MAX_FIELDS 1000000
 
@@ -16,7 +17,8 @@ struct PfCsvReader {
     size_t size;
     const char *first, *next, *end; /* of the records */
     char delimiter;
-    int64_t line, next_line;
+    int was_utf16;
+    int64_t line, next_line, first_line;
     char *record; /* its fields, unquoted, each with a NUL; as large as the text could need */
     size_t record_capacity, record_used;
     size_t *starts; /* of the fields in record */
@@ -58,55 +60,221 @@ static int64_t count_lines(const char *text, const char *end)
     return lines;
 }
 
-static int check_text(const PfCsvReader *reader, PfError *err)
+/* ---- its encoding ---- */
+
+static int has_mark(const PfCsvReader *reader, const char *mark, size_t size)
 {
-    const unsigned char *text = (const unsigned char *)reader->text;
-    if (reader->size >= 2 &&
-        ((text[0] == 0xff && text[1] == 0xfe) || (text[0] == 0xfe && text[1] == 0xff)))
+    return reader->size >= size && !memcmp(reader->text, mark, size);
+}
+
+static int is_utf16(const PfCsvReader *reader)
+{
+    return has_mark(reader, "\xff\xfe", 2) || has_mark(reader, "\xfe\xff", 2);
+}
+
+static int convert(PfCsvReader *reader, const char *encoding, PfError *err)
+{
+    char *text;
+    size_t size, bad;
+    if (pf_text_to_utf8(encoding, reader->text, reader->size, &text, &size, &bad, err)) {
+        if (bad == reader->size) return -1;
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s' line %lld: byte 0x%02x is no character of %s. Hint: --encoding says "
+                       "what the file is in (utf-8, latin1, windows-1252, utf-16)",
+                       reader->path, (long long)count_lines(reader->text, reader->text + bad),
+                       (unsigned)(unsigned char)reader->text[bad], encoding);
+    }
+    free(reader->text);
+    reader->text = text;
+    reader->size = size;
+    return 0;
+}
+
+static int decode(PfCsvReader *reader, const PfCsvOptions *options, PfError *err)
+{
+    if (options->encoding) return convert(reader, options->encoding, err);
+    if (!is_utf16(reader)) return 0;
+    if (options->only_first_line)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' is UTF-16 text; expected UTF-8. Hint: iconv -f UTF-16 -t UTF-8",
                        reader->path);
-    const char *nul = memchr(reader->text, '\0', reader->size);
-    if (!nul) return 0;
-    return pf_fail(err, PF_EXIT_FAILED, "'%s' line %lld holds a NUL byte; expected CSV text",
-                   reader->path, (long long)count_lines(reader->text, nul));
+    reader->was_utf16 = 1;
+    return convert(reader, "UTF-16", err);
 }
 
-/* The one of comma, semicolon and tab that the first line has most of. */
-static char guess_delimiter(const char *text)
+static int check_nul(const PfCsvReader *reader, PfError *err)
 {
-    size_t commas = 0, semicolons = 0, tabs = 0;
+    const char *nul = memchr(reader->text, '\0', reader->size);
+    if (!nul) return 0;
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "'%s' line %lld holds a NUL byte; expected CSV text. Hint: UTF-16 without a byte "
+        "order mark is --encoding utf-16le",
+        reader->path, (long long)count_lines(reader->text, nul));
+}
+
+/* ---- delimiters ---- */
+
+/* How often each stands in the first line, outside quotes. */
+typedef struct Counts {
+    size_t commas, semicolons, tabs, bars, spaces;
+} Counts;
+
+static Counts count_delimiters(const char *text)
+{
+    Counts counts = {0};
     int quoted = 0;
     for (; *text && (quoted || !strchr("\r\n", *text)); text++) {
         if (*text == '"') quoted = !quoted;
         if (quoted) continue;
-        commas += *text == ',';
-        semicolons += *text == ';';
-        tabs += *text == '\t';
+        counts.commas += *text == ',';
+        counts.semicolons += *text == ';';
+        counts.tabs += *text == '\t';
+        counts.bars += *text == '|';
+        counts.spaces += *text == ' ';
     }
-    if (tabs > commas && tabs > semicolons) return '\t';
-    return semicolons > commas ? ';' : ',';
+    return counts;
 }
 
-static char choose_delimiter(const PfCsvReader *reader)
+/* Whether it divides all records into as many fields, more than one. */
+static int is_regular(PfCsvReader *reader, char delimiter)
+{
+    const char *const *fields;
+    int count, first = 0, status;
+    PfError err = {0};
+    reader->delimiter = delimiter;
+    pf_csv_rewind(reader);
+    while ((status = pf_csv_next(reader, &fields, &count, &err)) > 0) {
+        if (!first) first = count;
+        if (count != first) return 0;
+    }
+    return !status && first > 1;
+}
+
+static int ends_like_image(const char *line, const char *end)
+{
+    static const char *const endings[] = {".jpg", ".jpeg", ".png",  ".ppm", ".bmp",  ".pgm",
+                                          ".tif", ".tiff", ".webp", ".gif", ".heic", ".avif"};
+    while (end > line && strchr(" \t\r", end[-1])) end--;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t length = strlen(endings[i]);
+        if ((size_t)(end - line) > length && !strncasecmp(end - length, endings[i], length))
+            return 1;
+    }
+    return 0;
+}
+
+/* Whether every line, or every one but the first, is a path and nothing else. */
+static int are_paths(const PfCsvReader *reader)
+{
+    int is_first = 1, paths = 0;
+    const char *next;
+    for (const char *line = reader->first; line < reader->end; line = next, is_first = 0) {
+        const char *stop = memchr(line, '\n', (size_t)(reader->end - line));
+        next = stop ? stop + 1 : reader->end;
+        if (!stop) stop = reader->end;
+        if (stop == line || (stop == line + 1 && *line == '\r')) continue;
+        int is_path = *line != '"' && ends_like_image(line, stop);
+        if (!is_path && !is_first) return 0;
+        paths += is_path;
+    }
+    return paths > 0;
+}
+
+static char most_frequent(const Counts *counts)
+{
+    if (counts->tabs > counts->commas && counts->tabs > counts->semicolons) return '\t';
+    return counts->semicolons > counts->commas ? ';' : ',';
+}
+
+/* Of a first line without commas, semicolons and tabs. */
+static char choose_rare_delimiter(PfCsvReader *reader, const Counts *counts)
+{
+    if (are_paths(reader)) return '\n';
+    if (counts->bars && is_regular(reader, '|')) return '|';
+    return counts->spaces && is_regular(reader, ' ') ? ' ' : ',';
+}
+
+/* Whether the delimiter makes a field of the first line end like an image. */
+static int shows_image(const PfCsvReader *reader, char delimiter)
+{
+    const char *next, *end = reader->first + strcspn(reader->first, "\r\n");
+    for (const char *field = reader->first; field < end; field = next + 1) {
+        next = memchr(field, delimiter, (size_t)(end - field));
+        if (!next) next = end;
+        const char *stop = next > field && next[-1] == '"' ? next - 1 : next;
+        if (ends_like_image(field, stop)) return 1;
+    }
+    return 0;
+}
+
+/* Of those that the first line has, others than the most frequent one. */
+static char choose_other(PfCsvReader *reader, const Counts *counts, char best)
+{
+    const struct {
+        char delimiter;
+        size_t count;
+    } others[] = {{';', counts->semicolons}, {'\t', counts->tabs}, {',', counts->commas}};
+    int image = shows_image(reader, best), regular = is_regular(reader, best);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char other = others[i].delimiter;
+        if (!others[i].count || other == best || !is_regular(reader, other)) continue;
+        if (!regular || (!image && shows_image(reader, other))) return other;
+    }
+    return best;
+}
+
+static char choose_delimiter(PfCsvReader *reader, const PfCsvOptions *options)
 {
     const char *dot = strrchr(reader->path, '.');
-    return dot && !strcasecmp(dot, ".tsv") ? '\t' : guess_delimiter(reader->first);
+    Counts counts = count_delimiters(reader->first);
+    char best = most_frequent(&counts);
+    if (dot && !strcasecmp(dot, ".tsv") && (counts.tabs || options->only_first_line)) return '\t';
+    if (options->only_first_line) return best;
+    if (!counts.commas && !counts.semicolons && !counts.tabs)
+        return choose_rare_delimiter(reader, &counts);
+    if (!!counts.commas + !!counts.semicolons + !!counts.tabs == 1) return best;
+    return choose_other(reader, &counts, best);
 }
 
-int pf_csv_open(const char *path, PfCsvReader **out, PfError *err)
+/* Spreadsheets take "sep=;" for the delimiter. */
+static int take_said_delimiter(PfCsvReader *reader)
 {
+    const char *text = reader->first;
+    if (strncasecmp(text, "sep=", 4) || !text[4] || strchr("\r\n", text[4]) ||
+        !strchr("\r\n", text[5]))
+        return 0;
+    reader->delimiter = text[4];
+    reader->first = text + 5 + strspn(text + 5, "\r");
+    reader->first += *reader->first == '\n';
+    reader->first_line = 2;
+    return 1;
+}
+
+/* ---- opening ---- */
+
+static int read_text(PfCsvReader *reader, const PfCsvOptions *options, PfError *err)
+{
+    if (read_file(reader, err) || decode(reader, options, err) || check_nul(reader, err)) return -1;
+    reader->first = reader->text + (has_mark(reader, "\xef\xbb\xbf", 3) ? 3 : 0);
+    reader->end = reader->text + reader->size;
+    reader->first_line = 1;
+    return 0;
+}
+
+int pf_csv_open(const char *path, const PfCsvOptions *options, PfCsvReader **out, PfError *err)
+{
+    static const PfCsvOptions defaults;
+    if (!options) options = &defaults;
     PfCsvReader *reader = *out = pf_calloc(1, sizeof *reader, err);
     if (!reader) return -1;
     reader->path = pf_strdup(path, err);
-    if (!reader->path || read_file(reader, err) || check_text(reader, err)) {
+    if (!reader->path || read_text(reader, options, err)) {
         pf_csv_close(out);
         return -1;
     }
-    int has_mark = reader->size >= 3 && !memcmp(reader->text, "\xef\xbb\xbf", 3);
-    reader->first = reader->text + (has_mark ? 3 : 0);
-    reader->end = reader->text + reader->size;
-    reader->delimiter = choose_delimiter(reader);
+    if (options->only_first_line || !take_said_delimiter(reader))
+        reader->delimiter = choose_delimiter(reader, options);
     pf_csv_rewind(reader);
     return 0;
 }
@@ -127,12 +295,22 @@ void pf_csv_rewind(PfCsvReader *reader)
 {
     reader->next = reader->first;
     reader->line = 0;
-    reader->next_line = 1;
+    reader->next_line = reader->first_line;
 }
 
 int64_t pf_csv_line(const PfCsvReader *reader)
 {
     return reader->line;
+}
+
+char pf_csv_delimiter(const PfCsvReader *reader)
+{
+    return reader->delimiter;
+}
+
+int pf_csv_was_utf16(const PfCsvReader *reader)
+{
+    return reader->was_utf16;
 }
 
 /* ---- fields ---- */
@@ -144,7 +322,8 @@ static int is_space(const PfCsvReader *reader, char c)
 
 static int is_end_of_field(const PfCsvReader *reader, const char *at)
 {
-    return at == reader->end || *at == reader->delimiter || *at == '\n' || *at == '\r';
+    return at == reader->end || *at == reader->delimiter || *at == '\n' || *at == '\r' ||
+           (reader->delimiter == ' ' && *at == '\t');
 }
 
 static int add_field(PfCsvReader *reader, size_t start, PfError *err)
@@ -251,6 +430,20 @@ static void skip_empty_lines(PfCsvReader *reader)
         end_line(reader);
 }
 
+/* Goes to the next field of the line, if there is one. */
+static int has_field(PfCsvReader *reader)
+{
+    if (reader->delimiter == ' ') {
+        skip_spaces(reader);
+        return reader->next < reader->end && !strchr("\r\n", *reader->next);
+    }
+    if (reader->next == reader->end || *reader->next != reader->delimiter ||
+        reader->delimiter == '\n')
+        return 0;
+    reader->next++;
+    return 1;
+}
+
 static int point_to_fields(PfCsvReader *reader, PfError *err)
 {
     if (pf_grow(&reader->fields, &reader->field_capacity, (size_t)reader->count,
@@ -268,10 +461,8 @@ int pf_csv_next(PfCsvReader *reader, const char *const **fields, int *count, PfE
     reader->record_used = 0;
     reader->count = 0;
     if (read_field(reader, err)) return -1;
-    while (reader->next < reader->end && *reader->next == reader->delimiter) {
-        reader->next++;
+    while (has_field(reader))
         if (read_field(reader, err)) return -1;
-    }
     end_line(reader);
     if (point_to_fields(reader, err)) return -1;
     *fields = reader->fields;

@@ -1,7 +1,13 @@
 /* Records of a CSV file (RFC 4180): quoted fields with commas, quotes and line breaks in
- * them, LF, CRLF or CR, a byte order mark. Tabs in a .tsv; where the first line has more
- * semicolons or tabs than commas, those. Spaces around a field that is not quoted are not
- * part of it. Empty lines are passed over. */
+ * them, LF, CRLF or CR. Spaces around a field that is not quoted are not part of it. Empty
+ * lines are passed over.
+ *
+ * The delimiter is the one of comma, semicolon and tab that the first line has most of, or
+ * else a vertical bar; another one that the first line has too, where that divides all lines
+ * alike and the first does not, or leaves no image's name in the first line. A first line "sep=;"
+ * says which, and is no record. Lines without any of them are one field, but where each has the
+ * same number of words, more than one: then spaces and tabs delimit, unless all lines but the first
+ * end in an image's ending. */
 #ifndef PF_CSV_READER_H
 #define PF_CSV_READER_H
 
@@ -11,8 +17,14 @@
 
 typedef struct PfCsvReader PfCsvReader;
 
-/* Reads the whole file into memory. */
-int pf_csv_open(const char *path, PfCsvReader **out, PfError *err);
+typedef struct PfCsvOptions {
+    const char *encoding; /* of the file (iconv's name); NULL: as it is, but UTF-16 by its mark */
+    int only_first_line;  /* delimiters are comma, semicolon and tab, told by the first line
+                             alone; a .tsv has tabs; UTF-16 is refused */
+} PfCsvOptions;
+
+/* Reads the whole file into memory. options may be NULL. */
+int pf_csv_open(const char *path, const PfCsvOptions *options, PfCsvReader **out, PfError *err);
 void pf_csv_close(PfCsvReader **reader);
 
 /* The next record: 1, with its fields lent until the next call; 0 where there is none;
@@ -20,6 +32,10 @@ void pf_csv_close(PfCsvReader **reader);
 int pf_csv_next(PfCsvReader *reader, const char *const **fields, int *count, PfError *err);
 /* The line, from 1, on which the record that was read last begins. */
 int64_t pf_csv_line(const PfCsvReader *reader);
+/* What stands between fields; a line feed where a line is one field. */
+char pf_csv_delimiter(const PfCsvReader *reader);
+/* Whether it was UTF-16, as its byte order mark said. */
+int pf_csv_was_utf16(const PfCsvReader *reader);
 /* Back to the first record. */
 void pf_csv_rewind(PfCsvReader *reader);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "dataset_as_before.h"
 #include "equal_images.h"
 #include "json.h"
 #include "memory.h"
@@ -231,7 +232,8 @@ static int open_dataset(Verify *verify, PfError *err)
             pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;
         pf_provenance_know_classes(verify->cache, &listing);
     }
-    return pf_dataset_open(verify->options->dataset, &listing, &verify->dataset, err);
+    return pf_dataset_open_for(verify->options->dataset, &listing, verify->cache, &verify->dataset,
+                               err);
 }
 
 int pf_cache_verify(const PfVerifyOptions *options, FILE *out, PfError *err)

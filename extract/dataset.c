@@ -30,9 +30,20 @@ static int find_format(const char *operand, const PfDatasetFormat **format, PfEr
     if (stat(operand, &status)) return pf_fail_errno(err, "dataset '%s' cannot be read", operand);
     return pf_fail(err, PF_EXIT_FAILED,
                    "dataset '%s' is a file; expected a folder of images or of class folders, a "
-                   "CIFAR-10/100 binary folder, a manifest (.csv or .tsv), or - for paths on "
+                   "CIFAR-10/100 binary folder, a manifest (.csv, .tsv or .txt), or - for paths on "
                    "standard input",
                    operand);
+}
+
+const char *pf_table_option_given(const PfTableOptions *table)
+{
+    return table->split_column ? "--split-column"
+           : table->separator  ? "--separator"
+           : table->encoding   ? "--encoding"
+           : table->suffix     ? "--suffix"
+           : table->decimal    ? "--decimal"
+           : table->no_header  ? "--no-header"
+                               : NULL;
 }
 
 static int check_kind_options(const PfDatasetFormat *format, const char *operand,
@@ -42,13 +53,13 @@ static int check_kind_options(const PfDatasetFormat *format, const char *operand
                         : options->path_column  ? "--path-column"
                         : options->image_root   ? "--root"
                         : options->group_column ? "--group"
-                                                : NULL;
+                                                : pf_table_option_given(&options->table);
     if (options->split_folders && format != &pf_dataset_format_folder)
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for folders of images; '%s' is %s",
                        operand, format == &pf_dataset_format_cifar ? "of CIFAR's files" : "none");
     if (!given || format == &pf_dataset_format_manifest) return 0;
-    return pf_fail(err, PF_EXIT_USAGE, "%s is for manifests (.csv, .tsv); '%s' is none", given,
-                   operand);
+    return pf_fail(err, PF_EXIT_USAGE, "%s is for manifests (.csv, .tsv, .txt); '%s' is none",
+                   given, operand);
 }
 
 /* ---- targets ---- */

@@ -28,6 +28,19 @@ typedef struct PfSample {
     PfSplit split;       /* train where its side is still to be drawn (pf_dataset_drawing) */
 } PfSample;
 
+/* How a manifest is written, where it does not tell by itself; NULL or 0: it does. */
+typedef struct PfTableOptions {
+    const char *split_column; /* --split-column COLUMN[=VALUE[,VALUE]], or "none" */
+    const char *separator;    /* --separator: the characters that part labels */
+    const char *encoding;     /* --encoding: iconv's name */
+    const char *suffix;       /* --suffix: what paths end in, where they do not */
+    const char *decimal;      /* --decimal: "." or "," */
+    int no_header;            /* --no-header */
+} PfTableOptions;
+
+/* The name of one that is given, or NULL. */
+const char *pf_table_option_given(const PfTableOptions *table);
+
 typedef struct PfDatasetOptions {
     double val_fraction;  /* --split val=F: share of the training images moved to val; 0 = none */
     double test_fraction; /* --split test=F */
@@ -49,6 +62,8 @@ typedef struct PfDatasetOptions {
     const char *path_column;  /* --path-column; NULL: it is found */
     const char *image_root;   /* --root: what paths are relative to; NULL: the file's folder */
     const char *group_column; /* --group; NULL: none */
+    PfTableOptions table;
+    int as_before; /* read as the first versions did: pf_dataset_open_for */
 } PfDatasetOptions;
 
 #define PF_NO_SPLIT_FOLDERS "none"

@@ -154,6 +154,9 @@ char *pf_dataset_kinds_text(const PfFileKinds *kinds, int pictures, PfError *err
 
 /* ---- folders: dataset_walk.c ---- */
 
+/* Whether it ends in one of pf_dataset_extensions. */
+int pf_dataset_is_image_name(const char *name);
+
 /* What lies directly in a folder. */
 typedef struct PfListing {
     const char **folders; /* names sorted by bytes, hidden ones left out */

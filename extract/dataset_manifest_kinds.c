@@ -13,91 +13,69 @@
 /* ...and from so many rows on only where half of them are equal to another. */
 #define MIN_ROWS_FOR_REPEATS 100
 
-/* ---- fields ---- */
-
-int pf_manifest_is_missing(const char *field)
-{
-    static const char *const words[] = {"", "nan", "na", "n/a", "null"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (!strcasecmp(field, words[i])) return 1;
-    return 0;
-}
-
-int pf_manifest_number(const char *field, double *value)
-{
-    char *end;
-    size_t length = strlen(field);
-    if (!length || length > 63 || strspn(field, "0123456789+-.eE") != length) return -1;
-    *value = strtod(field, &end);
-    return *end || !isfinite(*value) ? -1 : 0;
-}
-
-int pf_manifest_flag(const char *field, double *value)
-{
-    if (!strcasecmp(field, "true") || !strcasecmp(field, "false")) {
-        *value = !strcasecmp(field, "true");
-        return 0;
-    }
-    return pf_manifest_number(field, value) || (*value != 0 && *value != 1) ? -1 : 0;
-}
-
-size_t pf_manifest_next_name(const char **next, const char **name)
-{
-    for (;;) {
-        *name = *next + strspn(*next, " \t;|");
-        size_t length = strcspn(*name, ";|");
-        *next = *name + length;
-        while (length && strchr(" \t", (*name)[length - 1])) length--;
-        if (length || !**next) return length;
-    }
-}
+/* A column of so many numbers for each text is one of numbers, with faults. */
+#define NUMBERS_FOR_A_FAULT 9
 
 /* ---- looking at rows ---- */
 
-static int add_text(PfManifest *manifest, PfTextIndex *index, const char *text, size_t length,
-                    PfError *err)
+int pf_manifest_add_text(PfManifest *manifest, PfTextIndex *index, const char *text, size_t length,
+                         PfError *err)
 {
     if (pf_text_index_find(index, text, length) >= 0) return 0;
     const char *copy = pf_text_store_add(&manifest->texts, text, length, err);
     return copy ? pf_text_index_add(index, copy, err) : -1;
 }
 
-static int add_names(PfManifest *manifest, PfTextIndex *names, const char *field, PfError *err)
+static int add_names(PfManifest *manifest, PfManifestTarget *target, const char *field,
+                     PfError *err)
 {
     const char *name;
-    for (size_t length; (length = pf_manifest_next_name(&field, &name));)
-        if (add_text(manifest, names, name, length, err)) return -1;
+    for (size_t length; (length = pf_manifest_next_name(&target->labels, &field, &name));)
+        if (pf_manifest_add_text(manifest, &target->names, name, length, err)) return -1;
     return 0;
 }
 
-static int count_value(PfManifest *manifest, PfColumnContent *content, const char *field,
-                       PfError *err)
+/* Whether the column turned out to be one of numbers; before, its beginning decided. */
+static int may_settle(const PfManifest *manifest, const PfManifestTarget *target)
 {
+    return manifest->options->as_before
+               ? !target->content.not_numbers
+               : pf_manifest_is_numeric(&manifest->forms[target->columns[0]]);
+}
+
+static int count_value(PfManifest *manifest, PfManifestTarget *target, const char *field,
+                       int is_number, PfError *err)
+{
+    PfColumnContent *content = &target->content;
     if (content->is_settled || content->is_full) return 0;
-    if (!content->not_numbers && content->values.count > MAX_NUMBERED_CLASSES) {
+    if (may_settle(manifest, target) && content->values.count > MAX_NUMBERED_CLASSES) {
         content->is_settled = 1;
         return 0;
     }
-    content->is_full = content->values.count > MAX_COUNTED;
-    return add_text(manifest, &content->values, field, strlen(field), err);
+    size_t before = content->values.count;
+    content->is_full = before > MAX_COUNTED;
+    if (pf_manifest_add_text(manifest, &content->values, field, strlen(field), err)) return -1;
+    content->different_numbers += is_number && content->values.count > before;
+    return 0;
 }
 
-/* Text below a column of numbers leaves is_settled and not_numbers both set. */
+/* As before, text below a column of numbers leaves is_settled and not_numbers both set. */
 static int observe_field(PfManifest *manifest, PfManifestTarget *target, const char *field,
                          PfError *err)
 {
     PfColumnContent *content = &target->content;
-    double value;
-    if (pf_manifest_is_missing(field)) return 0;
+    double value = 0;
+    if (pf_manifest_is_missing(manifest, field)) return 0;
+    int is_number = !pf_manifest_number(field, &value);
+    if (!is_number && !target->has_kind && pf_manifest_is_odd_one(manifest, target, field))
+        return 0;
     content->present++;
-    if (pf_manifest_flag(field, &value)) content->not_flags = 1;
-    if (pf_manifest_number(field, &value))
+    if (!is_number)
         content->not_numbers = content->not_whole = 1;
     else if (value != floor(value))
         content->not_whole = 1;
-    if (!target->has_kind) return count_value(manifest, content, field, err);
-    if (target->kind == PF_TARGET_MULTILABEL)
-        return add_names(manifest, &target->names, field, err);
+    if (!target->has_kind) return count_value(manifest, target, field, is_number, err);
+    if (target->kind == PF_TARGET_MULTILABEL) return add_names(manifest, target, field, err);
     return 0;
 }
 
@@ -114,7 +92,7 @@ int pf_manifest_observe(PfManifest *manifest, const char *const *fields, PfError
 
 /* ---- kinds ---- */
 
-static PfTargetKind kind_of(const PfColumnContent *content)
+static PfTargetKind kind_by_content(const PfColumnContent *content)
 {
     if (content->is_settled) return PF_TARGET_REGRESSION;
     if (content->not_numbers) return PF_TARGET_CLASS;
@@ -124,11 +102,75 @@ static PfTargetKind kind_of(const PfColumnContent *content)
                : PF_TARGET_REGRESSION;
 }
 
-/* Why a column that nobody asked for is no target; NULL where it is one. */
-static const char *why_useless(const PfColumnContent *content)
+static int fail_faults(const PfManifest *manifest, int column, PfError *err)
 {
+    char expected[200];
+    const PfNumberForm *form = &manifest->forms[column];
+    const PfFoundField *found = form->texts.count ? &form->texts : &form->infinite;
+    snprintf(expected, sizeof expected,
+             "a number, as in %lld other lines, or nothing where it is not known. Hint: --target "
+             "NAME:class takes texts as names of classes",
+             (long long)form->numbers);
+    return pf_manifest_fail_at(manifest, column, found, expected, err);
+}
+
+/* Texts that look like numbers, or stand among them, and hardly repeat. */
+static int warn_of_numbers(PfManifest *manifest, const PfManifestTarget *target, PfError *err)
+{
+    const PfColumnContent *content = &target->content;
+    const PfNumberForm *form = &manifest->forms[target->columns[0]];
+    int64_t like_numbers = form->numbers + form->infinite.count + form->digit_first.count;
+    int is_exact = form->dressed > 0;
+    for (int i = 0; i < 5; i++) is_exact |= form->marked[i].count > 0;
+    if (manifest->options->as_before || 2 * like_numbers <= content->present ||
+        (!is_exact && 2 * (int64_t)content->values.count <= content->present))
+        return 0;
+    return pf_dataset_warn(manifest->dataset, err,
+                           "column '%s' looks like numbers in %lld of %lld lines, but '%s' (line "
+                           "%lld) is none: its texts become %zu classes. --target %s:class says so",
+                           target->name, (long long)like_numbers, (long long)content->present,
+                           form->texts.text, (long long)form->texts.line, content->values.count,
+                           target->name);
+}
+
+/* Of a target whose kind is not given. */
+static int choose_kind(PfManifest *manifest, PfManifestTarget *target, PfError *err)
+{
+    const PfColumnContent *content = &target->content;
+    int column = target->columns[0];
+    const PfNumberForm *form = &manifest->forms[column];
+    target->kind = kind_by_content(content);
+    if (manifest->options->as_before) return 0;
+    int64_t texts = form->texts.count;
+    if (!texts && form->infinite.count) return fail_faults(manifest, column, err);
+    if (pf_manifest_is_numeric(form)) {
+        if (form->dressed || content->is_settled) target->kind = PF_TARGET_REGRESSION;
+        return 0;
+    }
+    if (content->different_numbers > MAX_NUMBERED_CLASSES &&
+        form->numbers >= NUMBERS_FOR_A_FAULT * texts)
+        return fail_faults(manifest, column, err);
+    target->kind = PF_TARGET_CLASS;
+    if (form->odd.count &&
+        pf_dataset_warn(manifest->dataset, err,
+                        "column '%s': '%s' is a class of its own, in %lld lines; an empty field is "
+                        "one that is not known. --target %s:class says so",
+                        target->name, form->odd.text, (long long)form->odd.count, target->name))
+        return -1;
+    return texts ? warn_of_numbers(manifest, target, err) : 0;
+}
+
+/* Why a column that nobody asked for is no target; NULL where it is one. */
+static const char *why_useless(const PfManifest *manifest, const PfManifestTarget *target)
+{
+    const PfColumnContent *content = &target->content;
+    const PfNumberForm *form = &manifest->forms[target->columns[0]];
     if (!content->present) return "it is empty";
     if (content->is_settled || !content->not_numbers) return NULL;
+    if (!manifest->options->as_before &&
+        (!form->texts.count || (content->different_numbers > MAX_NUMBERED_CLASSES &&
+                                form->numbers >= NUMBERS_FOR_A_FAULT * form->texts.count)))
+        return NULL;
     int repeats = 2 * (int64_t)content->values.count <= content->present;
     if (content->is_full || (!repeats && content->present >= MIN_ROWS_FOR_REPEATS))
         return "most of its texts differ";
@@ -149,7 +191,7 @@ static int drop_useless(PfManifest *manifest, PfError *err)
 {
     for (int t = manifest->target_count - 1; t >= 0; t--) {
         const PfManifestTarget *target = &manifest->targets[t];
-        const char *why = why_useless(&target->content);
+        const char *why = why_useless(manifest, target);
         if (!why) continue;
         if (pf_dataset_remark(manifest->dataset, err,
                               "column '%s' is left out: %s (--target %s takes it)", target->name,
@@ -210,10 +252,15 @@ static int add_point_names(PfManifest *manifest, PfManifestTarget *target, PfErr
 
 static int settle_labels(PfManifest *manifest, PfManifestTarget *target, PfError *err)
 {
-    target->is_list = target->column_count == 1 && target->content.not_flags;
+    target->is_list = target->column_count == 1 && target->labels.not_flags;
     if (target->is_list && !target->names.count)
         return pf_fail(err, PF_EXIT_FAILED, "'%s': column '%s' of --target %s names no labels",
                        manifest->path, manifest->columns[target->columns[0]], target->name);
+    if (target->is_list && pf_manifest_are_places(target))
+        return pf_manifest_fail_at(manifest, target->columns[0], &target->labels.bracketed,
+                                   "names of labels. Hint: lists of 0 and 1 say labels by their "
+                                   "place; write a column for each label",
+                                   err);
     if (target->is_list) return pf_text_index_sort(&target->names, strcmp, NULL, err);
     pf_text_index_free(&target->names);
     return add_column_names(manifest, target, err);
@@ -222,6 +269,10 @@ static int settle_labels(PfManifest *manifest, PfManifestTarget *target, PfError
 static int settle_names(PfManifest *manifest, PfManifestTarget *target, PfError *err)
 {
     target->width = target->column_count;
+    for (int i = 0; i < target->column_count; i++)
+        if ((target->kind == PF_TARGET_REGRESSION || target->kind == PF_TARGET_KEYPOINTS) &&
+            pf_manifest_settle_number(manifest, target->columns[i], err))
+            return -1;
     switch (target->kind) {
     case PF_TARGET_CLASS: target->width = 0; return 0; /* names come with the rows */
     case PF_TARGET_REGRESSION: return 0;
@@ -238,7 +289,7 @@ static int settle_names(PfManifest *manifest, PfManifestTarget *target, PfError 
 static int settle(PfManifest *manifest, PfManifestTarget *target, PfError *err)
 {
     if (check_content(manifest, target, err)) return -1;
-    if (!target->has_kind) target->kind = kind_of(&target->content);
+    if (!target->has_kind && choose_kind(manifest, target, err)) return -1;
     pf_text_index_free(&target->content.values);
     return settle_names(manifest, target, err);
 }

@@ -13,7 +13,11 @@ static int check_name(const PfManifest *manifest, const char *name, PfError *err
     if (*name && strcmp(name, ".") && !strchr(name, '/') && strlen(name) < PF_CACHE_NAME_SIZE) {
         for (int t = 0; t < manifest->target_count; t++)
             if (!strcmp(manifest->targets[t].name, name))
-                return pf_fail(err, PF_EXIT_USAGE, "two targets are called '%s'", name);
+                return pf_fail(err, PF_EXIT_USAGE, "two targets are called '%s'%s", name,
+                               manifest->options->target_count
+                                   ? ""
+                                   : ": two columns are. Hint: rename one in the first line, or "
+                                     "say with --target which columns are targets");
         return 0;
     }
     return pf_fail(err, PF_EXIT_USAGE,
@@ -47,13 +51,6 @@ static int add_columns(PfManifestTarget *target, int first, int last, PfError *e
     return 0;
 }
 
-static int is_column(const PfManifest *manifest, const char *name)
-{
-    for (int i = 0; i < manifest->column_count; i++)
-        if (!strcmp(manifest->columns[i], name)) return 1;
-    return 0;
-}
-
 /* "c1..c136" */
 static int add_range(const PfManifest *manifest, PfManifestTarget *target, char *item, char *dots,
                      PfError *err)
@@ -74,7 +71,7 @@ static int add_range(const PfManifest *manifest, PfManifestTarget *target, char 
 static int add_item(const PfManifest *manifest, PfManifestTarget *target, char *item, PfError *err)
 {
     int column;
-    char *dots = is_column(manifest, item) ? NULL : strstr(item, "..");
+    char *dots = pf_manifest_has_column(manifest, item) ? NULL : strstr(item, "..");
     if (dots) return add_range(manifest, target, item, dots, err);
     if (pf_manifest_find_column(manifest, item, &column, err)) return -1;
     return add_columns(target, column, column, err);
@@ -85,7 +82,7 @@ static int parse_columns(const PfManifest *manifest, PfManifestTarget *target, c
 {
     char **items;
     int column, count, failed = 0;
-    if (is_column(manifest, text)) {
+    if (pf_manifest_has_column(manifest, text)) {
         if (pf_manifest_find_column(manifest, text, &column, err)) return -1;
         return add_columns(target, column, column, err);
     }
@@ -101,7 +98,7 @@ static int parse_columns(const PfManifest *manifest, PfManifestTarget *target, c
 static int parse_kind(const PfManifest *manifest, char *name, int *has_kind, PfTargetKind *kind,
                       PfError *err)
 {
-    char *colon = is_column(manifest, name) ? NULL : strrchr(name, ':');
+    char *colon = pf_manifest_has_column(manifest, name) ? NULL : strrchr(name, ':');
     *has_kind = colon != NULL;
     if (!colon) return 0;
     *colon = '\0';
@@ -187,6 +184,8 @@ void pf_manifest_free_targets(PfManifest *manifest)
     for (int t = 0; t < manifest->target_count; t++) {
         pf_text_index_free(&manifest->targets[t].content.values);
         pf_text_index_free(&manifest->targets[t].names);
+        pf_text_index_free(&manifest->targets[t].labels.fields);
+        pf_text_index_free(&manifest->targets[t].labels.words);
         free(manifest->targets[t].columns);
     }
     free(manifest->targets);

@@ -33,7 +33,9 @@ static int fill_class(PfManifest *manifest, PfManifestTarget *target, const char
                       int32_t *index, PfError *err)
 {
     *index = -1;
-    if (pf_manifest_is_missing(field)) return 0;
+    if (pf_manifest_is_missing(manifest, field) ||
+        (!target->has_kind && pf_manifest_is_odd_one(manifest, target, field)))
+        return 0;
     size_t length = name_length(target, field);
     int64_t known = pf_text_index_find(&target->names, field, length);
     if (known < 0) {
@@ -69,9 +71,10 @@ static int fill_field(const PfManifest *manifest, const PfManifestTarget *target
 {
     double value = NAN;
     *out = NAN;
-    if (pf_manifest_is_missing(field)) return 0;
-    int failed = target->kind == PF_TARGET_MULTILABEL ? pf_manifest_flag(field, &value)
-                                                      : pf_manifest_number(field, &value);
+    if (pf_manifest_is_missing(manifest, field)) return 0;
+    int failed = target->kind == PF_TARGET_MULTILABEL
+                     ? pf_manifest_flag(manifest, field, &value)
+                     : pf_manifest_column_number(manifest, column, field, &value);
     *out = (float)value;
     return failed || isinf(*out) ? fail_field(manifest, target, column, field, err) : 0;
 }
@@ -86,12 +89,13 @@ static int fill_columns(const PfManifest *manifest, const PfManifestTarget *targ
     return 0;
 }
 
-static void fill_list(const PfManifestTarget *target, const char *field, float *out)
+static void fill_list(const PfManifest *manifest, const PfManifestTarget *target, const char *field,
+                      float *out)
 {
     const char *name;
-    int known = !pf_manifest_is_missing(field);
+    int known = !pf_manifest_is_missing(manifest, field);
     for (int i = 0; i < target->width; i++) out[i] = known ? 0 : NAN;
-    for (size_t length; known && (length = pf_manifest_next_name(&field, &name));)
+    for (size_t length; known && (length = pf_manifest_next_name(&target->labels, &field, &name));)
         out[pf_text_index_find(&target->names, name, length)] = 1;
 }
 
@@ -108,7 +112,7 @@ static int fill_target(PfManifest *manifest, PfManifestTarget *target, int64_t r
     }
     float *out = dataset->values + row * dataset->values_per_row + target->offset;
     if (!target->is_list) return fill_columns(manifest, target, fields, out, err);
-    fill_list(target, field, out);
+    fill_list(manifest, target, field, out);
     return 0;
 }
 
@@ -161,23 +165,54 @@ static int copy_names(PfManifest *manifest, const PfManifestTarget *target, PfCa
     return 0;
 }
 
+static void describe(const PfManifestTarget *target, char *what, size_t size)
+{
+    if (target->kind == PF_TARGET_CLASS)
+        snprintf(what, size, "%zu classes", target->names.count);
+    else if (target->kind == PF_TARGET_MULTILABEL)
+        snprintf(what, size, "%d labels", target->width);
+    else if (target->kind == PF_TARGET_KEYPOINTS)
+        snprintf(what, size, "%d points", target->width / 2);
+    else
+        snprintf(what, size, "%d number%s", target->width, target->width > 1 ? "s" : "");
+}
+
+/* "; missing in 3 lines, of them 2 'None'", and how numbers or lists were read. */
+static void describe_fields(const PfManifest *manifest, const PfManifestTarget *target, char *text,
+                            size_t size)
+{
+    const PfNumberForm *form = &manifest->forms[target->columns[0]];
+    int is_list = target->kind == PF_TARGET_MULTILABEL && target->is_list;
+    int is_numbers = target->kind == PF_TARGET_REGRESSION || target->kind == PF_TARGET_KEYPOINTS;
+    char number[100] = "";
+    const PfFoundField *word = form->missing.count ? &form->missing : &form->odd;
+    int64_t odd = pf_manifest_is_numeric(form) ? form->odd.count : 0;
+    int64_t words = form->missing.count + odd, missing = form->blank + words;
+    *text = '\0';
+    if (manifest->options->as_before || target->column_count > 1) return;
+    if (is_numbers) pf_manifest_number_text(manifest, target->columns[0], number, sizeof number);
+    int used =
+        snprintf(text, size, "%s%s", number, is_list ? pf_manifest_list_text(&target->labels) : "");
+    if (missing && words)
+        snprintf(text + used, size - (size_t)used, "; missing in %lld lines, %lld of them '%s'%s",
+                 (long long)missing, (long long)words, word->text,
+                 word->count < words ? " or the like" : "");
+    else if (missing)
+        snprintf(text + used, size - (size_t)used, "; missing in %lld lines", (long long)missing);
+}
+
 static int say_target(PfManifest *manifest, const PfManifestTarget *target, PfError *err)
 {
-    char what[64];
-    if (target->kind == PF_TARGET_CLASS)
-        snprintf(what, sizeof what, "%zu classes", target->names.count);
-    else if (target->kind == PF_TARGET_MULTILABEL)
-        snprintf(what, sizeof what, "%d labels", target->width);
-    else if (target->kind == PF_TARGET_KEYPOINTS)
-        snprintf(what, sizeof what, "%d points", target->width / 2);
-    else
-        snprintf(what, sizeof what, "%d number%s", target->width, target->width > 1 ? "s" : "");
+    char what[64], fields[240];
+    describe(target, what, sizeof what);
+    describe_fields(manifest, target, fields, sizeof fields);
     const char *last = manifest->columns[target->columns[target->column_count - 1]];
     int several = target->column_count > 1;
-    return pf_dataset_remark(manifest->dataset, err, "target %s: %s, %s, column%s '%s'%s%s%s",
+    return pf_dataset_remark(manifest->dataset, err, "target %s: %s, %s, column%s '%s'%s%s%s%s",
                              target->name, pf_target_kind_name(target->kind), what,
                              several ? "s" : "", manifest->columns[target->columns[0]],
-                             several ? " to '" : "", several ? last : "", several ? "'" : "");
+                             several ? " to '" : "", several ? last : "", several ? "'" : "",
+                             fields);
 }
 
 static int hand_over(PfManifest *manifest, int t, PfError *err)

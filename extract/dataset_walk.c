@@ -19,7 +19,7 @@ const char *pf_dataset_extensions(void)
     return extensions;
 }
 
-static int is_image_name(const char *name)
+int pf_dataset_is_image_name(const char *name)
 {
     const char *dot = strrchr(name, '.');
     size_t size = dot ? strlen(dot) : 0, length;
@@ -98,8 +98,8 @@ static int list_entry(void *context, const Entry *entry, PfError *err)
     PfListing *listing = list->listing;
     int is_hidden = entry->name[0] == '.';
     if (!entry->is_folder) {
-        int is_image =
-            is_image_name(entry->name) || pf_dataset_is_image_inside(entry->folder_fd, entry->name);
+        int is_image = pf_dataset_is_image_name(entry->name) ||
+                       pf_dataset_is_image_inside(entry->folder_fd, entry->name);
         if (is_hidden || !is_image) return 0;
         return pf_names_add(&listing->images, list->folder, entry->name, err);
     }
@@ -201,9 +201,10 @@ static int walk_entry(void *context, const Entry *entry, PfError *err)
     PfDataset *dataset = walk->dataset;
     const char *folder = walk->folders[walk->current].path;
     if (entry->is_folder) return walk_folder_entry(walk, folder, entry, err);
-    int is_image = is_image_name(entry->name) ? 1
-                                              : pf_dataset_look_at_file(dataset, entry->folder_fd,
-                                                                        folder, entry->name, err);
+    int is_image =
+        pf_dataset_is_image_name(entry->name)
+            ? 1
+            : pf_dataset_look_at_file(dataset, entry->folder_fd, folder, entry->name, err);
     if (is_image < 1) return is_image;
     if (entry->name[0] == '.')
         return pf_dataset_note(dataset, PF_NOTE_HIDDEN_IMAGE, folder, entry->name, err);
@@ -275,7 +276,7 @@ int pf_dataset_walk(PfDataset *dataset, const char *folder, int deep, int32_t cl
 static int count_entry(void *context, const Entry *entry, PfError *err)
 {
     const List *list = context;
-    if (entry->is_folder || is_image_name(entry->name)) return 0;
+    if (entry->is_folder || pf_dataset_is_image_name(entry->name)) return 0;
     return pf_dataset_count_beside(list->dataset, entry->folder_fd, list->folder, entry->name, err);
 }
 
@@ -318,8 +319,8 @@ static int look_at_entry(void *context, const Entry *entry, PfError *err)
     if (entry->is_folder) {
         if (look_at_folder(look, entry, err)) return -1;
     } else if (!found->has_images && entry->name[0] != '.') {
-        found->has_images =
-            is_image_name(entry->name) || pf_dataset_is_image_inside(entry->folder_fd, entry->name);
+        found->has_images = pf_dataset_is_image_name(entry->name) ||
+                            pf_dataset_is_image_inside(entry->folder_fd, entry->name);
     }
     int is_enough = look->depth ? found->has_images || found->has_folders
                                 : found->has_images && found->has_folders;

@@ -10,6 +10,7 @@
 #include "image.h"
 #include "options.h"
 #include "sample_reader.h"
+#include "text_encoding.h"
 #include "trusted_scripts.h"
 
 #define MAX_OPERANDS 4096
@@ -209,6 +210,38 @@ static int parse_target(void *settings, const char *value, PfError *err)
     return 0;
 }
 
+static int parse_decimal(void *settings, const char *value, PfError *err)
+{
+    static const char *const names[] = {"point", "comma", ".", ","};
+    int index = 0;
+    if (pf_parse_choice("--decimal", value, names, 4, &index, err)) return -1;
+    ((PfExtractOptions *)settings)->table.decimal = index & 1 ? "," : ".";
+    return 0;
+}
+
+static int parse_separator(void *settings, const char *value, PfError *err)
+{
+    static const struct {
+        const char *name, *characters;
+    } names[] = {{"comma", ","}, {"semicolon", ";"}, {"bar", "|"}, {"space", " \t"},
+                 {"tab", "\t"},  {"slash", "/"},     {" ", " \t"}};
+    PfTableOptions *options = &((PfExtractOptions *)settings)->table;
+    options->separator = value;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(value, names[i].name)) options->separator = names[i].characters;
+    if (options->separator != value || (value[0] && !value[1])) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--separator: expected one character, or comma, semicolon, bar, space, tab or "
+                   "slash, found '%s'",
+                   value);
+}
+
+static int parse_encoding(void *settings, const char *value, PfError *err)
+{
+    ((PfExtractOptions *)settings)->table.encoding = value;
+    return pf_encoding_check(value, err);
+}
+
 /* clang-format off */
 static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
@@ -294,6 +327,21 @@ static const PfOption table[] = {
      .argument = "NAME", .help = "of a manifest: where the paths are (default: it is found)"},
     {.name = "root", .kind = PF_OPTION_TEXT, .offset = FIELD(image_root), .argument = "DIR",
      .help = "of a manifest: what paths are relative to (default: its folder)"},
+    {.name = "suffix", .kind = PF_OPTION_TEXT, .offset = FIELD(table.suffix), .argument = ".EXT",
+     .help = "of a manifest: added to paths that do not end so"},
+    {.name = "split-column", .kind = PF_OPTION_TEXT, .offset = FIELD(table.split_column),
+     .argument = "NAME[=VALUE[,VALUE]]",
+     .help = "of a manifest: the split; VALUE: val's lines, and test's; none: no column is\n"
+             "(default: split, is_valid, set, subset, fold..., by what they hold)"},
+    {.name = "no-header", .kind = PF_OPTION_FLAG, .offset = FIELD(table.no_header),
+     .help = "of a manifest: the first line is an image; columns are column1, column2..."},
+    {.name = "separator", .kind = PF_OPTION_CALL, .parse = parse_separator, .argument = "CHARACTER",
+     .help = "of a manifest: what parts labels in one column; a character, comma, semicolon,\n"
+             "bar, space, tab or slash (default: as all fields of the column say)"},
+    {.name = "decimal", .kind = PF_OPTION_CALL, .parse = parse_decimal, .argument = "point|comma",
+     .help = "of a manifest: what decimals begin with (default: as the column's fields say)"},
+    {.name = "encoding", .kind = PF_OPTION_CALL, .parse = parse_encoding, .argument = "NAME",
+     .help = "of a manifest: latin1, windows-1252, utf-16... (default UTF-8, or as marked)"},
     {.name = "sample", .kind = PF_OPTION_INT, .offset = FIELD(sample), .argument = "N",
      .minimum = 1, .maximum = INT_MAX,
      .help = "only N images, of each class and split in proportion; a larger N adds to them"},
@@ -383,7 +431,8 @@ PfDatasetOptions pf_extract_options_listing(const PfExtractOptions *options)
                               .target_count = options->target_count,
                               .path_column = options->path_column,
                               .image_root = options->image_root,
-                              .group_column = options->group_column};
+                              .group_column = options->group_column,
+                              .table = options->table};
 }
 
 int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total)
@@ -398,6 +447,9 @@ static int check_merge(PfExtractOptions *options, const char *const *operands, i
                        PfError *err)
 {
     int has_output = options->output != NULL;
+    const char *table_option = pf_table_option_given(&options->table);
+    if (table_option)
+        return pf_fail(err, PF_EXIT_USAGE, "%s is for extracting from a manifest", table_option);
     if (options->target_count || options->path_column || options->image_root ||
         options->group_column)
         return pf_fail(

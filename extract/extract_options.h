@@ -41,6 +41,7 @@ typedef struct PfExtractOptions {
     const char *path_column, *image_root; /* --path-column, --root */
     const char *group_column;             /* --group */
     const char *split_folders;            /* --split-folders; NULL: by names and contents */
+    PfTableOptions table;                 /* how a manifest is written */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
     int has_compression;

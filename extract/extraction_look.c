@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "atomic_file.h"
+#include "dataset_as_before.h"
 #include "file_content.h"
 #include "identity.h"
 #include "image.h"
@@ -47,7 +48,8 @@ static int open_dataset(PfExtraction *run, PfError *err)
     options.split_by_path = run->rules.by_path;
     options.exact_split_names = run->rules.exact_names;
     if (run->cache) pf_provenance_know_classes(run->cache, &options);
-    if (pf_dataset_open(run->options->operand, &options, &run->dataset, err)) return -1;
+    if (pf_dataset_open_for(run->options->operand, &options, run->cache, &run->dataset, err))
+        return -1;
     run->rules.exact_names = pf_dataset_keeps_split_names(run->dataset);
     pf_work_plan_say_dataset(run->dataset, run->options->operand, run->options->shard);
     return 0;
@@ -286,8 +288,7 @@ static int check_network(const PfExtraction *run, PfError *err)
     const PfBackbonePlan *plan = run->backbone;
     PfOutput outputs[] = {{"-o", run->options->output, PF_CONTENT_ANY},
                           {"--json", run->options->json, PF_CONTENT_ANY}};
-    const char *source =
-        plan->script ? plan->script->path : pf_weights_source(plan->weights);
+    const char *source = plan->script ? plan->script->path : pf_weights_source(plan->weights);
     const char *what = "the network's weights";
     return pf_outputs_check(outputs, 2, &source, &what, 1, err);
 }

@@ -282,6 +282,35 @@ def make_cifar(root):
     folder.put("hundred_test", pack(1, 1, b"", b"\1\2" + record + b"\0\0" + record))
 
 
+# ---- manifests: see fuzz_manifest.c for the two bytes before the file ----
+
+
+def make_manifests(root):
+    folder = Folder(root, "manifest")
+    full = ("path,age,tags,red,round,x,y,split\n"
+            "a.jpg,31,new;old,1,0,40.5,52,train\n"
+            "b.png,\"1,200\",\"'new', x\",-1,1,,7e1,val\n"
+            "\"a.jpg\",N/A,,True,no,1.5,-,TEST\n")
+    german = "sep=;\r\npath;age;set\r\na.jpg;1.200,5;train\r\n.\\b;3,5 %;dev\r\na;-;test\r\n"
+    lists = "path|tags|age\na.jpg|['new', 'old one']|$3\nb.png|[\"x\"]|$1 200\n"
+    words = "a.jpg 3 left\nb.png 4 \"right side\"\n\na.jpg 5 up\n"
+    flags = "id,is_valid,fold,tags\na,True,0,a b\nb,0,1,b\na,1,2,a\n"
+    plain = "C:\\photos\\a.jpg\nC:\\photos\\b.png\n"
+    for name, options, ending, text in (
+            ("full", 0, 0, full), ("kinds", 8, 0, full), ("look", 0x28, 0, full),
+            ("points", 0x38, 0, full), ("before", 0x40, 0, full), ("classes", 0x18, 0, full),
+            ("german", 0, 0, german), ("comma", 2, 0, german), ("lists", 8, 0, lists),
+            ("words", 0, 2, words), ("suffix", 1, 2, "a\nb.png\n"), ("flags", 8 + 3, 0, flags),
+            ("fold", 6, 0, flags.replace("fold", "set")), ("plain", 0, 3, plain),
+            ("tabs", 0, 1, full.replace(",", "\t"))):
+        folder.put(name, bytes([options, ending]), text.encode())
+    umlauts = german.replace("age", "Größe")
+    folder.put("windows", b"\4\0", umlauts.encode("cp1252"))
+    folder.put("not_utf8", b"\0\0", umlauts.encode("cp1252"))
+    folder.put("utf16", b"\0\0", umlauts.encode("utf-16"))
+    folder.put("utf16le", b"\5\2", umlauts.encode("utf-16-le"))
+
+
 # ---- feature caches: sealed ones by our writer, others by h5py ----
 
 
@@ -397,6 +426,7 @@ def main():
     make_pth(root)
     make_images(root)
     make_cifar(root)
+    make_manifests(root)
     make_recipes(root)
     make_caches(root, cache_tool)
     make_checkpoints(root)
