@@ -95,6 +95,12 @@ static void head_target(const PfPredictionWriter *writer, const PfScorerTarget *
     }
 }
 
+/* An empty field where there is no number. */
+static void csv_number(const PfPredictionWriter *writer, const char *format, float value)
+{
+    fprintf(writer->stream, isfinite(value) ? format : ",", (double)value);
+}
+
 static void csv_class(PfPredictionWriter *writer, const PfScorerTarget *target,
                       const float *probabilities)
 {
@@ -103,7 +109,7 @@ static void csv_class(PfPredictionWriter *writer, const PfScorerTarget *target,
     for (int i = 0; i < shown; i++) {
         fputc(',', writer->stream);
         pf_csv_write_field(&writer->csv, target->classes[writer->indices[i]]);
-        fprintf(writer->stream, ",%.6f", (double)probabilities[writer->indices[i]]);
+        csv_number(writer, ",%.6f", probabilities[writer->indices[i]]);
     }
 }
 
@@ -132,8 +138,7 @@ static void csv_target(PfPredictionWriter *writer, const PfScorerTarget *target,
     } else if (target->kind == PF_TARGET_MULTILABEL) {
         csv_labels(writer, target, outputs);
     } else {
-        for (int c = 0; c < target->outputs; c++)
-            fprintf(writer->stream, ",%.7g", (double)outputs[c]);
+        for (int c = 0; c < target->outputs; c++) csv_number(writer, ",%.7g", outputs[c]);
     }
 }
 

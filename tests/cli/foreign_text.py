@@ -65,6 +65,20 @@ def make_weights(path):
         file.write(len(header).to_bytes(8, "little") + header.encode() + bytes(4))
 
 
+def make_model(source, path):
+    """The same model; its tap and classes are a stranger's."""
+    with open(source, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        data = file.read()
+    metadata = json.loads(header["__metadata__"]["permafrost"])
+    metadata["tap"] = TAP
+    metadata["targets"][0]["classes"] = ["x\x1b[31m\n", "\u202ey", "z\x9b"]
+    header["__metadata__"]["permafrost"] = json.dumps(metadata)
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + data)
+
+
 def check_clean(*paths):
     for path in paths:
         with open(path, "rb") as file:
@@ -102,6 +116,10 @@ def check_csv(path, header=None, safe=None):
     assert names(found) == sorted(IMAGES * len(CLASSES)), names(found)
     labels = {os.fsencode(row[1].removeprefix("'") if safe else row[1]) for row in rows[1:]}
     assert labels <= set(CLASSES), labels
+
+
+def check_null(path):
+    assert [row["probability"] for row in load_json(path)].count(None) == 1
 
 
 def check_json(path):

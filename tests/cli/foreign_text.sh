@@ -80,7 +80,21 @@ expect 2 train s.h5 --target none
 clean
 stderr_has '=si\x1b[2Jze\n"x"'
 
-# ---- weights ----
+# ---- numbers that are none ----
+expect 0 make_cache good.h5
+expect 0 make_cache inf.h5 inf
+expect 0 train good.h5 -o good.safetensors -q
+expect 0 predict good.safetensors inf.h5 --json
+look check_null stdout
+expect 0 predict good.safetensors inf.h5
+stdout_lacks nan
+grep -q '033.jpg,ants,$' stdout || failed 'not an empty field'
+
+# ---- models and weights ----
+look make_model m.safetensors strange.safetensors
+expect 1 predict strange.safetensors c.h5
+clean
+stderr_has 'lay\x1b[2J\ner'
 look make_weights w.safetensors
 expect 1 extract photos -o w.h5 --backbone resnet18 --weights w.safetensors
 clean

@@ -15,7 +15,8 @@ static void print(const PfScorer *scorer, const float *probabilities, int json)
     PfError err = {0};
     if (!nowhere) nowhere = fopen("/dev/null", "w");
     FUZZ_CHECK(nowhere);
-    FUZZ_CHECK(!pf_prediction_writer_begin(&writer, nowhere, scorer, json, 3, 0.5, &err));
+    PfPredictOptions options = {.json = json, .top = 3, .threshold = 0.5, .csv_safe = 1};
+    FUZZ_CHECK(!pf_prediction_writer_begin(&writer, nowhere, scorer, &options, &err));
     for (int row = 0; row < ROWS; row++)
         pf_prediction_writer_add(&writer, "a,b.jpg",
                                  probabilities + (int64_t)row * scorer->outputs);
