@@ -119,7 +119,7 @@ def check_bad_files():
         path = os.path.join(folder, "model.pt")
         check_refused("a missing file", path, "No such file")
         open(path, "wb").close()
-        check_refused("an empty file", path, "it is empty")
+        check_refused("an empty file", path, "not a file with something in it")
         with open(path, "w", encoding="ascii") as file:
             file.write("not a network\n")
         check_refused("a text file", path, "is not a TorchScript file")
