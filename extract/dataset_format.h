@@ -176,6 +176,8 @@ int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err)
 typedef struct PfHoldings {
     int has_images;  /* in the folder itself */
     int has_folders; /* that hold images, however deep */
+    int folder_count;
+    const char *first_folder; /* as "folder/name" */
 } PfHoldings;
 int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out, PfError *err);
 

@@ -60,6 +60,23 @@ static int split_of_name(const char *name)
     return -1;
 }
 
+/* "seg_train": of a name behind a prefix, whose length is given. */
+static int split_of_prefixed(const char *name, size_t *prefix)
+{
+    for (size_t i = 1; name[i]; i++)
+        if (strchr("_- ", name[i]) && split_of_name(name + i + 1) >= 0) {
+            *prefix = i;
+            return split_of_name(name + i + 1);
+        }
+    return -1;
+}
+
+static int is_called_like_split(const char *name)
+{
+    size_t prefix;
+    return split_of_name(name) >= 0 || split_of_prefixed(name, &prefix) >= 0;
+}
+
 static int is_exact_name(const char *name)
 {
     for (size_t i = 0; i < EXACT_NAMES; i++)
@@ -121,15 +138,27 @@ typedef enum Verdict { ARE_CLASSES, ARE_SPLITS, ARE_UNSURE } Verdict;
 
 /* What the folders of a root turned out to be. */
 typedef struct Look {
-    int named;            /* that are called like splits, and hold images */
-    int with_classes;     /* of those: that hold folders of images */
-    int train_is_flat;    /* that one does not */
-    int is_twice;         /* two are called like the same split */
-    int others;           /* that are called otherwise, and hold images */
-    int only_exact;       /* names that are called like splits are exact ones */
-    const char *other;    /* one of those */
-    PfSplitFolders found; /* the first of each split */
+    int named;               /* that are called like splits, and hold images */
+    int with_classes;        /* of those: that hold folders of images */
+    int train_is_flat;       /* that one does not */
+    int is_twice;            /* two are called like the same split */
+    int others;              /* that are called otherwise, and hold images */
+    int only_exact;          /* names that are called like splits are exact ones */
+    const char *other;       /* one of those */
+    int is_nested;           /* one holds nothing but a folder of its own split's name */
+    PfSplitFolders found;    /* the first of each split */
+    PfSplitFolders prefixed; /* of the others: with one prefix, each of another split */
+    int prefixed_nested;
 } Look;
+
+/* Whether all that the folder holds is one that is called like it: "train/train". */
+static int is_only_itself(PfSplit split, const PfHoldings *holdings)
+{
+    size_t prefix;
+    if (holdings->has_images || holdings->folder_count != 1) return 0;
+    const char *inner = strrchr(holdings->first_folder, '/') + 1;
+    return split_of_name(inner) == (int)split || split_of_prefixed(inner, &prefix) == (int)split;
+}
 
 static void note_named(Look *look, const char *name, PfSplit split, const PfHoldings *holdings)
 {
@@ -137,10 +166,37 @@ static void note_named(Look *look, const char *name, PfSplit split, const PfHold
     look->with_classes += holdings->has_folders;
     look->train_is_flat |= split == PF_SPLIT_TRAIN && !holdings->has_folders;
     look->only_exact &= is_exact_name(name);
+    int is_nested = is_only_itself(split, holdings);
+    look->is_nested |= is_nested;
     if (has_split(&look->found, split))
         look->is_twice = 1;
     else
-        add(&look->found, name, split);
+        add(&look->found, is_nested ? holdings->first_folder : name, split);
+}
+
+static void note_other(Look *look, const char *name, const PfHoldings *holdings)
+{
+    size_t prefix;
+    int split = split_of_prefixed(name, &prefix);
+    look->others++;
+    look->other = name;
+    if (split < 0 || !holdings->has_folders || has_split(&look->prefixed, (PfSplit)split) ||
+        (look->prefixed.count && strncmp(look->prefixed.folder[0], name, prefix + 1)))
+        return;
+    int is_nested = is_only_itself((PfSplit)split, holdings);
+    look->prefixed_nested |= is_nested;
+    add(&look->prefixed, is_nested ? holdings->first_folder : name, (PfSplit)split);
+}
+
+/* Names with a prefix are those of splits if there are no others. */
+static void settle_prefixed(Look *look)
+{
+    if (!look->named && look->others > 1 && look->prefixed.count == look->others) {
+        look->found = look->prefixed;
+        look->named = look->with_classes = look->others;
+        look->others = look->only_exact = 0;
+        look->is_nested = look->prefixed_nested;
+    }
 }
 
 static int look_at_root(PfDataset *dataset, const PfListing *root, Look *look, PfError *err)
@@ -152,20 +208,19 @@ static int look_at_root(PfDataset *dataset, const PfListing *root, Look *look, P
         int split = split_of_name(name);
         if (pf_dataset_look_into(dataset, name, &holdings, err)) return -1;
         if (!holdings.has_images && !holdings.has_folders) continue;
-        if (split >= 0) {
+        if (split >= 0)
             note_named(look, name, (PfSplit)split, &holdings);
-        } else {
-            look->others++;
-            look->other = name;
-        }
+        else
+            note_other(look, name, &holdings);
     }
+    settle_prefixed(look);
     return 0;
 }
 
 static int any_is_named(const PfListing *root)
 {
     for (size_t i = 0; i < root->folder_count; i++)
-        if (split_of_name(root->folders[i]) >= 0) return 1;
+        if (is_called_like_split(root->folders[i])) return 1;
     return 0;
 }
 
@@ -173,6 +228,7 @@ static Verdict judge(const PfListing *root, const Look *look)
 {
     int is_well_known = look->only_exact && holds_exact_splits(root);
     if (!look->named) return ARE_CLASSES;
+    if (look->is_nested) return ARE_UNSURE;
     if (is_well_known && (look->with_classes || !look->others)) return ARE_SPLITS;
     if (look->others) return look->named == 1 && !look->with_classes ? ARE_CLASSES : ARE_UNSURE;
     return look->with_classes && !look->train_is_flat && !look->is_twice ? ARE_SPLITS : ARE_UNSURE;
@@ -206,6 +262,8 @@ static int fail_unsure(const PfDataset *dataset, const Look *look, PfError *err)
     option_text(&look->found, option, sizeof option);
     if (look->others)
         snprintf(why, sizeof why, "'%.100s' beside them is not", look->other);
+    else if (look->is_nested)
+        snprintf(why, sizeof why, "one of them holds nothing but a folder that is called so again");
     else if (look->is_twice)
         snprintf(why, sizeof why, "two of them are like the same one");
     else
@@ -276,7 +334,7 @@ static int is_known_class(const PfDatasetOptions *options, const char *name)
 static int are_known_classes(const PfListing *root, const PfDatasetOptions *options)
 {
     for (size_t i = 0; i < root->folder_count; i++)
-        if (split_of_name(root->folders[i]) >= 0 && !is_known_class(options, root->folders[i]))
+        if (is_called_like_split(root->folders[i]) && !is_known_class(options, root->folders[i]))
             return 0;
     return 1;
 }
@@ -315,8 +373,10 @@ int pf_split_folders_choose(PfDataset *dataset, const PfListing *root,
     int is_well_known = look.only_exact && holds_exact_splits(root);
     Verdict verdict = judge(root, &look);
     sort_splits(&look.found);
-    if (is_well_known) look.found = (PfSplitFolders){0};
-    if (is_well_known) take_exact(root, &look.found);
+    if (is_well_known && !look.is_nested) {
+        look.found = (PfSplitFolders){0};
+        take_exact(root, &look.found);
+    }
     int is_known = are_known_classes(root, options);
     if (is_known || options->exact_split_names) {
         if (!is_known && holds_exact_splits(root)) take_exact(root, out);

@@ -304,11 +304,14 @@ static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHold
 
 static int look_at_folder(const Look *look, const Entry *entry, PfError *err)
 {
-    PfHoldings inside = {0};
-    if (look->found->has_folders || entry->name[0] == '.' || look->depth == LOOK_DEPTH) return 0;
+    PfHoldings inside = {0}, *found = look->found;
+    if (entry->name[0] == '.' || look->depth == LOOK_DEPTH) return 0;
+    found->folder_count++;
+    if (found->has_folders) return 0;
     const char *path = pf_dataset_join(look->dataset, look->folder, entry->name, err);
+    if (!found->first_folder) found->first_folder = path;
     if (!path || look_deeper(look->dataset, path, look->depth + 1, &inside, err)) return -1;
-    look->found->has_folders = inside.has_images || inside.has_folders;
+    found->has_folders = inside.has_images || inside.has_folders;
     return 0;
 }
 

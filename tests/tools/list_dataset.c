@@ -47,7 +47,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: list_dataset DATASET [VAL [TEST]]\n");
         return PF_EXIT_USAGE;
     }
-    PfDatasetOptions options = {0};
+    PfDatasetOptions options = {.split_by_path = 1};
     if (argc > 2) options.val_fraction = atof(argv[2]);
     if (argc > 3) options.test_fraction = atof(argv[3]);
     PfDataset *dataset;

@@ -280,11 +280,19 @@ START_TEST(splits_are_called_as_people_call_them)
                      "TrainingSet/dev/TESTING class folders; x,y; 1/1/1");
     ck_assert_str_eq(LAYOUT(NULL, "Evaluation/x/1.jpg", "training_data/x/1.jpg", "notes/1.txt"),
                      "training_data/Evaluation class folders; x; 1/1/0");
+    ck_assert_str_eq(LAYOUT(NULL, "seg_test/x/1.jpg", "seg_train/x/1.jpg", "seg_pred/none.txt"),
+                     "seg_train/seg_test class folders; x; 1/0/1");
     /* Nobody is asked about these: they are called otherwise, or among others of their kind. */
     ck_assert_str_eq(LAYOUT(NULL, "trains/x/1.jpg", "tester/x/1.jpg", "values/x/1.jpg"),
                      "class folders; tester,trains,values; 3/0/0");
     ck_assert_str_eq(LAYOUT(NULL, "Train/1.jpg", "Tram/1.jpg", "Bus/deep/1.jpg"),
                      "class folders; Bus,Train,Tram; 3/0/0");
+    ck_assert_str_eq(LAYOUT(NULL, "bullet_train/x/1.jpg", "bus/y/1.jpg"),
+                     "class folders; bullet_train,bus; 2/0/0");
+    ck_assert_str_eq(LAYOUT(NULL, "road_test/1.jpg", "crash_test/1.jpg"),
+                     "class folders; crash_test,road_test; 2/0/0");
+    ck_assert_str_eq(LAYOUT(NULL, "road_test/x/1.jpg", "crash_train/x/1.jpg"),
+                     "class folders; crash_train,road_test; 2/0/0");
 }
 END_TEST
 
@@ -313,6 +321,12 @@ START_TEST(folders_that_may_be_both_are_asked_about)
     ASSERT_UNSURE("--split-folders train=training,test=testing", "training/1.jpg", "testing/2.jpg");
     ASSERT_UNSURE("two of them are like the same one", "train/x/1.jpg", "dev/x/1.jpg",
                   "eval/x/1.jpg");
+    ASSERT_UNSURE("--split-folders train=training_set/training_set,test=test_set/test_set",
+                  "training_set/training_set/x/1.jpg", "test_set/test_set/x/1.jpg");
+    ASSERT_UNSURE("train=seg_train/seg_train,test=seg_test/seg_test", "seg_train/seg_train/x/1.jpg",
+                  "seg_test/seg_test/x/1.jpg");
+    ASSERT_UNSURE("nothing but a folder that is called so again", "train/train/1.jpg",
+                  "test/test/1.jpg");
     ASSERT_UNSURE("'bus' beside them is not", "train/1.jpg", "test/1.jpg", "bus/1.jpg");
 }
 END_TEST
