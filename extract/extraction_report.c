@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "extraction_look.h"
 #include "log.h"
-#include "parallel.h"
 #include "size_text.h"
 
 /* ---- what will be done ---- */
@@ -50,8 +50,8 @@ static void say_rotated(const PfExtraction *run, int64_t rotated, int64_t of, co
 static int count_rotations(PfExtraction *run, PfError *err)
 {
     const PfRotations *found = &run->rotations;
-    int processors = pf_processor_count(), readers = run->options->readers;
-    if (pf_rotations_count(run->survey, readers > processors ? readers : processors,
+    int readers = run->options->readers;
+    if (pf_rotations_count(run->survey, readers ? readers : pf_extraction_worker_count(run),
                            run->interrupted, &run->rotations, err))
         return -1;
     if (found->rotated)

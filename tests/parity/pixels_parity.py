@@ -503,6 +503,9 @@ def compare_turned(program):
             warnings.simplefilter("ignore")
             # Pillow does not even open a few, as it looks for their resolution.
             paths = [path for path in make_odd_exif(Path(folder)) if load(path)]
+            if pil_transforms.RESIZE_ORDER != "pillow12":
+                print(f"SKIP: damaged EXIF data, of which Pillow {PIL.__version__} reads more than Debian's and we do")
+                paths = [path for path in paths if not path.name.startswith("block_")]
             failures += compare(program, paths, "odd EXIF", DECODED, load_turned, ("exif",))
     return failures
 

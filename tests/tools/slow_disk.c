@@ -2,7 +2,8 @@
  * take longer, as a network mount does.
  *
  *   PF_SLOW_MS=N          milliseconds each
- *   PF_SLOW_REPORT=FILE   gets the largest number of such calls that were waited for at once
+ *   PF_SLOW_REPORT=FILE   gets the largest number of such reads that were waited for at once; files
+ *                         are also opened to look for EXIF rotations
  *
  * Files that are opened relative to a folder alone: those of datasets. */
 #include <dlfcn.h>
@@ -55,20 +56,20 @@ static void count(int change)
     pthread_mutex_unlock(&lock);
 }
 
-static void wait_for_disk(void)
+static void wait_for_disk(int is_counted)
 {
     const char *value = getenv("PF_SLOW_MS");
     long milliseconds = value ? strtol(value, NULL, 10) : 0;
     struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-    count(1);
+    if (is_counted) count(1);
     nanosleep(&pause, NULL);
-    count(-1);
+    if (is_counted) count(-1);
 }
 
 static int open_slowly(int folder, const char *path, int flags, mode_t mode)
 {
     int slow = folder >= 0 && (flags & O_ACCMODE) == O_RDONLY && !(flags & O_DIRECTORY);
-    if (slow) wait_for_disk();
+    if (slow) wait_for_disk(0);
     int fd = next_openat(folder, path, flags, mode);
     if (fd >= 0 && fd < FILES) is_slow[fd] = (char)slow;
     return fd;
@@ -94,7 +95,7 @@ EXPORT int openat64(int folder, const char *path, int flags, ...)
 
 EXPORT ssize_t read(int fd, void *out, size_t size)
 {
-    if (fd >= 0 && fd < FILES && is_slow[fd]) wait_for_disk();
+    if (fd >= 0 && fd < FILES && is_slow[fd]) wait_for_disk(1);
     return next_read(fd, out, size);
 }
 
