@@ -19,6 +19,9 @@ typedef struct PfCacheSources {
 int pf_cache_sources_read(const PfCacheFile *file, PfCacheSources *sources, PfError *err);
 /* Opens and checks the caches. Not under pf_h5_lock. */
 int pf_cache_sources_open(const PfCacheFile *file, PfCacheSources *sources, PfError *err);
+/* As pf_cache_open, but where that cache is virtual, its own sources stay closed: files that
+ * name each other in a circle end here. */
+int pf_cache_open_alone(const char *path, PfCache **out, PfError *err);
 /* Closes them. Not under pf_h5_lock. */
 void pf_cache_sources_free(PfCacheSources *sources);
 

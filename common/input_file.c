@@ -47,7 +47,7 @@ int pf_input_open(int folder, const char *path, const char *what, struct stat *s
     if (fd >= 0) return fd;
     if (number == EINVAL && status->st_mode && !S_ISREG(status->st_mode))
         return fail_kind(status, what, path, err);
-    pf_fail_errno(err, "%s%s'%s' cannot be opened", what, *what ? " " : "", path);
+    pf_fail_errno(err, "cannot open %s%s'%s'", what, *what ? " " : "", path);
     errno = number;
     return -1;
 }

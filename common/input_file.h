@@ -13,7 +13,7 @@ extern "C" {
 
 /* Opens the regular file `path`, seen from the folder `folder` (AT_FDCWD: the current one), for
  * reading. Returns the descriptor, which the caller closes, or -1 with err: what cannot be
- * opened ("<what> '<path>' cannot be opened: ...", errno stays), and what is no regular file
+ * opened ("cannot open <what> '<path>': ...", errno stays), and what is no regular file
  * ("<what> '<path>' is a named pipe, not a file", errno EINVAL). what: "" or "weights", for
  * example. status: what fstat says of it; may be NULL. */
 int pf_input_open(int folder, const char *path, const char *what, struct stat *status,

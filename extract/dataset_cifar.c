@@ -130,7 +130,8 @@ static int list_classes(PfDataset *dataset, const Version *version, PfError *err
     dataset->classes = pf_calloc((size_t)version->class_count, sizeof *dataset->classes, err);
     if (!dataset->classes) return -1;
     PfError problem;
-    int fd = pf_input_open(dataset->root_fd, version->class_names, dataset->root, NULL, &problem);
+    int fd =
+        pf_input_open(dataset->root_fd, version->class_names, "dataset file", NULL, &problem);
     if (fd < 0 && errno == EINVAL)
         return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, problem.message);
     FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
@@ -172,7 +173,7 @@ static int list_file(PfDataset *dataset, const Version *version, int file, PfErr
     const char *name = version->files[file].name;
     struct stat status;
     PfError problem;
-    int fd = pf_input_open(dataset->root_fd, name, dataset->root, &status, &problem);
+    int fd = pf_input_open(dataset->root_fd, name, "dataset file", &status, &problem);
     if (fd < 0 && errno == ENOENT)
         return pf_dataset_note(dataset, PF_NOTE_MISSING_FILE, "", name, err);
     if (fd < 0) return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, problem.message);

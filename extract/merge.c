@@ -67,7 +67,7 @@ static int check_output(const Merge *run, PfError *err)
     if (pf_merge_check_output(&run->inputs, path, err) || pf_atomic_file_check(path, err))
         return -1;
     if (run->options->force || access(path, F_OK)) return 0;
-    if (pf_cache_open_alone(path, &cache, err)) return -1; /* its sources may be anywhere */
+    if (pf_cache_open(path, &cache, err)) return -1;
     int failed = check_merged_before(path, cache, err) ||
                  pf_merge_check_identity(run->inputs.items[0].cache, cache, err);
     pf_cache_close(&cache);

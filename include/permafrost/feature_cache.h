@@ -140,9 +140,6 @@ typedef struct PfCache PfCache;
  * version, equal row counts, class indices in range. "not a feature cache" names what
  * was found. */
 int pf_cache_open(const char *path, PfCache **out, PfError *err);
-/* The same, but where that cache is virtual, the files it refers to stay closed, and its features
- * cannot be read: files that name each other in a circle end here. */
-int pf_cache_open_alone(const char *path, PfCache **out, PfError *err);
 void pf_cache_close(PfCache **cache);
 
 /* From now on the files that virtual caches refer to may lie in this folder too, not only in

@@ -187,7 +187,7 @@ stdout_has '32 rows in ../moved/part1.h5'
 expect 0 extract --verify --sources-from . up/all.h5
 expect 0 extract --merge up/whole.h5 --sources-from . up/all.h5
 same_datasets single.h5 up/whole.h5
-expect 0 extract --merge --virtual up/all.h5 moved/part1.h5 part2.h5 moved/part3.h5
+expect 0 extract --merge --virtual --sources-from . up/all.h5 moved/part1.h5 part2.h5 moved/part3.h5
 expect 2 extract --info --sources-from
 expect 1 extract --info --sources-from nowhere up/all.h5
 stderr_has "--sources-from 'nowhere'"
@@ -209,7 +209,9 @@ mkdir one two three
 cp single.h5 one/photos.h5
 cp merged_bad.h5 two/photos.h5 # of other rows
 expect 0 extract --merge --force two/photos.h5 part1.h5 part2.h5 part3.h5
-expect 0 extract --merge --virtual three/photos.h5 part1.h5 part2.h5 part3.h5
+ln part1.h5 part2.h5 part3.h5 three
+expect 0 extract --merge --virtual three/photos.h5 three/part1.h5 three/part2.h5 three/part3.h5
+stderr_lacks 'sources-from'
 for folder in one two three; do
   (cd $folder && expect 0 train photos.h5 -o model.safetensors --tap pixels --epochs 3 --json train.json &&
     expect 0 predict model.safetensors photos.h5 && mv stdout predicted.csv) || exit 1
