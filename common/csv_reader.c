@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "mapped_file.h"
 #include "memory.h"
 #include "text_encoding.h"
 
@@ -43,9 +44,14 @@ static int read_stream(PfCsvReader *reader, FILE *stream, PfError *err)
 
 static int read_file(PfCsvReader *reader, PfError *err)
 {
+    struct stat status;
+    PfError holes;
     FILE *stream = fopen(reader->path, "rb");
     if (!stream) return pf_fail_errno(err, "'%s' cannot be read", reader->path);
-    int failed = read_stream(reader, stream, err);
+    int failed =
+        !fstat(fileno(stream), &status) && pf_check_holes(fileno(stream), status.st_size, &holes)
+            ? pf_fail(err, PF_EXIT_FAILED, "'%s': %s", reader->path, holes.message)
+            : read_stream(reader, stream, err);
     fclose(stream);
     return failed;
 }

@@ -11,6 +11,12 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "features are stored little-endian and copied as they are");
 
 #define CHECKSUM_BYTES 4
+/* Bytes that one byte can stand for: of deflate's longest match, of a zstd block of equal bytes,
+ * and of a chunk that is larger than any we write. */
+#define MOST_DEFLATED 1032
+#define MOST_OF_ZSTD 32768
+#define MOST_OF_LARGE 1024
+#define LARGE_BYTES ((size_t)256 << 20)
 
 struct PfChunkCodec {
     ZSTD_CCtx *compressor;
@@ -166,6 +172,15 @@ static size_t compressed_bound(const PfChunkFormat *format)
 size_t pf_chunk_bound(const PfChunkFormat *format)
 {
     return compressed_bound(format) + CHECKSUM_BYTES;
+}
+
+int pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes)
+{
+    size_t raw = format->raw_bytes, times = 1;
+    if (format->compression == PF_COMPRESS_GZIP) times = MOST_DEFLATED;
+    if (format->compression == PF_COMPRESS_ZSTD)
+        times = raw > LARGE_BYTES ? MOST_OF_LARGE : MOST_OF_ZSTD;
+    return raw / times <= stored_bytes;
 }
 
 static int compress_bytes(PfChunkCodec *codec, const PfChunkFormat *format, const void *in,

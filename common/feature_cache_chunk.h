@@ -29,6 +29,10 @@ void pf_chunk_codec_free(PfChunkCodec **codec);
 /* Room that an encoded chunk may need. */
 size_t pf_chunk_bound(const PfChunkFormat *format);
 
+/* Whether a file that has so many bytes for a chunk may unpack it to format->raw_bytes: no more
+ * than its compressor can, and beyond 256 MB no more than 1024 times as much. */
+int pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes);
+
 /* raw: format->raw_bytes bytes. stored: room for pf_chunk_bound bytes, of which
  * *stored_bytes get used. */
 int pf_chunk_encode(PfChunkCodec *codec, const PfChunkFormat *format, const void *raw, void *stored,

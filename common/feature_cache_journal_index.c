@@ -118,7 +118,16 @@ int pf_journal_index_add_chunk(PfJournalIndex *index, const PfJournalChunk *chun
     if (!segment || chunk->head.tap >= (uint32_t)segment->tap_count)
         return fail_foreign(index, err);
     PfJournalTap *tap = &segment->taps[chunk->head.tap];
-    if (!fits(&segment->layouts[chunk->head.tap], tap, chunk)) return fail_foreign(index, err);
+    const PfTapLayout *layout = &segment->layouts[chunk->head.tap];
+    if (!fits(layout, tap, chunk)) return fail_foreign(index, err);
+    PfChunkFormat format = pf_tap_layout_format_of_rows(layout, chunk->head.rows);
+    size_t stored_bytes = chunk->size - sizeof chunk->head;
+    if (!pf_chunk_is_plausible(&format, stored_bytes))
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "'%s': %zu bytes of tap '%s' would unpack to %zu, which no compressor does: it "
+            "is no work of this program; delete it",
+            index->path, stored_bytes, layout->tap.name, format.raw_bytes);
     if (add_chunk(&index->pending_chunks, chunk, err)) return -1;
     tap->rows = (int64_t)chunk->head.first_row + chunk->head.rows;
     return 0;

@@ -23,7 +23,7 @@ static void *allocate(size_t size, void *argument)
     PfCacheTexts *texts = argument;
     TextBlock *block = texts->blocks;
     /* Many elements may refer to one string of the file. */
-    if (texts->used > texts->most - (size < texts->most ? size : texts->most)) return NULL;
+    if (size > texts->most || texts->used > texts->most - size) return NULL;
     texts->used += size;
     if (!block || block->capacity - block->used < size) {
         size_t capacity = size > BLOCK_BYTES ? size : BLOCK_BYTES;

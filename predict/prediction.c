@@ -25,6 +25,12 @@
 #include "sample_reader.h"
 #include "scorer.h"
 
+/* What a batch of a model's crops has at most unless told otherwise: 32 of 512 x 512, two of
+ * 2048 x 2048. */
+#define MOST_CROP_PIXELS ((int64_t)1 << 23)
+/* Of the outputs of rows of a cache that are scored at a time. */
+#define BLOCK_BYTES ((int64_t)64 << 20)
+
 typedef struct Prediction {
     const PfPredictOptions *options;
     PfModel *model;
@@ -140,12 +146,31 @@ static int begin_output(Prediction *run, PfError *err)
     return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options, err);
 }
 
-/* Few images need no larger batch. */
+static int64_t crop_pixels(const Prediction *run)
+{
+    return (int64_t)run->preprocess.crop * run->preprocess.crop;
+}
+
+/* The model's file says how large the network's input is, and that decides over gigabytes. */
+static int check_crop(const Prediction *run, PfError *err)
+{
+    int64_t most = run->options->max_pixels ? run->options->max_pixels : MOST_CROP_PIXELS;
+    if (crop_pixels(run) <= most) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "model '%s' takes images of %d x %d pixels, and the network at most %lld at a "
+                   "time. Hint: --max-pixels %lld, if there is memory for it",
+                   run->options->model, run->preprocess.crop, run->preprocess.crop, (long long)most,
+                   (long long)crop_pixels(run));
+}
+
+/* Few images need no larger batch, and large crops have none. */
 static int wanted_batch(const Prediction *run)
 {
-    int64_t total = pf_dataset_count(run->dataset);
-    int most = run->options->batch ? run->options->batch : PF_BATCH_USUAL;
-    return total < most ? (int)total : run->options->batch;
+    int64_t total = pf_dataset_count(run->dataset), fit = MOST_CROP_PIXELS / crop_pixels(run);
+    if (run->options->batch) return total < run->options->batch ? (int)total : run->options->batch;
+    int64_t most = fit < 1 ? 1 : fit < PF_BATCH_USUAL ? fit : PF_BATCH_USUAL;
+    if (total < most) return (int)total;
+    return most < PF_BATCH_USUAL ? (int)most : 0;
 }
 
 static int worker_count(const Prediction *run)
@@ -207,7 +232,8 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
 {
     if (list_images(run, err) ||
         pf_model_network_plan(run->model, run->options, run->scorer->tap, &run->plan, err) ||
-        open_pipeline(run, interrupted, err) || open_network(run, err) || begin_output(run, err))
+        check_crop(run, err) || open_pipeline(run, interrupted, err) || open_network(run, err) ||
+        begin_output(run, err))
         return -1;
     return run_pipeline(run, err);
 }
@@ -251,7 +277,8 @@ static int check_cache(const Prediction *run, const PfCache *cache, PfError *err
 static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *err)
 {
     PfCache *cache = cached->cache;
-    int64_t block = cached->block_rows;
+    int64_t outputs_fit = BLOCK_BYTES / (run->scorer->outputs * (int64_t)sizeof(float)) + 1;
+    int64_t block = cached->block_rows < outputs_fit ? cached->block_rows : outputs_fit;
     const char *const *paths;
     int64_t rows = pf_cache_row_count(cache);
     int32_t *widths = pf_calloc((size_t)rows, sizeof *widths, err);

@@ -6,6 +6,7 @@ would be, only the words are checked.
 
 usage: bombs.py BUILD [NAME...]
 """
+import hashlib
 import json
 import os
 import struct
@@ -168,6 +169,16 @@ def jpeg_of_holes(folder):
     refused(folder, arguments, 3, "holes.jpg: of its 1.1 GB only", "the rest are holes")
 
 
+def manifest_of_holes(folder):
+    path = folder / "images.csv"
+    path.write_text("path,label\na.jpg,b\n")
+    os.truncate(path, 20 << 30)
+    with open(path, "rb") as file:
+        if os.lseek(file.fileno(), 0, os.SEEK_HOLE) >= 20 << 30:
+            return
+    refused(folder, [EXTRACT, path, "-o", "x.h5", *NETWORK], 1, "images.csv': of its 21.5 GB only")
+
+
 # ---- caches ----
 
 def hdf5():
@@ -282,13 +293,98 @@ def cache_that_is_sound(folder):
     check(result.code == 0, result.err)
 
 
+# ---- models ----
+
+def safetensors(path, tensors, metadata, header=None):
+    """tensors: name to shape, of zeros."""
+    entries, at = {}, 0
+    for name, shape in tensors.items():
+        size = 4
+        for side in shape:
+            size *= side
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    if metadata:
+        entries["__metadata__"] = {"permafrost": json.dumps(metadata)}
+    text = header or json.dumps(entries).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(at))
+    return path
+
+
+def model(targets=1, crop=224, backbone=None):
+    target = {"name": "t", "kind": "regression", "weight": "fc.weight", "bias": "fc.bias"}
+    return {"version": 1, "tap": "avgpool", "tap_shape": [4096], "targets": [target] * targets,
+            "backbone": backbone or {"name": "resnet18", "weights_sha256": "0"},
+            "preprocess": {"resize": crop, "crop": crop, "squash": False, "interpolation": "bilinear",
+                           "mean": [0, 0, 0], "std": [1, 1, 1]}}
+
+
+def model_of_shared_tensors(folder):
+    path = safetensors(folder / "shared.safetensors", {"fc.weight": [32, 4096], "fc.bias": [32]},
+                       model(targets=20_000))
+    refused(folder, [PREDICT, path, "x.png"], 1, "shared.safetensors'", "they share tensors")
+
+
+def model_of_a_large_crop(folder):
+    """The network that a model names takes pictures of 16384 x 16384."""
+    sha256 = hashlib.sha256((folder / "fake.pt").read_bytes()).hexdigest()
+    backbone = {"name": None, "torchscript_sha256": sha256}
+    metadata = model(crop=16384, backbone=backbone)
+    del metadata["backbone"]["name"]
+    metadata.update(tap="mean", tap_shape=[3])
+    path = safetensors(folder / "crop.safetensors", {"fc.weight": [1, 3], "fc.bias": [1]}, metadata)
+    images = [folder / f"{i}.png" for i in range(12)]
+    for image in images:
+        image.write_bytes(png(30, 40))
+    refused(folder, [PREDICT, path, "--backbone", "fake.pt", *images], 1,
+            "crop.safetensors' takes images of 16384 x 16384 pixels", "Hint: --max-pixels 268435456")
+
+
+def header_of_numbers(folder):
+    numbers = b'{"a":{"dtype":"F32","shape":[' + b"0," * 12_000_000 + b'0],"data_offsets":[0,0]}}'
+    path = safetensors(folder / "numbers.safetensors", {}, None, numbers)
+    refused(folder, [PREDICT, path, "x.png"], 1, "header holds 12000", "and may hold 2000000")
+
+
+def metadata_of_numbers(folder):
+    metadata = model()
+    metadata["config"] = "REPLACED"
+    path = safetensors(folder / "metadata.safetensors", {"fc.weight": [1, 4096], "fc.bias": [1]}, metadata)
+    content = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", content)
+    text = content[8:8 + length].replace(b'\\"REPLACED\\"', b"[" + b"0," * 12_000_000 + b"0]")
+    path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length:])
+    refused(folder, [PREDICT, path, "x.png"], 1, "metadata holds 12000", "and may hold 2000000")
+
+
+def write_pth_legacy(path, pickles):
+    magic = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+    path.write_bytes(magic + b"".join(pickles))
+    return path
+
+
+def pickle_of_names(folder):
+    """A dict of a million tensors, all of them under the same long name, which is there once."""
+    name = b"X" + struct.pack("<I", 200_000) + b"a" * 200_000 + b"q\1"
+    storage = b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0kX\3\0\0\0cpuK\1tQ"
+    tensor = (b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0))\x89ccollections\nOrderedDict\n)RtRq\2")
+    state = b"\x80\2}(" + name + tensor + b"h\1h\2" * 20_000 + b"u."
+    keys = b"\x80\2]X\1\0\0\0ka."
+    block = struct.pack("<Q", 1) + bytes(4)
+    path = write_pth_legacy(folder / "names.pth", [b"\x80\2M\xe9\3.", b"\x80\2}.", state, keys, block])
+    arguments = extract_image(folder, "good.png", png(30, 40))
+    refused(folder, [*arguments[:4], "--weights", path], 1, "names.pth'",
+            "the names of its tensors are longer than the file")
+
+
 # ---- all of them ----
 
 IMAGES = [png_of_zeros, png_beyond_all, png_by_option, jpeg_of_scans, jpeg_of_few_scans, jpeg_of_coefficients,
-          jpeg_of_holes]
+          jpeg_of_holes, manifest_of_holes]
 CACHES = [cache_of_unwritten_rows, cache_of_unwritten_features, cache_of_a_large_chunk, cache_of_one_target,
           cache_of_gzip, cache_of_nested_gzip, cache_of_holes, cache_that_is_sound]
-BOMBS = IMAGES + (CACHES if hdf5() else [])
+MODELS = [model_of_shared_tensors, model_of_a_large_crop, header_of_numbers, metadata_of_numbers, pickle_of_names]
+BOMBS = IMAGES + MODELS + (CACHES if hdf5() else [])
 
 
 def run_bombs(folder):

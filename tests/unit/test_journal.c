@@ -858,6 +858,70 @@ START_TEST(records_that_make_no_sense)
 }
 END_TEST
 
+/* A journal of some hundred bytes, a row of which claims gigabytes. */
+static void write_bomb(const PfCacheTap *tap, PfCompression compression, size_t stored_bytes)
+{
+    const uint32_t version = PF_JOURNAL_VERSION;
+    const PfJournalChunkHead head = {.rows = 1};
+    unsigned char *stored = calloc(1, stored_bytes);
+    PfTapLayout layout;
+    PfJournalBytes segment = {0}, image = {0};
+    PfJournalImage row = {.path = "a.jpg", .width = 1, .height = 1};
+    PfRecordFile *file;
+    PfError err = {0};
+    int64_t dropped;
+    ck_assert(!pf_tap_layout_plan(tap, compression, 1, &layout, &err));
+    ck_assert(!pf_journal_put_segment(&segment, &layout, 1, &err));
+    ck_assert(!pf_journal_put_image(&image, &row, &err));
+    ck_assert(!pf_record_file_open(path, skip, NULL, &file, &dropped, &err));
+    ck_assert(!pf_record_file_append(file, PF_JOURNAL_IDENTITY, &version, sizeof version, IDENTITY,
+                                     strlen(IDENTITY), NULL, &err));
+    ck_assert(!pf_record_file_append(file, PF_JOURNAL_SEGMENT, segment.data, segment.size, NULL, 0,
+                                     NULL, &err));
+    ck_assert(!pf_record_file_append(file, PF_JOURNAL_CHUNK, &head, sizeof head, stored,
+                                     stored_bytes, NULL, &err));
+    ck_assert(!pf_record_file_append(file, PF_JOURNAL_CHECKPOINT, image.data, image.size, NULL, 0,
+                                     NULL, &err));
+    pf_record_file_close(&file);
+    free(image.data);
+    free(segment.data);
+    free(stored);
+}
+
+START_TEST(few_bytes_are_not_gigabytes)
+{
+    static const struct {
+        int64_t values; /* of a row, 4 bytes each */
+        PfCompression compression;
+        size_t stored_bytes;
+        int is_refused;
+    } cases[] = {
+        {(int64_t)900 << 20, PF_COMPRESS_ZSTD, 500, 1},
+        {(int64_t)900 << 20, PF_COMPRESS_GZIP, 500, 1},
+        {(int64_t)900 << 20, PF_COMPRESS_ZSTD, 200000, 1},
+        {(int64_t)8 << 20, PF_COMPRESS_ZSTD, 500, 1},
+        {(int64_t)8 << 20, PF_COMPRESS_ZSTD, 1200, 0}, /* zeros */
+        {(int64_t)8 << 20, PF_COMPRESS_GZIP, 40000, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        PfCacheTap tap = {.name = "huge", .shape = {1, {cases[i].values}}, .dtype = PF_DTYPE_F32};
+        PfJournalConfig config = {.output = output, .identity = IDENTITY, .threads = 1};
+        PfError err = {0};
+        PfJournal *journal;
+        const char *identity;
+        write_bomb(&tap, cases[i].compression, cases[i].stored_bytes);
+        int failed = pf_journal_open(&config, &journal, &identity, &err);
+        ck_assert_msg((failed != 0) == cases[i].is_refused, "%zu: %s", i, err.message);
+        if (failed)
+            ck_assert_msg(strstr(err.message, path) && strstr(err.message, "would unpack to"), "%s",
+                          err.message);
+        else
+            pf_journal_close(&journal);
+        unlink(path);
+    }
+}
+END_TEST
+
 /* Of a segment of two taps, the second one's rows; then a segment that has no second tap. */
 START_TEST(chunks_of_a_segment_that_was_left)
 {
@@ -976,6 +1040,7 @@ int main(void)
     tcase_add_test(damage, flipped_bits_end_the_journal);
     tcase_add_test(damage, later_damage_is_found_by_reading);
     tcase_add_test(damage, records_that_make_no_sense);
+    tcase_add_test(damage, few_bytes_are_not_gigabytes);
     tcase_add_test(damage, chunks_of_a_segment_that_was_left);
     tcase_add_loop_test(damage, a_full_disk_keeps_what_was_synced, 0, 6);
     tcase_add_test(damage, no_room_for_a_journal_leaves_none);
