@@ -75,6 +75,7 @@ static int64_t pass(PfManifest *manifest, RowFunction function, PfError *err)
 /* Twice: how fields are written is known from all of them together only. */
 static int observe_rows(PfManifest *manifest, PfError *err)
 {
+    if (pf_manifest_check_names(manifest, err)) return -1;
     manifest->row_count = pass(manifest, pf_manifest_look, err);
     if (manifest->row_count < 0) return -1;
     if (manifest->row_count)
@@ -145,10 +146,10 @@ static int read_manifest(PfManifest *manifest, PfError *err)
 {
     if (open_csv(manifest, err) || pf_manifest_read_header(manifest, err) ||
         pf_manifest_find_paths(manifest, err) || pf_manifest_check_header(manifest, err) ||
-        pf_manifest_find_split(manifest, err) || find_group_column(manifest, err) ||
-        pf_manifest_choose_targets(manifest, err) || observe_rows(manifest, err) ||
-        pf_manifest_settle_kinds(manifest, err) || pf_manifest_go_to_first_row(manifest, err) ||
-        add_rows(manifest, err))
+        pf_manifest_say_paths(manifest, err) || pf_manifest_find_split(manifest, err) ||
+        find_group_column(manifest, err) || pf_manifest_choose_targets(manifest, err) ||
+        observe_rows(manifest, err) || pf_manifest_settle_kinds(manifest, err) ||
+        pf_manifest_go_to_first_row(manifest, err) || add_rows(manifest, err))
         return -1;
     return pf_manifest_finish_targets(manifest, err) || pf_manifest_check_paths(manifest, err) ? -1
                                                                                                : 0;

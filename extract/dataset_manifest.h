@@ -141,6 +141,7 @@ int pf_manifest_is_usual_path(const char *name);
 /* Finds the column of the paths, and the folder that they are relative to, which becomes the
  * dataset's root. */
 int pf_manifest_find_paths(PfManifest *manifest, PfError *err);
+int pf_manifest_say_paths(const PfManifest *manifest, PfError *err);
 /* Takes other spellings for paths that are not there, notes those that have none and those that
  * stand in several rows; that no image is there is an error. */
 int pf_manifest_check_paths(PfManifest *manifest, PfError *err);
@@ -194,6 +195,8 @@ const char *pf_manifest_list_text(const PfLabelForm *form);
 /* ---- dataset_manifest_forms.c ---- */
 
 int pf_manifest_is_missing(const PfManifest *manifest, const char *field);
+/* Whether targets and their columns have names in UTF-8. */
+int pf_manifest_check_names(const PfManifest *manifest, PfError *err);
 /* Takes a first look at a row: how fields are written. */
 int pf_manifest_look(PfManifest *manifest, const char *const *fields, PfError *err);
 /* Once all rows have been looked at. */

@@ -67,6 +67,13 @@ static int check_names(const PfManifest *manifest, const PfManifestTarget *targe
     return check_text(manifest, 1, target->name, err);
 }
 
+int pf_manifest_check_names(const PfManifest *manifest, PfError *err)
+{
+    for (int t = 0; t < manifest->target_count; t++)
+        if (check_names(manifest, &manifest->targets[t], err)) return -1;
+    return 0;
+}
+
 /* ---- looking ---- */
 
 static int is_of_numbers(const PfManifestTarget *target)
@@ -118,7 +125,6 @@ int pf_manifest_settle_forms(PfManifest *manifest, PfError *err)
     int lists = 0;
     for (int t = 0; t < manifest->target_count; t++) {
         PfManifestTarget *target = &manifest->targets[t];
-        if (check_names(manifest, target, err)) return -1;
         if (!target->has_kind || target->kind != PF_TARGET_MULTILABEL) continue;
         if (pf_manifest_settle_labels(manifest, target, err)) return -1;
         lists += target->labels.not_flags;

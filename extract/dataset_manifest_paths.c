@@ -239,10 +239,13 @@ static int find_column_and_root(PfManifest *manifest, const char *home, char **r
     return place < (int)USUAL_NAMES ? 0 : fail_no_paths(manifest, home, err);
 }
 
-static int say_paths(PfManifest *manifest, const char *home, PfError *err)
+int pf_manifest_say_paths(const PfManifest *manifest, PfError *err)
 {
     const char *root = manifest->dataset->root;
+    char *home = home_folder(manifest, err);
+    if (!home) return -1;
     int is_elsewhere = strcmp(root, home) != 0;
+    free(home);
     return pf_dataset_remark(manifest->dataset, err, "paths: column '%s'%s%s%s",
                              manifest->columns[manifest->path_column],
                              is_elsewhere ? ", in the folder '" : "", is_elsewhere ? root : "",
@@ -254,10 +257,7 @@ int pf_manifest_find_paths(PfManifest *manifest, PfError *err)
     char *root = NULL, *home = home_folder(manifest, err);
     int status = -1;
     if (home && !find_column_and_root(manifest, home, &root, err))
-        status = pf_dataset_set_root(manifest->dataset, root ? root : home, err) ||
-                         say_paths(manifest, home, err)
-                     ? -1
-                     : 0;
+        status = pf_dataset_set_root(manifest->dataset, root ? root : home, err);
     free(root);
     free(home);
     return status;

@@ -1,9 +1,8 @@
 /* Paths as they were written on another machine: what they are called here. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "dataset_manifest.h"
 
@@ -24,9 +23,11 @@ const char *pf_manifest_path(const PfManifest *manifest, const char *field,
     return buffer;
 }
 
+/* Folders called train and val make no column of splits one of paths. */
 static int is_there(int folder, const char *path)
 {
-    return *path && !faccessat(folder, path, F_OK, 0);
+    struct stat status;
+    return *path && !fstatat(folder, path, &status, 0) && !S_ISDIR(status.st_mode);
 }
 
 /* Behind so many folders; NULL where it has no more of them. */

@@ -124,5 +124,76 @@ same_cache joined.h5 whole.h5
 expect 0 extract_fake photos/tags.csv -o t.h5 --target tags:multilabel
 expect 1 extract --merge joined2.h5 s1.h5 t.h5 --force
 stderr_has "target 'tags' of 't.h5' is of kind multilabel, 1 numbers a row"
+
+# Another machine's tables: a German spreadsheet's, of its own encoding, with folds and backslashes.
+{ printf 'Datei;Gr\366\337e;Gruppe;set\r\n'
+  n=0
+  while read -r file; do
+    n=$((n + 1))
+    printf 'D:\\Fotos\\%s;%s,5;B\344r %s;%s\r\n' "$(echo "$file" | tr / '\\')" "$n" "$((n % 2))" "$([ $((n % 3)) = 0 ] && echo val || echo train)"
+  done < list
+} > photos/deutsch.csv
+expect 1 extract_fake photos/deutsch.csv -o g.h5
+stderr_has "'photos/deutsch.csv' line 1: byte 0xf6 behind 'Gr' is not UTF-8; Windows-1252 would make it 'Größe'"
+stderr_has '--encoding windows-1252'
+absent g.h5
+expect 0 extract_fake photos/deutsch.csv -o g.h5 --encoding latin1
+saw "$images"
+stderr_has "target Größe: regression, 1 number, column 'Größe', '1,5' is 1.5"
+stderr_has 'target Gruppe: class, 2 classes'
+stderr_has "split: column 'set'"
+stderr_has "$images of $images are there in another spelling only, 'D:\\Fotos\\"
+expect 0 extract --info g.h5
+stdout_has 'val'
+iconv -f latin1 -t UTF-16 photos/deutsch.csv > photos/unicode.csv
+expect 0 extract_fake photos/unicode.csv -o u.h5
+stderr_has 'encoding: UTF-16'
+same_cache u.h5 g.h5
+
+# A list without a header, and what options say.
+sed 's/^train.//; s/[.]jpg$/ 3/' list > photos/train/list.txt
+expect 0 extract_fake photos/train/list.txt -o l.h5
+saw "$images"
+stderr_has "paths: column 'column1'"
+expect 0 extract_fake photos/train/list.txt -o l.h5 --no-header --suffix .jpg --target column2:class
+saw 0
+expect 2 extract_fake photos/faces.csv -o o.h5 --split-column spilt
+stderr_has "no column 'spilt', did you mean 'split'?"
+expect 2 extract_fake photos/faces.csv -o o.h5 --separator ';'
+stderr_has '--separator parts labels'
+expect 2 extract_fake photos/faces.csv -o o.h5 --encoding utf-0
+stderr_has "--encoding: 'utf-0' is not known here"
+expect 2 extract_fake photos/faces.csv -o o.h5 --decimal dot
+expect 2 extract_fake photos/faces.csv -o o.h5 --separator ab
+expect 2 extract_fake photos -o o.h5 --suffix .jpg
+stderr_has '--suffix is for manifests'
+expect 2 extract --merge o.h5 s1.h5 s2.h5 --no-header
+stderr_has '--no-header is for extracting from a manifest'
+absent o.h5
+
+# A cache goes on as it began: with what the first version made of these columns.
+{ echo path,fold,price; n=0
+  while read -r file; do n=$((n + 1)); echo "$file,$([ $((n % 3)) = 0 ] && echo val || echo train),\"$n,5\""; done < list
+} > photos/old.csv
+expect 0 extract_fake photos/old.csv -o old.h5 --split-column none --target fold:class --target price:class
+cp -p old.h5 before.h5
+expect 0 extract_fake photos/old.csv -o old.h5
+saw 0
+stderr_has "the cache was begun when 'photos/old.csv' was read otherwise than today, and goes on so"
+stderr_has 'target fold: class, 2 classes'
+stderr_lacks 'split: column'
+stderr_has 'up to date'
+cmp -s old.h5 before.h5 || failed 'a cache of the first reading was changed'
+expect 0 extract --verify photos/old.csv old.h5
+expect 0 extract_fake photos/old.csv -o new.h5
+stderr_has "split: column 'fold'"
+stderr_has "target price: regression, 1 number, column 'price', '1,5' is 1.5"
+expect 0 extract_fake photos/old.csv -o new.h5
+stderr_lacks 'read otherwise'
+stderr_has 'up to date'
+expect 0 extract_fake photos/old.csv -o old.h5 --split-column fold
+saw 0
+stderr_lacks 'read otherwise'
+same_cache old.h5 new.h5
 no_leftovers
 done_with
