@@ -5,7 +5,7 @@
 #include "image.h"
 #include "memory.h"
 
-enum { PIXEL = 3, TILE = 16 };
+enum { PIXEL = 3, TILE = 64 };
 
 /* An orientation as rows and columns that change places, after which each axis may be mirrored. */
 typedef struct Turn {

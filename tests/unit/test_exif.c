@@ -157,7 +157,7 @@ static const uint8_t *source(const uint8_t *pixels, int width, int height, int o
 
 START_TEST(turning_moves_every_pixel_where_it_belongs)
 {
-    static const int sides[] = {1, 2, 3, 15, 16, 17, 31, 50, 400};
+    static const int sides[] = {1, 2, 3, 15, 16, 17, 31, 70, 200};
     enum { SIDES = sizeof sides / sizeof *sides };
     PfRandom random = pf_random_seeded(4, 0);
     PfImage image = {0}; /* one for all, as in a decoding thread */
@@ -176,12 +176,14 @@ START_TEST(turning_moves_every_pixel_where_it_belongs)
         ck_assert_int_eq(pf_image_turn(&image, NULL), 0);
         ck_assert_int_eq(image.width, orientation >= 5 ? height : width);
         ck_assert_int_eq(image.height, orientation >= 5 ? width : height);
+        int wrong = 0;
         for (int y = 0; y < image.height; y++)
             for (int x = 0; x < image.width; x++) {
                 const uint8_t *found =
                     image.pixels + 3 * ((size_t)y * (size_t)image.width + (size_t)x);
-                ck_assert_mem_eq(found, source(pixels, width, height, orientation, x, y), 3);
+                wrong += memcmp(found, source(pixels, width, height, orientation, x, y), 3) != 0;
             }
+        ck_assert_int_eq(wrong, 0);
         ck_assert_int_eq(image.left | image.top, 0);
         free(pixels);
     }
