@@ -299,6 +299,7 @@ int main(void)
 {
     Suite *suite = suite_create("cache_foreign");
     TCase *cases = tcase_create("all");
+    tcase_set_timeout(cases, 60); /* a hang is told after 5 seconds of computing */
     tcase_add_checked_fixture(cases, make_folder, remove_folder);
     tcase_add_test(cases, a_compact_dataset_shorter_than_its_shape);
     tcase_add_test(cases, a_chunk_shorter_than_its_shape);

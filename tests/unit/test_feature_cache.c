@@ -590,7 +590,7 @@ static void put_bytes(const char *bytes, size_t size)
 START_TEST(what_is_no_cache_is_said_to_be_none)
 {
     check_not_opened(path, "No such file");
-    check_not_opened(folder, "directory");
+    check_not_opened(folder, "is a folder, not a file");
     put_bytes("", 0);
     check_not_opened(path, "it is empty");
     put_bytes("\xff\xd8\xff\xe0\0\x10JFIF\0\1", 12);
