@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The layering of the house, as CONTRIBUTING.md draws it: who may include whom.
+"""The layering: who may include whom. This table stands nowhere else.
 
 Rows, ground first. A file includes lower rows, or names to its left in its own
 row. extract/ and train/ never include each other. Some headers belong to few,
