@@ -68,8 +68,8 @@ static void *load_named(Search *search, const char *named)
 {
     snprintf(search->path, sizeof search->path, "%s", named);
     if (*named == '/') return load(search);
-    snprintf(search->tried, sizeof search->tried,
-             "\n  %s: expected an absolute path in PERMAFROST_PLUGIN", named);
+    pf_format(search->tried, sizeof search->tried,
+              "\n  %s: expected an absolute path in PERMAFROST_PLUGIN", named);
     return NULL;
 }
 

@@ -8,6 +8,7 @@
 
 #include "mapped_file.h"
 #include "memory.h"
+#include "printable.h"
 #include "text_encoding.h"
 
 #define MAX_FIELDS 1000000
@@ -50,7 +51,7 @@ static int read_file(PfCsvReader *reader, PfError *err)
     if (!stream) return pf_fail_errno(err, "'%s' cannot be read", reader->path);
     int failed =
         !fstat(fileno(stream), &status) && pf_check_holes(fileno(stream), status.st_size, &holes)
-            ? pf_fail(err, PF_EXIT_FAILED, "'%s': %s", reader->path, holes.message)
+            ? pf_fail(err, PF_EXIT_FAILED, "'%s': %" PF_SENTENCE, reader->path, holes.message)
             : read_stream(reader, stream, err);
     fclose(stream);
     return failed;

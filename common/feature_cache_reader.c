@@ -13,6 +13,7 @@
 #include "feature_cache_limits.h"
 #include "feature_cache_remote.h"
 #include "feature_cache_seal.h"
+#include "input_file.h"
 #include "mapped_file.h"
 #include "memory.h"
 #include "printable.h"
@@ -153,7 +154,7 @@ static int check_samples(PfCache *cache, PfError *err)
 {
     static const char *const names[] = {"samples/path",     "samples/digest",   "samples/size",
                                         "samples/mtime_ns", "samples/ctime_ns", "samples/width",
-                                        "samples/height"};
+                                        "samples/height",   "samples/group"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         hid_t dataset;
         int64_t width;
@@ -398,13 +399,10 @@ static int check_holes(PfCacheFile *file, PfError *err)
 {
     struct stat status;
     PfError holes;
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = pf_input_try(AT_FDCWD, file->path, &status);
     if (fd < 0) return 0; /* others say why */
-    int failed = 0;
-    if (!fstat(fd, &status)) {
-        file->size_bytes = status.st_size;
-        failed = S_ISREG(status.st_mode) && pf_check_holes(fd, status.st_size, &holes);
-    }
+    file->size_bytes = status.st_size;
+    int failed = pf_check_holes(fd, status.st_size, &holes);
     close(fd);
     return failed ? pf_fail(err, PF_EXIT_FAILED, "cache '%s': %" PF_SENTENCE, file->path,
                             holes.message)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "feature_cache_h5.h"
 #include "memory.h"
@@ -92,7 +93,10 @@ static int add_contents(PfChildReply *reply, const PfCache *cache, PfError *err)
 
 static int serve_open(const char *path, PfCache **cache, PfChildReply *reply, PfError *err)
 {
+    struct stat status;
     if (!(*cache = pf_cache_new(path, err))) return -1;
+    if (stat(path, &status)) return pf_fail_errno(err, "cannot read '%s'", path);
+    (*cache)->file.size_bytes = status.st_size;
     pf_h5_lock();
     int failed = pf_cache_open_contents(*cache, err);
     pf_h5_unlock();

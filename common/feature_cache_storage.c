@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 
 enum {
@@ -74,7 +75,7 @@ static int is_packed_twice(const Storage *storage, int *is_gzip)
         size_t no_values = 0;
         H5Z_filter_t filter = H5Pget_filter2(storage->properties, (unsigned)i, &flags, &no_values,
                                              NULL, 0, NULL, NULL);
-        if (*is_gzip && filter != H5Z_FILTER_FLETCHER32) return 1;
+        if (*is_gzip && filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE) return 1;
         if (filter == H5Z_FILTER_DEFLATE) *is_gzip = 1;
     }
     return 0;
@@ -108,8 +109,41 @@ static int unpacks_within(const void *packed, size_t size, hsize_t most)
     return total <= most;
 }
 
+/* The first bytes of all elements came first, then the second ones, and so on. */
+static int unshuffle(unsigned char *bytes, size_t size, size_t element)
+{
+    size_t count = element ? size / element : 0;
+    unsigned char *copy = count ? malloc(size) : NULL;
+    if (!copy) return count ? -1 : 0;
+    memcpy(copy, bytes, size);
+    for (size_t i = 0; i < element; i++)
+        for (size_t j = 0; j < count; j++) bytes[j * element + i] = copy[i * count + j];
+    free(copy);
+    return 0;
+}
+
+/* Undoes what a chunk went through after gzip, which keeps its size but for a checksum. */
+static int undo_until_gzip(const Storage *storage, unsigned skipped, unsigned char *packed,
+                           size_t *size)
+{
+    for (int i = H5Pget_nfilters(storage->properties) - 1; i >= 0; i--) {
+        unsigned flags, values[8] = {0};
+        size_t value_count = 8;
+        H5Z_filter_t filter = H5Pget_filter2(storage->properties, (unsigned)i, &flags, &value_count,
+                                             values, 0, NULL, NULL);
+        if (filter == H5Z_FILTER_DEFLATE) return 0;
+        if (skipped >> i & 1) continue;
+        if (filter == H5Z_FILTER_FLETCHER32)
+            *size -= *size < CHECKSUM_BYTES ? *size : CHECKSUM_BYTES;
+        else if (unshuffle(packed, *size, values[0]))
+            return -1;
+    }
+    return 0;
+}
+
 /* HDF5's own gzip filter, which cannot be replaced, unpacks to the stream's end. */
-static int is_gzip_bounded(Storage *storage, const hsize_t *offset, hsize_t size, hsize_t chunk)
+static int is_gzip_bounded(Storage *storage, const hsize_t *offset, unsigned skipped, hsize_t size,
+                           hsize_t chunk)
 {
     hsize_t most = chunk + chunk / 8 + HARMLESS_BYTES;
     int is_gzip;
@@ -118,9 +152,11 @@ static int is_gzip_bounded(Storage *storage, const hsize_t *offset, hsize_t size
         return 0;
     }
     if (!is_gzip || size <= most / MOST_DEFLATED || size > UINT32_MAX) return 1;
-    void *packed = malloc((size_t)size);
-    int is_bounded = packed && read_packed(storage, offset, packed, (size_t)size) >= 0 &&
-                     unpacks_within(packed, (size_t)size, most);
+    size_t left = (size_t)size;
+    void *packed = malloc(left);
+    int is_bounded = packed && read_packed(storage, offset, packed, left) >= 0 &&
+                     !undo_until_gzip(storage, skipped, packed, &left) &&
+                     unpacks_within(packed, left, most);
     free(packed);
     if (!is_bounded) storage->wrong = "a chunk of it unpacks to more than its shape says";
     return is_bounded;
@@ -135,7 +171,7 @@ static int is_chunk_whole(Storage *storage, const hsize_t *offset, hsize_t eleme
         return 0;
     if (address == HADDR_UNDEF) return 1; /* never written: the fill value */
     return has_room(plain_bytes(storage, skipped, size), elements, storage->element_bytes) &&
-           is_gzip_bounded(storage, offset, size, elements * storage->element_bytes);
+           is_gzip_bounded(storage, offset, skipped, size, elements * storage->element_bytes);
 }
 
 /* Moves on to the next chunk between first and last. */

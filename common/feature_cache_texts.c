@@ -126,6 +126,7 @@ int pf_cache_texts_number(PfCacheTexts *texts, int64_t count, PfError *err)
 int pf_cache_texts_copy(PfCacheTexts *texts, int64_t count, const char *bytes, size_t size)
 {
     if (count < 0 || (size_t)count > size || (size && bytes[size - 1])) return -1;
+    texts->most = size;
     char *copy = allocate(size, texts);
     texts->items = pf_calloc((size_t)count, sizeof *texts->items, NULL);
     if (!texts->items || !copy) return -1;

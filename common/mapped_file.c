@@ -1,5 +1,6 @@
 #include "mapped_file.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -61,10 +62,12 @@ static void install_handler(void)
 static void note_mapping(const void *bytes, size_t size, const char *path)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    char shown[PATH_MAX];
+    pf_format(shown, sizeof shown, "%s", path);
     char *message = pf_asprintf(NULL,
                                 "%s: error: '%s' became shorter while it was read: another program "
                                 "has cut it off or written it anew. Run again once it is whole\n",
-                                pf_log_program(), path);
+                                pf_log_program(), shown);
     pthread_once(&once, install_handler);
     pthread_mutex_lock(&lock);
     for (int i = 0; i < MAX_MAPPINGS && message; i++) {

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "input_file.h"
+#include "mapped_file.h"
 #include "memory.h"
+#include "printable.h"
 
 int pf_script_file_is_meant(const char *backbone)
 {
@@ -19,8 +21,11 @@ int pf_script_file_is_meant(const char *backbone)
 static int open_regular(const char *path, struct stat *status, PfError *err)
 {
     int fd = pf_input_open(AT_FDCWD, path, "", status, err);
-    if (fd < 0 || status->st_size > 0) return fd;
+    PfError holes;
+    int has_holes = fd >= 0 && pf_check_holes(fd, status->st_size, &holes);
+    if (fd < 0 || (status->st_size > 0 && !has_holes)) return fd;
     close(fd);
+    if (has_holes) return pf_fail(err, PF_EXIT_FAILED, "'%s': %" PF_SENTENCE, path, holes.message);
     return pf_fail(err, PF_EXIT_FAILED, "'%s': not a file with something in it", path);
 }
 

@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "printable.h"
 
 #define DIGEST_LENGTH (PF_SHA256_TEXT_SIZE - 1)
 
@@ -82,9 +83,21 @@ static int list_holds(const char *folder, const char *absolute, const char *sha2
 
 /* ---- a file that something names ---- */
 
+/* Whether it has characters that a message shows as escapes, which no shell takes back. */
+static int is_shown_otherwise(const char *text)
+{
+    uint32_t code;
+    for (int length; *text; text += length) {
+        length = pf_utf8_character(text, strnlen(text, 4), &code);
+        if (!length || pf_is_unprintable(code)) return 1;
+    }
+    return 0;
+}
+
 /* As a shell takes it for one word; malloc'ed. */
 static char *shell_word(const char *text, PfError *err)
 {
+    if (is_shown_otherwise(text)) return pf_strdup("FILE.pt", err);
     const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+@%:,=";
     char *word, *to;
     if (!text[strspn(text, plain)]) return pf_strdup(text, err);
@@ -108,9 +121,9 @@ static int refuse(const char *absolute, const char *by, int is_changed, PfError 
             "%s names the TorchScript file '%s'%s. Such a file is a program, and is run only where "
             "you name it yourself.\n"
             "Hint: if you know where it comes from, add\n"
-            "  --backbone %s\n"
+            "  --backbone %" PF_SENTENCE "\n"
             "to this command, or allow it for good with\n"
-            "  %s --trust %s",
+            "  %s --trust %" PF_SENTENCE,
             by, absolute, is_changed ? ", which is not the file that you trusted" : "", word,
             program_invocation_short_name, word);
     free(word);

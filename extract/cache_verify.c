@@ -227,6 +227,7 @@ static int open_dataset(Verify *verify, PfError *err)
 {
     PfDatasetOptions listing = verify->options->listing;
     if (!verify->options->dataset) return 0;
+    listing.splits_unknown = 1;
     if (verify->cache) {
         listing.exact_split_names =
             pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;

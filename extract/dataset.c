@@ -58,7 +58,7 @@ static int check_kind_options(const PfDatasetFormat *format, const char *operand
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for folders of images; '%s' is %s",
                        operand, format == &pf_dataset_format_cifar ? "of CIFAR's files" : "none");
     if (!given || format == &pf_dataset_format_manifest) return 0;
-    return pf_fail(err, PF_EXIT_USAGE, "%s is for manifests (.csv, .tsv, .txt); '%s' is none",
+    return pf_fail(err, PF_EXIT_USAGE, "%s is for manifests (.csv, .tsv, .txt, .lst); '%s' is none",
                    given, operand);
 }
 

@@ -63,7 +63,8 @@ typedef struct PfDatasetOptions {
     const char *image_root;   /* --root: what paths are relative to; NULL: the file's folder */
     const char *group_column; /* --group; NULL: none */
     PfTableOptions table;
-    int as_before; /* read as the first versions did: pf_dataset_open_for */
+    int as_before;      /* read as the first versions did: pf_dataset_open_for */
+    int splits_unknown; /* sides may have been drawn for the cache by options that are not given */
 } PfDatasetOptions;
 
 #define PF_NO_SPLIT_FOLDERS "none"

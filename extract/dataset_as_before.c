@@ -30,27 +30,31 @@ static int has_splits(const PfDataset *dataset, const PfCache *cache)
 {
     int64_t counts[PF_SPLIT_COUNT] = {0};
     const uint8_t *splits = pf_cache_splits(cache);
+    const PfDrawing *drawing = pf_dataset_drawing(dataset); /* sides that are still to be drawn */
+    const double drawn[PF_SPLIT_COUNT] = {
+        [PF_SPLIT_VAL] = drawing ? drawing->val : 0, [PF_SPLIT_TEST] = drawing ? drawing->test : 0};
     for (int64_t i = 0; i < pf_cache_row_count(cache); i++)
         counts[splits ? splits[i] : PF_SPLIT_TRAIN]++;
     for (int i = 0; i < PF_SPLIT_COUNT; i++)
-        if (!counts[i] != !pf_dataset_split_count(dataset, (PfSplit)i)) return 0;
+        if (!(drawn[i] > 0) && !counts[i] != !pf_dataset_split_count(dataset, (PfSplit)i)) return 0;
     return 1;
 }
 
-static int is_of(const PfDataset *dataset, const PfCache *cache)
+static int is_of(const PfDataset *dataset, const PfCache *cache, int with_splits)
 {
     for (int t = 0; t < pf_cache_target_count(cache); t++)
         if (!has_target(dataset, pf_cache_target(cache, t))) return 0;
-    return has_splits(dataset, cache);
+    return !with_splits || has_splits(dataset, cache);
 }
 
 static int warn(PfDataset *dataset, const char *operand, PfError *err)
 {
-    return pf_dataset_warn(dataset, err,
-                           "the cache was begun when '%s' was read otherwise than today, and goes "
-                           "on so. --force, another output or any of --split-column, --separator, "
-                           "--encoding, --decimal reads it as docs/datasets.md says",
-                           operand);
+    return pf_dataset_warn(
+        dataset, err,
+        "the cache was begun when '%s' was read otherwise than today, and goes "
+        "on so. --force, another output or any of --split-column, --separator, "
+        "--encoding, --decimal, --suffix, --no-header reads it as docs/datasets.md says",
+        operand);
 }
 
 /* The reading of the first versions, where the cache is of that one; else *before stays NULL. */
@@ -61,7 +65,7 @@ static int try_before(const char *operand, const PfDatasetOptions *options, cons
     PfError ignored = {0};
     as_before.as_before = 1;
     if (pf_dataset_open(operand, &as_before, before, &ignored)) return 0;
-    if (is_of(*before, cache)) return warn(*before, operand, err);
+    if (is_of(*before, cache, !options->splits_unknown)) return warn(*before, operand, err);
     pf_dataset_close(before);
     return 0;
 }
@@ -73,7 +77,7 @@ int pf_dataset_open_for(const char *operand, const PfDatasetOptions *options, co
     int failed = pf_dataset_open(operand, options, out, err);
     int is_manifest = pf_dataset_format_manifest.probe(operand);
     if (!cache || !is_manifest || pf_table_option_given(&options->table) ||
-        (!failed && is_of(*out, cache)))
+        (!failed && is_of(*out, cache, !options->splits_unknown)))
         return failed;
     if (try_before(operand, options, cache, &before, err)) {
         pf_dataset_close(&before);

@@ -130,8 +130,7 @@ static int list_classes(PfDataset *dataset, const Version *version, PfError *err
     dataset->classes = pf_calloc((size_t)version->class_count, sizeof *dataset->classes, err);
     if (!dataset->classes) return -1;
     PfError problem;
-    int fd =
-        pf_input_open(dataset->root_fd, version->class_names, "dataset file", NULL, &problem);
+    int fd = pf_input_open(dataset->root_fd, version->class_names, "dataset file", NULL, &problem);
     if (fd < 0 && errno == EINVAL)
         return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, problem.message);
     FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");

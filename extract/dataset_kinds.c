@@ -11,6 +11,7 @@
 
 #include "dataset_format.h"
 #include "image.h"
+#include "input_file.h"
 #include "memory.h"
 
 /* Endings of pictures that are not read. */
@@ -52,12 +53,10 @@ static const char *look_inside(int folder_fd, const char *name, int *is_decoded)
     struct stat status;
     const char *format = NULL;
     *is_decoded = 0;
-    int fd = openat(folder_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    int fd = pf_input_try(folder_fd, name, &status);
     if (fd < 0) return NULL;
-    if (!fstat(fd, &status) && S_ISREG(status.st_mode)) {
-        ssize_t got = read(fd, bytes, sizeof bytes);
-        if (got > 0) format = pf_image_format_name(bytes, (size_t)got, is_decoded);
-    }
+    ssize_t got = read(fd, bytes, sizeof bytes);
+    if (got > 0) format = pf_image_format_name(bytes, (size_t)got, is_decoded);
     close(fd);
     return format;
 }

@@ -154,9 +154,10 @@ static int compare_features(Probe *probe, PfError *err)
 /* ---- the measurement ---- */
 
 int pf_decode_drift_measure(const PfDataset *dataset, const int64_t *samples, int64_t count,
-                            const PfBackboneSession *session, PfDecodeDrift *drift, PfError *err)
+                            const PfBackboneSession *session, const PfImageLimits *limits,
+                            PfDecodeDrift *drift, PfError *err)
 {
-    Probe probe = {.session = session, .drift = drift};
+    Probe probe = {.session = session, .drift = drift, .image.limits = *limits};
     *drift = (PfDecodeDrift){0};
     for (Way way = EXACT; way < WAYS; way++)
         probe.crops[way] = pf_alloc_aligned(IMAGES, crop_bytes(&probe), err);

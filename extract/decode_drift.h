@@ -4,6 +4,7 @@
 
 #include "backbone_session.h"
 #include "dataset.h"
+#include "image.h"
 
 typedef struct PfDecodeDrift {
     int looked_at; /* images that were decoded */
@@ -16,7 +17,8 @@ typedef struct PfDecodeDrift {
 /* Looks at the first of the samples until a few have been decoded smaller; those that cannot be
  * used are passed over. The session is open, and nobody else uses it meanwhile. */
 int pf_decode_drift_measure(const PfDataset *dataset, const int64_t *samples, int64_t count,
-                            const PfBackboneSession *session, PfDecodeDrift *drift, PfError *err);
+                            const PfBackboneSession *session, const PfImageLimits *limits,
+                            PfDecodeDrift *drift, PfError *err);
 
 /* The line that says it. */
 void pf_decode_drift_say(const PfDecodeDrift *drift);

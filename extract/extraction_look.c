@@ -94,11 +94,11 @@ static int open_backbone(PfExtraction *run, PfError *err)
         pf_provenance_known_weights(pf_cache_provenance(run->cache), pf_cache_identity(run->cache),
                                     &known);
     options.known = &known;
+    run->journal_path = pf_journal_path(run->options->output, err);
+    if (!run->journal_path || go_on(run, &options, err)) return -1;
     if (pf_script_file_is_meant(options.backbone) &&
         pf_script_file_open(options.backbone, &known, &options.script, err))
         return -1;
-    run->journal_path = pf_journal_path(run->options->output, err);
-    if (!run->journal_path || go_on(run, &options, err)) return -1;
     if (pf_backbone_plan_new(&options, &run->backbone, err)) return -1;
     run->session.plan = run->backbone;
     run->session.wanted_batch = run->options->batch;

@@ -6,6 +6,7 @@
 #include "decode_drift.h"
 #include "log.h"
 #include "memory.h"
+#include "printable.h"
 #include "progress.h"
 #include "size_text.h"
 
@@ -85,7 +86,7 @@ static int sink_rejected(void *context, const PfPipelineRow *row, const char *re
     const PfFeaturePass *of = pass->of;
     PfJournalImage image = journal_image(pass, row, reason);
     pf_progress_end(&pass->progress);
-    pf_warn("%s: %s", image.path, reason);
+    pf_warn("%s: %" PF_SENTENCE, image.path, reason);
     if (of->journal && pf_journal_reject(of->journal, &image, err)) return -1;
     if (pf_survey_note_rejected(of->survey, row->sample, row->digest, &row->stamp, reason, err))
         return -1;
@@ -204,9 +205,10 @@ static void say_memory(const PfFeaturePass *of, size_t bytes)
 static int say_drift(const PfFeaturePass *of, PfError *err)
 {
     PfDecodeDrift drift;
+    PfImageLimits limits = {of->max_pixels, of->interrupted};
     if (!of->session->plan->preprocess.fast_decode || of->plan->drift_said++) return 0;
     if (pf_decode_drift_measure(of->survey->dataset, of->group->samples, of->group->count,
-                                of->session, &drift, err))
+                                of->session, &limits, &drift, err))
         return -1;
     pf_decode_drift_say(&drift);
     return 0;

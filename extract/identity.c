@@ -27,7 +27,7 @@ int pf_identity_go_on(const char *path, const char *found, PfBackboneOptions *op
     int failed = pf_preprocess_read_later(cJSON_GetObjectItemCaseSensitive(identity, "preprocess"),
                                           &preprocess, &later);
     cJSON_Delete(identity);
-    if (failed) return pf_fail(err, PF_EXIT_IDENTITY, "'%s': %s", path, later.message);
+    if (failed) return pf_fail(err, PF_EXIT_IDENTITY, "'%s': %" PF_SENTENCE, path, later.message);
     if (options->exif < 0) options->exif = preprocess.exif;
     if (options->resize_order < 0) options->resize_order = (int)preprocess.resize_order;
     return 0;

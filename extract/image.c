@@ -9,6 +9,7 @@
 #include "image_decoder.h"
 #include "image_exif.h"
 #include "memory.h"
+#include "printable.h"
 #include "size_text.h"
 
 /* What files begin with. '?' stands for any byte. Without a decoder the format
@@ -82,7 +83,7 @@ static int not_an_image(const uint8_t *bytes, size_t size, PfError *err)
     for (size_t i = 0; i < size && i < 10; i++)
         length += (size_t)snprintf(text + length, sizeof text - length,
                                    isprint(bytes[i]) ? "%c" : "\\x%02x", bytes[i]);
-    return pf_image_bad(err, "not an image: begins with '%s'", text);
+    return pf_image_bad(err, "not an image: begins with '%" PF_SENTENCE "'", text);
 }
 
 static int decode_any(const uint8_t *bytes, size_t size, int least_side, PfImage *image,

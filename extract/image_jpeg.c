@@ -195,6 +195,14 @@ static int fail(Decoder *decoder, PfError *err)
 {
     char reason[JMSG_LENGTH_MAX];
     if (decoder->cause == INTERRUPTED) return pf_image_interrupted(err);
+    if (decoder->cause == TOO_MANY_SCANS && decoder->max_scans < MAX_SCANS)
+        return pf_image_bad(err,
+                            PF_IMAGE_TOO_LARGE
+                            ": more than %d scans in a JPEG of %u x %u pixels, of which all "
+                            "together visit at most %d times the pixels of the largest image "
+                            "that is taken. Hint: --max-pixels",
+                            decoder->max_scans, decoder->jpeg.image_width,
+                            decoder->jpeg.image_height, MAX_SCANS_OF_LARGEST);
     if (decoder->cause == TOO_MANY_SCANS)
         return pf_image_bad(err,
                             "more than %d scans in a JPEG of %u x %u pixels: no encoder makes "

@@ -162,8 +162,9 @@ static int check_data_size(Content *content, const PfImageLimits *limits, size_t
 {
     content->data_size = inflated_size(content);
     if (content->data_size > INT32_MAX / 2)
-        return pf_image_bad(err, "too large: %u x %u pixels of %d bits per sample", content->width,
-                            content->height, content->depth);
+        return pf_image_bad(err,
+                            "PNG of %u x %u pixels of %d bits per sample: more than can be decoded",
+                            content->width, content->height, content->depth);
     if (content->packed_size < content->data_size / 1032)
         return pf_image_bad(err, "broken PNG: %zu bytes of compressed pixels cannot hold %u x %u",
                             content->packed_size, content->width, content->height);

@@ -20,6 +20,7 @@
 #include "progress.h"
 #include "provenance.h"
 #include "size_text.h"
+#include "split.h"
 
 /* Says in the provenance that the file can be made again from others. */
 #define MERGED_KEY "merged"
@@ -119,11 +120,21 @@ static cJSON *common_provenance(const Merge *run, PfError *err)
     return object;
 }
 
+/* Rows chosen by contents and rows chosen by groups go together. */
+static void settle_split_by(cJSON *object, const Merge *run)
+{
+    if (cJSON_HasObjectItem(object, PF_SPLIT_BY_KEY)) return;
+    for (int i = 0; i < run->inputs.count; i++)
+        if (pf_split_is_by_path(pf_cache_provenance(run->inputs.items[i].cache))) return;
+    cJSON_AddStringToObject(object, PF_SPLIT_BY_KEY, "group");
+}
+
 static char *provenance_json(const Merge *run, PfError *err)
 {
     pf_json_begin();
     cJSON *object = common_provenance(run, err);
     if (!object) return NULL;
+    settle_split_by(object, run);
     pf_provenance_add_origin(object, run->command);
     add_inputs(object, run);
     return pf_json_finish(object, "provenance", err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
 #include "trusted_scripts.h"
 
 static const cJSON *member(const PfModel *model, const char *key)
@@ -31,8 +32,9 @@ static int check_name(const char *model, const char *name, PfError *err)
         pf_arch_free(&arch);
         return 0;
     }
-    return pf_fail(err, PF_EXIT_FAILED, "model '%s' names a backbone that is not built in: %s",
-                   model, unknown.message);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "model '%s' names a backbone that is not built in: %" PF_SENTENCE, model,
+                   unknown.message);
 }
 
 static int choose_builtin(const PfModel *model, const PfPredictOptions *options, const char *name,

@@ -130,7 +130,7 @@ static int sink_rejected(void *context, const PfPipelineRow *row, const char *re
     Prediction *run = context;
     (void)err;
     pf_progress_end(&run->progress);
-    pf_warn("%s: %s", pf_dataset_samples(run->dataset)[row->sample].path, reason);
+    pf_warn("%s: %" PF_SENTENCE, pf_dataset_samples(run->dataset)[row->sample].path, reason);
     return 0;
 }
 
@@ -372,6 +372,8 @@ static int open_model(Prediction *run, PfError *err)
     if (pf_model_open(run->options->model, &run->model, err) ||
         pf_scorer_new(run->model, &run->scorer, err))
         return -1;
+    PfPreprocess later; /* than this version can read, which is another matter than by hand */
+    if (pf_preprocess_read_later(metadata_object(run, "preprocess"), &later, err)) return -1;
     if (pf_preprocess_from_json(metadata_object(run, "preprocess"), &run->preprocess, NULL))
         run->preprocess = (PfPreprocess){0}; /* made by hand: for caches alone */
     run->outputs = pf_calloc((size_t)run->scorer->outputs, sizeof *run->outputs, err);

@@ -8,7 +8,7 @@ SOURCE=$(cd "$(dirname "$0")/.." && pwd)
 
 # Suites that start threads. One that does not exist is an error: it cannot be built.
 THREADED='ground thread_pool gemm pipeline survey feature_cache cache_chunk cache_chunker cache_virtual compose journal
-  devices feature_table stream_feeder group_trainer metrics'
+  devices dataset manifest feature_table stream_feeder group_trainer metrics'
 
 # configure NAME SANITIZERS FLAGS...
 configure() {

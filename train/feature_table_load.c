@@ -195,11 +195,11 @@ static int find_alike(PfFeatureTable *table, const Images *images, PfError *err)
 static int make_keys(PfFeatureTable *table, const PfCache *cache, const Images *images,
                      PfError *err)
 {
-    if (pf_split_is_by_path(pf_cache_provenance(cache))) return 0;
+    for (int64_t i = 0; i < table->rows; i++) table->has_groups |= images->groups[i] != 0;
+    if (!table->has_groups && pf_split_is_by_path(pf_cache_provenance(cache))) return 0;
     table->keys = pf_calloc((size_t)table->rows, sizeof *table->keys, err);
     for (int64_t i = 0; table->keys && i < table->rows; i++) {
         table->keys[i] = pf_split_key(images->digests[i], images->groups[i]);
-        table->has_groups |= images->groups[i] != 0;
         if (!table->keys[i]) table->keys[i] = (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
     }
     return table->keys ? 0 : -1;

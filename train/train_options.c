@@ -356,7 +356,8 @@ static const PfOption table[] = {
 
 void pf_train_options_help(void)
 {
-    puts("usage: train [options] CACHE.h5 [-o MODEL.safetensors]\n\n"
+    puts("usage: train [options] CACHE.h5 [-o MODEL.safetensors]\n"
+         "       train --trust FILE.pt\n\n"
          "Trains heads on cached features: classes, numbers, labels or points, one head or\n"
          "hundreds side by side, and keeps the best.");
     pf_options_print(table);
@@ -446,11 +447,11 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",    "json",     "csv",       "assert",      "quiet", "verbose",
-        "tap",       "target",   "loss",      "task-weight", "val",   "sweep",
-        "folds",     "seeds",    "threads",   "memory",      "views", "help",
-        "version",   "finetune", "warm-head", "resume",      "init",  "batch-norm",
-        "precision", "device",   "weights",   "backbone",    "trust",
+        "output",  "json",         "csv",         "assert",    "quiet",   "verbose",  "tap",
+        "target",  "loss",         "task-weight", "val",       "sweep",   "folds",    "seeds",
+        "threads", "memory",       "views",       "help",      "version", "finetune", "warm-head",
+        "resume",  "init",         "batch-norm",  "precision", "device",  "weights",  "backbone",
+        "trust",   "sources-from", "csv-safe",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

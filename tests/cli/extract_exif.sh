@@ -1,6 +1,7 @@
 # --exif and --resize-order: applied and the newest in new caches, as before in those that are there; models take both along.
 . "$(dirname "$0")/harness.sh"
 fake_backbone
+predict --trust net.pt 2> trusted # which models may name from here on
 cp -r "$SOURCE/tests/sample/old/." .
 rm README.md
 rows() { digest_cache "$1" | grep 'features/'; }

@@ -1,6 +1,7 @@
 # --fast-decode: part of what decides the numbers, told with what it does to them, taken along by models.
 . "$(dirname "$0")/harness.sh"
 fake_backbone
+predict --trust net.pt 2> trusted # which models may name from here on
 photographs photos 4 2
 # The drawn pictures' shorter sides are about 110 pixels: large beside 20, small beside 200.
 fast() { extract_fake "$@" --fast-decode; }

@@ -142,7 +142,7 @@ saw "$images"
 stderr_has "target Größe: regression, 1 number, column 'Größe', '1,5' is 1.5"
 stderr_has 'target Gruppe: class, 2 classes'
 stderr_has "split: column 'set'"
-stderr_has "$images of $images are there in another spelling only, 'D:\\Fotos\\"
+stderr_has "$images of $images are there in another spelling only, 'D:\\\\Fotos\\\\"
 expect 0 extract --info g.h5
 stdout_has 'val'
 iconv -f latin1 -t UTF-16 photos/deutsch.csv > photos/unicode.csv

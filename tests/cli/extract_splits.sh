@@ -3,6 +3,7 @@
 # they began; files that are no images are counted.
 . "$(dirname "$0")/harness.sh"
 fake_backbone
+predict --trust net.pt 2> trusted # which models may name from here on
 
 # picture FILE NUMBER: a PGM of its own for every number.
 picture() {

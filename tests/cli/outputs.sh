@@ -45,7 +45,7 @@ absent linked.h5.journal; exists disk/linked.h5
 # Merged caches that refer to others do so from where the file is.
 ln -s disk/both.h5 both.h5
 expect 0 extract --merge both.h5 --virtual whole.h5
-expect 0 extract --info disk/both.h5
+expect 0 extract --info disk/both.h5 --sources-from .
 is_link both.h5
 
 (umask 027; train own.h5 -q -o disk/m.safetensors --json disk/m.json --csv disk/m.csv)

@@ -448,11 +448,11 @@ END_TEST
 
 START_TEST(what_is_no_dataset_is_refused)
 {
-    MAKE_TREE("text/a.txt", "text/deep/b.gif", "table.txt", "nothing/");
+    MAKE_TREE("text/a.txt", "text/deep/b.gif", "table.xyz", "nothing/");
     assert_fails(in_top("text"), NULL, PF_EXIT_FAILED, "found 2 other files, such as");
     ck_assert_ptr_nonnull(strstr(err.message, ".jpg .jpeg .png"));
     assert_fails(in_top("nothing"), NULL, PF_EXIT_FAILED, "found no other files either");
-    assert_fails(in_top("table.txt"), NULL, PF_EXIT_FAILED, "is a file; expected a folder");
+    assert_fails(in_top("table.xyz"), NULL, PF_EXIT_FAILED, "is a file; expected a folder");
     assert_fails(in_top("missing"), NULL, PF_EXIT_FAILED, "No such file or directory");
 }
 END_TEST

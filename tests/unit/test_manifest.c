@@ -679,7 +679,7 @@ START_TEST(paths_are_found_in_other_spellings)
     make_image("in/e.png");
     OPEN("path,k\nin\\e.png,1\na.jpg,2\n", NULL);
     ck_assert_str_eq(pf_dataset_samples(dataset)[0].path, "in/e.png");
-    ck_assert(has_remark("1 of 2 are there in another spelling only, 'in\\e.png' as 'in/e.png'"));
+    ck_assert(has_remark("1 of 2 are there in another spelling only, 'in\\\\e.png' as 'in/e.png'"));
     OPEN("path,k\nD:\\my photos\\in\\e.png,1\nD:\\my photos\\a.jpg,2\n", NULL);
     ck_assert_str_eq(pf_dataset_samples(dataset)[1].path, "a.jpg");
     OPEN("id,k\na,1\nb.jpg,2\nb,2\n", NULL);
