@@ -10,6 +10,7 @@
 
 #include "feature_cache_h5.h"
 #include "feature_cache_limits.h"
+#include "feature_cache_lock.h"
 #include "feature_cache_mapping.h"
 #include "feature_cache_outside.h"
 #include "input_file.h"
@@ -67,23 +68,29 @@ int pf_cache_file_check_length(const char *path, PfError *err)
                    path, (long long)status.st_size, (unsigned long long)stated);
 }
 
+static int fail_open(const char *path, PfError *err)
+{
+    if (pf_cache_lock_explain(path, err)) return -1;
+    return pf_h5_fail(err,
+                      "'%s' is an HDF5 file that cannot be opened; if it is damaged, make it "
+                      "again (extract --force)",
+                      path);
+}
+
 static int open_id(PfCacheFile *file, PfError *err)
 {
     if (access(file->path, R_OK)) return pf_fail_errno(err, "cannot read '%s'", file->path);
-    if (H5Fis_hdf5(file->path) <= 0) return fail_not_hdf5(file->path, err);
     hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG);
+    int failed = pf_cache_lock_prepare(file->path, properties, err);
+    if (!failed && H5Fis_hdf5(file->path) <= 0) failed = fail_not_hdf5(file->path, err);
     /* By its real name: HDF5 looks for the parts of virtual datasets from there alone then. */
     char *real = realpath(file->path, NULL);
-    file->id = H5Fopen(real ? real : file->path, H5F_ACC_RDONLY, properties);
+    if (!failed) file->id = H5Fopen(real ? real : file->path, H5F_ACC_RDONLY, properties);
     free(real);
-    if (file->id < 0)
-        pf_h5_fail(err,
-                   "'%s' is an HDF5 file that cannot be opened; if it is damaged, make it "
-                   "again (extract --force)",
-                   file->path);
     H5Pclose(properties);
-    return file->id < 0 ? -1 : 0;
+    if (!failed && file->id < 0) failed = fail_open(file->path, err);
+    return failed;
 }
 
 static int check_format(const PfCacheFile *file, PfError *err)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "feature_cache_h5.h"
+#include "feature_cache_lock.h"
 #include "feature_cache_outside.h"
 #include "feature_cache_storage.h"
 #include "memory.h"
@@ -48,11 +49,25 @@ static int is_large_enough(hid_t dataset, const Mapping *mapping)
     return is_large;
 }
 
+#define LOCKED ((hid_t)-2)
+
+/* H5I_INVALID_HID where HDF5 cannot open it; LOCKED, with err, where it is locked. */
+static hid_t open_source(const char *path, PfError *err)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), source = LOCKED;
+    if (!pf_cache_lock_prepare(path, access, err)) {
+        source = H5Fopen(path, H5F_ACC_RDONLY, access);
+        if (source < 0) source = H5I_INVALID_HID;
+    }
+    H5Pclose(access);
+    return source;
+}
+
 static int check_source(const PfCacheFile *file, const char *name, const Mapping *mapping,
                         const char *path, PfError *err)
 {
-    hid_t source =
-        strcmp(mapping->file, ".") ? H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT) : file->id;
+    hid_t source = strcmp(mapping->file, ".") ? open_source(path, err) : file->id;
+    if (source == LOCKED) return -1;
     hid_t dataset = source < 0 ? H5I_INVALID_HID : H5Dopen2(source, mapping->dataset, H5P_DEFAULT);
     int is_nested = dataset >= 0 && is_virtual(dataset);
     int is_outside = dataset >= 0 && pf_cache_outside_check_storage(file, name, dataset, err);

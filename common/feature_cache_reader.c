@@ -11,6 +11,7 @@
 
 #include "feature_cache_h5.h"
 #include "feature_cache_limits.h"
+#include "feature_cache_lock.h"
 #include "feature_cache_remote.h"
 #include "feature_cache_seal.h"
 #include "input_file.h"
@@ -423,7 +424,9 @@ int pf_cache_open_alone(const char *path, PfCache **out, PfError *err)
 {
     PfCache *cache = pf_cache_new(path, err);
     if (!cache) return -1;
-    int failed = pf_h5_check_memory(err) || check_holes(&cache->file, err) ||
+    /* What is being written has holes, no seal or no end yet, and is not damaged. */
+    int failed = pf_cache_lock_check(path, err) || pf_h5_check_memory(err) ||
+                 check_holes(&cache->file, err) ||
                  pf_cache_seal_check(path, &cache->file.seal, cache->file.digest, err);
     if (!failed && !is_opened_here(cache)) failed = pf_cache_file_check_length(path, err);
     if (!failed) {

@@ -69,7 +69,7 @@ static const struct {
 } error_names[] = {
     {"ENOSPC", ENOSPC}, {"EIO", EIO},       {"ENOMEM", ENOMEM}, {"EAGAIN", EAGAIN},
     {"EACCES", EACCES}, {"EMFILE", EMFILE}, {"EINTR", EINTR},   {"EDQUOT", EDQUOT},
-    {"ENOLCK", ENOLCK}, {"EROFS", EROFS},
+    {"ENOLCK", ENOLCK}, {"EROFS", EROFS},   {"ENOSYS", ENOSYS}, {"EOPNOTSUPP", EOPNOTSUPP},
 };
 
 static void stop(const char *text)
