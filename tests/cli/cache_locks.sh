@@ -105,6 +105,16 @@ expect 1 train begun.h5 -q
 held_says begun.h5
 release
 
+# Not yet as long as its superblock says.
+cp own.h5 growing.h5
+hold growing.h5 r+
+truncate -s -1000 growing.h5
+expect 1 train growing.h5 -q
+held_says growing.h5
+release
+expect 1 train growing.h5 -q
+stderr_has 'damaged'
+
 hold rows.h5 r+
 expect 1 train parts.h5 -q
 held_says rows.h5
