@@ -16,6 +16,19 @@ static void add_path(cJSON *object, const char *key, const char *path)
     cJSON_AddStringToObject(object, key, realpath(path, absolute) ? absolute : path);
 }
 
+/* FILE or FILE#KEY, as --weights takes it. */
+static void add_weights_path(cJSON *object, const PfWeights *weights)
+{
+    char absolute[PATH_MAX], text[PATH_MAX + 256];
+    const char *path = pf_weights_source(weights), *entry = pf_weights_entry(weights);
+    if (!entry) {
+        add_path(object, "weights_path", path);
+        return;
+    }
+    snprintf(text, sizeof text, "%s#%s", realpath(path, absolute) ? absolute : path, entry);
+    cJSON_AddStringToObject(object, "weights_path", text);
+}
+
 /* What --merge puts them in order by, and misses one by. */
 static void add_shard(cJSON *object, PfShard shard, int64_t dataset_rows)
 {
@@ -157,7 +170,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     if (plan->script)
         add_path(object, "backbone_path", plan->script->path);
     else
-        add_path(object, "weights_path", pf_weights_source(plan->weights));
+        add_weights_path(object, plan->weights);
     add_stamp(object, &plan->stamp);
     add_runtimes(object, provenance->runtime, previous);
     if (provenance->batch) cJSON_AddNumberToObject(object, "batch", provenance->batch);
