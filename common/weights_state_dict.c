@@ -112,10 +112,12 @@ static void list_key(char *text, size_t size, PfPickleText name)
 static int no_state_dict(const PfWeights *weights, const PfPickleValue *root, PfError *err)
 {
     char keys[400] = "", dicts[400] = "";
+    size_t foreign = 0;
     for (size_t i = 0; root->kind == PF_PICKLE_DICT && i + 1 < root->items.count; i += 2) {
         const PfPickleValue *name = root->items.values[i];
         if (name->kind != PF_PICKLE_TEXT) continue;
         list_key(keys, sizeof keys, name->text);
+        foreign += root->items.values[i + 1]->kind == PF_PICKLE_FOREIGN;
         if (has_tensors(root->items.values[i + 1])) list_key(dicts, sizeof dicts, name->text);
     }
     if (*dicts)
@@ -126,12 +128,14 @@ static int no_state_dict(const PfWeights *weights, const PfPickleValue *root, Pf
     return pf_fail(
         err, PF_EXIT_FAILED,
         "weights '%s' hold no state_dict (a dict of tensors by name). Found: %" PF_SENTENCE
-        ". Hint: save one with torch.save(model.state_dict(), ...)",
+        "%s. Hint: save one with torch.save(model.state_dict(), ...)",
         weights->source,
         root->kind == PF_PICKLE_TENSOR    ? "a single tensor"
         : root->kind == PF_PICKLE_FOREIGN ? "a single tensor of a kind that is not read"
         : *keys                           ? keys
-                                          : "nothing that has names");
+                                          : "nothing that has names",
+        foreign ? " (tensors of kinds that are not read: sparse, quantized, complex, fp8, ...)"
+                : "");
 }
 
 /* A dict of tensors, and where it is: "state_dict", "ema.module"; "" for the root. */

@@ -102,8 +102,9 @@ static int read_known_weights(const cJSON *provenance, const cJSON *identity, Pf
     const char *stamp = text_member(provenance, "weights_stamp");
     const char *sha256 = text_member(backbone, "weights_sha256");
     if (!sha256) sha256 = text_member(backbone, "torchscript_sha256");
-    if (!stamp || !sha256 || strlen(sha256) != PF_SHA256_TEXT_SIZE - 1) return -1;
+    if (!sha256 || strlen(sha256) != PF_SHA256_TEXT_SIZE - 1) return -1;
     strcpy(known->sha256, sha256);
+    if (!stamp) return 0;
     int count = sscanf(stamp, "%" SCNu64 " %" SCNd64 " %" SCNd64, &known->stamp.size_bytes,
                        &known->stamp.mtime_ns, &known->stamp.ctime_ns);
     return count == 3 ? 0 : -1;
