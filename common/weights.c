@@ -46,7 +46,7 @@ void *pf_weights_allocate(PfWeights *weights, size_t size, PfError *err)
 /* Copies name without the path components that wrappers add: "module" by
  * DataParallel, which may sit around a part of a network
  * ("features.module.0.weight"), and "_orig_mod" by torch.compile. */
-static char *strip_wrappers(const char *name, size_t size, PfError *err)
+char *pf_weights_strip_wrappers(const char *name, size_t size, PfError *err)
 {
     static const char *const wrappers[] = {"module.", "_orig_mod."};
     char *out = pf_calloc(size + 1, 1, err);
@@ -90,7 +90,7 @@ int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const
     if (pf_grow(&weights->tensors, &weights->capacity, weights->count + 1, sizeof *weights->tensors,
                 err))
         return -1;
-    char *stripped = strip_wrappers(name, name_size, err);
+    char *stripped = pf_weights_strip_wrappers(name, name_size, err);
     if (!stripped) return -1;
     weights->tensors[weights->count++] = (PfNamedTensor){.name = stripped, .view = *view};
     return 0;
@@ -107,6 +107,7 @@ int pf_weights_index(PfWeights *weights, PfError *err)
     size_t count = weights->count;
     if (!count)
         return pf_fail(err, PF_EXIT_FAILED, "weights '%s' hold no tensors", weights->source);
+    free(weights->by_name);
     weights->by_name = pf_calloc(count, sizeof *weights->by_name, err);
     if (!weights->by_name) return -1;
     for (size_t i = 0; i < count; i++) weights->by_name[i] = &weights->tensors[i];
@@ -188,20 +189,43 @@ static int read_content(PfWeights *weights, PfError *err)
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         if (!formats[i].probe(weights->bytes, weights->size)) continue;
         weights->format = formats[i].name;
-        return formats[i].read(weights, err) || pf_weights_index(weights, err) ? -1 : 0;
+        if (formats[i].read(weights, err)) return -1;
+        const char *wanted = weights->wanted_entry;
+        if (wanted && !*weights->entry && formats[i].read == pf_weights_read_safetensors) {
+            snprintf(weights->entry, sizeof weights->entry, "%s", wanted);
+            if (pf_weights_keep_prefix(weights, wanted, err)) return -1;
+        }
+        return pf_weights_index(weights, err);
     }
     return not_weights(weights, err);
+}
+
+static int open_bytes(const char *source, const void *bytes, size_t size, const char *entry,
+                      int as_before, PfWeights **out, PfError *err)
+{
+    if (pf_weights_new(source, out, err)) return -1;
+    (*out)->wanted_entry = entry;
+    (*out)->as_before = as_before;
+    (*out)->bytes = bytes;
+    (*out)->size = size;
+    if (!read_content(*out, err)) {
+        (*out)->wanted_entry = NULL;
+        return 0;
+    }
+    pf_weights_close(out);
+    return -1;
 }
 
 int pf_weights_open_bytes(const char *source, const void *bytes, size_t size, PfWeights **out,
                           PfError *err)
 {
-    if (pf_weights_new(source, out, err)) return -1;
-    (*out)->bytes = bytes;
-    (*out)->size = size;
-    if (!read_content(*out, err)) return 0;
-    pf_weights_close(out);
-    return -1;
+    return open_bytes(source, bytes, size, NULL, 0, out, err);
+}
+
+int pf_weights_open_bytes_entry(const char *source, const void *bytes, size_t size,
+                                const char *entry, PfWeights **out, PfError *err)
+{
+    return open_bytes(source, bytes, size, entry, 0, out, err);
 }
 
 /* Maps the whole file; an empty one gives no mapping. */
@@ -225,20 +249,41 @@ static int map_file(const char *path, const uint8_t **bytes, size_t *size, PfFil
     return failed;
 }
 
-int pf_weights_open(const char *path, PfWeights **out, PfError *err)
+static int open_file(const char *path, const char *entry, int as_before, PfWeights **out,
+                     PfError *err)
 {
+    if (entry && strlen(entry) >= PF_ENTRY_SIZE)
+        return pf_fail(err, PF_EXIT_USAGE, "weights '%s': the key '%s' is longer than %d bytes",
+                       path, entry, PF_ENTRY_SIZE - 1);
     const uint8_t *bytes = NULL;
     size_t size = 0;
     PfFileStamp stamp = {0};
     *out = NULL;
     if (map_file(path, &bytes, &size, &stamp, err)) return -1;
-    if (pf_weights_open_bytes(path, bytes, size, out, err)) {
+    if (open_bytes(path, bytes, size, entry, as_before, out, err)) {
         pf_unmap_file(bytes, size);
         return -1;
     }
     (*out)->is_mapped = size > 0;
     (*out)->stamp = stamp;
+    /* What is noted with a stamp is the digest of the whole file. */
+    if (*(*out)->entry) (*out)->stamp.mtime_ns = 0;
     return 0;
+}
+
+int pf_weights_open(const char *path, PfWeights **out, PfError *err)
+{
+    return open_file(path, NULL, 0, out, err);
+}
+
+int pf_weights_open_entry(const char *path, const char *entry, PfWeights **out, PfError *err)
+{
+    return open_file(path, entry, 0, out, err);
+}
+
+int pf_weights_open_as_before(const char *path, PfWeights **out, PfError *err)
+{
+    return open_file(path, NULL, 1, out, err);
 }
 
 void pf_weights_close(PfWeights **weights)
@@ -278,22 +323,37 @@ const char *pf_weights_source(const PfWeights *weights)
     return weights->source;
 }
 
+const char *pf_weights_entry(const PfWeights *weights)
+{
+    return *weights->entry ? weights->entry : NULL;
+}
+
 const char *pf_weights_still_there(const char *noted)
 {
     if (!noted) return NULL;
-    return !strncmp(noted, "random:", 7) || !access(noted, R_OK) ? noted : NULL;
+    if (!strncmp(noted, "random:", 7) || !access(noted, R_OK)) return noted;
+    char *file = pf_strdup(noted, NULL);
+    int is_there = file && pf_weights_split_entry(file) && !access(file, R_OK);
+    free(file);
+    return is_there ? noted : NULL;
 }
 
 const char *pf_weights_sha256(PfWeights *weights)
 {
-    if (!*weights->sha256) pf_sha256_text(weights->bytes, weights->size, weights->sha256);
+    if (*weights->sha256) return weights->sha256;
+    pf_sha256_text(weights->bytes, weights->size, weights->sha256);
+    if (*weights->entry) {
+        char text[PF_SHA256_TEXT_SIZE + PF_ENTRY_SIZE];
+        int size = snprintf(text, sizeof text, "%s#%s", weights->sha256, weights->entry);
+        pf_sha256_text(text, (size_t)size, weights->sha256);
+    }
     return weights->sha256;
 }
 
 void pf_weights_recall_sha256(PfWeights *weights, const PfKnownSha256 *known)
 {
     const char *sha256 = pf_known_sha256(known, &weights->stamp);
-    if (sha256) snprintf(weights->sha256, sizeof weights->sha256, "%s", sha256);
+    if (sha256 && !*weights->entry) snprintf(weights->sha256, sizeof weights->sha256, "%s", sha256);
 }
 
 const PfFileStamp *pf_weights_stamp(const PfWeights *weights)

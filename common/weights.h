@@ -21,6 +21,11 @@ typedef struct PfWeights PfWeights;
 /* Maps and indexes the file. Every offset is checked here. */
 int pf_weights_open(const char *path, PfWeights **out, PfError *err);
 
+/* The same with one entry of it: a dict of a torch file by its key ("model_ema", "ema.module"), or
+ * the tensors whose names begin with "<entry>.", without that. NULL: an averaged copy, else the
+ * state_dict or the only dict there is. */
+int pf_weights_open_entry(const char *path, const char *entry, PfWeights **out, PfError *err);
+
 /* Seeded random weights for an architecture (tests, benchmarks), with the
  * distributions of torchvision's constructors (ResNet: He normal fan-out, VGG:
  * He normal fan-out and N(0, 0.01) linears; batch norm 1, 0, 0, 1) so that
@@ -35,9 +40,12 @@ int pf_weights_random(const PfArch *arch, uint64_t seed, PfWeights **out, PfErro
 int pf_weights_find(const PfArch *arch, const PfKnownSha256 *known, PfWeights **out,
                     const PfWeightsEntry **entry, PfError *err);
 
-/* `spec` as --weights takes it: FILE, random:SEED, or NULL for pf_weights_find.
+/* `spec` as --weights takes it: FILE, FILE#KEY (an entry, where no file has the whole as its name),
+ * random:SEED, or NULL for pf_weights_find.
  * *entry is the published set that the file is (by SHA-256 prefix), or NULL. known
- * (may be NULL) saves hashing a file that still has its stamp. */
+ * (may be NULL) saves hashing a file that still has its stamp; where its digest is the file's own,
+ * no averaged copy is preferred: programs before used the other. Says which entry and prefix
+ * were chosen. */
 int pf_weights_load(const PfArch *arch, const char *spec, const PfKnownSha256 *known,
                     PfWeights **out, const PfWeightsEntry **entry, PfError *err);
 
@@ -47,11 +55,14 @@ void pf_weights_close(PfWeights **weights);
 const PfNamedTensor *pf_weights_tensors(const PfWeights *weights, size_t *count);
 const PfTensorView *pf_weights_find_tensor(const PfWeights *weights, const char *name);
 const char *pf_weights_source(const PfWeights *weights); /* path, or "random:0" */
-/* The same as a cache or a model notes it, or a TorchScript file's path, if it can still be had;
- * else NULL, as for NULL. */
+/* The entry of the file that they are, where that is another than programs chose before there were
+ * entries; else NULL. */
+const char *pf_weights_entry(const PfWeights *weights);
+/* The source as a cache or a model notes it, FILE or FILE#KEY, or a TorchScript file's path, if it
+ * can still be had; else NULL, as for NULL. */
 const char *pf_weights_still_there(const char *noted);
-/* SHA-256 of the file's bytes, computed on first use; of "random:<seed>:<arch>"
- * for random weights. */
+/* SHA-256 of the file's bytes, computed on first use; of "<that>#<entry>" where there is an entry;
+ * of "random:<seed>:<arch>" for random weights. */
 const char *pf_weights_sha256(PfWeights *weights);
 /* Of the file when it was opened; mtime_ns 0 where that is not to be relied on, and for random
  * weights. */

@@ -6,6 +6,7 @@
 #include "memory.h"
 #include "printable.h"
 #include "weights.h"
+#include "weights_internal.h"
 
 #define LISTED 5 /* problems that are spelled out */
 
@@ -102,7 +103,7 @@ static int list_problems(const PfWeights *weights, const PfParameter *parameters
 static int report_misfit(const PfWeights *weights, const PfArch *arch, int count, int problems,
                          const char *list, PfError *err)
 {
-    char hint[300];
+    char hint[500];
     const char *better = find_better_arch(weights, arch);
     size_t tensor_count;
     const PfNamedTensor *tensors = pf_weights_tensors(weights, &tensor_count);
@@ -111,6 +112,12 @@ static int report_misfit(const PfWeights *weights, const PfArch *arch, int count
     else
         pf_format(hint, sizeof hint, "\nThe file has %zu tensors; the first is '%.100s'",
                   tensor_count, tensors[0].name);
+    size_t used = strlen(hint);
+    if (weights->foreign_count)
+        pf_format(hint + used, sizeof hint - used,
+                  "\n%zu tensors of kinds that are not read (sparse, quantized, complex, fp8, ...) "
+                  "were passed over",
+                  weights->foreign_count);
     return pf_fail(err, PF_EXIT_FAILED,
                    "weights '%s': %d of %d tensors do not fit %s:%" PF_SENTENCE "%" PF_SENTENCE,
                    pf_weights_source(weights), problems, count, arch->name, list, hint);

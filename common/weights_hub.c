@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "memory.h"
 #include "options.h"
 #include "printable.h"
@@ -145,6 +146,44 @@ static int load_random(const PfArch *arch, const char *seed, PfWeights **out, Pf
     return pf_weights_random(arch, value, out, err);
 }
 
+/* Whether the file as a whole is what was used before. */
+static int is_known_whole(const PfWeights *weights, const PfKnownSha256 *known)
+{
+    char whole[PF_SHA256_TEXT_SIZE];
+    if (!known || !*known->sha256) return 0;
+    pf_sha256_text(weights->bytes, weights->size, whole);
+    return !strcmp(whole, known->sha256);
+}
+
+static int load_entry(const char *path, const char *entry, const PfKnownSha256 *known,
+                      PfWeights **out, PfError *err)
+{
+    if (pf_weights_open_entry(path, entry, out, err)) return -1;
+    if (entry || !pf_weights_entry(*out)) return 0;
+    PfWeights *before = NULL;
+    if (is_known_whole(*out, known) && !pf_weights_open_as_before(path, &before, NULL)) {
+        pf_weights_close(out);
+        *out = before;
+        pf_say("weights '%s': used as before; it holds an averaged copy, too, which new caches use",
+               path);
+    } else {
+        pf_say("weights '%s': its entry '%s' is used; --weights FILE#KEY chooses another", path,
+               pf_weights_entry(*out));
+    }
+    return 0;
+}
+
+/* FILE, or FILE#KEY where there is no such file. */
+static int load_file(const char *spec, const PfKnownSha256 *known, PfWeights **out, PfError *err)
+{
+    char *path = pf_strdup(spec, err);
+    if (!path) return -1;
+    const char *entry = access(spec, F_OK) ? pf_weights_split_entry(path) : NULL;
+    int failed = load_entry(path, entry && *entry ? entry : NULL, known, out, err);
+    free(path);
+    return failed;
+}
+
 int pf_weights_load(const PfArch *arch, const char *spec, const PfKnownSha256 *known,
                     PfWeights **out, const PfWeightsEntry **entry, PfError *err)
 {
@@ -152,7 +191,11 @@ int pf_weights_load(const PfArch *arch, const char *spec, const PfKnownSha256 *k
     *entry = NULL;
     if (!spec) return pf_weights_find(arch, known, out, entry, err);
     if (!strncmp(spec, "random:", 7)) return load_random(arch, spec + 7, out, err);
-    if (pf_weights_open(spec, out, err)) return -1;
+    if (load_file(spec, known, out, err)) return -1;
+    if (pf_weights_see_through_prefix(*out, arch, err)) {
+        pf_weights_close(out);
+        return -1;
+    }
     pf_weights_recall_sha256(*out, known);
     for (int i = 0; i < arch->weights_count && !*entry; i++)
         if (has_published_hash(*out, &arch->weights[i])) *entry = &arch->weights[i];

@@ -9,6 +9,8 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "weight files are little-endian and are used as they are mapped");
 
+#define PF_ENTRY_SIZE 200
+
 struct PfWeights {
     char *source;         /* path, or "random:0" */
     const char *format;   /* static */
@@ -24,6 +26,10 @@ struct PfWeights {
     cJSON *header;                    /* of a safetensors file */
     char sha256[PF_SHA256_TEXT_SIZE]; /* "" until asked for */
     PfFileStamp stamp;                /* of the file; zeros for random weights */
+    const char *wanted_entry;         /* while it is read: lent, or NULL */
+    int as_before;                    /* no averaged copy, nothing that programs before refused */
+    char entry[PF_ENTRY_SIZE];        /* pf_weights_entry; "" for none */
+    size_t foreign_count;             /* tensors of kinds that are not read, beside the others */
 };
 
 /* An empty one, and its index once all tensors are added (which finds names
@@ -38,12 +44,31 @@ void pf_weights_recall_sha256(PfWeights *weights, const PfKnownSha256 *known);
  * must live as long as the weights. */
 int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const PfTensorView *view,
                    PfError *err);
+/* Keeps the tensors whose names begin with "<prefix>.", without it. Before pf_weights_index, or
+ * with it done again afterwards. None left: an error that says with what the names begin. */
+int pf_weights_keep_prefix(PfWeights *weights, const char *prefix, PfError *err);
+
+/* Where no parameter of arch is there under its own name, but under a prefix ("backbone.",
+ * "encoder."): drops it, and says so. Of several the one of an averaged copy; else an error that
+ * names them. */
+int pf_weights_see_through_prefix(PfWeights *weights, const PfArch *arch, PfError *err);
+
 /* Memory that pf_weights_close frees; 64-byte aligned, not zeroed. */
 void *pf_weights_allocate(PfWeights *weights, size_t size, PfError *err);
 
 /* pf_weights_open for a file in memory, which is lent until pf_weights_close. */
 int pf_weights_open_bytes(const char *source, const void *bytes, size_t size, PfWeights **out,
                           PfError *err);
+
+int pf_weights_open_bytes_entry(const char *source, const void *bytes, size_t size,
+                                const char *entry, PfWeights **out, PfError *err);
+/* As programs chose before averaged copies were preferred. */
+int pf_weights_open_as_before(const char *path, PfWeights **out, PfError *err);
+
+/* A tensor's name without its wrappers; the caller frees it. */
+char *pf_weights_strip_wrappers(const char *name, size_t size, PfError *err);
+/* Cuts "FILE#KEY" in two where FILE is there: returns KEY, or NULL. */
+char *pf_weights_split_entry(char *spec);
 
 /* The formats: each adds the tensors of weights->bytes. */
 int pf_weights_read_safetensors(PfWeights *weights, PfError *err);

@@ -269,6 +269,50 @@ static int op_call(PfPickleReader *reader, int argument)
     return pf_pickle_call(reader, callee, arguments);
 }
 
+/* POP: the topmost value, or the mark where that is the topmost. Self-referring objects need it. */
+static int op_pop(PfPickleReader *reader, int argument)
+{
+    (void)argument;
+    if (reader->mark_count && reader->depth == stack_floor(reader)) {
+        reader->mark_count--;
+        return 0;
+    }
+    return pop(reader) ? 0 : -1;
+}
+
+/* POP_MARK */
+static int op_pop_mark(PfPickleReader *reader, int argument)
+{
+    PfPickleValue **values = NULL;
+    size_t count = 0;
+    (void)argument;
+    return pop_to_mark(reader, &values, &count);
+}
+
+/* FROZENSET: everything above the mark, which is not kept. */
+static int op_collect_opaque(PfPickleReader *reader, int argument)
+{
+    PfPickleValue **values = NULL;
+    size_t count = 0;
+    (void)argument;
+    if (pop_to_mark(reader, &values, &count)) return -1;
+    return pf_pickle_push_new(reader, PF_PICKLE_OPAQUE) ? 0 : -1;
+}
+
+/* ADDITEMS */
+static int op_add_items(PfPickleReader *reader, int argument)
+{
+    PfPickleValue **values = NULL;
+    size_t count = 0;
+    (void)argument;
+    if (pop_to_mark(reader, &values, &count)) return -1;
+    const PfPickleValue *set = top(reader);
+    if (!set) return -1;
+    if (set->kind != PF_PICKLE_OPAQUE)
+        return pf_pickle_fail(reader, "items are added to something that takes none");
+    return 0;
+}
+
 /* BUILD: attributes (a state_dict's _metadata, an object's fields). Not kept. */
 static int op_build(PfPickleReader *reader, int argument)
 {
@@ -276,7 +320,7 @@ static int op_build(PfPickleReader *reader, int argument)
     const PfPickleValue *object = pop(reader) ? top(reader) : NULL;
     if (!object) return -1;
     if (object->kind != PF_PICKLE_DICT && object->kind != PF_PICKLE_OPAQUE &&
-        object->kind != PF_PICKLE_TENSOR)
+        object->kind != PF_PICKLE_TENSOR && object->kind != PF_PICKLE_FOREIGN)
         return pf_pickle_fail(reader, "its pickle sets attributes of something that has none");
     return 0;
 }
@@ -301,8 +345,10 @@ static int op_storage(PfPickleReader *reader, int argument)
                     "file in Python and save it again");
     PfPickleStorage *storage = pf_pickle_allocate(reader, sizeof *storage);
     if (!storage) return -1;
-    *storage = (PfPickleStorage){
-        .key = part[2]->text, .dtype = part[1]->global->dtype, .count = part[4]->integer};
+    *storage = (PfPickleStorage){.key = part[2]->text,
+                                 .dtype = part[1]->global->dtype,
+                                 .foreign_size = part[1]->global->foreign_size,
+                                 .count = part[4]->integer};
     PfPickle *pickle = reader->pickle;
     if (pf_grow(&pickle->storages, &reader->storage_capacity, pickle->storage_count + 1,
                 sizeof *pickle->storages, reader->err))
@@ -321,6 +367,8 @@ static const struct {
     [0x80] = {op_skip, 1},                      /* PROTO */
     [0x95] = {op_skip, 8},                      /* FRAME */
     ['('] = {op_mark, 0},                       /* MARK */
+    ['0'] = {op_pop, 0},                        /* POP */
+    ['1'] = {op_pop_mark, 0},                   /* POP_MARK */
     ['N'] = {op_constant, -1},                  /* NONE */
     [0x88] = {op_constant, 1},                  /* NEWTRUE */
     [0x89] = {op_constant, 0},                  /* NEWFALSE */
@@ -337,6 +385,11 @@ static const struct {
     ['T'] = {op_text, 4},                       /* BINSTRING */
     ['C'] = {op_text, 1},                       /* SHORT_BINBYTES */
     ['B'] = {op_text, 4},                       /* BINBYTES */
+    [0x8e] = {op_text, 8},                      /* BINBYTES8 */
+    [0x96] = {op_text, 8},                      /* BYTEARRAY8 */
+    [0x8f] = {op_empty, PF_PICKLE_OPAQUE},      /* EMPTY_SET */
+    [0x90] = {op_add_items, 0},                 /* ADDITEMS */
+    [0x91] = {op_collect_opaque, 0},            /* FROZENSET */
     [')'] = {op_empty, PF_PICKLE_TUPLE},        /* EMPTY_TUPLE */
     [']'] = {op_empty, PF_PICKLE_LIST},         /* EMPTY_LIST */
     ['}'] = {op_empty, PF_PICKLE_DICT},         /* EMPTY_DICT */

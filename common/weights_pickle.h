@@ -27,6 +27,7 @@ typedef enum PfPickleKind {
     PF_PICKLE_STORAGE, /* storage */
     PF_PICKLE_TENSOR,  /* tensor */
     PF_PICKLE_OPAQUE,  /* an allowed object that weights do not need; contents not kept */
+    PF_PICKLE_FOREIGN, /* a tensor of a kind that is not read: sparse, complex, fp8, meta */
 } PfPickleKind;
 
 /* Not terminated by a zero; points into the pickle's bytes. */
@@ -39,6 +40,7 @@ typedef struct PfPickleText {
 typedef struct PfPickleStorage {
     PfPickleText key;
     PfDtype dtype;
+    size_t foreign_size; /* bytes of an element of a type that is not ours; else 0 */
     int64_t count;       /* elements */
     const uint8_t *data; /* NULL; for the caller to fill in */
 } PfPickleStorage;

@@ -92,9 +92,10 @@ static int read_block(Cursor *cursor, const PfPickle *object, PfPickleText key, 
         return pf_fail(err, PF_EXIT_FAILED, "weights '%s': lists a storage that no tensor has",
                        weights->source);
     PfDtype dtype = object->storages[first]->dtype;
+    size_t element = pf_state_dict_element_size(object->storages[first]);
     uint64_t left = weights->size - cursor->at, size = 0;
-    int fits = left >= 8 && !__builtin_mul_overflow(pf_little_endian(bytes + cursor->at, 8),
-                                                    pf_dtype_size(dtype), &size);
+    int fits = left >= 8 &&
+               !__builtin_mul_overflow(pf_little_endian(bytes + cursor->at, 8), element, &size);
     if (!fits || size > left - 8)
         return pf_fail(err, PF_EXIT_FAILED,
                        "weights '%s': the file ends in the middle of a tensor. Was the download or "
@@ -104,7 +105,8 @@ static int read_block(Cursor *cursor, const PfPickle *object, PfPickleText key, 
     cursor->at += 8 + (size_t)size;
     for (size_t i = first;
          i < object->storage_count && !compare_keys(object->storages[i]->key, key); i++) {
-        if (object->storages[i]->dtype != dtype || object->storages[i]->data)
+        if (object->storages[i]->dtype != dtype || object->storages[i]->data ||
+            pf_state_dict_element_size(object->storages[i]) != element)
             return pf_fail(err, PF_EXIT_FAILED,
                            "weights '%s': a storage has two types, or is listed twice",
                            weights->source);

@@ -263,8 +263,9 @@ static const PfOption table[] = {
      .help = "resnet18 ... resnet152, vgg11 ... vgg19_bn, or a TorchScript file\n"
              "(default resnet18)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
-     .argument = "FILE|random:SEED",
-     .help = "a .pth or .safetensors file (default: look in torch's hub cache)"},
+     .argument = "FILE[#KEY]|random:SEED",
+     .help = "a .pth or .safetensors file (default: look in torch's hub cache); #KEY: the\n"
+             "dict or the prefix of names in it that is meant"},
     {.name = "tap", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.taps),
      .argument = "NAME[,NAME...]",
      .help = "nodes or modules whose output is kept: avgpool, layer3, features.10\n"

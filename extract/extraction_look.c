@@ -71,13 +71,14 @@ static void say_goes_on(const char *path, const PfBackboneOptions *asked,
 }
 
 /* Of the cache, else of the journal that is to become one. */
-static int go_on(PfExtraction *run, PfBackboneOptions *options, PfError *err)
+static int go_on(PfExtraction *run, PfBackboneOptions *options, PfKnownSha256 *known, PfError *err)
 {
     char *begun = NULL;
     const char *path = run->cache ? run->options->output : run->journal_path;
     if (run->options->force) return 0;
     if (!run->cache) pf_journal_begun_with(run->options->output, &begun);
     const char *found = run->cache ? pf_cache_identity(run->cache) : begun;
+    if (begun) pf_provenance_known_weights(NULL, begun, known);
     int failed = pf_identity_go_on(path, found, options, err);
     if (!failed && found) say_goes_on(path, &run->options->backbone, options);
     free(begun);
@@ -95,7 +96,7 @@ static int open_backbone(PfExtraction *run, PfError *err)
                                     &known);
     options.known = &known;
     run->journal_path = pf_journal_path(run->options->output, err);
-    if (!run->journal_path || go_on(run, &options, err)) return -1;
+    if (!run->journal_path || go_on(run, &options, &known, err)) return -1;
     if (pf_script_file_is_meant(options.backbone) &&
         pf_script_file_open(options.backbone, &known, &options.script, err))
         return -1;

@@ -16,6 +16,19 @@ static void add_path(cJSON *object, const char *key, const char *path)
     cJSON_AddStringToObject(object, key, realpath(path, absolute) ? absolute : path);
 }
 
+/* FILE or FILE#KEY, as --weights takes it. */
+static void add_weights_path(cJSON *object, const PfWeights *weights)
+{
+    char absolute[PATH_MAX], text[PATH_MAX + 256];
+    const char *path = pf_weights_source(weights), *entry = pf_weights_entry(weights);
+    if (!entry) {
+        add_path(object, "weights_path", path);
+        return;
+    }
+    snprintf(text, sizeof text, "%s#%s", realpath(path, absolute) ? absolute : path, entry);
+    cJSON_AddStringToObject(object, "weights_path", text);
+}
+
 /* What --merge puts them in order by, and misses one by. */
 static void add_shard(cJSON *object, PfShard shard, int64_t dataset_rows)
 {
@@ -89,8 +102,9 @@ static int read_known_weights(const cJSON *provenance, const cJSON *identity, Pf
     const char *stamp = text_member(provenance, "weights_stamp");
     const char *sha256 = text_member(backbone, "weights_sha256");
     if (!sha256) sha256 = text_member(backbone, "torchscript_sha256");
-    if (!stamp || !sha256 || strlen(sha256) != PF_SHA256_TEXT_SIZE - 1) return -1;
+    if (!sha256 || strlen(sha256) != PF_SHA256_TEXT_SIZE - 1) return -1;
     strcpy(known->sha256, sha256);
+    if (!stamp) return 0;
     int count = sscanf(stamp, "%" SCNu64 " %" SCNd64 " %" SCNd64, &known->stamp.size_bytes,
                        &known->stamp.mtime_ns, &known->stamp.ctime_ns);
     return count == 3 ? 0 : -1;
@@ -157,7 +171,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     if (plan->script)
         add_path(object, "backbone_path", plan->script->path);
     else
-        add_path(object, "weights_path", pf_weights_source(plan->weights));
+        add_weights_path(object, plan->weights);
     add_stamp(object, &plan->stamp);
     add_runtimes(object, provenance->runtime, previous);
     if (provenance->batch) cJSON_AddNumberToObject(object, "batch", provenance->batch);

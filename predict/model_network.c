@@ -1,5 +1,6 @@
 #include "model_network.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,6 +181,10 @@ int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options,
     backbone.store = PF_DTYPE_F32;
     backbone.precision = model_precision(model);
     backbone.emulate = options->emulate;
+    PfKnownSha256 known = {0}; /* without a stamp: which entry of the file it was, no more */
+    const char *sha256 = text_member(member(model, "backbone"), "weights_sha256");
+    if (sha256) snprintf(known.sha256, sizeof known.sha256, "%s", sha256);
+    backbone.known = &known;
     if (pf_backbone_plan_new(&backbone, out, err)) return -1;
     (*out)->preprocess = preprocess;
     if (!check_hash(model, options, *out, err) && !put_finetuned_tensors(model, *out, err))

@@ -78,7 +78,10 @@ static int find_builtin(const Origin *origin, const PfFinetuneOptions *options,
     if (pf_arch_new(text_member(origin->backbone, "name"), &network->arch, err))
         return pf_fail(err, PF_EXIT_FAILED, "'%s' names a backbone that is not built in: '%s'",
                        pf_cache_path(origin->cache), text_member(origin->backbone, "name"));
-    if (pf_weights_load(network->arch, spec, NULL, &network->weights, &entry, err)) return -1;
+    PfKnownSha256 known = {0}; /* without a stamp: which entry of the file it was, no more */
+    const char *sha256 = text_member(origin->backbone, "weights_sha256");
+    if (sha256) snprintf(known.sha256, sizeof known.sha256, "%s", sha256);
+    if (pf_weights_load(network->arch, spec, &known, &network->weights, &entry, err)) return -1;
     return check_sha256(origin, "weights_sha256", pf_weights_sha256(network->weights),
                         pf_weights_source(network->weights), err);
 }

@@ -186,7 +186,12 @@ def make_pth(root):
     wrapped = {"epoch": 3, "arch": "resnet18", "best": 0.5, "state_dict": tensors,
                "optimizer": {"state": {}, "param_groups": [{"lr": 1e-3, "params": [0, 1]}]},
                "notes": [None, True, b"bytes", "\u00e9", (1, 2, 3, 4), 2 ** 70, {1, 2}]}
-    for name, value in (("plain", tensors), ("wrapped", wrapped)):
+    inert = Call(stand_in("torch.optim.lr_scheduler", "OneCycleLR"))
+    sparse = Call(stand_in("torch._utils", "_rebuild_sparse_tensor"), 0, (1, 2))
+    averaged = {"model": tensors, "model_ema": {"module": tensors},
+                "beside": [collections.Counter([1]), {1, 2}, frozenset([3]), bytearray(b"ab"), 1j,
+                           inert, Call(getattr, inert, "step")], "sparse": sparse}
+    for name, value in (("plain", tensors), ("wrapped", wrapped), ("averaged", averaged)):
         for protocol in (2, 3, 4):
             folder.put(f"zip_{name}_{protocol}", zip_pth(value, protocol))
             folder.put(f"legacy_{name}_{protocol}", legacy_pth(value, protocol))

@@ -115,6 +115,31 @@ def cases():
         pass
     yield "argparse.Namespace and numpy scalars", args, plain
 
+    adam = torch.optim.Adam(network.parameters())
+    cyclic = torch.optim.lr_scheduler.OneCycleLR(adam, 0.2, total_steps=5, cycle_momentum=False)
+    steps = torch.optim.lr_scheduler.MultiStepLR(adam, [2, 2, 7])
+    beside = {"a scheduler with a bound method": cyclic.state_dict(),
+              "a scheduler with a Counter": steps.state_dict(),
+              "types": [torch.int16, torch.strided, torch.Size([2]), torch.device("cpu")],
+              "containers": [{1, 2}, set(), frozenset("ab"), bytearray(b"abc"), bytearray(), b"",
+                             1 + 2j, collections.defaultdict(list)]}
+    for label, value in beside.items():
+        yield label, {"before": value, "model": plain, "after": [value]}, plain
+
+    kinds = {"weight": torch.randn(3, 2), "sparse": torch.eye(3).to_sparse(),
+             "quantized": torch.quantize_per_tensor(torch.randn(3), 0.1, 0, torch.qint8),
+             "complex": torch.zeros(3, dtype=torch.complex64),
+             "meta": torch.zeros(2, device="meta"), "bias": torch.randn(3)}
+    yield "tensors of other kinds", kinds, {k: kinds[k] for k in ("weight", "bias")}
+
+    whole = {"module." + k: v + 1 for k, v in plain.items()}
+    yield "an averaged copy", {"model": plain, "model_ema": {**whole, "n_averaged":
+                               torch.tensor(3)}}, {**whole, "n_averaged": torch.tensor(3)}
+    yield "an averaged copy without statistics", {
+        "state_dict": plain, "ema": dict(network.named_parameters())}, plain
+    yield "a dict in a dict", {"epoch": 1, "ema": {"module": whole}}, whole
+    yield "an only dict of another name", {"epoch": 1, "mine": plain}, plain
+
     many = {f"layer{i}.weight": torch.full((i % 3 + 1,), float(i)) for i in range(3000)}
     yield "3000 tensors", many, many
 
@@ -148,8 +173,8 @@ def refusals(dump, folder):
             ("a tensor alone", torch.zeros(3), "a single tensor"),
             ("no tensors", {"epoch": 3, "lr": 0.5}, "'epoch', 'lr'"),
             ("a quantized tensor", {"q": torch.quantize_per_tensor(
-                torch.randn(3), 0.1, 0, torch.qint8)}, "_rebuild_qtensor"),
-            ("a sparse tensor", {"s": torch.eye(3).to_sparse()}, "_rebuild_sparse_tensor")]:
+                torch.randn(3), 0.1, 0, torch.qint8)}, "of kinds that are not read"),
+            ("a sparse tensor", {"s": torch.eye(3).to_sparse()}, "of kinds that are not read")]:
         for form, options in FORMS:
             torch.save(value, path, **options)
             good &= expect_refusal(dump, f"{label} ({form})", path, words)

@@ -21,12 +21,13 @@ int main(int argc, char **argv)
 {
     PfWeights *weights;
     PfError err = {0};
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s FILE\n", argv[0]);
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: %s FILE [KEY]\n", argv[0]);
         return PF_EXIT_USAGE;
     }
     pf_log_setup("dump_weights", PF_NORMAL);
-    if (pf_weights_open(argv[1], &weights, &err)) return pf_report_error(&err);
+    if (pf_weights_open_entry(argv[1], argc == 3 ? argv[2] : NULL, &weights, &err))
+        return pf_report_error(&err);
     size_t count;
     const PfNamedTensor *tensors = pf_weights_tensors(weights, &count);
     printf("# %s %s\n", pf_weights_format(weights), pf_weights_sha256(weights));

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "weights_internal.h"
 
@@ -590,6 +591,240 @@ START_TEST(zip_entries_outside_the_file_are_refused)
 }
 END_TEST
 
+/* ---- what lies beside the tensors ---- */
+
+START_TEST(inert_objects_beside_the_tensors_are_passed_over)
+{
+#define BESIDE(bytes) REFUSED("\200\4}(X\1\0\0\0x" bytes "X\1\0\0\0w" GOOD_TENSOR "u.", "")
+#define INERT "ctorch.optim.adam\nAdam\n)\201"
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *unused;
+    } cases[] = {
+        BESIDE("ccollections\nCounter\n}K\3K\1s\205R"),
+        BESIDE("ctorch\nbfloat16\n"),
+        BESIDE("c__builtin__\nset\n]K\1a\205R"),
+        BESIDE("\217(K\1K\2\220"),
+        BESIDE("(K\1K\2\221"),
+        BESIDE("c__builtin__\nbytearray\nX\1\0\0\0aX\7\0\0\0latin-1\206R"),
+        BESIDE("\226\2\0\0\0\0\0\0\0ab"),
+        BESIDE("cbuiltins\ncomplex\nG\0\0\0\0\0\0\0\0G\0\0\0\0\0\0\0\0\206R"),
+        BESIDE("cbuiltins\ngetattr\n" INERT "X\4\0\0\0step\206R"),
+        BESIDE("K\1(K\2K\3"
+               "1"
+               "K\4"
+               "0"), /* POP_MARK, POP */
+        BESIDE("ctorch._utils\n_rebuild_sparse_tensor\n)R"),
+        BESIDE("ctorch._utils\n_rebuild_parameter\nctorch._utils\n_rebuild_qtensor\n)R\205R"),
+        BESIDE("ctorch._utils\n_rebuild_meta_tensor_no_storage\n)R"),
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Bytes file = {0};
+        put_legacy(&file, cases[i].bytes, cases[i].size);
+        expect_w(&file, "pth (legacy)", six);
+        torture(&file);
+    }
+}
+END_TEST
+
+START_TEST(storages_of_other_types_are_stepped_over)
+{
+    static const char keys[] = "\200\2](X\1\0\0\0uX\1\0\0\0ke.";
+#define OTHER "(X\7\0\0\0storagectorch.storage\nUntypedStorage\nX\1\0\0\0uX\3\0\0\0cpuK\3tQ"
+    static const char pickle[] =
+        "\200\2}(X\1\0\0\0xctorch._utils\n_rebuild_tensor_v3\n(" OTHER
+        "K\0K\3\205K\1\205\211ccollections\nOrderedDict\n)Rctorch\nfloat8_e5m2\ntR"
+        "X\1\0\0\0w" GOOD_TENSOR "u.";
+    Bytes good = {0}, file = {0};
+    put_legacy_with_keys(&good, pickle, sizeof pickle - 1, keys, sizeof keys - 1);
+    put(&file, good.data, good.size - 8 - sizeof six);
+    put_number(&file, 3, 8);
+    PUT(&file, "abc");
+    put_number(&file, 6, 8);
+    put(&file, six, sizeof six);
+    expect_w(&file, "pth (legacy)", six);
+    torture(&file);
+}
+END_TEST
+
+START_TEST(inert_objects_do_nothing_else)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *part;
+    } cases[] = {
+        REFUSED("\200\2c__builtin__\neval\n.", "'__builtin__.eval'"),
+        REFUSED("\200\2cbuiltins\ngetattr\ncos\nsystem\n.", "'os.system'"),
+        REFUSED("\200\2cbuiltins\ngetattr\nctorch\nFloatStorage\nX\1\0\0\0x\206R.", "an attribute"),
+        REFUSED("\200\2cbuiltins\ngetattr\n" INERT "K\1\206R.", "an attribute"),
+        REFUSED("\200\2cbuiltins\ngetattr\n" INERT "X\1\0\0\0x\206R)R.", "not a function"),
+        REFUSED("\200\2" INERT ")R.", "not a function"),
+        REFUSED("\200\2](K\1\220.", "takes none"),
+        REFUSED("\200\2"
+                "0.",
+                "empty stack"),
+        REFUSED("\200\2"
+                "1.",
+                "never began"),
+        REFUSED("\200\2ctorch._utils\n_rebuild_from_type_v2\n)R.", "torch does not"),
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Bytes file = {0};
+        put_legacy(&file, cases[i].bytes, cases[i].size);
+        expect_failure(&file, cases[i].part);
+    }
+}
+END_TEST
+
+/* ---- entries and prefixes ---- */
+
+#define TURNED_TENSOR TENSOR(STORAGE, "K\0", SHAPE_2_3, "K\1K\2\206")
+static const float turned[6] = {0, 2, 4, 1, 3, 5};
+static const char two_entries[] = "\200\2}(X\5\0\0\0model}X\1\0\0\0w" GOOD_TENSOR
+                                  "sX\3\0\0\0ema}X\6\0\0\0module}X\1\0\0\0w" TURNED_TENSOR "ssu.";
+static const char two_prefixes[] =
+    "\200\2}(X\15\0\0\0module.left.w" GOOD_TENSOR "X\7\0\0\0right.w" TURNED_TENSOR "u.";
+
+static void expect_entry(const char *pickle, size_t size, const char *key, const float *expected,
+                         const char *entry)
+{
+    Bytes file = {0};
+    PfWeights *weights;
+    PfError err = {0};
+    put_legacy(&file, pickle, size);
+    ck_assert_msg(!pf_weights_open_bytes_entry("x", file.data, file.size, key, &weights, &err),
+                  "%s", err.message);
+    ck_assert_mem_eq(pf_weights_find_tensor(weights, "w")->data, expected, sizeof six);
+    ck_assert_pstr_eq(pf_weights_entry(weights), entry);
+    char whole[PF_SHA256_TEXT_SIZE];
+    pf_sha256_text(file.data, file.size, whole);
+    ck_assert_int_eq(!strcmp(whole, pf_weights_sha256(weights)), !entry);
+    pf_weights_close(&weights);
+}
+
+START_TEST(an_entry_is_chosen)
+{
+    expect_entry(two_entries, sizeof two_entries - 1, NULL, turned, "ema.module");
+    expect_entry(two_entries, sizeof two_entries - 1, "ema.module", turned, "ema.module");
+    expect_entry(two_entries, sizeof two_entries - 1, "model", six, NULL);
+    expect_entry(two_prefixes, sizeof two_prefixes - 1, "left", six, "left");
+    expect_entry(two_prefixes, sizeof two_prefixes - 1, "right", turned, "right");
+    Bytes file = {0};
+    PfWeights *weights;
+    PfError err = {0};
+    put_legacy(&file, two_prefixes, sizeof two_prefixes - 1);
+    ck_assert_int_eq(pf_weights_open_bytes_entry("x", file.data, file.size, "up", &weights, &err),
+                     -1);
+    ck_assert_msg(strstr(err.message, "'up'") && strstr(err.message, "'left', 'right'"), "%s",
+                  err.message);
+}
+END_TEST
+
+static void write_file(const char *path, const char *pickle, size_t size)
+{
+    Bytes file = {0};
+    put_legacy(&file, pickle, size);
+    FILE *out = fopen(path, "wb");
+    ck_assert_ptr_nonnull(out);
+    ck_assert_uint_eq(fwrite(file.data, 1, file.size, out), file.size);
+    ck_assert_int_eq(fclose(out), 0);
+}
+
+static void expect_loaded(const PfArch *arch, const char *spec, const PfKnownSha256 *known,
+                          const float *expected)
+{
+    PfWeights *weights;
+    const PfWeightsEntry *entry;
+    PfError err = {0};
+    ck_assert_msg(!pf_weights_load(arch, spec, known, &weights, &entry, &err), "%s", err.message);
+    ck_assert_mem_eq(pf_weights_find_tensor(weights, "w")->data, expected, sizeof six);
+    pf_weights_close(&weights);
+}
+
+START_TEST(file_and_key_are_told_apart)
+{
+    char folder[] = "/tmp/weights_entry_XXXXXX", path[64], spec[80];
+    PfArch *arch;
+    PfWeights *whole;
+    PfKnownSha256 known = {0};
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a#b.pth", folder);
+    snprintf(spec, sizeof spec, "%s#model", path);
+    write_file(path, two_entries, sizeof two_entries - 1);
+    ck_assert_int_eq(pf_arch_new("resnet18", &arch, NULL), 0);
+    expect_loaded(arch, path, NULL, turned);
+    expect_loaded(arch, spec, NULL, six);
+    ck_assert_str_eq(pf_weights_still_there(spec), spec);
+    /* A cache that an earlier program made goes on as it began. */
+    ck_assert_int_eq(pf_weights_open_entry(path, "model", &whole, NULL), 0);
+    snprintf(known.sha256, sizeof known.sha256, "%s", pf_weights_sha256(whole));
+    pf_weights_close(&whole);
+    expect_loaded(arch, path, &known, six);
+    write_file(spec, two_prefixes, sizeof two_prefixes - 1); /* a file of that very name wins */
+    PfWeights *weights;
+    const PfWeightsEntry *entry;
+    ck_assert_int_eq(pf_weights_load(arch, spec, NULL, &weights, &entry, NULL), 0);
+    ck_assert_ptr_nonnull(pf_weights_find_tensor(weights, "left.w"));
+    pf_weights_close(&weights);
+    unlink(spec);
+    unlink(path);
+    ck_assert_ptr_null(pf_weights_still_there(spec));
+    rmdir(folder);
+    pf_arch_free(&arch);
+}
+END_TEST
+
+/* The tensors of resnet18 under each of the prefixes, those of the i-th with seed i. */
+static int see_through(const char *const *prefixes, PfWeights **out, const PfArch *arch,
+                       PfWeights **sources, PfError *err)
+{
+    ck_assert_int_eq(pf_weights_new("made.pth", out, NULL), 0);
+    for (int p = 0; prefixes[p]; p++) {
+        size_t count;
+        ck_assert_int_eq(pf_weights_random(arch, (uint64_t)p, &sources[p], NULL), 0);
+        const PfNamedTensor *tensors = pf_weights_tensors(sources[p], &count);
+        for (size_t i = 0; i < count; i++) {
+            char name[200];
+            int size = snprintf(name, sizeof name, "%s%s", prefixes[p], tensors[i].name);
+            ck_assert_int_eq(pf_weights_add(*out, name, (size_t)size, &tensors[i].view, NULL), 0);
+        }
+    }
+    ck_assert_int_eq(pf_weights_index(*out, NULL), 0);
+    return pf_weights_see_through_prefix(*out, arch, err);
+}
+
+START_TEST(prefixes_are_seen_through)
+{
+    static const struct {
+        const char *prefixes[3];
+        int chosen; /* -1: refused */
+    } cases[] = {{{"vision.tower."}, 0},
+                 {{"student.net.", "teacher.net."}, 1},
+                 {{"online.", "target."}, -1},
+                 {{"ema.", "momentum."}, -1}};
+    PfArch *arch;
+    ck_assert_int_eq(pf_arch_new("resnet18", &arch, NULL), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        PfWeights *weights, *sources[3] = {0};
+        PfError err = {0};
+        int failed = see_through(cases[i].prefixes, &weights, arch, sources, &err);
+        ck_assert_int_eq(failed, cases[i].chosen < 0 ? -1 : 0);
+        if (failed) {
+            ck_assert_msg(strstr(err.message, "FILE#KEY"), "%s", err.message);
+        } else {
+            ck_assert_int_eq(pf_weights_check(weights, arch, arch->node_count - 1, &err), 0);
+            ck_assert_ptr_eq(pf_weights_find_tensor(weights, "fc.weight")->data,
+                             pf_weights_find_tensor(sources[cases[i].chosen], "fc.weight")->data);
+        }
+        pf_weights_close(&weights);
+        for (int p = 0; p < 3; p++) pf_weights_close(&sources[p]);
+    }
+    pf_arch_free(&arch);
+}
+END_TEST
+
 /* ---- telling them apart ---- */
 
 START_TEST(other_files_are_named)
@@ -635,6 +870,12 @@ int main(void)
     tcase_add_test(cases, zip_files_with_a_comment_are_read);
     tcase_add_test(cases, broken_zip_files_are_refused);
     tcase_add_test(cases, zip_entries_outside_the_file_are_refused);
+    tcase_add_test(cases, inert_objects_beside_the_tensors_are_passed_over);
+    tcase_add_test(cases, storages_of_other_types_are_stepped_over);
+    tcase_add_test(cases, inert_objects_do_nothing_else);
+    tcase_add_test(cases, an_entry_is_chosen);
+    tcase_add_test(cases, file_and_key_are_told_apart);
+    tcase_add_test(cases, prefixes_are_seen_through);
     tcase_add_test(cases, other_files_are_named);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
