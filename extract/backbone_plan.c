@@ -75,8 +75,11 @@ static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, P
 {
     const PfWeightsEntry *entry = NULL;
     plan->name = pf_strdup(options->backbone, err);
-    if (!plan->name || pf_arch_new(options->backbone, &plan->arch, err) ||
-        pf_weights_load(plan->arch, options->weights, options->known, &plan->weights, &entry, err))
+    if (!plan->name || pf_arch_new(options->backbone, &plan->arch, err)) return -1;
+    if (options->weights ? pf_weights_load(plan->arch, options->weights, options->known,
+                                           &plan->weights, &entry, err)
+                         : pf_weights_find_noted(plan->arch, options->noted, options->known,
+                                                 &plan->weights, &entry, err))
         return -1;
     plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
     snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_weights_sha256(plan->weights));

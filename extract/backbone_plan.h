@@ -31,10 +31,11 @@ typedef struct PfBackboneOptions {
     int views;        /* of each image: see view.h */
     int64_t view_seed;
     PfPrecision precision;
-    int emulate;                /* bf16, on a processor that does not have it */
-    PfDtype store;              /* PF_DTYPE_F16 or PF_DTYPE_F32 */
-    const char *device;         /* see device_list.h */
-    const PfKnownSha256 *known; /* of the weights, or NULL: see weights.h */
+    int emulate;                 /* bf16, on a processor that does not have it */
+    PfDtype store;               /* PF_DTYPE_F16 or PF_DTYPE_F32 */
+    const char *device;          /* see device_list.h */
+    const PfKnownSha256 *known;  /* of the weights, or NULL: see weights.h */
+    const PfNotedWeights *noted; /* those that are meant where `weights` is NULL; may be NULL */
 } PfBackboneOptions;
 
 PfBackboneOptions pf_backbone_options_default(void);
