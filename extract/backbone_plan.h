@@ -26,6 +26,7 @@ typedef struct PfBackboneOptions {
     float mean[3], std[3];
     int has_mean, has_std;
     int fast_decode;
+    int keep_truncated;
     int exif;         /* 0: ignored, 1: applied; -1: as new caches have it, applied */
     int resize_order; /* a PfResizeOrder; -1: as new caches have it, the newest */
     int views;        /* of each image: see view.h */
