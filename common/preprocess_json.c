@@ -49,6 +49,7 @@ cJSON *pf_preprocess_to_json(const PfPreprocess *preprocess)
     if (preprocess->resize_order)
         cJSON_AddStringToObject(object, "resize_order",
                                 pf_resize_order_name(preprocess->resize_order));
+    if (preprocess->keep_truncated) cJSON_AddTrueToObject(object, "keep_truncated");
     return object;
 }
 
@@ -111,5 +112,6 @@ int pf_preprocess_from_json(const cJSON *object, PfPreprocess *out, PfError *err
     out->squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
     out->interpolation = strcmp(mode->valuestring, "bicubic") ? PF_BILINEAR : PF_BICUBIC;
     out->fast_decode = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "fast_decode"));
+    out->keep_truncated = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "keep_truncated"));
     return pf_preprocess_read_later(object, out, err);
 }

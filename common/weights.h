@@ -49,6 +49,21 @@ int pf_weights_find(const PfArch *arch, const PfKnownSha256 *known, PfWeights **
 int pf_weights_load(const PfArch *arch, const char *spec, const PfKnownSha256 *known,
                     PfWeights **out, const PfWeightsEntry **entry, PfError *err);
 
+/* The weights that a model or a cache was made with, as it notes them; texts are lent. */
+typedef struct PfNotedWeights {
+    const char *by;     /* who notes them, for the message: "model 'm.safetensors'" */
+    const char *source; /* where they were; NULL: not noted */
+    const char *sha256; /* NULL: not noted */
+    int no_others;      /* published weights of another SHA-256 are passed over */
+} PfNotedWeights;
+
+/* As pf_weights_load without a spec, for weights that are not to be had from where they are noted
+ * (may be NULL, which is pf_weights_load). Not found: an error that says where they were and what
+ * their SHA-256 is. */
+int pf_weights_find_noted(const PfArch *arch, const PfNotedWeights *noted,
+                          const PfKnownSha256 *known, PfWeights **out, const PfWeightsEntry **entry,
+                          PfError *err);
+
 void pf_weights_close(PfWeights **weights);
 
 /* All lent until pf_weights_close. Tensors in file order, names after stripping. */

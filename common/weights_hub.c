@@ -95,10 +95,10 @@ static const char *shell_quote(const char *path)
     return path[plain] ? "'" : "";
 }
 
-static int not_found(const PfArch *arch, const HubFolders *folders, PfError *err)
+static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubFolders *folders,
+                     PfError *err)
 {
     char looked[800] = "";
-    const PfWeightsEntry *entry = &arch->weights[0];
     const char *folder = folders->count ? folders->paths[0] : ".";
     for (int i = 0, used = 0; i < folders->count && used < (int)sizeof looked; i++)
         used += pf_format(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
@@ -114,6 +114,29 @@ static int not_found(const PfArch *arch, const HubFolders *folders, PfError *err
                    entry->file);
 }
 
+/* Whether a file of that published name can be the noted one. */
+static int has_noted_hash(const PfWeightsEntry *entry, const PfNotedWeights *noted)
+{
+    const char *hash = hash_in_name(entry->file);
+    return hash && noted->sha256 && !strncmp(noted->sha256, hash, HASH_DIGITS);
+}
+
+/* 1: opened, 0: not there, -1: failed. noted may be NULL. */
+static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNotedWeights *noted,
+                       const PfKnownSha256 *known, PfWeights **out, const PfWeightsEntry **entry,
+                       PfError *err)
+{
+    int result = 0;
+    for (int w = 0; w < arch->weights_count && !result; w++) {
+        if (noted && noted->no_others && !has_noted_hash(&arch->weights[w], noted)) continue;
+        for (int f = 0; f < folders->count && !result; f++) {
+            result = try_folder(folders->paths[f], &arch->weights[w], known, out, err);
+            if (result > 0) *entry = &arch->weights[w];
+        }
+    }
+    return result;
+}
+
 int pf_weights_find(const PfArch *arch, const PfKnownSha256 *known, PfWeights **out,
                     const PfWeightsEntry **entry, PfError *err)
 {
@@ -127,12 +150,64 @@ int pf_weights_find(const PfArch *arch, const PfKnownSha256 *known, PfWeights **
                        "numbers with --weights random:0",
                        arch->name);
     if (list_folders(&folders, err)) result = -1;
-    for (int w = 0; w < arch->weights_count && !result; w++)
-        for (int f = 0; f < folders.count && !result; f++) {
-            result = try_folder(folders.paths[f], &arch->weights[w], known, out, err);
-            if (result > 0) *entry = &arch->weights[w];
-        }
-    if (!result) not_found(arch, &folders, err);
+    if (!result) result = try_folders(&folders, arch, NULL, known, out, entry, err);
+    if (!result) not_found(arch, &arch->weights[0], &folders, err);
+    free_folders(&folders);
+    return result > 0 ? 0 : -1;
+}
+
+/* Where to fetch the noted weights, if they are published ones: into err; else it stays. */
+static void say_where_published(const PfArch *arch, const HubFolders *folders,
+                                const PfNotedWeights *noted, PfError *err)
+{
+    PfError where = {0}, sentence;
+    if (!err) return;
+    for (int w = 0; w < arch->weights_count; w++) {
+        if (!has_noted_hash(&arch->weights[w], noted)) continue;
+        sentence = *err;
+        not_found(arch, &arch->weights[w], folders, &where);
+        pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE "\n%" PF_SENTENCE, sentence.message,
+                where.message);
+        return;
+    }
+}
+
+static int noted_not_found(const PfArch *arch, const HubFolders *folders,
+                           const PfNotedWeights *noted, PfError *err)
+{
+    const char *sha256 = noted->sha256 ? noted->sha256 : "not noted";
+    const char *hint = "name the file with --weights FILE, wherever it is now";
+    if (!noted->source)
+        pf_fail(err, PF_EXIT_FAILED,
+                "%s was made with weights of %s whose SHA-256 is %s, and does not say where they "
+                "were. Hint: %s",
+                noted->by, arch->name, sha256, hint);
+    else if (access(noted->source, R_OK))
+        pf_fail(err, PF_EXIT_FAILED,
+                "%s was made with the weights '%s' (SHA-256 %s), which are not to be had there any "
+                "more: %s. Hint: %s",
+                noted->by, noted->source, sha256, strerror(errno), hint);
+    else
+        pf_fail(err, PF_EXIT_FAILED,
+                "%s was made with the weights '%s' (SHA-256 %s). Hint: to go on with them, name "
+                "them with --weights",
+                noted->by, noted->source, sha256);
+    say_where_published(arch, folders, noted, err);
+    return -1;
+}
+
+int pf_weights_find_noted(const PfArch *arch, const PfNotedWeights *noted,
+                          const PfKnownSha256 *known, PfWeights **out, const PfWeightsEntry **entry,
+                          PfError *err)
+{
+    HubFolders folders;
+    *out = NULL;
+    *entry = NULL;
+    if (!noted || (!noted->source && !noted->sha256))
+        return pf_weights_find(arch, known, out, entry, err);
+    int result = list_folders(&folders, err);
+    if (!result) result = try_folders(&folders, arch, noted, known, out, entry, err);
+    if (!result) noted_not_found(arch, &folders, noted, err);
     free_folders(&folders);
     return result > 0 ? 0 : -1;
 }

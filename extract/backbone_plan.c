@@ -75,8 +75,11 @@ static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, P
 {
     const PfWeightsEntry *entry = NULL;
     plan->name = pf_strdup(options->backbone, err);
-    if (!plan->name || pf_arch_new(options->backbone, &plan->arch, err) ||
-        pf_weights_load(plan->arch, options->weights, options->known, &plan->weights, &entry, err))
+    if (!plan->name || pf_arch_new(options->backbone, &plan->arch, err)) return -1;
+    if (options->weights ? pf_weights_load(plan->arch, options->weights, options->known,
+                                           &plan->weights, &entry, err)
+                         : pf_weights_find_noted(plan->arch, options->noted, options->known,
+                                                 &plan->weights, &entry, err))
         return -1;
     plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
     snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_weights_sha256(plan->weights));
@@ -108,6 +111,7 @@ static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *o
                        "--fast-decode decodes smaller what is then resized; --resize 0 resizes "
                        "nothing");
     preprocess->fast_decode = options->fast_decode;
+    preprocess->keep_truncated = options->keep_truncated;
     preprocess->exif = options->exif != 0;
     preprocess->resize_order =
         options->resize_order < 0 ? PF_PILLOW13 : (PfResizeOrder)options->resize_order;
@@ -235,13 +239,14 @@ const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_
     const char *fast = preprocess->fast_decode ? ", fast decode" : "";
     const char *order = preprocess->resize_order == PF_PILLOW12 ? " as Pillow 12" : "";
     const char *exif = preprocess->exif ? "" : ", EXIF rotation ignored";
+    const char *kept = preprocess->keep_truncated ? ", truncated JPEGs kept" : "";
     if (preprocess->squash)
-        snprintf(text, size, "squash to %dx%d, %s%s%s%s", preprocess->crop, preprocess->crop, mode,
-                 order, fast, exif);
+        snprintf(text, size, "squash to %dx%d, %s%s%s%s%s", preprocess->crop, preprocess->crop,
+                 mode, order, fast, exif, kept);
     else if (preprocess->resize)
-        snprintf(text, size, "resize %d, centre crop %d, %s%s%s%s", preprocess->resize,
-                 preprocess->crop, mode, order, fast, exif);
+        snprintf(text, size, "resize %d, centre crop %d, %s%s%s%s%s", preprocess->resize,
+                 preprocess->crop, mode, order, fast, exif, kept);
     else
-        snprintf(text, size, "centre crop %d, no resize%s", preprocess->crop, exif);
+        snprintf(text, size, "centre crop %d, no resize%s%s", preprocess->crop, exif, kept);
     return text;
 }

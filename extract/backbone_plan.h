@@ -26,15 +26,17 @@ typedef struct PfBackboneOptions {
     float mean[3], std[3];
     int has_mean, has_std;
     int fast_decode;
+    int keep_truncated;
     int exif;         /* 0: ignored, 1: applied; -1: as new caches have it, applied */
     int resize_order; /* a PfResizeOrder; -1: as new caches have it, the newest */
     int views;        /* of each image: see view.h */
     int64_t view_seed;
     PfPrecision precision;
-    int emulate;                /* bf16, on a processor that does not have it */
-    PfDtype store;              /* PF_DTYPE_F16 or PF_DTYPE_F32 */
-    const char *device;         /* see device_list.h */
-    const PfKnownSha256 *known; /* of the weights, or NULL: see weights.h */
+    int emulate;                 /* bf16, on a processor that does not have it */
+    PfDtype store;               /* PF_DTYPE_F16 or PF_DTYPE_F32 */
+    const char *device;          /* see device_list.h */
+    const PfKnownSha256 *known;  /* of the weights, or NULL: see weights.h */
+    const PfNotedWeights *noted; /* those that are meant where `weights` is NULL; may be NULL */
 } PfBackboneOptions;
 
 PfBackboneOptions pf_backbone_options_default(void);

@@ -298,6 +298,9 @@ static const PfOption table[] = {
              "that is there goes on as it began)"},
     {.name = "fast-decode", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.fast_decode),
      .help = "decode large JPEGs at 1/2, 1/4 or 1/8 of their size; says how far features move"},
+    {.name = "keep-truncated", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.keep_truncated),
+     .help = "JPEGs that end early are taken with what there is, as by Pillow's\n"
+             "LOAD_TRUNCATED_IMAGES, and counted (default: they are rejected)"},
     {.name = "mean", .kind = PF_OPTION_CALL, .parse = parse_mean, .argument = "R,G,B",
      .help = "taken from pixels scaled to 0..1, so each is from 0 to 1"},
     {.name = "std", .kind = PF_OPTION_CALL, .parse = parse_std, .argument = "R,G,B",

@@ -49,6 +49,8 @@ static void add_speed(cJSON *json, const PfExtractionSummary *summary)
     char text[PF_BOTTLENECK_TEXT];
     cJSON_AddNumberToObject(json, "images_per_second", summary->images_per_second);
     cJSON_AddNumberToObject(json, "rotated", (double)summary->times.pipeline.rotated);
+    if (summary->times.pipeline.truncated)
+        cJSON_AddNumberToObject(json, "truncated", (double)summary->times.pipeline.truncated);
     cJSON_AddNumberToObject(json, "head_start", (double)summary->times.pipeline.head_start);
     cJSON_AddNumberToObject(json, "workers", summary->times.workers);
     add_queues(json, &summary->times.pipeline);

@@ -9,7 +9,9 @@
 #include "file_content.h"
 #include "identity.h"
 #include "image.h"
+#include "json.h"
 #include "log.h"
+#include "memory.h"
 #include "output_check.h"
 #include "output_path.h"
 #include "parallel.h"
@@ -85,6 +87,31 @@ static int go_on(PfExtraction *run, PfBackboneOptions *options, PfKnownSha256 *k
     return failed;
 }
 
+static const char *text_member(const cJSON *object, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+/* Where weights are neither named nor found, those that the cache was made with are meant. */
+static int open_plan(PfExtraction *run, PfBackboneOptions *options, PfError *err)
+{
+    if (!run->cache || options->script) return pf_backbone_plan_new(options, &run->backbone, err);
+    cJSON *identity = pf_json_read(pf_cache_identity(run->cache));
+    cJSON *provenance = pf_json_read(pf_cache_provenance(run->cache));
+    const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
+    const char *name = text_member(backbone, "name");
+    char *by = pf_asprintf(err, "'%s'", run->options->output);
+    PfNotedWeights noted = {.by = by,
+                            .source = text_member(provenance, "weights_path"),
+                            .sha256 = text_member(backbone, "weights_sha256")};
+    if (name && !strcmp(name, options->backbone)) options->noted = &noted;
+    int failed = !by || pf_backbone_plan_new(options, &run->backbone, err);
+    free(by);
+    cJSON_Delete(identity);
+    cJSON_Delete(provenance);
+    return failed ? -1 : 0;
+}
+
 /* The cache knows what the weights hashed to when it was made: a file that has not been
  * touched since is not read again. */
 static int open_backbone(PfExtraction *run, PfError *err)
@@ -100,7 +127,7 @@ static int open_backbone(PfExtraction *run, PfError *err)
     if (pf_script_file_is_meant(options.backbone) &&
         pf_script_file_open(options.backbone, &known, &options.script, err))
         return -1;
-    if (pf_backbone_plan_new(&options, &run->backbone, err)) return -1;
+    if (open_plan(run, &options, err)) return -1;
     run->session.plan = run->backbone;
     run->session.wanted_batch = run->options->batch;
     run->journal_identity = pf_identity_json(run->backbone, NULL, 0, err);

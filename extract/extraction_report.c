@@ -130,6 +130,9 @@ void pf_extraction_say_summary(const PfExtraction *run, const PfExtractionSummar
     if (run->stats.rotated > run->rotations.rotated ||
         (run->rotations.rotated && run->rotations.looked_at < run->rotations.to_compute))
         say_rotated(run, run->stats.rotated, run->stats.images, "");
+    if (run->stats.truncated)
+        pf_say("%lld of %lld images are JPEGs that end early, taken as far as they go",
+               (long long)run->stats.truncated, (long long)run->stats.images);
     pf_detail("%lld chunks moved as they were, %lld made anew",
               (long long)run->composed.chunks_moved, (long long)run->composed.chunks_encoded);
     pf_say("%s: %lld rows%s, %lld computed, %s (%.2f of raw), %s%s, peak memory %s",

@@ -125,6 +125,7 @@ static void add_stats(PfPipelineStats *sum, const PfPipelineStats *stats)
     sum->rejected += stats->rejected;
     sum->repeated += stats->repeated;
     sum->rotated += stats->rotated;
+    sum->truncated += stats->truncated;
     sum->head_start += stats->head_start;
     sum->head_start_seconds += stats->head_start_seconds;
     sum->seconds += stats->seconds;

@@ -101,7 +101,7 @@ static int decode_any(const uint8_t *bytes, size_t size, int least_side, PfImage
 int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
                             PfError *err)
 {
-    image->halvings = image->left = image->top = 0;
+    image->halvings = image->left = image->top = image->is_truncated = 0;
     int result = decode_any(bytes, size, least_side, image, err);
     if (result) image->width = image->height = image->halvings = 0;
     image->orientation = result ? 0 : pf_image_orientation(bytes, size);

@@ -51,6 +51,8 @@ typedef struct PfImage {
     uint8_t *spare;    /* what images are turned into, exchanged for pixels then; owned */
     size_t spare_capacity;
     PfImageLimits limits; /* the caller's */
+    int keep_truncated;   /* the caller's: a JPEG that ends early is taken as far as it goes */
+    int is_truncated;     /* that this one did */
 } PfImage;
 
 static inline int pf_image_columns(const PfImage *image)
@@ -63,7 +65,12 @@ static inline int pf_image_rows(const PfImage *image)
     return (image->height + (1 << image->halvings) - 1) >> image->halvings;
 }
 
-/* Decodes a whole file. On failure the message is a reason without the path
+/* Decodes a whole file. With keep_truncated a JPEG that ends within its pixels, or before its end
+ * marker, is taken with the pixels that Pillow has with ImageFile.LOAD_TRUNCATED_IMAGES: of one
+ * scan, grey where data are missing. Where no row can be decoded, which is black in Pillow, it is
+ * refused.
+ *
+ * On failure the message is a reason without the path
  * ("truncated JPEG: ends after 120 of 375 rows"), the size is 0 x 0, the buffer
  * stays for the next image, and err->exit_code tells whose fault it is:
  * PF_EXIT_BAD_IMAGES the file's, PF_EXIT_FAILED ours (memory), PF_EXIT_INTERRUPTED nobody's. */

@@ -6,7 +6,12 @@
  *
  * libjpeg's own memory source invents an end-of-image marker where data run
  * out and goes on with grey. Ours suspends instead, as PIL's does, so that a
- * truncated file is seen; what libjpeg only warns of is accepted, as by PIL. */
+ * truncated file is seen; what libjpeg only warns of is accepted, as by PIL.
+ * With image->keep_truncated it invents that marker once, as PIL's does with LOAD_TRUNCATED_IMAGES.
+ *
+ * Data may end before the marker and hold every row: libjpeg does not give the last ones out, as it
+ * reads ahead. PIL refuses such a file too. With a marker added it is seen whether data are
+ * missing as well, which the message says. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +26,8 @@
  */
 #define MAX_SCANS_OF_LARGEST 16
 
+#define TRUNCATED_HINT ". Hint: extract --keep-truncated takes what there is"
+
 typedef struct Decoder {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr errors;
@@ -28,6 +35,10 @@ typedef struct Decoder {
     struct jpeg_progress_mgr progress;
     const PfImageLimits *limits;
     int max_scans;
+    int may_end; /* where data end, an end marker is put */
+    int has_ended;
+    int has_started, is_cut, is_second_look;
+    long data_missing;                                  /* warnings of libjpeg's since then */
     enum { BROKEN, TOO_MANY_SCANS, INTERRUPTED } cause; /* of what lands in failed */
     jmp_buf failed;
 } Decoder;
@@ -55,15 +66,27 @@ static void print_nothing(j_common_ptr jpeg)
     (void)jpeg;
 }
 
+static void count_missing(j_common_ptr jpeg, int level)
+{
+    Decoder *decoder = jpeg->client_data;
+    if (level < 0 && decoder->has_ended) decoder->data_missing++;
+}
+
 static void do_nothing(j_decompress_ptr jpeg)
 {
     (void)jpeg;
 }
 
-static boolean suspend(j_decompress_ptr jpeg)
+/* Suspends, unless an end marker may be put there. */
+static boolean end_data(j_decompress_ptr jpeg)
 {
-    (void)jpeg;
-    return FALSE;
+    static const JOCTET end_marker[] = {0xff, JPEG_EOI};
+    Decoder *decoder = jpeg->client_data;
+    if (!decoder->may_end || decoder->has_ended) return FALSE;
+    decoder->has_ended = 1;
+    jpeg->src->next_input_byte = end_marker;
+    jpeg->src->bytes_in_buffer = sizeof end_marker;
+    return TRUE;
 }
 
 static void skip(j_decompress_ptr jpeg, long count)
@@ -82,7 +105,7 @@ static void start(Decoder *decoder, const uint8_t *bytes, size_t size)
         .next_input_byte = bytes,
         .bytes_in_buffer = size,
         .init_source = do_nothing,
-        .fill_input_buffer = suspend,
+        .fill_input_buffer = end_data,
         .skip_input_data = skip,
         .resync_to_restart = jpeg_resync_to_restart,
         .term_source = do_nothing,
@@ -124,7 +147,21 @@ static JDIMENSION read_row(j_decompress_ptr jpeg, uint8_t *row, JSAMPARRAY cmyk)
     return count;
 }
 
-static int read_rows(j_decompress_ptr jpeg, PfImage *image, PfError *err)
+/* Whether every coefficient of the image has come. */
+static int has_all_data(const Decoder *decoder)
+{
+    const struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
+    if (decoder->data_missing) return 0;
+    for (int c = 0; c < jpeg->num_components; c++) {
+        if (!jpeg->comp_info[c].quant_table) return 0; /* no scan of it has begun */
+        for (int k = 0; jpeg->coef_bits && k < DCTSIZE2; k++)
+            if (jpeg->coef_bits[c][k]) return 0; /* bits still to come, or -1 */
+    }
+    return 1;
+}
+
+/* Reads rows until the data end, from output_scanline on. */
+static void read_rows_there(j_decompress_ptr jpeg, PfImage *image)
 {
     JSAMPARRAY cmyk = NULL;
     if (jpeg->out_color_space == JCS_CMYK)
@@ -132,11 +169,45 @@ static int read_rows(j_decompress_ptr jpeg, PfImage *image, PfError *err)
     size_t stride = 3 * (size_t)jpeg->output_width;
     while (jpeg->output_scanline < jpeg->output_height) {
         uint8_t *row = image->pixels + jpeg->output_scanline * stride;
-        if (!read_row(jpeg, row, cmyk))
-            return pf_image_bad(err, "truncated JPEG: ends after %u of %u rows",
-                                jpeg->output_scanline, jpeg->output_height);
+        if (!read_row(jpeg, row, cmyk)) return;
     }
-    return 0;
+}
+
+/* For those who have not asked for it yet. */
+static const char *hint(const Decoder *decoder)
+{
+    return decoder->may_end ? "" : TRUNCATED_HINT;
+}
+
+/* All rows; of a file that ends early, and is to be kept, black ones for those that do not come. */
+static int read_rows(Decoder *decoder, PfImage *image, PfError *err)
+{
+    j_decompress_ptr jpeg = &decoder->jpeg;
+    read_rows_there(jpeg, image);
+    JDIMENSION rows = jpeg->output_scanline, all = jpeg->output_height;
+    if (rows < all && decoder->may_end && rows) {
+        size_t stride = 3 * (size_t)jpeg->output_width;
+        memset(image->pixels + rows * stride, 0, (all - rows) * stride);
+        return 0;
+    }
+    if (rows == all) return 0;
+    decoder->is_cut = !decoder->may_end;
+    return pf_image_bad(err, "truncated JPEG: ends after %u of %u rows%s", rows, all,
+                        hint(decoder));
+}
+
+/* Of a file that has been refused as truncated: goes on as if it had an end marker, to say so if
+ * that is all that it lacks. */
+static void look_for_rows(Decoder *decoder, PfImage *image, PfError *err)
+{
+    j_decompress_ptr jpeg = &decoder->jpeg;
+    decoder->may_end = decoder->is_second_look = 1;
+    if (!decoder->has_started && !jpeg_start_decompress(jpeg)) return;
+    read_rows_there(jpeg, image);
+    if (jpeg->output_scanline < jpeg->output_height || !has_all_data(decoder)) return;
+    pf_image_bad(
+        err, "truncated JPEG: all of its %u rows are there, but not its end marker" TRUNCATED_HINT,
+        jpeg->output_height);
 }
 
 /* How often the sides may be halved. */
@@ -167,12 +238,10 @@ static int count_scans_allowed(const struct jpeg_decompress_struct *jpeg,
     return scans < MAX_SCANS ? (int)scans : MAX_SCANS;
 }
 
-static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, int least_side,
-                  PfImage *image, PfError *err)
+static int decode_pixels(Decoder *decoder, size_t size, int least_side, PfImage *image,
+                         PfError *err)
 {
     j_decompress_ptr jpeg = &decoder->jpeg;
-    start(decoder, bytes, size);
-    if (read_header(jpeg, err)) return -1;
     image->halvings = choose_halvings(jpeg, least_side);
     jpeg->scale_num = 1;
     jpeg->scale_denom = 1u << image->halvings;
@@ -182,19 +251,35 @@ static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, int least
         return -1;
     decoder->max_scans = count_scans_allowed(jpeg, &image->limits);
     jpeg->progress = &decoder->progress;
-    if (!jpeg_start_decompress(jpeg))
-        return pf_image_bad(err, "truncated JPEG: ends before its last scan");
-    if (read_rows(jpeg, image, err)) return -1;
+    decoder->may_end = image->keep_truncated;
+    if (!jpeg_start_decompress(jpeg)) {
+        decoder->is_cut = !decoder->may_end;
+        return pf_image_bad(err, "truncated JPEG: ends before its last scan%s", hint(decoder));
+    }
+    decoder->has_started = 1;
+    if (read_rows(decoder, image, err)) return -1;
+    image->is_truncated = decoder->has_ended;
     /* A missing end marker is no fault once all rows are there; garbage between
      * the scans is, and is found here. */
     jpeg_finish_decompress(jpeg);
     return 0;
 }
 
+static int decode(Decoder *decoder, const uint8_t *bytes, size_t size, int least_side,
+                  PfImage *image, PfError *err)
+{
+    start(decoder, bytes, size);
+    if (read_header(&decoder->jpeg, err)) return -1;
+    if (!decode_pixels(decoder, size, least_side, image, err)) return 0;
+    if (decoder->is_cut) look_for_rows(decoder, image, err);
+    return -1;
+}
+
 static int fail(Decoder *decoder, PfError *err)
 {
     char reason[JMSG_LENGTH_MAX];
     if (decoder->cause == INTERRUPTED) return pf_image_interrupted(err);
+    if (decoder->is_second_look) return -1; /* err says what was found at first */
     if (decoder->cause == TOO_MANY_SCANS && decoder->max_scans < MAX_SCANS)
         return pf_image_bad(err,
                             PF_IMAGE_TOO_LARGE
@@ -223,6 +308,7 @@ int pf_image_jpeg_decode(const uint8_t *bytes, size_t size, int least_side, PfIm
     decoder.jpeg.client_data = &decoder;
     decoder.errors.error_exit = leave;
     decoder.errors.output_message = print_nothing;
+    decoder.errors.emit_message = count_missing;
     decoder.progress.progress_monitor = look_at_progress;
     decoder.limits = &image->limits;
     if (setjmp(decoder.failed)) {

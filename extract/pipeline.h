@@ -31,6 +31,7 @@ typedef struct PfPipelineRow {
     uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of its bytes */
     PfFileStamp stamp;
     int32_t width, height; /* of the decoded image, turned if it was; 0 where it was not decoded */
+    uint8_t is_truncated;  /* it ends early, and was taken as far as it goes */
     uint8_t is_rotated;    /* its EXIF orientation says that it lies on its side, or is mirrored */
 } PfPipelineRow;
 
@@ -89,6 +90,7 @@ typedef struct PfPipelineNetwork {
 typedef struct PfPipelineStats {
     int64_t images, rejected, repeated;
     int64_t rotated;             /* of the images: whether or not they were turned */
+    int64_t truncated;           /* of the images: ended early, and were taken nevertheless */
     int64_t head_start;          /* samples that were decoded before the run, and... */
     double head_start_seconds;   /* ...how long that took, summed over decode threads */
     double seconds;              /* of the run's wall time */

@@ -42,6 +42,7 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
     const PfImage *image = decoded ? &raw : &decoder->image;
     row->width = image->width;
     row->height = image->height;
+    row->is_truncated = image->is_truncated != 0;
     row->is_rotated = image->orientation > 1;
     return render_views(config, image, row, out, &decoder->scratch, err);
 }

@@ -78,8 +78,10 @@ static int drain_batch(PfPipeline *pipeline, const PfBatch *batch, const PfPipel
         failed = sink->rows(sink->context, batch->row_count, batch->rows,
                             (const void *const *)batch->features, err);
     if (!failed) stats->images += batch->row_count;
-    for (int i = 0; i < batch->row_count && !failed; i++)
+    for (int i = 0; i < batch->row_count && !failed; i++) {
         stats->rotated += batch->rows[i].is_rotated;
+        stats->truncated += batch->rows[i].is_truncated;
+    }
     for (int i = 0; i < batch->count && !failed; i++) {
         const PfSlot *slot = &batch->slots[i];
         if (slot->state == PF_SLOT_BAD)

@@ -18,10 +18,16 @@ static const char *text_member(const cJSON *object, const char *key)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-/* Where the features' network was, as extract noted it, if it is still there. */
+/* Where the features' network was, as extract noted it. */
+static const char *noted_source(const PfModel *model, const char *key)
+{
+    return text_member(member(model, "sources"), key);
+}
+
+/* The same, if it is still there. */
 static const char *known_source(const PfModel *model, const char *key)
 {
-    return pf_weights_still_there(text_member(member(model, "sources"), key));
+    return pf_weights_still_there(noted_source(model, key));
 }
 
 /* A name from a file is one of ours, or nothing. */
@@ -69,10 +75,12 @@ static int choose_torchscript(const PfModel *model, const PfPredictOptions *opti
     if (options->backbone)
         return pf_script_file_open(options->backbone, NULL, &backbone->script, err);
     if (path) return open_trusted(options->model, path, backbone, err);
+    const char *noted = noted_source(model, "backbone_path");
+    const char *sha256 = text_member(member(model, "backbone"), "torchscript_sha256");
     return pf_fail(err, PF_EXIT_FAILED,
-                   "the TorchScript file that model '%s' belongs to is not where it was. Hint: "
-                   "name it with --backbone FILE.pt",
-                   options->model);
+                   "the TorchScript file that model '%s' belongs to is not where it was: '%s' "
+                   "(SHA-256 %s). Hint: name it with --backbone FILE.pt",
+                   options->model, noted ? noted : "not noted", sha256 ? sha256 : "not noted");
 }
 
 static int choose_backbone(const PfModel *model, const PfPredictOptions *options,
@@ -167,6 +175,27 @@ static int put_finetuned_tensors(const PfModel *model, PfBackbonePlan *plan, PfE
     return 0;
 }
 
+static int open_plan(const PfModel *model, PfBackboneOptions *backbone, PfBackbonePlan **out,
+                     PfError *err)
+{
+    char *by = pf_asprintf(err, "model '%s'", pf_model_path(model));
+    if (!by) {
+        pf_script_file_free(&backbone->script);
+        return -1;
+    }
+    PfNotedWeights noted = {.by = by,
+                            .source = noted_source(model, "weights_path"),
+                            .sha256 = text_member(member(model, "backbone"), "weights_sha256"),
+                            .no_others = 1};
+    PfKnownSha256 known = {0}; /* without a stamp: which entry of the file it was, no more */
+    if (noted.sha256) snprintf(known.sha256, sizeof known.sha256, "%s", noted.sha256);
+    backbone->noted = &noted;
+    backbone->known = &known;
+    int failed = pf_backbone_plan_new(backbone, out, err);
+    free(by);
+    return failed;
+}
+
 int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options, const char *tap,
                           PfBackbonePlan **out, PfError *err)
 {
@@ -181,11 +210,7 @@ int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options,
     backbone.store = PF_DTYPE_F32;
     backbone.precision = model_precision(model);
     backbone.emulate = options->emulate;
-    PfKnownSha256 known = {0}; /* without a stamp: which entry of the file it was, no more */
-    const char *sha256 = text_member(member(model, "backbone"), "weights_sha256");
-    if (sha256) snprintf(known.sha256, sizeof known.sha256, "%s", sha256);
-    backbone.known = &known;
-    if (pf_backbone_plan_new(&backbone, out, err)) return -1;
+    if (open_plan(model, &backbone, out, err)) return -1;
     (*out)->preprocess = preprocess;
     if (!check_hash(model, options, *out, err) && !put_finetuned_tensors(model, *out, err))
         return 0;

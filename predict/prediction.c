@@ -350,6 +350,10 @@ static void say_summary(const Prediction *run, double started)
         pf_say("%lld of %lld images carr%s an EXIF rotation: %s, as in the model's features",
                (long long)run->stats.rotated, (long long)run->stats.images,
                run->stats.rotated == 1 ? "ies" : "y", run->preprocess.exif ? "applied" : "ignored");
+    if (run->stats.truncated)
+        pf_say("%lld of %lld images are JPEGs that end early, taken as far as they go, as in the "
+               "model's features",
+               (long long)run->stats.truncated, (long long)run->stats.images);
     pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written, run->options->model,
            pf_duration_text(pf_seconds() - started, elapsed), speed);
 }

@@ -65,6 +65,22 @@ static int check_sha256(const Origin *origin, const char *key, const char *found
                    strcmp(key, "weights_sha256") ? "--backbone" : "--weights");
 }
 
+static int find_noted(const Origin *origin, const PfKnownSha256 *known, PfFinetuneNetwork *network,
+                      PfError *err)
+{
+    const PfWeightsEntry *entry;
+    char *by = pf_asprintf(err, "'%s'", pf_cache_path(origin->cache));
+    if (!by) return -1;
+    PfNotedWeights noted = {.by = by,
+                            .source = text_member(origin->provenance, "weights_path"),
+                            .sha256 = text_member(origin->backbone, "weights_sha256"),
+                            .no_others = 1};
+    int failed =
+        pf_weights_find_noted(network->arch, &noted, known, &network->weights, &entry, err);
+    free(by);
+    return failed;
+}
+
 static int find_builtin(const Origin *origin, const PfFinetuneOptions *options,
                         PfFinetuneNetwork *network, PfError *err)
 {
@@ -81,7 +97,9 @@ static int find_builtin(const Origin *origin, const PfFinetuneOptions *options,
     PfKnownSha256 known = {0}; /* without a stamp: which entry of the file it was, no more */
     const char *sha256 = text_member(origin->backbone, "weights_sha256");
     if (sha256) snprintf(known.sha256, sizeof known.sha256, "%s", sha256);
-    if (pf_weights_load(network->arch, spec, &known, &network->weights, &entry, err)) return -1;
+    if (spec ? pf_weights_load(network->arch, spec, &known, &network->weights, &entry, err)
+             : find_noted(origin, &known, network, err))
+        return -1;
     return check_sha256(origin, "weights_sha256", pf_weights_sha256(network->weights),
                         pf_weights_source(network->weights), err);
 }
@@ -100,6 +118,8 @@ static int find_torchscript(const Origin *origin, const PfFinetuneOptions *optio
 {
     const char *path =
         options->backbone ? options->backbone : known_source(origin, "backbone_path");
+    const char *noted = text_member(origin->provenance, "backbone_path");
+    const char *sha256 = text_member(origin->backbone, "torchscript_sha256");
     if (options->weights)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--weights goes with a built-in backbone; '%s' belongs to a TorchScript "
@@ -107,9 +127,10 @@ static int find_torchscript(const Origin *origin, const PfFinetuneOptions *optio
                        pf_cache_path(origin->cache));
     if (!path)
         return pf_fail(err, PF_EXIT_FAILED,
-                       "the TorchScript file that '%s' belongs to is not where it was. Hint: name "
-                       "it with --backbone FILE.pt",
-                       pf_cache_path(origin->cache));
+                       "the TorchScript file that '%s' belongs to is not where it was: '%s' "
+                       "(SHA-256 %s). Hint: name it with --backbone FILE.pt",
+                       pf_cache_path(origin->cache), noted ? noted : "not noted",
+                       sha256 ? sha256 : "not noted");
     if (options->backbone ? pf_script_file_open(path, NULL, &network->script, err)
                           : open_trusted(origin, path, network, err))
         return -1;

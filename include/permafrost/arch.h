@@ -65,6 +65,7 @@ typedef struct PfPreprocess {
                         see extract/preprocess.h */
     int exif;        /* turned as their EXIF orientation says, before anything else */
     PfResizeOrder resize_order;
+    int keep_truncated; /* JPEGs that end early are taken as far as they go: see extract/image.h */
 } PfPreprocess;
 
 /* A set of published weights. */

@@ -20,7 +20,7 @@ from pathlib import Path
 try:
     import numpy as np
     import PIL
-    from PIL import Image, ImageOps, features
+    from PIL import Image, ImageFile, ImageOps, features
 
     import pil_transforms
 except ImportError as error:
@@ -233,6 +233,20 @@ def load(path):
             return Image.open(stream).convert("RGB")
     except Exception:
         return None
+
+
+def load_kept(path):
+    """With LOAD_TRUNCATED_IMAGES. An image of which nothing was decoded is all zeros in PIL, and refused by us."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        with open(path, "rb") as stream:
+            image = Image.open(stream)
+            image.load()
+        return image.convert("RGB") if image.getbbox() else None
+    except Exception:
+        return None
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
 def by_torchvision(image, resize, crop, squash, mode):
@@ -572,6 +586,7 @@ def main():
         paths = make_truncated(Path(folder))
         failures += compare(program, paths, "truncated JPEG", DECODED)
         failures += compare_fast(program, paths, "truncated JPEG", [(8, 8, 0, "bilinear")])
+        failures += compare(program, paths, "truncated JPEG, kept", DECODED, load=load_kept, more=("keep",))
     failures += compare_turned(program)
     return 1 if failures else 0
 

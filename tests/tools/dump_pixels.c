@@ -1,4 +1,4 @@
-/* dump_pixels RESIZE CROP SQUASH bilinear|bicubic [fast] [exif] [pillow13] < PATHS > PIXELS
+/* dump_pixels RESIZE CROP SQUASH bilinear|bicubic [fast] [keep] [exif] [pillow13] < PATHS > PIXELS
  *
  * For every path on stdin (one a line) writes what the pixel path makes of it:
  * a byte 1 and (crop, crop, 3) RGB, or a byte 0 where the image was refused, with
@@ -59,8 +59,9 @@ static int dump(const char *path, const PfPreprocess *settings, File *file, PfIm
 int main(int argc, char **argv)
 {
     if (argc < 5)
-        return fputs("dump_pixels RESIZE CROP SQUASH INTERPOLATION [fast] [exif] [pillow13]\n",
-                     stderr),
+        return fputs(
+                   "dump_pixels RESIZE CROP SQUASH INTERPOLATION [fast] [keep] [exif] [pillow13]\n",
+                   stderr),
                2;
     PfPreprocess settings = {.resize = atoi(argv[1]),
                              .crop = atoi(argv[2]),
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
                                  strcmp(argv[4], "bicubic") ? PF_BILINEAR : PF_BICUBIC};
     for (int i = 5; i < argc; i++) {
         if (!strcmp(argv[i], "fast")) settings.fast_decode = 1;
+        if (!strcmp(argv[i], "keep")) settings.keep_truncated = 1;
         if (!strcmp(argv[i], "exif")) settings.exif = 1;
         if (!strcmp(argv[i], "pillow13")) settings.resize_order = PF_PILLOW13;
     }

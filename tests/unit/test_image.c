@@ -140,6 +140,56 @@ START_TEST(a_jpeg_cut_anywhere_is_refused)
 }
 END_TEST
 
+/* The last two bytes are the end marker. */
+START_TEST(a_jpeg_without_its_end_marker_is_told_from_one_that_lacks_rows)
+{
+    for (int progressive = 0; progressive < 2; progressive++) {
+        Bytes file = make_rgb_jpeg(40, 33, progressive);
+        const char *all = "truncated JPEG: all of its 33 rows are there, but not its end marker";
+        expect_refused(file.data, file.size - 1, all);
+        expect_refused(file.data, file.size - 2, all);
+        expect_refused(file.data, file.size - 2, "--keep-truncated");
+        for (size_t size = 1; size < file.size - 4; size++) {
+            PfImage image = {0};
+            PfError err = {0};
+            ck_assert_int_eq(decode(file.data, size, &image, &err), -1);
+            ck_assert_msg(!strstr(err.message, "all of its"), "%zu: %s", size, err.message);
+            pf_image_free(&image);
+        }
+        free(file.data);
+    }
+}
+END_TEST
+
+START_TEST(a_truncated_jpeg_is_kept_where_that_is_asked)
+{
+    for (int progressive = 0; progressive < 2; progressive++) {
+        Bytes file = make_rgb_jpeg(40, 33, progressive);
+        PfImage whole = {.keep_truncated = 1}, image = {.keep_truncated = 1};
+        PfError err = {0};
+        ck_assert_int_eq(decode(file.data, file.size, &whole, &err), 0);
+        ck_assert_int_eq(whole.is_truncated, 0);
+        ck_assert_int_eq(decode(file.data, file.size - 2, &image, &err), 0);
+        ck_assert_int_eq(image.is_truncated, 1);
+        ck_assert_int_eq(memcmp(image.pixels, whole.pixels, 3 * 40 * 33), 0);
+        ck_assert_int_eq(decode(file.data, file.size - 20, &image, &err), 0);
+        ck_assert_int_eq(image.is_truncated, 1);
+        ck_assert_int_ne(memcmp(image.pixels, whole.pixels, 3 * 40 * 33), 0);
+        ck_assert_int_eq(decode(file.data, 30, &image, &err), -1);
+        ck_assert_ptr_null(strstr(err.message, "--keep-truncated"));
+        for (size_t size = 0; size < file.size; size++) { /* nothing is read beyond the end */
+            int refused = decode(file.data, size, &image, &err);
+            ck_assert_int_eq(refused ? 0 : 40, image.width);
+        }
+        ck_assert_int_eq(decode(file.data, file.size, &image, &err), 0);
+        ck_assert_int_eq(image.is_truncated, 0);
+        pf_image_free(&whole);
+        pf_image_free(&image);
+        free(file.data);
+    }
+}
+END_TEST
+
 START_TEST(sides_are_halved_while_both_are_long_enough)
 {
     static const struct {
@@ -518,6 +568,8 @@ static void add_jpeg_tests(TCase *cases)
 {
     tcase_add_test(cases, jpegs_of_every_colour_space_become_rgb);
     tcase_add_test(cases, a_jpeg_cut_anywhere_is_refused);
+    tcase_add_test(cases, a_jpeg_without_its_end_marker_is_told_from_one_that_lacks_rows);
+    tcase_add_test(cases, a_truncated_jpeg_is_kept_where_that_is_asked);
     tcase_add_test(cases, sides_are_halved_while_both_are_long_enough);
     tcase_add_test(cases, a_reduced_jpeg_is_the_same_picture);
     tcase_add_test(cases, bytes_after_a_jpeg_are_no_matter);

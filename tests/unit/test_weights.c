@@ -348,6 +348,67 @@ START_TEST(where_weights_are_not_found_the_message_says_what_to_do)
 }
 END_TEST
 
+static const char *fail_noted(const PfArch *arch, const PfNotedWeights *noted, PfError *err)
+{
+    PfWeights *weights;
+    const PfWeightsEntry *entry;
+    ck_assert_int_eq(pf_weights_find_noted(arch, noted, NULL, &weights, &entry, err), -1);
+    ck_assert_ptr_null(weights);
+    ck_assert_int_eq(err->exit_code, PF_EXIT_FAILED);
+    return err->message;
+}
+
+START_TEST(noted_weights_that_have_moved_are_named)
+{
+    PfError err = {0};
+    PfArch own = {.name = "own"};
+    PfNotedWeights noted = {
+        .by = "model 'm'", .source = "/gone/w.pth", .sha256 = "feed01", .no_others = 1};
+    const char *message = fail_noted(&own, &noted, &err);
+    ck_assert_str_eq(message,
+                     "model 'm' was made with the weights '/gone/w.pth' (SHA-256 feed01), which "
+                     "are not to be had there any more: No such file or directory. Hint: name the "
+                     "file with --weights FILE, wherever it is now");
+    noted.source = NULL;
+    message = fail_noted(&own, &noted, &err);
+    ck_assert_msg(strstr(message, "feed01") && strstr(message, "--weights FILE"), "%s", message);
+    noted = (PfNotedWeights){.by = "'c.h5'", .source = folder, .sha256 = "feed01"};
+    message = fail_noted(&own, &noted, &err);
+    ck_assert_msg(strstr(message, folder) && !strstr(message, "any more"), "%s", message);
+    /* Published ones: with the command that fetches them. */
+    strcpy(published_file, "tiny-0123abcd.pth");
+    noted = (PfNotedWeights){.by = "m", .source = "/gone", .sha256 = "0123abcd99", .no_others = 1};
+    message = fail_noted(&tiny, &noted, &err);
+    ck_assert_msg(strstr(message, "'/gone' (SHA-256 0123abcd99)") &&
+                      strstr(message, "curl --create-dirs"),
+                  "%s", message);
+    noted = (PfNotedWeights){0};
+    message = fail_noted(&own, &noted, &err);
+    ck_assert_msg(strstr(message, "no published weights") != NULL, "%s", message);
+}
+END_TEST
+
+START_TEST(published_weights_stand_for_noted_ones_of_their_hash)
+{
+    PfWeights *weights;
+    const PfWeightsEntry *entry;
+    PfError err = {0};
+    publish(".cache/torch", 1);
+    PfNotedWeights noted = {.by = "m", .source = "/gone", .sha256 = "feed01", .no_others = 1};
+    fail_noted(&tiny, &noted, &err);
+    noted.no_others = 0;
+    ck_assert_int_eq(pf_weights_find_noted(&tiny, &noted, NULL, &weights, &entry, &err), 0);
+    char sha256[PF_SHA256_TEXT_SIZE];
+    snprintf(sha256, sizeof sha256, "%s", pf_weights_sha256(weights));
+    pf_weights_close(&weights);
+    noted.no_others = 1;
+    noted.sha256 = sha256;
+    ck_assert_int_eq(pf_weights_find_noted(&tiny, &noted, NULL, &weights, &entry, &err), 0);
+    ck_assert_ptr_eq(entry, &published);
+    pf_weights_close(&weights);
+}
+END_TEST
+
 START_TEST(weights_are_loaded_by_file_and_by_seed)
 {
     PfWeights *weights;
@@ -425,6 +486,8 @@ int main(void)
     tcase_add_test(cases, published_weights_are_found_where_torch_hub_keeps_them);
     tcase_add_test(cases, a_published_name_with_another_hash_is_refused);
     tcase_add_test(cases, where_weights_are_not_found_the_message_says_what_to_do);
+    tcase_add_test(cases, noted_weights_that_have_moved_are_named);
+    tcase_add_test(cases, published_weights_stand_for_noted_ones_of_their_hash);
     tcase_add_test(cases, weights_are_loaded_by_file_and_by_seed);
     tcase_add_test(cases, a_file_with_a_known_stamp_is_not_hashed_again);
     suite_add_tcase(suite, cases);
