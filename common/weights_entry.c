@@ -166,6 +166,7 @@ int pf_weights_see_through_prefix(PfWeights *weights, const PfArch *arch, PfErro
     PfParameter *parameters;
     int count, failed = 0;
     Prefixes found = {0};
+    if (!arch->node_count) return 0;
     if (pf_arch_parameters(arch, arch->node_count - 1, &parameters, &count, err)) return -1;
     if (count && !count_fitting(weights, "", 0, parameters, count))
         find_prefixes(weights, parameters, count, &found);
