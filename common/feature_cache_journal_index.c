@@ -173,6 +173,7 @@ static int commit_image(PfJournalIndex *index, PfJournalImage *image, const PfJo
 
 static int commit_images(PfJournalIndex *index, const PfRecord *record, PfError *err)
 {
+    if (!record->size) return 0; /* and no payload, which nothing may be added to */
     const unsigned char *next = record->payload, *end = next + record->size;
     PfJournalImage image;
     PfJournalText path, reason;
