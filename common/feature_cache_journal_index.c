@@ -6,6 +6,9 @@
 #include "memory.h"
 
 #define BLOCK_IMAGES 1024
+/* A chunk of several rows is unpacked as a whole, even where only a tail of it is there. Ours have
+ * half a megabyte. */
+#define MOST_SHARED_BYTES ((size_t)64 << 20)
 
 /* Checksums are right, so it is no damage. */
 static int fail_foreign(const PfJournalIndex *index, PfError *err)
@@ -108,6 +111,7 @@ static int fits(const PfTapLayout *layout, const PfJournalTap *tap, const PfJour
     if (chunk->head.first_row != expected || chunk->size <= sizeof chunk->head ||
         chunk->size - sizeof chunk->head > pf_chunk_bound(&layout->format))
         return 0;
+    if (layout->chunk_rows > 1 && layout->format.raw_bytes > MOST_SHARED_BYTES) return 0;
     if (!chunk->is_tail) return rows == layout->chunk_rows;
     return rows > 0 && open_rows + rows < layout->chunk_rows;
 }
