@@ -122,10 +122,18 @@ def computed_images(log):
     return sum(int(line) for line in log.read_text().split()) if log.exists() else 0
 
 
-def wait_computed(process, log, images):
+def computes(process, log, images):
+    """Waits until so many images were computed; False where the run was done before."""
     while computed_images(log) < images:
-        check(process.poll() is None, f"ended too early: {process.returncode}")
+        if process.poll() is not None:
+            check(process.returncode == 0, f"ended too early: {process.returncode}")
+            return False
         time.sleep(0.002)
+    return True
+
+
+def wait_computed(process, log, images):
+    check(computes(process, log, images), f"was done before {images} images were computed")
 
 
 def progress(folder, wanted, _):
@@ -134,12 +142,16 @@ def progress(folder, wanted, _):
     milliseconds, sync, under_way = 20, 0.1, 4
     arguments = command("../images", "out.h5", *options(2, sync))
     kills_done = 0
+    # The last two are reached only where kills made the run compute images again.
     for target in (40, 80, 120, 140):
         process = start(arguments, place, FAKE_BACKBONE_MS=milliseconds, FAKE_BACKBONE_LOG=log)
-        wait_computed(process, log, target)
+        if not computes(process, log, target):
+            finish(process)
+            break
         process.kill()
         finish(process)
         kills_done += 1
+    check(kills_done >= 2, f"only {kills_done} runs were killed")
     expect(0, run(arguments, place, FAKE_BACKBONE_LOG=log), "progress")
     check_end(place, wanted, "progress")
     lost = computed_images(log) - IMAGES
@@ -175,7 +187,7 @@ def signals(folder, wanted, _):
 def twice(folder, wanted, _):
     place, log = new_place(folder, "twice"), folder / "twice.log"
     arguments = command("../images", "out.h5", *options())
-    first = start(arguments, place, FAKE_BACKBONE_MS=20, FAKE_BACKBONE_LOG=log)
+    first = start(arguments, place, FAKE_BACKBONE_MS=60, FAKE_BACKBONE_LOG=log)
     wait_computed(first, log, 8)
     second = run(arguments, place)
     expect(1, second, "the second run")
