@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""The documents: lines of prose have at most 100 columns, and no link leads nowhere.
+
+Every *.md of the repository is read. Tables, code blocks and the addresses of links may be longer.
+A relative link must name a file that is there and, after '#', a heading of it (as GitHub makes
+anchors of headings). What the sources say of docs/*.md, in messages and comments, is a link, too.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WIDTH = 100
+LINK = re.compile(r"\]\(([^()\s]+)\)")
+MENTION = re.compile(r"\bdocs/[\w/.-]+?\.md(?:#[\w-]+)?")
+SOURCES = (".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".data", ".txt")
+
+
+def files(*endings):
+    """All files of the repository with one of these endings, but for what is built."""
+    for path in sorted(ROOT.rglob("*")):
+        top = path.relative_to(ROOT).parts[0]
+        if path.suffix in endings and path.is_file() and top not in (".git", "out") and not top.startswith("build"):
+            yield path
+
+
+def prose(text):
+    """(number, line) of each line that is neither in a code block nor of a table."""
+    fence, code, listed, blank = False, False, False, True
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"\s*```", line):
+            fence = not fence
+            continue
+        if fence:
+            continue
+        if not line.strip():
+            blank = True
+            continue
+        indent = len(line) - len(line.lstrip())
+        code = indent >= (6 if listed else 4) and (blank or code)
+        if indent == 0:
+            listed = re.match(r"(?:[-*+]|\d+\.)\s", line) is not None or (listed and not blank)
+        blank = False
+        if not code and not line.lstrip().startswith("|"):
+            yield number, line
+
+
+def anchors(text):
+    """The anchors of a page's headings."""
+    found = {}
+    for _, line in prose(text):
+        heading = re.match(r"#+\s+(.*)", line)
+        if heading:
+            words = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading[1]).lower()
+            slug = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+            found[slug] = found.get(slug, -1) + 1
+    return {slug if i == 0 else f"{slug}-{i}" for slug, last in found.items() for i in range(last + 1)}
+
+
+def missing(folder, link):
+    """Why a link of a page in this folder leads nowhere, or None."""
+    name, _, anchor = link.partition("#")
+    target = folder / name
+    if not target.exists():
+        return "there is no such file"
+    if anchor and target.suffix == ".md" and anchor not in anchors(target.read_text()):
+        return f"{target.name} has no heading '#{anchor}'"
+    return None
+
+
+def problems():
+    for page in files(".md"):
+        where = page.relative_to(ROOT)
+        text = page.read_text()
+        for number, line in prose(text):
+            length = len(LINK.sub("]", line))
+            if length > WIDTH and " " in line.strip():
+                yield f"{where}:{number}: {length} columns, at most {WIDTH}"
+        for number, line in enumerate(text.splitlines(), 1):
+            for link in LINK.findall(line):
+                if re.match(r"[a-z]+:", link):
+                    continue
+                reason = missing(page.parent, link if link[0] != "#" else page.name + link)
+                if reason:
+                    yield f"{where}:{number}: link '{link}': {reason}"
+    for source in files(*SOURCES):
+        for number, line in enumerate(source.read_text().splitlines(), 1):
+            for link in MENTION.findall(line):
+                reason = missing(ROOT, link)
+                if reason:
+                    yield f"{source.relative_to(ROOT)}:{number}: '{link}': {reason}"
+
+
+def main():
+    found = list(problems())
+    for problem in found:
+        print(problem)
+    print(f"{len(list(files('.md')))} pages, {len(found)} problems")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
