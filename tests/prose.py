@@ -4,6 +4,7 @@
 Every *.md of the repository is read. Tables, code blocks and the addresses of links may be longer.
 A relative link must name a file that is there and, after '#', a heading of it (as GitHub makes
 anchors of headings). What the sources say of docs/*.md, in messages and comments, is a link, too.
+Tables are whole, and docs/design/README.md lists every page of its folder by number.
 """
 import pathlib
 import re
@@ -57,6 +58,16 @@ def anchors(text):
     return {slug if i == 0 else f"{slug}-{i}" for slug, last in found.items() for i in range(last + 1)}
 
 
+def broken_tables(text):
+    """The numbers of the lines that begin a table, but have no line of dashes below them."""
+    lines, fence = [""] + text.splitlines() + [""], False
+    for number in range(1, len(lines) - 1):
+        fence ^= lines[number].lstrip().startswith("```")
+        begins = lines[number].startswith("|") and not lines[number - 1].startswith("|")
+        if begins and not fence and not re.fullmatch(r"\|[-:| ]+\|", lines[number + 1]):
+            yield number
+
+
 def missing(folder, link):
     """Why a link of a page in this folder leads nowhere, or None."""
     name, _, anchor = link.partition("#")
@@ -76,6 +87,8 @@ def problems():
             length = len(LINK.sub("]", line))
             if length > WIDTH and " " in line.strip():
                 yield f"{where}:{number}: {length} columns, at most {WIDTH}"
+        for number in broken_tables(text):
+            yield f"{where}:{number}: a table without a line of dashes below its first line"
         for number, line in enumerate(text.splitlines(), 1):
             for link in LINK.findall(line):
                 if re.match(r"[a-z]+:", link):
@@ -83,6 +96,13 @@ def problems():
                 reason = missing(page.parent, link if link[0] != "#" else page.name + link)
                 if reason:
                     yield f"{where}:{number}: link '{link}': {reason}"
+    index = (ROOT / "docs/design/README.md").read_text()
+    for page in sorted((ROOT / "docs/design").glob("[0-9]*.md")):
+        where = page.relative_to(ROOT)
+        if f"[{page.name[:4]}]({page.name})" not in index:
+            yield f"docs/design/README.md: lacks {page.name}"
+        if not page.read_text().startswith(f"# {page.name[:4]}: "):
+            yield f"{where}:1: its title does not begin with its number"
     for source in files(*SOURCES):
         for number, line in enumerate(source.read_text().splitlines(), 1):
             for link in MENTION.findall(line):
