@@ -5,6 +5,9 @@ Every *.md of the repository is read. Tables, code blocks and the addresses of l
 A relative link must name a file that is there and, after '#', a heading of it (as GitHub makes
 anchors of headings). What the sources say of docs/*.md, in messages and comments, is a link, too.
 Tables are whole, and docs/design/README.md lists every page of its folder by number.
+
+usage: prose.py                     checks all pages
+       prose.py --wrap PAGE...      wraps the paragraphs of these that have longer lines
 """
 import pathlib
 import re
@@ -111,7 +114,41 @@ def problems():
                     yield f"{source.relative_to(ROOT)}:{number}: '{link}': {reason}"
 
 
+def wrapped(lines):
+    """A paragraph, or an item of a list, in lines of at most WIDTH columns. Code in backquotes stays whole."""
+    first = re.match(r"\s*(?:(?:[-*+]|\d+\.)\s+)?", lines[0])[0]
+    words = re.findall(r"(?:`[^`]*`|[^\s`])+|`", " ".join(line.strip() for line in lines)[len(first.strip()):])
+    result = [first]
+    for word in words:
+        fits = len(result[-1]) + 1 + len(word) <= WIDTH
+        # A line must not begin with what would make it a heading, a quotation or an item of a list.
+        if result == [first] or fits or re.match(r"(?:[-+*#>]|\d+[.)])+$", word):
+            result[-1] += ("" if result == [first] else " ") + word
+        else:
+            result.append(" " * len(first) + word)
+    return result
+
+
+def wrap(page):
+    text = page.read_text()
+    lines, paragraphs = text.splitlines(), []
+    for number, line in prose(text):
+        item = re.match(r"\s*(?:[-*+]|\d+\.)\s|#", line)
+        if item or not paragraphs or paragraphs[-1][-1] != number - 1 or lines[number - 2].startswith("#"):
+            paragraphs.append([])
+        paragraphs[-1].append(number)
+    for numbers in reversed(paragraphs):
+        old = lines[numbers[0] - 1:numbers[-1]]
+        if max(map(len, old)) > WIDTH and not old[0].startswith("#"):
+            lines[numbers[0] - 1:numbers[-1]] = wrapped(old)
+    page.write_text("\n".join(lines) + "\n")
+
+
 def main():
+    if sys.argv[1:2] == ["--wrap"]:
+        for page in sys.argv[2:]:
+            wrap(pathlib.Path(page))
+        return 0
     found = list(problems())
     for problem in found:
         print(problem)
