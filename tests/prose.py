@@ -22,10 +22,11 @@ SOURCES = (".c", ".h", ".cpp", ".hpp", ".py", ".sh", ".data", ".txt")
 
 def files(*endings):
     """All files of the repository with one of these endings, but for what is built."""
-    for path in sorted(ROOT.rglob("*")):
-        top = path.relative_to(ROOT).parts[0]
-        if path.suffix in endings and path.is_file() and top not in (".git", "out") and not top.startswith("build"):
-            yield path
+    for top in sorted(ROOT.iterdir()):
+        if top.name not in (".git", "out") and not top.name.startswith("build"):
+            for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+                if path.suffix in endings and path.is_file():
+                    yield path
 
 
 def prose(text):
