@@ -110,41 +110,39 @@ static int same_numbers(const Comparison *at, int64_t row, int64_t index)
     return 1;
 }
 
-static int same_row(Comparison *at, int64_t index, const PfSample *sample,
-                    const PfSurveySample *surveyed)
+static bool same_row(Comparison *at, int64_t index, const PfSurveySample *surveyed)
 {
     int64_t row = at->row++;
     if (row >= pf_cache_row_count(at->cache)) return 0;
     PfRowPlace place =
-        pf_known_rows_place(at->known, 0, surveyed->digest, (PfRowPlace){0, row - 1});
-    if (place.source != 0 || place.row != row || strcmp(at->paths[row], sample->path) ||
+        pf_known_rows_place(at->known, 0, surveyed->file.digest, (PfRowPlace){0, row - 1});
+    if (place.source != 0 || place.row != row || strcmp(at->paths[row], surveyed->file.path) ||
         (at->splits ? at->splits[row] : PF_SPLIT_TRAIN) != surveyed->split ||
         at->groups[row] != pf_dataset_group(at->survey->dataset, index) ||
         !same_numbers(at, row, index))
         return 0;
-    compare_stamps(at, &at->stamps[row], &surveyed->stamp);
+    compare_stamps(at, &at->stamps[row], &surveyed->file.stamp);
     return 1;
 }
 
-static int same_reject(Comparison *at, const PfSample *sample, const PfSurveySample *surveyed)
+static bool same_reject(Comparison *at, const PfSurveySample *surveyed)
 {
     int64_t index = at->reject++;
     if (index >= pf_cache_rejected_count(at->cache)) return 0;
     const PfCacheReject *reject = &at->rejects[index];
-    if (strcmp(reject->path, sample->path) || strcmp(reject->reason, surveyed->reason) ||
-        memcmp(reject->digest, surveyed->digest, PF_DIGEST_SIZE))
+    if (strcmp(reject->path, surveyed->file.path) || strcmp(reject->reason, surveyed->reason) ||
+        memcmp(reject->digest, surveyed->file.digest, PF_DIGEST_SIZE))
         return 0;
-    compare_stamps(at, &reject->stamp, &surveyed->stamp);
+    compare_stamps(at, &reject->stamp, &surveyed->file.stamp);
     return 1;
 }
 
 static int same_sample(Comparison *at, int64_t index)
 {
-    const PfSample *sample = &pf_dataset_samples(at->survey->dataset)[index];
     const PfSurveySample *surveyed = &at->survey->samples[index];
     if (surveyed->missing) return 0;
-    return surveyed->state == PF_SAMPLE_KNOWN ? same_row(at, index, sample, surveyed)
-                                              : same_reject(at, sample, surveyed);
+    return surveyed->state == PF_SAMPLE_KNOWN ? same_row(at, index, surveyed)
+                                              : same_reject(at, surveyed);
 }
 
 static int same_samples(Comparison *at)

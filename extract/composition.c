@@ -18,7 +18,8 @@ static PfRowPlace place(void *context, int tap, int64_t row)
 {
     Writing *writing = context;
     const PfSurveySample *sample = &writing->of->survey->samples[writing->rows[row]];
-    writing->before = pf_known_rows_place(writing->of->known, tap, sample->digest, writing->before);
+    writing->before =
+        pf_known_rows_place(writing->of->known, tap, sample->file.digest, writing->before);
     return writing->before;
 }
 
@@ -27,16 +28,13 @@ static PfCacheSample sample_at(void *context, int64_t row)
     Writing *writing = context;
     uint32_t index = writing->rows[row];
     const PfSurveySample *surveyed = &writing->of->survey->samples[index];
-    const PfSample *sample = &pf_dataset_samples(writing->of->survey->dataset)[index];
-    PfCacheSample out = {.path = sample->path,
-                         .stamp = surveyed->stamp,
-                         .split = (PfSplit)surveyed->split,
-                         .group = pf_dataset_group(writing->of->survey->dataset, index),
-                         .class_indices =
-                             pf_dataset_class_indices(writing->of->survey->dataset, index),
-                         .values = pf_dataset_values(writing->of->survey->dataset, index)};
-    pf_known_rows_image_size(writing->of->known, surveyed->digest, &out.width, &out.height);
-    memcpy(out.digest, surveyed->digest, PF_DIGEST_SIZE);
+    const PfDataset *dataset = writing->of->survey->dataset;
+    PfCacheSample out = pf_image_file_to_sample(&surveyed->file);
+    pf_known_rows_image_size(writing->of->known, out.digest, &out.width, &out.height);
+    out.split = (PfSplit)surveyed->split;
+    out.group = pf_dataset_group(dataset, index);
+    out.class_indices = pf_dataset_class_indices(dataset, index);
+    out.values = pf_dataset_values(dataset, index);
     return out;
 }
 
@@ -45,11 +43,7 @@ static PfCacheReject reject_at(void *context, int64_t index)
     const Writing *writing = context;
     const PfSurvey *survey = writing->of->survey;
     const PfSurveySample *surveyed = &survey->samples[writing->rejects[index]];
-    PfCacheReject out = {.path = pf_dataset_samples(survey->dataset)[writing->rejects[index]].path,
-                         .reason = surveyed->reason,
-                         .stamp = surveyed->stamp};
-    memcpy(out.digest, surveyed->digest, PF_DIGEST_SIZE);
-    return out;
+    return pf_image_file_to_reject(&surveyed->file, surveyed->reason);
 }
 
 static void show_progress(void *context, int64_t done, int64_t total)

@@ -15,7 +15,7 @@ static void say_resuming(const PfExtraction *run)
     for (int64_t i = 0; i < run->survey->count; i++) {
         const PfSurveySample *sample = &run->survey->samples[i];
         count += sample->state == PF_SAMPLE_KNOWN &&
-                 pf_known_rows_in_journal(run->known, sample->digest);
+                 pf_known_rows_in_journal(run->known, sample->file.digest);
     }
     if (count)
         pf_say("resuming: %lld of %lld images are in %s", (long long)count,
@@ -25,14 +25,13 @@ static void say_resuming(const PfExtraction *run)
 /* Rejects that only this run has found; those of earlier runs were named then. */
 static void name_rejects(const PfExtraction *run)
 {
-    const PfSample *samples = pf_dataset_samples(run->dataset);
     for (int64_t i = 0; i < run->survey->count; i++) {
         const PfSurveySample *sample = &run->survey->samples[i];
         if (sample->state != PF_SAMPLE_REJECTED) continue;
         if (sample->was_rejected)
-            pf_detail("%s: still %s", samples[i].path, sample->reason);
+            pf_detail("%s: still %s", sample->file.path, sample->reason);
         else
-            pf_warn("%s: %s", samples[i].path, sample->reason);
+            pf_warn("%s: %s", sample->file.path, sample->reason);
     }
 }
 

@@ -21,11 +21,6 @@ typedef struct Pass {
     int measured;
 } Pass;
 
-static const char *path_of(const Pass *pass, int64_t sample)
-{
-    return pf_dataset_samples(pass->of->survey->dataset)[sample].path;
-}
-
 static int too_many_rejected(int64_t rejected, int64_t total, int64_t limit, PfError *err)
 {
     if (rejected <= limit) return 0;
@@ -43,17 +38,6 @@ int pf_feature_pass_check_rejected(const PfSurvey *survey, int64_t max_rejected,
 }
 
 /* ---- the sink ---- */
-
-static PfJournalImage journal_image(const Pass *pass, const PfPipelineRow *row, const char *reason)
-{
-    PfJournalImage image = {.path = path_of(pass, row->sample),
-                            .reason = reason,
-                            .stamp = row->stamp,
-                            .width = row->width,
-                            .height = row->height};
-    memcpy(image.digest, row->digest, PF_DIGEST_SIZE);
-    return image;
-}
 
 /* Says the sizes once the first rows are there. */
 static int measure(Pass *pass, int count, const void *const *features, PfError *err)
@@ -73,10 +57,10 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
 {
     Pass *pass = context;
     PfJournal *journal = pass->of->journal;
-    for (int i = 0; i < count; i++) pass->images[i] = journal_image(pass, &rows[i], NULL);
+    for (int i = 0; i < count; i++) pass->images[i] = (PfJournalImage){.file = rows[i].file};
     if (journal && pf_journal_append(journal, count, pass->images, features, err)) return -1;
     for (int i = 0; i < count; i++)
-        pf_survey_note_known(pass->of->survey, rows[i].sample, rows[i].digest, &rows[i].stamp);
+        pf_survey_note_known(pass->of->survey, rows[i].sample, &rows[i].file);
     return measure(pass, count, features, err);
 }
 
@@ -84,12 +68,11 @@ static int sink_rejected(void *context, const PfPipelineRow *row, const char *re
 {
     Pass *pass = context;
     const PfFeaturePass *of = pass->of;
-    PfJournalImage image = journal_image(pass, row, reason);
+    const PfJournalImage image = {.file = row->file, .reason = reason};
     pf_progress_end(&pass->progress);
-    pf_warn("%s: %" PF_SENTENCE, image.path, reason);
+    pf_warn("%s: %" PF_SENTENCE, row->file.path, reason);
     if (of->journal && pf_journal_reject(of->journal, &image, err)) return -1;
-    if (pf_survey_note_rejected(of->survey, row->sample, row->digest, &row->stamp, reason, err))
-        return -1;
+    if (pf_survey_note_rejected(of->survey, row->sample, &row->file, reason, err)) return -1;
     return too_many_rejected(++pass->rejected, of->survey->count, of->max_rejected, err);
 }
 
@@ -97,7 +80,7 @@ static int sink_repeated(void *context, const PfPipelineRow *row, PfError *err)
 {
     Pass *pass = context;
     (void)err;
-    pf_survey_note_known(pass->of->survey, row->sample, row->digest, &row->stamp);
+    pf_survey_note_known(pass->of->survey, row->sample, &row->file);
     return 0;
 }
 
@@ -147,7 +130,7 @@ static int64_t largest_file(const PfFeaturePass *of)
 {
     uint64_t largest = 0;
     for (int64_t i = 0; i < of->group->count && pf_dataset_has_files(of->survey->dataset); i++) {
-        uint64_t size = of->survey->samples[of->group->samples[i]].stamp.size_bytes;
+        uint64_t size = of->survey->samples[of->group->samples[i]].file.stamp.size_bytes;
         if (size > largest) largest = size;
     }
     return (int64_t)largest;

@@ -25,10 +25,7 @@ struct PfKnownRows {
     PfJournal *journal;
     int tap_count;
     /* Of the cache's rows. */
-    const char *const *paths;
-    PfFileStamp *stamps;
-    uint8_t (*digests)[PF_DIGEST_SIZE];
-    int32_t *widths, *heights; /* 0 where it does not say */
+    PfImageFiles files;
     const PfCacheReject *rejects;
     Part *parts; /* rows first, so that their index is their source's */
     PfRowSource *sources;
@@ -46,22 +43,9 @@ static const Part *part_of(const PfKnownRows *known, uint32_t number)
     return part;
 }
 
-static PfJournalImage cache_row(const PfKnownRows *known, int64_t row)
+static PfJournalImage cache_reject(const PfCacheReject *reject)
 {
-    PfJournalImage image = {.path = known->paths[row],
-                            .stamp = known->stamps[row],
-                            .width = known->widths[row],
-                            .height = known->heights[row]};
-    memcpy(image.digest, known->digests[row], PF_DIGEST_SIZE);
-    return image;
-}
-
-static PfJournalImage cache_reject(const PfKnownRows *known, int64_t index)
-{
-    const PfCacheReject *reject = &known->rejects[index];
-    PfJournalImage image = {.path = reject->path, .reason = reject->reason, .stamp = reject->stamp};
-    memcpy(image.digest, reject->digest, PF_DIGEST_SIZE);
-    return image;
+    return (PfJournalImage){.file = pf_image_file_of_reject(reject), .reason = reject->reason};
 }
 
 static PfJournalImage image_at(const PfKnownRows *known, uint32_t number)
@@ -69,8 +53,8 @@ static PfJournalImage image_at(const PfKnownRows *known, uint32_t number)
     const Part *part = part_of(known, number);
     int64_t index = number - part->first;
     switch (part->kind) {
-    case CACHE_ROWS: return cache_row(known, index);
-    case CACHE_REJECTS: return cache_reject(known, index);
+    case CACHE_ROWS: return (PfJournalImage){.file = pf_image_files_at(&known->files, index)};
+    case CACHE_REJECTS: return cache_reject(&known->rejects[index]);
     case SEGMENT_ROWS: return *pf_journal_row(known->journal, part->segment, index);
     default: return *pf_journal_reject_at(known->journal, index);
     }
@@ -81,17 +65,11 @@ static const uint8_t *digest_at(const PfKnownRows *known, uint32_t number)
     const Part *part = part_of(known, number);
     int64_t index = number - part->first;
     switch (part->kind) {
-    case CACHE_ROWS: return known->digests[index];
+    case CACHE_ROWS: return known->files.digests[index];
     case CACHE_REJECTS: return known->rejects[index].digest;
-    case SEGMENT_ROWS: return pf_journal_row(known->journal, part->segment, index)->digest;
-    default: return pf_journal_reject_at(known->journal, index)->digest;
+    case SEGMENT_ROWS: return pf_journal_row(known->journal, part->segment, index)->file.digest;
+    default: return pf_journal_reject_at(known->journal, index)->file.digest;
     }
-}
-
-static int is_zero(const uint8_t digest[PF_DIGEST_SIZE])
-{
-    static const uint8_t zero[PF_DIGEST_SIZE];
-    return !memcmp(digest, zero, PF_DIGEST_SIZE);
 }
 
 /* ---- indices ---- */
@@ -133,7 +111,7 @@ static uint32_t *second_of_digest(const PfKnownRows *known, uint32_t *slot,
 static void add_digest(PfKnownRows *known, uint32_t number, const uint8_t digest[PF_DIGEST_SIZE])
 {
     const Part *part = part_of(known, number);
-    if (is_zero(digest)) return;
+    if (pf_digest_is_none(digest)) return;
     uint32_t *slot = first_of_digest(known, digest);
     while (*slot != PF_HASH_EMPTY && part_of(known, *slot) != part)
         slot = second_of_digest(known, slot, digest);
@@ -142,7 +120,7 @@ static void add_digest(PfKnownRows *known, uint32_t number, const uint8_t digest
 
 static uint32_t *next_of_path(const PfKnownRows *known, uint32_t *slot, const char *path)
 {
-    while (*slot != PF_HASH_EMPTY && strcmp(image_at(known, *slot).path, path))
+    while (*slot != PF_HASH_EMPTY && strcmp(image_at(known, *slot).file.path, path))
         slot = pf_hash_index_next(&known->by_path, slot);
     return slot;
 }
@@ -159,17 +137,17 @@ static uint32_t *second_of_path(const PfKnownRows *known, uint32_t *slot, const 
 
 static int same_image(const PfJournalImage *a, const PfJournalImage *b)
 {
-    return pf_file_stamp_equal(&a->stamp, &b->stamp) &&
-           !memcmp(a->digest, b->digest, PF_DIGEST_SIZE) && !a->reason == !b->reason;
+    return pf_file_stamp_equal(&a->file.stamp, &b->file.stamp) &&
+           !memcmp(a->file.digest, b->file.digest, PF_DIGEST_SIZE) && !a->reason == !b->reason;
 }
 
 static void add_path(PfKnownRows *known, uint32_t number, const PfJournalImage *image)
 {
-    uint32_t *slot = first_of_path(known, image->path);
+    uint32_t *slot = first_of_path(known, image->file.path);
     while (*slot != PF_HASH_EMPTY) {
         PfJournalImage other = image_at(known, *slot);
         if (same_image(image, &other)) return;
-        slot = second_of_path(known, slot, image->path);
+        slot = second_of_path(known, slot, image->file.path);
     }
     *slot = number;
 }
@@ -177,7 +155,7 @@ static void add_path(PfKnownRows *known, uint32_t number, const PfJournalImage *
 static uint32_t *slot_of_size(const PfKnownRows *known, uint64_t size_bytes)
 {
     uint32_t *slot = pf_hash_index_first(&known->by_size, size_hash(size_bytes));
-    while (*slot != PF_HASH_EMPTY && image_at(known, *slot).stamp.size_bytes != size_bytes)
+    while (*slot != PF_HASH_EMPTY && image_at(known, *slot).file.stamp.size_bytes != size_bytes)
         slot = pf_hash_index_next(&known->by_size, slot);
     return slot;
 }
@@ -191,8 +169,8 @@ static int index_images(PfKnownRows *known, PfError *err)
     for (uint32_t number = 0; number < known->image_count; number++) {
         PfJournalImage image = image_at(known, number);
         add_path(known, number, &image);
-        add_digest(known, number, image.digest);
-        uint32_t *slot = slot_of_size(known, image.stamp.size_bytes);
+        add_digest(known, number, image.file.digest);
+        uint32_t *slot = slot_of_size(known, image.file.stamp.size_bytes);
         if (*slot == PF_HASH_EMPTY) *slot = number;
     }
     return 0;
@@ -202,16 +180,8 @@ static int index_images(PfKnownRows *known, PfError *err)
 
 static int read_cache(PfKnownRows *known, PfError *err)
 {
-    size_t rows = (size_t)pf_cache_row_count(known->cache);
-    known->stamps = pf_calloc(rows, sizeof *known->stamps, err);
-    known->digests = pf_calloc(rows, sizeof *known->digests, err);
-    known->widths = pf_calloc(rows, sizeof *known->widths, err);
-    known->heights = pf_calloc(rows, sizeof *known->heights, err);
-    if (!known->stamps || !known->digests || !known->widths || !known->heights ||
-        pf_cache_paths(known->cache, &known->paths, err) ||
-        pf_cache_read_stamps(known->cache, known->stamps, err) ||
-        pf_cache_read_digests(known->cache, known->digests, err) ||
-        pf_cache_find_image_sizes(known->cache, known->widths, known->heights, err) ||
+    if (pf_cache_paths(known->cache, &known->files.paths, err) ||
+        pf_image_files_read(known->cache, &known->files, err) ||
         pf_cache_rejects(known->cache, &known->rejects, err))
         return -1;
     return 0;
@@ -292,10 +262,7 @@ void pf_known_rows_free(PfKnownRows **known)
     pf_hash_index_free(&closing->by_path);
     pf_hash_index_free(&closing->by_digest);
     pf_hash_index_free(&closing->by_size);
-    free(closing->stamps);
-    free(closing->digests);
-    free(closing->widths);
-    free(closing->heights);
+    pf_image_files_free(&closing->files);
     free(closing->parts);
     free(closing->sources);
     free(closing);
@@ -322,8 +289,8 @@ int pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfF
     uint32_t *slot = first_of_path(known, path);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_path(known, slot, path)) {
         *image = image_at(known, *slot);
-        if (pf_file_stamp_equal(&image->stamp, stamp) && !is_zero(image->digest) &&
-            !is_retried(known, image))
+        if (pf_file_stamp_equal(&image->file.stamp, stamp) &&
+            !pf_digest_is_none(image->file.digest) && !is_retried(known, image))
             return 1;
     }
     return 0;
@@ -354,7 +321,7 @@ int pf_known_rows_unreadable(const PfKnownRows *known, const char *path, PfJourn
     uint32_t *slot = first_of_path(known, path);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_path(known, slot, path)) {
         *image = image_at(known, *slot);
-        if (image->reason && is_zero(image->digest)) return 1;
+        if (image->reason && pf_digest_is_none(image->file.digest)) return 1;
     }
     return 0;
 }
@@ -367,8 +334,8 @@ void pf_known_rows_image_size(const PfKnownRows *known, const uint8_t digest[PF_
     for (; *slot != PF_HASH_EMPTY && !*width; slot = second_of_digest(known, slot, digest)) {
         PfJournalImage image = image_at(known, *slot);
         if (image.reason) continue;
-        *width = image.width;
-        *height = image.height;
+        *width = image.file.width;
+        *height = image.file.height;
     }
 }
 

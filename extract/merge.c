@@ -164,17 +164,13 @@ static PfCacheSample sample_of_row(void *context, int64_t row)
     PfRowPlace place = place_of_row(run, 0, row);
     const PfMergeInput *input = &run->inputs.items[place.source];
     const uint8_t *splits = pf_cache_splits(input->cache);
-    PfCacheSample sample = {
-        .path = input->paths ? input->paths[place.row] : name_row(run, input, place.row),
-        .stamp = input->stamps[place.row],
-        .split = splits ? (PfSplit)splits[place.row] : PF_SPLIT_TRAIN,
-        .class_indices = run->targets.indices + row * run->targets.class_targets,
-        .values = run->targets.values + row * run->targets.values_per_row,
-        .width = input->widths[place.row],
-        .height = input->heights[place.row],
-        .group = input->groups[place.row],
-    };
-    memcpy(sample.digest, input->digests[place.row], sizeof sample.digest);
+    const PfImageFile file = pf_image_files_at(&input->files, place.row);
+    PfCacheSample sample = pf_image_file_to_sample(&file);
+    if (!sample.path) sample.path = name_row(run, input, place.row);
+    sample.split = splits ? (PfSplit)splits[place.row] : PF_SPLIT_TRAIN;
+    sample.class_indices = run->targets.indices + row * run->targets.class_targets;
+    sample.values = run->targets.values + row * run->targets.values_per_row;
+    sample.group = input->groups[place.row];
     return sample;
 }
 

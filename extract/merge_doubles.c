@@ -17,7 +17,7 @@ static Image image_of(const PfMergeInputs *inputs, int64_t row, int guess)
     int i = pf_merge_inputs_find_row(inputs, row, guess);
     const PfMergeInput *input = &inputs->items[i];
     int64_t own = row - input->first_row;
-    return (Image){i, input->paths[own], input->digests[own]};
+    return (Image){i, input->files.paths[own], input->files.digests[own]};
 }
 
 static int is_same(const Image *a, const Image *b)
@@ -46,12 +46,6 @@ static int is_double(const PfMergeInputs *inputs, const PfHashIndex *index, int6
     return 0;
 }
 
-static int has_digest(const PfMergeInput *input, int64_t row)
-{
-    static const uint8_t none[PF_DIGEST_SIZE];
-    return memcmp(input->digests[row], none, sizeof none) != 0;
-}
-
 int pf_merge_count_doubles(const PfMergeInputs *inputs, int64_t *count, PfError *err)
 {
     PfHashIndex index;
@@ -60,9 +54,9 @@ int pf_merge_count_doubles(const PfMergeInputs *inputs, int64_t *count, PfError 
     if (pf_hash_index_init(&index, inputs->row_count, err)) return -1;
     for (int i = 0; i < inputs->count; i++) {
         const PfMergeInput *input = &inputs->items[i];
-        int64_t rows = input->paths ? pf_cache_row_count(input->cache) : 0;
+        int64_t rows = input->files.paths ? pf_cache_row_count(input->cache) : 0;
         for (int64_t row = 0; row < rows; row++)
-            if (has_digest(input, row))
+            if (!pf_digest_is_none(input->files.digests[row]))
                 *count += is_double(inputs, &index, input->first_row + row, i);
     }
     pf_hash_index_free(&index);

@@ -32,19 +32,12 @@ static int read_shard(PfMergeInput *input, PfError *err)
 static int read_samples(PfMergeInput *input, PfError *err)
 {
     size_t rows = (size_t)pf_cache_row_count(input->cache);
-    input->digests = pf_calloc(rows, sizeof *input->digests, err);
-    input->stamps = pf_calloc(rows, sizeof *input->stamps, err);
-    input->widths = pf_calloc(rows, sizeof *input->widths, err);
-    input->heights = pf_calloc(rows, sizeof *input->heights, err);
     input->groups = pf_calloc(rows, sizeof *input->groups, err);
-    if (!input->digests || !input->stamps || !input->widths || !input->heights || !input->groups ||
-        pf_cache_read_groups(input->cache, input->groups, err) ||
-        pf_cache_read_digests(input->cache, input->digests, err) ||
-        pf_cache_read_stamps(input->cache, input->stamps, err) ||
-        pf_cache_find_image_sizes(input->cache, input->widths, input->heights, err) ||
-        pf_cache_rejects(input->cache, &input->rejects, err))
-        return -1;
-    return pf_cache_has_paths(input->cache) ? pf_cache_paths(input->cache, &input->paths, err) : 0;
+    return !input->groups || pf_cache_read_groups(input->cache, input->groups, err) ||
+                   pf_image_files_read(input->cache, &input->files, err) ||
+                   pf_cache_rejects(input->cache, &input->rejects, err)
+               ? -1
+               : 0;
 }
 
 static int open_input(PfMergeInputs *inputs, const char *path, PfError *err)
@@ -233,10 +226,7 @@ void pf_merge_inputs_free(PfMergeInputs *inputs)
 {
     for (int i = 0; i < inputs->count; i++) {
         pf_cache_close(&inputs->items[i].cache);
-        free(inputs->items[i].digests);
-        free(inputs->items[i].stamps);
-        free(inputs->items[i].widths);
-        free(inputs->items[i].heights);
+        pf_image_files_free(&inputs->items[i].files);
         free(inputs->items[i].groups);
     }
     free(inputs->items);

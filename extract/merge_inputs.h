@@ -5,17 +5,15 @@
 #include <stdint.h>
 
 #include "dataset_shard.h"
+#include "image_file.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
 typedef struct PfMergeInput {
     PfCache *cache;
-    int64_t first_row, first_reject;    /* of the merged cache: where its own begin */
-    const char *const *paths;           /* (N) lent by the cache; NULL: it has none */
-    uint8_t (*digests)[PF_DIGEST_SIZE]; /* (N) */
-    PfFileStamp *stamps;                /* (N) */
-    int32_t *widths, *heights;          /* (N) of the images */
-    uint64_t *groups;                   /* (N) */
+    int64_t first_row, first_reject; /* of the merged cache: where its own begin */
+    PfImageFiles files;              /* of its rows */
+    uint64_t *groups;                /* (N) */
     const PfCacheReject *rejects;
     PfShard shard;        /* {0, 0}: not of a part of a dataset */
     int64_t dataset_rows; /* of all shards together */

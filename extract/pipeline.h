@@ -18,21 +18,21 @@
 #define PF_PIPELINE_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dataset.h"
 #include "device_list.h"
+#include "image_file.h"
 #include "permafrost/backbone.h"
 #include "permafrost/feature_cache.h"
 
 /* One good image of a batch. */
 typedef struct PfPipelineRow {
-    int64_t sample;                 /* index in the dataset */
-    uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of its bytes */
-    PfFileStamp stamp;
-    int32_t width, height; /* of the decoded image, turned if it was; 0 where it was not decoded */
-    uint8_t is_truncated;  /* it ends early, and was taken as far as it goes */
-    uint8_t is_rotated;    /* its EXIF orientation says that it lies on its side, or is mirrored */
+    int64_t sample;    /* index in the dataset */
+    PfImageFile file;  /* its size is that of the image as it was turned */
+    bool is_truncated; /* it ends early, and was taken as far as it goes */
+    bool is_rotated;   /* its EXIF orientation says that it lies on its side, or is mirrored */
 } PfPipelineRow;
 
 typedef struct PfPipeline PfPipeline;

@@ -22,8 +22,8 @@ static int render_views(const PfPipelineConfig *config, const PfImage *image,
                         PfError *err)
 {
     for (int v = 0; v < pf_ring_views(config); v++, out += pf_ring_crop_bytes(config)) {
-        PfView view = pf_view_draw(config->view_seed, row->digest, v, image->width, image->height,
-                                   config->preprocess->squash);
+        PfView view = pf_view_draw(config->view_seed, row->file.digest, v, image->width,
+                                   image->height, config->preprocess->squash);
         if (pf_view_render(image, config->preprocess, &view, out, scratch, err)) return -1;
     }
     return 0;
@@ -40,9 +40,9 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
                                          &decoder->image, err))
         return -1;
     const PfImage *image = decoded ? &raw : &decoder->image;
-    row->width = image->width;
-    row->height = image->height;
-    row->is_truncated = image->is_truncated != 0;
+    row->file.width = image->width;
+    row->file.height = image->height;
+    row->is_truncated = image->is_truncated;
     row->is_rotated = image->orientation > 1;
     return render_views(config, image, row, out, &decoder->scratch, err);
 }
@@ -53,11 +53,11 @@ static int64_t sample_at(const PfPipelineConfig *config, int64_t place)
 }
 
 /* Whatever went wrong was not the image's fault: says at which it was noticed. */
-static int fail_sample(const PfPipelineConfig *config, int64_t sample, PfError *err)
+static int fail_sample(const PfImageFile *file, PfError *err)
 {
     PfError cause = *err;
-    return pf_fail(err, (PfExit)cause.exit_code, "image '%s': %" PF_SENTENCE,
-                   pf_dataset_samples(config->dataset)[sample].path, cause.message);
+    return pf_fail(err, (PfExit)cause.exit_code, "image '%s': %" PF_SENTENCE, file->path,
+                   cause.message);
 }
 
 /* What a decode thread has to do next. */
@@ -78,21 +78,23 @@ static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, const Pla
     PfSlot *slot = place->slot;
     double started = pf_seconds();
     slot->state = PF_SLOT_GOOD;
-    slot->row = (PfPipelineRow){.sample = sample_at(config, place->number)};
+    int64_t sample = sample_at(config, place->number);
+    slot->row = (PfPipelineRow){.sample = sample,
+                                .file.path = pf_dataset_samples(config->dataset)[sample].path};
     int unreadable = pf_sample_reader_take(pipeline->reader, place->number, bytes, err);
     *read_seconds += pf_seconds() - started;
     if (!unreadable) {
-        slot->row.stamp = bytes->stamp;
-        pf_xxh128(bytes->data, bytes->size_bytes, slot->row.digest);
+        slot->row.file.stamp = bytes->stamp;
+        pf_xxh128(bytes->data, bytes->size_bytes, slot->row.file.digest);
         if (pipeline->contents &&
-            !pf_contents_claim(pipeline->contents, place->number, slot->row.digest)) {
+            !pf_contents_claim(pipeline->contents, place->number, slot->row.file.digest)) {
             slot->state = PF_SLOT_REPEATED;
             return 0;
         }
         if (!decode_bytes(config, decoder, &slot->row, place->pixels, err)) return 0;
     }
     if (err->exit_code == PF_EXIT_INTERRUPTED) return -1;
-    if (err->exit_code != PF_EXIT_BAD_IMAGES) return fail_sample(config, slot->row.sample, err);
+    if (err->exit_code != PF_EXIT_BAD_IMAGES) return fail_sample(&slot->row.file, err);
     slot->state = PF_SLOT_BAD;
     pf_format(slot->reason, sizeof slot->reason, "%" PF_SENTENCE, err->message);
     return 0;

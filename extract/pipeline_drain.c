@@ -62,7 +62,7 @@ static int drain_repeated(PfPipeline *pipeline, const PfBatch *batch, int i,
                           const PfPipelineSink *sink, PfPipelineStats *stats, PfError *err)
 {
     const PfPipelineRow *row = &batch->slots[i].row;
-    int64_t first = pf_contents_first(pipeline->contents, row->digest);
+    int64_t first = pf_contents_first(pipeline->contents, row->file.digest);
     const char *reason = pf_contents_reason(pipeline->contents, first);
     if (reason) return drain_bad(pipeline, batch, i, reason, sink, stats, err);
     stats->repeated++;

@@ -12,7 +12,7 @@ static int is_repeated(PfPipeline *pipeline, const PfBatch *batch, int i)
 {
     if (!pipeline->contents) return 0;
     int64_t place = batch->number * pipeline->network.batch + i;
-    return pf_contents_first(pipeline->contents, batch->slots[i].row.digest) != place;
+    return pf_contents_first(pipeline->contents, batch->slots[i].row.file.digest) != place;
 }
 
 /* Moves the good images' pixels together and lists their rows. */
@@ -62,8 +62,7 @@ static int check_finite(const PfPipeline *pipeline, const PfBatch *batch, PfErro
                                ? "f16 holds numbers up to 65504: try --store f32"
                                : "the weights may be damaged, or belong to another network";
         return pf_fail(err, PF_EXIT_FAILED, "tap '%s' of image '%s' is not a finite number; %s",
-                       pipeline->taps[t].name,
-                       pf_dataset_samples(config->dataset)[row->sample].path, hint);
+                       pipeline->taps[t].name, row->file.path, hint);
     }
     return 0;
 }

@@ -21,12 +21,11 @@ typedef enum PfSampleState {
 
 typedef struct PfSurveySample {
     PfSampleState state;
-    uint8_t was_rejected; /* an earlier run rejected it at this path for this reason */
-    uint8_t was_hashed;
-    uint8_t owns_reason;
-    uint8_t split; /* PfSplit: the dataset's, until pf_survey_draw_sides draws another */
-    uint8_t digest[PF_DIGEST_SIZE];
-    PfFileStamp stamp;
+    bool was_rejected; /* an earlier run rejected it at this path for this reason */
+    bool was_hashed;
+    bool owns_reason;
+    uint8_t split;      /* PfSplit: the dataset's, until pf_survey_draw_sides draws another */
+    PfImageFile file;   /* its digest is zeros while it is new; its path is the dataset's */
     const char *reason; /* of a rejected one */
     uint64_t missing;   /* bit t: tap t has to be computed */
 } PfSurveySample;
@@ -65,11 +64,10 @@ typedef struct PfSurveyGroup {
 int pf_survey_next_group(const PfSurvey *survey, PfSurveyGroup *out, PfError *err);
 
 /* What became of a sample: its bytes were read, and its features are, or will be, known... */
-void pf_survey_note_known(PfSurvey *survey, int64_t sample, const uint8_t digest[PF_DIGEST_SIZE],
-                          const PfFileStamp *stamp);
+void pf_survey_note_known(PfSurvey *survey, int64_t sample, const PfImageFile *file);
 /* ...or it could not be used. */
-int pf_survey_note_rejected(PfSurvey *survey, int64_t sample, const uint8_t digest[PF_DIGEST_SIZE],
-                            const PfFileStamp *stamp, const char *reason, PfError *err);
+int pf_survey_note_rejected(PfSurvey *survey, int64_t sample, const PfImageFile *file,
+                            const char *reason, PfError *err);
 /* Where the dataset's sides are drawn by contents or groups: draws them for all images that are
  * known by now. Those of images that are not are train's as yet. */
 int pf_survey_draw_sides(PfSurvey *survey, PfError *err);

@@ -131,10 +131,9 @@ static int take_ratio(PfWorkPlan *plan, PfCache *cache, int tap, PfError *err)
 int pf_work_plan_make(PfWorkPlan *plan, const PfSurvey *survey, PfCache *cache, PfError *err)
 {
     enum { BYTES_OF_SAMPLE = 96 }; /* digest, stamp, split, class, and what HDF5 adds to a path */
-    const PfSample *samples = pf_dataset_samples(survey->dataset);
     for (int64_t i = 0; i < survey->count; i++) {
         const PfSurveySample *sample = &survey->samples[i];
-        int64_t bytes = BYTES_OF_SAMPLE + (int64_t)strlen(samples[i].path);
+        int64_t bytes = BYTES_OF_SAMPLE + (int64_t)strlen(sample->file.path);
         plan->cache_bytes += bytes;
         if (sample->missing) plan->journal_bytes += bytes;
         plan->rows += sample->state != PF_SAMPLE_REJECTED;

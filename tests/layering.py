@@ -26,7 +26,7 @@ ROWS = [
      "common/convolution_avx*", "common/convolution_config", "common/packed_convolution", "common/winograd", "common/direct_convolution", "common/convolution", "common/max_pool"],
     # 1: what two programs share
     ["include/permafrost/script", "include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
-     "common/split", "common/equal_images", "common/file_stamp", "common/script_file", "common/trusted_scripts", "common/arch*", "common/safetensors*", "common/weights*",
+     "common/split", "common/equal_images", "common/file_stamp", "common/image_file", "common/script_file", "common/trusted_scripts", "common/arch*", "common/safetensors*", "common/weights*",
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*", "common/cached_views",
      "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs

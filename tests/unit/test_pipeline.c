@@ -86,7 +86,7 @@ static int take_rows(void *context, int count, const PfPipelineRow *rows,
         if (seen->rows + 1 == seen->fail_at_row)
             return pf_fail(err, PF_EXIT_FAILED, "the sink was told to fail");
         seen->samples[seen->rows] = rows[i].sample;
-        memcpy(seen->digests[seen->rows], rows[i].digest, PF_DIGEST_SIZE);
+        memcpy(seen->digests[seen->rows], rows[i].file.digest, PF_DIGEST_SIZE);
         memcpy(seen->means[seen->rows], (const float *)features[0] + i * 3, sizeof seen->means[0]);
         memcpy(seen->grids[seen->rows], (const float *)features[1] + i * 12, sizeof seen->grids[0]);
         seen->rows++;
@@ -110,7 +110,8 @@ static int take_repeated(void *context, const PfPipelineRow *row, PfError *err)
     Seen *seen = context;
     int first = 0;
     (void)err;
-    while (first < seen->rows && memcmp(seen->digests[first], row->digest, PF_DIGEST_SIZE)) first++;
+    while (first < seen->rows && memcmp(seen->digests[first], row->file.digest, PF_DIGEST_SIZE))
+        first++;
     ck_assert_int_lt(first, seen->rows);
     ck_assert_int_lt(seen->samples[first], row->sample);
     seen->repeated++;
