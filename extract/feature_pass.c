@@ -102,29 +102,6 @@ static int begin_segment(const PfFeaturePass *of, PfError *err)
                             of->plan->level, &segment, err);
 }
 
-static void add_stats(PfPipelineStats *sum, const PfPipelineStats *stats)
-{
-    sum->images += stats->images;
-    sum->rejected += stats->rejected;
-    sum->repeated += stats->repeated;
-    sum->rotated += stats->rotated;
-    sum->truncated += stats->truncated;
-    sum->head_start += stats->head_start;
-    sum->head_start_seconds += stats->head_start_seconds;
-    sum->seconds += stats->seconds;
-    sum->read_seconds += stats->read_seconds;
-    sum->decode_seconds += stats->decode_seconds;
-    sum->decode_wait_seconds += stats->decode_wait_seconds;
-    sum->forward_seconds += stats->forward_seconds;
-    sum->forward_wait_seconds += stats->forward_wait_seconds;
-    sum->sink_seconds += stats->sink_seconds;
-    sum->depth = stats->depth;
-    sum->forward_takes += stats->forward_takes;
-    sum->decoded_waiting += stats->decoded_waiting;
-    sum->sink_takes += stats->sink_takes;
-    sum->computed_waiting += stats->computed_waiting;
-}
-
 /* As the survey found them; 0 where a sample is no file of its own. */
 static int64_t largest_file(const PfFeaturePass *of)
 {
@@ -198,9 +175,8 @@ static int say_drift(const PfFeaturePass *of, PfError *err)
     return 0;
 }
 
-static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
+static int run_pipeline(Pass *pass, PfPipelineStats *stats, PfError *err)
 {
-    PfPipelineStats stats;
     PfBackboneSession *session = pass->of->session;
     PfPipelineNetwork network = {
         .plugin = session->plugin,
@@ -217,9 +193,8 @@ static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
     say_memory(pass->of, pf_pipeline_memory(&pass->config, &network));
     if (say_drift(pass->of, err)) return -1;
     pf_progress_start(&pass->progress, "images", pass->config.sample_count);
-    int failed = pf_pipeline_run(pass->pipeline, &network, &sink, &stats, err);
+    int failed = pf_pipeline_run(pass->pipeline, &network, &sink, stats, err);
     pf_progress_end(&pass->progress);
-    add_stats(sum, &stats);
     return failed;
 }
 

@@ -1,13 +1,67 @@
-#include "pipeline_decode.h"
-
+/* From files to pixels: decode threads, in the run and before it. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "digest.h"
-#include "pipeline_head_start.h"
-#include "pipeline_ring.h"
+#include "memory.h"
+#include "pipeline_internal.h"
 #include "printable.h"
 #include "view.h"
+
+/* ---- the head start: its memory ---- */
+
+static size_t bytes_each(const PfPipelineConfig *config)
+{
+    return pf_ring_sample_bytes(config) + sizeof(PfSlot);
+}
+
+static int64_t limit_of(const PfPipelineConfig *config)
+{
+    int64_t fitting = (int64_t)(PF_HEAD_START_BYTES / bytes_each(config));
+    int64_t total = pf_ring_total(config);
+    int64_t most = config->head_start > 0 ? config->head_start : fitting;
+    return total < most ? total : most;
+}
+
+size_t pf_head_start_memory(const PfPipelineConfig *config)
+{
+    return (size_t)limit_of(config) * bytes_each(config);
+}
+
+/* What no image is decoded into is never touched, and takes no memory. */
+int pf_head_start_allocate(PfPipeline *pipeline, PfError *err)
+{
+    const PfPipelineConfig *config = &pipeline->config;
+    PfHeadStart *head = &pipeline->head_start;
+    head->limit = limit_of(config);
+    head->most = config->workers > 1 ? config->workers - 1 : 1;
+    size_t count = (size_t)head->limit;
+    head->slots = pf_calloc(count + 1, sizeof *head->slots, err);
+    head->pixels = pf_alloc_aligned(count, pf_ring_sample_bytes(config), err);
+    return head->slots && head->pixels ? 0 : -1;
+}
+
+void pf_head_start_free(PfPipeline *pipeline)
+{
+    PfHeadStart *head = &pipeline->head_start;
+    free(head->slots);
+    free(head->pixels);
+    head->slots = NULL;
+    head->pixels = NULL;
+}
+
+void pf_head_start_end(PfPipeline *pipeline)
+{
+    PfHeadStart *head = &pipeline->head_start;
+    head->limit = head->taken;
+    while (head->busy && !pipeline->stopping)
+        pthread_cond_wait(&pipeline->advanced, &pipeline->lock);
+    if (!head->busy && !head->left) pf_head_start_free(pipeline);
+}
+
+/* ---- one image ---- */
 
 /* What one decode thread keeps from image to image. */
 typedef struct Decoder {
@@ -100,32 +154,39 @@ static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, const Pla
     return 0;
 }
 
+/* ---- one after the other ---- */
+
 /* The next place of the ring, where there is room for it. Caller holds the lock. */
-static int take_from_ring(PfPipeline *pipeline, Place *place)
+static bool take_from_ring(PfPipeline *pipeline, Place *place)
 {
     const int64_t size = pipeline->network.batch, number = pipeline->next_place / size;
     PfBatch *batch = pf_ring_at(pipeline, number);
-    if (batch->number != number) return 0;
+    if (batch->number != number) return false;
     size_t i = (size_t)(pipeline->next_place % size);
     *place = (Place){.number = pipeline->next_place++,
                      .batch = batch,
                      .slot = &batch->slots[i],
                      .pixels = batch->pixels + i * pf_ring_sample_bytes(&pipeline->config)};
-    return 1;
+    return true;
 }
 
-static int take_from_head_start(PfPipeline *pipeline, Place *place)
+/* The next place of the head start, where another thread may decode now. Caller holds the lock. */
+static bool take_from_head_start(PfPipeline *pipeline, Place *place)
 {
-    if (!pf_head_start_has_room(pipeline)) return 0;
-    place->batch = NULL;
-    place->slot = pf_head_start_take(pipeline, &place->number, &place->pixels);
-    return 1;
+    PfHeadStart *head = &pipeline->head_start;
+    if (head->taken >= head->limit || head->busy >= head->most) return false;
+    size_t i = (size_t)head->taken;
+    *place = (Place){.number = head->taken++,
+                     .slot = &head->slots[i],
+                     .pixels = head->pixels + i * pf_ring_sample_bytes(&pipeline->config)};
+    head->busy++;
+    return true;
 }
 
-/* Waits until there is room for the next place, and takes it; 0 when there is none any more. */
-static int take_place(PfPipeline *pipeline, Place *place)
+/* Waits until there is room for the next place, and takes it; false when there is none any more. */
+static bool take_place(PfPipeline *pipeline, Place *place)
 {
-    int taken = 0;
+    bool taken = false;
     double started = pf_seconds();
     pthread_mutex_lock(&pipeline->lock);
     while (!pipeline->stopping && pipeline->next_place < pipeline->total) {
@@ -135,22 +196,39 @@ static int take_place(PfPipeline *pipeline, Place *place)
         pthread_cond_wait(&pipeline->freed, &pipeline->lock);
     }
     if (started < pipeline->run_started) started = pipeline->run_started;
-    if (pipeline->run_started > 0) pipeline->decode_wait_seconds += pf_seconds() - started;
+    if (pipeline->run_started > 0) pipeline->stats.decode_wait_seconds += pf_seconds() - started;
     pthread_mutex_unlock(&pipeline->lock);
     return taken;
 }
 
+/* Nobody has to be woken for the next place of the head start: the caller takes it. */
 static void place_done(PfPipeline *pipeline, const Place *place, double seconds,
                        double read_seconds)
 {
+    PfHeadStart *head = &pipeline->head_start;
     pthread_mutex_lock(&pipeline->lock);
     if (!place->batch) {
-        pf_head_start_done(pipeline, seconds);
+        head->busy--;
+        head->left++;
+        head->seconds += seconds;
+        pthread_cond_broadcast(&pipeline->advanced);
     } else {
-        pipeline->decode_seconds += seconds - read_seconds;
-        pipeline->read_seconds += read_seconds;
+        pipeline->stats.decode_seconds += seconds - read_seconds;
+        pipeline->stats.read_seconds += read_seconds;
         if (--place->batch->pending == 0) pthread_cond_broadcast(&pipeline->advanced);
     }
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+/* Copies into the ring what the head start has decoded. The last one frees its memory. */
+static void move_from_head_start(PfPipeline *pipeline, const Place *place)
+{
+    PfHeadStart *head = &pipeline->head_start;
+    size_t size = pf_ring_sample_bytes(&pipeline->config);
+    *place->slot = head->slots[place->number];
+    memcpy(place->pixels, head->pixels + (size_t)place->number * size, size);
+    pthread_mutex_lock(&pipeline->lock);
+    if (--head->left == 0) pf_head_start_free(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
@@ -158,9 +236,9 @@ static void place_done(PfPipeline *pipeline, const Place *place, double seconds,
 static int fill_place(PfPipeline *pipeline, Decoder *decoder, const Place *place,
                       double *read_seconds, PfError *err)
 {
-    if (!place->batch || !pf_head_start_has(pipeline, place->number))
+    if (!place->batch || place->number >= pipeline->head_start.taken)
         return decode_sample(pipeline, decoder, place, read_seconds, err);
-    pf_head_start_move(pipeline, place->number, place->slot, place->pixels);
+    move_from_head_start(pipeline, place);
     return 0;
 }
 
