@@ -84,7 +84,7 @@ static char *make_provenance(const PfExtraction *run, PfError *err)
                                .plan = run->backbone,
                                .runtime = *session->runtime ? session->runtime : NULL,
                                .batch = session->batch,
-                               .shard = run->options->shard,
+                               .shard = run->options->dataset.shard,
                                .rules = run->rules,
                                .previous = run->cache ? pf_cache_provenance(run->cache) : NULL};
     return pf_provenance_json(&provenance, err);

@@ -29,7 +29,7 @@ static int has_rows_of(const PfCache *cache, PfSplit split)
  * sides that are drawn for the first time are drawn by contents. */
 static PfListingRules choose_rules(const PfExtraction *run)
 {
-    const PfExtractOptions *options = run->options;
+    const PfDatasetOptions *options = &run->options->dataset;
     PfListingRules rules = {0};
     if (run->cache) rules = pf_provenance_rules(pf_cache_provenance(run->cache));
     int is_drawn = options->val_fraction > 0 || options->test_fraction > 0;
@@ -45,7 +45,7 @@ static PfListingRules choose_rules(const PfExtraction *run)
 
 static int open_dataset(PfExtraction *run, PfError *err)
 {
-    PfDatasetOptions options = pf_extract_options_listing(run->options);
+    PfDatasetOptions options = run->options->dataset;
     run->rules = choose_rules(run);
     options.split_by_path = run->rules.by_path;
     options.exact_split_names = run->rules.exact_names;
@@ -53,7 +53,7 @@ static int open_dataset(PfExtraction *run, PfError *err)
     if (pf_dataset_open_for(run->options->operand, &options, run->cache, &run->dataset, err))
         return -1;
     run->rules.exact_names = pf_dataset_keeps_split_names(run->dataset);
-    pf_work_plan_say_dataset(run->dataset, run->options->operand, run->options->shard);
+    pf_work_plan_say_dataset(run->dataset, run->options->operand, run->options->dataset.shard);
     return 0;
 }
 
@@ -228,7 +228,7 @@ static int match_cache(PfExtraction *run, PfError *err)
 {
     run->match = PF_CACHE_DIFFERS;
     if (!run->cache ||
-        !pf_provenance_is_of_shard(pf_cache_provenance(run->cache), run->options->shard,
+        !pf_provenance_is_of_shard(pf_cache_provenance(run->cache), run->options->dataset.shard,
                                    pf_dataset_whole_count(run->dataset)))
         return 0;
     return pf_cache_match(run->cache, run->known, run->survey, run->wanted.taps,
