@@ -8,9 +8,7 @@
 
 #include "clock.h"
 #include "composition.h"
-#include "extraction_json.h"
-#include "extraction_look.h"
-#include "extraction_report.h"
+#include "extraction_internal.h"
 #include "identity.h"
 #include "log.h"
 #include "network_cost.h"
@@ -19,6 +17,31 @@
 
 /* Images that change again and again while they are read would go on for ever. */
 #define MAX_PASSES 100
+
+/* ---- the plan ---- */
+
+static int count_rotations(PfExtraction *run, PfError *err)
+{
+    int readers = run->options->readers;
+    return pf_rotations_count(run->survey, readers ? readers : pf_extraction_worker_count(run),
+                              run->interrupted, &run->rotations, err);
+}
+
+/* Says what there is to do, plans it as far as sizes are known by now, and fails where the disk
+ * cannot hold it. */
+static int plan(PfExtraction *run, PfError *err)
+{
+    run->plan = (PfWorkPlan){.output = run->options->output,
+                             .compression = run->options->compression,
+                             .level = run->options->level,
+                             .wanted = &run->wanted};
+    pf_extraction_say_task(run);
+    if (count_rotations(run, err)) return -1;
+    pf_extraction_say_rotations(run);
+    if (pf_work_plan_make(&run->plan, run->survey, run->cache, err)) return -1;
+    pf_work_plan_say_sizes(&run->plan);
+    return pf_work_plan_check_disk(&run->plan, err);
+}
 
 /* ---- computing ---- */
 
@@ -174,10 +197,10 @@ static int finish_journal(PfExtraction *run, PfError *err)
 static int work(PfExtraction *run, PfError *err)
 {
     PfExtractionSummary summary;
-    if (pf_extraction_say_plan(run, err) || compute(run, err) || compose(run, err)) return -1;
+    if (plan(run, err) || compute(run, err) || compose(run, err)) return -1;
     pf_extraction_sum_up(run, &summary);
     pf_extraction_say_sides(run);
-    if (pf_extraction_say_equal(run, err)) return -1;
+    if (pf_extraction_find_equal(run, err)) return -1;
     pf_extraction_say_summary(run, &summary);
     if (finish_journal(run, err)) return -1;
     return run->options->json ? pf_extraction_write_json(run, &summary, err) : 0;
@@ -207,7 +230,7 @@ static int leave_as_it_is(PfExtraction *run, PfError *err)
     refresh_stamps(run);
     please_make(run);
     pf_extraction_sum_up(run, &summary);
-    if (pf_extraction_say_equal(run, err)) return -1;
+    if (pf_extraction_find_equal(run, err)) return -1;
     pf_say("%s: up to date, nothing computed (%s)", run->options->output,
            pf_duration_text(summary.seconds, elapsed));
     if (run->journal && finish_journal(run, err)) return -1;
@@ -249,7 +272,7 @@ static int rehearse(PfExtraction *run, PfError *err)
         pf_say("%s: up to date, nothing to compute", run->options->output);
         return 0;
     }
-    if (pf_extraction_say_plan(run, err) || compute_group(run, &count, err)) return -1;
+    if (plan(run, err) || compute_group(run, &count, err)) return -1;
     pf_say("dry run: nothing was written");
     return 0;
 }
@@ -275,7 +298,7 @@ static void settle(PfExtraction *run, PfError *err)
         is_kept = 0;
     }
     if (err->exit_code == PF_EXIT_INTERRUPTED)
-        pf_extraction_say_interrupted(run, computed, err);
+        pf_extraction_fail_interrupted(run, computed, err);
     else if (is_kept && err->exit_code != PF_EXIT_IDENTITY && !run->options->force)
         pf_say("%s keeps the work that is done: the same command goes on from there",
                run->journal_path);

@@ -1,11 +1,11 @@
-#include "extraction_look.h"
-
+/* What a run of extract is to extract, and what earlier runs have left. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "atomic_file.h"
 #include "dataset_as_before.h"
+#include "extraction_internal.h"
 #include "file_content.h"
 #include "identity.h"
 #include "image.h"

@@ -18,7 +18,7 @@ typedef struct Pass {
     PfJournalImage *images; /* (batch) what the journal is told */
     PfProgress progress;
     int64_t rejected; /* of the whole dataset */
-    int measured;
+    bool measured;
 } Pass;
 
 static int too_many_rejected(int64_t rejected, int64_t total, int64_t limit, PfError *err)
@@ -43,13 +43,15 @@ int pf_feature_pass_check_rejected(const PfSurvey *survey, int64_t max_rejected,
 static int measure(Pass *pass, int count, const void *const *features, PfError *err)
 {
     const PfFeaturePass *of = pass->of;
-    if (pass->measured++) return 0;
+    if (pass->measured) return 0;
+    pass->measured = true;
     for (int i = 0; i < of->session->tap_count; i++) {
         int tap = pf_wanted_taps_find(of->wanted, of->session->taps[i].name);
         if (tap >= 0 && pf_work_plan_measure(of->plan, tap, count, features[i], err)) return -1;
     }
     pf_progress_end(&pass->progress);
-    return pf_work_plan_say_sizes(of->plan, err);
+    pf_work_plan_say_sizes(of->plan);
+    return pf_work_plan_check_disk(of->plan, err);
 }
 
 static int sink_rows(void *context, int count, const PfPipelineRow *rows,
@@ -156,18 +158,20 @@ static int open_both(Pass *pass, PfError *err)
 static void say_memory(const PfFeaturePass *of, size_t bytes)
 {
     char size[PF_SIZE_TEXT];
-    if (of->plan->memory_said++) return;
+    if (of->plan->memory_said) return;
+    of->plan->memory_said = true;
     pf_say("runs on %s", of->session->runtime);
     pf_say("memory: %s for the pipeline (batch %d, %d decoding threads)",
            pf_size_text((int64_t)bytes, size), of->session->batch, of->workers);
 }
 
-/* Once a run, before other threads have the network. */
-static int say_drift(const PfFeaturePass *of, PfError *err)
+/* And says it, once a run, before other threads have the network. */
+static int measure_drift(const PfFeaturePass *of, PfError *err)
 {
     PfDecodeDrift drift;
     PfImageLimits limits = {of->max_pixels, of->interrupted};
-    if (!of->session->plan->preprocess.fast_decode || of->plan->drift_said++) return 0;
+    if (!of->session->plan->preprocess.fast_decode || of->plan->drift_measured) return 0;
+    of->plan->drift_measured = true;
     if (pf_decode_drift_measure(of->survey->dataset, of->group->samples, of->group->count,
                                 of->session, &limits, &drift, err))
         return -1;
@@ -191,7 +195,7 @@ static int run_pipeline(Pass *pass, PfPipelineStats *stats, PfError *err)
                            .repeated = sink_repeated,
                            .progress = sink_progress};
     say_memory(pass->of, pf_pipeline_memory(&pass->config, &network));
-    if (say_drift(pass->of, err)) return -1;
+    if (measure_drift(pass->of, err)) return -1;
     pf_progress_start(&pass->progress, "images", pass->config.sample_count);
     int failed = pf_pipeline_run(pass->pipeline, &network, &sink, stats, err);
     pf_progress_end(&pass->progress);

@@ -7,7 +7,6 @@
 
 #include "atomic_file.h"
 #include "clock.h"
-#include "disk_space.h"
 #include "feature_cache_compose.h"
 #include "json.h"
 #include "log.h"
@@ -21,6 +20,7 @@
 #include "provenance.h"
 #include "size_text.h"
 #include "split.h"
+#include "work_plan.h"
 
 /* Says in the provenance that the file can be made again from others. */
 #define MERGED_KEY "merged"
