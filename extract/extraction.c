@@ -6,12 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bare_convolution.h"
 #include "clock.h"
-#include "composition.h"
 #include "extraction_internal.h"
 #include "identity.h"
 #include "log.h"
-#include "network_cost.h"
 #include "parallel.h"
 #include "provenance.h"
 
@@ -23,8 +22,9 @@
 static int count_rotations(PfExtraction *run, PfError *err)
 {
     int readers = run->options->readers;
-    return pf_rotations_count(run->survey, readers ? readers : pf_extraction_worker_count(run),
-                              run->interrupted, &run->rotations, err);
+    return pf_survey_count_rotations(run->survey,
+                                     readers ? readers : pf_extraction_worker_count(run),
+                                     run->interrupted, &run->rotations, err);
 }
 
 /* Says what there is to do, plans it as far as sizes are known by now, and fails where the disk

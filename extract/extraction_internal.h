@@ -7,11 +7,10 @@
 #include <sys/stat.h>
 
 #include "bottleneck.h"
-#include "cache_match.h"
+#include "composition.h"
 #include "extract_options.h"
 #include "feature_pass.h"
 #include "provenance.h"
-#include "rotations.h"
 
 /* In the order in which it is acquired. */
 typedef struct PfExtraction {

@@ -1,11 +1,11 @@
-#include "merge_targets.h"
-
+/* The targets of several caches as those of one. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 #include "memory.h"
+#include "merge_internal.h"
 
 /* ---- which targets there are ---- */
 

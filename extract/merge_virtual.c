@@ -1,10 +1,10 @@
-#include "merge_virtual.h"
-
+/* The files that --merge --virtual refers to. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "memory.h"
+#include "merge_internal.h"
 #include "relative_path.h"
 
 /* ---- the sources ---- */

@@ -74,6 +74,22 @@ int pf_survey_draw_sides(PfSurvey *survey, PfError *err);
 /* Images that are equal and stand apart, as far as they are known. */
 int pf_survey_count_equal(const PfSurvey *survey, PfEqualImages *out, PfError *err);
 
+/* How many of the images that are to be computed carry an EXIF rotation, found in the first bytes
+ * of their files before anything is decoded. */
+/* More files than these are not opened twice: of so many, spread evenly, it is told. */
+#define PF_ROTATIONS_LOOK_AT 4096
+
+typedef struct PfRotations {
+    int64_t to_compute; /* images */
+    int64_t looked_at;  /* of them */
+    int64_t rotated;    /* of those: lie on their side, or are mirrored */
+} PfRotations;
+
+/* threads look at once. Files that cannot be read count as upright. */
+int pf_survey_count_rotations(const PfSurvey *survey, int threads,
+                              const volatile sig_atomic_t *interrupted, PfRotations *out,
+                              PfError *err);
+
 /* Looks again which taps are missing: rows have been added. */
 void pf_survey_update(PfSurvey *survey, const PfKnownRows *known);
 

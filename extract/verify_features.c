@@ -1,5 +1,5 @@
-#include "verify_features.h"
-
+/* Every row of every tap: that it can be read, is finite, and that images with the same bytes have
+ * the same features. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "printable.h"
 #include "progress.h"
+#include "verify_internal.h"
 
 #define PATHS_SHOWN 3
 

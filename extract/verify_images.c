@@ -1,5 +1,4 @@
-#include "verify_images.h"
-
+/* Every image of a dataset: whether it is the one that the cache has a row of. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include "memory.h"
 #include "parallel.h"
 #include "progress.h"
+#include "verify_internal.h"
 
 /* An image that the cache has a row of, or has refused. */
 typedef struct Known {
