@@ -216,7 +216,7 @@ static int tell_equal(const Verify *verify, PfError *err)
     while (target < pf_cache_target_count(cache) &&
            pf_cache_target(cache, target)->kind != PF_TARGET_CLASS)
         target++;
-    int has_classes = target < pf_cache_target_count(cache);
+    bool has_classes = target < pf_cache_target_count(cache);
     int32_t *labels = pf_calloc((size_t)rows, sizeof *labels, err);
     int failed = !labels || (has_classes && pf_cache_read_classes(cache, target, labels, err)) ||
                  pf_equal_images_count((const uint8_t(*)[PF_DIGEST_SIZE])verify->digests,

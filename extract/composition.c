@@ -23,30 +23,30 @@ typedef struct Comparison {
     const uint8_t *splits;
     uint64_t *groups;
     int64_t row, reject; /* the next ones */
-    int stale;           /* stamps that differ */
+    bool stale;          /* stamps that differ */
 } Comparison;
 
-static int same_target(const PfCacheTarget *a, const PfCacheTarget *b)
+static bool same_target(const PfCacheTarget *a, const PfCacheTarget *b)
 {
     if (strcmp(a->name, b->name) || a->kind != b->kind || a->width != b->width ||
         a->class_count != b->class_count)
-        return 0;
+        return false;
     for (int i = 0; i < a->class_count; i++)
-        if (strcmp(a->classes[i], b->classes[i])) return 0;
-    return 1;
+        if (strcmp(a->classes[i], b->classes[i])) return false;
+    return true;
 }
 
-static int same_targets(const PfCache *cache, const PfDataset *dataset)
+static bool same_targets(const PfCache *cache, const PfDataset *dataset)
 {
     int count;
     const PfCacheTarget *targets = pf_dataset_targets(dataset, &count);
-    if (count != pf_cache_target_count(cache)) return 0;
+    if (count != pf_cache_target_count(cache)) return false;
     for (int t = 0; t < count; t++)
-        if (!same_target(&targets[t], pf_cache_target(cache, t))) return 0;
-    return 1;
+        if (!same_target(&targets[t], pf_cache_target(cache, t))) return false;
+    return true;
 }
 
-static int is_virtual(const PfCache *cache)
+static bool is_virtual(const PfCache *cache)
 {
     int sources;
     pf_cache_sources(cache, &sources);
@@ -56,7 +56,7 @@ static int is_virtual(const PfCache *cache)
 /* Whether the tap's first chunk is the one that would be written: the others were
  * written with it. */
 static int same_layout(const PfRowSource *source, const PfTapLayout *layout, int64_t rows,
-                       int *same, PfError *err)
+                       bool *same, PfError *err)
 {
     size_t stored_bytes = 0;
     void *stored = pf_alloc_aligned(pf_chunk_bound(&layout->format), 1, err);
@@ -71,7 +71,7 @@ static int same_layout(const PfRowSource *source, const PfTapLayout *layout, int
 }
 
 static int same_storage(const Comparison *at, const PfCacheTap *taps, PfCompression compression,
-                        int level, int *same, PfError *err)
+                        int level, bool *same, PfError *err)
 {
     int sources;
     const PfRowSource *source = pf_known_rows_sources(at->known, &sources);
@@ -92,62 +92,62 @@ static void compare_stamps(Comparison *at, const PfFileStamp *stored, const PfFi
 }
 
 /* Of all targets; NaNs are equal. */
-static int same_numbers(const Comparison *at, int64_t row, int64_t index)
+static bool same_numbers(const Comparison *at, int64_t row, int64_t index)
 {
     const int32_t *indices = pf_dataset_class_indices(at->survey->dataset, index);
     const float *values = pf_dataset_values(at->survey->dataset, index);
     for (int t = 0; t < pf_cache_target_count(at->cache); t++) {
         int width = pf_cache_target(at->cache, t)->width;
         if (at->classes[t]) {
-            if (at->classes[t][row] != *indices++) return 0;
+            if (at->classes[t][row] != *indices++) return false;
         } else {
             if (memcmp(at->values[t] + row * width, values, (size_t)width * sizeof *values))
-                return 0;
+                return false;
             values += width;
         }
     }
-    return 1;
+    return true;
 }
 
 static bool same_row(Comparison *at, int64_t index, const PfSurveySample *surveyed)
 {
     int64_t row = at->row++;
-    if (row >= pf_cache_row_count(at->cache)) return 0;
+    if (row >= pf_cache_row_count(at->cache)) return false;
     PfRowPlace place =
         pf_known_rows_place(at->known, 0, surveyed->file.digest, (PfRowPlace){0, row - 1});
     if (place.source != 0 || place.row != row || strcmp(at->paths[row], surveyed->file.path) ||
         (at->splits ? at->splits[row] : PF_SPLIT_TRAIN) != surveyed->split ||
         at->groups[row] != pf_dataset_group(at->survey->dataset, index) ||
         !same_numbers(at, row, index))
-        return 0;
+        return false;
     compare_stamps(at, &at->stamps[row], &surveyed->file.stamp);
-    return 1;
+    return true;
 }
 
 static bool same_reject(Comparison *at, const PfSurveySample *surveyed)
 {
     int64_t index = at->reject++;
-    if (index >= pf_cache_rejected_count(at->cache)) return 0;
+    if (index >= pf_cache_rejected_count(at->cache)) return false;
     const PfCacheReject *reject = &at->rejects[index];
     if (strcmp(reject->path, surveyed->file.path) || strcmp(reject->reason, surveyed->reason) ||
         memcmp(reject->digest, surveyed->file.digest, PF_DIGEST_SIZE))
-        return 0;
+        return false;
     compare_stamps(at, &reject->stamp, &surveyed->file.stamp);
-    return 1;
+    return true;
 }
 
-static int same_sample(Comparison *at, int64_t index)
+static bool same_sample(Comparison *at, int64_t index)
 {
     const PfSurveySample *surveyed = &at->survey->samples[index];
-    if (surveyed->missing) return 0;
+    if (surveyed->missing) return false;
     return surveyed->state == PF_SAMPLE_KNOWN ? same_row(at, index, surveyed)
                                               : same_reject(at, surveyed);
 }
 
-static int same_samples(Comparison *at)
+static bool same_samples(Comparison *at)
 {
     for (int64_t i = 0; i < at->survey->count; i++)
-        if (!same_sample(at, i)) return 0;
+        if (!same_sample(at, i)) return false;
     return at->row == pf_cache_row_count(at->cache) &&
            at->reject == pf_cache_rejected_count(at->cache);
 }
@@ -205,10 +205,10 @@ int pf_cache_match(PfCache *cache, const PfKnownRows *known, const PfSurvey *sur
                    PfCacheMatch *match, PfError *err)
 {
     Comparison at = {.cache = cache, .known = known, .survey = survey};
-    int same = 0, failed = 0;
+    bool same = false;
     *match = PF_CACHE_DIFFERS;
     if (!same_targets(cache, survey->dataset)) return 0;
-    failed = read_columns(&at, err);
+    int failed = read_columns(&at, err);
     if (!failed && same_samples(&at))
         failed = same_storage(&at, taps, compression, level, &same, err);
     /* Nobody wants a copy of all that a virtual one refers to for the sake of dates. */

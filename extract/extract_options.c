@@ -92,7 +92,7 @@ static int parse_triple(const char *option, const char *value, double minimum, f
         failed = pf_fail(err, PF_EXIT_USAGE, "%s: expected R,G,B or one number, found '%s'", option,
                          value);
     double numbers[3] = {0};
-    int is_outside = 0;
+    bool is_outside = false;
     for (int i = 0; i < 3 && !failed; i++) {
         failed = pf_parse_double(option, items[count == 1 ? 0 : i], -1e6, 1e6, &numbers[i], err);
         is_outside |= numbers[i] < minimum || numbers[i] > 1;
@@ -106,14 +106,14 @@ static int parse_triple(const char *option, const char *value, double minimum, f
 static int parse_mean(void *settings, const char *value, PfError *err)
 {
     PfBackboneOptions *backbone = &((PfExtractOptions *)settings)->backbone;
-    backbone->has_mean = 1;
+    backbone->has_mean = true;
     return parse_triple("--mean", value, 0, backbone->mean, err);
 }
 
 static int parse_std(void *settings, const char *value, PfError *err)
 {
     PfBackboneOptions *backbone = &((PfExtractOptions *)settings)->backbone;
-    backbone->has_std = 1;
+    backbone->has_std = true;
     return parse_triple("--std", value, 1e-6, backbone->std, err);
 }
 
@@ -437,7 +437,7 @@ int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total)
 static int check_merge(PfExtractOptions *options, const char *const *operands, int count,
                        PfError *err)
 {
-    int has_output = options->output != NULL;
+    bool has_output = options->output != NULL;
     const char *table_option = pf_table_option_given(&options->dataset.table);
     if (table_option)
         return pf_fail(err, PF_EXIT_USAGE, "%s is for extracting from a manifest", table_option);

@@ -147,7 +147,7 @@ static int compose(PfExtraction *run, PfError *err)
 
 /* ---- dates ---- */
 
-static int is_before(const struct timespec *a, const struct timespec *b)
+static bool is_before(const struct timespec *a, const struct timespec *b)
 {
     return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
 }
@@ -160,7 +160,7 @@ static void please_make(const PfExtraction *run)
     const char *inputs[] = {run->options->operand,
                             plan->script ? plan->script->path : pf_weights_source(plan->weights)};
     struct stat cache = pf_extraction_stat_cache(run), input;
-    int is_list = !strcmp(run->options->operand, "-");
+    bool is_list = !strcmp(run->options->operand, "-");
     for (int i = is_list; i < 2; i++)
         if (!stat(inputs[i], &input) && is_before(&cache.st_mtim, &input.st_mtim))
             utimensat(AT_FDCWD, run->options->output, NULL, 0);
@@ -240,7 +240,7 @@ static int leave_as_it_is(PfExtraction *run, PfError *err)
 /* A run that finds nothing to do takes no lock: it may look while another one works. */
 static int extract(PfExtraction *run, PfError *err)
 {
-    int is_there = !access(run->journal_path, F_OK);
+    bool is_there = !access(run->journal_path, F_OK);
     if ((is_there && pf_extraction_lock(run, err)) || pf_extraction_look(run, err)) return -1;
     if (run->match == PF_CACHE_DIFFERS && !run->journal &&
         (pf_extraction_lock(run, err) || (!run->survey && pf_extraction_look(run, err))))
@@ -279,10 +279,10 @@ static int rehearse(PfExtraction *run, PfError *err)
 
 /* ---- the end ---- */
 
-static int is_empty(const PfJournal *journal)
+static bool is_empty(const PfJournal *journal)
 {
     for (int s = 0; s < pf_journal_segment_count(journal); s++)
-        if (pf_journal_row_count(journal, s)) return 0;
+        if (pf_journal_row_count(journal, s)) return false;
     return !pf_journal_reject_count(journal);
 }
 
@@ -290,12 +290,12 @@ static int is_empty(const PfJournal *journal)
 static void settle(PfExtraction *run, PfError *err)
 {
     int64_t computed = run->stats.images + run->stats.repeated + run->stats.rejected;
-    int is_kept = run->journal != NULL;
+    bool is_kept = run->journal != NULL;
     if (is_kept && pf_journal_sync(run->journal, NULL))
         pf_warn("%s could not be synced: the last seconds may be lost", run->journal_path);
     if (is_kept && !computed && is_empty(run->journal)) {
         pf_journal_remove(&run->journal, NULL);
-        is_kept = 0;
+        is_kept = false;
     }
     if (err->exit_code == PF_EXIT_INTERRUPTED)
         pf_extraction_fail_interrupted(run, computed, err);

@@ -55,7 +55,7 @@ int pf_extraction_find_rows(PfExtraction *run, PfError *err);
 
 struct stat pf_extraction_stat_cache(const PfExtraction *run); /* st_ino 0: there is none */
 /* Whether the cache that was opened is still there. */
-int pf_extraction_is_unchanged(const PfExtraction *run);
+bool pf_extraction_is_unchanged(const PfExtraction *run);
 
 int64_t pf_extraction_max_rejected(const PfExtraction *run);
 int pf_extraction_worker_count(const PfExtraction *run);

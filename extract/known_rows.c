@@ -135,7 +135,7 @@ static uint32_t *second_of_path(const PfKnownRows *known, uint32_t *slot, const 
     return next_of_path(known, pf_hash_index_next(&known->by_path, slot), path);
 }
 
-static int same_image(const PfJournalImage *a, const PfJournalImage *b)
+static bool same_image(const PfJournalImage *a, const PfJournalImage *b)
 {
     return pf_file_stamp_equal(&a->file.stamp, &b->file.stamp) &&
            !memcmp(a->file.digest, b->file.digest, PF_DIGEST_SIZE) && !a->reason == !b->reason;
@@ -276,54 +276,54 @@ void pf_known_rows_retry(PfKnownRows *known, const char *reason)
     known->retried = reason;
 }
 
-static int is_retried(const PfKnownRows *known, const PfJournalImage *image)
+static bool is_retried(const PfKnownRows *known, const PfJournalImage *image)
 {
     return known->retried && image->reason &&
            !strncmp(image->reason, known->retried, strlen(known->retried));
 }
 
-int pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfFileStamp *stamp,
-                           PfJournalImage *image)
+bool pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfFileStamp *stamp,
+                            PfJournalImage *image)
 {
-    if (!stamp->mtime_ns) return 0; /* what was stored for "not to be relied on" */
+    if (!stamp->mtime_ns) return false; /* what was stored for "not to be relied on" */
     uint32_t *slot = first_of_path(known, path);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_path(known, slot, path)) {
         *image = image_at(known, *slot);
         if (pf_file_stamp_equal(&image->file.stamp, stamp) &&
             !pf_digest_is_none(image->file.digest) && !is_retried(known, image))
-            return 1;
+            return true;
     }
-    return 0;
+    return false;
 }
 
-int pf_known_rows_by_digest(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE],
-                            PfJournalImage *image)
+bool pf_known_rows_by_digest(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE],
+                             PfJournalImage *image)
 {
-    int found = 0;
+    bool found = false;
     uint32_t *slot = first_of_digest(known, digest);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_digest(known, slot, digest)) {
         PfJournalImage here = image_at(known, *slot);
         if (is_retried(known, &here)) continue;
         *image = here;
-        found = 1;
+        found = true;
         if (!image->reason) break;
     }
     return found;
 }
 
-int pf_known_rows_has_size(const PfKnownRows *known, uint64_t size_bytes)
+bool pf_known_rows_has_size(const PfKnownRows *known, uint64_t size_bytes)
 {
     return *slot_of_size(known, size_bytes) != PF_HASH_EMPTY;
 }
 
-int pf_known_rows_unreadable(const PfKnownRows *known, const char *path, PfJournalImage *image)
+bool pf_known_rows_unreadable(const PfKnownRows *known, const char *path, PfJournalImage *image)
 {
     uint32_t *slot = first_of_path(known, path);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_path(known, slot, path)) {
         *image = image_at(known, *slot);
-        if (image->reason && pf_digest_is_none(image->file.digest)) return 1;
+        if (image->reason && pf_digest_is_none(image->file.digest)) return true;
     }
-    return 0;
+    return false;
 }
 
 void pf_known_rows_image_size(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE],
@@ -342,7 +342,7 @@ void pf_known_rows_image_size(const PfKnownRows *known, const uint8_t digest[PF_
 /* ---- rows ---- */
 
 /* Whether that part holds rows of the tap. */
-static int has_tap(const Part *part, int tap)
+static bool has_tap(const Part *part, int tap)
 {
     return (part->kind == CACHE_ROWS || part->kind == SEGMENT_ROWS) && part->taps[tap] >= 0;
 }
@@ -357,10 +357,10 @@ uint64_t pf_known_rows_missing(const PfKnownRows *known, const uint8_t digest[PF
     return missing;
 }
 
-static int is_row_of(const PfKnownRows *known, PfRowPlace place, int tap,
-                     const uint8_t digest[PF_DIGEST_SIZE])
+static bool is_row_of(const PfKnownRows *known, PfRowPlace place, int tap,
+                      const uint8_t digest[PF_DIGEST_SIZE])
 {
-    if (place.source < 0) return 0;
+    if (place.source < 0) return false;
     const Part *part = &known->parts[place.source];
     return has_tap(part, tap) && place.row < part->count &&
            !memcmp(digest_at(known, part->first + (uint32_t)place.row), digest, PF_DIGEST_SIZE);
@@ -386,7 +386,7 @@ const PfRowSource *pf_known_rows_sources(const PfKnownRows *known, int *count)
     return known->sources;
 }
 
-int pf_known_rows_in_journal(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE])
+bool pf_known_rows_in_journal(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE])
 {
     uint32_t *slot = first_of_digest(known, digest);
     while (*slot != PF_HASH_EMPTY && part_of(known, *slot)->kind != SEGMENT_ROWS)

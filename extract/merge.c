@@ -48,7 +48,7 @@ static int check_merged_before(const char *path, const PfCache *cache, PfError *
 {
     cJSON *provenance = read_provenance(cache, err);
     if (!provenance) return -1;
-    int is_merged = cJSON_HasObjectItem(provenance, MERGED_KEY);
+    bool is_merged = cJSON_HasObjectItem(provenance, MERGED_KEY);
     cJSON_Delete(provenance);
     if (is_merged) return 0;
     return pf_fail(err, PF_EXIT_FAILED,

@@ -126,7 +126,7 @@ static int check_alike(const PfMergeInputs *inputs, PfError *err)
 
 /* ---- shards ---- */
 
-static int belong_together(const PfMergeInput *a, const PfMergeInput *b)
+static bool belong_together(const PfMergeInput *a, const PfMergeInput *b)
 {
     return a->shard.count && a->shard.count == b->shard.count && a->dataset_rows == b->dataset_rows;
 }
@@ -275,7 +275,7 @@ static Image image_of(const PfMergeInputs *inputs, int64_t row, int guess)
     return (Image){i, input->files.paths[own], input->files.digests[own]};
 }
 
-static int is_same(const Image *a, const Image *b)
+static bool is_same(const Image *a, const Image *b)
 {
     return !memcmp(a->digest, b->digest, PF_DIGEST_SIZE) && !strcmp(a->path, b->path);
 }
@@ -288,7 +288,7 @@ static uint64_t hash_of(const Image *image)
 }
 
 /* Whether an input before has the image; where none has, it is put in. */
-static int is_double(const PfMergeInputs *inputs, const PfHashIndex *index, int64_t row, int input)
+static bool is_double(const PfMergeInputs *inputs, const PfHashIndex *index, int64_t row, int input)
 {
     Image image = image_of(inputs, row, input);
     uint32_t *slot = pf_hash_index_first(index, hash_of(&image));
@@ -298,7 +298,7 @@ static int is_double(const PfMergeInputs *inputs, const PfHashIndex *index, int6
         slot = pf_hash_index_next(index, slot);
     }
     *slot = (uint32_t)row;
-    return 0;
+    return false;
 }
 
 int pf_merge_count_doubles(const PfMergeInputs *inputs, int64_t *count, PfError *err)

@@ -1,6 +1,7 @@
 /* Every image of a dataset: whether it is the one that the cache has a row of. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@
 typedef struct Known {
     const char *path;
     const uint8_t *digest;
-    int seen; /* in the dataset */
+    bool seen; /* in the dataset */
 } Known;
 
 typedef enum ImageState { IMAGE_SAME, IMAGE_CHANGED, IMAGE_UNKNOWN, IMAGE_UNREADABLE } ImageState;
@@ -122,7 +123,7 @@ static void mark_seen(Comparison *comparison, const char *path)
     if (!known || known->seen) return;
     while (known > begin && !strcmp(known[-1].path, path)) known--;
     for (; known < begin + comparison->known_count && !strcmp(known->path, path); known++)
-        known->seen = 1;
+        known->seen = true;
 }
 
 static void tell_missing(Comparison *comparison)
