@@ -7,13 +7,13 @@
 
 typedef enum PfCacheMatch {
     PF_CACHE_DIFFERS,
-    PF_CACHE_STAMPS_DIFFER, /* in nothing else: files were touched, copied or moved back */
+    PF_CACHE_STAMPS_DIFFER, /* and nothing else does: files were touched, copied or moved back */
     PF_CACHE_EQUAL,
 } PfCacheMatch;
 
-/* Rows and rejects in the dataset's order, with its paths, splits, labels and classes;
- * all taps, compressed as asked, or wherever a virtual cache has them. known's first source is the
- * cache. */
+/* Whether the cache is what composing would make of the survey: rows and rejects in the dataset's
+ * order, with its paths, splits, labels and classes; all taps, compressed as asked, or wherever a
+ * virtual cache has them. The cache is the first source of `known`. */
 int pf_cache_match(PfCache *cache, const PfKnownRows *known, const PfSurvey *survey,
                    const PfCacheTap *taps, PfCompression compression, int level,
                    PfCacheMatch *match, PfError *err);

@@ -45,12 +45,12 @@ typedef struct PfExtraction {
 int pf_extraction_open(PfExtraction *run, PfError *err);
 /* Takes the journal: from here on nobody else writes this cache. */
 int pf_extraction_take_journal(PfExtraction *run, PfError *err);
-/* The same; then, where another run has just replaced the cache, opens that one, and
- * there is no survey any more. */
+/* Takes the journal. Where another run has just replaced the cache it opens the new one, and the
+ * survey is freed, as it was of the old one. */
 int pf_extraction_lock(PfExtraction *run, PfError *err);
 /* Surveys: compares the dataset with what there is, and that with what is asked for. */
 int pf_extraction_look(PfExtraction *run, PfError *err);
-/* Looks anew which rows there are. */
+/* Lists anew which rows cache and journal have. */
 int pf_extraction_find_rows(PfExtraction *run, PfError *err);
 
 struct stat pf_extraction_stat_cache(const PfExtraction *run); /* st_ino 0: there is none */
@@ -70,17 +70,18 @@ void pf_extraction_say_task(const PfExtraction *run);
 /* How many of the images that were looked at are rotated, where any is. */
 void pf_extraction_say_rotations(const PfExtraction *run);
 
-/* The numbers in which a run that has succeeded is summed up. */
+/* The numbers in which a run that has succeeded is summed up. Those from images_per_second to
+ * bare_gflops are known only where something was computed. */
 typedef struct PfExtractionSummary {
     int64_t rows, rejected; /* of the cache */
     int64_t computed;       /* of the rows, by this run */
     int64_t file_bytes;
     int64_t raw_bytes, stored_bytes; /* of the features that were written; 0: none were */
-    double images_per_second;        /* of the pipeline; 0: nothing was computed, */
-    PfRunTimes times;                /* and nothing */
-    PfBottleneck bottleneck;         /* of this is known */
-    double gflops, bare_gflops;      /* of the network, of a bare convolution; 0: not known */
-    double seconds;                  /* from beginning to end */
+    double images_per_second;        /* of the pipeline */
+    PfRunTimes times;
+    PfBottleneck bottleneck;
+    double gflops, bare_gflops; /* of the network, of a bare convolution; 0: not known */
+    double seconds;             /* from beginning to end */
     int64_t peak_memory_bytes;
 } PfExtractionSummary;
 

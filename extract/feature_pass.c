@@ -165,7 +165,8 @@ static void say_memory(const PfFeaturePass *of, size_t bytes)
            pf_size_text((int64_t)bytes, size), of->session->batch, of->workers);
 }
 
-/* And says it, once a run, before other threads have the network. */
+/* What fast decoding does to features is measured and said once a run, before other threads have
+ * the network. */
 static int measure_drift(const PfFeaturePass *of, PfError *err)
 {
     PfDecodeDrift drift;

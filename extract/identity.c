@@ -46,7 +46,7 @@ typedef struct Diff {
     int count;
 } Diff;
 
-/* What it means that one of the members that came later is not there. */
+/* What a file means that lacks a member: some came later than the first version. */
 static const char *absent_text(const char *name)
 {
     if (!strcmp(name, "preprocess.exif")) return "nothing, which means \"ignore\"";

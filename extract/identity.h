@@ -24,9 +24,8 @@ int pf_identity_check(const char *path, const char *found, const PfBackbonePlan 
 int pf_identity_diff(const cJSON *left, const char *left_has, const cJSON *right,
                      const char *right_has, char **notes, PfError *err);
 
-/* What has come after version 0.1.0 and is left to the program goes on as an earlier run began it:
- * sets options' exif and resize_order where they are -1. found: its identity, or NULL: there is
- * none. */
+/* Sets options' exif and resize_order, which came after version 0.1.0, to what an earlier run began
+ * with, where they are -1. found: the identity of that run; NULL: there was none. */
 int pf_identity_go_on(const char *path, const char *found, PfBackboneOptions *options,
                       PfError *err);
 

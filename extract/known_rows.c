@@ -20,7 +20,7 @@ typedef struct Part {
 } Part;
 
 struct PfKnownRows {
-    const char *retried; /* how the reasons begin that are none any more; NULL: none does */
+    const char *retried; /* refused images whose reasons begin so are tried again; NULL: none is */
     PfCache *cache;
     PfJournal *journal;
     int tap_count;
@@ -285,7 +285,8 @@ static bool is_retried(const PfKnownRows *known, const PfJournalImage *image)
 bool pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfFileStamp *stamp,
                             PfJournalImage *image)
 {
-    if (!stamp->mtime_ns) return false; /* what was stored for "not to be relied on" */
+    if (!stamp->mtime_ns)
+        return false; /* it is not to be relied on, and others are stored as 0 too */
     uint32_t *slot = first_of_path(known, path);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_path(known, slot, path)) {
         *image = image_at(known, *slot);

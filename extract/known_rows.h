@@ -24,8 +24,8 @@ typedef struct PfKnownRows PfKnownRows;
  * that has it. */
 int pf_known_rows_new(PfCache *cache, PfJournal *journal, PfCacheTap *taps, int tap_count,
                       PfKnownRows **out, PfError *err);
-/* From now on refused images whose reason begins like that are unknown: they will be tried again.
- */
+/* From now on refused images whose reason begins with `reason` count as unknown, so that they are
+ * tried again. */
 void pf_known_rows_retry(PfKnownRows *known, const char *reason);
 void pf_known_rows_free(PfKnownRows **known);
 

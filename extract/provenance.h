@@ -7,8 +7,8 @@
 #include "backbone_plan.h"
 #include "dataset.h"
 
-/* By which rules rows were listed and split. What a cache does not say was made before there were
- * others. */
+/* By which rules rows were listed and split. A cache that does not name a rule was made when there
+ * was only the oldest one. */
 typedef struct PfListingRules {
     bool by_path;     /* sides, and what train validates on, by hashes of paths, not of contents */
     bool has_groups;  /* by groups, where images have one */
@@ -30,7 +30,7 @@ typedef struct PfProvenance {
  * lists those before the last. */
 char *pf_provenance_json(const PfProvenance *provenance, PfError *err);
 
-/* Of a cache with that provenance. */
+/* The rules of a cache with that provenance. */
 PfListingRules pf_provenance_rules(const char *json);
 
 /* Which version made the file, when, and by which command line. */

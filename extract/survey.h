@@ -46,16 +46,16 @@ void pf_survey_free(PfSurvey **survey);
 typedef struct PfSurveyCounts {
     int64_t images;
     int64_t fresh;      /* to be computed */
-    int64_t incomplete; /* known, but with taps to be computed... */
-    uint64_t lacking;   /* ...which are these */
-    int64_t reused;     /* known, all taps */
+    int64_t incomplete; /* known, but with taps to be computed */
+    uint64_t lacking;   /* bit t: some of those lack tap t */
+    int64_t reused;     /* known, with all taps */
     int64_t rejected, rejected_before;
-    int64_t hashed, hashed_bytes; /* read to be told */
+    int64_t hashed, hashed_bytes; /* read, as path and stamp did not tell whether they are known */
 } PfSurveyCounts;
 PfSurveyCounts pf_survey_count(const PfSurvey *survey);
 
-/* The samples that lack the same taps, of most taps first. count 0: nothing is left to
- * compute. The caller frees samples. */
+/* Samples that lack the same taps; the next group is the one that lacks most of them. Where nothing
+ * is left to compute its count is 0. The caller frees samples. */
 typedef struct PfSurveyGroup {
     uint64_t taps;
     int64_t *samples; /* (count), ascending */
@@ -63,20 +63,19 @@ typedef struct PfSurveyGroup {
 } PfSurveyGroup;
 int pf_survey_next_group(const PfSurvey *survey, PfSurveyGroup *out, PfError *err);
 
-/* What became of a sample: its bytes were read, and its features are, or will be, known... */
+/* A sample's bytes were read, and its features are there, or will be. */
 void pf_survey_note_known(PfSurvey *survey, int64_t sample, const PfImageFile *file);
-/* ...or it could not be used. */
+/* A sample cannot be used. The reason is copied. */
 int pf_survey_note_rejected(PfSurvey *survey, int64_t sample, const PfImageFile *file,
                             const char *reason, PfError *err);
 /* Where the dataset's sides are drawn by contents or groups: draws them for all images that are
- * known by now. Those of images that are not are train's as yet. */
+ * known by now. An image that is not known yet counts as one of train. */
 int pf_survey_draw_sides(PfSurvey *survey, PfError *err);
-/* Images that are equal and stand apart, as far as they are known. */
+/* Counts equal images that stand on two sides or have two labels, among those that are known. */
 int pf_survey_count_equal(const PfSurvey *survey, PfEqualImages *out, PfError *err);
 
-/* How many of the images that are to be computed carry an EXIF rotation, found in the first bytes
- * of their files before anything is decoded. */
-/* More files than these are not opened twice: of so many, spread evenly, it is told. */
+/* At most so many files are opened a second time, only to see whether they are rotated. Of more
+ * images as many are looked at, spread evenly. */
 #define PF_ROTATIONS_LOOK_AT 4096
 
 typedef struct PfRotations {
@@ -85,12 +84,14 @@ typedef struct PfRotations {
     int64_t rotated;    /* of those: lie on their side, or are mirrored */
 } PfRotations;
 
-/* threads look at once. Files that cannot be read count as upright. */
+/* How many of the images that are to be computed carry an EXIF rotation, as the first bytes of
+ * their files say, before anything is decoded. So many threads look at once; files that cannot be
+ * read count as upright. */
 int pf_survey_count_rotations(const PfSurvey *survey, int threads,
                               const volatile sig_atomic_t *interrupted, PfRotations *out,
                               PfError *err);
 
-/* Looks again which taps are missing: rows have been added. */
+/* Finds out anew which taps are missing, after rows have been added. */
 void pf_survey_update(PfSurvey *survey, const PfKnownRows *known);
 
 #endif
