@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "image_file.h"
 #include "memory.h"
 #include "printable.h"
 #include "progress.h"
@@ -165,12 +166,10 @@ static void tell_not_finite(Verification *check)
     pf_findings_end(check->findings);
 }
 
-/* Zeros are no digest. */
 static bool same_digest(const Verification *check, uint32_t a, uint32_t b)
 {
-    static const uint8_t zero[PF_DIGEST_SIZE];
     return !memcmp(check->digests[a], check->digests[b], PF_DIGEST_SIZE) &&
-           memcmp(check->digests[a], zero, sizeof zero) != 0;
+           !pf_digest_is_none(check->digests[a]);
 }
 
 /* Each row with the one before it among the rows of its image. */

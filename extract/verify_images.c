@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "digest.h"
+#include "image_file.h"
 #include "memory.h"
 #include "parallel.h"
 #include "progress.h"
@@ -71,13 +72,11 @@ static Known *find_known(const Comparison *comparison, const char *path)
 static ImageState compare_image(const Comparison *comparison, int64_t index, const Known *known,
                                 PfSampleBytes *bytes)
 {
-    static const uint8_t unread[PF_DIGEST_SIZE];
     uint8_t digest[PF_DIGEST_SIZE] = {0};
     int failed = pf_dataset_read(comparison->dataset, index, bytes, NULL);
     if (!failed) pf_xxh128(bytes->data, bytes->size_bytes, digest);
     if (!memcmp(digest, known->digest, sizeof digest)) return IMAGE_SAME;
-    return failed && memcmp(known->digest, unread, sizeof unread) ? IMAGE_UNREADABLE
-                                                                  : IMAGE_CHANGED;
+    return failed && !pf_digest_is_none(known->digest) ? IMAGE_UNREADABLE : IMAGE_CHANGED;
 }
 
 static void check_image(Comparison *comparison, int64_t index, PfSampleBytes *bytes)
