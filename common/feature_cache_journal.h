@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "feature_cache_source.h"
+#include "image_file.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
@@ -16,11 +17,8 @@ typedef struct PfJournal PfJournal;
 
 /* What is known of a row, or of a refused image. Lent until the journal closes. */
 typedef struct PfJournalImage {
-    const char *path;               /* when it was computed; it may have moved since */
-    const char *reason;             /* of a refused image; NULL for rows */
-    uint8_t digest[PF_DIGEST_SIZE]; /* zeros where a refused image could not be read */
-    PfFileStamp stamp;
-    int32_t width, height; /* decoded; 0 for refused ones */
+    PfImageFile file;   /* as it was when it was computed; it may have moved since */
+    const char *reason; /* of a refused image; NULL for rows */
 } PfJournalImage;
 
 typedef struct PfJournalConfig {

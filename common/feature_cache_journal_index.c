@@ -168,7 +168,8 @@ static int commit_image(PfJournalIndex *index, PfJournalImage *image, const PfJo
                         const PfJournalText *reason, PfError *err)
 {
     PfJournalSegment *segment = last_segment(index);
-    if (!(image->path = pf_text_store_add(&index->texts, path->bytes, path->size, err))) return -1;
+    image->file.path = pf_text_store_add(&index->texts, path->bytes, path->size, err);
+    if (!image->file.path) return -1;
     if (!reason->bytes)
         return segment ? add_image(&segment->rows, image, err) : fail_foreign(index, err);
     image->reason = pf_text_store_add(&index->texts, reason->bytes, reason->size, err);

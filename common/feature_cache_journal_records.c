@@ -64,19 +64,20 @@ int pf_journal_put_segment(PfJournalBytes *bytes, const PfTapLayout *layouts, in
 
 int pf_journal_put_image(PfJournalBytes *bytes, const PfJournalImage *image, PfError *err)
 {
-    size_t path_size = strlen(image->path);
+    const PfImageFile *file = &image->file;
+    size_t path_size = strlen(file->path);
     size_t reason_size = image->reason ? strlen(image->reason) : 0;
     ImageRecord record = {
-        .size_bytes = image->stamp.size_bytes,
-        .mtime_ns = image->stamp.mtime_ns,
-        .ctime_ns = image->stamp.ctime_ns,
-        .width = image->width,
-        .height = image->height,
+        .size_bytes = file->stamp.size_bytes,
+        .mtime_ns = file->stamp.mtime_ns,
+        .ctime_ns = file->stamp.ctime_ns,
+        .width = file->width,
+        .height = file->height,
         .path_size = (uint32_t)path_size,
         .reason_size = image->reason ? (uint32_t)reason_size : NO_REASON,
     };
-    memcpy(record.digest, image->digest, sizeof record.digest);
-    if (put(bytes, &record, sizeof record, err) || put(bytes, image->path, path_size, err))
+    memcpy(record.digest, file->digest, sizeof record.digest);
+    if (put(bytes, &record, sizeof record, err) || put(bytes, file->path, path_size, err))
         return -1;
     return put(bytes, image->reason, reason_size, err);
 }
@@ -154,11 +155,11 @@ int pf_journal_get_image(const unsigned char **next, const unsigned char *end,
     *path = (PfJournalText){texts, path_size};
     *reason = (PfJournalText){is_row ? NULL : texts + path_size, reason_size};
     *image = (PfJournalImage){
-        .stamp = {record.size_bytes, record.mtime_ns, record.ctime_ns},
-        .width = record.width,
-        .height = record.height,
+        .file.stamp = {record.size_bytes, record.mtime_ns, record.ctime_ns},
+        .file.width = record.width,
+        .file.height = record.height,
     };
-    memcpy(image->digest, record.digest, sizeof image->digest);
+    memcpy(image->file.digest, record.digest, sizeof image->file.digest);
     *next += sizeof record + path_size + reason_size;
     return 1;
 }

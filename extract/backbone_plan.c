@@ -42,7 +42,10 @@ const char *pf_precision_name(PfPrecision precision)
 int pf_precision_named(const char *name, PfPrecision *precision)
 {
     for (int p = 0; p < PF_PRECISIONS; p++)
-        if (!strcmp(name, pf_precision_name((PfPrecision)p))) return *precision = (PfPrecision)p, 0;
+        if (!strcmp(name, pf_precision_name((PfPrecision)p))) {
+            *precision = (PfPrecision)p;
+            return 0;
+        }
     return -1;
 }
 

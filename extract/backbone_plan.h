@@ -4,6 +4,7 @@
 #define PF_BACKBONE_PLAN_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
 #include "cached_views.h"
 #include "file_stamp.h"
@@ -24,7 +25,7 @@ typedef struct PfBackboneOptions {
     int squash;
     int interpolation; /* a PfInterpolation, or -1 */
     float mean[3], std[3];
-    int has_mean, has_std;
+    bool has_mean, has_std;
     int fast_decode;
     int keep_truncated;
     int exif;         /* 0: ignored, 1: applied; -1: as new caches have it, applied */
@@ -57,7 +58,7 @@ typedef struct PfBackbonePlan {
     char **taps; /* tap_count; none yet for a TorchScript file without --tap */
     int tap_count;
     PfPrecision precision;
-    int emulate; /* bf16, on a processor that does not have it */
+    bool emulate; /* bf16, on a processor that does not have it */
     PfDtype store;
     const char *device; /* or several: see device_list.h; lent from the options */
 } PfBackbonePlan;

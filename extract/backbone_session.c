@@ -10,12 +10,12 @@
 #include "options.h"
 #include "parallel.h"
 
-static int is_open_for(const PfBackboneSession *session, const char *const *taps, int tap_count)
+static bool is_open_for(const PfBackboneSession *session, const char *const *taps, int tap_count)
 {
-    if (!session->backbone_count || session->tap_count != tap_count) return 0;
+    if (!session->backbone_count || session->tap_count != tap_count) return false;
     for (int t = 0; t < tap_count; t++)
-        if (strcmp(session->taps[t].name, taps[t])) return 0;
-    return 1;
+        if (strcmp(session->taps[t].name, taps[t])) return false;
+    return true;
 }
 
 /* All views of as many images as fit into it. */

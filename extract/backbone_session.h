@@ -25,8 +25,8 @@ typedef struct PfBackboneSession {
  * TorchScript file has. The plugin is loaded at the first call. */
 int pf_backbone_session_open(PfBackboneSession *session, const char *const *taps, int tap_count,
                              PfError *err);
-/* Warns of each device that has not had the memory for so many images at once since this was asked
- * last. None is lost: they went through it in slices. Nothing is under way. */
+/* Warns of each device whose memory, since the last call, has not sufficed for as many images at
+ * once as before; they went through it in slices, and none is lost. Nothing is under way. */
 void pf_backbone_session_say_slices(PfBackboneSession *session);
 
 void pf_backbone_session_close(PfBackboneSession *session);

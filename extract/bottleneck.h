@@ -24,9 +24,9 @@ typedef struct PfRunTimes {
     int workers, processors;
     int devices; /* that the network ran on, each with a forward thread */
     PfPrecision precision;
-    int is_gpu;            /* the network ran on one */
-    int processor_has_amx; /* for bf16 */
-    int fast_decode;
+    bool is_gpu;            /* the network ran on one */
+    bool processor_has_amx; /* for bf16 */
+    bool fast_decode;
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
 } PfRunTimes;

@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -106,7 +107,7 @@ static void print_labels(const PfCacheTarget *target, const float *values, int64
 static int print_numbers(PfCache *cache, int index, FILE *stream, PfError *err)
 {
     const PfCacheTarget *target = pf_cache_target(cache, index);
-    int is_points = target->kind == PF_TARGET_KEYPOINTS;
+    bool is_points = target->kind == PF_TARGET_KEYPOINTS;
     int64_t rows = pf_cache_row_count(cache);
     float *values = pf_calloc((size_t)rows * (size_t)target->width, sizeof *values, err);
     if (!values || pf_cache_read_values(cache, index, values, err)) {

@@ -1,20 +1,99 @@
 #include "cache_verify.h"
 
 #include <cjson/cJSON.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "dataset_as_before.h"
+#include "digest.h"
 #include "equal_images.h"
+#include "image_file.h"
+#include "input_file.h"
 #include "json.h"
+#include "mapped_file.h"
 #include "memory.h"
 #include "printable.h"
 #include "provenance.h"
-#include "verify_features.h"
-#include "verify_findings.h"
-#include "verify_images.h"
-#include "verify_signature.h"
+#include "verify_internal.h"
+
+/* ---- a digest that came by another way than the cache: --signature ---- */
+
+#define LINE_SIZE 4400 /* a digest, two characters and a path */
+enum { DIGITS = PF_SHA256_TEXT_SIZE - 1 };
+
+typedef struct Signature {
+    char digest[PF_SHA256_TEXT_SIZE];
+    int lines;
+    bool has_name; /* the digest is from the line of the file's own name */
+} Signature;
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* "<64 digits>  name", or " *name" of a binary file; other lines are none. */
+static void read_line(Signature *signature, char *line, const char *name)
+{
+    line[strcspn(line, "\r\n")] = '\0';
+    if (strspn(line, "0123456789abcdefABCDEF") != DIGITS || (line[DIGITS] && line[DIGITS] != ' '))
+        return;
+    const char *rest = line + DIGITS + strspn(line + DIGITS, " *");
+    bool is_own = !strcmp(name_of(rest), name);
+    signature->lines++;
+    if (signature->has_name) return;
+    signature->has_name = is_own;
+    for (int i = 0; i < DIGITS; i++)
+        signature->digest[i] =
+            (char)(line[i] >= 'A' && line[i] <= 'F' ? line[i] - 'A' + 'a' : line[i]);
+    signature->digest[DIGITS] = '\0';
+}
+
+static int read_signature(const char *path, const char *name, Signature *signature, PfError *err)
+{
+    char line[LINE_SIZE];
+    FILE *file = fopen(path, "re");
+    if (!file) return pf_fail_errno(err, "--signature '%s'", path);
+    while (fgets(line, sizeof line, file)) read_line(signature, line, name);
+    fclose(file);
+    if (signature->has_name || signature->lines == 1) return 0;
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "--signature '%s' has no SHA-256 of '%s'; expected a line as sha256sum writes it", path,
+        name);
+}
+
+static int hash_file(const char *path, char sha256[PF_SHA256_TEXT_SIZE], PfError *err)
+{
+    struct stat status;
+    const void *bytes;
+    int fd = pf_input_open(AT_FDCWD, path, "", &status, err);
+    if (fd < 0) return -1;
+    int failed = pf_map_file(fd, &status, "cache", path, &bytes, err);
+    close(fd);
+    if (failed) return -1;
+    pf_sha256_text(bytes, (size_t)status.st_size, sha256);
+    if (bytes) pf_unmap_file(bytes, (size_t)status.st_size);
+    return 0;
+}
+
+/* That the SHA-256 of the file `path` is the one that the file `signature`, as sha256sum writes it,
+ * has: in its only line, or in that with the file's name. */
+static int check_signature(const char *signature, const char *path, PfError *err)
+{
+    Signature wanted = {0};
+    char found[PF_SHA256_TEXT_SIZE];
+    if (read_signature(signature, name_of(path), &wanted, err) || hash_file(path, found, err))
+        return -1;
+    if (!strcmp(found, wanted.digest)) return 0;
+    return pf_fail(err, PF_EXIT_FAILED, "'%s' has SHA-256 %s, and '%s' says %s: it is another file",
+                   path, found, signature, wanted.digest);
+}
+
+/* ---- the cache ---- */
 
 typedef struct Verify {
     const PfVerifyOptions *options;
@@ -28,17 +107,11 @@ typedef struct Verify {
 
 /* ---- what is read at once ---- */
 
-static int is_zero(const uint8_t digest[PF_DIGEST_SIZE])
-{
-    static const uint8_t zero[PF_DIGEST_SIZE];
-    return !memcmp(digest, zero, sizeof zero);
-}
-
 /* Zeros in all rows: the file has none. */
 static void check_digests(Verify *verify)
 {
     int64_t rows = pf_cache_row_count(verify->cache), zeros = 0;
-    for (int64_t i = 0; i < rows; i++) zeros += is_zero(verify->digests[i]);
+    for (int64_t i = 0; i < rows; i++) zeros += pf_digest_is_none(verify->digests[i]);
     if (zeros == rows) {
         free(verify->digests);
         verify->digests = NULL;
@@ -46,7 +119,7 @@ static void check_digests(Verify *verify)
     }
     pf_findings_begin(&verify->findings);
     for (int64_t i = 0; zeros && i < rows; i++)
-        if (is_zero(verify->digests[i]))
+        if (pf_digest_is_none(verify->digests[i]))
             pf_findings_add(&verify->findings, "row %lld of /samples/digest is all zeros",
                             (long long)i);
     pf_findings_end(&verify->findings);
@@ -143,7 +216,7 @@ static int tell_equal(const Verify *verify, PfError *err)
     while (target < pf_cache_target_count(cache) &&
            pf_cache_target(cache, target)->kind != PF_TARGET_CLASS)
         target++;
-    int has_classes = target < pf_cache_target_count(cache);
+    bool has_classes = target < pf_cache_target_count(cache);
     int32_t *labels = pf_calloc((size_t)rows, sizeof *labels, err);
     int failed = !labels || (has_classes && pf_cache_read_classes(cache, target, labels, err)) ||
                  pf_equal_images_count((const uint8_t(*)[PF_DIGEST_SIZE])verify->digests,
@@ -240,8 +313,7 @@ static int open_dataset(Verify *verify, PfError *err)
 int pf_cache_verify(const PfVerifyOptions *options, FILE *out, PfError *err)
 {
     Verify verify = {.options = options, .findings = {.out = out}};
-    if (options->signature && pf_signature_check(options->signature, options->cache, err))
-        return -1;
+    if (options->signature && check_signature(options->signature, options->cache, err)) return -1;
     int failed = open_cache(&verify, err) || open_dataset(&verify, err) ||
                  (verify.cache && check_all(&verify, err)) || judge(&verify, err);
     free(verify.digests);

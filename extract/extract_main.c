@@ -51,7 +51,7 @@ static int verify(const PfExtractOptions *options, PfError *err)
     PfVerifyOptions what = {.cache = options->operand,
                             .signature = options->signature,
                             .dataset = options->verified_dataset,
-                            .listing = pf_extract_options_listing(options),
+                            .listing = options->dataset,
                             .threads = options->workers,
                             .interrupted = pf_interrupt_catch()};
     return pf_cache_verify(&what, stdout, err);

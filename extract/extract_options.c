@@ -92,7 +92,7 @@ static int parse_triple(const char *option, const char *value, double minimum, f
         failed = pf_fail(err, PF_EXIT_USAGE, "%s: expected R,G,B or one number, found '%s'", option,
                          value);
     double numbers[3] = {0};
-    int is_outside = 0;
+    bool is_outside = false;
     for (int i = 0; i < 3 && !failed; i++) {
         failed = pf_parse_double(option, items[count == 1 ? 0 : i], -1e6, 1e6, &numbers[i], err);
         is_outside |= numbers[i] < minimum || numbers[i] > 1;
@@ -106,14 +106,14 @@ static int parse_triple(const char *option, const char *value, double minimum, f
 static int parse_mean(void *settings, const char *value, PfError *err)
 {
     PfBackboneOptions *backbone = &((PfExtractOptions *)settings)->backbone;
-    backbone->has_mean = 1;
+    backbone->has_mean = true;
     return parse_triple("--mean", value, 0, backbone->mean, err);
 }
 
 static int parse_std(void *settings, const char *value, PfError *err)
 {
     PfBackboneOptions *backbone = &((PfExtractOptions *)settings)->backbone;
-    backbone->has_std = 1;
+    backbone->has_std = true;
     return parse_triple("--std", value, 1e-6, backbone->std, err);
 }
 
@@ -122,12 +122,14 @@ static int parse_split_entry(PfExtractOptions *options, const char *entry, PfErr
     PfSplit split = !strncmp(entry, "val=", 4)    ? PF_SPLIT_VAL
                     : !strncmp(entry, "test=", 5) ? PF_SPLIT_TEST
                                                   : PF_SPLIT_TRAIN;
-    double *fraction = split == PF_SPLIT_VAL ? &options->val_fraction : &options->test_fraction;
+    double *fraction =
+        split == PF_SPLIT_VAL ? &options->dataset.val_fraction : &options->dataset.test_fraction;
     if (split == PF_SPLIT_TRAIN)
         return pf_fail(err, PF_EXIT_USAGE, "--split: expected val=F or test=F, found '%s'", entry);
-    if (options->splits_given[split]++)
+    if (options->splits_given[split])
         return pf_fail(err, PF_EXIT_USAGE, "--split: %.*s is given twice, the second time as '%s'",
                        (int)strcspn(entry, "="), entry, entry);
+    options->splits_given[split] = true;
     return pf_parse_double("--split", strchr(entry, '=') + 1, 0, 1, fraction, err);
 }
 
@@ -139,7 +141,7 @@ static int parse_split(void *settings, const char *value, PfError *err)
     if (pf_split_list(value, &items, &count, err)) return -1;
     for (int i = 0; i < count && !failed; i++) failed = parse_split_entry(options, items[i], err);
     pf_list_free(&items, &count);
-    if (!failed && options->val_fraction + options->test_fraction >= 1)
+    if (!failed && options->dataset.val_fraction + options->dataset.test_fraction >= 1)
         failed = pf_fail(err, PF_EXIT_USAGE,
                          "--split: val and test leave nothing to train on: '%s'", value);
     return failed;
@@ -159,7 +161,7 @@ static int parse_compress(void *settings, const char *value, PfError *err)
     if (value[length] &&
         pf_parse_long("--compress: level", value + length + 1, 1, highest[index], &level, err))
         return -1;
-    options->has_compression = 1;
+    options->has_compression = true;
     options->compression = (PfCompression)index;
     options->level = (int)level;
     return 0;
@@ -171,7 +173,7 @@ static int parse_max_bad(void *settings, const char *value, PfError *err)
     size_t length = strlen(value);
     *limit = (PfBadLimit){0};
     if (length && value[length - 1] == '%') {
-        limit->is_percent = 1;
+        limit->is_percent = true;
         if (!pf_read_double(value, length - 1, &limit->value) && limit->value >= 0 &&
             limit->value <= 100)
             return 0;
@@ -195,7 +197,7 @@ static int parse_shard(void *settings, const char *value, PfError *err)
         pf_parse_long("N", slash + 1, number, MAX_SHARDS, &count, NULL))
         return pf_fail(err, PF_EXIT_USAGE, "--shard: expected K/N with K from 1 to N, found '%s'",
                        value);
-    ((PfExtractOptions *)settings)->shard = (PfShard){number, count};
+    ((PfExtractOptions *)settings)->dataset.shard = (PfShard){number, count};
     return 0;
 }
 
@@ -204,9 +206,9 @@ static int parse_shard(void *settings, const char *value, PfError *err)
 static int parse_target(void *settings, const char *value, PfError *err)
 {
     PfExtractOptions *options = settings;
-    if (options->target_count == PF_TARGETS_MAX)
+    if (options->dataset.target_count == PF_TARGETS_MAX)
         return pf_fail(err, PF_EXIT_USAGE, "--target: more than %d of them", PF_TARGETS_MAX);
-    options->targets[options->target_count++] = value;
+    options->targets[options->dataset.target_count++] = value;
     return 0;
 }
 
@@ -215,7 +217,7 @@ static int parse_decimal(void *settings, const char *value, PfError *err)
     static const char *const names[] = {"point", "comma", ".", ","};
     int index = 0;
     if (pf_parse_choice("--decimal", value, names, 4, &index, err)) return -1;
-    ((PfExtractOptions *)settings)->table.decimal = index & 1 ? "," : ".";
+    ((PfExtractOptions *)settings)->dataset.table.decimal = index & 1 ? "," : ".";
     return 0;
 }
 
@@ -225,7 +227,7 @@ static int parse_separator(void *settings, const char *value, PfError *err)
         const char *name, *characters;
     } names[] = {{"comma", ","}, {"semicolon", ";"}, {"bar", "|"}, {"space", " \t"},
                  {"tab", "\t"},  {"slash", "/"},     {" ", " \t"}};
-    PfTableOptions *options = &((PfExtractOptions *)settings)->table;
+    PfTableOptions *options = &((PfExtractOptions *)settings)->dataset.table;
     options->separator = value;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(value, names[i].name)) options->separator = names[i].characters;
@@ -238,7 +240,7 @@ static int parse_separator(void *settings, const char *value, PfError *err)
 
 static int parse_encoding(void *settings, const char *value, PfError *err)
 {
-    ((PfExtractOptions *)settings)->table.encoding = value;
+    ((PfExtractOptions *)settings)->dataset.table.encoding = value;
     return pf_encoding_check(value, err);
 }
 
@@ -317,27 +319,27 @@ static const PfOption table[] = {
      .argument = "val=F[,test=F]",
      .help = "shares chosen by hash of the bytes: equal images stay together, and all keep their\n"
              "side when others come"},
-    {.name = "group", .kind = PF_OPTION_TEXT, .offset = FIELD(group_column),
+    {.name = "group", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.group_column),
      .argument = "COLUMN",
      .help = "of a manifest: images of one patient, burst or video stay on one side"},
-    {.name = "split-folders", .kind = PF_OPTION_TEXT, .offset = FIELD(split_folders),
+    {.name = "split-folders", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.split_folders),
      .argument = "train=A,val=B,test=C|none",
      .help = "which folders are splits (default: by their names, if they hold class folders)"},
     {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target,
      .argument = "NAME[:KIND][=COLUMNS]",
      .help = "of a manifest; class, regression, multilabel or keypoints; a,b or first..last;\n"
              "may be repeated (default: every other column, by what it holds)"},
-    {.name = "path-column", .kind = PF_OPTION_TEXT, .offset = FIELD(path_column),
+    {.name = "path-column", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.path_column),
      .argument = "NAME", .help = "of a manifest: where the paths are (default: it is found)"},
-    {.name = "root", .kind = PF_OPTION_TEXT, .offset = FIELD(image_root), .argument = "DIR",
+    {.name = "root", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.image_root), .argument = "DIR",
      .help = "of a manifest: what paths are relative to (default: its folder)"},
-    {.name = "suffix", .kind = PF_OPTION_TEXT, .offset = FIELD(table.suffix), .argument = ".EXT",
+    {.name = "suffix", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.table.suffix), .argument = ".EXT",
      .help = "of a manifest: added to paths that do not end so"},
-    {.name = "split-column", .kind = PF_OPTION_TEXT, .offset = FIELD(table.split_column),
+    {.name = "split-column", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.table.split_column),
      .argument = "NAME[=VALUE[,VALUE]]",
      .help = "of a manifest: the split; VALUE: val's lines, and test's; none: no column is\n"
              "(default: split, is_valid, set, subset, fold..., by what they hold)"},
-    {.name = "no-header", .kind = PF_OPTION_FLAG, .offset = FIELD(table.no_header),
+    {.name = "no-header", .kind = PF_OPTION_FLAG, .offset = FIELD(dataset.table.no_header),
      .help = "of a manifest: the first line is an image; columns are column1, column2..."},
     {.name = "separator", .kind = PF_OPTION_CALL, .parse = parse_separator, .argument = "CHARACTER",
      .help = "of a manifest: what parts labels in one column; a character, comma, semicolon,\n"
@@ -346,7 +348,7 @@ static const PfOption table[] = {
      .help = "of a manifest: what decimals begin with (default: as the column's fields say)"},
     {.name = "encoding", .kind = PF_OPTION_CALL, .parse = parse_encoding, .argument = "NAME",
      .help = "of a manifest: latin1, windows-1252, utf-16... (default UTF-8, or as marked)"},
-    {.name = "sample", .kind = PF_OPTION_INT, .offset = FIELD(sample), .argument = "N",
+    {.name = "sample", .kind = PF_OPTION_LONG, .offset = FIELD(dataset.sample), .argument = "N",
      .minimum = 1, .maximum = INT_MAX,
      .help = "only N images, of each class and split in proportion; a larger N adds to them"},
     {.name = "shard", .kind = PF_OPTION_CALL, .parse = parse_shard, .argument = "K/N",
@@ -424,21 +426,6 @@ void pf_extract_options_help(void)
     pf_options_print(table);
 }
 
-PfDatasetOptions pf_extract_options_listing(const PfExtractOptions *options)
-{
-    return (PfDatasetOptions){.val_fraction = options->val_fraction,
-                              .test_fraction = options->test_fraction,
-                              .sample = options->sample,
-                              .shard = options->shard,
-                              .split_folders = options->split_folders,
-                              .targets = options->targets,
-                              .target_count = options->target_count,
-                              .path_column = options->path_column,
-                              .image_root = options->image_root,
-                              .group_column = options->group_column,
-                              .table = options->table};
-}
-
 int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total)
 {
     if (!limit->is_percent) return (int64_t)limit->value;
@@ -450,19 +437,19 @@ int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total)
 static int check_merge(PfExtractOptions *options, const char *const *operands, int count,
                        PfError *err)
 {
-    int has_output = options->output != NULL;
-    const char *table_option = pf_table_option_given(&options->table);
+    bool has_output = options->output != NULL;
+    const char *table_option = pf_table_option_given(&options->dataset.table);
     if (table_option)
         return pf_fail(err, PF_EXIT_USAGE, "%s is for extracting from a manifest", table_option);
-    if (options->target_count || options->path_column || options->image_root ||
-        options->group_column)
+    if (options->dataset.target_count || options->dataset.path_column ||
+        options->dataset.image_root || options->dataset.group_column)
         return pf_fail(
             err, PF_EXIT_USAGE,
             "--target, --path-column, --root and --group are for extracting from a manifest");
-    if (options->split_folders)
+    if (options->dataset.split_folders)
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for extracting");
-    if (options->val_fraction > 0 || options->test_fraction > 0 || options->sample ||
-        options->shard.count)
+    if (options->dataset.val_fraction > 0 || options->dataset.test_fraction > 0 ||
+        options->dataset.sample || options->dataset.shard.count)
         return pf_fail(
             err, PF_EXIT_USAGE,
             "--split, --sample and --shard are for extracting; --merge takes rows as they "
@@ -538,11 +525,12 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
         .backbone = pf_backbone_options_default(),
         .compression = PF_COMPRESS_ZSTD,
         .readers = PF_SAMPLE_READERS,
-        .max_bad = {.value = 5, .is_percent = 1, .is_default = 1},
+        .max_bad = {.value = 5, .is_percent = true, .is_default = true},
         .sync_seconds = 5,
         .sync_mb = 64,
     };
     options->backbone.backbone = "resnet18";
+    options->dataset.targets = options->targets;
     if (argc > MAX_OPERANDS)
         return pf_fail(err, PF_EXIT_USAGE,
                        "%d arguments are too many: give a folder, or - and the paths on stdin",

@@ -2,6 +2,8 @@
 #ifndef PF_EXTRACT_OPTIONS_H
 #define PF_EXTRACT_OPTIONS_H
 
+#include <stdbool.h>
+
 #include "backbone_plan.h"
 #include "dataset.h"
 #include "permafrost/feature_cache.h"
@@ -19,8 +21,8 @@ typedef enum PfExtractMode {
 /* --max-bad: a number of images, or a share of the dataset. */
 typedef struct PfBadLimit {
     double value;
-    int is_percent;
-    int is_default;
+    bool is_percent;
+    bool is_default;
 } PfBadLimit;
 
 typedef struct PfExtractOptions {
@@ -32,19 +34,12 @@ typedef struct PfExtractOptions {
     const char *const *inputs; /* --merge: input_count caches */
     int input_count;
     PfBackboneOptions backbone;
-    double val_fraction, test_fraction;  /* --split */
-    int sample;                          /* --sample; 0: all of the dataset */
-    PfShard shard;                       /* --shard; {0, 0}: the whole dataset */
-    const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given */
-    int target_count;
-    int splits_given[PF_SPLIT_COUNT];     /* which fractions --split has named */
-    const char *path_column, *image_root; /* --path-column, --root */
-    const char *group_column;             /* --group */
-    const char *split_folders;            /* --split-folders; NULL: by names and contents */
-    PfTableOptions table;                 /* how a manifest is written */
+    PfDatasetOptions dataset;            /* what the command line asks of it */
+    const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given: dataset.targets */
+    bool splits_given[PF_SPLIT_COUNT];   /* which fractions --split has named */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
-    int has_compression;
+    bool has_compression;
     int batch;   /* 0 = what the device is fastest with */
     int workers; /* 0 = one per core */
     int readers; /* files read ahead at once */
@@ -59,13 +54,10 @@ typedef struct PfExtractOptions {
     int summary, info, merge, is_virtual, verify, help, version, quiet, verbose;
 } PfExtractOptions;
 
-/* Parses the command line; what contradicts itself is refused here. --help and
- * --version leave the rest unchecked. */
+/* Parses the command line; what contradicts itself is refused here. --help and --version leave the
+ * rest unchecked. The options refer to themselves: they are not to be copied. */
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
 void pf_extract_options_help(void);
-
-/* What these options ask of a dataset. */
-PfDatasetOptions pf_extract_options_listing(const PfExtractOptions *options);
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */
 int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total);

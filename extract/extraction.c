@@ -6,19 +6,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bare_convolution.h"
 #include "clock.h"
-#include "composition.h"
-#include "extraction_json.h"
-#include "extraction_look.h"
-#include "extraction_report.h"
+#include "extraction_internal.h"
 #include "identity.h"
 #include "log.h"
-#include "network_cost.h"
 #include "parallel.h"
 #include "provenance.h"
 
 /* Images that change again and again while they are read would go on for ever. */
 #define MAX_PASSES 100
+
+/* ---- the plan ---- */
+
+static int count_rotations(PfExtraction *run, PfError *err)
+{
+    int readers = run->options->readers;
+    return pf_survey_count_rotations(run->survey,
+                                     readers ? readers : pf_extraction_worker_count(run),
+                                     run->interrupted, &run->rotations, err);
+}
+
+/* Says what there is to do, plans it as far as sizes are known by now, and fails where the disk
+ * cannot hold it. */
+static int plan(PfExtraction *run, PfError *err)
+{
+    run->plan = (PfWorkPlan){.output = run->options->output,
+                             .compression = run->options->compression,
+                             .level = run->options->level,
+                             .wanted = &run->wanted};
+    pf_extraction_say_task(run);
+    if (count_rotations(run, err)) return -1;
+    pf_extraction_say_rotations(run);
+    if (pf_work_plan_make(&run->plan, run->survey, run->cache, err)) return -1;
+    pf_work_plan_say_sizes(&run->plan);
+    return pf_work_plan_check_disk(&run->plan, err);
+}
 
 /* ---- computing ---- */
 
@@ -84,7 +107,7 @@ static char *make_provenance(const PfExtraction *run, PfError *err)
                                .plan = run->backbone,
                                .runtime = *session->runtime ? session->runtime : NULL,
                                .batch = session->batch,
-                               .shard = run->options->shard,
+                               .shard = run->options->dataset.shard,
                                .rules = run->rules,
                                .previous = run->cache ? pf_cache_provenance(run->cache) : NULL};
     return pf_provenance_json(&provenance, err);
@@ -124,7 +147,7 @@ static int compose(PfExtraction *run, PfError *err)
 
 /* ---- dates ---- */
 
-static int is_before(const struct timespec *a, const struct timespec *b)
+static bool is_before(const struct timespec *a, const struct timespec *b)
 {
     return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
 }
@@ -137,7 +160,7 @@ static void please_make(const PfExtraction *run)
     const char *inputs[] = {run->options->operand,
                             plan->script ? plan->script->path : pf_weights_source(plan->weights)};
     struct stat cache = pf_extraction_stat_cache(run), input;
-    int is_list = !strcmp(run->options->operand, "-");
+    bool is_list = !strcmp(run->options->operand, "-");
     for (int i = is_list; i < 2; i++)
         if (!stat(inputs[i], &input) && is_before(&cache.st_mtim, &input.st_mtim))
             utimensat(AT_FDCWD, run->options->output, NULL, 0);
@@ -174,10 +197,10 @@ static int finish_journal(PfExtraction *run, PfError *err)
 static int work(PfExtraction *run, PfError *err)
 {
     PfExtractionSummary summary;
-    if (pf_extraction_say_plan(run, err) || compute(run, err) || compose(run, err)) return -1;
+    if (plan(run, err) || compute(run, err) || compose(run, err)) return -1;
     pf_extraction_sum_up(run, &summary);
     pf_extraction_say_sides(run);
-    if (pf_extraction_say_equal(run, err)) return -1;
+    if (pf_extraction_find_equal(run, err)) return -1;
     pf_extraction_say_summary(run, &summary);
     if (finish_journal(run, err)) return -1;
     return run->options->json ? pf_extraction_write_json(run, &summary, err) : 0;
@@ -207,7 +230,7 @@ static int leave_as_it_is(PfExtraction *run, PfError *err)
     refresh_stamps(run);
     please_make(run);
     pf_extraction_sum_up(run, &summary);
-    if (pf_extraction_say_equal(run, err)) return -1;
+    if (pf_extraction_find_equal(run, err)) return -1;
     pf_say("%s: up to date, nothing computed (%s)", run->options->output,
            pf_duration_text(summary.seconds, elapsed));
     if (run->journal && finish_journal(run, err)) return -1;
@@ -217,7 +240,7 @@ static int leave_as_it_is(PfExtraction *run, PfError *err)
 /* A run that finds nothing to do takes no lock: it may look while another one works. */
 static int extract(PfExtraction *run, PfError *err)
 {
-    int is_there = !access(run->journal_path, F_OK);
+    bool is_there = !access(run->journal_path, F_OK);
     if ((is_there && pf_extraction_lock(run, err)) || pf_extraction_look(run, err)) return -1;
     if (run->match == PF_CACHE_DIFFERS && !run->journal &&
         (pf_extraction_lock(run, err) || (!run->survey && pf_extraction_look(run, err))))
@@ -249,17 +272,17 @@ static int rehearse(PfExtraction *run, PfError *err)
         pf_say("%s: up to date, nothing to compute", run->options->output);
         return 0;
     }
-    if (pf_extraction_say_plan(run, err) || compute_group(run, &count, err)) return -1;
+    if (plan(run, err) || compute_group(run, &count, err)) return -1;
     pf_say("dry run: nothing was written");
     return 0;
 }
 
 /* ---- the end ---- */
 
-static int is_empty(const PfJournal *journal)
+static bool is_empty(const PfJournal *journal)
 {
     for (int s = 0; s < pf_journal_segment_count(journal); s++)
-        if (pf_journal_row_count(journal, s)) return 0;
+        if (pf_journal_row_count(journal, s)) return false;
     return !pf_journal_reject_count(journal);
 }
 
@@ -267,15 +290,15 @@ static int is_empty(const PfJournal *journal)
 static void settle(PfExtraction *run, PfError *err)
 {
     int64_t computed = run->stats.images + run->stats.repeated + run->stats.rejected;
-    int is_kept = run->journal != NULL;
+    bool is_kept = run->journal != NULL;
     if (is_kept && pf_journal_sync(run->journal, NULL))
         pf_warn("%s could not be synced: the last seconds may be lost", run->journal_path);
     if (is_kept && !computed && is_empty(run->journal)) {
         pf_journal_remove(&run->journal, NULL);
-        is_kept = 0;
+        is_kept = false;
     }
     if (err->exit_code == PF_EXIT_INTERRUPTED)
-        pf_extraction_say_interrupted(run, computed, err);
+        pf_extraction_fail_interrupted(run, computed, err);
     else if (is_kept && err->exit_code != PF_EXIT_IDENTITY && !run->options->force)
         pf_say("%s keeps the work that is done: the same command goes on from there",
                run->journal_path);

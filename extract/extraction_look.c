@@ -1,11 +1,11 @@
-#include "extraction_look.h"
-
+/* What a run of extract is to extract, and what earlier runs have left. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "atomic_file.h"
 #include "dataset_as_before.h"
+#include "extraction_internal.h"
 #include "file_content.h"
 #include "identity.h"
 #include "image.h"
@@ -19,7 +19,7 @@
 
 /* ---- what is to be extracted ---- */
 
-static int has_rows_of(const PfCache *cache, PfSplit split)
+static bool has_rows_of(const PfCache *cache, PfSplit split)
 {
     const uint8_t *splits = pf_cache_splits(cache);
     return splits && memchr(splits, (int)split, (size_t)pf_cache_row_count(cache));
@@ -29,23 +29,23 @@ static int has_rows_of(const PfCache *cache, PfSplit split)
  * sides that are drawn for the first time are drawn by contents. */
 static PfListingRules choose_rules(const PfExtraction *run)
 {
-    const PfExtractOptions *options = run->options;
+    const PfDatasetOptions *options = &run->options->dataset;
     PfListingRules rules = {0};
     if (run->cache) rules = pf_provenance_rules(pf_cache_provenance(run->cache));
-    int is_drawn = options->val_fraction > 0 || options->test_fraction > 0;
-    int has_drawn =
+    bool is_drawn = options->val_fraction > 0 || options->test_fraction > 0;
+    bool has_drawn =
         run->cache && ((options->val_fraction > 0 && has_rows_of(run->cache, PF_SPLIT_VAL)) ||
                        (options->test_fraction > 0 && has_rows_of(run->cache, PF_SPLIT_TEST)));
     rules.has_groups = options->group_column != NULL;
-    int is_first = is_drawn && !has_drawn && !options->shard.count; /* a shard may have had none */
-    if (rules.has_groups || is_first) rules.by_path = 0;
-    if (options->split_folders) rules.exact_names = 0;
+    bool is_first = is_drawn && !has_drawn && !options->shard.count; /* a shard may have had none */
+    if (rules.has_groups || is_first) rules.by_path = false;
+    if (options->split_folders) rules.exact_names = false;
     return rules;
 }
 
 static int open_dataset(PfExtraction *run, PfError *err)
 {
-    PfDatasetOptions options = pf_extract_options_listing(run->options);
+    PfDatasetOptions options = run->options->dataset;
     run->rules = choose_rules(run);
     options.split_by_path = run->rules.by_path;
     options.exact_split_names = run->rules.exact_names;
@@ -53,7 +53,7 @@ static int open_dataset(PfExtraction *run, PfError *err)
     if (pf_dataset_open_for(run->options->operand, &options, run->cache, &run->dataset, err))
         return -1;
     run->rules.exact_names = pf_dataset_keeps_split_names(run->dataset);
-    pf_work_plan_say_dataset(run->dataset, run->options->operand, run->options->shard);
+    pf_work_plan_say_dataset(run->dataset, run->options->operand, run->options->dataset.shard);
     return 0;
 }
 
@@ -61,8 +61,8 @@ static int open_dataset(PfExtraction *run, PfError *err)
 static void say_goes_on(const char *path, const PfBackboneOptions *asked,
                         const PfBackboneOptions *options)
 {
-    int is_ignored = asked->exif < 0 && !options->exif;
-    int is_old_order = asked->resize_order < 0 && options->resize_order == PF_PILLOW12;
+    bool is_ignored = asked->exif < 0 && !options->exif;
+    bool is_old_order = asked->resize_order < 0 && options->resize_order == PF_PILLOW12;
     if (!is_ignored && !is_old_order) return;
     pf_say("%s goes on as it began: %s%s%s; a new one, or --force, %s", path,
            is_ignored ? "EXIF rotation is ignored" : "", is_ignored && is_old_order ? ", and " : "",
@@ -161,7 +161,7 @@ static int open_journal(PfExtraction *run, PfError *err)
 
 int pf_extraction_take_journal(PfExtraction *run, PfError *err)
 {
-    int is_there = !access(run->journal_path, F_OK);
+    bool is_there = !access(run->journal_path, F_OK);
     if (open_journal(run, err) || pf_atomic_file_check(run->options->output, err)) return -1;
     if (is_there && run->options->force)
         return pf_journal_remove(&run->journal, err) || open_journal(run, err) ? -1 : 0;
@@ -172,7 +172,7 @@ int pf_extraction_take_journal(PfExtraction *run, PfError *err)
     return 0;
 }
 
-static int same_file(const struct stat *a, const struct stat *b)
+static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
@@ -200,7 +200,7 @@ void pf_extraction_forget(PfExtraction *run)
     pf_cache_close(&run->cache);
 }
 
-int pf_extraction_is_unchanged(const PfExtraction *run)
+bool pf_extraction_is_unchanged(const PfExtraction *run)
 {
     struct stat now = pf_extraction_stat_cache(run);
     return same_file(&now, &run->old);
@@ -228,7 +228,7 @@ static int match_cache(PfExtraction *run, PfError *err)
 {
     run->match = PF_CACHE_DIFFERS;
     if (!run->cache ||
-        !pf_provenance_is_of_shard(pf_cache_provenance(run->cache), run->options->shard,
+        !pf_provenance_is_of_shard(pf_cache_provenance(run->cache), run->options->dataset.shard,
                                    pf_dataset_whole_count(run->dataset)))
         return 0;
     return pf_cache_match(run->cache, run->known, run->survey, run->wanted.taps,
@@ -303,7 +303,7 @@ static int check_images(const PfExtraction *run, PfError *err)
     if (!run->options->force || !run->old.st_ino) return 0;
     PfFileContent *content = pf_file_content_read(output, err);
     if (!content) return -1;
-    int is_cache = pf_file_content_is_hdf5(content);
+    bool is_cache = pf_file_content_is_hdf5(content);
     free(content);
     if (is_cache || !pf_dataset_has_file(run->dataset, &run->old)) return 0;
     return pf_fail(err, PF_EXIT_USAGE, "-o: '%s' is an image of the dataset; choose another output",

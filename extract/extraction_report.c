@@ -1,11 +1,19 @@
-#include "extraction_report.h"
-
+/* What a run of extract says of itself: before, in the end, and as JSON. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "atomic_file.h"
+#include "bare_convolution.h"
 #include "clock.h"
-#include "extraction_look.h"
+#include "extraction_internal.h"
+#include "json.h"
 #include "log.h"
+#include "memory.h"
+#include "parallel.h"
+#include "processor.h"
 #include "size_text.h"
+#include "standard_streams.h"
 
 /* ---- what will be done ---- */
 
@@ -15,7 +23,7 @@ static void say_resuming(const PfExtraction *run)
     for (int64_t i = 0; i < run->survey->count; i++) {
         const PfSurveySample *sample = &run->survey->samples[i];
         count += sample->state == PF_SAMPLE_KNOWN &&
-                 pf_known_rows_in_journal(run->known, sample->digest);
+                 pf_known_rows_in_journal(run->known, sample->file.digest);
     }
     if (count)
         pf_say("resuming: %lld of %lld images are in %s", (long long)count,
@@ -25,14 +33,13 @@ static void say_resuming(const PfExtraction *run)
 /* Rejects that only this run has found; those of earlier runs were named then. */
 static void name_rejects(const PfExtraction *run)
 {
-    const PfSample *samples = pf_dataset_samples(run->dataset);
     for (int64_t i = 0; i < run->survey->count; i++) {
         const PfSurveySample *sample = &run->survey->samples[i];
         if (sample->state != PF_SAMPLE_REJECTED) continue;
         if (sample->was_rejected)
-            pf_detail("%s: still %s", samples[i].path, sample->reason);
+            pf_detail("%s: still %s", sample->file.path, sample->reason);
         else
-            pf_warn("%s: %s", samples[i].path, sample->reason);
+            pf_warn("%s: %s", sample->file.path, sample->reason);
     }
 }
 
@@ -47,34 +54,83 @@ static void say_rotated(const PfExtraction *run, int64_t rotated, int64_t of, co
            of == 1 ? "" : "s", which, rotated == 1 ? "ies" : "y", what);
 }
 
-static int count_rotations(PfExtraction *run, PfError *err)
+void pf_extraction_say_rotations(const PfExtraction *run)
 {
     const PfRotations *found = &run->rotations;
-    int readers = run->options->readers;
-    if (pf_rotations_count(run->survey, readers ? readers : pf_extraction_worker_count(run),
-                           run->interrupted, &run->rotations, err))
-        return -1;
     if (found->rotated)
         say_rotated(run, found->rotated, found->looked_at,
                     found->looked_at < found->to_compute     ? " looked at"
                     : found->to_compute < run->survey->count ? " to compute"
                                                              : "");
-    return 0;
 }
 
-int pf_extraction_say_plan(PfExtraction *run, PfError *err)
+void pf_extraction_say_task(const PfExtraction *run)
 {
-    run->plan = (PfWorkPlan){.output = run->options->output,
-                             .compression = run->options->compression,
-                             .level = run->options->level,
-                             .wanted = &run->wanted};
     pf_work_plan_say_network(run->backbone);
     if (run->journal) say_resuming(run);
     pf_work_plan_say_counts(&run->found, &run->wanted);
     name_rejects(run);
-    if (count_rotations(run, err)) return -1;
-    if (pf_work_plan_make(&run->plan, run->survey, run->cache, err)) return -1;
-    return pf_work_plan_say_sizes(&run->plan, err);
+}
+
+/* ---- the sum ---- */
+
+/* Below this many seconds of computing a run is not made longer to measure the machine. */
+#define WORTH_MEASURING 5
+
+static PfRunTimes run_times(PfExtraction *run)
+{
+    const PfCacheWriterStats *written = &run->composed.written;
+    const PfBackboneSession *session = &run->session;
+    PfJournalStats journal;
+    pf_journal_stats(run->journal, &journal);
+    return (PfRunTimes){
+        .load_seconds = session->load_seconds,
+        .cache_seconds = run->composed.seconds,
+        .pipeline = run->stats,
+        .compress_seconds = journal.compress_seconds + written->compress_seconds,
+        .disk_seconds = journal.write_seconds + journal.sync_seconds + written->write_seconds,
+        .workers = pf_extraction_worker_count(run),
+        .processors = pf_processor_count(),
+        .devices = session->backbone_count,
+        .precision = run->backbone->precision,
+        .is_gpu = strstr(session->runtime, "cuda") != NULL,
+        .processor_has_amx = pf_processor_has_amx(),
+        .fast_decode = run->backbone->preprocess.fast_decode,
+        .compression = run->options->compression,
+        .level = run->options->level,
+    };
+}
+
+static void measure_rates(PfExtraction *run, PfExtractionSummary *summary)
+{
+    double seconds = run->stats.forward_seconds;
+    if (!run->multiply_adds || seconds <= 0) return;
+    summary->gflops = 2e-9 * run->multiply_adds / seconds;
+    if (seconds < WORTH_MEASURING && pf_log_verbosity() != PF_VERBOSE) return;
+    pf_backbone_session_close(&run->session);
+    if (pf_bare_convolution_measure(run->backbone, run->session.batch, &summary->bare_gflops, NULL))
+        summary->bare_gflops = 0;
+}
+
+void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary)
+{
+    const PfPipelineStats *stats = &run->stats;
+    const PfCacheWriterStats *written = &run->composed.written;
+    PfSurveyCounts counts = pf_survey_count(run->survey);
+    *summary = (PfExtractionSummary){.rows = counts.reused,
+                                     .rejected = counts.rejected,
+                                     .computed = stats->images,
+                                     .file_bytes = pf_extraction_stat_cache(run).st_size,
+                                     .raw_bytes = written->raw_bytes,
+                                     .stored_bytes = written->stored_bytes,
+                                     .peak_memory_bytes = (int64_t)pf_peak_memory_bytes()};
+    if (stats->images) {
+        summary->images_per_second = pf_pipeline_rate(stats, pf_extraction_worker_count(run));
+        summary->times = run_times(run);
+        summary->bottleneck = pf_bottleneck_find(&summary->times);
+        measure_rates(run, summary);
+    }
+    summary->seconds = pf_seconds() - run->started; /* with those that measuring took */
 }
 
 /* ---- what was done ---- */
@@ -155,7 +211,7 @@ void pf_extraction_say_sides(const PfExtraction *run)
            (long long)counts[PF_SPLIT_VAL], (long long)counts[PF_SPLIT_TEST]);
 }
 
-int pf_extraction_say_equal(PfExtraction *run, PfError *err)
+int pf_extraction_find_equal(PfExtraction *run, PfError *err)
 {
     char text[PF_EQUAL_IMAGES_TEXT];
     if (pf_survey_count_equal(run->survey, &run->equal, err)) return -1;
@@ -163,10 +219,102 @@ int pf_extraction_say_equal(PfExtraction *run, PfError *err)
     return 0;
 }
 
-void pf_extraction_say_interrupted(const PfExtraction *run, int64_t computed, PfError *err)
+void pf_extraction_fail_interrupted(const PfExtraction *run, int64_t computed, PfError *err)
 {
     pf_fail(err, (PfExit)(128 + *run->interrupted),
             "interrupted after %lld of %lld images; the same command goes on from there",
             (long long)(run->found.reused + run->found.rejected + computed),
             (long long)pf_dataset_count(run->dataset));
+}
+
+/* ---- the same for programs ---- */
+
+static void add_seconds(cJSON *json, const PfExtractionSummary *summary)
+{
+    const PfRunTimes *times = &summary->times;
+    const PfPipelineStats *pipeline = &times->pipeline;
+    cJSON *seconds = cJSON_AddObjectToObject(json, "seconds");
+    cJSON_AddNumberToObject(seconds, "total", summary->seconds);
+    if (!summary->computed) return;
+    cJSON_AddNumberToObject(seconds, "load", times->load_seconds);
+    cJSON_AddNumberToObject(seconds, "head_start", pipeline->head_start_seconds);
+    cJSON_AddNumberToObject(seconds, "images", pipeline->seconds);
+    cJSON_AddNumberToObject(seconds, "cache", times->cache_seconds);
+    cJSON_AddNumberToObject(seconds, "read", pipeline->read_seconds);
+    cJSON_AddNumberToObject(seconds, "decode", pipeline->decode_seconds);
+    cJSON_AddNumberToObject(seconds, "decode_wait", pipeline->decode_wait_seconds);
+    cJSON_AddNumberToObject(seconds, "network", pipeline->forward_seconds);
+    cJSON_AddNumberToObject(seconds, "network_wait", pipeline->forward_wait_seconds);
+    cJSON_AddNumberToObject(seconds, "write", pipeline->sink_seconds);
+    cJSON_AddNumberToObject(seconds, "compress", times->compress_seconds);
+    cJSON_AddNumberToObject(seconds, "disk", times->disk_seconds);
+}
+
+static void add_mean(cJSON *json, const char *key, int64_t waiting, int64_t takes)
+{
+    if (takes) cJSON_AddNumberToObject(json, key, (double)waiting / (double)takes);
+}
+
+static void add_queues(cJSON *json, const PfPipelineStats *pipeline)
+{
+    cJSON *queues = cJSON_AddObjectToObject(json, "queues");
+    cJSON_AddNumberToObject(queues, "batches", pipeline->depth);
+    add_mean(queues, "before_network", pipeline->decoded_waiting, pipeline->forward_takes);
+    add_mean(queues, "before_write", pipeline->computed_waiting, pipeline->sink_takes);
+}
+
+/* What is known of a run that has computed something. */
+static void add_speed(cJSON *json, const PfExtractionSummary *summary)
+{
+    char text[PF_BOTTLENECK_TEXT];
+    cJSON_AddNumberToObject(json, "images_per_second", summary->images_per_second);
+    cJSON_AddNumberToObject(json, "rotated", (double)summary->times.pipeline.rotated);
+    if (summary->times.pipeline.truncated)
+        cJSON_AddNumberToObject(json, "truncated", (double)summary->times.pipeline.truncated);
+    cJSON_AddNumberToObject(json, "head_start", (double)summary->times.pipeline.head_start);
+    cJSON_AddNumberToObject(json, "workers", summary->times.workers);
+    add_queues(json, &summary->times.pipeline);
+    if (summary->gflops > 0) cJSON_AddNumberToObject(json, "gflops", summary->gflops);
+    if (summary->bare_gflops > 0)
+        cJSON_AddNumberToObject(json, "bare_convolution_gflops", summary->bare_gflops);
+    cJSON_AddStringToObject(json, "bound_by", pf_bottleneck_name(summary->bottleneck));
+    cJSON_AddStringToObject(json, "verdict",
+                            pf_bottleneck_text(summary->bottleneck, &summary->times, text));
+}
+
+static char *summary_text(const PfExtraction *run, const PfExtractionSummary *summary, PfError *err)
+{
+    pf_json_begin();
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "cache", run->options->output);
+    cJSON_AddNumberToObject(json, "rows", (double)summary->rows);
+    cJSON_AddNumberToObject(json, "rejected", (double)summary->rejected);
+    cJSON_AddNumberToObject(json, "computed", (double)summary->computed);
+    cJSON_AddNumberToObject(json, "file_bytes", (double)summary->file_bytes);
+    if (summary->raw_bytes) {
+        cJSON_AddNumberToObject(json, "raw_bytes", (double)summary->raw_bytes);
+        cJSON_AddNumberToObject(json, "stored_bytes", (double)summary->stored_bytes);
+    }
+    cJSON_AddNumberToObject(json, "peak_memory_bytes", (double)summary->peak_memory_bytes);
+    pf_equal_images_add(json, &run->equal);
+    add_seconds(json, summary);
+    if (summary->computed) add_speed(json, summary);
+    return pf_json_finish(json, "summary", err);
+}
+
+static int write_text(const char *path, const char *text, PfError *err)
+{
+    if (strcmp(path, "-")) return pf_atomic_file_write(path, text, strlen(text), err);
+    return pf_standard_output_write(text, err);
+}
+
+int pf_extraction_write_json(const PfExtraction *run, const PfExtractionSummary *summary,
+                             PfError *err)
+{
+    char *json = summary_text(run, summary, err);
+    char *text = json ? pf_asprintf(err, "%s\n", json) : NULL;
+    int failed = !text || write_text(run->options->json, text, err);
+    free(text);
+    free(json);
+    return failed ? -1 : 0;
 }

@@ -18,13 +18,8 @@ typedef struct Pass {
     PfJournalImage *images; /* (batch) what the journal is told */
     PfProgress progress;
     int64_t rejected; /* of the whole dataset */
-    int measured;
+    bool measured;
 } Pass;
-
-static const char *path_of(const Pass *pass, int64_t sample)
-{
-    return pf_dataset_samples(pass->of->survey->dataset)[sample].path;
-}
 
 static int too_many_rejected(int64_t rejected, int64_t total, int64_t limit, PfError *err)
 {
@@ -44,28 +39,19 @@ int pf_feature_pass_check_rejected(const PfSurvey *survey, int64_t max_rejected,
 
 /* ---- the sink ---- */
 
-static PfJournalImage journal_image(const Pass *pass, const PfPipelineRow *row, const char *reason)
-{
-    PfJournalImage image = {.path = path_of(pass, row->sample),
-                            .reason = reason,
-                            .stamp = row->stamp,
-                            .width = row->width,
-                            .height = row->height};
-    memcpy(image.digest, row->digest, PF_DIGEST_SIZE);
-    return image;
-}
-
 /* Says the sizes once the first rows are there. */
 static int measure(Pass *pass, int count, const void *const *features, PfError *err)
 {
     const PfFeaturePass *of = pass->of;
-    if (pass->measured++) return 0;
+    if (pass->measured) return 0;
+    pass->measured = true;
     for (int i = 0; i < of->session->tap_count; i++) {
         int tap = pf_wanted_taps_find(of->wanted, of->session->taps[i].name);
         if (tap >= 0 && pf_work_plan_measure(of->plan, tap, count, features[i], err)) return -1;
     }
     pf_progress_end(&pass->progress);
-    return pf_work_plan_say_sizes(of->plan, err);
+    pf_work_plan_say_sizes(of->plan);
+    return pf_work_plan_check_disk(of->plan, err);
 }
 
 static int sink_rows(void *context, int count, const PfPipelineRow *rows,
@@ -73,10 +59,10 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
 {
     Pass *pass = context;
     PfJournal *journal = pass->of->journal;
-    for (int i = 0; i < count; i++) pass->images[i] = journal_image(pass, &rows[i], NULL);
+    for (int i = 0; i < count; i++) pass->images[i] = (PfJournalImage){.file = rows[i].file};
     if (journal && pf_journal_append(journal, count, pass->images, features, err)) return -1;
     for (int i = 0; i < count; i++)
-        pf_survey_note_known(pass->of->survey, rows[i].sample, rows[i].digest, &rows[i].stamp);
+        pf_survey_note_known(pass->of->survey, rows[i].sample, &rows[i].file);
     return measure(pass, count, features, err);
 }
 
@@ -84,12 +70,11 @@ static int sink_rejected(void *context, const PfPipelineRow *row, const char *re
 {
     Pass *pass = context;
     const PfFeaturePass *of = pass->of;
-    PfJournalImage image = journal_image(pass, row, reason);
+    const PfJournalImage image = {.file = row->file, .reason = reason};
     pf_progress_end(&pass->progress);
-    pf_warn("%s: %" PF_SENTENCE, image.path, reason);
+    pf_warn("%s: %" PF_SENTENCE, row->file.path, reason);
     if (of->journal && pf_journal_reject(of->journal, &image, err)) return -1;
-    if (pf_survey_note_rejected(of->survey, row->sample, row->digest, &row->stamp, reason, err))
-        return -1;
+    if (pf_survey_note_rejected(of->survey, row->sample, &row->file, reason, err)) return -1;
     return too_many_rejected(++pass->rejected, of->survey->count, of->max_rejected, err);
 }
 
@@ -97,7 +82,7 @@ static int sink_repeated(void *context, const PfPipelineRow *row, PfError *err)
 {
     Pass *pass = context;
     (void)err;
-    pf_survey_note_known(pass->of->survey, row->sample, row->digest, &row->stamp);
+    pf_survey_note_known(pass->of->survey, row->sample, &row->file);
     return 0;
 }
 
@@ -119,35 +104,12 @@ static int begin_segment(const PfFeaturePass *of, PfError *err)
                             of->plan->level, &segment, err);
 }
 
-static void add_stats(PfPipelineStats *sum, const PfPipelineStats *stats)
-{
-    sum->images += stats->images;
-    sum->rejected += stats->rejected;
-    sum->repeated += stats->repeated;
-    sum->rotated += stats->rotated;
-    sum->truncated += stats->truncated;
-    sum->head_start += stats->head_start;
-    sum->head_start_seconds += stats->head_start_seconds;
-    sum->seconds += stats->seconds;
-    sum->read_seconds += stats->read_seconds;
-    sum->decode_seconds += stats->decode_seconds;
-    sum->decode_wait_seconds += stats->decode_wait_seconds;
-    sum->forward_seconds += stats->forward_seconds;
-    sum->forward_wait_seconds += stats->forward_wait_seconds;
-    sum->sink_seconds += stats->sink_seconds;
-    sum->depth = stats->depth;
-    sum->forward_takes += stats->forward_takes;
-    sum->decoded_waiting += stats->decoded_waiting;
-    sum->sink_takes += stats->sink_takes;
-    sum->computed_waiting += stats->computed_waiting;
-}
-
 /* As the survey found them; 0 where a sample is no file of its own. */
 static int64_t largest_file(const PfFeaturePass *of)
 {
     uint64_t largest = 0;
     for (int64_t i = 0; i < of->group->count && pf_dataset_has_files(of->survey->dataset); i++) {
-        uint64_t size = of->survey->samples[of->group->samples[i]].stamp.size_bytes;
+        uint64_t size = of->survey->samples[of->group->samples[i]].file.stamp.size_bytes;
         if (size > largest) largest = size;
     }
     return (int64_t)largest;
@@ -196,18 +158,21 @@ static int open_both(Pass *pass, PfError *err)
 static void say_memory(const PfFeaturePass *of, size_t bytes)
 {
     char size[PF_SIZE_TEXT];
-    if (of->plan->memory_said++) return;
+    if (of->plan->memory_said) return;
+    of->plan->memory_said = true;
     pf_say("runs on %s", of->session->runtime);
     pf_say("memory: %s for the pipeline (batch %d, %d decoding threads)",
            pf_size_text((int64_t)bytes, size), of->session->batch, of->workers);
 }
 
-/* Once a run, before other threads have the network. */
-static int say_drift(const PfFeaturePass *of, PfError *err)
+/* What fast decoding does to features is measured and said once a run, before other threads have
+ * the network. */
+static int measure_drift(const PfFeaturePass *of, PfError *err)
 {
     PfDecodeDrift drift;
     PfImageLimits limits = {of->max_pixels, of->interrupted};
-    if (!of->session->plan->preprocess.fast_decode || of->plan->drift_said++) return 0;
+    if (!of->session->plan->preprocess.fast_decode || of->plan->drift_measured) return 0;
+    of->plan->drift_measured = true;
     if (pf_decode_drift_measure(of->survey->dataset, of->group->samples, of->group->count,
                                 of->session, &limits, &drift, err))
         return -1;
@@ -215,9 +180,8 @@ static int say_drift(const PfFeaturePass *of, PfError *err)
     return 0;
 }
 
-static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
+static int run_pipeline(Pass *pass, PfPipelineStats *stats, PfError *err)
 {
-    PfPipelineStats stats;
     PfBackboneSession *session = pass->of->session;
     PfPipelineNetwork network = {
         .plugin = session->plugin,
@@ -232,11 +196,10 @@ static int run_pipeline(Pass *pass, PfPipelineStats *sum, PfError *err)
                            .repeated = sink_repeated,
                            .progress = sink_progress};
     say_memory(pass->of, pf_pipeline_memory(&pass->config, &network));
-    if (say_drift(pass->of, err)) return -1;
+    if (measure_drift(pass->of, err)) return -1;
     pf_progress_start(&pass->progress, "images", pass->config.sample_count);
-    int failed = pf_pipeline_run(pass->pipeline, &network, &sink, &stats, err);
+    int failed = pf_pipeline_run(pass->pipeline, &network, &sink, stats, err);
     pf_progress_end(&pass->progress);
-    add_stats(sum, &stats);
     return failed;
 }
 

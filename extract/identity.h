@@ -18,9 +18,14 @@ char *pf_identity_json(const PfBackbonePlan *plan, const PfCacheTap *taps, int t
 int pf_identity_check(const char *path, const char *found, const PfBackbonePlan *plan,
                       PfError *err);
 
-/* What has come after version 0.1.0 and is left to the program goes on as an earlier run began it:
- * sets options' exif and resize_order where they are -1. found: its identity, or NULL: there is
- * none. */
+/* Compares two objects, either of which may be NULL, and members that are objects member by
+ * member; "taps" of the outermost is left out. The number of differences, -1 on failure.
+ * *notes, to be freed: a line for each, "\n  preprocess.crop: LEFT 224, RIGHT 192". */
+int pf_identity_diff(const cJSON *left, const char *left_has, const cJSON *right,
+                     const char *right_has, char **notes, PfError *err);
+
+/* Sets options' exif and resize_order, which came after version 0.1.0, to what an earlier run began
+ * with, where they are -1. found: the identity of that run; NULL: there was none. */
 int pf_identity_go_on(const char *path, const char *found, PfBackboneOptions *options,
                       PfError *err);
 

@@ -20,15 +20,12 @@ typedef struct Part {
 } Part;
 
 struct PfKnownRows {
-    const char *retried; /* how the reasons begin that are none any more; NULL: none does */
+    const char *retried; /* refused images whose reasons begin so are tried again; NULL: none is */
     PfCache *cache;
     PfJournal *journal;
     int tap_count;
     /* Of the cache's rows. */
-    const char *const *paths;
-    PfFileStamp *stamps;
-    uint8_t (*digests)[PF_DIGEST_SIZE];
-    int32_t *widths, *heights; /* 0 where it does not say */
+    PfImageFiles files;
     const PfCacheReject *rejects;
     Part *parts; /* rows first, so that their index is their source's */
     PfRowSource *sources;
@@ -46,22 +43,9 @@ static const Part *part_of(const PfKnownRows *known, uint32_t number)
     return part;
 }
 
-static PfJournalImage cache_row(const PfKnownRows *known, int64_t row)
+static PfJournalImage cache_reject(const PfCacheReject *reject)
 {
-    PfJournalImage image = {.path = known->paths[row],
-                            .stamp = known->stamps[row],
-                            .width = known->widths[row],
-                            .height = known->heights[row]};
-    memcpy(image.digest, known->digests[row], PF_DIGEST_SIZE);
-    return image;
-}
-
-static PfJournalImage cache_reject(const PfKnownRows *known, int64_t index)
-{
-    const PfCacheReject *reject = &known->rejects[index];
-    PfJournalImage image = {.path = reject->path, .reason = reject->reason, .stamp = reject->stamp};
-    memcpy(image.digest, reject->digest, PF_DIGEST_SIZE);
-    return image;
+    return (PfJournalImage){.file = pf_image_file_of_reject(reject), .reason = reject->reason};
 }
 
 static PfJournalImage image_at(const PfKnownRows *known, uint32_t number)
@@ -69,8 +53,8 @@ static PfJournalImage image_at(const PfKnownRows *known, uint32_t number)
     const Part *part = part_of(known, number);
     int64_t index = number - part->first;
     switch (part->kind) {
-    case CACHE_ROWS: return cache_row(known, index);
-    case CACHE_REJECTS: return cache_reject(known, index);
+    case CACHE_ROWS: return (PfJournalImage){.file = pf_image_files_at(&known->files, index)};
+    case CACHE_REJECTS: return cache_reject(&known->rejects[index]);
     case SEGMENT_ROWS: return *pf_journal_row(known->journal, part->segment, index);
     default: return *pf_journal_reject_at(known->journal, index);
     }
@@ -81,17 +65,11 @@ static const uint8_t *digest_at(const PfKnownRows *known, uint32_t number)
     const Part *part = part_of(known, number);
     int64_t index = number - part->first;
     switch (part->kind) {
-    case CACHE_ROWS: return known->digests[index];
+    case CACHE_ROWS: return known->files.digests[index];
     case CACHE_REJECTS: return known->rejects[index].digest;
-    case SEGMENT_ROWS: return pf_journal_row(known->journal, part->segment, index)->digest;
-    default: return pf_journal_reject_at(known->journal, index)->digest;
+    case SEGMENT_ROWS: return pf_journal_row(known->journal, part->segment, index)->file.digest;
+    default: return pf_journal_reject_at(known->journal, index)->file.digest;
     }
-}
-
-static int is_zero(const uint8_t digest[PF_DIGEST_SIZE])
-{
-    static const uint8_t zero[PF_DIGEST_SIZE];
-    return !memcmp(digest, zero, PF_DIGEST_SIZE);
 }
 
 /* ---- indices ---- */
@@ -133,7 +111,7 @@ static uint32_t *second_of_digest(const PfKnownRows *known, uint32_t *slot,
 static void add_digest(PfKnownRows *known, uint32_t number, const uint8_t digest[PF_DIGEST_SIZE])
 {
     const Part *part = part_of(known, number);
-    if (is_zero(digest)) return;
+    if (pf_digest_is_none(digest)) return;
     uint32_t *slot = first_of_digest(known, digest);
     while (*slot != PF_HASH_EMPTY && part_of(known, *slot) != part)
         slot = second_of_digest(known, slot, digest);
@@ -142,7 +120,7 @@ static void add_digest(PfKnownRows *known, uint32_t number, const uint8_t digest
 
 static uint32_t *next_of_path(const PfKnownRows *known, uint32_t *slot, const char *path)
 {
-    while (*slot != PF_HASH_EMPTY && strcmp(image_at(known, *slot).path, path))
+    while (*slot != PF_HASH_EMPTY && strcmp(image_at(known, *slot).file.path, path))
         slot = pf_hash_index_next(&known->by_path, slot);
     return slot;
 }
@@ -157,19 +135,19 @@ static uint32_t *second_of_path(const PfKnownRows *known, uint32_t *slot, const 
     return next_of_path(known, pf_hash_index_next(&known->by_path, slot), path);
 }
 
-static int same_image(const PfJournalImage *a, const PfJournalImage *b)
+static bool same_image(const PfJournalImage *a, const PfJournalImage *b)
 {
-    return pf_file_stamp_equal(&a->stamp, &b->stamp) &&
-           !memcmp(a->digest, b->digest, PF_DIGEST_SIZE) && !a->reason == !b->reason;
+    return pf_file_stamp_equal(&a->file.stamp, &b->file.stamp) &&
+           !memcmp(a->file.digest, b->file.digest, PF_DIGEST_SIZE) && !a->reason == !b->reason;
 }
 
 static void add_path(PfKnownRows *known, uint32_t number, const PfJournalImage *image)
 {
-    uint32_t *slot = first_of_path(known, image->path);
+    uint32_t *slot = first_of_path(known, image->file.path);
     while (*slot != PF_HASH_EMPTY) {
         PfJournalImage other = image_at(known, *slot);
         if (same_image(image, &other)) return;
-        slot = second_of_path(known, slot, image->path);
+        slot = second_of_path(known, slot, image->file.path);
     }
     *slot = number;
 }
@@ -177,7 +155,7 @@ static void add_path(PfKnownRows *known, uint32_t number, const PfJournalImage *
 static uint32_t *slot_of_size(const PfKnownRows *known, uint64_t size_bytes)
 {
     uint32_t *slot = pf_hash_index_first(&known->by_size, size_hash(size_bytes));
-    while (*slot != PF_HASH_EMPTY && image_at(known, *slot).stamp.size_bytes != size_bytes)
+    while (*slot != PF_HASH_EMPTY && image_at(known, *slot).file.stamp.size_bytes != size_bytes)
         slot = pf_hash_index_next(&known->by_size, slot);
     return slot;
 }
@@ -191,8 +169,8 @@ static int index_images(PfKnownRows *known, PfError *err)
     for (uint32_t number = 0; number < known->image_count; number++) {
         PfJournalImage image = image_at(known, number);
         add_path(known, number, &image);
-        add_digest(known, number, image.digest);
-        uint32_t *slot = slot_of_size(known, image.stamp.size_bytes);
+        add_digest(known, number, image.file.digest);
+        uint32_t *slot = slot_of_size(known, image.file.stamp.size_bytes);
         if (*slot == PF_HASH_EMPTY) *slot = number;
     }
     return 0;
@@ -202,16 +180,8 @@ static int index_images(PfKnownRows *known, PfError *err)
 
 static int read_cache(PfKnownRows *known, PfError *err)
 {
-    size_t rows = (size_t)pf_cache_row_count(known->cache);
-    known->stamps = pf_calloc(rows, sizeof *known->stamps, err);
-    known->digests = pf_calloc(rows, sizeof *known->digests, err);
-    known->widths = pf_calloc(rows, sizeof *known->widths, err);
-    known->heights = pf_calloc(rows, sizeof *known->heights, err);
-    if (!known->stamps || !known->digests || !known->widths || !known->heights ||
-        pf_cache_paths(known->cache, &known->paths, err) ||
-        pf_cache_read_stamps(known->cache, known->stamps, err) ||
-        pf_cache_read_digests(known->cache, known->digests, err) ||
-        pf_cache_find_image_sizes(known->cache, known->widths, known->heights, err) ||
+    if (pf_cache_paths(known->cache, &known->files.paths, err) ||
+        pf_image_files_read(known->cache, &known->files, err) ||
         pf_cache_rejects(known->cache, &known->rejects, err))
         return -1;
     return 0;
@@ -292,10 +262,7 @@ void pf_known_rows_free(PfKnownRows **known)
     pf_hash_index_free(&closing->by_path);
     pf_hash_index_free(&closing->by_digest);
     pf_hash_index_free(&closing->by_size);
-    free(closing->stamps);
-    free(closing->digests);
-    free(closing->widths);
-    free(closing->heights);
+    pf_image_files_free(&closing->files);
     free(closing->parts);
     free(closing->sources);
     free(closing);
@@ -309,54 +276,55 @@ void pf_known_rows_retry(PfKnownRows *known, const char *reason)
     known->retried = reason;
 }
 
-static int is_retried(const PfKnownRows *known, const PfJournalImage *image)
+static bool is_retried(const PfKnownRows *known, const PfJournalImage *image)
 {
     return known->retried && image->reason &&
            !strncmp(image->reason, known->retried, strlen(known->retried));
 }
 
-int pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfFileStamp *stamp,
-                           PfJournalImage *image)
+bool pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfFileStamp *stamp,
+                            PfJournalImage *image)
 {
-    if (!stamp->mtime_ns) return 0; /* what was stored for "not to be relied on" */
+    if (!stamp->mtime_ns)
+        return false; /* it is not to be relied on, and others are stored as 0 too */
     uint32_t *slot = first_of_path(known, path);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_path(known, slot, path)) {
         *image = image_at(known, *slot);
-        if (pf_file_stamp_equal(&image->stamp, stamp) && !is_zero(image->digest) &&
-            !is_retried(known, image))
-            return 1;
+        if (pf_file_stamp_equal(&image->file.stamp, stamp) &&
+            !pf_digest_is_none(image->file.digest) && !is_retried(known, image))
+            return true;
     }
-    return 0;
+    return false;
 }
 
-int pf_known_rows_by_digest(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE],
-                            PfJournalImage *image)
+bool pf_known_rows_by_digest(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE],
+                             PfJournalImage *image)
 {
-    int found = 0;
+    bool found = false;
     uint32_t *slot = first_of_digest(known, digest);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_digest(known, slot, digest)) {
         PfJournalImage here = image_at(known, *slot);
         if (is_retried(known, &here)) continue;
         *image = here;
-        found = 1;
+        found = true;
         if (!image->reason) break;
     }
     return found;
 }
 
-int pf_known_rows_has_size(const PfKnownRows *known, uint64_t size_bytes)
+bool pf_known_rows_has_size(const PfKnownRows *known, uint64_t size_bytes)
 {
     return *slot_of_size(known, size_bytes) != PF_HASH_EMPTY;
 }
 
-int pf_known_rows_unreadable(const PfKnownRows *known, const char *path, PfJournalImage *image)
+bool pf_known_rows_unreadable(const PfKnownRows *known, const char *path, PfJournalImage *image)
 {
     uint32_t *slot = first_of_path(known, path);
     for (; *slot != PF_HASH_EMPTY; slot = second_of_path(known, slot, path)) {
         *image = image_at(known, *slot);
-        if (image->reason && is_zero(image->digest)) return 1;
+        if (image->reason && pf_digest_is_none(image->file.digest)) return true;
     }
-    return 0;
+    return false;
 }
 
 void pf_known_rows_image_size(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE],
@@ -367,15 +335,15 @@ void pf_known_rows_image_size(const PfKnownRows *known, const uint8_t digest[PF_
     for (; *slot != PF_HASH_EMPTY && !*width; slot = second_of_digest(known, slot, digest)) {
         PfJournalImage image = image_at(known, *slot);
         if (image.reason) continue;
-        *width = image.width;
-        *height = image.height;
+        *width = image.file.width;
+        *height = image.file.height;
     }
 }
 
 /* ---- rows ---- */
 
 /* Whether that part holds rows of the tap. */
-static int has_tap(const Part *part, int tap)
+static bool has_tap(const Part *part, int tap)
 {
     return (part->kind == CACHE_ROWS || part->kind == SEGMENT_ROWS) && part->taps[tap] >= 0;
 }
@@ -390,10 +358,10 @@ uint64_t pf_known_rows_missing(const PfKnownRows *known, const uint8_t digest[PF
     return missing;
 }
 
-static int is_row_of(const PfKnownRows *known, PfRowPlace place, int tap,
-                     const uint8_t digest[PF_DIGEST_SIZE])
+static bool is_row_of(const PfKnownRows *known, PfRowPlace place, int tap,
+                      const uint8_t digest[PF_DIGEST_SIZE])
 {
-    if (place.source < 0) return 0;
+    if (place.source < 0) return false;
     const Part *part = &known->parts[place.source];
     return has_tap(part, tap) && place.row < part->count &&
            !memcmp(digest_at(known, part->first + (uint32_t)place.row), digest, PF_DIGEST_SIZE);
@@ -419,7 +387,7 @@ const PfRowSource *pf_known_rows_sources(const PfKnownRows *known, int *count)
     return known->sources;
 }
 
-int pf_known_rows_in_journal(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE])
+bool pf_known_rows_in_journal(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE])
 {
     uint32_t *slot = first_of_digest(known, digest);
     while (*slot != PF_HASH_EMPTY && part_of(known, *slot)->kind != SEGMENT_ROWS)

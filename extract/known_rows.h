@@ -6,6 +6,7 @@
 #ifndef PF_KNOWN_ROWS_H
 #define PF_KNOWN_ROWS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "feature_cache_compose.h"
@@ -23,22 +24,23 @@ typedef struct PfKnownRows PfKnownRows;
  * that has it. */
 int pf_known_rows_new(PfCache *cache, PfJournal *journal, PfCacheTap *taps, int tap_count,
                       PfKnownRows **out, PfError *err);
-/* From now on refused images whose reason begins like that are unknown: they will be tried again.
- */
+/* From now on refused images whose reason begins with `reason` count as unknown, so that they are
+ * tried again. */
 void pf_known_rows_retry(PfKnownRows *known, const char *reason);
 void pf_known_rows_free(PfKnownRows **known);
 
 /* The image that was last seen at that path with that stamp, a row or a refused one.
- * 1 where there is one. */
-int pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfFileStamp *stamp,
-                           PfJournalImage *image);
-/* A row, or else a refused image, of these bytes. 1 where there is one. */
-int pf_known_rows_by_digest(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE],
+ * False where there is none. */
+bool pf_known_rows_by_stamp(const PfKnownRows *known, const char *path, const PfFileStamp *stamp,
                             PfJournalImage *image);
+/* A row, or else a refused image, of these bytes. False where there is none. */
+bool pf_known_rows_by_digest(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE],
+                             PfJournalImage *image);
 /* Whether any image has that many bytes: others need no digest to be told apart. */
-int pf_known_rows_has_size(const PfKnownRows *known, uint64_t size_bytes);
-/* The refused image that could not even be read, at that path. 1 where there is one. */
-int pf_known_rows_unreadable(const PfKnownRows *known, const char *path, PfJournalImage *image);
+bool pf_known_rows_has_size(const PfKnownRows *known, uint64_t size_bytes);
+/* The refused image that could not even be read, at that path. False where there
+ * is none. */
+bool pf_known_rows_unreadable(const PfKnownRows *known, const char *path, PfJournalImage *image);
 
 /* How large the decoded image of these bytes is; zeros where nobody knows. */
 void pf_known_rows_image_size(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE],
@@ -53,6 +55,6 @@ PfRowPlace pf_known_rows_place(const PfKnownRows *known, int tap,
 /* Sources that places number; lent. The cache, where there is one, is the first. */
 const PfRowSource *pf_known_rows_sources(const PfKnownRows *known, int *count);
 /* Whether the journal has a row of these bytes. */
-int pf_known_rows_in_journal(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE]);
+bool pf_known_rows_in_journal(const PfKnownRows *known, const uint8_t digest[PF_DIGEST_SIZE]);
 
 #endif

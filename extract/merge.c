@@ -7,20 +7,17 @@
 
 #include "atomic_file.h"
 #include "clock.h"
-#include "disk_space.h"
 #include "feature_cache_compose.h"
 #include "json.h"
 #include "log.h"
 #include "memory.h"
-#include "merge_doubles.h"
-#include "merge_inputs.h"
-#include "merge_targets.h"
-#include "merge_virtual.h"
+#include "merge_internal.h"
 #include "parallel.h"
 #include "progress.h"
 #include "provenance.h"
 #include "size_text.h"
 #include "split.h"
+#include "work_plan.h"
 
 /* Says in the provenance that the file can be made again from others. */
 #define MERGED_KEY "merged"
@@ -51,7 +48,7 @@ static int check_merged_before(const char *path, const PfCache *cache, PfError *
 {
     cJSON *provenance = read_provenance(cache, err);
     if (!provenance) return -1;
-    int is_merged = cJSON_HasObjectItem(provenance, MERGED_KEY);
+    bool is_merged = cJSON_HasObjectItem(provenance, MERGED_KEY);
     cJSON_Delete(provenance);
     if (is_merged) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
@@ -164,17 +161,13 @@ static PfCacheSample sample_of_row(void *context, int64_t row)
     PfRowPlace place = place_of_row(run, 0, row);
     const PfMergeInput *input = &run->inputs.items[place.source];
     const uint8_t *splits = pf_cache_splits(input->cache);
-    PfCacheSample sample = {
-        .path = input->paths ? input->paths[place.row] : name_row(run, input, place.row),
-        .stamp = input->stamps[place.row],
-        .split = splits ? (PfSplit)splits[place.row] : PF_SPLIT_TRAIN,
-        .class_indices = run->targets.indices + row * run->targets.class_targets,
-        .values = run->targets.values + row * run->targets.values_per_row,
-        .width = input->widths[place.row],
-        .height = input->heights[place.row],
-        .group = input->groups[place.row],
-    };
-    memcpy(sample.digest, input->digests[place.row], sizeof sample.digest);
+    const PfImageFile file = pf_image_files_at(&input->files, place.row);
+    PfCacheSample sample = pf_image_file_to_sample(&file);
+    if (!sample.path) sample.path = name_row(run, input, place.row);
+    sample.split = splits ? (PfSplit)splits[place.row] : PF_SPLIT_TRAIN;
+    sample.class_indices = run->targets.indices + row * run->targets.class_targets;
+    sample.values = run->targets.values + row * run->targets.values_per_row;
+    sample.group = input->groups[place.row];
     return sample;
 }
 

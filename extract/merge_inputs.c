@@ -1,13 +1,15 @@
-#include "merge_inputs.h"
-
+/* The caches that --merge joins. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "identity_diff.h"
+#include "digest.h"
+#include "hash_index.h"
+#include "identity.h"
 #include "json.h"
 #include "memory.h"
+#include "merge_internal.h"
 #include "printable.h"
 
 /* ---- one by one ---- */
@@ -32,19 +34,12 @@ static int read_shard(PfMergeInput *input, PfError *err)
 static int read_samples(PfMergeInput *input, PfError *err)
 {
     size_t rows = (size_t)pf_cache_row_count(input->cache);
-    input->digests = pf_calloc(rows, sizeof *input->digests, err);
-    input->stamps = pf_calloc(rows, sizeof *input->stamps, err);
-    input->widths = pf_calloc(rows, sizeof *input->widths, err);
-    input->heights = pf_calloc(rows, sizeof *input->heights, err);
     input->groups = pf_calloc(rows, sizeof *input->groups, err);
-    if (!input->digests || !input->stamps || !input->widths || !input->heights || !input->groups ||
-        pf_cache_read_groups(input->cache, input->groups, err) ||
-        pf_cache_read_digests(input->cache, input->digests, err) ||
-        pf_cache_read_stamps(input->cache, input->stamps, err) ||
-        pf_cache_find_image_sizes(input->cache, input->widths, input->heights, err) ||
-        pf_cache_rejects(input->cache, &input->rejects, err))
-        return -1;
-    return pf_cache_has_paths(input->cache) ? pf_cache_paths(input->cache, &input->paths, err) : 0;
+    return !input->groups || pf_cache_read_groups(input->cache, input->groups, err) ||
+                   pf_image_files_read(input->cache, &input->files, err) ||
+                   pf_cache_rejects(input->cache, &input->rejects, err)
+               ? -1
+               : 0;
 }
 
 static int open_input(PfMergeInputs *inputs, const char *path, PfError *err)
@@ -131,7 +126,7 @@ static int check_alike(const PfMergeInputs *inputs, PfError *err)
 
 /* ---- shards ---- */
 
-static int belong_together(const PfMergeInput *a, const PfMergeInput *b)
+static bool belong_together(const PfMergeInput *a, const PfMergeInput *b)
 {
     return a->shard.count && a->shard.count == b->shard.count && a->dataset_rows == b->dataset_rows;
 }
@@ -233,10 +228,7 @@ void pf_merge_inputs_free(PfMergeInputs *inputs)
 {
     for (int i = 0; i < inputs->count; i++) {
         pf_cache_close(&inputs->items[i].cache);
-        free(inputs->items[i].digests);
-        free(inputs->items[i].stamps);
-        free(inputs->items[i].widths);
-        free(inputs->items[i].heights);
+        pf_image_files_free(&inputs->items[i].files);
         free(inputs->items[i].groups);
     }
     free(inputs->items);
@@ -264,4 +256,64 @@ int pf_merge_inputs_find_reject(const PfMergeInputs *inputs, int64_t index)
     int i = 0;
     while (i + 1 < inputs->count && inputs->items[i + 1].first_reject <= index) i++;
     return i;
+}
+
+/* ---- images that more than one of them has ---- */
+
+/* A row as what it is recognised by. */
+typedef struct Image {
+    int input;
+    const char *path;
+    const uint8_t *digest;
+} Image;
+
+static Image image_of(const PfMergeInputs *inputs, int64_t row, int guess)
+{
+    int i = pf_merge_inputs_find_row(inputs, row, guess);
+    const PfMergeInput *input = &inputs->items[i];
+    int64_t own = row - input->first_row;
+    return (Image){i, input->files.paths[own], input->files.digests[own]};
+}
+
+static bool is_same(const Image *a, const Image *b)
+{
+    return !memcmp(a->digest, b->digest, PF_DIGEST_SIZE) && !strcmp(a->path, b->path);
+}
+
+static uint64_t hash_of(const Image *image)
+{
+    uint64_t hash;
+    memcpy(&hash, image->digest, sizeof hash);
+    return hash ^ pf_xxh64_text(image->path);
+}
+
+/* Whether an input before has the image; where none has, it is put in. */
+static bool is_double(const PfMergeInputs *inputs, const PfHashIndex *index, int64_t row, int input)
+{
+    Image image = image_of(inputs, row, input);
+    uint32_t *slot = pf_hash_index_first(index, hash_of(&image));
+    while (*slot != PF_HASH_EMPTY) {
+        Image other = image_of(inputs, *slot, input);
+        if (is_same(&image, &other)) return other.input != image.input;
+        slot = pf_hash_index_next(index, slot);
+    }
+    *slot = (uint32_t)row;
+    return false;
+}
+
+int pf_merge_count_doubles(const PfMergeInputs *inputs, int64_t *count, PfError *err)
+{
+    PfHashIndex index;
+    *count = 0;
+    if (inputs->row_count >= PF_HASH_EMPTY) return 0;
+    if (pf_hash_index_init(&index, inputs->row_count, err)) return -1;
+    for (int i = 0; i < inputs->count; i++) {
+        const PfMergeInput *input = &inputs->items[i];
+        int64_t rows = input->files.paths ? pf_cache_row_count(input->cache) : 0;
+        for (int64_t row = 0; row < rows; row++)
+            if (!pf_digest_is_none(input->files.digests[row]))
+                *count += is_double(inputs, &index, input->first_row + row, i);
+    }
+    pf_hash_index_free(&index);
+    return 0;
 }

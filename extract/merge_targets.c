@@ -1,11 +1,11 @@
-#include "merge_targets.h"
-
+/* The targets of several caches as those of one. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 #include "memory.h"
+#include "merge_internal.h"
 
 /* ---- which targets there are ---- */
 
@@ -28,7 +28,7 @@ static const PfCacheTarget *find_merged(const PfMergeTargets *targets, const cha
 static int check_same_names(const PfCacheTarget *known, const PfCacheTarget *target,
                             const PfCache *cache, PfError *err)
 {
-    int same = known->class_count == target->class_count;
+    bool same = known->class_count == target->class_count;
     for (int i = 0; i < known->class_count && same; i++)
         same = !strcmp(known->classes[i], target->classes[i]);
     if (same) return 0;
@@ -87,7 +87,7 @@ typedef struct ClassName {
 typedef struct ClassUnion {
     ClassName *names; /* sorted by name */
     size_t count, capacity;
-    int all_sorted; /* every input's list is */
+    bool all_sorted; /* every input's list is */
 } ClassUnion;
 
 static int compare_names(const void *a, const void *b)
@@ -115,7 +115,7 @@ static int add_classes(ClassUnion *all, const PfCacheTarget *target, PfError *er
     if (pf_grow(&all->names, &all->capacity, all->count + more + 1, sizeof *all->names, err))
         return -1;
     for (size_t c = 0; c < more; c++) {
-        if (c && strcmp(target->classes[c - 1], target->classes[c]) >= 0) all->all_sorted = 0;
+        if (c && strcmp(target->classes[c - 1], target->classes[c]) >= 0) all->all_sorted = false;
         all->names[all->count] = (ClassName){target->classes[c], (int64_t)all->count, 0};
         all->count++;
     }
@@ -149,7 +149,7 @@ static const char **list_classes(ClassUnion *all, PfError *err)
 static const char **unite_classes(const PfMergeInputs *inputs, const char *target, ClassUnion *all,
                                   PfError *err)
 {
-    all->all_sorted = 1;
+    all->all_sorted = true;
     for (int i = 0; i < inputs->count; i++) {
         const PfCache *cache = inputs->items[i].cache;
         int t = find_target(cache, target);

@@ -1,10 +1,10 @@
-#include "merge_virtual.h"
-
+/* The files that --merge --virtual refers to. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "memory.h"
+#include "merge_internal.h"
 #include "relative_path.h"
 
 /* ---- the sources ---- */
@@ -108,7 +108,7 @@ void pf_merge_sources_free(PfMergeSources *sources)
 
 /* ---- the output ---- */
 
-static int is_same_file(const char *a, const char *b)
+static bool is_same_file(const char *a, const char *b)
 {
     struct stat left, right;
     return !stat(a, &left) && !stat(b, &right) && left.st_dev == right.st_dev &&
@@ -117,7 +117,8 @@ static int is_same_file(const char *a, const char *b)
 
 static int check_not_source(const PfCache *cache, const char *output, PfError *err)
 {
-    int count, found = 0;
+    int count;
+    bool found = false;
     const PfCacheSource *sources = pf_cache_sources(cache, &count);
     for (int i = 0; i < count && !found; i++) {
         char *path = pf_resolve_path(pf_cache_path(cache), sources[i].path, NULL);

@@ -18,21 +18,21 @@
 #define PF_PIPELINE_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dataset.h"
 #include "device_list.h"
+#include "image_file.h"
 #include "permafrost/backbone.h"
 #include "permafrost/feature_cache.h"
 
 /* One good image of a batch. */
 typedef struct PfPipelineRow {
-    int64_t sample;                 /* index in the dataset */
-    uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of its bytes */
-    PfFileStamp stamp;
-    int32_t width, height; /* of the decoded image, turned if it was; 0 where it was not decoded */
-    uint8_t is_truncated;  /* it ends early, and was taken as far as it goes */
-    uint8_t is_rotated;    /* its EXIF orientation says that it lies on its side, or is mirrored */
+    int64_t sample;    /* index in the dataset */
+    PfImageFile file;  /* its size is that of the image as it was turned */
+    bool is_truncated; /* it ends early, and was taken as far as it goes */
+    bool is_rotated;   /* its EXIF orientation says that it lies on its side, or is mirrored */
 } PfPipelineRow;
 
 typedef struct PfPipeline PfPipeline;
@@ -59,7 +59,7 @@ typedef struct PfPipelineConfig {
     const PfDataset *dataset;
     const int64_t *samples; /* (sample_count) which of the dataset, in this order; NULL = all */
     int64_t sample_count;
-    int once; /* images of equal bytes are decoded and computed once */
+    bool once; /* images of equal bytes are decoded and computed once */
     const PfPreprocess *preprocess;
     int views;            /* of each image; 0 and 1: the centre crop alone */
     uint64_t view_seed;   /* of the drawn ones */
@@ -125,8 +125,9 @@ size_t pf_pipeline_memory(const PfPipelineConfig *config, const PfPipelineNetwor
  * processor too. The config is copied, what it refers to is lent until close. */
 int pf_pipeline_open(const PfPipelineConfig *config, PfPipeline **out, PfError *err);
 
-/* Runs the samples through, once. stats is filled on failure too. Unless the sink fails it is
- * given every batch that was computed, also before a failure or an interrupt. */
+/* Runs the samples through, once. stats is added to, on failure too, so that several runs may have
+ * one; its depth is this run's. Unless the sink fails it is given every batch that was computed,
+ * also before a failure or an interrupt. */
 int pf_pipeline_run(PfPipeline *pipeline, const PfPipelineNetwork *network,
                     const PfPipelineSink *sink, PfPipelineStats *stats, PfError *err);
 

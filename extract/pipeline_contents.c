@@ -1,13 +1,10 @@
-#include "pipeline_contents.h"
-
-#include <pthread.h>
+/* Which image of a run is the first with its content. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "hash_index.h"
 #include "memory.h"
-
-#define DIGEST_SIZE 16
+#include "pipeline_internal.h"
 
 typedef struct Reject {
     int64_t place;
@@ -16,9 +13,9 @@ typedef struct Reject {
 
 struct PfContents {
     pthread_mutex_t lock;
-    uint8_t (*digests)[DIGEST_SIZE]; /* per place; where it has claimed */
-    PfHashIndex first;               /* of a digest: its first place */
-    Reject *rejects;                 /* in the order of places */
+    uint8_t (*digests)[PF_DIGEST_SIZE]; /* per place; where it has claimed */
+    PfHashIndex first;                  /* of a digest: its first place */
+    Reject *rejects;                    /* in the order of places */
     size_t reject_count, reject_capacity;
 };
 
@@ -48,28 +45,28 @@ void pf_contents_free(PfContents **contents)
 
 /* The slot of the place that has this digest, or the empty one where it belongs.
  * Caller holds the lock. */
-static uint32_t *find_slot(const PfContents *contents, const uint8_t digest[DIGEST_SIZE])
+static uint32_t *find_slot(const PfContents *contents, const uint8_t digest[PF_DIGEST_SIZE])
 {
     uint64_t hash;
     memcpy(&hash, digest, sizeof hash);
     uint32_t *slot = pf_hash_index_first(&contents->first, hash);
-    while (*slot != PF_HASH_EMPTY && memcmp(contents->digests[*slot], digest, DIGEST_SIZE))
+    while (*slot != PF_HASH_EMPTY && memcmp(contents->digests[*slot], digest, PF_DIGEST_SIZE))
         slot = pf_hash_index_next(&contents->first, slot);
     return slot;
 }
 
-int pf_contents_claim(PfContents *contents, int64_t place, const uint8_t digest[DIGEST_SIZE])
+bool pf_contents_claim(PfContents *contents, int64_t place, const uint8_t digest[PF_DIGEST_SIZE])
 {
     pthread_mutex_lock(&contents->lock);
-    memcpy(contents->digests[place], digest, DIGEST_SIZE);
+    memcpy(contents->digests[place], digest, PF_DIGEST_SIZE);
     uint32_t *slot = find_slot(contents, digest);
-    int is_first = *slot == PF_HASH_EMPTY || (int64_t)*slot >= place;
+    bool is_first = *slot == PF_HASH_EMPTY || (int64_t)*slot >= place;
     if (is_first) *slot = (uint32_t)place;
     pthread_mutex_unlock(&contents->lock);
     return is_first;
 }
 
-int64_t pf_contents_first(PfContents *contents, const uint8_t digest[DIGEST_SIZE])
+int64_t pf_contents_first(PfContents *contents, const uint8_t digest[PF_DIGEST_SIZE])
 {
     pthread_mutex_lock(&contents->lock);
     int64_t place = *find_slot(contents, digest);

@@ -1,13 +1,67 @@
-#include "pipeline_decode.h"
-
+/* From files to pixels: decode threads, in the run and before it. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "digest.h"
-#include "pipeline_head_start.h"
-#include "pipeline_ring.h"
+#include "memory.h"
+#include "pipeline_internal.h"
 #include "printable.h"
 #include "view.h"
+
+/* ---- the head start: its memory ---- */
+
+static size_t bytes_each(const PfPipelineConfig *config)
+{
+    return pf_ring_sample_bytes(config) + sizeof(PfSlot);
+}
+
+static int64_t limit_of(const PfPipelineConfig *config)
+{
+    int64_t fitting = (int64_t)(PF_HEAD_START_BYTES / bytes_each(config));
+    int64_t total = pf_ring_total(config);
+    int64_t most = config->head_start > 0 ? config->head_start : fitting;
+    return total < most ? total : most;
+}
+
+size_t pf_head_start_memory(const PfPipelineConfig *config)
+{
+    return (size_t)limit_of(config) * bytes_each(config);
+}
+
+/* What no image is decoded into is never touched, and takes no memory. */
+int pf_head_start_allocate(PfPipeline *pipeline, PfError *err)
+{
+    const PfPipelineConfig *config = &pipeline->config;
+    PfHeadStart *head = &pipeline->head_start;
+    head->limit = limit_of(config);
+    head->most = config->workers > 1 ? config->workers - 1 : 1;
+    size_t count = (size_t)head->limit;
+    head->slots = pf_calloc(count + 1, sizeof *head->slots, err);
+    head->pixels = pf_alloc_aligned(count, pf_ring_sample_bytes(config), err);
+    return head->slots && head->pixels ? 0 : -1;
+}
+
+void pf_head_start_free(PfPipeline *pipeline)
+{
+    PfHeadStart *head = &pipeline->head_start;
+    free(head->slots);
+    free(head->pixels);
+    head->slots = NULL;
+    head->pixels = NULL;
+}
+
+void pf_head_start_end(PfPipeline *pipeline)
+{
+    PfHeadStart *head = &pipeline->head_start;
+    head->limit = head->taken;
+    while (head->busy && !pipeline->stopping)
+        pthread_cond_wait(&pipeline->advanced, &pipeline->lock);
+    if (!head->busy && !head->left) pf_head_start_free(pipeline);
+}
+
+/* ---- one image ---- */
 
 /* What one decode thread keeps from image to image. */
 typedef struct Decoder {
@@ -22,8 +76,8 @@ static int render_views(const PfPipelineConfig *config, const PfImage *image,
                         PfError *err)
 {
     for (int v = 0; v < pf_ring_views(config); v++, out += pf_ring_crop_bytes(config)) {
-        PfView view = pf_view_draw(config->view_seed, row->digest, v, image->width, image->height,
-                                   config->preprocess->squash);
+        PfView view = pf_view_draw(config->view_seed, row->file.digest, v, image->width,
+                                   image->height, config->preprocess->squash);
         if (pf_view_render(image, config->preprocess, &view, out, scratch, err)) return -1;
     }
     return 0;
@@ -40,9 +94,9 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
                                          &decoder->image, err))
         return -1;
     const PfImage *image = decoded ? &raw : &decoder->image;
-    row->width = image->width;
-    row->height = image->height;
-    row->is_truncated = image->is_truncated != 0;
+    row->file.width = image->width;
+    row->file.height = image->height;
+    row->is_truncated = image->is_truncated;
     row->is_rotated = image->orientation > 1;
     return render_views(config, image, row, out, &decoder->scratch, err);
 }
@@ -53,11 +107,11 @@ static int64_t sample_at(const PfPipelineConfig *config, int64_t place)
 }
 
 /* Whatever went wrong was not the image's fault: says at which it was noticed. */
-static int fail_sample(const PfPipelineConfig *config, int64_t sample, PfError *err)
+static int fail_sample(const PfImageFile *file, PfError *err)
 {
     PfError cause = *err;
-    return pf_fail(err, (PfExit)cause.exit_code, "image '%s': %" PF_SENTENCE,
-                   pf_dataset_samples(config->dataset)[sample].path, cause.message);
+    return pf_fail(err, (PfExit)cause.exit_code, "image '%s': %" PF_SENTENCE, file->path,
+                   cause.message);
 }
 
 /* What a decode thread has to do next. */
@@ -78,52 +132,61 @@ static int decode_sample(const PfPipeline *pipeline, Decoder *decoder, const Pla
     PfSlot *slot = place->slot;
     double started = pf_seconds();
     slot->state = PF_SLOT_GOOD;
-    slot->row = (PfPipelineRow){.sample = sample_at(config, place->number)};
+    int64_t sample = sample_at(config, place->number);
+    slot->row = (PfPipelineRow){.sample = sample,
+                                .file.path = pf_dataset_samples(config->dataset)[sample].path};
     int unreadable = pf_sample_reader_take(pipeline->reader, place->number, bytes, err);
     *read_seconds += pf_seconds() - started;
     if (!unreadable) {
-        slot->row.stamp = bytes->stamp;
-        pf_xxh128(bytes->data, bytes->size_bytes, slot->row.digest);
+        slot->row.file.stamp = bytes->stamp;
+        pf_xxh128(bytes->data, bytes->size_bytes, slot->row.file.digest);
         if (pipeline->contents &&
-            !pf_contents_claim(pipeline->contents, place->number, slot->row.digest)) {
+            !pf_contents_claim(pipeline->contents, place->number, slot->row.file.digest)) {
             slot->state = PF_SLOT_REPEATED;
             return 0;
         }
         if (!decode_bytes(config, decoder, &slot->row, place->pixels, err)) return 0;
     }
     if (err->exit_code == PF_EXIT_INTERRUPTED) return -1;
-    if (err->exit_code != PF_EXIT_BAD_IMAGES) return fail_sample(config, slot->row.sample, err);
+    if (err->exit_code != PF_EXIT_BAD_IMAGES) return fail_sample(&slot->row.file, err);
     slot->state = PF_SLOT_BAD;
     pf_format(slot->reason, sizeof slot->reason, "%" PF_SENTENCE, err->message);
     return 0;
 }
 
+/* ---- one after the other ---- */
+
 /* The next place of the ring, where there is room for it. Caller holds the lock. */
-static int take_from_ring(PfPipeline *pipeline, Place *place)
+static bool take_from_ring(PfPipeline *pipeline, Place *place)
 {
     const int64_t size = pipeline->network.batch, number = pipeline->next_place / size;
     PfBatch *batch = pf_ring_at(pipeline, number);
-    if (batch->number != number) return 0;
+    if (batch->number != number) return false;
     size_t i = (size_t)(pipeline->next_place % size);
     *place = (Place){.number = pipeline->next_place++,
                      .batch = batch,
                      .slot = &batch->slots[i],
                      .pixels = batch->pixels + i * pf_ring_sample_bytes(&pipeline->config)};
-    return 1;
+    return true;
 }
 
-static int take_from_head_start(PfPipeline *pipeline, Place *place)
+/* The next place of the head start, where another thread may decode now. Caller holds the lock. */
+static bool take_from_head_start(PfPipeline *pipeline, Place *place)
 {
-    if (!pf_head_start_has_room(pipeline)) return 0;
-    place->batch = NULL;
-    place->slot = pf_head_start_take(pipeline, &place->number, &place->pixels);
-    return 1;
+    PfHeadStart *head = &pipeline->head_start;
+    if (head->taken >= head->limit || head->busy >= head->most) return false;
+    size_t i = (size_t)head->taken;
+    *place = (Place){.number = head->taken++,
+                     .slot = &head->slots[i],
+                     .pixels = head->pixels + i * pf_ring_sample_bytes(&pipeline->config)};
+    head->busy++;
+    return true;
 }
 
-/* Waits until there is room for the next place, and takes it; 0 when there is none any more. */
-static int take_place(PfPipeline *pipeline, Place *place)
+/* Waits until there is room for the next place, and takes it; false when there is none any more. */
+static bool take_place(PfPipeline *pipeline, Place *place)
 {
-    int taken = 0;
+    bool taken = false;
     double started = pf_seconds();
     pthread_mutex_lock(&pipeline->lock);
     while (!pipeline->stopping && pipeline->next_place < pipeline->total) {
@@ -133,22 +196,39 @@ static int take_place(PfPipeline *pipeline, Place *place)
         pthread_cond_wait(&pipeline->freed, &pipeline->lock);
     }
     if (started < pipeline->run_started) started = pipeline->run_started;
-    if (pipeline->run_started > 0) pipeline->decode_wait_seconds += pf_seconds() - started;
+    if (pipeline->run_started > 0) pipeline->stats.decode_wait_seconds += pf_seconds() - started;
     pthread_mutex_unlock(&pipeline->lock);
     return taken;
 }
 
+/* Nobody has to be woken for the next place of the head start: the caller takes it. */
 static void place_done(PfPipeline *pipeline, const Place *place, double seconds,
                        double read_seconds)
 {
+    PfHeadStart *head = &pipeline->head_start;
     pthread_mutex_lock(&pipeline->lock);
     if (!place->batch) {
-        pf_head_start_done(pipeline, seconds);
+        head->busy--;
+        head->left++;
+        head->seconds += seconds;
+        pthread_cond_broadcast(&pipeline->advanced);
     } else {
-        pipeline->decode_seconds += seconds - read_seconds;
-        pipeline->read_seconds += read_seconds;
+        pipeline->stats.decode_seconds += seconds - read_seconds;
+        pipeline->stats.read_seconds += read_seconds;
         if (--place->batch->pending == 0) pthread_cond_broadcast(&pipeline->advanced);
     }
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+/* Copies into the ring what the head start has decoded. The last one frees its memory. */
+static void move_from_head_start(PfPipeline *pipeline, const Place *place)
+{
+    PfHeadStart *head = &pipeline->head_start;
+    size_t size = pf_ring_sample_bytes(&pipeline->config);
+    *place->slot = head->slots[place->number];
+    memcpy(place->pixels, head->pixels + (size_t)place->number * size, size);
+    pthread_mutex_lock(&pipeline->lock);
+    if (--head->left == 0) pf_head_start_free(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
@@ -156,9 +236,9 @@ static void place_done(PfPipeline *pipeline, const Place *place, double seconds,
 static int fill_place(PfPipeline *pipeline, Decoder *decoder, const Place *place,
                       double *read_seconds, PfError *err)
 {
-    if (!place->batch || !pf_head_start_has(pipeline, place->number))
+    if (!place->batch || place->number >= pipeline->head_start.taken)
         return decode_sample(pipeline, decoder, place, read_seconds, err);
-    pf_head_start_move(pipeline, place->number, place->slot, place->pixels);
+    move_from_head_start(pipeline, place);
     return 0;
 }
 

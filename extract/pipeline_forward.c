@@ -1,18 +1,17 @@
-#include "pipeline_forward.h"
-
+/* From pixels to features: a thread for each device. */
 #include <string.h>
 
 #include "clock.h"
-#include "pipeline_ring.h"
+#include "pipeline_internal.h"
 #include "pixel_tap.h"
 
 /* Two images of equal bytes may both have been decoded, where the later one was
  * read first. Now that all before it have been read, the first is settled. */
-static int is_repeated(PfPipeline *pipeline, const PfBatch *batch, int i)
+static bool is_repeated(PfPipeline *pipeline, const PfBatch *batch, int i)
 {
-    if (!pipeline->contents) return 0;
+    if (!pipeline->contents) return false;
     int64_t place = batch->number * pipeline->network.batch + i;
-    return pf_contents_first(pipeline->contents, batch->slots[i].row.digest) != place;
+    return pf_contents_first(pipeline->contents, batch->slots[i].row.file.digest) != place;
 }
 
 /* Moves the good images' pixels together and lists their rows. */
@@ -62,8 +61,7 @@ static int check_finite(const PfPipeline *pipeline, const PfBatch *batch, PfErro
                                ? "f16 holds numbers up to 65504: try --store f32"
                                : "the weights may be damaged, or belong to another network";
         return pf_fail(err, PF_EXIT_FAILED, "tap '%s' of image '%s' is not a finite number; %s",
-                       pipeline->taps[t].name,
-                       pf_dataset_samples(config->dataset)[row->sample].path, hint);
+                       pipeline->taps[t].name, row->file.path, hint);
     }
     return 0;
 }
@@ -71,7 +69,7 @@ static int check_finite(const PfPipeline *pipeline, const PfBatch *batch, PfErro
 /* Takes the next batch of the run once it is decoded. NULL when the run is over, or at once when
  * something is under way that may be waited for instead. Batches are taken in order whichever
  * device is first, so that all before this one have been read. */
-static PfBatch *take_decoded(PfPipeline *pipeline, int may_wait)
+static PfBatch *take_decoded(PfPipeline *pipeline, bool may_wait)
 {
     PfBatch *taken = NULL;
     double started = pf_seconds();
@@ -82,14 +80,14 @@ static PfBatch *take_decoded(PfPipeline *pipeline, int may_wait)
         if (next->number == pipeline->next_forward && !next->pending) {
             taken = next;
             pipeline->next_forward++;
-            pipeline->forward_takes++;
-            pipeline->decoded_waiting += ready;
+            pipeline->stats.forward_takes++;
+            pipeline->stats.decoded_waiting += ready;
             break;
         }
         if (!may_wait) break;
         pthread_cond_wait(&pipeline->advanced, &pipeline->lock);
     }
-    pipeline->forward_wait_seconds += pf_seconds() - started;
+    pipeline->stats.forward_wait_seconds += pf_seconds() - started;
     pthread_mutex_unlock(&pipeline->lock);
     return taken;
 }
@@ -97,7 +95,7 @@ static PfBatch *take_decoded(PfPipeline *pipeline, int may_wait)
 static void batch_done(PfPipeline *pipeline, PfBatch *batch)
 {
     pthread_mutex_lock(&pipeline->lock);
-    batch->forwarded = 1;
+    batch->forwarded = true;
     pthread_cond_broadcast(&pipeline->advanced);
     pthread_mutex_unlock(&pipeline->lock);
 }
@@ -149,7 +147,7 @@ static int step(PfForwardLane *lane, PfError *err)
     double started = pf_seconds();
     int failed = batch ? submit(lane, batch, err) : collect(lane, err);
     pthread_mutex_lock(&pipeline->lock);
-    pipeline->forward_seconds += pf_seconds() - started;
+    pipeline->stats.forward_seconds += pf_seconds() - started;
     pthread_mutex_unlock(&pipeline->lock);
     return failed;
 }

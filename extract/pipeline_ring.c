@@ -1,13 +1,17 @@
-#include "pipeline_ring.h"
-
+/* The batches that circulate between the threads of a pipeline. */
 #include <stdlib.h>
 
 #include "backbone_session.h"
 #include "memory.h"
-#include "pipeline_head_start.h"
+#include "pipeline_internal.h"
 #include "pixel_tap.h"
 
 /* ---- sizes ---- */
+
+int64_t pf_ring_total(const PfPipelineConfig *config)
+{
+    return config->samples ? config->sample_count : pf_dataset_count(config->dataset);
+}
 
 int pf_ring_views(const PfPipelineConfig *config)
 {
@@ -29,53 +33,11 @@ int64_t pf_ring_row_values(const PfPipelineConfig *config, const PfTapInfo *tap)
     return pf_ring_views(config) * pf_shape_count(&tap->shape);
 }
 
-static size_t row_bytes(const PfPipelineConfig *config, const PfPipelineNetwork *network,
-                        const PfTapInfo *tap)
+size_t pf_ring_row_bytes(const PfPipelineConfig *config, const PfPipelineNetwork *network,
+                         const PfTapInfo *tap)
 {
     PfDtype dtype = pf_pixel_tap_dtype(tap->name, network->output_dtype);
     return (size_t)pf_ring_row_values(config, tap) * pf_dtype_size(dtype);
-}
-
-int pf_pipeline_depth(const PfPipelineNetwork *network)
-{
-    int depth = 2;
-    for (int d = 0; d < network->backbone_count; d++)
-        depth += network->plugin->depth(network->backbones[d]) + 1;
-    return network->depth > 0 ? network->depth : depth;
-}
-
-int64_t pf_pipeline_total(const PfPipelineConfig *config)
-{
-    return config->samples ? config->sample_count : pf_dataset_count(config->dataset);
-}
-
-PfSampleReaderConfig pf_pipeline_reading(const PfPipelineConfig *config)
-{
-    return (PfSampleReaderConfig){
-        .dataset = config->dataset,
-        .samples = config->samples,
-        .count = pf_pipeline_total(config),
-        .readers = config->readers,
-        .largest_file = config->largest_file,
-    };
-}
-
-/* Of the files that are read ahead or being decoded. */
-static size_t file_bytes(const PfPipelineConfig *config)
-{
-    PfSampleReaderConfig reading = pf_pipeline_reading(config);
-    return (size_t)(pf_sample_reader_held(&reading) + config->workers) *
-           (size_t)config->largest_file;
-}
-
-size_t pf_pipeline_memory(const PfPipelineConfig *config, const PfPipelineNetwork *network)
-{
-    const PfTapInfo *taps;
-    int tap_count = network->plugin->taps(network->backbones[0], &taps);
-    size_t sample = pf_ring_sample_bytes(config) + sizeof(PfSlot) + sizeof(PfPipelineRow);
-    for (int t = 0; t < tap_count; t++) sample += row_bytes(config, network, &taps[t]);
-    return sample * (size_t)network->batch * (size_t)pf_pipeline_depth(network) +
-           pf_head_start_memory(config) + file_bytes(config);
 }
 
 /* ---- going round ---- */
@@ -93,7 +55,7 @@ static void assign(PfPipeline *pipeline, PfBatch *batch, int64_t number)
     batch->number = number;
     batch->count = left < 0 ? 0 : left < most ? (int)left : most;
     batch->pending = batch->count;
-    batch->forwarded = 0;
+    batch->forwarded = false;
 }
 
 void pf_ring_recycle(PfPipeline *pipeline, PfBatch *batch)
@@ -107,7 +69,7 @@ void pf_ring_recycle(PfPipeline *pipeline, PfBatch *batch)
 void pf_ring_stop_locked(PfPipeline *pipeline, const PfError *error)
 {
     if (!pipeline->stopping && error) pipeline->error = *error;
-    pipeline->stopping = 1;
+    pipeline->stopping = true;
     pthread_cond_broadcast(&pipeline->freed);
     pthread_cond_broadcast(&pipeline->advanced);
 }
@@ -161,8 +123,8 @@ static int allocate_batch(const PfPipeline *pipeline, PfBatch *batch, PfError *e
     batch->features = pf_calloc((size_t)pipeline->tap_count, sizeof *batch->features, err);
     if (!batch->pixels || !batch->slots || !batch->rows || !batch->features) return -1;
     for (int t = 0; t < pipeline->tap_count; t++) {
-        batch->features[t] =
-            allocate_lent(network, size, row_bytes(config, network, &pipeline->taps[t]), err);
+        batch->features[t] = allocate_lent(
+            network, size, pf_ring_row_bytes(config, network, &pipeline->taps[t]), err);
         if (!batch->features[t]) return -1;
     }
     return 0;

@@ -38,10 +38,10 @@ static void add_shard(cJSON *object, PfShard shard, int64_t dataset_rows)
     cJSON_AddNumberToObject(object, "dataset_rows", (double)dataset_rows);
 }
 
-int pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows)
+bool pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows)
 {
     cJSON *object = pf_json_read(json), *wanted = cJSON_CreateObject();
-    int same = 1;
+    bool same = true;
     add_shard(wanted, shard, dataset_rows);
     for (int i = 0; i < 2; i++) {
         const char *key = i ? "dataset_rows" : "shard";
@@ -131,14 +131,14 @@ void pf_provenance_add_origin(cJSON *object, const char *command)
     cJSON_AddStringToObject(object, "command", command);
 }
 
-static int holds(const cJSON *list, const char *text)
+static bool holds(const cJSON *list, const char *text)
 {
     const cJSON *entry;
     cJSON_ArrayForEach(entry, list)
     {
-        if (cJSON_IsString(entry) && !strcmp(entry->valuestring, text)) return 1;
+        if (cJSON_IsString(entry) && !strcmp(entry->valuestring, text)) return true;
     }
-    return 0;
+    return false;
 }
 
 /* The last runtime, and in the list those that rows kept from before came from. */

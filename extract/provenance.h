@@ -2,15 +2,17 @@
 #ifndef PF_PROVENANCE_H
 #define PF_PROVENANCE_H
 
+#include <stdbool.h>
+
 #include "backbone_plan.h"
 #include "dataset.h"
 
-/* By which rules rows were listed and split. What a cache does not say was made before there were
- * others. */
+/* By which rules rows were listed and split. A cache that does not name a rule was made when there
+ * was only the oldest one. */
 typedef struct PfListingRules {
-    int by_path;     /* sides, and what train validates on, by hashes of paths, not of contents */
-    int has_groups;  /* by groups, where images have one */
-    int exact_names; /* PfDatasetOptions.exact_split_names */
+    bool by_path;     /* sides, and what train validates on, by hashes of paths, not of contents */
+    bool has_groups;  /* by groups, where images have one */
+    bool exact_names; /* PfDatasetOptions.exact_split_names */
 } PfListingRules;
 
 typedef struct PfProvenance {
@@ -28,7 +30,7 @@ typedef struct PfProvenance {
  * lists those before the last. */
 char *pf_provenance_json(const PfProvenance *provenance, PfError *err);
 
-/* Of a cache with that provenance. */
+/* The rules of a cache with that provenance. */
 PfListingRules pf_provenance_rules(const char *json);
 
 /* Which version made the file, when, and by which command line. */
@@ -43,6 +45,6 @@ void pf_provenance_known_weights(const char *provenance, const char *identity,
                                  PfKnownSha256 *known);
 
 /* Whether that JSON tells of this shard of a dataset of so many rows: --merge goes by it. */
-int pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows);
+bool pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows);
 
 #endif

@@ -1,6 +1,7 @@
 #include "summary.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,8 @@ typedef struct Table {
     const PfArch *arch;
     const PfShape *shapes;
     const unsigned char *shown; /* nodes on the way to the cut */
-    int last, frozen;
+    int last;
+    bool frozen;
     FILE *stream;
     char open[MAX_DEPTH][PF_NODE_NAME_SIZE]; /* module path of the open container at each depth */
     int counters[MAX_DEPTH + 1];

@@ -1,10 +1,12 @@
 #include "survey.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "digest.h"
+#include "image_exif.h"
 #include "memory.h"
 #include "parallel.h"
 #include "progress.h"
@@ -36,14 +38,14 @@ static void recognise(PfSurveySample *sample, const PfJournalImage *image)
 {
     sample->state = image->reason ? PF_SAMPLE_REJECTED : PF_SAMPLE_KNOWN;
     sample->reason = image->reason;
-    memcpy(sample->digest, image->digest, PF_DIGEST_SIZE);
+    memcpy(sample->file.digest, image->file.digest, PF_DIGEST_SIZE);
 }
 
-static int is_unsure(const PfSurveySample *sample, const char *path, const PfKnownRows *known)
+static bool is_unsure(const PfImageFile *file, const PfKnownRows *known)
 {
     PfJournalImage image;
-    return !sample->stamp.size_bytes || pf_known_rows_has_size(known, sample->stamp.size_bytes) ||
-           pf_known_rows_unreadable(known, path, &image);
+    return !file->stamp.size_bytes || pf_known_rows_has_size(known, file->stamp.size_bytes) ||
+           pf_known_rows_unreadable(known, file->path, &image);
 }
 
 /* was_hashed says for a moment that the sample has to be. */
@@ -52,15 +54,16 @@ static void look_at_sample(void *context, int64_t index)
     Search *search = context;
     const PfDataset *dataset = search->survey->dataset;
     PfSurveySample *sample = &search->survey->samples[index];
-    const char *path = pf_dataset_samples(dataset)[index].path;
+    PfImageFile *file = &sample->file;
     PfJournalImage image;
+    file->path = pf_dataset_samples(dataset)[index].path;
     sample->split = (uint8_t)pf_dataset_samples(dataset)[index].split;
-    if (pf_dataset_stat(dataset, index, &sample->stamp)) sample->stamp = (PfFileStamp){0};
-    if (pf_known_rows_by_stamp(search->known, path, &sample->stamp, &image)) {
+    if (pf_dataset_stat(dataset, index, &file->stamp)) file->stamp = (PfFileStamp){0};
+    if (pf_known_rows_by_stamp(search->known, file->path, &file->stamp, &image)) {
         recognise(sample, &image);
         sample->was_rejected = image.reason != NULL;
     } else {
-        sample->was_hashed = (uint8_t)is_unsure(sample, path, search->known);
+        sample->was_hashed = is_unsure(file, search->known);
     }
 }
 
@@ -73,50 +76,43 @@ static void note_failure(Search *search, const PfError *error)
     pthread_mutex_unlock(&search->lock);
 }
 
-static int has_failed(Search *search)
+static bool has_failed(Search *search)
 {
     pthread_mutex_lock(&search->lock);
-    int failed = search->error.exit_code != 0;
+    bool failed = search->error.exit_code != 0;
     pthread_mutex_unlock(&search->lock);
     return failed;
 }
 
 /* The same path was unreadable for the same reason before. */
-static int was_unreadable(const Search *search, int64_t index, const char *reason)
+static bool was_unreadable(const Search *search, const char *path, const char *reason)
 {
     PfJournalImage image;
-    const char *path = pf_dataset_samples(search->survey->dataset)[index].path;
     return pf_known_rows_unreadable(search->known, path, &image) && !strcmp(image.reason, reason);
 }
 
 static int note_unreadable(Search *search, int64_t index, PfError *err)
 {
-    static const uint8_t no_digest[PF_DIGEST_SIZE];
-    static const PfFileStamp no_stamp;
+    PfSurveySample *sample = &search->survey->samples[index];
+    const PfImageFile unread = {.path = sample->file.path};
     if (err->exit_code != PF_EXIT_BAD_IMAGES) return -1;
     PfError cause = *err;
-    search->survey->samples[index].was_rejected =
-        (uint8_t)was_unreadable(search, index, cause.message);
-    return pf_survey_note_rejected(search->survey, index, no_digest, &no_stamp, cause.message, err);
-}
-
-/* Whether a reject of these bytes was noted for this very path. */
-static int was_rejected_here(const PfJournalImage *image, const PfDataset *dataset, int64_t index)
-{
-    return image->reason && !strcmp(image->path, pf_dataset_samples(dataset)[index].path);
+    sample->was_rejected = was_unreadable(search, unread.path, cause.message);
+    return pf_survey_note_rejected(search->survey, index, &unread, cause.message, err);
 }
 
 static int hash_sample(Search *search, int64_t index, PfSampleBytes *bytes, PfError *err)
 {
     PfSurveySample *sample = &search->survey->samples[index];
+    PfImageFile *file = &sample->file;
     PfJournalImage image;
     if (pf_dataset_read(search->survey->dataset, index, bytes, err))
         return note_unreadable(search, index, err);
-    sample->stamp = bytes->stamp;
-    pf_xxh128(bytes->data, bytes->size_bytes, sample->digest);
-    if (pf_known_rows_by_digest(search->known, sample->digest, &image)) {
+    file->stamp = bytes->stamp;
+    pf_xxh128(bytes->data, bytes->size_bytes, file->digest);
+    if (pf_known_rows_by_digest(search->known, file->digest, &image)) {
         recognise(sample, &image);
-        sample->was_rejected = (uint8_t)was_rejected_here(&image, search->survey->dataset, index);
+        sample->was_rejected = image.reason && !strcmp(image.file.path, file->path);
     }
     return 0;
 }
@@ -196,7 +192,7 @@ int pf_survey_new(const PfDataset *dataset, const PfKnownRows *known, int tap_co
 static void drop_reason(PfSurveySample *sample)
 {
     if (sample->owns_reason) free((void *)(uintptr_t)sample->reason);
-    sample->owns_reason = 0;
+    sample->owns_reason = false;
     sample->reason = NULL;
 }
 
@@ -210,26 +206,24 @@ void pf_survey_free(PfSurvey **survey)
     *survey = NULL;
 }
 
-void pf_survey_note_known(PfSurvey *survey, int64_t index, const uint8_t digest[PF_DIGEST_SIZE],
-                          const PfFileStamp *stamp)
+void pf_survey_note_known(PfSurvey *survey, int64_t index, const PfImageFile *file)
 {
     PfSurveySample *sample = &survey->samples[index];
     drop_reason(sample);
     sample->state = PF_SAMPLE_KNOWN;
-    sample->stamp = *stamp;
-    memcpy(sample->digest, digest, PF_DIGEST_SIZE);
+    sample->file = *file;
 }
 
-int pf_survey_note_rejected(PfSurvey *survey, int64_t index, const uint8_t digest[PF_DIGEST_SIZE],
-                            const PfFileStamp *stamp, const char *reason, PfError *err)
+int pf_survey_note_rejected(PfSurvey *survey, int64_t index, const PfImageFile *file,
+                            const char *reason, PfError *err)
 {
     PfSurveySample *sample = &survey->samples[index];
     char *copy = pf_strdup(reason, err);
     if (!copy) return -1;
-    pf_survey_note_known(survey, index, digest, stamp);
+    pf_survey_note_known(survey, index, file);
     sample->state = PF_SAMPLE_REJECTED;
     sample->reason = copy;
-    sample->owns_reason = 1;
+    sample->owns_reason = true;
     return 0;
 }
 
@@ -238,7 +232,7 @@ static uint64_t missing_taps(const PfSurvey *survey, const PfSurveySample *sampl
 {
     switch (sample->state) {
     case PF_SAMPLE_NEW: return all_taps(survey->tap_count);
-    case PF_SAMPLE_KNOWN: return pf_known_rows_missing(known, sample->digest);
+    case PF_SAMPLE_KNOWN: return pf_known_rows_missing(known, sample->file.digest);
     default: return 0;
     }
 }
@@ -252,7 +246,7 @@ void pf_survey_update(PfSurvey *survey, const PfKnownRows *known)
 /* ---- sides ---- */
 
 /* Samples whose side is drawn: known ones that are not held out by the dataset itself. */
-static int is_drawn(const PfSurvey *survey, int64_t index)
+static bool is_drawn(const PfSurvey *survey, int64_t index)
 {
     return survey->samples[index].state == PF_SAMPLE_KNOWN &&
            pf_dataset_samples(survey->dataset)[index].split == PF_SPLIT_TRAIN;
@@ -265,7 +259,8 @@ static int draw_sides(PfSurvey *survey, const PfDrawing *drawing, uint64_t *keys
     int64_t n = 0;
     for (int64_t i = 0; i < survey->count; i++) {
         if (!is_drawn(survey, i)) continue;
-        keys[n] = pf_split_key(survey->samples[i].digest, pf_dataset_group(survey->dataset, i));
+        keys[n] =
+            pf_split_key(survey->samples[i].file.digest, pf_dataset_group(survey->dataset, i));
         classes[n++] = pf_dataset_samples(survey->dataset)[i].class_index;
     }
     if (pf_split_by_key(keys, classes, n, drawing->val, drawing->test, drawing->fill, splits, err))
@@ -304,7 +299,7 @@ int pf_survey_count_equal(const PfSurvey *survey, PfEqualImages *out, PfError *e
         const PfSurveySample *sample = &survey->samples[i];
         splits[i] = sample->state == PF_SAMPLE_KNOWN ? sample->split : NO_PART;
         labels[i] = pf_dataset_samples(survey->dataset)[i].class_index;
-        memcpy(digests[i], sample->digest, PF_DIGEST_SIZE);
+        memcpy(digests[i], sample->file.digest, PF_DIGEST_SIZE);
     }
     if (!failed)
         failed = pf_equal_images_count((const uint8_t(*)[PF_DIGEST_SIZE])digests, splits, labels,
@@ -329,7 +324,7 @@ PfSurveyCounts pf_survey_count(const PfSurvey *survey)
         counts.rejected += sample->state == PF_SAMPLE_REJECTED;
         counts.rejected_before += sample->state == PF_SAMPLE_REJECTED && sample->was_rejected;
         counts.hashed += sample->was_hashed;
-        if (sample->was_hashed) counts.hashed_bytes += (int64_t)sample->stamp.size_bytes;
+        if (sample->was_hashed) counts.hashed_bytes += (int64_t)sample->file.stamp.size_bytes;
     }
     return counts;
 }
@@ -353,5 +348,56 @@ int pf_survey_next_group(const PfSurvey *survey, PfSurveyGroup *out, PfError *er
     if (!out->samples) return -1;
     for (int64_t i = 0; i < survey->count; i++)
         if (survey->samples[i].missing == out->taps) out->samples[out->count++] = i;
+    return 0;
+}
+
+/* ---- rotations ---- */
+
+/* An orientation is among the first tags, and these before everything large. */
+#define HEAD_BYTES 16384
+
+typedef struct Look {
+    const PfDataset *dataset;
+    const volatile sig_atomic_t *interrupted;
+    const int64_t *samples; /* that are looked at */
+    _Atomic int64_t rotated;
+} Look;
+
+static void look_at(void *context, int64_t i)
+{
+    Look *look = context;
+    uint8_t head[HEAD_BYTES];
+    if (look->interrupted && *look->interrupted) return;
+    size_t size = pf_dataset_read_head(look->dataset, look->samples[i], head, sizeof head);
+    if (pf_image_orientation(head, size) > 1) atomic_fetch_add(&look->rotated, 1);
+}
+
+/* Spread evenly: of n the k-th is taken where k * limit / n steps up behind it. */
+static void choose(const PfSurvey *survey, const PfRotations *rotations, int64_t *samples)
+{
+    int64_t n = rotations->to_compute, limit = rotations->looked_at, k = 0, count = 0;
+    for (int64_t i = 0; i < survey->count; i++) {
+        if (!survey->samples[i].missing) continue;
+        if (k * limit / n != (k + 1) * limit / n) samples[count++] = i;
+        k++;
+    }
+}
+
+int pf_survey_count_rotations(const PfSurvey *survey, int threads,
+                              const volatile sig_atomic_t *interrupted, PfRotations *out,
+                              PfError *err)
+{
+    *out = (PfRotations){0};
+    if (!pf_dataset_has_files(survey->dataset)) return 0;
+    for (int64_t i = 0; i < survey->count; i++) out->to_compute += survey->samples[i].missing != 0;
+    int64_t n = out->to_compute;
+    out->looked_at = n < PF_ROTATIONS_LOOK_AT ? n : PF_ROTATIONS_LOOK_AT;
+    int64_t *samples = pf_calloc((size_t)out->looked_at, sizeof *samples, err);
+    if (!samples) return -1;
+    choose(survey, out, samples);
+    Look look = {.dataset = survey->dataset, .interrupted = interrupted, .samples = samples};
+    pf_parallel_for(out->looked_at, threads, look_at, &look);
+    out->rotated = look.rotated;
+    free(samples);
     return 0;
 }

@@ -21,12 +21,11 @@ typedef enum PfSampleState {
 
 typedef struct PfSurveySample {
     PfSampleState state;
-    uint8_t was_rejected; /* an earlier run rejected it at this path for this reason */
-    uint8_t was_hashed;
-    uint8_t owns_reason;
-    uint8_t split; /* PfSplit: the dataset's, until pf_survey_draw_sides draws another */
-    uint8_t digest[PF_DIGEST_SIZE];
-    PfFileStamp stamp;
+    bool was_rejected; /* an earlier run rejected it at this path for this reason */
+    bool was_hashed;
+    bool owns_reason;
+    uint8_t split;      /* PfSplit: the dataset's, until pf_survey_draw_sides draws another */
+    PfImageFile file;   /* its digest is zeros while it is new; its path is the dataset's */
     const char *reason; /* of a rejected one */
     uint64_t missing;   /* bit t: tap t has to be computed */
 } PfSurveySample;
@@ -47,16 +46,16 @@ void pf_survey_free(PfSurvey **survey);
 typedef struct PfSurveyCounts {
     int64_t images;
     int64_t fresh;      /* to be computed */
-    int64_t incomplete; /* known, but with taps to be computed... */
-    uint64_t lacking;   /* ...which are these */
-    int64_t reused;     /* known, all taps */
+    int64_t incomplete; /* known, but with taps to be computed */
+    uint64_t lacking;   /* bit t: some of those lack tap t */
+    int64_t reused;     /* known, with all taps */
     int64_t rejected, rejected_before;
-    int64_t hashed, hashed_bytes; /* read to be told */
+    int64_t hashed, hashed_bytes; /* read, as path and stamp did not tell whether they are known */
 } PfSurveyCounts;
 PfSurveyCounts pf_survey_count(const PfSurvey *survey);
 
-/* The samples that lack the same taps, of most taps first. count 0: nothing is left to
- * compute. The caller frees samples. */
+/* Samples that lack the same taps; the next group is the one that lacks most of them. Where nothing
+ * is left to compute its count is 0. The caller frees samples. */
 typedef struct PfSurveyGroup {
     uint64_t taps;
     int64_t *samples; /* (count), ascending */
@@ -64,19 +63,35 @@ typedef struct PfSurveyGroup {
 } PfSurveyGroup;
 int pf_survey_next_group(const PfSurvey *survey, PfSurveyGroup *out, PfError *err);
 
-/* What became of a sample: its bytes were read, and its features are, or will be, known... */
-void pf_survey_note_known(PfSurvey *survey, int64_t sample, const uint8_t digest[PF_DIGEST_SIZE],
-                          const PfFileStamp *stamp);
-/* ...or it could not be used. */
-int pf_survey_note_rejected(PfSurvey *survey, int64_t sample, const uint8_t digest[PF_DIGEST_SIZE],
-                            const PfFileStamp *stamp, const char *reason, PfError *err);
+/* A sample's bytes were read, and its features are there, or will be. */
+void pf_survey_note_known(PfSurvey *survey, int64_t sample, const PfImageFile *file);
+/* A sample cannot be used. The reason is copied. */
+int pf_survey_note_rejected(PfSurvey *survey, int64_t sample, const PfImageFile *file,
+                            const char *reason, PfError *err);
 /* Where the dataset's sides are drawn by contents or groups: draws them for all images that are
- * known by now. Those of images that are not are train's as yet. */
+ * known by now. An image that is not known yet counts as one of train. */
 int pf_survey_draw_sides(PfSurvey *survey, PfError *err);
-/* Images that are equal and stand apart, as far as they are known. */
+/* Counts equal images that stand on two sides or have two labels, among those that are known. */
 int pf_survey_count_equal(const PfSurvey *survey, PfEqualImages *out, PfError *err);
 
-/* Looks again which taps are missing: rows have been added. */
+/* At most so many files are opened a second time, only to see whether they are rotated. Of more
+ * images as many are looked at, spread evenly. */
+#define PF_ROTATIONS_LOOK_AT 4096
+
+typedef struct PfRotations {
+    int64_t to_compute; /* images */
+    int64_t looked_at;  /* of them */
+    int64_t rotated;    /* of those: lie on their side, or are mirrored */
+} PfRotations;
+
+/* How many of the images that are to be computed carry an EXIF rotation, as the first bytes of
+ * their files say, before anything is decoded. So many threads look at once; files that cannot be
+ * read count as upright. */
+int pf_survey_count_rotations(const PfSurvey *survey, int threads,
+                              const volatile sig_atomic_t *interrupted, PfRotations *out,
+                              PfError *err);
+
+/* Finds out anew which taps are missing, after rows have been added. */
 void pf_survey_update(PfSurvey *survey, const PfKnownRows *known);
 
 #endif

@@ -1,14 +1,17 @@
-#include "verify_features.h"
-
+/* Every row of every tap: that it can be read, is finite, and that images with the same bytes have
+ * the same features. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "image_file.h"
 #include "memory.h"
 #include "printable.h"
 #include "progress.h"
+#include "verify_internal.h"
 
 #define PATHS_SHOWN 3
 
@@ -45,27 +48,27 @@ typedef struct Verification {
 
 /* ---- rows, in several threads ---- */
 
-static int is_finite_f16(const uint16_t *bits, int64_t count)
+static bool is_finite_f16(const uint16_t *bits, int64_t count)
 {
-    int finite = 1;
+    bool finite = true;
     for (int64_t i = 0; i < count; i++) finite &= (bits[i] & 0x7c00) != 0x7c00;
     return finite;
 }
 
-static int is_finite_f32(const uint32_t *bits, int64_t count)
+static bool is_finite_f32(const uint32_t *bits, int64_t count)
 {
-    int finite = 1;
+    bool finite = true;
     for (int64_t i = 0; i < count; i++) finite &= (bits[i] & 0x7f800000) != 0x7f800000;
     return finite;
 }
 
-static int is_finite(const PfCacheTap *tap, const void *row)
+static bool is_finite(const PfCacheTap *tap, const void *row)
 {
     int64_t count = pf_shape_count(&tap->shape);
     switch (tap->dtype) {
     case PF_DTYPE_F16: return is_finite_f16(row, count);
     case PF_DTYPE_F32: return is_finite_f32(row, count);
-    default: return 1;
+    default: return true;
     }
 }
 
@@ -163,12 +166,10 @@ static void tell_not_finite(Verification *check)
     pf_findings_end(check->findings);
 }
 
-/* Zeros are no digest. */
-static int same_digest(const Verification *check, uint32_t a, uint32_t b)
+static bool same_digest(const Verification *check, uint32_t a, uint32_t b)
 {
-    static const uint8_t zero[PF_DIGEST_SIZE];
     return !memcmp(check->digests[a], check->digests[b], PF_DIGEST_SIZE) &&
-           memcmp(check->digests[a], zero, sizeof zero) != 0;
+           !pf_digest_is_none(check->digests[a]);
 }
 
 /* Each row with the one before it among the rows of its image. */

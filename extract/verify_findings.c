@@ -1,9 +1,9 @@
-#include "verify_findings.h"
-
+/* What --verify has found: lines on a stream, of each kind not too many. */
 #include <stdarg.h>
 
 #include "log.h"
 #include "printable.h"
+#include "verify_internal.h"
 
 #define SHOWN_OF_A_KIND 20
 

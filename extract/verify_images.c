@@ -1,20 +1,22 @@
-#include "verify_images.h"
-
+/* Every image of a dataset: whether it is the one that the cache has a row of. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "digest.h"
+#include "image_file.h"
 #include "memory.h"
 #include "parallel.h"
 #include "progress.h"
+#include "verify_internal.h"
 
 /* An image that the cache has a row of, or has refused. */
 typedef struct Known {
     const char *path;
     const uint8_t *digest;
-    int seen; /* in the dataset */
+    bool seen; /* in the dataset */
 } Known;
 
 typedef enum ImageState { IMAGE_SAME, IMAGE_CHANGED, IMAGE_UNKNOWN, IMAGE_UNREADABLE } ImageState;
@@ -70,13 +72,11 @@ static Known *find_known(const Comparison *comparison, const char *path)
 static ImageState compare_image(const Comparison *comparison, int64_t index, const Known *known,
                                 PfSampleBytes *bytes)
 {
-    static const uint8_t unread[PF_DIGEST_SIZE];
     uint8_t digest[PF_DIGEST_SIZE] = {0};
     int failed = pf_dataset_read(comparison->dataset, index, bytes, NULL);
     if (!failed) pf_xxh128(bytes->data, bytes->size_bytes, digest);
     if (!memcmp(digest, known->digest, sizeof digest)) return IMAGE_SAME;
-    return failed && memcmp(known->digest, unread, sizeof unread) ? IMAGE_UNREADABLE
-                                                                  : IMAGE_CHANGED;
+    return failed && !pf_digest_is_none(known->digest) ? IMAGE_UNREADABLE : IMAGE_CHANGED;
 }
 
 static void check_image(Comparison *comparison, int64_t index, PfSampleBytes *bytes)
@@ -122,7 +122,7 @@ static void mark_seen(Comparison *comparison, const char *path)
     if (!known || known->seen) return;
     while (known > begin && !strcmp(known[-1].path, path)) known--;
     for (; known < begin + comparison->known_count && !strcmp(known->path, path); known++)
-        known->seen = 1;
+        known->seen = true;
 }
 
 static void tell_missing(Comparison *comparison)

@@ -15,8 +15,8 @@ typedef struct PfWantedTaps {
 int pf_wanted_taps_choose(const PfBackbonePlan *plan, PfCache *cache, PfBackboneSession *session,
                           PfWantedTaps *out, PfError *err);
 
-/* Opens the network for the taps of that set (bit t: taps[t]). Their shapes are known
- * afterwards; other shapes than were known are an error. */
+/* Opens the network for the taps of that set (bit t: taps[t]), whose shapes are known afterwards.
+ * A shape that differs from the one that was known is an error. */
 int pf_wanted_taps_open(PfWantedTaps *wanted, uint64_t set, PfBackboneSession *session,
                         PfError *err);
 

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
-#include "disk_space.h"
+#include "atomic_file.h"
 #include "feature_cache_layout.h"
 #include "log.h"
 #include "memory.h"
+#include "options.h"
 #include "printable.h"
 #include "size_text.h"
 
@@ -131,10 +133,9 @@ static int take_ratio(PfWorkPlan *plan, PfCache *cache, int tap, PfError *err)
 int pf_work_plan_make(PfWorkPlan *plan, const PfSurvey *survey, PfCache *cache, PfError *err)
 {
     enum { BYTES_OF_SAMPLE = 96 }; /* digest, stamp, split, class, and what HDF5 adds to a path */
-    const PfSample *samples = pf_dataset_samples(survey->dataset);
     for (int64_t i = 0; i < survey->count; i++) {
         const PfSurveySample *sample = &survey->samples[i];
-        int64_t bytes = BYTES_OF_SAMPLE + (int64_t)strlen(samples[i].path);
+        int64_t bytes = BYTES_OF_SAMPLE + (int64_t)strlen(sample->file.path);
         plan->cache_bytes += bytes;
         if (sample->missing) plan->journal_bytes += bytes;
         plan->rows += sample->state != PF_SAMPLE_REJECTED;
@@ -167,13 +168,55 @@ int pf_work_plan_measure(PfWorkPlan *plan, int tap, int n, const void *rows, PfE
     return failed ? -1 : 0;
 }
 
+static void say_tap(const PfWorkPlan *plan, int t)
+{
+    char raw_size[PF_SIZE_TEXT], size[PF_SIZE_TEXT], shape[PF_SHAPE_TEXT_SIZE];
+    const PfCacheTap *tap = &plan->wanted->taps[t];
+    int64_t raw = row_bytes(tap) * plan->rows;
+    pf_say("tap %s %s %s: %s, about %s compressed", tap->name, pf_shape_text(&tap->shape, shape),
+           pf_dtype_name(tap->dtype), pf_size_text(raw, raw_size),
+           pf_size_text((int64_t)((double)raw * plan->ratio[t]), size));
+}
+
+void pf_work_plan_say_sizes(PfWorkPlan *plan)
+{
+    for (int t = 0; t < plan->wanted->count; t++) {
+        if (!(plan->ratio[t] > 0) || plan->said >> t & 1) continue;
+        say_tap(plan, t);
+        plan->said |= (uint64_t)1 << t;
+    }
+}
+
 /* ---- the disk ---- */
 
-static int check_disk(PfWorkPlan *plan, PfError *err)
+int64_t pf_disk_free(const char *path)
+{
+    const char *fake = getenv("PF_FAKE_DISK_FREE");
+    struct statvfs status;
+    long long free_bytes;
+    char *target = pf_atomic_file_target(path, NULL);
+    const char *slash = target ? strrchr(target, '/') : NULL;
+    char *folder = slash ? strndup(target, (size_t)(slash - target) + 1) : strdup(".");
+    int failed = !target || !folder || statvfs(folder, &status);
+    free(folder);
+    free(target);
+    if (fake && !pf_read_long(fake, strlen(fake), &free_bytes)) return free_bytes;
+    return failed ? -1 : (int64_t)status.f_bavail * (int64_t)status.f_frsize;
+}
+
+static bool is_measured(const PfWorkPlan *plan)
+{
+    for (int t = 0; t < plan->wanted->count; t++)
+        if (!(plan->ratio[t] > 0)) return false;
+    return true;
+}
+
+int pf_work_plan_check_disk(PfWorkPlan *plan, PfError *err)
 {
     char journal_size[PF_SIZE_TEXT], cache_size[PF_SIZE_TEXT], free_size[PF_SIZE_TEXT];
     int64_t cache = plan->cache_bytes, journal = plan->journal_bytes;
     int64_t available = pf_disk_free(plan->output);
+    if (!is_measured(plan) || plan->disk_checked) return 0;
     for (int t = 0; t < plan->wanted->count; t++) {
         double stored = plan->ratio[t] * (double)row_bytes(&plan->wanted->taps[t]);
         cache += (int64_t)(stored * (double)plan->rows);
@@ -182,7 +225,7 @@ static int check_disk(PfWorkPlan *plan, PfError *err)
     pf_size_text(journal, journal_size);
     pf_size_text(cache, cache_size);
     pf_size_text(available, free_size);
-    plan->disk_checked = 1;
+    plan->disk_checked = true;
     if (available >= 0 && journal + cache > available)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s': the disk has %s free; about %s are needed for the journal and %s for "
@@ -194,27 +237,4 @@ static int check_disk(PfWorkPlan *plan, PfError *err)
     else if (available >= 0)
         pf_say("disk: about %s for the cache; %s free", cache_size, free_size);
     return 0;
-}
-
-static void say_tap(const PfWorkPlan *plan, int t)
-{
-    char raw_size[PF_SIZE_TEXT], size[PF_SIZE_TEXT], shape[PF_SHAPE_TEXT_SIZE];
-    const PfCacheTap *tap = &plan->wanted->taps[t];
-    int64_t raw = row_bytes(tap) * plan->rows;
-    pf_say("tap %s %s %s: %s, about %s compressed", tap->name, pf_shape_text(&tap->shape, shape),
-           pf_dtype_name(tap->dtype), pf_size_text(raw, raw_size),
-           pf_size_text((int64_t)((double)raw * plan->ratio[t]), size));
-}
-
-int pf_work_plan_say_sizes(PfWorkPlan *plan, PfError *err)
-{
-    int measured = 0;
-    for (int t = 0; t < plan->wanted->count; t++) {
-        if (!(plan->ratio[t] > 0)) continue;
-        measured++;
-        if (!(plan->said >> t & 1)) say_tap(plan, t);
-        plan->said |= (uint64_t)1 << t;
-    }
-    if (measured < plan->wanted->count || plan->disk_checked) return 0;
-    return check_disk(plan, err);
 }

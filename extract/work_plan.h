@@ -23,7 +23,7 @@ typedef struct PfWorkPlan {
     double ratio[PF_KNOWN_TAPS_MAX];       /* stored bytes by raw ones; 0 = not measured yet */
     int64_t to_compute[PF_KNOWN_TAPS_MAX]; /* rows of each tap that go through the journal */
     uint64_t said;                         /* taps whose line has been printed */
-    int disk_checked, memory_said, drift_said;
+    bool disk_checked, memory_said, drift_measured;
 } PfWorkPlan;
 
 /* cache: NULL where there is none; its taps need not be measured. */
@@ -32,8 +32,15 @@ int pf_work_plan_make(PfWorkPlan *plan, const PfSurvey *survey, PfCache *cache, 
 /* Compresses n rows of wanted tap `tap` to see how small they become. */
 int pf_work_plan_measure(PfWorkPlan *plan, int tap, int n, const void *rows, PfError *err);
 
-/* Prints the line of each tap that has been measured by now; once all have, what the disk
- * must hold, and fails where it cannot. */
-int pf_work_plan_say_sizes(PfWorkPlan *plan, PfError *err);
+/* Says of each tap that has been measured by now how large it becomes, once. */
+void pf_work_plan_say_sizes(PfWorkPlan *plan);
+
+/* Once all taps have been measured: says what the disk must hold, and fails where it cannot. Does
+ * nothing before, and nothing a second time. */
+int pf_work_plan_check_disk(PfWorkPlan *plan, PfError *err);
+
+/* Bytes free on the disk that the file `path` goes to; PF_FAKE_DISK_FREE in the environment says
+ * how many, for tests. -1 where nobody can tell. */
+int64_t pf_disk_free(const char *path);
 
 #endif

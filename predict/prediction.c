@@ -120,8 +120,8 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
     const float *outputs;
     if (pf_scorer_score(run->scorer, count, features[0], PF_DTYPE_F32, &outputs, err)) return -1;
     for (int i = 0; i < count; i++)
-        write_row(run, pf_dataset_samples(run->dataset)[rows[i].sample].path, rows[i].width,
-                  rows[i].height, outputs + (int64_t)i * run->scorer->outputs);
+        write_row(run, rows[i].file.path, rows[i].file.width, rows[i].file.height,
+                  outputs + (int64_t)i * run->scorer->outputs);
     return pf_prediction_writer_check(&run->writer, err);
 }
 
@@ -130,7 +130,7 @@ static int sink_rejected(void *context, const PfPipelineRow *row, const char *re
     Prediction *run = context;
     (void)err;
     pf_progress_end(&run->progress);
-    pf_warn("%s: %" PF_SENTENCE, pf_dataset_samples(run->dataset)[row->sample].path, reason);
+    pf_warn("%s: %" PF_SENTENCE, row->file.path, reason);
     return 0;
 }
 

@@ -125,8 +125,9 @@ static double journal_step(const Load *load)
         for (int i = 0; i < count; i++) {
             int64_t number = row + i + 1; /* a digest of zeros stands for none */
             write_path(paths[i], number);
-            images[i] = (PfJournalImage){.path = paths[i], .stamp = {60000, number, number}};
-            memcpy(images[i].digest, &number, sizeof number);
+            images[i] =
+                (PfJournalImage){.file = {.path = paths[i], .stamp = {60000, number, number}}};
+            memcpy(images[i].file.digest, &number, sizeof number);
         }
         stop_if(pf_journal_append(journal, count, images, &features, &err), &err);
     }
@@ -159,11 +160,9 @@ static PfCacheSample sample_row(void *context, int64_t row)
     Composing *composing = context;
     const PfJournalImage *image = pf_journal_row(composing->journal, 0, row + composing->skipped);
     composing->class_index = (int32_t)(row % CLASSES);
-    PfCacheSample sample = {.path = image->path,
-                            .stamp = image->stamp,
-                            .split = row % 5 ? PF_SPLIT_TRAIN : PF_SPLIT_VAL,
-                            .class_indices = &composing->class_index};
-    memcpy(sample.digest, image->digest, sizeof sample.digest);
+    PfCacheSample sample = pf_image_file_to_sample(&image->file);
+    sample.split = row % 5 ? PF_SPLIT_TRAIN : PF_SPLIT_VAL;
+    sample.class_indices = &composing->class_index;
     return sample;
 }
 

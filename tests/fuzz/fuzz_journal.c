@@ -39,7 +39,7 @@ static int64_t count_rows(const PfJournal *journal)
 
 static void check_image(const PfJournalImage *image)
 {
-    fuzz_touch(image->path, strlen(image->path));
+    fuzz_touch(image->file.path, strlen(image->file.path));
     if (image->reason) fuzz_touch(image->reason, strlen(image->reason));
 }
 
@@ -120,7 +120,7 @@ static int append_row(PfJournal *journal, PfError *err)
         if (sizes[t] > ROW_BYTES_MAX) return -1;
     }
     for (int t = 0; t < tap_count; t++) features[t] = calloc((size_t)sizes[t], 1);
-    PfJournalImage image = {.path = "new.jpg"};
+    PfJournalImage image = {.file.path = "new.jpg"};
     int failed = pf_journal_begin(journal, taps, tap_count, PF_COMPRESS_ZSTD, 0, &segment, err) ||
                  pf_journal_append(journal, 1, &image, (const void *const *)features, err) ||
                  pf_journal_end(journal, err);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "identity_diff.h"
+#include "identity.h"
 #include "json.h"
 #include "preprocess_json.h"
 

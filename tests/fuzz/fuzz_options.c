@@ -18,7 +18,7 @@ static void parse_extract(int argc, char **argv)
     }
     if (options.help || options.version) return;
     FUZZ_CHECK(options.mode != PF_EXTRACT_RUN || options.output || options.dry_run);
-    FUZZ_CHECK(options.target_count <= PF_TARGETS_MAX);
+    FUZZ_CHECK(options.dataset.target_count <= PF_TARGETS_MAX);
 }
 
 static void list_settings(const PfTrainOptions *options)

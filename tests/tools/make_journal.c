@@ -19,8 +19,8 @@ static int append_row(PfJournal *journal, int row, PfError *err)
     char path[32];
     memset(features, row % 3, sizeof features);
     snprintf(path, sizeof path, "a/%d.jpg", row);
-    PfJournalImage image = {.path = path, .stamp = {(uint64_t)row + 1, row, row}};
-    memset(image.digest, row + 1, sizeof image.digest);
+    PfJournalImage image = {.file = {.path = path, .stamp = {(uint64_t)row + 1, row, row}}};
+    memset(image.file.digest, row + 1, sizeof image.file.digest);
     if (pf_journal_append(journal, 1, &image, (const void *const[]){features, features}, err))
         return -1;
     return row % 3 == 2 ? pf_journal_sync(journal, err) : 0;
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
                               .sync_seconds = 1e9,
                               .sync_bytes = INT64_MAX,
                               .threads = 1};
-    PfJournalImage bad = {.path = "bad.jpg", .reason = "it is no image"};
+    PfJournalImage bad = {.file.path = "bad.jpg", .reason = "it is no image"};
     PfCompression compression = find_compression(argv[2]);
     int rows = atoi(argv[3]);
     PfJournal *journal;

@@ -95,11 +95,11 @@ static unsigned char *make_rows(const PfCacheTap *tap, int64_t first, int64_t co
 static PfJournalImage make_image(int64_t row, char text[64])
 {
     snprintf(text, 64, "train/\xc3\xa4/%lld.jpg", (long long)row);
-    PfJournalImage image = {.path = text,
-                            .stamp = {(uint64_t)row, -row, row * 3},
-                            .width = (int32_t)row + 1,
-                            .height = (int32_t)row + 2};
-    memset(image.digest, (int)row, sizeof image.digest);
+    PfJournalImage image = {.file = {.path = text,
+                                     .stamp = {(uint64_t)row, -row, row * 3},
+                                     .width = (int32_t)row + 1,
+                                     .height = (int32_t)row + 2}};
+    memset(image.file.digest, (int)row, sizeof image.file.digest);
     return image;
 }
 
@@ -107,12 +107,13 @@ static void check_image(const PfJournalImage *found, int64_t row)
 {
     char text[64];
     PfJournalImage image = make_image(row, text);
-    ck_assert_str_eq(found->path, image.path);
+    const PfImageFile *file = &found->file;
+    ck_assert_str_eq(file->path, image.file.path);
     ck_assert_ptr_null(found->reason);
-    ck_assert_mem_eq(found->digest, image.digest, PF_DIGEST_SIZE);
-    ck_assert_mem_eq(&found->stamp, &image.stamp, sizeof image.stamp);
-    ck_assert_int_eq(found->width, image.width);
-    ck_assert_int_eq(found->height, image.height);
+    ck_assert_mem_eq(file->digest, image.file.digest, PF_DIGEST_SIZE);
+    ck_assert_mem_eq(&file->stamp, &image.file.stamp, sizeof image.file.stamp);
+    ck_assert_int_eq(file->width, image.file.width);
+    ck_assert_int_eq(file->height, image.file.height);
 }
 
 static int append(PfJournal *journal, const PfCacheTap *taps, int tap_count, int64_t first,
@@ -410,8 +411,8 @@ START_TEST(rejects_come_back)
 {
     PfError err;
     PfJournal *journal = open_journal(1);
-    PfJournalImage image = {
-        .path = "a.jpg", .reason = "not a JPEG", .digest = {1, 2}, .stamp = {3}};
+    PfJournalImage image = {.file = {.path = "a.jpg", .digest = {1, 2}, .stamp = {3}},
+                            .reason = "not a JPEG"};
     ck_assert(!pf_journal_reject(journal, &image, &err)); /* before there is a segment */
     ck_assert_int_eq(pf_journal_reject_count(journal), 0);
     ck_assert(!pf_journal_sync(journal, &err));
@@ -419,7 +420,7 @@ START_TEST(rejects_come_back)
     for (int i = 0; i < 20; i++) {
         char text[16];
         snprintf(text, sizeof text, "%d.png", i);
-        image = (PfJournalImage){.path = text, .reason = i % 2 ? "" : "it is empty"};
+        image = (PfJournalImage){.file.path = text, .reason = i % 2 ? "" : "it is empty"};
         ck_assert(!append(journal, TAPS, 1, i, 1, &err));
         ck_assert(!pf_journal_reject(journal, &image, &err));
     }
@@ -427,11 +428,11 @@ START_TEST(rejects_come_back)
     for (int opened = 0; opened < 2; opened++) {
         ck_assert_int_eq(pf_journal_reject_count(journal), 21);
         const PfJournalImage *found = pf_journal_reject_at(journal, 0);
-        ck_assert_str_eq(found->path, "a.jpg");
+        ck_assert_str_eq(found->file.path, "a.jpg");
         ck_assert_str_eq(found->reason, "not a JPEG");
-        ck_assert_int_eq(found->digest[1], 2);
-        ck_assert_uint_eq(found->stamp.size_bytes, 3);
-        ck_assert_str_eq(pf_journal_reject_at(journal, 20)->path, "19.png");
+        ck_assert_int_eq(found->file.digest[1], 2);
+        ck_assert_uint_eq(found->file.stamp.size_bytes, 3);
+        ck_assert_str_eq(pf_journal_reject_at(journal, 20)->file.path, "19.png");
         ck_assert_str_eq(pf_journal_reject_at(journal, 20)->reason, "");
         check_segment(journal, 0, TAPS, 1, 20);
         pf_journal_close(&journal);
@@ -451,7 +452,7 @@ START_TEST(what_is_lent_stays)
     const PfJournalImage *first = pf_journal_row(journal, 0, 0);
     for (int i = 0; i < 5000; i++) {
         char text[64];
-        PfJournalImage image = {.path = text, .reason = text};
+        PfJournalImage image = {.file.path = text, .reason = text};
         snprintf(text, sizeof text, "%d", i);
         ck_assert(!pf_journal_reject(journal, &image, &err));
         if (i == 1) ck_assert(!pf_journal_sync(journal, &err));
@@ -459,7 +460,7 @@ START_TEST(what_is_lent_stays)
     const PfJournalImage *reject = pf_journal_reject_at(journal, 1);
     ck_assert(!pf_journal_sync(journal, &err));
     check_image(first, 0);
-    ck_assert_str_eq(reject->path, "1");
+    ck_assert_str_eq(reject->file.path, "1");
     ck_assert_ptr_eq(reject, pf_journal_reject_at(journal, 1));
     ck_assert_str_eq(pf_journal_reject_at(journal, 4999)->reason, "4999");
     pf_journal_close(&journal);
@@ -543,7 +544,7 @@ START_TEST(synced_by_time)
     PfError err;
     now = 100;
     PfJournal *journal = open_syncing(5, INT64_MAX);
-    PfJournalImage image = {.path = "a.jpg", .reason = "bad"};
+    PfJournalImage image = {.file.path = "a.jpg", .reason = "bad"};
     for (int i = 0; i < 30; i++) {
         now = now + 1;
         ck_assert(!append(journal, TAPS, 1, i, 1, &err));
@@ -866,7 +867,7 @@ static void write_bomb(const PfCacheTap *tap, PfCompression compression, size_t 
     unsigned char *stored = calloc(1, stored_bytes);
     PfTapLayout layout;
     PfJournalBytes segment = {0}, image = {0};
-    PfJournalImage row = {.path = "a.jpg", .width = 1, .height = 1};
+    PfJournalImage row = {.file = {.path = "a.jpg", .width = 1, .height = 1}};
     PfRecordFile *file;
     PfError err = {0};
     int64_t dropped;

@@ -10,7 +10,7 @@
 #include "digest.h"
 #include "fake_backbone.h"
 #include "pipeline.h"
-#include "pipeline_contents.h"
+#include "pipeline_internal.h"
 #include "preprocess.h"
 
 enum { IMAGES = 61, CROP = 8, BATCH = 8, USUAL_DEPTH = 4 };
@@ -86,7 +86,7 @@ static int take_rows(void *context, int count, const PfPipelineRow *rows,
         if (seen->rows + 1 == seen->fail_at_row)
             return pf_fail(err, PF_EXIT_FAILED, "the sink was told to fail");
         seen->samples[seen->rows] = rows[i].sample;
-        memcpy(seen->digests[seen->rows], rows[i].digest, PF_DIGEST_SIZE);
+        memcpy(seen->digests[seen->rows], rows[i].file.digest, PF_DIGEST_SIZE);
         memcpy(seen->means[seen->rows], (const float *)features[0] + i * 3, sizeof seen->means[0]);
         memcpy(seen->grids[seen->rows], (const float *)features[1] + i * 12, sizeof seen->grids[0]);
         seen->rows++;
@@ -110,7 +110,8 @@ static int take_repeated(void *context, const PfPipelineRow *row, PfError *err)
     Seen *seen = context;
     int first = 0;
     (void)err;
-    while (first < seen->rows && memcmp(seen->digests[first], row->digest, PF_DIGEST_SIZE)) first++;
+    while (first < seen->rows && memcmp(seen->digests[first], row->file.digest, PF_DIGEST_SIZE))
+        first++;
     ck_assert_int_lt(first, seen->rows);
     ck_assert_int_lt(seen->samples[first], row->sample);
     seen->repeated++;
@@ -129,6 +130,7 @@ typedef struct Run {
     int fail_at_call, fail_at_submit, infinite_at_call; /* of the first device */
     int pause_ms;                                       /* of the first device; others are slower */
     int head_start, loading_ms;
+    PfPipelineStats before; /* of earlier runs */
     const int64_t *samples;
     int64_t sample_count;
     const volatile sig_atomic_t *interrupted;
@@ -174,6 +176,7 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
     ck_assert_uint_gt(pf_pipeline_memory(&config, &network), 0);
     ck_assert_int_eq(pf_pipeline_open(&config, &pipeline, err), 0);
     usleep((useconds_t)run.loading_ms * 1000);
+    *stats = run.before;
     int failed = pf_pipeline_run(pipeline, &network, &sink, stats, err);
     pf_pipeline_close(&pipeline);
     ck_assert_ptr_null(pipeline);
@@ -526,6 +529,25 @@ START_TEST(the_queues_are_counted)
 }
 END_TEST
 
+START_TEST(the_statistics_of_several_runs_add_up)
+{
+    Seen once = {0}, twice = {0};
+    PfPipelineStats first, sum;
+    ck_assert_int_eq(run_pipeline((Run){.workers = 3}, &once, &first, NULL), 0);
+    Run again = {.workers = 3, .before = first};
+    ck_assert_int_eq(run_pipeline(again, &twice, &sum, NULL), 0);
+    ck_assert_int_eq(sum.images, 2 * first.images);
+    ck_assert_int_eq(sum.rejected, 2 * first.rejected);
+    ck_assert_int_eq(sum.sink_takes, 2 * first.sink_takes);
+    ck_assert_int_eq(sum.forward_takes, 2 * first.forward_takes);
+    ck_assert_int_ge(sum.head_start, first.head_start);
+    ck_assert_int_eq(sum.depth, first.depth);
+    ck_assert(sum.seconds > first.seconds);
+    ck_assert(sum.decode_seconds > first.decode_seconds);
+    ck_assert_int_eq(twice.progress, IMAGES);
+}
+END_TEST
+
 START_TEST(an_interrupt_ends_the_run)
 {
     volatile sig_atomic_t interrupted = 1;
@@ -563,6 +585,7 @@ int main(void)
     tcase_add_test(cases, which_of_equal_images_is_computed_does_not_depend_on_timing);
     tcase_add_test(cases, the_first_place_wins_whoever_claims_first);
     tcase_add_test(cases, the_queues_are_counted);
+    tcase_add_test(cases, the_statistics_of_several_runs_add_up);
     tcase_add_test(cases, an_interrupt_ends_the_run);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -96,12 +96,12 @@ static void open_dataset(void)
 static PfJournalImage image_of(int64_t sample)
 {
     PfSampleBytes bytes = {0};
-    PfJournalImage image = {.path = pf_dataset_samples(dataset)[sample].path};
+    PfJournalImage image = {.file.path = pf_dataset_samples(dataset)[sample].path};
     ck_assert_int_eq(pf_dataset_read(dataset, sample, &bytes, &err), 0);
-    pf_xxh128(bytes.data, bytes.size_bytes, image.digest);
+    pf_xxh128(bytes.data, bytes.size_bytes, image.file.digest);
     pf_sample_bytes_free(&bytes);
     /* Taken as settled: the tests do not wait until they are. */
-    ck_assert_int_eq(pf_dataset_stat(dataset, sample, &image.stamp), 0);
+    ck_assert_int_eq(pf_dataset_stat(dataset, sample, &image.file.stamp), 0);
     return image;
 }
 
@@ -129,16 +129,13 @@ static void write_cache(int tap_count, int rejected)
         float row[4] = {(float)i};
         const void *features[] = {row, row};
         if (i >= count - rejected) {
-            PfCacheReject reject = {.path = image.path, .reason = "torn", .stamp = image.stamp};
-            memcpy(reject.digest, image.digest, PF_DIGEST_SIZE);
+            PfCacheReject reject = pf_image_file_to_reject(&image.file, "torn");
             ck_assert_int_eq(pf_cache_writer_reject(writer, &reject, &err), 0);
             continue;
         }
-        PfCacheSample out = {.path = image.path,
-                             .stamp = image.stamp,
-                             .split = sample->split,
-                             .class_indices = &sample->class_index};
-        memcpy(out.digest, image.digest, PF_DIGEST_SIZE);
+        PfCacheSample out = pf_image_file_to_sample(&image.file);
+        out.split = sample->split;
+        out.class_indices = &sample->class_index;
         ck_assert_int_eq(pf_cache_writer_append(writer, 1, &out, features, &err), 0);
     }
     ck_assert_msg(!pf_cache_writer_finish(&writer, NULL, &err), "%s", err.message);
@@ -269,9 +266,9 @@ START_TEST(what_lacks_the_same_taps_is_a_group)
     ck_assert_int_eq(group.count, 1);
     ck_assert_int_eq(group.samples[0], 6);
     free(group.samples);
-    static const uint8_t digest[PF_DIGEST_SIZE] = {9};
-    static const PfFileStamp stamp = {19, 1, 1};
-    ck_assert_int_eq(pf_survey_note_rejected(survey, 6, digest, &stamp, "no image", &err), 0);
+    const PfImageFile file = {
+        .path = survey->samples[6].file.path, .digest = {9}, .stamp = {19, 1, 1}};
+    ck_assert_int_eq(pf_survey_note_rejected(survey, 6, &file, "no image", &err), 0);
     pf_survey_update(survey, known);
     ck_assert_int_eq(pf_survey_next_group(survey, &group, &err), 0);
     ck_assert_uint_eq(group.taps, 2);
@@ -291,16 +288,17 @@ START_TEST(rows_are_found_in_cache_and_journal)
     const PfSurveySample *samples = survey->samples;
     PfRowPlace place = {-1, 0};
     for (int i = 2; i < 7; i++) {
-        place = pf_known_rows_place(known, 0, samples[i].digest, place);
+        place = pf_known_rows_place(known, 0, samples[i].file.digest, place);
         ck_assert_int_eq(place.source, 0);
         ck_assert_int_eq(place.row, i);
-        PfRowPlace grid = pf_known_rows_place(known, 1, samples[i].digest, (PfRowPlace){-1, 0});
+        PfRowPlace grid =
+            pf_known_rows_place(known, 1, samples[i].file.digest, (PfRowPlace){-1, 0});
         ck_assert_int_eq(grid.source, 1);
         ck_assert_int_eq(grid.row, i - 2);
-        ck_assert_int_eq(pf_known_rows_in_journal(known, samples[i].digest), 1);
+        ck_assert_int_eq(pf_known_rows_in_journal(known, samples[i].file.digest), 1);
     }
-    ck_assert_int_eq(pf_known_rows_place(known, 1, samples[0].digest, place).source, -1);
-    ck_assert_int_eq(pf_known_rows_in_journal(known, samples[0].digest), 0);
+    ck_assert_int_eq(pf_known_rows_place(known, 1, samples[0].file.digest, place).source, -1);
+    ck_assert_int_eq(pf_known_rows_in_journal(known, samples[0].file.digest), 0);
     ck_assert_int_eq(samples[IMAGES].missing, 0);
 }
 END_TEST
@@ -312,9 +310,9 @@ START_TEST(runs_of_rows_stay_together)
     write_cache(2, 0);
     look();
     PfRowPlace first =
-        pf_known_rows_place(known, 0, survey->samples[5].digest, (PfRowPlace){-1, 0});
+        pf_known_rows_place(known, 0, survey->samples[5].file.digest, (PfRowPlace){-1, 0});
     PfRowPlace behind =
-        pf_known_rows_place(known, 0, survey->samples[5].digest, (PfRowPlace){0, 4});
+        pf_known_rows_place(known, 0, survey->samples[5].file.digest, (PfRowPlace){0, 4});
     ck_assert_int_eq(first.row, 2);
     ck_assert_int_eq(behind.row, 5);
 }
