@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 #include "arch_family.h"
+#include "arch_ops.h"
 #include "backbone_loader.h"
 #include "backbone_session.h"
 #include "clock.h"
 #include "memory.h"
-#include "network_cost.h"
 #include "options.h"
 #include "parallel.h"
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arch_ops.h"
 #include "clock.h"
 #include "composition.h"
 #include "extraction_json.h"
@@ -13,7 +14,6 @@
 #include "extraction_report.h"
 #include "identity.h"
 #include "log.h"
-#include "network_cost.h"
 #include "parallel.h"
 #include "provenance.h"
 

@@ -1,9 +1,11 @@
 #include "onnx_network.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch_ops.h"
 #include "export_source.h"
 #include "memory.h"
 
@@ -25,93 +27,73 @@ static const char *value_name(const Network *network, int node, char name[PF_ONN
     return name;
 }
 
-/* A node that also takes the tensors `parts` of its module: NULL-terminated. */
-static void add_node(Network *network, int index, const char *op, const char *const *parts)
+/* ---- operations, as the table of operations describes them ---- */
+
+#define MOST_INPUTS 8
+#define WORD_SIZE 32
+
+/* What the words in an ONNX node's inputs stand for, NULL-terminated. before: the name of the node
+ * before it. */
+static int name_inputs(const Network *network, const PfNode *node, const PfOnnxNode *onnx,
+                       const char *before, char names[MOST_INPUTS][PF_ONNX_NAME_SIZE],
+                       const char *inputs[MOST_INPUTS + 1], PfError *err)
 {
-    enum { MOST = PF_NODE_MAX_INPUTS + 4 };
-    const PfNode *node = &network->arch->nodes[index];
-    char names[MOST][PF_ONNX_NAME_SIZE], name[PF_ONNX_NAME_SIZE];
-    const char *inputs[MOST + 1] = {NULL};
-    int count = 0;
-    for (int i = 0; i < node->input_count; i++, count++)
-        inputs[count] = value_name(network, node->inputs[i], names[count]);
-    for (; *parts && count < MOST; parts++, count++) {
-        snprintf(names[count], PF_ONNX_NAME_SIZE, "%s.%s", node->module, *parts);
-        inputs[count] = names[count];
+    char word[WORD_SIZE];
+    int count = 0, length;
+    for (const char *c = onnx->inputs; sscanf(c, "%31s%n", word, &length) == 1; c += length) {
+        const PfOpParameter *parameter = pf_op_find_parameter(node->op, word);
+        assert(count < MOST_INPUTS);
+        char *name = names[count];
+        if (*word >= '0' && *word < '0' + node->input_count && !word[1])
+            value_name(network, node->inputs[*word - '0'], name);
+        else if (!strcmp(word, "before") && *before)
+            snprintf(name, PF_ONNX_NAME_SIZE, "%s", before);
+        else if (parameter)
+            snprintf(name, PF_ONNX_NAME_SIZE, "%s.%s", node->module, word);
+        else
+            return pf_fail(err, PF_EXIT_FAILED,
+                           "the ONNX node of operation '%s' has an input that stands for nothing: "
+                           "'%s'",
+                           pf_op_row(node->op)->name, word);
+        if (parameter && !pf_node_has_parameter(node, parameter)) continue;
+        inputs[count++] = name;
     }
-    pf_onnx_add_node(network->graph, op, value_name(network, index, name), inputs);
-}
-
-static void set_pair(Network *network, const char *name, int value)
-{
-    pf_onnx_set_ints(network->graph, name, (const int64_t[]){value, value}, 2);
-}
-
-static void set_window(Network *network, const PfNode *node)
-{
-    const int64_t pads[] = {node->padding, node->padding, node->padding, node->padding};
-    set_pair(network, "kernel_shape", node->kernel);
-    set_pair(network, "strides", node->stride);
-    set_pair(network, "dilations", node->dilation);
-    pf_onnx_set_ints(network->graph, "pads", pads, 4);
-}
-
-static const char *const none[] = {NULL};
-static const char *const weight_alone[] = {"weight", NULL};
-static const char *const weight_and_bias[] = {"weight", "bias", NULL};
-static const char *const statistics[] = {"weight", "bias", "running_mean", "running_var", NULL};
-
-/* ONNX has no adaptive pooling: windows that do not overlap, where the sizes divide. */
-static int add_adaptive_pool(Network *network, int index, PfError *err)
-{
-    const PfNode *node = &network->arch->nodes[index];
-    const PfShape *in = &network->shapes[node->inputs[0]];
-    int64_t height = in->dims[1], width = in->dims[2], size = node->pool_size;
-    if (height % size || width % size)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "ONNX cannot say '%s' of %s for images of this size: it pools maps of "
-                       "%lldx%lld to %lldx%lld, which does not divide. Hint: --export FILE.pt",
-                       node->name, network->arch->name, (long long)height, (long long)width,
-                       (long long)size, (long long)size);
-    if (height == size && width == size) {
-        network->values[index] = network->values[node->inputs[0]];
-        return 0;
-    }
-    add_node(network, index, size == 1 ? "GlobalAveragePool" : "AveragePool", none);
-    if (size == 1) return 0;
-    const int64_t window[] = {height / size, width / size};
-    pf_onnx_set_ints(network->graph, "kernel_shape", window, 2);
-    pf_onnx_set_ints(network->graph, "strides", window, 2);
+    inputs[count] = NULL;
     return 0;
 }
 
+static void set_attribute(PfOnnxGraph *graph, const PfOnnxAttribute *attribute)
+{
+    switch (attribute->kind) {
+    case PF_ONNX_INT: pf_onnx_set_int(graph, attribute->name, attribute->ints[0]); break;
+    case PF_ONNX_FLOAT: pf_onnx_set_float(graph, attribute->name, attribute->number); break;
+    case PF_ONNX_INTS:
+        pf_onnx_set_ints(graph, attribute->name, attribute->ints, (size_t)attribute->count);
+        break;
+    }
+}
+
+/* The last ONNX node has the operation's name, those before it "<name>/1", "<name>/2", ... */
 static int add_operation(Network *network, int index, PfError *err)
 {
     const PfNode *node = &network->arch->nodes[index];
-    switch (node->op) {
-    case PF_OP_CONV:
-        add_node(network, index, "Conv", node->bias ? weight_and_bias : weight_alone);
-        set_window(network, node);
-        pf_onnx_set_int(network->graph, "group", node->groups);
-        break;
-    case PF_OP_BATCH_NORM:
-        add_node(network, index, "BatchNormalization", statistics);
-        pf_onnx_set_float(network->graph, "epsilon", node->eps);
-        break;
-    case PF_OP_RELU: add_node(network, index, "Relu", none); break;
-    case PF_OP_MAX_POOL:
-        add_node(network, index, "MaxPool", none);
-        set_window(network, node);
-        break;
-    case PF_OP_ADAPTIVE_AVG_POOL: return add_adaptive_pool(network, index, err);
-    case PF_OP_FLATTEN: add_node(network, index, "Flatten", none); break;
-    case PF_OP_LINEAR:
-        add_node(network, index, "Gemm", node->bias ? weight_and_bias : weight_alone);
-        pf_onnx_set_int(network->graph, "transB", 1);
-        break;
-    case PF_OP_ADD: add_node(network, index, "Add", none); break;
-    case PF_OP_DROPOUT: network->values[index] = network->values[node->inputs[0]]; break;
-    case PF_OP_INPUT: break;
+    char names[MOST_INPUTS][PF_ONNX_NAME_SIZE], name[PF_ONNX_NAME_SIZE], before[sizeof name] = "";
+    const char *inputs[MOST_INPUTS + 1];
+    PfShape in[PF_NODE_MAX_INPUTS];
+    PfOnnxNodes onnx = {.count = 0};
+    pf_node_input_shapes(node, network->shapes, in);
+    if (pf_op_row(node->op)->onnx(network->arch, node, in, &onnx, err)) return -1;
+    if (!onnx.count) network->values[index] = network->values[node->inputs[0]];
+    for (int i = 0; i < onnx.count; i++) {
+        if (name_inputs(network, node, &onnx.nodes[i], before, names, inputs, err)) return -1;
+        if (i + 1 < onnx.count)
+            snprintf(name, sizeof name, "network/%s/%d", node->name, i + 1);
+        else
+            value_name(network, index, name);
+        pf_onnx_add_node(network->graph, onnx.nodes[i].type, name, inputs);
+        for (int a = 0; a < onnx.nodes[i].attribute_count; a++)
+            set_attribute(network->graph, &onnx.nodes[i].attributes[a]);
+        snprintf(before, sizeof before, "%s", name);
     }
     return 0;
 }

@@ -6,7 +6,7 @@
 #include "onnx_graph.h"
 
 #define PF_ONNX_INPUT "image"
-#define PF_ONNX_NAME_SIZE (PF_NODE_NAME_SIZE + 16)
+#define PF_ONNX_NAME_SIZE (PF_NODE_NAME_SIZE + 40)
 
 /* Adds the input, the nodes that feed node `tap`, as "network/<node>", and their tensors under
  * their own names. *shape: of what comes out, without the batch axis; output: its name. Fails

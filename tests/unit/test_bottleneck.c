@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch_ops.h"
 #include "bottleneck.h"
-#include "network_cost.h"
 #include "summary.h"
 
 /* Ten seconds in which the network was at work for nine; decode threads for one each. */
