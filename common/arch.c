@@ -97,7 +97,7 @@ void pf_arch_free(PfArch **arch)
 }
 
 /* Whether name is module itself or lies under it: "layer3.1.relu_1" under "layer3". */
-bool pf_arch_is_under(const char *name, const char *module)
+static bool is_under(const char *name, const char *module)
 {
     size_t length = strlen(module);
     return !strncmp(name, module, length) && (!name[length] || name[length] == '.');
@@ -125,7 +125,7 @@ int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *er
             *node = i;
             return 0;
         }
-        if (pf_arch_is_under(arch->nodes[i].name, tap)) last = i;
+        if (is_under(arch->nodes[i].name, tap)) last = i;
     }
     if (last < 0 || !*tap) return unknown_tap(arch, tap, err);
     *node = last;
@@ -160,10 +160,10 @@ int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *
     *cut = -1;
     for (int i = 1; i < arch->node_count; i++) {
         const PfNode *node = &arch->nodes[i];
-        if (!pf_arch_is_under(node->name, module)) continue;
+        if (!is_under(node->name, module)) continue;
         for (int k = 0; k < node->input_count; k++) {
             int input = node->inputs[k];
-            if (pf_arch_is_under(arch->nodes[input].name, module) || input == *cut) continue;
+            if (is_under(arch->nodes[input].name, module) || input == *cut) continue;
             if (*cut >= 0) return fail_two_inputs(arch, module, *cut, input, err);
             *cut = input;
         }

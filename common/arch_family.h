@@ -54,8 +54,10 @@ int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int 
                        int out_features);
 int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right);
 
-/* Whether the node of that name is the module or lies in it: "layer4.1.conv1" in "layer4". */
-bool pf_arch_is_under(const char *name, const char *module);
+/* As the constructor of the network draws a parameter of the node; of a network without a family,
+ * as pf_op_initial_values. */
+PfInitialValues pf_arch_initial_values(const PfArch *arch, const PfNode *node,
+                                       const PfOpParameter *parameter);
 
 /* Preprocessing of nearly all ImageNet weights: Resize(resize) bilinear,
  * CenterCrop(224), the usual mean and deviation. */

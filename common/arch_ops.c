@@ -1,5 +1,4 @@
-/* The table of operations, and what follows from it for whole networks: shapes, parameters, costs.
- */
+/* The table of operations, and what follows from it for networks: shapes, parameters, costs. */
 #include "arch_ops.h"
 
 #include <assert.h>
@@ -8,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch_script.h"
 #include "memory.h"
 #include "window_outputs.h"
 

@@ -94,9 +94,6 @@ bool pf_node_has_parameter(const PfNode *node, const PfOpParameter *parameter);
 
 /* As torch.nn's module of that operation draws the parameter, whatever network it is in. */
 PfInitialValues pf_op_initial_values(const PfNode *node, const PfOpParameter *parameter);
-/* As the constructor of the network does. */
-PfInitialValues pf_arch_initial_values(const PfArch *arch, const PfNode *node,
-                                       const PfOpParameter *parameter);
 
 /* Shapes of a node's inputs, taken from those of all nodes; in has PF_NODE_MAX_INPUTS entries. */
 void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch_ops.h"
+#include "arch_family.h"
 #include "parallel.h"
 #include "random.h"
 #include "weights_internal.h"
