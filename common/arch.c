@@ -1,6 +1,7 @@
-/* Building networks by name, and finding taps in them. */
+/* Building networks by name, and finding taps and cuts in them. */
 #include "permafrost/arch.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,112 +19,26 @@ const char *const *pf_arch_names(void)
     static const char *names[MAX_NAMES]; /* the same values whoever writes them first */
     size_t count = 0;
     for (size_t f = 0; f < FAMILY_COUNT; f++)
-        for (int v = 0; v < families[f]->variant_count && count + 1 < MAX_NAMES; v++)
+        for (int v = 0; v < families[f]->variant_count; v++) {
+            assert(count + 1 < MAX_NAMES);
             names[count++] = families[f]->variants[v].name;
+        }
     return names;
 }
 
-PfNode *pf_arch_add(PfArchBuilder *builder, PfOp op, const char *name, const char *module,
-                    int input, int *index)
+/* NULL for networks that were not built by name. */
+static const PfArchFamily *family_of(const PfArch *arch)
 {
-    static PfNode ignored; /* where additions go once one has failed */
-    PfArch *arch = builder->arch;
-    if (builder->failed || pf_grow(&arch->nodes, &builder->capacity, (size_t)arch->node_count + 1,
-                                   sizeof *arch->nodes, builder->err)) {
-        builder->failed = 1;
-        *index = 0;
-        return &ignored;
-    }
-    *index = arch->node_count++;
-    PfNode *node = &arch->nodes[*index];
-    *node = (PfNode){.op = op, .inputs = {input}, .input_count = op != PF_OP_INPUT};
-    snprintf(node->name, sizeof node->name, "%s", name);
-    snprintf(node->module, sizeof node->module, "%s", module ? module : name);
-    return node;
+    for (size_t f = 0; f < FAMILY_COUNT; f++)
+        if (!strcmp(families[f]->class_name, arch->family)) return families[f];
+    return NULL;
 }
 
-int pf_arch_add_conv(PfArchBuilder *builder, const char *name, int input, int in_channels,
-                     int out_channels, int kernel, int stride, int padding, int bias)
+PfInitialValues pf_arch_initial_values(const PfArch *arch, const PfNode *node,
+                                       const PfOpParameter *parameter)
 {
-    int index;
-    PfNode *node = pf_arch_add(builder, PF_OP_CONV, name, NULL, input, &index);
-    node->in_channels = in_channels;
-    node->out_channels = out_channels;
-    node->kernel = kernel;
-    node->stride = stride;
-    node->padding = padding;
-    node->dilation = node->groups = 1;
-    node->bias = bias;
-    return index;
-}
-
-int pf_arch_add_batch_norm(PfArchBuilder *builder, const char *name, int input, int channels)
-{
-    int index;
-    PfNode *node = pf_arch_add(builder, PF_OP_BATCH_NORM, name, NULL, input, &index);
-    node->in_channels = node->out_channels = channels;
-    node->eps = 1e-5f;
-    return index;
-}
-
-int pf_arch_add_relu(PfArchBuilder *builder, const char *name, const char *module, int input)
-{
-    int index;
-    pf_arch_add(builder, PF_OP_RELU, name, module, input, &index);
-    return index;
-}
-
-int pf_arch_add_max_pool(PfArchBuilder *builder, const char *name, int input, int kernel,
-                         int stride, int padding)
-{
-    int index;
-    PfNode *node = pf_arch_add(builder, PF_OP_MAX_POOL, name, NULL, input, &index);
-    node->kernel = kernel;
-    node->stride = stride;
-    node->padding = padding;
-    node->dilation = 1;
-    return index;
-}
-
-int pf_arch_add_avg_pool(PfArchBuilder *builder, const char *name, int input, int size)
-{
-    int index;
-    pf_arch_add(builder, PF_OP_ADAPTIVE_AVG_POOL, name, NULL, input, &index)->pool_size = size;
-    return index;
-}
-
-int pf_arch_add_flatten(PfArchBuilder *builder, int input)
-{
-    int index;
-    pf_arch_add(builder, PF_OP_FLATTEN, "flatten", "", input, &index);
-    return index;
-}
-
-int pf_arch_add_dropout(PfArchBuilder *builder, const char *name, int input, float probability)
-{
-    int index;
-    pf_arch_add(builder, PF_OP_DROPOUT, name, NULL, input, &index)->dropout = probability;
-    return index;
-}
-
-int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int in_features,
-                       int out_features)
-{
-    int index;
-    PfNode *node = pf_arch_add(builder, PF_OP_LINEAR, name, NULL, input, &index);
-    node->in_channels = in_features;
-    node->out_channels = out_features;
-    node->bias = 1;
-    return index;
-}
-
-int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right)
-{
-    int index;
-    PfNode *node = pf_arch_add(builder, PF_OP_ADD, name, "", left, &index);
-    node->inputs[1] = right;
-    node->input_count = 2;
-    return index;
+    const PfArchFamily *family = family_of(arch);
+    return family ? family->initial(node, parameter) : pf_op_initial_values(node, parameter);
 }
 
 static int build_variant(const PfArchFamily *family, const PfArchVariant *variant, PfArch **out,
@@ -152,11 +67,12 @@ static int build_variant(const PfArchFamily *family, const PfArchVariant *varian
 static int unknown_name(const char *name, PfError *err)
 {
     const char *const *names = pf_arch_names();
-    char list[512];
+    char list[1024];
     size_t used = 0, count = 0;
     for (; names[count]; count++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", count ? ", " : "",
-                                 names[count]);
+        if (used < sizeof list)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", count ? ", " : "",
+                                     names[count]);
     const char *near = pf_nearest_word(name, names, count);
     return pf_fail(err, PF_EXIT_USAGE,
                    "unknown backbone '%s'.%s%s%s Known: %s; or a TorchScript file (*.pt).", name,
@@ -181,29 +97,39 @@ void pf_arch_free(PfArch **arch)
 }
 
 /* Whether name is module itself or lies under it: "layer3.1.relu_1" under "layer3". */
-int pf_arch_is_under(const char *name, const char *module)
+static bool is_under(const char *name, const char *module)
 {
     size_t length = strlen(module);
     return !strncmp(name, module, length) && (!name[length] || name[length] == '.');
+}
+
+static int unknown_tap(const PfArch *arch, const char *tap, PfError *err)
+{
+    const char *names[1024];
+    size_t count = 0;
+    for (int i = 0; i < arch->node_count && count < 1024; i++) names[count++] = arch->nodes[i].name;
+    const char *near = pf_nearest_word(tap, names, count);
+    const PfArchFamily *family = family_of(arch);
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists them; a "
+                   "module such as %s stands for its last node.",
+                   arch->name, tap, near ? " Did you mean " : "", near ? near : "", near ? "?" : "",
+                   arch->name, family ? family->example_module : "layer3");
 }
 
 int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *err)
 {
     int last = -1;
     for (int i = 0; i < arch->node_count; i++) {
-        if (!strcmp(arch->nodes[i].name, tap)) return *node = i, 0;
-        if (pf_arch_is_under(arch->nodes[i].name, tap)) last = i;
+        if (!strcmp(arch->nodes[i].name, tap)) {
+            *node = i;
+            return 0;
+        }
+        if (is_under(arch->nodes[i].name, tap)) last = i;
     }
-    if (last >= 0 && *tap) return *node = last, 0;
-    const char *names[1024];
-    size_t count = 0;
-    for (int i = 0; i < arch->node_count && count < 1024; i++) names[count++] = arch->nodes[i].name;
-    const char *near = pf_nearest_word(tap, names, count);
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists them; a "
-                   "module such as %s stands for its last node.",
-                   arch->name, tap, near ? " Did you mean " : "", near ? near : "", near ? "?" : "",
-                   arch->name, strcmp(arch->family, "VGG") ? "layer3" : "features");
+    if (last < 0 || !*tap) return unknown_tap(arch, tap, err);
+    *node = last;
+    return 0;
 }
 
 void pf_arch_mark_needed(const PfArch *arch, int last, unsigned char *needed)
@@ -213,4 +139,72 @@ void pf_arch_mark_needed(const PfArch *arch, int last, unsigned char *needed)
     for (int i = last; i >= 0; i--)
         for (int k = 0; needed[i] && k < arch->nodes[i].input_count; k++)
             needed[arch->nodes[i].inputs[k]] = 1;
+}
+
+/* ---- cuts ---- */
+
+static int fail_two_inputs(const PfArch *arch, const char *module, int one, int other, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "%s cannot be cut before '%s': it takes both '%s' and '%s'. Name a whole block, "
+                   "as in layer4 or layer4.1.",
+                   arch->name, module, arch->nodes[one].name, arch->nodes[other].name);
+}
+
+int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *err)
+{
+    int ignored;
+    *cut = 0;
+    if (!strcmp(module, "all")) return 0;
+    if (pf_arch_find_tap(arch, module, &ignored, err)) return -1;
+    *cut = -1;
+    for (int i = 1; i < arch->node_count; i++) {
+        const PfNode *node = &arch->nodes[i];
+        if (!is_under(node->name, module)) continue;
+        for (int k = 0; k < node->input_count; k++) {
+            int input = node->inputs[k];
+            if (is_under(arch->nodes[input].name, module) || input == *cut) continue;
+            if (*cut >= 0) return fail_two_inputs(arch, module, *cut, input, err);
+            *cut = input;
+        }
+    }
+    if (*cut >= 0) return 0;
+    return pf_fail(err, PF_EXIT_USAGE, "'%s' is the input itself: there is nothing before it",
+                   module);
+}
+
+int pf_arch_mark_behind(const PfArch *arch, int cut, int last, unsigned char *behind, PfError *err)
+{
+    pf_arch_mark_needed(arch, last, behind);
+    if (cut >= last || !behind[cut])
+        return pf_fail(err, PF_EXIT_USAGE, "%s: '%s' does not lie behind '%s'", arch->name,
+                       arch->nodes[last].name, arch->nodes[cut].name);
+    /* Backwards from last, as far as the cut. */
+    memset(behind, 0, (size_t)arch->node_count);
+    behind[last] = 1;
+    for (int i = last; i >= 0; i--) {
+        if (!behind[i] || i == cut) continue;
+        if (i < cut || !arch->nodes[i].input_count)
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "%s cannot be cut at '%s': '%s' also takes what comes before it",
+                           arch->name, arch->nodes[cut].name, arch->nodes[last].name);
+        for (int k = 0; k < arch->nodes[i].input_count; k++) behind[arch->nodes[i].inputs[k]] = 1;
+    }
+    behind[cut] = 0;
+    return 0;
+}
+
+int pf_arch_mark_outputs(const PfArch *arch, int start, const int *outputs, int output_count,
+                         unsigned char *needed, PfError *err)
+{
+    unsigned char *of_one = pf_calloc((size_t)arch->node_count, 1, err);
+    int failed = !of_one;
+    memset(needed, 0, (size_t)arch->node_count);
+    for (int t = 0; t < output_count && !failed; t++) {
+        if (outputs[t] == start) continue;
+        failed = pf_arch_mark_behind(arch, start, outputs[t], of_one, err);
+        for (int i = 0; i < arch->node_count; i++) needed[i] |= of_one[i];
+    }
+    free(of_one);
+    return failed ? -1 : 0;
 }

@@ -2,14 +2,14 @@
 #ifndef PF_ARCH_FAMILY_H
 #define PF_ARCH_FAMILY_H
 
-#include "permafrost/arch.h"
+#include "arch_ops.h"
 
 /* A growing graph. Adding never fails visibly: the first failure sticks in
  * `failed` and pf_arch_new reports it. */
 typedef struct PfArchBuilder {
     PfArch *arch;
     size_t capacity;
-    int failed;
+    bool failed;
     PfError *err;
 } PfArchBuilder;
 
@@ -25,9 +25,12 @@ typedef struct PfArchVariant {
 typedef struct PfArchFamily {
     const char *class_name; /* torchvision's: "ResNet" */
     const char *default_tap;
+    const char *example_module; /* for messages: "layer3" */
     const PfArchVariant *variants;
     int variant_count;
     void (*build)(PfArchBuilder *builder, const void *config);
+    /* How its constructor draws a parameter: pf_op_initial_values, or a function that differs. */
+    PfInitialValues (*initial)(const PfNode *node, const PfOpParameter *parameter);
 } PfArchFamily;
 
 extern const PfArchFamily pf_arch_resnet, pf_arch_vgg;
@@ -39,7 +42,7 @@ PfNode *pf_arch_add(PfArchBuilder *builder, PfOp op, const char *name, const cha
                     int input, int *index);
 
 int pf_arch_add_conv(PfArchBuilder *builder, const char *name, int input, int in_channels,
-                     int out_channels, int kernel, int stride, int padding, int bias);
+                     int out_channels, int kernel, int stride, int padding, bool bias);
 int pf_arch_add_batch_norm(PfArchBuilder *builder, const char *name, int input, int channels);
 int pf_arch_add_relu(PfArchBuilder *builder, const char *name, const char *module, int input);
 int pf_arch_add_max_pool(PfArchBuilder *builder, const char *name, int input, int kernel,
@@ -51,8 +54,10 @@ int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int 
                        int out_features);
 int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right);
 
-/* Whether the node of that name is the module or lies in it: "layer4.1.conv1" in "layer4". */
-int pf_arch_is_under(const char *name, const char *module);
+/* As the constructor of the network draws a parameter of the node; of a network without a family,
+ * as pf_op_initial_values. */
+PfInitialValues pf_arch_initial_values(const PfArch *arch, const PfNode *node,
+                                       const PfOpParameter *parameter);
 
 /* Preprocessing of nearly all ImageNet weights: Resize(resize) bilinear,
  * CenterCrop(224), the usual mean and deviation. */

@@ -5,7 +5,7 @@
 #include "arch_family.h"
 
 typedef struct ResNetConfig {
-    int bottleneck;
+    bool bottleneck;
     int blocks[4];
     int width; /* channels of the stem; 64 in the paper */
     int classes;
@@ -29,7 +29,7 @@ static int add_conv_norm(PfArchBuilder *builder, const Block *block, int number,
     snprintf(conv, sizeof conv, "%s.conv%d", block->prefix, number);
     snprintf(norm, sizeof norm, "%s.bn%d", block->prefix, number);
     int node = pf_arch_add_conv(builder, conv, input, in_channels, out_channels, kernel, stride,
-                                kernel / 2, 0);
+                                kernel / 2, false);
     return pf_arch_add_batch_norm(builder, norm, node, out_channels);
 }
 
@@ -51,7 +51,7 @@ static int add_shortcut(PfArchBuilder *builder, const Block *block)
     if (block->stride == 1 && block->in_channels == block->out_channels) return block->input;
     int node =
         pf_arch_add_conv(builder, child(name, sizeof name, block, "downsample.0"), block->input,
-                         block->in_channels, block->out_channels, 1, block->stride, 0, 0);
+                         block->in_channels, block->out_channels, 1, block->stride, 0, false);
     return pf_arch_add_batch_norm(builder, child(name, sizeof name, block, "downsample.1"), node,
                                   block->out_channels);
 }
@@ -89,7 +89,7 @@ static void build(PfArchBuilder *builder, const void *config)
     const ResNetConfig *resnet = config;
     int expansion = resnet->bottleneck ? 4 : 1, channels = resnet->width;
     builder->arch->block_class = resnet->bottleneck ? "Bottleneck" : "BasicBlock";
-    int node = pf_arch_add_conv(builder, "conv1", 0, 3, channels, 7, 2, 3, 0);
+    int node = pf_arch_add_conv(builder, "conv1", 0, 3, channels, 7, 2, 3, false);
     node = pf_arch_add_batch_norm(builder, "bn1", node, channels);
     node = pf_arch_add_relu(builder, "relu", NULL, node);
     node = pf_arch_add_max_pool(builder, "maxpool", node, 3, 2, 1);
@@ -132,12 +132,12 @@ static const PfWeightsEntry resnet152_weights[] = {
     PUBLISHED("IMAGENET1K_V1", "resnet152-394f9c45.pth", 256),
     PUBLISHED("IMAGENET1K_V2", "resnet152-f82ba261.pth", 232)};
 
-static const ResNetConfig resnet18 = {0, {2, 2, 2, 2}, 64, 1000};
-static const ResNetConfig resnet34 = {0, {3, 4, 6, 3}, 64, 1000};
-static const ResNetConfig resnet50 = {1, {3, 4, 6, 3}, 64, 1000};
-static const ResNetConfig resnet101 = {1, {3, 4, 23, 3}, 64, 1000};
-static const ResNetConfig resnet152 = {1, {3, 8, 36, 3}, 64, 1000};
-static const ResNetConfig resnet18_w16 = {0, {2, 2, 2, 2}, 16, 10};
+static const ResNetConfig resnet18 = {false, {2, 2, 2, 2}, 64, 1000};
+static const ResNetConfig resnet34 = {false, {3, 4, 6, 3}, 64, 1000};
+static const ResNetConfig resnet50 = {true, {3, 4, 6, 3}, 64, 1000};
+static const ResNetConfig resnet101 = {true, {3, 4, 23, 3}, 64, 1000};
+static const ResNetConfig resnet152 = {true, {3, 8, 36, 3}, 64, 1000};
+static const ResNetConfig resnet18_w16 = {false, {2, 2, 2, 2}, 16, 10};
 
 #define IMAGENET_VARIANT(network) \
     {.name = #network, .config = &network, .preprocess = PF_IMAGENET_PREPROCESS(256), \
@@ -157,7 +157,8 @@ static const PfArchVariant variants[] = {
 };
 
 const PfArchFamily pf_arch_resnet = {
-    .class_name = "ResNet", .default_tap = "avgpool", .variants = variants,
+    .class_name = "ResNet", .default_tap = "avgpool", .example_module = "layer3", .variants = variants,
     .variant_count = sizeof variants / sizeof variants[0], .build = build,
+    .initial = pf_op_initial_values,
 };
 /* clang-format on */

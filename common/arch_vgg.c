@@ -1,10 +1,11 @@
 /* VGG (Simonyan and Zisserman 2014, arXiv:1409.1556) as torchvision builds it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "arch_family.h"
 
 typedef struct VggConfig {
-    int batch_norm;
+    bool batch_norm;
     int convolutions[5]; /* in each of the five stages, with a max pool after it */
 } VggConfig;
 
@@ -25,7 +26,7 @@ static int add_features(PfArchBuilder *builder, const VggConfig *vgg)
         for (int i = 0; i < vgg->convolutions[stage]; i++) {
             int out = stage_channels[stage];
             node = pf_arch_add_conv(builder, feature_name(name, sizeof name, &index), node,
-                                    channels, out, 3, 1, 1, 1);
+                                    channels, out, 3, 1, 1, true);
             if (vgg->batch_norm)
                 node = pf_arch_add_batch_norm(builder, feature_name(name, sizeof name, &index),
                                               node, out);
@@ -52,10 +53,19 @@ static void build(PfArchBuilder *builder, const void *config)
     pf_arch_add_linear(builder, "classifier.6", node, 4096, 1000);
 }
 
-static const VggConfig vgg11 = {0, {1, 1, 2, 2, 2}}, vgg11_bn = {1, {1, 1, 2, 2, 2}};
-static const VggConfig vgg13 = {0, {2, 2, 2, 2, 2}}, vgg13_bn = {1, {2, 2, 2, 2, 2}};
-static const VggConfig vgg16 = {0, {2, 2, 3, 3, 3}}, vgg16_bn = {1, {2, 2, 3, 3, 3}};
-static const VggConfig vgg19 = {0, {2, 2, 4, 4, 4}}, vgg19_bn = {1, {2, 2, 4, 4, 4}};
+/* Linears are drawn from N(0, 0.01), their biases are 0. */
+static PfInitialValues initial(const PfNode *node, const PfOpParameter *parameter)
+{
+    if (node->op != PF_OP_LINEAR) return pf_op_initial_values(node, parameter);
+    bool is_weight = !strcmp(parameter->name, "weight");
+    return is_weight ? (PfInitialValues){PF_INITIAL_NORMAL, 0.01}
+                     : (PfInitialValues){PF_INITIAL_CONSTANT, 0};
+}
+
+static const VggConfig vgg11 = {false, {1, 1, 2, 2, 2}}, vgg11_bn = {true, {1, 1, 2, 2, 2}};
+static const VggConfig vgg13 = {false, {2, 2, 2, 2, 2}}, vgg13_bn = {true, {2, 2, 2, 2, 2}};
+static const VggConfig vgg16 = {false, {2, 2, 3, 3, 3}}, vgg16_bn = {true, {2, 2, 3, 3, 3}};
+static const VggConfig vgg19 = {false, {2, 2, 4, 4, 4}}, vgg19_bn = {true, {2, 2, 4, 4, 4}};
 
 /* clang-format off */
 #define PUBLISHED(file_name) \
@@ -89,7 +99,8 @@ static const PfArchVariant variants[] = {
 };
 
 const PfArchFamily pf_arch_vgg = {
-    .class_name = "VGG", .default_tap = "avgpool", .variants = variants,
+    .class_name = "VGG", .default_tap = "avgpool", .example_module = "features", .variants = variants,
     .variant_count = sizeof variants / sizeof variants[0], .build = build,
+    .initial = initial,
 };
 /* clang-format on */

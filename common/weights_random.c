@@ -1,11 +1,10 @@
-/* Random weights: He normal (fan-out) for convolutions, as torchvision's
- * constructors draw them. He et al., Delving Deep into Rectifiers, 2015. */
+/* Random weights, as the table of operations and the network's family say that they are drawn. */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch_family.h"
 #include "parallel.h"
 #include "random.h"
 #include "weights_internal.h"
@@ -14,16 +13,9 @@
  * tensors nor the number of threads matters. */
 #define BLOCK_VALUES 65536
 
-typedef enum Distribution { CONSTANT, NORMAL, UNIFORM } Distribution;
-
-typedef struct Filling {
-    Distribution distribution;
-    double scale; /* the constant, the standard deviation, or the half width */
-} Filling;
-
 typedef struct Tensor {
     uint64_t seed, stream;
-    Filling filling;
+    PfInitialValues initial;
     float *values;
     int64_t count;
 } Tensor;
@@ -33,37 +25,25 @@ static void fill_block(void *context, int64_t block)
     const Tensor *tensor = context;
     int64_t first = block * BLOCK_VALUES, end = first + BLOCK_VALUES;
     PfRandom random = pf_random_seeded(tensor->seed, tensor->stream + (uint64_t)block);
-    double scale = tensor->filling.scale;
+    double scale = tensor->initial.scale;
     if (end > tensor->count) end = tensor->count;
     for (int64_t i = first; i < end; i++) {
         double value = scale;
-        if (tensor->filling.distribution == NORMAL) value *= pf_random_normal(&random);
-        if (tensor->filling.distribution == UNIFORM) value *= 2 * pf_random_uniform(&random) - 1;
+        if (tensor->initial.distribution == PF_INITIAL_NORMAL) value *= pf_random_normal(&random);
+        if (tensor->initial.distribution == PF_INITIAL_UNIFORM)
+            value *= 2 * pf_random_uniform(&random) - 1;
         tensor->values[i] = (float)value;
     }
-}
-
-static Filling choose_filling(const PfArch *arch, const PfParameter *parameter)
-{
-    const PfNode *node = &arch->nodes[parameter->node];
-    const char *dot = strrchr(parameter->name, '.');
-    int is_weight = !strcmp(dot, ".weight"), is_variance = !strcmp(dot, ".running_var");
-    int is_vgg = !strcmp(arch->family, "VGG");
-    if (node->op == PF_OP_CONV && is_weight)
-        return (Filling){NORMAL, sqrt(2.0 / (node->out_channels * node->kernel * node->kernel))};
-    if (node->op == PF_OP_LINEAR && is_vgg && is_weight) return (Filling){NORMAL, 0.01};
-    /* torch.nn.Linear's own. */
-    if (node->op == PF_OP_LINEAR && !is_vgg) return (Filling){UNIFORM, 1 / sqrt(node->in_channels)};
-    int is_one = node->op == PF_OP_BATCH_NORM && (is_weight || is_variance);
-    return (Filling){CONSTANT, is_one};
 }
 
 static int add_random(PfWeights *weights, const PfArch *arch, const PfParameter *parameter,
                       uint64_t seed, PfError *err)
 {
+    const PfNode *node = &arch->nodes[parameter->node];
+    const PfOpParameter *of_op = pf_op_find_parameter(node->op, strrchr(parameter->name, '.') + 1);
     Tensor tensor = {.seed = seed,
                      .stream = pf_xxh64_text(parameter->name),
-                     .filling = choose_filling(arch, parameter),
+                     .initial = pf_arch_initial_values(arch, node, of_op),
                      .count = pf_shape_count(&parameter->shape)};
     tensor.values = pf_weights_allocate(weights, (size_t)tensor.count * sizeof(float), err);
     if (!tensor.values) return -1;

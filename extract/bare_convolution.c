@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "arch_family.h"
+#include "arch_ops.h"
 #include "backbone_loader.h"
 #include "backbone_session.h"
 #include "clock.h"

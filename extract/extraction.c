@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arch_ops.h"
 #include "bare_convolution.h"
 #include "clock.h"
 #include "extraction_internal.h"

@@ -1,4 +1,4 @@
-#include "export_head.h"
+#include "export_source.h"
 
 #include <math.h>
 #include <stdio.h>

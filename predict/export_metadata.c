@@ -1,4 +1,4 @@
-#include "export_metadata.h"
+#include "export_source.h"
 
 #include <stdlib.h>
 

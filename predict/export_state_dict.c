@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch_ops.h"
 #include "export_source.h"
 #include "memory.h"
 
@@ -22,8 +23,7 @@ typedef struct StateDict {
 static int feeds_classifier(const PfArch *arch, int tap)
 {
     int node = arch->nodes[arch->node_count - 1].inputs[0];
-    while (node != tap &&
-           (arch->nodes[node].op == PF_OP_FLATTEN || arch->nodes[node].op == PF_OP_DROPOUT))
+    while (node != tap && pf_op_row(arch->nodes[node].op)->keeps_values)
         node = arch->nodes[node].inputs[0];
     return node == tap;
 }

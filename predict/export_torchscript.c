@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "backbone_loader.h"
-#include "export_head.h"
 #include "export_source.h"
 #include "head_layer.h"
 #include "memory.h"

@@ -7,7 +7,6 @@
 
 #include "failure.h"
 #include "script_module.h"
-#include "script_source.h"
 #include "user_module.h"
 
 extern "C" {
@@ -32,7 +31,7 @@ static Trunk arch_trunk(const PfExportConfig &config)
     int tap;
     if (pf_arch_find_tap(config.arch, config.tap, &tap, &error)) throw Failure(error);
     Module module = tensor_module(*config.arch, config.tensors, config.tensor_count, 0, {tap});
-    module.define(script_source("backbone", *config.arch, 0, {tap}));
+    define_method(module, "backbone", *config.arch, 0, {tap});
     return {module, "self.backbone(images)[0]"};
 }
 

@@ -8,7 +8,10 @@
 #include <ATen/Functions.h>
 
 #include "failure.h"
-#include "script_source.h"
+
+extern "C" {
+#include "arch_script.h"
+}
 
 namespace permafrost {
 
@@ -57,13 +60,16 @@ static const PfTensorView &find_tensor(const TensorsByName &tensors, const PfArc
                                       pf_shape_text(&parameter.shape, want));
 }
 
-static void add_tensors(Module &module, const PfArch &arch, const TensorsByName &tensors,
-                        const std::vector<unsigned char> &needed)
+static void add_tensors(Module &module, const PfArch &arch, const TensorsByName &tensors, int start,
+                        const std::vector<int> &outputs)
 {
     PfError error = {};
     PfParameter *list = nullptr;
     int count = 0;
-    if (pf_arch_parameters(&arch, arch.node_count - 1, &list, &count, &error)) throw Failure(error);
+    std::vector<unsigned char> needed(arch.node_count);
+    if (pf_arch_mark_outputs(&arch, start, outputs.data(), outputs.size(), needed.data(), &error) ||
+        pf_arch_parameters(&arch, arch.node_count - 1, &list, &count, &error))
+        throw Failure(error);
     std::unique_ptr<PfParameter, void (*)(void *)> owner(list, std::free);
     for (int i = 0; i < count; i++)
         if (needed[list[i].node])
@@ -78,15 +84,25 @@ Module tensor_module(const PfArch &arch, const PfNamedTensor *tensors, size_t te
     for (size_t i = 0; i < tensor_count; i++) by_name[tensors[i].name] = &tensors[i].view;
     Module module(c10::QualifiedName(std::string("__torch__.permafrost.") + arch.name));
     module.register_attribute("training", c10::BoolType::get(), false);
-    add_tensors(module, arch, by_name, needed_nodes(arch, start, outputs));
+    add_tensors(module, arch, by_name, start, outputs);
     return module;
+}
+
+void define_method(Module &module, const char *name, const PfArch &arch, int start,
+                   const std::vector<int> &outputs)
+{
+    PfError error = {};
+    std::unique_ptr<char, void (*)(void *)> source(
+        pf_arch_script(&arch, name, start, outputs.data(), outputs.size(), &error), std::free);
+    if (!source) throw Failure(error);
+    module.define(source.get());
 }
 
 Module script_module(const PfArch &arch, const PfNamedTensor *tensors, size_t tensor_count,
                      int start, const std::vector<int> &outputs)
 {
     Module module = tensor_module(arch, tensors, tensor_count, start, outputs);
-    module.define(script_source("forward", arch, start, outputs));
+    define_method(module, "forward", arch, start, outputs);
     return module;
 }
 

@@ -18,8 +18,12 @@ namespace permafrost {
 torch::jit::Module tensor_module(const PfArch &arch, const PfNamedTensor *tensors,
                                  size_t tensor_count, int start, const std::vector<int> &outputs);
 
-// The same with forward, which takes the value of node start (0: normalised pixels
+// Gives such a module a method that takes the value of node start (0: normalised pixels
 // (n, 3, h, w)) and returns a tuple with a tensor per output node.
+void define_method(torch::jit::Module &module, const char *name, const PfArch &arch, int start,
+                   const std::vector<int> &outputs);
+
+// Both: such a module, whose method is forward.
 torch::jit::Module script_module(const PfArch &arch, const PfNamedTensor *tensors,
                                  size_t tensor_count, int start, const std::vector<int> &outputs);
 

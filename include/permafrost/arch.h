@@ -31,6 +31,7 @@ typedef enum PfOp {
     PF_OP_DROPOUT,           /* identity outside training */
     PF_OP_LINEAR,            /* weight (out, in), bias (out) if bias */
     PF_OP_ADD,
+    PF_OP_COUNT, /* how many there are */
 } PfOp;
 
 typedef struct PfNode {
@@ -134,6 +135,12 @@ int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *
 /* behind[i] = 1 if node i lies between cut and last, or is last. Fails where `last` takes
  * anything but what comes through the cut. behind has node_count entries. */
 int pf_arch_mark_behind(const PfArch *arch, int cut, int last, unsigned char *behind, PfError *err);
+
+/* needed[i] = 1 if node i lies behind node start and one of the outputs is it or needs it. An output
+ * that is start itself needs nothing. Fails as pf_arch_mark_behind does. needed has node_count
+ * entries. */
+int pf_arch_mark_outputs(const PfArch *arch, int start, const int *outputs, int output_count,
+                         unsigned char *needed, PfError *err);
 
 /* Trainable numbers of a node (buffers not counted). */
 int64_t pf_node_parameter_count(const PfNode *node);

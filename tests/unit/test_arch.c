@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "permafrost/arch.h"
+#include "arch_family.h"
+#include "arch_script.h"
 #include "summary.h"
 
 static PfArch *new_arch(const char *name)
@@ -160,6 +161,155 @@ START_TEST(parameters_are_those_of_the_nodes_that_feed_the_tap)
 }
 END_TEST
 
+/* ---- the table of operations ---- */
+
+/* A node on maps of (8, 1, 1) that any operation can be. */
+static PfNode any_node(PfOp op, int bias)
+{
+    PfNode node = {.name = "any", .module = "block.0.any", .op = op, .bias = bias};
+    node.input_count = op == PF_OP_INPUT ? 0 : PF_NODE_MAX_INPUTS;
+    node.in_channels = node.out_channels = 8;
+    node.kernel = node.stride = node.dilation = node.groups = node.pool_size = 1;
+    node.eps = node.dropout = 0.5f;
+    return node;
+}
+
+static void check_parameters(const PfOpRow *row, const PfNode *node)
+{
+    ck_assert_msg(row->parameters != NULL, "%s: no parameters", row->name);
+    for (const PfOpParameter *p = row->parameters; p->name; p++) {
+        ck_assert_msg(p->shape && p->initial, "%s: %s lacks a column", row->name, p->name);
+        PfShape shape = p->shape(node);
+        ck_assert_msg(pf_shape_count(&shape) > 0, "%s: %s is empty", row->name, p->name);
+        char word[PF_NODE_NAME_SIZE];
+        snprintf(word, sizeof word, "{%s}", p->name);
+        ck_assert_msg(strstr(row->script, word) != NULL, "%s: TorchScript without %s", row->name,
+                      word);
+    }
+}
+
+/* Everything that a row's ONNX nodes take must be there. */
+static void check_onnx(const PfOpRow *row, const PfNode *node, const PfShape *in)
+{
+    PfOnnxNodes onnx = {.count = 0};
+    PfArch arch = {.name = "any"};
+    PfError err = {0};
+    char word[PF_NODE_NAME_SIZE];
+    int length;
+    ck_assert_msg(!row->onnx(&arch, node, in, &onnx, &err), "%s: %s", row->name, err.message);
+    for (int i = 0; i < onnx.count; i++)
+        for (const char *c = onnx.nodes[i].inputs; sscanf(c, "%63s%n", word, &length) == 1;
+             c += length)
+            ck_assert_msg(!strcmp(word, "0") || !strcmp(word, "1") ||
+                              (i && !strcmp(word, "before")) ||
+                              pf_op_find_parameter(node->op, word),
+                          "%s: ONNX input '%s'", row->name, word);
+}
+
+START_TEST(every_operation_has_all_columns)
+{
+    const PfOpRow *row = pf_op_row((PfOp)_i);
+    ck_assert_msg(row->name && *row->name && row->class_name && row->shape && row->multiply_adds &&
+                      row->script && *row->script && row->onnx,
+                  "operation %d lacks a column", _i);
+    for (int bias = 0; bias < 2; bias++) {
+        PfNode node = any_node((PfOp)_i, bias);
+        PfShape in[PF_NODE_MAX_INPUTS] = {{3, {8, 1, 1}}, {3, {8, 1, 1}}}, out;
+        PfError err = {0};
+        FILE *nowhere = fopen("/dev/null", "w");
+        ck_assert_msg(!row->shape(&node, in, &out, &err), "%s: %s", row->name, err.message);
+        ck_assert_int_eq(pf_shape_count(&out), 8);
+        ck_assert_int_ge(row->multiply_adds(&node, &out), pf_node_parameter_count(&node));
+        check_parameters(row, &node);
+        ck_assert_msg(!pf_arch_script_expression(&node, row->script, nowhere, &err), "%s",
+                      err.message);
+        check_onnx(row, &node, in);
+        fclose(nowhere);
+    }
+}
+END_TEST
+
+START_TEST(a_word_that_stands_for_nothing_is_an_error)
+{
+    static const char *const wrong[] = {"f({nothing})", "f({2})", "f({0)", "f({running_mean})"};
+    PfNode node = any_node(PF_OP_CONV, 1);
+    FILE *nowhere = fopen("/dev/null", "w");
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        PfError err = {0};
+        ck_assert_int_eq(pf_arch_script_expression(&node, wrong[i], nowhere, &err), -1);
+        ck_assert_ptr_nonnull(strstr(err.message, "operation 'conv'"));
+    }
+    fclose(nowhere);
+}
+END_TEST
+
+/* One node of each operation. */
+static PfArch new_zoo(void)
+{
+    PfArch arch = {.name = "zoo"};
+    PfArchBuilder builder = {.arch = &arch};
+    int node, sum;
+    pf_arch_add(&builder, PF_OP_INPUT, "input", "", 0, &node);
+    node = pf_arch_add_conv(&builder, "stem.0.conv", node, 3, 8, 3, 2, 1, false);
+    node = sum = pf_arch_add_batch_norm(&builder, "norm", node, 8);
+    node = pf_arch_add_relu(&builder, "relu", NULL, node);
+    sum = pf_arch_add_sum(&builder, "add", sum, node);
+    node = pf_arch_add_conv(&builder, "layer.1", sum, 8, 8, 1, 1, 0, true);
+    node = pf_arch_add_max_pool(&builder, "pool", node, 3, 2, 1);
+    node = pf_arch_add_avg_pool(&builder, "avgpool", node, 1);
+    node = pf_arch_add_flatten(&builder, node);
+    node = pf_arch_add_dropout(&builder, "dropout", node, 0.25f);
+    pf_arch_add_linear(&builder, "fc", node, 8, 10);
+    ck_assert(!builder.failed);
+    return arch;
+}
+
+START_TEST(the_torchscript_of_each_operation)
+{
+    PfArch arch = new_zoo();
+    PfError err = {0};
+    char *text = pf_arch_script(&arch, "forward", 0, (const int[]){6, 10}, 2, &err);
+    ck_assert_msg(text != NULL, "%s", err.message);
+    ck_assert_str_eq(
+        text,
+        "def forward(self, input: Tensor) -> Tuple[Tensor, Tensor]:\n"
+        "    v0 = input\n"
+        "    v1 = torch.conv2d(v0, getattr(self.stem, \"0\").conv.weight, None, [2, 2], [1, 1], "
+        "[1, 1], 1)\n"
+        "    v2 = torch.batch_norm(v1, self.norm.weight, self.norm.bias, self.norm.running_mean, "
+        "self.norm.running_var, self.norm.training, 0.1, 9.99999975e-06, True)\n"
+        "    v3 = torch.relu(v2)\n"
+        "    v4 = torch.add(v2, v3)\n"
+        "    v5 = torch.conv2d(v4, getattr(self.layer, \"1\").weight, getattr(self.layer, "
+        "\"1\").bias, [1, 1], [0, 0], [1, 1], 1)\n"
+        "    v6 = torch.max_pool2d(v5, [3, 3], [2, 2], [1, 1], [1, 1], False)\n"
+        "    v7 = torch.adaptive_avg_pool2d(v6, [1, 1])\n"
+        "    v8 = torch.flatten(v7, 1)\n"
+        "    v9 = torch.dropout(v8, 0.25, self.training)\n"
+        "    v10 = torch.linear(v9, self.fc.weight, self.fc.bias)\n"
+        "    return (v6,v10,)\n");
+    free(text);
+    free(arch.nodes);
+}
+END_TEST
+
+START_TEST(a_script_holds_what_its_outputs_need_behind_the_start)
+{
+    PfArch arch = new_zoo();
+    PfError err = {0};
+    char *text = pf_arch_script(&arch, "from_pool", 4, (const int[]){5, 4}, 2, &err);
+    ck_assert_msg(text != NULL, "%s", err.message);
+    ck_assert_ptr_nonnull(strstr(text, "    v4 = input\n    v5 = torch.conv2d(v4, "));
+    ck_assert_ptr_nonnull(strstr(text, "    return (v5,v4,)\n"));
+    ck_assert_ptr_null(strstr(text, "v6"));
+    free(text);
+    /* The sum goes round its ReLU. */
+    ck_assert_ptr_null(pf_arch_script(&arch, "from_relu", 3, (const int[]){4}, 1, &err));
+    ck_assert_ptr_nonnull(strstr(err.message, "before it"));
+    free(arch.nodes);
+}
+END_TEST
+
 static char *summary_text(const char *network, PfSummaryOptions options)
 {
     char *text = NULL;
@@ -249,6 +399,10 @@ int main(void)
     tcase_add_test(cases, shapes_are_inferred_for_any_input);
     tcase_add_test(cases, an_input_that_vanishes_on_the_way_is_refused);
     tcase_add_test(cases, parameters_are_those_of_the_nodes_that_feed_the_tap);
+    tcase_add_loop_test(cases, every_operation_has_all_columns, 0, PF_OP_COUNT);
+    tcase_add_test(cases, a_word_that_stands_for_nothing_is_an_error);
+    tcase_add_test(cases, the_torchscript_of_each_operation);
+    tcase_add_test(cases, a_script_holds_what_its_outputs_need_behind_the_start);
     tcase_add_test(cases, a_cut_is_what_a_module_takes_in);
     tcase_add_test(cases, what_cannot_be_cut_is_refused);
     tcase_add_test(cases, the_table_shows_frozen_layers_in_brackets_and_names_taps);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch_ops.h"
 #include "bare_convolution.h"
 #include "bottleneck.h"
 #include "summary.h"
