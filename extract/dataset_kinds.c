@@ -47,12 +47,12 @@ static const char *ending_of(const char *name)
 /* ---- by content ---- */
 
 /* What the first bytes say of the file: NULL where it cannot be read, or they say nothing. */
-static const char *look_inside(int folder_fd, const char *name, int *is_decoded)
+static const char *look_inside(int folder_fd, const char *name, bool *is_decoded)
 {
     uint8_t bytes[PF_IMAGE_SIGNATURE_BYTES];
     struct stat status;
     const char *format = NULL;
-    *is_decoded = 0;
+    *is_decoded = false;
     int fd = pf_input_try(folder_fd, name, &status);
     if (fd < 0) return NULL;
     ssize_t got = read(fd, bytes, sizeof bytes);
@@ -116,9 +116,9 @@ static int count_file(PfDataset *dataset, const char *folder, const char *name, 
 }
 
 /* What the file is, for those that are not read: NULL where nothing tells. */
-static const char *format_of(int folder_fd, const char *name, int *is_decoded)
+static const char *format_of(int folder_fd, const char *name, bool *is_decoded)
 {
-    *is_decoded = 0;
+    *is_decoded = false;
     return is_one_of(ending_of(name), other_endings) ? NULL
                                                      : look_inside(folder_fd, name, is_decoded);
 }
@@ -131,7 +131,7 @@ static int is_litter(const char *name)
 int pf_dataset_look_at_file(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
                             PfError *err)
 {
-    int is_decoded;
+    bool is_decoded;
     if (is_litter(name)) return 0;
     const char *format = format_of(folder_fd, name, &is_decoded);
     if (!is_decoded) return count_file(dataset, folder, name, format, err);
@@ -141,7 +141,7 @@ int pf_dataset_look_at_file(PfDataset *dataset, int folder_fd, const char *folde
 int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
                             PfError *err)
 {
-    int is_decoded;
+    bool is_decoded;
     if (is_litter(name)) return 0;
     const char *format = format_of(folder_fd, name, &is_decoded);
     return is_decoded ? 0 : count_file(dataset, folder, name, format, err);
@@ -149,7 +149,7 @@ int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folde
 
 int pf_dataset_is_image_inside(int folder_fd, const char *name)
 {
-    int is_decoded;
+    bool is_decoded;
     if (is_litter(name)) return 0;
     format_of(folder_fd, name, &is_decoded);
     return is_decoded;

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "image_exif.h"
+#include "image.h"
 #include "memory.h"
 #include "parallel.h"
 
