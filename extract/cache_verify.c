@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dataset_as_before.h"
+#include "dataset.h"
 #include "equal_images.h"
 #include "json.h"
 #include "memory.h"

@@ -10,7 +10,7 @@
 #include "memory.h"
 #include "split.h"
 
-static int is_manifest(const char *operand)
+static bool is_manifest(const char *operand)
 {
     struct stat status;
     const char *dot = strrchr(operand, '.');
@@ -169,5 +169,11 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
     return status;
 }
 
-const PfDatasetFormat pf_dataset_format_manifest = {is_manifest, list, pf_dataset_read_file,
-                                                    pf_dataset_stat_file};
+const PfDatasetFormat pf_dataset_format_manifest = {
+    .what = "none",
+    .is_manifest = true,
+    .probe = is_manifest,
+    .list = list,
+    .read = pf_dataset_read_file,
+    .stat = pf_dataset_stat_file,
+};

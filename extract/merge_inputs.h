@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "dataset_shard.h"
+#include "dataset.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 

@@ -1,3 +1,4 @@
+/* Parts of a dataset: --sample and --shard. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,6 +6,8 @@
 #include "digest.h"
 #include "memory.h"
 #include "random.h"
+
+/* ==== --sample ==== */
 
 typedef struct Entry {
     size_t row;
@@ -28,12 +31,12 @@ static int by_hash(const Entry *a, const Entry *b)
     return a->row < b->row ? -1 : a->row > b->row;
 }
 
-static int share_a_split(const Entry *a, const Entry *b)
+static bool share_a_split(const Entry *a, const Entry *b)
 {
     return a->split == b->split;
 }
 
-static int share_a_class(const Entry *a, const Entry *b)
+static bool share_a_class(const Entry *a, const Entry *b)
 {
     return share_a_split(a, b) && a->class_index == b->class_index;
 }
@@ -67,7 +70,7 @@ static int by_row(const void *left, const void *right)
 }
 
 /* entries: groups one after the other. The i-th of n gets its turn at (i + 1/2) / n. */
-static void give_turns(Entry *entries, size_t count, int (*share)(const Entry *, const Entry *))
+static void give_turns(Entry *entries, size_t count, bool (*share)(const Entry *, const Entry *))
 {
     for (size_t first = 0, end; first < count; first = end) {
         for (end = first + 1; end < count && share(&entries[first], &entries[end]);) end++;
@@ -129,4 +132,36 @@ int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err)
     int status = keep_only(dataset, entries, (size_t)size, err);
     free(entries);
     return status;
+}
+
+/* ==== --shard ==== */
+
+/* Rows of a chunk; more do not help. */
+#define MAX_UNIT 4096
+/* Boundaries move by a unit at most, which is this small a part of a shard. */
+#define UNITS_PER_SHARD 16
+
+static int64_t unit_of(int64_t samples, int64_t shards)
+{
+    int64_t unit = 1;
+    while (unit < MAX_UNIT && unit * 2 <= samples / UNITS_PER_SHARD / shards) unit *= 2;
+    return unit;
+}
+
+/* The first sample behind the first `shards` of them. */
+static int64_t end_of(int64_t shards, int64_t shard_count, int64_t samples)
+{
+    int64_t unit = unit_of(samples, shard_count), units = (samples + unit - 1) / unit;
+    /* units * shards / shard_count, which might overflow */
+    int64_t end = units / shard_count * shards + units % shard_count * shards / shard_count;
+    return end * unit < samples ? end * unit : samples;
+}
+
+void pf_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size)
+{
+    *first = 0;
+    *size = samples;
+    if (!shard.count) return;
+    *first = end_of(shard.number - 1, shard.count, samples);
+    *size = end_of(shard.number, shard.count, samples) - *first;
 }
