@@ -1,4 +1,5 @@
-/* Manifests: a CSV file with a column of image paths and any number of target columns. */
+/* Manifests, from end to end: a CSV file with a column of image paths and any number of target
+ * columns. */
 #include "dataset_manifest.h"
 
 #include <stdio.h>
@@ -19,33 +20,6 @@ static bool is_manifest(const char *operand)
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
         is_one |= !strcasecmp(dot, endings[i]);
     return is_one && !stat(operand, &status) && !S_ISDIR(status.st_mode);
-}
-
-/* ---- lines ---- */
-
-int pf_manifest_fail(const PfManifest *manifest, int column, const char *found,
-                     const char *expected, PfError *err)
-{
-    return pf_fail(err, PF_EXIT_FAILED, "'%s' line %lld, column '%s': found '%.200s'; expected %s",
-                   manifest->path, (long long)pf_csv_line(manifest->csv), manifest->columns[column],
-                   found, expected);
-}
-
-int pf_manifest_fail_at(const PfManifest *manifest, int column, const PfFoundField *found,
-                        const char *expected, PfError *err)
-{
-    return pf_fail(err, PF_EXIT_FAILED, "'%s' line %lld, column '%s': found '%s'; expected %s",
-                   manifest->path, (long long)found->line, manifest->columns[column], found->text,
-                   expected);
-}
-
-void pf_manifest_note(PfFoundField *found, const PfManifest *manifest, int column,
-                      const char *field)
-{
-    if (found->count++) return;
-    found->line = pf_csv_line(manifest->csv);
-    found->column = column;
-    snprintf(found->text, sizeof found->text, "%s", field);
 }
 
 static int find_group_column(PfManifest *manifest, PfError *err)

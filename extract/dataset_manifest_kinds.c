@@ -18,14 +18,6 @@
 
 /* ---- looking at rows ---- */
 
-int pf_manifest_add_text(PfManifest *manifest, PfTextIndex *index, const char *text, size_t length,
-                         PfError *err)
-{
-    if (pf_text_index_find(index, text, length) >= 0) return 0;
-    const char *copy = pf_text_store_add(&manifest->texts, text, length, err);
-    return copy ? pf_text_index_add(index, copy, err) : -1;
-}
-
 static int add_names(PfManifest *manifest, PfManifestTarget *target, const char *field,
                      PfError *err)
 {
@@ -36,7 +28,7 @@ static int add_names(PfManifest *manifest, PfManifestTarget *target, const char 
 }
 
 /* Whether the column turned out to be one of numbers; before, its beginning decided. */
-static int may_settle(const PfManifest *manifest, const PfManifestTarget *target)
+static bool may_settle(const PfManifest *manifest, const PfManifestTarget *target)
 {
     return manifest->options->as_before
                ? !target->content.not_numbers
@@ -44,12 +36,12 @@ static int may_settle(const PfManifest *manifest, const PfManifestTarget *target
 }
 
 static int count_value(PfManifest *manifest, PfManifestTarget *target, const char *field,
-                       int is_number, PfError *err)
+                       bool is_number, PfError *err)
 {
     PfColumnContent *content = &target->content;
     if (content->is_settled || content->is_full) return 0;
     if (may_settle(manifest, target) && content->values.count > MAX_NUMBERED_CLASSES) {
-        content->is_settled = 1;
+        content->is_settled = true;
         return 0;
     }
     size_t before = content->values.count;
@@ -66,14 +58,14 @@ static int observe_field(PfManifest *manifest, PfManifestTarget *target, const c
     PfColumnContent *content = &target->content;
     double value = 0;
     if (pf_manifest_is_missing(manifest, field)) return 0;
-    int is_number = !pf_manifest_number(field, &value);
+    bool is_number = !pf_manifest_number(field, &value);
     if (!is_number && !target->has_kind && pf_manifest_is_odd_one(manifest, target, field))
         return 0;
     content->present++;
     if (!is_number)
-        content->not_numbers = content->not_whole = 1;
+        content->not_numbers = content->not_whole = true;
     else if (value != floor(value))
-        content->not_whole = 1;
+        content->not_whole = true;
     if (!target->has_kind) return count_value(manifest, target, field, is_number, err);
     if (target->kind == PF_TARGET_MULTILABEL) return add_names(manifest, target, field, err);
     return 0;

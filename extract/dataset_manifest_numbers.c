@@ -25,7 +25,7 @@ typedef struct Number {
     char digits[MAX_TEXT]; /* with sign, commas, points and exponent */
     char unit[MAX_UNIT];   /* "%", "$", or nothing */
     Mark mark;
-    int is_dressed; /* more than strtod reads */
+    bool is_dressed; /* more than strtod reads */
 } Number;
 
 /* ---- a field ---- */
@@ -46,7 +46,7 @@ static const char *const signs[][2] = {
 };
 static const char *const units[] = {"%", "$", "\xe2\x82\xac", "\xc2\xa3", "\xc2\xa5"};
 
-static int begins_with(const char *text, const char *sign)
+static bool begins_with(const char *text, const char *sign)
 {
     return !strncmp(text, sign, strlen(sign));
 }
@@ -90,15 +90,15 @@ static int undress(const char *field, char *plain, Number *number)
 }
 
 /* Digits in groups of three behind the first, as "1 200 300". */
-static int are_groups(const char *text, size_t length, const char *marks)
+static bool are_groups(const char *text, size_t length, const char *marks)
 {
     size_t first = strspn(text, "0123456789"), at = first;
-    if (first < 1 || first > 3) return 0;
+    if (first < 1 || first > 3) return false;
     for (; at < length; at += 4)
         if (!strchr(marks, text[at]) || at + 4 > length ||
             strspn(text + at + 1, "0123456789") < 3 ||
             (at + 4 < length && strspn(text + at + 1, "0123456789") > 3))
-            return 0;
+            return false;
     return at == length;
 }
 
@@ -184,21 +184,21 @@ static int value_of(const Number *number, char decimal, double *value)
 /* ---- a column ---- */
 
 /* What stands for nothing among numbers. */
-static int is_odd(const char *field)
+static bool is_odd(const char *field)
 {
     static const char *const marks[] = {"-", "--", "---", "?", ".", "\xe2\x80\x93", "\xe2\x80\x94"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-        if (!strcmp(field, marks[i])) return 1;
-    return 0;
+        if (!strcmp(field, marks[i])) return true;
+    return false;
 }
 
-static int is_infinite(const char *field)
+static bool is_infinite(const char *field)
 {
     double value;
     char *end;
     field += *field == '-' || *field == '+';
-    if (!strcasecmp(field, "inf") || !strcasecmp(field, "infinity")) return 1;
-    if (!*field || strspn(field, "0123456789+-.eE") != strlen(field)) return 0;
+    if (!strcasecmp(field, "inf") || !strcasecmp(field, "infinity")) return true;
+    if (!*field || strspn(field, "0123456789+-.eE") != strlen(field)) return false;
     value = strtod(field, &end);
     return !*end && isinf(value);
 }
@@ -247,14 +247,14 @@ void pf_manifest_note_number(const PfManifest *manifest, int column, const char 
     }
 }
 
-int pf_manifest_is_odd_one(const PfManifest *manifest, const PfManifestTarget *target,
-                           const char *field)
+bool pf_manifest_is_odd_one(const PfManifest *manifest, const PfManifestTarget *target,
+                            const char *field)
 {
     return !manifest->options->as_before && is_odd(field) &&
            pf_manifest_is_numeric(&manifest->forms[target->columns[0]]);
 }
 
-int pf_manifest_is_numeric(const PfNumberForm *form)
+bool pf_manifest_is_numeric(const PfNumberForm *form)
 {
     return form->numbers && form->numbers >= form->odd.count && !form->texts.count;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dataset_manifest.h"
@@ -54,13 +55,13 @@ static int sample_column(PfManifest *manifest, int column, Sampled *sampled, PfE
     return status < 0 ? -1 : 0;
 }
 
-int pf_manifest_is_usual_path(const char *name)
+static bool is_usual_path(const char *name)
 {
     for (size_t i = 0; i < USUAL_NAMES; i++)
-        if (!strcasecmp(name, usual_names[i])) return 1;
+        if (!strcasecmp(name, usual_names[i])) return true;
     for (size_t i = 0; i < USUAL_IDS; i++)
-        if (!strcasecmp(name, usual_ids[i])) return 1;
-    return 0;
+        if (!strcasecmp(name, usual_ids[i])) return true;
+    return false;
 }
 
 /* Columns in the order in which they are tried: usual names, then from left to right. */
@@ -87,13 +88,13 @@ static int next_column(const PfManifest *manifest, int *place)
 
 /* ---- folders ---- */
 
-static int exists(int folder, const char *path)
+static bool exists(int folder, const char *path)
 {
     return *path && !faccessat(folder, path, F_OK, 0);
 }
 
 /* Whether at least half of the first paths are there. */
-static int are_there(const PfManifest *manifest, const char *root, const Sampled *sampled)
+static bool are_there(const PfManifest *manifest, const char *root, const Sampled *sampled)
 {
     char path[PF_MANIFEST_PATH_SIZE];
     int found = 0, folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -160,12 +161,12 @@ static int try_column(PfManifest *manifest, int column, const char *home, char *
                : 0;
 }
 
-static int have_folders(const Sampled *sampled, int count)
+static bool have_folders(const Sampled *sampled, int count)
 {
     for (int i = 0; i < sampled->count; i++) {
         int folders = 0;
         for (const char *at = sampled->fields[i]; *at; at++) folders += strchr("/\\", *at) != NULL;
-        if (folders < count) return 0;
+        if (folders < count) return false;
     }
     return sampled->count > 0;
 }
@@ -177,14 +178,14 @@ static int try_spellings(PfManifest *manifest, int column, const char *home, cha
     Sampled sampled;
     if (sample_column(manifest, column, &sampled, err)) return -1;
     manifest->adds_endings = manifest->options->path_column || !manifest->has_header ||
-                             pf_manifest_is_usual_path(manifest->columns[column]) ||
-                             have_folders(&sampled, 1);
+                             is_usual_path(manifest->columns[column]) || have_folders(&sampled, 1);
     for (manifest->dropped = 0; manifest->dropped < MAX_DROPPED && !*root; manifest->dropped++) {
         if (!have_folders(&sampled, manifest->dropped)) break;
         if (find_sampled(manifest, &sampled, home, root, err)) return -1;
         if (*root) return 0;
     }
-    manifest->dropped = manifest->adds_endings = 0;
+    manifest->dropped = 0;
+    manifest->adds_endings = false;
     return 0;
 }
 
@@ -263,13 +264,30 @@ int pf_manifest_find_paths(PfManifest *manifest, PfError *err)
     return status;
 }
 
+/* ---- a first line that is a row ---- */
+
+int pf_manifest_check_header(PfManifest *manifest, PfError *err)
+{
+    char path[PF_MANIFEST_PATH_SIZE];
+    struct stat status;
+    const char *name = manifest->columns[manifest->path_column];
+    if (!manifest->has_header || manifest->options->as_before || manifest->options->path_column ||
+        is_usual_path(name))
+        return 0;
+    const char *found = pf_manifest_spell(manifest, manifest->dataset->root_fd, name, path, NULL);
+    if (!found || fstatat(manifest->dataset->root_fd, found, &status, 0) ||
+        !S_ISREG(status.st_mode))
+        return 0;
+    return pf_manifest_do_without_header(manifest, name, err);
+}
+
 /* ---- all paths ---- */
 
 /* What is known of a path once it has been looked for. */
 typedef struct Found {
     char *other;        /* another spelling, malloc'ed; NULL: none is needed, or none is there */
     const char *second; /* an ending that there is a file of too */
-    int is_absent;
+    bool is_absent;
 } Found;
 
 typedef struct Check {
@@ -370,7 +388,7 @@ int pf_manifest_check_paths(PfManifest *manifest, PfError *err)
     Check check = {manifest, pf_calloc(dataset->count, sizeof *check.found, err)};
     size_t absent = 0, respelled = 0;
     if (!check.found) return -1;
-    manifest->adds_endings = 1;
+    manifest->adds_endings = true;
     pf_parallel_for((int64_t)((dataset->count + BLOCK_PATHS - 1) / BLOCK_PATHS), 0, check_block,
                     &check);
     int status = take_found(manifest, check.found, &absent, &respelled, err) ||

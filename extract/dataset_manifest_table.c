@@ -1,5 +1,7 @@
-/* The columns' names: those of the first line, or made up where that is an image's. */
+/* A manifest as a table: its lines, its columns' names (those of the first line, or made up where
+ * that is an image's), and how the paths in it are spelled here. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,13 +11,15 @@
 #include "memory.h"
 #include "options.h"
 
+/* ==== lines and columns ==== */
+
 /* ---- lines ---- */
 
 /* Spreadsheets leave empty fields at the ends of lines. */
-static int is_same_length(const PfManifest *manifest, const char *const *fields, int count)
+static bool is_same_length(const PfManifest *manifest, const char *const *fields, int count)
 {
     for (int i = manifest->column_count; i < count; i++)
-        if (*fields[i]) return 0;
+        if (*fields[i]) return false;
     return count >= manifest->column_count;
 }
 
@@ -39,6 +43,33 @@ int pf_manifest_go_to_first_row(PfManifest *manifest, PfError *err)
     return pf_csv_next(manifest->csv, &fields, &count, err) < 0 ? -1 : 0;
 }
 
+/* ---- faults ---- */
+
+int pf_manifest_fail(const PfManifest *manifest, int column, const char *found,
+                     const char *expected, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED, "'%s' line %lld, column '%s': found '%.200s'; expected %s",
+                   manifest->path, (long long)pf_csv_line(manifest->csv), manifest->columns[column],
+                   found, expected);
+}
+
+int pf_manifest_fail_at(const PfManifest *manifest, int column, const PfFoundField *found,
+                        const char *expected, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED, "'%s' line %lld, column '%s': found '%s'; expected %s",
+                   manifest->path, (long long)found->line, manifest->columns[column], found->text,
+                   expected);
+}
+
+void pf_manifest_note(PfFoundField *found, const PfManifest *manifest, int column,
+                      const char *field)
+{
+    if (found->count++) return;
+    found->line = pf_csv_line(manifest->csv);
+    found->column = column;
+    snprintf(found->text, sizeof found->text, "%s", field);
+}
+
 /* ---- names ---- */
 
 static int take_names(PfManifest *manifest, const char *const *fields, PfError *err)
@@ -53,7 +84,7 @@ static int take_names(PfManifest *manifest, const char *const *fields, PfError *
 
 static int make_names(PfManifest *manifest, PfError *err)
 {
-    manifest->has_header = 0;
+    manifest->has_header = false;
     for (int i = 0; i < manifest->column_count; i++) {
         char name[32];
         int length = snprintf(name, sizeof name, "column%d", i + 1);
@@ -64,14 +95,13 @@ static int make_names(PfManifest *manifest, PfError *err)
 }
 
 /* Lists of paths have none. */
-static int is_list(const char *path)
+static bool is_list(const char *path)
 {
     const char *dot = strrchr(path, '.');
     return dot && (!strcasecmp(dot, ".txt") || !strcasecmp(dot, ".lst"));
 }
 
-/* `image` is what the first line has instead of a name. */
-static int do_without_header(PfManifest *manifest, const char *image, PfError *err)
+int pf_manifest_do_without_header(PfManifest *manifest, const char *image, PfError *err)
 {
     const char *more = manifest->column_count > 2   ? ", column2..."
                        : manifest->column_count > 1 ? ", column2"
@@ -108,35 +138,20 @@ int pf_manifest_read_header(PfManifest *manifest, PfError *err)
     manifest->forms = pf_calloc((size_t)count, sizeof *manifest->forms, err);
     if (!manifest->columns || !manifest->forms) return -1;
     manifest->column_count = count;
-    manifest->has_header = 1;
+    manifest->has_header = true;
     if (manifest->options->table.no_header) return make_names(manifest, err);
     if (take_names(manifest, fields, err)) return -1;
     int image = manifest->options->as_before ? -1 : find_image(manifest);
-    return image < 0 ? 0 : do_without_header(manifest, manifest->columns[image], err);
-}
-
-int pf_manifest_check_header(PfManifest *manifest, PfError *err)
-{
-    char path[PF_MANIFEST_PATH_SIZE];
-    struct stat status;
-    const char *name = manifest->columns[manifest->path_column];
-    if (!manifest->has_header || manifest->options->as_before || manifest->options->path_column ||
-        pf_manifest_is_usual_path(name))
-        return 0;
-    const char *found = pf_manifest_spell(manifest, manifest->dataset->root_fd, name, path, NULL);
-    if (!found || fstatat(manifest->dataset->root_fd, found, &status, 0) ||
-        !S_ISREG(status.st_mode))
-        return 0;
-    return do_without_header(manifest, name, err);
+    return image < 0 ? 0 : pf_manifest_do_without_header(manifest, manifest->columns[image], err);
 }
 
 /* ---- finding columns ---- */
 
-int pf_manifest_has_column(const PfManifest *manifest, const char *name)
+bool pf_manifest_has_column(const PfManifest *manifest, const char *name)
 {
     for (int i = 0; i < manifest->column_count; i++)
-        if (!strcmp(manifest->columns[i], name)) return 1;
-    return 0;
+        if (!strcmp(manifest->columns[i], name)) return true;
+    return false;
 }
 
 static int fail_unknown_column(const PfManifest *manifest, const char *name, PfError *err)
@@ -164,4 +179,79 @@ int pf_manifest_find_column(const PfManifest *manifest, const char *name, int *c
     if (found == 1) return 0;
     return pf_fail(err, PF_EXIT_FAILED, "'%s' has %d columns of the name '%s'", manifest->path,
                    found, name);
+}
+
+/* ==== paths as they were written on another machine ==== */
+
+/* Tried in this order where a path has none of an image's. */
+static const char *const endings[] = {".jpg", ".jpeg", ".png",  ".JPG",  ".JPEG", ".PNG", ".bmp",
+                                      ".ppm", ".pgm",  ".webp", ".tiff", ".tif",  ".gif"};
+
+const char *pf_manifest_path(const PfManifest *manifest, const char *field,
+                             char buffer[PF_MANIFEST_PATH_SIZE])
+{
+    const char *suffix = manifest->options->table.suffix;
+    size_t length = strlen(field), added = suffix ? strlen(suffix) : 0;
+    if (!added || !length || (length > added && !strcasecmp(field + length - added, suffix)) ||
+        length + added >= PF_MANIFEST_PATH_SIZE)
+        return field;
+    memcpy(buffer, field, length);
+    memcpy(buffer + length, suffix, added + 1);
+    return buffer;
+}
+
+/* Folders called train and val make no column of splits one of paths. */
+static bool is_there(int folder, const char *path)
+{
+    struct stat status;
+    return *path && !fstatat(folder, path, &status, 0) && !S_ISDIR(status.st_mode);
+}
+
+/* Behind so many folders; NULL where it has no more of them. */
+static const char *without_folders(const char *path, int count)
+{
+    for (; count > 0 && path; count--) {
+        path = strchr(path, '/');
+        if (path) path++;
+    }
+    return path;
+}
+
+/* Adds an ending to the path in buffer so that it is one of a file that is there: 1. */
+static bool add_ending(int folder, char *buffer, const char **second)
+{
+    size_t length = strlen(buffer);
+    const char *first = NULL;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        if (length + strlen(endings[i]) >= PF_MANIFEST_PATH_SIZE) return false;
+        strcpy(buffer + length, endings[i]);
+        if (!is_there(folder, buffer)) continue;
+        if (first) {
+            if (second) *second = endings[i];
+            break;
+        }
+        first = endings[i];
+        if (!second) break;
+    }
+    strcpy(buffer + length, first ? first : "");
+    return first != NULL;
+}
+
+const char *pf_manifest_spell(const PfManifest *manifest, int folder, const char *field,
+                              char buffer[PF_MANIFEST_PATH_SIZE], const char **second)
+{
+    char suffixed[PF_MANIFEST_PATH_SIZE];
+    const char *path = pf_manifest_path(manifest, field, suffixed);
+    if (second) *second = NULL;
+    bool is_long = strlen(path) >= PF_MANIFEST_PATH_SIZE;
+    if (is_long) return is_there(folder, path) ? path : NULL;
+    strcpy(buffer, path);
+    if (is_there(folder, buffer)) return buffer;
+    if (manifest->options->as_before) return NULL;
+    for (char *at = buffer; (at = strchr(at, '\\'));) *at = '/';
+    const char *rest = without_folders(buffer, manifest->dropped);
+    if (rest) memmove(buffer, rest, strlen(rest) + 1);
+    if (is_there(folder, buffer)) return buffer;
+    if (!manifest->adds_endings || !*buffer || pf_dataset_is_image_name(buffer)) return NULL;
+    return add_ending(folder, buffer, second) ? buffer : NULL;
 }
