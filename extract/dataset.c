@@ -12,7 +12,7 @@
 #include "memory.h"
 #include "split.h"
 
-/* Asked in this order. */
+/* In the order in which they are asked whether an operand is theirs. */
 static const PfDatasetFormat *const formats[] = {
     &pf_dataset_format_paths,
     &pf_dataset_format_cifar,
@@ -22,7 +22,7 @@ static const PfDatasetFormat *const formats[] = {
 
 #define FOLDER_TARGET "class"
 
-/* NULL: it is of no kind. */
+/* The format of an operand; NULL: it is of none. */
 static const PfDatasetFormat *probe(const char *operand)
 {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
@@ -231,7 +231,7 @@ int pf_dataset_stat(const PfDataset *dataset, int64_t index, PfFileStamp *stamp)
 
 /* ---- files ---- */
 
-/* Of "test_batch.bin#17" the file. */
+/* Of a sample named "test_batch.bin#17" the file test_batch.bin. */
 static int stat_container(const PfDataset *dataset, const char *path, struct stat *status)
 {
     const char *end = strrchr(path, '#');

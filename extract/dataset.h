@@ -28,7 +28,7 @@ typedef struct PfSample {
     PfSplit split;       /* train where its side is still to be drawn (pf_dataset_drawing) */
 } PfSample;
 
-/* How a manifest is written, where it does not tell by itself; NULL or 0: it does. */
+/* How a manifest is written. NULL, or 0: the file itself tells. */
 typedef struct PfTableOptions {
     const char *split_column; /* --split-column COLUMN[=VALUE[,VALUE]], or "none" */
     const char *separator;    /* --separator: the characters that part labels */
@@ -38,7 +38,7 @@ typedef struct PfTableOptions {
     int no_header;            /* --no-header */
 } PfTableOptions;
 
-/* The name of one that is given, or NULL. */
+/* The name of an option that is given, for messages; NULL where none is. */
 const char *pf_table_option_given(const PfTableOptions *table);
 
 /* A contiguous part of a dataset, one of several for several machines: --shard K/N. The number-th

@@ -13,8 +13,8 @@
 
 /* ==== texts and samples ==== */
 
-/* Millions of short strings that die together: an allocation each would double
- * their memory and take most of the time. */
+/* A dataset has millions of short strings that are freed together. An allocation for each would
+ * double their memory and take most of the time. */
 #define BLOCK_BYTES ((size_t)256 << 10)
 
 struct PfTextBlock {
@@ -29,7 +29,10 @@ static char *reserve_text(PfDataset *dataset, size_t size, PfError *err)
     if (!block || block->size - block->used < size) {
         size_t capacity = size > BLOCK_BYTES ? size : BLOCK_BYTES;
         block = malloc(sizeof *block + capacity);
-        if (!block) return pf_fail(err, PF_EXIT_FAILED, "out of memory for paths"), NULL;
+        if (!block) {
+            pf_fail(err, PF_EXIT_FAILED, "out of memory for paths");
+            return NULL;
+        }
         *block = (PfTextBlock){.next = dataset->text, .size = capacity};
         dataset->text = block;
     }
@@ -102,7 +105,7 @@ void pf_dataset_free_lists(PfDataset *dataset)
 
 /* ==== warnings and remarks ==== */
 
-/* What goes before the names. */
+/* How each warning begins; the names of what it is about follow. */
 static const char *const openings[PF_NOTE_COUNT] = {
     [PF_NOTE_HIDDEN_FOLDER] = "hidden folders left out (torchvision would take them)",
     [PF_NOTE_HIDDEN_IMAGE] = "hidden image files left out (torchvision would take them)",
@@ -157,7 +160,7 @@ int pf_dataset_note(PfDataset *dataset, PfNote note, const char *folder, const c
     return pf_names_add(&dataset->notes[note], folder, name, err);
 }
 
-/* Takes the sentence over; NULL stands for a failure already told. */
+/* Takes ownership of the sentence. NULL: making it has failed, and err says why. */
 static int take_sentence(PfSentences *sentences, char *sentence, PfError *err)
 {
     if (!sentence) return -1;
@@ -208,7 +211,10 @@ static char *tell_names(const char *opening, const PfNames *names, PfError *err)
     char *text = NULL;
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
-    if (!stream) return pf_fail_errno(err, "out of memory for a warning"), NULL;
+    if (!stream) {
+        pf_fail_errno(err, "out of memory for a warning");
+        return NULL;
+    }
     pf_print(stream, "%s:", opening);
     for (int i = 0; i < PF_NAMED_MAX && i < names->count; i++)
         pf_print(stream, "%s '%s'", i ? "," : "", names->first[i]);
@@ -216,7 +222,8 @@ static char *tell_names(const char *opening, const PfNames *names, PfError *err)
         pf_print(stream, " and %" PRId64 " more", names->count - PF_NAMED_MAX);
     if (fclose(stream)) {
         free(text);
-        return pf_fail_errno(err, "out of memory for a warning"), NULL;
+        pf_fail_errno(err, "out of memory for a warning");
+        return NULL;
     }
     return text;
 }

@@ -208,7 +208,8 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
 
 /* ---- reading ---- */
 
-/* *index: a sample's; becomes its place among the records of all files. */
+/* The file that holds a sample. *index is the sample's number, and becomes its place among the
+ * records of all files. */
 static const File *find_file(const PfDataset *dataset, int64_t *index)
 {
     const Cifar *cifar = dataset->of_format;

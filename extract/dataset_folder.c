@@ -23,7 +23,8 @@ typedef struct SplitFolders {
 
 /* ---- names ---- */
 
-/* Exactly these, and of several for one split the first, were splits before there were others. */
+/* The only names of splits that the first versions knew. Where a dataset has several for one split,
+ * the first of them is taken. */
 static const struct {
     const char *folder;
     PfSplit split;
@@ -33,7 +34,7 @@ static const struct {
 };
 #define EXACT_NAMES (sizeof exact_names / sizeof *exact_names)
 
-/* In any case, and with one of the endings. */
+/* Names of splits, in upper or lower case, alone or before one of the endings. */
 static const struct {
     const char *stem;
     PfSplit split;
@@ -56,7 +57,7 @@ static bool is_ending(const char *text)
     return false;
 }
 
-/* -1: the name is none of a split. */
+/* The split of that name, or -1. */
 static int split_of_name(const char *name)
 {
     char lower[32];
@@ -71,7 +72,7 @@ static int split_of_name(const char *name)
     return -1;
 }
 
-/* "seg_train": of a name behind a prefix, whose length is given. */
+/* The split of a name behind a prefix, as in "seg_train", or -1. *prefix: the prefix's length. */
 static int split_of_prefixed(const char *name, size_t *prefix)
 {
     for (size_t i = 1; name[i]; i++)
@@ -152,18 +153,18 @@ typedef enum Verdict { ARE_CLASSES, ARE_SPLITS, ARE_UNSURE } Verdict;
 typedef struct Look {
     int named;             /* that are called like splits, and hold images */
     int with_classes;      /* of those: that hold folders of images */
-    int train_is_flat;     /* that one does not */
-    int is_twice;          /* two are called like the same split */
+    bool train_is_flat;    /* train's folder holds images, and no folders of images */
+    bool is_twice;         /* two are called like the same split */
     int others;            /* that are called otherwise, and hold images */
-    int only_exact;        /* names that are called like splits are exact ones */
-    const char *other;     /* one of those */
-    int is_nested;         /* one holds nothing but a folder of its own split's name */
+    bool only_exact;       /* all that are called like splits have one of exact_names */
+    const char *other;     /* the last of the others */
+    bool is_nested;        /* one holds nothing but a folder of its own split's name */
     SplitFolders found;    /* the first of each split */
     SplitFolders prefixed; /* of the others: with one prefix, each of another split */
-    int prefixed_nested;
+    bool prefixed_nested;  /* the same of those with a prefix */
 } Look;
 
-/* Whether all that the folder holds is one that is called like it: "train/train". */
+/* Whether the folder holds nothing but a folder of the same split's name: "train/train". */
 static bool is_only_itself(PfSplit split, const PfHoldings *holdings)
 {
     size_t prefix;
@@ -178,10 +179,10 @@ static void note_named(Look *look, const char *name, PfSplit split, const PfHold
     look->with_classes += holdings->has_folders;
     look->train_is_flat |= split == PF_SPLIT_TRAIN && !holdings->has_folders;
     look->only_exact &= is_exact_name(name);
-    int is_nested = is_only_itself(split, holdings);
+    bool is_nested = is_only_itself(split, holdings);
     look->is_nested |= is_nested;
     if (has_split(&look->found, split))
-        look->is_twice = 1;
+        look->is_twice = true;
     else
         add(&look->found, is_nested ? holdings->first_folder : name, split);
 }
@@ -195,25 +196,26 @@ static void note_other(Look *look, const char *name, const PfHoldings *holdings)
     if (split < 0 || !holdings->has_folders || has_split(&look->prefixed, (PfSplit)split) ||
         (look->prefixed.count && strncmp(look->prefixed.folder[0], name, prefix + 1)))
         return;
-    int is_nested = is_only_itself((PfSplit)split, holdings);
+    bool is_nested = is_only_itself((PfSplit)split, holdings);
     look->prefixed_nested |= is_nested;
     add(&look->prefixed, is_nested ? holdings->first_folder : name, (PfSplit)split);
 }
 
-/* Names with a prefix are those of splits if there are no others. */
+/* Names with a prefix are taken for splits if all folders have one. */
 static void settle_prefixed(Look *look)
 {
     if (!look->named && look->others > 1 && look->prefixed.count == look->others) {
         look->found = look->prefixed;
         look->named = look->with_classes = look->others;
-        look->others = look->only_exact = 0;
+        look->others = 0;
+        look->only_exact = false;
         look->is_nested = look->prefixed_nested;
     }
 }
 
 static int look_at_root(PfDataset *dataset, const PfListing *root, Look *look, PfError *err)
 {
-    *look = (Look){.only_exact = 1};
+    *look = (Look){.only_exact = true};
     for (size_t i = 0; i < root->folder_count; i++) {
         PfHoldings holdings;
         const char *name = root->folders[i];
@@ -238,7 +240,7 @@ static bool any_is_named(const PfListing *root)
 
 static Verdict judge(const PfListing *root, const Look *look)
 {
-    int is_well_known = look->only_exact && holds_exact_splits(root);
+    bool is_well_known = look->only_exact && holds_exact_splits(root);
     if (!look->named) return ARE_CLASSES;
     if (look->is_nested) return ARE_UNSURE;
     if (is_well_known && (look->with_classes || !look->others)) return ARE_SPLITS;
@@ -358,15 +360,16 @@ static bool same_folders(const SplitFolders *a, const SplitFolders *b)
     return a->count == b->count;
 }
 
-/* A cache that is there goes on as it began. */
+/* For a cache that is there, which goes on as it began: says so where the folders would be read
+ * otherwise today. */
 static int keep_names(PfDataset *dataset, const SplitFolders *before, const Look *look,
                       Verdict verdict, PfError *err)
 {
     char option[256];
-    int is_same = verdict == ARE_CLASSES
-                      ? !before->count
-                      : verdict == ARE_SPLITS && same_folders(before, &look->found);
-    if (is_same) dataset->keeps_split_names = 0;
+    bool is_same = verdict == ARE_CLASSES
+                       ? !before->count
+                       : verdict == ARE_SPLITS && same_folders(before, &look->found);
+    if (is_same) dataset->keeps_split_names = false;
     if (is_same) return 0;
     return pf_dataset_remark(dataset, err,
                              "folders are splits and classes as they were when the cache was made; "
@@ -374,10 +377,10 @@ static int keep_names(PfDataset *dataset, const SplitFolders *before, const Look
                              option_text(&look->found, option, sizeof option));
 }
 
-/* As options->split_folders says; else by the folders' names and by what they hold. What is not
- * sure is PF_EXIT_USAGE, and the message says how to say it. With options->exact_split_names the
- * names of a cache's first days count, and nothing is unsure; where those of today say something
- * else dataset->keeps_split_names is set. */
+/* Which folders are splits: as options->split_folders says, else by their names and by what they
+ * hold. Where that is not sure it fails with PF_EXIT_USAGE, and the message names the option that
+ * settles it. With options->exact_split_names only exact_names are splits, and nothing is unsure;
+ * where the rules of today would decide otherwise, dataset->keeps_split_names is set. */
 static int choose_split_folders(PfDataset *dataset, const PfListing *root,
                                 const PfDatasetOptions *options, SplitFolders *out, PfError *err)
 {
@@ -386,14 +389,14 @@ static int choose_split_folders(PfDataset *dataset, const PfListing *root,
     if (options->split_folders) return take_option(dataset, options->split_folders, out, err);
     if (!any_is_named(root)) return 0;
     if (look_at_root(dataset, root, &look, err)) return -1;
-    int is_well_known = look.only_exact && holds_exact_splits(root);
+    bool is_well_known = look.only_exact && holds_exact_splits(root);
     Verdict verdict = judge(root, &look);
     sort_splits(&look.found);
     if (is_well_known && !look.is_nested) {
         look.found = (SplitFolders){0};
         take_exact(root, &look.found);
     }
-    int is_known = are_known_classes(root, options);
+    bool is_known = are_known_classes(root, options);
     if (is_known || options->exact_split_names) {
         if (!is_known && holds_exact_splits(root)) take_exact(root, out);
         dataset->keeps_split_names = options->exact_split_names;

@@ -33,7 +33,7 @@ static int find_group_column(PfManifest *manifest, PfError *err)
 
 typedef int (*RowFunction)(PfManifest *manifest, const char *const *fields, PfError *err);
 
-/* Calls it for every row, and returns their number, or -1. */
+/* Calls the function for every row, and returns their number, or -1. */
 static int64_t pass(PfManifest *manifest, RowFunction function, PfError *err)
 {
     const char *const *fields;
@@ -46,7 +46,7 @@ static int64_t pass(PfManifest *manifest, RowFunction function, PfError *err)
     return status < 0 ? -1 : rows;
 }
 
-/* Twice: how fields are written is known from all of them together only. */
+/* Rows are gone through twice: how fields are written is known only once all have been seen. */
 static int observe_rows(PfManifest *manifest, PfError *err)
 {
     if (pf_manifest_check_names(manifest, err)) return -1;

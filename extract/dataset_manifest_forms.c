@@ -90,7 +90,7 @@ static int warn_whole(PfManifest *manifest, const PfManifestTarget *target,
                            target->name, found->text, (long long)found->line, mark, word);
 }
 
-/* Without --separator: what all fields of the column say. */
+/* Chooses what parts names, where --separator does not say, by all fields of the column. */
 static int choose_separator(PfManifest *manifest, PfManifestTarget *target, PfError *err)
 {
     PfLabelForm *form = &target->labels;
@@ -223,7 +223,7 @@ static bool is_among(const char *field, const char *const *words, size_t count,
 bool pf_manifest_is_missing(const PfManifest *manifest, const char *field)
 {
     static const char *const words[] = {"", "nan", "na", "n/a", "null"};
-    /* The rest of what pandas takes for missing, as it stands there. */
+    /* The rest of what pandas takes for missing, in these very letters. */
     static const char *const exact[] = {"None", "<NA>",   "#N/A",    "#N/A N/A", "#NA",     "-NaN",
                                         "-nan", "1.#IND", "-1.#IND", "1.#QNAN",  "-1.#QNAN"};
     if (is_among(field, words, sizeof words / sizeof *words, strcasecmp)) return true;
@@ -233,7 +233,7 @@ bool pf_manifest_is_missing(const PfManifest *manifest, const char *field)
 
 /* ---- texts that are UTF-8 ---- */
 
-/* As Windows-1252 has it, malloc'ed; NULL: it has not. */
+/* The text read as Windows-1252, in UTF-8, malloc'ed; NULL where it cannot be. */
 static char *read_as_windows(const char *text)
 {
     char *out;
@@ -287,7 +287,7 @@ static bool is_of_numbers(const PfManifestTarget *target)
             (target->kind == PF_TARGET_REGRESSION || target->kind == PF_TARGET_KEYPOINTS));
 }
 
-/* Once, however many targets have the column. */
+/* Counts a missing field once, however many targets have the column. */
 static void note_missing(const PfManifest *manifest, const PfManifestTarget *target, int column,
                          const char *field)
 {

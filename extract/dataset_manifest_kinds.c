@@ -8,9 +8,9 @@
 
 /* Whole numbers are classes up to so many different ones, on average found twice. */
 #define MAX_NUMBERED_CLASSES 20
-/* Texts that nobody asked for are names of classes up to so many different ones... */
+/* A column of texts that --target does not name is a target up to so many different texts. */
 #define MAX_COUNTED 100000
-/* ...and from so many rows on only where half of them are equal to another. */
+/* From so many rows on it is one only where texts occur twice on average. */
 #define MIN_ROWS_FOR_REPEATS 100
 
 /* A column of so many numbers for each text is one of numbers, with faults. */
@@ -27,7 +27,7 @@ static int add_names(PfManifest *manifest, PfManifestTarget *target, const char 
     return 0;
 }
 
-/* Whether the column turned out to be one of numbers; before, its beginning decided. */
+/* Whether the column is one of numbers. The first versions went by the rows until then. */
 static bool may_settle(const PfManifest *manifest, const PfManifestTarget *target)
 {
     return manifest->options->as_before
@@ -51,7 +51,8 @@ static int count_value(PfManifest *manifest, PfManifestTarget *target, const cha
     return 0;
 }
 
-/* As before, text below a column of numbers leaves is_settled and not_numbers both set. */
+/* With options->as_before a text below a column of numbers leaves both is_settled and not_numbers
+ * set, as it did in the first versions. */
 static int observe_field(PfManifest *manifest, PfManifestTarget *target, const char *field,
                          PfError *err)
 {
@@ -106,7 +107,7 @@ static int fail_faults(const PfManifest *manifest, int column, PfError *err)
     return pf_manifest_fail_at(manifest, column, found, expected, err);
 }
 
-/* Texts that look like numbers, or stand among them, and hardly repeat. */
+/* Warns of a column of texts that look like numbers, or stand among numbers, and hardly repeat. */
 static int warn_of_numbers(PfManifest *manifest, const PfManifestTarget *target, PfError *err)
 {
     const PfColumnContent *content = &target->content;
@@ -125,7 +126,7 @@ static int warn_of_numbers(PfManifest *manifest, const PfManifestTarget *target,
                            target->name);
 }
 
-/* Of a target whose kind is not given. */
+/* Chooses the kind of a target for which --target gives none. */
 static int choose_kind(PfManifest *manifest, PfManifestTarget *target, PfError *err)
 {
     const PfColumnContent *content = &target->content;

@@ -11,24 +11,24 @@
 #include "memory.h"
 #include "parallel.h"
 
-/* Lines that are tried. */
+/* How many lines of a column are tried. */
 #define SAMPLED 32
 #define BLOCK_PATHS 256
 
-/* Names of the column, the likeliest first. */
+/* What a column of paths is usually called, the likeliest name first. */
 static const char *const usual_names[] = {
     "path",      "filepath", "file_path", "image_path", "img_path", "filename",
     "file_name", "file",     "image",     "img",        "images",   "image_file",
 };
 #define USUAL_NAMES (sizeof usual_names / sizeof *usual_names)
 
-/* ...and of what the files are called without their endings. */
+/* What a column of names without endings is usually called. */
 static const char *const usual_ids[] = {
     "image_id", "img_id", "image_name", "img_name", "file_id", "name", "id", "index", "key",
 };
 #define USUAL_IDS (sizeof usual_ids / sizeof *usual_ids)
 
-/* Folders that paths may begin with and that are not here. */
+/* So many folders at the beginnings of paths are left out at most, to find the files. */
 #define MAX_DROPPED 16
 
 /* The first lines' fields: (count, column_count). */
@@ -72,7 +72,7 @@ static int place_of_column(const PfManifest *manifest, int column)
     return (int)USUAL_NAMES + column;
 }
 
-/* The one that comes after `place`, or -1. */
+/* The column that is tried after the one at *place, which becomes its place; -1: there is none. */
 static int next_column(const PfManifest *manifest, int *place)
 {
     int next = -1, next_place = 0;
@@ -171,7 +171,8 @@ static bool have_folders(const Sampled *sampled, int count)
     return sampled->count > 0;
 }
 
-/* With endings where the column may well be one of names, and without folders that are not here. */
+/* As try_column, but other spellings of the paths are tried, too: with endings where the column may
+ * well be one of names, and without folders that are not here. */
 static int try_spellings(PfManifest *manifest, int column, const char *home, char **root,
                          PfError *err)
 {
@@ -325,7 +326,7 @@ static int fail_two_files(const PfManifest *manifest, const char *path, const Fo
                    found->second);
 }
 
-/* Counts both kinds. */
+/* Counts paths that are not there at all, and those that are there in another spelling. */
 static int take_found(PfManifest *manifest, const Found *found, size_t *absent, size_t *respelled,
                       PfError *err)
 {

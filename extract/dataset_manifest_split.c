@@ -7,10 +7,10 @@
 #include "dataset_manifest.h"
 #include "memory.h"
 
-/* Columns that may be one, by what they hold, and what is true there. */
+/* Columns that may be the split, if what they hold fits, and what "true" means in them. */
 static const struct {
     const char *name;
-    bool is_asked; /* it is one where that is asked for only */
+    bool is_asked; /* it is the split only where --split-column says so */
     bool has_flags;
     PfSplit split; /* of the lines with 1; with 0: train, or val where this is train */
 } usual_names[] = {
@@ -83,7 +83,7 @@ static int look_at_column(PfManifest *manifest, int column, Content *content, Pf
     return status;
 }
 
-/* Whether the column is a split by what it holds; the fields that do not fit are then errors. */
+/* Whether what the column holds makes it the split. Fields that do not fit are then errors. */
 static bool is_split(const Content *content, int usual, PfSplitRule *rule)
 {
     const int64_t *words = content->words;

@@ -94,7 +94,7 @@ static int make_names(PfManifest *manifest, PfError *err)
     return 0;
 }
 
-/* Lists of paths have none. */
+/* Files of these endings are usually lists of paths, which have no header. */
 static bool is_list(const char *path)
 {
     const char *dot = strrchr(path, '.');
@@ -117,7 +117,7 @@ int pf_manifest_do_without_header(PfManifest *manifest, const char *image, PfErr
     return make_names(manifest, err);
 }
 
-/* A column of that name where the first line has an image's. */
+/* The first column that is called like an image, or -1. */
 static int find_image(const PfManifest *manifest)
 {
     for (int i = 0; i < manifest->column_count; i++)
@@ -183,7 +183,7 @@ int pf_manifest_find_column(const PfManifest *manifest, const char *name, int *c
 
 /* ==== paths as they were written on another machine ==== */
 
-/* Tried in this order where a path has none of an image's. */
+/* Endings that are tried, in this order, where a path does not end like an image. */
 static const char *const endings[] = {".jpg", ".jpeg", ".png",  ".JPG",  ".JPEG", ".PNG", ".bmp",
                                       ".ppm", ".pgm",  ".webp", ".tiff", ".tif",  ".gif"};
 
@@ -200,14 +200,15 @@ const char *pf_manifest_path(const PfManifest *manifest, const char *field,
     return buffer;
 }
 
-/* Folders called train and val make no column of splits one of paths. */
+/* Whether the path is a file's. Folders do not count: a column of splits, with "train" and "val",
+ * must not be taken for one of paths because folders are called so. */
 static bool is_there(int folder, const char *path)
 {
     struct stat status;
     return *path && !fstatat(folder, path, &status, 0) && !S_ISDIR(status.st_mode);
 }
 
-/* Behind so many folders; NULL where it has no more of them. */
+/* The path without its first `count` folders; NULL where it has fewer. */
 static const char *without_folders(const char *path, int count)
 {
     for (; count > 0 && path; count--) {
@@ -217,7 +218,8 @@ static const char *without_folders(const char *path, int count)
     return path;
 }
 
-/* Adds an ending to the path in buffer so that it is one of a file that is there: 1. */
+/* Adds an ending to the path in buffer with which there is such a file; false where there is
+ * none. */
 static bool add_ending(int folder, char *buffer, const char **second)
 {
     size_t length = strlen(buffer);

@@ -197,7 +197,7 @@ void pf_manifest_free_targets(PfManifest *manifest)
 
 /* ==== values, row by row ==== */
 
-/* Targets that are told of one by one. */
+/* So many targets are told of one by one, and the others only counted. */
 #define MAX_TOLD 20
 
 int pf_manifest_allocate(PfManifest *manifest, PfError *err)
@@ -213,7 +213,8 @@ int pf_manifest_allocate(PfManifest *manifest, PfError *err)
 
 /* ---- classes ---- */
 
-/* Of the class's name: pandas writes "3" as "3.0" where another row has none. */
+/* The length of a class's name in a field. Where a row has no number, pandas writes the others' "3"
+ * as "3.0". */
 static size_t name_length(const PfManifestTarget *target, const char *field)
 {
     return target->content.not_whole || strpbrk(field, "eE") ? strlen(field) : strcspn(field, ".");

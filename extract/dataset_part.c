@@ -17,8 +17,8 @@ typedef struct Entry {
     double turn; /* its place among its class, then its split, in (0, 1) */
 } Entry;
 
-/* Another number than the path's hash itself, by which train chooses what to validate on: the
- * images of the smallest hashes would all be on one side. */
+/* Not the path's hash itself, by which a split by path is drawn: the images of the smallest hashes
+ * would all be on one side. */
 static uint64_t hash_of(const char *path)
 {
     PfRandom random = pf_random_seeded(pf_xxh64_text(path), 0);
@@ -79,8 +79,9 @@ static void give_turns(Entry *entries, size_t count, bool (*share)(const Entry *
     }
 }
 
-/* Into an order that does not depend on how many are wanted, so that a larger sample holds a
- * smaller one. Classes take turns within their split in proportion to their sizes, then splits. */
+/* Puts the entries into an order of which a sample of any size is the beginning, so that a larger
+ * sample holds a smaller one. Classes take turns within their split, in proportion to their sizes,
+ * and splits take turns in the same way. */
 static void put_in_turn(Entry *entries, size_t count)
 {
     qsort(entries, count, sizeof *entries, by_class);
@@ -138,7 +139,7 @@ int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err)
 
 /* Rows of a chunk; more do not help. */
 #define MAX_UNIT 4096
-/* Boundaries move by a unit at most, which is this small a part of a shard. */
+/* Boundaries between shards are multiples of a unit, and a shard has at least so many of them. */
 #define UNITS_PER_SHARD 16
 
 static int64_t unit_of(int64_t samples, int64_t shards)

@@ -31,7 +31,7 @@ static const char *const other_endings[] = {
     "zip", "tar",  "gz",    "7z",  "rar",   "mp4",  "mov",  "avi", "mkv", "webm",
     "wav", "mp3",  "log",   "py",  "ipynb", "db",   NULL};
 
-/* What systems leave behind, hidden files apart. */
+/* What operating systems leave behind in folders, beside hidden files. */
 static const char *const litter[] = {"Thumbs.db", "ehthumbs.db", "desktop.ini", "Icon\r", NULL};
 
 static bool is_one_of(const char *name, const char *const *names)
@@ -41,7 +41,7 @@ static bool is_one_of(const char *name, const char *const *names)
     return false;
 }
 
-/* Behind the last dot; "" where there is none. */
+/* What follows the last dot of a name; "" where there is none. */
 static const char *ending_of(const char *name)
 {
     const char *dot = strrchr(name, '.');
@@ -50,7 +50,7 @@ static const char *ending_of(const char *name)
 
 /* ---- by content ---- */
 
-/* What the first bytes say of the file: NULL where it cannot be read, or they say nothing. */
+/* The format that the file's first bytes tell; NULL where it cannot be read, or they tell none. */
 static const char *look_inside(int folder_fd, const char *name, bool *is_decoded)
 {
     uint8_t bytes[PF_IMAGE_SIGNATURE_BYTES];
@@ -119,7 +119,7 @@ static int count_file(PfDataset *dataset, const char *folder, const char *name, 
     return dataset->first_ignored ? 0 : -1;
 }
 
-/* What the file is, for those that are not read: NULL where nothing tells. */
+/* The same, but files with one of other_endings are not opened. */
 static const char *format_of(int folder_fd, const char *name, bool *is_decoded)
 {
     *is_decoded = false;
@@ -204,8 +204,8 @@ static int visit_entry(int fd, const struct dirent *found, Visit visit, void *co
     return visit(context, &entry, err);
 }
 
-/* A folder that is closed to us, or gone, is noted and left out. What the system cannot do
- * just now must not make a dataset smaller. */
+/* A folder that we may not read, or that is gone, is noted and left out. Any other error ends the
+ * run: a system that is short of something must not make a dataset smaller. */
 static int leave_out(PfDataset *dataset, const char *folder, PfError *err)
 {
     int is_closed = errno == EACCES || errno == EPERM || errno == ENOENT || errno == ENOTDIR;
@@ -226,10 +226,15 @@ static int visit_folder(PfDataset *dataset, const char *folder, Visit visit, voi
         return status;
     }
     int status = 0;
-    const struct dirent *found;
-    while (!status && (errno = 0, found = readdir(directory)))
-        status = visit_entry(fd, found, visit, context, err);
-    if (!status && errno) status = leave_out(dataset, folder, err);
+    for (bool is_end = false; !status && !is_end;) {
+        errno = 0; /* readdir sets it where NULL is not the end */
+        const struct dirent *found = readdir(directory);
+        is_end = !found;
+        if (found)
+            status = visit_entry(fd, found, visit, context, err);
+        else if (errno)
+            status = leave_out(dataset, folder, err);
+    }
     closedir(directory);
     return status;
 }
@@ -439,7 +444,7 @@ int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err)
 /* ---- looking ---- */
 
 #define LOOK_DEPTH 16
-/* Ends a visit that is no failure. */
+/* What a visit returns to end the listing without a failure. */
 #define ENOUGH 1
 
 typedef struct Look {
@@ -484,7 +489,7 @@ static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHold
                        PfError *err)
 {
     Look look = {dataset, folder, depth, out};
-    /* What is closed is told when it is walked. */
+    /* A folder that cannot be read is told of when it is walked. */
     if (faccessat(dataset->root_fd, folder, R_OK | X_OK, 0)) return 0;
     return visit_folder(dataset, folder, look_at_entry, &look, err) < 0 ? -1 : 0;
 }

@@ -83,8 +83,8 @@ static double first_value(const Tiff *tiff, int type, size_t position)
     }
 }
 
-/* Of the tags in the directory at `position`, the last of several counts. What cannot be read ends
- * the directory. *is_there: whether there is such a tag at all. */
+/* The orientation that the directory at `position` says: of several tags the last one counts. The
+ * directory ends where it cannot be read. *is_there: whether there is such a tag at all. */
 static int read_directory(const Tiff *tiff, size_t position, bool *is_there)
 {
     size_t size = tiff->data.size;
@@ -204,7 +204,8 @@ static void read_png(Part file, PngTexts *texts)
     }
 }
 
-/* Into a buffer of TEXT_MAX bytes; {NULL, 0} where that is too little, or the data are damaged. */
+/* Inflates into a buffer of TEXT_MAX bytes; {NULL, 0} where that is too little, or the data are
+ * damaged. */
 static Part inflate_text(Part packed, uint8_t *buffer)
 {
     uLongf size = TEXT_MAX;
@@ -240,7 +241,7 @@ static int hex_digit(uint8_t c)
 }
 
 /* Three lines, then hexadecimal digits with line breaks between them. text may lie at `out`, which
- * has room for TEXT_MAX bytes. */
+ * has TEXT_MAX bytes. */
 static Part read_hex(Part text, uint8_t *out)
 {
     size_t count = 0;
