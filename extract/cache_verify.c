@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dataset_as_before.h"
+#include "dataset.h"
 #include "digest.h"
 #include "equal_images.h"
 #include "image_file.h"

@@ -1,16 +1,18 @@
 #include "dataset.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "dataset_format.h"
+#include "input_file.h"
 #include "memory.h"
 #include "split.h"
 
-/* Asked in this order; a kind of dataset more is a row more. */
+/* In the order in which they are asked whether an operand is theirs. */
 static const PfDatasetFormat *const formats[] = {
     &pf_dataset_format_paths,
     &pf_dataset_format_cifar,
@@ -20,12 +22,18 @@ static const PfDatasetFormat *const formats[] = {
 
 #define FOLDER_TARGET "class"
 
+/* The format of an operand; NULL: it is of none. */
+static const PfDatasetFormat *probe(const char *operand)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (formats[i]->probe(operand)) return formats[i];
+    return NULL;
+}
+
 static int find_format(const char *operand, const PfDatasetFormat **format, PfError *err)
 {
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        *format = formats[i];
-        if (formats[i]->probe(operand)) return 0;
-    }
+    *format = probe(operand);
+    if (*format) return 0;
     struct stat status;
     if (stat(operand, &status)) return pf_fail_errno(err, "dataset '%s' cannot be read", operand);
     return pf_fail(err, PF_EXIT_FAILED,
@@ -54,10 +62,10 @@ static int check_kind_options(const PfDatasetFormat *format, const char *operand
                         : options->image_root   ? "--root"
                         : options->group_column ? "--group"
                                                 : pf_table_option_given(&options->table);
-    if (options->split_folders && format != &pf_dataset_format_folder)
+    if (options->split_folders && !format->is_folder)
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for folders of images; '%s' is %s",
-                       operand, format == &pf_dataset_format_cifar ? "of CIFAR's files" : "none");
-    if (!given || format == &pf_dataset_format_manifest) return 0;
+                       operand, format->what);
+    if (!given || format->is_manifest) return 0;
     return pf_fail(err, PF_EXIT_USAGE, "%s is for manifests (.csv, .tsv, .txt, .lst); '%s' is none",
                    given, operand);
 }
@@ -183,20 +191,32 @@ int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfData
     return 0;
 }
 
+int pf_dataset_open_paths(const char *const *paths, size_t count, PfDataset **out, PfError *err)
+{
+    PfDataset *dataset = pf_calloc(1, sizeof *dataset, err);
+    if (!dataset) return -1;
+    dataset->format = &pf_dataset_format_paths;
+    int status = pf_dataset_list_paths(dataset, paths, count, err);
+    if (status) pf_dataset_close(&dataset);
+    *out = dataset;
+    return status;
+}
+
 void pf_dataset_close(PfDataset **dataset)
 {
     if (!*dataset) return;
     if ((*dataset)->root_fd >= 0) close((*dataset)->root_fd); /* AT_FDCWD is negative */
-    pf_cifar_free(&(*dataset)->cifar);
+    const PfDatasetFormat *format = (*dataset)->format;
+    if (format->close) format->close(*dataset);
     pf_dataset_free_lists(*dataset);
     free((*dataset)->root);
     free(*dataset);
     *dataset = NULL;
 }
 
-int pf_dataset_has_files(const PfDataset *dataset)
+bool pf_dataset_has_files(const PfDataset *dataset)
 {
-    return !dataset->cifar;
+    return !dataset->format->has_no_files;
 }
 
 int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err)
@@ -207,6 +227,41 @@ int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *byte
 int pf_dataset_stat(const PfDataset *dataset, int64_t index, PfFileStamp *stamp)
 {
     return dataset->format->stat(dataset, (int64_t)dataset->before + index, stamp);
+}
+
+/* ---- files ---- */
+
+/* Of a sample named "test_batch.bin#17" the file test_batch.bin. */
+static int stat_container(const PfDataset *dataset, const char *path, struct stat *status)
+{
+    const char *end = strrchr(path, '#');
+    char *file = end ? strndup(path, (size_t)(end - path)) : NULL;
+    int failed = !file || fstatat(dataset->root_fd, file, status, 0);
+    free(file);
+    return failed;
+}
+
+bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
+{
+    struct stat status;
+    for (int64_t i = 0; i < pf_dataset_count(dataset); i++) {
+        const char *path = dataset->samples[i].path;
+        int failed = pf_dataset_has_files(dataset) ? fstatat(dataset->root_fd, path, &status, 0)
+                                                   : stat_container(dataset, path, &status);
+        if (!failed && status.st_dev == file->st_dev && status.st_ino == file->st_ino) return true;
+    }
+    return false;
+}
+
+size_t pf_dataset_read_head(const PfDataset *dataset, int64_t index, uint8_t *bytes, size_t size)
+{
+    struct stat status;
+    int fd = pf_dataset_has_files(dataset)
+                 ? pf_input_try(dataset->root_fd, dataset->samples[index].path, &status)
+                 : -1;
+    ssize_t got = fd >= 0 ? pread(fd, bytes, size, 0) : -1;
+    if (fd >= 0) close(fd);
+    return got > 0 ? (size_t)got : 0;
 }
 
 /* ---- what there is ---- */
@@ -279,7 +334,7 @@ uint64_t pf_dataset_group(const PfDataset *dataset, int64_t index)
     return dataset->groups ? dataset->groups[dataset->before + (size_t)index] : 0;
 }
 
-int pf_dataset_has_groups(const PfDataset *dataset)
+bool pf_dataset_has_groups(const PfDataset *dataset)
 {
     return dataset->groups != NULL;
 }
@@ -290,7 +345,7 @@ const PfDrawing *pf_dataset_drawing(const PfDataset *dataset)
     return drawing->val > 0 || drawing->test > 0 ? drawing : NULL;
 }
 
-int pf_dataset_keeps_split_names(const PfDataset *dataset)
+bool pf_dataset_keeps_split_names(const PfDataset *dataset)
 {
     return dataset->keeps_split_names;
 }
@@ -310,4 +365,93 @@ const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count)
 int64_t pf_dataset_ignored_count(const PfDataset *dataset)
 {
     return dataset->ignored_count;
+}
+
+/* ==== caches that were begun by versions that read tables otherwise ==== */
+
+static bool has_class(const PfCacheTarget *target, const char *name)
+{
+    for (int i = 0; i < target->class_count; i++)
+        if (!strcmp(target->classes[i], name)) return true;
+    return false;
+}
+
+/* Whether the dataset has the target, and the names in it. */
+static bool has_target(const PfDataset *dataset, const PfCacheTarget *wanted)
+{
+    int count;
+    const PfCacheTarget *targets = pf_dataset_targets(dataset, &count), *found = NULL;
+    for (int t = 0; t < count && !found; t++)
+        if (!strcmp(targets[t].name, wanted->name)) found = &targets[t];
+    if (!found || found->kind != wanted->kind ||
+        (found->kind != PF_TARGET_CLASS && found->width != wanted->width))
+        return false;
+    for (int i = 0; i < wanted->class_count; i++)
+        if (!has_class(found, wanted->classes[i])) return false;
+    return true;
+}
+
+static bool has_splits(const PfDataset *dataset, const PfCache *cache)
+{
+    int64_t counts[PF_SPLIT_COUNT] = {0};
+    const uint8_t *splits = pf_cache_splits(cache);
+    const PfDrawing *drawing = pf_dataset_drawing(dataset); /* sides that are still to be drawn */
+    const double drawn[PF_SPLIT_COUNT] = {
+        [PF_SPLIT_VAL] = drawing ? drawing->val : 0, [PF_SPLIT_TEST] = drawing ? drawing->test : 0};
+    for (int64_t i = 0; i < pf_cache_row_count(cache); i++)
+        counts[splits ? splits[i] : PF_SPLIT_TRAIN]++;
+    for (int i = 0; i < PF_SPLIT_COUNT; i++)
+        if (!(drawn[i] > 0) && !counts[i] != !pf_dataset_split_count(dataset, (PfSplit)i))
+            return false;
+    return true;
+}
+
+static bool is_of(const PfDataset *dataset, const PfCache *cache, bool with_splits)
+{
+    for (int t = 0; t < pf_cache_target_count(cache); t++)
+        if (!has_target(dataset, pf_cache_target(cache, t))) return false;
+    return !with_splits || has_splits(dataset, cache);
+}
+
+static int warn(PfDataset *dataset, const char *operand, PfError *err)
+{
+    return pf_dataset_warn(
+        dataset, err,
+        "the cache was begun when '%s' was read otherwise than today, and goes "
+        "on so. --force, another output or any of --split-column, --separator, "
+        "--encoding, --decimal, --suffix, --no-header reads it as docs/datasets.md says",
+        operand);
+}
+
+/* The reading of the first versions, where the cache is of that one; else *before stays NULL. */
+static int try_before(const char *operand, const PfDatasetOptions *options, const PfCache *cache,
+                      PfDataset **before, PfError *err)
+{
+    PfDatasetOptions as_before = *options;
+    PfError ignored = {0};
+    as_before.as_before = 1;
+    if (pf_dataset_open(operand, &as_before, before, &ignored)) return 0;
+    if (is_of(*before, cache, !options->splits_unknown)) return warn(*before, operand, err);
+    pf_dataset_close(before);
+    return 0;
+}
+
+int pf_dataset_open_for(const char *operand, const PfDatasetOptions *options, const PfCache *cache,
+                        PfDataset **out, PfError *err)
+{
+    PfDataset *before = NULL;
+    int failed = pf_dataset_open(operand, options, out, err);
+    const PfDatasetFormat *format = probe(operand);
+    if (!cache || !format || !format->is_manifest || pf_table_option_given(&options->table) ||
+        (!failed && is_of(*out, cache, !options->splits_unknown)))
+        return failed;
+    if (try_before(operand, options, cache, &before, err)) {
+        pf_dataset_close(&before);
+        pf_dataset_close(out);
+        return -1;
+    }
+    if (!before) return failed;
+    pf_dataset_close(out);
+    *out = before;
+    return 0;
 }

@@ -14,11 +14,11 @@
 #ifndef PF_DATASET_H
 #define PF_DATASET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "dataset_shard.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
@@ -28,7 +28,7 @@ typedef struct PfSample {
     PfSplit split;       /* train where its side is still to be drawn (pf_dataset_drawing) */
 } PfSample;
 
-/* How a manifest is written, where it does not tell by itself; NULL or 0: it does. */
+/* How a manifest is written. NULL, or 0: the file itself tells. */
 typedef struct PfTableOptions {
     const char *split_column; /* --split-column COLUMN[=VALUE[,VALUE]], or "none" */
     const char *separator;    /* --separator: the characters that part labels */
@@ -38,13 +38,19 @@ typedef struct PfTableOptions {
     int no_header;            /* --no-header */
 } PfTableOptions;
 
-/* The name of one that is given, or NULL. */
+/* The name of an option that is given, for messages; NULL where none is. */
 const char *pf_table_option_given(const PfTableOptions *table);
+
+/* A contiguous part of a dataset, one of several for several machines: --shard K/N. The number-th
+ * of count parts, from 1; {0, 0}: the whole dataset. */
+typedef struct PfShard {
+    int64_t number, count;
+} PfShard;
 
 typedef struct PfDatasetOptions {
     double val_fraction;  /* --split val=F: share of the training images moved to val; 0 = none */
     double test_fraction; /* --split test=F */
-    int split_by_path;    /* --split by the hash of paths, as it once was, not of contents */
+    bool split_by_path;   /* --split by the hash of paths, as it once was, not of contents */
     FILE *list;           /* where "-" reads its paths; NULL = stdin */
     int64_t sample;       /* --sample: only so many, a larger number the same and more; 0 = all */
     PfShard shard;        /* --shard: only this part; classes and splits are the whole's */
@@ -54,7 +60,7 @@ typedef struct PfDatasetOptions {
     const char *const *known_classes; /* of the cache that is there: folders that are all among them
                                          are classes, whatever they are called; lent */
     int known_class_count;
-    int exact_split_names; /* only train, val, valid, validation and test are such names, as it
+    bool exact_split_names; /* only train, val, valid, validation and test are such names, as it
                               once was; nothing is refused as unsure */
     /* Manifests only: */
     const char *const *targets; /* --target NAME[:KIND][=COLUMNS]; none: every other column */
@@ -63,8 +69,8 @@ typedef struct PfDatasetOptions {
     const char *image_root;   /* --root: what paths are relative to; NULL: the file's folder */
     const char *group_column; /* --group; NULL: none */
     PfTableOptions table;
-    int as_before;      /* read as the first versions did: pf_dataset_open_for */
-    int splits_unknown; /* sides may have been drawn for the cache by options that are not given */
+    bool as_before;      /* read as the first versions did: pf_dataset_open_for */
+    bool splits_unknown; /* sides may have been drawn for the cache by options that are not given */
 } PfDatasetOptions;
 
 #define PF_NO_SPLIT_FOLDERS "none"
@@ -75,6 +81,12 @@ typedef struct PfDataset PfDataset;
  * NULL. Nothing usable there: an error that says what was looked for. */
 int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfDataset **out,
                     PfError *err);
+/* pf_dataset_open, for the cache that is already where the dataset's is to go (NULL: none). Of a
+ * manifest whose targets or splits are not the cache's as it is read today, but are as the first
+ * versions read it, that reading goes on, with a warning: a cache is never changed by an upgrade.
+ * Options that say how the table is written settle it instead. */
+int pf_dataset_open_for(const char *operand, const PfDatasetOptions *options, const PfCache *cache,
+                        PfDataset **out, PfError *err);
 /* A dataset of these files (copied), unlabelled, in this order: for command
  * lines. Missing ones are found when they are read. */
 int pf_dataset_open_paths(const char *const *paths, size_t count, PfDataset **out, PfError *err);
@@ -95,18 +107,18 @@ const int32_t *pf_dataset_class_indices(const PfDataset *dataset, int64_t index)
 const float *pf_dataset_values(const PfDataset *dataset, int64_t index);
 /* The group of a sample (pf_split_group of its name), images of which stay on one side; 0: none. */
 uint64_t pf_dataset_group(const PfDataset *dataset, int64_t index);
-int pf_dataset_has_groups(const PfDataset *dataset);
+bool pf_dataset_has_groups(const PfDataset *dataset);
 
 /* --split by contents, which nobody has read yet: the shares of the training images that go to val
  * and test. */
 typedef struct PfDrawing {
     double val, test;
-    int fill; /* all images are there, so that every class can have some on each side */
+    bool fill; /* all images are there, so that every class can have some on each side */
 } PfDrawing;
 /* NULL: every sample's split is its own. */
 const PfDrawing *pf_dataset_drawing(const PfDataset *dataset);
 /* Whether folders are splits or classes as exact_split_names said, and would not be without. */
-int pf_dataset_keeps_split_names(const PfDataset *dataset);
+bool pf_dataset_keeps_split_names(const PfDataset *dataset);
 
 /* Names of the first class target; count 0: there is none. */
 const char *const *pf_dataset_classes(const PfDataset *dataset, int *count);
@@ -117,11 +129,17 @@ const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count);
 /* Files that are no images for us, by name or content; a warning or remark counts their kinds. */
 int64_t pf_dataset_ignored_count(const PfDataset *dataset);
 /* Whether each sample is a file of its own. */
-int pf_dataset_has_files(const PfDataset *dataset);
+bool pf_dataset_has_files(const PfDataset *dataset);
 /* Whether one of the files that the samples are read from is this one, as stat has found it. */
-int pf_dataset_has_file(const PfDataset *dataset, const struct stat *file);
+bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file);
 /* ".jpg .jpeg .png ..." */
 const char *pf_dataset_extensions(void);
+
+/* Samples [*first, *first + *size) of `samples` are the shard's. Shards cover the
+ * dataset, do not overlap, differ by a sixteenth at most (where there is so much to share
+ * out), and begin at multiples of a power of two, so that the chunks of their caches are
+ * those of the whole. shard.count <= samples. */
+void pf_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size);
 
 /* One sample's bytes. Zero it, use it for any number of reads (one thread at a
  * time), give it to pf_sample_bytes_free. */

@@ -58,18 +58,18 @@ typedef struct File {
     PfFileStamp stamp;
 } File;
 
-struct PfCifar {
+typedef struct Cifar {
     int record_bytes;
     File files[FILES_MAX];
     int file_count;
-};
+} Cifar;
 
-void pf_cifar_free(PfCifar **cifar)
+static void close_files(PfDataset *dataset)
 {
-    if (!*cifar) return;
-    for (int i = 0; i < (*cifar)->file_count; i++) close((*cifar)->files[i].fd);
-    free(*cifar);
-    *cifar = NULL;
+    Cifar *cifar = dataset->of_format;
+    for (int i = 0; cifar && i < cifar->file_count; i++) close(cifar->files[i].fd);
+    free(cifar);
+    dataset->of_format = NULL;
 }
 
 static int is_in_folder(const char *folder, const char *name)
@@ -88,7 +88,7 @@ static const Version *find_version(const char *operand)
     return NULL;
 }
 
-static int probe(const char *operand)
+static bool probe(const char *operand)
 {
     return find_version(operand) != NULL;
 }
@@ -145,7 +145,7 @@ static int list_classes(PfDataset *dataset, const Version *version, PfError *err
 static int add_records(PfDataset *dataset, const Version *version, int file, int64_t records,
                        PfError *err)
 {
-    const PfCifar *cifar = dataset->cifar;
+    const Cifar *cifar = dataset->of_format;
     const char *name = version->files[file].name;
     int fd = cifar->files[cifar->file_count - 1].fd;
     for (int64_t i = 0; i < records; i++) {
@@ -168,7 +168,7 @@ static int add_records(PfDataset *dataset, const Version *version, int file, int
 
 static int list_file(PfDataset *dataset, const Version *version, int file, PfError *err)
 {
-    PfCifar *cifar = dataset->cifar;
+    Cifar *cifar = dataset->of_format;
     const char *name = version->files[file].name;
     struct stat status;
     PfError problem;
@@ -194,9 +194,9 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
 {
     (void)options;
     const Version *version = find_version(operand);
-    dataset->cifar = pf_calloc(1, sizeof *dataset->cifar, err);
-    if (!version || !dataset->cifar || pf_dataset_set_root(dataset, operand, err)) return -1;
-    dataset->cifar->record_bytes = version->label_bytes + PIXELS;
+    Cifar *cifar = dataset->of_format = pf_calloc(1, sizeof *cifar, err);
+    if (!version || !cifar || pf_dataset_set_root(dataset, operand, err)) return -1;
+    cifar->record_bytes = version->label_bytes + PIXELS;
     snprintf(dataset->kind, sizeof dataset->kind, "%s", version->kind);
     if (list_classes(dataset, version, err)) return -1;
     for (int i = 0; i < version->file_count; i++)
@@ -208,10 +208,11 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
 
 /* ---- reading ---- */
 
-/* *index: a sample's; becomes its place among the records of all files. */
+/* The file that holds a sample. *index is the sample's number, and becomes its place among the
+ * records of all files. */
 static const File *find_file(const PfDataset *dataset, int64_t *index)
 {
-    const PfCifar *cifar = dataset->cifar;
+    const Cifar *cifar = dataset->of_format;
     if (dataset->listed) *index = dataset->listed[*index];
     int i = cifar->file_count - 1;
     while (cifar->files[i].first > *index) i--;
@@ -227,7 +228,7 @@ static void interleave(const uint8_t *planes, uint8_t *rgb)
 
 static int read_record(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err)
 {
-    const PfCifar *cifar = dataset->cifar;
+    const Cifar *cifar = dataset->of_format;
     const File *file = find_file(dataset, &index);
     uint8_t record[RECORD_MAX];
     int64_t now = pf_file_time_now();
@@ -250,4 +251,12 @@ static int stat_record(const PfDataset *dataset, int64_t index, PfFileStamp *sta
     return 0;
 }
 
-const PfDatasetFormat pf_dataset_format_cifar = {probe, list, read_record, stat_record};
+const PfDatasetFormat pf_dataset_format_cifar = {
+    .what = "of CIFAR's files",
+    .has_no_files = true,
+    .probe = probe,
+    .list = list,
+    .read = read_record,
+    .stat = stat_record,
+    .close = close_files,
+};

@@ -1,14 +1,19 @@
-/* What the kinds of dataset share: a dataset under construction, and the row
- * that each kind has in the table of dataset.c. */
+/* What the kinds of dataset share: a dataset while it is made, and the row that each kind has. A
+ * kind more is a file with its functions and its row, a line here, and its name in the table of
+ * dataset.c.
+ *
+ * Below it comes what kinds are made of, each file using those before it only: dataset_build.c,
+ * dataset_read.c, dataset_walk.c, dataset_part.c, then the kinds themselves, then dataset.c. */
 #ifndef PF_DATASET_FORMAT_H
 #define PF_DATASET_FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "dataset.h"
 
-/* Things worth a warning, gathered by name while listing; dataset_notes.c has
+/* Things worth a warning, gathered by name while listing; dataset_build.c has
  * the sentence of each. */
 typedef enum PfNote {
     PF_NOTE_HIDDEN_FOLDER,
@@ -42,7 +47,7 @@ typedef struct PfSentences {
 /* Files of one kind that were left out. */
 typedef struct PfFileKind {
     char name[24]; /* "HEIC", ".txt", "without an ending" */
-    int is_picture;
+    bool is_picture;
     int64_t count;
 } PfFileKind;
 
@@ -54,7 +59,6 @@ typedef struct PfFileKinds {
 } PfFileKinds;
 
 typedef struct PfTextBlock PfTextBlock;
-typedef struct PfCifar PfCifar;
 typedef struct PfDatasetFormat PfDatasetFormat;
 
 struct PfDataset {
@@ -75,7 +79,7 @@ struct PfDataset {
     float *values;              /* (count, values_per_row) */
     uint64_t *groups;           /* (count) pf_split_group; NULL: none has one */
     PfDrawing drawing;          /* val and test 0: nothing is to be drawn */
-    int keeps_split_names;
+    bool keeps_split_names;
     int indices_per_row, values_per_row;
     PfTextBlock *text; /* paths and names, many to an allocation */
     PfNames notes[PF_NOTE_COUNT];
@@ -84,17 +88,22 @@ struct PfDataset {
     int64_t ignored_count;
     const char *first_ignored; /* path of one; NULL while there is none */
     PfNames by_content;        /* images that their names do not tell */
-    PfCifar *cifar;            /* CIFAR folders only */
+    void *of_format;           /* the format's own, which its close() frees */
 };
 
 /* How a kind of dataset is told, listed and read. */
 struct PfDatasetFormat {
-    int (*probe)(const char *operand);
+    const char *what;  /* "'data' is <what>", where an option is for folders or manifests */
+    bool is_folder;    /* takes --split-folders */
+    bool is_manifest;  /* takes --target, --root and whatever else is for tables */
+    bool has_no_files; /* samples are parts of files, named "file#17" */
+    bool (*probe)(const char *operand);
     /* Sets root, root_fd and kind; adds samples, classes and notes. */
     int (*list)(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
                 PfError *err);
     int (*read)(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err);
     int (*stat)(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);
+    void (*close)(PfDataset *dataset); /* NULL: the format has nothing of its own */
 };
 
 extern const PfDatasetFormat pf_dataset_format_paths;
@@ -102,7 +111,7 @@ extern const PfDatasetFormat pf_dataset_format_cifar;
 extern const PfDatasetFormat pf_dataset_format_folder;
 extern const PfDatasetFormat pf_dataset_format_manifest;
 
-/* ---- building: dataset_build.c ---- */
+/* ---- texts, samples, warnings: dataset_build.c ---- */
 
 int pf_dataset_set_root(PfDataset *dataset, const char *folder, PfError *err);
 /* A copy of length bytes and a NUL, living as long as the dataset. */
@@ -113,13 +122,6 @@ const char *pf_dataset_join(PfDataset *dataset, const char *folder, const char *
 int pf_dataset_add(PfDataset *dataset, const char *path, int32_t class_index, PfSplit split,
                    PfError *err);
 void pf_dataset_free_lists(PfDataset *dataset);
-
-/* ---- --sample: dataset_sample.c ---- */
-
-/* Keeps `size` samples (0, or more than there are: all), in the order in which they are. */
-int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err);
-
-/* ---- warnings: dataset_notes.c ---- */
 
 int pf_names_add(PfNames *names, const char *folder, const char *name, PfError *err);
 int pf_names_merge(PfNames *names, const PfNames *more, PfError *err);
@@ -134,10 +136,21 @@ int pf_dataset_warn(PfDataset *dataset, PfError *err, const char *format, ...)
 int pf_dataset_remark(PfDataset *dataset, PfError *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void pf_sentences_free(PfSentences *sentences);
+/* "8 HEIC, 3 .txt", the most frequent first, malloc'ed. pictures: 1 only these, 0 only others, -1
+ * both. */
+char *pf_dataset_kinds_text(const PfFileKinds *kinds, int pictures, PfError *err);
 /* Turns the notes into warnings. */
 int pf_dataset_finish_notes(PfDataset *dataset, PfError *err);
 
-/* ---- other files: dataset_kinds.c ---- */
+/* ---- reading: dataset_read.c ---- */
+
+/* The whole file at the sample's path. */
+int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
+                         PfError *err);
+int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);
+int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err);
+
+/* ---- folders: dataset_walk.c ---- */
 
 /* A file whose name does not end like an image's: 1 where its first bytes say that it is one, else
  * it is counted by its kind, and 0. */
@@ -147,15 +160,10 @@ int pf_dataset_look_at_file(PfDataset *dataset, int folder_fd, const char *folde
 int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
                             PfError *err);
 /* Whether it is an image by its first bytes; counts nothing. */
-int pf_dataset_is_image_inside(int folder_fd, const char *name);
-/* "8 HEIC, 3 .txt", the most frequent first, malloc'ed. pictures: 1 only these, 0 only others, -1
- * both. */
-char *pf_dataset_kinds_text(const PfFileKinds *kinds, int pictures, PfError *err);
-
-/* ---- folders: dataset_walk.c ---- */
+bool pf_dataset_is_image_inside(int folder_fd, const char *name);
 
 /* Whether it ends in one of pf_dataset_extensions. */
-int pf_dataset_is_image_name(const char *name);
+bool pf_dataset_is_image_name(const char *name);
 
 /* What lies directly in a folder. */
 typedef struct PfListing {
@@ -174,8 +182,8 @@ int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err)
 
 /* What a folder holds, found out without listing it. */
 typedef struct PfHoldings {
-    int has_images;  /* in the folder itself */
-    int has_folders; /* that hold images, however deep */
+    bool has_images;  /* in the folder itself */
+    bool has_folders; /* that hold images, however deep */
     int folder_count;
     const char *first_folder; /* as "folder/name" */
 } PfHoldings;
@@ -185,17 +193,17 @@ int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out
  * order of Python's
  *     for root, _, names in sorted(os.walk(folder, followlinks=True)):
  *         for name in sorted(names): */
-int pf_dataset_walk(PfDataset *dataset, const char *folder, int deep, int32_t class_index,
+int pf_dataset_walk(PfDataset *dataset, const char *folder, bool deep, int32_t class_index,
                     PfSplit split, PfError *err);
 
-/* ---- reading: dataset_read.c ---- */
+/* ---- parts: dataset_part.c ---- */
 
-/* The whole file at the sample's path. */
-int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
-                         PfError *err);
-int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);
-int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err);
+/* Keeps `size` samples (0, or more than there are: all), in the order in which they are. */
+int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err);
 
-void pf_cifar_free(PfCifar **cifar);
+/* ---- lists of paths: dataset_paths.c ---- */
+
+/* Takes the paths, copied, for the dataset's samples. */
+int pf_dataset_list_paths(PfDataset *dataset, const char *const *paths, size_t count, PfError *err);
 
 #endif

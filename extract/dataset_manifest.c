@@ -1,4 +1,5 @@
-/* Manifests: a CSV file with a column of image paths and any number of target columns. */
+/* Manifests, from end to end: a CSV file with a column of image paths and any number of target
+ * columns. */
 #include "dataset_manifest.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "memory.h"
 #include "split.h"
 
-static int is_manifest(const char *operand)
+static bool is_manifest(const char *operand)
 {
     struct stat status;
     const char *dot = strrchr(operand, '.');
@@ -19,33 +20,6 @@ static int is_manifest(const char *operand)
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
         is_one |= !strcasecmp(dot, endings[i]);
     return is_one && !stat(operand, &status) && !S_ISDIR(status.st_mode);
-}
-
-/* ---- lines ---- */
-
-int pf_manifest_fail(const PfManifest *manifest, int column, const char *found,
-                     const char *expected, PfError *err)
-{
-    return pf_fail(err, PF_EXIT_FAILED, "'%s' line %lld, column '%s': found '%.200s'; expected %s",
-                   manifest->path, (long long)pf_csv_line(manifest->csv), manifest->columns[column],
-                   found, expected);
-}
-
-int pf_manifest_fail_at(const PfManifest *manifest, int column, const PfFoundField *found,
-                        const char *expected, PfError *err)
-{
-    return pf_fail(err, PF_EXIT_FAILED, "'%s' line %lld, column '%s': found '%s'; expected %s",
-                   manifest->path, (long long)found->line, manifest->columns[column], found->text,
-                   expected);
-}
-
-void pf_manifest_note(PfFoundField *found, const PfManifest *manifest, int column,
-                      const char *field)
-{
-    if (found->count++) return;
-    found->line = pf_csv_line(manifest->csv);
-    found->column = column;
-    snprintf(found->text, sizeof found->text, "%s", field);
 }
 
 static int find_group_column(PfManifest *manifest, PfError *err)
@@ -59,7 +33,7 @@ static int find_group_column(PfManifest *manifest, PfError *err)
 
 typedef int (*RowFunction)(PfManifest *manifest, const char *const *fields, PfError *err);
 
-/* Calls it for every row, and returns their number, or -1. */
+/* Calls the function for every row, and returns their number, or -1. */
 static int64_t pass(PfManifest *manifest, RowFunction function, PfError *err)
 {
     const char *const *fields;
@@ -72,7 +46,7 @@ static int64_t pass(PfManifest *manifest, RowFunction function, PfError *err)
     return status < 0 ? -1 : rows;
 }
 
-/* Twice: how fields are written is known from all of them together only. */
+/* Rows are gone through twice: how fields are written is known only once all have been seen. */
 static int observe_rows(PfManifest *manifest, PfError *err)
 {
     if (pf_manifest_check_names(manifest, err)) return -1;
@@ -169,5 +143,11 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
     return status;
 }
 
-const PfDatasetFormat pf_dataset_format_manifest = {is_manifest, list, pf_dataset_read_file,
-                                                    pf_dataset_stat_file};
+const PfDatasetFormat pf_dataset_format_manifest = {
+    .what = "none",
+    .is_manifest = true,
+    .probe = is_manifest,
+    .list = list,
+    .read = pf_dataset_read_file,
+    .stat = pf_dataset_stat_file,
+};

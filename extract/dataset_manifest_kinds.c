@@ -8,23 +8,15 @@
 
 /* Whole numbers are classes up to so many different ones, on average found twice. */
 #define MAX_NUMBERED_CLASSES 20
-/* Texts that nobody asked for are names of classes up to so many different ones... */
+/* A column of texts that --target does not name is a target up to so many different texts. */
 #define MAX_COUNTED 100000
-/* ...and from so many rows on only where half of them are equal to another. */
+/* From so many rows on it is one only where texts occur twice on average. */
 #define MIN_ROWS_FOR_REPEATS 100
 
 /* A column of so many numbers for each text is one of numbers, with faults. */
 #define NUMBERS_FOR_A_FAULT 9
 
 /* ---- looking at rows ---- */
-
-int pf_manifest_add_text(PfManifest *manifest, PfTextIndex *index, const char *text, size_t length,
-                         PfError *err)
-{
-    if (pf_text_index_find(index, text, length) >= 0) return 0;
-    const char *copy = pf_text_store_add(&manifest->texts, text, length, err);
-    return copy ? pf_text_index_add(index, copy, err) : -1;
-}
 
 static int add_names(PfManifest *manifest, PfManifestTarget *target, const char *field,
                      PfError *err)
@@ -35,8 +27,8 @@ static int add_names(PfManifest *manifest, PfManifestTarget *target, const char 
     return 0;
 }
 
-/* Whether the column turned out to be one of numbers; before, its beginning decided. */
-static int may_settle(const PfManifest *manifest, const PfManifestTarget *target)
+/* Whether the column is one of numbers. The first versions went by the rows until then. */
+static bool may_settle(const PfManifest *manifest, const PfManifestTarget *target)
 {
     return manifest->options->as_before
                ? !target->content.not_numbers
@@ -44,12 +36,12 @@ static int may_settle(const PfManifest *manifest, const PfManifestTarget *target
 }
 
 static int count_value(PfManifest *manifest, PfManifestTarget *target, const char *field,
-                       int is_number, PfError *err)
+                       bool is_number, PfError *err)
 {
     PfColumnContent *content = &target->content;
     if (content->is_settled || content->is_full) return 0;
     if (may_settle(manifest, target) && content->values.count > MAX_NUMBERED_CLASSES) {
-        content->is_settled = 1;
+        content->is_settled = true;
         return 0;
     }
     size_t before = content->values.count;
@@ -59,21 +51,22 @@ static int count_value(PfManifest *manifest, PfManifestTarget *target, const cha
     return 0;
 }
 
-/* As before, text below a column of numbers leaves is_settled and not_numbers both set. */
+/* With options->as_before a text below a column of numbers leaves both is_settled and not_numbers
+ * set, as it did in the first versions. */
 static int observe_field(PfManifest *manifest, PfManifestTarget *target, const char *field,
                          PfError *err)
 {
     PfColumnContent *content = &target->content;
     double value = 0;
     if (pf_manifest_is_missing(manifest, field)) return 0;
-    int is_number = !pf_manifest_number(field, &value);
+    bool is_number = !pf_manifest_number(field, &value);
     if (!is_number && !target->has_kind && pf_manifest_is_odd_one(manifest, target, field))
         return 0;
     content->present++;
     if (!is_number)
-        content->not_numbers = content->not_whole = 1;
+        content->not_numbers = content->not_whole = true;
     else if (value != floor(value))
-        content->not_whole = 1;
+        content->not_whole = true;
     if (!target->has_kind) return count_value(manifest, target, field, is_number, err);
     if (target->kind == PF_TARGET_MULTILABEL) return add_names(manifest, target, field, err);
     return 0;
@@ -114,7 +107,7 @@ static int fail_faults(const PfManifest *manifest, int column, PfError *err)
     return pf_manifest_fail_at(manifest, column, found, expected, err);
 }
 
-/* Texts that look like numbers, or stand among them, and hardly repeat. */
+/* Warns of a column of texts that look like numbers, or stand among numbers, and hardly repeat. */
 static int warn_of_numbers(PfManifest *manifest, const PfManifestTarget *target, PfError *err)
 {
     const PfColumnContent *content = &target->content;
@@ -133,7 +126,7 @@ static int warn_of_numbers(PfManifest *manifest, const PfManifestTarget *target,
                            target->name);
 }
 
-/* Of a target whose kind is not given. */
+/* Chooses the kind of a target for which --target gives none. */
 static int choose_kind(PfManifest *manifest, PfManifestTarget *target, PfError *err)
 {
     const PfColumnContent *content = &target->content;

@@ -25,7 +25,7 @@ typedef struct Number {
     char digits[MAX_TEXT]; /* with sign, commas, points and exponent */
     char unit[MAX_UNIT];   /* "%", "$", or nothing */
     Mark mark;
-    int is_dressed; /* more than strtod reads */
+    bool is_dressed; /* more than strtod reads */
 } Number;
 
 /* ---- a field ---- */
@@ -46,12 +46,13 @@ static const char *const signs[][2] = {
 };
 static const char *const units[] = {"%", "$", "\xe2\x82\xac", "\xc2\xa3", "\xc2\xa5"};
 
-static int begins_with(const char *text, const char *sign)
+static bool begins_with(const char *text, const char *sign)
 {
     return !strncmp(text, sign, strlen(sign));
 }
 
-/* The unit at *text, which is then passed: 1; 0: there is none; -1: it is a second one. */
+/* Moves *text past a unit, if it begins with one: 1. 0: it does not; -1: the number already has a
+ * unit. */
 static int take_unit(const char **text, Number *number)
 {
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
@@ -74,7 +75,7 @@ static char take_character(const char **text)
     return *(*text)++;
 }
 
-/* Without units and outer spaces into plain; -1 where a unit stands twice. */
+/* Copies the field to plain without its unit and outer spaces; -1 where a unit stands twice. */
 static int undress(const char *field, char *plain, Number *number)
 {
     size_t length = 0;
@@ -90,15 +91,15 @@ static int undress(const char *field, char *plain, Number *number)
 }
 
 /* Digits in groups of three behind the first, as "1 200 300". */
-static int are_groups(const char *text, size_t length, const char *marks)
+static bool are_groups(const char *text, size_t length, const char *marks)
 {
     size_t first = strspn(text, "0123456789"), at = first;
-    if (first < 1 || first > 3) return 0;
+    if (first < 1 || first > 3) return false;
     for (; at < length; at += 4)
         if (!strchr(marks, text[at]) || at + 4 > length ||
             strspn(text + at + 1, "0123456789") < 3 ||
             (at + 4 < length && strspn(text + at + 1, "0123456789") > 3))
-            return 0;
+            return false;
     return at == length;
 }
 
@@ -109,7 +110,7 @@ static size_t count_of(const char *text, size_t length, char c)
     return count;
 }
 
-/* Of digits with one kind of mark, and nothing else: -1 where they are no number. */
+/* Judges digits that have only one kind of mark between them; -1 where they are no number. */
 static int judge_one_kind(const char *text, size_t length, char mark, Number *number)
 {
     Mark decimal = mark == '.' ? MARK_POINT : MARK_COMMA;
@@ -123,7 +124,7 @@ static int judge_one_kind(const char *text, size_t length, char mark, Number *nu
     return are_groups(text, length, mark == '.' ? "." : ",") ? 0 : -1;
 }
 
-/* Of the digits before an exponent, without a sign. */
+/* Judges the digits before an exponent, without a sign; -1 where they are no number. */
 static int judge_marks(const char *text, size_t length, Number *number)
 {
     size_t commas = count_of(text, length, ','), points = count_of(text, length, '.');
@@ -184,21 +185,21 @@ static int value_of(const Number *number, char decimal, double *value)
 /* ---- a column ---- */
 
 /* What stands for nothing among numbers. */
-static int is_odd(const char *field)
+static bool is_odd(const char *field)
 {
     static const char *const marks[] = {"-", "--", "---", "?", ".", "\xe2\x80\x93", "\xe2\x80\x94"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-        if (!strcmp(field, marks[i])) return 1;
-    return 0;
+        if (!strcmp(field, marks[i])) return true;
+    return false;
 }
 
-static int is_infinite(const char *field)
+static bool is_infinite(const char *field)
 {
     double value;
     char *end;
     field += *field == '-' || *field == '+';
-    if (!strcasecmp(field, "inf") || !strcasecmp(field, "infinity")) return 1;
-    if (!*field || strspn(field, "0123456789+-.eE") != strlen(field)) return 0;
+    if (!strcasecmp(field, "inf") || !strcasecmp(field, "infinity")) return true;
+    if (!*field || strspn(field, "0123456789+-.eE") != strlen(field)) return false;
     value = strtod(field, &end);
     return !*end && isinf(value);
 }
@@ -247,14 +248,14 @@ void pf_manifest_note_number(const PfManifest *manifest, int column, const char 
     }
 }
 
-int pf_manifest_is_odd_one(const PfManifest *manifest, const PfManifestTarget *target,
-                           const char *field)
+bool pf_manifest_is_odd_one(const PfManifest *manifest, const PfManifestTarget *target,
+                            const char *field)
 {
     return !manifest->options->as_before && is_odd(field) &&
            pf_manifest_is_numeric(&manifest->forms[target->columns[0]]);
 }
 
-int pf_manifest_is_numeric(const PfNumberForm *form)
+bool pf_manifest_is_numeric(const PfNumberForm *form)
 {
     return form->numbers && form->numbers >= form->odd.count && !form->texts.count;
 }
@@ -281,8 +282,8 @@ static int fail_unsure(const PfManifest *manifest, int column, const PfFoundFiel
                    manifest->path, (long long)found->line, manifest->columns[column], found->text);
 }
 
-/* Over all columns that are read as numbers: the mark that some field is sure of; 0: none, or
- * both. */
+/* The mark before decimals that fields of any column of numbers are sure of; 0: they are sure of
+ * none, or of both. */
 static char mark_of_file(const PfManifest *manifest)
 {
     int points = 0, commas = 0;
@@ -295,7 +296,8 @@ static char mark_of_file(const PfManifest *manifest)
     return points == commas ? 0 : points ? '.' : ',';
 }
 
-/* "1.200" only, where commas do not part fields: a spreadsheet's thousands, or numbers as ever. */
+/* For a column that has fields like "1.200" and none that is sure, in a file whose fields are not
+ * parted by commas: the point may part thousands, as in a spreadsheet, or begin decimals. */
 static int settle_points(const PfManifest *manifest, int column, PfNumberForm *form, char file,
                          PfError *err)
 {
@@ -334,7 +336,7 @@ static int settle_mark(const PfManifest *manifest, int column, PfNumberForm *for
     return settle_points(manifest, column, form, file, err);
 }
 
-/* Once, however many targets have the column. */
+/* Called for each target that has the column; the first call settles it. */
 int pf_manifest_settle_number(PfManifest *manifest, int column, PfError *err)
 {
     PfNumberForm *form = &manifest->forms[column];

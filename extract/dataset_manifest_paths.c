@@ -4,30 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dataset_manifest.h"
 #include "memory.h"
 #include "parallel.h"
 
-/* Lines that are tried. */
+/* How many lines of a column are tried. */
 #define SAMPLED 32
 #define BLOCK_PATHS 256
 
-/* Names of the column, the likeliest first. */
+/* What a column of paths is usually called, the likeliest name first. */
 static const char *const usual_names[] = {
     "path",      "filepath", "file_path", "image_path", "img_path", "filename",
     "file_name", "file",     "image",     "img",        "images",   "image_file",
 };
 #define USUAL_NAMES (sizeof usual_names / sizeof *usual_names)
 
-/* ...and of what the files are called without their endings. */
+/* What a column of names without endings is usually called. */
 static const char *const usual_ids[] = {
     "image_id", "img_id", "image_name", "img_name", "file_id", "name", "id", "index", "key",
 };
 #define USUAL_IDS (sizeof usual_ids / sizeof *usual_ids)
 
-/* Folders that paths may begin with and that are not here. */
+/* So many folders at the beginnings of paths are left out at most, to find the files. */
 #define MAX_DROPPED 16
 
 /* The first lines' fields: (count, column_count). */
@@ -54,13 +55,13 @@ static int sample_column(PfManifest *manifest, int column, Sampled *sampled, PfE
     return status < 0 ? -1 : 0;
 }
 
-int pf_manifest_is_usual_path(const char *name)
+static bool is_usual_path(const char *name)
 {
     for (size_t i = 0; i < USUAL_NAMES; i++)
-        if (!strcasecmp(name, usual_names[i])) return 1;
+        if (!strcasecmp(name, usual_names[i])) return true;
     for (size_t i = 0; i < USUAL_IDS; i++)
-        if (!strcasecmp(name, usual_ids[i])) return 1;
-    return 0;
+        if (!strcasecmp(name, usual_ids[i])) return true;
+    return false;
 }
 
 /* Columns in the order in which they are tried: usual names, then from left to right. */
@@ -71,7 +72,7 @@ static int place_of_column(const PfManifest *manifest, int column)
     return (int)USUAL_NAMES + column;
 }
 
-/* The one that comes after `place`, or -1. */
+/* The column that is tried after the one at *place, which becomes its place; -1: there is none. */
 static int next_column(const PfManifest *manifest, int *place)
 {
     int next = -1, next_place = 0;
@@ -87,13 +88,13 @@ static int next_column(const PfManifest *manifest, int *place)
 
 /* ---- folders ---- */
 
-static int exists(int folder, const char *path)
+static bool exists(int folder, const char *path)
 {
     return *path && !faccessat(folder, path, F_OK, 0);
 }
 
 /* Whether at least half of the first paths are there. */
-static int are_there(const PfManifest *manifest, const char *root, const Sampled *sampled)
+static bool are_there(const PfManifest *manifest, const char *root, const Sampled *sampled)
 {
     char path[PF_MANIFEST_PATH_SIZE];
     int found = 0, folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -160,31 +161,32 @@ static int try_column(PfManifest *manifest, int column, const char *home, char *
                : 0;
 }
 
-static int have_folders(const Sampled *sampled, int count)
+static bool have_folders(const Sampled *sampled, int count)
 {
     for (int i = 0; i < sampled->count; i++) {
         int folders = 0;
         for (const char *at = sampled->fields[i]; *at; at++) folders += strchr("/\\", *at) != NULL;
-        if (folders < count) return 0;
+        if (folders < count) return false;
     }
     return sampled->count > 0;
 }
 
-/* With endings where the column may well be one of names, and without folders that are not here. */
+/* As try_column, but other spellings of the paths are tried, too: with endings where the column may
+ * well be one of names, and without folders that are not here. */
 static int try_spellings(PfManifest *manifest, int column, const char *home, char **root,
                          PfError *err)
 {
     Sampled sampled;
     if (sample_column(manifest, column, &sampled, err)) return -1;
     manifest->adds_endings = manifest->options->path_column || !manifest->has_header ||
-                             pf_manifest_is_usual_path(manifest->columns[column]) ||
-                             have_folders(&sampled, 1);
+                             is_usual_path(manifest->columns[column]) || have_folders(&sampled, 1);
     for (manifest->dropped = 0; manifest->dropped < MAX_DROPPED && !*root; manifest->dropped++) {
         if (!have_folders(&sampled, manifest->dropped)) break;
         if (find_sampled(manifest, &sampled, home, root, err)) return -1;
         if (*root) return 0;
     }
-    manifest->dropped = manifest->adds_endings = 0;
+    manifest->dropped = 0;
+    manifest->adds_endings = false;
     return 0;
 }
 
@@ -263,13 +265,30 @@ int pf_manifest_find_paths(PfManifest *manifest, PfError *err)
     return status;
 }
 
+/* ---- a first line that is a row ---- */
+
+int pf_manifest_check_header(PfManifest *manifest, PfError *err)
+{
+    char path[PF_MANIFEST_PATH_SIZE];
+    struct stat status;
+    const char *name = manifest->columns[manifest->path_column];
+    if (!manifest->has_header || manifest->options->as_before || manifest->options->path_column ||
+        is_usual_path(name))
+        return 0;
+    const char *found = pf_manifest_spell(manifest, manifest->dataset->root_fd, name, path, NULL);
+    if (!found || fstatat(manifest->dataset->root_fd, found, &status, 0) ||
+        !S_ISREG(status.st_mode))
+        return 0;
+    return pf_manifest_do_without_header(manifest, name, err);
+}
+
 /* ---- all paths ---- */
 
 /* What is known of a path once it has been looked for. */
 typedef struct Found {
     char *other;        /* another spelling, malloc'ed; NULL: none is needed, or none is there */
     const char *second; /* an ending that there is a file of too */
-    int is_absent;
+    bool is_absent;
 } Found;
 
 typedef struct Check {
@@ -307,7 +326,7 @@ static int fail_two_files(const PfManifest *manifest, const char *path, const Fo
                    found->second);
 }
 
-/* Counts both kinds. */
+/* Counts paths that are not there at all, and those that are there in another spelling. */
 static int take_found(PfManifest *manifest, const Found *found, size_t *absent, size_t *respelled,
                       PfError *err)
 {
@@ -370,7 +389,7 @@ int pf_manifest_check_paths(PfManifest *manifest, PfError *err)
     Check check = {manifest, pf_calloc(dataset->count, sizeof *check.found, err)};
     size_t absent = 0, respelled = 0;
     if (!check.found) return -1;
-    manifest->adds_endings = 1;
+    manifest->adds_endings = true;
     pf_parallel_for((int64_t)((dataset->count + BLOCK_PATHS - 1) / BLOCK_PATHS), 0, check_block,
                     &check);
     int status = take_found(manifest, check.found, &absent, &respelled, err) ||

@@ -7,20 +7,20 @@
 #include "dataset_manifest.h"
 #include "memory.h"
 
-/* Columns that may be one, by what they hold, and what is true there. */
+/* Columns that may be the split, if what they hold fits, and what "true" means in them. */
 static const struct {
     const char *name;
-    int is_asked; /* it is one where that is asked for only */
-    int has_flags;
+    bool is_asked; /* it is the split only where --split-column says so */
+    bool has_flags;
     PfSplit split; /* of the lines with 1; with 0: train, or val where this is train */
 } usual_names[] = {
-    {"is_valid", 0, 1, PF_SPLIT_VAL},    {"is_val", 0, 1, PF_SPLIT_VAL},
-    {"is_test", 0, 1, PF_SPLIT_TEST},    {"is_train", 0, 1, PF_SPLIT_TRAIN},
-    {"set", 0, 0, PF_SPLIT_TRAIN},       {"subset", 0, 0, PF_SPLIT_TRAIN},
-    {"partition", 0, 0, PF_SPLIT_TRAIN}, {"fold", 0, 0, PF_SPLIT_TRAIN},
-    {"phase", 0, 0, PF_SPLIT_TRAIN},     {"valid", 1, 1, PF_SPLIT_VAL},
-    {"val", 1, 1, PF_SPLIT_VAL},         {"validation", 1, 1, PF_SPLIT_VAL},
-    {"test", 1, 1, PF_SPLIT_TEST},       {"train", 1, 1, PF_SPLIT_TRAIN},
+    {"is_valid", false, true, PF_SPLIT_VAL},     {"is_val", false, true, PF_SPLIT_VAL},
+    {"is_test", false, true, PF_SPLIT_TEST},     {"is_train", false, true, PF_SPLIT_TRAIN},
+    {"set", false, false, PF_SPLIT_TRAIN},       {"subset", false, false, PF_SPLIT_TRAIN},
+    {"partition", false, false, PF_SPLIT_TRAIN}, {"fold", false, false, PF_SPLIT_TRAIN},
+    {"phase", false, false, PF_SPLIT_TRAIN},     {"valid", true, true, PF_SPLIT_VAL},
+    {"val", true, true, PF_SPLIT_VAL},           {"validation", true, true, PF_SPLIT_VAL},
+    {"test", true, true, PF_SPLIT_TEST},         {"train", true, true, PF_SPLIT_TRAIN},
 };
 #define USUAL_NAMES ((int)(sizeof usual_names / sizeof *usual_names))
 
@@ -56,7 +56,7 @@ static int split_of_word(const char *field, PfSplit *split)
     return -1;
 }
 
-static int is_flag(const PfManifest *manifest, const char *field)
+static bool is_flag(const PfManifest *manifest, const char *field)
 {
     double value;
     return strcmp(field, "-1") && !pf_manifest_flag(manifest, field, &value);
@@ -73,7 +73,7 @@ static int look_at_column(PfManifest *manifest, int column, Content *content, Pf
     if (pf_manifest_go_to_first_row(manifest, err)) return -1;
     while ((status = pf_manifest_next(manifest, &fields, err)) > 0) {
         const char *field = fields[column];
-        int is_word = !split_of_word(field, &split), has_flag = is_flag(manifest, field);
+        bool is_word = !split_of_word(field, &split), has_flag = is_flag(manifest, field);
         if (!*field) continue;
         if (is_word) content->words[split]++;
         content->flags += has_flag;
@@ -83,22 +83,22 @@ static int look_at_column(PfManifest *manifest, int column, Content *content, Pf
     return status;
 }
 
-/* Whether the column is a split by what it holds; the fields that do not fit are then errors. */
-static int is_split(const Content *content, int usual, PfSplitRule *rule)
+/* Whether what the column holds makes it the split. Fields that do not fit are then errors. */
+static bool is_split(const Content *content, int usual, PfSplitRule *rule)
 {
     const int64_t *words = content->words;
     int64_t held_out = words[PF_SPLIT_VAL] + words[PF_SPLIT_TEST];
     if (words[PF_SPLIT_TRAIN] + held_out &&
         (!content->others.count || (words[PF_SPLIT_TRAIN] && held_out))) {
         rule->kind = PF_SPLIT_BY_WORDS;
-        return 1;
+        return true;
     }
     if (usual < 0 || !usual_names[usual].has_flags || !content->flags ||
         content->not_flags.count > content->flags)
-        return 0;
+        return false;
     rule->kind = PF_SPLIT_BY_FLAGS;
     rule->of_true = usual_names[usual].split;
-    return 1;
+    return true;
 }
 
 /* ---- --split-column ---- */
@@ -135,17 +135,17 @@ static int take_named_column(PfManifest *manifest, char *name, PfError *err)
 
 /* ---- without it ---- */
 
-static int is_target(const PfManifest *manifest, const char *name)
+static bool is_target(const PfManifest *manifest, const char *name)
 {
     size_t length = strlen(name);
     for (int i = 0; i < manifest->options->target_count; i++) {
         const char *target = manifest->options->targets[i];
-        if (!strncmp(target, name, length) && strchr(":=", target[length])) return 1;
+        if (!strncmp(target, name, length) && strchr(":=", target[length])) return true;
     }
-    return 0;
+    return false;
 }
 
-static int may_be_split(const PfManifest *manifest, int column)
+static bool may_be_split(const PfManifest *manifest, int column)
 {
     return column != manifest->path_column && !is_target(manifest, manifest->columns[column]);
 }

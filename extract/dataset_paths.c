@@ -6,7 +6,7 @@
 #include "dataset_format.h"
 #include "memory.h"
 
-static int is_dash(const char *operand)
+static bool is_dash(const char *operand)
 {
     return !strcmp(operand, "-");
 }
@@ -64,20 +64,20 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
                    "standard input: no paths found; expected one a line, or NUL between them");
 }
 
-const PfDatasetFormat pf_dataset_format_paths = {is_dash, list, pf_dataset_read_file,
-                                                 pf_dataset_stat_file};
-
-int pf_dataset_open_paths(const char *const *paths, size_t count, PfDataset **out, PfError *err)
+int pf_dataset_list_paths(PfDataset *dataset, const char *const *paths, size_t count, PfError *err)
 {
-    PfDataset *dataset = pf_calloc(1, sizeof *dataset, err);
-    if (!dataset) return -1;
-    dataset->format = &pf_dataset_format_paths;
     int status = start(dataset, "paths", err);
     for (size_t i = 0; !status && i < count; i++) {
         const char *path = pf_dataset_text(dataset, paths[i], strlen(paths[i]), err);
         status = path ? pf_dataset_add(dataset, path, -1, PF_SPLIT_TRAIN, err) : -1;
     }
-    if (status) pf_dataset_close(&dataset);
-    *out = dataset;
     return status;
 }
+
+const PfDatasetFormat pf_dataset_format_paths = {
+    .what = "none",
+    .probe = is_dash,
+    .list = list,
+    .read = pf_dataset_read_file,
+    .stat = pf_dataset_stat_file,
+};

@@ -89,39 +89,6 @@ int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *s
     return 0;
 }
 
-/* Of "test_batch.bin#17" the file. */
-static int stat_container(const PfDataset *dataset, const char *path, struct stat *status)
-{
-    const char *end = strrchr(path, '#');
-    char *file = end ? strndup(path, (size_t)(end - path)) : NULL;
-    int failed = !file || fstatat(dataset->root_fd, file, status, 0);
-    free(file);
-    return failed;
-}
-
-int pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
-{
-    struct stat status;
-    for (int64_t i = 0; i < pf_dataset_count(dataset); i++) {
-        const char *path = dataset->samples[i].path;
-        int failed = pf_dataset_has_files(dataset) ? fstatat(dataset->root_fd, path, &status, 0)
-                                                   : stat_container(dataset, path, &status);
-        if (!failed && status.st_dev == file->st_dev && status.st_ino == file->st_ino) return 1;
-    }
-    return 0;
-}
-
-size_t pf_dataset_read_head(const PfDataset *dataset, int64_t index, uint8_t *bytes, size_t size)
-{
-    struct stat status;
-    int fd = pf_dataset_has_files(dataset)
-                 ? pf_input_try(dataset->root_fd, dataset->samples[index].path, &status)
-                 : -1;
-    ssize_t got = fd >= 0 ? pread(fd, bytes, size, 0) : -1;
-    if (fd >= 0) close(fd);
-    return got > 0 ? (size_t)got : 0;
-}
-
 int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
                          PfError *err)
 {

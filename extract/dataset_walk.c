@@ -1,7 +1,10 @@
-/* Listing folders in the order of torchvision's make_dataset. */
+/* Folders: which images lie in them, listed in the order of torchvision's make_dataset, and what
+ * else does. */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,7 +12,154 @@
 #include <unistd.h>
 
 #include "dataset_format.h"
+#include "image.h"
+#include "input_file.h"
 #include "memory.h"
+
+/* ==== files whose names do not end like an image's ==== */
+
+/* Endings of pictures that are not read. */
+static const char *const picture_endings[] = {
+    "heic", "heif", "avif", "gif", "tga", "jfif", "jpe", "jp2", "jxl", "psd", "svg", "ico", "dng",
+    "cr2",  "cr3",  "nef",  "arw", "orf", "rw2",  "raf", "pcx", "exr", "hdr", "dcm", NULL};
+
+/* Endings of what is no picture, and is not opened to see: labels often lie beside images, a file
+ * each. */
+static const char *const other_endings[] = {
+    "txt", "json", "jsonl", "xml", "csv",   "tsv",  "yaml", "yml", "md",  "html",
+    "pdf", "npy",  "npz",   "mat", "h5",    "hdf5", "pkl",  "pt",  "pth", "onnx",
+    "zip", "tar",  "gz",    "7z",  "rar",   "mp4",  "mov",  "avi", "mkv", "webm",
+    "wav", "mp3",  "log",   "py",  "ipynb", "db",   NULL};
+
+/* What operating systems leave behind in folders, beside hidden files. */
+static const char *const litter[] = {"Thumbs.db", "ehthumbs.db", "desktop.ini", "Icon\r", NULL};
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    for (; *names; names++)
+        if (!strcasecmp(name, *names)) return true;
+    return false;
+}
+
+/* What follows the last dot of a name; "" where there is none. */
+static const char *ending_of(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot ? dot + 1 : "";
+}
+
+/* ---- by content ---- */
+
+/* The format that the file's first bytes tell; NULL where it cannot be read, or they tell none. */
+static const char *look_inside(int folder_fd, const char *name, bool *is_decoded)
+{
+    uint8_t bytes[PF_IMAGE_SIGNATURE_BYTES];
+    struct stat status;
+    const char *format = NULL;
+    *is_decoded = false;
+    int fd = pf_input_try(folder_fd, name, &status);
+    if (fd < 0) return NULL;
+    ssize_t got = read(fd, bytes, sizeof bytes);
+    if (got > 0) format = pf_image_format_name(bytes, (size_t)got, is_decoded);
+    close(fd);
+    return format;
+}
+
+/* ---- counting ---- */
+
+static PfFileKind *find_kind(PfFileKinds *kinds, const char *name)
+{
+    for (int i = 0; i < kinds->count; i++)
+        if (!strcmp(kinds->kind[i].name, name)) return &kinds->kind[i];
+    if (kinds->count == PF_FILE_KINDS - 1) name = "of other kinds"; /* the last one */
+    PfFileKind *kind =
+        &kinds->kind[kinds->count < PF_FILE_KINDS ? kinds->count++ : PF_FILE_KINDS - 1];
+    snprintf(kind->name, sizeof kind->name, "%s", name);
+    return kind;
+}
+
+static bool is_plain_ending(const char *ending)
+{
+    size_t length = strlen(ending);
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)ending[i])) return false;
+    return length && length <= 8;
+}
+
+/* "HEIC", ".txt", "without an ending" */
+static void name_kind(const char *file, const char *format, PfFileKind *kind)
+{
+    const char *ending = ending_of(file);
+    int is_picture_ending = is_one_of(ending, picture_endings);
+    size_t length = strlen(ending);
+    *kind = (PfFileKind){.is_picture = format || is_picture_ending};
+    if (is_picture_ending) {
+        for (size_t i = 0; i < length; i++) kind->name[i] = (char)toupper((unsigned char)ending[i]);
+    } else if (format) {
+        snprintf(kind->name, sizeof kind->name, "%s", format);
+    } else if (!is_plain_ending(ending)) {
+        snprintf(kind->name, sizeof kind->name, "without an ending");
+    } else {
+        kind->name[0] = '.';
+        for (size_t i = 0; i < length; i++)
+            kind->name[i + 1] = (char)tolower((unsigned char)ending[i]);
+    }
+}
+
+static int count_file(PfDataset *dataset, const char *folder, const char *name, const char *format,
+                      PfError *err)
+{
+    PfFileKind named;
+    name_kind(name, format, &named);
+    PfFileKind *kind = find_kind(&dataset->others, named.name);
+    kind->count++;
+    kind->is_picture |= named.is_picture;
+    if (dataset->ignored_count++) return 0;
+    dataset->first_ignored = pf_dataset_join(dataset, folder, name, err);
+    return dataset->first_ignored ? 0 : -1;
+}
+
+/* The same, but files with one of other_endings are not opened. */
+static const char *format_of(int folder_fd, const char *name, bool *is_decoded)
+{
+    *is_decoded = false;
+    return is_one_of(ending_of(name), other_endings) ? NULL
+                                                     : look_inside(folder_fd, name, is_decoded);
+}
+
+static bool is_litter(const char *name)
+{
+    return name[0] == '.' || is_one_of(name, litter);
+}
+
+int pf_dataset_look_at_file(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
+                            PfError *err)
+{
+    bool is_decoded;
+    if (is_litter(name)) return 0;
+    const char *format = format_of(folder_fd, name, &is_decoded);
+    if (!is_decoded) return count_file(dataset, folder, name, format, err);
+    return pf_names_add(&dataset->by_content, folder, name, err) ? -1 : 1;
+}
+
+int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
+                            PfError *err)
+{
+    bool is_decoded;
+    if (is_litter(name)) return 0;
+    const char *format = format_of(folder_fd, name, &is_decoded);
+    return is_decoded ? 0 : count_file(dataset, folder, name, format, err);
+}
+
+bool pf_dataset_is_image_inside(int folder_fd, const char *name)
+{
+    bool is_decoded;
+    if (is_litter(name)) return false;
+    format_of(folder_fd, name, &is_decoded);
+    return is_decoded;
+}
+
+/* ==== images, and folders ==== */
 
 /* torchvision.datasets.folder.IMG_EXTENSIONS */
 static const char extensions[] = ".jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp";
@@ -19,15 +169,15 @@ const char *pf_dataset_extensions(void)
     return extensions;
 }
 
-int pf_dataset_is_image_name(const char *name)
+bool pf_dataset_is_image_name(const char *name)
 {
     const char *dot = strrchr(name, '.');
     size_t size = dot ? strlen(dot) : 0, length;
     for (const char *at = extensions; size && *at; at += length + (at[length] == ' ')) {
         length = strcspn(at, " ");
-        if (length == size && !strncasecmp(at, dot, size)) return 1;
+        if (length == size && !strncasecmp(at, dot, size)) return true;
     }
-    return 0;
+    return false;
 }
 
 /* ---- one folder ---- */
@@ -54,8 +204,8 @@ static int visit_entry(int fd, const struct dirent *found, Visit visit, void *co
     return visit(context, &entry, err);
 }
 
-/* A folder that is closed to us, or gone, is noted and left out. What the system cannot do
- * just now must not make a dataset smaller. */
+/* A folder that we may not read, or that is gone, is noted and left out. Any other error ends the
+ * run: a system that is short of something must not make a dataset smaller. */
 static int leave_out(PfDataset *dataset, const char *folder, PfError *err)
 {
     int is_closed = errno == EACCES || errno == EPERM || errno == ENOENT || errno == ENOTDIR;
@@ -76,10 +226,15 @@ static int visit_folder(PfDataset *dataset, const char *folder, Visit visit, voi
         return status;
     }
     int status = 0;
-    const struct dirent *found;
-    while (!status && (errno = 0, found = readdir(directory)))
-        status = visit_entry(fd, found, visit, context, err);
-    if (!status && errno) status = leave_out(dataset, folder, err);
+    for (bool is_end = false; !status && !is_end;) {
+        errno = 0; /* readdir sets it where NULL is not the end */
+        const struct dirent *found = readdir(directory);
+        is_end = !found;
+        if (found)
+            status = visit_entry(fd, found, visit, context, err);
+        else if (errno)
+            status = leave_out(dataset, folder, err);
+    }
     closedir(directory);
     return status;
 }
@@ -153,7 +308,7 @@ typedef struct Walk {
     PfSplit split;
 } Walk;
 
-static int is_same_folder(int root_fd, const char *path, const struct stat *target)
+static bool is_same_folder(int root_fd, const char *path, const struct stat *target)
 {
     struct stat status;
     return !fstatat(root_fd, path, &status, 0) && status.st_dev == target->st_dev &&
@@ -161,14 +316,14 @@ static int is_same_folder(int root_fd, const char *path, const struct stat *targ
 }
 
 /* Whether a link found in `folder` leads to that folder or to one above it. */
-static int leads_back(int root_fd, const char *folder, const struct stat *target)
+static bool leads_back(int root_fd, const char *folder, const struct stat *target)
 {
     char path[4096]; /* PATH_MAX: what openat took is shorter */
     size_t length = strlen(folder);
-    if (length >= sizeof path) return 1;
+    if (length >= sizeof path) return true;
     memcpy(path, folder, length + 1);
     while (*path) {
-        if (is_same_folder(root_fd, path, target)) return 1;
+        if (is_same_folder(root_fd, path, target)) return true;
         char *slash = strrchr(path, '/');
         *(slash ? slash : path) = '\0';
     }
@@ -258,7 +413,7 @@ static int order_folders(Walk *walk, size_t first, PfError *err)
     return 0;
 }
 
-int pf_dataset_walk(PfDataset *dataset, const char *folder, int deep, int32_t class_index,
+int pf_dataset_walk(PfDataset *dataset, const char *folder, bool deep, int32_t class_index,
                     PfSplit split, PfError *err)
 {
     Walk walk = {.dataset = dataset, .deep = deep, .class_index = class_index, .split = split};
@@ -289,7 +444,7 @@ int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err)
 /* ---- looking ---- */
 
 #define LOOK_DEPTH 16
-/* Ends a visit that is no failure. */
+/* What a visit returns to end the listing without a failure. */
 #define ENOUGH 1
 
 typedef struct Look {
@@ -334,7 +489,7 @@ static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHold
                        PfError *err)
 {
     Look look = {dataset, folder, depth, out};
-    /* What is closed is told when it is walked. */
+    /* A folder that cannot be read is told of when it is walked. */
     if (faccessat(dataset->root_fd, folder, R_OK | X_OK, 0)) return 0;
     return visit_folder(dataset, folder, look_at_entry, &look, err) < 0 ? -1 : 0;
 }

@@ -1,11 +1,12 @@
 #include "device_list.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "options.h"
 
-static int is_cpu(const char *name)
+static bool is_cpu(const char *name)
 {
     return !strcmp(name, "cpu") || !strcmp(name, "cpu:overlap");
 }

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "atomic_file.h"
-#include "dataset_as_before.h"
+#include "dataset.h"
 #include "extraction_internal.h"
 #include "file_content.h"
 #include "identity.h"

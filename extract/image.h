@@ -12,6 +12,7 @@
 #define PF_IMAGE_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,14 +46,14 @@ typedef struct PfImage {
     uint8_t *pixels;   /* (rows, columns, 3) RGB, owned; unless reduced (height, width, 3) */
     size_t capacity;   /* bytes allocated at pixels */
     int halvings;      /* so many times the sides were halved, 0 to 3, and rounded up */
-    int orientation;   /* what the file says, 1 to 8 (see image_exif.h); 0 and 1: upright */
+    int orientation;   /* what the file says, 1 to 8 (see pf_image_orientation); 0 and 1: upright */
     int left, top;     /* so many pixels of the file's are in front of the image: rounding up adds
                           them at its ends, which turning brings to its beginnings */
     uint8_t *spare;    /* what images are turned into, exchanged for pixels then; owned */
     size_t spare_capacity;
     PfImageLimits limits; /* the caller's */
-    int keep_truncated;   /* the caller's: a JPEG that ends early is taken as far as it goes */
-    int is_truncated;     /* that this one did */
+    bool keep_truncated;  /* the caller's: a JPEG that ends early is taken as far as it goes */
+    bool is_truncated;    /* that this one did */
 } PfImage;
 
 static inline int pf_image_columns(const PfImage *image)
@@ -87,7 +88,18 @@ int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, P
 /* What a file is that begins with these bytes: "JPEG", "HEIF"; NULL where they say nothing that is
  * known. *is_decoded: whether pf_image_decode reads that format. A few letters may be text as well:
  * what follows BM, P2, P3, P5 and P6 must fit, too. */
-const char *pf_image_format_name(const uint8_t *bytes, size_t size, int *is_decoded);
+const char *pf_image_format_name(const uint8_t *bytes, size_t size, bool *is_decoded);
+
+/* Which way up the picture in a file is, 1 to 8: what PIL's ImageOps.exif_transpose goes by. 1,
+ * upright, where nothing is said. bytes: the beginning of a file, or all of it.
+ *
+ *   JPEG  the first APP1 segment that begins with "Exif\0\0"
+ *   PNG   the chunk eXIf, the last one before the pixels, else the last one behind them; without
+ *         one the text "Raw profile type exif"; where neither says it, tiff:Orientation in the text
+ *         "XML:com.adobe.xmp"
+ *
+ * Whatever is cut off, contradicts itself or has no meaning says nothing, as in PIL. */
+int pf_image_orientation(const uint8_t *bytes, size_t size);
 
 /* Turns the image as its orientation says, once: PIL's ImageOps.exif_transpose. Takes as much
  * memory again where width and height change places. */

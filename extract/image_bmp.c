@@ -7,7 +7,8 @@ enum { FILE_HEADER_SIZE = 14, COMPRESSION_NONE = 0, COMPRESSION_BITFIELDS = 3 };
 
 typedef struct Bitmap {
     int64_t width, height;
-    int top_down, bits;
+    bool top_down;
+    int bits;
     uint32_t compression, color_count;
     size_t offset, stride;    /* of the pixels */
     uint8_t palette[256][3];  /* RGB; up to 8 bits */
@@ -121,8 +122,9 @@ static int read_layout(const uint8_t *bytes, size_t size, const PfImageLimits *l
                        Bitmap *bitmap, PfError *err)
 {
     if (read_header(bytes, size, limits, bitmap, err)) return -1;
-    int bits = bitmap->bits, indexed = bits == 1 || bits == 4 || bits == 8;
-    int masked = bits == 16 || bits == 24 || bits == 32;
+    int bits = bitmap->bits;
+    bool indexed = bits == 1 || bits == 4 || bits == 8;
+    bool masked = bits == 16 || bits == 24 || bits == 32;
     if (bitmap->compression != COMPRESSION_NONE &&
         !(masked && bitmap->compression == COMPRESSION_BITFIELDS))
         return pf_image_bad(err, "BMP with compression %u, which is not supported",

@@ -1,11 +1,12 @@
-/* The decoders behind image.h, one per format. Each takes a whole file that
- * begins with its format's signature, and leaves the size as it likes on failure.
- * JPEG's alone can decode to less and heeds least_side; image->halvings is 0 before. */
+/* What the decoders behind image.h share, and the functions that a format has. A format more is a
+ * file of its own, a line here and a row in the table of image.c. */
 #ifndef PF_IMAGE_DECODER_H
 #define PF_IMAGE_DECODER_H
 
 #include "image.h"
 
+/* Decodes a whole file that begins with the format's signature, and leaves the size as it likes on
+ * failure. JPEG's alone can decode to less and heeds least_side; image->halvings is 0 before. */
 typedef int PfImageDecoder(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
                            PfError *err);
 
@@ -13,6 +14,11 @@ PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, p
 
 /* Decodes a PNG that pf_image_png_decode has checked and rewritten, at most 1 GB. */
 int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError *err);
+
+/* What a file, or its beginning, says of the picture's orientation; 0 where it says nothing. */
+typedef int PfImageOrientation(const uint8_t *bytes, size_t size);
+
+PfImageOrientation pf_image_jpeg_orientation, pf_image_png_orientation;
 
 /* Fails with PF_EXIT_BAD_IMAGES: the file's fault. */
 #define pf_image_bad(err, ...) pf_fail(err, PF_EXIT_BAD_IMAGES, __VA_ARGS__)
@@ -24,15 +30,15 @@ int pf_image_check_size(const PfImageLimits *limits, int64_t width, int64_t heig
 int pf_image_check_memory(const PfImageLimits *limits, int64_t needed_bytes, size_t file_bytes,
                           PfError *err);
 
-static inline int pf_image_is_interrupted(const PfImageLimits *limits)
+static inline bool pf_image_is_interrupted(const PfImageLimits *limits)
 {
     return limits->interrupted && *limits->interrupted;
 }
 /* Fails with PF_EXIT_INTERRUPTED. */
 int pf_image_interrupted(PfError *err);
 
-/* Checks the size, sets it, and makes room at image->pixels, for halved sides where image->halvings
- * is set. */
+/* Checks the size, sets it, and allocates image->pixels unless they are large enough: for halved
+ * sides where image->halvings is set. */
 int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfError *err);
 
 #endif

@@ -1,4 +1,5 @@
-#include "image_exif.h"
+/* Which way up a picture is, as its file says, and turning decoded pixels so. */
+#include "image_decoder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,6 @@
 
 enum {
     ORIENTATION_TAG = 0x112,
-    UPRIGHT = 1,
     NOT_SAID = 0,
     TEXT_MAX = 1 << 20, /* of a compressed text: as much as PIL reads */
 };
@@ -20,7 +20,7 @@ typedef struct Part {
     size_t size;
 } Part;
 
-static int begins_with(Part part, const char *text, size_t length)
+static bool begins_with(Part part, const char *text, size_t length)
 {
     return part.size >= length && !memcmp(part.bytes, text, length);
 }
@@ -36,7 +36,7 @@ static Part without(Part part, size_t count)
 
 typedef struct Tiff {
     Part data;
-    int is_big_endian;
+    bool is_big_endian;
 } Tiff;
 
 /* A number of 1, 2, 4 or 8 bytes that lie inside the data. */
@@ -83,9 +83,9 @@ static double first_value(const Tiff *tiff, int type, size_t position)
     }
 }
 
-/* Of the tags in the directory at `position`, the last of several counts. What cannot be read ends
- * the directory. *is_there: whether there is such a tag at all. */
-static int read_directory(const Tiff *tiff, size_t position, int *is_there)
+/* The orientation that the directory at `position` says: of several tags the last one counts. The
+ * directory ends where it cannot be read. *is_there: whether there is such a tag at all. */
+static int read_directory(const Tiff *tiff, size_t position, bool *is_there)
 {
     size_t size = tiff->data.size;
     int orientation = NOT_SAID;
@@ -102,12 +102,12 @@ static int read_directory(const Tiff *tiff, size_t position, int *is_there)
         if (tag != ORIENTATION_TAG || !bytes) continue;
         double value = first_value(tiff, (int)type, (size_t)at);
         orientation = value >= 1 && value <= 8 && value == (int)value ? (int)value : NOT_SAID;
-        *is_there = 1;
+        *is_there = true;
     }
     return orientation;
 }
 
-static int read_exif(Part data, int *is_there)
+static int read_exif(Part data, bool *is_there)
 {
     while (BEGINS_WITH(data, "Exif\0\0")) data = without(data, 6);
     if (data.size < 8) return NOT_SAID;
@@ -122,7 +122,7 @@ static int read_exif(Part data, int *is_there)
 /* ---- JPEG ---- */
 
 /* Markers that no length follows: RST, SOI, EOI and those that are reserved. */
-static int is_bare(int marker)
+static bool is_bare(int marker)
 {
     return marker == 0xC8 || (marker >= 0xD0 && marker <= 0xD9) ||
            (marker >= 0xF0 && marker <= 0xFD);
@@ -145,10 +145,11 @@ static int next_marker(Part file, size_t *position)
     return 0;
 }
 
-static int jpeg_orientation(Part file)
+int pf_image_jpeg_orientation(const uint8_t *bytes, size_t size)
 {
+    const Part file = {bytes, size};
     size_t position = 2;
-    int is_there = 0;
+    bool is_there = false;
     for (int marker; (marker = next_marker(file, &position)) && marker != 0xDA;) {
         if (file.size - position < 2) return NOT_SAID;
         size_t length = (size_t)file.bytes[position] << 8 | file.bytes[position + 1];
@@ -203,18 +204,19 @@ static void read_png(Part file, PngTexts *texts)
     }
 }
 
-/* Into room for TEXT_MAX bytes; {NULL, 0} where that is too little, or the data are damaged. */
-static Part inflate_text(Part packed, uint8_t *room)
+/* Inflates into a buffer of TEXT_MAX bytes; {NULL, 0} where that is too little, or the data are
+ * damaged. */
+static Part inflate_text(Part packed, uint8_t *buffer)
 {
     uLongf size = TEXT_MAX;
     uLong packed_size = packed.size;
-    int status = uncompress2(room, &size, packed.bytes, &packed_size);
-    return status == Z_OK ? (Part){room, size} : (Part){0};
+    int status = uncompress2(buffer, &size, packed.bytes, &packed_size);
+    return status == Z_OK ? (Part){buffer, size} : (Part){0};
 }
 
 /* zTXt: a method (0) comes before the text. iTXt: a flag, a method, a language and a translated
  * keyword. */
-static Part open_text(const Text *text, uint8_t *room)
+static Part open_text(const Text *text, uint8_t *buffer)
 {
     Part part = text->part;
     size_t head = text->kind == 'i' ? 2 : text->kind == 'z' ? 1 : 0;
@@ -227,7 +229,7 @@ static Part open_text(const Text *text, uint8_t *room)
         if (!end) return (Part){0};
         part = without(part, (size_t)(end - part.bytes) + 1);
     }
-    return is_packed ? inflate_text(part, room) : part;
+    return is_packed ? inflate_text(part, buffer) : part;
 }
 
 static int hex_digit(uint8_t c)
@@ -239,7 +241,7 @@ static int hex_digit(uint8_t c)
 }
 
 /* Three lines, then hexadecimal digits with line breaks between them. text may lie at `out`, which
- * has room for TEXT_MAX bytes. */
+ * has TEXT_MAX bytes. */
 static Part read_hex(Part text, uint8_t *out)
 {
     size_t count = 0;
@@ -278,37 +280,144 @@ static int read_xmp(Part text)
     return NOT_SAID;
 }
 
-static int texts_orientation(const PngTexts *texts, uint8_t *room)
+static int texts_orientation(const PngTexts *texts, uint8_t *buffer)
 {
-    int is_there = 0, orientation = NOT_SAID;
+    bool is_there = false;
+    int orientation = NOT_SAID;
     if (texts->exif.bytes) {
         orientation = read_exif(texts->exif, &is_there);
     } else if (texts->profile.kind) {
-        Part text = open_text(&texts->profile, room);
-        if (text.size <= TEXT_MAX) orientation = read_exif(read_hex(text, room), &is_there);
+        Part text = open_text(&texts->profile, buffer);
+        if (text.size <= TEXT_MAX) orientation = read_exif(read_hex(text, buffer), &is_there);
     }
     if (is_there || !texts->xmp.kind) return orientation;
-    return read_xmp(open_text(&texts->xmp, room));
+    return read_xmp(open_text(&texts->xmp, buffer));
 }
 
-static int png_orientation(Part file)
+int pf_image_png_orientation(const uint8_t *bytes, size_t size)
 {
     PngTexts texts = {0};
-    read_png(file, &texts);
+    read_png((Part){bytes, size}, &texts);
     if (!texts.exif.bytes && !texts.profile.kind && !texts.xmp.kind) return NOT_SAID;
-    uint8_t *room = pf_alloc_aligned(TEXT_MAX, 1, NULL);
-    int orientation = room ? texts_orientation(&texts, room) : NOT_SAID;
-    free(room);
+    uint8_t *buffer = pf_alloc_aligned(TEXT_MAX, 1, NULL);
+    int orientation = buffer ? texts_orientation(&texts, buffer) : NOT_SAID;
+    free(buffer);
     return orientation;
 }
 
-/* ---- any ---- */
+/* ---- turning ---- */
 
-int pf_image_orientation(const uint8_t *bytes, size_t size)
+enum { PIXEL = 3, TILE = 64 };
+
+/* An orientation as rows and columns that change places, after which each axis may be mirrored. */
+typedef struct Turn {
+    bool is_transposed, is_mirrored_across, is_mirrored_down;
+} Turn;
+
+static const Turn turns[9] = {
+    [2] = {0, 1, 0}, [3] = {0, 1, 1}, [4] = {0, 0, 1}, [5] = {1, 0, 0},
+    [6] = {1, 1, 0}, [7] = {1, 1, 1}, [8] = {1, 0, 1},
+};
+
+/* ---- turning in place ---- */
+
+static void swap_pixels(uint8_t *a, uint8_t *b)
 {
-    Part file = {bytes, size};
-    int orientation = NOT_SAID;
-    if (BEGINS_WITH(file, "\xff\xd8\xff")) orientation = jpeg_orientation(file);
-    if (BEGINS_WITH(file, "\x89PNG\r\n\x1a\n")) orientation = png_orientation(file);
-    return orientation >= 1 && orientation <= 8 ? orientation : UPRIGHT;
+    uint8_t kept[PIXEL];
+    memcpy(kept, a, PIXEL);
+    memcpy(a, b, PIXEL);
+    memcpy(b, kept, PIXEL);
+}
+
+static void mirror_row(uint8_t *row, int columns)
+{
+    uint8_t *left = row, *right = row + PIXEL * (size_t)(columns - 1);
+    for (; left < right; left += PIXEL, right -= PIXEL) swap_pixels(left, right);
+}
+
+static void swap_bytes(uint8_t *a, uint8_t *b, size_t count)
+{
+    uint8_t kept[1024];
+    for (size_t done = 0; done < count; done += sizeof kept) {
+        size_t step = count - done < sizeof kept ? count - done : sizeof kept;
+        memcpy(kept, a + done, step);
+        memcpy(a + done, b + done, step);
+        memcpy(b + done, kept, step);
+    }
+}
+
+static void mirror(PfImage *image, const Turn *turn)
+{
+    int rows = pf_image_rows(image), columns = pf_image_columns(image);
+    size_t stride = PIXEL * (size_t)columns;
+    for (int y = 0; y < rows && turn->is_mirrored_across; y++)
+        mirror_row(image->pixels + (size_t)y * stride, columns);
+    for (int y = 0; y < rows / 2 && turn->is_mirrored_down; y++)
+        swap_bytes(image->pixels + (size_t)y * stride,
+                   image->pixels + (size_t)(rows - 1 - y) * stride, stride);
+}
+
+/* ---- turning rows into columns ---- */
+
+static int make_spare(PfImage *image, size_t bytes, PfError *err)
+{
+    if (bytes <= image->spare_capacity) return 0;
+    free(image->spare);
+    image->spare_capacity = 0;
+    image->spare = pf_alloc_aligned(bytes, 1, err);
+    if (!image->spare) return -1;
+    image->spare_capacity = bytes;
+    return 0;
+}
+
+/* Columns [x, x + width) of rows [y, y + height), which become rows: a tile of both fits into the
+ * cache. */
+static void transpose_tile(const PfImage *image, const Turn *turn, int x, int y, int width,
+                           int height)
+{
+    size_t rows = (size_t)pf_image_rows(image), columns = (size_t)pf_image_columns(image);
+    ptrdiff_t step = turn->is_mirrored_across ? -PIXEL : PIXEL;
+    for (int i = x; i < x + width; i++) {
+        size_t down = turn->is_mirrored_down ? columns - 1 - (size_t)i : (size_t)i;
+        size_t across = turn->is_mirrored_across ? rows - 1 - (size_t)y : (size_t)y;
+        const uint8_t *in = image->pixels + PIXEL * ((size_t)y * columns + (size_t)i);
+        uint8_t *out = image->spare + PIXEL * (down * rows + across);
+        for (int j = 0; j < height; j++) {
+            memcpy(out + j * step, in + (size_t)j * PIXEL * columns, PIXEL);
+        }
+    }
+}
+
+static int transpose(PfImage *image, const Turn *turn, PfError *err)
+{
+    int rows = pf_image_rows(image), columns = pf_image_columns(image);
+    if (make_spare(image, PIXEL * (size_t)rows * (size_t)columns, err)) return -1;
+    for (int y = 0; y < rows; y += TILE)
+        for (int x = 0; x < columns; x += TILE)
+            transpose_tile(image, turn, x, y, columns - x < TILE ? columns - x : TILE,
+                           rows - y < TILE ? rows - y : TILE);
+    uint8_t *pixels = image->pixels;
+    size_t capacity = image->capacity;
+    image->pixels = image->spare;
+    image->capacity = image->spare_capacity;
+    image->spare = pixels;
+    image->spare_capacity = capacity;
+    int width = image->width;
+    image->width = image->height;
+    image->height = width;
+    return 0;
+}
+
+int pf_image_turn(PfImage *image, PfError *err)
+{
+    const Turn turn = turns[image->orientation];
+    if (!turn.is_transposed)
+        mirror(image, &turn);
+    else if (transpose(image, &turn, err))
+        return -1;
+    if (turn.is_mirrored_across)
+        image->left = (pf_image_columns(image) << image->halvings) - image->width;
+    if (turn.is_mirrored_down)
+        image->top = (pf_image_rows(image) << image->halvings) - image->height;
+    return 0;
 }

@@ -35,9 +35,9 @@ typedef struct Decoder {
     struct jpeg_progress_mgr progress;
     const PfImageLimits *limits;
     int max_scans;
-    int may_end; /* where data end, an end marker is put */
-    int has_ended;
-    int has_started, is_cut, is_second_look;
+    bool may_end; /* where data end, an end marker is put */
+    bool has_ended;
+    bool has_started, is_cut, is_second_look;
     long data_missing;                                  /* warnings of libjpeg's since then */
     enum { BROKEN, TOO_MANY_SCANS, INTERRUPTED } cause; /* of what lands in failed */
     jmp_buf failed;
@@ -83,7 +83,7 @@ static boolean end_data(j_decompress_ptr jpeg)
     static const JOCTET end_marker[] = {0xff, JPEG_EOI};
     Decoder *decoder = jpeg->client_data;
     if (!decoder->may_end || decoder->has_ended) return FALSE;
-    decoder->has_ended = 1;
+    decoder->has_ended = true;
     jpeg->src->next_input_byte = end_marker;
     jpeg->src->bytes_in_buffer = sizeof end_marker;
     return TRUE;
@@ -148,16 +148,16 @@ static JDIMENSION read_row(j_decompress_ptr jpeg, uint8_t *row, JSAMPARRAY cmyk)
 }
 
 /* Whether every coefficient of the image has come. */
-static int has_all_data(const Decoder *decoder)
+static bool has_all_data(const Decoder *decoder)
 {
     const struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
-    if (decoder->data_missing) return 0;
+    if (decoder->data_missing) return false;
     for (int c = 0; c < jpeg->num_components; c++) {
-        if (!jpeg->comp_info[c].quant_table) return 0; /* no scan of it has begun */
+        if (!jpeg->comp_info[c].quant_table) return false; /* no scan of it has begun */
         for (int k = 0; jpeg->coef_bits && k < DCTSIZE2; k++)
-            if (jpeg->coef_bits[c][k]) return 0; /* bits still to come, or -1 */
+            if (jpeg->coef_bits[c][k]) return false; /* bits still to come, or -1 */
     }
-    return 1;
+    return true;
 }
 
 /* Reads rows until the data end, from output_scanline on. */
@@ -196,12 +196,13 @@ static int read_rows(Decoder *decoder, PfImage *image, PfError *err)
                         hint(decoder));
 }
 
-/* Of a file that has been refused as truncated: goes on as if it had an end marker, to say so if
- * that is all that it lacks. */
+/* For a file that has just been refused as truncated. Decoding goes on as if the end marker were
+ * there; where that brings every row, the marker is all that the file lacks, and the message says
+ * so. */
 static void look_for_rows(Decoder *decoder, PfImage *image, PfError *err)
 {
     j_decompress_ptr jpeg = &decoder->jpeg;
-    decoder->may_end = decoder->is_second_look = 1;
+    decoder->may_end = decoder->is_second_look = true;
     if (!decoder->has_started && !jpeg_start_decompress(jpeg)) return;
     read_rows_there(jpeg, image);
     if (jpeg->output_scanline < jpeg->output_height || !has_all_data(decoder)) return;
@@ -256,7 +257,7 @@ static int decode_pixels(Decoder *decoder, size_t size, int least_side, PfImage 
         decoder->is_cut = !decoder->may_end;
         return pf_image_bad(err, "truncated JPEG: ends before its last scan%s", hint(decoder));
     }
-    decoder->has_started = 1;
+    decoder->has_started = true;
     if (read_rows(decoder, image, err)) return -1;
     image->is_truncated = decoder->has_ended;
     /* A missing end marker is no fault once all rows are there; garbage between

@@ -39,7 +39,8 @@ typedef struct Reader {
 /* The part of a PNG that makes its pixels. */
 typedef struct Content {
     uint32_t width, height;
-    int depth, color_type, interlaced;
+    int depth, color_type;
+    bool interlaced;
     const uint8_t *header; /* HEADER_SIZE bytes */
     Chunk palette;
     size_t packed_size; /* of all IDAT chunks together */
@@ -57,10 +58,10 @@ static uint8_t *put_be32(uint8_t *out, uint32_t value)
     return out;
 }
 
-static int has_right_checksum(const Chunk *chunk)
+static bool has_right_checksum(const Chunk *chunk)
 {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    return 1; /* a fuzzer would not get past it */
+    return true; /* a fuzzer would not get past it */
 #endif
     uLong crc = crc32(0, (const Bytef *)chunk->type, 4);
     return crc32_z(crc, chunk->data, chunk->size) == get_be32(chunk->data + chunk->size);
@@ -97,7 +98,7 @@ static int next_checked_chunk(Reader *reader, Chunk *chunk, PfError *err)
     return 0;
 }
 
-static int is_type(const Chunk *chunk, const char *type)
+static bool is_type(const Chunk *chunk, const char *type)
 {
     return memcmp(chunk->type, type, 4) == 0;
 }
@@ -292,8 +293,8 @@ int pf_image_png_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     (void)least_side;
     Content content = {0};
     if (read_content(bytes, size, &image->limits, &content, err)) return -1;
-    size_t room = SIGNATURE_SIZE + 4 * CHUNK_OVERHEAD + HEADER_SIZE + PALETTE_SIZE;
-    uint8_t *file = pf_alloc_aligned(room + blocks_size(&content), 1, err);
+    size_t others = SIGNATURE_SIZE + 4 * CHUNK_OVERHEAD + HEADER_SIZE + PALETTE_SIZE;
+    uint8_t *file = pf_alloc_aligned(others + blocks_size(&content), 1, err);
     if (!file) return -1;
     Reader reader = {bytes, size, SIGNATURE_SIZE};
     size_t file_size;

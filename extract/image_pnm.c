@@ -90,7 +90,7 @@ int pf_image_pnm_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     if (pf_image_check_size(&image->limits, width, height, err)) return -1;
     /* A plain sample is a digit and a space; the last may do without the space. */
     size_t count = (size_t)(width * height * channels), left = size - reader.position;
-    int plain = kind == '2' || kind == '3';
+    bool plain = kind == '2' || kind == '3';
     size_t needed = plain ? 2 * count - 1 : count * (maximum < 256 ? 1 : 2);
     if (left < needed)
         return pf_image_bad(err, "truncated P%c: %zu of at least %zu bytes of pixels", kind, left,

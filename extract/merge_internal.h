@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "dataset_shard.h"
+#include "dataset.h"
 #include "image_file.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"

@@ -11,7 +11,7 @@ struct PfBackbone {
     const PfBackbonePlugin *plugin; /* of the other taps; NULL: there are none */
     PfBackbone *network;
     PfTapInfo *taps; /* (tap_count) in the order asked for */
-    void **outputs;  /* (tap_count) room for those of the network */
+    void **outputs;  /* (tap_count) those of the network */
     int tap_count, pixel_tap;
     int height, width;
     int batch; /* where there is no network */
@@ -20,7 +20,7 @@ struct PfBackbone {
 /* Copying pixels needs no more of them at once. */
 static const int usual_batch = 32;
 
-int pf_is_pixel_tap(const char *tap)
+bool pf_is_pixel_tap(const char *tap)
 {
     return !strcmp(tap, PF_PIXEL_TAP);
 }
@@ -30,11 +30,11 @@ PfDtype pf_pixel_tap_dtype(const char *tap, PfDtype features)
     return pf_is_pixel_tap(tap) ? PF_DTYPE_U8 : features;
 }
 
-int pf_has_pixel_tap(const char *const *taps, int tap_count)
+bool pf_has_pixel_tap(const char *const *taps, int tap_count)
 {
     for (int t = 0; t < tap_count; t++)
-        if (pf_is_pixel_tap(taps[t])) return 1;
-    return 0;
+        if (pf_is_pixel_tap(taps[t])) return true;
+    return false;
 }
 
 static void close_pixels(PfBackbone **backbone)

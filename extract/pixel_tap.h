@@ -3,15 +3,17 @@
 #ifndef PF_PIXEL_TAP_H
 #define PF_PIXEL_TAP_H
 
+#include <stdbool.h>
+
 #include "permafrost/backbone.h"
 
 #define PF_PIXEL_TAP "input"
 
-int pf_is_pixel_tap(const char *tap);
+bool pf_is_pixel_tap(const char *tap);
 /* What rows of the tap are, where those of others are `features`. */
 PfDtype pf_pixel_tap_dtype(const char *tap, PfDtype features);
 /* Whether it is among them. */
-int pf_has_pixel_tap(const char *const *taps, int tap_count);
+bool pf_has_pixel_tap(const char *const *taps, int tap_count);
 
 /* Opens config's taps, of which one is `input`: *plugin is static and runs *out, the
  * caller's. */

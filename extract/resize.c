@@ -1,6 +1,7 @@
 #include "resize.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +42,7 @@ static Span down(const PfResize *resize)
 }
 
 /* Whether pixels come out as they are. */
-static int is_identity(Span part, int out_size)
+static bool is_identity(Span part, int out_size)
 {
     return part.from == 0 && part.length == out_size;
 }
@@ -267,7 +268,7 @@ static int resize_height_first(const PfResize *resize, const PfResizeKernels *ke
 }
 
 /* Pillow 13 goes by the image's own size, also where a box is given. */
-static int is_height_first(const PfResize *resize)
+static bool is_height_first(const PfResize *resize)
 {
     int64_t narrower = (int64_t)resize->in_width - resize->out_width;
     int64_t lower = (int64_t)resize->in_height - resize->out_height;

@@ -1,6 +1,7 @@
 #include "sample_reader.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "memory.h"
@@ -12,7 +13,7 @@
 /* A file that is being read, or waits to be taken. */
 typedef struct Held {
     int64_t place; /* FREE, or what is in it */
-    int is_read;
+    bool is_read;
     int failed;
     PfError error;       /* why */
     PfSampleBytes bytes; /* its reader's until is_read */
@@ -26,9 +27,9 @@ struct PfSampleReader {
     Held *held; /* (held_count) place p goes to p % held_count */
     int held_count;
     pthread_mutex_t lock; /* of all below, and of the states above */
-    pthread_cond_t freed; /* the next place has where to go, or it is over */
+    pthread_cond_t freed; /* there is a buffer for the next place, or it is over */
     int64_t next;         /* place that is read next */
-    int stopping;
+    bool stopping;
 };
 
 int pf_sample_reader_held(const PfSampleReaderConfig *config)
@@ -54,9 +55,9 @@ static Held *next_free(PfSampleReader *reader)
     return reader->next < reader->config.count && next->place == FREE ? next : NULL;
 }
 
-/* Waits until the next place has where to go, and claims it; NULL when there is none any more.
- * Wakes one other thread where there is one more: of all of them, all but one would wake in vain.
- */
+/* Waits until there is a free buffer for the next place, and claims it; NULL when all places have
+ * been claimed. Then wakes one other thread if there is work for it too. Waking all of them would
+ * be in vain for all but one. */
 static Held *claim(PfSampleReader *reader)
 {
     Held *held = NULL;
@@ -65,7 +66,7 @@ static Held *claim(PfSampleReader *reader)
         pthread_cond_wait(&reader->freed, &reader->lock);
     if (held) {
         held->place = reader->next++;
-        held->is_read = 0;
+        held->is_read = false;
     }
     if (next_free(reader) || reader->next >= reader->config.count)
         pthread_cond_signal(&reader->freed);
@@ -81,7 +82,7 @@ static void *reading_thread(void *argument)
         held->failed = pf_dataset_read(reader->config.dataset, sample_at(reader, held->place),
                                        &held->bytes, &held->error);
         pthread_mutex_lock(&reader->lock);
-        held->is_read = 1;
+        held->is_read = true;
         pthread_cond_broadcast(&held->read); /* another may wait for what will be there next */
         pthread_mutex_unlock(&reader->lock);
     }
@@ -152,7 +153,7 @@ void pf_sample_reader_close(PfSampleReader **reader)
     PfSampleReader *it = *reader;
     if (!it) return;
     pthread_mutex_lock(&it->lock);
-    it->stopping = 1;
+    it->stopping = true;
     pthread_cond_broadcast(&it->freed);
     pthread_mutex_unlock(&it->lock);
     for (int i = 0; i < it->thread_count; i++) pthread_join(it->threads[i], NULL);

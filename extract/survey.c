@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "digest.h"
-#include "image_exif.h"
+#include "image.h"
 #include "memory.h"
 #include "parallel.h"
 #include "progress.h"

@@ -21,18 +21,27 @@ typedef enum PfJitter { PF_BRIGHTNESS, PF_CONTRAST, PF_SATURATION, PF_JITTER_COU
 
 typedef struct PfView {
     PfRect box; /* of the file's image; width 0: the centre crop */
-    int is_mirrored;
-    int is_jittered;
+    bool is_mirrored;
+    bool is_jittered;
     float factors[PF_JITTER_COUNT]; /* by PfJitter */
     int32_t order[PF_JITTER_COUNT]; /* PfJitter, the first to be applied first */
 } PfView;
 
 /* squash: the box's shape is relative to the image's, as that is given up anyway. */
 PfView pf_view_draw(uint64_t seed, const uint8_t digest[PF_DIGEST_SIZE], int number, int width,
-                    int height, int squash);
+                    int height, bool squash);
 
 /* out: (crop, crop, 3) RGB. Fails as pf_preprocess_image does. */
 int pf_view_render(const PfImage *image, const PfPreprocess *settings, const PfView *view,
                    uint8_t *out, PfResizeScratch *scratch, PfError *err);
+
+/* Colours changed as PIL.ImageEnhance does, byte for byte: each pixel is blended with that of a
+ * poorer image, out = poorer + factor * (in - poorer), cut off and clipped to a byte. A factor of 1
+ * changes nothing.
+ *
+ * pixels: (count, 3) RGB, in place. */
+void pf_adjust_brightness(uint8_t *pixels, size_t count, float factor); /* with black */
+void pf_adjust_contrast(uint8_t *pixels, size_t count, float factor);   /* with its mean grey */
+void pf_adjust_saturation(uint8_t *pixels, size_t count, float factor); /* with itself in grey */
 
 #endif

@@ -179,6 +179,30 @@ def make_raw_pngs(folder):
                 write_png(folder / name, samples, depth, color_type, extra, interlaced)
 
 
+def make_odd_pngs(folder):
+    """Files that break PNG's rules for what does not matter here, and that PIL takes. libspng refuses six of them."""
+    def file(name, depth, color_type, rows, before=b"", behind=b""):
+        header = struct.pack(">IIBBBBB", 2, 2, depth, color_type, 0, 0, 0)
+        (folder / f"odd_{name}.png").write_bytes(
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + chunk(b"IDAT", zlib.compress(rows)) + behind
+            + chunk(b"IEND", b""))
+
+    grey, indices = bytes([0, 1, 200, 0, 4, 5]), bytes([0, 0x12, 0, 0x30])
+    palette, text = bytes(range(7, 55)), chunk(b"tEXt", b"a\0b")
+    for name, before in {
+            "palette_of_256_entries_for_16": chunk(b"PLTE", bytes(range(256)) * 3),
+            "palette_behind_transparency": chunk(b"tRNS", b"\5") + chunk(b"PLTE", palette),
+            "palette_twice": chunk(b"PLTE", bytes(48)) + chunk(b"PLTE", palette),
+            "palette_and_a_byte": chunk(b"PLTE", palette + b"x"),
+            "background_without_palette": chunk(b"bKGD", b"\1") + chunk(b"PLTE", palette)}.items():
+        file(name, 4, 3, indices, before)
+    for name, before in {
+            "palette_of_grey": chunk(b"PLTE", palette), "many_texts": text * 1001, "gamma": chunk(b"gAMA", b"\0\0\xb1\x8f"),
+            "unknown_critical_chunk": chunk(b"QQQq", b"abc"), "empty_exif": chunk(b"eXIf", b"")}.items():
+        file(name, 8, 0, grey, before)
+    file("data_behind_data", 8, 0, grey, behind=text + chunk(b"IDAT", b"zz"))
+
+
 def make_raw_bitmaps(folder):
     """BMP depths and PNM maxima that PIL reads and does not write."""
     rng = np.random.default_rng(8)
@@ -210,6 +234,7 @@ def make_images(folder):
     make_jpegs(folder)
     make_pngs(folder)
     make_raw_pngs(folder)
+    make_odd_pngs(folder)
     make_raw_bitmaps(folder)
     return sorted(folder.iterdir())
 

@@ -777,6 +777,21 @@ START_TEST(cifar_10_gives_pixels)
 }
 END_TEST
 
+START_TEST(options_of_other_kinds_of_dataset_are_refused)
+{
+    const PfDatasetOptions folders = {.split_folders = "none"}, table = {.image_root = "."};
+    assert_fails("-", &folders, PF_EXIT_USAGE, "is for folders of images; '-' is none");
+    assert_fails("-", &table, PF_EXIT_USAGE, "--root is for manifests");
+    MAKE_TREE("a/1.jpg", "table.csv");
+    assert_fails(top, &table, PF_EXIT_USAGE, "--root is for manifests");
+    assert_fails(in_top("table.csv"), &folders, PF_EXIT_USAGE, "table.csv' is none");
+    make_records("train.bin", 1, 2, 0);
+    make_records("test.bin", 1, 2, 0);
+    assert_fails(top, &folders, PF_EXIT_USAGE, "is of CIFAR's files");
+    assert_fails(top, &table, PF_EXIT_USAGE, "--root is for manifests");
+}
+END_TEST
+
 START_TEST(cifar_100_takes_the_fine_label)
 {
     make_records("train.bin", 3, 2, 0);
@@ -1053,6 +1068,7 @@ int main(void)
     tcase_add_test(cases, what_cannot_be_read_says_why);
     tcase_add_test(cases, many_threads_read_at_once);
     tcase_add_test(cases, cifar_10_gives_pixels);
+    tcase_add_test(cases, options_of_other_kinds_of_dataset_are_refused);
     tcase_add_test(cases, cifar_100_takes_the_fine_label);
     tcase_add_test(cases, damaged_cifar_files_are_refused);
     tcase_add_test(cases, shards_cover_without_overlap_and_evenly);

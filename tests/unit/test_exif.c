@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "image.h"
-#include "image_exif.h"
 #include "preprocess.h"
 #include "random.h"
 

@@ -551,6 +551,38 @@ END_TEST
 
 /* ---- everything else ---- */
 
+START_TEST(a_format_is_told_by_its_first_bytes)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *name; /* NULL: they may be text as well, or say nothing */
+        bool is_decoded;
+    } files[] = {
+        {"\xff\xd8\xff\xe0", 4, "JPEG", true},
+        {"\x89PNG\r\n\x1a\n", 8, "PNG", true},
+        {"\x89PNG\r\n\x1a", 7, NULL, false},
+        {"BM\x36\x10\0\0\0\0\0\0", 10, "BMP", true},
+        {"BM\x36\x10\0\0\0\0\0", 9, NULL, false},
+        {"BMW is a maker", 14, NULL, false},
+        {"P6 1 1 255 ", 11, "PPM", true},
+        {"P2#", 3, "PGM", true},
+        {"P65", 3, NULL, false},
+        {"P5", 2, NULL, false},
+        {"GIF89a", 6, "GIF", false},
+        {"abcdftypheic", 12, "HEIF", false},
+        {"", 0, NULL, false},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        bool is_decoded = !files[i].is_decoded;
+        const char *name =
+            pf_image_format_name((const uint8_t *)files[i].bytes, files[i].size, &is_decoded);
+        ck_assert_pstr_eq(name, files[i].name);
+        ck_assert_int_eq(is_decoded, files[i].is_decoded);
+    }
+}
+END_TEST
+
 START_TEST(what_is_no_image_is_named)
 {
     expect_refused("", 0, "empty file");
@@ -579,6 +611,7 @@ static void add_jpeg_tests(TCase *cases)
 
 static void add_other_tests(TCase *cases)
 {
+    tcase_add_test(cases, a_format_is_told_by_its_first_bytes);
     tcase_add_test(cases, pngs_of_every_channel_count_become_rgb);
     tcase_add_test(cases, sixteen_bit_grey_is_scaled);
     tcase_add_test(cases, palette_entries_that_are_not_there_are_grey);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "color_jitter.h"
 #include "view.h"
 
 enum { WIDTH = 301, HEIGHT = 222, CROP = 65 };

@@ -1,3 +1,4 @@
+/* Parts of a dataset: --sample and --shard. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,6 +6,8 @@
 #include "digest.h"
 #include "memory.h"
 #include "random.h"
+
+/* ==== --sample ==== */
 
 typedef struct Entry {
     size_t row;
@@ -14,8 +17,8 @@ typedef struct Entry {
     double turn; /* its place among its class, then its split, in (0, 1) */
 } Entry;
 
-/* Another number than the path's hash itself, by which train chooses what to validate on: the
- * images of the smallest hashes would all be on one side. */
+/* Not the path's hash itself, by which a split by path is drawn: the images of the smallest hashes
+ * would all be on one side. */
 static uint64_t hash_of(const char *path)
 {
     PfRandom random = pf_random_seeded(pf_xxh64_text(path), 0);
@@ -28,12 +31,12 @@ static int by_hash(const Entry *a, const Entry *b)
     return a->row < b->row ? -1 : a->row > b->row;
 }
 
-static int share_a_split(const Entry *a, const Entry *b)
+static bool share_a_split(const Entry *a, const Entry *b)
 {
     return a->split == b->split;
 }
 
-static int share_a_class(const Entry *a, const Entry *b)
+static bool share_a_class(const Entry *a, const Entry *b)
 {
     return share_a_split(a, b) && a->class_index == b->class_index;
 }
@@ -67,7 +70,7 @@ static int by_row(const void *left, const void *right)
 }
 
 /* entries: groups one after the other. The i-th of n gets its turn at (i + 1/2) / n. */
-static void give_turns(Entry *entries, size_t count, int (*share)(const Entry *, const Entry *))
+static void give_turns(Entry *entries, size_t count, bool (*share)(const Entry *, const Entry *))
 {
     for (size_t first = 0, end; first < count; first = end) {
         for (end = first + 1; end < count && share(&entries[first], &entries[end]);) end++;
@@ -76,8 +79,9 @@ static void give_turns(Entry *entries, size_t count, int (*share)(const Entry *,
     }
 }
 
-/* Into an order that does not depend on how many are wanted, so that a larger sample holds a
- * smaller one. Classes take turns within their split in proportion to their sizes, then splits. */
+/* Puts the entries into an order of which a sample of any size is the beginning, so that a larger
+ * sample holds a smaller one. Classes take turns within their split, in proportion to their sizes,
+ * and splits take turns in the same way. */
 static void put_in_turn(Entry *entries, size_t count)
 {
     qsort(entries, count, sizeof *entries, by_class);
@@ -129,4 +133,36 @@ int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err)
     int status = keep_only(dataset, entries, (size_t)size, err);
     free(entries);
     return status;
+}
+
+/* ==== --shard ==== */
+
+/* Rows of a chunk; more do not help. */
+#define MAX_UNIT 4096
+/* Boundaries between shards are multiples of a unit, and a shard has at least so many of them. */
+#define UNITS_PER_SHARD 16
+
+static int64_t unit_of(int64_t samples, int64_t shards)
+{
+    int64_t unit = 1;
+    while (unit < MAX_UNIT && unit * 2 <= samples / UNITS_PER_SHARD / shards) unit *= 2;
+    return unit;
+}
+
+/* The first sample behind the first `shards` of them. */
+static int64_t end_of(int64_t shards, int64_t shard_count, int64_t samples)
+{
+    int64_t unit = unit_of(samples, shard_count), units = (samples + unit - 1) / unit;
+    /* units * shards / shard_count, which might overflow */
+    int64_t end = units / shard_count * shards + units % shard_count * shards / shard_count;
+    return end * unit < samples ? end * unit : samples;
+}
+
+void pf_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size)
+{
+    *first = 0;
+    *size = samples;
+    if (!shard.count) return;
+    *first = end_of(shard.number - 1, shard.count, samples);
+    *size = end_of(shard.number, shard.count, samples) - *first;
 }
