@@ -125,6 +125,13 @@ void pf_unshuffle(void *out, const void *in, size_t size, size_t element_bytes)
 
 /* ---- codec ---- */
 
+int pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b)
+{
+    return a->raw_bytes == b->raw_bytes && a->compression == b->compression &&
+           a->fletcher32 == b->fletcher32 && a->shuffle == b->shuffle &&
+           (!a->shuffle || a->element_bytes == b->element_bytes);
+}
+
 int pf_chunk_codec_new(PfChunkCodec **out, PfError *err)
 {
     PfChunkCodec *codec = pf_calloc(1, sizeof *codec, err);

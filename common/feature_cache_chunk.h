@@ -20,6 +20,10 @@ typedef struct PfChunkFormat {
     int fletcher32;
 } PfChunkFormat;
 
+/* Whether a chunk stored in one of the two formats is, byte for byte, one of the
+ * other. The compressor's level does not matter: no decoder asks for it. */
+int pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b);
+
 /* Contexts and scratch memory for one thread. */
 typedef struct PfChunkCodec PfChunkCodec;
 

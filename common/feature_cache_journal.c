@@ -8,9 +8,7 @@
 #include "atomic_file.h"
 #include "clock.h"
 #include "feature_cache_chunker.h"
-#include "feature_cache_journal_index.h"
-#include "feature_cache_journal_records.h"
-#include "feature_cache_journal_source.h"
+#include "feature_cache_journal_internal.h"
 #include "memory.h"
 
 /* Bytes of a tap's features in this run, before and after encoding. */

@@ -1,4 +1,4 @@
-#include "feature_cache_journal_records.h"
+#include "feature_cache_journal_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "feature_cache_journal_source.h"
+#include "feature_cache_journal_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -53,13 +53,6 @@ PfChunkFormat pf_tap_layout_format_of_rows(const PfTapLayout *layout, int64_t ro
     return format;
 }
 
-int pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b)
-{
-    return a->raw_bytes == b->raw_bytes && a->compression == b->compression &&
-           a->fletcher32 == b->fletcher32 && a->shuffle == b->shuffle &&
-           (!a->shuffle || a->element_bytes == b->element_bytes);
-}
-
 int pf_tap_layout_equal(const PfTapLayout *a, const PfTapLayout *b)
 {
     return a->tap.dtype == b->tap.dtype && pf_shape_equal(&a->tap.shape, &b->tap.shape) &&
