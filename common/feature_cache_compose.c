@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "feature_cache_reader.h"
-#include "feature_cache_rows.h"
+#include "feature_cache_internal.h"
 #include "feature_cache_writer.h"
 #include "memory.h"
 
@@ -270,7 +269,7 @@ static int find_tap_of_cache(void *context, const char *name)
 /* What the row is in: the cache's own rows, or those of a file it refers to. */
 static PfCacheRowsPart find_part(PfCache *cache, int tap, int64_t row)
 {
-    return pf_cache_rows_part(pf_cache_tap_rows(cache, tap), pf_cache_path(cache), row);
+    return pf_cache_rows_part(pf_cache_tap_rows(cache, tap), row);
 }
 
 /* Decoded. */
@@ -294,7 +293,7 @@ static int move_window(PfCache *cache, PfRowWindow *window, int tap, int64_t row
         window->capacity_bytes = window->rows ? bytes : 0;
         if (!window->rows) return -1;
     }
-    int64_t end = part.first_row + rows->row_count;
+    int64_t end = part.first_row + rows->stored->row_count;
     if (count > end - first) count = end - first;
     if (pf_cache_read(cache, tap, first, count, window->rows, 1, err)) return -1;
     window->tap = tap;
@@ -307,19 +306,19 @@ static int move_window(PfCache *cache, PfRowWindow *window, int tap, int64_t row
 static int64_t whole_chunks(const PfCacheRowsPart *part, int64_t first, int64_t count)
 {
     const PfCacheRows *rows = part->rows;
-    int64_t skipped = first - part->first_row, rest = rows->row_count - skipped;
-    if (!rows->is_direct || skipped % rows->chunk_rows) return 0;
-    return count >= rest ? rest : count - count % rows->chunk_rows;
+    int64_t skipped = first - part->first_row, rest = rows->stored->row_count - skipped;
+    if (!rows->stored->is_direct || skipped % rows->stored->chunk_rows) return 0;
+    return count >= rest ? rest : count - count % rows->stored->chunk_rows;
 }
 
 static int read_rows_of_cache(void *context, int tap, int64_t first, int64_t count, void *out,
                               PfError *err)
 {
     PfCache *cache = context;
-    PfRowWindow *window = pf_cache_row_window(cache);
+    PfRowWindow *window = &cache->window;
     const PfCacheRows *rows = pf_cache_tap_rows(cache, tap);
     size_t row_bytes = pf_cache_rows_row_bytes(rows);
-    assert(first >= 0 && count >= 0 && first + count <= rows->row_count);
+    assert(first >= 0 && count >= 0 && first + count <= rows->stored->row_count);
     for (int64_t n; count > 0; first += n, count -= n) {
         PfCacheRowsPart part = find_part(cache, tap, first);
         n = whole_chunks(&part, first, count);
@@ -344,13 +343,13 @@ static int read_rows_of_cache(void *context, int tap, int64_t first, int64_t cou
 static int is_chunk(const PfCacheRows *rows, int64_t first, int64_t count,
                     const PfTapLayout *layout)
 {
-    return rows->is_direct && rows->chunk_rows == layout->chunk_rows &&
-           pf_chunk_format_equal(&rows->format, &layout->format) &&
-           rows->tap.dtype == layout->tap.dtype &&
-           pf_shape_equal(&rows->tap.shape, &layout->tap.shape) && first % rows->chunk_rows == 0 &&
-           first + count <= rows->row_count &&
-           (count == rows->chunk_rows ||
-            (count < rows->chunk_rows && first + count == rows->row_count));
+    return rows->stored->is_direct && rows->stored->chunk_rows == layout->chunk_rows &&
+           pf_chunk_format_equal(&rows->stored->format, &layout->format) &&
+           rows->stored->info.dtype == layout->tap.dtype &&
+           pf_shape_equal(&rows->stored->info.shape, &layout->tap.shape) &&
+           first % rows->stored->chunk_rows == 0 && first + count <= rows->stored->row_count &&
+           (count == rows->stored->chunk_rows ||
+            (count < rows->stored->chunk_rows && first + count == rows->stored->row_count));
 }
 
 static int read_stored_of_cache(void *context, int tap, int64_t first, int64_t count,
@@ -363,8 +362,8 @@ static int read_stored_of_cache(void *context, int tap, int64_t first, int64_t c
     *stored_bytes = 0;
     first -= part.first_row;
     if (!is_chunk(part.rows, first, count, layout)) return 0;
-    if (pf_cache_rows_read_stored(part.rows, part.path, first, stored,
-                                  pf_chunk_bound(&layout->format), stored_bytes, &format, err))
+    if (pf_cache_rows_read_stored(part.rows, first, stored, pf_chunk_bound(&layout->format),
+                                  stored_bytes, &format, err))
         return -1;
     /* HDF5 may have left a filter out of this one. */
     if (!pf_chunk_format_equal(&format, &layout->format)) *stored_bytes = 0;

@@ -1,4 +1,4 @@
-#include "feature_cache_h5.h"
+#include "feature_cache_hdf5_internal.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-#include "feature_cache_storage.h"
 #include "h5_zstd_filter.h"
 #include "memory.h"
 #include "printable.h"
@@ -76,6 +76,14 @@ void pf_h5_unlock(void)
     pthread_mutex_unlock(&lock);
 }
 
+pid_t pf_hdf5_fork(void)
+{
+    pf_h5_lock();
+    pid_t child = fork();
+    pf_h5_unlock(); /* in the child its copy, which this thread holds there, too */
+    return child;
+}
+
 int pf_h5_fail(PfError *err, const char *format, ...)
 {
     if (!err) return -1;
@@ -97,7 +105,7 @@ int pf_h5_fail(PfError *err, const char *format, ...)
     return -1;
 }
 
-int pf_h5_has_failed(void)
+bool pf_h5_has_failed(void)
 {
     return *first_failure != '\0';
 }

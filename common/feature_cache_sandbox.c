@@ -1,4 +1,4 @@
-#include "feature_cache_sandbox.h"
+#include "feature_cache_internal.h"
 
 #include <dirent.h>
 #include <errno.h>

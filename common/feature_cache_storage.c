@@ -1,4 +1,4 @@
-#include "feature_cache_storage.h"
+#include "feature_cache_hdf5_internal.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -46,16 +46,32 @@ static int has_room(hsize_t bytes, hsize_t count, hsize_t element)
 
 /* ---- chunks ---- */
 
+H5Z_filter_t pf_h5_filter_at(hid_t properties, int index, unsigned values[PF_H5_FILTER_VALUES])
+{
+    unsigned flags;
+    size_t value_count = values ? PF_H5_FILTER_VALUES : 0;
+    return H5Pget_filter2(properties, (unsigned)index, &flags, &value_count, values, 0, NULL, NULL);
+}
+
+/* HDF5 2 asks for the buffer's size as well. */
+herr_t pf_h5_read_chunk(hid_t dataset, const hsize_t *offset, unsigned *skipped, void *stored,
+                        size_t capacity)
+{
+#if H5_VERSION_GE(2, 0, 0)
+    return H5Dread_chunk2(dataset, H5P_DEFAULT, offset, skipped, stored, &capacity);
+#else
+    (void)capacity;
+    return H5Dread_chunk(dataset, H5P_DEFAULT, offset, skipped, stored);
+#endif
+}
+
 /* The bytes of a chunk that went through no filter but those which keep its size; UINT64_MAX
  * where another was among them. */
 static hsize_t plain_bytes(const Storage *storage, unsigned skipped, hsize_t stored_bytes)
 {
     int count = H5Pget_nfilters(storage->properties);
     for (int i = 0; i < count; i++) {
-        unsigned flags;
-        size_t no_values = 0;
-        H5Z_filter_t filter = H5Pget_filter2(storage->properties, (unsigned)i, &flags, &no_values,
-                                             NULL, 0, NULL, NULL);
+        H5Z_filter_t filter = pf_h5_filter_at(storage->properties, i, NULL);
         if (skipped >> i & 1 || filter == H5Z_FILTER_SHUFFLE) continue;
         if (filter != H5Z_FILTER_FLETCHER32) return UINT64_MAX;
         if (stored_bytes < CHECKSUM_BYTES) return 0;
@@ -71,26 +87,11 @@ static int is_packed_twice(const Storage *storage, int *is_gzip)
     int count = H5Pget_nfilters(storage->properties);
     *is_gzip = 0;
     for (int i = 0; i < count; i++) {
-        unsigned flags;
-        size_t no_values = 0;
-        H5Z_filter_t filter = H5Pget_filter2(storage->properties, (unsigned)i, &flags, &no_values,
-                                             NULL, 0, NULL, NULL);
+        H5Z_filter_t filter = pf_h5_filter_at(storage->properties, i, NULL);
         if (*is_gzip && filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE) return 1;
         if (filter == H5Z_FILTER_DEFLATE) *is_gzip = 1;
     }
     return 0;
-}
-
-/* The chunk as it is in the file. HDF5 2 asks for the buffer's size as well. */
-static herr_t read_packed(const Storage *storage, const hsize_t *offset, void *out, size_t size)
-{
-    unsigned skipped;
-#if H5_VERSION_GE(2, 0, 0)
-    return H5Dread_chunk2(storage->dataset, H5P_DEFAULT, offset, &skipped, out, &size);
-#else
-    (void)size;
-    return H5Dread_chunk(storage->dataset, H5P_DEFAULT, offset, &skipped, out);
-#endif
 }
 
 /* Whether a zlib stream is at its end within so many bytes. Damage is for HDF5 to find. */
@@ -109,15 +110,13 @@ static int unpacks_within(const void *packed, size_t size, hsize_t most)
     return total <= most;
 }
 
-/* The first bytes of all elements came first, then the second ones, and so on. */
 static int unshuffle(unsigned char *bytes, size_t size, size_t element)
 {
-    size_t count = element ? size / element : 0;
-    unsigned char *copy = count ? malloc(size) : NULL;
-    if (!copy) return count ? -1 : 0;
+    if (!element || size < element) return 0;
+    unsigned char *copy = malloc(size);
+    if (!copy) return -1;
     memcpy(copy, bytes, size);
-    for (size_t i = 0; i < element; i++)
-        for (size_t j = 0; j < count; j++) bytes[j * element + i] = copy[i * count + j];
+    pf_unshuffle(bytes, copy, size, element);
     free(copy);
     return 0;
 }
@@ -127,10 +126,8 @@ static int undo_until_gzip(const Storage *storage, unsigned skipped, unsigned ch
                            size_t *size)
 {
     for (int i = H5Pget_nfilters(storage->properties) - 1; i >= 0; i--) {
-        unsigned flags, values[8] = {0};
-        size_t value_count = 8;
-        H5Z_filter_t filter = H5Pget_filter2(storage->properties, (unsigned)i, &flags, &value_count,
-                                             values, 0, NULL, NULL);
+        unsigned values[PF_H5_FILTER_VALUES] = {0};
+        H5Z_filter_t filter = pf_h5_filter_at(storage->properties, i, values);
         if (filter == H5Z_FILTER_DEFLATE) return 0;
         if (skipped >> i & 1) continue;
         if (filter == H5Z_FILTER_FLETCHER32)
@@ -152,11 +149,12 @@ static int is_gzip_bounded(Storage *storage, const hsize_t *offset, unsigned ski
         return 0;
     }
     if (!is_gzip || size <= most / MOST_DEFLATED || size > UINT32_MAX) return 1;
+    unsigned ignored;
     size_t left = (size_t)size;
     void *packed = malloc(left);
-    int is_bounded = packed && read_packed(storage, offset, packed, left) >= 0 &&
-                     !undo_until_gzip(storage, skipped, packed, &left) &&
-                     unpacks_within(packed, left, most);
+    int is_bounded =
+        packed && pf_h5_read_chunk(storage->dataset, offset, &ignored, packed, left) >= 0 &&
+        !undo_until_gzip(storage, skipped, packed, &left) && unpacks_within(packed, left, most);
     free(packed);
     if (!is_bounded) storage->wrong = "a chunk of it unpacks to more than its shape says";
     return is_bounded;
@@ -217,11 +215,6 @@ static int is_whole(Storage *storage)
     case H5D_CHUNKED: return are_chunks_whole(storage);
     default: return 1; /* contiguous ones HDF5 checks; what virtual ones show is checked there */
     }
-}
-
-int pf_cache_storage_is_whole(hid_t dataset, hid_t selection)
-{
-    return !pf_cache_storage_fault(dataset, selection);
 }
 
 const char *pf_cache_storage_fault(hid_t dataset, hid_t selection)
