@@ -1,5 +1,6 @@
 #include "equal_images.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 #include "hash_index.h"
 #include "memory.h"
 
-static int is_zero(const uint8_t digest[PF_DIGEST_SIZE])
+static bool is_zero(const uint8_t digest[PF_DIGEST_SIZE])
 {
     static const uint8_t zero[PF_DIGEST_SIZE];
     return !memcmp(digest, zero, PF_DIGEST_SIZE);

@@ -125,7 +125,7 @@ void pf_unshuffle(void *out, const void *in, size_t size, size_t element_bytes)
 
 /* ---- codec ---- */
 
-int pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b)
+bool pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b)
 {
     return a->raw_bytes == b->raw_bytes && a->compression == b->compression &&
            a->fletcher32 == b->fletcher32 && a->shuffle == b->shuffle &&
@@ -181,7 +181,7 @@ size_t pf_chunk_bound(const PfChunkFormat *format)
     return compressed_bound(format) + CHECKSUM_BYTES;
 }
 
-int pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes)
+bool pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes)
 {
     size_t raw = format->raw_bytes, times = 1;
     if (format->compression == PF_COMPRESS_GZIP) times = MOST_DEFLATED;

@@ -5,6 +5,7 @@
 #ifndef PF_FEATURE_CACHE_CHUNK_H
 #define PF_FEATURE_CACHE_CHUNK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,7 @@ typedef struct PfChunkFormat {
 
 /* Whether a chunk stored in one of the two formats is, byte for byte, one of the
  * other. The compressor's level does not matter: no decoder asks for it. */
-int pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b);
+bool pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b);
 
 /* Contexts and scratch memory for one thread. */
 typedef struct PfChunkCodec PfChunkCodec;
@@ -35,7 +36,7 @@ size_t pf_chunk_bound(const PfChunkFormat *format);
 
 /* Whether a file that has so many bytes for a chunk may unpack it to format->raw_bytes: no more
  * than its compressor can, and beyond 256 MB no more than 1024 times as much. */
-int pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes);
+bool pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes);
 
 /* raw: format->raw_bytes bytes. stored: room for pf_chunk_bound bytes, of which
  * *stored_bytes get used. */

@@ -15,7 +15,7 @@
 typedef struct PfEncodedChunk {
     int tap;
     int64_t first_row, rows;
-    int is_tail; /* these rows alone, by pf_chunker_flush_tails; else a whole chunk, zero-padded */
+    bool is_tail; /* these rows alone, by pf_chunker_flush_tails; else a whole chunk, zero-padded */
     const void *stored;
     size_t stored_bytes;
 } PfEncodedChunk;

@@ -274,7 +274,7 @@ static PfCacheRowsPart find_part(PfCache *cache, int tap, int64_t row)
 
 /* Decoded. */
 
-static int has_row(const PfRowWindow *window, int tap, int64_t row)
+static bool has_row(const PfRowWindow *window, int tap, int64_t row)
 {
     return window->tap == tap && row >= window->first && row < window->first + window->count;
 }
@@ -340,8 +340,8 @@ static int read_rows_of_cache(void *context, int tap, int64_t first, int64_t cou
 /* As they are stored. */
 
 /* Whether rows [first, first + count) are one chunk, and as a layout has it. */
-static int is_chunk(const PfCacheRows *rows, int64_t first, int64_t count,
-                    const PfTapLayout *layout)
+static bool is_chunk(const PfCacheRows *rows, int64_t first, int64_t count,
+                     const PfTapLayout *layout)
 {
     return rows->stored->is_direct && rows->stored->chunk_rows == layout->chunk_rows &&
            pf_chunk_format_equal(&rows->stored->format, &layout->format) &&

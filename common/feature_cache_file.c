@@ -74,7 +74,7 @@ static int check_format(const PfHdf5File *file, PfError *err)
 {
     int version;
     char *format = pf_h5_read_text_attribute(file->id, "format");
-    int is_ours = format && !strcmp(format, PF_CACHE_FORMAT);
+    bool is_ours = format && !strcmp(format, PF_CACHE_FORMAT);
     if (!is_ours)
         pf_fail(err, PF_EXIT_FAILED,
                 "'%s' is HDF5 but not a feature cache: its attribute 'format' is %s%s%s; "
@@ -212,10 +212,11 @@ int pf_cache_file_check_sum(const PfHdf5File *file, const char *what, int64_t by
     if (bytes <= most) return 0;
     return fail_size(file, what, "take", bytes, most, "several may be one under other names", err);
 }
+
 /* ---- parts by name ---- */
 
-/* Links into other files are refused by name. Links within the file, and what is not there, pass.
- */
+/* Links into other files are refused by name. Links within the file, and what is not
+ * there, pass. */
 static int check_link(const PfHdf5File *file, const char *name, PfError *err)
 {
     H5L_info_t info;

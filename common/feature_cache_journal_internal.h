@@ -83,7 +83,7 @@ const PfJournalImage *pf_journal_images_at(const PfJournalImages *images, int64_
 /* A CHUNK or a TAIL in the file. */
 typedef struct PfJournalChunk {
     PfJournalChunkHead head;
-    int is_tail;
+    bool is_tail;
     size_t size; /* of the payload, with the head */
     int64_t position;
 } PfJournalChunk;

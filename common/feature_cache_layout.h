@@ -21,6 +21,6 @@ PfChunkFormat pf_tap_layout_format_of_rows(const PfTapLayout *layout, int64_t ro
 
 /* Whether a chunk in one of the two layouts is one in the other: the same shape and dtype,
  * as many rows, an equal format. The taps' names may differ. */
-int pf_tap_layout_equal(const PfTapLayout *a, const PfTapLayout *b);
+bool pf_tap_layout_equal(const PfTapLayout *a, const PfTapLayout *b);
 
 #endif

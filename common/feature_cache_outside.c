@@ -24,10 +24,10 @@ int pf_cache_allow_sources(const char *folder, PfError *err)
 
 /* ---- where a part of a virtual cache may lie ---- */
 
-static int is_inside(const char *path, const char *folder)
+static bool is_inside(const char *path, const char *folder)
 {
     size_t length = strlen(folder);
-    if (length == 1) return 1; /* "/" */
+    if (length == 1) return true; /* "/" */
     return length && !strncmp(path, folder, length) && path[length] == '/';
 }
 
@@ -112,19 +112,19 @@ typedef struct Mapping {
 } Mapping;
 
 /* Whether a dataset of that space reaches as far as what is selected of it. */
-static int reaches(hid_t space, hid_t selection)
+static bool reaches(hid_t space, hid_t selection)
 {
     hsize_t dims[H5S_MAX_RANK], first[H5S_MAX_RANK], last[H5S_MAX_RANK];
     int rank = H5Sget_simple_extent_dims(space, dims, NULL);
     if (rank != H5Sget_simple_extent_ndims(selection) ||
         H5Sget_select_bounds(selection, first, last) < 0)
-        return 0;
+        return false;
     for (int i = 0; i < rank; i++)
-        if (last[i] != H5S_UNLIMITED && last[i] >= dims[i]) return 0;
-    return 1;
+        if (last[i] != H5S_UNLIMITED && last[i] >= dims[i]) return false;
+    return true;
 }
 
-static int is_virtual(hid_t dataset)
+static bool is_virtual(hid_t dataset)
 {
     hid_t properties = H5Dget_create_plist(dataset);
     int found = properties >= 0 && H5Pget_layout(properties) == H5D_VIRTUAL;
@@ -132,12 +132,12 @@ static int is_virtual(hid_t dataset)
     return found;
 }
 
-static int is_large_enough(hid_t dataset, const Mapping *mapping)
+static bool is_large_enough(hid_t dataset, const Mapping *mapping)
 {
     hid_t space = H5Dget_space(dataset);
-    int is_large = H5Sget_select_type(mapping->space) == H5S_SEL_ALL
-                       ? H5Sget_simple_extent_npoints(space) >= mapping->elements
-                       : reaches(space, mapping->space);
+    bool is_large = H5Sget_select_type(mapping->space) == H5S_SEL_ALL
+                        ? H5Sget_simple_extent_npoints(space) >= mapping->elements
+                        : reaches(space, mapping->space);
     H5Sclose(space);
     return is_large;
 }
@@ -162,10 +162,10 @@ static int check_source(const PfHdf5File *file, const char *name, const Mapping 
     hid_t source = strcmp(mapping->file, ".") ? open_source(path, err) : file->id;
     if (source == LOCKED) return -1;
     hid_t dataset = source < 0 ? H5I_INVALID_HID : H5Dopen2(source, mapping->dataset, H5P_DEFAULT);
-    int is_nested = dataset >= 0 && is_virtual(dataset);
-    int is_outside = dataset >= 0 && check_storage(file, name, dataset, err);
-    int is_whole = dataset >= 0 && is_large_enough(dataset, mapping) &&
-                   !pf_cache_storage_fault(dataset, H5S_ALL);
+    bool is_nested = dataset >= 0 && is_virtual(dataset);
+    bool is_outside = dataset >= 0 && check_storage(file, name, dataset, err);
+    bool is_whole = dataset >= 0 && is_large_enough(dataset, mapping) &&
+                    !pf_cache_storage_fault(dataset, H5S_ALL);
     if (dataset >= 0) H5Dclose(dataset);
     if (source >= 0 && source != file->id) H5Fclose(source);
     if (is_outside) return -1;
@@ -180,7 +180,7 @@ static int check_source(const PfHdf5File *file, const char *name, const Mapping 
 }
 
 /* Its sources are opened one by one, each checked by its seal. */
-static int is_read_elsewhere(const PfHdf5File *file, const char *name)
+static bool is_read_elsewhere(const PfHdf5File *file, const char *name)
 {
     return file->has_sources && !strncmp(name, "features/", 9);
 }

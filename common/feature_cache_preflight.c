@@ -42,13 +42,13 @@ static const char *asked(void)
     return value ? value : "";
 }
 
-static int is_switched_off(void)
+static bool is_switched_off(void)
 {
     return !strcmp(asked(), "FALSE") || !strcmp(asked(), "0");
 }
 
 /* Then HDF5 does not look at properties. */
-static int is_insisted_on(void)
+static bool is_insisted_on(void)
 {
     return !strcmp(asked(), "TRUE") || !strcmp(asked(), "1") || !strcmp(asked(), "BEST_EFFORT");
 }

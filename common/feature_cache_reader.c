@@ -428,7 +428,7 @@ int64_t pf_cache_rejected_count(const PfCache *cache)
     return cache->contents.rejected_count;
 }
 
-/* As it lies in its file; where the tap has parts, that of the first one. */
+/* A tap as its own file has it, with the bytes and the filters of its chunks. */
 static PfHdf5Tap measure(const PfCacheRows *rows)
 {
     PfHdf5Tap tap = *rows->stored;

@@ -260,7 +260,7 @@ static int write_text_column(hid_t group, const char *name, const TextColumn *co
 
 static int write_target(hid_t group, const Target *target)
 {
-    int is_class = target->kind == PF_TARGET_CLASS;
+    bool is_class = target->kind == PF_TARGET_CLASS;
     if (write_column(group, target->name, is_class ? H5T_STD_I32LE : H5T_IEEE_F32LE,
                      is_class ? 0 : (size_t)target->width, &target->column))
         return -1;

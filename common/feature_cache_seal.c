@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -142,30 +143,30 @@ static int fail_damaged(const char *path, const char *what, PfError *err)
                    "'%s' is damaged: %s.\nHint: make it again (extract --force)", path, what);
 }
 
-static int extents_fit(const PfHdf5Extent *extents, uint64_t count, uint64_t hdf5_bytes)
+static bool extents_fit(const PfHdf5Extent *extents, uint64_t count, uint64_t hdf5_bytes)
 {
     uint64_t position = 0;
     for (uint64_t i = 0; i < count; i++) {
         if (extents[i].offset < position || extents[i].offset > hdf5_bytes ||
             extents[i].size > hdf5_bytes - extents[i].offset)
-            return 0;
+            return false;
         position = extents[i].offset + extents[i].size;
     }
-    return 1;
+    return true;
 }
 
-static int is_digest(const XXH128_canonical_t *found, const XXH128_canonical_t *expected)
+static bool is_digest(const XXH128_canonical_t *found, const XXH128_canonical_t *expected)
 {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    return 1; /* a fuzzer would not get past it */
+    return true; /* a fuzzer would not get past it */
 #endif
     return !memcmp(found, expected, sizeof *found);
 }
 
-static int has_right_checksum(const Footer *footer)
+static bool has_right_checksum(const Footer *footer)
 {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    return 1; /* a fuzzer would not get past it */
+    return true; /* a fuzzer would not get past it */
 #endif
     return footer->checksum == checksum_of(footer);
 }

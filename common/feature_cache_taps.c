@@ -9,15 +9,15 @@
 /* ---- what a dataset is ---- */
 
 /* F16, F32 and U8 are stored as they are; HDF5 converts all other numbers to F32. */
-static int read_dtype(PfHdf5Tap *tap, hid_t type, int *is_native)
+static int read_dtype(PfHdf5Tap *tap, hid_t type, bool *is_native)
 {
     static const PfDtype native[] = {PF_DTYPE_F16, PF_DTYPE_F32, PF_DTYPE_U8};
-    *is_native = 1;
+    *is_native = true;
     for (size_t i = 0; i < sizeof native / sizeof native[0]; i++) {
         tap->info.dtype = native[i];
         if (H5Tequal(type, pf_h5_type(native[i])) > 0) return 0;
     }
-    *is_native = 0;
+    *is_native = false;
     tap->info.dtype = PF_DTYPE_F32;
     H5T_class_t kind = H5Tget_class(type);
     return kind == H5T_FLOAT || kind == H5T_INTEGER ? 0 : -1;
@@ -42,7 +42,7 @@ static int read_shape(PfHdf5Tap *tap, hid_t space)
 }
 
 /* Whether the filters are among ours and in our order; notes which there are. */
-static int plan_filters(PfHdf5Tap *tap, hid_t properties)
+static bool plan_filters(PfHdf5Tap *tap, hid_t properties)
 {
     int count = H5Pget_nfilters(properties), stage = 0, last_stage = 0;
     for (int i = 0; i < count; i++, last_stage = stage) {
@@ -54,7 +54,7 @@ static int plan_filters(PfHdf5Tap *tap, hid_t properties)
             tap->shuffle_bit = 1u << i;
             tap->format.shuffle = 1;
             tap->format.element_bytes = values[0];
-            if (!values[0]) return 0;
+            if (!values[0]) return false;
             break;
         case H5Z_FILTER_DEFLATE:
         case PF_H5_FILTER_ZSTD:
@@ -68,21 +68,21 @@ static int plan_filters(PfHdf5Tap *tap, hid_t properties)
             tap->fletcher32_bit = 1u << i;
             tap->format.fletcher32 = 1;
             break;
-        default: return 0;
+        default: return false;
         }
-        if (stage <= last_stage) return 0;
+        if (stage <= last_stage) return false;
     }
-    return 1;
+    return true;
 }
 
-static int plan_chunks(PfHdf5Tap *tap, hid_t properties)
+static bool plan_chunks(PfHdf5Tap *tap, hid_t properties)
 {
     hsize_t chunk[PF_MAX_RANK + 1];
     int rank = tap->info.shape.rank + 1;
     if (H5Pget_layout(properties) != H5D_CHUNKED || H5Pget_chunk(properties, rank, chunk) != rank)
-        return 0;
+        return false;
     for (int i = 1; i < rank; i++)
-        if ((int64_t)chunk[i] != tap->info.shape.dims[i - 1]) return 0;
+        if ((int64_t)chunk[i] != tap->info.shape.dims[i - 1]) return false;
     size_t element_bytes = pf_dtype_size(tap->info.dtype);
     tap->chunk_rows = (int64_t)chunk[0];
     tap->format = (PfChunkFormat){
@@ -94,7 +94,7 @@ static int plan_chunks(PfHdf5Tap *tap, hid_t properties)
 
 static int describe(PfHdf5Tap *tap, const char *path, PfError *err)
 {
-    int is_native;
+    bool is_native;
     hid_t type = H5Dget_type(tap->id), space = H5Dget_space(tap->id);
     hid_t properties = H5Dget_create_plist(tap->id);
     int failed = 0;

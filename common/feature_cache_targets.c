@@ -127,7 +127,7 @@ static int read_class_target(const PfHdf5File *file, PfHdf5Target *target, PfErr
 /* As many names as labels, or as points; labels without names are numbered. */
 static int read_label_names(const PfHdf5File *file, PfHdf5Target *target, PfError *err)
 {
-    int is_points = target->info.kind == PF_TARGET_KEYPOINTS;
+    bool is_points = target->info.kind == PF_TARGET_KEYPOINTS;
     int64_t expected = is_points ? target->info.width / 2 : target->info.width;
     if (read_names(file, target, err)) return -1;
     if (!target->classes.count && !is_points && expected > MAX_UNNAMED_CLASSES)
@@ -196,7 +196,7 @@ void pf_hdf5_target_free(PfHdf5Target *target)
 }
 
 /* A label is a probability at most; no number is infinite. */
-static int is_sound(PfTargetKind kind, float value)
+static bool is_sound(PfTargetKind kind, float value)
 {
     if (kind == PF_TARGET_MULTILABEL) return isnan(value) || (value >= 0 && value <= 1);
     return !isinf(value);
