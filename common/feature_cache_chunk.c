@@ -230,8 +230,8 @@ int pf_chunk_encode(PfChunkCodec *codec, const PfChunkFormat *format, const void
     return 0;
 }
 
-/* One whole frame of exactly raw_bytes, or words that say what else it is. A
- * second frame would be unpacked too, and finds no room. */
+/* Unpacks one frame of exactly raw_bytes. NULL, or what is wrong in static words. A second frame
+ * behind it would be unpacked, too, but finds no room in `out`. */
 static const char *decompress_zstd(PfChunkCodec *codec, const void *in, size_t in_bytes, void *out,
                                    size_t raw_bytes)
 {

@@ -31,7 +31,7 @@ typedef struct PfChunkCodec PfChunkCodec;
 int pf_chunk_codec_new(PfChunkCodec **out, PfError *err);
 void pf_chunk_codec_free(PfChunkCodec **codec);
 
-/* Room that an encoded chunk may need. */
+/* The most bytes that an encoded chunk may take. */
 size_t pf_chunk_bound(const PfChunkFormat *format);
 
 /* Whether a file that has so many bytes for a chunk may unpack it to format->raw_bytes: no more

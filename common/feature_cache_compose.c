@@ -19,7 +19,7 @@ typedef struct Wanted {
     int64_t to;
 } Wanted;
 
-/* A tap under way. */
+/* A tap that is being written. */
 typedef struct Gathering {
     const PfComposePlan *plan;
     PfCacheWriter *writer;
@@ -272,7 +272,7 @@ static PfCacheRowsPart find_part(PfCache *cache, int tap, int64_t row)
     return pf_cache_rows_part(pf_cache_tap_rows(cache, tap), row);
 }
 
-/* Decoded. */
+/* Rows that are decoded. */
 
 static bool has_row(const PfRowWindow *window, int tap, int64_t row)
 {
@@ -302,7 +302,8 @@ static int move_window(PfCache *cache, PfRowWindow *window, int tap, int64_t row
     return 0;
 }
 
-/* Whole chunks go where they are wanted, in parallel; 0 where there is none at first. */
+/* How many of the rows [first, first + count) are whole chunks, which are decoded in parallel to
+ * where they are wanted; 0 where no chunk begins with `first`. */
 static int64_t whole_chunks(const PfCacheRowsPart *part, int64_t first, int64_t count)
 {
     const PfCacheRows *rows = part->rows;
@@ -337,9 +338,9 @@ static int read_rows_of_cache(void *context, int tap, int64_t first, int64_t cou
     return 0;
 }
 
-/* As they are stored. */
+/* Chunks as they are stored. */
 
-/* Whether rows [first, first + count) are one chunk, and as a layout has it. */
+/* Whether rows [first, first + count) are one chunk, stored as the layout says. */
 static bool is_chunk(const PfCacheRows *rows, int64_t first, int64_t count,
                      const PfTapLayout *layout)
 {

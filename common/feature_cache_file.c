@@ -140,7 +140,8 @@ int64_t pf_cache_file_length(hid_t object, int64_t *width)
  * What a cache may claim, by the size of its file: HDF5 stores what was never written, or is all
  * the same, in a few bytes, and a file of 17 KB can say that it has a billion rows. */
 
-/* Numbers of a file that may be anything. */
+/* The product of two numbers that a file states, and which may be anything. INT64_MAX where there
+ * is none. */
 static int64_t multiply(int64_t a, int64_t b)
 {
     int64_t product;
@@ -228,7 +229,8 @@ static int check_link(const PfHdf5File *file, const char *name, PfError *err)
                    name);
 }
 
-/* A link may lead through one into another file. */
+/* Why the object that has that name cannot be opened. A soft link may lead to nothing, or by way of
+ * another link into another file. */
 static int fail_object(const PfHdf5File *file, const char *name, PfError *err)
 {
     H5L_info_t info;

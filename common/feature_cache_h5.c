@@ -237,7 +237,7 @@ int pf_h5_write_int_attribute(hid_t object, const char *name, int value)
     return write_attribute(object, name, H5T_NATIVE_INT, &value);
 }
 
-/* For those who ask pf_h5_has_failed. */
+/* So that pf_h5_has_failed tells this from an attribute that is not there. */
 static void note_out_of_memory(void)
 {
     if (!*first_failure) snprintf(first_failure, sizeof first_failure, "out of memory");

@@ -33,7 +33,7 @@ struct PfJournal {
     PfError error;
 };
 
-/* Older versions did not follow the cache's link, and put it beside that. */
+/* Older versions put the journal of a cache that a link leads to beside the link. */
 static bool is_regular_file(const char *path)
 {
     struct stat status;
@@ -344,7 +344,8 @@ int pf_journal_begin(PfJournal *journal, const PfCacheTap *taps, int tap_count,
 
 /* ---- appending ---- */
 
-/* What waits becomes one record, without which nothing since the last one counts. */
+/* Writes the images that wait as one record. Only with it does anything count that was appended
+ * since the last one. */
 static int checkpoint(PfJournal *journal, PfError *err)
 {
     PfRecord record = {.type = PF_JOURNAL_CHECKPOINT};

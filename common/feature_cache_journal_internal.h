@@ -55,7 +55,7 @@ int pf_journal_put_image(PfJournalBytes *bytes, const PfJournalImage *image, PfE
 int pf_journal_get_segment(const void *payload, size_t size, PfTapLayout **layouts, int *count,
                            PfError *err);
 
-/* A text of another's bytes, without terminator. */
+/* A text that lies among other bytes, without a terminator. */
 typedef struct PfJournalText {
     const char *bytes;
     size_t size;

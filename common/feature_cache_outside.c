@@ -179,7 +179,8 @@ static int check_source(const PfHdf5File *file, const char *name, const Mapping 
                                  : "the dataset is too small, or damaged");
 }
 
-/* Its sources are opened one by one, each checked by its seal. */
+/* Whether the dataset is one of features of a virtual cache of ours: those are not read through it,
+ * since its sources are opened one by one, and each is checked by its seal. */
 static bool is_read_elsewhere(const PfHdf5File *file, const char *name)
 {
     return file->has_sources && !strncmp(name, "features/", 9);
@@ -206,7 +207,8 @@ static int check_mapping(const PfHdf5File *file, const char *name, const Mapping
     return failed;
 }
 
-/* %% is a %, and any other %: a number to come, for as many files as there are. -1 for that. */
+/* In place: HDF5 writes %% for a %. -1 where there is another %, which stands for the number of a
+ * file, of as many files as there are. */
 static int unescape(char *name)
 {
     char *out = name;
@@ -218,7 +220,7 @@ static int unescape(char *name)
     return 0;
 }
 
-/* The mapping's space stays open unless it fails. */
+/* Part `index` of a virtual dataset. Unless this fails, the caller closes the mapping's space. */
 static int read_mapping(hid_t properties, size_t index, Mapping *mapping)
 {
     hid_t filled = H5Pget_virtual_vspace(properties, index);

@@ -73,7 +73,7 @@ static int start_threads(PfCachePacker *pool, int thread_count, PfError *err)
         if (pthread_create(&pool->threads[pool->thread_count], NULL, run_thread, pool)) break;
         pool->thread_count++;
     }
-    /* Fewer threads are slower, none is the end. */
+    /* Fewer threads than asked for only take longer; without any, nothing is ever encoded. */
     if (pool->thread_count) return 0;
     return pf_fail(err, PF_EXIT_FAILED, "cannot start a thread to compress features");
 }

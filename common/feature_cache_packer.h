@@ -35,7 +35,7 @@ int pf_cache_packer_new(size_t raw_capacity, size_t stored_capacity, int job_cou
 /* Drops what is under way, joins the threads and frees all jobs. */
 void pf_cache_packer_free(PfCachePacker **pool);
 
-/* A job that nobody uses, or NULL: then some are to be had from finished. */
+/* A job that nobody uses. NULL where there is none: then finished returns one, if it waits. */
 PfPackJob *pf_cache_packer_take(PfCachePacker *pool);
 /* Hands the job to the threads. */
 void pf_cache_packer_submit(PfCachePacker *pool, PfPackJob *job);

@@ -47,7 +47,7 @@ static bool is_switched_off(void)
     return !strcmp(asked(), "FALSE") || !strcmp(asked(), "0");
 }
 
-/* Then HDF5 does not look at properties. */
+/* Whether it asks for locks: HDF5 then does not look at what its properties say of them. */
 static bool is_insisted_on(void)
 {
     return !strcmp(asked(), "TRUE") || !strcmp(asked(), "1") || !strcmp(asked(), "BEST_EFFORT");
@@ -131,7 +131,7 @@ static uint64_t stated_length(const unsigned char *bytes)
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     uint64_t length = 0;
     int version = bytes[8], is_old = version < 2;
-    /* Addresses of 8 bytes are not the only ones; HDF5 knows the others. */
+    /* Files whose addresses are not of 8 bytes are left to HDF5. */
     if (memcmp(bytes, signature, sizeof signature) || version > 3 || bytes[is_old ? 13 : 9] != 8)
         return 0;
     memcpy(&length, bytes + (version == 1 ? 44 : is_old ? 40 : 28), sizeof length);
@@ -171,15 +171,14 @@ bool pf_hdf5_preflight_explain(const char *path, PfError *err)
     pf_fail(err, PF_EXIT_FAILED,
             "'%s' is marked as open for writing: a program has it open, or ended without closing "
             "it.\nHint: close it there. Where none has it open, 'h5clear -s FILE' (of hdf5-tools) "
-            "takes the "
-            "mark off",
+            "takes the mark off",
             path);
     return true;
 }
 
 /* ---- all of it ---- */
 
-/* Before gigabytes of holes are looked at for a seal. */
+/* A file that is all holes is refused here, before gigabytes of them are read to check a seal. */
 static int check_holes(const char *path, int64_t *size_bytes, PfError *err)
 {
     struct stat status;

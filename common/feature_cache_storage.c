@@ -16,7 +16,7 @@ enum {
 typedef struct Storage {
     hid_t dataset, properties, space;
     hsize_t element_bytes; /* in the file */
-    const char *wrong;     /* what else than too few bytes; static */
+    const char *wrong;     /* what is wrong where it is not the number of bytes; static words */
 } Storage;
 
 /* A string of variable length is its length, an address and an index. */
@@ -61,8 +61,8 @@ static hsize_t plain_bytes(const Storage *storage, unsigned skipped, hsize_t sto
     return stored_bytes;
 }
 
-/* Whether a filter that unpacks without knowing how much comes before HDF5's gzip, or another gzip:
- * each stage can make a thousand bytes of one. *is_gzip: whether it is among the filters. */
+/* Whether another filter that compresses, or gzip once more, comes after HDF5's gzip: unpacking,
+ * each of the two can make a thousand bytes of one. *is_gzip: whether gzip is among the filters. */
 static bool is_packed_twice(const Storage *storage, bool *is_gzip)
 {
     int count = H5Pget_nfilters(storage->properties);
@@ -76,7 +76,8 @@ static bool is_packed_twice(const Storage *storage, bool *is_gzip)
     return false;
 }
 
-/* Whether a zlib stream is at its end within so many bytes. Damage is for HDF5 to find. */
+/* Whether a zlib stream unpacks to so many bytes at most. One that is damaged passes, since HDF5
+ * finds that. */
 static bool unpacks_within(const void *packed, size_t size, hsize_t most)
 {
     static unsigned char window[WINDOW_BYTES]; /* under the lock */

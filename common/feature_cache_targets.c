@@ -195,7 +195,7 @@ void pf_hdf5_target_free(PfHdf5Target *target)
     free(target->indices);
 }
 
-/* A label is a probability at most; no number is infinite. */
+/* Whether a target of that kind may have the number: labels are 0 to 1, and nothing is infinite. */
 static bool is_sound(PfTargetKind kind, float value)
 {
     if (kind == PF_TARGET_MULTILABEL) return isnan(value) || (value >= 0 && value <= 1);

@@ -22,9 +22,10 @@ uint64_t pf_split_group(const char *name);
  * test: wanted fractions, val + test < 1. Fills splits: (count) PfSplit.
  *
  * The key as a number in [0, 1) decides: below test, test; below test + val, val; else train. With
- * `fill`, which wants to see all images, a wanted side on which a class has none is then given the
- * nearest key of that class, as long as no other class loses its last one on an earlier side by
- * that: train first, then val, then test, and a later side gives its last key to an earlier one. */
+ * `fill`, for which keys has to be of all images, a wanted side on which a class has none is then
+ * given the nearest key of that class, as long as no other class loses its last one on an earlier
+ * side by that: train first, then val, then test, and a later side gives its last key to an earlier
+ * one. */
 int pf_split_by_key(const uint64_t *keys, const int32_t *classes, int64_t count, double val,
                     double test, bool fill, uint8_t *splits, PfError *err);
 
