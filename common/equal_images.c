@@ -1,5 +1,6 @@
 #include "equal_images.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 #include "hash_index.h"
 #include "memory.h"
 
-static int is_zero(const uint8_t digest[PF_DIGEST_SIZE])
+static bool is_zero(const uint8_t digest[PF_DIGEST_SIZE])
 {
     static const uint8_t zero[PF_DIGEST_SIZE];
     return !memcmp(digest, zero, PF_DIGEST_SIZE);
@@ -42,8 +43,8 @@ static int bit_of(const uint8_t *splits, int64_t row)
     return splits ? 1 << splits[row] & SPLIT_BITS : 1 << PF_SPLIT_TRAIN;
 }
 
-/* marks, label_rows: (count) of the first row of each image: in which parts it is, and a row that
- * has a label, plus 1. */
+/* marks, label_rows: (count), used at the first row of each image. marks: bits of the parts that
+ * the image is in. label_rows: 1 + a row of the image that has a label, or 0. */
 static void mark(const uint32_t *first, const uint8_t *splits, const int32_t *labels, int64_t count,
                  uint8_t *marks, uint32_t *label_rows)
 {

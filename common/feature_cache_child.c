@@ -1,4 +1,4 @@
-#include "feature_cache_child.h"
+#include "feature_cache_internal.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,8 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "feature_cache_h5.h"
-#include "feature_cache_sandbox.h"
 #include "memory.h"
 #include "printable.h"
 
@@ -27,7 +25,9 @@
 
 struct PfCacheChild {
     pid_t pid;
-    int channel, has_ended, ended_by; /* a signal, or 0 */
+    int channel;
+    bool has_ended;
+    int ended_by; /* a signal, or 0 */
     size_t request_bytes;
     pthread_mutex_t lock; /* one request at a time */
     char path[];
@@ -107,7 +107,6 @@ static void answer_requests(const char *path, int64_t file_bytes, PfChildServer 
 static _Noreturn void run_child(const char *path, int64_t file_bytes, PfChildServer *serve,
                                 size_t request_bytes, int channel)
 {
-    pf_h5_unlock(); /* which the parent's thread holds, and so did its copy */
     pf_sandbox_enter(channel, MEMORY_BYTES + MEMORY_PER_BYTE * (uint64_t)file_bytes);
     answer_requests(path, file_bytes, serve, request_bytes, channel);
     _exit(0); /* nothing of the parent's is to be flushed or cleaned up here */
@@ -122,7 +121,7 @@ static int start(PfCacheChild *child, PfChildServer *serve, size_t request_bytes
     if (stat(child->path, &status)) return pf_fail_errno(err, "cannot read '%s'", child->path);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
         return pf_fail_errno(err, "'%s': no process to read it in", child->path);
-    child->pid = fork();
+    child->pid = pf_hdf5_fork();
     if (!child->pid) run_child(child->path, (int64_t)status.st_size, serve, request_bytes, ends[1]);
     close(ends[1]);
     child->channel = ends[0];
@@ -156,7 +155,7 @@ static int end(PfCacheChild *child)
     kill(child->pid, SIGKILL);
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR) continue;
     close(child->channel);
-    child->has_ended = 1;
+    child->has_ended = true;
     return status;
 }
 

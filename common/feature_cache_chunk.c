@@ -125,6 +125,13 @@ void pf_unshuffle(void *out, const void *in, size_t size, size_t element_bytes)
 
 /* ---- codec ---- */
 
+bool pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b)
+{
+    return a->raw_bytes == b->raw_bytes && a->compression == b->compression &&
+           a->fletcher32 == b->fletcher32 && a->shuffle == b->shuffle &&
+           (!a->shuffle || a->element_bytes == b->element_bytes);
+}
+
 int pf_chunk_codec_new(PfChunkCodec **out, PfError *err)
 {
     PfChunkCodec *codec = pf_calloc(1, sizeof *codec, err);
@@ -174,7 +181,7 @@ size_t pf_chunk_bound(const PfChunkFormat *format)
     return compressed_bound(format) + CHECKSUM_BYTES;
 }
 
-int pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes)
+bool pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes)
 {
     size_t raw = format->raw_bytes, times = 1;
     if (format->compression == PF_COMPRESS_GZIP) times = MOST_DEFLATED;
@@ -223,8 +230,8 @@ int pf_chunk_encode(PfChunkCodec *codec, const PfChunkFormat *format, const void
     return 0;
 }
 
-/* One whole frame of exactly raw_bytes, or words that say what else it is. A
- * second frame would be unpacked too, and finds no room. */
+/* Unpacks one frame of exactly raw_bytes. NULL, or what is wrong in static words. A second frame
+ * behind it would be unpacked, too, but finds no room in `out`. */
 static const char *decompress_zstd(PfChunkCodec *codec, const void *in, size_t in_bytes, void *out,
                                    size_t raw_bytes)
 {

@@ -5,6 +5,7 @@
 #ifndef PF_FEATURE_CACHE_CHUNK_H
 #define PF_FEATURE_CACHE_CHUNK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,18 +21,22 @@ typedef struct PfChunkFormat {
     int fletcher32;
 } PfChunkFormat;
 
+/* Whether a chunk stored in one of the two formats is, byte for byte, one of the
+ * other. The compressor's level does not matter: no decoder asks for it. */
+bool pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b);
+
 /* Contexts and scratch memory for one thread. */
 typedef struct PfChunkCodec PfChunkCodec;
 
 int pf_chunk_codec_new(PfChunkCodec **out, PfError *err);
 void pf_chunk_codec_free(PfChunkCodec **codec);
 
-/* Room that an encoded chunk may need. */
+/* The most bytes that an encoded chunk may take. */
 size_t pf_chunk_bound(const PfChunkFormat *format);
 
 /* Whether a file that has so many bytes for a chunk may unpack it to format->raw_bytes: no more
  * than its compressor can, and beyond 256 MB no more than 1024 times as much. */
-int pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes);
+bool pf_chunk_is_plausible(const PfChunkFormat *format, size_t stored_bytes);
 
 /* raw: format->raw_bytes bytes. stored: room for pf_chunk_bound bytes, of which
  * *stored_bytes get used. */

@@ -16,7 +16,7 @@ typedef struct Tap {
 } Tap;
 
 struct PfChunker {
-    PfCachePacker *packer;
+    PfCachePacker *pool;
     PfChunkSink *sink;
     void *context;
     int tap_count;
@@ -36,7 +36,7 @@ static int start_packer(PfChunker *chunker, int threads, PfError *err)
     }
     /* One open chunk a tap, one a thread, and two on their way. */
     return pf_cache_packer_new(raw, stored, chunker->tap_count + threads + 2, threads,
-                               &chunker->packer, err);
+                               &chunker->pool, err);
 }
 
 int pf_chunker_new(const PfTapLayout *layouts, int tap_count, int threads, PfChunkSink *sink,
@@ -60,7 +60,7 @@ int pf_chunker_new(const PfTapLayout *layouts, int tap_count, int threads, PfChu
 void pf_chunker_free(PfChunker **chunker)
 {
     if (!*chunker) return;
-    pf_cache_packer_free(&(*chunker)->packer);
+    pf_cache_packer_free(&(*chunker)->pool);
     free(*chunker);
     *chunker = NULL;
 }
@@ -81,17 +81,17 @@ static int call_sink(PfChunker *chunker, const PfPackJob *job, PfError *err)
 }
 
 /* Hands the oldest chunk that is under way to the sink. 1 where there is none (yet). */
-static int deliver_oldest(PfChunker *chunker, int wait, PfError *err)
+static int deliver_oldest(PfChunker *chunker, bool wait, PfError *err)
 {
-    PfPackJob *job = pf_cache_packer_finished(chunker->packer, wait);
+    PfPackJob *job = pf_cache_packer_finished(chunker->pool, wait);
     if (!job) return 1;
     if (job->failed && err) *err = job->error;
     int failed = job->failed || call_sink(chunker, job, err);
-    pf_cache_packer_recycle(chunker->packer, job);
+    pf_cache_packer_recycle(chunker->pool, job);
     return failed ? -1 : 0;
 }
 
-static int deliver_finished(PfChunker *chunker, int wait, PfError *err)
+static int deliver_finished(PfChunker *chunker, bool wait, PfError *err)
 {
     int status;
     while (!(status = deliver_oldest(chunker, wait, err))) continue;
@@ -100,7 +100,7 @@ static int deliver_finished(PfChunker *chunker, int wait, PfError *err)
 
 int pf_chunker_drain(PfChunker *chunker, PfError *err)
 {
-    return deliver_finished(chunker, 1, err);
+    return deliver_finished(chunker, true, err);
 }
 
 /* ---- filling chunks ---- */
@@ -108,8 +108,8 @@ int pf_chunker_drain(PfChunker *chunker, PfError *err)
 static PfPackJob *take_job(PfChunker *chunker, int tap, PfError *err)
 {
     PfPackJob *job;
-    while (!(job = pf_cache_packer_take(chunker->packer)))
-        if (deliver_oldest(chunker, 1, err) < 0) return NULL;
+    while (!(job = pf_cache_packer_take(chunker->pool)))
+        if (deliver_oldest(chunker, true, err) < 0) return NULL;
     job->tap = tap;
     return job;
 }
@@ -139,7 +139,7 @@ static void submit_open_chunk(PfChunker *chunker, Tap *tap)
 {
     size_t used = (size_t)tap->open->rows * tap->layout->row_bytes;
     memset(tap->open->raw + used, 0, tap->layout->format.raw_bytes - used);
-    pf_cache_packer_submit(chunker->packer, tap->open);
+    pf_cache_packer_submit(chunker->pool, tap->open);
     tap->open = NULL;
 }
 
@@ -155,7 +155,7 @@ int pf_chunker_append(PfChunker *chunker, int t, int64_t n, const void *rows, Pf
         n -= count;
         if (tap->open->rows == tap->layout->chunk_rows) submit_open_chunk(chunker, tap);
     }
-    return deliver_finished(chunker, 0, err);
+    return deliver_finished(chunker, false, err);
 }
 
 int pf_chunker_append_encoded(PfChunker *chunker, int t, int64_t rows, const void *stored,
@@ -172,8 +172,8 @@ int pf_chunker_append_encoded(PfChunker *chunker, int t, int64_t rows, const voi
     memcpy(job->stored, stored, stored_bytes);
     job->stored_bytes = stored_bytes;
     tap->rows += rows;
-    pf_cache_packer_submit_encoded(chunker->packer, job);
-    return deliver_finished(chunker, 0, err);
+    pf_cache_packer_submit_encoded(chunker->pool, job);
+    return deliver_finished(chunker, false, err);
 }
 
 /* ---- tails ---- */
@@ -191,7 +191,7 @@ static int submit_tail(PfChunker *chunker, int t, PfError *err)
     job->format = &tap->tail_format;
     memcpy(job->raw, tap->open->raw + (size_t)tap->tail_rows * tap->layout->row_bytes,
            tap->tail_format.raw_bytes);
-    pf_cache_packer_submit(chunker->packer, job);
+    pf_cache_packer_submit(chunker->pool, job);
     tap->tail_rows = tap->open->rows;
     return 0;
 }
@@ -237,5 +237,5 @@ int64_t pf_chunker_rows(const PfChunker *chunker, int tap)
 
 double pf_chunker_seconds(PfChunker *chunker)
 {
-    return pf_cache_packer_seconds(chunker->packer);
+    return pf_cache_packer_seconds(chunker->pool);
 }

@@ -15,7 +15,7 @@
 typedef struct PfEncodedChunk {
     int tap;
     int64_t first_row, rows;
-    int is_tail; /* these rows alone, by pf_chunker_flush_tails; else a whole chunk, zero-padded */
+    bool is_tail; /* these rows alone, by pf_chunker_flush_tails; else a whole chunk, zero-padded */
     const void *stored;
     size_t stored_bytes;
 } PfEncodedChunk;
@@ -47,7 +47,7 @@ int pf_chunker_resume(PfChunker *chunker, int tap, int64_t row, const void *open
 int pf_chunker_drain(PfChunker *chunker, PfError *err);
 /* The tap's open chunk, zero-padded, is encoded; nothing more may be appended to the tap. */
 void pf_chunker_finish_tap(PfChunker *chunker, int tap);
-/* Open chunks, zero-padded, too; then nothing more may be appended to them. */
+/* The same for all taps, and waits until the sink has had every chunk. */
 int pf_chunker_finish(PfChunker *chunker, PfError *err);
 
 int64_t pf_chunker_rows(const PfChunker *chunker, int tap);

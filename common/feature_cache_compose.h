@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <stdint.h>
 
-#include "feature_cache_source.h"
+#include "feature_cache_row_source.h"
 #include "permafrost/feature_cache.h"
 
 typedef struct PfRowPlace {
@@ -45,6 +45,9 @@ typedef struct PfComposeStats {
     int64_t chunks_moved, chunks_encoded;
     double seconds;
 } PfComposeStats;
+
+/* The rows of a cache, which must outlive the source. */
+PfRowSource pf_row_source_of_cache(PfCache *cache);
 
 /* Writes and seals path; what was there stays until the new file is whole, and for
  * good where this fails or is interrupted (PF_EXIT_INTERRUPTED). stats may be NULL. */

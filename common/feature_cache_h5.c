@@ -1,4 +1,4 @@
-#include "feature_cache_h5.h"
+#include "feature_cache_hdf5_internal.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-#include "feature_cache_storage.h"
 #include "h5_zstd_filter.h"
 #include "memory.h"
 #include "printable.h"
@@ -18,7 +18,7 @@
 #define MAX_MEMBERS 10000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int is_ready; /* under the lock */
+static bool is_ready; /* under the lock */
 static hid_t f16_type, text_type;
 static char first_failure[400]; /* since the lock was taken */
 
@@ -68,12 +68,20 @@ void pf_h5_lock(void)
     H5Lunregister(H5L_TYPE_EXTERNAL); /* links into other files: nobody follows them from here on */
     make_f16_type();
     make_text_type();
-    is_ready = 1;
+    is_ready = true;
 }
 
 void pf_h5_unlock(void)
 {
     pthread_mutex_unlock(&lock);
+}
+
+pid_t pf_hdf5_fork(void)
+{
+    pf_h5_lock();
+    pid_t child = fork();
+    pf_h5_unlock(); /* in the child its copy, which this thread holds there, too */
+    return child;
 }
 
 int pf_h5_fail(PfError *err, const char *format, ...)
@@ -97,7 +105,7 @@ int pf_h5_fail(PfError *err, const char *format, ...)
     return -1;
 }
 
-int pf_h5_has_failed(void)
+bool pf_h5_has_failed(void)
 {
     return *first_failure != '\0';
 }
@@ -190,6 +198,25 @@ herr_t pf_h5_read(hid_t dataset, hid_t memory_type, hid_t memory_space, hid_t fi
     return -1;
 }
 
+H5Z_filter_t pf_h5_filter_at(hid_t properties, int index, unsigned values[PF_H5_FILTER_VALUES])
+{
+    unsigned flags;
+    size_t value_count = values ? PF_H5_FILTER_VALUES : 0;
+    return H5Pget_filter2(properties, (unsigned)index, &flags, &value_count, values, 0, NULL, NULL);
+}
+
+/* HDF5 2 asks for the buffer's size as well. */
+herr_t pf_h5_read_chunk(hid_t dataset, const hsize_t *offset, unsigned *skipped, void *stored,
+                        size_t capacity)
+{
+#if H5_VERSION_GE(2, 0, 0)
+    return H5Dread_chunk2(dataset, H5P_DEFAULT, offset, skipped, stored, &capacity);
+#else
+    (void)capacity;
+    return H5Dread_chunk(dataset, H5P_DEFAULT, offset, skipped, stored);
+#endif
+}
+
 static int write_attribute(hid_t object, const char *name, hid_t type, const void *value)
 {
     hid_t space = H5Screate(H5S_SCALAR);
@@ -210,7 +237,7 @@ int pf_h5_write_int_attribute(hid_t object, const char *name, int value)
     return write_attribute(object, name, H5T_NATIVE_INT, &value);
 }
 
-/* For those who ask pf_h5_has_failed. */
+/* So that pf_h5_has_failed tells this from an attribute that is not there. */
 static void note_out_of_memory(void)
 {
     if (!*first_failure) snprintf(first_failure, sizeof first_failure, "out of memory");
@@ -223,7 +250,7 @@ static hid_t open_scalar_attribute(hid_t object, const char *name, H5T_class_t w
     hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
     if (attribute < 0) return attribute;
     hid_t space = H5Aget_space(attribute);
-    int is_one = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
+    bool is_one = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
     if (space >= 0) H5Sclose(space);
     *type = H5Aget_type(attribute);
     if (*type >= 0 && is_one && H5Tget_class(*type) == wanted) return attribute;

@@ -8,9 +8,7 @@
 #include "atomic_file.h"
 #include "clock.h"
 #include "feature_cache_chunker.h"
-#include "feature_cache_journal_index.h"
-#include "feature_cache_journal_records.h"
-#include "feature_cache_journal_source.h"
+#include "feature_cache_journal_internal.h"
 #include "memory.h"
 
 /* Bytes of a tap's features in this run, before and after encoding. */
@@ -31,12 +29,12 @@ struct PfJournal {
     TapBytes *tap_bytes;   /* of the same */
     PfJournalBytes images; /* since the last checkpoint */
     PfJournalStats stats;  /* but for raw_bytes and stored_bytes of the last segment */
-    int failed;            /* then error says why, and nothing more is appended */
+    bool failed;           /* then error says why, and nothing more is appended */
     PfError error;
 };
 
-/* Older versions did not follow the cache's link, and put it beside that. */
-static int is_regular_file(const char *path)
+/* Older versions put the journal of a cache that a link leads to beside the link. */
+static bool is_regular_file(const char *path)
 {
     struct stat status;
     return !lstat(path, &status) && S_ISREG(status.st_mode);
@@ -237,14 +235,14 @@ PfRowSource pf_journal_source(PfJournal *journal, int segment)
 
 /* ---- beginning a segment ---- */
 
-static int is_segment_of(const PfJournalSegment *segment, const PfTapLayout *layouts, int count)
+static bool is_segment_of(const PfJournalSegment *segment, const PfTapLayout *layouts, int count)
 {
-    if (segment->tap_count != count) return 0;
+    if (segment->tap_count != count) return false;
     for (int t = 0; t < count; t++)
         if (strcmp(segment->layouts[t].tap.name, layouts[t].tap.name) ||
             !pf_tap_layout_equal(&segment->layouts[t], &layouts[t]))
-            return 0;
-    return 1;
+            return false;
+    return true;
 }
 
 static int write_segment(PfJournal *journal, const PfTapLayout *layouts, int count, PfError *err)
@@ -270,8 +268,8 @@ static int find_segment(PfJournal *journal, const PfCacheTap *taps, int count,
     int failed = !layouts;
     for (int t = 0; t < count && !failed; t++)
         failed = pf_tap_layout_plan(&taps[t], compression, level, &layouts[t], err);
-    int goes_on = !failed && index->segment_count &&
-                  is_segment_of(index->segments[index->segment_count - 1], layouts, count);
+    bool goes_on = !failed && index->segment_count &&
+                   is_segment_of(index->segments[index->segment_count - 1], layouts, count);
     if (!failed && !goes_on) failed = write_segment(journal, layouts, count, err);
     free(layouts);
     return failed ? -1 : 0;
@@ -327,7 +325,7 @@ static int start_segment(PfJournal *journal, PfError *err)
 /* Keeps the first failure, which every later call then returns. */
 static int note_failure(PfJournal *journal, PfError *err)
 {
-    journal->failed = 1;
+    journal->failed = true;
     if (err) *err = journal->error;
     return -1;
 }
@@ -346,7 +344,8 @@ int pf_journal_begin(PfJournal *journal, const PfCacheTap *taps, int tap_count,
 
 /* ---- appending ---- */
 
-/* What waits becomes one record, without which nothing since the last one counts. */
+/* Writes the images that wait as one record. Only with it does anything count that was appended
+ * since the last one. */
 static int checkpoint(PfJournal *journal, PfError *err)
 {
     PfRecord record = {.type = PF_JOURNAL_CHECKPOINT};

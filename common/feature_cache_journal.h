@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "feature_cache_source.h"
+#include "feature_cache_row_source.h"
 #include "image_file.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"

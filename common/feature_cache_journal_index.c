@@ -1,4 +1,4 @@
-#include "feature_cache_journal_index.h"
+#include "feature_cache_journal_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,14 +104,14 @@ static int add_chunk(PfJournalChunks *chunks, const PfJournalChunk *chunk, PfErr
 
 /* Whether it lies where the rows of the tap so far say: a tail goes on within a
  * chunk, and a chunk replaces the tails of its rows. */
-static int fits(const PfTapLayout *layout, const PfJournalTap *tap, const PfJournalChunk *chunk)
+static bool fits(const PfTapLayout *layout, const PfJournalTap *tap, const PfJournalChunk *chunk)
 {
     int64_t rows = chunk->head.rows, open_rows = tap->rows % layout->chunk_rows;
     uint64_t expected = (uint64_t)(chunk->is_tail ? tap->rows : tap->rows - open_rows);
     if (chunk->head.first_row != expected || chunk->size <= sizeof chunk->head ||
         chunk->size - sizeof chunk->head > pf_chunk_bound(&layout->format))
-        return 0;
-    if (layout->chunk_rows > 1 && layout->format.raw_bytes > MOST_SHARED_BYTES) return 0;
+        return false;
+    if (layout->chunk_rows > 1 && layout->format.raw_bytes > MOST_SHARED_BYTES) return false;
     if (!chunk->is_tail) return rows == layout->chunk_rows;
     return rows > 0 && open_rows + rows < layout->chunk_rows;
 }

@@ -1,4 +1,4 @@
-#include "feature_cache_journal_records.h"
+#include "feature_cache_journal_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +84,7 @@ int pf_journal_put_image(PfJournalBytes *bytes, const PfJournalImage *image, PfE
 
 /* ---- reading ---- */
 
-static int is_dtype(int32_t dtype)
+static bool is_dtype(int32_t dtype)
 {
     return dtype == PF_DTYPE_F16 || dtype == PF_DTYPE_F32 || dtype == PF_DTYPE_U8;
 }

@@ -1,4 +1,4 @@
-#include "feature_cache_journal_source.h"
+#include "feature_cache_journal_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -53,7 +53,7 @@ static int load_chunk(PfJournalSegment *segment, int t, int64_t row, PfError *er
     if (!tap->raw && !(tap->raw = pf_alloc_aligned(layout->format.raw_bytes, 1, err))) return -1;
     tap->raw_rows = 0;
     size_t index = (size_t)(row / layout->chunk_rows);
-    int is_whole = index < tap->chunks.count;
+    bool is_whole = index < tap->chunks.count;
     if (is_whole ? decode(segment, &tap->chunks.items[index], tap->raw, err)
                  : decode_tails(segment, t, tap->raw, err))
         return -1;

@@ -9,7 +9,7 @@
 #define MAX_ROW_BYTES (((int64_t)1 << 32) - 1)
 
 /* Byte shuffle makes vectors smaller, and maps, which are full of zeros, larger. */
-static int is_map(const PfShape *shape)
+static bool is_map(const PfShape *shape)
 {
     return shape->rank >= 3 && shape->dims[shape->rank - 1] * shape->dims[shape->rank - 2] > 1;
 }
@@ -53,14 +53,7 @@ PfChunkFormat pf_tap_layout_format_of_rows(const PfTapLayout *layout, int64_t ro
     return format;
 }
 
-int pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b)
-{
-    return a->raw_bytes == b->raw_bytes && a->compression == b->compression &&
-           a->fletcher32 == b->fletcher32 && a->shuffle == b->shuffle &&
-           (!a->shuffle || a->element_bytes == b->element_bytes);
-}
-
-int pf_tap_layout_equal(const PfTapLayout *a, const PfTapLayout *b)
+bool pf_tap_layout_equal(const PfTapLayout *a, const PfTapLayout *b)
 {
     return a->tap.dtype == b->tap.dtype && pf_shape_equal(&a->tap.shape, &b->tap.shape) &&
            a->chunk_rows == b->chunk_rows && pf_chunk_format_equal(&a->format, &b->format);

@@ -19,12 +19,8 @@ int pf_tap_layout_plan(const PfCacheTap *tap, PfCompression compression, int lev
 /* The format of a chunk of so many rows alone, without padding. */
 PfChunkFormat pf_tap_layout_format_of_rows(const PfTapLayout *layout, int64_t rows);
 
-/* Whether a chunk stored in one of the two formats is, byte for byte, one of the
- * other. The compressor's level does not matter: no decoder asks for it. */
-int pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b);
-
 /* Whether a chunk in one of the two layouts is one in the other: the same shape and dtype,
  * as many rows, an equal format. The taps' names may differ. */
-int pf_tap_layout_equal(const PfTapLayout *a, const PfTapLayout *b);
+bool pf_tap_layout_equal(const PfTapLayout *a, const PfTapLayout *b);
 
 #endif

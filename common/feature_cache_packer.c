@@ -28,148 +28,148 @@ static void encode(PfChunkCodec *codec, PfPackJob *job)
 
 static void *run_thread(void *argument)
 {
-    PfCachePacker *packer = argument;
+    PfCachePacker *pool = argument;
     PfChunkCodec *codec = NULL;
     PfPackJob *job;
     PfError err;
     int failed = pf_chunk_codec_new(&codec, &err);
-    while ((job = pf_queue_pop(packer->work))) {
+    while ((job = pf_queue_pop(pool->work))) {
         double start = pf_seconds();
         if (failed) {
-            job->failed = 1;
+            job->failed = true;
             job->error = err;
         } else {
             encode(codec, job);
         }
-        pthread_mutex_lock(&packer->lock);
-        job->encoded = 1;
-        packer->seconds += pf_seconds() - start;
-        pthread_cond_signal(&packer->one_encoded);
-        pthread_mutex_unlock(&packer->lock);
+        pthread_mutex_lock(&pool->lock);
+        job->encoded = true;
+        pool->seconds += pf_seconds() - start;
+        pthread_cond_signal(&pool->one_encoded);
+        pthread_mutex_unlock(&pool->lock);
     }
     pf_chunk_codec_free(&codec);
     return NULL;
 }
 
-static int make_jobs(PfCachePacker *packer, size_t raw_capacity, size_t stored_capacity,
+static int make_jobs(PfCachePacker *pool, size_t raw_capacity, size_t stored_capacity,
                      int job_count, PfError *err)
 {
-    packer->jobs = pf_calloc((size_t)job_count, sizeof *packer->jobs, err);
-    if (!packer->jobs) return -1;
-    packer->job_count = job_count;
+    pool->jobs = pf_calloc((size_t)job_count, sizeof *pool->jobs, err);
+    if (!pool->jobs) return -1;
+    pool->job_count = job_count;
     for (int i = job_count - 1; i >= 0; i--) {
-        PfPackJob *job = &packer->jobs[i];
+        PfPackJob *job = &pool->jobs[i];
         job->raw = pf_alloc_aligned(raw_capacity, 1, err);
         job->stored = pf_alloc_aligned(stored_capacity, 1, err);
         if (!job->raw || !job->stored) return -1;
-        pf_cache_packer_recycle(packer, job);
+        pf_cache_packer_recycle(pool, job);
     }
     return 0;
 }
 
-static int start_threads(PfCachePacker *packer, int thread_count, PfError *err)
+static int start_threads(PfCachePacker *pool, int thread_count, PfError *err)
 {
-    while (packer->thread_count < thread_count) {
-        if (pthread_create(&packer->threads[packer->thread_count], NULL, run_thread, packer)) break;
-        packer->thread_count++;
+    while (pool->thread_count < thread_count) {
+        if (pthread_create(&pool->threads[pool->thread_count], NULL, run_thread, pool)) break;
+        pool->thread_count++;
     }
-    /* Fewer threads are slower, none is the end. */
-    if (packer->thread_count) return 0;
+    /* Fewer threads than asked for only take longer; without any, nothing is ever encoded. */
+    if (pool->thread_count) return 0;
     return pf_fail(err, PF_EXIT_FAILED, "cannot start a thread to compress features");
 }
 
 int pf_cache_packer_new(size_t raw_capacity, size_t stored_capacity, int job_count,
                         int thread_count, PfCachePacker **out, PfError *err)
 {
-    PfCachePacker *packer =
-        pf_calloc(1, sizeof *packer + (size_t)thread_count * sizeof packer->threads[0], err);
-    if (!packer) return -1;
-    pthread_mutex_init(&packer->lock, NULL);
-    pthread_cond_init(&packer->one_encoded, NULL);
-    if (make_jobs(packer, raw_capacity, stored_capacity, job_count, err) ||
-        pf_queue_new((size_t)job_count, &packer->work, err) ||
-        start_threads(packer, thread_count, err)) {
-        pf_cache_packer_free(&packer);
+    PfCachePacker *pool =
+        pf_calloc(1, sizeof *pool + (size_t)thread_count * sizeof pool->threads[0], err);
+    if (!pool) return -1;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->one_encoded, NULL);
+    if (make_jobs(pool, raw_capacity, stored_capacity, job_count, err) ||
+        pf_queue_new((size_t)job_count, &pool->work, err) ||
+        start_threads(pool, thread_count, err)) {
+        pf_cache_packer_free(&pool);
         return -1;
     }
-    *out = packer;
+    *out = pool;
     return 0;
 }
 
 void pf_cache_packer_free(PfCachePacker **pointer)
 {
-    PfCachePacker *packer = *pointer;
-    if (!packer) return;
-    if (packer->work) pf_queue_abort(packer->work);
-    for (int i = 0; i < packer->thread_count; i++) pthread_join(packer->threads[i], NULL);
-    pf_queue_free(&packer->work);
-    for (int i = 0; i < packer->job_count; i++) {
-        free(packer->jobs[i].raw);
-        free(packer->jobs[i].stored);
+    PfCachePacker *pool = *pointer;
+    if (!pool) return;
+    if (pool->work) pf_queue_abort(pool->work);
+    for (int i = 0; i < pool->thread_count; i++) pthread_join(pool->threads[i], NULL);
+    pf_queue_free(&pool->work);
+    for (int i = 0; i < pool->job_count; i++) {
+        free(pool->jobs[i].raw);
+        free(pool->jobs[i].stored);
     }
-    free(packer->jobs);
-    pthread_cond_destroy(&packer->one_encoded);
-    pthread_mutex_destroy(&packer->lock);
-    free(packer);
+    free(pool->jobs);
+    pthread_cond_destroy(&pool->one_encoded);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
     *pointer = NULL;
 }
 
-PfPackJob *pf_cache_packer_take(PfCachePacker *packer)
+PfPackJob *pf_cache_packer_take(PfCachePacker *pool)
 {
-    PfPackJob *job = packer->free_jobs;
+    PfPackJob *job = pool->free_jobs;
     if (!job) return NULL;
-    packer->free_jobs = job->next;
+    pool->free_jobs = job->next;
     job->next = NULL;
-    job->encoded = job->failed = 0;
+    job->encoded = job->failed = false;
     return job;
 }
 
-static void note_order(PfCachePacker *packer, PfPackJob *job)
+static void note_order(PfCachePacker *pool, PfPackJob *job)
 {
-    if (packer->newest)
-        packer->newest->next = job;
+    if (pool->newest)
+        pool->newest->next = job;
     else
-        packer->oldest = job;
-    packer->newest = job;
+        pool->oldest = job;
+    pool->newest = job;
 }
 
-void pf_cache_packer_submit(PfCachePacker *packer, PfPackJob *job)
+void pf_cache_packer_submit(PfCachePacker *pool, PfPackJob *job)
 {
-    note_order(packer, job);
-    pf_queue_push(packer->work, job);
+    note_order(pool, job);
+    pf_queue_push(pool->work, job);
 }
 
-void pf_cache_packer_submit_encoded(PfCachePacker *packer, PfPackJob *job)
+void pf_cache_packer_submit_encoded(PfCachePacker *pool, PfPackJob *job)
 {
-    job->encoded = 1;
-    note_order(packer, job);
+    job->encoded = true;
+    note_order(pool, job);
 }
 
-PfPackJob *pf_cache_packer_finished(PfCachePacker *packer, int wait)
+PfPackJob *pf_cache_packer_finished(PfCachePacker *pool, bool wait)
 {
-    PfPackJob *job = packer->oldest;
+    PfPackJob *job = pool->oldest;
     if (!job) return NULL;
-    pthread_mutex_lock(&packer->lock);
-    while (wait && !job->encoded) pthread_cond_wait(&packer->one_encoded, &packer->lock);
-    int encoded = job->encoded;
-    pthread_mutex_unlock(&packer->lock);
+    pthread_mutex_lock(&pool->lock);
+    while (wait && !job->encoded) pthread_cond_wait(&pool->one_encoded, &pool->lock);
+    bool encoded = job->encoded;
+    pthread_mutex_unlock(&pool->lock);
     if (!encoded) return NULL;
-    packer->oldest = job->next;
-    if (!packer->oldest) packer->newest = NULL;
+    pool->oldest = job->next;
+    if (!pool->oldest) pool->newest = NULL;
     job->next = NULL;
     return job;
 }
 
-void pf_cache_packer_recycle(PfCachePacker *packer, PfPackJob *job)
+void pf_cache_packer_recycle(PfCachePacker *pool, PfPackJob *job)
 {
-    job->next = packer->free_jobs;
-    packer->free_jobs = job;
+    job->next = pool->free_jobs;
+    pool->free_jobs = job;
 }
 
-double pf_cache_packer_seconds(PfCachePacker *packer)
+double pf_cache_packer_seconds(PfCachePacker *pool)
 {
-    pthread_mutex_lock(&packer->lock);
-    double seconds = packer->seconds;
-    pthread_mutex_unlock(&packer->lock);
+    pthread_mutex_lock(&pool->lock);
+    double seconds = pool->seconds;
+    pthread_mutex_unlock(&pool->lock);
     return seconds;
 }

@@ -21,9 +21,9 @@ typedef struct PfPackJob {
     unsigned char *raw;          /* filled by the caller between take and submit */
     unsigned char *stored;       /* filled by a thread */
     size_t stored_bytes;
-    int failed; /* then the error says why */
+    bool failed; /* then the error says why */
     PfError error;
-    int encoded; /* under the packer's lock */
+    bool encoded; /* under the pool's lock */
     struct PfPackJob *next;
 } PfPackJob;
 
@@ -33,21 +33,21 @@ typedef struct PfCachePacker PfCachePacker;
 int pf_cache_packer_new(size_t raw_capacity, size_t stored_capacity, int job_count,
                         int thread_count, PfCachePacker **out, PfError *err);
 /* Drops what is under way, joins the threads and frees all jobs. */
-void pf_cache_packer_free(PfCachePacker **packer);
+void pf_cache_packer_free(PfCachePacker **pool);
 
-/* A job that nobody uses, or NULL: then some are to be had from finished. */
-PfPackJob *pf_cache_packer_take(PfCachePacker *packer);
+/* A job that nobody uses. NULL where there is none: then finished returns one, if it waits. */
+PfPackJob *pf_cache_packer_take(PfCachePacker *pool);
 /* Hands the job to the threads. */
-void pf_cache_packer_submit(PfCachePacker *packer, PfPackJob *job);
+void pf_cache_packer_submit(PfCachePacker *pool, PfPackJob *job);
 /* A job whose stored bytes the caller has filled takes its place in the order. */
-void pf_cache_packer_submit_encoded(PfCachePacker *packer, PfPackJob *job);
+void pf_cache_packer_submit_encoded(PfCachePacker *pool, PfPackJob *job);
 /* The oldest of the submitted jobs. Where that is still being encoded, waits
  * for it or returns NULL, as asked; NULL too where none is under way. */
-PfPackJob *pf_cache_packer_finished(PfCachePacker *packer, int wait);
+PfPackJob *pf_cache_packer_finished(PfCachePacker *pool, bool wait);
 /* Makes a taken or finished job free again. */
-void pf_cache_packer_recycle(PfCachePacker *packer, PfPackJob *job);
+void pf_cache_packer_recycle(PfCachePacker *pool, PfPackJob *job);
 
 /* Seconds spent in encoding, summed over the threads. */
-double pf_cache_packer_seconds(PfCachePacker *packer);
+double pf_cache_packer_seconds(PfCachePacker *pool);
 
 #endif

@@ -1,11 +1,10 @@
-#include "feature_cache_remote.h"
+#include "feature_cache_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "feature_cache_h5.h"
 #include "memory.h"
 
 typedef enum What { OPEN, TEXTS, COLUMN, VALUES, ROWS, CHUNK } What;
@@ -14,16 +13,16 @@ typedef struct Request {
     What what;
     int index; /* of the tap or target */
     int64_t first, count;
-    hid_t type; /* one of HDF5's own, which a child has under the same number */
+    PfHdf5Number type;
     size_t row_bytes;
     char group[PF_CACHE_NAME_SIZE], member[PF_CACHE_NAME_SIZE];
 } Request;
 
 /* What OPEN is answered with first; then taps, targets, texts and numbers follow. */
-typedef struct Contents {
+typedef struct Heading {
     int64_t row_count, rejected_count;
     int tap_count, target_count, source_count, has_paths, has_splits;
-} Contents;
+} Heading;
 
 /* ==== in the child ==== */
 
@@ -45,70 +44,65 @@ static int add_texts(PfChildReply *reply, const PfCacheTexts *texts, PfError *er
     return failed;
 }
 
-static int add_tap(PfChildReply *reply, const PfCacheRows *rows, PfError *err)
+static int add_tap(PfChildReply *reply, const PfHdf5Tap *tap, PfError *err)
 {
-    PfCacheRows copy = *rows;
-    pf_h5_lock();
-    copy.stored_bytes = pf_cache_rows_stored_bytes(rows);
-    pf_cache_rows_filters(rows, copy.filters, sizeof copy.filters);
-    pf_h5_unlock();
+    PfHdf5Tap copy = *tap;
+    pf_hdf5_tap_measure(&copy);
     return pf_child_reply_add(reply, &copy, sizeof copy, err);
 }
 
-static int add_target(PfChildReply *reply, const PfCache *cache, const PfCacheTargetRows *target,
-                      PfError *err)
+static int add_target(PfChildReply *reply, const PfHdf5Contents *contents,
+                      const PfHdf5Target *target, PfError *err)
 {
-    size_t index_bytes = target->indices ? (size_t)cache->file.row_count * sizeof(int32_t) : 0;
+    size_t index_bytes = target->indices ? (size_t)contents->file.row_count * sizeof(int32_t) : 0;
     return pf_child_reply_add(reply, &target->info, sizeof target->info, err) ||
            add_texts(reply, &target->classes, err) ||
            pf_child_reply_add(reply, target->indices, index_bytes, err);
 }
 
-static int add_contents(PfChildReply *reply, const PfCache *cache, PfError *err)
+static int add_contents(PfChildReply *reply, const PfHdf5Contents *contents, PfError *err)
 {
-    Contents contents = {
-        .row_count = cache->file.row_count,
-        .rejected_count = cache->rejected_count,
-        .tap_count = cache->tap_count,
-        .target_count = cache->target_count,
-        .source_count = cache->sources.count,
-        .has_paths = cache->has_paths,
-        .has_splits = cache->splits != NULL,
+    Heading heading = {
+        .row_count = contents->file.row_count,
+        .rejected_count = contents->rejected_count,
+        .tap_count = contents->tap_count,
+        .target_count = contents->target_count,
+        .source_count = contents->source_count,
+        .has_paths = contents->has_paths,
+        .has_splits = contents->splits != NULL,
     };
-    int failed = pf_child_reply_add(reply, &contents, sizeof contents, err);
-    for (int t = 0; t < cache->tap_count && !failed; t++)
-        failed = add_tap(reply, &cache->taps[t], err);
-    for (int t = 0; t < cache->target_count && !failed; t++)
-        failed = add_target(reply, cache, &cache->targets[t], err);
-    if (cache->splits && !failed)
-        failed = pf_child_reply_add(reply, cache->splits, (size_t)cache->file.row_count, err);
-    if (cache->sources.count && !failed)
+    int failed = pf_child_reply_add(reply, &heading, sizeof heading, err);
+    for (int t = 0; t < contents->tap_count && !failed; t++)
+        failed = add_tap(reply, &contents->taps[t], err);
+    for (int t = 0; t < contents->target_count && !failed; t++)
+        failed = add_target(reply, contents, &contents->targets[t], err);
+    if (contents->splits && !failed)
+        failed = pf_child_reply_add(reply, contents->splits, (size_t)contents->file.row_count, err);
+    if (contents->source_count && !failed)
         failed =
-            add_texts(reply, &cache->sources.paths, err) ||
-            pf_child_reply_add(reply, cache->sources.items,
-                               (size_t)cache->sources.count * sizeof *cache->sources.items, err);
-    return failed || add_text(reply, cache->identity, err) ||
-           add_text(reply, cache->provenance, err);
+            add_texts(reply, &contents->source_paths, err) ||
+            pf_child_reply_add(reply, contents->sources,
+                               (size_t)contents->source_count * sizeof *contents->sources, err);
+    return failed || add_text(reply, contents->identity, err) ||
+           add_text(reply, contents->provenance, err);
 }
 
-static int serve_open(const char *path, PfCache **cache, PfChildReply *reply, PfError *err)
+static int serve_open(const char *path, PfHdf5Contents **out, PfChildReply *reply, PfError *err)
 {
     struct stat status;
-    if (!(*cache = pf_cache_new(path, err))) return -1;
+    PfHdf5Contents *contents = *out = pf_calloc(1, sizeof *contents, err);
+    if (!contents || pf_hdf5_contents_init(contents, path, err)) return -1;
     if (stat(path, &status)) return pf_fail_errno(err, "cannot read '%s'", path);
-    (*cache)->file.size_bytes = status.st_size;
-    pf_h5_lock();
-    int failed = pf_cache_open_contents(*cache, err);
-    pf_h5_unlock();
-    return failed || add_contents(reply, *cache, err);
+    contents->file.size_bytes = status.st_size;
+    return pf_hdf5_contents_open(contents, err) || add_contents(reply, contents, err);
 }
 
-static int serve_texts(const PfCache *cache, const Request *request, PfChildReply *reply,
+static int serve_texts(const PfHdf5Contents *contents, const Request *request, PfChildReply *reply,
                        PfError *err)
 {
     PfCacheTexts texts = {0};
-    int failed =
-        pf_cache_load_texts(cache, request->member, &texts, err) || add_texts(reply, &texts, err);
+    int failed = pf_hdf5_contents_texts(contents, request->member, &texts, err) ||
+                 add_texts(reply, &texts, err);
     pf_cache_texts_free(&texts);
     return failed;
 }
@@ -124,45 +118,43 @@ static void *make_room(PfChildReply *reply, int64_t count, size_t row_bytes, PfE
     return reply->bytes;
 }
 
-static int serve_column(const PfCache *cache, const Request *request, PfChildReply *reply,
+static int serve_column(const PfHdf5Contents *contents, const Request *request, PfChildReply *reply,
                         PfError *err)
 {
     void *out = make_room(reply, request->count, request->row_bytes, err);
     if (!out) return -1;
-    pf_h5_lock();
-    int failed = pf_cache_load_column(cache, request->group, request->member, request->type,
-                                      request->count, out, request->row_bytes, err);
-    pf_h5_unlock();
-    return failed;
+    return pf_hdf5_contents_column(contents, request->group, request->member, request->type,
+                                   request->count, out, request->row_bytes, err);
 }
 
-static int serve_values(PfCache *cache, const Request *request, PfChildReply *reply, PfError *err)
+static int serve_values(PfHdf5Contents *contents, const Request *request, PfChildReply *reply,
+                        PfError *err)
 {
-    size_t row_bytes = (size_t)cache->targets[request->index].info.width * sizeof(float);
-    float *out = make_room(reply, cache->file.row_count, row_bytes, err);
-    return out ? pf_cache_read_values(cache, request->index, out, err) : -1;
+    size_t row_bytes = (size_t)contents->targets[request->index].info.width * sizeof(float);
+    float *out = make_room(reply, contents->file.row_count, row_bytes, err);
+    return out ? pf_hdf5_contents_values(contents, request->index, out, err) : -1;
 }
 
-static int serve_rows(const PfCache *cache, const Request *request, PfChildReply *reply,
+static int serve_rows(const PfHdf5Contents *contents, const Request *request, PfChildReply *reply,
                       PfError *err)
 {
-    const PfCacheRows *rows = &cache->taps[request->index];
-    void *out = make_room(reply, request->count, pf_cache_rows_row_bytes(rows), err);
+    const PfHdf5Tap *tap = &contents->taps[request->index];
+    void *out = make_room(reply, request->count, pf_hdf5_tap_row_bytes(tap), err);
     if (!out) return -1;
-    return pf_cache_rows_read_block(rows, cache->file.path, request->first, request->count, out,
-                                    err);
+    return pf_hdf5_tap_read_rows(tap, contents->file.path, request->first, request->count, out,
+                                 err);
 }
 
 /* A format, then the chunk. */
-static int serve_chunk(const PfCache *cache, const Request *request, PfChildReply *reply,
+static int serve_chunk(const PfHdf5Contents *contents, const Request *request, PfChildReply *reply,
                        PfError *err)
 {
-    const PfCacheRows *rows = &cache->taps[request->index];
+    const PfHdf5Tap *tap = &contents->taps[request->index];
     PfChunkFormat format;
-    size_t capacity = pf_chunk_bound(&rows->format), stored_bytes = 0;
+    size_t capacity = pf_chunk_bound(&tap->format), stored_bytes = 0;
     uint8_t *out = make_room(reply, 1, sizeof format + capacity, err);
     if (!out) return -1;
-    const char *wrong = pf_cache_rows_read_raw(rows, request->first, out + sizeof format, capacity,
+    const char *wrong = pf_hdf5_tap_read_chunk(tap, request->first, out + sizeof format, capacity,
                                                &stored_bytes, &format);
     if (wrong) return pf_fail(err, PF_EXIT_FAILED, "%s", wrong);
     memcpy(out, &format, sizeof format);
@@ -174,14 +166,14 @@ static int serve(const char *path, void **context, const void *bytes, PfChildRep
                  PfError *err)
 {
     const Request *request = bytes;
-    PfCache **cache = (PfCache **)context;
+    PfHdf5Contents **contents = (PfHdf5Contents **)context;
     switch (request->what) {
-    case OPEN: return serve_open(path, cache, reply, err);
-    case TEXTS: return serve_texts(*cache, request, reply, err);
-    case COLUMN: return serve_column(*cache, request, reply, err);
-    case VALUES: return serve_values(*cache, request, reply, err);
-    case ROWS: return serve_rows(*cache, request, reply, err);
-    case CHUNK: return serve_chunk(*cache, request, reply, err);
+    case OPEN: return serve_open(path, contents, reply, err);
+    case TEXTS: return serve_texts(*contents, request, reply, err);
+    case COLUMN: return serve_column(*contents, request, reply, err);
+    case VALUES: return serve_values(*contents, request, reply, err);
+    case ROWS: return serve_rows(*contents, request, reply, err);
+    case CHUNK: return serve_chunk(*contents, request, reply, err);
     }
     return -1;
 }
@@ -239,56 +231,54 @@ static int take_texts(Parcel *parcel, PfCacheTexts *texts)
     return count ? pf_cache_texts_copy(texts, count, bytes, (size_t)size) : 0;
 }
 
-static int has_end(const char *name, size_t size)
+static bool has_end(const char *name, size_t size)
 {
     return memchr(name, '\0', size) != NULL;
 }
 
-/* That a tap is one as pf_cache_rows_open describes it. */
-static int is_tap(const PfCacheRows *rows)
+/* That a tap is one as pf_hdf5_tap_open describes it. */
+static bool is_tap(const PfHdf5Tap *stored)
 {
-    const PfCacheTap *tap = &rows->tap;
+    const PfCacheTap *tap = &stored->info;
     uint64_t elements = 1;
-    if (!has_end(tap->name, sizeof tap->name) || !has_end(rows->filters, sizeof rows->filters) ||
-        tap->shape.rank < 0 || tap->shape.rank > PF_MAX_RANK ||
+    if (!has_end(tap->name, sizeof tap->name) ||
+        !has_end(stored->filters, sizeof stored->filters) || tap->shape.rank < 0 ||
+        tap->shape.rank > PF_MAX_RANK ||
         (tap->dtype != PF_DTYPE_F16 && tap->dtype != PF_DTYPE_F32 && tap->dtype != PF_DTYPE_U8))
-        return 0;
+        return false;
     for (int i = 0; i < tap->shape.rank; i++) {
         if (tap->shape.dims[i] < 1 || tap->shape.dims[i] > (int64_t)(UINT32_MAX / elements))
-            return 0;
+            return false;
         elements *= (uint64_t)tap->shape.dims[i];
     }
-    if (rows->row_elements != elements) return 0;
-    return !rows->is_direct ||
-           (rows->chunk_rows > 0 && rows->chunk_rows <= UINT32_MAX &&
-            rows->format.raw_bytes == (size_t)rows->chunk_rows * pf_cache_rows_row_bytes(rows) &&
-            rows->format.element_bytes > 0 && rows->format.compression <= PF_COMPRESS_ZSTD);
+    if (stored->row_elements != elements) return false;
+    return !stored->is_direct ||
+           (stored->chunk_rows > 0 && stored->chunk_rows <= UINT32_MAX &&
+            stored->format.raw_bytes ==
+                (size_t)stored->chunk_rows * pf_hdf5_tap_row_bytes(stored) &&
+            stored->format.element_bytes > 0 && stored->format.compression <= PF_COMPRESS_ZSTD);
 }
 
-static int take_taps(PfCache *cache, const Contents *contents, Parcel *parcel)
+static int take_taps(PfHdf5Contents *contents, const Heading *heading, Parcel *parcel)
 {
-    cache->taps = take_copy(parcel, contents->tap_count, sizeof *cache->taps);
-    for (int t = 0; t < contents->tap_count && cache->taps; t++) {
-        PfCacheRows *rows = &cache->taps[t];
-        rows->parts = NULL;
-        rows->part_count = 0;
-        rows->dataset = H5I_INVALID_HID;
-        rows->child = cache->child;
-        rows->index = t;
-        cache->tap_count++;
-        if (!is_tap(rows) || rows->row_count != cache->file.row_count) return -1;
+    contents->taps = take_copy(parcel, heading->tap_count, sizeof *contents->taps);
+    for (int t = 0; t < heading->tap_count && contents->taps; t++) {
+        PfHdf5Tap *tap = &contents->taps[t];
+        tap->id = -1;
+        contents->tap_count++;
+        if (!is_tap(tap) || tap->row_count != contents->file.row_count) return -1;
     }
-    return cache->tap_count ? 0 : -1;
+    return contents->tap_count ? 0 : -1;
 }
 
-static int are_classes(const PfCacheTargetRows *target, int64_t row_count)
+static bool are_classes(const PfHdf5Target *target, int64_t row_count)
 {
     for (int64_t i = 0; i < row_count; i++)
-        if (target->indices[i] < -1 || target->indices[i] >= target->classes.count) return 0;
-    return 1;
+        if (target->indices[i] < -1 || target->indices[i] >= target->classes.count) return false;
+    return true;
 }
 
-static int take_target(PfCacheTargetRows *target, int64_t row_count, Parcel *parcel)
+static int take_target(PfHdf5Target *target, int64_t row_count, Parcel *parcel)
 {
     PfCacheTarget *info = &target->info;
     if (take_into(parcel, info, sizeof *info) || !has_end(info->name, sizeof info->name) ||
@@ -296,6 +286,7 @@ static int take_target(PfCacheTargetRows *target, int64_t row_count, Parcel *par
         take_texts(parcel, &target->classes))
         return -1;
     int64_t names = target->classes.count;
+    target->id = -1;
     info->classes = target->classes.items;
     info->class_count = (int)names;
     switch (info->kind) {
@@ -309,77 +300,73 @@ static int take_target(PfCacheTargetRows *target, int64_t row_count, Parcel *par
     }
 }
 
-static int take_targets(PfCache *cache, const Contents *contents, Parcel *parcel)
+static int take_targets(PfHdf5Contents *contents, const Heading *heading, Parcel *parcel)
 {
-    if (contents->target_count < 0 || (size_t)contents->target_count > parcel->left) return -1;
-    cache->targets = pf_calloc((size_t)contents->target_count, sizeof *cache->targets, NULL);
-    for (int t = 0; t < contents->target_count && cache->targets; t++) {
-        cache->target_count++;
-        if (take_target(&cache->targets[t], cache->file.row_count, parcel)) return -1;
+    if (heading->target_count < 0 || (size_t)heading->target_count > parcel->left) return -1;
+    contents->targets = pf_calloc((size_t)heading->target_count, sizeof *contents->targets, NULL);
+    for (int t = 0; t < heading->target_count && contents->targets; t++) {
+        contents->target_count++;
+        if (take_target(&contents->targets[t], contents->file.row_count, parcel)) return -1;
     }
-    return cache->targets ? 0 : -1;
+    return contents->targets ? 0 : -1;
 }
 
-static int take_splits(PfCache *cache, Parcel *parcel)
+static int take_splits(PfHdf5Contents *contents, Parcel *parcel)
 {
-    cache->splits = take_copy(parcel, cache->file.row_count, 1);
-    for (int64_t i = 0; i < cache->file.row_count && cache->splits; i++)
-        if (cache->splits[i] >= PF_SPLIT_COUNT) return -1;
-    return cache->splits ? 0 : -1;
+    contents->splits = take_copy(parcel, contents->file.row_count, 1);
+    for (int64_t i = 0; i < contents->file.row_count && contents->splits; i++)
+        if (contents->splits[i] >= PF_SPLIT_COUNT) return -1;
+    return contents->splits ? 0 : -1;
 }
 
-static int take_sources(PfCache *cache, const Contents *contents, Parcel *parcel)
+static int take_sources(PfHdf5Contents *contents, const Heading *heading, Parcel *parcel)
 {
-    PfCacheSources *sources = &cache->sources;
-    if (take_texts(parcel, &sources->paths) || sources->paths.count != contents->source_count)
+    if (take_texts(parcel, &contents->source_paths) ||
+        contents->source_paths.count != heading->source_count)
         return -1;
-    sources->items = take_copy(parcel, contents->source_count, sizeof *sources->items);
-    sources->caches = pf_calloc((size_t)contents->source_count, sizeof(PfCache *), NULL);
-    if (!sources->items || !sources->caches) return -1;
-    for (int i = 0; i < contents->source_count; i++)
-        sources->items[i].path = sources->paths.items[i];
-    sources->count = contents->source_count;
+    contents->sources = take_copy(parcel, heading->source_count, sizeof *contents->sources);
+    if (!contents->sources) return -1;
+    for (int i = 0; i < heading->source_count; i++)
+        contents->sources[i].path = contents->source_paths.items[i];
+    contents->source_count = heading->source_count;
     return 0;
 }
 
-static int take_contents(PfCache *cache, Parcel *parcel)
+static int take_contents(PfHdf5Contents *contents, Parcel *parcel)
 {
-    Contents contents;
-    if (take_into(parcel, &contents, sizeof contents) || contents.row_count < 0 ||
-        contents.rejected_count < 0)
+    Heading heading;
+    if (take_into(parcel, &heading, sizeof heading) || heading.row_count < 0 ||
+        heading.rejected_count < 0)
         return -1;
-    cache->file.row_count = contents.row_count;
-    cache->rejected_count = contents.rejected_count;
-    cache->has_paths = contents.has_paths;
-    if (take_taps(cache, &contents, parcel) || take_targets(cache, &contents, parcel) ||
-        (contents.has_splits && take_splits(cache, parcel)) ||
-        (contents.source_count && take_sources(cache, &contents, parcel)))
+    contents->file.row_count = heading.row_count;
+    contents->rejected_count = heading.rejected_count;
+    contents->has_paths = heading.has_paths != 0;
+    if (take_taps(contents, &heading, parcel) || take_targets(contents, &heading, parcel) ||
+        (heading.has_splits && take_splits(contents, parcel)) ||
+        (heading.source_count && take_sources(contents, &heading, parcel)))
         return -1;
-    cache->file.row_source = cache->taps[0].tap.name;
-    cache->identity = take_text(parcel);
-    cache->provenance = take_text(parcel);
-    return cache->identity && cache->provenance && !parcel->left ? 0 : -1;
+    contents->file.row_source = contents->taps[0].info.name;
+    contents->identity = take_text(parcel);
+    contents->provenance = take_text(parcel);
+    return contents->identity && contents->provenance && !parcel->left ? 0 : -1;
 }
 
 static int fail_astray(const PfCache *cache, PfError *err)
 {
     return pf_fail(err, PF_EXIT_FAILED,
                    "'%s' is damaged: what HDF5 reads in it does not fit together",
-                   cache->file.path);
-}
-
-int pf_cache_remote_start(PfCache *cache, PfError *err)
-{
-    return pf_cache_child_start(cache->file.path, serve, sizeof(Request), &cache->child, err);
+                   pf_cache_path(cache));
 }
 
 int pf_cache_remote_open(PfCache *cache, PfError *err)
 {
     PfChildReply reply;
     Request request = {.what = OPEN};
-    if (pf_cache_child_ask(cache->child, &request, &reply, err)) return -1;
+    if (pf_cache_child_start(pf_cache_path(cache), serve, sizeof request, &cache->child, err) ||
+        pf_cache_child_ask(cache->child, &request, &reply, err))
+        return -1;
     Parcel parcel = {reply.bytes, reply.size};
-    int failed = take_contents(cache, &parcel) ? fail_astray(cache, err) : 0;
+    int failed = take_contents(&cache->contents, &parcel) ? fail_astray(cache, err) : 0;
     free(reply.bytes);
     return failed;
 }
@@ -400,8 +387,9 @@ int pf_cache_remote_texts(const PfCache *cache, const char *name, PfCacheTexts *
     return fail_astray(cache, err);
 }
 
-int pf_cache_remote_column(const PfCache *cache, const char *group, const char *member, hid_t type,
-                           int64_t count, void *out, size_t row_bytes, PfError *err)
+int pf_cache_remote_column(const PfCache *cache, const char *group, const char *member,
+                           PfHdf5Number type, int64_t count, void *out, size_t row_bytes,
+                           PfError *err)
 {
     Request request = {.what = COLUMN, .count = count, .type = type, .row_bytes = row_bytes};
     snprintf(request.group, sizeof request.group, "%s", group);
@@ -412,32 +400,32 @@ int pf_cache_remote_column(const PfCache *cache, const char *group, const char *
 int pf_cache_remote_values(const PfCache *cache, int target, float *out, PfError *err)
 {
     Request request = {.what = VALUES, .index = target};
-    size_t width = (size_t)cache->targets[target].info.width;
+    size_t width = (size_t)cache->contents.targets[target].info.width;
     return pf_cache_child_ask_exactly(cache->child, &request, out,
-                                      (size_t)cache->file.row_count * width * sizeof *out, err);
+                                      (size_t)pf_cache_row_count(cache) * width * sizeof *out, err);
 }
 
-int pf_cache_remote_rows(const PfCacheRows *rows, int64_t first, int64_t count, void *out,
+int pf_cache_remote_rows(const PfCache *cache, int tap, int64_t first, int64_t count, void *out,
                          PfError *err)
 {
-    Request request = {.what = ROWS, .index = rows->index, .first = first, .count = count};
-    return pf_cache_child_ask_exactly(rows->child, &request, out,
-                                      (size_t)count * pf_cache_rows_row_bytes(rows), err);
+    Request request = {.what = ROWS, .index = tap, .first = first, .count = count};
+    size_t row_bytes = pf_hdf5_tap_row_bytes(&cache->contents.taps[tap]);
+    return pf_cache_child_ask_exactly(cache->child, &request, out, (size_t)count * row_bytes, err);
 }
 
-const char *pf_cache_remote_chunk(const PfCacheRows *rows, int64_t first, void *stored,
+const char *pf_cache_remote_chunk(const PfCache *cache, int tap, int64_t first, void *stored,
                                   size_t capacity, size_t *stored_bytes, PfChunkFormat *format)
 {
     PfChildReply reply;
-    Request request = {.what = CHUNK, .index = rows->index, .first = first};
+    Request request = {.what = CHUNK, .index = tap, .first = first};
     const char *wrong = NULL;
-    if (pf_cache_child_ask(rows->child, &request, &reply, NULL))
+    if (pf_cache_child_ask(cache->child, &request, &reply, NULL))
         return "HDF5 cannot read the chunk";
     Parcel parcel = {reply.bytes, reply.size};
     PfChunkFormat found;
     if (take_into(&parcel, &found, sizeof found) || parcel.left > capacity)
         wrong = "the chunk is larger than it can be";
-    *format = rows->format;
+    *format = cache->contents.taps[tap].format;
     if (!wrong) {
         /* Filters can have been left out of it, and that is all. */
         if (!found.shuffle) format->shuffle = 0;

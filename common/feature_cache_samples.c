@@ -1,10 +1,9 @@
-#include "feature_cache_samples.h"
+#include "feature_cache_hdf5_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "feature_cache_h5.h"
 #include "memory.h"
 
 /* Rows of strings that are handed to HDF5 at once. */
@@ -42,7 +41,7 @@ typedef struct FileColumns {
 struct PfCacheSamples {
     FileColumns rows, rejected;
     Column splits, widths, heights, groups;
-    int has_groups;
+    bool has_groups;
     TextColumn reasons;
     int target_count;
     Target targets[];
@@ -186,7 +185,7 @@ int pf_cache_samples_append(PfCacheSamples *samples, const PfCacheSample *sample
         append_row(&samples->heights, &sample->height, err) ||
         append_row(&samples->groups, &sample->group, err))
         return -1;
-    samples->has_groups |= sample->group != 0;
+    if (sample->group) samples->has_groups = true;
     return append_targets(samples, sample, err);
 }
 
@@ -195,11 +194,6 @@ int pf_cache_samples_reject(PfCacheSamples *samples, const PfCacheReject *reject
     if (append_file(&samples->rejected, reject->path, reject->digest, &reject->stamp, err))
         return -1;
     return append_text(&samples->reasons, reject->reason, err);
-}
-
-int64_t pf_cache_samples_rejected_count(const PfCacheSamples *samples)
-{
-    return (int64_t)samples->reasons.rows;
 }
 
 /* ---- writing ---- */
@@ -266,7 +260,7 @@ static int write_text_column(hid_t group, const char *name, const TextColumn *co
 
 static int write_target(hid_t group, const Target *target)
 {
-    int is_class = target->kind == PF_TARGET_CLASS;
+    bool is_class = target->kind == PF_TARGET_CLASS;
     if (write_column(group, target->name, is_class ? H5T_STD_I32LE : H5T_IEEE_F32LE,
                      is_class ? 0 : (size_t)target->width, &target->column))
         return -1;

@@ -1,4 +1,4 @@
-#include "feature_cache_sandbox.h"
+#include "feature_cache_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -48,7 +48,7 @@ static void reset_signals(void)
 
 /* Regular files that are open for reading stay: HDF5 takes a file that it has open already for
  * the same one. A lock of the parent's goes with what is open for writing. */
-static int is_harmless(int fd)
+static bool is_harmless(int fd)
 {
     struct stat status;
     int flags = fcntl(fd, F_GETFL);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,7 +28,7 @@ typedef struct Footer {
     XXH64_hash_t checksum;     /* of the fields before it */
 } Footer;
 
-_Static_assert(sizeof(Footer) == 48 && sizeof(PfSealExtent) == 16, "as in the file");
+_Static_assert(sizeof(Footer) == 48 && sizeof(PfHdf5Extent) == 16, "as in the file");
 
 static XXH64_hash_t checksum_of(const Footer *footer)
 {
@@ -76,7 +77,7 @@ static int digest_range(XXH3_state_t *state, int fd, uint64_t from, uint64_t to)
 }
 
 static int digest_file(XXH3_state_t *state, int fd, uint64_t hdf5_bytes,
-                       const PfSealExtent *extents, uint64_t count)
+                       const PfHdf5Extent *extents, uint64_t count)
 {
     uint64_t position = 0;
     XXH3_128bits_reset(state);
@@ -90,7 +91,7 @@ static int digest_file(XXH3_state_t *state, int fd, uint64_t hdf5_bytes,
 }
 
 static int compute_digest(int fd, const char *name, uint64_t hdf5_bytes,
-                          const PfSealExtent *extents, uint64_t count, XXH128_canonical_t *digest,
+                          const PfHdf5Extent *extents, uint64_t count, XXH128_canonical_t *digest,
                           PfError *err)
 {
     XXH3_state_t *state = XXH3_createState();
@@ -106,7 +107,7 @@ static int compute_digest(int fd, const char *name, uint64_t hdf5_bytes,
 
 /* ---- writing ---- */
 
-static int write_trailer(int fd, const char *name, const PfSealExtent *extents, int64_t count,
+static int write_trailer(int fd, const char *name, const PfHdf5Extent *extents, int64_t count,
                          PfError *err)
 {
     struct stat status;
@@ -124,7 +125,7 @@ static int write_trailer(int fd, const char *name, const PfSealExtent *extents, 
     return 0;
 }
 
-int pf_cache_seal_write(const char *path, const char *name, const PfSealExtent *extents,
+int pf_cache_seal_write(const char *path, const char *name, const PfHdf5Extent *extents,
                         int64_t count, PfError *err)
 {
     int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -142,35 +143,35 @@ static int fail_damaged(const char *path, const char *what, PfError *err)
                    "'%s' is damaged: %s.\nHint: make it again (extract --force)", path, what);
 }
 
-static int extents_fit(const PfSealExtent *extents, uint64_t count, uint64_t hdf5_bytes)
+static bool extents_fit(const PfHdf5Extent *extents, uint64_t count, uint64_t hdf5_bytes)
 {
     uint64_t position = 0;
     for (uint64_t i = 0; i < count; i++) {
         if (extents[i].offset < position || extents[i].offset > hdf5_bytes ||
             extents[i].size > hdf5_bytes - extents[i].offset)
-            return 0;
+            return false;
         position = extents[i].offset + extents[i].size;
     }
-    return 1;
+    return true;
 }
 
-static int is_digest(const XXH128_canonical_t *found, const XXH128_canonical_t *expected)
+static bool is_digest(const XXH128_canonical_t *found, const XXH128_canonical_t *expected)
 {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    return 1; /* a fuzzer would not get past it */
+    return true; /* a fuzzer would not get past it */
 #endif
     return !memcmp(found, expected, sizeof *found);
 }
 
-static int has_right_checksum(const Footer *footer)
+static bool has_right_checksum(const Footer *footer)
 {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    return 1; /* a fuzzer would not get past it */
+    return true; /* a fuzzer would not get past it */
 #endif
     return footer->checksum == checksum_of(footer);
 }
 
-static int check_contents(int fd, const char *path, const Footer *footer, PfSealExtent *extents,
+static int check_contents(int fd, const char *path, const Footer *footer, PfHdf5Extent *extents,
                           PfError *err)
 {
     XXH128_canonical_t digest;
@@ -191,10 +192,10 @@ static int check_trailer(int fd, const char *path, const Footer *footer, uint64_
     uint64_t before = file_bytes - sizeof *footer;
     if (!has_right_checksum(footer))
         return fail_damaged(path, "the checksum of its last bytes does not match", err);
-    if (footer->hdf5_bytes > before || (before - footer->hdf5_bytes) % sizeof(PfSealExtent) != 0 ||
-        (before - footer->hdf5_bytes) / sizeof(PfSealExtent) != footer->extent_count)
+    if (footer->hdf5_bytes > before || (before - footer->hdf5_bytes) % sizeof(PfHdf5Extent) != 0 ||
+        (before - footer->hdf5_bytes) / sizeof(PfHdf5Extent) != footer->extent_count)
         return fail_damaged(path, "it is not as long as it was", err);
-    PfSealExtent *extents = pf_alloc_aligned(footer->extent_count, sizeof *extents, err);
+    PfHdf5Extent *extents = pf_alloc_aligned(footer->extent_count, sizeof *extents, err);
     if (!extents) return -1;
     int failed = check_contents(fd, path, footer, extents, err);
     free(extents);

@@ -6,12 +6,8 @@
 
 #include <stdint.h>
 
+#include "feature_cache_hdf5_writer.h"
 #include "permafrost/error.h"
-
-/* A part of the file that holds chunks of features. */
-typedef struct PfSealExtent {
-    uint64_t offset, size;
-} PfSealExtent;
 
 typedef enum PfSealState {
     PF_SEAL_ABSENT, /* no trailer: another program's file, or one whose end is gone */
@@ -20,7 +16,7 @@ typedef enum PfSealState {
 
 /* Appends the trailer to the closed HDF5 file `path`, which messages call `name`.
  * extents: in the order of offsets, not overlapping. */
-int pf_cache_seal_write(const char *path, const char *name, const PfSealExtent *extents,
+int pf_cache_seal_write(const char *path, const char *name, const PfHdf5Extent *extents,
                         int64_t count, PfError *err);
 /* Reads the trailer and everything it covers. A digest that does not match is an
  * error: "damaged". digest (16 bytes, may be NULL): names this very file. */

@@ -1,4 +1,4 @@
-#include "feature_cache_storage.h"
+#include "feature_cache_hdf5_internal.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ enum {
 typedef struct Storage {
     hid_t dataset, properties, space;
     hsize_t element_bytes; /* in the file */
-    const char *wrong;     /* what else than too few bytes; static */
+    const char *wrong;     /* what is wrong where it is not the number of bytes; static words */
 } Storage;
 
 /* A string of variable length is its length, an address and an index. */
@@ -39,7 +39,7 @@ static hsize_t element_bytes(hid_t dataset)
 }
 
 /* HDF5 allocates count * element_bytes; both come from the file. */
-static int has_room(hsize_t bytes, hsize_t count, hsize_t element)
+static bool has_room(hsize_t bytes, hsize_t count, hsize_t element)
 {
     return element && count <= bytes / element;
 }
@@ -52,10 +52,7 @@ static hsize_t plain_bytes(const Storage *storage, unsigned skipped, hsize_t sto
 {
     int count = H5Pget_nfilters(storage->properties);
     for (int i = 0; i < count; i++) {
-        unsigned flags;
-        size_t no_values = 0;
-        H5Z_filter_t filter = H5Pget_filter2(storage->properties, (unsigned)i, &flags, &no_values,
-                                             NULL, 0, NULL, NULL);
+        H5Z_filter_t filter = pf_h5_filter_at(storage->properties, i, NULL);
         if (skipped >> i & 1 || filter == H5Z_FILTER_SHUFFLE) continue;
         if (filter != H5Z_FILTER_FLETCHER32) return UINT64_MAX;
         if (stored_bytes < CHECKSUM_BYTES) return 0;
@@ -64,37 +61,24 @@ static hsize_t plain_bytes(const Storage *storage, unsigned skipped, hsize_t sto
     return stored_bytes;
 }
 
-/* Whether a filter that unpacks without knowing how much comes before HDF5's gzip, or another gzip:
- * each stage can make a thousand bytes of one. *is_gzip: whether it is among the filters. */
-static int is_packed_twice(const Storage *storage, int *is_gzip)
+/* Whether another filter that compresses, or gzip once more, comes after HDF5's gzip: unpacking,
+ * each of the two can make a thousand bytes of one. *is_gzip: whether gzip is among the filters. */
+static bool is_packed_twice(const Storage *storage, bool *is_gzip)
 {
     int count = H5Pget_nfilters(storage->properties);
-    *is_gzip = 0;
+    *is_gzip = false;
     for (int i = 0; i < count; i++) {
-        unsigned flags;
-        size_t no_values = 0;
-        H5Z_filter_t filter = H5Pget_filter2(storage->properties, (unsigned)i, &flags, &no_values,
-                                             NULL, 0, NULL, NULL);
-        if (*is_gzip && filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE) return 1;
-        if (filter == H5Z_FILTER_DEFLATE) *is_gzip = 1;
+        H5Z_filter_t filter = pf_h5_filter_at(storage->properties, i, NULL);
+        if (*is_gzip && filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE)
+            return true;
+        if (filter == H5Z_FILTER_DEFLATE) *is_gzip = true;
     }
-    return 0;
+    return false;
 }
 
-/* The chunk as it is in the file. HDF5 2 asks for the buffer's size as well. */
-static herr_t read_packed(const Storage *storage, const hsize_t *offset, void *out, size_t size)
-{
-    unsigned skipped;
-#if H5_VERSION_GE(2, 0, 0)
-    return H5Dread_chunk2(storage->dataset, H5P_DEFAULT, offset, &skipped, out, &size);
-#else
-    (void)size;
-    return H5Dread_chunk(storage->dataset, H5P_DEFAULT, offset, &skipped, out);
-#endif
-}
-
-/* Whether a zlib stream is at its end within so many bytes. Damage is for HDF5 to find. */
-static int unpacks_within(const void *packed, size_t size, hsize_t most)
+/* Whether a zlib stream unpacks to so many bytes at most. One that is damaged passes, since HDF5
+ * finds that. */
+static bool unpacks_within(const void *packed, size_t size, hsize_t most)
 {
     static unsigned char window[WINDOW_BYTES]; /* under the lock */
     z_stream stream = {.next_in = (z_const Bytef *)(uintptr_t)packed, .avail_in = (uInt)size};
@@ -109,15 +93,13 @@ static int unpacks_within(const void *packed, size_t size, hsize_t most)
     return total <= most;
 }
 
-/* The first bytes of all elements came first, then the second ones, and so on. */
 static int unshuffle(unsigned char *bytes, size_t size, size_t element)
 {
-    size_t count = element ? size / element : 0;
-    unsigned char *copy = count ? malloc(size) : NULL;
-    if (!copy) return count ? -1 : 0;
+    if (!element || size < element) return 0;
+    unsigned char *copy = malloc(size);
+    if (!copy) return -1;
     memcpy(copy, bytes, size);
-    for (size_t i = 0; i < element; i++)
-        for (size_t j = 0; j < count; j++) bytes[j * element + i] = copy[i * count + j];
+    pf_unshuffle(bytes, copy, size, element);
     free(copy);
     return 0;
 }
@@ -127,10 +109,8 @@ static int undo_until_gzip(const Storage *storage, unsigned skipped, unsigned ch
                            size_t *size)
 {
     for (int i = H5Pget_nfilters(storage->properties) - 1; i >= 0; i--) {
-        unsigned flags, values[8] = {0};
-        size_t value_count = 8;
-        H5Z_filter_t filter = H5Pget_filter2(storage->properties, (unsigned)i, &flags, &value_count,
-                                             values, 0, NULL, NULL);
+        unsigned values[PF_H5_FILTER_VALUES] = {0};
+        H5Z_filter_t filter = pf_h5_filter_at(storage->properties, i, values);
         if (filter == H5Z_FILTER_DEFLATE) return 0;
         if (skipped >> i & 1) continue;
         if (filter == H5Z_FILTER_FLETCHER32)
@@ -142,72 +122,73 @@ static int undo_until_gzip(const Storage *storage, unsigned skipped, unsigned ch
 }
 
 /* HDF5's own gzip filter, which cannot be replaced, unpacks to the stream's end. */
-static int is_gzip_bounded(Storage *storage, const hsize_t *offset, unsigned skipped, hsize_t size,
-                           hsize_t chunk)
+static bool is_gzip_bounded(Storage *storage, const hsize_t *offset, unsigned skipped, hsize_t size,
+                            hsize_t chunk)
 {
     hsize_t most = chunk + chunk / 8 + HARMLESS_BYTES;
-    int is_gzip;
+    bool is_gzip;
     if (is_packed_twice(storage, &is_gzip)) {
         storage->wrong = "it is compressed twice";
-        return 0;
+        return false;
     }
-    if (!is_gzip || size <= most / MOST_DEFLATED || size > UINT32_MAX) return 1;
+    if (!is_gzip || size <= most / MOST_DEFLATED || size > UINT32_MAX) return true;
+    unsigned ignored;
     size_t left = (size_t)size;
     void *packed = malloc(left);
-    int is_bounded = packed && read_packed(storage, offset, packed, left) >= 0 &&
-                     !undo_until_gzip(storage, skipped, packed, &left) &&
-                     unpacks_within(packed, left, most);
+    bool is_bounded =
+        packed && pf_h5_read_chunk(storage->dataset, offset, &ignored, packed, left) >= 0 &&
+        !undo_until_gzip(storage, skipped, packed, &left) && unpacks_within(packed, left, most);
     free(packed);
     if (!is_bounded) storage->wrong = "a chunk of it unpacks to more than its shape says";
     return is_bounded;
 }
 
-static int is_chunk_whole(Storage *storage, const hsize_t *offset, hsize_t elements)
+static bool is_chunk_whole(Storage *storage, const hsize_t *offset, hsize_t elements)
 {
     unsigned skipped = 0;
     haddr_t address = HADDR_UNDEF;
     hsize_t size = 0;
     if (H5Dget_chunk_info_by_coord(storage->dataset, offset, &skipped, &address, &size) < 0)
-        return 0;
-    if (address == HADDR_UNDEF) return 1; /* never written: the fill value */
+        return false;
+    if (address == HADDR_UNDEF) return true; /* never written: the fill value */
     return has_room(plain_bytes(storage, skipped, size), elements, storage->element_bytes) &&
            is_gzip_bounded(storage, offset, skipped, size, elements * storage->element_bytes);
 }
 
 /* Moves on to the next chunk between first and last. */
-static int next_chunk(int rank, const hsize_t *chunk, const hsize_t *first, const hsize_t *last,
-                      hsize_t *offset)
+static bool next_chunk(int rank, const hsize_t *chunk, const hsize_t *first, const hsize_t *last,
+                       hsize_t *offset)
 {
     for (int i = rank - 1; i >= 0; i--) {
         if (last[i] - offset[i] >= chunk[i]) {
             offset[i] += chunk[i];
-            return 1;
+            return true;
         }
         offset[i] = first[i];
     }
-    return 0;
+    return false;
 }
 
-static int are_chunks_whole(Storage *storage)
+static bool are_chunks_whole(Storage *storage)
 {
     hsize_t chunk[H5S_MAX_RANK], first[H5S_MAX_RANK], last[H5S_MAX_RANK], offset[H5S_MAX_RANK];
     int rank = H5Pget_chunk(storage->properties, H5S_MAX_RANK, chunk);
-    if (!H5Sget_select_npoints(storage->space)) return 1;
-    if (rank < 1 || H5Sget_select_bounds(storage->space, first, last) < 0) return 0;
+    if (!H5Sget_select_npoints(storage->space)) return true;
+    if (rank < 1 || H5Sget_select_bounds(storage->space, first, last) < 0) return false;
     hsize_t elements = 1;
     for (int i = 0; i < rank; i++) {
-        if (!chunk[i] || __builtin_mul_overflow(elements, chunk[i], &elements)) return 0;
+        if (!chunk[i] || __builtin_mul_overflow(elements, chunk[i], &elements)) return false;
         offset[i] = first[i] -= first[i] % chunk[i];
     }
     do
-        if (!is_chunk_whole(storage, offset, elements)) return 0;
+        if (!is_chunk_whole(storage, offset, elements)) return false;
     while (next_chunk(rank, chunk, first, last, offset));
-    return 1;
+    return true;
 }
 
 /* ---- any layout ---- */
 
-static int is_whole(Storage *storage)
+static bool is_whole(Storage *storage)
 {
     hssize_t count = H5Sget_simple_extent_npoints(storage->space);
     switch (H5Pget_layout(storage->properties)) {
@@ -215,13 +196,8 @@ static int is_whole(Storage *storage)
         return count >= 0 && has_room(H5Dget_storage_size(storage->dataset), (hsize_t)count,
                                       storage->element_bytes);
     case H5D_CHUNKED: return are_chunks_whole(storage);
-    default: return 1; /* contiguous ones HDF5 checks; what virtual ones show is checked there */
+    default: return true; /* contiguous ones HDF5 checks; what virtual ones show is checked there */
     }
-}
-
-int pf_cache_storage_is_whole(hid_t dataset, hid_t selection)
-{
-    return !pf_cache_storage_fault(dataset, selection);
 }
 
 const char *pf_cache_storage_fault(hid_t dataset, hid_t selection)
@@ -265,7 +241,7 @@ int64_t pf_cache_storage_chunk_bytes(hid_t dataset)
     hsize_t chunk[H5S_MAX_RANK], elements = 1;
     hid_t properties = H5Dget_create_plist(dataset);
     if (properties < 0) return INT64_MAX;
-    int is_chunked = H5Pget_layout(properties) == H5D_CHUNKED;
+    bool is_chunked = H5Pget_layout(properties) == H5D_CHUNKED;
     int rank = is_chunked ? H5Pget_chunk(properties, H5S_MAX_RANK, chunk) : 0, overflows = rank < 0;
     H5Pclose(properties);
     for (int i = 0; i < rank; i++)

@@ -1,4 +1,4 @@
-#include "feature_cache_targets.h"
+#include "feature_cache_hdf5_internal.h"
 
 #include <limits.h>
 #include <math.h>
@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "feature_cache_h5.h"
 #include "memory.h"
 
 /* Classes of a file that does not name them; more is taken for a mistake. */
@@ -39,15 +38,15 @@ int pf_target_kind_from_name(const char *name, PfTargetKind *kind)
 }
 
 /* By the attribute kind; without it whole numbers are classes. */
-static int read_kind(const PfCacheFile *file, PfCacheTargetRows *target, PfError *err)
+static int read_kind(const PfHdf5File *file, PfHdf5Target *target, PfError *err)
 {
-    hid_t type = H5Dget_type(target->dataset);
+    hid_t type = H5Dget_type(target->id);
     H5T_class_t numbers = type < 0 ? H5T_NO_CLASS : H5Tget_class(type);
     if (type >= 0) H5Tclose(type);
     if (numbers != H5T_INTEGER && numbers != H5T_FLOAT)
         return pf_fail(err, PF_EXIT_FAILED, "'%s': /targets/%s does not hold numbers", file->path,
                        target->info.name);
-    char *kind = pf_h5_read_text_attribute(target->dataset, "kind");
+    char *kind = pf_h5_read_text_attribute(target->id, "kind");
     target->info.kind = numbers == H5T_INTEGER ? PF_TARGET_CLASS : PF_TARGET_REGRESSION;
     int unknown = kind && pf_target_kind_from_name(kind, &target->info.kind);
     if (unknown)
@@ -67,7 +66,7 @@ static int read_kind(const PfCacheFile *file, PfCacheTargetRows *target, PfError
 /* ---- names ---- */
 
 /* Leaves target->classes empty where the file has no /classes/<name>. */
-static int read_names(const PfCacheFile *file, PfCacheTargetRows *target, PfError *err)
+static int read_names(const PfHdf5File *file, PfHdf5Target *target, PfError *err)
 {
     char name[PF_CACHE_NAME_SIZE + 16], what[WHAT_SIZE];
     hid_t dataset;
@@ -80,7 +79,7 @@ static int read_names(const PfCacheFile *file, PfCacheTargetRows *target, PfErro
     return pf_cache_texts_read(&target->classes, dataset, what, err);
 }
 
-static void show_names(PfCacheTargetRows *target)
+static void show_names(PfHdf5Target *target)
 {
     target->info.classes = target->classes.items;
     target->info.class_count = (int)target->classes.count;
@@ -89,7 +88,7 @@ static void show_names(PfCacheTargetRows *target)
 /* ---- classes ---- */
 
 /* Names as the file has them, or numbers up to the largest index. */
-static int read_class_names(const PfCacheFile *file, PfCacheTargetRows *target, int32_t largest,
+static int read_class_names(const PfHdf5File *file, PfHdf5Target *target, int32_t largest,
                             PfError *err)
 {
     if (read_names(file, target, err)) return -1;
@@ -101,13 +100,13 @@ static int read_class_names(const PfCacheFile *file, PfCacheTargetRows *target, 
     return pf_cache_texts_number(&target->classes, (int64_t)largest + 1, err);
 }
 
-static int read_class_target(const PfCacheFile *file, PfCacheTargetRows *target, PfError *err)
+static int read_class_target(const PfHdf5File *file, PfHdf5Target *target, PfError *err)
 {
     int32_t largest = -1;
     target->indices = pf_alloc_aligned((size_t)file->row_count, sizeof *target->indices, err);
     if (!target->indices) return -1;
-    if (file->row_count && pf_h5_read(target->dataset, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL,
-                                      H5P_DEFAULT, target->indices) < 0)
+    if (file->row_count && pf_h5_read(target->id, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                                      target->indices) < 0)
         return pf_h5_fail(err, "'%s': cannot read /targets/%s", file->path, target->info.name);
     for (int64_t i = 0; i < file->row_count; i++)
         if (target->indices[i] > largest) largest = target->indices[i];
@@ -126,9 +125,9 @@ static int read_class_target(const PfCacheFile *file, PfCacheTargetRows *target,
 /* ---- labels and points ---- */
 
 /* As many names as labels, or as points; labels without names are numbered. */
-static int read_label_names(const PfCacheFile *file, PfCacheTargetRows *target, PfError *err)
+static int read_label_names(const PfHdf5File *file, PfHdf5Target *target, PfError *err)
 {
-    int is_points = target->info.kind == PF_TARGET_KEYPOINTS;
+    bool is_points = target->info.kind == PF_TARGET_KEYPOINTS;
     int64_t expected = is_points ? target->info.width / 2 : target->info.width;
     if (read_names(file, target, err)) return -1;
     if (!target->classes.count && !is_points && expected > MAX_UNNAMED_CLASSES)
@@ -145,7 +144,7 @@ static int read_label_names(const PfCacheFile *file, PfCacheTargetRows *target, 
     return 0;
 }
 
-static int check_width(const PfCacheFile *file, const PfCacheTarget *target, PfError *err)
+static int check_width(const PfHdf5File *file, const PfCacheTarget *target, PfError *err)
 {
     if (target->kind == PF_TARGET_CLASS && target->width != 1)
         return pf_fail(err, PF_EXIT_FAILED,
@@ -158,7 +157,7 @@ static int check_width(const PfCacheFile *file, const PfCacheTarget *target, PfE
     return 0;
 }
 
-static int read_contents(const PfCacheFile *file, PfCacheTargetRows *target, PfError *err)
+static int read_contents(const PfHdf5File *file, PfHdf5Target *target, PfError *err)
 {
     switch (target->info.kind) {
     case PF_TARGET_CLASS: return read_class_target(file, target, err);
@@ -170,15 +169,17 @@ static int read_contents(const PfCacheFile *file, PfCacheTargetRows *target, PfE
 
 /* ---- the target ---- */
 
-int pf_cache_target_rows_open(const PfCacheFile *file, const char *name, PfCacheTargetRows *target,
-                              PfError *err)
+int pf_hdf5_target_open(const PfHdf5File *file, const char *name, PfHdf5Target *target,
+                        PfError *err)
 {
     char full_name[PF_CACHE_NAME_SIZE + 16];
     int64_t width;
+    hid_t dataset;
     snprintf(target->info.name, sizeof target->info.name, "%s", name);
     snprintf(full_name, sizeof full_name, "targets/%s", name);
-    if (pf_cache_file_find(file, full_name, &target->dataset, err) ||
-        pf_cache_file_check_rows(file, full_name, target->dataset, &width, err) ||
+    if (pf_cache_file_find(file, full_name, &dataset, err)) return -1;
+    target->id = dataset;
+    if (pf_cache_file_check_rows(file, full_name, dataset, &width, err) ||
         read_kind(file, target, err))
         return -1;
     if (width < 1 || width > INT_MAX)
@@ -188,25 +189,25 @@ int pf_cache_target_rows_open(const PfCacheFile *file, const char *name, PfCache
     return check_width(file, &target->info, err) ? -1 : read_contents(file, target, err);
 }
 
-void pf_cache_target_rows_free(PfCacheTargetRows *target)
+void pf_hdf5_target_free(PfHdf5Target *target)
 {
     pf_cache_texts_free(&target->classes);
     free(target->indices);
 }
 
-/* A label is a probability at most; no number is infinite. */
-static int is_sound(PfTargetKind kind, float value)
+/* Whether a target of that kind may have the number: labels are 0 to 1, and nothing is infinite. */
+static bool is_sound(PfTargetKind kind, float value)
 {
     if (kind == PF_TARGET_MULTILABEL) return isnan(value) || (value >= 0 && value <= 1);
     return !isinf(value);
 }
 
-int pf_cache_target_rows_read(const PfCacheFile *file, const PfCacheTargetRows *target, float *out,
-                              PfError *err)
+int pf_hdf5_target_read(const PfHdf5File *file, const PfHdf5Target *target, float *out,
+                        PfError *err)
 {
     const PfCacheTarget *info = &target->info;
     if (!file->row_count) return 0;
-    if (pf_h5_read(target->dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
+    if (pf_h5_read(target->id, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
         return pf_h5_fail(err, "'%s': cannot read /targets/%s", file->path, info->name);
     for (int64_t i = 0; i < file->row_count * info->width; i++)
         if (!is_sound(info->kind, out[i]))

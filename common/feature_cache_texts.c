@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "feature_cache_h5.h"
+#include "feature_cache_hdf5_internal.h"
 #include "memory.h"
 
 #define BLOCK_BYTES (64 * 1024)

@@ -1,8 +1,8 @@
-/* A dataset of strings in memory. */
+/* A list of strings in memory, as a dataset of a cache has them. */
 #ifndef PF_FEATURE_CACHE_TEXTS_H
 #define PF_FEATURE_CACHE_TEXTS_H
 
-#include <hdf5.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "permafrost/error.h"
@@ -14,9 +14,6 @@ typedef struct PfCacheTexts {
     size_t used, most;        /* characters, and how many there may be */
 } PfCacheTexts;
 
-/* Reads a dataset (N) of strings, variable or fixed in length, into empty
- * texts. Under pf_h5_lock; `what` names file and dataset in errors. */
-int pf_cache_texts_read(PfCacheTexts *texts, hid_t dataset, const char *what, PfError *err);
 /* Fills empty texts with "0", "1", ... */
 int pf_cache_texts_number(PfCacheTexts *texts, int64_t count, PfError *err);
 /* Fills empty texts with `count` strings that follow each other in size bytes, each with its

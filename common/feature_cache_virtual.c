@@ -1,10 +1,14 @@
-#include "feature_cache_virtual.h"
+#include "feature_cache_hdf5_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "feature_cache_h5.h"
 #include "memory.h"
+
+#define WHAT_SIZE 512
+/* One HDF5 file each. */
+#define MAX_SOURCES 65536
 
 /* ---- the datasets ---- */
 
@@ -48,8 +52,8 @@ static void fill_with_nan(hid_t properties, PfDtype dtype)
     if (dtype == PF_DTYPE_F32) H5Pset_fill_value(properties, pf_h5_type(dtype), &nan);
 }
 
-hid_t pf_cache_virtual_create(hid_t group, const PfCacheTap *tap, const PfCacheSource *sources,
-                              int count)
+hid_t pf_hdf5_virtual_create(hid_t group, const PfCacheTap *tap, const PfCacheSource *sources,
+                             int count)
 {
     hsize_t dims[PF_MAX_RANK + 1] = {0}, first = 0;
     int rank = tap->shape.rank + 1, failed = 0;
@@ -70,7 +74,7 @@ hid_t pf_cache_virtual_create(hid_t group, const PfCacheTap *tap, const PfCacheS
     return dataset;
 }
 
-/* ---- /sources ---- */
+/* ---- /sources, written ---- */
 
 static int write_dataset(hid_t group, const char *name, hid_t type, int count, int width,
                          const void *rows)
@@ -107,11 +111,70 @@ static int write_columns(hid_t group, const PfCacheSource *sources, int count)
     return failed ? -1 : 0;
 }
 
-int pf_cache_virtual_write_sources(hid_t file, const PfCacheSource *sources, int count)
+int pf_hdf5_virtual_write_sources(hid_t file, const PfCacheSource *sources, int count)
 {
     hid_t group = pf_h5_create_group(file, "sources");
     if (group < 0) return -1;
     int failed = write_columns(group, sources, count);
     H5Gclose(group);
     return failed;
+}
+
+/* ---- /sources, read ---- */
+
+/* A dataset (count) or (count, width) of whole numbers. */
+static int read_numbers(const PfHdf5File *file, const char *name, hid_t type, int64_t count,
+                        int64_t width, void *out, PfError *err)
+{
+    hid_t dataset;
+    int64_t found;
+    if (pf_cache_file_find(file, name, &dataset, err)) return -1;
+    int failed = 0;
+    if (dataset < 0 || pf_cache_file_length(dataset, &found) != count || found != width)
+        failed = pf_fail(err, PF_EXIT_FAILED,
+                         "'%s': /%s is missing, or not shaped for the %lld files of /sources/path",
+                         file->path, name, (long long)count);
+    else if (pf_h5_read(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
+        failed = pf_h5_fail(err, "'%s': cannot read /%s", file->path, name);
+    if (dataset >= 0) H5Oclose(dataset);
+    return failed;
+}
+
+static int read_columns(PfHdf5Contents *contents, PfError *err)
+{
+    const PfHdf5File *file = &contents->file;
+    size_t count = (size_t)contents->source_paths.count;
+    int64_t *rows = pf_calloc(count, sizeof *rows, err);
+    uint8_t(*seals)[PF_DIGEST_SIZE] = pf_calloc(count, sizeof *seals, err);
+    contents->sources = pf_calloc(count, sizeof *contents->sources, err);
+    int failed =
+        !rows || !seals || !contents->sources ||
+        read_numbers(file, "sources/rows", H5T_NATIVE_INT64, (int64_t)count, 1, rows, err) ||
+        read_numbers(file, "sources/seal", H5T_NATIVE_UINT8, (int64_t)count, PF_DIGEST_SIZE, seals,
+                     err);
+    for (size_t i = 0; i < count && !failed; i++) {
+        contents->sources[i] = (PfCacheSource){contents->source_paths.items[i], rows[i], {0}};
+        memcpy(contents->sources[i].seal, seals[i], sizeof seals[i]);
+    }
+    free(seals);
+    free(rows);
+    if (!failed) contents->source_count = (int)count;
+    return failed ? -1 : 0;
+}
+
+int pf_hdf5_virtual_read_sources(PfHdf5Contents *contents, PfError *err)
+{
+    const PfHdf5File *file = &contents->file;
+    char what[WHAT_SIZE];
+    hid_t paths;
+    if (pf_cache_file_find(file, "sources/path", &paths, err)) return -1;
+    if (paths < 0) return 0;
+    snprintf(what, sizeof what, "/sources/path of '%s'", file->path);
+    int failed = pf_cache_texts_read(&contents->source_paths, paths, what, err);
+    H5Oclose(paths);
+    if (failed) return -1;
+    if (contents->source_paths.count < 1 || contents->source_paths.count > MAX_SOURCES)
+        return pf_fail(err, PF_EXIT_FAILED, "%s names %lld files", what,
+                       (long long)contents->source_paths.count);
+    return read_columns(contents, err);
 }

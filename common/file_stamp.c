@@ -34,7 +34,7 @@ PfFileStamp pf_file_stamp_settled(PfFileStamp stamp, int64_t now_ns)
     return stamp;
 }
 
-int pf_file_stamp_equal(const PfFileStamp *a, const PfFileStamp *b)
+bool pf_file_stamp_equal(const PfFileStamp *a, const PfFileStamp *b)
 {
     return a->size_bytes == b->size_bytes && a->mtime_ns == b->mtime_ns &&
            a->ctime_ns == b->ctime_ns;

@@ -2,6 +2,7 @@
 #ifndef PF_FILE_STAMP_H
 #define PF_FILE_STAMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -14,7 +15,7 @@ int64_t pf_file_time_now(void);
 /* The stamp, with mtime_ns 0 where the file had been changed so shortly before
  * now_ns, when its bytes were about to be read, that it could change again unseen. */
 PfFileStamp pf_file_stamp_settled(PfFileStamp stamp, int64_t now_ns);
-int pf_file_stamp_equal(const PfFileStamp *a, const PfFileStamp *b);
+bool pf_file_stamp_equal(const PfFileStamp *a, const PfFileStamp *b);
 
 /* What a file's digest was when it had that stamp. */
 typedef struct PfKnownSha256 {

@@ -76,7 +76,7 @@ static void number_units(Units *units, int64_t count)
     if (count) qsort(members, (size_t)count, sizeof *members, by_key);
     for (int64_t i = 0; i < count; i++) {
         int64_t n = units->member_count;
-        int is_new = !n || members[i].key != members[n - 1].key;
+        bool is_new = !n || members[i].key != members[n - 1].key;
         if (!is_new && members[i].class == members[n - 1].class) continue;
         if (is_new) units->first[units->unit_count++] = n;
         members[n] = members[i];
@@ -97,17 +97,17 @@ static void draw_units(Units *units, double val, double test)
 }
 
 /* Whether another class would have nothing left on that side. */
-static int is_last_of_another(const Units *units, int32_t unit, int32_t class, PfSplit side)
+static bool is_last_of_another(const Units *units, int32_t unit, int32_t class, PfSplit side)
 {
     for (int64_t m = units->first[unit]; m < units->first[unit + 1]; m++)
         if (units->members[m].class != class && *size_of(units, units->members[m].class, side) < 2)
-            return 1;
-    return 0;
+            return true;
+    return false;
 }
 
 /* Whether the unit cannot go: an earlier side is not taken from another class for the sake of a
  * later one. */
-static int is_needed(const Units *units, int32_t unit, int32_t class, PfSplit from, PfSplit to)
+static bool is_needed(const Units *units, int32_t unit, int32_t class, PfSplit from, PfSplit to)
 {
     return from < to && is_last_of_another(units, unit, class, from);
 }
@@ -137,7 +137,7 @@ static void move_unit(Units *units, int32_t unit, PfSplit to)
 }
 
 /* members: (count) of one class. Whether one of them was moved. */
-static int fill_side(Units *units, const Member *members, int64_t count, PfSplit empty)
+static bool fill_side(Units *units, const Member *members, int64_t count, PfSplit empty)
 {
     int donor = -1;
     const int64_t *sizes = size_of(units, members->class, PF_SPLIT_TRAIN);
@@ -224,7 +224,7 @@ static void draw_filled(Units *units, const uint64_t *keys, const int32_t *class
 }
 
 int pf_split_by_key(const uint64_t *keys, const int32_t *classes, int64_t count, double val,
-                    double test, int fill, uint8_t *splits, PfError *err)
+                    double test, bool fill, uint8_t *splits, PfError *err)
 {
     int32_t class_count = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -239,10 +239,10 @@ int pf_split_by_key(const uint64_t *keys, const int32_t *classes, int64_t count,
     return failed;
 }
 
-int pf_split_is_by_path(const char *provenance)
+bool pf_split_is_by_path(const char *provenance)
 {
     cJSON *object = pf_json_read(provenance);
-    int is_said = cJSON_HasObjectItem(object, PF_SPLIT_BY_KEY);
+    bool is_said = cJSON_HasObjectItem(object, PF_SPLIT_BY_KEY);
     cJSON_Delete(object);
     return !is_said;
 }

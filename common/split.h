@@ -5,6 +5,7 @@
 #ifndef PF_SPLIT_H
 #define PF_SPLIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "permafrost/error.h"
@@ -21,17 +22,18 @@ uint64_t pf_split_group(const char *name);
  * test: wanted fractions, val + test < 1. Fills splits: (count) PfSplit.
  *
  * The key as a number in [0, 1) decides: below test, test; below test + val, val; else train. With
- * `fill`, which wants to see all images, a wanted side on which a class has none is then given the
- * nearest key of that class, as long as no other class loses its last one on an earlier side by
- * that: train first, then val, then test, and a later side gives its last key to an earlier one. */
+ * `fill`, for which keys has to be of all images, a wanted side on which a class has none is then
+ * given the nearest key of that class, as long as no other class loses its last one on an earlier
+ * side by that: train first, then val, then test, and a later side gives its last key to an earlier
+ * one. */
 int pf_split_by_key(const uint64_t *keys, const int32_t *classes, int64_t count, double val,
-                    double test, int fill, uint8_t *splits, PfError *err);
+                    double test, bool fill, uint8_t *splits, PfError *err);
 
 /* In a cache's provenance: "content" or "group". A cache that does not say was made when sides were
  * drawn by paths, and keeps them. */
 #define PF_SPLIT_BY_KEY "split_by"
 /* Whether the provenance, JSON, does not say. */
-int pf_split_is_by_path(const char *provenance);
+bool pf_split_is_by_path(const char *provenance);
 
 /* How sides were drawn before, and are in caches made then: by the hash of the path, image by
  * image. keys: (count) relative paths. groups: (count) class indices, anything

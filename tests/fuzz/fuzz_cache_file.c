@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cache_verify.h"
-#include "feature_cache_h5.h"
+#include "feature_cache_hdf5_internal.h"
 #include "fuzz.h"
 #include "permafrost/feature_cache.h"
 

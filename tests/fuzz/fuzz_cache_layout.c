@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "feature_cache_h5.h"
+#include "feature_cache_hdf5_internal.h"
 #include "fuzz.h"
 #include "fuzz_cache_file.h"
 #include "h5_zstd_filter.h"

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "feature_cache_source.h"
+#include "feature_cache_compose.h"
 #include "feature_cache_writer.h"
 #include "permafrost/feature_cache.h"
 #include "relative_path.h"

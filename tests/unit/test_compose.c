@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "feature_cache_compose.h"
-#include "feature_cache_h5.h"
+#include "feature_cache_hdf5_internal.h"
 #include "feature_cache_writer.h"
 #include "random.h"
 

@@ -11,7 +11,7 @@
 
 #include "clock.h"
 #include "feature_cache_journal.h"
-#include "feature_cache_journal_records.h"
+#include "feature_cache_journal_internal.h"
 #include "random.h"
 #include "record_file.h"
 

@@ -1,4 +1,4 @@
-#include "feature_cache_lock.h"
+#include "feature_cache_hdf5_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,11 @@
 #include <unistd.h>
 
 #include "input_file.h"
+#include "mapped_file.h"
+#include "printable.h"
 
+/* HDF5 locks each file that it opens (flock), shared for reading and alone for writing, unless the
+ * environment says HDF5_USE_FILE_LOCKING=FALSE. */
 #define VARIABLE "HDF5_USE_FILE_LOCKING"
 
 /* How HDF5 finds a file when it is about to lock it for reading. */
@@ -38,13 +42,13 @@ static const char *asked(void)
     return value ? value : "";
 }
 
-static int is_switched_off(void)
+static bool is_switched_off(void)
 {
     return !strcmp(asked(), "FALSE") || !strcmp(asked(), "0");
 }
 
-/* Then HDF5 does not look at properties. */
-static int is_insisted_on(void)
+/* Whether it asks for locks: HDF5 then does not look at what its properties say of them. */
+static bool is_insisted_on(void)
 {
     return !strcmp(asked(), "TRUE") || !strcmp(asked(), "1") || !strcmp(asked(), "BEST_EFFORT");
 }
@@ -95,16 +99,14 @@ static int fail_held(const char *path, const struct stat *status, PfError *err)
         path, *holder ? holder : ", here or on another machine");
 }
 
-/* ---- opening ---- */
-
-int pf_cache_lock_check(const char *path, PfError *err)
+static int check_locks(const char *path, PfError *err)
 {
     struct stat status;
     if (is_switched_off() || try_lock(path, &status) != HELD) return 0;
     return fail_held(path, &status, err);
 }
 
-int pf_cache_lock_prepare(const char *path, hid_t access, PfError *err)
+int pf_hdf5_preflight_locks(const char *path, hid_t access, PfError *err)
 {
     struct stat status;
     if (is_switched_off()) return 0;
@@ -121,24 +123,80 @@ int pf_cache_lock_prepare(const char *path, hid_t access, PfError *err)
     return 0;
 }
 
-int pf_cache_lock_explain(const char *path, PfError *err)
+/* ---- its first bytes ---- */
+
+/* Where the file ends, as its superblock says; 0 where it has none of the usual kind. */
+static uint64_t stated_length(const unsigned char *bytes)
+{
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    uint64_t length = 0;
+    int version = bytes[8], is_old = version < 2;
+    /* Files whose addresses are not of 8 bytes are left to HDF5. */
+    if (memcmp(bytes, signature, sizeof signature) || version > 3 || bytes[is_old ? 13 : 9] != 8)
+        return 0;
+    memcpy(&length, bytes + (version == 1 ? 44 : is_old ? 40 : 28), sizeof length);
+    return length;
+}
+
+int pf_hdf5_preflight_length(const char *path, PfError *err)
+{
+    unsigned char bytes[64] = {0};
+    struct stat status;
+    int fd = pf_input_open(AT_FDCWD, path, "", &status, err);
+    if (fd < 0) return -1;
+    ssize_t read_bytes = pread(fd, bytes, sizeof bytes, 0);
+    close(fd);
+    if (read_bytes != (ssize_t)sizeof bytes) return 0;
+    uint64_t stated = stated_length(bytes);
+    if (stated <= (uint64_t)status.st_size) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' is damaged: it has %lld bytes, and was %llu long.\nHint: make it again "
+                   "(extract --force)",
+                   path, (long long)status.st_size, (unsigned long long)stated);
+}
+
+bool pf_hdf5_preflight_explain(const char *path, PfError *err)
 {
     static const unsigned char beginning[9] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n', 3};
     unsigned char bytes[12] = {0};
     struct stat status;
     int fd = pf_input_try(AT_FDCWD, path, &status);
-    if (fd < 0) return 0;
+    if (fd < 0) return false;
     ssize_t count = pread(fd, bytes, sizeof bytes, 0);
     close(fd);
     /* The last byte: 1 while it is written, 4 while others may read meanwhile. */
     if (count != (ssize_t)sizeof bytes || memcmp(bytes, beginning, sizeof beginning) ||
         !(bytes[11] & 5))
-        return 0;
+        return false;
     pf_fail(err, PF_EXIT_FAILED,
             "'%s' is marked as open for writing: a program has it open, or ended without closing "
             "it.\nHint: close it there. Where none has it open, 'h5clear -s FILE' (of hdf5-tools) "
-            "takes the "
-            "mark off",
+            "takes the mark off",
             path);
-    return 1;
+    return true;
+}
+
+/* ---- all of it ---- */
+
+/* A file that is all holes is refused here, before gigabytes of them are read to check a seal. */
+static int check_holes(const char *path, int64_t *size_bytes, PfError *err)
+{
+    struct stat status;
+    PfError holes;
+    int fd = pf_input_try(AT_FDCWD, path, &status);
+    *size_bytes = 0;
+    if (fd < 0) return 0; /* others say why */
+    *size_bytes = status.st_size;
+    int failed = pf_check_holes(fd, status.st_size, &holes);
+    close(fd);
+    return failed ? pf_fail(err, PF_EXIT_FAILED, "cache '%s': %" PF_SENTENCE, path, holes.message)
+                  : 0;
+}
+
+/* What is being written has holes, no seal or no end yet, and is not damaged. */
+int pf_hdf5_preflight(const char *path, int64_t *size_bytes, PfError *err)
+{
+    return check_locks(path, err) || pf_h5_check_memory(err) || check_holes(path, size_bytes, err)
+               ? -1
+               : 0;
 }

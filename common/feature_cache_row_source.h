@@ -1,6 +1,7 @@
-/* Rows that have been computed before: a finished cache, or a part of a journal. */
-#ifndef PF_FEATURE_CACHE_SOURCE_H
-#define PF_FEATURE_CACHE_SOURCE_H
+/* Rows that have been computed before and can be read again: those of a finished cache, or of a
+ * part of a journal. */
+#ifndef PF_FEATURE_CACHE_ROW_SOURCE_H
+#define PF_FEATURE_CACHE_ROW_SOURCE_H
 
 #include <stdint.h>
 
@@ -21,8 +22,5 @@ typedef struct PfRowSource {
     int (*read_stored)(void *context, int tap, int64_t first, int64_t rows,
                        const PfTapLayout *layout, void *stored, size_t *stored_bytes, PfError *err);
 } PfRowSource;
-
-/* The cache must outlive the source. */
-PfRowSource pf_row_source_of_cache(PfCache *cache);
 
 #endif
