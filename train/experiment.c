@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+const char *const pf_sampling_names[] = {
+    [PF_SAMPLING_SHUFFLE] = "shuffle", [PF_SAMPLING_BALANCED] = "balanced"};
+
 PfExperiment pf_experiment_default(void)
 {
     return (PfExperiment){

@@ -7,6 +7,10 @@
 
 #define MAX_WIDTH 65536
 
+const char *const pf_activation_names[] = {[PF_RELU] = "relu", [PF_GELU] = "gelu"};
+const char *const pf_head_norm_names[] = {
+    [PF_HEAD_NORM_NONE] = "none", [PF_HEAD_NORM_BATCH] = "batch", [PF_HEAD_NORM_LAYER] = "layer"};
+
 /* "256x128" */
 static int parse_widths(const char *text, PfHeadSpec *spec)
 {

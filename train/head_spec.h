@@ -10,6 +10,12 @@
 typedef enum PfActivation { PF_RELU, PF_GELU } PfActivation;
 typedef enum PfHeadNorm { PF_HEAD_NORM_NONE, PF_HEAD_NORM_BATCH, PF_HEAD_NORM_LAYER } PfHeadNorm;
 
+/* As they are called on the command line and in files; by the enums. */
+#define PF_ACTIVATION_COUNT 2
+#define PF_HEAD_NORM_COUNT 3
+extern const char *const pf_activation_names[PF_ACTIVATION_COUNT];
+extern const char *const pf_head_norm_names[PF_HEAD_NORM_COUNT];
+
 /* Hidden layers are Linear, normalisation, activation, dropout; the last is Linear alone. */
 typedef struct PfHeadSpec {
     int hidden_count; /* 0: linear */

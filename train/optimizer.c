@@ -2,6 +2,12 @@
 
 #include <math.h>
 
+const char *const pf_optimizer_names[] = {
+    [PF_ADAM] = "adam", [PF_ADAMW] = "adamw", [PF_SGD] = "sgd", [PF_LBFGS] = "lbfgs"};
+const char *const pf_schedule_names[] = {[PF_SCHEDULE_CONSTANT] = "constant",
+                                         [PF_SCHEDULE_COSINE] = "cosine",
+                                         [PF_SCHEDULE_STEP] = "step"};
+
 PfOptimizerConfig pf_optimizer_config(PfOptimizerKind kind)
 {
     return (PfOptimizerConfig){.kind = kind, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};

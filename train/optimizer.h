@@ -9,6 +9,10 @@
 
 typedef enum PfOptimizerKind { PF_ADAM, PF_ADAMW, PF_SGD, PF_LBFGS } PfOptimizerKind;
 
+/* As they are called on the command line and in files; by the enum. */
+#define PF_OPTIMIZER_COUNT 4
+extern const char *const pf_optimizer_names[PF_OPTIMIZER_COUNT];
+
 typedef struct PfOptimizerConfig {
     PfOptimizerKind kind;
     double weight_decay; /* Adam, SGD: added to the gradient; AdamW: decoupled. Biases too. */
@@ -24,6 +28,8 @@ typedef enum PfScheduleKind {
     PF_SCHEDULE_COSINE, /* torch's CosineAnnealingLR(T_max=epochs, eta_min=0) */
     PF_SCHEDULE_STEP,   /* torch's StepLR(step_size, gamma) */
 } PfScheduleKind;
+
+extern const char *const pf_schedule_names[]; /* by the enum: "constant", "cosine", "step" */
 
 typedef struct PfSchedule {
     PfScheduleKind kind;

@@ -21,41 +21,34 @@ static int parse_head(void *settings, const char *value, PfError *err)
     return pf_head_spec_parse(value, &experiment_of(settings)->spec, err);
 }
 
-/* A choice among words into an int of the experiment. */
-static int parse_words(const char *name, const char *value, const char *const *words, size_t count,
-                       int *out, PfError *err)
-{
-    return pf_parse_choice(name, value, words, count, out, err);
-}
-
 static int parse_activation(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"relu", "gelu"};
-    int chosen = 0, failed = parse_words("--activation", value, words, 2, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--activation", value, pf_activation_names,
+                                             PF_ACTIVATION_COUNT, &chosen, err);
     experiment_of(settings)->spec.activation = (PfActivation)chosen;
     return failed;
 }
 
 static int parse_head_norm(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"none", "batch", "layer"};
-    int chosen = 0, failed = parse_words("--head-norm", value, words, 3, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--head-norm", value, pf_head_norm_names,
+                                             PF_HEAD_NORM_COUNT, &chosen, err);
     experiment_of(settings)->spec.norm = (PfHeadNorm)chosen;
     return failed;
 }
 
 static int parse_optimizer(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"adam", "adamw", "sgd", "lbfgs"};
-    int chosen = 0, failed = parse_words("--optimizer", value, words, 4, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--optimizer", value, pf_optimizer_names,
+                                             PF_OPTIMIZER_COUNT, &chosen, err);
     experiment_of(settings)->optimizer = (PfOptimizerKind)chosen;
     return failed;
 }
 
 static int parse_normalize(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"none", "standardize", "l2"};
-    int chosen = 0, failed = parse_words("--normalize", value, words, 3, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--normalize", value, pf_normalize_names,
+                                             PF_NORMALIZE_COUNT, &chosen, err);
     experiment_of(settings)->normalize = (PfNormalize)chosen;
     return failed;
 }
@@ -64,27 +57,28 @@ static int parse_batch_norm(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"frozen", "learn"};
     PfTrainOptions *options = settings;
-    return parse_words("--batch-norm", value, words, 2, &options->finetune.train_batch_norm, err);
+    return pf_parse_choice("--batch-norm", value, words, 2, &options->finetune.train_batch_norm,
+                           err);
 }
 
 static int parse_precision(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"fp32", "bf16"};
     PfTrainOptions *options = settings;
-    return parse_words("--precision", value, words, 2, &options->finetune.bf16, err);
+    return pf_parse_choice("--precision", value, words, 2, &options->finetune.bf16, err);
 }
 
 static int parse_class_weights(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"none", "balanced"};
-    return parse_words("--class-weights", value, words, 2, &experiment_of(settings)->balanced_loss,
-                       err);
+    return pf_parse_choice("--class-weights", value, words, 2,
+                           &experiment_of(settings)->balanced_loss, err);
 }
 
 static int parse_sampling(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"shuffle", "balanced"};
-    int chosen = 0, failed = parse_words("--sampling", value, words, 2, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--sampling", value, pf_sampling_names,
+                                             PF_SAMPLING_COUNT, &chosen, err);
     experiment_of(settings)->sampling = (PfSampling)chosen;
     return failed;
 }
