@@ -32,13 +32,13 @@ ROWS = [
     # 2: parts of the programs
     ["extract/image*", "extract/dataset*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap", "extract/device_list", "extract/sample_reader",
      "train/kernels", "train/gemm", "train/vector_math", "train/loss",
-     "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
-     "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/step_columns", "train/metrics_interval",
+     "train/optimizer", "train/*_lanes", "train/kernels_*",
+     "train/task", "train/feature_memory", "train/feature_table", "train/metrics_interval",
      "train/metrics_field", "train/metrics_columns", "train/metrics_ranking",
      "train/metrics_one_vs_rest", "train/metrics_*", "train/normalize", "train/assertion",
-     "train/head_spec", "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder", "train/view_draw", "train/trunk", "train/suffix_feeder",
-     "train/memory_feeder", "train/stream_plan", "train/read_ahead", "train/stream_feeder",
-     "train/stream_normalize", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
+     "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder", "train/suffix_feeder",
+     "train/stream_reader", "train/stream_feeder",
+     "train/stream_normalize", "train/row_choice", "train/lbfgs"],
     # 3: putting them together
     ["extract/backbone_plan", "extract/extract_options", "extract/provenance", "extract/summary", "extract/cache_info",
      "extract/verify_findings", "extract/verify_signature", "extract/verify_features", "extract/verify_images", "extract/cache_verify",
@@ -49,9 +49,9 @@ ROWS = [
      "extract/extraction_state", "extract/extraction_look",
      "extract/extraction_summary", "extract/extraction_report", "extract/extraction_json", "extract/extraction", "extract/merge*",
      "train/group", "train/group_optimizer", "train/suffix_optimizer", "train/finetune_network", "train/finetune", "train/group_trainer", "train/curvature", "train/convex_head",
-     "train/experiment", "train/warm_head", "train/model_head", "train/init_head", "train/train_options", "train/checkpoint_run", "train/group_run", "train/evaluation", "train/sweep*",
+     "train/experiment", "train/head_tensors", "train/first_head", "train/train_options", "train/checkpoint_run", "train/group_run", "train/evaluation", "train/sweep",
      "train/train_run", "train/report*", "train/result_json", "train/result_csv",
-     "train/head_tensors", "train/head_model"],
+     "train/head_model"],
     # 4: the programs
     ["extract/extract_main", "train/train_main", "predict/*"],
 ]

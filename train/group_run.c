@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include "convex_head.h"
-#include "init_head.h"
+#include "first_head.h"
 #include "memory.h"
 #include "row_choice.h"
-#include "warm_head.h"
+#include "stream_feeder.h"
 
 int pf_head_feeder_new(const PfFeatureTable *table, PfFinetune *finetune, PfThreadPool *pool,
                        PfHeadFeeder *out, PfError *err)

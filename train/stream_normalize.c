@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "memory.h"
-#include "row_feeder.h"
+#include "stream_feeder.h"
 
 #define BATCH_ROWS 256
 /* Features that a task of the pool takes. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "memory.h"
-#include "step_columns.h"
+#include "optimizer.h"
 
 /* A tensor is stepped as a matrix of rows of so many numbers and a shorter last row. */
 #define COLUMNS 1024
