@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,11 +120,11 @@ void pf_feature_table_free(PfFeatureTable **table)
 
 /* ---- row lists ---- */
 
-static int any_task_has(const PfFeatureTable *table, int64_t row)
+static bool any_task_has(const PfFeatureTable *table, int64_t row)
 {
     for (int t = 0; t < table->task_count; t++)
-        if (pf_task_has(&table->tasks[t], row)) return 1;
-    return 0;
+        if (pf_task_has(&table->tasks[t], row)) return true;
+    return false;
 }
 
 static int list_rows(PfFeatureTable *table, PfError *err)
@@ -361,7 +362,10 @@ static int find_target(const PfCache *cache, const char *name, int *target, PfEr
 {
     char names[512];
     for (int i = 0; i < pf_cache_target_count(cache); i++)
-        if (!strcmp(pf_cache_target(cache, i)->name, name)) return *target = i, 0;
+        if (!strcmp(pf_cache_target(cache, i)->name, name)) {
+            *target = i;
+            return 0;
+        }
     list_targets(cache, names, sizeof names);
     return pf_fail(err, PF_EXIT_USAGE, "'%s' has no target '%s'; it has: %s", pf_cache_path(cache),
                    name, *names ? names : "none");
@@ -442,7 +446,7 @@ static int read_task(PfCache *cache, int index, PfTask *task, PfError *err)
     return task->kind == PF_TARGET_KEYPOINTS ? move_points(cache, task, err) : 0;
 }
 
-static int has_split(const PfCache *cache, PfSplit split)
+static bool has_split(const PfCache *cache, PfSplit split)
 {
     const uint8_t *splits = pf_cache_splits(cache);
     return splits && memchr(splits, split, (size_t)pf_cache_row_count(cache));

@@ -1,5 +1,6 @@
 #include "first_head.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,14 +98,14 @@ static const cJSON *member(const cJSON *object, const char *key)
     return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-static int same_classes(const cJSON *classes, const PfTask *task)
+static bool same_classes(const cJSON *classes, const PfTask *task)
 {
     if (!task->classes || !cJSON_IsArray(classes)) return !task->classes == !cJSON_IsArray(classes);
-    if (cJSON_GetArraySize(classes) != task->outputs) return 0;
+    if (cJSON_GetArraySize(classes) != task->outputs) return false;
     const cJSON *name = classes->child;
     for (int c = 0; c < task->outputs; c++, name = name->next)
-        if (strcmp(name->valuestring, task->classes[c])) return 0;
-    return 1;
+        if (strcmp(name->valuestring, task->classes[c])) return false;
+    return true;
 }
 
 static int check_targets(const PfModel *model, const PfTask *tasks, int task_count, PfError *err)
@@ -124,7 +125,7 @@ static int check_targets(const PfModel *model, const PfTask *tasks, int task_cou
                    pf_model_path(model), tasks[0].name, task_count > 1 ? ", ..." : "");
 }
 
-static int same_shape(const PfHeadSpec *a, const PfHeadSpec *b)
+static bool same_shape(const PfHeadSpec *a, const PfHeadSpec *b)
 {
     return a->hidden_count == b->hidden_count &&
            !memcmp(a->hidden, b->hidden, (size_t)a->hidden_count * sizeof *a->hidden) &&

@@ -26,11 +26,11 @@ typedef struct PfTrunk {
      * *squares: squared length of the trunk's gradient; NULL: nobody asks. */
     int (*backward)(void *context, const float *derivative, double *squares, PfError *err);
     int (*step)(void *context, const PfTrunkStep *step, PfError *err);
-    /* As it is now belongs to the best head so far. */
+    /* The head is the best one so far: the trunk remembers what it is now, to go with it. */
     int (*keep)(void *context, PfError *err);
-    /* Registers all that changes from step to step. */
+    /* Registers with the checkpoint all that changes from step to step. */
     int (*checkpoint)(void *context, PfCheckpoint *checkpoint, PfError *err);
-    /* That has just been read from the checkpoint. */
+    /* Called once what was registered has been read back from the checkpoint. */
     int (*resumed)(void *context, PfError *err);
 } PfTrunk;
 

@@ -21,7 +21,10 @@ static int add_tensor(PfHeadTensors *tensors, const char *name, PfShape shape, f
     PfNamedTensor *tensor = &tensors->items[tensors->count];
     *data = pf_calloc((size_t)pf_shape_count(&shape), sizeof **data, err);
     char *own_name = *data ? pf_strdup(name, err) : NULL;
-    if (!own_name) return free(*data), -1;
+    if (!own_name) {
+        free(*data);
+        return -1;
+    }
     *tensor = (PfNamedTensor){own_name, {PF_DTYPE_F32, shape, *data}};
     tensors->count++;
     return 0;
@@ -125,14 +128,13 @@ static int add_norm(PfHeadTensors *tensors, const char *module, int place, const
 static int add_hidden(PfHeadTensors *tensors, const PfHeadNetwork *network, int index,
                       const char *module, int *place, Linear *linear, PfError *err)
 {
-    static const char *const norms[] = {"none", "batch", "layer"};
     const PfHeadSpec *spec = &network->spec;
     const PfHeadLayer *layer = &network->layers[index];
     char name[NAME_SIZE];
     cJSON *json = cJSON_CreateObject();
     cJSON_AddItemToArray(tensors->layers, json);
-    cJSON_AddStringToObject(json, "norm", norms[spec->norm]);
-    cJSON_AddStringToObject(json, "activation", spec->activation == PF_GELU ? "gelu" : "relu");
+    cJSON_AddStringToObject(json, "norm", pf_head_norm_names[spec->norm]);
+    cJSON_AddStringToObject(json, "activation", pf_activation_names[spec->activation]);
     snprintf(name, sizeof name, "%s.%d", module, (*place)++);
     if (add_linear(tensors, name, layer, 0, layer->width, json, linear, err)) return -1;
     if (spec->norm != PF_HEAD_NORM_NONE && add_norm(tensors, module, (*place)++, layer, json, err))

@@ -1,6 +1,7 @@
 #include "optimizer.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernels.h"
@@ -32,7 +33,7 @@ double pf_schedule_rate(const PfSchedule *schedule, double initial, int epoch, i
 #define FEW_COLUMNS 64
 #define ROWS_IN_ONE 16
 
-static int is_narrow(const PfStepBlock *block)
+static bool is_narrow(const PfStepBlock *block)
 {
     return block->columns % 16 && block->columns <= FEW_COLUMNS &&
            block->stride == block->columns && block->gradient_stride == block->columns;

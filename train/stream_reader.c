@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -300,7 +301,7 @@ int pf_read_ahead_start(PfReadAhead *reader, const PfStreamPart *parts, int64_t 
 }
 
 /* Only this thread looks at the flag that signals set. */
-static int is_interrupted(const PfReadAhead *reader)
+static bool is_interrupted(const PfReadAhead *reader)
 {
     return reader->stream->interrupted && *reader->stream->interrupted;
 }

@@ -1,6 +1,7 @@
 #include "sweep.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -310,11 +311,11 @@ static int run_stage(Runner *runner, const Stage *stage, int64_t seed, PfError *
 
 /* ---- everything ---- */
 
-static int uses_normalization(const PfSweep *sweep, PfNormalize normalize)
+static bool uses_normalization(const PfSweep *sweep, PfNormalize normalize)
 {
     for (int s = 0; s < sweep->setting_count; s++)
-        if (sweep->settings[s].experiment.normalize == normalize) return 1;
-    return 0;
+        if (sweep->settings[s].experiment.normalize == normalize) return true;
+    return false;
 }
 
 static int run_tap(Runner *runner, int tap, int fold, PfError *err)

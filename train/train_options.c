@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,7 +213,7 @@ static int parse_range(const char *text, PfSweepAxis *axis, PfError *err)
 }
 
 /* The whole list is a range; a list of values may hold words with dots. */
-static int is_range(const char *text)
+static bool is_range(const char *text)
 {
     return strstr(text, "..") && !strchr(text, ',');
 }
