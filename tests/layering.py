@@ -36,7 +36,7 @@ ROWS = [
      "train/task", "train/feature_memory", "train/feature_table", "train/metrics_interval",
      "train/metrics_field", "train/metrics_columns", "train/metrics_ranking",
      "train/metrics_one_vs_rest", "train/metrics_*", "train/normalize", "train/assertion",
-     "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder", "train/suffix_feeder",
+     "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder",
      "train/stream_reader", "train/stream_feeder",
      "train/stream_normalize", "train/row_choice", "train/lbfgs"],
     # 3: putting them together
@@ -48,7 +48,7 @@ ROWS = [
      "extract/bottleneck", "extract/network_cost", "extract/bare_convolution",
      "extract/extraction_state", "extract/extraction_look",
      "extract/extraction_summary", "extract/extraction_report", "extract/extraction_json", "extract/extraction", "extract/merge*",
-     "train/group", "train/group_optimizer", "train/suffix_optimizer", "train/finetune_network", "train/finetune", "train/group_trainer", "train/curvature", "train/convex_head",
+     "train/group", "train/group_optimizer", "train/finetune_network", "train/finetune", "train/group_trainer", "train/curvature", "train/convex_head",
      "train/experiment", "train/head_tensors", "train/first_head", "train/train_options", "train/checkpoint_run", "train/group_run", "train/evaluation", "train/sweep",
      "train/train_run", "train/report*", "train/result_json", "train/result_csv",
      "train/head_model"],
