@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "head_tensors.h"
 #include "loss.h"
 #include "memory.h"
-#include "model_head.h"
 #include "vector_math.h"
 
 static const char *text(const cJSON *object, const char *key)

@@ -1,5 +1,6 @@
 #include "assertion.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,9 +74,9 @@ int pf_json_number_at(const cJSON *json, const char *path, double *out, PfError 
     return 0;
 }
 
-static int holds(double value, const char *comparison, double bound)
+static bool holds(double value, const char *comparison, double bound)
 {
-    int may_be_equal = strchr(comparison, '=') != NULL;
+    bool may_be_equal = strchr(comparison, '=') != NULL;
     if (value == bound) return may_be_equal;
     return (comparison[0] == '>' && value > bound) || (comparison[0] == '<' && value < bound);
 }

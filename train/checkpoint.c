@@ -1,5 +1,6 @@
 #include "checkpoint.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 
 struct PfCheckpoint {
     char *path, *run;
+    char *run_of_before;   /* what an older version wrote of the same run; may be NULL */
     PfNamedTensor *arrays; /* (count) names owned */
     size_t count, capacity;
     unsigned char *are_weights; /* (count) which of the arrays are floats that must be finite */
@@ -34,6 +36,13 @@ int pf_checkpoint_new(const char *path, const char *run, PfCheckpoint **out, PfE
     return 0;
 }
 
+int pf_checkpoint_take_also(PfCheckpoint *checkpoint, const char *run, PfError *err)
+{
+    free(checkpoint->run_of_before);
+    checkpoint->run_of_before = pf_strdup(run, err);
+    return checkpoint->run_of_before ? 0 : -1;
+}
+
 void pf_checkpoint_free(PfCheckpoint **out)
 {
     PfCheckpoint *checkpoint = *out;
@@ -42,6 +51,7 @@ void pf_checkpoint_free(PfCheckpoint **out)
         free((char *)(uintptr_t)checkpoint->arrays[i].name);
     free(checkpoint->arrays);
     free(checkpoint->are_weights);
+    free(checkpoint->run_of_before);
     free(checkpoint->run);
     free(checkpoint->path);
     free(checkpoint);
@@ -81,6 +91,12 @@ int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err)
     const char *key = RUN_KEY, *value = checkpoint->run;
     return pf_safetensors_write(checkpoint->path, checkpoint->arrays, checkpoint->count, &key,
                                 &value, 1, err);
+}
+
+static bool is_same_run(const PfCheckpoint *checkpoint, const char *found)
+{
+    const char *before = checkpoint->run_of_before;
+    return found && (!strcmp(found, checkpoint->run) || (before && !strcmp(found, before)));
 }
 
 static int fail_other_run(const PfCheckpoint *checkpoint, const char *found, PfError *err)
@@ -132,8 +148,8 @@ int pf_checkpoint_read(PfCheckpoint *checkpoint, int *found, PfError *err)
     if (!*found) return 0;
     if (pf_weights_open(checkpoint->path, &file, err)) return -1;
     const char *run = pf_weights_metadata(file, RUN_KEY);
-    int failed = !run || strcmp(run, checkpoint->run) ? fail_other_run(checkpoint, run, err)
-                                                      : read_arrays(checkpoint, file, err);
+    int failed = is_same_run(checkpoint, run) ? read_arrays(checkpoint, file, err)
+                                              : fail_other_run(checkpoint, run, err);
     pf_weights_close(&file);
     return failed ? -1 : 0;
 }

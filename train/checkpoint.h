@@ -12,6 +12,8 @@ typedef struct PfCheckpoint PfCheckpoint;
 /* run: what the state belongs to, in words; a file of another run is refused. */
 int pf_checkpoint_new(const char *path, const char *run, PfCheckpoint **out, PfError *err);
 void pf_checkpoint_free(PfCheckpoint **checkpoint);
+/* Files that say this of their run are read as well: older versions wrote it of the same run. */
+int pf_checkpoint_take_also(PfCheckpoint *checkpoint, const char *run, PfError *err);
 
 /* bytes at data are part of the state; both are lent. name: distinct; copied. */
 int pf_checkpoint_add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,

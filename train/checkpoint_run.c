@@ -8,6 +8,36 @@
 #include "memory.h"
 #include "output_path.h"
 
+/* Version 2 writes choices as words. Version 1 wrote the place of the word in its list; the lists
+ * are here as they were then and never change. What has been added since was never in a
+ * checkpoint of version 1. */
+#define VERSION 2
+
+static const struct {
+    const char *key, *words[4];
+} numbered[] = {
+    {"activation", {"relu", "gelu"}},
+    {"norm", {"none", "batch", "layer"}},
+    {"optimizer", {"adam", "adamw", "sgd", "lbfgs"}},
+    {"schedule", {"constant", "cosine", "step"}},
+    {"sampling", {"shuffle", "balanced"}},
+    {"loss", {"mse", "l1", "huber"}},
+};
+
+/* -1 where there was none. */
+static int number_of(const char *key, const char *word)
+{
+    for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++)
+        for (int w = 0; w < 4 && !strcmp(numbered[i].key, key) && numbered[i].words[w]; w++)
+            if (!strcmp(numbered[i].words[w], word)) return w;
+    return -1;
+}
+
+static cJSON *choice(const char *key, const char *word, int version)
+{
+    return version == 1 ? cJSON_CreateNumber(number_of(key, word)) : cJSON_CreateString(word);
+}
+
 static void add_text(cJSON *json, const char *key, const char *text)
 {
     cJSON_AddStringToObject(json, key, text ? text : "default");
@@ -27,58 +57,80 @@ static void add_cache(cJSON *json, const PfCache *cache)
     add_text(json, "cache", text);
 }
 
-static void add_head(cJSON *json, const PfHeadSpec *spec)
+static void add_head(cJSON *json, const PfHeadSpec *spec, int version)
 {
     char text[PF_HEAD_SPEC_TEXT_SIZE];
     add_text(json, "head", pf_head_spec_text(spec, text));
-    const double rest[] = {spec->activation, spec->norm, spec->dropout};
-    cJSON_AddItemToObject(json, "hidden", cJSON_CreateDoubleArray(rest, 3));
+    cJSON *hidden = cJSON_AddArrayToObject(json, "hidden");
+    cJSON_AddItemToArray(hidden,
+                         choice("activation", pf_activation_names[spec->activation], version));
+    cJSON_AddItemToArray(hidden, choice("norm", pf_head_norm_names[spec->norm], version));
+    cJSON_AddItemToArray(hidden, cJSON_CreateNumber(spec->dropout));
 }
 
-static void add_steps(cJSON *json, const PfExperiment *experiment)
+static void add_steps(cJSON *json, const PfExperiment *experiment, int version)
 {
     const PfHeadSetting *setting = &experiment->setting;
     const struct {
         const char *key;
         double value;
-    } numbers[] = {
-        {"optimizer", experiment->optimizer},
-        {"lr", setting->learning_rate},
-        {"backbone_lr", experiment->backbone_rate},
-        {"weight_decay", setting->weight_decay},
-        {"momentum", setting->momentum},
-        {"nesterov", experiment->nesterov},
-        {"schedule", setting->schedule.kind},
-        {"schedule_epochs", setting->schedule.step_epochs},
-        {"schedule_factor", setting->schedule.gamma},
-        {"warmup", setting->warmup_epochs},
-        {"clip", setting->clip_norm},
-        {"label_smoothing", setting->label_smoothing},
-        {"epochs", experiment->epochs},
-        {"batch", experiment->batch},
-        {"patience", experiment->patience},
-        {"balanced_loss", experiment->balanced_loss},
-        {"sampling", experiment->sampling},
-        {"per_class", experiment->per_class},
-        {"seed", (double)experiment->seed},
+        const char *word; /* in place of the value */
+    } settings[] = {
+        {"optimizer", 0, pf_optimizer_names[experiment->optimizer]},
+        {"lr", setting->learning_rate, NULL},
+        {"backbone_lr", experiment->backbone_rate, NULL},
+        {"weight_decay", setting->weight_decay, NULL},
+        {"momentum", setting->momentum, NULL},
+        {"nesterov", experiment->nesterov, NULL},
+        {"schedule", 0, pf_schedule_names[setting->schedule.kind]},
+        {"schedule_epochs", setting->schedule.step_epochs, NULL},
+        {"schedule_factor", setting->schedule.gamma, NULL},
+        {"warmup", setting->warmup_epochs, NULL},
+        {"clip", setting->clip_norm, NULL},
+        {"label_smoothing", setting->label_smoothing, NULL},
+        {"epochs", experiment->epochs, NULL},
+        {"batch", experiment->batch, NULL},
+        {"patience", experiment->patience, NULL},
+        {"balanced_loss", experiment->balanced_loss, NULL},
+        {"sampling", 0, pf_sampling_names[experiment->sampling]},
+        {"per_class", experiment->per_class, NULL},
+        {"seed", (double)experiment->seed, NULL},
     };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        cJSON_AddNumberToObject(json, numbers[i].key, numbers[i].value);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        cJSON_AddItemToObject(json, settings[i].key,
+                              settings[i].word ? choice(settings[i].key, settings[i].word, version)
+                                               : cJSON_CreateNumber(settings[i].value));
 }
 
-static void add_tasks(cJSON *json, const PfTrainOptions *options)
+/* What --loss and --task-weight said of one target, or of all. */
+static cJSON *task_json(const PfTaskSetting *setting, int version)
+{
+    static const char *const losses[] = {
+        [PF_LOSS_SQUARED] = "mse", [PF_LOSS_ABSOLUTE] = "l1", [PF_LOSS_HUBER] = "huber"};
+    const char *loss = losses[setting->loss];
+    cJSON *task = cJSON_CreateObject();
+    add_text(task, "target", setting->target);
+    if (version == 1) {
+        const double numbers[] = {setting->has_loss,
+                                  setting->has_loss ? number_of("loss", loss) : 0,
+                                  setting->huber_delta, setting->weight};
+        cJSON_AddItemToObject(task, "loss", cJSON_CreateDoubleArray(numbers, 4));
+        return task;
+    }
+    if (setting->has_loss) {
+        add_text(task, "loss", loss);
+        cJSON_AddNumberToObject(task, "loss_parameter", setting->huber_delta);
+    }
+    cJSON_AddNumberToObject(task, "weight", setting->weight);
+    return task;
+}
+
+static void add_tasks(cJSON *json, const PfTrainOptions *options, int version)
 {
     cJSON *tasks = cJSON_AddArrayToObject(json, "tasks");
     add_text(json, "targets", options->table.targets);
-    for (int t = 0; t < options->task_count; t++) {
-        const PfTaskSetting *setting = &options->tasks[t];
-        const double numbers[] = {setting->has_loss, setting->loss, setting->huber_delta,
-                                  setting->weight};
-        cJSON *task = cJSON_CreateObject();
-        add_text(task, "target", setting->target);
-        cJSON_AddItemToObject(task, "loss", cJSON_CreateDoubleArray(numbers, 4));
-        cJSON_AddItemToArray(tasks, task);
-    }
+    for (int t = 0; t < options->task_count; t++)
+        cJSON_AddItemToArray(tasks, task_json(&options->tasks[t], version));
 }
 
 int pf_checkpoint_run_has_place(const PfTrainOptions *options)
@@ -95,12 +147,14 @@ char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err)
     return pf_asprintf(err, "%s.checkpoint", options->output);
 }
 
-int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
-                           const PfExperiment *experiment, PfCheckpoint **out, PfError *err)
+/* What the run is, as that version writes it; malloc'ed. */
+static char *run_text(const PfCache *cache, const PfTrainOptions *options,
+                      const PfExperiment *experiment, int version, PfError *err)
 {
     const PfFinetuneOptions *finetune = &options->finetune;
     pf_json_begin();
     cJSON *json = cJSON_CreateObject();
+    if (version > 1) cJSON_AddNumberToObject(json, "version", version);
     add_cache(json, cache);
     add_text(json, "finetune", finetune->node);
     add_text(json, "tap", finetune->output);
@@ -111,13 +165,25 @@ int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
     cJSON_AddNumberToObject(json, "val", options->table.val);
     cJSON_AddNumberToObject(json, "views", options->table.views);
     cJSON_AddNumberToObject(json, "memory", (double)options->table.memory_bytes);
-    add_tasks(json, options);
-    add_head(json, &experiment->spec);
-    add_steps(json, experiment);
-    char *run = pf_json_finish(json, "checkpoint", err);
-    char *path = run ? pf_checkpoint_run_path(options, err) : NULL;
+    add_tasks(json, options, version);
+    add_head(json, &experiment->spec, version);
+    add_steps(json, experiment, version);
+    return pf_json_finish(json, "checkpoint", err);
+}
+
+int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
+                           const PfExperiment *experiment, PfCheckpoint **out, PfError *err)
+{
+    char *run = run_text(cache, options, experiment, VERSION, err);
+    char *run_of_before = run ? run_text(cache, options, experiment, 1, err) : NULL;
+    char *path = run_of_before ? pf_checkpoint_run_path(options, err) : NULL;
     int failed = !path || pf_checkpoint_new(path, run, out, err);
+    if (!failed && pf_checkpoint_take_also(*out, run_of_before, err)) {
+        pf_checkpoint_free(out);
+        failed = 1;
+    }
     free(path);
+    free(run_of_before);
     free(run);
     return failed ? -1 : 0;
 }

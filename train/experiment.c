@@ -1,6 +1,10 @@
 #include "experiment.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+const char *const pf_sampling_names[] = {
+    [PF_SAMPLING_SHUFFLE] = "shuffle", [PF_SAMPLING_BALANCED] = "balanced"};
 
 PfExperiment pf_experiment_default(void)
 {
@@ -109,7 +113,7 @@ int pf_default_epochs(const PfExperiment *experiment, int64_t rows)
     return (int)(epochs < 10 ? 10 : epochs > 200 ? 200 : epochs);
 }
 
-static int same_spec(const PfHeadSpec *a, const PfHeadSpec *b)
+static bool same_spec(const PfHeadSpec *a, const PfHeadSpec *b)
 {
     return a->hidden_count == b->hidden_count &&
            !memcmp(a->hidden, b->hidden, (size_t)a->hidden_count * sizeof *a->hidden) &&

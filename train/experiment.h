@@ -10,6 +10,10 @@ typedef enum PfSampling {
     PF_SAMPLING_BALANCED, /* rows drawn so that each class comes equally often */
 } PfSampling;
 
+/* As they are called on the command line and in files; by the enum. */
+#define PF_SAMPLING_COUNT 2
+extern const char *const pf_sampling_names[PF_SAMPLING_COUNT];
+
 typedef struct PfExperiment {
     PfNormalize normalize;
     PfHeadSpec spec;

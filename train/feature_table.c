@@ -1,12 +1,20 @@
 #include "feature_table.h"
 
+#include <cjson/cJSON.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "cached_views.h"
+#include "feature_memory.h"
+#include "json.h"
 #include "memory.h"
+#include "options.h"
 #include "parallel.h"
+#include "printable.h"
 #include "split.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -112,11 +120,11 @@ void pf_feature_table_free(PfFeatureTable **table)
 
 /* ---- row lists ---- */
 
-static int any_task_has(const PfFeatureTable *table, int64_t row)
+static bool any_task_has(const PfFeatureTable *table, int64_t row)
 {
     for (int t = 0; t < table->task_count; t++)
-        if (pf_task_has(&table->tasks[t], row)) return 1;
-    return 0;
+        if (pf_task_has(&table->tasks[t], row)) return true;
+    return false;
 }
 
 static int list_rows(PfFeatureTable *table, PfError *err)
@@ -294,4 +302,339 @@ int64_t pf_feature_table_find_not_finite(const PfFeatureTable *table, int thread
     FiniteCheck check = {.table = table, .first_bad = INT64_MAX};
     pf_parallel_for(BLOCKS, threads, check_block, &check);
     return check.first_bad == INT64_MAX ? -1 : check.first_bad;
+}
+
+/* ---- from a cache ---- */
+
+int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err)
+{
+    if (name) {
+        int failed = pf_cache_find_tap(cache, name, tap, err);
+        if (failed && err) err->exit_code = PF_EXIT_USAGE; /* the name is from the command line */
+        return failed;
+    }
+    int count = pf_cache_tap_count(cache), views;
+    if (pf_cached_views(cache, &views, err)) return -1;
+    *tap = count == 1 ? 0 : -1;
+    for (int i = 0; i < count && count > 1; i++)
+        if (pf_view_shape(&pf_cache_tap(cache, i)->shape, views).rank == 1) *tap = i;
+    if (*tap >= 0) return 0;
+    if (!count) return pf_fail(err, PF_EXIT_FAILED, "'%s' holds no features", pf_cache_path(cache));
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "'%s' holds %d taps, all of them maps: choose one with --tap, for example "
+                   "--tap %s",
+                   pf_cache_path(cache), count, pf_cache_tap(cache, count - 1)->name);
+}
+
+/* ---- targets ---- */
+
+static void list_targets(const PfCache *cache, char *names, size_t size)
+{
+    *names = '\0';
+    for (int i = 0; i < pf_cache_target_count(cache); i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, size - used, "%s%s", i ? ", " : "", pf_cache_target(cache, i)->name);
+    }
+}
+
+/* Without a name: the only target, or the only one of classes. */
+static int choose_default_target(const PfCache *cache, int *target, PfError *err)
+{
+    char names[512];
+    int count = pf_cache_target_count(cache), classes = 0;
+    if (!count)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s' holds no labels, only features: there is nothing to train on. Hint: "
+                       "extract takes classes from the names of the folders that hold the images.",
+                       pf_cache_path(cache));
+    for (int i = 0; i < count; i++)
+        if (pf_cache_target(cache, i)->kind == PF_TARGET_CLASS && !classes++) *target = i;
+    if (count == 1) *target = 0;
+    if (count == 1 || classes == 1) return 0;
+    list_targets(cache, names, sizeof names);
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "'%s' has several targets: choose with --target one, or some separated by "
+                   "commas, of: %s",
+                   pf_cache_path(cache), names);
+}
+
+static int find_target(const PfCache *cache, const char *name, int *target, PfError *err)
+{
+    char names[512];
+    for (int i = 0; i < pf_cache_target_count(cache); i++)
+        if (!strcmp(pf_cache_target(cache, i)->name, name)) {
+            *target = i;
+            return 0;
+        }
+    list_targets(cache, names, sizeof names);
+    return pf_fail(err, PF_EXIT_USAGE, "'%s' has no target '%s'; it has: %s", pf_cache_path(cache),
+                   name, *names ? names : "none");
+}
+
+/* *targets: malloc'ed indices. */
+static int choose_targets(const PfCache *cache, const char *list, int **targets, int *count,
+                          PfError *err)
+{
+    char **names = NULL;
+    *count = 1;
+    if (list && pf_split_list(list, &names, count, err)) return -1;
+    *targets = pf_calloc((size_t)*count, sizeof **targets, err);
+    int failed = !*targets;
+    if (!list && !failed) failed = choose_default_target(cache, *targets, err);
+    for (int i = 0; list && i < *count && !failed; i++) {
+        failed = find_target(cache, names[i], &(*targets)[i], err);
+        for (int j = 0; j < i && !failed; j++)
+            if ((*targets)[j] == (*targets)[i])
+                failed = pf_fail(err, PF_EXIT_USAGE, "--target names '%s' twice", names[i]);
+    }
+    int name_count = list ? *count : 0;
+    pf_list_free(&names, &name_count);
+    if (failed) free(*targets);
+    return failed ? -1 : 0;
+}
+
+/* ---- key points ---- */
+
+static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, PfError *err)
+{
+    cJSON *identity = pf_json_read(pf_cache_identity(cache));
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(identity, "preprocess");
+    const cJSON *size = cJSON_GetObjectItemCaseSensitive(object, "crop");
+    const cJSON *shorter = cJSON_GetObjectItemCaseSensitive(object, "resize");
+    int known = cJSON_IsNumber(size) && size->valueint > 0 && cJSON_IsNumber(shorter);
+    *crop = known ? size->valueint : 0;
+    *resize = known ? shorter->valueint : 0;
+    *squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
+    cJSON_Delete(identity);
+    if (known) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' does not say how its images were cropped, so key points cannot be learned "
+                   "from it",
+                   pf_cache_path(cache));
+}
+
+/* Points are learned in crop coordinates: that is what the network saw. */
+static int move_points(PfCache *cache, PfTask *task, PfError *err)
+{
+    size_t rows = (size_t)task->rows;
+    int resize, crop, squash;
+    int32_t *widths = pf_calloc(rows, sizeof *widths, err);
+    int32_t *heights = pf_calloc(rows, sizeof *heights, err);
+    task->frames = pf_calloc(rows, sizeof *task->frames, err);
+    int failed = !widths || !heights || !task->frames ||
+                 read_crop(cache, &resize, &crop, &squash, err) ||
+                 pf_cache_read_image_sizes(cache, widths, heights, err);
+    for (size_t i = 0; i < rows && !failed; i++) {
+        task->frames[i] = pf_crop_frame(resize, crop, squash, widths[i], heights[i]);
+        pf_points_to_crop(&task->frames[i], task->values + i * (size_t)task->outputs,
+                          task->outputs / 2);
+    }
+    free(widths);
+    free(heights);
+    return failed ? -1 : 0;
+}
+
+static int read_task(PfCache *cache, int index, PfTask *task, PfError *err)
+{
+    const PfCacheTarget *target = pf_cache_target(cache, index);
+    int outputs = target->kind == PF_TARGET_CLASS ? target->class_count : target->width;
+    if (pf_task_init(task, target->name, target->kind, outputs, pf_cache_row_count(cache), err))
+        return -1;
+    task->classes = target->classes;
+    if (task->labels) return pf_cache_read_classes(cache, index, task->labels, err);
+    if (pf_cache_read_values(cache, index, task->values, err)) return -1;
+    return task->kind == PF_TARGET_KEYPOINTS ? move_points(cache, task, err) : 0;
+}
+
+static bool has_split(const PfCache *cache, PfSplit split)
+{
+    const uint8_t *splits = pf_cache_splits(cache);
+    return splits && memchr(splits, split, (size_t)pf_cache_row_count(cache));
+}
+
+/* What the cache knows of each row's image. */
+typedef struct Images {
+    uint8_t (*digests)[PF_DIGEST_SIZE]; /* (rows) */
+    uint64_t *groups;                   /* (rows) */
+} Images;
+
+static int read_images(Images *images, PfCache *cache, PfError *err)
+{
+    size_t rows = (size_t)pf_cache_row_count(cache);
+    images->digests = pf_calloc(rows, sizeof *images->digests, err);
+    images->groups = pf_calloc(rows, sizeof *images->groups, err);
+    if (!images->digests || !images->groups || pf_cache_read_digests(cache, images->digests, err) ||
+        pf_cache_read_groups(cache, images->groups, err))
+        return -1;
+    return 0;
+}
+
+static int find_alike(PfFeatureTable *table, const Images *images, PfError *err)
+{
+    size_t rows = (size_t)table->rows;
+    uint8_t(*marks)[PF_DIGEST_SIZE] = pf_calloc(rows, sizeof *marks, err);
+    table->alike = pf_calloc(rows, sizeof *table->alike, err);
+    int failed = !marks || !table->alike;
+    for (size_t i = 0; i < rows && !failed; i++)
+        if (images->groups[i])
+            memcpy(marks[i], &images->groups[i], sizeof images->groups[i]);
+        else
+            memcpy(marks[i], images->digests[i], PF_DIGEST_SIZE);
+    if (!failed)
+        failed = pf_equal_images_find((const uint8_t(*)[PF_DIGEST_SIZE])marks, table->rows,
+                                      table->alike, err);
+    free(marks);
+    return failed ? -1 : 0;
+}
+
+/* Of a cache that was made when rows were chosen by their paths the same ones are chosen again. */
+static int make_keys(PfFeatureTable *table, const PfCache *cache, const Images *images,
+                     PfError *err)
+{
+    for (int64_t i = 0; i < table->rows; i++) table->has_groups |= images->groups[i] != 0;
+    if (!table->has_groups && pf_split_is_by_path(pf_cache_provenance(cache))) return 0;
+    table->keys = pf_calloc((size_t)table->rows, sizeof *table->keys, err);
+    for (int64_t i = 0; table->keys && i < table->rows; i++) {
+        table->keys[i] = pf_split_key(images->digests[i], images->groups[i]);
+        if (!table->keys[i]) table->keys[i] = (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
+    }
+    return table->keys ? 0 : -1;
+}
+
+/* Among the rows of the lists. */
+static int count_equal(PfFeatureTable *table, const Images *images, PfError *err)
+{
+    enum { NO_PART = PF_SPLIT_COUNT };
+    const PfTask *task = pf_feature_table_class_task(table);
+    uint8_t *splits = pf_calloc((size_t)table->rows, 1, err);
+    if (!splits) return -1;
+    memset(splits, NO_PART, (size_t)table->rows);
+    for (int split = 0; split < PF_SPLIT_COUNT; split++)
+        for (int64_t i = 0; i < table->split_counts[split]; i++)
+            splits[table->split_rows[split][i]] = (uint8_t)split;
+    int failed = pf_equal_images_count((const uint8_t(*)[PF_DIGEST_SIZE])images->digests, splits,
+                                       task ? task->labels : NULL, table->rows, &table->equal, err);
+    free(splits);
+    return failed;
+}
+
+static int index_splits(PfFeatureTable *table, PfCache *cache, double val, PfError *err)
+{
+    const char *name = pf_cache_path(cache);
+    int has_val = has_split(cache, PF_SPLIT_VAL);
+    if (has_val && val >= 0)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "'%s' has a val part of its own; --val is for caches without one", name);
+    if (val < 0) val = PF_DEFAULT_VAL;
+    if (pf_cache_splits(cache)) memcpy(table->splits, pf_cache_splits(cache), (size_t)table->rows);
+    if (!has_val && val > 0 && !table->keys && pf_cache_paths(cache, &table->paths, err)) {
+        if (!err) return -1;
+        PfError cause = *err;
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "%" PF_SENTENCE
+                       ". Rows to validate on are chosen by it; --val 0 trains without.",
+                       cause.message);
+    }
+    return pf_feature_table_index(table, name, val, err);
+}
+
+static int load_splits(PfFeatureTable *table, PfCache *cache, double val, PfError *err)
+{
+    Images images = {0};
+    int failed = read_images(&images, cache, err) || find_alike(table, &images, err) ||
+                 make_keys(table, cache, &images, err) || index_splits(table, cache, val, err) ||
+                 count_equal(table, &images, err);
+    free(images.digests);
+    free(images.groups);
+    return failed ? -1 : 0;
+}
+
+int pf_feature_table_fail_not_finite(PfCache *cache, int tap, int64_t row, PfError *err)
+{
+    const char *const *paths;
+    const char *path = pf_cache_paths(cache, &paths, NULL) ? "" : paths[row];
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s': the features of row %lld%s%s%s at tap '%s' hold NaN or infinity. Hint: "
+                   "half precision ends at 65504; extract with --store f32, or check the weights.",
+                   pf_cache_path(cache), (long long)row, *path ? " (" : "", path, *path ? ")" : "",
+                   pf_cache_tap(cache, tap)->name);
+}
+
+static int check_finite(const PfFeatureTable *table, PfCache *cache, int tap, int threads,
+                        PfError *err)
+{
+    int64_t row = pf_feature_table_find_not_finite(table, threads);
+    return row < 0 ? 0 : pf_feature_table_fail_not_finite(cache, tap, row, err);
+}
+
+static int load_tasks(PfFeatureTable *table, PfCache *cache, const int *targets, PfError *err)
+{
+    for (int t = 0; t < table->task_count; t++)
+        if (read_task(cache, targets[t], &table->tasks[t], err)) return -1;
+    return 0;
+}
+
+static int table_of_tap(PfCache *cache, int tap, int task_count, const PfFeatureTableConfig *config,
+                        PfFeatureTable **out, PfError *err)
+{
+    PfFeatureMemory memory;
+    int views;
+    if (pf_cached_views(cache, &views, err) ||
+        pf_feature_memory_plan(cache, tap, config->memory_bytes, config->batch_rows, &memory, err))
+        return -1;
+    PfFeatureStream stream = {.cache = cache,
+                              .tap = tap,
+                              .views = views,
+                              .window_rows = memory.window_rows,
+                              .threads = config->threads,
+                              .interrupted = config->interrupted,
+                              .seconds = config->stream_seconds};
+    if (memory.is_streamed) return pf_feature_table_new_streamed(&stream, task_count, out, err);
+    return pf_feature_table_new(pf_cache_row_count(cache), views,
+                                pf_shape_count(&pf_cache_tap(cache, tap)->shape) / views,
+                                task_count, out, err);
+}
+
+/* Which of the views are learned from. Points lie elsewhere in every view but the centre. */
+static int choose_views(PfFeatureTable *table, const PfCache *cache, int wanted, PfError *err)
+{
+    const char *name = pf_cache_path(cache);
+    if (wanted > table->views)
+        return pf_fail(err, PF_EXIT_USAGE, "--views %d: '%s' holds %d of each image", wanted, name,
+                       table->views);
+    if (wanted) table->drawn_views = wanted;
+    for (int t = 0; t < table->task_count && table->drawn_views > 1; t++)
+        if (table->tasks[t].kind == PF_TARGET_KEYPOINTS)
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "'%s' holds %d views of each image, and the points of target '%s' are "
+                           "known in the first only. Hint: --views 1 trains on that.",
+                           name, table->views, table->tasks[t].name);
+    return 0;
+}
+
+static int read_features(PfFeatureTable *table, PfCache *cache, int tap, int threads, PfError *err)
+{
+    if (table->stream) return 0;
+    if (pf_cache_read_f32(cache, tap, 0, table->rows, table->x, threads, err)) return -1;
+    return check_finite(table, cache, tap, threads, err);
+}
+
+int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *config,
+                          PfFeatureTable **out, PfError *err)
+{
+    PfFeatureTable *table = NULL;
+    int *targets, count;
+    if (choose_targets(cache, config->targets, &targets, &count, err)) return -1;
+    int failed = table_of_tap(cache, tap, count, config, &table, err) ||
+                 load_tasks(table, cache, targets, err) ||
+                 choose_views(table, cache, config->views, err) ||
+                 load_splits(table, cache, config->val, err) ||
+                 read_features(table, cache, tap, config->threads, err);
+    free(targets);
+    if (failed) {
+        pf_feature_table_free(&table);
+        return -1;
+    }
+    *out = table;
+    return 0;
 }

@@ -1,5 +1,6 @@
 #include "finetune.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,239 @@
 #include "json.h"
 #include "memory.h"
 #include "model_file.h"
+#include "optimizer.h"
+
+/* ---- the optimiser: what group_optimizer.h does to a head, done to tensors of a network ---- */
+
+/* A tensor is stepped as a matrix of rows of so many numbers and a shorter last row. */
+#define COLUMNS 1024
+/* Rows that one task of the pool takes. */
+#define TASK_ROWS 64
+
+typedef struct TensorState {
+    const PfSuffixTensor *tensor;
+    int64_t count;
+    float *mean, *square; /* (count) NULL of buffers; square: Adam and AdamW only */
+} TensorState;
+
+typedef struct SuffixOptimizer {
+    PfSuffixOptimizerConfig config;
+    TensorState *states; /* (count) */
+    size_t count;
+    int64_t step;
+} SuffixOptimizer;
+
+static int new_state(SuffixOptimizer *optimizer, const PfSuffixTensor *tensor, TensorState *state,
+                     PfError *err)
+{
+    *state = (TensorState){.tensor = tensor, .count = pf_shape_count(&tensor->shape)};
+    if (!tensor->gradient) return 0;
+    state->mean = pf_calloc((size_t)state->count, sizeof(float), err);
+    if (optimizer->config.kind != PF_SGD)
+        state->square = pf_calloc((size_t)state->count, sizeof(float), err);
+    return state->mean && (state->square || optimizer->config.kind == PF_SGD) ? 0 : -1;
+}
+
+static void suffix_optimizer_free(SuffixOptimizer **optimizer)
+{
+    if (!*optimizer) return;
+    for (size_t i = 0; i < (*optimizer)->count; i++) {
+        free((*optimizer)->states[i].mean);
+        free((*optimizer)->states[i].square);
+    }
+    free((*optimizer)->states);
+    free(*optimizer);
+    *optimizer = NULL;
+}
+
+/* Of the tensors that have gradients. tensors: lent until free. */
+static int suffix_optimizer_new(const PfSuffixTensor *tensors, size_t count,
+                                const PfSuffixOptimizerConfig *config, SuffixOptimizer **out,
+                                PfError *err)
+{
+    SuffixOptimizer *optimizer = pf_calloc(1, sizeof *optimizer, err);
+    if (!optimizer) return -1;
+    optimizer->config = *config;
+    optimizer->states = pf_calloc(count ? count : 1, sizeof *optimizer->states, err);
+    int failed = !optimizer->states;
+    for (; optimizer->count < count && !failed; optimizer->count++)
+        failed = new_state(optimizer, &tensors[optimizer->count],
+                           &optimizer->states[optimizer->count], err);
+    if (failed) {
+        suffix_optimizer_free(&optimizer);
+        return -1;
+    }
+    *out = optimizer;
+    return 0;
+}
+
+/* Of all gradients together, the same for any number of threads. */
+static double suffix_optimizer_squared_length(const SuffixOptimizer *optimizer)
+{
+    double squares = 0;
+    for (size_t i = 0; i < optimizer->count; i++) {
+        const TensorState *state = &optimizer->states[i];
+        for (int64_t j = 0; state->mean && j < state->count; j++)
+            squares += (double)state->tensor->gradient[j] * (double)state->tensor->gradient[j];
+    }
+    return squares;
+}
+
+typedef struct TensorStep {
+    const PfStepColumns *columns;
+    int64_t step;
+    const TensorState *state;
+    float clip;
+} TensorStep;
+
+/* Whole rows, then the rest of the tensor, if it falls into this task. */
+static void step_rows(void *context, int64_t index)
+{
+    const TensorStep *step = context;
+    const TensorState *state = step->state;
+    int64_t first = index * TASK_ROWS * COLUMNS;
+    int64_t count =
+        state->count - first < TASK_ROWS * COLUMNS ? state->count - first : TASK_ROWS * COLUMNS;
+    float *gradient = state->tensor->gradient + first;
+    for (int64_t i = 0; step->clip < 1 && i < count; i++) gradient[i] *= step->clip;
+    PfStepBlock block = {.rows = count / COLUMNS,
+                         .columns = COLUMNS,
+                         .stride = COLUMNS,
+                         .parameters = state->tensor->values + first,
+                         .mean = state->mean + first,
+                         .square = state->square ? state->square + first : NULL,
+                         .gradient = gradient,
+                         .gradient_stride = COLUMNS};
+    if (block.rows) pf_step_columns_take(step->columns, step->step, &block);
+    int64_t done = block.rows * COLUMNS;
+    if (done == count) return;
+    block.rows = 1;
+    block.columns = count - done;
+    block.parameters += done;
+    block.mean += done;
+    if (block.square) block.square += done;
+    block.gradient += done;
+    pf_step_columns_take(step->columns, step->step, &block);
+}
+
+/* Gradients are multiplied by clip first; the rate is the configuration's times progress. */
+static void suffix_optimizer_step(SuffixOptimizer *optimizer, double clip, double progress)
+{
+    const PfSuffixOptimizerConfig *config = &optimizer->config;
+    float arrays[4][COLUMNS];
+    PfStepColumns columns = {pf_optimizer_config(config->kind),
+                             config->nesterov,
+                             arrays[0],
+                             arrays[1],
+                             arrays[2],
+                             arrays[3]};
+    double rate = config->learning_rate * progress;
+    optimizer->step++;
+    for (size_t i = 0; i < optimizer->count; i++) {
+        const TensorState *state = &optimizer->states[i];
+        TensorStep step = {&columns, optimizer->step, state, (float)clip};
+        int64_t tasks = (state->count + TASK_ROWS * COLUMNS - 1) / (TASK_ROWS * COLUMNS);
+        if (!state->mean) continue;
+        pf_step_columns_set(&columns, optimizer->step, 0, COLUMNS, rate,
+                            state->tensor->decays ? config->weight_decay : 0, config->momentum);
+        pf_thread_pool_for(tasks > 1 ? config->pool : NULL, tasks, step_rows, &step);
+    }
+}
+
+/* Registers the running means and squares and the count of steps. */
+static int suffix_optimizer_checkpoint(SuffixOptimizer *optimizer, PfCheckpoint *checkpoint,
+                                       PfError *err)
+{
+    for (size_t i = 0; i < optimizer->count; i++) {
+        const TensorState *state = &optimizer->states[i];
+        size_t bytes = (size_t)state->count * sizeof(float);
+        char name[sizeof state->tensor->name + 16];
+        snprintf(name, sizeof name, "mean.%s", state->tensor->name);
+        if (state->mean && pf_checkpoint_add(checkpoint, name, state->mean, bytes, err)) return -1;
+        snprintf(name, sizeof name, "square.%s", state->tensor->name);
+        if (state->square && pf_checkpoint_add(checkpoint, name, state->square, bytes, err))
+            return -1;
+    }
+    return pf_checkpoint_add(checkpoint, "suffix.step", &optimizer->step, sizeof optimizer->step,
+                             err);
+}
+
+/* ---- features ---- */
+
+/* A feeder of features that a suffix makes of another feeder's rows. Passes that are
+ * shuffled are for learning: the suffix then remembers what its backward needs. */
+
+typedef struct SuffixFeeder {
+    const PfSuffixPlugin *plugin;
+    PfSuffix *suffix;
+    PfRowFeeder *rows;
+    PfSuffixSeconds *seconds;
+    int learning;
+    PfRandom dropout; /* a draw for every batch of the pass */
+    float *features;  /* (batch, output) */
+    size_t capacity;
+} SuffixFeeder;
+
+static int start(void *context, const int32_t *rows, int64_t count, const PfRandom *shuffle,
+                 int64_t batch, PfError *err)
+{
+    SuffixFeeder *feeder = context;
+    const PfShape *shape = feeder->plugin->output_shape(feeder->suffix);
+    size_t room = (size_t)(batch < count ? batch : count);
+    feeder->learning = shuffle != NULL;
+    if (shuffle) feeder->dropout = *shuffle;
+    if (pf_grow(&feeder->features, &feeder->capacity, room,
+                (size_t)pf_shape_count(shape) * sizeof *feeder->features, err))
+        return -1;
+    return feeder->rows->start(feeder->rows->context, rows, count, shuffle, batch, err);
+}
+
+static int run(SuffixFeeder *feeder, const PfRowBatch *batch, PfError *err)
+{
+    const PfSuffixPlugin *plugin = feeder->plugin;
+    if (!feeder->learning)
+        return plugin->forward(feeder->suffix, batch->x, batch->n, feeder->features, err);
+    return plugin->forward_training(feeder->suffix, batch->x, batch->n,
+                                    pf_random_u64(&feeder->dropout), feeder->features, err);
+}
+
+static int next(void *context, PfRowBatch *batch, PfError *err)
+{
+    SuffixFeeder *feeder = context;
+    double started = pf_seconds();
+    if (feeder->rows->next(feeder->rows->context, batch, err)) return -1;
+    double read = pf_seconds();
+    feeder->seconds->read += read - started;
+    if (!batch->n) return 0;
+    int failed = run(feeder, batch, err);
+    *(feeder->learning ? &feeder->seconds->forward : &feeder->seconds->evaluate) +=
+        pf_seconds() - read;
+    batch->x = feeder->features;
+    return failed;
+}
+
+static void free_feeder(void *context)
+{
+    SuffixFeeder *feeder = context;
+    free(feeder->features);
+    free(feeder);
+}
+
+/* rows: lent; its batches hold rows of the cut, flattened. seconds: added to, lent. */
+static int new_suffix_feeder(const PfSuffixPlugin *plugin, PfSuffix *suffix, PfRowFeeder *rows,
+                             PfSuffixSeconds *seconds, PfRowFeeder *out, PfError *err)
+{
+    SuffixFeeder *feeder = pf_calloc(1, sizeof *feeder, err);
+    if (!feeder) return -1;
+    feeder->plugin = plugin;
+    feeder->suffix = suffix;
+    feeder->rows = rows;
+    feeder->seconds = seconds;
+    *out = (PfRowFeeder){feeder, rows->row_values, start, next, free_feeder};
+    return 0;
+}
+
+/* ---- the network ---- */
 
 struct PfFinetune {
     PfFinetuneNetwork network;
@@ -16,7 +250,7 @@ struct PfFinetune {
     size_t tensor_count;
     size_t number_count;   /* of all tensors together */
     float *initial, *kept; /* (number_count) tensor after tensor */
-    PfSuffixOptimizer *optimizer;
+    SuffixOptimizer *optimizer;
     PfSuffixSeconds seconds;
     PfTrunk trunk;
 };
@@ -51,7 +285,7 @@ static int backward(void *context, const float *derivative, double *squares, PfE
     PfFinetune *finetune = context;
     double started = pf_seconds();
     if (finetune->plugin->backward(finetune->network.suffix, derivative, err)) return -1;
-    if (squares) *squares = pf_suffix_optimizer_squared_length(finetune->optimizer);
+    if (squares) *squares = suffix_optimizer_squared_length(finetune->optimizer);
     finetune->seconds.backward += pf_seconds() - started;
     return 0;
 }
@@ -60,7 +294,7 @@ static int step(void *context, const PfTrunkStep *trunk_step, PfError *err)
 {
     PfFinetune *finetune = context;
     double started = pf_seconds();
-    pf_suffix_optimizer_step(finetune->optimizer, trunk_step->clip, trunk_step->progress);
+    suffix_optimizer_step(finetune->optimizer, trunk_step->clip, trunk_step->progress);
     int failed = finetune->plugin->commit(finetune->network.suffix, err);
     finetune->seconds.step += pf_seconds() - started;
     return failed;
@@ -85,7 +319,7 @@ static int checkpoint(void *context, PfCheckpoint *state, PfError *err)
         if (pf_checkpoint_add_weights(state, name, tensor->values, count, err)) return -1;
     }
     return pf_checkpoint_add_weights(state, "kept", finetune->kept, finetune->number_count, err) ||
-                   pf_suffix_optimizer_checkpoint(finetune->optimizer, state, err)
+                   suffix_optimizer_checkpoint(finetune->optimizer, state, err)
                ? -1
                : 0;
 }
@@ -164,7 +398,7 @@ int pf_finetune_open(const PfCache *cache, const PfFinetuneOptions *options, PfF
 void pf_finetune_close(PfFinetune **finetune)
 {
     if (!*finetune) return;
-    pf_suffix_optimizer_free(&(*finetune)->optimizer);
+    suffix_optimizer_free(&(*finetune)->optimizer);
     pf_finetune_network_close(&(*finetune)->network);
     free((*finetune)->initial);
     free((*finetune)->kept);
@@ -175,9 +409,9 @@ void pf_finetune_close(PfFinetune **finetune)
 int pf_finetune_begin(PfFinetune *finetune, const PfSuffixOptimizerConfig *config,
                       const PfTrunk **trunk, PfError *err)
 {
-    pf_suffix_optimizer_free(&finetune->optimizer);
-    if (pf_suffix_optimizer_new(finetune->tensors, finetune->tensor_count, config,
-                                &finetune->optimizer, err))
+    suffix_optimizer_free(&finetune->optimizer);
+    if (suffix_optimizer_new(finetune->tensors, finetune->tensor_count, config,
+                             &finetune->optimizer, err))
         return -1;
     *trunk = &finetune->trunk;
     return restore_values(finetune, finetune->initial, err);
@@ -188,7 +422,7 @@ int pf_finetune_end(PfFinetune *finetune, PfError *err)
     return restore_values(finetune, finetune->kept, err);
 }
 
-/* ---- views ---- */
+/* ---- what it is ---- */
 
 const PfFinetuneNetwork *pf_finetune_network(const PfFinetune *finetune)
 {
@@ -218,6 +452,6 @@ int64_t pf_finetune_features(const PfFinetune *finetune)
 
 int pf_finetune_feeder(PfFinetune *finetune, PfRowFeeder *rows, PfRowFeeder *out, PfError *err)
 {
-    return pf_suffix_feeder(finetune->plugin, finetune->network.suffix, rows, &finetune->seconds,
-                            out, err);
+    return new_suffix_feeder(finetune->plugin, finetune->network.suffix, rows, &finetune->seconds,
+                             out, err);
 }

@@ -3,8 +3,23 @@
 #define PF_FINETUNE_H
 
 #include "finetune_network.h"
-#include "suffix_feeder.h"
-#include "suffix_optimizer.h"
+#include "group.h"
+#include "permafrost/suffix.h"
+#include "row_feeder.h"
+
+typedef struct PfSuffixOptimizerConfig {
+    PfOptimizerKind kind; /* not L-BFGS */
+    int nesterov;
+    double learning_rate, weight_decay, momentum; /* weight_decay: of tensors that decay */
+    PfThreadPool *pool;                           /* NULL: the calling thread alone */
+} PfSuffixOptimizerConfig;
+
+/* Where the time of a fine-tuning goes. */
+typedef struct PfSuffixSeconds {
+    double read; /* waiting for rows */
+    double forward, backward, step;
+    double evaluate; /* forward alone: validation, metrics */
+} PfSuffixSeconds;
 
 typedef struct PfFinetune PfFinetune;
 

@@ -4,11 +4,35 @@
 
 #include <stdint.h>
 
+#include "checkpoint.h"
 #include "head_network.h"
 #include "optimizer.h"
+#include "permafrost/error.h"
 #include "row_feeder.h"
 #include "task.h"
-#include "trunk.h"
+
+/* What learns in front of a head: the features of a batch come out of it, and it takes
+ * their gradients. The training loop drives it; finetune.c is one. */
+
+typedef struct PfTrunkStep {
+    double clip;     /* what gradients are shortened by; 1: not at all */
+    double progress; /* the head's learning rate of this step over that of its setting: schedule
+                        and warm-up */
+} PfTrunkStep;
+
+typedef struct PfTrunk {
+    void *context;
+    /* derivative: (n, features) of the loss by the features of the batch that the feeder gave last.
+     * *squares: squared length of the trunk's gradient; NULL: nobody asks. */
+    int (*backward)(void *context, const float *derivative, double *squares, PfError *err);
+    int (*step)(void *context, const PfTrunkStep *step, PfError *err);
+    /* The head is the best one so far: the trunk remembers what it is now, to go with it. */
+    int (*keep)(void *context, PfError *err);
+    /* Registers with the checkpoint all that changes from step to step. */
+    int (*checkpoint)(void *context, PfCheckpoint *checkpoint, PfError *err);
+    /* Called once what was registered has been read back from the checkpoint. */
+    int (*resumed)(void *context, PfError *err);
+} PfTrunk;
 
 /* What heads of a group may differ in. */
 typedef struct PfHeadSetting {

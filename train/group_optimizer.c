@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "memory.h"
-#include "step_columns.h"
+#include "optimizer.h"
 
 /* Rows of a matrix that one task of the pool takes. */
 #define TASK_ROWS 64

@@ -1,14 +1,15 @@
 #include "group_run.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "convex_head.h"
-#include "init_head.h"
+#include "first_head.h"
 #include "memory.h"
 #include "row_choice.h"
-#include "warm_head.h"
+#include "stream_feeder.h"
 
 int pf_head_feeder_new(const PfFeatureTable *table, PfFinetune *finetune, PfThreadPool *pool,
                        PfHeadFeeder *out, PfError *err)
@@ -100,10 +101,10 @@ static PfGroupConfig group_config(const PfGroupRun *run, const PfExperiment *fir
 }
 
 /* A head that goes on from a checkpoint need not be warmed. */
-static int needs_warm_head(const PfGroupRun *run)
+static bool needs_warm_head(const PfGroupRun *run)
 {
-    int goes_on = run->checkpoint && run->options->resume &&
-                  !access(pf_checkpoint_path(run->checkpoint), F_OK);
+    bool goes_on = run->checkpoint && run->options->resume &&
+                   !access(pf_checkpoint_path(run->checkpoint), F_OK);
     return run->options->warm_head && !goes_on;
 }
 

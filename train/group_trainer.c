@@ -1,6 +1,7 @@
 #include "group_trainer.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,9 +314,9 @@ static int validate(Trainer *trainer, PfError *err)
 
 /* ---- what becomes of a head ---- */
 
-static int is_better(const PfHeadEpoch *epoch, const PfHeadEpoch *best)
+static bool is_better(const PfHeadEpoch *epoch, const PfHeadEpoch *best)
 {
-    if (isnan(epoch->val_score)) return 1; /* no val rows: the last one */
+    if (isnan(epoch->val_score)) return true; /* no val rows: the last one */
     if (epoch->val_score != best->val_score) return epoch->val_score > best->val_score;
     return epoch->val_loss < best->val_loss;
 }
@@ -341,7 +342,7 @@ static void note_training(Trainer *trainer, int epoch)
 }
 
 /* Without val rows nothing else sees what the last step did. */
-static int is_finite(const Trainer *trainer, int head)
+static bool is_finite(const Trainer *trainer, int head)
 {
     const PfHeadNetwork *network = trainer->network;
     for (int l = 0; l < network->layer_count; l++) {
@@ -349,9 +350,9 @@ static int is_finite(const Trainer *trainer, int head)
         for (int64_t i = 0; i < layer->rows; i++)
             for (int64_t c = 0; c < layer->width; c++)
                 if (!isfinite(layer->parameters[i * layer->columns + head * layer->width + c]))
-                    return 0;
+                    return false;
     }
-    return 1;
+    return true;
 }
 
 static int keep(Trainer *trainer, int head, PfError *err)
@@ -390,6 +391,10 @@ static int note_validation(Trainer *trainer, int epoch, PfError *err)
 }
 
 /* ---- checkpoints ---- */
+
+/* Histories lie in checkpoints as they lie in memory: these sizes are part of the format. */
+_Static_assert(sizeof(PfHeadEpoch) == 56, "a PfHeadEpoch in a checkpoint");
+_Static_assert(sizeof(((PfHeadHistory *)0)->diverged) == 4, "a number in a checkpoint");
 
 static int register_history(Trainer *trainer, int head, PfError *err)
 {
@@ -449,11 +454,11 @@ static int begin_checkpoints(Trainer *trainer, PfError *err)
 
 /* ---- epochs ---- */
 
-static int all_ended(const Trainer *trainer)
+static bool all_ended(const Trainer *trainer)
 {
     for (int h = 0; h < trainer->config->head_count; h++)
-        if (trainer->waiting[h] >= 0) return 0;
-    return 1;
+        if (trainer->waiting[h] >= 0) return false;
+    return true;
 }
 
 static int run_epochs(Trainer *trainer, PfError *err)

@@ -1,5 +1,6 @@
 #include "head_model.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "model_file.h"
 #include "result_json.h"
 
-static int starts_with(const char *text, const char *prefix)
+static bool starts_with(const char *text, const char *prefix)
 {
     return !strncmp(text, prefix, strlen(prefix));
 }

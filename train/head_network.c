@@ -1,6 +1,7 @@
 #include "head_network.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ struct PfHeadPass {
     LayerPass layers[PF_MAX_HIDDEN + 1];
 };
 
-static int is_last(const PfHeadNetwork *network, int layer)
+static bool is_last(const PfHeadNetwork *network, int layer)
 {
     return layer == network->layer_count - 1;
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "checkpoint.h"
-#include "head_spec.h"
+#include "head_layer.h"
 #include "permafrost/error.h"
 #include "thread_pool.h"
 

@@ -1,12 +1,13 @@
-/* A head's parameters as the tensors of a model file: transposed to torch's Linear,
- * the normalisation of features and numbers folded in, named as
- * torch.nn.Sequential would. */
+/* A head's parameters as the tensors of a model file, and back to a network: transposed to torch's
+ * Linear, the normalisation of features and numbers folded in, named as torch.nn.Sequential
+ * would. */
 #ifndef PF_HEAD_TENSORS_H
 #define PF_HEAD_TENSORS_H
 
 #include <cjson/cJSON.h>
 
 #include "head_network.h"
+#include "model_file.h"
 #include "safetensors.h"
 #include "task.h"
 
@@ -23,5 +24,8 @@ int pf_head_tensors_new(const PfHeadNetwork *network, const PfTask *tasks, int t
                         const char *module, const float *mean, const float *scale,
                         PfHeadTensors *out, PfError *err);
 void pf_head_tensors_free(PfHeadTensors *tensors);
+
+/* Of one head, whose outputs are those of the model's targets in their order. */
+int pf_model_head_read(const PfModel *model, PfHeadNetwork **out, PfError *err);
 
 #endif

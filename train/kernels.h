@@ -3,7 +3,7 @@
  * Every set computes the same bits: a number is rounded where its definition
  * rounds (a fused multiply-add is one rounding) and sums have one order. Only
  * which of several NaNs comes out is left open. The functions that the trainer
- * calls are in gemm.h, vector_math.h, loss.h and optimizer_steps.h. */
+ * calls are in gemm.h, vector_math.h, loss.h and optimizer.h. */
 #ifndef PF_KERNELS_H
 #define PF_KERNELS_H
 
@@ -36,7 +36,7 @@ typedef struct PfPointwiseBlock {
     double *losses, *weight_sums; /* added to */
 } PfPointwiseBlock;
 
-struct PfStepBlock; /* optimizer_steps.h */
+struct PfStepBlock; /* optimizer.h */
 struct PfAdamStep;
 struct PfSgdStep;
 

@@ -1,6 +1,7 @@
 #include "lbfgs.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,7 +152,7 @@ static int decreases_enough(const Point *start, const Point *point)
            point->slope <= 2 * decrease - start->slope;
 }
 
-static int is_flat_enough(const Point *start, const Point *point)
+static bool is_flat_enough(const Point *start, const Point *point)
 {
     return fabs(point->slope) <= -CURVATURE * start->slope;
 }

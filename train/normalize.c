@@ -11,6 +11,10 @@
  * so that sums come out the same. */
 #define BLOCKS 64
 
+const char *const pf_normalize_names[] = {[PF_NORMALIZE_NONE] = "none",
+                                          [PF_NORMALIZE_STANDARDIZE] = "standardize",
+                                          [PF_NORMALIZE_L2] = "l2"};
+
 /* Rows [*first, *first + n) of `rows` that belong to a block; returns n. */
 static int64_t block_range(int64_t rows, int64_t block, int64_t *first)
 {

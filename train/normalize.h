@@ -11,6 +11,10 @@ typedef enum PfNormalize {
     PF_NORMALIZE_L2,          /* each row to length 1; rows of zeros stay */
 } PfNormalize;
 
+/* As they are called on the command line and in files; by the enum, but for the default. */
+#define PF_NORMALIZE_COUNT 3
+extern const char *const pf_normalize_names[PF_NORMALIZE_COUNT];
+
 /* Rewrites the table's x, all views of it, which is in memory. standardize: measured on the first
  * view of the table's train rows; mean
  * and scale, (features) each, receive what was used: x' = (x - mean) * scale; both stay as they are

@@ -106,7 +106,7 @@ static void settings_text(const PfExperiment *experiment, int64_t rows, char *te
 {
     const PfHeadSetting *setting = &experiment->setting;
     char schedule[PF_SCHEDULE_TEXT_SIZE], momentum[32] = "";
-    const char *normalize = pf_normalize_name(experiment->normalize);
+    const char *normalize = pf_normalize_names[experiment->normalize];
     if (experiment->optimizer == PF_LBFGS) {
         snprintf(text, size, "lbfgs to the optimum, weight decay %g, normalize %s",
                  setting->weight_decay, normalize);
@@ -115,7 +115,7 @@ static void settings_text(const PfExperiment *experiment, int64_t rows, char *te
     if (experiment->optimizer == PF_SGD)
         snprintf(momentum, sizeof momentum, ", momentum %g", setting->momentum);
     snprintf(text, size, "%s, lr %g %s, weight decay %g%s, batch %d, %d epochs, normalize %s",
-             pf_optimizer_name(experiment->optimizer), setting->learning_rate,
+             pf_optimizer_names[experiment->optimizer], setting->learning_rate,
              pf_schedule_text(&setting->schedule, schedule), setting->weight_decay, momentum,
              experiment->batch,
              experiment->epochs ? experiment->epochs : pf_default_epochs(experiment, rows),

@@ -31,8 +31,8 @@ static void add_head(cJSON *json, const PfHeadSpec *spec)
     char text[PF_HEAD_SPEC_TEXT_SIZE];
     cJSON_AddStringToObject(json, "head", pf_head_spec_text(spec, text));
     if (!spec->hidden_count) return;
-    cJSON_AddStringToObject(json, "activation", pf_activation_name(spec->activation));
-    cJSON_AddStringToObject(json, "head_norm", pf_head_norm_name(spec->norm));
+    cJSON_AddStringToObject(json, "activation", pf_activation_names[spec->activation]);
+    cJSON_AddStringToObject(json, "head_norm", pf_head_norm_names[spec->norm]);
     cJSON_AddNumberToObject(json, "dropout", spec->dropout);
 }
 
@@ -55,8 +55,7 @@ static void add_steps(cJSON *json, const PfTrainRun *run)
     cJSON_AddNumberToObject(json, "warmup", setting->warmup_epochs);
     cJSON_AddNumberToObject(json, "clip", setting->clip_norm);
     cJSON_AddNumberToObject(json, "patience", experiment->patience);
-    cJSON_AddStringToObject(json, "sampling",
-                            experiment->sampling == PF_SAMPLING_BALANCED ? "balanced" : "shuffle");
+    cJSON_AddStringToObject(json, "sampling", pf_sampling_names[experiment->sampling]);
 }
 
 static void add_finetune(cJSON *json, const PfTrainRun *run)
@@ -81,12 +80,12 @@ cJSON *pf_result_config(const PfTrainRun *run)
     if (run->sweep->finetune) add_finetune(json, run);
     add_targets(json, run->sweep->table);
     add_head(json, &experiment->spec);
-    cJSON_AddStringToObject(json, "optimizer", pf_optimizer_name(experiment->optimizer));
+    cJSON_AddStringToObject(json, "optimizer", pf_optimizer_names[experiment->optimizer]);
     cJSON_AddNumberToObject(json, "weight_decay", experiment->setting.weight_decay);
     if (experiment->optimizer != PF_LBFGS) add_steps(json, run);
     cJSON_AddNumberToObject(json, "label_smoothing", experiment->setting.label_smoothing);
     cJSON_AddStringToObject(json, "class_weights", experiment->balanced_loss ? "balanced" : "none");
-    cJSON_AddStringToObject(json, "normalize", pf_normalize_name(experiment->normalize));
+    cJSON_AddStringToObject(json, "normalize", pf_normalize_names[experiment->normalize]);
     if (experiment->per_class) cJSON_AddNumberToObject(json, "per_class", experiment->per_class);
     cJSON_AddNumberToObject(json, "views",
                             experiment->optimizer == PF_LBFGS ? 1 : run->sweep->table->drawn_views);

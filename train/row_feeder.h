@@ -1,5 +1,5 @@
 /* Rows of features, batch by batch: for training in a shuffled order, for
- * validation in their own. Of several views a shuffled pass draws one for each row (view_draw.h),
+ * validation in their own. Of several views a shuffled pass draws one for each row (PfViewDraw),
  * others take the first. Where the rows come from (memory, or a cache that is
  * larger than memory) is behind this. */
 #ifndef PF_ROW_FEEDER_H
@@ -31,20 +31,24 @@ typedef struct PfRowFeeder {
     void (*free)(void *context);
 } PfRowFeeder;
 
-/* Rows of the table, which must outlive the feeder, wherever they are: one of the two below. pool
- * may be NULL. */
-int pf_row_feeder_new(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
-                      PfError *err);
 void pf_row_feeder_free(PfRowFeeder *feeder);
 
-/* Of a table in memory. */
+/* Rows of a table in memory, which must outlive the feeder. pool may be NULL. */
 int pf_memory_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
                      PfError *err);
 
-/* Of a table that is streamed. Rows in order are dealt out as from memory, to the last bit. A
- * shuffled pass takes runs of rows in random order, as many at a time as a window holds, and
- * shuffles the rows of each window; a thread reads the next window meanwhile. */
-int pf_stream_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
-                     PfError *err);
+/* Which of a row's views a pass takes: the centre, or, where it is learned from, one that the pass
+ * draws. It follows from the pass and the row alone, not from where rows come from nor from their
+ * order; a row that comes several times in a pass is the same each time. */
+
+typedef struct PfViewDraw {
+    uint64_t seed;
+    int views; /* drawn from; 1: always the centre */
+} PfViewDraw;
+
+/* shuffle: the stream of a pass that is learned from, which is not moved on; NULL: of another. */
+PfViewDraw pf_view_draw_begin(const PfFeatureTable *table, const PfRandom *shuffle);
+/* 0, the centre, to views - 1. */
+int pf_view_draw_of(const PfViewDraw *draw, int32_t row);
 
 #endif

@@ -1,11 +1,11 @@
+#include "stream_feeder.h"
+
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "memory.h"
 #include "normalize.h"
-#include "read_ahead.h"
-#include "row_feeder.h"
-#include "stream_plan.h"
+#include "stream_reader.h"
 
 /* Rows in order need not be mixed: small windows, so that the first is soon there. */
 #define IN_ORDER_BYTES ((int64_t)16 << 20)
@@ -256,8 +256,8 @@ static void free_feeder(void *context)
     free(feeder);
 }
 
-int pf_stream_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
-                     PfError *err)
+static int new_stream_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
+                             PfError *err)
 {
     const PfFeatureStream *stream = table->stream;
     const PfCacheTap *tap = pf_cache_tap(stream->cache, stream->tap);
@@ -277,4 +277,11 @@ int pf_stream_feeder(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeede
             feeder->longest_run = feeder->runs[r].count;
     *out = (PfRowFeeder){feeder, table->features, start, next, free_feeder};
     return 0;
+}
+
+int pf_row_feeder_new(const PfFeatureTable *table, PfThreadPool *pool, PfRowFeeder *out,
+                      PfError *err)
+{
+    if (table->stream) return new_stream_feeder(table, pool, out, err);
+    return pf_memory_feeder(table, pool, out, err);
 }

@@ -1,10 +1,11 @@
 #include "stream_normalize.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "memory.h"
-#include "row_feeder.h"
+#include "stream_feeder.h"
 
 #define BATCH_ROWS 256
 /* Features that a task of the pool takes. */
@@ -87,7 +88,7 @@ static int measure(Measuring *measuring, PfThreadPool *pool, PfError *err)
 }
 
 /* Pixels are finite as they are. */
-static int needs_pass(const PfFeatureTable *table, PfNormalize kind)
+static bool needs_pass(const PfFeatureTable *table, PfNormalize kind)
 {
     PfDtype dtype = pf_cache_tap(table->stream->cache, table->stream->tap)->dtype;
     return kind == PF_NORMALIZE_STANDARDIZE || dtype != PF_DTYPE_U8;

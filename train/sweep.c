@@ -1,6 +1,7 @@
 #include "sweep.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +14,6 @@
 #include "memory.h"
 #include "row_choice.h"
 #include "stream_normalize.h"
-#include "sweep_ranking.h"
 
 /* Parameters, their gradients, the optimiser's state and the best so far of the heads of a group.
  */
@@ -311,11 +311,11 @@ static int run_stage(Runner *runner, const Stage *stage, int64_t seed, PfError *
 
 /* ---- everything ---- */
 
-static int uses_normalization(const PfSweep *sweep, PfNormalize normalize)
+static bool uses_normalization(const PfSweep *sweep, PfNormalize normalize)
 {
     for (int s = 0; s < sweep->setting_count; s++)
-        if (sweep->settings[s].experiment.normalize == normalize) return 1;
-    return 0;
+        if (sweep->settings[s].experiment.normalize == normalize) return true;
+    return false;
 }
 
 static int run_tap(Runner *runner, int tap, int fold, PfError *err)
@@ -366,6 +366,80 @@ static int fail_diverged(const PfSweep *sweep, PfError *err)
                    "the training diverged: the loss of epoch %d is not a number. Hint: a smaller "
                    "--lr than %g, or --normalize standardize.",
                    trial->epoch_count + 1, experiment->setting.learning_rate);
+}
+
+/* ---- the ranking ---- */
+
+static int compare_trials(const void *a, const void *b)
+{
+    const PfTrial *left = a, *right = b;
+    if (left->tap != right->tap) return left->tap - right->tap;
+    if (left->setting != right->setting) return left->setting - right->setting;
+    if (left->fold != right->fold) return left->fold - right->fold;
+    return (left->seed > right->seed) - (left->seed < right->seed);
+}
+
+/* What a trial is ranked by: without val rows its train score. */
+static double score_of(const PfTrial *trial)
+{
+    return isnan(trial->val_score) ? trial->train_score : trial->val_score;
+}
+
+static PfRanked sum_up(const PfTrial *trials, int count)
+{
+    PfRanked ranked = {.setting = trials[0].setting,
+                       .tap = trials[0].tap,
+                       .trials = count,
+                       .deviation = NAN,
+                       .best_seed = trials[0].seed};
+    double squares = 0, best = -INFINITY;
+    for (int i = 0; i < count; i++) {
+        double score = score_of(&trials[i]);
+        ranked.diverged += trials[i].diverged;
+        ranked.mean += score / count;
+        ranked.mean_loss +=
+            (isnan(trials[i].val_loss) ? trials[i].train_loss : trials[i].val_loss) / count;
+        if (!(score > best)) continue;
+        best = score;
+        ranked.best_seed = trials[i].seed;
+    }
+    for (int i = 0; i < count; i++) squares += pow(score_of(&trials[i]) - ranked.mean, 2);
+    if (count > 1) ranked.deviation = sqrt(squares / (count - 1));
+    return ranked;
+}
+
+/* Best first; what diverged last. */
+static int compare_ranked(const void *a, const void *b)
+{
+    const PfRanked *left = a, *right = b;
+    int left_bad = left->diverged > 0 || isnan(left->mean);
+    int right_bad = right->diverged > 0 || isnan(right->mean);
+    if (left_bad != right_bad) return left_bad - right_bad;
+    if (!left_bad && left->mean != right->mean) return left->mean < right->mean ? 1 : -1;
+    if (!left_bad && left->mean_loss != right->mean_loss)
+        return left->mean_loss > right->mean_loss ? 1 : -1;
+    if (left->tap != right->tap) return left->tap - right->tap;
+    return left->setting - right->setting;
+}
+
+/* Sorts the trials and fills ranking: highest mean validation score first, of equal ones the lowest
+ * loss; what diverged last. Without val rows by the train part. */
+static int rank_trials(PfSweep *sweep, PfError *err)
+{
+    size_t size = (size_t)(sweep->tap_count * sweep->setting_count);
+    sweep->ranking = pf_calloc(size, sizeof *sweep->ranking, err);
+    if (!sweep->ranking) return -1;
+    qsort(sweep->trials, (size_t)sweep->trial_count, sizeof *sweep->trials, compare_trials);
+    for (int first = 0, end; first < sweep->trial_count; first = end) {
+        const PfTrial *trial = &sweep->trials[first];
+        for (end = first + 1; end < sweep->trial_count; end++)
+            if (sweep->trials[end].setting != trial->setting ||
+                sweep->trials[end].tap != trial->tap)
+                break;
+        sweep->ranking[sweep->ranked_count++] = sum_up(trial, end - first);
+    }
+    qsort(sweep->ranking, (size_t)sweep->ranked_count, sizeof *sweep->ranking, compare_ranked);
+    return 0;
 }
 
 /* ---- the winner ---- */
@@ -432,7 +506,7 @@ static int open_checkpoint(Runner *runner, PfError *err)
 static int run_all(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
-    if (run_trials(runner, err) || pf_sweep_rank(sweep, err)) return -1;
+    if (run_trials(runner, err) || rank_trials(sweep, err)) return -1;
     if (sweep->ranking[0].diverged) return fail_diverged(sweep, err);
     return train_winner(runner, err);
 }

@@ -59,7 +59,7 @@ typedef struct PfSweepObserver {
     void (*on_epoch)(void *context, const PfHeadEpoch *epoch);
     /* Heads done, of all; of one head its steps. Nonzero stops. */
     int (*on_step)(void *context, int64_t done, int64_t total);
-    /* As that of a group. */
+    /* A checkpoint had done so many epochs, with which the training goes on. */
     void (*on_resume)(void *context, int epoch);
 } PfSweepObserver;
 

@@ -1,6 +1,8 @@
 #include "train_options.h"
 
 #include <limits.h>
+#include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,41 +23,34 @@ static int parse_head(void *settings, const char *value, PfError *err)
     return pf_head_spec_parse(value, &experiment_of(settings)->spec, err);
 }
 
-/* A choice among words into an int of the experiment. */
-static int parse_words(const char *name, const char *value, const char *const *words, size_t count,
-                       int *out, PfError *err)
-{
-    return pf_parse_choice(name, value, words, count, out, err);
-}
-
 static int parse_activation(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"relu", "gelu"};
-    int chosen = 0, failed = parse_words("--activation", value, words, 2, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--activation", value, pf_activation_names,
+                                             PF_ACTIVATION_COUNT, &chosen, err);
     experiment_of(settings)->spec.activation = (PfActivation)chosen;
     return failed;
 }
 
 static int parse_head_norm(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"none", "batch", "layer"};
-    int chosen = 0, failed = parse_words("--head-norm", value, words, 3, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--head-norm", value, pf_head_norm_names,
+                                             PF_HEAD_NORM_COUNT, &chosen, err);
     experiment_of(settings)->spec.norm = (PfHeadNorm)chosen;
     return failed;
 }
 
 static int parse_optimizer(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"adam", "adamw", "sgd", "lbfgs"};
-    int chosen = 0, failed = parse_words("--optimizer", value, words, 4, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--optimizer", value, pf_optimizer_names,
+                                             PF_OPTIMIZER_COUNT, &chosen, err);
     experiment_of(settings)->optimizer = (PfOptimizerKind)chosen;
     return failed;
 }
 
 static int parse_normalize(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"none", "standardize", "l2"};
-    int chosen = 0, failed = parse_words("--normalize", value, words, 3, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--normalize", value, pf_normalize_names,
+                                             PF_NORMALIZE_COUNT, &chosen, err);
     experiment_of(settings)->normalize = (PfNormalize)chosen;
     return failed;
 }
@@ -64,27 +59,28 @@ static int parse_batch_norm(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"frozen", "learn"};
     PfTrainOptions *options = settings;
-    return parse_words("--batch-norm", value, words, 2, &options->finetune.train_batch_norm, err);
+    return pf_parse_choice("--batch-norm", value, words, 2, &options->finetune.train_batch_norm,
+                           err);
 }
 
 static int parse_precision(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"fp32", "bf16"};
     PfTrainOptions *options = settings;
-    return parse_words("--precision", value, words, 2, &options->finetune.bf16, err);
+    return pf_parse_choice("--precision", value, words, 2, &options->finetune.bf16, err);
 }
 
 static int parse_class_weights(void *settings, const char *value, PfError *err)
 {
     static const char *const words[] = {"none", "balanced"};
-    return parse_words("--class-weights", value, words, 2, &experiment_of(settings)->balanced_loss,
-                       err);
+    return pf_parse_choice("--class-weights", value, words, 2,
+                           &experiment_of(settings)->balanced_loss, err);
 }
 
 static int parse_sampling(void *settings, const char *value, PfError *err)
 {
-    static const char *const words[] = {"shuffle", "balanced"};
-    int chosen = 0, failed = parse_words("--sampling", value, words, 2, &chosen, err);
+    int chosen = 0, failed = pf_parse_choice("--sampling", value, pf_sampling_names,
+                                             PF_SAMPLING_COUNT, &chosen, err);
     experiment_of(settings)->sampling = (PfSampling)chosen;
     return failed;
 }
@@ -175,13 +171,85 @@ static int parse_task_weight(void *settings, const char *text, PfError *err)
 
 /* ---- sweeps ---- */
 
+#define MAX_VALUES 1000
+
+static int fail_range(const char *text, PfError *err)
+{
+    return pf_fail(
+        err, PF_EXIT_USAGE,
+        "--sweep: expected a range as in 1e-4..1e-1:log7 (equal factors; both ends above "
+        "0) or 0..0.5:lin6 (equal steps), of 2 to %d values, found '%s'",
+        MAX_VALUES, text);
+}
+
+static double value_at(double low, double high, int is_log, int index, int count)
+{
+    double share = (double)index / (count - 1);
+    return is_log ? low * pow(high / low, share) : low + (high - low) * share;
+}
+
+/* "A..B:logN" or "A..B:linN" */
+static int parse_range(const char *text, PfSweepAxis *axis, PfError *err)
+{
+    double low, high;
+    uint64_t wanted;
+    const char *dots = strstr(text, ".."), *colon = strchr(text, ':');
+    if (!colon || colon < dots + 2 || pf_read_double(text, (size_t)(dots - text), &low) ||
+        pf_read_double(dots + 2, (size_t)(colon - dots - 2), &high))
+        return fail_range(text, err);
+    int is_log = !strncmp(colon, ":log", 4);
+    if ((!is_log && strncmp(colon, ":lin", 4)) ||
+        pf_read_unsigned(colon + 4, strlen(colon + 4), &wanted) || wanted < 2 ||
+        wanted > MAX_VALUES || (is_log && (low <= 0 || high <= 0)))
+        return fail_range(text, err);
+    int count = (int)wanted;
+    axis->values = pf_calloc((size_t)count, sizeof *axis->values, err);
+    if (!axis->values) return -1;
+    for (axis->count = 0; axis->count < count; axis->count++) {
+        double value = value_at(low, high, is_log, axis->count, count);
+        if (!(axis->values[axis->count] = pf_asprintf(err, "%.6g", value))) return -1;
+    }
+    return 0;
+}
+
+/* The whole list is a range; a list of values may hold words with dots. */
+static bool is_range(const char *text)
+{
+    return strstr(text, "..") && !strchr(text, ',');
+}
+
+static void free_axis(PfSweepAxis *axis)
+{
+    free(axis->name);
+    pf_list_free(&axis->values, &axis->count);
+    *axis = (PfSweepAxis){0};
+}
+
+static int parse_axis(const char *text, PfSweepAxis *axis, PfError *err)
+{
+    const char *equals = strchr(text, '=');
+    *axis = (PfSweepAxis){0};
+    if (!equals || equals == text || !equals[1])
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--sweep: expected OPTION=VALUES as in lr=1e-3,1e-2 or lr=1e-4..1e-1:log7, "
+                       "found '%s'",
+                       text);
+    axis->name = pf_asprintf(err, "%.*s", (int)(equals - text), text);
+    if (axis->name &&
+        !(is_range(equals + 1) ? parse_range(equals + 1, axis, err)
+                               : pf_split_list(equals + 1, &axis->values, &axis->count, err)))
+        return 0;
+    free_axis(axis);
+    return -1;
+}
+
 static int parse_sweep(void *settings, const char *value, PfError *err)
 {
     PfTrainOptions *options = settings;
     if (options->axis_count == PF_MAX_AXES)
         return pf_fail(err, PF_EXIT_USAGE, "--sweep: more than %d of them", PF_MAX_AXES);
     PfSweepAxis *axis = &options->axes[options->axis_count];
-    if (pf_sweep_axis_parse(value, axis, err)) return -1;
+    if (parse_axis(value, axis, err)) return -1;
     options->axis_count++; /* from here on it is freed with the others */
     for (int a = 0; a < options->axis_count - 1; a++)
         if (!strcmp(options->axes[a].name, axis->name))
@@ -436,7 +504,7 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
 
 void pf_train_options_free(PfTrainOptions *options)
 {
-    for (int i = 0; i < options->axis_count; i++) pf_sweep_axis_free(&options->axes[i]);
+    for (int i = 0; i < options->axis_count; i++) free_axis(&options->axes[i]);
     options->axis_count = 0;
 }
 

@@ -7,11 +7,21 @@
 #include "experiment.h"
 #include "feature_table.h"
 #include "finetune_network.h"
-#include "sweep_axis.h"
 
 #define PF_MAX_ASSERTIONS 32
 #define PF_MAX_AXES 16
 #define PF_MAX_TASK_SETTINGS 64
+
+/* What --sweep says: an option and the values that it is to take.
+ *
+ *     lr=1e-4..1e-1:log7          seven values, equal factors apart
+ *     dropout=0..0.5:lin6         six values, equal steps apart
+ *     head=linear,mlp:256x128     these */
+typedef struct PfSweepAxis {
+    char *name; /* without dashes; owned, as the values */
+    char **values;
+    int count;
+} PfSweepAxis;
 
 /* --loss and --task-weight: what was said of one target, or of all (target NULL). */
 typedef struct PfTaskSetting {

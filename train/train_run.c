@@ -43,37 +43,13 @@ const char *pf_loss_name(const PfTask *task)
     return task->labels ? "cross-entropy" : names[task->loss];
 }
 
-const char *pf_optimizer_name(PfOptimizerKind kind)
-{
-    static const char *const names[] = {"adam", "adamw", "sgd", "lbfgs"};
-    return names[kind];
-}
-
-const char *pf_normalize_name(PfNormalize kind)
-{
-    static const char *const names[] = {"none", "standardize", "l2"};
-    return names[kind];
-}
-
-const char *pf_activation_name(PfActivation activation)
-{
-    return activation == PF_GELU ? "gelu" : "relu";
-}
-
-const char *pf_head_norm_name(PfHeadNorm norm)
-{
-    static const char *const names[] = {"none", "batch", "layer"};
-    return names[norm];
-}
-
 const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE])
 {
-    switch (schedule->kind) {
-    case PF_SCHEDULE_CONSTANT: snprintf(text, PF_SCHEDULE_TEXT_SIZE, "constant"); break;
-    case PF_SCHEDULE_COSINE: snprintf(text, PF_SCHEDULE_TEXT_SIZE, "cosine"); break;
-    case PF_SCHEDULE_STEP:
-        snprintf(text, PF_SCHEDULE_TEXT_SIZE, "step:%d,%g", schedule->step_epochs, schedule->gamma);
-        break;
-    }
+    const char *name = pf_schedule_names[schedule->kind];
+    if (schedule->kind == PF_SCHEDULE_STEP)
+        snprintf(text, PF_SCHEDULE_TEXT_SIZE, "%s:%d,%g", name, schedule->step_epochs,
+                 schedule->gamma);
+    else
+        snprintf(text, PF_SCHEDULE_TEXT_SIZE, "%s", name);
     return text;
 }

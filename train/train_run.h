@@ -25,10 +25,6 @@ const PfTask *pf_train_run_only_classes(const PfTrainRun *run);
 
 extern const char *const pf_split_names[PF_SPLIT_COUNT]; /* "train", "val", "test" */
 const char *pf_loss_name(const PfTask *task);            /* "cross-entropy", "mse" */
-const char *pf_optimizer_name(PfOptimizerKind kind);     /* "adamw" */
-const char *pf_normalize_name(PfNormalize kind);         /* "standardize" */
-const char *pf_activation_name(PfActivation activation); /* "relu" */
-const char *pf_head_norm_name(PfHeadNorm norm);          /* "none" */
 /* "constant", "cosine", "step:30,0.1" into text, which is returned. */
 #define PF_SCHEDULE_TEXT_SIZE 48
 const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE]);

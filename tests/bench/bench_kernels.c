@@ -15,7 +15,7 @@
 #include "gemm.h"
 #include "kernels.h"
 #include "loss.h"
-#include "optimizer_steps.h"
+#include "optimizer.h"
 #include "parallel.h"
 #include "random.h"
 #include "vector_math.h"

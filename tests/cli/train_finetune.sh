@@ -74,6 +74,9 @@ expect 0 tune --batch 8 -o other.safetensors --resume
 stderr_has 'going on after epoch 6'
 ( die ) > die.log 2>&1 || :
 exists other.safetensors.checkpoint
+for word in '\"version\":2' '\"optimizer\":\"adamw\"' '\"schedule\":\"constant\"' '\"sampling\":\"shuffle\"' '[\"relu\",\"none\",0]'; do
+  checks=$((checks + 1)); grep -aqF "$word" other.safetensors.checkpoint || failed "the checkpoint lacks $word"
+done
 expect 4 tune --batch 8 --lr 0.04 -o other.safetensors --resume
 stderr_has 'is of another run'
 stderr_has '"lr":0.04'

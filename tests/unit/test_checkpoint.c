@@ -46,6 +46,24 @@ START_TEST(what_was_written_comes_back)
 }
 END_TEST
 
+/* A file of an older version says the same of its run in another way; any third way is another run.
+ */
+START_TEST(a_run_in_the_words_of_before_is_taken)
+{
+    int found;
+    PfError err = {0};
+    PfCheckpoint *later;
+    ck_assert(!pf_checkpoint_write(checkpoint, &err));
+    ck_assert(!pf_checkpoint_new(path, "the same run", &later, &err));
+    ck_assert(!pf_checkpoint_take_also(later, "another run", &err));
+    ck_assert_int_eq(pf_checkpoint_read(later, &found, &err), -1);
+    ck_assert_int_eq(err.exit_code, PF_EXIT_IDENTITY);
+    ck_assert(!pf_checkpoint_take_also(later, "a run", &err));
+    ck_assert_msg(!pf_checkpoint_read(later, &found, &err), "%s", err.message);
+    pf_checkpoint_free(&later);
+}
+END_TEST
+
 START_TEST(weights_that_are_not_finite_are_refused_by_name)
 {
     const float bad[] = {NAN, INFINITY, -INFINITY};
@@ -70,6 +88,7 @@ int main(void)
     TCase *cases = tcase_create("checkpoint");
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, what_was_written_comes_back);
+    tcase_add_test(cases, a_run_in_the_words_of_before_is_taken);
     tcase_add_test(cases, weights_that_are_not_finite_are_refused_by_name);
     Suite *suite = suite_create("checkpoint");
     suite_add_tcase(suite, cases);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "kernel_sets.h"
-#include "optimizer_steps.h"
+#include "optimizer.h"
 
 enum { STEP_ROWS = 5, STEP_COLUMNS = 39, STEP_STRIDE = 41, STEPS = 25 };
 enum { STEP_VALUES = STEP_ROWS * STEP_STRIDE };

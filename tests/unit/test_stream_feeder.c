@@ -11,9 +11,9 @@
 #include "memory.h"
 #include "normalize.h"
 #include "random.h"
-#include "row_feeder.h"
+#include "stream_feeder.h"
 #include "stream_normalize.h"
-#include "stream_plan.h"
+#include "stream_reader.h"
 
 enum { ROWS = 6000, D = 512, RUN = 512, RUNS = (ROWS + RUN - 1) / RUN, BATCH = 64 };
 

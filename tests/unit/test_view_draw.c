@@ -10,9 +10,8 @@
 #include "cached_views.h"
 #include "feature_memory.h"
 #include "normalize.h"
-#include "row_feeder.h"
+#include "stream_feeder.h"
 #include "stream_normalize.h"
-#include "view_draw.h"
 
 enum { ROWS = 4000, VIEWS = 3, D = 150, BATCH = 64, RUN = 512 };
 

@@ -1,13 +1,16 @@
-/* A pass over rows that are streamed: which runs of the cache are read together, in what order. */
-#ifndef PF_STREAM_PLAN_H
-#define PF_STREAM_PLAN_H
+/* Rows that are streamed from a cache: which runs of it are read together, in what order, and the
+ * thread that reads some while others are worked on. */
+#ifndef PF_STREAM_READER_H
+#define PF_STREAM_READER_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "feature_table.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 #include "random.h"
+#include "row_feeder.h"
 
 /* Rows that a window takes of one run: rows[0], rows[stride], ..., ascending. */
 typedef struct PfStreamPart {
@@ -37,5 +40,21 @@ int pf_stream_plan(PfStreamPlan *plan, const PfCacheRun *runs, int64_t run_count
                    const int32_t *rows, int64_t count, int64_t window_rows, PfRandom *shuffle,
                    PfError *err);
 void pf_stream_plan_free(PfStreamPlan *plan);
+
+typedef struct PfReadAhead PfReadAhead;
+
+/* table: streamed; lent until free. */
+int pf_read_ahead_new(const PfFeatureTable *table, PfReadAhead **out, PfError *err);
+void pf_read_ahead_free(PfReadAhead **reader);
+
+/* Begins to read the distinct rows of these parts, of each the view that is drawn, one after the
+ * other in the stored dtype, into out. Nothing else is being read; parts and out are lent until
+ * wait or cancel. */
+int pf_read_ahead_start(PfReadAhead *reader, const PfStreamPart *parts, int64_t count, void *out,
+                        const PfViewDraw *draw, PfError *err);
+/* Until all is read. Fails where something could not be, or with PF_EXIT_INTERRUPTED. */
+int pf_read_ahead_wait(PfReadAhead *reader, PfError *err);
+/* Gives up what is being read, if anything. */
+void pf_read_ahead_cancel(PfReadAhead *reader);
 
 #endif
