@@ -6,7 +6,7 @@
 #include "feature_cache_journal.h"
 #include "feature_cache_journal_records.h"
 #include "record_file.h"
-#include "text_store.h"
+#include "arena.h"
 
 /* Images in blocks, so that what is lent stays where it is. */
 typedef struct PfJournalImages {
@@ -57,7 +57,7 @@ typedef struct PfJournalIndex {
     int segment_count;    /* with one that waits for its checkpoint */
     int pending_segments; /* such ones */
     PfJournalImages rejects;
-    PfTextStore texts;
+    PfArena texts;
     PfJournalChunks pending_chunks; /* of the last segment, since the last checkpoint */
 } PfJournalIndex;
 

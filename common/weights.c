@@ -35,12 +35,7 @@ int pf_weights_new(const char *source, PfWeights **out, PfError *err)
 
 void *pf_weights_allocate(PfWeights *weights, size_t size, PfError *err)
 {
-    if (pf_grow(&weights->blocks, &weights->block_capacity, weights->block_count + 1,
-                sizeof *weights->blocks, err))
-        return NULL;
-    void *block = pf_alloc_aligned(size, 1, err);
-    if (block) weights->blocks[weights->block_count++] = block;
-    return block;
+    return pf_arena_allocate(&weights->arena, size, 64, err);
 }
 
 /* Copies name without the path components that wrappers add: "module" by
@@ -292,10 +287,9 @@ void pf_weights_close(PfWeights **weights)
     *weights = NULL;
     if (!closing) return;
     for (size_t i = 0; i < closing->count; i++) free((void *)(uintptr_t)closing->tensors[i].name);
-    for (size_t i = 0; i < closing->block_count; i++) free(closing->blocks[i]);
+    pf_arena_free(&closing->arena);
     free(closing->tensors);
     free(closing->by_name);
-    free(closing->blocks);
     cJSON_Delete(closing->header);
     if (closing->is_mapped) pf_unmap_file(closing->bytes, closing->size);
     free(closing->source);

@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "arena.h"
 #include "weights.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -19,10 +20,9 @@ struct PfWeights {
     int is_mapped;          /* bytes are ours to unmap */
     PfNamedTensor *tensors; /* names owned; file order */
     size_t count, capacity;
-    size_t name_bytes;             /* of all tensors */
-    const PfNamedTensor **by_name; /* (count) sorted, made by pf_weights_index */
-    void **blocks;                 /* tensors that could not be used in place */
-    size_t block_count, block_capacity;
+    size_t name_bytes;                /* of all tensors */
+    const PfNamedTensor **by_name;    /* (count) sorted, made by pf_weights_index */
+    PfArena arena;                    /* tensors that could not be used in place */
     cJSON *header;                    /* of a safetensors file */
     char sha256[PF_SHA256_TEXT_SIZE]; /* "" until asked for */
     PfFileStamp stamp;                /* of the file; zeros for random weights */

@@ -1,8 +1,8 @@
-/* What a pickle may mention, and what calling it would have made. */
+#include "weights_pickle_globals.h"
+
 #include <string.h>
 
 #include "weights_internal.h"
-#include "weights_pickle_reader.h"
 
 /* The opaque ones are what optimisers, schedulers and arguments are made of: they are noted and
  * never called, so that what they would do does not matter. */

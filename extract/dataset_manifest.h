@@ -7,7 +7,7 @@
 #include "csv_reader.h"
 #include "dataset_format.h"
 #include "text_index.h"
-#include "text_store.h"
+#include "arena.h"
 
 /* The first field of a kind, and how many there are. */
 typedef struct PfFoundField {
@@ -95,7 +95,7 @@ typedef struct PfManifest {
     size_t target_capacity;
     int target_count;
     int64_t row_count;
-    PfTextStore texts; /* that contents and names are made of */
+    PfArena texts; /* that contents and names are made of */
 } PfManifest;
 
 /* ---- dataset_manifest.c ---- */

@@ -22,7 +22,7 @@ int pf_manifest_add_text(PfManifest *manifest, PfTextIndex *index, const char *t
                          PfError *err)
 {
     if (pf_text_index_find(index, text, length) >= 0) return 0;
-    const char *copy = pf_text_store_add(&manifest->texts, text, length, err);
+    const char *copy = pf_arena_text(&manifest->texts, text, length, err);
     return copy ? pf_text_index_add(index, copy, err) : -1;
 }
 
@@ -244,7 +244,7 @@ static int add_point_names(PfManifest *manifest, PfManifestTarget *target, PfErr
             pf_text_index_free(&target->names);
             return 0;
         }
-        const char *name = pf_text_store_add(&manifest->texts, x, length, err);
+        const char *name = pf_arena_text(&manifest->texts, x, length, err);
         if (!name || pf_text_index_add(&target->names, name, err)) return -1;
     }
     return 0;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "atomic_file.h"
 #include "csv_field.h"
 #include "digest.h"
@@ -18,7 +19,6 @@
 #include "queue.h"
 #include "random.h"
 #include "size_text.h"
-#include "text_store.h"
 
 START_TEST(half_precision_round_trips_every_value)
 {
@@ -511,24 +511,47 @@ START_TEST(normal_numbers_equal_the_inverse_distribution_function)
 }
 END_TEST
 
+START_TEST(pieces_of_an_arena_are_aligned_and_apart)
+{
+    static unsigned char *pieces[3000];
+    static size_t sizes[3000];
+    PfArena arena = {0};
+    PfError err;
+    for (int i = 0; i < 3000; i++) {
+        size_t alignment = (size_t)1 << i % 7;
+        sizes[i] = i % 500 == 499 ? 100000 : (size_t)(i % 37);
+        pieces[i] = pf_arena_allocate(&arena, sizes[i], alignment, &err);
+        ck_assert_uint_eq((uintptr_t)pieces[i] % alignment, 0);
+        memset(pieces[i], i, sizes[i]);
+    }
+    for (int i = 0; i < 3000; i++)
+        for (size_t k = 0; k < sizes[i]; k++) ck_assert_int_eq(pieces[i][k], (unsigned char)i);
+    ck_assert_uint_ge(arena.bytes, 600000);
+    ck_assert_uint_le(arena.bytes, 1000000); /* large ones do not cost the rest of a block */
+    ck_assert_ptr_null(pf_arena_allocate(&arena, SIZE_MAX - 8, 16, &err));
+    pf_arena_free(&arena);
+    ck_assert_uint_eq(arena.bytes, 0);
+}
+END_TEST
+
 START_TEST(stored_texts_stay_where_they_are)
 {
     static const char *texts[20000];
-    PfTextStore store = {0};
+    PfArena store = {0};
     PfError err;
     char text[64], *large = calloc(100001, 1);
     memset(large, 'x', 100000);
     for (int i = 0; i < 20000; i++) {
         int size = snprintf(text, sizeof text, "%0*d", i % 50, i);
-        texts[i] = pf_text_store_add(&store, text, (size_t)size, &err);
-        if (i == 777) ck_assert_str_eq(pf_text_store_add(&store, large, 100000, &err), large);
+        texts[i] = pf_arena_text(&store, text, (size_t)size, &err);
+        if (i == 777) ck_assert_str_eq(pf_arena_text(&store, large, 100000, &err), large);
     }
     for (int i = 0; i < 20000; i++) {
         snprintf(text, sizeof text, "%0*d", i % 50, i);
         ck_assert_str_eq(texts[i], text);
     }
-    ck_assert_str_eq(pf_text_store_add(&store, NULL, 0, &err), "");
-    pf_text_store_free(&store);
+    ck_assert_str_eq(pf_arena_text(&store, NULL, 0, &err), "");
+    pf_arena_free(&store);
     ck_assert_ptr_null(store.newest);
     free(large);
 }
@@ -560,6 +583,7 @@ int main(void)
     tcase_add_test(cases, random_numbers_have_the_moments_they_should);
     tcase_add_test(cases, normal_numbers_equal_the_inverse_distribution_function);
     tcase_add_test(cases, stored_texts_stay_where_they_are);
+    tcase_add_test(cases, pieces_of_an_arena_are_aligned_and_apart);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
