@@ -9,6 +9,7 @@
 
 #include "memory.h"
 #include "output_path.h"
+#include "path.h"
 #include "temporary_file.h"
 
 #define PERMISSIONS 0777
@@ -127,10 +128,7 @@ void pf_atomic_file_sync_folder(const char *path)
 /* Whether the temporary name is still our file, also for who wrote to it by its name. */
 static int is_ours(const PfAtomicFile *file)
 {
-    struct stat opened, named;
-    return !fstat(fileno(file->stream), &opened) &&
-           !fstatat(file->place.folder, file->name, &named, AT_SYMLINK_NOFOLLOW) &&
-           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+    return pf_still_named(fileno(file->stream), file->place.folder, file->name);
 }
 
 /* A pipe or a folder may have come to be there since. */

@@ -10,8 +10,9 @@
 #include "feature_cache_h5.h"
 #include "input_file.h"
 #include "memory.h"
+#include "path.h"
 #include "permafrost/feature_cache.h"
-#include "relative_path.h"
+#include "printable.h"
 
 static char allowed_folder[PATH_MAX]; /* "": none. Set before caches are opened */
 
@@ -70,17 +71,29 @@ static char *folder_of(const PfCacheFile *file, PfError *err)
     return real;
 }
 
+/* path: of the part, absolute. */
+static int fail_outside(const PfCacheFile *file, const char *path, const char *folder, PfError *err)
+{
+    int length = (int)(strrchr(path, '/') - path);
+    char *outside = pf_asprintf(err, "%.*s", length ? length : 1, path);
+    char *word = outside ? pf_shell_word(outside, "DIR", err) : NULL;
+    if (word)
+        pf_fail(err, PF_EXIT_FAILED,
+                "'%s' is virtual, and a part of it, '%s', lies outside its folder '%s'.\n"
+                "Hint: where you trust the file, --sources-from %" PF_SENTENCE " lets it be read",
+                file->path, path, folder, word);
+    free(word);
+    free(outside);
+    return -1;
+}
+
 static int check_place(const PfCacheFile *file, const char *path, PfError *err)
 {
     char *folder = folder_of(file, err);
     if (!folder) return -1;
     int failed = 0;
     if (!is_inside(path, folder) && !is_inside(path, allowed_folder))
-        failed = pf_fail(err, PF_EXIT_FAILED,
-                         "'%s' is virtual, and a part of it, '%s', lies outside its folder '%s'.\n"
-                         "Hint: where you trust the file, --sources-from '%.*s' lets it be read",
-                         file->path, path, folder,
-                         (int)(strrchr(path, '/') - path + (strrchr(path, '/') == path)), path);
+        failed = fail_outside(file, path, folder, err);
     free(folder);
     return failed;
 }

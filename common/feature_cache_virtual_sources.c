@@ -8,7 +8,7 @@
 #include "feature_cache_h5.h"
 #include "feature_cache_outside.h"
 #include "memory.h"
-#include "relative_path.h"
+#include "path.h"
 
 #define WHAT_SIZE 512
 /* One HDF5 file each. */

@@ -6,6 +6,7 @@
 
 #include "file_content.h"
 #include "output_path.h"
+#include "path.h"
 
 static int is_file(const PfOutput *output)
 {
@@ -30,9 +31,9 @@ int pf_outputs_check_distinct(const PfOutput *outputs, int count, PfError *err)
 
 int pf_output_check_input(const PfOutput *output, const char *input, const char *what, PfError *err)
 {
-    struct stat a, b;
-    if (!is_file(output) || !input || stat(output->path, &a) || stat(input, &b) ||
-        !S_ISREG(a.st_mode) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+    struct stat status;
+    if (!is_file(output) || !input || stat(output->path, &status) || !S_ISREG(status.st_mode) ||
+        !pf_same_path(output->path, input))
         return 0;
     return pf_fail(err, PF_EXIT_USAGE, "%s: '%s' is %s; choose another output", output->option,
                    output->path, what);

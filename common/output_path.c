@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "path.h"
 
 #define MOST_LINKS 40
 
@@ -65,8 +66,7 @@ static int is_own_descriptor(const PfOutputPath *place)
     struct stat folder, own;
     return is_number(place->name) && !fstatfs(place->folder, &system) &&
            system.f_type == PROC_SUPER_MAGIC && !fstat(place->folder, &folder) &&
-           !stat("/proc/self/fd", &own) && folder.st_dev == own.st_dev &&
-           folder.st_ino == own.st_ino;
+           !stat("/proc/self/fd", &own) && pf_same_file(&folder, &own);
 }
 
 static int take_descriptor(const char *said, PfOutputPath *place, PfError *err)
@@ -170,10 +170,9 @@ static int is_same_place(const PfOutputPath *a, const PfOutputPath *b)
 {
     struct stat left, right;
     if (a->kind == PF_OUTPUT_STREAM || a->kind != b->kind) return 0;
-    if (a->kind == PF_OUTPUT_FILE)
-        return a->status.st_dev == b->status.st_dev && a->status.st_ino == b->status.st_ino;
+    if (a->kind == PF_OUTPUT_FILE) return pf_same_file(&a->status, &b->status);
     return !strcmp(a->name, b->name) && !fstat(a->folder, &left) && !fstat(b->folder, &right) &&
-           left.st_dev == right.st_dev && left.st_ino == right.st_ino;
+           pf_same_file(&left, &right);
 }
 
 int pf_output_is_same(const char *path, const char *other)

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "memory.h"
 #include "output_path.h"
+#include "path.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are written as they are");
 
@@ -200,15 +201,6 @@ static int lock(int fd, const char *path, PfError *err)
     return 0;
 }
 
-/* Whether path still names the file that was locked: its last holder may have
- * deleted it between our open and our lock. */
-static int is_still_there(int fd, const char *path)
-{
-    struct stat opened, named;
-    return !fstat(fd, &opened) && !lstat(path, &named) && opened.st_ino == named.st_ino &&
-           opened.st_dev == named.st_dev;
-}
-
 /* In a folder like /tmp it could be anybody's. */
 static int check_owner(int fd, const char *path, PfError *err)
 {
@@ -234,7 +226,8 @@ static int open_locked(const char *path, PfError *err)
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
         if (fd < 0) return fail_opening(path, "write", err);
         int failed = check_owner(fd, path, err) || lock(fd, path, err);
-        if (!failed && is_still_there(fd, path)) return fd;
+        /* Its last holder may have deleted it between our open and our lock. */
+        if (!failed && pf_still_named(fd, AT_FDCWD, path)) return fd;
         close(fd);
         if (failed) return -1;
     }

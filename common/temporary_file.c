@@ -15,6 +15,7 @@
 
 #include "file_lock.h"
 #include "memory.h"
+#include "path.h"
 
 /* Letters after ".NAME.part-". Older versions put a process's number there, and take only numbers
  * for what they may remove. */
@@ -53,20 +54,13 @@ static int is_of_older_version(const char *ending)
 
 /* ---- making one ---- */
 
-/* Whether name is still the open file: a sweep may have removed it before it was locked. */
-static int is_still_there(int fd, int folder, const char *name)
-{
-    struct stat opened, named;
-    return !fstat(fd, &opened) && !fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) &&
-           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
-}
-
 /* -1: failed, with errno; -2: somebody was faster, try another name. */
 static int try_name(int folder, const char *name, mode_t mode)
 {
     int fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) return errno == EEXIST ? -2 : -1;
-    if (pf_file_lock(fd) != PF_LOCK_HELD && is_still_there(fd, folder, name)) return fd;
+    /* A sweep may have removed it before it was locked. */
+    if (pf_file_lock(fd) != PF_LOCK_HELD && pf_still_named(fd, folder, name)) return fd;
     close(fd);
     return -2;
 }
@@ -116,7 +110,7 @@ static void remove_if_left(int folder, const char *name, int took_locks)
     int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) return;
     if (!fstat(fd, &status) && S_ISREG(status.st_mode) && pf_file_lock(fd) == PF_LOCK_TAKEN &&
-        is_still_there(fd, folder, name) &&
+        pf_still_named(fd, folder, name) &&
         ((took_locks && has_local_locks(fd)) || is_a_day_old(fd)))
         unlinkat(folder, name, 0);
     close(fd);

@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "path.h"
 #include "printable.h"
 
 #define DIGEST_LENGTH (PF_SHA256_TEXT_SIZE - 1)
@@ -83,39 +84,9 @@ static int list_holds(const char *folder, const char *absolute, const char *sha2
 
 /* ---- a file that something names ---- */
 
-/* Whether it has characters that a message shows as escapes, which no shell takes back. */
-static int is_shown_otherwise(const char *text)
-{
-    uint32_t code;
-    for (int length; *text; text += length) {
-        length = pf_utf8_character(text, strnlen(text, 4), &code);
-        if (!length || pf_is_unprintable(code)) return 1;
-    }
-    return 0;
-}
-
-/* As a shell takes it for one word; malloc'ed. */
-static char *shell_word(const char *text, PfError *err)
-{
-    if (is_shown_otherwise(text)) return pf_strdup("FILE.pt", err);
-    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+@%:,=";
-    char *word, *to;
-    if (!text[strspn(text, plain)]) return pf_strdup(text, err);
-    to = word = pf_calloc(4 * strlen(text) + 3, 1, err);
-    if (!word) return NULL;
-    *to++ = '\'';
-    for (; *text; text++)
-        if (*text == '\'')
-            to = stpcpy(to, "'\\''");
-        else
-            *to++ = *text;
-    *to = '\'';
-    return word;
-}
-
 static int refuse(const char *absolute, const char *by, int is_changed, PfError *err)
 {
-    char *word = shell_word(absolute, err);
+    char *word = pf_shell_word(absolute, "FILE.pt", err);
     if (!word) return -1;
     pf_fail(err, PF_EXIT_FAILED,
             "%s names the TorchScript file '%s'%s. Such a file is a program, and is run only where "

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "memory.h"
 #include "options.h"
+#include "path.h"
 #include "printable.h"
 #include "weights.h"
 #include "weights_internal.h"
@@ -87,31 +88,27 @@ static int try_folder(const char *folder, const PfWeightsEntry *entry, const PfK
     return result;
 }
 
-/* Quotes where a shell would take a path apart. */
-static const char *shell_quote(const char *path)
-{
-    size_t plain = strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "0123456789_./-+@%:,=");
-    return path[plain] ? "'" : "";
-}
-
 static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubFolders *folders,
                      PfError *err)
 {
     char looked[800] = "";
-    const char *folder = folders->count ? folders->paths[0] : ".";
     for (int i = 0, used = 0; i < folders->count && used < (int)sizeof looked; i++)
         used += pf_format(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
                           folders->paths[i], entry->file);
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "no weights for %s (%s) in%" PF_SENTENCE "\n"
-                   "Fetch them with\n"
-                   "  curl --create-dirs -o %s%s/%s%s %s%s\n"
-                   "or give a file with --weights FILE, or random numbers with --weights random:0",
-                   arch->name, entry->name,
-                   folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set",
-                   shell_quote(folder), folder, entry->file, shell_quote(folder), entry->url,
-                   entry->file);
+    char *path = pf_asprintf(err, "%s/%s", folders->count ? folders->paths[0] : ".", entry->file);
+    char *word = path ? pf_shell_word(path, entry->file, err) : NULL;
+    if (word)
+        pf_fail(err, PF_EXIT_FAILED,
+                "no weights for %s (%s) in%" PF_SENTENCE "\n"
+                "Fetch them with\n"
+                "  curl --create-dirs -o %" PF_SENTENCE " %s%s\n"
+                "or give a file with --weights FILE, or random numbers with --weights random:0",
+                arch->name, entry->name,
+                folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set", word,
+                entry->url, entry->file);
+    free(word);
+    free(path);
+    return -1;
 }
 
 /* Whether a file of that published name can be the noted one. */

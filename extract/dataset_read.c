@@ -10,6 +10,7 @@
 #include "input_file.h"
 #include "mapped_file.h"
 #include "memory.h"
+#include "path.h"
 
 /* No photograph is larger; what is, would take the machine's memory by surprise. */
 #define FILE_BYTES_MAX ((off_t)1 << 30)
@@ -106,7 +107,7 @@ int pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
         const char *path = dataset->samples[i].path;
         int failed = pf_dataset_has_files(dataset) ? fstatat(dataset->root_fd, path, &status, 0)
                                                    : stat_container(dataset, path, &status);
-        if (!failed && status.st_dev == file->st_dev && status.st_ino == file->st_ino) return 1;
+        if (!failed && pf_same_file(&status, file)) return 1;
     }
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "dataset_format.h"
 #include "memory.h"
+#include "path.h"
 
 /* torchvision.datasets.folder.IMG_EXTENSIONS */
 static const char extensions[] = ".jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp";
@@ -156,8 +157,7 @@ typedef struct Walk {
 static int is_same_folder(int root_fd, const char *path, const struct stat *target)
 {
     struct stat status;
-    return !fstatat(root_fd, path, &status, 0) && status.st_dev == target->st_dev &&
-           status.st_ino == target->st_ino;
+    return !fstatat(root_fd, path, &status, 0) && pf_same_file(&status, target);
 }
 
 /* Whether a link found in `folder` leads to that folder or to one above it. */

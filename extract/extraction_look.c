@@ -15,6 +15,7 @@
 #include "output_check.h"
 #include "output_path.h"
 #include "parallel.h"
+#include "path.h"
 #include "provenance.h"
 
 /* ---- what is to be extracted ---- */
@@ -174,7 +175,7 @@ int pf_extraction_take_journal(PfExtraction *run, PfError *err)
 
 static int same_file(const struct stat *a, const struct stat *b)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+    return pf_same_file(a, b) && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 

@@ -17,6 +17,8 @@
 #include "merge_targets.h"
 #include "merge_virtual.h"
 #include "parallel.h"
+#include "path.h"
+#include "printable.h"
 #include "progress.h"
 #include "provenance.h"
 #include "size_text.h"
@@ -308,10 +310,12 @@ static void say_summary(const Merge *run, const PfComposeStats *stats)
 static void warn_of_sources_outside(const Merge *run)
 {
     char *folder = pf_merge_sources_outside(&run->virtual_sources, run->options->output);
-    if (folder)
-        pf_warn("'%s' refers to files outside its folder, which are read with --sources-from '%s' "
-                "only",
-                run->options->output, folder);
+    char *word = folder ? pf_shell_word(folder, "DIR", NULL) : NULL;
+    if (word)
+        pf_warn("'%s' refers to files outside its folder, which are read with --sources-from "
+                "%" PF_SENTENCE " only",
+                run->options->output, word);
+    free(word);
     free(folder);
 }
 

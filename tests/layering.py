@@ -18,9 +18,9 @@ ROWS = [
     # 0: the ground
     ["include/permafrost/error", "include/permafrost/tensor", "common/printable", "common/error", "common/tensor",
      "common/memory", "common/arena", "common/clock", "common/random", "common/digest", "common/hash_index", "common/json", "common/queue",
-     "common/parallel", "common/processor", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/options", "common/size_text", "common/standard_streams", "common/file_lock", "common/output_path", "common/temporary_file", "common/atomic_file",
+     "common/parallel", "common/processor", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/options", "common/size_text", "common/standard_streams", "common/path", "common/file_lock", "common/output_path", "common/temporary_file", "common/atomic_file",
      "common/file_content", "common/output_check",
-     "common/relative_path", "common/input_file", "common/mapped_file",
+     "common/input_file", "common/mapped_file",
      "common/record_file", "common/text_index", "common/text_encoding", "common/csv_reader", "common/csv_field",
      "common/crop_geometry", "common/batch_choice", "common/window_outputs", "common/lanes_*", "common/convolution_kernels", "common/winograd_lanes", "common/product_lanes", "common/max_lanes", "common/convolution_plain",
      "common/convolution_avx*", "common/convolution_config", "common/packed_convolution", "common/winograd", "common/direct_convolution", "common/convolution", "common/max_pool"],

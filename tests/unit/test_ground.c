@@ -1,5 +1,6 @@
 /* The ground layer: numbers, queues, options, files. */
 #include <check.h>
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,8 +14,10 @@
 #include "csv_field.h"
 #include "digest.h"
 #include "json.h"
+#include "memory.h"
 #include "options.h"
 #include "parallel.h"
+#include "path.h"
 #include "permafrost/tensor.h"
 #include "queue.h"
 #include "random.h"
@@ -534,6 +537,81 @@ START_TEST(pieces_of_an_arena_are_aligned_and_apart)
 }
 END_TEST
 
+/* A shell gives each of them back. */
+START_TEST(words_for_a_shell_are_the_text)
+{
+    static const char *const texts[] = {
+        "plain/path-1.h5",
+        "",
+        "a b",
+        "it's",
+        "'",
+        "''x",
+        "$HOME",
+        "`ls`",
+        "a\"b",
+        "~",
+        "*",
+        "-n",
+        "a;b",
+        "\xc3\xa4 b",
+        "(x)",
+        "a\\b",
+        "#",
+        "{a,b}",
+        "!x",
+    };
+    PfError err;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char found[64] = "", *word = pf_shell_word(texts[i], "FILE", &err);
+        char *command = pf_asprintf(&err, "printf '<%%s>' %s", word);
+        FILE *pipe = popen(command, "r");
+        size_t size = fread(found, 1, sizeof found - 1, pipe);
+        ck_assert_int_eq(pclose(pipe), 0);
+        ck_assert_uint_eq(size, strlen(texts[i]) + 2);
+        ck_assert(found[0] == '<' && found[size - 1] == '>');
+        ck_assert_mem_eq(found + 1, texts[i], size - 2);
+        free(command);
+        free(word);
+    }
+    char *word = pf_shell_word("plain/path-1.h5", "FILE", &err);
+    ck_assert_str_eq(word, "plain/path-1.h5");
+    free(word);
+    static const char *const shown_otherwise[] = {"a\nb", "\x1b[2J", "\xff", "\xe2\x80\xae"};
+    for (int i = 0; i < 4; i++) {
+        word = pf_shell_word(shown_otherwise[i], "FILE", &err);
+        ck_assert_str_eq(word, "FILE");
+        free(word);
+    }
+}
+END_TEST
+
+START_TEST(paths_to_one_file_are_told)
+{
+    char folder[] = "/tmp/pf_ground_XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    int directory = open(folder, O_RDONLY | O_DIRECTORY);
+    int fd = openat(directory, "a", O_RDWR | O_CREAT, 0600);
+    char *a = pf_asprintf(NULL, "%s/a", folder), *b = pf_asprintf(NULL, "%s/b", folder),
+         *c = pf_asprintf(NULL, "%s/../%s/c", folder, strrchr(folder, '/') + 1);
+    ck_assert(!symlink("a", b) && !link(a, c));
+    ck_assert(pf_same_path(a, b) && pf_same_path(a, c) && pf_same_path(b, c));
+    ck_assert(!pf_same_path(a, folder) && !pf_same_path("nowhere", "nowhere"));
+    ck_assert(pf_still_named(fd, directory, "a") && pf_still_named(fd, AT_FDCWD, c));
+    ck_assert(!pf_still_named(fd, directory, "b")); /* a link is another file */
+    ck_assert(!unlink(a));
+    ck_assert(!pf_still_named(fd, directory, "a"));
+    ck_assert_int_ge(close(openat(directory, "a", O_RDWR | O_CREAT, 0600)), 0);
+    ck_assert(!pf_still_named(fd, directory, "a") && !pf_same_path(a, c));
+    ck_assert(!unlink(a) && !unlink(b) && !unlink(c));
+    ck_assert(!close(fd) && !close(directory));
+    rmdir(folder);
+    free(a);
+    free(b);
+    free(c);
+}
+END_TEST
+
 START_TEST(stored_texts_stay_where_they_are)
 {
     static const char *texts[20000];
@@ -583,6 +661,8 @@ int main(void)
     tcase_add_test(cases, random_numbers_have_the_moments_they_should);
     tcase_add_test(cases, normal_numbers_equal_the_inverse_distribution_function);
     tcase_add_test(cases, stored_texts_stay_where_they_are);
+    tcase_add_test(cases, words_for_a_shell_are_the_text);
+    tcase_add_test(cases, paths_to_one_file_are_told);
     tcase_add_test(cases, pieces_of_an_arena_are_aligned_and_apart);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
