@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "integers.h"
 #include "memory.h"
 #include "permafrost/arch.h"
-#include "window_outputs.h"
 
 /* Output side of a convolution or pooling window (torch's floor mode). */
 static int64_t window_size(const PfNode *node, int64_t size)

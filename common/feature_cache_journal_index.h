@@ -3,10 +3,10 @@
 #ifndef PF_FEATURE_CACHE_JOURNAL_INDEX_H
 #define PF_FEATURE_CACHE_JOURNAL_INDEX_H
 
+#include "arena.h"
 #include "feature_cache_journal.h"
 #include "feature_cache_journal_records.h"
 #include "record_file.h"
-#include "arena.h"
 
 /* Images in blocks, so that what is lent stays where it is. */
 typedef struct PfJournalImages {

@@ -15,7 +15,6 @@
 #include "feature_cache_remote.h"
 #include "feature_cache_seal.h"
 #include "input_file.h"
-#include "mapped_file.h"
 #include "memory.h"
 #include "printable.h"
 

@@ -1,7 +1,7 @@
 #include "max_pool.h"
 
 #include "convolution_kernels.h"
-#include "window_outputs.h"
+#include "integers.h"
 
 int64_t pf_max_pool_outputs(const PfMaxPool *pool, int axis, int64_t size)
 {

@@ -1,5 +1,8 @@
 #include "processor.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #if defined(__x86_64__)
 
 #include <cpuid.h>
@@ -39,3 +42,15 @@ int pf_processor_has_amx(void)
 }
 
 #endif
+
+/* ==== instruction sets ==== */
+
+int pf_lanes_choose(const char *const names[PF_LANES_SETS])
+{
+    const char *wanted = getenv("PF_KERNELS");
+    for (int i = 0; wanted && i < PF_LANES_SETS; i++)
+        if (names[i] && !strcmp(names[i], wanted)) return i;
+    int widest = 0;
+    while (!names[widest]) widest++;
+    return widest;
+}

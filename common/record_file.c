@@ -11,10 +11,9 @@
 #include <xxhash.h>
 
 #include "atomic_file.h"
-#include "file_lock.h"
 #include "log.h"
 #include "memory.h"
-#include "output_path.h"
+#include "output.h"
 #include "path.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are written as they are");

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "input_file.h"
-#include "mapped_file.h"
 #include "memory.h"
 #include "weights_internal.h"
 

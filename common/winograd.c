@@ -1,4 +1,5 @@
-#include "winograd.h"
+#include "convolution_internal.h"
+#include "integers.h"
 
 /* Tiles of a piece: enough that weights are read seldom, few enough that one panel's
  * values stay in the second-level cache. */
@@ -72,11 +73,6 @@ static int64_t points(const PfConvolutionConfig *config)
 }
 
 /* ---- running ---- */
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* What is the same for all of a batch's tiles. */
 typedef struct Grid {
@@ -208,7 +204,7 @@ static void run(const PfConvolution *winograd, const PfConvolutionMaps *maps, in
                 void *scratch)
 {
     const Grid grid = grid_of(winograd, maps);
-    const int64_t first = piece * PIECE, count = smaller(PIECE, tiles_of(&grid) - first);
+    const int64_t first = piece * PIECE, count = pf_min(PIECE, tiles_of(&grid) - first);
     float *values = scratch, *products = values + PF_WINOGRAD_POINTS * input_point(winograd);
     const float *panel = winograd->weight;
     transform_inputs(winograd, &grid, first, count, values);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "memory.h"
-#include "progress.h"
 
 typedef struct Writing {
     const PfComposition *of;

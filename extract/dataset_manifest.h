@@ -4,10 +4,10 @@
 
 #include <stdint.h>
 
-#include "csv_reader.h"
-#include "dataset_format.h"
-#include "text_index.h"
 #include "arena.h"
+#include "csv.h"
+#include "dataset_format.h"
+#include "hash_index.h"
 
 /* The first field of a kind, and how many there are. */
 typedef struct PfFoundField {

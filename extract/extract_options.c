@@ -10,8 +10,8 @@
 #include "image.h"
 #include "options.h"
 #include "sample_reader.h"
+#include "script_file.h"
 #include "text_encoding.h"
-#include "trusted_scripts.h"
 
 #define MAX_OPERANDS 4096
 #define MAX_SHARDS 1000000000

@@ -7,7 +7,7 @@
 #include "atomic_file.h"
 #include "json.h"
 #include "memory.h"
-#include "standard_streams.h"
+#include "process.h"
 
 static void add_seconds(cJSON *json, const PfExtractionSummary *summary)
 {

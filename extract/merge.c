@@ -19,7 +19,6 @@
 #include "parallel.h"
 #include "path.h"
 #include "printable.h"
-#include "progress.h"
 #include "provenance.h"
 #include "size_text.h"
 #include "split.h"

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "digest.h"
+#include "log.h"
 #include "memory.h"
 #include "parallel.h"
-#include "progress.h"
 #include "split.h"
 
 /* Files that one thread reads before it asks for more, and all do before progress

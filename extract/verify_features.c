@@ -6,9 +6,9 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "log.h"
 #include "memory.h"
 #include "printable.h"
-#include "progress.h"
 
 #define PATHS_SHOWN 3
 

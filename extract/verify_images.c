@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "digest.h"
+#include "log.h"
 #include "memory.h"
 #include "parallel.h"
-#include "progress.h"
 
 /* An image that the cache has a row of, or has refused. */
 typedef struct Known {

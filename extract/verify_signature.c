@@ -8,7 +8,6 @@
 
 #include "digest.h"
 #include "input_file.h"
-#include "mapped_file.h"
 
 #define LINE_SIZE 4400 /* a digest, two characters and a path */
 enum { DIGITS = PF_SHA256_TEXT_SIZE - 1 };

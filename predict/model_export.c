@@ -1,4 +1,4 @@
-#include "model_export.h"
+#include "predict.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "memory.h"
 #include "model_network.h"
 #include "onnx_graph.h"
-#include "output_check.h"
+#include "output.h"
 #include "path.h"
 #include "size_text.h"
 

@@ -1,4 +1,4 @@
-#include "predict_options.h"
+#include "predict.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "memory.h"
 #include "options.h"
 #include "sample_reader.h"
-#include "trusted_scripts.h"
+#include "script_file.h"
 
 #define FIELD(name) offsetof(PfPredictOptions, name)
 

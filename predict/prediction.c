@@ -1,4 +1,4 @@
-#include "prediction.h"
+#include "predict.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +9,6 @@
 
 #include "backbone_session.h"
 #include "batch_choice.h"
-#include "cached_features.h"
 #include "clock.h"
 #include "dataset.h"
 #include "input_file.h"
@@ -21,7 +20,6 @@
 #include "pipeline.h"
 #include "prediction_writer.h"
 #include "printable.h"
-#include "progress.h"
 #include "sample_reader.h"
 #include "scorer.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "csv_field.h"
+#include "csv.h"
 #include "json.h"
 #include "memory.h"
 

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#include "csv_field.h"
-#include "predict_options.h"
+#include "csv.h"
+#include "predict.h"
 #include "scorer.h"
 
 typedef struct PfPredictionWriter {

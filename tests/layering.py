@@ -16,17 +16,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # room/pattern, left to right; a row may hold several rooms.
 ROWS = [
     # 0: the ground
-    ["include/permafrost/error", "include/permafrost/tensor", "common/printable", "common/error", "common/tensor",
+    ["include/permafrost/error", "include/permafrost/tensor", "common/integers", "common/printable", "common/error", "common/tensor",
      "common/memory", "common/arena", "common/clock", "common/random", "common/digest", "common/hash_index", "common/json", "common/queue",
-     "common/parallel", "common/processor", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/options", "common/size_text", "common/standard_streams", "common/path", "common/file_lock", "common/output_path", "common/temporary_file", "common/atomic_file",
-     "common/file_content", "common/output_check",
-     "common/input_file", "common/mapped_file",
-     "common/record_file", "common/text_index", "common/text_encoding", "common/csv_reader", "common/csv_field",
-     "common/crop_geometry", "common/batch_choice", "common/window_outputs", "common/lanes_*", "common/convolution_kernels", "common/winograd_lanes", "common/product_lanes", "common/max_lanes", "common/convolution_plain",
-     "common/convolution_avx*", "common/convolution_config", "common/packed_convolution", "common/winograd", "common/direct_convolution", "common/convolution", "common/max_pool"],
+     "common/parallel", "common/thread_pool", "common/log", "common/options", "common/size_text", "common/process", "common/path",
+     "common/input_file", "common/output", "common/atomic_file", "common/record_file", "common/text_encoding", "common/csv",
+     "common/crop_geometry", "common/batch_choice", "common/processor", "common/lanes_*", "common/convolution*", "common/winograd",
+     "common/max_pool"],
     # 1: what two programs share
     ["include/permafrost/script", "include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
-     "common/split", "common/equal_images", "common/file_stamp", "common/script_file", "common/trusted_scripts", "common/arch*", "common/safetensors*", "common/weights*",
+     "common/split", "common/equal_images", "common/file_stamp", "common/script_file", "common/arch*", "common/weights*", "common/safetensors*",
      "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*", "common/cached_views",
      "common/model_file*", "common/preprocess_json", "common/torch/*"],
     # 2: parts of the programs
@@ -70,8 +68,8 @@ RESERVED = {
 RAW_PRINT = re.compile(r'\b(?:(?:v?f?printf|v?dprintf|perror)\s*\(|f?puts\s*\((?!\s*"))')
 RAW_PRINTERS = {
     "common/options": "--help, from tables of ours",
-    "common/csv_field": "quotes",
-    "common/standard_streams": "what others have made",
+    "common/csv": "quotes",
+    "common/process": "what others have made",
     "common/safetensors": "a header of JSON, into the file",
     "extract/extract_main": "the command line, for JSON",
     "extract/extraction_json": "JSON",
@@ -79,7 +77,7 @@ RAW_PRINTERS = {
     "train/result_csv": "numbers",
     "predict/prediction_writer": "numbers, JSON",
     "predict/export_torchscript": "source code, into memory",
-    "common/progress": "erases the bar",
+    "common/log": "erases the bar",
     "extract/summary": "the tree's lines",
 }
 

@@ -6,7 +6,7 @@
 #include "digest.h"
 #include "json.h"
 #include "memory.h"
-#include "output_path.h"
+#include "output.h"
 
 static void add_text(cJSON *json, const char *key, const char *text)
 {

@@ -8,8 +8,8 @@
 
 #include "memory.h"
 #include "options.h"
+#include "script_file.h"
 #include "size_text.h"
-#include "trusted_scripts.h"
 
 static PfExperiment *experiment_of(void *settings)
 {

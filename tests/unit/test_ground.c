@@ -11,7 +11,7 @@
 
 #include "arena.h"
 #include "atomic_file.h"
-#include "csv_field.h"
+#include "csv.h"
 #include "digest.h"
 #include "json.h"
 #include "memory.h"

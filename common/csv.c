@@ -1,4 +1,4 @@
-#include "csv_reader.h"
+#include "csv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,8 +6,9 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "mapped_file.h"
+#include "input_file.h"
 #include "memory.h"
+#include "options.h"
 #include "printable.h"
 #include "text_encoding.h"
 
@@ -475,4 +476,45 @@ int pf_csv_next(PfCsvReader *reader, const char *const **fields, int *count, PfE
     *fields = reader->fields;
     *count = reader->count;
     return 1;
+}
+
+/* ==== writing ==== */
+
+/* A number is none, whatever its sign. */
+static int is_formula(const char *text)
+{
+    double value;
+    return *text && strchr("=+-@\t\r\n", *text) &&
+           pf_parse_double("", text, -1e300, 1e300, &value, NULL);
+}
+
+static void write_part(const PfCsv *csv, const char *text, size_t length)
+{
+    if (csv->is_terminal)
+        pf_print(csv->stream, "%.*s", (int)length, text);
+    else
+        fwrite(text, 1, length, csv->stream);
+}
+
+void pf_csv_write_column(const PfCsv *csv, const char *name, const char *ending)
+{
+    int is_quoted = name[strcspn(name, ",\"\r\n")] != '\0';
+    if (is_quoted) fputc('"', csv->stream);
+    if (csv->shields_formulas && is_formula(name)) fputc('\'', csv->stream);
+    while (*name) {
+        size_t length = strcspn(name, "\"");
+        write_part(csv, name, length);
+        name += length;
+        if (*name == '"') {
+            fputs("\"\"", csv->stream);
+            name++;
+        }
+    }
+    fputs(ending, csv->stream);
+    if (is_quoted) fputc('"', csv->stream);
+}
+
+void pf_csv_write_field(const PfCsv *csv, const char *text)
+{
+    pf_csv_write_column(csv, text, "");
 }

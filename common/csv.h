@@ -1,4 +1,6 @@
-/* Records of a CSV file (RFC 4180): quoted fields with commas, quotes and line breaks in
+/* CSV files (RFC 4180), read and written.
+ *
+ * Read are quoted fields with commas, quotes and line breaks in
  * them, LF, CRLF or CR. Spaces around a field that is not quoted are not part of it. Empty
  * lines are passed over.
  *
@@ -8,12 +10,15 @@
  * says which, and is no record. Lines without any of them are one field, but where each has the
  * same number of words, more than one: then spaces and tabs delimit, unless all lines but the first
  * end in an image's ending. */
-#ifndef PF_CSV_READER_H
-#define PF_CSV_READER_H
+#ifndef PF_CSV_H
+#define PF_CSV_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "permafrost/error.h"
+
+/* ---- reading ---- */
 
 typedef struct PfCsvReader PfCsvReader;
 
@@ -38,5 +43,19 @@ char pf_csv_delimiter(const PfCsvReader *reader);
 int pf_csv_was_utf16(const PfCsvReader *reader);
 /* Back to the first record. */
 void pf_csv_rewind(PfCsvReader *reader);
+
+/* ---- writing ---- */
+
+typedef struct PfCsv {
+    FILE *stream;         /* its error flag tells of failures */
+    int is_terminal;      /* texts are shown as printable.h has it, as people read them */
+    int shields_formulas; /* a text that a spreadsheet would take for a formula, because it begins
+                           * with = + - @, a tab or the end of a line, gets a ' in front */
+} PfCsv;
+
+/* A text, quoted only where it must be. */
+void pf_csv_write_field(const PfCsv *csv, const char *text);
+/* The same with an ending, which holds nothing to quote: "age" and "_probability". */
+void pf_csv_write_column(const PfCsv *csv, const char *name, const char *ending);
 
 #endif
