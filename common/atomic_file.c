@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,12 +60,12 @@ static const char *ending_of(const char *name, const char *target)
     return strncmp(name + 1 + length, ".part-", 6) ? NULL : name + 1 + length + 6;
 }
 
-static int is_of_this_version(const char *ending)
+static bool is_of_this_version(const char *ending)
 {
     return strlen(ending) == LETTERS && strspn(ending, "abcdefghijklmnopqrstuvwxyz") == LETTERS;
 }
 
-static int is_of_older_version(const char *ending)
+static bool is_of_older_version(const char *ending)
 {
     return *ending && !ending[strspn(ending, "0123456789")];
 }
@@ -89,9 +90,11 @@ static int create_temporary(int folder, const char *target, mode_t mode, char **
 {
     char letters[LETTERS + 1];
     *name = NULL;
-    for (int i = 0; i < MOST_TRIES; i++) {
+    int tries = 0;
+    for (; tries < MOST_TRIES; tries++) {
         if (draw_letters(letters)) return -1;
-        if (!(*name = pf_asprintf(NULL, ".%s.part-%s", target, letters))) return errno = ENOMEM, -1;
+        *name = pf_asprintf(NULL, ".%s.part-%s", target, letters);
+        if (!*name) break;
         int fd = try_name(folder, *name, mode);
         if (fd >= 0) return fd;
         int number = errno;
@@ -100,25 +103,26 @@ static int create_temporary(int folder, const char *target, mode_t mode, char **
         errno = number;
         if (fd == -1) return -1;
     }
-    return errno = EEXIST, -1;
+    errno = tries == MOST_TRIES ? EEXIST : ENOMEM;
+    return -1;
 }
 
 /* ---- removing what was left ---- */
 
 /* File systems of this machine, on which a lock that is had is had. */
-static int has_local_locks(int fd)
+static bool has_local_locks(int fd)
 {
     static const unsigned long local[] = {EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC, TMPFS_MAGIC,
                                           BTRFS_SUPER_MAGIC,     RAMFS_MAGIC,     F2FS_SUPER_MAGIC,
                                           OVERLAYFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */};
     struct statfs system;
-    if (fstatfs(fd, &system)) return 0;
+    if (fstatfs(fd, &system)) return false;
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
-        if ((unsigned long)system.f_type == local[i]) return 1;
-    return 0;
+        if ((unsigned long)system.f_type == local[i]) return true;
+    return false;
 }
 
-static int is_a_day_old(int fd)
+static bool is_a_day_old(int fd)
 {
     struct stat status;
     return !fstat(fd, &status) && time(NULL) - status.st_mtime > DAY_SECONDS;
@@ -270,7 +274,7 @@ void pf_atomic_file_sync_folder(const char *path)
 }
 
 /* Whether the temporary name is still our file, also for who wrote to it by its name. */
-static int is_ours(const PfAtomicFile *file)
+static bool is_ours(const PfAtomicFile *file)
 {
     return pf_still_named(fileno(file->stream), file->place.folder, file->name);
 }

@@ -1,5 +1,6 @@
 #include "convolution.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ int64_t pf_convolution_outputs(const PfConvolutionConfig *config, int axis, int6
                              config->padding[axis], config->dilation[axis]);
 }
 
-int pf_convolution_is_fast(void)
+bool pf_convolution_is_fast(void)
 {
     return pf_convolution_kernels() != &pf_convolution_plain;
 }

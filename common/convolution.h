@@ -6,6 +6,7 @@
 #ifndef PF_CONVOLUTION_H
 #define PF_CONVOLUTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,8 +29,8 @@ typedef struct PfConvolutionConfig {
     const float *weight;
     int64_t strides[4];
     const float *bias; /* (out_channels); NULL: zeros */
-    int relu;          /* negative outputs become zero */
-    int bf16;          /* outputs are rounded to the nearest bfloat16 */
+    bool relu;         /* negative outputs become zero */
+    bool bf16;         /* outputs are rounded to the nearest bfloat16 */
 } PfConvolutionConfig;
 
 /* One batch of maps. */
@@ -45,7 +46,7 @@ int64_t pf_convolution_outputs(const PfConvolutionConfig *config, int axis, int6
 
 /* Whether this processor has the instructions with which these are fast. Without, all
  * works, slowly. */
-int pf_convolution_is_fast(void);
+bool pf_convolution_is_fast(void);
 
 int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, PfError *err);
 void pf_convolution_free(PfConvolution **convolution);

@@ -2,10 +2,12 @@
 #ifndef PF_CONVOLUTION_INTERNAL_H
 #define PF_CONVOLUTION_INTERNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "convolution.h"
 #include "convolution_kernels.h"
+#include "integers.h"
 
 /* Output channels that are computed together: a panel. Of the last one fewer. */
 enum { PF_CONVOLUTION_PANEL = 64 };
@@ -35,8 +37,7 @@ struct PfConvolution {
 /* Of the panel whose first output channel is k. */
 static inline int64_t pf_panel_width(const PfConvolutionConfig *config, int64_t k)
 {
-    const int64_t left = config->out_channels - k;
-    return left < PF_CONVOLUTION_PANEL ? left : PF_CONVOLUTION_PANEL;
+    return pf_min(config->out_channels - k, PF_CONVOLUTION_PANEL);
 }
 
 /* The pixel of one map of x, (in_channels), or zeros around it. */
@@ -61,6 +62,6 @@ extern const PfConvolutionWay pf_direct_convolution;
  * output, on random numbers, where a plain sum in float32 errs by 3e-7. */
 extern const PfConvolutionWay pf_winograd;
 /* Whether it can compute the convolution, and faster than the definition. */
-int pf_winograd_suits(const PfConvolutionConfig *config);
+bool pf_winograd_suits(const PfConvolutionConfig *config);
 
 #endif

@@ -13,6 +13,7 @@
 #ifndef PF_CSV_H
 #define PF_CSV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -24,8 +25,8 @@ typedef struct PfCsvReader PfCsvReader;
 
 typedef struct PfCsvOptions {
     const char *encoding; /* of the file (iconv's name); NULL: as it is, but UTF-16 by its mark */
-    int only_first_line;  /* delimiters are comma, semicolon and tab, told by the first line
-                             alone; a .tsv has tabs; UTF-16 is refused */
+    bool only_first_line; /* delimiters are comma, semicolon and tab, told by the first line
+                            alone; a .tsv has tabs; UTF-16 is refused */
 } PfCsvOptions;
 
 /* Reads the whole file into memory. options may be NULL. */
@@ -40,17 +41,17 @@ int64_t pf_csv_line(const PfCsvReader *reader);
 /* What stands between fields; a line feed where a line is one field. */
 char pf_csv_delimiter(const PfCsvReader *reader);
 /* Whether it was UTF-16, as its byte order mark said. */
-int pf_csv_was_utf16(const PfCsvReader *reader);
+bool pf_csv_was_utf16(const PfCsvReader *reader);
 /* Back to the first record. */
 void pf_csv_rewind(PfCsvReader *reader);
 
 /* ---- writing ---- */
 
 typedef struct PfCsv {
-    FILE *stream;         /* its error flag tells of failures */
-    int is_terminal;      /* texts are shown as printable.h has it, as people read them */
-    int shields_formulas; /* a text that a spreadsheet would take for a formula, because it begins
-                           * with = + - @, a tab or the end of a line, gets a ' in front */
+    FILE *stream;          /* its error flag tells of failures */
+    bool is_terminal;      /* texts are shown as printable.h has it, as people read them */
+    bool shields_formulas; /* a text that a spreadsheet would take for a formula, because it begins
+                            * with = + - @, a tab or the end of a line, gets a ' in front */
 } PfCsv;
 
 /* A text, quoted only where it must be. */

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "integers.h"
 #include "log.h"
 #include "memory.h"
 #include "printable.h"
@@ -240,7 +242,7 @@ static void read_both(int fd, PfFileContent *content)
     if (fstat(fd, &status) || !S_ISREG(status.st_mode)) return;
     content->size = read_some(fd, content->begin, sizeof content->begin, 0);
     off_t end = status.st_size - (off_t)sizeof content->end;
-    content->end_size = read_some(fd, content->end, sizeof content->end, end > 0 ? end : 0);
+    content->end_size = read_some(fd, content->end, sizeof content->end, pf_max(end, 0));
 }
 
 PfFileContent *pf_file_content_read(const char *path, PfError *err)
@@ -256,7 +258,7 @@ PfFileContent *pf_file_content_read(const char *path, PfError *err)
 
 /* ---- what it is ---- */
 
-int pf_file_content_is_hdf5(const PfFileContent *content)
+bool pf_file_content_is_hdf5(const PfFileContent *content)
 {
     return content->size >= beginnings[0].size &&
            !memcmp(content->begin, beginnings[0].bytes, beginnings[0].size);
@@ -273,12 +275,12 @@ const char *pf_file_content_safetensors(const PfFileContent *content, size_t *si
     return (const char *)content->begin + sizeof length;
 }
 
-int pf_file_content_is_text(const PfFileContent *content)
+bool pf_file_content_is_text(const PfFileContent *content)
 {
     for (size_t i = 0; i < content->size; i++) {
         unsigned char byte = content->begin[i];
-        if (byte < ' ' && !strchr("\t\n\r\f", byte)) return 0;
-        if (!byte) return 0;
+        if (byte < ' ' && !strchr("\t\n\r\f", byte)) return false;
+        if (!byte) return false;
     }
     return content->size > 0;
 }
@@ -290,17 +292,17 @@ char pf_file_content_first_letter(const PfFileContent *content)
     return i < content->size ? (char)content->begin[i] : '\0';
 }
 
-static int has(const unsigned char *bytes, size_t size, const char *words)
+static bool has(const unsigned char *bytes, size_t size, const char *words)
 {
     return memmem(bytes, size, words, strlen(words)) != NULL;
 }
 
-int pf_file_content_begin_has(const PfFileContent *content, const char *words)
+bool pf_file_content_begin_has(const PfFileContent *content, const char *words)
 {
     return has(content->begin, content->size, words);
 }
 
-int pf_file_content_end_has(const PfFileContent *content, const char *words)
+bool pf_file_content_end_has(const PfFileContent *content, const char *words)
 {
     return has(content->end, content->end_size, words);
 }

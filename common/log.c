@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,10 +71,10 @@ int pf_report_error(const PfError *err)
     return err->exit_code ? err->exit_code : PF_EXIT_FAILED;
 }
 
-int pf_log_is_terminal(void)
+bool pf_log_is_terminal(void)
 {
     const char *fake = getenv("PF_FAKE_TERMINAL");
-    if (fake && !strcmp(fake, "1")) return 1;
+    if (fake && !strcmp(fake, "1")) return true;
     const char *term = getenv("TERM");
     return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
 }

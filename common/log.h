@@ -2,6 +2,7 @@
 #ifndef PF_LOG_H
 #define PF_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "permafrost/error.h"
@@ -24,7 +25,7 @@ int pf_report_error(const PfError *err);
 
 /* Whether stderr is a terminal that understands \r and erasing.
  * PF_FAKE_TERMINAL=1 in the environment says yes, for tests. */
-int pf_log_is_terminal(void);
+bool pf_log_is_terminal(void);
 
 /* ---- how far the work is: a bar on a terminal, else a line every few seconds ---- */
 
@@ -34,7 +35,7 @@ typedef struct PfProgress {
     double started, last_shown; /* pf_seconds() */
     int64_t rate_from;          /* work done when the rate's clock started */
     double rate_since;
-    int drawn; /* a bar is on the terminal's last line */
+    bool drawn; /* a bar is on the terminal's last line */
 } PfProgress;
 
 void pf_progress_start(PfProgress *progress, const char *what, int64_t total);

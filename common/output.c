@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,7 +34,7 @@ const char *pf_output_type_name(mode_t mode)
                             : "a regular file";
 }
 
-int pf_output_is_strangers(const struct stat *folder, const struct stat *found)
+bool pf_output_is_strangers(const struct stat *folder, const struct stat *found)
 {
     mode_t shared = S_ISVTX | S_IWOTH;
     return (folder->st_mode & shared) == shared && found->st_uid != geteuid() &&
@@ -55,14 +56,14 @@ static int open_folder(const char *said, PfOutputPath *place, PfError *err)
 
 /* ---- links ---- */
 
-static int is_number(const char *text)
+static bool is_number(const char *text)
 {
     return *text && !text[strspn(text, "0123456789")];
 }
 
 /* /proc/self/fd/1, which /dev/stdout leads to, is the open descriptor itself: its name in the file
  * system, where it has one, could be another file's by now. */
-static int is_own_descriptor(const PfOutputPath *place)
+static bool is_own_descriptor(const PfOutputPath *place)
 {
     struct statfs system;
     struct stat folder, own;
@@ -132,15 +133,15 @@ static int look(const char *said, PfOutputPath *place, PfError *err)
 }
 
 /* Whether it is what a link of /proc to another process's pipe leads to, which has no name. */
-static int is_nameless_stream(PfOutputPath *place)
+static bool is_nameless_stream(PfOutputPath *place)
 {
     struct stat status;
     struct statfs system;
     if (fstatfs(place->folder, &system) || system.f_type != PROC_SUPER_MAGIC ||
         fstatat(place->folder, place->name, &status, 0) || S_ISREG(status.st_mode))
-        return 0;
+        return false;
     place->status = status;
-    return 1;
+    return true;
 }
 
 int pf_output_path_find(const char *path, PfOutputPath *out, PfError *err)
@@ -168,20 +169,20 @@ void pf_output_path_free(PfOutputPath *path)
 
 /* ---- two of them ---- */
 
-static int is_same_place(const PfOutputPath *a, const PfOutputPath *b)
+static bool is_same_place(const PfOutputPath *a, const PfOutputPath *b)
 {
     struct stat left, right;
-    if (a->kind == PF_OUTPUT_STREAM || a->kind != b->kind) return 0;
+    if (a->kind == PF_OUTPUT_STREAM || a->kind != b->kind) return false;
     if (a->kind == PF_OUTPUT_FILE) return pf_same_file(&a->status, &b->status);
     return !strcmp(a->name, b->name) && !fstat(a->folder, &left) && !fstat(b->folder, &right) &&
            pf_same_file(&left, &right);
 }
 
-int pf_output_is_same(const char *path, const char *other)
+bool pf_output_is_same(const char *path, const char *other)
 {
     PfOutputPath a, b = {.folder = -1};
-    int same = !pf_output_path_find(path, &a, NULL) && !pf_output_path_find(other, &b, NULL) &&
-               is_same_place(&a, &b);
+    bool same = !pf_output_path_find(path, &a, NULL) && !pf_output_path_find(other, &b, NULL) &&
+                is_same_place(&a, &b);
     pf_output_path_free(&a);
     pf_output_path_free(&b);
     return same;
@@ -189,7 +190,7 @@ int pf_output_is_same(const char *path, const char *other)
 
 /* ==== what may be written over ==== */
 
-static int is_file(const PfOutput *output)
+static bool is_file(const PfOutput *output)
 {
     return output->path && strcmp(output->path, "-");
 }
@@ -222,25 +223,25 @@ int pf_output_check_input(const PfOutput *output, const char *input, const char 
 
 /* ---- what is there ---- */
 
-static int has_key(const PfFileContent *content, const char *key)
+static bool has_key(const PfFileContent *content, const char *key)
 {
     size_t size;
     const char *header = pf_file_content_safetensors(content, &size);
     return header && memmem(header, size, key, strlen(key));
 }
 
-static int is_model(const PfFileContent *content)
+static bool is_model(const PfFileContent *content)
 {
     return has_key(content, "\"permafrost\":");
 }
 
-static int is_state_dict(const PfFileContent *content)
+static bool is_state_dict(const PfFileContent *content)
 {
     return has_key(content, "\"preprocess\":") && !is_model(content);
 }
 
 /* Ours is an object, and says of which cache or of which configuration it is. */
-static int is_result(const PfFileContent *content)
+static bool is_result(const PfFileContent *content)
 {
     return pf_file_content_is_text(content) && pf_file_content_first_letter(content) == '{' &&
            (pf_file_content_begin_has(content, "\"config\"") ||
@@ -248,28 +249,28 @@ static int is_result(const PfFileContent *content)
 }
 
 /* "tap,..." as a spreadsheet may have saved it, too. */
-static int is_table(const PfFileContent *content)
+static bool is_table(const PfFileContent *content)
 {
     return content->size > 4 && !memcmp(content->begin, "tap", 3) &&
            strchr(",;\t", content->begin[3]);
 }
 
 /* Field 1 of the format, then the name of who made it. */
-static int is_onnx(const PfFileContent *content)
+static bool is_onnx(const PfFileContent *content)
 {
     return content->begin[0] == 8 && content->size > 32 &&
            memmem(content->begin, 32, "permafrost", 10);
 }
 
 /* The directory of the archive names the classes that its modules are of. */
-static int is_torchscript(const PfFileContent *content)
+static bool is_torchscript(const PfFileContent *content)
 {
     return !memcmp(content->begin, "PK\3\4", 4) &&
            pf_file_content_end_has(content, "__torch__/permafrost");
 }
 
 static const struct {
-    int (*is_it)(const PfFileContent *content);
+    bool (*is_it)(const PfFileContent *content);
     const char *name;
 } kinds[] = {
     [PF_CONTENT_MODEL] = {is_model, "a model that train wrote"},

@@ -3,6 +3,7 @@
 #ifndef PF_OUTPUT_H
 #define PF_OUTPUT_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "permafrost/error.h"
@@ -32,14 +33,14 @@ void pf_output_path_free(PfOutputPath *path);
 
 /* Whether `found`, whose folder is `folder`, belongs to somebody else who could put it there
  * because everyone can write to that folder, as to /tmp. */
-int pf_output_is_strangers(const struct stat *folder, const struct stat *found);
+bool pf_output_is_strangers(const struct stat *folder, const struct stat *found);
 
 /* "a folder", "a pipe", ...: what is no regular file. */
 const char *pf_output_type_name(mode_t mode);
 
 /* Whether both would be the same file: by what is there, or by the folder and the name. Paths that
  * cannot be written are never the same, and neither are pipes and devices. */
-int pf_output_is_same(const char *path, const char *other);
+bool pf_output_is_same(const char *path, const char *other);
 
 /* ---- what may be written over ---- */
 

@@ -69,7 +69,10 @@ char *pf_resolve_path(const char *from, const char *path, PfError *err)
 {
     if (*path == '/') return pf_strdup(path, err);
     char *real = realpath(from, NULL); /* the file itself may be a link */
-    if (!real) return pf_fail_errno(err, "cannot read '%s'", from), NULL;
+    if (!real) {
+        pf_fail_errno(err, "cannot read '%s'", from);
+        return NULL;
+    }
     char *resolved = pf_asprintf(err, "%.*s/%s", (int)(name_of(real) - real) - 1, real, path);
     free(real);
     return resolved;

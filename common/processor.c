@@ -1,5 +1,6 @@
 #include "processor.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,12 +17,12 @@ static int system_saves_tiles(void)
     return (eax >> 17 & 3) == 3;
 }
 
-int pf_processor_has_bf16(void)
+bool pf_processor_has_bf16(void)
 {
     return __builtin_cpu_supports("avx512bf16") != 0;
 }
 
-int pf_processor_has_amx(void)
+bool pf_processor_has_amx(void)
 {
     /* By cpuid, as clang 14's __builtin_cpu_supports does not know it: tiles, and bf16 in them. */
     unsigned eax, ebx, ecx, edx;
@@ -31,14 +32,14 @@ int pf_processor_has_amx(void)
 
 #else
 
-int pf_processor_has_bf16(void)
+bool pf_processor_has_bf16(void)
 {
-    return 0;
+    return false;
 }
 
-int pf_processor_has_amx(void)
+bool pf_processor_has_amx(void)
 {
-    return 0;
+    return false;
 }
 
 #endif

@@ -2,12 +2,14 @@
 #ifndef PF_PROCESSOR_H
 #define PF_PROCESSOR_H
 
+#include <stdbool.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-int pf_processor_has_bf16(void); /* avx512_bf16; every processor with amx_bf16 has it as well */
-int pf_processor_has_amx(void);  /* amx_bf16: tiles, many times as fast as float32 */
+bool pf_processor_has_bf16(void); /* avx512_bf16; every processor with amx_bf16 has it as well */
+bool pf_processor_has_amx(void);  /* amx_bf16: tiles, many times as fast as float32 */
 
 /* Kernels are compiled for so many instruction sets. */
 enum { PF_LANES_SETS = 3 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "path.h"
 #include "printable.h"
 
-int pf_script_file_is_meant(const char *backbone)
+bool pf_script_file_is_meant(const char *backbone)
 {
     size_t length = strlen(backbone);
     return strchr(backbone, '/') || (length > 3 && !strcmp(backbone + length - 3, ".pt"));
@@ -158,7 +159,10 @@ static FILE *open_list(const char *folder, const char *path, PfError *err)
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) return NULL;
-    if (fd < 0) return pf_fail_errno(err, "'%s': cannot open it", path), NULL;
+    if (fd < 0) {
+        pf_fail_errno(err, "'%s': cannot open it", path);
+        return NULL;
+    }
     int failed = fstat(fd, &status) || !S_ISREG(status.st_mode)
                      ? pf_fail(err, PF_EXIT_FAILED, "'%s' is not a regular file", path)
                      : check_owner(path, &status, err);

@@ -4,6 +4,8 @@
 #ifndef PF_SCRIPT_FILE_H
 #define PF_SCRIPT_FILE_H
 
+#include <stdbool.h>
+
 #include "file_stamp.h"
 #include "permafrost/script.h"
 
@@ -16,7 +18,7 @@ typedef struct PfScriptFile {
 } PfScriptFile;
 
 /* Whether a --backbone on the command line means a file: it has a slash, or ends in .pt. */
-int pf_script_file_is_meant(const char *backbone);
+bool pf_script_file_is_meant(const char *backbone);
 
 /* Reads a regular file, or takes its digest from `known` (may be NULL). Free with
  * pf_script_file_free. */

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,29 +117,29 @@ int pf_weights_index(PfWeights *weights, PfError *err)
 
 /* ---- opening ---- */
 
-static int is_safetensors(const uint8_t *bytes, size_t size)
+static bool is_safetensors(const uint8_t *bytes, size_t size)
 {
     return size > 8 && bytes[8] == '{';
 }
 
-static int is_zip(const uint8_t *bytes, size_t size)
+static bool is_zip(const uint8_t *bytes, size_t size)
 {
     return size > 4 && !memcmp(bytes, "PK\3\4", 4);
 }
 
 /* A pickle of protocol 2 or later that holds the long 0x1950a86a20f9469cfc6c. */
-static int is_legacy_pth(const uint8_t *bytes, size_t size)
+static bool is_legacy_pth(const uint8_t *bytes, size_t size)
 {
     static const uint8_t magic[] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
                                     0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
-    if (size < 32 || bytes[0] != 0x80) return 0;
+    if (size < 32 || bytes[0] != 0x80) return false;
     size_t at = bytes[2] == 0x95 ? 11 : 2; /* from protocol 4 on a FRAME opcode comes first */
     return !memcmp(bytes + at, magic, sizeof magic);
 }
 
 static const struct {
     const char *name;
-    int (*probe)(const uint8_t *bytes, size_t size);
+    bool (*probe)(const uint8_t *bytes, size_t size);
     int (*read)(PfWeights *weights, PfError *err);
 } formats[] = {
     {"pth", is_zip, pf_weights_read_pth},

@@ -1,10 +1,12 @@
 /* Whether the tensors of a file are a network's: shapes, prefixes of names, finite numbers. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "integers.h"
 #include "log.h"
 #include "memory.h"
 #include "printable.h"
@@ -12,34 +14,33 @@
 
 #define LISTED 5 /* problems that are spelled out */
 
-static int is_floating(PfDtype dtype)
+static bool is_floating(PfDtype dtype)
 {
     return dtype == PF_DTYPE_F32 || dtype == PF_DTYPE_F16 || dtype == PF_DTYPE_BF16 ||
            dtype == PF_DTYPE_F64;
 }
 
-static int fits(const PfTensorView *view, const PfParameter *parameter)
+static bool fits(const PfTensorView *view, const PfParameter *parameter)
 {
     return view && is_floating(view->dtype) && pf_shape_equal(&view->shape, &parameter->shape);
 }
 
-/* Of the parameters of the whole network, how many the file has, and whether
- * all but the classifier's (the last node's). */
+/* How well a file fits a network. */
 typedef struct Match {
-    int fitting;
-    int features_fit;
+    int fitting;       /* how many of the network's parameters the file has */
+    bool features_fit; /* it has all but those of the classifier, the last node */
 } Match;
 
 static int match_arch(const PfWeights *weights, const PfArch *arch, Match *match, PfError *err)
 {
     PfParameter *parameters;
     int count;
-    *match = (Match){.features_fit = 1};
+    *match = (Match){.features_fit = true};
     if (pf_arch_parameters(arch, arch->node_count - 1, &parameters, &count, err)) return -1;
     for (int i = 0; i < count; i++) {
         int good = fits(pf_weights_find_tensor(weights, parameters[i].name), &parameters[i]);
         match->fitting += good;
-        if (!good && parameters[i].node != arch->node_count - 1) match->features_fit = 0;
+        if (!good && parameters[i].node != arch->node_count - 1) match->features_fit = false;
     }
     free(parameters);
     return 0;
@@ -144,8 +145,6 @@ int pf_weights_check(const PfWeights *weights, const PfArch *arch, int last, PfE
 }
 
 /* ==== entries and prefixes ==== */
-
-/* Which of the tensors in a file are the network's: FILE#KEY, and prefixes of their names. */
 
 #define MAX_PREFIXES 16 /* that are told apart */
 
@@ -253,7 +252,7 @@ static void find_prefixes(const PfWeights *weights, const PfParameter *parameter
     }
 }
 
-static int is_averaged(const char *prefix, size_t length)
+static bool is_averaged(const char *prefix, size_t length)
 {
     return memmem(prefix, length, "ema", 3) || memmem(prefix, length, "teacher", 7) ||
            memmem(prefix, length, "averaged", 8) || memmem(prefix, length, "momentum", 8);
@@ -319,8 +318,6 @@ int pf_weights_see_through_prefix(PfWeights *weights, const PfArch *arch, PfErro
 
 /* ==== finite numbers ==== */
 
-/* Are all numbers of a weight file finite? */
-
 #define BLOCK 4096 /* numbers that are looked at before the first bad one is searched */
 
 /* A number is not finite where all bits of its exponent are set. The loops over blocks have no
@@ -358,7 +355,7 @@ size_t pf_find_not_finite(const PfTensorView *view)
     size_t count = (size_t)pf_shape_count(&view->shape), size = pf_dtype_size(view->dtype);
     const uint8_t *bytes = view->data;
     for (size_t first = 0; first < count; first += BLOCK) {
-        size_t length = count - first < BLOCK ? count - first : BLOCK;
+        size_t length = pf_min_size(count - first, BLOCK);
         if (!count_bad(view->dtype, bytes + first * size, length)) continue;
         while (!count_bad(view->dtype, bytes + first * size, 1)) first++;
         return first;

@@ -1,6 +1,7 @@
 /* Published weights in torch.hub's cache, and the --weights option. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ static const char *hash_in_name(const char *file)
     return dash && strspn(dash + 1, "0123456789abcdef") >= HASH_DIGITS ? dash + 1 : NULL;
 }
 
-static int has_published_hash(PfWeights *weights, const PfWeightsEntry *entry)
+static bool has_published_hash(PfWeights *weights, const PfWeightsEntry *entry)
 {
     const char *hash = hash_in_name(entry->file);
     return hash && !strncmp(pf_weights_sha256(weights), hash, HASH_DIGITS);
@@ -112,7 +113,7 @@ static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubF
 }
 
 /* Whether a file of that published name can be the noted one. */
-static int has_noted_hash(const PfWeightsEntry *entry, const PfNotedWeights *noted)
+static bool has_noted_hash(const PfWeightsEntry *entry, const PfNotedWeights *noted)
 {
     const char *hash = hash_in_name(entry->file);
     return hash && noted->sha256 && !strncmp(noted->sha256, hash, HASH_DIGITS);
@@ -219,10 +220,10 @@ static int load_random(const PfArch *arch, const char *seed, PfWeights **out, Pf
 }
 
 /* Whether the file as a whole is what was used before. */
-static int is_known_whole(const PfWeights *weights, const PfKnownSha256 *known)
+static bool is_known_whole(const PfWeights *weights, const PfKnownSha256 *known)
 {
     char whole[PF_SHA256_TEXT_SIZE];
-    if (!known || !*known->sha256) return 0;
+    if (!known || !*known->sha256) return false;
     pf_sha256_text(weights->bytes, weights->size, whole);
     return !strcmp(whole, known->sha256);
 }

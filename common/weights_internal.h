@@ -3,6 +3,7 @@
 #define PF_WEIGHTS_INTERNAL_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
 #include "arena.h"
 #include "weights.h"
@@ -17,7 +18,7 @@ struct PfWeights {
     const char *format;   /* static */
     const uint8_t *bytes; /* the file; NULL for random weights */
     size_t size;
-    int is_mapped;          /* bytes are ours to unmap */
+    bool is_mapped;         /* bytes are ours to unmap */
     PfNamedTensor *tensors; /* names owned; file order */
     size_t count, capacity;
     size_t name_bytes;                /* of all tensors */
@@ -27,7 +28,7 @@ struct PfWeights {
     char sha256[PF_SHA256_TEXT_SIZE]; /* "" until asked for */
     PfFileStamp stamp;                /* of the file; zeros for random weights */
     const char *wanted_entry;         /* while it is read: lent, or NULL */
-    int as_before;                    /* no averaged copy, nothing that programs before refused */
+    bool as_before;                   /* no averaged copy, nothing that programs before refused */
     char entry[PF_ENTRY_SIZE];        /* pf_weights_entry; "" for none */
     size_t foreign_count;             /* tensors of kinds that are not read, beside the others */
 };

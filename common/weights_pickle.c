@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "integers.h"
 #include "memory.h"
 #include "weights_internal.h"
 #include "weights_pickle_globals.h"
@@ -231,8 +232,7 @@ static int op_get(PfPickleReader *reader, int width)
 
 static int take_line(PfPickleReader *reader, PfPickleText *line)
 {
-    size_t left = reader->size - reader->at,
-           limit = left < MAX_GLOBAL_NAME ? left : MAX_GLOBAL_NAME;
+    size_t left = reader->size - reader->at, limit = pf_min_size(left, MAX_GLOBAL_NAME);
     const uint8_t *start = reader->bytes + reader->at, *end = memchr(start, '\n', limit);
     if (!end) return pf_pickle_fail(reader, "a global's name does not end");
     *line = (PfPickleText){(const char *)start, (size_t)(end - start)};

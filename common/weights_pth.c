@@ -1,7 +1,9 @@
 /* Files of torch.save: zip archives, and what torch before 1.6 wrote. */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "integers.h"
 #include "memory.h"
 #include "weights_internal.h"
 #include "weights_state_dict.h"
@@ -16,7 +18,7 @@ typedef struct ZipEntry {
     const char *name; /* not terminated by a zero; points into the archive */
     size_t name_size;
     uint64_t header_offset, size_bytes;
-    int is_plain; /* neither compressed nor encrypted */
+    bool is_plain; /* neither compressed nor encrypted */
 } ZipEntry;
 
 typedef struct Zip {
@@ -45,7 +47,7 @@ static int damaged(const Zip *zip, const char *what, PfError *err)
         zip->source, what);
 }
 
-static int has_signature(const uint8_t *bytes, const char kind[2])
+static bool has_signature(const uint8_t *bytes, const char kind[2])
 {
     return bytes[0] == 'P' && bytes[1] == 'K' && bytes[2] == kind[0] && bytes[3] == kind[1];
 }
@@ -142,7 +144,7 @@ static int read_entry(const Zip *zip, uint64_t *at, uint64_t end, ZipEntry *entr
 
 static int compare_names(const char *a, size_t a_size, const char *b, size_t b_size)
 {
-    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    int order = memcmp(a, b, pf_min_size(a_size, b_size));
     return order ? order : (a_size > b_size) - (a_size < b_size);
 }
 
@@ -364,7 +366,7 @@ static int read_preamble(Cursor *cursor, PfError *err)
 
 static int compare_keys(PfPickleText a, PfPickleText b)
 {
-    int order = memcmp(a.bytes, b.bytes, a.size < b.size ? a.size : b.size);
+    int order = memcmp(a.bytes, b.bytes, pf_min_size(a.size, b.size));
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 

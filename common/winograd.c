@@ -1,6 +1,8 @@
 #include "convolution_internal.h"
 #include "integers.h"
 
+#include <stdbool.h>
+
 /* Tiles of a piece: enough that weights are read seldom, few enough that one panel's
  * values stay in the second-level cache. */
 #define PIECE 64
@@ -10,7 +12,7 @@
 
 /* ---- when ---- */
 
-static int is_pair(const int64_t pair[2], int64_t value)
+static bool is_pair(const int64_t pair[2], int64_t value)
 {
     return pair[0] == value && pair[1] == value;
 }
@@ -29,10 +31,10 @@ static double saving(int64_t height, int64_t width)
     return 4 * (double)(height * width) / whole;
 }
 
-int pf_winograd_suits(const PfConvolutionConfig *config)
+bool pf_winograd_suits(const PfConvolutionConfig *config)
 {
     if (!is_pair(config->kernel, 3) || !is_pair(config->stride, 1) || !is_pair(config->dilation, 1))
-        return 0;
+        return false;
     const int64_t height = pf_convolution_outputs(config, 0, config->map[0]);
     const int64_t width = pf_convolution_outputs(config, 1, config->map[1]);
     return height > 0 && width > 0 && saving(height, width) >= 2;

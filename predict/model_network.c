@@ -6,6 +6,7 @@
 
 #include "backbone_loader.h"
 #include "cached_views.h"
+#include "integers.h"
 #include "log.h"
 #include "memory.h"
 #include "printable.h"
@@ -21,19 +22,19 @@ static const char *text_member(const cJSON *object, const char *key)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-/* Where the features' network was, as extract noted it. */
+/* Where the network of the features was when extract ran, as extract noted it. */
 static const char *noted_source(const PfModel *model, const char *key)
 {
     return text_member(member(model, "sources"), key);
 }
 
-/* The same, if it is still there. */
+/* The same, or NULL where the file is not there any more. */
 static const char *known_source(const PfModel *model, const char *key)
 {
     return pf_weights_still_there(noted_source(model, key));
 }
 
-/* A name from a file is one of ours, or nothing. */
+/* The name comes from the model's file: it must be one of the built-in networks. */
 static int check_name(const char *model, const char *name, PfError *err)
 {
     PfArch *arch;
@@ -235,7 +236,7 @@ static int fail_width(const PfCachedFeatures *cached, const char *model, int64_t
                    pf_cache_path(cached->cache), (long long)found);
 }
 
-/* Of one view. */
+/* Numbers of the tap of one view. */
 static int64_t tap_width(const PfCachedFeatures *cached)
 {
     return pf_shape_count(&pf_cache_tap(cached->cache, cached->tap)->shape) / cached->views;
@@ -312,7 +313,7 @@ static int open_features(const PfModel *model, const PfPredictOptions *options, 
         return -1;
     int64_t width = tap_width(cached), stored = cached->views * width;
     int64_t fit = BLOCK_BYTES / (stored * (int64_t)sizeof(float));
-    cached->block_rows = fit < 1 ? 1 : fit > MOST_ROWS ? MOST_ROWS : fit;
+    cached->block_rows = pf_max(1, pf_min(fit, MOST_ROWS));
     if (cached->views > 1 && open_views(cached, stored, err)) return -1;
     if (cut) return open_suffix(model, options, cached, cut, tap, err);
     return width == cached->features ? 0 : fail_width(cached, path, cached->features, width, err);
