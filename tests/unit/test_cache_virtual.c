@@ -371,6 +371,15 @@ START_TEST(sources_outside_the_folder_are_refused)
     write_virtual("set/out.h5", &source, 1);
     check_refused("set/out.h5", "lies outside its folder");
 
+    /* The hint is for a shell. */
+    ck_assert(!mkdir("it's", 0777));
+    write_part("it's/b.h5", 0, FIRST, "{}");
+    source = source_of("it's/b.h5", "../it's/b.h5");
+    write_virtual("set/out.h5", &source, 1);
+    check_refused("set/out.h5", "/it'\\''s' lets it be read");
+    source = source_of("set2/b.h5", "../set2/b.h5");
+    write_virtual("set/out.h5", &source, 1);
+
     ck_assert(pf_cache_allow_sources("nowhere", &err));
     ck_assert(!pf_cache_allow_sources("set2", &err));
     PfCache *cache;
