@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "memory.h"
-#include "window_outputs.h"
+#include "integers.h"
 
 /* ---- shapes ---- */
 

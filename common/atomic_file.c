@@ -1,15 +1,165 @@
 #include "atomic_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "memory.h"
-#include "output_path.h"
-#include "temporary_file.h"
+#include "output.h"
+#include "path.h"
+
+static int try_lock(int fd)
+{
+    struct flock whole_file = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (!fcntl(fd, F_OFD_SETLK, &whole_file)) return 0;
+    if (errno == EAGAIN || errno == EACCES) return -1;
+    return flock(fd, LOCK_EX | LOCK_NB);
+}
+
+PfLockResult pf_file_lock(int fd)
+{
+    if (!try_lock(fd)) return PF_LOCK_TAKEN;
+    return errno == EAGAIN || errno == EACCES ? PF_LOCK_HELD : PF_LOCK_ABSENT;
+}
+
+/* ==== temporary files ==== */
+
+/* Letters after ".NAME.part-". Older versions put a process's number there, and take only numbers
+ * for what they may remove. */
+#define LETTERS 12
+#define MOST_TRIES 100
+#define DAY_SECONDS (24 * 60 * 60)
+
+/* ---- names ---- */
+
+static int draw_letters(char *letters)
+{
+    unsigned char bytes[LETTERS];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) return -1;
+    for (int i = 0; i < LETTERS; i++) letters[i] = (char)('a' + bytes[i] % 26);
+    letters[LETTERS] = '\0';
+    return 0;
+}
+
+/* What follows ".TARGET.part-" in name; NULL where it begins otherwise. */
+static const char *ending_of(const char *name, const char *target)
+{
+    size_t length = strlen(target);
+    if (name[0] != '.' || strncmp(name + 1, target, length)) return NULL;
+    return strncmp(name + 1 + length, ".part-", 6) ? NULL : name + 1 + length + 6;
+}
+
+static bool is_of_this_version(const char *ending)
+{
+    return strlen(ending) == LETTERS && strspn(ending, "abcdefghijklmnopqrstuvwxyz") == LETTERS;
+}
+
+static bool is_of_older_version(const char *ending)
+{
+    return *ending && !ending[strspn(ending, "0123456789")];
+}
+
+/* ---- making one ---- */
+
+/* -1: failed, with errno; -2: somebody was faster, try another name. */
+static int try_name(int folder, const char *name, mode_t mode)
+{
+    int fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0) return errno == EEXIST ? -2 : -1;
+    /* A sweep may have removed it before it was locked. */
+    if (pf_file_lock(fd) != PF_LOCK_HELD && pf_still_named(fd, folder, name)) return fd;
+    close(fd);
+    return -2;
+}
+
+/* Makes ".NAME.part-" and random letters in the folder, which no other process has, and locks it
+ * where the file system can. *name: malloc'ed. The descriptor, for reading and writing, or -1 with
+ * errno. */
+static int create_temporary(int folder, const char *target, mode_t mode, char **name)
+{
+    char letters[LETTERS + 1];
+    *name = NULL;
+    int tries = 0;
+    for (; tries < MOST_TRIES; tries++) {
+        if (draw_letters(letters)) return -1;
+        *name = pf_asprintf(NULL, ".%s.part-%s", target, letters);
+        if (!*name) break;
+        int fd = try_name(folder, *name, mode);
+        if (fd >= 0) return fd;
+        int number = errno;
+        free(*name);
+        *name = NULL;
+        errno = number;
+        if (fd == -1) return -1;
+    }
+    errno = tries == MOST_TRIES ? EEXIST : ENOMEM;
+    return -1;
+}
+
+/* ---- removing what was left ---- */
+
+/* File systems of this machine, on which a lock that is had is had. */
+static bool has_local_locks(int fd)
+{
+    static const unsigned long local[] = {EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC, TMPFS_MAGIC,
+                                          BTRFS_SUPER_MAGIC,     RAMFS_MAGIC,     F2FS_SUPER_MAGIC,
+                                          OVERLAYFS_SUPER_MAGIC, 0x2fc12fc1 /* ZFS */};
+    struct statfs system;
+    if (fstatfs(fd, &system)) return false;
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+        if ((unsigned long)system.f_type == local[i]) return true;
+    return false;
+}
+
+static bool is_a_day_old(int fd)
+{
+    struct stat status;
+    return !fstat(fd, &status) && time(NULL) - status.st_mtime > DAY_SECONDS;
+}
+
+static void remove_if_left(int folder, const char *name, int took_locks)
+{
+    struct stat status;
+    int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return;
+    if (!fstat(fd, &status) && S_ISREG(status.st_mode) && pf_file_lock(fd) == PF_LOCK_TAKEN &&
+        pf_still_named(fd, folder, name) &&
+        ((took_locks && has_local_locks(fd)) || is_a_day_old(fd)))
+        unlinkat(folder, name, 0);
+    close(fd);
+}
+
+/* Removes the temporary files of target that nobody is writing: those that can be locked. Where
+ * locks may not reach all machines, as on network mounts, and with the names that older versions
+ * gave, whose writers took no lock, only what nobody has written to for a day. */
+static void sweep_temporaries(int folder, const char *target)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    while (directory && (entry = readdir(directory))) {
+        const char *ending = ending_of(entry->d_name, target);
+        if (ending && (is_of_this_version(ending) || is_of_older_version(ending)))
+            remove_if_left(folder, entry->d_name, is_of_this_version(ending));
+    }
+    if (directory)
+        closedir(directory);
+    else if (fd >= 0)
+        close(fd);
+}
+
+/* ==== files that are whole ==== */
 
 #define PERMISSIONS 0777
 
@@ -46,8 +196,7 @@ static int make_temporary(PfAtomicFile *file, PfError *err)
 {
     const PfOutputPath *place = &file->place;
     int is_new = place->kind == PF_OUTPUT_NEW;
-    int fd =
-        pf_temporary_file_create(place->folder, place->name, is_new ? 0666 : 0600, &file->name);
+    int fd = create_temporary(place->folder, place->name, is_new ? 0666 : 0600, &file->name);
     if (fd < 0) return fail_beginning(file->said, err);
     file->unlinked = file->name;
     if (!is_new) take_after(fd, &place->status, S_IRUSR | S_IWUSR);
@@ -125,12 +274,9 @@ void pf_atomic_file_sync_folder(const char *path)
 }
 
 /* Whether the temporary name is still our file, also for who wrote to it by its name. */
-static int is_ours(const PfAtomicFile *file)
+static bool is_ours(const PfAtomicFile *file)
 {
-    struct stat opened, named;
-    return !fstat(fileno(file->stream), &opened) &&
-           !fstatat(file->place.folder, file->name, &named, AT_SYMLINK_NOFOLLOW) &&
-           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+    return pf_still_named(fileno(file->stream), file->place.folder, file->name);
 }
 
 /* A pipe or a folder may have come to be there since. */
@@ -199,7 +345,7 @@ static int check_place(const char *path, const PfOutputPath *place, PfError *err
     }
     if (pf_atomic_file_begin(path, &file, err)) return -1;
     pf_atomic_file_abandon(&file);
-    pf_temporary_file_sweep(place->folder, place->name);
+    sweep_temporaries(place->folder, place->name);
     return 0;
 }
 

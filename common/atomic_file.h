@@ -5,7 +5,7 @@
  * file has the owner and the mode of the one that was there. Pipes and character devices are not
  * replaced: they are written to.
  *
- * The writer holds a lock on its temporary file (file_lock.h), so that another process, also one
+ * The writer holds a lock on its temporary file (pf_file_lock), so that another process, also one
  * of another container, can tell whether what lies there is being written or was left by a process
  * that was killed. */
 #ifndef PF_ATOMIC_FILE_H
@@ -19,7 +19,7 @@
 typedef struct PfAtomicFile PfAtomicFile;
 
 /* Makes the temporary file, or opens the pipe or device. Fails where path's folder does not exist
- * or cannot be written, and for what output_path.h refuses. */
+ * or cannot be written, and for what pf_output_path_find refuses. */
 int pf_atomic_file_begin(const char *path, PfAtomicFile **out, PfError *err);
 /* What is to be written into. Lent; never closed by the caller. */
 FILE *pf_atomic_file_stream(PfAtomicFile *file);
@@ -44,5 +44,18 @@ void pf_atomic_file_sync_folder(const char *path);
 
 /* Begin, the bytes, commit. */
 int pf_atomic_file_write(const char *path, const void *bytes, size_t size, PfError *err);
+
+/* ---- locks ---- */
+
+typedef enum PfLockResult {
+    PF_LOCK_TAKEN,
+    PF_LOCK_HELD,   /* by another open file, of this process or another one */
+    PF_LOCK_ABSENT, /* this file system has no locks, or none that work now; errno says why */
+} PfLockResult;
+
+/* Tries, without waiting, to lock all of a file that is open for writing. The lock belongs to the
+ * open file, ends when that is closed or its process dies, and works over NFS too. Other
+ * descriptors of the same file that are closed meanwhile do not end it. */
+PfLockResult pf_file_lock(int fd);
 
 #endif

@@ -1,4 +1,4 @@
-/* Bit-exact AVX2 twin of convolution_plain.c. */
+/* Bit-exact AVX2 twin of the plain loops in convolution_kernels.c. */
 #include <stddef.h>
 
 #include "convolution_kernels.h"
@@ -10,9 +10,7 @@
 #define PRODUCT_ROWS 6
 #define PRODUCT_VECTORS 1
 enum { PRODUCT_UNROLL = 6 };
-#include "max_lanes.h"
-#include "product_lanes.h"
-#include "winograd_lanes.h"
+#include "convolution_lanes.h"
 
 static const PfConvolutionKernels kernels = CONVOLUTION_TABLE("avx2");
 

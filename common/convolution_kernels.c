@@ -2,7 +2,20 @@
 
 #include <stddef.h>
 
-#include "lanes_choice.h"
+#include "processor.h"
+
+/* ---- for any processor: the definition of the loops ---- */
+
+#include "lanes_plain.h"
+
+#define PRODUCT_ROWS 4
+#define PRODUCT_VECTORS 1
+enum { PRODUCT_UNROLL = 1 };
+#include "convolution_lanes.h"
+
+const PfConvolutionKernels pf_convolution_plain = CONVOLUTION_TABLE("plain");
+
+/* ---- which are used ---- */
 
 const PfConvolutionKernels *pf_convolution_kernels(void)
 {

@@ -3,6 +3,7 @@
 #ifndef PF_CONVOLUTION_KERNELS_H
 #define PF_CONVOLUTION_KERNELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* m = from + v u (+ bias, and then the ReLU and rounding) */
@@ -16,7 +17,7 @@ typedef struct PfProduct {
     int64_t m_row;
     const float *from; /* like m, may be m; NULL: zeros */
     const float *bias; /* (width); NULL: nothing of what follows either */
-    int relu, bf16;    /* as in PfConvolutionConfig */
+    bool relu, bf16;   /* as in PfConvolutionConfig */
 } PfProduct;
 
 enum { PF_WINOGRAD_POINTS = 36 };
@@ -37,7 +38,7 @@ typedef struct PfWinogradOutputTile {
     int64_t channels;        /* a multiple of 16 */
     const float *bias;       /* (channels) */
     const float *base, *sum; /* sum[i] is added to the value that goes to base[i]; NULL: nothing */
-    int relu, bf16;          /* as in PfConvolutionConfig */
+    bool relu, bf16;         /* as in PfConvolutionConfig */
 } PfWinogradOutputTile;
 
 /* The largest of some pixels, channel by channel; NaN where there is one. */

@@ -168,11 +168,11 @@ static int commit_image(PfJournalIndex *index, PfJournalImage *image, const PfJo
                         const PfJournalText *reason, PfError *err)
 {
     PfJournalSegment *segment = last_segment(index);
-    image->file.path = pf_text_store_add(&index->texts, path->bytes, path->size, err);
+    image->file.path = pf_arena_text(&index->texts, path->bytes, path->size, err);
     if (!image->file.path) return -1;
     if (!reason->bytes)
         return segment ? add_image(&segment->rows, image, err) : fail_foreign(index, err);
-    image->reason = pf_text_store_add(&index->texts, reason->bytes, reason->size, err);
+    image->reason = pf_arena_text(&index->texts, reason->bytes, reason->size, err);
     return image->reason ? add_image(&index->rejects, image, err) : -1;
 }
 
@@ -241,7 +241,7 @@ void pf_journal_index_clear(PfJournalIndex *index)
     free(index->segments);
     free_images(&index->rejects);
     free(index->pending_chunks.items);
-    pf_text_store_free(&index->texts);
+    pf_arena_free(&index->texts);
     free(index->identity);
     *index = (PfJournalIndex){0};
 }

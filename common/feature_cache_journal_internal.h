@@ -11,7 +11,7 @@
 #include "feature_cache_layout.h"
 #include "feature_cache_row_source.h"
 #include "record_file.h"
-#include "text_store.h"
+#include "arena.h"
 
 /* ---- records ----
  *
@@ -120,7 +120,7 @@ typedef struct PfJournalIndex {
     int segment_count;    /* with one that waits for its checkpoint */
     int pending_segments; /* such ones */
     PfJournalImages rejects;
-    PfTextStore texts;
+    PfArena texts;
     PfJournalChunks pending_chunks; /* of the last segment, since the last checkpoint */
 } PfJournalIndex;
 

@@ -10,7 +10,8 @@
 
 #include "input_file.h"
 #include "memory.h"
-#include "relative_path.h"
+#include "path.h"
+#include "printable.h"
 
 static char allowed_folder[PATH_MAX]; /* "": none. Set before caches are opened */
 
@@ -44,17 +45,28 @@ static char *folder_of(const char *path, PfError *err)
     return real;
 }
 
+static int fail_outside(const char *cache, const char *part, const char *folder, PfError *err)
+{
+    int length = (int)(strrchr(part, '/') - part);
+    char *outside = pf_asprintf(err, "%.*s", length ? length : 1, part);
+    char *word = outside ? pf_shell_word(outside, "DIR", err) : NULL;
+    if (word)
+        pf_fail(err, PF_EXIT_FAILED,
+                "'%s' is virtual, and a part of it, '%s', lies outside its folder '%s'.\n"
+                "Hint: where you trust the file, --sources-from %" PF_SENTENCE " lets it be read",
+                cache, part, folder, word);
+    free(word);
+    free(outside);
+    return -1;
+}
+
 static int check_place(const char *cache, const char *part, PfError *err)
 {
     char *folder = folder_of(cache, err);
     if (!folder) return -1;
     int failed = 0;
     if (!is_inside(part, folder) && !is_inside(part, allowed_folder))
-        failed = pf_fail(err, PF_EXIT_FAILED,
-                         "'%s' is virtual, and a part of it, '%s', lies outside its folder '%s'.\n"
-                         "Hint: where you trust the file, --sources-from '%.*s' lets it be read",
-                         cache, part, folder,
-                         (int)(strrchr(part, '/') - part + (strrchr(part, '/') == part)), part);
+        failed = fail_outside(cache, part, folder, err);
     free(folder);
     return failed;
 }

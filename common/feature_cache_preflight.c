@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "input_file.h"
-#include "mapped_file.h"
 #include "printable.h"
 
 /* HDF5 locks each file that it opens (flock), shared for reading and alone for writing, unless the

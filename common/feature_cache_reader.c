@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "memory.h"
-#include "relative_path.h"
+#include "path.h"
 
 /* ---- samples and rejected images ---- */
 

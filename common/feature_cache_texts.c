@@ -7,34 +7,17 @@
 #include "feature_cache_hdf5_internal.h"
 #include "memory.h"
 
-#define BLOCK_BYTES (64 * 1024)
 #define NUMBER_SIZE 24
-
-typedef struct TextBlock {
-    struct TextBlock *next;
-    size_t used, capacity;
-    char bytes[];
-} TextBlock;
 
 /* size bytes that live as long as the texts, or NULL. HDF5 calls it for every
  * string that it reads. */
 static void *allocate(size_t size, void *argument)
 {
     PfCacheTexts *texts = argument;
-    TextBlock *block = texts->blocks;
     /* Many elements may refer to one string of the file. */
     if (size > texts->most || texts->used > texts->most - size) return NULL;
     texts->used += size;
-    if (!block || block->capacity - block->used < size) {
-        size_t capacity = size > BLOCK_BYTES ? size : BLOCK_BYTES;
-        block = malloc(sizeof *block + capacity);
-        if (!block) return NULL;
-        *block = (TextBlock){.next = texts->blocks, .capacity = capacity};
-        texts->blocks = block;
-    }
-    void *bytes = block->bytes + block->used;
-    block->used += size;
-    return bytes;
+    return pf_arena_allocate(&texts->arena, size, 1, NULL);
 }
 
 static void release(void *bytes, void *argument)
@@ -144,11 +127,7 @@ int pf_cache_texts_copy(PfCacheTexts *texts, int64_t count, const char *bytes, s
 
 void pf_cache_texts_free(PfCacheTexts *texts)
 {
-    while (texts->blocks) {
-        TextBlock *block = texts->blocks;
-        texts->blocks = block->next;
-        free(block);
-    }
+    pf_arena_free(&texts->arena);
     free(texts->items);
     *texts = (PfCacheTexts){0};
 }

@@ -5,13 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arena.h"
 #include "permafrost/error.h"
 
 typedef struct PfCacheTexts {
     const char **items; /* lent until pf_cache_texts_free */
     int64_t count;
-    struct TextBlock *blocks; /* where the characters are */
-    size_t used, most;        /* characters, and how many there may be */
+    PfArena arena;     /* where the characters are */
+    size_t used, most; /* characters, and how many there may be */
 } PfCacheTexts;
 
 /* Fills empty texts with "0", "1", ... */

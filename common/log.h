@@ -2,6 +2,9 @@
 #ifndef PF_LOG_H
 #define PF_LOG_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "permafrost/error.h"
 
 typedef enum PfVerbosity { PF_QUIET = -1, PF_NORMAL = 0, PF_VERBOSE = 1 } PfVerbosity;
@@ -22,6 +25,24 @@ int pf_report_error(const PfError *err);
 
 /* Whether stderr is a terminal that understands \r and erasing.
  * PF_FAKE_TERMINAL=1 in the environment says yes, for tests. */
-int pf_log_is_terminal(void);
+bool pf_log_is_terminal(void);
+
+/* ---- how far the work is: a bar on a terminal, else a line every few seconds ---- */
+
+typedef struct PfProgress {
+    const char *what; /* "images" */
+    int64_t total;
+    double started, last_shown; /* pf_seconds() */
+    int64_t rate_from;          /* work done when the rate's clock started */
+    double rate_since;
+    bool drawn; /* a bar is on the terminal's last line */
+} PfProgress;
+
+void pf_progress_start(PfProgress *progress, const char *what, int64_t total);
+/* Call as often as convenient, from one thread; draws at most six times a
+ * second on a terminal and every ten seconds elsewhere. note may be NULL. */
+void pf_progress_update(PfProgress *progress, int64_t done, const char *note);
+/* Erases the bar. */
+void pf_progress_end(PfProgress *progress);
 
 #endif

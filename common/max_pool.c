@@ -1,7 +1,7 @@
 #include "max_pool.h"
 
 #include "convolution_kernels.h"
-#include "window_outputs.h"
+#include "integers.h"
 
 int64_t pf_max_pool_outputs(const PfMaxPool *pool, int axis, int64_t size)
 {
@@ -17,7 +17,7 @@ static Span window_of(const PfMaxPool *pool, int axis, int64_t output, int64_t s
 {
     const int64_t from = output * pool->stride[axis] - pool->padding[axis];
     const int64_t to = from + pool->kernel[axis];
-    return (Span){from > 0 ? from : 0, to < size ? to : size};
+    return (Span){pf_max(from, 0), pf_min(to, size)};
 }
 
 void pf_max_pool_run(const PfMaxPool *pool, const PfMaxPoolMaps *maps, int64_t first, int64_t end)

@@ -56,7 +56,10 @@ int pf_grow(void *array, size_t *capacity, size_t needed, size_t size, PfError *
     if (larger < needed) larger = needed;
     void **pointer = array;
     void *moved = larger > SIZE_MAX / size ? NULL : realloc(*pointer, larger * size);
-    if (!moved) return out_of_memory(err, larger, size), -1;
+    if (!moved) {
+        out_of_memory(err, larger, size);
+        return -1;
+    }
     *pointer = moved;
     *capacity = larger;
     return 0;

@@ -1,11 +1,13 @@
 #include "options.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "integers.h"
 #include "memory.h"
 #include "printable.h"
 
@@ -13,8 +15,7 @@
 
 static size_t smallest(size_t a, size_t b, size_t c)
 {
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
+    return pf_min_size(pf_min_size(a, b), c);
 }
 
 /* Levenshtein distance by rows. Words longer than MAX_WORD count as far. */
@@ -171,7 +172,7 @@ static int unknown_option(const PfOption *table, const char *word, PfError *err)
     return pf_fail(err, PF_EXIT_USAGE, "unknown option '%s'. --help lists the options.", word);
 }
 
-static int takes_argument(const PfOption *option)
+static bool takes_argument(const PfOption *option)
 {
     return option->argument != NULL;
 }

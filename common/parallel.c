@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "integers.h"
+
 #define MAX_THREADS 256
 
 typedef struct Loop {
@@ -37,8 +39,7 @@ void pf_parallel_for(int64_t count, int threads, void (*task)(void *context, int
     Loop loop = {.count = count, .task = task, .context = context};
     pthread_t helpers[MAX_THREADS];
     int64_t wanted = threads > 0 ? threads : pf_processor_count();
-    if (wanted > count) wanted = count;
-    if (wanted > MAX_THREADS) wanted = MAX_THREADS;
+    wanted = pf_min(wanted, pf_min(count, MAX_THREADS));
     int started = 0;
     while (started + 1 < wanted && !pthread_create(&helpers[started], NULL, run_loop, &loop))
         started++;

@@ -1,5 +1,6 @@
 #include "preprocess_json.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,13 +66,13 @@ static int read_triple(const cJSON *object, const char *key, float out[3])
     return 0;
 }
 
-static int is_side(const cJSON *number, int minimum)
+static bool is_side(const cJSON *number, int minimum)
 {
     return cJSON_IsNumber(number) && number->valuedouble >= minimum &&
            number->valuedouble <= PF_SIDE_MAX;
 }
 
-static int is_text(const cJSON *text, const char *name)
+static bool is_text(const cJSON *text, const char *name)
 {
     return cJSON_IsString(text) && !strcmp(text->valuestring, name);
 }
@@ -88,9 +89,11 @@ int pf_preprocess_read_later(const cJSON *object, PfPreprocess *out, PfError *er
             "\"ignore\": a later version made it");
     out->resize_order = PF_PILLOW12;
     if (!order) return 0;
-    for (int i = 0; i < PF_RESIZE_ORDERS; i++)
-        if (is_text(order, pf_resize_order_name((PfResizeOrder)i)))
-            return out->resize_order = (PfResizeOrder)i, 0;
+    for (int i = 0; i < PF_RESIZE_ORDERS; i++) {
+        if (!is_text(order, pf_resize_order_name((PfResizeOrder)i))) continue;
+        out->resize_order = (PfResizeOrder)i;
+        return 0;
+    }
     return pf_fail(err, PF_EXIT_FAILED,
                    "the \"preprocess\" entry has a \"resize_order\" of another kind than "
                    "\"pillow12\" and \"pillow13\": a later version made it");

@@ -1,5 +1,6 @@
 #include "printable.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ int pf_utf8_character(const char *text, size_t size, uint32_t *code)
     return *code < least[length] || is_surrogate || *code > 0x10ffff ? 0 : length;
 }
 
-int pf_is_unprintable(uint32_t code)
+bool pf_is_unprintable(uint32_t code)
 {
     static const uint32_t ranges[][2] = {
         {0x00, 0x1f},     {0x7f, 0x9f},     /* control characters */
@@ -38,8 +39,8 @@ int pf_is_unprintable(uint32_t code)
         {0xfeff, 0xfeff},                   /* a byte order mark */
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        if (code >= ranges[i][0] && code <= ranges[i][1]) return 1;
-    return 0;
+        if (code >= ranges[i][0] && code <= ranges[i][1]) return true;
+    return false;
 }
 
 /* ---- where it goes ---- */

@@ -15,6 +15,7 @@
 #define PF_PRINTABLE_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -40,7 +41,7 @@ void pf_vprint(FILE *stream, const char *format, va_list arguments)
  * UTF-8. *code is its number. */
 int pf_utf8_character(const char *text, size_t size, uint32_t *code);
 /* Whether a character is one of those that are not printed as they are; backslashes are. */
-int pf_is_unprintable(uint32_t code);
+bool pf_is_unprintable(uint32_t code);
 
 #ifdef __cplusplus
 }

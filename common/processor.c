@@ -1,5 +1,9 @@
 #include "processor.h"
 
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
 #if defined(__x86_64__)
 
 #include <cpuid.h>
@@ -13,12 +17,12 @@ static int system_saves_tiles(void)
     return (eax >> 17 & 3) == 3;
 }
 
-int pf_processor_has_bf16(void)
+bool pf_processor_has_bf16(void)
 {
     return __builtin_cpu_supports("avx512bf16") != 0;
 }
 
-int pf_processor_has_amx(void)
+bool pf_processor_has_amx(void)
 {
     /* By cpuid, as clang 14's __builtin_cpu_supports does not know it: tiles, and bf16 in them. */
     unsigned eax, ebx, ecx, edx;
@@ -28,14 +32,26 @@ int pf_processor_has_amx(void)
 
 #else
 
-int pf_processor_has_bf16(void)
+bool pf_processor_has_bf16(void)
 {
-    return 0;
+    return false;
 }
 
-int pf_processor_has_amx(void)
+bool pf_processor_has_amx(void)
 {
-    return 0;
+    return false;
 }
 
 #endif
+
+/* ==== instruction sets ==== */
+
+int pf_lanes_choose(const char *const names[PF_LANES_SETS])
+{
+    const char *wanted = getenv("PF_KERNELS");
+    for (int i = 0; wanted && i < PF_LANES_SETS; i++)
+        if (names[i] && !strcmp(names[i], wanted)) return i;
+    int widest = 0;
+    while (!names[widest]) widest++;
+    return widest;
+}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,10 +12,11 @@
 #include <xxhash.h>
 
 #include "atomic_file.h"
-#include "file_lock.h"
+#include "integers.h"
 #include "log.h"
 #include "memory.h"
-#include "output_path.h"
+#include "output.h"
+#include "path.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "headers are written as they are");
 
@@ -52,10 +54,10 @@ static uint64_t checksum(XXH3_state_t *hash, const Header *header, const void *h
     return XXH3_64bits_digest(hash);
 }
 
-static int has_right_checksum(XXH3_state_t *hash, const Header *header, const void *payload)
+static bool has_right_checksum(XXH3_state_t *hash, const Header *header, const void *payload)
 {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-    return 1; /* a fuzzer would not get past it */
+    return true; /* a fuzzer would not get past it */
 #endif
     return checksum(hash, header, payload, (size_t)header->size, NULL, 0) == header->checksum;
 }
@@ -91,7 +93,7 @@ typedef struct Scan {
     int64_t file_size;
     int64_t end; /* of the good records so far */
     uint64_t next_sequence;
-    int64_t complete_end; /* of those that a later one need not complete */
+    int64_t complete_end; /* of the last record that no later one has to complete */
     uint64_t complete_sequence;
     XXH3_state_t *hash;
     unsigned char *payload;
@@ -100,14 +102,14 @@ typedef struct Scan {
     void *context;
 } Scan;
 
-/* Somebody's file with this name must not be cut to nothing. A file whose first
+/* A file of another kind that has this name must not be cut to nothing. A file whose first
  * record never reached the disk may be all zeros. */
 static int check_beginning(const Scan *scan, PfError *err)
 {
     static const unsigned char zeros[sizeof(uint32_t)];
     unsigned char found[sizeof(uint32_t)] = {0};
     uint32_t magic = MAGIC;
-    size_t size = scan->file_size < (int64_t)sizeof found ? (size_t)scan->file_size : sizeof found;
+    size_t size = (size_t)pf_min(scan->file_size, sizeof found);
     if (read_at(scan->fd, scan->path, 0, found, size, err) < 0) return -1;
     if (!memcmp(found, &magic, size) || !memcmp(found, zeros, size)) return 0;
     return pf_fail(
@@ -117,9 +119,9 @@ static int check_beginning(const Scan *scan, PfError *err)
         scan->path);
 }
 
-/* Sequences begin anywhere, so that blocks of a deleted file, which a power cut can
+/* The first sequence number is random, so that blocks of a deleted file, which a power cut can
  * bring back, do not fit in. */
-static int is_next(const Scan *scan, const Header *header)
+static bool is_next(const Scan *scan, const Header *header)
 {
     return header->magic == MAGIC && (!scan->end || header->sequence == scan->next_sequence) &&
            header->size <= (uint64_t)(scan->file_size - scan->end) - sizeof *header;
@@ -200,15 +202,6 @@ static int lock(int fd, const char *path, PfError *err)
     return 0;
 }
 
-/* Whether path still names the file that was locked: its last holder may have
- * deleted it between our open and our lock. */
-static int is_still_there(int fd, const char *path)
-{
-    struct stat opened, named;
-    return !fstat(fd, &opened) && !lstat(path, &named) && opened.st_ino == named.st_ino &&
-           opened.st_dev == named.st_dev;
-}
-
 /* In a folder like /tmp it could be anybody's. */
 static int check_owner(int fd, const char *path, PfError *err)
 {
@@ -234,7 +227,8 @@ static int open_locked(const char *path, PfError *err)
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
         if (fd < 0) return fail_opening(path, "write", err);
         int failed = check_owner(fd, path, err) || lock(fd, path, err);
-        if (!failed && is_still_there(fd, path)) return fd;
+        /* Its last holder may have deleted it between our open and our lock. */
+        if (!failed && pf_still_named(fd, AT_FDCWD, path)) return fd;
         close(fd);
         if (failed) return -1;
     }
@@ -259,7 +253,7 @@ static int read_existing(PfRecordFile *file, PfRecordVisitor *visit, void *conte
     int64_t end = scan.complete_end;
     if (end < scan.file_size && ftruncate(file->fd, end))
         return pf_fail_errno(err, "cannot drop the damaged end of '%s'", file->path);
-    /* Who wrote it may have been killed before the sync. */
+    /* Its last writer may have been killed before the sync. */
     if (end && fdatasync(file->fd)) return pf_fail_errno(err, "cannot sync '%s'", file->path);
     *dropped_bytes = scan.file_size - end;
     file->size = file->synced_size = file->started_size = end;

@@ -1,5 +1,6 @@
 #include "permafrost/tensor.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -127,7 +128,7 @@ static int ask_f16c(void)
 }
 
 /* Asked once: a virtual machine takes microseconds for the answer. */
-static int has_f16c(void)
+static bool has_f16c(void)
 {
     static _Atomic int answer; /* 1: no, 2: yes */
     if (!answer) answer = 1 + ask_f16c();

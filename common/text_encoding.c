@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <iconv.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -20,20 +21,20 @@ static size_t character_size(unsigned char first)
 }
 
 /* Neither written with more bytes than it needs, nor half of a pair, nor above U+10FFFF. */
-static int is_second(unsigned char first, unsigned char second)
+static bool is_second(unsigned char first, unsigned char second)
 {
     unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
     unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
     return second >= low && second <= high;
 }
 
-static int is_character(const unsigned char *text, size_t length, size_t size)
+static bool is_character(const unsigned char *text, size_t length, size_t size)
 {
-    if (!length || length > size) return 0;
-    if (length > 1 && !is_second(text[0], text[1])) return 0;
+    if (!length || length > size) return false;
+    if (length > 1 && !is_second(text[0], text[1])) return false;
     for (size_t i = 2; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    return 1;
+        if ((text[i] & 0xc0) != 0x80) return false;
+    return true;
 }
 
 size_t pf_utf8_length(const char *text, size_t size)

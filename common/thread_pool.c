@@ -83,7 +83,10 @@ int pf_thread_pool_new(int threads, PfThreadPool **out, PfError *err)
     PfThreadPool *pool = pf_calloc(1, sizeof *pool, err);
     if (!pool) return -1;
     pool->threads = pf_calloc((size_t)wanted, sizeof *pool->threads, err);
-    if (!pool->threads) return free(pool), -1;
+    if (!pool->threads) {
+        free(pool);
+        return -1;
+    }
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->finished, NULL);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,6 @@
 #include <unistd.h>
 
 #include "input_file.h"
-#include "mapped_file.h"
 #include "memory.h"
 #include "weights_internal.h"
 
@@ -35,12 +35,7 @@ int pf_weights_new(const char *source, PfWeights **out, PfError *err)
 
 void *pf_weights_allocate(PfWeights *weights, size_t size, PfError *err)
 {
-    if (pf_grow(&weights->blocks, &weights->block_capacity, weights->block_count + 1,
-                sizeof *weights->blocks, err))
-        return NULL;
-    void *block = pf_alloc_aligned(size, 1, err);
-    if (block) weights->blocks[weights->block_count++] = block;
-    return block;
+    return pf_arena_allocate(&weights->arena, size, 64, err);
 }
 
 /* Copies name without the path components that wrappers add: "module" by
@@ -122,29 +117,29 @@ int pf_weights_index(PfWeights *weights, PfError *err)
 
 /* ---- opening ---- */
 
-static int is_safetensors(const uint8_t *bytes, size_t size)
+static bool is_safetensors(const uint8_t *bytes, size_t size)
 {
     return size > 8 && bytes[8] == '{';
 }
 
-static int is_zip(const uint8_t *bytes, size_t size)
+static bool is_zip(const uint8_t *bytes, size_t size)
 {
     return size > 4 && !memcmp(bytes, "PK\3\4", 4);
 }
 
 /* A pickle of protocol 2 or later that holds the long 0x1950a86a20f9469cfc6c. */
-static int is_legacy_pth(const uint8_t *bytes, size_t size)
+static bool is_legacy_pth(const uint8_t *bytes, size_t size)
 {
     static const uint8_t magic[] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
                                     0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
-    if (size < 32 || bytes[0] != 0x80) return 0;
+    if (size < 32 || bytes[0] != 0x80) return false;
     size_t at = bytes[2] == 0x95 ? 11 : 2; /* from protocol 4 on a FRAME opcode comes first */
     return !memcmp(bytes + at, magic, sizeof magic);
 }
 
 static const struct {
     const char *name;
-    int (*probe)(const uint8_t *bytes, size_t size);
+    bool (*probe)(const uint8_t *bytes, size_t size);
     int (*read)(PfWeights *weights, PfError *err);
 } formats[] = {
     {"pth", is_zip, pf_weights_read_pth},
@@ -292,10 +287,9 @@ void pf_weights_close(PfWeights **weights)
     *weights = NULL;
     if (!closing) return;
     for (size_t i = 0; i < closing->count; i++) free((void *)(uintptr_t)closing->tensors[i].name);
-    for (size_t i = 0; i < closing->block_count; i++) free(closing->blocks[i]);
+    pf_arena_free(&closing->arena);
     free(closing->tensors);
     free(closing->by_name);
-    free(closing->blocks);
     cJSON_Delete(closing->header);
     if (closing->is_mapped) pf_unmap_file(closing->bytes, closing->size);
     free(closing->source);

@@ -7,6 +7,7 @@
 #ifndef PF_WEIGHTS_H
 #define PF_WEIGHTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,7 +55,7 @@ typedef struct PfNotedWeights {
     const char *by;     /* who notes them, for the message: "model 'm.safetensors'" */
     const char *source; /* where they were; NULL: not noted */
     const char *sha256; /* NULL: not noted */
-    int no_others;      /* published weights of another SHA-256 are passed over */
+    bool no_others;     /* published weights of another SHA-256 are passed over */
 } PfNotedWeights;
 
 /* As pf_weights_load without a spec, for weights that are not to be had from where they are noted

@@ -1,6 +1,7 @@
 /* Published weights in torch.hub's cache, and the --weights option. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "log.h"
 #include "memory.h"
 #include "options.h"
+#include "path.h"
 #include "printable.h"
 #include "weights.h"
 #include "weights_internal.h"
@@ -54,7 +56,7 @@ static const char *hash_in_name(const char *file)
     return dash && strspn(dash + 1, "0123456789abcdef") >= HASH_DIGITS ? dash + 1 : NULL;
 }
 
-static int has_published_hash(PfWeights *weights, const PfWeightsEntry *entry)
+static bool has_published_hash(PfWeights *weights, const PfWeightsEntry *entry)
 {
     const char *hash = hash_in_name(entry->file);
     return hash && !strncmp(pf_weights_sha256(weights), hash, HASH_DIGITS);
@@ -87,35 +89,31 @@ static int try_folder(const char *folder, const PfWeightsEntry *entry, const PfK
     return result;
 }
 
-/* Quotes where a shell would take a path apart. */
-static const char *shell_quote(const char *path)
-{
-    size_t plain = strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "0123456789_./-+@%:,=");
-    return path[plain] ? "'" : "";
-}
-
 static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubFolders *folders,
                      PfError *err)
 {
     char looked[800] = "";
-    const char *folder = folders->count ? folders->paths[0] : ".";
     for (int i = 0, used = 0; i < folders->count && used < (int)sizeof looked; i++)
         used += pf_format(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
                           folders->paths[i], entry->file);
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "no weights for %s (%s) in%" PF_SENTENCE "\n"
-                   "Fetch them with\n"
-                   "  curl --create-dirs -o %s%s/%s%s %s%s\n"
-                   "or give a file with --weights FILE, or random numbers with --weights random:0",
-                   arch->name, entry->name,
-                   folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set",
-                   shell_quote(folder), folder, entry->file, shell_quote(folder), entry->url,
-                   entry->file);
+    char *path = pf_asprintf(err, "%s/%s", folders->count ? folders->paths[0] : ".", entry->file);
+    char *word = path ? pf_shell_word(path, entry->file, err) : NULL;
+    if (word)
+        pf_fail(err, PF_EXIT_FAILED,
+                "no weights for %s (%s) in%" PF_SENTENCE "\n"
+                "Fetch them with\n"
+                "  curl --create-dirs -o %" PF_SENTENCE " %s%s\n"
+                "or give a file with --weights FILE, or random numbers with --weights random:0",
+                arch->name, entry->name,
+                folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set", word,
+                entry->url, entry->file);
+    free(word);
+    free(path);
+    return -1;
 }
 
 /* Whether a file of that published name can be the noted one. */
-static int has_noted_hash(const PfWeightsEntry *entry, const PfNotedWeights *noted)
+static bool has_noted_hash(const PfWeightsEntry *entry, const PfNotedWeights *noted)
 {
     const char *hash = hash_in_name(entry->file);
     return hash && noted->sha256 && !strncmp(noted->sha256, hash, HASH_DIGITS);
@@ -222,10 +220,10 @@ static int load_random(const PfArch *arch, const char *seed, PfWeights **out, Pf
 }
 
 /* Whether the file as a whole is what was used before. */
-static int is_known_whole(const PfWeights *weights, const PfKnownSha256 *known)
+static bool is_known_whole(const PfWeights *weights, const PfKnownSha256 *known)
 {
     char whole[PF_SHA256_TEXT_SIZE];
-    if (!known || !*known->sha256) return 0;
+    if (!known || !*known->sha256) return false;
     pf_sha256_text(weights->bytes, weights->size, whole);
     return !strcmp(whole, known->sha256);
 }

@@ -3,7 +3,9 @@
 #define PF_WEIGHTS_INTERNAL_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
+#include "arena.h"
 #include "weights.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -16,18 +18,17 @@ struct PfWeights {
     const char *format;   /* static */
     const uint8_t *bytes; /* the file; NULL for random weights */
     size_t size;
-    int is_mapped;          /* bytes are ours to unmap */
+    bool is_mapped;         /* bytes are ours to unmap */
     PfNamedTensor *tensors; /* names owned; file order */
     size_t count, capacity;
-    size_t name_bytes;             /* of all tensors */
-    const PfNamedTensor **by_name; /* (count) sorted, made by pf_weights_index */
-    void **blocks;                 /* tensors that could not be used in place */
-    size_t block_count, block_capacity;
+    size_t name_bytes;                /* of all tensors */
+    const PfNamedTensor **by_name;    /* (count) sorted, made by pf_weights_index */
+    PfArena arena;                    /* tensors that could not be used in place */
     cJSON *header;                    /* of a safetensors file */
     char sha256[PF_SHA256_TEXT_SIZE]; /* "" until asked for */
     PfFileStamp stamp;                /* of the file; zeros for random weights */
     const char *wanted_entry;         /* while it is read: lent, or NULL */
-    int as_before;                    /* no averaged copy, nothing that programs before refused */
+    bool as_before;                   /* no averaged copy, nothing that programs before refused */
     char entry[PF_ENTRY_SIZE];        /* pf_weights_entry; "" for none */
     size_t foreign_count;             /* tensors of kinds that are not read, beside the others */
 };

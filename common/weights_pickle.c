@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "integers.h"
 #include "memory.h"
 #include "weights_internal.h"
-#include "weights_pickle_reader.h"
+#include "weights_pickle_globals.h"
 
 #define MAX_MEMO ((size_t)1 << 22)
 #define MAX_GLOBAL_NAME 200
@@ -231,8 +232,7 @@ static int op_get(PfPickleReader *reader, int width)
 
 static int take_line(PfPickleReader *reader, PfPickleText *line)
 {
-    size_t left = reader->size - reader->at,
-           limit = left < MAX_GLOBAL_NAME ? left : MAX_GLOBAL_NAME;
+    size_t left = reader->size - reader->at, limit = pf_min_size(left, MAX_GLOBAL_NAME);
     const uint8_t *start = reader->bytes + reader->at, *end = memchr(start, '\n', limit);
     if (!end) return pf_pickle_fail(reader, "a global's name does not end");
     *line = (PfPickleText){(const char *)start, (size_t)(end - start)};
@@ -437,7 +437,7 @@ static int run(PfPickleReader *reader)
 int pf_pickle_read(const char *source, const uint8_t *bytes, size_t size, PfPickle *pickle,
                    PfError *err)
 {
-    if (pf_pickle_new(pickle, err)) return -1;
+    *pickle = (PfPickle){0};
     PfPickleReader reader = {
         .source = source, .bytes = bytes, .size = size, .pickle = pickle, .err = err};
     /* Never NULL: ranges of it are handed around, empty ones, too. */
@@ -448,6 +448,13 @@ int pf_pickle_read(const char *source, const uint8_t *bytes, size_t size, PfPick
     return failed ? -1 : 0;
 }
 
+void pf_pickle_free(PfPickle *pickle)
+{
+    free(pickle->storages);
+    pf_arena_free(&pickle->arena);
+    *pickle = (PfPickle){0};
+}
+
 const PfPickleValue *pf_pickle_get(const PfPickleValue *dict, const char *key)
 {
     for (size_t i = 0; dict->kind == PF_PICKLE_DICT && i + 1 < dict->items.count; i += 2) {
@@ -456,9 +463,4 @@ const PfPickleValue *pf_pickle_get(const PfPickleValue *dict, const char *key)
             return dict->items.values[i + 1];
     }
     return NULL;
-}
-
-int pf_pickle_text_is(PfPickleText text, const char *expected)
-{
-    return text.size == strlen(expected) && !memcmp(text.bytes, expected, text.size);
 }

@@ -7,9 +7,12 @@
 #ifndef PF_WEIGHTS_PICKLE_H
 #define PF_WEIGHTS_PICKLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "arena.h"
 #include "permafrost/error.h"
 #include "permafrost/tensor.h"
 
@@ -74,7 +77,7 @@ typedef struct PfPickle {
     PfPickleStorage **storages; /* one for every mention, in order; a key may come more than once */
     size_t storage_count;
     size_t size_bytes; /* length of the pickle, its STOP included */
-    struct PfPickleArena *arena;
+    PfArena arena;
 } PfPickle;
 
 /* Reads the pickle at the start of bytes, which must outlive *pickle. `source`
@@ -85,6 +88,10 @@ void pf_pickle_free(PfPickle *pickle);
 
 /* The value of a TEXT key in a DICT, or NULL. */
 const PfPickleValue *pf_pickle_get(const PfPickleValue *dict, const char *key);
-int pf_pickle_text_is(PfPickleText text, const char *expected);
+
+static inline bool pf_pickle_text_is(PfPickleText text, const char *expected)
+{
+    return text.size == strlen(expected) && !memcmp(text.bytes, expected, text.size);
+}
 
 #endif

@@ -1,8 +1,9 @@
-/* What a pickle may mention, and what calling it would have made. */
+#include "weights_pickle_globals.h"
+
+#include <stdbool.h>
 #include <string.h>
 
 #include "weights_internal.h"
-#include "weights_pickle_reader.h"
 
 /* The opaque ones are what optimisers, schedulers and arguments are made of: they are noted and
  * never called, so that what they would do does not matter. */
@@ -165,12 +166,12 @@ int pf_pickle_push_global(PfPickleReader *reader, PfPickleText module, PfPickleT
 }
 
 /* A tuple of as many ints as a tensor may have axes. */
-static int is_axes(const PfPickleValue *value)
+static bool is_axes(const PfPickleValue *value)
 {
-    if (value->kind != PF_PICKLE_TUPLE || value->items.count > PF_MAX_RANK) return 0;
+    if (value->kind != PF_PICKLE_TUPLE || value->items.count > PF_MAX_RANK) return false;
     for (size_t i = 0; i < value->items.count; i++)
-        if (value->items.values[i]->kind != PF_PICKLE_INT) return 0;
-    return 1;
+        if (value->items.values[i]->kind != PF_PICKLE_INT) return false;
+    return true;
 }
 
 /* Fills shape and strides; fails where an element would lie outside the storage. */

@@ -1,5 +1,6 @@
 #include "weights_state_dict.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,14 +38,14 @@ int pf_state_dict_place_storage(const PfWeights *weights, PfPickleStorage *stora
         (unsigned long long)size);
 }
 
-static int is_contiguous(const PfPickleTensor *tensor)
+static bool is_contiguous(const PfPickleTensor *tensor)
 {
     int64_t expected = 1;
     for (int i = tensor->shape.rank - 1; i >= 0; i--) {
-        if (tensor->shape.dims[i] != 1 && tensor->strides[i] != expected) return 0;
+        if (tensor->shape.dims[i] != 1 && tensor->strides[i] != expected) return false;
         expected *= tensor->shape.dims[i];
     }
-    return 1;
+    return true;
 }
 
 /* out: contiguous copy of a tensor that has elements. `from` is its first one. */
@@ -91,12 +92,12 @@ static int add_tensor(PfWeights *weights, PfPickleText name, const PfPickleTenso
     return pf_weights_add(weights, name.bytes, name.size, &view, err);
 }
 
-static int has_tensors(const PfPickleValue *value)
+static bool has_tensors(const PfPickleValue *value)
 {
-    if (!value || value->kind != PF_PICKLE_DICT) return 0;
+    if (!value || value->kind != PF_PICKLE_DICT) return false;
     for (size_t i = 1; i < value->items.count; i += 2)
-        if (value->items.values[i]->kind == PF_PICKLE_TENSOR) return 1;
-    return 0;
+        if (value->items.values[i]->kind == PF_PICKLE_TENSOR) return true;
+    return false;
 }
 
 /* Adds 'key' to a list in text of size bytes. */
@@ -144,7 +145,7 @@ typedef struct Choice {
     char path[PF_ENTRY_SIZE];
 } Choice;
 
-/* What programs before chose, and still the choice where there is no averaged copy. */
+/* The choice where there is no averaged copy, and of older versions always. */
 static const PfPickleValue *find_plain(const PfPickleValue *root, const char **name)
 {
     static const char *const wrappers[] = {"state_dict", "model_state_dict", "model", "net"};

@@ -1,4 +1,7 @@
-#include "winograd.h"
+#include "convolution_internal.h"
+#include "integers.h"
+
+#include <stdbool.h>
 
 /* Tiles of a piece: enough that weights are read seldom, few enough that one panel's
  * values stay in the second-level cache. */
@@ -9,7 +12,7 @@
 
 /* ---- when ---- */
 
-static int is_pair(const int64_t pair[2], int64_t value)
+static bool is_pair(const int64_t pair[2], int64_t value)
 {
     return pair[0] == value && pair[1] == value;
 }
@@ -28,10 +31,10 @@ static double saving(int64_t height, int64_t width)
     return 4 * (double)(height * width) / whole;
 }
 
-int pf_winograd_suits(const PfConvolutionConfig *config)
+bool pf_winograd_suits(const PfConvolutionConfig *config)
 {
     if (!is_pair(config->kernel, 3) || !is_pair(config->stride, 1) || !is_pair(config->dilation, 1))
-        return 0;
+        return false;
     const int64_t height = pf_convolution_outputs(config, 0, config->map[0]);
     const int64_t width = pf_convolution_outputs(config, 1, config->map[1]);
     return height > 0 && width > 0 && saving(height, width) >= 2;
@@ -72,11 +75,6 @@ static int64_t points(const PfConvolutionConfig *config)
 }
 
 /* ---- running ---- */
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* What is the same for all of a batch's tiles. */
 typedef struct Grid {
@@ -208,7 +206,7 @@ static void run(const PfConvolution *winograd, const PfConvolutionMaps *maps, in
                 void *scratch)
 {
     const Grid grid = grid_of(winograd, maps);
-    const int64_t first = piece * PIECE, count = smaller(PIECE, tiles_of(&grid) - first);
+    const int64_t first = piece * PIECE, count = pf_min(PIECE, tiles_of(&grid) - first);
     float *values = scratch, *products = values + PF_WINOGRAD_POINTS * input_point(winograd);
     const float *panel = winograd->weight;
     transform_inputs(winograd, &grid, first, count, values);

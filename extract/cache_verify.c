@@ -12,7 +12,6 @@
 #include "image_file.h"
 #include "input_file.h"
 #include "json.h"
-#include "mapped_file.h"
 #include "memory.h"
 #include "printable.h"
 #include "provenance.h"

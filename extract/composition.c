@@ -6,7 +6,7 @@
 #include "feature_cache_layout.h"
 #include "file_stamp.h"
 #include "memory.h"
-#include "progress.h"
+#include "log.h"
 
 /* ---- whether it is there already ---- */
 

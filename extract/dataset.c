@@ -10,6 +10,7 @@
 #include "dataset_format.h"
 #include "input_file.h"
 #include "memory.h"
+#include "path.h"
 #include "split.h"
 
 /* In the order in which they are asked whether an operand is theirs. */
@@ -248,7 +249,7 @@ bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
         const char *path = dataset->samples[i].path;
         int failed = pf_dataset_has_files(dataset) ? fstatat(dataset->root_fd, path, &status, 0)
                                                    : stat_container(dataset, path, &status);
-        if (!failed && status.st_dev == file->st_dev && status.st_ino == file->st_ino) return true;
+        if (!failed && pf_same_file(&status, file)) return true;
     }
     return false;
 }

@@ -13,48 +13,16 @@
 
 /* ==== texts and samples ==== */
 
-/* A dataset has millions of short strings that are freed together. An allocation for each would
- * double their memory and take most of the time. */
-#define BLOCK_BYTES ((size_t)256 << 10)
-
-struct PfTextBlock {
-    PfTextBlock *next;
-    size_t used, size;
-    char text[];
-};
-
-static char *reserve_text(PfDataset *dataset, size_t size, PfError *err)
-{
-    PfTextBlock *block = dataset->text;
-    if (!block || block->size - block->used < size) {
-        size_t capacity = size > BLOCK_BYTES ? size : BLOCK_BYTES;
-        block = malloc(sizeof *block + capacity);
-        if (!block) {
-            pf_fail(err, PF_EXIT_FAILED, "out of memory for paths");
-            return NULL;
-        }
-        *block = (PfTextBlock){.next = dataset->text, .size = capacity};
-        dataset->text = block;
-    }
-    char *text = block->text + block->used;
-    block->used += size;
-    return text;
-}
-
 const char *pf_dataset_text(PfDataset *dataset, const char *text, size_t length, PfError *err)
 {
-    char *copy = reserve_text(dataset, length + 1, err);
-    if (!copy) return NULL;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    return copy;
+    return pf_arena_text(&dataset->texts, text, length, err);
 }
 
 const char *pf_dataset_join(PfDataset *dataset, const char *folder, const char *name, PfError *err)
 {
     size_t folder_length = strlen(folder), name_length = strlen(name);
     if (!folder_length) return pf_dataset_text(dataset, name, name_length, err);
-    char *path = reserve_text(dataset, folder_length + name_length + 2, err);
+    char *path = pf_arena_allocate(&dataset->texts, folder_length + name_length + 2, 1, err);
     if (!path) return NULL;
     memcpy(path, folder, folder_length);
     path[folder_length] = '/';
@@ -82,11 +50,7 @@ int pf_dataset_add(PfDataset *dataset, const char *path, int32_t class_index, Pf
 
 void pf_dataset_free_lists(PfDataset *dataset)
 {
-    while (dataset->text) {
-        PfTextBlock *next = dataset->text->next;
-        free(dataset->text);
-        dataset->text = next;
-    }
+    pf_arena_free(&dataset->texts);
     for (int i = 0; i < PF_NOTE_COUNT; i++) pf_names_free(&dataset->notes[i]);
     pf_names_free(&dataset->by_content);
     pf_sentences_free(&dataset->warnings);

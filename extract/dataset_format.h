@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arena.h"
 #include "dataset.h"
 
 /* Things worth a warning, gathered by name while listing; dataset_build.c has
@@ -58,7 +59,6 @@ typedef struct PfFileKinds {
     int count;
 } PfFileKinds;
 
-typedef struct PfTextBlock PfTextBlock;
 typedef struct PfDatasetFormat PfDatasetFormat;
 
 struct PfDataset {
@@ -70,7 +70,7 @@ struct PfDataset {
     size_t count, capacity;
     int64_t *listed;       /* (count) places when listed; NULL: --sample left nothing out */
     size_t before, behind; /* how many of them are other shards' */
-    const char **classes;  /* of folders: malloc'ed array of names in the text blocks */
+    const char **classes;  /* of folders: malloc'ed array of names in `texts` */
     int class_count;
     PfCacheTarget *targets; /* (target_count) */
     int target_count;
@@ -81,7 +81,7 @@ struct PfDataset {
     PfDrawing drawing;          /* val and test 0: nothing is to be drawn */
     bool keeps_split_names;
     int indices_per_row, values_per_row;
-    PfTextBlock *text; /* paths and names, many to an allocation */
+    PfArena texts; /* paths and names */
     PfNames notes[PF_NOTE_COUNT];
     PfSentences warnings, remarks;
     PfFileKinds others; /* files left out, litter and hidden ones apart */

@@ -136,7 +136,7 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
     snprintf(dataset->kind, sizeof dataset->kind, "manifest");
     int status = read_manifest(&manifest, err);
     pf_manifest_free_targets(&manifest);
-    pf_text_store_free(&manifest.texts);
+    pf_arena_free(&manifest.texts);
     pf_csv_close(&manifest.csv);
     free(manifest.columns);
     free(manifest.forms);

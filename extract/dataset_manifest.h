@@ -14,10 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "csv_reader.h"
+#include "arena.h"
+#include "csv.h"
 #include "dataset_format.h"
-#include "text_index.h"
-#include "text_store.h"
+#include "hash_index.h"
 
 /* The first field of a kind, and how many there are. */
 typedef struct PfFoundField {
@@ -105,7 +105,7 @@ typedef struct PfManifest {
     size_t target_capacity;
     int target_count;
     int64_t row_count;
-    PfTextStore texts; /* that contents and names are made of */
+    PfArena texts; /* that contents and names are made of */
 } PfManifest;
 
 /* ---- dataset_manifest_table.c ---- */

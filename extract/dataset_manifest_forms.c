@@ -14,7 +14,7 @@ int pf_manifest_add_text(PfManifest *manifest, PfTextIndex *index, const char *t
                          PfError *err)
 {
     if (pf_text_index_find(index, text, length) >= 0) return 0;
-    const char *copy = pf_text_store_add(&manifest->texts, text, length, err);
+    const char *copy = pf_arena_text(&manifest->texts, text, length, err);
     return copy ? pf_text_index_add(index, copy, err) : -1;
 }
 

@@ -237,7 +237,7 @@ static int add_point_names(PfManifest *manifest, PfManifestTarget *target, PfErr
             pf_text_index_free(&target->names);
             return 0;
         }
-        const char *name = pf_text_store_add(&manifest->texts, x, length, err);
+        const char *name = pf_arena_text(&manifest->texts, x, length, err);
         if (!name || pf_text_index_add(&target->names, name, err)) return -1;
     }
     return 0;

@@ -49,7 +49,7 @@ static int sample_column(PfManifest *manifest, int column, Sampled *sampled, PfE
         const char *field = fields[column];
         if (!*field) continue;
         sampled->fields[sampled->count] =
-            pf_text_store_add(&manifest->texts, field, strlen(field), err);
+            pf_arena_text(&manifest->texts, field, strlen(field), err);
         if (!sampled->fields[sampled->count++]) return -1;
     }
     return status < 0 ? -1 : 0;

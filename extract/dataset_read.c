@@ -8,7 +8,6 @@
 #include "dataset_format.h"
 #include "file_stamp.h"
 #include "input_file.h"
-#include "mapped_file.h"
 #include "memory.h"
 
 /* No photograph is larger; what is, would take the machine's memory by surprise. */

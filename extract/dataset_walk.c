@@ -15,6 +15,7 @@
 #include "image.h"
 #include "input_file.h"
 #include "memory.h"
+#include "path.h"
 
 /* ==== files whose names do not end like an image's ==== */
 
@@ -311,8 +312,7 @@ typedef struct Walk {
 static bool is_same_folder(int root_fd, const char *path, const struct stat *target)
 {
     struct stat status;
-    return !fstatat(root_fd, path, &status, 0) && status.st_dev == target->st_dev &&
-           status.st_ino == target->st_ino;
+    return !fstatat(root_fd, path, &status, 0) && pf_same_file(&status, target);
 }
 
 /* Whether a link found in `folder` leads to that folder or to one above it. */

@@ -7,12 +7,11 @@
 #include "cache_verify.h"
 #include "extract_options.h"
 #include "extraction.h"
-#include "interrupt.h"
 #include "log.h"
 #include "merge.h"
-#include "standard_streams.h"
+#include "process.h"
+#include "script_file.h"
 #include "summary.h"
-#include "trusted_scripts.h"
 
 static char *command_line(int argc, char **argv)
 {

@@ -10,8 +10,8 @@
 #include "image.h"
 #include "options.h"
 #include "sample_reader.h"
+#include "script_file.h"
 #include "text_encoding.h"
-#include "trusted_scripts.h"
 
 #define MAX_OPERANDS 4096
 #define MAX_SHARDS 1000000000
@@ -474,6 +474,13 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE, "--signature goes with --verify");
     if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
         return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
+    if (options->mode != PF_EXTRACT_RUN && options->max_pixels)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--max-pixels is for extracting: --summary, --info, --merge and --verify "
+                       "decode no image");
+    if (options->mode == PF_EXTRACT_SUMMARY && options->sources_from)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--sources-from goes with a cache: --summary reads none");
     if (options->backbone.views == 1 && options->backbone.view_seed)
         return pf_fail(err, PF_EXIT_USAGE, "--view-seed goes with --views");
     if (options->json && (options->mode != PF_EXTRACT_RUN || options->dry_run))

@@ -6,14 +6,14 @@
 #include "atomic_file.h"
 #include "dataset.h"
 #include "extraction_internal.h"
-#include "file_content.h"
+#include "input_file.h"
 #include "identity.h"
 #include "image.h"
 #include "json.h"
 #include "log.h"
 #include "memory.h"
-#include "output_check.h"
-#include "output_path.h"
+#include "path.h"
+#include "output.h"
 #include "parallel.h"
 #include "provenance.h"
 
@@ -174,7 +174,7 @@ int pf_extraction_take_journal(PfExtraction *run, PfError *err)
 
 static bool same_file(const struct stat *a, const struct stat *b)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+    return pf_same_file(a, b) && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 

@@ -13,7 +13,7 @@
 #include "parallel.h"
 #include "processor.h"
 #include "size_text.h"
-#include "standard_streams.h"
+#include "process.h"
 
 /* ---- what will be done ---- */
 

@@ -7,7 +7,6 @@
 #include "log.h"
 #include "memory.h"
 #include "printable.h"
-#include "progress.h"
 #include "size_text.h"
 
 /* A pass under way. */

@@ -13,7 +13,8 @@
 #include "memory.h"
 #include "merge_internal.h"
 #include "parallel.h"
-#include "progress.h"
+#include "path.h"
+#include "printable.h"
 #include "provenance.h"
 #include "size_text.h"
 #include "split.h"
@@ -301,10 +302,12 @@ static void say_summary(const Merge *run, const PfComposeStats *stats)
 static void warn_of_sources_outside(const Merge *run)
 {
     char *folder = pf_merge_sources_outside(&run->virtual_sources, run->options->output);
-    if (folder)
-        pf_warn("'%s' refers to files outside its folder, which are read with --sources-from '%s' "
-                "only",
-                run->options->output, folder);
+    char *word = folder ? pf_shell_word(folder, "DIR", NULL) : NULL;
+    if (word)
+        pf_warn("'%s' refers to files outside its folder, which are read with --sources-from "
+                "%" PF_SENTENCE " only",
+                run->options->output, word);
+    free(word);
     free(folder);
 }
 

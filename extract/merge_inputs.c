@@ -9,6 +9,7 @@
 #include "identity.h"
 #include "json.h"
 #include "memory.h"
+#include "path.h"
 #include "merge_internal.h"
 #include "printable.h"
 
@@ -57,7 +58,7 @@ static int check_given_once(const char *const *paths, int count, PfError *err)
     for (int i = 0; i < count && !failed; i++) {
         if (stat(paths[i], &files[i])) failed = pf_fail_errno(err, "cannot read '%s'", paths[i]);
         for (int j = 0; j < i && !failed; j++)
-            if (files[i].st_dev == files[j].st_dev && files[i].st_ino == files[j].st_ino)
+            if (pf_same_file(&files[i], &files[j]))
                 failed = pf_fail(err, PF_EXIT_USAGE,
                                  "--merge: '%s' and '%s' are one file; its rows would be there "
                                  "twice",

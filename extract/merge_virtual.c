@@ -5,7 +5,7 @@
 
 #include "memory.h"
 #include "merge_internal.h"
-#include "relative_path.h"
+#include "path.h"
 
 /* ---- the sources ---- */
 
@@ -108,13 +108,6 @@ void pf_merge_sources_free(PfMergeSources *sources)
 
 /* ---- the output ---- */
 
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat left, right;
-    return !stat(a, &left) && !stat(b, &right) && left.st_dev == right.st_dev &&
-           left.st_ino == right.st_ino;
-}
-
 static int check_not_source(const PfCache *cache, const char *output, PfError *err)
 {
     int count;
@@ -122,7 +115,7 @@ static int check_not_source(const PfCache *cache, const char *output, PfError *e
     const PfCacheSource *sources = pf_cache_sources(cache, &count);
     for (int i = 0; i < count && !found; i++) {
         char *path = pf_resolve_path(pf_cache_path(cache), sources[i].path, NULL);
-        found = path && is_same_file(output, path);
+        found = path && pf_same_path(output, path);
         free(path);
     }
     if (!found) return 0;
@@ -135,7 +128,7 @@ int pf_merge_check_output(const PfMergeInputs *inputs, const char *output, PfErr
 {
     for (int i = 0; i < inputs->count; i++) {
         const PfCache *cache = inputs->items[i].cache;
-        if (is_same_file(output, pf_cache_path(cache)))
+        if (pf_same_path(output, pf_cache_path(cache)))
             return pf_fail(err, PF_EXIT_USAGE, "--merge: '%s' is the output and an input", output);
         if (check_not_source(cache, output, err)) return -1;
     }

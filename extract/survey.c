@@ -9,7 +9,7 @@
 #include "image.h"
 #include "memory.h"
 #include "parallel.h"
-#include "progress.h"
+#include "log.h"
 #include "split.h"
 
 /* Files that one thread reads before it asks for more, and all do before progress

@@ -10,7 +10,7 @@
 #include "image_file.h"
 #include "memory.h"
 #include "printable.h"
-#include "progress.h"
+#include "log.h"
 #include "verify_internal.h"
 
 #define PATHS_SHOWN 3

@@ -9,7 +9,7 @@
 #include "image_file.h"
 #include "memory.h"
 #include "parallel.h"
-#include "progress.h"
+#include "log.h"
 #include "verify_internal.h"
 
 /* An image that the cache has a row of, or has refused. */

@@ -1,4 +1,4 @@
-#include "model_export.h"
+#include "predict.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,8 @@
 #include "memory.h"
 #include "model_network.h"
 #include "onnx_graph.h"
-#include "output_check.h"
+#include "output.h"
+#include "path.h"
 #include "size_text.h"
 
 typedef struct Format {
@@ -94,13 +95,6 @@ static void close_source(PfExportSource *source)
 
 /* ---- where it goes ---- */
 
-static int is_same_file(const char *path, const char *other)
-{
-    struct stat a, b;
-    return other && !stat(path, &a) && !stat(other, &b) && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
-}
-
 /* What the export is made of is not to be overwritten by it. */
 static int check_path(const PfExportSource *source, const Format *format, const char *path,
                       PfError *err)
@@ -109,7 +103,7 @@ static int check_path(const PfExportSource *source, const Format *format, const 
     const char *sources[] = {pf_model_path(source->model), plan->script ? plan->script->path : NULL,
                              plan->weights ? pf_weights_source(plan->weights) : NULL};
     for (int i = 0; i < 3; i++)
-        if (is_same_file(path, sources[i]))
+        if (sources[i] && pf_same_path(path, sources[i]))
             return pf_fail(err, PF_EXIT_USAGE,
                            "--export '%s' would overwrite what it is made from: choose another "
                            "name",

@@ -1,13 +1,10 @@
 /* predict: new images through a trained head. */
 #include <stdio.h>
 
-#include "interrupt.h"
 #include "log.h"
-#include "model_export.h"
-#include "predict_options.h"
-#include "prediction.h"
-#include "standard_streams.h"
-#include "trusted_scripts.h"
+#include "predict.h"
+#include "process.h"
+#include "script_file.h"
 
 static int run(const PfPredictOptions *options, PfError *err)
 {

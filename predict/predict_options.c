@@ -1,4 +1,4 @@
-#include "predict_options.h"
+#include "predict.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "memory.h"
 #include "options.h"
 #include "sample_reader.h"
-#include "trusted_scripts.h"
+#include "script_file.h"
 
 #define FIELD(name) offsetof(PfPredictOptions, name)
 
@@ -94,6 +94,19 @@ void pf_predict_options_help(void)
     pf_options_print(table);
 }
 
+/* Options that mean something beside others only. */
+static int check_companions(const PfPredictOptions *options, PfError *err)
+{
+    if (options->csv_safe && options->json)
+        return pf_fail(err, PF_EXIT_USAGE, "--csv-safe is for CSV, and --json writes JSON");
+    if (options->export_path && (options->json || options->csv_safe || options->sources_from))
+        return pf_fail(err, PF_EXIT_USAGE, "%s goes with predictions, and --export makes none",
+                       options->json       ? "--json"
+                       : options->csv_safe ? "--csv-safe"
+                                           : "--sources-from");
+    return 0;
+}
+
 int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err)
 {
     int count = 0;
@@ -112,6 +125,7 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
         return pf_fail(err, PF_EXIT_USAGE,
                        "%s. Usage: predict MODEL.safetensors IMAGE...; predict --help explains.",
                        count ? "which images?" : "which model?");
+    if (check_companions(options, err)) return -1;
     options->model = options->operands[0];
     options->operand_count = count - 1;
     for (int i = 0; i < options->operand_count; i++)

@@ -1,6 +1,7 @@
-#include "prediction.h"
+#include "predict.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,10 @@
 
 #include "backbone_session.h"
 #include "batch_choice.h"
-#include "cached_features.h"
 #include "clock.h"
 #include "dataset.h"
 #include "input_file.h"
+#include "integers.h"
 #include "json.h"
 #include "log.h"
 #include "memory.h"
@@ -21,14 +22,13 @@
 #include "pipeline.h"
 #include "prediction_writer.h"
 #include "printable.h"
-#include "progress.h"
 #include "sample_reader.h"
 #include "scorer.h"
 
-/* What a batch of a model's crops has at most unless told otherwise: 32 of 512 x 512, two of
- * 2048 x 2048. */
+/* The most pixels that a batch of crops has where the user says nothing: 32 of 512 x 512, or two
+ * of 2048 x 2048. */
 #define MOST_CROP_PIXELS ((int64_t)1 << 23)
-/* Of the outputs of rows of a cache that are scored at a time. */
+/* Rows of a cache are scored at a time until their outputs take this much memory. */
 #define BLOCK_BYTES ((int64_t)64 << 20)
 
 typedef struct Prediction {
@@ -98,8 +98,8 @@ static int list_images(Prediction *run, PfError *err)
 
 /* ---- images ---- */
 
-/* Points are written in the image's pixels, of a row of a cache that does not know its size in the
- * crop's. */
+/* Points are written in pixels of the image; where a cache does not know the image's size, in
+ * pixels of the crop. */
 static void write_row(Prediction *run, const char *path, int width, int height,
                       const float *outputs)
 {
@@ -140,7 +140,8 @@ static void sink_progress(void *context, int64_t done)
     pf_progress_update(&run->progress, done, NULL);
 }
 
-/* Once nothing but single images can go wrong any more. */
+/* Called when the model, the network and the input are open: from then on only single images can
+ * fail. */
 static int begin_output(Prediction *run, PfError *err)
 {
     return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options, err);
@@ -151,7 +152,8 @@ static int64_t crop_pixels(const Prediction *run)
     return (int64_t)run->preprocess.crop * run->preprocess.crop;
 }
 
-/* The model's file says how large the network's input is, and that decides over gigabytes. */
+/* The size of the network's input comes from the model's file, which may be anybody's, and decides
+ * how much memory is taken. */
 static int check_crop(const Prediction *run, PfError *err)
 {
     int64_t most = run->options->max_pixels ? run->options->max_pixels : MOST_CROP_PIXELS;
@@ -163,12 +165,12 @@ static int check_crop(const Prediction *run, PfError *err)
                    (long long)crop_pixels(run));
 }
 
-/* Few images need no larger batch, and large crops have none. */
+/* A batch is never larger than the number of images, and large crops get a small one. */
 static int wanted_batch(const Prediction *run)
 {
     int64_t total = pf_dataset_count(run->dataset), fit = MOST_CROP_PIXELS / crop_pixels(run);
-    if (run->options->batch) return total < run->options->batch ? (int)total : run->options->batch;
-    int64_t most = fit < 1 ? 1 : fit < PF_BATCH_USUAL ? fit : PF_BATCH_USUAL;
+    if (run->options->batch) return (int)pf_min(total, run->options->batch);
+    int64_t most = pf_max(1, pf_min(fit, PF_BATCH_USUAL));
     if (total < most) return (int)total;
     return most < PF_BATCH_USUAL ? (int)most : 0;
 }
@@ -240,7 +242,7 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
 
 /* ---- the rows of a cache ---- */
 
-static int is_cache(const char *path)
+static bool is_cache(const char *path)
 {
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char found[8];
@@ -278,7 +280,7 @@ static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *
 {
     PfCache *cache = cached->cache;
     int64_t outputs_fit = BLOCK_BYTES / (run->scorer->outputs * (int64_t)sizeof(float)) + 1;
-    int64_t block = cached->block_rows < outputs_fit ? cached->block_rows : outputs_fit;
+    int64_t block = pf_min(cached->block_rows, outputs_fit);
     const char *const *paths;
     int64_t rows = pf_cache_row_count(cache);
     int32_t *widths = pf_calloc((size_t)rows, sizeof *widths, err);
@@ -288,7 +290,7 @@ static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *
     int failed = !widths || !heights || !features || pf_cache_paths(cache, &paths, err) ||
                  pf_cache_find_image_sizes(cache, widths, heights, err);
     for (int64_t first = 0; first < rows && !failed; first += block) {
-        int64_t count = rows - first < block ? rows - first : block;
+        int64_t count = pf_min(rows - first, block);
         const float *outputs;
         failed = pf_cached_features_read(cached, first, count, features, err) ||
                  pf_scorer_score(run->scorer, count, features, PF_DTYPE_F32, &outputs, err);
@@ -330,6 +332,9 @@ static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, Pf
     if (caches && caches < options->operand_count)
         return pf_fail(err, PF_EXIT_USAGE,
                        "caches and images in one run: call predict once for each");
+    if (!caches && options->sources_from)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--sources-from goes with virtual caches: images have no parts elsewhere");
     if (!caches) return predict_images(run, interrupted, err);
     if (options->emulate)
         return pf_fail(err, PF_EXIT_USAGE,

@@ -2,11 +2,13 @@
 
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "csv_field.h"
+#include "csv.h"
+#include "integers.h"
 #include "json.h"
 #include "memory.h"
 
@@ -36,14 +38,14 @@ static void write_probability(FILE *stream, double value)
 }
 
 /* The classic form: one target, of classes. */
-static int is_plain(const PfScorer *scorer)
+static bool is_plain(const PfScorer *scorer)
 {
     return scorer->target_count == 1 && scorer->targets[0].kind == PF_TARGET_CLASS;
 }
 
 static int shown_classes(const PfPredictionWriter *writer, const PfScorerTarget *target)
 {
-    return writer->top < target->outputs ? writer->top : target->outputs;
+    return (int)pf_min(writer->top, target->outputs);
 }
 
 /* ---- CSV ---- */

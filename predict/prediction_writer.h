@@ -2,17 +2,19 @@
 #ifndef PF_PREDICTION_WRITER_H
 #define PF_PREDICTION_WRITER_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
-#include "csv_field.h"
-#include "predict_options.h"
+#include "csv.h"
+#include "predict.h"
 #include "scorer.h"
 
 typedef struct PfPredictionWriter {
     FILE *stream;
     PfCsv csv;
     const PfScorer *scorer;
-    int json, top;    /* classes an image */
+    bool json;
+    int top;          /* classes an image */
     double threshold; /* labels are told whose probability is above it */
     int *indices;     /* (largest number of classes) scratch, owned */
     int64_t written;

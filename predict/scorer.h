@@ -2,6 +2,8 @@
 #ifndef PF_SCORER_H
 #define PF_SCORER_H
 
+#include <stdbool.h>
+
 #include "crop_geometry.h"
 #include "head_network.h"
 #include "model_file.h"
@@ -21,9 +23,9 @@ typedef struct PfScorer {
     int64_t features;
     PfScorerTarget *targets; /* (target_count) owned */
     int target_count;
-    int outputs;     /* of all targets */
-    const char *tap; /* lent by the model */
-    int unit_length; /* features are scaled to length 1 first (train --normalize l2) */
+    int outputs;      /* of all targets */
+    const char *tap;  /* lent by the model */
+    bool unit_length; /* features are scaled to length 1 first (train --normalize l2) */
     PfHeadNetwork *network;
     PfHeadPass *pass; /* of `capacity` rows */
     float *rows;

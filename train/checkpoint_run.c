@@ -6,7 +6,7 @@
 #include "digest.h"
 #include "json.h"
 #include "memory.h"
-#include "output_path.h"
+#include "output.h"
 
 /* Version 2 writes choices as words. Version 1 wrote the place of the word in its list; the lists
  * are here as they were then and never change. What has been added since was never in a

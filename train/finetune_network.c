@@ -8,7 +8,7 @@
 #include "json.h"
 #include "memory.h"
 #include "preprocess_json.h"
-#include "trusted_scripts.h"
+#include "script_file.h"
 
 /* What a cache says of the network that filled it. */
 typedef struct Origin {

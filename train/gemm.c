@@ -2,6 +2,7 @@
 
 #include <stdalign.h>
 
+#include "integers.h"
 #include "kernels.h"
 
 /* The work is cut into tasks of a few rows and one panel of columns of C; no cut
@@ -32,11 +33,6 @@ typedef struct Product {
     const PfKernels *kernels;
     int64_t panel_columns, panels, task_rows;
 } Product;
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static int64_t divide_up(int64_t a, int64_t b)
 {
@@ -92,7 +88,7 @@ static void multiply_panel(const Product *product, PfGemmTile *tile, int64_t row
     int packed = product->b_transposed;
     for (int64_t r = 0; r < rows; r += product->kernels->gemm_rows, packed = 1) {
         int64_t at = (row + r) * product->c_row + column * product->c_column;
-        tile->rows = (int)smaller(product->kernels->gemm_rows, rows - r);
+        tile->rows = (int)pf_min(product->kernels->gemm_rows, rows - r);
         tile->a = a + r * product->a_row;
         if (product->sum || product->c_column != 1) {
             run_tile_aside(product, tile, packed, at);
@@ -109,9 +105,9 @@ static void run_task(void *context, int64_t index)
     const Product *product = context;
     int64_t row = index / product->panels * product->task_rows;
     int64_t column = index % product->panels * product->panel_columns;
-    int64_t rows = smaller(product->task_rows, product->m - row);
+    int64_t rows = pf_min(product->task_rows, product->m - row);
     alignas(64) float packed[DEPTH * MAX_COLUMNS];
-    PfGemmTile tile = {.columns = (int)smaller(product->panel_columns, product->n - column),
+    PfGemmTile tile = {.columns = (int)pf_min(product->panel_columns, product->n - column),
                        .a_row = product->a_row,
                        .a_step = product->a_step,
                        .b_row = product->ldb,
@@ -119,7 +115,7 @@ static void run_task(void *context, int64_t index)
                        .accumulate = product->accumulate};
     int64_t first = 0;
     do {
-        tile.depth = smaller(DEPTH, product->k - first);
+        tile.depth = pf_min(DEPTH, product->k - first);
         tile.a = product->a + row * product->a_row + first * product->a_step;
         if (product->b_transposed)
             transpose_panel(product, column, tile.columns, first, tile.depth, packed);
@@ -137,7 +133,7 @@ static int64_t rows_of_a_task(const Product *product, int threads)
     int64_t tile_rows = product->kernels->gemm_rows;
     int64_t tasks = threads == 1 ? 1 : TASKS_PER_THREAD * threads;
     int64_t rows = divide_up(product->m, divide_up(tasks, product->panels));
-    return smaller(divide_up(rows, tile_rows) * tile_rows, MAX_ROWS / tile_rows * tile_rows);
+    return pf_min(divide_up(rows, tile_rows) * tile_rows, MAX_ROWS / tile_rows * tile_rows);
 }
 
 static void multiply(Product *product, PfThreadPool *pool)

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "lanes_choice.h"
+#include "processor.h"
 
 static _Atomic(const PfKernels *) chosen;
 

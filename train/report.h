@@ -2,7 +2,7 @@
 #ifndef PF_REPORT_H
 #define PF_REPORT_H
 
-#include "progress.h"
+#include "log.h"
 #include "train_run.h"
 
 /* While the training runs: of a single head a table of epochs of at most about

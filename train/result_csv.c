@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "csv_field.h"
+#include "csv.h"
 
 /* An empty field where there is no number. */
 static void put_number(FILE *stream, double value)

@@ -8,16 +8,15 @@
 #include "clock.h"
 #include "group_run.h"
 #include "head_model.h"
-#include "interrupt.h"
 #include "json.h"
 #include "log.h"
 #include "memory.h"
-#include "output_check.h"
+#include "output.h"
+#include "process.h"
 #include "report.h"
 #include "result_csv.h"
 #include "result_json.h"
-#include "standard_streams.h"
-#include "trusted_scripts.h"
+#include "script_file.h"
 
 static const volatile sig_atomic_t *interrupted;
 

@@ -10,8 +10,8 @@
 
 #include "memory.h"
 #include "options.h"
+#include "script_file.h"
 #include "size_text.h"
-#include "trusted_scripts.h"
 
 static PfExperiment *experiment_of(void *settings)
 {
@@ -494,6 +494,8 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
     } else if (is_plain) {
         failed = check_operands(operands, count, err) || check_finetune(options, err) ||
                  check_settings(options, err);
+        if (!failed && options->csv_safe && !options->csv)
+            failed = pf_fail(err, PF_EXIT_USAGE, "--csv-safe goes with --csv FILE");
         options->cache = count ? operands[0] : NULL;
         options->table.threads = options->finetune.threads = options->threads;
         options->finetune.output = options->tap;

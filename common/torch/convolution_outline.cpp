@@ -3,7 +3,7 @@
 #include <ATen/Functions.h>
 #include <torch/library.h>
 
-#include "window_outputs.h"
+#include "integers.h"
 
 namespace permafrost {
 

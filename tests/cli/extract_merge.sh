@@ -179,7 +179,7 @@ same_datasets single.h5 moved/all.h5
 # Elsewhere than its sources; over a virtual one; of both kinds; without.
 mkdir up
 expect 0 extract --merge --virtual up/all.h5 moved/part1.h5 part2.h5 moved/part3.h5
-stderr_has "refers to files outside its folder, which are read with --sources-from '$(pwd -P)' only"
+stderr_has "refers to files outside its folder, which are read with --sources-from $(pwd -P) only"
 expect 1 extract --info up/all.h5
 stderr_has "lies outside its folder '$(pwd -P)/up'"
 expect 0 extract --info --sources-from . up/all.h5

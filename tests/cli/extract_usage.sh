@@ -99,6 +99,12 @@ expect 2 extract --summary --info
 expect 2 extract --merge --info a.h5
 expect 2 extract photos -o x.h5 --virtual
 stderr_has '--virtual goes with --merge'
+for mode in --summary '--info a.h5' '--merge out.h5 a.h5' '--verify a.h5' '--verify photos a.h5'; do
+  expect 2 extract $mode --max-pixels 1000
+  stderr_has '--max-pixels is for extracting'
+done
+expect 2 extract --summary --sources-from .
+stderr_has '--sources-from goes with a cache'
 expect 2 extract --merge
 stderr_has 'which caches?'
 expect 2 extract --merge x.h5

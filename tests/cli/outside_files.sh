@@ -85,7 +85,7 @@ refused way_out '/samples/path is a link to something that is not in this file'
 here=$(pwd -P)
 for name in absolute up linked; do
   refused $name "a part of it, '$here/other/part.h5', lies outside its folder '$here/box'"
-  refused $name "--sources-from '$here/other'"
+  refused $name "--sources-from $here/other lets"
 done
 refused piped "box/pipe.h5' is a named pipe, not a file"
 for name in inside beside; do

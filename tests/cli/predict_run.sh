@@ -51,6 +51,16 @@ stdout_empty
 expect 2 predict head.safetensors photos.h5 --emulate
 stderr_has '--emulate goes with images'
 stdout_empty
+expect 2 predict head.safetensors photos --sources-from .
+stderr_has '--sources-from goes with virtual caches'
+stdout_empty
+expect 2 predict head.safetensors photos.h5 --json --csv-safe
+stderr_has '--csv-safe is for CSV'
+stdout_empty
+for option in --json --csv-safe '--sources-from .'; do
+  expect 2 predict head.safetensors --export out.onnx $option
+  stderr_has "${option%% *} goes with predictions"
+done
 expect 0 extract_sample photos -o bf16.h5 --precision bf16 --emulate
 expect 0 train bf16.h5 -o bf16.safetensors -q
 expect 0 predict bf16.safetensors photos --emulate

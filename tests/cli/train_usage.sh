@@ -72,6 +72,10 @@ expect 2 train a.h5 --loss huber:0
 stderr_has '--loss'
 expect 2 train a.h5 --task-weight 2
 stderr_has 'TARGET=W'
+expect 2 train a.h5 --csv-safe
+stderr_has '--csv-safe goes with --csv FILE'
+expect 2 train a.h5 --csv-safe --json -
+stderr_has '--csv-safe goes with --csv FILE'
 expect 2 train a.h5 --nesterov
 stderr_has '--optimizer sgd'
 expect 2 train a.h5 --momentum 0.9

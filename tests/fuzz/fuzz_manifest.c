@@ -2,7 +2,7 @@
  * file. */
 #include <string.h>
 
-#include "csv_reader.h"
+#include "csv.h"
 #include "dataset.h"
 #include "fuzz.h"
 

@@ -9,8 +9,8 @@
 
 #include "feature_cache_compose.h"
 #include "feature_cache_writer.h"
+#include "path.h"
 #include "permafrost/feature_cache.h"
-#include "relative_path.h"
 
 static char folder[64];
 static PfError err;
@@ -362,7 +362,7 @@ START_TEST(sources_outside_the_folder_are_refused)
         PfCacheSource source = source_of("b.h5", ways[i] ? ways[i] : absolute);
         write_virtual("set/out.h5", &source, 1);
         check_refused("set/out.h5", "/b.h5', lies outside its folder '");
-        check_refused("set/out.h5", "--sources-from '");
+        check_refused("set/out.h5", "--sources-from /");
     }
     /* The folders of its own folder are no way out, and neither is a folder of a longer name. */
     ck_assert(!mkdir("set2", 0777));
@@ -370,6 +370,15 @@ START_TEST(sources_outside_the_folder_are_refused)
     PfCacheSource source = source_of("set2/b.h5", "../set2/b.h5");
     write_virtual("set/out.h5", &source, 1);
     check_refused("set/out.h5", "lies outside its folder");
+
+    /* The hint is for a shell. */
+    ck_assert(!mkdir("it's", 0777));
+    write_part("it's/b.h5", 0, FIRST, "{}");
+    source = source_of("it's/b.h5", "../it's/b.h5");
+    write_virtual("set/out.h5", &source, 1);
+    check_refused("set/out.h5", "/it'\\''s' lets it be read");
+    source = source_of("set2/b.h5", "../set2/b.h5");
+    write_virtual("set/out.h5", &source, 1);
 
     ck_assert(pf_cache_allow_sources("nowhere", &err));
     ck_assert(!pf_cache_allow_sources("set2", &err));

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "convolution.h"
+#include "convolution_internal.h"
 #include "convolution_kernels.h"
 #include "memory.h"
 #include "random_between.h"
-#include "winograd.h"
 
 /* Largest error over the largest result. Random sums of 9 * 64 products lose some
  * 3e-7 in float32 however they are taken; the transforms add a few times that, and

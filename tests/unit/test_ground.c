@@ -1,5 +1,6 @@
 /* The ground layer: numbers, queues, options, files. */
 #include <check.h>
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -8,17 +9,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "atomic_file.h"
-#include "csv_field.h"
+#include "csv.h"
 #include "digest.h"
 #include "json.h"
+#include "memory.h"
 #include "options.h"
 #include "parallel.h"
+#include "path.h"
 #include "permafrost/tensor.h"
 #include "queue.h"
 #include "random.h"
 #include "size_text.h"
-#include "text_store.h"
 
 START_TEST(half_precision_round_trips_every_value)
 {
@@ -511,24 +514,122 @@ START_TEST(normal_numbers_equal_the_inverse_distribution_function)
 }
 END_TEST
 
+START_TEST(pieces_of_an_arena_are_aligned_and_apart)
+{
+    static unsigned char *pieces[3000];
+    static size_t sizes[3000];
+    PfArena arena = {0};
+    PfError err;
+    for (int i = 0; i < 3000; i++) {
+        size_t alignment = (size_t)1 << i % 7;
+        sizes[i] = i % 500 == 499 ? 100000 : (size_t)(i % 37);
+        pieces[i] = pf_arena_allocate(&arena, sizes[i], alignment, &err);
+        ck_assert_uint_eq((uintptr_t)pieces[i] % alignment, 0);
+        memset(pieces[i], i, sizes[i]);
+    }
+    for (int i = 0; i < 3000; i++)
+        for (size_t k = 0; k < sizes[i]; k++) ck_assert_int_eq(pieces[i][k], (unsigned char)i);
+    ck_assert_uint_ge(arena.bytes, 600000);
+    ck_assert_uint_le(arena.bytes, 1000000); /* large ones do not cost the rest of a block */
+    ck_assert_ptr_null(pf_arena_allocate(&arena, SIZE_MAX - 8, 16, &err));
+    pf_arena_free(&arena);
+    ck_assert_uint_eq(arena.bytes, 0);
+}
+END_TEST
+
+/* A shell gives each of them back. */
+START_TEST(words_for_a_shell_are_the_text)
+{
+    static const char *const texts[] = {
+        "plain/path-1.h5",
+        "",
+        "a b",
+        "it's",
+        "'",
+        "''x",
+        "$HOME",
+        "`ls`",
+        "a\"b",
+        "~",
+        "*",
+        "-n",
+        "a;b",
+        "\xc3\xa4 b",
+        "(x)",
+        "a\\b",
+        "#",
+        "{a,b}",
+        "!x",
+    };
+    PfError err;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char found[64] = "", *word = pf_shell_word(texts[i], "FILE", &err);
+        char *command = pf_asprintf(&err, "printf '<%%s>' %s", word);
+        FILE *pipe = popen(command, "r");
+        size_t size = fread(found, 1, sizeof found - 1, pipe);
+        ck_assert_int_eq(pclose(pipe), 0);
+        ck_assert_uint_eq(size, strlen(texts[i]) + 2);
+        ck_assert(found[0] == '<' && found[size - 1] == '>');
+        ck_assert_mem_eq(found + 1, texts[i], size - 2);
+        free(command);
+        free(word);
+    }
+    char *word = pf_shell_word("plain/path-1.h5", "FILE", &err);
+    ck_assert_str_eq(word, "plain/path-1.h5");
+    free(word);
+    static const char *const shown_otherwise[] = {"a\nb", "\x1b[2J", "\xff", "\xe2\x80\xae"};
+    for (int i = 0; i < 4; i++) {
+        word = pf_shell_word(shown_otherwise[i], "FILE", &err);
+        ck_assert_str_eq(word, "FILE");
+        free(word);
+    }
+}
+END_TEST
+
+START_TEST(paths_to_one_file_are_told)
+{
+    char folder[] = "/tmp/pf_ground_XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    int directory = open(folder, O_RDONLY | O_DIRECTORY);
+    int fd = openat(directory, "a", O_RDWR | O_CREAT, 0600);
+    char *a = pf_asprintf(NULL, "%s/a", folder), *b = pf_asprintf(NULL, "%s/b", folder),
+         *c = pf_asprintf(NULL, "%s/../%s/c", folder, strrchr(folder, '/') + 1);
+    ck_assert(!symlink("a", b) && !link(a, c));
+    ck_assert(pf_same_path(a, b) && pf_same_path(a, c) && pf_same_path(b, c));
+    ck_assert(!pf_same_path(a, folder) && !pf_same_path("nowhere", "nowhere"));
+    ck_assert(pf_still_named(fd, directory, "a") && pf_still_named(fd, AT_FDCWD, c));
+    ck_assert(!pf_still_named(fd, directory, "b")); /* a link is another file */
+    ck_assert(!unlink(a));
+    ck_assert(!pf_still_named(fd, directory, "a"));
+    ck_assert_int_ge(close(openat(directory, "a", O_RDWR | O_CREAT, 0600)), 0);
+    ck_assert(!pf_still_named(fd, directory, "a") && !pf_same_path(a, c));
+    ck_assert(!unlink(a) && !unlink(b) && !unlink(c));
+    ck_assert(!close(fd) && !close(directory));
+    rmdir(folder);
+    free(a);
+    free(b);
+    free(c);
+}
+END_TEST
+
 START_TEST(stored_texts_stay_where_they_are)
 {
     static const char *texts[20000];
-    PfTextStore store = {0};
+    PfArena store = {0};
     PfError err;
     char text[64], *large = calloc(100001, 1);
     memset(large, 'x', 100000);
     for (int i = 0; i < 20000; i++) {
         int size = snprintf(text, sizeof text, "%0*d", i % 50, i);
-        texts[i] = pf_text_store_add(&store, text, (size_t)size, &err);
-        if (i == 777) ck_assert_str_eq(pf_text_store_add(&store, large, 100000, &err), large);
+        texts[i] = pf_arena_text(&store, text, (size_t)size, &err);
+        if (i == 777) ck_assert_str_eq(pf_arena_text(&store, large, 100000, &err), large);
     }
     for (int i = 0; i < 20000; i++) {
         snprintf(text, sizeof text, "%0*d", i % 50, i);
         ck_assert_str_eq(texts[i], text);
     }
-    ck_assert_str_eq(pf_text_store_add(&store, NULL, 0, &err), "");
-    pf_text_store_free(&store);
+    ck_assert_str_eq(pf_arena_text(&store, NULL, 0, &err), "");
+    pf_arena_free(&store);
     ck_assert_ptr_null(store.newest);
     free(large);
 }
@@ -560,6 +661,9 @@ int main(void)
     tcase_add_test(cases, random_numbers_have_the_moments_they_should);
     tcase_add_test(cases, normal_numbers_equal_the_inverse_distribution_function);
     tcase_add_test(cases, stored_texts_stay_where_they_are);
+    tcase_add_test(cases, words_for_a_shell_are_the_text);
+    tcase_add_test(cases, paths_to_one_file_are_told);
+    tcase_add_test(cases, pieces_of_an_arena_are_aligned_and_apart);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

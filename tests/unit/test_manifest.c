@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "csv_reader.h"
+#include "csv.h"
 #include "dataset.h"
+#include "hash_index.h"
 #include "text_encoding.h"
-#include "text_index.h"
 
 static char top[64], csv_path[128];
 static PfDataset *dataset;

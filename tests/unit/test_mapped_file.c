@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "file_stamp.h"
+#include "input_file.h"
 #include "log.h"
-#include "mapped_file.h"
 #include "weights.h"
 
 enum { PAGES = 3 };

@@ -331,14 +331,15 @@ START_TEST(where_weights_are_not_found_the_message_says_what_to_do)
 {
     char part[400];
     strcpy(published_file, "tiny-0123abcd.pth");
-    setenv("TORCH_HOME", "/tmp/a place", 1);
+    setenv("TORCH_HOME", "/tmp/a user's place", 1);
     snprintf(part, sizeof part, "\n  %s/.cache/torch/hub/checkpoints/%s\n", folder, published_file);
     expect_load_failure(&tiny, NULL, PF_EXIT_FAILED, part);
     expect_load_failure(&tiny, NULL, PF_EXIT_FAILED,
-                        "\n  /tmp/a place/hub/checkpoints/tiny-0123abcd.pth\n");
-    expect_load_failure(&tiny, NULL, PF_EXIT_FAILED,
-                        "curl --create-dirs -o '/tmp/a place/hub/checkpoints/tiny-0123abcd.pth' "
-                        "https://example.org/models/tiny-0123abcd.pth\n");
+                        "\n  /tmp/a user's place/hub/checkpoints/tiny-0123abcd.pth\n");
+    expect_load_failure(
+        &tiny, NULL, PF_EXIT_FAILED,
+        "curl --create-dirs -o '/tmp/a user'\\''s place/hub/checkpoints/tiny-0123abcd.pth' "
+        "https://example.org/models/tiny-0123abcd.pth\n");
     expect_load_failure(&tiny, NULL, PF_EXIT_FAILED, "--weights random:0");
     unsetenv("TORCH_HOME");
     unsetenv("HOME");

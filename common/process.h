@@ -1,6 +1,8 @@
-/* Standard input, output and error of a program. */
-#ifndef PF_STANDARD_STREAMS_H
-#define PF_STANDARD_STREAMS_H
+/* What a program owes its surroundings: standard input, output and error, and signals. */
+#ifndef PF_PROCESS_H
+#define PF_PROCESS_H
+
+#include <signal.h>
 
 #include "permafrost/error.h"
 
@@ -15,5 +17,10 @@ int pf_standard_output_finish(PfError *err);
 
 /* Prints text on stdout, to its end. */
 int pf_standard_output_write(const char *text, PfError *err);
+
+/* Ctrl-C and SIGTERM as a flag that long loops look at. From now on the first of them sets the
+ * flag, so that the run can end in order; a second one ends it at once. A file-size limit shows as
+ * a failed write instead of a signal. Returns the flag; static storage. */
+const volatile sig_atomic_t *pf_interrupt_catch(void);
 
 #endif

@@ -1,11 +1,14 @@
-#include "relative_path.h"
+#include "path.h"
 
-#include <limits.h>
-#include <stdio.h>
+#include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "memory.h"
+#include "printable.h"
+
+/* ---- from one file to another ---- */
 
 /* The folder of a file as an absolute path without links, malloc'ed by realpath. */
 static char *folder_of(const char *path, PfError *err)
@@ -66,8 +69,62 @@ char *pf_resolve_path(const char *from, const char *path, PfError *err)
 {
     if (*path == '/') return pf_strdup(path, err);
     char *real = realpath(from, NULL); /* the file itself may be a link */
-    if (!real) return pf_fail_errno(err, "cannot read '%s'", from), NULL;
+    if (!real) {
+        pf_fail_errno(err, "cannot read '%s'", from);
+        return NULL;
+    }
     char *resolved = pf_asprintf(err, "%.*s/%s", (int)(name_of(real) - real) - 1, real, path);
     free(real);
     return resolved;
+}
+
+/* ---- one file or two ---- */
+
+bool pf_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+bool pf_same_path(const char *a, const char *b)
+{
+    struct stat left, right;
+    return !stat(a, &left) && !stat(b, &right) && pf_same_file(&left, &right);
+}
+
+bool pf_still_named(int fd, int folder, const char *name)
+{
+    struct stat opened, named;
+    return !fstat(fd, &opened) && !fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) &&
+           pf_same_file(&opened, &named);
+}
+
+/* ---- for a shell ---- */
+
+static bool is_shown_otherwise(const char *text)
+{
+    uint32_t code;
+    for (int length; *text; text += length) {
+        length = pf_utf8_character(text, strnlen(text, 4), &code);
+        if (!length || pf_is_unprintable(code)) return true;
+    }
+    return false;
+}
+
+char *pf_shell_word(const char *text, const char *instead, PfError *err)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_./-+@%:,=";
+    if (is_shown_otherwise(text)) return pf_strdup(instead, err);
+    if (*text && !text[strspn(text, plain)]) return pf_strdup(text, err);
+    char *word = pf_calloc(4 * strlen(text) + 3, 1, err), *to = word;
+    if (!word) return NULL;
+    *to++ = '\'';
+    for (; *text; text++) {
+        if (*text == '\'')
+            to = stpcpy(to, "'\\''");
+        else
+            *to++ = *text;
+    }
+    *to = '\'';
+    return word;
 }

@@ -1,10 +1,10 @@
-#include "weights_pickle_reader.h"
+#include "weights_pickle_stack.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "memory.h"
 #include "printable.h"
 
@@ -12,57 +12,7 @@
  * has two pickles at a time. */
 #define MAX_ARENA_BYTES ((size_t)160 << 20)
 #define MAX_STACK ((size_t)1 << 22)
-#define ARENA_BLOCK_BYTES ((size_t)64 << 10)
-
-typedef struct PfPickleArena {
-    void **blocks;
-    size_t block_count, block_capacity;
-    size_t used, room; /* of the last block */
-    size_t total;
-} PfPickleArena;
-
-/* Zeroed, aligned for any of our types; NULL and err filled on failure. */
-static void *arena_allocate(PfPickleArena *arena, size_t size, PfError *err)
-{
-    size = (size + 15) / 16 * 16;
-    if (arena->room - arena->used < size) {
-        size_t block_size = size > ARENA_BLOCK_BYTES ? size : ARENA_BLOCK_BYTES;
-        if (block_size > MAX_ARENA_BYTES - arena->total) {
-            pf_fail(err, PF_EXIT_FAILED, "its pickle needs more than %zu MB of memory",
-                    MAX_ARENA_BYTES >> 20);
-            return NULL;
-        }
-        if (pf_grow(&arena->blocks, &arena->block_capacity, arena->block_count + 1,
-                    sizeof *arena->blocks, err))
-            return NULL;
-        void *block = pf_calloc(1, block_size, err);
-        if (!block) return NULL;
-        arena->blocks[arena->block_count++] = block;
-        arena->total += block_size;
-        arena->room = block_size;
-        arena->used = 0;
-    }
-    void *memory = (char *)arena->blocks[arena->block_count - 1] + arena->used;
-    arena->used += size;
-    return memory;
-}
-
-int pf_pickle_new(PfPickle *pickle, PfError *err)
-{
-    *pickle = (PfPickle){.arena = pf_calloc(1, sizeof(PfPickleArena), err)};
-    return pickle->arena ? 0 : -1;
-}
-
-void pf_pickle_free(PfPickle *pickle)
-{
-    free(pickle->storages);
-    if (pickle->arena) {
-        for (size_t i = 0; i < pickle->arena->block_count; i++) free(pickle->arena->blocks[i]);
-        free(pickle->arena->blocks);
-        free(pickle->arena);
-    }
-    *pickle = (PfPickle){0};
-}
+#define ALIGNMENT 16 /* enough for any of our types */
 
 int pf_pickle_fail(PfPickleReader *reader, const char *format, ...)
 {
@@ -79,9 +29,15 @@ int pf_pickle_fail(PfPickleReader *reader, const char *format, ...)
 void *pf_pickle_allocate(PfPickleReader *reader, size_t size)
 {
     PfError inner = {0};
-    void *memory = arena_allocate(reader->pickle->arena, size, &inner);
-    if (!memory) pf_pickle_fail(reader, "%" PF_SENTENCE, inner.message);
-    return memory;
+    PfArena *arena = &reader->pickle->arena;
+    void *memory = pf_arena_allocate(arena, size, ALIGNMENT, &inner);
+    if (memory && arena->bytes <= MAX_ARENA_BYTES) return memset(memory, 0, size);
+    if (memory)
+        pf_pickle_fail(reader, "its pickle needs more than %zu MB of memory",
+                       MAX_ARENA_BYTES >> 20);
+    else
+        pf_pickle_fail(reader, "%" PF_SENTENCE, inner.message);
+    return NULL;
 }
 
 int pf_pickle_push(PfPickleReader *reader, PfPickleValue *value)

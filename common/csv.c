@@ -1,13 +1,15 @@
-#include "csv_reader.h"
+#include "csv.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "mapped_file.h"
+#include "input_file.h"
 #include "memory.h"
+#include "options.h"
 #include "printable.h"
 #include "text_encoding.h"
 
@@ -19,7 +21,7 @@ struct PfCsvReader {
     size_t size;
     const char *first, *next, *end; /* of the records */
     char delimiter;
-    int was_utf16;
+    bool was_utf16;
     int64_t line, next_line, first_line;
     char *record; /* its fields, unquoted, each with a NUL; as large as the text could need */
     size_t record_capacity, record_used;
@@ -69,12 +71,12 @@ static int64_t count_lines(const char *text, const char *end)
 
 /* ---- its encoding ---- */
 
-static int has_mark(const PfCsvReader *reader, const char *mark, size_t size)
+static bool has_mark(const PfCsvReader *reader, const char *mark, size_t size)
 {
     return reader->size >= size && !memcmp(reader->text, mark, size);
 }
 
-static int is_utf16(const PfCsvReader *reader)
+static bool is_utf16(const PfCsvReader *reader)
 {
     return has_mark(reader, "\xff\xfe", 2) || has_mark(reader, "\xfe\xff", 2);
 }
@@ -144,7 +146,7 @@ static Counts count_delimiters(const char *text)
 }
 
 /* Whether it divides all records into as many fields, more than one. */
-static int is_regular(PfCsvReader *reader, char delimiter)
+static bool is_regular(PfCsvReader *reader, char delimiter)
 {
     const char *const *fields;
     int count, first = 0, status;
@@ -153,7 +155,7 @@ static int is_regular(PfCsvReader *reader, char delimiter)
     pf_csv_rewind(reader);
     while ((status = pf_csv_next(reader, &fields, &count, &err)) > 0) {
         if (!first) first = count;
-        if (count != first) return 0;
+        if (count != first) return false;
     }
     return !status && first > 1;
 }
@@ -172,7 +174,7 @@ static int ends_like_image(const char *line, const char *end)
 }
 
 /* Whether every line, or every one but the first, is a path and nothing else. */
-static int are_paths(const PfCsvReader *reader)
+static bool are_paths(const PfCsvReader *reader)
 {
     int is_first = 1, paths = 0;
     const char *next;
@@ -182,7 +184,7 @@ static int are_paths(const PfCsvReader *reader)
         if (!stop) stop = reader->end;
         if (stop == line || (stop == line + 1 && *line == '\r')) continue;
         int is_path = *line != '"' && ends_like_image(line, stop);
-        if (!is_path && !is_first) return 0;
+        if (!is_path && !is_first) return false;
         paths += is_path;
     }
     return paths > 0;
@@ -194,7 +196,7 @@ static char most_frequent(const Counts *counts)
     return counts->semicolons > counts->commas ? ';' : ',';
 }
 
-/* Of a first line without commas, semicolons and tabs. */
+/* The delimiter where the first line has no comma, semicolon or tab. */
 static char choose_rare_delimiter(PfCsvReader *reader, const Counts *counts)
 {
     if (are_paths(reader)) return '\n';
@@ -215,7 +217,7 @@ static int shows_image(const PfCsvReader *reader, char delimiter)
     return 0;
 }
 
-/* Of those that the first line has, others than the most frequent one. */
+/* A delimiter of the first line other than its most frequent one. */
 static char choose_other(PfCsvReader *reader, const Counts *counts, char best)
 {
     const struct {
@@ -315,19 +317,19 @@ char pf_csv_delimiter(const PfCsvReader *reader)
     return reader->delimiter;
 }
 
-int pf_csv_was_utf16(const PfCsvReader *reader)
+bool pf_csv_was_utf16(const PfCsvReader *reader)
 {
     return reader->was_utf16;
 }
 
 /* ---- fields ---- */
 
-static int is_space(const PfCsvReader *reader, char c)
+static bool is_space(const PfCsvReader *reader, char c)
 {
     return c == ' ' || (c == '\t' && reader->delimiter != '\t');
 }
 
-static int is_end_of_field(const PfCsvReader *reader, const char *at)
+static bool is_end_of_field(const PfCsvReader *reader, const char *at)
 {
     return at == reader->end || *at == reader->delimiter || *at == '\n' || *at == '\r' ||
            (reader->delimiter == ' ' && *at == '\t');
@@ -438,7 +440,7 @@ static void skip_empty_lines(PfCsvReader *reader)
 }
 
 /* Goes to the next field of the line, if there is one. */
-static int has_field(PfCsvReader *reader)
+static bool has_field(PfCsvReader *reader)
 {
     if (reader->delimiter == ' ') {
         skip_spaces(reader);
@@ -446,9 +448,9 @@ static int has_field(PfCsvReader *reader)
     }
     if (reader->next == reader->end || *reader->next != reader->delimiter ||
         reader->delimiter == '\n')
-        return 0;
+        return false;
     reader->next++;
-    return 1;
+    return true;
 }
 
 static int point_to_fields(PfCsvReader *reader, PfError *err)
@@ -475,4 +477,45 @@ int pf_csv_next(PfCsvReader *reader, const char *const **fields, int *count, PfE
     *fields = reader->fields;
     *count = reader->count;
     return 1;
+}
+
+/* ==== writing ==== */
+
+/* Whether a spreadsheet would take the text for a formula. A number is none, whatever its sign. */
+static bool is_formula(const char *text)
+{
+    double value;
+    return *text && strchr("=+-@\t\r\n", *text) &&
+           pf_parse_double("", text, -1e300, 1e300, &value, NULL);
+}
+
+static void write_part(const PfCsv *csv, const char *text, size_t length)
+{
+    if (csv->is_terminal)
+        pf_print(csv->stream, "%.*s", (int)length, text);
+    else
+        fwrite(text, 1, length, csv->stream);
+}
+
+void pf_csv_write_column(const PfCsv *csv, const char *name, const char *ending)
+{
+    int is_quoted = name[strcspn(name, ",\"\r\n")] != '\0';
+    if (is_quoted) fputc('"', csv->stream);
+    if (csv->shields_formulas && is_formula(name)) fputc('\'', csv->stream);
+    while (*name) {
+        size_t length = strcspn(name, "\"");
+        write_part(csv, name, length);
+        name += length;
+        if (*name == '"') {
+            fputs("\"\"", csv->stream);
+            name++;
+        }
+    }
+    fputs(ending, csv->stream);
+    if (is_quoted) fputc('"', csv->stream);
+}
+
+void pf_csv_write_field(const PfCsv *csv, const char *text)
+{
+    pf_csv_write_column(csv, text, "");
 }

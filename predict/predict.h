@@ -1,6 +1,8 @@
-/* The command line of predict. */
-#ifndef PF_PREDICT_OPTIONS_H
-#define PF_PREDICT_OPTIONS_H
+/* The command line of predict, and what it runs. */
+#ifndef PF_PREDICT_H
+#define PF_PREDICT_H
+
+#include <signal.h>
 
 #include "permafrost/error.h"
 
@@ -27,5 +29,15 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
 /* Frees the operand array. */
 void pf_predict_options_free(PfPredictOptions *options);
 void pf_predict_options_help(void);
+
+/* A model over images or over the rows of a cache: writes the predictions to stdout. Images that
+ * cannot be used are named on stderr and make it fail with PF_EXIT_BAD_IMAGES at the end. */
+int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
+                      PfError *err);
+
+/* A model as a file that other programs run: writes options->export_path, whose ending says as
+ * what: .safetensors, .onnx or .pt. A model that cannot be told that way is a usage error that says
+ * why, and what can. */
+int pf_model_export_run(const PfPredictOptions *options, PfError *err);
 
 #endif

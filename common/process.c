@@ -1,7 +1,8 @@
-#include "standard_streams.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -25,4 +26,23 @@ int pf_standard_output_write(const char *text, PfError *err)
 {
     fputs(text, stdout);
     return pf_standard_output_finish(err);
+}
+
+/* ==== signals ==== */
+
+static volatile sig_atomic_t interrupted;
+
+static void note_signal(int number)
+{
+    interrupted = number;
+}
+
+const volatile sig_atomic_t *pf_interrupt_catch(void)
+{
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN);
+    return &interrupted;
 }
