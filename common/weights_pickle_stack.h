@@ -2,7 +2,7 @@
 #ifndef PF_WEIGHTS_PICKLE_STACK_H
 #define PF_WEIGHTS_PICKLE_STACK_H
 
-#include "weights_pickle.h"
+#include "weights_pickle_values.h"
 
 #define PF_PICKLE_MAX_MARKS 200 /* nesting; checkpoints are nested some five deep */
 
