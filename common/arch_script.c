@@ -8,20 +8,17 @@
 #include "arch_ops.h"
 #include "memory.h"
 
-/* The words that stand for numbers of a node. */
+/* The words that stand for numbers of a node. Exported files hold the source: another notation of
+ * the same number would be other bytes. */
 static const struct {
     const char *name;
-    size_t offset; /* in PfNode */
-    bool is_float;
+    size_t offset;      /* in PfNode */
+    const char *format; /* of a float; NULL: an int */
 } numbers[] = {
-    {"kernel", offsetof(PfNode, kernel), false},
-    {"stride", offsetof(PfNode, stride), false},
-    {"padding", offsetof(PfNode, padding), false},
-    {"dilation", offsetof(PfNode, dilation), false},
-    {"groups", offsetof(PfNode, groups), false},
-    {"pool_size", offsetof(PfNode, pool_size), false},
-    {"eps", offsetof(PfNode, eps), true},
-    {"dropout", offsetof(PfNode, dropout), true},
+    {"kernel", offsetof(PfNode, kernel), NULL},   {"stride", offsetof(PfNode, stride), NULL},
+    {"padding", offsetof(PfNode, padding), NULL}, {"dilation", offsetof(PfNode, dilation), NULL},
+    {"groups", offsetof(PfNode, groups), NULL},   {"pool_size", offsetof(PfNode, pool_size), NULL},
+    {"eps", offsetof(PfNode, eps), "%.9g"},       {"dropout", offsetof(PfNode, dropout), "%f"},
 };
 #define NUMBER_COUNT (sizeof numbers / sizeof numbers[0])
 #define WORD_SIZE 32
@@ -59,8 +56,8 @@ static bool write_number(const PfNode *node, const char *word, FILE *out)
     for (size_t i = 0; i < NUMBER_COUNT; i++) {
         const void *number = (const char *)node + numbers[i].offset;
         if (strcmp(numbers[i].name, word)) continue;
-        if (numbers[i].is_float)
-            fprintf(out, "%.9g", (double)*(const float *)number);
+        if (numbers[i].format)
+            fprintf(out, numbers[i].format, (double)*(const float *)number);
         else
             fprintf(out, "%d", *(const int *)number);
         return true;

@@ -285,7 +285,7 @@ START_TEST(the_torchscript_of_each_operation)
         "    v6 = torch.max_pool2d(v5, [3, 3], [2, 2], [1, 1], [1, 1], False)\n"
         "    v7 = torch.adaptive_avg_pool2d(v6, [1, 1])\n"
         "    v8 = torch.flatten(v7, 1)\n"
-        "    v9 = torch.dropout(v8, 0.25, self.training)\n"
+        "    v9 = torch.dropout(v8, 0.250000, self.training)\n"
         "    v10 = torch.linear(v9, self.fc.weight, self.fc.bias)\n"
         "    return (v6,v10,)\n");
     free(text);
