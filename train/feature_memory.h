@@ -3,6 +3,7 @@
 #ifndef PF_FEATURE_MEMORY_H
 #define PF_FEATURE_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "permafrost/error.h"
@@ -18,7 +19,7 @@ int64_t pf_evaluation_rows(int64_t row_values);
 typedef struct PfFeatureMemory {
     int64_t table_bytes; /* of all rows, with all views, as float32 */
     int64_t limit_bytes; /* what they may take */
-    int is_streamed;
+    bool is_streamed;
     int64_t window_rows; /* streamed: of each of the two windows, one view of each */
 } PfFeatureMemory;
 

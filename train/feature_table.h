@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "equal_images.h"
@@ -47,7 +48,7 @@ typedef struct PfFeatureTable {
     const char *const *paths; /* (rows) lent by the cache; NULL where not read */
     uint64_t
         *keys; /* (rows) what decides who is validated on (split.h); NULL: the paths do; owned */
-    int has_groups;  /* some keys are of groups */
+    bool has_groups; /* some keys are of groups */
     uint32_t *alike; /* (rows) the first row of the same group or bytes; NULL: all differ; owned */
     PfEqualImages equal; /* of the rows that any task has something of, as the splits are */
 
