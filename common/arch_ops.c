@@ -10,12 +10,14 @@
 #include "memory.h"
 #include "integers.h"
 
+#define UNUSED __attribute__((unused)) /* of what a column takes and a row does not need */
+
 /* ---- shapes ---- */
 
 /* Of element-wise operations, and of the input, whose shape is the image's. */
-static int same_shape(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+static int same_shape(UNUSED const PfNode *node, const PfShape *in, PfShape *out,
+                      UNUSED PfError *err)
 {
-    (void)node, (void)err;
     *out = in[0];
     return 0;
 }
@@ -48,16 +50,16 @@ static int max_pool_shape(const PfNode *node, const PfShape *in, PfShape *out, P
     return window_shape(node, in, in->dims[0], out, err);
 }
 
-static int adaptive_pool_shape(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+static int adaptive_pool_shape(const PfNode *node, const PfShape *in, PfShape *out,
+                               UNUSED PfError *err)
 {
-    (void)err;
     *out = (PfShape){3, {in->dims[0], node->pool_size, node->pool_size}};
     return 0;
 }
 
-static int flat_shape(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+static int flat_shape(UNUSED const PfNode *node, const PfShape *in, PfShape *out,
+                      UNUSED PfError *err)
 {
-    (void)node, (void)err;
     *out = (PfShape){1, {pf_shape_count(in)}};
     return 0;
 }
@@ -90,15 +92,13 @@ static PfShape matrix_shape(const PfNode *node)
     return (PfShape){2, {node->out_channels, node->in_channels}};
 }
 
-static PfInitialValues zeros(const PfNode *node)
+static PfInitialValues zeros(UNUSED const PfNode *node)
 {
-    (void)node;
     return (PfInitialValues){PF_INITIAL_CONSTANT, 0};
 }
 
-static PfInitialValues ones(const PfNode *node)
+static PfInitialValues ones(UNUSED const PfNode *node)
 {
-    (void)node;
     return (PfInitialValues){PF_INITIAL_CONSTANT, 1};
 }
 
@@ -141,9 +141,8 @@ static const PfOpParameter linear_parameters[] = {
 
 /* ---- costs ---- */
 
-static int64_t per_image(const PfNode *node, const PfShape *output)
+static int64_t per_image(const PfNode *node, UNUSED const PfShape *output)
 {
-    (void)output;
     return pf_node_parameter_count(node);
 }
 
@@ -199,7 +198,6 @@ static void add_window(PfOnnxNode *out, const PfNode *node)
 }
 
 /* What a column `onnx` takes; most need only some of it. */
-#define UNUSED __attribute__((unused))
 #define ONNX_ARGUMENTS                                                                             \
     UNUSED const PfArch *arch, UNUSED const PfNode *node, UNUSED const PfShape *in,                \
         UNUSED PfOnnxNodes *out, UNUSED PfError *err

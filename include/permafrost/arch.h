@@ -136,9 +136,9 @@ int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *
  * anything but what comes through the cut. behind has node_count entries. */
 int pf_arch_mark_behind(const PfArch *arch, int cut, int last, unsigned char *behind, PfError *err);
 
-/* needed[i] = 1 if node i lies behind node start and one of the outputs is it or needs it. An output
- * that is start itself needs nothing. Fails as pf_arch_mark_behind does. needed has node_count
- * entries. */
+/* needed[i] = 1 if node i lies behind node start and one of the outputs is it or needs it. An
+ * output that is start itself needs nothing. Fails as pf_arch_mark_behind does. needed has
+ * node_count entries. */
 int pf_arch_mark_outputs(const PfArch *arch, int start, const int *outputs, int output_count,
                          unsigned char *needed, PfError *err);
 
