@@ -72,7 +72,7 @@ static void add_tasks(cJSON *json, const PfTrainOptions *options)
     add_text(json, "targets", options->table.targets);
     for (int t = 0; t < options->task_count; t++) {
         const PfTaskSetting *setting = &options->tasks[t];
-        const double numbers[] = {setting->has_loss, setting->loss, setting->huber_delta,
+        const double numbers[] = {setting->has_loss, setting->loss, setting->loss_parameter,
                                   setting->weight};
         cJSON *task = cJSON_CreateObject();
         add_text(task, "target", setting->target);

@@ -139,7 +139,7 @@ static int list_rows(PfFeatureTable *table, PfError *err)
 const PfTask *pf_feature_table_class_task(const PfFeatureTable *table)
 {
     for (int t = 0; t < table->task_count; t++)
-        if (table->tasks[t].labels) return &table->tasks[t];
+        if (pf_task_class_count(&table->tasks[t])) return &table->tasks[t];
     return NULL;
 }
 
@@ -216,7 +216,7 @@ static int check_tasks(PfFeatureTable *table, const char *name, PfError *err)
     for (int t = 0; t < table->task_count; t++) {
         const PfTask *task = &table->tasks[t];
         int trained = 2;
-        if (task->labels && count_classes(table, task, &trained, err)) return -1;
+        if (pf_task_class_count(task) && count_classes(table, task, &trained, err)) return -1;
         if (trained < 2) return fail_one_class(table, task, name, err);
         if (!(pf_task_weight(task, rows, table->split_counts[PF_SPLIT_TRAIN]) > 0))
             return pf_fail(err, PF_EXIT_FAILED, "'%s': no train row has a value of target '%s'",

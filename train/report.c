@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "log.h"
 #include "size_text.h"
+#include "target_kind.h"
 
 #define MAX_EPOCH_LINES 20
 #define MAX_RANKED_LINES 10
@@ -21,18 +22,9 @@ static void list_tasks(const PfFeatureTable *table, char *text, size_t size)
         const PfTask *task = &table->tasks[t];
         size_t used = strlen(text);
         const char *comma = t ? ", " : "";
-        if (task->labels)
-            snprintf(text + used, size - used, "%s'%s' with %d classes", comma, task->name,
-                     task->outputs);
-        else if (task->kind == PF_TARGET_KEYPOINTS)
-            snprintf(text + used, size - used, "%s'%s' with %d points", comma, task->name,
-                     task->outputs / 2);
-        else if (task->kind == PF_TARGET_MULTILABEL)
-            snprintf(text + used, size - used, "%s'%s' with %d labels", comma, task->name,
-                     task->outputs);
-        else
-            snprintf(text + used, size - used, "%s'%s', %d number%s", comma, task->name,
-                     task->outputs, task->outputs > 1 ? "s" : "");
+        char columns[48];
+        pf_target_traits(task->kind)->describe(task->outputs, columns, sizeof columns);
+        snprintf(text + used, size - used, "%s'%s'%s", comma, task->name, columns);
     }
 }
 
@@ -207,14 +199,14 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
     *lines = (PfTrainingLines){
         .options = options,
         .heads = sweep->trial_count,
-        .has_classes = table->task_count == 1 && table->tasks[0].labels,
     };
     if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS) {
         int64_t rows = table->split_counts[PF_SPLIT_TRAIN];
         lines->epochs =
             experiment->epochs ? experiment->epochs : pf_default_epochs(experiment, rows);
-        pf_say(" epoch          lr   train loss   val loss   %12s",
-               lines->has_classes ? "val accuracy" : "val score");
+        char score[24];
+        snprintf(score, sizeof score, "val %s", pf_score_name(table));
+        pf_say(" epoch          lr   train loss   val loss   %12s", score);
     }
     pf_progress_start(&lines->progress, lines->heads > 1 ? "heads" : "steps", sweep->trial_count);
 }
@@ -281,8 +273,7 @@ void pf_report_ranking(const PfTrainRun *run)
     const PfSweep *sweep = run->sweep;
     int lines = pf_log_verbosity() > PF_NORMAL ? sweep->ranked_count : MAX_RANKED_LINES;
     if (sweep->trial_count == 1) return;
-    pf_say(" rank  val %-14s      loss  setting",
-           pf_train_run_only_classes(run) ? "accuracy" : "score");
+    pf_say(" rank  val %-14s      loss  setting", pf_score_name(sweep->table));
     for (int i = 0; i < sweep->ranked_count && i < lines; i++) say_ranked(run, i);
     if (sweep->ranked_count > lines)
         pf_say("       ... and %d more; --csv FILE has every head", sweep->ranked_count - lines);

@@ -10,7 +10,6 @@
 typedef struct PfTrainingLines {
     const PfTrainOptions *options;
     int epochs;      /* of the single head; 0 where there are many, or L-BFGS */
-    int has_classes; /* its score is an accuracy */
     int heads;
     PfProgress progress;
 } PfTrainingLines;

@@ -19,7 +19,7 @@ static void put_number(FILE *stream, double value)
 static void put_header(const PfCsv *csv, const PfTrainRun *run)
 {
     FILE *stream = csv->stream;
-    const char *score = pf_train_run_only_classes(run) ? "accuracy" : "score";
+    const char *score = pf_score_name(run->sweep->table);
     fputs("tap", stream);
     for (int a = 0; a < run->options->axis_count; a++) {
         fputc(',', stream);

@@ -17,8 +17,8 @@
 typedef struct PfTaskSetting {
     char target[PF_CACHE_NAME_SIZE]; /* "": all */
     int has_loss;
-    PfPointwiseLoss loss;
-    double huber_delta;
+    PfLossKind loss;
+    double loss_parameter; /* "huber:DELTA", "focal:GAMMA"; 1 where the loss has none */
     double weight; /* negative: not said */
 } PfTaskSetting;
 

@@ -315,8 +315,8 @@ static PointwiseCase random_pointwise(PfRandom *random)
 {
     int64_t rows = below(random, 10), heads = 1 + below(random, MOST_HEADS);
     int64_t outputs = 1 + below(random, below(random, 2) ? 3 : 40);
-    PointwiseCase made = {.batch = {.kind = (PfPointwiseLoss)below(random, 4),
-                                    .huber_delta = 0.7f,
+    PointwiseCase made = {.batch = {.kind = (PfLossKind)below(random, 4),
+                                    .parameter = 0.7f,
                                     .rows = rows,
                                     .heads = heads,
                                     .outputs = outputs,
@@ -353,7 +353,7 @@ static void free_pointwise(PointwiseCase *made)
 
 static double reference_loss(const PfPointwiseBatch *batch, double p, double t, double *slope)
 {
-    double d = p - t, delta = (double)batch->huber_delta;
+    double d = p - t, delta = (double)batch->parameter;
     switch (batch->kind) {
     case PF_LOSS_SQUARED: *slope = 2 * d; return d * d;
     case PF_LOSS_ABSOLUTE: *slope = d > 0 ? 1 : d < 0 ? -1 : 0; return fabs(d);
