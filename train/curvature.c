@@ -152,8 +152,8 @@ static int guess(PfCurvature *curvature, double decay, PfError *err)
     const PfTrainingData *data = curvature->data;
     size_t count = (size_t)curvature->size * (curvature->is_dense ? (size_t)curvature->size : 1);
     for (int t = 0; t < data->task_count; t++) {
-        double loss = data->tasks[t].weight *
-                      pf_loss(data->tasks[t].loss)->curvature(data->tasks[t].outputs);
+        double loss =
+            data->tasks[t].weight * pf_loss(data->tasks[t].loss)->curvature(data->tasks[t].outputs);
         curvature->factors[t] = pf_calloc(count, sizeof(double), err);
         if (!curvature->factors[t]) return -1;
         if (curvature->is_dense)

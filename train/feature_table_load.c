@@ -107,7 +107,13 @@ static int read_task(PfCache *cache, int index, PfTask *task, PfError *err)
                      pf_cache_row_count(cache), err))
         return -1;
     task->classes = target->classes;
-    return traits->read(cache, index, task, err);
+    PfTargetRows rows = {.rows = task->rows,
+                         .outputs = task->outputs,
+                         .labels = task->labels,
+                         .values = task->values};
+    int failed = traits->read(cache, index, &rows, err);
+    task->frames = rows.frames;
+    return failed;
 }
 
 static int has_split(const PfCache *cache, PfSplit split)

@@ -266,8 +266,8 @@ static void find_margins(const Slices *slices, const float *label_logits, const 
     float ratio[SLICES], logarithm[SLICES];
     for (int i = 0; i < slices->count; i++)
         ratio[i] = others[i] >= 1 || isnan(others[i]) ? others[i]
-                   : others[i] > 0x1p-100f           ? 1 / others[i]
-                                                     : 0x1p100f;
+                   : others[i] > 0x1p-100f            ? 1 / others[i]
+                                                      : 0x1p100f;
     pf_kernels()->log(ratio, slices->count, logarithm);
     for (int i = 0; i < slices->count; i++) {
         float above = label_logits[i] - slices->largest[i];
@@ -320,9 +320,9 @@ static void score_margins(Slices *slices, const void *context)
             sum->rows++;
         }
         if (call->scale && target->label >= 0)
-            write_margin_gradient(
-                slices, i, target, others[i],
-                call->scale[slices->head[i]] * target->row_weight * target->hit * slopes[i]);
+            write_margin_gradient(slices, i, target, others[i],
+                                  call->scale[slices->head[i]] * target->row_weight * target->hit *
+                                      slopes[i]);
         else if (call->scale)
             memset(slices->out[i], 0, (size_t)slices->batch->classes * sizeof *slices->out[i]);
     }

@@ -8,8 +8,6 @@
 
 #include "log.h"
 #include "memory.h"
-#include "metrics_columns.h"
-#include "metrics_one_vs_rest.h"
 #include "metrics_ranking.h"
 #include "parallel.h"
 #include "printable.h"
@@ -370,8 +368,8 @@ static void say_class(const PfClassificationMetrics *metrics, const char *const 
     const PfClassMetrics *class = &metrics->classes[index];
     char cell[PF_METRICS_NAME_SIZE];
     pf_say("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7lld", index,
-           pf_metrics_name_cell(names, index, cell), class->precision, class->recall,
-           class->f1, (long long)class->support);
+           pf_metrics_name_cell(names, index, cell), class->precision, class->recall, class->f1,
+           (long long)class->support);
 }
 
 /* Index of the class with support whose f1 is next above (after, after_f1), or -1. */
@@ -417,8 +415,7 @@ static void say_confusion(const PfClassificationMetrics *metrics, const char *co
         used = 0;
         for (int c = 0; c < count; c++)
             used += sprintf(line + used, " %6lld", (long long)metrics->confusion[row * count + c]);
-        pf_say("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(names, row, cell),
-               line);
+        pf_say("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(names, row, cell), line);
     }
 }
 

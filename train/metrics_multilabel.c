@@ -6,7 +6,6 @@
 
 #include "log.h"
 #include "memory.h"
-#include "metrics_columns.h"
 #include "metrics_ranking.h"
 #include "printable.h"
 
@@ -296,14 +295,15 @@ static void say_labels(const void *results, const char *const *names, const char
 {
     const PfMultilabelMetrics *metrics = results;
     char heading[32], cell[PF_METRICS_NAME_SIZE];
-    int shown = metrics->label_count < PF_METRICS_MAX_LINES ? metrics->label_count : PF_METRICS_MAX_LINES;
+    int shown =
+        metrics->label_count < PF_METRICS_MAX_LINES ? metrics->label_count : PF_METRICS_MAX_LINES;
     snprintf(heading, sizeof heading, "%s, by label", split);
     pf_say("  %-23s  precision  recall      f1       ap  support", heading);
     for (int c = 0; c < shown; c++) {
         const PfLabelMetrics *label = &metrics->labels[c];
         pf_say("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7.4f  %7lld", c,
-               pf_metrics_name_cell(names, c, cell), label->precision, label->recall,
-               label->f1, label->average_precision, (long long)label->support);
+               pf_metrics_name_cell(names, c, cell), label->precision, label->recall, label->f1,
+               label->average_precision, (long long)label->support);
     }
     if (shown < metrics->label_count) pf_say("  ... and %d more", metrics->label_count - shown);
 }

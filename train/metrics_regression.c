@@ -6,7 +6,6 @@
 
 #include "log.h"
 #include "memory.h"
-#include "metrics_columns.h"
 #include "metrics_ranking.h"
 
 #define FIELD(member, key, title) PF_FIELD(PfRegressionScores, member, key, title)

@@ -1,6 +1,7 @@
 #include "target_kind.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,14 +47,14 @@ static void describe_points(int outputs, char *text, size_t size)
 
 /* ---- reading ---- */
 
-static int read_classes(PfCache *cache, int index, PfTask *task, PfError *err)
+static int read_classes(PfCache *cache, int index, PfTargetRows *rows, PfError *err)
 {
-    return pf_cache_read_classes(cache, index, task->labels, err);
+    return pf_cache_read_classes(cache, index, rows->labels, err);
 }
 
-static int read_values(PfCache *cache, int index, PfTask *task, PfError *err)
+static int read_values(PfCache *cache, int index, PfTargetRows *rows, PfError *err)
 {
-    return pf_cache_read_values(cache, index, task->values, err);
+    return pf_cache_read_values(cache, index, rows->values, err);
 }
 
 static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, PfError *err)
@@ -75,21 +76,21 @@ static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, 
 }
 
 /* Points are learned in crop coordinates: that is what the network saw. */
-static int read_points(PfCache *cache, int index, PfTask *task, PfError *err)
+static int read_points(PfCache *cache, int index, PfTargetRows *rows, PfError *err)
 {
-    size_t rows = (size_t)task->rows;
+    size_t count = (size_t)rows->rows;
     int resize, crop, squash;
-    if (read_values(cache, index, task, err)) return -1;
-    int32_t *widths = pf_calloc(rows, sizeof *widths, err);
-    int32_t *heights = pf_calloc(rows, sizeof *heights, err);
-    task->frames = pf_calloc(rows, sizeof *task->frames, err);
-    int failed = !widths || !heights || !task->frames ||
+    if (read_values(cache, index, rows, err)) return -1;
+    int32_t *widths = pf_calloc(count, sizeof *widths, err);
+    int32_t *heights = pf_calloc(count, sizeof *heights, err);
+    rows->frames = pf_calloc(count, sizeof *rows->frames, err);
+    int failed = !widths || !heights || !rows->frames ||
                  read_crop(cache, &resize, &crop, &squash, err) ||
                  pf_cache_read_image_sizes(cache, widths, heights, err);
-    for (size_t i = 0; i < rows && !failed; i++) {
-        task->frames[i] = pf_crop_frame(resize, crop, squash, widths[i], heights[i]);
-        pf_points_to_crop(&task->frames[i], task->values + i * (size_t)task->outputs,
-                          task->outputs / 2);
+    for (size_t i = 0; i < count && !failed; i++) {
+        rows->frames[i] = pf_crop_frame(resize, crop, squash, widths[i], heights[i]);
+        pf_points_to_crop(&rows->frames[i], rows->values + i * (size_t)rows->outputs,
+                          rows->outputs / 2);
     }
     free(widths);
     free(heights);

@@ -7,28 +7,40 @@
 #ifndef PF_TARGET_KIND_H
 #define PF_TARGET_KIND_H
 
+#include "crop_geometry.h"
+#include "loss.h"
 #include "metrics.h"
-#include "task.h"
+#include "permafrost/feature_cache.h"
 
 typedef enum PfScoreKind {
     PF_SCORE_ACCURACY = 1, /* share of what is right: of classes, or of labels on their side */
     PF_SCORE_R2,           /* 1 - squared error / spread */
 } PfScoreKind;
 
+/* Where the truth of every row is read to. */
+typedef struct PfTargetRows {
+    int64_t rows;
+    int outputs;
+    int32_t *labels;     /* (rows) of kinds that have classes; else NULL */
+    float *values;       /* (rows, outputs) of other kinds; else NULL */
+    PfCropFrame *frames; /* (rows) where the image's crop lies, which read allocates for what is
+                            learned in crop coordinates; else NULL */
+} PfTargetRows;
+
 typedef struct PfTargetTraits {
-    const char *holds; /* "classes", "numbers": what is said of it where a loss does not fit */
-    PfLossKind loss;   /* where none is asked for */
-    bool has_classes;  /* a row has the index of one output (PfTask.labels); else a value for each
-                          output (PfTask.values) */
-    bool is_scaled;    /* learned in units of its own spread (PfTask.center, .scale) */
-    bool is_of_one_view;    /* the truth is that of the first view of an image, not of others */
-    PfScoreKind score;      /* what heads are ranked by */
+    const char *holds;   /* "classes", "numbers": what is said of it where a loss does not fit */
+    PfLossKind loss;     /* where none is asked for */
+    bool has_classes;    /* a row has the index of one output (PfTask.labels); else a value for each
+                            output (PfTask.values) */
+    bool is_scaled;      /* learned in units of its own spread (PfTask.center, .scale) */
+    bool is_of_one_view; /* the truth is that of the first view of an image, not of others */
+    PfScoreKind score;   /* what heads are ranked by */
     const char *score_name; /* of a single target: "accuracy", "score" */
     const PfMetrics *metrics;
     /* Columns of the head. */
     int (*outputs)(const PfCacheTarget *target);
-    /* The cache's target `index` into the labels or values of a task. */
-    int (*read)(PfCache *cache, int index, PfTask *task, PfError *err);
+    /* The cache's target `index`; what it allocates in rows belongs to the caller. */
+    int (*read)(PfCache *cache, int index, PfTargetRows *rows, PfError *err);
     /* " with 3 classes", into text. */
     void (*describe)(int outputs, char *text, size_t size);
 } PfTargetTraits;

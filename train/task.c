@@ -305,8 +305,7 @@ void pf_task_losses(const PfTask *task, const PfTaskTruth *truth, const PfTaskCo
 double pf_task_score(const PfTask *task, const PfTaskSum *sum, double spread)
 {
     if (!(sum->entries > 0)) return NAN;
-    if (pf_target_traits(task->kind)->score == PF_SCORE_ACCURACY)
-        return sum->right / sum->entries;
+    if (pf_target_traits(task->kind)->score == PF_SCORE_ACCURACY) return sum->right / sum->entries;
     return spread > 0 ? 1 - sum->right / spread : sum->right > 0 ? 0 : 1;
 }
 

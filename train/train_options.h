@@ -19,7 +19,7 @@ typedef struct PfTaskSetting {
     int has_loss;
     PfLossKind loss;
     double loss_parameter; /* "huber:DELTA", "focal:GAMMA"; 1 where the loss has none */
-    double weight; /* negative: not said */
+    double weight;         /* negative: not said */
 } PfTaskSetting;
 
 typedef struct PfTrainOptions {
