@@ -105,21 +105,19 @@ static void add_steps(cJSON *json, const PfExperiment *experiment, int version)
 /* What --loss and --task-weight said of one target, or of all. */
 static cJSON *task_json(const PfTaskSetting *setting, int version)
 {
-    static const char *const losses[] = {
-        [PF_LOSS_SQUARED] = "mse", [PF_LOSS_ABSOLUTE] = "l1", [PF_LOSS_HUBER] = "huber"};
-    const char *loss = losses[setting->loss];
+    const char *loss = pf_loss(setting->loss)->word;
     cJSON *task = cJSON_CreateObject();
     add_text(task, "target", setting->target);
     if (version == 1) {
         const double numbers[] = {setting->has_loss,
                                   setting->has_loss ? number_of("loss", loss) : 0,
-                                  setting->huber_delta, setting->weight};
+                                  setting->loss_parameter, setting->weight};
         cJSON_AddItemToObject(task, "loss", cJSON_CreateDoubleArray(numbers, 4));
         return task;
     }
     if (setting->has_loss) {
         add_text(task, "loss", loss);
-        cJSON_AddNumberToObject(task, "loss_parameter", setting->huber_delta);
+        cJSON_AddNumberToObject(task, "loss_parameter", setting->loss_parameter);
     }
     cJSON_AddNumberToObject(task, "weight", setting->weight);
     return task;

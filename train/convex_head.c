@@ -8,6 +8,7 @@
 #include "curvature.h"
 #include "lbfgs.h"
 #include "memory.h"
+#include "target_kind.h"
 
 /* Rows of a feeder's batch, cut into slots of PF_GEMM_SUM_ROWS that threads take. Every slot adds
  * up on its own, so that sums have one order. */
@@ -41,6 +42,18 @@ typedef struct Problem {
     int evaluations;
 } Problem;
 
+static int check_loss(const PfTask *task, PfError *err)
+{
+    const PfLoss *loss = pf_loss(task->loss);
+    char words[PF_LOSS_WORDS_TEXT];
+    if (loss->is_convex && !isnan(loss->curvature(task->outputs))) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--optimizer lbfgs needs a %s loss, and %s of target '%s' is not: choose %s, or "
+                   "another optimizer",
+                   loss->is_convex ? "smooth" : "convex", loss->word, task->name,
+                   pf_loss_convex_words(task->kind, words));
+}
+
 int pf_convex_check(const PfTask *tasks, int task_count, const PfHeadSpec *spec, PfError *err)
 {
     if (spec->hidden_count)
@@ -48,11 +61,7 @@ int pf_convex_check(const PfTask *tasks, int task_count, const PfHeadSpec *spec,
                        "--optimizer lbfgs finds the optimum of linear heads; an mlp has no single "
                        "one: choose adamw, adam or sgd for it");
     for (int t = 0; t < task_count; t++)
-        if (!tasks[t].labels && tasks[t].loss == PF_LOSS_ABSOLUTE)
-            return pf_fail(err, PF_EXIT_USAGE,
-                           "--optimizer lbfgs needs a smooth loss, and l1 of target '%s' is not: "
-                           "choose mse or huber, or another optimizer",
-                           tasks[t].name);
+        if (check_loss(&tasks[t], err)) return -1;
     return 0;
 }
 

@@ -105,18 +105,6 @@ static int measure(PfCurvature *curvature, PfThreadPool *pool, PfError *err)
 
 /* ---- a task's guess ---- */
 
-/* Second derivative of the loss by an output, about: p (1 - p) where all classes
- * are equally likely; 1/4 of a label; 2 of squares, 1 of Huber's. */
-static double loss_curvature(const PfTask *task)
-{
-    if (task->labels) return (1 - 1.0 / task->outputs) / task->outputs;
-    switch (task->loss) {
-    case PF_LOSS_BINARY: return 0.25;
-    case PF_LOSS_SQUARED: return 2.0 / task->outputs;
-    default: return 1.0 / task->outputs;
-    }
-}
-
 /* a: (n, n) symmetric -> U, upper, of U^T U = a. */
 static void factorise(double *a, int64_t n)
 {
@@ -164,7 +152,8 @@ static int guess(PfCurvature *curvature, double decay, PfError *err)
     const PfTrainingData *data = curvature->data;
     size_t count = (size_t)curvature->size * (curvature->is_dense ? (size_t)curvature->size : 1);
     for (int t = 0; t < data->task_count; t++) {
-        double loss = data->tasks[t].weight * loss_curvature(&data->tasks[t]);
+        double loss =
+            data->tasks[t].weight * pf_loss(data->tasks[t].loss)->curvature(data->tasks[t].outputs);
         curvature->factors[t] = pf_calloc(count, sizeof(double), err);
         if (!curvature->factors[t]) return -1;
         if (curvature->is_dense)

@@ -3,25 +3,19 @@
 #define PF_EVALUATION_H
 
 #include "group_trainer.h"
-#include "metrics_classification.h"
-#include "metrics_keypoints.h"
-#include "metrics_multilabel.h"
-#include "metrics_regression.h"
+#include "metrics.h"
 
-/* Of one task; the member of the task's kind is filled. */
+/* Of one task. */
 typedef struct PfTaskMetrics {
-    PfTargetKind kind;
-    int64_t count; /* rows that have anything of the task; 0: the rest is empty */
-    PfClassificationMetrics classification;
-    PfRegressionMetrics regression;
-    PfMultilabelMetrics multilabel;
-    PfKeypointMetrics keypoints;
+    const PfMetrics *metrics; /* those of the task's kind */
+    int64_t count;            /* rows that have anything of the task; 0: the values are zeros */
+    void *values;             /* metrics->size bytes; owned */
 } PfTaskMetrics;
 
 /* network: one head. with_auc: of classes; it costs most of the time. Numbers are compared in the
  * target's own units. out: (task_count). Free each with pf_task_metrics_free. */
 int pf_evaluate(PfHeadNetwork *network, const PfTrainingData *data, const int32_t *rows,
-                int64_t count, int with_auc, PfThreadPool *pool, PfTaskMetrics *out, PfError *err);
+                int64_t count, bool with_auc, PfThreadPool *pool, PfTaskMetrics *out, PfError *err);
 void pf_task_metrics_free(PfTaskMetrics *metrics);
 
 /* The metrics' numbers as a table of fields, and the struct that they are in. */

@@ -16,6 +16,7 @@
 #include "parallel.h"
 #include "printable.h"
 #include "split.h"
+#include "target_kind.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -147,7 +148,7 @@ static int list_rows(PfFeatureTable *table, PfError *err)
 const PfTask *pf_feature_table_class_task(const PfFeatureTable *table)
 {
     for (int t = 0; t < table->task_count; t++)
-        if (table->tasks[t].labels) return &table->tasks[t];
+        if (pf_task_class_count(&table->tasks[t])) return &table->tasks[t];
     return NULL;
 }
 
@@ -224,7 +225,7 @@ static int check_tasks(PfFeatureTable *table, const char *name, PfError *err)
     for (int t = 0; t < table->task_count; t++) {
         const PfTask *task = &table->tasks[t];
         int trained = 2;
-        if (task->labels && count_classes(table, task, &trained, err)) return -1;
+        if (pf_task_class_count(task) && count_classes(table, task, &trained, err)) return -1;
         if (trained < 2) return fail_one_class(table, task, name, err);
         if (!(pf_task_weight(task, rows, table->split_counts[PF_SPLIT_TRAIN]) > 0))
             return pf_fail(err, PF_EXIT_FAILED, "'%s': no train row has a value of target '%s'",
@@ -348,7 +349,8 @@ static int choose_default_target(const PfCache *cache, int *target, PfError *err
                        "extract takes classes from the names of the folders that hold the images.",
                        pf_cache_path(cache));
     for (int i = 0; i < count; i++)
-        if (pf_cache_target(cache, i)->kind == PF_TARGET_CLASS && !classes++) *target = i;
+        if (pf_target_traits(pf_cache_target(cache, i)->kind)->has_classes && !classes++)
+            *target = i;
     if (count == 1) *target = 0;
     if (count == 1 || classes == 1) return 0;
     list_targets(cache, names, sizeof names);
@@ -393,57 +395,21 @@ static int choose_targets(const PfCache *cache, const char *list, int **targets,
     return failed ? -1 : 0;
 }
 
-/* ---- key points ---- */
-
-static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, PfError *err)
-{
-    cJSON *identity = pf_json_read(pf_cache_identity(cache));
-    const cJSON *object = cJSON_GetObjectItemCaseSensitive(identity, "preprocess");
-    const cJSON *size = cJSON_GetObjectItemCaseSensitive(object, "crop");
-    const cJSON *shorter = cJSON_GetObjectItemCaseSensitive(object, "resize");
-    int known = cJSON_IsNumber(size) && size->valueint > 0 && cJSON_IsNumber(shorter);
-    *crop = known ? size->valueint : 0;
-    *resize = known ? shorter->valueint : 0;
-    *squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
-    cJSON_Delete(identity);
-    if (known) return 0;
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "'%s' does not say how its images were cropped, so key points cannot be learned "
-                   "from it",
-                   pf_cache_path(cache));
-}
-
-/* Points are learned in crop coordinates: that is what the network saw. */
-static int move_points(PfCache *cache, PfTask *task, PfError *err)
-{
-    size_t rows = (size_t)task->rows;
-    int resize, crop, squash;
-    int32_t *widths = pf_calloc(rows, sizeof *widths, err);
-    int32_t *heights = pf_calloc(rows, sizeof *heights, err);
-    task->frames = pf_calloc(rows, sizeof *task->frames, err);
-    int failed = !widths || !heights || !task->frames ||
-                 read_crop(cache, &resize, &crop, &squash, err) ||
-                 pf_cache_read_image_sizes(cache, widths, heights, err);
-    for (size_t i = 0; i < rows && !failed; i++) {
-        task->frames[i] = pf_crop_frame(resize, crop, squash, widths[i], heights[i]);
-        pf_points_to_crop(&task->frames[i], task->values + i * (size_t)task->outputs,
-                          task->outputs / 2);
-    }
-    free(widths);
-    free(heights);
-    return failed ? -1 : 0;
-}
-
 static int read_task(PfCache *cache, int index, PfTask *task, PfError *err)
 {
     const PfCacheTarget *target = pf_cache_target(cache, index);
-    int outputs = target->kind == PF_TARGET_CLASS ? target->class_count : target->width;
-    if (pf_task_init(task, target->name, target->kind, outputs, pf_cache_row_count(cache), err))
+    const PfTargetTraits *traits = pf_target_traits(target->kind);
+    if (pf_task_init(task, target->name, target->kind, traits->outputs(target),
+                     pf_cache_row_count(cache), err))
         return -1;
     task->classes = target->classes;
-    if (task->labels) return pf_cache_read_classes(cache, index, task->labels, err);
-    if (pf_cache_read_values(cache, index, task->values, err)) return -1;
-    return task->kind == PF_TARGET_KEYPOINTS ? move_points(cache, task, err) : 0;
+    PfTargetRows rows = {.rows = task->rows,
+                         .outputs = task->outputs,
+                         .labels = task->labels,
+                         .values = task->values};
+    int failed = traits->read(cache, index, &rows, err);
+    task->frames = rows.frames;
+    return failed;
 }
 
 static bool has_split(const PfCache *cache, PfSplit split)
@@ -604,7 +570,7 @@ static int choose_views(PfFeatureTable *table, const PfCache *cache, int wanted,
                        table->views);
     if (wanted) table->drawn_views = wanted;
     for (int t = 0; t < table->task_count && table->drawn_views > 1; t++)
-        if (table->tasks[t].kind == PF_TARGET_KEYPOINTS)
+        if (pf_target_traits(table->tasks[t].kind)->is_of_one_view)
             return pf_fail(err, PF_EXIT_USAGE,
                            "'%s' holds %d views of each image, and the points of target '%s' are "
                            "known in the first only. Hint: --views 1 trains on that.",

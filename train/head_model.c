@@ -8,7 +8,7 @@
 #include "json.h"
 #include "memory.h"
 #include "model_file.h"
-#include "result_json.h"
+#include "result.h"
 
 static bool starts_with(const char *text, const char *prefix)
 {

@@ -27,8 +27,8 @@ typedef struct PfGemmTile {
 /* One row of a loss of single values. Arrays but the first two have room for
  * columns rounded up to 16; what lies behind the columns is any number. */
 typedef struct PfPointwiseBlock {
-    int kind; /* a PfPointwiseLoss */
-    float huber_delta;
+    int kind;        /* a PfLossKind */
+    float parameter; /* of the loss */
     int64_t columns;
     const float *predictions;
     float *gradients; /* may be the predictions; NULL: not wanted */

@@ -1,12 +1,58 @@
 #include "loss.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdalign.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kernels.h"
+#include "options.h"
 
-/* ---- softmax cross-entropy ---- */
+/* ---- the table ---- */
+
+#define CURVATURE(id, word, title, serves, function, parameter, convex, curvature, classes)        \
+    static double curvature_##id(int outputs)                                                      \
+    {                                                                                              \
+        (void)outputs;                                                                             \
+        return curvature;                                                                          \
+    }
+PF_LOSSES(CURVATURE)
+
+#define ROW(id, word, title, serves, function, parameter, convex, curvature, classes)              \
+    [PF_LOSS_##id] = {word, title, serves, parameter, convex, curvature_##id, classes},
+static const PfLoss losses[] = {PF_LOSSES(ROW)};
+
+const PfLoss *pf_loss(PfLossKind kind)
+{
+    assert((unsigned)kind < PF_LOSS_COUNT);
+    return &losses[kind];
+}
+
+int pf_loss_parse(const char *option, const char *text, PfLossKind *kind, double *parameter,
+                  PfError *err)
+{
+    const char *words[PF_LOSS_COUNT];
+    char name[64];
+    int chosen = 0;
+    for (int i = 0; i < PF_LOSS_COUNT; i++) {
+        const PfLoss *loss = &losses[i];
+        size_t length = strlen(loss->word);
+        words[i] = loss->word;
+        if (!loss->parameter.key || strncmp(text, loss->word, length) || text[length] != ':')
+            continue;
+        *kind = (PfLossKind)i;
+        snprintf(name, sizeof name, "%s %s", option, loss->word);
+        return pf_parse_double(name, text + length + 1, loss->parameter.least, loss->parameter.most,
+                               parameter, err);
+    }
+    if (pf_parse_choice(option, text, words, PF_LOSS_COUNT, &chosen, err)) return -1;
+    *kind = (PfLossKind)chosen;
+    *parameter = losses[chosen].parameter.initial;
+    return 0;
+}
+
+/* ---- classes ---- */
 
 /* Slices are worked on 16 at a time. Those of few classes are turned, so that a
  * vector holds one class of 16 slices; in longer ones it holds 16 classes. Which of
@@ -157,11 +203,12 @@ static void count_slice(const Slices *slices, int i, const Target *target, doubl
 typedef struct SoftmaxCall {
     const float *scale; /* (heads); NULL without gradients */
     int32_t *predictions;
-    PfHeadSum *sums; /* (heads); NULL for probabilities */
+    PfHeadSum *sums; /* (heads) */
 } SoftmaxCall;
 
-static void score_slices(Slices *slices, const SoftmaxCall *call)
+static void score_slices(Slices *slices, const void *context)
 {
+    const SoftmaxCall *call = context;
     const PfSoftmaxBatch *batch = slices->batch;
     Target targets[SLICES];
     double logit_sums[SLICES];
@@ -185,9 +232,107 @@ static void score_slices(Slices *slices, const SoftmaxCall *call)
     }
 }
 
-static void normalise_slices(Slices *slices, const SoftmaxCall *call)
+/* ---- losses of the label's margin ---- */
+
+typedef struct MarginCall {
+    PfLossKind kind;
+    float parameter;
+    const float *scale; /* (heads); NULL without gradients */
+    PfHeadSum *sums;    /* (heads) */
+} MarginCall;
+
+/* Sum of the exponentials of all classes but the label; those of long slices go to `out`. */
+static float sum_of_others(const Slices *slices, int i, int64_t label)
 {
-    (void)call;
+    const PfKernels *kernels = pf_kernels();
+    int64_t classes = slices->batch->classes;
+    const float *z = slices->logits[i];
+    float *out = slices->out[i], largest = slices->largest[i], sum = 0;
+    if (is_turned(slices)) {
+        for (int64_t c = 0; c < classes; c++)
+            if (c != label) sum += slices->block[c * SLICES + i];
+        return sum;
+    }
+    sum = kernels->softmax_exp(z, label, largest, out);
+    return sum + kernels->softmax_exp(z + label + 1, classes - label - 1, largest,
+                                      out ? out + label + 1 : NULL);
+}
+
+/* Into margins (SLICES), from the labels' logits and the sums of the others, both (SLICES). A sum
+ * below 1 is what a sure head leaves to the others, and its logarithm is taken of 1 / sum. */
+static void find_margins(const Slices *slices, const float *label_logits, const float *others,
+                         float *margins)
+{
+    float ratio[SLICES], logarithm[SLICES];
+    for (int i = 0; i < slices->count; i++)
+        ratio[i] = others[i] >= 1 || isnan(others[i]) ? others[i]
+                   : others[i] > 0x1p-100f            ? 1 / others[i]
+                                                      : 0x1p100f;
+    pf_kernels()->log(ratio, slices->count, logarithm);
+    for (int i = 0; i < slices->count; i++) {
+        float above = label_logits[i] - slices->largest[i];
+        margins[i] = others[i] < 1 ? above + logarithm[i] : above - logarithm[i];
+    }
+}
+
+/* The label's logit has the margin's slope; the others share it as their exponentials are. */
+static void write_margin_gradient(const Slices *slices, int i, const Target *target, float others,
+                                  float slope)
+{
+    write_scaled(slices, i, others > 0 || isnan(others) ? -slope / others : 0);
+    slices->out[i][target->label] = slope;
+}
+
+static void score_margins(Slices *slices, const void *context)
+{
+    const MarginCall *call = context;
+    Target targets[SLICES];
+    float label_logits[SLICES] = {0}, others[SLICES] = {0};
+    alignas(64) float margins[SLICES], ones[SLICES], slopes[SLICES];
+    alignas(64) double losses_of[SLICES] = {0}, weights[SLICES] = {0};
+    find_largest(slices);
+    for (int i = 0; i < SLICES; i++) ones[i] = 1;
+    for (int i = 0; i < slices->count; i++) {
+        find_target(slices, i, &targets[i]);
+        if (targets[i].label < 0) continue;
+        label_logits[i] = slices->logits[i][targets[i].label];
+        call->sums[slices->head[i]].correct +=
+            is_first_largest(slices->logits[i], targets[i].label, slices->largest[i]);
+        others[i] = sum_of_others(slices, i, targets[i].label);
+    }
+    find_margins(slices, label_logits, others, margins);
+    pf_kernels()->pointwise(&(PfPointwiseBlock){.kind = call->kind,
+                                                .parameter = call->parameter,
+                                                .columns = slices->count,
+                                                .predictions = margins,
+                                                .gradients = slopes,
+                                                .targets = ones,
+                                                .weights = ones,
+                                                .scales = ones,
+                                                .losses = losses_of,
+                                                .weight_sums = weights});
+    for (int i = 0; i < slices->count; i++) {
+        const Target *target = &targets[i];
+        PfHeadSum *sum = &call->sums[slices->head[i]];
+        if (target->label >= 0) {
+            sum->loss += target->label_weight * losses_of[i];
+            sum->weight += target->label_weight;
+            sum->rows++;
+        }
+        if (call->scale && target->label >= 0)
+            write_margin_gradient(slices, i, target, others[i],
+                                  call->scale[slices->head[i]] * target->row_weight * target->hit *
+                                      slopes[i]);
+        else if (call->scale)
+            memset(slices->out[i], 0, (size_t)slices->batch->classes * sizeof *slices->out[i]);
+    }
+}
+
+/* ---- all slices of a batch ---- */
+
+static void normalise_slices(Slices *slices, const void *context)
+{
+    (void)context;
     find_largest(slices);
     find_totals(slices);
     for (int i = 0; i < slices->count; i++) write_scaled(slices, i, 1.0f / slices->total[i]);
@@ -195,8 +340,7 @@ static void normalise_slices(Slices *slices, const SoftmaxCall *call)
 
 /* out: the logits, to be overwritten; or NULL. */
 static void for_slices(const PfSoftmaxBatch *batch, const float *logits, float *out,
-                       void (*work)(Slices *slices, const SoftmaxCall *call),
-                       const SoftmaxCall *call)
+                       void (*work)(Slices *slices, const void *context), const void *context)
 {
     Slices slices = {.batch = batch};
     for (int64_t row = 0; row < batch->rows; row++)
@@ -208,10 +352,10 @@ static void for_slices(const PfSoftmaxBatch *batch, const float *logits, float *
             slices.logits[i] = logits + at;
             slices.out[i] = out ? out + at : NULL;
             if (slices.count < SLICES) continue;
-            work(&slices, call);
+            work(&slices, context);
             slices.count = 0;
         }
-    if (slices.count) work(&slices, call);
+    if (slices.count) work(&slices, context);
 }
 
 void pf_softmax_loss(const PfSoftmaxBatch *batch, const float *logits, int32_t *predictions,
@@ -225,6 +369,14 @@ void pf_softmax_gradient(const PfSoftmaxBatch *batch, const float *scale, float 
                          PfHeadSum *sums)
 {
     for_slices(batch, logits, logits, score_slices, &(SoftmaxCall){.scale = scale, .sums = sums});
+}
+
+void pf_margin_loss(const PfSoftmaxBatch *batch, PfLossKind kind, float parameter,
+                    const float *scale, float *logits, PfHeadSum *sums)
+{
+    assert(!batch->smoothing && pf_loss(kind)->classes == PF_CLASSES_MARGIN);
+    for_slices(batch, logits, scale ? logits : NULL, score_margins,
+               &(MarginCall){.kind = kind, .parameter = parameter, .scale = scale, .sums = sums});
 }
 
 void pf_softmax_probabilities(const PfSoftmaxBatch *batch, float *logits)
@@ -274,7 +426,7 @@ static void work_chunk(Chunk *chunk, const float *predictions, float *gradients)
         int64_t at = row * batch->stride + chunk->first;
         spread_row(chunk, row);
         pf_kernels()->pointwise(&(PfPointwiseBlock){.kind = batch->kind,
-                                                    .huber_delta = batch->huber_delta,
+                                                    .parameter = batch->parameter,
                                                     .columns = chunk->columns,
                                                     .predictions = predictions + at,
                                                     .gradients = gradients ? gradients + at : NULL,

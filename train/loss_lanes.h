@@ -98,23 +98,45 @@ LANES Pointwise pointwise_binary(Lanes z, Lanes t, Lanes delta)
     return (Pointwise){lanes_add(loss, math_log1p(u)), lanes_sub(math_sigmoid_of(z, u), t)};
 }
 
-LANES Pointwise pointwise_of(PfPointwiseLoss kind, Lanes p, Lanes t, Lanes delta)
+/* m^gamma times the cross-entropy, where the miss m is the probability of what is not so,
+ * s (1 - t) + (1 - s) t with s = sigmoid(z). The slope is
+ *   m^gamma (s - t) + gamma m^(gamma - 1) cross-entropy (1 - 2 t) s (1 - s),
+ * whose cross-entropy / m stays near 1 where both end. */
+LANES Pointwise pointwise_focal(Lanes z, Lanes t, Lanes gamma)
 {
-    switch (kind) {
-    case PF_LOSS_ABSOLUTE: return pointwise_absolute(p, t, delta);
-    case PF_LOSS_HUBER: return pointwise_huber(p, t, delta);
-    case PF_LOSS_BINARY: return pointwise_binary(p, t, delta);
-    default: return pointwise_squared(p, t, delta);
-    }
+    Lanes u = loss_exp(math_negative_abs(z)), one = lanes_set(1.0f), zero = lanes_set(0);
+    Lanes s = math_sigmoid_of(z, u), not_s = math_sigmoid_of(lanes_sub(zero, z), u);
+    Lanes not_t = lanes_sub(one, t);
+    Lanes entropy = lanes_add(lanes_fnma(z, t, lanes_max(zero, z)), math_log1p(u));
+    Lanes miss = lanes_fma(s, not_t, lanes_mul(not_s, t));
+    Lanes inverse = lanes_min(lanes_set(0x1p100f), lanes_div(one, miss));
+    inverse = lanes_max(one, inverse);
+    Lanes power = math_exp(lanes_fnma(gamma, math_log(inverse), zero));
+    Lanes by_miss = lanes_mul(lanes_mul(lanes_mul(s, not_s), inverse), lanes_sub(not_t, t));
+    Lanes slope = lanes_fma(lanes_mul(gamma, by_miss), entropy, lanes_sub(s, t));
+    return (Pointwise){lanes_mul(power, entropy), lanes_mul(power, slope)};
 }
 
-LANES void pointwise_sixteen(const PfPointwiseBlock *block, PfPointwiseLoss kind, int64_t j)
+/* A loss that has no function does not compile. */
+LANES Pointwise pointwise_of(PfLossKind kind, Lanes p, Lanes t, Lanes parameter)
+{
+    switch (kind) {
+#define POINTWISE_CASE(id, word, title, serves, function, ...)                                     \
+    case PF_LOSS_##id: return pointwise_##function(p, t, parameter);
+        PF_LOSSES(POINTWISE_CASE)
+#undef POINTWISE_CASE
+    case PF_LOSS_COUNT: break;
+    }
+    return (Pointwise){lanes_set(NAN), lanes_set(NAN)};
+}
+
+LANES void pointwise_sixteen(const PfPointwiseBlock *block, PfLossKind kind, int64_t j)
 {
     Lanes target = lanes_load(block->targets + j), weight = lanes_load(block->weights + j);
     Lanes zero = lanes_set(0), one = lanes_set(1.0f);
     int left = block->columns - j < 16 ? (int)(block->columns - j) : 16;
     Lanes prediction = lanes_load_part(block->predictions + j, left);
-    Pointwise result = pointwise_of(kind, prediction, target, lanes_set(block->huber_delta));
+    Pointwise result = pointwise_of(kind, prediction, target, lanes_set(block->parameter));
     /* Weight 0 leaves out, whatever the prediction. */
     Lanes gone = lanes_if_less(zero, weight, zero, one);
     gone = lanes_if_nan(target, one, gone);
@@ -130,7 +152,7 @@ LANES void pointwise_sixteen(const PfPointwiseBlock *block, PfPointwiseLoss kind
     lanes_store_part(block->gradients + j, left, lanes_mul(factor, slope));
 }
 
-LANES void pointwise_row(const PfPointwiseBlock *block, PfPointwiseLoss kind)
+LANES void pointwise_row(const PfPointwiseBlock *block, PfLossKind kind)
 {
     for (int64_t j = 0; j < block->columns; j += 16) pointwise_sixteen(block, kind, j);
 }
@@ -138,9 +160,9 @@ LANES void pointwise_row(const PfPointwiseBlock *block, PfPointwiseLoss kind)
 LANES_TARGET static void pointwise(const PfPointwiseBlock *block)
 {
     switch (block->kind) {
-    case PF_LOSS_SQUARED: pointwise_row(block, PF_LOSS_SQUARED); break;
-    case PF_LOSS_ABSOLUTE: pointwise_row(block, PF_LOSS_ABSOLUTE); break;
-    case PF_LOSS_HUBER: pointwise_row(block, PF_LOSS_HUBER); break;
-    case PF_LOSS_BINARY: pointwise_row(block, PF_LOSS_BINARY); break;
+#define POINTWISE_ROW(id, ...)                                                                     \
+    case PF_LOSS_##id: pointwise_row(block, PF_LOSS_##id); break;
+        PF_LOSSES(POINTWISE_ROW)
+#undef POINTWISE_ROW
     }
 }

@@ -2,16 +2,20 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "memory.h"
-#include "metrics_columns.h"
-#include "metrics_one_vs_rest.h"
 #include "metrics_ranking.h"
 #include "parallel.h"
+#include "printable.h"
 
 /* A thread takes this many logits at a time; rows are scored in blocks of BLOCK_ROWS. */
+/* With more classes than are listed, only the worst are. */
+#define WORST_CLASSES 5
+
 #define TASK_LOGITS (1 << 16)
 #define BLOCK_ROWS 4096
 
@@ -356,3 +360,147 @@ void pf_classification_metrics_free(PfClassificationMetrics *metrics)
     free(metrics->confusion);
     *metrics = (PfClassificationMetrics){0};
 }
+
+/* ---- for people ---- */
+
+static void say_class(const PfClassificationMetrics *metrics, const char *const *names, int index)
+{
+    const PfClassMetrics *class = &metrics->classes[index];
+    char cell[PF_METRICS_NAME_SIZE];
+    pf_say("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7lld", index,
+           pf_metrics_name_cell(names, index, cell), class->precision, class->recall, class->f1,
+           (long long)class->support);
+}
+
+/* Index of the class with support whose f1 is next above (after, after_f1), or -1. */
+static int next_worst(const PfClassificationMetrics *metrics, int after, double after_f1)
+{
+    int worst = -1;
+    for (int c = 0; c < metrics->class_count; c++) {
+        double f1 = metrics->classes[c].f1;
+        if (!metrics->classes[c].support || f1 < after_f1 || (f1 == after_f1 && c <= after))
+            continue;
+        if (worst < 0 || f1 < metrics->classes[worst].f1) worst = c;
+    }
+    return worst;
+}
+
+static void say_classes(const PfClassificationMetrics *metrics, const char *const *names,
+                        const char *split)
+{
+    int all = metrics->class_count <= PF_METRICS_MAX_LINES;
+    char heading[32];
+    snprintf(heading, sizeof heading, all ? "%s, by class" : "%s, lowest f1", split);
+    pf_say("  %-23s  precision  recall      f1  support", heading);
+    if (all) {
+        for (int c = 0; c < metrics->class_count; c++) say_class(metrics, names, c);
+        return;
+    }
+    for (int c = next_worst(metrics, -1, -1.0), n = 0; c >= 0 && n < WORST_CLASSES; n++) {
+        say_class(metrics, names, c);
+        c = next_worst(metrics, c, metrics->classes[c].f1);
+    }
+}
+
+static void say_confusion(const PfClassificationMetrics *metrics, const char *const *names,
+                          const char *split)
+{
+    char line[24 + 8 * PF_METRICS_MAX_LINES + 8], heading[32], cell[PF_METRICS_NAME_SIZE];
+    int count = metrics->class_count, used;
+    snprintf(heading, sizeof heading, "%s, true \\ predicted", split);
+    used = snprintf(line, sizeof line, "  %-23s", heading);
+    for (int c = 0; c < count; c++) used += sprintf(line + used, " %6d", c);
+    pf_say("%" PF_SENTENCE, line);
+    for (int row = 0; row < count; row++) {
+        used = 0;
+        for (int c = 0; c < count; c++)
+            used += sprintf(line + used, " %6lld", (long long)metrics->confusion[row * count + c]);
+        pf_say("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(names, row, cell), line);
+    }
+}
+
+static void say_details(const void *results, const char *const *names, const char *split)
+{
+    const PfClassificationMetrics *metrics = results;
+    say_classes(metrics, names, split);
+    if (metrics->class_count <= PF_METRICS_MAX_LINES) say_confusion(metrics, names, split);
+}
+
+/* ---- JSON ---- */
+
+static cJSON *class_json(const PfClassMetrics *class, const char *const *names, int index)
+{
+    cJSON *json = cJSON_CreateObject();
+    pf_metrics_add_name(json, names, index);
+    cJSON_AddNumberToObject(json, "support", (double)class->support);
+    cJSON_AddNumberToObject(json, "precision", class->precision);
+    cJSON_AddNumberToObject(json, "recall", class->recall);
+    cJSON_AddNumberToObject(json, "f1", class->f1);
+    return json;
+}
+
+static void add_json(const void *results, const char *const *names, cJSON *json)
+{
+    const PfClassificationMetrics *metrics = results;
+    cJSON *classes = cJSON_AddArrayToObject(json, "classes");
+    for (int c = 0; c < metrics->class_count; c++)
+        cJSON_AddItemToArray(classes, class_json(&metrics->classes[c], names, c));
+    if (!metrics->confusion) return;
+    cJSON *rows = cJSON_AddArrayToObject(json, "confusion");
+    for (int row = 0; row < metrics->class_count; row++) {
+        cJSON *columns = cJSON_CreateArray();
+        for (int c = 0; c < metrics->class_count; c++)
+            cJSON_AddItemToArray(
+                columns,
+                cJSON_CreateNumber((double)metrics->confusion[row * metrics->class_count + c]));
+        cJSON_AddItemToArray(rows, columns);
+    }
+}
+
+/* ---- as any metrics ---- */
+
+static int start_meter(int width, int threads, bool with_auc, void **meter, PfError *err)
+{
+    PfClassificationMeter *own = NULL;
+    if (pf_classification_meter_new(width, threads, &own, err)) return -1;
+    if (!with_auc) pf_classification_meter_skip_auc(own);
+    *meter = own;
+    return 0;
+}
+
+static int add_rows(void *meter, const PfMeterRows *rows, PfError *err)
+{
+    return pf_classification_meter_add(meter, rows->n, rows->outputs, rows->stride, rows->labels,
+                                       err);
+}
+
+static int finish_meter(const void *meter, void *results, PfError *err)
+{
+    return pf_classification_meter_finish(meter, results, err);
+}
+
+static void stop_meter(void *meter)
+{
+    PfClassificationMeter *own = meter;
+    pf_classification_meter_free(&own);
+}
+
+static void clear_results(void *results)
+{
+    pf_classification_metrics_free(results);
+}
+
+const PfMetrics pf_classification = {
+    .fields = pf_classification_fields,
+    .fields_at = 0,
+    .size = sizeof(PfClassificationMetrics),
+    .main_name = "accuracy",
+    .main_value = offsetof(PfClassificationMetrics, accuracy),
+    .start = start_meter,
+    .add = add_rows,
+    .finish = finish_meter,
+    .stop = stop_meter,
+    .clear = clear_results,
+    .say = say_details,
+    .add_json = add_json,
+};

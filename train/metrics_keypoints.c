@@ -138,3 +138,76 @@ void pf_keypoint_metrics_free(PfKeypointMetrics *metrics)
     free(metrics->points);
     *metrics = (PfKeypointMetrics){0};
 }
+
+/* ---- for people, and JSON ---- */
+
+/* A mean distance of every point would be a long list that says little. */
+static void say_nothing(const void *results, const char *const *names, const char *split)
+{
+    (void)results;
+    (void)names;
+    (void)split;
+}
+
+static void add_json(const void *results, const char *const *names, cJSON *json)
+{
+    const PfKeypointMetrics *metrics = results;
+    (void)names;
+    cJSON *points = cJSON_AddArrayToObject(json, "points");
+    for (int p = 0; p < metrics->point_count; p++) {
+        cJSON *point = cJSON_CreateObject();
+        cJSON_AddNumberToObject(point, "images", (double)metrics->points[p].count);
+        pf_metrics_add_number(point, "mean_error", metrics->points[p].mean_error);
+        cJSON_AddItemToArray(points, point);
+    }
+}
+
+/* ---- as any metrics ---- */
+
+static int start_meter(int width, int threads, bool with_auc, void **meter, PfError *err)
+{
+    PfKeypointMeter *own = NULL;
+    (void)threads;
+    (void)with_auc;
+    if (pf_keypoint_meter_new(width / 2, &own, err)) return -1;
+    *meter = own;
+    return 0;
+}
+
+static int add_rows(void *meter, const PfMeterRows *rows, PfError *err)
+{
+    (void)err;
+    pf_keypoint_meter_add(meter, rows->n, rows->outputs, rows->stride, rows->values, rows->width);
+    return 0;
+}
+
+static int finish_meter(const void *meter, void *results, PfError *err)
+{
+    return pf_keypoint_meter_finish(meter, results, err);
+}
+
+static void stop_meter(void *meter)
+{
+    PfKeypointMeter *own = meter;
+    pf_keypoint_meter_free(&own);
+}
+
+static void clear_results(void *results)
+{
+    pf_keypoint_metrics_free(results);
+}
+
+const PfMetrics pf_keypoints = {
+    .fields = pf_keypoint_fields,
+    .fields_at = 0,
+    .size = sizeof(PfKeypointMetrics),
+    .main_name = "mean_error",
+    .main_value = offsetof(PfKeypointMetrics, mean_error),
+    .start = start_meter,
+    .add = add_rows,
+    .finish = finish_meter,
+    .stop = stop_meter,
+    .clear = clear_results,
+    .say = say_nothing,
+    .add_json = add_json,
+};

@@ -8,8 +8,7 @@
 
 #include <stdint.h>
 
-#include "metrics_field.h"
-#include "metrics_interval.h"
+#include "metrics.h"
 #include "permafrost/error.h"
 
 typedef struct PfPointMetrics {

@@ -1,11 +1,13 @@
 #include "metrics_multilabel.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "log.h"
 #include "memory.h"
-#include "metrics_columns.h"
 #include "metrics_ranking.h"
+#include "printable.h"
 
 #define FIELD(member, key, title) PF_FIELD(PfMultilabelMetrics, member, key, title)
 #define PLAIN(member, key, title) PF_PLAIN_FIELD(PfMultilabelMetrics, member, key, title)
@@ -286,3 +288,84 @@ void pf_multilabel_metrics_free(PfMultilabelMetrics *metrics)
     free(metrics->labels);
     *metrics = (PfMultilabelMetrics){0};
 }
+
+/* ---- for people, and JSON ---- */
+
+static void say_labels(const void *results, const char *const *names, const char *split)
+{
+    const PfMultilabelMetrics *metrics = results;
+    char heading[32], cell[PF_METRICS_NAME_SIZE];
+    int shown =
+        metrics->label_count < PF_METRICS_MAX_LINES ? metrics->label_count : PF_METRICS_MAX_LINES;
+    snprintf(heading, sizeof heading, "%s, by label", split);
+    pf_say("  %-23s  precision  recall      f1       ap  support", heading);
+    for (int c = 0; c < shown; c++) {
+        const PfLabelMetrics *label = &metrics->labels[c];
+        pf_say("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7.4f  %7lld", c,
+               pf_metrics_name_cell(names, c, cell), label->precision, label->recall, label->f1,
+               label->average_precision, (long long)label->support);
+    }
+    if (shown < metrics->label_count) pf_say("  ... and %d more", metrics->label_count - shown);
+}
+
+static void add_json(const void *results, const char *const *names, cJSON *json)
+{
+    const PfMultilabelMetrics *metrics = results;
+    cJSON *labels = cJSON_AddArrayToObject(json, "labels");
+    for (int c = 0; c < metrics->label_count; c++) {
+        cJSON *label = cJSON_CreateObject();
+        pf_metrics_add_name(label, names, c);
+        cJSON_AddNumberToObject(label, "support", (double)metrics->labels[c].support);
+        pf_metrics_add_fields(label, pf_label_fields, &metrics->labels[c], false);
+        cJSON_AddItemToArray(labels, label);
+    }
+}
+
+/* ---- as any metrics ---- */
+
+static int start_meter(int width, int threads, bool with_auc, void **meter, PfError *err)
+{
+    PfMultilabelMeter *own = NULL;
+    (void)threads;
+    (void)with_auc;
+    if (pf_multilabel_meter_new(width, &own, err)) return -1;
+    *meter = own;
+    return 0;
+}
+
+static int add_rows(void *meter, const PfMeterRows *rows, PfError *err)
+{
+    return pf_multilabel_meter_add(meter, rows->n, rows->outputs, rows->stride, rows->values,
+                                   rows->width, err);
+}
+
+static int finish_meter(const void *meter, void *results, PfError *err)
+{
+    return pf_multilabel_meter_finish(meter, results, err);
+}
+
+static void stop_meter(void *meter)
+{
+    PfMultilabelMeter *own = meter;
+    pf_multilabel_meter_free(&own);
+}
+
+static void clear_results(void *results)
+{
+    pf_multilabel_metrics_free(results);
+}
+
+const PfMetrics pf_multilabel = {
+    .fields = pf_multilabel_fields,
+    .fields_at = 0,
+    .size = sizeof(PfMultilabelMetrics),
+    .main_name = "mean_average_precision",
+    .main_value = offsetof(PfMultilabelMetrics, mean_average_precision),
+    .start = start_meter,
+    .add = add_rows,
+    .finish = finish_meter,
+    .stop = stop_meter,
+    .clear = clear_results,
+    .say = say_labels,
+    .add_json = add_json,
+};

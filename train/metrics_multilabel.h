@@ -8,8 +8,7 @@
 
 #include <stdint.h>
 
-#include "metrics_field.h"
-#include "metrics_interval.h"
+#include "metrics.h"
 #include "permafrost/error.h"
 
 /* A label is predicted where its logit is above 0: probability above one half.

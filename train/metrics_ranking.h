@@ -1,11 +1,44 @@
-/* Scores of one class or label, ranked: ROC AUC and average precision. Equal
- * scores share their rank; nothing depends on the order of the rows. */
+/* Scores that are kept until the end, and what ranking them gives: ROC AUC and average
+ * precision, of one class or label, and of several classes each against the rest. Equal scores
+ * share their rank; nothing depends on the order of the rows. */
 #ifndef PF_METRICS_RANKING_H
 #define PF_METRICS_RANKING_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "metrics_interval.h"
 #include "permafrost/error.h"
+
+/* ---- columns: rows come in, and columns are read. Sixteen rows of a column lie in one
+ * cache line ---- */
+
+#define PF_COLUMNS_BLOCK 16
+
+/* Start from {.columns, .max_values}. */
+typedef struct PfColumns {
+    int64_t columns;
+    int64_t max_values; /* 0: as many as there are; else nothing is kept of a larger table */
+    int64_t rows;
+    int dropped;   /* the table became too large */
+    float *values; /* (rows / 16, columns, 16) */
+    size_t capacity;
+} PfColumns;
+
+/* One row more: its column c is to be written to (*row)[c * PF_COLUMNS_BLOCK] before the
+ * next is added. *row is NULL where the table has been dropped. */
+int pf_columns_add(PfColumns *table, float **row, PfError *err);
+
+/* A row's column, with the row's next at PF_COLUMNS_BLOCK from it. */
+static inline const float *pf_columns_at(const PfColumns *table, int64_t row, int64_t column)
+{
+    int64_t block = row / PF_COLUMNS_BLOCK * table->columns + column;
+    return table->values + block * PF_COLUMNS_BLOCK + row % PF_COLUMNS_BLOCK;
+}
+
+void pf_columns_free(PfColumns *table);
+
+/* ---- the scores of one class or label ---- */
 
 /* Ranking needs the scores of all rows at the end. Metrics keep this many floats at
  * most (64 MiB); a larger table, with its rows rounded up to a multiple of 16, has no AUC
@@ -39,5 +72,22 @@ void pf_ranking_auc_influence(const PfRanking *ranking, double auc, double *infl
 /* sum over thresholds of (recall - recall of the next higher one) * precision, as
  * scikit-learn's average_precision_score. NaN without a positive. */
 double pf_ranking_average_precision(const PfRanking *ranking);
+
+/* ---- several classes: the mean of each against the rest ---- */
+
+typedef struct PfOneVsRest {
+    const PfColumns *scores; /* (count, classes); of two classes one column, of class 1 */
+    const int32_t *labels;   /* (count) */
+    int64_t count;
+    int classes;
+} PfOneVsRest;
+
+/* Over the classes that have rows and are not all rows, as scikit-learn's
+ * roc_auc_score(multi_class="ovr"); of two classes that of class 1. NaN where there is
+ * none. Interval: DeLong's for the mean, on the log odds (asymptotic); none where a class
+ * has a single row. Classes are ranked by several threads (0 = all processors) and added
+ * up in order. */
+int pf_one_vs_rest_auc(const PfOneVsRest *rows, int threads, double *auc, PfInterval *interval,
+                       PfError *err);
 
 #endif

@@ -1,10 +1,11 @@
 #include "metrics_regression.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "log.h"
 #include "memory.h"
-#include "metrics_columns.h"
 #include "metrics_ranking.h"
 
 #define FIELD(member, key, title) PF_FIELD(PfRegressionScores, member, key, title)
@@ -247,3 +248,80 @@ void pf_regression_metrics_free(PfRegressionMetrics *metrics)
     free(metrics->column);
     *metrics = (PfRegressionMetrics){0};
 }
+
+/* ---- for people, and JSON ---- */
+
+static void say_columns(const void *results, const char *const *names, const char *split)
+{
+    const PfRegressionMetrics *metrics = results;
+    char heading[32];
+    (void)names;
+    if (metrics->columns < 2) return;
+    snprintf(heading, sizeof heading, "%s, by column", split);
+    pf_say("  %-23s       mae      rmse       r2   values", heading);
+    for (int c = 0; c < metrics->columns && c < PF_METRICS_MAX_LINES; c++)
+        pf_say("  %6d %16s  %8.4f  %8.4f  %7.4f  %7lld", c, "", metrics->column[c].mae,
+               metrics->column[c].rmse, metrics->column[c].r2, (long long)metrics->column[c].count);
+}
+
+static void add_json(const void *results, const char *const *names, cJSON *json)
+{
+    const PfRegressionMetrics *metrics = results;
+    (void)names;
+    cJSON *columns = cJSON_AddArrayToObject(json, "columns");
+    for (int c = 0; c < metrics->columns; c++) {
+        cJSON *column = cJSON_CreateObject();
+        cJSON_AddNumberToObject(column, "values", (double)metrics->column[c].count);
+        pf_metrics_add_fields(column, pf_regression_fields, &metrics->column[c], false);
+        cJSON_AddItemToArray(columns, column);
+    }
+}
+
+/* ---- as any metrics ---- */
+
+static int start_meter(int width, int threads, bool with_auc, void **meter, PfError *err)
+{
+    PfRegressionMeter *own = NULL;
+    (void)threads;
+    (void)with_auc;
+    if (pf_regression_meter_new(width, &own, err)) return -1;
+    *meter = own;
+    return 0;
+}
+
+static int add_rows(void *meter, const PfMeterRows *rows, PfError *err)
+{
+    return pf_regression_meter_add(meter, rows->n, rows->outputs, rows->stride, rows->values,
+                                   rows->width, err);
+}
+
+static int finish_meter(const void *meter, void *results, PfError *err)
+{
+    return pf_regression_meter_finish(meter, results, err);
+}
+
+static void stop_meter(void *meter)
+{
+    PfRegressionMeter *own = meter;
+    pf_regression_meter_free(&own);
+}
+
+static void clear_results(void *results)
+{
+    pf_regression_metrics_free(results);
+}
+
+const PfMetrics pf_regression = {
+    .fields = pf_regression_fields,
+    .fields_at = offsetof(PfRegressionMetrics, overall),
+    .size = sizeof(PfRegressionMetrics),
+    .main_name = "mae",
+    .main_value = offsetof(PfRegressionMetrics, overall.mae),
+    .start = start_meter,
+    .add = add_rows,
+    .finish = finish_meter,
+    .stop = stop_meter,
+    .clear = clear_results,
+    .say = say_columns,
+    .add_json = add_json,
+};

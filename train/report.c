@@ -7,9 +7,14 @@
 #include "clock.h"
 #include "log.h"
 #include "size_text.h"
+#include "target_kind.h"
 
 #define MAX_EPOCH_LINES 20
 #define MAX_RANKED_LINES 10
+/* A metric with its interval. */
+#define CELL_COLUMNS 25
+#define CELL_SIZE 64
+#define LINE_SIZE (32 + PF_SPLIT_COUNT * (CELL_SIZE + 8))
 
 /* ---- the plan ---- */
 
@@ -21,18 +26,9 @@ static void list_tasks(const PfFeatureTable *table, char *text, size_t size)
         const PfTask *task = &table->tasks[t];
         size_t used = strlen(text);
         const char *comma = t ? ", " : "";
-        if (task->labels)
-            snprintf(text + used, size - used, "%s'%s' with %d classes", comma, task->name,
-                     task->outputs);
-        else if (task->kind == PF_TARGET_KEYPOINTS)
-            snprintf(text + used, size - used, "%s'%s' with %d points", comma, task->name,
-                     task->outputs / 2);
-        else if (task->kind == PF_TARGET_MULTILABEL)
-            snprintf(text + used, size - used, "%s'%s' with %d labels", comma, task->name,
-                     task->outputs);
-        else
-            snprintf(text + used, size - used, "%s'%s', %d number%s", comma, task->name,
-                     task->outputs, task->outputs > 1 ? "s" : "");
+        char columns[48];
+        pf_target_traits(task->kind)->describe(task->outputs, columns, sizeof columns);
+        snprintf(text + used, size - used, "%s'%s'%s", comma, task->name, columns);
     }
 }
 
@@ -207,14 +203,14 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
     *lines = (PfTrainingLines){
         .options = options,
         .heads = sweep->trial_count,
-        .has_classes = table->task_count == 1 && table->tasks[0].labels,
     };
     if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS) {
         int64_t rows = table->split_counts[PF_SPLIT_TRAIN];
         lines->epochs =
             experiment->epochs ? experiment->epochs : pf_default_epochs(experiment, rows);
-        pf_say(" epoch          lr   train loss   val loss   %12s",
-               lines->has_classes ? "val accuracy" : "val score");
+        char score[24];
+        snprintf(score, sizeof score, "val %s", pf_score_name(table));
+        pf_say(" epoch          lr   train loss   val loss   %12s", score);
     }
     pf_progress_start(&lines->progress, lines->heads > 1 ? "heads" : "steps", sweep->trial_count);
 }
@@ -281,11 +277,92 @@ void pf_report_ranking(const PfTrainRun *run)
     const PfSweep *sweep = run->sweep;
     int lines = pf_log_verbosity() > PF_NORMAL ? sweep->ranked_count : MAX_RANKED_LINES;
     if (sweep->trial_count == 1) return;
-    pf_say(" rank  val %-14s      loss  setting",
-           pf_train_run_only_classes(run) ? "accuracy" : "score");
+    pf_say(" rank  val %-14s      loss  setting", pf_score_name(sweep->table));
     for (int i = 0; i < sweep->ranked_count && i < lines; i++) say_ranked(run, i);
     if (sweep->ranked_count > lines)
         pf_say("       ... and %d more; --csv FILE has every head", sweep->ranked_count - lines);
+}
+
+/* ---- the winner's numbers, split by split ---- */
+
+static int64_t rows_of(const PfTrainRun *run, int split, int task)
+{
+    return run->metrics[split] ? run->metrics[split][task].count : 0;
+}
+
+/* "  0.9400 [0.876, 0.972]"; without the interval where it says little: of rows trained on. */
+static void metric_cell(const PfMetricField *field, const void *metrics, int with_interval,
+                        char cell[CELL_SIZE])
+{
+    double value = pf_field_value(field, metrics);
+    PfInterval interval = pf_field_interval(field, metrics);
+    int large = fabs(value) >= 1e6;
+    int used = isnan(value) ? snprintf(cell, CELL_SIZE, "%8s", "-")
+                            : snprintf(cell, CELL_SIZE, large ? "%8.4g" : "%8.4f", value);
+    if (with_interval && !isnan(interval.low) && used < CELL_SIZE)
+        snprintf(cell + used, (size_t)(CELL_SIZE - used), large ? " [%.3g, %.3g]" : " [%.3f, %.3f]",
+                 interval.low, interval.high);
+}
+
+static void say_trimmed(const char *line)
+{
+    int length = (int)strlen(line);
+    while (length && line[length - 1] == ' ') length--;
+    pf_say("%.*s", length, line);
+}
+
+/* A line of the summary: the metric of each split; nothing where no split has it. */
+static void say_metric(const PfTrainRun *run, int task, const PfMetricField *field)
+{
+    char line[LINE_SIZE];
+    int used = sprintf(line, "  %-22s", field->title), found = 0;
+    for (int split = 0; split < PF_SPLIT_COUNT; split++) {
+        const void *metrics;
+        char cell[CELL_SIZE];
+        if (!rows_of(run, split, task)) continue;
+        pf_task_metric_fields(&run->metrics[split][task], &metrics);
+        metric_cell(field, metrics, split != PF_SPLIT_TRAIN, cell);
+        found += !isnan(pf_field_value(field, metrics));
+        used += sprintf(line + used, " %-*s", split == PF_SPLIT_TRAIN ? 8 : CELL_COLUMNS, cell);
+    }
+    if (found) say_trimmed(line);
+}
+
+static void say_rows(const PfTrainRun *run, int task)
+{
+    const PfFeatureTable *table = run->sweep->table;
+    char line[LINE_SIZE], names[LINE_SIZE];
+    int used = sprintf(names, "  %-22.22s", table->task_count > 1 ? table->tasks[task].name : "");
+    sprintf(line, "  %-22s", "rows");
+    for (int split = 0; split < PF_SPLIT_COUNT; split++) {
+        int pad = split == PF_SPLIT_TRAIN ? 0 : CELL_COLUMNS - 8;
+        if (!rows_of(run, split, task)) continue;
+        sprintf(line + used, " %8lld%*s", (long long)rows_of(run, split, task), pad, "");
+        used += sprintf(names + used, " %8s%*s", pf_split_names[split], pad, "");
+    }
+    say_trimmed(names);
+    say_trimmed(line);
+}
+
+void pf_report_metrics(const PfTrainRun *run)
+{
+    const PfFeatureTable *table = run->sweep->table;
+    int intervals = 0;
+    for (int t = 0; t < table->task_count; t++) {
+        int detailed = -1;
+        for (int split = 0; split < PF_SPLIT_COUNT; split++)
+            if (rows_of(run, split, t)) detailed = split;
+        if (detailed < 0) continue;
+        const void *metrics;
+        const PfTaskMetrics *own = &run->metrics[detailed][t];
+        const PfMetricField *field = pf_task_metric_fields(own, &metrics);
+        say_rows(run, t);
+        for (; field->key; field++)
+            if (field->title) say_metric(run, t, field);
+        intervals |= detailed != PF_SPLIT_TRAIN;
+        own->metrics->say(own->values, table->tasks[t].classes, pf_split_names[detailed]);
+    }
+    if (intervals) pf_say("  [in brackets: 95 %% intervals]");
 }
 
 /* ---- the end ---- */

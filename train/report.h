@@ -9,8 +9,7 @@
  * twenty lines, however many there are; of many a bar. */
 typedef struct PfTrainingLines {
     const PfTrainOptions *options;
-    int epochs;      /* of the single head; 0 where there are many, or L-BFGS */
-    int has_classes; /* its score is an accuracy */
+    int epochs; /* of the single head; 0 where there are many, or L-BFGS */
     int heads;
     PfProgress progress;
 } PfTrainingLines;

@@ -19,7 +19,7 @@ typedef struct ByClass {
 
 static int class_of(const PfTask *task, int32_t row)
 {
-    return task->labels ? task->labels[row] + 1 : 0;
+    return pf_task_class(task, row) + 1;
 }
 
 static void free_by_class(ByClass *sorted)
@@ -31,7 +31,7 @@ static void free_by_class(ByClass *sorted)
 static int sort_by_class(const PfTask *task, const int32_t *rows, int64_t count, ByClass *sorted,
                          PfError *err)
 {
-    sorted->classes = task->labels ? task->outputs + 1 : 1;
+    sorted->classes = pf_task_class_count(task) + 1;
     sorted->rows = pf_calloc((size_t)count, sizeof *sorted->rows, err);
     sorted->starts = pf_calloc((size_t)sorted->classes + 1, sizeof *sorted->starts, err);
     int64_t *next = pf_calloc((size_t)sorted->classes, sizeof *next, err);
@@ -122,7 +122,7 @@ int pf_rows_per_class(const PfTask *task, const int32_t *rows, int64_t count, in
     if (sort_by_class(task, rows, count, &sorted, err)) return -1;
     shuffle_classes(&sorted, seed, SUBSET_STREAM);
     int64_t kept = 0;
-    for (int c = task->labels != NULL; c < sorted.classes; c++)
+    for (int c = pf_task_class_count(task) > 0; c < sorted.classes; c++)
         for (int64_t i = sorted.starts[c];
              i < sorted.starts[c + 1] && i < sorted.starts[c] + per_class; i++)
             sorted.rows[kept++] = sorted.rows[i];
@@ -140,7 +140,7 @@ int pf_rows_draw_balanced(const PfTask *task, const int32_t *rows, int64_t count
     if (sort_by_class(task, rows, count, &sorted, err)) return -1;
     int c = 0;
     for (int64_t i = 0; i < count; i++) {
-        do c = c + 1 < sorted.classes ? c + 1 : task->labels != NULL;
+        do c = c + 1 < sorted.classes ? c + 1 : pf_task_class_count(task) > 0;
         while (sorted.starts[c + 1] == sorted.starts[c]);
         uint64_t size = (uint64_t)(sorted.starts[c + 1] - sorted.starts[c]);
         out[i] = sorted.rows[sorted.starts[c] + (int64_t)pf_random_below(stream, size)];

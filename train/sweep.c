@@ -14,6 +14,7 @@
 #include "memory.h"
 #include "row_choice.h"
 #include "stream_normalize.h"
+#include "target_kind.h"
 
 /* Parameters, their gradients, the optimiser's state and the best so far of the heads of a group.
  */
@@ -47,23 +48,48 @@ static int fail_unknown_target(const PfFeatureTable *table, const char *name, Pf
                    name, table->task_count);
 }
 
-static int apply_task_setting(PfFeatureTable *table, const PfTaskSetting *setting, PfError *err)
+/* warns: of a loss that no target takes. */
+static int apply_task_setting(PfFeatureTable *table, const PfTaskSetting *setting, bool warns,
+                              PfError *err)
 {
-    int found = 0;
+    int found = 0, taken = 0;
+    char served[PF_LOSS_SERVED_TEXT];
     for (int t = 0; t < table->task_count; t++) {
         PfTask *task = &table->tasks[t];
         if (*setting->target && strcmp(setting->target, task->name)) continue;
-        if (setting->has_loss && !task->scale && *setting->target)
-            return pf_fail(err, PF_EXIT_USAGE, "--loss: target '%s' does not hold numbers",
-                           task->name);
+        const bool serves = pf_loss_serves(setting->loss, task->kind);
+        if (setting->has_loss && !serves && *setting->target)
+            return pf_fail(err, PF_EXIT_USAGE, "--loss: target '%s' does not hold %s", task->name,
+                           pf_loss_served_text(setting->loss, served));
         found = 1;
-        if (setting->has_loss && task->scale) {
+        if (setting->has_loss && serves) {
             task->loss = setting->loss;
-            task->huber_delta = setting->huber_delta;
+            task->loss_parameter = setting->loss_parameter;
+            taken++;
         }
         if (setting->weight >= 0) task->weight = setting->weight;
     }
+    if (warns && found && setting->has_loss && !taken)
+        pf_warn("--loss %s is for %s, which no target that is trained holds",
+                pf_loss(setting->loss)->word, pf_loss_served_text(setting->loss, served));
     return found ? 0 : fail_unknown_target(table, setting->target, err);
+}
+
+/* Every head of the sweep has the losses. */
+static int check_smoothing(const PfSweep *sweep, const PfFeatureTable *table, PfError *err)
+{
+    bool is_smoothed = false;
+    for (int s = 0; s < sweep->setting_count; s++)
+        is_smoothed |= sweep->settings[s].experiment.setting.label_smoothing > 0;
+    for (int t = 0; t < table->task_count && is_smoothed; t++) {
+        const PfLoss *loss = pf_loss(table->tasks[t].loss);
+        if (pf_task_class_count(&table->tasks[t]) && loss->classes != PF_CLASSES_ALL)
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "--label-smoothing has no meaning with the %s loss of target '%s', "
+                           "which looks at the probability of the label alone",
+                           loss->word, table->tasks[t].name);
+    }
+    return 0;
 }
 
 /* Train and val rows together, one fold of them to validate on. */
@@ -105,7 +131,8 @@ static int prepare_tasks(Runner *runner, PfFeatureTable *table, PfError *err)
     const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
     int64_t count = table->split_counts[PF_SPLIT_TRAIN];
     for (int i = 0; i < options->task_count; i++)
-        if (apply_task_setting(table, &options->tasks[i], err)) return -1;
+        if (apply_task_setting(table, &options->tasks[i], !runner->told, err)) return -1;
+    if (check_smoothing(runner->sweep, table, err)) return -1;
     for (int t = 0; t < table->task_count; t++)
         if (pf_task_standardize(&table->tasks[t], rows, count, err) ||
             pf_task_balance(&table->tasks[t], rows, count, err))

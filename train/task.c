@@ -5,24 +5,21 @@
 #include <string.h>
 
 #include "memory.h"
+#include "target_kind.h"
 
 #define HEADS_TOGETHER 64
-
-static int holds_numbers(PfTargetKind kind)
-{
-    return kind == PF_TARGET_REGRESSION || kind == PF_TARGET_KEYPOINTS;
-}
 
 static int allocate(PfTask *task, PfError *err)
 {
     size_t rows = (size_t)task->rows, outputs = (size_t)task->outputs;
-    if (task->kind == PF_TARGET_CLASS) {
+    const PfTargetTraits *traits = pf_target_traits(task->kind);
+    if (traits->has_classes) {
         task->labels = pf_calloc(rows, sizeof *task->labels, err);
         return task->labels ? 0 : -1;
     }
     task->values = pf_calloc(rows * outputs, sizeof *task->values, err);
     if (!task->values) return -1;
-    if (!holds_numbers(task->kind)) return 0;
+    if (!traits->is_scaled) return 0;
     task->center = pf_calloc(outputs, sizeof *task->center, err);
     task->scale = pf_calloc(outputs, sizeof *task->scale, err);
     return task->center && task->scale ? 0 : -1;
@@ -31,11 +28,12 @@ static int allocate(PfTask *task, PfError *err)
 int pf_task_init(PfTask *task, const char *name, PfTargetKind kind, int outputs, int64_t rows,
                  PfError *err)
 {
+    PfLossKind loss = pf_target_traits(kind)->loss;
     *task = (PfTask){
         .name = name,
         .kind = kind,
-        .loss = kind == PF_TARGET_MULTILABEL ? PF_LOSS_BINARY : PF_LOSS_SQUARED,
-        .huber_delta = 1,
+        .loss = loss,
+        .loss_parameter = pf_loss(loss)->parameter.initial,
         .weight = 1,
         .outputs = outputs,
         .rows = rows,
@@ -61,9 +59,24 @@ void pf_task_free(PfTask *task)
     *task = (PfTask){0};
 }
 
+static bool has_classes(const PfTask *task)
+{
+    return pf_target_traits(task->kind)->has_classes;
+}
+
+int pf_task_class_count(const PfTask *task)
+{
+    return has_classes(task) ? task->outputs : 0;
+}
+
+int32_t pf_task_class(const PfTask *task, int64_t row)
+{
+    return has_classes(task) ? task->labels[row] : -1;
+}
+
 int pf_task_has(const PfTask *task, int64_t row)
 {
-    if (task->labels) return task->labels[row] >= 0;
+    if (has_classes(task)) return task->labels[row] >= 0;
     for (int c = 0; c < task->outputs; c++)
         if (!isnan(task->values[row * task->outputs + c])) return 1;
     return 0;
@@ -114,7 +127,7 @@ int pf_task_standardize(PfTask *task, const int32_t *rows, int64_t count, PfErro
 
 int pf_task_balance(PfTask *task, const int32_t *rows, int64_t count, PfError *err)
 {
-    if (!task->labels) return 0;
+    if (!has_classes(task)) return 0;
     int64_t *counts = pf_calloc((size_t)task->outputs, sizeof *counts, err), labelled = 0;
     task->class_weights = pf_calloc((size_t)task->outputs, sizeof *task->class_weights, err);
     if (!counts || !task->class_weights) return free(counts), -1;
@@ -152,7 +165,7 @@ double pf_task_weight(const PfTask *task, const int32_t *rows, int64_t n)
 {
     double weight = 0;
     for (int64_t i = 0; i < n; i++) {
-        if (task->labels) {
+        if (has_classes(task)) {
             int32_t label = task->labels[rows[i]];
             if (label >= 0) weight += (double)class_weight(task, label);
             continue;
@@ -168,7 +181,7 @@ int pf_task_gather(const PfTask *task, const int32_t *rows, int64_t n, PfTaskTru
 {
     size_t outputs = (size_t)task->outputs;
     truth->n = n;
-    if (task->labels) {
+    if (has_classes(task)) {
         if (pf_grow(&truth->labels, &truth->label_capacity, (size_t)n, sizeof *truth->labels, err))
             return -1;
         for (int64_t i = 0; i < n; i++) truth->labels[i] = task->labels[rows[i]];
@@ -193,11 +206,12 @@ void pf_task_truth_free(PfTaskTruth *truth)
 /* What is right of a row of values: labels on their side of one half, or squared errors. */
 static double right_of_row(const PfTask *task, const float *outputs, const float *values)
 {
+    const bool is_side = pf_target_traits(task->kind)->score == PF_SCORE_ACCURACY;
     double right = 0;
     for (int c = 0; c < task->outputs; c++) {
         double off = (double)outputs[c] - (double)values[c];
         if (isnan(values[c])) continue;
-        right += task->loss == PF_LOSS_BINARY ? (outputs[c] > 0) == (values[c] > 0.5f) : off * off;
+        right += is_side ? (outputs[c] > 0) == (values[c] > 0.5f) : off * off;
     }
     return right;
 }
@@ -220,11 +234,16 @@ static void class_losses(const PfTask *task, const PfTaskTruth *truth, const PfT
         .stride = columns->stride,
         .labels = truth->labels,
         .class_weights = task->class_weights,
-        .smoothing = columns->smoothing ? columns->smoothing + first : NULL,
+        .smoothing = columns->smoothing && pf_loss(task->loss)->classes == PF_CLASSES_ALL
+                         ? columns->smoothing + first
+                         : NULL,
     };
     float *outputs = columns->outputs + first * columns->head_stride;
-    if (columns->scale)
-        pf_softmax_gradient(&batch, columns->scale + first, outputs, sums);
+    const float *scale = columns->scale ? columns->scale + first : NULL;
+    if (pf_loss(task->loss)->classes == PF_CLASSES_MARGIN)
+        pf_margin_loss(&batch, task->loss, (float)task->loss_parameter, scale, outputs, sums);
+    else if (scale)
+        pf_softmax_gradient(&batch, scale, outputs, sums);
     else
         pf_softmax_loss(&batch, outputs, NULL, sums);
 }
@@ -234,7 +253,7 @@ static void value_losses(const PfTask *task, const PfTaskTruth *truth, const PfT
 {
     PfPointwiseBatch batch = {
         .kind = task->loss,
-        .huber_delta = (float)task->huber_delta,
+        .parameter = (float)task->loss_parameter,
         .rows = truth->n,
         .heads = heads,
         .outputs = task->outputs,
@@ -252,8 +271,8 @@ static void add_head(const PfTask *task, const PfHeadSum *own, PfTaskSum *sum)
 {
     sum->loss += own->loss;
     sum->weight += own->weight;
-    sum->entries += task->labels ? (double)own->rows : own->weight;
-    if (task->labels) sum->right += (double)own->correct;
+    sum->entries += has_classes(task) ? (double)own->rows : own->weight;
+    sum->right += (double)own->correct;
 }
 
 /* Heads whose columns lie side by side go through the kernels together. */
@@ -269,10 +288,10 @@ void pf_task_losses(const PfTask *task, const PfTaskTruth *truth, const PfTaskCo
     for (int first = 0; first < columns->heads;) {
         PfHeadSum own[HEADS_TOGETHER] = {{0}};
         int heads = heads_together(task, columns, columns->heads - first);
-        for (int h = first; h < first + heads && task->values; h++)
+        for (int h = first; h < first + heads && !has_classes(task); h++)
             add_right(task, truth, columns->outputs + h * columns->head_stride, columns->stride,
                       &sums[h * sum_stride]);
-        if (task->labels)
+        if (has_classes(task))
             class_losses(task, truth, columns, first, heads, own);
         else
             value_losses(task, truth, columns, first, heads, own);
@@ -286,7 +305,7 @@ void pf_task_losses(const PfTask *task, const PfTaskTruth *truth, const PfTaskCo
 double pf_task_score(const PfTask *task, const PfTaskSum *sum, double spread)
 {
     if (!(sum->entries > 0)) return NAN;
-    if (!task->scale) return sum->right / sum->entries;
+    if (pf_target_traits(task->kind)->score == PF_SCORE_ACCURACY) return sum->right / sum->entries;
     return spread > 0 ? 1 - sum->right / spread : sum->right > 0 ? 0 : 1;
 }
 

@@ -15,8 +15,8 @@
 typedef struct PfTask {
     const char *name; /* lent */
     PfTargetKind kind;
-    PfPointwiseLoss loss;       /* of other kinds than classes, whose loss is cross-entropy */
-    double huber_delta;         /* in units of the target's spread */
+    PfLossKind loss;            /* one that serves the kind */
+    double loss_parameter;      /* of numbers in units of the target's spread */
     double weight;              /* of this loss in the sum over tasks */
     int outputs;                /* columns: classes, labels or numbers */
     const char *const *classes; /* (outputs) names of classes or labels, lent; NULL for numbers */
@@ -33,6 +33,10 @@ typedef struct PfTask {
 int pf_task_init(PfTask *task, const char *name, PfTargetKind kind, int outputs, int64_t rows,
                  PfError *err);
 void pf_task_free(PfTask *task);
+
+/* How many classes it has, 0 of other kinds; and the row's, -1 where it has none. */
+int pf_task_class_count(const PfTask *task);
+int32_t pf_task_class(const PfTask *task, int64_t row);
 
 /* Whether any entry of the row is there. */
 int pf_task_has(const PfTask *task, int64_t row);

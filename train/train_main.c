@@ -14,9 +14,9 @@
 #include "output.h"
 #include "process.h"
 #include "report.h"
-#include "result_csv.h"
-#include "result_json.h"
+#include "result.h"
 #include "script_file.h"
+#include "target_kind.h"
 
 static const volatile sig_atomic_t *interrupted;
 
@@ -203,7 +203,7 @@ static int train(const PfTrainOptions *options, PfError *err)
     double started = pf_seconds();
     PfCache *cache;
     PfThreadPool *pool;
-    if (check_outputs(options, err) ||
+    if (pf_target_kinds_check(err) || check_outputs(options, err) ||
         (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) ||
         pf_cache_open(options->cache, &cache, err))
         return -1;

@@ -138,22 +138,11 @@ static PfTaskSetting *task_setting(PfTrainOptions *options, const char *option, 
 
 static int parse_loss(void *settings, const char *text, PfError *err)
 {
-    static const char *const words[] = {"mse", "l1", "huber"};
-    static const PfPointwiseLoss losses[] = {PF_LOSS_SQUARED, PF_LOSS_ABSOLUTE, PF_LOSS_HUBER};
     const char *value;
     PfTaskSetting *setting = task_setting(settings, "--loss", text, &value, err);
     if (!setting) return -1;
-    int chosen = 2;
     setting->has_loss = 1;
-    setting->huber_delta = 1;
-    if (!strncmp(value, "huber:", 6)) {
-        if (pf_parse_double("--loss huber", value + 6, 1e-6, 1e6, &setting->huber_delta, err))
-            return -1;
-    } else if (pf_parse_choice("--loss", value, words, 3, &chosen, err)) {
-        return -1;
-    }
-    setting->loss = losses[chosen];
-    return 0;
+    return pf_loss_parse("--loss", value, &setting->loss, &setting->loss_parameter, err);
 }
 
 static int parse_task_weight(void *settings, const char *text, PfError *err)
@@ -297,9 +286,11 @@ static const PfOption table[] = {
      .help = "what to learn (default: the only classes); several are\n"
              "learned together"},
     {.name = "loss", .kind = PF_OPTION_CALL, .parse = parse_loss,
-     .argument = "[TARGET=]mse|l1|huber[:DELTA]",
-     .help = "of targets that are numbers (default mse); DELTA and the\n"
-             "loss are in units of the target's spread; may be repeated"},
+     .argument = "[TARGET=]LOSS[:X]",
+     .help = "of numbers: mse (default), l1 or huber[:DELTA], in units of the\n"
+             "target's spread; of classes: cross-entropy (default), of labels:\n"
+             "binary-cross-entropy (default), of both: focal[:GAMMA];\n"
+             "may be repeated"},
     {.name = "task-weight", .kind = PF_OPTION_CALL, .parse = parse_task_weight,
      .argument = "TARGET=W", .help = "of one target's loss in the sum (default 1); may be repeated"},
     {.name = "val", .kind = PF_OPTION_DOUBLE, FIELD(table.val), .argument = "F",

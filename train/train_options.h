@@ -27,9 +27,9 @@ typedef struct PfSweepAxis {
 typedef struct PfTaskSetting {
     char target[PF_CACHE_NAME_SIZE]; /* "": all */
     int has_loss;
-    PfPointwiseLoss loss;
-    double huber_delta;
-    double weight; /* negative: not said */
+    PfLossKind loss;
+    double loss_parameter; /* "huber:DELTA", "focal:GAMMA"; 1 where the loss has none */
+    double weight;         /* negative: not said */
 } PfTaskSetting;
 
 typedef struct PfTrainOptions {

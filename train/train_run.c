@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cached_views.h"
+#include "target_kind.h"
 
 const char *const pf_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
 
@@ -31,16 +32,9 @@ const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run)
     return &history->epochs[history->best_epoch - 1];
 }
 
-const PfTask *pf_train_run_only_classes(const PfTrainRun *run)
+const char *pf_score_name(const PfFeatureTable *table)
 {
-    const PfFeatureTable *table = run->sweep->table;
-    return table->task_count == 1 && table->tasks[0].labels ? &table->tasks[0] : NULL;
-}
-
-const char *pf_loss_name(const PfTask *task)
-{
-    static const char *const names[] = {"mse", "l1", "huber", "binary cross-entropy"};
-    return task->labels ? "cross-entropy" : names[task->loss];
+    return table->task_count == 1 ? pf_target_traits(table->tasks[0].kind)->score_name : "score";
 }
 
 const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE])

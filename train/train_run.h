@@ -20,11 +20,10 @@ const PfCacheTap *pf_train_run_tap(const PfTrainRun *run); /* that was read for 
 const char *pf_train_run_head_tap(const PfTrainRun *run, PfShape *shape);
 const PfHeadHistory *pf_train_run_history(const PfTrainRun *run);
 const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run); /* its best epoch */
-/* The only task where that is of classes, whose score is called accuracy; else NULL. */
-const PfTask *pf_train_run_only_classes(const PfTrainRun *run);
+/* What the score of heads is called: of several targets "score", else as its kind says. */
+const char *pf_score_name(const PfFeatureTable *table);
 
 extern const char *const pf_split_names[PF_SPLIT_COUNT]; /* "train", "val", "test" */
-const char *pf_loss_name(const PfTask *task);            /* "cross-entropy", "mse" */
 /* "constant", "cosine", "step:30,0.1" into text, which is returned. */
 #define PF_SCHEDULE_TEXT_SIZE 48
 const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE]);

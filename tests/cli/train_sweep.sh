@@ -86,6 +86,22 @@ for loss in l1 huber:0.5; do
 done
 expect 2 train own.h5 --target size --loss l1 --optimizer lbfgs
 stderr_has 'smooth loss'
+# Focal loss, of classes and of labels; where it does not go it is refused.
+make_cache tags.h5 val test hard labels
+expect 0 train tags.h5 --target class --lr 0.01 --epochs 20 --loss focal --class-weights balanced --assert 'val.accuracy>=0.6' --json focal.json
+grep -q '"loss":[[:space:]]*"focal"' focal.json || failed 'the loss of the result'
+[ "$(number focal.json focal_gamma)" = 2 ] || failed 'gamma of the result'
+expect 0 train tags.h5 --target class,tags --lr 0.01 --epochs 20 --loss focal:1.5 --loss class=cross-entropy --label-smoothing 0.1 --assert 'val.tags.micro_f1>=0.8'
+expect 2 train tags.h5 --target class --loss focal --label-smoothing 0.1
+stderr_has '--label-smoothing has no meaning with the focal loss'
+expect 2 train tags.h5 --target class --loss focal --sweep label-smoothing=0,0.1
+expect 2 train tags.h5 --target class,tags --loss tags=focal --optimizer lbfgs
+stderr_has "needs a convex loss, and focal of target 'tags' is not: choose binary-cross-entropy"
+expect 2 train own.h5 --target size --loss size=focal
+stderr_has "target 'size' does not hold classes or labels"
+expect 0 train own.h5 --target size --loss focal --epochs 1
+stderr_has '--loss focal is for classes or labels, which no target that is trained holds'
+expect 2 train own.h5 --target class --loss focal:-1
 expect 0 train own.h5 --target class,size --lr 0.01 -o both.safetensors --assert 'val.size.r2>=0.95' --assert 'val.class.accuracy>=0.5'
 stderr_has "targets 'class' with 4 classes, 'size', 1 number"
 expect 0 train own.h5 --target size,class --task-weight size=0 --epochs 3

@@ -7,6 +7,7 @@
 
 #include "kernel_sets.h"
 #include "loss.h"
+#include "target_kind.h"
 
 /* ---- softmax cross-entropy ---- */
 
@@ -315,8 +316,8 @@ static PointwiseCase random_pointwise(PfRandom *random)
 {
     int64_t rows = below(random, 10), heads = 1 + below(random, MOST_HEADS);
     int64_t outputs = 1 + below(random, below(random, 2) ? 3 : 40);
-    PointwiseCase made = {.batch = {.kind = (PfPointwiseLoss)below(random, 4),
-                                    .huber_delta = 0.7f,
+    PointwiseCase made = {.batch = {.kind = (PfLossKind)below(random, PF_LOSS_COUNT),
+                                    .parameter = 0.7f,
                                     .rows = rows,
                                     .heads = heads,
                                     .outputs = outputs,
@@ -351,15 +352,30 @@ static void free_pointwise(PointwiseCase *made)
     free(made->scale);
 }
 
+static double focal_value(double z, double t, double gamma)
+{
+    double miss = sigmoid(z) * (1 - t) + sigmoid(-z) * t;
+    return pow(miss, gamma) * (fmax(z, 0) - z * t + log1p(exp(-fabs(z))));
+}
+
+/* The slope is a difference of values. */
+static double reference_focal(double z, double t, double gamma, double *slope)
+{
+    const double step = 1e-5;
+    *slope = (focal_value(z + step, t, gamma) - focal_value(z - step, t, gamma)) / (2 * step);
+    return focal_value(z, t, gamma);
+}
+
 static double reference_loss(const PfPointwiseBatch *batch, double p, double t, double *slope)
 {
-    double d = p - t, delta = (double)batch->huber_delta;
+    double d = p - t, delta = (double)batch->parameter;
     switch (batch->kind) {
     case PF_LOSS_SQUARED: *slope = 2 * d; return d * d;
     case PF_LOSS_ABSOLUTE: *slope = d > 0 ? 1 : d < 0 ? -1 : 0; return fabs(d);
     case PF_LOSS_HUBER:
         *slope = fmax(-delta, fmin(delta, d));
         return fabs(d) <= delta ? d * d / 2 : delta * (fabs(d) - delta / 2);
+    case PF_LOSS_FOCAL: return reference_focal(p, t, delta, slope);
     default: *slope = sigmoid(p) - t; return fmax(p, 0) - p * t + log1p(exp(-fabs(p)));
     }
 }
@@ -470,6 +486,217 @@ START_TEST(an_output_alone_equals_itself_among_others)
 }
 END_TEST
 
+/* ---- focal loss ---- */
+
+/* (1 - p)^gamma (-log p) of the label's softmax probability, in double precision. */
+static double focal_of_slice(const double *z, int64_t classes, int32_t label, double gamma)
+{
+    double largest = -INFINITY, others = 0, total;
+    for (int64_t c = 0; c < classes; c++) largest = fmax(largest, z[c]);
+    for (int64_t c = 0; c < classes; c++)
+        if (c != label) others += exp(z[c] - largest);
+    total = others + exp(z[label] - largest);
+    return pow(others / total, gamma) * (log(total) + largest - z[label]);
+}
+
+static void reference_margin(const SoftmaxCase *made, int64_t row, int64_t head, double gamma,
+                             PfHeadSum *sum, double *gradient)
+{
+    const PfSoftmaxBatch *batch = &made->batch;
+    int64_t classes = batch->classes;
+    int32_t label = batch->labels[row];
+    const float *logits = made->logits + row * batch->stride + head * classes;
+    double weight = batch->row_weights ? (double)batch->row_weights[row * batch->heads + head] : 1;
+    double *z = calloc((size_t)classes, sizeof *z);
+    for (int64_t c = 0; c < classes; c++) {
+        z[c] = (double)logits[c];
+        gradient[c] = 0;
+    }
+    if (label >= 0 && weight > 0) {
+        if (batch->class_weights) weight *= (double)batch->class_weights[head * classes + label];
+        sum->loss += weight * focal_of_slice(z, classes, label, gamma);
+        sum->weight += weight;
+        sum->rows++;
+        for (int64_t c = 0; c < classes; c++) {
+            const double step = 1e-5, at = z[c];
+            z[c] = at + step;
+            gradient[c] = focal_of_slice(z, classes, label, gamma);
+            z[c] = at - step;
+            gradient[c] -= focal_of_slice(z, classes, label, gamma);
+            gradient[c] *= weight * (double)made->scale[head] / (2 * step);
+            z[c] = at;
+        }
+    }
+    free(z);
+}
+
+static void run_margin(const SoftmaxCase *made, float gamma, float *out, PfHeadSum *sums)
+{
+    memcpy(out, made->logits, (size_t)(made->batch.rows * made->batch.stride) * sizeof *out);
+    memset(sums, 0, 12 * sizeof *sums);
+    pf_margin_loss(&made->batch, PF_LOSS_FOCAL, gamma, made->scale, out, sums);
+}
+
+static void check_margin(const SoftmaxCase *made, float gamma)
+{
+    const PfSoftmaxBatch *batch = &made->batch;
+    PfHeadSum sums[12], again[12] = {{0}}, expected[12] = {{0}};
+    float *found = new_floats(batch->rows * batch->stride + 1);
+    float *kept = copy_floats(made->logits, batch->rows * batch->stride);
+    double *gradient = calloc((size_t)batch->classes, sizeof *gradient);
+    run_margin(made, gamma, found, sums);
+    pf_margin_loss(batch, PF_LOSS_FOCAL, gamma, NULL, kept, again);
+    ck_assert(all_same(kept, made->logits, batch->rows * batch->stride));
+    for (int64_t i = 0; i < batch->rows; i++)
+        for (int64_t h = 0; h < batch->heads; h++) {
+            reference_margin(made, i, h, (double)gamma, &expected[h], gradient);
+            for (int64_t c = 0; c < batch->classes; c++)
+                ck_assert_double_eq_tol((double)found[i * batch->stride + h * batch->classes + c],
+                                        gradient[c], 2e-5 * (1 + fabs(gradient[c])));
+        }
+    for (int64_t h = 0; h < batch->heads; h++) {
+        ck_assert_double_eq_tol(sums[h].loss, expected[h].loss, 1e-5 * (1 + expected[h].loss));
+        ck_assert_double_eq_tol(sums[h].weight, expected[h].weight, 1e-5);
+        ck_assert_int_eq(sums[h].rows, expected[h].rows);
+        ck_assert_mem_eq(&sums[h], &again[h], sizeof *sums);
+    }
+    free(gradient);
+    free(found);
+    free(kept);
+}
+
+START_TEST(focal_loss_of_classes_follows_the_definition)
+{
+    static const float gammas[] = {0, 0.5f, 1, 2, 5};
+    PfRandom random = pf_random_seeded(44, 0);
+    for (int round = 0; round < 150; round++) {
+        SoftmaxCase made = random_softmax(&random);
+        made.batch.smoothing = NULL;
+        check_margin(&made, gammas[round % 5]);
+        free_softmax(&made);
+    }
+}
+END_TEST
+
+START_TEST(all_sets_compute_the_same_focal_loss_and_a_head_alone_too)
+{
+    const PfKernels *sets[MAX_KERNEL_SETS];
+    int count = kernel_sets(sets);
+    PfRandom random = pf_random_seeded(45, 0);
+    for (int round = 0; round < 60; round++) {
+        SoftmaxCase made = random_softmax(&random);
+        made.batch.smoothing = NULL;
+        int64_t values = made.batch.rows * made.batch.stride, classes = made.batch.classes;
+        PfHeadSum sums[12], found_sums[12], sum[12];
+        float *plain = new_floats(values + 1), *found = new_floats(values + 1);
+        for (int s = 0; s < count; s++) {
+            pf_kernels_use(sets[s]);
+            run_margin(&made, 2, s ? found : plain, s ? found_sums : sums);
+            if (!s) continue;
+            ck_assert(all_same(found, plain, values));
+            ck_assert_mem_eq(found_sums, sums, sizeof sums);
+        }
+        int64_t head = below(&random, made.batch.heads);
+        SoftmaxCase alone = head_alone(&made, head);
+        run_margin(&alone, 2, found, sum);
+        ck_assert_mem_eq(sum, &sums[head], sizeof *sum);
+        for (int64_t i = 0; i < made.batch.rows; i++)
+            ck_assert_mem_eq(found + i * classes, plain + i * made.batch.stride + head * classes,
+                             (size_t)classes * sizeof *found);
+        free_softmax(&alone);
+        free(plain);
+        free(found);
+        free_softmax(&made);
+    }
+}
+END_TEST
+
+/* Logits far apart: the value is that of the cross-entropy or 0, every slope is a number, and NaN
+ * stays NaN. */
+START_TEST(focal_loss_of_extreme_logits)
+{
+    static const float far[] = {30, 80, 1e4f, 1e30f};
+    const float one = 1;
+    for (int64_t classes = 3; classes <= 40; classes += 37)
+        for (int f = 0; f < 4; f++)
+            for (int32_t label = 0; label < 2; label++) {
+                float logits[40] = {0};
+                logits[0] = far[f];
+                PfSoftmaxBatch batch = {1, 1, classes, classes, &label, NULL, NULL, NULL};
+                PfHeadSum sum = {0};
+                pf_margin_loss(&batch, PF_LOSS_FOCAL, 2, &one, logits, &sum);
+                double loss = label ? (double)far[f] : 0;
+                ck_assert_double_eq_tol(sum.loss, loss, 1e-6 * loss + 1e-9);
+                ck_assert_double_eq_tol((double)logits[0], label ? 1 : 0, 1e-6);
+                ck_assert_double_eq_tol((double)logits[1], label ? -1 : 0, 1e-6);
+                for (int64_t c = 2; c < classes; c++) ck_assert(fabsf(logits[c]) < 1e-6f);
+            }
+    for (int f = 0; f < 4; f++)
+        for (int side = 0; side < 4; side++) { /* labels: of either side, where it is and not */
+            float z = side & 1 ? -far[f] : far[f], t = side & 2 ? 1.0f : 0;
+            PfPointwiseBatch batch = {.kind = PF_LOSS_FOCAL,
+                                      .parameter = 2,
+                                      .rows = 1,
+                                      .heads = 1,
+                                      .outputs = 1,
+                                      .stride = 1,
+                                      .targets = &t};
+            PfHeadSum sum = {0};
+            int wrong = (side & 1) == (side & 2) >> 1;
+            pf_pointwise_gradient(&batch, &one, &z, &sum);
+            double loss = wrong ? (double)far[f] : 0;
+            ck_assert_double_eq_tol(sum.loss, loss, 1e-6 * loss + 1e-9);
+            ck_assert_double_eq_tol((double)z, wrong ? (t > 0 ? -1 : 1) : 0, 1e-6);
+        }
+    float logits[3] = {0, NAN, 1};
+    const int32_t label = 0;
+    PfSoftmaxBatch batch = {1, 1, 3, 3, &label, NULL, NULL, NULL};
+    PfHeadSum sum = {0};
+    pf_margin_loss(&batch, PF_LOSS_FOCAL, 2, &one, logits, &sum);
+    ck_assert(isnan(sum.loss));
+}
+END_TEST
+
+/* ---- the tables ---- */
+
+START_TEST(every_loss_and_every_kind_is_complete)
+{
+    PfError err = {0};
+    ck_assert_msg(!pf_target_kinds_check(&err), "%s", err.message);
+    for (int l = 0; l < PF_LOSS_COUNT; l++) {
+        const PfLoss *loss = pf_loss((PfLossKind)l);
+        PfLossKind found;
+        double parameter;
+        ck_assert(!pf_loss_parse("--loss", loss->word, &found, &parameter, &err));
+        ck_assert(found == (PfLossKind)l && parameter == loss->parameter.initial);
+        ck_assert(strlen(loss->title) > 0);
+        double curvature = loss->curvature(3);
+        ck_assert(isnan(curvature) || curvature > 0);
+    }
+    char text[PF_LOSS_WORDS_TEXT], served[PF_LOSS_SERVED_TEXT];
+    ck_assert_str_eq(pf_loss_convex_words(PF_TARGET_REGRESSION, text), "mse or huber");
+    ck_assert_str_eq(pf_loss_convex_words(PF_TARGET_CLASS, text), "cross-entropy");
+    ck_assert_str_eq(pf_loss_served_text(PF_LOSS_FOCAL, served), "classes or labels");
+    ck_assert_str_eq(pf_loss_served_text(PF_LOSS_HUBER, served), "numbers");
+}
+END_TEST
+
+START_TEST(a_loss_is_read_with_its_parameter)
+{
+    PfError err = {0};
+    PfLossKind kind;
+    double parameter;
+    ck_assert(!pf_loss_parse("--loss", "focal:0.5", &kind, &parameter, &err));
+    ck_assert(kind == PF_LOSS_FOCAL && parameter == 0.5);
+    ck_assert(!pf_loss_parse("--loss", "focal", &kind, &parameter, &err));
+    ck_assert(kind == PF_LOSS_FOCAL && parameter == 2);
+    static const char *const wrong[] = {"focal:-1", "focal:101", "focal:", "focal:x", "focal:nan",
+                                        "mse:2",    "huber:0",   "",       "focals"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        ck_assert_msg(pf_loss_parse("--loss", wrong[i], &kind, &parameter, &err), "%s", wrong[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("loss");
@@ -484,6 +711,11 @@ int main(void)
     tcase_add_test(cases, losses_of_single_values_follow_the_definition);
     tcase_add_test(cases, all_sets_compute_the_same_losses_of_single_values);
     tcase_add_test(cases, an_output_alone_equals_itself_among_others);
+    tcase_add_test(cases, focal_loss_of_classes_follows_the_definition);
+    tcase_add_test(cases, all_sets_compute_the_same_focal_loss_and_a_head_alone_too);
+    tcase_add_test(cases, focal_loss_of_extreme_logits);
+    tcase_add_test(cases, every_loss_and_every_kind_is_complete);
+    tcase_add_test(cases, a_loss_is_read_with_its_parameter);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

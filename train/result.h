@@ -1,6 +1,7 @@
-/* The result of a run as JSON: docs/train.md describes it. */
-#ifndef PF_RESULT_JSON_H
-#define PF_RESULT_JSON_H
+/* The result of a run as JSON, and every head of it as a line of comma-separated values:
+ * docs/train.md describes them. */
+#ifndef PF_RESULT_H
+#define PF_RESULT_H
 
 #include <cjson/cJSON.h>
 
@@ -12,5 +13,8 @@ cJSON *pf_result_json(const PfTrainRun *run);
 cJSON *pf_result_config(const PfTrainRun *run);
 /* A split's numbers, of several targets by name. */
 cJSON *pf_result_split(const PfTrainRun *run, PfSplit split, int with_details);
+
+/* malloc'ed text: a header, then a line a head. NULL where memory is short. */
+char *pf_result_csv(const PfTrainRun *run);
 
 #endif

@@ -1,11 +1,11 @@
-#include "result_json.h"
+#include "result.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
-static void add_finite(cJSON *json, const char *key, double value)
-{
-    if (isfinite(value)) cJSON_AddNumberToObject(json, key, value);
-}
+#include "csv.h"
 
 /* ---- settings ---- */
 
@@ -18,9 +18,10 @@ static void add_targets(cJSON *json, const PfFeatureTable *table)
         cJSON *target = cJSON_CreateObject();
         cJSON_AddStringToObject(target, "name", task->name);
         cJSON_AddStringToObject(target, "kind", pf_target_kind_name(task->kind));
-        cJSON_AddStringToObject(target, "loss", pf_loss_name(task));
-        if (task->scale && task->loss == PF_LOSS_HUBER)
-            cJSON_AddNumberToObject(target, "huber_delta", task->huber_delta);
+        const PfLoss *loss = pf_loss(task->loss);
+        cJSON_AddStringToObject(target, "loss", loss->title);
+        if (loss->parameter.key)
+            cJSON_AddNumberToObject(target, loss->parameter.key, task->loss_parameter);
         cJSON_AddNumberToObject(target, "weight", task->weight);
         cJSON_AddItemToArray(targets, target);
     }
@@ -96,18 +97,24 @@ cJSON *pf_result_config(const PfTrainRun *run)
 
 /* ---- epochs ---- */
 
-/* Score is called accuracy where there is one target, of classes. */
+/* "val_accuracy", or what else the score is called. */
+static void add_score(cJSON *json, const PfTrainRun *run, const char *split, double value)
+{
+    char key[32];
+    snprintf(key, sizeof key, "%s_%s", split, pf_score_name(run->sweep->table));
+    pf_metrics_add_number(json, key, value);
+}
+
 static cJSON *epoch_json(const PfTrainRun *run, const PfHeadEpoch *epoch)
 {
-    int has_classes = pf_train_run_only_classes(run) != NULL;
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "epoch", epoch->epoch);
     if (run->sweep->experiment.optimizer != PF_LBFGS)
         cJSON_AddNumberToObject(json, "lr", epoch->learning_rate);
-    add_finite(json, "train_loss", epoch->train_loss);
-    add_finite(json, has_classes ? "train_accuracy" : "train_score", epoch->train_score);
-    add_finite(json, "val_loss", epoch->val_loss);
-    add_finite(json, has_classes ? "val_accuracy" : "val_score", epoch->val_score);
+    pf_metrics_add_number(json, "train_loss", epoch->train_loss);
+    add_score(json, run, "train", epoch->train_score);
+    pf_metrics_add_number(json, "val_loss", epoch->val_loss);
+    add_score(json, run, "val", epoch->val_score);
     return json;
 }
 
@@ -127,105 +134,14 @@ static void add_epochs(cJSON *json, const PfTrainRun *run)
 
 /* ---- metrics ---- */
 
-static void add_interval(cJSON *json, const char *key, PfInterval interval)
-{
-    if (!isfinite(interval.low) || !isfinite(interval.high)) return;
-    const double ends[] = {interval.low, interval.high};
-    cJSON_AddItemToObject(json, key, cJSON_CreateDoubleArray(ends, 2));
-}
-
-static void add_fields(cJSON *json, const PfMetricField *fields, const void *metrics,
-                       int with_intervals)
-{
-    for (const PfMetricField *field = fields; field->key; field++)
-        add_finite(json, field->key, pf_field_value(field, metrics));
-    if (!with_intervals) return;
-    cJSON *intervals = cJSON_AddObjectToObject(json, "intervals");
-    for (const PfMetricField *field = fields; field->key; field++)
-        add_interval(intervals, field->key, pf_field_interval(field, metrics));
-}
-
-static void add_name(cJSON *json, const PfTask *task, int index)
-{
-    if (task->classes) cJSON_AddStringToObject(json, "name", task->classes[index]);
-}
-
-static cJSON *class_json(const PfTask *task, const PfClassMetrics *class, int index)
-{
-    cJSON *json = cJSON_CreateObject();
-    add_name(json, task, index);
-    cJSON_AddNumberToObject(json, "support", (double)class->support);
-    cJSON_AddNumberToObject(json, "precision", class->precision);
-    cJSON_AddNumberToObject(json, "recall", class->recall);
-    cJSON_AddNumberToObject(json, "f1", class->f1);
-    return json;
-}
-
-static void add_classes(cJSON *json, const PfTask *task, const PfClassificationMetrics *metrics)
-{
-    cJSON *classes = cJSON_AddArrayToObject(json, "classes");
-    for (int c = 0; c < metrics->class_count; c++)
-        cJSON_AddItemToArray(classes, class_json(task, &metrics->classes[c], c));
-    if (!metrics->confusion) return;
-    cJSON *rows = cJSON_AddArrayToObject(json, "confusion");
-    for (int row = 0; row < metrics->class_count; row++) {
-        cJSON *columns = cJSON_CreateArray();
-        for (int c = 0; c < metrics->class_count; c++)
-            cJSON_AddItemToArray(
-                columns,
-                cJSON_CreateNumber((double)metrics->confusion[row * metrics->class_count + c]));
-        cJSON_AddItemToArray(rows, columns);
-    }
-}
-
-static void add_labels(cJSON *json, const PfTask *task, const PfMultilabelMetrics *metrics)
-{
-    cJSON *labels = cJSON_AddArrayToObject(json, "labels");
-    for (int c = 0; c < metrics->label_count; c++) {
-        cJSON *label = cJSON_CreateObject();
-        add_name(label, task, c);
-        cJSON_AddNumberToObject(label, "support", (double)metrics->labels[c].support);
-        add_fields(label, pf_label_fields, &metrics->labels[c], 0);
-        cJSON_AddItemToArray(labels, label);
-    }
-}
-
-static void add_columns(cJSON *json, const PfRegressionMetrics *metrics)
-{
-    cJSON *columns = cJSON_AddArrayToObject(json, "columns");
-    for (int c = 0; c < metrics->columns; c++) {
-        cJSON *column = cJSON_CreateObject();
-        cJSON_AddNumberToObject(column, "values", (double)metrics->column[c].count);
-        add_fields(column, pf_regression_fields, &metrics->column[c], 0);
-        cJSON_AddItemToArray(columns, column);
-    }
-}
-
-static void add_points(cJSON *json, const PfKeypointMetrics *metrics)
-{
-    cJSON *points = cJSON_AddArrayToObject(json, "points");
-    for (int p = 0; p < metrics->point_count; p++) {
-        cJSON *point = cJSON_CreateObject();
-        cJSON_AddNumberToObject(point, "images", (double)metrics->points[p].count);
-        add_finite(point, "mean_error", metrics->points[p].mean_error);
-        cJSON_AddItemToArray(points, point);
-    }
-}
-
 static cJSON *task_json(const PfTask *task, const PfTaskMetrics *metrics, int with_details)
 {
     const void *values;
     const PfMetricField *fields = pf_task_metric_fields(metrics, &values);
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "rows", (double)metrics->count);
-    add_fields(json, fields, values, 1);
-    if (!with_details) return json;
-    switch (metrics->kind) {
-    case PF_TARGET_CLASS: add_classes(json, task, &metrics->classification); break;
-    case PF_TARGET_MULTILABEL: add_labels(json, task, &metrics->multilabel); break;
-    case PF_TARGET_REGRESSION: add_columns(json, &metrics->regression); break;
-    case PF_TARGET_KEYPOINTS: add_points(json, &metrics->keypoints); break;
-    }
+    pf_metrics_add_fields(json, fields, values, true);
+    if (with_details) metrics->metrics->add_json(metrics->values, task->classes, json);
     return json;
 }
 
@@ -247,7 +163,6 @@ cJSON *pf_result_split(const PfTrainRun *run, PfSplit split, int with_details)
 static cJSON *ranked_json(const PfTrainRun *run, const PfRanked *ranked)
 {
     const PfSweep *sweep = run->sweep;
-    const char *score = pf_train_run_only_classes(run) ? "val_accuracy" : "val_score";
     cJSON *json = cJSON_CreateObject(), *setting = cJSON_AddObjectToObject(json, "setting");
     for (int a = 0; a < run->options->axis_count; a++)
         cJSON_AddStringToObject(setting, run->options->axes[a].name,
@@ -255,9 +170,9 @@ static cJSON *ranked_json(const PfTrainRun *run, const PfRanked *ranked)
     if (sweep->tap_count > 1)
         cJSON_AddStringToObject(json, "tap",
                                 pf_cache_tap(run->cache, sweep->taps[ranked->tap])->name);
-    add_finite(json, score, ranked->mean);
-    add_finite(json, "deviation", ranked->deviation);
-    add_finite(json, "val_loss", ranked->mean_loss);
+    add_score(json, run, "val", ranked->mean);
+    pf_metrics_add_number(json, "deviation", ranked->deviation);
+    pf_metrics_add_number(json, "val_loss", ranked->mean_loss);
     cJSON_AddNumberToObject(json, "heads", ranked->trials);
     if (ranked->diverged) cJSON_AddNumberToObject(json, "diverged", ranked->diverged);
     return json;
@@ -307,4 +222,63 @@ cJSON *pf_result_json(const PfTrainRun *run)
     if (run->sweep->finetune) add_finetune_seconds(seconds, run);
     if (run->sweep->table->stream) add_stream_seconds(seconds, &run->sweep->stream_seconds);
     return json;
+}
+
+/* ---- CSV ---- */
+
+/* An empty field where there is no number. */
+static void put_number(FILE *stream, double value)
+{
+    if (isfinite(value))
+        fprintf(stream, ",%.9g", value);
+    else
+        fputc(',', stream);
+}
+
+static void put_header(const PfCsv *csv, const PfTrainRun *run)
+{
+    FILE *stream = csv->stream;
+    const char *score = pf_score_name(run->sweep->table);
+    fputs("tap", stream);
+    for (int a = 0; a < run->options->axis_count; a++) {
+        fputc(',', stream);
+        pf_csv_write_field(csv, run->options->axes[a].name);
+    }
+    fprintf(stream, ",fold,seed,val_%s,val_loss,train_%s,train_loss,best_epoch,epochs,diverged\n",
+            score, score);
+}
+
+static void put_trial(const PfCsv *csv, const PfTrainRun *run, const PfTrial *trial)
+{
+    FILE *stream = csv->stream;
+    const PfSweep *sweep = run->sweep;
+    pf_csv_write_field(csv, pf_cache_tap(run->cache, sweep->taps[trial->tap])->name);
+    for (int a = 0; a < run->options->axis_count; a++) {
+        fputc(',', stream);
+        pf_csv_write_field(csv, sweep->settings[trial->setting].values[a]);
+    }
+    if (trial->fold >= 0)
+        fprintf(stream, ",%d", trial->fold);
+    else
+        fputc(',', stream);
+    fprintf(stream, ",%lld", (long long)trial->seed);
+    put_number(stream, trial->val_score);
+    put_number(stream, trial->val_loss);
+    put_number(stream, trial->train_score);
+    put_number(stream, trial->train_loss);
+    fprintf(stream, ",%d,%d,%d\n", trial->best_epoch, trial->epoch_count, trial->diverged);
+}
+
+char *pf_result_csv(const PfTrainRun *run)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return NULL;
+    PfCsv csv = {.stream = stream,
+                 .is_terminal = !strcmp(run->options->csv, "-") && isatty(STDOUT_FILENO),
+                 .shields_formulas = run->options->csv_safe};
+    put_header(&csv, run);
+    for (int i = 0; i < run->sweep->trial_count; i++) put_trial(&csv, run, &run->sweep->trials[i]);
+    return fclose(stream) ? NULL : text;
 }
