@@ -1,14 +1,9 @@
-/* What a network's forward pass takes, and how fast this machine computes convolutions when there
- * is nothing else to do: what it is compared with. */
+/* How fast this machine computes convolutions when there is nothing else to do: what a network's
+ * forward pass is compared with. */
 #ifndef PF_BARE_CONVOLUTION_H
 #define PF_BARE_CONVOLUTION_H
 
 #include "backbone_plan.h"
-
-/* Multiply-adds of one image (side x side) up to the taps, as `extract --summary` counts them; what
- * several taps share counts once. */
-int pf_network_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
-                             int64_t *out, PfError *err);
 
 /* GFLOP/s (a multiply-add is two) of 3x3 convolutions of a shape that suits every library: 128
  * channels, 28 x 28. They are a network of their own, run by the same plugin, in the plan's
