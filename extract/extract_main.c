@@ -56,6 +56,21 @@ static int verify(const PfExtractOptions *options, PfError *err)
     return pf_cache_verify(&what, stdout, err);
 }
 
+static int merge(const PfExtractOptions *options, const char *command, PfError *err)
+{
+    const PfMergeOptions merged = {
+        .inputs = options->inputs,
+        .input_count = options->input_count,
+        .output = options->output,
+        .is_virtual = options->is_virtual,
+        .force = options->force,
+        .has_compression = options->has_compression,
+        .compression = options->compression,
+        .level = options->level,
+    };
+    return pf_merge_run(&merged, command, pf_interrupt_catch(), err);
+}
+
 static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
 {
     if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
@@ -64,8 +79,10 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);
     char *command = command_line(argc, argv);
-    int failed = (options->mode == PF_EXTRACT_MERGE ? pf_merge_run : pf_extraction_run)(
-        options, command ? command : argv[0], pf_interrupt_catch(), err);
+    const char *text = command ? command : argv[0];
+    int failed = options->mode == PF_EXTRACT_MERGE
+                     ? merge(options, text, err)
+                     : pf_extraction_run(options, text, pf_interrupt_catch(), err);
     free(command);
     return failed;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image_decoder.h"
+#include "image_internal.h"
 #include "printable.h"
 
 #define SIGNATURE(text) text, sizeof(text) - 1

@@ -1,7 +1,7 @@
 /* Uncompressed Windows bitmaps of 1, 4, 8, 16, 24 and 32 bits, as PIL reads them. */
 #include <string.h>
 
-#include "image_decoder.h"
+#include "image_internal.h"
 
 enum { FILE_HEADER_SIZE = 14, COMPRESSION_NONE = 0, COMPRESSION_BITFIELDS = 3 };
 

@@ -1,5 +1,5 @@
 /* What every decoder needs: limits, and memory for the pixels. */
-#include "image_decoder.h"
+#include "image_internal.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Which way up a picture is, as its file says, and turning decoded pixels so. */
-#include "image_decoder.h"
+#include "image_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

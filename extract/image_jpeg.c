@@ -18,7 +18,7 @@
 
 #include <jpeglib.h>
 
-#include "image_decoder.h"
+#include "image_internal.h"
 
 /* Cameras write one scan, encoders for the web about ten. */
 #define MAX_SCANS 500

@@ -11,7 +11,7 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
-#include "image_decoder.h"
+#include "image_internal.h"
 #include "memory.h"
 
 enum {

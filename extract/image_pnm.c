@@ -2,7 +2,7 @@
 #include <ctype.h>
 #include <math.h>
 
-#include "image_decoder.h"
+#include "image_internal.h"
 
 typedef struct Reader {
     const uint8_t *bytes;

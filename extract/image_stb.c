@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image_decoder.h"
+#include "image_internal.h"
 
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO

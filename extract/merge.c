@@ -24,7 +24,7 @@
 #define MERGED_KEY "merged"
 
 typedef struct Merge {
-    const PfExtractOptions *options;
+    const PfMergeOptions *options;
     const char *command;
     PfMergeInputs inputs;
     PfMergeTargets targets;
@@ -220,7 +220,7 @@ static int check_disk(const Merge *run, PfError *err)
 
 static int open_and_check(Merge *run, PfError *err)
 {
-    const PfExtractOptions *options = run->options;
+    const PfMergeOptions *options = run->options;
     if (pf_merge_inputs_open(options->inputs, options->input_count, &run->inputs, err) ||
         check_output(run, err) || (!options->force && pf_merge_check_shards(&run->inputs, err)) ||
         check_disk(run, err))
@@ -255,7 +255,7 @@ static int prepare(Merge *run, PfError *err)
 
 static PfComposePlan plan_of(Merge *run, const volatile sig_atomic_t *interrupted)
 {
-    const PfExtractOptions *options = run->options;
+    const PfMergeOptions *options = run->options;
     PfCache *first = run->inputs.items[0].cache;
     return (PfComposePlan){
         .taps = run->taps,
@@ -313,7 +313,7 @@ static void warn_of_sources_outside(const Merge *run)
 
 static int merge(Merge *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
-    const PfExtractOptions *options = run->options;
+    const PfMergeOptions *options = run->options;
     PfComposeStats stats;
     if (open_and_check(run, err) || prepare(run, err)) return -1;
     PfComposePlan plan = plan_of(run, interrupted);
@@ -329,7 +329,7 @@ static int merge(Merge *run, const volatile sig_atomic_t *interrupted, PfError *
     return 0;
 }
 
-int pf_merge_run(const PfExtractOptions *options, const char *command,
+int pf_merge_run(const PfMergeOptions *options, const char *command,
                  const volatile sig_atomic_t *interrupted, PfError *err)
 {
     Merge run = {.options = options, .command = command};

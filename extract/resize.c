@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "memory.h"
-#include "resize_kernels.h"
+#include "resize_internal.h"
 
 static double bilinear(double x)
 {

@@ -4,7 +4,7 @@
  * (vpmaddwd) per half of the coefficient gives two taps: sum = low + high * 2^15.
  * The low sum may wrap for very long filters; modulo 2^32 the total is exact
  * all the same, and the total itself always fits. */
-#include "resize_kernels.h"
+#include "resize_internal.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -34,8 +34,10 @@ typedef struct PfExportSource {
 const PfTensorView *pf_export_find_tensor(const PfBackbonePlan *plan, const char *name);
 
 /* A model's head as plain float32 tensors. Names without dots before the last, so that they can be
- * modules' in TorchScript: hidden0.weight (width, features), hidden0.bias (width)   batch norm is
- * folded in norm0.weight, norm0.bias (width)                         layer norm, where there is one
+ * modules' in TorchScript:
+ *
+ *   hidden0.weight (width, features), hidden0.bias (width)   batch norm is folded in
+ *   norm0.weight, norm0.bias (width)                         layer norm, where there is one
  *   ...
  *   target0.weight (outputs, width), target0.bias (outputs)  for every target */
 typedef struct PfExportHead {

@@ -1,4 +1,4 @@
-#include "predict.h"
+#include "model_export.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,6 @@
 #include "export_source.h"
 #include "log.h"
 #include "memory.h"
-#include "model_network.h"
 #include "onnx_graph.h"
 #include "output.h"
 #include "path.h"
@@ -75,7 +74,7 @@ static int find_tap(PfExportSource *source, PfError *err)
                    source->scorer->tap, (long long)features);
 }
 
-static int open_source(const PfPredictOptions *options, PfExportSource *source, PfError *err)
+static int open_source(const PfModelNetworkOptions *options, PfExportSource *source, PfError *err)
 {
     if (pf_model_open(options->model, &source->model, err) ||
         pf_scorer_new(source->model, &source->scorer, err) ||
@@ -124,15 +123,14 @@ static void say_done(const PfExportSource *source, const Format *format, const c
            pf_size_text(stat(path, &status) ? 0 : status.st_size, size));
 }
 
-int pf_model_export_run(const PfPredictOptions *options, PfError *err)
+int pf_model_export_run(const PfModelNetworkOptions *options, const char *path, PfError *err)
 {
     PfExportSource source = {0};
     const Format *format;
-    if (choose_format(options->export_path, &format, err)) return -1;
-    int failed = open_source(options, &source, err) ||
-                 check_path(&source, format, options->export_path, err) ||
-                 format->write(&source, options->export_path, err);
-    if (!failed) say_done(&source, format, options->export_path);
+    if (choose_format(path, &format, err)) return -1;
+    int failed = open_source(options, &source, err) || check_path(&source, format, path, err) ||
+                 format->write(&source, path, err);
+    if (!failed) say_done(&source, format, path);
     close_source(&source);
     return failed ? -1 : 0;
 }

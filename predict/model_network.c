@@ -48,8 +48,8 @@ static int check_name(const char *model, const char *name, PfError *err)
                    unknown.message);
 }
 
-static int choose_builtin(const PfModel *model, const PfPredictOptions *options, const char *name,
-                          PfBackboneOptions *backbone, PfError *err)
+static int choose_builtin(const PfModel *model, const PfModelNetworkOptions *options,
+                          const char *name, PfBackboneOptions *backbone, PfError *err)
 {
     if (options->backbone)
         return pf_fail(err, PF_EXIT_USAGE,
@@ -71,7 +71,7 @@ static int open_trusted(const char *model, const char *path, PfBackboneOptions *
     return failed ? -1 : 0;
 }
 
-static int choose_torchscript(const PfModel *model, const PfPredictOptions *options,
+static int choose_torchscript(const PfModel *model, const PfModelNetworkOptions *options,
                               PfBackboneOptions *backbone, PfError *err)
 {
     const char *path = known_source(model, "backbone_path");
@@ -87,7 +87,7 @@ static int choose_torchscript(const PfModel *model, const PfPredictOptions *opti
                    options->model, noted ? noted : "not noted", sha256 ? sha256 : "not noted");
 }
 
-static int choose_backbone(const PfModel *model, const PfPredictOptions *options,
+static int choose_backbone(const PfModel *model, const PfModelNetworkOptions *options,
                            PfBackboneOptions *backbone, PfError *err)
 {
     const cJSON *object = member(model, "backbone");
@@ -109,7 +109,7 @@ static PfPrecision model_precision(const PfModel *model)
 }
 
 /* Emulation changes nothing but bf16's speed: asked for anything else, it would be ignored. */
-static int check_emulation(const PfModel *model, const PfPredictOptions *options, PfError *err)
+static int check_emulation(const PfModel *model, const PfModelNetworkOptions *options, PfError *err)
 {
     PfPrecision precision = model_precision(model);
     if (!options->emulate || precision == PF_BF16) return 0;
@@ -118,7 +118,7 @@ static int check_emulation(const PfModel *model, const PfPredictOptions *options
                    options->model, pf_precision_name(precision));
 }
 
-static int check_hash(const PfModel *model, const PfPredictOptions *options,
+static int check_hash(const PfModel *model, const PfModelNetworkOptions *options,
                       const PfBackbonePlan *plan, PfError *err)
 {
     const char *key = plan->arch ? "weights_sha256" : "torchscript_sha256";
@@ -200,8 +200,8 @@ static int open_plan(const PfModel *model, PfBackboneOptions *backbone, PfBackbo
     return failed;
 }
 
-int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options, const char *tap,
-                          PfBackbonePlan **out, PfError *err)
+int pf_model_network_plan(const PfModel *model, const PfModelNetworkOptions *options,
+                          const char *tap, PfBackbonePlan **out, PfError *err)
 {
     PfBackboneOptions backbone = pf_backbone_options_default();
     PfPreprocess preprocess;
@@ -250,7 +250,7 @@ static int find_tap(const char *model, PfCachedFeatures *cached, const char *tap
                    unknown.message);
 }
 
-static int open_suffix(const PfModel *model, const PfPredictOptions *options,
+static int open_suffix(const PfModel *model, const PfModelNetworkOptions *options,
                        PfCachedFeatures *cached, const char *cut, const char *tap, PfError *err)
 {
     if (strchr(options->device, ','))
@@ -304,8 +304,8 @@ static int open_views(PfCachedFeatures *cached, int64_t values, PfError *err)
     return 0;
 }
 
-static int open_features(const PfModel *model, const PfPredictOptions *options, const char *tap,
-                         PfCachedFeatures *cached, PfError *err)
+static int open_features(const PfModel *model, const PfModelNetworkOptions *options,
+                         const char *tap, PfCachedFeatures *cached, PfError *err)
 {
     const char *path = pf_model_path(model), *cut = pf_model_finetuned_cut(model);
     if (pf_cached_views(cached->cache, &cached->views, err) ||
@@ -319,8 +319,9 @@ static int open_features(const PfModel *model, const PfPredictOptions *options, 
     return width == cached->features ? 0 : fail_width(cached, path, cached->features, width, err);
 }
 
-int pf_cached_features_open(const PfModel *model, const PfPredictOptions *options, const char *tap,
-                            int64_t features, PfCache *cache, PfCachedFeatures *out, PfError *err)
+int pf_cached_features_open(const PfModel *model, const PfModelNetworkOptions *options,
+                            const char *tap, int64_t features, PfCache *cache,
+                            PfCachedFeatures *out, PfError *err)
 {
     *out = (PfCachedFeatures){.cache = cache, .features = features};
     if (!open_features(model, options, tap, out, err)) return 0;

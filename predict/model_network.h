@@ -7,7 +7,15 @@
 #include "model_file.h"
 #include "permafrost/feature_cache.h"
 #include "permafrost/suffix.h"
-#include "predict.h"
+
+/* What a command line says of it. */
+typedef struct PfModelNetworkOptions {
+    const char *model;    /* path of the model */
+    const char *backbone; /* TorchScript file; NULL: where the model says, if trusted */
+    const char *weights;  /* as extract's; NULL: where the model says, then the hub cache */
+    const char *device;   /* see device_list.h */
+    int emulate;          /* bf16, on a processor that does not have it */
+} PfModelNetworkOptions;
 
 /* Resolves the backbone and weights that the model names: as --backbone and
  * --weights say, else where extract found them, else in torch's hub cache. Their
@@ -15,8 +23,8 @@
  * features computed as for training, and given as f32. Of a fine-tuned model the plan's tensors are
  * those of the weights with the model's own in their places; the model must then stay open. Nothing
  * is run. */
-int pf_model_network_plan(const PfModel *model, const PfPredictOptions *options, const char *tap,
-                          PfBackbonePlan **out, PfError *err);
+int pf_model_network_plan(const PfModel *model, const PfModelNetworkOptions *options,
+                          const char *tap, PfBackbonePlan **out, PfError *err);
 
 /* Of a fine-tuned model: the tap that its own tensors begin behind, and the node that was named.
  * NULL of others. Lent by the model. */
@@ -43,8 +51,9 @@ typedef struct PfCachedFeatures {
 /* tap: what the model's head takes; features: how many numbers that must be. The cache has been
  * found to be of the model's network. A cache without the tap that is needed is refused with its
  * name. */
-int pf_cached_features_open(const PfModel *model, const PfPredictOptions *options, const char *tap,
-                            int64_t features, PfCache *cache, PfCachedFeatures *out, PfError *err);
+int pf_cached_features_open(const PfModel *model, const PfModelNetworkOptions *options,
+                            const char *tap, int64_t features, PfCache *cache,
+                            PfCachedFeatures *out, PfError *err);
 void pf_cached_features_close(PfCachedFeatures *cached);
 
 /* out: (count, features); count <= block_rows. */

@@ -4,24 +4,20 @@
 
 #include <signal.h>
 
-#include "permafrost/error.h"
+#include "model_network.h"
 
 typedef struct PfPredictOptions {
-    const char *model;
+    PfModelNetworkOptions network;
     const char **operands; /* image files, folders, one cache, or "-"; lent from argv's array */
     int operand_count;
-    const char *backbone; /* TorchScript file; NULL: where the model says, if trusted */
-    const char *trust;    /* TorchScript file to note as trusted, instead of all else; or NULL */
+    const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
     const char *sources_from; /* NULL: a virtual cache's own folder only */
-    const char *weights;      /* as extract's; NULL: where the model says, then the hub cache */
-    const char *device;       /* see device_list.h */
     const char *export_path;  /* where the model is to be exported to; then there are no operands */
     int top;                  /* classes per image */
     double threshold;         /* labels whose probability is above it are told */
     int batch, workers;       /* 0 = as many as are fastest; one per core */
     int readers;              /* see sample_reader.h */
     long long max_pixels;     /* of an image; 0: the usual limits, see image.h */
-    int emulate;              /* bf16, on a processor that does not have it */
     int json, csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;
 
@@ -34,10 +30,5 @@ void pf_predict_options_help(void);
  * cannot be used are named on stderr and make it fail with PF_EXIT_BAD_IMAGES at the end. */
 int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
                       PfError *err);
-
-/* A model as a file that other programs run: writes options->export_path, whose ending says as
- * what: .safetensors, .onnx or .pt. A model that cannot be told that way is a usage error that says
- * why, and what can. */
-int pf_model_export_run(const PfPredictOptions *options, PfError *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "log.h"
+#include "model_export.h"
 #include "predict.h"
 #include "process.h"
 #include "script_file.h"
@@ -17,7 +18,8 @@ static int run(const PfPredictOptions *options, PfError *err)
         return 0;
     }
     if (options->trust) return pf_trust_script(options->trust, err);
-    if (options->export_path) return pf_model_export_run(options, err);
+    if (options->export_path)
+        return pf_model_export_run(&options->network, options->export_path, err);
     return pf_prediction_run(options, pf_interrupt_catch(), err);
 }
 

@@ -16,7 +16,7 @@
 static int parse_device(void *settings, const char *value, PfError *err)
 {
     if (pf_device_list_check(value, err)) return -1;
-    ((PfPredictOptions *)settings)->device = value;
+    ((PfPredictOptions *)settings)->network.device = value;
     return 0;
 }
 
@@ -38,15 +38,15 @@ static const PfOption table[] = {
              ".onnx         ONNX, from normalised images to probabilities\n"
              ".pt           the same as a TorchScript module"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
-    {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone), .argument = "FILE.pt",
+    {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(network.backbone), .argument = "FILE.pt",
      .help = "the TorchScript file of the model's features (default: where it was, if that file\n"
              "was noted with --trust)"},
-    {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(weights),
+    {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(network.weights),
      .argument = "FILE|random:SEED", .help = "the weights, where they are not where they were"},
     {.name = "device", .kind = PF_OPTION_CALL, .parse = parse_device,
      .argument = "auto|cpu|cuda[:I][,cuda:J...]",
      .help = "default auto: a GPU where there is one; several share out images"},
-    {.name = "emulate", .kind = PF_OPTION_FLAG, .offset = FIELD(emulate),
+    {.name = "emulate", .kind = PF_OPTION_FLAG, .offset = FIELD(network.emulate),
      .help = "a model of bf16 features: slowly, on a processor without bf16"},
     {.name = "sources-from", .kind = PF_OPTION_TEXT, .offset = FIELD(sources_from),
      .argument = "DIR",
@@ -111,7 +111,7 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
 {
     int count = 0;
     *options = (PfPredictOptions){
-        .device = "auto", .top = 1, .threshold = 0.5, .readers = PF_SAMPLE_READERS};
+        .network.device = "auto", .top = 1, .threshold = 0.5, .readers = PF_SAMPLE_READERS};
     options->operands = pf_calloc((size_t)argc, sizeof *options->operands, err);
     if (!options->operands ||
         pf_options_parse(table, options, argc, argv, options->operands, &count, err))
@@ -126,7 +126,7 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
                        "%s. Usage: predict MODEL.safetensors IMAGE...; predict --help explains.",
                        count ? "which images?" : "which model?");
     if (check_companions(options, err)) return -1;
-    options->model = options->operands[0];
+    options->network.model = options->operands[0];
     options->operand_count = count - 1;
     for (int i = 0; i < options->operand_count; i++)
         options->operands[i] = options->operands[i + 1];

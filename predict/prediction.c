@@ -161,8 +161,8 @@ static int check_crop(const Prediction *run, PfError *err)
     return pf_fail(err, PF_EXIT_FAILED,
                    "model '%s' takes images of %d x %d pixels, and the network at most %lld at a "
                    "time. Hint: --max-pixels %lld, if there is memory for it",
-                   run->options->model, run->preprocess.crop, run->preprocess.crop, (long long)most,
-                   (long long)crop_pixels(run));
+                   run->options->network.model, run->preprocess.crop, run->preprocess.crop,
+                   (long long)most, (long long)crop_pixels(run));
 }
 
 /* A batch is never larger than the number of images, and large crops get a small one. */
@@ -192,8 +192,8 @@ static int open_network(Prediction *run, PfError *err)
     if (features != run->scorer->features)
         return pf_fail(err, PF_EXIT_IDENTITY,
                        "model '%s' takes %lld features; tap '%s' of the network gives %lld",
-                       run->options->model, (long long)run->scorer->features, session->taps[0].name,
-                       (long long)features);
+                       run->options->network.model, (long long)run->scorer->features,
+                       session->taps[0].name, (long long)features);
     pf_say("runs on %s", session->runtime);
     return 0;
 }
@@ -233,7 +233,8 @@ static int run_pipeline(Prediction *run, PfError *err)
 static int predict_images(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
     if (list_images(run, err) ||
-        pf_model_network_plan(run->model, run->options, run->scorer->tap, &run->plan, err) ||
+        pf_model_network_plan(run->model, &run->options->network, run->scorer->tap, &run->plan,
+                              err) ||
         check_crop(run, err) || open_pipeline(run, interrupted, err) || open_network(run, err) ||
         begin_output(run, err))
         return -1;
@@ -268,7 +269,7 @@ static int check_cache(const Prediction *run, const PfCache *cache, PfError *err
         char *left = pf_json_text(wanted), *right = pf_json_text(found);
         failed = pf_fail(err, PF_EXIT_IDENTITY,
                          "model '%s' needs %s %" PF_SENTENCE ", cache '%s' has %" PF_SENTENCE,
-                         run->options->model, keys[i], left, pf_cache_path(cache), right);
+                         run->options->network.model, keys[i], left, pf_cache_path(cache), right);
         cJSON_free(left);
         cJSON_free(right);
     }
@@ -313,7 +314,7 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
         pf_cache_open(path, &cache, err))
         return -1;
     int failed = check_cache(run, cache, err) ||
-                 pf_cached_features_open(run->model, run->options, run->scorer->tap,
+                 pf_cached_features_open(run->model, &run->options->network, run->scorer->tap,
                                          run->scorer->features, cache, &cached, err);
     if (!failed && !run->writer.stream) failed = begin_output(run, err);
     if (!failed) failed = score_cache_rows(run, &cached, err);
@@ -336,7 +337,7 @@ static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, Pf
         return pf_fail(err, PF_EXIT_USAGE,
                        "--sources-from goes with virtual caches: images have no parts elsewhere");
     if (!caches) return predict_images(run, interrupted, err);
-    if (options->emulate)
+    if (options->network.emulate)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--emulate goes with images: rows of a cache have their features");
     for (int i = 0; i < caches; i++)
@@ -359,8 +360,8 @@ static void say_summary(const Prediction *run, double started)
         pf_say("%lld of %lld images are JPEGs that end early, taken as far as they go, as in the "
                "model's features",
                (long long)run->stats.truncated, (long long)run->stats.images);
-    pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written, run->options->model,
-           pf_duration_text(pf_seconds() - started, elapsed), speed);
+    pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written,
+           run->options->network.model, pf_duration_text(pf_seconds() - started, elapsed), speed);
 }
 
 static void release(Prediction *run)
@@ -378,7 +379,7 @@ static void release(Prediction *run)
 
 static int open_model(Prediction *run, PfError *err)
 {
-    if (pf_model_open(run->options->model, &run->model, err) ||
+    if (pf_model_open(run->options->network.model, &run->model, err) ||
         pf_scorer_new(run->model, &run->scorer, err))
         return -1;
     PfPreprocess later; /* than this version can read, which is another matter than by hand */

@@ -10,7 +10,7 @@
 #include "memory.h"
 #include "random.h"
 #include "resize.h"
-#include "resize_kernels.h"
+#include "resize_internal.h"
 
 enum { POISON = 0xA5 };
 

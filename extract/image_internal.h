@@ -1,7 +1,7 @@
 /* What the decoders behind image.h share, and the functions that a format has. A format more is a
  * file of its own, a line here and a row in the table of image.c. */
-#ifndef PF_IMAGE_DECODER_H
-#define PF_IMAGE_DECODER_H
+#ifndef PF_IMAGE_INTERNAL_H
+#define PF_IMAGE_INTERNAL_H
 
 #include "image.h"
 

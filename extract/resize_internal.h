@@ -1,6 +1,6 @@
 /* One output row of one pass: the inner loops of resize.c. */
-#ifndef PF_RESIZE_KERNELS_H
-#define PF_RESIZE_KERNELS_H
+#ifndef PF_RESIZE_INTERNAL_H
+#define PF_RESIZE_INTERNAL_H
 
 #include "resize.h"
 
