@@ -344,8 +344,10 @@ int pf_classification_meter_finish(const PfClassificationMeter *meter, PfClassif
                                    PfError *err)
 {
     *out = (PfClassificationMetrics){0};
-    if (copy_counts(meter, out, err) || finish_auc(meter, out, err))
-        return pf_classification_metrics_free(out), -1;
+    if (copy_counts(meter, out, err) || finish_auc(meter, out, err)) {
+        pf_classification_metrics_free(out);
+        return -1;
+    }
     finish_accuracy(meter, out);
     int present = finish_classes(out);
     out->macro_f1_interval = macro_f1_interval(out, present);
