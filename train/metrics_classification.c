@@ -77,8 +77,10 @@ int pf_classification_meter_new(int classes, int threads, PfClassificationMeter 
     meter->per_class = pf_calloc(count, sizeof *meter->per_class, err);
     meter->block = pf_calloc(BLOCK_ROWS, sizeof *meter->block, err);
     if (matrix) meter->confusion = pf_calloc(count * count, sizeof *meter->confusion, err);
-    if (!meter->per_class || !meter->block || (matrix && !meter->confusion))
-        return pf_classification_meter_free(&meter), -1;
+    if (!meter->per_class || !meter->block || (matrix && !meter->confusion)) {
+        pf_classification_meter_free(&meter);
+        return -1;
+    }
     *out = meter;
     return 0;
 }
