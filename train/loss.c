@@ -283,15 +283,33 @@ static void write_margin_gradient(const Slices *slices, int i, const Target *tar
     slices->out[i][target->label] = slope;
 }
 
+/* The loss of every margin and its slope, all (SLICES). */
+static void lose_margins(const MarginCall *call, int count, const float *margins, double *values,
+                         float *slopes)
+{
+    alignas(64) float ones[SLICES];
+    alignas(64) double weights[SLICES] = {0};
+    for (int i = 0; i < SLICES; i++) ones[i] = 1;
+    pf_kernels()->pointwise(&(PfPointwiseBlock){.kind = call->kind,
+                                                .parameter = call->parameter,
+                                                .columns = count,
+                                                .predictions = margins,
+                                                .gradients = slopes,
+                                                .targets = ones,
+                                                .weights = ones,
+                                                .scales = ones,
+                                                .losses = values,
+                                                .weight_sums = weights});
+}
+
 static void score_margins(Slices *slices, const void *context)
 {
     const MarginCall *call = context;
     Target targets[SLICES];
     float label_logits[SLICES] = {0}, others[SLICES] = {0};
-    alignas(64) float margins[SLICES], ones[SLICES], slopes[SLICES];
-    alignas(64) double losses_of[SLICES] = {0}, weights[SLICES] = {0};
+    alignas(64) float margins[SLICES], slopes[SLICES];
+    alignas(64) double values[SLICES] = {0};
     find_largest(slices);
-    for (int i = 0; i < SLICES; i++) ones[i] = 1;
     for (int i = 0; i < slices->count; i++) {
         find_target(slices, i, &targets[i]);
         if (targets[i].label < 0) continue;
@@ -301,21 +319,12 @@ static void score_margins(Slices *slices, const void *context)
         others[i] = sum_of_others(slices, i, targets[i].label);
     }
     find_margins(slices, label_logits, others, margins);
-    pf_kernels()->pointwise(&(PfPointwiseBlock){.kind = call->kind,
-                                                .parameter = call->parameter,
-                                                .columns = slices->count,
-                                                .predictions = margins,
-                                                .gradients = slopes,
-                                                .targets = ones,
-                                                .weights = ones,
-                                                .scales = ones,
-                                                .losses = losses_of,
-                                                .weight_sums = weights});
+    lose_margins(call, slices->count, margins, values, slopes);
     for (int i = 0; i < slices->count; i++) {
         const Target *target = &targets[i];
         PfHeadSum *sum = &call->sums[slices->head[i]];
         if (target->label >= 0) {
-            sum->loss += target->label_weight * losses_of[i];
+            sum->loss += target->label_weight * values[i];
             sum->weight += target->label_weight;
             sum->rows++;
         }

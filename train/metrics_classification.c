@@ -77,8 +77,10 @@ int pf_classification_meter_new(int classes, int threads, PfClassificationMeter 
     meter->per_class = pf_calloc(count, sizeof *meter->per_class, err);
     meter->block = pf_calloc(BLOCK_ROWS, sizeof *meter->block, err);
     if (matrix) meter->confusion = pf_calloc(count * count, sizeof *meter->confusion, err);
-    if (!meter->per_class || !meter->block || (matrix && !meter->confusion))
-        return pf_classification_meter_free(&meter), -1;
+    if (!meter->per_class || !meter->block || (matrix && !meter->confusion)) {
+        pf_classification_meter_free(&meter);
+        return -1;
+    }
     *out = meter;
     return 0;
 }
@@ -344,8 +346,10 @@ int pf_classification_meter_finish(const PfClassificationMeter *meter, PfClassif
                                    PfError *err)
 {
     *out = (PfClassificationMetrics){0};
-    if (copy_counts(meter, out, err) || finish_auc(meter, out, err))
-        return pf_classification_metrics_free(out), -1;
+    if (copy_counts(meter, out, err) || finish_auc(meter, out, err)) {
+        pf_classification_metrics_free(out);
+        return -1;
+    }
     finish_accuracy(meter, out);
     int present = finish_classes(out);
     out->macro_f1_interval = macro_f1_interval(out, present);

@@ -33,7 +33,10 @@ int pf_keypoint_meter_new(int points, PfKeypointMeter **out, PfError *err)
     if (!meter) return -1;
     meter->points = points;
     meter->sums = pf_calloc((size_t)points, sizeof *meter->sums, err);
-    if (!meter->sums) return pf_keypoint_meter_free(&meter), -1;
+    if (!meter->sums) {
+        pf_keypoint_meter_free(&meter);
+        return -1;
+    }
     *out = meter;
     return 0;
 }

@@ -47,7 +47,10 @@ int pf_multilabel_meter_new(int labels, PfMultilabelMeter **out, PfError *err)
     meter->labels = labels;
     meter->kept = (PfColumns){.columns = 2 * (int64_t)labels, .max_values = PF_RANKING_MAX_SCORES};
     meter->counts = pf_calloc((size_t)labels, sizeof *meter->counts, err);
-    if (!meter->counts) return pf_multilabel_meter_free(&meter), -1;
+    if (!meter->counts) {
+        pf_multilabel_meter_free(&meter);
+        return -1;
+    }
     *out = meter;
     return 0;
 }

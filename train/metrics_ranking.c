@@ -53,7 +53,10 @@ int pf_ranking_new(int64_t capacity, PfRanking **out, PfError *err)
     if (!ranking) return -1;
     ranking->items = pf_alloc_aligned((size_t)capacity, sizeof(uint64_t), err);
     ranking->scratch = pf_alloc_aligned((size_t)capacity, sizeof(uint64_t), err);
-    if (!ranking->items || !ranking->scratch) return pf_ranking_free(&ranking), -1;
+    if (!ranking->items || !ranking->scratch) {
+        pf_ranking_free(&ranking);
+        return -1;
+    }
     *out = ranking;
     return 0;
 }

@@ -134,7 +134,7 @@ static void add_epochs(cJSON *json, const PfTrainRun *run)
 
 /* ---- metrics ---- */
 
-static cJSON *task_json(const PfTask *task, const PfTaskMetrics *metrics, int with_details)
+static cJSON *task_json(const PfTask *task, const PfTaskMetrics *metrics, bool with_details)
 {
     const void *values;
     const PfMetricField *fields = pf_task_metric_fields(metrics, &values);
@@ -145,7 +145,7 @@ static cJSON *task_json(const PfTask *task, const PfTaskMetrics *metrics, int wi
     return json;
 }
 
-cJSON *pf_result_split(const PfTrainRun *run, PfSplit split, int with_details)
+cJSON *pf_result_split(const PfTrainRun *run, PfSplit split, bool with_details)
 {
     const PfFeatureTable *table = run->sweep->table;
     const PfTaskMetrics *metrics = run->metrics[split];

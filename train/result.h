@@ -12,7 +12,7 @@ cJSON *pf_result_json(const PfTrainRun *run);
 /* The winner's settings: "config" in the result and in the model's metadata. */
 cJSON *pf_result_config(const PfTrainRun *run);
 /* A split's numbers, of several targets by name. */
-cJSON *pf_result_split(const PfTrainRun *run, PfSplit split, int with_details);
+cJSON *pf_result_split(const PfTrainRun *run, PfSplit split, bool with_details);
 
 /* malloc'ed text: a header, then a line a head. NULL where memory is short. */
 char *pf_result_csv(const PfTrainRun *run);

@@ -74,12 +74,12 @@ int32_t pf_task_class(const PfTask *task, int64_t row)
     return has_classes(task) ? task->labels[row] : -1;
 }
 
-int pf_task_has(const PfTask *task, int64_t row)
+bool pf_task_has(const PfTask *task, int64_t row)
 {
     if (has_classes(task)) return task->labels[row] >= 0;
     for (int c = 0; c < task->outputs; c++)
-        if (!isnan(task->values[row * task->outputs + c])) return 1;
-    return 0;
+        if (!isnan(task->values[row * task->outputs + c])) return true;
+    return false;
 }
 
 /* ---- preparing ---- */
@@ -130,7 +130,10 @@ int pf_task_balance(PfTask *task, const int32_t *rows, int64_t count, PfError *e
     if (!has_classes(task)) return 0;
     int64_t *counts = pf_calloc((size_t)task->outputs, sizeof *counts, err), labelled = 0;
     task->class_weights = pf_calloc((size_t)task->outputs, sizeof *task->class_weights, err);
-    if (!counts || !task->class_weights) return free(counts), -1;
+    if (!counts || !task->class_weights) {
+        free(counts);
+        return -1;
+    }
     for (int64_t i = 0; i < count; i++) {
         int32_t label = task->labels[rows[i]];
         if (label < 0) continue;

@@ -39,7 +39,7 @@ int pf_task_class_count(const PfTask *task);
 int32_t pf_task_class(const PfTask *task, int64_t row);
 
 /* Whether any entry of the row is there. */
-int pf_task_has(const PfTask *task, int64_t row);
+bool pf_task_has(const PfTask *task, int64_t row);
 
 /* Centers and scales numbers by mean and standard deviation of the rows given
  * (a column that does not vary keeps scale 1). Nothing for other kinds. */
