@@ -1,4 +1,4 @@
-#include "cache_info.h"
+#include "extract/cache_info.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "json.h"
-#include "memory.h"
-#include "printable.h"
-#include "size_text.h"
+#include "common/base/json.h"
+#include "common/base/memory.h"
+#include "common/base/printable.h"
+#include "common/base/size_text.h"
 
 #define MAX_LISTED 20
 

@@ -1,6 +1,6 @@
 /* extract --info: a cache in words. */
-#ifndef PF_CACHE_INFO_H
-#define PF_CACHE_INFO_H
+#ifndef PF_EXTRACT_CACHE_INFO_H
+#define PF_EXTRACT_CACHE_INFO_H
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "extraction.h"
+#include "extract/extraction.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,14 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "arch_ops.h"
-#include "bare_convolution.h"
-#include "clock.h"
-#include "extraction_internal.h"
-#include "identity.h"
-#include "log.h"
-#include "parallel.h"
-#include "provenance.h"
+#include "common/arch/ops.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/thread/parallel.h"
+#include "extract/extraction_internal.h"
+#include "extract/pipeline/conv_peak.h"
+#include "extract/plan/identity.h"
+#include "extract/plan/provenance.h"
 
 /* Images that change again and again while they are read would go on for ever. */
 #define MAX_PASSES 100
@@ -23,9 +23,9 @@
 static int count_rotations(PfExtraction *run, PfError *err)
 {
     int readers = run->options->readers;
-    return pf_survey_count_rotations(run->survey,
-                                     readers ? readers : pf_extraction_worker_count(run),
-                                     run->interrupted, &run->rotations, err);
+    return pf_dataset_scan_count_rotations(run->scan,
+                                           readers ? readers : pf_extraction_worker_count(run),
+                                           run->interrupted, &run->rotations, err);
 }
 
 /* Says what there is to do, plans it as far as sizes are known by now, and fails where the disk
@@ -36,11 +36,11 @@ static int plan(PfExtraction *run, PfError *err)
                              .compression = run->options->compression,
                              .level = run->options->level,
                              .wanted = &run->wanted};
-    pf_extraction_say_task(run);
+    pf_extraction_print_task(run);
     if (count_rotations(run, err)) return -1;
-    pf_extraction_say_rotations(run);
-    if (pf_work_plan_make(&run->plan, run->survey, run->cache, err)) return -1;
-    pf_work_plan_say_sizes(&run->plan);
+    pf_extraction_print_rotations(run);
+    if (pf_work_plan_make(&run->plan, run->scan, run->cache, err)) return -1;
+    pf_work_plan_print_sizes(&run->plan);
     return pf_work_plan_check_disk(&run->plan, err);
 }
 
@@ -64,9 +64,9 @@ static int count_work(PfExtraction *run, int64_t images, PfError *err)
 /* *count: images that lacked something; 0 when all is there. */
 static int compute_group(PfExtraction *run, int64_t *count, PfError *err)
 {
-    PfSurveyGroup group;
-    if (pf_survey_next_group(run->survey, &group, err)) return -1;
-    PfFeaturePass pass = {.survey = run->survey,
+    PfScanGroup group;
+    if (pf_dataset_scan_next_group(run->scan, &group, err)) return -1;
+    PfFeaturePass pass = {.scan = run->scan,
                           .group = &group,
                           .wanted = &run->wanted,
                           .session = &run->session,
@@ -92,7 +92,7 @@ static int compute(PfExtraction *run, PfError *err)
         if (compute_group(run, &count, err)) return -1;
         if (!count) return 0;
         if (pf_extraction_find_rows(run, err)) return -1;
-        pf_survey_update(run->survey, run->known);
+        pf_dataset_scan_update(run->scan, run->known);
     }
     return pf_fail(err, PF_EXIT_FAILED, "images of '%s' keep changing while they are read",
                    run->options->operand);
@@ -116,7 +116,7 @@ static char *make_provenance(const PfExtraction *run, PfError *err)
 
 static int check_rows(const PfExtraction *run, PfError *err)
 {
-    PfSurveyCounts counts = pf_survey_count(run->survey);
+    PfScanCounts counts = pf_dataset_scan_count(run->scan);
     if (counts.reused) return 0;
     return pf_fail(err, PF_EXIT_BAD_IMAGES, "none of the %lld images can be used: nothing to write",
                    (long long)counts.images);
@@ -124,23 +124,23 @@ static int check_rows(const PfExtraction *run, PfError *err)
 
 static int compose(PfExtraction *run, PfError *err)
 {
-    if (check_rows(run, err) || pf_survey_draw_sides(run->survey, err)) return -1;
+    if (check_rows(run, err) || pf_dataset_scan_draw_sides(run->scan, err)) return -1;
     char *provenance = make_provenance(run, err);
     char *identity = provenance
                          ? pf_identity_json(run->backbone, run->wanted.taps, run->wanted.count, err)
                          : NULL;
-    PfComposition composition = {.survey = run->survey,
-                                 .known = run->known,
-                                 .taps = run->wanted.taps,
-                                 .tap_count = run->wanted.count,
-                                 .identity = identity,
-                                 .provenance = provenance,
-                                 .compression = run->options->compression,
-                                 .level = run->options->level,
-                                 .threads = pf_processor_count(),
-                                 .interrupted = run->interrupted};
-    int failed =
-        !identity || pf_composition_write(&composition, run->options->output, &run->composed, err);
+    PfExtractionBuild composition = {.scan = run->scan,
+                                     .known = run->known,
+                                     .taps = run->wanted.taps,
+                                     .tap_count = run->wanted.count,
+                                     .identity = identity,
+                                     .provenance = provenance,
+                                     .compression = run->options->compression,
+                                     .level = run->options->level,
+                                     .threads = pf_parallel_processor_count(),
+                                     .interrupted = run->interrupted};
+    int failed = !identity ||
+                 pf_extraction_build_write(&composition, run->options->output, &run->composed, err);
     free(identity);
     free(provenance);
     return failed ? -1 : 0;
@@ -177,7 +177,7 @@ static const char *unfinished_tap(const PfExtraction *run)
     for (int s = 0; s < pf_journal_segment_count(journal); s++)
         for (int t = 0; t < pf_journal_segment_tap_count(journal, s); t++) {
             const char *name = pf_journal_segment_tap(journal, s, t)->name;
-            if (pf_journal_row_count(journal, s) && pf_wanted_taps_find(&run->wanted, name) < 0)
+            if (pf_journal_row_count(journal, s) && pf_requested_taps_find(&run->wanted, name) < 0)
                 return name;
         }
     return NULL;
@@ -200,9 +200,9 @@ static int work(PfExtraction *run, PfError *err)
     PfExtractionSummary summary;
     if (plan(run, err) || compute(run, err) || compose(run, err)) return -1;
     pf_extraction_sum_up(run, &summary);
-    pf_extraction_say_sides(run);
+    pf_extraction_print_sides(run);
     if (pf_extraction_find_equal(run, err)) return -1;
-    pf_extraction_say_summary(run, &summary);
+    pf_extraction_print_summary(run, &summary);
     if (finish_journal(run, err)) return -1;
     return run->options->json ? pf_extraction_write_json(run, &summary, err) : 0;
 }
@@ -233,7 +233,7 @@ static int leave_as_it_is(PfExtraction *run, PfError *err)
     pf_extraction_sum_up(run, &summary);
     if (pf_extraction_find_equal(run, err)) return -1;
     pf_say("%s: up to date, nothing computed (%s)", run->options->output,
-           pf_duration_text(summary.seconds, elapsed));
+           pf_clock_duration_text(summary.seconds, elapsed));
     if (run->journal && finish_journal(run, err)) return -1;
     return run->options->json ? pf_extraction_write_json(run, &summary, err) : 0;
 }
@@ -244,7 +244,7 @@ static int extract(PfExtraction *run, PfError *err)
     bool is_there = !access(run->journal_path, F_OK);
     if ((is_there && pf_extraction_lock(run, err)) || pf_extraction_look(run, err)) return -1;
     if (run->match == PF_CACHE_DIFFERS && !run->journal &&
-        (pf_extraction_lock(run, err) || (!run->survey && pf_extraction_look(run, err))))
+        (pf_extraction_lock(run, err) || (!run->scan && pf_extraction_look(run, err))))
         return -1;
     return run->match == PF_CACHE_DIFFERS ? work(run, err) : leave_as_it_is(run, err);
 }
@@ -322,7 +322,7 @@ int pf_extraction_run(const PfExtractOptions *options, const char *command,
     PfExtraction run = {.options = options,
                         .command = command,
                         .interrupted = interrupted,
-                        .started = pf_seconds()};
+                        .started = pf_clock_seconds()};
     int failed = pf_extraction_open(&run, err) ||
                  (options->dry_run ? rehearse(&run, err) : extract(&run, err));
     if (failed) settle(&run, err);

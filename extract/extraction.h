@@ -1,10 +1,10 @@
 /* One run of extract: a dataset through a network into a cache. */
-#ifndef PF_EXTRACTION_H
-#define PF_EXTRACTION_H
+#ifndef PF_EXTRACT_EXTRACTION_H
+#define PF_EXTRACT_EXTRACTION_H
 
 #include <signal.h>
 
-#include "extract_options.h"
+#include "extract/options.h"
 
 /* Checks everything that can be checked, says what it will do, does it, and
  * sums up on stderr. command: the command line, for the provenance.

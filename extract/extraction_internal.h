@@ -1,16 +1,16 @@
 /* Everything that one run of extract holds, for the files that it is made of: what it looks at
  * (extraction_look.c) and what it says of itself (extraction_report.c). extraction.c stands above
  * both. */
-#ifndef PF_EXTRACTION_INTERNAL_H
-#define PF_EXTRACTION_INTERNAL_H
+#ifndef PF_EXTRACT_EXTRACTION_INTERNAL_H
+#define PF_EXTRACT_EXTRACTION_INTERNAL_H
 
 #include <sys/stat.h>
 
-#include "bottleneck.h"
-#include "composition.h"
-#include "extract_options.h"
-#include "feature_pass.h"
-#include "provenance.h"
+#include "extract/options.h"
+#include "extract/pipeline/bottleneck.h"
+#include "extract/plan/cache_build.h"
+#include "extract/plan/feature_pass.h"
+#include "extract/plan/provenance.h"
 
 /* In the order in which it is acquired. */
 typedef struct PfExtraction {
@@ -26,16 +26,16 @@ typedef struct PfExtraction {
     PfJournal *journal; /* NULL: not (yet) needed; while it is open, nobody else writes */
     struct stat old;    /* the cache that was looked at; st_ino 0 where there is none */
     PfCache *cache;     /* it, unless it is to be replaced; or NULL */
-    PfWantedTaps wanted;
-    PfKnownRows *known;
-    PfSurvey *survey;
-    PfSurveyCounts found; /* by the survey */
+    PfRequestedTaps wanted;
+    PfRowIndex *known;
+    PfDatasetScan *scan;
+    PfScanCounts found; /* by the scan */
     PfCacheMatch match;
     PfRotations rotations; /* of images that will be computed, as far as they were looked at */
     PfWorkPlan plan;
     PfPipelineStats stats; /* of all passes */
     double multiply_adds;  /* of all passes; 0: nobody knows what a TorchScript file's are */
-    PfComposeStats composed;
+    PfCacheBuildStats composed;
     PfEqualImages equal; /* of the finished cache */
 } PfExtraction;
 
@@ -46,7 +46,7 @@ int pf_extraction_open(PfExtraction *run, PfError *err);
 /* Takes the journal: from here on nobody else writes this cache. */
 int pf_extraction_take_journal(PfExtraction *run, PfError *err);
 /* Takes the journal. Where another run has just replaced the cache it opens the new one, and the
- * survey is freed, as it was of the old one. */
+ * scan is freed, as it was of the old one. */
 int pf_extraction_lock(PfExtraction *run, PfError *err);
 /* Surveys: compares the dataset with what there is, and that with what is asked for. */
 int pf_extraction_look(PfExtraction *run, PfError *err);
@@ -66,9 +66,9 @@ void pf_extraction_forget(PfExtraction *run);
 /* ---- what a run says of itself: extraction_report.c ---- */
 
 /* What there is to do: the network, how many images of which kind; names new rejects. */
-void pf_extraction_say_task(const PfExtraction *run);
+void pf_extraction_print_task(const PfExtraction *run);
 /* How many of the images that were looked at are rotated, where any is. */
-void pf_extraction_say_rotations(const PfExtraction *run);
+void pf_extraction_print_rotations(const PfExtraction *run);
 
 /* The numbers in which a run that has succeeded is summed up. Those from images_per_second to
  * bare_gflops are known only where something was computed. */
@@ -90,13 +90,13 @@ typedef struct PfExtractionSummary {
  */
 void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary);
 /* The last lines of a run that has written the cache. */
-void pf_extraction_say_summary(const PfExtraction *run, const PfExtractionSummary *summary);
+void pf_extraction_print_summary(const PfExtraction *run, const PfExtractionSummary *summary);
 /* --json: writes the file in one piece ("-": standard output); docs/extract.md has its members. */
 int pf_extraction_write_json(const PfExtraction *run, const PfExtractionSummary *summary,
                              PfError *err);
 
 /* How many images were drawn to each side, where any were. */
-void pf_extraction_say_sides(const PfExtraction *run);
+void pf_extraction_print_sides(const PfExtraction *run);
 /* Finds, and warns of, images on both sides of a split and under two labels. */
 int pf_extraction_find_equal(PfExtraction *run, PfError *err);
 /* The error of a run that a signal ended after `computed` images. */

@@ -3,19 +3,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "atomic_file.h"
-#include "dataset.h"
-#include "extraction_internal.h"
-#include "input_file.h"
-#include "identity.h"
-#include "image.h"
-#include "json.h"
-#include "log.h"
-#include "memory.h"
-#include "path.h"
-#include "output.h"
-#include "parallel.h"
-#include "provenance.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/file/atomic_file.h"
+#include "common/file/input_file.h"
+#include "common/file/output.h"
+#include "common/file/path.h"
+#include "common/thread/parallel.h"
+#include "extract/dataset/dataset.h"
+#include "extract/extraction_internal.h"
+#include "extract/image/image.h"
+#include "extract/plan/identity.h"
+#include "extract/plan/provenance.h"
 
 /* ---- what is to be extracted ---- */
 
@@ -53,13 +53,13 @@ static int open_dataset(PfExtraction *run, PfError *err)
     if (pf_dataset_open_for(run->options->operand, &options, run->cache, &run->dataset, err))
         return -1;
     run->rules.exact_names = pf_dataset_keeps_split_names(run->dataset);
-    pf_work_plan_say_dataset(run->dataset, run->options->operand, run->options->dataset.shard);
+    pf_work_plan_print_dataset(run->dataset, run->options->operand, run->options->dataset.shard);
     return 0;
 }
 
 /* Says what a new cache would have otherwise. */
-static void say_goes_on(const char *path, const PfBackboneOptions *asked,
-                        const PfBackboneOptions *options)
+static void print_goes_on(const char *path, const PfBackboneOptions *asked,
+                          const PfBackboneOptions *options)
 {
     bool is_ignored = asked->exif < 0 && !options->exif;
     bool is_old_order = asked->resize_order < 0 && options->resize_order == PF_PILLOW12;
@@ -73,7 +73,8 @@ static void say_goes_on(const char *path, const PfBackboneOptions *asked,
 }
 
 /* Of the cache, else of the journal that is to become one. */
-static int go_on(PfExtraction *run, PfBackboneOptions *options, PfKnownSha256 *known, PfError *err)
+static int go_on(PfExtraction *run, PfBackboneOptions *options, PfFileStampSha256 *known,
+                 PfError *err)
 {
     char *begun = NULL;
     const char *path = run->cache ? run->options->output : run->journal_path;
@@ -82,7 +83,7 @@ static int go_on(PfExtraction *run, PfBackboneOptions *options, PfKnownSha256 *k
     const char *found = run->cache ? pf_cache_identity(run->cache) : begun;
     if (begun) pf_provenance_known_weights(NULL, begun, known);
     int failed = pf_identity_go_on(path, found, options, err);
-    if (!failed && found) say_goes_on(path, &run->options->backbone, options);
+    if (!failed && found) print_goes_on(path, &run->options->backbone, options);
     free(begun);
     return failed;
 }
@@ -116,7 +117,7 @@ static int open_plan(PfExtraction *run, PfBackboneOptions *options, PfError *err
  * touched since is not read again. */
 static int open_backbone(PfExtraction *run, PfError *err)
 {
-    PfKnownSha256 known = {0};
+    PfFileStampSha256 known = {0};
     PfBackboneOptions options = run->options->backbone;
     if (run->cache)
         pf_provenance_known_weights(pf_cache_provenance(run->cache), pf_cache_identity(run->cache),
@@ -141,7 +142,7 @@ int64_t pf_extraction_max_rejected(const PfExtraction *run)
 
 int pf_extraction_worker_count(const PfExtraction *run)
 {
-    return run->options->workers ? run->options->workers : pf_processor_count();
+    return run->options->workers ? run->options->workers : pf_parallel_processor_count();
 }
 
 /* ---- what earlier runs have left ---- */
@@ -153,7 +154,7 @@ static int open_journal(PfExtraction *run, PfError *err)
                               .identity = run->journal_identity,
                               .sync_seconds = run->options->sync_seconds,
                               .sync_bytes = (int64_t)run->options->sync_mb << 20,
-                              .threads = pf_processor_count()};
+                              .threads = pf_parallel_processor_count()};
     if (pf_journal_open(&config, &run->journal, &identity, err)) return -1;
     if (run->options->force) return 0;
     return pf_identity_check(run->journal_path, identity, run->backbone, err);
@@ -174,7 +175,7 @@ int pf_extraction_take_journal(PfExtraction *run, PfError *err)
 
 static bool same_file(const struct stat *a, const struct stat *b)
 {
-    return pf_same_file(a, b) && a->st_size == b->st_size &&
+    return pf_path_same_file(a, b) && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
@@ -195,8 +196,8 @@ static int open_cache(PfExtraction *run, PfError *err)
 
 void pf_extraction_forget(PfExtraction *run)
 {
-    pf_survey_free(&run->survey);
-    pf_known_rows_free(&run->known);
+    pf_dataset_scan_free(&run->scan);
+    pf_row_index_free(&run->known);
     pf_cache_close(&run->cache);
 }
 
@@ -216,11 +217,11 @@ int pf_extraction_lock(PfExtraction *run, PfError *err)
 
 int pf_extraction_find_rows(PfExtraction *run, PfError *err)
 {
-    pf_known_rows_free(&run->known);
-    if (pf_known_rows_new(run->cache, run->journal, run->wanted.taps, run->wanted.count,
-                          &run->known, err))
+    pf_row_index_free(&run->known);
+    if (pf_row_index_new(run->cache, run->journal, run->wanted.taps, run->wanted.count, &run->known,
+                         err))
         return -1;
-    if (run->options->max_pixels) pf_known_rows_retry(run->known, PF_IMAGE_TOO_LARGE);
+    if (run->options->max_pixels) pf_row_index_retry(run->known, PF_IMAGE_TOO_LARGE);
     return 0;
 }
 
@@ -231,7 +232,7 @@ static int match_cache(PfExtraction *run, PfError *err)
         !pf_provenance_is_of_shard(pf_cache_provenance(run->cache), run->options->dataset.shard,
                                    pf_dataset_whole_count(run->dataset)))
         return 0;
-    return pf_cache_match(run->cache, run->known, run->survey, run->wanted.taps,
+    return pf_cache_match(run->cache, run->known, run->scan, run->wanted.taps,
                           run->options->compression, run->options->level, &run->match, err);
 }
 
@@ -240,15 +241,15 @@ int pf_extraction_look(PfExtraction *run, PfError *err)
     if (run->cache &&
         pf_identity_check(run->options->output, pf_cache_identity(run->cache), run->backbone, err))
         return -1;
-    pf_survey_free(&run->survey);
-    if (pf_wanted_taps_choose(run->backbone, run->cache, &run->session, &run->wanted, err) ||
+    pf_dataset_scan_free(&run->scan);
+    if (pf_requested_taps_choose(run->backbone, run->cache, &run->session, &run->wanted, err) ||
         pf_extraction_find_rows(run, err) ||
-        pf_survey_new(run->dataset, run->known, run->wanted.count, run->interrupted, &run->survey,
-                      err))
+        pf_dataset_scan_new(run->dataset, run->known, run->wanted.count, run->interrupted,
+                            &run->scan, err))
         return -1;
-    run->found = pf_survey_count(run->survey);
-    if (pf_feature_pass_check_rejected(run->survey, pf_extraction_max_rejected(run), err) ||
-        pf_survey_draw_sides(run->survey, err))
+    run->found = pf_dataset_scan_count(run->scan);
+    if (pf_feature_pass_check_rejected(run->scan, pf_extraction_max_rejected(run), err) ||
+        pf_dataset_scan_draw_sides(run->scan, err))
         return -1;
     return match_cache(run, err);
 }
@@ -290,7 +291,7 @@ static int check_outputs(PfExtraction *run, PfError *err)
     const char *what = "what the images are read from";
     int failed = !journal || check_is_file(options->output, err) ||
                  check_against_cache(&outputs[2], run, err) ||
-                 pf_outputs_check(outputs, 3, &input, &what, 1, err);
+                 pf_output_check_all(outputs, 3, &input, &what, 1, err);
     free(journal);
     if (failed || !options->json || !strcmp(options->json, "-")) return failed ? -1 : 0;
     return pf_atomic_file_check(options->json, err);
@@ -318,7 +319,7 @@ static int check_network(const PfExtraction *run, PfError *err)
                           {"--json", run->options->json, PF_CONTENT_ANY}};
     const char *source = plan->script ? plan->script->path : pf_weights_source(plan->weights);
     const char *what = "the network's weights";
-    return pf_outputs_check(outputs, 2, &source, &what, 1, err);
+    return pf_output_check_all(outputs, 2, &source, &what, 1, err);
 }
 
 int pf_extraction_open(PfExtraction *run, PfError *err)

@@ -3,38 +3,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "atomic_file.h"
-#include "bare_convolution.h"
-#include "clock.h"
-#include "extraction_internal.h"
-#include "json.h"
-#include "log.h"
-#include "memory.h"
-#include "parallel.h"
-#include "processor.h"
-#include "size_text.h"
-#include "process.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/process.h"
+#include "common/base/size_text.h"
+#include "common/file/atomic_file.h"
+#include "common/simd/processor.h"
+#include "common/thread/parallel.h"
+#include "extract/extraction_internal.h"
+#include "extract/pipeline/conv_peak.h"
 
 /* ---- what will be done ---- */
 
-static void say_resuming(const PfExtraction *run)
+static void print_resuming(const PfExtraction *run)
 {
     int64_t count = 0;
-    for (int64_t i = 0; i < run->survey->count; i++) {
-        const PfSurveySample *sample = &run->survey->samples[i];
+    for (int64_t i = 0; i < run->scan->count; i++) {
+        const PfScannedSample *sample = &run->scan->samples[i];
         count += sample->state == PF_SAMPLE_KNOWN &&
-                 pf_known_rows_in_journal(run->known, sample->file.digest);
+                 pf_row_index_in_journal(run->known, sample->file.digest);
     }
     if (count)
         pf_say("resuming: %lld of %lld images are in %s", (long long)count,
-               (long long)run->survey->count, run->journal_path);
+               (long long)run->scan->count, run->journal_path);
 }
 
 /* Rejects that only this run has found; those of earlier runs were named then. */
 static void name_rejects(const PfExtraction *run)
 {
-    for (int64_t i = 0; i < run->survey->count; i++) {
-        const PfSurveySample *sample = &run->survey->samples[i];
+    for (int64_t i = 0; i < run->scan->count; i++) {
+        const PfScannedSample *sample = &run->scan->samples[i];
         if (sample->state != PF_SAMPLE_REJECTED) continue;
         if (sample->was_rejected)
             pf_detail("%s: still %s", sample->file.path, sample->reason);
@@ -43,7 +43,7 @@ static void name_rejects(const PfExtraction *run)
     }
 }
 
-static void say_rotated(const PfExtraction *run, int64_t rotated, int64_t of, const char *which)
+static void print_rotated(const PfExtraction *run, int64_t rotated, int64_t of, const char *which)
 {
     const char *what = run->backbone->preprocess.exif ? "applied"
                        : run->cache
@@ -54,21 +54,21 @@ static void say_rotated(const PfExtraction *run, int64_t rotated, int64_t of, co
            of == 1 ? "" : "s", which, rotated == 1 ? "ies" : "y", what);
 }
 
-void pf_extraction_say_rotations(const PfExtraction *run)
+void pf_extraction_print_rotations(const PfExtraction *run)
 {
     const PfRotations *found = &run->rotations;
     if (found->rotated)
-        say_rotated(run, found->rotated, found->looked_at,
-                    found->looked_at < found->to_compute     ? " looked at"
-                    : found->to_compute < run->survey->count ? " to compute"
+        print_rotated(run, found->rotated, found->looked_at,
+                      found->looked_at < found->to_compute   ? " looked at"
+                      : found->to_compute < run->scan->count ? " to compute"
                                                              : "");
 }
 
-void pf_extraction_say_task(const PfExtraction *run)
+void pf_extraction_print_task(const PfExtraction *run)
 {
-    pf_work_plan_say_network(run->backbone);
-    if (run->journal) say_resuming(run);
-    pf_work_plan_say_counts(&run->found, &run->wanted);
+    pf_work_plan_print_network(run->backbone);
+    if (run->journal) print_resuming(run);
+    pf_work_plan_print_counts(&run->found, &run->wanted);
     name_rejects(run);
 }
 
@@ -90,7 +90,7 @@ static PfRunTimes run_times(PfExtraction *run)
         .compress_seconds = journal.compress_seconds + written->compress_seconds,
         .disk_seconds = journal.write_seconds + journal.sync_seconds + written->write_seconds,
         .workers = pf_extraction_worker_count(run),
-        .processors = pf_processor_count(),
+        .processors = pf_parallel_processor_count(),
         .devices = session->backbone_count,
         .precision = run->backbone->precision,
         .is_gpu = strstr(session->runtime, "cuda") != NULL,
@@ -108,7 +108,7 @@ static void measure_rates(PfExtraction *run, PfExtractionSummary *summary)
     summary->gflops = 2e-9 * run->multiply_adds / seconds;
     if (seconds < WORTH_MEASURING && pf_log_verbosity() != PF_VERBOSE) return;
     pf_backbone_session_close(&run->session);
-    if (pf_bare_convolution_measure(run->backbone, run->session.batch, &summary->bare_gflops, NULL))
+    if (pf_conv_peak_measure(run->backbone, run->session.batch, &summary->bare_gflops, NULL))
         summary->bare_gflops = 0;
 }
 
@@ -116,21 +116,21 @@ void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary)
 {
     const PfPipelineStats *stats = &run->stats;
     const PfCacheWriterStats *written = &run->composed.written;
-    PfSurveyCounts counts = pf_survey_count(run->survey);
+    PfScanCounts counts = pf_dataset_scan_count(run->scan);
     *summary = (PfExtractionSummary){.rows = counts.reused,
                                      .rejected = counts.rejected,
                                      .computed = stats->images,
                                      .file_bytes = pf_extraction_stat_cache(run).st_size,
                                      .raw_bytes = written->raw_bytes,
                                      .stored_bytes = written->stored_bytes,
-                                     .peak_memory_bytes = (int64_t)pf_peak_memory_bytes()};
+                                     .peak_memory_bytes = (int64_t)pf_memory_peak_bytes()};
     if (stats->images) {
         summary->images_per_second = pf_pipeline_rate(stats, pf_extraction_worker_count(run));
         summary->times = run_times(run);
         summary->bottleneck = pf_bottleneck_find(&summary->times);
         measure_rates(run, summary);
     }
-    summary->seconds = pf_seconds() - run->started; /* with those that measuring took */
+    summary->seconds = pf_clock_seconds() - run->started; /* with those that measuring took */
 }
 
 /* ---- what was done ---- */
@@ -148,31 +148,31 @@ static const char *rate_text(const PfExtractionSummary *summary, char *text, siz
 }
 
 /* " (445 images decoded meanwhile)": while the network was loaded. "" where there was none. */
-static const char *head_start_text(const PfPipelineStats *stats, char *text, size_t size)
+static const char *prefetch_text(const PfPipelineStats *stats, char *text, size_t size)
 {
     text[0] = '\0';
-    if (stats->head_start)
-        snprintf(text, size, " (%lld image%s decoded meanwhile)", (long long)stats->head_start,
-                 stats->head_start == 1 ? "" : "s");
+    if (stats->prefetch)
+        snprintf(text, size, " (%lld image%s decoded meanwhile)", (long long)stats->prefetch,
+                 stats->prefetch == 1 ? "" : "s");
     return text;
 }
 
 /* Where the time went, and why. */
-static void say_times(const PfExtractionSummary *summary)
+static void print_times(const PfExtractionSummary *summary)
 {
     const PfRunTimes *times = &summary->times;
     const PfRunShares shares = pf_run_shares(times);
     char text[PF_BOTTLENECK_TEXT], rate[64], meanwhile[64];
     pf_say("time: load %.2f s%s, images %.2f s, cache %.2f s; read %.0f %%, decode %.0f %% (%d "
            "thread%s), network %.0f %%%s, write %.0f %%",
-           times->load_seconds, head_start_text(&times->pipeline, meanwhile, sizeof meanwhile),
+           times->load_seconds, prefetch_text(&times->pipeline, meanwhile, sizeof meanwhile),
            times->pipeline.seconds, times->cache_seconds, 100 * shares.read, 100 * shares.decode,
            times->workers, times->workers == 1 ? "" : "s", 100 * shares.network,
            rate_text(summary, rate, sizeof rate), 100 * shares.journal);
     pf_say("%s", pf_bottleneck_text(summary->bottleneck, times, text));
 }
 
-void pf_extraction_say_summary(const PfExtraction *run, const PfExtractionSummary *summary)
+void pf_extraction_print_summary(const PfExtraction *run, const PfExtractionSummary *summary)
 {
     char size[PF_SIZE_TEXT], peak[PF_SIZE_TEXT], total[PF_DURATION_SIZE];
     char rejected[48] = "", rate[48] = "";
@@ -181,11 +181,11 @@ void pf_extraction_say_summary(const PfExtraction *run, const PfExtractionSummar
         snprintf(rejected, sizeof rejected, ", %lld rejected", (long long)summary->rejected);
     if (summary->computed)
         snprintf(rate, sizeof rate, ", %.1f images/s", summary->images_per_second);
-    if (summary->computed) say_times(summary);
+    if (summary->computed) print_times(summary);
     /* What the first lines could not know. */
     if (run->stats.rotated > run->rotations.rotated ||
         (run->rotations.rotated && run->rotations.looked_at < run->rotations.to_compute))
-        say_rotated(run, run->stats.rotated, run->stats.images, "");
+        print_rotated(run, run->stats.rotated, run->stats.images, "");
     if (run->stats.truncated)
         pf_say("%lld of %lld images are JPEGs that end early, taken as far as they go",
                (long long)run->stats.truncated, (long long)run->stats.images);
@@ -195,18 +195,17 @@ void pf_extraction_say_summary(const PfExtraction *run, const PfExtractionSummar
            run->options->output, (long long)summary->rows, rejected, (long long)summary->computed,
            pf_size_text(summary->file_bytes, size),
            raw_bytes > 0 ? (double)summary->stored_bytes / raw_bytes : 0,
-           pf_duration_text(summary->seconds, total), rate,
+           pf_clock_duration_text(summary->seconds, total), rate,
            pf_size_text(summary->peak_memory_bytes, peak));
 }
 
-void pf_extraction_say_sides(const PfExtraction *run)
+void pf_extraction_print_sides(const PfExtraction *run)
 {
     const PfDrawing *drawing = pf_dataset_drawing(run->dataset);
     int64_t counts[PF_SPLIT_COUNT] = {0};
     if (!drawing) return;
-    for (int64_t i = 0; i < run->survey->count; i++)
-        if (run->survey->samples[i].state == PF_SAMPLE_KNOWN)
-            counts[run->survey->samples[i].split]++;
+    for (int64_t i = 0; i < run->scan->count; i++)
+        if (run->scan->samples[i].state == PF_SAMPLE_KNOWN) counts[run->scan->samples[i].split]++;
     pf_say("sides: %lld train, %lld val, %lld test", (long long)counts[PF_SPLIT_TRAIN],
            (long long)counts[PF_SPLIT_VAL], (long long)counts[PF_SPLIT_TEST]);
 }
@@ -214,7 +213,7 @@ void pf_extraction_say_sides(const PfExtraction *run)
 int pf_extraction_find_equal(PfExtraction *run, PfError *err)
 {
     char text[PF_EQUAL_IMAGES_TEXT];
-    if (pf_survey_count_equal(run->survey, &run->equal, err)) return -1;
+    if (pf_dataset_scan_count_equal(run->scan, &run->equal, err)) return -1;
     if (*pf_equal_images_text(&run->equal, text)) pf_warn("%s", text);
     return 0;
 }
@@ -237,7 +236,7 @@ static void add_seconds(cJSON *json, const PfExtractionSummary *summary)
     cJSON_AddNumberToObject(seconds, "total", summary->seconds);
     if (!summary->computed) return;
     cJSON_AddNumberToObject(seconds, "load", times->load_seconds);
-    cJSON_AddNumberToObject(seconds, "head_start", pipeline->head_start_seconds);
+    cJSON_AddNumberToObject(seconds, "head_start", pipeline->prefetch_seconds);
     cJSON_AddNumberToObject(seconds, "images", pipeline->seconds);
     cJSON_AddNumberToObject(seconds, "cache", times->cache_seconds);
     cJSON_AddNumberToObject(seconds, "read", pipeline->read_seconds);
@@ -271,7 +270,7 @@ static void add_speed(cJSON *json, const PfExtractionSummary *summary)
     cJSON_AddNumberToObject(json, "rotated", (double)summary->times.pipeline.rotated);
     if (summary->times.pipeline.truncated)
         cJSON_AddNumberToObject(json, "truncated", (double)summary->times.pipeline.truncated);
-    cJSON_AddNumberToObject(json, "head_start", (double)summary->times.pipeline.head_start);
+    cJSON_AddNumberToObject(json, "head_start", (double)summary->times.pipeline.prefetch);
     cJSON_AddNumberToObject(json, "workers", summary->times.workers);
     add_queues(json, &summary->times.pipeline);
     if (summary->gflops > 0) cJSON_AddNumberToObject(json, "gflops", summary->gflops);
@@ -305,7 +304,7 @@ static char *summary_text(const PfExtraction *run, const PfExtractionSummary *su
 static int write_text(const char *path, const char *text, PfError *err)
 {
     if (strcmp(path, "-")) return pf_atomic_file_write(path, text, strlen(text), err);
-    return pf_standard_output_write(text, err);
+    return pf_process_write_output(text, err);
 }
 
 int pf_extraction_write_json(const PfExtraction *run, const PfExtractionSummary *summary,

@@ -1,10 +1,10 @@
 /* The command line of predict, and what it runs. */
-#ifndef PF_PREDICT_H
-#define PF_PREDICT_H
+#ifndef PF_PREDICT_PREDICT_H
+#define PF_PREDICT_PREDICT_H
 
 #include <signal.h>
 
-#include "model_network.h"
+#include "predict/model/network.h"
 
 typedef struct PfPredictOptions {
     PfModelNetworkOptions network;

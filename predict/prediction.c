@@ -1,4 +1,4 @@
-#include "predict.h"
+#include "predict/predict.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -8,22 +8,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backbone_session.h"
-#include "batch_choice.h"
-#include "clock.h"
-#include "dataset.h"
-#include "input_file.h"
-#include "integers.h"
-#include "json.h"
-#include "log.h"
-#include "memory.h"
-#include "model_network.h"
-#include "parallel.h"
-#include "pipeline.h"
-#include "prediction_writer.h"
-#include "printable.h"
-#include "sample_reader.h"
-#include "scorer.h"
+#include "common/backbone/batch_choice.h"
+#include "common/base/clock.h"
+#include "common/base/integers.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/printable.h"
+#include "common/file/input_file.h"
+#include "common/thread/parallel.h"
+#include "extract/backbone/backbone_session.h"
+#include "extract/dataset/dataset.h"
+#include "extract/dataset/sample_reader.h"
+#include "extract/pipeline/pipeline.h"
+#include "predict/model/network.h"
+#include "predict/model/scorer.h"
+#include "predict/writer.h"
 
 /* The most pixels that a batch of crops has where the user says nothing: 32 of 512 x 512, or two
  * of 2048 x 2048. */
@@ -105,8 +105,8 @@ static void write_row(Prediction *run, const char *path, int width, int height,
 {
     const PfPreprocess *preprocess = &run->preprocess;
     if (width > 0 && height > 0 && preprocess->crop > 0) {
-        PfCropFrame frame =
-            pf_crop_frame(preprocess->resize, preprocess->crop, preprocess->squash, width, height);
+        PfCropFrame frame = pf_crop_geometry_frame(preprocess->resize, preprocess->crop,
+                                                   preprocess->squash, width, height);
         pf_scorer_to_image(run->scorer, &frame, outputs, run->outputs);
         outputs = run->outputs;
     }
@@ -177,7 +177,7 @@ static int wanted_batch(const Prediction *run)
 
 static int worker_count(const Prediction *run)
 {
-    return run->options->workers ? run->options->workers : pf_processor_count();
+    return run->options->workers ? run->options->workers : pf_parallel_processor_count();
 }
 
 static int open_network(Prediction *run, PfError *err)
@@ -226,7 +226,7 @@ static int run_pipeline(Prediction *run, PfError *err)
     pf_progress_start(&run->progress, "images", pf_dataset_count(run->dataset));
     int failed = pf_pipeline_run(run->pipeline, &network, &sink, &run->stats, err);
     pf_progress_end(&run->progress);
-    pf_backbone_session_say_slices(&run->session);
+    pf_backbone_session_print_slices(&run->session);
     return failed;
 }
 
@@ -248,7 +248,7 @@ static bool is_cache(const char *path)
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char found[8];
     struct stat status;
-    int fd = pf_input_try(AT_FDCWD, path, &status);
+    int fd = pf_input_file_try(AT_FDCWD, path, &status);
     int is = fd >= 0 && read(fd, found, sizeof found) == (ssize_t)sizeof found &&
              !memcmp(found, signature, sizeof found);
     if (fd >= 0) close(fd);
@@ -346,7 +346,7 @@ static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, Pf
 }
 
 /* What came out, and where time went. */
-static void say_summary(const Prediction *run, double started)
+static void print_summary(const Prediction *run, double started)
 {
     char elapsed[PF_DURATION_SIZE], speed[96] = "";
     if (run->stats.seconds > 0)
@@ -361,7 +361,8 @@ static void say_summary(const Prediction *run, double started)
                "model's features",
                (long long)run->stats.truncated, (long long)run->stats.images);
     pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written,
-           run->options->network.model, pf_duration_text(pf_seconds() - started, elapsed), speed);
+           run->options->network.model,
+           pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);
 }
 
 static void release(Prediction *run)
@@ -383,8 +384,8 @@ static int open_model(Prediction *run, PfError *err)
         pf_scorer_new(run->model, &run->scorer, err))
         return -1;
     PfPreprocess later; /* than this version can read, which is another matter than by hand */
-    if (pf_preprocess_read_later(metadata_object(run, "preprocess"), &later, err)) return -1;
-    if (pf_preprocess_from_json(metadata_object(run, "preprocess"), &run->preprocess, NULL))
+    if (pf_preprocess_json_read_later(metadata_object(run, "preprocess"), &later, err)) return -1;
+    if (pf_preprocess_json_read(metadata_object(run, "preprocess"), &run->preprocess, NULL))
         run->preprocess = (PfPreprocess){0}; /* made by hand: for caches alone */
     run->outputs = pf_calloc((size_t)run->scorer->outputs, sizeof *run->outputs, err);
     return run->outputs ? 0 : -1;
@@ -394,13 +395,13 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
                       PfError *err)
 {
     Prediction run = {.options = options};
-    double started = pf_seconds();
+    double started = pf_clock_seconds();
     int failed = open_model(&run, err) || predict(&run, interrupted, err);
     if (run.writer.stream && pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
     if (!failed && run.stats.rejected)
         failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",
                          (long long)run.stats.rejected, (long long)pf_dataset_count(run.dataset));
-    if (!failed) say_summary(&run, started);
+    if (!failed) print_summary(&run, started);
     release(&run);
     return failed ? -1 : 0;
 }

@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 BUILD = pathlib.Path(sys.argv[1]).resolve()
-SHIPPED = {"extract", "train", "predict", "permafrost_torch.so", "libh5zstd.so"}
+SHIPPED = {"extract", "train", "predict", "permafrost_torch.so", "libh5zstd.so", "libpermafrost.so.0.1.0"}
 failures = 0
 
 

@@ -1,139 +1,197 @@
 #!/usr/bin/env python3
-"""The layering: who may include whom. This table stands nowhere else.
+"""The layering: which folder may include which. The table below stands nowhere else; CMakeLists.txt
+reads from it what each folder's library is linked with.
 
-Rows, ground first. A file includes lower rows, or names to its left in its own
-row. extract/ and train/ never include each other. Some headers belong to few,
-and so do the functions that print a text as it is.
-Prints what breaks the rules and fails; a file that no row names fails too.
+A line is a folder and the folders that it includes, all of them above it in the table: so no two
+folders can include each other. Prints what breaks the rules and fails; a folder that has no line, a
+name in a line that nothing needs and a circle of files fail, too.
 """
+import collections
 import fnmatch
 import pathlib
 import re
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
+ROOT = ROOT if ROOT.is_dir() else ROOT.parent.parent
 
-# room/pattern, left to right; a row may hold several rooms.
-ROWS = [
-    # 0: the ground
-    ["include/permafrost/error", "include/permafrost/tensor", "common/printable", "common/error", "common/tensor",
-     "common/memory", "common/clock", "common/random", "common/digest", "common/hash_index", "common/json", "common/queue",
-     "common/parallel", "common/processor", "common/thread_pool", "common/interrupt", "common/log", "common/progress", "common/options", "common/size_text", "common/standard_streams", "common/file_lock", "common/output_path", "common/temporary_file", "common/atomic_file",
-     "common/file_content", "common/output_check",
-     "common/relative_path", "common/input_file", "common/mapped_file",
-     "common/record_file", "common/text_store", "common/text_index", "common/text_encoding", "common/csv_reader", "common/csv_field",
-     "common/crop_geometry", "common/batch_choice", "common/window_outputs", "common/lanes_*", "common/convolution_kernels", "common/winograd_lanes", "common/product_lanes", "common/max_lanes", "common/convolution_plain",
-     "common/convolution_avx*", "common/convolution_config", "common/packed_convolution", "common/winograd", "common/direct_convolution", "common/convolution", "common/max_pool"],
-    # 1: what two programs share
-    ["include/permafrost/script", "include/permafrost/arch", "include/permafrost/suffix", "include/permafrost/backbone", "include/permafrost/feature_cache",
-     "common/split", "common/equal_images", "common/file_stamp", "common/image_file", "common/script_file", "common/trusted_scripts", "common/arch*", "common/safetensors*", "common/weights*",
-     "common/backbone_loader", "common/h5_zstd_filter", "common/feature_cache*", "common/cached_views",
-     "common/model_file*", "common/preprocess_json", "common/torch/*"],
-    # 2: parts of the programs
-    ["extract/image*", "extract/dataset*", "extract/resize*", "extract/preprocess", "extract/color_jitter", "extract/view", "extract/pixel_tap", "extract/device_list", "extract/sample_reader",
-     "train/kernels", "train/gemm", "train/vector_math", "train/loss",
-     "train/optimizer_steps", "train/*_lanes", "train/kernels_*",
-     "train/metrics_interval", "train/metrics", "train/metrics_ranking", "train/metrics_*", "train/target_kind",
-     "train/task", "train/feature_memory", "train/feature_table*", "train/optimizer", "train/step_columns", "train/normalize", "train/assertion",
-     "train/head_spec", "train/checkpoint", "train/head_layer", "train/head_network", "train/row_feeder", "train/view_draw", "train/trunk", "train/suffix_feeder",
-     "train/memory_feeder", "train/stream_plan", "train/read_ahead", "train/stream_feeder",
-     "train/stream_normalize", "train/row_choice", "train/lbfgs", "train/sweep_axis"],
-    # 3: putting them together
-    ["extract/backbone_plan", "extract/extract_options", "extract/provenance", "extract/summary", "extract/cache_info",
-     "extract/verify_internal", "extract/verify_findings", "extract/verify_features", "extract/verify_images", "extract/cache_verify",
-     "extract/identity", "extract/backbone_session", "extract/known_rows",
-     "extract/wanted_taps", "extract/survey", "extract/work_plan",
-     "extract/pipeline*", "extract/decode_drift", "extract/feature_pass", "extract/composition",
-     "extract/bottleneck", "extract/bare_convolution",
-     "extract/extraction_internal", "extract/extraction_look", "extract/extraction_report", "extract/extraction", "extract/merge*",
-     "train/group", "train/group_optimizer", "train/suffix_optimizer", "train/finetune_network", "train/finetune", "train/group_trainer", "train/curvature", "train/convex_head",
-     "train/experiment", "train/warm_head", "train/model_head", "train/init_head", "train/train_options", "train/checkpoint_run", "train/group_run", "train/evaluation", "train/sweep*",
-     "train/train_run", "train/report*", "train/result",
-     "train/head_tensors", "train/head_model"],
-    # 4: the programs
-    ["extract/extract_main", "train/train_main", "predict/*"],
-]
+TABLE = """
+common/base:
+common/simd:
+common/thread: common/base
+common/file: common/base
+common/conv: common/base common/simd
+common/arch: common/base
+common/weights: common/base common/thread common/file common/arch
+common/model: common/base common/arch common/weights
+common/cache/codec: common/base common/thread
+common/cache/hdf5: common/base common/file common/cache/codec
+common/cache: common/base common/thread common/file common/cache/codec common/cache/hdf5
+common/cache/journal: common/base common/file common/cache/codec common/cache
+common/backbone: common/base common/file
+common/torch: common/base common/simd common/file common/conv common/arch common/backbone
+extract/image: common/base common/arch common/model common/cache common/backbone
+extract/dataset: common/base common/thread common/file common/cache extract/image
+extract/backbone: common/base common/thread common/file common/arch common/weights common/model common/cache common/backbone extract/image
+extract/pipeline: common/base common/thread common/arch common/cache common/backbone extract/image extract/dataset extract/backbone
+extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline
+extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
+extract/verify: common/base common/thread common/file common/cache extract/dataset extract/plan
+extract: common/base common/simd common/thread common/file common/arch common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
+train/kernels: common/base common/simd common/thread common/cache
+train/metrics: common/base common/thread
+train/features: common/base common/thread common/model common/cache train/kernels train/metrics
+train/head: common/base common/thread common/weights common/model train/kernels train/features
+train/fit: common/base train/kernels train/metrics train/features train/head
+train/finetune: common/base common/weights common/model common/cache common/backbone train/kernels train/features train/head train/fit
+train: common/base common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
+predict/model: common/base common/model common/cache common/backbone extract/backbone train/kernels train/head
+predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
+predict: common/base common/thread common/file common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
+"""
 
-# Headers that only some files may include.
+# Headers of libraries, and who alone may include them.
 RESERVED = {
-    r"hdf5\.h|H5.*\.h": ["common/feature_cache*", "common/h5_zstd_filter*"],
-    r"jpeglib\.h|turbojpeg\.h|stb/.*": ["extract/image*"],
-    r"torch/.*|ATen/.*|c10/.*|caffe2/.*": ["common/torch/*"],
-    r"onnx\.pb-c\.h|protobuf-c/.*": ["predict/onnx_graph"],
-    r"cblas.*\.h": [],
+    r"hdf5\.h|H5.*\.h": "common/cache/hdf5/*",
+    r"jpeglib\.h|turbojpeg\.h|spng\.h|stb/.*": "extract/image/*",
+    r"torch/.*|ATen/.*|c10/.*|caffe2/.*": "common/torch/*",
+    r"onnx\.pb-c\.h|protobuf-c/.*": "predict/export/onnx*",
+    r"cblas.*\.h": "",
 }
 
 # Who may write to a stream other than by pf_print, pf_say and their kind, which make names from
-# outside fit to be printed (common/printable.h): formats with "%s", or a text that is no literal.
+# outside fit to be printed (common/base/printable.h): formats with "%s", or a text that is no literal.
 RAW_PRINT = re.compile(r'\b(?:(?:v?f?printf|v?dprintf|perror)\s*\(|f?puts\s*\((?!\s*"))')
 RAW_PRINTERS = {
-    "common/options": "--help, from tables of ours",
-    "common/csv_field": "quotes",
-    "common/standard_streams": "what others have made",
-    "common/safetensors": "a header of JSON, into the file",
-    "extract/extract_main": "the command line, for JSON",
-    "train/train_main": "JSON and CSV",
-    "train/result": "numbers",
-    "predict/prediction_writer": "numbers, JSON",
-    "predict/export_torchscript": "source code, into memory",
-    "common/progress": "erases the bar",
-    "extract/summary": "the tree's lines",
+    "common/arch/script.c": "source code, into memory",
+    "common/base/log.c": "erases the bar",
+    "common/base/options.c": "--help, from tables of ours",
+    "common/base/process.c": "what others have made",
+    "common/file/csv.c": "quotes",
+    "common/weights/safetensors.c": "a header of JSON, into the file",
+    "extract/backbone/summary.c": "the tree's lines",
+    "extract/main.c": "the command line, for JSON",
+    "predict/export/torchscript.c": "source code, into memory",
+    "predict/writer.c": "numbers, JSON",
+    "train/result.c": "numbers",
 }
 
+# Installed headers are included as "permafrost/x.h" by any folder. For a folder that stands below the
+# one that has the functions in the table, this counts as including that folder; above it, a folder
+# takes types alone.
+IMPLEMENTED = {"error": "common/base", "tensor": "common/base", "arch": "common/arch", "feature_cache": "common/cache",
+               "backbone": "common/backbone", "suffix": "common/backbone", "script": "common/backbone"}
 
-def place(name):
-    """(row, column) of room/stem."""
-    for row, patterns in enumerate(ROWS):
-        for column, pattern in enumerate(patterns):
-            if fnmatch.fnmatch(name, pattern):
-                return row, column
-    return None
+SUFFIXES = (".c", ".h", ".cpp")
+INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^>"]+)[>"]')
+
+
+def read_table():
+    """{folder: folders that it may include}, in the table's order."""
+    table = {}
+    for line in TABLE.strip().splitlines():
+        folder, _, below = line.partition(":")
+        table[folder] = below.split()
+    return table
+
+
+def check_table(table):
+    """Whatever a folder includes has its line above."""
+    seen = set()
+    for folder, below in table.items():
+        seen.add(folder)
+        yield from (f"the table: {folder} stands above {other}, which it includes"
+                    for other in below if other not in seen)
 
 
 def sources():
-    for room in ("include/permafrost", "common", "common/torch", "extract", "train", "predict"):
-        for path in sorted((ROOT / room).iterdir()):
-            if path.suffix in (".c", ".h", ".cpp", ".hpp"):
-                yield room, path
+    for top in ("include", "common", "extract", "train", "predict"):
+        yield from (path for path in sorted((ROOT / top).rglob("*")) if path.suffix in SUFFIXES)
+
+
+def includes(path):
+    return [match.group(1) for match in map(INCLUDE.match, path.read_text().splitlines()) if match]
+
+
+def folder_of(target, folder, order):
+    """The folder that an include of `folder` depends on; None: of another project, or types alone."""
+    match = re.fullmatch(r"permafrost/(\w+)\.h", target)
+    if not match:
+        return str(pathlib.PurePath(target).parent) if (ROOT / target).exists() else None
+    other = IMPLEMENTED[match.group(1)]
+    return other if folder in order and order.index(other) < order.index(folder) else None
+
+
+def check_file(path, table, used):
+    """What is wrong with one file; which folders it includes goes to `used`."""
+    name = str(path.relative_to(ROOT))
+    folder = str(path.parent.relative_to(ROOT))
+    if folder not in table and not name.startswith("include/"):
+        yield f"{name}: {folder} has no line in the table"
+        return
+    for target in includes(path):
+        for pattern, allowed in RESERVED.items():
+            if re.fullmatch(pattern, target) and not fnmatch.fnmatch(name, allowed):
+                yield f"{name} includes {target}, which is reserved for {allowed or 'nobody'}"
+        other = folder_of(target, folder, list(table))
+        if other in (None, folder):
+            continue
+        used[folder].add(other)
+        if other not in table.get(folder, []):
+            yield f"{name} includes {target}: {folder} may not include {other}"
+    raw = [line.strip() for line in path.read_text().splitlines() if RAW_PRINT.search(line)]
+    if name in RAW_PRINTERS and not raw:
+        yield f"RAW_PRINTERS: {name} needs no leave"
+    if not name.startswith("common/torch/") and name not in RAW_PRINTERS:
+        yield from (f"{name} prints past pf_print: {line}" for line in raw)
+
+
+def file_circles(paths):
+    """Circles of files, a file being a source and its header. Headers without a source of their name
+    are what several sources of a folder share, and no part of it."""
+    whole = {str(path.relative_to(ROOT).with_suffix("")) for path in paths if path.suffix != ".h"}
+    edges = collections.defaultdict(set)
+    for path in paths:
+        name = str(path.relative_to(ROOT).with_suffix(""))
+        if name not in whole:
+            continue
+        for target in includes(path):
+            other = "include/" + target if target.startswith("permafrost/") else target
+            if other.endswith(".h") and other[:-2] in whole:
+                edges[name].add(other[:-2])
+        edges[name].discard(name)
+    done, trail = set(), []
+
+    def follow(name):
+        if name in trail:
+            yield " -> ".join(trail[trail.index(name):] + [name])
+            return
+        if name in done:
+            return
+        trail.append(name)
+        for other in sorted(edges[name]):
+            yield from follow(other)
+        trail.pop()
+        done.add(name)
+
+    for name in sorted(edges):
+        yield from (f"a circle of files: {circle}" for circle in follow(name))
 
 
 def main():
-    files = list(sources())
-    by_include = {}
-    for room, path in files:
-        key = f"permafrost/{path.name}" if room.startswith("include") else path.name
-        by_include.setdefault(key, []).append((room, path))
-    problems = []
-    includes = 0
-    for room, path in files:
-        name = f"{room}/{path.stem}"
-        here = place(name)
-        if here is None:
-            problems.append(f"{name}: no row of the layering names this file")
-            continue
-        for line in path.read_text().splitlines():
-            if room != "common/torch" and RAW_PRINT.search(line) and name not in RAW_PRINTERS:
-                problems.append(f"{name} prints past pf_print: {line.strip()}")
-            match = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
-            if not match:
-                continue
-            includes += 1
-            target = match.group(1)
-            for pattern, allowed in RESERVED.items():
-                if re.fullmatch(pattern, target) and not any(fnmatch.fnmatch(name, a) for a in allowed):
-                    problems.append(f"{name}: {target} is reserved for {', '.join(allowed)}")
-            for other_room, other in by_include.get(target, []):
-                other_name = f"{other_room}/{other.stem}"
-                there = place(other_name)
-                if there is None or other_name == name:
-                    continue
-                if there[0] > here[0] or (there[0] == here[0] and there[1] > here[1]):
-                    problems.append(f"{name} includes {other_name}, which lies above it")
-                if {room, other_room} == {"extract", "train"}:
-                    problems.append(f"{name} includes {other_name}: the rooms never meet")
+    table = read_table()
+    paths = list(sources())
+    used = collections.defaultdict(set)
+    problems = list(check_table(table))
+    for path in paths:
+        problems += check_file(path, table, used)
+    problems += [f"the table: {folder} does not include {other}"
+                 for folder, below in table.items() for other in below if other not in used[folder]]
+    problems += [f"RAW_PRINTERS: there is no {name}" for name in RAW_PRINTERS if not (ROOT / name).exists()]
+    problems += file_circles(paths)
     for problem in sorted(set(problems)):
         print(problem)
-    print(f"{len(files)} files, {includes} includes, {len(set(problems))} problems")
+    print(f"{len(paths)} files in {len(table)} folders, {len(set(problems))} problems")
     return 1 if problems else 0
 
 

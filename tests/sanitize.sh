@@ -7,8 +7,8 @@ JOBS=${1:-2}
 SOURCE=$(cd "$(dirname "$0")/.." && pwd)
 
 # Suites that start threads. One that does not exist is an error: it cannot be built.
-THREADED='ground thread_pool gemm pipeline survey feature_cache cache_chunk cache_chunker cache_virtual compose journal
-  devices dataset manifest feature_table stream_feeder group_trainer metrics'
+THREADED='ground thread_pool gemm pipeline dataset_scan feature_cache cache_chunk cache_chunker cache_virtual cache_build journal
+  devices dataset manifest feature_table stream_loader head_trainer metrics'
 
 # configure NAME SANITIZERS FLAGS...
 configure() {

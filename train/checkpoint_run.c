@@ -1,12 +1,12 @@
-#include "checkpoint_run.h"
+#include "train/checkpoint_run.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "digest.h"
-#include "json.h"
-#include "memory.h"
-#include "output.h"
+#include "common/base/digest.h"
+#include "common/base/json.h"
+#include "common/base/memory.h"
+#include "common/file/output.h"
 
 /* Version 2 writes choices as words. Version 1 wrote the place of the word in its list; the lists
  * are here as they were then and never change. What has been added since was never in a
@@ -50,9 +50,9 @@ static void add_cache(cJSON *json, const PfCache *cache)
     const uint8_t *seal = pf_cache_seal(cache);
     const char *identity = pf_cache_identity(cache);
     if (seal)
-        pf_sha256_text(seal, PF_DIGEST_SIZE, text);
+        pf_digest_sha256_text(seal, PF_DIGEST_SIZE, text);
     else
-        pf_sha256_text(identity, strlen(identity), text);
+        pf_digest_sha256_text(identity, strlen(identity), text);
     text[12] = '\0';
     add_text(json, "cache", text);
 }

@@ -1,9 +1,9 @@
 /* Where the checkpoint of a run of train lies, and which run it belongs to. */
-#ifndef PF_CHECKPOINT_RUN_H
-#define PF_CHECKPOINT_RUN_H
+#ifndef PF_TRAIN_CHECKPOINT_RUN_H
+#define PF_TRAIN_CHECKPOINT_RUN_H
 
-#include "checkpoint.h"
-#include "train_options.h"
+#include "train/head/checkpoint.h"
+#include "train/options.h"
 
 /* Whether there can be one: of a fine-tuning whose output is a file, not a pipe or a device. */
 int pf_checkpoint_run_has_place(const PfTrainOptions *options);

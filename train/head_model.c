@@ -1,14 +1,14 @@
-#include "head_model.h"
+#include "train/head_model.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "head_tensors.h"
-#include "json.h"
-#include "memory.h"
-#include "model_file.h"
-#include "result.h"
+#include "common/base/json.h"
+#include "common/base/memory.h"
+#include "common/model/model_file.h"
+#include "train/head/head_tensors.h"
+#include "train/result.h"
 
 static bool starts_with(const char *text, const char *prefix)
 {

@@ -1,8 +1,8 @@
 /* A trained head as a model file. */
-#ifndef PF_HEAD_MODEL_H
-#define PF_HEAD_MODEL_H
+#ifndef PF_TRAIN_HEAD_MODEL_H
+#define PF_TRAIN_HEAD_MODEL_H
 
-#include "train_run.h"
+#include "train/train_run.h"
 
 /* Writes the run's head and metadata, and the network's tensors that learned with it. The head
  * takes features as the cache holds them and gives numbers in the target's units: what training did

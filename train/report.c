@@ -1,13 +1,13 @@
-#include "report.h"
+#include "train/report.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
-#include "log.h"
-#include "size_text.h"
-#include "target_kind.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/size_text.h"
+#include "train/features/target_kind.h"
 
 #define MAX_EPOCH_LINES 20
 #define MAX_RANKED_LINES 10
@@ -33,7 +33,7 @@ static void list_tasks(const PfFeatureTable *table, char *text, size_t size)
 }
 
 /* Of rows that train itself has chosen, it says how it comes. */
-static void say_equal(const PfFeatureTable *table)
+static void print_equal(const PfFeatureTable *table)
 {
     char text[PF_EQUAL_IMAGES_TEXT];
     int is_by_path = table->val > 0 && !table->keys && table->equal.val_in_train;
@@ -44,11 +44,11 @@ static void say_equal(const PfFeatureTable *table)
                        : "");
 }
 
-static void say_data(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,
-                     const PfFeatureTable *table)
+static void print_data(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,
+                       const PfFeatureTable *table)
 {
     const PfCacheTap *tap = pf_cache_tap(cache, sweep->taps[0]);
-    PfShape view = pf_view_shape(&tap->shape, table->views);
+    PfShape view = pf_cache_views_shape(&tap->shape, table->views);
     char shape[PF_SHAPE_TEXT_SIZE], tasks[512], left_out[48] = "", chosen[64] = "", taps[96];
     if (table->unlabelled)
         snprintf(left_out, sizeof left_out, ", %lld unlabelled left out",
@@ -67,10 +67,10 @@ static void say_data(const PfCache *cache, const PfTrainOptions *options, const 
            table->task_count > 1 ? "s" : "", tasks, (long long)table->split_counts[PF_SPLIT_TRAIN],
            (long long)table->split_counts[PF_SPLIT_VAL], chosen,
            (long long)table->split_counts[PF_SPLIT_TEST], left_out);
-    say_equal(table);
+    print_equal(table);
 }
 
-static void say_views(const PfSweep *sweep, const PfFeatureTable *table)
+static void print_views(const PfSweep *sweep, const PfFeatureTable *table)
 {
     int is_drawn = table->drawn_views > 1 && sweep->settings[0].experiment.optimizer != PF_LBFGS;
     if (is_drawn)
@@ -82,8 +82,8 @@ static void say_views(const PfSweep *sweep, const PfFeatureTable *table)
 }
 
 /* "features: 12.3 GB, streamed in blocks through 512 MB" */
-static void say_feature_memory(const PfCache *cache, const PfTrainOptions *options,
-                               const PfSweep *sweep, int tap)
+static void print_feature_memory(const PfCache *cache, const PfTrainOptions *options,
+                                 const PfSweep *sweep, int tap)
 {
     PfFeatureMemory memory;
     char size[PF_SIZE_TEXT], limit[PF_SIZE_TEXT], of[PF_CACHE_NAME_SIZE + 8] = "";
@@ -118,7 +118,7 @@ static void settings_text(const PfExperiment *experiment, int64_t rows, char *te
              normalize);
 }
 
-static void say_head(const PfSweep *sweep, const PfFeatureTable *table)
+static void print_head(const PfSweep *sweep, const PfFeatureTable *table)
 {
     const PfExperiment *experiment = &sweep->settings[0].experiment;
     char spec[PF_HEAD_SPEC_TEXT_SIZE], settings[256];
@@ -130,7 +130,7 @@ static void say_head(const PfSweep *sweep, const PfFeatureTable *table)
            (long long)features, outputs, settings);
 }
 
-static void say_finetune(const PfTrainOptions *options, const PfSweep *sweep)
+static void print_finetune(const PfTrainOptions *options, const PfSweep *sweep)
 {
     const PfFinetuneNetwork *network = pf_finetune_network(sweep->finetune);
     size_t count;
@@ -146,7 +146,7 @@ static void say_finetune(const PfTrainOptions *options, const PfSweep *sweep)
            network->plugin->suffix->describe(network->suffix));
 }
 
-static void say_sweep(const PfTrainOptions *options, const PfSweep *sweep)
+static void print_sweep(const PfTrainOptions *options, const PfSweep *sweep)
 {
     char text[512] = "";
     for (int a = 0; a < options->axis_count; a++) {
@@ -169,14 +169,15 @@ static void say_sweep(const PfTrainOptions *options, const PfSweep *sweep)
 void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,
                     const PfFeatureTable *table)
 {
-    say_data(cache, options, sweep, table);
-    say_views(sweep, table);
-    for (int tap = 0; tap < sweep->tap_count; tap++) say_feature_memory(cache, options, sweep, tap);
+    print_data(cache, options, sweep, table);
+    print_views(sweep, table);
+    for (int tap = 0; tap < sweep->tap_count; tap++)
+        print_feature_memory(cache, options, sweep, tap);
     if (sweep->trial_count == 1)
-        say_head(sweep, table);
+        print_head(sweep, table);
     else
-        say_sweep(options, sweep);
-    if (sweep->finetune) say_finetune(options, sweep);
+        print_sweep(options, sweep);
+    if (sweep->finetune) print_finetune(options, sweep);
     if (table->untrained_classes)
         pf_warn("%d of the classes are in val or test but not in train; the head cannot know them",
                 table->untrained_classes);
@@ -258,7 +259,7 @@ const char *pf_setting_text(const PfTrainRun *run, const PfRanked *ranked, char 
     return *text ? text : "as given";
 }
 
-static void say_ranked(const PfTrainRun *run, int place)
+static void print_ranked(const PfTrainRun *run, int place)
 {
     const PfRanked *ranked = &run->sweep->ranking[place];
     char setting[512], deviation[24] = "";
@@ -278,7 +279,7 @@ void pf_report_ranking(const PfTrainRun *run)
     int lines = pf_log_verbosity() > PF_NORMAL ? sweep->ranked_count : MAX_RANKED_LINES;
     if (sweep->trial_count == 1) return;
     pf_say(" rank  val %-14s      loss  setting", pf_score_name(sweep->table));
-    for (int i = 0; i < sweep->ranked_count && i < lines; i++) say_ranked(run, i);
+    for (int i = 0; i < sweep->ranked_count && i < lines; i++) print_ranked(run, i);
     if (sweep->ranked_count > lines)
         pf_say("       ... and %d more; --csv FILE has every head", sweep->ranked_count - lines);
 }
@@ -304,7 +305,7 @@ static void metric_cell(const PfMetricField *field, const void *metrics, int wit
                  interval.low, interval.high);
 }
 
-static void say_trimmed(const char *line)
+static void print_trimmed(const char *line)
 {
     int length = (int)strlen(line);
     while (length && line[length - 1] == ' ') length--;
@@ -312,7 +313,7 @@ static void say_trimmed(const char *line)
 }
 
 /* A line of the summary: the metric of each split; nothing where no split has it. */
-static void say_metric(const PfTrainRun *run, int task, const PfMetricField *field)
+static void print_metric(const PfTrainRun *run, int task, const PfMetricField *field)
 {
     char line[LINE_SIZE];
     int used = sprintf(line, "  %-22s", field->title), found = 0;
@@ -325,10 +326,10 @@ static void say_metric(const PfTrainRun *run, int task, const PfMetricField *fie
         found += !isnan(pf_field_value(field, metrics));
         used += sprintf(line + used, " %-*s", split == PF_SPLIT_TRAIN ? 8 : CELL_COLUMNS, cell);
     }
-    if (found) say_trimmed(line);
+    if (found) print_trimmed(line);
 }
 
-static void say_rows(const PfTrainRun *run, int task)
+static void print_rows(const PfTrainRun *run, int task)
 {
     const PfFeatureTable *table = run->sweep->table;
     char line[LINE_SIZE], names[LINE_SIZE];
@@ -340,8 +341,8 @@ static void say_rows(const PfTrainRun *run, int task)
         sprintf(line + used, " %8lld%*s", (long long)rows_of(run, split, task), pad, "");
         used += sprintf(names + used, " %8s%*s", pf_split_names[split], pad, "");
     }
-    say_trimmed(names);
-    say_trimmed(line);
+    print_trimmed(names);
+    print_trimmed(line);
 }
 
 void pf_report_metrics(const PfTrainRun *run)
@@ -356,9 +357,9 @@ void pf_report_metrics(const PfTrainRun *run)
         const void *metrics;
         const PfTaskMetrics *own = &run->metrics[detailed][t];
         const PfMetricField *field = pf_task_metric_fields(own, &metrics);
-        say_rows(run, t);
+        print_rows(run, t);
         for (; field->key; field++)
-            if (field->title) say_metric(run, t, field);
+            if (field->title) print_metric(run, t, field);
         intervals |= detailed != PF_SPLIT_TRAIN;
         own->metrics->say(own->values, table->tasks[t].classes, pf_split_names[detailed]);
     }
@@ -389,7 +390,7 @@ static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
     if (split == PF_SPLIT_TRAIN) strncat(text, " (no val)", size - strlen(text) - 1);
 }
 
-static void say_finetune_seconds(const PfSuffixSeconds *seconds)
+static void print_finetune_seconds(const PfSuffixSeconds *seconds)
 {
     double total =
         seconds->read + seconds->forward + seconds->backward + seconds->step + seconds->evaluate;
@@ -400,7 +401,7 @@ static void say_finetune_seconds(const PfSuffixSeconds *seconds)
            percent * seconds->step, percent * seconds->evaluate);
 }
 
-static void say_stream_seconds(const PfStreamSeconds *seconds)
+static void print_stream_seconds(const PfStreamSeconds *seconds)
 {
     pf_say("streamed: reading %.2f s, decompressing %.2f s, in threads beside the training",
            1e-9 * (double)seconds->read_nanoseconds, 1e-9 * (double)seconds->unpack_nanoseconds);
@@ -419,12 +420,12 @@ void pf_report_end(const PfTrainRun *run, const char *model_path)
     else
         snprintf(when, sizeof when, "epoch %d of %d", history->best_epoch, history->epoch_count);
     if (sweep->trial_count > 1) snprintf(heads, sizeof heads, " (%d heads)", sweep->trial_count);
-    if (sweep->finetune) say_finetune_seconds(pf_finetune_seconds(sweep->finetune));
-    if (sweep->table->stream) say_stream_seconds(&sweep->stream_seconds);
+    if (sweep->finetune) print_finetune_seconds(pf_finetune_seconds(sweep->finetune));
+    if (sweep->table->stream) print_stream_seconds(&sweep->stream_seconds);
     pf_say("%s, %s; load %s, train %s%s, total %s%s%s", metrics, when,
-           pf_duration_text(sweep->load_seconds, load),
-           pf_duration_text(sweep->train_seconds, train), heads,
-           pf_duration_text(run->total_seconds, total),
+           pf_clock_duration_text(sweep->load_seconds, load),
+           pf_clock_duration_text(sweep->train_seconds, train), heads,
+           pf_clock_duration_text(run->total_seconds, total),
            model_path ? "; model: " : "; no model written, -o FILE keeps it",
            model_path ? model_path : "");
 }

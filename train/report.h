@@ -1,9 +1,9 @@
 /* What train says, for people, on stderr. */
-#ifndef PF_REPORT_H
-#define PF_REPORT_H
+#ifndef PF_TRAIN_REPORT_H
+#define PF_TRAIN_REPORT_H
 
-#include "log.h"
-#include "train_run.h"
+#include "common/base/log.h"
+#include "train/train_run.h"
 
 /* While the training runs: of a single head a table of epochs of at most about
  * twenty lines, however many there are; of many a bar. */

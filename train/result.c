@@ -1,11 +1,11 @@
-#include "result.h"
+#include "train/result.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "csv.h"
+#include "common/file/csv.h"
 
 /* ---- settings ---- */
 

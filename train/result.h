@@ -1,11 +1,11 @@
 /* The result of a run as JSON, and every head of it as a line of comma-separated values:
  * docs/train.md describes them. */
-#ifndef PF_RESULT_H
-#define PF_RESULT_H
+#ifndef PF_TRAIN_RESULT_H
+#define PF_TRAIN_RESULT_H
 
 #include <cjson/cJSON.h>
 
-#include "train_run.h"
+#include "train/train_run.h"
 
 /* NULL where memory is short. Free with cJSON_Delete. */
 cJSON *pf_result_json(const PfTrainRun *run);

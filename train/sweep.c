@@ -1,4 +1,4 @@
-#include "sweep.h"
+#include "train/sweep.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -6,15 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "checkpoint_run.h"
-#include "clock.h"
-#include "convex_head.h"
-#include "group_run.h"
-#include "log.h"
-#include "memory.h"
-#include "row_choice.h"
-#include "stream_normalize.h"
-#include "target_kind.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "train/checkpoint_run.h"
+#include "train/features/row_choice.h"
+#include "train/features/stream_normalize.h"
+#include "train/features/target_kind.h"
+#include "train/fit/convex_head.h"
+#include "train/head_batch_run.h"
 
 /* Parameters, their gradients, the optimiser's state and the best so far of the heads of a group.
  */
@@ -26,7 +26,7 @@ typedef struct Runner {
     PfThreadPool *pool;
     const PfSweepObserver *observer;
     PfSweep *sweep;
-    int trial_total, trials_done, group_size;
+    int trial_total, trials_done, head_batch_size;
     int told; /* on_stage was called */
 } Runner;
 
@@ -192,10 +192,10 @@ static int fill_stage(Runner *runner, Stage *stage, PfError *err)
 static int open_stage(Runner *runner, int tap, int fold, PfNormalize normalize, Stage *stage,
                       PfError *err)
 {
-    double started = pf_seconds();
+    double started = pf_clock_seconds();
     *stage = (Stage){.tap = tap, .fold = fold, .normalize = normalize};
     int failed = fill_stage(runner, stage, err);
-    runner->sweep->load_seconds += pf_seconds() - started;
+    runner->sweep->load_seconds += pf_clock_seconds() - started;
     if (failed) free_stage(stage);
     const PfSweepObserver *observer = runner->observer;
     if (!failed && !runner->told++ && observer && observer->on_stage)
@@ -212,7 +212,7 @@ static int on_step(void *context, int64_t done, int64_t total)
     if (!observer || !observer->on_step) return 0;
     if (runner->trial_total == 1) return observer->on_step(observer->context, done, total);
     return observer->on_step(observer->context,
-                             runner->trials_done + runner->group_size * done / total,
+                             runner->trials_done + runner->head_batch_size * done / total,
                              runner->trial_total);
 }
 
@@ -234,18 +234,18 @@ static void on_epoch(void *context, int epoch, const PfHeadHistory *histories)
 }
 
 /* Trains experiments that are heads of one group. */
-static int train_group(Runner *runner, const Stage *stage, const PfExperiment *first,
-                       const PfHeadSetting *settings, int count, int64_t seed, PfGroupResult *out,
-                       PfError *err)
+static int train_head_batch(Runner *runner, const Stage *stage, const PfExperiment *first,
+                            const PfHeadSetting *settings, int count, int64_t seed,
+                            PfHeadBatchResult *out, PfError *err)
 {
-    PfGroupObserver observer = {runner, on_epoch, on_step, on_resume};
-    PfGroupRun run = {.options = runner->options,
-                      .table = stage->table,
-                      .finetune = runner->sweep->finetune,
-                      .checkpoint = runner->sweep->checkpoint,
-                      .pool = runner->pool,
-                      .observer = &observer};
-    if (pf_group_run(&run, first, settings, count, seed, out, err)) return -1;
+    PfHeadBatchObserver observer = {runner, on_epoch, on_step, on_resume};
+    PfHeadBatchRun run = {.options = runner->options,
+                          .table = stage->table,
+                          .finetune = runner->sweep->finetune,
+                          .checkpoint = runner->sweep->checkpoint,
+                          .pool = runner->pool,
+                          .observer = &observer};
+    if (pf_head_batch_run(&run, first, settings, count, seed, out, err)) return -1;
     runner->sweep->train_seconds += out->seconds;
     return 0;
 }
@@ -286,17 +286,17 @@ static void note_trial(Runner *runner, const Stage *stage, int setting, int64_t 
 }
 
 /* Trains `count` of the settings whose indices are in members. */
-static int run_group(Runner *runner, const Stage *stage, const int *members, int count,
-                     int64_t seed, PfError *err)
+static int run_head_batch(Runner *runner, const Stage *stage, const int *members, int count,
+                          int64_t seed, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
     const PfExperiment *first = &sweep->settings[members[0]].experiment;
     PfHeadSetting *settings = pf_calloc((size_t)count, sizeof *settings, err);
-    PfGroupResult result;
+    PfHeadBatchResult result;
     if (!settings) return -1;
     for (int h = 0; h < count; h++) settings[h] = sweep->settings[members[h]].experiment.setting;
-    runner->group_size = count;
-    int failed = train_group(runner, stage, first, settings, count, seed, &result, err);
+    runner->head_batch_size = count;
+    int failed = train_head_batch(runner, stage, first, settings, count, seed, &result, err);
     for (int h = 0; h < count && !failed; h++)
         note_trial(runner, stage, members[h], seed, &result.histories[h]);
     free(settings);
@@ -304,7 +304,7 @@ static int run_group(Runner *runner, const Stage *stage, const int *members, int
     if (runner->trial_total == 1)
         sweep->result = result; /* the winner: no need to train it again */
     else
-        pf_group_result_free(&result);
+        pf_head_batch_result_free(&result);
     return 0;
 }
 
@@ -324,12 +324,12 @@ static int run_stage(Runner *runner, const Stage *stage, int64_t seed, PfError *
         int size = 0;
         for (int other = s; other < sweep->setting_count && (!size || size < most); other++) {
             const PfExperiment *experiment = &sweep->settings[other].experiment;
-            if (done[other] || (other != s && !pf_experiment_same_group(first, experiment)))
+            if (done[other] || (other != s && !pf_experiment_same_batch(first, experiment)))
                 continue;
             done[other] = 1;
             members[size++] = other;
         }
-        failed = run_group(runner, stage, members, size, seed + first->seed, err);
+        failed = run_head_batch(runner, stage, members, size, seed + first->seed, err);
     }
     free(done);
     free(members);
@@ -484,9 +484,9 @@ static int train_winner(Runner *runner, PfError *err)
     sweep->table = stage.table;
     sweep->mean = stage.mean;
     sweep->scale = stage.scale;
-    runner->group_size = 0;
-    if (train_group(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
-                    sweep->experiment.seed, &sweep->result, err))
+    runner->head_batch_size = 0;
+    if (train_head_batch(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
+                         sweep->experiment.seed, &sweep->result, err))
         return -1;
     if (!sweep->result.histories[0].diverged) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
@@ -561,7 +561,7 @@ int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *po
 
 void pf_sweep_free(PfSweep *sweep)
 {
-    pf_group_result_free(&sweep->result);
+    pf_head_batch_result_free(&sweep->result);
     pf_feature_table_free(&sweep->table);
     pf_finetune_close(&sweep->finetune);
     pf_checkpoint_free(&sweep->checkpoint);

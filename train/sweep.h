@@ -1,14 +1,14 @@
 /* Many heads: every setting, from every seed, on every fold and tap, grouped so that as
  * many as can be learn side by side; ranked by validation. A single head is a sweep
  * of one. */
-#ifndef PF_SWEEP_H
-#define PF_SWEEP_H
+#ifndef PF_TRAIN_SWEEP_H
+#define PF_TRAIN_SWEEP_H
 
-#include "evaluation.h"
-#include "feature_memory.h"
-#include "feature_table.h"
-#include "finetune.h"
-#include "train_options.h"
+#include "train/features/feature_memory.h"
+#include "train/features/feature_table.h"
+#include "train/finetune/finetune.h"
+#include "train/fit/evaluation.h"
+#include "train/options.h"
 
 /* One head that was trained. */
 typedef struct PfTrial {
@@ -43,7 +43,7 @@ typedef struct PfSweep {
     int tap;
     PfFeatureTable *table;    /* its features, normalised or to be; owned */
     float *mean, *scale;      /* (features) of the normalisation, or NULL; owned */
-    PfGroupResult result;     /* one head */
+    PfHeadBatchResult result; /* one head */
     PfFinetune *finetune;     /* what it learned with, as it then was; NULL: heads alone; owned */
     PfCheckpoint *checkpoint; /* of a fine-tuning, to be removed once its model is written; NULL:
                                  none; owned */

@@ -1,9 +1,9 @@
-#include "train_run.h"
+#include "train/train_run.h"
 
 #include <stdio.h>
 
-#include "cached_views.h"
-#include "target_kind.h"
+#include "common/cache/views.h"
+#include "train/features/target_kind.h"
 
 const char *const pf_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
 
@@ -17,7 +17,7 @@ const char *pf_train_run_head_tap(const PfTrainRun *run, PfShape *shape)
     const PfCacheTap *tap = pf_train_run_tap(run);
     const PfFinetune *finetune = run->sweep->finetune;
     *shape = finetune ? *pf_finetune_shape(finetune)
-                      : pf_view_shape(&tap->shape, run->sweep->table->views);
+                      : pf_cache_views_shape(&tap->shape, run->sweep->table->views);
     return finetune ? pf_finetune_network(finetune)->output : tap->name;
 }
 

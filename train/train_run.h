@@ -1,10 +1,10 @@
 /* Everything one run of train knows once it is done: what the report, the result
  * JSON, the CSV and the model file are made of. All of it is lent. */
-#ifndef PF_TRAIN_RUN_H
-#define PF_TRAIN_RUN_H
+#ifndef PF_TRAIN_TRAIN_RUN_H
+#define PF_TRAIN_TRAIN_RUN_H
 
-#include "evaluation.h"
-#include "sweep.h"
+#include "train/fit/evaluation.h"
+#include "train/sweep.h"
 
 typedef struct PfTrainRun {
     const PfCache *cache;

@@ -1,4 +1,4 @@
-#include "autocast.h"
+#include "common/torch/autocast.h"
 
 #include <ATen/autocast_mode.h>
 #include <torch/version.h>

@@ -1,6 +1,6 @@
 // Arithmetic in bfloat16 on float32 parameters.
-#ifndef PF_TORCH_AUTOCAST_H
-#define PF_TORCH_AUTOCAST_H
+#ifndef PF_COMMON_TORCH_AUTOCAST_H
+#define PF_COMMON_TORCH_AUTOCAST_H
 
 #include <c10/core/Device.h>
 

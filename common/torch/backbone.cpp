@@ -1,4 +1,4 @@
-#include "backbone.h"
+#include "common/torch/backbone.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,16 +7,16 @@
 #include <ATen/Functions.h>
 #include <c10/core/InferenceMode.h>
 
-#include "batch_choice.h"
-#include "block_pool.h"
-#include "convolution.h"
-#include "convolution_nodes.h"
-#include "device.h"
-#include "failure.h"
-#include "processor.h"
-#include "row_groups.h"
-#include "script_module.h"
-#include "user_module.h"
+#include "common/backbone/batch_choice.h"
+#include "common/conv/convolution.h"
+#include "common/simd/processor.h"
+#include "common/torch/block_pool.h"
+#include "common/torch/convolution_nodes.h"
+#include "common/torch/device.h"
+#include "common/torch/failure.h"
+#include "common/torch/row_groups.h"
+#include "common/torch/script_module.h"
+#include "common/torch/user_module.h"
 
 using namespace permafrost;
 
@@ -170,7 +170,7 @@ void PfBackbone::choose_batch()
             return 0.0;
         }
     };
-    int chosen = pf_batch_choose(measure, &measurement);
+    int chosen = pf_batch_choice_make(measure, &measurement);
     if (measurement.failure) std::rethrow_exception(measurement.failure);
     set_batch(chosen);
 }

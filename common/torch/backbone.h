@@ -1,16 +1,16 @@
 // An open backbone: a network, its taps, and the way from pixels to features.
-#ifndef PF_TORCH_BACKBONE_H
-#define PF_TORCH_BACKBONE_H
+#ifndef PF_COMMON_TORCH_BACKBONE_H
+#define PF_COMMON_TORCH_BACKBONE_H
 
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "network.h"
-#include "overlap.h"
+#include "common/torch/network.h"
+#include "common/torch/overlap.h"
+#include "common/torch/pixels.h"
 #include "permafrost/backbone.h"
-#include "pixels.h"
 
 struct PfBackbone {
 public:

@@ -1,10 +1,10 @@
 // The C door: PfBackbonePlugin on libtorch. No exception gets past this file.
 #include "permafrost/backbone.h"
 
-#include "backbone.h"
-#include "export.h"
-#include "failure.h"
-#include "suffix_plugin.h"
+#include "common/torch/backbone.h"
+#include "common/torch/export.h"
+#include "common/torch/failure.h"
+#include "common/torch/suffix_plugin.h"
 
 static int open(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
 {

@@ -1,4 +1,4 @@
-#include "block_pool.h"
+#include "common/torch/block_pool.h"
 
 #include <cstdlib>
 #include <cstring>

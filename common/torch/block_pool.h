@@ -1,6 +1,6 @@
 // Memory for tensors that goes round instead of back to the system.
-#ifndef PF_TORCH_BLOCK_POOL_H
-#define PF_TORCH_BLOCK_POOL_H
+#ifndef PF_COMMON_TORCH_BLOCK_POOL_H
+#define PF_COMMON_TORCH_BLOCK_POOL_H
 
 namespace permafrost {
 

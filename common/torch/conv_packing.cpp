@@ -1,4 +1,4 @@
-#include "conv_packing.h"
+#include "common/torch/conv_packing.h"
 
 #include <unordered_set>
 
@@ -6,9 +6,9 @@
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/remove_mutation.h>
 
-#include "convolution_operator.h"
-#include "finite_graph.h"
-#include "max_pool_operator.h"
+#include "common/torch/convolution_operator.h"
+#include "common/torch/finite_graph.h"
+#include "common/torch/max_pool_operator.h"
 
 namespace permafrost {
 

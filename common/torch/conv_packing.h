@@ -1,6 +1,6 @@
 // How a processor computes the convolutions of a frozen network.
-#ifndef PF_TORCH_CONV_PACKING_H
-#define PF_TORCH_CONV_PACKING_H
+#ifndef PF_COMMON_TORCH_CONV_PACKING_H
+#define PF_COMMON_TORCH_CONV_PACKING_H
 
 #include <torch/csrc/jit/api/module.h>
 

@@ -1,4 +1,4 @@
-#include "convolution_nodes.h"
+#include "common/torch/convolution_nodes.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -7,7 +7,7 @@
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 
-#include "convolution_outline.h"
+#include "common/torch/shape_probe.h"
 
 namespace permafrost {
 
@@ -86,12 +86,12 @@ static std::vector<ConvolutionNode> all_convolutions(Graph &graph)
 }
 
 // The same convolutions, of a graph of which only sizes are wanted.
-static std::vector<ConvolutionNode> outline_convolutions(Graph &graph)
+static std::vector<ConvolutionNode> probe_convolutions(Graph &graph)
 {
-    std::vector<ConvolutionNode> outlined = all_convolutions(graph);
-    for (ConvolutionNode &convolution : outlined)
-        convolution.node = outline_convolution(graph, convolution.node, convolution.arguments);
-    return outlined;
+    std::vector<ConvolutionNode> probed = all_convolutions(graph);
+    for (ConvolutionNode &convolution : probed)
+        convolution.node = probe_convolution(graph, convolution.node, convolution.arguments);
+    return probed;
 }
 
 std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
@@ -101,7 +101,7 @@ std::vector<ConvolutionNode> find_convolutions(const torch::jit::Module &module,
     std::vector<ConvolutionNode> found = all_convolutions(*graph);
     std::shared_ptr<Graph> copy = graph->copy();
     std::vector<Value *> values; // three of each
-    for (const ConvolutionNode &convolution : outline_convolutions(*copy)) {
+    for (const ConvolutionNode &convolution : probe_convolutions(*copy)) {
         Value *output = convolution.node->output();
         const Sum &sum = convolution.sum;
         values.insert(values.end(),

@@ -1,6 +1,6 @@
 // The convolutions of a frozen graph.
-#ifndef PF_TORCH_CONVOLUTION_NODES_H
-#define PF_TORCH_CONVOLUTION_NODES_H
+#ifndef PF_COMMON_TORCH_CONVOLUTION_NODES_H
+#define PF_COMMON_TORCH_CONVOLUTION_NODES_H
 
 #include <memory>
 #include <vector>

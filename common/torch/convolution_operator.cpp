@@ -1,4 +1,4 @@
-#include "convolution_operator.h"
+#include "common/torch/convolution_operator.h"
 
 #include <algorithm>
 
@@ -7,8 +7,8 @@
 #include <torch/custom_class.h>
 #include <torch/library.h>
 
-#include "convolution.h"
-#include "failure.h"
+#include "common/conv/convolution.h"
+#include "common/torch/failure.h"
 
 namespace permafrost {
 

@@ -1,8 +1,8 @@
 // Convolutions by convolution.h as operators of TorchScript.
-#ifndef PF_TORCH_CONVOLUTION_OPERATOR_H
-#define PF_TORCH_CONVOLUTION_OPERATOR_H
+#ifndef PF_COMMON_TORCH_CONVOLUTION_OPERATOR_H
+#define PF_COMMON_TORCH_CONVOLUTION_OPERATOR_H
 
-#include "convolution_nodes.h"
+#include "common/torch/convolution_nodes.h"
 
 namespace permafrost {
 

@@ -1,4 +1,4 @@
-#include "cudnn_fusion.h"
+#include "common/torch/cudnn_fusion.h"
 
 #include <unordered_set>
 
@@ -8,8 +8,8 @@
 #include <torch/csrc/jit/passes/remove_mutation.h>
 #include <torch/library.h>
 
-#include "convolution_nodes.h"
-#include "finite_graph.h"
+#include "common/torch/convolution_nodes.h"
+#include "common/torch/finite_graph.h"
 
 namespace permafrost {
 

@@ -1,6 +1,6 @@
 // Convolutions in cuDNN's own terms.
-#ifndef PF_TORCH_CUDNN_FUSION_H
-#define PF_TORCH_CUDNN_FUSION_H
+#ifndef PF_COMMON_TORCH_CUDNN_FUSION_H
+#define PF_COMMON_TORCH_CUDNN_FUSION_H
 
 #include <torch/csrc/jit/api/module.h>
 

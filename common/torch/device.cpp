@@ -1,4 +1,4 @@
-#include "device.h"
+#include "common/torch/device.h"
 
 #include <algorithm>
 #include <thread>
@@ -9,8 +9,8 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
-#include "failure.h"
-#include "processor.h"
+#include "common/simd/processor.h"
+#include "common/torch/failure.h"
 
 namespace permafrost {
 

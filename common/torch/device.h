@@ -1,6 +1,6 @@
 // Where and how to compute.
-#ifndef PF_TORCH_DEVICE_H
-#define PF_TORCH_DEVICE_H
+#ifndef PF_COMMON_TORCH_DEVICE_H
+#define PF_COMMON_TORCH_DEVICE_H
 
 #include <string>
 

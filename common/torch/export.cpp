@@ -1,16 +1,16 @@
-#include "export.h"
+#include "common/torch/export.h"
 
 #include <sstream>
 
 #include <ATen/core/List.h>
 #include <ATen/core/jit_type.h>
 
-#include "failure.h"
-#include "script_module.h"
-#include "user_module.h"
+#include "common/torch/failure.h"
+#include "common/torch/script_module.h"
+#include "common/torch/user_module.h"
 
 extern "C" {
-#include "atomic_file.h"
+#include "common/file/atomic_file.h"
 }
 
 namespace permafrost {

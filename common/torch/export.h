@@ -1,6 +1,6 @@
 // Backbone and head as one TorchScript file.
-#ifndef PF_TORCH_EXPORT_H
-#define PF_TORCH_EXPORT_H
+#ifndef PF_COMMON_TORCH_EXPORT_H
+#define PF_COMMON_TORCH_EXPORT_H
 
 #include "permafrost/backbone.h"
 

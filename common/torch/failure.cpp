@@ -1,10 +1,10 @@
-#include "failure.h"
+#include "common/torch/failure.h"
 
 #include <new>
 
 #include <c10/util/Exception.h>
 
-#include "printable.h"
+#include "common/base/printable.h"
 
 namespace permafrost {
 

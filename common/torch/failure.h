@@ -1,6 +1,6 @@
 // Failures inside the torch room: exceptions here, PfError outside.
-#ifndef PF_TORCH_FAILURE_H
-#define PF_TORCH_FAILURE_H
+#ifndef PF_COMMON_TORCH_FAILURE_H
+#define PF_COMMON_TORCH_FAILURE_H
 
 #include <exception>
 #include <string>

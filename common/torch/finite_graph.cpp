@@ -1,4 +1,4 @@
-#include "finite_graph.h"
+#include "common/torch/finite_graph.h"
 
 #include <algorithm>
 

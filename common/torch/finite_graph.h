@@ -1,12 +1,12 @@
 // Where a library's convolution may take in the ReLU behind it. Those of oneDNN and cuDNN make 0 of
 // NaN, and so finite features of a broken network; a ReLU by itself keeps NaN, and so do our own
 // convolutions.
-#ifndef PF_TORCH_FINITE_GRAPH_H
-#define PF_TORCH_FINITE_GRAPH_H
+#ifndef PF_COMMON_TORCH_FINITE_GRAPH_H
+#define PF_COMMON_TORCH_FINITE_GRAPH_H
 
 #include <torch/csrc/jit/ir/ir.h>
 
-#include "convolution_nodes.h"
+#include "common/torch/convolution_nodes.h"
 
 namespace permafrost {
 

@@ -1,4 +1,4 @@
-#include "max_pool_operator.h"
+#include "common/torch/max_pool_operator.h"
 
 #include <algorithm>
 
@@ -6,8 +6,8 @@
 #include <ATen/Parallel.h>
 #include <torch/library.h>
 
-#include "convolution_nodes.h"
-#include "max_pool.h"
+#include "common/conv/max_pool.h"
+#include "common/torch/convolution_nodes.h"
 
 namespace permafrost {
 

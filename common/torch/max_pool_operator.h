@@ -1,6 +1,6 @@
 // Max pooling by max_pool.h in the place of libtorch's.
-#ifndef PF_TORCH_MAX_POOL_OPERATOR_H
-#define PF_TORCH_MAX_POOL_OPERATOR_H
+#ifndef PF_COMMON_TORCH_MAX_POOL_OPERATOR_H
+#define PF_COMMON_TORCH_MAX_POOL_OPERATOR_H
 
 #include <torch/csrc/jit/ir/ir.h>
 

@@ -1,13 +1,13 @@
-#include "network.h"
+#include "common/torch/network.h"
 
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/csrc/jit/passes/inliner.h>
 
-#include "conv_packing.h"
-#include "convolution_nodes.h"
-#include "cudnn_fusion.h"
-#include "rounding.h"
-#include "row_groups.h"
+#include "common/torch/conv_packing.h"
+#include "common/torch/convolution_nodes.h"
+#include "common/torch/cudnn_fusion.h"
+#include "common/torch/rounding.h"
+#include "common/torch/row_groups.h"
 
 namespace permafrost {
 

@@ -1,6 +1,6 @@
 // A TorchScript module made ready to run: frozen, fused, on its device.
-#ifndef PF_TORCH_NETWORK_H
-#define PF_TORCH_NETWORK_H
+#ifndef PF_COMMON_TORCH_NETWORK_H
+#define PF_COMMON_TORCH_NETWORK_H
 
 #include <memory>
 #include <string>

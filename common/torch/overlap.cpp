@@ -1,4 +1,4 @@
-#include "overlap.h"
+#include "common/torch/overlap.h"
 
 #include <chrono>
 

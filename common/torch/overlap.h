@@ -1,7 +1,7 @@
 // Batches under way on a device: while one is computed, the next one's pixels come and the
 // features of the one before leave.
-#ifndef PF_TORCH_OVERLAP_H
-#define PF_TORCH_OVERLAP_H
+#ifndef PF_COMMON_TORCH_OVERLAP_H
+#define PF_COMMON_TORCH_OVERLAP_H
 
 #include <cstdint>
 #include <functional>
@@ -10,7 +10,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "work_queue.h"
+#include "common/torch/work_queue.h"
 
 namespace permafrost {
 

@@ -1,4 +1,4 @@
-#include "pixels.h"
+#include "common/torch/pixels.h"
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>

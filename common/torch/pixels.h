@@ -1,6 +1,6 @@
 // From uint8 pixels to a network's input.
-#ifndef PF_TORCH_PIXELS_H
-#define PF_TORCH_PIXELS_H
+#ifndef PF_COMMON_TORCH_PIXELS_H
+#define PF_COMMON_TORCH_PIXELS_H
 
 #include <cstdint>
 

@@ -1,8 +1,8 @@
-#include "rounding.h"
+#include "common/torch/rounding.h"
 
 #include <ATen/Functions.h>
 
-#include "convolution_nodes.h"
+#include "common/torch/convolution_nodes.h"
 
 namespace permafrost {
 

@@ -1,7 +1,7 @@
 // bfloat16 on processors without instructions for it, or without fast ones: float32 arithmetic,
 // rounded.
-#ifndef PF_TORCH_ROUNDING_H
-#define PF_TORCH_ROUNDING_H
+#ifndef PF_COMMON_TORCH_ROUNDING_H
+#define PF_COMMON_TORCH_ROUNDING_H
 
 #include <ATen/core/Tensor.h>
 #include <torch/csrc/jit/ir/ir.h>

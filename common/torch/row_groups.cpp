@@ -1,4 +1,4 @@
-#include "row_groups.h"
+#include "common/torch/row_groups.h"
 
 #include <algorithm>
 #include <vector>
@@ -8,7 +8,7 @@
 #include <c10/core/InferenceMode.h>
 #include <omp.h>
 
-#include "batch_choice.h"
+#include "common/backbone/batch_choice.h"
 
 namespace permafrost {
 

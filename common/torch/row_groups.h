@@ -5,8 +5,8 @@
 // goes on, also where decoding takes a core away. And as each group is of the same
 // size and has one thread, an image's numbers depend neither on the number of threads nor
 // on who came with it.
-#ifndef PF_TORCH_ROW_GROUPS_H
-#define PF_TORCH_ROW_GROUPS_H
+#ifndef PF_COMMON_TORCH_ROW_GROUPS_H
+#define PF_COMMON_TORCH_ROW_GROUPS_H
 
 #include <functional>
 

@@ -1,4 +1,4 @@
-#include "script_module.h"
+#include "common/torch/script_module.h"
 
 #include <cstdlib>
 #include <memory>
@@ -7,10 +7,10 @@
 
 #include <ATen/Functions.h>
 
-#include "failure.h"
+#include "common/torch/failure.h"
 
 extern "C" {
-#include "arch_script.h"
+#include "common/arch/script.h"
 }
 
 namespace permafrost {

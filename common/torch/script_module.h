@@ -1,6 +1,6 @@
 // From a graph as data to a TorchScript module.
-#ifndef PF_TORCH_SCRIPT_MODULE_H
-#define PF_TORCH_SCRIPT_MODULE_H
+#ifndef PF_COMMON_TORCH_SCRIPT_MODULE_H
+#define PF_COMMON_TORCH_SCRIPT_MODULE_H
 
 #include <string>
 #include <vector>

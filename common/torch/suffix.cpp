@@ -1,4 +1,4 @@
-#include "suffix.h"
+#include "common/torch/suffix.h"
 
 #include <algorithm>
 #include <set>
@@ -9,11 +9,11 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/ir/ir.h>
 
-#include "autocast.h"
-#include "block_pool.h"
-#include "device.h"
-#include "failure.h"
-#include "user_module.h"
+#include "common/torch/autocast.h"
+#include "common/torch/block_pool.h"
+#include "common/torch/device.h"
+#include "common/torch/failure.h"
+#include "common/torch/user_module.h"
 
 using namespace permafrost;
 
@@ -43,7 +43,7 @@ static void collect_names(const torch::jit::Block *block, std::set<std::string> 
 void PfSuffix::lend(const torch::jit::NameTensor &named, bool is_buffer)
 {
     at::Tensor tensor = named.value;
-    for (const LentTensor &other : lent_)
+    for (const BorrowedTensor &other : lent_)
         if (other.tensor().is_same(tensor)) return; // shared, under its first name
     if (!is_buffer) tensor.requires_grad_(true);
     lent_.emplace_back(named.name, tensor, is_buffer);
@@ -188,7 +188,7 @@ void PfSuffix::forward_training(const float *rows, std::int64_t n, std::uint64_t
     generator.set_current_seed(dropout_seed);
     features_ = run(rows, n);
     store(features_, features);
-    for (LentTensor &lent : lent_) // running statistics
+    for (BorrowedTensor &lent : lent_) // running statistics
         if (lent.is_buffer() && train_batch_norm_) lent.download();
 }
 
@@ -204,11 +204,11 @@ void PfSuffix::backward(const float *derivative)
                                           false, true);
     features_.reset();
     size_t next = 0;
-    for (LentTensor &lent : lent_)
+    for (BorrowedTensor &lent : lent_)
         if (!lent.is_buffer()) lent.set_gradient(gradients[next++]);
 }
 
 void PfSuffix::commit()
 {
-    for (LentTensor &lent : lent_) lent.upload();
+    for (BorrowedTensor &lent : lent_) lent.upload();
 }

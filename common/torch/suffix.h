@@ -1,6 +1,6 @@
 // The part of a network behind a cut, open for training.
-#ifndef PF_TORCH_SUFFIX_H
-#define PF_TORCH_SUFFIX_H
+#ifndef PF_COMMON_TORCH_SUFFIX_H
+#define PF_COMMON_TORCH_SUFFIX_H
 
 #include <memory>
 #include <string>
@@ -8,10 +8,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "lent_tensor.h"
-#include "network.h"
+#include "common/torch/borrowed_tensor.h"
+#include "common/torch/network.h"
+#include "common/torch/suffix_network.h"
 #include "permafrost/suffix.h"
-#include "suffix_network.h"
 
 struct PfSuffix {
 public:
@@ -43,7 +43,7 @@ private:
     bool bf16_, train_batch_norm_;
     at::Tensor mean_, std_; // (3,1,1); undefined where rows are no pixels
     std::unique_ptr<permafrost::Network> network_;
-    std::vector<permafrost::LentTensor> lent_;
+    std::vector<permafrost::BorrowedTensor> lent_;
     std::vector<PfSuffixTensor> views_; // of lent_
     std::vector<at::Tensor> parameters_;
     at::Tensor features_; // of the last forward_training(), with what backward() needs

@@ -1,4 +1,4 @@
-#include "suffix_network.h"
+#include "common/torch/suffix_network.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,9 +7,9 @@
 #include <ATen/Functions.h>
 #include <c10/core/GradMode.h>
 
-#include "failure.h"
-#include "script_module.h"
-#include "user_module.h"
+#include "common/torch/failure.h"
+#include "common/torch/script_module.h"
+#include "common/torch/user_module.h"
 
 namespace permafrost {
 

@@ -1,6 +1,6 @@
 // The part of a network behind a cut, before it is anybody's to train.
-#ifndef PF_TORCH_SUFFIX_NETWORK_H
-#define PF_TORCH_SUFFIX_NETWORK_H
+#ifndef PF_COMMON_TORCH_SUFFIX_NETWORK_H
+#define PF_COMMON_TORCH_SUFFIX_NETWORK_H
 
 #include <string>
 

@@ -1,8 +1,8 @@
 // PfSuffixPlugin on libtorch. No exception gets past this file.
-#include "suffix_plugin.h"
+#include "common/torch/suffix_plugin.h"
 
-#include "failure.h"
-#include "suffix.h"
+#include "common/torch/failure.h"
+#include "common/torch/suffix.h"
 
 template <typename Action> static int guarded(PfError *err, Action action)
 {

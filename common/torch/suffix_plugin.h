@@ -1,6 +1,6 @@
 // The C door of the suffix.
-#ifndef PF_TORCH_SUFFIX_PLUGIN_H
-#define PF_TORCH_SUFFIX_PLUGIN_H
+#ifndef PF_COMMON_TORCH_SUFFIX_PLUGIN_H
+#define PF_COMMON_TORCH_SUFFIX_PLUGIN_H
 
 #include "permafrost/suffix.h"
 

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <thread>
 
-#include "work_queue.h"
+#include "common/torch/work_queue.h"
 
 namespace permafrost {
 

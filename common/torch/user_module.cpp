@@ -1,4 +1,4 @@
-#include "user_module.h"
+#include "common/torch/user_module.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -8,8 +8,8 @@
 #include <caffe2/serialize/in_memory_adapter.h>
 #include <torch/csrc/jit/serialization/import.h>
 
-#include "failure.h"
-#include "script_module.h"
+#include "common/torch/failure.h"
+#include "common/torch/script_module.h"
 
 namespace permafrost {
 

@@ -1,6 +1,6 @@
 // TorchScript files of the user's own.
-#ifndef PF_TORCH_USER_MODULE_H
-#define PF_TORCH_USER_MODULE_H
+#ifndef PF_COMMON_TORCH_USER_MODULE_H
+#define PF_COMMON_TORCH_USER_MODULE_H
 
 #include <memory>
 #include <string>
@@ -10,7 +10,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
-#include "network.h"
+#include "common/torch/network.h"
 #include "permafrost/script.h"
 #include "permafrost/tensor.h"
 

@@ -1,6 +1,6 @@
 // Streams of whatever device libtorch has a guard for, by its own names for them: this needs no
 // header of CUDA, and is all that is particular to GPUs.
-#include "work_queue.h"
+#include "common/torch/work_queue.h"
 
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>

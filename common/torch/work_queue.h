@@ -1,6 +1,6 @@
 // Work for a device, done in order while the caller goes on.
-#ifndef PF_TORCH_WORK_QUEUE_H
-#define PF_TORCH_WORK_QUEUE_H
+#ifndef PF_COMMON_TORCH_WORK_QUEUE_H
+#define PF_COMMON_TORCH_WORK_QUEUE_H
 
 #include <functional>
 #include <memory>

@@ -12,6 +12,7 @@
 #include "permafrost/error.h"
 #include "permafrost/tensor.h"
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -152,4 +153,5 @@ const char *pf_op_class_name(PfOp op); /* torch.nn class: "Conv2d"; "" where the
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 #endif

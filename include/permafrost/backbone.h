@@ -12,6 +12,7 @@
 #include "permafrost/suffix.h"
 #include "permafrost/tensor.h"
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -127,4 +128,5 @@ typedef const PfBackbonePlugin *(*PfBackbonePluginFunction)(void);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 #endif

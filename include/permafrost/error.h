@@ -7,6 +7,7 @@
 #ifndef PERMAFROST_ERROR_H
 #define PERMAFROST_ERROR_H
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -38,4 +39,5 @@ int pf_fail_errno(PfError *err, const char *format, ...) __attribute__((format(p
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 #endif

@@ -12,6 +12,7 @@
 #include "permafrost/error.h"
 #include "permafrost/tensor.h"
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -244,4 +245,5 @@ void pf_cache_visit_runs(PfCache *cache, int tap, const PfCacheRun *runs, int64_
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 #endif

@@ -15,6 +15,7 @@
 #include "permafrost/script.h"
 #include "permafrost/tensor.h"
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -93,4 +94,5 @@ typedef struct PfSuffixPlugin {
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 #endif

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -65,4 +66,5 @@ void pf_f32_from_dtype_array(float *out, const void *in, PfDtype dtype, size_t c
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 #endif

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "feature_cache_chunk.h"
-#include "parallel.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/cache/codec/chunk.h"
+#include "common/thread/parallel.h"
 #include "permafrost/feature_cache.h"
-#include "random.h"
 
 #define CHUNK_BYTES ((size_t)512 * 1024)
 #define CHUNKS 32
@@ -54,16 +54,16 @@ static void time_codec(const char *what, const unsigned char *raw, const PfChunk
     if (!stored || pf_chunk_codec_new(&codec, &err)) exit(1);
     double encode = INFINITY, decode = INFINITY;
     for (int repeat = 0; repeat < REPEATS; repeat++) {
-        double start = pf_seconds();
+        double start = pf_clock_seconds();
         for (size_t c = 0; c < CHUNKS; c++)
             if (pf_chunk_encode(codec, format, raw + c * CHUNK_BYTES, stored + c * bound, &sizes[c],
                                 &err))
                 stop(&err);
-        encode = fmin(encode, pf_seconds() - start);
-        start = pf_seconds();
+        encode = fmin(encode, pf_clock_seconds() - start);
+        start = pf_clock_seconds();
         for (size_t c = 0; c < CHUNKS; c++)
             if (pf_chunk_decode(codec, format, stored + c * bound, sizes[c], back)) exit(1);
-        decode = fmin(decode, pf_seconds() - start);
+        decode = fmin(decode, pf_clock_seconds() - start);
     }
     for (size_t c = 0; c < CHUNKS; c++) total += sizes[c];
     double megabytes = CHUNKS * CHUNK_BYTES / 1e6;
@@ -119,7 +119,7 @@ static void write_file(const char *path, const uint16_t *features, int threads)
     for (int i = 0; i < BATCH; i++)
         samples[i] =
             (PfCacheSample){.path = "train/class/some_image_000123.jpg", .class_indices = &index};
-    double start = pf_seconds();
+    double start = pf_clock_seconds();
     if (pf_cache_writer_open(path, &config, &writer, &err)) stop(&err);
     for (int64_t row = 0; row < ROWS; row += BATCH) {
         const void *batch = features + row * WIDTH;
@@ -129,7 +129,7 @@ static void write_file(const char *path, const uint16_t *features, int threads)
     if (pf_cache_writer_finish(&writer, &stats, &err)) stop(&err);
     printf("write %d x %d f16, %d thread%s: %.3f s (compress %.3f, write and sync %.3f), "
            "%.1f MB of %.1f\n",
-           ROWS, WIDTH, threads, threads > 1 ? "s" : "", pf_seconds() - start,
+           ROWS, WIDTH, threads, threads > 1 ? "s" : "", pf_clock_seconds() - start,
            stats.compress_seconds, stats.write_seconds, (double)stats.file_bytes / 1e6,
            (double)stats.raw_bytes / 1e6);
 }
@@ -142,12 +142,12 @@ static void read_file(const char *path, int threads)
         PfCache *cache;
         PfError err;
         float *out = malloc((size_t)ROWS * WIDTH * sizeof *out);
-        double start = pf_seconds();
+        double start = pf_clock_seconds();
         if (!out || pf_cache_open(path, &cache, &err)) stop(&err);
-        double opened = pf_seconds();
+        double opened = pf_clock_seconds();
         if (pf_cache_read_f32(cache, 0, 0, ROWS, out, threads, &err)) stop(&err);
         open = fmin(open, opened - start);
-        read = fmin(read, pf_seconds() - opened);
+        read = fmin(read, pf_clock_seconds() - opened);
         pf_cache_close(&cache);
         free(out);
     }
@@ -163,7 +163,7 @@ int main(int argc, char **argv)
     }
     time_codecs();
     uint16_t *features = draw_features((size_t)(ROWS + BATCH) * WIDTH, 0);
-    int cores = pf_processor_count();
+    int cores = pf_parallel_processor_count();
     for (int threads = 1; threads <= cores;
          threads += threads < cores && cores > 1 ? cores - 1 : 1) {
         write_file(argv[1], features, threads);

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "backbone_plan.h"
-#include "backbone_session.h"
-#include "clock.h"
-#include "random.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/backbone_session.h"
 
 enum { RINGS = PF_BACKBONE_DEPTH_MAX };
 
@@ -70,11 +70,11 @@ static int measure(const PfBackboneSession *session, const Ring *ring, int rings
         collected++;
         if (collected == rings) {
             first = collected;
-            started = pf_seconds();
+            started = pf_clock_seconds();
         }
-        over = collected > rings && pf_seconds() - started >= seconds;
+        over = collected > rings && pf_clock_seconds() - started >= seconds;
     }
-    *rate = (double)(collected - first) * session->batch / (pf_seconds() - started);
+    *rate = (double)(collected - first) * session->batch / (pf_clock_seconds() - started);
     return 0;
 }
 

@@ -11,14 +11,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "clock.h"
-#include "gemm.h"
-#include "kernels.h"
-#include "loss.h"
-#include "optimizer.h"
-#include "parallel.h"
-#include "random.h"
-#include "vector_math.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/thread/parallel.h"
+#include "train/kernels/gemm.h"
+#include "train/kernels/kernels.h"
+#include "train/kernels/loss.h"
+#include "train/kernels/optimizer.h"
+#include "train/kernels/vector_math.h"
 
 #define PAIRS 15
 #define SLICE_SECONDS 0.003 /* of work before the other one's turn */
@@ -243,10 +243,10 @@ static void bench_threads(void)
     if (pf_thread_pool_new(2, &pool, NULL)) exit(1);
     float *a = draw(256 * 512), *b = draw(512 * 640), *c = draw(256 * 640);
     Threaded t = {{256, 640, 512, a, 512, b, 640, c, 640, 0}, pool};
-    Contest contest = compete_by(pf_seconds, multiply_pool, multiply_alone, &t);
+    Contest contest = compete_by(pf_clock_seconds, multiply_pool, multiply_alone, &t);
     printf("two threads: 256 x 640 x 512 in %.1f us, %.2f times one thread's speed\n",
            contest.ours * 1e6, contest.ratio);
-    contest = compete_by(pf_seconds, empty_pool_loop, empty_parallel_loop, pool);
+    contest = compete_by(pf_clock_seconds, empty_pool_loop, empty_parallel_loop, pool);
     printf("  an empty loop: %.1f us in a pool, %.1f us with new threads\n", contest.ours * 1e6,
            contest.theirs * 1e6);
     pf_thread_pool_free(&pool);

@@ -17,12 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "feature_cache_compose.h"
-#include "feature_cache_journal.h"
-#include "feature_table.h"
-#include "parallel.h"
-#include "random.h"
+#include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/cache/build.h"
+#include "common/cache/journal/journal.h"
+#include "common/thread/parallel.h"
+#include "train/features/feature_table.h"
 
 #define BATCH 64
 #define POOL_ROWS 2048 /* more than a chunk has, of vectors */
@@ -109,14 +109,14 @@ static double journal_step(const Load *load)
                               .identity = IDENTITY,
                               .sync_seconds = 5,
                               .sync_bytes = (int64_t)64 << 20,
-                              .threads = pf_processor_count()};
+                              .threads = pf_parallel_processor_count()};
     PfJournal *journal;
     PfJournalStats stats;
     PfError err;
     const char *identity;
     int segment;
     uint16_t *pool = draw_pool(load);
-    double start = pf_seconds();
+    double start = pf_clock_seconds();
     stop_if(pf_journal_open(&config, &journal, &identity, &err), &err);
     stop_if(pf_journal_begin(journal, &load->tap, 1, PF_COMPRESS_ZSTD, 0, &segment, &err), &err);
     for (int64_t row = 0; row < load->rows; row += BATCH) {
@@ -132,7 +132,7 @@ static double journal_step(const Load *load)
         stop_if(pf_journal_append(journal, count, images, &features, &err), &err);
     }
     stop_if(pf_journal_end(journal, &err), &err);
-    double seconds = pf_seconds() - start;
+    double seconds = pf_clock_seconds() - start;
     pf_journal_stats(journal, &stats);
     printf("    %.0f MB stored (%.2f of raw); compress %.2f s over %d threads, write %.2f s, sync "
            "%.2f s\n",
@@ -172,7 +172,7 @@ static PfJournal *open_journal(const Load *load)
                               .identity = IDENTITY,
                               .sync_seconds = 5,
                               .sync_bytes = (int64_t)64 << 20,
-                              .threads = pf_processor_count()};
+                              .threads = pf_parallel_processor_count()};
     PfJournal *journal;
     PfError err;
     const char *identity;
@@ -191,28 +191,28 @@ static double compose(const Load *load, int64_t skipped)
                             .width = 1,
                             .classes = names,
                             .class_count = CLASSES};
-    PfComposeStats stats;
+    PfCacheBuildStats stats;
     PfError err;
-    double start = pf_seconds();
+    double start = pf_clock_seconds();
     Composing composing = {.journal = open_journal(load), .skipped = skipped};
-    double opened = pf_seconds();
+    double opened = pf_clock_seconds();
     PfRowSource source = pf_journal_source(composing.journal, 0);
-    PfComposePlan plan = {.taps = &load->tap,
-                          .tap_count = 1,
-                          .targets = &target,
-                          .target_count = 1,
-                          .identity = IDENTITY,
-                          .provenance = "{}",
-                          .compression = PF_COMPRESS_ZSTD,
-                          .threads = pf_processor_count(),
-                          .sources = &source,
-                          .source_count = 1,
-                          .row_count = load->rows - skipped,
-                          .context = &composing,
-                          .place = place_row,
-                          .sample = sample_row};
-    stop_if(pf_cache_compose(load->cache, &plan, &stats, &err), &err);
-    double seconds = pf_seconds() - start;
+    PfCacheBuildPlan plan = {.taps = &load->tap,
+                             .tap_count = 1,
+                             .targets = &target,
+                             .target_count = 1,
+                             .identity = IDENTITY,
+                             .provenance = "{}",
+                             .compression = PF_COMPRESS_ZSTD,
+                             .threads = pf_parallel_processor_count(),
+                             .sources = &source,
+                             .source_count = 1,
+                             .row_count = load->rows - skipped,
+                             .context = &composing,
+                             .place = place_row,
+                             .sample = sample_row};
+    stop_if(pf_cache_build(load->cache, &plan, &stats, &err), &err);
+    double seconds = pf_clock_seconds() - start;
     printf("    opening the journal %.2f s; %lld chunks moved, %lld encoded; write %.2f s\n",
            opened - start, (long long)stats.chunks_moved, (long long)stats.chunks_encoded,
            stats.written.write_seconds);
@@ -234,7 +234,7 @@ static double compose_shifted_step(const Load *load)
 /* The programs themselves, as anybody would call them. */
 static double run_extract(const char *option, const char *path)
 {
-    double start = pf_seconds();
+    double start = pf_clock_seconds();
     pid_t child = fork();
     if (child == 0) {
         if (!freopen("/dev/null", "w", stdout)) _exit(127);
@@ -244,7 +244,7 @@ static double run_extract(const char *option, const char *path)
     int status;
     if (child < 0 || waitpid(child, &status, 0) != child || status)
         stop("extract --info or --verify failed");
-    return pf_seconds() - start;
+    return pf_clock_seconds() - start;
 }
 
 static double info_step(const Load *load)
@@ -264,11 +264,11 @@ static double train_loader_step(const Load *load)
     PfCache *cache;
     PfError err;
     int tap;
-    double start = pf_seconds();
+    double start = pf_clock_seconds();
     stop_if(pf_cache_open(load->cache, &cache, &err), &err);
     stop_if(pf_feature_table_choose_tap(cache, NULL, &tap, &err), &err);
     stop_if(pf_feature_table_load(cache, tap, &config, &table, &err), &err);
-    double seconds = pf_seconds() - start;
+    double seconds = pf_clock_seconds() - start;
     printf("    %.0f MB of it are the table itself\n",
            (double)(table->rows * table->features) * 4 / 1e6);
     pf_feature_table_free(&table);
@@ -285,13 +285,13 @@ static double read_step(const Load *load)
     for (int repeat = 0; repeat < 5; repeat++) {
         PfCache *cache;
         PfError err;
-        double start = pf_seconds();
+        double start = pf_clock_seconds();
         stop_if(pf_cache_open(load->cache, &cache, &err), &err);
-        double opened = pf_seconds();
+        double opened = pf_clock_seconds();
         stop_if(pf_cache_read(cache, 0, 0, load->rows, out, 0, &err), &err);
         pf_cache_close(&cache);
         if (repeat == 0) printf("    opening %.3f s\n", opened - start);
-        best = fmin(best, pf_seconds() - start);
+        best = fmin(best, pf_clock_seconds() - start);
     }
     free(out);
     return best;
@@ -309,14 +309,14 @@ static double disk_step(const Load *load)
         uint64_t number = pf_random_u64(&random);
         memcpy(block + i, &number, 8);
     }
-    double start = pf_seconds();
+    double start = pf_clock_seconds();
     while (fd >= 0 && left > 0) {
         size_t size = left < (int64_t)sizeof block ? (size_t)left : sizeof block;
         if (write(fd, block, size) != (ssize_t)size) stop("the disk is full");
         left -= (int64_t)size;
     }
     if (fd < 0 || fdatasync(fd)) stop("cannot write to the folder");
-    double seconds = pf_seconds() - start;
+    double seconds = pf_clock_seconds() - start;
     close(fd);
     unlink(load->plain);
     free(journal);
@@ -350,9 +350,9 @@ static double compressor_step(const Load *load)
     Encoding encoding = {.load = load, .pool = draw_pool(load)};
     PfError err;
     stop_if(pf_tap_layout_plan(&load->tap, PF_COMPRESS_ZSTD, 0, &encoding.layout, &err), &err);
-    double start = pf_seconds();
+    double start = pf_clock_seconds();
     pf_parallel_for(load->rows / encoding.layout.chunk_rows, 0, encode_chunk, &encoding);
-    return pf_seconds() - start;
+    return pf_clock_seconds() - start;
 }
 
 /* ---- running steps ---- */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cache_verify.h"
-#include "feature_cache_hdf5_internal.h"
+#include "common/cache/hdf5/internal.h"
+#include "extract/verify/verify.h"
 #include "fuzz.h"
 #include "permafrost/feature_cache.h"
 
@@ -127,13 +127,13 @@ static hsize_t count_open(void)
     static const H5I_type_t types[] = {H5I_FILE,    H5I_GROUP, H5I_DATATYPE,    H5I_DATASPACE,
                                        H5I_DATASET, H5I_ATTR,  H5I_GENPROP_LST, H5I_ERROR_STACK};
     hsize_t sum = 0;
-    pf_h5_lock();
+    pf_hdf5_lock();
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         hsize_t count = 0;
         H5Inmembers(types[i], &count);
         sum += count;
     }
-    pf_h5_unlock();
+    pf_hdf5_unlock();
     return sum;
 }
 

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "feature_cache_hdf5_internal.h"
+#include "common/cache/hdf5/internal.h"
+#include "common/cache/hdf5/zstd_filter.h"
 #include "fuzz.h"
 #include "fuzz_cache_file.h"
-#include "h5_zstd_filter.h"
 
 enum { DIM_MAX = 5, VALUE_BYTES = 1 << 12 };
 
@@ -32,21 +32,21 @@ typedef enum Usual { NUMBERS, WHOLE_NUMBERS, TEXTS } Usual;
 
 static hid_t make_number_type(Recipe *recipe, Usual usual)
 {
-    hid_t types[] = {usual == NUMBERS ? pf_h5_type(PF_DTYPE_F16) : H5T_STD_I32LE,
+    hid_t types[] = {usual == NUMBERS ? pf_hdf5_type(PF_DTYPE_F16) : H5T_STD_I32LE,
                      H5T_IEEE_F32LE,
                      H5T_STD_U8LE,
                      H5T_IEEE_F64BE,
                      H5T_STD_I64LE,
                      H5T_STD_U64BE,
                      H5T_STD_I8LE,
-                     pf_h5_type(PF_DTYPE_F16)};
+                     pf_hdf5_type(PF_DTYPE_F16)};
     return H5Tcopy(types[choose(recipe, sizeof types / sizeof *types)]);
 }
 
 static hid_t make_text_type(Recipe *recipe)
 {
     unsigned kind = choose(recipe, 4);
-    if (!kind) return H5Tcopy(pf_h5_text_type());
+    if (!kind) return H5Tcopy(pf_hdf5_text_type());
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, 1 + choose(recipe, 20));
     H5Tset_strpad(type, (H5T_str_t)(kind - 1));
@@ -104,7 +104,7 @@ static void add_filter(Recipe *recipe, hid_t properties)
     case 2: H5Pset_shuffle(properties); break;
     case 3: H5Pset_fletcher32(properties); break;
     case 4:
-        H5Pset_filter(properties, PF_H5_FILTER_ZSTD, H5Z_FLAG_MANDATORY, 1, &(unsigned){1});
+        H5Pset_filter(properties, PF_HDF5_FILTER_ZSTD, H5Z_FLAG_MANDATORY, 1, &(unsigned){1});
         break;
     case 7: H5Pset_filter(properties, 32767, H5Z_FLAG_OPTIONAL, 0, NULL); break;
     default: break;
@@ -193,7 +193,7 @@ static void write_kind(Recipe *recipe, hid_t dataset)
 {
     static const char *const kinds[] = {NULL, "class", "regression", "", "\xff"};
     const char *kind = kinds[choose(recipe, sizeof kinds / sizeof *kinds)];
-    if (kind) pf_h5_write_text_attribute(dataset, "kind", kind);
+    if (kind) pf_hdf5_write_text_attribute(dataset, "kind", kind);
 }
 
 static void make_dataset(Recipe *recipe, hid_t file, const char *name, Usual usual, int width)
@@ -246,9 +246,9 @@ static void make_attribute(Recipe *recipe, hid_t file, const char *name, const c
     int rank;
     if (choose(recipe, 16) < 12) {
         if (text)
-            pf_h5_write_text_attribute(file, name, text);
+            pf_hdf5_write_text_attribute(file, name, text);
         else
-            pf_h5_write_int_attribute(file, name, 1 - (int)choose(recipe, 4) / 3);
+            pf_hdf5_write_int_attribute(file, name, 1 - (int)choose(recipe, 4) / 3);
         return;
     }
     hid_t type = make_type(recipe, text ? TEXTS : WHOLE_NUMBERS);
@@ -331,9 +331,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t file_size;
     recipe.data = data;
     recipe.size = size;
-    pf_h5_lock(); /* sets HDF5 up */
+    pf_hdf5_lock(); /* sets HDF5 up */
     uint8_t *file = make_file(&recipe, &file_size);
-    pf_h5_unlock();
+    pf_hdf5_unlock();
     fuzz_read_cache(fuzz_file(file, file_size));
     free(file);
     return 0;

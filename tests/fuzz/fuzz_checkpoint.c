@@ -1,8 +1,8 @@
 /* Checkpoints as `train --resume` reads them: into the arrays of its run, or none of it. */
 #include <string.h>
 
-#include "checkpoint.h"
 #include "fuzz.h"
+#include "train/head/checkpoint.h"
 
 typedef struct State {
     float weight[6];

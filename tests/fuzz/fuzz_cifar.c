@@ -1,6 +1,6 @@
 /* A folder of CIFAR binary files, packed into one input: is it CIFAR-100; which of its files;
  * length of the class names' file (16 bits, 0: there is none); that file; the records. */
-#include "dataset.h"
+#include "extract/dataset/dataset.h"
 #include "fuzz.h"
 
 static const char *const names[2][6] = {

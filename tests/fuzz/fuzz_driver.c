@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/random.h"
 #include "fuzz.h"
-#include "random.h"
 
 enum { SECONDS_MAX = 30, NAME_MAX_BYTES = 4096 };
 

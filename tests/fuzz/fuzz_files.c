@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "digest.h"
+#include "common/base/digest.h"
 #include "fuzz.h"
 
 /* Absurd sizes are refused as malloc itself refuses them. */
@@ -36,7 +36,7 @@ void fuzz_check_refusal(const PfError *err)
 void fuzz_touch(const void *data, size_t size)
 {
     uint8_t digest[16];
-    pf_xxh128(data, size, digest);
+    pf_digest_xxh128(data, size, digest);
 }
 
 static void write_all(int fd, const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* A file's bytes through decoding and preprocessing. */
+#include "extract/image/image.h"
+#include "extract/image/preprocess.h"
 #include "fuzz.h"
-#include "image.h"
-#include "preprocess.h"
 
 enum { CROP = 48 };
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "feature_cache_journal.h"
+#include "common/cache/journal/journal.h"
 #include "fuzz.h"
 
 #define ROW_BYTES_MAX ((int64_t)1 << 20)

@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
+#include "common/model/preprocess_json.h"
+#include "extract/plan/identity.h"
 #include "fuzz.h"
-#include "identity.h"
-#include "json.h"
-#include "preprocess_json.h"
 
 /* One of two equal names, or an infinite number, may differ from itself; it is no failure. */
 static void compare(cJSON *object)
@@ -23,13 +23,13 @@ static void read_preprocess(const cJSON *object)
 {
     PfPreprocess preprocess, again;
     PfError err = {0};
-    if (pf_preprocess_from_json(object, &preprocess, &err)) {
+    if (pf_preprocess_json_read(object, &preprocess, &err)) {
         fuzz_check_refusal(&err);
         return;
     }
     FUZZ_CHECK(preprocess.crop > 0 && preprocess.crop <= PF_SIDE_MAX);
-    cJSON *written = pf_preprocess_to_json(&preprocess);
-    FUZZ_CHECK(written && !pf_preprocess_from_json(written, &again, &err));
+    cJSON *written = pf_preprocess_json_new(&preprocess);
+    FUZZ_CHECK(written && !pf_preprocess_json_read(written, &again, &err));
     FUZZ_CHECK(again.crop == preprocess.crop && again.resize == preprocess.resize);
     cJSON_Delete(written);
 }

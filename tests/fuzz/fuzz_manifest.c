@@ -2,8 +2,8 @@
  * file. */
 #include <string.h>
 
-#include "csv.h"
-#include "dataset.h"
+#include "common/file/csv.h"
+#include "extract/dataset/dataset.h"
 #include "fuzz.h"
 
 static const char *const endings[] = {"list.csv", "list.tsv", "list.txt", "list.lst"};

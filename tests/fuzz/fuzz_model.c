@@ -1,10 +1,10 @@
 /* Model files as predict reads them: opened, applied to features, its answers printed. */
 #include <stdio.h>
 
-#include "backbone_plan.h"
+#include "extract/backbone/backbone_plan.h"
 #include "fuzz.h"
-#include "prediction_writer.h"
-#include "scorer.h"
+#include "predict/model/scorer.h"
+#include "predict/writer.h"
 
 enum { ROWS = 2 };
 
@@ -43,7 +43,7 @@ static void use(const PfModel *model)
     PfPreprocess preprocess;
     PfScorer *scorer;
     PfError err = {0};
-    if (pf_preprocess_from_json(cJSON_GetObjectItemCaseSensitive(metadata, "preprocess"),
+    if (pf_preprocess_json_read(cJSON_GetObjectItemCaseSensitive(metadata, "preprocess"),
                                 &preprocess, &err))
         fuzz_check_refusal(&err);
     else

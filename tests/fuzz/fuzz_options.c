@@ -1,9 +1,9 @@
 /* Command lines of extract and of train: parsed, or refused with a sentence. */
 #include <string.h>
 
-#include "extract_options.h"
+#include "extract/options.h"
 #include "fuzz.h"
-#include "train_options.h"
+#include "train/options.h"
 
 enum { MOST = 64 };
 

@@ -1,6 +1,6 @@
 #include "fuzz_weights.h"
 
-#include "weights_internal.h"
+#include "common/weights/internal.h"
 
 static void read_tensors(const PfWeights *weights)
 {

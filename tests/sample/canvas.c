@@ -168,7 +168,7 @@ typedef struct Specimen {
     float size;      /* pixels from its centre to its edge */
     float stretch;   /* of its x axis */
     int mirrored;
-    float outline, halo; /* in its own units; 0 = none */
+    float probe, halo; /* in its own units; 0 = none */
 } Specimen;
 
 /* Turned by up to about 15 degrees: a direction near (1, 0). */
@@ -201,7 +201,7 @@ static Specimen random_specimen(const Canvas *canvas, const Thing *thing, PfRand
     it.direction = random_tilt(random);
     it.stretch = random_between(random, 0.8f, 1.2f);
     it.mirrored = (int)pf_random_below(random, 2);
-    it.outline = pf_random_below(random, 2) ? random_between(random, 0.02f, 0.06f) : 0;
+    it.probe = pf_random_below(random, 2) ? random_between(random, 0.02f, 0.06f) : 0;
     it.halo = random_between(random, 0.05f, 0.3f);
     return it;
 }
@@ -230,7 +230,7 @@ static Color paint_pixel(const Specimen *it, Point p, Color under)
         nearest = fminf(nearest, distances[i]);
     }
     under = mix(under, black, 0.35f * clamp01(1 - nearest / it->halo));
-    if (it->outline > 0) under = mix(under, dark, coverage(it, nearest - it->outline));
+    if (it->probe > 0) under = mix(under, dark, coverage(it, nearest - it->probe));
     float light = 1.05f - 0.2f * p.y; /* from above */
     for (int i = 0; i < it->thing->part_count; i++) {
         Color ink = it->inks[it->thing->inks[i]];

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "random.h"
+#include "common/base/random.h"
 #include "things.h"
 
 typedef struct Color {

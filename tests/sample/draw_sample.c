@@ -17,10 +17,10 @@
 #include <stb/stb_image_write.h>
 
 #include "canvas.h"
-#include "clock.h"
-#include "digest.h"
-#include "log.h"
-#include "parallel.h"
+#include "common/base/clock.h"
+#include "common/base/digest.h"
+#include "common/base/log.h"
+#include "common/thread/parallel.h"
 #include "permafrost/error.h"
 
 enum { TRAIN_COUNT = 100, VAL_COUNT = 25, NEW_COUNT = 1, SIDE_MIN = 96, SIDE_MAX = 160 };
@@ -54,7 +54,7 @@ static void paint(Canvas *canvas, Color *scratch, const Thing *thing, PfRandom *
 static uint64_t digest_of(const uint8_t *bytes, size_t size)
 {
     uint8_t digest[16];
-    pf_xxh128(bytes, size, digest);
+    pf_digest_xxh128(bytes, size, digest);
     uint64_t value = 0;
     for (int i = 0; i < 8; i++) value = value << 8 | digest[i];
     return value;
@@ -133,18 +133,18 @@ int main(int argc, char **argv)
         return PF_EXIT_USAGE;
     }
     PfError err = {0};
-    if (make_folders(argv[1], &err)) return pf_report_error(&err);
+    if (make_folders(argv[1], &err)) return pf_log_error(&err);
     Work work = {.folder = argv[1]};
-    double started = pf_seconds();
+    double started = pf_clock_seconds();
     pf_parallel_for(THING_COUNT * PER_CLASS, 0, draw_picture, &work);
     if (work.failures) {
         pf_fail(&err, PF_EXIT_FAILED, "%d pictures could not be written to '%s'", work.failures,
                 argv[1]);
-        return pf_report_error(&err);
+        return pf_log_error(&err);
     }
     char text[PF_DURATION_SIZE];
     pf_say("%d pictures of %d classes drawn in %s: %s", THING_COUNT * PER_CLASS, THING_COUNT,
-           pf_duration_text(pf_seconds() - started, text), argv[1]);
+           pf_clock_duration_text(pf_clock_seconds() - started, text), argv[1]);
     printf("pixels %016" PRIx64 "\n", work.digest);
     return PF_EXIT_DONE;
 }

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "target_kind.h"
-#include "task.h"
+#include "train/features/target_kind.h"
+#include "train/features/task.h"
 
 static void read_into(void *values, size_t count)
 {

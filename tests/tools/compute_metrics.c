@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "metrics_classification.h"
-#include "metrics_keypoints.h"
-#include "metrics_multilabel.h"
-#include "metrics_regression.h"
+#include "train/metrics/classification.h"
+#include "train/metrics/keypoints.h"
+#include "train/metrics/multilabel.h"
+#include "train/metrics/regression.h"
 
 typedef struct Input {
     int64_t rows, block;

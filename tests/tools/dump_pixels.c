@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image.h"
-#include "memory.h"
-#include "preprocess.h"
+#include "common/base/memory.h"
+#include "extract/image/image.h"
+#include "extract/image/preprocess.h"
 
 typedef struct File {
     uint8_t *bytes;

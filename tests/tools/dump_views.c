@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "digest.h"
-#include "memory.h"
-#include "view.h"
+#include "common/base/digest.h"
+#include "common/base/memory.h"
+#include "extract/image/view.h"
 
 #define MAX_BYTES ((size_t)64 << 20)
 
@@ -36,7 +36,7 @@ static int dump(const char *path, const PfPreprocess *settings, uint64_t seed, i
     if (stream && bytes) count = fread(bytes, 1, MAX_BYTES, stream);
     if (stream) fclose(stream);
     int failed = !count || !pixels || pf_preprocess_decode(bytes, count, settings, &image, err);
-    if (!failed) pf_xxh128(bytes, count, digest);
+    if (!failed) pf_digest_xxh128(bytes, count, digest);
     for (int v = 0; v < views && !failed; v++) {
         PfView view = pf_view_draw(seed, digest, v, image.width, image.height, settings->squash);
         failed = pf_view_render(&image, settings, &view, pixels, &scratch, err) ||

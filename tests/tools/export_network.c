@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backbone_loader.h"
-#include "log.h"
-#include "memory.h"
-#include "script_file.h"
-#include "weights.h"
+#include "common/backbone/loader.h"
+#include "common/backbone/script_file.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/weights/weights.h"
 
 #define CLASSES 3
 
@@ -55,7 +55,7 @@ static int export_network(Export *export, char **arguments, PfError *err)
     static const char *const classes[CLASSES] = {"ant", "bee \"of\" the\nhive", "wasp"};
     const PfWeightsEntry *entry;
     const PfBackbonePlugin *plugin;
-    if (read_head(export, arguments[3], err) || pf_backbone_plugin_load(&plugin, err)) return -1;
+    if (read_head(export, arguments[3], err) || pf_backbone_loader_load(&plugin, err)) return -1;
     const PfNamedTensor tensors[] = {
         {"heads.0.weight", {PF_DTYPE_F32, {2, {CLASSES, export->d}}, export->weight}},
         {"bias", {PF_DTYPE_F32, {1, {CLASSES}}, export->bias}}};
@@ -92,5 +92,5 @@ int main(int argc, char **argv)
     pf_weights_close(&export.weights);
     pf_script_file_free(&export.script);
     pf_arch_free(&export.arch);
-    return failed ? pf_report_error(&err) : 0;
+    return failed ? pf_log_error(&err) : 0;
 }

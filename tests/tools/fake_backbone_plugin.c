@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fake_backbone.h"
-#include "fake_suffix.h"
+#include "tests/unit/fake_backbone.h"
+#include "tests/unit/fake_suffix.h"
 
 static long knob(const char *name)
 {

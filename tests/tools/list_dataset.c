@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
-#include "dataset.h"
-#include "log.h"
-#include "memory.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "extract/dataset/dataset.h"
 
 static void print_dataset(const PfDataset *dataset)
 {
@@ -52,11 +52,11 @@ int main(int argc, char **argv)
     if (argc > 3) options.test_fraction = atof(argv[3]);
     PfDataset *dataset;
     PfError err = {0};
-    double started = pf_seconds();
-    if (pf_dataset_open(argv[1], &options, &dataset, &err)) return pf_report_error(&err);
+    double started = pf_clock_seconds();
+    if (pf_dataset_open(argv[1], &options, &dataset, &err)) return pf_log_error(&err);
     pf_say("%lld images listed in %.3f s, peak memory %.1f MB",
-           (long long)pf_dataset_count(dataset), pf_seconds() - started,
-           (double)pf_peak_memory_bytes() / 1e6);
+           (long long)pf_dataset_count(dataset), pf_clock_seconds() - started,
+           (double)pf_memory_peak_bytes() / 1e6);
     print_dataset(dataset);
     if (getenv("PF_LIST_READ")) read_samples(dataset);
     pf_dataset_close(&dataset);

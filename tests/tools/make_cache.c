@@ -26,8 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/random.h"
 #include "permafrost/feature_cache.h"
-#include "random.h"
 
 enum { ROWS = 400, D = 16, CLASSES = 4, MAP = 2 * 3 * 3, TAGS = 3, MANY = 100000 };
 

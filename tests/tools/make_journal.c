@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "feature_cache_journal.h"
+#include "common/cache/journal/journal.h"
 
 /* Of a vector's rows a chunk takes thousands, of a map's four. */
 static const PfCacheTap TAPS[] = {

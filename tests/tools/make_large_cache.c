@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory.h"
+#include "common/base/memory.h"
+#include "common/base/random.h"
 #include "permafrost/feature_cache.h"
-#include "random.h"
 
 enum { CLASSES = 10, BATCH = 64 };
 

@@ -11,14 +11,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "atomic_file.h"
-#include "backbone_loader.h"
-#include "clock.h"
-#include "log.h"
-#include "memory.h"
-#include "options.h"
-#include "script_file.h"
-#include "weights.h"
+#include "common/backbone/loader.h"
+#include "common/backbone/script_file.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/options.h"
+#include "common/file/atomic_file.h"
+#include "common/weights/weights.h"
 
 #define MAX_TAPS 16
 
@@ -154,9 +154,9 @@ static int open_backbone(Run *run, PfError *err)
                                .batch = settings->batch};
     read_channels(settings->mean, config.mean);
     read_channels(settings->std, config.std);
-    double start = pf_seconds();
-    if (pf_backbone_plugin_load(&run->plugin, err)) return -1;
-    double loaded = pf_seconds();
+    double start = pf_clock_seconds();
+    if (pf_backbone_loader_load(&run->plugin, err)) return -1;
+    double loaded = pf_clock_seconds();
     int failed;
     if (strchr(settings->backbone, '.'))
         failed = pf_script_file_open(settings->backbone, NULL, &run->script, err) ||
@@ -164,11 +164,11 @@ static int open_backbone(Run *run, PfError *err)
     else
         failed = load_weights(run, &config, err);
     if (failed) return -1;
-    double read = pf_seconds();
+    double read = pf_clock_seconds();
     if (run->plugin->open(&config, &run->backbone, err)) return -1;
     fprintf(stderr, "%s; plugin %.3f s, weights %.3f s, open %.3f s\n",
             run->plugin->describe(run->backbone), loaded - start, read - loaded,
-            pf_seconds() - read);
+            pf_clock_seconds() - read);
     run->tap_count = run->plugin->taps(run->backbone, &run->taps);
     if (!settings->batch) run->settings.batch = run->plugin->batch(run->backbone);
     return 0;
@@ -229,10 +229,10 @@ static int measure(Run *run, PfError *err)
 {
     double best = 1e9, best_cpu = 1e9;
     for (int pass = 0; pass < run->settings.passes; pass++) {
-        double start = pf_seconds();
+        double start = pf_clock_seconds();
         clock_t cpu = clock();
         if (forward_all(run, err)) return -1;
-        double seconds = pf_seconds() - start;
+        double seconds = pf_clock_seconds() - start;
         double cpu_seconds = (double)(clock() - cpu) / CLOCKS_PER_SEC;
         if (!pass) printf("first %.4f s, ", seconds);
         if (seconds < best) best = seconds;
@@ -294,7 +294,7 @@ int main(int argc, char **argv)
     PfError err = {0};
     pf_log_setup("run_backbone", PF_NORMAL);
     int code = 0;
-    if (parse(&run.settings, argc, argv, &err) || run_all(&run, &err)) code = pf_report_error(&err);
+    if (parse(&run.settings, argc, argv, &err) || run_all(&run, &err)) code = pf_log_error(&err);
     if (run.backbone) run.plugin->close(&run.backbone);
     for (int t = 0; t < run.tap_count; t++) free(run.outputs[t]);
     free(run.pixels);

@@ -12,14 +12,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "atomic_file.h"
-#include "backbone_loader.h"
-#include "clock.h"
-#include "log.h"
-#include "memory.h"
-#include "options.h"
-#include "script_file.h"
-#include "weights.h"
+#include "common/backbone/loader.h"
+#include "common/backbone/script_file.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/options.h"
+#include "common/file/atomic_file.h"
+#include "common/weights/weights.h"
 
 typedef struct Settings {
     const char *weights, *device, *backbone, *cut, *output, *rows, *derivative, *result;
@@ -127,7 +127,7 @@ static int open_suffix(Run *run, PfError *err)
                              .train_batch_norm = settings->train_batch_norm,
                              .device = settings->device,
                              .threads = settings->threads};
-    if (pf_backbone_plugin_load(&plugin, err)) return -1;
+    if (pf_backbone_loader_load(&plugin, err)) return -1;
     run->plugin = plugin->suffix;
     if (load_weights(run, &config, err)) return -1;
     return run->plugin->open(&config, &run->suffix, err);
@@ -228,10 +228,10 @@ static int measure(const Run *run, PfError *err)
 {
     double best = 1e9, best_cpu = 1e9;
     for (int i = 0; i < run->settings.steps; i++) {
-        double start = pf_seconds();
+        double start = pf_clock_seconds();
         clock_t cpu = clock();
         if (learn(run, err) || run->plugin->commit(run->suffix, err)) return -1;
-        double seconds = pf_seconds() - start;
+        double seconds = pf_clock_seconds() - start;
         double cpu_seconds = (double)(clock() - cpu) / CLOCKS_PER_SEC;
         if (seconds < best) best = seconds;
         if (cpu_seconds < best_cpu) best_cpu = cpu_seconds;
@@ -286,6 +286,6 @@ int main(int argc, char **argv)
     pf_log_setup("run_suffix", PF_NORMAL);
     if (parse(&run.settings, argc, argv, &err) || run_all(&run, &err) ||
         (run.settings.reopen && run_all(&run, &err)))
-        return pf_report_error(&err);
+        return pf_log_error(&err);
     return 0;
 }

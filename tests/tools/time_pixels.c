@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "image.h"
-#include "memory.h"
-#include "preprocess.h"
+#include "common/base/clock.h"
+#include "common/base/memory.h"
+#include "extract/image/image.h"
+#include "extract/image/preprocess.h"
 
 typedef struct Stopwatch {
     double decode, resize; /* seconds */
@@ -42,12 +42,12 @@ static int time_one(const char *path, int repeats, const PfPreprocess *settings,
     PfError err = {0};
     int result = bytes ? 0 : pf_fail(&err, PF_EXIT_FAILED, "cannot be read");
     for (int i = 0; i < repeats && !result; i++) {
-        double start = pf_seconds();
+        double start = pf_clock_seconds();
         result = pf_preprocess_decode(bytes, size, settings, image, &err);
-        double decoded = pf_seconds();
+        double decoded = pf_clock_seconds();
         if (!result) result = pf_preprocess_image(image, settings, crop, scratch, &err);
         keep_fastest(&best.decode, decoded - start);
-        keep_fastest(&best.resize, pf_seconds() - decoded);
+        keep_fastest(&best.resize, pf_clock_seconds() - decoded);
     }
     if (result) fprintf(stderr, "%s: %s\n", path, err.message);
     total->decode += best.decode;

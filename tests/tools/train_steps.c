@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "group_optimizer.h"
+#include "train/fit/head_optimizer.h"
 
 static void *read_array(size_t count)
 {
@@ -45,17 +45,17 @@ int main(int argc, char **argv)
     const uint64_t seed = 0;
     PfHeadNetwork *network;
     PfHeadPass *pass;
-    PfGroupOptimizer *optimizer;
+    PfHeadOptimizer *optimizer;
     PfTask task;
     PfTaskTruth truth = {0};
     PfHeadSetting setting = {.learning_rate = initial_rate,
                              .weight_decay = config.weight_decay,
                              .momentum = config.momentum,
                              .schedule = schedule};
-    PfGroupConfig group = {.optimizer = config.kind, .settings = &setting, .head_count = 1};
+    PfHeadBatchConfig group = {.optimizer = config.kind, .settings = &setting, .head_count = 1};
     if (pf_head_network_new(&spec, d, classes, 1, &seed, &network, NULL) ||
         pf_head_pass_new(network, batch, 1, &pass, NULL) ||
-        pf_group_optimizer_new(network, &group, &optimizer, NULL) ||
+        pf_head_optimizer_new(network, &group, &optimizer, NULL) ||
         pf_task_init(&task, "class", PF_TARGET_CLASS, classes, n, NULL))
         return 1;
     float *parameters = network->layers[0].parameters;
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
             pf_task_gather(&task, rows + first, count, &truth, NULL);
             pf_task_losses(&task, &truth, &columns, &sum, 1);
             pf_head_backward(network, pass, NULL);
-            pf_group_optimizer_step(optimizer, network, pass, &rate);
+            pf_head_optimizer_step(optimizer, network, pass, &rate);
         }
     }
     for (int c = 0; c < classes; c++) {

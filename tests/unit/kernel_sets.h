@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
-#include "random.h"
+#include "common/base/random.h"
+#include "train/kernels/kernels.h"
 
 enum { MAX_KERNEL_SETS = 3 };
 

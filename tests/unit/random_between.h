@@ -2,7 +2,7 @@
 #ifndef PF_RANDOM_BETWEEN_H
 #define PF_RANDOM_BETWEEN_H
 
-#include "random.h"
+#include "common/base/random.h"
 
 /* Either end included. */
 static inline int64_t between(PfRandom *random, int64_t low, int64_t high)

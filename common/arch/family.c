@@ -1,0 +1,108 @@
+#include "common/arch/family.h"
+
+#include <stdio.h>
+
+#include "common/base/memory.h"
+
+PfNode *pf_arch_add(PfArchBuilder *builder, PfOp op, const char *name, const char *module,
+                    int input, int *index)
+{
+    static PfNode ignored; /* where additions go once one has failed */
+    PfArch *arch = builder->arch;
+    if (builder->failed || pf_grow(&arch->nodes, &builder->capacity, (size_t)arch->node_count + 1,
+                                   sizeof *arch->nodes, builder->err)) {
+        builder->failed = true;
+        *index = 0;
+        return &ignored;
+    }
+    *index = arch->node_count++;
+    PfNode *node = &arch->nodes[*index];
+    *node = (PfNode){.op = op, .inputs = {input}, .input_count = op != PF_OP_INPUT};
+    snprintf(node->name, sizeof node->name, "%s", name);
+    snprintf(node->module, sizeof node->module, "%s", module ? module : name);
+    return node;
+}
+
+int pf_arch_add_conv(PfArchBuilder *builder, const char *name, int input, int in_channels,
+                     int out_channels, int kernel, int stride, int padding, bool bias)
+{
+    int index;
+    PfNode *node = pf_arch_add(builder, PF_OP_CONV, name, NULL, input, &index);
+    node->in_channels = in_channels;
+    node->out_channels = out_channels;
+    node->kernel = kernel;
+    node->stride = stride;
+    node->padding = padding;
+    node->dilation = node->groups = 1;
+    node->bias = bias;
+    return index;
+}
+
+int pf_arch_add_batch_norm(PfArchBuilder *builder, const char *name, int input, int channels)
+{
+    int index;
+    PfNode *node = pf_arch_add(builder, PF_OP_BATCH_NORM, name, NULL, input, &index);
+    node->in_channels = node->out_channels = channels;
+    node->eps = 1e-5f;
+    return index;
+}
+
+int pf_arch_add_relu(PfArchBuilder *builder, const char *name, const char *module, int input)
+{
+    int index;
+    pf_arch_add(builder, PF_OP_RELU, name, module, input, &index);
+    return index;
+}
+
+int pf_arch_add_max_pool(PfArchBuilder *builder, const char *name, int input, int kernel,
+                         int stride, int padding)
+{
+    int index;
+    PfNode *node = pf_arch_add(builder, PF_OP_MAX_POOL, name, NULL, input, &index);
+    node->kernel = kernel;
+    node->stride = stride;
+    node->padding = padding;
+    node->dilation = 1;
+    return index;
+}
+
+int pf_arch_add_avg_pool(PfArchBuilder *builder, const char *name, int input, int size)
+{
+    int index;
+    pf_arch_add(builder, PF_OP_ADAPTIVE_AVG_POOL, name, NULL, input, &index)->pool_size = size;
+    return index;
+}
+
+int pf_arch_add_flatten(PfArchBuilder *builder, int input)
+{
+    int index;
+    pf_arch_add(builder, PF_OP_FLATTEN, "flatten", "", input, &index);
+    return index;
+}
+
+int pf_arch_add_dropout(PfArchBuilder *builder, const char *name, int input, float probability)
+{
+    int index;
+    pf_arch_add(builder, PF_OP_DROPOUT, name, NULL, input, &index)->dropout = probability;
+    return index;
+}
+
+int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int in_features,
+                       int out_features)
+{
+    int index;
+    PfNode *node = pf_arch_add(builder, PF_OP_LINEAR, name, NULL, input, &index);
+    node->in_channels = in_features;
+    node->out_channels = out_features;
+    node->bias = 1;
+    return index;
+}
+
+int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right)
+{
+    int index;
+    PfNode *node = pf_arch_add(builder, PF_OP_ADD, name, "", left, &index);
+    node->inputs[1] = right;
+    node->input_count = 2;
+    return index;
+}

@@ -1,0 +1,72 @@
+/* How the files of one network family describe themselves to arch.c. */
+#ifndef PF_COMMON_ARCH_FAMILY_H
+#define PF_COMMON_ARCH_FAMILY_H
+
+#include "common/arch/ops.h"
+
+/* A growing graph. Adding never fails visibly: the first failure sticks in
+ * `failed` and pf_arch_new reports it. */
+typedef struct PfArchBuilder {
+    PfArch *arch;
+    size_t capacity;
+    bool failed;
+    PfError *err;
+} PfArchBuilder;
+
+/* One network of a family. */
+typedef struct PfArchVariant {
+    const char *name;
+    const void *config; /* the family's own */
+    PfPreprocess preprocess;
+    const PfWeightsEntry *weights;
+    int weights_count;
+} PfArchVariant;
+
+typedef struct PfArchFamily {
+    const char *class_name; /* torchvision's: "ResNet" */
+    const char *default_tap;
+    const char *example_module; /* for messages: "layer3" */
+    const PfArchVariant *variants;
+    int variant_count;
+    void (*build)(PfArchBuilder *builder, const void *config);
+    /* How its constructor draws a parameter: pf_op_initial_values, or a function that differs. */
+    PfInitialValues (*initial)(const PfNode *node, const PfOpParameter *parameter);
+} PfArchFamily;
+
+extern const PfArchFamily pf_arch_resnet, pf_arch_vgg;
+
+/* Adds a node with one input and returns its index. `module` NULL: the name.
+ * The caller fills what the op needs through the returned pointer, which is
+ * valid until the next addition. */
+PfNode *pf_arch_add(PfArchBuilder *builder, PfOp op, const char *name, const char *module,
+                    int input, int *index);
+
+int pf_arch_add_conv(PfArchBuilder *builder, const char *name, int input, int in_channels,
+                     int out_channels, int kernel, int stride, int padding, bool bias);
+int pf_arch_add_batch_norm(PfArchBuilder *builder, const char *name, int input, int channels);
+int pf_arch_add_relu(PfArchBuilder *builder, const char *name, const char *module, int input);
+int pf_arch_add_max_pool(PfArchBuilder *builder, const char *name, int input, int kernel,
+                         int stride, int padding);
+int pf_arch_add_avg_pool(PfArchBuilder *builder, const char *name, int input, int size);
+int pf_arch_add_flatten(PfArchBuilder *builder, int input);
+int pf_arch_add_dropout(PfArchBuilder *builder, const char *name, int input, float probability);
+int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int in_features,
+                       int out_features);
+int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right);
+
+/* As the constructor of the network draws a parameter of the node; of a network without a family,
+ * as pf_op_initial_values. */
+PfInitialValues pf_arch_initial_values(const PfArch *arch, const PfNode *node,
+                                       const PfOpParameter *parameter);
+
+/* Preprocessing of nearly all ImageNet weights: Resize(resize) bilinear,
+ * CenterCrop(224), the usual mean and deviation. */
+/* clang-format off */
+#define PF_IMAGENET_PREPROCESS(resize_to) \
+    {.resize = (resize_to), .crop = 224, .interpolation = PF_BILINEAR, \
+     .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}}
+/* clang-format on */
+
+#define PF_TORCH_HUB_URL "https://download.pytorch.org/models/"
+
+#endif

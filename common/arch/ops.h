@@ -1,0 +1,106 @@
+/* What is known of the operations of networks: one row for each PfOp, in arch_ops.c.
+ *
+ * A new operation is a value of PfOp and a row. Shapes, parameters, random weights, the TorchScript
+ * that runs, ONNX files and costs all come from the rows; nothing else asks for the operation. */
+#ifndef PF_COMMON_ARCH_OPS_H
+#define PF_COMMON_ARCH_OPS_H
+
+#include <stdbool.h>
+
+#include "permafrost/arch.h"
+
+/* How the numbers of a tensor are drawn. */
+typedef enum PfDistribution {
+    PF_INITIAL_CONSTANT,
+    PF_INITIAL_NORMAL,
+    PF_INITIAL_UNIFORM
+} PfDistribution;
+
+typedef struct PfInitialValues {
+    PfDistribution distribution;
+    double scale; /* the constant, the standard deviation, or the largest absolute value */
+} PfInitialValues;
+
+/* A tensor that an operation reads from the weight file. */
+typedef struct PfOpParameter {
+    const char *name; /* behind the module's name and a dot: "weight" */
+    bool needs_bias;  /* only nodes with `bias` have it */
+    bool is_buffer;   /* a running statistic: not trained, not counted */
+    PfShape (*shape)(const PfNode *node);
+    PfInitialValues (*initial)(const PfNode *node); /* as torch.nn's module draws it */
+} PfOpParameter;
+
+typedef enum PfOnnxKind { PF_ONNX_INT, PF_ONNX_INTS, PF_ONNX_FLOAT } PfOnnxKind;
+
+typedef struct PfOnnxAttribute {
+    const char *name; /* static */
+    PfOnnxKind kind;
+    int64_t ints[4]; /* (count); an integer: the first */
+    int count;
+    float number;
+} PfOnnxAttribute;
+
+/* One ONNX node. inputs are words with blanks between them: "0" and "1" are the operation's inputs,
+ * "before" is what the node before this one gives, and any other is a parameter ("weight"), which
+ * is left out where the operation's node has none of that name. Texts are static. */
+typedef struct PfOnnxNode {
+    const char *type; /* "Conv" */
+    const char *inputs;
+    PfOnnxAttribute attributes[5]; /* (attribute_count) */
+    int attribute_count;
+} PfOnnxNode;
+
+/* An operation as ONNX says it. The last node gives its value; without nodes it is that of input 0,
+ * unchanged. */
+typedef struct PfOnnxNodes {
+    PfOnnxNode nodes[4]; /* (count) */
+    int count;
+} PfOnnxNodes;
+
+typedef struct PfOpRow {
+    const char *name;                /* "conv", for messages */
+    const char *class_name;          /* torch.nn's: "Conv2d"; "" where there is none */
+    bool keeps_values;               /* outside of training its output holds its input's numbers, in
+                                        their order */
+    const PfOpParameter *parameters; /* in torch's order; a name of NULL ends them */
+
+    /* Shape of the output, batch axis left out. in: shapes of the node's inputs; of a node without
+     * inputs, of the image. */
+    int (*shape)(const PfNode *node, const PfShape *in, PfShape *out, PfError *err);
+
+    /* Of one image, as torchinfo counts them. output: the node's shape. */
+    int64_t (*multiply_adds)(const PfNode *node, const PfShape *output);
+
+    /* The TorchScript expression of the node's value, which must not change its inputs. Words in
+     * braces stand for
+     *   {0} {1}                           values of the inputs
+     *   {weight} {bias} ...               the row's parameters; None where the node has none
+     *   {module}                          the module that holds them
+     *   {kernel} {stride} {padding} {dilation} {groups} {pool_size} {eps} {dropout}   the node's */
+    const char *script;
+
+    /* Fills *out, which is empty. Fails where ONNX's operators cannot say it for these shapes. */
+    int (*onnx)(const PfArch *arch, const PfNode *node, const PfShape *in, PfOnnxNodes *out,
+                PfError *err);
+} PfOpRow;
+
+/* Static. */
+const PfOpRow *pf_op_row(PfOp op);
+
+/* The parameter of that name ("weight") in the row of an operation, or NULL. */
+const PfOpParameter *pf_op_find_parameter(PfOp op, const char *name);
+/* Whether the node has that parameter of its operation. */
+bool pf_node_has_parameter(const PfNode *node, const PfOpParameter *parameter);
+
+/* As torch.nn's module of that operation draws the parameter, whatever network it is in. */
+PfInitialValues pf_op_initial_values(const PfNode *node, const PfOpParameter *parameter);
+
+/* Shapes of a node's inputs, taken from those of all nodes; in has PF_NODE_MAX_INPUTS entries. */
+void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in);
+
+/* Multiply-adds of one image (side x side) up to the taps, as `extract --summary` counts them; what
+ * several taps share counts once. */
+int pf_network_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
+                             int64_t *out, PfError *err);
+
+#endif

@@ -1,0 +1,164 @@
+/* ResNet (He et al. 2015, arXiv:1512.03385) as torchvision builds it: the
+ * stride of a bottleneck sits on its 3x3 convolution. */
+#include <stdio.h>
+
+#include "common/arch/family.h"
+
+typedef struct ResNetConfig {
+    bool bottleneck;
+    int blocks[4];
+    int width; /* channels of the stem; 64 in the paper */
+    int classes;
+} ResNetConfig;
+
+typedef struct Block {
+    char prefix[24]; /* "layer1.0" */
+    int input, in_channels, width, out_channels, stride;
+} Block;
+
+static const char *child(char *text, size_t size, const Block *block, const char *name)
+{
+    snprintf(text, size, "%s.%s", block->prefix, name);
+    return text;
+}
+
+static int add_conv_norm(PfArchBuilder *builder, const Block *block, int number, int input,
+                         int in_channels, int out_channels, int kernel, int stride)
+{
+    char conv[PF_NODE_NAME_SIZE], norm[PF_NODE_NAME_SIZE];
+    snprintf(conv, sizeof conv, "%s.conv%d", block->prefix, number);
+    snprintf(norm, sizeof norm, "%s.bn%d", block->prefix, number);
+    int node = pf_arch_add_conv(builder, conv, input, in_channels, out_channels, kernel, stride,
+                                kernel / 2, false);
+    return pf_arch_add_batch_norm(builder, norm, node, out_channels);
+}
+
+/* The block's one ReLU module runs several times; the nodes are numbered. */
+static int add_block_relu(PfArchBuilder *builder, const Block *block, int repeat, int input)
+{
+    char name[PF_NODE_NAME_SIZE], module[PF_NODE_NAME_SIZE];
+    child(module, sizeof module, block, "relu");
+    if (repeat)
+        snprintf(name, sizeof name, "%s.relu_%d", block->prefix, repeat);
+    else
+        child(name, sizeof name, block, "relu");
+    return pf_arch_add_relu(builder, name, module, input);
+}
+
+static int add_shortcut(PfArchBuilder *builder, const Block *block)
+{
+    char name[PF_NODE_NAME_SIZE];
+    if (block->stride == 1 && block->in_channels == block->out_channels) return block->input;
+    int node =
+        pf_arch_add_conv(builder, child(name, sizeof name, block, "downsample.0"), block->input,
+                         block->in_channels, block->out_channels, 1, block->stride, 0, false);
+    return pf_arch_add_batch_norm(builder, child(name, sizeof name, block, "downsample.1"), node,
+                                  block->out_channels);
+}
+
+static int finish_block(PfArchBuilder *builder, const Block *block, int last, int relus)
+{
+    char name[PF_NODE_NAME_SIZE];
+    int shortcut = add_shortcut(builder, block);
+    int sum = pf_arch_add_sum(builder, child(name, sizeof name, block, "add"), last, shortcut);
+    return add_block_relu(builder, block, relus, sum);
+}
+
+static int add_basic_block(PfArchBuilder *builder, const Block *block)
+{
+    int node = add_conv_norm(builder, block, 1, block->input, block->in_channels, block->width, 3,
+                             block->stride);
+    node = add_block_relu(builder, block, 0, node);
+    node = add_conv_norm(builder, block, 2, node, block->width, block->width, 3, 1);
+    return finish_block(builder, block, node, 1);
+}
+
+static int add_bottleneck(PfArchBuilder *builder, const Block *block)
+{
+    int node =
+        add_conv_norm(builder, block, 1, block->input, block->in_channels, block->width, 1, 1);
+    node = add_block_relu(builder, block, 0, node);
+    node = add_conv_norm(builder, block, 2, node, block->width, block->width, 3, block->stride);
+    node = add_block_relu(builder, block, 1, node);
+    node = add_conv_norm(builder, block, 3, node, block->width, block->out_channels, 1, 1);
+    return finish_block(builder, block, node, 2);
+}
+
+static void build(PfArchBuilder *builder, const void *config)
+{
+    const ResNetConfig *resnet = config;
+    int expansion = resnet->bottleneck ? 4 : 1, channels = resnet->width;
+    builder->arch->block_class = resnet->bottleneck ? "Bottleneck" : "BasicBlock";
+    int node = pf_arch_add_conv(builder, "conv1", 0, 3, channels, 7, 2, 3, false);
+    node = pf_arch_add_batch_norm(builder, "bn1", node, channels);
+    node = pf_arch_add_relu(builder, "relu", NULL, node);
+    node = pf_arch_add_max_pool(builder, "maxpool", node, 3, 2, 1);
+    for (int layer = 0; layer < 4; layer++) {
+        int width = resnet->width << layer;
+        for (int i = 0; i < resnet->blocks[layer]; i++) {
+            Block block = {.input = node,
+                           .in_channels = channels,
+                           .width = width,
+                           .out_channels = width * expansion,
+                           .stride = layer && !i ? 2 : 1};
+            snprintf(block.prefix, sizeof block.prefix, "layer%d.%d", layer + 1, i);
+            node = resnet->bottleneck ? add_bottleneck(builder, &block)
+                                      : add_basic_block(builder, &block);
+            channels = block.out_channels;
+        }
+    }
+    node = pf_arch_add_avg_pool(builder, "avgpool", node, 1);
+    node = pf_arch_add_flatten(builder, node);
+    pf_arch_add_linear(builder, "fc", node, channels, resnet->classes);
+}
+
+/* clang-format off */
+#define PUBLISHED(label, file_name, resize_to) \
+    {.name = (label), .file = (file_name), .url = PF_TORCH_HUB_URL, \
+     .preprocess = PF_IMAGENET_PREPROCESS(resize_to)}
+
+/* V1 before V2: it is what most caches hold and what `pretrained=True` loads. */
+static const PfWeightsEntry resnet18_weights[] = {
+    PUBLISHED("IMAGENET1K_V1", "resnet18-f37072fd.pth", 256)};
+static const PfWeightsEntry resnet34_weights[] = {
+    PUBLISHED("IMAGENET1K_V1", "resnet34-b627a593.pth", 256)};
+static const PfWeightsEntry resnet50_weights[] = {
+    PUBLISHED("IMAGENET1K_V1", "resnet50-0676ba61.pth", 256),
+    PUBLISHED("IMAGENET1K_V2", "resnet50-11ad3fa6.pth", 232)};
+static const PfWeightsEntry resnet101_weights[] = {
+    PUBLISHED("IMAGENET1K_V1", "resnet101-63fe2227.pth", 256),
+    PUBLISHED("IMAGENET1K_V2", "resnet101-cd907fc2.pth", 232)};
+static const PfWeightsEntry resnet152_weights[] = {
+    PUBLISHED("IMAGENET1K_V1", "resnet152-394f9c45.pth", 256),
+    PUBLISHED("IMAGENET1K_V2", "resnet152-f82ba261.pth", 232)};
+
+static const ResNetConfig resnet18 = {false, {2, 2, 2, 2}, 64, 1000};
+static const ResNetConfig resnet34 = {false, {3, 4, 6, 3}, 64, 1000};
+static const ResNetConfig resnet50 = {true, {3, 4, 6, 3}, 64, 1000};
+static const ResNetConfig resnet101 = {true, {3, 4, 23, 3}, 64, 1000};
+static const ResNetConfig resnet152 = {true, {3, 8, 36, 3}, 64, 1000};
+static const ResNetConfig resnet18_w16 = {false, {2, 2, 2, 2}, 16, 10};
+
+#define IMAGENET_VARIANT(network) \
+    {.name = #network, .config = &network, .preprocess = PF_IMAGENET_PREPROCESS(256), \
+     .weights = network##_weights, \
+     .weights_count = sizeof network##_weights / sizeof network##_weights[0]}
+
+static const PfArchVariant variants[] = {
+    IMAGENET_VARIANT(resnet18),
+    IMAGENET_VARIANT(resnet34),
+    IMAGENET_VARIANT(resnet50),
+    IMAGENET_VARIANT(resnet101),
+    IMAGENET_VARIANT(resnet152),
+    /* A quarter of the width, for CIFAR-10 enlarged to 96 pixels: the sample's backbone. */
+    {.name = "resnet18_w16", .config = &resnet18_w16,
+     .preprocess = {.resize = 96, .crop = 96, .interpolation = PF_BILINEAR,
+                    .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}}},
+};
+
+const PfArchFamily pf_arch_resnet = {
+    .class_name = "ResNet", .default_tap = "avgpool", .example_module = "layer3", .variants = variants,
+    .variant_count = sizeof variants / sizeof variants[0], .build = build,
+    .initial = pf_op_initial_values,
+};
+/* clang-format on */

@@ -1,0 +1,138 @@
+#include "common/backbone/loader.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/printable.h"
+
+#define PLUGIN_FILE "permafrost_torch.so"
+
+/* Where the plugin may lie, from the program's folder or absolute. */
+static const char *const folders[] = {
+    "../lib/permafrost",                   /* the build tree, and prefixes with a plain lib/ */
+    "../" PF_INSTALL_LIBDIR "/permafrost", /* an installed tree, moved or not */
+    PF_INSTALL_FULL_LIBDIR "/permafrost",
+};
+
+typedef struct Search {
+    char path[2 * PATH_MAX]; /* the file that was tried last */
+    char tried[1600];        /* "\n  <file>: <reason>" for each that failed */
+} Search;
+
+/* Writes the folder of the running program, without a trailing slash. */
+static int program_folder(char folder[PATH_MAX])
+{
+    ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+    if (length < 0) return -1;
+    folder[length] = '\0';
+    char *slash = strrchr(folder, '/');
+    if (slash) *slash = '\0';
+    return 0;
+}
+
+static void *load(Search *search)
+{
+    /* Everything resolved now: an incompatible libtorch must fail here, not in
+     * the middle of a run. */
+    void *library = dlopen(search->path, RTLD_NOW | RTLD_LOCAL);
+    if (library) return library;
+    const char *reason = dlerror(); /* starts with the path */
+    size_t used = strlen(search->tried);
+    if (!strstr(search->tried, reason))
+        pf_format(search->tried + used, sizeof search->tried - used, "\n  %s", reason);
+    return NULL;
+}
+
+static void *load_from_folders(Search *search)
+{
+    char program[PATH_MAX];
+    int known = program_folder(program) == 0;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        int absolute = folders[i][0] == '/';
+        if (!absolute && !known) continue;
+        snprintf(search->path, sizeof search->path, "%s%s%s/" PLUGIN_FILE, absolute ? "" : program,
+                 absolute ? "" : "/", folders[i]);
+        void *library = load(search);
+        if (library) return library;
+    }
+    return NULL;
+}
+
+/* A name without a folder would be looked for elsewhere, one that begins in the current folder be
+ * another file in each. */
+static void *load_named(Search *search, const char *named)
+{
+    snprintf(search->path, sizeof search->path, "%s", named);
+    if (*named == '/') return load(search);
+    pf_format(search->tried, sizeof search->tried,
+              "\n  %s: expected an absolute path in PERMAFROST_PLUGIN", named);
+    return NULL;
+}
+
+static void *find_and_load(Search *search)
+{
+    const char *named = getenv("PERMAFROST_PLUGIN");
+    return named && *named ? load_named(search, named) : load_from_folders(search);
+}
+
+void pf_backbone_loader_prepare(void)
+{
+    /* Threads of the forward pass that wait for each other must sleep, not spin:
+     * decoding threads want the processors. OpenMP reads this when it is loaded;
+     * what the user has set stays. */
+    setenv("OMP_WAIT_POLICY", "passive", 0);
+}
+
+#ifdef PF_SANITIZED /* sanitizers report when the process ends */
+static void skip_destructors(void)
+{
+}
+#else
+static void leave_at_once(int status, void *context)
+{
+    (void)context;
+    fflush(NULL);
+    _exit(status);
+}
+
+/* Those of libtorch and of the libraries that it brings along tidy up for a tenth of a second what
+ * the system takes back anyway. What is arranged last runs first. */
+static void skip_destructors(void)
+{
+    static int is_arranged;
+    if (!is_arranged) is_arranged = !on_exit(leave_at_once, NULL);
+}
+#endif
+
+int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
+{
+    pf_backbone_loader_prepare();
+    Search search = {{0}, {0}};
+    void *library = find_and_load(&search);
+    if (!library)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "cannot load the torch plugin, which runs networks:%" PF_SENTENCE "\n"
+                       "Hint: it is built where libtorch is (apt install libtorch-dev); "
+                       "PERMAFROST_PLUGIN=FILE names one that lies elsewhere",
+                       search.tried);
+    void *symbol = dlsym(library, "pf_backbone_plugin");
+    if (!symbol)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s' is not a Permafrost plugin: it has no pf_backbone_plugin()",
+                       search.path);
+    PfBackbonePluginFunction function;
+    memcpy(&function, &symbol, sizeof function); /* ISO C has no cast for this */
+    const PfBackbonePlugin *plugin = function();
+    if (plugin->abi != PF_BACKBONE_ABI)
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "plugin '%s' has ABI %d, this program needs %d: they are of different builds",
+            search.path, plugin->abi, PF_BACKBONE_ABI);
+    skip_destructors();
+    *out = plugin;
+    return 0;
+}

@@ -1,0 +1,31 @@
+#include "common/base/digest.h"
+
+#include <nettle/sha2.h>
+#include <string.h>
+#include <xxhash.h>
+
+void pf_digest_sha256_text(const void *bytes, size_t size, char text[PF_SHA256_TEXT_SIZE])
+{
+    struct sha256_ctx context;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    sha256_init(&context);
+    sha256_update(&context, size, bytes);
+    sha256_digest(&context, sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        text[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        text[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+    }
+    text[2 * sizeof digest] = '\0';
+}
+
+void pf_digest_xxh128(const void *bytes, size_t size, uint8_t digest[16])
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, size));
+    memcpy(digest, canonical.digest, sizeof canonical.digest);
+}
+
+uint64_t pf_digest_xxh64_text(const char *text)
+{
+    return XXH3_64bits(text, strlen(text));
+}

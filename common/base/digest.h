@@ -1,0 +1,19 @@
+/* Digests: SHA-256 names weights, XXH3-128 recognises images. */
+#ifndef PF_COMMON_BASE_DIGEST_H
+#define PF_COMMON_BASE_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PF_SHA256_TEXT_SIZE 65
+
+/* Lower-case hex of the SHA-256 of size bytes. */
+void pf_digest_sha256_text(const void *bytes, size_t size, char text[PF_SHA256_TEXT_SIZE]);
+
+/* XXH3-128 in canonical (big-endian) form, as xxhsum -H2 prints it. */
+void pf_digest_xxh128(const void *bytes, size_t size, uint8_t digest[16]);
+
+/* 64-bit XXH3 of a text: for splits by hash. */
+uint64_t pf_digest_xxh64_text(const char *text);
+
+#endif

@@ -1,0 +1,48 @@
+/* Words for people, on stderr. stdout is for results. */
+#ifndef PF_COMMON_BASE_LOG_H
+#define PF_COMMON_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "permafrost/error.h"
+
+typedef enum PfVerbosity { PF_QUIET = -1, PF_NORMAL = 0, PF_VERBOSE = 1 } PfVerbosity;
+
+/* program: printed before warnings and errors. Call once, before any thread. */
+void pf_log_setup(const char *program, PfVerbosity verbosity);
+const char *pf_log_program(void); /* static */
+PfVerbosity pf_log_verbosity(void);
+
+/* A line unless -q was given. */
+void pf_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A line only with -v. */
+void pf_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "program: warning: ...", also with -q. */
+void pf_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "program: error: ..."; returns the exit code to leave with. */
+int pf_log_error(const PfError *err);
+
+/* Whether stderr is a terminal that understands \r and erasing.
+ * PF_FAKE_TERMINAL=1 in the environment says yes, for tests. */
+bool pf_log_is_terminal(void);
+
+/* ---- how far the work is: a bar on a terminal, else a line every few seconds ---- */
+
+typedef struct PfProgress {
+    const char *what; /* "images" */
+    int64_t total;
+    double started, last_shown; /* pf_clock_seconds() */
+    int64_t rate_from;          /* work done when the rate's clock started */
+    double rate_since;
+    bool drawn; /* a bar is on the terminal's last line */
+} PfProgress;
+
+void pf_progress_start(PfProgress *progress, const char *what, int64_t total);
+/* Call as often as convenient, from one thread; draws at most six times a
+ * second on a terminal and every ten seconds elsewhere. note may be NULL. */
+void pf_progress_update(PfProgress *progress, int64_t done, const char *note);
+/* Erases the bar. */
+void pf_progress_end(PfProgress *progress);
+
+#endif

@@ -1,0 +1,332 @@
+#include "common/base/options.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/integers.h"
+#include "common/base/memory.h"
+#include "common/base/printable.h"
+
+#define MAX_WORD 48
+
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+    return pf_min_size(pf_min_size(a, b), c);
+}
+
+/* Levenshtein distance by rows. Words longer than MAX_WORD count as far. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t length_a = strlen(a), length_b = strlen(b);
+    if (length_a > MAX_WORD || length_b > MAX_WORD) return SIZE_MAX;
+    size_t row[MAX_WORD + 1];
+    for (size_t j = 0; j <= length_b; j++) row[j] = j;
+    for (size_t i = 1; i <= length_a; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= length_b; j++) {
+            size_t above = row[j];
+            row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[length_b];
+}
+
+const char *pf_options_nearest_word(const char *word, const char *const *candidates, size_t count)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(word) / 2 + 1; /* further than that is not a typo */
+    for (size_t i = 0; i < count; i++) {
+        size_t distance = edit_distance(word, candidates[i]);
+        if (distance < best) {
+            best = distance;
+            nearest = candidates[i];
+        }
+    }
+    return nearest;
+}
+
+int pf_options_read_unsigned(const char *text, size_t length, uint64_t *out)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < length; i++)
+        if (text[i] < '0' || text[i] > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, text[i] - '0', &value))
+            return -1;
+    *out = value;
+    return length ? 0 : -1;
+}
+
+int pf_options_read_long(const char *text, size_t length, long long *out)
+{
+    int is_negative = length && *text == '-';
+    uint64_t size;
+    if (pf_options_read_unsigned(text + is_negative, length - (size_t)is_negative, &size))
+        return -1;
+    if (size > (uint64_t)INT64_MAX + (uint64_t)is_negative) return -1;
+    *out = is_negative && size ? -1 - (long long)(size - 1) : (long long)size;
+    return 0;
+}
+
+/* How many digits there are from *at on, which are stepped over. */
+static size_t step_over_digits(const char **at, const char *end)
+{
+    const char *start = *at;
+    while (*at < end && **at >= '0' && **at <= '9') ++*at;
+    return (size_t)(*at - start);
+}
+
+int pf_options_read_double(const char *text, size_t length, double *out)
+{
+    char copy[400]; /* strtod wants an end */
+    const char *at = text, *end = text + length;
+    if (at < end && *at == '-') at++;
+    size_t digits = step_over_digits(&at, end);
+    if (at < end && *at == '.') {
+        at++;
+        digits += step_over_digits(&at, end);
+    }
+    if (digits && at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '-' || *at == '+')) at++;
+        if (!step_over_digits(&at, end)) return -1;
+    }
+    if (!digits || at != end || length >= sizeof copy) return -1;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    *out = strtod(copy, NULL);
+    return isfinite(*out) ? 0 : -1;
+}
+
+int pf_options_parse_double(const char *what, const char *text, double minimum, double maximum,
+                            double *out, PfError *err)
+{
+    double value;
+    if (pf_options_read_double(text, strlen(text), &value))
+        return pf_fail(err, PF_EXIT_USAGE, "%s: expected a number, found '%s'", what, text);
+    if (value < minimum || value > maximum)
+        return pf_fail(err, PF_EXIT_USAGE, "%s: expected a number from %g to %g, found '%s'", what,
+                       minimum, maximum, text);
+    *out = value;
+    return 0;
+}
+
+int pf_options_parse_long(const char *what, const char *text, long long minimum, long long maximum,
+                          long long *out, PfError *err)
+{
+    long long value;
+    if (pf_options_read_long(text, strlen(text), &value))
+        return pf_fail(err, PF_EXIT_USAGE, "%s: expected a whole number, found '%s'", what, text);
+    if (value < minimum || value > maximum)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "%s: expected a whole number from %lld to %lld, found '%s'", what, minimum,
+                       maximum, text);
+    *out = value;
+    return 0;
+}
+
+int pf_options_parse_choice(const char *what, const char *value, const char *const *choices,
+                            size_t count, int *index, PfError *err)
+{
+    char list[256] = "";
+    for (size_t i = 0; i < count; i++) {
+        if (!strcmp(value, choices[i])) return *index = (int)i, 0;
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", choices[i]);
+    }
+    return pf_fail(err, PF_EXIT_USAGE, "%s: expected one of %s, found '%s'", what, list, value);
+}
+
+static const PfOption *find_long(const PfOption *table, const char *name, size_t length)
+{
+    for (const PfOption *option = table; option->name; option++)
+        if (option->kind != PF_OPTION_GROUP && strlen(option->name) == length &&
+            !strncmp(option->name, name, length))
+            return option;
+    return NULL;
+}
+
+static const PfOption *find_letter(const PfOption *table, char letter)
+{
+    for (const PfOption *option = table; option->name; option++)
+        if (option->kind != PF_OPTION_GROUP && option->letter == letter) return option;
+    return NULL;
+}
+
+static int unknown_option(const PfOption *table, const char *word, PfError *err)
+{
+    const char *names[128];
+    size_t count = 0;
+    for (const PfOption *option = table; option->name && count < 128; option++)
+        if (option->kind != PF_OPTION_GROUP) names[count++] = option->name;
+    char bare[MAX_WORD + 1] = "";
+    size_t length = strcspn(word + strspn(word, "-"), "=");
+    if (length <= MAX_WORD) memcpy(bare, word + strspn(word, "-"), length);
+    const char *near = pf_options_nearest_word(bare, names, count);
+    if (near)
+        return pf_fail(err, PF_EXIT_USAGE, "unknown option '%s'. Did you mean --%s?", word, near);
+    return pf_fail(err, PF_EXIT_USAGE, "unknown option '%s'. --help lists the options.", word);
+}
+
+static bool takes_argument(const PfOption *option)
+{
+    return option->argument != NULL;
+}
+
+static int store_number(const PfOption *option, char *field, const char *value, PfError *err)
+{
+    char what[MAX_WORD + 4];
+    snprintf(what, sizeof what, "--%s", option->name);
+    int bounded = option->minimum < option->maximum;
+    if (option->kind == PF_OPTION_DOUBLE)
+        return pf_options_parse_double(what, value, bounded ? option->minimum : -1e300,
+                                       bounded ? option->maximum : 1e300, (double *)(void *)field,
+                                       err);
+    int is_int = option->kind == PF_OPTION_INT;
+    long long parsed;
+    long long low = bounded ? (long long)option->minimum : is_int ? INT32_MIN : INT64_MIN;
+    long long high = bounded ? (long long)option->maximum : is_int ? INT32_MAX : INT64_MAX;
+    if (pf_options_parse_long(what, value, low, high, &parsed, err)) return -1;
+    if (is_int)
+        *(int *)(void *)field = (int)parsed;
+    else
+        *(int64_t *)(void *)field = (int64_t)parsed;
+    return 0;
+}
+
+static int store(const PfOption *option, void *settings, const char *value, PfError *err)
+{
+    char *field = (char *)settings + option->offset;
+    switch (option->kind) {
+    case PF_OPTION_FLAG: *(int *)(void *)field = 1; return 0;
+    case PF_OPTION_TEXT: *(const char **)(void *)field = value; return 0;
+    case PF_OPTION_CALL: return option->parse(settings, value, err);
+    default: return store_number(option, field, value, err);
+    }
+}
+
+/* One option word; *next is the index of the word that may be its argument. */
+static int parse_word(const PfOption *table, void *settings, int argc, char **argv, int *next,
+                      PfError *err)
+{
+    const char *word = argv[*next - 1], *value = NULL;
+    const PfOption *option;
+    if (word[1] == '-') {
+        size_t length = strcspn(word + 2, "=");
+        option = find_long(table, word + 2, length);
+        if (word[2 + length] == '=') value = word + 3 + length;
+    } else {
+        option = find_letter(table, word[1]);
+        if (word[2]) value = word + 2;
+    }
+    if (!option) return unknown_option(table, word, err);
+    if (!takes_argument(option)) {
+        if (value)
+            return pf_fail(err, PF_EXIT_USAGE, "option --%s takes no argument, found '%s'",
+                           option->name, word);
+        return store(option, settings, NULL, err);
+    }
+    if (!value) {
+        if (*next >= argc)
+            return pf_fail(err, PF_EXIT_USAGE, "option '%s' needs an argument: %s", word,
+                           option->argument);
+        value = argv[(*next)++];
+    }
+    return store(option, settings, value, err);
+}
+
+int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
+                     const char **operands, int *operand_count, PfError *err)
+{
+    int only_operands = 0;
+    *operand_count = 0;
+    for (int next = 1; next < argc;) {
+        const char *word = argv[next++];
+        if (only_operands || word[0] != '-' || !word[1])
+            operands[(*operand_count)++] = word;
+        else if (!strcmp(word, "--"))
+            only_operands = 1;
+        else if (parse_word(table, settings, argc, argv, &next, err))
+            return -1;
+    }
+    return 0;
+}
+
+int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,
+                      const char *value, PfError *err)
+{
+    const PfOption *option = find_long(table, name, strlen(name));
+    if (!option) {
+        PfError unknown;
+        unknown_option(table, name, &unknown);
+        return pf_fail(err, PF_EXIT_USAGE, "%s: %" PF_SENTENCE, where, unknown.message);
+    }
+    if (takes_argument(option) != (value != NULL))
+        return pf_fail(err, PF_EXIT_USAGE, "%s: option --%s %s", where, name,
+                       value ? "takes no value" : "needs a value");
+    return store(option, settings, value, err);
+}
+
+static void print_option(const PfOption *option)
+{
+    char left[64];
+    snprintf(left, sizeof left, "  %c%c%s--%s%s%s", option->letter ? '-' : ' ',
+             option->letter ? option->letter : ' ', option->letter ? ", " : "  ", option->name,
+             option->argument ? " " : "", option->argument ? option->argument : "");
+    const char *line = option->help;
+    if (strlen(left) > 30) {
+        printf("%s\n", left);
+        left[0] = '\0';
+    }
+    for (;;) {
+        int length = (int)strcspn(line, "\n");
+        printf("%-32s%.*s\n", left, length, line);
+        if (!line[length]) return;
+        line += length + 1;
+        left[0] = '\0';
+    }
+}
+
+void pf_options_print(const PfOption *table)
+{
+    for (const PfOption *option = table; option->name; option++)
+        if (option->kind == PF_OPTION_GROUP)
+            printf("\n%s\n", option->name);
+        else
+            print_option(option);
+}
+
+int pf_options_split_list(const char *text, char ***items, int *count, PfError *err)
+{
+    size_t capacity = 0;
+    *items = NULL;
+    *count = 0;
+    for (const char *start = text;;) {
+        size_t length = strcspn(start, ",");
+        if (!length) {
+            pf_options_free_list(items, count);
+            return pf_fail(err, PF_EXIT_USAGE, "empty entry in the list '%s'", text);
+        }
+        if (pf_grow(items, &capacity, (size_t)*count + 1, sizeof **items, err)) break;
+        char *item = strndup(start, length);
+        if (!item) break;
+        (*items)[(*count)++] = item;
+        if (!start[length]) return 0;
+        start += length + 1;
+    }
+    pf_options_free_list(items, count);
+    return pf_fail(err, PF_EXIT_FAILED, "out of memory");
+}
+
+void pf_options_free_list(char ***items, int *count)
+{
+    for (int i = 0; i < *count; i++) free((*items)[i]);
+    free(*items);
+    *items = NULL;
+    *count = 0;
+}

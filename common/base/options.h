@@ -1,0 +1,74 @@
+/* Command-line options from one table: the same rows parse and print --help.
+ *
+ * The parser only overwrites fields of the caller's settings struct, so its
+ * defaults stay where nothing was given. "--name=value", "--name value", "-o
+ * value", "--" and operands in any order. */
+#ifndef PF_COMMON_BASE_OPTIONS_H
+#define PF_COMMON_BASE_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "permafrost/error.h"
+
+typedef enum PfOptionKind {
+    PF_OPTION_FLAG,   /* int field becomes 1 */
+    PF_OPTION_TEXT,   /* const char * field, lent from argv */
+    PF_OPTION_INT,    /* int field */
+    PF_OPTION_LONG,   /* int64_t field */
+    PF_OPTION_DOUBLE, /* double field */
+    PF_OPTION_CALL,   /* parse(): anything else */
+    PF_OPTION_GROUP,  /* no option: a heading in --help (name) */
+} PfOptionKind;
+
+typedef struct PfOption {
+    const char *name; /* "weight-decay", without dashes; NULL ends the table */
+    char letter;      /* 'o' or 0 */
+    PfOptionKind kind;
+    size_t offset;           /* of the field in the settings struct */
+    const char *argument;    /* "FILE", shown in --help; NULL for flags */
+    const char *help;        /* one or more lines; \n allowed */
+    double minimum, maximum; /* INT, LONG, DOUBLE: allowed range where minimum < maximum */
+    /* CALL: value is NULL for an option without argument. settings as given to parse. */
+    int (*parse)(void *settings, const char *value, PfError *err);
+} PfOption;
+
+/* Parses argv[1..]. Operands are collected in order: operands[] has room for
+ * argc entries, *operand_count is set. Unknown options: PF_EXIT_USAGE with the
+ * nearest known name. */
+int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
+                     const char **operands, int *operand_count, PfError *err);
+
+/* Sets one option by its name, without dashes, as if it had been given; where, like
+ * "--sweep", goes before what is wrong with the name. value: NULL for a flag. */
+int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,
+                      const char *value, PfError *err);
+
+/* The table as help text on stdout, after the caller's usage lines. */
+void pf_options_print(const PfOption *table);
+
+/* "a,b,c" -> malloc'ed array of malloc'ed strings; an empty entry is an error. */
+int pf_options_split_list(const char *text, char ***items, int *count, PfError *err);
+void pf_options_free_list(char ***items, int *count);
+
+/* The first length bytes of text as a number in plain decimal digits and nothing else: no blanks,
+ * "+", "0x10", "nan" or "inf"; a double may have a point and an exponent. 0, or -1 where they are
+ * none, or none that *out can hold. */
+int pf_options_read_unsigned(const char *text, size_t length, uint64_t *out);
+int pf_options_read_long(const char *text, size_t length, long long *out);
+int pf_options_read_double(const char *text, size_t length, double *out);
+
+/* Whole text as a number within [minimum, maximum]; what names it in errors. */
+int pf_options_parse_double(const char *what, const char *text, double minimum, double maximum,
+                            double *out, PfError *err);
+int pf_options_parse_long(const char *what, const char *text, long long minimum, long long maximum,
+                          long long *out, PfError *err);
+
+/* Which of the choices value is; *index is its place among them. */
+int pf_options_parse_choice(const char *what, const char *value, const char *const *choices,
+                            size_t count, int *index, PfError *err);
+
+/* The candidate nearest to word by edit distance, or NULL where none is near. */
+const char *pf_options_nearest_word(const char *word, const char *const *candidates, size_t count);
+
+#endif

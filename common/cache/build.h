@@ -1,0 +1,57 @@
+/* A finished cache from rows that lie elsewhere: the end of every extraction, and
+ * --merge. Chunks that a source holds exactly as they are needed are moved as
+ * they are; others are gathered row by row and encoded again. The result depends on
+ * the rows alone, not on where they came from. */
+#ifndef PF_COMMON_CACHE_BUILD_H
+#define PF_COMMON_CACHE_BUILD_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "common/cache/codec/row_source.h"
+#include "permafrost/feature_cache.h"
+
+typedef struct PfRowPlace {
+    int source;
+    int64_t row;
+} PfRowPlace;
+
+typedef struct PfCacheBuildPlan {
+    const PfCacheTap *taps; /* in the order of the file */
+    int tap_count;
+    const PfCacheTarget *targets;
+    int target_count;
+    const char *identity, *provenance; /* JSON */
+    PfCompression compression;
+    int level, threads;
+    const PfRowSource *sources; /* not asked for a virtual cache */
+    int source_count;
+    const PfCacheSource *virtual_sources; /* see PfCacheWriterConfig */
+    int virtual_source_count;
+    int64_t row_count, reject_count;
+    void *context;
+    /* Where row `row` of the file is for a tap, which that source has in the same shape and
+     * dtype. Asked once for each row, tap after tap, in the order of rows. */
+    PfRowPlace (*place)(void *context, int tap, int64_t row);
+    /* What they point to is lent until the next call. Asked before any place. */
+    PfCacheSample (*sample)(void *context, int64_t row);
+    PfCacheReject (*reject)(void *context, int64_t index);
+    void (*progress)(void *context, int64_t done, int64_t total); /* rows x taps; may be NULL */
+    const volatile sig_atomic_t *interrupted;                     /* may be NULL */
+} PfCacheBuildPlan;
+
+typedef struct PfCacheBuildStats {
+    PfCacheWriterStats written;
+    int64_t chunks_moved, chunks_encoded;
+    double seconds;
+} PfCacheBuildStats;
+
+/* The rows of a cache, which must outlive the source. */
+PfRowSource pf_cache_build_source(PfCache *cache);
+
+/* Writes and seals path; what was there stays until the new file is whole, and for
+ * good where this fails or is interrupted (PF_EXIT_INTERRUPTED). stats may be NULL. */
+int pf_cache_build(const char *path, const PfCacheBuildPlan *plan, PfCacheBuildStats *stats,
+                   PfError *err);
+
+#endif

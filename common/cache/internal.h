@@ -1,0 +1,157 @@
+/* The inside of a cache that is open, for the files that read it.
+ *
+ * A cache with a seal is read in this process, where contents has its file open. One without is
+ * read by a child process, since HDF5 crashes on files that are damaged: the child has the file
+ * open, contents says what it found there, and the child is asked for the numbers. */
+#ifndef PF_COMMON_CACHE_INTERNAL_H
+#define PF_COMMON_CACHE_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cache/codec/chunk.h"
+#include "common/cache/hdf5/contents.h"
+#include "common/cache/seal.h"
+#include "permafrost/error.h"
+#include "permafrost/feature_cache.h"
+
+/* ---- the rows of a tap ---- */
+
+typedef struct PfCacheRows PfCacheRows;
+
+/* Rows of a virtual tap that are another file's. */
+typedef struct PfCacheRowsPart {
+    int64_t first_row;
+    const PfCacheRows *rows; /* lent */
+} PfCacheRowsPart;
+
+struct PfCacheRows {
+    const PfCache *cache;
+    int tap;                 /* index */
+    const PfHdf5Tap *stored; /* the cache's */
+    PfCacheRowsPart *parts;  /* where they all are instead of in the cache; NULL: they are not */
+    int part_count;
+};
+
+/* What a thread needs to unpack chunks, kept from read to read. */
+typedef struct PfCacheRowsWorker {
+    PfChunkCodec *codec;
+    unsigned char *stored, *raw;
+    size_t stored_capacity, raw_capacity;
+    double read_seconds, unpack_seconds; /* of all chunks so far */
+} PfCacheRowsWorker;
+
+typedef struct PfCacheRowsWorkers {
+    PfCacheRowsWorker *items;
+    int count;
+} PfCacheRowsWorkers;
+
+void pf_cache_rows_free_workers(PfCacheRowsWorkers *workers);
+
+size_t pf_cache_rows_row_bytes(const PfCacheRows *rows);
+/* The part that has the row; where there are no parts, all of the rows. */
+PfCacheRowsPart pf_cache_rows_part(const PfCacheRows *rows, int64_t row);
+/* How many are best read at once: a chunk, or what is as large. */
+int64_t pf_cache_rows_block_rows(const PfCacheRows *rows);
+
+/* The chunk that begins with row `first` as it is in the file, and its format; where that
+ * has a checksum, it holds. Of direct rows only. */
+int pf_cache_rows_read_stored(const PfCacheRows *rows, int64_t first, void *stored, size_t capacity,
+                              size_t *stored_bytes, PfChunkFormat *format, PfError *err);
+
+/* Rows [first, first + count) into out, (count, shape) row-major, as float32 or in the tap's
+ * dtype.
+ *
+ * Chunks of whole rows with the filters of our own writer are read as they are and unpacked here,
+ * in parallel; whatever else HDF5 can read, it reads and unpacks itself. */
+int pf_cache_rows_read(const PfCacheRows *rows, PfCacheRowsWorkers *workers, int64_t first,
+                       int64_t count, bool as_f32, void *out, int threads, PfError *err);
+
+/* ---- the cache ---- */
+
+/* Rows [first, first + count) of a tap in its stored dtype, kept from read to read. */
+typedef struct PfRowWindow {
+    int tap;
+    int64_t first, count; /* count 0: none yet */
+    unsigned char *rows;
+    size_t capacity_bytes;
+} PfRowWindow;
+
+typedef struct PfCacheChild PfCacheChild;
+
+struct PfCache {
+    PfHdf5Contents contents;
+    uint8_t digest[PF_DIGEST_SIZE]; /* of its seal, where contents.file.is_sealed */
+    PfCacheChild *child;            /* which has the file open; NULL: this process has */
+    PfCache **sources;              /* (contents.source_count); NULL: not opened */
+    PfCacheRows *rows;              /* (contents.tap_count) */
+    PfHdf5Texts paths, rejected_paths, reasons; /* empty: not read yet */
+    PfCacheReject *rejects;                     /* NULL: not read yet */
+    PfCacheRowsWorkers workers;
+    PfRowWindow window;
+};
+
+/* Lent until pf_cache_close. */
+const PfCacheRows *pf_cache_reader_rows(const PfCache *cache, int tap);
+
+/* ---- a child process that reads a file in this one's place ---- */
+
+/* What a child answers: bytes, or an error. */
+typedef struct PfCacheChildReply {
+    uint8_t *bytes; /* malloc'ed */
+    size_t size, capacity;
+} PfCacheChildReply;
+
+/* Answers one request in the child: 0 with the reply filled, or -1 with err. `context` lives from
+ * request to request, NULL at first. */
+typedef int PfCacheChildServer(const char *path, void **context, const void *request,
+                               PfCacheChildReply *reply, PfError *err);
+
+/* Starts a child that answers requests of request_bytes each, in a sandbox whose memory and work
+ * go by the size of the file `path`. What other threads hold is held for ever there, so `serve` may
+ * use HDF5, memory and files alone. */
+int pf_cache_child_start(const char *path, PfCacheChildServer *serve, size_t request_bytes,
+                         PfCacheChild **out, PfError *err);
+/* Asks for what becomes *reply, whose bytes the caller frees. From any thread. Where the
+ * child has ended, now or before, the error says that the file is damaged. */
+int pf_cache_child_ask(PfCacheChild *child, const void *request, PfCacheChildReply *reply,
+                       PfError *err);
+/* The same where the size of the reply is known: exactly `size` bytes into out. */
+int pf_cache_child_ask_exactly(PfCacheChild *child, const void *request, void *out, size_t size,
+                               PfError *err);
+/* Ends it, whatever it does. NULL is left alone. */
+void pf_cache_child_end(PfCacheChild **child);
+
+/* Appends to a reply. */
+int pf_cache_child_reply_add(PfCacheChildReply *reply, const void *bytes, size_t size,
+                             PfError *err);
+
+/* From here on this process, a child, may open files for reading, write to `channel`, and
+ * nothing else: no other file, network or program. It takes no more memory than it has now and
+ * `memory_bytes`, says nothing on stderr, leaves no core file, and dies of its faults. What it
+ * inherited besides files open for reading is closed. Where the system has no filter
+ * for system calls, only the limits hold. */
+void pf_cache_sandbox_enter(int channel, uint64_t memory_bytes);
+
+/* Ends this process unless the next call comes before it has computed for so many seconds. 0:
+ * no such limit. */
+void pf_cache_sandbox_limit_work(int64_t seconds);
+
+/* ---- what a child reads of a cache ----
+ *
+ * As the functions of the contents, through cache->child. */
+
+/* Starts the child, and fills the contents with what it finds. */
+int pf_cache_remote_open(PfCache *cache, PfError *err);
+int pf_cache_remote_texts(const PfCache *cache, const char *name, PfHdf5Texts *texts, PfError *err);
+int pf_cache_remote_column(const PfCache *cache, const char *group, const char *member,
+                           PfHdf5Number type, int64_t count, void *out, size_t row_bytes,
+                           PfError *err);
+int pf_cache_remote_values(const PfCache *cache, int target, float *out, PfError *err);
+int pf_cache_remote_rows(const PfCache *cache, int tap, int64_t first, int64_t count, void *out,
+                         PfError *err);
+const char *pf_cache_remote_chunk(const PfCache *cache, int tap, int64_t first, void *stored,
+                                  size_t capacity, size_t *stored_bytes, PfChunkFormat *format);
+
+#endif

@@ -1,0 +1,93 @@
+/* Work that is not in a finished cache yet: rows, and images that were refused.
+ *
+ * Beside the output ("photos.h5.journal"), append-only, locked. One segment for
+ * each set of taps that was computed together; rows of a segment are numbered
+ * in the order of computing and known by the digest of their image's bytes. */
+#ifndef PF_COMMON_CACHE_JOURNAL_JOURNAL_H
+#define PF_COMMON_CACHE_JOURNAL_JOURNAL_H
+
+#include <stdint.h>
+
+#include "common/cache/codec/row_source.h"
+#include "common/cache/image_file.h"
+#include "permafrost/error.h"
+#include "permafrost/feature_cache.h"
+
+typedef struct PfJournal PfJournal;
+
+/* What is known of a row, or of a refused image. Lent until the journal closes. */
+typedef struct PfJournalImage {
+    PfImageFile file;   /* as it was when it was computed; it may have moved since */
+    const char *reason; /* of a refused image; NULL for rows */
+} PfJournalImage;
+
+typedef struct PfJournalConfig {
+    const char *output;   /* the cache that the journal belongs to */
+    const char *identity; /* JSON without "taps" */
+    double sync_seconds;  /* work is made safe at least so often... */
+    int64_t sync_bytes;   /* ...and after so many bytes of the journal */
+    int threads;          /* that compress */
+} PfJournalConfig;
+
+/* "<output>.journal", malloc'ed; where output is a link, beside the file that it leads to, so that
+ * whoever names that file finds it. */
+char *pf_journal_path(const char *output, PfError *err);
+
+/* Opens or creates it, and takes its lock; "another extract is writing ..." where that
+ * is held. *identity (lent): what an existing one was begun with; the caller compares. */
+int pf_journal_open(const PfJournalConfig *config, PfJournal **out, const char **identity,
+                    PfError *err);
+/* Reads an existing journal's identity and counts without the lock and without
+ * changing it, for --dry-run; absent: *identity is NULL. */
+int pf_journal_peek(const char *output, char **identity, int64_t *rows, PfError *err);
+/* What an existing one was begun with, without the lock and without reading on. *identity is NULL
+ * where there is none that can be read; else the caller's. */
+void pf_journal_begun_with(const char *output, char **identity);
+/* Closes; what was synced stays for the next run. */
+void pf_journal_close(PfJournal **journal);
+/* Deletes the file: its rows are in a finished cache, or not wanted (--force). */
+int pf_journal_remove(PfJournal **journal, PfError *err);
+/* Bytes behind the last sync that opening dropped: an end that is damaged, or was not finished. */
+int64_t pf_journal_dropped_bytes(const PfJournal *journal);
+
+/* ---- what is in it ---- */
+
+int pf_journal_segment_count(const PfJournal *journal);
+int pf_journal_segment_tap_count(const PfJournal *journal, int segment);
+const PfCacheTap *pf_journal_segment_tap(const PfJournal *journal, int segment, int tap);
+/* Rows that can be read: those that were synced. */
+int64_t pf_journal_row_count(const PfJournal *journal, int segment);
+const PfJournalImage *pf_journal_row(const PfJournal *journal, int segment, int64_t row);
+int64_t pf_journal_reject_count(const PfJournal *journal);
+const PfJournalImage *pf_journal_reject_at(const PfJournal *journal, int64_t index);
+/* Its rows as a source; not while the segment is being appended to. */
+PfRowSource pf_journal_source(PfJournal *journal, int segment);
+
+/* ---- adding to it ---- */
+
+/* Goes on with the last segment where its taps and their layout are these, else
+ * begins one. *segment: its index. A failure of one of the functions from here to end is
+ * final: the others then return it again, and what was synced is what remains. */
+int pf_journal_begin(PfJournal *journal, const PfCacheTap *taps, int tap_count,
+                     PfCompression compression, int level, int *segment, PfError *err);
+/* n rows; features[t]: (n, taps[t].shape) of the tap's dtype. Copied. Syncs when it is time. */
+int pf_journal_append(PfJournal *journal, int n, const PfJournalImage *images,
+                      const void *const *features, PfError *err);
+int pf_journal_reject(PfJournal *journal, const PfJournalImage *image, PfError *err);
+/* Everything appended so far is safe afterwards. */
+int pf_journal_sync(PfJournal *journal, PfError *err);
+/* Sync, and the end of the segment: it can be read as a source now. */
+int pf_journal_end(PfJournal *journal, PfError *err);
+
+typedef struct PfJournalStats {
+    int64_t raw_bytes, stored_bytes; /* of features appended in this run; tails not counted twice */
+    int64_t file_bytes;
+    double compress_seconds, write_seconds, sync_seconds;
+} PfJournalStats;
+void pf_journal_stats(PfJournal *journal, PfJournalStats *stats);
+/* The same for one tap, between begin and end: what a plan extrapolates from. Rows count
+ * once their chunk is full or they were synced. */
+void pf_journal_tap_stats(const PfJournal *journal, int tap, int64_t *raw_bytes,
+                          int64_t *stored_bytes);
+
+#endif

@@ -1,0 +1,186 @@
+#include "common/conv/convolution.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/integers.h"
+#include "common/base/memory.h"
+#include "common/conv/internal.h"
+
+int64_t pf_convolution_outputs(const PfConvolutionConfig *config, int axis, int64_t size)
+{
+    return pf_window_outputs(size, config->kernel[axis], config->stride[axis],
+                             config->padding[axis], config->dilation[axis]);
+}
+
+bool pf_convolution_is_fast(void)
+{
+    return pf_conv_kernels() != &pf_conv_kernels_plain;
+}
+
+int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, PfError *err)
+{
+    PfConvolution *convolution = pf_calloc(1, sizeof *convolution, err);
+    if (!convolution) return -1;
+    const size_t in = (size_t)config->in_channels, n = (size_t)config->out_channels;
+    convolution->config = *config;
+    convolution->way =
+        pf_convolution_winograd_suits(config) ? &pf_convolution_winograd : &pf_convolution_direct;
+    convolution->kernels = pf_conv_kernels();
+    const size_t per_pair = (size_t)convolution->way->weights_per_pair(config);
+    convolution->weight = pf_alloc_aligned(per_pair * in * n, sizeof(float), err);
+    convolution->bias = pf_calloc(n, sizeof(float), err);
+    convolution->zeros = pf_calloc(in, sizeof(float), err);
+    if (!convolution->weight || !convolution->bias || !convolution->zeros) {
+        pf_convolution_free(&convolution);
+        return -1;
+    }
+    if (config->bias) memcpy(convolution->bias, config->bias, n * sizeof(float));
+    convolution->way->pack(convolution, config);
+    convolution->config.weight = convolution->config.bias = NULL;
+    *out = convolution;
+    return 0;
+}
+
+void pf_convolution_free(PfConvolution **convolution)
+{
+    if (!*convolution) return;
+    free((*convolution)->weight);
+    free((*convolution)->bias);
+    free((*convolution)->zeros);
+    free(*convolution);
+    *convolution = NULL;
+}
+
+int64_t pf_convolution_pieces(const PfConvolution *convolution, const PfConvolutionMaps *maps)
+{
+    return convolution->way->pieces(convolution, maps);
+}
+
+size_t pf_convolution_scratch(const PfConvolution *convolution)
+{
+    return convolution->way->scratch(convolution);
+}
+
+void pf_convolution_run(const PfConvolution *convolution, const PfConvolutionMaps *maps,
+                        int64_t piece, void *scratch)
+{
+    convolution->way->run(convolution, maps, piece, scratch);
+}
+
+/* ==== by the definition ==== */
+
+#define PIECE 96 /* pixels of y in a piece; 48 to 384 are as good */
+
+/* Weights of each pair of channels. */
+static int64_t kernel_size(const PfConvolutionConfig *config)
+{
+    return config->kernel[0] * config->kernel[1];
+}
+
+/* ---- weights ---- */
+
+static void pack(const PfConvolution *direct, const PfConvolutionConfig *config)
+{
+    const int64_t *strides = config->strides;
+    float *to = direct->weight;
+    for (int64_t first = 0; first < config->out_channels; first += PF_CONVOLUTION_PANEL) {
+        const int64_t width = pf_convolution_panel_width(config, first);
+        for (int64_t place = 0; place < kernel_size(config); place++) {
+            const float *from = config->weight + first * strides[0] +
+                                place / config->kernel[1] * strides[2] +
+                                place % config->kernel[1] * strides[3];
+            for (int64_t c = 0; c < config->in_channels; c++)
+                for (int64_t k = 0; k < width; k++) *to++ = from[c * strides[1] + k * strides[0]];
+        }
+    }
+}
+
+/* ---- running ---- */
+
+typedef struct Grid {
+    const PfConvolutionMaps *maps;
+    int64_t height, width; /* of y */
+} Grid;
+
+static Grid grid_of(const PfConvolution *direct, const PfConvolutionMaps *maps)
+{
+    return (Grid){maps, pf_convolution_outputs(&direct->config, 0, maps->height),
+                  pf_convolution_outputs(&direct->config, 1, maps->width)};
+}
+
+static int64_t pixels_of(const Grid *grid)
+{
+    return grid->maps->count * grid->height * grid->width;
+}
+
+static int64_t pieces(const PfConvolution *direct, const PfConvolutionMaps *maps)
+{
+    Grid grid = grid_of(direct, maps);
+    return (pixels_of(&grid) + PIECE - 1) / PIECE;
+}
+
+static size_t scratch_bytes(const PfConvolution *direct)
+{
+    return (size_t)kernel_size(&direct->config) * PIECE * sizeof(const float *);
+}
+
+/* pixels: (kernel, PIECE), of `count` pixels of y from `first` on */
+static void find_pixels(const PfConvolution *direct, const Grid *grid, int64_t first, int64_t count,
+                        const float **pixels)
+{
+    const PfConvolutionConfig *config = &direct->config;
+    for (int64_t p = 0; p < count; p++) {
+        const int64_t row = (first + p) / grid->width, map = row / grid->height;
+        const int64_t y = row % grid->height * config->stride[0] - config->padding[0];
+        const int64_t x = (first + p) % grid->width * config->stride[1] - config->padding[1];
+        for (int64_t i = 0; i < config->kernel[0]; i++)
+            for (int64_t j = 0; j < config->kernel[1]; j++)
+                pixels[(i * config->kernel[1] + j) * PIECE + p] =
+                    pf_convolution_pixel(direct, grid->maps, map, y + i * config->dilation[0],
+                                         x + j * config->dilation[1]);
+    }
+}
+
+/* product: of one panel; all but its factors and its end are set */
+static void multiply_panel(const PfConvolution *direct, PfProduct *product,
+                           const float *const *pixels, const float *panel, const float *bias)
+{
+    const int64_t places = kernel_size(&direct->config);
+    for (int64_t place = 0; place < places; place++) {
+        product->v = pixels + place * PIECE;
+        product->u = panel + place * product->depth * product->width;
+        product->bias = place == places - 1 ? bias : NULL;
+        direct->kernels->multiply(product);
+        product->from = product->m;
+    }
+}
+
+static void run(const PfConvolution *direct, const PfConvolutionMaps *maps, int64_t piece,
+                void *scratch)
+{
+    const Grid grid = grid_of(direct, maps);
+    const int64_t first = piece * PIECE, count = pf_min(PIECE, pixels_of(&grid) - first);
+    const int64_t channels = direct->config.out_channels;
+    const float **pixels = scratch, *panel = direct->weight;
+    find_pixels(direct, &grid, first, count, pixels);
+    PfProduct product = {.rows = count,
+                         .depth = direct->config.in_channels,
+                         .m_row = channels,
+                         .relu = direct->config.relu,
+                         .bf16 = direct->config.bf16};
+    for (int64_t k = 0; k < channels; k += PF_CONVOLUTION_PANEL) {
+        product.width = pf_convolution_panel_width(&direct->config, k);
+        product.m = maps->y + first * channels + k;
+        product.from = maps->sum ? maps->sum + first * channels + k : NULL;
+        multiply_panel(direct, &product, (const float *const *)pixels, panel, direct->bias + k);
+        panel += kernel_size(&direct->config) * product.depth * product.width;
+    }
+}
+
+const PfConvolutionWay pf_convolution_direct = {.weights_per_pair = kernel_size,
+                                                .pack = pack,
+                                                .pieces = pieces,
+                                                .scratch = scratch_bytes,
+                                                .run = run};

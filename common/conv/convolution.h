@@ -1,0 +1,65 @@
+/* Convolutions of frozen networks: float32, one group, maps with channels last. Along
+ * with each its bias, a sum of residual networks, and the ReLU.
+ *
+ * Every output is the same to the last bit whatever the batch, the number of threads
+ * and the processor's instruction set: sums have one order. */
+#ifndef PF_COMMON_CONV_CONVOLUTION_H
+#define PF_COMMON_CONV_CONVOLUTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "permafrost/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct PfConvolution PfConvolution;
+
+/* Pairs are of y and x. */
+typedef struct PfConvolutionConfig {
+    int64_t in_channels, out_channels;         /* multiples of 16 */
+    int64_t kernel[2], stride[2], dilation[2]; /* 1 or more */
+    int64_t padding[2];                        /* zeros on each side of the map */
+    int64_t map[2]; /* size of the maps to expect: decides how it is computed */
+    /* Element (k, c, y, x) at weight[k * strides[0] + c * strides[1] + y * strides[2] +
+     * x * strides[3]]; only read by pf_convolution_new. */
+    const float *weight;
+    int64_t strides[4];
+    const float *bias; /* (out_channels); NULL: zeros */
+    bool relu;         /* negative outputs become zero */
+    bool bf16;         /* outputs are rounded to the nearest bfloat16 */
+} PfConvolutionConfig;
+
+/* One batch of maps. */
+typedef struct PfConvolutionMaps {
+    int64_t count, height, width; /* of x */
+    const float *x;               /* (count, height, width, in_channels) */
+    const float *sum;             /* like y, may be y; added before the ReLU; NULL: nothing */
+    float *y;                     /* (count, height of y, width of y, out_channels) */
+} PfConvolutionMaps;
+
+/* Outputs along an axis (0: y, 1: x) of `size` inputs; below 1 where the kernel does not fit. */
+int64_t pf_convolution_outputs(const PfConvolutionConfig *config, int axis, int64_t size);
+
+/* Whether this processor has the instructions with which these are fast. Without, all
+ * works, slowly. */
+bool pf_convolution_is_fast(void);
+
+int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, PfError *err);
+void pf_convolution_free(PfConvolution **convolution);
+
+/* A batch is computed in so many pieces, each on any thread. */
+int64_t pf_convolution_pieces(const PfConvolution *convolution, const PfConvolutionMaps *maps);
+/* Bytes that each running piece needs, 64-byte aligned. */
+size_t pf_convolution_scratch(const PfConvolution *convolution);
+void pf_convolution_run(const PfConvolution *convolution, const PfConvolutionMaps *maps,
+                        int64_t piece, void *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

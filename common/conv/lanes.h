@@ -1,0 +1,287 @@
+/* The loops of convolution_kernels.h in the words of one instruction set: its lanes_*.h is
+ * included before this.
+ *
+ * Every element of a product is a chain of fused multiply-adds over ascending k. Whoever includes
+ * this says how many rows and vectors of sums the registers hold: PRODUCT_ROWS (up to 6),
+ * PRODUCT_VECTORS (1, 2 or 4), and PRODUCT_UNROLL, at least as many as both.
+ *
+ * The six points at which polynomials are multiplied (winograd.c) are 0, a, -a, b, -b and
+ * infinity with a = 5/8 and b = 3/2, whose powers are exact in float. They lie closer
+ * to 1 than the usual 1 and 2, so that less is lost to cancellation. */
+#include <stddef.h>
+
+#include "common/conv/kernels.h"
+
+/* ---- products ---- */
+
+/* Steps of the sum between loading and storing a tile's sums. Of 128, 256 and 512 the
+ * last was the fastest, by a hundredth. */
+enum { PRODUCT_DEPTH = 512 };
+
+typedef Lanes ProductSums[PRODUCT_ROWS][PRODUCT_VECTORS];
+
+/* Some of the product's rows, columns and steps. */
+typedef struct ProductTile {
+    const float *const *rows;
+    int64_t next; /* where in `rows` the next tile's begin: they are fetched meanwhile */
+    int64_t step, depth;
+    const float *u;
+    int64_t at;        /* of the first sum, in m and in `from` */
+    const float *from; /* like the product's, of these steps */
+    const float *bias; /* from these columns on; NULL: more steps follow */
+} ProductTile;
+
+/* In the functions below rows and vectors are constants wherever they are expanded, so
+ * that `sum` lives in registers. */
+LANES void product_load(const PfProduct *p, const ProductTile *tile, int rows, int vectors,
+                        ProductSums sum)
+{
+    const float *from = tile->from;
+#pragma GCC unroll PRODUCT_UNROLL
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++)
+            sum[r][i] = from ? lanes_load(from + tile->at + r * p->m_row + 16 * i) : lanes_set(0);
+}
+
+LANES Lanes product_finish(const PfProduct *p, const ProductTile *tile, int i, Lanes sum)
+{
+    sum = lanes_add(sum, lanes_load(tile->bias + 16 * i));
+    if (p->relu) sum = lanes_max(lanes_set(0), sum); /* NaN stays */
+    return p->bf16 ? lanes_round_bf16(sum) : sum;
+}
+
+LANES void product_store(const PfProduct *p, const ProductTile *tile, int rows, int vectors,
+                         ProductSums sum)
+{
+#pragma GCC unroll PRODUCT_UNROLL
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++)
+            lanes_store(p->m + tile->at + r * p->m_row + 16 * i,
+                        tile->bias ? product_finish(p, tile, i, sum[r][i]) : sum[r][i]);
+}
+
+/* What the next tile begins with comes from memory meanwhile. */
+LANES void product_fetch_next(const PfProduct *p, const ProductTile *tile, int rows, int vectors)
+{
+#pragma GCC unroll PRODUCT_UNROLL
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++)
+            __builtin_prefetch(tile->from + tile->at + (tile->next + r) * p->m_row + 16 * i);
+}
+
+/* 16 steps of k, each a row of u. */
+LANES void product_steps(const float *const *v, int64_t first, const float *u, int64_t width,
+                         int rows, int vectors, ProductSums sum)
+{
+    for (int64_t k = first; k < first + 16; k++, u += width) {
+        Lanes row[PRODUCT_VECTORS];
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++) row[i] = lanes_load(u + 16 * i);
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int r = 0; r < rows; r++) {
+            Lanes factor = lanes_set(v[r][k]);
+#pragma GCC unroll PRODUCT_UNROLL
+            for (int i = 0; i < vectors; i++) sum[r][i] = lanes_fma(factor, row[i], sum[r][i]);
+        }
+    }
+}
+
+LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows, int vectors)
+{
+    ProductSums sum;
+    const int64_t begin = p->offset + tile->step;
+    const float *v[PRODUCT_ROWS], *u = tile->u;
+#pragma GCC unroll PRODUCT_UNROLL
+    for (int r = 0; r < rows; r++) v[r] = tile->rows[r] + begin;
+    product_load(p, tile, rows, vectors, sum);
+    if (tile->from) product_fetch_next(p, tile, rows, vectors);
+    for (int64_t k = 0; k < tile->depth; k += 16, u += 16 * p->width) {
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int r = 0; r < rows; r++) __builtin_prefetch(tile->rows[tile->next + r] + begin + k);
+        product_steps(v, k, u, p->width, rows, vectors, sum);
+    }
+    product_store(p, tile, rows, vectors, sum);
+}
+
+/* A function of its own for every number of rows. */
+#define PRODUCT_CASE(ROWS)                                                                         \
+    case ROWS:                                                                                     \
+        if (ROWS <= PRODUCT_ROWS)                                                                  \
+            product_tile_of(p, tile, ROWS <= PRODUCT_ROWS ? ROWS : 1, vectors);                    \
+        break
+
+LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column, int vectors,
+                           int is_last)
+{
+    tile->u = p->u + tile->step * p->width + column;
+    tile->bias = is_last && p->bias ? p->bias + column : NULL;
+    for (int64_t row = 0; row < p->rows; row += PRODUCT_ROWS) {
+        tile->rows = p->v + row;
+        tile->next = row + 2 * PRODUCT_ROWS <= p->rows ? PRODUCT_ROWS : 0;
+        tile->at = row * p->m_row + column;
+        switch (p->rows - row < PRODUCT_ROWS ? p->rows - row : PRODUCT_ROWS) {
+            PRODUCT_CASE(1);
+            PRODUCT_CASE(2);
+            PRODUCT_CASE(3);
+            PRODUCT_CASE(4);
+            PRODUCT_CASE(5);
+            PRODUCT_CASE(6);
+        }
+    }
+}
+
+LANES_TARGET static void product_multiply(const PfProduct *p)
+{
+    ProductTile tile = {.from = p->from};
+    for (; tile.step < p->depth; tile.step += PRODUCT_DEPTH, tile.from = p->m) {
+        const int64_t left = p->depth - tile.step;
+        const int is_last = left <= PRODUCT_DEPTH;
+        int64_t column = 0;
+        tile.depth = is_last ? left : PRODUCT_DEPTH;
+        for (; column + 16 * PRODUCT_VECTORS <= p->width; column += 16 * PRODUCT_VECTORS)
+            product_columns(p, &tile, column, PRODUCT_VECTORS, is_last);
+        if (PRODUCT_VECTORS >= 4 && p->width - column >= 32) {
+            product_columns(p, &tile, column, PRODUCT_VECTORS >= 4 ? 2 : 1, is_last);
+            column += 32;
+        }
+        if (column < p->width) product_columns(p, &tile, column, 1, is_last);
+    }
+}
+
+/* ---- maxima ---- */
+
+LANES_TARGET static void max_window(const PfMaxWindow *window)
+{
+    for (int64_t c = 0; c < window->channels; c += 16) {
+        Lanes most = lanes_load(window->x + c);
+        for (int64_t i = 0; i < window->height; i++) {
+            const float *pixel = window->x + i * window->row + c;
+            for (int64_t j = 0; j < window->width; j++, pixel += window->channels) {
+                Lanes value = lanes_load(pixel);
+                most = lanes_if_nan(value, value, lanes_max(value, most)); /* NaN stays */
+            }
+        }
+        lanes_store(window->y + c, most);
+    }
+}
+
+/* ---- points ---- */
+
+#define A1 0.625f
+#define A2 (A1 * A1)
+#define A3 (A1 * A1 * A1)
+#define B1 1.5f
+#define B2 (B1 * B1)
+#define B3 (B1 * B1 * B1)
+
+/* ---- transforms ---- */
+
+/* Six values along one side of an input's tile become values at the six points. */
+LANES void winograd_input_line(const Lanes d[6], Lanes at[6])
+{
+    const Lanes a2 = lanes_set(A2), b2 = lanes_set(B2), both = lanes_set(A2 * B2),
+                sum = lanes_set(A2 + B2), a = lanes_set(A1), b = lanes_set(B1);
+    Lanes even_a = lanes_fnma(b2, d[2], d[4]), odd_a = lanes_fnma(b2, d[1], d[3]);
+    Lanes even_b = lanes_fnma(a2, d[2], d[4]), odd_b = lanes_fnma(a2, d[1], d[3]);
+    at[0] = lanes_fma(both, d[0], lanes_fnma(sum, d[2], d[4]));
+    at[1] = lanes_fma(a, odd_a, even_a);
+    at[2] = lanes_fnma(a, odd_a, even_a);
+    at[3] = lanes_fma(b, odd_b, even_b);
+    at[4] = lanes_fnma(b, odd_b, even_b);
+    at[5] = lanes_fma(both, d[1], lanes_fnma(sum, d[3], d[5]));
+}
+
+/* From six points back to four values along one side of an output's tile. */
+LANES void winograd_output_line(const Lanes at[6], Lanes y[4])
+{
+    Lanes even_a = lanes_add(at[1], at[2]), odd_a = lanes_sub(at[1], at[2]);
+    Lanes even_b = lanes_add(at[3], at[4]), odd_b = lanes_sub(at[3], at[4]);
+    y[0] = lanes_add(lanes_add(at[0], even_a), even_b);
+    y[1] = lanes_fma(lanes_set(A1), odd_a, lanes_mul(lanes_set(B1), odd_b));
+    y[2] = lanes_fma(lanes_set(A2), even_a, lanes_mul(lanes_set(B2), even_b));
+    y[3] = lanes_fma(lanes_set(A3), odd_a, lanes_fma(lanes_set(B3), odd_b, at[5]));
+}
+
+/* Three weights of a row or column of the kernel at the six points, divided by what
+ * the other two transforms leave out: each point's distances from all others. */
+LANES void winograd_weight_line(const Lanes w[3], Lanes at[6])
+{
+    const Lanes a2 = lanes_set(A2), b2 = lanes_set(B2), a = lanes_set(A1), b = lanes_set(B1);
+    const Lanes scale_a = lanes_set(1 / (2 * A2 * (A2 - B2)));
+    const Lanes scale_b = lanes_set(1 / (2 * B2 * (B2 - A2)));
+    Lanes even_a = lanes_fma(a2, w[2], w[0]), even_b = lanes_fma(b2, w[2], w[0]);
+    at[0] = lanes_mul(w[0], lanes_set(1 / (A2 * B2)));
+    at[1] = lanes_mul(scale_a, lanes_fma(a, w[1], even_a));
+    at[2] = lanes_mul(scale_a, lanes_fnma(a, w[1], even_a));
+    at[3] = lanes_mul(scale_b, lanes_fma(b, w[1], even_b));
+    at[4] = lanes_mul(scale_b, lanes_fnma(b, w[1], even_b));
+    at[5] = w[2];
+}
+
+LANES_TARGET static void winograd_weights(const float *w, float *out, int64_t point)
+{
+    Lanes lines[6][3];
+    for (int x = 0; x < 3; x++) {
+        Lanes column[3], at[6];
+        for (int y = 0; y < 3; y++) column[y] = lanes_load(w + 16 * (3 * y + x));
+        winograd_weight_line(column, at);
+        for (int i = 0; i < 6; i++) lines[i][x] = at[i];
+    }
+    for (int i = 0; i < 6; i++) {
+        Lanes at[6];
+        winograd_weight_line(lines[i], at);
+        for (int j = 0; j < 6; j++) lanes_store(out + (6 * i + j) * point, at[j]);
+    }
+}
+
+LANES_TARGET static void winograd_input_tile(const PfWinogradInputTile *tile)
+{
+    for (int64_t c = 0; c < tile->channels; c += 16) {
+        Lanes lines[6][6];
+        for (int x = 0; x < 6; x++) {
+            Lanes d[6], at[6];
+            for (int y = 0; y < 6; y++) d[y] = lanes_load(tile->pixels[6 * y + x] + c);
+            winograd_input_line(d, at);
+            for (int i = 0; i < 6; i++) lines[i][x] = at[i];
+        }
+        for (int i = 0; i < 6; i++) {
+            Lanes at[6];
+            winograd_input_line(lines[i], at);
+            for (int j = 0; j < 6; j++)
+                lanes_store(tile->out + (6 * i + j) * tile->point + c, at[j]);
+        }
+    }
+}
+
+LANES void winograd_store_pixel(const PfWinogradOutputTile *tile, int pixel, int64_t k, Lanes y)
+{
+    float *to = tile->pixels[pixel];
+    if (!to) return;
+    y = lanes_add(y, lanes_load(tile->bias + k));
+    if (tile->sum) y = lanes_add(y, lanes_load(tile->sum + (to - tile->base) + k));
+    if (tile->relu) y = lanes_max(lanes_set(0), y); /* NaN stays */
+    if (tile->bf16) y = lanes_round_bf16(y);
+    lanes_store(to + k, y);
+}
+
+LANES_TARGET static void winograd_output_tile(const PfWinogradOutputTile *tile)
+{
+    for (int64_t k = 0; k < tile->channels; k += 16) {
+        Lanes lines[4][6];
+        for (int j = 0; j < 6; j++) {
+            Lanes at[6], y[4];
+            for (int i = 0; i < 6; i++)
+                at[i] = lanes_load(tile->in + (6 * i + j) * tile->point + k);
+            winograd_output_line(at, y);
+            for (int i = 0; i < 4; i++) lines[i][j] = y[i];
+        }
+        for (int i = 0; i < 4; i++) {
+            Lanes y[4];
+            winograd_output_line(lines[i], y);
+            for (int j = 0; j < 4; j++) winograd_store_pixel(tile, 4 * i + j, k, y[j]);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+#include "common/base/integers.h"
+#include "common/conv/internal.h"
+
+#include <stdbool.h>
+
+/* Tiles of a piece: enough that weights are read seldom, few enough that one panel's
+ * values stay in the second-level cache. */
+#define PIECE 64
+/* Between points, so that the 36 of them do not fall on the same lines of the cache. */
+#define GAP 16
+#define TILE 4
+
+/* ---- when ---- */
+
+static bool is_pair(const int64_t pair[2], int64_t value)
+{
+    return pair[0] == value && pair[1] == value;
+}
+
+/* Tiles along an axis of y. */
+static int64_t tiles_along(int64_t outputs)
+{
+    return (outputs + TILE - 1) / TILE;
+}
+
+/* How many multiplications of the definition each of ours replaces: 4, less what
+ * tiles waste that reach beyond the map. */
+static double saving(int64_t height, int64_t width)
+{
+    const double whole = (double)(tiles_along(height) * TILE * tiles_along(width) * TILE);
+    return 4 * (double)(height * width) / whole;
+}
+
+bool pf_convolution_winograd_suits(const PfConvolutionConfig *config)
+{
+    if (!is_pair(config->kernel, 3) || !is_pair(config->stride, 1) || !is_pair(config->dilation, 1))
+        return false;
+    const int64_t height = pf_convolution_outputs(config, 0, config->map[0]);
+    const int64_t width = pf_convolution_outputs(config, 1, config->map[1]);
+    return height > 0 && width > 0 && saving(height, width) >= 2;
+}
+
+/* ---- weights ---- */
+
+/* w: (3, 3, 16), of one input channel and 16 output channels from k on */
+static void gather_weights(const PfConvolutionConfig *config, int64_t k, int64_t c, float *w)
+{
+    const int64_t *strides = config->strides;
+    const float *from = config->weight + k * strides[0] + c * strides[1];
+    for (int y = 0; y < 3; y++)
+        for (int x = 0; x < 3; x++)
+            for (int i = 0; i < 16; i++)
+                *w++ = from[i * strides[0] + y * strides[2] + x * strides[3]];
+}
+
+static void pack(const PfConvolution *winograd, const PfConvolutionConfig *config)
+{
+    const int64_t channels = config->in_channels;
+    float *panel = winograd->weight, w[3 * 3 * 16];
+    for (int64_t k = 0; k < config->out_channels; k += PF_CONVOLUTION_PANEL) {
+        const int64_t width = pf_convolution_panel_width(config, k);
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t i = 0; i < width; i += 16) {
+                gather_weights(config, k + i, c, w);
+                winograd->kernels->winograd_weights(w, panel + c * width + i, channels * width);
+            }
+        panel += PF_WINOGRAD_POINTS * channels * width;
+    }
+}
+
+static int64_t points(const PfConvolutionConfig *config)
+{
+    (void)config;
+    return PF_WINOGRAD_POINTS;
+}
+
+/* ---- running ---- */
+
+/* What is the same for all of a batch's tiles. */
+typedef struct Grid {
+    const PfConvolutionMaps *maps;
+    int64_t height, width; /* of y */
+    int64_t rows, columns; /* of tiles, in one map */
+} Grid;
+
+typedef struct Place {
+    int64_t map, y, x; /* of the tile's first output */
+} Place;
+
+static Grid grid_of(const PfConvolution *winograd, const PfConvolutionMaps *maps)
+{
+    Grid grid = {.maps = maps,
+                 .height = pf_convolution_outputs(&winograd->config, 0, maps->height),
+                 .width = pf_convolution_outputs(&winograd->config, 1, maps->width)};
+    grid.rows = tiles_along(grid.height);
+    grid.columns = tiles_along(grid.width);
+    return grid;
+}
+
+static int64_t tiles_of(const Grid *grid)
+{
+    return grid->maps->count * grid->rows * grid->columns;
+}
+
+static Place place_of(const Grid *grid, int64_t tile)
+{
+    const int64_t column = tile % grid->columns, row = tile / grid->columns;
+    return (Place){row / grid->rows, TILE * (row % grid->rows), TILE * column};
+}
+
+static int64_t pieces(const PfConvolution *winograd, const PfConvolutionMaps *maps)
+{
+    Grid grid = grid_of(winograd, maps);
+    return (tiles_of(&grid) + PIECE - 1) / PIECE;
+}
+
+/* Distances between points in the scratch memory. */
+static int64_t input_point(const PfConvolution *winograd)
+{
+    return PIECE * winograd->config.in_channels + GAP;
+}
+
+static const int64_t output_point = PIECE * PF_CONVOLUTION_PANEL + GAP;
+
+static size_t scratch_bytes(const PfConvolution *winograd)
+{
+    const int64_t count = PF_WINOGRAD_POINTS * (input_point(winograd) + output_point);
+    return (size_t)count * sizeof(float);
+}
+
+static void find_input(const PfConvolution *winograd, const Grid *grid, Place place,
+                       PfWinogradInputTile *tile)
+{
+    const int64_t y = place.y - winograd->config.padding[0];
+    const int64_t x = place.x - winograd->config.padding[1];
+    for (int i = 0; i < 6; i++)
+        for (int j = 0; j < 6; j++)
+            tile->pixels[6 * i + j] =
+                pf_convolution_pixel(winograd, grid->maps, place.map, y + i, x + j);
+}
+
+static void find_output(const PfConvolution *winograd, const Grid *grid, Place place, int64_t k,
+                        PfWinogradOutputTile *tile)
+{
+    for (int i = 0; i < TILE; i++)
+        for (int j = 0; j < TILE; j++) {
+            const int64_t y = place.y + i, x = place.x + j;
+            tile->pixels[TILE * i + j] =
+                y < grid->height && x < grid->width
+                    ? grid->maps->y +
+                          ((place.map * grid->height + y) * grid->width + x) *
+                              winograd->config.out_channels +
+                          k
+                    : NULL;
+        }
+}
+
+static void transform_inputs(const PfConvolution *winograd, const Grid *grid, int64_t first,
+                             int64_t count, float *values)
+{
+    PfWinogradInputTile tile = {.channels = winograd->config.in_channels,
+                                .point = input_point(winograd)};
+    for (int64_t t = 0; t < count; t++) {
+        find_input(winograd, grid, place_of(grid, first + t), &tile);
+        tile.out = values + t * winograd->config.in_channels;
+        winograd->kernels->winograd_input_tile(&tile);
+    }
+}
+
+static void multiply_points(const PfConvolution *winograd, const float *values, int64_t count,
+                            const float *panel, int64_t width, float *products)
+{
+    const float *rows[PIECE];
+    for (int64_t t = 0; t < count; t++) rows[t] = values + t * winograd->config.in_channels;
+    PfProduct product = {.rows = count,
+                         .depth = winograd->config.in_channels,
+                         .v = rows,
+                         .width = width,
+                         .m_row = width};
+    for (int point = 0; point < PF_WINOGRAD_POINTS; point++) {
+        product.offset = point * input_point(winograd);
+        product.u = panel + point * winograd->config.in_channels * width;
+        product.m = products + point * output_point;
+        winograd->kernels->multiply(&product);
+    }
+}
+
+static void transform_outputs(const PfConvolution *winograd, const Grid *grid, int64_t first,
+                              int64_t count, int64_t k, const float *products)
+{
+    PfWinogradOutputTile tile = {.point = output_point,
+                                 .channels = pf_convolution_panel_width(&winograd->config, k),
+                                 .bias = winograd->bias + k,
+                                 .base = grid->maps->y,
+                                 .sum = grid->maps->sum,
+                                 .relu = winograd->config.relu,
+                                 .bf16 = winograd->config.bf16};
+    for (int64_t t = 0; t < count; t++) {
+        find_output(winograd, grid, place_of(grid, first + t), k, &tile);
+        tile.in = products + t * tile.channels;
+        winograd->kernels->winograd_output_tile(&tile);
+    }
+}
+
+static void run(const PfConvolution *winograd, const PfConvolutionMaps *maps, int64_t piece,
+                void *scratch)
+{
+    const Grid grid = grid_of(winograd, maps);
+    const int64_t first = piece * PIECE, count = pf_min(PIECE, tiles_of(&grid) - first);
+    float *values = scratch, *products = values + PF_WINOGRAD_POINTS * input_point(winograd);
+    const float *panel = winograd->weight;
+    transform_inputs(winograd, &grid, first, count, values);
+    for (int64_t k = 0; k < winograd->config.out_channels; k += PF_CONVOLUTION_PANEL) {
+        const int64_t width = pf_convolution_panel_width(&winograd->config, k);
+        multiply_points(winograd, values, count, panel, width, products);
+        transform_outputs(winograd, &grid, first, count, k, products);
+        panel += PF_WINOGRAD_POINTS * winograd->config.in_channels * width;
+    }
+}
+
+const PfConvolutionWay pf_convolution_winograd = {.weights_per_pair = points,
+                                                  .pack = pack,
+                                                  .pieces = pieces,
+                                                  .scratch = scratch_bytes,
+                                                  .run = run};

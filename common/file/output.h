@@ -1,0 +1,77 @@
+/* Outputs: where each goes, and what a command must not write over: its own inputs, another of its
+ * outputs, and files that are plainly something else than what it would put there. */
+#ifndef PF_COMMON_FILE_OUTPUT_H
+#define PF_COMMON_FILE_OUTPUT_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "permafrost/error.h"
+
+/* ---- where it goes: links are followed once, by us, and what is there is looked at ---- */
+
+typedef enum PfOutputKind {
+    PF_OUTPUT_NEW,    /* nothing is there */
+    PF_OUTPUT_FILE,   /* a regular file, which can be replaced */
+    PF_OUTPUT_STREAM, /* a pipe or a character device, which is written to as it is */
+} PfOutputKind;
+
+typedef struct PfOutputPath {
+    char *path;       /* owned: where the links lead, or the path itself */
+    const char *name; /* in path: its last part */
+    int folder;       /* owned: descriptor of the folder that has the name, opened with O_PATH */
+    int descriptor;   /* that /dev/stdout, /dev/fd/N and the like stand for; else -1 */
+    PfOutputKind kind;
+    struct stat status; /* of what is there, unless kind is PF_OUTPUT_NEW */
+} PfOutputPath;
+
+/* A folder, a block device and a socket are refused, and so is a link of another user in a folder
+ * that everyone can write to (as the system itself does where fs.protected_symlinks is set). What
+ * this has filled is given to pf_output_path_free, on failure too. */
+int pf_output_path_find(const char *path, PfOutputPath *out, PfError *err);
+void pf_output_path_free(PfOutputPath *path);
+
+/* Whether `found`, whose folder is `folder`, belongs to somebody else who could put it there
+ * because everyone can write to that folder, as to /tmp. */
+bool pf_output_is_strangers(const struct stat *folder, const struct stat *found);
+
+/* "a folder", "a pipe", ...: what is no regular file. */
+const char *pf_output_type_name(mode_t mode);
+
+/* Whether both would be the same file: by what is there, or by the folder and the name. Paths that
+ * cannot be written are never the same, and neither are pipes and devices. */
+bool pf_output_is_same(const char *path, const char *other);
+
+/* ---- what may be written over ---- */
+
+/* What may be replaced; beside it always: nothing, an empty file, pipes and devices. */
+typedef enum PfContent {
+    PF_CONTENT_ANY,
+    PF_CONTENT_MODEL,       /* a model that train wrote */
+    PF_CONTENT_JSON,        /* a result or a summary of ours */
+    PF_CONTENT_CSV,         /* results that train wrote */
+    PF_CONTENT_STATE_DICT,  /* what predict --export wrote: .safetensors, */
+    PF_CONTENT_ONNX,        /* .onnx, */
+    PF_CONTENT_TORCHSCRIPT, /* .pt */
+} PfContent;
+
+/* Some of them begin alike, so that what is looked for is what our programs put into each. */
+typedef struct PfOutput {
+    const char *option; /* "--json": for messages */
+    const char *path;   /* NULL, or "-": no file, and nothing is checked */
+    PfContent content;
+} PfOutput;
+
+/* PF_EXIT_USAGE where two outputs are the same file: by whatever names and links. */
+int pf_output_check_distinct(const PfOutput *outputs, int count, PfError *err);
+/* PF_EXIT_USAGE where the output is the file `input` (NULL: none), which is `what`. */
+int pf_output_check_input(const PfOutput *output, const char *input, const char *what,
+                          PfError *err);
+/* PF_EXIT_FAILED where something else is there, with the words for it. */
+int pf_output_check_content(const PfOutput *output, PfError *err);
+
+/* The three of them, for each output against each of inputs[i], which is whats[i]. */
+int pf_output_check_all(const PfOutput *outputs, int count, const char *const *inputs,
+                        const char *const *whats, int input_count, PfError *err);
+
+#endif

@@ -1,0 +1,49 @@
+/* The model file that train writes and predict reads: one .safetensors.
+ *
+ * Tensors: the head under the architecture's own names ("fc.weight",
+ * "fc.bias"), so that Python's load_state_dict(..., strict=False) takes it.
+ * Metadata (string to string, as the format wants): "format" = "pt" and
+ * "permafrost" = JSON:
+ *   {"version", "backbone": {"name"|"torchscript", "weights_sha256", ...}, "tap",
+ *    "tap_shape": [..], "preprocess": {...}, "precision", "sources": {"weights_path"|
+ *    "backbone_path"}, "targets": [{"name", "kind",
+ *    "classes": [...], "weight": "fc.weight", "bias": "fc.bias"}],
+ *    "layers": [{"weight", "bias", "norm": "none"|"batch"|"layer", "scale", "shift",
+ *    "mean", "variance", "activation": "relu"|"gelu"}], (hidden ones; missing: none)
+ *    "finetune": {"node", "cut", "tensors": [names of tensors that take the network's place]},
+ *    "metrics": {...}, "config": {...}}
+ * "backbone" and "preprocess" are the cache identity's own objects. */
+#ifndef PF_COMMON_MODEL_MODEL_FILE_H
+#define PF_COMMON_MODEL_MODEL_FILE_H
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+
+#include "common/weights/safetensors.h"
+#include "permafrost/error.h"
+#include "permafrost/tensor.h"
+
+#define PF_MODEL_METADATA_KEY "permafrost"
+#define PF_MODEL_VERSION 1
+/* Of a file with tensors of the network, which programs that know no "finetune" must refuse. */
+#define PF_MODEL_VERSION_FINETUNED 2
+
+/* Writes tensors (row-major, any dtype) and metadata; whole file or none. */
+int pf_model_write(const char *path, const PfNamedTensor *tensors, size_t tensor_count,
+                   const cJSON *metadata, PfError *err);
+
+typedef struct PfModel PfModel;
+
+/* Reads and checks a model file: metadata present and of a version we know, a tap and its
+ * shape, classes that are names (regressions have none), every tensor that a target names
+ * there and shaped (classes, features), no more numbers named than there are, all of them
+ * finite. */
+int pf_model_open(const char *path, PfModel **out, PfError *err);
+void pf_model_close(PfModel **model);
+
+/* Lent until pf_model_close. */
+const char *pf_model_path(const PfModel *model);
+const cJSON *pf_model_metadata(const PfModel *model);
+const PfTensorView *pf_model_tensor(const PfModel *model, const char *name);
+
+#endif

@@ -1,0 +1,277 @@
+/* Published weights in torch.hub's cache, and the --weights option. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/options.h"
+#include "common/base/printable.h"
+#include "common/file/path.h"
+#include "common/weights/internal.h"
+#include "common/weights/weights.h"
+
+#define HASH_DIGITS 8 /* of the SHA-256, in a published file's name */
+#define MAX_FOLDERS 3
+
+/* Where torch.hub keeps files: the first is where it would put a new one. */
+typedef struct HubFolders {
+    char *paths[MAX_FOLDERS];
+    int count;
+} HubFolders;
+
+static int add_folder(HubFolders *folders, const char *variable, const char *below, PfError *err)
+{
+    const char *base = getenv(variable);
+    if (!base || !*base) return 0;
+    char *path = pf_asprintf(err, "%s%s/hub/checkpoints", base, below);
+    if (!path) return -1;
+    folders->paths[folders->count++] = path;
+    return 0;
+}
+
+static void free_folders(HubFolders *folders)
+{
+    for (int i = 0; i < folders->count; i++) free(folders->paths[i]);
+}
+
+static int list_folders(HubFolders *folders, PfError *err)
+{
+    folders->count = 0;
+    return add_folder(folders, "TORCH_HOME", "", err) ||
+                   add_folder(folders, "XDG_CACHE_HOME", "/torch", err) ||
+                   add_folder(folders, "HOME", "/.cache/torch", err)
+               ? -1
+               : 0;
+}
+
+/* The hash in "resnet18-f37072fd.pth"; NULL if the name has none. */
+static const char *hash_in_name(const char *file)
+{
+    const char *dash = strrchr(file, '-');
+    return dash && strspn(dash + 1, "0123456789abcdef") >= HASH_DIGITS ? dash + 1 : NULL;
+}
+
+static bool has_published_hash(PfWeights *weights, const PfWeightsEntry *entry)
+{
+    const char *hash = hash_in_name(entry->file);
+    return hash && !strncmp(pf_weights_sha256(weights), hash, HASH_DIGITS);
+}
+
+/* Opens a file that has a published name and checks that it has the hash. */
+static int open_published(const char *path, const PfWeightsEntry *entry,
+                          const PfFileStampSha256 *known, PfWeights **out, PfError *err)
+{
+    if (pf_weights_open(path, out, err)) return -1;
+    pf_weights_recall_sha256(*out, known);
+    if (has_published_hash(*out, entry)) return 0;
+    pf_fail(err, PF_EXIT_FAILED,
+            "weights '%s': its SHA-256 begins with %.*s, its name says %.*s: the download is "
+            "damaged or this is another file. Remove it and fetch %s%s again",
+            path, HASH_DIGITS, pf_weights_sha256(*out), HASH_DIGITS, hash_in_name(entry->file),
+            entry->url, entry->file);
+    pf_weights_close(out);
+    return -1;
+}
+
+/* 1: opened, 0: not there, -1: failed. */
+static int try_folder(const char *folder, const PfWeightsEntry *entry,
+                      const PfFileStampSha256 *known, PfWeights **out, PfError *err)
+{
+    char *path = pf_asprintf(err, "%s/%s", folder, entry->file);
+    if (!path) return -1;
+    int result = access(path, F_OK) ? 0 : open_published(path, entry, known, out, err) ? -1 : 1;
+    free(path);
+    return result;
+}
+
+static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubFolders *folders,
+                     PfError *err)
+{
+    char looked[800] = "";
+    for (int i = 0, used = 0; i < folders->count && used < (int)sizeof looked; i++)
+        used += pf_format(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
+                          folders->paths[i], entry->file);
+    char *path = pf_asprintf(err, "%s/%s", folders->count ? folders->paths[0] : ".", entry->file);
+    char *word = path ? pf_path_shell_word(path, entry->file, err) : NULL;
+    if (word)
+        pf_fail(err, PF_EXIT_FAILED,
+                "no weights for %s (%s) in%" PF_SENTENCE "\n"
+                "Fetch them with\n"
+                "  curl --create-dirs -o %" PF_SENTENCE " %s%s\n"
+                "or give a file with --weights FILE, or random numbers with --weights random:0",
+                arch->name, entry->name,
+                folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set", word,
+                entry->url, entry->file);
+    free(word);
+    free(path);
+    return -1;
+}
+
+/* Whether a file of that published name can be the noted one. */
+static bool has_noted_hash(const PfWeightsEntry *entry, const PfNotedWeights *noted)
+{
+    const char *hash = hash_in_name(entry->file);
+    return hash && noted->sha256 && !strncmp(noted->sha256, hash, HASH_DIGITS);
+}
+
+/* 1: opened, 0: not there, -1: failed. noted may be NULL. */
+static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNotedWeights *noted,
+                       const PfFileStampSha256 *known, PfWeights **out,
+                       const PfWeightsEntry **entry, PfError *err)
+{
+    int result = 0;
+    for (int w = 0; w < arch->weights_count && !result; w++) {
+        if (noted && noted->no_others && !has_noted_hash(&arch->weights[w], noted)) continue;
+        for (int f = 0; f < folders->count && !result; f++) {
+            result = try_folder(folders->paths[f], &arch->weights[w], known, out, err);
+            if (result > 0) *entry = &arch->weights[w];
+        }
+    }
+    return result;
+}
+
+int pf_weights_find(const PfArch *arch, const PfFileStampSha256 *known, PfWeights **out,
+                    const PfWeightsEntry **entry, PfError *err)
+{
+    HubFolders folders;
+    int result = 0;
+    *out = NULL;
+    *entry = NULL;
+    if (!arch->weights_count)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "%s has no published weights: give a file with --weights FILE, or random "
+                       "numbers with --weights random:0",
+                       arch->name);
+    if (list_folders(&folders, err)) result = -1;
+    if (!result) result = try_folders(&folders, arch, NULL, known, out, entry, err);
+    if (!result) not_found(arch, &arch->weights[0], &folders, err);
+    free_folders(&folders);
+    return result > 0 ? 0 : -1;
+}
+
+/* Where to fetch the noted weights, if they are published ones: into err; else it stays. */
+static void print_where_published(const PfArch *arch, const HubFolders *folders,
+                                  const PfNotedWeights *noted, PfError *err)
+{
+    PfError where = {0}, sentence;
+    if (!err) return;
+    for (int w = 0; w < arch->weights_count; w++) {
+        if (!has_noted_hash(&arch->weights[w], noted)) continue;
+        sentence = *err;
+        not_found(arch, &arch->weights[w], folders, &where);
+        pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE "\n%" PF_SENTENCE, sentence.message,
+                where.message);
+        return;
+    }
+}
+
+static int noted_not_found(const PfArch *arch, const HubFolders *folders,
+                           const PfNotedWeights *noted, PfError *err)
+{
+    const char *sha256 = noted->sha256 ? noted->sha256 : "not noted";
+    const char *hint = "name the file with --weights FILE, wherever it is now";
+    if (!noted->source)
+        pf_fail(err, PF_EXIT_FAILED,
+                "%s was made with weights of %s whose SHA-256 is %s, and does not say where they "
+                "were. Hint: %s",
+                noted->by, arch->name, sha256, hint);
+    else if (access(noted->source, R_OK))
+        pf_fail(err, PF_EXIT_FAILED,
+                "%s was made with the weights '%s' (SHA-256 %s), which are not to be had there any "
+                "more: %s. Hint: %s",
+                noted->by, noted->source, sha256, strerror(errno), hint);
+    else
+        pf_fail(err, PF_EXIT_FAILED,
+                "%s was made with the weights '%s' (SHA-256 %s). Hint: to go on with them, name "
+                "them with --weights",
+                noted->by, noted->source, sha256);
+    print_where_published(arch, folders, noted, err);
+    return -1;
+}
+
+int pf_weights_find_noted(const PfArch *arch, const PfNotedWeights *noted,
+                          const PfFileStampSha256 *known, PfWeights **out,
+                          const PfWeightsEntry **entry, PfError *err)
+{
+    HubFolders folders;
+    *out = NULL;
+    *entry = NULL;
+    if (!noted || (!noted->source && !noted->sha256))
+        return pf_weights_find(arch, known, out, entry, err);
+    int result = list_folders(&folders, err);
+    if (!result) result = try_folders(&folders, arch, noted, known, out, entry, err);
+    if (!result) noted_not_found(arch, &folders, noted, err);
+    free_folders(&folders);
+    return result > 0 ? 0 : -1;
+}
+
+static int load_random(const PfArch *arch, const char *seed, PfWeights **out, PfError *err)
+{
+    uint64_t value;
+    if (pf_options_read_unsigned(seed, strlen(seed), &value))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--weights random:%s: expected a whole number after 'random:'", seed);
+    return pf_weights_random(arch, value, out, err);
+}
+
+/* Whether the file as a whole is what was used before. */
+static bool is_known_whole(const PfWeights *weights, const PfFileStampSha256 *known)
+{
+    char whole[PF_SHA256_TEXT_SIZE];
+    if (!known || !*known->sha256) return false;
+    pf_digest_sha256_text(weights->bytes, weights->size, whole);
+    return !strcmp(whole, known->sha256);
+}
+
+static int load_entry(const char *path, const char *entry, const PfFileStampSha256 *known,
+                      PfWeights **out, PfError *err)
+{
+    if (pf_weights_open_entry(path, entry, out, err)) return -1;
+    if (entry || !pf_weights_entry(*out)) return 0;
+    PfWeights *before = NULL;
+    if (is_known_whole(*out, known) && !pf_weights_open_as_before(path, &before, NULL)) {
+        pf_weights_close(out);
+        *out = before;
+        pf_say("weights '%s': used as before; it holds an averaged copy, too, which new caches use",
+               path);
+    } else {
+        pf_say("weights '%s': its entry '%s' is used; --weights FILE#KEY chooses another", path,
+               pf_weights_entry(*out));
+    }
+    return 0;
+}
+
+/* FILE, or FILE#KEY where there is no such file. */
+static int load_file(const char *spec, const PfFileStampSha256 *known, PfWeights **out,
+                     PfError *err)
+{
+    char *path = pf_strdup(spec, err);
+    if (!path) return -1;
+    const char *entry = access(spec, F_OK) ? pf_weights_split_entry(path) : NULL;
+    int failed = load_entry(path, entry && *entry ? entry : NULL, known, out, err);
+    free(path);
+    return failed;
+}
+
+int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha256 *known,
+                    PfWeights **out, const PfWeightsEntry **entry, PfError *err)
+{
+    *out = NULL;
+    *entry = NULL;
+    if (!spec) return pf_weights_find(arch, known, out, entry, err);
+    if (!strncmp(spec, "random:", 7)) return load_random(arch, spec + 7, out, err);
+    if (load_file(spec, known, out, err)) return -1;
+    if (pf_weights_see_through_prefix(*out, arch, err)) {
+        pf_weights_close(out);
+        return -1;
+    }
+    pf_weights_recall_sha256(*out, known);
+    for (int i = 0; i < arch->weights_count && !*entry; i++)
+        if (has_published_hash(*out, &arch->weights[i])) *entry = &arch->weights[i];
+    return 0;
+}

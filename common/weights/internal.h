@@ -1,0 +1,92 @@
+/* What the weight readers share. Others use weights.h. */
+#ifndef PF_COMMON_WEIGHTS_INTERNAL_H
+#define PF_COMMON_WEIGHTS_INTERNAL_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#include "common/base/arena.h"
+#include "common/weights/weights.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "weight files are little-endian and are used as they are mapped");
+
+#define PF_ENTRY_SIZE 200
+
+struct PfWeights {
+    char *source;         /* path, or "random:0" */
+    const char *format;   /* static */
+    const uint8_t *bytes; /* the file; NULL for random weights */
+    size_t size;
+    bool is_mapped;         /* bytes are ours to unmap */
+    PfNamedTensor *tensors; /* names owned; file order */
+    size_t count, capacity;
+    size_t name_bytes;                /* of all tensors */
+    const PfNamedTensor **by_name;    /* (count) sorted, made by pf_weights_index */
+    PfArena arena;                    /* tensors that could not be used in place */
+    cJSON *header;                    /* of a safetensors file */
+    char sha256[PF_SHA256_TEXT_SIZE]; /* "" until asked for */
+    PfFileStamp stamp;                /* of the file; zeros for random weights */
+    const char *wanted_entry;         /* while it is read: lent, or NULL */
+    bool as_before;                   /* no averaged copy, nothing that programs before refused */
+    char entry[PF_ENTRY_SIZE];        /* pf_weights_entry; "" for none */
+    size_t foreign_count;             /* tensors of kinds that are not read, beside the others */
+};
+
+/* An empty one, and its index once all tensors are added (which finds names
+ * that came twice). */
+int pf_weights_new(const char *source, PfWeights **out, PfError *err);
+int pf_weights_index(PfWeights *weights, PfError *err);
+
+/* Takes the digest from there, where the file has that stamp: it is not computed then. */
+void pf_weights_recall_sha256(PfWeights *weights, const PfFileStampSha256 *known);
+
+/* Adds a tensor; the name is copied without its wrappers ("module."), the data
+ * must live as long as the weights. */
+int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const PfTensorView *view,
+                   PfError *err);
+/* Keeps the tensors whose names begin with "<prefix>.", without it. Before pf_weights_index, or
+ * with it done again afterwards. None left: an error that says with what the names begin. */
+int pf_weights_keep_prefix(PfWeights *weights, const char *prefix, PfError *err);
+
+/* Where no parameter of arch is there under its own name, but under a prefix ("backbone.",
+ * "encoder."): drops it, and says so. Of several the one of an averaged copy; else an error that
+ * names them. */
+int pf_weights_see_through_prefix(PfWeights *weights, const PfArch *arch, PfError *err);
+
+/* Memory that pf_weights_close frees; 64-byte aligned, not zeroed. */
+void *pf_weights_allocate(PfWeights *weights, size_t size, PfError *err);
+
+/* pf_weights_open for a file in memory, which is lent until pf_weights_close. */
+int pf_weights_open_bytes(const char *source, const void *bytes, size_t size, PfWeights **out,
+                          PfError *err);
+
+int pf_weights_open_bytes_entry(const char *source, const void *bytes, size_t size,
+                                const char *entry, PfWeights **out, PfError *err);
+/* As programs chose before averaged copies were preferred. */
+int pf_weights_open_as_before(const char *path, PfWeights **out, PfError *err);
+
+/* A tensor's name without its wrappers; the caller frees it. */
+char *pf_weights_strip_wrappers(const char *name, size_t size, PfError *err);
+/* Cuts "FILE#KEY" in two where FILE is there: returns KEY, or NULL. */
+char *pf_weights_split_entry(char *spec);
+
+/* The formats: each adds the tensors of weights->bytes. */
+int pf_weights_read_safetensors(PfWeights *weights, PfError *err);
+int pf_weights_read_pth(PfWeights *weights, PfError *err);        /* zip */
+int pf_weights_read_pth_legacy(PfWeights *weights, PfError *err); /* torch < 1.6 */
+
+/* A text from a file for the "%s" of a message, which makes it printable: cut to fit, with '?' for
+ * a zero, which would end it. Returns out. */
+#define PF_PRINTABLE_SIZE 160
+const char *pf_weights_printable(const char *text, size_t size, char out[PF_PRINTABLE_SIZE]);
+
+/* Unsigned little-endian integer of width (1 to 8) bytes. */
+static inline uint64_t pf_weights_little_endian(const uint8_t *bytes, size_t width)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < width; i++) value |= (uint64_t)bytes[i] << 8 * i;
+    return value;
+}
+
+#endif

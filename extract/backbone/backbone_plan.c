@@ -1,0 +1,255 @@
+#include "extract/backbone/backbone_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/backbone/loader.h"
+#include "common/base/memory.h"
+#include "common/base/options.h"
+#include "extract/image/pixel_tap.h"
+#include "extract/image/view.h"
+
+/* Input of TorchScript files about which nothing else was said. */
+static const PfPreprocess imagenet_preprocess = {
+    .resize = 256,
+    .crop = 224,
+    .interpolation = PF_BILINEAR,
+    .mean = {0.485f, 0.456f, 0.406f},
+    .std = {0.229f, 0.224f, 0.225f},
+};
+
+PfBackboneOptions pf_backbone_options_default(void)
+{
+    return (PfBackboneOptions){.resize = -1,
+                               .crop = -1,
+                               .interpolation = -1,
+                               .exif = -1,
+                               .resize_order = -1,
+                               .views = 1,
+                               .precision = PF_FP32,
+                               .store = PF_DTYPE_F16,
+                               .device = "auto"};
+}
+
+const char *pf_precision_name(PfPrecision precision)
+{
+    static const char *const names[PF_PRECISIONS] = {
+        [PF_FP32] = "fp32", [PF_BF16] = "bf16", [PF_FP16] = "fp16", [PF_TF32] = "tf32"};
+    return names[precision];
+}
+
+int pf_precision_named(const char *name, PfPrecision *precision)
+{
+    for (int p = 0; p < PF_PRECISIONS; p++)
+        if (!strcmp(name, pf_precision_name((PfPrecision)p))) {
+            *precision = (PfPrecision)p;
+            return 0;
+        }
+    return -1;
+}
+
+static int use_torchscript(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    if (options->weights)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--weights goes with a built-in backbone; the TorchScript file '%s' brings "
+                       "its own",
+                       options->script->path);
+    const char *path = options->script->path, *slash = strrchr(path, '/');
+    plan->preprocess = imagenet_preprocess;
+    plan->name = pf_strdup(slash ? slash + 1 : path, err);
+    if (!plan->name) return -1;
+    snprintf(plan->sha256, sizeof plan->sha256, "%s", options->script->sha256);
+    plan->stamp = options->script->stamp;
+    return 0;
+}
+
+static int list_tensors(PfBackbonePlan *plan, PfError *err)
+{
+    const PfNamedTensor *tensors = pf_weights_tensors(plan->weights, &plan->tensor_count);
+    plan->tensors = pf_calloc(plan->tensor_count + 1, sizeof *plan->tensors, err);
+    if (!plan->tensors) return -1;
+    memcpy(plan->tensors, tensors, plan->tensor_count * sizeof *tensors);
+    return 0;
+}
+
+static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const PfWeightsEntry *entry = NULL;
+    plan->name = pf_strdup(options->backbone, err);
+    if (!plan->name || pf_arch_new(options->backbone, &plan->arch, err)) return -1;
+    if (options->weights ? pf_weights_load(plan->arch, options->weights, options->known,
+                                           &plan->weights, &entry, err)
+                         : pf_weights_find_noted(plan->arch, options->noted, options->known,
+                                                 &plan->weights, &entry, err))
+        return -1;
+    plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
+    snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_weights_sha256(plan->weights));
+    plan->stamp = *pf_weights_stamp(plan->weights);
+    return list_tensors(plan, err);
+}
+
+static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *options,
+                            PfError *err)
+{
+    if (options->squash && options->resize >= 0)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--squash resizes straight to --crop: leave --resize out");
+    if (options->crop > 0) preprocess->crop = options->crop;
+    if (options->resize >= 0)
+        preprocess->resize = options->resize;
+    else if (options->crop > preprocess->resize)
+        preprocess->resize = options->crop; /* a larger crop alone: no black border */
+    if (options->squash) {
+        preprocess->squash = 1;
+        preprocess->resize = 0;
+    }
+    if (options->interpolation >= 0)
+        preprocess->interpolation = (PfInterpolation)options->interpolation;
+    if (options->has_mean) memcpy(preprocess->mean, options->mean, sizeof options->mean);
+    if (options->has_std) memcpy(preprocess->std, options->std, sizeof options->std);
+    if (options->fast_decode && !preprocess->squash && !preprocess->resize)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--fast-decode decodes smaller what is then resized; --resize 0 resizes "
+                       "nothing");
+    preprocess->fast_decode = options->fast_decode;
+    preprocess->keep_truncated = options->keep_truncated;
+    preprocess->exif = options->exif != 0;
+    preprocess->resize_order =
+        options->resize_order < 0 ? PF_PILLOW13 : (PfResizeOrder)options->resize_order;
+    return 0;
+}
+
+static int choose_taps(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const char *list = options->taps;
+    if (!list && plan->arch) list = plan->arch->default_tap;
+    if (!list) return 0; /* a TorchScript file says itself what it has */
+    if (pf_options_split_list(list, &plan->taps, &plan->tap_count, err)) return -1;
+    for (int i = 0; i < plan->tap_count; i++)
+        for (int k = 0; k < i; k++)
+            if (!strcmp(plan->taps[i], plan->taps[k]))
+                return pf_fail(err, PF_EXIT_USAGE, "--tap: '%s' is given twice", plan->taps[i]);
+    return 0;
+}
+
+/* Taps and shapes exist, and the weight file holds what leads to them. */
+static int check_network(const PfBackbonePlan *plan, PfError *err)
+{
+    if (!plan->arch) return 0;
+    PfShape *shapes = pf_calloc((size_t)plan->arch->node_count, sizeof *shapes, err);
+    if (!shapes) return -1;
+    int side = plan->preprocess.crop;
+    int failed = pf_arch_infer_shapes(plan->arch, side, side, shapes, err);
+    for (int i = 0; i < plan->tap_count && !failed; i++) {
+        int node;
+        failed = pf_arch_find_tap(plan->arch, plan->taps[i], &node, err);
+        if (!failed) failed = pf_weights_check(plan->weights, plan->arch, node, err);
+    }
+    free(shapes);
+    return failed;
+}
+
+int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out, PfError *err)
+{
+    PfBackbonePlan *plan = pf_calloc(1, sizeof *plan, err);
+    PfScriptFile *script = options->script;
+    if (!plan) {
+        pf_script_file_free(&script);
+        return -1;
+    }
+    plan->script = script;
+    pf_backbone_loader_prepare();
+    plan->precision = options->precision;
+    plan->emulate = options->emulate;
+    plan->store = options->store;
+    plan->device = options->device;
+    plan->views = options->views;
+    plan->view_seed = options->view_seed;
+    int failed = script ? use_torchscript(plan, options, err) : use_builtin(plan, options, err);
+    if (failed || apply_preprocess(&plan->preprocess, options, err) ||
+        choose_taps(plan, options, err) || check_network(plan, err)) {
+        pf_backbone_plan_free(&plan);
+        return -1;
+    }
+    *out = plan;
+    return 0;
+}
+
+void pf_backbone_plan_free(PfBackbonePlan **plan)
+{
+    if (!*plan) return;
+    pf_options_free_list(&(*plan)->taps, &(*plan)->tap_count);
+    pf_weights_close(&(*plan)->weights);
+    free((*plan)->tensors);
+    pf_arch_free(&(*plan)->arch);
+    pf_script_file_free(&(*plan)->script);
+    free((*plan)->name);
+    free(*plan);
+    *plan = NULL;
+}
+
+int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
+                          const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
+                          PfBackbone **backbone, PfError *err)
+{
+    PfBackboneConfig config = {
+        .arch = plan->arch,
+        .tensors = plan->tensors,
+        .tensor_count = plan->tensor_count,
+        .taps = taps,
+        .tap_count = tap_count,
+        .input_height = plan->preprocess.crop,
+        .input_width = plan->preprocess.crop,
+        .precision = plan->precision,
+        .emulate = plan->emulate,
+        .output_dtype = plan->store,
+        .device = place->device,
+        .threads = place->threads,
+        .batch = place->batch,
+    };
+    memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
+    memcpy(config.std, plan->preprocess.std, sizeof config.std);
+    if (pf_has_pixel_tap(taps, tap_count)) return pf_pixel_tap_open(&config, plugin, backbone, err);
+    if (pf_script_file_lend(plan->script, &config.torchscript, err) ||
+        pf_backbone_loader_load(plugin, err))
+        return -1;
+    return (*plugin)->open(&config, backbone, err);
+}
+
+cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)
+{
+    cJSON *identity = cJSON_CreateObject();
+    cJSON *backbone = cJSON_AddObjectToObject(identity, "backbone");
+    if (plan->arch) cJSON_AddStringToObject(backbone, "name", plan->name);
+    cJSON_AddStringToObject(backbone, plan->arch ? "weights_sha256" : "torchscript_sha256",
+                            plan->sha256);
+    cJSON_AddItemToObject(identity, "preprocess", pf_preprocess_json_new(&plan->preprocess));
+    cJSON_AddNumberToObject(identity, "views", plan->views);
+    if (plan->views > 1) {
+        cJSON_AddNumberToObject(identity, "view_seed", (double)plan->view_seed);
+        cJSON_AddNumberToObject(identity, "view_recipe", PF_VIEW_RECIPE);
+    }
+    cJSON_AddStringToObject(identity, "precision", pf_precision_name(plan->precision));
+    cJSON_AddStringToObject(identity, "store", pf_dtype_name(plan->store));
+    return identity;
+}
+
+const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_t size)
+{
+    const char *mode = pf_preprocess_json_interpolation_name(preprocess->interpolation);
+    const char *fast = preprocess->fast_decode ? ", fast decode" : "";
+    const char *order = preprocess->resize_order == PF_PILLOW12 ? " as Pillow 12" : "";
+    const char *exif = preprocess->exif ? "" : ", EXIF rotation ignored";
+    const char *kept = preprocess->keep_truncated ? ", truncated JPEGs kept" : "";
+    if (preprocess->squash)
+        snprintf(text, size, "squash to %dx%d, %s%s%s%s%s", preprocess->crop, preprocess->crop,
+                 mode, order, fast, exif, kept);
+    else if (preprocess->resize)
+        snprintf(text, size, "resize %d, centre crop %d, %s%s%s%s%s", preprocess->resize,
+                 preprocess->crop, mode, order, fast, exif, kept);
+    else
+        snprintf(text, size, "centre crop %d, no resize%s%s", preprocess->crop, exif, kept);
+    return text;
+}

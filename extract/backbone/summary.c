@@ -1,0 +1,236 @@
+#include "extract/backbone/summary.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/memory.h"
+#include "common/base/printable.h"
+
+#define MAX_DEPTH 8
+#define LAYER_WIDTH 40
+#define SHAPE_WIDTH 22
+#define PARAM_WIDTH 15
+#define MACS_WIDTH 17
+#define RULE_WIDTH 116
+
+/* What a run over the nodes needs to draw the tree. */
+typedef struct Table {
+    const PfArch *arch;
+    const PfShape *shapes;
+    const unsigned char *shown; /* nodes on the way to the cut */
+    int last;
+    bool frozen;
+    FILE *stream;
+    char open[MAX_DEPTH][PF_NODE_NAME_SIZE]; /* module path of the open container at each depth */
+    int counters[MAX_DEPTH + 1];
+    PfSummaryTotals totals;
+} Table;
+
+/* 1234567 -> "1,234,567". */
+static const char *grouped(int64_t value, char text[32])
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)value), out = 0;
+    for (int i = 0; i < length; i++) {
+        if (i && (length - i) % 3 == 0) text[out++] = ',';
+        text[out++] = digits[i];
+    }
+    text[out] = '\0';
+    return text;
+}
+
+/* torchinfo writes the batch axis and spaces: [1, 64, 112, 112]. */
+static const char *shape_text(PfShape shape, char *text, size_t size)
+{
+    int used = snprintf(text, size, "[1");
+    for (int i = 0; i < shape.rank; i++)
+        used += snprintf(text + used, size - (size_t)used, ", %lld", (long long)shape.dims[i]);
+    snprintf(text + used, size - (size_t)used, "]");
+    return text;
+}
+
+static void rule(FILE *stream)
+{
+    for (int i = 0; i < RULE_WIDTH; i++) fputc('=', stream);
+    fputc('\n', stream);
+}
+
+/* Columns right of the tree. The tree's lines take three bytes each in UTF-8
+ * but one column. */
+static void print_row(Table *table, int depth, const char *class_name, const PfShape *shape,
+                      const char *parameters, const char *macs, const char *tap)
+{
+    if (!table->stream) return;
+    char label[96], dims[64];
+    int columns = 0;
+    for (int i = 1; i < depth; i++, columns += 5) fputs("│    ", table->stream);
+    if (depth) {
+        fputs(depth == 1 ? "├─" : "└─", table->stream);
+        columns += 2;
+        snprintf(label, sizeof label, "%s: %d-%d", class_name, depth, ++table->counters[depth]);
+    } else {
+        snprintf(label, sizeof label, "%s", class_name);
+    }
+    pf_print(table->stream, "%-*s %-*s %-*s ", LAYER_WIDTH - columns, label, SHAPE_WIDTH,
+             shape ? shape_text(*shape, dims, sizeof dims) : "--", PARAM_WIDTH, parameters);
+    if (*tap)
+        pf_print(table->stream, "%-*s %s\n", MACS_WIDTH, macs, tap);
+    else
+        pf_print(table->stream, "%s\n", macs);
+}
+
+/* Length of the first `parts` parts of a dotted path, 0 where it has fewer. */
+static size_t prefix_length(const char *path, int parts)
+{
+    size_t i = 0;
+    for (; path[i]; i++)
+        if (path[i] == '.' && --parts == 0) return i;
+    return parts == 1 ? i : 0;
+}
+
+/* Numbered children make a Sequential; the others are the family's blocks. */
+static const char *container_class(const PfArch *arch, const char *child)
+{
+    if (isdigit((unsigned char)*child) || !arch->block_class) return "Sequential";
+    return arch->block_class;
+}
+
+/* The last shown node under a module: its output is the module's. */
+static int last_under(const Table *table, const char *module, size_t length)
+{
+    int last = 0;
+    for (int i = 0; i <= table->last; i++)
+        if (table->shown[i] && !strncmp(table->arch->nodes[i].name, module, length) &&
+            table->arch->nodes[i].name[length] == '.')
+            last = i;
+    return last;
+}
+
+/* Opens the containers that the node's module lies in, and returns its depth. */
+static int enter_containers(Table *table, const char *module)
+{
+    int depth = 1;
+    for (; depth < MAX_DEPTH; depth++) {
+        size_t length = prefix_length(module, depth);
+        if (!length || !module[length]) return depth;
+        char *open = table->open[depth];
+        if (!strncmp(open, module, length) && !open[length]) continue;
+        for (int i = depth; i < MAX_DEPTH; i++) table->open[i][0] = '\0';
+        memcpy(open, module, length);
+        open[length] = '\0';
+        print_row(table, depth, container_class(table->arch, module + length + 1),
+                  &table->shapes[last_under(table, module, length)], "--", "--", open);
+    }
+    return depth;
+}
+
+static void count_layer(Table *table, int64_t parameters, int64_t macs, const PfShape *output,
+                        int trainable)
+{
+    table->totals.parameters += parameters;
+    table->totals.trainable += trainable ? parameters : 0;
+    table->totals.multiply_adds += macs;
+    /* As torchinfo: outputs of layers with parameters, once forward and once backward. */
+    if (parameters) table->totals.activation_bytes += 2 * 4 * pf_shape_count(output);
+}
+
+static void add_layer(Table *table, int depth, const char *class_name, int64_t parameters,
+                      int64_t macs, const PfShape *output, int trainable, const char *tap)
+{
+    char count[32], text[40] = "--", cost[32] = "--";
+    count_layer(table, parameters, macs, output, trainable);
+    if (parameters) {
+        snprintf(text, sizeof text, trainable ? "%s" : "(%s)", grouped(parameters, count));
+        grouped(macs, cost);
+    }
+    print_row(table, depth, class_name, output, text, cost, tap);
+}
+
+static void add_node(Table *table, int index)
+{
+    const PfNode *node = &table->arch->nodes[index];
+    if (!node->module[0]) return; /* sums and flatten are no modules */
+    int depth = enter_containers(table, node->module);
+    int64_t parameters = pf_node_parameter_count(node);
+    int64_t macs = parameters ? pf_node_multiply_adds(node, &table->shapes[index]) : 0;
+    add_layer(table, depth, pf_op_class_name(node->op), parameters, macs, &table->shapes[index],
+              !table->frozen, node->name);
+}
+
+static void add_new_linear(Table *table, int classes)
+{
+    int64_t features = pf_shape_count(&table->shapes[table->last]);
+    int64_t parameters = features * classes + classes;
+    PfShape output = {1, {classes}};
+    add_layer(table, 1, "Linear", parameters, parameters, &output, 1, "(new head)");
+}
+
+static void print_totals(const Table *table)
+{
+    const PfSummaryTotals *totals = &table->totals;
+    char text[32];
+    rule(table->stream);
+    pf_print(table->stream, "Total params: %s\n", grouped(totals->parameters, text));
+    pf_print(table->stream, "Trainable params: %s\n", grouped(totals->trainable, text));
+    pf_print(table->stream, "Non-trainable params: %s\n",
+             grouped(totals->parameters - totals->trainable, text));
+    if (totals->multiply_adds >= 1000000000)
+        pf_print(table->stream, "Total mult-adds (G): %.2f\n", (double)totals->multiply_adds / 1e9);
+    else
+        pf_print(table->stream, "Total mult-adds (M): %.2f\n", (double)totals->multiply_adds / 1e6);
+    rule(table->stream);
+    int64_t all = totals->input_bytes + totals->activation_bytes + totals->parameter_bytes;
+    pf_print(table->stream, "Input size (MB): %.2f\n", (double)totals->input_bytes / 1e6);
+    pf_print(table->stream, "Forward/backward pass size (MB): %.2f\n",
+             (double)totals->activation_bytes / 1e6);
+    pf_print(table->stream, "Params size (MB): %.2f\n", (double)totals->parameter_bytes / 1e6);
+    pf_print(table->stream, "Estimated Total Size (MB): %.2f\n", (double)all / 1e6);
+    rule(table->stream);
+}
+
+static void fill_table(Table *table, const PfSummaryOptions *options)
+{
+    PfShape output =
+        options->classes ? (PfShape){1, {options->classes}} : table->shapes[table->last];
+    if (table->stream) {
+        rule(table->stream);
+        pf_print(table->stream, "%-*s %-*s %-*s %-*s %s\n", LAYER_WIDTH, "Layer (type:depth-idx)",
+                 SHAPE_WIDTH, "Output Shape", PARAM_WIDTH, "Param #", MACS_WIDTH, "Mult-Adds",
+                 "Tap");
+        rule(table->stream);
+    }
+    print_row(table, 0, table->arch->family, &output, "--", "--", "");
+    for (int i = 1; i <= table->last; i++)
+        if (table->shown[i]) add_node(table, i);
+    if (options->classes) add_new_linear(table, options->classes);
+    table->totals.input_bytes = 4 * pf_shape_count(&table->shapes[0]);
+    table->totals.parameter_bytes = 4 * table->totals.parameters;
+    if (table->stream) print_totals(table);
+}
+
+int pf_summary_print(const PfArch *arch, const PfSummaryOptions *options, FILE *stream,
+                     PfSummaryTotals *totals, PfError *err)
+{
+    int side = options->input ? options->input : arch->preprocess.crop;
+    const char *tap = options->tap ? options->tap : options->classes ? arch->default_tap : NULL;
+    PfShape *shapes = pf_calloc((size_t)arch->node_count, sizeof *shapes, err);
+    unsigned char *shown = pf_calloc((size_t)arch->node_count, 1, err);
+    Table table = {.arch = arch,
+                   .shapes = shapes,
+                   .shown = shown,
+                   .stream = stream,
+                   .last = arch->node_count - 1,
+                   .frozen = tap != NULL};
+    int failed = !shapes || !shown || (tap && pf_arch_find_tap(arch, tap, &table.last, err)) ||
+                 pf_arch_infer_shapes(arch, side, side, shapes, err);
+    if (!failed) {
+        pf_arch_mark_needed(arch, table.last, shown);
+        fill_table(&table, options);
+        if (totals) *totals = table.totals;
+    }
+    free(shapes);
+    free(shown);
+    return failed ? -1 : 0;
+}

@@ -1,0 +1,209 @@
+/* What the kinds of dataset share: a dataset while it is made, and the row that each kind has. A
+ * kind more is a file with its functions and its row, a line here, and its name in the table of
+ * dataset.c.
+ *
+ * Below it comes what kinds are made of, each file using those before it only: dataset_build.c,
+ * dataset_read.c, dataset_walk.c, dataset_part.c, then the kinds themselves, then dataset.c. */
+#ifndef PF_EXTRACT_DATASET_FORMAT_H
+#define PF_EXTRACT_DATASET_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "extract/dataset/dataset.h"
+
+/* Things worth a warning, gathered by name while listing; dataset_build.c has
+ * the sentence of each. */
+typedef enum PfNote {
+    PF_NOTE_HIDDEN_FOLDER,
+    PF_NOTE_HIDDEN_IMAGE,
+    PF_NOTE_UNREADABLE,
+    PF_NOTE_LOOP,
+    PF_NOTE_EMPTY_FOLDER,
+    PF_NOTE_NOT_TRAINED,
+    PF_NOTE_LOOSE_IMAGE,
+    PF_NOTE_BESIDE_SPLITS,
+    PF_NOTE_MISSING_FILE,
+    PF_NOTE_ABSENT_IMAGE,
+    PF_NOTE_REPEATED_PATH,
+    PF_NOTE_COUNT,
+} PfNote;
+
+#define PF_NAMED_MAX 5
+
+/* Names for one sentence: the first few in order, the rest only counted. */
+typedef struct PfNames {
+    char *first[PF_NAMED_MAX]; /* owned, sorted by bytes */
+    int64_t count;
+} PfNames;
+
+/* Sentences, malloc'ed. */
+typedef struct PfSentences {
+    char **items;
+    size_t count, capacity;
+} PfSentences;
+
+/* Files of one kind that were left out. */
+typedef struct PfFileKind {
+    char name[24]; /* "HEIC", ".txt", "without an ending" */
+    bool is_picture;
+    int64_t count;
+} PfFileKind;
+
+#define PF_FILE_KINDS 24
+
+typedef struct PfFileKinds {
+    PfFileKind kind[PF_FILE_KINDS]; /* the last one: all others */
+    int count;
+} PfFileKinds;
+
+typedef struct PfDatasetFormat PfDatasetFormat;
+
+struct PfDataset {
+    const PfDatasetFormat *format;
+    char *root;  /* for people */
+    int root_fd; /* what paths are relative to: a folder, or AT_FDCWD */
+    char kind[64];
+    PfSample *samples;
+    size_t count, capacity;
+    int64_t *listed;       /* (count) places when listed; NULL: --sample left nothing out */
+    size_t before, behind; /* how many of them are other shards' */
+    const char **classes;  /* of folders: malloc'ed array of names in `texts` */
+    int class_count;
+    PfCacheTarget *targets; /* (target_count) */
+    int target_count;
+    const char ***target_names; /* (target_count) their lists of names; NULL: not theirs to free */
+    int32_t *class_indices;     /* (count, indices_per_row); NULL: the samples' class_index */
+    float *values;              /* (count, values_per_row) */
+    uint64_t *groups;           /* (count) pf_split_group; NULL: none has one */
+    PfDrawing drawing;          /* val and test 0: nothing is to be drawn */
+    bool keeps_split_names;
+    int indices_per_row, values_per_row;
+    PfArena texts; /* paths and names */
+    PfNames notes[PF_NOTE_COUNT];
+    PfSentences warnings, remarks;
+    PfFileKinds others; /* files left out, litter and hidden ones apart */
+    int64_t ignored_count;
+    const char *first_ignored; /* path of one; NULL while there is none */
+    PfNames by_content;        /* images that their names do not tell */
+    void *of_format;           /* the format's own, which its close() frees */
+};
+
+/* How a kind of dataset is told, listed and read. */
+struct PfDatasetFormat {
+    const char *what;  /* "'data' is <what>", where an option is for folders or manifests */
+    bool is_folder;    /* takes --split-folders */
+    bool is_manifest;  /* takes --target, --root and whatever else is for tables */
+    bool has_no_files; /* samples are parts of files, named "file#17" */
+    bool (*probe)(const char *operand);
+    /* Sets root, root_fd and kind; adds samples, classes and notes. */
+    int (*list)(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
+                PfError *err);
+    int (*read)(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err);
+    int (*stat)(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);
+    void (*close)(PfDataset *dataset); /* NULL: the format has nothing of its own */
+};
+
+extern const PfDatasetFormat pf_dataset_format_paths;
+extern const PfDatasetFormat pf_dataset_format_cifar;
+extern const PfDatasetFormat pf_dataset_format_folder;
+extern const PfDatasetFormat pf_dataset_format_manifest;
+
+/* ---- texts, samples, warnings: dataset_build.c ---- */
+
+int pf_dataset_set_root(PfDataset *dataset, const char *folder, PfError *err);
+/* A copy of length bytes and a NUL, living as long as the dataset. */
+const char *pf_dataset_text(PfDataset *dataset, const char *text, size_t length, PfError *err);
+/* "folder/name" (name alone where folder is ""), living as long as the dataset. */
+const char *pf_dataset_join(PfDataset *dataset, const char *folder, const char *name, PfError *err);
+/* path must live as long as the dataset. */
+int pf_dataset_add(PfDataset *dataset, const char *path, int32_t class_index, PfSplit split,
+                   PfError *err);
+void pf_dataset_free_lists(PfDataset *dataset);
+
+int pf_names_add(PfNames *names, const char *folder, const char *name, PfError *err);
+int pf_names_merge(PfNames *names, const PfNames *more, PfError *err);
+void pf_names_free(PfNames *names);
+/* Notes "folder/name" for the sentence of that kind. */
+int pf_dataset_note(PfDataset *dataset, PfNote note, const char *folder, const char *name,
+                    PfError *err);
+/* A warning of its own. */
+int pf_dataset_warn(PfDataset *dataset, PfError *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Something for pf_dataset_remarks. */
+int pf_dataset_remark(PfDataset *dataset, PfError *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void pf_sentences_free(PfSentences *sentences);
+/* "8 HEIC, 3 .txt", the most frequent first, malloc'ed. pictures: 1 only these, 0 only others, -1
+ * both. */
+char *pf_dataset_kinds_text(const PfFileKinds *kinds, int pictures, PfError *err);
+/* Turns the notes into warnings. */
+int pf_dataset_finish_notes(PfDataset *dataset, PfError *err);
+
+/* ---- reading: dataset_read.c ---- */
+
+/* The whole file at the sample's path. */
+int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
+                         PfError *err);
+int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);
+int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err);
+
+/* ---- folders: dataset_walk.c ---- */
+
+/* A file whose name does not end like an image's: 1 where its first bytes say that it is one, else
+ * it is counted by its kind, and 0. */
+int pf_dataset_look_at_file(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
+                            PfError *err);
+/* The same of one that is left out in any case: images are counted elsewhere. 0, or -1. */
+int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
+                            PfError *err);
+/* Whether it is an image by its first bytes; counts nothing. */
+bool pf_dataset_is_image_inside(int folder_fd, const char *name);
+
+/* Whether it ends in one of pf_dataset_extensions. */
+bool pf_dataset_is_image_name(const char *name);
+
+/* What lies directly in a folder. */
+typedef struct PfListing {
+    const char **folders; /* names sorted by bytes, hidden ones left out */
+    size_t folder_count, folder_capacity;
+    PfNames images; /* hidden ones left out */
+} PfListing;
+
+/* Lists one folder, relative to the root; "" is the root. Hidden folders are noted. */
+int pf_dataset_list_folder(PfDataset *dataset, const char *folder, PfListing *listing,
+                           PfError *err);
+void pf_listing_free(PfListing *listing);
+
+/* Counts the files, images apart, that lie directly in a folder which is not walked. */
+int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err);
+
+/* What a folder holds, found out without listing it. */
+typedef struct PfHoldings {
+    bool has_images;  /* in the folder itself */
+    bool has_folders; /* that hold images, however deep */
+    int folder_count;
+    const char *first_folder; /* as "folder/name" */
+} PfHoldings;
+int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out, PfError *err);
+
+/* Adds the images in a folder and, if deep, in all folders below it, in the
+ * order of Python's
+ *     for root, _, names in sorted(os.walk(folder, followlinks=True)):
+ *         for name in sorted(names): */
+int pf_dataset_walk(PfDataset *dataset, const char *folder, bool deep, int32_t class_index,
+                    PfSplit split, PfError *err);
+
+/* ---- parts: dataset_part.c ---- */
+
+/* Keeps `size` samples (0, or more than there are: all), in the order in which they are. */
+int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err);
+
+/* ---- lists of paths: dataset_paths.c ---- */
+
+/* Takes the paths, copied, for the dataset's samples. */
+int pf_dataset_list_paths(PfDataset *dataset, const char *const *paths, size_t count, PfError *err);
+
+#endif

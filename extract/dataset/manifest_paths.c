@@ -1,0 +1,401 @@
+/* Which column of a manifest names the images, and from which folder. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
+#include "common/thread/parallel.h"
+#include "extract/dataset/manifest.h"
+
+/* How many lines of a column are tried. */
+#define SAMPLED 32
+#define BLOCK_PATHS 256
+
+/* What a column of paths is usually called, the likeliest name first. */
+static const char *const usual_names[] = {
+    "path",      "filepath", "file_path", "image_path", "img_path", "filename",
+    "file_name", "file",     "image",     "img",        "images",   "image_file",
+};
+#define USUAL_NAMES (sizeof usual_names / sizeof *usual_names)
+
+/* What a column of names without endings is usually called. */
+static const char *const usual_ids[] = {
+    "image_id", "img_id", "image_name", "img_name", "file_id", "name", "id", "index", "key",
+};
+#define USUAL_IDS (sizeof usual_ids / sizeof *usual_ids)
+
+/* So many folders at the beginnings of paths are left out at most, to find the files. */
+#define MAX_DROPPED 16
+
+/* The first lines' fields: (count, column_count). */
+typedef struct Sampled {
+    const char *fields[SAMPLED];
+    int count;
+} Sampled;
+
+/* ---- columns ---- */
+
+static int sample_column(PfManifest *manifest, int column, Sampled *sampled, PfError *err)
+{
+    const char *const *fields;
+    int status = 1;
+    sampled->count = 0;
+    if (pf_manifest_go_to_first_row(manifest, err)) return -1;
+    while (sampled->count < SAMPLED && (status = pf_manifest_next(manifest, &fields, err)) > 0) {
+        const char *field = fields[column];
+        if (!*field) continue;
+        sampled->fields[sampled->count] =
+            pf_arena_text(&manifest->texts, field, strlen(field), err);
+        if (!sampled->fields[sampled->count++]) return -1;
+    }
+    return status < 0 ? -1 : 0;
+}
+
+static bool is_usual_path(const char *name)
+{
+    for (size_t i = 0; i < USUAL_NAMES; i++)
+        if (!strcasecmp(name, usual_names[i])) return true;
+    for (size_t i = 0; i < USUAL_IDS; i++)
+        if (!strcasecmp(name, usual_ids[i])) return true;
+    return false;
+}
+
+/* Columns in the order in which they are tried: usual names, then from left to right. */
+static int place_of_column(const PfManifest *manifest, int column)
+{
+    for (size_t i = 0; i < USUAL_NAMES; i++)
+        if (!strcasecmp(manifest->columns[column], usual_names[i])) return (int)i;
+    return (int)USUAL_NAMES + column;
+}
+
+/* The column that is tried after the one at *place, which becomes its place; -1: there is none. */
+static int next_column(const PfManifest *manifest, int *place)
+{
+    int next = -1, next_place = 0;
+    for (int i = 0; i < manifest->column_count; i++) {
+        int here = place_of_column(manifest, i);
+        if (here <= *place || (next >= 0 && here >= next_place)) continue;
+        next = i;
+        next_place = here;
+    }
+    *place = next_place;
+    return next;
+}
+
+/* ---- folders ---- */
+
+static bool exists(int folder, const char *path)
+{
+    return *path && !faccessat(folder, path, F_OK, 0);
+}
+
+/* Whether at least half of the first paths are there. */
+static bool are_there(const PfManifest *manifest, const char *root, const Sampled *sampled)
+{
+    char path[PF_MANIFEST_PATH_SIZE];
+    int found = 0, folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < sampled->count && folder >= 0; i++)
+        found += pf_manifest_spell(manifest, folder, sampled->fields[i], path, NULL) != NULL;
+    if (folder >= 0) close(folder);
+    return found > 0 && 2 * found >= sampled->count;
+}
+
+static int may_be_folder(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' && entry->d_type != DT_REG; /* others may be, or link to one */
+}
+
+/* The folder, or else one that lies in it, malloc'ed; NULL where the paths are in none. */
+static char *find_root(const PfManifest *manifest, const char *folder, const Sampled *sampled,
+                       PfError *err)
+{
+    struct dirent **entries;
+    char *root = NULL;
+    if (are_there(manifest, folder, sampled)) return pf_strdup(folder, err);
+    int count = scandir(folder, &entries, may_be_folder, alphasort);
+    for (int i = 0; i < count; i++) {
+        char *inner = root ? NULL : pf_asprintf(err, "%s/%s", folder, entries[i]->d_name);
+        if (inner && are_there(manifest, inner, sampled))
+            root = inner;
+        else
+            free(inner);
+        free(entries[i]);
+    }
+    if (count >= 0) free(entries);
+    return root;
+}
+
+/* What paths are relative to unless they are found elsewhere, malloc'ed. */
+static char *home_folder(const PfManifest *manifest, PfError *err)
+{
+    const char *slash = strrchr(manifest->path, '/');
+    if (manifest->options->image_root) return pf_strdup(manifest->options->image_root, err);
+    if (!slash) return pf_strdup(".", err);
+    return pf_asprintf(err, "%.*s", (int)(slash - manifest->path) + (slash == manifest->path),
+                       manifest->path);
+}
+
+/* ---- both ---- */
+
+/* *root stays NULL where the column's paths are in no folder. */
+static int find_sampled(PfManifest *manifest, const Sampled *sampled, const char *home, char **root,
+                        PfError *err)
+{
+    if (!manifest->options->image_root)
+        *root = find_root(manifest, home, sampled, err);
+    else if (are_there(manifest, home, sampled))
+        *root = pf_strdup(home, err);
+    return 0;
+}
+
+static int try_column(PfManifest *manifest, int column, const char *home, char **root, PfError *err)
+{
+    Sampled sampled;
+    return sample_column(manifest, column, &sampled, err) ||
+                   find_sampled(manifest, &sampled, home, root, err)
+               ? -1
+               : 0;
+}
+
+static bool have_folders(const Sampled *sampled, int count)
+{
+    for (int i = 0; i < sampled->count; i++) {
+        int folders = 0;
+        for (const char *at = sampled->fields[i]; *at; at++) folders += strchr("/\\", *at) != NULL;
+        if (folders < count) return false;
+    }
+    return sampled->count > 0;
+}
+
+/* As try_column, but other spellings of the paths are tried, too: with endings where the column may
+ * well be one of names, and without folders that are not here. */
+static int try_spellings(PfManifest *manifest, int column, const char *home, char **root,
+                         PfError *err)
+{
+    Sampled sampled;
+    if (sample_column(manifest, column, &sampled, err)) return -1;
+    manifest->adds_endings = manifest->options->path_column || !manifest->has_header ||
+                             is_usual_path(manifest->columns[column]) || have_folders(&sampled, 1);
+    for (manifest->dropped = 0; manifest->dropped < MAX_DROPPED && !*root; manifest->dropped++) {
+        if (!have_folders(&sampled, manifest->dropped)) break;
+        if (find_sampled(manifest, &sampled, home, root, err)) return -1;
+        if (*root) return 0;
+    }
+    manifest->dropped = 0;
+    manifest->adds_endings = false;
+    return 0;
+}
+
+typedef int (*TryFunction)(PfManifest *manifest, int column, const char *home, char **root,
+                           PfError *err);
+
+/* A column whose paths are there; path_column stays -1 where there is none. */
+static int search_columns(PfManifest *manifest, TryFunction try, const char *home, char **root,
+                          PfError *err)
+{
+    int place = -1, column;
+    while (!*root && (column = next_column(manifest, &place)) >= 0) {
+        if (try(manifest, column, home, root, err)) return -1;
+        if (*root) manifest->path_column = column;
+    }
+    return 0;
+}
+
+static int fail_no_paths(const PfManifest *manifest, const char *home, PfError *err)
+{
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "'%s': no column's first entries name files in '%s' or in a folder in it.\n"
+        "Hint: --path-column NAME says which column it is, --root DIR what its paths "
+        "are relative to, --suffix .jpg which ending they lack, --no-header that the first "
+        "line is an image",
+        manifest->path, home);
+}
+
+static int try_named_column(PfManifest *manifest, const char *home, char **root, PfError *err)
+{
+    int column;
+    if (pf_manifest_find_column(manifest, manifest->options->path_column, &column, err) ||
+        try_column(manifest, column, home, root, err))
+        return -1;
+    manifest->path_column = column;
+    if (*root || manifest->options->as_before) return 0;
+    return try_spellings(manifest, column, home, root, err);
+}
+
+static int find_column_and_root(PfManifest *manifest, const char *home, char **root, PfError *err)
+{
+    int place = -1;
+    manifest->path_column = -1;
+    if (manifest->options->path_column) return try_named_column(manifest, home, root, err);
+    if (search_columns(manifest, try_column, home, root, err)) return -1;
+    if (!*root && !manifest->options->as_before &&
+        search_columns(manifest, try_spellings, home, root, err))
+        return -1;
+    if (*root) return 0;
+    manifest->path_column = next_column(manifest, &place);
+    return place < (int)USUAL_NAMES ? 0 : fail_no_paths(manifest, home, err);
+}
+
+int pf_manifest_print_paths(const PfManifest *manifest, PfError *err)
+{
+    const char *root = manifest->dataset->root;
+    char *home = home_folder(manifest, err);
+    if (!home) return -1;
+    int is_elsewhere = strcmp(root, home) != 0;
+    free(home);
+    return pf_dataset_remark(manifest->dataset, err, "paths: column '%s'%s%s%s",
+                             manifest->columns[manifest->path_column],
+                             is_elsewhere ? ", in the folder '" : "", is_elsewhere ? root : "",
+                             is_elsewhere ? "'" : "");
+}
+
+int pf_manifest_find_paths(PfManifest *manifest, PfError *err)
+{
+    char *root = NULL, *home = home_folder(manifest, err);
+    int status = -1;
+    if (home && !find_column_and_root(manifest, home, &root, err))
+        status = pf_dataset_set_root(manifest->dataset, root ? root : home, err);
+    free(root);
+    free(home);
+    return status;
+}
+
+/* ---- a first line that is a row ---- */
+
+int pf_manifest_check_header(PfManifest *manifest, PfError *err)
+{
+    char path[PF_MANIFEST_PATH_SIZE];
+    struct stat status;
+    const char *name = manifest->columns[manifest->path_column];
+    if (!manifest->has_header || manifest->options->as_before || manifest->options->path_column ||
+        is_usual_path(name))
+        return 0;
+    const char *found = pf_manifest_spell(manifest, manifest->dataset->root_fd, name, path, NULL);
+    if (!found || fstatat(manifest->dataset->root_fd, found, &status, 0) ||
+        !S_ISREG(status.st_mode))
+        return 0;
+    return pf_manifest_do_without_header(manifest, name, err);
+}
+
+/* ---- all paths ---- */
+
+/* What is known of a path once it has been looked for. */
+typedef struct Found {
+    char *other;        /* another spelling, malloc'ed; NULL: none is needed, or none is there */
+    const char *second; /* an ending that there is a file of too */
+    bool is_absent;
+} Found;
+
+typedef struct Check {
+    const PfManifest *manifest;
+    Found *found; /* (count) */
+} Check;
+
+static void check_path(const PfManifest *manifest, const char *path, Found *found)
+{
+    char buffer[PF_MANIFEST_PATH_SIZE];
+    if (exists(manifest->dataset->root_fd, path)) return;
+    const char *other =
+        pf_manifest_spell(manifest, manifest->dataset->root_fd, path, buffer, &found->second);
+    found->other = other ? strdup(other) : NULL;
+    found->is_absent = !found->other;
+}
+
+static void check_block(void *context, int64_t block)
+{
+    const Check *check = context;
+    const PfDataset *dataset = check->manifest->dataset;
+    size_t first = (size_t)block * BLOCK_PATHS, end = first + BLOCK_PATHS;
+    if (end > dataset->count) end = dataset->count;
+    for (size_t i = first; i < end; i++)
+        check_path(check->manifest, dataset->samples[i].path, &check->found[i]);
+}
+
+static int fail_two_files(const PfManifest *manifest, const char *path, const Found *found,
+                          PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s', column '%s': '%s' may be '%s' or the file that ends in '%s'. Hint: "
+                   "--suffix says which ending is meant",
+                   manifest->path, manifest->columns[manifest->path_column], path, found->other,
+                   found->second);
+}
+
+/* Counts paths that are not there at all, and those that are there in another spelling. */
+static int take_found(PfManifest *manifest, const Found *found, size_t *absent, size_t *respelled,
+                      PfError *err)
+{
+    PfDataset *dataset = manifest->dataset;
+    size_t first = 0;
+    for (size_t i = 0; i < dataset->count; i++) {
+        const char *path = dataset->samples[i].path, *other = found[i].other;
+        if (found[i].second) return fail_two_files(manifest, path, &found[i], err);
+        *absent += (size_t)found[i].is_absent;
+        if (found[i].is_absent && pf_dataset_note(dataset, PF_NOTE_ABSENT_IMAGE, "", path, err))
+            return -1;
+        if (!other) continue;
+        if (!(*respelled)++) first = i;
+    }
+    if (!*respelled) return 0;
+    return pf_dataset_remark(
+        dataset, err, "paths: %zu of %zu are there in another spelling only, '%s' as '%s'",
+        *respelled, dataset->count, dataset->samples[first].path, found[first].other);
+}
+
+static int respell(PfDataset *dataset, const Found *found, PfError *err)
+{
+    for (size_t i = 0; i < dataset->count; i++) {
+        const char *other = found[i].other;
+        if (!other) continue;
+        dataset->samples[i].path = pf_dataset_text(dataset, other, strlen(other), err);
+        if (!dataset->samples[i].path) return -1;
+    }
+    return 0;
+}
+
+static int note_repeated(PfDataset *dataset, PfError *err)
+{
+    PfTextIndex paths = {0};
+    int failed = 0;
+    for (size_t i = 0; i < dataset->count && !failed; i++) {
+        const char *path = dataset->samples[i].path;
+        failed = pf_text_index_find(&paths, path, strlen(path)) >= 0
+                     ? pf_dataset_note(dataset, PF_NOTE_REPEATED_PATH, "", path, err)
+                     : pf_text_index_add(&paths, path, err);
+    }
+    pf_text_index_free(&paths);
+    return failed;
+}
+
+static int fail_none_there(const PfManifest *manifest, PfError *err)
+{
+    const PfDataset *dataset = manifest->dataset;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s': none of its %zu images is there; the first is '%s' in '%s' (column "
+                   "'%s').\nHint: --root DIR says what the paths are relative to, --path-column "
+                   "NAME which column they are in, --suffix .jpg which ending they lack",
+                   manifest->path, dataset->count, dataset->samples[0].path, dataset->root,
+                   manifest->columns[manifest->path_column]);
+}
+
+int pf_manifest_check_paths(PfManifest *manifest, PfError *err)
+{
+    PfDataset *dataset = manifest->dataset;
+    Check check = {manifest, pf_calloc(dataset->count, sizeof *check.found, err)};
+    size_t absent = 0, respelled = 0;
+    if (!check.found) return -1;
+    manifest->adds_endings = true;
+    pf_parallel_for((int64_t)((dataset->count + BLOCK_PATHS - 1) / BLOCK_PATHS), 0, check_block,
+                    &check);
+    int status = take_found(manifest, check.found, &absent, &respelled, err) ||
+                 respell(dataset, check.found, err);
+    for (size_t i = 0; i < dataset->count; i++) free(check.found[i].other);
+    free(check.found);
+    if (status || note_repeated(dataset, err)) return -1;
+    return absent < dataset->count ? 0 : fail_none_there(manifest, err);
+}

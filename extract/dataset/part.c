@@ -1,0 +1,168 @@
+/* Parts of a dataset: --sample and --shard. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/digest.h"
+#include "common/base/memory.h"
+#include "common/base/random.h"
+#include "extract/dataset/format.h"
+
+/* ==== --sample ==== */
+
+typedef struct Entry {
+    size_t row;
+    uint64_t hash;
+    PfSplit split;
+    int32_t class_index;
+    double turn; /* its place among its class, then its split, in (0, 1) */
+} Entry;
+
+/* Not the path's hash itself, by which a split by path is drawn: the images of the smallest hashes
+ * would all be on one side. */
+static uint64_t hash_of(const char *path)
+{
+    PfRandom random = pf_random_seeded(pf_digest_xxh64_text(path), 0);
+    return pf_random_u64(&random);
+}
+
+static int by_hash(const Entry *a, const Entry *b)
+{
+    if (a->hash != b->hash) return a->hash < b->hash ? -1 : 1;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+static bool share_a_split(const Entry *a, const Entry *b)
+{
+    return a->split == b->split;
+}
+
+static bool share_a_class(const Entry *a, const Entry *b)
+{
+    return share_a_split(a, b) && a->class_index == b->class_index;
+}
+
+static int by_class(const void *left, const void *right)
+{
+    const Entry *a = left, *b = right;
+    if (a->split != b->split) return a->split < b->split ? -1 : 1;
+    if (a->class_index != b->class_index) return a->class_index < b->class_index ? -1 : 1;
+    return by_hash(a, b);
+}
+
+static int by_turn(const void *left, const void *right)
+{
+    const Entry *a = left, *b = right;
+    if (a->turn != b->turn) return a->turn < b->turn ? -1 : 1;
+    return by_hash(a, b);
+}
+
+static int by_split_and_turn(const void *left, const void *right)
+{
+    const Entry *a = left, *b = right;
+    if (a->split != b->split) return a->split < b->split ? -1 : 1;
+    return by_turn(a, b);
+}
+
+static int by_row(const void *left, const void *right)
+{
+    const Entry *a = left, *b = right;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* entries: groups one after the other. The i-th of n gets its turn at (i + 1/2) / n. */
+static void give_turns(Entry *entries, size_t count, bool (*share)(const Entry *, const Entry *))
+{
+    for (size_t first = 0, end; first < count; first = end) {
+        for (end = first + 1; end < count && share(&entries[first], &entries[end]);) end++;
+        for (size_t i = first; i < end; i++)
+            entries[i].turn = ((double)(i - first) + 0.5) / (double)(end - first);
+    }
+}
+
+/* Puts the entries into an order of which a sample of any size is the beginning, so that a larger
+ * sample holds a smaller one. Classes take turns within their split, in proportion to their sizes,
+ * and splits take turns in the same way. */
+static void put_in_turn(Entry *entries, size_t count)
+{
+    qsort(entries, count, sizeof *entries, by_class);
+    give_turns(entries, count, share_a_class);
+    qsort(entries, count, sizeof *entries, by_split_and_turn);
+    give_turns(entries, count, share_a_split);
+    qsort(entries, count, sizeof *entries, by_turn);
+}
+
+/* entries: (size) in the order of their rows, so that no row is overwritten before its turn. */
+static int keep_only(PfDataset *dataset, const Entry *entries, size_t size, PfError *err)
+{
+    size_t indices = (size_t)dataset->indices_per_row, values = (size_t)dataset->values_per_row;
+    dataset->listed = pf_calloc(size, sizeof *dataset->listed, err);
+    if (!dataset->listed) return -1;
+    for (size_t i = 0; i < size; i++) {
+        size_t row = entries[i].row;
+        dataset->listed[i] = (int64_t)row;
+        dataset->samples[i] = dataset->samples[row];
+        if (dataset->groups) dataset->groups[i] = dataset->groups[row];
+        if (dataset->class_indices)
+            memmove(dataset->class_indices + i * indices, dataset->class_indices + row * indices,
+                    indices * sizeof *dataset->class_indices);
+        if (dataset->values)
+            memmove(dataset->values + i * values, dataset->values + row * values,
+                    values * sizeof *dataset->values);
+    }
+    dataset->count = size;
+    return 0;
+}
+
+int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err)
+{
+    if (!size || size >= (int64_t)dataset->count) return 0;
+    if (pf_dataset_remark(dataset, err, "sample: %lld of %zu images", (long long)size,
+                          dataset->count))
+        return -1;
+    Entry *entries = pf_calloc(dataset->count, sizeof *entries, err);
+    if (!entries) return -1;
+    for (size_t i = 0; i < dataset->count; i++) {
+        const PfSample *sample = &dataset->samples[i];
+        entries[i] = (Entry){.row = i,
+                             .hash = hash_of(sample->path),
+                             .split = sample->split,
+                             .class_index = sample->class_index};
+    }
+    put_in_turn(entries, dataset->count);
+    qsort(entries, (size_t)size, sizeof *entries, by_row);
+    int status = keep_only(dataset, entries, (size_t)size, err);
+    free(entries);
+    return status;
+}
+
+/* ==== --shard ==== */
+
+/* Rows of a chunk; more do not help. */
+#define MAX_UNIT 4096
+/* Boundaries between shards are multiples of a unit, and a shard has at least so many of them. */
+#define UNITS_PER_SHARD 16
+
+static int64_t unit_of(int64_t samples, int64_t shards)
+{
+    int64_t unit = 1;
+    while (unit < MAX_UNIT && unit * 2 <= samples / UNITS_PER_SHARD / shards) unit *= 2;
+    return unit;
+}
+
+/* The first sample behind the first `shards` of them. */
+static int64_t end_of(int64_t shards, int64_t shard_count, int64_t samples)
+{
+    int64_t unit = unit_of(samples, shard_count), units = (samples + unit - 1) / unit;
+    /* units * shards / shard_count, which might overflow */
+    int64_t end = units / shard_count * shards + units % shard_count * shards / shard_count;
+    return end * unit < samples ? end * unit : samples;
+}
+
+void pf_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size)
+{
+    *first = 0;
+    *size = samples;
+    if (!shard.count) return;
+    *first = end_of(shard.number - 1, shard.count, samples);
+    *size = end_of(shard.number, shard.count, samples) - *first;
+}

@@ -1,0 +1,501 @@
+/* Folders: which images lie in them, listed in the order of torchvision's make_dataset, and what
+ * else does. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
+#include "common/file/input_file.h"
+#include "common/file/path.h"
+#include "extract/dataset/format.h"
+#include "extract/image/image.h"
+
+/* ==== files whose names do not end like an image's ==== */
+
+/* Endings of pictures that are not read. */
+static const char *const picture_endings[] = {
+    "heic", "heif", "avif", "gif", "tga", "jfif", "jpe", "jp2", "jxl", "psd", "svg", "ico", "dng",
+    "cr2",  "cr3",  "nef",  "arw", "orf", "rw2",  "raf", "pcx", "exr", "hdr", "dcm", NULL};
+
+/* Endings of what is no picture, and is not opened to see: labels often lie beside images, a file
+ * each. */
+static const char *const other_endings[] = {
+    "txt", "json", "jsonl", "xml", "csv",   "tsv",  "yaml", "yml", "md",  "html",
+    "pdf", "npy",  "npz",   "mat", "h5",    "hdf5", "pkl",  "pt",  "pth", "onnx",
+    "zip", "tar",  "gz",    "7z",  "rar",   "mp4",  "mov",  "avi", "mkv", "webm",
+    "wav", "mp3",  "log",   "py",  "ipynb", "db",   NULL};
+
+/* What operating systems leave behind in folders, beside hidden files. */
+static const char *const litter[] = {"Thumbs.db", "ehthumbs.db", "desktop.ini", "Icon\r", NULL};
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    for (; *names; names++)
+        if (!strcasecmp(name, *names)) return true;
+    return false;
+}
+
+/* What follows the last dot of a name; "" where there is none. */
+static const char *ending_of(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot ? dot + 1 : "";
+}
+
+/* ---- by content ---- */
+
+/* The format that the file's first bytes tell; NULL where it cannot be read, or they tell none. */
+static const char *look_inside(int folder_fd, const char *name, bool *is_decoded)
+{
+    uint8_t bytes[PF_IMAGE_SIGNATURE_BYTES];
+    struct stat status;
+    const char *format = NULL;
+    *is_decoded = false;
+    int fd = pf_input_file_try(folder_fd, name, &status);
+    if (fd < 0) return NULL;
+    ssize_t got = read(fd, bytes, sizeof bytes);
+    if (got > 0) format = pf_image_format_name(bytes, (size_t)got, is_decoded);
+    close(fd);
+    return format;
+}
+
+/* ---- counting ---- */
+
+static PfFileKind *find_kind(PfFileKinds *kinds, const char *name)
+{
+    for (int i = 0; i < kinds->count; i++)
+        if (!strcmp(kinds->kind[i].name, name)) return &kinds->kind[i];
+    if (kinds->count == PF_FILE_KINDS - 1) name = "of other kinds"; /* the last one */
+    PfFileKind *kind =
+        &kinds->kind[kinds->count < PF_FILE_KINDS ? kinds->count++ : PF_FILE_KINDS - 1];
+    snprintf(kind->name, sizeof kind->name, "%s", name);
+    return kind;
+}
+
+static bool is_plain_ending(const char *ending)
+{
+    size_t length = strlen(ending);
+    for (size_t i = 0; i < length; i++)
+        if (!isalnum((unsigned char)ending[i])) return false;
+    return length && length <= 8;
+}
+
+/* "HEIC", ".txt", "without an ending" */
+static void name_kind(const char *file, const char *format, PfFileKind *kind)
+{
+    const char *ending = ending_of(file);
+    int is_picture_ending = is_one_of(ending, picture_endings);
+    size_t length = strlen(ending);
+    *kind = (PfFileKind){.is_picture = format || is_picture_ending};
+    if (is_picture_ending) {
+        for (size_t i = 0; i < length; i++) kind->name[i] = (char)toupper((unsigned char)ending[i]);
+    } else if (format) {
+        snprintf(kind->name, sizeof kind->name, "%s", format);
+    } else if (!is_plain_ending(ending)) {
+        snprintf(kind->name, sizeof kind->name, "without an ending");
+    } else {
+        kind->name[0] = '.';
+        for (size_t i = 0; i < length; i++)
+            kind->name[i + 1] = (char)tolower((unsigned char)ending[i]);
+    }
+}
+
+static int count_file(PfDataset *dataset, const char *folder, const char *name, const char *format,
+                      PfError *err)
+{
+    PfFileKind named;
+    name_kind(name, format, &named);
+    PfFileKind *kind = find_kind(&dataset->others, named.name);
+    kind->count++;
+    kind->is_picture |= named.is_picture;
+    if (dataset->ignored_count++) return 0;
+    dataset->first_ignored = pf_dataset_join(dataset, folder, name, err);
+    return dataset->first_ignored ? 0 : -1;
+}
+
+/* The same, but files with one of other_endings are not opened. */
+static const char *format_of(int folder_fd, const char *name, bool *is_decoded)
+{
+    *is_decoded = false;
+    return is_one_of(ending_of(name), other_endings) ? NULL
+                                                     : look_inside(folder_fd, name, is_decoded);
+}
+
+static bool is_litter(const char *name)
+{
+    return name[0] == '.' || is_one_of(name, litter);
+}
+
+int pf_dataset_look_at_file(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
+                            PfError *err)
+{
+    bool is_decoded;
+    if (is_litter(name)) return 0;
+    const char *format = format_of(folder_fd, name, &is_decoded);
+    if (!is_decoded) return count_file(dataset, folder, name, format, err);
+    return pf_names_add(&dataset->by_content, folder, name, err) ? -1 : 1;
+}
+
+int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
+                            PfError *err)
+{
+    bool is_decoded;
+    if (is_litter(name)) return 0;
+    const char *format = format_of(folder_fd, name, &is_decoded);
+    return is_decoded ? 0 : count_file(dataset, folder, name, format, err);
+}
+
+bool pf_dataset_is_image_inside(int folder_fd, const char *name)
+{
+    bool is_decoded;
+    if (is_litter(name)) return false;
+    format_of(folder_fd, name, &is_decoded);
+    return is_decoded;
+}
+
+/* ==== images, and folders ==== */
+
+/* torchvision.datasets.folder.IMG_EXTENSIONS */
+static const char extensions[] = ".jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp";
+
+const char *pf_dataset_extensions(void)
+{
+    return extensions;
+}
+
+bool pf_dataset_is_image_name(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    size_t size = dot ? strlen(dot) : 0, length;
+    for (const char *at = extensions; size && *at; at += length + (at[length] == ' ')) {
+        length = strcspn(at, " ");
+        if (length == size && !strncasecmp(at, dot, size)) return true;
+    }
+    return false;
+}
+
+/* ---- one folder ---- */
+
+typedef struct Entry {
+    int folder_fd; /* of the folder that it lies in */
+    const char *name;
+    int is_folder;
+    const struct stat *target; /* of a link to a folder; else NULL */
+} Entry;
+
+typedef int (*Visit)(void *context, const Entry *entry, PfError *err);
+
+static int visit_entry(int fd, const struct dirent *found, Visit visit, void *context, PfError *err)
+{
+    if (!strcmp(found->d_name, ".") || !strcmp(found->d_name, "..")) return 0;
+    Entry entry = {fd, found->d_name, found->d_type == DT_DIR, NULL};
+    struct stat target;
+    if (found->d_type == DT_LNK || found->d_type == DT_UNKNOWN) {
+        /* A link to nowhere is a file that cannot be read, as it is for Python. */
+        entry.is_folder = !fstatat(fd, found->d_name, &target, 0) && S_ISDIR(target.st_mode);
+        if (entry.is_folder) entry.target = &target;
+    }
+    return visit(context, &entry, err);
+}
+
+/* A folder that we may not read, or that is gone, is noted and left out. Any other error ends the
+ * run: a system that is short of something must not make a dataset smaller. */
+static int leave_out(PfDataset *dataset, const char *folder, PfError *err)
+{
+    int is_closed = errno == EACCES || errno == EPERM || errno == ENOENT || errno == ENOTDIR;
+    if (!*folder) folder = ".";
+    if (is_closed) return pf_dataset_note(dataset, PF_NOTE_UNREADABLE, "", folder, err);
+    return pf_fail_errno(err, "cannot read folder '%s' of '%s'", folder, dataset->root);
+}
+
+/* Calls visit for each entry, in the file system's order. */
+static int visit_folder(PfDataset *dataset, const char *folder, Visit visit, void *context,
+                        PfError *err)
+{
+    int fd = openat(dataset->root_fd, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    if (!directory) {
+        int status = leave_out(dataset, folder, err);
+        if (fd >= 0) close(fd);
+        return status;
+    }
+    int status = 0;
+    for (bool is_end = false; !status && !is_end;) {
+        errno = 0; /* readdir sets it where NULL is not the end */
+        const struct dirent *found = readdir(directory);
+        is_end = !found;
+        if (found)
+            status = visit_entry(fd, found, visit, context, err);
+        else if (errno)
+            status = leave_out(dataset, folder, err);
+    }
+    closedir(directory);
+    return status;
+}
+
+/* ---- listing ---- */
+
+typedef struct List {
+    PfDataset *dataset;
+    const char *folder;
+    PfListing *listing;
+} List;
+
+static int list_entry(void *context, const Entry *entry, PfError *err)
+{
+    List *list = context;
+    PfListing *listing = list->listing;
+    int is_hidden = entry->name[0] == '.';
+    if (!entry->is_folder) {
+        int is_image = pf_dataset_is_image_name(entry->name) ||
+                       pf_dataset_is_image_inside(entry->folder_fd, entry->name);
+        if (is_hidden || !is_image) return 0;
+        return pf_names_add(&listing->images, list->folder, entry->name, err);
+    }
+    if (is_hidden)
+        return pf_dataset_note(list->dataset, PF_NOTE_HIDDEN_FOLDER, list->folder, entry->name,
+                               err);
+    if (pf_grow(&listing->folders, &listing->folder_capacity, listing->folder_count + 1,
+                sizeof *listing->folders, err))
+        return -1;
+    const char *name = pf_dataset_text(list->dataset, entry->name, strlen(entry->name), err);
+    listing->folders[listing->folder_count++] = name;
+    return name ? 0 : -1;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int pf_dataset_list_folder(PfDataset *dataset, const char *folder, PfListing *listing, PfError *err)
+{
+    *listing = (PfListing){0};
+    List list = {dataset, folder, listing};
+    if (visit_folder(dataset, folder, list_entry, &list, err)) return -1;
+    if (listing->folder_count)
+        qsort(listing->folders, listing->folder_count, sizeof *listing->folders, compare_names);
+    return 0;
+}
+
+void pf_listing_free(PfListing *listing)
+{
+    pf_names_free(&listing->images);
+    free(listing->folders);
+    *listing = (PfListing){0};
+}
+
+/* ---- walking ---- */
+
+typedef struct Folder {
+    const char *path;
+    size_t first, count; /* its own samples */
+} Folder;
+
+typedef struct Walk {
+    PfDataset *dataset;
+    Folder *folders; /* found so far; those from `current` on are still to be visited */
+    size_t folder_count, folder_capacity;
+    size_t current;
+    int deep;
+    int32_t class_index;
+    PfSplit split;
+} Walk;
+
+static bool is_same_folder(int root_fd, const char *path, const struct stat *target)
+{
+    struct stat status;
+    return !fstatat(root_fd, path, &status, 0) && pf_path_same_file(&status, target);
+}
+
+/* Whether a link found in `folder` leads to that folder or to one above it. */
+static bool leads_back(int root_fd, const char *folder, const struct stat *target)
+{
+    char path[4096]; /* PATH_MAX: what openat took is shorter */
+    size_t length = strlen(folder);
+    if (length >= sizeof path) return true;
+    memcpy(path, folder, length + 1);
+    while (*path) {
+        if (is_same_folder(root_fd, path, target)) return true;
+        char *slash = strrchr(path, '/');
+        *(slash ? slash : path) = '\0';
+    }
+    return is_same_folder(root_fd, ".", target);
+}
+
+static int add_folder(Walk *walk, const char *path, PfError *err)
+{
+    if (!path || pf_grow(&walk->folders, &walk->folder_capacity, walk->folder_count + 1,
+                         sizeof *walk->folders, err))
+        return -1;
+    walk->folders[walk->folder_count++] = (Folder){.path = path};
+    return 0;
+}
+
+static int walk_folder_entry(Walk *walk, const char *folder, const Entry *entry, PfError *err)
+{
+    PfDataset *dataset = walk->dataset;
+    if (!walk->deep) return 0;
+    if (entry->name[0] == '.')
+        return pf_dataset_note(dataset, PF_NOTE_HIDDEN_FOLDER, folder, entry->name, err);
+    if (entry->target && leads_back(dataset->root_fd, folder, entry->target))
+        return pf_dataset_note(dataset, PF_NOTE_LOOP, folder, entry->name, err);
+    return add_folder(walk, pf_dataset_join(dataset, folder, entry->name, err), err);
+}
+
+static int walk_entry(void *context, const Entry *entry, PfError *err)
+{
+    Walk *walk = context;
+    PfDataset *dataset = walk->dataset;
+    const char *folder = walk->folders[walk->current].path;
+    if (entry->is_folder) return walk_folder_entry(walk, folder, entry, err);
+    int is_image =
+        pf_dataset_is_image_name(entry->name)
+            ? 1
+            : pf_dataset_look_at_file(dataset, entry->folder_fd, folder, entry->name, err);
+    if (is_image < 1) return is_image;
+    if (entry->name[0] == '.')
+        return pf_dataset_note(dataset, PF_NOTE_HIDDEN_IMAGE, folder, entry->name, err);
+    const char *path = pf_dataset_join(dataset, folder, entry->name, err);
+    return path ? pf_dataset_add(dataset, path, walk->class_index, walk->split, err) : -1;
+}
+
+static int compare_samples(const void *a, const void *b)
+{
+    return strcmp(((const PfSample *)a)->path, ((const PfSample *)b)->path);
+}
+
+static int compare_folders(const void *a, const void *b)
+{
+    return strcmp(((const Folder *)a)->path, ((const Folder *)b)->path);
+}
+
+/* Visits one folder; its samples end up sorted (they share all but the name). */
+static int walk_folder(Walk *walk, PfError *err)
+{
+    PfDataset *dataset = walk->dataset;
+    size_t first = dataset->count;
+    if (visit_folder(dataset, walk->folders[walk->current].path, walk_entry, walk, err)) return -1;
+    Folder *folder = &walk->folders[walk->current];
+    folder->first = first;
+    folder->count = dataset->count - first;
+    if (folder->count)
+        qsort(dataset->samples + first, folder->count, sizeof *dataset->samples, compare_samples);
+    return 0;
+}
+
+/* Puts the folders' samples, which start at `first`, into the order of the
+ * folders' paths: "a b" sorts before "a/b", so sorting samples by whole path
+ * would not do. */
+static int order_folders(Walk *walk, size_t first, PfError *err)
+{
+    PfDataset *dataset = walk->dataset;
+    size_t count = dataset->count - first;
+    if (walk->folder_count < 2 || !count) return 0;
+    PfSample *ordered = pf_calloc(count, sizeof *ordered, err);
+    if (!ordered) return -1;
+    qsort(walk->folders, walk->folder_count, sizeof *walk->folders, compare_folders);
+    size_t done = 0;
+    for (size_t i = 0; i < walk->folder_count; i++) {
+        const Folder *folder = &walk->folders[i];
+        memcpy(ordered + done, dataset->samples + folder->first, folder->count * sizeof *ordered);
+        done += folder->count;
+    }
+    memcpy(dataset->samples + first, ordered, count * sizeof *ordered);
+    free(ordered);
+    return 0;
+}
+
+int pf_dataset_walk(PfDataset *dataset, const char *folder, bool deep, int32_t class_index,
+                    PfSplit split, PfError *err)
+{
+    Walk walk = {.dataset = dataset, .deep = deep, .class_index = class_index, .split = split};
+    size_t first = dataset->count;
+    int status = add_folder(&walk, folder, err);
+    for (; !status && walk.current < walk.folder_count; walk.current++)
+        status = walk_folder(&walk, err);
+    if (!status) status = order_folders(&walk, first, err);
+    free(walk.folders);
+    return status;
+}
+
+/* ---- files beside folders ---- */
+
+static int count_entry(void *context, const Entry *entry, PfError *err)
+{
+    const List *list = context;
+    if (entry->is_folder || pf_dataset_is_image_name(entry->name)) return 0;
+    return pf_dataset_count_beside(list->dataset, entry->folder_fd, list->folder, entry->name, err);
+}
+
+int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err)
+{
+    List list = {dataset, folder, NULL};
+    return visit_folder(dataset, folder, count_entry, &list, err);
+}
+
+/* ---- looking ---- */
+
+#define LOOK_DEPTH 16
+/* What a visit returns to end the listing without a failure. */
+#define ENOUGH 1
+
+typedef struct Look {
+    PfDataset *dataset;
+    const char *folder;
+    int depth;
+    PfHoldings *found;
+} Look;
+
+static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHoldings *out,
+                       PfError *err);
+
+static int look_at_folder(const Look *look, const Entry *entry, PfError *err)
+{
+    PfHoldings inside = {0}, *found = look->found;
+    if (entry->name[0] == '.' || look->depth == LOOK_DEPTH) return 0;
+    found->folder_count++;
+    if (found->has_folders) return 0;
+    const char *path = pf_dataset_join(look->dataset, look->folder, entry->name, err);
+    if (!found->first_folder) found->first_folder = path;
+    if (!path || look_deeper(look->dataset, path, look->depth + 1, &inside, err)) return -1;
+    found->has_folders = inside.has_images || inside.has_folders;
+    return 0;
+}
+
+static int look_at_entry(void *context, const Entry *entry, PfError *err)
+{
+    Look *look = context;
+    PfHoldings *found = look->found;
+    if (entry->is_folder) {
+        if (look_at_folder(look, entry, err)) return -1;
+    } else if (!found->has_images && entry->name[0] != '.') {
+        found->has_images = pf_dataset_is_image_name(entry->name) ||
+                            pf_dataset_is_image_inside(entry->folder_fd, entry->name);
+    }
+    int is_enough = look->depth ? found->has_images || found->has_folders
+                                : found->has_images && found->has_folders;
+    return is_enough ? ENOUGH : 0;
+}
+
+static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHoldings *out,
+                       PfError *err)
+{
+    Look look = {dataset, folder, depth, out};
+    /* A folder that cannot be read is told of when it is walked. */
+    if (faccessat(dataset->root_fd, folder, R_OK | X_OK, 0)) return 0;
+    return visit_folder(dataset, folder, look_at_entry, &look, err) < 0 ? -1 : 0;
+}
+
+int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out, PfError *err)
+{
+    *out = (PfHoldings){0};
+    return look_deeper(dataset, folder, 0, out, err);
+}

@@ -1,0 +1,423 @@
+/* Which way up a picture is, as its file says, and turning decoded pixels so. */
+#include "extract/image/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#define ZLIB_CONST
+#include <zlib.h>
+
+#include "common/base/memory.h"
+
+enum {
+    ORIENTATION_TAG = 0x112,
+    NOT_SAID = 0,
+    TEXT_MAX = 1 << 20, /* of a compressed text: as much as PIL reads */
+};
+
+/* A part of a file. */
+typedef struct Part {
+    const uint8_t *bytes;
+    size_t size;
+} Part;
+
+static bool begins_with(Part part, const char *text, size_t length)
+{
+    return part.size >= length && !memcmp(part.bytes, text, length);
+}
+
+#define BEGINS_WITH(part, text) begins_with(part, text, sizeof(text) - 1)
+
+static Part without(Part part, size_t count)
+{
+    return (Part){part.bytes + count, part.size - count};
+}
+
+/* ---- TIFF's tags ---- */
+
+typedef struct Tiff {
+    Part data;
+    bool is_big_endian;
+} Tiff;
+
+/* A number of 1, 2, 4 or 8 bytes that lie inside the data. */
+static uint64_t get(const Tiff *tiff, size_t position, int bytes)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++)
+        value = value << 8 |
+                tiff->data.bytes[position + (size_t)(tiff->is_big_endian ? i : bytes - 1 - i)];
+    return value;
+}
+
+/* Bytes of a value of each of TIFF's types; 0: there is no such type. */
+static const uint8_t type_sizes[17] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8};
+
+static double ratio(double numerator, double denominator)
+{
+    return denominator != 0 ? numerator / denominator : 0;
+}
+
+/* The first value of an entry; NOT_SAID of types that are no numbers. */
+static double first_value(const Tiff *tiff, int type, size_t position)
+{
+    uint32_t u32 = (uint32_t)get(tiff, position, type_sizes[type] < 4 ? 1 : 4);
+    float f32;
+    double f64;
+    uint64_t u64;
+    switch (type) {
+    case 3: return (double)get(tiff, position, 2);
+    case 6: return (int8_t)u32;
+    case 8: return (int16_t)get(tiff, position, 2);
+    case 4:
+    case 13: return u32;
+    case 9: return (int32_t)u32;
+    case 5: return ratio(u32, (double)get(tiff, position + 4, 4));
+    case 10: return ratio((int32_t)u32, (int32_t)get(tiff, position + 4, 4));
+    case 11: memcpy(&f32, &u32, sizeof f32); return f32;
+    case 12:
+        u64 = get(tiff, position, 8);
+        memcpy(&f64, &u64, sizeof f64);
+        return f64;
+    case 16: return (double)get(tiff, position, 8);
+    default: return NOT_SAID;
+    }
+}
+
+/* The orientation that the directory at `position` says: of several tags the last one counts. The
+ * directory ends where it cannot be read. *is_there: whether there is such a tag at all. */
+static int read_directory(const Tiff *tiff, size_t position, bool *is_there)
+{
+    size_t size = tiff->data.size;
+    int orientation = NOT_SAID;
+    if (position > size || size - position < 2) return NOT_SAID;
+    size_t count = (size_t)get(tiff, position, 2);
+    position += 2;
+    for (size_t i = 0; i < count && size - position >= 12; i++, position += 12) {
+        unsigned tag = (unsigned)get(tiff, position, 2),
+                 type = (unsigned)get(tiff, position + 2, 2);
+        if (type >= sizeof type_sizes || !type_sizes[type]) continue;
+        uint64_t bytes = get(tiff, position + 4, 4) * type_sizes[type];
+        uint64_t at = bytes > 4 ? get(tiff, position + 8, 4) : position + 8;
+        if (bytes > 4 && (at > size || bytes > size - at)) return orientation;
+        if (tag != ORIENTATION_TAG || !bytes) continue;
+        double value = first_value(tiff, (int)type, (size_t)at);
+        orientation = value >= 1 && value <= 8 && value == (int)value ? (int)value : NOT_SAID;
+        *is_there = true;
+    }
+    return orientation;
+}
+
+static int read_exif(Part data, bool *is_there)
+{
+    while (BEGINS_WITH(data, "Exif\0\0")) data = without(data, 6);
+    if (data.size < 8) return NOT_SAID;
+    Tiff tiff = {data, data.bytes[0] == 'M'};
+    /* PIL also takes the number 42 in the other order, and 43 in this one. */
+    if (!BEGINS_WITH(data, "II*\0") && !BEGINS_WITH(data, "II\0*") && !BEGINS_WITH(data, "MM\0*") &&
+        !BEGINS_WITH(data, "MM*\0") && !BEGINS_WITH(data, "MM\0+"))
+        return NOT_SAID;
+    return read_directory(&tiff, (size_t)get(&tiff, 4, 4), is_there);
+}
+
+/* ---- JPEG ---- */
+
+/* Markers that no length follows: RST, SOI, EOI and those that are reserved. */
+static bool is_bare(int marker)
+{
+    return marker == 0xC8 || (marker >= 0xD0 && marker <= 0xD9) ||
+           (marker >= 0xF0 && marker <= 0xFD);
+}
+
+/* The next marker that a length follows, as PIL looks for it, whatever lies between; 0 where there
+ * is none. *position is then behind it. */
+static int next_marker(Part file, size_t *position)
+{
+    while (*position + 1 < file.size) {
+        int marker = file.bytes[*position + 1];
+        if (file.bytes[*position] != 0xFF || marker == 0xFF) {
+            (*position)++;
+            continue;
+        }
+        *position += 2;
+        if (marker && marker < 0xC0) return 0;
+        if (marker && !is_bare(marker)) return marker;
+    }
+    return 0;
+}
+
+int pf_image_jpeg_orientation(const uint8_t *bytes, size_t size)
+{
+    const Part file = {bytes, size};
+    size_t position = 2;
+    bool is_there = false;
+    for (int marker; (marker = next_marker(file, &position)) && marker != 0xDA;) {
+        if (file.size - position < 2) return NOT_SAID;
+        size_t length = (size_t)file.bytes[position] << 8 | file.bytes[position + 1];
+        if (length < 2) length = 2;
+        if (length > file.size - position) length = file.size - position;
+        Part segment = {file.bytes + position + 2, length - 2};
+        if (marker == 0xE1 && BEGINS_WITH(segment, "Exif\0\0"))
+            return read_exif(segment, &is_there);
+        position += length;
+    }
+    return NOT_SAID;
+}
+
+/* ---- PNG ---- */
+
+/* What stands behind a keyword and its 0 in a chunk of text. */
+typedef struct Text {
+    Part part;
+    char kind; /* 't', 'z' or 'i', as in tEXt, zTXt, iTXt; 0: there is none */
+} Text;
+
+typedef struct PngTexts {
+    Part exif; /* eXIf's data; NULL: none yet */
+    int is_before_pixels;
+    Text profile, xmp;
+} PngTexts;
+
+static void take_text(Part chunk, char kind, const char *keyword, Text *text)
+{
+    size_t length = strlen(keyword) + 1;
+    if (begins_with(chunk, keyword, length)) *text = (Text){without(chunk, length), kind};
+}
+
+static void take_chunk(PngTexts *texts, const char *type, Part chunk)
+{
+    if (!memcmp(type, "IDAT", 4) && texts->exif.bytes) texts->is_before_pixels = 1;
+    if (!memcmp(type, "eXIf", 4) && !texts->is_before_pixels) texts->exif = chunk;
+    if (memcmp(type, "tEXt", 4) && memcmp(type, "zTXt", 4) && memcmp(type, "iTXt", 4)) return;
+    take_text(chunk, type[0], "Raw profile type exif", &texts->profile);
+    take_text(chunk, type[0], "XML:com.adobe.xmp", &texts->xmp);
+}
+
+static void read_png(Part file, PngTexts *texts)
+{
+    for (size_t position = 8; file.size - position >= 12;) {
+        const uint8_t *start = file.bytes + position;
+        size_t length =
+            (size_t)start[0] << 24 | (size_t)start[1] << 16 | (size_t)start[2] << 8 | start[3];
+        if (length > file.size - position - 12 || !memcmp(start + 4, "IEND", 4)) return;
+        take_chunk(texts, (const char *)start + 4, (Part){start + 8, length});
+        position += length + 12;
+    }
+}
+
+/* Inflates into a buffer of TEXT_MAX bytes; {NULL, 0} where that is too little, or the data are
+ * damaged. */
+static Part inflate_text(Part packed, uint8_t *buffer)
+{
+    uLongf size = TEXT_MAX;
+    uLong packed_size = packed.size;
+    int status = uncompress2(buffer, &size, packed.bytes, &packed_size);
+    return status == Z_OK ? (Part){buffer, size} : (Part){0};
+}
+
+/* zTXt: a method (0) comes before the text. iTXt: a flag, a method, a language and a translated
+ * keyword. */
+static Part open_text(const Text *text, uint8_t *buffer)
+{
+    Part part = text->part;
+    size_t head = text->kind == 'i' ? 2 : text->kind == 'z' ? 1 : 0;
+    if (part.size < head) return (Part){0};
+    int is_packed = text->kind == 'z' || (text->kind == 'i' && part.bytes[0]);
+    if (is_packed && part.bytes[head - 1]) return (Part){0};
+    part = without(part, head);
+    for (int i = 0; i < 2 && text->kind == 'i'; i++) {
+        const uint8_t *end = part.size ? memchr(part.bytes, 0, part.size) : NULL;
+        if (!end) return (Part){0};
+        part = without(part, (size_t)(end - part.bytes) + 1);
+    }
+    return is_packed ? inflate_text(part, buffer) : part;
+}
+
+static int hex_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* Three lines, then hexadecimal digits with line breaks between them. text may lie at `out`, which
+ * has TEXT_MAX bytes. */
+static Part read_hex(Part text, uint8_t *out)
+{
+    size_t count = 0;
+    int half = -1;
+    for (int line = 0; line < 3; line++) {
+        const uint8_t *end = text.size ? memchr(text.bytes, '\n', text.size) : NULL;
+        if (!end) return (Part){0};
+        text = without(text, (size_t)(end - text.bytes) + 1);
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        int digit = hex_digit(text.bytes[i]);
+        if (digit < 0 && (text.bytes[i] == '\n' || text.bytes[i] == ' ')) continue;
+        if (digit < 0) return (Part){0};
+        if (half >= 0) out[count++] = (uint8_t)(half << 4 | digit);
+        half = half < 0 ? digit : -1;
+    }
+    return half < 0 ? (Part){out, count} : (Part){0};
+}
+
+/* tiff:Orientation="6" or <tiff:Orientation>6 */
+static int read_xmp(Part text)
+{
+    static const char name[] = "tiff:Orientation";
+    const size_t length = sizeof name - 1;
+    for (size_t i = 0; i + length + 2 <= text.size; i++) {
+        if (text.bytes[i] != 't' || memcmp(text.bytes + i, name, length)) continue;
+        const uint8_t *next = text.bytes + i + length, *end = text.bytes + text.size;
+        if (*next == '>')
+            next++;
+        else if (end - next >= 2 && next[0] == '=' && next[1] == '"')
+            next += 2;
+        else
+            continue;
+        if (next < end && *next >= '0' && *next <= '9') return *next - '0';
+    }
+    return NOT_SAID;
+}
+
+static int texts_orientation(const PngTexts *texts, uint8_t *buffer)
+{
+    bool is_there = false;
+    int orientation = NOT_SAID;
+    if (texts->exif.bytes) {
+        orientation = read_exif(texts->exif, &is_there);
+    } else if (texts->profile.kind) {
+        Part text = open_text(&texts->profile, buffer);
+        if (text.size <= TEXT_MAX) orientation = read_exif(read_hex(text, buffer), &is_there);
+    }
+    if (is_there || !texts->xmp.kind) return orientation;
+    return read_xmp(open_text(&texts->xmp, buffer));
+}
+
+int pf_image_png_orientation(const uint8_t *bytes, size_t size)
+{
+    PngTexts texts = {0};
+    read_png((Part){bytes, size}, &texts);
+    if (!texts.exif.bytes && !texts.profile.kind && !texts.xmp.kind) return NOT_SAID;
+    uint8_t *buffer = pf_alloc_aligned(TEXT_MAX, 1, NULL);
+    int orientation = buffer ? texts_orientation(&texts, buffer) : NOT_SAID;
+    free(buffer);
+    return orientation;
+}
+
+/* ---- turning ---- */
+
+enum { PIXEL = 3, TILE = 64 };
+
+/* An orientation as rows and columns that change places, after which each axis may be mirrored. */
+typedef struct Turn {
+    bool is_transposed, is_mirrored_across, is_mirrored_down;
+} Turn;
+
+static const Turn turns[9] = {
+    [2] = {0, 1, 0}, [3] = {0, 1, 1}, [4] = {0, 0, 1}, [5] = {1, 0, 0},
+    [6] = {1, 1, 0}, [7] = {1, 1, 1}, [8] = {1, 0, 1},
+};
+
+/* ---- turning in place ---- */
+
+static void swap_pixels(uint8_t *a, uint8_t *b)
+{
+    uint8_t kept[PIXEL];
+    memcpy(kept, a, PIXEL);
+    memcpy(a, b, PIXEL);
+    memcpy(b, kept, PIXEL);
+}
+
+static void mirror_row(uint8_t *row, int columns)
+{
+    uint8_t *left = row, *right = row + PIXEL * (size_t)(columns - 1);
+    for (; left < right; left += PIXEL, right -= PIXEL) swap_pixels(left, right);
+}
+
+static void swap_bytes(uint8_t *a, uint8_t *b, size_t count)
+{
+    uint8_t kept[1024];
+    for (size_t done = 0; done < count; done += sizeof kept) {
+        size_t step = count - done < sizeof kept ? count - done : sizeof kept;
+        memcpy(kept, a + done, step);
+        memcpy(a + done, b + done, step);
+        memcpy(b + done, kept, step);
+    }
+}
+
+static void mirror(PfImage *image, const Turn *turn)
+{
+    int rows = pf_image_rows(image), columns = pf_image_columns(image);
+    size_t stride = PIXEL * (size_t)columns;
+    for (int y = 0; y < rows && turn->is_mirrored_across; y++)
+        mirror_row(image->pixels + (size_t)y * stride, columns);
+    for (int y = 0; y < rows / 2 && turn->is_mirrored_down; y++)
+        swap_bytes(image->pixels + (size_t)y * stride,
+                   image->pixels + (size_t)(rows - 1 - y) * stride, stride);
+}
+
+/* ---- turning rows into columns ---- */
+
+static int make_spare(PfImage *image, size_t bytes, PfError *err)
+{
+    if (bytes <= image->spare_capacity) return 0;
+    free(image->spare);
+    image->spare_capacity = 0;
+    image->spare = pf_alloc_aligned(bytes, 1, err);
+    if (!image->spare) return -1;
+    image->spare_capacity = bytes;
+    return 0;
+}
+
+/* Columns [x, x + width) of rows [y, y + height), which become rows: a tile of both fits into the
+ * cache. */
+static void transpose_tile(const PfImage *image, const Turn *turn, int x, int y, int width,
+                           int height)
+{
+    size_t rows = (size_t)pf_image_rows(image), columns = (size_t)pf_image_columns(image);
+    ptrdiff_t step = turn->is_mirrored_across ? -PIXEL : PIXEL;
+    for (int i = x; i < x + width; i++) {
+        size_t down = turn->is_mirrored_down ? columns - 1 - (size_t)i : (size_t)i;
+        size_t across = turn->is_mirrored_across ? rows - 1 - (size_t)y : (size_t)y;
+        const uint8_t *in = image->pixels + PIXEL * ((size_t)y * columns + (size_t)i);
+        uint8_t *out = image->spare + PIXEL * (down * rows + across);
+        for (int j = 0; j < height; j++) {
+            memcpy(out + j * step, in + (size_t)j * PIXEL * columns, PIXEL);
+        }
+    }
+}
+
+static int transpose(PfImage *image, const Turn *turn, PfError *err)
+{
+    int rows = pf_image_rows(image), columns = pf_image_columns(image);
+    if (make_spare(image, PIXEL * (size_t)rows * (size_t)columns, err)) return -1;
+    for (int y = 0; y < rows; y += TILE)
+        for (int x = 0; x < columns; x += TILE)
+            transpose_tile(image, turn, x, y, columns - x < TILE ? columns - x : TILE,
+                           rows - y < TILE ? rows - y : TILE);
+    uint8_t *pixels = image->pixels;
+    size_t capacity = image->capacity;
+    image->pixels = image->spare;
+    image->capacity = image->spare_capacity;
+    image->spare = pixels;
+    image->spare_capacity = capacity;
+    int width = image->width;
+    image->width = image->height;
+    image->height = width;
+    return 0;
+}
+
+int pf_image_turn(PfImage *image, PfError *err)
+{
+    const Turn turn = turns[image->orientation];
+    if (!turn.is_transposed)
+        mirror(image, &turn);
+    else if (transpose(image, &turn, err))
+        return -1;
+    if (turn.is_mirrored_across)
+        image->left = (pf_image_columns(image) << image->halvings) - image->width;
+    if (turn.is_mirrored_down)
+        image->top = (pf_image_rows(image) << image->halvings) - image->height;
+    return 0;
+}

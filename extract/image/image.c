@@ -1,0 +1,132 @@
+#include "extract/image/image.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/printable.h"
+#include "extract/image/internal.h"
+
+#define SIGNATURE(text) text, sizeof(text) - 1
+
+/* What files begin with, and who reads them. A format that has no decoder is known by its name
+ * only. */
+typedef struct Format {
+    const char *name;
+    const char *signature; /* '?' stands for any byte */
+    size_t signature_size;
+    PfImageDecoder *decode;
+    PfImageOrientation *orientation;                      /* NULL: such files say none */
+    bool (*is_likely)(const uint8_t *bytes, size_t size); /* behind a signature that may be text as
+                                                             well; NULL: it may not */
+} Format;
+
+/* Two reserved fields of zeros. */
+static bool is_likely_bmp(const uint8_t *bytes, size_t size)
+{
+    static const uint8_t zeros[4];
+    return size >= 10 && !memcmp(bytes + 6, zeros, sizeof zeros);
+}
+
+/* A space, or a comment. */
+static bool is_likely_pnm(const uint8_t *bytes, size_t size)
+{
+    return size > 2 && (isspace(bytes[2]) || bytes[2] == '#');
+}
+
+static const Format formats[] = {
+    {"JPEG", SIGNATURE("\xff\xd8\xff"), pf_image_jpeg_decode, pf_image_jpeg_orientation, NULL},
+    {"PNG", SIGNATURE("\x89PNG\r\n\x1a\n"), pf_image_png_decode, pf_image_png_orientation, NULL},
+    {"BMP", SIGNATURE("BM"), pf_image_bmp_decode, NULL, is_likely_bmp},
+    {"PGM", SIGNATURE("P2"), pf_image_pnm_decode, NULL, is_likely_pnm},
+    {"PPM", SIGNATURE("P3"), pf_image_pnm_decode, NULL, is_likely_pnm},
+    {"PGM", SIGNATURE("P5"), pf_image_pnm_decode, NULL, is_likely_pnm},
+    {"PPM", SIGNATURE("P6"), pf_image_pnm_decode, NULL, is_likely_pnm},
+    {"WebP", SIGNATURE("RIFF????WEBP"), NULL, NULL, NULL},
+    {"GIF", SIGNATURE("GIF8"), NULL, NULL, NULL},
+    {"TIFF", SIGNATURE("II*\0"), NULL, NULL, NULL},
+    {"TIFF", SIGNATURE("MM\0*"), NULL, NULL, NULL},
+    {"HEIF", SIGNATURE("????ftypheic"), NULL, NULL, NULL},
+    {"HEIF", SIGNATURE("????ftypmif1"), NULL, NULL, NULL},
+    {"AVIF", SIGNATURE("????ftypavif"), NULL, NULL, NULL},
+    {"JPEG 2000", SIGNATURE("\0\0\0\x0cjP  "), NULL, NULL, NULL},
+    {"JPEG XL", SIGNATURE("\0\0\0\x0cJXL "), NULL, NULL, NULL},
+    {"Photoshop", SIGNATURE("8BPS"), NULL, NULL, NULL},
+};
+
+static bool has_signature(const Format *format, const uint8_t *bytes, size_t size)
+{
+    if (size < format->signature_size) return false;
+    for (size_t i = 0; i < format->signature_size; i++)
+        if (format->signature[i] != '?' && (uint8_t)format->signature[i] != bytes[i]) return false;
+    return true;
+}
+
+static const Format *find_format(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (has_signature(&formats[i], bytes, size)) return &formats[i];
+    return NULL;
+}
+
+const char *pf_image_format_name(const uint8_t *bytes, size_t size, bool *is_decoded)
+{
+    const Format *format = find_format(bytes, size);
+    bool is_known = format && (!format->is_likely || format->is_likely(bytes, size));
+    *is_decoded = is_known && format->decode;
+    return is_known ? format->name : NULL;
+}
+
+int pf_image_orientation(const uint8_t *bytes, size_t size)
+{
+    const Format *format = find_format(bytes, size);
+    int orientation = format && format->orientation ? format->orientation(bytes, size) : 0;
+    return orientation >= 1 && orientation <= 8 ? orientation : 1;
+}
+
+/* "not an image: begins with '<!DOCTYPE'" */
+static int not_an_image(const uint8_t *bytes, size_t size, PfError *err)
+{
+    char text[10 * 4 + 1];
+    size_t length = 0;
+    for (size_t i = 0; i < size && i < 10; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length,
+                                   isprint(bytes[i]) ? "%c" : "\\x%02x", bytes[i]);
+    return pf_image_bad(err, "not an image: begins with '%" PF_SENTENCE "'", text);
+}
+
+static int decode_any(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                      PfError *err)
+{
+    if (size == 0) return pf_image_bad(err, "empty file");
+    const Format *format = find_format(bytes, size);
+    if (!format) return not_an_image(bytes, size, err);
+    if (!format->decode)
+        return pf_image_bad(err, "%s is not supported. Hint: convert it to PNG or JPEG.",
+                            format->name);
+    return format->decode(bytes, size, least_side, image, err);
+}
+
+int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                            PfError *err)
+{
+    image->halvings = image->left = image->top = 0;
+    image->is_truncated = false;
+    int result = decode_any(bytes, size, least_side, image, err);
+    if (result) image->width = image->height = image->halvings = 0;
+    image->orientation = result ? 0 : pf_image_orientation(bytes, size);
+    return result;
+}
+
+int pf_image_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err)
+{
+    return pf_image_decode_reduced(bytes, size, 0, image, err);
+}
+
+void pf_image_free(PfImage *image)
+{
+    free(image->pixels);
+    free(image->spare);
+    *image = (PfImage){0};
+}

@@ -1,0 +1,111 @@
+/* From a file's bytes to RGB pixels, equal to those of PIL's
+ * Image.open(...).convert("RGB").
+ *
+ * JPEG through libjpeg-turbo, PNG through zlib and stb_image, BMP, PGM, PPM here. The
+ * format is told by the content, never by the file's name. EXIF rotation is read, and
+ * applied by pf_image_turn alone. One deliberate difference: 16-bit grey is
+ * scaled to 8 bits, where PIL clips everything above 255 to white.
+ *
+ * Reduced decoding is PIL's Image.draft: libjpeg computes each 8 x 8 block at 4 x 4, 2 x 2 or one
+ * pixel. Its fractions between these are left out, as in PIL: they have no SIMD code. */
+#ifndef PF_EXTRACT_IMAGE_IMAGE_H
+#define PF_EXTRACT_IMAGE_IMAGE_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "permafrost/error.h"
+
+/* Larger images are refused before anything is allocated for them, unless limits say otherwise. */
+#ifndef PF_IMAGE_MAX_PIXELS
+#define PF_IMAGE_MAX_PIXELS ((int64_t)1 << 28)
+#endif
+/* What --max-pixels takes at most. */
+#define PF_IMAGE_MOST_PIXELS ((int64_t)1 << 30)
+/* What decoding may take whatever the size of the file, and how many times the file's own size
+ * where that is more. A photograph is nowhere near; a file of a few KB that claims 200 megapixels
+ * is. */
+#define PF_IMAGE_FREE_BYTES ((int64_t)160 << 20)
+#define PF_IMAGE_MAX_EXPANSION 256
+/* How the reasons begin that larger limits would do away with. */
+#define PF_IMAGE_TOO_LARGE "too large"
+
+typedef struct PfImageLimits {
+    int64_t max_pixels; /* of an image, up to PF_IMAGE_MOST_PIXELS, however small its file is; 0:
+                           PF_IMAGE_MAX_PIXELS, and memory in proportion to the file, as above */
+    const volatile sig_atomic_t *interrupted; /* nonzero ends decoding with PF_EXIT_INTERRUPTED; may
+                                                 be NULL */
+} PfImageLimits;
+
+/* Starts as {0}, or with limits. One PfImage decodes any number of images, one after the other,
+ * and keeps its buffer between them. */
+typedef struct PfImage {
+    int width, height; /* of the image in the file, however it was decoded; turned, once it is */
+    uint8_t *pixels;   /* (rows, columns, 3) RGB, owned; unless reduced (height, width, 3) */
+    size_t capacity;   /* bytes allocated at pixels */
+    int halvings;      /* so many times the sides were halved, 0 to 3, and rounded up */
+    int orientation;   /* what the file says, 1 to 8 (see pf_image_orientation); 0 and 1: upright */
+    int left, top;     /* so many pixels of the file's are in front of the image: rounding up adds
+                          them at its ends, which turning brings to its beginnings */
+    uint8_t *spare;    /* what images are turned into, exchanged for pixels then; owned */
+    size_t spare_capacity;
+    PfImageLimits limits; /* the caller's */
+    bool keep_truncated;  /* the caller's: a JPEG that ends early is taken as far as it goes */
+    bool is_truncated;    /* that this one did */
+} PfImage;
+
+static inline int pf_image_columns(const PfImage *image)
+{
+    return (image->width + (1 << image->halvings) - 1) >> image->halvings;
+}
+
+static inline int pf_image_rows(const PfImage *image)
+{
+    return (image->height + (1 << image->halvings) - 1) >> image->halvings;
+}
+
+/* Decodes a whole file. With keep_truncated a JPEG that ends within its pixels, or before its end
+ * marker, is taken with the pixels that Pillow has with ImageFile.LOAD_TRUNCATED_IMAGES: of one
+ * scan, grey where data are missing. Where no row can be decoded, which is black in Pillow, it is
+ * refused.
+ *
+ * On failure the message is a reason without the path
+ * ("truncated JPEG: ends after 120 of 375 rows"), the size is 0 x 0, the buffer
+ * stays for the next image, and err->exit_code tells whose fault it is:
+ * PF_EXIT_BAD_IMAGES the file's, PF_EXIT_FAILED ours (memory), PF_EXIT_INTERRUPTED nobody's. */
+int pf_image_decode(const uint8_t *bytes, size_t size, PfImage *image, PfError *err);
+
+/* The same, but the sides of a JPEG are halved as often as both remain least_side or more.
+ * least_side 0: never. Other formats come as they are. */
+int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
+                            PfError *err);
+
+/* Bytes of a file's beginning that tell its format. */
+#define PF_IMAGE_SIGNATURE_BYTES 16
+
+/* What a file is that begins with these bytes: "JPEG", "HEIF"; NULL where they say nothing that is
+ * known. *is_decoded: whether pf_image_decode reads that format. A few letters may be text as well:
+ * what follows BM, P2, P3, P5 and P6 must fit, too. */
+const char *pf_image_format_name(const uint8_t *bytes, size_t size, bool *is_decoded);
+
+/* Which way up the picture in a file is, 1 to 8: what PIL's ImageOps.exif_transpose goes by. 1,
+ * upright, where nothing is said. bytes: the beginning of a file, or all of it.
+ *
+ *   JPEG  the first APP1 segment that begins with "Exif\0\0"
+ *   PNG   the chunk eXIf, the last one before the pixels, else the last one behind them; without
+ *         one the text "Raw profile type exif"; where neither says it, tiff:Orientation in the text
+ *         "XML:com.adobe.xmp"
+ *
+ * Whatever is cut off, contradicts itself or has no meaning says nothing, as in PIL. */
+int pf_image_orientation(const uint8_t *bytes, size_t size);
+
+/* Turns the image as its orientation says, once: PIL's ImageOps.exif_transpose. Takes as much
+ * memory again where width and height change places. */
+int pf_image_turn(PfImage *image, PfError *err);
+
+/* Frees the buffers; the image is {0} again. */
+void pf_image_free(PfImage *image);
+
+#endif

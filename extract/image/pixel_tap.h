@@ -1,0 +1,23 @@
+/* The tap `input`: the cropped pixels themselves, as uint8, channels first. They need no network,
+ * so a backbone of that tap alone loads none; beside other taps they go along with them. */
+#ifndef PF_EXTRACT_IMAGE_PIXEL_TAP_H
+#define PF_EXTRACT_IMAGE_PIXEL_TAP_H
+
+#include <stdbool.h>
+
+#include "permafrost/backbone.h"
+
+#define PF_PIXEL_TAP "input"
+
+bool pf_is_pixel_tap(const char *tap);
+/* What rows of the tap are, where those of others are `features`. */
+PfDtype pf_pixel_tap_dtype(const char *tap, PfDtype features);
+/* Whether it is among them. */
+bool pf_has_pixel_tap(const char *const *taps, int tap_count);
+
+/* Opens config's taps, of which one is `input`: *plugin is static and runs *out, the
+ * caller's. */
+int pf_pixel_tap_open(const PfBackboneConfig *config, const PfBackbonePlugin **plugin,
+                      PfBackbone **out, PfError *err);
+
+#endif

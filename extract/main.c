@@ -1,0 +1,106 @@
+/* extract: images through a frozen network, once, into a feature cache. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/backbone/script_file.h"
+#include "common/base/log.h"
+#include "common/base/process.h"
+#include "extract/backbone/summary.h"
+#include "extract/cache_info.h"
+#include "extract/extraction.h"
+#include "extract/merge/merge.h"
+#include "extract/options.h"
+#include "extract/verify/verify.h"
+
+static char *command_line(int argc, char **argv)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return NULL;
+    for (int i = 0; i < argc; i++) fprintf(stream, "%s%s", i ? " " : "", argv[i]);
+    fclose(stream);
+    return text;
+}
+
+static int print_summary(const PfExtractOptions *options, PfError *err)
+{
+    PfArch *arch;
+    PfSummaryOptions summary = {.input = options->summary_input,
+                                .classes = options->summary_classes,
+                                .tap = options->backbone.taps};
+    if (pf_arch_new(options->backbone.backbone, &arch, err)) return -1;
+    int failed = pf_summary_print(arch, &summary, stdout, NULL, err);
+    pf_arch_free(&arch);
+    return failed;
+}
+
+static int print_info(const char *path, PfError *err)
+{
+    PfCache *cache;
+    if (pf_cache_open(path, &cache, err)) return -1;
+    int failed = pf_cache_info_print(cache, stdout, err);
+    pf_cache_close(&cache);
+    return failed;
+}
+
+static int verify(const PfExtractOptions *options, PfError *err)
+{
+    PfVerifyOptions what = {.cache = options->operand,
+                            .signature = options->signature,
+                            .dataset = options->verified_dataset,
+                            .listing = options->dataset,
+                            .threads = options->workers,
+                            .interrupted = pf_process_catch_interrupts()};
+    return pf_cache_verify(&what, stdout, err);
+}
+
+static int merge(const PfExtractOptions *options, const char *command, PfError *err)
+{
+    const PfMergeOptions merged = {
+        .inputs = options->inputs,
+        .input_count = options->input_count,
+        .output = options->output,
+        .is_virtual = options->is_virtual,
+        .force = options->force,
+        .has_compression = options->has_compression,
+        .compression = options->compression,
+        .level = options->level,
+    };
+    return pf_merge_run(&merged, command, pf_process_catch_interrupts(), err);
+}
+
+static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
+{
+    if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
+    if (options->trust) return pf_script_file_trust(options->trust, err);
+    if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
+    if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
+    if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);
+    char *command = command_line(argc, argv);
+    const char *text = command ? command : argv[0];
+    int failed = options->mode == PF_EXTRACT_MERGE
+                     ? merge(options, text, err)
+                     : pf_extraction_run(options, text, pf_process_catch_interrupts(), err);
+    free(command);
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    PfExtractOptions options;
+    PfError err = {0};
+    pf_process_begin_streams();
+    pf_log_setup("extract", PF_NORMAL);
+    if (pf_extract_options_parse(argc, argv, &options, &err)) return pf_log_error(&err);
+    pf_log_setup("extract", options.quiet ? PF_QUIET : options.verbose ? PF_VERBOSE : PF_NORMAL);
+    if (options.help) {
+        pf_extract_options_help();
+    } else if (options.version) {
+        puts("extract (permafrost) " PF_VERSION);
+    } else if (run(&options, argc, argv, &err)) {
+        return pf_log_error(&err);
+    }
+    return pf_process_finish_output(&err) ? pf_log_error(&err) : PF_EXIT_DONE;
+}

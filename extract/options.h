@@ -1,0 +1,65 @@
+/* The command line of extract. */
+#ifndef PF_EXTRACT_OPTIONS_H
+#define PF_EXTRACT_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "extract/backbone/backbone_plan.h"
+#include "extract/dataset/dataset.h"
+#include "permafrost/feature_cache.h"
+
+#define PF_TARGETS_MAX 256
+
+typedef enum PfExtractMode {
+    PF_EXTRACT_RUN,
+    PF_EXTRACT_SUMMARY, /* --summary */
+    PF_EXTRACT_INFO,    /* --info */
+    PF_EXTRACT_MERGE,   /* --merge */
+    PF_EXTRACT_VERIFY,  /* --verify */
+} PfExtractMode;
+
+/* --max-bad: a number of images, or a share of the dataset. */
+typedef struct PfBadLimit {
+    double value;
+    bool is_percent;
+    bool is_default;
+} PfBadLimit;
+
+typedef struct PfExtractOptions {
+    PfExtractMode mode;
+    const char *operand;          /* DATASET, or the cache for --info and --verify */
+    const char *verified_dataset; /* --verify DATASET CACHE; else NULL */
+    const char *output;
+    const char *json;          /* --json; "-": standard output */
+    const char *const *inputs; /* --merge: input_count caches */
+    int input_count;
+    PfBackboneOptions backbone;
+    PfDatasetOptions dataset;            /* what the command line asks of it */
+    const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given: dataset.targets */
+    bool splits_given[PF_SPLIT_COUNT];   /* which fractions --split has named */
+    PfCompression compression;
+    int level; /* 0 = the compressor's default here */
+    bool has_compression;
+    int batch;   /* 0 = what the device is fastest with */
+    int workers; /* 0 = one per core */
+    int readers; /* files read ahead at once */
+    PfBadLimit max_bad;
+    long long max_pixels; /* of an image; 0 = the usual limits, see image.h */
+    double sync_seconds;  /* work is made safe at least so often */
+    int sync_mb;          /* and after so many MB of features */
+    int force, dry_run;
+    const char *signature, *sources_from;
+    int summary_input, summary_classes;
+    const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
+    int summary, info, merge, is_virtual, verify, help, version, quiet, verbose;
+} PfExtractOptions;
+
+/* Parses the command line; what contradicts itself is refused here. --help and --version leave the
+ * rest unchecked. The options refer to themselves: they are not to be copied. */
+int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
+void pf_extract_options_help(void);
+
+/* Bad images allowed of `total`. The default is 5 %, but never less than 5. */
+int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total);
+
+#endif

@@ -1,0 +1,182 @@
+#include "extract/plan/provenance.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/json.h"
+#include "common/cache/split.h"
+
+static void add_path(cJSON *object, const char *key, const char *path)
+{
+    char absolute[PATH_MAX];
+    cJSON_AddStringToObject(object, key, realpath(path, absolute) ? absolute : path);
+}
+
+/* FILE or FILE#KEY, as --weights takes it. */
+static void add_weights_path(cJSON *object, const PfWeights *weights)
+{
+    char absolute[PATH_MAX], text[PATH_MAX + 256];
+    const char *path = pf_weights_source(weights), *entry = pf_weights_entry(weights);
+    if (!entry) {
+        add_path(object, "weights_path", path);
+        return;
+    }
+    snprintf(text, sizeof text, "%s#%s", realpath(path, absolute) ? absolute : path, entry);
+    cJSON_AddStringToObject(object, "weights_path", text);
+}
+
+/* What --merge puts them in order by, and misses one by. */
+static void add_shard(cJSON *object, PfShard shard, int64_t dataset_rows)
+{
+    if (!shard.count) return;
+    const double pair[] = {(double)shard.number, (double)shard.count};
+    cJSON_AddItemToObject(object, "shard", cJSON_CreateDoubleArray(pair, 2));
+    cJSON_AddNumberToObject(object, "dataset_rows", (double)dataset_rows);
+}
+
+bool pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows)
+{
+    cJSON *object = pf_json_read(json), *wanted = cJSON_CreateObject();
+    bool same = true;
+    add_shard(wanted, shard, dataset_rows);
+    for (int i = 0; i < 2; i++) {
+        const char *key = i ? "dataset_rows" : "shard";
+        const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, key);
+        const cJSON *expected = cJSON_GetObjectItemCaseSensitive(wanted, key);
+        same &= found || expected ? cJSON_Compare(found, expected, 1) : 1;
+    }
+    cJSON_Delete(object);
+    cJSON_Delete(wanted);
+    return same;
+}
+
+/* By what rules rows were listed and split, so that a cache goes on as it began. */
+#define SPLIT_NAMES_KEY "split_names"
+
+static void add_rules(cJSON *object, const PfListingRules *rules)
+{
+    if (!rules->by_path)
+        cJSON_AddStringToObject(object, PF_SPLIT_BY_KEY, rules->has_groups ? "group" : "content");
+    if (!rules->exact_names) cJSON_AddStringToObject(object, SPLIT_NAMES_KEY, "usual");
+}
+
+PfListingRules pf_provenance_rules(const char *json)
+{
+    cJSON *object = pf_json_read(json);
+    PfListingRules rules = {.by_path = pf_split_is_by_path(json),
+                            .exact_names = !cJSON_HasObjectItem(object, SPLIT_NAMES_KEY)};
+    cJSON_Delete(object);
+    return rules;
+}
+
+void pf_provenance_know_classes(const PfCache *cache, PfDatasetOptions *options)
+{
+    if (pf_cache_target_count(cache) != 1) return;
+    const PfCacheTarget *target = pf_cache_target(cache, 0);
+    if (target->kind != PF_TARGET_CLASS) return;
+    options->known_classes = target->classes;
+    options->known_class_count = target->class_count;
+}
+
+/* As text: JSON's numbers have 53 bits. */
+static void add_stamp(cJSON *object, const PfFileStamp *stamp)
+{
+    char text[96];
+    snprintf(text, sizeof text, "%" PRIu64 " %" PRId64 " %" PRId64, stamp->size_bytes,
+             stamp->mtime_ns, stamp->ctime_ns);
+    if (stamp->mtime_ns) cJSON_AddStringToObject(object, "weights_stamp", text);
+}
+
+static const char *text_member(const cJSON *object, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+static int read_known_weights(const cJSON *provenance, const cJSON *identity,
+                              PfFileStampSha256 *known)
+{
+    const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
+    const char *stamp = text_member(provenance, "weights_stamp");
+    const char *sha256 = text_member(backbone, "weights_sha256");
+    if (!sha256) sha256 = text_member(backbone, "torchscript_sha256");
+    if (!sha256 || strlen(sha256) != PF_SHA256_TEXT_SIZE - 1) return -1;
+    strcpy(known->sha256, sha256);
+    if (!stamp) return 0;
+    int count = sscanf(stamp, "%" SCNu64 " %" SCNd64 " %" SCNd64, &known->stamp.size_bytes,
+                       &known->stamp.mtime_ns, &known->stamp.ctime_ns);
+    return count == 3 ? 0 : -1;
+}
+
+void pf_provenance_known_weights(const char *provenance, const char *identity,
+                                 PfFileStampSha256 *known)
+{
+    cJSON *from = pf_json_read(provenance), *of = pf_json_read(identity);
+    *known = (PfFileStampSha256){0};
+    if (read_known_weights(from, of, known)) *known = (PfFileStampSha256){0};
+    cJSON_Delete(from);
+    cJSON_Delete(of);
+}
+
+void pf_provenance_add_origin(cJSON *object, const char *command)
+{
+    char now[32];
+    time_t seconds = time(NULL);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    cJSON_AddStringToObject(object, "permafrost", PF_VERSION);
+    cJSON_AddStringToObject(object, "created", now);
+    cJSON_AddStringToObject(object, "command", command);
+}
+
+static bool holds(const cJSON *list, const char *text)
+{
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, list)
+    {
+        if (cJSON_IsString(entry) && !strcmp(entry->valuestring, text)) return true;
+    }
+    return false;
+}
+
+/* The last runtime, and in the list those that rows kept from before came from. */
+static void add_runtimes(cJSON *object, const char *runtime, const cJSON *previous)
+{
+    const char *last = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(previous, "runtime"));
+    cJSON *earlier =
+        cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(previous, "earlier_runtimes"), 1);
+    if (!earlier) earlier = cJSON_CreateArray();
+    if (!runtime) runtime = last;
+    if (runtime && last && strcmp(runtime, last) && !holds(earlier, last))
+        cJSON_AddItemToArray(earlier, cJSON_CreateString(last));
+    if (runtime) cJSON_AddStringToObject(object, "runtime", runtime);
+    if (cJSON_GetArraySize(earlier))
+        cJSON_AddItemToObject(object, "earlier_runtimes", earlier);
+    else
+        cJSON_Delete(earlier);
+}
+
+char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
+{
+    const PfBackbonePlan *plan = provenance->plan;
+    pf_json_begin();
+    cJSON *previous = provenance->previous ? pf_json_read(provenance->previous) : NULL;
+    cJSON *object = cJSON_CreateObject();
+    pf_provenance_add_origin(object, provenance->command);
+    add_path(object, "dataset", pf_dataset_root(provenance->dataset));
+    add_shard(object, provenance->shard, pf_dataset_whole_count(provenance->dataset));
+    add_rules(object, &provenance->rules);
+    if (plan->script)
+        add_path(object, "backbone_path", plan->script->path);
+    else
+        add_weights_path(object, plan->weights);
+    add_stamp(object, &plan->stamp);
+    add_runtimes(object, provenance->runtime, previous);
+    if (provenance->batch) cJSON_AddNumberToObject(object, "batch", provenance->batch);
+    cJSON_Delete(previous);
+    return pf_json_finish(object, "provenance", err);
+}

@@ -1,0 +1,50 @@
+/* What a cache says of how it came about, and does not decide its numbers. */
+#ifndef PF_EXTRACT_PLAN_PROVENANCE_H
+#define PF_EXTRACT_PLAN_PROVENANCE_H
+
+#include <stdbool.h>
+
+#include "extract/backbone/backbone_plan.h"
+#include "extract/dataset/dataset.h"
+
+/* By which rules rows were listed and split. A cache that does not name a rule was made when there
+ * was only the oldest one. */
+typedef struct PfListingRules {
+    bool by_path;     /* sides, and what train validates on, by hashes of paths, not of contents */
+    bool has_groups;  /* by groups, where images have one */
+    bool exact_names; /* PfDatasetOptions.exact_split_names */
+} PfListingRules;
+
+typedef struct PfProvenance {
+    const char *command;
+    const PfDataset *dataset;
+    const PfBackbonePlan *plan;
+    const char *runtime; /* what ran the network; NULL where it did not run */
+    int batch;           /* images per forward pass */
+    PfShard shard;
+    PfListingRules rules;
+    const char *previous; /* JSON of the cache whose rows are used again, or NULL */
+} PfProvenance;
+
+/* As JSON, malloc'ed. Where rows were computed by several runtimes, "earlier_runtimes"
+ * lists those before the last. */
+char *pf_provenance_json(const PfProvenance *provenance, PfError *err);
+
+/* The rules of a cache with that provenance. */
+PfListingRules pf_provenance_rules(const char *json);
+
+/* Which version made the file, when, and by which command line. */
+void pf_provenance_add_origin(cJSON *object, const char *command);
+
+/* Tells a listing which classes the cache has: folders of their names stay classes. Lent by it. */
+void pf_provenance_know_classes(const PfCache *cache, PfDatasetOptions *options);
+
+/* Which file the network of that cache was read from, and what it hashed to: known->stamp.mtime_ns
+ * is 0 where it does not tell. */
+void pf_provenance_known_weights(const char *provenance, const char *identity,
+                                 PfFileStampSha256 *known);
+
+/* Whether that JSON tells of this shard of a dataset of so many rows: --merge goes by it. */
+bool pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows);
+
+#endif

@@ -1,0 +1,150 @@
+/* A model as the state dict of the network that it was trained on, its head in place. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/arch/ops.h"
+#include "common/base/memory.h"
+#include "predict/export/source.h"
+
+#define TENSORS_OF_NODE 5
+#define NAME_SIZE (PF_NODE_NAME_SIZE + 24)
+
+typedef struct StateDict {
+    PfNamedTensor *tensors;
+    char (*names)[NAME_SIZE]; /* one for each tensor */
+    size_t count;
+} StateDict;
+
+/* ---- does the head fit? ---- */
+
+/* Whether `tap` holds the numbers that the network's last Linear takes: flattening changes their
+ * shape alone, dropout nothing outside of training. */
+static int feeds_classifier(const PfArch *arch, int tap)
+{
+    int node = arch->nodes[arch->node_count - 1].inputs[0];
+    while (node != tap && pf_op_row(arch->nodes[node].op)->keeps_values)
+        node = arch->nodes[node].inputs[0];
+    return node == tap;
+}
+
+static int refuse(const PfExportSource *source, const char *why, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "model '%s' does not fit into a state dict: %s. Hint: --export FILE.onnx or "
+                   "FILE.pt keeps network and head in one",
+                   pf_model_path(source->model), why);
+}
+
+static int refuse_tap(const PfExportSource *source, PfError *err)
+{
+    const PfArch *arch = source->plan->arch;
+    const PfNode *classifier = &arch->nodes[arch->node_count - 1];
+    char why[512];
+    snprintf(why, sizeof why,
+             "its head takes '%s', while %s of %s, whose place it would have, takes '%s'",
+             source->scorer->tap, classifier->name, arch->name,
+             arch->nodes[classifier->inputs[0]].name);
+    return refuse(source, why, err);
+}
+
+static int check_head(const PfExportSource *source, PfError *err)
+{
+    const PfScorer *scorer = source->scorer;
+    if (!source->plan->arch)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "the network of model '%s' is the TorchScript file '%s', not one whose "
+                       "state dict is known. Hint: --export FILE.pt",
+                       pf_model_path(source->model), source->plan->script->path);
+    if (scorer->network->spec.hidden_count)
+        return refuse(source, "its head is an MLP, where the network has a single Linear", err);
+    if (scorer->target_count > 1)
+        return refuse(source, "it has several targets, where the network has one Linear", err);
+    if (scorer->unit_length)
+        return refuse(source, "its head takes features scaled to length 1 (--normalize l2)", err);
+    return feeds_classifier(source->plan->arch, source->tap) ? 0 : refuse_tap(source, err);
+}
+
+/* ---- tensors ---- */
+
+static void add(StateDict *dict, const char *module, const char *part, const PfTensorView *view)
+{
+    char *name = dict->names[dict->count];
+    snprintf(name, NAME_SIZE, "%s.%s", module, part);
+    dict->tensors[dict->count++] = (PfNamedTensor){name, *view};
+}
+
+/* How many batches the running statistics have seen, which torch wants to know. */
+static void add_batch_count(StateDict *dict, const PfBackbonePlan *plan, const char *module)
+{
+    static const int64_t none = 0;
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "%s.num_batches_tracked", module);
+    const PfTensorView *known = pf_export_find_tensor(plan, name);
+    PfTensorView zero = {.dtype = PF_DTYPE_I64, .data = &none};
+    add(dict, module, "num_batches_tracked",
+        known && pf_shape_count(&known->shape) == 1 && known->dtype == PF_DTYPE_I64 ? known
+                                                                                    : &zero);
+}
+
+/* The model was checked when it was opened: one target, whose weight and bias are there. */
+static void add_head(StateDict *dict, const PfExportSource *source, const char *module)
+{
+    static const char *const parts[] = {"weight", "bias"};
+    const cJSON *targets =
+        cJSON_GetObjectItemCaseSensitive(pf_model_metadata(source->model), "targets");
+    for (int i = 0; i < 2; i++) {
+        const char *name = cJSON_GetStringValue(
+            cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(targets, 0), parts[i]));
+        add(dict, module, parts[i], pf_model_tensor(source->model, name));
+    }
+}
+
+static int add_network(StateDict *dict, const PfExportSource *source, PfError *err)
+{
+    const PfArch *arch = source->plan->arch;
+    PfParameter *parameters;
+    int count, last = arch->nodes[arch->node_count - 1].inputs[0];
+    if (pf_arch_parameters(arch, last, &parameters, &count, err)) return -1;
+    for (int i = 0; i < count; i++) {
+        const PfNode *node = &arch->nodes[parameters[i].node];
+        const char *part = parameters[i].name + strlen(node->module) + 1;
+        /* there, and of that shape: the plan has checked */
+        add(dict, node->module, part, pf_export_find_tensor(source->plan, parameters[i].name));
+        if (!strcmp(part, "running_var")) add_batch_count(dict, source->plan, node->module);
+    }
+    free(parameters);
+    return 0;
+}
+
+/* ---- the file ---- */
+
+static int write_file(const StateDict *dict, const PfExportMetadata *metadata, const char *path,
+                      PfError *err)
+{
+    const char *keys[PF_EXPORT_METADATA_MOST + 1] = {"format"};
+    const char *values[PF_EXPORT_METADATA_MOST + 1] = {"pt"};
+    for (size_t i = 0; i < metadata->count; i++) {
+        keys[i + 1] = metadata->keys[i];
+        values[i + 1] = metadata->values[i];
+    }
+    return pf_safetensors_write(path, dict->tensors, dict->count, keys, values, metadata->count + 1,
+                                err);
+}
+
+int pf_export_state_dict(const PfExportSource *source, const char *path, PfError *err)
+{
+    if (check_head(source, err)) return -1;
+    const PfArch *arch = source->plan->arch;
+    size_t most = (size_t)arch->node_count * TENSORS_OF_NODE;
+    StateDict dict = {.tensors = pf_calloc(most, sizeof *dict.tensors, err)};
+    if (dict.tensors) dict.names = pf_calloc(most, sizeof *dict.names, err);
+    int failed = !dict.names || add_network(&dict, source, err);
+    if (!failed) {
+        add_head(&dict, source, arch->nodes[arch->node_count - 1].module);
+        failed = write_file(&dict, &source->metadata, path, err);
+    }
+    free(dict.names);
+    free(dict.tensors);
+    return failed ? -1 : 0;
+}

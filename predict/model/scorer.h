@@ -1,0 +1,53 @@
+/* A model file's head, applied to features. */
+#ifndef PF_PREDICT_MODEL_SCORER_H
+#define PF_PREDICT_MODEL_SCORER_H
+
+#include <stdbool.h>
+
+#include "common/model/crop_geometry.h"
+#include "common/model/model_file.h"
+#include "permafrost/feature_cache.h"
+#include "permafrost/tensor.h"
+#include "train/head/head_network.h"
+
+/* One of the things that the model predicts. */
+typedef struct PfScorerTarget {
+    const char *name; /* lent by the model */
+    PfTargetKind kind;
+    int outputs, first;   /* its columns are [first, first + outputs) */
+    const char **classes; /* (outputs) of classes and labels, lent by the model; the array is
+                             owned; NULL for numbers */
+} PfScorerTarget;
+
+typedef struct PfScorer {
+    int64_t features;
+    PfScorerTarget *targets; /* (target_count) owned */
+    int target_count;
+    int outputs;      /* of all targets */
+    const char *tap;  /* lent by the model */
+    bool unit_length; /* features are scaled to length 1 first (train --normalize l2) */
+    PfHeadNetwork *network;
+    PfHeadPass *pass; /* of `capacity` rows */
+    float *rows;
+    int64_t capacity;
+} PfScorer;
+
+/* The model must stay open. */
+int pf_scorer_new(const PfModel *model, PfScorer **out, PfError *err);
+void pf_scorer_free(PfScorer **scorer);
+
+/* features: (count, scorer->features) of a float dtype. *outputs: (count,
+ * scorer->outputs), lent until the next call: probabilities of classes and labels, numbers
+ * in the target's units, points in pixels of the crop. */
+int pf_scorer_score(PfScorer *scorer, int64_t count, const void *features, PfDtype dtype,
+                    const float **outputs, PfError *err);
+
+/* One image's outputs, with points moved from its crop to the image; out: (outputs). */
+void pf_scorer_to_image(const PfScorer *scorer, const PfCropFrame *frame, const float *outputs,
+                        float *out);
+
+/* Indices of the k largest of `count` probabilities, largest first; equal
+ * ones in class order. */
+void pf_scorer_top(const float *probabilities, int count, int k, int *indices);
+
+#endif

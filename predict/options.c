@@ -1,0 +1,140 @@
+#include "predict/predict.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/backbone/script_file.h"
+#include "common/base/memory.h"
+#include "common/base/options.h"
+#include "extract/backbone/device_list.h"
+#include "extract/dataset/sample_reader.h"
+#include "extract/image/image.h"
+
+#define FIELD(name) offsetof(PfPredictOptions, name)
+
+static int parse_device(void *settings, const char *value, PfError *err)
+{
+    if (pf_device_list_check(value, err)) return -1;
+    ((PfPredictOptions *)settings)->network.device = value;
+    return 0;
+}
+
+/* clang-format off */
+static const PfOption table[] = {
+    {.name = "Output:", .kind = PF_OPTION_GROUP},
+    {.name = "top", .kind = PF_OPTION_INT, .offset = FIELD(top), .argument = "K", .minimum = 1,
+     .maximum = 100000, .help = "the K most probable classes of each image (default 1)"},
+    {.name = "threshold", .kind = PF_OPTION_DOUBLE, .offset = FIELD(threshold), .argument = "P",
+     .minimum = 0, .maximum = 1,
+     .help = "of a model of labels: those whose probability is above P (default 0.5)"},
+    {.name = "json", .kind = PF_OPTION_FLAG, .offset = FIELD(json), .help = "JSON instead of CSV"},
+    {.name = "csv-safe", .kind = PF_OPTION_FLAG, .offset = FIELD(csv_safe),
+     .help = "for spreadsheets: a ' before texts that they would take for formulas (= + - @)"},
+    {.name = "Export:", .kind = PF_OPTION_GROUP},
+    {.name = "export", .kind = PF_OPTION_TEXT, .offset = FIELD(export_path), .argument = "FILE",
+     .help = "write network and head, fine-tuned or not, for other programs:\n"
+             ".safetensors  the state dict under torchvision's names\n"
+             ".onnx         ONNX, from normalised images to probabilities\n"
+             ".pt           the same as a TorchScript module"},
+    {.name = "Network:", .kind = PF_OPTION_GROUP},
+    {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(network.backbone), .argument = "FILE.pt",
+     .help = "the TorchScript file of the model's features (default: where it was, if that file\n"
+             "was noted with --trust)"},
+    {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(network.weights),
+     .argument = "FILE|random:SEED", .help = "the weights, where they are not where they were"},
+    {.name = "device", .kind = PF_OPTION_CALL, .parse = parse_device,
+     .argument = "auto|cpu|cuda[:I][,cuda:J...]",
+     .help = "default auto: a GPU where there is one; several share out images"},
+    {.name = "emulate", .kind = PF_OPTION_FLAG, .offset = FIELD(network.emulate),
+     .help = "a model of bf16 features: slowly, on a processor without bf16"},
+    {.name = "sources-from", .kind = PF_OPTION_TEXT, .offset = FIELD(sources_from),
+     .argument = "DIR",
+     .help = "folder where the parts of a virtual cache may lie besides its own;\n"
+             "others are refused"},
+    {.name = "Running:", .kind = PF_OPTION_GROUP},
+    {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N", .minimum = 1,
+     .maximum = 4096, .help = "images per forward pass (default: 32 on the CPU, on a GPU as many as it is\n"
+             "fastest with, fewer for fewer images)"},
+    {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
+     .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
+    {.name = "readers", .kind = PF_OPTION_INT, .offset = FIELD(readers), .argument = "N",
+     .minimum = 0, .maximum = 1024,
+     .help = "files read ahead at once, for disks that answer late (default 16)"},
+    {.name = "max-pixels", .kind = PF_OPTION_LONG, .offset = FIELD(max_pixels), .argument = "N",
+     .minimum = 1, .maximum = PF_IMAGE_MOST_PIXELS,
+     .help = "take images of up to N pixels, however small their files are (default: 268435456,\n"
+             "and at most 160 MiB of memory, or 256 times the file, for one image)"},
+    {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = FIELD(quiet),
+     .help = "warnings and errors only"},
+    {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
+     .help = "more detail"},
+    {.name = "trust", .kind = PF_OPTION_TEXT, .offset = FIELD(trust), .argument = "FILE.pt",
+     .help = "note a TorchScript file as one that may run where a model or a cache names it,\n"
+             "and leave"},
+    {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
+    {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
+    {0},
+};
+/* clang-format on */
+
+void pf_predict_options_help(void)
+{
+    puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
+         "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n"
+         "       predict --trust FILE.pt\n\n"
+         "Predicts with a head that train made, through the network whose features\n"
+         "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
+         "network. - reads paths from standard input.\n\n"
+         "CSV on standard output: path,label,probability (then label2,probability2, ... with\n"
+         "--top); of a model of other targets a column or more for each by its name: classes,\n"
+         "numbers, labels separated by ;, points in pixels. An image that cannot be used is named "
+         "on standard error, gets no row, and\n"
+         "makes the exit code 3.");
+    pf_options_print(table);
+}
+
+/* Options that mean something beside others only. */
+static int check_companions(const PfPredictOptions *options, PfError *err)
+{
+    if (options->csv_safe && options->json)
+        return pf_fail(err, PF_EXIT_USAGE, "--csv-safe is for CSV, and --json writes JSON");
+    if (options->export_path && (options->json || options->csv_safe || options->sources_from))
+        return pf_fail(err, PF_EXIT_USAGE, "%s goes with predictions, and --export makes none",
+                       options->json       ? "--json"
+                       : options->csv_safe ? "--csv-safe"
+                                           : "--sources-from");
+    return 0;
+}
+
+int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err)
+{
+    int count = 0;
+    *options = (PfPredictOptions){
+        .network.device = "auto", .top = 1, .threshold = 0.5, .readers = PF_SAMPLE_READERS};
+    options->operands = pf_calloc((size_t)argc, sizeof *options->operands, err);
+    if (!options->operands ||
+        pf_options_parse(table, options, argc, argv, options->operands, &count, err))
+        return -1;
+    if (options->help || options->version) return 0;
+    if (options->trust) return pf_script_file_check_trust_operands(count, err);
+    if (options->export_path && count > 1)
+        return pf_fail(err, PF_EXIT_USAGE, "--export takes a model and no images, found '%s'",
+                       options->operands[1]);
+    if (count < (options->export_path ? 1 : 2))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "%s. Usage: predict MODEL.safetensors IMAGE...; predict --help explains.",
+                       count ? "which images?" : "which model?");
+    if (check_companions(options, err)) return -1;
+    options->network.model = options->operands[0];
+    options->operand_count = count - 1;
+    for (int i = 0; i < options->operand_count; i++)
+        options->operands[i] = options->operands[i + 1];
+    return 0;
+}
+
+void pf_predict_options_free(PfPredictOptions *options)
+{
+    free(options->operands);
+    options->operands = NULL;
+}

@@ -1,0 +1,296 @@
+#include "predict/writer.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/integers.h"
+#include "common/base/json.h"
+#include "common/base/memory.h"
+#include "common/file/csv.h"
+
+static void write_json_string(FILE *stream, const char *text)
+{
+    cJSON *string = cJSON_CreateStringReference(text);
+    char *quoted = pf_json_text(string);
+    fputs(quoted ? quoted : "null", stream);
+    cJSON_free(quoted);
+    cJSON_Delete(string);
+}
+
+static void write_number(FILE *stream, double value)
+{
+    if (isfinite(value))
+        fprintf(stream, "%.7g", value);
+    else
+        fputs("null", stream);
+}
+
+static void write_probability(FILE *stream, double value)
+{
+    if (isfinite(value))
+        fprintf(stream, "%.6f", value);
+    else
+        fputs("null", stream);
+}
+
+/* The classic form: one target, of classes. */
+static bool is_plain(const PfScorer *scorer)
+{
+    return scorer->target_count == 1 && scorer->targets[0].kind == PF_TARGET_CLASS;
+}
+
+static int shown_classes(const PfPredictionWriter *writer, const PfScorerTarget *target)
+{
+    return (int)pf_min(writer->top, target->outputs);
+}
+
+/* ---- CSV ---- */
+
+/* Two columns of a target: ",NAME<ending><number>" for each ending. */
+static void head_columns(const PfPredictionWriter *writer, const char *name,
+                         const char *const endings[2], const char *number)
+{
+    for (int i = 0; i < 2; i++) {
+        char ending[32];
+        snprintf(ending, sizeof ending, "%s%s", endings[i], number);
+        fputc(',', writer->stream);
+        pf_csv_write_column(&writer->csv, name, ending);
+    }
+}
+
+static void head_class(const PfPredictionWriter *writer, const PfScorerTarget *target)
+{
+    int plain = is_plain(writer->scorer);
+    for (int i = 1; i <= shown_classes(writer, target); i++) {
+        char number[16] = "";
+        if (i > 1) snprintf(number, sizeof number, "%d", i);
+        if (plain)
+            fprintf(writer->stream, ",label%s,probability%s", number, number);
+        else
+            head_columns(writer, target->name, (const char *[]){"", "_probability"}, number);
+    }
+}
+
+static void head_target(const PfPredictionWriter *writer, const PfScorerTarget *target)
+{
+    int is_points = target->kind == PF_TARGET_KEYPOINTS;
+    int columns = target->kind == PF_TARGET_MULTILABEL ? 1
+                  : is_points                          ? target->outputs / 2
+                                                       : target->outputs;
+    if (target->kind == PF_TARGET_CLASS) {
+        head_class(writer, target);
+        return;
+    }
+    for (int c = 0; c < columns; c++) {
+        char number[16] = "";
+        if (is_points || columns > 1) snprintf(number, sizeof number, is_points ? "%d" : "_%d", c);
+        if (is_points) {
+            head_columns(writer, target->name, (const char *[]){"_x", "_y"}, number);
+        } else {
+            fputc(',', writer->stream);
+            pf_csv_write_column(&writer->csv, target->name, number);
+        }
+    }
+}
+
+/* An empty field where there is no number. */
+static void csv_number(const PfPredictionWriter *writer, const char *format, float value)
+{
+    fprintf(writer->stream, isfinite(value) ? format : ",", (double)value);
+}
+
+static void csv_class(PfPredictionWriter *writer, const PfScorerTarget *target,
+                      const float *probabilities)
+{
+    int shown = shown_classes(writer, target);
+    pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
+    for (int i = 0; i < shown; i++) {
+        fputc(',', writer->stream);
+        pf_csv_write_field(&writer->csv, target->classes[writer->indices[i]]);
+        csv_number(writer, ",%.6f", probabilities[writer->indices[i]]);
+    }
+}
+
+/* "indoor;people" */
+static void csv_labels(PfPredictionWriter *writer, const PfScorerTarget *target,
+                       const float *probabilities)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *joined = open_memstream(&text, &size);
+    int found = 0;
+    for (int c = 0; joined && c < target->outputs; c++)
+        if ((double)probabilities[c] > writer->threshold)
+            fprintf(joined, "%s%s", found++ ? ";" : "", target->classes[c]);
+    if (joined) fclose(joined);
+    fputc(',', writer->stream);
+    pf_csv_write_field(&writer->csv, text ? text : "");
+    free(text);
+}
+
+static void csv_target(PfPredictionWriter *writer, const PfScorerTarget *target,
+                       const float *outputs)
+{
+    if (target->kind == PF_TARGET_CLASS) {
+        csv_class(writer, target, outputs);
+    } else if (target->kind == PF_TARGET_MULTILABEL) {
+        csv_labels(writer, target, outputs);
+    } else {
+        for (int c = 0; c < target->outputs; c++) csv_number(writer, ",%.7g", outputs[c]);
+    }
+}
+
+/* ---- JSON ---- */
+
+static void json_class_members(PfPredictionWriter *writer, const PfScorerTarget *target,
+                               const float *probabilities, int index)
+{
+    fputs("\"label\": ", writer->stream);
+    write_json_string(writer->stream, target->classes[index]);
+    fputs(", \"probability\": ", writer->stream);
+    write_probability(writer->stream, (double)probabilities[index]);
+}
+
+static void json_class(PfPredictionWriter *writer, const PfScorerTarget *target,
+                       const float *probabilities)
+{
+    int shown = shown_classes(writer, target);
+    pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
+    json_class_members(writer, target, probabilities, writer->indices[0]);
+    fputs(", \"top\": [", writer->stream);
+    for (int i = 0; i < shown; i++) {
+        fputs(i ? ", {" : "{", writer->stream);
+        json_class_members(writer, target, probabilities, writer->indices[i]);
+        fputc('}', writer->stream);
+    }
+    fputc(']', writer->stream);
+}
+
+static void json_labels(PfPredictionWriter *writer, const PfScorerTarget *target,
+                        const float *probabilities)
+{
+    int found = 0;
+    fputs("{\"labels\": [", writer->stream);
+    for (int c = 0; c < target->outputs; c++) {
+        if ((double)probabilities[c] <= writer->threshold) continue;
+        if (found++) fputs(", ", writer->stream);
+        write_json_string(writer->stream, target->classes[c]);
+    }
+    fputs("], \"probabilities\": {", writer->stream);
+    for (int c = 0; c < target->outputs; c++) {
+        if (c) fputs(", ", writer->stream);
+        write_json_string(writer->stream, target->classes[c]);
+        fputs(": ", writer->stream);
+        write_probability(writer->stream, (double)probabilities[c]);
+    }
+    fputs("}}", writer->stream);
+}
+
+/* A number, a list of them, or a list of points. */
+static void json_numbers(PfPredictionWriter *writer, const PfScorerTarget *target,
+                         const float *outputs)
+{
+    int points = target->kind == PF_TARGET_KEYPOINTS, is_list = points || target->outputs > 1;
+    if (is_list) fputc('[', writer->stream);
+    for (int c = 0; c < target->outputs; c++) {
+        if (c) fputs(", ", writer->stream);
+        if (points && c % 2 == 0) fputc('[', writer->stream);
+        write_number(writer->stream, (double)outputs[c]);
+        if (points && c % 2) fputc(']', writer->stream);
+    }
+    if (is_list) fputc(']', writer->stream);
+}
+
+static void json_target(PfPredictionWriter *writer, const PfScorerTarget *target,
+                        const float *outputs)
+{
+    write_json_string(writer->stream, target->name);
+    fputs(": ", writer->stream);
+    if (target->kind == PF_TARGET_CLASS) {
+        fputc('{', writer->stream);
+        json_class(writer, target, outputs);
+        fputc('}', writer->stream);
+    } else if (target->kind == PF_TARGET_MULTILABEL) {
+        json_labels(writer, target, outputs);
+    } else {
+        json_numbers(writer, target, outputs);
+    }
+}
+
+/* ---- images ---- */
+
+int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
+                               const PfPredictOptions *options, PfError *err)
+{
+    int most = 1;
+    for (int t = 0; t < scorer->target_count; t++)
+        if (scorer->targets[t].outputs > most) most = scorer->targets[t].outputs;
+    int json = options->json;
+    *writer = (PfPredictionWriter){.stream = stream,
+                                   .scorer = scorer,
+                                   .json = json,
+                                   .top = options->top,
+                                   .threshold = options->threshold,
+                                   .csv = {.stream = stream,
+                                           .is_terminal = isatty(fileno(stream)),
+                                           .shields_formulas = options->csv_safe}};
+    writer->indices = pf_calloc((size_t)most, sizeof *writer->indices, err);
+    if (!writer->indices) return -1;
+    fputs(json ? "[" : "path", stream);
+    for (int t = 0; !json && t < scorer->target_count; t++)
+        head_target(writer, &scorer->targets[t]);
+    if (!json) fputc('\n', stream);
+    return 0;
+}
+
+static void add_csv(PfPredictionWriter *writer, const char *path, const float *outputs)
+{
+    const PfScorer *scorer = writer->scorer;
+    pf_csv_write_field(&writer->csv, path);
+    for (int t = 0; t < scorer->target_count; t++)
+        csv_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
+    fputc('\n', writer->stream);
+}
+
+static void add_json(PfPredictionWriter *writer, const char *path, const float *outputs)
+{
+    const PfScorer *scorer = writer->scorer;
+    fputs(writer->written ? ",\n {\"path\": " : "\n {\"path\": ", writer->stream);
+    write_json_string(writer->stream, path);
+    fputs(", ", writer->stream);
+    if (is_plain(scorer)) json_class(writer, &scorer->targets[0], outputs);
+    for (int t = 0; t < scorer->target_count && !is_plain(scorer); t++) {
+        if (t) fputs(", ", writer->stream);
+        json_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
+    }
+    fputc('}', writer->stream);
+}
+
+void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, const float *outputs)
+{
+    if (writer->json)
+        add_json(writer, path, outputs);
+    else
+        add_csv(writer, path, outputs);
+    writer->written++;
+}
+
+int pf_prediction_writer_check(const PfPredictionWriter *writer, PfError *err)
+{
+    if (!ferror(writer->stream)) return 0;
+    return pf_fail_errno(err, "cannot write the predictions");
+}
+
+int pf_prediction_writer_end(PfPredictionWriter *writer, PfError *err)
+{
+    if (writer->json) fputs(writer->written ? "\n]\n" : "]\n", writer->stream);
+    free(writer->indices);
+    writer->indices = NULL;
+    if (fflush(writer->stream) || ferror(writer->stream))
+        return pf_fail_errno(err, "cannot write the predictions");
+    return 0;
+}

@@ -1,0 +1,415 @@
+/* Networks as data: counts and shapes against torchvision's and torchinfo's. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/arch/family.h"
+#include "common/arch/script.h"
+#include "extract/backbone/summary.h"
+
+static PfArch *new_arch(const char *name)
+{
+    PfArch *arch = NULL;
+    PfError err = {0};
+    ck_assert_msg(!pf_arch_new(name, &arch, &err), "%s", err.message);
+    return arch;
+}
+
+static PfSummaryTotals totals_of(const char *name, PfSummaryOptions options)
+{
+    PfArch *arch = new_arch(name);
+    PfSummaryTotals totals = {0};
+    PfError err = {0};
+    ck_assert_msg(!pf_summary_print(arch, &options, NULL, &totals, &err), "%s", err.message);
+    pf_arch_free(&arch);
+    return totals;
+}
+
+/* sum(p.numel() for p in torchvision.models.<name>().parameters()) */
+START_TEST(parameter_counts_are_torchvisions)
+{
+    static const struct {
+        const char *name;
+        int64_t parameters;
+    } known[] = {
+        {"resnet18", 11689512},  {"resnet34", 21797672},  {"resnet50", 25557032},
+        {"resnet101", 44549160}, {"resnet152", 60192808}, {"vgg11", 132863336},
+        {"vgg11_bn", 132868840}, {"vgg13", 133047848},    {"vgg13_bn", 133053736},
+        {"vgg16", 138357544},    {"vgg16_bn", 138365992}, {"vgg19", 143667240},
+        {"vgg19_bn", 143678248},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        ck_assert_int_eq(totals_of(known[i].name, (PfSummaryOptions){0}).parameters,
+                         known[i].parameters);
+}
+END_TEST
+
+START_TEST(vgg16_with_a_new_head_counts_as_torchinfo_does)
+{
+    PfSummaryTotals totals = totals_of("vgg16", (PfSummaryOptions){.input = 244, .classes = 2});
+    ck_assert_int_eq(totals.parameters, 14764866);
+    ck_assert_int_eq(totals.trainable, 50178);
+    char text[64];
+    snprintf(text, sizeof text, "%.2f %.2f %.2f", (double)totals.multiply_adds / 1e9,
+             (double)totals.activation_bytes / 1e6,
+             (double)(totals.input_bytes + totals.activation_bytes + totals.parameter_bytes) / 1e6);
+    ck_assert_str_eq(text, "17.99 128.13 187.91");
+}
+END_TEST
+
+START_TEST(a_tap_is_a_node_or_the_last_node_of_a_module)
+{
+    static const struct {
+        const char *network, *tap, *node;
+    } known[] = {
+        {"resnet18", "layer3", "layer3.1.relu_1"},    {"resnet50", "layer4.2", "layer4.2.relu_2"},
+        {"resnet18", "layer1.0.add", "layer1.0.add"}, {"vgg16", "features", "features.30"},
+        {"vgg16", "classifier.3", "classifier.3"},    {"resnet18", "input", "input"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        PfArch *arch = new_arch(known[i].network);
+        int node = -1;
+        ck_assert_int_eq(pf_arch_find_tap(arch, known[i].tap, &node, NULL), 0);
+        ck_assert_str_eq(arch->nodes[node].name, known[i].node);
+        pf_arch_free(&arch);
+    }
+}
+END_TEST
+
+static void expect_no_tap(const char *tap, const char *part)
+{
+    PfArch *arch = new_arch("resnet18");
+    PfError err = {0};
+    int node;
+    ck_assert_int_eq(pf_arch_find_tap(arch, tap, &node, &err), -1);
+    ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.message, part));
+    pf_arch_free(&arch);
+}
+
+START_TEST(an_unknown_tap_is_refused_with_the_nearest_name)
+{
+    expect_no_tap("avgpol", "avgpool");
+    expect_no_tap("layer", "--summary"); /* a prefix of names, but no module */
+    expect_no_tap("", "no tap");
+}
+END_TEST
+
+START_TEST(an_unknown_backbone_lists_the_known_ones)
+{
+    PfArch *arch;
+    PfError err = {0};
+    ck_assert_int_eq(pf_arch_new("resnet81", &arch, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "Did you mean resnet"));
+    ck_assert_ptr_nonnull(strstr(err.message, "vgg19_bn"));
+}
+END_TEST
+
+static PfShape shape_at(const char *network, int input, const char *tap)
+{
+    PfArch *arch = new_arch(network);
+    PfShape *shapes = calloc((size_t)arch->node_count, sizeof *shapes);
+    PfError err = {0};
+    int node;
+    ck_assert_int_eq(pf_arch_find_tap(arch, tap, &node, &err), 0);
+    ck_assert_msg(!pf_arch_infer_shapes(arch, input, input, shapes, &err), "%s", err.message);
+    PfShape shape = pf_arch_stored_shape(shapes[node]);
+    free(shapes);
+    pf_arch_free(&arch);
+    return shape;
+}
+
+START_TEST(shapes_are_inferred_for_any_input)
+{
+    char text[PF_SHAPE_TEXT_SIZE];
+    PfShape shape = shape_at("resnet18", 224, "layer3");
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(256,14,14)");
+    shape = shape_at("resnet18", 225, "layer4"); /* odd sizes round as torch does */
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(512,8,8)");
+    shape = shape_at("resnet50", 224, "avgpool"); /* 1x1 is dropped */
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(2048)");
+    shape = shape_at("vgg16", 244, "avgpool");
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(512,7,7)");
+}
+END_TEST
+
+START_TEST(an_input_that_vanishes_on_the_way_is_refused)
+{
+    PfArch *arch = new_arch("vgg16");
+    PfShape shapes[64];
+    PfError err = {0};
+    ck_assert_int_eq(pf_arch_infer_shapes(arch, 16, 16, shapes, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "features.30"));
+    pf_arch_free(&arch);
+}
+END_TEST
+
+START_TEST(parameters_are_those_of_the_nodes_that_feed_the_tap)
+{
+    PfArch *arch = new_arch("resnet18");
+    PfParameter *parameters;
+    int node, count;
+    ck_assert_int_eq(pf_arch_find_tap(arch, "maxpool", &node, NULL), 0);
+    ck_assert_int_eq(pf_arch_parameters(arch, node, &parameters, &count, NULL), 0);
+    ck_assert_int_eq(count, 5);
+    ck_assert_str_eq(parameters[0].name, "conv1.weight");
+    ck_assert_str_eq(parameters[4].name, "bn1.running_var");
+    ck_assert_int_eq(parameters[4].is_buffer, 1);
+    free(parameters);
+    pf_arch_free(&arch);
+}
+END_TEST
+
+/* ---- the table of operations ---- */
+
+/* A node on maps of (8, 1, 1) that any operation can be. */
+static PfNode any_node(PfOp op, int bias)
+{
+    PfNode node = {.name = "any", .module = "block.0.any", .op = op, .bias = bias};
+    node.input_count = op == PF_OP_INPUT ? 0 : PF_NODE_MAX_INPUTS;
+    node.in_channels = node.out_channels = 8;
+    node.kernel = node.stride = node.dilation = node.groups = node.pool_size = 1;
+    node.eps = node.dropout = 0.5f;
+    return node;
+}
+
+static void check_parameters(const PfOpRow *row, const PfNode *node)
+{
+    ck_assert_msg(row->parameters != NULL, "%s: no parameters", row->name);
+    for (const PfOpParameter *p = row->parameters; p->name; p++) {
+        ck_assert_msg(p->shape && p->initial, "%s: %s lacks a column", row->name, p->name);
+        PfShape shape = p->shape(node);
+        ck_assert_msg(pf_shape_count(&shape) > 0, "%s: %s is empty", row->name, p->name);
+        char word[PF_NODE_NAME_SIZE];
+        snprintf(word, sizeof word, "{%s}", p->name);
+        ck_assert_msg(strstr(row->script, word) != NULL, "%s: TorchScript without %s", row->name,
+                      word);
+    }
+}
+
+/* Everything that a row's ONNX nodes take must be there. */
+static void check_onnx(const PfOpRow *row, const PfNode *node, const PfShape *in)
+{
+    PfOnnxNodes onnx = {.count = 0};
+    PfArch arch = {.name = "any"};
+    PfError err = {0};
+    char word[PF_NODE_NAME_SIZE];
+    int length;
+    ck_assert_msg(!row->onnx(&arch, node, in, &onnx, &err), "%s: %s", row->name, err.message);
+    for (int i = 0; i < onnx.count; i++)
+        for (const char *c = onnx.nodes[i].inputs; sscanf(c, "%63s%n", word, &length) == 1;
+             c += length)
+            ck_assert_msg(!strcmp(word, "0") || !strcmp(word, "1") ||
+                              (i && !strcmp(word, "before")) ||
+                              pf_op_find_parameter(node->op, word),
+                          "%s: ONNX input '%s'", row->name, word);
+}
+
+START_TEST(every_operation_has_all_columns)
+{
+    const PfOpRow *row = pf_op_row((PfOp)_i);
+    ck_assert_msg(row->name && *row->name && row->class_name && row->shape && row->multiply_adds &&
+                      row->script && *row->script && row->onnx,
+                  "operation %d lacks a column", _i);
+    for (int bias = 0; bias < 2; bias++) {
+        PfNode node = any_node((PfOp)_i, bias);
+        PfShape in[PF_NODE_MAX_INPUTS] = {{3, {8, 1, 1}}, {3, {8, 1, 1}}}, out;
+        PfError err = {0};
+        FILE *nowhere = fopen("/dev/null", "w");
+        ck_assert_msg(!row->shape(&node, in, &out, &err), "%s: %s", row->name, err.message);
+        ck_assert_int_eq(pf_shape_count(&out), 8);
+        ck_assert_int_ge(row->multiply_adds(&node, &out), pf_node_parameter_count(&node));
+        check_parameters(row, &node);
+        ck_assert_msg(!pf_arch_script_expression(&node, row->script, nowhere, &err), "%s",
+                      err.message);
+        check_onnx(row, &node, in);
+        fclose(nowhere);
+    }
+}
+END_TEST
+
+START_TEST(a_word_that_stands_for_nothing_is_an_error)
+{
+    static const char *const wrong[] = {"f({nothing})", "f({2})", "f({0)", "f({running_mean})"};
+    PfNode node = any_node(PF_OP_CONV, 1);
+    FILE *nowhere = fopen("/dev/null", "w");
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        PfError err = {0};
+        ck_assert_int_eq(pf_arch_script_expression(&node, wrong[i], nowhere, &err), -1);
+        ck_assert_ptr_nonnull(strstr(err.message, "operation 'conv'"));
+    }
+    fclose(nowhere);
+}
+END_TEST
+
+/* One node of each operation. */
+static PfArch new_zoo(void)
+{
+    PfArch arch = {.name = "zoo"};
+    PfArchBuilder builder = {.arch = &arch};
+    int node, sum;
+    pf_arch_add(&builder, PF_OP_INPUT, "input", "", 0, &node);
+    node = pf_arch_add_conv(&builder, "stem.0.conv", node, 3, 8, 3, 2, 1, false);
+    node = sum = pf_arch_add_batch_norm(&builder, "norm", node, 8);
+    node = pf_arch_add_relu(&builder, "relu", NULL, node);
+    sum = pf_arch_add_sum(&builder, "add", sum, node);
+    node = pf_arch_add_conv(&builder, "layer.1", sum, 8, 8, 1, 1, 0, true);
+    node = pf_arch_add_max_pool(&builder, "pool", node, 3, 2, 1);
+    node = pf_arch_add_avg_pool(&builder, "avgpool", node, 1);
+    node = pf_arch_add_flatten(&builder, node);
+    node = pf_arch_add_dropout(&builder, "dropout", node, 0.25f);
+    pf_arch_add_linear(&builder, "fc", node, 8, 10);
+    ck_assert(!builder.failed);
+    return arch;
+}
+
+START_TEST(the_torchscript_of_each_operation)
+{
+    PfArch arch = new_zoo();
+    PfError err = {0};
+    char *text = pf_arch_script(&arch, "forward", 0, (const int[]){6, 10}, 2, &err);
+    ck_assert_msg(text != NULL, "%s", err.message);
+    ck_assert_str_eq(
+        text,
+        "def forward(self, input: Tensor) -> Tuple[Tensor, Tensor]:\n"
+        "    v0 = input\n"
+        "    v1 = torch.conv2d(v0, getattr(self.stem, \"0\").conv.weight, None, [2, 2], [1, 1], "
+        "[1, 1], 1)\n"
+        "    v2 = torch.batch_norm(v1, self.norm.weight, self.norm.bias, self.norm.running_mean, "
+        "self.norm.running_var, self.norm.training, 0.1, 9.99999975e-06, True)\n"
+        "    v3 = torch.relu(v2)\n"
+        "    v4 = torch.add(v2, v3)\n"
+        "    v5 = torch.conv2d(v4, getattr(self.layer, \"1\").weight, getattr(self.layer, "
+        "\"1\").bias, [1, 1], [0, 0], [1, 1], 1)\n"
+        "    v6 = torch.max_pool2d(v5, [3, 3], [2, 2], [1, 1], [1, 1], False)\n"
+        "    v7 = torch.adaptive_avg_pool2d(v6, [1, 1])\n"
+        "    v8 = torch.flatten(v7, 1)\n"
+        "    v9 = torch.dropout(v8, 0.250000, self.training)\n"
+        "    v10 = torch.linear(v9, self.fc.weight, self.fc.bias)\n"
+        "    return (v6,v10,)\n");
+    free(text);
+    free(arch.nodes);
+}
+END_TEST
+
+START_TEST(a_script_holds_what_its_outputs_need_behind_the_start)
+{
+    PfArch arch = new_zoo();
+    PfError err = {0};
+    char *text = pf_arch_script(&arch, "from_pool", 4, (const int[]){5, 4}, 2, &err);
+    ck_assert_msg(text != NULL, "%s", err.message);
+    ck_assert_ptr_nonnull(strstr(text, "    v4 = input\n    v5 = torch.conv2d(v4, "));
+    ck_assert_ptr_nonnull(strstr(text, "    return (v5,v4,)\n"));
+    ck_assert_ptr_null(strstr(text, "v6"));
+    free(text);
+    /* The sum goes round its ReLU. */
+    ck_assert_ptr_null(pf_arch_script(&arch, "from_relu", 3, (const int[]){4}, 1, &err));
+    ck_assert_ptr_nonnull(strstr(err.message, "before it"));
+    free(arch.nodes);
+}
+END_TEST
+
+static char *summary_text(const char *network, PfSummaryOptions options)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    PfArch *arch = new_arch(network);
+    ck_assert_int_eq(pf_summary_print(arch, &options, stream, NULL, NULL), 0);
+    pf_arch_free(&arch);
+    fclose(stream);
+    return text;
+}
+
+static void check_cut(const char *name, const char *module, const char *expected)
+{
+    PfArch *arch;
+    PfError err = {0};
+    int cut, tap;
+    ck_assert_int_eq(pf_arch_new(name, &arch, &err), 0);
+    ck_assert_msg(!pf_arch_find_cut(arch, module, &cut, &err), "%s", err.message);
+    ck_assert_str_eq(arch->nodes[cut].name, expected);
+    ck_assert_int_eq(pf_arch_find_tap(arch, arch->default_tap, &tap, &err), 0);
+    unsigned char *behind = malloc((size_t)arch->node_count);
+    ck_assert_int_eq(pf_arch_mark_behind(arch, cut, tap, behind, &err), 0);
+    ck_assert(!behind[cut] && behind[tap] && behind[cut + 1]);
+    for (int i = 0; i < arch->node_count; i++) ck_assert(!behind[i] || (i > cut && i <= tap));
+    free(behind);
+    pf_arch_free(&arch);
+}
+
+START_TEST(a_cut_is_what_a_module_takes_in)
+{
+    check_cut("resnet18", "layer4", "layer3.1.relu_1");
+    check_cut("resnet18", "layer3", "layer2.1.relu_1");
+    check_cut("resnet50", "layer4.1", "layer4.0.relu_2");
+    check_cut("resnet18", "all", "input");
+    check_cut("vgg16", "features.24", "features.23");
+    check_cut("vgg16", "features", "input");
+}
+END_TEST
+
+START_TEST(what_cannot_be_cut_is_refused)
+{
+    PfArch *arch;
+    PfError err = {0};
+    int cut, tap;
+    unsigned char behind[512];
+    ck_assert_int_eq(pf_arch_new("resnet18", &arch, &err), 0);
+    ck_assert_int_eq(pf_arch_find_cut(arch, "layer4.1.add", &cut, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "whole block"));
+    ck_assert_int_eq(pf_arch_find_cut(arch, "layer5", &cut, &err), -1);
+    /* Inside a block the shortcut goes round the cut. */
+    ck_assert_int_eq(pf_arch_find_tap(arch, "layer4.1.conv1", &cut, &err), 0);
+    ck_assert_int_eq(pf_arch_find_tap(arch, "avgpool", &tap, &err), 0);
+    ck_assert_int_eq(pf_arch_mark_behind(arch, cut, tap, behind, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "before it"));
+    ck_assert_int_eq(pf_arch_mark_behind(arch, tap, cut, behind, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "does not lie behind"));
+    pf_arch_free(&arch);
+}
+END_TEST
+
+START_TEST(the_table_shows_frozen_layers_in_brackets_and_names_taps)
+{
+    char *text = summary_text("vgg16", (PfSummaryOptions){.input = 244, .classes = 2});
+    ck_assert_ptr_nonnull(strstr(text, "Conv2d: 2-1"));
+    ck_assert_ptr_nonnull(strstr(text, "[1, 64, 244, 244]"));
+    ck_assert_ptr_nonnull(strstr(text, "(2,359,808)"));
+    ck_assert_ptr_nonnull(strstr(text, "Total mult-adds (G): 17.99"));
+    ck_assert_ptr_null(strstr(text, "classifier"));
+    free(text);
+    text = summary_text("resnet50", (PfSummaryOptions){0});
+    ck_assert_ptr_nonnull(strstr(text, "Bottleneck: 2-1"));
+    ck_assert_ptr_nonnull(strstr(text, "layer4.2.relu_2"));
+    free(text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("arch");
+    TCase *cases = tcase_create("all");
+    tcase_add_test(cases, parameter_counts_are_torchvisions);
+    tcase_add_test(cases, vgg16_with_a_new_head_counts_as_torchinfo_does);
+    tcase_add_test(cases, a_tap_is_a_node_or_the_last_node_of_a_module);
+    tcase_add_test(cases, an_unknown_tap_is_refused_with_the_nearest_name);
+    tcase_add_test(cases, an_unknown_backbone_lists_the_known_ones);
+    tcase_add_test(cases, shapes_are_inferred_for_any_input);
+    tcase_add_test(cases, an_input_that_vanishes_on_the_way_is_refused);
+    tcase_add_test(cases, parameters_are_those_of_the_nodes_that_feed_the_tap);
+    tcase_add_loop_test(cases, every_operation_has_all_columns, 0, PF_OP_COUNT);
+    tcase_add_test(cases, a_word_that_stands_for_nothing_is_an_error);
+    tcase_add_test(cases, the_torchscript_of_each_operation);
+    tcase_add_test(cases, a_script_holds_what_its_outputs_need_behind_the_start);
+    tcase_add_test(cases, a_cut_is_what_a_module_takes_in);
+    tcase_add_test(cases, what_cannot_be_cut_is_refused);
+    tcase_add_test(cases, the_table_shows_frozen_layers_in_brackets_and_names_taps);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,41 @@
+/* The network whose last part is fine-tuned: found by what the cache says of itself,
+ * checked, and cut in two at a tap that the cache has. */
+#ifndef PF_TRAIN_FINETUNE_FINETUNE_NETWORK_H
+#define PF_TRAIN_FINETUNE_FINETUNE_NETWORK_H
+
+#include "common/backbone/loader.h"
+#include "common/backbone/script_file.h"
+#include "common/weights/weights.h"
+#include "permafrost/feature_cache.h"
+#include "permafrost/suffix.h"
+
+typedef struct PfFinetuneOptions {
+    const char *node; /* what learns: "layer4", "layer4.1", "features.24", "all"; of a TorchScript
+                         file the tap that its forward_from_... takes, or "all"; NULL: nothing */
+    const char *weights;  /* as extract's --weights; NULL: where extract found them, or the hub */
+    const char *backbone; /* TorchScript FILE.pt; NULL: where extract found it, if it is trusted */
+    const char *output;   /* the tap that the head takes; NULL: the network's default */
+    const char *init;     /* model file that head and suffix begin as; NULL: none */
+    const char *device;   /* "auto", "cpu", "cuda:0" */
+    int train_batch_norm, bf16;
+    int threads; /* 0 = all processors */
+} PfFinetuneOptions;
+
+typedef struct PfFinetuneNetwork {
+    PfArch *arch;                   /* NULL of TorchScript */
+    PfWeights *weights;             /* likewise */
+    PfScriptFile *script;           /* NULL of built-in networks */
+    char *output;                   /* tap that the head takes */
+    int cut_tap;                    /* of the cache */
+    const PfBackbonePlugin *plugin; /* static */
+    PfSuffix *suffix;
+} PfFinetuneNetwork;
+
+/* A cache that lacks the cut's tap is refused with the name of that tap and how to add it,
+ * other weights than the cache's are refused (PF_EXIT_IDENTITY). Free with
+ * pf_finetune_network_close. */
+int pf_finetune_network_open(const PfCache *cache, const PfFinetuneOptions *options,
+                             PfFinetuneNetwork *out, PfError *err);
+void pf_finetune_network_close(PfFinetuneNetwork *network);
+
+#endif

@@ -1,0 +1,28 @@
+/* How good a head is on some rows: the metrics of each of its tasks. */
+#ifndef PF_TRAIN_FIT_EVALUATION_H
+#define PF_TRAIN_FIT_EVALUATION_H
+
+#include "train/fit/head_trainer.h"
+#include "train/metrics/metrics.h"
+
+/* Of one task. */
+typedef struct PfTaskMetrics {
+    const PfMetrics *metrics; /* those of the task's kind */
+    int64_t count;            /* rows that have anything of the task; 0: the values are zeros */
+    void *values;             /* metrics->size bytes; owned */
+} PfTaskMetrics;
+
+/* network: one head. with_auc: of classes; it costs most of the time. Numbers are compared in the
+ * target's own units. out: (task_count). Free each with pf_task_metrics_free. */
+int pf_evaluate(PfHeadNetwork *network, const PfTrainingData *data, const int32_t *rows,
+                int64_t count, bool with_auc, PfThreadPool *pool, PfTaskMetrics *out, PfError *err);
+void pf_task_metrics_free(PfTaskMetrics *metrics);
+
+/* The metrics' numbers as a table of fields, and the struct that they are in. */
+const PfMetricField *pf_task_metric_fields(const PfTaskMetrics *metrics, const void **values);
+
+/* The one number that a person would ask for first: accuracy, mean absolute error, mean
+ * average precision, mean error in pixels. *name: of it, as in the result JSON. */
+double pf_task_main_metric(const PfTaskMetrics *metrics, const char **name);
+
+#endif

@@ -1,0 +1,34 @@
+/* A training's state between two epochs, in a file: arrays that lie in memory are
+ * registered once, then written, or read back into the same places. */
+#ifndef PF_TRAIN_HEAD_CHECKPOINT_H
+#define PF_TRAIN_HEAD_CHECKPOINT_H
+
+#include <stddef.h>
+
+#include "permafrost/error.h"
+
+typedef struct PfCheckpoint PfCheckpoint;
+
+/* run: what the state belongs to, in words; a file of another run is refused. */
+int pf_checkpoint_new(const char *path, const char *run, PfCheckpoint **out, PfError *err);
+void pf_checkpoint_free(PfCheckpoint **checkpoint);
+/* Files that say this of their run are read as well: older versions wrote it of the same run. */
+int pf_checkpoint_take_also(PfCheckpoint *checkpoint, const char *run, PfError *err);
+
+/* bytes at data are part of the state; both are lent. name: distinct; copied. */
+int pf_checkpoint_add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
+                      PfError *err);
+/* The same for weights: reading refuses numbers that are not finite, by the array's name. */
+int pf_checkpoint_add_weights(PfCheckpoint *checkpoint, const char *name, float *weights,
+                              size_t count, PfError *err);
+
+/* Whole file or none; synced. */
+int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err);
+/* Into the arrays. *found: 0 where there is no file. */
+int pf_checkpoint_read(PfCheckpoint *checkpoint, int *found, PfError *err);
+/* The training is over: the file goes. */
+void pf_checkpoint_remove(const PfCheckpoint *checkpoint);
+
+const char *pf_checkpoint_path(const PfCheckpoint *checkpoint); /* lent */
+
+#endif

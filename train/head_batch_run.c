@@ -1,0 +1,165 @@
+#include "train/head_batch_run.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
+#include "train/features/row_choice.h"
+#include "train/features/stream_loader.h"
+#include "train/finetune/first_head.h"
+#include "train/fit/convex_head.h"
+
+int pf_head_loader_new(const PfFeatureTable *table, PfFinetune *finetune, PfThreadPool *pool,
+                       PfHeadLoader *out, PfError *err)
+{
+    *out = (PfHeadLoader){.features = table->features};
+    PfBatchLoader *rows = finetune ? &out->rows : &out->loader;
+    if (pf_batch_loader_new(table, pool, rows, err)) return -1;
+    if (!finetune) return 0;
+    out->features = pf_finetune_features(finetune);
+    return pf_finetune_loader(finetune, rows, &out->loader, err);
+}
+
+void pf_head_loader_free(PfHeadLoader *loader)
+{
+    pf_batch_loader_free(&loader->loader);
+    pf_batch_loader_free(&loader->rows);
+}
+
+/* What a group learns from, and what of that is its own. */
+typedef struct HeadBatchData {
+    PfTrainingData data;
+    PfHeadLoader loader;
+    PfTask *tasks;
+    PfTrainRows train;
+} HeadBatchData;
+
+static void free_data(HeadBatchData *group)
+{
+    pf_head_loader_free(&group->loader);
+    free(group->train.chosen);
+    free(group->tasks);
+}
+
+int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, int64_t seed,
+                  PfTrainRows *out, PfError *err)
+{
+    const PfTask *by = pf_feature_table_class_task(table);
+    *out = (PfTrainRows){.rows = table->split_rows[PF_SPLIT_TRAIN],
+                         .count = table->split_counts[PF_SPLIT_TRAIN]};
+    if (!experiment->per_class) return 0;
+    if (pf_rows_per_class(by ? by : &table->tasks[0], out->rows, out->count, experiment->per_class,
+                          (uint64_t)seed, &out->chosen, &out->count, err))
+        return -1;
+    out->rows = out->chosen;
+    return 0;
+}
+
+static int open_data(const PfHeadBatchRun *run, const PfExperiment *first, int64_t seed,
+                     HeadBatchData *group, PfError *err)
+{
+    const PfFeatureTable *table = run->table;
+    *group = (HeadBatchData){0};
+    group->tasks = pf_calloc((size_t)table->task_count, sizeof *group->tasks, err);
+    if (!group->tasks || pf_train_rows(table, first, seed, &group->train, err) ||
+        pf_head_loader_new(table, run->finetune, run->pool, &group->loader, err))
+        return -1;
+    memcpy(group->tasks, table->tasks, (size_t)table->task_count * sizeof *group->tasks);
+    for (int t = 0; t < table->task_count && !first->balanced_loss; t++)
+        group->tasks[t].class_weights = NULL; /* lent: the table keeps them */
+    group->data = (PfTrainingData){
+        .loader = &group->loader.loader,
+        .features = group->loader.features,
+        .tasks = group->tasks,
+        .task_count = table->task_count,
+        .train_rows = group->train.rows,
+        .train_count = group->train.count,
+        .val_rows = table->split_rows[PF_SPLIT_VAL],
+        .val_count = table->split_counts[PF_SPLIT_VAL],
+    };
+    return 0;
+}
+
+static PfHeadBatchConfig head_batch_config(const PfHeadBatchRun *run, const PfExperiment *first,
+                                           const PfTrainingData *data)
+{
+    return (PfHeadBatchConfig){
+        .spec = first->spec,
+        .optimizer = first->optimizer,
+        .nesterov = first->nesterov,
+        .epochs = first->epochs ? first->epochs : pf_default_epochs(first, data->train_count),
+        .batch = first->batch,
+        .balance = first->sampling == PF_SAMPLING_BALANCED ? pf_feature_table_class_task(run->table)
+                                                           : NULL,
+        .patience = first->patience,
+        .pool = run->pool,
+        .checkpoint = run->checkpoint,
+        .resume = run->options->resume,
+    };
+}
+
+/* A head that goes on from a checkpoint need not be warmed. */
+static bool needs_warm_head(const PfHeadBatchRun *run)
+{
+    bool goes_on = run->checkpoint && run->options->resume &&
+                   !access(pf_checkpoint_path(run->checkpoint), F_OK);
+    return run->options->warm_head && !goes_on;
+}
+
+/* *start: where the head begins; NULL: anywhere. */
+static int find_start(const PfHeadBatchRun *run, const PfTrainingData *data,
+                      const PfHeadBatchConfig *config, PfHeadNetwork **start, PfError *err)
+{
+    const char *init = run->options->finetune.init;
+    if (init)
+        return pf_first_head_of_model(init, &config->spec, data->tasks, data->task_count,
+                                      data->features, start, err);
+    return needs_warm_head(run)
+               ? pf_first_head_trained(data, config, run->table->rows, NULL, start, err)
+               : 0;
+}
+
+static int train_with_suffix(const PfHeadBatchRun *run, const PfExperiment *first,
+                             const PfTrainingData *data, PfHeadBatchConfig *config,
+                             PfHeadBatchResult *out, PfError *err)
+{
+    PfHeadNetwork *start = NULL;
+    PfSuffixOptimizerConfig suffix = {.kind = first->optimizer,
+                                      .nesterov = first->nesterov,
+                                      .learning_rate = first->backbone_rate,
+                                      .weight_decay = first->setting.weight_decay,
+                                      .momentum = first->setting.momentum,
+                                      .pool = run->pool};
+    if (pf_finetune_begin(run->finetune, &suffix, &config->trunk, err)) return -1;
+    if (find_start(run, data, config, &start, err)) return -1;
+    config->start = start;
+    int failed = pf_head_trainer_run(data, config, run->observer, out, err);
+    pf_head_network_free(&start);
+    if (failed) return -1;
+    if (!pf_finetune_end(run->finetune, err)) return 0;
+    pf_head_batch_result_free(out);
+    return -1;
+}
+
+int pf_head_batch_run(const PfHeadBatchRun *run, const PfExperiment *first,
+                      const PfHeadSetting *settings, int count, int64_t seed,
+                      PfHeadBatchResult *out, PfError *err)
+{
+    HeadBatchData group;
+    int failed = open_data(run, first, seed, &group, err);
+    PfHeadBatchConfig config = head_batch_config(run, first, &group.data);
+    config.settings = settings;
+    config.head_count = count;
+    config.seed = (uint64_t)seed;
+    if (!failed && run->finetune)
+        failed = train_with_suffix(run, first, &group.data, &config, out, err);
+    else if (!failed && first->optimizer == PF_LBFGS)
+        failed = pf_convex_head_check(group.tasks, group.data.task_count, &first->spec, err) ||
+                 pf_convex_head_train(&group.data, &config, run->observer, out, err);
+    else if (!failed)
+        failed = pf_head_trainer_run(&group.data, &config, run->observer, out, err);
+    free_data(&group);
+    return failed ? -1 : 0;
+}

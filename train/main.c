@@ -1,0 +1,245 @@
+/* train: a head on the features of a cache. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/backbone/script_file.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/process.h"
+#include "common/file/atomic_file.h"
+#include "common/file/output.h"
+#include "train/checkpoint_run.h"
+#include "train/features/target_kind.h"
+#include "train/head_batch_run.h"
+#include "train/head_model.h"
+#include "train/report.h"
+#include "train/result.h"
+
+static const volatile sig_atomic_t *interrupted;
+
+static int check_places(const PfOutput *outputs, int count, PfError *err)
+{
+    for (int i = 0; i < count; i++)
+        if (outputs[i].path && strcmp(outputs[i].path, "-") &&
+            pf_atomic_file_check(outputs[i].path, err))
+            return -1;
+    return 0;
+}
+
+/* Says now what would go wrong after the training, or would be lost. */
+static int check_outputs(const PfTrainOptions *options, PfError *err)
+{
+    const PfFinetuneOptions *finetune = &options->finetune;
+    int has_checkpoint = pf_checkpoint_run_has_place(options);
+    char *checkpoint = has_checkpoint ? pf_checkpoint_run_path(options, err) : NULL;
+    const PfOutput outputs[] = {{"-o", options->output, PF_CONTENT_MODEL},
+                                {"--json", options->json, PF_CONTENT_JSON},
+                                {"--csv", options->csv, PF_CONTENT_CSV},
+                                {"the checkpoint", checkpoint, PF_CONTENT_ANY}};
+    const char *inputs[] = {options->cache, finetune->init, finetune->weights, finetune->backbone};
+    const char *whats[] = {"the cache itself", "the model of --init", "the network's weights",
+                           "the network"};
+    int failed = (has_checkpoint && !checkpoint) ||
+                 pf_output_check_all(outputs, 4, inputs, whats, 4, err) ||
+                 check_places(outputs, 4, err);
+    free(checkpoint);
+    return failed ? -1 : 0;
+}
+
+/* What the sweep tells while it runs. */
+typedef struct Watch {
+    const PfCache *cache;
+    const PfTrainOptions *options;
+    PfTrainingLines lines;
+} Watch;
+
+static void on_stage(void *context, const PfSweep *sweep, const PfFeatureTable *table)
+{
+    Watch *watch = context;
+    pf_report_plan(watch->cache, watch->options, sweep, table);
+    pf_training_lines_start(&watch->lines, watch->options, sweep, table);
+}
+
+static void on_epoch(void *context, const PfHeadEpoch *epoch)
+{
+    pf_training_lines_epoch(&((Watch *)context)->lines, epoch);
+}
+
+static void on_resume(void *context, int epoch)
+{
+    (void)context;
+    pf_say("going on after epoch %d", epoch);
+}
+
+static int on_step(void *context, int64_t done, int64_t total)
+{
+    pf_training_lines_step(&((Watch *)context)->lines, done, total);
+    return *interrupted != 0;
+}
+
+static int evaluate_split(PfTrainRun *run, const PfTrainingData *data, PfSplit split,
+                          const int32_t *rows, int64_t count, PfThreadPool *pool, PfError *err)
+{
+    int with_auc = split != PF_SPLIT_TRAIN;
+    if (!count) return 0;
+    run->metrics[split] = pf_calloc((size_t)data->task_count, sizeof *run->metrics[split], err);
+    if (!run->metrics[split]) return -1;
+    return pf_evaluate(run->sweep->result.network, data, rows, count, with_auc, pool,
+                       run->metrics[split], err);
+}
+
+/* The train part's metrics are those of the rows that were trained on. */
+static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
+{
+    const PfSweep *sweep = run->sweep;
+    PfFeatureTable *table = sweep->table;
+    PfHeadLoader loader;
+    PfTrainRows train = {0};
+    int failed = pf_head_loader_new(table, sweep->finetune, pool, &loader, err) ||
+                 pf_train_rows(table, &sweep->experiment, sweep->experiment.seed, &train, err);
+    PfTrainingData data = {.loader = &loader.loader,
+                           .features = loader.features,
+                           .tasks = table->tasks,
+                           .task_count = table->task_count};
+    if (!failed)
+        failed = evaluate_split(run, &data, PF_SPLIT_TRAIN, train.rows, train.count, pool, err);
+    for (int split = PF_SPLIT_TRAIN + 1; split < PF_SPLIT_COUNT && !failed; split++)
+        failed = evaluate_split(run, &data, (PfSplit)split, table->split_rows[split],
+                                table->split_counts[split], pool, err);
+    free(train.chosen);
+    pf_head_loader_free(&loader);
+    return failed ? -1 : 0;
+}
+
+static void free_metrics(PfTrainRun *run)
+{
+    for (int split = 0; split < PF_SPLIT_COUNT; split++) {
+        for (int t = 0; run->metrics[split] && t < run->sweep->table->task_count; t++)
+            pf_task_metrics_free(&run->metrics[split][t]);
+        free(run->metrics[split]);
+    }
+}
+
+static int write_text(const char *path, char *text, PfError *err)
+{
+    if (!text) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    if (strcmp(path, "-")) return pf_atomic_file_write(path, text, strlen(text), err);
+    return pf_process_write_output(text, err);
+}
+
+static int write_json(const char *path, const cJSON *result, PfError *err)
+{
+    char *printed = pf_json_indented_text(result);
+    char *text = printed ? pf_asprintf(err, "%s\n", printed) : NULL;
+    int failed = write_text(path, text, err);
+    free(text);
+    free(printed);
+    return failed;
+}
+
+static int write_csv(const char *path, const PfTrainRun *run, PfError *err)
+{
+    char *text = pf_result_csv(run);
+    int failed = write_text(path, text, err);
+    free(text);
+    return failed;
+}
+
+/* JSON first, so that a run that misses its --assert can be looked into. */
+static int write_results(const PfTrainOptions *options, const PfTrainRun *run, PfError *err)
+{
+    int knows_backbone = 1;
+    cJSON *json = pf_result_json(run);
+    int failed = options->json && write_json(options->json, json, err);
+    if (!failed && options->csv) failed = write_csv(options->csv, run, err);
+    for (int i = 0; i < options->assertion_count && !failed; i++)
+        failed = pf_assertion_check(&options->assertions[i], json, err);
+    cJSON_Delete(json);
+    if (failed || !options->output) return failed;
+    failed = pf_head_model_write(options->output, run, &knows_backbone, err);
+    if (!failed && run->sweep->checkpoint) pf_checkpoint_remove(run->sweep->checkpoint);
+    if (!failed && !knows_backbone)
+        pf_warn("'%s' does not say which network its features come from: predict can use this "
+                "model on caches only, not on images",
+                pf_cache_path(run->cache));
+    return failed;
+}
+
+static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, PfThreadPool *pool,
+                            double started, PfError *err)
+{
+    int failed = evaluate_splits(run, pool, err);
+    run->total_seconds = pf_clock_seconds() - started;
+    if (!failed) {
+        pf_report_ranking(run);
+        pf_report_metrics(run);
+        failed = write_results(options, run, err);
+    }
+    run->total_seconds = pf_clock_seconds() - started;
+    if (!failed) pf_report_end(run, options->output);
+    free_metrics(run);
+    return failed;
+}
+
+static int run_on_cache(const PfTrainOptions *options, PfCache *cache, PfThreadPool *pool,
+                        double started, PfError *err)
+{
+    PfSweep sweep;
+    Watch watch = {.cache = cache, .options = options};
+    PfSweepObserver observer = {&watch, on_stage, on_epoch, on_step, on_resume};
+    int failed = pf_sweep_run(cache, options, pool, &observer, &sweep, err);
+    pf_training_lines_end(&watch.lines);
+    PfTrainRun run = {.cache = cache, .options = options, .sweep = &sweep};
+    if (!failed) failed = report_and_write(options, &run, pool, started, err);
+    pf_sweep_free(&sweep);
+    return failed;
+}
+
+static int train(const PfTrainOptions *options, PfError *err)
+{
+    double started = pf_clock_seconds();
+    PfCache *cache;
+    PfThreadPool *pool;
+    if (pf_target_kinds_check(err) || check_outputs(options, err) ||
+        (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) ||
+        pf_cache_open(options->cache, &cache, err))
+        return -1;
+    int failed = pf_thread_pool_new(options->threads, &pool, err);
+    if (!failed) {
+        failed = run_on_cache(options, cache, pool, started, err);
+        pf_thread_pool_free(&pool);
+    }
+    pf_cache_close(&cache);
+    return failed;
+}
+
+static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
+{
+    if (pf_train_options_parse(argc, argv, options, err)) return -1;
+    pf_log_setup("train", options->quiet ? PF_QUIET : options->verbose ? PF_VERBOSE : PF_NORMAL);
+    if (options->help) {
+        pf_train_options_help();
+    } else if (options->version) {
+        puts("train (permafrost) " PF_VERSION);
+    } else if (options->trust) {
+        return pf_script_file_trust(options->trust, err);
+    } else {
+        interrupted = options->table.interrupted = pf_process_catch_interrupts();
+        return train(options, err);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    PfTrainOptions options;
+    PfError err = {0};
+    pf_process_begin_streams();
+    pf_log_setup("train", PF_NORMAL);
+    int failed = run(argc, argv, &options, &err) || pf_process_finish_output(&err);
+    pf_train_options_free(&options);
+    return failed ? pf_log_error(&err) : PF_EXIT_DONE;
+}

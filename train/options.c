@@ -1,0 +1,576 @@
+#include "train/options.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/backbone/script_file.h"
+#include "common/base/memory.h"
+#include "common/base/options.h"
+#include "common/base/size_text.h"
+
+static PfExperiment *experiment_of(void *settings)
+{
+    return &((PfTrainOptions *)settings)->experiment;
+}
+
+static int parse_head(void *settings, const char *value, PfError *err)
+{
+    return pf_head_spec_parse(value, &experiment_of(settings)->spec, err);
+}
+
+static int parse_activation(void *settings, const char *value, PfError *err)
+{
+    int chosen = 0, failed = pf_options_parse_choice("--activation", value, pf_activation_names,
+                                                     PF_ACTIVATION_COUNT, &chosen, err);
+    experiment_of(settings)->spec.activation = (PfActivation)chosen;
+    return failed;
+}
+
+static int parse_head_norm(void *settings, const char *value, PfError *err)
+{
+    int chosen = 0, failed = pf_options_parse_choice("--head-norm", value, pf_head_norm_names,
+                                                     PF_HEAD_NORM_COUNT, &chosen, err);
+    experiment_of(settings)->spec.norm = (PfHeadNorm)chosen;
+    return failed;
+}
+
+static int parse_optimizer(void *settings, const char *value, PfError *err)
+{
+    int chosen = 0, failed = pf_options_parse_choice("--optimizer", value, pf_optimizer_names,
+                                                     PF_OPTIMIZER_COUNT, &chosen, err);
+    experiment_of(settings)->optimizer = (PfOptimizerKind)chosen;
+    return failed;
+}
+
+static int parse_normalize(void *settings, const char *value, PfError *err)
+{
+    int chosen = 0, failed = pf_options_parse_choice("--normalize", value, pf_normalize_names,
+                                                     PF_NORMALIZE_COUNT, &chosen, err);
+    experiment_of(settings)->normalize = (PfNormalize)chosen;
+    return failed;
+}
+
+static int parse_batch_norm(void *settings, const char *value, PfError *err)
+{
+    static const char *const words[] = {"frozen", "learn"};
+    PfTrainOptions *options = settings;
+    return pf_options_parse_choice("--batch-norm", value, words, 2,
+                                   &options->finetune.train_batch_norm, err);
+}
+
+static int parse_precision(void *settings, const char *value, PfError *err)
+{
+    static const char *const words[] = {"fp32", "bf16"};
+    PfTrainOptions *options = settings;
+    return pf_options_parse_choice("--precision", value, words, 2, &options->finetune.bf16, err);
+}
+
+static int parse_class_weights(void *settings, const char *value, PfError *err)
+{
+    static const char *const words[] = {"none", "balanced"};
+    return pf_options_parse_choice("--class-weights", value, words, 2,
+                                   &experiment_of(settings)->balanced_loss, err);
+}
+
+static int parse_sampling(void *settings, const char *value, PfError *err)
+{
+    int chosen = 0, failed = pf_options_parse_choice("--sampling", value, pf_sampling_names,
+                                                     PF_SAMPLING_COUNT, &chosen, err);
+    experiment_of(settings)->sampling = (PfSampling)chosen;
+    return failed;
+}
+
+static int parse_schedule(void *settings, const char *value, PfError *err)
+{
+    PfSchedule *schedule = &experiment_of(settings)->setting.schedule;
+    long long step;
+    if (!strcmp(value, "constant")) {
+        *schedule = (PfSchedule){.kind = PF_SCHEDULE_CONSTANT};
+        return 0;
+    }
+    if (!strcmp(value, "cosine")) {
+        *schedule = (PfSchedule){.kind = PF_SCHEDULE_COSINE};
+        return 0;
+    }
+    *schedule = (PfSchedule){.kind = PF_SCHEDULE_STEP};
+    const char *epochs = value + strlen("step:"), *comma = strchr(value, ',');
+    if (!strncmp(value, "step:", 5) && comma && comma > epochs &&
+        !pf_options_read_long(epochs, (size_t)(comma - epochs), &step) && step > 0 &&
+        step <= INT_MAX &&
+        !pf_options_read_double(comma + 1, strlen(comma + 1), &schedule->gamma) &&
+        schedule->gamma > 0 && schedule->gamma <= 1) {
+        schedule->step_epochs = (int)step;
+        return 0;
+    }
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--schedule: expected constant, cosine or step:EPOCHS,FACTOR as in step:30,0.1, "
+                   "found '%s'",
+                   value);
+}
+
+static int parse_memory(void *settings, const char *value, PfError *err)
+{
+    return pf_size_text_parse("--memory", value, &((PfTrainOptions *)settings)->table.memory_bytes,
+                              err);
+}
+
+/* ---- what is said of targets ---- */
+
+/* The entry of "TARGET=value", or of all targets where there is no "=". *value is what follows. */
+static PfTaskSetting *task_setting(PfTrainOptions *options, const char *option, const char *text,
+                                   const char **value, PfError *err)
+{
+    const char *equals = strchr(text, '=');
+    size_t length = equals ? (size_t)(equals - text) : 0;
+    *value = equals ? equals + 1 : text;
+    if (options->task_count == PF_MAX_TASK_SETTINGS || length >= PF_CACHE_NAME_SIZE) {
+        pf_fail(err, PF_EXIT_USAGE, "%s: too many, or too long a name: '%s'", option, text);
+        return NULL;
+    }
+    PfTaskSetting *setting = &options->tasks[options->task_count++];
+    *setting = (PfTaskSetting){.weight = -1};
+    memcpy(setting->target, text, length);
+    return setting;
+}
+
+static int parse_loss(void *settings, const char *text, PfError *err)
+{
+    const char *value;
+    PfTaskSetting *setting = task_setting(settings, "--loss", text, &value, err);
+    if (!setting) return -1;
+    setting->has_loss = 1;
+    return pf_loss_parse("--loss", value, &setting->loss, &setting->loss_parameter, err);
+}
+
+static int parse_task_weight(void *settings, const char *text, PfError *err)
+{
+    const char *value;
+    PfTaskSetting *setting = task_setting(settings, "--task-weight", text, &value, err);
+    if (!setting) return -1;
+    if (!*setting->target)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--task-weight: expected TARGET=W as in age=0.5, found "
+                       "'%s'",
+                       text);
+    return pf_options_parse_double("--task-weight", value, 0, 1e6, &setting->weight, err);
+}
+
+/* ---- sweeps ---- */
+
+#define MAX_VALUES 1000
+
+static int fail_range(const char *text, PfError *err)
+{
+    return pf_fail(
+        err, PF_EXIT_USAGE,
+        "--sweep: expected a range as in 1e-4..1e-1:log7 (equal factors; both ends above "
+        "0) or 0..0.5:lin6 (equal steps), of 2 to %d values, found '%s'",
+        MAX_VALUES, text);
+}
+
+static double value_at(double low, double high, int is_log, int index, int count)
+{
+    double share = (double)index / (count - 1);
+    return is_log ? low * pow(high / low, share) : low + (high - low) * share;
+}
+
+/* "A..B:logN" or "A..B:linN" */
+static int parse_range(const char *text, PfSweepAxis *axis, PfError *err)
+{
+    double low, high;
+    uint64_t wanted;
+    const char *dots = strstr(text, ".."), *colon = strchr(text, ':');
+    if (!colon || colon < dots + 2 || pf_options_read_double(text, (size_t)(dots - text), &low) ||
+        pf_options_read_double(dots + 2, (size_t)(colon - dots - 2), &high))
+        return fail_range(text, err);
+    int is_log = !strncmp(colon, ":log", 4);
+    if ((!is_log && strncmp(colon, ":lin", 4)) ||
+        pf_options_read_unsigned(colon + 4, strlen(colon + 4), &wanted) || wanted < 2 ||
+        wanted > MAX_VALUES || (is_log && (low <= 0 || high <= 0)))
+        return fail_range(text, err);
+    int count = (int)wanted;
+    axis->values = pf_calloc((size_t)count, sizeof *axis->values, err);
+    if (!axis->values) return -1;
+    for (axis->count = 0; axis->count < count; axis->count++) {
+        double value = value_at(low, high, is_log, axis->count, count);
+        if (!(axis->values[axis->count] = pf_asprintf(err, "%.6g", value))) return -1;
+    }
+    return 0;
+}
+
+/* The whole list is a range; a list of values may hold words with dots. */
+static bool is_range(const char *text)
+{
+    return strstr(text, "..") && !strchr(text, ',');
+}
+
+static void free_axis(PfSweepAxis *axis)
+{
+    free(axis->name);
+    pf_options_free_list(&axis->values, &axis->count);
+    *axis = (PfSweepAxis){0};
+}
+
+static int parse_axis(const char *text, PfSweepAxis *axis, PfError *err)
+{
+    const char *equals = strchr(text, '=');
+    *axis = (PfSweepAxis){0};
+    if (!equals || equals == text || !equals[1])
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--sweep: expected OPTION=VALUES as in lr=1e-3,1e-2 or lr=1e-4..1e-1:log7, "
+                       "found '%s'",
+                       text);
+    axis->name = pf_asprintf(err, "%.*s", (int)(equals - text), text);
+    if (axis->name && !(is_range(equals + 1)
+                            ? parse_range(equals + 1, axis, err)
+                            : pf_options_split_list(equals + 1, &axis->values, &axis->count, err)))
+        return 0;
+    free_axis(axis);
+    return -1;
+}
+
+static int parse_sweep(void *settings, const char *value, PfError *err)
+{
+    PfTrainOptions *options = settings;
+    if (options->axis_count == PF_MAX_AXES)
+        return pf_fail(err, PF_EXIT_USAGE, "--sweep: more than %d of them", PF_MAX_AXES);
+    PfSweepAxis *axis = &options->axes[options->axis_count];
+    if (parse_axis(value, axis, err)) return -1;
+    options->axis_count++; /* from here on it is freed with the others */
+    for (int a = 0; a < options->axis_count - 1; a++)
+        if (!strcmp(options->axes[a].name, axis->name))
+            return pf_fail(err, PF_EXIT_USAGE, "--sweep: '%s' is given twice", axis->name);
+    return 0;
+}
+
+static int parse_assert(void *settings, const char *value, PfError *err)
+{
+    PfTrainOptions *options = settings;
+    if (options->assertion_count == PF_MAX_ASSERTIONS)
+        return pf_fail(err, PF_EXIT_USAGE, "--assert: more than %d of them", PF_MAX_ASSERTIONS);
+    return pf_assertion_parse(value, &options->assertions[options->assertion_count++], err);
+}
+
+/* clang-format off */
+#define FIELD(name) .offset = offsetof(PfTrainOptions, name)
+
+static const PfOption table[] = {
+    {.name = "Output:", .kind = PF_OPTION_GROUP},
+    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, FIELD(output),
+     .argument = "FILE", .help = "write the best head, of its best epoch, as .safetensors"},
+    {.name = "json", .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE",
+     .help = "write the result as JSON; - is stdout"},
+    {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE",
+     .help = "write a line for every head that was trained; - is stdout"},
+    {.name = "csv-safe", .kind = PF_OPTION_FLAG, FIELD(csv_safe),
+     .help = "for spreadsheets: a ' before texts that they would take for\n"
+             "formulas (= + - @)"},
+    {.name = "assert", .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
+     .help = "exit with 5, and write no model, unless a number of the\n"
+             "result is as said: 'val.accuracy>=0.95'; may be repeated"},
+    {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, FIELD(quiet),
+     .help = "warnings and errors only"},
+    {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, FIELD(verbose),
+     .help = "a line for every epoch"},
+    {.name = "Data:", .kind = PF_OPTION_GROUP},
+    {.name = "tap", .kind = PF_OPTION_TEXT, FIELD(tap), .argument = "NAME|all",
+     .help = "features to train on (default: the only ones; of several\n"
+             "the last that are not maps); all: try each and rank them"},
+    {.name = "sources-from", .kind = PF_OPTION_TEXT, FIELD(sources_from), .argument = "DIR",
+     .help = "folder where the parts of a virtual cache may lie besides its own;\n"
+             "others are refused"},
+    {.name = "target", .kind = PF_OPTION_TEXT, FIELD(table.targets), .argument = "NAME[,NAME...]",
+     .help = "what to learn (default: the only classes); several are\n"
+             "learned together"},
+    {.name = "loss", .kind = PF_OPTION_CALL, .parse = parse_loss,
+     .argument = "[TARGET=]LOSS[:X]",
+     .help = "of numbers: mse (default), l1 or huber[:DELTA], in units of the\n"
+             "target's spread; of classes: cross-entropy (default), of labels:\n"
+             "binary-cross-entropy (default), of both: focal[:GAMMA];\n"
+             "may be repeated"},
+    {.name = "task-weight", .kind = PF_OPTION_CALL, .parse = parse_task_weight,
+     .argument = "TARGET=W", .help = "of one target's loss in the sum (default 1); may be repeated"},
+    {.name = "val", .kind = PF_OPTION_DOUBLE, FIELD(table.val), .argument = "F",
+     .minimum = 0, .maximum = 0.9,
+     .help = "fraction of the train rows to validate on, where the cache\n"
+             "has no val part (default 0.2); 0 trains without"},
+    {.name = "per-class", .kind = PF_OPTION_INT, FIELD(experiment.per_class), .argument = "N",
+     .minimum = 1, .maximum = 1e9, .help = "train on N rows of each class only"},
+    {.name = "views", .kind = PF_OPTION_INT, FIELD(table.views), .argument = "N",
+     .minimum = 1, .maximum = PF_VIEWS_MAX,
+     .help = "draw from the first N views of each image (default: all\n"
+             "that the cache has); 1: the centre alone"},
+    {.name = "normalize", .kind = PF_OPTION_CALL, .parse = parse_normalize, .argument = "KIND",
+     .help = "none, standardize or l2 (default standardize)"},
+    {.name = "Head:", .kind = PF_OPTION_GROUP},
+    {.name = "head", .kind = PF_OPTION_CALL, .parse = parse_head, .argument = "KIND",
+     .help = "linear, or mlp:WIDTH[xWIDTH...] (default linear)"},
+    {.name = "activation", .kind = PF_OPTION_CALL, .parse = parse_activation,
+     .argument = "relu|gelu", .help = "of an mlp (default relu)"},
+    {.name = "head-norm", .kind = PF_OPTION_CALL, .parse = parse_head_norm,
+     .argument = "none|batch|layer", .help = "of an mlp's hidden layers (default none)"},
+    {.name = "dropout", .kind = PF_OPTION_DOUBLE, FIELD(experiment.spec.dropout),
+     .argument = "P", .minimum = 0, .maximum = 0.99,
+     .help = "of an mlp's hidden layers (default 0)"},
+    {.name = "Training:", .kind = PF_OPTION_GROUP},
+    {.name = "epochs", .kind = PF_OPTION_INT, FIELD(experiment.epochs), .argument = "N",
+     .minimum = 1, .maximum = 1000000,
+     .help = "passes over the train rows (default: as many as make 4,000\n"
+             "steps, 10 to 200); of lbfgs the most iterations (1,000)"},
+    {.name = "batch", .kind = PF_OPTION_INT, FIELD(experiment.batch), .argument = "N",
+     .minimum = 1, .maximum = 1 << 24, .help = "rows a step (default 64)"},
+    {.name = "optimizer", .kind = PF_OPTION_CALL, .parse = parse_optimizer, .argument = "NAME",
+     .help = "adam, adamw, sgd, or lbfgs, which takes linear heads to\n"
+             "their optimum (default adamw)"},
+    {.name = "lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.learning_rate),
+     .argument = "X", .minimum = 1e-12, .maximum = 1e6,
+     .help = "learning rate (default 0.001; sgd 0.01)"},
+    {.name = "weight-decay", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.weight_decay),
+     .argument = "X", .minimum = 0, .maximum = 1e6,
+     .help = "as torch.optim defines it (default: adamw 0.1, lbfgs 0.001,\n"
+             "others 0)"},
+    {.name = "momentum", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.momentum),
+     .argument = "X", .minimum = 0, .maximum = 0.99999, .help = "of sgd (default 0.9)"},
+    {.name = "nesterov", .kind = PF_OPTION_FLAG, FIELD(experiment.nesterov),
+     .help = "Nesterov's momentum, of sgd"},
+    {.name = "schedule", .kind = PF_OPTION_CALL, .parse = parse_schedule, .argument = "KIND",
+     .help = "of the learning rate: constant, cosine or step:EPOCHS,FACTOR\n"
+             "(default constant)"},
+    {.name = "warmup", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.warmup_epochs),
+     .argument = "EPOCHS", .minimum = 0, .maximum = 1e6,
+     .help = "the learning rate rises from 0 over so many (default 0)"},
+    {.name = "label-smoothing", .kind = PF_OPTION_DOUBLE,
+     FIELD(experiment.setting.label_smoothing), .argument = "S", .minimum = 0, .maximum = 0.99,
+     .help = "of classes (default 0)"},
+    {.name = "clip", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.clip_norm),
+     .argument = "L", .minimum = 0, .maximum = 1e9,
+     .help = "shorten gradients longer than L (default 0: never)"},
+    {.name = "class-weights", .kind = PF_OPTION_CALL, .parse = parse_class_weights,
+     .argument = "none|balanced", .help = "balanced: rare classes weigh more in the loss"},
+    {.name = "sampling", .kind = PF_OPTION_CALL, .parse = parse_sampling,
+     .argument = "shuffle|balanced", .help = "balanced: each class is drawn equally often"},
+    {.name = "patience", .kind = PF_OPTION_INT, FIELD(experiment.patience), .argument = "N",
+     .minimum = 1, .maximum = 1000000,
+     .help = "stop after N epochs that were not better (default: never)"},
+    {.name = "seed", .kind = PF_OPTION_LONG, FIELD(experiment.seed), .argument = "N",
+     .minimum = 0, .maximum = 9007199254740991.0,
+     .help = "of the initial weights and the batches (default 0)"},
+    {.name = "Fine-tuning (libtorch):", .kind = PF_OPTION_GROUP},
+    {.name = "finetune", .kind = PF_OPTION_TEXT, FIELD(finetune.node), .argument = "NODE",
+     .help = "let the network learn too from NODE on (layer4, layer4.1,\n"
+             "features.24), whose input the cache must have (--tap layer3);\n"
+             "all: the whole network, from cached pixels"},
+    {.name = "backbone-lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.backbone_rate),
+     .argument = "X", .minimum = 0, .maximum = 1e6,
+     .help = "learning rate of the network (default: that of the head,\n"
+             "1e-4; sgd 1e-3)"},
+    {.name = "warm-head", .kind = PF_OPTION_FLAG, FIELD(warm_head),
+     .help = "train the head alone first, on the network as it is"},
+    {.name = "init", .kind = PF_OPTION_TEXT, FIELD(finetune.init), .argument = "MODEL",
+     .help = "begin with the head of a model (and its fine-tuned tensors)"},
+    {.name = "resume", .kind = PF_OPTION_FLAG, FIELD(resume),
+     .help = "go on after the last epoch of a run that was killed"},
+    {.name = "batch-norm", .kind = PF_OPTION_CALL, .parse = parse_batch_norm,
+     .argument = "frozen|learn",
+     .help = "learn: use each batch's statistics and move the running\n"
+             "ones (default frozen)"},
+    {.name = "precision", .kind = PF_OPTION_CALL, .parse = parse_precision,
+     .argument = "fp32|bf16", .help = "of the network's arithmetic (default fp32)"},
+    {.name = "device", .kind = PF_OPTION_TEXT, FIELD(finetune.device), .argument = "NAME",
+     .help = "auto, cpu, cuda or cuda:1 (default auto)"},
+    {.name = "weights", .kind = PF_OPTION_TEXT, FIELD(finetune.weights), .argument = "FILE",
+     .help = "of the network (default: where extract found them)"},
+    {.name = "backbone", .kind = PF_OPTION_TEXT, FIELD(finetune.backbone), .argument = "FILE.pt",
+     .help = "the TorchScript network (default: where extract found it,\n"
+             "if that file was noted with --trust)"},
+    {.name = "Many heads at once:", .kind = PF_OPTION_GROUP},
+    {.name = "sweep", .kind = PF_OPTION_CALL, .parse = parse_sweep, .argument = "OPTION=VALUES",
+     .help = "train a head for every value: lr=1e-4..1e-1:log7,\n"
+             "weight-decay=0,1e-3, head=linear,mlp:256; repeated: all\n"
+             "combinations; the best on validation is kept"},
+    {.name = "folds", .kind = PF_OPTION_INT, FIELD(folds), .argument = "K",
+     .minimum = 2, .maximum = 255,
+     .help = "cross-validate every setting; the best is then trained on\n"
+             "all train rows"},
+    {.name = "seeds", .kind = PF_OPTION_INT, FIELD(seeds), .argument = "S",
+     .minimum = 1, .maximum = 100000, .help = "train every setting from S seeds (default 1)"},
+    {.name = "The machine:", .kind = PF_OPTION_GROUP},
+    {.name = "memory", .kind = PF_OPTION_CALL, .parse = parse_memory, .argument = "SIZE",
+     .help = "that features may take, as in 512M or 2G (default: half of\n"
+             "the machine's); more of them are streamed from the cache"},
+    {.name = "threads", .kind = PF_OPTION_INT, FIELD(threads), .argument = "N",
+     .minimum = 1, .maximum = 256,
+     .help = "default: one per core; the result is the same for any"},
+    {.name = "trust", .kind = PF_OPTION_TEXT, FIELD(trust), .argument = "FILE.pt",
+     .help = "note a TorchScript file as one that may run where a cache or\n"
+             "a model names it, and leave"},
+    {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, FIELD(help), .help = "this"},
+    {.name = "version", .kind = PF_OPTION_FLAG, FIELD(version), .help = "and leave"},
+    {0},
+};
+/* clang-format on */
+
+void pf_train_options_help(void)
+{
+    puts("usage: train [options] CACHE.h5 [-o MODEL.safetensors]\n"
+         "       train --trust FILE.pt\n\n"
+         "Trains heads on cached features: classes, numbers, labels or points, one head or\n"
+         "hundreds side by side, and keeps the best.");
+    pf_options_print(table);
+}
+
+static int check_operands(const char *const *operands, int count, PfError *err)
+{
+    if (!count)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "which cache? Usage: train [options] CACHE.h5 [-o MODEL.safetensors]; train "
+                       "--help explains.");
+    if (count > 1)
+        return pf_fail(err, PF_EXIT_USAGE, "one cache at a time, found '%s' and '%s'", operands[0],
+                       operands[1]);
+    return 0;
+}
+
+static int check_finetune(const PfTrainOptions *options, PfError *err)
+{
+    const PfFinetuneOptions *finetune = &options->finetune;
+    const char *wrong = options->warm_head                 ? "warm-head"
+                        : finetune->init                   ? "init"
+                        : options->resume                  ? "resume"
+                        : finetune->train_batch_norm       ? "batch-norm"
+                        : finetune->bf16                   ? "precision"
+                        : strcmp(finetune->device, "auto") ? "device"
+                        : finetune->weights                ? "weights"
+                        : finetune->backbone               ? "backbone"
+                                                           : NULL;
+    if (!finetune->node && wrong)
+        return pf_fail(err, PF_EXIT_USAGE, "--%s belongs to --finetune", wrong);
+    if (finetune->init && options->warm_head)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--init gives the head that --warm-head would train: choose one");
+    if (finetune->node && options->tap && !strcmp(options->tap, "all"))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--tap all probes frozen features; with --finetune the tap is what the head "
+                       "takes");
+    return 0;
+}
+
+/* Every setting of a sweep is checked before anything is read. */
+static int check_settings(const PfTrainOptions *options, PfError *err)
+{
+    PfSweepSetting *settings;
+    int count;
+    if (pf_train_options_settings(options, &settings, &count, err)) return -1;
+    pf_sweep_settings_free(&settings, count);
+    return 0;
+}
+
+int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfError *err)
+{
+    int count = 0;
+    *options = (PfTrainOptions){
+        .table = {.val = -1},
+        .experiment = pf_experiment_default(),
+        .seeds = 1,
+        .finetune = {.device = "auto"},
+    };
+    const char **operands = pf_calloc((size_t)argc, sizeof *operands, err);
+    int failed = !operands || pf_options_parse(table, options, argc, argv, operands, &count, err);
+    const int is_plain = !failed && !options->help && !options->version;
+    if (is_plain && options->trust) {
+        failed = pf_script_file_check_trust_operands(count, err);
+    } else if (is_plain) {
+        failed = check_operands(operands, count, err) || check_finetune(options, err) ||
+                 check_settings(options, err);
+        if (!failed && options->csv_safe && !options->csv)
+            failed = pf_fail(err, PF_EXIT_USAGE, "--csv-safe goes with --csv FILE");
+        options->cache = count ? operands[0] : NULL;
+        options->table.threads = options->finetune.threads = options->threads;
+        options->finetune.output = options->tap;
+    }
+    free(operands);
+    return failed ? -1 : 0;
+}
+
+void pf_train_options_free(PfTrainOptions *options)
+{
+    for (int i = 0; i < options->axis_count; i++) free_axis(&options->axes[i]);
+    options->axis_count = 0;
+}
+
+/* ---- the settings of a sweep ---- */
+
+#define MAX_SETTINGS 1000000
+
+static int check_axis(const PfSweepAxis *axis, PfError *err)
+{
+    static const char *const fixed[] = {
+        "output",  "json",         "csv",         "assert",    "quiet",   "verbose",  "tap",
+        "target",  "loss",         "task-weight", "val",       "sweep",   "folds",    "seeds",
+        "threads", "memory",       "views",       "help",      "version", "finetune", "warm-head",
+        "resume",  "init",         "batch-norm",  "precision", "device",  "weights",  "backbone",
+        "trust",   "sources-from", "csv-safe",
+    };
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (!strcmp(axis->name, fixed[i]))
+            return pf_fail(err, PF_EXIT_USAGE, "--sweep: --%s is the same for all heads%s",
+                           axis->name,
+                           !strcmp(axis->name, "tap") ? "; --tap all tries every tap" : "");
+    return 0;
+}
+
+/* Which value of an axis combination `index` has. */
+static int value_index(const PfTrainOptions *options, int axis, int index)
+{
+    for (int a = options->axis_count - 1; a > axis; a--) index /= options->axes[a].count;
+    return index % options->axes[axis].count;
+}
+
+static int make_setting(const PfTrainOptions *options, int index, PfSweepSetting *setting,
+                        PfError *err)
+{
+    PfTrainOptions changed = *options;
+    setting->values = pf_calloc((size_t)options->axis_count, sizeof *setting->values, err);
+    if (!setting->values) return -1;
+    for (int a = 0; a < options->axis_count; a++) {
+        const PfSweepAxis *axis = &options->axes[a];
+        setting->values[a] = axis->values[value_index(options, a, index)];
+        if (pf_options_assign(table, &changed, "--sweep", axis->name, setting->values[a], err))
+            return -1;
+    }
+    setting->experiment = changed.experiment;
+    setting->experiment.finetunes = options->finetune.node != NULL;
+    return pf_experiment_finish(&setting->experiment, err);
+}
+
+int pf_train_options_settings(const PfTrainOptions *options, PfSweepSetting **settings, int *count,
+                              PfError *err)
+{
+    int64_t total = 1;
+    for (int a = 0; a < options->axis_count; a++) {
+        if (check_axis(&options->axes[a], err)) return -1;
+        total *= options->axes[a].count;
+        if (total > MAX_SETTINGS)
+            return pf_fail(err, PF_EXIT_USAGE, "--sweep: more than %d combinations", MAX_SETTINGS);
+    }
+    *settings = pf_calloc((size_t)total, sizeof **settings, err);
+    if (!*settings) return -1;
+    for (*count = 0; *count < total; ++*count)
+        if (make_setting(options, *count, &(*settings)[*count], err)) {
+            pf_sweep_settings_free(settings, *count + 1);
+            return -1;
+        }
+    return 0;
+}
+
+void pf_sweep_settings_free(PfSweepSetting **settings, int count)
+{
+    for (int i = 0; *settings && i < count; i++) free((*settings)[i].values);
+    free(*settings);
+    *settings = NULL;
+}

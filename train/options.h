@@ -1,0 +1,77 @@
+/* The command line of train. */
+#ifndef PF_TRAIN_OPTIONS_H
+#define PF_TRAIN_OPTIONS_H
+
+#include "common/cache/views.h"
+#include "train/features/feature_table.h"
+#include "train/finetune/finetune_network.h"
+#include "train/fit/experiment.h"
+#include "train/metrics/assertion.h"
+
+#define PF_MAX_ASSERTIONS 32
+#define PF_MAX_AXES 16
+#define PF_MAX_TASK_SETTINGS 64
+
+/* What --sweep says: an option and the values that it is to take.
+ *
+ *     lr=1e-4..1e-1:log7          seven values, equal factors apart
+ *     dropout=0..0.5:lin6         six values, equal steps apart
+ *     head=linear,mlp:256x128     these */
+typedef struct PfSweepAxis {
+    char *name; /* without dashes; owned, as the values */
+    char **values;
+    int count;
+} PfSweepAxis;
+
+/* --loss and --task-weight: what was said of one target, or of all (target NULL). */
+typedef struct PfTaskSetting {
+    char target[PF_CACHE_NAME_SIZE]; /* "": all */
+    int has_loss;
+    PfLossKind loss;
+    double loss_parameter; /* "huber:DELTA", "focal:GAMMA"; 1 where the loss has none */
+    double weight;         /* negative: not said */
+} PfTaskSetting;
+
+typedef struct PfTrainOptions {
+    const char *cache;        /* the operand */
+    const char *sources_from; /* NULL: a virtual cache's own folder only */
+    const char *tap;          /* NULL: choose; "all": every tap of the cache */
+    PfFeatureTableConfig table;
+    PfExperiment experiment;
+    PfTaskSetting tasks[PF_MAX_TASK_SETTINGS];
+    int task_count;
+    PfFinetuneOptions finetune; /* output is `tap` */
+    int warm_head;              /* --warm-head: the head learns alone first */
+    int resume;                 /* --resume: from the checkpoint of a run that was killed */
+    PfSweepAxis axes[PF_MAX_AXES];
+    int axis_count;
+    int folds, seeds;                /* folds 0: none */
+    int threads;                     /* 0 = all processors */
+    const char *output, *json, *csv; /* NULL: none; json, csv "-": stdout */
+    int csv_safe;                    /* texts of it are kept from being formulas */
+    PfAssertion assertions[PF_MAX_ASSERTIONS];
+    int assertion_count;
+    const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
+    int quiet, verbose, help, version;
+} PfTrainOptions;
+
+/* Parses the command line; what contradicts itself is refused here. --help and
+ * --version leave the rest unchecked. Free with pf_train_options_free, on
+ * failure too. */
+int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfError *err);
+void pf_train_options_free(PfTrainOptions *options);
+void pf_train_options_help(void);
+
+/* One setting of a sweep. */
+typedef struct PfSweepSetting {
+    PfExperiment experiment; /* finished */
+    char **values;           /* (axis_count) lent by the options' axes */
+} PfSweepSetting;
+
+/* All combinations of the axes, the last changing fastest; one without any.
+ * *settings: to be freed with pf_sweep_settings_free. */
+int pf_train_options_settings(const PfTrainOptions *options, PfSweepSetting **settings, int *count,
+                              PfError *err);
+void pf_sweep_settings_free(PfSweepSetting **settings, int count);
+
+#endif
