@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 BUILD = pathlib.Path(sys.argv[1]).resolve()
-SHIPPED = {"extract", "train", "predict", "permafrost_torch.so", "libh5zstd.so", "libpermafrost.so.0.1.0"}
+SHIPPED = {"extract", "train", "predict", "permafrost_torch.so", "libh5zstd.so", "libpermafrost.so"}
 failures = 0
 
 
@@ -63,7 +63,7 @@ def check_hardened(path, dynamic):
     check(f"{path}: RELRO", "GNU_RELRO" in header)
     check(f"{path}: stack that is not executable", re.search(r"GNU_STACK.*\bRW\b", header))
     check(f"{path}: immediate binding", re.search(r"BIND_NOW|Flags:.*\bNOW\b", dynamic))
-    if "(NEEDED)" in dynamic and path.suffix != ".so":
+    if "(NEEDED)" in dynamic and ".so" not in path.name:
         check(f"{path}: PIE", re.search(r"Flags:.*\bPIE\b", dynamic))
 
 
@@ -88,6 +88,11 @@ def check_commands():
         check(entry["file"], not missing, f"compiled without {missing}")
 
 
+def without_version(name):
+    """libpermafrost.so.0.1.0 as libpermafrost.so."""
+    return re.sub(r"\.so\..*", ".so", name)
+
+
 def check_files(folder):
     hardened = setting("PF_HARDENING") == "ON"
     found = set()
@@ -96,9 +101,9 @@ def check_files(folder):
         check_search(path, dynamic)
         if hardened:
             check_hardened(path, dynamic)
-            if path.name in SHIPPED:
+            if without_version(path.name) in SHIPPED:
                 check_shipped(path)
-        found.add(path.name)
+        found.add(without_version(path.name))
     return found
 
 
