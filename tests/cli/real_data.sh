@@ -13,7 +13,7 @@ expect 0 extract "$DATA/hymenoptera_data" -o h.h5 --backbone "$DATA/mobilenet_v1
 stderr_has '397 rows'
 expect 0 train h.h5 -o h.safetensors --assert 'val.accuracy>=0.915'
 expect 1 predict h.safetensors "$DATA/hymenoptera_data/val/bees"
-stderr_has "  --backbone $DATA/mobilenet_v1_imagenet.pt"
+stderr_has "  --backbone $(realpath "$DATA/mobilenet_v1_imagenet.pt")"
 expect 0 predict h.safetensors "$DATA/hymenoptera_data/val/bees" --top 2 --backbone "$DATA/mobilenet_v1_imagenet.pt"
 [ "$(grep -c ',bees,' stdout)" -ge 70 ] || failed 'most bees should be bees'
 expect 0 extract "$DATA/hymenoptera_data/val" -o maps.h5 --backbone "$DATA/mobilenet_v1_imagenet.pt" \
