@@ -5,26 +5,22 @@
 set -eu
 JOBS=${1:-2}
 SOURCE=$(cd "$(dirname "$0")/.." && pwd)
+cd "$SOURCE" # where presets are looked for
 
 # Suites that start threads. One that does not exist is an error: it cannot be built.
 THREADED='ground thread_pool gemm pipeline dataset_scan feature_cache cache_chunk cache_chunker cache_virtual cache_build journal
   devices dataset manifest feature_table stream_loader head_trainer metrics'
 
-# configure NAME SANITIZERS FLAGS...
-configure() {
-  folder=$SOURCE/build-$1 sanitizers=$2; shift 2
-  cmake -S "$SOURCE" -B "$folder" -DPF_SANITIZE="$sanitizers" -DPF_WERROR=OFF "$@" > /dev/null
-}
-
-# build TARGETS...: in the folder configured last; all of it without targets.
+# build PRESET TARGETS...: in the preset's folder, build-PRESET; all of it without targets.
 build() {
-  cmake --build "$folder" -j "$JOBS" ${1:+--target "$@"} > "$folder/build.log" 2>&1 || {
-    tail -50 "$folder/build.log"; exit 1; }
+  preset=$1; shift
+  cmake --preset "$preset" -DPF_WERROR=OFF > /dev/null
+  cmake --build "build-$preset" -j "$JOBS" ${1:+--target "$@"} > "build-$preset/build.log" 2>&1 || {
+    tail -50 "build-$preset/build.log"; exit 1; }
 }
 
 echo '== ASan + UBSan: units, command lines, fuzz targets'
-configure asan address,undefined
-build
+build asan
 # libtorch keeps its registries until the end, which is no leak of ours.
 export LSAN_OPTIONS="suppressions=$SOURCE/tests/lsan.supp:print_suppressions=0"
 # Without use-after-return: the frames that it moves to the heap are aligned less than AVX-512's 64
@@ -33,12 +29,11 @@ export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=0
 export UBSAN_OPTIONS=print_stacktrace=1
 left_out=
 [ -n "${PF_LONG:-}" ] || left_out='^cli_(recipes|readme)$'
-ctest --test-dir "$SOURCE/build-asan" --output-on-failure -j "$JOBS" -L 'unit|cli|fuzz' ${left_out:+-E "$left_out"}
+ctest --test-dir build-asan --output-on-failure -j "$JOBS" -L 'unit|cli|fuzz' ${left_out:+-E "$left_out"}
 
 echo '== TSan: whatever starts threads'
-configure tsan thread -DPF_TORCH=OFF
 # shellcheck disable=SC2086
-build $(printf 'test_%s ' $THREADED)
+build tsan $(printf 'test_%s ' $THREADED)
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-ctest --test-dir "$SOURCE/build-tsan" --output-on-failure -j "$JOBS" \
+ctest --test-dir build-tsan --output-on-failure -j "$JOBS" \
   -R "^unit_($(echo $THREADED | tr ' ' '|'))\$" --no-tests=error

@@ -1,4 +1,4 @@
-"""What the tests of the torch room share: pixels, run_backbone, comparisons."""
+"""What the tests of the plugin share: pixels, run_backbone, comparisons."""
 import os
 import subprocess
 import sys
