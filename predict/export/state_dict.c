@@ -5,7 +5,7 @@
 
 #include "common/arch/ops.h"
 #include "common/base/memory.h"
-#include "predict/export/source.h"
+#include "predict/export/export.h"
 
 #define TENSORS_OF_NODE 5
 #define NAME_SIZE (PF_NODE_NAME_SIZE + 24)
