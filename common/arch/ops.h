@@ -1,4 +1,4 @@
-/* What is known of the operations of networks: one row for each PfOp, in arch_ops.c.
+/* What is known of the operations of networks: one row for each PfOp, in ops.c.
  *
  * A new operation is a value of PfOp and a row. Shapes, parameters, random weights, the TorchScript
  * that runs, ONNX files and costs all come from the rows; nothing else asks for the operation. */

@@ -135,7 +135,10 @@ int pf_options_parse_choice(const char *what, const char *value, const char *con
 {
     char list[256] = "";
     for (size_t i = 0; i < count; i++) {
-        if (!strcmp(value, choices[i])) return *index = (int)i, 0;
+        if (!strcmp(value, choices[i])) {
+            *index = (int)i;
+            return 0;
+        }
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", choices[i]);
     }
