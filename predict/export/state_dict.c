@@ -1,4 +1,5 @@
 /* A model as the state dict of the network that it was trained on, its head in place. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ typedef struct StateDict {
 
 /* Whether `tap` holds the numbers that the network's last Linear takes: flattening changes their
  * shape alone, dropout nothing outside of training. */
-static int feeds_classifier(const PfArch *arch, int tap)
+static bool feeds_classifier(const PfArch *arch, int tap)
 {
     int node = arch->nodes[arch->node_count - 1].inputs[0];
     while (node != tap && pf_op_row(arch->nodes[node].op)->keeps_values)
