@@ -100,7 +100,7 @@ void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in
 
 /* Multiply-adds of one image (side x side) up to the taps, as `extract --summary` counts them; what
  * several taps share counts once. */
-int pf_network_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
-                             int64_t *out, PfError *err);
+int pf_arch_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
+                          int64_t *out, PfError *err);
 
 #endif

@@ -1,6 +1,5 @@
 /* The names that a pickle may mention, and what calling them would have made. */
 #include <stdbool.h>
-#include <string.h>
 
 #include "common/weights/internal.h"
 #include "common/weights/pickle_internal.h"

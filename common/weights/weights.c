@@ -1,7 +1,6 @@
 #include "common/weights/weights.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>

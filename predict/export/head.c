@@ -1,6 +1,5 @@
 /* A model's head as plain tensors, for all formats. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/memory.h"
