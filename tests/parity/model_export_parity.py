@@ -1,4 +1,4 @@
-"""predict --export: what leaves the house says the same elsewhere.
+"""predict --export: what is exported says the same elsewhere.
 
 Features come from torchvision's own networks, heads from train, the probabilities that are
 compared with from predict on the cached features. The state dict must load with strict=True in
