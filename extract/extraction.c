@@ -54,8 +54,8 @@ static int count_work(PfExtraction *run, int64_t images, PfError *err)
     int64_t each;
     if (!run->backbone->arch || !images) return 0;
     for (int t = 0; t < session->tap_count; t++) taps[t] = session->taps[t].name;
-    if (pf_network_multiply_adds(run->backbone->arch, run->backbone->preprocess.crop, taps,
-                                 session->tap_count, &each, err))
+    if (pf_arch_multiply_adds(run->backbone->arch, run->backbone->preprocess.crop, taps,
+                              session->tap_count, &each, err))
         return -1;
     run->multiply_adds += (double)each * (double)images * run->backbone->views;
     return 0;

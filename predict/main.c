@@ -18,8 +18,7 @@ static int run(const PfPredictOptions *options, PfError *err)
         return 0;
     }
     if (options->trust) return pf_script_file_trust(options->trust, err);
-    if (options->export_path)
-        return pf_model_export_run(&options->network, options->export_path, err);
+    if (options->export_path) return pf_export_run(&options->network, options->export_path, err);
     return pf_prediction_run(options, pf_process_catch_interrupts(), err);
 }
 

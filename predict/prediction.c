@@ -249,8 +249,8 @@ static bool is_cache(const char *path)
     unsigned char found[8];
     struct stat status;
     int fd = pf_input_file_try(AT_FDCWD, path, &status);
-    int is = fd >= 0 && read(fd, found, sizeof found) == (ssize_t)sizeof found &&
-             !memcmp(found, signature, sizeof found);
+    bool is = fd >= 0 && read(fd, found, sizeof found) == (ssize_t)sizeof found &&
+              !memcmp(found, signature, sizeof found);
     if (fd >= 0) close(fd);
     return is;
 }

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/base/integers.h"
@@ -64,7 +63,7 @@ static void head_columns(const PfPredictionWriter *writer, const char *name,
 
 static void head_class(const PfPredictionWriter *writer, const PfScorerTarget *target)
 {
-    int plain = is_plain(writer->scorer);
+    bool plain = is_plain(writer->scorer);
     for (int i = 1; i <= shown_classes(writer, target); i++) {
         char number[16] = "";
         if (i > 1) snprintf(number, sizeof number, "%d", i);
@@ -77,7 +76,7 @@ static void head_class(const PfPredictionWriter *writer, const PfScorerTarget *t
 
 static void head_target(const PfPredictionWriter *writer, const PfScorerTarget *target)
 {
-    int is_points = target->kind == PF_TARGET_KEYPOINTS;
+    bool is_points = target->kind == PF_TARGET_KEYPOINTS;
     int columns = target->kind == PF_TARGET_MULTILABEL ? 1
                   : is_points                          ? target->outputs / 2
                                                        : target->outputs;
@@ -194,7 +193,7 @@ static void json_labels(PfPredictionWriter *writer, const PfScorerTarget *target
 static void json_numbers(PfPredictionWriter *writer, const PfScorerTarget *target,
                          const float *outputs)
 {
-    int points = target->kind == PF_TARGET_KEYPOINTS, is_list = points || target->outputs > 1;
+    bool points = target->kind == PF_TARGET_KEYPOINTS, is_list = points || target->outputs > 1;
     if (is_list) fputc('[', writer->stream);
     for (int c = 0; c < target->outputs; c++) {
         if (c) fputs(", ", writer->stream);
@@ -228,8 +227,8 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
 {
     int most = 1;
     for (int t = 0; t < scorer->target_count; t++)
-        if (scorer->targets[t].outputs > most) most = scorer->targets[t].outputs;
-    int json = options->json;
+        most = (int)pf_max(most, scorer->targets[t].outputs);
+    bool json = options->json;
     *writer = (PfPredictionWriter){.stream = stream,
                                    .scorer = scorer,
                                    .json = json,

@@ -428,8 +428,8 @@ int pf_arch_parameters(const PfArch *arch, int last, PfParameter **out, int *cou
     return *out ? 0 : -1;
 }
 
-int pf_network_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
-                             int64_t *out, PfError *err)
+int pf_arch_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
+                          int64_t *out, PfError *err)
 {
     size_t count = (size_t)arch->node_count;
     PfShape *shapes = pf_calloc(count, sizeof *shapes, err);

@@ -1,4 +1,4 @@
-/* What is known of the operations of networks: one row for each PfOp, in arch_ops.c.
+/* What is known of the operations of networks: one row for each PfOp, in ops.c.
  *
  * A new operation is a value of PfOp and a row. Shapes, parameters, random weights, the TorchScript
  * that runs, ONNX files and costs all come from the rows; nothing else asks for the operation. */
@@ -100,7 +100,7 @@ void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in
 
 /* Multiply-adds of one image (side x side) up to the taps, as `extract --summary` counts them; what
  * several taps share counts once. */
-int pf_network_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
-                             int64_t *out, PfError *err);
+int pf_arch_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
+                          int64_t *out, PfError *err);
 
 #endif

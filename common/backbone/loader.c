@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,9 +51,9 @@ static void *load(Search *search)
 static void *load_from_folders(Search *search)
 {
     char program[PATH_MAX];
-    int known = program_folder(program) == 0;
+    bool known = program_folder(program) == 0;
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        int absolute = folders[i][0] == '/';
+        bool absolute = folders[i][0] == '/';
         if (!absolute && !known) continue;
         snprintf(search->path, sizeof search->path, "%s%s%s/" PLUGIN_FILE, absolute ? "" : program,
                  absolute ? "" : "/", folders[i]);
@@ -103,7 +104,7 @@ static void leave_at_once(int status, void *context)
  * the system takes back anyway. What is arranged last runs first. */
 static void skip_destructors(void)
 {
-    static int is_arranged;
+    static bool is_arranged;
     if (!is_arranged) is_arranged = !on_exit(leave_at_once, NULL);
 }
 #endif

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -199,7 +199,7 @@ static int list_holds(const char *folder, const char *absolute, const char *sha2
 
 /* ---- a file that something names ---- */
 
-static int refuse(const char *absolute, const char *by, int is_changed, PfError *err)
+static int refuse(const char *absolute, const char *by, bool is_changed, PfError *err)
 {
     char *word = pf_path_shell_word(absolute, "FILE.pt", err);
     if (!word) return -1;
@@ -222,12 +222,12 @@ static int open_if_held(const char *folder, const char *absolute, const char *by
 {
     int held = list_holds(folder, absolute, NULL, err);
     if (held < 0) return -1;
-    if (!held) return refuse(absolute, by, 0, err);
+    if (!held) return refuse(absolute, by, false, err);
     if (pf_script_file_open(absolute, NULL, out, err)) return -1;
     held = list_holds(folder, absolute, (*out)->sha256, err);
     if (held > 0) return 0;
     pf_script_file_free(out);
-    return held < 0 ? -1 : refuse(absolute, by, 1, err);
+    return held < 0 ? -1 : refuse(absolute, by, true, err);
 }
 
 int pf_script_file_open_trusted(const char *path, const char *by, PfScriptFile **out, PfError *err)
@@ -236,7 +236,7 @@ int pf_script_file_open_trusted(const char *path, const char *by, PfScriptFile *
     PfError no_place = {0};
     if (!realpath(path, absolute)) return pf_fail_errno(err, "'%s': cannot open it", path);
     char *folder = list_folder(&no_place);
-    if (!folder) return refuse(absolute, by, 0, err);
+    if (!folder) return refuse(absolute, by, false, err);
     int failed = open_if_held(folder, absolute, by, out, err);
     free(folder);
     return failed;

@@ -1,6 +1,7 @@
 #include "common/base/json.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,12 +11,12 @@
 
 #define ESCAPE_LENGTH 6 /* of \uNNNN */
 
-static _Thread_local int left_out; /* something, since pf_json_begin */
+static _Thread_local bool left_out; /* something, since pf_json_begin */
 
 static void *allocate(size_t size)
 {
     void *block = malloc(size);
-    if (!block) left_out = 1;
+    if (!block) left_out = true;
     return block;
 }
 
@@ -89,7 +90,7 @@ static size_t put_bytes_back(const char *text, size_t size, char *out)
     size_t used = 0, length;
     for (size_t at = 0; at < size; at += length) {
         long number = escaped_number(text + at, size - at);
-        int is_byte = number >= 0xdc80 && number <= 0xdcff;
+        bool is_byte = number >= 0xdc80 && number <= 0xdcff;
         length = number >= 0 ? ESCAPE_LENGTH : text[at] == '\\' && at + 1 < size ? 2 : 1;
         if (number >= 0xd800 && number < 0xdc00 && /* the first of a pair goes with its second */
             escaped_number(text + at + length, size - at - length) >= 0)
@@ -126,14 +127,14 @@ void pf_json_begin(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, install);
-    left_out = 0;
+    left_out = false;
 }
 
 int pf_json_check_size(const char *text, size_t size, const char *path, const char *what,
                        PfError *err)
 {
     size_t values = 1;
-    int quoted = 0;
+    bool quoted = false;
     for (size_t i = 0; i < size; i++) {
         if (quoted && text[i] == '\\')
             i++;
@@ -149,13 +150,13 @@ int pf_json_check_size(const char *text, size_t size, const char *path, const ch
 
 /* NULL where memory is short, and where text holds no object, which is no error yet. May
  * come between pf_json_begin and pf_json_finish. */
-static cJSON *parse(const char *text, int *is_short)
+static cJSON *parse(const char *text, bool *is_short)
 {
-    int before = left_out;
+    bool before = left_out;
     pf_json_begin();
     cJSON *object = pf_json_read(text);
     *is_short = left_out;
-    left_out |= before;
+    left_out = left_out || before;
     if (cJSON_IsObject(object)) return object;
     cJSON_Delete(object);
     return NULL;
@@ -163,7 +164,7 @@ static cJSON *parse(const char *text, int *is_short)
 
 cJSON *pf_json_parse(const char *text, const char *path, const char *what, PfError *err)
 {
-    int is_short;
+    bool is_short;
     if (pf_json_check_size(text, strlen(text), path, what, err)) return NULL;
     cJSON *object = parse(text, &is_short);
     if (!object)
@@ -175,7 +176,7 @@ cJSON *pf_json_parse(const char *text, const char *path, const char *what, PfErr
 
 cJSON *pf_json_parse_or_empty(const char *text, const char *path, const char *what, PfError *err)
 {
-    int is_short;
+    bool is_short;
     if (pf_json_check_size(text, strlen(text), path, what, err)) return NULL;
     cJSON *object = parse(text, &is_short);
     if (!object && !is_short) object = cJSON_CreateObject();

@@ -118,14 +118,14 @@ static void draw_bar(PfProgress *progress, int64_t done, const char *text)
     bar[BAR_WIDTH] = '\0';
     pf_print(stderr, "\r\033[K[%s] %s", bar, text);
     fflush(stderr);
-    progress->drawn = 1;
+    progress->drawn = true;
 }
 
 void pf_progress_update(PfProgress *progress, int64_t done, const char *note)
 {
     if (pf_log_verbosity() < PF_NORMAL) return;
     double now = pf_clock_seconds();
-    int terminal = pf_log_is_terminal();
+    bool terminal = pf_log_is_terminal();
     /* The rate leaves out the warm-up: whatever came before the first report. */
     if (!progress->rate_from && done > 0) {
         progress->rate_from = done;
@@ -146,5 +146,5 @@ void pf_progress_update(PfProgress *progress, int64_t done, const char *note)
 void pf_progress_end(PfProgress *progress)
 {
     if (progress->drawn) fprintf(stderr, "\r\033[K");
-    progress->drawn = 0;
+    progress->drawn = false;
 }

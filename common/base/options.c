@@ -64,7 +64,7 @@ int pf_options_read_unsigned(const char *text, size_t length, uint64_t *out)
 
 int pf_options_read_long(const char *text, size_t length, long long *out)
 {
-    int is_negative = length && *text == '-';
+    bool is_negative = length && *text == '-';
     uint64_t size;
     if (pf_options_read_unsigned(text + is_negative, length - (size_t)is_negative, &size))
         return -1;
@@ -135,7 +135,10 @@ int pf_options_parse_choice(const char *what, const char *value, const char *con
 {
     char list[256] = "";
     for (size_t i = 0; i < count; i++) {
-        if (!strcmp(value, choices[i])) return *index = (int)i, 0;
+        if (!strcmp(value, choices[i])) {
+            *index = (int)i;
+            return 0;
+        }
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", choices[i]);
     }
@@ -182,12 +185,12 @@ static int store_number(const PfOption *option, char *field, const char *value, 
 {
     char what[MAX_WORD + 4];
     snprintf(what, sizeof what, "--%s", option->name);
-    int bounded = option->minimum < option->maximum;
+    bool bounded = option->minimum < option->maximum;
     if (option->kind == PF_OPTION_DOUBLE)
         return pf_options_parse_double(what, value, bounded ? option->minimum : -1e300,
                                        bounded ? option->maximum : 1e300, (double *)(void *)field,
                                        err);
-    int is_int = option->kind == PF_OPTION_INT;
+    bool is_int = option->kind == PF_OPTION_INT;
     long long parsed;
     long long low = bounded ? (long long)option->minimum : is_int ? INT32_MIN : INT64_MIN;
     long long high = bounded ? (long long)option->maximum : is_int ? INT32_MAX : INT64_MAX;
@@ -243,14 +246,14 @@ static int parse_word(const PfOption *table, void *settings, int argc, char **ar
 int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
                      const char **operands, int *operand_count, PfError *err)
 {
-    int only_operands = 0;
+    bool only_operands = false;
     *operand_count = 0;
     for (int next = 1; next < argc;) {
         const char *word = argv[next++];
         if (only_operands || word[0] != '-' || !word[1])
             operands[(*operand_count)++] = word;
         else if (!strcmp(word, "--"))
-            only_operands = 1;
+            only_operands = true;
         else if (parse_word(table, settings, argc, argv, &next, err))
             return -1;
     }

@@ -25,7 +25,7 @@ int pf_printable_utf8_character(const char *text, size_t size, uint32_t *code)
         if ((bytes[i] & 0xc0) != 0x80) return 0;
         *code = *code << 6 | (bytes[i] & 0x3fu);
     }
-    int is_surrogate = *code >= 0xd800 && *code < 0xe000;
+    bool is_surrogate = *code >= 0xd800 && *code < 0xe000;
     return *code < least[length] || is_surrogate || *code > 0x10ffff ? 0 : length;
 }
 
@@ -50,7 +50,7 @@ typedef struct Sink {
     char *text;   /* (size), lent */
     size_t size;
     size_t used, length; /* bytes in text, and what all of it has */
-    int is_full;
+    bool is_full;
 } Sink;
 
 /* Bytes that stay together. */
@@ -62,7 +62,7 @@ static void put(Sink *sink, const char *bytes, size_t count)
         return;
     }
     if (sink->is_full || sink->used + count >= sink->size) {
-        sink->is_full = 1;
+        sink->is_full = true;
         return;
     }
     memcpy(sink->text + sink->used, bytes, count);
@@ -76,13 +76,13 @@ static void put_spaces(Sink *sink, long count)
 
 /* What stands for the character at the front of (size > 0) bytes; returns how many bytes it has
  * there. */
-static size_t escape(const char *text, size_t size, int is_sentence, char out[8])
+static size_t escape(const char *text, size_t size, bool is_sentence, char out[8])
 {
     static const char plain[] = "\n\r\t\\", letters[] = "nrt\\";
     uint32_t code = 0;
     int length = pf_printable_utf8_character(text, size, &code);
     const char *found = length == 1 && code ? strchr(plain, (int)code) : NULL;
-    int stays = is_sentence && found && (code == '\n' || code == '\\');
+    bool stays = is_sentence && found && (code == '\n' || code == '\\');
     if (found && !stays)
         snprintf(out, 8, "\\%c", letters[found - plain]);
     else if (!length || (code < 0x80 && pf_printable_needs_escape(code) && !stays))
@@ -100,7 +100,7 @@ static size_t escape(const char *text, size_t size, int is_sentence, char out[8]
 typedef struct Conversion {
     char spec[SPEC_SIZE];
     size_t spec_length;
-    int is_left, is_limit;
+    bool is_left, is_limit;
     long width, precision; /* precision: -1 where there is none */
     char length[3], kind;
 } Conversion;
@@ -139,12 +139,12 @@ static const char *read_conversion(const char *at, va_list *arguments, Conversio
     *conversion = (Conversion){.precision = -1};
     add_to_spec(conversion, "%", 1);
     for (; *at && strchr("-+ #0'", *at); at++) {
-        conversion->is_left |= *at == '-';
+        if (*at == '-') conversion->is_left = true;
         add_to_spec(conversion, at, 1);
     }
     conversion->width = read_count(&at, arguments);
     if (conversion->width < 0) {
-        conversion->is_left = 1;
+        conversion->is_left = true;
         conversion->width = -conversion->width;
         add_to_spec(conversion, "-", 1);
     }
@@ -184,7 +184,7 @@ static size_t kept_bytes(const char *text, const Conversion *conversion)
 static void put_text(Sink *sink, const Conversion *conversion, const char *text)
 {
     char out[8];
-    int is_sentence = conversion->kind == 'T';
+    bool is_sentence = conversion->kind == 'T';
     if (!text) text = "(null)";
     size_t size = kept_bytes(text, conversion), width = 0;
     for (size_t i = 0; i < size;) {

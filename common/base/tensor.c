@@ -120,7 +120,7 @@ __attribute__((target("avx,f16c"))) static size_t from_f16_f16c(float *out, cons
 
 /* clang 14's __builtin_cpu_supports does not know f16c. That of avx also says
  * whether the operating system saves the wide registers. */
-static int ask_f16c(void)
+static bool ask_f16c(void)
 {
     unsigned eax, ebx, ecx = 0, edx;
     return __builtin_cpu_supports("avx") && __get_cpuid(1, &eax, &ebx, &ecx, &edx) &&

@@ -49,9 +49,8 @@ static inline const float *pf_convolution_pixel(const PfConvolution *convolution
     return maps->x + ((map * maps->height + y) * maps->width + x) * convolution->config.in_channels;
 }
 
-/* By the definition: matrix products whose rows are
- * the pixels that each weight meets, found by address and never copied (M. Dukhan,
- * "The Indirect Convolution Algorithm", 2019). */
+/* By the definition: matrix products whose rows are the pixels that each weight meets, found by
+ * address and never copied (M. Dukhan, "The Indirect Convolution Algorithm", 2019). */
 extern const PfConvolutionWay pf_convolution_direct;
 
 /* Of 3 x 3 by Winograd's minimal filtering, F(4 x 4, 3 x 3): 36

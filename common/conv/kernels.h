@@ -65,7 +65,7 @@ extern const PfConvKernels pf_conv_kernels_plain;
 const PfConvKernels *pf_conv_kernels_avx2(void);
 const PfConvKernels *pf_conv_kernels_avx512(void);
 
-/* Those to use: see lanes_choice.h. */
+/* Those to use: see processor.h. */
 const PfConvKernels *pf_conv_kernels(void);
 
 #define CONVOLUTION_TABLE(NAME)                                                                    \

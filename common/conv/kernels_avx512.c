@@ -1,4 +1,4 @@
-/* Bit-exact AVX-512 twin of the plain loops in convolution_kernels.c. */
+/* Bit-exact AVX-512 twin of the plain loops in kernels.c. */
 #include <stddef.h>
 
 #include "common/conv/kernels.h"

@@ -1,4 +1,4 @@
-/* The loops of convolution_kernels.h in the words of one instruction set: its lanes_*.h is
+/* The loops of kernels.h in the words of one instruction set, whose common/simd/lanes_*.h is
  * included before this.
  *
  * Every element of a product is a chain of fused multiply-adds over ascending k. Whoever includes

@@ -1,7 +1,8 @@
+/* Convolutions of 3 x 3 by Winograd's minimal filtering: see internal.h. */
+#include <stdbool.h>
+
 #include "common/base/integers.h"
 #include "common/conv/internal.h"
-
-#include <stdbool.h>
 
 /* Tiles of a piece: enough that weights are read seldom, few enough that one panel's
  * values stay in the second-level cache. */

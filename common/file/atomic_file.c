@@ -128,7 +128,7 @@ static bool is_a_day_old(int fd)
     return !fstat(fd, &status) && time(NULL) - status.st_mtime > DAY_SECONDS;
 }
 
-static void remove_if_left(int folder, const char *name, int took_locks)
+static void remove_if_left(int folder, const char *name, bool took_locks)
 {
     struct stat status;
     int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -195,7 +195,7 @@ static int fail_beginning(const char *path, PfError *err)
 static int make_temporary(PfAtomicFile *file, PfError *err)
 {
     const PfOutputPath *place = &file->place;
-    int is_new = place->kind == PF_OUTPUT_NEW;
+    bool is_new = place->kind == PF_OUTPUT_NEW;
     int fd = create_temporary(place->folder, place->name, is_new ? 0666 : 0600, &file->name);
     if (fd < 0) return fail_beginning(file->said, err);
     file->unlinked = file->name;

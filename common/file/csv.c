@@ -108,7 +108,7 @@ static int decode(PfCsvReader *reader, const PfCsvOptions *options, PfError *err
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' is UTF-16 text; expected UTF-8. Hint: iconv -f UTF-16 -t UTF-8",
                        reader->path);
-    reader->was_utf16 = 1;
+    reader->was_utf16 = true;
     return convert(reader, "UTF-16", err);
 }
 
@@ -133,7 +133,7 @@ typedef struct Counts {
 static Counts count_delimiters(const char *text)
 {
     Counts counts = {0};
-    int quoted = 0;
+    bool quoted = false;
     for (; *text && (quoted || !strchr("\r\n", *text)); text++) {
         if (*text == '"') quoted = !quoted;
         if (quoted) continue;
@@ -161,7 +161,7 @@ static bool is_regular(PfCsvReader *reader, char delimiter)
     return !status && first > 1;
 }
 
-static int ends_like_image(const char *line, const char *end)
+static bool ends_like_image(const char *line, const char *end)
 {
     static const char *const endings[] = {".jpg", ".jpeg", ".png",  ".ppm", ".bmp",  ".pgm",
                                           ".tif", ".tiff", ".webp", ".gif", ".heic", ".avif"};
@@ -169,22 +169,23 @@ static int ends_like_image(const char *line, const char *end)
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         size_t length = strlen(endings[i]);
         if ((size_t)(end - line) > length && !strncasecmp(end - length, endings[i], length))
-            return 1;
+            return true;
     }
-    return 0;
+    return false;
 }
 
 /* Whether every line, or every one but the first, is a path and nothing else. */
 static bool are_paths(const PfCsvReader *reader)
 {
-    int is_first = 1, paths = 0;
+    bool is_first = true;
+    int paths = 0;
     const char *next;
-    for (const char *line = reader->first; line < reader->end; line = next, is_first = 0) {
+    for (const char *line = reader->first; line < reader->end; line = next, is_first = false) {
         const char *stop = memchr(line, '\n', (size_t)(reader->end - line));
         next = stop ? stop + 1 : reader->end;
         if (!stop) stop = reader->end;
         if (stop == line || (stop == line + 1 && *line == '\r')) continue;
-        int is_path = *line != '"' && ends_like_image(line, stop);
+        bool is_path = *line != '"' && ends_like_image(line, stop);
         if (!is_path && !is_first) return false;
         paths += is_path;
     }
@@ -206,16 +207,16 @@ static char choose_rare_delimiter(PfCsvReader *reader, const Counts *counts)
 }
 
 /* Whether the delimiter makes a field of the first line end like an image. */
-static int shows_image(const PfCsvReader *reader, char delimiter)
+static bool shows_image(const PfCsvReader *reader, char delimiter)
 {
     const char *next, *end = reader->first + strcspn(reader->first, "\r\n");
     for (const char *field = reader->first; field < end; field = next + 1) {
         next = memchr(field, delimiter, (size_t)(end - field));
         if (!next) next = end;
         const char *stop = next > field && next[-1] == '"' ? next - 1 : next;
-        if (ends_like_image(field, stop)) return 1;
+        if (ends_like_image(field, stop)) return true;
     }
-    return 0;
+    return false;
 }
 
 /* A delimiter of the first line other than its most frequent one. */
@@ -225,7 +226,7 @@ static char choose_other(PfCsvReader *reader, const Counts *counts, char best)
         char delimiter;
         size_t count;
     } others[] = {{';', counts->semicolons}, {'\t', counts->tabs}, {',', counts->commas}};
-    int image = shows_image(reader, best), regular = is_regular(reader, best);
+    bool image = shows_image(reader, best), regular = is_regular(reader, best);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         char other = others[i].delimiter;
         if (!others[i].count || other == best || !is_regular(reader, other)) continue;
@@ -248,17 +249,17 @@ static char choose_delimiter(PfCsvReader *reader, const PfCsvOptions *options)
 }
 
 /* Spreadsheets take "sep=;" for the delimiter. */
-static int take_said_delimiter(PfCsvReader *reader)
+static bool take_said_delimiter(PfCsvReader *reader)
 {
     const char *text = reader->first;
     if (strncasecmp(text, "sep=", 4) || !text[4] || strchr("\r\n", text[4]) ||
         !strchr("\r\n", text[5]))
-        return 0;
+        return false;
     reader->delimiter = text[4];
     reader->first = text + 5 + strspn(text + 5, "\r");
     reader->first += *reader->first == '\n';
     reader->first_line = 2;
-    return 1;
+    return true;
 }
 
 /* ---- opening ---- */
@@ -391,7 +392,7 @@ static int read_quoted(PfCsvReader *reader, PfError *err)
             return pf_fail(err, PF_EXIT_FAILED,
                            "'%s' line %lld, field %d: the quote that opens it is never closed",
                            reader->path, (long long)reader->line, reader->count + 1);
-        int doubled = quote + 1 < reader->end && quote[1] == '"';
+        bool doubled = quote + 1 < reader->end && quote[1] == '"';
         reader->next_line += count_breaks(from, quote);
         reader->next = quote + 1 + doubled;
         if (copy(reader, from, quote + doubled, err)) return -1;
@@ -500,7 +501,7 @@ static void write_part(const PfCsv *csv, const char *text, size_t length)
 
 void pf_csv_write_column(const PfCsv *csv, const char *name, const char *ending)
 {
-    int is_quoted = name[strcspn(name, ",\"\r\n")] != '\0';
+    bool is_quoted = name[strcspn(name, ",\"\r\n")] != '\0';
     if (is_quoted) fputc('"', csv->stream);
     if (csv->shields_formulas && is_formula(name)) fputc('\'', csv->stream);
     while (*name) {

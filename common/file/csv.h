@@ -1,8 +1,7 @@
 /* CSV files (RFC 4180), read and written.
  *
- * Read are quoted fields with commas, quotes and line breaks in
- * them, LF, CRLF or CR. Spaces around a field that is not quoted are not part of it. Empty
- * lines are passed over.
+ * Quoted fields may hold commas, quotes and line breaks; lines end in LF, CRLF or CR. Spaces around
+ * a field that is not quoted are not part of it. Empty lines are passed over.
  *
  * The delimiter is the one of comma, semicolon and tab that the first line has most of, or
  * else a vertical bar; another one that the first line has too, where that divides all lines

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "common/base/integers.h"
+
 /* File systems count time in steps of up to two seconds: a file that was changed so
  * shortly before it was read may change once more and keep its dates. */
 #define SETTLED_NS ((int64_t)2000000000)
@@ -29,7 +31,7 @@ int64_t pf_file_stamp_now(void)
 
 PfFileStamp pf_file_stamp_settled(PfFileStamp stamp, int64_t now_ns)
 {
-    int64_t changed = stamp.mtime_ns > stamp.ctime_ns ? stamp.mtime_ns : stamp.ctime_ns;
+    int64_t changed = pf_max(stamp.mtime_ns, stamp.ctime_ns);
     if (changed > now_ns - SETTLED_NS) stamp.mtime_ns = 0;
     return stamp;
 }

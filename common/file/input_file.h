@@ -31,8 +31,8 @@ const char *pf_input_file_kind(const struct stat *status);
 /* ---- mapped into memory ---- */
 
 /* A file that becomes shorter while it is mapped ends the program by SIGBUS where its lost part is
- * looked at. Who maps through here has that said: "'FILE' became shorter while it was read", and
- * exit code 1. */
+ * looked at. Of files that are mapped here the program says so before it ends: "'FILE' became
+ * shorter while it was read", with exit code 1. */
 
 /* Refuses a large file that is made of holes, as downloads are that broke off: it would be read as
  * gigabytes of zeros. The message is a reason without the path: "of its 17 GB only 12 KB are on the

@@ -35,7 +35,7 @@ void pf_output_path_free(PfOutputPath *path);
  * because everyone can write to that folder, as to /tmp. */
 bool pf_output_is_strangers(const struct stat *folder, const struct stat *found);
 
-/* "a folder", "a pipe", ...: what is no regular file. */
+/* "a directory", "a pipe", ...: what is no regular file. */
 const char *pf_output_type_name(mode_t mode);
 
 /* Whether both would be the same file: by what is there, or by the folder and the name. Paths that

@@ -39,7 +39,7 @@ struct PfRecordFile {
     int64_t started_size; /* for what write-back has been started */
     uint64_t next_sequence;
     XXH3_state_t *hash;
-    int folder_is_synced;
+    bool folder_is_synced;
     int sync_errno; /* of the sync that failed: then nothing more is written */
 };
 
@@ -303,7 +303,7 @@ int pf_record_file_remove(PfRecordFile **file, PfError *err)
 static void skip(struct iovec *parts, int part_count, size_t count)
 {
     for (int i = 0; i < part_count; i++) {
-        size_t taken = count < parts[i].iov_len ? count : parts[i].iov_len;
+        size_t taken = pf_min_size(count, parts[i].iov_len);
         if (taken) parts[i].iov_base = (unsigned char *)parts[i].iov_base + taken;
         parts[i].iov_len -= taken;
         count -= taken;
@@ -380,7 +380,7 @@ int pf_record_file_sync(PfRecordFile *file, PfError *err)
         return fail_writing(file, file->sync_errno, err);
     }
     if (!file->folder_is_synced) pf_atomic_file_sync_folder(file->path);
-    file->folder_is_synced = 1;
+    file->folder_is_synced = true;
     file->synced_size = file->size;
     return 0;
 }

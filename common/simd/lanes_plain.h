@@ -1,10 +1,10 @@
 /* 16 floats and what can be done with them, in plain C: the definition that
  * lanes_avx2.h and lanes_avx512.h follow bit for bit.
  *
- * Kernels (*_lanes.h) are written once in these words and compiled once for
- * every instruction set. 16 lanes whatever the width of the registers: so sums
- * over lanes come out the same everywhere. Every function rounds as IEEE 754
- * says; which NaN comes out of several is left open. */
+ * Kernels (conv/lanes.h, and those of train/kernels that end in _lanes.h) are written once in these
+ * words and compiled once for every instruction set. 16 lanes whatever the width of the registers:
+ * so sums over lanes come out the same everywhere. Every function rounds as IEEE 754 says; which
+ * NaN comes out of several is left open. */
 #ifndef PF_COMMON_SIMD_LANES_PLAIN_H
 #define PF_COMMON_SIMD_LANES_PLAIN_H
 

@@ -9,10 +9,10 @@
 #include <cpuid.h>
 
 /* Whether the system saves the registers of tiles, too: bits 17 and 18 of XCR0. */
-static int system_saves_tiles(void)
+static bool system_saves_tiles(void)
 {
     unsigned eax, ebx, ecx, edx;
-    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & 1u << 27)) return 0;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & 1u << 27)) return false;
     __asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
     return (eax >> 17 & 3) == 3;
 }

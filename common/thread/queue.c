@@ -1,6 +1,7 @@
 #include "common/thread/queue.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/base/memory.h"
@@ -9,7 +10,7 @@ struct PfQueue {
     pthread_mutex_t lock;
     pthread_cond_t not_empty, not_full;
     size_t capacity, head, length; /* ring of `capacity` slots */
-    int closed, aborted;
+    bool closed, aborted;
     void *slots[];
 };
 
@@ -40,7 +41,7 @@ int pf_queue_push(PfQueue *queue, void *item)
     pthread_mutex_lock(&queue->lock);
     while (queue->length == queue->capacity && !queue->closed)
         pthread_cond_wait(&queue->not_full, &queue->lock);
-    int closed = queue->closed;
+    bool closed = queue->closed;
     if (!closed) {
         queue->slots[(queue->head + queue->length++) % queue->capacity] = item;
         pthread_cond_signal(&queue->not_empty);
@@ -64,11 +65,11 @@ void *pf_queue_pop(PfQueue *queue)
     return item;
 }
 
-static void close_queue(PfQueue *queue, int aborted)
+static void close_queue(PfQueue *queue, bool aborted)
 {
     pthread_mutex_lock(&queue->lock);
-    queue->closed = 1;
-    queue->aborted |= aborted;
+    queue->closed = true;
+    if (aborted) queue->aborted = true;
     pthread_cond_broadcast(&queue->not_empty);
     pthread_cond_broadcast(&queue->not_full);
     pthread_mutex_unlock(&queue->lock);
@@ -76,12 +77,12 @@ static void close_queue(PfQueue *queue, int aborted)
 
 void pf_queue_close(PfQueue *queue)
 {
-    close_queue(queue, 0);
+    close_queue(queue, false);
 }
 
 void pf_queue_abort(PfQueue *queue)
 {
-    close_queue(queue, 1);
+    close_queue(queue, true);
 }
 
 size_t pf_queue_length(PfQueue *queue)

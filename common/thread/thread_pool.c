@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/base/memory.h"
@@ -22,7 +23,7 @@ struct PfThreadPool {
     /* A loop is open from pf_thread_pool_for's begin to its last task handed out.
      * Only then do threads join it: its end waits for those, and for no thread
      * that has not woken up yet. */
-    int open, quit;         /* lock */
+    bool open, quit;        /* lock */
     _Atomic uint64_t loops; /* opened so far; written under lock */
     atomic_int busy;        /* threads in the loop; written under lock */
     /* The loop: constant while any thread is in it. */
@@ -63,7 +64,7 @@ static void *run_thread(void *argument)
     uint64_t seen = 0;
     for (;;) {
         wait_for_loop(pool, seen);
-        int joins = pool->open, quit = pool->quit;
+        bool joins = pool->open, quit = pool->quit;
         seen = atomic_load(&pool->loops);
         if (joins) atomic_fetch_add(&pool->busy, 1);
         pthread_mutex_unlock(&pool->lock);
@@ -102,7 +103,7 @@ void pf_thread_pool_free(PfThreadPool **out)
     PfThreadPool *pool = *out;
     if (!pool) return;
     pthread_mutex_lock(&pool->lock);
-    pool->quit = 1;
+    pool->quit = true;
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < pool->started; i++) pthread_join(pool->threads[i], NULL);
@@ -122,7 +123,7 @@ int pf_thread_pool_size(const PfThreadPool *pool)
 static void open_loop(PfThreadPool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    pool->open = 1;
+    pool->open = true;
     atomic_store(&pool->next, 0);
     atomic_fetch_add(&pool->loops, 1);
     pthread_mutex_unlock(&pool->lock);
@@ -133,7 +134,7 @@ static void close_loop(PfThreadPool *pool)
 {
     for (int i = 0; i < SPINS && atomic_load(&pool->busy); i++) relax();
     pthread_mutex_lock(&pool->lock);
-    pool->open = 0;
+    pool->open = false;
     while (atomic_load(&pool->busy)) pthread_cond_wait(&pool->finished, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
 }

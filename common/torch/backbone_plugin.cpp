@@ -1,4 +1,4 @@
-// The C door: PfBackbonePlugin on libtorch. No exception gets past this file.
+// PfBackbonePlugin on libtorch, as C programs call it. No exception gets past this file.
 #include "permafrost/backbone.h"
 
 #include "common/torch/backbone.h"

@@ -15,7 +15,7 @@ struct Sum {
     torch::jit::Node *add = nullptr; // NULL: there is none
     size_t other = 0;                // which of its operands is not the convolution
 
-    // As it is now: rewriting the graph replaces operands.
+    // Of the graph as it is now: rewriting it replaces operands.
     torch::jit::Value *operand() const { return add->input(other); }
 };
 

@@ -1,4 +1,4 @@
-// Failures inside the torch room: exceptions here, PfError outside.
+// Failures inside the plugin: exceptions here, PfError outside.
 #ifndef PF_COMMON_TORCH_FAILURE_H
 #define PF_COMMON_TORCH_FAILURE_H
 

@@ -1,4 +1,4 @@
-// The C door of the suffix.
+// The suffix as C programs call it.
 #ifndef PF_COMMON_TORCH_SUFFIX_PLUGIN_H
 #define PF_COMMON_TORCH_SUFFIX_PLUGIN_H
 

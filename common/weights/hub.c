@@ -1,6 +1,5 @@
 /* Published weights in torch.hub's cache, and the --weights option. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,6 @@
 #include "common/base/printable.h"
 #include "common/file/path.h"
 #include "common/weights/internal.h"
-#include "common/weights/weights.h"
 
 #define HASH_DIGITS 8 /* of the SHA-256, in a published file's name */
 #define MAX_FOLDERS 3

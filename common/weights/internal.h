@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "common/base/arena.h"
+#include "common/weights/pickle.h"
 #include "common/weights/weights.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -60,7 +61,7 @@ void *pf_weights_allocate(PfWeights *weights, size_t size, PfError *err);
 /* pf_weights_open for a file in memory, which is lent until pf_weights_close. */
 int pf_weights_open_bytes(const char *source, const void *bytes, size_t size, PfWeights **out,
                           PfError *err);
-
+/* The same of pf_weights_open_entry. */
 int pf_weights_open_bytes_entry(const char *source, const void *bytes, size_t size,
                                 const char *entry, PfWeights **out, PfError *err);
 /* As programs chose before averaged copies were preferred. */
@@ -75,6 +76,24 @@ char *pf_weights_split_entry(char *spec);
 int pf_weights_read_safetensors(PfWeights *weights, PfError *err);
 int pf_weights_read_pth(PfWeights *weights, PfError *err);        /* zip */
 int pf_weights_read_pth_legacy(PfWeights *weights, PfError *err); /* torch < 1.6 */
+
+/* ---- from the pickled object of a torch file to named tensors: state_dict.c ---- */
+
+/* Tells where a storage's numbers are: data points to size bytes, which must
+ * be enough for it. */
+int pf_state_dict_place_storage(const PfWeights *weights, PfPickleStorage *storage,
+                                const uint8_t *data, uint64_t size, PfError *err);
+
+/* Bytes of an element. */
+size_t pf_state_dict_element_size(const PfPickleStorage *storage);
+
+/* Adds the tensors of the state_dict in root, whose storages have been placed:
+ * those of the entry weights->wanted_entry, or else of an averaged copy ("model_ema", ...), of the
+ * entry "state_dict", "model", ..., or of root itself. What is no tensor (epoch, best accuracy,
+ * optimiser) is passed over. Notes in weights which entry it was. */
+int pf_state_dict_add(PfWeights *weights, const PfPickleValue *root, PfError *err);
+
+/* ---- for all formats ---- */
 
 /* A text from a file for the "%s" of a message, which makes it printable: cut to fit, with '?' for
  * a zero, which would end it. Returns out. */

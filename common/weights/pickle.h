@@ -2,12 +2,88 @@
  *
  * A pickle is a program for a stack machine that may import and call anything.
  * This reader knows only the opcodes that torch.save writes and a short list of
- * names (weights_pickle_globals.c), of which it calls none: it notes what they
+ * names (pickle_globals.c), of which it calls none: it notes what they
  * would have made. Everything else is an error that names the opcode or the global. */
 #ifndef PF_COMMON_WEIGHTS_PICKLE_H
 #define PF_COMMON_WEIGHTS_PICKLE_H
 
-#include "common/weights/pickle_values.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "common/base/arena.h"
+#include "permafrost/error.h"
+#include "permafrost/tensor.h"
+
+typedef enum PfPickleKind {
+    PF_PICKLE_NONE,
+    PF_PICKLE_BOOL,    /* integer */
+    PF_PICKLE_INT,     /* integer */
+    PF_PICKLE_LONG,    /* text: little-endian two's complement of more than 8 bytes */
+    PF_PICKLE_FLOAT,   /* value not kept */
+    PF_PICKLE_TEXT,    /* text; bytes, too */
+    PF_PICKLE_TUPLE,   /* items */
+    PF_PICKLE_LIST,    /* items */
+    PF_PICKLE_DICT,    /* items: key, value, key, value, ... in insertion order */
+    PF_PICKLE_GLOBAL,  /* an allowed name, not called */
+    PF_PICKLE_STORAGE, /* storage */
+    PF_PICKLE_TENSOR,  /* tensor */
+    PF_PICKLE_OPAQUE,  /* an allowed object that weights do not need; contents not kept */
+    PF_PICKLE_FOREIGN, /* a tensor of a kind that is not read: sparse, complex, fp8, meta */
+} PfPickleKind;
+
+/* Not terminated by a zero; points into the pickle's bytes. */
+typedef struct PfPickleText {
+    const char *bytes;
+    size_t size;
+} PfPickleText;
+
+/* Numbers stored outside the pickle, referred to by key. */
+typedef struct PfPickleStorage {
+    PfPickleText key;
+    PfDtype dtype;
+    size_t foreign_size; /* bytes of an element of a type that is not ours; else 0 */
+    int64_t count;       /* elements */
+    const uint8_t *data; /* NULL; for the caller to fill in */
+} PfPickleStorage;
+
+/* A window on a storage. Checked: every element lies inside the storage, and
+ * the number of elements fits int64_t. */
+typedef struct PfPickleTensor {
+    const PfPickleStorage *storage;
+    int64_t offset; /* elements */
+    PfShape shape;
+    int64_t strides[PF_MAX_RANK]; /* elements, not negative */
+} PfPickleTensor;
+
+typedef struct PfPickleValue {
+    PfPickleKind kind;
+    union {
+        int64_t integer;
+        PfPickleText text;
+        struct {
+            struct PfPickleValue **values;
+            size_t count, capacity;
+        } items;
+        const struct PfPickleGlobal *global;
+        PfPickleStorage *storage;
+        PfPickleTensor *tensor;
+    };
+} PfPickleValue;
+
+typedef struct PfPickle {
+    const PfPickleValue *root;
+    PfPickleStorage **storages; /* one for every mention, in order; a key may come more than once */
+    size_t storage_count;
+    size_t size_bytes; /* length of the pickle, its STOP included */
+    PfArena arena;
+} PfPickle;
+
+static inline bool pf_pickle_text_is(PfPickleText text, const char *expected)
+{
+    return text.size == strlen(expected) && !memcmp(text.bytes, expected, text.size);
+}
 
 /* Reads the pickle at the start of bytes, which must outlive *pickle. `source`
  * names the file in messages. Free with pf_pickle_free, also after a failure. */

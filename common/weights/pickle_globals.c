@@ -1,9 +1,8 @@
-#include "common/weights/pickle_globals.h"
-
+/* The names that a pickle may mention, and what calling them would have made. */
 #include <stdbool.h>
-#include <string.h>
 
 #include "common/weights/internal.h"
+#include "common/weights/pickle_internal.h"
 
 /* The opaque ones are what optimisers, schedulers and arguments are made of: they are noted and
  * never called, so that what they would do does not matter. */

@@ -6,7 +6,6 @@
 #include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/weights/internal.h"
-#include "common/weights/state_dict.h"
 
 /* ---- zip archives ----
  *

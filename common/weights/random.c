@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/arch/family.h"
+#include "common/base/integers.h"
 #include "common/base/random.h"
 #include "common/thread/parallel.h"
 #include "common/weights/internal.h"
@@ -23,10 +24,9 @@ typedef struct Tensor {
 static void fill_block(void *context, int64_t block)
 {
     const Tensor *tensor = context;
-    int64_t first = block * BLOCK_VALUES, end = first + BLOCK_VALUES;
+    int64_t first = block * BLOCK_VALUES, end = pf_min(first + BLOCK_VALUES, tensor->count);
     PfRandom random = pf_random_seeded(tensor->seed, tensor->stream + (uint64_t)block);
     double scale = tensor->initial.scale;
-    if (end > tensor->count) end = tensor->count;
     for (int64_t i = first; i < end; i++) {
         double value = scale;
         if (tensor->initial.distribution == PF_INITIAL_NORMAL) value *= pf_random_normal(&random);

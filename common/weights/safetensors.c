@@ -21,7 +21,8 @@ static const char *const dtype_names[] = {
     [PF_DTYPE_BOOL] = "BOOL",
 };
 
-int pf_safetensors_find_dtype(const char *name, PfDtype *dtype)
+/* By the format's name, "F32"; fails on one that is not read here. */
+static int find_dtype(const char *name, PfDtype *dtype)
 {
     for (size_t i = 0; i < sizeof dtype_names / sizeof dtype_names[0]; i++) {
         if (strcmp(name, dtype_names[i])) continue;
@@ -90,7 +91,7 @@ static char *make_header(const PfNamedTensor *tensors, size_t tensor_count, cons
 static int write_content(FILE *file, const char *header, const PfNamedTensor *tensors,
                          size_t tensor_count)
 {
-    uint64_t length = strlen(header); /* little-endian: weights_internal.h checks */
+    uint64_t length = strlen(header); /* little-endian: internal.h checks */
     if (fwrite(&length, sizeof length, 1, file) != 1 || fputs(header, file) < 0) return -1;
     for (size_t i = 0; i < tensor_count; i++) {
         size_t size = view_bytes(&tensors[i].view);
@@ -175,7 +176,7 @@ static int read_tensor(PfWeights *weights, const cJSON *item, const uint8_t *dat
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
     PfTensorView view;
     int64_t begin, end, size;
-    if (!cJSON_IsString(dtype) || pf_safetensors_find_dtype(dtype->valuestring, &view.dtype))
+    if (!cJSON_IsString(dtype) || find_dtype(dtype->valuestring, &view.dtype))
         return bad_tensor(weights, name, "has no dtype that is read here", err);
     if (read_shape(cJSON_GetObjectItemCaseSensitive(item, "shape"), view.dtype, &view.shape, &size))
         return bad_tensor(weights, name, "has no shape, or one that makes no sense", err);

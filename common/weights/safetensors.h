@@ -15,7 +15,4 @@ int pf_safetensors_write(const char *path, const PfNamedTensor *tensors, size_t 
                          const char *const *keys, const char *const *values, size_t pair_count,
                          PfError *err);
 
-/* By the format's name, "F32"; fails on one that is not read here. */
-int pf_safetensors_find_dtype(const char *name, PfDtype *dtype);
-
 #endif

@@ -1,5 +1,4 @@
-#include "common/weights/state_dict.h"
-
+/* From the pickled object of a torch file to named tensors. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +6,7 @@
 
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/weights/internal.h"
 
 /* Tensors that are copied (strided ones) may not grow a file beyond reason:
  * a stride of 0 repeats one number for nothing. */

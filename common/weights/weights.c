@@ -1,7 +1,6 @@
 #include "common/weights/weights.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -196,7 +195,7 @@ static int read_content(PfWeights *weights, PfError *err)
 }
 
 static int open_bytes(const char *source, const void *bytes, size_t size, const char *entry,
-                      int as_before, PfWeights **out, PfError *err)
+                      bool as_before, PfWeights **out, PfError *err)
 {
     if (pf_weights_new(source, out, err)) return -1;
     (*out)->wanted_entry = entry;
@@ -214,13 +213,13 @@ static int open_bytes(const char *source, const void *bytes, size_t size, const 
 int pf_weights_open_bytes(const char *source, const void *bytes, size_t size, PfWeights **out,
                           PfError *err)
 {
-    return open_bytes(source, bytes, size, NULL, 0, out, err);
+    return open_bytes(source, bytes, size, NULL, false, out, err);
 }
 
 int pf_weights_open_bytes_entry(const char *source, const void *bytes, size_t size,
                                 const char *entry, PfWeights **out, PfError *err)
 {
-    return open_bytes(source, bytes, size, entry, 0, out, err);
+    return open_bytes(source, bytes, size, entry, false, out, err);
 }
 
 /* Maps the whole file; an empty one gives no mapping. */
@@ -237,14 +236,17 @@ static int map_file(const char *path, const uint8_t **bytes, size_t *size, PfFil
     if (status.st_size > 0) {
         const void *map;
         failed = pf_input_file_map(fd, &status, "weights", path, &map, err);
-        if (!failed) *bytes = map, *size = (size_t)status.st_size;
+        if (!failed) {
+            *bytes = map;
+            *size = (size_t)status.st_size;
+        }
     }
     if (!failed) *stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
     close(fd);
     return failed;
 }
 
-static int open_file(const char *path, const char *entry, int as_before, PfWeights **out,
+static int open_file(const char *path, const char *entry, bool as_before, PfWeights **out,
                      PfError *err)
 {
     if (entry && strlen(entry) >= PF_ENTRY_SIZE)
@@ -268,17 +270,17 @@ static int open_file(const char *path, const char *entry, int as_before, PfWeigh
 
 int pf_weights_open(const char *path, PfWeights **out, PfError *err)
 {
-    return open_file(path, NULL, 0, out, err);
+    return open_file(path, NULL, false, out, err);
 }
 
 int pf_weights_open_entry(const char *path, const char *entry, PfWeights **out, PfError *err)
 {
-    return open_file(path, entry, 0, out, err);
+    return open_file(path, entry, false, out, err);
 }
 
 int pf_weights_open_as_before(const char *path, PfWeights **out, PfError *err)
 {
-    return open_file(path, NULL, 1, out, err);
+    return open_file(path, NULL, true, out, err);
 }
 
 void pf_weights_close(PfWeights **weights)

@@ -1,7 +1,7 @@
 /* Weight files, memory-mapped and read in C; nothing in them is executed.
  *
- * .safetensors, and torch .pth in its zip and legacy forms (weights_pickle.c and
- * weights_pickle_globals.c are the allow-list). "module" (DataParallel) and "_orig_mod"
+ * .safetensors, and torch .pth in its zip and legacy forms (pickle_opcodes.c and
+ * pickle_globals.c are the allow-list). "module" (DataParallel) and "_orig_mod"
  * (torch.compile) in names and a `state_dict` wrapper are seen through. The
  * format is told by the file's content, not its name. docs/weights.md. */
 #ifndef PF_COMMON_WEIGHTS_WEIGHTS_H
@@ -42,11 +42,10 @@ int pf_weights_find(const PfArch *arch, const PfFileStampSha256 *known, PfWeight
                     const PfWeightsEntry **entry, PfError *err);
 
 /* `spec` as --weights takes it: FILE, FILE#KEY (an entry, where no file has the whole as its name),
- * random:SEED, or NULL for pf_weights_find.
- * *entry is the published set that the file is (by SHA-256 prefix), or NULL. known
- * (may be NULL) saves hashing a file that still has its stamp; where its digest is the file's own,
- * no averaged copy is preferred: programs before used the other. Says which entry and prefix
- * were chosen. */
+ * random:SEED, or NULL for pf_weights_find. *entry is the published set that the file is (by
+ * SHA-256 prefix), or NULL. known (may be NULL) saves hashing a file that still has its stamp;
+ * where its digest is the file's own, no averaged copy is preferred: programs before used the
+ * other. Says which entry and prefix were chosen. */
 int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha256 *known,
                     PfWeights **out, const PfWeightsEntry **entry, PfError *err);
 

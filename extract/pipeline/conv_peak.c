@@ -134,7 +134,7 @@ int pf_conv_peak_measure(const PfBackbonePlan *plan, int batch, double *gflops, 
     int64_t multiply_adds;
     double seconds;
     int failed = build_bare(&arch, err) || fill_bare(&arch, &bare, err) ||
-                 pf_network_multiply_adds(&arch, BARE_SIDE, &tap, 1, &multiply_adds, err) ||
+                 pf_arch_multiply_adds(&arch, BARE_SIDE, &tap, 1, &multiply_adds, err) ||
                  time_on_first(plan, &arch, &bare, batch, &seconds, err);
     if (!failed) *gflops = seconds > 0 ? 2e-9 * (double)multiply_adds * batch / seconds : 0;
     free_bare(&bare);

@@ -54,7 +54,7 @@ typedef struct PfNode {
 /* How pixels become the network's input; belongs to the weights. */
 typedef enum PfInterpolation { PF_BILINEAR, PF_BICUBIC } PfInterpolation;
 
-/* In which order images are resized along their two axes: see extract/resize.h. */
+/* In which order images are resized along their two axes: as Pillow 12 does it, or as 13. */
 typedef enum PfResizeOrder { PF_PILLOW12, PF_PILLOW13, PF_RESIZE_ORDERS } PfResizeOrder;
 
 typedef struct PfPreprocess {
@@ -63,11 +63,10 @@ typedef struct PfPreprocess {
     int squash; /* resize straight to crop x crop, aspect ratio given up */
     PfInterpolation interpolation; /* antialiased, as Pillow's */
     float mean[3], std[3];         /* RGB, of pixels scaled to 0..1 */
-    int fast_decode; /* large JPEGs are decoded at a half, a quarter or an eighth of their size:
-                        see extract/preprocess.h */
+    int fast_decode; /* large JPEGs are decoded at a half, a quarter or an eighth of their size */
     int exif;        /* turned as their EXIF orientation says, before anything else */
     PfResizeOrder resize_order;
-    int keep_truncated; /* JPEGs that end early are taken as far as they go: see extract/image.h */
+    int keep_truncated; /* JPEGs that end early are taken as far as they go */
 } PfPreprocess;
 
 /* A set of published weights. */

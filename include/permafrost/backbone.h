@@ -1,8 +1,8 @@
-/* The door between the C programs and what runs a network.
+/* The interface between the C programs and what runs a network.
  *
- * The torch room is a shared object that exports pf_backbone_plugin(). It is
- * loaded when a network has to run and not before. Tests supply a table of
- * their own, so that everything else runs without libtorch. */
+ * The plugin is a shared object that exports pf_backbone_plugin(). It is loaded when a network has
+ * to run and not before. Tests supply a table of their own, so that everything else runs without
+ * libtorch. */
 #ifndef PERMAFROST_BACKBONE_H
 #define PERMAFROST_BACKBONE_H
 
@@ -55,7 +55,7 @@ typedef struct PfTapInfo {
     PfShape shape; /* per image, batch axis left out, trailing 1x1 dropped: (512), (256,14,14) */
 } PfTapInfo;
 
-/* What leaves the house: backbone and head in one. */
+/* What is exported for other programs: backbone and head in one. */
 typedef struct PfExportConfig {
     /* The network: as in PfBackboneConfig. */
     const PfArch *arch;
@@ -102,8 +102,8 @@ typedef struct PfBackbonePlugin {
 
     /* Begins a batch. pixels: (n, height, width, 3) uint8 RGB; n may be more than batch().
      * outputs[t]: room for (n, taps[t].shape) of config.output_dtype, row-major with
-     * channels first, as in torch. Pixels and rooms, not the list of them, are lent until
-     * its collect(). One caller at a time. */
+     * channels first, as in torch. Pixels and the outputs' memory, not the list of outputs, are
+     * lent until its collect(). One caller at a time. */
     int (*submit)(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
                   PfError *err);
 

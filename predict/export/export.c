@@ -4,14 +4,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/size_text.h"
 #include "common/file/atomic_file.h"
 #include "common/file/output.h"
 #include "common/file/path.h"
-#include "predict/export/onnx_graph.h"
-#include "predict/export/source.h"
 
 typedef struct Format {
     const char *ending, *name;
@@ -37,6 +36,64 @@ static int choose_format(const char *path, const Format **format, PfError *err)
                    "--export: expected a file that ends in .safetensors (state dict), .onnx or .pt "
                    "(TorchScript), found '%s'",
                    path);
+}
+
+/* ---- what an exported model says of itself ---- */
+
+static cJSON *class_list(const PfScorerTarget *target)
+{
+    return cJSON_CreateStringArray((const char *const *)target->classes, target->outputs);
+}
+
+static cJSON *target_list(const PfScorer *scorer)
+{
+    cJSON *list = cJSON_CreateArray();
+    for (int t = 0; t < scorer->target_count; t++) {
+        const PfScorerTarget *target = &scorer->targets[t];
+        cJSON *json = cJSON_CreateObject();
+        cJSON_AddStringToObject(json, "name", target->name);
+        cJSON_AddStringToObject(json, "kind", pf_target_kind_name(target->kind));
+        if (target->classes) cJSON_AddItemToObject(json, "classes", class_list(target));
+        cJSON_AddItemToArray(list, json);
+    }
+    return list;
+}
+
+/* item: given up. Names stay as they are, all else becomes JSON. */
+static void add_entry(PfExportMetadata *metadata, cJSON *object, const char *key, cJSON *item)
+{
+    const char *name = cJSON_GetStringValue(item);
+    metadata->keys[metadata->count] = key;
+    metadata->values[metadata->count++] = name ? pf_strdup(name, NULL) : pf_json_text(item);
+    cJSON_AddItemToObject(object, key, item);
+}
+
+static void free_metadata(PfExportMetadata *metadata)
+{
+    for (size_t i = 0; i < metadata->count; i++) free(metadata->values[i]);
+    free(metadata->json);
+    *metadata = (PfExportMetadata){0};
+}
+
+static int new_metadata(const PfScorer *scorer, const PfBackbonePlan *plan, PfExportMetadata *out,
+                        PfError *err)
+{
+    *out = (PfExportMetadata){0};
+    pf_json_begin();
+    cJSON *object = cJSON_CreateObject();
+    add_entry(out, object, "backbone", cJSON_CreateString(plan->name));
+    add_entry(out, object, "tap", cJSON_CreateString(scorer->tap));
+    add_entry(out, object, "preprocess", pf_preprocess_json_new(&plan->preprocess));
+    add_entry(out, object, "targets", target_list(scorer));
+    if (scorer->target_count == 1 && scorer->targets[0].classes)
+        add_entry(out, object, "classes", class_list(&scorer->targets[0]));
+    out->json = pf_json_finish(object, "the metadata", err);
+    int failed = !out->json;
+    for (size_t i = 0; i < out->count && !failed; i++)
+        if (!out->values[i])
+            failed = pf_fail(err, PF_EXIT_FAILED, "out of memory for the metadata");
+    if (failed) free_metadata(out);
+    return failed ? -1 : 0;
 }
 
 /* ---- what it is made of ---- */
@@ -81,12 +138,12 @@ static int open_source(const PfModelNetworkOptions *options, PfExportSource *sou
         pf_model_network_plan(source->model, options, source->scorer->tap, &source->plan, err) ||
         find_tap(source, err))
         return -1;
-    return pf_export_metadata_new(source->scorer, source->plan, &source->metadata, err);
+    return new_metadata(source->scorer, source->plan, &source->metadata, err);
 }
 
 static void close_source(PfExportSource *source)
 {
-    pf_export_metadata_free(&source->metadata);
+    free_metadata(&source->metadata);
     pf_backbone_plan_free(&source->plan);
     pf_scorer_free(&source->scorer);
     pf_model_close(&source->model);
@@ -123,7 +180,7 @@ static void print_done(const PfExportSource *source, const Format *format, const
            pf_size_text(stat(path, &status) ? 0 : status.st_size, size));
 }
 
-int pf_model_export_run(const PfModelNetworkOptions *options, const char *path, PfError *err)
+int pf_export_run(const PfModelNetworkOptions *options, const char *path, PfError *err)
 {
     PfExportSource source = {0};
     const Format *format;

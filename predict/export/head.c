@@ -1,10 +1,9 @@
-#include "predict/export/source.h"
-
+/* A model's head as plain tensors, for all formats. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/memory.h"
+#include "predict/export/export.h"
 #include "train/head/head_layer.h"
 
 /* A tensor whose values are the caller's to fill; NULL where memory is short. */
@@ -15,7 +14,10 @@ static float *add_tensor(PfExportHead *head, const char *module, int number, con
         return NULL;
     float *values = pf_alloc_aligned((size_t)pf_shape_count(&shape), sizeof *values, err);
     char *name = values ? pf_asprintf(err, "%s%d.%s", module, number, part) : NULL;
-    if (!name) return free(values), NULL;
+    if (!name) {
+        free(values);
+        return NULL;
+    }
     head->tensors[head->count++] = (PfNamedTensor){name, {PF_DTYPE_F32, shape, values}};
     return values;
 }

@@ -7,8 +7,8 @@
 
 #include "common/arch/ops.h"
 #include "common/base/memory.h"
+#include "predict/export/export.h"
 #include "predict/export/onnx_graph.h"
-#include "predict/export/source.h"
 #include "train/head/head_layer.h"
 
 #define INPUT "image"

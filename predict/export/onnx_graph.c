@@ -25,7 +25,7 @@ struct PfOnnxGraph {
     size_t nodes, constants, inputs, outputs, properties; /* room in the graph's arrays */
     void **owned;                                         /* (owned_count) all else that is ours */
     size_t owned_count, owned_capacity;
-    int failed;
+    bool failed;
     PfError error; /* the first failure */
 };
 
@@ -36,14 +36,14 @@ static void *own(PfOnnxGraph *graph, size_t count, size_t size)
 {
     if (graph->failed || pf_grow(&graph->owned, &graph->owned_capacity, graph->owned_count + 1,
                                  sizeof *graph->owned, &graph->error)) {
-        graph->failed = 1;
+        graph->failed = true;
         return NULL;
     }
     void *bytes = pf_calloc(count, size, &graph->error);
     if (bytes)
         graph->owned[graph->owned_count++] = bytes;
     else
-        graph->failed = 1;
+        graph->failed = true;
     return bytes;
 }
 
@@ -55,11 +55,11 @@ static char *own_text(PfOnnxGraph *graph, const char *text)
     return copy;
 }
 
-/* Room for one more in an array of the graph. */
-static int grow(PfOnnxGraph *graph, void *array, size_t *capacity, size_t count)
+/* Makes room for one more in an array of the graph; returns whether anything has failed. */
+static bool grow(PfOnnxGraph *graph, void *array, size_t *capacity, size_t count)
 {
     if (graph->failed || pf_grow(array, capacity, count + 1, sizeof(void *), &graph->error))
-        graph->failed = 1;
+        graph->failed = true;
     return graph->failed;
 }
 
@@ -189,17 +189,17 @@ void pf_onnx_add_constant(PfOnnxGraph *graph, const char *name, const PfTensorVi
         graph->graph.initializer[graph->graph.n_initializer++] = tensor;
 }
 
-int pf_onnx_has_value(const PfOnnxGraph *graph, const char *name)
+bool pf_onnx_has_value(const PfOnnxGraph *graph, const char *name)
 {
     const PfOnnx__Graph *content = &graph->graph;
-    if (graph->failed) return 0;
+    if (graph->failed) return false;
     for (size_t i = 0; i < content->n_input; i++)
-        if (!strcmp(content->input[i]->name, name)) return 1;
+        if (!strcmp(content->input[i]->name, name)) return true;
     for (size_t i = 0; i < content->n_initializer; i++)
-        if (!strcmp(content->initializer[i]->name, name)) return 1;
+        if (!strcmp(content->initializer[i]->name, name)) return true;
     for (size_t i = 0; i < content->n_node; i++)
-        if (!strcmp(content->node[i]->name, name)) return 1;
-    return 0;
+        if (!strcmp(content->node[i]->name, name)) return true;
+    return false;
 }
 
 /* ---- nodes ---- */
@@ -288,13 +288,13 @@ void pf_onnx_add_metadata(PfOnnxGraph *graph, const char *key, const char *value
 typedef struct FileBuffer {
     ProtobufCBuffer base;
     FILE *file;
-    int failed;
+    bool failed;
 } FileBuffer;
 
 static void append_to_file(ProtobufCBuffer *base, size_t size, const uint8_t *bytes)
 {
     FileBuffer *buffer = (FileBuffer *)base;
-    if (size && !buffer->failed && fwrite(bytes, size, 1, buffer->file) != 1) buffer->failed = 1;
+    if (size && !buffer->failed && fwrite(bytes, size, 1, buffer->file) != 1) buffer->failed = true;
 }
 
 static int write_model(const PfOnnx__Model *model, FILE *file)

@@ -5,6 +5,8 @@
 #ifndef PF_PREDICT_EXPORT_ONNX_GRAPH_H
 #define PF_PREDICT_EXPORT_ONNX_GRAPH_H
 
+#include <stdbool.h>
+
 #include "permafrost/error.h"
 #include "permafrost/tensor.h"
 
@@ -31,7 +33,7 @@ void pf_onnx_set_int(PfOnnxGraph *graph, const char *name, int64_t value);
 void pf_onnx_set_ints(PfOnnxGraph *graph, const char *name, const int64_t *values, size_t count);
 
 /* Whether an input, a constant or a node is called that. */
-int pf_onnx_has_value(const PfOnnxGraph *graph, const char *name);
+bool pf_onnx_has_value(const PfOnnxGraph *graph, const char *name);
 
 void pf_onnx_add_metadata(PfOnnxGraph *graph, const char *key, const char *value);
 

@@ -1,11 +1,12 @@
 /* A model as the state dict of the network that it was trained on, its head in place. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/arch/ops.h"
 #include "common/base/memory.h"
-#include "predict/export/source.h"
+#include "predict/export/export.h"
 
 #define TENSORS_OF_NODE 5
 #define NAME_SIZE (PF_NODE_NAME_SIZE + 24)
@@ -20,7 +21,7 @@ typedef struct StateDict {
 
 /* Whether `tap` holds the numbers that the network's last Linear takes: flattening changes their
  * shape alone, dropout nothing outside of training. */
-static int feeds_classifier(const PfArch *arch, int tap)
+static bool feeds_classifier(const PfArch *arch, int tap)
 {
     int node = arch->nodes[arch->node_count - 1].inputs[0];
     while (node != tap && pf_op_row(arch->nodes[node].op)->keeps_values)

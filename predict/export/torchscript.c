@@ -4,7 +4,7 @@
 
 #include "common/backbone/loader.h"
 #include "common/base/memory.h"
-#include "predict/export/source.h"
+#include "predict/export/export.h"
 #include "train/head/head_layer.h"
 
 /* "name" as a string literal. */

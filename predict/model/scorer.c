@@ -17,8 +17,7 @@ static const char *text(const cJSON *object, const char *key)
 static int read_kind(const PfModel *model, const cJSON *json, PfTargetKind *kind, PfError *err)
 {
     const char *name = text(json, "kind");
-    for (int k = PF_TARGET_CLASS; name && k <= PF_TARGET_KEYPOINTS; k++)
-        if (!strcmp(pf_target_kind_name((PfTargetKind)k), name)) return *kind = (PfTargetKind)k, 0;
+    if (name && !pf_target_kind_from_name(name, kind)) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "model '%s': a target is of kind '%s', which this program does not know",
                    pf_model_path(model), name ? name : "nothing");

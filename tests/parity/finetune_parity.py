@@ -29,7 +29,7 @@ SIZE, COUNT, BATCH, EPOCHS, SEED = 64, 52, 8, 2, 3
 MASK = (1 << 64) - 1
 
 
-# ---- the order of the batches, as common/random.c draws it ----
+# ---- the order of the batches, as common/base/random.c draws it ----
 
 def mix(value):
     value = ((value ^ (value >> 30)) * 0xbf58476d1ce4e5b9) & MASK

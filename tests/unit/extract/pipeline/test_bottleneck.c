@@ -178,8 +178,8 @@ static int64_t cost(const PfArch *arch, int side, const char *first, const char 
 {
     const char *const taps[] = {first, second};
     int64_t multiply_adds = 0;
-    ck_assert_int_eq(
-        pf_network_multiply_adds(arch, side, taps, second ? 2 : 1, &multiply_adds, NULL), 0);
+    ck_assert_int_eq(pf_arch_multiply_adds(arch, side, taps, second ? 2 : 1, &multiply_adds, NULL),
+                     0);
     return multiply_adds;
 }
 
@@ -207,7 +207,7 @@ START_TEST(an_unknown_tap_costs_an_error)
     PfError err = {0};
     int64_t multiply_adds;
     ck_assert_int_eq(pf_arch_new("resnet18", &arch, NULL), 0);
-    ck_assert_int_eq(pf_network_multiply_adds(arch, 224, &tap, 1, &multiply_adds, &err), -1);
+    ck_assert_int_eq(pf_arch_multiply_adds(arch, 224, &tap, 1, &multiply_adds, &err), -1);
     ck_assert(strstr(err.message, "layer9") != NULL);
     pf_arch_free(&arch);
 }
