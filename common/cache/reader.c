@@ -439,7 +439,7 @@ static PfHdf5Tap measure(const PfCacheRows *rows)
 int pf_cache_tap_storage(PfCache *cache, int tap, int64_t *stored_bytes, char *filters,
                          size_t filters_size, PfError *err)
 {
-    (void)err; /* for formats where asking can fail */
+    (void)err; /* the interface allows for formats where asking can fail */
     const PfCacheRows *rows = pf_cache_reader_rows(cache, tap);
     PfHdf5Tap measured = measure(rows->part_count ? rows->parts[0].rows : rows);
     snprintf(filters, filters_size, "%s", measured.filters);

@@ -1,14 +1,14 @@
-#include "common/cache/seal.h"
+#include "common/cache/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/file/input_file.h"
 
@@ -68,7 +68,7 @@ static int digest_range(XXH3_state_t *state, int fd, uint64_t from, uint64_t to)
 {
     unsigned char block[BLOCK_BYTES];
     while (from < to) {
-        size_t size = to - from < sizeof block ? (size_t)(to - from) : sizeof block;
+        size_t size = pf_min_size((size_t)(to - from), sizeof block);
         if (read_at(fd, block, size, from)) return -1;
         XXH3_128bits_update(state, block, size);
         from += size;
