@@ -163,12 +163,10 @@ static bool is_opened_here(const PfCache *cache)
 static int open_contents(PfCache *cache, const char *path, PfError *err)
 {
     PfHdf5File *file = &cache->contents.file;
-    PfCacheSealState seal;
     if (pf_hdf5_contents_init(&cache->contents, path, err) ||
         pf_hdf5_preflight(path, &file->size_bytes, err) ||
-        pf_cache_seal_check(path, &seal, cache->digest, err))
+        pf_cache_seal_check(path, &file->is_sealed, cache->digest, err))
         return -1;
-    file->is_sealed = seal == PF_SEAL_INTACT;
     if (is_opened_here(cache)) return pf_hdf5_contents_open(&cache->contents, err);
     return pf_hdf5_preflight_length(path, err) || pf_cache_remote_open(cache, err) ? -1 : 0;
 }

@@ -202,12 +202,11 @@ static int check_trailer(int fd, const char *path, const Footer *footer, uint64_
     return failed;
 }
 
-static int check_file(int fd, const char *path, PfCacheSealState *state, uint8_t *digest,
-                      PfError *err)
+static int check_file(int fd, const char *path, bool *is_sealed, uint8_t *digest, PfError *err)
 {
     struct stat status;
     Footer footer;
-    *state = PF_SEAL_ABSENT;
+    *is_sealed = false;
     if (fstat(fd, &status)) return pf_fail_errno(err, "cannot read '%s'", path);
     if (status.st_size < (off_t)sizeof footer) return 0;
     uint64_t file_bytes = (uint64_t)status.st_size;
@@ -216,15 +215,15 @@ static int check_file(int fd, const char *path, PfCacheSealState *state, uint8_t
     if (memcmp(footer.magic, MAGIC, sizeof MAGIC)) return 0;
     if (check_trailer(fd, path, &footer, file_bytes, err)) return -1;
     if (digest) memcpy(digest, &footer.digest, sizeof footer.digest);
-    *state = PF_SEAL_INTACT;
+    *is_sealed = true;
     return 0;
 }
 
-int pf_cache_seal_check(const char *path, PfCacheSealState *state, uint8_t *digest, PfError *err)
+int pf_cache_seal_check(const char *path, bool *is_sealed, uint8_t *digest, PfError *err)
 {
     int fd = pf_input_file_open(AT_FDCWD, path, "", NULL, err);
     if (fd < 0) return -1;
-    int failed = check_file(fd, path, state, digest, err);
+    int failed = check_file(fd, path, is_sealed, digest, err);
     close(fd);
     return failed;
 }

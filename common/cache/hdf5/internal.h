@@ -11,10 +11,10 @@
 
 _Static_assert(sizeof(hid_t) <= sizeof(int64_t), "numbers of HDF5 are kept as int64_t elsewhere");
 
-/* ---- the library: one caller at a time, errors as PfError ---- */
+/* ---- HDF5 itself: one caller at a time, errors as PfError ---- */
 
-/* HDF5 is not thread-safe: every call of it is made between these two, and no
- * work besides. The first lock sets the library up, without links into other files. */
+/* HDF5 is not thread-safe: every call of it is made between these two, and no work besides. The
+ * first lock sets HDF5 up, without links into other files. */
 void pf_hdf5_lock(void);
 void pf_hdf5_unlock(void);
 

@@ -1,7 +1,6 @@
 #include "common/cache/journal/internal.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/integers.h"
