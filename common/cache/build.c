@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/cache/internal.h"
-#include "common/cache/writer.h"
 
 /* Rows that are gathered before they are handed on: so many that rows in any order make a
  * source decode each of its chunks a few times only. */
@@ -160,9 +160,8 @@ static int build_rows(Gathering *gathering, PfError *err)
     const PfCacheBuildPlan *plan = gathering->plan;
     int64_t chunk_rows = gathering->layout->chunk_rows;
     for (int64_t row = 0; row < plan->row_count; row += chunk_rows) {
-        int64_t rest = plan->row_count - row;
         if (check_interrupt(plan, err) ||
-            build_chunk(gathering, row, rest < chunk_rows ? rest : chunk_rows, err))
+            build_chunk(gathering, row, pf_min(plan->row_count - row, chunk_rows), err))
             return -1;
         if (plan->progress)
             plan->progress(plan->context, gathering->done, plan->row_count * plan->tap_count);
@@ -176,12 +175,11 @@ static int start_tap(Gathering *gathering, int tap, PfError *err)
 {
     const PfCacheBuildPlan *plan = gathering->plan;
     const PfTapLayout *layout = pf_cache_writer_layout(gathering->writer, tap);
-    int64_t chunks = (int64_t)(BATCH_BYTES / layout->format.raw_bytes);
     gathering->tap = tap;
     gathering->layout = layout;
-    if (chunks > chunk_count(gathering, plan->row_count))
-        chunks = chunk_count(gathering, plan->row_count);
-    gathering->batch_rows = (chunks > 1 ? chunks : 1) * layout->chunk_rows;
+    int64_t chunks = pf_min((int64_t)(BATCH_BYTES / layout->format.raw_bytes),
+                            chunk_count(gathering, plan->row_count));
+    gathering->batch_rows = pf_max(chunks, 1) * layout->chunk_rows;
     for (int s = 0; s < plan->source_count; s++)
         gathering->source_taps[s] =
             plan->sources[s].find_tap(plan->sources[s].context, layout->tap.name);
@@ -272,8 +270,6 @@ static PfCacheRowsPart find_part(PfCache *cache, int tap, int64_t row)
     return pf_cache_rows_part(pf_cache_reader_rows(cache, tap), row);
 }
 
-/* Rows that are decoded. */
-
 static bool has_row(const PfRowWindow *window, int tap, int64_t row)
 {
     return window->tap == tap && row >= window->first && row < window->first + window->count;
@@ -293,8 +289,7 @@ static int move_window(PfCache *cache, PfRowWindow *window, int tap, int64_t row
         window->capacity_bytes = window->rows ? bytes : 0;
         if (!window->rows) return -1;
     }
-    int64_t end = part.first_row + rows->stored->row_count;
-    if (count > end - first) count = end - first;
+    count = pf_min(count, part.first_row + rows->stored->row_count - first);
     if (pf_cache_read(cache, tap, first, count, window->rows, 1, err)) return -1;
     window->tap = tap;
     window->first = first;
@@ -328,8 +323,7 @@ static int read_rows_of_cache(void *context, int tap, int64_t first, int64_t cou
         } else {
             if (!has_row(window, tap, first) && move_window(cache, window, tap, first, err))
                 return -1;
-            n = window->first + window->count - first;
-            if (n > count) n = count;
+            n = pf_min(window->first + window->count - first, count);
             memcpy(out, window->rows + (size_t)(first - window->first) * row_bytes,
                    (size_t)n * row_bytes);
         }
@@ -337,8 +331,6 @@ static int read_rows_of_cache(void *context, int tap, int64_t first, int64_t cou
     }
     return 0;
 }
-
-/* Chunks as they are stored. */
 
 /* Whether rows [first, first + count) are one chunk, stored as the layout says. */
 static bool is_chunk(const PfCacheRows *rows, int64_t first, int64_t count,

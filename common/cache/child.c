@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 
@@ -93,7 +94,7 @@ static void answer_requests(const char *path, int64_t file_bytes, PfCacheChildSe
 {
     void *context = NULL, *request = malloc(request_bytes);
     PfCacheChildReply reply = {0};
-    int gone = !request;
+    bool gone = !request;
     while (!gone && !receive_all(channel, request, request_bytes)) {
         PfError err = {.exit_code = PF_EXIT_FAILED};
         reply.size = 0;
@@ -214,7 +215,7 @@ static int exchange(PfCacheChild *child, const void *request, ReplyHeader *heade
 static int receive_reply(PfCacheChild *child, uint64_t size, PfCacheChildReply *reply, PfError *err)
 {
     while (reply->size < size) {
-        size_t rest = (size_t)(size - reply->size), piece = rest < PIECE_BYTES ? rest : PIECE_BYTES;
+        size_t piece = pf_min_size((size_t)(size - reply->size), PIECE_BYTES);
         if (pf_grow(&reply->bytes, &reply->capacity, reply->size + piece, 1, err)) {
             end(child); /* what it still sends belongs to no request */
             return -1;

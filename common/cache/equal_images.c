@@ -1,18 +1,12 @@
 #include "common/cache/equal_images.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/hash_index.h"
 #include "common/base/memory.h"
-
-static bool is_zero(const uint8_t digest[PF_DIGEST_SIZE])
-{
-    static const uint8_t zero[PF_DIGEST_SIZE];
-    return !memcmp(digest, zero, PF_DIGEST_SIZE);
-}
+#include "common/cache/image_file.h"
 
 int pf_equal_images_find(const uint8_t (*digests)[PF_DIGEST_SIZE], int64_t count, uint32_t *first,
                          PfError *err)
@@ -22,7 +16,7 @@ int pf_equal_images_find(const uint8_t (*digests)[PF_DIGEST_SIZE], int64_t count
     for (uint32_t i = 0; i < count; i++) {
         uint64_t hash;
         first[i] = i;
-        if (is_zero(digests[i])) continue;
+        if (pf_digest_is_none(digests[i])) continue;
         memcpy(&hash, digests[i], sizeof hash);
         uint32_t *slot = pf_hash_index_first(&index, hash);
         while (*slot != PF_HASH_EMPTY && memcmp(digests[*slot], digests[i], PF_DIGEST_SIZE))

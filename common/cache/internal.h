@@ -1,4 +1,4 @@
-/* The inside of a cache that is open, for the files that read it.
+/* The inside of caches, for the files of this folder.
  *
  * A cache with a seal is read in this process, where contents has its file open. One without is
  * read by a child process, since HDF5 crashes on files that are damaged: the child has the file
@@ -11,10 +11,46 @@
 #include <stdint.h>
 
 #include "common/cache/codec/chunk.h"
+#include "common/cache/codec/tap_layout.h"
 #include "common/cache/hdf5/contents.h"
-#include "common/cache/seal.h"
+#include "common/cache/hdf5/writer.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
+
+/* ---- the seal ----
+ *
+ * The trailer behind a cache's HDF5 data: a digest over every byte that HDF5's own checksums leave
+ * open, that is all but the chunks of features. docs/cache-format.md has its bytes. */
+
+/* Appends the trailer to the closed HDF5 file `path`, which messages call `name`.
+ * extents: in the order of offsets, not overlapping. */
+int pf_cache_seal_write(const char *path, const char *name, const PfHdf5Extent *extents,
+                        int64_t count, PfError *err);
+/* Reads the trailer and everything it covers. A digest that does not match is an error: "damaged".
+ * *is_sealed: false where there is no trailer, as in another program's file or in one whose end is
+ * gone. digest (16 bytes, may be NULL): names this very file; filled where it is sealed. */
+int pf_cache_seal_check(const char *path, bool *is_sealed, uint8_t *digest, PfError *err);
+
+/* ---- writing tap after tap ----
+ *
+ * What pf_cache_writer_append does in one step, in its parts. When the writer is finished, every
+ * tap must have as many rows as there are samples. */
+
+/* How the rows of a tap will lie. Lent until the writer is finished. */
+const PfTapLayout *pf_cache_writer_layout(const PfCacheWriter *writer, int tap);
+
+/* n rows of a tap after those it has: (n, shape) row-major of the tap's dtype, copied. */
+int pf_cache_writer_append_tap(PfCacheWriter *writer, int tap, int64_t n, const void *features,
+                               PfError *err);
+/* A chunk of `rows` rows that is encoded in the tap's layout already, copied. Only where the
+ * tap's rows so far end with a chunk; `rows` is chunk_rows, or less for the tap's last chunk. */
+int pf_cache_writer_append_chunk(PfCacheWriter *writer, int tap, int64_t rows, const void *stored,
+                                 size_t stored_bytes, PfError *err);
+/* The tap is complete: its last chunk comes before those of other taps in the file, whether it
+ * was appended as rows or encoded. */
+void pf_cache_writer_finish_tap(PfCacheWriter *writer, int tap);
+int pf_cache_writer_append_samples(PfCacheWriter *writer, int64_t n, const PfCacheSample *samples,
+                                   PfError *err);
 
 /* ---- the rows of a tap ---- */
 
@@ -68,7 +104,7 @@ int pf_cache_rows_read_stored(const PfCacheRows *rows, int64_t first, void *stor
 int pf_cache_rows_read(const PfCacheRows *rows, PfCacheRowsWorkers *workers, int64_t first,
                        int64_t count, bool as_f32, void *out, int threads, PfError *err);
 
-/* ---- the cache ---- */
+/* ---- a cache that is open ---- */
 
 /* Rows [first, first + count) of a tap in its stored dtype, kept from read to read. */
 typedef struct PfRowWindow {

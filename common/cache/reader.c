@@ -163,12 +163,10 @@ static bool is_opened_here(const PfCache *cache)
 static int open_contents(PfCache *cache, const char *path, PfError *err)
 {
     PfHdf5File *file = &cache->contents.file;
-    PfCacheSealState seal;
     if (pf_hdf5_contents_init(&cache->contents, path, err) ||
         pf_hdf5_preflight(path, &file->size_bytes, err) ||
-        pf_cache_seal_check(path, &seal, cache->digest, err))
+        pf_cache_seal_check(path, &file->is_sealed, cache->digest, err))
         return -1;
-    file->is_sealed = seal == PF_SEAL_INTACT;
     if (is_opened_here(cache)) return pf_hdf5_contents_open(&cache->contents, err);
     return pf_hdf5_preflight_length(path, err) || pf_cache_remote_open(cache, err) ? -1 : 0;
 }
@@ -439,7 +437,7 @@ static PfHdf5Tap measure(const PfCacheRows *rows)
 int pf_cache_tap_storage(PfCache *cache, int tap, int64_t *stored_bytes, char *filters,
                          size_t filters_size, PfError *err)
 {
-    (void)err; /* for formats where asking can fail */
+    (void)err; /* the interface allows for formats where asking can fail */
     const PfCacheRows *rows = pf_cache_reader_rows(cache, tap);
     PfHdf5Tap measured = measure(rows->part_count ? rows->parts[0].rows : rows);
     snprintf(filters, filters_size, "%s", measured.filters);

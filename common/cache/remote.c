@@ -18,7 +18,8 @@ typedef struct Request {
     char group[PF_CACHE_NAME_SIZE], member[PF_CACHE_NAME_SIZE];
 } Request;
 
-/* What OPEN is answered with first; then taps, targets, texts and numbers follow. */
+/* What OPEN is answered with first; then taps, targets, texts and numbers follow. It comes from the
+ * child, so that has_* may be any number. */
 typedef struct Heading {
     int64_t row_count, rejected_count;
     int tap_count, target_count, source_count, has_paths, has_splits;

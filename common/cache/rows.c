@@ -3,11 +3,11 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/thread/parallel.h"
 
@@ -41,7 +41,7 @@ int64_t pf_cache_rows_block_rows(const PfCacheRows *rows)
 {
     size_t row_bytes = pf_cache_rows_row_bytes(rows);
     if (rows->stored->is_direct) return rows->stored->chunk_rows;
-    return row_bytes < NO_CHUNK_BYTES ? (int64_t)(NO_CHUNK_BYTES / row_bytes) : 1;
+    return pf_max((int64_t)(NO_CHUNK_BYTES / row_bytes), 1);
 }
 
 /* ---- one chunk ---- */
@@ -49,8 +49,7 @@ int64_t pf_cache_rows_block_rows(const PfCacheRows *rows)
 static int fail_chunk(const PfCacheRows *rows, int64_t first, const char *wrong, PfError *err)
 {
     const PfHdf5Tap *stored = rows->stored;
-    int64_t last = first + stored->chunk_rows - 1;
-    if (last >= stored->row_count) last = stored->row_count - 1;
+    int64_t last = pf_min(first + stored->chunk_rows, stored->row_count) - 1;
     return pf_fail(err, PF_EXIT_FAILED,
                    "'%s': rows %lld to %lld of /features/%s cannot be read: %s.\n"
                    "The file is damaged; make it again (extract --force)",
@@ -87,7 +86,7 @@ typedef struct Reading {
     size_t out_row_bytes;
     int64_t end_chunk;
     _Atomic int64_t next_chunk;
-    _Atomic int failed;
+    _Atomic bool failed;
     pthread_mutex_t lock; /* of err */
     PfError *err;
 } Reading;
@@ -96,7 +95,7 @@ typedef struct Reading {
 static void fail_reading(Reading *reading, const PfError *err)
 {
     pthread_mutex_lock(&reading->lock);
-    if (!atomic_exchange(&reading->failed, 1) && reading->err) *reading->err = *err;
+    if (!atomic_exchange(&reading->failed, true) && reading->err) *reading->err = *err;
     pthread_mutex_unlock(&reading->lock);
 }
 
@@ -132,11 +131,11 @@ static int read_chunk(const Reading *reading, int64_t chunk, PfCacheRowsWorker *
     worker->read_seconds += got - began;
     if (wrong) return fail_chunk(rows, start, wrong, err);
 
-    int64_t from = start > reading->first ? start : reading->first;
-    int64_t to = end < reading->first + reading->count ? end : reading->first + reading->count;
+    int64_t from = pf_max(start, reading->first);
+    int64_t to = pf_min(end, reading->first + reading->count);
     unsigned char *out = reading->out + (size_t)(from - reading->first) * reading->out_row_bytes;
-    int converts = reading->as_f32 && rows->stored->info.dtype != PF_DTYPE_F32;
-    int in_place = !converts && from == start && to == end;
+    bool converts = reading->as_f32 && rows->stored->info.dtype != PF_DTYPE_F32;
+    bool in_place = !converts && from == start && to == end;
 
     wrong = pf_chunk_decode(worker->codec, &format, worker->stored, stored_bytes,
                             in_place ? out : worker->raw);
@@ -194,8 +193,8 @@ static int read_direct(Reading *reading, int threads)
     int64_t first_chunk = reading->first / chunk_rows;
     reading->end_chunk = (reading->first + reading->count - 1) / chunk_rows + 1;
     atomic_init(&reading->next_chunk, first_chunk);
-    int64_t wanted = threads > 0 ? threads : pf_parallel_processor_count();
-    if (wanted > reading->end_chunk - first_chunk) wanted = reading->end_chunk - first_chunk;
+    int64_t wanted = pf_min(threads > 0 ? threads : pf_parallel_processor_count(),
+                            reading->end_chunk - first_chunk);
     if (grow_workers(reading->workers, (int)wanted, reading->err)) return -1;
     pthread_mutex_init(&reading->lock, NULL);
     pf_parallel_for(wanted, (int)wanted, read_chunks, reading);
@@ -217,13 +216,13 @@ static int read_block(const PfCacheRows *rows, int64_t first, int64_t count, voi
 static int read_converted(const Reading *reading)
 {
     const PfCacheRows *rows = reading->rows;
-    int64_t block_rows = (int64_t)(BLOCK_BYTES / pf_cache_rows_row_bytes(rows)) + 1;
-    if (block_rows > reading->count) block_rows = reading->count;
+    int64_t block_rows =
+        pf_min((int64_t)(BLOCK_BYTES / pf_cache_rows_row_bytes(rows)) + 1, reading->count);
     void *block = pf_alloc_aligned((size_t)block_rows, pf_cache_rows_row_bytes(rows), reading->err);
     if (!block) return -1;
     int failed = 0;
     for (int64_t done = 0; done < reading->count && !failed; done += block_rows) {
-        int64_t count = reading->count - done < block_rows ? reading->count - done : block_rows;
+        int64_t count = pf_min(reading->count - done, block_rows);
         failed = read_block(rows, reading->first + done, count, block, reading->err);
         if (!failed)
             pf_f32_from_dtype_array(
@@ -242,8 +241,8 @@ static int read_parts(const PfCacheRows *rows, PfCacheRowsWorkers *workers, int6
         as_f32 ? rows->stored->row_elements * sizeof(float) : pf_cache_rows_row_bytes(rows);
     while (count > 0) {
         PfCacheRowsPart part = pf_cache_rows_part(rows, first);
-        int64_t skipped = first - part.first_row, there = part.rows->stored->row_count - skipped;
-        if (there > count) there = count;
+        int64_t skipped = first - part.first_row;
+        int64_t there = pf_min(part.rows->stored->row_count - skipped, count);
         if (pf_cache_rows_read(part.rows, workers, skipped, there, as_f32, out, threads, err))
             return -1;
         out = (unsigned char *)out + (size_t)there * out_row_bytes;
@@ -308,7 +307,7 @@ typedef struct Visit {
     PfCacheBlockVisitor *visitor;
     void *context;
     _Atomic int64_t next_block;
-    _Atomic int stopped;
+    _Atomic bool stopped;
 } Visit;
 
 /* Where block `index` lies in its part; *part: which that is. */
@@ -322,7 +321,7 @@ static PfCacheBlock find_block(const Visit *visit, int64_t index, PfCacheRowsPar
     *part = visit->part;
     int64_t first = index * visit->block_rows, rest = part->rows->stored->row_count - first;
     return (PfCacheBlock){.first = part->first_row + first,
-                          .count = rest < visit->block_rows ? rest : visit->block_rows};
+                          .count = pf_min(rest, visit->block_rows)};
 }
 
 static void clear_seconds(PfCacheRowsWorkers *workers)
@@ -353,7 +352,7 @@ static void visit_block(Visit *visit, int64_t index, PfCacheRowsWorkers *workers
         block.rows = NULL;
     if (!block.rows) block.error = &err;
     add_seconds(workers, &block);
-    if (visit->visitor(visit->context, &block)) atomic_store(&visit->stopped, 1);
+    if (visit->visitor(visit->context, &block)) atomic_store(&visit->stopped, true);
 }
 
 static void visit_blocks(void *context, int64_t index)
@@ -427,15 +426,15 @@ int pf_cache_list_runs(const PfCache *cache, int tap, PfCacheRun **runs, int64_t
     *count = 0;
     for (int64_t row = 0; row < row_count;) {
         PfCacheRowsPart part = pf_cache_rows_part(rows, row);
-        int64_t most = run_rows(part.rows),
-                rest = part.first_row + part.rows->stored->row_count - row;
+        int64_t rest = part.first_row + part.rows->stored->row_count - row;
+        int64_t taken = pf_min(run_rows(part.rows), rest);
         if (pf_grow(runs, &capacity, (size_t)*count + 1, sizeof **runs, err)) {
             free(*runs);
             *runs = NULL;
             return -1;
         }
-        (*runs)[(*count)++] = (PfCacheRun){row, rest < most ? rest : most};
-        row += rest < most ? rest : most;
+        (*runs)[(*count)++] = (PfCacheRun){row, taken};
+        row += taken;
     }
     return 0;
 }

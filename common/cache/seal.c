@@ -1,14 +1,14 @@
-#include "common/cache/seal.h"
+#include "common/cache/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/file/input_file.h"
 
@@ -68,7 +68,7 @@ static int digest_range(XXH3_state_t *state, int fd, uint64_t from, uint64_t to)
 {
     unsigned char block[BLOCK_BYTES];
     while (from < to) {
-        size_t size = to - from < sizeof block ? (size_t)(to - from) : sizeof block;
+        size_t size = pf_min_size((size_t)(to - from), sizeof block);
         if (read_at(fd, block, size, from)) return -1;
         XXH3_128bits_update(state, block, size);
         from += size;
@@ -202,12 +202,11 @@ static int check_trailer(int fd, const char *path, const Footer *footer, uint64_
     return failed;
 }
 
-static int check_file(int fd, const char *path, PfCacheSealState *state, uint8_t *digest,
-                      PfError *err)
+static int check_file(int fd, const char *path, bool *is_sealed, uint8_t *digest, PfError *err)
 {
     struct stat status;
     Footer footer;
-    *state = PF_SEAL_ABSENT;
+    *is_sealed = false;
     if (fstat(fd, &status)) return pf_fail_errno(err, "cannot read '%s'", path);
     if (status.st_size < (off_t)sizeof footer) return 0;
     uint64_t file_bytes = (uint64_t)status.st_size;
@@ -216,15 +215,15 @@ static int check_file(int fd, const char *path, PfCacheSealState *state, uint8_t
     if (memcmp(footer.magic, MAGIC, sizeof MAGIC)) return 0;
     if (check_trailer(fd, path, &footer, file_bytes, err)) return -1;
     if (digest) memcpy(digest, &footer.digest, sizeof footer.digest);
-    *state = PF_SEAL_INTACT;
+    *is_sealed = true;
     return 0;
 }
 
-int pf_cache_seal_check(const char *path, PfCacheSealState *state, uint8_t *digest, PfError *err)
+int pf_cache_seal_check(const char *path, bool *is_sealed, uint8_t *digest, PfError *err)
 {
     int fd = pf_input_file_open(AT_FDCWD, path, "", NULL, err);
     if (fd < 0) return -1;
-    int failed = check_file(fd, path, state, digest, err);
+    int failed = check_file(fd, path, is_sealed, digest, err);
     close(fd);
     return failed;
 }

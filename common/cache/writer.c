@@ -1,7 +1,6 @@
-#include "common/cache/writer.h"
+#include "common/cache/internal.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,8 +9,6 @@
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/cache/codec/chunker.h"
-#include "common/cache/hdf5/writer.h"
-#include "common/cache/seal.h"
 #include "common/file/atomic_file.h"
 
 struct PfCacheWriter {

@@ -1,7 +1,7 @@
 /* Cache files, sealed or not. A fuzzing build takes every seal for intact, so that HDF5 gets
  * to see the damage. What HDF5 1.10 itself does not survive is left out where it can be told
- * (are_heaps_whole), or guarded against in the reader (feature_cache_storage,
- * feature_cache_mapping). Neither is possible, and triage.sh says "HDF5", for
+ * (are_heaps_whole), or guarded against in the reader (common/cache/hdf5/storage.c and outside.c).
+ * Neither is possible, and triage.sh says "HDF5", for
  *  - a variable-length string that refers to an object its heap does not have (H5HG_read), or
  *    states a length of gigabytes (H5T__conv_vlen allocates it before it looks)
  *  - an attribute's name without end (H5O_msg_iterate under H5Aexists)

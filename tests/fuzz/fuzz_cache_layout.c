@@ -2,7 +2,6 @@
  * file, of which the cache reader then has to make something. Every byte is one choice; where
  * the recipe ends, choices are those of a proper cache. */
 #include <hdf5.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/cache/hdf5/internal.h"

@@ -1,6 +1,4 @@
 /* Checkpoints as `train --resume` reads them: into the arrays of its run, or none of it. */
-#include <string.h>
-
 #include "fuzz.h"
 #include "train/head/checkpoint.h"
 

@@ -58,11 +58,11 @@ static int dump(const char *path, const PfPreprocess *settings, File *file, PfIm
 
 int main(int argc, char **argv)
 {
-    if (argc < 5)
-        return fputs(
-                   "dump_pixels RESIZE CROP SQUASH INTERPOLATION [fast] [keep] [exif] [pillow13]\n",
-                   stderr),
-               2;
+    if (argc < 5) {
+        fputs("dump_pixels RESIZE CROP SQUASH INTERPOLATION [fast] [keep] [exif] [pillow13]\n",
+              stderr);
+        return 2;
+    }
     PfPreprocess settings = {.resize = atoi(argv[1]),
                              .crop = atoi(argv[2]),
                              .squash = atoi(argv[3]),

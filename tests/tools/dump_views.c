@@ -51,9 +51,10 @@ static int dump(const char *path, const PfPreprocess *settings, uint64_t seed, i
 
 int main(int argc, char **argv)
 {
-    if (argc < 7)
-        return fputs("dump_views RESIZE CROP SQUASH INTERPOLATION SEED VIEWS [pillow13]\n", stderr),
-               2;
+    if (argc < 7) {
+        fputs("dump_views RESIZE CROP SQUASH INTERPOLATION SEED VIEWS [pillow13]\n", stderr);
+        return 2;
+    }
     PfPreprocess settings = {
         .resize = atoi(argv[1]),
         .crop = atoi(argv[2]),

@@ -254,12 +254,14 @@ ssize_t __pread64_chk(int fd, void *bytes, size_t size, off64_t at, size_t room)
 
 EXPORT ssize_t __read_chk(int fd, void *bytes, size_t size, size_t room)
 {
-    return size > room ? (abort(), -1) : read(fd, bytes, size);
+    if (size > room) abort();
+    return read(fd, bytes, size);
 }
 
 EXPORT ssize_t __pread_chk(int fd, void *bytes, size_t size, off_t at, size_t room)
 {
-    return size > room ? (abort(), -1) : pread(fd, bytes, size, at);
+    if (size > room) abort();
+    return pread(fd, bytes, size, at);
 }
 
 EXPORT ssize_t __pread64_chk(int fd, void *bytes, size_t size, off64_t at, size_t room)

@@ -23,7 +23,6 @@
  *   equal         all features are 1 */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/random.h"

@@ -52,10 +52,10 @@ int main(int argc, char **argv)
                              .weight_decay = config.weight_decay,
                              .momentum = config.momentum,
                              .schedule = schedule};
-    PfHeadBatchConfig group = {.optimizer = config.kind, .settings = &setting, .head_count = 1};
+    PfHeadBatchConfig heads = {.optimizer = config.kind, .settings = &setting, .head_count = 1};
     if (pf_head_network_new(&spec, d, classes, 1, &seed, &network, NULL) ||
         pf_head_pass_new(network, batch, 1, &pass, NULL) ||
-        pf_head_optimizer_new(network, &group, &optimizer, NULL) ||
+        pf_head_optimizer_new(network, &heads, &optimizer, NULL) ||
         pf_task_init(&task, "class", PF_TARGET_CLASS, classes, n, NULL))
         return 1;
     float *parameters = network->layers[0].parameters;

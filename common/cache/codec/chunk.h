@@ -12,6 +12,8 @@
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
+/* shuffle and fletcher32 are truth values, but no bool: a child process that reads a file hands the
+ * format over as bytes, which may be anything. */
 typedef struct PfChunkFormat {
     size_t raw_bytes;     /* of a whole chunk */
     size_t element_bytes; /* what shuffle works on */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/cache/codec/compress_pool.h"
 
@@ -30,9 +31,8 @@ static int start_compress_pool(PfChunker *chunker, int threads, PfError *err)
     size_t raw = 0, stored = 0;
     for (int t = 0; t < chunker->tap_count; t++) {
         const PfChunkFormat *format = &chunker->taps[t].layout->format;
-        size_t bound = pf_chunk_bound(format);
-        if (format->raw_bytes > raw) raw = format->raw_bytes;
-        if (bound > stored) stored = bound;
+        raw = pf_max_size(raw, format->raw_bytes);
+        stored = pf_max_size(stored, pf_chunk_bound(format));
     }
     /* One open chunk a tap, one a thread, and two on their way. */
     return pf_compress_pool_new(raw, stored, chunker->tap_count + threads + 2, threads,
@@ -149,7 +149,7 @@ int pf_chunker_append(PfChunker *chunker, int t, int64_t n, const void *rows, Pf
     const unsigned char *next = rows;
     while (n > 0) {
         if (!tap->open && open_chunk(chunker, t, tap->rows, err)) return -1;
-        int64_t room = tap->layout->chunk_rows - tap->open->rows, count = n < room ? n : room;
+        int64_t count = pf_min(n, tap->layout->chunk_rows - tap->open->rows);
         add_to_open_chunk(tap, count, next);
         next += (size_t)count * tap->layout->row_bytes;
         n -= count;

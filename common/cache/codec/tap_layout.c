@@ -1,7 +1,5 @@
 #include "common/cache/codec/tap_layout.h"
 
-#include <string.h>
-
 /* Big enough to compress well and to be read in one go, small enough to stay in
  * a processor's cache and to waste little where a row of it is wanted. */
 #define CHUNK_BYTES (512 * 1024)

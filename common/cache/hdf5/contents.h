@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/base/arena.h"
 #include "common/cache/codec/chunk.h"
-#include "common/cache/hdf5/texts.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
@@ -32,10 +32,28 @@ pid_t pf_hdf5_fork(void);
  * the cache nor in the one of pf_cache_allow_sources, or no regular file. */
 int pf_hdf5_outside_find(const char *path, const char *name, char **source, PfError *err);
 
+/* ---- lists of strings ---- */
+
+/* A dataset of strings, in memory. */
+typedef struct PfHdf5Texts {
+    const char **items; /* lent until pf_hdf5_texts_free */
+    int64_t count;
+    PfArena arena;     /* where the characters are */
+    size_t used, most; /* characters, and how many there may be */
+} PfHdf5Texts;
+
+/* Fills empty texts with "0", "1", ... */
+int pf_hdf5_texts_number(PfHdf5Texts *texts, int64_t count, PfError *err);
+/* Fills empty texts with `count` strings that follow each other in size bytes, each with its
+ * terminator. -1 where they are not that many, or memory is short. */
+int pf_hdf5_texts_copy(PfHdf5Texts *texts, int64_t count, const char *bytes, size_t size);
+/* Leaves texts empty. */
+void pf_hdf5_texts_free(PfHdf5Texts *texts);
+
 /* ---- what is in it ---- */
 
 /* A dataset of features. One that a child process describes comes as bytes, which may be anything:
- * is_direct is an int for that. */
+ * is_direct is an int for that, since a bool must be 0 or 1. */
 typedef struct PfHdf5Tap {
     PfCacheTap info;
     int64_t row_count;

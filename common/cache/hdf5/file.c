@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/integers.h"
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/base/size_text.h"
@@ -150,8 +150,7 @@ static int64_t multiply(int64_t a, int64_t b)
 
 static int64_t allowed_bytes(int64_t file_bytes, int64_t times, int64_t free_bytes)
 {
-    int64_t allowed = multiply(file_bytes, times);
-    return allowed < free_bytes ? free_bytes : allowed;
+    return pf_max(multiply(file_bytes, times), free_bytes);
 }
 
 static int fail_size(const PfHdf5File *file, const char *name, const char *claims, int64_t found,
@@ -174,7 +173,7 @@ static int check_row_count(const PfHdf5File *file, const char *name, hid_t objec
                    "'%s': /%s claims %lld rows, and a file of %s may have %lld: a row takes a byte "
                    "or more",
                    file->path, name, (long long)rows, pf_size_text(file_bytes, file_text),
-                   (long long)(file_bytes > FREE_ROWS ? file_bytes : FREE_ROWS));
+                   (long long)pf_max(file_bytes, FREE_ROWS));
 }
 
 static int check_bytes(const PfHdf5File *file, const char *name, hid_t object, int64_t file_bytes,

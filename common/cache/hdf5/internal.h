@@ -1,4 +1,4 @@
-/* HDF5 as the files of this folder use it. No other folder includes this header, or hdf5.h. */
+/* HDF5 as the files of this folder use it. No other library includes this header, or hdf5.h. */
 #ifndef PF_COMMON_CACHE_HDF5_INTERNAL_H
 #define PF_COMMON_CACHE_HDF5_INTERNAL_H
 
@@ -11,10 +11,10 @@
 
 _Static_assert(sizeof(hid_t) <= sizeof(int64_t), "numbers of HDF5 are kept as int64_t elsewhere");
 
-/* ---- the library: one caller at a time, errors as PfError ---- */
+/* ---- HDF5 itself: one caller at a time, errors as PfError ---- */
 
-/* HDF5 is not thread-safe: every call of it is made between these two, and no
- * work besides. The first lock sets the library up, without links into other files. */
+/* HDF5 is not thread-safe: every call of it is made between these two, and no work besides. The
+ * first lock sets HDF5 up, without links into other files. */
 void pf_hdf5_lock(void);
 void pf_hdf5_unlock(void);
 
@@ -87,10 +87,10 @@ size_t pf_hdf5_storage_unpacked_most(hid_t dataset);
 
 /* ---- the file: that it is a cache, and its parts by name ---- */
 
-/* What the check for locks says before H5Fopen for reading. Where the file system has no locks, the
- * properties `access` are told to do without: a cache is replaced as a whole by a renamed file, so
- * that readers need none. An environment that asks for locks all the same (TRUE, BEST_EFFORT) goes
- * before properties, and is named in err. */
+/* The check for locks of pf_hdf5_preflight once more, right before H5Fopen for reading. Where the
+ * file system has no locks, the properties `access` are told to do without: a cache is replaced as
+ * a whole by a renamed file, so that readers need none. An environment that asks for locks all the
+ * same (TRUE, BEST_EFFORT) goes before properties, and is named in err. */
 int pf_hdf5_preflight_locks(const char *path, hid_t access, PfError *err);
 
 /* What to say of a file that H5Fopen has refused: where its superblock tells of a writer that has

@@ -84,7 +84,8 @@ int pf_hdf5_outside_find(const char *path, const char *name, char **source, PfEr
     char *given = pf_path_resolve(path, name, err);
     if (!given) return -1;
     char *real = realpath(given, NULL);
-    int failed = 0, is_missing = !real && (errno == ENOENT || errno == ENOTDIR);
+    bool is_missing = !real && (errno == ENOENT || errno == ENOTDIR);
+    int failed = 0;
     if (real)
         failed = check_place(path, real, err) || check_kind(real, err);
     else if (!is_missing)
@@ -139,7 +140,7 @@ static bool reaches(hid_t space, hid_t selection)
 static bool is_virtual(hid_t dataset)
 {
     hid_t properties = H5Dget_create_plist(dataset);
-    int found = properties >= 0 && H5Pget_layout(properties) == H5D_VIRTUAL;
+    bool found = properties >= 0 && H5Pget_layout(properties) == H5D_VIRTUAL;
     if (properties >= 0) H5Pclose(properties);
     return found;
 }

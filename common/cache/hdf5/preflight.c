@@ -72,7 +72,7 @@ static long find_holder(const struct stat *status)
     return holder;
 }
 
-/* ": process 12 (python3)", or "". */
+/* ", process 12 (python3)", or "". */
 static void describe_holder(const struct stat *status, char *text, size_t size)
 {
     char path[64], name[64] = "?";
@@ -129,7 +129,8 @@ static uint64_t stated_length(const unsigned char *bytes)
 {
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     uint64_t length = 0;
-    int version = bytes[8], is_old = version < 2;
+    int version = bytes[8];
+    bool is_old = version < 2;
     /* Files whose addresses are not of 8 bytes are left to HDF5. */
     if (memcmp(bytes, signature, sizeof signature) || version > 3 || bytes[is_old ? 13 : 9] != 8)
         return 0;

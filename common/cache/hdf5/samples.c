@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 
 /* Rows of strings that are handed to HDF5 at once. */
@@ -203,7 +204,7 @@ int pf_hdf5_samples_reject(PfHdf5Samples *samples, const PfCacheReject *reject, 
 static hid_t create_dataset(hid_t group, const char *name, hid_t type, size_t rows, size_t width,
                             size_t chunk_rows)
 {
-    hsize_t dims[2] = {rows, width}, chunk[2] = {rows < chunk_rows ? rows : chunk_rows, width};
+    hsize_t dims[2] = {rows, width}, chunk[2] = {pf_min_size(rows, chunk_rows), width};
     int rank = width ? 2 : 1;
     hid_t properties = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(rank, dims, NULL);
     H5Pset_obj_track_times(properties, 0);
@@ -251,9 +252,8 @@ static int write_text_column(hid_t group, const char *name, const TextColumn *co
     if (dataset < 0) return -1;
     int failed = 0;
     for (size_t first = 0; first < column->rows && !failed; first += TEXT_BLOCK_ROWS) {
-        size_t rest = column->rows - first;
-        failed = write_text_rows(dataset, column, first,
-                                 rest < TEXT_BLOCK_ROWS ? rest : TEXT_BLOCK_ROWS);
+        size_t count = pf_min_size(column->rows - first, TEXT_BLOCK_ROWS);
+        failed = write_text_rows(dataset, column, first, count);
     }
     if (H5Dclose(dataset) < 0) failed = 1;
     return failed ? -1 : 0;

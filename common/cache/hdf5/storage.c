@@ -196,7 +196,8 @@ static bool is_whole(Storage *storage)
         return count >= 0 && has_room(H5Dget_storage_size(storage->dataset), (hsize_t)count,
                                       storage->element_bytes);
     case H5D_CHUNKED: return are_chunks_whole(storage);
-    default: return true; /* contiguous ones HDF5 checks; what virtual ones show is checked there */
+    default:
+        return true; /* HDF5 itself checks contiguous ones, outside.c the parts of virtual ones */
     }
 }
 
@@ -207,7 +208,7 @@ const char *pf_hdf5_storage_fault(hid_t dataset, hid_t selection)
     if (storage.properties < 0) return too_few;
     storage.space = selection == H5S_ALL ? H5Dget_space(dataset) : selection;
     storage.element_bytes = element_bytes(dataset);
-    int whole = storage.space >= 0 && is_whole(&storage);
+    bool whole = storage.space >= 0 && is_whole(&storage);
     if (selection == H5S_ALL && storage.space >= 0) H5Sclose(storage.space);
     H5Pclose(storage.properties);
     return whole ? NULL : storage.wrong ? storage.wrong : too_few;
@@ -229,10 +230,11 @@ int64_t pf_hdf5_storage_claimed_bytes(hid_t dataset)
     hsize_t dims[H5S_MAX_RANK], elements = 1;
     hid_t space = H5Dget_space(dataset);
     if (space < 0) return INT64_MAX;
-    int rank = H5Sget_simple_extent_dims(space, dims, NULL), overflows = rank < 0;
+    int rank = H5Sget_simple_extent_dims(space, dims, NULL);
+    bool overflows = rank < 0;
     H5Sclose(space);
-    for (int i = 0; i < rank; i++)
-        overflows |= __builtin_mul_overflow(elements, dims[i], &elements);
+    for (int i = 0; i < rank && !overflows; i++)
+        overflows = __builtin_mul_overflow(elements, dims[i], &elements);
     return overflows ? INT64_MAX : bytes_of(dataset, elements, sizeof(float));
 }
 
@@ -242,10 +244,11 @@ int64_t pf_hdf5_storage_chunk_bytes(hid_t dataset)
     hid_t properties = H5Dget_create_plist(dataset);
     if (properties < 0) return INT64_MAX;
     bool is_chunked = H5Pget_layout(properties) == H5D_CHUNKED;
-    int rank = is_chunked ? H5Pget_chunk(properties, H5S_MAX_RANK, chunk) : 0, overflows = rank < 0;
+    int rank = is_chunked ? H5Pget_chunk(properties, H5S_MAX_RANK, chunk) : 0;
+    bool overflows = rank < 0;
     H5Pclose(properties);
-    for (int i = 0; i < rank; i++)
-        overflows |= __builtin_mul_overflow(elements, chunk[i], &elements);
+    for (int i = 0; i < rank && !overflows; i++)
+        overflows = __builtin_mul_overflow(elements, chunk[i], &elements);
     if (!is_chunked) return 0;
     return overflows ? INT64_MAX : bytes_of(dataset, elements, 1);
 }
@@ -254,6 +257,7 @@ int64_t pf_hdf5_storage_chunk_bytes(hid_t dataset)
 size_t pf_hdf5_storage_unpacked_most(hid_t dataset)
 {
     int64_t chunk = pf_hdf5_storage_chunk_bytes(dataset);
-    if (!chunk || chunk > UINT32_MAX) return UINT32_MAX; /* of a virtual one others decide */
+    if (!chunk || chunk > UINT32_MAX)
+        return UINT32_MAX; /* a virtual one has no chunks of its own */
     return (size_t)(chunk + chunk / 8 + 4096);
 }

@@ -1,7 +1,6 @@
 #include "common/cache/hdf5/internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/cache/hdf5/zstd_filter.h"

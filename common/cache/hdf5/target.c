@@ -48,7 +48,7 @@ static int read_kind(const PfHdf5File *file, PfHdf5Target *target, PfError *err)
                        target->info.name);
     char *kind = pf_hdf5_read_text_attribute(target->id, "kind");
     target->info.kind = numbers == H5T_INTEGER ? PF_TARGET_CLASS : PF_TARGET_REGRESSION;
-    int unknown = kind && pf_target_kind_from_name(kind, &target->info.kind);
+    bool unknown = kind && pf_target_kind_from_name(kind, &target->info.kind);
     if (unknown)
         pf_fail(err, PF_EXIT_FAILED,
                 "'%s': /targets/%s is of kind '%.100s'; expected 'class', 'regression', "

@@ -1,11 +1,10 @@
-#include "common/cache/hdf5/texts.h"
+#include "common/cache/hdf5/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/memory.h"
-#include "common/cache/hdf5/internal.h"
 
 #define NUMBER_SIZE 24
 

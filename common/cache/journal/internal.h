@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include "common/base/arena.h"
-#include "common/cache/codec/row_source.h"
 #include "common/cache/codec/tap_layout.h"
 #include "common/cache/journal/journal.h"
 #include "common/file/record_file.h"

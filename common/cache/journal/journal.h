@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "common/cache/codec/row_source.h"
+#include "common/cache/build.h"
 #include "common/cache/image_file.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"

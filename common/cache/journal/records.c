@@ -148,8 +148,8 @@ int pf_journal_records_get_image(const unsigned char **next, const unsigned char
     if (!left) return 0;
     if (left < sizeof record) return -1;
     memcpy(&record, *next, sizeof record);
-    size_t path_size = record.path_size, is_row = record.reason_size == NO_REASON;
-    size_t reason_size = is_row ? 0 : record.reason_size;
+    bool is_row = record.reason_size == NO_REASON;
+    size_t path_size = record.path_size, reason_size = is_row ? 0 : record.reason_size;
     if (path_size + reason_size > left - sizeof record) return -1;
     const char *texts = (const char *)*next + sizeof record;
     *path = (PfJournalText){texts, path_size};

@@ -1,9 +1,9 @@
 #include "common/cache/journal/internal.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 
 /* The stored rows of a chunk or a tail, lent until the next call. The record's
@@ -71,8 +71,7 @@ int pf_journal_source_read_rows(PfJournalSegment *segment, int t, int64_t first,
     assert(first >= 0 && count >= 0 && first + count <= segment->rows.count);
     while (count > 0) {
         if (load_chunk(segment, t, first, err)) return -1;
-        int64_t there = tap->raw_first + tap->raw_rows - first,
-                taken = count < there ? count : there;
+        int64_t taken = pf_min(count, tap->raw_first + tap->raw_rows - first);
         size_t bytes = (size_t)taken * layout->row_bytes;
         memcpy(next, tap->raw + (size_t)(first - tap->raw_first) * layout->row_bytes, bytes);
         next += bytes;

@@ -60,7 +60,7 @@ START_TEST(an_empty_variable_means_the_usual_places)
         ck_assert_int_eq(plugin->abi, PF_BACKBONE_ABI);
         return;
     }
-    /* A build without the torch room: the message lists where it looked. */
+    /* A build without libtorch: the message lists where it looked. */
     ck_assert_ptr_nonnull(strstr(err.message, "tests/../lib/permafrost/permafrost_torch.so: "));
 }
 END_TEST

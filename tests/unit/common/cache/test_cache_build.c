@@ -1,6 +1,6 @@
-/* Composing a cache from rows that lie elsewhere: every row is the one that was asked
- * for, chunks that fit are moved, and the file is byte for byte the one that is written directly.
- */
+/* Building a cache from rows that lie elsewhere: every row is the one that was asked
+ * for, chunks that fit are moved, and the file is byte for byte the one that is written
+ * directly. */
 #include <check.h>
 #include <hdf5.h>
 #include <stdio.h>
@@ -11,15 +11,15 @@
 #include "common/base/random.h"
 #include "common/cache/build.h"
 #include "common/cache/hdf5/internal.h"
-#include "common/cache/writer.h"
+#include "common/cache/internal.h"
 
 enum { WIDTH = 512, MAP = 4 * 16 * 16, VECTOR_CHUNK = 512, MAP_CHUNK = 128 };
 
-static char folder[] = "/tmp/pf_compose_XXXXXX";
+static char folder[] = "/tmp/pf_cache_build_XXXXXX";
 
 static void make_folder(void)
 {
-    strcpy(folder, "/tmp/pf_compose_XXXXXX");
+    strcpy(folder, "/tmp/pf_cache_build_XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     ck_assert(!chdir(folder));
 }
@@ -139,7 +139,7 @@ static PfCache *open_cache(const char *path)
     return cache;
 }
 
-/* ---- composing ---- */
+/* ---- building ---- */
 
 enum { MAX_SOURCES = 4 };
 
@@ -201,8 +201,8 @@ static void note_progress(void *context, int64_t done, int64_t total)
     if (job->interrupt_at && done >= job->interrupt_at) job->interrupted = 1;
 }
 
-static int compose(Job *job, int tap_count, PfCompression compression, const int64_t *ids,
-                   int64_t count, PfCacheBuildStats *stats, PfError *err)
+static int build(Job *job, int tap_count, PfCompression compression, const int64_t *ids,
+                 int64_t count, PfCacheBuildStats *stats, PfError *err)
 {
     PfCacheWriterConfig config = config_of(tap_count, compression);
     PfCacheBuildPlan plan = {.taps = config.taps,
@@ -274,12 +274,11 @@ static void check_result(int tap_count, PfCompression compression, const int64_t
     pf_cache_close(&cache);
 }
 
-static void compose_and_check(Job *job, int tap_count, PfCompression compression,
-                              const int64_t *ids, int64_t count, PfCacheBuildStats *stats)
+static void build_and_check(Job *job, int tap_count, PfCompression compression, const int64_t *ids,
+                            int64_t count, PfCacheBuildStats *stats)
 {
     PfError err = {0};
-    ck_assert_msg(!compose(job, tap_count, compression, ids, count, stats, &err), "%s",
-                  err.message);
+    ck_assert_msg(!build(job, tap_count, compression, ids, count, stats, &err), "%s", err.message);
     ck_assert_int_eq(stats->written.rows, count);
     check_result(tap_count, compression, ids, count);
 }
@@ -301,7 +300,7 @@ START_TEST(a_copy_moves_every_chunk)
             int64_t *ids = ids_from(0, counts[i]);
             write_range("a.h5", COMPRESSIONS[c], 0, counts[i]);
             add_source(&job, "a.h5", 0);
-            compose_and_check(&job, 2, COMPRESSIONS[c], ids, counts[i], &stats);
+            build_and_check(&job, 2, COMPRESSIONS[c], ids, counts[i], &stats);
             ck_assert_int_eq(stats.chunks_moved, chunks_of(counts[i]));
             ck_assert_int_eq(stats.chunks_encoded, 0);
             ck_assert_int_eq(stats.written.rejected, 1);
@@ -330,14 +329,14 @@ START_TEST(rows_in_any_order_are_gathered)
     write_range("a.h5", PF_COMPRESS_ZSTD, 0, 1300);
     add_source(&job, "a.h5", 0);
     shuffle(ids, 1300);
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1300, &stats);
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1300, &stats);
     ck_assert_int_eq(stats.chunks_moved, 0);
     ck_assert_int_eq(stats.chunks_encoded, chunks_of(1300));
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 77, &stats); /* some of them */
-    for (int i = 0; i < 1300; i++) ids[i] = i / 3;                 /* some again */
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1300, &stats);
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 77, &stats); /* some of them */
+    for (int i = 0; i < 1300; i++) ids[i] = i / 3;               /* some again */
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1300, &stats);
     for (int i = 0; i < 1300; i++) ids[i] = 42;
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1300, &stats);
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1300, &stats);
     close_sources(&job);
     free(ids);
 }
@@ -351,14 +350,14 @@ START_TEST(chunks_before_a_change_are_moved)
     write_range("a.h5", PF_COMPRESS_ZSTD, 0, 1300);
     add_source(&job, "a.h5", 0);
     for (int i = 600; i < 1299; i++) ids[i]++; /* one is gone */
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1299, &stats);
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1299, &stats);
     ck_assert_int_eq(stats.chunks_moved, 1 + 600 / MAP_CHUNK);
     ck_assert_int_eq(stats.chunks_moved + stats.chunks_encoded, chunks_of(1299));
     int64_t swap = ids[1000]; /* between chunks that stay */
     for (int i = 0; i < 1299; i++) ids[i] = i;
     ids[1000] = ids[600];
     ids[600] = swap;
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1280, &stats);
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1280, &stats);
     ck_assert_int_eq(stats.chunks_encoded, 2 + 2); /* the vectors' last chunk is cut */
     close_sources(&job);
     free(ids);
@@ -374,7 +373,7 @@ START_TEST(another_compression_is_encoded_again)
             PfCacheBuildStats stats;
             write_range("a.h5", COMPRESSIONS[from], 0, 700);
             add_source(&job, "a.h5", 0);
-            compose_and_check(&job, 2, COMPRESSIONS[to], ids, 700, &stats);
+            build_and_check(&job, 2, COMPRESSIONS[to], ids, 700, &stats);
             ck_assert_int_eq(stats.chunks_moved, from == to ? chunks_of(700) : 0);
             close_sources(&job);
         }
@@ -395,12 +394,12 @@ START_TEST(sources_follow_each_other)
     add_source(&job, "a.h5", 0);
     add_source(&job, "b.h5", 1024);
     add_source(&job, "c.h5", 1324);
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 2048, &stats);
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 2048, &stats);
     ck_assert_int_eq(stats.chunks_moved, 2 + 10); /* of vectors; of maps, two of b.h5's */
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1324, &stats);
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1324, &stats);
     ck_assert_int_eq(stats.chunks_moved, chunks_of(1324));
     shuffle(ids, 2048);
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 2048, &stats);
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 2048, &stats);
     ck_assert_int_eq(stats.chunks_moved, 0);
     close_sources(&job);
     free(ids);
@@ -438,10 +437,10 @@ START_TEST(taps_may_come_from_different_sources)
     write_one_tap("b.h5", 1, 1000);
     add_source(&job, "a.h5", 0);
     add_source(&job, "b.h5", 0);
-    compose_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1000, &stats);
+    build_and_check(&job, 2, PF_COMPRESS_ZSTD, ids, 1000, &stats);
     ck_assert_int_eq(stats.chunks_moved, chunks_of(1000));
     job.taps_of_source = 0; /* all from a.h5, which lacks the maps */
-    ck_assert(compose(&job, 2, PF_COMPRESS_ZSTD, ids, 1000, &stats, &err));
+    ck_assert(build(&job, 2, PF_COMPRESS_ZSTD, ids, 1000, &stats, &err));
     ck_assert_msg(strstr(err.message, "'a.h5' has no features of tap 'map'"), "%s", err.message);
     close_sources(&job);
     free(ids);
@@ -484,10 +483,10 @@ START_TEST(files_of_other_programs_are_sources)
         PfCacheBuildStats stats;
         write_foreign("a.h5", 1300, chunks[i]);
         add_source(&job, "a.h5", 0);
-        compose_and_check(&job, 1, PF_COMPRESS_GZIP, ids, 1300, &stats);
+        build_and_check(&job, 1, PF_COMPRESS_GZIP, ids, 1300, &stats);
         ck_assert_int_eq(stats.chunks_moved, 0); /* they lack shuffle and Fletcher-32 */
         shuffle(ids, 1300);
-        compose_and_check(&job, 1, PF_COMPRESS_GZIP, ids, 1300, &stats);
+        build_and_check(&job, 1, PF_COMPRESS_GZIP, ids, 1300, &stats);
         close_sources(&job);
         for (int64_t row = 0; row < 1300; row++) ids[row] = row;
     }
@@ -568,14 +567,14 @@ END_TEST
 
 /* ---- what goes wrong ---- */
 
-/* Compose fails, and what was at out.h5 is still there. */
+/* Building fails, and what was at out.h5 is still there. */
 static void check_fails(Job *job, const int64_t *ids, int64_t count, PfExit code, const char *words)
 {
     size_t before_size, after_size;
     PfError err = {0};
     write_range("out.h5", PF_COMPRESS_GZIP, 5, 9);
     char *before = file_bytes("out.h5", &before_size);
-    ck_assert_int_eq(compose(job, 2, PF_COMPRESS_ZSTD, ids, count, NULL, &err), -1);
+    ck_assert_int_eq(build(job, 2, PF_COMPRESS_ZSTD, ids, count, NULL, &err), -1);
     ck_assert_int_eq(err.exit_code, code);
     ck_assert_msg(strstr(err.message, words), "%s", err.message);
     char *after = file_bytes("out.h5", &after_size);
@@ -629,7 +628,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("compose");
+    Suite *suite = suite_create("cache_build");
     TCase *rows = tcase_create("rows");
     tcase_set_timeout(rows, 120);
     tcase_add_checked_fixture(rows, make_folder, remove_folder);

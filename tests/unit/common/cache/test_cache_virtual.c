@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/cache/build.h"
-#include "common/cache/writer.h"
+#include "common/cache/internal.h"
 #include "common/file/path.h"
 #include "permafrost/feature_cache.h"
 

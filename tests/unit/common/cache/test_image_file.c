@@ -1,6 +1,5 @@
 /* What is known of an image file: into a cache's rows and rejects, and back. */
 #include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,8 +1,6 @@
 /* Files that are mapped, and become shorter meanwhile. */
 #include <check.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,7 +8,6 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/file/file_stamp.h"
 #include "common/file/input_file.h"
 #include "common/weights/weights.h"
 

@@ -52,16 +52,22 @@ static void mend_disk(void)
     room = -1;
 }
 
+static int fail_with(int reason)
+{
+    errno = reason;
+    return -1;
+}
+
 ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t position)
 {
     static int interrupted;
-    if (interrupted++ < interruptions) return errno = EINTR, -1;
+    if (interrupted++ < interruptions) return fail_with(EINTR);
     interrupted = 0;
     struct iovec first = {NULL, 0};
     for (int i = 0; i < count && !first.iov_len; i++) first = parts[i];
     if (!write_step && room < 0) return __real_pwritev(fd, parts, count, position);
     if (write_step && first.iov_len > (size_t)write_step) first.iov_len = (size_t)write_step;
-    if (room == 0) return errno = ENOSPC, -1;
+    if (room == 0) return fail_with(ENOSPC);
     if (room > 0 && first.iov_len > (size_t)room) first.iov_len = (size_t)room;
     if (room > 0) room -= (int64_t)first.iov_len;
     return __real_pwritev(fd, &first, 1, position);
@@ -71,12 +77,12 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t posit
 int __wrap_fdatasync(int fd)
 {
     (void)fd;
-    return sync_errno ? errno = sync_errno, -1 : 0;
+    return sync_errno ? fail_with(sync_errno) : 0;
 }
 
 int __wrap_ftruncate(int fd, off_t size)
 {
-    if (truncate_errno) return errno = truncate_errno, -1;
+    if (truncate_errno) return fail_with(truncate_errno);
     return __real_ftruncate(fd, size);
 }
 
