@@ -245,7 +245,7 @@ static int stat_container(const PfDataset *dataset, const char *path, struct sta
 bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
 {
     struct stat status;
-    for (int64_t i = 0; i < pf_dataset_count(dataset); i++) {
+    for (size_t i = 0; i < dataset->count; i++) {
         const char *path = dataset->samples[i].path;
         int failed = pf_dataset_has_files(dataset) ? fstatat(dataset->root_fd, path, &status, 0)
                                                    : stat_container(dataset, path, &status);
@@ -257,9 +257,9 @@ bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
 size_t pf_dataset_read_head(const PfDataset *dataset, int64_t index, uint8_t *bytes, size_t size)
 {
     struct stat status;
-    int fd = pf_dataset_has_files(dataset)
-                 ? pf_input_file_try(dataset->root_fd, dataset->samples[index].path, &status)
-                 : -1;
+    const char *path = pf_dataset_samples(dataset)[index].path;
+    int fd =
+        pf_dataset_has_files(dataset) ? pf_input_file_try(dataset->root_fd, path, &status) : -1;
     ssize_t got = fd >= 0 ? pread(fd, bytes, size, 0) : -1;
     if (fd >= 0) close(fd);
     return got > 0 ? (size_t)got : 0;

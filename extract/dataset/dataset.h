@@ -130,7 +130,8 @@ const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count);
 int64_t pf_dataset_ignored_count(const PfDataset *dataset);
 /* Whether each sample is a file of its own. */
 bool pf_dataset_has_files(const PfDataset *dataset);
-/* Whether one of the files that the samples are read from is this one, as stat has found it. */
+/* Whether one of the files that the samples are read from is this one, as stat has found it. Those
+ * of other shards count. */
 bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file);
 /* ".jpg .jpeg .png ..." */
 const char *pf_dataset_extensions(void);

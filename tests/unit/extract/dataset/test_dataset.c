@@ -920,7 +920,27 @@ START_TEST(a_shard_reads_its_own_samples)
     ck_assert(!memcmp(bytes.data, "b/3.jpg", 7));
     ck_assert(!pf_dataset_stat(dataset, 0, &stamp));
     ck_assert_int_eq(stamp.ctime_ns, bytes.stamp.ctime_ns);
+    uint8_t head[4];
+    ck_assert_uint_eq(pf_dataset_read_head(dataset, 0, head, sizeof head), sizeof head);
+    ck_assert(!memcmp(head, "b/3.", sizeof head));
     pf_sample_bytes_free(&bytes);
+}
+END_TEST
+
+/* A run of one shard must not write over what the runs of the others read. */
+START_TEST(a_shard_knows_the_files_of_the_whole)
+{
+    MAKE_TREE("a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg", "5.txt");
+    static const char *const images[] = {"a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg"};
+    PfDatasetOptions options = {.shard = {2, 2}};
+    struct stat file;
+    open_dataset(top, &options);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(stat(in_top(images[i]), &file), 0);
+        ck_assert(pf_dataset_has_file(dataset, &file));
+    }
+    ck_assert_int_eq(stat(in_top("5.txt"), &file), 0);
+    ck_assert(!pf_dataset_has_file(dataset, &file));
 }
 END_TEST
 
@@ -1075,6 +1095,7 @@ int main(void)
     tcase_add_test(cases, shards_begin_where_chunks_do);
     tcase_add_test(cases, a_shard_has_the_splits_and_classes_of_the_whole);
     tcase_add_test(cases, a_shard_reads_its_own_samples);
+    tcase_add_test(cases, a_shard_knows_the_files_of_the_whole);
     tcase_add_test(cases, more_shards_than_images_are_refused);
     tcase_add_test(cases, a_sample_has_its_share_of_every_class_and_split);
     tcase_add_test(cases, a_larger_sample_holds_a_smaller_one);
