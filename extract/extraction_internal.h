@@ -9,8 +9,9 @@
 #include "extract/options.h"
 #include "extract/pipeline/bottleneck.h"
 #include "extract/plan/cache_build.h"
-#include "extract/plan/feature_pass.h"
 #include "extract/plan/provenance.h"
+#include "extract/plan/requested_taps.h"
+#include "extract/plan/work_plan.h"
 
 /* In the order in which it is acquired. */
 typedef struct PfExtraction {
@@ -30,12 +31,12 @@ typedef struct PfExtraction {
     PfRowIndex *known;
     PfDatasetScan *scan;
     PfScanCounts found; /* by the scan */
-    PfCacheMatch match;
+    PfPlanCacheMatch match;
     PfRotations rotations; /* of images that will be computed, as far as they were looked at */
     PfWorkPlan plan;
     PfPipelineStats stats; /* of all passes */
     double multiply_adds;  /* of all passes; 0: nobody knows what a TorchScript file's are */
-    PfCacheBuildStats composed;
+    PfCacheBuildStats built;
     PfEqualImages equal; /* of the finished cache */
 } PfExtraction;
 
@@ -48,7 +49,7 @@ int pf_extraction_take_journal(PfExtraction *run, PfError *err);
 /* Takes the journal. Where another run has just replaced the cache it opens the new one, and the
  * scan is freed, as it was of the old one. */
 int pf_extraction_lock(PfExtraction *run, PfError *err);
-/* Surveys: compares the dataset with what there is, and that with what is asked for. */
+/* Compares the dataset with what there is, and that with what is asked for. */
 int pf_extraction_look(PfExtraction *run, PfError *err);
 /* Lists anew which rows cache and journal have. */
 int pf_extraction_find_rows(PfExtraction *run, PfError *err);
@@ -71,7 +72,7 @@ void pf_extraction_print_task(const PfExtraction *run);
 void pf_extraction_print_rotations(const PfExtraction *run);
 
 /* The numbers in which a run that has succeeded is summed up. Those from images_per_second to
- * bare_gflops are known only where something was computed. */
+ * peak_gflops are known only where something was computed. */
 typedef struct PfExtractionSummary {
     int64_t rows, rejected; /* of the cache */
     int64_t computed;       /* of the rows, by this run */
@@ -80,7 +81,7 @@ typedef struct PfExtractionSummary {
     double images_per_second;        /* of the pipeline */
     PfRunTimes times;
     PfBottleneck bottleneck;
-    double gflops, bare_gflops; /* of the network, of a bare convolution; 0: not known */
+    double gflops, peak_gflops; /* of the network, of convolutions alone; 0: not known */
     double seconds;             /* from beginning to end */
     int64_t peak_memory_bytes;
 } PfExtractionSummary;

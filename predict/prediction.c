@@ -17,7 +17,7 @@
 #include "common/base/printable.h"
 #include "common/file/input_file.h"
 #include "common/thread/parallel.h"
-#include "extract/backbone/backbone_session.h"
+#include "extract/backbone/session.h"
 #include "extract/dataset/dataset.h"
 #include "extract/dataset/sample_reader.h"
 #include "extract/pipeline/pipeline.h"

@@ -1,5 +1,4 @@
 /* A dataset while it is made: its texts and samples, and what there is to be said of it. */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>

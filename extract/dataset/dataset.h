@@ -39,7 +39,7 @@ typedef struct PfTableOptions {
 } PfTableOptions;
 
 /* The name of an option that is given, for messages; NULL where none is. */
-const char *pf_table_option_given(const PfTableOptions *table);
+const char *pf_dataset_table_option(const PfTableOptions *table);
 
 /* A contiguous part of a dataset, one of several for several machines: --shard K/N. The number-th
  * of count parts, from 1; {0, 0}: the whole dataset. */
@@ -140,7 +140,7 @@ const char *pf_dataset_extensions(void);
  * dataset, do not overlap, differ by a sixteenth at most (where there is so much to share
  * out), and begin at multiples of a power of two, so that the chunks of their caches are
  * those of the whole. shard.count <= samples. */
-void pf_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size);
+void pf_dataset_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size);
 
 /* One sample's bytes. Zero it, use it for any number of reads (one thread at a
  * time), give it to pf_sample_bytes_free. */

@@ -1,7 +1,6 @@
 /* Class folders, train/val/test folders of class folders, and images without
  * labels: all one rule, applied to one or several parts. */
 #include <ctype.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -506,7 +505,7 @@ static int add_part(PfDataset *dataset, Part *part, PfError *err)
         size_t first = dataset->count;
         const char *folder = pf_dataset_join(dataset, part->folder, name, err);
         if (!folder ||
-            pf_dataset_walk(dataset, folder, 1, class_of(dataset, name), part->split, err))
+            pf_dataset_walk(dataset, folder, true, class_of(dataset, name), part->split, err))
             return -1;
         if (dataset->count == first &&
             pf_dataset_note(dataset, PF_NOTE_EMPTY_FOLDER, part->folder, name, err))
@@ -517,7 +516,7 @@ static int add_part(PfDataset *dataset, Part *part, PfError *err)
                        pf_dataset_count_files(dataset, part->folder, err)
                    ? -1
                    : 0;
-    return pf_dataset_walk(dataset, part->folder, 0, -1, part->split, err);
+    return pf_dataset_walk(dataset, part->folder, false, -1, part->split, err);
 }
 
 /* Drops classes without any image and numbers the others anew; notes those
@@ -525,7 +524,7 @@ static int add_part(PfDataset *dataset, Part *part, PfError *err)
 static int settle_classes(PfDataset *dataset, PfError *err)
 {
     enum { IMAGES = 1, TRAINING_IMAGES = 2 };
-    int trains = dataset->samples[0].split == PF_SPLIT_TRAIN; /* parts come in that order */
+    bool trains = dataset->samples[0].split == PF_SPLIT_TRAIN; /* parts come in that order */
     size_t total = (size_t)dataset->class_count;
     unsigned char *seen = pf_calloc(total, 1, err);
     int32_t *renumbered = pf_calloc(total, sizeof *renumbered, err);

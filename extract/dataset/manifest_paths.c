@@ -241,12 +241,12 @@ static int find_column_and_root(PfManifest *manifest, const char *home, char **r
     return place < (int)USUAL_NAMES ? 0 : fail_no_paths(manifest, home, err);
 }
 
-int pf_manifest_print_paths(const PfManifest *manifest, PfError *err)
+int pf_manifest_remark_paths(const PfManifest *manifest, PfError *err)
 {
     const char *root = manifest->dataset->root;
     char *home = home_folder(manifest, err);
     if (!home) return -1;
-    int is_elsewhere = strcmp(root, home) != 0;
+    bool is_elsewhere = strcmp(root, home) != 0;
     free(home);
     return pf_dataset_remark(manifest->dataset, err, "paths: column '%s'%s%s%s",
                              manifest->columns[manifest->path_column],

@@ -200,19 +200,20 @@ static void free_columns(Comparison *at)
     free(at->groups);
 }
 
-int pf_cache_match(PfCache *cache, const PfRowIndex *known, const PfDatasetScan *scan,
-                   const PfCacheTap *taps, PfCompression compression, int level,
-                   PfCacheMatch *match, PfError *err)
+int pf_plan_cache_match(PfCache *cache, const PfRowIndex *known, const PfDatasetScan *scan,
+                        const PfCacheTap *taps, PfCompression compression, int level,
+                        PfPlanCacheMatch *match, PfError *err)
 {
     Comparison at = {.cache = cache, .known = known, .scan = scan};
     bool same = false;
-    *match = PF_CACHE_DIFFERS;
+    *match = PF_PLAN_CACHE_DIFFERS;
     if (!same_targets(cache, scan->dataset)) return 0;
     int failed = read_columns(&at, err);
     if (!failed && same_samples(&at))
         failed = same_storage(&at, taps, compression, level, &same, err);
     /* Nobody wants a copy of all that a virtual one refers to for the sake of dates. */
-    if (same) *match = at.stale && !is_virtual(cache) ? PF_CACHE_STAMPS_DIFFER : PF_CACHE_EQUAL;
+    if (same)
+        *match = at.stale && !is_virtual(cache) ? PF_PLAN_CACHE_STAMPS_DIFFER : PF_PLAN_CACHE_EQUAL;
     free_columns(&at);
     return failed;
 }
@@ -220,7 +221,7 @@ int pf_cache_match(PfCache *cache, const PfRowIndex *known, const PfDatasetScan 
 /* ---- writing it ---- */
 
 typedef struct Writing {
-    const PfExtractionBuild *of;
+    const PfPlanCacheBuild *of;
     uint32_t *rows, *rejects; /* samples with and without features, in dataset order */
     int64_t row_count, reject_count;
     PfRowPlace before; /* of the row asked for last */
@@ -282,7 +283,7 @@ static int list_rows(Writing *writing, PfError *err)
 
 static int write_rows(Writing *writing, const char *output, PfCacheBuildStats *stats, PfError *err)
 {
-    const PfExtractionBuild *of = writing->of;
+    const PfPlanCacheBuild *of = writing->of;
     int target_count;
     const PfCacheTarget *targets = pf_dataset_targets(of->scan->dataset, &target_count);
     PfCacheBuildPlan plan = {.taps = of->taps,
@@ -309,10 +310,10 @@ static int write_rows(Writing *writing, const char *output, PfCacheBuildStats *s
     return failed;
 }
 
-int pf_extraction_build_write(const PfExtractionBuild *composition, const char *output,
-                              PfCacheBuildStats *stats, PfError *err)
+int pf_plan_cache_build(const PfPlanCacheBuild *build, const char *output, PfCacheBuildStats *stats,
+                        PfError *err)
 {
-    Writing writing = {.of = composition, .before = {-1, 0}};
+    Writing writing = {.of = build, .before = {-1, 0}};
     int failed = list_rows(&writing, err) || write_rows(&writing, output, stats, err);
     free(writing.rows);
     free(writing.rejects);

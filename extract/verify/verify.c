@@ -299,7 +299,7 @@ static int open_dataset(Verify *verify, PfError *err)
 {
     PfDatasetOptions listing = verify->options->listing;
     if (!verify->options->dataset) return 0;
-    listing.splits_unknown = 1;
+    listing.splits_unknown = true;
     if (verify->cache) {
         listing.exact_split_names =
             pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;
@@ -309,7 +309,7 @@ static int open_dataset(Verify *verify, PfError *err)
                                err);
 }
 
-int pf_cache_verify(const PfVerifyOptions *options, FILE *out, PfError *err)
+int pf_verify_cache(const PfVerifyOptions *options, FILE *out, PfError *err)
 {
     Verify verify = {.options = options, .findings = {.out = out}};
     if (options->signature && check_signature(options->signature, options->cache, err)) return -1;

@@ -3,7 +3,7 @@
 #define PF_PREDICT_EXPORT_SOURCE_H
 
 #include "common/model/model_file.h"
-#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/plan.h"
 #include "predict/model/scorer.h"
 
 #define PF_EXPORT_METADATA_MOST 8

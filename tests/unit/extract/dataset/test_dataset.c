@@ -835,7 +835,7 @@ START_TEST(shards_cover_without_overlap_and_evenly)
             if (counts[c] > sizes[s]) continue;
             for (int64_t number = 1; number <= counts[c]; number++) {
                 int64_t first, size;
-                pf_shard_range((PfShard){number, counts[c]}, sizes[s], &first, &size);
+                pf_dataset_shard_range((PfShard){number, counts[c]}, sizes[s], &first, &size);
                 ck_assert_int_eq(first, end);
                 ck_assert_int_ge(size, 1);
                 end += size;
@@ -852,15 +852,16 @@ END_TEST
 START_TEST(shards_begin_where_chunks_do)
 {
     int64_t first, size;
-    pf_shard_range((PfShard){2, 3}, 60000, &first, &size); /* 60000 / 48 = 1250: units of 1024 */
+    pf_dataset_shard_range((PfShard){2, 3}, 60000, &first,
+                           &size); /* 60000 / 48 = 1250: units of 1024 */
     ck_assert_int_eq(first, 19 * 1024);
     ck_assert_int_eq(size, 20 * 1024);
-    pf_shard_range((PfShard){4, 8}, 1281167, &first, &size); /* of 4096, the most */
+    pf_dataset_shard_range((PfShard){4, 8}, 1281167, &first, &size); /* of 4096, the most */
     ck_assert_int_eq(first % 4096, 0);
     ck_assert_int_ne(first % 8192, 0);
-    pf_shard_range((PfShard){2, 2}, INT64_MAX / 2, &first, &size);
+    pf_dataset_shard_range((PfShard){2, 2}, INT64_MAX / 2, &first, &size);
     ck_assert_int_eq(first + size, INT64_MAX / 2);
-    pf_shard_range((PfShard){0}, 7, &first, &size);
+    pf_dataset_shard_range((PfShard){0}, 7, &first, &size);
     ck_assert(first == 0 && size == 7);
 }
 END_TEST

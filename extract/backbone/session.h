@@ -1,10 +1,10 @@
 /* The network of a plan, opened on each of its devices for the taps that are needed at the moment.
  */
-#ifndef PF_EXTRACT_BACKBONE_BACKBONE_SESSION_H
-#define PF_EXTRACT_BACKBONE_BACKBONE_SESSION_H
+#ifndef PF_EXTRACT_BACKBONE_SESSION_H
+#define PF_EXTRACT_BACKBONE_SESSION_H
 
-#include "extract/backbone/backbone_plan.h"
 #include "extract/backbone/device_list.h"
+#include "extract/backbone/plan.h"
 
 typedef struct PfBackboneSession {
     const PfBackbonePlan *plan;
