@@ -10,7 +10,6 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/thread/parallel.h"
-#include "extract/extraction_internal.h"
 #include "extract/plan/feature_pass.h"
 #include "extract/plan/identity.h"
 
@@ -153,7 +152,7 @@ static bool is_before(const struct timespec *a, const struct timespec *b)
 
 /* make compares the cache's date with those of the dataset and of the weights: a
  * right cache must not look older than they are. */
-static void please_make(const PfExtraction *run)
+static void touch_for_make(const PfExtraction *run)
 {
     const PfBackbonePlan *plan = run->backbone;
     const char *inputs[] = {run->options->operand,
@@ -228,7 +227,7 @@ static int leave_as_it_is(PfExtraction *run, PfError *err)
     char elapsed[PF_DURATION_SIZE];
     PfExtractionSummary summary;
     refresh_stamps(run);
-    please_make(run);
+    touch_for_make(run);
     pf_extraction_sum_up(run, &summary);
     if (pf_extraction_find_equal(run, err)) return -1;
     pf_say("%s: up to date, nothing computed (%s)", run->options->output,

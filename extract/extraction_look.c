@@ -11,7 +11,7 @@
 #include "common/file/output.h"
 #include "common/file/path.h"
 #include "common/thread/parallel.h"
-#include "extract/extraction_internal.h"
+#include "extract/extraction.h"
 #include "extract/image/image.h"
 #include "extract/plan/feature_pass.h"
 #include "extract/plan/identity.h"

@@ -12,7 +12,7 @@
 #include "common/file/atomic_file.h"
 #include "common/simd/processor.h"
 #include "common/thread/parallel.h"
-#include "extract/extraction_internal.h"
+#include "extract/extraction.h"
 #include "extract/pipeline/conv_peak.h"
 
 /* ---- what will be done ---- */

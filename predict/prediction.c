@@ -226,7 +226,7 @@ static int run_pipeline(Prediction *run, PfError *err)
     pf_progress_start(&run->progress, "images", pf_dataset_count(run->dataset));
     int failed = pf_pipeline_run(run->pipeline, &network, &sink, &run->stats, err);
     pf_progress_end(&run->progress);
-    pf_backbone_session_print_slices(&run->session);
+    pf_backbone_session_warn_of_slices(&run->session);
     return failed;
 }
 

@@ -73,7 +73,7 @@ int pf_backbone_session_open(PfBackboneSession *session, const char *const *taps
     return 0;
 }
 
-void pf_backbone_session_print_slices(PfBackboneSession *session)
+void pf_backbone_session_warn_of_slices(PfBackboneSession *session)
 {
     for (int d = 0; d < session->backbone_count; d++) {
         int now = session->plugin->batch(session->backbones[d]), *before = &session->at_once[d];

@@ -27,7 +27,7 @@ int pf_backbone_session_open(PfBackboneSession *session, const char *const *taps
                              PfError *err);
 /* Warns of each device whose memory, since the last call, has not sufficed for as many images at
  * once as before; they went through it in slices, and none is lost. Nothing is under way. */
-void pf_backbone_session_print_slices(PfBackboneSession *session);
+void pf_backbone_session_warn_of_slices(PfBackboneSession *session);
 
 void pf_backbone_session_close(PfBackboneSession *session);
 

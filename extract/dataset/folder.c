@@ -45,8 +45,6 @@ static const struct {
 };
 static const char *const endings[] = {"set", "data", "dataset", "images", "split"};
 
-static const char *const keys[PF_SPLIT_COUNT] = {"train", "val", "test"};
-
 static bool is_ending(const char *text)
 {
     if (!*text) return true;
@@ -265,7 +263,7 @@ static const char *option_text(const SplitFolders *folders, char *text, size_t s
     *text = '\0';
     for (int i = 0; i < folders->count && used < size; i++)
         used += (size_t)snprintf(text + used, size - used, "%s%s=%.60s", i ? "," : "",
-                                 keys[folders->split[i]], folders->folder[i]);
+                                 pf_dataset_split_names[folders->split[i]], folders->folder[i]);
     return text;
 }
 
@@ -294,7 +292,9 @@ static int fail_unsure(const PfDataset *dataset, const Look *look, PfError *err)
 static int key_of(const char *entry, size_t length)
 {
     for (int i = 0; i < PF_SPLIT_COUNT; i++)
-        if (strlen(keys[i]) == length && !strncmp(entry, keys[i], length)) return i;
+        if (strlen(pf_dataset_split_names[i]) == length &&
+            !strncmp(entry, pf_dataset_split_names[i], length))
+            return i;
     return -1;
 }
 

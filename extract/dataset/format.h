@@ -2,8 +2,8 @@
  * kind more is a file with its functions and its row, a line here, and its name in the table of
  * dataset.c.
  *
- * Below it comes what kinds are made of, each file using those before it only: build.c,
- * read.c, walk.c, part.c, then the kinds themselves, then dataset.c. */
+ * Below it comes what kinds are made of, each file using those before it only: build.c, read.c,
+ * walk.c, part.c, then the kinds themselves, then dataset.c. */
 #ifndef PF_EXTRACT_DATASET_FORMAT_H
 #define PF_EXTRACT_DATASET_FORMAT_H
 
@@ -14,8 +14,7 @@
 #include "common/base/arena.h"
 #include "extract/dataset/dataset.h"
 
-/* Things worth a warning, gathered by name while listing; build.c has
- * the sentence of each. */
+/* Things worth a warning, gathered by name while listing; build.c has the sentence of each. */
 typedef enum PfNote {
     PF_NOTE_HIDDEN_FOLDER,
     PF_NOTE_HIDDEN_IMAGE,

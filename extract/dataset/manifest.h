@@ -1,8 +1,7 @@
 /* A CSV file of images and their targets, while it is read.
  *
- * The files below are in the order in which a manifest is read, and each uses those before it only:
- *   _table    lines, columns' names, paths
- *   _paths    which column names the images
+ * The files manifest_*.c below are in the order in which a manifest is read, and each uses those
+ * before it only: _table    lines, columns' names, paths _paths    which column names the images
  *   _numbers, _forms    how the fields of a column are written
  *   _kinds    which kinds of target that makes them
  *   _targets  which targets there are; their values

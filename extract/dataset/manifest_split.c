@@ -204,7 +204,7 @@ static int search_column(PfManifest *manifest, PfError *err)
 
 static int remark_split(PfManifest *manifest, PfError *err)
 {
-    static const char *const names[] = {"train", "val", "test"};
+    const char *const *names = pf_dataset_split_names;
     const PfSplitRule *rule = &manifest->split_rule;
     const char *column = manifest->columns[manifest->split_column];
     if (rule->kind == PF_SPLIT_BY_VALUES)

@@ -1,6 +1,5 @@
-/* What --merge is made of, for its own files: its inputs (inputs.c), their targets as those
- * of one cache (targets.c), and the files that a virtual cache refers to (virtual.c).
- */
+/* What --merge is made of, for its own files: its inputs (inputs.c), their targets as those of one
+ * cache (targets.c), and the files that a virtual cache refers to (virtual.c). */
 #ifndef PF_EXTRACT_MERGE_INTERNAL_H
 #define PF_EXTRACT_MERGE_INTERNAL_H
 

@@ -118,7 +118,8 @@ static cJSON *common_provenance(const Merge *run, PfError *err)
     return object;
 }
 
-/* Rows chosen by contents and rows chosen by groups go together. */
+/* Where no input was split by paths, but some by contents and others by groups, the whole counts as
+ * split by groups. */
 static void settle_split_by(cJSON *object, const Merge *run)
 {
     if (cJSON_HasObjectItem(object, PF_SPLIT_BY_KEY)) return;

@@ -17,8 +17,8 @@ enum { CHANNELS = 128, SIDE = 28, CONVOLUTIONS = 4 };
 #define MEASURED_SECONDS 0.1
 #define FEWEST_RUNS 3
 
-/* The first convolution makes channels of pixels, the pool a small output of maps: a few per mille
- * of the whole. */
+/* The first convolution makes channels of pixels, and the pool a small output of maps. Both are a
+ * few per mille of the whole work. */
 static int build_network(PfArch *arch, PfError *err)
 {
     PfArchBuilder builder = {.arch = arch, .err = err};
@@ -34,8 +34,8 @@ static int build_network(PfArch *arch, PfError *err)
     return builder.failed ? -1 : 0;
 }
 
-/* Every parameter of the arch from one array of equal numbers, that neither grow nor fade on
- * their way. */
+/* Every parameter of the arch, from one array of equal numbers: so small that what goes through the
+ * network neither grows nor fades. */
 typedef struct Tensors {
     PfParameter *parameters;
     PfNamedTensor *tensors;

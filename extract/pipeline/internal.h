@@ -1,7 +1,6 @@
-/* What a pipeline is made of, for its own files: the ring of batches (ring.c), the first
- * image of each content (contents.c), decode threads (decode.c) and forward
- * threads (forward.c). pipeline.c, which starts and joins them, stands above all of these.
- */
+/* What a pipeline is made of, for its own files: the ring of batches (ring.c), the first image
+ * of each content (contents.c), decode threads (decode.c) and forward threads (forward.c).
+ * pipeline.c, which starts and joins them, stands above all of these. */
 #ifndef PF_EXTRACT_PIPELINE_INTERNAL_H
 #define PF_EXTRACT_PIPELINE_INTERNAL_H
 
@@ -10,7 +9,7 @@
 #include "extract/dataset/sample_reader.h"
 #include "extract/pipeline/pipeline.h"
 
-/* ---- the first image of each content ---- */
+/* ---- the first image of each content: contents.c ---- */
 
 /* Which image of a run is the first with its content, whatever the order in which threads come to
  * read them: images of equal bytes are computed once. Places are 0, 1, 2, ... in the order of the

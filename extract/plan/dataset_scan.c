@@ -48,7 +48,7 @@ static bool is_unsure(const PfImageFile *file, const PfRowIndex *known)
            pf_row_index_unreadable(known, file->path, &image);
 }
 
-/* was_hashed says for a moment that the sample has to be. */
+/* Until hash_unsure, was_hashed says that the sample has to be hashed. */
 static void look_at_sample(void *context, int64_t index)
 {
     Search *search = context;
@@ -371,7 +371,8 @@ static void look_at(void *context, int64_t i)
     if (pf_image_orientation(head, size) > 1) atomic_fetch_add(&look->rotated, 1);
 }
 
-/* Spread evenly: of n the k-th is taken where k * limit / n steps up behind it. */
+/* Spread evenly: of n images the k-th is taken where k * limit / n and (k + 1) * limit / n, rounded
+ * down, differ. */
 static void choose(const PfDatasetScan *scan, const PfRotations *rotations, int64_t *samples)
 {
     int64_t n = rotations->to_compute, limit = rotations->looked_at, k = 0, count = 0;

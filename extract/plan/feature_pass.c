@@ -215,7 +215,7 @@ int pf_feature_pass_run(const PfFeaturePass *of, PfPipelineStats *stats, PfError
     int failed = run_pass(&pass, stats, err);
     pf_pipeline_close(&pass.pipeline);
     free(pass.images);
-    pf_backbone_session_print_slices(of->session);
+    pf_backbone_session_warn_of_slices(of->session);
     if (failed) return -1;
     return of->journal ? pf_journal_end(of->journal, err) : 0;
 }

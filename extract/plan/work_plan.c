@@ -45,7 +45,6 @@ static const char *drawing_text(const PfDataset *dataset, char *text, size_t siz
 
 void pf_work_plan_print_dataset(const PfDataset *dataset, const char *operand, PfShard shard)
 {
-    static const char *const names[] = {"train", "val", "test"};
     char splits[96] = "", drawing[128];
     int class_count, target_count;
     print_warnings(dataset);
@@ -56,7 +55,7 @@ void pf_work_plan_print_dataset(const PfDataset *dataset, const char *operand, P
         size_t used = strlen(splits);
         if (count)
             snprintf(splits + used, sizeof splits - used, "%s%lld %s", used ? ", " : "",
-                     (long long)count, names[i]);
+                     (long long)count, pf_dataset_split_names[i]);
     }
     pf_say("%s: %s, %lld images (%s%s)%s", operand, pf_dataset_kind(dataset),
            (long long)pf_dataset_count(dataset), splits,

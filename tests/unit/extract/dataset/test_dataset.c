@@ -852,8 +852,8 @@ END_TEST
 START_TEST(shards_begin_where_chunks_do)
 {
     int64_t first, size;
-    pf_dataset_shard_range((PfShard){2, 3}, 60000, &first,
-                           &size); /* 60000 / 48 = 1250: units of 1024 */
+    /* 60000 / 48 = 1250: units of 1024 */
+    pf_dataset_shard_range((PfShard){2, 3}, 60000, &first, &size);
     ck_assert_int_eq(first, 19 * 1024);
     ck_assert_int_eq(size, 20 * 1024);
     pf_dataset_shard_range((PfShard){4, 8}, 1281167, &first, &size); /* of 4096, the most */
