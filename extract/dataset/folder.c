@@ -464,11 +464,6 @@ static int choose_parts(PfDataset *dataset, PfListing *root, const PfDatasetOpti
 
 /* ---- classes ---- */
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* The class folders of all parts, sorted, each once. */
 static int collect_classes(PfDataset *dataset, const Parts *parts, PfError *err)
 {
@@ -481,7 +476,7 @@ static int collect_classes(PfDataset *dataset, const Parts *parts, PfError *err)
         for (size_t i = 0; i < listing->folder_count; i++)
             dataset->classes[total++] = listing->folders[i];
     }
-    if (total) qsort(dataset->classes, total, sizeof *dataset->classes, compare_names);
+    if (total) qsort(dataset->classes, total, sizeof *dataset->classes, pf_dataset_compare_names);
     for (size_t i = 0; i < total; i++)
         if (!dataset->class_count ||
             strcmp(dataset->classes[i], dataset->classes[dataset->class_count - 1]))
@@ -492,7 +487,7 @@ static int collect_classes(PfDataset *dataset, const Parts *parts, PfError *err)
 static int32_t class_of(const PfDataset *dataset, const char *name)
 {
     const char **found = bsearch(&name, dataset->classes, (size_t)dataset->class_count,
-                                 sizeof *dataset->classes, compare_names);
+                                 sizeof *dataset->classes, pf_dataset_compare_names);
     return (int32_t)(found - dataset->classes);
 }
 

@@ -161,6 +161,9 @@ int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folde
 /* Whether it is an image by its first bytes; counts nothing. */
 bool pf_dataset_is_image_inside(int folder_fd, const char *name);
 
+/* For qsort and bsearch in arrays of names: the order of their bytes. */
+int pf_dataset_compare_names(const void *a, const void *b);
+
 /* Whether it ends in one of pf_dataset_extensions. */
 bool pf_dataset_is_image_name(const char *name);
 

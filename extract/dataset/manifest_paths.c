@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/thread/parallel.h"
 #include "extract/dataset/manifest.h"
@@ -310,8 +311,8 @@ static void check_block(void *context, int64_t block)
 {
     const Check *check = context;
     const PfDataset *dataset = check->manifest->dataset;
-    size_t first = (size_t)block * BLOCK_PATHS, end = first + BLOCK_PATHS;
-    if (end > dataset->count) end = dataset->count;
+    size_t first = (size_t)block * BLOCK_PATHS;
+    size_t end = pf_min_size(first + BLOCK_PATHS, dataset->count);
     for (size_t i = first; i < end; i++)
         check_path(check->manifest, dataset->samples[i].path, &check->found[i]);
 }

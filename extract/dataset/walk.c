@@ -270,7 +270,7 @@ static int list_entry(void *context, const Entry *entry, PfError *err)
     return name ? 0 : -1;
 }
 
-static int compare_names(const void *a, const void *b)
+int pf_dataset_compare_names(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -281,7 +281,8 @@ int pf_dataset_list_folder(PfDataset *dataset, const char *folder, PfListing *li
     List list = {dataset, folder, listing};
     if (visit_folder(dataset, folder, list_entry, &list, err)) return -1;
     if (listing->folder_count)
-        qsort(listing->folders, listing->folder_count, sizeof *listing->folders, compare_names);
+        qsort(listing->folders, listing->folder_count, sizeof *listing->folders,
+              pf_dataset_compare_names);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/digest.h"
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "extract/image/view.h"
@@ -20,8 +21,7 @@ static int64_t limit_of(const PfPipelineConfig *config)
 {
     int64_t fitting = (int64_t)(PF_PREFETCH_BYTES / bytes_each(config));
     int64_t total = pf_ring_total(config);
-    int64_t most = config->prefetch > 0 ? config->prefetch : fitting;
-    return total < most ? total : most;
+    return pf_min(total, config->prefetch > 0 ? config->prefetch : fitting);
 }
 
 size_t pf_prefetch_memory(const PfPipelineConfig *config)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/cache/codec/tap_layout.h"
@@ -61,7 +62,7 @@ static int same_layout(const PfRowSource *source, const PfTapLayout *layout, int
     size_t stored_bytes = 0;
     void *stored = pf_alloc_aligned(pf_chunk_bound(&layout->format), 1, err);
     int tap = source->find_tap(source->context, layout->tap.name);
-    int64_t count = rows < layout->chunk_rows ? rows : layout->chunk_rows;
+    int64_t count = pf_min(rows, layout->chunk_rows);
     int failed =
         !stored || tap < 0 ||
         source->read_stored(source->context, tap, 0, count, layout, stored, &stored_bytes, err);
