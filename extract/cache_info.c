@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "common/base/json.h"
@@ -85,7 +84,7 @@ static int64_t count_missing_rows(const float *values, int64_t rows, int width)
 {
     int64_t missing = 0;
     for (int64_t row = 0; row < rows; row++) {
-        int known = 0;
+        bool known = false;
         for (int i = 0; i < width; i++) known += !isnan(values[row * width + i]);
         missing += !known;
     }

@@ -10,10 +10,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/thread/parallel.h"
-#include "extract/extraction_internal.h"
-#include "extract/pipeline/conv_peak.h"
+#include "extract/plan/feature_pass.h"
 #include "extract/plan/identity.h"
-#include "extract/plan/provenance.h"
 
 /* Images that change again and again while they are read would go on for ever. */
 #define MAX_PASSES 100
@@ -122,25 +120,24 @@ static int check_rows(const PfExtraction *run, PfError *err)
                    (long long)counts.images);
 }
 
-static int compose(PfExtraction *run, PfError *err)
+static int build_cache(PfExtraction *run, PfError *err)
 {
     if (check_rows(run, err) || pf_dataset_scan_draw_sides(run->scan, err)) return -1;
     char *provenance = make_provenance(run, err);
     char *identity = provenance
                          ? pf_identity_json(run->backbone, run->wanted.taps, run->wanted.count, err)
                          : NULL;
-    PfExtractionBuild composition = {.scan = run->scan,
-                                     .known = run->known,
-                                     .taps = run->wanted.taps,
-                                     .tap_count = run->wanted.count,
-                                     .identity = identity,
-                                     .provenance = provenance,
-                                     .compression = run->options->compression,
-                                     .level = run->options->level,
-                                     .threads = pf_parallel_processor_count(),
-                                     .interrupted = run->interrupted};
-    int failed = !identity ||
-                 pf_extraction_build_write(&composition, run->options->output, &run->composed, err);
+    PfPlanCacheBuild build = {.scan = run->scan,
+                              .known = run->known,
+                              .taps = run->wanted.taps,
+                              .tap_count = run->wanted.count,
+                              .identity = identity,
+                              .provenance = provenance,
+                              .compression = run->options->compression,
+                              .level = run->options->level,
+                              .threads = pf_parallel_processor_count(),
+                              .interrupted = run->interrupted};
+    int failed = !identity || pf_plan_cache_build(&build, run->options->output, &run->built, err);
     free(identity);
     free(provenance);
     return failed ? -1 : 0;
@@ -155,7 +152,7 @@ static bool is_before(const struct timespec *a, const struct timespec *b)
 
 /* make compares the cache's date with those of the dataset and of the weights: a
  * right cache must not look older than they are. */
-static void please_make(const PfExtraction *run)
+static void touch_for_make(const PfExtraction *run)
 {
     const PfBackbonePlan *plan = run->backbone;
     const char *inputs[] = {run->options->operand,
@@ -198,7 +195,7 @@ static int finish_journal(PfExtraction *run, PfError *err)
 static int work(PfExtraction *run, PfError *err)
 {
     PfExtractionSummary summary;
-    if (plan(run, err) || compute(run, err) || compose(run, err)) return -1;
+    if (plan(run, err) || compute(run, err) || build_cache(run, err)) return -1;
     pf_extraction_sum_up(run, &summary);
     pf_extraction_print_sides(run);
     if (pf_extraction_find_equal(run, err)) return -1;
@@ -214,12 +211,13 @@ static void refresh_stamps(PfExtraction *run)
 {
     PfError ignored;
     struct timespec times[] = {run->old.st_atim, run->old.st_mtim};
-    if (run->match != PF_CACHE_STAMPS_DIFFER || run->found.hashed_bytes < run->old.st_size) return;
+    if (run->match != PF_PLAN_CACHE_STAMPS_DIFFER || run->found.hashed_bytes < run->old.st_size)
+        return;
     if (!run->journal && pf_extraction_take_journal(run, &ignored)) {
         pf_journal_close(&run->journal);
         return;
     }
-    if (!pf_extraction_is_unchanged(run) || compose(run, &ignored)) return;
+    if (!pf_extraction_is_unchanged(run) || build_cache(run, &ignored)) return;
     utimensat(AT_FDCWD, run->options->output, times, 0);
     pf_detail("%s: knows the dates of touched files again", run->options->output);
 }
@@ -229,7 +227,7 @@ static int leave_as_it_is(PfExtraction *run, PfError *err)
     char elapsed[PF_DURATION_SIZE];
     PfExtractionSummary summary;
     refresh_stamps(run);
-    please_make(run);
+    touch_for_make(run);
     pf_extraction_sum_up(run, &summary);
     if (pf_extraction_find_equal(run, err)) return -1;
     pf_say("%s: up to date, nothing computed (%s)", run->options->output,
@@ -243,10 +241,10 @@ static int extract(PfExtraction *run, PfError *err)
 {
     bool is_there = !access(run->journal_path, F_OK);
     if ((is_there && pf_extraction_lock(run, err)) || pf_extraction_look(run, err)) return -1;
-    if (run->match == PF_CACHE_DIFFERS && !run->journal &&
+    if (run->match == PF_PLAN_CACHE_DIFFERS && !run->journal &&
         (pf_extraction_lock(run, err) || (!run->scan && pf_extraction_look(run, err))))
         return -1;
-    return run->match == PF_CACHE_DIFFERS ? work(run, err) : leave_as_it_is(run, err);
+    return run->match == PF_PLAN_CACHE_DIFFERS ? work(run, err) : leave_as_it_is(run, err);
 }
 
 /* ---- --dry-run ---- */
@@ -269,7 +267,7 @@ static int rehearse(PfExtraction *run, PfError *err)
 {
     int64_t count;
     if (peek_at_journal(run, err) || pf_extraction_look(run, err)) return -1;
-    if (run->match != PF_CACHE_DIFFERS) {
+    if (run->match != PF_PLAN_CACHE_DIFFERS) {
         pf_say("%s: up to date, nothing to compute", run->options->output);
         return 0;
     }

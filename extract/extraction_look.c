@@ -11,11 +11,10 @@
 #include "common/file/output.h"
 #include "common/file/path.h"
 #include "common/thread/parallel.h"
-#include "extract/dataset/dataset.h"
-#include "extract/extraction_internal.h"
+#include "extract/extraction.h"
 #include "extract/image/image.h"
+#include "extract/plan/feature_pass.h"
 #include "extract/plan/identity.h"
-#include "extract/plan/provenance.h"
 
 /* ---- what is to be extracted ---- */
 
@@ -137,7 +136,7 @@ static int open_backbone(PfExtraction *run, PfError *err)
 
 int64_t pf_extraction_max_rejected(const PfExtraction *run)
 {
-    return pf_bad_limit(&run->options->max_bad, pf_dataset_count(run->dataset));
+    return pf_extract_options_bad_limit(&run->options->max_bad, pf_dataset_count(run->dataset));
 }
 
 int pf_extraction_worker_count(const PfExtraction *run)
@@ -227,13 +226,13 @@ int pf_extraction_find_rows(PfExtraction *run, PfError *err)
 
 static int match_cache(PfExtraction *run, PfError *err)
 {
-    run->match = PF_CACHE_DIFFERS;
+    run->match = PF_PLAN_CACHE_DIFFERS;
     if (!run->cache ||
         !pf_provenance_is_of_shard(pf_cache_provenance(run->cache), run->options->dataset.shard,
                                    pf_dataset_whole_count(run->dataset)))
         return 0;
-    return pf_cache_match(run->cache, run->known, run->scan, run->wanted.taps,
-                          run->options->compression, run->options->level, &run->match, err);
+    return pf_plan_cache_match(run->cache, run->known, run->scan, run->wanted.taps,
+                               run->options->compression, run->options->level, &run->match, err);
 }
 
 int pf_extraction_look(PfExtraction *run, PfError *err)

@@ -12,7 +12,7 @@
 #include "common/file/atomic_file.h"
 #include "common/simd/processor.h"
 #include "common/thread/parallel.h"
-#include "extract/extraction_internal.h"
+#include "extract/extraction.h"
 #include "extract/pipeline/conv_peak.h"
 
 /* ---- what will be done ---- */
@@ -79,13 +79,13 @@ void pf_extraction_print_task(const PfExtraction *run)
 
 static PfRunTimes run_times(PfExtraction *run)
 {
-    const PfCacheWriterStats *written = &run->composed.written;
+    const PfCacheWriterStats *written = &run->built.written;
     const PfBackboneSession *session = &run->session;
     PfJournalStats journal;
     pf_journal_stats(run->journal, &journal);
     return (PfRunTimes){
         .load_seconds = session->load_seconds,
-        .cache_seconds = run->composed.seconds,
+        .cache_seconds = run->built.seconds,
         .pipeline = run->stats,
         .compress_seconds = journal.compress_seconds + written->compress_seconds,
         .disk_seconds = journal.write_seconds + journal.sync_seconds + written->write_seconds,
@@ -108,14 +108,14 @@ static void measure_rates(PfExtraction *run, PfExtractionSummary *summary)
     summary->gflops = 2e-9 * run->multiply_adds / seconds;
     if (seconds < WORTH_MEASURING && pf_log_verbosity() != PF_VERBOSE) return;
     pf_backbone_session_close(&run->session);
-    if (pf_conv_peak_measure(run->backbone, run->session.batch, &summary->bare_gflops, NULL))
-        summary->bare_gflops = 0;
+    if (pf_conv_peak_measure(run->backbone, run->session.batch, &summary->peak_gflops, NULL))
+        summary->peak_gflops = 0;
 }
 
 void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary)
 {
     const PfPipelineStats *stats = &run->stats;
-    const PfCacheWriterStats *written = &run->composed.written;
+    const PfCacheWriterStats *written = &run->built.written;
     PfScanCounts counts = pf_dataset_scan_count(run->scan);
     *summary = (PfExtractionSummary){.rows = counts.reused,
                                      .rejected = counts.rejected,
@@ -135,13 +135,13 @@ void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary)
 
 /* ---- what was done ---- */
 
-/* " (184 of 236 GFLOP/s)": what the network reached, of what a bare convolution does. "" where its
- * work is not known. */
+/* " (184 of 236 GFLOP/s)": what the network reached, of what convolutions alone reach here. ""
+ * where its work is not known. */
 static const char *rate_text(const PfExtractionSummary *summary, char *text, size_t size)
 {
     text[0] = '\0';
-    if (summary->bare_gflops > 0)
-        snprintf(text, size, " (%.0f of %.0f GFLOP/s)", summary->gflops, summary->bare_gflops);
+    if (summary->peak_gflops > 0)
+        snprintf(text, size, " (%.0f of %.0f GFLOP/s)", summary->gflops, summary->peak_gflops);
     else if (summary->gflops > 0)
         snprintf(text, size, " (%.0f GFLOP/s)", summary->gflops);
     return text;
@@ -161,7 +161,7 @@ static const char *prefetch_text(const PfPipelineStats *stats, char *text, size_
 static void print_times(const PfExtractionSummary *summary)
 {
     const PfRunTimes *times = &summary->times;
-    const PfRunShares shares = pf_run_shares(times);
+    const PfRunShares shares = pf_bottleneck_shares(times);
     char text[PF_BOTTLENECK_TEXT], rate[64], meanwhile[64];
     pf_say("time: load %.2f s%s, images %.2f s, cache %.2f s; read %.0f %%, decode %.0f %% (%d "
            "thread%s), network %.0f %%%s, write %.0f %%",
@@ -189,8 +189,8 @@ void pf_extraction_print_summary(const PfExtraction *run, const PfExtractionSumm
     if (run->stats.truncated)
         pf_say("%lld of %lld images are JPEGs that end early, taken as far as they go",
                (long long)run->stats.truncated, (long long)run->stats.images);
-    pf_detail("%lld chunks moved as they were, %lld made anew",
-              (long long)run->composed.chunks_moved, (long long)run->composed.chunks_encoded);
+    pf_detail("%lld chunks moved as they were, %lld made anew", (long long)run->built.chunks_moved,
+              (long long)run->built.chunks_encoded);
     pf_say("%s: %lld rows%s, %lld computed, %s (%.2f of raw), %s%s, peak memory %s",
            run->options->output, (long long)summary->rows, rejected, (long long)summary->computed,
            pf_size_text(summary->file_bytes, size),
@@ -274,8 +274,8 @@ static void add_speed(cJSON *json, const PfExtractionSummary *summary)
     cJSON_AddNumberToObject(json, "workers", summary->times.workers);
     add_queues(json, &summary->times.pipeline);
     if (summary->gflops > 0) cJSON_AddNumberToObject(json, "gflops", summary->gflops);
-    if (summary->bare_gflops > 0)
-        cJSON_AddNumberToObject(json, "bare_convolution_gflops", summary->bare_gflops);
+    if (summary->peak_gflops > 0)
+        cJSON_AddNumberToObject(json, "bare_convolution_gflops", summary->peak_gflops);
     cJSON_AddStringToObject(json, "bound_by", pf_bottleneck_name(summary->bottleneck));
     cJSON_AddStringToObject(json, "verdict",
                             pf_bottleneck_text(summary->bottleneck, &summary->times, text));

@@ -1,7 +1,6 @@
 /* extract: images through a frozen network, once, into a feature cache. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/backbone/script_file.h"
 #include "common/base/log.h"
@@ -53,7 +52,7 @@ static int verify(const PfExtractOptions *options, PfError *err)
                             .listing = options->dataset,
                             .threads = options->workers,
                             .interrupted = pf_process_catch_interrupts()};
-    return pf_cache_verify(&what, stdout, err);
+    return pf_verify_cache(&what, stdout, err);
 }
 
 static int merge(const PfExtractOptions *options, const char *command, PfError *err)

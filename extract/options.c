@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/backbone/script_file.h"
@@ -52,7 +51,7 @@ static int parse_interpolation(void *settings, const char *value, PfError *err)
 static int fail_range(const char *option, const char *value, const double numbers[3], PfError *err)
 {
     char hint[160] = "";
-    int fits = numbers[0] > 1 || numbers[1] > 1 || numbers[2] > 1;
+    bool fits = numbers[0] > 1 || numbers[1] > 1 || numbers[2] > 1;
     for (int i = 0; i < 3; i++) fits &= numbers[i] >= 0 && numbers[i] <= 255;
     if (fits && numbers[0] == numbers[1] && numbers[1] == numbers[2])
         snprintf(hint, sizeof hint, ". Did you mean %.4g: divided by 255?", numbers[0] / 255);
@@ -427,7 +426,7 @@ void pf_extract_options_help(void)
     pf_options_print(table);
 }
 
-int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total)
+int64_t pf_extract_options_bad_limit(const PfBadLimit *limit, int64_t total)
 {
     if (!limit->is_percent) return (int64_t)limit->value;
     int64_t share = (int64_t)floor((double)total * limit->value / 100);
@@ -439,7 +438,7 @@ static int check_merge(PfExtractOptions *options, const char *const *operands, i
                        PfError *err)
 {
     bool has_output = options->output != NULL;
-    const char *table_option = pf_table_option_given(&options->dataset.table);
+    const char *table_option = pf_dataset_table_option(&options->dataset.table);
     if (table_option)
         return pf_fail(err, PF_EXIT_USAGE, "%s is for extracting from a manifest", table_option);
     if (options->dataset.target_count || options->dataset.path_column ||

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/plan.h"
 #include "extract/dataset/dataset.h"
 #include "permafrost/feature_cache.h"
 
@@ -60,6 +60,6 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
 void pf_extract_options_help(void);
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */
-int64_t pf_bad_limit(const PfBadLimit *limit, int64_t total);
+int64_t pf_extract_options_bad_limit(const PfBadLimit *limit, int64_t total);
 
 #endif

@@ -17,7 +17,7 @@
 #include "common/base/printable.h"
 #include "common/file/input_file.h"
 #include "common/thread/parallel.h"
-#include "extract/backbone/backbone_session.h"
+#include "extract/backbone/session.h"
 #include "extract/dataset/dataset.h"
 #include "extract/dataset/sample_reader.h"
 #include "extract/pipeline/pipeline.h"
@@ -226,7 +226,7 @@ static int run_pipeline(Prediction *run, PfError *err)
     pf_progress_start(&run->progress, "images", pf_dataset_count(run->dataset));
     int failed = pf_pipeline_run(run->pipeline, &network, &sink, &run->stats, err);
     pf_progress_end(&run->progress);
-    pf_backbone_session_print_slices(&run->session);
+    pf_backbone_session_warn_of_slices(&run->session);
     return failed;
 }
 

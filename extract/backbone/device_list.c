@@ -1,7 +1,6 @@
 #include "extract/backbone/device_list.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/options.h"

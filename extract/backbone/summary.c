@@ -127,7 +127,7 @@ static int enter_containers(Table *table, const char *module)
 }
 
 static void count_layer(Table *table, int64_t parameters, int64_t macs, const PfShape *output,
-                        int trainable)
+                        bool trainable)
 {
     table->totals.parameters += parameters;
     table->totals.trainable += trainable ? parameters : 0;
@@ -137,7 +137,7 @@ static void count_layer(Table *table, int64_t parameters, int64_t macs, const Pf
 }
 
 static void add_layer(Table *table, int depth, const char *class_name, int64_t parameters,
-                      int64_t macs, const PfShape *output, int trainable, const char *tap)
+                      int64_t macs, const PfShape *output, bool trainable, const char *tap)
 {
     char count[32], text[40] = "--", cost[32] = "--";
     count_layer(table, parameters, macs, output, trainable);
@@ -164,7 +164,7 @@ static void add_new_linear(Table *table, int classes)
     int64_t features = pf_shape_count(&table->shapes[table->last]);
     int64_t parameters = features * classes + classes;
     PfShape output = {1, {classes}};
-    add_layer(table, 1, "Linear", parameters, parameters, &output, 1, "(new head)");
+    add_layer(table, 1, "Linear", parameters, parameters, &output, true, "(new head)");
 }
 
 static void print_totals(const Table *table)

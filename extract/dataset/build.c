@@ -1,5 +1,4 @@
 /* A dataset while it is made: its texts and samples, and what there is to be said of it. */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,6 +9,8 @@
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "extract/dataset/format.h"
+
+const char *const pf_dataset_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
 
 /* ==== texts and samples ==== */
 

@@ -2,7 +2,6 @@
  * bytes and 3 x 32 x 32 pixels, planes of red, green and blue.
  * https://www.cs.toronto.edu/~kriz/cifar.html */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +71,7 @@ static void close_files(PfDataset *dataset)
     dataset->of_format = NULL;
 }
 
-static int is_in_folder(const char *folder, const char *name)
+static bool is_in_folder(const char *folder, const char *name)
 {
     char path[PATH_MAX];
     struct stat status;

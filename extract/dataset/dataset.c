@@ -1,7 +1,5 @@
 #include "extract/dataset/dataset.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,7 +42,7 @@ static int find_format(const char *operand, const PfDatasetFormat **format, PfEr
                    operand);
 }
 
-const char *pf_table_option_given(const PfTableOptions *table)
+const char *pf_dataset_table_option(const PfTableOptions *table)
 {
     return table->split_column ? "--split-column"
            : table->separator  ? "--separator"
@@ -62,7 +60,7 @@ static int check_kind_options(const PfDatasetFormat *format, const char *operand
                         : options->path_column  ? "--path-column"
                         : options->image_root   ? "--root"
                         : options->group_column ? "--group"
-                                                : pf_table_option_given(&options->table);
+                                                : pf_dataset_table_option(&options->table);
     if (options->split_folders && !format->is_folder)
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for folders of images; '%s' is %s",
                        operand, format->what);
@@ -143,7 +141,7 @@ static int apply_split(PfDataset *dataset, const PfDatasetOptions *options, PfEr
         check_split(dataset, "test", options->test_fraction, PF_SPLIT_TEST, err))
         return -1;
     if (options->split_by_path) return split_by_path(dataset, options, err);
-    int is_part =
+    bool is_part =
         options->shard.count > 1 || (options->sample && options->sample < (int64_t)dataset->count);
     dataset->drawing = (PfDrawing){options->val_fraction, options->test_fraction, !is_part};
     return 0;
@@ -160,7 +158,7 @@ static int choose_part(PfDataset *dataset, PfShard shard, PfError *err)
                        (long long)shard.number, (long long)shard.count, dataset->root,
                        dataset->count);
     int64_t first, size;
-    pf_shard_range(shard, (int64_t)dataset->count, &first, &size);
+    pf_dataset_shard_range(shard, (int64_t)dataset->count, &first, &size);
     dataset->before = (size_t)first;
     dataset->behind = dataset->count - (size_t)(first + size);
     return 0;
@@ -245,7 +243,7 @@ static int stat_container(const PfDataset *dataset, const char *path, struct sta
 bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
 {
     struct stat status;
-    for (int64_t i = 0; i < pf_dataset_count(dataset); i++) {
+    for (size_t i = 0; i < dataset->count; i++) {
         const char *path = dataset->samples[i].path;
         int failed = pf_dataset_has_files(dataset) ? fstatat(dataset->root_fd, path, &status, 0)
                                                    : stat_container(dataset, path, &status);
@@ -257,9 +255,9 @@ bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
 size_t pf_dataset_read_head(const PfDataset *dataset, int64_t index, uint8_t *bytes, size_t size)
 {
     struct stat status;
-    int fd = pf_dataset_has_files(dataset)
-                 ? pf_input_file_try(dataset->root_fd, dataset->samples[index].path, &status)
-                 : -1;
+    const char *path = pf_dataset_samples(dataset)[index].path;
+    int fd =
+        pf_dataset_has_files(dataset) ? pf_input_file_try(dataset->root_fd, path, &status) : -1;
     ssize_t got = fd >= 0 ? pread(fd, bytes, size, 0) : -1;
     if (fd >= 0) close(fd);
     return got > 0 ? (size_t)got : 0;
@@ -430,7 +428,7 @@ static int try_before(const char *operand, const PfDatasetOptions *options, cons
 {
     PfDatasetOptions as_before = *options;
     PfError ignored = {0};
-    as_before.as_before = 1;
+    as_before.as_before = true;
     if (pf_dataset_open(operand, &as_before, before, &ignored)) return 0;
     if (is_of(*before, cache, !options->splits_unknown)) return warn(*before, operand, err);
     pf_dataset_close(before);
@@ -443,7 +441,7 @@ int pf_dataset_open_for(const char *operand, const PfDatasetOptions *options, co
     PfDataset *before = NULL;
     int failed = pf_dataset_open(operand, options, out, err);
     const PfDatasetFormat *format = probe(operand);
-    if (!cache || !format || !format->is_manifest || pf_table_option_given(&options->table) ||
+    if (!cache || !format || !format->is_manifest || pf_dataset_table_option(&options->table) ||
         (!failed && is_of(*out, cache, !options->splits_unknown)))
         return failed;
     if (try_before(operand, options, cache, &before, err)) {

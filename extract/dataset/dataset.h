@@ -22,6 +22,8 @@
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
+extern const char *const pf_dataset_split_names[PF_SPLIT_COUNT]; /* "train", "val", "test" */
+
 typedef struct PfSample {
     const char *path;    /* relative to the root, bytes as on disk; CIFAR: "test_batch.bin#17" */
     int32_t class_index; /* of the first class target; -1 unlabelled */
@@ -39,7 +41,7 @@ typedef struct PfTableOptions {
 } PfTableOptions;
 
 /* The name of an option that is given, for messages; NULL where none is. */
-const char *pf_table_option_given(const PfTableOptions *table);
+const char *pf_dataset_table_option(const PfTableOptions *table);
 
 /* A contiguous part of a dataset, one of several for several machines: --shard K/N. The number-th
  * of count parts, from 1; {0, 0}: the whole dataset. */
@@ -130,7 +132,8 @@ const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count);
 int64_t pf_dataset_ignored_count(const PfDataset *dataset);
 /* Whether each sample is a file of its own. */
 bool pf_dataset_has_files(const PfDataset *dataset);
-/* Whether one of the files that the samples are read from is this one, as stat has found it. */
+/* Whether one of the files that the samples are read from is this one, as stat has found it. Those
+ * of other shards count. */
 bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file);
 /* ".jpg .jpeg .png ..." */
 const char *pf_dataset_extensions(void);
@@ -139,7 +142,7 @@ const char *pf_dataset_extensions(void);
  * dataset, do not overlap, differ by a sixteenth at most (where there is so much to share
  * out), and begin at multiples of a power of two, so that the chunks of their caches are
  * those of the whole. shard.count <= samples. */
-void pf_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size);
+void pf_dataset_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size);
 
 /* One sample's bytes. Zero it, use it for any number of reads (one thread at a
  * time), give it to pf_sample_bytes_free. */

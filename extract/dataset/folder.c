@@ -1,7 +1,6 @@
 /* Class folders, train/val/test folders of class folders, and images without
  * labels: all one rule, applied to one or several parts. */
 #include <ctype.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,8 +44,6 @@ static const struct {
     {"testing", PF_SPLIT_TEST},
 };
 static const char *const endings[] = {"set", "data", "dataset", "images", "split"};
-
-static const char *const keys[PF_SPLIT_COUNT] = {"train", "val", "test"};
 
 static bool is_ending(const char *text)
 {
@@ -266,7 +263,7 @@ static const char *option_text(const SplitFolders *folders, char *text, size_t s
     *text = '\0';
     for (int i = 0; i < folders->count && used < size; i++)
         used += (size_t)snprintf(text + used, size - used, "%s%s=%.60s", i ? "," : "",
-                                 keys[folders->split[i]], folders->folder[i]);
+                                 pf_dataset_split_names[folders->split[i]], folders->folder[i]);
     return text;
 }
 
@@ -295,7 +292,9 @@ static int fail_unsure(const PfDataset *dataset, const Look *look, PfError *err)
 static int key_of(const char *entry, size_t length)
 {
     for (int i = 0; i < PF_SPLIT_COUNT; i++)
-        if (strlen(keys[i]) == length && !strncmp(entry, keys[i], length)) return i;
+        if (strlen(pf_dataset_split_names[i]) == length &&
+            !strncmp(entry, pf_dataset_split_names[i], length))
+            return i;
     return -1;
 }
 
@@ -465,11 +464,6 @@ static int choose_parts(PfDataset *dataset, PfListing *root, const PfDatasetOpti
 
 /* ---- classes ---- */
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* The class folders of all parts, sorted, each once. */
 static int collect_classes(PfDataset *dataset, const Parts *parts, PfError *err)
 {
@@ -482,7 +476,7 @@ static int collect_classes(PfDataset *dataset, const Parts *parts, PfError *err)
         for (size_t i = 0; i < listing->folder_count; i++)
             dataset->classes[total++] = listing->folders[i];
     }
-    if (total) qsort(dataset->classes, total, sizeof *dataset->classes, compare_names);
+    if (total) qsort(dataset->classes, total, sizeof *dataset->classes, pf_dataset_compare_names);
     for (size_t i = 0; i < total; i++)
         if (!dataset->class_count ||
             strcmp(dataset->classes[i], dataset->classes[dataset->class_count - 1]))
@@ -493,7 +487,7 @@ static int collect_classes(PfDataset *dataset, const Parts *parts, PfError *err)
 static int32_t class_of(const PfDataset *dataset, const char *name)
 {
     const char **found = bsearch(&name, dataset->classes, (size_t)dataset->class_count,
-                                 sizeof *dataset->classes, compare_names);
+                                 sizeof *dataset->classes, pf_dataset_compare_names);
     return (int32_t)(found - dataset->classes);
 }
 
@@ -506,7 +500,7 @@ static int add_part(PfDataset *dataset, Part *part, PfError *err)
         size_t first = dataset->count;
         const char *folder = pf_dataset_join(dataset, part->folder, name, err);
         if (!folder ||
-            pf_dataset_walk(dataset, folder, 1, class_of(dataset, name), part->split, err))
+            pf_dataset_walk(dataset, folder, true, class_of(dataset, name), part->split, err))
             return -1;
         if (dataset->count == first &&
             pf_dataset_note(dataset, PF_NOTE_EMPTY_FOLDER, part->folder, name, err))
@@ -517,7 +511,7 @@ static int add_part(PfDataset *dataset, Part *part, PfError *err)
                        pf_dataset_count_files(dataset, part->folder, err)
                    ? -1
                    : 0;
-    return pf_dataset_walk(dataset, part->folder, 0, -1, part->split, err);
+    return pf_dataset_walk(dataset, part->folder, false, -1, part->split, err);
 }
 
 /* Drops classes without any image and numbers the others anew; notes those
@@ -525,7 +519,7 @@ static int add_part(PfDataset *dataset, Part *part, PfError *err)
 static int settle_classes(PfDataset *dataset, PfError *err)
 {
     enum { IMAGES = 1, TRAINING_IMAGES = 2 };
-    int trains = dataset->samples[0].split == PF_SPLIT_TRAIN; /* parts come in that order */
+    bool trains = dataset->samples[0].split == PF_SPLIT_TRAIN; /* parts come in that order */
     size_t total = (size_t)dataset->class_count;
     unsigned char *seen = pf_calloc(total, 1, err);
     int32_t *renumbered = pf_calloc(total, sizeof *renumbered, err);

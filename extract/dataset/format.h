@@ -2,8 +2,8 @@
  * kind more is a file with its functions and its row, a line here, and its name in the table of
  * dataset.c.
  *
- * Below it comes what kinds are made of, each file using those before it only: dataset_build.c,
- * dataset_read.c, dataset_walk.c, dataset_part.c, then the kinds themselves, then dataset.c. */
+ * Below it comes what kinds are made of, each file using those before it only: build.c, read.c,
+ * walk.c, part.c, then the kinds themselves, then dataset.c. */
 #ifndef PF_EXTRACT_DATASET_FORMAT_H
 #define PF_EXTRACT_DATASET_FORMAT_H
 
@@ -14,8 +14,7 @@
 #include "common/base/arena.h"
 #include "extract/dataset/dataset.h"
 
-/* Things worth a warning, gathered by name while listing; dataset_build.c has
- * the sentence of each. */
+/* Things worth a warning, gathered by name while listing; build.c has the sentence of each. */
 typedef enum PfNote {
     PF_NOTE_HIDDEN_FOLDER,
     PF_NOTE_HIDDEN_IMAGE,
@@ -111,7 +110,7 @@ extern const PfDatasetFormat pf_dataset_format_cifar;
 extern const PfDatasetFormat pf_dataset_format_folder;
 extern const PfDatasetFormat pf_dataset_format_manifest;
 
-/* ---- texts, samples, warnings: dataset_build.c ---- */
+/* ---- texts, samples, warnings: build.c ---- */
 
 int pf_dataset_set_root(PfDataset *dataset, const char *folder, PfError *err);
 /* A copy of length bytes and a NUL, living as long as the dataset. */
@@ -142,7 +141,7 @@ char *pf_dataset_kinds_text(const PfFileKinds *kinds, int pictures, PfError *err
 /* Turns the notes into warnings. */
 int pf_dataset_finish_notes(PfDataset *dataset, PfError *err);
 
-/* ---- reading: dataset_read.c ---- */
+/* ---- reading: read.c ---- */
 
 /* The whole file at the sample's path. */
 int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
@@ -150,7 +149,7 @@ int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes 
 int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *stamp);
 int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err);
 
-/* ---- folders: dataset_walk.c ---- */
+/* ---- folders: walk.c ---- */
 
 /* A file whose name does not end like an image's: 1 where its first bytes say that it is one, else
  * it is counted by its kind, and 0. */
@@ -161,6 +160,9 @@ int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folde
                             PfError *err);
 /* Whether it is an image by its first bytes; counts nothing. */
 bool pf_dataset_is_image_inside(int folder_fd, const char *name);
+
+/* For qsort and bsearch in arrays of names: the order of their bytes. */
+int pf_dataset_compare_names(const void *a, const void *b);
 
 /* Whether it ends in one of pf_dataset_extensions. */
 bool pf_dataset_is_image_name(const char *name);
@@ -196,12 +198,12 @@ int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out
 int pf_dataset_walk(PfDataset *dataset, const char *folder, bool deep, int32_t class_index,
                     PfSplit split, PfError *err);
 
-/* ---- parts: dataset_part.c ---- */
+/* ---- parts: part.c ---- */
 
 /* Keeps `size` samples (0, or more than there are: all), in the order in which they are. */
 int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err);
 
-/* ---- lists of paths: dataset_paths.c ---- */
+/* ---- lists of paths: paths.c ---- */
 
 /* Takes the paths, copied, for the dataset's samples. */
 int pf_dataset_list_paths(PfDataset *dataset, const char *const *paths, size_t count, PfError *err);

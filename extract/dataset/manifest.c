@@ -16,7 +16,7 @@ static bool is_manifest(const char *operand)
     struct stat status;
     const char *dot = strrchr(operand, '.');
     static const char *const endings[] = {".csv", ".tsv", ".txt", ".lst"};
-    int is_one = 0;
+    bool is_one = false;
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
         is_one |= !strcasecmp(dot, endings[i]);
     return is_one && !stat(operand, &status) && !S_ISDIR(status.st_mode);
@@ -120,7 +120,7 @@ static int read_manifest(PfManifest *manifest, PfError *err)
 {
     if (open_csv(manifest, err) || pf_manifest_read_header(manifest, err) ||
         pf_manifest_find_paths(manifest, err) || pf_manifest_check_header(manifest, err) ||
-        pf_manifest_print_paths(manifest, err) || pf_manifest_find_split(manifest, err) ||
+        pf_manifest_remark_paths(manifest, err) || pf_manifest_find_split(manifest, err) ||
         find_group_column(manifest, err) || pf_manifest_choose_targets(manifest, err) ||
         observe_rows(manifest, err) || pf_manifest_settle_kinds(manifest, err) ||
         pf_manifest_go_to_first_row(manifest, err) || add_rows(manifest, err))

@@ -1,13 +1,12 @@
 /* A CSV file of images and their targets, while it is read.
  *
- * The files below are in the order in which a manifest is read, and each uses those before it only:
- *   _table    lines, columns' names, paths
- *   _paths    which column names the images
+ * The files manifest_*.c below are in the order in which a manifest is read, and each uses those
+ * before it only: _table    lines, columns' names, paths _paths    which column names the images
  *   _numbers, _forms    how the fields of a column are written
  *   _kinds    which kinds of target that makes them
  *   _targets  which targets there are; their values
  *   _split    which column is the split
- * dataset_manifest.c goes through them from end to end. */
+ * manifest.c goes through them from end to end. */
 #ifndef PF_EXTRACT_DATASET_MANIFEST_H
 #define PF_EXTRACT_DATASET_MANIFEST_H
 
@@ -108,7 +107,7 @@ typedef struct PfManifest {
     PfArena texts; /* that contents and names are made of */
 } PfManifest;
 
-/* ---- dataset_manifest_table.c ---- */
+/* ---- manifest_table.c ---- */
 
 /* The next line's fields, as many as there are columns: 1, 0 or -1. */
 int pf_manifest_next(PfManifest *manifest, const char *const **fields, PfError *err);
@@ -140,19 +139,19 @@ const char *pf_manifest_path(const PfManifest *manifest, const char *field,
 const char *pf_manifest_spell(const PfManifest *manifest, int folder, const char *field,
                               char buffer[PF_MANIFEST_PATH_SIZE], const char **second);
 
-/* ---- dataset_manifest_paths.c ---- */
+/* ---- manifest_paths.c ---- */
 
 /* Finds the column of the paths, and the folder that they are relative to, which becomes the
  * dataset's root. */
 int pf_manifest_find_paths(PfManifest *manifest, PfError *err);
 /* Once paths have been found: whether the header's own is there, so that it is no header. */
 int pf_manifest_check_header(PfManifest *manifest, PfError *err);
-int pf_manifest_print_paths(const PfManifest *manifest, PfError *err);
+int pf_manifest_remark_paths(const PfManifest *manifest, PfError *err);
 /* Takes other spellings for paths that are not there, notes those that have none and those that
  * stand in several rows; that no image is there is an error. */
 int pf_manifest_check_paths(PfManifest *manifest, PfError *err);
 
-/* ---- dataset_manifest_numbers.c ---- */
+/* ---- manifest_numbers.c ---- */
 
 int pf_manifest_number(const char *field, double *value); /* as C writes it; -1: it is none */
 void pf_manifest_note_number(const PfManifest *manifest, int column, const char *field);
@@ -170,7 +169,7 @@ int pf_manifest_column_number(const PfManifest *manifest, int column, const char
 const char *pf_manifest_number_text(const PfManifest *manifest, int column, char *text,
                                     size_t size);
 
-/* ---- dataset_manifest_forms.c ---- */
+/* ---- manifest_forms.c ---- */
 
 /* Adds a text that is not yet in the index. */
 int pf_manifest_add_text(PfManifest *manifest, PfTextIndex *index, const char *text, size_t length,
@@ -192,7 +191,7 @@ int pf_manifest_look(PfManifest *manifest, const char *const *fields, PfError *e
 /* Once all rows have been looked at. */
 int pf_manifest_settle_forms(PfManifest *manifest, PfError *err);
 
-/* ---- dataset_manifest_kinds.c ---- */
+/* ---- manifest_kinds.c ---- */
 
 /* Takes a second look at a row: which kinds of target they are. */
 int pf_manifest_observe(PfManifest *manifest, const char *const *fields, PfError *err);
@@ -200,7 +199,7 @@ int pf_manifest_observe(PfManifest *manifest, const char *const *fields, PfError
  * nobody asked for and that are none. */
 int pf_manifest_settle_kinds(PfManifest *manifest, PfError *err);
 
-/* ---- dataset_manifest_targets.c ---- */
+/* ---- manifest_targets.c ---- */
 
 /* The targets that the options ask for, or else one for every other column. */
 int pf_manifest_choose_targets(PfManifest *manifest, PfError *err);
@@ -213,7 +212,7 @@ int pf_manifest_fill_row(PfManifest *manifest, int64_t row, const char *const *f
 /* Sorts classes, and hands the targets over to the dataset. */
 int pf_manifest_finish_targets(PfManifest *manifest, PfError *err);
 
-/* ---- dataset_manifest_split.c ---- */
+/* ---- manifest_split.c ---- */
 
 /* Finds the column of the split, if there is one. */
 int pf_manifest_find_split(PfManifest *manifest, PfError *err);

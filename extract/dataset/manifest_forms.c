@@ -1,6 +1,5 @@
 /* The first look at a manifest's rows: what all fields of a column say together of how they are
  * written. Numbers have a file of their own. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -137,7 +136,7 @@ static int settle_names(PfManifest *manifest, PfManifestTarget *target, PfError 
 static int settle_labels(PfManifest *manifest, PfManifestTarget *target, PfError *err)
 {
     PfLabelForm *form = &target->labels;
-    int is_flags = target->column_count > 1 || !form->not_flags;
+    bool is_flags = target->column_count > 1 || !form->not_flags;
     if (is_flags && form->minus.count && form->zero.count && !manifest->options->as_before)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s', target %s: found '%s' (line %lld, column '%s') and '%s' (line %lld, "

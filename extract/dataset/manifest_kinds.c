@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "extract/dataset/manifest.h"
 
@@ -113,7 +112,7 @@ static int warn_of_numbers(PfManifest *manifest, const PfManifestTarget *target,
     const PfColumnContent *content = &target->content;
     const PfNumberForm *form = &manifest->forms[target->columns[0]];
     int64_t like_numbers = form->numbers + form->infinite.count + form->digit_first.count;
-    int is_exact = form->dressed > 0;
+    bool is_exact = form->dressed > 0;
     for (int i = 0; i < 5; i++) is_exact |= form->marked[i].count > 0;
     if (manifest->options->as_before || 2 * like_numbers <= content->present ||
         (!is_exact && 2 * (int64_t)content->values.count <= content->present))
@@ -164,7 +163,7 @@ static const char *why_useless(const PfManifest *manifest, const PfManifestTarge
         (!form->texts.count || (content->different_numbers > MAX_NUMBERED_CLASSES &&
                                 form->numbers >= NUMBERS_FOR_A_FAULT * form->texts.count)))
         return NULL;
-    int repeats = 2 * (int64_t)content->values.count <= content->present;
+    bool repeats = 2 * (int64_t)content->values.count <= content->present;
     if (content->is_full || (!repeats && content->present >= MIN_ROWS_FOR_REPEATS))
         return "most of its texts differ";
     return NULL;

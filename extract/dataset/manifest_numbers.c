@@ -230,7 +230,7 @@ void pf_manifest_note_number(const PfManifest *manifest, int column, const char 
     Number number = {0};
     PfNumberForm *form = &manifest->forms[column];
     double value;
-    int is_plain = !pf_manifest_number(field, &value);
+    bool is_plain = !pf_manifest_number(field, &value);
     if (is_plain && strspn(field, "-0123456789") == strlen(field)) {
         form->numbers++; /* most are such, and say nothing of the others */
         pf_manifest_note(&form->with_unit[*form->unit != '\0'], manifest, column, field);
@@ -286,7 +286,7 @@ static int fail_unsure(const PfManifest *manifest, int column, const PfFoundFiel
  * none, or of both. */
 static char mark_of_file(const PfManifest *manifest)
 {
-    int points = 0, commas = 0;
+    bool points = false, commas = false;
     for (int i = 0; i < manifest->column_count; i++) {
         const PfNumberForm *form = &manifest->forms[i];
         if (!pf_manifest_is_numeric(form)) continue;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/thread/parallel.h"
 #include "extract/dataset/manifest.h"
@@ -241,12 +242,12 @@ static int find_column_and_root(PfManifest *manifest, const char *home, char **r
     return place < (int)USUAL_NAMES ? 0 : fail_no_paths(manifest, home, err);
 }
 
-int pf_manifest_print_paths(const PfManifest *manifest, PfError *err)
+int pf_manifest_remark_paths(const PfManifest *manifest, PfError *err)
 {
     const char *root = manifest->dataset->root;
     char *home = home_folder(manifest, err);
     if (!home) return -1;
-    int is_elsewhere = strcmp(root, home) != 0;
+    bool is_elsewhere = strcmp(root, home) != 0;
     free(home);
     return pf_dataset_remark(manifest->dataset, err, "paths: column '%s'%s%s%s",
                              manifest->columns[manifest->path_column],
@@ -310,8 +311,8 @@ static void check_block(void *context, int64_t block)
 {
     const Check *check = context;
     const PfDataset *dataset = check->manifest->dataset;
-    size_t first = (size_t)block * BLOCK_PATHS, end = first + BLOCK_PATHS;
-    if (end > dataset->count) end = dataset->count;
+    size_t first = (size_t)block * BLOCK_PATHS;
+    size_t end = pf_min_size(first + BLOCK_PATHS, dataset->count);
     for (size_t i = first; i < end; i++)
         check_path(check->manifest, dataset->samples[i].path, &check->found[i]);
 }

@@ -1,5 +1,4 @@
 /* Which column of a manifest is the split. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -167,7 +166,7 @@ static int try_usual_column(PfManifest *manifest, int column, int usual, PfError
     Content content;
     PfSplitRule rule = {0};
     if (look_at_column(manifest, column, &content, err)) return -1;
-    int is_one = is_split(&content, usual, &rule);
+    bool is_one = is_split(&content, usual, &rule);
     if (usual_names[usual].is_asked)
         return is_one && !manifest->options->target_count
                    ? pf_dataset_warn(manifest->dataset, err,
@@ -203,9 +202,9 @@ static int search_column(PfManifest *manifest, PfError *err)
 
 /* ---- both ---- */
 
-static int print_split(PfManifest *manifest, PfError *err)
+static int remark_split(PfManifest *manifest, PfError *err)
 {
-    static const char *const names[] = {"train", "val", "test"};
+    const char *const *names = pf_dataset_split_names;
     const PfSplitRule *rule = &manifest->split_rule;
     const char *column = manifest->columns[manifest->split_column];
     if (rule->kind == PF_SPLIT_BY_VALUES)
@@ -231,7 +230,7 @@ int pf_manifest_find_split(PfManifest *manifest, PfError *err)
     free(name);
     if (failed) return -1;
     return manifest->split_column < 0 || manifest->options->as_before ? 0
-                                                                      : print_split(manifest, err);
+                                                                      : remark_split(manifest, err);
 }
 
 int pf_manifest_read_split(const PfManifest *manifest, const char *const *fields, PfSplit *split,

@@ -1,8 +1,6 @@
 /* A manifest as a table: its lines, its columns' names (those of the first line, or made up where
  * that is an image's), and how the paths in it are spelled here. */
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>

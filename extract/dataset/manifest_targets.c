@@ -284,7 +284,7 @@ static void fill_list(const PfManifest *manifest, const PfManifestTarget *target
                       float *out)
 {
     const char *name;
-    int known = !pf_manifest_is_missing(manifest, field);
+    bool known = !pf_manifest_is_missing(manifest, field);
     for (int i = 0; i < target->width; i++) out[i] = known ? 0 : NAN;
     for (size_t length; known && (length = pf_manifest_next_name(&target->labels, &field, &name));)
         out[pf_text_index_find(&target->names, name, length)] = 1;
@@ -373,8 +373,8 @@ static void describe_fields(const PfManifest *manifest, const PfManifestTarget *
                             size_t size)
 {
     const PfNumberForm *form = &manifest->forms[target->columns[0]];
-    int is_list = target->kind == PF_TARGET_MULTILABEL && target->is_list;
-    int is_numbers = target->kind == PF_TARGET_REGRESSION || target->kind == PF_TARGET_KEYPOINTS;
+    bool is_list = target->kind == PF_TARGET_MULTILABEL && target->is_list;
+    bool is_numbers = target->kind == PF_TARGET_REGRESSION || target->kind == PF_TARGET_KEYPOINTS;
     char number[100] = "";
     const PfFoundField *word = form->missing.count ? &form->missing : &form->odd;
     int64_t odd = pf_manifest_is_numeric(form) ? form->odd.count : 0;
@@ -392,7 +392,7 @@ static void describe_fields(const PfManifest *manifest, const PfManifestTarget *
         snprintf(text + used, size - (size_t)used, "; missing in %lld lines", (long long)missing);
 }
 
-static int print_target(PfManifest *manifest, const PfManifestTarget *target, PfError *err)
+static int remark_target(PfManifest *manifest, const PfManifestTarget *target, PfError *err)
 {
     char what[64], fields[240];
     describe(target, what, sizeof what);
@@ -411,12 +411,12 @@ static int hand_over(PfManifest *manifest, int t, PfError *err)
     PfDataset *dataset = manifest->dataset;
     PfManifestTarget *target = &manifest->targets[t];
     PfCacheTarget *out = &dataset->targets[t];
-    int is_class = target->kind == PF_TARGET_CLASS;
+    bool is_class = target->kind == PF_TARGET_CLASS;
     if (is_class && sort_classes(manifest, target, err)) return -1;
     *out = (PfCacheTarget){.kind = target->kind, .width = is_class ? 1 : target->width};
     memcpy(out->name, target->name, sizeof out->name);
     if (copy_names(manifest, target, out, &dataset->target_names[t], err)) return -1;
-    return t < MAX_TOLD ? print_target(manifest, target, err) : 0;
+    return t < MAX_TOLD ? remark_target(manifest, target, err) : 0;
 }
 
 int pf_manifest_finish_targets(PfManifest *manifest, PfError *err)

@@ -158,7 +158,7 @@ static int64_t end_of(int64_t shards, int64_t shard_count, int64_t samples)
     return end * unit < samples ? end * unit : samples;
 }
 
-void pf_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size)
+void pf_dataset_shard_range(PfShard shard, int64_t samples, int64_t *first, int64_t *size)
 {
     *first = 0;
     *size = samples;

@@ -1,7 +1,5 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +25,7 @@ void pf_sample_bytes_free(PfSampleBytes *bytes)
 /* The file's fault, unless the system has run out of something. */
 static int fail_errno(PfError *err, const char *what)
 {
-    int of_system = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    bool of_system = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
     pf_fail_errno(err, "%s", what);
     if (err && !of_system) err->exit_code = PF_EXIT_BAD_IMAGES;
     return -1;

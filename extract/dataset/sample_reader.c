@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 
 #define HELD_BYTES ((int64_t)64 << 20)
@@ -36,7 +37,7 @@ int pf_sample_reader_held(const PfSampleReaderConfig *config)
 {
     int64_t held = (int64_t)config->readers * HELD_PER_READER;
     if (!pf_dataset_has_files(config->dataset)) return 0;
-    if (held > config->count) held = config->count;
+    held = pf_min(held, config->count);
     if (held > 1 && config->largest_file > 0 && held > HELD_BYTES / config->largest_file)
         held = HELD_BYTES / config->largest_file;
     return (int)(config->readers > 0 && held < 1 ? 1 : held);
@@ -118,8 +119,7 @@ int pf_sample_reader_take(PfSampleReader *reader, int64_t place, PfSampleBytes *
 
 static void start_threads(PfSampleReader *reader)
 {
-    int wanted =
-        reader->config.readers < reader->held_count ? reader->config.readers : reader->held_count;
+    int wanted = (int)pf_min(reader->config.readers, reader->held_count);
     while (reader->thread_count < wanted &&
            !pthread_create(&reader->threads[reader->thread_count], NULL, reading_thread, reader))
         reader->thread_count++;

@@ -91,7 +91,7 @@ static bool is_plain_ending(const char *ending)
 static void name_kind(const char *file, const char *format, PfFileKind *kind)
 {
     const char *ending = ending_of(file);
-    int is_picture_ending = is_one_of(ending, picture_endings);
+    bool is_picture_ending = is_one_of(ending, picture_endings);
     size_t length = strlen(ending);
     *kind = (PfFileKind){.is_picture = format || is_picture_ending};
     if (is_picture_ending) {
@@ -120,7 +120,7 @@ static int count_file(PfDataset *dataset, const char *folder, const char *name, 
     return dataset->first_ignored ? 0 : -1;
 }
 
-/* The same, but files with one of other_endings are not opened. */
+/* What look_inside says, but files with one of other_endings are not opened. */
 static const char *format_of(int folder_fd, const char *name, bool *is_decoded)
 {
     *is_decoded = false;
@@ -186,7 +186,7 @@ bool pf_dataset_is_image_name(const char *name)
 typedef struct Entry {
     int folder_fd; /* of the folder that it lies in */
     const char *name;
-    int is_folder;
+    bool is_folder;
     const struct stat *target; /* of a link to a folder; else NULL */
 } Entry;
 
@@ -209,7 +209,7 @@ static int visit_entry(int fd, const struct dirent *found, Visit visit, void *co
  * run: a system that is short of something must not make a dataset smaller. */
 static int leave_out(PfDataset *dataset, const char *folder, PfError *err)
 {
-    int is_closed = errno == EACCES || errno == EPERM || errno == ENOENT || errno == ENOTDIR;
+    bool is_closed = errno == EACCES || errno == EPERM || errno == ENOENT || errno == ENOTDIR;
     if (!*folder) folder = ".";
     if (is_closed) return pf_dataset_note(dataset, PF_NOTE_UNREADABLE, "", folder, err);
     return pf_fail_errno(err, "cannot read folder '%s' of '%s'", folder, dataset->root);
@@ -252,10 +252,10 @@ static int list_entry(void *context, const Entry *entry, PfError *err)
 {
     List *list = context;
     PfListing *listing = list->listing;
-    int is_hidden = entry->name[0] == '.';
+    bool is_hidden = entry->name[0] == '.';
     if (!entry->is_folder) {
-        int is_image = pf_dataset_is_image_name(entry->name) ||
-                       pf_dataset_is_image_inside(entry->folder_fd, entry->name);
+        bool is_image = pf_dataset_is_image_name(entry->name) ||
+                        pf_dataset_is_image_inside(entry->folder_fd, entry->name);
         if (is_hidden || !is_image) return 0;
         return pf_names_add(&listing->images, list->folder, entry->name, err);
     }
@@ -270,7 +270,7 @@ static int list_entry(void *context, const Entry *entry, PfError *err)
     return name ? 0 : -1;
 }
 
-static int compare_names(const void *a, const void *b)
+int pf_dataset_compare_names(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -281,7 +281,8 @@ int pf_dataset_list_folder(PfDataset *dataset, const char *folder, PfListing *li
     List list = {dataset, folder, listing};
     if (visit_folder(dataset, folder, list_entry, &list, err)) return -1;
     if (listing->folder_count)
-        qsort(listing->folders, listing->folder_count, sizeof *listing->folders, compare_names);
+        qsort(listing->folders, listing->folder_count, sizeof *listing->folders,
+              pf_dataset_compare_names);
     return 0;
 }
 
@@ -304,7 +305,7 @@ typedef struct Walk {
     Folder *folders; /* found so far; those from `current` on are still to be visited */
     size_t folder_count, folder_capacity;
     size_t current;
-    int deep;
+    bool deep;
     int32_t class_index;
     PfSplit split;
 } Walk;
@@ -480,8 +481,8 @@ static int look_at_entry(void *context, const Entry *entry, PfError *err)
         found->has_images = pf_dataset_is_image_name(entry->name) ||
                             pf_dataset_is_image_inside(entry->folder_fd, entry->name);
     }
-    int is_enough = look->depth ? found->has_images || found->has_folders
-                                : found->has_images && found->has_folders;
+    bool is_enough = look->depth ? found->has_images || found->has_folders
+                                 : found->has_images && found->has_folders;
     return is_enough ? ENOUGH : 0;
 }
 

@@ -173,7 +173,7 @@ typedef struct Text {
 
 typedef struct PngTexts {
     Part exif; /* eXIf's data; NULL: none yet */
-    int is_before_pixels;
+    bool is_before_pixels;
     Text profile, xmp;
 } PngTexts;
 
@@ -185,7 +185,7 @@ static void take_text(Part chunk, char kind, const char *keyword, Text *text)
 
 static void take_chunk(PngTexts *texts, const char *type, Part chunk)
 {
-    if (!memcmp(type, "IDAT", 4) && texts->exif.bytes) texts->is_before_pixels = 1;
+    if (!memcmp(type, "IDAT", 4) && texts->exif.bytes) texts->is_before_pixels = true;
     if (!memcmp(type, "eXIf", 4) && !texts->is_before_pixels) texts->exif = chunk;
     if (memcmp(type, "tEXt", 4) && memcmp(type, "zTXt", 4) && memcmp(type, "iTXt", 4)) return;
     take_text(chunk, type[0], "Raw profile type exif", &texts->profile);
@@ -221,7 +221,7 @@ static Part open_text(const Text *text, uint8_t *buffer)
     Part part = text->part;
     size_t head = text->kind == 'i' ? 2 : text->kind == 'z' ? 1 : 0;
     if (part.size < head) return (Part){0};
-    int is_packed = text->kind == 'z' || (text->kind == 'i' && part.bytes[0]);
+    bool is_packed = text->kind == 'z' || (text->kind == 'i' && part.bytes[0]);
     if (is_packed && part.bytes[head - 1]) return (Part){0};
     part = without(part, head);
     for (int i = 0; i < 2 && text->kind == 'i'; i++) {

@@ -18,6 +18,7 @@
 
 #include <jpeglib.h>
 
+#include "common/base/integers.h"
 #include "extract/image/internal.h"
 
 /* Cameras write one scan, encoders for the web about ten. */
@@ -214,7 +215,7 @@ static void look_for_rows(Decoder *decoder, PfImage *image, PfError *err)
 /* How often the sides may be halved. */
 static int choose_halvings(const struct jpeg_decompress_struct *jpeg, int least_side)
 {
-    int64_t side = jpeg->image_width < jpeg->image_height ? jpeg->image_width : jpeg->image_height;
+    int64_t side = pf_min(jpeg->image_width, jpeg->image_height);
     int halvings = 0;
     while (least_side > 0 && halvings < 3 && side >= (int64_t)least_side << (halvings + 1))
         halvings++;
@@ -236,7 +237,7 @@ static int count_scans_allowed(const struct jpeg_decompress_struct *jpeg,
 {
     int64_t most = limits->max_pixels ? limits->max_pixels : PF_IMAGE_MAX_PIXELS;
     int64_t scans = MAX_SCANS_OF_LARGEST * most / ((int64_t)jpeg->image_width * jpeg->image_height);
-    return scans < MAX_SCANS ? (int)scans : MAX_SCANS;
+    return (int)pf_min(scans, MAX_SCANS);
 }
 
 static int decode_pixels(Decoder *decoder, size_t size, int least_side, PfImage *image,

@@ -1,6 +1,5 @@
 #include "extract/image/pixel_tap.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,20 +19,20 @@ struct PfBackbone {
 /* Copying pixels needs no more of them at once. */
 static const int usual_batch = 32;
 
-bool pf_is_pixel_tap(const char *tap)
+bool pf_pixel_tap_is(const char *tap)
 {
     return !strcmp(tap, PF_PIXEL_TAP);
 }
 
 PfDtype pf_pixel_tap_dtype(const char *tap, PfDtype features)
 {
-    return pf_is_pixel_tap(tap) ? PF_DTYPE_U8 : features;
+    return pf_pixel_tap_is(tap) ? PF_DTYPE_U8 : features;
 }
 
-bool pf_has_pixel_tap(const char *const *taps, int tap_count)
+bool pf_pixel_tap_is_among(const char *const *taps, int tap_count)
 {
     for (int t = 0; t < tap_count; t++)
-        if (pf_is_pixel_tap(taps[t])) return true;
+        if (pf_pixel_tap_is(taps[t])) return true;
     return false;
 }
 
@@ -57,7 +56,7 @@ static int open_network(const PfBackboneConfig *config, PfBackbone *backbone, Pf
     rest.taps = names;
     rest.tap_count = 0;
     for (int t = 0; t < config->tap_count; t++)
-        if (!pf_is_pixel_tap(config->taps[t])) names[rest.tap_count++] = config->taps[t];
+        if (!pf_pixel_tap_is(config->taps[t])) names[rest.tap_count++] = config->taps[t];
     int failed = 0;
     if (rest.tap_count)
         failed = pf_backbone_loader_load(&backbone->plugin, err) ||
@@ -66,7 +65,7 @@ static int open_network(const PfBackboneConfig *config, PfBackbone *backbone, Pf
     if (failed) return -1;
     if (rest.tap_count) backbone->plugin->taps(backbone->network, &found);
     for (int t = 0; t < config->tap_count; t++)
-        if (!pf_is_pixel_tap(config->taps[t])) backbone->taps[t] = *found++;
+        if (!pf_pixel_tap_is(config->taps[t])) backbone->taps[t] = *found++;
     return 0;
 }
 
@@ -81,7 +80,7 @@ static int set_up(const PfBackboneConfig *config, PfBackbone *backbone, PfError 
     backbone->outputs = pf_calloc(count, sizeof *backbone->outputs, err);
     if (!backbone->taps || !backbone->outputs || open_network(config, backbone, err)) return -1;
     for (int t = 0; t < config->tap_count; t++) {
-        if (!pf_is_pixel_tap(config->taps[t])) continue;
+        if (!pf_pixel_tap_is(config->taps[t])) continue;
         backbone->pixel_tap = t;
         backbone->taps[t] =
             (PfTapInfo){.name = PF_PIXEL_TAP, .shape = {3, {3, backbone->height, backbone->width}}};

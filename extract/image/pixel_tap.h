@@ -9,11 +9,11 @@
 
 #define PF_PIXEL_TAP "input"
 
-bool pf_is_pixel_tap(const char *tap);
+bool pf_pixel_tap_is(const char *tap);
 /* What rows of the tap are, where those of others are `features`. */
 PfDtype pf_pixel_tap_dtype(const char *tap, PfDtype features);
 /* Whether it is among them. */
-bool pf_has_pixel_tap(const char *const *taps, int tap_count);
+bool pf_pixel_tap_is_among(const char *const *taps, int tap_count);
 
 /* Opens config's taps, of which one is `input`: *plugin is static and runs *out, the
  * caller's. */

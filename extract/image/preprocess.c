@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/model/crop_geometry.h"
 
 /* The size of the whole resized image. */
@@ -12,8 +13,7 @@ static int resized_size(const PfImage *in, const PfPreprocess *settings, int *wi
     *height = in->height;
     if (settings->squash) *width = *height = settings->crop;
     if (settings->squash || settings->resize == 0) return 0;
-    int shorter = in->width < in->height ? in->width : in->height;
-    int longer = in->width < in->height ? in->height : in->width;
+    int shorter = (int)pf_min(in->width, in->height), longer = (int)pf_max(in->width, in->height);
     int64_t resized = pf_crop_geometry_resized_side(settings->resize, longer, shorter);
     if (resized > PF_IMAGE_MAX_PIXELS / settings->resize)
         return pf_fail(err, PF_EXIT_BAD_IMAGES,

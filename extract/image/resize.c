@@ -279,8 +279,8 @@ static int resize_with(const PfResize *resize, const PfResizeKernels *kernels, u
                        size_t out_stride, PfResizeScratch *scratch, PfError *err)
 {
     const PfRect *kept = &resize->kept;
-    int is_down = !is_identity(down(resize), resize->out_height);
-    int is_across = !is_identity(across(resize), resize->out_width);
+    bool is_down = !is_identity(down(resize), resize->out_height);
+    bool is_across = !is_identity(across(resize), resize->out_width);
     if (is_down && is_across && is_height_first(resize))
         return resize_height_first(resize, kernels, out, out_stride, scratch, err);
     if (is_down) return resize_height(resize, kernels, out, out_stride, scratch, err);

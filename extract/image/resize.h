@@ -44,7 +44,7 @@ typedef struct PfResizeAxis {
     int count, taps;
     int *first;            /* (count), not descending */
     int32_t *coefficients; /* (count, taps), 22 fractional bits; 0 where a window is shorter */
-    int16_t *split;        /* the same for SIMD, see resize_kernels.h */
+    int16_t *split;        /* the same for SIMD, see resize_internal.h */
     size_t first_capacity, coefficients_capacity, split_capacity;
 } PfResizeAxis;
 

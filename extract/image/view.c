@@ -32,12 +32,12 @@ static void blend_all(uint8_t *pixels, size_t count, int poorer, float factor)
     for (size_t i = 0; i < 3 * count; i++) pixels[i] = table[pixels[i]];
 }
 
-void pf_adjust_brightness(uint8_t *pixels, size_t count, float factor)
+void pf_view_adjust_brightness(uint8_t *pixels, size_t count, float factor)
 {
     blend_all(pixels, count, 0, factor);
 }
 
-void pf_adjust_contrast(uint8_t *pixels, size_t count, float factor)
+void pf_view_adjust_contrast(uint8_t *pixels, size_t count, float factor)
 {
     uint64_t sum = 0;
     if (!count) return;
@@ -45,7 +45,7 @@ void pf_adjust_contrast(uint8_t *pixels, size_t count, float factor)
     blend_all(pixels, count, (int)((double)sum / (double)count + 0.5), factor);
 }
 
-void pf_adjust_saturation(uint8_t *pixels, size_t count, float factor)
+void pf_view_adjust_saturation(uint8_t *pixels, size_t count, float factor)
 {
     for (size_t i = 0; i < count; i++) {
         uint8_t *pixel = pixels + 3 * i;
@@ -111,7 +111,7 @@ PfView pf_view_draw(uint64_t seed, const uint8_t digest[PF_DIGEST_SIZE], int num
     PfRandom random =
         pf_random_seeded(seed ^ read_u64(digest), read_u64(digest + 8) + (uint64_t)number);
     view.box = draw_box(&random, width, height, squash);
-    view.is_mirrored = (int)pf_random_below(&random, 2);
+    view.is_mirrored = pf_random_below(&random, 2) != 0;
     for (int32_t i = 0; i < PF_JITTER_COUNT; i++) {
         view.factors[i] = (float)draw_between(&random, 1 - JITTER, 1 + JITTER);
         view.order[i] = i;
@@ -151,9 +151,9 @@ static void mirror(uint8_t *pixels, int side)
 static void jitter(uint8_t *pixels, size_t count, const PfView *view)
 {
     static void (*const adjust[PF_JITTER_COUNT])(uint8_t *, size_t, float) = {
-        [PF_BRIGHTNESS] = pf_adjust_brightness,
-        [PF_CONTRAST] = pf_adjust_contrast,
-        [PF_SATURATION] = pf_adjust_saturation,
+        [PF_BRIGHTNESS] = pf_view_adjust_brightness,
+        [PF_CONTRAST] = pf_view_adjust_contrast,
+        [PF_SATURATION] = pf_view_adjust_saturation,
     };
     for (int i = 0; i < PF_JITTER_COUNT; i++)
         adjust[view->order[i]](pixels, count, view->factors[view->order[i]]);

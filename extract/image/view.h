@@ -40,8 +40,9 @@ int pf_view_render(const PfImage *image, const PfPreprocess *settings, const PfV
  * changes nothing.
  *
  * pixels: (count, 3) RGB, in place. */
-void pf_adjust_brightness(uint8_t *pixels, size_t count, float factor); /* with black */
-void pf_adjust_contrast(uint8_t *pixels, size_t count, float factor);   /* with its mean grey */
-void pf_adjust_saturation(uint8_t *pixels, size_t count, float factor); /* with itself in grey */
+void pf_view_adjust_brightness(uint8_t *pixels, size_t count, float factor); /* with black */
+void pf_view_adjust_contrast(uint8_t *pixels, size_t count, float factor); /* with its mean grey */
+void pf_view_adjust_saturation(uint8_t *pixels, size_t count,
+                               float factor); /* with itself in grey */
 
 #endif

@@ -289,7 +289,8 @@ static uint64_t hash_of(const Image *image)
 }
 
 /* Whether an input before has the image; where none has, it is put in. */
-static bool is_double(const PfMergeInputs *inputs, const PfHashIndex *index, int64_t row, int input)
+static bool is_duplicate(const PfMergeInputs *inputs, const PfHashIndex *index, int64_t row,
+                         int input)
 {
     Image image = image_of(inputs, row, input);
     uint32_t *slot = pf_hash_index_first(index, hash_of(&image));
@@ -302,7 +303,7 @@ static bool is_double(const PfMergeInputs *inputs, const PfHashIndex *index, int
     return false;
 }
 
-int pf_merge_count_doubles(const PfMergeInputs *inputs, int64_t *count, PfError *err)
+int pf_merge_count_duplicates(const PfMergeInputs *inputs, int64_t *count, PfError *err)
 {
     PfHashIndex index;
     *count = 0;
@@ -313,7 +314,7 @@ int pf_merge_count_doubles(const PfMergeInputs *inputs, int64_t *count, PfError 
         int64_t rows = input->files.paths ? pf_cache_row_count(input->cache) : 0;
         for (int64_t row = 0; row < rows; row++)
             if (!pf_digest_is_none(input->files.digests[row]))
-                *count += is_double(inputs, &index, input->first_row + row, i);
+                *count += is_duplicate(inputs, &index, input->first_row + row, i);
     }
     pf_hash_index_free(&index);
     return 0;

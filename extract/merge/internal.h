@@ -1,6 +1,5 @@
-/* What --merge is made of, for its own files: its inputs (merge_inputs.c), their targets as those
- * of one cache (merge_targets.c), and the files that a virtual cache refers to (merge_virtual.c).
- */
+/* What --merge is made of, for its own files: its inputs (inputs.c), their targets as those of one
+ * cache (targets.c), and the files that a virtual cache refers to (virtual.c). */
 #ifndef PF_EXTRACT_MERGE_INTERNAL_H
 #define PF_EXTRACT_MERGE_INTERNAL_H
 
@@ -49,7 +48,7 @@ int pf_merge_inputs_find_reject(const PfMergeInputs *inputs, int64_t index);
 
 /* Rows whose image, the same path and content, an input before theirs has too. Rows without path or
  * digest are not counted. */
-int pf_merge_count_doubles(const PfMergeInputs *inputs, int64_t *count, PfError *err);
+int pf_merge_count_duplicates(const PfMergeInputs *inputs, int64_t *count, PfError *err);
 
 /* ---- the targets of several caches as those of one ---- */
 

@@ -118,7 +118,8 @@ static cJSON *common_provenance(const Merge *run, PfError *err)
     return object;
 }
 
-/* Rows chosen by contents and rows chosen by groups go together. */
+/* Where no input was split by paths, but some by contents and others by groups, the whole counts as
+ * split by groups. */
 static void settle_split_by(cJSON *object, const Merge *run)
 {
     if (cJSON_HasObjectItem(object, PF_SPLIT_BY_KEY)) return;
@@ -138,7 +139,7 @@ static char *provenance_json(const Merge *run, PfError *err)
     return pf_json_finish(object, "provenance", err);
 }
 
-/* ---- what compose asks for ---- */
+/* ---- what building the cache asks for ---- */
 
 static PfRowPlace place_of_row(void *context, int tap, int64_t row)
 {
@@ -188,10 +189,10 @@ static void show_progress(void *context, int64_t done, int64_t total)
 
 /* ---- before it begins ---- */
 
-static int warn_of_doubles(const Merge *run, PfError *err)
+static int warn_of_duplicates(const Merge *run, PfError *err)
 {
     int64_t count;
-    if (pf_merge_count_doubles(&run->inputs, &count, err)) return -1;
+    if (pf_merge_count_duplicates(&run->inputs, &count, err)) return -1;
     if (count)
         pf_warn("%lld rows are of images that another input has too, by path and content",
                 (long long)count);
@@ -202,7 +203,7 @@ static int warn_of_doubles(const Merge *run, PfError *err)
 static int check_disk(const Merge *run, PfError *err)
 {
     char filters[64], needed_size[PF_SIZE_TEXT], free_size[PF_SIZE_TEXT];
-    int64_t needed = 0, stored, available = pf_disk_free(run->options->output);
+    int64_t needed = 0, stored, available = pf_work_plan_disk_free(run->options->output);
     for (int i = 0; i < run->inputs.count && !run->options->is_virtual; i++) {
         PfCache *cache = run->inputs.items[i].cache;
         for (int t = 0; t < pf_cache_tap_count(cache); t++) {
@@ -225,7 +226,7 @@ static int open_and_check(Merge *run, PfError *err)
         check_output(run, err) || (!options->force && pf_merge_check_shards(&run->inputs, err)) ||
         check_disk(run, err))
         return -1;
-    return warn_of_doubles(run, err);
+    return warn_of_duplicates(run, err);
 }
 
 /* ---- the steps ---- */

@@ -122,7 +122,7 @@ static int add_classes(ClassUnion *all, const PfCacheTarget *target, PfError *er
     return 0;
 }
 
-static void drop_doubles(ClassUnion *all)
+static void drop_duplicates(ClassUnion *all)
 {
     size_t kept = 0;
     qsort(all->names, all->count, sizeof *all->names, compare_names);
@@ -155,7 +155,7 @@ static const char **unite_classes(const PfMergeInputs *inputs, const char *targe
         int t = find_target(cache, target);
         if (t >= 0 && add_classes(all, pf_cache_target(cache, t), err)) return NULL;
     }
-    drop_doubles(all);
+    drop_duplicates(all);
     return list_classes(all, err);
 }
 

@@ -1,7 +1,6 @@
 /* The files that --merge --virtual refers to. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/base/memory.h"
 #include "common/file/path.h"

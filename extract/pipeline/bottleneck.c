@@ -4,7 +4,7 @@
 
 /* ---- which ---- */
 
-PfRunShares pf_run_shares(const PfRunTimes *times)
+PfRunShares pf_bottleneck_shares(const PfRunTimes *times)
 {
     const PfPipelineStats *pipeline = &times->pipeline;
     double seconds = pipeline->seconds > 0 ? pipeline->seconds : 1;
@@ -34,7 +34,7 @@ static double all_seconds(const PfRunTimes *times)
 
 PfBottleneck pf_bottleneck_find(const PfRunTimes *times)
 {
-    PfRunShares shares = pf_run_shares(times);
+    PfRunShares shares = pf_bottleneck_shares(times);
     if (times->load_seconds > all_seconds(times) / 2) return PF_BOUND_BY_LOADING;
     if (times->cache_seconds > all_seconds(times) / 2) return PF_BOUND_BY_CACHE;
     return busiest_stage(&shares);
@@ -55,7 +55,7 @@ const char *pf_bottleneck_name(PfBottleneck bottleneck)
 
 static const char *network_advice(const PfRunTimes *times)
 {
-    int can_bf16 = times->is_gpu || times->processor_has_amx;
+    bool can_bf16 = times->is_gpu || times->processor_has_amx;
     if (times->precision == PF_FP32 && can_bf16) return "--precision bf16 computes faster here";
     return times->is_gpu ? "another GPU would share the work" : "a GPU computes faster";
 }
@@ -66,7 +66,8 @@ static const char *network_advice(const PfRunTimes *times)
 static const char *decode_advice(const PfRunTimes *times)
 {
     const PfPipelineStats *pipeline = &times->pipeline;
-    int are_large = pipeline->decode_seconds > LARGE_IMAGE_SECONDS * (double)(pipeline->images + 1);
+    bool are_large =
+        pipeline->decode_seconds > LARGE_IMAGE_SECONDS * (double)(pipeline->images + 1);
     if (are_large && !times->fast_decode) return "--fast-decode is faster for large JPEGs";
     return times->workers < times->processors ? "more --workers would use idle processors"
                                               : "more processors or smaller images would help";
@@ -101,7 +102,7 @@ static double batches_before_journal(const PfPipelineStats *pipeline)
 }
 
 /* Where images come too slowly, the network waits for them. */
-static void print_starved(const char *what, const char *advice, const PfRunTimes *times,
+static void write_starved(const char *what, const char *advice, const PfRunTimes *times,
                           char text[PF_BOTTLENECK_TEXT])
 {
     const PfPipelineStats *pipeline = &times->pipeline;
@@ -114,7 +115,7 @@ static void print_starved(const char *what, const char *advice, const PfRunTimes
 }
 
 /* Where a stage takes too long, batches queue in front of it. */
-static void print_network(const PfRunTimes *times, char text[PF_BOTTLENECK_TEXT])
+static void write_network(const PfRunTimes *times, char text[PF_BOTTLENECK_TEXT])
 {
     const PfPipelineStats *pipeline = &times->pipeline;
     snprintf(text, PF_BOTTLENECK_TEXT,
@@ -123,7 +124,7 @@ static void print_network(const PfRunTimes *times, char text[PF_BOTTLENECK_TEXT]
              network_advice(times));
 }
 
-static void print_journal(const PfRunTimes *times, char text[PF_BOTTLENECK_TEXT])
+static void write_journal(const PfRunTimes *times, char text[PF_BOTTLENECK_TEXT])
 {
     const PfPipelineStats *pipeline = &times->pipeline;
     snprintf(text, PF_BOTTLENECK_TEXT,
@@ -131,7 +132,7 @@ static void print_journal(const PfRunTimes *times, char text[PF_BOTTLENECK_TEXT]
              batches_before_journal(pipeline), pipeline->depth, write_advice(times));
 }
 
-static void print_outside(const char *what, double seconds, const PfRunTimes *times,
+static void write_outside(const char *what, double seconds, const PfRunTimes *times,
                           const char *advice, char text[PF_BOTTLENECK_TEXT])
 {
     snprintf(text, PF_BOTTLENECK_TEXT, "bound by %s: %.2f of %.2f s; %s", what, seconds,
@@ -139,7 +140,7 @@ static void print_outside(const char *what, double seconds, const PfRunTimes *ti
 }
 
 /* Until the ring has gone round a few times each stage waits for the one before. */
-static void print_none(const PfPipelineStats *pipeline, char text[PF_BOTTLENECK_TEXT])
+static void write_none(const PfPipelineStats *pipeline, char text[PF_BOTTLENECK_TEXT])
 {
     const char *why = pipeline->forward_takes <= 3 * pipeline->depth
                           ? "it has few batches, and each stage waits for the one before"
@@ -153,22 +154,22 @@ const char *pf_bottleneck_text(PfBottleneck bottleneck, const PfRunTimes *times,
     const PfPipelineStats *pipeline = &times->pipeline;
     switch (bottleneck) {
     case PF_BOUND_BY_LOADING:
-        print_outside("loading the network", times->load_seconds, times,
+        write_outside("loading the network", times->load_seconds, times,
                       "more images would not make that longer", text);
         break;
     case PF_BOUND_BY_READING:
-        print_starved("reading files", "a faster disk or more --readers would help", times, text);
+        write_starved("reading files", "a faster disk or more --readers would help", times, text);
         break;
     case PF_BOUND_BY_DECODING:
-        print_starved("decoding images", decode_advice(times), times, text);
+        write_starved("decoding images", decode_advice(times), times, text);
         break;
-    case PF_BOUND_BY_NETWORK: print_network(times, text); break;
-    case PF_BOUND_BY_JOURNAL: print_journal(times, text); break;
+    case PF_BOUND_BY_NETWORK: write_network(times, text); break;
+    case PF_BOUND_BY_JOURNAL: write_journal(times, text); break;
     case PF_BOUND_BY_CACHE:
-        print_outside("making the cache of the journal", times->cache_seconds, times,
+        write_outside("making the cache of the journal", times->cache_seconds, times,
                       write_advice(times), text);
         break;
-    case PF_BOUND_BY_NONE: print_none(pipeline, text); break;
+    case PF_BOUND_BY_NONE: write_none(pipeline, text); break;
     }
     return text;
 }

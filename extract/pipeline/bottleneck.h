@@ -38,7 +38,7 @@ typedef struct PfRunShares {
     double journal;
 } PfRunShares;
 
-PfRunShares pf_run_shares(const PfRunTimes *times);
+PfRunShares pf_bottleneck_shares(const PfRunTimes *times);
 
 /* Loading or making the file where that is more than half of the run; else the stage that was
  * at work most, if that was at least half of the time. */

@@ -10,66 +10,66 @@
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/thread/parallel.h"
-#include "extract/backbone/backbone_session.h"
+#include "extract/backbone/session.h"
 
-enum { BARE_CHANNELS = 128, BARE_SIDE = 28, BARE_CONVOLUTIONS = 4 };
-#define BARE_TAP "pool"
+enum { CHANNELS = 128, SIDE = 28, CONVOLUTIONS = 4 };
+#define TAP "pool"
 #define MEASURED_SECONDS 0.1
 #define FEWEST_RUNS 3
 
-/* The first convolution makes channels of pixels, the pool a small output of maps: a few per mille
- * of the whole. */
-static int build_bare(PfArch *arch, PfError *err)
+/* The first convolution makes channels of pixels, and the pool a small output of maps. Both are a
+ * few per mille of the whole work. */
+static int build_network(PfArch *arch, PfError *err)
 {
     PfArchBuilder builder = {.arch = arch, .err = err};
     char name[PF_NODE_NAME_SIZE];
     int node;
     pf_arch_add(&builder, PF_OP_INPUT, "input", NULL, 0, &node);
-    node = pf_arch_add_conv(&builder, "stem", node, 3, BARE_CHANNELS, 1, 1, 0, 0);
-    for (int i = 0; i < BARE_CONVOLUTIONS; i++) {
+    node = pf_arch_add_conv(&builder, "stem", node, 3, CHANNELS, 1, 1, 0, 0);
+    for (int i = 0; i < CONVOLUTIONS; i++) {
         snprintf(name, sizeof name, "conv%d", i);
-        node = pf_arch_add_conv(&builder, name, node, BARE_CHANNELS, BARE_CHANNELS, 3, 1, 1, 0);
+        node = pf_arch_add_conv(&builder, name, node, CHANNELS, CHANNELS, 3, 1, 1, 0);
     }
-    pf_arch_add_avg_pool(&builder, BARE_TAP, node, 1);
+    pf_arch_add_avg_pool(&builder, TAP, node, 1);
     return builder.failed ? -1 : 0;
 }
 
-/* Every parameter of the arch from one array of equal numbers, that neither grow nor fade on
- * their way. */
-typedef struct BareTensors {
+/* Every parameter of the arch, from one array of equal numbers: so small that what goes through the
+ * network neither grows nor fades. */
+typedef struct Tensors {
     PfParameter *parameters;
     PfNamedTensor *tensors;
     float *values;
     int count;
-} BareTensors;
+} Tensors;
 
-static int fill_bare(const PfArch *arch, BareTensors *bare, PfError *err)
+static int fill_tensors(const PfArch *arch, Tensors *all, PfError *err)
 {
-    const size_t most = (size_t)BARE_CHANNELS * BARE_CHANNELS * 9;
-    if (pf_arch_parameters(arch, arch->node_count - 1, &bare->parameters, &bare->count, err) ||
-        !(bare->tensors = pf_calloc((size_t)bare->count, sizeof *bare->tensors, err)) ||
-        !(bare->values = pf_calloc(most, sizeof *bare->values, err)))
+    const size_t most = (size_t)CHANNELS * CHANNELS * 9;
+    if (pf_arch_parameters(arch, arch->node_count - 1, &all->parameters, &all->count, err) ||
+        !(all->tensors = pf_calloc((size_t)all->count, sizeof *all->tensors, err)) ||
+        !(all->values = pf_calloc(most, sizeof *all->values, err)))
         return -1;
-    for (size_t i = 0; i < most; i++) bare->values[i] = 1.0f / (BARE_CHANNELS * 9);
-    for (int i = 0; i < bare->count; i++)
-        bare->tensors[i] = (PfNamedTensor){bare->parameters[i].name,
-                                           {PF_DTYPE_F32, bare->parameters[i].shape, bare->values}};
+    for (size_t i = 0; i < most; i++) all->values[i] = 1.0f / (CHANNELS * 9);
+    for (int i = 0; i < all->count; i++)
+        all->tensors[i] = (PfNamedTensor){all->parameters[i].name,
+                                          {PF_DTYPE_F32, all->parameters[i].shape, all->values}};
     return 0;
 }
 
-static void free_bare(BareTensors *bare)
+static void free_tensors(Tensors *all)
 {
-    free(bare->values);
-    free(bare->tensors);
-    free(bare->parameters);
+    free(all->values);
+    free(all->tensors);
+    free(all->parameters);
 }
 
 /* Seconds of the fastest of the runs, the first one left out. */
 static int time_runs(const PfBackbonePlugin *plugin, PfBackbone *backbone, int batch,
                      double *seconds, PfError *err)
 {
-    uint8_t *pixels = pf_calloc((size_t)batch, (size_t)BARE_SIDE * BARE_SIDE * 3, err);
-    float *features = pf_calloc((size_t)batch, BARE_CHANNELS * sizeof *features, err);
+    uint8_t *pixels = pf_calloc((size_t)batch, (size_t)SIDE * SIDE * 3, err);
+    float *features = pf_calloc((size_t)batch, CHANNELS * sizeof *features, err);
     void *outputs[] = {features};
     int failed =
         !pixels || !features || pf_backbone_forward(plugin, backbone, pixels, batch, outputs, err);
@@ -86,20 +86,20 @@ static int time_runs(const PfBackbonePlugin *plugin, PfBackbone *backbone, int b
     return failed ? -1 : 0;
 }
 
-static int time_bare(const PfBackbonePlan *plan, const char *device, int threads,
-                     const PfArch *arch, const BareTensors *bare, int batch, double *seconds,
-                     PfError *err)
+static int time_network(const PfBackbonePlan *plan, const char *device, int threads,
+                        const PfArch *arch, const Tensors *all, int batch, double *seconds,
+                        PfError *err)
 {
-    static const char *const tap = BARE_TAP;
+    static const char *const tap = TAP;
     const PfBackbonePlugin *plugin;
     PfBackbone *backbone;
     PfBackboneConfig config = {.arch = arch,
-                               .tensors = bare->tensors,
-                               .tensor_count = (size_t)bare->count,
+                               .tensors = all->tensors,
+                               .tensor_count = (size_t)all->count,
                                .taps = &tap,
                                .tap_count = 1,
-                               .input_height = BARE_SIDE,
-                               .input_width = BARE_SIDE,
+                               .input_height = SIDE,
+                               .input_width = SIDE,
                                .std = {1, 1, 1},
                                .precision = plan->precision,
                                .emulate = plan->emulate,
@@ -114,30 +114,30 @@ static int time_bare(const PfBackbonePlan *plan, const char *device, int threads
 }
 
 /* On the first of the plan's devices, with its share of the cores. */
-static int time_on_first(const PfBackbonePlan *plan, const PfArch *arch, const BareTensors *bare,
+static int time_on_first(const PfBackbonePlan *plan, const PfArch *arch, const Tensors *all,
                          int batch, double *seconds, PfError *err)
 {
     char **devices;
     int count;
     if (pf_device_list_parse(plan->device, &devices, &count, err)) return -1;
     int threads = pf_device_list_threads(devices, count, pf_parallel_processor_count());
-    int failed = time_bare(plan, devices[0], threads, arch, bare, batch, seconds, err);
+    int failed = time_network(plan, devices[0], threads, arch, all, batch, seconds, err);
     pf_options_free_list(&devices, &count);
     return failed;
 }
 
 int pf_conv_peak_measure(const PfBackbonePlan *plan, int batch, double *gflops, PfError *err)
 {
-    static const char *const tap = BARE_TAP;
+    static const char *const tap = TAP;
     PfArch arch = {.name = "bare"};
-    BareTensors bare = {0};
+    Tensors all = {0};
     int64_t multiply_adds;
     double seconds;
-    int failed = build_bare(&arch, err) || fill_bare(&arch, &bare, err) ||
-                 pf_arch_multiply_adds(&arch, BARE_SIDE, &tap, 1, &multiply_adds, err) ||
-                 time_on_first(plan, &arch, &bare, batch, &seconds, err);
+    int failed = build_network(&arch, err) || fill_tensors(&arch, &all, err) ||
+                 pf_arch_multiply_adds(&arch, SIDE, &tap, 1, &multiply_adds, err) ||
+                 time_on_first(plan, &arch, &all, batch, &seconds, err);
     if (!failed) *gflops = seconds > 0 ? 2e-9 * (double)multiply_adds * batch / seconds : 0;
-    free_bare(&bare);
+    free_tensors(&all);
     free(arch.nodes);
     return failed ? -1 : 0;
 }

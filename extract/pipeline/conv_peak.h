@@ -3,7 +3,7 @@
 #ifndef PF_EXTRACT_PIPELINE_CONV_PEAK_H
 #define PF_EXTRACT_PIPELINE_CONV_PEAK_H
 
-#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/plan.h"
 
 /* GFLOP/s (a multiply-add is two) of 3x3 convolutions of a shape that suits every library: 128
  * channels, 28 x 28. They are a network of their own, run by the same plugin, in the plan's

@@ -1,16 +1,16 @@
 /* From files to pixels: decode threads, in the run and before it. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/digest.h"
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "extract/image/view.h"
 #include "extract/pipeline/internal.h"
 
-/* ---- the head start: its memory ---- */
+/* ---- prefetching: its memory ---- */
 
 static size_t bytes_each(const PfPipelineConfig *config)
 {
@@ -19,10 +19,9 @@ static size_t bytes_each(const PfPipelineConfig *config)
 
 static int64_t limit_of(const PfPipelineConfig *config)
 {
-    int64_t fitting = (int64_t)(PF_HEAD_START_BYTES / bytes_each(config));
+    int64_t fitting = (int64_t)(PF_PREFETCH_BYTES / bytes_each(config));
     int64_t total = pf_ring_total(config);
-    int64_t most = config->prefetch > 0 ? config->prefetch : fitting;
-    return total < most ? total : most;
+    return pf_min(total, config->prefetch > 0 ? config->prefetch : fitting);
 }
 
 size_t pf_prefetch_memory(const PfPipelineConfig *config)
@@ -34,31 +33,31 @@ size_t pf_prefetch_memory(const PfPipelineConfig *config)
 int pf_prefetch_allocate(PfPipeline *pipeline, PfError *err)
 {
     const PfPipelineConfig *config = &pipeline->config;
-    PfPrefetch *head = &pipeline->prefetch;
-    head->limit = limit_of(config);
-    head->most = config->workers > 1 ? config->workers - 1 : 1;
-    size_t count = (size_t)head->limit;
-    head->slots = pf_calloc(count + 1, sizeof *head->slots, err);
-    head->pixels = pf_alloc_aligned(count, pf_ring_sample_bytes(config), err);
-    return head->slots && head->pixels ? 0 : -1;
+    PfPrefetch *prefetch = &pipeline->prefetch;
+    prefetch->limit = limit_of(config);
+    prefetch->most = config->workers > 1 ? config->workers - 1 : 1;
+    size_t count = (size_t)prefetch->limit;
+    prefetch->slots = pf_calloc(count + 1, sizeof *prefetch->slots, err);
+    prefetch->pixels = pf_alloc_aligned(count, pf_ring_sample_bytes(config), err);
+    return prefetch->slots && prefetch->pixels ? 0 : -1;
 }
 
 void pf_prefetch_free(PfPipeline *pipeline)
 {
-    PfPrefetch *head = &pipeline->prefetch;
-    free(head->slots);
-    free(head->pixels);
-    head->slots = NULL;
-    head->pixels = NULL;
+    PfPrefetch *prefetch = &pipeline->prefetch;
+    free(prefetch->slots);
+    free(prefetch->pixels);
+    prefetch->slots = NULL;
+    prefetch->pixels = NULL;
 }
 
 void pf_prefetch_end(PfPipeline *pipeline)
 {
-    PfPrefetch *head = &pipeline->prefetch;
-    head->limit = head->taken;
-    while (head->busy && !pipeline->stopping)
+    PfPrefetch *prefetch = &pipeline->prefetch;
+    prefetch->limit = prefetch->taken;
+    while (prefetch->busy && !pipeline->stopping)
         pthread_cond_wait(&pipeline->advanced, &pipeline->lock);
-    if (!head->busy && !head->left) pf_prefetch_free(pipeline);
+    if (!prefetch->busy && !prefetch->left) pf_prefetch_free(pipeline);
 }
 
 /* ---- one image ---- */
@@ -89,7 +88,7 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
 {
     PfSampleBytes *bytes = &decoder->bytes;
     PfImage raw = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
-    int decoded = bytes->width > 0;
+    bool decoded = bytes->width > 0;
     if (!decoded && pf_preprocess_decode(bytes->data, bytes->size_bytes, config->preprocess,
                                          &decoder->image, err))
         return -1;
@@ -117,7 +116,7 @@ static int fail_sample(const PfImageFile *file, PfError *err)
 /* What a decode thread has to do next. */
 typedef struct Place {
     int64_t number;
-    PfBatch *batch; /* of the ring; NULL: it belongs to the head start */
+    PfBatch *batch; /* of the ring; NULL: it is prefetched */
     PfSlot *slot;
     uint8_t *pixels;
 } Place;
@@ -170,16 +169,16 @@ static bool take_from_ring(PfPipeline *pipeline, Place *place)
     return true;
 }
 
-/* The next place of the head start, where another thread may decode now. Caller holds the lock. */
+/* The next place that is prefetched, where another thread may decode now. Caller holds the lock. */
 static bool take_prefetched(PfPipeline *pipeline, Place *place)
 {
-    PfPrefetch *head = &pipeline->prefetch;
-    if (head->taken >= head->limit || head->busy >= head->most) return false;
-    size_t i = (size_t)head->taken;
-    *place = (Place){.number = head->taken++,
-                     .slot = &head->slots[i],
-                     .pixels = head->pixels + i * pf_ring_sample_bytes(&pipeline->config)};
-    head->busy++;
+    PfPrefetch *prefetch = &pipeline->prefetch;
+    if (prefetch->taken >= prefetch->limit || prefetch->busy >= prefetch->most) return false;
+    size_t i = (size_t)prefetch->taken;
+    *place = (Place){.number = prefetch->taken++,
+                     .slot = &prefetch->slots[i],
+                     .pixels = prefetch->pixels + i * pf_ring_sample_bytes(&pipeline->config)};
+    prefetch->busy++;
     return true;
 }
 
@@ -202,16 +201,16 @@ static bool take_place(PfPipeline *pipeline, Place *place)
     return taken;
 }
 
-/* Nobody has to be woken for the next place of the head start: the caller takes it. */
+/* Nobody has to be woken for the next place that is prefetched: the caller takes it. */
 static void place_done(PfPipeline *pipeline, const Place *place, double seconds,
                        double read_seconds)
 {
-    PfPrefetch *head = &pipeline->prefetch;
+    PfPrefetch *prefetch = &pipeline->prefetch;
     pthread_mutex_lock(&pipeline->lock);
     if (!place->batch) {
-        head->busy--;
-        head->left++;
-        head->seconds += seconds;
+        prefetch->busy--;
+        prefetch->left++;
+        prefetch->seconds += seconds;
         pthread_cond_broadcast(&pipeline->advanced);
     } else {
         pipeline->stats.decode_seconds += seconds - read_seconds;
@@ -221,25 +220,25 @@ static void place_done(PfPipeline *pipeline, const Place *place, double seconds,
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-/* Copies into the ring what the head start has decoded. The last one frees its memory. */
-static void move_from_head_start(PfPipeline *pipeline, const Place *place)
+/* Copies into the ring what was prefetched. The last image frees the memory of them all. */
+static void move_prefetched(PfPipeline *pipeline, const Place *place)
 {
-    PfPrefetch *head = &pipeline->prefetch;
+    PfPrefetch *prefetch = &pipeline->prefetch;
     size_t size = pf_ring_sample_bytes(&pipeline->config);
-    *place->slot = head->slots[place->number];
-    memcpy(place->pixels, head->pixels + (size_t)place->number * size, size);
+    *place->slot = prefetch->slots[place->number];
+    memcpy(place->pixels, prefetch->pixels + (size_t)place->number * size, size);
     pthread_mutex_lock(&pipeline->lock);
-    if (--head->left == 0) pf_prefetch_free(pipeline);
+    if (--prefetch->left == 0) pf_prefetch_free(pipeline);
     pthread_mutex_unlock(&pipeline->lock);
 }
 
-/* Decodes it, or has it from the head start. */
+/* Decodes the image, unless it was prefetched. */
 static int fill_place(PfPipeline *pipeline, Decoder *decoder, const Place *place,
                       double *read_seconds, PfError *err)
 {
     if (!place->batch || place->number >= pipeline->prefetch.taken)
         return decode_sample(pipeline, decoder, place, read_seconds, err);
-    move_from_head_start(pipeline, place);
+    move_prefetched(pipeline, place);
     return 0;
 }
 

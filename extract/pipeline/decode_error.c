@@ -17,7 +17,7 @@ typedef enum Way { EXACT, FAST, WAYS } Way;
 /* A measurement under way. */
 typedef struct Probe {
     const PfBackboneSession *session;
-    PfDecodeError *drift;
+    PfDecodeError *found;
     uint8_t *crops[WAYS]; /* (IMAGES, crop, crop, 3) */
     PfSampleBytes bytes;
     PfImage image;
@@ -34,7 +34,7 @@ static size_t crop_bytes(const Probe *probe)
 static int render(Probe *probe, Way way, double *seconds, PfError *err)
 {
     PfPreprocess settings = probe->session->plan->preprocess;
-    uint8_t *out = probe->crops[way] + (size_t)probe->drift->images * crop_bytes(probe);
+    uint8_t *out = probe->crops[way] + (size_t)probe->found->images * crop_bytes(probe);
     double started = pf_clock_seconds();
     settings.fast_decode = way == FAST;
     int failed = pf_preprocess_decode(probe->bytes.data, probe->bytes.size_bytes, &settings,
@@ -47,19 +47,19 @@ static int render(Probe *probe, Way way, double *seconds, PfError *err)
 /* Adds the image if fast decoding makes it smaller. */
 static int look_at(Probe *probe, const PfDataset *dataset, int64_t sample, PfError *err)
 {
-    PfDecodeError *drift = probe->drift;
+    PfDecodeError *found = probe->found;
     double fast_seconds, exact_seconds;
     if (pf_dataset_read(dataset, sample, &probe->bytes, err)) return -1;
     if (probe->bytes.width > 0) return 0; /* no file to decode */
     if (render(probe, FAST, &fast_seconds, err)) return -1;
-    drift->looked_at++;
+    found->looked_at++;
     if (!probe->image.halvings) return 0;
     /* Timed from here on, when code and buffers have been touched once. */
     if (render(probe, EXACT, &exact_seconds, err) || render(probe, FAST, &fast_seconds, err))
         return -1;
-    drift->fast_seconds += fast_seconds;
-    drift->exact_seconds += exact_seconds;
-    drift->images++;
+    found->fast_seconds += fast_seconds;
+    found->exact_seconds += exact_seconds;
+    found->images++;
     return 0;
 }
 
@@ -67,7 +67,7 @@ static int look_at_first(Probe *probe, const PfDataset *dataset, const int64_t *
                          int64_t count, PfError *err)
 {
     int enough = probe->session->batch < IMAGES ? probe->session->batch : IMAGES;
-    for (int64_t i = 0; i < count && i < LOOK_AT && probe->drift->images < enough; i++) {
+    for (int64_t i = 0; i < count && i < LOOK_AT && probe->found->images < enough; i++) {
         PfError cause = {0};
         if (!look_at(probe, dataset, samples[i], &cause)) continue;
         if (cause.exit_code == PF_EXIT_BAD_IMAGES) continue; /* the run itself will name it */
@@ -95,14 +95,14 @@ static int run_network(const Probe *probe, Way way, void **outputs, PfError *err
     const PfBackboneSession *session = probe->session;
     for (int t = 0; t < session->tap_count; t++) {
         size_t row = (size_t)tap_values(probe, t) * pf_dtype_size(tap_dtype(probe, t));
-        outputs[t] = pf_alloc_aligned((size_t)probe->drift->images, row, err);
+        outputs[t] = pf_alloc_aligned((size_t)probe->found->images, row, err);
         if (!outputs[t]) return -1;
     }
     return pf_backbone_forward(session->plugin, session->backbones[0], probe->crops[way],
-                               probe->drift->images, outputs, err);
+                               probe->found->images, outputs, err);
 }
 
-static void compare_rows(const float *exact, const float *fast, int64_t count, PfDecodeError *drift)
+static void compare_rows(const float *exact, const float *fast, int64_t count, PfDecodeError *found)
 {
     double dot = 0, exact_square = 0, fast_square = 0, largest = 0, difference = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -114,8 +114,8 @@ static void compare_rows(const float *exact, const float *fast, int64_t count, P
         difference = fmax(difference, fabs(a - b));
     }
     double norms = sqrt(exact_square * fast_square);
-    drift->mean_cosine += norms > 0 ? dot / norms : exact_square == fast_square;
-    if (largest > 0) drift->largest_error = fmax(drift->largest_error, difference / largest);
+    found->mean_cosine += norms > 0 ? dot / norms : exact_square == fast_square;
+    if (largest > 0) found->largest_error = fmax(found->largest_error, difference / largest);
 }
 
 static int compare_tap(Probe *probe, int tap, void *const outputs[WAYS], PfError *err)
@@ -125,12 +125,12 @@ static int compare_tap(Probe *probe, int tap, void *const outputs[WAYS], PfError
     size_t row = (size_t)count * pf_dtype_size(dtype);
     float *rows = pf_alloc_aligned(2 * (size_t)count, sizeof *rows, err);
     if (!rows) return -1;
-    for (int i = 0; i < probe->drift->images; i++) {
+    for (int i = 0; i < probe->found->images; i++) {
         for (Way way = EXACT; way < WAYS; way++)
             pf_f32_from_dtype_array(rows + way * count,
                                     (const uint8_t *)outputs[way] + (size_t)i * row, dtype,
                                     (size_t)count);
-        compare_rows(rows, rows + count, count, probe->drift);
+        compare_rows(rows, rows + count, count, probe->found);
     }
     free(rows);
     return 0;
@@ -147,7 +147,7 @@ static int compare_features(Probe *probe, PfError *err)
         failed = compare_tap(probe, t, (void *[]){outputs[t], outputs[taps + t]}, err);
     for (int i = 0; i < WAYS * taps; i++) free(outputs[i]);
     free(outputs);
-    probe->drift->mean_cosine /= (double)probe->drift->images * taps;
+    probe->found->mean_cosine /= (double)probe->found->images * taps;
     return failed ? -1 : 0;
 }
 
@@ -155,15 +155,15 @@ static int compare_features(Probe *probe, PfError *err)
 
 int pf_decode_error_measure(const PfDataset *dataset, const int64_t *samples, int64_t count,
                             const PfBackboneSession *session, const PfImageLimits *limits,
-                            PfDecodeError *drift, PfError *err)
+                            PfDecodeError *found, PfError *err)
 {
-    Probe probe = {.session = session, .drift = drift, .image.limits = *limits};
-    *drift = (PfDecodeError){0};
+    Probe probe = {.session = session, .found = found, .image.limits = *limits};
+    *found = (PfDecodeError){0};
     for (Way way = EXACT; way < WAYS; way++)
         probe.crops[way] = pf_alloc_aligned(IMAGES, crop_bytes(&probe), err);
     int failed = !probe.crops[EXACT] || !probe.crops[FAST] ||
                  look_at_first(&probe, dataset, samples, count, err) ||
-                 (drift->images && compare_features(&probe, err));
+                 (found->images && compare_features(&probe, err));
     for (Way way = EXACT; way < WAYS; way++) free(probe.crops[way]);
     pf_sample_bytes_free(&probe.bytes);
     pf_image_free(&probe.image);
@@ -171,15 +171,15 @@ int pf_decode_error_measure(const PfDataset *dataset, const int64_t *samples, in
     return failed ? -1 : 0;
 }
 
-void pf_decode_error_print(const PfDecodeError *drift)
+void pf_decode_error_print(const PfDecodeError *found)
 {
-    if (!drift->images)
+    if (!found->images)
         pf_say("fast decode: none of the first %d images is large enough to be decoded smaller",
-               drift->looked_at);
+               found->looked_at);
     else
         pf_say("fast decode: %d of the first %d images come smaller, %.1f times as fast; their "
                "features' cosine similarity to exact ones is %.5f (mean), largest relative error "
                "%.3f",
-               drift->images, drift->looked_at, drift->exact_seconds / drift->fast_seconds,
-               drift->mean_cosine, drift->largest_error);
+               found->images, found->looked_at, found->exact_seconds / found->fast_seconds,
+               found->mean_cosine, found->largest_error);
 }

@@ -2,7 +2,7 @@
 #ifndef PF_EXTRACT_PIPELINE_DECODE_ERROR_H
 #define PF_EXTRACT_PIPELINE_DECODE_ERROR_H
 
-#include "extract/backbone/backbone_session.h"
+#include "extract/backbone/session.h"
 #include "extract/dataset/dataset.h"
 #include "extract/image/image.h"
 
@@ -18,9 +18,9 @@ typedef struct PfDecodeError {
  * used are passed over. The session is open, and nobody else uses it meanwhile. */
 int pf_decode_error_measure(const PfDataset *dataset, const int64_t *samples, int64_t count,
                             const PfBackboneSession *session, const PfImageLimits *limits,
-                            PfDecodeError *drift, PfError *err);
+                            PfDecodeError *found, PfError *err);
 
 /* The line that says it. */
-void pf_decode_error_print(const PfDecodeError *drift);
+void pf_decode_error_print(const PfDecodeError *found);
 
 #endif

@@ -53,7 +53,7 @@ static int check_finite(const PfPipeline *pipeline, const PfBatch *batch, PfErro
     const PfDtype dtype = pipeline->network.output_dtype;
     for (int t = 0; t < pipeline->tap_count; t++) {
         int64_t per_row = pf_ring_row_values(config, &pipeline->taps[t]);
-        if (pf_is_pixel_tap(pipeline->taps[t].name)) continue;
+        if (pf_pixel_tap_is(pipeline->taps[t].name)) continue;
         int64_t at = find_non_finite(batch->features[t], dtype, per_row * batch->row_count);
         if (at < 0) continue;
         const PfPipelineRow *row = &batch->rows[at / per_row];

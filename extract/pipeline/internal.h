@@ -1,7 +1,6 @@
-/* What a pipeline is made of, for its own files: the ring of batches (pipeline_ring.c), the first
- * image of each content (pipeline_contents.c), decode threads (pipeline_decode.c) and forward
- * threads (pipeline_forward.c). pipeline.c, which starts and joins them, stands above all of these.
- */
+/* What a pipeline is made of, for its own files: the ring of batches (ring.c), the first image
+ * of each content (contents.c), decode threads (decode.c) and forward threads (forward.c).
+ * pipeline.c, which starts and joins them, stands above all of these. */
 #ifndef PF_EXTRACT_PIPELINE_INTERNAL_H
 #define PF_EXTRACT_PIPELINE_INTERNAL_H
 
@@ -10,7 +9,7 @@
 #include "extract/dataset/sample_reader.h"
 #include "extract/pipeline/pipeline.h"
 
-/* ---- the first image of each content ---- */
+/* ---- the first image of each content: contents.c ---- */
 
 /* Which image of a run is the first with its content, whatever the order in which threads come to
  * read them: images of equal bytes are computed once. Places are 0, 1, 2, ... in the order of the
@@ -97,7 +96,7 @@ struct PfPipeline {
     PfPipelineStats stats; /* from the run on; what the sink's thread counts needs no lock */
 };
 
-/* ---- the ring: pipeline_ring.c ---- */
+/* ---- the ring: ring.c ---- */
 
 int64_t pf_ring_total(const PfPipelineConfig *config);     /* samples */
 int pf_ring_views(const PfPipelineConfig *config);         /* of an image, at least 1 */
@@ -128,7 +127,7 @@ void pf_ring_stop_locked(PfPipeline *pipeline, const PfError *error);
 int pf_ring_count_decoded(const PfPipeline *pipeline);
 int pf_ring_count_computed(const PfPipeline *pipeline);
 
-/* ---- from files to pixels: pipeline_decode.c ---- */
+/* ---- from files to pixels: decode.c ---- */
 
 /* A decode thread of the PfPipeline: samples are handed out in order under its lock. Ends when
  * there are none any more, or the run is over. */
@@ -141,7 +140,7 @@ void pf_prefetch_free(PfPipeline *pipeline);
  * holds the lock. */
 void pf_prefetch_end(PfPipeline *pipeline);
 
-/* ---- from pixels to features: pipeline_forward.c ---- */
+/* ---- from pixels to features: forward.c ---- */
 
 /* A device and what is under way on it. */
 typedef struct PfForwardLane {

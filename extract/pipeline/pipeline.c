@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
+#include "extract/backbone/device_list.h"
 #include "extract/pipeline/internal.h"
 
 #define MAX_WORKERS 256

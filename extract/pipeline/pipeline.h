@@ -22,10 +22,8 @@
 #include <stdint.h>
 
 #include "common/cache/image_file.h"
-#include "extract/backbone/device_list.h"
 #include "extract/dataset/dataset.h"
 #include "permafrost/backbone.h"
-#include "permafrost/feature_cache.h"
 
 /* One good image of a batch. */
 typedef struct PfPipelineRow {
@@ -67,7 +65,7 @@ typedef struct PfPipelineConfig {
     int readers;          /* files read ahead, see sample_reader.h; 0: the decode threads read */
     int64_t largest_file; /* of the samples, in bytes; 0: not known */
     int64_t prefetch;     /* samples decoded at most before the network is there; 0: what fills
-                               PF_HEAD_START_BYTES */
+                               PF_PREFETCH_BYTES */
     int64_t max_pixels;   /* of an image, see image.h; 0: the usual limits */
     const volatile sig_atomic_t
         *interrupted; /* nonzero ends the run with PF_EXIT_INTERRUPTED; may be NULL */
@@ -75,7 +73,7 @@ typedef struct PfPipelineConfig {
 
 /* Of pixels: 222 crops of 224 x 224, most of what a thread decodes in the time that libtorch loads.
  */
-#define PF_HEAD_START_BYTES ((size_t)32 << 20)
+#define PF_PREFETCH_BYTES ((size_t)32 << 20)
 
 /* What becomes of the pixels. */
 typedef struct PfPipelineNetwork {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "common/base/memory.h"
-#include "extract/backbone/backbone_session.h"
+#include "extract/backbone/session.h"
 #include "extract/image/pixel_tap.h"
 #include "extract/pipeline/internal.h"
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/cache/codec/tap_layout.h"
@@ -61,7 +62,7 @@ static int same_layout(const PfRowSource *source, const PfTapLayout *layout, int
     size_t stored_bytes = 0;
     void *stored = pf_alloc_aligned(pf_chunk_bound(&layout->format), 1, err);
     int tap = source->find_tap(source->context, layout->tap.name);
-    int64_t count = rows < layout->chunk_rows ? rows : layout->chunk_rows;
+    int64_t count = pf_min(rows, layout->chunk_rows);
     int failed =
         !stored || tap < 0 ||
         source->read_stored(source->context, tap, 0, count, layout, stored, &stored_bytes, err);
@@ -200,19 +201,20 @@ static void free_columns(Comparison *at)
     free(at->groups);
 }
 
-int pf_cache_match(PfCache *cache, const PfRowIndex *known, const PfDatasetScan *scan,
-                   const PfCacheTap *taps, PfCompression compression, int level,
-                   PfCacheMatch *match, PfError *err)
+int pf_plan_cache_match(PfCache *cache, const PfRowIndex *known, const PfDatasetScan *scan,
+                        const PfCacheTap *taps, PfCompression compression, int level,
+                        PfPlanCacheMatch *match, PfError *err)
 {
     Comparison at = {.cache = cache, .known = known, .scan = scan};
     bool same = false;
-    *match = PF_CACHE_DIFFERS;
+    *match = PF_PLAN_CACHE_DIFFERS;
     if (!same_targets(cache, scan->dataset)) return 0;
     int failed = read_columns(&at, err);
     if (!failed && same_samples(&at))
         failed = same_storage(&at, taps, compression, level, &same, err);
     /* Nobody wants a copy of all that a virtual one refers to for the sake of dates. */
-    if (same) *match = at.stale && !is_virtual(cache) ? PF_CACHE_STAMPS_DIFFER : PF_CACHE_EQUAL;
+    if (same)
+        *match = at.stale && !is_virtual(cache) ? PF_PLAN_CACHE_STAMPS_DIFFER : PF_PLAN_CACHE_EQUAL;
     free_columns(&at);
     return failed;
 }
@@ -220,7 +222,7 @@ int pf_cache_match(PfCache *cache, const PfRowIndex *known, const PfDatasetScan 
 /* ---- writing it ---- */
 
 typedef struct Writing {
-    const PfExtractionBuild *of;
+    const PfPlanCacheBuild *of;
     uint32_t *rows, *rejects; /* samples with and without features, in dataset order */
     int64_t row_count, reject_count;
     PfRowPlace before; /* of the row asked for last */
@@ -282,7 +284,7 @@ static int list_rows(Writing *writing, PfError *err)
 
 static int write_rows(Writing *writing, const char *output, PfCacheBuildStats *stats, PfError *err)
 {
-    const PfExtractionBuild *of = writing->of;
+    const PfPlanCacheBuild *of = writing->of;
     int target_count;
     const PfCacheTarget *targets = pf_dataset_targets(of->scan->dataset, &target_count);
     PfCacheBuildPlan plan = {.taps = of->taps,
@@ -309,10 +311,10 @@ static int write_rows(Writing *writing, const char *output, PfCacheBuildStats *s
     return failed;
 }
 
-int pf_extraction_build_write(const PfExtractionBuild *composition, const char *output,
-                              PfCacheBuildStats *stats, PfError *err)
+int pf_plan_cache_build(const PfPlanCacheBuild *build, const char *output, PfCacheBuildStats *stats,
+                        PfError *err)
 {
-    Writing writing = {.of = composition, .before = {-1, 0}};
+    Writing writing = {.of = build, .before = {-1, 0}};
     int failed = list_rows(&writing, err) || write_rows(&writing, output, stats, err);
     free(writing.rows);
     free(writing.rejects);

@@ -5,20 +5,21 @@
 
 #include "extract/plan/dataset_scan.h"
 
-typedef enum PfCacheMatch {
-    PF_CACHE_DIFFERS,
-    PF_CACHE_STAMPS_DIFFER, /* and nothing else does: files were touched, copied or moved back */
-    PF_CACHE_EQUAL,
-} PfCacheMatch;
+typedef enum PfPlanCacheMatch {
+    PF_PLAN_CACHE_DIFFERS,
+    PF_PLAN_CACHE_STAMPS_DIFFER, /* and nothing else does: files were touched, copied or moved back
+                                  */
+    PF_PLAN_CACHE_EQUAL,
+} PfPlanCacheMatch;
 
-/* Whether the cache is what composing would make of the scan: rows and rejects in the dataset's
+/* Whether the cache is what would be built of the scan: rows and rejects in the dataset's
  * order, with its paths, splits, labels and classes; all taps, compressed as asked, or wherever a
  * virtual cache has them. The cache is the first source of `known`. */
-int pf_cache_match(PfCache *cache, const PfRowIndex *known, const PfDatasetScan *scan,
-                   const PfCacheTap *taps, PfCompression compression, int level,
-                   PfCacheMatch *match, PfError *err);
+int pf_plan_cache_match(PfCache *cache, const PfRowIndex *known, const PfDatasetScan *scan,
+                        const PfCacheTap *taps, PfCompression compression, int level,
+                        PfPlanCacheMatch *match, PfError *err);
 
-typedef struct PfExtractionBuild {
+typedef struct PfPlanCacheBuild {
     const PfDatasetScan *scan; /* nothing is missing any more */
     const PfRowIndex *known;
     const PfCacheTap *taps;
@@ -27,10 +28,10 @@ typedef struct PfExtractionBuild {
     PfCompression compression;
     int level, threads;
     const volatile sig_atomic_t *interrupted; /* may be NULL */
-} PfExtractionBuild;
+} PfPlanCacheBuild;
 
 /* Writes `output`, of which the old one stays until the new one is whole. */
-int pf_extraction_build_write(const PfExtractionBuild *composition, const char *output,
-                              PfCacheBuildStats *stats, PfError *err);
+int pf_plan_cache_build(const PfPlanCacheBuild *build, const char *output, PfCacheBuildStats *stats,
+                        PfError *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/digest.h"
+#include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/cache/split.h"
@@ -48,7 +49,7 @@ static bool is_unsure(const PfImageFile *file, const PfRowIndex *known)
            pf_row_index_unreadable(known, file->path, &image);
 }
 
-/* was_hashed says for a moment that the sample has to be. */
+/* Until hash_unsure, was_hashed says that the sample has to be hashed. */
 static void look_at_sample(void *context, int64_t index)
 {
     Search *search = context;
@@ -122,8 +123,8 @@ static void hash_block(void *context, int64_t block)
     Search *search = context;
     PfSampleBytes bytes = {0};
     PfError error = {0};
-    int64_t first = search->round_first + block * HASH_BLOCK, end = first + HASH_BLOCK;
-    if (end > search->round_end) end = search->round_end;
+    int64_t first = search->round_first + block * HASH_BLOCK;
+    int64_t end = pf_min(first + HASH_BLOCK, search->round_end);
     for (int64_t i = first; i < end && !has_failed(search); i++)
         if (hash_sample(search, search->unsure[i], &bytes, &error)) note_failure(search, &error);
     pf_sample_bytes_free(&bytes);
@@ -144,8 +145,7 @@ static int hash_unsure(Search *search, PfError *err)
     if (list_unsure(search, err)) return -1;
     pf_progress_start(&progress, "files compared", search->unsure_count);
     while (search->round_first < search->unsure_count && !has_failed(search)) {
-        int64_t end = search->round_first + HASH_ROUND;
-        search->round_end = end < search->unsure_count ? end : search->unsure_count;
+        search->round_end = pf_min(search->round_first + HASH_ROUND, search->unsure_count);
         int64_t blocks = (search->round_end - search->round_first + HASH_BLOCK - 1) / HASH_BLOCK;
         pf_parallel_for(blocks, 0, hash_block, search);
         search->round_first = search->round_end;
@@ -371,7 +371,8 @@ static void look_at(void *context, int64_t i)
     if (pf_image_orientation(head, size) > 1) atomic_fetch_add(&look->rotated, 1);
 }
 
-/* Spread evenly: of n the k-th is taken where k * limit / n steps up behind it. */
+/* Spread evenly: of n images the k-th is taken where k * limit / n and (k + 1) * limit / n, rounded
+ * down, differ. */
 static void choose(const PfDatasetScan *scan, const PfRotations *rotations, int64_t *samples)
 {
     int64_t n = rotations->to_compute, limit = rotations->looked_at, k = 0, count = 0;
@@ -390,7 +391,7 @@ int pf_dataset_scan_count_rotations(const PfDatasetScan *scan, int threads,
     if (!pf_dataset_has_files(scan->dataset)) return 0;
     for (int64_t i = 0; i < scan->count; i++) out->to_compute += scan->samples[i].missing != 0;
     int64_t n = out->to_compute;
-    out->looked_at = n < PF_ROTATIONS_LOOK_AT ? n : PF_ROTATIONS_LOOK_AT;
+    out->looked_at = pf_min(n, PF_ROTATIONS_LOOK_AT);
     int64_t *samples = pf_calloc((size_t)out->looked_at, sizeof *samples, err);
     if (!samples) return -1;
     choose(scan, out, samples);

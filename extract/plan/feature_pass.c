@@ -1,7 +1,6 @@
 #include "extract/plan/feature_pass.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -127,7 +126,7 @@ static int open_pipeline(Pass *pass, int64_t sample_count, PfError *err)
         .dataset = of->scan->dataset,
         .samples = of->group->samples,
         .sample_count = sample_count,
-        .once = 1,
+        .once = true,
         .preprocess = &plan->preprocess,
         .views = plan->views,
         .view_seed = (uint64_t)plan->view_seed,
@@ -166,16 +165,16 @@ static void print_memory(const PfFeaturePass *of, size_t bytes)
 
 /* What fast decoding does to features is measured and said once a run, before other threads have
  * the network. */
-static int measure_drift(const PfFeaturePass *of, PfError *err)
+static int measure_decode_error(const PfFeaturePass *of, PfError *err)
 {
-    PfDecodeError drift;
+    PfDecodeError found;
     PfImageLimits limits = {of->max_pixels, of->interrupted};
-    if (!of->session->plan->preprocess.fast_decode || of->plan->drift_measured) return 0;
-    of->plan->drift_measured = true;
+    if (!of->session->plan->preprocess.fast_decode || of->plan->decode_error_measured) return 0;
+    of->plan->decode_error_measured = true;
     if (pf_decode_error_measure(of->scan->dataset, of->group->samples, of->group->count,
-                                of->session, &limits, &drift, err))
+                                of->session, &limits, &found, err))
         return -1;
-    pf_decode_error_print(&drift);
+    pf_decode_error_print(&found);
     return 0;
 }
 
@@ -195,7 +194,7 @@ static int run_pipeline(Pass *pass, PfPipelineStats *stats, PfError *err)
                            .repeated = sink_repeated,
                            .progress = sink_progress};
     print_memory(pass->of, pf_pipeline_memory(&pass->config, &network));
-    if (measure_drift(pass->of, err)) return -1;
+    if (measure_decode_error(pass->of, err)) return -1;
     pf_progress_start(&pass->progress, "images", pass->config.sample_count);
     int failed = pf_pipeline_run(pass->pipeline, &network, &sink, stats, err);
     pf_progress_end(&pass->progress);
@@ -216,7 +215,7 @@ int pf_feature_pass_run(const PfFeaturePass *of, PfPipelineStats *stats, PfError
     int failed = run_pass(&pass, stats, err);
     pf_pipeline_close(&pass.pipeline);
     free(pass.images);
-    pf_backbone_session_print_slices(of->session);
+    pf_backbone_session_warn_of_slices(of->session);
     if (failed) return -1;
     return of->journal ? pf_journal_end(of->journal, err) : 0;
 }

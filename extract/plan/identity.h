@@ -6,7 +6,7 @@
 #ifndef PF_EXTRACT_PLAN_IDENTITY_H
 #define PF_EXTRACT_PLAN_IDENTITY_H
 
-#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/plan.h"
 
 /* As JSON, malloc'ed; with "taps" unless tap_count is 0. */
 char *pf_identity_json(const PfBackbonePlan *plan, const PfCacheTap *taps, int tap_count,

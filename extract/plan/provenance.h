@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/plan.h"
 #include "extract/dataset/dataset.h"
 
 /* By which rules rows were listed and split. A cache that does not name a rule was made when there

@@ -2,7 +2,7 @@
 #ifndef PF_EXTRACT_PLAN_REQUESTED_TAPS_H
 #define PF_EXTRACT_PLAN_REQUESTED_TAPS_H
 
-#include "extract/backbone/backbone_session.h"
+#include "extract/backbone/session.h"
 #include "extract/plan/row_index.h"
 
 typedef struct PfRequestedTaps {

@@ -208,7 +208,7 @@ static void match_taps(const PfRowIndex *known, Part *part, PfCacheTap *taps)
         int index = part->source.find_tap(part->source.context, taps[t].name);
         const PfCacheTap *found = index < 0 ? NULL : tap_of_source(known, part, index);
         if (found && taps[t].shape.rank < 0) taps[t].shape = found->shape;
-        int fits =
+        bool fits =
             found && found->dtype == taps[t].dtype && pf_shape_equal(&found->shape, &taps[t].shape);
         part->taps[t] = fits ? index : -1;
     }

@@ -1,6 +1,5 @@
 #include "extract/plan/work_plan.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +45,6 @@ static const char *drawing_text(const PfDataset *dataset, char *text, size_t siz
 
 void pf_work_plan_print_dataset(const PfDataset *dataset, const char *operand, PfShard shard)
 {
-    static const char *const names[] = {"train", "val", "test"};
     char splits[96] = "", drawing[128];
     int class_count, target_count;
     print_warnings(dataset);
@@ -57,7 +55,7 @@ void pf_work_plan_print_dataset(const PfDataset *dataset, const char *operand, P
         size_t used = strlen(splits);
         if (count)
             snprintf(splits + used, sizeof splits - used, "%s%lld %s", used ? ", " : "",
-                     (long long)count, names[i]);
+                     (long long)count, pf_dataset_split_names[i]);
     }
     pf_say("%s: %s, %lld images (%s%s)%s", operand, pf_dataset_kind(dataset),
            (long long)pf_dataset_count(dataset), splits,
@@ -189,7 +187,7 @@ void pf_work_plan_print_sizes(PfWorkPlan *plan)
 
 /* ---- the disk ---- */
 
-int64_t pf_disk_free(const char *path)
+int64_t pf_work_plan_disk_free(const char *path)
 {
     const char *fake = getenv("PF_FAKE_DISK_FREE");
     struct statvfs status;
@@ -215,7 +213,7 @@ int pf_work_plan_check_disk(PfWorkPlan *plan, PfError *err)
 {
     char journal_size[PF_SIZE_TEXT], cache_size[PF_SIZE_TEXT], free_size[PF_SIZE_TEXT];
     int64_t cache = plan->cache_bytes, journal = plan->journal_bytes;
-    int64_t available = pf_disk_free(plan->output);
+    int64_t available = pf_work_plan_disk_free(plan->output);
     if (!is_measured(plan) || plan->disk_checked) return 0;
     for (int t = 0; t < plan->wanted->count; t++) {
         double stored = plan->ratio[t] * (double)row_bytes(&plan->wanted->taps[t]);

@@ -23,7 +23,7 @@ typedef struct PfWorkPlan {
     double ratio[PF_KNOWN_TAPS_MAX];       /* stored bytes by raw ones; 0 = not measured yet */
     int64_t to_compute[PF_KNOWN_TAPS_MAX]; /* rows of each tap that go through the journal */
     uint64_t said;                         /* taps whose line has been printed */
-    bool disk_checked, memory_said, drift_measured;
+    bool disk_checked, memory_said, decode_error_measured;
 } PfWorkPlan;
 
 /* cache: NULL where there is none; its taps need not be measured. */
@@ -41,6 +41,6 @@ int pf_work_plan_check_disk(PfWorkPlan *plan, PfError *err);
 
 /* Bytes free on the disk that the file `path` goes to; PF_FAKE_DISK_FREE in the environment says
  * how many, for tests. -1 where nobody can tell. */
-int64_t pf_disk_free(const char *path);
+int64_t pf_work_plan_disk_free(const char *path);
 
 #endif

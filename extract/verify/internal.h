@@ -1,5 +1,5 @@
-/* What --verify is made of, for its own files: what was found (verify_findings.c), every row
- * (verify_features.c) and every image (verify_images.c). */
+/* What --verify is made of, for its own files: what was found (verify.c), every row (features.c)
+ * and every image (images.c). */
 #ifndef PF_EXTRACT_VERIFY_INTERNAL_H
 #define PF_EXTRACT_VERIFY_INTERNAL_H
 

@@ -2,12 +2,14 @@
 
 #include <cjson/cJSON.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/digest.h"
 #include "common/base/json.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/cache/equal_images.h"
@@ -16,6 +18,33 @@
 #include "extract/dataset/dataset.h"
 #include "extract/plan/provenance.h"
 #include "extract/verify/internal.h"
+
+/* ---- what was found: lines on a stream, of each kind not too many ---- */
+
+#define SHOWN_OF_A_KIND 20
+
+void pf_findings_begin(PfFindings *findings)
+{
+    findings->of_kind = 0;
+}
+
+void pf_findings_add(PfFindings *findings, const char *format, ...)
+{
+    va_list arguments;
+    findings->total++;
+    if (++findings->of_kind > SHOWN_OF_A_KIND && pf_log_verbosity() < PF_VERBOSE) return;
+    va_start(arguments, format);
+    pf_vprint(findings->out, format, arguments);
+    va_end(arguments);
+    fputc('\n', findings->out);
+}
+
+void pf_findings_end(PfFindings *findings)
+{
+    if (findings->of_kind > SHOWN_OF_A_KIND && pf_log_verbosity() < PF_VERBOSE)
+        pf_print(findings->out, "... and %lld more of this kind (-v shows all)\n",
+                 (long long)(findings->of_kind - SHOWN_OF_A_KIND));
+}
 
 /* ---- a digest that came by another way than the cache: --signature ---- */
 
@@ -299,7 +328,7 @@ static int open_dataset(Verify *verify, PfError *err)
 {
     PfDatasetOptions listing = verify->options->listing;
     if (!verify->options->dataset) return 0;
-    listing.splits_unknown = 1;
+    listing.splits_unknown = true;
     if (verify->cache) {
         listing.exact_split_names =
             pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;
@@ -309,7 +338,7 @@ static int open_dataset(Verify *verify, PfError *err)
                                err);
 }
 
-int pf_cache_verify(const PfVerifyOptions *options, FILE *out, PfError *err)
+int pf_verify_cache(const PfVerifyOptions *options, FILE *out, PfError *err)
 {
     Verify verify = {.options = options, .findings = {.out = out}};
     if (options->signature && check_signature(options->signature, options->cache, err)) return -1;

@@ -18,6 +18,6 @@ typedef struct PfVerifyOptions {
 
 /* Reads all of it. What is wrong goes to `out`, a line each, and makes this fail; a line
  * that says what was checked, where nothing is. */
-int pf_cache_verify(const PfVerifyOptions *options, FILE *out, PfError *err);
+int pf_verify_cache(const PfVerifyOptions *options, FILE *out, PfError *err);
 
 #endif

@@ -4,7 +4,7 @@
 #define PF_PREDICT_MODEL_NETWORK_H
 
 #include "common/model/model_file.h"
-#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/plan.h"
 #include "permafrost/feature_cache.h"
 #include "permafrost/suffix.h"
 

@@ -9,8 +9,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/random.h"
-#include "extract/backbone/backbone_plan.h"
-#include "extract/backbone/backbone_session.h"
+#include "extract/backbone/plan.h"
+#include "extract/backbone/session.h"
 
 enum { RINGS = PF_BACKBONE_DEPTH_MAX };
 

@@ -32,6 +32,17 @@ expect 0 old photos -o explicit.h5 --exif apply --resize-order pillow13
 for pair in new:before new:turned new:ordered before:turned before:ordered; do other_rows "${pair%:*}.h5" "${pair#*:}.h5"; done
 same_rows new.h5 explicit.h5
 
+# A shard counts its own images: here only those of the second one are turned.
+mkdir -p halves/a halves/b
+for n in 1 2; do
+  cp photos/a/plain.jpg halves/a/$n.jpg; echo $n >> halves/a/$n.jpg
+  cp photos/a/turned.jpg halves/b/$n.jpg; echo $n >> halves/b/$n.jpg
+done
+expect 0 old halves -o half.h5 --shard 2/2 --dry-run
+stderr_has '2 of 2 images carry an EXIF rotation: applied'
+expect 0 old halves -o half.h5 --shard 1/2 --dry-run
+stderr_lacks 'EXIF rotation'
+
 # Neither passes for the other.
 expect 4 old photos -o new.h5 --exif ignore
 stderr_has 'preprocess.exif: the cache has "apply", asked for nothing, which means "ignore"'

@@ -242,6 +242,15 @@ for name in photos/train/cat/001.jpg same.jpg; do
   stderr_has 'is an image of the dataset'
   kept photos/train/cat/001.jpg
 done
+# Of any shard: the first image is in one, the last one in another.
+for name in "$(find photos -name '*.jpg' | sort | head -n 1)" "$(find photos -name '*.jpg' | sort | tail -n 1)"; do
+  keep "$name"
+  for k in 1 2; do
+    expect 2 extract_fake photos -o "$name" --force --shard $k/2
+    stderr_has 'is an image of the dataset'
+  done
+  kept "$name"
+done
 expect 2 extract_fake photos -o net.pt --force
 [ "$(cat net.pt)" = 'a network' ] || failed 'the network is lost'
 expect 0 extract_fake photos -o picture.jpg --force # any other file is what --force is for

@@ -118,7 +118,7 @@ static void verify(const char *path)
     PfError err = {0};
     if (!nowhere) nowhere = fopen("/dev/null", "w");
     FUZZ_CHECK(nowhere);
-    if (pf_cache_verify(&options, nowhere, &err)) fuzz_check_refusal(&err);
+    if (pf_verify_cache(&options, nowhere, &err)) fuzz_check_refusal(&err);
 }
 
 /* What is open in HDF5: a cache that is closed, or was refused, leaves nothing. */

@@ -1,7 +1,7 @@
 /* Model files as predict reads them: opened, applied to features, its answers printed. */
 #include <stdio.h>
 
-#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/plan.h"
 #include "fuzz.h"
 #include "predict/model/scorer.h"
 #include "predict/writer.h"

@@ -835,7 +835,7 @@ START_TEST(shards_cover_without_overlap_and_evenly)
             if (counts[c] > sizes[s]) continue;
             for (int64_t number = 1; number <= counts[c]; number++) {
                 int64_t first, size;
-                pf_shard_range((PfShard){number, counts[c]}, sizes[s], &first, &size);
+                pf_dataset_shard_range((PfShard){number, counts[c]}, sizes[s], &first, &size);
                 ck_assert_int_eq(first, end);
                 ck_assert_int_ge(size, 1);
                 end += size;
@@ -852,15 +852,16 @@ END_TEST
 START_TEST(shards_begin_where_chunks_do)
 {
     int64_t first, size;
-    pf_shard_range((PfShard){2, 3}, 60000, &first, &size); /* 60000 / 48 = 1250: units of 1024 */
+    /* 60000 / 48 = 1250: units of 1024 */
+    pf_dataset_shard_range((PfShard){2, 3}, 60000, &first, &size);
     ck_assert_int_eq(first, 19 * 1024);
     ck_assert_int_eq(size, 20 * 1024);
-    pf_shard_range((PfShard){4, 8}, 1281167, &first, &size); /* of 4096, the most */
+    pf_dataset_shard_range((PfShard){4, 8}, 1281167, &first, &size); /* of 4096, the most */
     ck_assert_int_eq(first % 4096, 0);
     ck_assert_int_ne(first % 8192, 0);
-    pf_shard_range((PfShard){2, 2}, INT64_MAX / 2, &first, &size);
+    pf_dataset_shard_range((PfShard){2, 2}, INT64_MAX / 2, &first, &size);
     ck_assert_int_eq(first + size, INT64_MAX / 2);
-    pf_shard_range((PfShard){0}, 7, &first, &size);
+    pf_dataset_shard_range((PfShard){0}, 7, &first, &size);
     ck_assert(first == 0 && size == 7);
 }
 END_TEST
@@ -920,7 +921,27 @@ START_TEST(a_shard_reads_its_own_samples)
     ck_assert(!memcmp(bytes.data, "b/3.jpg", 7));
     ck_assert(!pf_dataset_stat(dataset, 0, &stamp));
     ck_assert_int_eq(stamp.ctime_ns, bytes.stamp.ctime_ns);
+    uint8_t head[4];
+    ck_assert_uint_eq(pf_dataset_read_head(dataset, 0, head, sizeof head), sizeof head);
+    ck_assert(!memcmp(head, "b/3.", sizeof head));
     pf_sample_bytes_free(&bytes);
+}
+END_TEST
+
+/* A run of one shard must not write over what the runs of the others read. */
+START_TEST(a_shard_knows_the_files_of_the_whole)
+{
+    MAKE_TREE("a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg", "5.txt");
+    static const char *const images[] = {"a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg"};
+    PfDatasetOptions options = {.shard = {2, 2}};
+    struct stat file;
+    open_dataset(top, &options);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(stat(in_top(images[i]), &file), 0);
+        ck_assert(pf_dataset_has_file(dataset, &file));
+    }
+    ck_assert_int_eq(stat(in_top("5.txt"), &file), 0);
+    ck_assert(!pf_dataset_has_file(dataset, &file));
 }
 END_TEST
 
@@ -1075,6 +1096,7 @@ int main(void)
     tcase_add_test(cases, shards_begin_where_chunks_do);
     tcase_add_test(cases, a_shard_has_the_splits_and_classes_of_the_whole);
     tcase_add_test(cases, a_shard_reads_its_own_samples);
+    tcase_add_test(cases, a_shard_knows_the_files_of_the_whole);
     tcase_add_test(cases, more_shards_than_images_are_refused);
     tcase_add_test(cases, a_sample_has_its_share_of_every_class_and_split);
     tcase_add_test(cases, a_larger_sample_holds_a_smaller_one);

@@ -1,7 +1,6 @@
 /* EXIF orientations: where they are found, what is passed over, and what turning does to pixels.
  * Equality with Pillow is parity/pixels_parity.py's. */
 #include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <zlib.h>
 
-#include "common/base/memory.h"
 #include "common/base/random.h"
 #include "extract/image/resize.h"
 #include "extract/image/resize_internal.h"

@@ -129,14 +129,14 @@ END_TEST
 START_TEST(colours_are_cut_off_and_clipped)
 {
     uint8_t three[] = {10, 101, 250, 0, 255, 3}, same[] = {10, 101, 250, 0, 255, 3};
-    pf_adjust_brightness(three, 2, 1);
-    pf_adjust_contrast(three, 2, 1);
-    pf_adjust_saturation(three, 2, 1);
+    pf_view_adjust_brightness(three, 2, 1);
+    pf_view_adjust_contrast(three, 2, 1);
+    pf_view_adjust_saturation(three, 2, 1);
     ck_assert_mem_eq(three, same, 6);
-    pf_adjust_brightness(three, 2, 1.25f);
+    pf_view_adjust_brightness(three, 2, 1.25f);
     const uint8_t brighter[] = {12, 126, 255, 0, 255, 3};
     ck_assert_mem_eq(three, brighter, 6);
-    pf_adjust_saturation(three, 1, 0);
+    pf_view_adjust_saturation(three, 1, 0);
     ck_assert(three[0] == 107 && three[1] == 107 && three[2] == 107);
 }
 END_TEST

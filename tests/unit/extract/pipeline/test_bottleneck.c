@@ -6,7 +6,6 @@
 #include "common/arch/ops.h"
 #include "extract/backbone/summary.h"
 #include "extract/pipeline/bottleneck.h"
-#include "extract/pipeline/conv_peak.h"
 
 /* Ten seconds in which the network was at work for nine; decode threads for one each. */
 static PfRunTimes network_bound(void)
@@ -68,7 +67,7 @@ static void expect(PfRunTimes times, PfBottleneck verdict, const char *part)
 START_TEST(shares_are_of_wall_time)
 {
     PfRunTimes times = decode_bound();
-    PfRunShares shares = pf_run_shares(&times);
+    PfRunShares shares = pf_bottleneck_shares(&times);
     ck_assert_double_eq_tol(shares.read, 0.1, 1e-9);
     ck_assert_double_eq_tol(shares.decode, 0.85, 1e-9);
     ck_assert_double_eq_tol(shares.network, 0.3, 1e-9);
@@ -99,9 +98,9 @@ START_TEST(several_devices_share_the_time)
 {
     PfRunTimes times = network_bound();
     times.devices = 2;
-    ck_assert_double_eq_tol(pf_run_shares(&times).network, 0.45, 1e-9);
+    ck_assert_double_eq_tol(pf_bottleneck_shares(&times).network, 0.45, 1e-9);
     times.pipeline.forward_seconds = 18;
-    ck_assert_double_eq_tol(pf_run_shares(&times).network, 0.9, 1e-9);
+    ck_assert_double_eq_tol(pf_bottleneck_shares(&times).network, 0.9, 1e-9);
     expect(times, PF_BOUND_BY_NETWORK, "bound by the network: ");
     times = decode_bound();
     times.devices = 2;

@@ -164,7 +164,7 @@ static void write_journal(int first, int count, int tap, int tap_count)
     ck_assert_msg(!pf_journal_end(journal, &err), "%s", err.message);
 }
 
-/* Surveys the dataset as it is now, for both taps. */
+/* Scans the dataset as it is now, for both taps. */
 static PfScanCounts look(void)
 {
     pf_dataset_scan_free(&scan);

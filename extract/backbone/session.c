@@ -1,4 +1,4 @@
-#include "extract/backbone/backbone_session.h"
+#include "extract/backbone/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ static int open_on(PfBackboneSession *session, char *const *devices, int count,
 static void describe(PfBackboneSession *session)
 {
     const char *first = session->plugin->describe(session->backbones[0]);
-    int several = session->backbone_count > 1;
+    bool several = session->backbone_count > 1;
     snprintf(session->runtime, sizeof session->runtime, "%s%s%s", first,
              several ? "; devices " : "", several ? session->plan->device : "");
 }
@@ -73,7 +73,7 @@ int pf_backbone_session_open(PfBackboneSession *session, const char *const *taps
     return 0;
 }
 
-void pf_backbone_session_print_slices(PfBackboneSession *session)
+void pf_backbone_session_warn_of_slices(PfBackboneSession *session)
 {
     for (int d = 0; d < session->backbone_count; d++) {
         int now = session->plugin->batch(session->backbones[d]), *before = &session->at_once[d];

@@ -1,4 +1,4 @@
-#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,7 +211,8 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, i
     };
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);
-    if (pf_has_pixel_tap(taps, tap_count)) return pf_pixel_tap_open(&config, plugin, backbone, err);
+    if (pf_pixel_tap_is_among(taps, tap_count))
+        return pf_pixel_tap_open(&config, plugin, backbone, err);
     if (pf_script_file_lend(plan->script, &config.torchscript, err) ||
         pf_backbone_loader_load(plugin, err))
         return -1;

@@ -1,7 +1,7 @@
 /* Which network is to run, from which weights, on pixels prepared how: resolved
  * and checked before anything is loaded or computed. */
-#ifndef PF_EXTRACT_BACKBONE_BACKBONE_PLAN_H
-#define PF_EXTRACT_BACKBONE_BACKBONE_PLAN_H
+#ifndef PF_EXTRACT_BACKBONE_PLAN_H
+#define PF_EXTRACT_BACKBONE_PLAN_H
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>

@@ -1,10 +1,10 @@
 /* The network of a plan, opened on each of its devices for the taps that are needed at the moment.
  */
-#ifndef PF_EXTRACT_BACKBONE_BACKBONE_SESSION_H
-#define PF_EXTRACT_BACKBONE_BACKBONE_SESSION_H
+#ifndef PF_EXTRACT_BACKBONE_SESSION_H
+#define PF_EXTRACT_BACKBONE_SESSION_H
 
-#include "extract/backbone/backbone_plan.h"
 #include "extract/backbone/device_list.h"
+#include "extract/backbone/plan.h"
 
 typedef struct PfBackboneSession {
     const PfBackbonePlan *plan;
@@ -27,7 +27,7 @@ int pf_backbone_session_open(PfBackboneSession *session, const char *const *taps
                              PfError *err);
 /* Warns of each device whose memory, since the last call, has not sufficed for as many images at
  * once as before; they went through it in slices, and none is lost. Nothing is under way. */
-void pf_backbone_session_print_slices(PfBackboneSession *session);
+void pf_backbone_session_warn_of_slices(PfBackboneSession *session);
 
 void pf_backbone_session_close(PfBackboneSession *session);
 
