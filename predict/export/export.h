@@ -3,7 +3,7 @@
 #define PF_PREDICT_EXPORT_EXPORT_H
 
 #include "common/model/model_file.h"
-#include "extract/backbone/backbone_plan.h"
+#include "extract/backbone/plan.h"
 #include "predict/model/network.h"
 #include "predict/model/scorer.h"
 
