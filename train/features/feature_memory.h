@@ -25,8 +25,7 @@ typedef struct PfFeatureMemory {
 
 /* limit_bytes: 0 for half of the machine's memory. batch_rows: of the largest batch of a
  * training; a batch, of a training or an evaluation, counts as well. Refuses (PF_EXIT_USAGE) a
- * limit that is too small, with the least that works.
- */
+ * limit that is too small, with the least that works. */
 int pf_feature_memory_plan(const PfCache *cache, int tap, int64_t limit_bytes, int64_t batch_rows,
                            PfFeatureMemory *out, PfError *err);
 

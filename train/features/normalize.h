@@ -15,11 +15,11 @@ typedef enum PfNormalize {
 #define PF_NORMALIZE_COUNT 3
 extern const char *const pf_normalize_names[PF_NORMALIZE_COUNT];
 
-/* Rewrites the table's x, all views of it, which is in memory. standardize: measured on the first
- * view of the table's train rows; mean
- * and scale, (features) each, receive what was used: x' = (x - mean) * scale; both stay as they are
- * otherwise. A feature that hardly varies (variance below a millionth of the median feature's) is
- * scaled as if its variance were that, so that noise is not blown up. */
+/* Rewrites the table's x, all views of it, which is in memory. PF_NORMALIZE_STANDARDIZE measures
+ * the first view of the table's train rows; mean and scale, (features) each, receive what was used:
+ * x' = (x - mean) * scale. Of other kinds both stay as they are. A feature that hardly varies
+ * (variance below a millionth of the median feature's) is scaled as if its variance were that, so
+ * that noise is not blown up. */
 int pf_normalize(PfFeatureTable *table, PfNormalize kind, int threads, float *mean, float *scale,
                  PfError *err);
 

@@ -1,5 +1,6 @@
 #include "train/features/stream_loader.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -33,7 +34,7 @@ typedef struct StreamLoader {
     size_t row_bytes; /* of one view, as stored */
     /* Of the pass. */
     PfStreamPlan plan;
-    int shuffles;
+    bool shuffles;
     PfRandom random;
     PfViewDraw draw;
     int64_t count, done, batch;

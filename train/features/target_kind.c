@@ -57,13 +57,13 @@ static int read_values(PfCache *cache, int index, PfTargetRows *rows, PfError *e
     return pf_cache_read_values(cache, index, rows->values, err);
 }
 
-static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, PfError *err)
+static int read_crop(const PfCache *cache, int *resize, int *crop, bool *squash, PfError *err)
 {
     cJSON *identity = pf_json_read(pf_cache_identity(cache));
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(identity, "preprocess");
     const cJSON *size = cJSON_GetObjectItemCaseSensitive(object, "crop");
     const cJSON *shorter = cJSON_GetObjectItemCaseSensitive(object, "resize");
-    int known = cJSON_IsNumber(size) && size->valueint > 0 && cJSON_IsNumber(shorter);
+    bool known = cJSON_IsNumber(size) && size->valueint > 0 && cJSON_IsNumber(shorter);
     *crop = known ? size->valueint : 0;
     *resize = known ? shorter->valueint : 0;
     *squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
@@ -79,7 +79,8 @@ static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, 
 static int read_points(PfCache *cache, int index, PfTargetRows *rows, PfError *err)
 {
     size_t count = (size_t)rows->rows;
-    int resize, crop, squash;
+    int resize, crop;
+    bool squash;
     if (read_values(cache, index, rows, err)) return -1;
     int32_t *widths = pf_calloc(count, sizeof *widths, err);
     int32_t *heights = pf_calloc(count, sizeof *heights, err);
@@ -172,7 +173,7 @@ static const char *missing_column(const PfTargetTraits *kind)
     if (!metrics) return "metrics";
     if (!metrics->fields || !metrics->size || !metrics->main_name) return "fields of its metrics";
     if (!metrics->start || !metrics->add || !metrics->finish || !metrics->stop || !metrics->clear ||
-        !metrics->say || !metrics->add_json)
+        !metrics->print || !metrics->add_json)
         return "a function of its metrics";
     return NULL;
 }

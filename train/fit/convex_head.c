@@ -1,6 +1,7 @@
 #include "train/fit/convex_head.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ typedef struct Slot {
     double *gradient; /* (features + 1, outputs) */
     PfTaskSum *sums;  /* (tasks) */
     PfTaskTruth truth;
-    int failed; /* then error says why */
+    bool failed; /* then error says why */
     PfError error;
 } Slot;
 
@@ -115,7 +116,7 @@ static void add_slot(void *context, int64_t index)
                       .ldb = width,
                       .c = slot->outputs,
                       .ldc = width,
-                      .accumulate = 1};
+                      .accumulate = true};
     pf_gemm_nn(&forward, pool);
     slot->failed = add_task_losses(problem, slot, problem->batch.rows + first, n);
     if (slot->failed) return;
@@ -293,10 +294,10 @@ static int score(Problem *problem, const int32_t *rows, int64_t count, double *l
                  double *mean_score, PfError *err)
 {
     const PfTrainingData *data = problem->data;
+    *loss = *mean_score = NAN;
+    if (!count) return 0;
     Scoring scoring = {.data = data,
                        .sums = pf_calloc((size_t)data->task_count, sizeof(PfTaskSum), err)};
-    *loss = *mean_score = NAN;
-    if (!count) return free(scoring.sums), 0;
     double *spreads = pf_calloc((size_t)data->task_count, sizeof *spreads, err);
     int failed = !scoring.sums || !spreads ||
                  pf_visit_outputs(problem->network, data->loader, rows, count,

@@ -1,6 +1,7 @@
 #include "train/fit/curvature.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@
 struct PfCurvature {
     const PfTrainingData *data;
     int64_t size, outputs; /* features + 1; of all tasks */
-    int is_dense;
+    bool is_dense;
     double *moments;  /* (size, size), or (size) the diagonal: means of products of features */
     double **factors; /* (tasks) dense: U of U^T U = a task's guess, (size, size) upper; else the
                          inverse diagonal (size) */

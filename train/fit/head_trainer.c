@@ -161,8 +161,8 @@ static void zero_task(const Trainer *trainer, const PfTask *task, int64_t n, flo
         zero_columns(outputs + h * width, n, heads * width, task->outputs);
 }
 
-static int add_task(Trainer *trainer, int t, const PfRowBatch *batch, float *outputs, int gradients,
-                    PfError *err)
+static int add_task(Trainer *trainer, int t, const PfRowBatch *batch, float *outputs,
+                    bool gradients, PfError *err)
 {
     const PfTask *task = &trainer->data->tasks[t];
     int heads = trainer->config->head_count;
@@ -184,7 +184,7 @@ static int add_task(Trainer *trainer, int t, const PfRowBatch *batch, float *out
 }
 
 /* Adds to the sums; with gradients, outputs become their own gradients. */
-static int add_losses(Trainer *trainer, const PfRowBatch *batch, float *outputs, int gradients,
+static int add_losses(Trainer *trainer, const PfRowBatch *batch, float *outputs, bool gradients,
                       PfError *err)
 {
     const PfTrainingData *data = trainer->data;
@@ -244,20 +244,20 @@ static int step(Trainer *trainer, const PfRowBatch *batch, int epoch, PfError *e
     PfRandom random = pf_random_seeded(config->seed, dropout);
     float *outputs = pf_head_forward_training(trainer->network, trainer->pass, batch->x, batch->n,
                                               pf_random_u64(&random), config->pool);
-    if (add_losses(trainer, batch, outputs, 1, err)) return -1;
+    if (add_losses(trainer, batch, outputs, true, err)) return -1;
     pf_head_backward(trainer->network, trainer->pass, config->pool);
     if (learn(trainer, epoch, err)) return -1;
     trainer->steps_done++;
     return 0;
 }
 
-static int interrupted(const Trainer *trainer, PfError *err)
+static bool interrupted(const Trainer *trainer, PfError *err)
 {
     const PfHeadBatchObserver *observer = trainer->observer;
     int64_t total = trainer->steps_per_epoch * trainer->config->epochs;
     if (!observer || !observer->on_step ||
         !observer->on_step(observer->context, trainer->steps_done, total))
-        return 0;
+        return false;
     if (trainer->config->checkpoint && trainer->epochs_done)
         pf_fail(err, PF_EXIT_INTERRUPTED,
                 "interrupted at step %lld of %lld; the same command with --resume goes on after "
@@ -266,7 +266,7 @@ static int interrupted(const Trainer *trainer, PfError *err)
     else
         pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted at step %lld of %lld; nothing was written",
                 (long long)trainer->steps_done, (long long)total);
-    return 1;
+    return true;
 }
 
 static int start_epoch(Trainer *trainer, int epoch, PfError *err)
@@ -301,7 +301,7 @@ static int train_epoch(Trainer *trainer, int epoch, PfError *err)
 
 static int add_validation(void *context, const PfRowBatch *batch, float *outputs, PfError *err)
 {
-    return add_losses(context, batch, outputs, 0, err);
+    return add_losses(context, batch, outputs, false, err);
 }
 
 static int validate(Trainer *trainer, PfError *err)

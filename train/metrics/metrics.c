@@ -29,7 +29,7 @@ const char *pf_metrics_name_cell(const char *const *names, int index,
     else
         snprintf(shown, sizeof shown, "%d", index);
     for (const char *name = shown; *name && used < PF_METRICS_NAME_SIZE - 5; name++) {
-        int starts = ((unsigned char)*name & 0xc0) != 0x80;
+        bool starts = ((unsigned char)*name & 0xc0) != 0x80;
         if (starts && columns == PF_METRICS_NAME_COLUMNS) break;
         columns += starts;
         cell[used++] = *name;
