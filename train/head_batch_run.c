@@ -50,8 +50,9 @@ int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, i
     *out = (PfTrainRows){.rows = table->split_rows[PF_SPLIT_TRAIN],
                          .count = table->split_counts[PF_SPLIT_TRAIN]};
     if (!experiment->per_class) return 0;
-    if (pf_rows_per_class(by ? by : &table->tasks[0], out->rows, out->count, experiment->per_class,
-                          (uint64_t)seed, &out->chosen, &out->count, err))
+    if (pf_row_choice_per_class(by ? by : &table->tasks[0], out->rows, out->count,
+                                experiment->per_class, (uint64_t)seed, &out->chosen, &out->count,
+                                err))
         return -1;
     out->rows = out->chosen;
     return 0;
@@ -89,7 +90,8 @@ static PfHeadBatchConfig head_batch_config(const PfHeadBatchRun *run, const PfEx
         .spec = first->spec,
         .optimizer = first->optimizer,
         .nesterov = first->nesterov,
-        .epochs = first->epochs ? first->epochs : pf_default_epochs(first, data->train_count),
+        .epochs =
+            first->epochs ? first->epochs : pf_experiment_default_epochs(first, data->train_count),
         .batch = first->batch,
         .balance = first->sampling == PF_SAMPLING_BALANCED ? pf_feature_table_class_task(run->table)
                                                            : NULL,

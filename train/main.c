@@ -88,8 +88,8 @@ static int evaluate_split(PfTrainRun *run, const PfTrainingData *data, PfSplit s
     if (!count) return 0;
     run->metrics[split] = pf_calloc((size_t)data->task_count, sizeof *run->metrics[split], err);
     if (!run->metrics[split]) return -1;
-    return pf_evaluate(run->sweep->result.network, data, rows, count, with_auc, pool,
-                       run->metrics[split], err);
+    return pf_evaluation_run(run->sweep->result.network, data, rows, count, with_auc, pool,
+                             run->metrics[split], err);
 }
 
 /* The train part's metrics are those of the rows that were trained on. */

@@ -101,7 +101,8 @@ static void print_feature_memory(const PfCache *cache, const PfTrainOptions *opt
         pf_say("features%s: %s, in memory", of, size);
 }
 
-static void settings_text(const PfExperiment *experiment, int64_t rows, char *text, size_t size)
+static void head_settings_text(const PfExperiment *experiment, int64_t rows, char *text,
+                               size_t size)
 {
     const PfHeadSetting *setting = &experiment->setting;
     char schedule[PF_SCHEDULE_TEXT_SIZE], momentum[32] = "";
@@ -117,7 +118,8 @@ static void settings_text(const PfExperiment *experiment, int64_t rows, char *te
              pf_optimizer_names[experiment->optimizer], setting->learning_rate,
              pf_schedule_text(&setting->schedule, schedule), setting->weight_decay, momentum,
              experiment->batch,
-             experiment->epochs ? experiment->epochs : pf_default_epochs(experiment, rows),
+             experiment->epochs ? experiment->epochs
+                                : pf_experiment_default_epochs(experiment, rows),
              normalize);
 }
 
@@ -125,12 +127,11 @@ static void print_head(const PfSweep *sweep, const PfFeatureTable *table)
 {
     const PfExperiment *experiment = &sweep->settings[0].experiment;
     char spec[PF_HEAD_SPEC_TEXT_SIZE], settings[256];
-    int outputs = 0;
-    for (int t = 0; t < table->task_count; t++) outputs += table->tasks[t].outputs;
     int64_t features = sweep->finetune ? pf_finetune_features(sweep->finetune) : table->features;
-    settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings, sizeof settings);
-    pf_say("%s head %lld -> %d: %s", pf_head_spec_text(&experiment->spec, spec),
-           (long long)features, outputs, settings);
+    head_settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings, sizeof settings);
+    pf_say("%s head %lld -> %lld: %s", pf_head_spec_text(&experiment->spec, spec),
+           (long long)features, (long long)pf_task_outputs(table->tasks, table->task_count),
+           settings);
 }
 
 static void print_finetune(const PfTrainOptions *options, const PfSweep *sweep)
@@ -210,10 +211,10 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
     };
     if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS) {
         int64_t rows = table->split_counts[PF_SPLIT_TRAIN];
-        lines->epochs =
-            experiment->epochs ? experiment->epochs : pf_default_epochs(experiment, rows);
+        lines->epochs = experiment->epochs ? experiment->epochs
+                                           : pf_experiment_default_epochs(experiment, rows);
         char score[24];
-        snprintf(score, sizeof score, "val %s", pf_score_name(table));
+        snprintf(score, sizeof score, "val %s", pf_train_run_score_name(table));
         pf_say(" epoch          lr   train loss   val loss   %12s", score);
     }
     pf_progress_start(&lines->progress, lines->heads > 1 ? "heads" : "steps", sweep->trial_count);
@@ -248,7 +249,9 @@ void pf_training_lines_end(PfTrainingLines *lines)
 
 /* ---- the ranking ---- */
 
-const char *pf_setting_text(const PfTrainRun *run, const PfRanked *ranked, char *text, size_t size)
+/* "lr=0.01 head=linear", with the tap where several were tried, into text. */
+static const char *setting_text(const PfTrainRun *run, const PfRanked *ranked, char *text,
+                                size_t size)
 {
     const PfSweep *sweep = run->sweep;
     *text = '\0';
@@ -268,7 +271,7 @@ static void print_ranked(const PfTrainRun *run, int place)
     char setting[512], deviation[24] = "";
     if (!isnan(ranked->deviation))
         snprintf(deviation, sizeof deviation, " +- %.4f", ranked->deviation);
-    pf_setting_text(run, ranked, setting, sizeof setting);
+    setting_text(run, ranked, setting, sizeof setting);
     if (ranked->diverged)
         pf_say("%5d  diverged             %s", place + 1, setting);
     else
@@ -281,7 +284,7 @@ void pf_report_ranking(const PfTrainRun *run)
     const PfSweep *sweep = run->sweep;
     int lines = pf_log_verbosity() > PF_NORMAL ? sweep->ranked_count : MAX_RANKED_LINES;
     if (sweep->trial_count == 1) return;
-    pf_say(" rank  val %-14s      loss  setting", pf_score_name(sweep->table));
+    pf_say(" rank  val %-14s      loss  setting", pf_train_run_score_name(sweep->table));
     for (int i = 0; i < sweep->ranked_count && i < lines; i++) print_ranked(run, i);
     if (sweep->ranked_count > lines)
         pf_say("       ... and %d more; --csv FILE has every head", sweep->ranked_count - lines);

@@ -33,7 +33,4 @@ void pf_report_metrics(const PfTrainRun *run);
 /* The last line: how good, which epoch, where the time went, the model's path (or NULL). */
 void pf_report_end(const PfTrainRun *run, const char *model_path);
 
-/* "lr=0.01 head=linear", with the tap where several were tried, into text. */
-const char *pf_setting_text(const PfTrainRun *run, const PfRanked *ranked, char *text, size_t size);
-
 #endif

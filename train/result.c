@@ -45,7 +45,7 @@ static void add_steps(cJSON *json, const PfTrainRun *run)
     int64_t rows = run->sweep->table->split_counts[PF_SPLIT_TRAIN];
     cJSON_AddNumberToObject(json, "epochs",
                             experiment->epochs ? experiment->epochs
-                                               : pf_default_epochs(experiment, rows));
+                                               : pf_experiment_default_epochs(experiment, rows));
     cJSON_AddNumberToObject(json, "batch", experiment->batch);
     cJSON_AddNumberToObject(json, "lr", setting->learning_rate);
     if (experiment->optimizer == PF_SGD) {
@@ -101,7 +101,7 @@ cJSON *pf_result_config(const PfTrainRun *run)
 static void add_score(cJSON *json, const PfTrainRun *run, const char *split, double value)
 {
     char key[32];
-    snprintf(key, sizeof key, "%s_%s", split, pf_score_name(run->sweep->table));
+    snprintf(key, sizeof key, "%s_%s", split, pf_train_run_score_name(run->sweep->table));
     pf_metrics_add_number(json, key, value);
 }
 
@@ -238,7 +238,7 @@ static void put_number(FILE *stream, double value)
 static void put_header(const PfCsv *csv, const PfTrainRun *run)
 {
     FILE *stream = csv->stream;
-    const char *score = pf_score_name(run->sweep->table);
+    const char *score = pf_train_run_score_name(run->sweep->table);
     fputs("tap", stream);
     for (int a = 0; a < run->options->axis_count; a++) {
         fputc(',', stream);

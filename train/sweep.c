@@ -54,14 +54,14 @@ static int apply_task_setting(PfFeatureTable *table, const PfTaskSetting *settin
                               PfError *err)
 {
     bool found = false, taken = false;
-    char served[PF_LOSS_SERVED_TEXT];
+    char served[PF_TARGET_KINDS_SERVED_TEXT];
     for (int t = 0; t < table->task_count; t++) {
         PfTask *task = &table->tasks[t];
         if (*setting->target && strcmp(setting->target, task->name)) continue;
         const bool serves = pf_loss_serves(setting->loss, task->kind);
         if (setting->has_loss && !serves && *setting->target)
             return pf_fail(err, PF_EXIT_USAGE, "--loss: target '%s' does not hold %s", task->name,
-                           pf_loss_served_text(setting->loss, served));
+                           pf_target_kinds_served(setting->loss, served));
         found = true;
         if (setting->has_loss && serves) {
             task->loss = setting->loss;
@@ -72,7 +72,7 @@ static int apply_task_setting(PfFeatureTable *table, const PfTaskSetting *settin
     }
     if (warns && found && setting->has_loss && !taken)
         pf_warn("--loss %s is for %s, which no target that is trained holds",
-                pf_loss(setting->loss)->word, pf_loss_served_text(setting->loss, served));
+                pf_loss(setting->loss)->word, pf_target_kinds_served(setting->loss, served));
     return found ? 0 : fail_unknown_target(table, setting->target, err);
 }
 
@@ -116,8 +116,8 @@ static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, i
         from_train ? train_left-- : val_left--;
     }
     if (!failed)
-        failed = pf_rows_fold(by ? by : &table->tasks[0], rows, table->alike, count, folds, 0,
-                              in_fold, err);
+        failed = pf_row_choice_fold(by ? by : &table->tasks[0], rows, table->alike, count, folds, 0,
+                                    in_fold, err);
     for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
     if (!failed)
         failed = pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err);
@@ -255,8 +255,8 @@ static int train_head_batch(Runner *runner, const Stage *stage, const PfExperime
 
 static int64_t parameters_of(const PfHeadSpec *spec, const PfFeatureTable *table)
 {
-    int64_t inputs = table->features, outputs = 0, count = 0;
-    for (int t = 0; t < table->task_count; t++) outputs += table->tasks[t].outputs;
+    int64_t inputs = table->features, count = 0;
+    const int64_t outputs = pf_task_outputs(table->tasks, table->task_count);
     for (int l = 0; l <= spec->hidden_count; l++) {
         int64_t width = l < spec->hidden_count ? spec->hidden[l] : outputs;
         count += (inputs + 1) * width;

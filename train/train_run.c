@@ -1,7 +1,5 @@
 #include "train/train_run.h"
 
-#include <stdio.h>
-
 #include "common/cache/views.h"
 #include "train/features/target_kind.h"
 
@@ -32,18 +30,7 @@ const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run)
     return &history->epochs[history->best_epoch - 1];
 }
 
-const char *pf_score_name(const PfFeatureTable *table)
+const char *pf_train_run_score_name(const PfFeatureTable *table)
 {
     return table->task_count == 1 ? pf_target_traits(table->tasks[0].kind)->score_name : "score";
-}
-
-const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE])
-{
-    const char *name = pf_schedule_names[schedule->kind];
-    if (schedule->kind == PF_SCHEDULE_STEP)
-        snprintf(text, PF_SCHEDULE_TEXT_SIZE, "%s:%d,%g", name, schedule->step_epochs,
-                 schedule->gamma);
-    else
-        snprintf(text, PF_SCHEDULE_TEXT_SIZE, "%s", name);
-    return text;
 }

@@ -21,11 +21,8 @@ const char *pf_train_run_head_tap(const PfTrainRun *run, PfShape *shape);
 const PfHeadHistory *pf_train_run_history(const PfTrainRun *run);
 const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run); /* its best epoch */
 /* What the score of heads is called: of several targets "score", else as its kind says. */
-const char *pf_score_name(const PfFeatureTable *table);
+const char *pf_train_run_score_name(const PfFeatureTable *table);
 
 extern const char *const pf_split_names[PF_SPLIT_COUNT]; /* "train", "val", "test" */
-/* "constant", "cosine", "step:30,0.1" into text, which is returned. */
-#define PF_SCHEDULE_TEXT_SIZE 48
-const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE]);
 
 #endif

@@ -14,7 +14,7 @@
 
 /* Rows of row_values float32 numbers that an evaluation takes at once: enough to feed a matrix
  * product, and no more than 16 MB of maps or pixels (but 16 rows). */
-int64_t pf_evaluation_rows(int64_t row_values);
+int64_t pf_feature_memory_evaluation_rows(int64_t row_values);
 
 typedef struct PfFeatureMemory {
     int64_t table_bytes; /* of all rows, with all views, as float32 */

@@ -114,7 +114,7 @@ int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *c
 int64_t pf_feature_table_find_not_finite(const PfFeatureTable *table, int threads);
 
 /* Whether any of count floats is NaN or infinite. */
-int pf_any_not_finite(const float *values, int64_t count);
+int pf_feature_table_any_not_finite(const float *values, int64_t count);
 /* Fails with what is wrong with the features of that row. */
 int pf_feature_table_fail_not_finite(PfCache *cache, int tap, int64_t row, PfError *err);
 

@@ -24,8 +24,8 @@ int pf_normalize(PfFeatureTable *table, PfNormalize kind, int threads, float *me
                  PfError *err);
 
 /* The same of one row of d features. */
-void pf_standardize_row(float *x, int64_t d, const float *mean, const float *scale);
-void pf_l2_row(float *x, int64_t d);
+void pf_normalize_standardize_row(float *x, int64_t d, const float *mean, const float *scale);
+void pf_normalize_l2_row(float *x, int64_t d);
 
 /* What standardising is measured by: sums of values and of their squares over so many rows, in
  * fixed blocks of rows, so that they come out the same whoever adds them up. */

@@ -215,11 +215,6 @@ int pf_target_kinds_check(PfError *err)
 
 /* ---- which losses go with which kinds ---- */
 
-bool pf_loss_serves(PfLossKind loss, PfTargetKind kind)
-{
-    return pf_loss(loss)->serves & PF_KIND_BIT(kind);
-}
-
 /* Adds word to "a or b", unless it ends in it. */
 static void add_word(char *text, size_t size, const char *word)
 {
@@ -228,21 +223,21 @@ static void add_word(char *text, size_t size, const char *word)
     snprintf(text + used, size - used, "%s%s", used ? " or " : "", word);
 }
 
-const char *pf_loss_served_text(PfLossKind loss, char text[PF_LOSS_SERVED_TEXT])
+const char *pf_target_kinds_served(PfLossKind loss, char text[PF_TARGET_KINDS_SERVED_TEXT])
 {
     *text = '\0';
     for (int k = 0; k < KIND_COUNT; k++)
         if (pf_loss_serves(loss, (PfTargetKind)k))
-            add_word(text, PF_LOSS_SERVED_TEXT, target_kinds[k].holds);
+            add_word(text, PF_TARGET_KINDS_SERVED_TEXT, target_kinds[k].holds);
     return text;
 }
 
-const char *pf_loss_convex_words(PfTargetKind kind, char text[PF_LOSS_WORDS_TEXT])
+const char *pf_target_kind_convex_losses(PfTargetKind kind, char text[PF_TARGET_KIND_LOSSES_TEXT])
 {
     *text = '\0';
     for (int l = 0; l < PF_LOSS_COUNT; l++)
         if (pf_loss_serves((PfLossKind)l, kind) && pf_loss((PfLossKind)l)->is_convex &&
             !isnan(pf_loss((PfLossKind)l)->curvature(1)))
-            add_word(text, PF_LOSS_WORDS_TEXT, pf_loss((PfLossKind)l)->word);
+            add_word(text, PF_TARGET_KIND_LOSSES_TEXT, pf_loss((PfLossKind)l)->word);
     return text;
 }

@@ -46,13 +46,13 @@ typedef struct Problem {
 static int check_loss(const PfTask *task, PfError *err)
 {
     const PfLoss *loss = pf_loss(task->loss);
-    char words[PF_LOSS_WORDS_TEXT];
+    char words[PF_TARGET_KIND_LOSSES_TEXT];
     if (loss->is_convex && !isnan(loss->curvature(task->outputs))) return 0;
     return pf_fail(err, PF_EXIT_USAGE,
                    "--optimizer lbfgs needs a %s loss, and %s of target '%s' is not: choose %s, or "
                    "another optimizer",
                    loss->is_convex ? "smooth" : "convex", loss->word, task->name,
-                   pf_loss_convex_words(task->kind, words));
+                   pf_target_kind_convex_losses(task->kind, words));
 }
 
 int pf_convex_head_check(const PfTask *tasks, int task_count, const PfHeadSpec *spec, PfError *err)
@@ -224,7 +224,7 @@ static int set_up(Problem *problem, PfError *err)
 {
     const PfTrainingData *data = problem->data;
     uint64_t seed = problem->config->seed;
-    for (int t = 0; t < data->task_count; t++) problem->outputs += data->tasks[t].outputs;
+    problem->outputs = pf_task_outputs(data->tasks, data->task_count);
     problem->parameters = (data->features + 1) * problem->outputs;
     problem->weights = pf_calloc((size_t)data->task_count, sizeof *problem->weights, err);
     if (!problem->weights ||
@@ -279,8 +279,7 @@ static int add_scores(void *context, const PfRowBatch *batch, float *outputs, Pf
 {
     Scoring *scoring = context;
     const PfTrainingData *data = scoring->data;
-    int64_t stride = 0, offset = 0;
-    for (int t = 0; t < data->task_count; t++) stride += data->tasks[t].outputs;
+    int64_t stride = pf_task_outputs(data->tasks, data->task_count), offset = 0;
     for (int t = 0; t < data->task_count; offset += data->tasks[t++].outputs) {
         PfTaskColumns columns = {.outputs = outputs + offset, .stride = stride, .heads = 1};
         if (pf_task_gather(&data->tasks[t], batch->rows, batch->n, &scoring->truth, err)) return -1;

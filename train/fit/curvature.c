@@ -171,7 +171,7 @@ static int set_up(PfCurvature *curvature, double weight_decay, PfThreadPool *poo
 {
     const PfTrainingData *data = curvature->data;
     int64_t size = curvature->size;
-    for (int t = 0; t < data->task_count; t++) curvature->outputs += data->tasks[t].outputs;
+    curvature->outputs = pf_task_outputs(data->tasks, data->task_count);
     curvature->is_dense =
         data->features <= MOST_DENSE &&
         size * size * (data->task_count + 2) * (int64_t)sizeof(double) <= MOST_BYTES;

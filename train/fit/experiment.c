@@ -103,7 +103,7 @@ int pf_experiment_finish(PfExperiment *experiment, PfError *err)
     return 0;
 }
 
-int pf_default_epochs(const PfExperiment *experiment, int64_t rows)
+int pf_experiment_default_epochs(const PfExperiment *experiment, int64_t rows)
 {
     int64_t steps = (rows + experiment->batch - 1) / experiment->batch;
     int64_t epochs = steps > 0 ? (4000 + steps - 1) / steps : 10;

@@ -40,7 +40,7 @@ int pf_experiment_finish(PfExperiment *experiment, PfError *err);
 
 /* A head of few rows needs many passes: as many as make 4,000 steps, at least 10
  * and at most 200; of L-BFGS at most 1,000 iterations. */
-int pf_default_epochs(const PfExperiment *experiment, int64_t rows);
+int pf_experiment_default_epochs(const PfExperiment *experiment, int64_t rows);
 
 /* Whether the two can be heads of one head batch. */
 bool pf_experiment_same_batch(const PfExperiment *a, const PfExperiment *b);

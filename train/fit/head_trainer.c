@@ -62,8 +62,7 @@ static int new_networks(Trainer *trainer, PfError *err)
 {
     const PfTrainingData *data = trainer->data;
     const PfHeadBatchConfig *config = trainer->config;
-    int64_t outputs = 0;
-    for (int t = 0; t < data->task_count; t++) outputs += data->tasks[t].outputs;
+    int64_t outputs = pf_task_outputs(data->tasks, data->task_count);
     uint64_t *seeds = pf_calloc((size_t)config->head_count, sizeof *seeds, err);
     if (!seeds) return -1;
     for (int h = 0; h < config->head_count; h++) seeds[h] = config->seed;
@@ -277,8 +276,8 @@ static int start_epoch(Trainer *trainer, int epoch, PfError *err)
     PfRandom order = pf_random_seeded(config->seed, SHUFFLE_STREAM | (uint32_t)epoch);
     if (config->balance) {
         PfRandom draw = pf_random_seeded(config->seed, BALANCE_STREAM | (uint32_t)epoch);
-        if (pf_rows_draw_balanced(config->balance, rows, data->train_count, &draw, trainer->drawn,
-                                  err))
+        if (pf_row_choice_draw_balanced(config->balance, rows, data->train_count, &draw,
+                                        trainer->drawn, err))
             return -1;
         rows = trainer->drawn;
     }
@@ -517,7 +516,7 @@ int pf_visit_outputs(PfHeadNetwork *network, PfBatchLoader *loader, const int32_
                      PfError *err)
 {
     int64_t width = network->heads * network->outputs, block = EVALUATION_OUTPUTS / width;
-    int64_t most = pf_evaluation_rows(loader->row_values);
+    int64_t most = pf_feature_memory_evaluation_rows(loader->row_values);
     block = block < 1 ? 1 : block > most ? most : block;
     PfHeadPass *pass;
     PfRowBatch batch;

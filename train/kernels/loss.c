@@ -29,6 +29,11 @@ const PfLoss *pf_loss(PfLossKind kind)
     return &losses[kind];
 }
 
+bool pf_loss_serves(PfLossKind loss, PfTargetKind kind)
+{
+    return pf_loss(loss)->serves & PF_KIND_BIT(kind);
+}
+
 int pf_loss_parse(const char *option, const char *text, PfLossKind *kind, double *parameter,
                   PfError *err)
 {

@@ -87,6 +87,8 @@ typedef struct PfLoss {
 } PfLoss;
 
 const PfLoss *pf_loss(PfLossKind kind);
+/* Whether it can be learned with targets of that kind. */
+bool pf_loss_serves(PfLossKind loss, PfTargetKind kind);
 
 /* "focal:3" into the loss and its parameter; fails with the words there are. option: as it is
  * called in messages. */

@@ -220,17 +220,12 @@ int pf_classification_meter_add(PfClassificationMeter *meter, int64_t n, const f
 
 /* ---- what comes out ---- */
 
-static double quotient(double part, double whole)
-{
-    return whole > 0 ? part / whole : 0;
-}
-
 static void finish_class(PfClassMetrics *class)
 {
     double correct = (double)class->correct;
-    class->precision = quotient(correct, (double)class->predicted);
-    class->recall = quotient(correct, (double)class->support);
-    class->f1 = quotient(2 * correct, (double)(class->predicted + class->support));
+    class->precision = pf_metrics_quotient(correct, (double)class->predicted);
+    class->recall = pf_metrics_quotient(correct, (double)class->support);
+    class->f1 = pf_metrics_quotient(2 * correct, (double)(class->predicted + class->support));
 }
 
 static bool occurs(const PfClassMetrics *class)

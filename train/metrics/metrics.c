@@ -16,6 +16,11 @@ PfInterval pf_field_interval(const PfMetricField *field, const void *metrics)
     return *(const PfInterval *)(const void *)((const char *)metrics + field->interval);
 }
 
+double pf_metrics_quotient(double part, double whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
+
 /* ---- on the terminal ---- */
 
 const char *pf_metrics_name_cell(const char *const *names, int index,

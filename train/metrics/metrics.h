@@ -67,6 +67,9 @@ double pf_field_value(const PfMetricField *field, const void *metrics);
 /* None where the field has no interval. */
 PfInterval pf_field_interval(const PfMetricField *field, const void *metrics);
 
+/* part / whole, and 0 where whole is 0, as scikit-learn's zero_division=0. */
+double pf_metrics_quotient(double part, double whole);
+
 /* ---- for the details ---- */
 
 /* More classes, labels or columns than this are not all listed on the terminal. */

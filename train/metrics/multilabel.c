@@ -166,17 +166,12 @@ static PfInterval mean_interval(const LabelMean *mean, int64_t rows)
     return pf_interval_logit(mean_value(mean), error);
 }
 
-static double quotient(double part, double whole)
-{
-    return whole > 0 ? part / whole : 0;
-}
-
 static PfLabelMetrics label_metrics(const LabelCounts *counts)
 {
     double correct = (double)counts->correct, nan = (double)NAN;
-    double precision = quotient(correct, (double)counts->predicted);
-    double recall = quotient(correct, (double)counts->support);
-    double f1 = quotient(2 * correct, (double)(counts->predicted + counts->support));
+    double precision = pf_metrics_quotient(correct, (double)counts->predicted);
+    double recall = pf_metrics_quotient(correct, (double)counts->support);
+    double f1 = pf_metrics_quotient(2 * correct, (double)(counts->predicted + counts->support));
     return (PfLabelMetrics){counts->known,
                             counts->support,
                             counts->predicted,
