@@ -7,7 +7,6 @@
 #include "common/base/memory.h"
 #include "common/model/model_file.h"
 #include "train/head/head_tensors.h"
-#include "train/result.h"
 
 static bool starts_with(const char *text, const char *prefix)
 {

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "train/train_run.h"
+#include "train/result.h"
 
 /* Writes the run's head and metadata, and the network's tensors that learned with it. The head
  * takes features as the cache holds them and gives numbers in the target's units: what training did

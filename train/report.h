@@ -3,7 +3,7 @@
 #define PF_TRAIN_REPORT_H
 
 #include "common/base/log.h"
-#include "train/train_run.h"
+#include "train/result.h"
 
 /* While the training runs: of a single head a table of epochs of at most about
  * twenty lines, however many there are; of many a bar. */
