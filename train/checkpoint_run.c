@@ -131,11 +131,11 @@ static void add_tasks(cJSON *json, const PfTrainOptions *options, int version)
         cJSON_AddItemToArray(tasks, task_json(&options->tasks[t], version));
 }
 
-int pf_checkpoint_run_has_place(const PfTrainOptions *options)
+bool pf_checkpoint_run_has_place(const PfTrainOptions *options)
 {
     PfOutputPath place;
-    if (!options->finetune.node || !options->output) return 0;
-    int has = pf_output_path_find(options->output, &place, NULL) || place.kind != PF_OUTPUT_STREAM;
+    if (!options->finetune.node || !options->output) return false;
+    bool has = pf_output_path_find(options->output, &place, NULL) || place.kind != PF_OUTPUT_STREAM;
     pf_output_path_free(&place);
     return has;
 }

@@ -2,11 +2,13 @@
 #ifndef PF_TRAIN_CHECKPOINT_RUN_H
 #define PF_TRAIN_CHECKPOINT_RUN_H
 
+#include <stdbool.h>
+
 #include "train/head/checkpoint.h"
 #include "train/options.h"
 
 /* Whether there can be one: of a fine-tuning whose output is a file, not a pipe or a device. */
-int pf_checkpoint_run_has_place(const PfTrainOptions *options);
+bool pf_checkpoint_run_has_place(const PfTrainOptions *options);
 
 /* <output>.checkpoint, malloc'ed. */
 char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err);

@@ -28,7 +28,7 @@ void pf_head_loader_free(PfHeadLoader *loader)
     pf_batch_loader_free(&loader->rows);
 }
 
-/* What a group learns from, and what of that is its own. */
+/* What a head batch learns from, and what of that is its own. */
 typedef struct HeadBatchData {
     PfTrainingData data;
     PfHeadLoader loader;
@@ -36,11 +36,11 @@ typedef struct HeadBatchData {
     PfTrainRows train;
 } HeadBatchData;
 
-static void free_data(HeadBatchData *group)
+static void free_data(HeadBatchData *batch)
 {
-    pf_head_loader_free(&group->loader);
-    free(group->train.chosen);
-    free(group->tasks);
+    pf_head_loader_free(&batch->loader);
+    free(batch->train.chosen);
+    free(batch->tasks);
 }
 
 int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, int64_t seed,
@@ -50,32 +50,33 @@ int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, i
     *out = (PfTrainRows){.rows = table->split_rows[PF_SPLIT_TRAIN],
                          .count = table->split_counts[PF_SPLIT_TRAIN]};
     if (!experiment->per_class) return 0;
-    if (pf_rows_per_class(by ? by : &table->tasks[0], out->rows, out->count, experiment->per_class,
-                          (uint64_t)seed, &out->chosen, &out->count, err))
+    if (pf_row_choice_per_class(by ? by : &table->tasks[0], out->rows, out->count,
+                                experiment->per_class, (uint64_t)seed, &out->chosen, &out->count,
+                                err))
         return -1;
     out->rows = out->chosen;
     return 0;
 }
 
 static int open_data(const PfHeadBatchRun *run, const PfExperiment *first, int64_t seed,
-                     HeadBatchData *group, PfError *err)
+                     HeadBatchData *batch, PfError *err)
 {
     const PfFeatureTable *table = run->table;
-    *group = (HeadBatchData){0};
-    group->tasks = pf_calloc((size_t)table->task_count, sizeof *group->tasks, err);
-    if (!group->tasks || pf_train_rows(table, first, seed, &group->train, err) ||
-        pf_head_loader_new(table, run->finetune, run->pool, &group->loader, err))
+    *batch = (HeadBatchData){0};
+    batch->tasks = pf_calloc((size_t)table->task_count, sizeof *batch->tasks, err);
+    if (!batch->tasks || pf_train_rows(table, first, seed, &batch->train, err) ||
+        pf_head_loader_new(table, run->finetune, run->pool, &batch->loader, err))
         return -1;
-    memcpy(group->tasks, table->tasks, (size_t)table->task_count * sizeof *group->tasks);
+    memcpy(batch->tasks, table->tasks, (size_t)table->task_count * sizeof *batch->tasks);
     for (int t = 0; t < table->task_count && !first->balanced_loss; t++)
-        group->tasks[t].class_weights = NULL; /* lent: the table keeps them */
-    group->data = (PfTrainingData){
-        .loader = &group->loader.loader,
-        .features = group->loader.features,
-        .tasks = group->tasks,
+        batch->tasks[t].class_weights = NULL; /* lent: the table keeps them */
+    batch->data = (PfTrainingData){
+        .loader = &batch->loader.loader,
+        .features = batch->loader.features,
+        .tasks = batch->tasks,
         .task_count = table->task_count,
-        .train_rows = group->train.rows,
-        .train_count = group->train.count,
+        .train_rows = batch->train.rows,
+        .train_count = batch->train.count,
         .val_rows = table->split_rows[PF_SPLIT_VAL],
         .val_count = table->split_counts[PF_SPLIT_VAL],
     };
@@ -89,7 +90,8 @@ static PfHeadBatchConfig head_batch_config(const PfHeadBatchRun *run, const PfEx
         .spec = first->spec,
         .optimizer = first->optimizer,
         .nesterov = first->nesterov,
-        .epochs = first->epochs ? first->epochs : pf_default_epochs(first, data->train_count),
+        .epochs =
+            first->epochs ? first->epochs : pf_experiment_default_epochs(first, data->train_count),
         .batch = first->batch,
         .balance = first->sampling == PF_SAMPLING_BALANCED ? pf_feature_table_class_task(run->table)
                                                            : NULL,
@@ -147,19 +149,19 @@ int pf_head_batch_run(const PfHeadBatchRun *run, const PfExperiment *first,
                       const PfHeadSetting *settings, int count, int64_t seed,
                       PfHeadBatchResult *out, PfError *err)
 {
-    HeadBatchData group;
-    int failed = open_data(run, first, seed, &group, err);
-    PfHeadBatchConfig config = head_batch_config(run, first, &group.data);
+    HeadBatchData batch;
+    int failed = open_data(run, first, seed, &batch, err);
+    PfHeadBatchConfig config = head_batch_config(run, first, &batch.data);
     config.settings = settings;
     config.head_count = count;
     config.seed = (uint64_t)seed;
     if (!failed && run->finetune)
-        failed = train_with_suffix(run, first, &group.data, &config, out, err);
+        failed = train_with_suffix(run, first, &batch.data, &config, out, err);
     else if (!failed && first->optimizer == PF_LBFGS)
-        failed = pf_convex_head_check(group.tasks, group.data.task_count, &first->spec, err) ||
-                 pf_convex_head_train(&group.data, &config, run->observer, out, err);
+        failed = pf_convex_head_check(batch.tasks, batch.data.task_count, &first->spec, err) ||
+                 pf_convex_head_train(&batch.data, &config, run->observer, out, err);
     else if (!failed)
-        failed = pf_head_trainer_run(&group.data, &config, run->observer, out, err);
-    free_data(&group);
+        failed = pf_head_trainer_run(&batch.data, &config, run->observer, out, err);
+    free_data(&batch);
     return failed ? -1 : 0;
 }

@@ -1,5 +1,5 @@
-/* A group of heads from a table of features to its result: rows chosen, a loader opened,
- * the right trainer called, with a suffix of the network where one learns. */
+/* A head batch from a table of features to its result: rows are chosen, a batch loader is opened
+ * and the right trainer is called, with a suffix of the network where one learns. */
 #ifndef PF_TRAIN_HEAD_BATCH_RUN_H
 #define PF_TRAIN_HEAD_BATCH_RUN_H
 
@@ -30,8 +30,8 @@ typedef struct PfTrainRows {
 int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, int64_t seed,
                   PfTrainRows *out, PfError *err);
 
-/* Heads of one group (pf_experiment_same_batch): first, which they share, and the settings
- * (count) that they differ in. seed: in place of the experiment's. */
+/* Trains the heads of one head batch (pf_experiment_same_batch). first: what they share; settings:
+ * (count) what they differ in. seed: in place of the experiment's. */
 int pf_head_batch_run(const PfHeadBatchRun *run, const PfExperiment *first,
                       const PfHeadSetting *settings, int count, int64_t seed,
                       PfHeadBatchResult *out, PfError *err);

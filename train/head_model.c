@@ -1,6 +1,5 @@
 #include "train/head_model.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +7,6 @@
 #include "common/base/memory.h"
 #include "common/model/model_file.h"
 #include "train/head/head_tensors.h"
-#include "train/result.h"
 
 static bool starts_with(const char *text, const char *prefix)
 {
@@ -88,7 +86,7 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
     for (int split = 0; split < PF_SPLIT_COUNT; split++)
         if (run->metrics[split])
             cJSON_AddItemToObject(metrics, pf_split_names[split],
-                                  pf_result_split(run, (PfSplit)split, 0));
+                                  pf_result_split(run, (PfSplit)split, false));
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
     return json;
 }
@@ -111,10 +109,10 @@ static int list_tensors(const PfTrainRun *run, const PfHeadTensors *head, PfName
     return 0;
 }
 
-int pf_head_model_write(const char *path, const PfTrainRun *run, int *knows_backbone, PfError *err)
+int pf_head_model_write(const char *path, const PfTrainRun *run, bool *knows_backbone, PfError *err)
 {
     const PfSweep *sweep = run->sweep;
-    int standardized = sweep->experiment.normalize == PF_NORMALIZE_STANDARDIZE;
+    bool standardized = sweep->experiment.normalize == PF_NORMALIZE_STANDARDIZE;
     cJSON *identity = pf_json_read(pf_cache_identity(run->cache));
     const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
     PfHeadTensors tensors;

@@ -1,4 +1,5 @@
 /* train: a head on the features of a cache. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static int check_places(const PfOutput *outputs, int count, PfError *err)
 static int check_outputs(const PfTrainOptions *options, PfError *err)
 {
     const PfFinetuneOptions *finetune = &options->finetune;
-    int has_checkpoint = pf_checkpoint_run_has_place(options);
+    bool has_checkpoint = pf_checkpoint_run_has_place(options);
     char *checkpoint = has_checkpoint ? pf_checkpoint_run_path(options, err) : NULL;
     const PfOutput outputs[] = {{"-o", options->output, PF_CONTENT_MODEL},
                                 {"--json", options->json, PF_CONTENT_JSON},
@@ -83,12 +84,12 @@ static int on_step(void *context, int64_t done, int64_t total)
 static int evaluate_split(PfTrainRun *run, const PfTrainingData *data, PfSplit split,
                           const int32_t *rows, int64_t count, PfThreadPool *pool, PfError *err)
 {
-    int with_auc = split != PF_SPLIT_TRAIN;
+    bool with_auc = split != PF_SPLIT_TRAIN;
     if (!count) return 0;
     run->metrics[split] = pf_calloc((size_t)data->task_count, sizeof *run->metrics[split], err);
     if (!run->metrics[split]) return -1;
-    return pf_evaluate(run->sweep->result.network, data, rows, count, with_auc, pool,
-                       run->metrics[split], err);
+    return pf_evaluation_run(run->sweep->result.network, data, rows, count, with_auc, pool,
+                             run->metrics[split], err);
 }
 
 /* The train part's metrics are those of the rows that were trained on. */
@@ -151,7 +152,7 @@ static int write_csv(const char *path, const PfTrainRun *run, PfError *err)
 /* JSON first, so that a run that misses its --assert can be looked into. */
 static int write_results(const PfTrainOptions *options, const PfTrainRun *run, PfError *err)
 {
-    int knows_backbone = 1;
+    bool knows_backbone = true;
     cJSON *json = pf_result_json(run);
     int failed = options->json && write_json(options->json, json, err);
     if (!failed && options->csv) failed = write_csv(options->csv, run, err);

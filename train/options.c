@@ -12,6 +12,7 @@
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/base/size_text.h"
+#include "common/cache/views.h"
 
 static PfExperiment *experiment_of(void *settings)
 {
@@ -143,7 +144,7 @@ static int parse_loss(void *settings, const char *text, PfError *err)
     const char *value;
     PfTaskSetting *setting = task_setting(settings, "--loss", text, &value, err);
     if (!setting) return -1;
-    setting->has_loss = 1;
+    setting->has_loss = true;
     return pf_loss_parse("--loss", value, &setting->loss, &setting->loss_parameter, err);
 }
 

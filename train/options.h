@@ -2,7 +2,8 @@
 #ifndef PF_TRAIN_OPTIONS_H
 #define PF_TRAIN_OPTIONS_H
 
-#include "common/cache/views.h"
+#include <stdbool.h>
+
 #include "train/features/feature_table.h"
 #include "train/finetune/finetune_network.h"
 #include "train/fit/experiment.h"
@@ -23,10 +24,10 @@ typedef struct PfSweepAxis {
     int count;
 } PfSweepAxis;
 
-/* --loss and --task-weight: what was said of one target, or of all (target NULL). */
+/* --loss and --task-weight: what was said of one target, or of all. */
 typedef struct PfTaskSetting {
     char target[PF_CACHE_NAME_SIZE]; /* "": all */
-    int has_loss;
+    bool has_loss;
     PfLossKind loss;
     double loss_parameter; /* "huber:DELTA", "focal:GAMMA"; 1 where the loss has none */
     double weight;         /* negative: not said */

@@ -1,12 +1,14 @@
 #include "train/report.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/size_text.h"
+#include "common/cache/views.h"
 #include "train/features/target_kind.h"
 
 #define MAX_EPOCH_LINES 20
@@ -18,7 +20,7 @@
 
 /* ---- the plan ---- */
 
-/* "age (regression, mse), gender (2 classes)" */
+/* "'age', 1 number, 'gender' with 2 classes" */
 static void list_tasks(const PfFeatureTable *table, char *text, size_t size)
 {
     *text = '\0';
@@ -32,11 +34,12 @@ static void list_tasks(const PfFeatureTable *table, char *text, size_t size)
     }
 }
 
-/* Of rows that train itself has chosen, it says how it comes. */
+/* Warns of equal images in different parts. Where train itself has chosen the val rows by their
+ * paths, that is why, and the warning says so. */
 static void print_equal(const PfFeatureTable *table)
 {
     char text[PF_EQUAL_IMAGES_TEXT];
-    int is_by_path = table->val > 0 && !table->keys && table->equal.val_in_train;
+    bool is_by_path = table->val > 0 && !table->keys && table->equal.val_in_train;
     if (!*pf_equal_images_text(&table->equal, text)) return;
     pf_warn("%s%s", text,
             is_by_path ? ". Val was chosen by hash of the paths, as this cache began; one that is "
@@ -72,7 +75,7 @@ static void print_data(const PfCache *cache, const PfTrainOptions *options, cons
 
 static void print_views(const PfSweep *sweep, const PfFeatureTable *table)
 {
-    int is_drawn = table->drawn_views > 1 && sweep->settings[0].experiment.optimizer != PF_LBFGS;
+    bool is_drawn = table->drawn_views > 1 && sweep->settings[0].experiment.optimizer != PF_LBFGS;
     if (is_drawn)
         pf_say("views: %d of each image; every epoch draws one of the first %d, and the centre is "
                "evaluated",
@@ -98,7 +101,8 @@ static void print_feature_memory(const PfCache *cache, const PfTrainOptions *opt
         pf_say("features%s: %s, in memory", of, size);
 }
 
-static void settings_text(const PfExperiment *experiment, int64_t rows, char *text, size_t size)
+static void head_settings_text(const PfExperiment *experiment, int64_t rows, char *text,
+                               size_t size)
 {
     const PfHeadSetting *setting = &experiment->setting;
     char schedule[PF_SCHEDULE_TEXT_SIZE], momentum[32] = "";
@@ -114,7 +118,8 @@ static void settings_text(const PfExperiment *experiment, int64_t rows, char *te
              pf_optimizer_names[experiment->optimizer], setting->learning_rate,
              pf_schedule_text(&setting->schedule, schedule), setting->weight_decay, momentum,
              experiment->batch,
-             experiment->epochs ? experiment->epochs : pf_default_epochs(experiment, rows),
+             experiment->epochs ? experiment->epochs
+                                : pf_experiment_default_epochs(experiment, rows),
              normalize);
 }
 
@@ -122,12 +127,11 @@ static void print_head(const PfSweep *sweep, const PfFeatureTable *table)
 {
     const PfExperiment *experiment = &sweep->settings[0].experiment;
     char spec[PF_HEAD_SPEC_TEXT_SIZE], settings[256];
-    int outputs = 0;
-    for (int t = 0; t < table->task_count; t++) outputs += table->tasks[t].outputs;
     int64_t features = sweep->finetune ? pf_finetune_features(sweep->finetune) : table->features;
-    settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings, sizeof settings);
-    pf_say("%s head %lld -> %d: %s", pf_head_spec_text(&experiment->spec, spec),
-           (long long)features, outputs, settings);
+    head_settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings, sizeof settings);
+    pf_say("%s head %lld -> %lld: %s", pf_head_spec_text(&experiment->spec, spec),
+           (long long)features, (long long)pf_task_outputs(table->tasks, table->task_count),
+           settings);
 }
 
 static void print_finetune(const PfTrainOptions *options, const PfSweep *sweep)
@@ -207,10 +211,10 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
     };
     if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS) {
         int64_t rows = table->split_counts[PF_SPLIT_TRAIN];
-        lines->epochs =
-            experiment->epochs ? experiment->epochs : pf_default_epochs(experiment, rows);
+        lines->epochs = experiment->epochs ? experiment->epochs
+                                           : pf_experiment_default_epochs(experiment, rows);
         char score[24];
-        snprintf(score, sizeof score, "val %s", pf_score_name(table));
+        snprintf(score, sizeof score, "val %s", pf_train_run_score_name(table));
         pf_say(" epoch          lr   train loss   val loss   %12s", score);
     }
     pf_progress_start(&lines->progress, lines->heads > 1 ? "heads" : "steps", sweep->trial_count);
@@ -245,7 +249,9 @@ void pf_training_lines_end(PfTrainingLines *lines)
 
 /* ---- the ranking ---- */
 
-const char *pf_setting_text(const PfTrainRun *run, const PfRanked *ranked, char *text, size_t size)
+/* "lr=0.01 head=linear", with the tap where several were tried, into text. */
+static const char *setting_text(const PfTrainRun *run, const PfRanked *ranked, char *text,
+                                size_t size)
 {
     const PfSweep *sweep = run->sweep;
     *text = '\0';
@@ -265,7 +271,7 @@ static void print_ranked(const PfTrainRun *run, int place)
     char setting[512], deviation[24] = "";
     if (!isnan(ranked->deviation))
         snprintf(deviation, sizeof deviation, " +- %.4f", ranked->deviation);
-    pf_setting_text(run, ranked, setting, sizeof setting);
+    setting_text(run, ranked, setting, sizeof setting);
     if (ranked->diverged)
         pf_say("%5d  diverged             %s", place + 1, setting);
     else
@@ -278,7 +284,7 @@ void pf_report_ranking(const PfTrainRun *run)
     const PfSweep *sweep = run->sweep;
     int lines = pf_log_verbosity() > PF_NORMAL ? sweep->ranked_count : MAX_RANKED_LINES;
     if (sweep->trial_count == 1) return;
-    pf_say(" rank  val %-14s      loss  setting", pf_score_name(sweep->table));
+    pf_say(" rank  val %-14s      loss  setting", pf_train_run_score_name(sweep->table));
     for (int i = 0; i < sweep->ranked_count && i < lines; i++) print_ranked(run, i);
     if (sweep->ranked_count > lines)
         pf_say("       ... and %d more; --csv FILE has every head", sweep->ranked_count - lines);
@@ -292,12 +298,12 @@ static int64_t rows_of(const PfTrainRun *run, int split, int task)
 }
 
 /* "  0.9400 [0.876, 0.972]"; without the interval where it says little: of rows trained on. */
-static void metric_cell(const PfMetricField *field, const void *metrics, int with_interval,
+static void metric_cell(const PfMetricField *field, const void *metrics, bool with_interval,
                         char cell[CELL_SIZE])
 {
     double value = pf_field_value(field, metrics);
     PfInterval interval = pf_field_interval(field, metrics);
-    int large = fabs(value) >= 1e6;
+    bool large = fabs(value) >= 1e6;
     int used = isnan(value) ? snprintf(cell, CELL_SIZE, "%8s", "-")
                             : snprintf(cell, CELL_SIZE, large ? "%8.4g" : "%8.4f", value);
     if (with_interval && !isnan(interval.low) && used < CELL_SIZE)
@@ -316,14 +322,15 @@ static void print_trimmed(const char *line)
 static void print_metric(const PfTrainRun *run, int task, const PfMetricField *field)
 {
     char line[LINE_SIZE];
-    int used = sprintf(line, "  %-22s", field->title), found = 0;
+    int used = sprintf(line, "  %-22s", field->title);
+    bool found = false;
     for (int split = 0; split < PF_SPLIT_COUNT; split++) {
         const void *metrics;
         char cell[CELL_SIZE];
         if (!rows_of(run, split, task)) continue;
         pf_task_metric_fields(&run->metrics[split][task], &metrics);
         metric_cell(field, metrics, split != PF_SPLIT_TRAIN, cell);
-        found += !isnan(pf_field_value(field, metrics));
+        found |= !isnan(pf_field_value(field, metrics));
         used += sprintf(line + used, " %-*s", split == PF_SPLIT_TRAIN ? 8 : CELL_COLUMNS, cell);
     }
     if (found) print_trimmed(line);
@@ -348,7 +355,7 @@ static void print_rows(const PfTrainRun *run, int task)
 void pf_report_metrics(const PfTrainRun *run)
 {
     const PfFeatureTable *table = run->sweep->table;
-    int intervals = 0;
+    bool intervals = false;
     for (int t = 0; t < table->task_count; t++) {
         int detailed = -1;
         for (int split = 0; split < PF_SPLIT_COUNT; split++)
@@ -361,7 +368,7 @@ void pf_report_metrics(const PfTrainRun *run)
         for (; field->key; field++)
             if (field->title) print_metric(run, t, field);
         intervals |= detailed != PF_SPLIT_TRAIN;
-        own->metrics->say(own->values, table->tasks[t].classes, pf_split_names[detailed]);
+        own->metrics->print(own->values, table->tasks[t].classes, pf_split_names[detailed]);
     }
     if (intervals) pf_say("  [in brackets: 95 %% intervals]");
 }

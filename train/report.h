@@ -3,7 +3,7 @@
 #define PF_TRAIN_REPORT_H
 
 #include "common/base/log.h"
-#include "train/train_run.h"
+#include "train/result.h"
 
 /* While the training runs: of a single head a table of epochs of at most about
  * twenty lines, however many there are; of many a bar. */
@@ -32,8 +32,5 @@ void pf_report_ranking(const PfTrainRun *run);
 void pf_report_metrics(const PfTrainRun *run);
 /* The last line: how good, which epoch, where the time went, the model's path (or NULL). */
 void pf_report_end(const PfTrainRun *run, const char *model_path);
-
-/* "lr=0.01 head=linear", with the tap where several were tried, into text. */
-const char *pf_setting_text(const PfTrainRun *run, const PfRanked *ranked, char *text, size_t size);
 
 #endif

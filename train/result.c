@@ -5,7 +5,43 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cache/views.h"
 #include "common/file/csv.h"
+#include "train/features/target_kind.h"
+
+/* ---- what a run knows ---- */
+
+const char *const pf_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
+
+const PfCacheTap *pf_train_run_tap(const PfTrainRun *run)
+{
+    return pf_cache_tap(run->cache, run->sweep->taps[run->sweep->tap]);
+}
+
+const char *pf_train_run_head_tap(const PfTrainRun *run, PfShape *shape)
+{
+    const PfCacheTap *tap = pf_train_run_tap(run);
+    const PfFinetune *finetune = run->sweep->finetune;
+    *shape = finetune ? *pf_finetune_shape(finetune)
+                      : pf_cache_views_shape(&tap->shape, run->sweep->table->views);
+    return finetune ? pf_finetune_network(finetune)->output : tap->name;
+}
+
+const PfHeadHistory *pf_train_run_history(const PfTrainRun *run)
+{
+    return &run->sweep->result.histories[0];
+}
+
+const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run)
+{
+    const PfHeadHistory *history = pf_train_run_history(run);
+    return &history->epochs[history->best_epoch - 1];
+}
+
+const char *pf_train_run_score_name(const PfFeatureTable *table)
+{
+    return table->task_count == 1 ? pf_target_traits(table->tasks[0].kind)->score_name : "score";
+}
 
 /* ---- settings ---- */
 
@@ -45,7 +81,7 @@ static void add_steps(cJSON *json, const PfTrainRun *run)
     int64_t rows = run->sweep->table->split_counts[PF_SPLIT_TRAIN];
     cJSON_AddNumberToObject(json, "epochs",
                             experiment->epochs ? experiment->epochs
-                                               : pf_default_epochs(experiment, rows));
+                                               : pf_experiment_default_epochs(experiment, rows));
     cJSON_AddNumberToObject(json, "batch", experiment->batch);
     cJSON_AddNumberToObject(json, "lr", setting->learning_rate);
     if (experiment->optimizer == PF_SGD) {
@@ -101,7 +137,7 @@ cJSON *pf_result_config(const PfTrainRun *run)
 static void add_score(cJSON *json, const PfTrainRun *run, const char *split, double value)
 {
     char key[32];
-    snprintf(key, sizeof key, "%s_%s", split, pf_score_name(run->sweep->table));
+    snprintf(key, sizeof key, "%s_%s", split, pf_train_run_score_name(run->sweep->table));
     pf_metrics_add_number(json, key, value);
 }
 
@@ -238,7 +274,7 @@ static void put_number(FILE *stream, double value)
 static void put_header(const PfCsv *csv, const PfTrainRun *run)
 {
     FILE *stream = csv->stream;
-    const char *score = pf_score_name(run->sweep->table);
+    const char *score = pf_train_run_score_name(run->sweep->table);
     fputs("tap", stream);
     for (int a = 0; a < run->options->axis_count; a++) {
         fputc(',', stream);

@@ -16,10 +16,11 @@
 #include "train/fit/convex_head.h"
 #include "train/head_batch_run.h"
 
-/* Parameters, their gradients, the optimiser's state and the best so far of the heads of a group.
- */
-#define GROUP_BYTES ((int64_t)256 << 20)
+/* Of all heads of a head batch: parameters, their gradients, the optimiser's state and the best
+ * parameters so far. */
+#define HEAD_BATCH_BYTES ((int64_t)256 << 20)
 #define FLOATS_PER_PARAMETER 5
+
 typedef struct Runner {
     PfCache *cache;
     const PfTrainOptions *options;
@@ -27,7 +28,7 @@ typedef struct Runner {
     const PfSweepObserver *observer;
     PfSweep *sweep;
     int trial_total, trials_done, head_batch_size;
-    int told; /* on_stage was called */
+    bool told; /* on_stage was called */
 } Runner;
 
 /* Features, rows and tasks as one setting sees them. */
@@ -52,26 +53,26 @@ static int fail_unknown_target(const PfFeatureTable *table, const char *name, Pf
 static int apply_task_setting(PfFeatureTable *table, const PfTaskSetting *setting, bool warns,
                               PfError *err)
 {
-    int found = 0, taken = 0;
-    char served[PF_LOSS_SERVED_TEXT];
+    bool found = false, taken = false;
+    char served[PF_TARGET_KINDS_SERVED_TEXT];
     for (int t = 0; t < table->task_count; t++) {
         PfTask *task = &table->tasks[t];
         if (*setting->target && strcmp(setting->target, task->name)) continue;
         const bool serves = pf_loss_serves(setting->loss, task->kind);
         if (setting->has_loss && !serves && *setting->target)
             return pf_fail(err, PF_EXIT_USAGE, "--loss: target '%s' does not hold %s", task->name,
-                           pf_loss_served_text(setting->loss, served));
-        found = 1;
+                           pf_target_kinds_served(setting->loss, served));
+        found = true;
         if (setting->has_loss && serves) {
             task->loss = setting->loss;
             task->loss_parameter = setting->loss_parameter;
-            taken++;
+            taken = true;
         }
         if (setting->weight >= 0) task->weight = setting->weight;
     }
     if (warns && found && setting->has_loss && !taken)
         pf_warn("--loss %s is for %s, which no target that is trained holds",
-                pf_loss(setting->loss)->word, pf_loss_served_text(setting->loss, served));
+                pf_loss(setting->loss)->word, pf_target_kinds_served(setting->loss, served));
     return found ? 0 : fail_unknown_target(table, setting->target, err);
 }
 
@@ -115,8 +116,8 @@ static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, i
         from_train ? train_left-- : val_left--;
     }
     if (!failed)
-        failed = pf_rows_fold(by ? by : &table->tasks[0], rows, table->alike, count, folds, 0,
-                              in_fold, err);
+        failed = pf_row_choice_fold(by ? by : &table->tasks[0], rows, table->alike, count, folds, 0,
+                                    in_fold, err);
     for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
     if (!failed)
         failed = pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err);
@@ -198,12 +199,14 @@ static int open_stage(Runner *runner, int tap, int fold, PfNormalize normalize, 
     runner->sweep->load_seconds += pf_clock_seconds() - started;
     if (failed) free_stage(stage);
     const PfSweepObserver *observer = runner->observer;
-    if (!failed && !runner->told++ && observer && observer->on_stage)
+    if (failed) return -1;
+    if (!runner->told && observer && observer->on_stage)
         observer->on_stage(observer->context, runner->sweep, stage->table);
-    return failed ? -1 : 0;
+    runner->told = true;
+    return 0;
 }
 
-/* ---- a group ---- */
+/* ---- a head batch ---- */
 
 static int on_step(void *context, int64_t done, int64_t total)
 {
@@ -233,7 +236,7 @@ static void on_epoch(void *context, int epoch, const PfHeadHistory *histories)
         observer->on_epoch(observer->context, &histories[0].epochs[histories[0].epoch_count - 1]);
 }
 
-/* Trains experiments that are heads of one group. */
+/* Trains experiments that are heads of one head batch. */
 static int train_head_batch(Runner *runner, const Stage *stage, const PfExperiment *first,
                             const PfHeadSetting *settings, int count, int64_t seed,
                             PfHeadBatchResult *out, PfError *err)
@@ -252,8 +255,8 @@ static int train_head_batch(Runner *runner, const Stage *stage, const PfExperime
 
 static int64_t parameters_of(const PfHeadSpec *spec, const PfFeatureTable *table)
 {
-    int64_t inputs = table->features, outputs = 0, count = 0;
-    for (int t = 0; t < table->task_count; t++) outputs += table->tasks[t].outputs;
+    int64_t inputs = table->features, count = 0;
+    const int64_t outputs = pf_task_outputs(table->tasks, table->task_count);
     for (int l = 0; l <= spec->hidden_count; l++) {
         int64_t width = l < spec->hidden_count ? spec->hidden[l] : outputs;
         count += (inputs + 1) * width;
@@ -308,7 +311,7 @@ static int run_head_batch(Runner *runner, const Stage *stage, const int *members
     return 0;
 }
 
-/* All settings with the stage's normalisation, group by group. */
+/* All settings with the stage's normalisation, one head batch after the other. */
 static int run_stage(Runner *runner, const Stage *stage, int64_t seed, PfError *err)
 {
     const PfSweep *sweep = runner->sweep;
@@ -319,8 +322,8 @@ static int run_stage(Runner *runner, const Stage *stage, int64_t seed, PfError *
     for (int s = 0; s < sweep->setting_count && !failed; s++) {
         const PfExperiment *first = &sweep->settings[s].experiment;
         if (done[s] || first->normalize != stage->normalize) continue;
-        int64_t most = GROUP_BYTES / (FLOATS_PER_PARAMETER * (int64_t)sizeof(float) *
-                                      parameters_of(&first->spec, stage->table));
+        int64_t most = HEAD_BATCH_BYTES / (FLOATS_PER_PARAMETER * (int64_t)sizeof(float) *
+                                           parameters_of(&first->spec, stage->table));
         int size = 0;
         for (int other = s; other < sweep->setting_count && (!size || size < most); other++) {
             const PfExperiment *experiment = &sweep->settings[other].experiment;
@@ -498,7 +501,7 @@ static int choose_taps(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
     const char *name = runner->options->tap;
-    int all = name && !strcmp(name, "all");
+    bool all = name && !strcmp(name, "all");
     sweep->tap_count = all ? pf_cache_tap_count(runner->cache) : 1;
     sweep->taps = pf_calloc((size_t)sweep->tap_count, sizeof *sweep->taps, err);
     if (!sweep->taps) return -1;
@@ -515,7 +518,7 @@ static int open_checkpoint(Runner *runner, PfError *err)
 {
     const PfTrainOptions *options = runner->options;
     if (!options->finetune.node) return 0;
-    int has_place = pf_checkpoint_run_has_place(options);
+    bool has_place = pf_checkpoint_run_has_place(options);
     if (options->resume && (!has_place || runner->trial_total > 1))
         return pf_fail(err, PF_EXIT_USAGE, "--resume %s",
                        has_place ? "goes on with one training, not with a sweep"

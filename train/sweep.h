@@ -4,6 +4,9 @@
 #ifndef PF_TRAIN_SWEEP_H
 #define PF_TRAIN_SWEEP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "train/features/feature_memory.h"
 #include "train/features/feature_table.h"
 #include "train/finetune/finetune.h"
@@ -15,9 +18,10 @@ typedef struct PfTrial {
     int setting, tap; /* indices into the sweep's */
     int fold;         /* -1: none */
     int64_t seed;
-    double val_score, val_loss, train_loss,
-        train_score; /* of the best epoch; NaN without val rows */
-    int best_epoch, epoch_count, diverged;
+    double val_score, val_loss; /* of the best epoch; NaN without val rows */
+    double train_score, train_loss;
+    int best_epoch, epoch_count;
+    bool diverged;
 } PfTrial;
 
 /* A setting on a tap: over its folds and seeds. */
@@ -25,8 +29,8 @@ typedef struct PfRanked {
     int setting, tap;
     double mean, deviation; /* of the val score; deviation NaN of a single trial */
     double mean_loss;
-    int trials, diverged;
-    int64_t best_seed; /* whose val score is the highest */
+    int trials, diverged; /* how many, and how many of them diverged */
+    int64_t best_seed;    /* whose val score is the highest */
 } PfRanked;
 
 typedef struct PfSweep {

@@ -89,6 +89,24 @@ stderr_has 'needs -o'
 expect 2 tune --resume --seeds 2 -o other.safetensors
 stderr_has 'not with a sweep'
 
+# Focal loss is learned here too, and a run of it that was killed goes on, with its own gamma only.
+focal() { tune --batch 8 --loss focal:1.5 -q "$@"; }
+expect 0 focal -o focal.safetensors --json focal.json
+for word in '"loss":	"focal"' '"focal_gamma":	1.5'; do
+  checks=$((checks + 1)); grep -qF "$word" focal.json || failed "the result lacks $word"
+done
+expect 137 env FAKE_SUFFIX_DIE_AT=20 train c.h5 --finetune layer4 --epochs 12 --lr 0.05 --batch 8 \
+  --loss focal:1.5 -q -o focal2.safetensors
+for word in '\"loss\":\"focal\"' '\"loss_parameter\":1.5'; do
+  checks=$((checks + 1)); grep -aqF "$word" focal2.safetensors.checkpoint || failed "the checkpoint lacks $word"
+done
+expect 4 tune --batch 8 --loss focal -o focal2.safetensors --resume
+stderr_has 'is of another run'
+expect 0 focal -o focal2.safetensors --resume
+cmp focal.safetensors focal2.safetensors || failed 'focal loss, killed and resumed: another model'
+expect 2 tune --loss focus
+stderr_has "found 'focus'"
+
 # Batch norm's statistics move only where they are asked to.
 expect 0 tune --batch-norm learn -o learning.safetensors
 stderr_has 'batch norm learning'

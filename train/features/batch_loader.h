@@ -1,7 +1,6 @@
-/* Rows of features, batch by batch: for training in a shuffled order, for
- * validation in their own. Of several views a shuffled pass draws one for each row (PfViewDraw),
- * others take the first. Where the rows come from (memory, or a cache that is
- * larger than memory) is behind this. */
+/* Rows of features, batch by batch: for training in a shuffled order, for validation in their own.
+ * Of several views a shuffled pass draws one for each row (PfViewDraw), others take the first.
+ * Where the rows come from (memory, or a cache that is larger than memory) is behind this. */
 #ifndef PF_TRAIN_FEATURES_BATCH_LOADER_H
 #define PF_TRAIN_FEATURES_BATCH_LOADER_H
 
@@ -40,7 +39,6 @@ int pf_batch_loader_of_memory(const PfFeatureTable *table, PfThreadPool *pool, P
 /* Which of a row's views a pass takes: the centre, or, where it is learned from, one that the pass
  * draws. It follows from the pass and the row alone, not from where rows come from nor from their
  * order; a row that comes several times in a pass is the same each time. */
-
 typedef struct PfViewDraw {
     uint64_t seed;
     int views; /* drawn from; 1: always the centre */

@@ -17,7 +17,7 @@
 #define EVALUATION_ROWS_LEAST 16
 #define EVALUATION_BYTES ((int64_t)16 << 20)
 
-int64_t pf_evaluation_rows(int64_t row_values)
+int64_t pf_feature_memory_evaluation_rows(int64_t row_values)
 {
     int64_t rows = EVALUATION_BYTES / (row_values * (int64_t)sizeof(float));
     if (rows > EVALUATION_ROWS) return EVALUATION_ROWS;
@@ -72,7 +72,8 @@ int pf_feature_memory_plan(const PfCache *cache, int tap, int64_t limit_bytes, i
     out->is_streamed = out->table_bytes > out->limit_bytes;
     if (!out->is_streamed) return 0;
     if (longest_run(cache, tap, &run_rows, err)) return -1;
-    if (batch_rows < pf_evaluation_rows(features)) batch_rows = pf_evaluation_rows(features);
+    if (batch_rows < pf_feature_memory_evaluation_rows(features))
+        batch_rows = pf_feature_memory_evaluation_rows(features);
     if (batch_rows > rows) batch_rows = rows;
     int64_t fixed = batch_rows * features * (int64_t)sizeof(float) +
                     PF_STREAM_READERS * RUNS_PER_READER * run_rows * views * view_bytes;

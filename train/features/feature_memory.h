@@ -14,7 +14,7 @@
 
 /* Rows of row_values float32 numbers that an evaluation takes at once: enough to feed a matrix
  * product, and no more than 16 MB of maps or pixels (but 16 rows). */
-int64_t pf_evaluation_rows(int64_t row_values);
+int64_t pf_feature_memory_evaluation_rows(int64_t row_values);
 
 typedef struct PfFeatureMemory {
     int64_t table_bytes; /* of all rows, with all views, as float32 */
@@ -25,8 +25,7 @@ typedef struct PfFeatureMemory {
 
 /* limit_bytes: 0 for half of the machine's memory. batch_rows: of the largest batch of a
  * training; a batch, of a training or an evaluation, counts as well. Refuses (PF_EXIT_USAGE) a
- * limit that is too small, with the least that works.
- */
+ * limit that is too small, with the least that works. */
 int pf_feature_memory_plan(const PfCache *cache, int tap, int64_t limit_bytes, int64_t batch_rows,
                            PfFeatureMemory *out, PfError *err);
 

@@ -267,7 +267,7 @@ int pf_feature_table_reassign(PfFeatureTable *table, const char *name, const int
 #define BLOCKS 64
 
 /* All exponent bits set; on the bits, since that is a loop compilers turn into vectors. */
-int pf_any_not_finite(const float *values, int64_t count)
+int pf_feature_table_any_not_finite(const float *values, int64_t count)
 {
     uint32_t found = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -290,7 +290,7 @@ static void check_block(void *context, int64_t block)
     int64_t end = table->rows * (block + 1) / BLOCKS;
     for (int64_t i = table->rows * block / BLOCKS; i < end; i++) {
         int64_t values = table->views * table->features;
-        if (!pf_any_not_finite(table->x + i * values, values)) continue;
+        if (!pf_feature_table_any_not_finite(table->x + i * values, values)) continue;
         int64_t lowest = check->first_bad;
         while (i < lowest && !atomic_compare_exchange_weak(&check->first_bad, &lowest, i)) {
         }

@@ -1,8 +1,8 @@
 /* Features, what is to be learned of them, and which rows belong to which split.
  *
  * Filled from a cache, or by hand (tests): everything after it works on plain arrays and never
- * sees HDF5. Features that are too large for memory stay in the cache, and a row loader fetches
- * them. */
+ * sees HDF5. Features that are too large for memory stay in the cache, and a batch loader
+ * (batch_loader.h) fetches them. */
 #ifndef PF_TRAIN_FEATURES_FEATURE_TABLE_H
 #define PF_TRAIN_FEATURES_FEATURE_TABLE_H
 
@@ -30,7 +30,7 @@ typedef struct PfFeatureStream {
     int threads;                              /* that decompress; 0 = all processors */
     const volatile sig_atomic_t *interrupted; /* nonzero ends a pass; may be NULL */
     const float *mean, *scale;                /* (features) x' = (x - mean) * scale; or NULL */
-    int l2;                                   /* each row to length 1 */
+    bool l2;                                  /* each row to length 1 */
     PfStreamSeconds *seconds;                 /* added to; may be NULL */
 } PfFeatureStream;
 
@@ -39,15 +39,15 @@ typedef struct PfFeatureTable {
     int views;       /* of each row, at least 1; the first is the centre, which rows are seen by
                         unless they are learned from */
     int drawn_views; /* of these, training passes draw among the first so many */
-    float
-        *x; /* (rows, views, features) row-major; maps are flattened; owned; NULL where streamed */
+    float *x;        /* (rows, views, features) row-major; maps are flattened; owned; NULL where
+                        streamed */
     PfFeatureStream *stream; /* owned; NULL where x holds them */
     uint8_t *splits;         /* (rows) PfSplit; owned */
     PfTask *tasks;           /* (task_count) owned */
     int task_count;
     const char *const *paths; /* (rows) lent by the cache; NULL where not read */
-    uint64_t
-        *keys; /* (rows) what decides who is validated on (split.h); NULL: the paths do; owned */
+    uint64_t *keys;  /* (rows) what decides which rows are validated on (split.h); NULL: the paths
+                        do; owned */
     bool has_groups; /* some keys are of groups */
     uint32_t *alike; /* (rows) the first row of the same group or bytes; NULL: all differ; owned */
     PfEqualImages equal; /* of the rows that any task has something of, as the splits are */
@@ -103,8 +103,8 @@ typedef struct PfFeatureTableConfig {
  * not counted). */
 int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err);
 
-/* Reads the targets as tasks, splits and, where a val part has to be chosen,
- * paths; indexes; then, where there is memory enough, reads the features and checks that all are
+/* Reads the targets as tasks, the splits and, where a val part has to be chosen, the paths, and
+ * indexes them; then, where there is memory enough, reads the features and checks that all are
  * finite. Where there is not, they are streamed, and pf_stream_normalize checks. The cache must
  * stay open as long as the table is used. */
 int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *config,
@@ -114,7 +114,7 @@ int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *c
 int64_t pf_feature_table_find_not_finite(const PfFeatureTable *table, int threads);
 
 /* Whether any of count floats is NaN or infinite. */
-int pf_any_not_finite(const float *values, int64_t count);
+int pf_feature_table_any_not_finite(const float *values, int64_t count);
 /* Fails with what is wrong with the features of that row. */
 int pf_feature_table_fail_not_finite(PfCache *cache, int tap, int64_t row, PfError *err);
 

@@ -127,13 +127,13 @@ static int measure(const PfFeatureTable *table, int threads, float *mean, float 
 
 /* ---- rows ---- */
 
-void pf_standardize_row(float *restrict x, int64_t d, const float *restrict mean,
-                        const float *restrict scale)
+void pf_normalize_standardize_row(float *restrict x, int64_t d, const float *restrict mean,
+                                  const float *restrict scale)
 {
     for (int64_t j = 0; j < d; j++) x[j] = (x[j] - mean[j]) * scale[j];
 }
 
-void pf_l2_row(float *x, int64_t d)
+void pf_normalize_l2_row(float *x, int64_t d)
 {
     double squares = 0;
     for (int64_t j = 0; j < d; j++) squares += (double)x[j] * (double)x[j];
@@ -152,7 +152,8 @@ static void standardize_block(void *context, int64_t block)
     int64_t d = rescaling->table->features, views = rescaling->table->views;
     int64_t first, n = block_range(rescaling->table->rows * views, block, &first);
     for (int64_t i = first; i < first + n; i++)
-        pf_standardize_row(rescaling->table->x + i * d, d, rescaling->mean, rescaling->scale);
+        pf_normalize_standardize_row(rescaling->table->x + i * d, d, rescaling->mean,
+                                     rescaling->scale);
 }
 
 static void l2_block(void *context, int64_t block)
@@ -160,7 +161,7 @@ static void l2_block(void *context, int64_t block)
     PfFeatureTable *table = context;
     int64_t first, n = block_range(table->rows * table->views, block, &first);
     for (int64_t i = first; i < first + n; i++)
-        pf_l2_row(table->x + i * table->features, table->features);
+        pf_normalize_l2_row(table->x + i * table->features, table->features);
 }
 
 int pf_normalize(PfFeatureTable *table, PfNormalize kind, int threads, float *mean, float *scale,

@@ -15,17 +15,17 @@ typedef enum PfNormalize {
 #define PF_NORMALIZE_COUNT 3
 extern const char *const pf_normalize_names[PF_NORMALIZE_COUNT];
 
-/* Rewrites the table's x, all views of it, which is in memory. standardize: measured on the first
- * view of the table's train rows; mean
- * and scale, (features) each, receive what was used: x' = (x - mean) * scale; both stay as they are
- * otherwise. A feature that hardly varies (variance below a millionth of the median feature's) is
- * scaled as if its variance were that, so that noise is not blown up. */
+/* Rewrites the table's x, all views of it, which is in memory. PF_NORMALIZE_STANDARDIZE measures
+ * the first view of the table's train rows; mean and scale, (features) each, receive what was used:
+ * x' = (x - mean) * scale. Of other kinds both stay as they are. A feature that hardly varies
+ * (variance below a millionth of the median feature's) is scaled as if its variance were that, so
+ * that noise is not blown up. */
 int pf_normalize(PfFeatureTable *table, PfNormalize kind, int threads, float *mean, float *scale,
                  PfError *err);
 
 /* The same of one row of d features. */
-void pf_standardize_row(float *x, int64_t d, const float *mean, const float *scale);
-void pf_l2_row(float *x, int64_t d);
+void pf_normalize_standardize_row(float *x, int64_t d, const float *mean, const float *scale);
+void pf_normalize_l2_row(float *x, int64_t d);
 
 /* What standardising is measured by: sums of values and of their squares over so many rows, in
  * fixed blocks of rows, so that they come out the same whoever adds them up. */

@@ -96,8 +96,8 @@ static int64_t find_leaders(const int32_t *rows, const uint32_t *alike, int64_t 
     return n;
 }
 
-int pf_rows_fold(const PfTask *task, const int32_t *rows, const uint32_t *alike, int64_t count,
-                 int folds, uint64_t seed, uint8_t *fold, PfError *err)
+int pf_row_choice_fold(const PfTask *task, const int32_t *rows, const uint32_t *alike,
+                       int64_t count, int folds, uint64_t seed, uint8_t *fold, PfError *err)
 {
     size_t places = count ? (size_t)rows[count - 1] + 1 : 0;
     int32_t *leaders = pf_calloc((size_t)count, sizeof *leaders, err);
@@ -115,8 +115,8 @@ int pf_rows_fold(const PfTask *task, const int32_t *rows, const uint32_t *alike,
     return failed ? -1 : 0;
 }
 
-int pf_rows_per_class(const PfTask *task, const int32_t *rows, int64_t count, int per_class,
-                      uint64_t seed, int32_t **out, int64_t *out_count, PfError *err)
+int pf_row_choice_per_class(const PfTask *task, const int32_t *rows, int64_t count, int per_class,
+                            uint64_t seed, int32_t **out, int64_t *out_count, PfError *err)
 {
     ByClass sorted;
     if (sort_by_class(task, rows, count, &sorted, err)) return -1;
@@ -133,8 +133,8 @@ int pf_rows_per_class(const PfTask *task, const int32_t *rows, int64_t count, in
     return 0;
 }
 
-int pf_rows_draw_balanced(const PfTask *task, const int32_t *rows, int64_t count, PfRandom *stream,
-                          int32_t *out, PfError *err)
+int pf_row_choice_draw_balanced(const PfTask *task, const int32_t *rows, int64_t count,
+                                PfRandom *stream, int32_t *out, PfError *err)
 {
     ByClass sorted;
     if (sort_by_class(task, rows, count, &sorted, err)) return -1;

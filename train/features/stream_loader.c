@@ -1,5 +1,6 @@
 #include "train/features/stream_loader.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -33,7 +34,7 @@ typedef struct StreamLoader {
     size_t row_bytes; /* of one view, as stored */
     /* Of the pass. */
     PfStreamPlan plan;
-    int shuffles;
+    bool shuffles;
     PfRandom random;
     PfViewDraw draw;
     int64_t count, done, batch;
@@ -167,8 +168,8 @@ static void gather_rows(void *context, int64_t index)
         gathering->rows[i] = window->rows[place];
         pf_f32_from_dtype_array(x, window->data + (size_t)place * loader->row_bytes, loader->dtype,
                                 (size_t)d);
-        if (stream->mean) pf_standardize_row(x, d, stream->mean, stream->scale);
-        if (stream->l2) pf_l2_row(x, d);
+        if (stream->mean) pf_normalize_standardize_row(x, d, stream->mean, stream->scale);
+        if (stream->l2) pf_normalize_l2_row(x, d);
     }
 }
 

@@ -1,4 +1,4 @@
-/* Rows of a table that is in memory, or streamed from its cache. */
+/* The batch loader of any table: of one in memory, or of one that is streamed from its cache. */
 #ifndef PF_TRAIN_FEATURES_STREAM_LOADER_H
 #define PF_TRAIN_FEATURES_STREAM_LOADER_H
 

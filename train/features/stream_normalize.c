@@ -37,7 +37,8 @@ static void measure_stripe(void *context, int64_t stripe)
     int64_t measured = end < measuring->features ? end : measuring->features;
     for (int64_t i = 0; i < batch->n; i++) {
         const float *x = batch->x + i * d;
-        if (pf_any_not_finite(x + first, end - first)) note_bad(measuring, batch->rows[i]);
+        if (pf_feature_table_any_not_finite(x + first, end - first))
+            note_bad(measuring, batch->rows[i]);
         if (measuring->moments.sums && measuring->places[i] >= 0)
             pf_moments_add(&measuring->moments, measuring->places[i], x, first, measured);
     }

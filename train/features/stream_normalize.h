@@ -1,5 +1,5 @@
-/* normalize.h for features that are streamed: measured in one pass, applied to rows on their way.
- */
+/* What normalize.h does, for features that are streamed: they are measured in one pass over the
+ * cache, and rows are normalised on their way from there. */
 #ifndef PF_TRAIN_FEATURES_STREAM_NORMALIZE_H
 #define PF_TRAIN_FEATURES_STREAM_NORMALIZE_H
 

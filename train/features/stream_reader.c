@@ -149,7 +149,7 @@ struct PfStreamReader {
     const PfFeatureStream *stream;
     size_t view_bytes, row_bytes; /* of one view, and of all */
     pthread_t thread;
-    int has_thread;
+    bool has_thread;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* state */
     State state;            /* lock */
@@ -307,7 +307,7 @@ static bool is_interrupted(const PfStreamReader *reader)
 }
 
 /* Waits for what is being read, looking up now and then. Returns whether it was interrupted. */
-static int wait_for_reader(PfStreamReader *reader)
+static bool wait_for_reader(PfStreamReader *reader)
 {
     pthread_mutex_lock(&reader->lock);
     while (reader->state == ASKED) {
@@ -329,7 +329,7 @@ int pf_stream_reader_wait(PfStreamReader *reader, PfError *err)
         if (!atomic_load(&reader->cancelled)) read_parts(reader);
         reader->state = READ;
     }
-    int is_ended = wait_for_reader(reader);
+    bool is_ended = wait_for_reader(reader);
     set_state(reader, IDLE);
     if (is_ended)
         return pf_fail(err, PF_EXIT_INTERRUPTED,

@@ -57,13 +57,13 @@ static int read_values(PfCache *cache, int index, PfTargetRows *rows, PfError *e
     return pf_cache_read_values(cache, index, rows->values, err);
 }
 
-static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, PfError *err)
+static int read_crop(const PfCache *cache, int *resize, int *crop, bool *squash, PfError *err)
 {
     cJSON *identity = pf_json_read(pf_cache_identity(cache));
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(identity, "preprocess");
     const cJSON *size = cJSON_GetObjectItemCaseSensitive(object, "crop");
     const cJSON *shorter = cJSON_GetObjectItemCaseSensitive(object, "resize");
-    int known = cJSON_IsNumber(size) && size->valueint > 0 && cJSON_IsNumber(shorter);
+    bool known = cJSON_IsNumber(size) && size->valueint > 0 && cJSON_IsNumber(shorter);
     *crop = known ? size->valueint : 0;
     *resize = known ? shorter->valueint : 0;
     *squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
@@ -79,7 +79,8 @@ static int read_crop(const PfCache *cache, int *resize, int *crop, int *squash, 
 static int read_points(PfCache *cache, int index, PfTargetRows *rows, PfError *err)
 {
     size_t count = (size_t)rows->rows;
-    int resize, crop, squash;
+    int resize, crop;
+    bool squash;
     if (read_values(cache, index, rows, err)) return -1;
     int32_t *widths = pf_calloc(count, sizeof *widths, err);
     int32_t *heights = pf_calloc(count, sizeof *heights, err);
@@ -172,7 +173,7 @@ static const char *missing_column(const PfTargetTraits *kind)
     if (!metrics) return "metrics";
     if (!metrics->fields || !metrics->size || !metrics->main_name) return "fields of its metrics";
     if (!metrics->start || !metrics->add || !metrics->finish || !metrics->stop || !metrics->clear ||
-        !metrics->say || !metrics->add_json)
+        !metrics->print || !metrics->add_json)
         return "a function of its metrics";
     return NULL;
 }
@@ -214,11 +215,6 @@ int pf_target_kinds_check(PfError *err)
 
 /* ---- which losses go with which kinds ---- */
 
-bool pf_loss_serves(PfLossKind loss, PfTargetKind kind)
-{
-    return pf_loss(loss)->serves & PF_KIND_BIT(kind);
-}
-
 /* Adds word to "a or b", unless it ends in it. */
 static void add_word(char *text, size_t size, const char *word)
 {
@@ -227,21 +223,21 @@ static void add_word(char *text, size_t size, const char *word)
     snprintf(text + used, size - used, "%s%s", used ? " or " : "", word);
 }
 
-const char *pf_loss_served_text(PfLossKind loss, char text[PF_LOSS_SERVED_TEXT])
+const char *pf_target_kinds_served(PfLossKind loss, char text[PF_TARGET_KINDS_SERVED_TEXT])
 {
     *text = '\0';
     for (int k = 0; k < KIND_COUNT; k++)
         if (pf_loss_serves(loss, (PfTargetKind)k))
-            add_word(text, PF_LOSS_SERVED_TEXT, target_kinds[k].holds);
+            add_word(text, PF_TARGET_KINDS_SERVED_TEXT, target_kinds[k].holds);
     return text;
 }
 
-const char *pf_loss_convex_words(PfTargetKind kind, char text[PF_LOSS_WORDS_TEXT])
+const char *pf_target_kind_convex_losses(PfTargetKind kind, char text[PF_TARGET_KIND_LOSSES_TEXT])
 {
     *text = '\0';
     for (int l = 0; l < PF_LOSS_COUNT; l++)
         if (pf_loss_serves((PfLossKind)l, kind) && pf_loss((PfLossKind)l)->is_convex &&
             !isnan(pf_loss((PfLossKind)l)->curvature(1)))
-            add_word(text, PF_LOSS_WORDS_TEXT, pf_loss((PfLossKind)l)->word);
+            add_word(text, PF_TARGET_KIND_LOSSES_TEXT, pf_loss((PfLossKind)l)->word);
     return text;
 }

@@ -50,14 +50,12 @@ const PfTargetTraits *pf_target_traits(PfTargetKind kind);
 /* Whether each kind's row and each loss's is complete, and each kind's default loss serves it. */
 int pf_target_kinds_check(PfError *err);
 
-/* Whether that loss can be learned with targets of that kind. */
-bool pf_loss_serves(PfLossKind loss, PfTargetKind kind);
 /* "classes or labels": what the targets hold that it serves, into text, which is returned. */
-#define PF_LOSS_SERVED_TEXT 64
-const char *pf_loss_served_text(PfLossKind loss, char text[PF_LOSS_SERVED_TEXT]);
+#define PF_TARGET_KINDS_SERVED_TEXT 64
+const char *pf_target_kinds_served(PfLossKind loss, char text[PF_TARGET_KINDS_SERVED_TEXT]);
 /* "mse or huber": the words of losses for that kind that are convex and have a curvature, into
  * text, which is returned. */
-#define PF_LOSS_WORDS_TEXT 128
-const char *pf_loss_convex_words(PfTargetKind kind, char text[PF_LOSS_WORDS_TEXT]);
+#define PF_TARGET_KIND_LOSSES_TEXT 128
+const char *pf_target_kind_convex_losses(PfTargetKind kind, char text[PF_TARGET_KIND_LOSSES_TEXT]);
 
 #endif

@@ -64,6 +64,13 @@ static bool has_classes(const PfTask *task)
     return pf_target_traits(task->kind)->has_classes;
 }
 
+int64_t pf_task_outputs(const PfTask *tasks, int task_count)
+{
+    int64_t outputs = 0;
+    for (int t = 0; t < task_count; t++) outputs += tasks[t].outputs;
+    return outputs;
+}
+
 int pf_task_class_count(const PfTask *task)
 {
     return has_classes(task) ? task->outputs : 0;

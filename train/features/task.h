@@ -34,6 +34,9 @@ int pf_task_init(PfTask *task, const char *name, PfTargetKind kind, int outputs,
                  PfError *err);
 void pf_task_free(PfTask *task);
 
+/* Columns of the head's output: of all the tasks together. */
+int64_t pf_task_outputs(const PfTask *tasks, int task_count);
+
 /* How many classes it has, 0 of other kinds; and the row's, -1 where it has none. */
 int pf_task_class_count(const PfTask *task);
 int32_t pf_task_class(const PfTask *task, int64_t row);

@@ -1,6 +1,6 @@
 #include "train/finetune/finetune.h"
 
-#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,7 +176,7 @@ typedef struct SuffixLoader {
     PfSuffix *suffix;
     PfBatchLoader *rows;
     PfSuffixSeconds *seconds;
-    int learning;
+    bool learning;
     PfRandom dropout; /* a draw for every batch of the pass */
     float *features;  /* (batch, output) */
     size_t capacity;

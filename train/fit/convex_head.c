@@ -1,6 +1,7 @@
 #include "train/fit/convex_head.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ typedef struct Slot {
     double *gradient; /* (features + 1, outputs) */
     PfTaskSum *sums;  /* (tasks) */
     PfTaskTruth truth;
-    int failed; /* then error says why */
+    bool failed; /* then error says why */
     PfError error;
 } Slot;
 
@@ -45,13 +46,13 @@ typedef struct Problem {
 static int check_loss(const PfTask *task, PfError *err)
 {
     const PfLoss *loss = pf_loss(task->loss);
-    char words[PF_LOSS_WORDS_TEXT];
+    char words[PF_TARGET_KIND_LOSSES_TEXT];
     if (loss->is_convex && !isnan(loss->curvature(task->outputs))) return 0;
     return pf_fail(err, PF_EXIT_USAGE,
                    "--optimizer lbfgs needs a %s loss, and %s of target '%s' is not: choose %s, or "
                    "another optimizer",
                    loss->is_convex ? "smooth" : "convex", loss->word, task->name,
-                   pf_loss_convex_words(task->kind, words));
+                   pf_target_kind_convex_losses(task->kind, words));
 }
 
 int pf_convex_head_check(const PfTask *tasks, int task_count, const PfHeadSpec *spec, PfError *err)
@@ -115,7 +116,7 @@ static void add_slot(void *context, int64_t index)
                       .ldb = width,
                       .c = slot->outputs,
                       .ldc = width,
-                      .accumulate = 1};
+                      .accumulate = true};
     pf_gemm_nn(&forward, pool);
     slot->failed = add_task_losses(problem, slot, problem->batch.rows + first, n);
     if (slot->failed) return;
@@ -223,7 +224,7 @@ static int set_up(Problem *problem, PfError *err)
 {
     const PfTrainingData *data = problem->data;
     uint64_t seed = problem->config->seed;
-    for (int t = 0; t < data->task_count; t++) problem->outputs += data->tasks[t].outputs;
+    problem->outputs = pf_task_outputs(data->tasks, data->task_count);
     problem->parameters = (data->features + 1) * problem->outputs;
     problem->weights = pf_calloc((size_t)data->task_count, sizeof *problem->weights, err);
     if (!problem->weights ||
@@ -278,8 +279,7 @@ static int add_scores(void *context, const PfRowBatch *batch, float *outputs, Pf
 {
     Scoring *scoring = context;
     const PfTrainingData *data = scoring->data;
-    int64_t stride = 0, offset = 0;
-    for (int t = 0; t < data->task_count; t++) stride += data->tasks[t].outputs;
+    int64_t stride = pf_task_outputs(data->tasks, data->task_count), offset = 0;
     for (int t = 0; t < data->task_count; offset += data->tasks[t++].outputs) {
         PfTaskColumns columns = {.outputs = outputs + offset, .stride = stride, .heads = 1};
         if (pf_task_gather(&data->tasks[t], batch->rows, batch->n, &scoring->truth, err)) return -1;
@@ -293,10 +293,10 @@ static int score(Problem *problem, const int32_t *rows, int64_t count, double *l
                  double *mean_score, PfError *err)
 {
     const PfTrainingData *data = problem->data;
+    *loss = *mean_score = NAN;
+    if (!count) return 0;
     Scoring scoring = {.data = data,
                        .sums = pf_calloc((size_t)data->task_count, sizeof(PfTaskSum), err)};
-    *loss = *mean_score = NAN;
-    if (!count) return free(scoring.sums), 0;
     double *spreads = pf_calloc((size_t)data->task_count, sizeof *spreads, err);
     int failed = !scoring.sums || !spreads ||
                  pf_visit_outputs(problem->network, data->loader, rows, count,

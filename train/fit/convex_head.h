@@ -19,8 +19,8 @@
 int pf_convex_head_check(const PfTask *tasks, int task_count, const PfHeadSpec *spec, PfError *err);
 
 /* As pf_head_trainer_run, one head after the other; config->epochs bounds the iterations. Of the
- * settings weight_decay and label_smoothing count. A history has one
- * entry, its epoch the number of iterations. */
+ * settings weight_decay and label_smoothing count. A history has one entry, its epoch the number of
+ * iterations. */
 int pf_convex_head_train(const PfTrainingData *data, const PfHeadBatchConfig *config,
                          const PfHeadBatchObserver *observer, PfHeadBatchResult *out, PfError *err);
 

@@ -1,6 +1,7 @@
 #include "train/fit/curvature.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@
 struct PfCurvature {
     const PfTrainingData *data;
     int64_t size, outputs; /* features + 1; of all tasks */
-    int is_dense;
+    bool is_dense;
     double *moments;  /* (size, size), or (size) the diagonal: means of products of features */
     double **factors; /* (tasks) dense: U of U^T U = a task's guess, (size, size) upper; else the
                          inverse diagonal (size) */
@@ -170,7 +171,7 @@ static int set_up(PfCurvature *curvature, double weight_decay, PfThreadPool *poo
 {
     const PfTrainingData *data = curvature->data;
     int64_t size = curvature->size;
-    for (int t = 0; t < data->task_count; t++) curvature->outputs += data->tasks[t].outputs;
+    curvature->outputs = pf_task_outputs(data->tasks, data->task_count);
     curvature->is_dense =
         data->features <= MOST_DENSE &&
         size * size * (data->task_count + 2) * (int64_t)sizeof(double) <= MOST_BYTES;

@@ -47,8 +47,9 @@ static int add_block(void *context, const PfRowBatch *batch, float *outputs, PfE
     return 0;
 }
 
-int pf_evaluate(PfHeadNetwork *network, const PfTrainingData *data, const int32_t *rows,
-                int64_t count, bool with_auc, PfThreadPool *pool, PfTaskMetrics *out, PfError *err)
+int pf_evaluation_run(PfHeadNetwork *network, const PfTrainingData *data, const int32_t *rows,
+                      int64_t count, bool with_auc, PfThreadPool *pool, PfTaskMetrics *out,
+                      PfError *err)
 {
     size_t tasks = (size_t)data->task_count;
     Evaluation evaluation = {data, pf_calloc(tasks, sizeof(TaskMeter), err), network->outputs};

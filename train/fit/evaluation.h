@@ -14,8 +14,9 @@ typedef struct PfTaskMetrics {
 
 /* network: one head. with_auc: of classes; it costs most of the time. Numbers are compared in the
  * target's own units. out: (task_count). Free each with pf_task_metrics_free. */
-int pf_evaluate(PfHeadNetwork *network, const PfTrainingData *data, const int32_t *rows,
-                int64_t count, bool with_auc, PfThreadPool *pool, PfTaskMetrics *out, PfError *err);
+int pf_evaluation_run(PfHeadNetwork *network, const PfTrainingData *data, const int32_t *rows,
+                      int64_t count, bool with_auc, PfThreadPool *pool, PfTaskMetrics *out,
+                      PfError *err);
 void pf_task_metrics_free(PfTaskMetrics *metrics);
 
 /* The metrics' numbers as a table of fields, and the struct that they are in. */

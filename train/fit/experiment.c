@@ -1,6 +1,5 @@
 #include "train/fit/experiment.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 const char *const pf_sampling_names[] = {
@@ -78,9 +77,9 @@ static double default_decay(const PfExperiment *experiment)
     }
 }
 
-/* torch's own for adam and sgd; a tenth of their rates where a trained network is to change but
- * little; a decay that suits small sets for adamw; and for
- * lbfgs scikit-learn's C = 1 of some thousand rows. */
+/* The defaults are torch's own for adam and sgd, a tenth of their rates where a trained network is
+ * to change but little, for adamw a decay that suits small sets, and for lbfgs scikit-learn's C = 1
+ * of some thousand rows. */
 int pf_experiment_finish(PfExperiment *experiment, PfError *err)
 {
     PfHeadSetting *setting = &experiment->setting;
@@ -104,7 +103,7 @@ int pf_experiment_finish(PfExperiment *experiment, PfError *err)
     return 0;
 }
 
-int pf_default_epochs(const PfExperiment *experiment, int64_t rows)
+int pf_experiment_default_epochs(const PfExperiment *experiment, int64_t rows)
 {
     int64_t steps = (rows + experiment->batch - 1) / experiment->batch;
     int64_t epochs = steps > 0 ? (4000 + steps - 1) / steps : 10;
@@ -120,7 +119,7 @@ static bool same_spec(const PfHeadSpec *a, const PfHeadSpec *b)
            a->activation == b->activation && a->norm == b->norm && a->dropout == b->dropout;
 }
 
-int pf_experiment_same_batch(const PfExperiment *a, const PfExperiment *b)
+bool pf_experiment_same_batch(const PfExperiment *a, const PfExperiment *b)
 {
     return !a->finetunes && a->normalize == b->normalize && same_spec(&a->spec, &b->spec) &&
            a->optimizer == b->optimizer && a->nesterov == b->nesterov && a->epochs == b->epochs &&

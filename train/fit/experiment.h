@@ -2,6 +2,8 @@
 #ifndef PF_TRAIN_FIT_EXPERIMENT_H
 #define PF_TRAIN_FIT_EXPERIMENT_H
 
+#include <stdbool.h>
+
 #include "train/features/normalize.h"
 #include "train/fit/head_trainer.h"
 
@@ -26,7 +28,7 @@ typedef struct PfExperiment {
     int balanced_loss; /* --class-weights balanced */
     PfSampling sampling;
     int per_class;        /* train rows of each class; 0: all */
-    int finetunes;        /* a suffix of the network learns with the head */
+    bool finetunes;       /* a suffix of the network learns with the head */
     double backbone_rate; /* its learning rate; negative: the head's */
     int64_t seed;
 } PfExperiment;
@@ -38,9 +40,9 @@ int pf_experiment_finish(PfExperiment *experiment, PfError *err);
 
 /* A head of few rows needs many passes: as many as make 4,000 steps, at least 10
  * and at most 200; of L-BFGS at most 1,000 iterations. */
-int pf_default_epochs(const PfExperiment *experiment, int64_t rows);
+int pf_experiment_default_epochs(const PfExperiment *experiment, int64_t rows);
 
-/* Whether the two can be heads of one group. */
-int pf_experiment_same_batch(const PfExperiment *a, const PfExperiment *b);
+/* Whether the two can be heads of one head batch. */
+bool pf_experiment_same_batch(const PfExperiment *a, const PfExperiment *b);
 
 #endif

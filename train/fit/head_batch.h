@@ -1,7 +1,8 @@
-/* A group: heads of one shape that learn side by side from one pass over the features. */
+/* A head batch: heads of one shape that learn side by side from one pass over the features. */
 #ifndef PF_TRAIN_FIT_HEAD_BATCH_H
 #define PF_TRAIN_FIT_HEAD_BATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "permafrost/error.h"
@@ -34,7 +35,7 @@ typedef struct PfTrunk {
     int (*resumed)(void *context, PfError *err);
 } PfTrunk;
 
-/* What heads of a group may differ in. */
+/* What the heads of a head batch may differ in. */
 typedef struct PfHeadSetting {
     double learning_rate, weight_decay, momentum, label_smoothing;
     double clip_norm;     /* gradients longer than this are shortened to it; 0: never */
@@ -57,10 +58,10 @@ typedef struct PfHeadBatchConfig {
     const PfHeadNetwork *start; /* the one head begins as this; NULL: drawn from the seed */
     const PfTrunk *trunk;       /* learns with the one head; NULL: features are constants */
     PfCheckpoint *checkpoint;   /* written after every epoch; NULL: none */
-    int resume;                 /* goes on from the checkpoint, if there is one */
+    bool resume;                /* goes on from the checkpoint, if there is one */
 } PfHeadBatchConfig;
 
-/* What a group learns from. All lent. */
+/* What a head batch learns from. All lent. */
 typedef struct PfTrainingData {
     PfBatchLoader *loader;
     int64_t features;

@@ -1,4 +1,4 @@
-/* The optimiser of a group: one step for all heads, each at its own rate. */
+/* The optimiser of a head batch: one step for all heads, each at its own rate. */
 #ifndef PF_TRAIN_FIT_HEAD_OPTIMIZER_H
 #define PF_TRAIN_FIT_HEAD_OPTIMIZER_H
 

@@ -62,8 +62,7 @@ static int new_networks(Trainer *trainer, PfError *err)
 {
     const PfTrainingData *data = trainer->data;
     const PfHeadBatchConfig *config = trainer->config;
-    int64_t outputs = 0;
-    for (int t = 0; t < data->task_count; t++) outputs += data->tasks[t].outputs;
+    int64_t outputs = pf_task_outputs(data->tasks, data->task_count);
     uint64_t *seeds = pf_calloc((size_t)config->head_count, sizeof *seeds, err);
     if (!seeds) return -1;
     for (int h = 0; h < config->head_count; h++) seeds[h] = config->seed;
@@ -161,8 +160,8 @@ static void zero_task(const Trainer *trainer, const PfTask *task, int64_t n, flo
         zero_columns(outputs + h * width, n, heads * width, task->outputs);
 }
 
-static int add_task(Trainer *trainer, int t, const PfRowBatch *batch, float *outputs, int gradients,
-                    PfError *err)
+static int add_task(Trainer *trainer, int t, const PfRowBatch *batch, float *outputs,
+                    bool gradients, PfError *err)
 {
     const PfTask *task = &trainer->data->tasks[t];
     int heads = trainer->config->head_count;
@@ -184,7 +183,7 @@ static int add_task(Trainer *trainer, int t, const PfRowBatch *batch, float *out
 }
 
 /* Adds to the sums; with gradients, outputs become their own gradients. */
-static int add_losses(Trainer *trainer, const PfRowBatch *batch, float *outputs, int gradients,
+static int add_losses(Trainer *trainer, const PfRowBatch *batch, float *outputs, bool gradients,
                       PfError *err)
 {
     const PfTrainingData *data = trainer->data;
@@ -244,20 +243,20 @@ static int step(Trainer *trainer, const PfRowBatch *batch, int epoch, PfError *e
     PfRandom random = pf_random_seeded(config->seed, dropout);
     float *outputs = pf_head_forward_training(trainer->network, trainer->pass, batch->x, batch->n,
                                               pf_random_u64(&random), config->pool);
-    if (add_losses(trainer, batch, outputs, 1, err)) return -1;
+    if (add_losses(trainer, batch, outputs, true, err)) return -1;
     pf_head_backward(trainer->network, trainer->pass, config->pool);
     if (learn(trainer, epoch, err)) return -1;
     trainer->steps_done++;
     return 0;
 }
 
-static int interrupted(const Trainer *trainer, PfError *err)
+static bool interrupted(const Trainer *trainer, PfError *err)
 {
     const PfHeadBatchObserver *observer = trainer->observer;
     int64_t total = trainer->steps_per_epoch * trainer->config->epochs;
     if (!observer || !observer->on_step ||
         !observer->on_step(observer->context, trainer->steps_done, total))
-        return 0;
+        return false;
     if (trainer->config->checkpoint && trainer->epochs_done)
         pf_fail(err, PF_EXIT_INTERRUPTED,
                 "interrupted at step %lld of %lld; the same command with --resume goes on after "
@@ -266,7 +265,7 @@ static int interrupted(const Trainer *trainer, PfError *err)
     else
         pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted at step %lld of %lld; nothing was written",
                 (long long)trainer->steps_done, (long long)total);
-    return 1;
+    return true;
 }
 
 static int start_epoch(Trainer *trainer, int epoch, PfError *err)
@@ -277,8 +276,8 @@ static int start_epoch(Trainer *trainer, int epoch, PfError *err)
     PfRandom order = pf_random_seeded(config->seed, SHUFFLE_STREAM | (uint32_t)epoch);
     if (config->balance) {
         PfRandom draw = pf_random_seeded(config->seed, BALANCE_STREAM | (uint32_t)epoch);
-        if (pf_rows_draw_balanced(config->balance, rows, data->train_count, &draw, trainer->drawn,
-                                  err))
+        if (pf_row_choice_draw_balanced(config->balance, rows, data->train_count, &draw,
+                                        trainer->drawn, err))
             return -1;
         rows = trainer->drawn;
     }
@@ -301,7 +300,7 @@ static int train_epoch(Trainer *trainer, int epoch, PfError *err)
 
 static int add_validation(void *context, const PfRowBatch *batch, float *outputs, PfError *err)
 {
-    return add_losses(context, batch, outputs, 0, err);
+    return add_losses(context, batch, outputs, false, err);
 }
 
 static int validate(Trainer *trainer, PfError *err)
@@ -517,7 +516,7 @@ int pf_visit_outputs(PfHeadNetwork *network, PfBatchLoader *loader, const int32_
                      PfError *err)
 {
     int64_t width = network->heads * network->outputs, block = EVALUATION_OUTPUTS / width;
-    int64_t most = pf_evaluation_rows(loader->row_values);
+    int64_t most = pf_feature_memory_evaluation_rows(loader->row_values);
     block = block < 1 ? 1 : block > most ? most : block;
     PfHeadPass *pass;
     PfRowBatch batch;

@@ -1,9 +1,9 @@
-/* The training loop of a group: heads of one shape that learn side by side from
- * one pass over the features.
+/* The training loop of a head batch: heads of one shape that learn side by side from one pass over
+ * the features.
  *
- * They share the rows, the batches and their order, the seed and the number of epochs, and
- * differ in their settings. Each comes out, to the last bit, as if trained
- * alone, on any number of threads. The loop reports and never prints. */
+ * They share the rows, the batches and their order, the seed and the number of epochs, and differ
+ * in their settings. Each comes out, to the last bit, as if trained alone, on any number of
+ * threads. The loop tells its observer how far it is, and never prints. */
 #ifndef PF_TRAIN_FIT_HEAD_TRAINER_H
 #define PF_TRAIN_FIT_HEAD_TRAINER_H
 

@@ -1,7 +1,6 @@
 #include "train/fit/lbfgs.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,10 +143,10 @@ static double interpolate(const Point *a, const Point *b)
 
 /* Where rounding hides the decrease, the slope tells: Hager and Zhang's approximate Wolfe
  * conditions (2005). */
-static int decreases_enough(const Point *start, const Point *point)
+static bool decreases_enough(const Point *start, const Point *point)
 {
     double decrease = SUFFICIENT_DECREASE * start->slope;
-    if (point->value <= start->value + point->step * decrease) return 1;
+    if (point->value <= start->value + point->step * decrease) return true;
     return point->value <= start->value + VALUE_NOISE * fabs(start->value) &&
            point->slope <= 2 * decrease - start->slope;
 }

@@ -4,6 +4,7 @@
 #ifndef PF_TRAIN_FIT_LBFGS_H
 #define PF_TRAIN_FIT_LBFGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "permafrost/error.h"
@@ -27,7 +28,7 @@ typedef struct PfLbfgsConfig {
 typedef struct PfLbfgsResult {
     double value, gradient_norm; /* the largest element's size */
     int iterations, evaluations;
-    int converged; /* 0: max_iterations were not enough, or the start is no number */
+    bool converged; /* false: max_iterations were not enough, or the start is no number */
 } PfLbfgsResult;
 
 /* x: (n) start, then the minimum found. */

@@ -59,7 +59,7 @@ void pf_checkpoint_free(PfCheckpoint **out)
 }
 
 static int add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
-               int are_weights, PfError *err)
+               bool are_weights, PfError *err)
 {
     char *copy;
     if (pf_grow(&checkpoint->arrays, &checkpoint->capacity, checkpoint->count + 1,
@@ -77,13 +77,13 @@ static int add(PfCheckpoint *checkpoint, const char *name, void *data, size_t by
 int pf_checkpoint_add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
                       PfError *err)
 {
-    return add(checkpoint, name, data, bytes, 0, err);
+    return add(checkpoint, name, data, bytes, false, err);
 }
 
 int pf_checkpoint_add_weights(PfCheckpoint *checkpoint, const char *name, float *weights,
                               size_t count, PfError *err)
 {
-    return add(checkpoint, name, weights, count * sizeof *weights, 1, err);
+    return add(checkpoint, name, weights, count * sizeof *weights, true, err);
 }
 
 int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err)

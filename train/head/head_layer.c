@@ -51,8 +51,6 @@ const char *pf_head_spec_text(const PfHeadSpec *spec, char text[PF_HEAD_SPEC_TEX
     return text;
 }
 
-/* ---- layers ---- */
-
 /* ---- batch norm ---- */
 
 /* Two passes over a column of z: the differences from the mean are small. */

@@ -1,14 +1,12 @@
 #include "train/head/head_network.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/memory.h"
 #include "common/base/random.h"
-#include "train/head/head_layer.h"
 #include "train/kernels/gemm.h"
 
 /* Stream of the initial parameters in pf_random_seeded, plus the layer. */
@@ -18,19 +16,20 @@
 
 /* What a layer keeps from forward to backward, and its gradients. */
 typedef struct LayerPass {
-    float *linear; /* (capacity, columns) the product; normalised where the layer is */
-    float *active; /* (capacity, columns) what the next layer takes; the last layer has none */
-    float
-        *derivative; /* (capacity, columns) gradient of active; the last layer's is linear itself */
-    float *mask;     /* (capacity, width) 0 or 1 / (1 - dropout); NULL without dropout */
-    float *deviation; /* of normalised layers: 1 / standard deviation */
-    float *gradient;  /* (rows, columns) of the parameters */
+    float *linear;     /* (capacity, columns) the product; normalised where the layer is */
+    float *active;     /* (capacity, columns) what the next layer takes; the last layer has none */
+    float *derivative; /* (capacity, columns) gradient of active; of the last layer that is linear
+                          itself */
+    float *mask;       /* (capacity, width) 0 or 1 / (1 - dropout); NULL without dropout */
+    float *deviation;  /* of normalised layers: 1 / standard deviation */
+    float *gradient;   /* (rows, columns) of the parameters */
 } LayerPass;
 
 struct PfHeadPass {
     int64_t capacity, n;
     const float *x;
-    int training, layer_count;
+    bool training;
+    int layer_count;
     LayerPass layers[PF_MAX_HIDDEN + 1];
 };
 
@@ -65,7 +64,7 @@ static void fill(float *values, int64_t count, float value)
 static int new_layer(PfHeadNetwork *network, int index, int64_t inputs, int64_t width, PfError *err)
 {
     PfHeadLayer *layer = &network->layers[index];
-    int normalised = network->spec.norm != PF_HEAD_NORM_NONE && !is_last(network, index);
+    bool normalised = network->spec.norm != PF_HEAD_NORM_NONE && !is_last(network, index);
     *layer = (PfHeadLayer){
         .inputs = inputs,
         .width = width,
@@ -198,11 +197,11 @@ static float *new_floats(int64_t count, PfError *err)
 }
 
 static int new_layer_pass(const PfHeadNetwork *network, int index, int64_t capacity,
-                          int with_gradients, LayerPass *pass, PfError *err)
+                          bool with_gradients, LayerPass *pass, PfError *err)
 {
     const PfHeadLayer *layer = &network->layers[index];
     int64_t count = capacity * layer->columns;
-    int hidden = !is_last(network, index), normalised = layer->rows > layer->inputs + 1;
+    bool hidden = !is_last(network, index), normalised = layer->rows > layer->inputs + 1;
     if (!(pass->linear = new_floats(count, err))) return -1;
     if (hidden && !(pass->active = new_floats(count, err))) return -1;
     if (!with_gradients) return 0;
@@ -218,7 +217,7 @@ static int new_layer_pass(const PfHeadNetwork *network, int index, int64_t capac
     return pass->gradient ? 0 : -1;
 }
 
-int pf_head_pass_new(const PfHeadNetwork *network, int64_t capacity, int with_gradients,
+int pf_head_pass_new(const PfHeadNetwork *network, int64_t capacity, bool with_gradients,
                      PfHeadPass **out, PfError *err)
 {
     PfHeadPass *pass = pf_calloc(1, sizeof *pass, err);
@@ -276,7 +275,7 @@ static void multiply(const PfHeadNetwork *network, int index, const float *input
                              .ldb = layer->columns,
                              .c = linear,
                              .ldc = layer->columns,
-                             .accumulate = 1},
+                             .accumulate = true},
                    pool);
         return;
     }
@@ -291,7 +290,7 @@ static void multiply(const PfHeadNetwork *network, int index, const float *input
                              .ldb = layer->columns,
                              .c = linear + h * layer->width,
                              .ldc = layer->columns,
-                             .accumulate = 1},
+                             .accumulate = true},
                    pool);
 }
 
@@ -343,14 +342,14 @@ static float *run(PfHeadNetwork *network, PfHeadPass *pass, const float *x, int6
 float *pf_head_forward(PfHeadNetwork *network, PfHeadPass *pass, const float *x, int64_t n,
                        PfThreadPool *pool)
 {
-    pass->training = 0;
+    pass->training = false;
     return run(network, pass, x, n, pool);
 }
 
 float *pf_head_forward_training(PfHeadNetwork *network, PfHeadPass *pass, const float *x, int64_t n,
                                 uint64_t dropout_seed, PfThreadPool *pool)
 {
-    pass->training = 1;
+    pass->training = true;
     for (int l = 0; l < network->layer_count; l++)
         if (pass->layers[l].mask) draw_mask(network, l, &pass->layers[l], n, dropout_seed);
     return run(network, pass, x, n, pool);
@@ -366,7 +365,7 @@ static void hidden_backward(const PfHeadNetwork *network, int index, PfHeadPass 
     int64_t n = pass->n, columns = layer->columns;
     float *scale_gradient = p->gradient + (layer->inputs + 1) * columns;
     const float *scale = layer->parameters + (layer->inputs + 1) * columns;
-    int normalised = network->spec.norm != PF_HEAD_NORM_NONE;
+    bool normalised = network->spec.norm != PF_HEAD_NORM_NONE;
     if (p->mask) pf_apply_mask(p->derivative, n, network->heads, layer->width, p->mask);
     /* active becomes the activation's input again: its output is not needed any more. */
     if (normalised)

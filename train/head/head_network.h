@@ -9,6 +9,7 @@
 #ifndef PF_TRAIN_HEAD_HEAD_NETWORK_H
 #define PF_TRAIN_HEAD_HEAD_NETWORK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/thread/thread_pool.h"
@@ -52,7 +53,7 @@ int pf_head_network_checkpoint(PfHeadNetwork *network, const char *prefix, PfChe
 
 /* Room for passes of up to `capacity` rows, and the gradients. */
 typedef struct PfHeadPass PfHeadPass;
-int pf_head_pass_new(const PfHeadNetwork *network, int64_t capacity, int with_gradients,
+int pf_head_pass_new(const PfHeadNetwork *network, int64_t capacity, bool with_gradients,
                      PfHeadPass **out, PfError *err);
 void pf_head_pass_free(PfHeadPass **pass);
 

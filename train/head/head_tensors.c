@@ -204,6 +204,8 @@ int pf_head_tensors_new(const PfHeadNetwork *network, const PfTask *tasks, int t
     return failed ? -1 : 0;
 }
 
+/* ---- back to a network: its shape ---- */
+
 static const cJSON *list(const PfModel *model, const char *key)
 {
     return cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), key);
@@ -218,8 +220,6 @@ static const PfTensorView *tensor(const PfModel *model, const cJSON *object, con
 {
     return pf_model_tensor(model, text(object, key));
 }
-
-/* ---- the shape ---- */
 
 static PfHeadNorm norm_of(const cJSON *layer)
 {
@@ -257,7 +257,7 @@ static int64_t count_features(const PfModel *model)
     return tensor(model, first, "weight")->shape.dims[1];
 }
 
-/* ---- the values ---- */
+/* ---- back to a network: its values ---- */
 
 static float *as_floats(const PfTensorView *view, PfError *err)
 {

@@ -25,11 +25,11 @@ typedef struct Product {
     const float *a, *b;
     int64_t a_row, a_step; /* element (i, k) of the left factor at a[i * a_row + k * a_step] */
     int64_t ldb;
-    int b_transposed;
+    bool b_transposed;
     float *c; /* element (i, j) at c[i * c_row + j * c_column]; NULL with sum */
     double *sum;
     int64_t c_row, c_column;
-    int accumulate;
+    bool accumulate;
     const PfKernels *kernels;
     int64_t panel_columns, panels, task_rows;
 } Product;
@@ -50,7 +50,7 @@ static void transpose_panel(const Product *product, int64_t column, int64_t colu
     }
 }
 
-static void run_tile(const Product *product, const PfGemmTile *tile, int packed)
+static void run_tile(const Product *product, const PfGemmTile *tile, bool packed)
 {
     if (packed)
         product->kernels->gemm_tile(tile);
@@ -60,7 +60,7 @@ static void run_tile(const Product *product, const PfGemmTile *tile, int packed)
 
 /* A tile whose place in C is not one of contiguous rows, by way of a copy. at:
  * the place's first element, counted from c or sum. */
-static void run_tile_aside(const Product *product, PfGemmTile *tile, int packed, int64_t at)
+static void run_tile_aside(const Product *product, PfGemmTile *tile, bool packed, int64_t at)
 {
     float aside[MAX_TILE_ROWS * MAX_COLUMNS];
     const int64_t c_row = product->c_row, c_column = product->c_column;
@@ -85,8 +85,8 @@ static void multiply_panel(const Product *product, PfGemmTile *tile, int64_t row
                            int64_t column)
 {
     const float *a = tile->a;
-    int packed = product->b_transposed;
-    for (int64_t r = 0; r < rows; r += product->kernels->gemm_rows, packed = 1) {
+    bool packed = product->b_transposed;
+    for (int64_t r = 0; r < rows; r += product->kernels->gemm_rows, packed = true) {
         int64_t at = (row + r) * product->c_row + column * product->c_column;
         tile->rows = (int)pf_min(product->kernels->gemm_rows, rows - r);
         tile->a = a + r * product->a_row;
@@ -203,13 +203,13 @@ void pf_gemm_tn_sum(const PfGemm *gemm, double *sum, PfThreadPool *pool)
     Product product = product_of(gemm);
     product.sum = sum;
     product.c_row = gemm->n;
-    product.accumulate = 0;
+    product.accumulate = false;
     multiply_tn(&product, pool);
 }
 
 void pf_gemm_nt(const PfGemm *gemm, PfThreadPool *pool)
 {
     Product product = product_of(gemm);
-    product.b_transposed = 1;
+    product.b_transposed = true;
     multiply(&product, pool);
 }

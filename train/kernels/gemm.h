@@ -10,6 +10,7 @@
 #ifndef PF_TRAIN_KERNELS_GEMM_H
 #define PF_TRAIN_KERNELS_GEMM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/thread/thread_pool.h"
@@ -22,7 +23,7 @@ typedef struct PfGemm {
     int64_t ldb;
     float *c; /* (m, n) */
     int64_t ldc;
-    int accumulate; /* 0: C is overwritten; 1: C is added to */
+    bool accumulate; /* C is added to; else it is overwritten */
 } PfGemm;
 
 /* pool: NULL for the calling thread alone, as inside a pool's task. */

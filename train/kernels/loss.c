@@ -29,6 +29,11 @@ const PfLoss *pf_loss(PfLossKind kind)
     return &losses[kind];
 }
 
+bool pf_loss_serves(PfLossKind loss, PfTargetKind kind)
+{
+    return pf_loss(loss)->serves & PF_KIND_BIT(kind);
+}
+
 int pf_loss_parse(const char *option, const char *text, PfLossKind *kind, double *parameter,
                   PfError *err)
 {
@@ -70,7 +75,7 @@ typedef struct Slices {
     alignas(64) float block[BLOCK_CLASSES * SLICES]; /* (classes, SLICES) exponentials */
 } Slices;
 
-static int is_turned(const Slices *slices)
+static bool is_turned(const Slices *slices)
 {
     return slices->batch->classes <= BLOCK_CLASSES;
 }
@@ -146,7 +151,7 @@ static int64_t index_of_largest(const float *logits, int64_t classes, float larg
     return 0; /* none is a number */
 }
 
-static int is_first_largest(const float *logits, int64_t label, float largest)
+static bool is_first_largest(const float *logits, int64_t label, float largest)
 {
     return logits[label] == largest && index_of_largest(logits, label + 1, largest) == label;
 }

@@ -17,9 +17,9 @@
 /* ---- the table of losses ---- */
 
 /* The losses, one row each. To add one, write a row here and its function in loss_lanes.h:
- * nothing else names a loss. A row that lacks a column does not compile, and
- * tests/unit/test_loss.c looks at what the columns say. The order is that of checkpoints older
- * than their words, so new rows come last.
+ * nothing else has to name it. A row that lacks a column does not compile, and
+ * tests/unit/train/kernels/test_loss.c looks at what the columns say. Files hold the words, so the
+ * order is free.
  *
  *   id        makes PF_LOSS_<id>
  *   word      of --loss, and of a loss in a file
@@ -87,6 +87,8 @@ typedef struct PfLoss {
 } PfLoss;
 
 const PfLoss *pf_loss(PfLossKind kind);
+/* Whether it can be learned with targets of that kind. */
+bool pf_loss_serves(PfLossKind loss, PfTargetKind kind);
 
 /* "focal:3" into the loss and its parameter; fails with the words there are. option: as it is
  * called in messages. */

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "train/kernels/kernels.h"
@@ -24,6 +25,17 @@ double pf_schedule_rate(const PfSchedule *schedule, double initial, int epoch, i
     case PF_SCHEDULE_STEP: return initial * pow(schedule->gamma, epoch / schedule->step_epochs);
     default: return initial;
     }
+}
+
+const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE])
+{
+    const char *name = pf_schedule_names[schedule->kind];
+    if (schedule->kind == PF_SCHEDULE_STEP)
+        snprintf(text, PF_SCHEDULE_TEXT_SIZE, "%s:%d,%g", name, schedule->step_epochs,
+                 schedule->gamma);
+    else
+        snprintf(text, PF_SCHEDULE_TEXT_SIZE, "%s", name);
+    return text;
 }
 
 /* ---- a step ---- */

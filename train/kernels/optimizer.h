@@ -40,6 +40,9 @@ typedef struct PfSchedule {
 
 /* Learning rate of an epoch, counted from 0; it changes between epochs only. */
 double pf_schedule_rate(const PfSchedule *schedule, double initial, int epoch, int epochs);
+/* "constant", "cosine", "step:30,0.1" into text, which is returned. */
+#define PF_SCHEDULE_TEXT_SIZE 48
+const char *pf_schedule_text(const PfSchedule *schedule, char text[PF_SCHEDULE_TEXT_SIZE]);
 
 /* One step of an optimiser over a matrix whose columns belong to different heads,
  * each with settings of its own: what torch.optim does to each column alone.

@@ -49,7 +49,8 @@ static const cJSON *child_of(const cJSON *json, const char *key)
                : NULL;
 }
 
-int pf_json_number_at(const cJSON *json, const char *path, double *out, PfError *err)
+/* The number at a path of object keys and array indices separated by dots. */
+static int number_at(const cJSON *json, const char *path, double *out, PfError *err)
 {
     char keys[512];
     for (const char *rest = path;;) {
@@ -85,7 +86,7 @@ static bool holds(double value, const char *comparison, double bound)
 int pf_assertion_check(const PfAssertion *assertion, const cJSON *result, PfError *err)
 {
     double value;
-    if (pf_json_number_at(result, assertion->path, &value, err)) return -1;
+    if (number_at(result, assertion->path, &value, err)) return -1;
     if (holds(value, assertion->comparison, assertion->bound)) return 0;
     return pf_fail(err, PF_EXIT_ASSERT, "not met: %s (it is %.6g)", assertion->text, value);
 }

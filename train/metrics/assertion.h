@@ -16,11 +16,8 @@ typedef struct PfAssertion {
 /* Usage error where text is not PATH, comparison, number. */
 int pf_assertion_parse(const char *text, PfAssertion *out, PfError *err);
 
-/* The number at a path of object keys and array indices separated by dots; -1
- * and usage error, with the keys there are, where there is none. */
-int pf_json_number_at(const cJSON *json, const char *path, double *out, PfError *err);
-
-/* Fails with PF_EXIT_ASSERT where the condition does not hold. */
+/* Fails with PF_EXIT_ASSERT where the condition does not hold; as a usage error, with the keys
+ * there are, where the result has no number at its path. */
 int pf_assertion_check(const PfAssertion *assertion, const cJSON *result, PfError *err);
 
 #endif

@@ -13,11 +13,10 @@
 #include "train/metrics/ranking.h"
 
 /* A thread takes this many logits at a time; rows are scored in blocks of BLOCK_ROWS. */
-/* With more classes than are listed, only the worst are. */
-#define WORST_CLASSES 5
-
 #define TASK_LOGITS (1 << 16)
 #define BLOCK_ROWS 4096
+/* With more classes than are listed, only the worst are. */
+#define WORST_CLASSES 5
 
 #define FIELD(member, key, title) PF_FIELD(PfClassificationMetrics, member, key, title)
 #define PLAIN(member, key, title) PF_PLAIN_FIELD(PfClassificationMetrics, member, key, title)
@@ -67,7 +66,7 @@ struct PfClassificationMeter {
 int pf_classification_meter_new(int classes, int threads, PfClassificationMeter **out, PfError *err)
 {
     size_t count = (size_t)classes;
-    int matrix = classes <= PF_CONFUSION_MAX_CLASSES;
+    bool matrix = classes <= PF_CONFUSION_MAX_CLASSES;
     PfClassificationMeter *meter = pf_calloc(1, sizeof *meter, err);
     if (!meter) return -1;
     meter->classes = classes;
@@ -99,7 +98,7 @@ void pf_classification_meter_free(PfClassificationMeter **meter)
 
 void pf_classification_meter_skip_auc(PfClassificationMeter *meter)
 {
-    meter->scores.dropped = 1;
+    meter->scores.dropped = true;
 }
 
 /* ---- rows ---- */
@@ -171,7 +170,7 @@ static CalibrationBin *bin_of(PfClassificationMeter *meter, double confidence)
 static void count_row(PfClassificationMeter *meter, const float *z, const RowScore *row,
                       int32_t label)
 {
-    int correct = row->prediction == label;
+    bool correct = row->prediction == label;
     double confidence = exp(-row->log_total);
     CalibrationBin *bin = bin_of(meter, confidence);
     bin->count++;
@@ -221,20 +220,15 @@ int pf_classification_meter_add(PfClassificationMeter *meter, int64_t n, const f
 
 /* ---- what comes out ---- */
 
-static double quotient(double part, double whole)
-{
-    return whole > 0 ? part / whole : 0;
-}
-
 static void finish_class(PfClassMetrics *class)
 {
     double correct = (double)class->correct;
-    class->precision = quotient(correct, (double)class->predicted);
-    class->recall = quotient(correct, (double)class->support);
-    class->f1 = quotient(2 * correct, (double)(class->predicted + class->support));
+    class->precision = pf_metrics_quotient(correct, (double)class->predicted);
+    class->recall = pf_metrics_quotient(correct, (double)class->support);
+    class->f1 = pf_metrics_quotient(2 * correct, (double)(class->predicted + class->support));
 }
 
-static int occurs(const PfClassMetrics *class)
+static bool occurs(const PfClassMetrics *class)
 {
     return class->support || class->predicted;
 }
@@ -273,7 +267,7 @@ static void finish_balanced_accuracy(PfClassificationMetrics *metrics)
 }
 
 /* One row of the class moves its f1 = 2 correct / (support + predicted) by this much. */
-static double f1_influence(const PfClassMetrics *class, int correct)
+static double f1_influence(const PfClassMetrics *class, bool correct)
 {
     return ((correct ? 2.0 : 0.0) - (correct ? 2.0 : 1.0) * class->f1) /
            (double)(class->support + class->predicted);
@@ -289,7 +283,8 @@ static PfInterval macro_f1_interval(const PfClassificationMetrics *metrics, int 
             int64_t rows = metrics->confusion[label * metrics->class_count + prediction];
             if (!rows) continue;
             double influence = f1_influence(&metrics->classes[label], label == prediction);
-            if (label != prediction) influence += f1_influence(&metrics->classes[prediction], 0);
+            if (label != prediction)
+                influence += f1_influence(&metrics->classes[prediction], false);
             squares += (double)rows * influence * influence;
         }
     return pf_interval_logit(metrics->macro_f1, sqrt(squares * n / (n - 1)) / present);
@@ -392,7 +387,7 @@ static int next_worst(const PfClassificationMetrics *metrics, int after, double 
 static void print_classes(const PfClassificationMetrics *metrics, const char *const *names,
                           const char *split)
 {
-    int all = metrics->class_count <= PF_METRICS_MAX_LINES;
+    bool all = metrics->class_count <= PF_METRICS_MAX_LINES;
     char heading[32];
     snprintf(heading, sizeof heading, all ? "%s, by class" : "%s, lowest f1", split);
     pf_say("  %-23s  precision  recall      f1  support", heading);
@@ -505,6 +500,6 @@ const PfMetrics pf_classification = {
     .finish = finish_meter,
     .stop = stop_meter,
     .clear = clear_results,
-    .say = print_details,
+    .print = print_details,
     .add_json = add_json,
 };

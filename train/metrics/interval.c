@@ -1,6 +1,7 @@
 #include "train/metrics/interval.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 /* Quantile 0.975 of the standard normal. */
 #define Z 1.959963984540054
@@ -23,7 +24,7 @@ PfInterval pf_interval_wilson(int64_t successes, int64_t count)
 }
 
 /* Not 0, nor what rounding makes of it. */
-static int is_spread(double estimate, double standard_error)
+static bool is_spread(double estimate, double standard_error)
 {
     return standard_error > 1e-12 * fabs(estimate);
 }

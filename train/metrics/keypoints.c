@@ -211,6 +211,6 @@ const PfMetrics pf_keypoints = {
     .finish = finish_meter,
     .stop = stop_meter,
     .clear = clear_results,
-    .say = print_nothing,
+    .print = print_nothing,
     .add_json = add_json,
 };

@@ -16,6 +16,11 @@ PfInterval pf_field_interval(const PfMetricField *field, const void *metrics)
     return *(const PfInterval *)(const void *)((const char *)metrics + field->interval);
 }
 
+double pf_metrics_quotient(double part, double whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
+
 /* ---- on the terminal ---- */
 
 const char *pf_metrics_name_cell(const char *const *names, int index,
@@ -29,7 +34,7 @@ const char *pf_metrics_name_cell(const char *const *names, int index,
     else
         snprintf(shown, sizeof shown, "%d", index);
     for (const char *name = shown; *name && used < PF_METRICS_NAME_SIZE - 5; name++) {
-        int starts = ((unsigned char)*name & 0xc0) != 0x80;
+        bool starts = ((unsigned char)*name & 0xc0) != 0x80;
         if (starts && columns == PF_METRICS_NAME_COLUMNS) break;
         columns += starts;
         cell[used++] = *name;

@@ -1,5 +1,5 @@
 /* What all metrics have in common: how rows are added up, which numbers come of them as a table of
- * fields, and how the details behind the numbers are told to people and written as JSON. */
+ * fields, and how the details behind the numbers are printed and written as JSON. */
 #ifndef PF_TRAIN_METRICS_METRICS_H
 #define PF_TRAIN_METRICS_METRICS_H
 
@@ -57,7 +57,7 @@ typedef struct PfMetrics {
     void (*stop)(void *meter);
     void (*clear)(void *results);
     /* The details, below the fields. names: of classes or labels, or NULL. split: "val". */
-    void (*say)(const void *results, const char *const *names, const char *split);
+    void (*print)(const void *results, const char *const *names, const char *split);
     void (*add_json)(const void *results, const char *const *names, cJSON *json);
 } PfMetrics;
 
@@ -66,6 +66,9 @@ extern const PfMetrics pf_classification, pf_regression, pf_multilabel, pf_keypo
 double pf_field_value(const PfMetricField *field, const void *metrics);
 /* None where the field has no interval. */
 PfInterval pf_field_interval(const PfMetricField *field, const void *metrics);
+
+/* part / whole, and 0 where whole is 0, as scikit-learn's zero_division=0. */
+double pf_metrics_quotient(double part, double whole);
 
 /* ---- for the details ---- */
 

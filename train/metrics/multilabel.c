@@ -79,7 +79,7 @@ static int keep_row(PfMultilabelMeter *meter, const float *logits, const float *
 }
 
 /* -log p(target) = log(1 + exp(-|z|)) + max(z, 0) - z target */
-static double cross_entropy(double z, int positive)
+static double cross_entropy(double z, bool positive)
 {
     return log1p(exp(-fabs(z))) + (z > 0 ? z : 0) - (positive ? z : 0);
 }
@@ -95,7 +95,7 @@ static RowSums count_row(PfMultilabelMeter *meter, const float *logits, const fl
     for (int l = 0; l < meter->labels; l++) {
         if (isnan(targets[l])) continue;
         LabelCounts *counts = &meter->counts[l];
-        int positive = targets[l] > 0.5f, predicted = logits[l] > 0;
+        bool positive = targets[l] > 0.5f, predicted = logits[l] > 0;
         counts->known++;
         counts->support += positive;
         counts->predicted += predicted;
@@ -166,17 +166,12 @@ static PfInterval mean_interval(const LabelMean *mean, int64_t rows)
     return pf_interval_logit(mean_value(mean), error);
 }
 
-static double quotient(double part, double whole)
-{
-    return whole > 0 ? part / whole : 0;
-}
-
 static PfLabelMetrics label_metrics(const LabelCounts *counts)
 {
     double correct = (double)counts->correct, nan = (double)NAN;
-    double precision = quotient(correct, (double)counts->predicted);
-    double recall = quotient(correct, (double)counts->support);
-    double f1 = quotient(2 * correct, (double)(counts->predicted + counts->support));
+    double precision = pf_metrics_quotient(correct, (double)counts->predicted);
+    double recall = pf_metrics_quotient(correct, (double)counts->support);
+    double f1 = pf_metrics_quotient(2 * correct, (double)(counts->predicted + counts->support));
     return (PfLabelMetrics){counts->known,
                             counts->support,
                             counts->predicted,
@@ -189,8 +184,8 @@ static PfLabelMetrics label_metrics(const LabelCounts *counts)
 }
 
 /* f1 = sum of 2 correct / sum of (positive + predicted) */
-static void add_f1_influence(const PfLabelMetrics *label, double scale, int64_t row, int positive,
-                             int predicted, double *influence)
+static void add_f1_influence(const PfLabelMetrics *label, double scale, int64_t row, bool positive,
+                             bool predicted, double *influence)
 {
     double parts = 2 * (positive & predicted) - label->f1 * (positive + predicted);
     influence[row] += scale * parts / (double)(label->support + label->predicted);
@@ -201,13 +196,13 @@ static void rank_label(Finish *finish, int index, const PfLabelMetrics *label)
 {
     const PfMultilabelMeter *meter = finish->meter;
     double n = (double)meter->count, scale = sqrt(n / (n - 1));
-    int occurs = label->support || label->predicted;
+    bool occurs = label->support || label->predicted;
     pf_ranking_clear(finish->ranking);
     for (int64_t i = 0; i < meter->count; i++) {
         const float *logit = pf_columns_at(&meter->kept, i, 2 * (int64_t)index);
         float target = logit[PF_COLUMNS_BLOCK];
         if (isnan(target)) continue;
-        int positive = target > 0.5f;
+        bool positive = target > 0.5f;
         pf_ranking_put(finish->ranking, logit[0], (int32_t)i, positive);
         if (occurs) add_f1_influence(label, scale, i, positive, logit[0] > 0, finish->f1.influence);
     }
@@ -230,7 +225,7 @@ static void finish_label(Finish *finish, int index, PfLabelMetrics *out)
 
 static void finish_means(const Finish *finish, PfMultilabelMetrics *out)
 {
-    int kept = finish->ranking != NULL;
+    bool kept = finish->ranking != NULL;
     out->macro_f1 = mean_value(&finish->f1);
     out->macro_roc_auc = mean_value(&finish->auc);
     out->mean_average_precision = mean_value(&finish->precision);
@@ -369,6 +364,6 @@ const PfMetrics pf_multilabel = {
     .finish = finish_meter,
     .stop = stop_meter,
     .clear = clear_results,
-    .say = print_labels,
+    .print = print_labels,
     .add_json = add_json,
 };

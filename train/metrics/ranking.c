@@ -17,7 +17,7 @@ int pf_columns_add(PfColumns *table, float **row, PfError *err)
     if (table->dropped) return 0;
     if (table->max_values && needed > table->max_values) {
         pf_columns_free(table);
-        table->dropped = 1;
+        table->dropped = true;
         return 0;
     }
     if (pf_grow(&table->values, &table->capacity, (size_t)needed, sizeof *table->values, err))
@@ -89,11 +89,11 @@ static uint32_t key_of(uint64_t item)
     return (uint32_t)(item >> KEY_SHIFT);
 }
 
-void pf_ranking_put(PfRanking *ranking, float score, int32_t row, int positive)
+void pf_ranking_put(PfRanking *ranking, float score, int32_t row, bool positive)
 {
-    uint64_t tag = (uint64_t)(uint32_t)row << 1 | (positive != 0);
+    uint64_t tag = (uint64_t)(uint32_t)row << 1 | positive;
     ranking->items[ranking->count++] = (uint64_t)sort_key(score) << KEY_SHIFT | tag;
-    ranking->positives += positive != 0;
+    ranking->positives += positive;
 }
 
 static unsigned digit_of(uint64_t item, int digit)
@@ -143,10 +143,10 @@ typedef struct Ties {
     int64_t positives_below, negatives_below;
 } Ties;
 
-/* The next higher ties after *ties, which starts as {0}; 0 where there are none. */
-static int next_ties(const PfRanking *ranking, Ties *ties)
+/* The next higher ties after *ties, which starts as {0}; false where there are none. */
+static bool next_ties(const PfRanking *ranking, Ties *ties)
 {
-    if (ties->end == ranking->count) return 0;
+    if (ties->end == ranking->count) return false;
     ties->first = ties->end;
     ties->positives_below += ties->positives;
     ties->negatives_below += ties->negatives;
@@ -155,7 +155,7 @@ static int next_ties(const PfRanking *ranking, Ties *ties)
     while (ties->end < ranking->count && key_of(ranking->items[ties->end]) == key)
         ties->positives += (int64_t)(ranking->items[ties->end++] & 1);
     ties->negatives = ties->end - ties->first - ties->positives;
-    return 1;
+    return true;
 }
 
 static int64_t negatives_of(const PfRanking *ranking)

@@ -4,6 +4,7 @@
 #ifndef PF_TRAIN_METRICS_RANKING_H
 #define PF_TRAIN_METRICS_RANKING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +21,7 @@ typedef struct PfColumns {
     int64_t columns;
     int64_t max_values; /* 0: as many as there are; else nothing is kept of a larger table */
     int64_t rows;
-    int dropped;   /* the table became too large */
+    bool dropped;  /* the table became too large */
     float *values; /* (rows / 16, columns, 16) */
     size_t capacity;
 } PfColumns;
@@ -53,7 +54,7 @@ void pf_ranking_free(PfRanking **ranking);
 
 /* Clear, put every row, sort; then ask. row: as auc_influence is told, or 0. */
 void pf_ranking_clear(PfRanking *ranking);
-void pf_ranking_put(PfRanking *ranking, float score, int32_t row, int positive);
+void pf_ranking_put(PfRanking *ranking, float score, int32_t row, bool positive);
 void pf_ranking_sort(PfRanking *ranking);
 
 /* The score of a rank, 0 = the lowest. */

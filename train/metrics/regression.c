@@ -40,11 +40,11 @@ void pf_regression_meter_free(PfRegressionMeter **meter)
     *meter = NULL;
 }
 
-static int has_known(const float *targets, int columns)
+static bool has_known(const float *targets, int columns)
 {
     for (int c = 0; c < columns; c++)
-        if (!isnan(targets[c])) return 1;
-    return 0;
+        if (!isnan(targets[c])) return true;
+    return false;
 }
 
 int pf_regression_meter_add(PfRegressionMeter *meter, int64_t n, const float *predictions,
@@ -78,9 +78,9 @@ typedef struct Finish {
     double target_mean, target_squares; /* of a column: sum of squared distances to the mean */
 } Finish;
 
-/* A row's prediction and target of a column; 0 where the target is not known. */
-static int known_value(const Finish *finish, int64_t row, int column, double *prediction,
-                       double *target)
+/* A row's prediction and target of a column; false where the target is not known. */
+static bool known_value(const Finish *finish, int64_t row, int column, double *prediction,
+                        double *target)
 {
     const float *value = pf_columns_at(&finish->meter->values, row, 2 * (int64_t)column);
     *prediction = (double)value[0];
@@ -99,7 +99,7 @@ static void add_up(Finish *finish, int column, PfRegressionScores *out)
         absolute += fabs(error);
         squared += error * error;
         sum += target;
-        pf_ranking_put(finish->ranking, (float)fabs(error), 0, 0);
+        pf_ranking_put(finish->ranking, (float)fabs(error), 0, false);
         out->count++;
     }
     pf_ranking_sort(finish->ranking);
@@ -136,7 +136,7 @@ static void finish_errors(Finish *finish, int column, const PfRegressionScores *
                           double errors[LINEARISED])
 {
     double n = (double)scores->count, scale = sqrt(n / (n - 1)) / n, squares[LINEARISED] = {0};
-    int used[LINEARISED] = {1, 1, !isnan(scores->r2)};
+    bool used[LINEARISED] = {true, true, !isnan(scores->r2)};
     for (int64_t i = 0; i < finish->rows; i++) {
         double influence[LINEARISED], prediction, target;
         if (!known_value(finish, i, column, &prediction, &target)) continue;
@@ -322,6 +322,6 @@ const PfMetrics pf_regression = {
     .finish = finish_meter,
     .stop = stop_meter,
     .clear = clear_results,
-    .say = print_columns,
+    .print = print_columns,
     .add_json = add_json,
 };

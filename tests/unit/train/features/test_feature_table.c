@@ -120,17 +120,18 @@ START_TEST(folds_keep_equal_images_together)
     for (int i = 0; i < ROWS; i++) rows[i] = i;
     make_alike(table);
     /* The first rows of some images are not among those that are dealt out. */
-    ck_assert_int_eq(pf_rows_fold(&table->tasks[0], rows + FIRST, table->alike, ROWS - FIRST, FOLDS,
-                                  3, fold + FIRST, NULL),
+    ck_assert_int_eq(pf_row_choice_fold(&table->tasks[0], rows + FIRST, table->alike, ROWS - FIRST,
+                                        FOLDS, 3, fold + FIRST, NULL),
                      0);
     for (int i = FIRST; i + 100 < ROWS; i++) ck_assert_int_eq(fold[i], fold[i + 100]);
     for (int i = FIRST; i < FIRST + 100; i++) sizes[fold[i]]++;
     for (int f = 0; f < FOLDS; f++) ck_assert_int_eq(sizes[f], 25);
     /* Where all differ, they are what they are without knowing of any. */
     for (int i = 0; i < ROWS; i++) table->alike[i] = (uint32_t)i;
-    ck_assert_int_eq(pf_rows_fold(&table->tasks[0], rows, table->alike, ROWS, FOLDS, 3, fold, NULL),
+    ck_assert_int_eq(
+        pf_row_choice_fold(&table->tasks[0], rows, table->alike, ROWS, FOLDS, 3, fold, NULL), 0);
+    ck_assert_int_eq(pf_row_choice_fold(&table->tasks[0], rows, NULL, ROWS, FOLDS, 3, alone, NULL),
                      0);
-    ck_assert_int_eq(pf_rows_fold(&table->tasks[0], rows, NULL, ROWS, FOLDS, 3, alone, NULL), 0);
     ck_assert_mem_eq(fold, alone, ROWS);
     pf_feature_table_free(&table);
 }

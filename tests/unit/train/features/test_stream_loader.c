@@ -373,9 +373,9 @@ END_TEST
 
 START_TEST(evaluations_take_fewer_rows_of_maps)
 {
-    ck_assert_int_eq(pf_evaluation_rows(512), 256);
-    ck_assert_int_eq(pf_evaluation_rows(256 * 14 * 14), 83);
-    ck_assert_int_eq(pf_evaluation_rows(3 * 2000 * 2000), 16);
+    ck_assert_int_eq(pf_feature_memory_evaluation_rows(512), 256);
+    ck_assert_int_eq(pf_feature_memory_evaluation_rows(256 * 14 * 14), 83);
+    ck_assert_int_eq(pf_feature_memory_evaluation_rows(3 * 2000 * 2000), 16);
 }
 END_TEST
 

@@ -343,7 +343,7 @@ static void check_alone(PfHeadSpec spec, PfOptimizerKind optimizer)
     pf_head_batch_result_free(&together);
 }
 
-START_TEST(a_head_of_a_group_equals_itself_alone)
+START_TEST(a_head_among_others_equals_itself_alone)
 {
     PfHeadSpec mlp = {
         .hidden_count = 2, .hidden = {9, 5}, .norm = PF_HEAD_NORM_BATCH, .dropout = 0.2};
@@ -545,14 +545,14 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("group_trainer");
-    TCase *cases = tcase_create("group_trainer");
+    Suite *suite = suite_create("head_trainer");
+    TCase *cases = tcase_create("head_trainer");
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_test(cases, gradients_are_those_of_the_loss);
     tcase_add_test(cases, the_gradient_of_the_features_is_that_of_the_loss);
     tcase_add_test(cases, a_trunk_learns_with_its_head);
     tcase_add_test(cases, clipping_counts_the_trunk);
-    tcase_add_test(cases, a_head_of_a_group_equals_itself_alone);
+    tcase_add_test(cases, a_head_among_others_equals_itself_alone);
     tcase_add_test(cases, seventy_heads_equal_seventy_runs_on_any_threads);
     tcase_add_test(cases, a_head_that_diverges_leaves_the_others_alone);
     tcase_add_test(cases, lbfgs_finds_the_minimum_of_a_curved_valley);

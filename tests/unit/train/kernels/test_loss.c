@@ -673,11 +673,11 @@ START_TEST(every_loss_and_every_kind_is_complete)
         double curvature = loss->curvature(3);
         ck_assert(isnan(curvature) || curvature > 0);
     }
-    char text[PF_LOSS_WORDS_TEXT], served[PF_LOSS_SERVED_TEXT];
-    ck_assert_str_eq(pf_loss_convex_words(PF_TARGET_REGRESSION, text), "mse or huber");
-    ck_assert_str_eq(pf_loss_convex_words(PF_TARGET_CLASS, text), "cross-entropy");
-    ck_assert_str_eq(pf_loss_served_text(PF_LOSS_FOCAL, served), "classes or labels");
-    ck_assert_str_eq(pf_loss_served_text(PF_LOSS_HUBER, served), "numbers");
+    char text[PF_TARGET_KIND_LOSSES_TEXT], served[PF_TARGET_KINDS_SERVED_TEXT];
+    ck_assert_str_eq(pf_target_kind_convex_losses(PF_TARGET_REGRESSION, text), "mse or huber");
+    ck_assert_str_eq(pf_target_kind_convex_losses(PF_TARGET_CLASS, text), "cross-entropy");
+    ck_assert_str_eq(pf_target_kinds_served(PF_LOSS_FOCAL, served), "classes or labels");
+    ck_assert_str_eq(pf_target_kinds_served(PF_LOSS_HUBER, served), "numbers");
 }
 END_TEST
 
