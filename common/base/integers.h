@@ -20,6 +20,11 @@ static inline size_t pf_min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static inline size_t pf_max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* How many places the window of a convolution or a pool has along an axis.
  * size: values along the axis, with as many more as `padding` at either end; the window reaches
  * over `kernel` of them, `dilation` apart. 0 where it does not fit. */
