@@ -252,6 +252,12 @@ def make_truncated(folder):
     return sorted(folder.iterdir())
 
 
+def has_our_libjpeg():
+    """Whether this Pillow decodes with the major version of libjpeg-turbo that we are linked with: the system's."""
+    ours = subprocess.run(["pkg-config", "--modversion", "libjpeg"], capture_output=True, text=True, check=True).stdout
+    return features.version("libjpeg_turbo").split(".")[0] == ours.split(".")[0]
+
+
 def load(path):
     try:
         with open(path, "rb") as stream:
@@ -543,8 +549,8 @@ def compare_turned(program):
             # Pillow does not even open a few, as it looks for their resolution.
             paths = [path for path in make_odd_exif(Path(folder)) if load(path)]
             if pil_transforms.RESIZE_ORDER != "pillow12":
-                print(f"SKIP: damaged EXIF data, of which Pillow {PIL.__version__} reads more than Debian's and we do")
-                paths = [path for path in paths if not path.name.startswith("block_")]
+                print(f"SKIP: damaged EXIF data and two eXIf chunks, which Pillow {PIL.__version__} reads otherwise than Debian's and we do")
+                paths = [path for path in paths if not path.name.startswith("block_") and path.name != "chunk_both.png"]
             failures += compare(program, paths, "odd EXIF", DECODED, load_turned, ("exif",))
     return failures
 
@@ -611,6 +617,10 @@ def main():
         paths = make_truncated(Path(folder))
         failures += compare(program, paths, "truncated JPEG", DECODED)
         failures += compare_fast(program, paths, "truncated JPEG", [(8, 8, 0, "bilinear")])
+        if not has_our_libjpeg():
+            print(f"SKIP: progressive JPEGs that end early, whose missing scans libjpeg-turbo {features.version('libjpeg_turbo')} "
+                  "guesses otherwise than the system's")
+            paths = [path for path in paths if "_1_" not in path.name]
         failures += compare(program, paths, "truncated JPEG, kept", DECODED, load=load_kept, more=("keep",))
     failures += compare_turned(program)
     return 1 if failures else 0
