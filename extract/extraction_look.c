@@ -87,11 +87,6 @@ static int go_on(PfExtraction *run, PfBackboneOptions *options, PfFileStampSha25
     return failed;
 }
 
-static const char *text_member(const cJSON *object, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
 /* Where weights are neither named nor found, those that the cache was made with are meant. */
 static int open_plan(PfExtraction *run, PfBackboneOptions *options, PfError *err)
 {
@@ -99,11 +94,11 @@ static int open_plan(PfExtraction *run, PfBackboneOptions *options, PfError *err
     cJSON *identity = pf_json_read(pf_cache_identity(run->cache));
     cJSON *provenance = pf_json_read(pf_cache_provenance(run->cache));
     const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
-    const char *name = text_member(backbone, "name");
+    const char *name = pf_json_member_text(backbone, "name");
     char *by = pf_asprintf(err, "'%s'", run->options->output);
     PfNotedWeights noted = {.by = by,
-                            .source = text_member(provenance, "weights_path"),
-                            .sha256 = text_member(backbone, "weights_sha256")};
+                            .source = pf_json_member_text(provenance, "weights_path"),
+                            .sha256 = pf_json_member_text(backbone, "weights_sha256")};
     if (name && !strcmp(name, options->backbone)) options->noted = &noted;
     int failed = !by || pf_backbone_plan_new(options, &run->backbone, err);
     free(by);

@@ -5,6 +5,7 @@
 
 #include "common/base/json.h"
 #include "common/base/memory.h"
+#include "common/cache/split.h"
 #include "common/model/model_file.h"
 #include "train/head/head_tensors.h"
 
@@ -19,7 +20,7 @@ static bool starts_with(const char *text, const char *prefix)
  * classifier it is all of it, as in `model.classifier = Linear(25088, 2)`. */
 static const char *module_name(const cJSON *backbone, const char *tap, int rank)
 {
-    const char *arch = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(backbone, "name"));
+    const char *arch = pf_json_member_text(backbone, "name");
     if (!arch) return "head";
     if (starts_with(arch, "resnet") && rank == 1) return "fc";
     if (!starts_with(arch, "vgg")) return "head";

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/size_text.h"
+#include "common/cache/split.h"
 #include "common/cache/views.h"
 #include "train/features/target_kind.h"
 

@@ -5,13 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cache/split.h"
 #include "common/cache/views.h"
 #include "common/file/csv.h"
 #include "train/features/target_kind.h"
 
 /* ---- what a run knows ---- */
-
-const char *const pf_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
 
 const PfCacheTap *pf_train_run_tap(const PfTrainRun *run)
 {

@@ -28,8 +28,6 @@ const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run); /* its best epoch *
 /* What the score of heads is called: of several targets "score", else as its kind says. */
 const char *pf_train_run_score_name(const PfFeatureTable *table);
 
-extern const char *const pf_split_names[PF_SPLIT_COUNT]; /* "train", "val", "test" */
-
 /* ---- as text ---- */
 
 /* NULL where memory is short. Free with cJSON_Delete. */

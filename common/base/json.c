@@ -162,6 +162,11 @@ static cJSON *parse(const char *text, bool *is_short)
     return NULL;
 }
 
+const char *pf_json_member_text(const cJSON *object, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
 cJSON *pf_json_parse(const char *text, const char *path, const char *what, PfError *err)
 {
     bool is_short;

@@ -30,6 +30,9 @@ cJSON *pf_json_read_front(const char *text, size_t size, const char **end);
 int pf_json_check_size(const char *text, size_t size, const char *path, const char *what,
                        PfError *err);
 
+/* The text of that member; NULL where there is no such member or it is no text. Lent. */
+const char *pf_json_member_text(const cJSON *object, const char *key);
+
 /* The object in text; the caller deletes it. Fails where text holds none. path, what: where
  * it is from, for messages ("'photos.h5': its identity is no JSON object"). */
 cJSON *pf_json_parse(const char *text, const char *path, const char *what, PfError *err);

@@ -7,6 +7,8 @@
 #include "common/base/json.h"
 #include "common/base/memory.h"
 
+const char *const pf_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
+
 /* A number in [0, 1). */
 static double position_of(uint64_t hash)
 {

@@ -11,6 +11,8 @@
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
+extern const char *const pf_split_names[PF_SPLIT_COUNT]; /* "train", "val", "test" */
+
 /* What decides the side of an image: its group (a hash, 0: none), else its bytes. Zeros, where
  * nobody knows them, give 0. */
 uint64_t pf_split_key(const uint8_t digest[PF_DIGEST_SIZE], uint64_t group);

@@ -46,7 +46,7 @@ static int find_named(PfModel *model, const cJSON *target, const char *key, int 
                       const PfTensorView **view, PfError *err)
 {
     const char *path = pf_weights_source(model->weights);
-    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(target, key));
+    const char *name = pf_json_member_text(target, key);
     if (!name)
         return pf_fail(err, PF_EXIT_FAILED, "model '%s': a target does not name its %s", path, key);
     *view = pf_weights_find_tensor(model->weights, name);
@@ -127,7 +127,7 @@ static int check_target(PfModel *model, const cJSON *target, int64_t features, P
 static int check_norm(PfModel *model, const cJSON *layer, int64_t width, PfError *err)
 {
     static const char *const keys[] = {"scale", "shift", "mean", "variance"};
-    const char *norm = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(layer, "norm"));
+    const char *norm = pf_json_member_text(layer, "norm");
     int count = !norm || !strcmp(norm, "none") ? 0 : !strcmp(norm, "batch") ? 4 : 2;
     for (int i = 0; i < count; i++) {
         const PfTensorView *view;

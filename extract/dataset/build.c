@@ -10,8 +10,6 @@
 #include "common/base/printable.h"
 #include "extract/dataset/format.h"
 
-const char *const pf_dataset_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
-
 /* ==== texts and samples ==== */
 
 const char *pf_dataset_text(PfDataset *dataset, const char *text, size_t length, PfError *err)

@@ -22,8 +22,6 @@
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
-extern const char *const pf_dataset_split_names[PF_SPLIT_COUNT]; /* "train", "val", "test" */
-
 typedef struct PfSample {
     const char *path;    /* relative to the root, bytes as on disk; CIFAR: "test_batch.bin#17" */
     int32_t class_index; /* of the first class target; -1 unlabelled */

@@ -9,6 +9,7 @@
 
 #include "common/base/memory.h"
 #include "common/base/options.h"
+#include "common/cache/split.h"
 #include "extract/dataset/format.h"
 
 /* ==== which folders are splits ==== */
@@ -263,7 +264,7 @@ static const char *option_text(const SplitFolders *folders, char *text, size_t s
     *text = '\0';
     for (int i = 0; i < folders->count && used < size; i++)
         used += (size_t)snprintf(text + used, size - used, "%s%s=%.60s", i ? "," : "",
-                                 pf_dataset_split_names[folders->split[i]], folders->folder[i]);
+                                 pf_split_names[folders->split[i]], folders->folder[i]);
     return text;
 }
 
@@ -292,8 +293,7 @@ static int fail_unsure(const PfDataset *dataset, const Look *look, PfError *err)
 static int key_of(const char *entry, size_t length)
 {
     for (int i = 0; i < PF_SPLIT_COUNT; i++)
-        if (strlen(pf_dataset_split_names[i]) == length &&
-            !strncmp(entry, pf_dataset_split_names[i], length))
+        if (strlen(pf_split_names[i]) == length && !strncmp(entry, pf_split_names[i], length))
             return i;
     return -1;
 }

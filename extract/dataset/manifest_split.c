@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "common/base/memory.h"
+#include "common/cache/split.h"
 #include "extract/dataset/manifest.h"
 
 /* Columns that may be the split, if what they hold fits, and what "true" means in them. */
@@ -204,7 +205,7 @@ static int search_column(PfManifest *manifest, PfError *err)
 
 static int remark_split(PfManifest *manifest, PfError *err)
 {
-    const char *const *names = pf_dataset_split_names;
+    const char *const *names = pf_split_names;
     const PfSplitRule *rule = &manifest->split_rule;
     const char *column = manifest->columns[manifest->split_column];
     if (rule->kind == PF_SPLIT_BY_VALUES)

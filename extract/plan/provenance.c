@@ -91,18 +91,13 @@ static void add_stamp(cJSON *object, const PfFileStamp *stamp)
     if (stamp->mtime_ns) cJSON_AddStringToObject(object, "weights_stamp", text);
 }
 
-static const char *text_member(const cJSON *object, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
 static int read_known_weights(const cJSON *provenance, const cJSON *identity,
                               PfFileStampSha256 *known)
 {
     const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
-    const char *stamp = text_member(provenance, "weights_stamp");
-    const char *sha256 = text_member(backbone, "weights_sha256");
-    if (!sha256) sha256 = text_member(backbone, "torchscript_sha256");
+    const char *stamp = pf_json_member_text(provenance, "weights_stamp");
+    const char *sha256 = pf_json_member_text(backbone, "weights_sha256");
+    if (!sha256) sha256 = pf_json_member_text(backbone, "torchscript_sha256");
     if (!sha256 || strlen(sha256) != PF_SHA256_TEXT_SIZE - 1) return -1;
     strcpy(known->sha256, sha256);
     if (!stamp) return 0;
@@ -146,7 +141,7 @@ static bool holds(const cJSON *list, const char *text)
 /* The last runtime, and in the list those that rows kept from before came from. */
 static void add_runtimes(cJSON *object, const char *runtime, const cJSON *previous)
 {
-    const char *last = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(previous, "runtime"));
+    const char *last = pf_json_member_text(previous, "runtime");
     cJSON *earlier =
         cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(previous, "earlier_runtimes"), 1);
     if (!earlier) earlier = cJSON_CreateArray();

@@ -11,6 +11,7 @@
 #include "common/base/printable.h"
 #include "common/base/size_text.h"
 #include "common/cache/codec/tap_layout.h"
+#include "common/cache/split.h"
 #include "common/file/atomic_file.h"
 
 /* ---- what it works on ---- */
@@ -55,7 +56,7 @@ void pf_work_plan_print_dataset(const PfDataset *dataset, const char *operand, P
         size_t used = strlen(splits);
         if (count)
             snprintf(splits + used, sizeof splits - used, "%s%lld %s", used ? ", " : "",
-                     (long long)count, pf_dataset_split_names[i]);
+                     (long long)count, pf_split_names[i]);
     }
     pf_say("%s: %s, %lld images (%s%s)%s", operand, pf_dataset_kind(dataset),
            (long long)pf_dataset_count(dataset), splits,

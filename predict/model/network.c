@@ -7,6 +7,7 @@
 #include "common/backbone/loader.h"
 #include "common/backbone/script_file.h"
 #include "common/base/integers.h"
+#include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
@@ -17,15 +18,10 @@ static const cJSON *member(const PfModel *model, const char *key)
     return cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), key);
 }
 
-static const char *text_member(const cJSON *object, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
 /* Where the network of the features was when extract ran, as extract noted it. */
 static const char *noted_source(const PfModel *model, const char *key)
 {
-    return text_member(member(model, "sources"), key);
+    return pf_json_member_text(member(model, "sources"), key);
 }
 
 /* The same, or NULL where the file is not there any more. */
@@ -80,7 +76,7 @@ static int choose_torchscript(const PfModel *model, const PfModelNetworkOptions 
         return pf_script_file_open(options->backbone, NULL, &backbone->script, err);
     if (path) return open_trusted(options->model, path, backbone, err);
     const char *noted = noted_source(model, "backbone_path");
-    const char *sha256 = text_member(member(model, "backbone"), "torchscript_sha256");
+    const char *sha256 = pf_json_member_text(member(model, "backbone"), "torchscript_sha256");
     return pf_fail(err, PF_EXIT_FAILED,
                    "the TorchScript file that model '%s' belongs to is not where it was: '%s' "
                    "(SHA-256 %s). Hint: name it with --backbone FILE.pt",
@@ -91,7 +87,7 @@ static int choose_backbone(const PfModel *model, const PfModelNetworkOptions *op
                            PfBackboneOptions *backbone, PfError *err)
 {
     const cJSON *object = member(model, "backbone");
-    const char *name = text_member(object, "name");
+    const char *name = pf_json_member_text(object, "name");
     if (!cJSON_IsObject(object))
         return pf_fail(err, PF_EXIT_FAILED,
                        "model '%s' does not say which network its features came from (its cache "
@@ -122,7 +118,7 @@ static int check_hash(const PfModel *model, const PfModelNetworkOptions *options
                       const PfBackbonePlan *plan, PfError *err)
 {
     const char *key = plan->arch ? "weights_sha256" : "torchscript_sha256";
-    const char *expected = text_member(member(model, "backbone"), key);
+    const char *expected = pf_json_member_text(member(model, "backbone"), key);
     if (expected && !strcmp(expected, plan->sha256)) return 0;
     return pf_fail(err, PF_EXIT_IDENTITY,
                    "model '%s' was trained on features of other weights: its backbone's sha256 is "
@@ -134,7 +130,7 @@ static int check_hash(const PfModel *model, const PfModelNetworkOptions *options
 
 static const char *finetuned_member(const PfModel *model, const char *key)
 {
-    return text_member(member(model, "finetune"), key);
+    return pf_json_member_text(member(model, "finetune"), key);
 }
 
 const char *pf_model_network_finetuned_cut(const PfModel *model)
@@ -189,7 +185,8 @@ static int open_plan(const PfModel *model, PfBackboneOptions *backbone, PfBackbo
     }
     PfNotedWeights noted = {.by = by,
                             .source = noted_source(model, "weights_path"),
-                            .sha256 = text_member(member(model, "backbone"), "weights_sha256"),
+                            .sha256 =
+                                pf_json_member_text(member(model, "backbone"), "weights_sha256"),
                             .no_others = 1};
     PfFileStampSha256 known = {0}; /* without a stamp: which entry of the file it was, no more */
     if (noted.sha256) snprintf(known.sha256, sizeof known.sha256, "%s", noted.sha256);

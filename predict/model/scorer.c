@@ -4,19 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
 #include "common/base/memory.h"
 #include "train/head/head_tensors.h"
 #include "train/kernels/loss.h"
 #include "train/kernels/vector_math.h"
 
-static const char *text(const cJSON *object, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
 static int read_kind(const PfModel *model, const cJSON *json, PfTargetKind *kind, PfError *err)
 {
-    const char *name = text(json, "kind");
+    const char *name = pf_json_member_text(json, "kind");
     if (name && !pf_target_kind_from_name(name, kind)) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "model '%s': a target is of kind '%s', which this program does not know",
@@ -28,8 +24,8 @@ static int read_target(PfScorer *scorer, const PfModel *model, const cJSON *json
     PfScorerTarget *target = &scorer->targets[scorer->target_count++];
     const cJSON *classes = cJSON_GetObjectItemCaseSensitive(json, "classes"), *name;
     *target = (PfScorerTarget){
-        .name = text(json, "name") ? text(json, "name") : "target",
-        .outputs = (int)pf_model_tensor(model, text(json, "weight"))->shape.dims[0],
+        .name = pf_json_member_text(json, "name") ? pf_json_member_text(json, "name") : "target",
+        .outputs = (int)pf_model_tensor(model, pf_json_member_text(json, "weight"))->shape.dims[0],
         .first = scorer->outputs,
     };
     scorer->outputs += target->outputs;
@@ -62,10 +58,11 @@ static int read_targets(PfScorer *scorer, const PfModel *model, PfError *err)
 int pf_scorer_new(const PfModel *model, PfScorer **out, PfError *err)
 {
     const cJSON *metadata = pf_model_metadata(model);
-    const char *normalize = text(cJSON_GetObjectItemCaseSensitive(metadata, "config"), "normalize");
+    const char *normalize =
+        pf_json_member_text(cJSON_GetObjectItemCaseSensitive(metadata, "config"), "normalize");
     PfScorer *scorer = pf_calloc(1, sizeof *scorer, err);
     if (!scorer) return -1;
-    scorer->tap = text(metadata, "tap");
+    scorer->tap = pf_json_member_text(metadata, "tap");
     scorer->unit_length = normalize && !strcmp(normalize, "l2");
     if (read_targets(scorer, model, err) || pf_head_tensors_read(model, &scorer->network, err)) {
         pf_scorer_free(&scorer);

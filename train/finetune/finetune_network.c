@@ -18,11 +18,6 @@ typedef struct Origin {
     PfPreprocess preprocess;
 } Origin;
 
-static const char *text_member(const cJSON *object, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
 static int read_origin(const PfCache *cache, Origin *origin, PfError *err)
 {
     *origin = (Origin){.cache = cache};
@@ -50,13 +45,13 @@ static void free_origin(Origin *origin)
 /* Where extract found it, if it is still there. */
 static const char *known_source(const Origin *origin, const char *key)
 {
-    return pf_weights_still_there(text_member(origin->provenance, key));
+    return pf_weights_still_there(pf_json_member_text(origin->provenance, key));
 }
 
 static int check_sha256(const Origin *origin, const char *key, const char *found,
                         const char *source, PfError *err)
 {
-    const char *expected = text_member(origin->backbone, key);
+    const char *expected = pf_json_member_text(origin->backbone, key);
     if (expected && !strcmp(expected, found)) return 0;
     return pf_fail(err, PF_EXIT_IDENTITY,
                    "'%s' holds features of other weights: its backbone's sha256 is %.12s..., that "
@@ -72,8 +67,8 @@ static int find_noted(const Origin *origin, const PfFileStampSha256 *known,
     char *by = pf_asprintf(err, "'%s'", pf_cache_path(origin->cache));
     if (!by) return -1;
     PfNotedWeights noted = {.by = by,
-                            .source = text_member(origin->provenance, "weights_path"),
-                            .sha256 = text_member(origin->backbone, "weights_sha256"),
+                            .source = pf_json_member_text(origin->provenance, "weights_path"),
+                            .sha256 = pf_json_member_text(origin->backbone, "weights_sha256"),
                             .no_others = 1};
     int failed =
         pf_weights_find_noted(network->arch, &noted, known, &network->weights, &entry, err);
@@ -90,12 +85,12 @@ static int find_builtin(const Origin *origin, const PfFinetuneOptions *options,
         return pf_fail(err, PF_EXIT_USAGE,
                        "'%s' belongs to the built-in backbone %s: --backbone is for TorchScript "
                        "files; give its weights with --weights",
-                       pf_cache_path(origin->cache), text_member(origin->backbone, "name"));
-    if (pf_arch_new(text_member(origin->backbone, "name"), &network->arch, err))
+                       pf_cache_path(origin->cache), pf_json_member_text(origin->backbone, "name"));
+    if (pf_arch_new(pf_json_member_text(origin->backbone, "name"), &network->arch, err))
         return pf_fail(err, PF_EXIT_FAILED, "'%s' names a backbone that is not built in: '%s'",
-                       pf_cache_path(origin->cache), text_member(origin->backbone, "name"));
+                       pf_cache_path(origin->cache), pf_json_member_text(origin->backbone, "name"));
     PfFileStampSha256 known = {0}; /* without a stamp: which entry of the file it was, no more */
-    const char *sha256 = text_member(origin->backbone, "weights_sha256");
+    const char *sha256 = pf_json_member_text(origin->backbone, "weights_sha256");
     if (sha256) snprintf(known.sha256, sizeof known.sha256, "%s", sha256);
     if (spec ? pf_weights_load(network->arch, spec, &known, &network->weights, &entry, err)
              : find_noted(origin, &known, network, err))
@@ -118,8 +113,8 @@ static int find_torchscript(const Origin *origin, const PfFinetuneOptions *optio
 {
     const char *path =
         options->backbone ? options->backbone : known_source(origin, "backbone_path");
-    const char *noted = text_member(origin->provenance, "backbone_path");
-    const char *sha256 = text_member(origin->backbone, "torchscript_sha256");
+    const char *noted = pf_json_member_text(origin->provenance, "backbone_path");
+    const char *sha256 = pf_json_member_text(origin->backbone, "torchscript_sha256");
     if (options->weights)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--weights goes with a built-in backbone; '%s' belongs to a TorchScript "
@@ -154,7 +149,7 @@ static void short_tap_name(const PfArch *arch, int node, char name[PF_NODE_NAME_
 
 static int fail_no_tap(const Origin *origin, const char *node, const char *tap, PfError *err)
 {
-    const char *command = text_member(origin->provenance, "command");
+    const char *command = pf_json_member_text(origin->provenance, "command");
     const char *path = pf_cache_path(origin->cache);
     if (command)
         return pf_fail(err, PF_EXIT_USAGE,
@@ -263,7 +258,7 @@ int pf_finetune_network_open(const PfCache *cache, const PfFinetuneOptions *opti
     Origin origin;
     *out = (PfFinetuneNetwork){0};
     int failed = read_origin(cache, &origin, err);
-    if (!failed && text_member(origin.backbone, "name"))
+    if (!failed && pf_json_member_text(origin.backbone, "name"))
         failed =
             find_builtin(&origin, options, out, err) || cut_builtin(&origin, options, out, err);
     else if (!failed)

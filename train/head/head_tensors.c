@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 
@@ -211,19 +212,14 @@ static const cJSON *list(const PfModel *model, const char *key)
     return cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), key);
 }
 
-static const char *text(const cJSON *object, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
 static const PfTensorView *tensor(const PfModel *model, const cJSON *object, const char *key)
 {
-    return pf_model_tensor(model, text(object, key));
+    return pf_model_tensor(model, pf_json_member_text(object, key));
 }
 
 static PfHeadNorm norm_of(const cJSON *layer)
 {
-    const char *name = text(layer, "norm");
+    const char *name = pf_json_member_text(layer, "norm");
     if (!name || !strcmp(name, "none")) return PF_HEAD_NORM_NONE;
     return !strcmp(name, "batch") ? PF_HEAD_NORM_BATCH : PF_HEAD_NORM_LAYER;
 }
@@ -234,7 +230,7 @@ static void read_spec(const PfModel *model, PfHeadSpec *spec)
     *spec = (PfHeadSpec){0};
     cJSON_ArrayForEach(layer, list(model, "layers"))
     {
-        const char *activation = text(layer, "activation");
+        const char *activation = pf_json_member_text(layer, "activation");
         spec->hidden[spec->hidden_count++] = (int)tensor(model, layer, "weight")->shape.dims[0];
         spec->activation = activation && !strcmp(activation, "gelu") ? PF_GELU : PF_RELU;
         spec->norm = norm_of(layer);
@@ -272,7 +268,7 @@ static float *as_floats(const PfTensorView *view, PfError *err)
 static int read_row(const PfModel *model, const cJSON *object, const char *key, int64_t width,
                     float *row, PfError *err)
 {
-    const char *name = text(object, key);
+    const char *name = pf_json_member_text(object, key);
     const PfTensorView *view = name ? pf_model_tensor(model, name) : NULL;
     if (!view || view->shape.rank != 1 || view->shape.dims[0] != width)
         return pf_fail(err, PF_EXIT_FAILED,
