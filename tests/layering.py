@@ -22,7 +22,8 @@ common/thread: common/base
 common/file: common/base
 common/conv: common/base common/simd
 common/arch: common/base
-common/weights: common/base common/thread common/file common/arch
+common/pickle: common/base
+common/weights: common/base common/thread common/file common/pickle common/arch
 common/model: common/base common/arch common/weights
 common/cache/codec: common/base common/thread
 common/cache/hdf5: common/base common/file common/cache/codec

@@ -331,3 +331,11 @@ void pf_print(FILE *stream, const char *format, ...)
     pf_vprint(stream, format, arguments);
     va_end(arguments);
 }
+
+const char *pf_printable_text(const char *text, size_t size, char out[PF_PRINTABLE_SIZE])
+{
+    if (size > PF_PRINTABLE_SIZE - 1) size = PF_PRINTABLE_SIZE - 1;
+    for (size_t i = 0; i < size; i++) out[i] = text[i] ? text[i] : '?';
+    out[size] = 0;
+    return out;
+}

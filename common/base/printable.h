@@ -37,6 +37,11 @@ void pf_print(FILE *stream, const char *format, ...) __attribute__((format(print
 void pf_vprint(FILE *stream, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
+/* A text from a file, of `size` bytes without an end, for the "%s" of a message: cut to fit, with
+ * '?' for a zero, which would end it. Returns out. */
+#define PF_PRINTABLE_SIZE 160
+const char *pf_printable_text(const char *text, size_t size, char out[PF_PRINTABLE_SIZE]);
+
 /* The character at the front of (size > 0) bytes: how many bytes it has, or 0 where they are no
  * UTF-8. *code is its number. */
 int pf_printable_utf8_character(const char *text, size_t size, uint32_t *code);

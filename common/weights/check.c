@@ -167,8 +167,7 @@ static int no_such_entry(const PfWeights *weights, const char *entry, PfError *e
     size_t used = 0;
     for (size_t i = 0; i < weights->count; i++) {
         char part[PF_PRINTABLE_SIZE];
-        pf_weights_printable(weights->tensors[i].name, strcspn(weights->tensors[i].name, "."),
-                             part);
+        pf_printable_text(weights->tensors[i].name, strcspn(weights->tensors[i].name, "."), part);
         if (!strcmp(part, last) || used + strlen(part) + 8 > sizeof parts) continue;
         memcpy(last, part, sizeof part);
         pf_format(parts + used, sizeof parts - used, "%s'%s'", used ? ", " : "", part);

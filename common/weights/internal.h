@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "common/base/arena.h"
-#include "common/weights/pickle.h"
+#include "common/pickle/pickle.h"
 #include "common/weights/weights.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -92,20 +92,5 @@ size_t pf_state_dict_element_size(const PfPickleStorage *storage);
  * entry "state_dict", "model", ..., or of root itself. What is no tensor (epoch, best accuracy,
  * optimiser) is passed over. Notes in weights which entry it was. */
 int pf_state_dict_add(PfWeights *weights, const PfPickleValue *root, PfError *err);
-
-/* ---- for all formats ---- */
-
-/* A text from a file for the "%s" of a message, which makes it printable: cut to fit, with '?' for
- * a zero, which would end it. Returns out. */
-#define PF_PRINTABLE_SIZE 160
-const char *pf_weights_printable(const char *text, size_t size, char out[PF_PRINTABLE_SIZE]);
-
-/* Unsigned little-endian integer of width (1 to 8) bytes. */
-static inline uint64_t pf_weights_little_endian(const uint8_t *bytes, size_t width)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < width; i++) value |= (uint64_t)bytes[i] << 8 * i;
-    return value;
-}
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "common/weights/internal.h"
 
 /* ---- zip archives ----
@@ -60,7 +61,7 @@ static const uint8_t *find_end(const Zip *zip)
     for (;; at--) {
         const uint8_t *end = zip->bytes + at;
         if (has_signature(end, "\5\6") &&
-            pf_weights_little_endian(end + 20, 2) == zip->size - at - END_SIZE)
+            pf_little_endian(end + 20, 2) == zip->size - at - END_SIZE)
             return end;
         if (at == stop) return NULL;
     }
@@ -72,19 +73,19 @@ static int locate_directory(const Zip *zip, uint64_t *offset, uint64_t *size, ui
 {
     const uint8_t *end = find_end(zip);
     if (!end) return damaged(zip, "its directory is missing", err);
-    *count = pf_weights_little_endian(end + 10, 2);
-    *size = pf_weights_little_endian(end + 12, 4);
-    *offset = pf_weights_little_endian(end + 16, 4);
+    *count = pf_little_endian(end + 10, 2);
+    *size = pf_little_endian(end + 12, 4);
+    *offset = pf_little_endian(end + 16, 4);
     size_t before = (size_t)(end - zip->bytes);
     if (before >= END64_LOCATOR_SIZE && has_signature(end - END64_LOCATOR_SIZE, "\6\7")) {
-        uint64_t at = pf_weights_little_endian(end - END64_LOCATOR_SIZE + 8, 8);
+        uint64_t at = pf_little_endian(end - END64_LOCATOR_SIZE + 8, 8);
         if (zip->size < END64_SIZE || at > zip->size - END64_SIZE ||
             !has_signature(zip->bytes + at, "\6\6"))
             return damaged(zip, "its 64-bit directory is not where it should be", err);
         const uint8_t *end64 = zip->bytes + at;
-        *count = pf_weights_little_endian(end64 + 32, 8);
-        *size = pf_weights_little_endian(end64 + 40, 8);
-        *offset = pf_weights_little_endian(end64 + 48, 8);
+        *count = pf_little_endian(end64 + 32, 8);
+        *size = pf_little_endian(end64 + 40, 8);
+        *offset = pf_little_endian(end64 + 48, 8);
     }
     if (*offset > zip->size || *size > zip->size - *offset || *count > *size / DIRECTORY_ENTRY_SIZE)
         return damaged(zip, "its directory lies outside the file", err);
@@ -97,8 +98,7 @@ static int read_zip64(const uint8_t *extra, size_t extra_size, uint64_t *const f
                       int field_count)
 {
     while (extra_size >= 4) {
-        uint64_t id = pf_weights_little_endian(extra, 2),
-                 length = pf_weights_little_endian(extra + 2, 2);
+        uint64_t id = pf_little_endian(extra, 2), length = pf_little_endian(extra + 2, 2);
         extra += 4;
         extra_size -= 4;
         if (length > extra_size) return -1;
@@ -106,7 +106,7 @@ static int read_zip64(const uint8_t *extra, size_t extra_size, uint64_t *const f
             for (int i = 0; i < field_count; i++) {
                 if (*fields[i] != UINT32_MAX) continue;
                 if (length < 8) return -1;
-                *fields[i] = pf_weights_little_endian(extra, 8);
+                *fields[i] = pf_little_endian(extra, 8);
                 extra += 8;
                 length -= 8;
             }
@@ -124,15 +124,14 @@ static int read_entry(const Zip *zip, uint64_t *at, uint64_t end, ZipEntry *entr
     const uint8_t *header = zip->bytes + *at;
     if (end - *at < DIRECTORY_ENTRY_SIZE || !has_signature(header, "\1\2"))
         return damaged(zip, "its directory ends early", err);
-    uint64_t flags = pf_weights_little_endian(header + 8, 2),
-             method = pf_weights_little_endian(header + 10, 2);
-    uint64_t packed = pf_weights_little_endian(header + 20, 4);
-    size_t extra_size = (size_t)pf_weights_little_endian(header + 30, 2);
-    entry->name_size = (size_t)pf_weights_little_endian(header + 28, 2);
-    entry->size_bytes = pf_weights_little_endian(header + 24, 4);
-    entry->header_offset = pf_weights_little_endian(header + 42, 4);
-    uint64_t length = DIRECTORY_ENTRY_SIZE + entry->name_size + extra_size +
-                      pf_weights_little_endian(header + 32, 2);
+    uint64_t flags = pf_little_endian(header + 8, 2), method = pf_little_endian(header + 10, 2);
+    uint64_t packed = pf_little_endian(header + 20, 4);
+    size_t extra_size = (size_t)pf_little_endian(header + 30, 2);
+    entry->name_size = (size_t)pf_little_endian(header + 28, 2);
+    entry->size_bytes = pf_little_endian(header + 24, 4);
+    entry->header_offset = pf_little_endian(header + 42, 4);
+    uint64_t length =
+        DIRECTORY_ENTRY_SIZE + entry->name_size + extra_size + pf_little_endian(header + 32, 2);
     if (length > end - *at) return damaged(zip, "its directory ends early", err);
     entry->name = (const char *)header + DIRECTORY_ENTRY_SIZE;
     uint64_t *fields[] = {&entry->size_bytes, &packed, &entry->header_offset};
@@ -196,15 +195,14 @@ static int locate_entry(const Zip *zip, const ZipEntry *entry, const uint8_t **d
         return pf_fail(err, PF_EXIT_FAILED,
                        "weights '%s': '%s' is compressed; torch.save never does that. Hint: load "
                        "the file in Python and save it again",
-                       zip->source, pf_weights_printable(entry->name, entry->name_size, name));
+                       zip->source, pf_printable_text(entry->name, entry->name_size, name));
     }
     uint64_t at = entry->header_offset;
     if (zip->size < LOCAL_HEADER_SIZE || at > zip->size - LOCAL_HEADER_SIZE ||
         !has_signature(zip->bytes + at, "\3\4"))
         return damaged(zip, "an entry is not where its directory says", err);
     const uint8_t *header = zip->bytes + at;
-    at += LOCAL_HEADER_SIZE + pf_weights_little_endian(header + 26, 2) +
-          pf_weights_little_endian(header + 28, 2);
+    at += LOCAL_HEADER_SIZE + pf_little_endian(header + 26, 2) + pf_little_endian(header + 28, 2);
     if (at > zip->size || entry->size_bytes > zip->size - at)
         return damaged(zip, "an entry ends outside the file", err);
     *data = zip->bytes + at;
@@ -277,7 +275,7 @@ static int locate_storages(PfWeights *weights, const Zip *zip, PfPickleText pref
             char key[PF_PRINTABLE_SIZE];
             return pf_fail(err, PF_EXIT_FAILED, "weights '%s': storage '%s' is missing in it",
                            weights->source,
-                           pf_weights_printable(storage->key.bytes, storage->key.size, key));
+                           pf_printable_text(storage->key.bytes, storage->key.size, key));
         }
         if (locate_entry(zip, entry, &data, err) ||
             pf_state_dict_place_storage(weights, storage, data, entry->size_bytes, err))
@@ -403,8 +401,8 @@ static int read_block(Cursor *cursor, const PfPickle *object, PfPickleText key, 
     PfDtype dtype = object->storages[first]->dtype;
     size_t element = pf_state_dict_element_size(object->storages[first]);
     uint64_t left = weights->size - cursor->at, size = 0;
-    int fits = left >= 8 && !__builtin_mul_overflow(pf_weights_little_endian(bytes + cursor->at, 8),
-                                                    element, &size);
+    int fits = left >= 8 &&
+               !__builtin_mul_overflow(pf_little_endian(bytes + cursor->at, 8), element, &size);
     if (!fits || size > left - 8)
         return pf_fail(err, PF_EXIT_FAILED,
                        "weights '%s': the file ends in the middle of a tensor. Was the download or "

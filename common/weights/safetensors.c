@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/json.h"
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "common/file/atomic_file.h"
 #include "common/weights/internal.h"
 
@@ -137,7 +139,7 @@ static int bad_tensor(const PfWeights *weights, const char *name, const char *wh
 {
     char text[PF_PRINTABLE_SIZE];
     return pf_fail(err, PF_EXIT_FAILED, "weights '%s': tensor '%s' %s", weights->source,
-                   pf_weights_printable(name, strlen(name), text), what);
+                   pf_printable_text(name, strlen(name), text), what);
 }
 
 /* A whole number from 0 to 2^53, where doubles are still exact. */
@@ -248,7 +250,7 @@ static int check_metadata(const PfWeights *weights, const cJSON *metadata, PfErr
 
 int pf_weights_read_safetensors(PfWeights *weights, PfError *err)
 {
-    uint64_t header_size = pf_weights_little_endian(weights->bytes, LENGTH_BYTES);
+    uint64_t header_size = pf_little_endian(weights->bytes, LENGTH_BYTES);
     if (header_size > weights->size - LENGTH_BYTES || header_size > MAX_HEADER_BYTES)
         return damaged(weights, "its header is longer than the file. Was the download cut off?",
                        err);

@@ -32,7 +32,7 @@ int pf_state_dict_place_storage(const PfWeights *weights, PfPickleStorage *stora
         err, PF_EXIT_FAILED,
         "weights '%s': storage '%s' should hold %lld elements of %s, but only %llu bytes "
         "are there. Was the download or copy cut off?",
-        weights->source, pf_weights_printable(storage->key.bytes, storage->key.size, key),
+        weights->source, pf_printable_text(storage->key.bytes, storage->key.size, key),
         (long long)storage->count,
         storage->foreign_size ? "another type" : pf_dtype_name(storage->dtype),
         (unsigned long long)size);
@@ -107,7 +107,7 @@ static void list_key(char *text, size_t size, PfPickleText name)
     size_t used = strlen(text);
     if (used + name.size + 8 > size) return;
     pf_format(text + used, size - used, "%s'%s'", used ? ", " : "",
-              pf_weights_printable(name.bytes, name.size, key));
+              pf_printable_text(name.bytes, name.size, key));
 }
 
 static int no_state_dict(const PfWeights *weights, const PfPickleValue *root, PfError *err)

@@ -10,16 +10,9 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "common/file/input_file.h"
 #include "common/weights/internal.h"
-
-const char *pf_weights_printable(const char *text, size_t size, char out[PF_PRINTABLE_SIZE])
-{
-    if (size > PF_PRINTABLE_SIZE - 1) size = PF_PRINTABLE_SIZE - 1;
-    for (size_t i = 0; i < size; i++) out[i] = text[i] ? text[i] : '?';
-    out[size] = 0;
-    return out;
-}
 
 /* ---- building ---- */
 
@@ -71,7 +64,7 @@ int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const
         char text[PF_PRINTABLE_SIZE];
         return pf_fail(err, PF_EXIT_FAILED,
                        "weights '%s': the name of tensor '%s' holds control characters",
-                       weights->source, pf_weights_printable(name, name_size, text));
+                       weights->source, pf_printable_text(name, name_size, text));
     }
     /* Names that differ have bytes of their own; a pickle can name one text a million times. */
     weights->name_bytes += name_size;

@@ -1,7 +1,7 @@
 /* Weight files, memory-mapped and read in C; nothing in them is executed.
  *
- * .safetensors, and torch .pth in its zip and legacy forms (pickle_opcodes.c and
- * pickle_globals.c are the allow-list). "module" (DataParallel) and "_orig_mod"
+ * .safetensors, and torch .pth in its zip and legacy forms (opcodes.c and
+ * globals.c are the allow-list). "module" (DataParallel) and "_orig_mod"
  * (torch.compile) in names and a `state_dict` wrapper are seen through. The
  * format is told by the file's content, not its name. docs/weights.md. */
 #ifndef PF_COMMON_WEIGHTS_WEIGHTS_H

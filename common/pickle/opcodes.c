@@ -7,8 +7,7 @@
 #include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
-#include "common/weights/internal.h"
-#include "common/weights/pickle_internal.h"
+#include "common/pickle/internal.h"
 
 #define MAX_MEMO ((size_t)1 << 22)
 #define MAX_GLOBAL_NAME 200
@@ -102,7 +101,7 @@ static int take_number(PfPickleStack *reader, int width, uint64_t *number)
 {
     const uint8_t *bytes = take(reader, (uint64_t)width);
     if (!bytes) return -1;
-    *number = pf_weights_little_endian(bytes, (size_t)width);
+    *number = pf_little_endian(bytes, (size_t)width);
     return 0;
 }
 
@@ -189,7 +188,7 @@ static int op_long(PfPickleStack *reader, int width)
         if (value) value->text = (PfPickleText){(const char *)bytes, (size_t)size};
         return value ? 0 : -1;
     }
-    uint64_t number = pf_weights_little_endian(bytes, (size_t)size);
+    uint64_t number = pf_little_endian(bytes, (size_t)size);
     if (size && size < 8 && bytes[size - 1] & 0x80) number |= UINT64_MAX << 8 * size;
     return push_int(reader, (int64_t)number);
 }

@@ -1,8 +1,8 @@
 /* The names that a pickle may mention, and what calling them would have made. */
 #include <stdbool.h>
 
-#include "common/weights/internal.h"
-#include "common/weights/pickle_internal.h"
+#include "common/base/printable.h"
+#include "common/pickle/internal.h"
 
 /* The opaque ones are what optimisers, schedulers and arguments are made of: they are noted and
  * never called, so that what they would do does not matter. */
@@ -160,8 +160,8 @@ int pf_pickle_globals_push(PfPickleStack *reader, PfPickleText module, PfPickleT
         "its pickle asks for '%s.%s', which a weight file never needs: refused. Hint: if "
         "you trust the file, load it in Python and save the tensors alone with "
         "torch.save(model.state_dict(), ...)",
-        pf_weights_printable(module.bytes, module.size, module_text),
-        pf_weights_printable(name.bytes, name.size, name_text));
+        pf_printable_text(module.bytes, module.size, module_text),
+        pf_printable_text(name.bytes, name.size, name_text));
 }
 
 /* A tuple of as many ints as a tensor may have axes. */
@@ -218,7 +218,7 @@ static int push_tensor(PfPickleStack *reader, PfPickleValue *const *arguments, s
         char key[PF_PRINTABLE_SIZE];
         return pf_pickle_stack_fail(
             reader, "a tensor reaches beyond its storage '%s' of %lld elements",
-            pf_weights_printable(tensor->storage->key.bytes, tensor->storage->key.size, key),
+            pf_printable_text(tensor->storage->key.bytes, tensor->storage->key.size, key),
             (long long)tensor->storage->count);
     }
     PfPickleValue *value = pf_pickle_stack_push_new(reader, PF_PICKLE_TENSOR);

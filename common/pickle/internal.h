@@ -1,11 +1,11 @@
 /* What reads pickles: the stack on which their values are built, and the names that they may
  * mention. */
-#ifndef PF_COMMON_WEIGHTS_PICKLE_INTERNAL_H
-#define PF_COMMON_WEIGHTS_PICKLE_INTERNAL_H
+#ifndef PF_COMMON_PICKLE_INTERNAL_H
+#define PF_COMMON_PICKLE_INTERNAL_H
 
-#include "common/weights/pickle.h"
+#include "common/pickle/pickle.h"
 
-/* ---- the stack, and the memory of what is on it: pickle_opcodes.c ---- */
+/* ---- the stack, and the memory of what is on it: opcodes.c ---- */
 
 #define PF_PICKLE_MAX_MARKS 200 /* nesting; checkpoints are nested some five deep */
 
@@ -39,7 +39,7 @@ PfPickleValue *pf_pickle_stack_push_new(PfPickleStack *reader, PfPickleKind kind
 int pf_pickle_stack_append(PfPickleStack *reader, PfPickleValue *to, PfPickleValue *const *values,
                            size_t count);
 
-/* ---- names: pickle_globals.c ---- */
+/* ---- names: globals.c ---- */
 
 typedef enum PfPickleRole {
     PF_ROLE_DICT,

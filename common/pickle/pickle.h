@@ -2,10 +2,10 @@
  *
  * A pickle is a program for a stack machine that may import and call anything.
  * This reader knows only the opcodes that torch.save writes and a short list of
- * names (pickle_globals.c), of which it calls none: it notes what they
+ * names (globals.c), of which it calls none: it notes what they
  * would have made. Everything else is an error that names the opcode or the global. */
-#ifndef PF_COMMON_WEIGHTS_PICKLE_H
-#define PF_COMMON_WEIGHTS_PICKLE_H
+#ifndef PF_COMMON_PICKLE_PICKLE_H
+#define PF_COMMON_PICKLE_PICKLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
