@@ -47,11 +47,18 @@ static int64_t pass(PfManifest *manifest, RowFunction function, PfError *err)
 }
 
 /* Rows are gone through twice: how fields are written is known only once all have been seen. */
+static int remark_blank_lines(const PfManifest *manifest, PfError *err)
+{
+    if (!manifest->blank_lines) return 0;
+    return pf_dataset_remark(manifest->dataset, err, "lines without any entry, left out: %lld",
+                             (long long)manifest->blank_lines);
+}
+
 static int observe_rows(PfManifest *manifest, PfError *err)
 {
     if (pf_manifest_check_names(manifest, err)) return -1;
     manifest->row_count = pass(manifest, pf_manifest_look, err);
-    if (manifest->row_count < 0) return -1;
+    if (manifest->row_count < 0 || remark_blank_lines(manifest, err)) return -1;
     if (manifest->row_count)
         return pf_manifest_settle_forms(manifest, err) ||
                        pass(manifest, pf_manifest_observe, err) < 0

@@ -104,12 +104,14 @@ typedef struct PfManifest {
     size_t target_capacity;
     int target_count;
     int64_t row_count;
-    PfArena texts; /* that contents and names are made of */
+    int64_t blank_lines; /* passed over since the first row: separators, and nothing between them */
+    PfArena texts;       /* that contents and names are made of */
 } PfManifest;
 
 /* ---- manifest_table.c ---- */
 
-/* The next line's fields, as many as there are columns: 1, 0 or -1. */
+/* The next line's fields, as many as there are columns: 1, 0 or -1. Lines whose fields are all
+ * empty are passed over, and counted. */
 int pf_manifest_next(PfManifest *manifest, const char *const **fields, PfError *err);
 int pf_manifest_go_to_first_row(PfManifest *manifest, PfError *err);
 int pf_manifest_read_header(PfManifest *manifest, PfError *err);
@@ -127,6 +129,10 @@ int pf_manifest_fail_at(const PfManifest *manifest, int column, const PfFoundFie
                         const char *expected, PfError *err);
 void pf_manifest_note(PfFoundField *found, const PfManifest *manifest, int column,
                       const char *field);
+
+/* Refuses a text of that line that is not UTF-8, with the encoding that it may be in. */
+int pf_manifest_check_text(const PfManifest *manifest, int64_t line, const char *text,
+                           PfError *err);
 
 #define PF_MANIFEST_PATH_SIZE 4500
 

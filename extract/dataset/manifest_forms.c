@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/file/text_encoding.h"
 #include "extract/dataset/manifest.h"
 
 /* ==== labels: 0 and 1 in columns of their own, or names in one column ==== */
@@ -230,46 +229,14 @@ bool pf_manifest_is_missing(const PfManifest *manifest, const char *field)
            is_among(field, exact, sizeof exact / sizeof *exact, strcmp);
 }
 
-/* ---- texts that are UTF-8 ---- */
-
-/* The text read as Windows-1252, in UTF-8, malloc'ed; NULL where it cannot be. */
-static char *read_as_windows(const char *text)
-{
-    char *out;
-    size_t size, bad;
-    PfError err = {0};
-    return pf_text_encoding_to_utf8("WINDOWS-1252", text, strlen(text), &out, &size, &bad, &err)
-               ? NULL
-               : out;
-}
-
-static int fail_not_utf8(const PfManifest *manifest, int64_t line, const char *text, PfError *err)
-{
-    char *guess = read_as_windows(text);
-    size_t at = pf_text_encoding_utf8_length(text, strlen(text));
-    pf_fail(err, PF_EXIT_FAILED,
-            "'%s' line %lld: byte 0x%02x behind '%.*s' is not UTF-8%s%s%s.\nHint: --encoding "
-            "windows-1252 (or latin1, or whatever it was saved in)",
-            manifest->path, (long long)line, (unsigned)(unsigned char)text[at],
-            at > 100 ? 100 : (int)at, text, guess ? "; Windows-1252 would make it '" : "",
-            guess ? guess : "", guess ? "'" : "");
-    free(guess);
-    return -1;
-}
-
-static int check_text(const PfManifest *manifest, int64_t line, const char *text, PfError *err)
-{
-    size_t length = strlen(text);
-    if (manifest->options->as_before || pf_text_encoding_utf8_length(text, length) == length)
-        return 0;
-    return fail_not_utf8(manifest, line, text, err);
-}
+/* ---- names of targets ---- */
 
 static int check_names(const PfManifest *manifest, const PfManifestTarget *target, PfError *err)
 {
     for (int i = 0; i < target->column_count; i++)
-        if (check_text(manifest, 1, manifest->columns[target->columns[i]], err)) return -1;
-    return check_text(manifest, 1, target->name, err);
+        if (pf_manifest_check_text(manifest, 1, manifest->columns[target->columns[i]], err))
+            return -1;
+    return pf_manifest_check_text(manifest, 1, target->name, err);
 }
 
 int pf_manifest_check_names(const PfManifest *manifest, PfError *err)
@@ -306,7 +273,7 @@ static int look_at_field(PfManifest *manifest, PfManifestTarget *target, int col
         note_missing(manifest, target, column, field);
         return 0;
     }
-    if (check_text(manifest, pf_csv_line(manifest->csv), field, err)) return -1;
+    if (pf_manifest_check_text(manifest, pf_csv_line(manifest->csv), field, err)) return -1;
     if (is_of_numbers(target)) pf_manifest_note_number(manifest, column, field);
     return target->has_kind && target->kind == PF_TARGET_MULTILABEL
                ? look_at_labels(manifest, target, column, field, err)

@@ -9,6 +9,7 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
+#include "common/file/text_encoding.h"
 #include "common/thread/parallel.h"
 #include "extract/dataset/manifest.h"
 
@@ -206,8 +207,21 @@ static int search_columns(PfManifest *manifest, TryFunction try, const char *hom
     return 0;
 }
 
-static int fail_no_paths(const PfManifest *manifest, const char *home, PfError *err)
+/* Names of files may be of any bytes; names that are not found may be so for their encoding. */
+static int check_encoding(PfManifest *manifest, PfError *err)
 {
+    const char *const *fields;
+    int status = pf_manifest_go_to_first_row(manifest, err) ? -1 : 1;
+    while (status > 0 && (status = pf_manifest_next(manifest, &fields, err)) > 0)
+        for (int i = 0; i < manifest->column_count; i++)
+            if (pf_manifest_check_text(manifest, pf_csv_line(manifest->csv), fields[i], err))
+                return -1;
+    return status;
+}
+
+static int fail_no_paths(PfManifest *manifest, const char *home, PfError *err)
+{
+    if (check_encoding(manifest, err)) return -1;
     return pf_fail(
         err, PF_EXIT_FAILED,
         "'%s': no column's first entries name files in '%s' or in a folder in it.\n"
@@ -327,6 +341,15 @@ static int fail_two_files(const PfManifest *manifest, const char *path, const Fo
                    found->second);
 }
 
+/* The line is looked for: names of images are not kept with their lines. */
+static int fail_not_utf8(PfManifest *manifest, const char *path, PfError *err)
+{
+    size_t length = strlen(path);
+    if (manifest->options->as_before || pf_text_encoding_utf8_length(path, length) == length)
+        return 0;
+    return check_encoding(manifest, err);
+}
+
 /* Counts paths that are not there at all, and those that are there in another spelling. */
 static int take_found(PfManifest *manifest, const Found *found, size_t *absent, size_t *respelled,
                       PfError *err)
@@ -337,6 +360,7 @@ static int take_found(PfManifest *manifest, const Found *found, size_t *absent, 
         const char *path = dataset->samples[i].path, *other = found[i].other;
         if (found[i].second) return fail_two_files(manifest, path, &found[i], err);
         *absent += (size_t)found[i].is_absent;
+        if (found[i].is_absent && fail_not_utf8(manifest, path, err)) return -1;
         if (found[i].is_absent && pf_dataset_note(dataset, PF_NOTE_ABSENT_IMAGE, "", path, err))
             return -1;
         if (!other) continue;

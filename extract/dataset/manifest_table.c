@@ -1,12 +1,14 @@
 /* A manifest as a table: its lines, its columns' names (those of the first line, or made up where
  * that is an image's), and how the paths in it are spelled here. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
 #include "common/base/memory.h"
 #include "common/base/options.h"
+#include "common/file/text_encoding.h"
 #include "extract/dataset/manifest.h"
 
 /* ==== lines and columns ==== */
@@ -21,9 +23,20 @@ static bool is_same_length(const PfManifest *manifest, const char *const *fields
     return count >= manifest->column_count;
 }
 
+/* Spreadsheets write the lines below a table as well, where a cell of them was touched once. */
+static bool is_blank(const char *const *fields, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (*fields[i]) return false;
+    return true;
+}
+
 int pf_manifest_next(PfManifest *manifest, const char *const **fields, PfError *err)
 {
-    int count, status = pf_csv_next(manifest->csv, fields, &count, err);
+    int count, status;
+    while ((status = pf_csv_next(manifest->csv, fields, &count, err)) > 0 &&
+           is_blank(*fields, count))
+        manifest->blank_lines++;
     if (status < 1 || is_same_length(manifest, *fields, count)) return status;
     return pf_fail(err, PF_EXIT_FAILED,
                    "'%s' line %lld has %d fields; the %s has %d. Hint: a field with a comma in it, "
@@ -37,6 +50,7 @@ int pf_manifest_go_to_first_row(PfManifest *manifest, PfError *err)
     const char *const *fields;
     int count;
     pf_csv_rewind(manifest->csv);
+    manifest->blank_lines = 0;
     if (!manifest->has_header) return 0;
     return pf_csv_next(manifest->csv, &fields, &count, err) < 0 ? -1 : 0;
 }
@@ -66,6 +80,41 @@ void pf_manifest_note(PfFoundField *found, const PfManifest *manifest, int colum
     found->line = pf_csv_line(manifest->csv);
     found->column = column;
     snprintf(found->text, sizeof found->text, "%s", field);
+}
+
+/* ---- texts that are UTF-8 ---- */
+
+/* The text read as Windows-1252, in UTF-8, malloc'ed; NULL where it cannot be. */
+static char *read_as_windows(const char *text)
+{
+    char *out;
+    size_t size, bad;
+    PfError err = {0};
+    return pf_text_encoding_to_utf8("WINDOWS-1252", text, strlen(text), &out, &size, &bad, &err)
+               ? NULL
+               : out;
+}
+
+static int fail_not_utf8(const PfManifest *manifest, int64_t line, const char *text, PfError *err)
+{
+    char *guess = read_as_windows(text);
+    size_t at = pf_text_encoding_utf8_length(text, strlen(text));
+    pf_fail(err, PF_EXIT_FAILED,
+            "'%s' line %lld: byte 0x%02x behind '%.*s' is not UTF-8%s%s%s.\nHint: --encoding "
+            "windows-1252 (or latin1, or whatever it was saved in)",
+            manifest->path, (long long)line, (unsigned)(unsigned char)text[at],
+            at > 100 ? 100 : (int)at, text, guess ? "; Windows-1252 would make it '" : "",
+            guess ? guess : "", guess ? "'" : "");
+    free(guess);
+    return -1;
+}
+
+int pf_manifest_check_text(const PfManifest *manifest, int64_t line, const char *text, PfError *err)
+{
+    size_t length = strlen(text);
+    if (manifest->options->as_before || pf_text_encoding_utf8_length(text, length) == length)
+        return 0;
+    return fail_not_utf8(manifest, line, text, err);
 }
 
 /* ---- names ---- */

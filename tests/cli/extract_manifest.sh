@@ -150,6 +150,18 @@ expect 0 extract_fake photos/unicode.csv -o u.h5
 stderr_has 'encoding: UTF-16'
 same_cache u.h5 g.h5
 
+# Lines of separators alone, as spreadsheets write them; one name of an image that is not UTF-8.
+{ head -3 photos/faces.csv; sed -n '1s/[^,]//gp' photos/faces.csv; sed -n 4p photos/faces.csv
+  sed -n '1s/[^,]//g;1s/,/, /gp' photos/faces.csv; } > photos/blank.csv
+expect 0 extract_fake photos/blank.csv -o b.h5
+stderr_has 'photos/blank.csv: manifest, 3 images'
+stderr_has 'lines without any entry, left out: 2'
+{ echo path; head -3 list; printf 'train/n\366.jpg\n'; } > photos/one.csv
+expect 1 extract_fake photos/one.csv -o n.h5
+stderr_has "'photos/one.csv' line 5: byte 0xf6 behind 'train/n' is not UTF-8"
+stderr_has '--encoding windows-1252'
+absent n.h5
+
 # A list without a header, and what options say.
 sed 's/^train.//; s/[.]jpg$/ 3/' list > photos/train/list.txt
 expect 0 extract_fake photos/train/list.txt -o l.h5
