@@ -7,10 +7,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/base/hash_index.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/cache/split.h"
 #include "extract/dataset/format.h"
+
+/* So many classes are told of one by one. */
+#define CLASSES_TOLD 10
+/* So many images have a word that is taken for their class's name, on average. */
+#define IMAGES_OF_A_NAME 4
 
 /* ==== which folders are splits ==== */
 
@@ -34,7 +40,8 @@ static const struct {
 };
 #define EXACT_NAMES (sizeof exact_names / sizeof *exact_names)
 
-/* Names of splits, in upper or lower case, alone or before one of the endings. */
+/* Names of splits, in upper or lower case, alone or before one of the endings, with or without a
+ * number behind all: "val2017". */
 static const struct {
     const char *stem;
     PfSplit split;
@@ -62,6 +69,8 @@ static int split_of_name(const char *name)
     size_t length = strlen(name);
     if (length >= sizeof lower) return -1;
     for (size_t i = 0; i <= length; i++) lower[i] = (char)tolower((unsigned char)name[i]);
+    while (length && isdigit((unsigned char)lower[length - 1])) lower[--length] = '\0';
+    if (length && strchr("_- ", lower[length - 1])) lower[length - 1] = '\0';
     for (size_t i = 0; i < sizeof stems / sizeof *stems; i++) {
         size_t size = strlen(stems[i].stem);
         if (!strncmp(lower, stems[i].stem, size) && is_ending(lower + size))
@@ -561,6 +570,74 @@ static int warn_of_single_class(PfDataset *dataset, PfError *err)
                            name, dataset->root, name);
 }
 
+/* "8 classes: bird (120), boat (96) ...", or of many the smallest and the largest. */
+static int remark_classes(PfDataset *dataset, PfError *err)
+{
+    char text[CLASSES_TOLD * (PF_CACHE_NAME_SIZE + 24)] = "";
+    int count = dataset->class_count, least = 0, most = 0;
+    int64_t *sizes = pf_calloc((size_t)count, sizeof *sizes, err);
+    if (!sizes) return -1;
+    for (size_t i = 0; i < dataset->count; i++)
+        if (dataset->samples[i].class_index >= 0) sizes[dataset->samples[i].class_index]++;
+    for (int i = 0; i < count; i++) {
+        size_t used = strlen(text);
+        if (sizes[i] < sizes[least]) least = i;
+        if (sizes[i] > sizes[most]) most = i;
+        if (count <= CLASSES_TOLD)
+            snprintf(text + used, sizeof text - used, "%s%.*s (%" PRId64 ")", i ? ", " : "",
+                     PF_CACHE_NAME_SIZE, dataset->classes[i], sizes[i]);
+    }
+    if (count > CLASSES_TOLD)
+        snprintf(text, sizeof text,
+                 "%.*s (%" PRId64 ") has the fewest images, %.*s (%" PRId64 ") the most",
+                 PF_CACHE_NAME_SIZE, dataset->classes[least], sizes[least], PF_CACHE_NAME_SIZE,
+                 dataset->classes[most], sizes[most]);
+    free(sizes);
+    return pf_dataset_remark(dataset, err, "%d class%s: %s", count,
+                             count > 1 ? "es" : ", so that there is nothing to tell apart", text);
+}
+
+/* ---- images without labels whose names begin with their classes ---- */
+
+/* The length of "cat" in "dir/cat.12.jpg", "cat_12.jpg" or "cat12.jpg", at *stem; 0 where the name
+ * is not made like that. */
+static size_t stem_of_name(const char *path, const char **stem)
+{
+    const char *slash = strrchr(path, '/'), *dot;
+    *stem = slash ? slash + 1 : path;
+    dot = strrchr(*stem, '.');
+    size_t length = dot ? (size_t)(dot - *stem) : strlen(*stem), whole = length;
+    while (length && isdigit((unsigned char)(*stem)[length - 1])) length--;
+    if (length == whole) return 0;
+    while (length && strchr("._- (", (*stem)[length - 1])) length--;
+    return length;
+}
+
+/* Says so where all names are of a few words with numbers behind them. */
+static int remark_names(PfDataset *dataset, PfError *err)
+{
+    PfTextIndex words = {0};
+    int failed = 0;
+    bool are_classes = true;
+    for (size_t i = 0; i < dataset->count && are_classes && !failed; i++) {
+        const char *stem;
+        size_t length = stem_of_name(dataset->samples[i].path, &stem);
+        are_classes = length && words.count * IMAGES_OF_A_NAME <= dataset->count;
+        if (!are_classes || pf_text_index_find(&words, stem, length) >= 0) continue;
+        const char *copy = pf_dataset_text(dataset, stem, length, err);
+        failed = !copy || pf_text_index_add(&words, copy, err);
+    }
+    if (!failed && are_classes && words.count > 1 &&
+        words.count * IMAGES_OF_A_NAME <= dataset->count)
+        failed = pf_dataset_remark(dataset, err,
+                                   "names begin with %zu words, such as '%s' and '%s': to train on "
+                                   "them, move the images into folders of these names, or list "
+                                   "them in a CSV with the columns path and class",
+                                   words.count, words.texts[0], words.texts[1]);
+    pf_text_index_free(&words);
+    return failed ? -1 : 0;
+}
+
 /* ---- the format ---- */
 
 static void describe(PfDataset *dataset, const Parts *parts)
@@ -600,7 +677,9 @@ static int list_parts(PfDataset *dataset, PfListing *root, const PfDatasetOption
     if (!dataset->count) return fail_empty(dataset, err);
     if (settle_classes(dataset, err)) return -1;
     describe(dataset, parts);
-    return *parts->part[0].folder ? 0 : warn_of_single_class(dataset, err);
+    if (!dataset->class_count) return remark_names(dataset, err);
+    if (!*parts->part[0].folder && warn_of_single_class(dataset, err)) return -1;
+    return remark_classes(dataset, err);
 }
 
 static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,

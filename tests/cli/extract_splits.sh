@@ -113,6 +113,7 @@ stderr_has '--group is for manifests'
 mkdir odd; cp -r given/train odd/TRAIN; cp -r given/val odd/Validation_Set
 expect 0 extract_fake odd -o odd.h5
 stderr_has 'TRAIN/Validation_Set class folders, 12 images (6 train, 6 val)'
+stderr_has 'classes: '
 picture odd/spare/x/1.pgm 99
 expect 2 extract_fake odd -o other.h5
 stderr_has '--split-folders train=TRAIN,val=Validation_Set'
@@ -130,6 +131,19 @@ stderr_has '--split-folders train=TRAIN,val=Validation_Set would say otherwise'
 expect 0 extract --verify odd classes.h5
 expect 2 extract --merge m.h5 classes.h5 --split-folders none
 expect 2 extract_fake groups/list.csv -o no.h5 --split-folders none
+# A number behind a split's name: Kaggle's test1, COCO's val2017. Flat ones are not classes.
+for n in 1 2 3 4; do picture kaggle/train/cat.$n.pgm 5$n; picture kaggle/train/dog.$n.pgm 6$n
+  picture kaggle/test1/$n.pgm 7$n; picture coco/train2017/a/$n.pgm 5$n; picture coco/val2017/a/$n.pgm 6$n; done
+expect 2 extract_fake kaggle -o no.h5
+stderr_has '--split-folders train=train,test=test1'
+expect 0 extract_fake coco -o coco.h5
+stderr_has 'train2017/val2017 class folders, 8 images (4 train, 4 val)'
+stderr_has '1 class, so that there is nothing to tell apart: a (8)'
+# Names that begin with their classes are no labels, but a hint.
+expect 0 extract_fake kaggle/train -o cats.h5
+stderr_has "names begin with 2 words, such as 'cat' and 'dog'"
+expect 0 extract_fake kaggle/test1 -o numbers.h5
+stderr_lacks 'names begin'
 # predict has no use for splits, and asks nobody.
 expect 0 train classes.h5 -q -o kind.safetensors
 expect 0 predict kind.safetensors odd
