@@ -7,6 +7,7 @@ import struct
 import numpy as np
 
 HEADER_MAX = 100 << 20
+VERSION = 2
 EPSILON = 1e-5  # of both norms, as torch's
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
           "U8": "u1", "BOOL": "?"}
@@ -42,7 +43,10 @@ def load_model(path):
     tensors, metadata = read_safetensors(path)
     if "permafrost" not in metadata:
         raise ValueError(f"{path!r} was not written by train: it has no metadata 'permafrost'")
-    return Model(path, tensors, json.loads(metadata["permafrost"]))
+    metadata = json.loads(metadata["permafrost"])
+    if metadata.get("version", 1) > VERSION:
+        raise ValueError(f"{path!r} is of version {metadata['version']}; this module reads up to {VERSION}")
+    return Model(path, tensors, metadata)
 
 
 def gelu(x):

@@ -121,6 +121,13 @@ class TarStream:
     def close(self):
         self.tar.close()
 
+    def abandon(self):
+        """Ends within a member, so that no reader takes what was written for all."""
+        info = tarfile.TarInfo("stopped")
+        info.size = 1 << 20
+        self.tar.fileobj.write(info.tobuf())
+        self.tar.fileobj.close()
+
 
 def stream_file(path, options, out):
     import pyarrow.parquet
@@ -156,18 +163,23 @@ def main(arguments):
     except ImportError:
         print("permafrost: reading Parquet needs pyarrow: pip install pyarrow", file=sys.stderr)
         return 1
+    out = TarStream(sys.stdout.buffer)
     try:
-        out = TarStream(sys.stdout.buffer)
-        for path in options.files:
-            stream_file(path, options, out)
+        try:
+            for path in options.files:
+                stream_file(path, options, out)
+        except (OSError, ValueError, pyarrow.ArrowException) as problem:
+            if isinstance(problem, BrokenPipeError):
+                raise
+            print(f"permafrost: {problem}", file=sys.stderr)
+            out.abandon()
+            sys.stdout.flush()
+            return 1
         out.close()
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print("permafrost: what reads the tar has ended", file=sys.stderr)
-        return 1
-    except (OSError, ValueError, pyarrow.ArrowException) as problem:
-        print(f"permafrost: {problem}", file=sys.stderr)
         return 1
     print(f"permafrost: {out.count} images" + (f", {out.unlabelled} of them without a label" if out.unlabelled else ""),
           file=sys.stderr)

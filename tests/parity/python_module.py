@@ -326,6 +326,8 @@ def check_torch():
             check(len(dataset) == len(rows), "length of the Dataset")
             same(torch.cat([part for part, _ in got]).numpy(), x[rows], "Dataset's features")
             same(torch.cat([part for _, part in got]).numpy(), y[rows], "Dataset's targets")
+            several = dataset.__getitems__([3, 0])  # what a DataLoader of torch 2 calls
+            same(torch.stack([part for part, _ in several]).numpy(), x[rows[[3, 0]]], "rows of the Dataset")
             same(dataset[-1][0].numpy(), x[rows[-1]], "one row of the Dataset")
             fails(IndexError, "", dataset.__getitem__, len(rows))
 
@@ -382,6 +384,10 @@ def check_models():
         stream.write(open("model.safetensors", "rb").read()[:-1])
     fails(ValueError, "reaches beyond the file", permafrost.load_model, "cut.safetensors")
     fails(ValueError, "is no .safetensors file", permafrost.load_model, "known.h5")
+    content = open("model.safetensors", "rb").read().replace(b'version\\":1', b'version\\":3')
+    with open("newer.safetensors", "wb") as stream:
+        stream.write(content)
+    fails(ValueError, "is of version 3", permafrost.load_model, "newer.safetensors")
 
 
 # ---- Parquet ----
@@ -433,7 +439,9 @@ def check_parquet():
     with tarfile.open(fileobj=io.BytesIO(to_tar("a.parquet", "--label", "").stdout)) as tar:
         check(all(not name.endswith(".cls") for name in tar.getnames()), "--label ''")
     write_parquet("bad.parquet", [(jpeg % 0, None, 3)])
-    check(b"row 0: its label is 3, which is no class of 3" in to_tar("bad.parquet", code=1).stderr, "bad label")
+    result = to_tar("a.parquet", "bad.parquet", code=1)
+    check(b"row 0: its label is 3, which is no class of 3" in result.stderr, "bad label")
+    fails(tarfile.ReadError, "", tarfile.open(fileobj=io.BytesIO(result.stdout)).getnames)
     write_parquet("bad.parquet", [(None, "far.jpg", 0)])
     check(b"row 0 has no image's bytes, only the path 'far.jpg'" in to_tar("bad.parquet", code=1).stderr, "no bytes")
     check(b"there is no column 'x'" in to_tar("a.parquet", "--image", "x", code=1).stderr, "no such column")
