@@ -118,6 +118,16 @@ static Files look_into(const char *folder, const char *prefix)
     return files;
 }
 
+/* The folder, or else the folder raw/ in it, where torchvision puts them. */
+static Files look_into_folder(char folder[PATH_MAX])
+{
+    Files files = look_into(folder, NULL);
+    size_t length = strlen(folder);
+    if (files.has_any || length + sizeof "/raw" > PATH_MAX) return files;
+    strcpy(folder + length, "/raw");
+    return look_into(folder, NULL);
+}
+
 /* The operand is a folder, or one of the files in it, whose prefix is then the wanted one. */
 static Files find_files(const char *operand, char folder[PATH_MAX])
 {
@@ -125,7 +135,7 @@ static Files find_files(const char *operand, char folder[PATH_MAX])
     Name name;
     snprintf(folder, PATH_MAX, "%s", operand);
     if (strlen(operand) >= PATH_MAX || stat(operand, &status)) return (Files){0};
-    if (S_ISDIR(status.st_mode)) return look_into(folder, NULL);
+    if (S_ISDIR(status.st_mode)) return look_into_folder(folder);
     char *slash = strrchr(folder, '/');
     if (!S_ISREG(status.st_mode) || !read_name(slash ? slash + 1 : folder, &name))
         return (Files){0};
@@ -399,19 +409,29 @@ static int open_images(PfDataset *dataset, const char *name, int64_t *count, PfE
     return 0;
 }
 
+/* How the files of a side usually begin: "train", "t10k", EMNIST's "emnist-letters-test". */
+static void usual_name(const Files *files, int side, const char *what, char name[NAME_MAX + 1])
+{
+    snprintf(name, NAME_MAX + 1, "%s%s-%s", files->prefix,
+             !side            ? "train"
+             : *files->prefix ? "test"
+                              : "t10k",
+             what);
+}
+
 static int list_side(PfDataset *dataset, const Files *files, int side, int *highest, PfError *err)
 {
     const char *images = files->images[side], *names = files->labels[side];
     const PfSplit split = side ? PF_SPLIT_TEST : PF_SPLIT_TRAIN;
+    char missing[NAME_MAX + 1];
     int64_t count;
+    usual_name(files, side, *images ? "labels-idx1-ubyte" : "images-idx3-ubyte", missing);
     if (!*images && !*names)
-        return pf_dataset_note(dataset, PF_NOTE_MISSING_FILE, files->prefix,
-                               side ? "t10k-images-idx3-ubyte" : "train-images-idx3-ubyte", err);
+        return pf_dataset_note(dataset, PF_NOTE_MISSING_FILE, "", missing, err);
     if (!*images || !*names)
-        return pf_fail(
-            err, PF_EXIT_FAILED, "dataset '%s': there is %s without its %s (%s%s-%s), as MNIST has",
-            dataset->root, *images ? images : names, *images ? "labels" : "images", files->prefix,
-            side ? "t10k" : "train", *images ? "labels-idx1-ubyte" : "images-idx3-ubyte");
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "dataset '%s': there is %s without its %s (%s), as MNIST has", dataset->root,
+                       *images ? images : names, *images ? "labels" : "images", missing);
     if (open_images(dataset, images, &count, err)) return -1;
     uint8_t *labels = read_labels(dataset, names, count, err);
     int failed = !labels;

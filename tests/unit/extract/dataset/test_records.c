@@ -332,6 +332,19 @@ START_TEST(idx_files_give_grey_images)
 }
 END_TEST
 
+START_TEST(idx_files_may_lie_in_a_folder_raw)
+{
+    ck_assert_int_eq(mkdir(in_top("raw"), 0777), 0);
+    make_idx("raw/train-images-idx3-ubyte", images);
+    make_idx("raw/train-labels-idx1-ubyte", labels);
+    open_dataset(top);
+    PfSampleBytes bytes = {0};
+    ck_assert_str_eq(pf_dataset_samples(dataset)[0].path, "train-images-idx3-ubyte#0");
+    ck_assert_int_eq(pf_dataset_read(dataset, 0, &bytes, &err), 0);
+    pf_sample_bytes_free(&bytes);
+}
+END_TEST
+
 START_TEST(idx_files_of_several_sets_are_asked_about)
 {
     make_idx("emnist-letters-train-images-idx3-ubyte", images);
@@ -342,6 +355,10 @@ START_TEST(idx_files_of_several_sets_are_asked_about)
     open_dataset(in_top("emnist-letters-train-images-idx3-ubyte"));
     ck_assert_int_eq(pf_dataset_count(dataset), 12);
     ck_assert_str_eq(class_name(26), "26");
+    int warnings;
+    const char *const *warning = pf_dataset_warnings(dataset, &warnings);
+    ck_assert_int_eq(warnings, 1);
+    ck_assert_ptr_nonnull(strstr(warning[0], "'emnist-letters-test-images-idx3-ubyte'"));
     open_dataset(in_top("emnist-digits-test-labels-idx1-ubyte"));
     ck_assert_int_eq(pf_dataset_samples(dataset)[0].split, PF_SPLIT_TEST);
 }
@@ -425,6 +442,7 @@ int main(void)
     tcase_add_test(cases, pickles_that_ask_for_other_names_are_refused);
     tcase_add_test(cases, a_file_called_train_may_be_anything);
     tcase_add_test(cases, idx_files_give_grey_images);
+    tcase_add_test(cases, idx_files_may_lie_in_a_folder_raw);
     tcase_add_test(cases, idx_files_of_several_sets_are_asked_about);
     tcase_add_test(cases, idx_files_that_claim_too_much_are_refused);
     tcase_add_test(cases, other_idx_files_are_refused_by_name);
