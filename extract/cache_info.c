@@ -174,7 +174,7 @@ static void print_python(const PfCache *cache, FILE *stream)
     pf_print(stream, "\nfrom Python: import h5py; x = h5py.File(%s%s%s)['features/%s'][:]\n", "'",
              pf_cache_path(cache), "'", tap);
     fputs("(zstd chunks need HDF5_PLUGIN_PATH to name the folder of libh5zstd.so before Python\n"
-          "starts, or pip's hdf5plugin imported first)\n",
+          "starts, pip's hdf5plugin imported first, or permafrost.open of docs/python.md)\n",
           stream);
 }
 

@@ -74,6 +74,14 @@ static int add_dataset(Prediction *run, const char *operand, PfError *err)
     /* Nobody asks here which folders are splits. */
     PfDatasetOptions options = {.exact_split_names = 1};
     if (pf_dataset_open(operand, &options, &dataset, err)) return -1;
+    if (!pf_dataset_has_files(dataset)) {
+        pf_fail(err, PF_EXIT_USAGE,
+                "'%s' holds %s, whose images are no files of their own. Hint: extract it, and give "
+                "predict the cache",
+                operand, pf_dataset_kind(dataset));
+        pf_dataset_close(&dataset);
+        return -1;
+    }
     const char *const *texts = pf_dataset_warnings(dataset, &warnings);
     for (int i = 0; i < warnings; i++) pf_warn("%" PF_SENTENCE, texts[i]);
     for (int64_t i = 0; i < pf_dataset_count(dataset) && !failed; i++)

@@ -143,11 +143,20 @@ static const PfPickleGlobal allowed_globals[] = {
     {"lightning.fabric.utilities.data", "AttributeDict", PF_ROLE_OPAQUE, 0, 0},
 };
 
+const PfPickleNames pf_pickle_weights = {
+    .what = "weights",
+    .kind = "a weight file",
+    .hint = "if you trust the file, load it in Python and save the tensors alone with "
+            "torch.save(model.state_dict(), ...)",
+    .globals = allowed_globals,
+    .count = sizeof allowed_globals / sizeof allowed_globals[0],
+};
+
 int pf_pickle_globals_push(PfPickleStack *reader, PfPickleText module, PfPickleText name)
 {
-    const size_t count = sizeof allowed_globals / sizeof allowed_globals[0];
-    for (size_t i = 0; i < count; i++) {
-        const PfPickleGlobal *global = &allowed_globals[i];
+    const PfPickleNames *names = reader->names;
+    for (size_t i = 0; i < names->count; i++) {
+        const PfPickleGlobal *global = &names->globals[i];
         if (!pf_pickle_text_is(module, global->module) || !pf_pickle_text_is(name, global->name))
             continue;
         PfPickleValue *value = pf_pickle_stack_push_new(reader, PF_PICKLE_GLOBAL);
@@ -156,12 +165,9 @@ int pf_pickle_globals_push(PfPickleStack *reader, PfPickleText module, PfPickleT
     }
     char module_text[PF_PRINTABLE_SIZE], name_text[PF_PRINTABLE_SIZE];
     return pf_pickle_stack_fail(
-        reader,
-        "its pickle asks for '%s.%s', which a weight file never needs: refused. Hint: if "
-        "you trust the file, load it in Python and save the tensors alone with "
-        "torch.save(model.state_dict(), ...)",
+        reader, "its pickle asks for '%s.%s', which %s never needs: refused. Hint: %s",
         pf_printable_text(module.bytes, module.size, module_text),
-        pf_printable_text(name.bytes, name.size, name_text));
+        pf_printable_text(name.bytes, name.size, name_text), names->kind, names->hint);
 }
 
 /* A tuple of as many ints as a tensor may have axes. */
@@ -288,7 +294,12 @@ int pf_pickle_globals_call(PfPickleStack *reader, const PfPickleValue *callee,
     case PF_ROLE_FOREIGN: return push_foreign(reader);
     case PF_ROLE_TYPED: return push_typed(reader, values, count);
     case PF_ROLE_ATTRIBUTE: return push_attribute(reader, values, count);
-    case PF_ROLE_STORAGE: break;
+    case PF_ROLE_ARRAY:
+    case PF_ROLE_BUFFER:
+    case PF_ROLE_ARRAY_TYPE:
+        return pf_pickle_arrays_call(reader, callee->global->role, values, count);
+    case PF_ROLE_STORAGE:
+    case PF_ROLE_INERT: break;
     }
     return pf_pickle_stack_fail(
         reader, "its pickle calls '%s.%s', which holds data and is not called: refused",

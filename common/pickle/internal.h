@@ -10,6 +10,7 @@
 #define PF_PICKLE_MAX_MARKS 200 /* nesting; checkpoints are nested some five deep */
 
 typedef struct PfPickleStack {
+    const PfPickleNames *names;
     const char *source;
     const uint8_t *bytes;
     size_t size, at;
@@ -24,7 +25,7 @@ typedef struct PfPickleStack {
     PfError *err;
 } PfPickleStack;
 
-/* "weights '<source>': <problem> (byte N of the pickle)"; returns -1. */
+/* "<what> '<source>': <problem> (byte N of the pickle)"; returns -1. */
 int pf_pickle_stack_fail(PfPickleStack *reader, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -44,12 +45,16 @@ int pf_pickle_stack_append(PfPickleStack *reader, PfPickleValue *to, PfPickleVal
 typedef enum PfPickleRole {
     PF_ROLE_DICT,
     PF_ROLE_STORAGE,
-    PF_ROLE_TENSOR,    /* (storage, offset, size, stride, ...) */
-    PF_ROLE_PARAMETER, /* (tensor, ...) */
-    PF_ROLE_FOREIGN,   /* a tensor of a kind that is not read */
-    PF_ROLE_TYPED,     /* (what makes a tensor, its class, arguments, attributes) */
-    PF_ROLE_ATTRIBUTE, /* (an inert object, the attribute's name): inert itself */
-    PF_ROLE_OPAQUE,    /* found in checkpoints beside the weights */
+    PF_ROLE_TENSOR,     /* (storage, offset, size, stride, ...) */
+    PF_ROLE_PARAMETER,  /* (tensor, ...) */
+    PF_ROLE_FOREIGN,    /* a tensor of a kind that is not read */
+    PF_ROLE_TYPED,      /* (what makes a tensor, its class, arguments, attributes) */
+    PF_ROLE_ATTRIBUTE,  /* (an inert object, the attribute's name): inert itself */
+    PF_ROLE_OPAQUE,     /* found in checkpoints beside the weights */
+    PF_ROLE_INERT,      /* mentioned only */
+    PF_ROLE_ARRAY,      /* (class, ...): an array that BUILD fills in */
+    PF_ROLE_BUFFER,     /* (bytes, type, shape, order): an array */
+    PF_ROLE_ARRAY_TYPE, /* (name, ...) */
 } PfPickleRole;
 
 typedef struct PfPickleGlobal {
@@ -59,10 +64,26 @@ typedef struct PfPickleGlobal {
     size_t foreign_size; /* bytes of an element of a storage of another type, else 0 */
 } PfPickleGlobal;
 
+struct PfPickleNames {
+    const char *what;              /* "weights", before the file's name */
+    const char *kind;              /* "a weight file", which never needs what is refused */
+    const char *hint;              /* what helps where a name is refused */
+    const PfPickleGlobal *globals; /* (count) */
+    size_t count;
+};
+
 /* Pushes a name if it is on the list of the allowed ones. */
 int pf_pickle_globals_push(PfPickleStack *reader, PfPickleText module, PfPickleText name);
 /* Pushes what callee(*arguments) would have made. */
 int pf_pickle_globals_call(PfPickleStack *reader, const PfPickleValue *callee,
                            const PfPickleValue *arguments);
+
+/* ---- NumPy's arrays: arrays.c ---- */
+
+/* What calling a name of one of the last three roles would have made. */
+int pf_pickle_arrays_call(PfPickleStack *reader, PfPickleRole role, PfPickleValue *const *arguments,
+                          size_t count);
+/* BUILD of an array: (version, shape, type, is_fortran, bytes). */
+int pf_pickle_arrays_fill(PfPickleStack *reader, PfPickleArray *array, const PfPickleValue *state);
 
 #endif

@@ -27,8 +27,8 @@ int pf_pickle_stack_fail(PfPickleStack *reader, const char *format, ...)
     pf_vformat(problem, sizeof problem, format, arguments);
     va_end(arguments);
     return pf_fail(reader->err, PF_EXIT_FAILED,
-                   "weights '%s': %" PF_SENTENCE " (byte %zu of the pickle)", reader->source,
-                   problem, reader->at);
+                   "%s '%s': %" PF_SENTENCE " (byte %zu of the pickle)", reader->names->what,
+                   reader->source, problem, reader->at);
 }
 
 void *pf_pickle_stack_allocate(PfPickleStack *reader, size_t size)
@@ -389,14 +389,16 @@ static int op_add_items(PfPickleStack *reader, int argument)
     return 0;
 }
 
-/* BUILD: attributes (a state_dict's _metadata, an object's fields). Not kept. */
+/* BUILD: attributes (a state_dict's _metadata, an object's fields). Only an array's are kept. */
 static int op_build(PfPickleStack *reader, int argument)
 {
     (void)argument;
-    const PfPickleValue *object = pop(reader) ? top(reader) : NULL;
+    const PfPickleValue *state = pop(reader), *object = state ? top(reader) : NULL;
     if (!object) return -1;
+    if (object->kind == PF_PICKLE_ARRAY) return pf_pickle_arrays_fill(reader, object->array, state);
     if (object->kind != PF_PICKLE_DICT && object->kind != PF_PICKLE_OPAQUE &&
-        object->kind != PF_PICKLE_TENSOR && object->kind != PF_PICKLE_FOREIGN)
+        object->kind != PF_PICKLE_TENSOR && object->kind != PF_PICKLE_FOREIGN &&
+        object->kind != PF_PICKLE_ARRAY_TYPE)
         return pf_pickle_stack_fail(reader,
                                     "its pickle sets attributes of something that has none");
     return 0;
@@ -501,10 +503,8 @@ static int run(PfPickleStack *reader)
         if (*opcode == '.') break; /* STOP */
         if (!opcodes[*opcode].run)
             return pf_pickle_stack_fail(
-                reader,
-                "its pickle uses opcode 0x%02x ('%c'), which a weight file never "
-                "needs: refused",
-                *opcode, isprint(*opcode) ? *opcode : '?');
+                reader, "its pickle uses opcode 0x%02x ('%c'), which %s never needs: refused",
+                *opcode, isprint(*opcode) ? *opcode : '?', reader->names->kind);
         if (opcodes[*opcode].run(reader, opcodes[*opcode].argument)) return -1;
     }
     reader->pickle->size_bytes = reader->at;
@@ -512,12 +512,16 @@ static int run(PfPickleStack *reader)
     return reader->pickle->root ? 0 : -1;
 }
 
-int pf_pickle_read(const char *source, const uint8_t *bytes, size_t size, PfPickle *pickle,
-                   PfError *err)
+int pf_pickle_read(const PfPickleNames *names, const char *source, const uint8_t *bytes,
+                   size_t size, PfPickle *pickle, PfError *err)
 {
     *pickle = (PfPickle){0};
-    PfPickleStack reader = {
-        .source = source, .bytes = bytes, .size = size, .pickle = pickle, .err = err};
+    PfPickleStack reader = {.names = names,
+                            .source = source,
+                            .bytes = bytes,
+                            .size = size,
+                            .pickle = pickle,
+                            .err = err};
     /* Never NULL: ranges of it are handed around, empty ones, too. */
     int failed = pf_grow(&reader.stack, &reader.stack_capacity, 1, sizeof *reader.stack, err) ||
                  run(&reader);

@@ -290,7 +290,8 @@ static int read_archive(PfWeights *weights, const Zip *zip, PfPickle *pickle, Pf
     const ZipEntry *entry;
     const uint8_t *bytes;
     return find_pickle(zip, &prefix, &entry, err) || locate_entry(zip, entry, &bytes, err) ||
-                   pf_pickle_read(weights->source, bytes, (size_t)entry->size_bytes, pickle, err) ||
+                   pf_pickle_read(&pf_pickle_weights, weights->source, bytes,
+                                  (size_t)entry->size_bytes, pickle, err) ||
                    locate_storages(weights, zip, prefix, pickle, err) ||
                    pf_state_dict_add(weights, pickle->root, err)
                ? -1
@@ -325,8 +326,8 @@ typedef struct Cursor {
 static int next_pickle(Cursor *cursor, PfPickle *pickle, PfError *err)
 {
     const PfWeights *weights = cursor->weights;
-    if (pf_pickle_read(weights->source, weights->bytes + cursor->at, weights->size - cursor->at,
-                       pickle, err))
+    if (pf_pickle_read(&pf_pickle_weights, weights->source, weights->bytes + cursor->at,
+                       weights->size - cursor->at, pickle, err))
         return -1;
     cursor->at += pickle->size_bytes;
     return 0;

@@ -2,20 +2,16 @@
  * bytes and 3 x 32 x 32 pixels, planes of red, green and blue.
  * https://www.cs.toronto.edu/~kriz/cifar.html */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/base/memory.h"
 #include "common/base/printable.h"
-#include "common/file/file_stamp.h"
 #include "common/file/input_file.h"
-#include "extract/dataset/format.h"
+#include "extract/dataset/records.h"
 
-enum { SIDE = 32, PLANE = SIDE * SIDE, PIXELS = 3 * PLANE, FILES_MAX = 6, RECORD_MAX = PIXELS + 2 };
+enum { SIDE = 32, PIXELS = 3 * SIDE * SIDE };
 
 typedef struct Source {
     const char *name;
@@ -28,7 +24,7 @@ typedef struct Version {
     int class_count;
     int label_bytes; /* the last of them is the class; CIFAR-100's first is its superclass */
     int file_count;
-    Source files[FILES_MAX];
+    Source files[PF_RECORD_FILES_MAX];
 } Version;
 
 static const Version versions[] = {
@@ -51,39 +47,11 @@ static const Version versions[] = {
      .files = {{"train.bin", PF_SPLIT_TRAIN}, {"test.bin", PF_SPLIT_TEST}}},
 };
 
-typedef struct File {
-    int fd;
-    int64_t first; /* its first sample */
-    PfFileStamp stamp;
-} File;
-
-typedef struct Cifar {
-    int record_bytes;
-    File files[FILES_MAX];
-    int file_count;
-} Cifar;
-
-static void close_files(PfDataset *dataset)
-{
-    Cifar *cifar = dataset->of_format;
-    for (int i = 0; cifar && i < cifar->file_count; i++) close(cifar->files[i].fd);
-    free(cifar);
-    dataset->of_format = NULL;
-}
-
-static bool is_in_folder(const char *folder, const char *name)
-{
-    char path[PATH_MAX];
-    struct stat status;
-    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
-    return length < (int)sizeof path && !stat(path, &status) && S_ISREG(status.st_mode);
-}
-
 static const Version *find_version(const char *operand)
 {
     for (size_t i = 0; i < sizeof versions / sizeof *versions; i++)
         for (int f = 0; f < versions[i].file_count; f++)
-            if (is_in_folder(operand, versions[i].files[f].name)) return &versions[i];
+            if (pf_records_has_file(operand, versions[i].files[f].name)) return &versions[i];
     return NULL;
 }
 
@@ -94,20 +62,13 @@ static bool probe(const char *operand)
 
 /* ---- classes ---- */
 
-static int add_class(PfDataset *dataset, const char *name, size_t length, PfError *err)
-{
-    const char *copy = pf_dataset_text(dataset, name, length, err);
-    dataset->classes[dataset->class_count++] = copy;
-    return copy ? 0 : -1;
-}
-
 /* One name a line; empty lines (there is one at the end) are skipped. */
 static int read_class_names(PfDataset *dataset, const Version *version, FILE *stream, PfError *err)
 {
     char line[256];
     while (dataset->class_count < version->class_count && fgets(line, sizeof line, stream)) {
         size_t length = strcspn(line, "\r\n");
-        if (length && add_class(dataset, line, length, err)) return -1;
+        if (length && pf_records_add_class(dataset, line, length, err)) return -1;
     }
     if (dataset->class_count == version->class_count) return 0;
     return pf_fail(err, PF_EXIT_FAILED, "dataset '%s': %s holds %d class names, expected %d",
@@ -116,18 +77,13 @@ static int read_class_names(PfDataset *dataset, const Version *version, FILE *st
 
 static int number_classes(PfDataset *dataset, const Version *version, PfError *err)
 {
-    for (int i = 0; i < version->class_count; i++) {
-        char number[16];
-        int length = snprintf(number, sizeof number, "%d", i);
-        if (add_class(dataset, number, (size_t)length, err)) return -1;
-    }
+    if (pf_records_number_classes(dataset, version->class_count, err)) return -1;
     return pf_dataset_note(dataset, PF_NOTE_MISSING_FILE, "", version->class_names, err);
 }
 
 static int list_classes(PfDataset *dataset, const Version *version, PfError *err)
 {
-    dataset->classes = pf_calloc((size_t)version->class_count, sizeof *dataset->classes, err);
-    if (!dataset->classes) return -1;
+    if (pf_records_reserve_classes(dataset, version->class_count, err)) return -1;
     PfError problem;
     int fd =
         pf_input_file_open(dataset->root_fd, version->class_names, "dataset file", NULL, &problem);
@@ -142,51 +98,42 @@ static int list_classes(PfDataset *dataset, const Version *version, PfError *err
 
 /* ---- samples ---- */
 
-static int add_records(PfDataset *dataset, const Version *version, int file, int64_t records,
-                       PfError *err)
+static int add_records(PfDataset *dataset, const Version *version, const Source *source,
+                       const PfRecordFile *file, int64_t records, PfError *err)
 {
-    const Cifar *cifar = dataset->of_format;
-    const char *name = version->files[file].name;
-    int fd = cifar->files[cifar->file_count - 1].fd;
     for (int64_t i = 0; i < records; i++) {
         uint8_t label;
-        if (pread(fd, &label, 1, i * cifar->record_bytes + version->label_bytes - 1) != 1)
+        if (pread(file->fd, &label, 1, i * file->stride + version->label_bytes - 1) != 1)
             return pf_fail_errno(err, "dataset '%s': record %lld of %s cannot be read",
-                                 dataset->root, (long long)i, name);
+                                 dataset->root, (long long)i, source->name);
         if (label >= version->class_count)
             return pf_fail(err, PF_EXIT_FAILED,
                            "dataset '%s': record %lld of %s has label %d, expected 0 to %d",
-                           dataset->root, (long long)i, name, label, version->class_count - 1);
-        char path[64];
-        int length = snprintf(path, sizeof path, "%s#%lld", name, (long long)i);
-        const char *copy = pf_dataset_text(dataset, path, (size_t)length, err);
-        if (!copy || pf_dataset_add(dataset, copy, label, version->files[file].split, err))
-            return -1;
+                           dataset->root, (long long)i, source->name, label,
+                           version->class_count - 1);
+        if (pf_records_add(dataset, source->name, i, label, source->split, err)) return -1;
     }
     return 0;
 }
 
-static int list_file(PfDataset *dataset, const Version *version, int file, PfError *err)
+static int list_file(PfDataset *dataset, const Version *version, const Source *source, PfError *err)
 {
-    Cifar *cifar = dataset->of_format;
-    const char *name = version->files[file].name;
     struct stat status;
-    PfError problem;
-    int fd = pf_input_file_open(dataset->root_fd, name, "dataset file", &status, &problem);
-    if (fd < 0 && errno == ENOENT)
-        return pf_dataset_note(dataset, PF_NOTE_MISSING_FILE, "", name, err);
-    if (fd < 0) return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, problem.message);
-    File *opened = &cifar->files[cifar->file_count++];
-    *opened = (File){.fd = fd, .first = (int64_t)dataset->count};
-    opened->stamp = pf_file_stamp(&status);
-    opened->stamp.size_bytes = PIXELS; /* of one record */
-    if (status.st_size % cifar->record_bytes)
+    PfRecordFile *file;
+    if (pf_records_open(dataset, source->name, &status, &file, err)) return -1;
+    if (!file) return 0;
+    file->offset = version->label_bytes;
+    file->stride = version->label_bytes + PIXELS;
+    file->channels = 3;
+    file->width = file->height = SIDE;
+    file->stamp.size_bytes = PIXELS; /* of one record */
+    if (status.st_size % file->stride)
         return pf_fail(err, PF_EXIT_FAILED,
-                       "dataset '%s': %s has %lld bytes, which is no multiple of the %d of a %s "
+                       "dataset '%s': %s has %lld bytes, which is no multiple of the %lld of a %s "
                        "record; is it cut short?",
-                       dataset->root, name, (long long)status.st_size, cifar->record_bytes,
-                       version->kind);
-    return add_records(dataset, version, file, status.st_size / cifar->record_bytes, err);
+                       dataset->root, source->name, (long long)status.st_size,
+                       (long long)file->stride, version->kind);
+    return add_records(dataset, version, source, file, status.st_size / file->stride, err);
 }
 
 static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
@@ -194,61 +141,14 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
 {
     (void)options;
     const Version *version = find_version(operand);
-    Cifar *cifar = dataset->of_format = pf_calloc(1, sizeof *cifar, err);
-    if (!version || !cifar || pf_dataset_set_root(dataset, operand, err)) return -1;
-    cifar->record_bytes = version->label_bytes + PIXELS;
+    if (!version || pf_records_begin(dataset, operand, err)) return -1;
     snprintf(dataset->kind, sizeof dataset->kind, "%s", version->kind);
     if (list_classes(dataset, version, err)) return -1;
     for (int i = 0; i < version->file_count; i++)
-        if (list_file(dataset, version, i, err)) return -1;
+        if (list_file(dataset, version, &version->files[i], err)) return -1;
     if (dataset->count) return 0;
     return pf_fail(err, PF_EXIT_FAILED, "dataset '%s': its %s files are empty", operand,
                    version->kind);
-}
-
-/* ---- reading ---- */
-
-/* The file that holds a sample. *index is the sample's number, and becomes its place among the
- * records of all files. */
-static const File *find_file(const PfDataset *dataset, int64_t *index)
-{
-    const Cifar *cifar = dataset->of_format;
-    if (dataset->listed) *index = dataset->listed[*index];
-    int i = cifar->file_count - 1;
-    while (cifar->files[i].first > *index) i--;
-    return &cifar->files[i];
-}
-
-/* planes (3, 32, 32) -> rgb (32, 32, 3) */
-static void interleave(const uint8_t *planes, uint8_t *rgb)
-{
-    for (int i = 0; i < PLANE; i++)
-        for (int c = 0; c < 3; c++) rgb[3 * i + c] = planes[c * PLANE + i];
-}
-
-static int read_record(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err)
-{
-    const Cifar *cifar = dataset->of_format;
-    const File *file = find_file(dataset, &index);
-    uint8_t record[RECORD_MAX];
-    int64_t now = pf_file_stamp_now();
-    ssize_t got = pread(file->fd, record, (size_t)cifar->record_bytes,
-                        (index - file->first) * cifar->record_bytes);
-    if (got < 0) return pf_fail(err, PF_EXIT_BAD_IMAGES, "cannot be read: %s", strerror(errno));
-    if (got != cifar->record_bytes)
-        return pf_fail(err, PF_EXIT_BAD_IMAGES, "cannot be read: the file has become shorter");
-    if (pf_sample_bytes_reserve(bytes, PIXELS, err)) return -1;
-    interleave(record + cifar->record_bytes - PIXELS, bytes->data);
-    bytes->size_bytes = PIXELS;
-    bytes->width = bytes->height = SIDE;
-    bytes->stamp = pf_file_stamp_settled(file->stamp, now);
-    return 0;
-}
-
-static int stat_record(const PfDataset *dataset, int64_t index, PfFileStamp *stamp)
-{
-    *stamp = find_file(dataset, &index)->stamp;
-    return 0;
 }
 
 const PfDatasetFormat pf_dataset_format_cifar = {
@@ -256,7 +156,7 @@ const PfDatasetFormat pf_dataset_format_cifar = {
     .has_no_files = true,
     .probe = probe,
     .list = list,
-    .read = read_record,
-    .stat = stat_record,
-    .close = close_files,
+    .read = pf_records_read,
+    .stat = pf_records_stat,
+    .close = pf_records_close,
 };

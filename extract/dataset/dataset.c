@@ -13,10 +13,8 @@
 
 /* In the order in which they are asked whether an operand is theirs. */
 static const PfDatasetFormat *const formats[] = {
-    &pf_dataset_format_paths,
-    &pf_dataset_format_cifar,
-    &pf_dataset_format_folder,
-    &pf_dataset_format_manifest,
+    &pf_dataset_format_paths, &pf_dataset_format_cifar,  &pf_dataset_format_cifar_pickle,
+    &pf_dataset_format_idx,   &pf_dataset_format_folder, &pf_dataset_format_manifest,
 };
 
 #define FOLDER_TARGET "class"
@@ -35,11 +33,12 @@ static int find_format(const char *operand, const PfDatasetFormat **format, PfEr
     if (*format) return 0;
     struct stat status;
     if (stat(operand, &status)) return pf_fail_errno(err, "dataset '%s' cannot be read", operand);
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "dataset '%s' is a file; expected a folder of images or of class folders, a "
-                   "CIFAR-10/100 binary folder, a manifest (.csv, .tsv or .txt), or - for paths on "
-                   "standard input",
-                   operand);
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "dataset '%s' is a file; expected a folder of images or of class folders, a "
+        "folder of CIFAR-10/100 or MNIST, a manifest (.csv, .tsv or .txt), or - for paths on "
+        "standard input",
+        operand);
 }
 
 const char *pf_dataset_table_option(const PfTableOptions *table)

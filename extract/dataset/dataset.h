@@ -7,6 +7,8 @@
  *   class folders             CLASS/x.jpg, CLASS/any/x.jpg; in torchvision's order
  *   train/val/test folders    each of class folders; rows: all of train, then val, then test
  *   CIFAR-10/100 binary       data_batch_1.bin ... or train.bin, test.bin
+ *   CIFAR-10/100 pickles      data_batch_1 ... or train, test
+ *   idx files                 train-images-idx3-ubyte ..., or one of them
  *   images without labels     a folder of images
  *   manifest.csv, .tsv        a header, a column of paths, any number of targets
  *   paths, one a line         "-", relative to the current folder

@@ -107,6 +107,8 @@ struct PfDatasetFormat {
 
 extern const PfDatasetFormat pf_dataset_format_paths;
 extern const PfDatasetFormat pf_dataset_format_cifar;
+extern const PfDatasetFormat pf_dataset_format_cifar_pickle;
+extern const PfDatasetFormat pf_dataset_format_idx;
 extern const PfDatasetFormat pf_dataset_format_folder;
 extern const PfDatasetFormat pf_dataset_format_manifest;
 

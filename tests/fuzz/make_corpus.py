@@ -7,6 +7,7 @@ Writes FOLDER/<what>/ for each target. What cannot be made for want of a Python 
 left out and said; everything else is the same on every run.
 """
 import collections
+import gzip
 import io
 import json
 import pathlib
@@ -287,6 +288,42 @@ def make_cifar(root):
     folder.put("hundred_test", pack(1, 1, b"", b"\1\2" + record + b"\0\0" + record))
 
 
+# ---- CIFAR's pickles and idx files: see fuzz_records.c for how a folder is packed ----
+
+
+def pickle_of_python_2(labels_key, rows):
+    """As cPickle wrote a batch, without what it put away for later."""
+    pixels = bytes(i * 5 % 256 for i in range(rows * 3072))
+    return (b"\x80\2}(U" + bytes([len(labels_key)]) + labels_key + b"](" + b"K\3" * rows + b"eU\4data"
+            b"cnumpy.core.multiarray\n_reconstruct\nq\1cnumpy\nndarray\nq\2K\0\x85U\1b\x87R(K\1K" +
+            bytes([rows]) + b"M\0\x0c\x86cnumpy\ndtype\nU\2u1K\0K\1\x87R(K\3U\1|NNN" +
+            2 * b"J\xff\xff\xff\xff" + b"K\0tb\x89T" + struct.pack("<I", len(pixels)) + pixels + b"tbu.")
+
+
+def make_records(root):
+    folder = Folder(root, "records")
+    names = pickle.dumps({b"label_names": [b"name%d" % i for i in range(10)]}, protocol=3)
+    fine = pickle.dumps({"fine_label_names": ["fine%d" % i for i in range(100)]}, protocol=4)
+
+    def idx(*sizes):
+        count = 1
+        for size in sizes:
+            count *= size
+        return struct.pack(f">I{len(sizes)}I", 0x800 + len(sizes), *sizes) + bytes(i % 9 for i in range(count))
+
+    def put(name, kind, first, pixels):
+        folder.put(name, bytes([kind]) + struct.pack("<H", len(first)) + first + pixels)
+    put("ten", 0, names, pickle_of_python_2(b"labels", 2))
+    put("hundred", 1, fine, pickle_of_python_2(b"fine_labels", 1))
+    put("without_names", 1, b"", pickle_of_python_2(b"fine_labels", 1))
+    buffer = (b"\x80\5}(\x8c\6labels](K\1e\x8c\4data\x8c\x13numpy._core.numeric\x8c\x0b_frombuffer\x93"
+              b"(\x96" + struct.pack("<Q", 3072) + bytes(3072) + b"\x8c\5numpy\x8c\5dtype\x93\x8c\2u1\x89\x88"
+              b"\x87RK\1M\0\x0c\x86\x8c\1CtRu.")
+    put("buffer", 0, names, buffer)
+    put("idx", 2, idx(3), idx(3, 4, 5))
+    put("idx_packed", 3, gzip.compress(idx(3), mtime=0), gzip.compress(idx(3, 4, 5), mtime=0))
+
+
 # ---- manifests: see fuzz_manifest.c for the two bytes before the file ----
 
 
@@ -431,6 +468,7 @@ def main():
     make_pth(root)
     make_images(root)
     make_cifar(root)
+    make_records(root)
     make_manifests(root)
     make_recipes(root)
     make_caches(root, cache_tool)

@@ -5,9 +5,13 @@
  *   sample\ttrain\t0\tants/1.jpg        (split, class index, path)
  *   warning\t...
  *
- * With PF_LIST_READ set in the environment, every sample is read as well. */
+ * With PF_LIST_READ set in the environment, every sample is read as well; with PF_LIST_READ=pixels
+ * those that come decoded are printed:
+ *
+ *   pixels\t32\t32\t00ff...         (width, height, RGB in hexadecimal digits) */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -29,13 +33,23 @@ static void print_dataset(const PfDataset *dataset)
     for (int i = 0; i < count; i++) printf("warning\t%s\n", warnings[i]);
 }
 
+static void print_pixels(const PfSampleBytes *bytes)
+{
+    printf("pixels\t%d\t%d\t", bytes->width, bytes->height);
+    for (size_t i = 0; i < bytes->size_bytes; i++) printf("%02x", bytes->data[i]);
+    printf("\n");
+}
+
 static void read_samples(const PfDataset *dataset)
 {
+    const bool prints = !strcmp(getenv("PF_LIST_READ"), "pixels");
     PfSampleBytes bytes = {0};
     for (int64_t i = 0; i < pf_dataset_count(dataset); i++) {
         PfError err = {0};
         if (pf_dataset_read(dataset, i, &bytes, &err))
             printf("rejected\t%s\t%s\n", pf_dataset_samples(dataset)[i].path, err.message);
+        else if (prints && bytes.width)
+            print_pixels(&bytes);
     }
     pf_sample_bytes_free(&bytes);
 }

@@ -397,6 +397,8 @@ START_TEST(pickles_that_do_more_than_hold_tensors_are_refused)
     } cases[] = {
         REFUSED("\200\2cos\nsystem\nX\4\0\0\0true\205R.", "asks for 'os.system'"),
         REFUSED("\200\4\214\2os\214\6system\223\214\4true\205R.", "asks for 'os.system'"),
+        REFUSED("\200\2cnumpy.core.multiarray\n_reconstruct\n.",
+                "asks for 'numpy.core.multiarray._reconstruct'"),
         REFUSED("\200\2ctorch.storage\n_load_from_bytes\n.", "'torch.storage._load_from_bytes'"),
         REFUSED("\200\2c\33[31m\nx\n.", "'\\x1b[31m.x'"),
         REFUSED("\200\2(X\1\0\0\0xios\nsystem\n.", "opcode 0x69 ('i')"),
