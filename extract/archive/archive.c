@@ -39,6 +39,9 @@ PfArchiveForm pf_archive_tell(const uint8_t *head, size_t size)
 
 /* ==== members ==== */
 
+/* Each folder on the way to a member takes memory when the members are understood as folders. */
+#define DEPTH_MAX 32
+
 int pf_archive_get(const PfArchive *archive, void *bytes, size_t size, int64_t offset, PfError *err)
 {
     for (size_t done = 0; done < size;) {
@@ -56,10 +59,11 @@ int pf_archive_get(const PfArchive *archive, void *bytes, size_t size, int64_t o
 }
 
 /* Copies the parts of a name but empty ones and "."; false where one of them is "..". path has room
- * for all of it. */
-static bool clean_name(const char *name, size_t length, char *path)
+ * for all of it. *parts: how many. */
+static bool clean_name(const char *name, size_t length, char *path, int *parts)
 {
     size_t used = 0;
+    *parts = 0;
     for (size_t at = 0, size; at < length; at += size + 1) {
         const char *part = name + at;
         const char *slash = memchr(part, '/', length - at);
@@ -67,6 +71,7 @@ static bool clean_name(const char *name, size_t length, char *path)
         if (!size || (size == 1 && *part == '.')) continue;
         if (size == 2 && !memcmp(part, "..", 2)) return false;
         if (used) path[used++] = '/';
+        *parts += 1;
         memcpy(path + used, part, size);
         used += size;
     }
@@ -88,16 +93,24 @@ int pf_archive_add(PfArchive *archive, const char *name, size_t length, bool is_
             err, PF_EXIT_FAILED, "archive '%s': the name of the member at offset %lld %s",
             archive->path, (long long)at,
             length >= PF_MEMBER_PATH_SIZE ? "is longer than 4095 bytes" : "has a NUL in it");
-    if (!clean_name(name, length, path)) {
+    int parts;
+    if (!clean_name(name, length, path, &parts)) {
         archive->left_out[PF_LEFT_OUT_OUTSIDE]++;
         return 0;
     }
+    if (parts > DEPTH_MAX)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "archive '%s': the member at offset %lld lies more than %d folders deep",
+                       archive->path, (long long)at, DEPTH_MAX);
     if (is_of_macos(path)) {
         archive->left_out[PF_LEFT_OUT_MACOS] += !is_folder;
         return 0;
     }
     size_t size = strlen(path);
-    if (!size && is_folder) return 0; /* "./" */
+    if (!size) { /* "./" */
+        archive->left_out[PF_LEFT_OUT_OTHER] += !is_folder;
+        return 0;
+    }
     if (is_folder) path[size++] = '/';
     path[size] = '\0';
     if (pf_grow(&archive->members, &archive->capacity, archive->count + 1, sizeof *archive->members,

@@ -188,7 +188,7 @@ static int copy(Spool *spool, const uint8_t *head, size_t head_size, PfError *er
                  : form == PF_ARCHIVE_ZSTD ? copy_zstd(spool, err)
                                            : copy_plain(spool, err);
     if (!failed)
-        pf_say("%s: %s, until the end of this run", spool->what,
+        pf_say("%s: %s in it, until this run ends", spool->what,
                pf_size_text(spool->written, text));
     return failed;
 }

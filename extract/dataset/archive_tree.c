@@ -1,9 +1,11 @@
 /* The members of archives as one tree of folders, which is then understood as one on the disk is.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/cache/split.h"
 #include "common/file/path.h"
 #include "extract/dataset/archives.h"
 
@@ -193,12 +195,12 @@ static bool has_split_folder(const PfShardFile *file)
 
 static int put_into_split(PfDataset *dataset, PfShardFile *file, PfError *err)
 {
-    char stem[256];
+    char folder[16];
     PfArchive *archive = file->archive;
-    find_stem(archive->path, stem, sizeof stem - 1);
-    strcat(stem, "/");
+    int length = snprintf(folder, sizeof folder, "%s/", pf_split_names[file->split]);
     for (size_t m = 0; m < archive->count; m++) {
-        archive->members[m] = rename_member(dataset, archive->members[m], stem, strlen(stem), err);
+        archive->members[m] =
+            rename_member(dataset, archive->members[m], folder, (size_t)length, err);
         if (!archive->members[m]) return -1;
     }
     return 0;
