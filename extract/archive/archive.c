@@ -58,9 +58,7 @@ int pf_archive_get(const PfArchive *archive, void *bytes, size_t size, int64_t o
     return 0;
 }
 
-/* Copies the parts of a name but empty ones and "."; false where one of them is "..". path has room
- * for all of it. *parts: how many. */
-static bool clean_name(const char *name, size_t length, char *path, int *parts)
+bool pf_archive_clean_name(const char *name, size_t length, char *path, int *parts)
 {
     size_t used = 0;
     *parts = 0;
@@ -94,7 +92,7 @@ int pf_archive_add(PfArchive *archive, const char *name, size_t length, bool is_
             archive->path, (long long)at,
             length >= PF_MEMBER_PATH_SIZE ? "is longer than 4095 bytes" : "has a NUL in it");
     int parts;
-    if (!clean_name(name, length, path, &parts)) {
+    if (!pf_archive_clean_name(name, length, path, &parts)) {
         archive->left_out[PF_LEFT_OUT_OUTSIDE]++;
         return 0;
     }

@@ -48,8 +48,8 @@ typedef struct PfMember {
 /* Members that are no files. */
 typedef enum PfLeftOut {
     PF_LEFT_OUT_SYMBOLIC_LINK,
-    PF_LEFT_OUT_HARD_LINK,
-    PF_LEFT_OUT_DEVICE, /* or a pipe */
+    PF_LEFT_OUT_HARD_LINK, /* to what is no file in the archive; others are members */
+    PF_LEFT_OUT_DEVICE,    /* or a pipe */
     PF_LEFT_OUT_SPARSE,
     PF_LEFT_OUT_OUTSIDE, /* '..' in its path */
     PF_LEFT_OUT_MACOS,   /* below __MACOSX */

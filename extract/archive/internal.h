@@ -15,6 +15,10 @@ int pf_archive_get(const PfArchive *archive, void *bytes, size_t size, int64_t o
 int pf_archive_add(PfArchive *archive, const char *name, size_t length, bool is_folder,
                    const PfMember *member, int64_t at, PfError *err);
 
+/* Copies the parts of a name but empty ones and "."; false where one of them is "..". path has room
+ * for all of it. *parts: how many. */
+bool pf_archive_clean_name(const char *name, size_t length, char *path, int *parts);
+
 /* Lists all members. */
 int pf_tar_list(PfArchive *archive, PfError *err);
 int pf_zip_list(PfArchive *archive, PfError *err);

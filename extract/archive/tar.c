@@ -11,11 +11,20 @@
 #define EXTENSION_BYTES_MAX (1 << 20)
 /* So far behind the end another archive may begin, where several were put into one file. */
 #define PADDING_MAX (1 << 20)
+/* The size of a link, until it is that of its file. */
+#define LINKED (-1)
 
 /* The fields of a header: offset and size. */
 enum { NAME = 0, NAME_SIZE = 100, SIZE = 124, SIZE_SIZE = 12, CHECKSUM = 148, CHECKSUM_SIZE = 8 };
+enum { LINK = 157, LINK_SIZE = 100 };
 enum { TYPE = 156, MAGIC = 257, PREFIX = 345, PREFIX_SIZE = 155, SPARSE_MORE = 482 };
 enum { SPARSE_MORE_NEXT = 504 }; /* in blocks that follow an old GNU header of a sparse file */
+
+/* A file once more under another name: its member has no bytes of its own. */
+typedef struct Link {
+    PfMember *member;
+    const char *target; /* in the archive's texts */
+} Link;
 
 /* The walk over an archive, and what extensions have said of the next member. */
 typedef struct Walk {
@@ -25,6 +34,10 @@ typedef struct Walk {
     size_t name_length;
     int64_t size; /* -1: the header's own */
     bool is_sparse;
+    char *link; /* owned; as name, of the file that a link leads to */
+    size_t link_length;
+    Link *links; /* (link_count) all hard links */
+    size_t link_count, link_capacity;
 } Walk;
 
 /* ---- headers ---- */
@@ -87,20 +100,32 @@ static int64_t padded(int64_t size)
 static void forget(Walk *walk)
 {
     free(walk->name);
-    walk->name = NULL;
+    free(walk->link);
+    walk->name = walk->link = NULL;
     walk->size = -1;
     walk->is_sparse = false;
 }
 
-static int take_name(Walk *walk, const char *name, size_t length, PfError *err)
+static int take_text(char **text, size_t *text_length, const char *bytes, size_t length,
+                     PfError *err)
 {
     char *copy = pf_calloc(length + 1, 1, err);
     if (!copy) return -1;
-    memcpy(copy, name, length);
-    free(walk->name);
-    walk->name = copy;
-    walk->name_length = length;
+    memcpy(copy, bytes, length);
+    free(*text);
+    *text = copy;
+    *text_length = length;
     return 0;
+}
+
+static int take_name(Walk *walk, const char *name, size_t length, PfError *err)
+{
+    return take_text(&walk->name, &walk->name_length, name, length, err);
+}
+
+static int take_link(Walk *walk, const char *name, size_t length, PfError *err)
+{
+    return take_text(&walk->link, &walk->link_length, name, length, err);
 }
 
 static bool read_decimal(const char *text, size_t length, int64_t *out)
@@ -120,6 +145,8 @@ static int take_record(Walk *walk, const char *key, const char *end, PfError *er
     if (!equals) return 0;
     size_t key_length = (size_t)(equals - key), length = (size_t)(end - equals - 1);
     if (key_length == 4 && !memcmp(key, "path", 4)) return take_name(walk, equals + 1, length, err);
+    if (key_length == 8 && !memcmp(key, "linkpath", 8))
+        return take_link(walk, equals + 1, length, err);
     if (key_length == 4 && !memcmp(key, "size", 4) &&
         !read_decimal(equals + 1, length, &walk->size))
         return pf_fail(err, PF_EXIT_FAILED,
@@ -148,7 +175,8 @@ static int take_records(Walk *walk, const char *text, size_t size, PfError *err)
     return 0;
 }
 
-/* A member that says something of the next one: of type L a long name, of type x records. */
+/* A member that says something of the next one: of type L a long name, of type K the one that a
+ * link leads to, of type x records. */
 static int take_extension(Walk *walk, char type, int64_t offset, int64_t size, PfError *err)
 {
     if (size > EXTENSION_BYTES_MAX)
@@ -159,23 +187,24 @@ static int take_extension(Walk *walk, char type, int64_t offset, int64_t size, P
     char *text = pf_calloc((size_t)size + 1, 1, err);
     int failed = !text || pf_archive_get(walk->archive, text, (size_t)size, offset, err);
     if (!failed)
-        failed = type == 'L' ? take_name(walk, text, strlen(text), err)
-                             : take_records(walk, text, (size_t)size, err);
+        failed = type == 'L'   ? take_name(walk, text, strlen(text), err)
+                 : type == 'K' ? take_link(walk, text, strlen(text), err)
+                               : take_records(walk, text, (size_t)size, err);
     free(text);
     return failed;
 }
 
 /* ---- members ---- */
 
-/* What a type is counted as; -1 of a file or a folder. */
+/* What a type is counted as; -1 of a file, a folder or a hard link. */
 static int left_out_type(char type)
 {
     switch (type) {
     case '\0':
     case '0':
     case '7':
+    case '1':
     case '5': return -1;
-    case '1': return PF_LEFT_OUT_HARD_LINK;
     case '2': return PF_LEFT_OUT_SYMBOLIC_LINK;
     case '3':
     case '4':
@@ -199,6 +228,24 @@ static size_t header_name(const uint8_t *block, char *text)
     return length + own;
 }
 
+/* Keeps in mind where the last member leads to. */
+static int note_link(Walk *walk, const uint8_t *block, PfError *err)
+{
+    PfArchive *archive = walk->archive;
+    char path[PF_MEMBER_PATH_SIZE + 1];
+    int parts;
+    const char *name = walk->link ? walk->link : (const char *)block + LINK;
+    size_t length = walk->link ? walk->link_length : strnlen(name, LINK_SIZE);
+    if (length >= PF_MEMBER_PATH_SIZE || !pf_archive_clean_name(name, length, path, &parts))
+        path[0] = '\0';
+    const char *target = pf_arena_text(&archive->texts, path, strlen(path), err);
+    if (!target ||
+        pf_grow(&walk->links, &walk->link_capacity, walk->link_count + 1, sizeof *walk->links, err))
+        return -1;
+    walk->links[walk->link_count++] = (Link){archive->members[archive->count - 1], target};
+    return 0;
+}
+
 static int add_member(Walk *walk, const uint8_t *block, int64_t offset, int64_t size, PfError *err)
 {
     char own[NAME_SIZE + PREFIX_SIZE + 2], type = (char)block[TYPE];
@@ -218,8 +265,75 @@ static int add_member(Walk *walk, const uint8_t *block, int64_t offset, int64_t 
     }
     bool is_folder = type == '5' || (type == '\0' && length && name[length - 1] == '/');
     PfMember member = {.offset = offset, .size = size, .stored = size};
-    return pf_archive_add(walk->archive, name, length, is_folder, &member, walk->at, err);
+    size_t before = walk->archive->count;
+    if (type == '1') member.size = member.stored = LINKED;
+    if (pf_archive_add(walk->archive, name, length, is_folder, &member, walk->at, err)) return -1;
+    return type == '1' && walk->archive->count > before ? note_link(walk, block, err) : 0;
 }
+
+/* ---- links ---- */
+
+static int compare_paths(const void *left, const void *right)
+{
+    const PfMember *a = *(PfMember *const *)left, *b = *(PfMember *const *)right;
+    int order = strcmp(a->path, b->path);
+    if (order) return order;
+    return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+/* The file of that name; NULL where there is none. order: (count) members by their paths. */
+static const PfMember *find_file(PfMember *const *order, size_t count, const char *path)
+{
+    const PfMember *found = NULL;
+    size_t from = 0, end = count;
+    while (from < end) {
+        size_t middle = from + (end - from) / 2;
+        if (strcmp(order[middle]->path, path) < 0)
+            from = middle + 1;
+        else
+            end = middle;
+    }
+    for (; from < count && !strcmp(order[from]->path, path); from++)
+        if (order[from]->size != LINKED) found = order[from];
+    return found;
+}
+
+static void follow_links(Walk *walk, PfMember *const *order)
+{
+    PfArchive *archive = walk->archive;
+    size_t kept = 0;
+    for (size_t i = 0; i < walk->link_count; i++) {
+        const PfMember *file = find_file(order, archive->count, walk->links[i].target);
+        if (!file) continue;
+        walk->links[i].member->offset = file->offset;
+        walk->links[i].member->stored = file->size;
+    }
+    for (size_t i = 0; i < archive->count; i++) {
+        PfMember *member = archive->members[i];
+        if (member->size == LINKED) member->size = member->stored;
+        if (member->size == LINKED)
+            archive->left_out[PF_LEFT_OUT_HARD_LINK]++;
+        else
+            archive->members[kept++] = member;
+    }
+    archive->count = kept;
+}
+
+/* Gives links the bytes of the files that they lead to. */
+static int settle_links(Walk *walk, PfError *err)
+{
+    PfArchive *archive = walk->archive;
+    if (!walk->link_count) return 0;
+    PfMember **order = pf_calloc(archive->count, sizeof *order, err);
+    if (!order) return -1;
+    memcpy(order, archive->members, archive->count * sizeof *order);
+    qsort(order, archive->count, sizeof *order, compare_paths);
+    follow_links(walk, order);
+    free(order);
+    return 0;
+}
+
+/* ---- one after the other ---- */
 
 /* Blocks that follow the header of an old GNU sparse file, and tell where its pieces belong. */
 static int skip_sparse_map(Walk *walk, const uint8_t *header, int64_t *offset, PfError *err)
@@ -255,7 +369,7 @@ static int read_member(Walk *walk, const uint8_t *block, PfError *err)
     int failed = 0;
     if (!is_extension)
         failed = add_member(walk, block, offset, size, err);
-    else if (type != 'K' && type != 'g') /* the name of a link's target; what holds for all */
+    else if (type != 'g') /* what holds for all members: no names, no sizes */
         failed = take_extension(walk, type, offset, size, err);
     if (!is_extension) forget(walk);
     if (failed) return -1;
@@ -315,5 +429,7 @@ int pf_tar_list(PfArchive *archive, PfError *err)
     do status = next(&walk, err);
     while (status > 0);
     forget(&walk);
+    if (!status) status = settle_links(&walk, err);
+    free(walk.links);
     return status;
 }

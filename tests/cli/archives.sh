@@ -41,11 +41,27 @@ mkdir named && mv set-*.tar named/
 expect 0 extract_fake named -o named.h5
 stderr_has 'train/val class folders, 27 images (18 train, 9 val)'
 same_cache folder.h5 named.h5
+# So many that none is held open; most are empty.
+pack shards photos many 300
+command='extract of 300 archives'
+(ulimit -n 60; extract_fake 'many-{000..299}.tar' -o many.h5 > stdout 2> stderr) || failed 'not with 60 descriptors'
+same_cache folder.h5 many.h5
+rm many-*
 # A folder's cache goes on from the archive, and back: equal bytes are not computed twice.
 cp folder.h5 on.h5; expect 0 extract_fake ustar.tar -o on.h5; saw 0
 expect 0 extract_fake photos.zip -o on.h5; saw 0
 INPUT=ustar.tgz expect 0 extract_fake - -o on.h5; saw 0
 same_cache folder.h5 on.h5
+
+# ---- predict ----
+expect 0 train folder.h5 -o head.safetensors --tap mean --epochs 2
+expect 0 predict head.safetensors photos --backbone ./net.pt; sed 's|photos/||' stdout > folder.csv
+for archive in photos.zip ustar.tgz shards; do
+  expect 0 predict head.safetensors $archive --backbone ./net.pt; cmp stdout folder.csv
+done
+INPUT=ustar.tar expect 0 predict head.safetensors - --backbone ./net.pt; cmp stdout folder.csv
+expect 2 predict head.safetensors photos.zip photos/train/cat/readme.txt --backbone ./net.pt
+stderr_has "'photos.zip' is an archive, and has to be the only operand"
 
 # ---- unchanged, changed, in parts ----
 touch -d '2020-01-01' ustar.tar; expect 0 extract_fake ustar.tar -o again.h5 --force

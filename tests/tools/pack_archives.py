@@ -77,7 +77,7 @@ def odd(folder, out):
             archive.add(path, "./" + name)
         folder = files[0][0].rsplit("/", 1)[0]
         put(archive, folder + "/link.jpg", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")
-        put(archive, folder + "/hard.jpg", b"", type=tarfile.LNKTYPE, linkname=files[0][0])
+        put(archive, folder + "/hard.jpg", b"", type=tarfile.LNKTYPE, linkname="nowhere.jpg")
         put(archive, folder + "/pipe.jpg", b"", type=tarfile.FIFOTYPE)
         put(archive, "../../outside.jpg", first)
         put(archive, "__MACOSX/._x.jpg", b"x")

@@ -176,7 +176,7 @@ END_TEST
 START_TEST(what_is_no_file_is_counted)
 {
     add_text("link", '2', "");
-    add_text("hard", '1', "");
+    add_text("hard", '1', ""); /* to nowhere */
     add_text("device", '3', "");
     add_text("pipe", '6', "");
     add_text("a/../../b", '0', "outside");
@@ -196,6 +196,30 @@ START_TEST(what_is_no_file_is_counted)
     const int64_t wanted[PF_LEFT_OUT_COUNT] = {1, 1, 2, 2, 1, 1, 1};
     for (int kind = 0; kind < PF_LEFT_OUT_COUNT; kind++)
         ck_assert_int_eq(archive->left_out[kind], wanted[kind]);
+}
+END_TEST
+
+START_TEST(hard_links_are_files)
+{
+    add_text("link/to itself", '1', "");
+    strcpy((char *)bytes + 157, "link/to itself");
+    sign(bytes);
+    add_text("a.jpg", '0', "one");
+    uint8_t *block = add("b.jpg", '1', "", 0);
+    strcpy((char *)block + 157, "./a.jpg");
+    sign(block);
+    add_text("PaxHeader", 'x', "22 linkpath=far/c.jpg\n");
+    add_text("d.jpg", '1', "");
+    add("././@LongLink", 'K', "far/c.jpg", 10);
+    add_text("e.jpg", '1', "");
+    add_text("far/c.jpg", '0', "two");
+    finish();
+    opens(5);
+    has_member(0, "a.jpg", "one");
+    has_member(1, "b.jpg", "one");
+    has_member(2, "d.jpg", "two");
+    has_member(3, "e.jpg", "two");
+    ck_assert_int_eq(archive->left_out[PF_LEFT_OUT_HARD_LINK], 1);
 }
 END_TEST
 
@@ -548,6 +572,7 @@ int main(void)
     tcase_add_checked_fixture(tests, begin, end);
     tcase_add_test(tests, names_come_in_every_way);
     tcase_add_test(tests, what_is_no_file_is_counted);
+    tcase_add_test(tests, hard_links_are_files);
     tcase_add_test(tests, ends_are_told_apart);
     tcase_add_test(tests, cut_archives_are_refused);
     tcase_add_test(tests, damaged_archives_are_refused);
