@@ -100,7 +100,7 @@ typedef struct PfArchiveList {
 } PfArchiveList;
 
 /* Whether the operand names archives: a file that is one, by its name or content; a folder with
- * nothing in it but such files (others beside them, .txt or .json, may be there); or a text with
+ * nothing in it but such files, or folders of them (.txt or .json may lie beside); or a text with
  * braces, which is no file. */
 bool pf_archive_is_operand(const char *operand);
 /* Those archives: of a folder in the order of the numbers in their names, of braces in theirs,

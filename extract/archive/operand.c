@@ -152,29 +152,59 @@ static bool is_beside(const char *name)
     return name[0] == '.' || !strncmp(name, "README", 6);
 }
 
-static bool is_file(int folder_fd, const char *name)
+typedef struct FolderLook {
+    PfArchiveList *list; /* archives are added to it; NULL: they are not */
+    int deeper;          /* levels of folders below, which are looked into as well */
+    bool has_archives, has_others, failed;
+    PfError *err;
+} FolderLook;
+
+static void look_at_folder(FolderLook *look, const char *folder);
+
+static void look_deeper(FolderLook *look, const char *path)
 {
-    struct stat status;
-    return !fstatat(folder_fd, name, &status, 0) && S_ISREG(status.st_mode);
+    FolderLook inside = {.list = look->list, .deeper = look->deeper - 1, .err = look->err};
+    look_at_folder(&inside, path);
+    look->has_archives |= inside.has_archives;
+    look->has_others |= inside.has_others || !inside.has_archives;
+    look->failed |= inside.failed;
 }
 
-/* Whether the folder has archives and nothing else that matters. They are added where list is not
- * NULL. */
-static bool look_at_folder(const char *folder, PfArchiveList *list, bool *failed, PfError *err)
+static void look_at_entry(FolderLook *look, int folder_fd, const char *folder, const char *name)
+{
+    struct stat status;
+    if (name[0] == '.' || fstatat(folder_fd, name, &status, 0)) return;
+    bool is_folder = S_ISDIR(status.st_mode) && look->deeper;
+    bool is_archive = S_ISREG(status.st_mode) && has_ending(name);
+    look->has_archives |= is_archive;
+    look->has_others |= !is_archive && !is_folder && !is_beside(name);
+    if ((!is_archive || !look->list) && !is_folder) return;
+    char *path = pf_asprintf(look->err, "%s/%s", folder, name);
+    if (path && is_folder) look_deeper(look, path);
+    if (is_archive)
+        look->failed = add_path(look->list, path, look->err) != 0;
+    else
+        free(path);
+    look->failed |= !path;
+}
+
+/* Finds out whether the folder has archives and nothing else that matters. */
+static void look_at_folder(FolderLook *look, const char *folder)
 {
     DIR *directory = opendir(folder);
     const struct dirent *entry;
-    bool has_archives = false, has_others = false;
-    while (directory && !has_others && !*failed && (entry = readdir(directory)) != NULL) {
-        const char *name = entry->d_name;
-        bool is_archive = name[0] != '.' && has_ending(name) && is_file(dirfd(directory), name);
-        has_archives |= is_archive;
-        has_others |= !is_archive && !is_beside(name);
-        if (is_archive && list)
-            *failed = add_path(list, pf_asprintf(err, "%s/%s", folder, name), err);
-    }
+    while (directory && !look->has_others && !look->failed && (entry = readdir(directory)) != NULL)
+        look_at_entry(look, dirfd(directory), folder, entry->d_name);
     if (directory) closedir(directory);
-    return has_archives && !has_others;
+}
+
+/* Archives in a folder, or in folders in it, as those of splits. */
+static bool holds_archives(const char *folder, PfArchiveList *list, bool *failed, PfError *err)
+{
+    FolderLook look = {.list = list, .deeper = 1, .err = err};
+    look_at_folder(&look, folder);
+    *failed = look.failed;
+    return look.has_archives && !look.has_others;
 }
 
 /* In the order of the numbers in their names: 9 before 10. */
@@ -202,7 +232,7 @@ bool pf_archive_is_operand(const char *operand)
     struct stat status;
     bool failed = false;
     if (stat(operand, &status)) return errno == ENOENT && has_braces(operand);
-    return S_ISDIR(status.st_mode) ? look_at_folder(operand, NULL, &failed, NULL)
+    return S_ISDIR(status.st_mode) ? holds_archives(operand, NULL, &failed, NULL)
                                    : is_archive_file(operand);
 }
 
@@ -215,7 +245,7 @@ int pf_archive_list_operand(const char *operand, PfArchiveList *out, PfError *er
         failed = expand(operand, out, err);
     else if (!S_ISDIR(status.st_mode))
         failed = add_path(out, pf_strdup(operand, err), err);
-    else if (look_at_folder(operand, out, &failed, err) && !failed)
+    else if (holds_archives(operand, out, &failed, err) && !failed)
         qsort(out->paths, out->count, sizeof *out->paths, compare_paths);
     else if (!failed)
         failed = pf_fail(err, PF_EXIT_FAILED, "folder '%s' has changed", operand);

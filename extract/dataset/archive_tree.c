@@ -148,15 +148,26 @@ static void find_stem(const char *path, char *stem, size_t size)
     snprintf(stem, size, "%.*s", (int)length, name);
 }
 
-void pf_shards_find_splits(PfShards *shards)
+/* Of the archive's name, else of the folder that it lies in. */
+static int split_of_archive(const char *path)
 {
     char stem[256];
+    const char *end = strrchr(path, '/'), *from = end;
+    find_stem(path, stem, sizeof stem);
+    int split = pf_dataset_split_of_name(stem, true);
+    if (split >= 0 || !end) return split;
+    while (from > path && from[-1] != '/') from--;
+    snprintf(stem, sizeof stem, "%.*s", (int)(end - from), from);
+    return pf_dataset_split_of_name(stem, true);
+}
+
+void pf_shards_find_splits(PfShards *shards)
+{
     unsigned seen = 0;
     shards->has_splits = true;
     for (size_t i = 0; i < shards->count; i++) {
         PfShardFile *file = &shards->files[i];
-        find_stem(file->archive->path, stem, sizeof stem);
-        file->split = pf_dataset_split_of_name(stem, true);
+        file->split = split_of_archive(file->archive->path);
         shards->has_splits &= file->split >= 0;
         if (file->split >= 0) seen |= 1u << file->split;
     }

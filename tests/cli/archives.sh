@@ -41,6 +41,15 @@ mkdir named && mv set-*.tar named/
 expect 0 extract_fake named -o named.h5
 stderr_has 'train/val class folders, 27 images (18 train, 9 val)'
 same_cache folder.h5 named.h5
+mkdir named/train named/val
+for split in train val; do
+  for k in 0 1; do mv named/set-$split-0-00$k.tar named/$split/$k.tar; done
+done
+expect 0 extract_fake named -o named.h5 --force; same_cache folder.h5 named.h5
+expect 0 extract_fake 'named/{train,val}/{0..1}.tar' -o named.h5 --force; same_cache folder.h5 named.h5
+cp photos/train/cat/*.jpg named/val/
+expect 0 extract_fake named -o named.h5 --force; stderr_has 'left out: 4 .tar'
+rm named/val/*.jpg
 # So many that none is held open; most are empty.
 pack shards photos many 300
 command='extract of 300 archives'
