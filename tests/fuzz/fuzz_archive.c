@@ -1,6 +1,5 @@
 /* An archive as it is, or a tar whose headers are given the checksums that they should have: listed
  * as a dataset, and its images read. */
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -18,7 +17,7 @@ static void sign_headers(uint8_t *bytes, size_t size)
         if (memcmp(block + MAGIC, "ustar", 5)) continue;
         memset(block + CHECKSUM, ' ', CHECKSUM_SIZE);
         for (int i = 0; i < BLOCK; i++) sum += block[i];
-        snprintf((char *)block + CHECKSUM, CHECKSUM_SIZE, "%06o", sum);
+        for (int i = 5; i >= 0; i--, sum /= 8) block[CHECKSUM + i] = (uint8_t)('0' + sum % 8);
     }
 }
 

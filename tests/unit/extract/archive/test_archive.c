@@ -101,12 +101,18 @@ static void is_unreadable(size_t index, int exit_code, const char *words)
 
 /* ==== tar ==== */
 
+static void put_octal(uint8_t *field, int digits, size_t value)
+{
+    for (int i = digits - 1; i >= 0; i--, value /= 8) field[i] = (uint8_t)('0' + value % 8);
+}
+
 static void sign(uint8_t *block)
 {
     unsigned sum = 0;
     memset(block + 148, ' ', 8);
     for (int i = 0; i < BLOCK; i++) sum += block[i];
-    snprintf((char *)block + 148, 8, "%06o", sum);
+    put_octal(block + 148, 6, sum);
+    block[154] = 0;
 }
 
 /* Adds a header, and content padded to blocks. Returns the header. */
@@ -114,7 +120,7 @@ static uint8_t *add(const char *name, char type, const void *content, size_t len
 {
     uint8_t *block = bytes + size;
     memcpy(block, name, strlen(name) < 100 ? strlen(name) : 100);
-    snprintf((char *)block + 124, 12, "%011zo", length);
+    put_octal(block + 124, 11, length);
     block[156] = (uint8_t)type;
     memcpy(block + 257, "ustar\00000", 8);
     sign(block);
