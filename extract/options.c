@@ -421,8 +421,9 @@ void pf_extract_options_help(void)
          "Pushes every image once through a frozen, pretrained network and keeps what comes\n"
          "out, for train.\n\n"
          "DATASET is a folder of class folders; of train/, val/, test/ of class folders; of\n"
-         "images; of CIFAR-10/100, MNIST; a manifest.csv of paths and targets; or - for\n"
-         "paths on standard input.");
+         "images; of CIFAR-10/100, MNIST; a manifest.csv of paths and targets; one of these\n"
+         "folders as .tar or .zip, or its shards: a folder of them, 'data-{000..099}.tar'; or -\n"
+         "for paths, or an archive, on standard input.");
     pf_options_print(table);
 }
 

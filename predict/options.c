@@ -81,11 +81,13 @@ static const PfOption table[] = {
 void pf_predict_options_help(void)
 {
     puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
+         "       predict [options] MODEL.safetensors ARCHIVE\n"
          "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n"
          "       predict --trust FILE.pt\n\n"
          "Predicts with a head that train made, through the network whose features\n"
          "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
-         "network. - reads paths from standard input.\n\n"
+         "network. - reads paths from standard input, or an archive. An ARCHIVE is a .tar\n"
+         "or .zip, or several, as extract takes them.\n\n"
          "CSV on standard output: path,label,probability (then label2,probability2, ... with\n"
          "--top); of a model of other targets a column or more for each by its name: classes,\n"
          "numbers, labels separated by ;, points in pixels. An image that cannot be used is named "

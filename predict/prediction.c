@@ -67,6 +67,19 @@ static int add_path(Prediction *run, const char *folder, const char *path, PfErr
     return 0;
 }
 
+/* Members of archives have no paths in the file system, and do not go with files. Takes the dataset
+ * over. */
+static int take_archive(Prediction *run, const char *operand, PfDataset *dataset, PfError *err)
+{
+    run->dataset = dataset;
+    if (run->options->operand_count == 1) return 0;
+    return pf_fail(
+        err, PF_EXIT_USAGE,
+        "'%s' is an archive, and has to be the only operand; run predict once for it and "
+        "once for the others",
+        operand);
+}
+
 static int add_dataset(Prediction *run, const char *operand, PfError *err)
 {
     PfDataset *dataset;
@@ -84,6 +97,7 @@ static int add_dataset(Prediction *run, const char *operand, PfError *err)
     }
     const char *const *texts = pf_dataset_warnings(dataset, &warnings);
     for (int i = 0; i < warnings; i++) pf_warn("%" PF_SENTENCE, texts[i]);
+    if (pf_dataset_is_archive(dataset)) return take_archive(run, operand, dataset, err);
     for (int64_t i = 0; i < pf_dataset_count(dataset) && !failed; i++)
         failed = add_path(run, is_list ? "" : operand, pf_dataset_samples(dataset)[i].path, err);
     pf_dataset_close(&dataset);
@@ -95,11 +109,12 @@ static int list_images(Prediction *run, PfError *err)
     struct stat status;
     for (int i = 0; i < run->options->operand_count; i++) {
         const char *operand = run->options->operands[i];
-        int is_dataset =
-            !strcmp(operand, "-") || (!stat(operand, &status) && S_ISDIR(status.st_mode));
+        int is_dataset = !strcmp(operand, "-") || pf_dataset_names_archives(operand) ||
+                         (!stat(operand, &status) && S_ISDIR(status.st_mode));
         if (is_dataset ? add_dataset(run, operand, err) : add_path(run, "", operand, err))
             return -1;
     }
+    if (run->dataset) return 0;
     return pf_dataset_open_paths((const char *const *)run->paths, run->path_count, &run->dataset,
                                  err);
 }

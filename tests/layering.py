@@ -32,7 +32,8 @@ common/cache/journal: common/base common/file common/cache/codec common/cache
 common/backbone: common/base common/file
 common/torch: common/base common/simd common/file common/conv common/arch common/backbone
 extract/image: common/base common/arch common/model common/cache common/backbone
-extract/dataset: common/base common/thread common/file common/pickle common/cache extract/image
+extract/archive: common/base common/file
+extract/dataset: common/base common/thread common/file common/pickle common/cache extract/image extract/archive
 extract/backbone: common/base common/thread common/file common/arch common/weights common/model common/cache common/backbone extract/image
 extract/pipeline: common/base common/thread common/arch common/cache common/backbone extract/image extract/dataset extract/backbone
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline

@@ -13,8 +13,9 @@
 
 /* In the order in which they are asked whether an operand is theirs. */
 static const PfDatasetFormat *const formats[] = {
-    &pf_dataset_format_paths, &pf_dataset_format_cifar,  &pf_dataset_format_cifar_pickle,
-    &pf_dataset_format_idx,   &pf_dataset_format_folder, &pf_dataset_format_manifest,
+    &pf_dataset_format_archive,      &pf_dataset_format_paths, &pf_dataset_format_cifar,
+    &pf_dataset_format_cifar_pickle, &pf_dataset_format_idx,   &pf_dataset_format_folder,
+    &pf_dataset_format_manifest,
 };
 
 #define FOLDER_TARGET "class"
@@ -33,12 +34,11 @@ static int find_format(const char *operand, const PfDatasetFormat **format, PfEr
     if (*format) return 0;
     struct stat status;
     if (stat(operand, &status)) return pf_fail_errno(err, "dataset '%s' cannot be read", operand);
-    return pf_fail(
-        err, PF_EXIT_FAILED,
-        "dataset '%s' is a file; expected a folder of images or of class folders, a "
-        "folder of CIFAR-10/100 or MNIST, a manifest (.csv, .tsv or .txt), or - for paths on "
-        "standard input",
-        operand);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "dataset '%s' is a file; expected a folder of images or of class folders, a "
+                   "folder of CIFAR-10/100 or MNIST, a manifest (.csv, .tsv or .txt), an archive "
+                   "(.tar, .zip), or - for paths or an archive on standard input",
+                   operand);
 }
 
 const char *pf_dataset_table_option(const PfTableOptions *table)
@@ -217,6 +217,16 @@ bool pf_dataset_has_files(const PfDataset *dataset)
     return !dataset->format->has_no_files;
 }
 
+bool pf_dataset_is_archive(const PfDataset *dataset)
+{
+    return dataset->format->tree != NULL;
+}
+
+bool pf_dataset_names_archives(const char *operand)
+{
+    return !pf_dataset_is_image_name(operand) && pf_dataset_format_archive.probe(operand);
+}
+
 int pf_dataset_read(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes, PfError *err)
 {
     return dataset->format->read(dataset, (int64_t)dataset->before + index, bytes, err);
@@ -242,6 +252,7 @@ static int stat_container(const PfDataset *dataset, const char *path, struct sta
 bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file)
 {
     struct stat status;
+    if (dataset->format->tree) return dataset->format->tree->has_file(dataset, file);
     for (size_t i = 0; i < dataset->count; i++) {
         const char *path = dataset->samples[i].path;
         int failed = pf_dataset_has_files(dataset) ? fstatat(dataset->root_fd, path, &status, 0)
@@ -255,6 +266,7 @@ size_t pf_dataset_read_head(const PfDataset *dataset, int64_t index, uint8_t *by
 {
     struct stat status;
     const char *path = pf_dataset_samples(dataset)[index].path;
+    if (dataset->format->tree) return dataset->format->tree->read(dataset, path, bytes, size);
     int fd =
         pf_dataset_has_files(dataset) ? pf_input_file_try(dataset->root_fd, path, &status) : -1;
     ssize_t got = fd >= 0 ? pread(fd, bytes, size, 0) : -1;

@@ -11,6 +11,8 @@
  *   idx files                 train-images-idx3-ubyte ..., or one of them
  *   images without labels     a folder of images
  *   manifest.csv, .tsv        a header, a column of paths, any number of targets
+ *   archives                  .tar, .zip, a folder of them, 'a-{000..099}.tar'; "-", too: what is
+ *                             in them is understood as a folder, or by the webdataset convention
  *   paths, one a line         "-", relative to the current folder
  */
 #ifndef PF_EXTRACT_DATASET_DATASET_H
@@ -25,7 +27,8 @@
 #include "permafrost/feature_cache.h"
 
 typedef struct PfSample {
-    const char *path;    /* relative to the root, bytes as on disk; CIFAR: "test_batch.bin#17" */
+    const char *path;    /* relative to the root, bytes as on disk; CIFAR: "test_batch.bin#17"; in
+                            archives "class/x.jpg", or "shard-000.tar#class/x.jpg" */
     int32_t class_index; /* of the first class target; -1 unlabelled */
     PfSplit split;       /* train where its side is still to be drawn (pf_dataset_drawing) */
 } PfSample;
@@ -130,8 +133,12 @@ const char *const *pf_dataset_warnings(const PfDataset *dataset, int *count);
 const char *const *pf_dataset_remarks(const PfDataset *dataset, int *count);
 /* Files that are no images for us, by name or content; a warning or remark counts their kinds. */
 int64_t pf_dataset_ignored_count(const PfDataset *dataset);
-/* Whether each sample is a file of its own. */
+/* Whether each sample is an image's file, of its own or in an archive. */
 bool pf_dataset_has_files(const PfDataset *dataset);
+/* Whether samples are members of archives: their paths are none of the file system. */
+bool pf_dataset_is_archive(const PfDataset *dataset);
+/* Whether an operand names archives, by its name or content. */
+bool pf_dataset_names_archives(const char *operand);
 /* Whether one of the files that the samples are read from is this one, as stat has found it. Those
  * of other shards count. */
 bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file);

@@ -90,10 +90,16 @@ static int split_of_prefixed(const char *name, size_t *prefix)
     return -1;
 }
 
-static bool is_called_like_split(const char *name)
+int pf_dataset_split_of_name(const char *name, bool prefixed)
 {
     size_t prefix;
-    return split_of_name(name) >= 0 || split_of_prefixed(name, &prefix) >= 0;
+    int split = split_of_name(name);
+    return split >= 0 || !prefixed ? split : split_of_prefixed(name, &prefix);
+}
+
+static bool is_called_like_split(const char *name)
+{
+    return pf_dataset_split_of_name(name, true) >= 0;
 }
 
 static bool is_exact_name(const char *name)
@@ -309,7 +315,6 @@ static int key_of(const char *entry, size_t length)
 
 static int add_named(PfDataset *dataset, const char *entry, SplitFolders *out, PfError *err)
 {
-    struct stat status;
     const char *equals = strchr(entry, '=');
     int split = equals ? key_of(entry, (size_t)(equals - entry)) : -1;
     if (split < 0 || !equals[1])
@@ -323,8 +328,7 @@ static int add_named(PfDataset *dataset, const char *entry, SplitFolders *out, P
     if (!folder) return -1;
     if (has_split(out, (PfSplit)split) || has_split_folder(out, folder))
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders: '%s' comes a second time", entry);
-    if (*folder == '/' || !strncmp(folder, "..", 2) ||
-        fstatat(dataset->root_fd, folder, &status, 0) || !S_ISDIR(status.st_mode))
+    if (*folder == '/' || !strncmp(folder, "..", 2) || !pf_dataset_is_folder(dataset, folder))
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders: '%s' is no folder in '%s'", folder,
                        dataset->root);
     add(out, folder, (PfSplit)split);
@@ -682,17 +686,24 @@ static int list_parts(PfDataset *dataset, PfListing *root, const PfDatasetOption
     return remark_classes(dataset, err);
 }
 
-static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
-                PfError *err)
+int pf_dataset_list_folders(PfDataset *dataset, const PfDatasetOptions *options, PfError *err)
 {
     PfListing root = {0};
     Parts parts = {0};
-    int status = pf_dataset_set_root(dataset, operand, err);
-    if (!status) status = pf_dataset_list_folder(dataset, "", &root, err);
+    int status = pf_dataset_list_folder(dataset, "", &root, err);
     if (!status) status = list_parts(dataset, &root, options, &parts, err);
     for (int i = 0; i < parts.count; i++) pf_listing_free(&parts.part[i].listing);
     pf_listing_free(&root);
     return status;
+}
+
+static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
+                PfError *err)
+{
+    return pf_dataset_set_root(dataset, operand, err) ||
+                   pf_dataset_list_folders(dataset, options, err)
+               ? -1
+               : 0;
 }
 
 const PfDatasetFormat pf_dataset_format_folder = {

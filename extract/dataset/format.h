@@ -90,12 +90,28 @@ struct PfDataset {
     void *of_format;           /* the format's own, which its close() frees */
 };
 
+/* path: a file's, which lives as long as the dataset; NULL of a folder. Anything but 0 ends the
+ * visit, which returns it. */
+typedef int (*PfTreeVisit)(void *context, const char *name, const char *path, PfError *err);
+
+/* What stands for the file system where samples do not lie in one. */
+typedef struct PfDatasetTree {
+    /* Calls visit for all that lies directly in a folder, "" or "a/b". */
+    int (*visit)(const PfDataset *dataset, const char *folder, PfTreeVisit visit, void *context,
+                 PfError *err);
+    /* The first bytes of a file, at most `size` of them: how many. */
+    size_t (*read)(const PfDataset *dataset, const char *path, uint8_t *bytes, size_t size);
+    /* Whether it is one of the files that hold the samples. */
+    bool (*has_file)(const PfDataset *dataset, const struct stat *file);
+} PfDatasetTree;
+
 /* How a kind of dataset is told, listed and read. */
 struct PfDatasetFormat {
-    const char *what;  /* "'data' is <what>", where an option is for folders or manifests */
-    bool is_folder;    /* takes --split-folders */
-    bool is_manifest;  /* takes --target, --root and whatever else is for tables */
-    bool has_no_files; /* samples are parts of files, named "file#17" */
+    const char *what;          /* "'data' is <what>", where an option is for folders or manifests */
+    bool is_folder;            /* takes --split-folders */
+    bool is_manifest;          /* takes --target, --root and whatever else is for tables */
+    bool has_no_files;         /* samples are parts of files, named "file#17" */
+    const PfDatasetTree *tree; /* samples are files in others; NULL: files of the file system */
     bool (*probe)(const char *operand);
     /* Sets root, root_fd and kind; adds samples, classes and notes. */
     int (*list)(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
@@ -106,6 +122,7 @@ struct PfDatasetFormat {
 };
 
 extern const PfDatasetFormat pf_dataset_format_paths;
+extern const PfDatasetFormat pf_dataset_format_archive;
 extern const PfDatasetFormat pf_dataset_format_cifar;
 extern const PfDatasetFormat pf_dataset_format_cifar_pickle;
 extern const PfDatasetFormat pf_dataset_format_idx;
@@ -153,15 +170,9 @@ int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err);
 
 /* ---- folders: walk.c ---- */
 
-/* A file whose name does not end like an image's: 1 where its first bytes say that it is one, else
- * it is counted by its kind, and 0. */
-int pf_dataset_look_at_file(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
-                            PfError *err);
-/* The same of one that is left out in any case: images are counted elsewhere. 0, or -1. */
-int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
-                            PfError *err);
-/* Whether it is an image by its first bytes; counts nothing. */
-bool pf_dataset_is_image_inside(int folder_fd, const char *name);
+/* Counts a file of a tree that is left out, images apart, by its kind. */
+int pf_dataset_count_member(PfDataset *dataset, const char *folder, const char *name,
+                            const char *path, PfError *err);
 
 /* For qsort and bsearch in arrays of names: the order of their bytes. */
 int pf_dataset_compare_names(const void *a, const void *b);
@@ -184,6 +195,8 @@ void pf_listing_free(PfListing *listing);
 /* Counts the files, images apart, that lie directly in a folder which is not walked. */
 int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err);
 
+bool pf_dataset_is_folder(PfDataset *dataset, const char *folder);
+
 /* What a folder holds, found out without listing it. */
 typedef struct PfHoldings {
     bool has_images;  /* in the folder itself */
@@ -200,10 +213,26 @@ int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out
 int pf_dataset_walk(PfDataset *dataset, const char *folder, bool deep, int32_t class_index,
                     PfSplit split, PfError *err);
 
+/* ---- what folders mean: folder.c ---- */
+
+/* Lists what lies in the root, or in the format's tree: class folders, splits of them, or images
+ * without labels. */
+int pf_dataset_list_folders(PfDataset *dataset, const PfDatasetOptions *options, PfError *err);
+/* The split that a name is like, as "train" or "Training_Set", or -1; prefixed: as "seg_train",
+ * too.
+ */
+int pf_dataset_split_of_name(const char *name, bool prefixed);
+
 /* ---- parts: part.c ---- */
 
 /* Keeps `size` samples (0, or more than there are: all), in the order in which they are. */
 int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err);
+
+/* ---- archives: archives.c ---- */
+
+/* Makes it a dataset of the archive that the stream holds, of which head has been read. */
+int pf_dataset_list_archive_stream(PfDataset *dataset, FILE *stream, const uint8_t *head,
+                                   size_t head_size, const PfDatasetOptions *options, PfError *err);
 
 /* ---- lists of paths: paths.c ---- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "extract/archive/archive.h"
 #include "extract/dataset/format.h"
 
 static bool is_dash(const char *operand)
@@ -11,10 +12,10 @@ static bool is_dash(const char *operand)
     return !strcmp(operand, "-");
 }
 
-/* All that the stream holds, malloc'ed. */
+/* All that the stream holds, malloc'ed, behind what *text has of it already. */
 static int read_all(FILE *stream, char **text, size_t *size, PfError *err)
 {
-    size_t capacity = 0, got;
+    size_t capacity = *size, got;
     do {
         if (pf_grow(text, &capacity, *size + 65536, 1, err)) return -1;
         got = fread(*text + *size, 1, capacity - *size, stream);
@@ -49,14 +50,25 @@ static int start(PfDataset *dataset, const char *kind, PfError *err)
     return dataset->root ? 0 : -1;
 }
 
+/* Standard input is an archive, where its first bytes say so. */
 static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
                 PfError *err)
 {
     (void)operand;
-    char *text = NULL;
-    size_t size = 0;
-    int status = start(dataset, "paths from standard input", err);
-    if (!status) status = read_all(options->list ? options->list : stdin, &text, &size, err);
+    FILE *stream = options->list ? options->list : stdin;
+    char *text = pf_calloc(PF_ARCHIVE_HEAD_BYTES, 1, err);
+    if (!text || start(dataset, "paths from standard input", err)) {
+        free(text);
+        return -1;
+    }
+    size_t size = fread(text, 1, PF_ARCHIVE_HEAD_BYTES, stream);
+    if (pf_archive_tell((uint8_t *)text, size) != PF_ARCHIVE_NONE) {
+        int failed =
+            pf_dataset_list_archive_stream(dataset, stream, (uint8_t *)text, size, options, err);
+        free(text);
+        return failed;
+    }
+    int status = read_all(stream, &text, &size, err);
     if (!status) status = add_lines(dataset, text, size, err);
     free(text);
     if (status || dataset->count) return status;

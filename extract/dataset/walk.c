@@ -17,6 +17,15 @@
 #include "extract/dataset/format.h"
 #include "extract/image/image.h"
 
+/* What lies in a folder. */
+typedef struct Entry {
+    int folder_fd; /* of the folder that it lies in; -1 in an archive */
+    const char *name;
+    bool is_folder;
+    const struct stat *target; /* of a link to a folder; else NULL */
+    const char *path;          /* a file's in an archive, in the dataset's texts; else NULL */
+} Entry;
+
 /* ==== files whose names do not end like an image's ==== */
 
 /* Endings of pictures that are not read. */
@@ -51,19 +60,25 @@ static const char *ending_of(const char *name)
 
 /* ---- by content ---- */
 
+/* The file's first bytes, at most `size`: how many; 0 or less where it cannot be read. */
+static ssize_t read_front(const PfDataset *dataset, const Entry *entry, uint8_t *bytes, size_t size)
+{
+    struct stat status;
+    if (entry->path) return (ssize_t)dataset->format->tree->read(dataset, entry->path, bytes, size);
+    int fd = pf_input_file_try(entry->folder_fd, entry->name, &status);
+    if (fd < 0) return -1;
+    ssize_t got = read(fd, bytes, size);
+    close(fd);
+    return got;
+}
+
 /* The format that the file's first bytes tell; NULL where it cannot be read, or they tell none. */
-static const char *look_inside(int folder_fd, const char *name, bool *is_decoded)
+static const char *look_inside(const PfDataset *dataset, const Entry *entry, bool *is_decoded)
 {
     uint8_t bytes[PF_IMAGE_SIGNATURE_BYTES];
-    struct stat status;
-    const char *format = NULL;
     *is_decoded = false;
-    int fd = pf_input_file_try(folder_fd, name, &status);
-    if (fd < 0) return NULL;
-    ssize_t got = read(fd, bytes, sizeof bytes);
-    if (got > 0) format = pf_image_format_name(bytes, (size_t)got, is_decoded);
-    close(fd);
-    return format;
+    ssize_t got = read_front(dataset, entry, bytes, sizeof bytes);
+    return got > 0 ? pf_image_format_name(bytes, (size_t)got, is_decoded) : NULL;
 }
 
 /* ---- counting ---- */
@@ -121,11 +136,12 @@ static int count_file(PfDataset *dataset, const char *folder, const char *name, 
 }
 
 /* What look_inside says, but files with one of other_endings are not opened. */
-static const char *format_of(int folder_fd, const char *name, bool *is_decoded)
+static const char *format_of(const PfDataset *dataset, const Entry *entry, bool *is_decoded)
 {
     *is_decoded = false;
-    return is_one_of(ending_of(name), other_endings) ? NULL
-                                                     : look_inside(folder_fd, name, is_decoded);
+    return is_one_of(ending_of(entry->name), other_endings)
+               ? NULL
+               : look_inside(dataset, entry, is_decoded);
 }
 
 static bool is_litter(const char *name)
@@ -133,31 +149,40 @@ static bool is_litter(const char *name)
     return name[0] == '.' || is_one_of(name, litter);
 }
 
-int pf_dataset_look_at_file(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
-                            PfError *err)
+/* A file whose name does not end like an image's: 1 where its first bytes say that it is one, else
+ * it is counted by its kind, and 0. */
+static int look_at_file(PfDataset *dataset, const char *folder, const Entry *entry, PfError *err)
 {
     bool is_decoded;
-    if (is_litter(name)) return 0;
-    const char *format = format_of(folder_fd, name, &is_decoded);
-    if (!is_decoded) return count_file(dataset, folder, name, format, err);
-    return pf_names_add(&dataset->by_content, folder, name, err) ? -1 : 1;
+    if (is_litter(entry->name)) return 0;
+    const char *format = format_of(dataset, entry, &is_decoded);
+    if (!is_decoded) return count_file(dataset, folder, entry->name, format, err);
+    return pf_names_add(&dataset->by_content, folder, entry->name, err) ? -1 : 1;
 }
 
-int pf_dataset_count_beside(PfDataset *dataset, int folder_fd, const char *folder, const char *name,
-                            PfError *err)
+/* The same of one that is left out in any case: images are counted elsewhere. 0, or -1. */
+static int count_beside(PfDataset *dataset, const char *folder, const Entry *entry, PfError *err)
 {
     bool is_decoded;
-    if (is_litter(name)) return 0;
-    const char *format = format_of(folder_fd, name, &is_decoded);
-    return is_decoded ? 0 : count_file(dataset, folder, name, format, err);
+    if (is_litter(entry->name)) return 0;
+    const char *format = format_of(dataset, entry, &is_decoded);
+    return is_decoded ? 0 : count_file(dataset, folder, entry->name, format, err);
 }
 
-bool pf_dataset_is_image_inside(int folder_fd, const char *name)
+/* Whether it is an image by its first bytes; counts nothing. */
+static bool is_image_inside(const PfDataset *dataset, const Entry *entry)
 {
     bool is_decoded;
-    if (is_litter(name)) return false;
-    format_of(folder_fd, name, &is_decoded);
+    if (is_litter(entry->name)) return false;
+    format_of(dataset, entry, &is_decoded);
     return is_decoded;
+}
+
+int pf_dataset_count_member(PfDataset *dataset, const char *folder, const char *name,
+                            const char *path, PfError *err)
+{
+    Entry entry = {.folder_fd = -1, .name = name, .path = path};
+    return count_beside(dataset, folder, &entry, err);
 }
 
 /* ==== images, and folders ==== */
@@ -183,19 +208,12 @@ bool pf_dataset_is_image_name(const char *name)
 
 /* ---- one folder ---- */
 
-typedef struct Entry {
-    int folder_fd; /* of the folder that it lies in */
-    const char *name;
-    bool is_folder;
-    const struct stat *target; /* of a link to a folder; else NULL */
-} Entry;
-
 typedef int (*Visit)(void *context, const Entry *entry, PfError *err);
 
 static int visit_entry(int fd, const struct dirent *found, Visit visit, void *context, PfError *err)
 {
     if (!strcmp(found->d_name, ".") || !strcmp(found->d_name, "..")) return 0;
-    Entry entry = {fd, found->d_name, found->d_type == DT_DIR, NULL};
+    Entry entry = {fd, found->d_name, found->d_type == DT_DIR, NULL, NULL};
     struct stat target;
     if (found->d_type == DT_LNK || found->d_type == DT_UNKNOWN) {
         /* A link to nowhere is a file that cannot be read, as it is for Python. */
@@ -215,10 +233,25 @@ static int leave_out(PfDataset *dataset, const char *folder, PfError *err)
     return pf_fail_errno(err, "cannot read folder '%s' of '%s'", folder, dataset->root);
 }
 
-/* Calls visit for each entry, in the file system's order. */
+typedef struct TreeVisit {
+    Visit visit;
+    void *context;
+} TreeVisit;
+
+static int visit_tree_entry(void *context, const char *name, const char *path, PfError *err)
+{
+    const TreeVisit *to = context;
+    Entry entry = {.folder_fd = -1, .name = name, .is_folder = !path, .path = path};
+    return to->visit(to->context, &entry, err);
+}
+
+/* Calls visit for each entry, in the file system's order, or in that of names in a tree. */
 static int visit_folder(PfDataset *dataset, const char *folder, Visit visit, void *context,
                         PfError *err)
 {
+    TreeVisit to = {visit, context};
+    const PfDatasetTree *tree = dataset->format->tree;
+    if (tree) return tree->visit(dataset, folder, visit_tree_entry, &to, err);
     int fd = openat(dataset->root_fd, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (!directory) {
@@ -254,8 +287,8 @@ static int list_entry(void *context, const Entry *entry, PfError *err)
     PfListing *listing = list->listing;
     bool is_hidden = entry->name[0] == '.';
     if (!entry->is_folder) {
-        bool is_image = pf_dataset_is_image_name(entry->name) ||
-                        pf_dataset_is_image_inside(entry->folder_fd, entry->name);
+        bool is_image =
+            pf_dataset_is_image_name(entry->name) || is_image_inside(list->dataset, entry);
         if (is_hidden || !is_image) return 0;
         return pf_names_add(&listing->images, list->folder, entry->name, err);
     }
@@ -358,13 +391,12 @@ static int walk_entry(void *context, const Entry *entry, PfError *err)
     const char *folder = walk->folders[walk->current].path;
     if (entry->is_folder) return walk_folder_entry(walk, folder, entry, err);
     int is_image =
-        pf_dataset_is_image_name(entry->name)
-            ? 1
-            : pf_dataset_look_at_file(dataset, entry->folder_fd, folder, entry->name, err);
+        pf_dataset_is_image_name(entry->name) ? 1 : look_at_file(dataset, folder, entry, err);
     if (is_image < 1) return is_image;
     if (entry->name[0] == '.')
         return pf_dataset_note(dataset, PF_NOTE_HIDDEN_IMAGE, folder, entry->name, err);
-    const char *path = pf_dataset_join(dataset, folder, entry->name, err);
+    const char *path =
+        entry->path ? entry->path : pf_dataset_join(dataset, folder, entry->name, err);
     return path ? pf_dataset_add(dataset, path, walk->class_index, walk->split, err) : -1;
 }
 
@@ -433,7 +465,7 @@ static int count_entry(void *context, const Entry *entry, PfError *err)
 {
     const List *list = context;
     if (entry->is_folder || pf_dataset_is_image_name(entry->name)) return 0;
-    return pf_dataset_count_beside(list->dataset, entry->folder_fd, list->folder, entry->name, err);
+    return count_beside(list->dataset, list->folder, entry, err);
 }
 
 int pf_dataset_count_files(PfDataset *dataset, const char *folder, PfError *err)
@@ -478,8 +510,8 @@ static int look_at_entry(void *context, const Entry *entry, PfError *err)
     if (entry->is_folder) {
         if (look_at_folder(look, entry, err)) return -1;
     } else if (!found->has_images && entry->name[0] != '.') {
-        found->has_images = pf_dataset_is_image_name(entry->name) ||
-                            pf_dataset_is_image_inside(entry->folder_fd, entry->name);
+        found->has_images =
+            pf_dataset_is_image_name(entry->name) || is_image_inside(look->dataset, entry);
     }
     bool is_enough = look->depth ? found->has_images || found->has_folders
                                  : found->has_images && found->has_folders;
@@ -491,8 +523,23 @@ static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHold
 {
     Look look = {dataset, folder, depth, out};
     /* A folder that cannot be read is told of when it is walked. */
-    if (faccessat(dataset->root_fd, folder, R_OK | X_OK, 0)) return 0;
+    if (!dataset->format->tree && faccessat(dataset->root_fd, folder, R_OK | X_OK, 0)) return 0;
     return visit_folder(dataset, folder, look_at_entry, &look, err) < 0 ? -1 : 0;
+}
+
+static int find_any(void *context, const Entry *entry, PfError *err)
+{
+    (void)context;
+    (void)entry;
+    (void)err;
+    return ENOUGH;
+}
+
+bool pf_dataset_is_folder(PfDataset *dataset, const char *folder)
+{
+    struct stat status;
+    if (dataset->format->tree) return visit_folder(dataset, folder, find_any, NULL, NULL) == ENOUGH;
+    return !fstatat(dataset->root_fd, folder, &status, 0) && S_ISDIR(status.st_mode);
 }
 
 int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out, PfError *err)

@@ -31,6 +31,14 @@ try 5 16 --workers 1
 try 5 16 --workers 3 --batch 2
 try 7 40 --readers 40 --workers 2 --batch 5
 
+# Members of an archive are read ahead as files are.
+"$PYTHON" "$SOURCE/tests/tools/pack_archives.py" tar photos photos.tar
+expect 0 late extract photos.tar --tap mean,grid --backbone ./net.pt --resize 20 --crop 16 --force -o slow.h5 --workers 1
+at_once 5 16
+same_cache plain.h5 slow.h5
+expect 0 late extract photos.tar --tap mean,grid --backbone ./net.pt --resize 20 --crop 16 --force -o slow.h5 --readers 0 --workers 2
+at_once 1 2
+
 # Fewer are held where they are large: one of 65 MB leaves room for itself alone.
 cp photos/train/cat/002.jpg photos/train/cat/large.jpg
 dd if=/dev/zero of=photos/train/cat/large.jpg bs=1M count=0 seek=65 2> /dev/null

@@ -16,6 +16,7 @@ import random
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import types
 import zipfile
@@ -324,6 +325,51 @@ def make_records(root):
     put("idx_packed", 3, gzip.compress(idx(3), mtime=0), gzip.compress(idx(3, 4, 5), mtime=0))
 
 
+# ---- archives ----
+
+
+def tar_of(form, members):
+    """members: name -> bytes, or the fields of one without any"""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            if isinstance(content, dict):
+                info.type, info.linkname = content["type"], content["linkname"]
+            else:
+                info.size = len(content)
+            archive.addfile(info, io.BytesIO(content) if info.size else None)
+    return out.getvalue().rstrip(b"\0") + bytes(1024)
+
+
+def zip_of(members, method=zipfile.ZIP_DEFLATED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content, method)
+    return out.getvalue()
+
+
+def make_archives(root):
+    folder = Folder(root, "archive")
+    classes = {"a/1.jpg": b"one", "a/2.jpg": b"two", "b/3": b"\xff\xd8\xff\xe0 a JPEG", "b/4.txt": b"x"}
+    splits = {"top/" + split + "/" + name: content for split in ("train", "val") for name, content in classes.items()}
+    keys = {"1.jpg": b"one", "1.cls": b"3", "2.png": b"two", "2.cls": b"word", "2.mask.png": b"x"}
+    texts = {"1.jpg": b"one", "1.json": b'{"label": 3}', "2.jpg": b"two", "2.json": b'{"label": "x"}'}
+    odd = {"link.jpg": {"type": tarfile.SYMTYPE, "linkname": "x"}, "../x.jpg": b"x", "__MACOSX/x": b"x",
+           "hard.jpg": {"type": tarfile.LNKTYPE, "linkname": "a/1.jpg"}, "n" * 120 + "/\u00fc.jpg": b"x"}
+    for name, form in ("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT), ("pax", tarfile.PAX_FORMAT):
+        folder.put(name, tar_of(form, classes))
+        folder.put(name + "_odd", tar_of(form, {**odd, **classes} if form != tarfile.USTAR_FORMAT else classes))
+    folder.put("splits", tar_of(tarfile.PAX_FORMAT, splits))
+    folder.put("keys", tar_of(tarfile.USTAR_FORMAT, keys))
+    folder.put("texts", tar_of(tarfile.USTAR_FORMAT, texts))
+    folder.put("zip", zip_of(classes))
+    folder.put("zip_stored", zip_of({"\u00fc" + name: content for name, content in classes.items()}, zipfile.ZIP_STORED))
+    folder.put("zip_keys", zip_of(keys))
+    folder.put("gzip", zlib.compress(tar_of(tarfile.USTAR_FORMAT, classes), wbits=31))
+
+
 # ---- manifests: see fuzz_manifest.c for the two bytes before the file ----
 
 
@@ -469,6 +515,7 @@ def main():
     make_images(root)
     make_cifar(root)
     make_records(root)
+    make_archives(root)
     make_manifests(root)
     make_recipes(root)
     make_caches(root, cache_tool)

@@ -657,6 +657,32 @@ START_TEST(a_file_that_has_just_changed_has_no_date_to_rely_on)
 }
 END_TEST
 
+/* What tells that a member needs not be read again: the stamp of its archive, and its own size. */
+START_TEST(members_have_the_stamp_of_their_archive)
+{
+    char command[256];
+    struct stat status;
+    MAKE_TREE("a/1.jpg", "b/22.jpg");
+    snprintf(command, sizeof command, "cd '%s' && tar cf x.tar a b && rm -r a b", top);
+    ck_assert_int_eq(system(command), 0);
+    struct timespec wait = {2, 100000000};
+    nanosleep(&wait, NULL);
+    open_dataset(in_top("x.tar"), NULL);
+    ck_assert_str_eq(samples_text(), "a/1.jpg:0:0 b/22.jpg:1:0");
+    ck_assert(pf_dataset_has_files(dataset) && pf_dataset_is_archive(dataset));
+    ck_assert_int_eq(stat(in_top("x.tar"), &status), 0);
+    ck_assert(pf_dataset_has_file(dataset, &status));
+    PfFileStamp read = read_stamp(1), stamp = file_stamp(1);
+    ck_assert_mem_eq(&stamp, &read, sizeof stamp);
+    ck_assert_int_eq(stamp.mtime_ns,
+                     (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec);
+    ck_assert_uint_eq(stamp.size_bytes, strlen("b/22.jpg"));
+    uint8_t head[4];
+    ck_assert_uint_eq(pf_dataset_read_head(dataset, 1, head, sizeof head), 4);
+    ck_assert_mem_eq(head, "b/22", 4);
+}
+END_TEST
+
 static void assert_unreadable(int64_t index, const char *reason)
 {
     PfSampleBytes bytes = {0};
@@ -1086,6 +1112,7 @@ int main(void)
     tcase_add_test(cases, paths_of_a_command_line_are_a_dataset);
     tcase_add_test(cases, files_are_read_whole);
     tcase_add_test(cases, a_file_that_has_just_changed_has_no_date_to_rely_on);
+    tcase_add_test(cases, members_have_the_stamp_of_their_archive);
     tcase_add_test(cases, what_cannot_be_read_says_why);
     tcase_add_test(cases, many_threads_read_at_once);
     tcase_add_test(cases, cifar_10_gives_pixels);

@@ -1,0 +1,180 @@
+# Archives: what is in them gives the rows that the same files in a folder give, whatever they are
+# packed into, and a run that was killed in the middle goes on. Damaged ones are refused, with the
+# member and the place.
+. "$(dirname "$0")/harness.sh"
+fake_backbone
+export TMPDIR="$WORK/tmp"; mkdir "$TMPDIR"
+pack() { "$PYTHON" "$SOURCE/tests/tools/pack_archives.py" "$@"; }
+equal_rows() { expect 0 extract_fake "$@" -o packed.h5 --force; same_cache folder.h5 packed.h5; }
+photographs photos 6 3
+echo notes > photos/train/cat/readme.txt
+expect 0 extract_fake photos -o folder.h5
+stderr_has 'train/val class folders, 27 images (18 train, 9 val)'
+
+# ---- whatever it is packed into ----
+pack shards photos 'my set' 4
+equal_rows 'my set-{000..003}.tar'
+stderr_has 'archives: 4, of 28 members'
+stderr_has 'other files, left out: 1 .txt'
+equal_rows 'my set-00{2,0,3,1}.tar'
+mkdir shards && mv 'my set'-*.tar shards/ && echo '{}' > shards/sizes.json
+equal_rows shards
+for form in ustar gnu pax; do
+  pack tar photos "$form.tar" "$form"; equal_rows "$form.tar"
+  # Names of more than a hundred bytes are told in another way by each.
+  pack tar photos long.tar "$form" "$(printf 'l%.0s' $(seq 60))/$(printf 'o%.0s' $(seq 60))/"
+  equal_rows long.tar
+done
+stderr_has "everything lies in 'oooo"
+pack zip photos photos.zip 'photos/'
+equal_rows photos.zip
+stderr_has "everything lies in 'photos'"
+gzip -k < ustar.tar > ustar.tgz; equal_rows ustar.tgz
+stderr_has "archive 'ustar.tgz': decompressed into a temporary file in $WORK/tmp"
+if command -v zstd > zstd.path; then zstd -q ustar.tar -o u.tar.zst; equal_rows u.tar.zst; fi
+for file in ustar.tar ustar.tgz photos.zip; do INPUT=$file equal_rows -; done
+stderr_has 'standard input: copied into a temporary file'
+absent "$TMPDIR"/*
+# Splits that the names of the archives say.
+for split in train val; do pack shards "photos/$split" "set-$split-0" 2; done
+mkdir named && mv set-*.tar named/
+expect 0 extract_fake named -o named.h5
+stderr_has 'train/val class folders, 27 images (18 train, 9 val)'
+same_cache folder.h5 named.h5
+mkdir named/train named/val
+for split in train val; do
+  for k in 0 1; do mv named/set-$split-0-00$k.tar named/$split/$k.tar; done
+done
+expect 0 extract_fake named -o named.h5 --force; same_cache folder.h5 named.h5
+expect 0 extract_fake 'named/{train,val}/{0..1}.tar' -o named.h5 --force; same_cache folder.h5 named.h5
+cp photos/train/cat/*.jpg named/val/
+expect 0 extract_fake named -o named.h5 --force; stderr_has 'left out: 4 .tar'
+rm named/val/*.jpg
+# So many that none is held open; most are empty.
+pack shards photos many 300
+command='extract of 300 archives'
+(ulimit -n 60; extract_fake 'many-{000..299}.tar' -o many.h5 > stdout 2> stderr) || failed 'not with 60 descriptors'
+same_cache folder.h5 many.h5
+rm many-*
+# A folder's cache goes on from the archive, and back: equal bytes are not computed twice.
+cp folder.h5 on.h5; expect 0 extract_fake ustar.tar -o on.h5; saw 0
+expect 0 extract_fake photos.zip -o on.h5; saw 0
+INPUT=ustar.tgz expect 0 extract_fake - -o on.h5; saw 0
+same_cache folder.h5 on.h5
+
+# ---- predict ----
+expect 0 train folder.h5 -o head.safetensors --tap mean --epochs 2
+expect 0 predict head.safetensors photos --backbone ./net.pt; sed 's|photos/||' stdout > folder.csv
+for archive in photos.zip ustar.tgz shards; do
+  expect 0 predict head.safetensors $archive --backbone ./net.pt; cmp stdout folder.csv
+done
+INPUT=ustar.tar expect 0 predict head.safetensors - --backbone ./net.pt; cmp stdout folder.csv
+expect 2 predict head.safetensors photos.zip photos/train/cat/readme.txt --backbone ./net.pt
+stderr_has "'photos.zip' is an archive, and has to be the only operand"
+
+# ---- unchanged, changed, in parts ----
+touch -d '2020-01-01' ustar.tar; expect 0 extract_fake ustar.tar -o again.h5 --force
+expect 0 env PERMAFROST_PLUGIN=/nonexistent extract ustar.tar -o again.h5 --backbone ./net.pt --resize 20 --crop 16
+stderr_has 'up to date'
+expect 0 extract --verify ustar.tar again.h5
+rm "$(find photos/train/cat -name '*.jpg' | sort | head -n 1)"
+cp "$(find "$SAMPLE/pictures/train/tree" -type f | sort | sed -n 20p)" photos/train/boat/new.jpg
+expect 0 extract_fake photos -o folder.h5; saw 1
+pack tar photos ustar.tar; expect 0 extract_fake ustar.tar -o again.h5; saw 1
+same_cache folder.h5 again.h5
+pack shards photos shards/part 4; rm shards/my*
+for k in 1 2 3; do expect 0 extract_fake shards --shard $k/3 -o part$k.h5; done
+expect 0 extract --merge merged.h5 part1.h5 part2.h5 part3.h5
+same_cache folder.h5 merged.h5
+expect 0 extract_fake photos --sample 9 -o few.h5; expect 0 extract_fake shards --sample 9 -o few2.h5
+same_cache few.h5 few2.h5
+expect 0 extract_fake photos/train --split val=0.3 -o drawn.h5
+pack tar photos/train train.tar; expect 0 extract_fake train.tar --split val=0.3 -o drawn2.h5
+same_cache drawn.h5 drawn2.h5
+
+# ---- killed ----
+for kill in 1 2 3; do
+  rm -f killed.h5*; : > images
+  FAKE_BACKBONE_MS=40 extract shards -o killed.h5 --backbone ./net.pt --resize 20 --crop 16 --batch 2 --sync-seconds 0.01 > log 2>&1 &
+  process=$!
+  for wait in $(seq 200); do [ "$(wc -l < images)" -ge $((2 * kill + 1)) ] && break; sleep 0.02; done
+  kill -9 $process; wait $process 2> log || :
+  absent killed.h5; exists killed.h5.journal
+  expect 0 extract_fake shards -o killed.h5 --batch 2
+  checks=$((checks + 1)); done=$(awk '{ n += $1 } END { print n }' images)
+  [ "$done" -lt 27 ] || failed "all $done images were computed again"
+  same_cache folder.h5 killed.h5
+done
+
+# ---- labels beside images ----
+flat_photos() { mkdir flat; for class in boat cat tree; do mkdir flat/$class; cp photos/val/$class/*.jpg flat/$class/; done; }
+flat_photos
+for kind in cls name json txt; do
+  pack keys flat k$kind 2 $kind
+  expect 0 extract_fake "k$kind-{000..001}.tar" -o k$kind.h5
+  stderr_has 'images with labels beside them (webdataset), 9 images'
+done
+stderr_has 'labels: the .txt beside each image'
+expect 0 extract --info kcls.h5; stdout_has '0 7: 3'; stdout_has '1 11: 3'
+expect 0 extract --info kname.h5; stdout_has '2 tree: 3'
+expect 0 extract_fake 'kname-{000..001}.tar' -o kcls.h5 --force; same_cache kname.h5 kcls.h5; same_cache kname.h5 ktxt.h5
+expect 2 extract_fake 'kname-{000..001}.tar' -o kcls.h5 --target age
+# Names that two archives have stand for two images.
+cp kcls-000.tar twin-1.tar; cp kname-001.tar twin-2.tar
+"$PYTHON" - << 'END'
+import io, tarfile
+for number, word in (1, "cat"), (2, "dog"):
+    with tarfile.open(f"same-{number}.tar", "w") as archive:
+        with tarfile.open(f"twin-{number}.tar") as other:
+            content = other.extractfile(next(m for m in other if m.name.endswith("jpg"))).read()
+        for name, what in ("x.jpg", content), ("x.cls", word.encode()):
+            info = tarfile.TarInfo(name)
+            info.size = len(what)
+            archive.addfile(info, io.BytesIO(what))
+END
+expect 0 extract_fake 'same-{1..2}.tar' -o same.h5
+stderr_has '2 images'
+stderr_has "'same-1.tar#...'): 2"
+expect 0 extract --info same.h5; stdout_has '0 cat: 1'; stdout_has '1 dog: 1'
+
+# ---- what is no image ----
+pack odd photos odd.tar
+expect 0 extract_fake odd.tar -o odd.h5
+stderr_has 'members of archives left out: 1 symbolic links, 1 hard links, 1 devices or pipes, 1 names with '
+stderr_has 'members that their archive has once more later on, left out: 1'
+stderr_has 'hidden image files left out'
+same_cache folder.h5 odd.h5
+mkdir empty; : > empty/note.txt; pack tar empty none.tar
+expect 1 extract_fake none.tar -o x.h5; stderr_has 'no images found'
+
+# ---- damage ----
+image=$(cd photos && find train/cat -name '*.jpg' | sort | sed -n 2p)
+set -- $(pack member ustar.tar "$image")
+head -c $(($1 + 100)) ustar.tar > cut.tar
+expect 1 extract_fake cut.tar -o x.h5
+stderr_has "archive 'cut.tar' is cut short: its member '$image' at offset $(($1 - 512)) has $2 bytes, and the archive ends after 100 of them"
+absent x.h5
+head -c $(($1 - 100)) ustar.tar > cut.tar; expect 1 extract_fake cut.tar -o x.h5; stderr_has 'within the header at offset'
+head -c $(($1 - 512)) ustar.tar > cut.tar; expect 0 extract_fake cut.tar -o x.h5; stderr_has 'ends without the blocks of zeros'
+cp ustar.tar bad.tar; pack flip bad.tar $(($1 - 500)); expect 1 extract_fake bad.tar -o y.h5
+stderr_has "the checksum of the header at offset $(($1 - 512)) is wrong"
+cp ustar.tar.gz cut.tgz 2> /dev/null || head -c 5000 ustar.tgz > cut.tgz
+expect 1 extract_fake cut.tgz -o y.h5; stderr_has 'is cut short'
+rm -f photos.zip; pack zip photos photos.zip
+set -- $(pack member photos.zip "$image")
+head -c 3000 photos.zip > cut.zip; expect 1 extract_fake cut.zip -o y.h5; stderr_has 'is cut short: a .zip ends with its directory'
+cp photos.zip bad.zip; pack flip bad.zip $(($1 + 300)); expect 3 extract_fake bad.zip -o y.h5 --max-bad 0
+stderr_has "$image"; stderr_has 'is damaged in the archive'
+expect 1 extract_fake 'shards/part-{000..009}.tar' -o y.h5; stderr_has "cannot open archive 'shards/part-004.tar'"
+expect 1 extract_fake ustar.txt.tar -o y.h5; stderr_has 'cannot be read'
+printf 'BZh91AY' > b.tar.bz2; expect 1 extract_fake b.tar.bz2 -o y.h5; stderr_has 'bunzip2'
+absent y.h5
+
+# ---- outputs ----
+cp ustar.tar mine.tar
+expect 2 extract_fake mine.tar -o mine.tar --force
+cmp mine.tar ustar.tar
+expect 2 extract_fake shards -o shards/part-001.tar --force
+expect 0 extract_fake shards -o packed.h5 --force; same_cache folder.h5 packed.h5
+no_leftovers
+done_with
