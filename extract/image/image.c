@@ -25,6 +25,7 @@ typedef struct Format {
     PfImageOrientation *orientation;                      /* NULL: such files say none */
     bool (*is_likely)(const uint8_t *bytes, size_t size); /* behind a signature that may be text as
                                                              well; NULL: it may not */
+    PfImageOpen *open; /* the library that decode needs, when it is first needed; NULL: none */
 } Format;
 
 /* Two reserved fields of zeros. */
@@ -41,23 +42,25 @@ static bool is_likely_pnm(const uint8_t *bytes, size_t size)
 }
 
 static const Format formats[] = {
-    {"JPEG", SIGNATURE("\xff\xd8\xff"), pf_image_jpeg_decode, pf_image_jpeg_orientation, NULL},
-    {"PNG", SIGNATURE("\x89PNG\r\n\x1a\n"), pf_image_png_decode, pf_image_png_orientation, NULL},
-    {"BMP", SIGNATURE("BM"), pf_image_bmp_decode, NULL, is_likely_bmp},
-    {"PGM", SIGNATURE("P2"), pf_image_pnm_decode, NULL, is_likely_pnm},
-    {"PPM", SIGNATURE("P3"), pf_image_pnm_decode, NULL, is_likely_pnm},
-    {"PGM", SIGNATURE("P5"), pf_image_pnm_decode, NULL, is_likely_pnm},
-    {"PPM", SIGNATURE("P6"), pf_image_pnm_decode, NULL, is_likely_pnm},
-    {"WebP", SIGNATURE("RIFF????WEBP"), NULL, NULL, NULL},
-    {"GIF", SIGNATURE("GIF8"), NULL, NULL, NULL},
-    {"TIFF", SIGNATURE("II*\0"), NULL, NULL, NULL},
-    {"TIFF", SIGNATURE("MM\0*"), NULL, NULL, NULL},
-    {"HEIF", SIGNATURE("????ftypheic"), NULL, NULL, NULL},
-    {"HEIF", SIGNATURE("????ftypmif1"), NULL, NULL, NULL},
-    {"AVIF", SIGNATURE("????ftypavif"), NULL, NULL, NULL},
-    {"JPEG 2000", SIGNATURE("\0\0\0\x0cjP  "), NULL, NULL, NULL},
-    {"JPEG XL", SIGNATURE("\0\0\0\x0cJXL "), NULL, NULL, NULL},
-    {"Photoshop", SIGNATURE("8BPS"), NULL, NULL, NULL},
+    {"JPEG", SIGNATURE("\xff\xd8\xff"), .decode = pf_image_jpeg_decode,
+     .orientation = pf_image_jpeg_orientation},
+    {"PNG", SIGNATURE("\x89PNG\r\n\x1a\n"), .decode = pf_image_png_decode,
+     .orientation = pf_image_png_orientation},
+    {"BMP", SIGNATURE("BM"), .decode = pf_image_bmp_decode, .is_likely = is_likely_bmp},
+    {"PGM", SIGNATURE("P2"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"PPM", SIGNATURE("P3"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"PGM", SIGNATURE("P5"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"PPM", SIGNATURE("P6"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"WebP", SIGNATURE("RIFF????WEBP"), .decode = NULL},
+    {"GIF", SIGNATURE("GIF8"), .decode = NULL},
+    {"TIFF", SIGNATURE("II*\0"), .decode = NULL},
+    {"TIFF", SIGNATURE("MM\0*"), .decode = NULL},
+    {"HEIF", SIGNATURE("????ftypheic"), .decode = NULL},
+    {"HEIF", SIGNATURE("????ftypmif1"), .decode = NULL},
+    {"AVIF", SIGNATURE("????ftypavif"), .decode = NULL},
+    {"JPEG 2000", SIGNATURE("\0\0\0\x0cjP  "), .decode = NULL},
+    {"JPEG XL", SIGNATURE("\0\0\0\x0cJXL "), .decode = NULL},
+    {"Photoshop", SIGNATURE("8BPS"), .decode = NULL},
 };
 
 static bool has_signature(const Format *format, const uint8_t *bytes, size_t size)
@@ -79,7 +82,7 @@ const char *pf_image_format_name(const uint8_t *bytes, size_t size, bool *is_dec
 {
     const Format *format = find_format(bytes, size);
     bool is_known = format && (!format->is_likely || format->is_likely(bytes, size));
-    *is_decoded = is_known && format->decode;
+    *is_decoded = is_known && format->decode && (!format->open || !format->open(NULL));
     return is_known ? format->name : NULL;
 }
 
@@ -110,6 +113,7 @@ static int decode_any(const uint8_t *bytes, size_t size, int least_side, PfImage
     if (!format->decode)
         return pf_image_bad(err, "%s is not supported. Hint: convert it to PNG or JPEG.",
                             format->name);
+    if (format->open && format->open(err)) return -1;
     return format->decode(bytes, size, least_side, image, err);
 }
 

@@ -12,6 +12,9 @@ typedef int PfImageDecoder(const uint8_t *bytes, size_t size, int least_side, Pf
 
 PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, pf_image_pnm_decode;
 
+/* Opens the library that a format needs; fails where it is not there (codec_library.h). */
+typedef int PfImageOpen(PfError *err);
+
 /* Decodes a PNG that pf_image_png_decode has checked and rewritten, at most 1 GB. */
 int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError *err);
 
