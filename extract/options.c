@@ -117,6 +117,26 @@ static int parse_std(void *settings, const char *value, PfError *err)
     return parse_triple("--std", value, 1e-6, backbone->std, err);
 }
 
+static int parse_background(void *settings, const char *value, PfError *err)
+{
+    PfBackboneOptions *backbone = &((PfExtractOptions *)settings)->backbone;
+    char **items;
+    int count, failed = 0;
+    if (pf_options_split_list(value, &items, &count, err)) return -1;
+    if (count != 3 && count != 1)
+        failed = pf_fail(err, PF_EXIT_USAGE,
+                         "--background: expected R,G,B or one number, found '%s'", value);
+    for (int i = 0; i < 3 && !failed; i++) {
+        long long level = 0;
+        failed =
+            pf_options_parse_long("--background", items[count == 1 ? 0 : i], 0, 255, &level, err);
+        backbone->background[i] = (uint8_t)level;
+    }
+    backbone->has_background = true;
+    pf_options_free_list(&items, &count);
+    return failed;
+}
+
 static int parse_split_entry(PfExtractOptions *options, const char *entry, PfError *err)
 {
     PfSplit split = !strncmp(entry, "val=", 4)    ? PF_SPLIT_VAL
@@ -301,8 +321,12 @@ static const PfOption table[] = {
     {.name = "fast-decode", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.fast_decode),
      .help = "decode large JPEGs at 1/2, 1/4 or 1/8 of their size; says how far features move"},
     {.name = "keep-truncated", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.keep_truncated),
-     .help = "JPEGs that end early are taken with what there is, as by Pillow's\n"
+     .help = "JPEGs and GIFs that end early are taken with what there is, as by Pillow's\n"
              "LOAD_TRUNCATED_IMAGES, and counted (default: they are rejected)"},
+    {.name = "background", .kind = PF_OPTION_CALL, .parse = parse_background,
+     .argument = "R,G,B",
+     .help = "lay transparent images over this colour, each number from 0 to 255 (default:\n"
+             "their transparency is dropped, as torchvision does)"},
     {.name = "mean", .kind = PF_OPTION_CALL, .parse = parse_mean, .argument = "R,G,B",
      .help = "taken from pixels scaled to 0..1, so each is from 0 to 1"},
     {.name = "std", .kind = PF_OPTION_CALL, .parse = parse_std, .argument = "R,G,B",

@@ -357,9 +357,13 @@ static void print_summary(const Prediction *run, double started)
                (long long)run->stats.rotated, (long long)run->stats.images,
                run->stats.rotated == 1 ? "ies" : "y", run->preprocess.exif ? "applied" : "ignored");
     if (run->stats.truncated)
-        pf_say("%lld of %lld images are JPEGs that end early, taken as far as they go, as in the "
+        pf_say("%lld of %lld images are files that end early, taken as far as they go, as in the "
                "model's features",
                (long long)run->stats.truncated, (long long)run->stats.images);
+    if (run->stats.transparent)
+        pf_say("%lld of %lld images are partly transparent: %s, as in the model's features",
+               (long long)run->stats.transparent, (long long)run->stats.images,
+               run->preprocess.has_background ? "laid over the model's background" : "dropped");
     pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written,
            run->options->network.model,
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);

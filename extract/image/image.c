@@ -82,7 +82,7 @@ const char *pf_image_format_name(const uint8_t *bytes, size_t size, bool *is_dec
 {
     const Format *format = find_format(bytes, size);
     bool is_known = format && (!format->is_likely || format->is_likely(bytes, size));
-    *is_decoded = is_known && format->decode && (!format->open || !format->open(NULL));
+    *is_decoded = is_known && format->decode;
     return is_known ? format->name : NULL;
 }
 
@@ -121,7 +121,7 @@ int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, P
                             PfError *err)
 {
     image->halvings = image->left = image->top = 0;
-    image->is_truncated = false;
+    image->is_truncated = image->is_transparent = false;
     int result = decode_any(bytes, size, least_side, image, err);
     if (result) image->width = image->height = image->halvings = 0;
     image->orientation = result ? 0 : pf_image_orientation(bytes, size);

@@ -51,9 +51,12 @@ typedef struct PfImage {
                           them at its ends, which turning brings to its beginnings */
     uint8_t *spare;    /* what images are turned into, exchanged for pixels then; owned */
     size_t spare_capacity;
-    PfImageLimits limits; /* the caller's */
-    bool keep_truncated;  /* the caller's: a JPEG that ends early is taken as far as it goes */
-    bool is_truncated;    /* that this one did */
+    PfImageLimits limits;  /* the caller's */
+    bool keep_truncated;   /* the caller's: a JPEG that ends early is taken as far as it goes */
+    bool is_truncated;     /* that this one did */
+    bool has_background;   /* the caller's: transparency is laid over background; else dropped */
+    uint8_t background[3]; /* RGB */
+    bool is_transparent;   /* this one has pixels that are less than opaque */
 } PfImage;
 
 static inline int pf_image_columns(const PfImage *image)

@@ -15,8 +15,10 @@ PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, p
 /* Opens the library that a format needs; fails where it is not there (codec_library.h). */
 typedef int PfImageOpen(PfError *err);
 
-/* Decodes a PNG that pf_image_png_decode has checked and rewritten, at most 1 GB. */
-int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError *err);
+/* Decodes a PNG that pf_image_png_decode has checked and rewritten, at most 1 GB. has_alpha: it has
+ * samples of alpha, or says which colours are transparent. */
+int pf_image_stb_decode(const uint8_t *png, size_t size, bool has_alpha, PfImage *image,
+                        PfError *err);
 
 /* What a file, or its beginning, says of the picture's orientation; 0 where it says nothing. */
 typedef int PfImageOrientation(const uint8_t *bytes, size_t size);
@@ -43,5 +45,11 @@ int pf_image_interrupted(PfError *err);
 /* Checks the size, sets it, and allocates image->pixels unless they are large enough: for halved
  * sides where image->halvings is set. */
 int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfError *err);
+
+/* Makes RGB of so many pixels of RGBA (alpha not premultiplied), which may lie at the same place:
+ * alpha is dropped, or laid over the background that the caller asks for. Notes in the image
+ * whether any pixel is less than opaque. Every decoder of a format with alpha, or with a
+ * transparent colour, ends with it. */
+void pf_image_flatten(PfImage *image, const uint8_t *rgba, uint8_t *rgb, size_t count);
 
 #endif
