@@ -215,7 +215,7 @@ int pf_extraction_find_rows(PfExtraction *run, PfError *err)
     if (pf_row_index_new(run->cache, run->journal, run->wanted.taps, run->wanted.count, &run->known,
                          err))
         return -1;
-    if (run->options->max_pixels) pf_row_index_retry(run->known, PF_IMAGE_TOO_LARGE);
+    if (run->options->max_pixels) pf_row_index_expect_larger(run->known);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "common/base/process.h"
 #include "common/base/size_text.h"
 #include "common/file/atomic_file.h"
@@ -57,6 +58,11 @@ static void print_rotated(const PfExtraction *run, int64_t rotated, int64_t of, 
 void pf_extraction_print_rotations(const PfExtraction *run)
 {
     const PfRotations *found = &run->rotations;
+    for (size_t i = 0; i < sizeof found->lacking / sizeof *found->lacking; i++)
+        if (found->lacking[i].count)
+            pf_warn("%lld of %lld images looked at cannot be decoded here: %" PF_SENTENCE,
+                    (long long)found->lacking[i].count, (long long)found->looked_at,
+                    found->lacking[i].reason);
     if (found->rotated)
         print_rotated(run, found->rotated, found->looked_at,
                       found->looked_at < found->to_compute   ? " looked at"
