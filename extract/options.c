@@ -381,6 +381,9 @@ static const PfOption table[] = {
      .minimum = 1, .maximum = PF_IMAGE_MOST_PIXELS,
      .help = "take images of up to N pixels, however small their files are (default: 268435456,\n"
              "and at most 160 MiB of memory, or 256 times the file, for one image)"},
+    {.name = "max-bytes", .kind = PF_OPTION_LONG, .offset = FIELD(max_bytes), .argument = "N",
+     .minimum = 1, .maximum = PF_FILE_BYTES_MOST,
+     .help = "read files of up to N bytes (default: 1073741824); larger ones are rejected"},
     {.name = "max-bad", .kind = PF_OPTION_CALL, .parse = parse_max_bad, .argument = "N|P%",
      .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
@@ -498,10 +501,11 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE, "--signature goes with --verify");
     if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
         return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
-    if (options->mode != PF_EXTRACT_RUN && options->max_pixels)
+    if (options->mode != PF_EXTRACT_RUN && (options->max_pixels || options->max_bytes))
         return pf_fail(err, PF_EXIT_USAGE,
-                       "--max-pixels is for extracting: --summary, --info, --merge and --verify "
-                       "decode no image");
+                       "%s is for extracting: --summary, --info, --merge and --verify decode no "
+                       "image",
+                       options->max_pixels ? "--max-pixels" : "--max-bytes");
     if (options->mode == PF_EXTRACT_SUMMARY && options->sources_from)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--sources-from goes with a cache: --summary reads none");

@@ -92,8 +92,10 @@ static int list_images(Prediction *run, PfError *err)
         if (is_dataset ? add_dataset(run, operand, err) : add_path(run, "", operand, err))
             return -1;
     }
-    return pf_dataset_open_paths((const char *const *)run->paths, run->path_count, &run->dataset,
-                                 err);
+    if (pf_dataset_open_paths((const char *const *)run->paths, run->path_count, &run->dataset, err))
+        return -1;
+    pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);
+    return 0;
 }
 
 /* ---- images ---- */

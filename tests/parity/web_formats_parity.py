@@ -10,7 +10,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from pixels_parity import DECODED, PIL, Dump, Image, ImageFile, chunk, compare, load, load_turned, np, photo, write_png
+import heif_pictures
+from pixels_parity import DECODED, PIL, Dump, Image, ImageFile, chunk, compare, features, load, load_turned, np, photo, write_png
 
 PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 COLOURS = [(255, 255, 255), (0, 0, 0), (13, 200, 91)]
@@ -134,9 +135,9 @@ def make_cut_webps(folder):
         Image.fromarray(photo(33, 21, 4, 1), "RGBA").save(folder / "whole.webp", **options)
         whole = (folder / "whole.webp").read_bytes()
         (folder / "whole.webp").unlink()
-        for length in range(12, len(whole), 7):
+        for length in range(12, len(whole), 29):
             (folder / f"{kind}_{length}.webp").write_bytes(whole[:length])
-        for position in range(4, len(whole), 11):
+        for position in range(4, len(whole), 31):
             damaged = bytearray(whole)
             damaged[position] ^= 0x24
             (folder / f"{kind}_damaged_{position}.webp").write_bytes(bytes(damaged))
@@ -249,7 +250,7 @@ def make_cut_gifs(folder):
         Image.fromarray(photo(99, 63, 3, 1)).quantize(16).save(folder / "whole.gif", interlace=interlace)
         whole = (folder / "whole.gif").read_bytes()
         (folder / "whole.gif").unlink()
-        for length in range(6, len(whole), 5):
+        for length in range(6, len(whole), 11):
             (folder / f"{interlace}_{length}.gif").write_bytes(whole[:length])
     return sorted(folder.iterdir())
 
@@ -257,7 +258,7 @@ def make_cut_gifs(folder):
 def make_damaged_gifs(folder):
     Image.fromarray(photo(33, 21, 3, 1)).quantize(60).save(folder / "whole.gif")
     whole = (folder / "whole.gif").read_bytes()
-    for position in range(6, len(whole), 3):
+    for position in range(6, len(whole), 9):
         damaged = bytearray(whole)
         damaged[position] ^= 0x24
         (folder / f"damaged_{position}.gif").write_bytes(bytes(damaged))
@@ -289,6 +290,96 @@ def compare_cut_gifs(program, paths, label):
     return failures + (equal + refused != len(paths)) + (equal < len(paths) // 2)
 
 
+# ---- AVIF and HEIC ----
+
+LEVELS = 2  # how far another version of the library may be away, and Pillow's own
+
+
+def differences(program, paths, expected, label, more=()):
+    """Images whose size is another, or that are farther away than LEVELS."""
+    dump, wrong, farthest = Dump(program, paths, *DECODED[0], *more), [], 0
+    for path in paths:
+        found, pixels = dump.next(), expected(path)
+        if found is None or len(found) != len(pixels):
+            wrong.append(path.name)
+            continue
+        apart = np.abs(np.frombuffer(found, "u1").astype(int) - np.frombuffer(pixels, "u1")).max()
+        farthest = max(farthest, apart)
+        wrong += [path.name] * int(apart > LEVELS)
+    print(f"{label}: {len(paths) - len(wrong)} of {len(paths)} within {LEVELS} levels, at most {farthest}"
+          f"{'; NOT: ' + ', '.join(wrong) if wrong else ''}")
+    return len(wrong)
+
+
+def kept_picture(path, colour=None):
+    """What the library itself decoded, turned for EXIF where it is AVIF that says so; over a colour, if there is one."""
+    width, height, mode, pixels = heif_pictures.decoded(path.name)
+    image = Image.frombytes(mode, (width, height), pixels)
+    if colour and mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, colour + (255,)), image)
+    return image.convert("RGB")
+
+
+def make_heif_pictures(folder):
+    for name in heif_pictures.PICTURES:
+        (folder / name).write_bytes(heif_pictures.file(name))
+    return sorted(folder.iterdir())
+
+
+def compare_heif_pictures(program, paths, label):
+    def turned(path):
+        image = kept_picture(path)
+        return (image.transpose(Image.ROTATE_270) if path.name == "turned.avif" else image).tobytes()
+    failures = differences(program, paths, lambda path: kept_picture(path).tobytes(), label)
+    failures += differences(program, paths, turned, f"{label}, turned", ("exif",))
+    return failures + differences(program, paths, lambda path: kept_picture(path, COLOURS[2]).tobytes(), f"{label}, laid over",
+                                  ("over={},{},{}".format(*COLOURS[2]),))
+
+
+def make_avifs(folder):
+    """By a Pillow that can; all orientations, and both kinds of chroma."""
+    if not features.check("avif"):
+        return []
+    for index, (width, height) in enumerate([(301, 229), (31, 47), (1, 40), (64, 1)]):
+        rgb = Image.fromarray(photo(width, height, 3, index))
+        for chroma in ("4:2:0", "4:4:4"):
+            rgb.save(folder / f"rgb_{index}_{chroma[2]}.avif", quality=70, subsampling=chroma)
+        rgb.convert("L").save(folder / f"l_{index}.avif")
+        Image.fromarray(photo(width, height, 4, index), "RGBA").save(folder / f"rgba_{index}.avif", quality=80)
+        rgb.save(folder / f"moving_{index}.avif", save_all=True, append_images=[rgb.rotate(20)])
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(photo(31, 47, 3, 1)).save(folder / f"turned_{orientation}.avif", exif=exif)
+    return sorted(folder.iterdir())
+
+
+def compare_avifs(program, paths, label):
+    if not paths:
+        print(f"SKIP: Pillow {PIL.__version__} reads no AVIF")
+        return 0
+    failures = differences(program, paths, lambda path: load(path).tobytes(), label)
+    failures += differences(program, paths, lambda path: load_turned(path).tobytes(), f"{label}, turned", ("exif",))
+    return failures + differences(program, paths, lambda path: load_over(COLOURS[2])(path).tobytes(), f"{label}, laid over",
+                                  ("over={},{},{}".format(*COLOURS[2]),))
+
+
+def make_cut_heifs(folder):
+    for name in ("lossy.avif", "alpha.avif", "lossy.heic", "alpha.heic"):
+        whole = heif_pictures.file(name)
+        for length in range(12, len(whole) - 1, 23):
+            (folder / f"{length}_{name}").write_bytes(whole[:length])
+    return sorted(folder.iterdir())
+
+
+def refuse_all(program, paths, label):
+    """None of them passes for a whole image."""
+    dump = Dump(program, paths, *DECODED[0])
+    taken = [path.name for path in paths if dump.next() is not None]
+    print(f"{label}: {len(paths) - len(taken)} of {len(paths)} refused{'; NOT: ' + ', '.join(taken) if taken else ''}")
+    return len(taken)
+
+
 def with_folder(make, program, check, label):
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -307,6 +398,9 @@ CHECKS = [
     (make_gifs, compare_transparency, "GIF"),
     (make_cut_gifs, compare_cut_gifs, "GIF, cut"),
     (make_damaged_gifs, compare_all, "GIF, damaged"),
+    (make_heif_pictures, compare_heif_pictures, "AVIF and HEIC"),
+    (make_avifs, compare_avifs, "AVIF of Pillow"),
+    (make_cut_heifs, refuse_all, "AVIF and HEIC, cut"),
 ]
 
 

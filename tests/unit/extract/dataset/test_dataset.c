@@ -673,7 +673,8 @@ START_TEST(what_cannot_be_read_says_why)
         assert_unreadable(0, "cannot be opened: Permission denied");
     assert_unreadable(1, "is empty (0 bytes)");
     assert_unreadable(2, "cannot be opened: No such file or directory");
-    assert_unreadable(3, "is too large: 1073741825 bytes, at most 1073741824 are read");
+    assert_unreadable(3, "is too large: 1073741825 bytes, at most 1073741824 are read. Hint: "
+                         "--max-bytes 1073741825");
     assert_unreadable(4, "is a pipe or a device, not an image");
     const char *folder = in_top("folder.jpg");
     pf_dataset_close(&dataset);
