@@ -51,6 +51,7 @@ static int open_dataset(PfExtraction *run, PfError *err)
     if (run->cache) pf_provenance_know_classes(run->cache, &options);
     if (pf_dataset_open_for(run->options->operand, &options, run->cache, &run->dataset, err))
         return -1;
+    pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);
     run->rules.exact_names = pf_dataset_keeps_split_names(run->dataset);
     pf_work_plan_print_dataset(run->dataset, run->options->operand, run->options->dataset.shard);
     return 0;
@@ -215,7 +216,7 @@ int pf_extraction_find_rows(PfExtraction *run, PfError *err)
     if (pf_row_index_new(run->cache, run->journal, run->wanted.taps, run->wanted.count, &run->known,
                          err))
         return -1;
-    if (run->options->max_pixels) pf_row_index_retry(run->known, PF_IMAGE_TOO_LARGE);
+    if (run->options->max_pixels) pf_row_index_expect_larger(run->known);
     return 0;
 }
 

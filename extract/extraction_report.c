@@ -7,6 +7,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "common/base/process.h"
 #include "common/base/size_text.h"
 #include "common/file/atomic_file.h"
@@ -57,6 +58,11 @@ static void print_rotated(const PfExtraction *run, int64_t rotated, int64_t of, 
 void pf_extraction_print_rotations(const PfExtraction *run)
 {
     const PfRotations *found = &run->rotations;
+    for (size_t i = 0; i < sizeof found->lacking / sizeof *found->lacking; i++)
+        if (found->lacking[i].count)
+            pf_warn("%lld of %lld images looked at cannot be decoded here: %" PF_SENTENCE,
+                    (long long)found->lacking[i].count, (long long)found->looked_at,
+                    found->lacking[i].reason);
     if (found->rotated)
         print_rotated(run, found->rotated, found->looked_at,
                       found->looked_at < found->to_compute   ? " looked at"
@@ -172,6 +178,22 @@ static void print_times(const PfExtractionSummary *summary)
     pf_say("%s", pf_bottleneck_text(summary->bottleneck, times, text));
 }
 
+/* Known only once images are decoded: many have an alpha channel that is opaque throughout. */
+static void print_transparent(const PfExtraction *run)
+{
+    const PfPreprocess *preprocess = &run->backbone->preprocess;
+    const uint8_t *over = preprocess->background;
+    long long count = run->stats.transparent, of = run->stats.images;
+    if (!count) return;
+    if (preprocess->has_background)
+        pf_say("%lld of %lld images are partly transparent: laid over %d,%d,%d", count, of, over[0],
+               over[1], over[2]);
+    else
+        pf_say("%lld of %lld images are partly transparent; their transparency is dropped, as "
+               "torchvision does: --background 255,255,255 lays them over white",
+               count, of);
+}
+
 void pf_extraction_print_summary(const PfExtraction *run, const PfExtractionSummary *summary)
 {
     char size[PF_SIZE_TEXT], peak[PF_SIZE_TEXT], total[PF_DURATION_SIZE];
@@ -187,8 +209,9 @@ void pf_extraction_print_summary(const PfExtraction *run, const PfExtractionSumm
         (run->rotations.rotated && run->rotations.looked_at < run->rotations.to_compute))
         print_rotated(run, run->stats.rotated, run->stats.images, "");
     if (run->stats.truncated)
-        pf_say("%lld of %lld images are JPEGs that end early, taken as far as they go",
+        pf_say("%lld of %lld images are files that end early, taken as far as they go",
                (long long)run->stats.truncated, (long long)run->stats.images);
+    print_transparent(run);
     pf_detail("%lld chunks moved as they were, %lld made anew", (long long)run->built.chunks_moved,
               (long long)run->built.chunks_encoded);
     pf_say("%s: %lld rows%s, %lld computed, %s (%.2f of raw), %s%s, peak memory %s",
@@ -270,6 +293,8 @@ static void add_speed(cJSON *json, const PfExtractionSummary *summary)
     cJSON_AddNumberToObject(json, "rotated", (double)summary->times.pipeline.rotated);
     if (summary->times.pipeline.truncated)
         cJSON_AddNumberToObject(json, "truncated", (double)summary->times.pipeline.truncated);
+    if (summary->times.pipeline.transparent)
+        cJSON_AddNumberToObject(json, "transparent", (double)summary->times.pipeline.transparent);
     cJSON_AddNumberToObject(json, "head_start", (double)summary->times.pipeline.prefetch);
     cJSON_AddNumberToObject(json, "workers", summary->times.workers);
     add_queues(json, &summary->times.pipeline);

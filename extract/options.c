@@ -117,6 +117,26 @@ static int parse_std(void *settings, const char *value, PfError *err)
     return parse_triple("--std", value, 1e-6, backbone->std, err);
 }
 
+static int parse_background(void *settings, const char *value, PfError *err)
+{
+    PfBackboneOptions *backbone = &((PfExtractOptions *)settings)->backbone;
+    char **items;
+    int count, failed = 0;
+    if (pf_options_split_list(value, &items, &count, err)) return -1;
+    if (count != 3 && count != 1)
+        failed = pf_fail(err, PF_EXIT_USAGE,
+                         "--background: expected R,G,B or one number, found '%s'", value);
+    for (int i = 0; i < 3 && !failed; i++) {
+        long long level = 0;
+        failed =
+            pf_options_parse_long("--background", items[count == 1 ? 0 : i], 0, 255, &level, err);
+        backbone->background[i] = (uint8_t)level;
+    }
+    backbone->has_background = true;
+    pf_options_free_list(&items, &count);
+    return failed;
+}
+
 static int parse_split_entry(PfExtractOptions *options, const char *entry, PfError *err)
 {
     PfSplit split = !strncmp(entry, "val=", 4)    ? PF_SPLIT_VAL
@@ -301,8 +321,12 @@ static const PfOption table[] = {
     {.name = "fast-decode", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.fast_decode),
      .help = "decode large JPEGs at 1/2, 1/4 or 1/8 of their size; says how far features move"},
     {.name = "keep-truncated", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.keep_truncated),
-     .help = "JPEGs that end early are taken with what there is, as by Pillow's\n"
+     .help = "JPEGs and GIFs that end early are taken with what there is, as by Pillow's\n"
              "LOAD_TRUNCATED_IMAGES, and counted (default: they are rejected)"},
+    {.name = "background", .kind = PF_OPTION_CALL, .parse = parse_background,
+     .argument = "R,G,B",
+     .help = "lay transparent images over this colour, each number from 0 to 255 (default:\n"
+             "their transparency is dropped, as torchvision does)"},
     {.name = "mean", .kind = PF_OPTION_CALL, .parse = parse_mean, .argument = "R,G,B",
      .help = "taken from pixels scaled to 0..1, so each is from 0 to 1"},
     {.name = "std", .kind = PF_OPTION_CALL, .parse = parse_std, .argument = "R,G,B",
@@ -357,6 +381,9 @@ static const PfOption table[] = {
      .minimum = 1, .maximum = PF_IMAGE_MOST_PIXELS,
      .help = "take images of up to N pixels, however small their files are (default: 268435456,\n"
              "and at most 160 MiB of memory, or 256 times the file, for one image)"},
+    {.name = "max-bytes", .kind = PF_OPTION_LONG, .offset = FIELD(max_bytes), .argument = "N",
+     .minimum = 1, .maximum = PF_FILE_BYTES_MOST,
+     .help = "read files of up to N bytes (default: 1073741824); larger ones are rejected"},
     {.name = "max-bad", .kind = PF_OPTION_CALL, .parse = parse_max_bad, .argument = "N|P%",
      .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
@@ -475,10 +502,11 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE, "--signature goes with --verify");
     if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
         return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
-    if (options->mode != PF_EXTRACT_RUN && options->max_pixels)
+    if (options->mode != PF_EXTRACT_RUN && (options->max_pixels || options->max_bytes))
         return pf_fail(err, PF_EXIT_USAGE,
-                       "--max-pixels is for extracting: --summary, --info, --merge and --verify "
-                       "decode no image");
+                       "%s is for extracting: --summary, --info, --merge and --verify decode no "
+                       "image",
+                       options->max_pixels ? "--max-pixels" : "--max-bytes");
     if (options->mode == PF_EXTRACT_SUMMARY && options->sources_from)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--sources-from goes with a cache: --summary reads none");

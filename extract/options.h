@@ -44,6 +44,7 @@ typedef struct PfExtractOptions {
     int workers; /* 0 = one per core */
     int readers; /* files read ahead at once */
     PfBadLimit max_bad;
+    long long max_bytes;  /* of a file; 0 = PF_FILE_BYTES_MAX */
     long long max_pixels; /* of an image; 0 = the usual limits, see image.h */
     double sync_seconds;  /* work is made safe at least so often */
     int sync_mb;          /* and after so many MB of features */

@@ -65,6 +65,9 @@ static const PfOption table[] = {
      .minimum = 1, .maximum = PF_IMAGE_MOST_PIXELS,
      .help = "take images of up to N pixels, however small their files are (default: 268435456,\n"
              "and at most 160 MiB of memory, or 256 times the file, for one image)"},
+    {.name = "max-bytes", .kind = PF_OPTION_LONG, .offset = FIELD(max_bytes), .argument = "N",
+     .minimum = 1, .maximum = PF_FILE_BYTES_MOST,
+     .help = "read files of up to N bytes (default: 1073741824); larger ones are rejected"},
     {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = FIELD(quiet),
      .help = "warnings and errors only"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),

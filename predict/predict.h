@@ -17,6 +17,7 @@ typedef struct PfPredictOptions {
     double threshold;         /* labels whose probability is above it are told */
     int batch, workers;       /* 0 = as many as are fastest; one per core */
     int readers;              /* see sample_reader.h */
+    long long max_bytes;      /* of a file; 0: PF_FILE_BYTES_MAX */
     long long max_pixels;     /* of an image; 0: the usual limits, see image.h */
     int json, csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;

@@ -114,9 +114,11 @@ static int list_images(Prediction *run, PfError *err)
         if (is_dataset ? add_dataset(run, operand, err) : add_path(run, "", operand, err))
             return -1;
     }
-    if (run->dataset) return 0;
-    return pf_dataset_open_paths((const char *const *)run->paths, run->path_count, &run->dataset,
-                                 err);
+    if (!run->dataset &&
+        pf_dataset_open_paths((const char *const *)run->paths, run->path_count, &run->dataset, err))
+        return -1;
+    pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);
+    return 0;
 }
 
 /* ---- images ---- */
@@ -380,9 +382,13 @@ static void print_summary(const Prediction *run, double started)
                (long long)run->stats.rotated, (long long)run->stats.images,
                run->stats.rotated == 1 ? "ies" : "y", run->preprocess.exif ? "applied" : "ignored");
     if (run->stats.truncated)
-        pf_say("%lld of %lld images are JPEGs that end early, taken as far as they go, as in the "
+        pf_say("%lld of %lld images are files that end early, taken as far as they go, as in the "
                "model's features",
                (long long)run->stats.truncated, (long long)run->stats.images);
+    if (run->stats.transparent)
+        pf_say("%lld of %lld images are partly transparent: %s, as in the model's features",
+               (long long)run->stats.transparent, (long long)run->stats.images,
+               run->preprocess.has_background ? "laid over the model's background" : "dropped");
     pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written,
            run->options->network.model,
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);

@@ -51,6 +51,11 @@ cJSON *pf_preprocess_json_new(const PfPreprocess *preprocess)
         cJSON_AddStringToObject(object, "resize_order",
                                 pf_preprocess_json_resize_order_name(preprocess->resize_order));
     if (preprocess->keep_truncated) cJSON_AddTrueToObject(object, "keep_truncated");
+    if (preprocess->has_background) {
+        const uint8_t *over = preprocess->background;
+        cJSON_AddItemToObject(object, "background",
+                              cJSON_CreateIntArray((const int[]){over[0], over[1], over[2]}, 3));
+    }
     return object;
 }
 
@@ -99,6 +104,23 @@ int pf_preprocess_json_read_later(const cJSON *object, PfPreprocess *out, PfErro
                    "\"pillow12\" and \"pillow13\": a later version made it");
 }
 
+static int read_background(const cJSON *object, PfPreprocess *out, PfError *err)
+{
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, "background");
+    float values[3];
+    if (!array) return 0;
+    int failed = read_triple(object, "background", values);
+    for (int i = 0; i < 3 && !failed; i++) {
+        failed = !(values[i] >= 0 && values[i] <= 255) || values[i] != (float)(int)values[i];
+        if (!failed) out->background[i] = (uint8_t)values[i];
+    }
+    out->has_background = 1;
+    if (!failed) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "the \"preprocess\" entry has a \"background\" other than three whole numbers "
+                   "from 0 to 255");
+}
+
 int pf_preprocess_json_read(const cJSON *object, PfPreprocess *out, PfError *err)
 {
     const cJSON *resize = cJSON_GetObjectItemCaseSensitive(object, "resize");
@@ -116,5 +138,6 @@ int pf_preprocess_json_read(const cJSON *object, PfPreprocess *out, PfError *err
     out->interpolation = strcmp(mode->valuestring, "bicubic") ? PF_BILINEAR : PF_BICUBIC;
     out->fast_decode = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "fast_decode"));
     out->keep_truncated = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "keep_truncated"));
+    if (read_background(object, out, err)) return -1;
     return pf_preprocess_json_read_later(object, out, err);
 }

@@ -12,7 +12,7 @@
 
 /* {"resize", "crop", "squash", "interpolation", "mean", "std"}, and what came later where it is not
  * what was done before it existed: "fast_decode", true; "exif", "apply"; "resize_order",
- * "pillow13"; "keep_truncated", true. The caller's. */
+ * "pillow13"; "keep_truncated", true; "background", [R, G, B]. The caller's. */
 cJSON *pf_preprocess_json_new(const PfPreprocess *preprocess);
 /* The reverse; object may be NULL, which fails. */
 int pf_preprocess_json_read(const cJSON *object, PfPreprocess *out, PfError *err);

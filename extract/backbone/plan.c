@@ -115,6 +115,8 @@ static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *o
                        "nothing");
     preprocess->fast_decode = options->fast_decode;
     preprocess->keep_truncated = options->keep_truncated;
+    preprocess->has_background = options->has_background;
+    memcpy(preprocess->background, options->background, sizeof preprocess->background);
     preprocess->exif = options->exif != 0;
     preprocess->resize_order =
         options->resize_order < 0 ? PF_PILLOW13 : (PfResizeOrder)options->resize_order;
@@ -243,14 +245,18 @@ const char *pf_preprocess_text(const PfPreprocess *preprocess, char *text, size_
     const char *fast = preprocess->fast_decode ? ", fast decode" : "";
     const char *order = preprocess->resize_order == PF_PILLOW12 ? " as Pillow 12" : "";
     const char *exif = preprocess->exif ? "" : ", EXIF rotation ignored";
-    const char *kept = preprocess->keep_truncated ? ", truncated JPEGs kept" : "";
+    const char *kept = preprocess->keep_truncated ? ", truncated files kept" : "";
+    const uint8_t *over = preprocess->background;
+    char laid[40] = "";
+    if (preprocess->has_background)
+        snprintf(laid, sizeof laid, ", laid over %d,%d,%d", over[0], over[1], over[2]);
     if (preprocess->squash)
-        snprintf(text, size, "squash to %dx%d, %s%s%s%s%s", preprocess->crop, preprocess->crop,
-                 mode, order, fast, exif, kept);
+        snprintf(text, size, "squash to %dx%d, %s%s%s%s%s%s", preprocess->crop, preprocess->crop,
+                 mode, order, fast, exif, kept, laid);
     else if (preprocess->resize)
-        snprintf(text, size, "resize %d, centre crop %d, %s%s%s%s%s", preprocess->resize,
-                 preprocess->crop, mode, order, fast, exif, kept);
+        snprintf(text, size, "resize %d, centre crop %d, %s%s%s%s%s%s", preprocess->resize,
+                 preprocess->crop, mode, order, fast, exif, kept, laid);
     else
-        snprintf(text, size, "centre crop %d, no resize%s%s", preprocess->crop, exif, kept);
+        snprintf(text, size, "centre crop %d, no resize%s%s%s", preprocess->crop, exif, kept, laid);
     return text;
 }

@@ -28,9 +28,11 @@ typedef struct PfBackboneOptions {
     bool has_mean, has_std;
     int fast_decode;
     int keep_truncated;
-    int exif;         /* 0: ignored, 1: applied; -1: as new caches have it, applied */
-    int resize_order; /* a PfResizeOrder; -1: as new caches have it, the newest */
-    int views;        /* of each image: see view.h */
+    int has_background;
+    uint8_t background[3]; /* RGB, which transparency is laid over */
+    int exif;              /* 0: ignored, 1: applied; -1: as new caches have it, applied */
+    int resize_order;      /* a PfResizeOrder; -1: as new caches have it, the newest */
+    int views;             /* of each image: see view.h */
     int64_t view_seed;
     PfPrecision precision;
     int emulate;                    /* bf16, on a processor that does not have it */

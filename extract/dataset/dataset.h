@@ -97,6 +97,14 @@ int pf_dataset_open_for(const char *operand, const PfDatasetOptions *options, co
 int pf_dataset_open_paths(const char *const *paths, size_t count, PfDataset **out, PfError *err);
 void pf_dataset_close(PfDataset **dataset);
 
+/* No photograph is larger; what is, would take the machine's memory by surprise. */
+#define PF_FILE_BYTES_MAX ((int64_t)1 << 30)
+/* What --max-bytes takes at most. */
+#define PF_FILE_BYTES_MOST ((int64_t)1 << 40)
+
+/* From now on files of up to so many bytes are read; 0: PF_FILE_BYTES_MAX. */
+void pf_dataset_limit_bytes(PfDataset *dataset, int64_t max_file_bytes);
+
 /* All lent until pf_dataset_close. */
 const char *pf_dataset_root(const PfDataset *dataset); /* the folder; "." for lists of paths */
 const char *pf_dataset_kind(const PfDataset *dataset); /* in words: "train/val class folders" */

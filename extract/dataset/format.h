@@ -67,9 +67,10 @@ struct PfDataset {
     char kind[64];
     PfSample *samples;
     size_t count, capacity;
-    int64_t *listed;       /* (count) places when listed; NULL: --sample left nothing out */
-    size_t before, behind; /* how many of them are other shards' */
-    const char **classes;  /* of folders: malloc'ed array of names in `texts` */
+    int64_t max_file_bytes; /* 0: PF_FILE_BYTES_MAX */
+    int64_t *listed;        /* (count) places when listed; NULL: --sample left nothing out */
+    size_t before, behind;  /* how many of them are other shards' */
+    const char **classes;   /* of folders: malloc'ed array of names in `texts` */
     int class_count;
     PfCacheTarget *targets; /* (target_count) */
     int target_count;

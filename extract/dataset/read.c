@@ -8,9 +8,6 @@
 #include "common/file/input_file.h"
 #include "extract/dataset/format.h"
 
-/* No photograph is larger; what is, would take the machine's memory by surprise. */
-#define FILE_BYTES_MAX ((off_t)1 << 30)
-
 int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err)
 {
     return pf_grow(&bytes->data, &bytes->capacity, size, 1, err);
@@ -31,16 +28,18 @@ static int fail_errno(PfError *err, const char *what)
     return -1;
 }
 
-static int check_file(const struct stat *status, PfError *err)
+static int check_file(const PfDataset *dataset, const struct stat *status, PfError *err)
 {
     if (S_ISDIR(status->st_mode))
         return pf_fail(err, PF_EXIT_BAD_IMAGES, "is a folder, not an image");
     if (!S_ISREG(status->st_mode))
         return pf_fail(err, PF_EXIT_BAD_IMAGES, "is a pipe or a device, not an image");
     if (!status->st_size) return pf_fail(err, PF_EXIT_BAD_IMAGES, "is empty (0 bytes)");
-    if (status->st_size > FILE_BYTES_MAX)
-        return pf_fail(err, PF_EXIT_BAD_IMAGES, "is too large: %lld bytes, at most %lld are read",
-                       (long long)status->st_size, (long long)FILE_BYTES_MAX);
+    int64_t most = dataset->max_file_bytes ? dataset->max_file_bytes : PF_FILE_BYTES_MAX;
+    if (status->st_size > most)
+        return pf_fail(err, PF_EXIT_BAD_IMAGES,
+                       "is too large: %lld bytes, at most %lld are read. Hint: --max-bytes %lld",
+                       (long long)status->st_size, (long long)most, (long long)status->st_size);
     return 0;
 }
 
@@ -63,19 +62,24 @@ static int read_bytes(int fd, size_t size, uint8_t *data, PfError *err)
     return 0;
 }
 
-static int read_open_file(int fd, PfSampleBytes *bytes, PfError *err)
+static int read_open_file(const PfDataset *dataset, int fd, PfSampleBytes *bytes, PfError *err)
 {
     struct stat status;
     int64_t now = pf_file_stamp_now();
     if (fstat(fd, &status)) return fail_errno(err, "cannot be read");
     size_t size = (size_t)status.st_size;
-    if (check_file(&status, err) || check_holes(fd, status.st_size, err) ||
+    if (check_file(dataset, &status, err) || check_holes(fd, status.st_size, err) ||
         pf_sample_bytes_reserve(bytes, size, err) || read_bytes(fd, size, bytes->data, err))
         return -1;
     bytes->size_bytes = size;
     bytes->width = bytes->height = 0;
     bytes->stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
     return 0;
+}
+
+void pf_dataset_limit_bytes(PfDataset *dataset, int64_t max_file_bytes)
+{
+    dataset->max_file_bytes = max_file_bytes;
 }
 
 int pf_dataset_stat_file(const PfDataset *dataset, int64_t index, PfFileStamp *stamp)
@@ -91,9 +95,9 @@ int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes 
 {
     struct stat status;
     int fd = pf_input_file_try(dataset->root_fd, dataset->samples[index].path, &status);
-    if (fd < 0 && errno == EINVAL && status.st_mode && check_file(&status, err)) return -1;
+    if (fd < 0 && errno == EINVAL && status.st_mode && check_file(dataset, &status, err)) return -1;
     if (fd < 0) return fail_errno(err, "cannot be opened");
-    int failed = read_open_file(fd, bytes, err);
+    int failed = read_open_file(dataset, fd, bytes, err);
     close(fd);
     return failed;
 }

@@ -305,6 +305,40 @@ int pf_image_png_orientation(const uint8_t *bytes, size_t size)
     return orientation;
 }
 
+/* ---- WebP ---- */
+
+enum { WEBP_XMP_FLAG = 4, WEBP_EXIF_FLAG = 8 };
+
+static uint32_t get_le32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[3] << 24 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[1] << 8 | bytes[0];
+}
+
+/* Keeps the first chunk of a kind that the file's flags announce. */
+static void take_webp_chunk(Part chunk, int flags, Part *exif, Part *xmp)
+{
+    const Part data = without(chunk, 8);
+    if (BEGINS_WITH(chunk, "EXIF") && flags & WEBP_EXIF_FLAG && !exif->bytes) *exif = data;
+    if (BEGINS_WITH(chunk, "XMP ") && flags & WEBP_XMP_FLAG && !xmp->bytes) *xmp = data;
+}
+
+int pf_image_webp_orientation(const uint8_t *bytes, size_t size)
+{
+    Part exif = {0}, xmp = {0};
+    bool is_there = false;
+    if (size < 30 || memcmp(bytes + 12, "VP8X", 4)) return NOT_SAID;
+    size_t end = (size_t)get_le32(bytes + 4) + 8;
+    if (end > size) end = size;
+    for (size_t position = 12; position < end && end - position >= 8;) {
+        size_t length = get_le32(bytes + position + 4), left = end - position - 8;
+        if (length > left) break;
+        take_webp_chunk((Part){bytes + position, length + 8}, bytes[20], &exif, &xmp);
+        position += 8 + length + (length & 1);
+    }
+    int orientation = exif.size ? read_exif(exif, &is_there) : NOT_SAID;
+    return is_there ? orientation : read_xmp(xmp);
+}
+
 /* ---- turning ---- */
 
 enum { PIXEL = 3, TILE = 64 };

@@ -21,10 +21,13 @@ typedef struct Format {
     const char *name;
     const char *signature; /* '?' stands for any byte */
     size_t signature_size;
+    bool (*is_it)(const uint8_t *bytes, size_t size); /* of several with that signature; NULL: it is
+                                                         the only one */
     PfImageDecoder *decode;
     PfImageOrientation *orientation;                      /* NULL: such files say none */
     bool (*is_likely)(const uint8_t *bytes, size_t size); /* behind a signature that may be text as
                                                              well; NULL: it may not */
+    PfImageOpen *open; /* the library that decode needs, when it is first needed; NULL: none */
 } Format;
 
 /* Two reserved fields of zeros. */
@@ -41,23 +44,27 @@ static bool is_likely_pnm(const uint8_t *bytes, size_t size)
 }
 
 static const Format formats[] = {
-    {"JPEG", SIGNATURE("\xff\xd8\xff"), pf_image_jpeg_decode, pf_image_jpeg_orientation, NULL},
-    {"PNG", SIGNATURE("\x89PNG\r\n\x1a\n"), pf_image_png_decode, pf_image_png_orientation, NULL},
-    {"BMP", SIGNATURE("BM"), pf_image_bmp_decode, NULL, is_likely_bmp},
-    {"PGM", SIGNATURE("P2"), pf_image_pnm_decode, NULL, is_likely_pnm},
-    {"PPM", SIGNATURE("P3"), pf_image_pnm_decode, NULL, is_likely_pnm},
-    {"PGM", SIGNATURE("P5"), pf_image_pnm_decode, NULL, is_likely_pnm},
-    {"PPM", SIGNATURE("P6"), pf_image_pnm_decode, NULL, is_likely_pnm},
-    {"WebP", SIGNATURE("RIFF????WEBP"), NULL, NULL, NULL},
-    {"GIF", SIGNATURE("GIF8"), NULL, NULL, NULL},
-    {"TIFF", SIGNATURE("II*\0"), NULL, NULL, NULL},
-    {"TIFF", SIGNATURE("MM\0*"), NULL, NULL, NULL},
-    {"HEIF", SIGNATURE("????ftypheic"), NULL, NULL, NULL},
-    {"HEIF", SIGNATURE("????ftypmif1"), NULL, NULL, NULL},
-    {"AVIF", SIGNATURE("????ftypavif"), NULL, NULL, NULL},
-    {"JPEG 2000", SIGNATURE("\0\0\0\x0cjP  "), NULL, NULL, NULL},
-    {"JPEG XL", SIGNATURE("\0\0\0\x0cJXL "), NULL, NULL, NULL},
-    {"Photoshop", SIGNATURE("8BPS"), NULL, NULL, NULL},
+    {"JPEG", SIGNATURE("\xff\xd8\xff"), .decode = pf_image_jpeg_decode,
+     .orientation = pf_image_jpeg_orientation},
+    {"PNG", SIGNATURE("\x89PNG\r\n\x1a\n"), .decode = pf_image_png_decode,
+     .orientation = pf_image_png_orientation},
+    {"BMP", SIGNATURE("BM"), .decode = pf_image_bmp_decode, .is_likely = is_likely_bmp},
+    {"PGM", SIGNATURE("P2"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"PPM", SIGNATURE("P3"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"PGM", SIGNATURE("P5"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"PPM", SIGNATURE("P6"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"WebP", SIGNATURE("RIFF????WEBP"), .decode = pf_image_webp_decode,
+     .orientation = pf_image_webp_orientation, .open = pf_image_webp_open},
+    {"GIF", SIGNATURE("GIF8"), .decode = pf_image_gif_decode},
+    {"TIFF", SIGNATURE("II*\0"), .decode = NULL},
+    {"TIFF", SIGNATURE("MM\0*"), .decode = NULL},
+    {"AVIF", SIGNATURE("????ftyp"), .is_it = pf_image_is_avif, .decode = pf_image_avif_decode,
+     .orientation = pf_image_avif_orientation, .open = pf_image_avif_open},
+    {"HEIF", SIGNATURE("????ftyp"), .is_it = pf_image_is_heif, .decode = pf_image_heif_decode,
+     .open = pf_image_heif_open},
+    {"JPEG 2000", SIGNATURE("\0\0\0\x0cjP  "), .decode = NULL},
+    {"JPEG XL", SIGNATURE("\0\0\0\x0cJXL "), .decode = NULL},
+    {"Photoshop", SIGNATURE("8BPS"), .decode = NULL},
 };
 
 static bool has_signature(const Format *format, const uint8_t *bytes, size_t size)
@@ -71,7 +78,9 @@ static bool has_signature(const Format *format, const uint8_t *bytes, size_t siz
 static const Format *find_format(const uint8_t *bytes, size_t size)
 {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (has_signature(&formats[i], bytes, size)) return &formats[i];
+        if (has_signature(&formats[i], bytes, size) &&
+            (!formats[i].is_it || formats[i].is_it(bytes, size)))
+            return &formats[i];
     return NULL;
 }
 
@@ -81,6 +90,31 @@ const char *pf_image_format_name(const uint8_t *bytes, size_t size, bool *is_dec
     bool is_known = format && (!format->is_likely || format->is_likely(bytes, size));
     *is_decoded = is_known && format->decode;
     return is_known ? format->name : NULL;
+}
+
+const char *pf_image_lacks_library(const uint8_t *bytes, size_t size, PfError *err)
+{
+    const Format *format = find_format(bytes, size);
+    return format && format->open && format->open(err) ? format->name : NULL;
+}
+
+/* "WebP is not supported. ...", "WebP needs libwebp.so.7, ..." */
+static bool is_about(const char *reason, const char *format)
+{
+    size_t length = strlen(format);
+    if (strncmp(reason, format, length)) return false;
+    return !strncmp(reason + length, " is not supported", 17) ||
+           !strncmp(reason + length, " needs ", 7);
+}
+
+bool pf_image_may_be_taken_now(const char *reason, bool has_larger_limits)
+{
+    if (has_larger_limits && !strncmp(reason, PF_IMAGE_TOO_LARGE, strlen(PF_IMAGE_TOO_LARGE)))
+        return true;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (formats[i].decode && is_about(reason, formats[i].name))
+            return !formats[i].open || !formats[i].open(NULL);
+    return false;
 }
 
 int pf_image_orientation(const uint8_t *bytes, size_t size)
@@ -110,6 +144,7 @@ static int decode_any(const uint8_t *bytes, size_t size, int least_side, PfImage
     if (!format->decode)
         return pf_image_bad(err, "%s is not supported. Hint: convert it to PNG or JPEG.",
                             format->name);
+    if (format->open && format->open(err)) return -1;
     return format->decode(bytes, size, least_side, image, err);
 }
 
@@ -117,7 +152,7 @@ int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, P
                             PfError *err)
 {
     image->halvings = image->left = image->top = 0;
-    image->is_truncated = false;
+    image->is_truncated = image->is_transparent = false;
     int result = decode_any(bytes, size, least_side, image, err);
     if (result) image->width = image->height = image->halvings = 0;
     image->orientation = result ? 0 : pf_image_orientation(bytes, size);
@@ -171,12 +206,12 @@ int pf_image_interrupted(PfError *err)
     return pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted");
 }
 
-int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfError *err)
+static int resize(PfImage *image, int64_t width, int64_t height, size_t pixel_bytes, PfError *err)
 {
     if (pf_image_check_size(&image->limits, width, height, err)) return -1;
     image->width = (int)width;
     image->height = (int)height;
-    size_t needed = (size_t)pf_image_columns(image) * (size_t)pf_image_rows(image) * 3;
+    size_t needed = (size_t)pf_image_columns(image) * (size_t)pf_image_rows(image) * pixel_bytes;
     if (needed <= image->capacity) return 0;
     free(image->pixels);
     image->capacity = 0;
@@ -184,4 +219,14 @@ int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfErro
     if (!image->pixels) return -1;
     image->capacity = needed;
     return 0;
+}
+
+int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfError *err)
+{
+    return resize(image, width, height, 3, err);
+}
+
+int pf_image_resize_rgba(PfImage *image, int64_t width, int64_t height, PfError *err)
+{
+    return resize(image, width, height, 4, err);
 }

@@ -1,10 +1,11 @@
 /* From a file's bytes to RGB pixels, equal to those of PIL's
  * Image.open(...).convert("RGB").
  *
- * JPEG through libjpeg-turbo, PNG through zlib and stb_image, BMP, PGM, PPM here. The
+ * JPEG through libjpeg-turbo, PNG through zlib and stb_image, WebP, AVIF and HEIC through
+ * libraries that are opened when they are first needed, the others here. The
  * format is told by the content, never by the file's name. EXIF rotation is read, and
- * applied by pf_image_turn alone. One deliberate difference: 16-bit grey is
- * scaled to 8 bits, where PIL clips everything above 255 to white.
+ * applied by pf_image_turn alone, but for HEIC, which its library turns. One deliberate difference:
+ * 16-bit grey is scaled to 8 bits, where PIL clips everything above 255 to white.
  *
  * Reduced decoding is PIL's Image.draft: libjpeg computes each 8 x 8 block at 4 x 4, 2 x 2 or one
  * pixel. Its fractions between these are left out, as in PIL: they have no SIMD code. */
@@ -51,9 +52,12 @@ typedef struct PfImage {
                           them at its ends, which turning brings to its beginnings */
     uint8_t *spare;    /* what images are turned into, exchanged for pixels then; owned */
     size_t spare_capacity;
-    PfImageLimits limits; /* the caller's */
-    bool keep_truncated;  /* the caller's: a JPEG that ends early is taken as far as it goes */
-    bool is_truncated;    /* that this one did */
+    PfImageLimits limits;  /* the caller's */
+    bool keep_truncated;   /* the caller's: a JPEG that ends early is taken as far as it goes */
+    bool is_truncated;     /* that this one did */
+    bool has_background;   /* the caller's: transparency is laid over background; else dropped */
+    uint8_t background[3]; /* RGB */
+    bool is_transparent;   /* this one has pixels that are less than opaque */
 } PfImage;
 
 static inline int pf_image_columns(const PfImage *image)
@@ -83,12 +87,20 @@ int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, P
                             PfError *err);
 
 /* Bytes of a file's beginning that tell its format. */
-#define PF_IMAGE_SIGNATURE_BYTES 16
+#define PF_IMAGE_SIGNATURE_BYTES 64
 
 /* What a file is that begins with these bytes: "JPEG", "HEIF"; NULL where they say nothing that is
  * known. *is_decoded: whether pf_image_decode reads that format. A few letters may be text as well:
  * what follows BM, P2, P3, P5 and P6 must fit, too. */
 const char *pf_image_format_name(const uint8_t *bytes, size_t size, bool *is_decoded);
+
+/* The name of the format of a file that begins with these bytes, if the library that decodes it
+ * cannot be opened (err: why, and what to install); else NULL. */
+const char *pf_image_lacks_library(const uint8_t *bytes, size_t size, PfError *err);
+
+/* Whether an image that was refused for this reason may be taken now: the limits are larger than
+ * the usual ones, or its format is read by now and its library there. */
+bool pf_image_may_be_taken_now(const char *reason, bool has_larger_limits);
 
 /* Which way up the picture in a file is, 1 to 8: what PIL's ImageOps.exif_transpose goes by. 1,
  * upright, where nothing is said. bytes: the beginning of a file, or all of it.
@@ -97,6 +109,8 @@ const char *pf_image_format_name(const uint8_t *bytes, size_t size, bool *is_dec
  *   PNG   the chunk eXIf, the last one before the pixels, else the last one behind them; without
  *         one the text "Raw profile type exif"; where neither says it, tiff:Orientation in the text
  *         "XML:com.adobe.xmp"
+ *   WebP  the chunk EXIF; where it says nothing, tiff:Orientation in the chunk "XMP "
+ *   AVIF  the primary image's turn and mirror (irot, imir); EXIF does not count, as it says there
  *
  * Whatever is cut off, contradicts itself or has no meaning says nothing, as in PIL. */
 int pf_image_orientation(const uint8_t *bytes, size_t size);

@@ -11,14 +11,28 @@ typedef int PfImageDecoder(const uint8_t *bytes, size_t size, int least_side, Pf
                            PfError *err);
 
 PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, pf_image_pnm_decode;
+PfImageDecoder pf_image_webp_decode, pf_image_gif_decode, pf_image_avif_decode,
+    pf_image_heif_decode;
 
-/* Decodes a PNG that pf_image_png_decode has checked and rewritten, at most 1 GB. */
-int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError *err);
+/* Opens the library that a format needs; fails where it is not there (codec_library.h). */
+typedef int PfImageOpen(PfError *err);
+
+PfImageOpen pf_image_webp_open, pf_image_avif_open, pf_image_heif_open;
+
+/* Which of HEIF's family a file is that has ftyp behind its first four bytes. */
+bool pf_image_is_avif(const uint8_t *bytes, size_t size);
+bool pf_image_is_heif(const uint8_t *bytes, size_t size);
+
+/* Decodes a PNG that pf_image_png_decode has checked and rewritten, at most 1 GB. has_alpha: it has
+ * samples of alpha, or says which colours are transparent. */
+int pf_image_stb_decode(const uint8_t *png, size_t size, bool has_alpha, PfImage *image,
+                        PfError *err);
 
 /* What a file, or its beginning, says of the picture's orientation; 0 where it says nothing. */
 typedef int PfImageOrientation(const uint8_t *bytes, size_t size);
 
-PfImageOrientation pf_image_jpeg_orientation, pf_image_png_orientation;
+PfImageOrientation pf_image_jpeg_orientation, pf_image_png_orientation, pf_image_webp_orientation,
+    pf_image_avif_orientation;
 
 /* Fails with PF_EXIT_BAD_IMAGES: the file's fault. */
 #define pf_image_bad(err, ...) pf_fail(err, PF_EXIT_BAD_IMAGES, __VA_ARGS__)
@@ -40,5 +54,14 @@ int pf_image_interrupted(PfError *err);
 /* Checks the size, sets it, and allocates image->pixels unless they are large enough: for halved
  * sides where image->halvings is set. */
 int pf_image_resize_buffer(PfImage *image, int64_t width, int64_t height, PfError *err);
+
+/* The same with room for four bytes a pixel, which pf_image_flatten makes three of, in place. */
+int pf_image_resize_rgba(PfImage *image, int64_t width, int64_t height, PfError *err);
+
+/* Makes RGB of so many pixels of RGBA (alpha not premultiplied), which may lie at the same place:
+ * alpha is dropped, or laid over the background that the caller asks for. Notes in the image
+ * whether any pixel is less than opaque. Every decoder of a format with alpha, or with a
+ * transparent colour, ends with it. */
+void pf_image_flatten(PfImage *image, const uint8_t *rgba, uint8_t *rgb, size_t count);
 
 #endif

@@ -3,9 +3,9 @@
  * stb_image ignores checksums, reads palette entries that the file does not
  * have, and trusts the compressed data: it takes distances that deflate does
  * not have for pixels, and inflates without bound. So it is given a file of its
- * own: the header, a palette of 256 entries, and the image data inflated by
- * zlib, as stored blocks. Transparency and whatever else does not change the
- * RGB values is left out. */
+ * own: the header, a palette of 256 entries, the transparent colours, and the
+ * image data inflated by zlib, as stored blocks. Whatever else does not change
+ * the pixels is left out. */
 #include <stdlib.h>
 #include <string.h>
 #define ZLIB_CONST
@@ -43,6 +43,7 @@ typedef struct Content {
     bool interlaced;
     const uint8_t *header; /* HEADER_SIZE bytes */
     Chunk palette;
+    Chunk transparency; /* tRNS; size 0: there is none that means anything */
     size_t packed_size; /* of all IDAT chunks together */
     size_t data_size;   /* of the rows in them, filter bytes included */
 } Content;
@@ -175,6 +176,21 @@ static int check_data_size(Content *content, const PfImageLimits *limits, size_t
     return pf_image_check_memory(limits, needed, file_size, err);
 }
 
+/* Leaves of a tRNS chunk what the colour type has room for: a level of grey, a colour, or an alpha
+ * for each entry of the palette. One that is too short says nothing. */
+static void trim_transparency(Content *content)
+{
+    static const uint32_t sizes[7] = {2, 0, 6, 256, 0, 0, 0};
+    uint32_t most = sizes[content->color_type], *size = &content->transparency.size;
+    if (*size > most) *size = most;
+    if (content->color_type != 3 && *size < most) *size = 0;
+}
+
+static bool has_alpha(const Content *content)
+{
+    return content->color_type & 4 || content->transparency.size;
+}
+
 /* Walks all chunks up to IEND. What follows that is no matter. */
 static int read_content(const uint8_t *bytes, size_t size, const PfImageLimits *limits,
                         Content *content, PfError *err)
@@ -185,8 +201,10 @@ static int read_content(const uint8_t *bytes, size_t size, const PfImageLimits *
     do {
         if (next_checked_chunk(&reader, &chunk, err)) return -1;
         if (is_type(&chunk, "PLTE")) content->palette = chunk;
+        if (is_type(&chunk, "tRNS")) content->transparency = chunk;
         if (is_type(&chunk, "IDAT")) content->packed_size += chunk.size;
     } while (!is_type(&chunk, "IEND"));
+    trim_transparency(content);
     if (content->color_type == 3 && content->palette.size < 3)
         return pf_image_bad(err, "broken PNG: its pixels are indices and it has no palette");
     return check_data_size(content, limits, size, err);
@@ -207,6 +225,13 @@ static uint8_t *put_palette(uint8_t *out, const Chunk *palette)
     for (int i = 0; i < PALETTE_SIZE; i++) out[i] = (uint8_t)(i / 3);
     memcpy(out, palette->data, given);
     return put_be32(out + PALETTE_SIZE, 0);
+}
+
+static uint8_t *put_transparency(uint8_t *out, const Chunk *chunk)
+{
+    out = put_chunk_header(out, "tRNS", chunk->size);
+    memcpy(out, chunk->data, chunk->size);
+    return put_be32(out + chunk->size, 0);
 }
 
 static uint8_t *put_le16(uint8_t *out, unsigned value)
@@ -279,6 +304,7 @@ static int put_file(uint8_t *out, Reader reader, const Content *content,
     memcpy(end, content->header, HEADER_SIZE);
     end = put_be32(end + HEADER_SIZE, 0);
     if (content->color_type == 3) end = put_palette(end, &content->palette);
+    if (content->transparency.size) end = put_transparency(end, &content->transparency);
     end = put_chunk_header(end, "IDAT", (uint32_t)blocks_size(content));
     if (put_blocks(end, &reader, content->data_size, limits, &end, err)) return -1;
     end = put_be32(end, 0);
@@ -293,13 +319,13 @@ int pf_image_png_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     (void)least_side;
     Content content = {0};
     if (read_content(bytes, size, &image->limits, &content, err)) return -1;
-    size_t others = SIGNATURE_SIZE + 4 * CHUNK_OVERHEAD + HEADER_SIZE + PALETTE_SIZE;
+    size_t others = SIGNATURE_SIZE + 5 * CHUNK_OVERHEAD + HEADER_SIZE + PALETTE_SIZE + 256;
     uint8_t *file = pf_alloc_aligned(others + blocks_size(&content), 1, err);
     if (!file) return -1;
     Reader reader = {bytes, size, SIGNATURE_SIZE};
     size_t file_size;
     int result = put_file(file, reader, &content, &image->limits, &file_size, err);
-    if (!result) result = pf_image_stb_decode(file, file_size, image, err);
+    if (!result) result = pf_image_stb_decode(file, file_size, has_alpha(&content), image, err);
     free(file);
     return result;
 }

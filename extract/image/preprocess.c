@@ -44,6 +44,8 @@ int pf_preprocess_decode(const uint8_t *bytes, size_t size, const PfPreprocess *
                          PfImage *image, PfError *err)
 {
     image->keep_truncated = settings->keep_truncated;
+    image->has_background = settings->has_background;
+    memcpy(image->background, settings->background, sizeof image->background);
     if (pf_image_decode_reduced(bytes, size, pf_preprocess_least_side(settings), image, err))
         return -1;
     return settings->exif ? pf_image_turn(image, err) : 0;

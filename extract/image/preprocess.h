@@ -19,8 +19,9 @@ int pf_preprocess_least_side(const PfPreprocess *settings);
  * decoded smaller. */
 void pf_preprocess_take(const PfImage *image, PfRect part, PfResize *resize);
 
-/* Decodes a file as the settings ask: no larger than they need, turned if settings->exif, and as
- * far as it goes if settings->keep_truncated. Fails as pf_image_decode does. */
+/* Decodes a file as the settings ask: no larger than they need, turned if settings->exif, as far as
+ * it goes if settings->keep_truncated, and laid over settings->background if there is one. Fails as
+ * pf_image_decode does. */
 int pf_preprocess_decode(const uint8_t *bytes, size_t size, const PfPreprocess *settings,
                          PfImage *image, PfError *err);
 

@@ -21,16 +21,18 @@ static int report(PfError *err)
     return pf_image_bad(err, "broken PNG: %s", reason);
 }
 
-int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError *err)
+int pf_image_stb_decode(const uint8_t *png, size_t size, bool has_alpha, PfImage *image,
+                        PfError *err)
 {
-    int width, height, channels;
+    int width, height, channels, wanted = has_alpha ? 4 : 3;
     stbi__g_failure_reason = NULL; /* of the image before, in this thread */
-    uint8_t *pixels = stbi_load_from_memory(png, (int)size, &width, &height, &channels, 3);
+    uint8_t *pixels = stbi_load_from_memory(png, (int)size, &width, &height, &channels, wanted);
     if (!pixels) return report(err);
     free(image->pixels); /* stb_image allocates with malloc, as we do */
     image->width = width;
     image->height = height;
     image->pixels = pixels;
-    image->capacity = (size_t)width * (size_t)height * 3;
+    image->capacity = (size_t)width * (size_t)height * (size_t)wanted;
+    if (has_alpha) pf_image_flatten(image, pixels, pixels, (size_t)width * (size_t)height);
     return 0;
 }

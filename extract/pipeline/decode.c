@@ -96,6 +96,7 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
     row->file.width = image->width;
     row->file.height = image->height;
     row->is_truncated = image->is_truncated;
+    row->is_transparent = image->is_transparent;
     row->is_rotated = image->orientation > 1;
     return render_views(config, image, row, out, &decoder->scratch, err);
 }

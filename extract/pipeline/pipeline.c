@@ -197,6 +197,7 @@ static int drain_batch(PfPipeline *pipeline, const PfBatch *batch, const PfPipel
     if (!failed) pipeline->stats.images += batch->row_count;
     for (int i = 0; i < batch->row_count && !failed; i++) {
         pipeline->stats.rotated += batch->rows[i].is_rotated;
+        pipeline->stats.transparent += batch->rows[i].is_transparent;
         pipeline->stats.truncated += batch->rows[i].is_truncated;
     }
     for (int i = 0; i < batch->count && !failed; i++) {

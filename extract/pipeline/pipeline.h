@@ -27,10 +27,11 @@
 
 /* One good image of a batch. */
 typedef struct PfPipelineRow {
-    int64_t sample;    /* index in the dataset */
-    PfImageFile file;  /* its size is that of the image as it was turned */
-    bool is_truncated; /* it ends early, and was taken as far as it goes */
-    bool is_rotated;   /* its EXIF orientation says that it lies on its side, or is mirrored */
+    int64_t sample;      /* index in the dataset */
+    PfImageFile file;    /* its size is that of the image as it was turned */
+    bool is_truncated;   /* it ends early, and was taken as far as it goes */
+    bool is_transparent; /* some of its pixels are less than opaque */
+    bool is_rotated;     /* its EXIF orientation says that it lies on its side, or is mirrored */
 } PfPipelineRow;
 
 typedef struct PfPipeline PfPipeline;
@@ -89,6 +90,7 @@ typedef struct PfPipelineStats {
     int64_t images, rejected, repeated;
     int64_t rotated;             /* of the images: whether or not they were turned */
     int64_t truncated;           /* of the images: ended early, and were taken nevertheless */
+    int64_t transparent;         /* of the images: have pixels that are less than opaque */
     int64_t prefetch;            /* samples that were decoded before the run, and... */
     double prefetch_seconds;     /* ...how long that took, summed over decode threads */
     double seconds;              /* of the run's wall time */

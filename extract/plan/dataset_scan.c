@@ -9,6 +9,7 @@
 #include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "common/cache/split.h"
 #include "common/thread/parallel.h"
 #include "extract/image/image.h"
@@ -360,7 +361,25 @@ typedef struct Look {
     const volatile sig_atomic_t *interrupted;
     const int64_t *samples; /* that are looked at */
     _Atomic int64_t rotated;
+    pthread_mutex_t lock; /* of what is found out below */
+    PfRotations *out;
 } Look;
+
+static void count_lacking(Look *look, const char *format, const char *reason)
+{
+    PfRotations *out = look->out;
+    pthread_mutex_lock(&look->lock);
+    for (size_t i = 0; i < sizeof out->lacking / sizeof *out->lacking; i++) {
+        if (out->lacking[i].format && strcmp(out->lacking[i].format, format)) continue;
+        if (!out->lacking[i].format)
+            pf_format(out->lacking[i].reason, sizeof out->lacking[i].reason, "%" PF_SENTENCE,
+                      reason);
+        out->lacking[i].format = format;
+        out->lacking[i].count++;
+        break;
+    }
+    pthread_mutex_unlock(&look->lock);
+}
 
 static void look_at(void *context, int64_t i)
 {
@@ -368,6 +387,9 @@ static void look_at(void *context, int64_t i)
     uint8_t head[HEAD_BYTES];
     if (look->interrupted && *look->interrupted) return;
     size_t size = pf_dataset_read_head(look->dataset, look->samples[i], head, sizeof head);
+    PfError err = {0};
+    const char *format = pf_image_lacks_library(head, size, &err);
+    if (format) count_lacking(look, format, err.message);
     if (pf_image_orientation(head, size) > 1) atomic_fetch_add(&look->rotated, 1);
 }
 
@@ -395,7 +417,11 @@ int pf_dataset_scan_count_rotations(const PfDatasetScan *scan, int threads,
     int64_t *samples = pf_calloc((size_t)out->looked_at, sizeof *samples, err);
     if (!samples) return -1;
     choose(scan, out, samples);
-    Look look = {.dataset = scan->dataset, .interrupted = interrupted, .samples = samples};
+    Look look = {.dataset = scan->dataset,
+                 .interrupted = interrupted,
+                 .samples = samples,
+                 .lock = PTHREAD_MUTEX_INITIALIZER,
+                 .out = out};
     pf_parallel_for(out->looked_at, threads, look_at, &look);
     out->rotated = look.rotated;
     free(samples);

@@ -83,11 +83,16 @@ typedef struct PfRotations {
     int64_t to_compute; /* images */
     int64_t looked_at;  /* of them */
     int64_t rotated;    /* of those: lie on their side, or are mirrored */
+    struct {
+        const char *format; /* NULL: of no more formats */
+        char reason[256];   /* why its images cannot be decoded here */
+        int64_t count;      /* of those that were looked at */
+    } lacking[8];
 } PfRotations;
 
-/* How many of the images that are to be computed carry an EXIF rotation, as the first bytes of
- * their files say, before anything is decoded. So many threads look at once; files that cannot be
- * read count as upright. */
+/* How many of the images that are to be computed carry an EXIF rotation, and how many are of
+ * formats whose libraries are not there, as the first bytes of their files say, before anything is
+ * decoded. So many threads look at once; files that cannot be read count as upright. */
 int pf_dataset_scan_count_rotations(const PfDatasetScan *scan, int threads,
                                     const volatile sig_atomic_t *interrupted, PfRotations *out,
                                     PfError *err);

@@ -8,6 +8,7 @@
 #include "common/base/hash_index.h"
 #include "common/base/memory.h"
 #include "common/file/file_stamp.h"
+#include "extract/image/image.h"
 
 /* Images that lie together: the rows of a source, or refused ones. */
 typedef struct Part {
@@ -20,7 +21,7 @@ typedef struct Part {
 } Part;
 
 struct PfRowIndex {
-    const char *retried; /* refused images whose reasons begin so are tried again; NULL: none is */
+    bool has_larger_limits; /* than the usual ones */
     PfCache *cache;
     PfJournal *journal;
     int tap_count;
@@ -272,15 +273,14 @@ void pf_row_index_free(PfRowIndex **known)
 
 /* ---- asking ---- */
 
-void pf_row_index_retry(PfRowIndex *known, const char *reason)
+void pf_row_index_expect_larger(PfRowIndex *known)
 {
-    known->retried = reason;
+    known->has_larger_limits = true;
 }
 
 static bool is_retried(const PfRowIndex *known, const PfJournalImage *image)
 {
-    return known->retried && image->reason &&
-           !strncmp(image->reason, known->retried, strlen(known->retried));
+    return image->reason && pf_image_may_be_taken_now(image->reason, known->has_larger_limits);
 }
 
 bool pf_row_index_by_stamp(const PfRowIndex *known, const char *path, const PfFileStamp *stamp,

@@ -24,9 +24,9 @@ typedef struct PfRowIndex PfRowIndex;
  * that has it. */
 int pf_row_index_new(PfCache *cache, PfJournal *journal, PfCacheTap *taps, int tap_count,
                      PfRowIndex **out, PfError *err);
-/* From now on refused images whose reason begins with `reason` count as unknown, so that they are
- * tried again. */
-void pf_row_index_retry(PfRowIndex *known, const char *reason);
+/* Refused images that may be taken now (see image.h) count as unknown, so that they are tried
+ * again; from now on also those that larger limits would let pass. */
+void pf_row_index_expect_larger(PfRowIndex *known);
 void pf_row_index_free(PfRowIndex **known);
 
 /* The image that was last seen at that path with that stamp, a row or a refused one.

@@ -66,7 +66,9 @@ typedef struct PfPreprocess {
     int fast_decode; /* large JPEGs are decoded at a half, a quarter or an eighth of their size */
     int exif;        /* turned as their EXIF orientation says, before anything else */
     PfResizeOrder resize_order;
-    int keep_truncated; /* JPEGs that end early are taken as far as they go */
+    int keep_truncated;    /* JPEGs that end early are taken as far as they go */
+    int has_background;    /* transparency is laid over background; else it is dropped */
+    uint8_t background[3]; /* RGB */
 } PfPreprocess;
 
 /* A set of published weights. */

@@ -23,8 +23,8 @@ stderr_lacks 'that end early'
 
 keep() { extract_fake "$@" --keep-truncated; }
 expect 0 keep photos -o kept.h5 --tap mean,pixels --json kept.json
-stderr_has ', truncated JPEGs kept'
-stderr_has '2 of 17 images are JPEGs that end early, taken as far as they go'
+stderr_has ', truncated files kept'
+stderr_has '2 of 17 images are files that end early, taken as far as they go'
 stderr_has ' 17 rows, 1 rejected'
 stderr_has "${header#photos/}: truncated JPEG: ends before its pixels"
 stderr_lacks '--keep-truncated'
@@ -57,7 +57,7 @@ expect 0 keep photos -o kept32.h5 --tap pixels --store f32
 expect 0 train kept32.h5 --tap pixels -o kept.safetensors
 expect 0 train strict.h5 --tap pixels -o strict.safetensors
 expect 0 predict kept.safetensors "$half" "$marker"
-stderr_has "2 of 2 images are JPEGs that end early, taken as far as they go, as in the model's features"
+stderr_has "2 of 2 images are files that end early, taken as far as they go, as in the model's features"
 predict strict.safetensors "$half" "$marker" > stdout 2> stderr || :
 stderr_has 'truncated JPEG: ends after '
 expect 4 predict kept.safetensors strict.h5

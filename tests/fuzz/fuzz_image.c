@@ -1,4 +1,5 @@
-/* A file's bytes through decoding and preprocessing. */
+/* A file's bytes through decoding and preprocessing; the file's size decides whether files that end
+ * early are taken, and whether transparency is laid over a colour. */
 #include "extract/image/image.h"
 #include "extract/image/preprocess.h"
 #include "fuzz.h"
@@ -37,6 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     static PfImage image;
     PfError err = {0};
+    image.keep_truncated = size & 1;
+    image.has_background = size & 2;
     decode_fast(data, size, &fast);
     if (pf_image_decode(data, size, &image, &err)) {
         fuzz_check_refusal(&err);

@@ -265,11 +265,43 @@ def make_jpegs(folder):
                        out.getvalue())
 
 
+def make_gifs(folder):
+    """Codes of 9 bits for 8 x 4 indices, with and without what a GIF may have."""
+    codes = sum(code << 9 * place for place, code in enumerate([256, *range(32), 257])).to_bytes(39, "little")
+    palette = bytes(range(96))
+    for name, flags, before, place in (("plain", 0, b"", (0, 0)), ("interlaced", 0x40, b"", (0, 0)),
+                                       ("transparent", 0, b"!\xf9\4\1\0\0\5\0", (0, 0)), ("local", 0x84, b"!\xfe\2hi\0", (3, 2))):
+        head = b"GIF89a" + struct.pack("<HHBBB", 9, 5, 0x84, 0, 0) + palette + before
+        descriptor = b"," + struct.pack("<HHHHB", *place, 8, 4, flags) + (palette[::-1] if flags & 0x80 else b"")
+        folder.put(f"{name}.gif", head, descriptor, b"\x08", bytes([len(codes)]), codes, b"\0;")
+
+
+def make_web_images(folder):
+    """AVIF and HEIC are those of the parity tests."""
+    make_gifs(folder)
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "parity"))
+    import heif_pictures
+    for name in ("alpha.avif", "deep10.avif", "alpha.heic", "turned.heic"):
+        folder.put(name, heif_pictures.file(name))
+    try:
+        from PIL import Image
+    except ImportError:
+        print("no WebP seeds: python3-pil is missing")
+        return
+    picture = Image.frombytes("RGBA", (23, 17), bytes((i * i // 7) % 256 for i in range(23 * 17 * 4)))
+    for name, options in {"lossy": {}, "lossless": {"lossless": True}, "moving": {"save_all": True, "append_images": [picture.rotate(9)]},
+                          "turned": {"exif": b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"}}.items():
+        out = io.BytesIO()
+        picture.save(out, "WEBP", **options)
+        folder.put(f"{name}.webp", out.getvalue())
+
+
 def make_images(root):
     folder = Folder(root, "image")
     make_pngs(folder)
     make_plain_images(folder)
     make_jpegs(folder)
+    make_web_images(folder)
 
 
 # ---- CIFAR: see fuzz_cifar.c for how a folder is packed into one input ----

@@ -1,4 +1,5 @@
-/* dump_pixels RESIZE CROP SQUASH bilinear|bicubic [fast] [keep] [exif] [pillow13] < PATHS > PIXELS
+/* dump_pixels RESIZE CROP SQUASH bilinear|bicubic [fast] [keep] [exif] [pillow13] [over=R,G,B] <
+ * PATHS > PIXELS
  *
  * For every path on stdin (one a line) writes what the pixel path makes of it:
  * a byte 1 and (crop, crop, 3) RGB, or a byte 0 where the image was refused, with
@@ -59,7 +60,8 @@ static int dump(const char *path, const PfPreprocess *settings, File *file, PfIm
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fputs("dump_pixels RESIZE CROP SQUASH INTERPOLATION [fast] [keep] [exif] [pillow13]\n",
+        fputs("dump_pixels RESIZE CROP SQUASH INTERPOLATION [fast] [keep] [exif] [pillow13] "
+              "[over=R,G,B]\n",
               stderr);
         return 2;
     }
@@ -72,6 +74,9 @@ int main(int argc, char **argv)
         if (!strcmp(argv[i], "fast")) settings.fast_decode = 1;
         if (!strcmp(argv[i], "keep")) settings.keep_truncated = 1;
         if (!strcmp(argv[i], "exif")) settings.exif = 1;
+        uint8_t *over = settings.background;
+        if (sscanf(argv[i], "over=%hhu,%hhu,%hhu", over, over + 1, over + 2) == 3)
+            settings.has_background = 1;
         if (!strcmp(argv[i], "pillow13")) settings.resize_order = PF_PILLOW13;
     }
     File file = {0};

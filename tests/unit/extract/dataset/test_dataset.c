@@ -414,20 +414,15 @@ END_TEST
 START_TEST(pictures_that_are_left_out_are_counted_by_kind)
 {
     MAKE_TREE("a/1.jpg", "a/Thumbs.db", "a/.DS_Store", "a/desktop.ini", "b/2.jpg", "b/3.TGA",
-              "b/list.csv", "b/LIST.CSV", "b/odd.\033[31m", "README.md", "cover.gif", "loose.jpg");
+              "b/list.csv", "b/LIST.CSV", "b/odd.\033[31m", "README.md", "cover.jxl", "loose.jpg");
     make_file("loose", "\xff\xd8\xff\xe0", 4);
-    make_file("a/IMG_1.HEIC",
-              "\0\0\0\x18"
-              "ftypheix",
-              12);
-    make_file("b/IMG_2.heic",
-              "\0\0\0\x18"
-              "ftypheic",
-              12);
-    make_file("b/untold", "GIF89a", 6);
+    make_file("a/IMG_1.HEIC", "empty", 5);
+    make_file("b/IMG_2.heic", "too", 3);
+    make_file("b/untold", "\0\0\0\x0cJXL ", 8);
     ck_assert_int_eq(mkfifo(in_top("b/pipe"), 0600), 0);
     open_dataset(top, NULL);
-    ck_assert(warns_of("pictures left out that extract does not read: 2 GIF, 2 HEIC, 1 TGA"));
+    ck_assert(
+        warns_of("pictures left out that extract does not read: 2 HEIC, 1 JPEG XL, 1 JXL, 1 TGA"));
     ck_assert(remarks("other files, left out: 2 .csv, 2 without an ending, 1 .md"));
     ck_assert(warns_of("images beside the class folders, left out: 'loose', 'loose.jpg'"));
     ck_assert_int_eq(pf_dataset_count(dataset), 2);
@@ -704,7 +699,8 @@ START_TEST(what_cannot_be_read_says_why)
         assert_unreadable(0, "cannot be opened: Permission denied");
     assert_unreadable(1, "is empty (0 bytes)");
     assert_unreadable(2, "cannot be opened: No such file or directory");
-    assert_unreadable(3, "is too large: 1073741825 bytes, at most 1073741824 are read");
+    assert_unreadable(3, "is too large: 1073741825 bytes, at most 1073741824 are read. Hint: "
+                         "--max-bytes 1073741825");
     assert_unreadable(4, "is a pipe or a device, not an image");
     const char *folder = in_top("folder.jpg");
     pf_dataset_close(&dataset);

@@ -569,8 +569,25 @@ START_TEST(a_format_is_told_by_its_first_bytes)
         {"P2#", 3, "PGM", true},
         {"P65", 3, NULL, false},
         {"P5", 2, NULL, false},
-        {"GIF89a", 6, "GIF", false},
-        {"abcdftypheic", 12, "HEIF", false},
+        {"GIF89a", 6, "GIF", true},
+        {"RIFF1234WEBP", 12, "WebP", true},
+        {"abcdftypheic", 12, "HEIF", true},
+        {"abcdftypmif1", 12, "HEIF", true},
+        {"\0\0\0\x1c"
+         "ftypmif1\0\0\0\0mif1heic",
+         24, "HEIF", true},
+        {"\0\0\0\x1c"
+         "ftypmif1\0\0\0\0miafavif",
+         24, "AVIF", true},
+        {"\0\0\0\x14"
+         "ftypmif1\0\0\0\0miafavif",
+         24, "HEIF", true},
+        {"\0\0\0\x1c"
+         "ftypheic\0\0\0\0mif1avif",
+         24, "HEIF", true},
+        {"abcdftypavis", 12, "AVIF", true},
+        {"abcdftypmp42", 12, NULL, false},
+        {"\0\0\0\x0cJXL ", 8, "JPEG XL", false},
         {"", 0, NULL, false},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -589,10 +606,8 @@ START_TEST(what_is_no_image_is_named)
     expect_refused("hello world, hello", 18, "not an image: begins with 'hello worl'");
     expect_refused("\177ELF\n", 5, "not an image: begins with '\\x7fELF\\x0a'");
     expect_refused("\xff\xd8", 2, "not an image: begins with '\\xff\\xd8'");
-    expect_refused("RIFF1234WEBPVP8 ", 16, "WebP is not supported. Hint: convert it to PNG");
-    expect_refused("GIF89a", 6, "GIF is not supported");
     expect_refused("II*\0....", 8, "TIFF is not supported");
-    expect_refused("\0\0\0\034ftypheic", 12, "HEIF is not supported");
+    expect_refused("\0\0\0\x0cJXL ", 8, "JPEG XL is not supported. Hint: convert it to PNG");
 }
 END_TEST
 
