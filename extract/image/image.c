@@ -64,7 +64,10 @@ static const Format formats[] = {
      .orientation = pf_image_avif_orientation, .open = pf_image_avif_open},
     {"HEIF", SIGNATURE("????ftyp"), .is_it = pf_image_is_heif, .decode = pf_image_heif_decode,
      .open = pf_image_heif_open},
-    {"JPEG 2000", SIGNATURE("\0\0\0\x0cjP  "), .decode = NULL},
+    {"JPEG 2000", SIGNATURE("\0\0\0\x0cjP  "), .decode = pf_image_jpeg2000_decode,
+     .open = pf_image_jpeg2000_open},
+    {"JPEG 2000", SIGNATURE("\xff\x4f\xff\x51"), .decode = pf_image_jpeg2000_decode,
+     .open = pf_image_jpeg2000_open},
     {"JPEG XL", SIGNATURE("\0\0\0\x0cJXL "), .decode = NULL},
     {"Photoshop", SIGNATURE("8BPS"), .decode = NULL},
 };
