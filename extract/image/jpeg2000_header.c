@@ -17,6 +17,7 @@ enum {
     TILE_COMPONENT_BYTES = 1200,
     PRECINCT_BYTES = 600,
     CODE_BLOCK_BYTES = 600,
+    PARTS_PER_PIXEL = 64, /* bytes for all of them, at most; of usual files it is less than 1 */
 };
 
 typedef struct Stream {
@@ -195,6 +196,14 @@ static void read_segments(Stream *stream)
     }
 }
 
+/* What OpenJPEG needs beside the samples. */
+static int64_t parts_bytes(const Stream *stream)
+{
+    double blocks = stream->block_bytes < 1e15 ? stream->block_bytes : 1e15;
+    return stream->tiles * (TILE_BYTES + TILE_COMPONENT_BYTES * stream->components) +
+           (int64_t)blocks;
+}
+
 int pf_jpeg2000_check_header(const uint8_t *bytes, size_t size, const PfImageLimits *limits,
                              PfError *err)
 {
@@ -202,11 +211,12 @@ int pf_jpeg2000_check_header(const uint8_t *bytes, size_t size, const PfImageLim
     if (!PF_JPEG2000_IS_CODESTREAM(bytes) && find_stream(bytes, size, &stream, err)) return -1;
     if (read_size(&stream, limits, err)) return -1;
     read_segments(&stream);
-    int64_t pixels = stream.width * stream.height, tile = stream.tile_width * stream.tile_height;
-    int64_t samples = stream.tiles > 1 ? pixels + tile : pixels; /* of 32 bits per component */
-    double blocks = stream.block_bytes < 1e15 ? stream.block_bytes : 1e15;
-    int64_t needed = 3 * pixels + 4 * stream.components * samples +
-                     stream.tiles * (TILE_BYTES + TILE_COMPONENT_BYTES * stream.components) +
-                     (int64_t)blocks;
-    return pf_image_check_memory(limits, needed, size, err);
+    int64_t parts = parts_bytes(&stream), pixels = stream.width * stream.height;
+    if (parts > PF_IMAGE_FREE_BYTES && parts / PARTS_PER_PIXEL > pixels)
+        return pf_image_bad(err, "broken JPEG 2000: tiles, precincts and code blocks that would "
+                                 "take more memory than its pixels");
+    int64_t samples = pixels; /* of 32 bits per component */
+    if (stream.tiles > 1) samples += stream.tile_width * stream.tile_height;
+    return pf_image_check_memory(limits, 3 * pixels + 4 * stream.components * samples + parts, size,
+                                 err);
 }

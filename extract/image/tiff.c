@@ -139,6 +139,7 @@ typedef struct Picture {
     PfTiffLayout layout;
     uint32_t width, height;
     int orientation;
+    bool has_extra_samples;   /* it says what samples beyond the colours are */
     bool is_tiled, is_planar; /* planar: a block has one sample of each pixel */
     bool is_converted;        /* libtiff converts to RGBA */
     uint32_t block_width, block_height;
@@ -169,22 +170,28 @@ static void read_palette(Picture *picture)
                 (uint8_t)(highest > 255 ? colors[c][i] >> 8 : colors[c][i]);
 }
 
-/* Four samples of RGB of which nothing more is said are taken for RGBA, as in PIL. */
+/* Four samples of RGB of which nothing more is said are taken for RGBA, as in PIL: multiplied where
+ * they are in compressed planes. */
 static void read_alpha(Picture *picture)
 {
     PfTiffLayout *layout = &picture->layout;
     uint16_t count = 0, *kinds = NULL;
     bool is_rgb = layout->photometric == PF_TIFF_RGB;
+    bool is_in_compressed_planes =
+        picture->is_planar &&
+        get_u16(picture, TIFFTAG_COMPRESSION, COMPRESSION_NONE) != COMPRESSION_NONE;
     bool may_have = layout->photometric <= PF_TIFF_PALETTE && layout->bits <= 16 &&
                     layout->sample_format != PF_TIFF_SIGNED;
     layout->alpha = PF_TIFF_OPAQUE;
     if (!may_have) return;
     tiff.TIFFGetFieldDefaulted(picture->file, TIFFTAG_EXTRASAMPLES, &count, &kinds);
-    if (!count)
-        layout->alpha = is_rgb && layout->samples == 4 ? PF_TIFF_STRAIGHT : PF_TIFF_OPAQUE;
-    else if (kinds[0] == EXTRASAMPLE_UNASSALPHA)
+    if (!picture->has_extra_samples)
+        layout->alpha = !is_rgb || layout->samples != 4 ? PF_TIFF_OPAQUE
+                        : is_in_compressed_planes       ? PF_TIFF_PREMULTIPLIED
+                                                        : PF_TIFF_STRAIGHT;
+    else if (count && kinds[0] == EXTRASAMPLE_UNASSALPHA)
         layout->alpha = PF_TIFF_STRAIGHT;
-    else if (kinds[0] == EXTRASAMPLE_ASSOCALPHA && layout->photometric != PF_TIFF_PALETTE)
+    else if (count && kinds[0] == EXTRASAMPLE_ASSOCALPHA && layout->photometric != PF_TIFF_PALETTE)
         layout->alpha = PF_TIFF_PREMULTIPLIED;
 }
 
@@ -212,9 +219,9 @@ static int read_layout(Picture *picture, PfError *err)
     layout->samples = get_u16(picture, TIFFTAG_SAMPLESPERPIXEL, 1);
     layout->sample_format = get_u16(picture, TIFFTAG_SAMPLEFORMAT, PF_TIFF_UNSIGNED);
     layout->photometric = get_u16(picture, TIFFTAG_PHOTOMETRIC, PF_TIFF_WHITE_IS_ZERO);
-    read_alpha(picture);
     picture->orientation = get_u16(picture, TIFFTAG_ORIENTATION, 1);
     picture->is_planar = layout->samples > 1 && get_u16(picture, TIFFTAG_PLANARCONFIG, 1) == 2;
+    read_alpha(picture);
     picture->is_tiled = tiff.TIFFIsTiled(picture->file);
     if (layout->photometric == PF_TIFF_PALETTE && layout->bits <= 8) read_palette(picture);
     choose_conversion(picture);
@@ -454,8 +461,9 @@ int pf_image_tiff_decode(const uint8_t *bytes, size_t size, int least_side, PfIm
                          PfError *err)
 {
     (void)least_side;
-    if (pf_tiff_check_directory(bytes, size, &image->limits, err)) return -1;
     Picture picture = {.source = {.bytes = bytes, .size = size}};
+    if (pf_tiff_check_directory(bytes, size, &image->limits, &picture.has_extra_samples, err))
+        return -1;
     picture.file = open_source(&picture.source, &image->limits);
     if (!picture.file) return broken(&picture.source, err);
     int result = read_picture(&picture, image, err);

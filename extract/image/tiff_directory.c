@@ -2,7 +2,7 @@
  * of every value, and a directory may point to the same megabytes many thousand times. */
 #include "extract/image/tiff_internal.h"
 
-enum { TAG_WIDTH = 256, TAG_HEIGHT = 257 };
+enum { TAG_WIDTH = 256, TAG_HEIGHT = 257, TAG_EXTRA_SAMPLES = 338 };
 
 typedef struct Directory {
     const uint8_t *bytes;
@@ -69,17 +69,19 @@ static int64_t entry_value(const Directory *directory, uint64_t entry)
 }
 
 int pf_tiff_check_directory(const uint8_t *bytes, size_t size, const PfImageLimits *limits,
-                            PfError *err)
+                            bool *has_extra_samples, PfError *err)
 {
     /* The signature has been seen. */
     Directory directory = {bytes, size, bytes[0] == 'M', bytes[2] == 43 || bytes[3] == 43};
     uint64_t position = 0, count = 0, outside = 0;
     if (find_entries(&directory, &position, &count, err)) return -1;
     int64_t width = 0, height = 0;
+    *has_extra_samples = false;
     for (uint64_t i = 0; i < count; i++, position += directory.is_big ? 20 : 12) {
         uint64_t tag = get(&directory, position, 2);
         if (tag == TAG_WIDTH) width = entry_value(&directory, position);
         if (tag == TAG_HEIGHT) height = entry_value(&directory, position);
+        if (tag == TAG_EXTRA_SAMPLES) *has_extra_samples = true;
         outside += outside_bytes(&directory, position);
         if (outside > size)
             return pf_image_bad(err, "broken TIFF: the values that its directory points to are "

@@ -6,9 +6,11 @@
 #include "extract/image/internal.h"
 
 /* Sees that the first directory gives a size within the limits, and that its values together are
- * no larger than the file, so that reading it takes no more memory than the file does. */
+ * no larger than the file, so that reading it takes no more memory than the file does.
+ * *has_extra_samples: whether it says what samples beyond the colours are; libtiff does not tell.
+ */
 int pf_tiff_check_directory(const uint8_t *bytes, size_t size, const PfImageLimits *limits,
-                            PfError *err);
+                            bool *has_extra_samples, PfError *err);
 
 /* TIFF's own numbers for photometric interpretations and formats of samples. */
 enum {
