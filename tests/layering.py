@@ -56,7 +56,7 @@ predict: common/base common/thread common/file common/backbone extract/image ext
 RESERVED = {
     r"hdf5\.h|H5.*\.h": "common/cache/hdf5/*",
     r"jpeglib\.h|turbojpeg\.h|spng\.h|stb/.*": "extract/image/*",
-    r"webp/.*|avif/.*|libheif/.*|tiff.*\.h|openjpeg\.h": "extract/image/*",
+    r"webp/.*|avif/.*|libheif/.*|tiff.*\.h|openjpeg\.h|lcms2\.h": "extract/image/*",
     r"torch/.*|ATen/.*|c10/.*|caffe2/.*": "common/torch/*",
     r"onnx\.pb-c\.h|protobuf-c/.*": "predict/export/onnx*",
     r"cblas.*\.h": "",

@@ -14,9 +14,12 @@ PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, p
 PfImageDecoder pf_image_webp_decode, pf_image_gif_decode, pf_image_avif_decode,
     pf_image_heif_decode;
 
+PfImageDecoder pf_image_tiff_decode, pf_image_jpeg2000_decode;
+
 /* Opens the library that a format needs; fails where it is not there (codec_library.h). */
 typedef int PfImageOpen(PfError *err);
 
+PfImageOpen pf_image_tiff_open, pf_image_jpeg2000_open;
 PfImageOpen pf_image_webp_open, pf_image_avif_open, pf_image_heif_open;
 
 /* Which of HEIF's family a file is that has ftyp behind its first four bytes. */
@@ -27,6 +30,11 @@ bool pf_image_is_heif(const uint8_t *bytes, size_t size);
  * samples of alpha, or says which colours are transparent. */
 int pf_image_stb_decode(const uint8_t *png, size_t size, bool has_alpha, PfImage *image,
                         PfError *err);
+
+/* One pixel: Y, Cb and Cr of 8 bits by JPEG's formula in PIL's fractions; cyan, magenta, yellow and
+ * black, of which 255 is full ink. */
+void pf_image_rgb_from_ycc(const uint8_t *ycc, uint8_t *rgb);
+void pf_image_rgb_from_cmyk(const uint8_t *cmyk, uint8_t *rgb);
 
 /* What a file, or its beginning, says of the picture's orientation; 0 where it says nothing. */
 typedef int PfImageOrientation(const uint8_t *bytes, size_t size);

@@ -296,8 +296,56 @@ def make_web_images(folder):
         folder.put(f"{name}.webp", out.getvalue())
 
 
+def tiff(mark, tags, data):
+    """tags: (number, type 3 or 4, value); the data lie behind the header, at 8."""
+    order = b"II" if mark == "<" else b"MM"
+    entries = b"".join(struct.pack(mark + "HHIHH" if kind == 3 else mark + "HHII", number, kind, 1, value,
+                                   *([0] if kind == 3 else [])) for number, kind, value in sorted(tags))
+    return (order + struct.pack(mark + "HI", 42, 8 + len(data)) + data + struct.pack(mark + "H", len(tags)) + entries
+            + bytes(4))
+
+
+def make_raw_tiffs(folder):
+    """What Pillow does not write: tiles, planes, odd depths."""
+    for mark in "<>":
+        for name, bits, samples, photometric, tile, more in (
+                ("grey1", 1, 1, 0, 0, []), ("grey4", 4, 1, 1, 0, [(266, 3, 2)]), ("grey12", 12, 1, 1, 0, []),
+                ("grey16", 16, 1, 1, 16, []), ("la", 8, 2, 1, 0, [(338, 3, 1)]), ("float", 32, 1, 1, 0, [(339, 3, 3)]),
+                ("rgb", 8, 3, 2, 16, [(274, 3, 6)]), ("cmyk16", 16, 4, 5, 0, []), ("ycc", 8, 3, 6, 0, [(530, 3, 1)])):
+            data = bytes(i * 7 % 256 for i in range(16 * 16 * samples * max(bits, 8) // 8))
+            tags = [(256, 4, 13), (257, 4, 9), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (277, 3, samples)]
+            blocks = ([(322, 4, tile), (323, 4, tile), (324, 4, 8), (325, 4, len(data))] if tile
+                      else [(273, 4, 8), (278, 4, 9), (279, 4, len(data))])
+            folder.put(f"{name}_{'II' if mark == '<' else 'MM'}.tif", tiff(mark, tags + blocks + more, data))
+
+
+def make_tiffs_and_jpeg2000(folder):
+    try:
+        from PIL import Image
+    except ImportError:
+        print("no TIFF and JPEG 2000 seeds of Pillow's: python3-pil is missing")
+        return
+    picture = Image.frombytes("RGB", (23, 17), bytes((i * i // 7) % 256 for i in range(23 * 17 * 3)))
+    cases = [("1", "tif", {"compression": codec}) for codec in ("group3", "group4", "tiff_ccitt", "packbits")]
+    cases += [(mode, "tif", {"compression": codec}) for mode in ("L", "RGB", "CMYK", "P")
+              for codec in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits", "lzma", "zstd")]
+    cases += [("F", "tif", {"compression": "tiff_lzw"}), ("RGBA", "tif", {"big_tiff": True})]
+    cases += [(mode, ending, options) for mode in ("L", "RGB", "RGBA") for ending in ("jp2", "j2k")
+              for options in ({}, {"tile_size": (8, 8), "num_resolutions": 2}, {"irreversible": True})]
+    for number, (mode, ending, options) in enumerate(cases):
+        out = io.BytesIO()
+        out.name = f"seed.{ending}"
+        try:
+            picture.convert(mode).save(out, "TIFF" if ending == "tif" else "JPEG2000", **options)
+        except (OSError, RuntimeError, KeyError):
+            continue
+        folder.put(f"{mode}_{number}.{ending}", out.getvalue())
+
+
 def make_images(root):
     folder = Folder(root, "image")
+    make_raw_tiffs(folder)
+    make_tiffs_and_jpeg2000(folder)
     make_pngs(folder)
     make_plain_images(folder)
     make_jpegs(folder)

@@ -606,7 +606,7 @@ START_TEST(what_is_no_image_is_named)
     expect_refused("hello world, hello", 18, "not an image: begins with 'hello worl'");
     expect_refused("\177ELF\n", 5, "not an image: begins with '\\x7fELF\\x0a'");
     expect_refused("\xff\xd8", 2, "not an image: begins with '\\xff\\xd8'");
-    expect_refused("II*\0....", 8, "TIFF is not supported");
+    expect_refused("II*\0....", 8, "truncated TIFF: ends after 8 bytes");
     expect_refused("\0\0\0\x0cJXL ", 8, "JPEG XL is not supported. Hint: convert it to PNG");
 }
 END_TEST
