@@ -11,6 +11,7 @@
 
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/file/foreign_file.h"
 #include "common/file/input_file.h"
 #include "common/weights/internal.h"
 
@@ -139,36 +140,29 @@ static const struct {
     {"safetensors", is_safetensors, pf_weights_read_safetensors},
 };
 
-/* What else people have under a weight file's name. */
-static const struct {
-    size_t offset;
-    const char *magic, *what;
-} strangers[] = {
-    {0, "\211HDF\r\n\032\n", "an HDF5 file"},
-    {0, "version https://git-lfs",
-     "a Git LFS pointer: the file itself was not fetched (git lfs pull)"},
-    {0, "<!", "a web page: the download went wrong"},
-    {0, "<html", "a web page: the download went wrong"},
-    {0, "\037\213", "gzip-compressed: unpack it first"},
-    {257, "ustar",
-     "a tar archive, as torch before 0.1.10 wrote it: load it in Python and save it again"},
-    {0, "\200", "a pickle, but not one that torch.save wrote"},
-};
+/* "a text that begins 'Entry not found'", as servers answer; NULL where it is no text. */
+static const char *describe_text(const PfWeights *weights, char *text, size_t size)
+{
+    size_t length = 0;
+    while (length < weights->size && length < 60 && weights->bytes[length] != '\n' &&
+           isprint(weights->bytes[length]))
+        length++;
+    if (length < 4 || (length < weights->size && length < 60 && weights->bytes[length] != '\n'))
+        return NULL;
+    pf_format(text, size, "a text that begins '%.*s'", (int)length, (const char *)weights->bytes);
+    return text;
+}
 
 static int not_weights(const PfWeights *weights, PfError *err)
 {
-    const char *what = weights->size ? "something else" : "empty";
-    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
-        size_t length = strlen(strangers[i].magic);
-        if (weights->size < strangers[i].offset + length ||
-            memcmp(weights->bytes + strangers[i].offset, strangers[i].magic, length))
-            continue;
-        what = strangers[i].what;
-        break;
-    }
+    char text[PF_PRINTABLE_SIZE];
+    const char *what = pf_foreign_file_what(weights->bytes, weights->size, PF_FOREIGN_AS_WEIGHTS);
+    if (!weights->size) what = "empty";
+    if (!what && weights->bytes[0] == 0x80) what = "a pickle, but not one that torch.save wrote";
+    if (!what) what = describe_text(weights, text, sizeof text);
     return pf_fail(err, PF_EXIT_FAILED,
                    "weights '%s': expected a .safetensors or torch .pth file; found: %s",
-                   weights->source, what);
+                   weights->source, what ? what : "something else");
 }
 
 static int read_content(PfWeights *weights, PfError *err)
