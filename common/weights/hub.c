@@ -264,7 +264,7 @@ int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha25
     if (!spec) return pf_weights_find(arch, known, out, entry, err);
     if (!strncmp(spec, "random:", 7)) return load_random(arch, spec + 7, out, err);
     if (load_file(spec, known, out, err)) return -1;
-    if (pf_weights_see_through_prefix(*out, arch, err)) {
+    if (pf_weights_translate_names(*out, err) || pf_weights_see_through_prefix(*out, arch, err)) {
         pf_weights_close(out);
         return -1;
     }

@@ -234,8 +234,22 @@ static int map_file(const char *path, const uint8_t **bytes, size_t *size, PfFil
 }
 
 static int open_file(const char *path, const char *entry, bool as_before, PfWeights **out,
+                     PfError *err);
+
+static int open_folder(const char *folder, const char *entry, bool as_before, PfWeights **out,
+                       PfError *err)
+{
+    char *path = pf_weights_in_folder(folder, err);
+    if (!path) return -1;
+    int failed = open_file(path, entry, as_before, out, err);
+    free(path);
+    return failed;
+}
+
+static int open_file(const char *path, const char *entry, bool as_before, PfWeights **out,
                      PfError *err)
 {
+    struct stat status;
     if (entry && strlen(entry) >= PF_ENTRY_SIZE)
         return pf_fail(err, PF_EXIT_USAGE, "weights '%s': the key '%s' is longer than %d bytes",
                        path, entry, PF_ENTRY_SIZE - 1);
@@ -243,6 +257,10 @@ static int open_file(const char *path, const char *entry, bool as_before, PfWeig
     size_t size = 0;
     PfFileStamp stamp = {0};
     *out = NULL;
+    if (!stat(path, &status) && S_ISDIR(status.st_mode))
+        return open_folder(path, entry, as_before, out, err);
+    if (pf_weights_is_index(path)) return pf_weights_open_index(path, entry, out, err);
+    if (pf_weights_check_distributed(path, err)) return -1;
     if (map_file(path, &bytes, &size, &stamp, err)) return -1;
     if (open_bytes(path, bytes, size, entry, as_before, out, err)) {
         pf_input_file_unmap(bytes, size);
@@ -280,6 +298,8 @@ void pf_weights_close(PfWeights **weights)
     free(closing->tensors);
     free(closing->by_name);
     cJSON_Delete(closing->header);
+    for (size_t i = 0; i < closing->shard_count; i++) pf_weights_close(&closing->shards[i]);
+    free(closing->shards);
     if (closing->is_mapped) pf_input_file_unmap(closing->bytes, closing->size);
     free(closing->source);
     free(closing);
@@ -321,15 +341,19 @@ const char *pf_weights_still_there(const char *noted)
     return is_there ? noted : NULL;
 }
 
+void pf_weights_set_sha256(PfWeights *weights, const void *bytes, size_t size)
+{
+    pf_digest_sha256_text(bytes, size, weights->sha256);
+    if (!*weights->entry) return;
+    char text[PF_SHA256_TEXT_SIZE + PF_ENTRY_SIZE];
+    int length = snprintf(text, sizeof text, "%s#%s", weights->sha256, weights->entry);
+    pf_digest_sha256_text(text, (size_t)length, weights->sha256);
+}
+
 const char *pf_weights_sha256(PfWeights *weights)
 {
     if (*weights->sha256) return weights->sha256;
-    pf_digest_sha256_text(weights->bytes, weights->size, weights->sha256);
-    if (*weights->entry) {
-        char text[PF_SHA256_TEXT_SIZE + PF_ENTRY_SIZE];
-        int size = snprintf(text, sizeof text, "%s#%s", weights->sha256, weights->entry);
-        pf_digest_sha256_text(text, (size_t)size, weights->sha256);
-    }
+    pf_weights_set_sha256(weights, weights->bytes, weights->size);
     return weights->sha256;
 }
 
