@@ -110,6 +110,7 @@ int pf_weights_translate_names(PfWeights *weights, PfError *err)
     size_t length, unknown = 0;
     const char *first_unknown = NULL, *found = find_prefix(weights, &length);
     if (!found) return 0;
+    if (pf_weights_check_resnet_config(weights, err)) return -1;
     char *prefix = pf_asprintf(err, "%.*s", (int)length, found);
     if (!prefix) return -1;
     for (size_t i = 0; i < weights->count; i++) {
@@ -141,8 +142,7 @@ int pf_weights_translate_names(PfWeights *weights, PfError *err)
 
 #define INDEX_BYTES ((off_t)64 << 20)
 
-/* The text of a file, ended by a zero; NULL with a failure. */
-static char *read_text(const char *path, off_t limit, PfError *err)
+char *pf_weights_read_text(const char *path, off_t limit, PfError *err)
 {
     struct stat status;
     int fd = pf_input_file_open(AT_FDCWD, path, "weights", &status, err);
@@ -252,7 +252,7 @@ static int digest_shards(PfWeights *weights, PfError *err)
 
 int pf_weights_open_index(const char *path, const char *entry, PfWeights **out, PfError *err)
 {
-    char *text = read_text(path, INDEX_BYTES, err);
+    char *text = pf_weights_read_text(path, INDEX_BYTES, err);
     *out = NULL;
     if (!text || pf_json_check_size(text, strlen(text), path, "index", err)) {
         free(text);

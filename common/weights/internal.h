@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/base/arena.h"
 #include "common/pickle/pickle.h"
@@ -93,6 +94,11 @@ bool pf_weights_is_index(const char *path);
  * pf_weights_open_entry. The SHA-256 is that of the lines that sha256sum prints for the shards, by
  * name. */
 int pf_weights_open_index(const char *path, const char *entry, PfWeights **out, PfError *err);
+
+/* A file's text, ended by a zero, to be freed; NULL with a failure, also where it is longer. */
+char *pf_weights_read_text(const char *path, off_t limit, PfError *err);
+/* Refuses a ResNet whose config.json says that it computes something else than torchvision's. */
+int pf_weights_check_resnet_config(const PfWeights *weights, PfError *err);
 
 /* The file, or the index, that is meant by a folder: to be freed. NULL with a failure that says
  * what there is. */

@@ -129,6 +129,39 @@ stderr_has 'up to date'
 expect 0 train c.h5 -q --tap avgpool --epochs 1 --val 0 -o m.safetensors
 expect 0 predict m.safetensors photos/a/*.pgm -q
 
+# ---- what config.json and preprocessor_config.json say ----
+
+fake_backbone
+follows() { # follows CONFIG NAME WORDS: with that text in the file NAME of own/, extract warns with these words, and no longer where it does as they say.
+  rm -f own/*.json && printf '%s' "$1" > "own/$2"
+  expect 0 extract photos -o d.h5 --force --backbone resnet18_w16 --weights own --resize 32 --crop 32 $OPTIONS
+  if [ -z "$3" ]; then stderr_lacks otherwise; else stderr_has "'own/$2', beside the weights, prepares images otherwise than this run$3"; fi
+}
+OPTIONS='--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225'
+follows '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.25, 0.5], "size": {"height": 48, "width": 48}, "resample": 3}' preprocessor_config.json \
+  '. To follow it, add --mean 0.5,0.5,0.5 --std 0.5,0.25,0.5 --squash --crop 48 --interpolation bicubic'
+follows '{"image_mean": [0.485, 0.456, 0.406], "size": {"shortest_edge": 28}, "crop_pct": 0.875, "feature_extractor_type": "ConvNextFeatureExtractor"}' \
+  preprocessor_config.json '. To follow it, add --resize 32 --crop 28'
+follows '{"size": 384, "image_processor_type": "ConvNextImageProcessor"}' preprocessor_config.json '. To follow it, add --squash --crop 384'
+follows '{"size": {"shortest_edge": 40}, "do_center_crop": true, "crop_size": {"height": 32, "width": 32}, "resample": 1}' preprocessor_config.json \
+  '. To follow it, add --resize 40 --crop 32; it asks for what is not done here: resampling lanczos'
+follows '{"do_normalize": false, "do_resize": false}' preprocessor_config.json '. To follow it, add --mean 0,0,0 --std 1,1,1'
+follows '{"rescale_factor": 0.00784313725}' preprocessor_config.json '; it asks for what is not done here: another scale of pixels than 1/255'
+follows '{"pretrained_cfg": {"input_size": [3, 30, 30], "crop_pct": 0.95, "interpolation": "bicubic", "mean": [0.5, 0.5, 0.5], "std": [0.229, 0.224, 0.225]}}' \
+  config.json '. To follow it, add --mean 0.5,0.5,0.5 --resize 31 --crop 30 --interpolation bicubic'
+# Whoever does as they say, or whose files say nothing else, hears nothing.
+follows '{"architectures": ["ResNet"], "size": "large", "image_mean": [1], "pretrained_cfg": 3}' config.json ''
+OPTIONS='--mean .5,.5,.5 --std .5,.25,.5 --interpolation bicubic'
+follows '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.25, 0.5], "size": {"shortest_edge": 32}, "do_center_crop": true, "crop_size": 32, "resample": 3}' \
+  preprocessor_config.json ''
+follows 'nothing' preprocessor_config.json ''
+stderr_has "'own/preprocessor_config.json', beside the weights, is not read:"
+for config in '{"downsample_in_bottleneck": true}' '{"downsample_in_first_stage": true}' '{"hidden_act": "gelu"}'; do
+  echo "$config" > theirs/config.json
+  expect 1 extract photos -o d.h5 --force --backbone resnet18_w16 --weights theirs
+  stderr_has "another network than torchvision's ResNet"
+done
+
 wrong() {
   expect 1 extract photos -o d.h5 --backbone resnet18_w16 --weights "$1"
   shift; for words in "$@"; do stderr_has "$words"; done
