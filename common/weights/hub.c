@@ -230,6 +230,9 @@ static int load_entry(const char *path, const char *entry, const PfFileStampSha2
                       PfWeights **out, PfError *err)
 {
     if (pf_weights_open_entry(path, entry, out, err)) return -1;
+    if (*(*out)->averaged)
+        pf_say("weights '%s': an averaged copy lies inside, too: --weights '%s#%s' takes it", path,
+               path, (*out)->averaged);
     if (entry || !pf_weights_entry(*out)) return 0;
     PfWeights *before = NULL;
     if (is_known_whole(*out, known) && !pf_weights_open_as_before(path, &before, NULL)) {

@@ -32,6 +32,7 @@ struct PfWeights {
     const char *wanted_entry;         /* while it is read: lent, or NULL */
     bool as_before;                   /* no averaged copy, nothing that programs before refused */
     char entry[PF_ENTRY_SIZE];        /* pf_weights_entry; "" for none */
+    char averaged[PF_ENTRY_SIZE];     /* key of an averaged copy that is not used; "" for none */
     size_t foreign_count;             /* tensors of kinds that are not read, beside the others */
     PfWeights **shards;               /* owned, by name: the files of an index; else none */
     size_t shard_count, shard_capacity;
