@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/cache/image_file.h"
 #include "common/file/input_file.h"
 #include "common/thread/parallel.h"
 #include "extract/backbone/session.h"
@@ -302,31 +303,36 @@ static int check_cache(const Prediction *run, const PfCache *cache, PfError *err
     return failed;
 }
 
+static void write_cached_row(Prediction *run, const PfCache *cache, const PfImageFiles *files,
+                             int64_t row, const float *outputs)
+{
+    char name[PF_ROW_NAME_SIZE];
+    PfImageFile file = pf_image_files_at(files, row);
+    if (!file.path) file.path = pf_image_file_row_name(cache, row, name);
+    write_row(run, file.path, file.width, file.height, outputs);
+}
+
 static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *err)
 {
     PfCache *cache = cached->cache;
     int64_t outputs_fit = BLOCK_BYTES / (run->scorer->outputs * (int64_t)sizeof(float)) + 1;
     int64_t block = pf_min(cached->block_rows, outputs_fit);
-    const char *const *paths;
     int64_t rows = pf_cache_row_count(cache);
-    int32_t *widths = pf_calloc((size_t)rows, sizeof *widths, err);
-    int32_t *heights = pf_calloc((size_t)rows, sizeof *heights, err);
+    PfImageFiles files;
+    int failed = pf_image_files_read(cache, &files, err);
     float *features =
         pf_alloc_aligned((size_t)(block * run->scorer->features), sizeof *features, err);
-    int failed = !widths || !heights || !features || pf_cache_paths(cache, &paths, err) ||
-                 pf_cache_find_image_sizes(cache, widths, heights, err);
+    failed = failed || !features;
     for (int64_t first = 0; first < rows && !failed; first += block) {
         int64_t count = pf_min(rows - first, block);
         const float *outputs;
         failed = pf_cached_features_read(cached, first, count, features, err) ||
                  pf_scorer_score(run->scorer, count, features, PF_DTYPE_F32, &outputs, err);
         for (int64_t i = 0; i < count && !failed; i++)
-            write_row(run, paths[first + i], widths[first + i], heights[first + i],
-                      outputs + i * run->scorer->outputs);
+            write_cached_row(run, cache, &files, first + i, outputs + i * run->scorer->outputs);
     }
     free(features);
-    free(heights);
-    free(widths);
+    pf_image_files_free(&files);
     return failed ? -1 : 0;
 }
 

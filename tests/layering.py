@@ -49,7 +49,7 @@ train/finetune: common/base common/weights common/model common/cache common/back
 train: common/base common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
 predict/model: common/base common/model common/cache common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
-predict: common/base common/thread common/file common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
+predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
 """
 
 # Headers of libraries, and who alone may include them.

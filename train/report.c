@@ -58,10 +58,11 @@ static void print_data(const PfCache *cache, const PfTrainOptions *options, cons
         snprintf(left_out, sizeof left_out, ", %lld unlabelled left out",
                  (long long)table->unlabelled);
     if (table->val > 0)
-        snprintf(chosen, sizeof chosen, " (%g %% of train, by hash of %s)", 100 * table->val,
-                 !table->keys        ? "the paths"
-                 : table->has_groups ? "the groups"
-                                     : "the bytes");
+        snprintf(chosen, sizeof chosen, " (%g %% of train, by %s)", 100 * table->val,
+                 !table->keys        ? "hash of the paths"
+                 : table->has_groups ? "hash of the groups"
+                 : table->by_number  ? "row number"
+                                     : "hash of the bytes");
     if (sweep->tap_count > 1)
         snprintf(taps, sizeof taps, "all %d taps", sweep->tap_count);
     else

@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/file/foreign_file.h"
 #include "common/file/input_file.h"
 #include "common/file/path.h"
 
@@ -53,6 +54,14 @@ static int take_bytes(PfScriptFile *script, int fd, off_t size, PfError *err)
     return !script->bytes || read_all(fd, script->path, script->bytes, script->size, err) ? -1 : 0;
 }
 
+static int check_kind(const PfScriptFile *script, PfError *err)
+{
+    const char *what = pf_foreign_file_what(script->bytes, script->size, PF_FOREIGN_AS_BACKBONE);
+    if (!what) return 0;
+    return pf_fail(err, PF_EXIT_FAILED, "'%s' is not a TorchScript file: it is %s", script->path,
+                   what);
+}
+
 static int take_digest(PfScriptFile *script, const PfFileStampSha256 *known, PfError *err)
 {
     struct stat status;
@@ -64,7 +73,7 @@ static int take_digest(PfScriptFile *script, const PfFileStampSha256 *known, PfE
     if (digest) {
         snprintf(script->sha256, sizeof script->sha256, "%s", digest);
     } else {
-        failed = take_bytes(script, fd, status.st_size, err);
+        failed = take_bytes(script, fd, status.st_size, err) || check_kind(script, err);
         if (!failed) pf_digest_sha256_text(script->bytes, script->size, script->sha256);
     }
     close(fd);

@@ -1,5 +1,6 @@
 #include "common/cache/image_file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,4 +66,11 @@ PfImageFile pf_image_files_at(const PfImageFiles *files, int64_t row)
                         .height = files->heights[row]};
     memcpy(file.digest, files->digests[row], PF_DIGEST_SIZE);
     return file;
+}
+
+const char *pf_image_file_row_name(const PfCache *cache, int64_t row, char name[PF_ROW_NAME_SIZE])
+{
+    const char *path = pf_cache_path(cache), *slash = strrchr(path, '/');
+    snprintf(name, PF_ROW_NAME_SIZE, "%s#%lld", slash ? slash + 1 : path, (long long)row);
+    return name;
 }

@@ -40,4 +40,9 @@ int pf_image_files_read(PfCache *cache, PfImageFiles *out, PfError *err);
 void pf_image_files_free(PfImageFiles *files);
 PfImageFile pf_image_files_at(const PfImageFiles *files, int64_t row);
 
+/* What a row is called whose cache has no paths: "mine.h5#7", cut off where it is too long. Returns
+ * name. */
+#define PF_ROW_NAME_SIZE 400
+const char *pf_image_file_row_name(const PfCache *cache, int64_t row, char name[PF_ROW_NAME_SIZE]);
+
 #endif

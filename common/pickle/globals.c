@@ -1,5 +1,6 @@
 /* The names that a pickle may mention, and what calling them would have made. */
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "common/base/printable.h"
 #include "common/pickle/internal.h"
@@ -28,6 +29,11 @@ static const PfPickleGlobal allowed_globals[] = {
     {"numpy", "dtype", PF_ROLE_OPAQUE, 0, 0},
     {"numpy.core.multiarray", "scalar", PF_ROLE_OPAQUE, 0, 0},
     {"numpy._core.multiarray", "scalar", PF_ROLE_OPAQUE, 0, 0},
+    {"numpy", "ndarray", PF_ROLE_OPAQUE, 0, 0},
+    {"numpy.core.multiarray", "_reconstruct", PF_ROLE_OPAQUE, 0, 0},
+    {"numpy._core.multiarray", "_reconstruct", PF_ROLE_OPAQUE, 0, 0},
+    {"numpy.core.numeric", "_frombuffer", PF_ROLE_OPAQUE, 0, 0},
+    {"numpy._core.numeric", "_frombuffer", PF_ROLE_OPAQUE, 0, 0},
     {"_codecs", "encode", PF_ROLE_OPAQUE, 0, 0},
     {"torch._utils", "_rebuild_from_type_v2", PF_ROLE_TYPED, 0, 0},
     {"torch._tensor", "_rebuild_from_type_v2", PF_ROLE_TYPED, 0, 0},
@@ -37,6 +43,9 @@ static const PfPickleGlobal allowed_globals[] = {
     {"torch._utils", "_rebuild_meta_tensor_no_storage", PF_ROLE_FOREIGN, 0, 0},
     {"torch._utils", "_rebuild_nested_tensor", PF_ROLE_FOREIGN, 0, 0},
     {"torch._utils", "_rebuild_wrapper_subclass", PF_ROLE_FOREIGN, 0, 0},
+    {"torch._utils", "_rebuild_device_tensor_from_numpy", PF_ROLE_FOREIGN, 0, 0},
+    {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor", PF_ROLE_FOREIGN, 0, 0},
+    {"torch.storage", "TypedStorage", PF_ROLE_OPAQUE, 0, 0},
     {"torch", "ComplexFloatStorage", PF_ROLE_STORAGE, 0, 8},
     {"torch", "ComplexDoubleStorage", PF_ROLE_STORAGE, 0, 16},
     {"torch", "QInt8Storage", PF_ROLE_STORAGE, 0, 1},
@@ -85,6 +94,28 @@ static const PfPickleGlobal allowed_globals[] = {
     {"torch", "per_tensor_affine", PF_ROLE_OPAQUE, 0, 0},
     {"torch", "per_channel_affine", PF_ROLE_OPAQUE, 0, 0},
     {"torch", "per_channel_affine_float_qparams", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "bcomplex32", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "bits8", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "bits16", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "bits1x8", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "bits2x4", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "bits4x2", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "uint1", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "uint2", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "uint3", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "uint4", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "uint5", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "uint6", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "uint7", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "int1", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "int2", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "int3", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "int4", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "int5", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "int6", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "int7", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "per_tensor_symmetric", PF_ROLE_OPAQUE, 0, 0},
+    {"torch", "per_channel_symmetric", PF_ROLE_OPAQUE, 0, 0},
     {"torch.nn.parameter", "Parameter", PF_ROLE_OPAQUE, 0, 0},
     {"torch.nn.parameter", "Buffer", PF_ROLE_OPAQUE, 0, 0},
     {"torch.serialization", "_get_layout", PF_ROLE_OPAQUE, 0, 0},
@@ -150,15 +181,45 @@ const PfPickleNames pf_pickle_weights = {
             "torch.save(model.state_dict(), ...)",
     .globals = allowed_globals,
     .count = sizeof allowed_globals / sizeof allowed_globals[0],
+    .has_tensor_types = true,
 };
+
+/* "torch.cuda", "HalfTensor" and the like: the name of a type, as arguments hold it. */
+static bool is_tensor_type(PfPickleText module, PfPickleText name)
+{
+    static const char *const modules[] = {"torch", "torch.cuda", "torch.sparse",
+                                          "torch.cuda.sparse"};
+    static const char *const elements[] = {"Byte", "Char",     "Short",        "Int",
+                                           "Long", "Half",     "Float",        "Double",
+                                           "Bool", "BFloat16", "ComplexFloat", "ComplexDouble"};
+    char expected[32];
+    for (size_t m = 0; m < sizeof modules / sizeof modules[0]; m++)
+        for (size_t e = 0; e < sizeof elements / sizeof elements[0]; e++) {
+            if (!pf_pickle_text_is(module, modules[m])) continue;
+            snprintf(expected, sizeof expected, "%sTensor", elements[e]);
+            if (pf_pickle_text_is(name, expected)) return true;
+            snprintf(expected, sizeof expected, "%sStorage", elements[e]);
+            if (m == 1 && pf_pickle_text_is(name, expected)) return true;
+        }
+    return false;
+}
+
+static const PfPickleGlobal *find_global(const PfPickleNames *names, PfPickleText module,
+                                         PfPickleText name)
+{
+    static const PfPickleGlobal tensor_type = {"torch", "FloatTensor", PF_ROLE_OPAQUE, 0, 0};
+    for (size_t i = 0; i < names->count; i++)
+        if (pf_pickle_text_is(module, names->globals[i].module) &&
+            pf_pickle_text_is(name, names->globals[i].name))
+            return &names->globals[i];
+    return names->has_tensor_types && is_tensor_type(module, name) ? &tensor_type : NULL;
+}
 
 int pf_pickle_globals_push(PfPickleStack *reader, PfPickleText module, PfPickleText name)
 {
     const PfPickleNames *names = reader->names;
-    for (size_t i = 0; i < names->count; i++) {
-        const PfPickleGlobal *global = &names->globals[i];
-        if (!pf_pickle_text_is(module, global->module) || !pf_pickle_text_is(name, global->name))
-            continue;
+    const PfPickleGlobal *global = find_global(names, module, name);
+    if (global) {
         PfPickleValue *value = pf_pickle_stack_push_new(reader, PF_PICKLE_GLOBAL);
         if (value) value->global = global;
         return value ? 0 : -1;
@@ -170,10 +231,10 @@ int pf_pickle_globals_push(PfPickleStack *reader, PfPickleText module, PfPickleT
         pf_printable_text(name.bytes, name.size, name_text), names->kind, names->hint);
 }
 
-/* A tuple of as many ints as a tensor may have axes. */
+/* A tuple of ints, as many as a tensor has axes. */
 static bool is_axes(const PfPickleValue *value)
 {
-    if (value->kind != PF_PICKLE_TUPLE || value->items.count > PF_MAX_RANK) return false;
+    if (value->kind != PF_PICKLE_TUPLE) return false;
     for (size_t i = 0; i < value->items.count; i++)
         if (value->items.values[i]->kind != PF_PICKLE_INT) return false;
     return true;
@@ -211,11 +272,8 @@ static int push_tensor(PfPickleStack *reader, PfPickleValue *const *arguments, s
     if (count < 4 || arguments[0]->kind != PF_PICKLE_STORAGE ||
         arguments[1]->kind != PF_PICKLE_INT || !is_axes(arguments[2]) || !is_axes(arguments[3]) ||
         arguments[2]->items.count != arguments[3]->items.count)
-        return pf_pickle_stack_fail(
-            reader,
-            "a tensor is described in a way that torch does not, or has more than "
-            "%d axes",
-            PF_MAX_RANK);
+        return pf_pickle_stack_fail(reader, "a tensor is described in a way that torch does not");
+    if (arguments[2]->items.count > PF_MAX_RANK) return push_foreign(reader);
     PfPickleTensor *tensor = pf_pickle_stack_allocate(reader, sizeof *tensor);
     if (!tensor) return -1;
     tensor->storage = arguments[0]->storage;

@@ -70,6 +70,7 @@ struct PfPickleNames {
     const char *hint;              /* what helps where a name is refused */
     const PfPickleGlobal *globals; /* (count) */
     size_t count;
+    bool has_tensor_types; /* "torch.cuda.HalfTensor" and the like are allowed, too */
 };
 
 /* Pushes a name if it is on the list of the allowed ones. */

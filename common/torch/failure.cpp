@@ -31,13 +31,16 @@ PfExit Failure::exit_code() const noexcept
 }
 
 // The interpreter puts a trace before the cause, which starts "RuntimeError: ";
-// what follows the cause's first line is a trace or advice on C++.
+// what follows the cause's first line is a trace or advice on C++. Never empty.
 static std::string first_line_of_cause(const std::string &text)
 {
-    const std::string mark = "RuntimeError: ";
+    const std::string mark = "RuntimeError: ", blank = " \t\r\n";
     size_t start = text.rfind(mark);
-    start = start == std::string::npos ? 0 : start + mark.size();
-    return text.substr(start, text.find('\n', start) - start);
+    start = text.find_first_not_of(blank, start == std::string::npos ? 0 : start + mark.size());
+    if (start == std::string::npos) return "libtorch does not say why";
+    std::string line = text.substr(start, text.find('\n', start) - start);
+    size_t end = line.find_last_not_of(blank + ".");
+    return end == std::string::npos ? line : line.substr(0, end + 1);
 }
 
 std::string current_exception_text()

@@ -42,6 +42,20 @@ static std::shared_ptr<Graph> graph_of(const Module &module)
     return module.get_method("forward").graph();
 }
 
+// Arguments behind the image have become their defaults, as in Python. What has none was refused
+// when the module was loaded.
+static void fill_in_defaults(Graph &graph, const c10::FunctionSchema &schema)
+{
+    const size_t first = 2; // behind the module itself and the image
+    torch::jit::WithInsertPoint start(*graph.block()->nodes().begin());
+    for (size_t i = graph.inputs().size(); i-- > first;) {
+        const auto &value = schema.arguments().at(i).default_value();
+        TORCH_CHECK(value, "argument '", schema.arguments().at(i).name(), "' has no default");
+        graph.inputs()[i]->replaceAllUsesWith(graph.insertConstant(*value));
+        graph.eraseInput(i);
+    }
+}
+
 static void convert_module(Module &module, const at::Tensor &input, Arithmetic arithmetic)
 {
     if (arithmetic == Arithmetic::rounded_bf16) module.to(at::kBFloat16);
@@ -74,7 +88,9 @@ Network::Network(Module module, const at::Tensor &input, Optimisation optimisati
 void Network::optimise(Module module, const at::Tensor &input, Optimisation optimisation,
                        Arithmetic arithmetic)
 {
+    const c10::FunctionSchema schema = module.get_method("forward").function().getSchema();
     module = torch::jit::freeze(module);
+    fill_in_defaults(*graph_of(module), schema);
     convert_constants(graph_of(module)->block(), input, arithmetic);
     in_groups_ = input.is_cpu();
     if (optimisation == Optimisation::fused) join_operators(module, input, arithmetic);
@@ -86,6 +102,7 @@ Network::Network(const Module &module, const std::string &method)
     : module_(module._ivalue()), graph_(module.get_method(method).graph()->copy())
 {
     torch::jit::Inline(*graph_);
+    fill_in_defaults(*graph_, module.get_method(method).function().getSchema());
     code_ = torch::jit::Code(graph_, method);
 }
 

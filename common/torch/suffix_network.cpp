@@ -58,12 +58,8 @@ static void check_method(const PfSuffixConfig &config, const Module &module,
                                           config.cut +
                                           "' and returns what forward() does. Hint: "
                                           "docs/backbones.md says how to write it");
-    size_t arguments = module.get_method(method).function().getSchema().arguments().size();
-    if (arguments != 2)
-        throw Failure(PF_EXIT_FAILED, std::string("'") + config.torchscript.path + "': " + method +
-                                          "() takes " + std::to_string(arguments - 1) +
-                                          " arguments, expected one: a batch of '" + config.cut +
-                                          "'");
+    check_arguments(config.torchscript.path, module, method,
+                    std::string("a batch of '") + config.cut + "'");
 }
 
 // A method that returns a tensor where forward returns several means that one.

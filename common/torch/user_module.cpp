@@ -7,42 +7,97 @@
 #include <ATen/Functions.h>
 #include <caffe2/serialize/in_memory_adapter.h>
 #include <torch/csrc/jit/serialization/import.h>
+#include <torch/version.h>
 
 #include "common/torch/failure.h"
 #include "common/torch/script_module.h"
 
 namespace permafrost {
 
-static Failure not_torchscript(const std::string &path, const std::string &start,
-                               const std::string &reason)
+// "aten::rms_norm" of libtorch's sentence about an operator that it does not have; else "".
+static std::string unknown_operator(const std::string &reason)
 {
-    bool is_pickle = start[0] == '\x80';
-    if (is_pickle || reason.find("constants.pkl") != std::string::npos)
-        return Failure(PF_EXIT_FAILED,
-                       "'" + path +
-                           "' is a state_dict or pickled model, not TorchScript. "
-                           "Hint: give a state_dict as --weights FILE with --backbone NAME; make "
-                           "TorchScript of a model with torch.jit.script(model).save(FILE)");
+    const std::string mark = "Unknown builtin op: ";
+    size_t start = reason.find(mark);
+    if (start == std::string::npos) return "";
+    start += mark.size();
+    return reason.substr(start, reason.find_first_of(" \n", start) - start);
+}
+
+static const struct {
+    const char *name, *since, *way_out;
+} late_operators[] = {
+    {"aten::scaled_dot_product_attention", "2.0",
+     "attention that is written out (in timm: the environment variable TIMM_FUSED_ATTN=0 before "
+     "the model is made)"},
+    {"aten::_scaled_dot_product_attention", "2.0", nullptr},
+    {"aten::rms_norm", "2.4", "torch.nn.RMSNorm written out"},
+};
+
+static Failure lacks_operator(const std::string &path, const std::string &name)
+{
+    std::string since = "one as new as the torch that wrote the file",
+                way_out = "operators of this one";
+    for (const auto &row : late_operators) {
+        if (name != row.name) continue;
+        since = std::string(row.since) + " or later";
+        if (row.way_out) way_out = row.way_out;
+    }
+    return Failure(PF_EXIT_FAILED,
+                   "'" + path + "' calls the operator '" + name +
+                       "', which libtorch " TORCH_VERSION
+                       " does not have. Hint: build Permafrost with a newer libtorch, " +
+                       since +
+                       " (cmake -DCMAKE_PREFIX_PATH=...); or script the network again with " +
+                       way_out +
+                       "; or use a built-in network (--backbone NAME), if it is one, "
+                       "with its state_dict as --weights");
+}
+
+static Failure not_torchscript(const std::string &path, const std::string &reason)
+{
+    const std::string name = unknown_operator(reason);
+    if (!name.empty()) return lacks_operator(path, name);
     return Failure(PF_EXIT_FAILED, "'" + path + "' is not a TorchScript file: " + reason);
 }
 
 torch::jit::Module load_user_module(const PfScript &script)
 {
     const std::string path = script.path;
-    // Two bytes tell zip ("PK") and pickle ("\x80\x02") apart.
-    const std::string start(static_cast<const char *>(script.bytes),
-                            std::min<size_t>(script.size, 2));
-    if (start.size() < 2)
+    if (script.size < 2)
         throw Failure(PF_EXIT_FAILED, "'" + path + "' is not a TorchScript file: it is empty");
     try {
         auto reader = std::make_shared<caffe2::serialize::MemoryReadAdapter>(
             script.bytes, static_cast<off_t>(script.size));
         torch::jit::Module module = torch::jit::load(reader, at::kCPU);
         module.eval();
+        if (!module.find_method("forward"))
+            throw Failure(PF_EXIT_FAILED, "'" + path + "' is TorchScript without forward()");
+        check_arguments(path, module, "forward", "a batch of images");
         return module;
+    } catch (const Failure &) {
+        throw;
     } catch (...) {
-        throw not_torchscript(path, start, current_exception_text());
+        throw not_torchscript(path, current_exception_text());
     }
+}
+
+void check_arguments(const std::string &path, const torch::jit::Module &module,
+                     const std::string &method, const std::string &what)
+{
+    const std::vector<c10::Argument> &arguments =
+        module.get_method(method).function().getSchema().arguments();
+    if (arguments.size() < 2)
+        throw Failure(PF_EXIT_FAILED,
+                      "'" + path + "': " + method + "() takes no argument, expected one: " + what);
+    for (size_t i = 2; i < arguments.size(); i++)
+        if (!arguments[i].default_value())
+            throw Failure(PF_EXIT_FAILED,
+                          "'" + path + "': " + method + "() needs the argument '" +
+                              arguments[i].name() + "' (" + arguments[i].type()->repr_str() +
+                              ") besides " + what +
+                              ", which is all that it is given. Hint: give '" +
+                              arguments[i].name() + "' a default in Python and script it again");
 }
 
 static void replace_tensor(const torch::jit::NameTensor &named, const PfTensorView &view)

@@ -23,6 +23,11 @@ using NamedTensors = std::vector<NamedTensor>;
 // is not TorchScript.
 torch::jit::Module load_user_module(const PfScript &script);
 
+// A method is called with one value; all its other arguments must have defaults. what: that value,
+// in words. A Failure names the argument that has none.
+void check_arguments(const std::string &path, const torch::jit::Module &module,
+                     const std::string &method, const std::string &what);
+
 // Tensors with the name of one of the module's parameters or buffers take its place.
 void replace_tensors(torch::jit::Module &module, const PfNamedTensor *tensors, size_t count);
 

@@ -222,6 +222,15 @@ static int count_fitting(const PfWeights *weights, const char *prefix, size_t le
     return fitting;
 }
 
+/* How many parameters the file has under their own names, whatever their shapes. */
+static int count_named(const PfWeights *weights, const PfParameter *parameters, int count)
+{
+    int named = 0;
+    for (int i = 0; i < count; i++)
+        named += pf_weights_find_tensor(weights, parameters[i].name) != NULL;
+    return named;
+}
+
 /* The prefixes, with their dots, under which most parameters are. */
 typedef struct Prefixes {
     const char *text[MAX_PREFIXES];
@@ -308,8 +317,10 @@ int pf_weights_see_through_prefix(PfWeights *weights, const PfArch *arch, PfErro
     if (pf_arch_parameters(arch, arch->node_count - 1, &parameters, &count, err)) return -1;
     if (count && !count_fitting(weights, "", 0, parameters, count))
         find_prefixes(weights, parameters, count, &found);
+    /* Parts of a network are named alike: a narrower one has "layer3.0.conv1.weight", too. */
+    const int named = count_named(weights, parameters, count);
     free(parameters);
-    if (!found.count) return 0;
+    if (!found.count || found.fitting <= named) return 0;
     int chosen = choose_prefix(&found);
     failed = chosen < 0 ? several(weights, arch, &found, err)
                         : drop_prefix(weights, &found, chosen, err);

@@ -230,6 +230,9 @@ static int load_entry(const char *path, const char *entry, const PfFileStampSha2
                       PfWeights **out, PfError *err)
 {
     if (pf_weights_open_entry(path, entry, out, err)) return -1;
+    if (*(*out)->averaged)
+        pf_say("weights '%s': an averaged copy lies inside, too: --weights '%s#%s' takes it", path,
+               path, (*out)->averaged);
     if (entry || !pf_weights_entry(*out)) return 0;
     PfWeights *before = NULL;
     if (is_known_whole(*out, known) && !pf_weights_open_as_before(path, &before, NULL)) {
@@ -264,7 +267,7 @@ int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha25
     if (!spec) return pf_weights_find(arch, known, out, entry, err);
     if (!strncmp(spec, "random:", 7)) return load_random(arch, spec + 7, out, err);
     if (load_file(spec, known, out, err)) return -1;
-    if (pf_weights_see_through_prefix(*out, arch, err)) {
+    if (pf_weights_translate_names(*out, err) || pf_weights_see_through_prefix(*out, arch, err)) {
         pf_weights_close(out);
         return -1;
     }

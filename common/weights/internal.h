@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/base/arena.h"
 #include "common/pickle/pickle.h"
@@ -31,13 +32,19 @@ struct PfWeights {
     const char *wanted_entry;         /* while it is read: lent, or NULL */
     bool as_before;                   /* no averaged copy, nothing that programs before refused */
     char entry[PF_ENTRY_SIZE];        /* pf_weights_entry; "" for none */
+    char averaged[PF_ENTRY_SIZE];     /* key of an averaged copy that is not used; "" for none */
     size_t foreign_count;             /* tensors of kinds that are not read, beside the others */
+    PfWeights **shards;               /* owned, by name: the files of an index; else none */
+    size_t shard_count, shard_capacity;
 };
 
 /* An empty one, and its index once all tensors are added (which finds names
  * that came twice). */
 int pf_weights_new(const char *source, PfWeights **out, PfError *err);
 int pf_weights_index(PfWeights *weights, PfError *err);
+
+/* The digest of these bytes, and of the entry where there is one. */
+void pf_weights_set_sha256(PfWeights *weights, const void *bytes, size_t size);
 
 /* Takes the digest from there, where the file has that stamp: it is not computed then. */
 void pf_weights_recall_sha256(PfWeights *weights, const PfFileStampSha256 *known);
@@ -76,6 +83,29 @@ char *pf_weights_split_entry(char *spec);
 int pf_weights_read_safetensors(PfWeights *weights, PfError *err);
 int pf_weights_read_pth(PfWeights *weights, PfError *err);        /* zip */
 int pf_weights_read_pth_legacy(PfWeights *weights, PfError *err); /* torch < 1.6 */
+
+/* ---- as Hugging Face lays weights out: hugging_face.c ---- */
+
+/* Where the names are those of Hugging Face's ResNets, makes torchvision's of them, and says so. */
+int pf_weights_translate_names(PfWeights *weights, PfError *err);
+
+/* Whether the path is of an index of shards, "model.safetensors.index.json", by its name. */
+bool pf_weights_is_index(const char *path);
+/* Opens the index and all of its shards; each tensor must be where the index says. entry: as for
+ * pf_weights_open_entry. The SHA-256 is that of the lines that sha256sum prints for the shards, by
+ * name. */
+int pf_weights_open_index(const char *path, const char *entry, PfWeights **out, PfError *err);
+
+/* A file's text, ended by a zero, to be freed; NULL with a failure, also where it is longer. */
+char *pf_weights_read_text(const char *path, off_t limit, PfError *err);
+/* Refuses a ResNet whose config.json says that it computes something else than torchvision's. */
+int pf_weights_check_resnet_config(const PfWeights *weights, PfError *err);
+
+/* The file, or the index, that is meant by a folder: to be freed. NULL with a failure that says
+ * what there is. */
+char *pf_weights_in_folder(const char *folder, PfError *err);
+/* Refuses a piece of a distributed checkpoint, by its name. */
+int pf_weights_check_distributed(const char *path, PfError *err);
 
 /* ---- from the pickled object of a torch file to named tensors: state_dict.c ---- */
 

@@ -6,6 +6,7 @@
 #include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/file/foreign_file.h"
 #include "common/weights/internal.h"
 
 /* ---- zip archives ----
@@ -244,6 +245,9 @@ static int find_pickle(const Zip *zip, PfPickleText *prefix, const ZipEntry **pi
             !memchr(prefix->bytes, '/', prefix->size))
             *pickle = entry;
     }
+    const char *what =
+        *pickle ? NULL : pf_foreign_file_what(zip->bytes, zip->size, PF_FOREIGN_AS_WEIGHTS);
+    if (what) return pf_fail(err, PF_EXIT_FAILED, "weights '%s': this is %s", zip->source, what);
     if (!*pickle)
         return pf_fail(err, PF_EXIT_FAILED,
                        "weights '%s': a zip archive, but not one that torch.save wrote (no "

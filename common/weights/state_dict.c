@@ -110,6 +110,52 @@ static void list_key(char *text, size_t size, PfPickleText name)
               pf_printable_text(name.bytes, name.size, key));
 }
 
+static size_t count_tensors(const PfPickleValue *dict)
+{
+    size_t count = 0;
+    for (size_t i = 1; i < dict->items.count; i += 2)
+        count += dict->items.values[i]->kind == PF_PICKLE_TENSOR;
+    return count;
+}
+
+/* ---- dicts of tensors anywhere in a checkpoint ---- */
+
+#define DEEPEST 6
+#define MOST_LOOKED_AT 20000 /* values: one dict may be in many places */
+
+typedef struct Search {
+    size_t least;       /* tensors that a dict must have */
+    bool only_averaged; /* under a key that says so */
+    int looked_at, found;
+    char first[PF_ENTRY_SIZE]; /* "callbacks.EMA.state", as #KEY takes it */
+    char all[400];             /* "'a.b', 'a.c'" */
+} Search;
+
+static bool says_averaged(const char *path)
+{
+    return strcasestr(path, "ema") || strcasestr(path, "averag") || strcasestr(path, "swa");
+}
+
+static void search(Search *run, const PfPickleValue *at, const char *path, int depth)
+{
+    for (size_t i = 0; i + 1 < at->items.count && run->looked_at++ < MOST_LOOKED_AT; i += 2) {
+        const PfPickleValue *name = at->items.values[i], *value = at->items.values[i + 1];
+        char deeper[PF_ENTRY_SIZE];
+        if (name->kind != PF_PICKLE_TEXT || value->kind != PF_PICKLE_DICT || depth == DEEPEST ||
+            memchr(name->text.bytes, 0, name->text.size) ||
+            strlen(path) + name->text.size + 2 > sizeof deeper)
+            continue;
+        snprintf(deeper, sizeof deeper, "%s%s%.*s", path, *path ? "." : "", (int)name->text.size,
+                 name->text.bytes);
+        const size_t tensors = count_tensors(value);
+        if (tensors && tensors >= run->least && (!run->only_averaged || says_averaged(deeper))) {
+            if (!run->found++) snprintf(run->first, sizeof run->first, "%s", deeper);
+            list_key(run->all, sizeof run->all, (PfPickleText){deeper, strlen(deeper)});
+        }
+        search(run, value, deeper, depth + 1);
+    }
+}
+
 static int no_state_dict(const PfWeights *weights, const PfPickleValue *root, PfError *err)
 {
     char keys[400] = "", dicts[400] = "";
@@ -126,6 +172,13 @@ static int no_state_dict(const PfWeights *weights, const PfPickleValue *root, Pf
                        "weights '%s' hold several dicts of tensors: %" PF_SENTENCE
                        ". Hint: choose one with --weights FILE#KEY",
                        weights->source, dicts);
+    Search run = {.least = 1};
+    if (root->kind == PF_PICKLE_DICT) search(&run, root, "", 0);
+    if (run.found)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "weights '%s' hold dicts of tensors only further inside: %" PF_SENTENCE
+                       ". Hint: choose one with --weights FILE#KEY, for example '%s#%s'",
+                       weights->source, run.all, weights->source, run.first);
     return pf_fail(
         err, PF_EXIT_FAILED,
         "weights '%s' hold no state_dict (a dict of tensors by name). Found: %" PF_SENTENCE
@@ -191,14 +244,6 @@ static Choice find_only(const PfPickleValue *root)
         memcpy(choice.path, name->text.bytes, name->text.size);
     }
     return choice;
-}
-
-static size_t count_tensors(const PfPickleValue *dict)
-{
-    size_t count = 0;
-    for (size_t i = 1; i < dict->items.count; i += 2)
-        count += dict->items.values[i]->kind == PF_PICKLE_TENSOR;
-    return count;
 }
 
 /* An averaged copy first, where it is whole: some hold the parameters without the statistics. */
@@ -291,6 +336,15 @@ static int add_dict(PfWeights *weights, const PfPickleValue *dict, PfError *err)
     return 0;
 }
 
+/* Where another copy than the chosen one calls itself averaged, and is as whole. */
+static void note_averaged(PfWeights *weights, const PfPickleValue *root, const Choice *choice)
+{
+    Search run = {.least = count_tensors(choice->dict), .only_averaged = true};
+    if (weights->wanted_entry || weights->as_before || says_averaged(choice->path)) return;
+    search(&run, root, "", 0);
+    if (run.found) snprintf(weights->averaged, sizeof weights->averaged, "%s", run.first);
+}
+
 int pf_state_dict_add(PfWeights *weights, const PfPickleValue *root, PfError *err)
 {
     Choice choice = {0};
@@ -303,6 +357,7 @@ int pf_state_dict_add(PfWeights *weights, const PfPickleValue *root, PfError *er
     if (!choice.dict) return no_state_dict(weights, root, err);
     if (*prefix || choice.dict != find_plain(root, &name))
         snprintf(weights->entry, sizeof weights->entry, "%s", choice.path);
+    note_averaged(weights, root, &choice);
     if (add_dict(weights, choice.dict, err)) return -1;
     return *prefix ? pf_weights_keep_prefix(weights, prefix, err) : 0;
 }

@@ -11,6 +11,7 @@
 
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/file/foreign_file.h"
 #include "common/file/input_file.h"
 #include "common/weights/internal.h"
 
@@ -139,36 +140,29 @@ static const struct {
     {"safetensors", is_safetensors, pf_weights_read_safetensors},
 };
 
-/* What else people have under a weight file's name. */
-static const struct {
-    size_t offset;
-    const char *magic, *what;
-} strangers[] = {
-    {0, "\211HDF\r\n\032\n", "an HDF5 file"},
-    {0, "version https://git-lfs",
-     "a Git LFS pointer: the file itself was not fetched (git lfs pull)"},
-    {0, "<!", "a web page: the download went wrong"},
-    {0, "<html", "a web page: the download went wrong"},
-    {0, "\037\213", "gzip-compressed: unpack it first"},
-    {257, "ustar",
-     "a tar archive, as torch before 0.1.10 wrote it: load it in Python and save it again"},
-    {0, "\200", "a pickle, but not one that torch.save wrote"},
-};
+/* "a text that begins 'Entry not found'", as servers answer; NULL where it is no text. */
+static const char *describe_text(const PfWeights *weights, char *text, size_t size)
+{
+    size_t length = 0;
+    while (length < weights->size && length < 60 && weights->bytes[length] != '\n' &&
+           isprint(weights->bytes[length]))
+        length++;
+    if (length < 4 || (length < weights->size && length < 60 && weights->bytes[length] != '\n'))
+        return NULL;
+    pf_format(text, size, "a text that begins '%.*s'", (int)length, (const char *)weights->bytes);
+    return text;
+}
 
 static int not_weights(const PfWeights *weights, PfError *err)
 {
-    const char *what = weights->size ? "something else" : "empty";
-    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
-        size_t length = strlen(strangers[i].magic);
-        if (weights->size < strangers[i].offset + length ||
-            memcmp(weights->bytes + strangers[i].offset, strangers[i].magic, length))
-            continue;
-        what = strangers[i].what;
-        break;
-    }
+    char text[PF_PRINTABLE_SIZE];
+    const char *what = pf_foreign_file_what(weights->bytes, weights->size, PF_FOREIGN_AS_WEIGHTS);
+    if (!weights->size) what = "empty";
+    if (!what && weights->bytes[0] == 0x80) what = "a pickle, but not one that torch.save wrote";
+    if (!what) what = describe_text(weights, text, sizeof text);
     return pf_fail(err, PF_EXIT_FAILED,
                    "weights '%s': expected a .safetensors or torch .pth file; found: %s",
-                   weights->source, what);
+                   weights->source, what ? what : "something else");
 }
 
 static int read_content(PfWeights *weights, PfError *err)
@@ -240,8 +234,22 @@ static int map_file(const char *path, const uint8_t **bytes, size_t *size, PfFil
 }
 
 static int open_file(const char *path, const char *entry, bool as_before, PfWeights **out,
+                     PfError *err);
+
+static int open_folder(const char *folder, const char *entry, bool as_before, PfWeights **out,
+                       PfError *err)
+{
+    char *path = pf_weights_in_folder(folder, err);
+    if (!path) return -1;
+    int failed = open_file(path, entry, as_before, out, err);
+    free(path);
+    return failed;
+}
+
+static int open_file(const char *path, const char *entry, bool as_before, PfWeights **out,
                      PfError *err)
 {
+    struct stat status;
     if (entry && strlen(entry) >= PF_ENTRY_SIZE)
         return pf_fail(err, PF_EXIT_USAGE, "weights '%s': the key '%s' is longer than %d bytes",
                        path, entry, PF_ENTRY_SIZE - 1);
@@ -249,6 +257,10 @@ static int open_file(const char *path, const char *entry, bool as_before, PfWeig
     size_t size = 0;
     PfFileStamp stamp = {0};
     *out = NULL;
+    if (!stat(path, &status) && S_ISDIR(status.st_mode))
+        return open_folder(path, entry, as_before, out, err);
+    if (pf_weights_is_index(path)) return pf_weights_open_index(path, entry, out, err);
+    if (pf_weights_check_distributed(path, err)) return -1;
     if (map_file(path, &bytes, &size, &stamp, err)) return -1;
     if (open_bytes(path, bytes, size, entry, as_before, out, err)) {
         pf_input_file_unmap(bytes, size);
@@ -286,6 +298,8 @@ void pf_weights_close(PfWeights **weights)
     free(closing->tensors);
     free(closing->by_name);
     cJSON_Delete(closing->header);
+    for (size_t i = 0; i < closing->shard_count; i++) pf_weights_close(&closing->shards[i]);
+    free(closing->shards);
     if (closing->is_mapped) pf_input_file_unmap(closing->bytes, closing->size);
     free(closing->source);
     free(closing);
@@ -327,15 +341,19 @@ const char *pf_weights_still_there(const char *noted)
     return is_there ? noted : NULL;
 }
 
+void pf_weights_set_sha256(PfWeights *weights, const void *bytes, size_t size)
+{
+    pf_digest_sha256_text(bytes, size, weights->sha256);
+    if (!*weights->entry) return;
+    char text[PF_SHA256_TEXT_SIZE + PF_ENTRY_SIZE];
+    int length = snprintf(text, sizeof text, "%s#%s", weights->sha256, weights->entry);
+    pf_digest_sha256_text(text, (size_t)length, weights->sha256);
+}
+
 const char *pf_weights_sha256(PfWeights *weights)
 {
     if (*weights->sha256) return weights->sha256;
-    pf_digest_sha256_text(weights->bytes, weights->size, weights->sha256);
-    if (*weights->entry) {
-        char text[PF_SHA256_TEXT_SIZE + PF_ENTRY_SIZE];
-        int size = snprintf(text, sizeof text, "%s#%s", weights->sha256, weights->entry);
-        pf_digest_sha256_text(text, (size_t)size, weights->sha256);
-    }
+    pf_weights_set_sha256(weights, weights->bytes, weights->size);
     return weights->sha256;
 }
 

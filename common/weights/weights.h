@@ -87,6 +87,10 @@ const char *pf_weights_format(const PfWeights *weights);
 /* The __metadata__ value of a safetensors file, or NULL. */
 const char *pf_weights_metadata(const PfWeights *weights, const char *key);
 
+/* Warns where preprocessor_config.json (of Hugging Face) or config.json (of timm) beside the
+ * weights prepares images otherwise, with the options of extract that follow it. */
+void pf_weights_compare_preprocess(const PfWeights *weights, const PfPreprocess *ours);
+
 /* Refuses a file with a number that is NaN or infinite, by the tensor's name. what: "model", for
  * the message. Networks' published weights are not looked at: whatever they hold, they compute. */
 int pf_weights_check_finite(const PfWeights *weights, const char *what, PfError *err);

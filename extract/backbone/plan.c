@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/backbone/loader.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
+#include "common/base/printable.h"
 #include "extract/image/pixel_tap.h"
 #include "extract/image/view.h"
 
@@ -74,11 +76,25 @@ static int list_tensors(PfBackbonePlan *plan, PfError *err)
     return 0;
 }
 
+/* A name that no network has may be a file's. */
+static int find_arch(const char *name, PfArch **out, PfError *err)
+{
+    PfError unknown = {0};
+    if (!pf_arch_new(name, out, &unknown)) return 0;
+    if (unknown.exit_code != PF_EXIT_USAGE || access(name, F_OK))
+        return pf_fail(err, unknown.exit_code, "%" PF_SENTENCE, unknown.message);
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "%" PF_SENTENCE
+                   " Hint: there is a file '%s': --weights %s, if it holds weights of one of these "
+                   "networks; --backbone ./%s, if it is TorchScript",
+                   unknown.message, name, name, name);
+}
+
 static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
     const PfWeightsEntry *entry = NULL;
     plan->name = pf_strdup(options->backbone, err);
-    if (!plan->name || pf_arch_new(options->backbone, &plan->arch, err)) return -1;
+    if (!plan->name || find_arch(options->backbone, &plan->arch, err)) return -1;
     if (options->weights ? pf_weights_load(plan->arch, options->weights, options->known,
                                            &plan->weights, &entry, err)
                          : pf_weights_find_noted(plan->arch, options->noted, options->known,

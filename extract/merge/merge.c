@@ -33,7 +33,7 @@ typedef struct Merge {
     PfMergeSources virtual_sources; /* --virtual */
     char *provenance;               /* JSON */
     int input;                      /* that the last row came from */
-    char path[400];                 /* of a row whose input names none */
+    char path[PF_ROW_NAME_SIZE];    /* of a row whose input names none */
     PfProgress progress;
 } Merge;
 
@@ -149,14 +149,6 @@ static PfRowPlace place_of_row(void *context, int tap, int64_t row)
     return (PfRowPlace){run->input, row - run->inputs.items[run->input].first_row};
 }
 
-/* Heads are validated on rows chosen by their paths, so rows without one need one. */
-static const char *name_row(Merge *run, const PfMergeInput *input, int64_t row)
-{
-    const char *path = pf_cache_path(input->cache), *slash = strrchr(path, '/');
-    snprintf(run->path, sizeof run->path, "%s#%lld", slash ? slash + 1 : path, (long long)row);
-    return run->path;
-}
-
 static PfCacheSample sample_of_row(void *context, int64_t row)
 {
     Merge *run = context;
@@ -165,7 +157,7 @@ static PfCacheSample sample_of_row(void *context, int64_t row)
     const uint8_t *splits = pf_cache_splits(input->cache);
     const PfImageFile file = pf_image_files_at(&input->files, place.row);
     PfCacheSample sample = pf_image_file_to_sample(&file);
-    if (!sample.path) sample.path = name_row(run, input, place.row);
+    if (!sample.path) sample.path = pf_image_file_row_name(input->cache, place.row, run->path);
     sample.split = splits ? (PfSplit)splits[place.row] : PF_SPLIT_TRAIN;
     sample.class_indices = run->targets.indices + row * run->targets.class_targets;
     sample.values = run->targets.values + row * run->targets.values_per_row;

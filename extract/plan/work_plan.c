@@ -78,6 +78,7 @@ void pf_work_plan_print_network(const PfBackbonePlan *plan)
            plan->weights ? pf_weights_source(plan->weights) : "TorchScript", plan->sha256,
            pf_precision_name(plan->precision),
            pf_preprocess_text(&plan->preprocess, text, sizeof text), views);
+    if (plan->weights) pf_weights_compare_preprocess(plan->weights, &plan->preprocess);
 }
 
 /* ", 298 lack layer3, layer4": into text, which is returned. */

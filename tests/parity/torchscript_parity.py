@@ -10,6 +10,8 @@ import re
 import runpy
 import sys
 import tempfile
+import typing
+import zipfile
 
 try:
     import numpy as np
@@ -36,6 +38,55 @@ class Branches(HasTrunk):
         if y.shape[2] > 4:
             y = torch.nn.functional.max_pool2d(y, 2)
         return y
+
+
+class HasDefaults(HasTrunk):
+    """Arguments that a backbone's caller does not know, as every ViT of timm has them."""
+    def forward(self, x, factor: float = 3.0, mask: typing.Optional[torch.Tensor] = None,
+                is_pooled: bool = True, axes: typing.Tuple[int, int] = (2, 3), how: str = "mean",
+                shape: typing.Optional[typing.List[int]] = None):
+        y = self.trunk(x) * factor
+        if mask is not None:
+            y = y * mask
+        if how != "mean" or shape is not None:
+            return y
+        return y.mean((axes[0], axes[1])) if is_pooled else y
+
+
+class Nested(HasTrunk):
+    """Calls such a module, with and without its arguments."""
+    def __init__(self):
+        super().__init__()
+        self.inner = HasDefaults()
+
+    def forward(self, x, more: bool = False):
+        return self.inner(x, 0.5) + (self.inner(x, mask=x[:, :1, :1, :1]) if more else self.inner(x))
+
+
+class NeedsMask(HasTrunk):
+    def forward(self, x, scale: float, mask: torch.Tensor):
+        return self.trunk(x) * scale * mask
+
+
+class NeedsWord(HasTrunk):
+    def forward(self, x, *, train: bool):
+        return self.trunk(x)
+
+
+class TakesNothing(HasTrunk):
+    def forward(self):
+        return self.trunk(torch.zeros(1, 3, 8, 8))
+
+
+class TakesList(HasTrunk):
+    def forward(self, x: typing.List[torch.Tensor]):
+        return self.trunk(x[0])
+
+
+class HasNoForward(torch.nn.Module):
+    @torch.jit.export
+    def encode(self, x):
+        return x
 
 
 class NoBatchAxis(HasTrunk):
@@ -128,10 +179,34 @@ def check_bad_files():
             check_refused("a state_dict", path, "give a state_dict as --weights")
 
 
+def rename_operator(path, old, new):
+    """In the code of a TorchScript file."""
+    with zipfile.ZipFile(path) as archive:
+        entries = [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries:
+            archive.writestr(name, data.replace(old, new) if name.endswith(".py") else data)
+
+
+def check_unknown_operators():
+    for new, parts in ((b"torch.scaled_dot_product_attention", ("libtorch", "2.0 or later", "TIMM_FUSED_ATTN")),
+                       (b"torch.of_next_year", ("as new as the torch that wrote the file",))):
+        with tempfile.TemporaryDirectory() as folder:
+            _, path = save(folder, ReturnsTensor)
+            rename_operator(path, b"torch.mean", new)
+            for part in ("'aten::" + new.decode()[6:] + "'",) + parts:
+                check_refused(f"{new.decode()} ({part})", path, part)
+
+
 def check_bad_modules():
     for module, part in ((NoBatchAxis, "first axis must be the batch"),
                          (ReturnsIntegers, "features are floating-point"),
-                         (ReturnsNumber, "returned Int")):
+                         (ReturnsNumber, "returned Int"),
+                         (NeedsMask, "forward() needs the argument 'scale' (float)"),
+                         (NeedsWord, "forward() needs the argument 'train' (bool)"),
+                         (TakesNothing, "forward() takes no argument"),
+                         (TakesList, "Expected a value of type 'List[Tensor]' for argument 'x'"),
+                         (HasNoForward, "without forward()")):
         with tempfile.TemporaryDirectory() as folder:
             _, path = save(folder, module)
             check_refused(module.__name__, path, part)
@@ -161,13 +236,14 @@ def check_document():
 
 
 torch.manual_seed(3)
-for module in ReturnsTensor, ReturnsDict, ReturnsTuple, ReturnsList, Branches:
+for module in ReturnsTensor, ReturnsDict, ReturnsTuple, ReturnsList, Branches, HasDefaults, Nested:
     check_output(module, False)
 for module in ReturnsTensor, ReturnsDict:
     check_output(module, True)
 check_chosen_taps()
 check_normalisation()
 check_bad_files()
+check_unknown_operators()
 check_bad_modules()
 check_document()
 finish()

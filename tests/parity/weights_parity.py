@@ -111,6 +111,7 @@ def cases():
     try:
         import numpy
         args["best"] = numpy.float64(0.5)
+        args["curve"] = [numpy.arange(6).reshape(2, 3), numpy.zeros(0, "f2"), numpy.array(["a"])]
     except ImportError:
         pass
     yield "argparse.Namespace and numpy scalars", args, plain
@@ -120,6 +121,8 @@ def cases():
     steps = torch.optim.lr_scheduler.MultiStepLR(adam, [2, 2, 7])
     beside = {"a scheduler with a bound method": cyclic.state_dict(),
               "a scheduler with a Counter": steps.state_dict(),
+              "types of tensors": [torch.HalfTensor, torch.sparse.FloatTensor],
+              "more axes than ours": torch.zeros((2,) * 9),
               "types": [torch.int16, torch.strided, torch.Size([2]), torch.device("cpu")],
               "containers": [{1, 2}, set(), frozenset("ab"), bytearray(b"abc"), bytearray(), b"",
                              1 + 2j, collections.defaultdict(list)]}

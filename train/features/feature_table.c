@@ -453,16 +453,23 @@ static int find_alike(PfFeatureTable *table, const Images *images, PfError *err)
     return failed ? -1 : 0;
 }
 
-/* Of a cache that was made when rows were chosen by their paths the same ones are chosen again. */
+/* Of a cache that was made when rows were chosen by their paths the same ones are chosen again. A
+ * row of which neither digest nor path is known is chosen by its number. */
 static int make_keys(PfFeatureTable *table, const PfCache *cache, const Images *images,
                      PfError *err)
 {
     for (int64_t i = 0; i < table->rows; i++) table->has_groups |= images->groups[i] != 0;
-    if (!table->has_groups && pf_split_is_by_path(pf_cache_provenance(cache))) return 0;
+    const bool is_by_path =
+        pf_cache_has_paths(cache) && pf_split_is_by_path(pf_cache_provenance(cache));
+    if (!table->has_groups && is_by_path) return 0;
     table->keys = pf_calloc((size_t)table->rows, sizeof *table->keys, err);
+    table->by_number = true;
     for (int64_t i = 0; table->keys && i < table->rows; i++) {
         table->keys[i] = pf_split_key(images->digests[i], images->groups[i]);
-        if (!table->keys[i]) table->keys[i] = (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
+        if (table->keys[i])
+            table->by_number = false;
+        else
+            table->keys[i] = (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
     }
     return table->keys ? 0 : -1;
 }
@@ -493,14 +500,7 @@ static int index_splits(PfFeatureTable *table, PfCache *cache, double val, PfErr
                        "'%s' has a val part of its own; --val is for caches without one", name);
     if (val < 0) val = PF_DEFAULT_VAL;
     if (pf_cache_splits(cache)) memcpy(table->splits, pf_cache_splits(cache), (size_t)table->rows);
-    if (!has_val && val > 0 && !table->keys && pf_cache_paths(cache, &table->paths, err)) {
-        if (!err) return -1;
-        PfError cause = *err;
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "%" PF_SENTENCE
-                       ". Rows to validate on are chosen by it; --val 0 trains without.",
-                       cause.message);
-    }
+    if (!has_val && val > 0 && !table->keys && pf_cache_paths(cache, &table->paths, err)) return -1;
     return pf_feature_table_index(table, name, val, err);
 }
 

@@ -49,6 +49,7 @@ typedef struct PfFeatureTable {
     uint64_t *keys;  /* (rows) what decides which rows are validated on (split.h); NULL: the paths
                         do; owned */
     bool has_groups; /* some keys are of groups */
+    bool by_number;  /* all keys are the rows' numbers: the cache says nothing else of them */
     uint32_t *alike; /* (rows) the first row of the same group or bytes; NULL: all differ; owned */
     PfEqualImages equal; /* of the rows that any task has something of, as the splits are */
 
