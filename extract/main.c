@@ -51,7 +51,7 @@ static int verify(const PfExtractOptions *options, PfError *err)
                             .dataset = options->verified_dataset,
                             .listing = options->dataset,
                             .threads = options->workers,
-                            .interrupted = pf_process_catch_interrupts()};
+                            .interrupted = pf_process_catch_interrupts("nothing was changed")};
     return pf_verify_cache(&what, stdout, err);
 }
 
@@ -67,7 +67,7 @@ static int merge(const PfExtractOptions *options, const char *command, PfError *
         .compression = options->compression,
         .level = options->level,
     };
-    return pf_merge_run(&merged, command, pf_process_catch_interrupts(), err);
+    return pf_merge_run(&merged, command, pf_process_catch_interrupts("nothing was written"), err);
 }
 
 static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
@@ -81,7 +81,9 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     const char *text = command ? command : argv[0];
     int failed = options->mode == PF_EXTRACT_MERGE
                      ? merge(options, text, err)
-                     : pf_extraction_run(options, text, pf_process_catch_interrupts(), err);
+                     : pf_extraction_run(
+                           options, text,
+                           pf_process_catch_interrupts("the same command goes on from there"), err);
     free(command);
     return failed;
 }
@@ -99,7 +101,7 @@ int main(int argc, char **argv)
     } else if (options.version) {
         puts("extract (permafrost) " PF_VERSION);
     } else if (run(&options, argc, argv, &err)) {
-        return pf_log_error(&err);
+        return pf_process_exit_code(pf_log_error(&err));
     }
     return pf_process_finish_output(&err) ? pf_log_error(&err) : PF_EXIT_DONE;
 }

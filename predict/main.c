@@ -19,7 +19,7 @@ static int run(const PfPredictOptions *options, PfError *err)
     }
     if (options->trust) return pf_script_file_trust(options->trust, err);
     if (options->export_path) return pf_export_run(&options->network, options->export_path, err);
-    return pf_prediction_run(options, pf_process_catch_interrupts(), err);
+    return pf_prediction_run(options, pf_process_catch_interrupts("predictions are missing"), err);
 }
 
 int main(int argc, char **argv)
@@ -36,5 +36,5 @@ int main(int argc, char **argv)
         failed = run(&options, &err) || pf_process_finish_output(&err);
     }
     pf_predict_options_free(&options);
-    return failed ? pf_log_error(&err) : PF_EXIT_DONE;
+    return failed ? pf_process_exit_code(pf_log_error(&err)) : PF_EXIT_DONE;
 }
