@@ -12,6 +12,7 @@
 #include "common/file/atomic_file.h"
 #include "common/simd/processor.h"
 #include "common/thread/parallel.h"
+#include "common/thread/processors.h"
 #include "extract/extraction.h"
 #include "extract/pipeline/conv_peak.h"
 
@@ -67,6 +68,7 @@ void pf_extraction_print_rotations(const PfExtraction *run)
 void pf_extraction_print_task(const PfExtraction *run)
 {
     pf_work_plan_print_network(run->backbone);
+    pf_processors_say();
     if (run->journal) print_resuming(run);
     pf_work_plan_print_counts(&run->found, &run->wanted);
     name_rejects(run);

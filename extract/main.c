@@ -5,6 +5,7 @@
 #include "common/backbone/script_file.h"
 #include "common/base/log.h"
 #include "common/base/process.h"
+#include "common/thread/processors.h"
 #include "extract/backbone/summary.h"
 #include "extract/cache_info.h"
 #include "extract/extraction.h"
@@ -96,6 +97,7 @@ int main(int argc, char **argv)
     pf_log_setup("extract", PF_NORMAL);
     if (pf_extract_options_parse(argc, argv, &options, &err)) return pf_log_error(&err);
     pf_log_setup("extract", options.quiet ? PF_QUIET : options.verbose ? PF_VERBOSE : PF_NORMAL);
+    pf_processors_set(options.threads);
     if (options.help) {
         pf_extract_options_help();
     } else if (options.version) {

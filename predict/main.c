@@ -4,6 +4,7 @@
 #include "common/backbone/script_file.h"
 #include "common/base/log.h"
 #include "common/base/process.h"
+#include "common/thread/processors.h"
 #include "predict/export/export.h"
 #include "predict/predict.h"
 
@@ -33,6 +34,7 @@ int main(int argc, char **argv)
         pf_log_setup("predict", options.quiet     ? PF_QUIET
                                 : options.verbose ? PF_VERBOSE
                                                   : PF_NORMAL);
+        pf_processors_set(options.threads);
         failed = run(&options, &err) || pf_process_finish_output(&err);
     }
     pf_predict_options_free(&options);

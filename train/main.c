@@ -12,6 +12,7 @@
 #include "common/base/process.h"
 #include "common/file/atomic_file.h"
 #include "common/file/output.h"
+#include "common/thread/processors.h"
 #include "train/checkpoint_run.h"
 #include "train/features/target_kind.h"
 #include "train/head_batch_run.h"
@@ -228,6 +229,7 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
     } else if (options->trust) {
         return pf_script_file_trust(options->trust, err);
     } else {
+        pf_processors_set(options->threads);
         interrupted = options->table.interrupted = pf_process_catch_interrupts(
             "nothing was written, or by fine-tuning a checkpoint of whole epochs alone");
         return train(options, err);

@@ -1,8 +1,5 @@
 #include "common/torch/device.h"
 
-#include <algorithm>
-#include <thread>
-
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -10,6 +7,7 @@
 #include <torch/version.h>
 
 #include "common/simd/processor.h"
+#include "common/thread/parallel.h"
 #include "common/torch/failure.h"
 
 namespace permafrost {
@@ -80,8 +78,7 @@ void check_precision(PfPrecision precision, c10::Device device)
 
 void set_threads(int threads)
 {
-    int all = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    at::set_num_threads(threads > 0 ? threads : all);
+    at::set_num_threads(threads > 0 ? threads : pf_parallel_processor_count());
 }
 
 c10::ScalarType scalar_type(PfPrecision precision)
