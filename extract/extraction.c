@@ -289,7 +289,6 @@ static bool is_empty(const PfJournal *journal)
 
 /* After a signal a slow disk gets longer than all else. */
 #define SETTLING_SECONDS 20
-#define RELEASING_SECONDS 1
 
 /* Keeps what was computed, by this run or an earlier one, and says so. */
 static void settle(PfExtraction *run, PfError *err)
@@ -299,7 +298,7 @@ static void settle(PfExtraction *run, PfError *err)
     pf_process_grant_seconds(SETTLING_SECONDS);
     if (is_kept && pf_journal_sync(run->journal, NULL))
         pf_warn("%s could not be synced: the last seconds may be lost", run->journal_path);
-    pf_process_grant_seconds(RELEASING_SECONDS);
+    pf_process_grant_seconds(PF_PROCESS_GRACE_SECONDS);
     if (is_kept && !computed && is_empty(run->journal)) {
         pf_journal_remove(&run->journal, NULL);
         is_kept = false;

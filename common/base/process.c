@@ -38,13 +38,6 @@ int pf_process_write_output(const char *text, PfError *err)
 /* Whoever sends a signal to a process and to its group, as timeout(1) does, sends it twice. */
 #define SAME_SIGNAL_SECONDS 0.2
 
-/* So long after a signal the loops that look at the flag have seen it. */
-#ifdef PF_SANITIZED
-#define GRACE_SECONDS 15
-#else
-#define GRACE_SECONDS 1.5
-#endif
-
 static volatile sig_atomic_t interrupted;
 static double interrupted_at;
 static char last_words[256];
@@ -70,7 +63,7 @@ static void note_signal(int number)
     if (interrupted) return;
     interrupted_at = now_seconds();
     interrupted = number;
-    set_timer(GRACE_SECONDS);
+    set_timer(PF_PROCESS_GRACE_SECONDS);
 }
 
 static void cut_off(int number)

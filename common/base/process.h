@@ -18,6 +18,13 @@ int pf_process_finish_output(PfError *err);
 /* Prints text on stdout, to its end. */
 int pf_process_write_output(const char *text, PfError *err);
 
+/* So long after a signal the loops that look at the flag have seen it. */
+#ifdef PF_SANITIZED
+#define PF_PROCESS_GRACE_SECONDS 15
+#else
+#define PF_PROCESS_GRACE_SECONDS 1.5
+#endif
+
 /* Ctrl-C and SIGTERM as a flag that long loops look at. From now on the first of them sets the
  * flag, so that the run can end in order. What has not ended after 1.5 seconds, in a library for
  * instance that waits for what never comes, is ended there and then, with exit code 130 or 143 and
