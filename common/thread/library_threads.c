@@ -1,15 +1,23 @@
-#include "common/thread/library_threads.h"
-
+/* Libraries that do not survive a thread which cannot be started: OpenBLAS prints a line and sends
+ * itself SIGINT, pthreadpool waits for ever, OpenMP calls exit(). All of them start threads by the
+ * program's pthread_create(), this one: for them it ends the run in order, and it passes the
+ * failures of whoever else calls it on to them. It is linked into programs only; the library that
+ * is installed must not change those of others. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
 
-bool pf_library_threads_is_fragile(const char *file)
+#ifndef PF_SANITIZED /* sanitizers have a pthread_create() of their own */
+
+typedef int Create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+static bool is_fragile(const char *file)
 {
     static const char *const parts[] = {"blas", "pthreadpool", "gomp", "omp5", "torch"};
     const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
@@ -18,10 +26,6 @@ bool pf_library_threads_is_fragile(const char *file)
         if (strstr(name, parts[i])) return true;
     return false;
 }
-
-#ifndef PF_SANITIZED /* sanitizers have a pthread_create() of their own */
-
-typedef int Create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static Create *create;
@@ -52,7 +56,7 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *thread,
     pthread_once(&once, find_create);
     int cause = create ? create(thread, attributes, start, argument) : ENOSYS;
     if (cause && dladdr(__builtin_return_address(0), &caller) && caller.dli_fname &&
-        pf_library_threads_is_fragile(caller.dli_fname))
+        is_fragile(caller.dli_fname))
         end_run(caller.dli_fname, cause);
     return cause;
 }
