@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,38 +64,19 @@ static int fail_for_memory(const char *what, PfError *err)
                    what, limit);
 }
 
-/* What libraries throw while they are loaded nobody can catch. */
-static void end_run(void)
+/* What libraries throw while they are loaded nobody can catch: they say what it was, and abort. */
+static void end_run(int number)
 {
-    typedef const struct {
-        const void *table;
-        const char *name;
-    } * CurrentType(void); /* std::type_info, as all compilers for Linux lay it out */
-    CurrentType *current;
-    void *symbol = dlsym(RTLD_DEFAULT, "__cxa_current_exception_type");
-    memcpy(&current, &symbol, sizeof current);
-    const char *name = current && current() ? current()->name : "";
+    (void)number;
     PfError err = {0};
-    if (strstr(name, "bad_alloc"))
-        fail_for_memory("a library could not allocate what it needs", &err);
+    struct rlimit space;
+    if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
+        fail_for_memory("a library could not begin", &err);
     else
         pf_fail(&err, PF_EXIT_FAILED,
-                "cannot load the torch plugin, which runs networks: a library that it needs threw "
-                "%s",
-                *name ? name : "something");
+                "cannot load the torch plugin, which runs networks: a library that it needs could "
+                "not begin");
     _exit(pf_log_error(&err));
-}
-
-/* The plugin has a better one, but its libraries are loaded before it is. */
-static void catch_exceptions(void)
-{
-    typedef void Terminate(void);
-    typedef Terminate *SetTerminate(Terminate *);
-    SetTerminate *set;
-    void *library = dlopen("libstdc++.so.6", RTLD_NOW | RTLD_GLOBAL);
-    void *symbol = library ? dlsym(library, "_ZSt13set_terminatePFvvE") : NULL;
-    memcpy(&set, &symbol, sizeof set); /* ISO C has no cast for this */
-    if (set) set(end_run);
 }
 
 /* ---- places ---- */
@@ -143,7 +125,10 @@ static void *load_named(Search *search, const char *named)
 static void *find_and_load(Search *search)
 {
     const char *named = getenv("PERMAFROST_PLUGIN");
-    return named && *named ? load_named(search, named) : load_from_folders(search);
+    void (*before)(int) = signal(SIGABRT, end_run);
+    void *library = named && *named ? load_named(search, named) : load_from_folders(search);
+    signal(SIGABRT, before);
+    return library;
 }
 
 void pf_backbone_loader_prepare(void)
@@ -185,7 +170,6 @@ int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
     pf_backbone_loader_prepare();
     Search search = {{0}, {0}, {0}};
     skip_destructors(); /* OpenBLAS's waits for threads that may never end */
-    catch_exceptions();
     void *library = find_and_load(&search);
     if (!library && *search.unmapped) return fail_for_memory(search.unmapped, err);
     if (!library)
