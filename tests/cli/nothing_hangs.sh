@@ -71,6 +71,22 @@ photographs photos 4 2
   done
 ) || exit 1
 
+# What convolutions alone reach is measured when the journal is gone, and a signal ends that.
+(
+  fake_backbone
+  export FAKE_BACKBONE_MS=700 PF_FAKE_TERMINAL=1
+  command='extract, measuring'; code=0; checks=$((checks + 1))
+  extract photos -o peak.h5 -v --backbone resnet18_w16 --weights "$WEIGHTS" > stdout 2> stderr & pid=$!
+  while [ ! -e peak.h5 ] || [ -e peak.h5.journal ]; do
+    kill -0 $pid 2> /dev/null || failed 'it ended before'
+    sleep 0.05
+  done
+  kill -TERM $pid || failed 'the journal was there to the end'
+  wait $pid || code=$?
+  [ "$code" -eq 0 ] || [ "$code" -eq 143 ] || failed 'expected exit code 0 or 143'
+  ! grep -q ' of [0-9]* GFLOP/s' stderr || failed 'it measured to the end'
+) || exit 1
+
 # ---- threads and memory that cannot be had ----
 
 needs_torch
