@@ -95,10 +95,12 @@ typedef struct PfExtractionSummary {
     int64_t peak_memory_bytes;
 } PfExtractionSummary;
 
-/* Of a run whose cache is right, its journal still open if there was one. Where that is worth its
- * while (a long run, or -v) it closes the network and measures what the machine could have reached.
- */
+/* Of a run whose cache is right, its journal still open if there was one. */
 void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary);
+/* On a terminal, where that is worth its while (a long run, or -v), closes the network and measures
+ * what the machine could have reached; a signal ends that. Nobody should have to wait for it: the
+ * journal is gone. */
+void pf_extraction_measure_peak(PfExtraction *run, PfExtractionSummary *summary);
 /* The last lines of a run that has written the cache. */
 void pf_extraction_print_summary(const PfExtraction *run, const PfExtractionSummary *summary);
 /* --json: writes the file in one piece ("-": standard output); docs/extract.md has its members. */

@@ -13,6 +13,7 @@
 #include "common/file/atomic_file.h"
 #include "common/simd/processor.h"
 #include "common/thread/parallel.h"
+#include "common/thread/processors.h"
 #include "extract/extraction.h"
 #include "extract/pipeline/conv_peak.h"
 
@@ -73,6 +74,7 @@ void pf_extraction_print_rotations(const PfExtraction *run)
 void pf_extraction_print_task(const PfExtraction *run)
 {
     pf_work_plan_print_network(run->backbone);
+    pf_processors_say();
     if (run->journal) print_resuming(run);
     pf_work_plan_print_counts(&run->found, &run->wanted);
     name_rejects(run);
@@ -107,15 +109,24 @@ static PfRunTimes run_times(PfExtraction *run)
     };
 }
 
-static void measure_rates(PfExtraction *run, PfExtractionSummary *summary)
+static void measure_rate(const PfExtraction *run, PfExtractionSummary *summary)
 {
     double seconds = run->stats.forward_seconds;
     if (!run->multiply_adds || seconds <= 0) return;
     summary->gflops = 2e-9 * run->multiply_adds / seconds;
-    if (seconds < WORTH_MEASURING && pf_log_verbosity() != PF_VERBOSE) return;
+}
+
+void pf_extraction_measure_peak(PfExtraction *run, PfExtractionSummary *summary)
+{
+    bool is_long = run->stats.forward_seconds >= WORTH_MEASURING;
+    if (summary->gflops <= 0 || !pf_log_is_terminal() ||
+        (!is_long && pf_log_verbosity() != PF_VERBOSE))
+        return;
     pf_backbone_session_close(&run->session);
-    if (pf_conv_peak_measure(run->backbone, run->session.batch, &summary->peak_gflops, NULL))
+    if (pf_conv_peak_measure(run->backbone, run->session.batch, run->interrupted,
+                             &summary->peak_gflops, NULL))
         summary->peak_gflops = 0;
+    summary->seconds = pf_clock_seconds() - run->started;
 }
 
 void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary)
@@ -134,9 +145,9 @@ void pf_extraction_sum_up(PfExtraction *run, PfExtractionSummary *summary)
         summary->images_per_second = pf_pipeline_rate(stats, pf_extraction_worker_count(run));
         summary->times = run_times(run);
         summary->bottleneck = pf_bottleneck_find(&summary->times);
-        measure_rates(run, summary);
+        measure_rate(run, summary);
     }
-    summary->seconds = pf_clock_seconds() - run->started; /* with those that measuring took */
+    summary->seconds = pf_clock_seconds() - run->started;
 }
 
 /* ---- what was done ---- */

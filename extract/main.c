@@ -5,6 +5,7 @@
 #include "common/backbone/script_file.h"
 #include "common/base/log.h"
 #include "common/base/process.h"
+#include "common/thread/processors.h"
 #include "extract/backbone/summary.h"
 #include "extract/cache_info.h"
 #include "extract/extraction.h"
@@ -51,7 +52,7 @@ static int verify(const PfExtractOptions *options, PfError *err)
                             .dataset = options->verified_dataset,
                             .listing = options->dataset,
                             .threads = options->workers,
-                            .interrupted = pf_process_catch_interrupts()};
+                            .interrupted = pf_process_catch_interrupts("nothing was changed")};
     return pf_verify_cache(&what, stdout, err);
 }
 
@@ -67,7 +68,7 @@ static int merge(const PfExtractOptions *options, const char *command, PfError *
         .compression = options->compression,
         .level = options->level,
     };
-    return pf_merge_run(&merged, command, pf_process_catch_interrupts(), err);
+    return pf_merge_run(&merged, command, pf_process_catch_interrupts("nothing was written"), err);
 }
 
 static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
@@ -81,7 +82,9 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     const char *text = command ? command : argv[0];
     int failed = options->mode == PF_EXTRACT_MERGE
                      ? merge(options, text, err)
-                     : pf_extraction_run(options, text, pf_process_catch_interrupts(), err);
+                     : pf_extraction_run(
+                           options, text,
+                           pf_process_catch_interrupts("the same command goes on from there"), err);
     free(command);
     return failed;
 }
@@ -94,12 +97,13 @@ int main(int argc, char **argv)
     pf_log_setup("extract", PF_NORMAL);
     if (pf_extract_options_parse(argc, argv, &options, &err)) return pf_log_error(&err);
     pf_log_setup("extract", options.quiet ? PF_QUIET : options.verbose ? PF_VERBOSE : PF_NORMAL);
+    pf_processors_set(options.threads);
     if (options.help) {
         pf_extract_options_help();
     } else if (options.version) {
         puts("extract (permafrost) " PF_VERSION);
     } else if (run(&options, argc, argv, &err)) {
-        return pf_log_error(&err);
+        return pf_process_exit_code(pf_log_error(&err));
     }
     return pf_process_finish_output(&err) ? pf_log_error(&err) : PF_EXIT_DONE;
 }

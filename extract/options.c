@@ -8,6 +8,7 @@
 #include "common/backbone/script_file.h"
 #include "common/base/options.h"
 #include "common/file/text_encoding.h"
+#include "common/thread/processors.h"
 #include "extract/backbone/device_list.h"
 #include "extract/dataset/sample_reader.h"
 #include "extract/image/image.h"
@@ -391,8 +392,13 @@ static const PfOption table[] = {
      .minimum = 1, .maximum = 4096,
      .help = "images per forward pass, each view counted (default: 32 on the CPU, on a GPU\n"
              "as many as it is fastest with)"},
+    {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, .offset = FIELD(threads),
+     .argument = "N", .minimum = 1, .maximum = PF_THREADS_MAX,
+     .help = "of whatever computes: the network, decoding, hashing, compressing (default: as\n"
+             "many processors as it may use, by affinity, quota of the control group,\n"
+             "OMP_NUM_THREADS and SLURM_CPUS_PER_TASK)"},
     {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
-     .minimum = 1, .maximum = 256, .help = "decoding threads (default: one per core)"},
+     .minimum = 1, .maximum = 256, .help = "decoding threads (default: as --threads)"},
     {.name = "readers", .kind = PF_OPTION_INT, .offset = FIELD(readers), .argument = "N",
      .minimum = 0, .maximum = 1024,
      .help = "files read ahead at once, for disks that answer late (default 16)"},

@@ -41,7 +41,8 @@ typedef struct PfExtractOptions {
     int level; /* 0 = the compressor's default here */
     bool has_compression;
     int batch;   /* 0 = what the device is fastest with */
-    int workers; /* 0 = one per core */
+    int threads; /* of everything; 0 = as many as there are processors for it */
+    int workers; /* 0 = as many as threads */
     int readers; /* files read ahead at once */
     PfBadLimit max_bad;
     long long max_bytes;  /* of a file; 0 = PF_FILE_BYTES_MAX */

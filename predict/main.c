@@ -4,6 +4,7 @@
 #include "common/backbone/script_file.h"
 #include "common/base/log.h"
 #include "common/base/process.h"
+#include "common/thread/processors.h"
 #include "predict/export/export.h"
 #include "predict/predict.h"
 
@@ -19,7 +20,7 @@ static int run(const PfPredictOptions *options, PfError *err)
     }
     if (options->trust) return pf_script_file_trust(options->trust, err);
     if (options->export_path) return pf_export_run(&options->network, options->export_path, err);
-    return pf_prediction_run(options, pf_process_catch_interrupts(), err);
+    return pf_prediction_run(options, pf_process_catch_interrupts("predictions are missing"), err);
 }
 
 int main(int argc, char **argv)
@@ -33,8 +34,9 @@ int main(int argc, char **argv)
         pf_log_setup("predict", options.quiet     ? PF_QUIET
                                 : options.verbose ? PF_VERBOSE
                                                   : PF_NORMAL);
+        pf_processors_set(options.threads);
         failed = run(&options, &err) || pf_process_finish_output(&err);
     }
     pf_predict_options_free(&options);
-    return failed ? pf_log_error(&err) : PF_EXIT_DONE;
+    return failed ? pf_process_exit_code(pf_log_error(&err)) : PF_EXIT_DONE;
 }

@@ -15,7 +15,8 @@ typedef struct PfPredictOptions {
     const char *export_path;  /* where the model is to be exported to; then there are no operands */
     int top;                  /* classes per image */
     double threshold;         /* labels whose probability is above it are told */
-    int batch, workers;       /* 0 = as many as are fastest; one per core */
+    int batch;                /* 0 = as many as are fastest */
+    int threads, workers;     /* 0 = as many as there are processors for it; as threads */
     int readers;              /* see sample_reader.h */
     long long max_bytes;      /* of a file; 0: PF_FILE_BYTES_MAX */
     long long max_pixels;     /* of an image; 0: the usual limits, see image.h */

@@ -18,6 +18,7 @@
 #include "common/cache/image_file.h"
 #include "common/file/input_file.h"
 #include "common/thread/parallel.h"
+#include "common/thread/processors.h"
 #include "extract/backbone/session.h"
 #include "extract/dataset/dataset.h"
 #include "extract/dataset/sample_reader.h"
@@ -220,6 +221,7 @@ static int open_network(Prediction *run, PfError *err)
                        "model '%s' takes %lld features; tap '%s' of the network gives %lld",
                        run->options->network.model, (long long)run->scorer->features,
                        session->taps[0].name, (long long)features);
+    pf_processors_say();
     pf_say("runs on %s", session->runtime);
     return 0;
 }

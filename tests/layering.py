@@ -30,7 +30,7 @@ common/cache/hdf5: common/base common/file common/cache/codec
 common/cache: common/base common/thread common/file common/cache/codec common/cache/hdf5
 common/cache/journal: common/base common/file common/cache/codec common/cache
 common/backbone: common/base common/file
-common/torch: common/base common/simd common/file common/conv common/arch common/backbone
+common/torch: common/base common/simd common/thread common/file common/conv common/arch common/backbone
 extract/image: common/base common/arch common/model common/cache common/backbone
 extract/archive: common/base common/file
 extract/dataset: common/base common/thread common/file common/pickle common/cache extract/image extract/archive
@@ -46,7 +46,7 @@ train/features: common/base common/thread common/model common/cache train/kernel
 train/head: common/base common/thread common/weights common/model train/kernels train/features
 train/fit: common/base train/kernels train/metrics train/features train/head
 train/finetune: common/base common/weights common/model common/cache common/backbone train/kernels train/features train/head train/fit
-train: common/base common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
+train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
 predict/model: common/base common/model common/cache common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export

@@ -12,6 +12,7 @@
 #include "common/base/process.h"
 #include "common/file/atomic_file.h"
 #include "common/file/output.h"
+#include "common/thread/processors.h"
 #include "train/checkpoint_run.h"
 #include "train/features/target_kind.h"
 #include "train/head_batch_run.h"
@@ -228,7 +229,9 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
     } else if (options->trust) {
         return pf_script_file_trust(options->trust, err);
     } else {
-        interrupted = options->table.interrupted = pf_process_catch_interrupts();
+        pf_processors_set(options->threads);
+        interrupted = options->table.interrupted = pf_process_catch_interrupts(
+            "nothing was written, or by fine-tuning a checkpoint of whole epochs alone");
         return train(options, err);
     }
     return 0;
@@ -242,5 +245,5 @@ int main(int argc, char **argv)
     pf_log_setup("train", PF_NORMAL);
     int failed = run(argc, argv, &options, &err) || pf_process_finish_output(&err);
     pf_train_options_free(&options);
-    return failed ? pf_log_error(&err) : PF_EXIT_DONE;
+    return failed ? pf_process_exit_code(pf_log_error(&err)) : PF_EXIT_DONE;
 }

@@ -13,6 +13,7 @@
 #include "common/base/options.h"
 #include "common/base/size_text.h"
 #include "common/cache/views.h"
+#include "common/thread/processors.h"
 
 static PfExperiment *experiment_of(void *settings)
 {
@@ -404,9 +405,11 @@ static const PfOption table[] = {
     {.name = "memory", .kind = PF_OPTION_CALL, .parse = parse_memory, .argument = "SIZE",
      .help = "that features may take, as in 512M or 2G (default: half of\n"
              "the machine's); more of them are streamed from the cache"},
-    {.name = "threads", .kind = PF_OPTION_INT, FIELD(threads), .argument = "N",
-     .minimum = 1, .maximum = 256,
-     .help = "default: one per core; the result is the same for any"},
+    {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, FIELD(threads), .argument = "N",
+     .minimum = 1, .maximum = PF_THREADS_MAX,
+     .help = "default: as many processors as it may use, by affinity, quota\n"
+             "of the control group, OMP_NUM_THREADS, SLURM_CPUS_PER_TASK;\n"
+             "the result is the same for any"},
     {.name = "trust", .kind = PF_OPTION_TEXT, FIELD(trust), .argument = "FILE.pt",
      .help = "note a TorchScript file as one that may run where a cache or\n"
              "a model names it, and leave"},

@@ -10,6 +10,7 @@
 #include "common/base/size_text.h"
 #include "common/cache/split.h"
 #include "common/cache/views.h"
+#include "common/thread/processors.h"
 #include "train/features/target_kind.h"
 
 #define MAX_EPOCH_LINES 20
@@ -177,6 +178,7 @@ void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const P
 {
     print_data(cache, options, sweep, table);
     print_views(sweep, table);
+    pf_processors_say();
     for (int tap = 0; tap < sweep->tap_count; tap++)
         print_feature_memory(cache, options, sweep, tap);
     if (sweep->trial_count == 1)

@@ -1,13 +1,17 @@
 #include "common/backbone/loader.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
 #include "common/base/printable.h"
 
 #define PLUGIN_FILE "permafrost_torch.so"
@@ -22,6 +26,7 @@ static const char *const folders[] = {
 typedef struct Search {
     char path[2 * PATH_MAX]; /* the file that was tried last */
     char tried[1600];        /* "\n  <file>: <reason>" for each that failed */
+    char unmapped[400];      /* "<file>: <reason>" of what memory did not suffice for; or "" */
 } Search;
 
 /* Writes the folder of the running program, without a trailing slash. */
@@ -35,6 +40,47 @@ static int program_folder(char folder[PATH_MAX])
     return 0;
 }
 
+/* ---- too little memory ---- */
+
+/* What the loader cannot map it does not explain: where addresses are limited, that is why. */
+static bool is_short_of_memory(const char *reason)
+{
+    struct rlimit space;
+    if (strstr(reason, strerror(ENOMEM)) || strstr(reason, "cannot allocate")) return true;
+    return strstr(reason, "failed to map") && !getrlimit(RLIMIT_AS, &space) &&
+           space.rlim_cur != RLIM_INFINITY;
+}
+
+static int fail_for_memory(const char *what, PfError *err)
+{
+    struct rlimit space;
+    char limit[64] = "";
+    if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
+        snprintf(limit, sizeof limit, " (ulimit -v allows %llu MB)",
+                 (unsigned long long)space.rlim_cur >> 20);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "out of memory while the torch plugin, which runs networks, was loaded: "
+                   "%" PF_SENTENCE ". Hint: libtorch takes more than a gigabyte of addresses%s",
+                   what, limit);
+}
+
+/* What libraries throw while they are loaded nobody can catch: they say what it was, and abort. */
+static void end_run(int number)
+{
+    (void)number;
+    PfError err = {0};
+    struct rlimit space;
+    if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
+        fail_for_memory("a library could not begin", &err);
+    else
+        pf_fail(&err, PF_EXIT_FAILED,
+                "cannot load the torch plugin, which runs networks: a library that it needs could "
+                "not begin");
+    _exit(pf_log_error(&err));
+}
+
+/* ---- places ---- */
+
 static void *load(Search *search)
 {
     /* Everything resolved now: an incompatible libtorch must fail here, not in
@@ -42,6 +88,8 @@ static void *load(Search *search)
     void *library = dlopen(search->path, RTLD_NOW | RTLD_LOCAL);
     if (library) return library;
     const char *reason = dlerror(); /* starts with the path */
+    if (is_short_of_memory(reason))
+        pf_format(search->unmapped, sizeof search->unmapped, "%s", reason);
     size_t used = strlen(search->tried);
     if (!strstr(search->tried, reason))
         pf_format(search->tried + used, sizeof search->tried - used, "\n  %s", reason);
@@ -52,7 +100,7 @@ static void *load_from_folders(Search *search)
 {
     char program[PATH_MAX];
     bool known = program_folder(program) == 0;
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+    for (size_t i = 0; i < sizeof folders / sizeof *folders && !*search->unmapped; i++) {
         bool absolute = folders[i][0] == '/';
         if (!absolute && !known) continue;
         snprintf(search->path, sizeof search->path, "%s%s%s/" PLUGIN_FILE, absolute ? "" : program,
@@ -77,7 +125,10 @@ static void *load_named(Search *search, const char *named)
 static void *find_and_load(Search *search)
 {
     const char *named = getenv("PERMAFROST_PLUGIN");
-    return named && *named ? load_named(search, named) : load_from_folders(search);
+    void (*before)(int) = signal(SIGABRT, end_run);
+    void *library = named && *named ? load_named(search, named) : load_from_folders(search);
+    signal(SIGABRT, before);
+    return library;
 }
 
 void pf_backbone_loader_prepare(void)
@@ -86,6 +137,11 @@ void pf_backbone_loader_prepare(void)
      * decoding threads want the processors. OpenMP reads this when it is loaded;
      * what the user has set stays. */
     setenv("OMP_WAIT_POLICY", "passive", 0);
+    /* OpenBLAS starts its threads when it is loaded, and hangs where memory does not suffice: the
+     * plugin looks first, and lets it have more than one then. */
+    if (getenv("OPENBLAS_NUM_THREADS")) return;
+    setenv("OPENBLAS_NUM_THREADS", "1", 0);
+    setenv("PERMAFROST_OPENBLAS_WAITS", "1", 1);
 }
 
 #ifdef PF_SANITIZED /* sanitizers report when the process ends */
@@ -112,8 +168,10 @@ static void skip_destructors(void)
 int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
 {
     pf_backbone_loader_prepare();
-    Search search = {{0}, {0}};
+    Search search = {{0}, {0}, {0}};
+    skip_destructors(); /* OpenBLAS's waits for threads that may never end */
     void *library = find_and_load(&search);
+    if (!library && *search.unmapped) return fail_for_memory(search.unmapped, err);
     if (!library)
         return pf_fail(err, PF_EXIT_FAILED,
                        "cannot load the torch plugin, which runs networks:%" PF_SENTENCE "\n"
@@ -133,7 +191,6 @@ int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
             err, PF_EXIT_FAILED,
             "plugin '%s' has ABI %d, this program needs %d: they are of different builds",
             search.path, plugin->abi, PF_BACKBONE_ABI);
-    skip_destructors();
     *out = plugin;
     return 0;
 }

@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/base/control_group.h"
+
 static void *out_of_memory(PfError *err, size_t count, size_t size)
 {
     pf_fail(err, PF_EXIT_FAILED, "out of memory: %zu x %zu bytes could not be allocated", count,
@@ -65,25 +67,13 @@ int pf_grow(void *array, size_t *capacity, size_t needed, size_t size, PfError *
     return 0;
 }
 
-/* "max", or a number without meaning, where there is no limit. */
-static size_t group_limit_bytes(const char *path)
-{
-    unsigned long long limit;
-    FILE *file = fopen(path, "re");
-    int found = file && fscanf(file, "%llu", &limit) == 1;
-    if (file) fclose(file);
-    return found && limit < SIZE_MAX ? (size_t)limit : SIZE_MAX;
-}
-
 size_t pf_memory_physical_bytes(void)
 {
-    static const char *const groups[] = {"/sys/fs/cgroup/memory.max",
-                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    struct rlimit space;
     size_t least = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
-        size_t limit = group_limit_bytes(groups[i]);
-        if (limit < least) least = limit;
-    }
+    size_t limit = pf_control_group_limits("").memory_bytes;
+    if (limit < least) least = limit;
+    if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur < least) least = (size_t)space.rlim_cur;
     return least;
 }
 

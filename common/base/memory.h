@@ -23,8 +23,8 @@ char *pf_asprintf(PfError *err, const char *format, ...) __attribute__((format(p
  * `needed` elements fit, doubling. */
 int pf_grow(void *array, size_t *capacity, size_t needed, size_t size, PfError *err);
 
-/* Memory that this process may count on: the machine's, or its control group's where that has
- * less. */
+/* Memory that this process may count on: the machine's, or what its control groups or the limit of
+ * its address space (ulimit -v) leave, where that is less. */
 size_t pf_memory_physical_bytes(void);
 
 /* Peak resident memory of this process so far. */

@@ -4,7 +4,12 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "common/base/log.h"
 
 void pf_process_begin_streams(void)
 {
@@ -30,19 +35,71 @@ int pf_process_write_output(const char *text, PfError *err)
 
 /* ==== signals ==== */
 
-static volatile sig_atomic_t interrupted;
+/* Whoever sends a signal to a process and to its group, as timeout(1) does, sends it twice. */
+#define SAME_SIGNAL_SECONDS 0.2
 
-static void note_signal(int number)
+static volatile sig_atomic_t interrupted;
+static double interrupted_at;
+static char last_words[256];
+
+static double now_seconds(void)
 {
-    interrupted = number;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-const volatile sig_atomic_t *pf_process_catch_interrupts(void)
+static void set_timer(double seconds)
 {
-    struct sigaction action = {.sa_handler = note_signal, .sa_flags = (int)SA_RESETHAND};
+    time_t whole = (time_t)seconds;
+    struct itimerval timer = {.it_value = {whole, (suseconds_t)(1e6 * (seconds - (double)whole))}};
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* On Linux all that these two call is safe in a handler. */
+static void note_signal(int number)
+{
+    if (interrupted && now_seconds() - interrupted_at > SAME_SIGNAL_SECONDS) _exit(128 + number);
+    if (interrupted) return;
+    interrupted_at = now_seconds();
+    interrupted = number;
+    set_timer(PF_PROCESS_GRACE_SECONDS);
+}
+
+static void cut_off(int number)
+{
+    (void)number;
+    ssize_t ignored = write(STDERR_FILENO, last_words, strlen(last_words));
+    (void)ignored;
+    _exit(128 + interrupted);
+}
+
+static void handle(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaction(number, &action, NULL);
+}
+
+const volatile sig_atomic_t *pf_process_catch_interrupts(const char *afterwards)
+{
+    snprintf(last_words, sizeof last_words, "%s: error: interrupted, and ended at once: %s\n",
+             pf_log_program(), afterwards);
+    handle(SIGALRM, cut_off);
+    handle(SIGINT, note_signal);
+    handle(SIGTERM, note_signal);
     signal(SIGXFSZ, SIG_IGN);
     return &interrupted;
+}
+
+int pf_process_exit_code(int code)
+{
+    return code == PF_EXIT_INTERRUPTED && interrupted ? 128 + interrupted : code;
+}
+
+void pf_process_grant_seconds(double seconds)
+{
+    if (interrupted) set_timer(seconds);
 }

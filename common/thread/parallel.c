@@ -1,12 +1,10 @@
 #include "common/thread/parallel.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 #include "common/base/integers.h"
-
-#define MAX_THREADS 256
+#include "common/thread/processors.h"
 
 typedef struct Loop {
     _Atomic int64_t next;
@@ -17,10 +15,7 @@ typedef struct Loop {
 
 int pf_parallel_processor_count(void)
 {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set)) return 1;
-    int count = CPU_COUNT(&set);
-    return count > 0 ? count : 1;
+    return pf_processors().count;
 }
 
 static void *run_loop(void *argument)
@@ -37,9 +32,9 @@ void pf_parallel_for(int64_t count, int threads, void (*task)(void *context, int
                      void *context)
 {
     Loop loop = {.count = count, .task = task, .context = context};
-    pthread_t helpers[MAX_THREADS];
+    pthread_t helpers[PF_THREADS_MAX];
     int64_t wanted = threads > 0 ? threads : pf_parallel_processor_count();
-    wanted = pf_min(wanted, pf_min(count, MAX_THREADS));
+    wanted = pf_min(wanted, pf_min(count, PF_THREADS_MAX));
     int started = 0;
     while (started + 1 < wanted && !pthread_create(&helpers[started], NULL, run_loop, &loop))
         started++;

@@ -8,7 +8,11 @@
 
 #include <stdint.h>
 
-/* Number of processors this process may use, at least 1. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Processors that this process may use, at least 1: see processors.h. */
 int pf_parallel_processor_count(void);
 
 /* Calls task(context, i) for every i in [0, count) on up to `threads` threads
@@ -16,5 +20,9 @@ int pf_parallel_processor_count(void);
  * a thread cannot be started the others do its share. */
 void pf_parallel_for(int64_t count, int threads, void (*task)(void *context, int64_t index),
                      void *context);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,8 +7,7 @@
 
 #include "common/base/memory.h"
 #include "common/thread/parallel.h"
-
-#define MAX_THREADS 256
+#include "common/thread/processors.h"
 
 /* Looks at a variable before a thread goes to sleep: some tens of microseconds,
  * about what waking it up would cost. */
@@ -80,7 +79,7 @@ static void *run_thread(void *argument)
 int pf_thread_pool_new(int threads, PfThreadPool **out, PfError *err)
 {
     int wanted = threads > 0 ? threads : pf_parallel_processor_count();
-    if (wanted > MAX_THREADS) wanted = MAX_THREADS;
+    if (wanted > PF_THREADS_MAX) wanted = PF_THREADS_MAX;
     PfThreadPool *pool = pf_calloc(1, sizeof *pool, err);
     if (!pool) return -1;
     pool->threads = pf_calloc((size_t)wanted, sizeof *pool->threads, err);

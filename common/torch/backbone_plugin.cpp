@@ -96,5 +96,6 @@ static const PfBackbonePlugin plugin = {
 
 extern "C" __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugin(void)
 {
+    permafrost::end_runs_without_memory();
     return &plugin;
 }

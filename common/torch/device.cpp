@@ -1,15 +1,19 @@
 #include "common/torch/device.h"
 
-#include <algorithm>
-#include <thread>
+#include <cstdlib>
+#include <vector>
+
+#include <sys/mman.h>
 
 #include <ATen/Context.h>
+#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 
 #include "common/simd/processor.h"
+#include "common/thread/parallel.h"
 #include "common/torch/failure.h"
 
 namespace permafrost {
@@ -78,10 +82,48 @@ void check_precision(PfPrecision precision, c10::Device device)
                       "--emulate for the numbers");
 }
 
+// There where BLAS is OpenBLAS.
+extern "C" void openblas_set_num_threads(int threads) __attribute__((weak));
+
+// It has been loaded with one thread, see loader.c.
+static bool openblas_waits()
+{
+    return openblas_set_num_threads && std::getenv("PERMAFROST_OPENBLAS_WAITS");
+}
+
+// Whether so many pieces of memory can be had, which are given back at once.
+static bool has_room(int pieces, size_t size)
+{
+    std::vector<void *> taken;
+    while (static_cast<int>(taken.size()) < pieces) {
+        void *piece =
+            mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (piece == MAP_FAILED) break;
+        taken.push_back(piece);
+    }
+    for (void *piece : taken) munmap(piece, size);
+    return static_cast<int>(taken.size()) == pieces;
+}
+
+// What a thread takes at the least: stacks of several libraries, and OpenBLAS's buffer, which it
+// tries to get for ever where there is no memory for it.
+static void check_room(int threads)
+{
+    const size_t stacks = 32 << 20, buffer = 129 << 20;
+    if (!has_room(threads, stacks + (openblas_set_num_threads ? buffer : 0)))
+        throw Failure(PF_EXIT_FAILED, "out of memory: there is none for the " +
+                                          std::to_string(threads) +
+                                          " threads of the network. Hint: --threads 1 takes less");
+}
+
 void set_threads(int threads)
 {
-    int all = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    at::set_num_threads(threads > 0 ? threads : all);
+    if (threads <= 0) threads = pf_parallel_processor_count();
+    check_room(threads);
+    at::set_num_threads(threads);
+    if (!openblas_waits()) return;
+    openblas_set_num_threads(threads);
+    at::mm(at::zeros({128, 128}), at::zeros({128, 128})); // takes the buffers now
 }
 
 c10::ScalarType scalar_type(PfPrecision precision)

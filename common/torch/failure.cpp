@@ -1,6 +1,12 @@
 #include "common/torch/failure.h"
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <new>
+#include <system_error>
+
+#include <unistd.h>
 
 #include <c10/util/Exception.h>
 
@@ -53,6 +59,8 @@ std::string current_exception_text()
         return first_line_of_cause(error.what_without_backtrace());
     } catch (const std::bad_alloc &) {
         return "out of memory";
+    } catch (const std::system_error &error) {
+        return std::string("cannot start a thread: ") + error.what();
     } catch (const std::exception &error) {
         return first_line_of_cause(error.what());
     } catch (...) {
@@ -62,7 +70,8 @@ std::string current_exception_text()
 
 bool is_out_of_memory(const std::string &text)
 {
-    for (const char *part : {"out of memory", "ALLOC_FAILED", "bad_alloc"})
+    for (const char *part : {"out of memory", "ALLOC_FAILED", "bad_alloc", "not enough memory",
+                             "allocate memory", "cannot start a thread"})
         if (text.find(part) != std::string::npos) return true;
     return false;
 }
@@ -80,6 +89,32 @@ int fail_with_current_exception(PfError *err) noexcept
             return pf_fail(err, PF_EXIT_FAILED, "out of memory");
         }
     }
+}
+
+static void write_line(const char *text)
+{
+    const char *const name = program_invocation_short_name;
+    for (const char *part : {name, ": error: libtorch: ", text, "\n"})
+        if (write(STDERR_FILENO, part, std::strlen(part)) < 0) return;
+}
+
+// What was thrown where nothing may be, by a destructor for instance.
+[[noreturn]] static void end_run()
+{
+    try {
+        std::string text = current_exception_text();
+        if (is_out_of_memory(text)) write_line(text.c_str());
+        if (is_out_of_memory(text)) _exit(PF_EXIT_FAILED);
+    } catch (...) { // there was no memory for the text
+        write_line("out of memory");
+        _exit(PF_EXIT_FAILED);
+    }
+    std::abort(); // a fault of the program
+}
+
+void end_runs_without_memory()
+{
+    std::set_terminate(end_run);
 }
 
 } // namespace permafrost

@@ -33,6 +33,10 @@ bool is_out_of_memory(const std::string &text);
 // Puts the exception being handled into err and returns -1. Call it in a catch block.
 int fail_with_current_exception(PfError *err) noexcept;
 
+// From now on an exception about memory or threads that nobody can catch ends the program with a
+// message and PF_EXIT_FAILED, where others abort it.
+void end_runs_without_memory();
+
 } // namespace permafrost
 
 #endif

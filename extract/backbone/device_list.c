@@ -61,6 +61,6 @@ int pf_device_list_threads(char *const *names, int count, int processors)
 {
     int cpus = 0;
     for (int i = 0; i < count; i++) cpus += is_cpu(names[i]);
-    if (cpus < 2) return 0;
+    if (cpus < 2) return processors;
     return processors > cpus ? processors / cpus : 1;
 }

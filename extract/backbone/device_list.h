@@ -14,8 +14,8 @@ int pf_device_list_parse(const char *text, char ***names, int *count, PfError *e
 /* -1 where it is no such list. */
 int pf_device_list_check(const char *text, PfError *err);
 
-/* CPU threads for each device where several of them are cpus, of `processors`, at least 1; else 0,
- * which means all. */
+/* CPU threads for each device, of `processors`: all of them, or where several devices are cpus the
+ * share of one, at least 1. */
 int pf_device_list_threads(char *const *names, int count, int processors);
 
 #endif

@@ -64,20 +64,36 @@ static void free_tensors(Tensors *all)
     free(all->parameters);
 }
 
-/* Seconds of the fastest of the runs, the first one left out. */
-static int time_runs(const PfBackbonePlugin *plugin, PfBackbone *backbone, int batch,
-                     double *seconds, PfError *err)
+/* What is measured. */
+typedef struct Measuring {
+    const PfBackbonePlan *plan;
+    const PfArch *arch;
+    const Tensors *all;
+    int batch;
+    const volatile sig_atomic_t *interrupted;
+} Measuring;
+
+static int forward(const Measuring *measuring, const PfBackbonePlugin *plugin, PfBackbone *backbone,
+                   const uint8_t *pixels, void *const *outputs, PfError *err)
 {
+    if (*measuring->interrupted) return pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted");
+    return pf_backbone_forward(plugin, backbone, pixels, measuring->batch, outputs, err);
+}
+
+/* Seconds of the fastest of the runs, the first one left out. */
+static int time_runs(const Measuring *measuring, const PfBackbonePlugin *plugin,
+                     PfBackbone *backbone, double *seconds, PfError *err)
+{
+    const int batch = measuring->batch;
     uint8_t *pixels = pf_calloc((size_t)batch, (size_t)SIDE * SIDE * 3, err);
     float *features = pf_calloc((size_t)batch, CHANNELS * sizeof *features, err);
     void *outputs[] = {features};
-    int failed =
-        !pixels || !features || pf_backbone_forward(plugin, backbone, pixels, batch, outputs, err);
+    int failed = !pixels || !features || forward(measuring, plugin, backbone, pixels, outputs, err);
     double started = pf_clock_seconds(), now = started;
     *seconds = 0;
     for (int run = 0; !failed && (run < FEWEST_RUNS || now - started < MEASURED_SECONDS); run++) {
         double before = now;
-        failed = pf_backbone_forward(plugin, backbone, pixels, batch, outputs, err);
+        failed = forward(measuring, plugin, backbone, pixels, outputs, err);
         now = pf_clock_seconds();
         if (!run || now - before < *seconds) *seconds = now - before;
     }
@@ -86,56 +102,56 @@ static int time_runs(const PfBackbonePlugin *plugin, PfBackbone *backbone, int b
     return failed ? -1 : 0;
 }
 
-static int time_network(const PfBackbonePlan *plan, const char *device, int threads,
-                        const PfArch *arch, const Tensors *all, int batch, double *seconds,
-                        PfError *err)
+static int time_network(const Measuring *measuring, const char *device, int threads,
+                        double *seconds, PfError *err)
 {
     static const char *const tap = TAP;
     const PfBackbonePlugin *plugin;
     PfBackbone *backbone;
-    PfBackboneConfig config = {.arch = arch,
-                               .tensors = all->tensors,
-                               .tensor_count = (size_t)all->count,
+    PfBackboneConfig config = {.arch = measuring->arch,
+                               .tensors = measuring->all->tensors,
+                               .tensor_count = (size_t)measuring->all->count,
                                .taps = &tap,
                                .tap_count = 1,
                                .input_height = SIDE,
                                .input_width = SIDE,
                                .std = {1, 1, 1},
-                               .precision = plan->precision,
-                               .emulate = plan->emulate,
+                               .precision = measuring->plan->precision,
+                               .emulate = measuring->plan->emulate,
                                .output_dtype = PF_DTYPE_F32,
                                .device = device,
                                .threads = threads,
-                               .batch = batch};
+                               .batch = measuring->batch};
     if (pf_backbone_loader_load(&plugin, err) || plugin->open(&config, &backbone, err)) return -1;
-    int failed = time_runs(plugin, backbone, batch, seconds, err);
+    int failed = time_runs(measuring, plugin, backbone, seconds, err);
     plugin->close(&backbone);
     return failed;
 }
 
 /* On the first of the plan's devices, with its share of the cores. */
-static int time_on_first(const PfBackbonePlan *plan, const PfArch *arch, const Tensors *all,
-                         int batch, double *seconds, PfError *err)
+static int time_on_first(const Measuring *measuring, double *seconds, PfError *err)
 {
     char **devices;
     int count;
-    if (pf_device_list_parse(plan->device, &devices, &count, err)) return -1;
+    if (pf_device_list_parse(measuring->plan->device, &devices, &count, err)) return -1;
     int threads = pf_device_list_threads(devices, count, pf_parallel_processor_count());
-    int failed = time_network(plan, devices[0], threads, arch, all, batch, seconds, err);
+    int failed = time_network(measuring, devices[0], threads, seconds, err);
     pf_options_free_list(&devices, &count);
     return failed;
 }
 
-int pf_conv_peak_measure(const PfBackbonePlan *plan, int batch, double *gflops, PfError *err)
+int pf_conv_peak_measure(const PfBackbonePlan *plan, int batch,
+                         const volatile sig_atomic_t *interrupted, double *gflops, PfError *err)
 {
     static const char *const tap = TAP;
     PfArch arch = {.name = "bare"};
     Tensors all = {0};
+    const Measuring measuring = {plan, &arch, &all, batch, interrupted};
     int64_t multiply_adds;
     double seconds;
     int failed = build_network(&arch, err) || fill_tensors(&arch, &all, err) ||
                  pf_arch_multiply_adds(&arch, SIDE, &tap, 1, &multiply_adds, err) ||
-                 time_on_first(plan, &arch, &all, batch, &seconds, err);
+                 time_on_first(&measuring, &seconds, err);
     if (!failed) *gflops = seconds > 0 ? 2e-9 * (double)multiply_adds * batch / seconds : 0;
     free_tensors(&all);
     free(arch.nodes);

@@ -5,10 +5,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
+#include "common/thread/processors.h"
 #include "extract/backbone/device_list.h"
 #include "extract/pipeline/internal.h"
-
-#define MAX_WORKERS 256
 
 /* ---- how large it is ---- */
 
@@ -61,7 +60,7 @@ static int fail_threads(PfError *err)
 static int start_decoding(PfPipeline *pipeline, PfError *err)
 {
     const int workers = pipeline->config.workers;
-    const int wanted = workers < MAX_WORKERS ? workers : MAX_WORKERS;
+    const int wanted = workers < PF_THREADS_MAX ? workers : PF_THREADS_MAX;
     int *count = &pipeline->decoding_count;
     pipeline->decoding = pf_calloc((size_t)wanted, sizeof *pipeline->decoding, err);
     if (!pipeline->decoding) return -1;

@@ -18,13 +18,17 @@ expect 0 extract photos -o hard.h5 --backbone ./net.pt --tap pixels --resize 200
 stderr_has 'bound by writing features: '
 stderr_has '; --compress zstd:1 is faster'
 
-# Of a built-in network the rate is known, and with -v what this machine could reach.
+# Of a built-in network the rate is known, and on a terminal with -v what this machine could reach.
 export FAKE_BACKBONE_MS=1
 expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS"
 grep -q '^time: load [0-9.]* s\( ([0-9]* images* decoded meanwhile)\)*, images [0-9.]* s, cache [0-9.]* s; read [0-9]* %, decode [0-9]* % ([0-9]* threads*), network [0-9]* % ([0-9]* GFLOP/s), write [0-9]* %$' stderr ||
   failed 'the line of times looks otherwise'
 expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --force -v
+! grep -q ' of [1-9][0-9]* GFLOP/s' stderr || failed 'it was measured off a terminal'
+export PF_FAKE_TERMINAL=1
+expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --force -v
 grep -q 'network [0-9]* % ([0-9]* of [1-9][0-9]* GFLOP/s)' stderr || failed 'no ceiling is said'
+unset PF_FAKE_TERMINAL
 checks=$((checks + 2))
 
 # The same for programs.
@@ -38,7 +42,8 @@ is rows.json 'sum(seconds[part] for part in ("load", "images", "cache")) <= seco
 is rows.json '0 <= queues["before_network"] <= queues["batches"]' True
 is rows.json 'verdict' "$(grep '^bound by' stderr)"
 is rows.json '"gflops" in globals()' False
-expect 0 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --force -v --json rate.json
+expect 0 env PF_FAKE_TERMINAL=1 extract photos -o rate.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --force -v \
+  --json rate.json
 is rate.json 'gflops > 0 and bare_convolution_gflops > 0' True
 # Peak memory is the program's own, however large the one is that started it.
 expect 0 "$PYTHON" -c '

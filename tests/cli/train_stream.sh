@@ -115,7 +115,7 @@ kill -TERM $train
 ( sleep 10; kill -KILL $train ) > /dev/null 2>&1 & watch=$!
 wait $train || code=$?
 kill $watch 2> /dev/null || :
-[ "$code" -eq 130 ] || failed 'expected exit code 130'
+[ "$code" -eq 143 ] || failed 'expected exit code 143'
 stderr_has 'interrupted'
 absent none.safetensors
 no_leftovers

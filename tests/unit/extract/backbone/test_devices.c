@@ -32,11 +32,11 @@ static void expect_refusal(const char *text, const char *part)
 
 START_TEST(devices_are_listed_with_commas)
 {
-    expect_devices("auto", 1, "auto", 0);
-    expect_devices("cpu", 1, "cpu", 0);
-    expect_devices("cuda", 1, "cuda", 0);
-    expect_devices("cuda:0,cuda:1,cuda:10", 3, "cuda:10", 0);
-    expect_devices("cuda,cpu", 2, "cpu", 0);
+    expect_devices("auto", 1, "auto", 8);
+    expect_devices("cpu", 1, "cpu", 8);
+    expect_devices("cuda", 1, "cuda", 8);
+    expect_devices("cuda:0,cuda:1,cuda:10", 3, "cuda:10", 8);
+    expect_devices("cuda,cpu", 2, "cpu", 8);
     expect_devices("cpu,cpu:overlap", 2, "cpu:overlap", 4);
     expect_devices("cpu,cuda:3,cpu,cpu", 4, "cpu", 2);
     expect_devices("cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu,cpu", 9, "cpu", 1);
