@@ -16,15 +16,15 @@
 #define SIGNATURE(text) text, sizeof(text) - 1
 
 /* What files begin with, and who reads them. A format that has no decoder is known by its name
- * only. */
+ * only. A format without a signature is told by is_likely alone. */
 typedef struct Format {
     const char *name;
     const char *signature; /* '?' stands for any byte */
     size_t signature_size;
     PfImageDecoder *decode;
-    PfImageOrientation *orientation;                      /* NULL: such files say none */
-    bool (*is_likely)(const uint8_t *bytes, size_t size); /* behind a signature that may be text as
-                                                             well; NULL: it may not */
+    PfImageOrientation *orientation; /* NULL: such files say none */
+    PfImageIsLikely *is_likely;      /* behind a signature that other files have as well; NULL: none
+                                        has */
 } Format;
 
 /* Two reserved fields of zeros. */
@@ -44,10 +44,13 @@ static const Format formats[] = {
     {"JPEG", SIGNATURE("\xff\xd8\xff"), pf_image_jpeg_decode, pf_image_jpeg_orientation, NULL},
     {"PNG", SIGNATURE("\x89PNG\r\n\x1a\n"), pf_image_png_decode, pf_image_png_orientation, NULL},
     {"BMP", SIGNATURE("BM"), pf_image_bmp_decode, NULL, is_likely_bmp},
+    {"PBM", SIGNATURE("P1"), pf_image_pnm_decode, NULL, is_likely_pnm},
     {"PGM", SIGNATURE("P2"), pf_image_pnm_decode, NULL, is_likely_pnm},
     {"PPM", SIGNATURE("P3"), pf_image_pnm_decode, NULL, is_likely_pnm},
+    {"PBM", SIGNATURE("P4"), pf_image_pnm_decode, NULL, is_likely_pnm},
     {"PGM", SIGNATURE("P5"), pf_image_pnm_decode, NULL, is_likely_pnm},
     {"PPM", SIGNATURE("P6"), pf_image_pnm_decode, NULL, is_likely_pnm},
+    {"PFM", SIGNATURE("Pf"), pf_image_pnm_decode, NULL, is_likely_pnm},
     {"WebP", SIGNATURE("RIFF????WEBP"), NULL, NULL, NULL},
     {"GIF", SIGNATURE("GIF8"), NULL, NULL, NULL},
     {"TIFF", SIGNATURE("II*\0"), NULL, NULL, NULL},
@@ -57,12 +60,25 @@ static const Format formats[] = {
     {"AVIF", SIGNATURE("????ftypavif"), NULL, NULL, NULL},
     {"JPEG 2000", SIGNATURE("\0\0\0\x0cjP  "), NULL, NULL, NULL},
     {"JPEG XL", SIGNATURE("\0\0\0\x0cJXL "), NULL, NULL, NULL},
-    {"Photoshop", SIGNATURE("8BPS"), NULL, NULL, NULL},
+    {"PSD", SIGNATURE("8BPS"), pf_image_psd_decode, NULL, NULL},
+    {"QOI", SIGNATURE("qoif"), pf_image_qoi_decode, NULL, NULL},
+    {"DDS", SIGNATURE("DDS "), pf_image_dds_decode, NULL, NULL},
+    {"XPM", SIGNATURE("/* XPM */"), pf_image_xpm_decode, NULL, NULL},
+    {"SUN raster", SIGNATURE("\x59\xa6\x6a\x95"), pf_image_sun_decode, NULL, NULL},
+    {"DCX", SIGNATURE("\xb1\x68\xde\x3a"), pf_image_dcx_decode, NULL, NULL},
+    {"ICO", SIGNATURE(""), pf_image_ico_decode, NULL, pf_image_is_likely_ico},
+    {"CUR", SIGNATURE(""), pf_image_cur_decode, NULL, pf_image_is_likely_cur},
+    {"SGI", SIGNATURE(""), pf_image_sgi_decode, NULL, pf_image_is_likely_sgi},
+    {"BMP", SIGNATURE(""), pf_image_dib_decode, NULL, pf_image_is_likely_dib},
+    {"PCX", SIGNATURE(""), pf_image_pcx_decode, NULL, pf_image_is_likely_pcx},
+    {"XBM", SIGNATURE(""), pf_image_xbm_decode, NULL, pf_image_is_likely_xbm},
+    {"TGA", SIGNATURE(""), pf_image_tga_decode, NULL, pf_image_is_likely_tga},
 };
 
 static bool has_signature(const Format *format, const uint8_t *bytes, size_t size)
 {
     if (size < format->signature_size) return false;
+    if (!format->signature_size) return format->is_likely(bytes, size);
     for (size_t i = 0; i < format->signature_size; i++)
         if (format->signature[i] != '?' && (uint8_t)format->signature[i] != bytes[i]) return false;
     return true;

@@ -11,6 +11,18 @@ typedef int PfImageDecoder(const uint8_t *bytes, size_t size, int least_side, Pf
                            PfError *err);
 
 PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, pf_image_pnm_decode;
+PfImageDecoder pf_image_dib_decode, pf_image_ico_decode, pf_image_cur_decode, pf_image_tga_decode;
+PfImageDecoder pf_image_psd_decode, pf_image_sgi_decode, pf_image_pcx_decode, pf_image_dcx_decode;
+PfImageDecoder pf_image_qoi_decode, pf_image_sun_decode, pf_image_xbm_decode, pf_image_xpm_decode;
+PfImageDecoder pf_image_dds_decode;
+
+/* Whether a file, of which this may be the beginning only, is of a format that its signature alone
+ * does not tell. */
+typedef bool PfImageIsLikely(const uint8_t *bytes, size_t size);
+
+PfImageIsLikely pf_image_is_likely_dib, pf_image_is_likely_ico, pf_image_is_likely_cur;
+PfImageIsLikely pf_image_is_likely_sgi, pf_image_is_likely_pcx, pf_image_is_likely_xbm,
+    pf_image_is_likely_tga;
 
 /* Decodes a PNG that pf_image_png_decode has checked and rewritten, at most 1 GB. */
 int pf_image_stb_decode(const uint8_t *png, size_t size, PfImage *image, PfError *err);
