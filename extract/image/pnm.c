@@ -145,12 +145,6 @@ static int decode_plain(PfCursor *file, const Header *header, PfImage *image, Pf
 
 /* ---- binary ---- */
 
-/* 1 is black. */
-static void put_bits(const uint8_t *row, int width, uint8_t *out)
-{
-    for (int x = 0; x < width; x++) memset(out + 3 * x, row[x / 8] >> (7 - x % 8) & 1 ? 0 : 255, 3);
-}
-
 static void put_samples(const Header *header, const uint8_t *row, uint8_t *out)
 {
     size_t count = (size_t)(header->width * header->channels);
@@ -174,11 +168,12 @@ static void put_floats(const Header *header, const uint8_t *row, uint8_t *out)
 /* A PFM's first row is the lowest. */
 static void put_rows(const Header *header, const PfRaster *raster, PfImage *image)
 {
+    static const PfPalette black_and_white = {{0, 0, 0}, {255, 255, 255}};
     for (int y = 0; y < image->height; y++) {
         uint8_t *out = pf_image_row(image, header->kind == 'f' ? image->height - 1 - y : y);
         const uint8_t *row = pf_raster_row(raster, (size_t)y);
         if (header->kind == '4')
-            put_bits(row, image->width, out);
+            pf_palette_put_row(black_and_white, row, 1, image->width, out);
         else if (header->kind == 'f')
             put_floats(header, row, out);
         else
@@ -202,6 +197,7 @@ static int decode_binary(PfCursor *file, const Header *header, PfImage *image, P
         pf_raster_copy(&raster, file);
         result = pf_raster_check(&raster, name, image, err);
     }
+    if (!result && header->kind == '4') pf_raster_invert(&raster); /* 1 is black */
     if (!result) put_rows(header, &raster, image);
     pf_raster_close(&raster);
     return result;

@@ -143,7 +143,7 @@ static void put_row(const Photoshop *psd, const uint8_t *const planes[4], int wi
             continue;
         }
         uint8_t cmyk[4];
-        for (int c = 0; c < 4; c++) cmyk[c] = 255 - planes[c][x];
+        for (int c = 0; c < 4; c++) cmyk[c] = planes[c][x];
         pf_put_cmyk(cmyk, out);
     }
 }
@@ -172,6 +172,7 @@ int pf_image_psd_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     if (!result && is_packed) result = unpack(&file, &psd, &raster, image, err);
     if (!result && !is_packed) pf_raster_copy(&raster, &file);
     if (!result) result = pf_raster_check(&raster, "PSD", image, err);
+    if (!result && psd.mode == MODE_CMYK) pf_raster_invert(&raster); /* 0 is all ink */
     if (!result) put_rows(&psd, &raster, image);
     pf_raster_close(&raster);
     return result;

@@ -64,8 +64,14 @@ int pf_raster_check(PfRaster *raster, const char *format, PfImage *image, PfErro
                             raster->rows);
     size_t kept = rows * raster->stride;
     if (kept < raster->filled) memset(raster->bytes + kept, 0, raster->filled - kept);
+    if (kept < raster->filled) raster->filled = kept;
     image->is_truncated = true;
     return 0;
+}
+
+void pf_raster_invert(PfRaster *raster)
+{
+    for (size_t i = 0; i < raster->filled; i++) raster->bytes[i] = (uint8_t)~raster->bytes[i];
 }
 
 void pf_palette_grey(PfPalette palette, int count)

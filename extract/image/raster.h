@@ -47,6 +47,9 @@ bool pf_raster_put_bytes(PfRaster *raster, const uint8_t *bytes, size_t count);
  * image->keep_truncated, if there is a whole one, the rest becomes zeros. */
 int pf_raster_check(PfRaster *raster, const char *format, PfImage *image, PfError *err);
 
+/* Turns all bits that the file has given, for formats in which 0 is white. */
+void pf_raster_invert(PfRaster *raster);
+
 /* Greys from black to white. */
 void pf_palette_grey(PfPalette palette, int count);
 

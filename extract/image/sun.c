@@ -15,12 +15,7 @@ typedef struct Sun {
 /* All reds come first, then greens, then blues. */
 static int read_palette(PfCursor *file, uint32_t kind, uint32_t size, Sun *sun, PfError *err)
 {
-    if (sun->bits == 1) {
-        static const uint8_t white[3] = {255, 255, 255};
-        memcpy(sun->palette[0], white, 3);
-    } else if (sun->bits <= 8) {
-        pf_palette_grey(sun->palette, 1 << sun->bits);
-    }
+    if (sun->bits <= 8) pf_palette_grey(sun->palette, 1 << sun->bits);
     if (size == 0) return 0;
     if (kind != 1 || size > 3 * 256)
         return pf_image_bad(err, "SUN raster with a palette of kind %u and %u bytes", kind, size);
@@ -89,6 +84,7 @@ int pf_image_sun_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     if (!result && sun.type == TYPE_PACKED) result = unpack(&file, &raster, image, err);
     if (!result && sun.type != TYPE_PACKED) pf_raster_copy(&raster, &file);
     if (!result) result = pf_raster_check(&raster, "SUN raster", image, err);
+    if (!result && sun.bits == 1) pf_raster_invert(&raster); /* 1 is black */
     for (int y = 0; y < image->height && !result; y++)
         put_row(&sun, pf_raster_row(&raster, (size_t)y), pf_image_row(image, y));
     pf_raster_close(&raster);
