@@ -66,6 +66,7 @@ static const Format formats[] = {
     {"XPM", SIGNATURE("/* XPM */"), pf_image_xpm_decode, NULL, NULL},
     {"SUN raster", SIGNATURE("\x59\xa6\x6a\x95"), pf_image_sun_decode, NULL, NULL},
     {"DCX", SIGNATURE("\xb1\x68\xde\x3a"), pf_image_dcx_decode, NULL, NULL},
+    {"ICNS", SIGNATURE("icns"), pf_image_icns_decode, NULL, NULL},
     {"ICO", SIGNATURE(""), pf_image_ico_decode, NULL, pf_image_is_likely_ico},
     {"CUR", SIGNATURE(""), pf_image_cur_decode, NULL, pf_image_is_likely_cur},
     {"SGI", SIGNATURE(""), pf_image_sgi_decode, NULL, pf_image_is_likely_sgi},

@@ -14,7 +14,7 @@ PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, p
 PfImageDecoder pf_image_dib_decode, pf_image_ico_decode, pf_image_cur_decode, pf_image_tga_decode;
 PfImageDecoder pf_image_psd_decode, pf_image_sgi_decode, pf_image_pcx_decode, pf_image_dcx_decode;
 PfImageDecoder pf_image_qoi_decode, pf_image_sun_decode, pf_image_xbm_decode, pf_image_xpm_decode;
-PfImageDecoder pf_image_dds_decode;
+PfImageDecoder pf_image_dds_decode, pf_image_icns_decode;
 
 /* Whether a file, of which this may be the beginning only, is of a format that its signature alone
  * does not tell. */

@@ -260,6 +260,8 @@ def make_simple_images(folder):
     for kind in (1, 2):
         folder.put(f"icon_{kind}.ico", struct.pack("<HHHBBBBHHII", 0, kind, 1, 8, 2, 3, 0, 1, 4, len(picture), 22) + picture)
     folder.put("png.ico", struct.pack("<HHHBBBBHHII", 0, 1, 1, 2, 1, 0, 0, 1, 8, 90, 22) + png(2, 1, 8, 0, b"\0\1\2"))
+    small = png(2, 1, 8, 0, b"\0\1\2")
+    folder.put("a.icns", b"icns" + bytes(4) + b"ic11" + struct.pack(">I", 8 + len(small)) + small + b"ic07\0\0\0\x09a")
     folder.put("p1.pbm", b"P1 3 2 010 1#x\n0 1")
     folder.put("p4.pbm", b"P4 9 2\n" + bytes(4))
     folder.put("pf.pfm", b"Pf 2 1\n-1.0\n" + struct.pack("<ff", 3.5, 300))

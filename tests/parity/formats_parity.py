@@ -5,6 +5,7 @@ formats_parity.py DUMP_PIXELS
 The files are written here, byte by byte where PIL does not write their kind. Cut at every length they are refused, or with
 "keep" taken, where PIL does so. Files that this Pillow does not read are named.
 """
+import io
 import struct
 import sys
 import tempfile
@@ -163,6 +164,13 @@ def make_icons(folder):
               (32, 32, 2, 0, icon_picture(32, 32, 1, 7))]
     (folder / "unsaid.ico").write_bytes(icon(1, unsaid))
     Image.fromarray(photo(64, 64, 4, 1), "RGBA").save(folder / "png.ico")
+    entries = b""
+    for kind, side in ((b"ic07", 128), (b"ic08", 256), (b"ic13", 256), (b"TOC ", 0), (b"ic11", 32)):
+        data = io.BytesIO()
+        if side:
+            Image.fromarray(photo(side, side, 4, side + kind[3]), "RGBA").save(data, "PNG")
+        entries += kind + struct.pack(">I", 8 + len(data.getvalue())) + data.getvalue()
+    (folder / "several.icns").write_bytes(b"icns" + struct.pack(">I", 8 + len(entries)) + entries)
 
 
 # ---- Targa ----
