@@ -16,18 +16,16 @@
 #define SIGNATURE(text) text, sizeof(text) - 1
 
 /* What files begin with, and who reads them. A format that has no decoder is known by its name
- * only. */
+ * only. A format without a signature is told by is_likely alone. */
 typedef struct Format {
     const char *name;
     const char *signature; /* '?' stands for any byte */
     size_t signature_size;
-    bool (*is_it)(const uint8_t *bytes, size_t size); /* of several with that signature; NULL: it is
-                                                         the only one */
+    PfImageIsIt *is_it; /* where the signature alone does not tell; NULL: it does */
     PfImageDecoder *decode;
-    PfImageOrientation *orientation;                      /* NULL: such files say none */
-    bool (*is_likely)(const uint8_t *bytes, size_t size); /* behind a signature that may be text as
-                                                             well; NULL: it may not */
-    PfImageOpen *open; /* the library that decode needs, when it is first needed; NULL: none */
+    PfImageOrientation *orientation; /* NULL: such files say none */
+    PfImageIsIt *is_likely; /* behind a signature that may be text as well; NULL: it may not */
+    PfImageOpen *open;      /* the library that decode needs, when it is first needed; NULL: none */
 } Format;
 
 /* Two reserved fields of zeros. */
@@ -49,10 +47,13 @@ static const Format formats[] = {
     {"PNG", SIGNATURE("\x89PNG\r\n\x1a\n"), .decode = pf_image_png_decode,
      .orientation = pf_image_png_orientation},
     {"BMP", SIGNATURE("BM"), .decode = pf_image_bmp_decode, .is_likely = is_likely_bmp},
+    {"PBM", SIGNATURE("P1"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
     {"PGM", SIGNATURE("P2"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
     {"PPM", SIGNATURE("P3"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"PBM", SIGNATURE("P4"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
     {"PGM", SIGNATURE("P5"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
     {"PPM", SIGNATURE("P6"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
+    {"PFM", SIGNATURE("Pf"), .decode = pf_image_pnm_decode, .is_likely = is_likely_pnm},
     {"WebP", SIGNATURE("RIFF????WEBP"), .decode = pf_image_webp_decode,
      .orientation = pf_image_webp_orientation, .open = pf_image_webp_open},
     {"GIF", SIGNATURE("GIF8"), .decode = pf_image_gif_decode},
@@ -69,7 +70,20 @@ static const Format formats[] = {
     {"JPEG 2000", SIGNATURE("\xff\x4f\xff\x51"), .decode = pf_image_jpeg2000_decode,
      .open = pf_image_jpeg2000_open},
     {"JPEG XL", SIGNATURE("\0\0\0\x0cJXL "), .decode = NULL},
-    {"Photoshop", SIGNATURE("8BPS"), .decode = NULL},
+    {"Photoshop", SIGNATURE("8BPS"), .decode = pf_image_psd_decode},
+    {"QOI", SIGNATURE("qoif"), .decode = pf_image_qoi_decode},
+    {"DDS", SIGNATURE("DDS "), .decode = pf_image_dds_decode},
+    {"XPM", SIGNATURE("/* XPM */"), .decode = pf_image_xpm_decode},
+    {"SUN raster", SIGNATURE("\x59\xa6\x6a\x95"), .decode = pf_image_sun_decode},
+    {"DCX", SIGNATURE("\xb1\x68\xde\x3a"), .decode = pf_image_dcx_decode},
+    {"ICNS", SIGNATURE("icns"), .decode = pf_image_icns_decode},
+    {"ICO", SIGNATURE(""), .is_it = pf_image_is_ico, .decode = pf_image_ico_decode},
+    {"CUR", SIGNATURE(""), .is_it = pf_image_is_cur, .decode = pf_image_cur_decode},
+    {"SGI", SIGNATURE(""), .is_it = pf_image_is_sgi, .decode = pf_image_sgi_decode},
+    {"BMP", SIGNATURE(""), .is_it = pf_image_is_dib, .decode = pf_image_dib_decode},
+    {"PCX", SIGNATURE(""), .is_it = pf_image_is_pcx, .decode = pf_image_pcx_decode},
+    {"XBM", SIGNATURE(""), .is_it = pf_image_is_xbm, .decode = pf_image_xbm_decode},
+    {"TGA", SIGNATURE(""), .is_it = pf_image_is_tga, .decode = pf_image_tga_decode},
 };
 
 static bool has_signature(const Format *format, const uint8_t *bytes, size_t size)

@@ -1,8 +1,8 @@
 /* From a file's bytes to RGB pixels, equal to those of PIL's
  * Image.open(...).convert("RGB").
  *
- * JPEG through libjpeg-turbo, PNG through zlib and stb_image, WebP, AVIF and HEIC through
- * libraries that are opened when they are first needed, the others here. The
+ * JPEG through libjpeg-turbo, PNG through zlib and stb_image, WebP, TIFF, JPEG 2000, AVIF and HEIC
+ * through libraries that are opened when they are first needed, the others here. The
  * format is told by the content, never by the file's name. EXIF rotation is read, and
  * applied by pf_image_turn alone, but for HEIC, which its library turns. One deliberate difference:
  * 16-bit grey is scaled to 8 bits, where PIL clips everything above 255 to white.
@@ -53,7 +53,7 @@ typedef struct PfImage {
     uint8_t *spare;    /* what images are turned into, exchanged for pixels then; owned */
     size_t spare_capacity;
     PfImageLimits limits;  /* the caller's */
-    bool keep_truncated;   /* the caller's: a JPEG that ends early is taken as far as it goes */
+    bool keep_truncated;   /* the caller's: a file that ends early is taken as far as it goes */
     bool is_truncated;     /* that this one did */
     bool has_background;   /* the caller's: transparency is laid over background; else dropped */
     uint8_t background[3]; /* RGB */
@@ -70,10 +70,11 @@ static inline int pf_image_rows(const PfImage *image)
     return (image->height + (1 << image->halvings) - 1) >> image->halvings;
 }
 
-/* Decodes a whole file. With keep_truncated a JPEG that ends within its pixels, or before its end
- * marker, is taken with the pixels that Pillow has with ImageFile.LOAD_TRUNCATED_IMAGES: of one
- * scan, grey where data are missing. Where no row can be decoded, which is black in Pillow, it is
- * refused.
+/* Decodes a whole file. With keep_truncated a file that ends within its pixels, or a JPEG before
+ * its end marker, is taken with the pixels that Pillow has with ImageFile.LOAD_TRUNCATED_IMAGES:
+ * JPEGs of one scan are grey where data are missing; BMP, TGA, PSD, PCX, SGI, SUN raster, XBM and
+ * binary PNM, where Pillow takes them, black or of colour 0. Where no row can be decoded, which is
+ * black in Pillow, it is refused, and so are all other formats.
  *
  * On failure the message is a reason without the path
  * ("truncated JPEG: ends after 120 of 375 rows"), the size is 0 x 0, the buffer
@@ -87,11 +88,11 @@ int pf_image_decode_reduced(const uint8_t *bytes, size_t size, int least_side, P
                             PfError *err);
 
 /* Bytes of a file's beginning that tell its format. */
-#define PF_IMAGE_SIGNATURE_BYTES 64
+#define PF_IMAGE_SIGNATURE_BYTES 128
 
 /* What a file is that begins with these bytes: "JPEG", "HEIF"; NULL where they say nothing that is
  * known. *is_decoded: whether pf_image_decode reads that format. A few letters may be text as well:
- * what follows BM, P2, P3, P5 and P6 must fit, too. */
+ * what follows BM and P6 must fit, too. Targa has no signature, so that all its header must. */
 const char *pf_image_format_name(const uint8_t *bytes, size_t size, bool *is_decoded);
 
 /* The name of the format of a file that begins with these bytes, if the library that decodes it

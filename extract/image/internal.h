@@ -13,18 +13,24 @@ typedef int PfImageDecoder(const uint8_t *bytes, size_t size, int least_side, Pf
 PfImageDecoder pf_image_jpeg_decode, pf_image_png_decode, pf_image_bmp_decode, pf_image_pnm_decode;
 PfImageDecoder pf_image_webp_decode, pf_image_gif_decode, pf_image_avif_decode,
     pf_image_heif_decode;
-
 PfImageDecoder pf_image_tiff_decode, pf_image_jpeg2000_decode;
+PfImageDecoder pf_image_dib_decode, pf_image_ico_decode, pf_image_cur_decode, pf_image_tga_decode;
+PfImageDecoder pf_image_psd_decode, pf_image_sgi_decode, pf_image_pcx_decode, pf_image_dcx_decode;
+PfImageDecoder pf_image_qoi_decode, pf_image_sun_decode, pf_image_xbm_decode, pf_image_xpm_decode;
+PfImageDecoder pf_image_dds_decode, pf_image_icns_decode;
+
+/* Whether a file, of which this may be the beginning only, is of a format that its signature alone
+ * does not tell. */
+typedef bool PfImageIsIt(const uint8_t *bytes, size_t size);
+
+PfImageIsIt pf_image_is_avif, pf_image_is_heif, pf_image_is_dib, pf_image_is_ico, pf_image_is_cur;
+PfImageIsIt pf_image_is_sgi, pf_image_is_pcx, pf_image_is_xbm, pf_image_is_tga;
 
 /* Opens the library that a format needs; fails where it is not there (codec_library.h). */
 typedef int PfImageOpen(PfError *err);
 
 PfImageOpen pf_image_tiff_open, pf_image_jpeg2000_open;
 PfImageOpen pf_image_webp_open, pf_image_avif_open, pf_image_heif_open;
-
-/* Which of HEIF's family a file is that has ftyp behind its first four bytes. */
-bool pf_image_is_avif(const uint8_t *bytes, size_t size);
-bool pf_image_is_heif(const uint8_t *bytes, size_t size);
 
 /* Decodes a PNG that pf_image_png_decode has checked and rewritten, at most 1 GB. has_alpha: it has
  * samples of alpha, or says which colours are transparent. */

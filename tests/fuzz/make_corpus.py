@@ -250,6 +250,62 @@ def make_plain_images(folder):
     folder.put("p6.ppm", b"P6 3 2 255\n" + bytes(range(18)))
 
 
+def make_simple_images(folder):
+    """A file or two of each format that is decoded without a library."""
+    row = bytes(range(40, 64))
+    info = lambda bits, height: struct.pack("<IiiHHIIiiII", 40, 8, height, 1, bits, 0, 0, 0, 0, 3, 0) + bytes(12)
+    picture = info(4, 4) + bytes(8) + bytes(8)
+    folder.put("os2.bmp", b"BM" + bytes(8) + struct.pack("<IIHHHH", 29, 12, 8, 2, 1, 1) + bytes(6) + b"\xaa\0\0\0" * 2)
+    folder.put("rle4.bmp", bmp(4, 2, 4, b"\4\x12\0\0\0\4\x12\x34\0\1", bytes(64), 2))
+    folder.put("masks.bmp", bmp(2, 2, 16, b"\0\xf8\0\0\xe0\7\0\0\x1f\0\0\0" + bytes(8), b"", 3))
+    folder.put("clipboard.dib", info(4, 2)[:52] + bytes(8))
+    for kind in (1, 2):
+        folder.put(f"icon_{kind}.ico", struct.pack("<HHHBBBBHHII", 0, kind, 1, 8, 2, 3, 0, 1, 4, len(picture), 22) + picture)
+    folder.put("png.ico", struct.pack("<HHHBBBBHHII", 0, 1, 1, 2, 1, 0, 0, 1, 8, 90, 22) + png(2, 1, 8, 0, b"\0\1\2"))
+    small = png(2, 1, 8, 0, b"\0\1\2")
+    folder.put("a.icns", b"icns" + bytes(4) + b"ic11" + struct.pack(">I", 8 + len(small)) + small + b"ic07\0\0\0\x09a")
+    folder.put("p1.pbm", b"P1 3 2 010 1#x\n0 1")
+    folder.put("p4.pbm", b"P4 9 2\n" + bytes(4))
+    folder.put("pf.pfm", b"Pf 2 1\n-1.0\n" + struct.pack("<ff", 3.5, 300))
+    tga = lambda kind, bits, flags, data: struct.pack("<BBBHHBHHHHBB", 0, kind & 7 == 1, kind, 0, kind & 7 == 1 and 4,
+                                                      24 if kind & 7 == 1 else 0, 0, 0, 4, 2, bits, flags) + data
+    folder.put("rgb.tga", tga(2, 24, 0x20, row))
+    folder.put("packed.tga", tga(10, 32, 8, b"\x83abcd\3" + row[:16]))
+    folder.put("grey16.tga", tga(11, 16, 0x18, b"\x87ab"))
+    folder.put("indexed.tga", tga(9, 8, 0x30, row[:12] + b"\x83\1\3\0\1\2\3"))
+    psd = lambda channels, mode, colors, data: (b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", channels, 2, 4, 8, mode)
+                                                + struct.pack(">I", len(colors)) + colors + bytes(8) + data)
+    folder.put("rgb.psd", psd(3, 3, b"", b"\0\0" + row))
+    folder.put("packed.psd", psd(1, 1, b"", b"\0\1\0\2\0\5\xfd\7\3\1\2\3\4"))
+    folder.put("indexed.psd", psd(1, 2, bytes(768), b"\0\0" + row[:8]))
+    folder.put("cmyk.psd", psd(4, 4, b"", b"\0\0" + row + row[:8]))
+    sgi = lambda packed, size, planes, data: struct.pack(
+        ">HBBHHHH", 474, packed, size, 3 if planes > 1 else 2, 4, 2, planes).ljust(512, b"\0") + data
+    folder.put("rgb.sgi", sgi(0, 1, 3, row))
+    folder.put("packed.sgi", sgi(1, 1, 1, struct.pack(">4I", 528, 530, 2, 6) + b"\4\7\x84\1\2\3\4\0"))
+    folder.put("packed_16.sgi", sgi(1, 2, 1, struct.pack(">4I", 528, 528, 6, 6) + b"\0\4\7\7\0\0"))
+    pcx = lambda bits, planes, size: struct.pack("<BBBBHHHHHH", 10, 5, 1, bits, 0, 0, 7, 1, 72, 72) + bytes(
+        range(48)) + struct.pack("<BBH", 0, planes, size) + bytes(60)
+    folder.put("planes.pcx", pcx(1, 4, 2) + b"\xc8\x55\xc8\x33")
+    folder.put("rgb.pcx", pcx(8, 3, 8) + b"\xd8\x55\xd8\x33")
+    folder.put("page.dcx", struct.pack("<III", 0x3ADE68B1, 12, 0) + pcx(8, 1, 8) + b"\xc8\x55\xc8\x33\x0c" + bytes(768))
+    folder.put("a.qoi", b"qoif" + struct.pack(">IIBB", 4, 2, 4, 0) + b"\xfe\1\2\3\x6a\xa0\x88\xff\1\2\3\4\x11\xc2")
+    for bits, kind, data in ((1, 1, row), (8, 2, b"\x80\7\1\x80\0" + row), (24, 3, row), (32, 1, row + row)):
+        folder.put(f"{bits}.ras", struct.pack(">8I", 0x59A66A95, 4, 2, bits, 0, kind, 0, 0) + data)
+    folder.put("a.xbm", b"#define a_width 9\n#define a_height 2\nstatic char a_bits[] = {\n0x01, 0x20, 0x3, 0xff };\n")
+    folder.put("a.xpm", b'/* XPM */\n"3 2 2 1",\n"a c #010203",\n"b m x c None",\n"aba",\n"bab"\n')
+    dds = lambda flags, code, bits, data: (b"DDS " + struct.pack("<4I", 124, 0x1007, 4, 8) + bytes(56) + struct.pack(
+        "<II4s5I", 32, flags, code, bits, 0xff0000, 0xff00, 0xff, 0) + bytes(20) + data)
+    for code, size in ((b"DXT1", 8), (b"DXT3", 16), (b"DXT5", 16), (b"ATI1", 8), (b"ATI2", 16), (b"BC5S", 16)):
+        folder.put(f"{code.decode()}.dds", dds(4, code, 0, bytes(range(2 * size))))
+    for number in (28, 95, 96, 98):
+        for mode in range(8 if number > 90 else 1):
+            block = bytes([1 << mode]) + bytes(range(100, 115))
+            folder.put(f"{number}_{mode}.dds", dds(4, b"DX10", 0, struct.pack("<5I", number, 3, 0, 1, 0) + block * 8))
+    folder.put("masks.dds", dds(0x40, bytes(4), 24, row * 4))
+    folder.put("grey.dds", dds(0x20000, bytes(4), 8, row * 2))
+
+
 def make_jpegs(folder):
     try:
         from PIL import Image
@@ -348,6 +404,7 @@ def make_images(root):
     make_tiffs_and_jpeg2000(folder)
     make_pngs(folder)
     make_plain_images(folder)
+    make_simple_images(folder)
     make_jpegs(folder)
     make_web_images(folder)
 
