@@ -33,6 +33,17 @@ int pf_image_heif_open(PfError *err)
     return 0;
 }
 
+/* libheif has libde265 decode in a thread of its own and waits for it: for ever, where a damaged
+ * picture lacks a part. The programs export this function (extract/CMakeLists.txt), so that the
+ * dynamic loader finds it before libde265's: no thread is started, and the picture is decoded in
+ * the one that asks for it. Returns DE265_OK. */
+__attribute__((visibility("default"))) int de265_start_worker_threads(void *decoder, int count);
+int de265_start_worker_threads(void *decoder, int count)
+{
+    (void)decoder, (void)count;
+    return 0;
+}
+
 /* ---- failures ---- */
 
 static int fail_heif(struct heif_error found, size_t size, PfError *err)

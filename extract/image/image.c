@@ -16,7 +16,7 @@
 #define SIGNATURE(text) text, sizeof(text) - 1
 
 /* What files begin with, and who reads them. A format that has no decoder is known by its name
- * only. A format without a signature is told by is_likely alone. */
+ * only. A format without a signature is told by is_it alone. */
 typedef struct Format {
     const char *name;
     const char *signature; /* '?' stands for any byte */
