@@ -172,7 +172,10 @@ static int noted_not_found(const PfArch *arch, const HubFolders *folders,
                            const PfNotedWeights *noted, PfError *err)
 {
     const char *sha256 = noted->sha256 ? noted->sha256 : "not noted";
-    const char *hint = "name the file with --weights FILE, wherever it is now";
+    const char *key = noted->source ? strrchr(noted->source, '#') : NULL;
+    char hint[PF_ENTRY_SIZE + 64];
+    pf_format(hint, sizeof hint, "name the file with --weights FILE%s, wherever it is now",
+              key ? key : "");
     if (!noted->source)
         pf_fail(err, PF_EXIT_FAILED,
                 "%s was made with weights of %s whose SHA-256 is %s, and does not say where they "

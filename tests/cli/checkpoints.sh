@@ -79,4 +79,9 @@ take 'moco.ckpt#encoder_k'
 expect 1 extract photos -o d.h5 --backbone resnet18_w16 --weights inside.ckpt
 stderr_has "only further inside: 'run.7.best.weights'. Hint: choose one with --weights FILE#KEY, for example 'inside.ckpt#run.7.best.weights'"
 take 'inside.ckpt#run.7.best.weights'
+# Whoever moves the file is told its key, too.
+expect 0 extract photos -o e.h5 --backbone resnet18_w16 --weights 'callback.ckpt#net' --resize 32 --crop 32 --tap avgpool
+mv callback.ckpt moved.ckpt
+expect 1 extract photos -o e.h5 --backbone resnet18_w16 --resize 32 --crop 32 --tap avgpool
+stderr_has 'callback.ckpt#net' && stderr_has '--weights FILE#net, wherever it is now'
 done_with
