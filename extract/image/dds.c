@@ -147,7 +147,10 @@ static int decode_plain(const uint8_t *bytes, size_t size, const Surface *surfac
     int result = pf_raster_open(&raster, surface->width, surface->height, size, image, err);
     if (!result) {
         pf_raster_copy(&raster, &file);
-        result = pf_raster_check(&raster, "DDS", image, err);
+        /* As in PIL those with masks are not kept in part. */
+        bool is_whole = raster.filled == pf_raster_size(&raster);
+        result = is_whole || surface->is_indexed ? pf_raster_check(&raster, "DDS", image, err)
+                                                 : truncated(size, err);
     }
     for (int y = 0; y < image->height && !result; y++) {
         const uint8_t *row = pf_raster_row(&raster, (size_t)y);
