@@ -254,8 +254,12 @@ int pf_extraction_find_equal(PfExtraction *run, PfError *err)
 
 void pf_extraction_fail_interrupted(const PfExtraction *run, int64_t computed, PfError *err)
 {
-    pf_fail(err, (PfExit)(128 + *run->interrupted),
-            "interrupted after %lld of %lld images; the same command goes on from there",
+    PfExit code = (PfExit)(128 + *run->interrupted);
+    if (!run->dataset) {
+        pf_fail(err, code, "interrupted while the dataset was being read");
+        return;
+    }
+    pf_fail(err, code, "interrupted after %lld of %lld images; the same command goes on from there",
             (long long)(run->found.reused + run->found.rejected + computed),
             (long long)pf_dataset_count(run->dataset));
 }

@@ -215,7 +215,7 @@ static int compare_paths(const void *a, const void *b)
 
 /* ==== operands ==== */
 
-/* Manifests and images are told by their names, and asked for afterwards. */
+/* What is compressed as a whole is told by its name alone: there are other files of that kind. */
 static bool is_archive_file(const char *path)
 {
     uint8_t head[PF_ARCHIVE_HEAD_BYTES];
@@ -224,7 +224,8 @@ static bool is_archive_file(const char *path)
     if (fd < 0) return false;
     ssize_t got = pread(fd, head, sizeof head, 0);
     close(fd);
-    return has_ending(path) || (got > 0 && pf_archive_tell(head, (size_t)got) != PF_ARCHIVE_NONE);
+    PfArchiveForm form = got > 0 ? pf_archive_tell(head, (size_t)got) : PF_ARCHIVE_NONE;
+    return has_ending(path) || form == PF_ARCHIVE_TAR || form == PF_ARCHIVE_ZIP;
 }
 
 bool pf_archive_is_operand(const char *operand)

@@ -70,9 +70,17 @@ int pf_shards_sort(PfDataset *dataset, PfError *err)
 
 /* ==== the folder around everything ==== */
 
-/* The first part of the names of all files, with its '/'; 0: there is no such. Hidden files do not
- * count. */
-static size_t find_common(const PfShards *shards, const char **folder)
+/* Whether a member counts there: an image by its name, where there are such, else any file. */
+static bool counts(const PfMember *member, bool images_alone)
+{
+    const char *slash = strrchr(member->path, '/');
+    const char *name = slash ? slash + 1 : member->path;
+    if (member->path[0] == '.' || !*name) return false;
+    return !images_alone || (name[0] != '.' && pf_dataset_is_image_name(name));
+}
+
+/* The first part of the names of all that count, with its '/'; 0: there is no such. */
+static size_t find_common(const PfShards *shards, bool images_alone, const char **folder)
 {
     size_t length = 0;
     for (size_t i = 0; i < shards->count; i++) {
@@ -80,7 +88,7 @@ static size_t find_common(const PfShards *shards, const char **folder)
         for (size_t m = 0; m < archive->count; m++) {
             const PfMember *member = archive->members[m];
             const char *slash = strchr(member->path, '/');
-            if (member->path[0] == '.' || is_folder(member)) continue;
+            if (!counts(member, images_alone)) continue;
             if (!slash) return 0;
             size_t own = (size_t)(slash + 1 - member->path);
             if (length && (own != length || memcmp(member->path, *folder, own))) return 0;
@@ -91,17 +99,30 @@ static size_t find_common(const PfShards *shards, const char **folder)
     return length;
 }
 
-/* Drops members that do not lie in the folder: it itself, and hidden ones. */
+static bool has_images(const PfShards *shards)
+{
+    for (size_t i = 0; i < shards->count; i++)
+        for (size_t m = 0; m < shards->files[i].archive->count; m++)
+            if (counts(shards->files[i].archive->members[m], true)) return true;
+    return false;
+}
+
+/* What lies beside the folder keeps its name. */
 static void strip(PfArchive *archive, const char *folder, size_t length)
 {
     size_t kept = 0;
     for (size_t m = 0; m < archive->count; m++) {
         PfMember *member = archive->members[m];
-        if (strncmp(member->path, folder, length) || !member->path[length]) continue;
-        memmove(member->path, member->path + length, strlen(member->path + length) + 1);
+        bool is_inside = !strncmp(member->path, folder, length);
+        if (is_inside && !member->path[length]) continue; /* the folder itself */
+        if (is_inside)
+            memmove(member->path, member->path + length, strlen(member->path + length) + 1);
         archive->members[kept++] = member;
     }
     archive->count = kept;
+    if (kept) qsort(archive->members, kept, sizeof *archive->members, compare_members);
+    /* A file beside the folder may now be called as one in it. */
+    drop_repeated(archive);
 }
 
 int pf_shards_strip_folder(PfDataset *dataset, PfError *err)
@@ -109,11 +130,12 @@ int pf_shards_strip_folder(PfDataset *dataset, PfError *err)
     PfShards *shards = dataset->of_format;
     const char *folder = NULL;
     char name[NAME_SIZE];
-    for (size_t length; (length = find_common(shards, &folder)) != 0;) {
+    bool images_alone = has_images(shards);
+    for (size_t length; (length = find_common(shards, images_alone, &folder)) != 0;) {
         memcpy(name, folder, length - 1);
         name[length - 1] = '\0';
         if (pf_dataset_split_of_name(name, false) >= 0) return 0;
-        if (pf_dataset_remark(dataset, err, "everything lies in '%s'; names are those inside it",
+        if (pf_dataset_remark(dataset, err, "all images lie in '%s'; names are those inside it",
                               name))
             return -1;
         name[length - 1] = '/';

@@ -25,16 +25,25 @@ for form in ustar gnu pax; do
   pack tar photos long.tar "$form" "$(printf 'l%.0s' $(seq 60))/$(printf 'o%.0s' $(seq 60))/"
   equal_rows long.tar
 done
-stderr_has "everything lies in 'oooo"
+stderr_has "all images lie in 'oooo"
 pack zip photos photos.zip 'photos/'
 equal_rows photos.zip
-stderr_has "everything lies in 'photos'"
+stderr_has "all images lie in 'photos'"
 gzip -k < ustar.tar > ustar.tgz; equal_rows ustar.tgz
 stderr_has "archive 'ustar.tgz': decompressed into a temporary file in $WORK/tmp"
 if command -v zstd > zstd.path; then zstd -q ustar.tar -o u.tar.zst; equal_rows u.tar.zst; fi
 for file in ustar.tar ustar.tgz photos.zip; do INPUT=$file equal_rows -; done
 stderr_has 'standard input: copied into a temporary file'
 absent "$TMPDIR"/*
+# What lies beside the folder around all images is counted, and no class.
+mkdir -p wrapped/top && cp -r photos/* wrapped/top/ && echo x > wrapped/readme.txt && pack zip wrapped beside.zip
+equal_rows beside.zip
+stderr_has "all images lie in 'top'"
+pack zip photos/train/cat cats.zip cats/; echo x > table.csv
+"$PYTHON" -c 'import zipfile; zipfile.ZipFile("cats.zip", "a").write("table.csv")'
+expect 0 extract_fake cats.zip -o cats.h5
+stderr_has 'images without labels, 6 images'
+stderr_has 'other files, left out: 1 .csv, 1 .txt'
 # Splits that the names of the archives say.
 for split in train val; do pack shards "photos/$split" "set-$split-0" 2; done
 mkdir named && mv set-*.tar named/
@@ -71,6 +80,16 @@ done
 INPUT=ustar.tar expect 0 predict head.safetensors - --backbone ./net.pt; cmp stdout folder.csv
 expect 2 predict head.safetensors photos.zip photos/train/cat/readme.txt --backbone ./net.pt
 stderr_has "'photos.zip' is an archive, and has to be the only operand"
+
+# Interrupted while it comes, nothing is kept and nothing breaks.
+mkfifo pipe; (cat ustar.tar; sleep 30) > pipe & feeder=$!
+extract - -o stopped.h5 --backbone ./net.pt < pipe > stdout 2> stderr & process=$!
+for wait in $(seq 500); do grep -q 'copied into' stderr && break; sleep 0.02; done
+sleep 0.1; code=0; kill -TERM $process; wait $process || code=$?
+command='extract - that is interrupted'
+[ $code = 143 ] || failed "exit code $code"
+stderr_has 'interrupted while the dataset was being read'
+kill $feeder; absent stopped.h5
 
 # ---- unchanged, changed, in parts ----
 touch -d '2020-01-01' ustar.tar; expect 0 extract_fake ustar.tar -o again.h5 --force
