@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/backbone/loader.h"
+#include "common/backbone/executor.h"
 #include "common/base/memory.h"
 
 struct PfBackbone {
@@ -59,8 +59,7 @@ static int open_network(const PfBackboneConfig *config, PfBackbone *backbone, Pf
         if (!pf_pixel_tap_is(config->taps[t])) names[rest.tap_count++] = config->taps[t];
     int failed = 0;
     if (rest.tap_count)
-        failed = pf_backbone_loader_load(&backbone->plugin, err) ||
-                 backbone->plugin->open(&rest, &backbone->network, err);
+        failed = pf_backbone_open(&rest, &backbone->plugin, &backbone->network, err);
     free(names);
     if (failed) return -1;
     if (rest.tap_count) backbone->plugin->taps(backbone->network, &found);

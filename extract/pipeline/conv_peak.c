@@ -5,7 +5,7 @@
 
 #include "common/arch/family.h"
 #include "common/arch/ops.h"
-#include "common/backbone/loader.h"
+#include "common/backbone/executor.h"
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
@@ -107,7 +107,7 @@ static int time_network(const PfBackbonePlan *plan, const char *device, int thre
                                .device = device,
                                .threads = threads,
                                .batch = batch};
-    if (pf_backbone_loader_load(&plugin, err) || plugin->open(&config, &backbone, err)) return -1;
+    if (pf_backbone_open(&config, &plugin, &backbone, err)) return -1;
     int failed = time_runs(plugin, backbone, batch, seconds, err);
     plugin->close(&backbone);
     return failed;
