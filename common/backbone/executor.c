@@ -18,10 +18,16 @@ static bool has_gpu(void)
     return false;
 }
 
-static bool is_processor(const char *device)
+static bool are_processors(const char *devices)
 {
-    if (!device || !strcmp(device, "auto")) return !has_gpu();
-    return !strcmp(device, "cpu");
+    static const char cpu[] = "cpu";
+    const size_t length = sizeof cpu - 1;
+    if (!strcmp(devices, "auto")) return !has_gpu();
+    for (; !strncmp(devices, cpu, length); devices += length + 1) {
+        if (!devices[length]) return true;
+        if (devices[length] != ',') return false;
+    }
+    return false;
 }
 
 static bool asks_for_plugin(void)
@@ -30,16 +36,16 @@ static bool asks_for_plugin(void)
     return (engine && !strcmp(engine, "libtorch")) || (plugin && *plugin);
 }
 
-static bool suits_engine(const PfBackboneConfig *config)
+bool pf_backbone_is_for_engine(const PfBackboneConfig *config, const char *devices)
 {
     return config->arch && config->precision == PF_FP32 && !config->emulate &&
-           is_processor(config->device) && !asks_for_plugin();
+           are_processors(devices) && !asks_for_plugin();
 }
 
-int pf_backbone_open(const PfBackboneConfig *config, const PfBackbonePlugin **plugin,
-                     PfBackbone **out, PfError *err)
+int pf_backbone_open(const PfBackboneConfig *config, const char *devices,
+                     const PfBackbonePlugin **plugin, PfBackbone **out, PfError *err)
 {
-    if (suits_engine(config))
+    if (pf_backbone_is_for_engine(config, devices))
         *plugin = pf_engine_plugin();
     else if (pf_backbone_loader_load(plugin, err))
         return -1;

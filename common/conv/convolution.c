@@ -35,7 +35,7 @@ int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, P
     convolution->way = choose_way(config);
     convolution->kernels = pf_conv_kernels();
     const size_t rows = (size_t)convolution->way->weight_rows(config);
-    convolution->weight = pf_alloc_aligned(rows * n, sizeof(float), err);
+    convolution->weight = pf_alloc_large(rows * n, sizeof(float), err);
     convolution->bias = pf_calloc(n, sizeof(float), err);
     convolution->zeros = pf_calloc(in, sizeof(float), err);
     if (!convolution->weight || !convolution->bias || !convolution->zeros) {
@@ -45,6 +45,7 @@ int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, P
     if (config->bias) memcpy(convolution->bias, config->bias, n * sizeof(float));
     convolution->way->pack(convolution, config);
     convolution->config.weight = convolution->config.bias = NULL;
+    convolution->config.scale = NULL;
     *out = convolution;
     return 0;
 }
@@ -100,17 +101,14 @@ static int64_t weight_rows(const PfConvolutionConfig *config)
 
 static void pack(PfConvolution *direct, const PfConvolutionConfig *config)
 {
-    const int64_t *strides = config->strides;
     float *to = direct->weight;
     for (int64_t first = 0; first < config->out_channels; first += PF_CONVOLUTION_PANEL) {
         const int64_t width = pf_convolution_panel_width(config, first);
-        for (int64_t place = 0; place < kernel_size(config); place++) {
-            const float *from = config->weight + first * strides[0] +
-                                place / config->kernel[1] * strides[2] +
-                                place % config->kernel[1] * strides[3];
+        for (int64_t place = 0; place < kernel_size(config); place++)
             for (int64_t c = 0; c < config->in_channels; c++)
-                for (int64_t k = 0; k < width; k++) *to++ = from[c * strides[1] + k * strides[0]];
-        }
+                for (int64_t k = first; k < first + width; k++)
+                    *to++ = pf_convolution_weight(config, k, c, place / config->kernel[1],
+                                                  place % config->kernel[1]);
     }
 }
 

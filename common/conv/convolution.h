@@ -29,9 +29,11 @@ typedef struct PfConvolutionConfig {
      * x * strides[3]]; only read by pf_convolution_new. */
     const float *weight;
     int64_t strides[4];
-    const float *bias; /* (out_channels); NULL: zeros */
-    bool relu;         /* negative outputs become zero */
-    bool bf16;         /* outputs are rounded to the nearest bfloat16 */
+    const double *scale; /* (out_channels): each one's weights are multiplied by it; NULL: by 1.
+                            Only read by pf_convolution_new, as bias is */
+    const float *bias;   /* (out_channels); NULL: zeros */
+    bool relu;           /* negative outputs become zero */
+    bool bf16;           /* outputs are rounded to the nearest bfloat16 */
 } PfConvolutionConfig;
 
 /* One batch of maps. */

@@ -23,9 +23,7 @@ static float weight_at(const PfConvolutionConfig *config, int64_t i, int64_t k)
 {
     const int64_t place = i / config->in_channels, c = i % config->in_channels;
     const int64_t y = place / config->kernel[1], x = place % config->kernel[1];
-    const int64_t *strides = config->strides;
-    if (y >= config->kernel[0]) return 0;
-    return config->weight[k * strides[0] + c * strides[1] + y * strides[2] + x * strides[3]];
+    return y < config->kernel[0] ? pf_convolution_weight(config, k, c, y, x) : 0;
 }
 
 static void pack(PfConvolution *gathered, const PfConvolutionConfig *config)

@@ -41,6 +41,16 @@ static inline int64_t pf_convolution_panel_width(const PfConvolutionConfig *conf
     return pf_min(config->out_channels - k, PF_CONVOLUTION_PANEL);
 }
 
+/* As it is to be packed. config: with the caller's weights. */
+static inline float pf_convolution_weight(const PfConvolutionConfig *config, int64_t k, int64_t c,
+                                          int64_t y, int64_t x)
+{
+    const int64_t *strides = config->strides;
+    const float weight =
+        config->weight[k * strides[0] + c * strides[1] + y * strides[2] + x * strides[3]];
+    return config->scale ? (float)((double)weight * config->scale[k]) : weight;
+}
+
 /* The pixel of one map of x, (in_channels), or zeros around it. */
 static inline const float *pf_convolution_pixel(const PfConvolution *convolution,
                                                 const PfConvolutionMaps *maps, int64_t map,

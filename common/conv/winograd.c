@@ -47,12 +47,10 @@ bool pf_convolution_winograd_suits(const PfConvolutionConfig *config)
 /* w: (3, 3, 16), of one input channel and 16 output channels from k on */
 static void gather_weights(const PfConvolutionConfig *config, int64_t k, int64_t c, float *w)
 {
-    const int64_t *strides = config->strides;
-    const float *from = config->weight + k * strides[0] + c * strides[1];
-    for (int y = 0; y < 3; y++)
-        for (int x = 0; x < 3; x++)
-            for (int i = 0; i < 16; i++)
-                *w++ = from[i * strides[0] + y * strides[2] + x * strides[3]];
+    for (int i = 0; i < 16; i++)
+        for (int y = 0; y < 3; y++)
+            for (int x = 0; x < 3; x++)
+                w[(3 * y + x) * 16 + i] = pf_convolution_weight(config, k + i, c, y, x);
 }
 
 static void pack(PfConvolution *winograd, const PfConvolutionConfig *config)

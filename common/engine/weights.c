@@ -138,53 +138,45 @@ static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const Pf
     return config;
 }
 
-/* Whether a tensor is what the convolution takes, as it lies: no norm, no channels filled up. */
-static bool lies_ready(const PfEnginePlan *plan, const PfEngineStep *step,
-                       const PfTensorView *tensor)
+/* Whether a tensor is what the convolution takes, as it lies: no channels are filled up. */
+static bool lies_ready(const PfEngineValue *x, const PfEngineValue *y, const PfTensorView *tensor)
 {
-    const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
-    return step->norm < 0 && tensor->dtype == PF_DTYPE_F32 &&
-           !((uintptr_t)tensor->data % sizeof(float)) && x->channels == x->stride &&
-           y->channels == y->stride;
+    return tensor->dtype == PF_DTYPE_F32 && !((uintptr_t)tensor->data % sizeof(float)) &&
+           x->channels == x->stride && y->channels == y->stride;
 }
 
-/* to: (channels filled up of y, of x, places), zeroed; from: (channels of y, of x, places) */
-static void scale_weights(const PfEngineValue *x, const PfEngineValue *y, int64_t places,
-                          const float *from, const double *scale, float *to)
+/* (channels filled up of y, of x, places) from (channels of y, of x, places) */
+static float *fill_up(const PfEngineValue *x, const PfEngineValue *y, int64_t places,
+                      const PfTensorView *tensor, PfError *err)
 {
-    for (int64_t k = 0; k < y->channels; k++)
-        for (int64_t i = 0; i < x->channels * places; i++)
-            to[k * x->stride * places + i] =
-                (float)((double)from[k * x->channels * places + i] * scale[k]);
-}
-
-/* The weights to be packed: lent, or in *own, which the caller frees. */
-static const float *final_weights(const PfEnginePlan *plan, const PfEngineStep *step,
-                                  const PfTensorView *tensor, int64_t places, const double *scale,
-                                  float **own, PfError *err)
-{
-    const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
-    if (lies_ready(plan, step, tensor)) return tensor->data;
-    float *from = floats(tensor, y->channels * x->channels * places, err);
-    *own = pf_calloc((size_t)(y->stride * x->stride * places), sizeof **own, err);
-    if (from && *own) scale_weights(x, y, places, from, scale, *own);
-    const bool failed = !from || !*own;
+    const int64_t row = x->channels * places, filled = x->stride * places;
+    float *from = floats(tensor, y->channels * row, err);
+    float *to = pf_calloc((size_t)(y->stride * filled), sizeof *to, err);
+    for (int64_t k = 0; k < y->channels && from && to; k++)
+        memcpy(to + k * filled, from + k * row, (size_t)row * sizeof *to);
+    if (!from) {
+        free(to);
+        to = NULL;
+    }
     free(from);
-    return failed ? NULL : *own;
+    return to;
 }
 
 static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngineStep *step,
                 const Affine *affine, PfError *err)
 {
+    const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
     PfConvolutionConfig convolution = convolution_config(plan, step);
     const int64_t places = convolution.kernel[0] * convolution.kernel[1];
-    const int64_t plain[] = {convolution.in_channels * places, places, convolution.kernel[1], 1};
-    const int64_t count = plan->values[step->x].channels * plan->values[step->y].channels * places;
-    const PfTensorView *tensor = parameter(config, step->node, "weight", count, err);
-    float *own = NULL, *bias = rounded(affine->shift, convolution.out_channels, err);
+    const int64_t strides[] = {x->stride * places, places, convolution.kernel[1], 1};
+    const PfTensorView *tensor =
+        parameter(config, step->node, "weight", x->channels * y->channels * places, err);
+    float *own = NULL, *bias = rounded(affine->shift, y->stride, err);
     if (tensor && bias)
-        convolution.weight = final_weights(plan, step, tensor, places, affine->scale, &own, err);
-    memcpy(convolution.strides, plain, sizeof plain);
+        convolution.weight =
+            lies_ready(x, y, tensor) ? tensor->data : (own = fill_up(x, y, places, tensor, err));
+    memcpy(convolution.strides, strides, sizeof strides);
+    if (step->norm >= 0) convolution.scale = affine->scale;
     convolution.bias = bias;
     int failed = !convolution.weight || pf_convolution_new(&convolution, &step->convolution, err);
     free(own);

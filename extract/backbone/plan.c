@@ -213,9 +213,9 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, i
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);
     if (pf_pixel_tap_is_among(taps, tap_count))
-        return pf_pixel_tap_open(&config, plugin, backbone, err);
+        return pf_pixel_tap_open(&config, plan->device, plugin, backbone, err);
     if (pf_script_file_lend(plan->script, &config.torchscript, err)) return -1;
-    return pf_backbone_open(&config, plugin, backbone, err);
+    return pf_backbone_open(&config, plan->device, plugin, backbone, err);
 }
 
 cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)

@@ -107,7 +107,7 @@ static int time_network(const PfBackbonePlan *plan, const char *device, int thre
                                .device = device,
                                .threads = threads,
                                .batch = batch};
-    if (pf_backbone_open(&config, &plugin, &backbone, err)) return -1;
+    if (pf_backbone_open(&config, plan->device, &plugin, &backbone, err)) return -1;
     int failed = time_runs(plugin, backbone, batch, seconds, err);
     plugin->close(&backbone);
     return failed;

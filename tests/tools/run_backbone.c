@@ -163,7 +163,7 @@ static int open_backbone(Run *run, PfError *err)
         failed = load_weights(run, &config, err);
     if (failed) return -1;
     double read = pf_clock_seconds();
-    if (pf_backbone_open(&config, &run->plugin, &run->backbone, err)) return -1;
+    if (pf_backbone_open(&config, config.device, &run->plugin, &run->backbone, err)) return -1;
     fprintf(stderr, "%s; weights %.3f s, open %.3f s\n", run->plugin->describe(run->backbone),
             read - start, pf_clock_seconds() - read);
     run->tap_count = run->plugin->taps(run->backbone, &run->taps);

@@ -33,6 +33,7 @@ typedef struct Case {
     PfConvolutionMaps maps;
     int64_t height, width; /* of y */
     float *weight, *bias, *x, *sum, *y, *expected;
+    double *scale;
     int64_t outputs;
 } Case;
 
@@ -85,6 +86,9 @@ static void open_case(PfRandom *random, Case *c)
     config->weight = c->weight = random_floats(random, config->out_channels * config->strides[0]);
     c->bias = random_floats(random, config->out_channels);
     if (between(random, 0, 3)) config->bias = c->bias;
+    c->scale = calloc((size_t)config->out_channels, sizeof *c->scale);
+    for (int64_t k = 0; k < config->out_channels; k++) c->scale[k] = pf_random_normal(random);
+    if (between(random, 0, 2) == 0) config->scale = c->scale;
     maps->x = c->x =
         random_floats(random, maps->count * maps->height * maps->width * config->in_channels);
     c->sum = random_floats(random, c->outputs);
@@ -98,6 +102,7 @@ static void close_case(Case *c)
 {
     free(c->weight);
     free(c->bias);
+    free(c->scale);
     free(c->x);
     free(c->sum);
     free(c->y);
@@ -124,7 +129,7 @@ static double product(const Case *c, int64_t map, int64_t y, int64_t x, int64_t 
         for (int64_t in = 0; in < config->in_channels; in++)
             total += (double)pixel[in] * (double)w[in * config->strides[1]];
     }
-    return total;
+    return config->scale ? total * config->scale[k] : total;
 }
 
 static void compute_expected(Case *c)
