@@ -61,7 +61,7 @@ static int set_up(PfBackbone *backbone, const PfBackboneConfig *config, PfError 
     backbone->arenas = pf_calloc((size_t)backbone->threads, sizeof *backbone->arenas, err);
     if (!backbone->arenas) return -1;
     for (int t = 0; t < backbone->threads; t++) {
-        backbone->arenas[t] = pf_alloc_large(plan->maps_bytes + plan->scratch_bytes, 1, err);
+        backbone->arenas[t] = pf_alloc_aligned(plan->maps_bytes + plan->scratch_bytes, 1, err);
         if (!backbone->arenas[t]) return -1;
     }
     backbone->free_arenas = backbone->threads;

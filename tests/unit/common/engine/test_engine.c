@@ -8,7 +8,10 @@
 
 #include "common/arch/family.h"
 #include "common/arch/ops.h"
+#include "common/base/memory.h"
 #include "common/engine/engine.h"
+#include "common/engine/execute.h"
+#include "common/weights/weights.h"
 #include "tests/unit/random_between.h"
 
 enum { SIDE = 26, IMAGES = 37, CHANNELS = 24, CLASSES = 10, MOST = 64 };
@@ -392,6 +395,62 @@ START_TEST(f16_is_f32_rounded)
 }
 END_TEST
 
+/* Of images whose first maps are large: a few at a time, and the others behind them. */
+START_TEST(large_maps_go_in_parts)
+{
+    enum { LARGE = 512, COUNT = 5 };
+    static const char *const taps[] = {"maxpool", "layer1", "fc"};
+    PfError err = {0};
+    PfArch *arch;
+    PfWeights *weights;
+    PfEnginePlan *plan;
+    PfRandom random = pf_random_seeded(6, 0);
+    PfBackboneConfig config = {.taps = taps,
+                               .tap_count = 3,
+                               .input_height = LARGE,
+                               .input_width = LARGE,
+                               .std = {1, 1, 1}};
+    ck_assert_int_eq(pf_arch_new("resnet18_w16", &arch, &err), 0);
+    ck_assert_int_eq(pf_weights_random(arch, 0, &weights, &err), 0);
+    config.arch = arch;
+    config.tensors = pf_weights_tensors(weights, &config.tensor_count);
+    ck_assert_int_eq(pf_engine_plan_new(&config, 1, &plan, &err), 0);
+    ck_assert_int_gt(plan->early_steps, 0);
+    ck_assert_int_lt(plan->early_images, COUNT);
+    uint8_t *pixels = calloc(COUNT, LARGE * LARGE * 3);
+    for (int i = 0; i < COUNT * LARGE * LARGE * 3; i++)
+        pixels[i] = (uint8_t)between(&random, 0, 255);
+    void *arena = pf_alloc_aligned(1, plan->maps_bytes + plan->scratch_bytes, &err);
+    float *together[3], *alone[3];
+    size_t rows[3];
+    for (int t = 0; t < 3; t++) {
+        rows[t] = (size_t)pf_shape_count(&plan->taps[t].shape);
+        together[t] = calloc(COUNT * rows[t], sizeof(float));
+        alone[t] = calloc(COUNT * rows[t], sizeof(float));
+    }
+    PfEngineImages images = {pixels, 0, COUNT, (void *const *)together};
+    pf_engine_execute(plan, &images, arena);
+    for (int i = 0; i < COUNT; i++) {
+        images =
+            (PfEngineImages){pixels + (size_t)i * LARGE * LARGE * 3, i, 1, (void *const *)alone};
+        pf_engine_execute(plan, &images, arena);
+    }
+    for (int t = 0; t < 3; t++) {
+        ck_assert_msg(!memcmp(together[t], alone[t], COUNT * rows[t] * sizeof(float)),
+                      "'%s' has other bits", taps[t]);
+        ck_assert_msg(memcmp(together[t], together[t] + rows[t], rows[t] * sizeof(float)) != 0,
+                      "'%s' of two images is the same", taps[t]);
+        free(together[t]);
+        free(alone[t]);
+    }
+    free(arena);
+    free(pixels);
+    pf_engine_plan_free(&plan);
+    pf_weights_close(&weights);
+    pf_arch_free(&arch);
+}
+END_TEST
+
 START_TEST(missing_tensors_are_named)
 {
     static const char *const tap = "stem";
@@ -421,6 +480,7 @@ int main(void)
     tcase_add_test(cases, all_taps_at_once_are_as_defined);
     tcase_add_test(cases, any_way_of_running_gives_the_same_bits);
     tcase_add_test(cases, f16_is_f32_rounded);
+    tcase_add_test(cases, large_maps_go_in_parts);
     tcase_add_test(cases, missing_tensors_are_named);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
