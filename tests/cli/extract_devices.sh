@@ -61,12 +61,6 @@ for flags in '--device cpu,cpu' '--device cpu,cpu --batch 7' '--batch 1'; do
   stderr_has 'runs on C engine, '
   same_cache engine.h5 other.h5
 done
-for kernels in plain avx2; do
-  export PF_KERNELS=$kernels
-  expect 0 photos -o other.h5 --tap avgpool,layer2 --store f32 --force
-  same_cache engine.h5 other.h5
-done
-unset PF_KERNELS
 expect 0 extract --info engine.h5
 stdout_has 'C engine, '
 
