@@ -6,8 +6,10 @@
 #include "common/engine/plan.h"
 
 /* What the maps of a group may take in the steps that all its images go through together, and in
- * those before, where a few do: these stay in the processor's caches. */
-static const size_t group_bytes = (size_t)32 << 20, early_bytes = (size_t)16 << 20;
+ * those before, where a few do: these stay in the processor's caches. A stem, up to the first
+ * convolution of maps, has hardly any weights: few images at a time cost it nothing. */
+static const size_t group_bytes = (size_t)96 << 20, stem_bytes = (size_t)32 << 20,
+                    early_bytes = (size_t)16 << 20;
 
 /* ---- sums in the place of what they add to ---- */
 
@@ -59,11 +61,19 @@ static size_t bytes_in(const PfEnginePlan *plan, int step)
     return total;
 }
 
+static bool is_convolution_of_maps(const PfEnginePlan *plan, int s)
+{
+    const PfEngineStep *step = &plan->steps[s];
+    return step->kind == PF_STEP_CONVOLUTION && plan->values[step->x].stride % 16 == 0;
+}
+
 static void choose_early_steps(PfEnginePlan *plan)
 {
-    size_t most = 0;
-    for (int s = 0; s < plan->step_count; s++)
-        if (PF_ENGINE_GROUP * bytes_in(plan, s) > group_bytes) plan->early_steps = s + 1;
+    size_t most = 0, limit = stem_bytes;
+    for (int s = 0; s < plan->step_count; s++) {
+        if (is_convolution_of_maps(plan, s)) limit = group_bytes;
+        if (PF_ENGINE_GROUP * bytes_in(plan, s) > limit) plan->early_steps = s + 1;
+    }
     for (int s = 0; s < plan->early_steps; s++) most = pf_max_size(most, bytes_in(plan, s));
     plan->early_images = PF_ENGINE_GROUP;
     while (plan->early_images > 1 && (size_t)plan->early_images * most > early_bytes)
