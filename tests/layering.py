@@ -29,7 +29,8 @@ common/cache/codec: common/base common/thread
 common/cache/hdf5: common/base common/file common/cache/codec
 common/cache: common/base common/thread common/file common/cache/codec common/cache/hdf5
 common/cache/journal: common/base common/file common/cache/codec common/cache
-common/backbone: common/base common/file
+common/engine: common/base common/thread common/conv common/arch
+common/backbone: common/base common/file common/engine
 common/torch: common/base common/simd common/thread common/file common/conv common/arch common/backbone
 extract/image: common/base common/arch common/model common/cache common/backbone
 extract/archive: common/base common/file

@@ -9,7 +9,7 @@ cd "$SOURCE" # where presets are looked for
 
 # Suites that start threads. One that does not exist is an error: it cannot be built.
 THREADED='ground thread_pool gemm pipeline dataset_scan feature_cache cache_chunk cache_chunker cache_virtual cache_build journal
-  devices dataset manifest feature_table stream_loader head_trainer metrics'
+  engine devices dataset manifest feature_table stream_loader head_trainer metrics'
 
 # build PRESET TARGETS...: in the preset's folder, build-PRESET; all of it without targets.
 build() {

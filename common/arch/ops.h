@@ -1,7 +1,8 @@
 /* What is known of the operations of networks: one row for each PfOp, in ops.c.
  *
  * A new operation is a value of PfOp and a row. Shapes, parameters, random weights, the TorchScript
- * that runs, ONNX files and costs all come from the rows; nothing else asks for the operation. */
+ * that libtorch runs, ONNX files and costs all come from the rows. Beside them only
+ * common/engine/graph.c asks for the operation: for how it is computed in C. */
 #ifndef PF_COMMON_ARCH_OPS_H
 #define PF_COMMON_ARCH_OPS_H
 

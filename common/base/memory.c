@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -23,13 +24,30 @@ void *pf_calloc(size_t count, size_t size, PfError *err)
     return block ? block : out_of_memory(err, count, size);
 }
 
+static void *alloc_aligned_to(size_t alignment, size_t count, size_t size, PfError *err)
+{
+    if (size && count > (SIZE_MAX - alignment) / size) return out_of_memory(err, count, size);
+    /* aligned_alloc wants a multiple of the alignment. */
+    size_t bytes = (count * size + alignment - 1) / alignment * alignment;
+    void *block = aligned_alloc(alignment, bytes ? bytes : alignment);
+    return block ? block : out_of_memory(err, count, size);
+}
+
 void *pf_alloc_aligned(size_t count, size_t size, PfError *err)
 {
-    if (size && count > (SIZE_MAX - 64) / size) return out_of_memory(err, count, size);
-    /* aligned_alloc wants a multiple of the alignment. */
-    size_t bytes = (count * size + 63) / 64 * 64;
-    void *block = aligned_alloc(64, bytes ? bytes : 64);
-    return block ? block : out_of_memory(err, count, size);
+    return alloc_aligned_to(64, count, size, err);
+}
+
+#define LARGE_PAGE ((size_t)2 << 20)
+
+void *pf_alloc_large(size_t count, size_t size, PfError *err)
+{
+    if (!size || count < 2 * LARGE_PAGE / size) return pf_alloc_aligned(count, size, err);
+    void *block = alloc_aligned_to(LARGE_PAGE, count, size, err);
+    /* Whole pages alone: what follows the block is others'. Where the system has none, all is as
+     * well. */
+    if (block) madvise(block, count * size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    return block;
 }
 
 char *pf_strdup(const char *text, PfError *err)

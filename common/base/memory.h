@@ -13,6 +13,10 @@ void *pf_calloc(size_t count, size_t size, PfError *err);
 /* 64-byte aligned, not zeroed; size 0 gives a valid pointer. Free with free(). */
 void *pf_alloc_aligned(size_t count, size_t size, PfError *err);
 
+/* The same, for memory that will be used from end to end: in large pages where the system has them,
+ * which are had much sooner than many small ones. */
+void *pf_alloc_large(size_t count, size_t size, PfError *err);
+
 /* A copy of text, or NULL. */
 char *pf_strdup(const char *text, PfError *err);
 

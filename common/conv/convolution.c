@@ -19,17 +19,23 @@ bool pf_convolution_is_fast(void)
     return pf_conv_kernels() != &pf_conv_kernels_plain;
 }
 
+static const PfConvolutionWay *choose_way(const PfConvolutionConfig *config)
+{
+    if (config->in_channels % 16) return &pf_convolution_gathered;
+    return pf_convolution_winograd_suits(config) ? &pf_convolution_winograd
+                                                 : &pf_convolution_direct;
+}
+
 int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, PfError *err)
 {
     PfConvolution *convolution = pf_calloc(1, sizeof *convolution, err);
     if (!convolution) return -1;
     const size_t in = (size_t)config->in_channels, n = (size_t)config->out_channels;
     convolution->config = *config;
-    convolution->way =
-        pf_convolution_winograd_suits(config) ? &pf_convolution_winograd : &pf_convolution_direct;
+    convolution->way = choose_way(config);
     convolution->kernels = pf_conv_kernels();
-    const size_t per_pair = (size_t)convolution->way->weights_per_pair(config);
-    convolution->weight = pf_alloc_aligned(per_pair * in * n, sizeof(float), err);
+    const size_t rows = (size_t)convolution->way->weight_rows(config);
+    convolution->weight = pf_alloc_large(rows * n, sizeof(float), err);
     convolution->bias = pf_calloc(n, sizeof(float), err);
     convolution->zeros = pf_calloc(in, sizeof(float), err);
     if (!convolution->weight || !convolution->bias || !convolution->zeros) {
@@ -39,6 +45,7 @@ int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, P
     if (config->bias) memcpy(convolution->bias, config->bias, n * sizeof(float));
     convolution->way->pack(convolution, config);
     convolution->config.weight = convolution->config.bias = NULL;
+    convolution->config.scale = NULL;
     *out = convolution;
     return 0;
 }
@@ -51,6 +58,12 @@ void pf_convolution_free(PfConvolution **convolution)
     free((*convolution)->zeros);
     free(*convolution);
     *convolution = NULL;
+}
+
+size_t pf_convolution_weight_bytes(const PfConvolution *convolution)
+{
+    const PfConvolutionConfig *config = &convolution->config;
+    return (size_t)(convolution->way->weight_rows(config) * config->out_channels) * sizeof(float);
 }
 
 int64_t pf_convolution_pieces(const PfConvolution *convolution, const PfConvolutionMaps *maps)
@@ -73,7 +86,7 @@ void pf_convolution_run(const PfConvolution *convolution, const PfConvolutionMap
 
 #define PIECE 96 /* pixels of y in a piece; 48 to 384 are as good */
 
-/* Weights of each pair of channels. */
+/* Places of the kernel. */
 static int64_t kernel_size(const PfConvolutionConfig *config)
 {
     return config->kernel[0] * config->kernel[1];
@@ -81,19 +94,21 @@ static int64_t kernel_size(const PfConvolutionConfig *config)
 
 /* ---- weights ---- */
 
-static void pack(const PfConvolution *direct, const PfConvolutionConfig *config)
+static int64_t weight_rows(const PfConvolutionConfig *config)
 {
-    const int64_t *strides = config->strides;
+    return kernel_size(config) * config->in_channels;
+}
+
+static void pack(PfConvolution *direct, const PfConvolutionConfig *config)
+{
     float *to = direct->weight;
     for (int64_t first = 0; first < config->out_channels; first += PF_CONVOLUTION_PANEL) {
         const int64_t width = pf_convolution_panel_width(config, first);
-        for (int64_t place = 0; place < kernel_size(config); place++) {
-            const float *from = config->weight + first * strides[0] +
-                                place / config->kernel[1] * strides[2] +
-                                place % config->kernel[1] * strides[3];
+        for (int64_t place = 0; place < kernel_size(config); place++)
             for (int64_t c = 0; c < config->in_channels; c++)
-                for (int64_t k = 0; k < width; k++) *to++ = from[c * strides[1] + k * strides[0]];
-        }
+                for (int64_t k = first; k < first + width; k++)
+                    *to++ = pf_convolution_weight(config, k, c, place / config->kernel[1],
+                                                  place % config->kernel[1]);
     }
 }
 
@@ -179,7 +194,7 @@ static void run(const PfConvolution *direct, const PfConvolutionMaps *maps, int6
     }
 }
 
-const PfConvolutionWay pf_convolution_direct = {.weights_per_pair = kernel_size,
+const PfConvolutionWay pf_convolution_direct = {.weight_rows = weight_rows,
                                                 .pack = pack,
                                                 .pieces = pieces,
                                                 .scratch = scratch_bytes,

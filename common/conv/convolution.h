@@ -20,7 +20,8 @@ typedef struct PfConvolution PfConvolution;
 
 /* Pairs are of y and x. */
 typedef struct PfConvolutionConfig {
-    int64_t in_channels, out_channels;         /* multiples of 16 */
+    int64_t in_channels;                       /* fast: multiples of 16, and few, as of pixels */
+    int64_t out_channels;                      /* a multiple of 16 */
     int64_t kernel[2], stride[2], dilation[2]; /* 1 or more */
     int64_t padding[2];                        /* zeros on each side of the map */
     int64_t map[2]; /* size of the maps to expect: decides how it is computed */
@@ -28,9 +29,11 @@ typedef struct PfConvolutionConfig {
      * x * strides[3]]; only read by pf_convolution_new. */
     const float *weight;
     int64_t strides[4];
-    const float *bias; /* (out_channels); NULL: zeros */
-    bool relu;         /* negative outputs become zero */
-    bool bf16;         /* outputs are rounded to the nearest bfloat16 */
+    const double *scale; /* (out_channels): each one's weights are multiplied by it; NULL: by 1.
+                            Only read by pf_convolution_new, as bias is */
+    const float *bias;   /* (out_channels); NULL: zeros */
+    bool relu;           /* negative outputs become zero */
+    bool bf16;           /* outputs are rounded to the nearest bfloat16 */
 } PfConvolutionConfig;
 
 /* One batch of maps. */
@@ -50,6 +53,9 @@ bool pf_convolution_is_fast(void);
 
 int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, PfError *err);
 void pf_convolution_free(PfConvolution **convolution);
+
+/* Bytes of its packed weights. */
+size_t pf_convolution_weight_bytes(const PfConvolution *convolution);
 
 /* A batch is computed in so many pieces, each on any thread. */
 int64_t pf_convolution_pieces(const PfConvolution *convolution, const PfConvolutionMaps *maps);

@@ -1,4 +1,4 @@
-/* A convolution made ready to run, and the two ways of computing it. */
+/* A convolution made ready to run, and the three ways of computing it. */
 #ifndef PF_COMMON_CONV_INTERNAL_H
 #define PF_COMMON_CONV_INTERNAL_H
 
@@ -13,11 +13,11 @@
 enum { PF_CONVOLUTION_PANEL = 64 };
 
 typedef struct PfConvolutionWay {
-    /* What each pair of channels takes of the packed weights. */
-    int64_t (*weights_per_pair)(const PfConvolutionConfig *config);
-    /* Writes `weight` in panels, each (weights per pair, in_channels, the panel's width).
-     * config: with the caller's weights. */
-    void (*pack)(const PfConvolution *convolution, const PfConvolutionConfig *config);
+    /* Rows of the packed weights: numbers that each output channel takes of them. */
+    int64_t (*weight_rows)(const PfConvolutionConfig *config);
+    /* Writes `weight` in panels, each (rows, the panel's width). config: with the caller's weights.
+     */
+    void (*pack)(PfConvolution *convolution, const PfConvolutionConfig *config);
     /* As in convolution.h. */
     int64_t (*pieces)(const PfConvolution *convolution, const PfConvolutionMaps *maps);
     size_t (*scratch)(const PfConvolution *convolution);
@@ -32,12 +32,23 @@ struct PfConvolution {
     float *weight;
     float *bias;  /* (out_channels) */
     float *zeros; /* (in_channels): a pixel outside the map */
+    bool finite;  /* gathered: so are all weights */
 };
 
 /* Of the panel whose first output channel is k. */
 static inline int64_t pf_convolution_panel_width(const PfConvolutionConfig *config, int64_t k)
 {
     return pf_min(config->out_channels - k, PF_CONVOLUTION_PANEL);
+}
+
+/* As it is to be packed. config: with the caller's weights. */
+static inline float pf_convolution_weight(const PfConvolutionConfig *config, int64_t k, int64_t c,
+                                          int64_t y, int64_t x)
+{
+    const int64_t *strides = config->strides;
+    const float weight =
+        config->weight[k * strides[0] + c * strides[1] + y * strides[2] + x * strides[3]];
+    return config->scale ? (float)((double)weight * config->scale[k]) : weight;
 }
 
 /* The pixel of one map of x, (in_channels), or zeros around it. */
@@ -48,6 +59,11 @@ static inline const float *pf_convolution_pixel(const PfConvolution *convolution
     if (y < 0 || y >= maps->height || x < 0 || x >= maps->width) return convolution->zeros;
     return maps->x + ((map * maps->height + y) * maps->width + x) * convolution->config.in_channels;
 }
+
+/* By the definition, of any number of input channels: what each pixel of y takes is copied into one
+ * row, so that a few channels fill the registers. Positions outside the map take part in no
+ * product where a weight is not finite. */
+extern const PfConvolutionWay pf_convolution_gathered;
 
 /* By the definition: matrix products whose rows are the pixels that each weight meets, found by
  * address and never copied (M. Dukhan, "The Indirect Convolution Algorithm", 2019). */

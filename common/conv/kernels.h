@@ -41,13 +41,24 @@ typedef struct PfWinogradOutputTile {
     bool relu, bf16;         /* as in PfConvolutionConfig */
 } PfWinogradOutputTile;
 
-/* The largest of some pixels, channel by channel; NaN where there is one. */
-typedef struct PfMaxWindow {
+/* Some pixels, of which a pool makes one, channel by channel. */
+typedef struct PfPoolWindow {
     const float *x;        /* (height, width, channels), rows `row` apart */
     int64_t height, width; /* at least 1 */
     int64_t row, channels; /* channels: a multiple of 16 */
     float *y;              /* (channels) */
-} PfMaxWindow;
+} PfPoolWindow;
+
+/* What is done to each pixel by itself: y = x scale + shift + sum, and then the ReLU. Batch norm is
+ * this where nothing is before it that could take it in. */
+typedef struct PfPointwise {
+    int64_t pixels, channels;   /* channels: a multiple of 16 */
+    const float *x;             /* (pixels, channels) */
+    const float *scale, *shift; /* (channels); NULL, both: x as it is */
+    const float *sum;           /* like x; NULL: nothing */
+    float *y;                   /* like x; may be x or sum */
+    bool relu;                  /* negative numbers become zero; NaN stays */
+} PfPointwise;
 
 typedef struct PfConvKernels {
     const char *name; /* "plain", "avx2", "avx512" */
@@ -57,7 +68,9 @@ typedef struct PfConvKernels {
     void (*winograd_weights)(const float *w, float *out, int64_t point);
     void (*winograd_input_tile)(const PfWinogradInputTile *tile);
     void (*winograd_output_tile)(const PfWinogradOutputTile *tile);
-    void (*max_window)(const PfMaxWindow *window);
+    void (*max_window)(const PfPoolWindow *window); /* the largest; NaN where there is one */
+    void (*average_window)(const PfPoolWindow *window);
+    void (*pointwise)(const PfPointwise *pointwise);
 } PfConvKernels;
 
 extern const PfConvKernels pf_conv_kernels_plain;
@@ -72,7 +85,7 @@ const PfConvKernels *pf_conv_kernels(void);
     {                                                                                              \
         .name = NAME, .multiply = product_multiply, .winograd_weights = winograd_weights,          \
         .winograd_input_tile = winograd_input_tile, .winograd_output_tile = winograd_output_tile,  \
-        .max_window = max_window                                                                   \
+        .max_window = max_window, .average_window = average_window, .pointwise = pointwise         \
     }
 
 #endif

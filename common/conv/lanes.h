@@ -151,9 +151,9 @@ LANES_TARGET static void product_multiply(const PfProduct *p)
     }
 }
 
-/* ---- maxima ---- */
+/* ---- pools ---- */
 
-LANES_TARGET static void max_window(const PfMaxWindow *window)
+LANES_TARGET static void max_window(const PfPoolWindow *window)
 {
     for (int64_t c = 0; c < window->channels; c += 16) {
         Lanes most = lanes_load(window->x + c);
@@ -166,6 +166,34 @@ LANES_TARGET static void max_window(const PfMaxWindow *window)
         }
         lanes_store(window->y + c, most);
     }
+}
+
+LANES_TARGET static void average_window(const PfPoolWindow *window)
+{
+    const Lanes count = lanes_set((float)(window->height * window->width));
+    for (int64_t c = 0; c < window->channels; c += 16) {
+        Lanes sum = lanes_set(0);
+        for (int64_t i = 0; i < window->height; i++) {
+            const float *pixel = window->x + i * window->row + c;
+            for (int64_t j = 0; j < window->width; j++, pixel += window->channels)
+                sum = lanes_add(sum, lanes_load(pixel));
+        }
+        lanes_store(window->y + c, lanes_div(sum, count));
+    }
+}
+
+/* ---- pixel by pixel ---- */
+
+LANES_TARGET static void pointwise(const PfPointwise *p)
+{
+    for (int64_t at = 0; at < p->pixels * p->channels; at += p->channels)
+        for (int64_t c = 0; c < p->channels; c += 16) {
+            Lanes y = lanes_load(p->x + at + c);
+            if (p->scale) y = lanes_fma(y, lanes_load(p->scale + c), lanes_load(p->shift + c));
+            if (p->sum) y = lanes_add(y, lanes_load(p->sum + at + c));
+            if (p->relu) y = lanes_max(lanes_set(0), y); /* NaN stays */
+            lanes_store(p->y + at + c, y);
+        }
 }
 
 /* ---- points ---- */

@@ -25,7 +25,7 @@ void pf_max_pool_run(const PfMaxPool *pool, const PfMaxPoolMaps *maps, int64_t f
     const PfConvKernels *kernels = pf_conv_kernels();
     const int64_t height = pf_max_pool_outputs(pool, 0, maps->height);
     const int64_t width = pf_max_pool_outputs(pool, 1, maps->width);
-    PfMaxWindow window = {.row = maps->width * pool->channels, .channels = pool->channels};
+    PfPoolWindow window = {.row = maps->width * pool->channels, .channels = pool->channels};
     for (int64_t row = first; row < end; row++) {
         const Span down = window_of(pool, 0, row % height, maps->height);
         const float *map = maps->x + row / height * maps->height * window.row;

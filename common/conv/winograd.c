@@ -34,7 +34,8 @@ static double saving(int64_t height, int64_t width)
 
 bool pf_convolution_winograd_suits(const PfConvolutionConfig *config)
 {
-    if (!is_pair(config->kernel, 3) || !is_pair(config->stride, 1) || !is_pair(config->dilation, 1))
+    if (config->in_channels % 16 || !is_pair(config->kernel, 3) || !is_pair(config->stride, 1) ||
+        !is_pair(config->dilation, 1))
         return false;
     const int64_t height = pf_convolution_outputs(config, 0, config->map[0]);
     const int64_t width = pf_convolution_outputs(config, 1, config->map[1]);
@@ -46,15 +47,13 @@ bool pf_convolution_winograd_suits(const PfConvolutionConfig *config)
 /* w: (3, 3, 16), of one input channel and 16 output channels from k on */
 static void gather_weights(const PfConvolutionConfig *config, int64_t k, int64_t c, float *w)
 {
-    const int64_t *strides = config->strides;
-    const float *from = config->weight + k * strides[0] + c * strides[1];
-    for (int y = 0; y < 3; y++)
-        for (int x = 0; x < 3; x++)
-            for (int i = 0; i < 16; i++)
-                *w++ = from[i * strides[0] + y * strides[2] + x * strides[3]];
+    for (int i = 0; i < 16; i++)
+        for (int y = 0; y < 3; y++)
+            for (int x = 0; x < 3; x++)
+                w[(3 * y + x) * 16 + i] = pf_convolution_weight(config, k + i, c, y, x);
 }
 
-static void pack(const PfConvolution *winograd, const PfConvolutionConfig *config)
+static void pack(PfConvolution *winograd, const PfConvolutionConfig *config)
 {
     const int64_t channels = config->in_channels;
     float *panel = winograd->weight, w[3 * 3 * 16];
@@ -69,10 +68,9 @@ static void pack(const PfConvolution *winograd, const PfConvolutionConfig *confi
     }
 }
 
-static int64_t points(const PfConvolutionConfig *config)
+static int64_t weight_rows(const PfConvolutionConfig *config)
 {
-    (void)config;
-    return PF_WINOGRAD_POINTS;
+    return PF_WINOGRAD_POINTS * config->in_channels;
 }
 
 /* ---- running ---- */
@@ -219,7 +217,7 @@ static void run(const PfConvolution *winograd, const PfConvolutionMaps *maps, in
     }
 }
 
-const PfConvolutionWay pf_convolution_winograd = {.weights_per_pair = points,
+const PfConvolutionWay pf_convolution_winograd = {.weight_rows = weight_rows,
                                                   .pack = pack,
                                                   .pieces = pieces,
                                                   .scratch = scratch_bytes,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/backbone/executor.h"
 #include "common/backbone/loader.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
@@ -230,11 +231,9 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, i
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);
     if (pf_pixel_tap_is_among(taps, tap_count))
-        return pf_pixel_tap_open(&config, plugin, backbone, err);
-    if (pf_script_file_lend(plan->script, &config.torchscript, err) ||
-        pf_backbone_loader_load(plugin, err))
-        return -1;
-    return (*plugin)->open(&config, backbone, err);
+        return pf_pixel_tap_open(&config, plan->device, plugin, backbone, err);
+    if (pf_script_file_lend(plan->script, &config.torchscript, err)) return -1;
+    return pf_backbone_open(&config, plan->device, plugin, backbone, err);
 }
 
 cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)

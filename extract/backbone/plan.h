@@ -76,7 +76,8 @@ typedef struct PfBackbonePlace {
     int threads, batch; /* as in PfBackboneConfig */
 } PfBackbonePlace;
 
-/* Loads the plugin and opens the network for these taps, which need not be the plan's. */
+/* Opens the network for these taps, which need not be the plan's, by whoever runs it on the plan's
+ * devices. */
 int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
                           const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
                           PfBackbone **backbone, PfError *err);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/backbone/loader.h"
+#include "common/backbone/executor.h"
 #include "common/base/memory.h"
 
 struct PfBackbone {
@@ -47,7 +47,8 @@ static void close_pixels(PfBackbone **backbone)
 }
 
 /* The taps but the pixels, which the network gives. */
-static int open_network(const PfBackboneConfig *config, PfBackbone *backbone, PfError *err)
+static int open_network(const PfBackboneConfig *config, const char *devices, PfBackbone *backbone,
+                        PfError *err)
 {
     PfBackboneConfig rest = *config;
     const char **names = pf_calloc((size_t)config->tap_count, sizeof *names, err);
@@ -59,8 +60,7 @@ static int open_network(const PfBackboneConfig *config, PfBackbone *backbone, Pf
         if (!pf_pixel_tap_is(config->taps[t])) names[rest.tap_count++] = config->taps[t];
     int failed = 0;
     if (rest.tap_count)
-        failed = pf_backbone_loader_load(&backbone->plugin, err) ||
-                 backbone->plugin->open(&rest, &backbone->network, err);
+        failed = pf_backbone_open(&rest, devices, &backbone->plugin, &backbone->network, err);
     free(names);
     if (failed) return -1;
     if (rest.tap_count) backbone->plugin->taps(backbone->network, &found);
@@ -69,7 +69,8 @@ static int open_network(const PfBackboneConfig *config, PfBackbone *backbone, Pf
     return 0;
 }
 
-static int set_up(const PfBackboneConfig *config, PfBackbone *backbone, PfError *err)
+static int set_up(const PfBackboneConfig *config, const char *devices, PfBackbone *backbone,
+                  PfError *err)
 {
     size_t count = (size_t)config->tap_count;
     backbone->tap_count = config->tap_count;
@@ -78,7 +79,8 @@ static int set_up(const PfBackboneConfig *config, PfBackbone *backbone, PfError 
     backbone->width = config->input_width;
     backbone->taps = pf_calloc(count, sizeof *backbone->taps, err);
     backbone->outputs = pf_calloc(count, sizeof *backbone->outputs, err);
-    if (!backbone->taps || !backbone->outputs || open_network(config, backbone, err)) return -1;
+    if (!backbone->taps || !backbone->outputs || open_network(config, devices, backbone, err))
+        return -1;
     for (int t = 0; t < config->tap_count; t++) {
         if (!pf_pixel_tap_is(config->taps[t])) continue;
         backbone->pixel_tap = t;
@@ -88,16 +90,22 @@ static int set_up(const PfBackboneConfig *config, PfBackbone *backbone, PfError 
     return 0;
 }
 
-static int open_pixels(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
+static int open_on(const PfBackboneConfig *config, const char *devices, PfBackbone **out,
+                   PfError *err)
 {
     PfBackbone *backbone = pf_calloc(1, sizeof *backbone, err);
     if (!backbone) return -1;
-    if (set_up(config, backbone, err)) {
+    if (set_up(config, devices, backbone, err)) {
         close_pixels(&backbone);
         return -1;
     }
     *out = backbone;
     return 0;
+}
+
+static int open_pixels(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
+{
+    return open_on(config, config->device, out, err);
 }
 
 static int list_taps(const PfBackbone *backbone, const PfTapInfo **taps)
@@ -165,8 +173,8 @@ static int collect(PfBackbone *backbone, PfError *err)
     return backbone->network ? backbone->plugin->collect(backbone->network, err) : 0;
 }
 
-int pf_pixel_tap_open(const PfBackboneConfig *config, const PfBackbonePlugin **plugin,
-                      PfBackbone **out, PfError *err)
+int pf_pixel_tap_open(const PfBackboneConfig *config, const char *devices,
+                      const PfBackbonePlugin **plugin, PfBackbone **out, PfError *err)
 {
     static const PfBackbonePlugin pixels = {
         .abi = PF_BACKBONE_ABI,
@@ -182,5 +190,5 @@ int pf_pixel_tap_open(const PfBackboneConfig *config, const PfBackbonePlugin **p
         .close = close_pixels,
     };
     *plugin = &pixels;
-    return open_pixels(config, out, err);
+    return open_on(config, devices, out, err);
 }

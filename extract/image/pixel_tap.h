@@ -15,9 +15,9 @@ PfDtype pf_pixel_tap_dtype(const char *tap, PfDtype features);
 /* Whether it is among them. */
 bool pf_pixel_tap_is_among(const char *const *taps, int tap_count);
 
-/* Opens config's taps, of which one is `input`: *plugin is static and runs *out, the
- * caller's. */
-int pf_pixel_tap_open(const PfBackboneConfig *config, const PfBackbonePlugin **plugin,
-                      PfBackbone **out, PfError *err);
+/* Opens config's taps, of which one is `input`: *plugin is static and runs *out, the caller's.
+ * devices: as in executor.h. */
+int pf_pixel_tap_open(const PfBackboneConfig *config, const char *devices,
+                      const PfBackbonePlugin **plugin, PfBackbone **out, PfError *err);
 
 #endif

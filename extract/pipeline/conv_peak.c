@@ -5,7 +5,7 @@
 
 #include "common/arch/family.h"
 #include "common/arch/ops.h"
-#include "common/backbone/loader.h"
+#include "common/backbone/executor.h"
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
@@ -122,7 +122,7 @@ static int time_network(const Measuring *measuring, const char *device, int thre
                                .device = device,
                                .threads = threads,
                                .batch = measuring->batch};
-    if (pf_backbone_loader_load(&plugin, err) || plugin->open(&config, &backbone, err)) return -1;
+    if (pf_backbone_open(&config, measuring->plan->device, &plugin, &backbone, err)) return -1;
     int failed = time_runs(measuring, plugin, backbone, seconds, err);
     plugin->close(&backbone);
     return failed;

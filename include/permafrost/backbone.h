@@ -1,8 +1,8 @@
 /* The interface between the C programs and what runs a network.
  *
- * The plugin is a shared object that exports pf_backbone_plugin(). It is loaded when a network has
- * to run and not before. Tests supply a table of their own, so that everything else runs without
- * libtorch. */
+ * There is the engine, which is in the programs, and the plugin on libtorch: a shared object that
+ * exports pf_backbone_plugin(), and is loaded when it has to run a network and not before. Tests
+ * supply a table of their own. */
 #ifndef PERMAFROST_BACKBONE_H
 #define PERMAFROST_BACKBONE_H
 
@@ -83,7 +83,7 @@ typedef struct PfBackbonePlugin {
     /* The taps, in the order of submit()'s outputs; lent until close(). */
     int (*taps)(const PfBackbone *backbone, const PfTapInfo **taps);
 
-    /* "libtorch 1.13.0, oneDNN 2.6.3, cpu, 2 threads"; lent until close(). */
+    /* "C engine, avx2, 2 threads", "libtorch 1.13.0, cuda:0"; lent until close(). */
     const char *(*describe)(const PfBackbone *backbone);
 
     /* Images that run at once: config.batch, or what was chosen. Fewer from when the

@@ -35,7 +35,7 @@ def compiler(build):
 
 
 def our_runtime(args, folder):
-    """"libtorch 1.13.0, oneDNN 2.6.3, cpu, 2 threads": what extract says of the libraries that it runs on."""
+    """"C engine, avx2, 2 threads": what extract says of what it runs on."""
     _, text = run([program(args, "extract"), folder, "-o", pathlib.Path(args.out) / "none.h5", "--dry-run", "-v", "--sample", "2",
                    "--backbone", "resnet18_w16", "--weights", "random:0"])
     return re.search(r"^runs on (.*)$", text, re.MULTILINE).group(1)

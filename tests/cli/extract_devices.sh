@@ -48,7 +48,38 @@ same_cache one.h5 failing.h5
 
 # ---- with libtorch ----
 unset PERMAFROST_PLUGIN
+
+# ---- the C engine, which needs no libtorch: here there is none beside the program ----
+mkdir bin
+cp "$BUILD/bin/extract" bin/
+photos() { "$WORK/bin/extract" photos --backbone resnet18_w16 --weights "$WEIGHTS" "$@"; }
+expect 0 photos -o engine.h5 --device cpu --tap avgpool,layer2 --store f32 -v
+stderr_has 'runs on C engine, '
+stderr_has 'packed weights 10 MB, maps and scratch'
+for flags in '--device cpu,cpu' '--device cpu,cpu --batch 7' '--batch 1'; do
+  expect 0 photos -o other.h5 $flags --tap avgpool,layer2 --store f32 --force
+  stderr_has 'runs on C engine, '
+  same_cache engine.h5 other.h5
+done
+expect 0 extract --info engine.h5
+stdout_has 'C engine, '
+
 needs_torch
+# A cache that libtorch began goes on by the engine, and says so.
+photographs few 5 2
+export PF_ENGINE=libtorch
+expect 0 extract_sample few -o grown.h5
+unset PF_ENGINE
+stderr_has 'runs on libtorch'
+photographs few 10 4
+expect 0 extract_sample few -o grown.h5
+stderr_has 'runs on C engine, '
+stderr_has '21 reused'
+expect 0 extract --info grown.h5
+stdout_has 'libtorch'
+
+# ---- with libtorch ----
+export PF_ENGINE=libtorch
 expect 0 extract_sample photos -o cpu.h5 --device cpu --tap avgpool,layer2 --store f32
 stderr_has ', cpu, '
 for devices in cpu:overlap cpu,cpu cpu:overlap,cpu; do
@@ -64,6 +95,7 @@ if ! command -v nvidia-smi > /dev/null; then
   stderr_has "device 'cuda:0' was asked for"
   absent gpu.h5
 fi
+unset PF_ENGINE
 expect 2 extract_sample photos -o tf32.h5 --device cpu --precision tf32
 stderr_has '--precision tf32 needs a CUDA device'
 expect 2 extract_sample photos -o fp32.h5 --emulate

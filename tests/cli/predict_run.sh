@@ -36,10 +36,10 @@ for row in rows:
 # It says on what it runs, how fast, and runs wherever extract does: the same bits.
 expect 0 predict head.safetensors photos
 cp stdout all
-stderr_has 'runs on libtorch'
+stderr_has 'runs on C engine, '
 stderr_has '75 predictions by head.safetensors in '
 stderr_has ' images/s'
-for flags in '--device cpu,cpu' '--device cpu:overlap --batch 16' '--readers 0' '--readers 1 --workers 3'; do
+for flags in '--device cpu,cpu' '--batch 16' '--readers 0' '--readers 1 --workers 3'; do
   expect 0 predict head.safetensors photos $flags
   cmp -s stdout all || failed "other predictions with $flags"
 done

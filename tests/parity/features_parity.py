@@ -4,8 +4,8 @@
 usage: features_parity.py RUN_BACKBONE
 
 Float32 features must agree to a relative error (largest difference over the
-largest value) of 1e-4: both sum in float32, in other orders, over up to a
-hundred layers. bf16 has 8 bits of mantissa and is rounded after every layer:
+largest value) of 1e-5 by the C engine, and of 1e-4 by libtorch: all sum in float32, in
+other orders, over up to a hundred layers. bf16 has 8 bits of mantissa and is rounded after every layer:
 0.04 against float32, as torchvision's own bf16 is.
 """
 import os
@@ -25,6 +25,7 @@ except ImportError as missing:
 
 TOOL = sys.argv[1]
 F32_TOLERANCE, BF16_TOLERANCE = 1e-4, 0.04
+ENGINE, ENGINE_TOLERANCE = "C engine", 1e-5
 
 
 def reference(model, images, taps):
@@ -46,37 +47,45 @@ def check_network(name, size, n, taps):
     expected = reference(model, images, taps)
     with tempfile.TemporaryDirectory() as folder:
         weights = save_weights(model, folder)
-        _, found, shapes = run(TOOL, folder, name, images, taps, "--weights", weights,
-                               "--batch", "5")
-        compare(name, found, shapes, expected, F32_TOLERANCE)
+        for way in ENGINE, "libtorch":
+            done, found, shapes = run_by(way, folder, name, images, taps, "--weights", weights, "--batch", "5")
+            check(f"{name} runs on {way}", done.stderr.startswith(way), done.stderr.strip())
+            compare(f"{name} by {way}", found, shapes, expected, ENGINE_TOLERANCE if way == ENGINE else F32_TOLERANCE)
         _, alone, _ = run(TOOL, folder, name, images, taps[:1], "--weights", weights)
         check(f"{name} {taps[0]} alone equals it among others",
               relative_error(alone[taps[0]], found[taps[0]]) < F32_TOLERANCE)
 
 
-def check_rows_are_independent(name, size, taps, precision):
+def check_rows_are_independent(way, name, size, taps, precision):
     """The same bits alone, in any place of any batch, on any number of threads."""
     images = pixels(35, size)
     order = np.random.default_rng(1).permutation(len(images))
     with tempfile.TemporaryDirectory() as folder:
         def features(images, *options):
-            return run(TOOL, folder, name, images, taps, "--precision", precision, *options)[1]
+            return run_by(way, folder, name, images, taps, "--precision", precision, *options)[1]
         base = features(images, "--batch", "32")
         for batch, threads in ((32, 1), (32, 3), (16, 2), (17, 2), (64, 2)) if IS_LONG else ((17, 1), (64, 3)):
             other = features(images, "--batch", str(batch), "--threads", str(threads))
-            check(f"{name} {precision} the same bits with batch {batch} on {threads} threads",
+            check(f"{name} {precision} by {way} the same bits with batch {batch} on {threads} threads",
                   all(np.array_equal(base[tap], other[tap]) for tap in taps))
         shuffled = features(images[order], "--batch", "32")
-        check(f"{name} {precision} the same bits in another order",
+        check(f"{name} {precision} by {way} the same bits in another order",
               all(np.array_equal(base[tap][order], shuffled[tap]) for tap in taps))
 
 
+def run_by(way, *arguments, **environment):
+    """run() by the C engine or by libtorch."""
+    before = dict(os.environ)
+    os.environ.update(environment, PF_ENGINE="libtorch" if way != ENGINE else "")
+    result = run(TOOL, *arguments)
+    os.environ.clear()
+    os.environ.update(before)
+    return result
+
+
 def run_with_convolutions(way, *arguments):
-    """The features where PF_CONVOLUTIONS asks for a way of computing them."""
-    os.environ["PF_CONVOLUTIONS"] = way
-    _, found, _ = run(TOOL, *arguments)
-    del os.environ["PF_CONVOLUTIONS"]
-    return found
+    """The features by the engine, or by libtorch where PF_CONVOLUTIONS asks for a way of computing them."""
+    return run_by(way, *arguments)[1] if way == ENGINE else run_by("libtorch", *arguments, PF_CONVOLUTIONS=way)[1]
 
 
 def check_close(label, found, expected):
@@ -90,7 +99,7 @@ def convolutions_by_libtorch(way, size, name, taps):
     with tempfile.TemporaryDirectory() as folder:
         pixels(16, size).tofile(f"{folder}/pixels")
         done = subprocess.run([TOOL, "--batch", "16", name, f"{folder}/pixels", str(size), ",".join(taps), f"{folder}/out"],
-                              env={**os.environ, "ONEDNN_VERBOSE": "1", "PF_CONVOLUTIONS": way}, capture_output=True, text=True)
+                              env={**os.environ, "ONEDNN_VERBOSE": "1", "PF_ENGINE": "libtorch", "PF_CONVOLUTIONS": way}, capture_output=True, text=True)
     return sum(",convolution," in line and "mb16_" in line and line.rstrip()[-1:].isdigit() and ",exec," in line
                for line in done.stdout.splitlines())
 
@@ -243,7 +252,7 @@ def check_not_finite(name, tensor, value, taps):
     """A network with a broken number says so: what is NaN or infinite by torch is not finite by any way of computing. It may
     spread further (Winograd's sums are of whole tiles), but not in the taps of the first convolution, whose rest is right."""
     model, images = random_model(name), pixels(2, 32)
-    ways = [("", []), ("libtorch", []), ("gpu", []), ("", ["--precision", "bf16", "--emulate"])]
+    ways = [(ENGINE, []), ("", []), ("libtorch", []), ("gpu", []), ("", ["--precision", "bf16", "--emulate"])]
     ways += [("libtorch", ["--precision", "bf16"])] if has_bf16() else []
     with tempfile.TemporaryDirectory() as folder:
         torch.save(broken(model, tensor, value), f"{folder}/weights.pth")
@@ -300,10 +309,10 @@ check_read_sums(48)
 check_pools(44)  # maps of more than one piece
 check_bf16("resnet18", 128, ["avgpool", "layer3"])
 check_emulated_bf16("resnet18", 96, ["avgpool", "layer2"])
-for precision in ["fp32"] + ["bf16"] * has_bf16():
-    check_rows_are_independent("resnet18_w16", 96, ["avgpool", "layer2"], precision)
+for way, precision in [(ENGINE, "fp32"), ("libtorch", "fp32")] + [("libtorch", "bf16")] * has_bf16():
+    check_rows_are_independent(way, "resnet18_w16", 96, ["avgpool", "layer2"], precision)
     if IS_LONG:
-        check_rows_are_independent("vgg11", 32, ["avgpool", "classifier.3"], precision)
+        check_rows_are_independent(way, "vgg11", 32, ["avgpool", "classifier.3"], precision)
 NAN, INFINITY = float("nan"), float("inf")
 check_not_finite("resnet18", "conv1.weight", NAN, ["relu", "maxpool", "layer1", "avgpool"])
 check_not_finite("resnet18", "bn1.bias", INFINITY, ["relu", "maxpool", "avgpool"])

@@ -20,6 +20,7 @@ except ImportError as missing:
     print(f"SKIP: {missing}")
     sys.exit(77)
 
+os.environ["PF_ENGINE"] = "libtorch"  # both ways are the plugin's
 TOOL = sys.argv[1]
 
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/backbone/loader.h"
+#include "common/backbone/executor.h"
 #include "common/backbone/script_file.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -155,8 +155,6 @@ static int open_backbone(Run *run, PfError *err)
     read_channels(settings->mean, config.mean);
     read_channels(settings->std, config.std);
     double start = pf_clock_seconds();
-    if (pf_backbone_loader_load(&run->plugin, err)) return -1;
-    double loaded = pf_clock_seconds();
     int failed;
     if (strchr(settings->backbone, '.'))
         failed = pf_script_file_open(settings->backbone, NULL, &run->script, err) ||
@@ -165,10 +163,9 @@ static int open_backbone(Run *run, PfError *err)
         failed = load_weights(run, &config, err);
     if (failed) return -1;
     double read = pf_clock_seconds();
-    if (run->plugin->open(&config, &run->backbone, err)) return -1;
-    fprintf(stderr, "%s; plugin %.3f s, weights %.3f s, open %.3f s\n",
-            run->plugin->describe(run->backbone), loaded - start, read - loaded,
-            pf_clock_seconds() - read);
+    if (pf_backbone_open(&config, config.device, &run->plugin, &run->backbone, err)) return -1;
+    fprintf(stderr, "%s; weights %.3f s, open %.3f s\n", run->plugin->describe(run->backbone),
+            read - start, pf_clock_seconds() - read);
     run->tap_count = run->plugin->taps(run->backbone, &run->taps);
     if (!settings->batch) run->settings.batch = run->plugin->batch(run->backbone);
     return 0;

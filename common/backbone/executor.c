@@ -1,0 +1,53 @@
+#include "common/backbone/executor.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/backbone/loader.h"
+#include "common/engine/engine.h"
+
+/* Without a library of theirs: NVIDIA's, also on boards and under Windows, and AMD's. */
+static bool has_gpu(void)
+{
+    static const char *const devices[] = {"/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu",
+                                          "/dev/nvgpu",     "/dev/dxg",     "/dev/kfd"};
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
+        if (!access(devices[i], F_OK)) return true;
+    return false;
+}
+
+static bool are_processors(const char *devices)
+{
+    static const char cpu[] = "cpu";
+    const size_t length = sizeof cpu - 1;
+    if (!strcmp(devices, "auto")) return !has_gpu();
+    for (; !strncmp(devices, cpu, length); devices += length + 1) {
+        if (!devices[length]) return true;
+        if (devices[length] != ',') return false;
+    }
+    return false;
+}
+
+static bool asks_for_plugin(void)
+{
+    const char *engine = getenv("PF_ENGINE"), *plugin = getenv("PERMAFROST_PLUGIN");
+    return (engine && !strcmp(engine, "libtorch")) || (plugin && *plugin);
+}
+
+bool pf_backbone_is_for_engine(const PfBackboneConfig *config, const char *devices)
+{
+    return config->arch && config->precision == PF_FP32 && !config->emulate &&
+           are_processors(devices) && !asks_for_plugin();
+}
+
+int pf_backbone_open(const PfBackboneConfig *config, const char *devices,
+                     const PfBackbonePlugin **plugin, PfBackbone **out, PfError *err)
+{
+    if (pf_backbone_is_for_engine(config, devices))
+        *plugin = pf_engine_plugin();
+    else if (pf_backbone_loader_load(plugin, err))
+        return -1;
+    return (*plugin)->open(config, out, err);
+}

@@ -1,0 +1,20 @@
+/* Who runs a network: the C engine or the plugin. Decided here and nowhere else. */
+#ifndef PF_COMMON_BACKBONE_EXECUTOR_H
+#define PF_COMMON_BACKBONE_EXECUTOR_H
+
+#include <stdbool.h>
+
+#include "permafrost/backbone.h"
+
+/* Whether the engine runs it: built-in networks in fp32 on the processor. "auto" is the processor
+ * where this machine has no device of a GPU. devices: all that the network is opened on, with
+ * commas, of which config->device is one: the plugin runs it on all of them where it has to on one,
+ * so that they differ as little as they can. PF_ENGINE=libtorch in the environment, for tests and
+ * doubts, leaves all to the plugin, and so does PERMAFROST_PLUGIN. */
+bool pf_backbone_is_for_engine(const PfBackboneConfig *config, const char *devices);
+
+/* Opens a network by the engine or by the plugin, which is loaded now. *plugin is static. */
+int pf_backbone_open(const PfBackboneConfig *config, const char *devices,
+                     const PfBackbonePlugin **plugin, PfBackbone **out, PfError *err);
+
+#endif

@@ -1,0 +1,185 @@
+#include "common/engine/engine.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/integers.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/conv/kernels.h"
+#include "common/engine/execute.h"
+#include "common/engine/plan.h"
+#include "common/thread/thread_pool.h"
+
+/* Images at once where nothing was said and there are few threads. */
+enum { USUAL_BATCH = 32 };
+
+struct PfBackbone {
+    PfEnginePlan *plan;
+    PfThreadPool *pool;
+    int threads, batch;
+    void **arenas; /* (threads) */
+    pthread_mutex_t lock;
+    int free_arenas; /* lock: the first so many are nobody's */
+    char description[64];
+};
+
+/* The batch under way. */
+typedef struct Batch {
+    PfBackbone *backbone;
+    const uint8_t *pixels;
+    void *const *outputs;
+    int n, group; /* images, and how many of them a thread takes at a time */
+} Batch;
+
+/* ---- opening ---- */
+
+static void close_engine(PfBackbone **out)
+{
+    PfBackbone *backbone = *out;
+    if (!backbone) return;
+    pf_thread_pool_free(&backbone->pool);
+    pf_engine_plan_free(&backbone->plan);
+    for (int t = 0; t < backbone->threads && backbone->arenas; t++) free(backbone->arenas[t]);
+    free(backbone->arenas);
+    pthread_mutex_destroy(&backbone->lock);
+    free(backbone);
+    *out = NULL;
+}
+
+static int set_up(PfBackbone *backbone, const PfBackboneConfig *config, PfError *err)
+{
+    if (pf_thread_pool_new(config->threads, &backbone->pool, err)) return -1;
+    backbone->threads = pf_thread_pool_size(backbone->pool);
+    backbone->batch = config->batch;
+    if (!config->batch)
+        backbone->batch = (int)pf_max(USUAL_BATCH, PF_ENGINE_GROUP * backbone->threads);
+    if (pf_engine_plan_new(config, backbone->threads, &backbone->plan, err)) return -1;
+    const PfEnginePlan *plan = backbone->plan;
+    backbone->arenas = pf_calloc((size_t)backbone->threads, sizeof *backbone->arenas, err);
+    if (!backbone->arenas) return -1;
+    for (int t = 0; t < backbone->threads; t++) {
+        backbone->arenas[t] = pf_alloc_aligned(plan->maps_bytes + plan->scratch_bytes, 1, err);
+        if (!backbone->arenas[t]) return -1;
+    }
+    backbone->free_arenas = backbone->threads;
+    snprintf(backbone->description, sizeof backbone->description, "C engine, %s, %d thread%s",
+             pf_conv_kernels()->name, backbone->threads, backbone->threads == 1 ? "" : "s");
+    return 0;
+}
+
+static void say_sizes(const PfBackbone *backbone)
+{
+    const PfEnginePlan *plan = backbone->plan;
+    pf_detail("%s: %d steps, the first %d of %d images at a time, of %d the others; packed weights "
+              "%.0f MB, maps and scratch %.0f + %.0f MB a thread; batches of %d",
+              backbone->description, plan->step_count, plan->early_steps, plan->early_images,
+              PF_ENGINE_GROUP, (double)plan->weight_bytes / 1e6, (double)plan->maps_bytes / 1e6,
+              (double)plan->scratch_bytes / 1e6, backbone->batch);
+}
+
+static int open_engine(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
+{
+    PfBackbone *backbone = pf_calloc(1, sizeof *backbone, err);
+    if (!backbone) return -1;
+    pthread_mutex_init(&backbone->lock, NULL);
+    if (set_up(backbone, config, err)) {
+        close_engine(&backbone);
+        return -1;
+    }
+    say_sizes(backbone);
+    *out = backbone;
+    return 0;
+}
+
+/* ---- what it is ---- */
+
+static int list_taps(const PfBackbone *backbone, const PfTapInfo **taps)
+{
+    *taps = backbone->plan->taps;
+    return backbone->plan->tap_count;
+}
+
+static const char *describe(const PfBackbone *backbone)
+{
+    return backbone->description;
+}
+
+static int batch_of(const PfBackbone *backbone)
+{
+    return backbone->batch;
+}
+
+static int depth_of(const PfBackbone *backbone)
+{
+    (void)backbone;
+    return 1;
+}
+
+/* ---- running ---- */
+
+static void *take_arena(PfBackbone *backbone)
+{
+    pthread_mutex_lock(&backbone->lock);
+    void *arena = backbone->arenas[--backbone->free_arenas];
+    pthread_mutex_unlock(&backbone->lock);
+    return arena;
+}
+
+static void give_arena_back(PfBackbone *backbone, void *arena)
+{
+    pthread_mutex_lock(&backbone->lock);
+    backbone->arenas[backbone->free_arenas++] = arena;
+    pthread_mutex_unlock(&backbone->lock);
+}
+
+static void run_group(void *context, int64_t index)
+{
+    const Batch *batch = context;
+    const PfEnginePlan *plan = batch->backbone->plan;
+    const int64_t first = index * batch->group;
+    const PfEngineImages images = {.pixels = batch->pixels +
+                                             3 * (int64_t)plan->height * plan->width * first,
+                                   .first = (int)first,
+                                   .count = (int)pf_min(batch->group, batch->n - first),
+                                   .outputs = batch->outputs};
+    void *arena = take_arena(batch->backbone);
+    pf_engine_execute(plan, &images, arena);
+    give_arena_back(batch->backbone, arena);
+}
+
+static int submit(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
+                  PfError *err)
+{
+    (void)err;
+    const int share = (n + backbone->threads - 1) / backbone->threads;
+    Batch batch = {backbone, pixels, outputs, n, (int)pf_min(PF_ENGINE_GROUP, share)};
+    if (n > 0)
+        pf_thread_pool_for(backbone->pool, (n + batch.group - 1) / batch.group, run_group, &batch);
+    return 0;
+}
+
+static int collect(PfBackbone *backbone, PfError *err)
+{
+    (void)backbone;
+    (void)err;
+    return 0;
+}
+
+const PfBackbonePlugin *pf_engine_plugin(void)
+{
+    static const PfBackbonePlugin plugin = {
+        .abi = PF_BACKBONE_ABI,
+        .open = open_engine,
+        .taps = list_taps,
+        .describe = describe,
+        .batch = batch_of,
+        .depth = depth_of,
+        .submit = submit,
+        .collect = collect,
+        .close = close_engine,
+    };
+    return &plugin;
+}

@@ -1,0 +1,156 @@
+#include "common/engine/execute.h"
+
+#include "common/base/integers.h"
+#include "common/conv/average_pool.h"
+#include "common/conv/kernels.h"
+#include "common/conv/max_pool.h"
+
+/* Some of a group's images in the early steps, all of them in the others. */
+typedef struct Run {
+    const PfEnginePlan *plan;
+    const PfEngineImages *images;
+    char *arena;
+    int64_t first, count;
+} Run;
+
+/* Where a value's maps of these images lie; NULL for none. */
+static float *maps_of(const Run *run, int value)
+{
+    if (value < 0) return NULL;
+    const PfEngineValue *of = &run->plan->values[value], *home = &run->plan->values[of->home];
+    const size_t before = home->whole ? (size_t)run->first * pf_engine_value_bytes(of) : 0;
+    return (float *)(void *)(run->arena + home->offset + before);
+}
+
+static void normalise(const Run *run, const PfEngineStep *step)
+{
+    const PfEnginePlan *plan = run->plan;
+    const int64_t area = (int64_t)plan->height * plan->width;
+    const uint8_t *pixels = run->images->pixels + 3 * area * run->first;
+    float *y = maps_of(run, step->y);
+    for (int64_t i = 0; i < 3 * area * run->count; i += 3)
+        for (int c = 0; c < 3; c++) y[i + c] = plan->pixels[c][pixels[i + c]];
+}
+
+static void convolve(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &run->plan->values[step->x];
+    const PfConvolutionMaps maps = {.count = run->count,
+                                    .height = x->height,
+                                    .width = x->width,
+                                    .x = maps_of(run, step->x),
+                                    .sum = maps_of(run, step->sum),
+                                    .y = maps_of(run, step->y)};
+    const int64_t pieces = pf_convolution_pieces(step->convolution, &maps);
+    for (int64_t piece = 0; piece < pieces; piece++)
+        pf_convolution_run(step->convolution, &maps, piece, run->arena + run->plan->maps_bytes);
+}
+
+static void pool_maxima(const Run *run, const PfEngineStep *step)
+{
+    const PfNode *node = &run->plan->arch->nodes[step->node];
+    const PfEngineValue *x = &run->plan->values[step->x];
+    const PfMaxPool pool = {.channels = x->stride,
+                            .kernel = {node->kernel, node->kernel},
+                            .stride = {node->stride, node->stride},
+                            .padding = {node->padding, node->padding}};
+    const PfMaxPoolMaps maps = {.count = run->count,
+                                .height = x->height,
+                                .width = x->width,
+                                .x = maps_of(run, step->x),
+                                .y = maps_of(run, step->y)};
+    pf_max_pool_run(&pool, &maps, 0, run->count * run->plan->values[step->y].height);
+}
+
+static void pool_averages(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &run->plan->values[step->x];
+    const PfAveragePool pool = {.channels = x->stride,
+                                .count = run->count,
+                                .height = x->height,
+                                .width = x->width,
+                                .size = run->plan->values[step->y].height,
+                                .x = maps_of(run, step->x),
+                                .y = maps_of(run, step->y)};
+    pf_average_pool_run(&pool);
+}
+
+static void compute_pixels(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *y = &run->plan->values[step->y];
+    const PfPointwise pointwise = {.pixels = run->count * y->height * y->width,
+                                   .channels = y->stride,
+                                   .x = maps_of(run, step->x),
+                                   .scale = step->scale,
+                                   .shift = step->shift,
+                                   .sum = maps_of(run, step->sum),
+                                   .y = maps_of(run, step->y),
+                                   .relu = step->relu};
+    pf_conv_kernels()->pointwise(&pointwise);
+}
+
+/* ---- outputs ---- */
+
+static void write_numbers(PfDtype dtype, void *outputs, int64_t at, const float *from,
+                          int64_t count)
+{
+    if (dtype == PF_DTYPE_F16)
+        pf_f16_from_f32_array((uint16_t *)outputs + at, from, (size_t)count);
+    else
+        for (int64_t i = 0; i < count; i++) ((float *)outputs)[at + i] = from[i];
+}
+
+/* x: (pixels, stride) to (channels, pixels), `at` numbers behind the beginning. */
+static void store_image(const PfEngineValue *value, const float *x, PfDtype dtype, void *outputs,
+                        int64_t at)
+{
+    float row[64]; /* of one channel; the pixels that many channels take stay in the cache */
+    const int64_t area = value->height * value->width, step = sizeof row / sizeof *row;
+    if (area == 1) {
+        write_numbers(dtype, outputs, at, x, value->channels);
+        return;
+    }
+    for (int64_t first = 0; first < area; first += step) {
+        const int64_t count = pf_min(step, area - first);
+        for (int64_t c = 0; c < value->channels; c++) {
+            for (int64_t p = 0; p < count; p++) row[p] = x[(first + p) * value->stride + c];
+            write_numbers(dtype, outputs, at + c * area + first, row, count);
+        }
+    }
+}
+
+static void store(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *value = &run->plan->values[step->x];
+    const int64_t row = value->channels * value->height * value->width;
+    const float *x = maps_of(run, step->x);
+    for (int64_t i = 0; i < run->count; i++)
+        store_image(value, x + i * value->height * value->width * value->stride,
+                    run->plan->output_dtype, run->images->outputs[step->tap],
+                    (run->images->first + run->first + i) * row);
+}
+
+/* ---- the whole ---- */
+
+static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
+    [PF_STEP_PIXELS] = normalise,         [PF_STEP_CONVOLUTION] = convolve,
+    [PF_STEP_MAX_POOL] = pool_maxima,     [PF_STEP_AVERAGE_POOL] = pool_averages,
+    [PF_STEP_POINTWISE] = compute_pixels, [PF_STEP_STORE] = store,
+};
+
+static void run_steps(const Run *run, int first, int end)
+{
+    for (int s = first; s < end; s++) kinds[run->plan->steps[s].kind](run, &run->plan->steps[s]);
+}
+
+void pf_engine_execute(const PfEnginePlan *plan, const PfEngineImages *images, void *arena)
+{
+    Run run = {.plan = plan, .images = images, .arena = arena};
+    for (; run.first < images->count; run.first += run.count) {
+        run.count = pf_min(plan->early_images, images->count - run.first);
+        run_steps(&run, 0, plan->early_steps);
+    }
+    run.first = 0;
+    run.count = images->count;
+    run_steps(&run, plan->early_steps, plan->step_count);
+}

@@ -1,0 +1,275 @@
+/* From the graph to steps: see plan.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/arch/ops.h"
+#include "common/base/memory.h"
+#include "common/engine/plan.h"
+
+typedef struct Builder {
+    PfEnginePlan *plan;
+    const PfArch *arch;
+    PfShape *shapes;       /* (nodes) */
+    int *tap_nodes;        /* (taps) */
+    unsigned char *needed; /* (nodes) */
+    int *uses;             /* (nodes) how many needed nodes read it */
+    int *values;           /* (nodes) which value it is */
+    bool *open; /* (values) only the next node reads it: its step may still take that in */
+    PfError *err;
+} Builder;
+
+/* ---- steps and values ---- */
+
+static PfEngineValue *value_of(const Builder *builder, int node)
+{
+    return &builder->plan->values[builder->values[node]];
+}
+
+/* The first input of a node. */
+static int input_of(const Builder *builder, int node)
+{
+    return builder->values[builder->arch->nodes[node].inputs[0]];
+}
+
+static PfEngineStep *producer(const Builder *builder, int value)
+{
+    return &builder->plan->steps[builder->plan->values[value].first];
+}
+
+static int add_value(Builder *builder, const PfShape *shape)
+{
+    const int index = builder->plan->value_count++;
+    PfEngineValue *value = &builder->plan->values[index];
+    *value = (PfEngineValue){.channels = shape->dims[0], .height = 1, .width = 1, .home = index};
+    if (shape->rank == 3) {
+        value->height = shape->dims[1];
+        value->width = shape->dims[2];
+    }
+    value->stride = (value->channels + 15) / 16 * 16;
+    builder->open[index] = true;
+    return index;
+}
+
+static void read_in(Builder *builder, int value, int step)
+{
+    PfEngineValue *read = &builder->plan->values[value];
+    if (read->last < step) read->last = step;
+}
+
+static PfEngineStep *add_step(Builder *builder, PfStepKind kind, int node, int x)
+{
+    const int index = builder->plan->step_count++;
+    PfEngineStep *step = &builder->plan->steps[index];
+    *step = (PfEngineStep){.kind = kind, .x = x, .sum = -1, .y = -1, .node = node, .norm = -1};
+    if (x >= 0) read_in(builder, x, index);
+    return step;
+}
+
+/* A step that makes the node's value out of x. */
+static PfEngineStep *add_maker(Builder *builder, PfStepKind kind, int node, int x)
+{
+    PfEngineStep *step = add_step(builder, kind, node, x);
+    step->y = add_value(builder, &builder->shapes[node]);
+    PfEngineValue *made = &builder->plan->values[step->y];
+    made->first = made->last = (int)(step - builder->plan->steps);
+    return step;
+}
+
+static bool is_tap(const Builder *builder, int node)
+{
+    for (int t = 0; t < builder->plan->tap_count; t++)
+        if (builder->tap_nodes[t] == node) return true;
+    return false;
+}
+
+/* The node is that value, which its taps store. */
+static int settle(Builder *builder, int node, int value)
+{
+    builder->values[node] = value;
+    if (builder->uses[node] != 1 || is_tap(builder, node)) builder->open[value] = false;
+    for (int t = 0; t < builder->plan->tap_count; t++)
+        if (builder->tap_nodes[t] == node) add_step(builder, PF_STEP_STORE, node, value)->tap = t;
+    return 0;
+}
+
+static int fail_node(const Builder *builder, int node, const char *what)
+{
+    return pf_fail(builder->err, PF_EXIT_FAILED, "node '%s' of '%s': the C engine has no %s",
+                   builder->arch->nodes[node].name, builder->arch->name, what);
+}
+
+/* ---- operations ---- */
+
+static int make_input(Builder *builder, int node)
+{
+    PfEngineStep *step = add_maker(builder, PF_STEP_PIXELS, node, -1);
+    builder->plan->values[step->y].stride = builder->plan->values[step->y].channels;
+    return settle(builder, node, step->y);
+}
+
+static int make_convolution(Builder *builder, int node)
+{
+    if (builder->arch->nodes[node].groups > 1) return fail_node(builder, node, "groups");
+    PfEngineStep *step = add_maker(builder, PF_STEP_CONVOLUTION, node, input_of(builder, node));
+    return settle(builder, node, step->y);
+}
+
+static int make_pool(Builder *builder, int node, PfStepKind kind)
+{
+    const int x = input_of(builder, node);
+    if (builder->plan->values[x].stride % 16) return fail_node(builder, node, "pools of pixels");
+    PfEngineStep *step = add_maker(builder, kind, node, x);
+    return settle(builder, node, step->y);
+}
+
+static int make_max_pool(Builder *builder, int node)
+{
+    if (builder->arch->nodes[node].dilation > 1) return fail_node(builder, node, "dilated pools");
+    return make_pool(builder, node, PF_STEP_MAX_POOL);
+}
+
+static int make_average_pool(Builder *builder, int node)
+{
+    const PfEngineValue *x = &builder->plan->values[input_of(builder, node)];
+    const int size = builder->arch->nodes[node].pool_size;
+    if (x->height == size && x->width == size)
+        return settle(builder, node, input_of(builder, node));
+    return make_pool(builder, node, PF_STEP_AVERAGE_POOL);
+}
+
+static int make_view(Builder *builder, int node)
+{
+    return settle(builder, node, input_of(builder, node));
+}
+
+static PfEngineStep *add_pointwise(Builder *builder, int node, int x)
+{
+    if (builder->plan->values[x].stride % 16) {
+        fail_node(builder, node, "such operation on pixels");
+        return NULL;
+    }
+    return add_maker(builder, PF_STEP_POINTWISE, node, x);
+}
+
+/* What the last step before the ReLU may be. */
+static bool is_sum_like(const PfEngineStep *step)
+{
+    return (step->kind == PF_STEP_CONVOLUTION || step->kind == PF_STEP_POINTWISE) && !step->relu;
+}
+
+static int make_batch_norm(Builder *builder, int node)
+{
+    const int x = input_of(builder, node);
+    PfEngineStep *before = producer(builder, x);
+    if (builder->open[x] && before->kind == PF_STEP_CONVOLUTION && is_sum_like(before) &&
+        before->sum < 0 && before->norm < 0) {
+        before->norm = node;
+        return settle(builder, node, x);
+    }
+    PfEngineStep *step = add_pointwise(builder, node, x);
+    if (!step) return -1;
+    step->norm = node;
+    return settle(builder, node, step->y);
+}
+
+static int make_relu(Builder *builder, int node)
+{
+    const int x = input_of(builder, node);
+    PfEngineStep *step = producer(builder, x);
+    if (!builder->open[x] || !is_sum_like(step)) {
+        step = add_pointwise(builder, node, x);
+        if (!step) return -1;
+    }
+    step->relu = true;
+    return settle(builder, node, step->y);
+}
+
+static int make_sum(Builder *builder, int node)
+{
+    const int *inputs = builder->arch->nodes[node].inputs;
+    const PfEngineValue *a = value_of(builder, inputs[0]), *b = value_of(builder, inputs[1]);
+    const bool a_is_later = a->first > b->first;
+    const int later = builder->values[inputs[a_is_later ? 0 : 1]];
+    const int earlier = builder->values[inputs[a_is_later ? 1 : 0]];
+    if (a->channels != b->channels || a->height != b->height || a->width != b->width)
+        return fail_node(builder, node, "sums of maps that differ in shape");
+    PfEngineStep *step = producer(builder, later);
+    if (!builder->open[later] || !is_sum_like(step) || step->sum >= 0) {
+        step = add_pointwise(builder, node, later);
+        if (!step) return -1;
+    }
+    step->sum = earlier;
+    read_in(builder, earlier, (int)(step - builder->plan->steps));
+    return settle(builder, node, step->y);
+}
+
+static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
+    [PF_OP_INPUT] = make_input,           [PF_OP_CONV] = make_convolution,
+    [PF_OP_BATCH_NORM] = make_batch_norm, [PF_OP_RELU] = make_relu,
+    [PF_OP_MAX_POOL] = make_max_pool,     [PF_OP_ADAPTIVE_AVG_POOL] = make_average_pool,
+    [PF_OP_FLATTEN] = make_view,          [PF_OP_DROPOUT] = make_view,
+    [PF_OP_LINEAR] = make_convolution,    [PF_OP_ADD] = make_sum,
+};
+
+/* ---- the whole ---- */
+
+static int find_taps(Builder *builder, const PfBackboneConfig *config)
+{
+    PfEnginePlan *plan = builder->plan;
+    for (int t = 0; t < config->tap_count; t++) {
+        int *node = &builder->tap_nodes[t];
+        if (pf_arch_find_tap(builder->arch, config->taps[t], node, builder->err)) return -1;
+        if (strlen(config->taps[t]) >= sizeof plan->taps[t].name)
+            return pf_fail(builder->err, PF_EXIT_FAILED, "tap name '%s' is too long",
+                           config->taps[t]);
+        strcpy(plan->taps[t].name, config->taps[t]);
+        plan->taps[t].shape = pf_arch_stored_shape(builder->shapes[*node]);
+    }
+    plan->tap_count = config->tap_count;
+    return pf_arch_mark_outputs(builder->arch, 0, builder->tap_nodes, config->tap_count,
+                                builder->needed, builder->err);
+}
+
+static int build(Builder *builder, const PfBackboneConfig *config)
+{
+    const PfArch *arch = builder->arch;
+    if (pf_arch_infer_shapes(arch, config->input_height, config->input_width, builder->shapes,
+                             builder->err) ||
+        find_taps(builder, config))
+        return -1;
+    builder->needed[0] = 1;
+    for (int i = 0; i < arch->node_count; i++)
+        for (int k = 0; k < arch->nodes[i].input_count && builder->needed[i]; k++)
+            builder->uses[arch->nodes[i].inputs[k]]++;
+    for (int i = 0; i < arch->node_count; i++) {
+        if (!builder->needed[i]) continue;
+        if (!makers[arch->nodes[i].op]) return fail_node(builder, i, "such operation");
+        if (makers[arch->nodes[i].op](builder, i)) return -1;
+    }
+    return 0;
+}
+
+int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err)
+{
+    const size_t nodes = (size_t)config->arch->node_count, taps = (size_t)config->tap_count;
+    Builder builder = {.plan = plan, .arch = config->arch, .err = err};
+    plan->steps = pf_calloc(nodes + taps, sizeof *plan->steps, err);
+    plan->values = pf_calloc(nodes, sizeof *plan->values, err);
+    plan->taps = pf_calloc(taps, sizeof *plan->taps, err);
+    builder.shapes = pf_calloc(nodes, sizeof *builder.shapes, err);
+    builder.tap_nodes = pf_calloc(taps, sizeof *builder.tap_nodes, err);
+    builder.needed = pf_calloc(nodes, sizeof *builder.needed, err);
+    builder.uses = pf_calloc(nodes, sizeof *builder.uses, err);
+    builder.values = pf_calloc(nodes, sizeof *builder.values, err);
+    builder.open = pf_calloc(nodes, sizeof *builder.open, err);
+    int failed = !plan->steps || !plan->values || !plan->taps || !builder.shapes ||
+                 !builder.tap_nodes || !builder.needed || !builder.uses || !builder.values ||
+                 !builder.open || build(&builder, config);
+    free(builder.shapes);
+    free(builder.tap_nodes);
+    free(builder.needed);
+    free(builder.uses);
+    free(builder.values);
+    free(builder.open);
+    return failed ? -1 : 0;
+}

@@ -1,0 +1,152 @@
+/* Where the values of a plan lie: see plan.h. */
+#include <stdlib.h>
+
+#include "common/base/integers.h"
+#include "common/base/memory.h"
+#include "common/engine/plan.h"
+
+/* What the maps of a group may take in the steps that all its images go through together, and in
+ * those before, where a few do: these stay in the processor's caches. A stem, up to the first
+ * convolution of maps, has hardly any weights: few images at a time cost it nothing. */
+static const size_t group_bytes = (size_t)96 << 20, stem_bytes = (size_t)32 << 20,
+                    early_bytes = (size_t)16 << 20;
+
+/* ---- sums in the place of what they add to ---- */
+
+/* Whether the step may write over a value that it reads. */
+static bool may_write_over(const PfEnginePlan *plan, int s, int value)
+{
+    const PfEngineStep *step = &plan->steps[s];
+    if (value < 0) return false;
+    const PfEngineValue *over = &plan->values[value], *y = &plan->values[step->y];
+    const bool is_read_around =
+        step->kind == PF_STEP_CONVOLUTION && plan->values[step->x].home == over->home;
+    return !is_read_around && plan->values[over->home].last == s && over->stride == y->stride &&
+           pf_engine_value_bytes(over) == pf_engine_value_bytes(y);
+}
+
+static void share_home(PfEnginePlan *plan, int value, int y)
+{
+    PfEngineValue *home = &plan->values[plan->values[value].home];
+    plan->values[y].home = plan->values[value].home;
+    home->last = (int)pf_max(home->last, plan->values[y].last);
+}
+
+static void find_homes(PfEnginePlan *plan)
+{
+    for (int s = 0; s < plan->step_count; s++) {
+        const PfEngineStep *step = &plan->steps[s];
+        if (step->kind != PF_STEP_CONVOLUTION && step->kind != PF_STEP_POINTWISE) continue;
+        if (may_write_over(plan, s, step->sum))
+            share_home(plan, step->sum, step->y);
+        else if (step->kind == PF_STEP_POINTWISE && may_write_over(plan, s, step->x))
+            share_home(plan, step->x, step->y);
+    }
+}
+
+/* ---- early steps ---- */
+
+static bool is_home(const PfEnginePlan *plan, int value)
+{
+    return plan->values[value].home == value;
+}
+
+/* Of one image. */
+static size_t bytes_in(const PfEnginePlan *plan, int step)
+{
+    size_t total = 0;
+    for (int v = 0; v < plan->value_count; v++)
+        if (is_home(plan, v) && plan->values[v].first <= step && step <= plan->values[v].last)
+            total += pf_engine_value_bytes(&plan->values[v]);
+    return total;
+}
+
+static bool is_convolution_of_maps(const PfEnginePlan *plan, int s)
+{
+    const PfEngineStep *step = &plan->steps[s];
+    return step->kind == PF_STEP_CONVOLUTION && plan->values[step->x].stride % 16 == 0;
+}
+
+static void choose_early_steps(PfEnginePlan *plan)
+{
+    size_t most = 0, limit = stem_bytes;
+    for (int s = 0; s < plan->step_count; s++) {
+        if (is_convolution_of_maps(plan, s)) limit = group_bytes;
+        if (PF_ENGINE_GROUP * bytes_in(plan, s) > limit) plan->early_steps = s + 1;
+    }
+    for (int s = 0; s < plan->early_steps; s++) most = pf_max_size(most, bytes_in(plan, s));
+    plan->early_images = PF_ENGINE_GROUP;
+    while (plan->early_images > 1 && (size_t)plan->early_images * most > early_bytes)
+        plan->early_images /= 2;
+}
+
+/* ---- places ---- */
+
+/* From which step on its memory is its own. Early steps run again and again: what outlives them is
+ * there from the first one on. */
+static int first_of(const PfEnginePlan *plan, const PfEngineValue *home)
+{
+    return home->whole && home->first < plan->early_steps ? 0 : home->first;
+}
+
+static bool live_together(const PfEnginePlan *plan, const PfEngineValue *a, const PfEngineValue *b)
+{
+    return first_of(plan, a) <= b->last && first_of(plan, b) <= a->last;
+}
+
+static size_t room_of(const PfEnginePlan *plan, const PfEngineValue *home)
+{
+    const size_t images = (size_t)(home->whole ? PF_ENGINE_GROUP : plan->early_images);
+    return (images * pf_engine_value_bytes(home) + 63) / 64 * 64;
+}
+
+/* The lowest place that none of the others takes that live at the same time. */
+static void place(PfEnginePlan *plan, PfEngineValue *home, PfEngineValue *const *placed, int count)
+{
+    const size_t room = room_of(plan, home);
+    home->offset = 0;
+    for (int i = 0; i < count; i++) {
+        const PfEngineValue *other = placed[i];
+        const size_t end = other->offset + room_of(plan, other);
+        if (!live_together(plan, home, other) || home->offset >= end ||
+            other->offset >= home->offset + room)
+            continue;
+        home->offset = end;
+        i = -1; /* from the beginning: it has moved */
+    }
+    plan->maps_bytes = pf_max_size(plan->maps_bytes, home->offset + room);
+}
+
+/* The largest of the homes that are not placed yet; NULL: all are. */
+static PfEngineValue *next_largest(PfEnginePlan *plan, const bool *is_placed)
+{
+    PfEngineValue *largest = NULL;
+    for (int v = 0; v < plan->value_count; v++) {
+        PfEngineValue *value = &plan->values[v];
+        if (!is_home(plan, v) || is_placed[v]) continue;
+        if (!largest || room_of(plan, value) > room_of(plan, largest)) largest = value;
+    }
+    return largest;
+}
+
+int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err)
+{
+    const size_t values = (size_t)plan->value_count;
+    PfEngineValue **placed = pf_calloc(values, sizeof(PfEngineValue *), err), *next;
+    bool *is_placed = pf_calloc(values, sizeof *is_placed, err);
+    int count = 0;
+    if (placed && is_placed) {
+        find_homes(plan);
+        choose_early_steps(plan);
+        for (int v = 0; v < plan->value_count; v++)
+            plan->values[v].whole = plan->values[v].last >= plan->early_steps;
+        for (; (next = next_largest(plan, is_placed)); placed[count++] = next) {
+            place(plan, next, placed, count);
+            is_placed[next - plan->values] = true;
+        }
+    }
+    int failed = !placed || !is_placed;
+    free(placed);
+    free(is_placed);
+    return failed ? -1 : 0;
+}

@@ -1,0 +1,90 @@
+/* How a built-in network is computed on a processor: steps over maps with channels last, decided
+ * once from the graph, its weights and the taps, by shapes alone. */
+#ifndef PF_COMMON_ENGINE_PLAN_H
+#define PF_COMMON_ENGINE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/conv/convolution.h"
+#include "permafrost/backbone.h"
+
+/* Images that a thread takes through the network at a time. */
+enum { PF_ENGINE_GROUP = 16 };
+
+typedef enum PfStepKind {
+    PF_STEP_PIXELS,      /* normalised pixels: y */
+    PF_STEP_CONVOLUTION, /* and linear: a convolution as large as its map */
+    PF_STEP_MAX_POOL,
+    PF_STEP_AVERAGE_POOL,
+    PF_STEP_POINTWISE, /* batch norms, sums and ReLUs that nothing before could take in */
+    PF_STEP_STORE      /* x becomes a tap's output */
+} PfStepKind;
+
+/* Maps that one step makes and others read. */
+typedef struct PfEngineValue {
+    int64_t channels, height, width;
+    int64_t stride;  /* floats of a pixel: channels, filled up with zeros to a multiple of 16; of
+                        pixels of the image, 3 */
+    int first, last; /* steps: where it is made, where it is read last */
+    int home;        /* the value in whose memory it lies: itself, or what its sum takes */
+    bool whole;      /* home: room for all images of a group, else for early_images */
+    size_t offset;   /* home: of the arena's beginning, in bytes */
+} PfEngineValue;
+
+typedef struct PfEngineStep {
+    PfStepKind kind;
+    int x, sum, y; /* values; -1: none */
+    bool relu;
+    int node; /* of the graph: convolution, linear, pool; -1 */
+    int norm; /* batch norm of the graph that is folded in; -1: none */
+    int tap;  /* store */
+    PfConvolution *convolution;
+    float *scale, *shift; /* pointwise with a norm: (stride of x) each */
+} PfEngineStep;
+
+typedef struct PfEnginePlan {
+    const PfArch *arch; /* lent */
+    PfEngineStep *steps;
+    int step_count;
+    PfEngineValue *values;
+    int value_count;
+    PfTapInfo *taps;
+    int tap_count;
+    /* The first steps, whose maps are large, are done for so many images of a group, then for the
+     * next ones; the others for the whole group. */
+    int early_steps, early_images;
+    size_t maps_bytes, scratch_bytes; /* the arena that each thread needs: maps, then scratch */
+    size_t weight_bytes;              /* packed, for all threads */
+    int height, width;                /* of the image */
+    float pixels[3][256];             /* what a byte becomes: (byte / 255 - mean) / std */
+    PfDtype output_dtype;
+} PfEnginePlan;
+
+/* threads: for packing weights. The tensors of config are read and not kept; its arch is lent for
+ * as long as the plan lives. Free with pf_engine_plan_free. */
+int pf_engine_plan_new(const PfBackboneConfig *config, int threads, PfEnginePlan **out,
+                       PfError *err);
+void pf_engine_plan_free(PfEnginePlan **plan);
+
+/* Bytes of a value's maps of one image. */
+size_t pf_engine_value_bytes(const PfEngineValue *value);
+
+/* ---- its parts, in this order ---- */
+
+/* Steps, values and taps from the graph. A batch norm goes into the convolution before it, a sum
+ * into the later of the two steps that it adds, a ReLU into the step before it: where what is
+ * between is no tap and nothing else reads it. Dropout, flatten and pools to the size that is there
+ * make no step. */
+int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err);
+
+/* Where values lie: no two that live at the same time overlap, but a sum takes the place of what it
+ * adds to where that is read last. */
+int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err);
+
+/* Weights, with norms folded in, packed. */
+int pf_engine_plan_weights(PfEnginePlan *plan, const PfBackboneConfig *config, int threads,
+                           PfError *err);
+
+#endif

@@ -1,0 +1,240 @@
+/* The weights of a plan: see plan.h. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/memory.h"
+#include "common/base/printable.h"
+#include "common/engine/plan.h"
+#include "common/thread/parallel.h"
+
+/* ---- tensors of the network ---- */
+
+static const PfTensorView *find(const PfBackboneConfig *config, const char *name)
+{
+    for (size_t i = 0; i < config->tensor_count; i++)
+        if (!strcmp(config->tensors[i].name, name)) return &config->tensors[i].view;
+    return NULL;
+}
+
+/* A parameter ("weight") of a node, which has so many numbers. */
+static const PfTensorView *parameter(const PfBackboneConfig *config, int node, const char *which,
+                                     int64_t count, PfError *err)
+{
+    char name[PF_NODE_NAME_SIZE + 16];
+    snprintf(name, sizeof name, "%s.%s", config->arch->nodes[node].module, which);
+    const PfTensorView *tensor = find(config, name);
+    if (tensor && pf_shape_count(&tensor->shape) == count) return tensor;
+    pf_fail(err, PF_EXIT_FAILED, "the weights of '%s': expected tensor '%s' of %lld numbers, %s",
+            config->arch->name, name, (long long)count,
+            tensor ? "found another size" : "found none");
+    return NULL;
+}
+
+static float *floats(const PfTensorView *tensor, int64_t count, PfError *err)
+{
+    float *values = pf_calloc((size_t)count, sizeof *values, err);
+    if (values) pf_f32_from_dtype_array(values, tensor->data, tensor->dtype, (size_t)count);
+    return values;
+}
+
+/* (count), or NULL. Free with free(). */
+static float *read_parameter(const PfBackboneConfig *config, int node, const char *which,
+                             int64_t count, PfError *err)
+{
+    const PfTensorView *tensor = parameter(config, node, which, count, err);
+    return tensor ? floats(tensor, count, err) : NULL;
+}
+
+/* ---- norms ---- */
+
+/* y = x scale + shift, of each output channel. */
+typedef struct Affine {
+    double *scale, *shift; /* (channels), then zeros to the step's stride */
+} Affine;
+
+static void free_affine(Affine *affine)
+{
+    free(affine->scale);
+    free(affine->shift);
+}
+
+static int fold_norm(const PfBackboneConfig *config, int node, int64_t channels, Affine *affine,
+                     PfError *err)
+{
+    float *weight = read_parameter(config, node, "weight", channels, err);
+    float *bias = read_parameter(config, node, "bias", channels, err);
+    float *mean = read_parameter(config, node, "running_mean", channels, err);
+    float *variance = read_parameter(config, node, "running_var", channels, err);
+    const double eps = (double)config->arch->nodes[node].eps;
+    int failed = !weight || !bias || !mean || !variance;
+    for (int64_t c = 0; c < channels && !failed; c++) {
+        const double scale = (double)weight[c] / sqrt((double)variance[c] + eps);
+        affine->shift[c] = (affine->shift[c] - (double)mean[c]) * scale + (double)bias[c];
+        affine->scale[c] = scale;
+    }
+    free(weight);
+    free(bias);
+    free(mean);
+    free(variance);
+    return failed ? -1 : 0;
+}
+
+static int add_bias(const PfBackboneConfig *config, int node, int64_t channels, Affine *affine,
+                    PfError *err)
+{
+    float *bias = read_parameter(config, node, "bias", channels, err);
+    for (int64_t c = 0; c < channels && bias; c++) affine->shift[c] = (double)bias[c];
+    free(bias);
+    return bias ? 0 : -1;
+}
+
+/* What follows the step's products: its bias, and the norm folded in. */
+static int make_affine(const PfEnginePlan *plan, const PfBackboneConfig *config,
+                       const PfEngineStep *step, Affine *affine, PfError *err)
+{
+    const PfEngineValue *y = &plan->values[step->y];
+    const bool has_bias = step->kind == PF_STEP_CONVOLUTION && config->arch->nodes[step->node].bias;
+    affine->scale = pf_calloc((size_t)y->stride, sizeof *affine->scale, err);
+    affine->shift = pf_calloc((size_t)y->stride, sizeof *affine->shift, err);
+    if (!affine->scale || !affine->shift) return -1;
+    for (int64_t c = 0; c < y->channels; c++) affine->scale[c] = 1;
+    if (has_bias && add_bias(config, step->node, y->channels, affine, err)) return -1;
+    return step->norm >= 0 ? fold_norm(config, step->norm, y->channels, affine, err) : 0;
+}
+
+static float *rounded(const double *values, int64_t count, PfError *err)
+{
+    float *floats_of = pf_calloc((size_t)count, sizeof *floats_of, err);
+    for (int64_t i = 0; i < count && floats_of; i++) floats_of[i] = (float)values[i];
+    return floats_of;
+}
+
+/* ---- convolutions ---- */
+
+static void set_pair(int64_t pair[2], int64_t value)
+{
+    pair[0] = pair[1] = value;
+}
+
+/* A linear layer takes its map as one window. */
+static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    const PfNode *node = &plan->arch->nodes[step->node];
+    const PfEngineValue *x = &plan->values[step->x];
+    PfConvolutionConfig config = {.in_channels = x->stride,
+                                  .out_channels = plan->values[step->y].stride,
+                                  .kernel = {x->height, x->width},
+                                  .stride = {1, 1},
+                                  .dilation = {1, 1},
+                                  .map = {x->height, x->width},
+                                  .relu = step->relu};
+    if (node->op == PF_OP_LINEAR) return config;
+    set_pair(config.kernel, node->kernel);
+    set_pair(config.stride, node->stride);
+    set_pair(config.dilation, node->dilation);
+    set_pair(config.padding, node->padding);
+    return config;
+}
+
+/* Whether a tensor is what the convolution takes, as it lies: no channels are filled up. */
+static bool lies_ready(const PfEngineValue *x, const PfEngineValue *y, const PfTensorView *tensor)
+{
+    return tensor->dtype == PF_DTYPE_F32 && !((uintptr_t)tensor->data % sizeof(float)) &&
+           x->channels == x->stride && y->channels == y->stride;
+}
+
+/* (channels filled up of y, of x, places) from (channels of y, of x, places) */
+static float *fill_up(const PfEngineValue *x, const PfEngineValue *y, int64_t places,
+                      const PfTensorView *tensor, PfError *err)
+{
+    const int64_t row = x->channels * places, filled = x->stride * places;
+    float *from = floats(tensor, y->channels * row, err);
+    float *to = pf_calloc((size_t)(y->stride * filled), sizeof *to, err);
+    for (int64_t k = 0; k < y->channels && from && to; k++)
+        memcpy(to + k * filled, from + k * row, (size_t)row * sizeof *to);
+    if (!from) {
+        free(to);
+        to = NULL;
+    }
+    free(from);
+    return to;
+}
+
+static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngineStep *step,
+                const Affine *affine, PfError *err)
+{
+    const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
+    PfConvolutionConfig convolution = convolution_config(plan, step);
+    const int64_t places = convolution.kernel[0] * convolution.kernel[1];
+    const int64_t strides[] = {x->stride * places, places, convolution.kernel[1], 1};
+    const PfTensorView *tensor =
+        parameter(config, step->node, "weight", x->channels * y->channels * places, err);
+    float *own = NULL, *bias = rounded(affine->shift, y->stride, err);
+    if (tensor && bias)
+        convolution.weight =
+            lies_ready(x, y, tensor) ? tensor->data : (own = fill_up(x, y, places, tensor, err));
+    memcpy(convolution.strides, strides, sizeof strides);
+    if (step->norm >= 0) convolution.scale = affine->scale;
+    convolution.bias = bias;
+    int failed = !convolution.weight || pf_convolution_new(&convolution, &step->convolution, err);
+    free(own);
+    free(bias);
+    return failed ? -1 : 0;
+}
+
+/* ---- all steps ---- */
+
+static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngineStep *step,
+                      PfError *err)
+{
+    Affine affine = {0};
+    const bool is_convolution = step->kind == PF_STEP_CONVOLUTION;
+    if (!is_convolution && step->norm < 0) return 0;
+    int failed = make_affine(plan, config, step, &affine, err);
+    if (!failed && is_convolution) {
+        failed = pack(plan, config, step, &affine, err);
+    } else if (!failed) {
+        const int64_t stride = plan->values[step->y].stride;
+        step->scale = rounded(affine.scale, stride, err);
+        step->shift = rounded(affine.shift, stride, err);
+        failed = !step->scale || !step->shift;
+    }
+    free_affine(&affine);
+    return failed ? -1 : 0;
+}
+
+typedef struct Packing {
+    PfEnginePlan *plan;
+    const PfBackboneConfig *config;
+    PfError *errors; /* (steps) */
+    int *failed;     /* (steps) */
+} Packing;
+
+/* The last steps first: they have the most weights. */
+static void make_step_ready(void *context, int64_t index)
+{
+    const Packing *packing = context;
+    const int64_t s = packing->plan->step_count - 1 - index;
+    packing->failed[s] =
+        make_ready(packing->plan, packing->config, &packing->plan->steps[s], &packing->errors[s]);
+}
+
+int pf_engine_plan_weights(PfEnginePlan *plan, const PfBackboneConfig *config, int threads,
+                           PfError *err)
+{
+    const size_t steps = (size_t)plan->step_count;
+    Packing packing = {.plan = plan, .config = config};
+    packing.errors = pf_calloc(steps, sizeof *packing.errors, err);
+    packing.failed = pf_calloc(steps, sizeof *packing.failed, err);
+    int failed = !packing.errors || !packing.failed;
+    if (!failed) pf_parallel_for(plan->step_count, threads, make_step_ready, &packing);
+    for (size_t s = 0; s < steps && !failed; s++)
+        if (packing.failed[s])
+            failed = pf_fail(err, packing.errors[s].exit_code, "%" PF_SENTENCE,
+                             packing.errors[s].message);
+    free(packing.errors);
+    free(packing.failed);
+    return failed ? -1 : 0;
+}

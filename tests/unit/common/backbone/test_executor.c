@@ -1,0 +1,100 @@
+/* Who runs what. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/backbone/executor.h"
+#include "common/weights/weights.h"
+
+static const char *const tap = "maxpool";
+
+static PfBackboneConfig plain(void)
+{
+    return (PfBackboneConfig){.taps = &tap,
+                              .tap_count = 1,
+                              .input_height = 32,
+                              .input_width = 32,
+                              .std = {1, 1, 1},
+                              .precision = PF_FP32,
+                              .device = "cpu",
+                              .threads = 1};
+}
+
+static PfArch *arch;
+
+static bool is_by_engine(PfBackboneConfig config, const char *devices)
+{
+    if (!config.torchscript.path) config.arch = arch;
+    return pf_backbone_is_for_engine(&config, devices);
+}
+
+static void open_arch(void)
+{
+    ck_assert_int_eq(pf_arch_new("resnet18_w16", &arch, NULL), 0);
+}
+
+static void close_arch(void)
+{
+    pf_arch_free(&arch);
+}
+
+START_TEST(networks_go_where_they_can_be_run)
+{
+    PfBackboneConfig config = plain();
+    ck_assert(is_by_engine(config, "cpu"));
+    ck_assert(is_by_engine(config, "cpu,cpu"));
+    ck_assert(!is_by_engine(config, "cpu,cuda:1"));
+    ck_assert(!is_by_engine(config, "cuda"));
+    ck_assert(!is_by_engine(config, "cpu:overlap"));
+    ck_assert(!is_by_engine(config, "cpus"));
+    config.emulate = 1;
+    ck_assert(!is_by_engine(config, "cpu"));
+    config = plain();
+    config.precision = PF_BF16;
+    ck_assert(!is_by_engine(config, "cpu"));
+    config = plain();
+    config.torchscript.path = "net.pt";
+    ck_assert(!is_by_engine(config, "cpu"));
+    setenv("PF_ENGINE", "libtorch", 1);
+    ck_assert(!is_by_engine(plain(), "cpu"));
+    unsetenv("PF_ENGINE");
+}
+END_TEST
+
+/* A plugin that is named runs everything. */
+START_TEST(a_named_plugin_comes_first)
+{
+    PfError err = {0};
+    PfWeights *weights;
+    const PfBackbonePlugin *plugin;
+    PfBackbone *backbone;
+    PfBackboneConfig config = plain();
+    config.arch = arch;
+    ck_assert_int_eq(pf_weights_random(arch, 0, &weights, &err), 0);
+    config.tensors = pf_weights_tensors(weights, &config.tensor_count);
+    setenv("PERMAFROST_PLUGIN", "/nonexistent/plugin.so", 1);
+    ck_assert_int_eq(pf_backbone_open(&config, "cpu", &plugin, &backbone, &err), -1);
+    ck_assert_msg(strstr(err.message, "cannot load the torch plugin") != NULL, "%s", err.message);
+    setenv("PERMAFROST_PLUGIN", "", 1);
+    ck_assert_int_eq(pf_backbone_open(&config, "cpu", &plugin, &backbone, &err), 0);
+    ck_assert_msg(!strncmp(plugin->describe(backbone), "C engine, ", 10), "%s",
+                  plugin->describe(backbone));
+    plugin->close(&backbone);
+    pf_weights_close(&weights);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("executor");
+    TCase *cases = tcase_create("executor");
+    tcase_add_checked_fixture(cases, open_arch, close_arch);
+    tcase_add_test(cases, networks_go_where_they_can_be_run);
+    tcase_add_test(cases, a_named_plugin_comes_first);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,190 @@
+/* Average pools, and what is done to pixels one by one (kernels.h), against their definitions in
+ * double on random shapes, by every set of kernels, between unreadable pages. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conv/average_pool.h"
+#include "common/conv/kernels.h"
+#include "tests/unit/guarded_floats.h"
+#include "tests/unit/random_between.h"
+
+enum { CASES = 40, SETS = 3 };
+
+/* NULL where the processor lacks it. */
+static const PfConvKernels *set(int s)
+{
+    const PfConvKernels *sets[SETS] = {&pf_conv_kernels_plain, pf_conv_kernels_avx2(),
+                                       pf_conv_kernels_avx512()};
+    return sets[s];
+}
+
+/* Some of them not finite, where wanted. */
+static GuardedFloats random_floats(PfRandom *random, int64_t count, int broken)
+{
+    static const float rare[] = {NAN, INFINITY, -INFINITY};
+    GuardedFloats floats = guarded_floats((size_t)count, 0);
+    for (int64_t i = 0; i < count; i++)
+        floats.values[i] = broken && between(random, 0, 49) == 0 ? rare[between(random, 0, 2)]
+                                                                 : (float)pf_random_normal(random);
+    return floats;
+}
+
+static void check(float found, double expected, double largest, int64_t at)
+{
+    if (isnan(expected))
+        ck_assert_msg(isnan(found), "%g at %ld, not NaN", (double)found, (long)at);
+    else if (isinf(expected))
+        ck_assert_msg((double)found == expected, "%g at %ld", (double)found, (long)at);
+    else
+        ck_assert_msg(fabs((double)found - expected) <= 1e-6 * largest, "%g at %ld, not %g",
+                      (double)found, (long)at, expected);
+}
+
+/* ---- average pools ---- */
+
+/* Of `size` inputs, input i is in window `at` of `windows`: as torch documents adaptive pooling,
+ * from floor(at size / windows) up to ceil((at + 1) size / windows). */
+static int in_window(int64_t i, int64_t at, int64_t windows, int64_t size)
+{
+    return (i + 1) * windows > at * size && i * windows < (at + 1) * size;
+}
+
+static double average(const PfAveragePool *pool, int64_t at)
+{
+    const int64_t c = at % pool->channels, pixel = at / pool->channels, size = pool->size;
+    const int64_t y = pixel / size % size, x = pixel % size, map = pixel / (size * size);
+    double sum = 0;
+    int64_t count = 0;
+    for (int64_t i = 0; i < pool->height; i++)
+        for (int64_t j = 0; j < pool->width; j++) {
+            if (!in_window(i, y, size, pool->height) || !in_window(j, x, size, pool->width))
+                continue;
+            const int64_t from = (map * pool->height + i) * pool->width + j;
+            sum += (double)pool->x[from * pool->channels + c];
+            count++;
+        }
+    return sum / (double)count;
+}
+
+START_TEST(averages_are_of_their_windows)
+{
+    PfRandom random = pf_random_seeded(21, (uint64_t)_i);
+    PfAveragePool pool = {.channels = 16 * between(&random, 1, 4),
+                          .count = between(&random, 1, 4),
+                          .height = between(&random, 1, 12),
+                          .width = between(&random, 1, 12),
+                          .size = between(&random, 0, 1) ? 7 : 1};
+    const int64_t inputs = pool.count * pool.height * pool.width * pool.channels;
+    const int64_t outputs = pool.count * pool.size * pool.size * pool.channels;
+    GuardedFloats x = random_floats(&random, inputs, (int)between(&random, 0, 1));
+    GuardedFloats y = guarded_floats((size_t)outputs, 0);
+    pool.x = x.values;
+    pool.y = y.values;
+    for (int s = 0; s < SETS; s++) {
+        if (!set(s)) continue;
+        setenv("PF_KERNELS", set(s)->name, 1);
+        pf_average_pool_run(&pool);
+        for (int64_t i = 0; i < outputs; i++) check(pool.y[i], average(&pool, i), 4, i);
+    }
+    guarded_floats_free(&x);
+    guarded_floats_free(&y);
+}
+END_TEST
+
+/* ---- pixel by pixel ---- */
+
+typedef struct Pixels {
+    PfPointwise what;
+    GuardedFloats x, scale, shift, sum, y;
+    int64_t count;
+} Pixels;
+
+static void open_pixels(PfRandom *random, Pixels *pixels)
+{
+    PfPointwise *what = &pixels->what;
+    *what = (PfPointwise){.pixels = between(random, 1, 9),
+                          .channels = 16 * between(random, 1, 4),
+                          .relu = between(random, 0, 1)};
+    pixels->count = what->pixels * what->channels;
+    const int broken = (int)between(random, 0, 1);
+    pixels->x = random_floats(random, pixels->count, broken);
+    pixels->scale = random_floats(random, what->channels, 0);
+    pixels->shift = random_floats(random, what->channels, broken);
+    pixels->sum = random_floats(random, pixels->count, broken);
+    pixels->y = guarded_floats((size_t)pixels->count, 0);
+    what->x = pixels->x.values;
+    if (between(random, 0, 1)) what->scale = pixels->scale.values;
+    if (what->scale) what->shift = pixels->shift.values;
+    if (between(random, 0, 1)) what->sum = pixels->sum.values;
+    what->y = pixels->y.values;
+}
+
+static void close_pixels(Pixels *pixels)
+{
+    guarded_floats_free(&pixels->x);
+    guarded_floats_free(&pixels->scale);
+    guarded_floats_free(&pixels->shift);
+    guarded_floats_free(&pixels->sum);
+    guarded_floats_free(&pixels->y);
+}
+
+static double pixel_at(const PfPointwise *what, int64_t i)
+{
+    const int64_t c = i % what->channels;
+    double value = (double)what->x[i];
+    if (what->scale) value = value * (double)what->scale[c] + (double)what->shift[c];
+    if (what->sum) value += (double)what->sum[i];
+    return what->relu && value < 0 ? 0 : value;
+}
+
+START_TEST(pixels_are_scaled_summed_and_cut)
+{
+    PfRandom random = pf_random_seeded(22, (uint64_t)_i);
+    Pixels pixels;
+    open_pixels(&random, &pixels);
+    for (int s = 0; s < SETS; s++) {
+        if (!set(s)) {
+            if (!_i) printf("%s: not on this processor, not tried\n", s == 1 ? "avx2" : "avx512");
+            continue;
+        }
+        set(s)->pointwise(&pixels.what);
+        for (int64_t i = 0; i < pixels.count; i++)
+            check(pixels.what.y[i], pixel_at(&pixels.what, i), 10, i);
+    }
+    close_pixels(&pixels);
+}
+END_TEST
+
+/* Where a plan lets a result take the place of what it is made of. */
+START_TEST(pixels_may_be_written_over)
+{
+    PfRandom random = pf_random_seeded(23, (uint64_t)_i);
+    Pixels pixels;
+    open_pixels(&random, &pixels);
+    const size_t bytes = (size_t)pixels.count * sizeof(float);
+    PfPointwise over = pixels.what;
+    pf_conv_kernels()->pointwise(&pixels.what);
+    over.y = over.sum && _i % 2 ? pixels.sum.values : pixels.x.values;
+    pf_conv_kernels()->pointwise(&over);
+    ck_assert_msg(!memcmp(over.y, pixels.what.y, bytes), "other bits in place");
+    close_pixels(&pixels);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("pixelwise");
+    TCase *cases = tcase_create("pixelwise");
+    tcase_add_loop_test(cases, averages_are_of_their_windows, 0, CASES);
+    tcase_add_loop_test(cases, pixels_are_scaled_summed_and_cut, 0, CASES);
+    tcase_add_loop_test(cases, pixels_may_be_written_over, 0, CASES);
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
