@@ -103,21 +103,26 @@ survives() {
   stderr_lacks libtorch-dev
 }
 starve() { rm -f x.h5 x.h5.journal; survives env LD_PRELOAD="$BUILD/tests/fault_injector.so" PF_FAULT="$@"; }
-for number in 1 2 3 4 5 6 1+ 3+; do
-  starve thread:$number:EAGAIN extract photos -o x.h5 --threads 2 --readers 1 $NET
+for executor in engine libtorch; do
+  export PF_ENGINE=$executor
+  for number in 1 2 3 4 5 6 1+ 3+; do
+    starve thread:$number:EAGAIN extract photos -o x.h5 --threads 2 --readers 1 $NET
+  done
+  starve thread:4+:EAGAIN predict head.safetensors photos --threads 2 -q
+  [ $executor = engine ] || stderr_has 'cannot start'
+  for kilobytes in 60000 100000 200000 500000 900000 1100000; do
+    rm -f x.h5 x.h5.journal
+    survives sh -c 'ulimit -v "$0"; exec "$@"' $kilobytes extract photos -o x.h5 --threads 2 $NET
+  done
+  survives sh -c 'ulimit -v 600000; exec "$@"' - extract photos -o z.h5 --force --threads 2 $NET
+  [ $executor = engine ] || stderr_has 'out of memory'
+  survives sh -c 'ulimit -v 600000; exec "$@"' - predict head.safetensors photos --threads 2 -q
+  [ $executor = engine ] || stderr_has 'out of memory'
 done
+unset PF_ENGINE
+expect 0 sh -c 'ulimit -v 600000; exec "$@"' - extract photos -o z.h5 --force --threads 2 $NET
 starve thread:1+:EAGAIN train features.h5 --finetune layer4 --epochs 1 --threads 2 -o y.safetensors -q
 stderr_has 'cannot start'
-starve thread:4+:EAGAIN predict head.safetensors photos --threads 2 -q
-stderr_has 'cannot start'
-for kilobytes in 500000 900000 1100000; do
-  rm -f x.h5 x.h5.journal
-  survives sh -c 'ulimit -v "$0"; exec "$@"' $kilobytes extract photos -o x.h5 --threads 2 $NET
-done
-survives sh -c 'ulimit -v 600000; exec "$@"' - extract photos -o z.h5 --threads 2 $NET
-stderr_has 'out of memory'
-survives sh -c 'ulimit -v 600000; exec "$@"' - predict head.safetensors photos --threads 2 -q
-stderr_has 'out of memory'
 survives sh -c 'ulimit -v 600000; exec "$@"' - train features.h5 --finetune layer4 --threads 2 -q
 stderr_has 'out of memory'
 expect 0 extract photos -o x.h5 $NET
