@@ -581,8 +581,7 @@ static int warn_of_single_class(PfDataset *dataset, PfError *err)
                            name, dataset->root, name);
 }
 
-/* "8 classes: bird (120), boat (96) ...", or of many the smallest and the largest. */
-static int remark_classes(PfDataset *dataset, PfError *err)
+int pf_dataset_remark_classes(PfDataset *dataset, PfError *err)
 {
     char text[CLASSES_TOLD * (PF_CACHE_NAME_SIZE + 24)] = "";
     int count = dataset->class_count, least = 0, most = 0;
@@ -702,7 +701,7 @@ static int list_parts(PfDataset *dataset, PfListing *root, const PfDatasetOption
     describe(dataset, parts);
     if (!dataset->class_count) return remark_names(dataset, err);
     if (!*parts->part[0].folder && warn_of_single_class(dataset, err)) return -1;
-    return remark_classes(dataset, err);
+    return pf_dataset_remark_classes(dataset, err);
 }
 
 int pf_dataset_list_folders(PfDataset *dataset, const PfDatasetOptions *options, PfError *err)

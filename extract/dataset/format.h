@@ -226,6 +226,9 @@ int pf_dataset_walk(PfDataset *dataset, const char *folder, bool deep, int32_t c
 /* Lists what lies in the root, or in the format's tree: class folders, splits of them, or images
  * without labels. */
 int pf_dataset_list_folders(PfDataset *dataset, const PfDatasetOptions *options, PfError *err);
+/* Says the classes, of which there is at least one, with the numbers of their images: "8 classes:
+ * bird (120), boat (96) ...", or of many the smallest and the largest. */
+int pf_dataset_remark_classes(PfDataset *dataset, PfError *err);
 /* The split that a name is like, as "train" or "Training_Set", or -1; prefixed: as "seg_train",
  * too.
  */

@@ -471,7 +471,8 @@ static int choose_kind(Listing *listing, const Survey *survey, bool *done, PfErr
 static int finish(Listing *listing, const Survey *survey, PfError *err)
 {
     PfDataset *dataset = listing->dataset;
-    if (settle_classes(listing, err) || count_others(listing, err) || tell(listing, survey, err))
+    if (settle_classes(listing, err) || count_others(listing, err) || tell(listing, survey, err) ||
+        (dataset->class_count && pf_dataset_remark_classes(dataset, err)))
         return -1;
     qsort(dataset->samples, dataset->count, sizeof *dataset->samples, compare_samples);
     if (tell_apart(dataset, err)) return -1;

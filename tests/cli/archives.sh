@@ -174,6 +174,7 @@ stderr_has "(torchvision goes by names): '1.img'"
 stderr_has "beside the image of their key, left out: 1, such as '2.mask.img'"
 stderr_has "hidden image files left out (torchvision would take them): '._1.jpg'"
 stderr_has "tables in archives are not read (one that lists the images: unpack the archive, and extract 'FOLDER/metadata.csv'): 'metadata.csv'"
+stderr_has '2 classes: cat (1), dog (1)'
 expect 0 extract --info gifs.h5; stdout_has '0 cat: 1'; stdout_has '1 dog: 1'
 pack tar gifs nested.tar; expect 1 extract_fake nested.tar -o y.h5; stderr_has 'Hint: archives inside are not looked into'
 
