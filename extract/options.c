@@ -559,6 +559,15 @@ static int check_mode(PfExtractOptions *options, PfError *err)
     return 0;
 }
 
+/* What to do with several operands. */
+static const char *several_hint(const char *operand)
+{
+    return pf_dataset_names_archives(operand)
+               ? ". Hint: several archives are one dataset by the folder that they lie in, or by "
+                 "braces in quotes: extract 'part-{000..099}.tar', extract '{a,b}.zip'"
+               : ". A list of images goes in on stdin: extract - ...";
+}
+
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err)
 {
     static const char *operands[MAX_OPERANDS];
@@ -588,7 +597,7 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
     if (count > 1 && !options->merge)
         return pf_fail(err, PF_EXIT_USAGE, "one %s at a time, found '%s' and '%s'%s",
                        options->info ? "cache" : "dataset", operands[0], operands[1],
-                       options->info ? "" : ". A list of images goes in on stdin: extract - ...");
+                       options->info ? "" : several_hint(operands[0]));
     options->operand = count ? operands[0] : NULL;
     return check_mode(options, err);
 }

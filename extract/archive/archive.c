@@ -216,8 +216,6 @@ void pf_archive_close(PfArchive **archive)
 
 /* ==== reading ==== */
 
-/* No photograph is larger; what is, would take the machine's memory by surprise. */
-#define MEMBER_BYTES_MAX ((int64_t)1 << 30)
 /* Deflate makes at most 1,032 bytes of one. */
 #define DEFLATE_RATIO 1032
 
@@ -242,10 +240,6 @@ int pf_archive_check_member(const PfMember *member, PfError *err)
                        "is compressed in the archive by %s (%d); stored and deflated members are "
                        "read",
                        name_method(member->method), member->method);
-    if (!member->size) return pf_fail(err, PF_EXIT_BAD_IMAGES, "is empty (0 bytes)");
-    if (member->size > MEMBER_BYTES_MAX)
-        return pf_fail(err, PF_EXIT_BAD_IMAGES, "is too large: %lld bytes, at most %lld are read",
-                       (long long)member->size, (long long)MEMBER_BYTES_MAX);
     bool fits = member->method == PF_MEMBER_STORED ? member->stored == member->size
                                                    : member->size / DEFLATE_RATIO <= member->stored;
     if (fits) return 0;

@@ -42,7 +42,8 @@ typedef struct PfMember {
     uint32_t archive; /* the caller's: which of several */
     uint16_t name;    /* where in path its name begins, behind the "shard-000.tar#" of a caller */
     uint8_t method;
-    char path[]; /* "class/x.jpg"; of a folder with a '/' at the end */
+    bool has_image; /* the caller's: its first bytes are an image's */
+    char path[];    /* "class/x.jpg"; of a folder with a '/' at the end */
 } PfMember;
 
 /* Members that are no files. */
@@ -80,7 +81,8 @@ void pf_archive_close(PfArchive **archive);
  * compared with its checksum, where there is one. */
 int pf_archive_read(const PfArchive *archive, const PfMember *member, uint8_t *data, size_t size,
                     PfError *err);
-/* Whether reading can give its size bytes: to be asked before memory is taken for them. */
+/* Whether reading can give its size bytes: to be asked before memory is taken for them, of which
+ * the caller sets the limit. */
 int pf_archive_check_member(const PfMember *member, PfError *err);
 
 /* ---- streams: stream.c ---- */
@@ -100,12 +102,15 @@ typedef struct PfArchiveList {
 } PfArchiveList;
 
 /* Whether the operand names archives: a file that is one, by its name or content; a folder with
- * nothing in it but such files, or folders of them (.txt or .json may lie beside); or a text with
- * braces, which is no file. */
+ * nothing in it but such files, or folders of them (lists, checksums and caches may lie beside); or
+ * a text with braces, which is no file. */
 bool pf_archive_is_operand(const char *operand);
 /* Those archives: of a folder in the order of the numbers in their names, of braces in theirs,
  * which are those of a shell: 'a-{000..099}.tar', '{train,val}.tar'. */
 int pf_archive_list_operand(const char *operand, PfArchiveList *out, PfError *err);
+/* Fails where some of them are not there, and names those: a hole in a range is a download that has
+ * failed. */
+int pf_archive_check_list(const char *operand, const PfArchiveList *list, PfError *err);
 void pf_archive_list_free(PfArchiveList *list);
 /* Length of a name without the ending of an archive. */
 size_t pf_archive_stem_length(const char *name);

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "common/file/input_file.h"
 #include "extract/archive/internal.h"
 
@@ -142,10 +144,12 @@ static bool has_braces(const char *operand)
 
 /* ==== folders ==== */
 
-/* What usually lies beside archives, and is none of their business. */
+/* What usually lies beside archives, and is none of their business: lists of them, checksums, and
+ * the caches that were made of them. */
 static bool is_beside(const char *name)
 {
-    static const char *const beside[] = {".txt", ".json", ".md", ".idx", ".sha256", ".md5", ".csv"};
+    static const char *const beside[] = {".txt", ".json", ".md", ".idx",     ".sha256",
+                                         ".md5", ".csv",  ".h5", ".journal", ".log"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof beside / sizeof *beside; i++)
         if (!strcasecmp(dot, beside[i])) return true;
@@ -252,4 +256,31 @@ int pf_archive_list_operand(const char *operand, PfArchiveList *out, PfError *er
         failed = pf_fail(err, PF_EXIT_FAILED, "folder '%s' has changed", operand);
     if (failed) pf_archive_list_free(out);
     return failed ? -1 : 0;
+}
+
+/* So many of those that are not there are named. */
+#define NAMED_MAX 5
+
+int pf_archive_check_list(const char *operand, const PfArchiveList *list, PfError *err)
+{
+    char *text = NULL;
+    size_t size = 0, missing = 0;
+    struct stat status;
+    FILE *stream = open_memstream(&text, &size);
+    if (!stream) return pf_fail_errno(err, "out of memory for the names of archives");
+    for (size_t i = 0; i < list->count; i++) {
+        if (!stat(list->paths[i], &status) || errno != ENOENT) continue;
+        if (missing < NAMED_MAX) pf_print(stream, "%s'%s'", missing ? ", " : "", list->paths[i]);
+        missing++;
+    }
+    if (missing > NAMED_MAX) pf_print(stream, " and %zu more", missing - NAMED_MAX);
+    int failed = 0;
+    if (fclose(stream))
+        failed = pf_fail_errno(err, "out of memory for the names of archives");
+    else if (missing)
+        failed = pf_fail(err, PF_EXIT_FAILED,
+                         "%zu of the %zu archives that '%s' names are not there: %" PF_SENTENCE,
+                         missing, list->count, operand, text);
+    free(text);
+    return failed;
 }

@@ -190,26 +190,39 @@ static bool read_sizes(Entry *entry)
 enum { BY_UNIX = 3, BY_MACOS = 19, FLAG_ENCRYPTED = 1, FLAG_UTF8 = 1 << 11 };
 enum { TYPE_MASK = 0170000, TYPE_LINK = 0120000, TYPE_FOLDER = 0040000, TYPE_FILE = 0100000 };
 
+static bool is_by_unix(const Entry *entry)
+{
+    return entry->fields[5] == BY_UNIX || entry->fields[5] == BY_MACOS;
+}
+
 /* Programs on Unix write UTF-8 without saying so. */
 static bool has_utf8_name(const Entry *entry)
 {
-    int by = entry->fields[5];
     return (get16(entry->fields + 8) & FLAG_UTF8) ||
-           ((by == BY_UNIX || by == BY_MACOS) && is_utf8(entry->name, entry->name_length));
+           (is_by_unix(entry) && is_utf8(entry->name, entry->name_length));
+}
+
+/* Some programs on Windows part folders by its own sign, which is a letter elsewhere. */
+static void part_folders(const Entry *entry, char *text, size_t length)
+{
+    if (is_by_unix(entry) || memchr(text, '/', length)) return;
+    for (size_t i = 0; i < length; i++)
+        if (text[i] == '\\') text[i] = '/';
 }
 
 static int add_named(PfArchive *archive, const Entry *entry, bool is_folder, const PfMember *member,
                      int64_t at, PfError *err)
 {
-    if (has_utf8_name(entry) || entry->name_length >= PF_MEMBER_PATH_SIZE)
-        return pf_archive_add(archive, (const char *)entry->name, entry->name_length, is_folder,
-                              member, at, err);
     char text[PF_MEMBER_PATH_SIZE * 3];
-    size_t length = from_code_page(entry->name, entry->name_length, text);
-    /* Some programs on Windows part folders by its own sign. */
-    if (!memchr(text, '/', length))
-        for (size_t i = 0; i < length; i++)
-            if (text[i] == '\\') text[i] = '/';
+    size_t length = entry->name_length;
+    if (length >= PF_MEMBER_PATH_SIZE)
+        return pf_archive_add(archive, (const char *)entry->name, length, is_folder, member, at,
+                              err);
+    if (has_utf8_name(entry))
+        memcpy(text, entry->name, length);
+    else
+        length = from_code_page(entry->name, length, text);
+    part_folders(entry, text, length);
     is_folder |= length && text[length - 1] == '/';
     return pf_archive_add(archive, text, length, is_folder, member, at, err);
 }
@@ -218,7 +231,7 @@ static int add_entry(PfArchive *archive, const Directory *directory, const Entry
                      PfError *err)
 {
     const uint8_t *fields = entry->fields;
-    int type = fields[5] == BY_UNIX || fields[5] == BY_MACOS ? get16(fields + 40) & TYPE_MASK : 0;
+    int type = is_by_unix(entry) ? get16(fields + 40) & TYPE_MASK : 0;
     int method = get16(fields + 10);
     uint64_t limit = (uint64_t)directory->offset;
     if (entry->stored > limit || entry->offset > limit - entry->stored ||
@@ -336,17 +349,25 @@ int pf_zip_list(PfArchive *archive, PfError *err)
 
 /* ==== reading ==== */
 
+/* So many bytes are inflated in one go. */
+#define OUTPUT_MAX ((int64_t)1 << 30)
+
 static int fail_stream(PfError *err)
 {
     return pf_fail(err, PF_EXIT_BAD_IMAGES, "is damaged in the archive: it cannot be inflated");
 }
 
-/* Inflates into data until size bytes are there. */
-static int inflate_into(z_stream *stream, int fd, int64_t offset, int64_t stored, PfError *err)
+/* Inflates until size bytes are there. zlib itself counts in 32 bits. */
+static int inflate_into(z_stream *stream, size_t size, int fd, int64_t offset, int64_t stored,
+                        PfError *err)
 {
     uint8_t input[1 << 14];
     int status = Z_OK;
-    while (stream->avail_out && status == Z_OK) {
+    while ((size || stream->avail_out) && status == Z_OK) {
+        if (!stream->avail_out) {
+            stream->avail_out = (uInt)pf_min((int64_t)size, OUTPUT_MAX);
+            size -= stream->avail_out;
+        }
         if (!stream->avail_in) {
             size_t wanted = (size_t)pf_min(stored, (int64_t)sizeof input);
             if (!wanted) return fail_stream(err);
@@ -359,23 +380,23 @@ static int inflate_into(z_stream *stream, int fd, int64_t offset, int64_t stored
         status = inflate(stream, Z_NO_FLUSH);
     }
     if (status == Z_MEM_ERROR) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    return stream->avail_out ? fail_stream(err) : 0;
+    return size || stream->avail_out ? fail_stream(err) : 0;
 }
 
 static int read_deflated(int fd, int64_t offset, const PfMember *member, uint8_t *data, size_t size,
                          PfError *err)
 {
-    z_stream stream = {.next_out = data, .avail_out = (uInt)size};
+    z_stream stream = {.next_out = data};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
         return pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    int failed = inflate_into(&stream, fd, offset, member->stored, err);
+    int failed = inflate_into(&stream, size, fd, offset, member->stored, err);
     inflateEnd(&stream);
     return failed;
 }
 
 static int check_crc(const PfMember *member, const uint8_t *data, PfError *err)
 {
-    bool is_right = crc32(0, data, (uInt)member->size) == member->crc;
+    bool is_right = crc32_z(0, data, (size_t)member->size) == member->crc;
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
     is_right = true;
 #endif

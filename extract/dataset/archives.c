@@ -205,7 +205,8 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
     PfArchiveList paths;
     if (pf_archive_list_operand(operand, &paths, err)) return -1;
     dataset->root = pf_strdup(operand, err);
-    int failed = !dataset->root || allocate(dataset, paths.count, err) ||
+    int failed = !dataset->root || pf_archive_check_list(operand, &paths, err) ||
+                 allocate(dataset, paths.count, err) ||
                  open_all(dataset->of_format, paths.paths, err) ||
                  list_members(dataset, options, err);
     pf_archive_list_free(&paths);
@@ -222,10 +223,15 @@ int pf_dataset_list_archive_stream(PfDataset *dataset, FILE *stream, const uint8
         pf_archive_spool(stream, "standard input", head, head_size, &fd, err))
         return -1;
     PfShards *shards = dataset->of_format;
-    return pf_archive_open("standard input", fd, true, &shards->files[0].archive, err) ||
-                   list_members(dataset, options, err)
-               ? -1
-               : 0;
+    PfArchive **archive = &shards->files[0].archive;
+    if (pf_archive_open("standard input", fd, true, archive, err)) return -1;
+    /* A program that was killed leaves nothing else to tell it by. */
+    if ((*archive)->has_no_end)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "standard input ends without the blocks of zeros that end a .tar; what "
+                       "wrote it was stopped, or leaves them out. Hint: if it is whole, put it "
+                       "into a file and name that");
+    return list_members(dataset, options, err);
 }
 
 /* ==== reading ==== */
@@ -248,7 +254,8 @@ static int read_member(const PfDataset *dataset, int64_t index, PfSampleBytes *b
     const PfMember *member = pf_shards_member(dataset->samples[index].path);
     const PfArchive *archive = shards->files[member->archive].archive;
     size_t size = (size_t)member->size;
-    if (pf_archive_check_member(member, err) || pf_sample_bytes_reserve(bytes, size, err) ||
+    if (pf_archive_check_member(member, err) || pf_dataset_check_size(dataset, member->size, err) ||
+        pf_sample_bytes_reserve(bytes, size, err) ||
         pf_archive_read(archive, member, bytes->data, size, err))
         return -1;
     bytes->size_bytes = size;

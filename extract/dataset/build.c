@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/memory.h"
 #include "common/base/printable.h"
@@ -52,6 +53,7 @@ void pf_dataset_free_lists(PfDataset *dataset)
     pf_arena_free(&dataset->texts);
     for (int i = 0; i < PF_NOTE_COUNT; i++) pf_names_free(&dataset->notes[i]);
     pf_names_free(&dataset->by_content);
+    pf_names_free(&dataset->tables);
     pf_sentences_free(&dataset->warnings);
     pf_sentences_free(&dataset->remarks);
     for (int t = 0; dataset->target_names && t < dataset->target_count; t++)
@@ -242,10 +244,55 @@ static int tell_by_content(PfDataset *dataset, PfError *err)
     return take_sentence(&dataset->remarks, tell_names(opening, &dataset->by_content, err), err);
 }
 
+/* The first of the tables that is read as a manifest; NULL: there is none. */
+static const char *find_manifest(const PfNames *tables)
+{
+    for (int i = 0; i < PF_NAMED_MAX && i < tables->count; i++) {
+        const char *dot = strrchr(tables->first[i], '.');
+        if (!strcasecmp(dot, ".csv") || !strcasecmp(dot, ".tsv")) return tables->first[i];
+    }
+    return NULL;
+}
+
+/* How the sentence about them begins, malloc'ed: what is to be done with one that matters. */
+static char *tables_opening(const PfDataset *dataset, PfError *err)
+{
+    const char *manifest = find_manifest(&dataset->tables);
+    bool is_archive = dataset->format->tree != NULL;
+    int length = (int)strlen(dataset->root);
+    while (length > 1 && dataset->root[length - 1] == '/') length--;
+    if (!manifest)
+        return pf_asprintf(err,
+                           "tables beside the images are not read (one that lists them: save it as "
+                           ".csv%s, and name that in place of the %s)",
+                           is_archive ? " beside the unpacked images" : "",
+                           is_archive ? "archive" : "folder");
+    if (is_archive)
+        return pf_asprintf(err,
+                           "tables in archives are not read (one that lists the images: unpack "
+                           "the archive, and extract 'FOLDER/%s')",
+                           manifest);
+    return pf_asprintf(err,
+                       "tables beside the images are not read (one that lists them: name it in "
+                       "place of the folder, extract '%.*s/%s')",
+                       length, dataset->root, manifest);
+}
+
+/* Without classes the labels are most likely in a table. */
+static int tell_tables(PfDataset *dataset, PfError *err)
+{
+    PfSentences *to = dataset->class_count ? &dataset->remarks : &dataset->warnings;
+    if (!dataset->tables.count) return 0;
+    char *opening = tables_opening(dataset, err);
+    int failed = !opening || take_sentence(to, tell_names(opening, &dataset->tables, err), err);
+    free(opening);
+    return failed ? -1 : 0;
+}
+
 int pf_dataset_finish_notes(PfDataset *dataset, PfError *err)
 {
     if (warn_of_pictures(dataset, err) || tell_other_files(dataset, err) ||
-        tell_by_content(dataset, err))
+        tell_by_content(dataset, err) || tell_tables(dataset, err))
         return -1;
     for (int i = 0; i < PF_NOTE_COUNT; i++)
         if (dataset->notes[i].count &&

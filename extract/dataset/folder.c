@@ -448,6 +448,7 @@ static void take_root(PfListing *root, Parts *parts)
     *root = (PfListing){0};
 }
 
+/* What lies beside the splits' folders. */
 static int note_others(PfDataset *dataset, const PfListing *root, const SplitFolders *folders,
                        PfError *err)
 {
@@ -455,7 +456,10 @@ static int note_others(PfDataset *dataset, const PfListing *root, const SplitFol
         if (!has_split_folder(folders, root->folders[i]) &&
             pf_dataset_note(dataset, PF_NOTE_BESIDE_SPLITS, "", root->folders[i], err))
             return -1;
-    return 0;
+    return pf_names_merge(&dataset->notes[PF_NOTE_LOOSE_IMAGE], &root->images, err) ||
+                   pf_dataset_count_files(dataset, "", err)
+               ? -1
+               : 0;
 }
 
 static int choose_parts(PfDataset *dataset, PfListing *root, const PfDatasetOptions *options,
@@ -568,14 +572,16 @@ static int warn_of_single_class(PfDataset *dataset, PfError *err)
         if (!slash || !strchr(slash + 1, '/')) return 0;
     }
     const char *name = dataset->classes[0];
+    if (dataset->format->tree)
+        return pf_dataset_warn(
+            dataset, err, "'%s' is the only class; folders inside it are not told apart", name);
     return pf_dataset_warn(dataset, err,
                            "'%s' is the only class; folders inside it are not told apart. "
                            "Did you mean '%s/%s'?",
                            name, dataset->root, name);
 }
 
-/* "8 classes: bird (120), boat (96) ...", or of many the smallest and the largest. */
-static int remark_classes(PfDataset *dataset, PfError *err)
+int pf_dataset_remark_classes(PfDataset *dataset, PfError *err)
 {
     char text[CLASSES_TOLD * (PF_CACHE_NAME_SIZE + 24)] = "";
     int count = dataset->class_count, least = 0, most = 0;
@@ -655,6 +661,15 @@ static void describe(PfDataset *dataset, const Parts *parts)
     snprintf(dataset->kind, sizeof dataset->kind, "%s%s%s", splits, *splits ? " " : "", what);
 }
 
+static bool has_archives(const PfFileKinds *kinds)
+{
+    static const char *const archives[] = {".tar", ".zip", ".gz", ".tgz", ".zst"};
+    for (int i = 0; i < kinds->count; i++)
+        for (size_t a = 0; a < sizeof archives / sizeof *archives; a++)
+            if (!strcmp(kinds->kind[i].name, archives[a])) return true;
+    return false;
+}
+
 static int fail_empty(const PfDataset *dataset, PfError *err)
 {
     int64_t others = dataset->ignored_count;
@@ -667,8 +682,11 @@ static int fail_empty(const PfDataset *dataset, PfError *err)
     free(kinds);
     return pf_fail(err, PF_EXIT_FAILED,
                    "dataset '%s': no images found. Looked for %s files in it and in its folders, "
-                   "and found %s.",
-                   dataset->root, pf_dataset_extensions(), found);
+                   "and found %s.%s",
+                   dataset->root, pf_dataset_extensions(), found,
+                   has_archives(&dataset->others) ? " Hint: archives inside are not looked into; "
+                                                    "unpack what holds them, and name those"
+                                                  : "");
 }
 
 static int list_parts(PfDataset *dataset, PfListing *root, const PfDatasetOptions *options,
@@ -683,7 +701,7 @@ static int list_parts(PfDataset *dataset, PfListing *root, const PfDatasetOption
     describe(dataset, parts);
     if (!dataset->class_count) return remark_names(dataset, err);
     if (!*parts->part[0].folder && warn_of_single_class(dataset, err)) return -1;
-    return remark_classes(dataset, err);
+    return pf_dataset_remark_classes(dataset, err);
 }
 
 int pf_dataset_list_folders(PfDataset *dataset, const PfDatasetOptions *options, PfError *err)

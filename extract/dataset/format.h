@@ -88,6 +88,7 @@ struct PfDataset {
     int64_t ignored_count;
     const char *first_ignored; /* path of one; NULL while there is none */
     PfNames by_content;        /* images that their names do not tell */
+    PfNames tables;            /* beside images, and not read */
     void *of_format;           /* the format's own, which its close() frees */
 };
 
@@ -163,6 +164,9 @@ int pf_dataset_finish_notes(PfDataset *dataset, PfError *err);
 
 /* ---- reading: read.c ---- */
 
+/* Whether an image's file of so many bytes is read, which is not empty and within --max-bytes: to
+ * be asked before memory is taken for it. */
+int pf_dataset_check_size(const PfDataset *dataset, int64_t size, PfError *err);
 /* The whole file at the sample's path. */
 int pf_dataset_read_file(const PfDataset *dataset, int64_t index, PfSampleBytes *bytes,
                          PfError *err);
@@ -174,6 +178,9 @@ int pf_sample_bytes_reserve(PfSampleBytes *bytes, size_t size, PfError *err);
 /* Counts a file of a tree that is left out, images apart, by its kind. */
 int pf_dataset_count_member(PfDataset *dataset, const char *folder, const char *name,
                             const char *path, PfError *err);
+
+/* Whether a file of a tree whose name does not say so is an image by its first bytes. */
+bool pf_dataset_member_has_image(const PfDataset *dataset, const char *name, const char *path);
 
 /* For qsort and bsearch in arrays of names: the order of their bytes. */
 int pf_dataset_compare_names(const void *a, const void *b);
@@ -219,6 +226,9 @@ int pf_dataset_walk(PfDataset *dataset, const char *folder, bool deep, int32_t c
 /* Lists what lies in the root, or in the format's tree: class folders, splits of them, or images
  * without labels. */
 int pf_dataset_list_folders(PfDataset *dataset, const PfDatasetOptions *options, PfError *err);
+/* Says the classes, of which there is at least one, with the numbers of their images: "8 classes:
+ * bird (120), boat (96) ...", or of many the smallest and the largest. */
+int pf_dataset_remark_classes(PfDataset *dataset, PfError *err);
 /* The split that a name is like, as "train" or "Training_Set", or -1; prefixed: as "seg_train",
  * too.
  */

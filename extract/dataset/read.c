@@ -28,19 +28,23 @@ static int fail_errno(PfError *err, const char *what)
     return -1;
 }
 
+int pf_dataset_check_size(const PfDataset *dataset, int64_t size, PfError *err)
+{
+    int64_t most = dataset->max_file_bytes ? dataset->max_file_bytes : PF_FILE_BYTES_MAX;
+    if (!size) return pf_fail(err, PF_EXIT_BAD_IMAGES, "is empty (0 bytes)");
+    if (size <= most) return 0;
+    return pf_fail(err, PF_EXIT_BAD_IMAGES,
+                   "is too large: %lld bytes, at most %lld are read. Hint: --max-bytes %lld",
+                   (long long)size, (long long)most, (long long)size);
+}
+
 static int check_file(const PfDataset *dataset, const struct stat *status, PfError *err)
 {
     if (S_ISDIR(status->st_mode))
         return pf_fail(err, PF_EXIT_BAD_IMAGES, "is a folder, not an image");
     if (!S_ISREG(status->st_mode))
         return pf_fail(err, PF_EXIT_BAD_IMAGES, "is a pipe or a device, not an image");
-    if (!status->st_size) return pf_fail(err, PF_EXIT_BAD_IMAGES, "is empty (0 bytes)");
-    int64_t most = dataset->max_file_bytes ? dataset->max_file_bytes : PF_FILE_BYTES_MAX;
-    if (status->st_size > most)
-        return pf_fail(err, PF_EXIT_BAD_IMAGES,
-                       "is too large: %lld bytes, at most %lld are read. Hint: --max-bytes %lld",
-                       (long long)status->st_size, (long long)most, (long long)status->st_size);
-    return 0;
+    return pf_dataset_check_size(dataset, status->st_size, err);
 }
 
 static int check_holes(int fd, off_t size, PfError *err)

@@ -81,6 +81,15 @@ static const char *look_inside(const PfDataset *dataset, const Entry *entry, boo
     return got > 0 ? pf_image_format_name(bytes, (size_t)got, is_decoded) : NULL;
 }
 
+/* ---- tables ---- */
+
+/* Tables may say what the images are, as Hugging Face's metadata.csv does. */
+static bool is_table(const char *name)
+{
+    static const char *const table_endings[] = {"csv", "tsv", "jsonl", "parquet", "xlsx", NULL};
+    return is_one_of(ending_of(name), table_endings);
+}
+
 /* ---- counting ---- */
 
 static PfFileKind *find_kind(PfFileKinds *kinds, const char *name)
@@ -130,6 +139,7 @@ static int count_file(PfDataset *dataset, const char *folder, const char *name, 
     PfFileKind *kind = find_kind(&dataset->others, named.name);
     kind->count++;
     kind->is_picture |= named.is_picture;
+    if (is_table(name) && pf_names_add(&dataset->tables, folder, name, err)) return -1;
     if (dataset->ignored_count++) return 0;
     dataset->first_ignored = pf_dataset_join(dataset, folder, name, err);
     return dataset->first_ignored ? 0 : -1;
@@ -176,6 +186,12 @@ static bool is_image_inside(const PfDataset *dataset, const Entry *entry)
     if (is_litter(entry->name)) return false;
     format_of(dataset, entry, &is_decoded);
     return is_decoded;
+}
+
+bool pf_dataset_member_has_image(const PfDataset *dataset, const char *name, const char *path)
+{
+    Entry entry = {.folder_fd = -1, .name = name, .path = path};
+    return is_image_inside(dataset, &entry);
 }
 
 int pf_dataset_count_member(PfDataset *dataset, const char *folder, const char *name,

@@ -51,29 +51,55 @@ typedef struct Listing {
 
 /* ==== keys ==== */
 
+/* The last part of a path. */
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 /* What follows the key: from the first dot of the last part of the name on. */
 static const char *ending_of(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    const char *dot = *name ? strchr(name + 1, '.') : NULL;
+    const char *name = name_of(path), *dot = *name ? strchr(name + 1, '.') : NULL;
     return dot ? dot : path + strlen(path);
 }
 
 static bool is_hidden(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    return (slash ? slash + 1 : path)[0] == '.';
+    return name_of(path)[0] == '.';
 }
 
-static bool is_image(const char *path)
+static bool has_image(const PfMember *member)
 {
-    return !strchr(ending_of(path) + (*ending_of(path) == '.'), '.') &&
-           pf_dataset_is_image_name(path) && !is_hidden(path);
+    return !is_hidden(member->path) &&
+           (member->has_image || pf_dataset_is_image_name(member->path));
 }
 
-static bool is_compound_image(const char *path)
+static bool is_image(const PfMember *member)
 {
-    return pf_dataset_is_image_name(path) && !is_image(path) && !is_hidden(path);
+    const char *ending = ending_of(member->path);
+    return !strchr(ending + (*ending == '.'), '.') && has_image(member);
+}
+
+static bool is_compound_image(const PfMember *member)
+{
+    return has_image(member) && !is_image(member);
+}
+
+/* Looks into the members whose names do not tell that they are images. */
+static void find_images(const PfDataset *dataset)
+{
+    const PfShards *shards = dataset->of_format;
+    for (size_t i = 0; i < shards->count; i++) {
+        const PfArchive *archive = shards->files[i].archive;
+        for (size_t m = 0; m < archive->count; m++) {
+            PfMember *member = archive->members[m];
+            const char *name = name_of(member->path);
+            member->has_image = *name && !pf_dataset_is_image_name(name) &&
+                                pf_dataset_member_has_image(dataset, name, member->path);
+        }
+    }
 }
 
 /* The group that begins with member `first` of the archive. */
@@ -86,7 +112,7 @@ static Group find_group(const PfArchive *archive, size_t first)
         const PfMember *member = archive->members[group.end];
         const char *ending = ending_of(member->path);
         if ((size_t)(ending - member->path) != length || memcmp(member->path, path, length)) break;
-        group.images += is_image(member->path);
+        group.images += is_image(member);
         for (int kind = 0; kind < LABEL_KINDS; kind++)
             if (!strcasecmp(ending, label_endings[kind])) group.label[kind] = member;
     }
@@ -112,10 +138,11 @@ static void survey_group(Survey *survey, const PfArchive *archive, const Group *
     for (int kind = 0; kind < LABEL_KINDS; kind++)
         if (group->images && group->label[kind]) survey->with[kind] += (int64_t)group->images;
     for (size_t m = group->first; m < group->end; m++) {
-        const char *path = archive->members[m]->path, *slash = strchr(path, '/');
-        if (group->images && is_compound_image(path) && !survey->compound++)
+        const PfMember *member = archive->members[m];
+        const char *path = member->path, *slash = strchr(path, '/');
+        if (group->images && is_compound_image(member) && !survey->compound++)
             survey->first_compound = path;
-        if (!is_image(path)) continue;
+        if (!is_image(member)) continue;
         bool in_split = split_of_path(path) >= 0;
         survey->in_splits &= in_split;
         survey->is_flat &= !slash || (in_split && !strchr(slash + 1, '/'));
@@ -247,7 +274,7 @@ static int add_group(Listing *listing, const PfArchive *archive, const Group *gr
     if (group->images && read_label(listing, group, &index, err)) return -1;
     for (size_t m = group->first; m < group->end; m++) {
         const PfMember *member = archive->members[m];
-        if (!is_image(member->path)) continue;
+        if (!is_image(member)) continue;
         listing->unlabelled += index < 0;
         if (pf_dataset_add(dataset, member->path, index, (PfSplit)split_of(listing, member), err))
             return -1;
@@ -353,20 +380,28 @@ static int tell_apart(PfDataset *dataset, PfError *err)
 
 /* ==== what is said ==== */
 
+static int count_member(const Listing *listing, const PfMember *member, PfError *err)
+{
+    PfDataset *dataset = listing->dataset;
+    const char *path = member->path, *name = name_of(path);
+    bool is_label =
+        listing->kind < LABEL_KINDS && !strcasecmp(ending_of(path), label_endings[listing->kind]);
+    if (!*name || is_label) return 0;
+    if (member->has_image)
+        return is_image(member) ? pf_names_add(&dataset->by_content, "", path, err) : 0;
+    if (!pf_dataset_is_image_name(name))
+        return pf_dataset_count_member(dataset, "", name, path, err);
+    return name[0] == '.' ? pf_dataset_note(dataset, PF_NOTE_HIDDEN_IMAGE, "", path, err) : 0;
+}
+
 /* Counts what belongs to no image, and whatever else an image's key has. */
 static int count_others(const Listing *listing, PfError *err)
 {
     const PfShards *shards = listing->dataset->of_format;
     for (size_t i = 0; i < shards->count; i++) {
         const PfArchive *archive = shards->files[i].archive;
-        for (size_t m = 0; m < archive->count; m++) {
-            const char *path = archive->members[m]->path, *slash = strrchr(path, '/');
-            const char *name = slash ? slash + 1 : path;
-            bool is_label = listing->kind < LABEL_KINDS &&
-                            !strcasecmp(ending_of(path), label_endings[listing->kind]);
-            if (!*name || is_label || pf_dataset_is_image_name(name)) continue;
-            if (pf_dataset_count_member(listing->dataset, "", name, path, err)) return -1;
-        }
+        for (size_t m = 0; m < archive->count; m++)
+            if (count_member(listing, archive->members[m], err)) return -1;
     }
     return 0;
 }
@@ -436,7 +471,8 @@ static int choose_kind(Listing *listing, const Survey *survey, bool *done, PfErr
 static int finish(Listing *listing, const Survey *survey, PfError *err)
 {
     PfDataset *dataset = listing->dataset;
-    if (settle_classes(listing, err) || count_others(listing, err) || tell(listing, survey, err))
+    if (settle_classes(listing, err) || count_others(listing, err) || tell(listing, survey, err) ||
+        (dataset->class_count && pf_dataset_remark_classes(dataset, err)))
         return -1;
     qsort(dataset->samples, dataset->count, sizeof *dataset->samples, compare_samples);
     if (tell_apart(dataset, err)) return -1;
@@ -449,6 +485,7 @@ static int finish(Listing *listing, const Survey *survey, PfError *err)
 int pf_shards_list_keys(PfDataset *dataset, const PfDatasetOptions *options, bool *done,
                         PfError *err)
 {
+    find_images(dataset);
     Survey survey = survey_all(dataset->of_format);
     Listing listing = {.dataset = dataset, .in_splits = survey.in_splits};
     *done = false;

@@ -8,6 +8,9 @@
 #include "common/base/size_text.h"
 #include "extract/pipeline/decode_error.h"
 
+/* So many rejected images are named where there are too many of them. */
+#define NAMED_MAX 20
+
 /* A pass under way. */
 typedef struct Pass {
     const PfFeaturePass *of;
@@ -29,9 +32,23 @@ static int too_many_rejected(int64_t rejected, int64_t total, int64_t limit, PfE
         (long long)rejected, (long long)total, (long long)limit);
 }
 
+/* Those that could not even be read have not been named yet. */
+static void name_rejected(const PfDatasetScan *scan, int64_t rejected)
+{
+    int64_t named = 0;
+    for (int64_t i = 0; i < scan->count && named < NAMED_MAX; i++) {
+        const PfScannedSample *sample = &scan->samples[i];
+        if (sample->state != PF_SAMPLE_REJECTED) continue;
+        pf_warn("%s: %" PF_SENTENCE, sample->file.path, sample->reason);
+        named++;
+    }
+    if (rejected > named) pf_warn("and %lld more", (long long)(rejected - named));
+}
+
 int pf_feature_pass_check_rejected(const PfDatasetScan *scan, int64_t max_rejected, PfError *err)
 {
     PfScanCounts counts = pf_dataset_scan_count(scan);
+    if (counts.rejected > max_rejected) name_rejected(scan, counts.rejected);
     return too_many_rejected(counts.rejected, counts.images, max_rejected, err);
 }
 

@@ -168,10 +168,10 @@ def main(arguments):
         try:
             for path in options.files:
                 stream_file(path, options, out)
-        except (OSError, ValueError, pyarrow.ArrowException) as problem:
-            if isinstance(problem, BrokenPipeError):
-                raise
-            print(f"permafrost: {problem}", file=sys.stderr)
+        except BrokenPipeError:
+            raise
+        except (OSError, ValueError, MemoryError, KeyboardInterrupt, pyarrow.ArrowException) as problem:
+            print(f"permafrost: {str(problem) or type(problem).__name__}", file=sys.stderr)
             out.abandon()
             sys.stdout.flush()
             return 1

@@ -156,6 +156,28 @@ stderr_has '2 images'
 stderr_has "'same-1.tar#...'): 2"
 expect 0 extract --info same.h5; stdout_has '0 cat: 1'; stdout_has '1 dog: 1'
 
+# Images that their names do not tell are images here, too; hidden ones are counted.
+mkdir gifs
+"$PYTHON" - << 'END'
+import io, tarfile
+content = open("flat/cat/" + sorted(__import__("os").listdir("flat/cat"))[0], "rb").read()
+with tarfile.open("gifs/gifs.tar", "w") as archive:
+    for name, what in (("1.img", content), ("1.cls", b"cat"), ("2.jpg", content), ("2.cls", b"dog"), ("2.mask.img", content),
+                       ("._1.jpg", b"x"), ("metadata.csv", b"file_name\n")):
+        info = tarfile.TarInfo(name)
+        info.size = len(what)
+        archive.addfile(info, io.BytesIO(what))
+END
+expect 0 extract_fake gifs/gifs.tar -o gifs.h5
+stderr_has '(webdataset), 2 images'
+stderr_has "(torchvision goes by names): '1.img'"
+stderr_has "beside the image of their key, left out: 1, such as '2.mask.img'"
+stderr_has "hidden image files left out (torchvision would take them): '._1.jpg'"
+stderr_has "tables in archives are not read (one that lists the images: unpack the archive, and extract 'FOLDER/metadata.csv'): 'metadata.csv'"
+stderr_has '2 classes: cat (1), dog (1)'
+expect 0 extract --info gifs.h5; stdout_has '0 cat: 1'; stdout_has '1 dog: 1'
+pack tar gifs nested.tar; expect 1 extract_fake nested.tar -o y.h5; stderr_has 'Hint: archives inside are not looked into'
+
 # ---- what is no image ----
 pack odd photos odd.tar
 expect 0 extract_fake odd.tar -o odd.h5
@@ -175,6 +197,17 @@ stderr_has "archive 'cut.tar' is cut short: its member '$image' at offset $(($1 
 absent x.h5
 head -c $(($1 - 100)) ustar.tar > cut.tar; expect 1 extract_fake cut.tar -o x.h5; stderr_has 'within the header at offset'
 head -c $(($1 - 512)) ustar.tar > cut.tar; expect 0 extract_fake cut.tar -o x.h5; stderr_has 'ends without the blocks of zeros'
+INPUT=cut.tar expect 1 extract_fake - -o y.h5; stderr_has 'standard input ends without the blocks of zeros that end a .tar'
+absent y.h5
+# One limit for files and members, and one message.
+for packed in ustar.tar photos.zip; do
+  rm -f photos.zip; pack zip photos photos.zip
+  expect 3 extract_fake $packed -o y.h5 --max-bytes $(($2 - 1)) --max-bad 0
+  stderr_has "is too large: "; stderr_has " bytes, at most $(($2 - 1)) are read. Hint: --max-bytes "
+  expect 0 extract_fake $packed -o y.h5 --max-bytes 1000000; rm y.h5
+done
+mkdir none && : > none/a.jpg && pack tar none none.tar && expect 3 extract_fake none.tar -o y.h5 --max-bad 0
+stderr_has 'a.jpg: is empty (0 bytes)'
 cp ustar.tar bad.tar; pack flip bad.tar $(($1 - 500)); expect 1 extract_fake bad.tar -o y.h5
 stderr_has "the checksum of the header at offset $(($1 - 512)) is wrong"
 cp ustar.tar.gz cut.tgz 2> /dev/null || head -c 5000 ustar.tgz > cut.tgz
@@ -184,7 +217,7 @@ set -- $(pack member photos.zip "$image")
 head -c 3000 photos.zip > cut.zip; expect 1 extract_fake cut.zip -o y.h5; stderr_has 'is cut short: a .zip ends with its directory'
 cp photos.zip bad.zip; pack flip bad.zip $(($1 + 300)); expect 3 extract_fake bad.zip -o y.h5 --max-bad 0
 stderr_has "$image"; stderr_has 'is damaged in the archive'
-expect 1 extract_fake 'shards/part-{000..009}.tar' -o y.h5; stderr_has "cannot open archive 'shards/part-004.tar'"
+expect 1 extract_fake 'shards/part-{000..009}.tar' -o y.h5; stderr_has "6 of the 10 archives that 'shards/part-{000..009}.tar' names are not there: 'shards/part-004.tar', "
 expect 1 extract_fake ustar.txt.tar -o y.h5; stderr_has 'cannot be read'
 printf 'BZh91AY' > b.tar.bz2; expect 1 extract_fake b.tar.bz2 -o y.h5; stderr_has 'bunzip2'
 absent y.h5
@@ -195,5 +228,9 @@ expect 2 extract_fake mine.tar -o mine.tar --force
 cmp mine.tar ustar.tar
 expect 2 extract_fake shards -o shards/part-001.tar --force
 expect 0 extract_fake shards -o packed.h5 --force; same_cache folder.h5 packed.h5
+# A cache among the shards is no part of the dataset, nor is what an interrupted run left there.
+expect 0 extract_fake shards -o shards/own.h5; : > shards/other.h5.journal
+expect 0 extract_fake shards -o shards/own.h5; stderr_has 'up to date'; same_cache folder.h5 shards/own.h5
+expect 2 extract_fake shards/part-000.tar shards/part-001.tar -o y.h5; stderr_has "by braces in quotes: extract '"
 no_leftovers
 done_with

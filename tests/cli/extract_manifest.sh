@@ -20,6 +20,19 @@ path() { sed -n "$1p" list; }
   done < list
 } > photos/faces.csv
 
+# Beside the folders of splits it is not passed over in silence, nor is anything else there.
+cp "photos/$(path 1)" photos/loose.jpg; echo x > photos/readme.md
+expect 0 extract_fake photos/ -o folder.h5
+stderr_has "beside the images are not read (one that lists them: name it in place of the folder, extract 'photos/faces.csv')"
+stderr_has 'other files, left out: 1 .csv, 1 .md'
+stderr_has "images beside the class folders, left out: 'loose.jpg'"
+rm photos/loose.jpg photos/readme.md folder.h5
+mkdir -p plain/train && cp "photos/$(path 1)" plain/ && cp "photos/$(path 2)" plain/train/
+: > plain/train/metadata.jsonl
+expect 0 extract_fake plain -o folder.h5
+stderr_has "(one that lists them: save it as .csv, and name that in place of the folder): 'train/metadata.jsonl'"
+rm -r plain folder.h5
+
 # Without --target every other column is one, and says so.
 expect 0 extract_fake photos/faces.csv -o a.h5
 saw "$images"
