@@ -280,6 +280,18 @@ def load_kept(path):
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
+def load_over(colour):
+    """The image laid over a colour; None for what Pillow refuses."""
+    def composed(path):
+        try:
+            with open(path, "rb") as stream:
+                image = Image.open(stream).convert("RGBA")
+        except Exception:
+            return None
+        return Image.alpha_composite(Image.new("RGBA", image.size, colour + (255,)), image).convert("RGB")
+    return composed
+
+
 def by_torchvision(image, resize, crop, squash, mode):
     mode = InterpolationMode(mode)
     if squash:
