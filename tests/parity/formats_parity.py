@@ -192,6 +192,35 @@ def make_icons(folder):
             Image.fromarray(photo(side, side, 4, side + kind[3]), "RGBA").save(data, "PNG")
         entries += kind + struct.pack(">I", 8 + len(data.getvalue())) + data.getvalue()
     (folder / "several.icns").write_bytes(b"icns" + struct.pack(">I", 8 + len(entries)) + entries)
+    make_packed_icns(folder)
+
+
+def icns(*entries):
+    data = b"".join(name + struct.pack(">I", 8 + len(content)) + content for name, content in entries)
+    return b"icns" + struct.pack(">I", 8 + len(data)) + data
+
+
+def icns_runs(plane):
+    data = b""
+    for count, value in runs(plane.ravel()):
+        while count:
+            part = min(count, 130)
+            data += bytes([125 + part, value]) if part > 2 else bytes([part - 1]) + bytes([value]) * part
+            count -= part
+    return data
+
+
+def make_packed_icns(folder):
+    """Run lengths beside masks, plain colours, and what is larger counts."""
+    png = io.BytesIO()
+    Image.fromarray(photo(64, 64, 4, 3), "RGBA").save(png, "PNG")
+    for name, mask, side in ((b"it32", b"t8mk", 128), (b"ih32", b"h8mk", 48), (b"il32", b"l8mk", 32), (b"is32", b"s8mk", 16)):
+        planes = [indices(8, seed, side, side) for seed in range(4)]
+        packed = (bytes(4) if side == 128 else b"") + b"".join(icns_runs(plane) for plane in planes[:3])
+        plain = (bytes(4) if side == 128 else b"") + np.stack(planes[:3], 2).tobytes()
+        (folder / f"packed_{side}.icns").write_bytes(icns((name, packed), (mask, planes[3].tobytes())))
+        (folder / f"plain_{side}.icns").write_bytes(icns((name, plain)))
+        (folder / f"packed_{side}_and_png.icns").write_bytes(icns((b"icp6", png.getvalue()), (name, packed)))
 
 
 # ---- Targa ----
@@ -511,7 +540,8 @@ def compare_over(program, paths, label):
     return compare(program, paths, f"{label}, laid over", DECODED, over, ("over={},{},{}".format(*OVER),))
 
 
-CUT = ["core_4.bmp", "info_8_40.bmp", "masks_16_f800_0_40.bmp", "rle8.bmp", "color_24_0_0.tga", "grey_8_20.tga", "binary.pbm",
+CUT = ["core_4.bmp", "two.cur", "greys.cur", "packed_16.icns", "alpha_none.bmp", "color_32_0_0.tga", "rgba_plain.psd",
+       "rgba_packed.psd", "4_1_0.sgi", "info_8_40.bmp", "masks_16_f800_0_40.bmp", "rle8.bmp", "color_24_0_0.tga", "grey_8_20.tga", "binary.pbm",
        "rgb_plain.psd", "cmyk_packed.psd", "3_1_0.sgi", "RGB.pcx", "1_1_False.ras", "4_planes.pcx", "8_1_False.ras", "24_2_False.ras"]
 
 

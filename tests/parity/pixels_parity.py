@@ -267,13 +267,15 @@ def load(path):
 
 
 def load_kept(path):
-    """With LOAD_TRUNCATED_IMAGES. An image of which nothing was decoded is all zeros in PIL, and refused by us."""
+    """With LOAD_TRUNCATED_IMAGES. An image of which nothing was decoded is all zeros in PIL, whatever its alpha, and refused by
+    us."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         with open(path, "rb") as stream:
             image = Image.open(stream)
             image.load()
-        return image.convert("RGB") if image.getbbox() else None
+        colours = image.convert("RGB") if image.mode in ("LA", "RGBA") else image
+        return image.convert("RGB") if colours.getbbox() else None
     except Exception:
         return None
     finally:
