@@ -26,7 +26,8 @@ typedef struct Bitmap {
     uint32_t compression, color_count;
     int color_bytes;     /* of a palette's entry */
     PfPalette palette;   /* up to 8 bits */
-    Channel channels[3]; /* RGB; from 16 bits on */
+    Channel channels[4]; /* RGB and, with has_alpha, A; from 16 bits on */
+    bool has_alpha;
 } Bitmap;
 
 static int truncated(size_t size, PfError *err)
@@ -72,6 +73,18 @@ static int read_header(PfCursor *file, Bitmap *bitmap, PfError *err)
     return 0;
 }
 
+/* Whether it is what PIL takes for no palette at all: black and white, or the grey of each index.
+ */
+static bool is_grey(const Bitmap *bitmap, uint32_t count)
+{
+    int bits = bitmap->layout.bits;
+    if (bits == 1 ? count > 2 : bits != 8 || count <= 2 || count > 256) return false;
+    for (uint32_t i = 0; i < count; i++)
+        for (int c = 0; c < 3; c++)
+            if (bitmap->palette[i][c] != (count == 2 ? i * 255 : i)) return false;
+    return true;
+}
+
 /* Entries that the file does not have are black. */
 static int read_palette(PfCursor *file, Bitmap *bitmap, size_t *offset, PfError *err)
 {
@@ -85,6 +98,7 @@ static int read_palette(PfCursor *file, Bitmap *bitmap, size_t *offset, PfError 
     size_t there = size / (size_t)bitmap->color_bytes;
     for (size_t i = 0; i < there && i < 256; i++, color += bitmap->color_bytes)
         for (int c = 0; c < 3; c++) bitmap->palette[i][c] = color[2 - c];
+    bitmap->layout.is_grey = count <= there && is_grey(bitmap, count);
     return 0;
 }
 
@@ -103,22 +117,36 @@ static int set_channel(Channel *channel, uint32_t mask, PfError *err)
     return 0;
 }
 
+/* As in PIL alpha is there in pixels of 32 bits alone, if the header has room for its mask, or if
+ * the other masks are 0. A mask that is none of alpha is passed over. */
+static void set_alpha(Bitmap *bitmap, uint32_t mask)
+{
+    bitmap->has_alpha =
+        mask && bitmap->layout.bits == 32 && !set_channel(&bitmap->channels[3], mask, NULL);
+}
+
 /* Masks stand after the shortest of Windows' headers, which is inside the longer ones. */
 static int read_masks(PfCursor *file, size_t header_at, Bitmap *bitmap, size_t *offset,
                       PfError *err)
 {
     static const uint32_t bgr15[3] = {0x7c00, 0x3e0, 0x1f}, bgr24[3] = {0xff0000, 0xff00, 0xff};
-    uint32_t given[3] = {0};
-    if (bitmap->compression == COMPRESSION_BITFIELDS) {
+    enum { ALPHA_AT = INFO_HEADER_SIZE + 12 };
+    uint32_t given[4] = {0};
+    bool has_masks = bitmap->compression == COMPRESSION_BITFIELDS;
+    if (has_masks) {
         PfCursor at = pf_cursor(file->bytes, file->size, header_at + INFO_HEADER_SIZE);
         const uint8_t *bytes = pf_cursor_take(&at, 12);
         if (!bytes) return truncated(file->size, err);
         for (int c = 0; c < 3; c++) given[c] = pf_get_le32(bytes + 4 * c);
+        /* Headers from this size on have it. */
+        if (file->position >= header_at + ALPHA_AT + 4) given[3] = pf_get_le32(bytes + 12);
         if (file->position < at.position) file->position = at.position;
     }
     if (!*offset) *offset = file->position;
     const uint32_t *masks = given;
-    if (!given[0] && !given[1] && !given[2]) masks = bitmap->layout.bits == 16 ? bgr15 : bgr24;
+    bool has_none = !given[0] && !given[1] && !given[2];
+    if (has_none) masks = bitmap->layout.bits == 16 ? bgr15 : bgr24;
+    set_alpha(bitmap, has_masks && has_none ? 0xff000000 : given[3]);
     for (int c = 0; c < 3; c++)
         if (set_channel(&bitmap->channels[c], masks[c], err)) return -1;
     return 0;
@@ -259,10 +287,10 @@ static uint32_t get_pixel(const uint8_t *bytes, int count)
 
 static void put_masked_row(const Bitmap *bitmap, const uint8_t *row, uint8_t *out)
 {
-    int bytes = bitmap->layout.bits / 8;
+    int bytes = bitmap->layout.bits / 8, channels = bitmap->has_alpha ? 4 : 3;
     for (int x = 0; x < (int)bitmap->layout.width; x++, row += bytes) {
         uint32_t pixel = get_pixel(row, bytes);
-        for (int c = 0; c < 3; c++) {
+        for (int c = 0; c < channels; c++) {
             const Channel *channel = &bitmap->channels[c];
             *out++ = channel->values[(pixel & channel->mask) >> channel->shift];
         }
@@ -275,11 +303,13 @@ static void put_rows(const Bitmap *bitmap, const PfRaster *raster, PfImage *imag
     for (int y = 0; y < image->height; y++) {
         int line = layout->is_top_down ? y : image->height - 1 - y;
         const uint8_t *row = pf_raster_row(raster, (size_t)line);
+        uint8_t *out = pf_raster_begin_row(raster, image, y);
         if (layout->bits > 8)
-            put_masked_row(bitmap, row, pf_image_row(image, y));
+            put_masked_row(bitmap, row, out);
         else
             pf_palette_put_row(bitmap->palette, row, layout->is_packed ? 8 : layout->bits,
-                               image->width, pf_image_row(image, y));
+                               image->width, 3, out);
+        pf_raster_end_row(raster, image, y);
     }
 }
 
@@ -291,7 +321,8 @@ static int decode_bitmap(const uint8_t *bytes, size_t size, const Bitmap *bitmap
     bool packed = layout->is_packed;
     size_t bits = (size_t)layout->width * (size_t)layout->bits;
     PfRaster raster = {.row_bytes = packed ? (size_t)layout->width : (bits + 7) / 8,
-                       .stride = packed ? 0 : (bits + 31) / 32 * 4};
+                       .stride = packed ? 0 : (bits + 31) / 32 * 4,
+                       .has_alpha = bitmap->has_alpha};
     int result = pf_raster_open(&raster, layout->width, layout->height, size, image, err);
     if (!result && packed) result = unpack(pixels, bitmap, &raster, image, err);
     if (!result && !packed) {
@@ -337,12 +368,24 @@ int pf_image_dib_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
                : 0;
 }
 
-int pf_bmp_decode_icon(const uint8_t *bytes, size_t size, size_t at, PfImage *image,
-                       PfBmpLayout *layout, PfError *err)
+int pf_bmp_decode_icon(const uint8_t *bytes, size_t size, size_t at, PfBmpAlpha alpha,
+                       PfImage *image, PfBmpLayout *layout, PfError *err)
 {
     Bitmap bitmap = {0};
     if (read_layout(bytes, size, at, 0, &bitmap, err)) return -1;
+    if (alpha == PF_BMP_NO_ALPHA) bitmap.has_alpha = false;
+    if (alpha == PF_BMP_ALL_ALPHA && bitmap.compression == COMPRESSION_NONE)
+        set_alpha(&bitmap, 0xff000000);
     bitmap.layout.height /= 2;
     *layout = bitmap.layout;
+    return decode_bitmap(bytes, size, &bitmap, image, err);
+}
+
+int pf_bmp_decode_with_mask(const uint8_t *bytes, size_t size, size_t at, PfImage *image,
+                            PfError *err)
+{
+    Bitmap bitmap = {0};
+    if (read_layout(bytes, size, at, 0, &bitmap, err)) return -1;
+    bitmap.layout.height -= bitmap.layout.height % 2;
     return decode_bitmap(bytes, size, &bitmap, image, err);
 }

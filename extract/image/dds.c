@@ -8,7 +8,8 @@
 enum {
     HEADER_SIZE = 128, /* with the signature */
     MORE_HEADER_SIZE = 20,
-    HAS_CODE = 0x4, /* flags of the pixels' format */
+    HAS_ALPHA = 0x1, /* flags of the pixels' format */
+    HAS_CODE = 0x4,
     HAS_PALETTE = 0x20,
     HAS_COLORS = 0x40,
     HAS_GREY = 0x20000,
@@ -40,9 +41,10 @@ typedef struct Surface {
     bool is_blocks;
     PfTextureKind kind;
     int pixel_bytes; /* 1 to 4, where it is plain */
-    Channel channels[3];
+    Channel channels[4];
     PfPalette palette; /* of pixels of one byte, and of grey ones */
     bool is_indexed;
+    bool has_alpha; /* of plain pixels; behind grey it is the second byte */
 } Surface;
 
 static int truncated(size_t size, PfError *err)
@@ -57,22 +59,23 @@ static void set_channel(Channel *channel, uint32_t mask)
     channel->largest = mask >> channel->shift;
 }
 
-static int set_masks(Surface *surface, uint32_t bits, const uint32_t masks[3], PfError *err)
+static int set_masks(Surface *surface, uint32_t bits, const uint32_t masks[4], PfError *err)
 {
     surface->pixel_bytes = (int)(bits / 8);
     if (bits < 8 || bits > 32) return pf_image_bad(err, "DDS with %u bits per pixel", bits);
-    for (int c = 0; c < 3; c++) set_channel(&surface->channels[c], masks[c]);
+    for (int c = 0; c < 4; c++) set_channel(&surface->channels[c], masks[c]);
     return 0;
 }
 
 /* 28 to 30: four bytes, red first. */
 static int read_number(const uint8_t *bytes, size_t size, Surface *surface, PfError *err)
 {
-    static const uint32_t rgba[3] = {0xff, 0xff00, 0xff0000};
+    static const uint32_t rgba[4] = {0xff, 0xff00, 0xff0000, 0xff000000};
     if (size < HEADER_SIZE + MORE_HEADER_SIZE) return truncated(size, err);
     uint32_t number = pf_get_le32(bytes + HEADER_SIZE);
     surface->offset = HEADER_SIZE + MORE_HEADER_SIZE;
-    if (number >= 27 && number <= 29) return set_masks(surface, 32, rgba, err);
+    surface->has_alpha = number >= 27 && number <= 29;
+    if (surface->has_alpha) return set_masks(surface, 32, rgba, err);
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (number >= codes[i].first && number <= codes[i].last) {
             surface->is_blocks = true;
@@ -95,13 +98,14 @@ static int read_code(const uint8_t *bytes, size_t size, Surface *surface, PfErro
     return pf_image_bad(err, "DDS of format '%.4s', which is not supported", (const char *)code);
 }
 
-/* Four bytes for each colour, red first. */
+/* Four bytes for each colour, red first, alpha last. */
 static int read_palette(const uint8_t *bytes, size_t size, Surface *surface, PfError *err)
 {
     PfCursor file = pf_cursor(bytes, size, HEADER_SIZE);
     const uint8_t *colors = pf_cursor_take(&file, 4 * 256);
     if (!colors) return truncated(size, err);
-    for (int i = 0; i < 256; i++) memcpy(surface->palette[i], colors + 4 * i, 3);
+    memcpy(surface->palette, colors, sizeof surface->palette);
+    surface->has_alpha = true;
     surface->pixel_bytes = 1;
     surface->is_indexed = true;
     surface->offset = file.position;
@@ -114,11 +118,13 @@ static int read_layout(const uint8_t *bytes, size_t size, Surface *surface, PfEr
     *surface = (Surface){
         .height = pf_get_le32(bytes + 12), .width = pf_get_le32(bytes + 16), .offset = HEADER_SIZE};
     uint32_t flags = pf_get_le32(bytes + 80), bits = pf_get_le32(bytes + 88);
-    uint32_t masks[3];
-    for (int c = 0; c < 3; c++) masks[c] = pf_get_le32(bytes + 92 + 4 * c);
+    uint32_t masks[4];
+    for (int c = 0; c < 4; c++) masks[c] = pf_get_le32(bytes + 92 + 4 * c);
+    surface->has_alpha = flags & HAS_ALPHA && flags & (HAS_COLORS | HAS_GREY);
     if (flags & HAS_COLORS) return set_masks(surface, bits, masks, err);
     if (flags & HAS_GREY) {
         surface->pixel_bytes = (int)bits / 8;
+        surface->has_alpha = surface->has_alpha && bits == 16;
         surface->is_indexed = true;
         pf_palette_grey(surface->palette, 256);
         return bits == 8 || bits == 16 ? 0 : pf_image_bad(err, "DDS with %u bits of grey", bits);
@@ -128,14 +134,28 @@ static int read_layout(const uint8_t *bytes, size_t size, Surface *surface, PfEr
     return pf_image_bad(err, "DDS with pixels of the kind 0x%x, which is not supported", flags);
 }
 
-static void put_pixel(const Surface *surface, const uint8_t *bytes, uint8_t *out)
+/* Of so many channels: 3 for RGB, 4 for RGBA. */
+static void put_pixel(const Surface *surface, const uint8_t *bytes, int channels, uint8_t *out)
 {
     uint32_t value = 0;
     for (int i = surface->pixel_bytes; i-- > 0;) value = value << 8 | bytes[i];
-    for (int c = 0; c < 3; c++) {
+    for (int c = 0; c < channels; c++) {
         const Channel *channel = &surface->channels[c];
         double sample = (value & channel->mask) >> channel->shift;
         out[c] = channel->largest ? (uint8_t)(sample / channel->largest * 255) : 0;
+    }
+}
+
+static void put_row(const Surface *surface, const uint8_t *row, int width, int channels,
+                    uint8_t *out)
+{
+    for (int x = 0; x < width; x++, row += surface->pixel_bytes, out += channels) {
+        if (!surface->is_indexed) {
+            put_pixel(surface, row, channels, out);
+            continue;
+        }
+        memcpy(out, surface->palette[row[0]], (size_t)channels);
+        if (channels == 4 && surface->pixel_bytes == 2) out[3] = row[1];
     }
 }
 
@@ -143,7 +163,8 @@ static int decode_plain(const uint8_t *bytes, size_t size, const Surface *surfac
                         PfError *err)
 {
     PfCursor file = pf_cursor(bytes, size, surface->offset);
-    PfRaster raster = {.row_bytes = (size_t)surface->width * (size_t)surface->pixel_bytes};
+    PfRaster raster = {.row_bytes = (size_t)surface->width * (size_t)surface->pixel_bytes,
+                       .has_alpha = surface->has_alpha};
     int result = pf_raster_open(&raster, surface->width, surface->height, size, image, err);
     if (!result) {
         pf_raster_copy(&raster, &file);
@@ -154,12 +175,9 @@ static int decode_plain(const uint8_t *bytes, size_t size, const Surface *surfac
     }
     for (int y = 0; y < image->height && !result; y++) {
         const uint8_t *row = pf_raster_row(&raster, (size_t)y);
-        uint8_t *out = pf_image_row(image, y);
-        for (int x = 0; x < image->width; x++, row += surface->pixel_bytes, out += 3)
-            if (surface->is_indexed)
-                memcpy(out, surface->palette[row[0]], 3);
-            else
-                put_pixel(surface, row, out);
+        uint8_t *out = pf_raster_begin_row(&raster, image, y);
+        put_row(surface, row, image->width, pf_raster_channels(&raster), out);
+        pf_raster_end_row(&raster, image, y);
     }
     pf_raster_close(&raster);
     return result;
@@ -170,7 +188,8 @@ static void put_block(const PfTextureBlock block, int left, int top, PfImage *im
 {
     int columns = image->width - left < 4 ? image->width - left : 4;
     for (int y = 0; y < 4 && top + y < image->height; y++)
-        memcpy(pf_image_row(image, top + y) + 3 * left, block[4 * y], 3 * (size_t)columns);
+        pf_image_flatten(image, block[4 * y], pf_image_row(image, top + y) + 3 * left,
+                         (size_t)columns);
 }
 
 static int decode_blocks(const uint8_t *bytes, size_t size, const Surface *surface, PfImage *image,

@@ -1,5 +1,4 @@
-/* Windows icons and cursors: the picture of them that PIL takes. Where it is transparent does not
- * change RGB values, but for cursors in black and white. */
+/* Windows icons and cursors: the picture of them that PIL takes. */
 #include <string.h>
 
 #include "extract/image/bmp.h"
@@ -87,15 +86,35 @@ static bool is_png(const uint8_t *bytes, size_t size, size_t at)
 
 /* ---- icons ---- */
 
-/* The mask is the last that belongs to the picture, a bit for each pixel; of 32-bit pictures the
- * fourth byte of each pixel. */
-static int check_mask(const Entry *entry, const PfBmpLayout *layout, size_t size, PfError *err)
+/* The mask is the last that belongs to the picture, a bit for each pixel; of 32-bit pictures it is
+ * the fourth byte of each pixel. NULL where the file ends before. */
+static const uint8_t *find_mask(const Entry *entry, const PfBmpLayout *layout, const uint8_t *bytes,
+                                size_t size)
 {
-    uint64_t pixels = (uint64_t)layout->width * (uint64_t)layout->height;
-    uint64_t mask = (uint64_t)(layout->width + 31) / 32 * 4 * (uint64_t)layout->height;
-    uint64_t end = entry->bits == 32 ? layout->offset + 4 * pixels : entry->offset + entry->size;
-    if (end <= size && (entry->bits == 32 || mask <= end)) return 0;
-    return pf_image_bad(err, "truncated ICO: ends after %zu bytes in its mask", size);
+    uint64_t width = (uint64_t)layout->width, height = (uint64_t)layout->height;
+    uint64_t length = entry->bits == 32 ? 4 * width * height : (width + 31) / 32 * 4 * height;
+    uint64_t end =
+        entry->bits == 32 ? layout->offset + length : (uint64_t)entry->offset + entry->size;
+    return end <= size && length <= end ? bytes + end - length : NULL;
+}
+
+/* Rows of the mask go upwards. A bit says transparent. */
+static void apply_mask(const Entry *entry, const uint8_t *mask, PfImage *image)
+{
+    size_t width = (size_t)image->width, height = (size_t)image->height;
+    size_t stride = entry->bits == 32 ? 4 * width : (width + 31) / 32 * 4;
+    uint8_t *rgb = image->pixels;
+    for (size_t y = 0; y < height; y++) {
+        const uint8_t *row = mask + (height - 1 - y) * stride;
+        for (size_t x = 0; x < width; x++, rgb += 3) {
+            uint8_t rgba[4] = {rgb[0], rgb[1], rgb[2], 255};
+            if (entry->bits == 32)
+                rgba[3] = row[4 * x + 3];
+            else if (row[x / 8] >> (7 - x % 8) & 1)
+                rgba[3] = 0;
+            pf_image_flatten(image, rgba, rgb, 1);
+        }
+    }
 }
 
 int pf_image_ico_decode(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
@@ -107,8 +126,12 @@ int pf_image_ico_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     if (is_png(bytes, size, entry.offset))
         return pf_image_png_decode(bytes + entry.offset, size - entry.offset, least_side, image,
                                    err);
-    if (pf_bmp_decode_icon(bytes, size, entry.offset, image, &layout, err)) return -1;
-    return image->keep_truncated ? 0 : check_mask(&entry, &layout, size, err);
+    if (pf_bmp_decode_icon(bytes, size, entry.offset, PF_BMP_NO_ALPHA, image, &layout, err))
+        return -1;
+    const uint8_t *mask = find_mask(&entry, &layout, bytes, size);
+    if (mask) apply_mask(&entry, mask, image);
+    if (mask || image->keep_truncated) return 0;
+    return pf_image_bad(err, "truncated ICO: ends after %zu bytes in its mask", size);
 }
 
 /* ---- cursors ---- */
@@ -119,30 +142,30 @@ static bool is_better_cursor(const Entry *entry, const Entry *best)
     return entry->width % 256 > best->width % 256 && entry->height % 256 > best->height % 256;
 }
 
-static bool is_black_and_white(const PfImage *image)
+/* Value times scale / 255, rounded. */
+static uint8_t multiply(int value, int scale)
 {
-    size_t count = 3 * (size_t)image->width * (size_t)image->height;
-    for (size_t i = 0; i < count; i++)
-        if (image->pixels[i] != 0 && image->pixels[i] != 255) return false;
-    return true;
+    int product = value * scale + 128;
+    return (uint8_t)((product + (product >> 8)) >> 8);
 }
 
-/* Black where the mask, which follows the pixels, says transparent. */
-static int apply_mask(const uint8_t *bytes, size_t size, const PfBmpLayout *layout, PfImage *image,
-                      PfError *err)
+/* The upper half of the image is the mask, in which white is transparent, and the lower one the
+ * picture. As in PIL its grey is multiplied with what the mask lets through, and so is black where
+ * nothing is seen. */
+static void merge_halves(PfImage *image)
 {
-    size_t stride = (size_t)(image->width + 31) / 32 * 4, picture = stride * (size_t)image->height;
-    PfCursor file = pf_cursor(bytes, size, layout->offset + picture);
-    const uint8_t *mask = pf_cursor_take(&file, picture);
-    if (!mask) return truncated("CUR", size, err);
-    for (int y = 0; y < image->height; y++, mask += stride) {
-        int line = layout->is_top_down ? y : image->height - 1 - y;
-        uint8_t *row = image->pixels + 3 * (size_t)line * (size_t)image->width;
-        for (int x = 0; x < image->width; x++)
-            if (mask[x / 8] >> (7 - x % 8) & 1) memset(row + 3 * x, 0, 3);
+    image->height /= 2;
+    size_t count = (size_t)image->width * (size_t)image->height;
+    uint8_t *above = image->pixels;
+    const uint8_t *below = image->pixels + 3 * count;
+    for (size_t i = 0; i < count; i++, above += 3, below += 3) {
+        uint8_t alpha = (uint8_t)(255 - above[0]), grey = multiply(below[0], alpha);
+        pf_image_flatten(image, (uint8_t[4]){grey, grey, grey, alpha}, above, 1);
     }
-    return 0;
 }
+
+/* Behind a directory of one picture. PIL takes the fourth byte for alpha there alone. */
+enum { FIRST_PICTURE = HEADER_SIZE + ENTRY_SIZE };
 
 int pf_image_cur_decode(const uint8_t *bytes, size_t size, int least_side, PfImage *image,
                         PfError *err)
@@ -153,7 +176,10 @@ int pf_image_cur_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     if (is_png(bytes, size, entry.offset))
         return pf_image_png_decode(bytes + entry.offset, size - entry.offset, least_side, image,
                                    err);
-    if (pf_bmp_decode_icon(bytes, size, entry.offset, image, &layout, err)) return -1;
-    if (layout.bits != 1 || !is_black_and_white(image)) return 0;
-    return apply_mask(bytes, size, &layout, image, err);
+    PfBmpAlpha alpha = entry.offset == FIRST_PICTURE ? PF_BMP_ALL_ALPHA : PF_BMP_MASKED_ALPHA;
+    if (pf_bmp_decode_icon(bytes, size, entry.offset, alpha, image, &layout, err)) return -1;
+    if (!layout.is_grey) return 0;
+    if (pf_bmp_decode_with_mask(bytes, size, entry.offset, image, err)) return -1;
+    merge_halves(image);
+    return 0;
 }

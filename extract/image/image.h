@@ -73,8 +73,9 @@ static inline int pf_image_rows(const PfImage *image)
 /* Decodes a whole file. With keep_truncated a file that ends within its pixels, or a JPEG before
  * its end marker, is taken with the pixels that Pillow has with ImageFile.LOAD_TRUNCATED_IMAGES:
  * JPEGs of one scan are grey where data are missing; BMP, TGA, PSD, PCX, SGI, SUN raster, XBM and
- * binary PNM, where Pillow takes them, black or of colour 0. Where no row can be decoded, which is
- * black in Pillow, it is refused, and so are all other formats.
+ * binary PNM, where Pillow takes them, black or of colour 0; GIF of its transparent colour, else
+ * the first. Where no row can be decoded, which is black in Pillow, it is refused, and so are all
+ * other formats.
  *
  * On failure the message is a reason without the path
  * ("truncated JPEG: ends after 120 of 375 rows"), the size is 0 x 0, the buffer

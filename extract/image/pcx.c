@@ -38,13 +38,18 @@ bool pf_image_is_pcx(const uint8_t *bytes, size_t size)
     return !read_header(bytes, size, &pcx, NULL) && pcx.width > 0 && pcx.height > 0;
 }
 
+static void set_colors(Paintbrush *pcx, const uint8_t *colors, int count)
+{
+    for (int i = 0; i < count; i++) memcpy(pcx->palette[i], colors + 3 * i, 3);
+}
+
 /* 16 colours are in the header, 256 at the end of the file. */
 static void read_palette(const uint8_t *bytes, size_t size, Paintbrush *pcx)
 {
     pf_palette_grey(pcx->palette, pcx->bits == 1 ? 2 : 256);
-    if (pcx->bits == 1 && pcx->planes > 1) memcpy(pcx->palette, bytes + 16, 48);
+    if (pcx->bits == 1 && pcx->planes > 1) set_colors(pcx, bytes + 16, 16);
     if (pcx->bits == 8 && size > PALETTE_SIZE && bytes[size - PALETTE_SIZE - 1] == PALETTE_MARK)
-        memcpy(pcx->palette, bytes + size - PALETTE_SIZE, PALETTE_SIZE);
+        set_colors(pcx, bytes + size - PALETTE_SIZE, 256);
 }
 
 /* Two high bits say that the six lower ones count. A run ends with its row. */
@@ -71,7 +76,7 @@ static void put_row(const Paintbrush *pcx, const uint8_t *row, int width, uint8_
 {
     size_t plane = (size_t)pcx->plane_bytes;
     if (pcx->planes == 1) {
-        pf_palette_put_row(pcx->palette, row, pcx->bits, width, out);
+        pf_palette_put_row(pcx->palette, row, pcx->bits, width, 3, out);
         return;
     }
     for (int x = 0; x < width; x++, out += 3) {

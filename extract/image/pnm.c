@@ -173,7 +173,7 @@ static void put_rows(const Header *header, const PfRaster *raster, PfImage *imag
         uint8_t *out = pf_image_row(image, header->kind == 'f' ? image->height - 1 - y : y);
         const uint8_t *row = pf_raster_row(raster, (size_t)y);
         if (header->kind == '4')
-            pf_palette_put_row(black_and_white, row, 1, image->width, out);
+            pf_palette_put_row(black_and_white, row, 1, image->width, 3, out);
         else if (header->kind == 'f')
             put_floats(header, row, out);
         else

@@ -19,7 +19,7 @@ enum {
 typedef struct Photoshop {
     int64_t width, height;
     int mode, bits;
-    int channels, planes; /* in the file; that make the colours, which come first */
+    int channels, planes; /* in the file; that make the colours and alpha, which come first */
     PfPalette palette;
 } Photoshop;
 
@@ -57,6 +57,8 @@ static int read_header(PfCursor *file, const PfImageLimits *limits, Photoshop *p
                             psd->bits);
     if (psd->channels < psd->planes)
         return pf_image_bad(err, "broken PSD: %d channels, fewer than its mode has", psd->channels);
+    /* As in PIL the fourth of four is alpha; of more none is. */
+    if (psd->mode == MODE_RGB && psd->channels == 4) psd->planes = 4;
     return pf_image_check_size(limits, psd->width, psd->height, err);
 }
 
@@ -134,17 +136,15 @@ static int unpack(PfCursor *file, const Photoshop *psd, PfRaster *raster, PfImag
 static void put_row(const Photoshop *psd, const uint8_t *const planes[4], int width, uint8_t *out)
 {
     if (psd->planes == 1) {
-        pf_palette_put_row(psd->palette, planes[0], psd->bits, width, out);
+        pf_palette_put_row(psd->palette, planes[0], psd->bits, width, 3, out);
         return;
     }
-    for (int x = 0; x < width; x++, out += 3) {
-        if (psd->planes == 3) {
-            for (int c = 0; c < 3; c++) out[c] = planes[c][x];
-            continue;
-        }
+    for (int x = 0; x < width && psd->mode == MODE_RGB; x++, out += psd->planes)
+        for (int c = 0; c < psd->planes; c++) out[c] = planes[c][x];
+    for (int x = 0; x < width && psd->mode == MODE_CMYK; x++, out += 3) {
         uint8_t cmyk[4];
         for (int c = 0; c < 4; c++) cmyk[c] = planes[c][x];
-        pf_put_cmyk(cmyk, out);
+        pf_image_rgb_from_cmyk(cmyk, out);
     }
 }
 
@@ -154,7 +154,8 @@ static void put_rows(const Photoshop *psd, const PfRaster *raster, PfImage *imag
         const uint8_t *planes[4] = {0};
         for (int c = 0; c < psd->planes; c++)
             planes[c] = pf_raster_row(raster, (size_t)c * (size_t)image->height + (size_t)y);
-        put_row(psd, planes, image->width, pf_image_row(image, y));
+        put_row(psd, planes, image->width, pf_raster_begin_row(raster, image, y));
+        pf_raster_end_row(raster, image, y);
     }
 }
 
@@ -167,7 +168,8 @@ int pf_image_psd_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     PfCursor file = pf_cursor(bytes, size, 0);
     if (read_layout(&file, &image->limits, &psd, &is_packed, err)) return -1;
     PfRaster raster = {.row_bytes = ((size_t)psd.width * (size_t)psd.bits + 7) / 8,
-                       .planes = (size_t)psd.planes};
+                       .planes = (size_t)psd.planes,
+                       .has_alpha = psd.mode == MODE_RGB && psd.planes == 4};
     int result = pf_raster_open(&raster, psd.width, psd.height, size, image, err);
     if (!result && is_packed) result = unpack(&file, &psd, &raster, image, err);
     if (!result && !is_packed) pf_raster_copy(&raster, &file);

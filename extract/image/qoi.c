@@ -72,17 +72,17 @@ static bool next_color(Stream *stream)
     return is_there;
 }
 
-static int read_pixels(Stream *stream, PfImage *image, PfError *err)
+static int read_pixels(Stream *stream, size_t channels, PfImage *image, PfError *err)
 {
     uint8_t *out = image->pixels;
     for (int y = 0; y < image->height; y++) {
         if (y % 1024 == 0 && pf_image_is_interrupted(&image->limits))
             return pf_image_interrupted(err);
-        for (int x = 0; x < image->width; x++, out += 3) {
+        for (int x = 0; x < image->width; x++, out += channels) {
             if (!next_color(stream))
                 return pf_image_bad(err, "truncated QOI: ends after %d of %d rows", y,
                                     image->height);
-            memcpy(out, stream->color.rgba, 3);
+            memcpy(out, stream->color.rgba, channels);
         }
     }
     return 0;
@@ -94,15 +94,20 @@ int pf_image_qoi_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     (void)least_side;
     if (size < HEADER_SIZE) return pf_image_bad(err, "truncated QOI: ends in its header");
     int64_t width = pf_get_be32(bytes + 4), height = pf_get_be32(bytes + 8);
-    if (bytes[12] != 3 && bytes[12] != 4)
-        return pf_image_bad(err, "broken QOI: %d channels", bytes[12]);
+    int channels = bytes[12];
+    if (channels != 3 && channels != 4)
+        return pf_image_bad(err, "broken QOI: %d channels", channels);
     if (pf_image_check_size(&image->limits, width, height, err)) return -1;
     /* A byte is at most a run. */
     if (width * height > (int64_t)LONGEST_RUN * (int64_t)(size - HEADER_SIZE))
         return pf_image_bad(err, "truncated QOI: %zu bytes cannot hold its pixels", size);
-    if (pf_image_check_memory(&image->limits, 3 * width * height, size, err) ||
-        pf_image_resize_buffer(image, width, height, err))
+    if (pf_image_check_memory(&image->limits, channels * width * height, size, err) ||
+        (channels == 4 ? pf_image_resize_rgba(image, width, height, err)
+                       : pf_image_resize_buffer(image, width, height, err)))
         return -1;
     Stream stream = {.file = pf_cursor(bytes, size, HEADER_SIZE), .color = {{0, 0, 0, 255}}};
-    return read_pixels(&stream, image, err);
+    if (read_pixels(&stream, (size_t)channels, image, err)) return -1;
+    if (channels == 4)
+        pf_image_flatten(image, image->pixels, image->pixels, (size_t)(width * height));
+    return 0;
 }

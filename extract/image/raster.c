@@ -17,12 +17,14 @@ int pf_raster_open(PfRaster *raster, int64_t width, int64_t height, size_t file_
         pf_image_resize_buffer(image, width, height, err))
         return -1;
     raster->bytes = pf_calloc(pf_raster_size(raster), 1, err);
-    return raster->bytes ? 0 : -1;
+    if (raster->bytes && raster->has_alpha) raster->rgba = pf_calloc((size_t)width, 4, err);
+    return raster->bytes && (raster->rgba || !raster->has_alpha) ? 0 : -1;
 }
 
 void pf_raster_close(PfRaster *raster)
 {
     free(raster->bytes);
+    free(raster->rgba);
     *raster = (PfRaster){0};
 }
 
@@ -77,28 +79,24 @@ void pf_raster_invert(PfRaster *raster)
 void pf_palette_grey(PfPalette palette, int count)
 {
     memset(palette, 0, sizeof(PfPalette));
-    for (int i = 0; i < count; i++) memset(palette[i], i * 255 / (count - 1), 3);
-}
-
-void pf_palette_put_row(const PfPalette palette, const uint8_t *row, int bits, int width,
-                        uint8_t *rgb)
-{
-    int mask = (1 << bits) - 1, per_byte = 8 / bits;
-    for (int x = 0; x < width; x++, rgb += 3) {
-        int shift = (per_byte - 1 - x % per_byte) * bits;
-        memcpy(rgb, palette[row[x / per_byte] >> shift & mask], 3);
+    for (int i = 0; i < 256; i++) {
+        if (i < count) memset(palette[i], i * 255 / (count - 1), 3);
+        palette[i][3] = 255;
     }
 }
 
-/* value * scale / 255, rounded. */
-static int multiply(int value, int scale)
+void pf_palette_put_row(const PfPalette palette, const uint8_t *row, int bits, int width,
+                        int channels, uint8_t *out)
 {
-    int product = value * scale + 128;
-    return ((product >> 8) + product) >> 8;
+    int mask = (1 << bits) - 1, per_byte = 8 / bits;
+    for (int x = 0; x < width; x++, out += channels) {
+        int shift = (per_byte - 1 - x % per_byte) * bits;
+        memcpy(out, palette[row[x / per_byte] >> shift & mask], (size_t)channels);
+    }
 }
 
-void pf_put_cmyk(const uint8_t cmyk[4], uint8_t rgb[3])
+void pf_raster_end_row(const PfRaster *raster, PfImage *image, int y)
 {
-    int light = 255 - cmyk[3];
-    for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)(light - multiply(cmyk[c], light));
+    if (raster->has_alpha)
+        pf_image_flatten(image, raster->rgba, pf_image_row(image, y), (size_t)image->width);
 }

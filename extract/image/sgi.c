@@ -91,12 +91,15 @@ static int unpack(const uint8_t *bytes, size_t size, const Silicon *sgi, PfRaste
 static void put_rows(const Silicon *sgi, const PfRaster *raster, PfImage *image)
 {
     for (int y = 0; y < image->height; y++) {
-        uint8_t *out = pf_image_row(image, image->height - 1 - y);
-        for (int c = 0; c < 3; c++) {
+        int line = image->height - 1 - y, channels = pf_raster_channels(raster);
+        uint8_t *out = pf_raster_begin_row(raster, image, line);
+        for (int c = 0; c < channels; c++) {
             size_t plane = sgi->planes == 1 ? 0 : (size_t)c;
             const uint8_t *row = pf_raster_row(raster, plane * (size_t)image->height + (size_t)y);
-            for (int x = 0; x < image->width; x++) out[3 * x + c] = row[sgi->sample_bytes * x];
+            for (int x = 0; x < image->width; x++)
+                out[channels * x + c] = row[sgi->sample_bytes * x];
         }
+        pf_raster_end_row(raster, image, line);
     }
 }
 
@@ -108,7 +111,8 @@ int pf_image_sgi_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     PfCursor pixels = pf_cursor(bytes, size, HEADER_SIZE);
     if (read_header(bytes, size, &sgi, err)) return -1;
     PfRaster raster = {.row_bytes = (size_t)sgi.width * (size_t)sgi.sample_bytes,
-                       .planes = (size_t)sgi.planes};
+                       .planes = (size_t)sgi.planes,
+                       .has_alpha = sgi.planes == 4};
     int result = pf_raster_open(&raster, sgi.width, sgi.height, size, image, err);
     if (!result && sgi.is_packed) result = unpack(bytes, size, &sgi, &raster, image, err);
     if (!result && !sgi.is_packed) pf_raster_copy(&raster, &pixels);

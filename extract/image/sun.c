@@ -64,7 +64,7 @@ static int unpack(PfCursor *file, PfRaster *raster, PfImage *image, PfError *err
 static void put_row(const Sun *sun, const uint8_t *row, uint8_t *out)
 {
     if (sun->bits <= 8) {
-        pf_palette_put_row(sun->palette, row, (int)sun->bits, (int)sun->width, out);
+        pf_palette_put_row(sun->palette, row, (int)sun->bits, (int)sun->width, 3, out);
         return;
     }
     for (int64_t x = 0; x < sun->width; x++, row += sun->bits / 8, out += 3)

@@ -16,31 +16,34 @@ size_t pf_texture_block_size(PfTextureKind kind)
 
 /* ==== BC1 to BC5 ==== */
 
-/* 5, 6 and 5 bits. */
-static void put_565(uint32_t color, uint8_t rgb[3])
+/* 5, 6 and 5 bits, opaque. */
+static void put_565(uint32_t color, uint8_t rgb[4])
 {
     uint32_t red = color >> 11, green = color >> 5 & 63, blue = color & 31;
     rgb[0] = (uint8_t)(red << 3 | red >> 2);
     rgb[1] = (uint8_t)(green << 2 | green >> 4);
     rgb[2] = (uint8_t)(blue << 3 | blue >> 2);
+    rgb[3] = 255;
 }
 
 /* Two colours, two between them, and two bits for each pixel that choose one. BC1 says by the order
- * of the two that there is but one between them, and black. */
+ * of the two that there is but one between them, and transparent black. */
 static void decode_colors(const uint8_t *block, bool may_have_black, PfTextureBlock out)
 {
-    uint8_t colors[4][3] = {{0}};
+    uint8_t colors[4][4] = {{0}};
     uint32_t first = pf_get_le16(block), second = pf_get_le16(block + 2);
+    bool is_three = may_have_black && first <= second;
     put_565(first, colors[0]);
     put_565(second, colors[1]);
     for (int c = 0; c < 3; c++) {
         int a = colors[0][c], b = colors[1][c];
-        bool is_three = may_have_black && first <= second;
         colors[2][c] = (uint8_t)(is_three ? (a + b) / 2 : (2 * a + b) / 3);
         colors[3][c] = (uint8_t)(is_three ? 0 : (a + 2 * b) / 3);
     }
+    colors[2][3] = 255;
+    colors[3][3] = is_three ? 0 : 255;
     uint32_t choices = pf_get_le32(block + 4);
-    for (int i = 0; i < PIXELS; i++) memcpy(out[i], colors[choices >> 2 * i & 3], 3);
+    for (int i = 0; i < PIXELS; i++) memcpy(out[i], colors[choices >> 2 * i & 3], 4);
 }
 
 /* Two values, six between them, or four and the extremes, and three bits for each pixel. */
@@ -61,11 +64,30 @@ static void decode_values(const uint8_t *block, bool is_signed, uint8_t out[PIXE
     for (int i = 0; i < PIXELS; i++) out[i] = values[choices >> 3 * i & 7];
 }
 
+/* BC2: four bits of alpha for each pixel, then its colours. */
+static void decode_bc2(const uint8_t *block, PfTextureBlock out)
+{
+    decode_colors(block + 8, false, out);
+    for (int i = 0; i < PIXELS; i++) out[i][3] = (uint8_t)((block[i / 2] >> i % 2 * 4 & 15) * 17);
+}
+
+/* BC3: alpha as the values of one channel are stored, then the colours. */
+static void decode_bc3(const uint8_t *block, PfTextureBlock out)
+{
+    uint8_t alpha[PIXELS];
+    decode_values(block, false, alpha);
+    decode_colors(block + 8, false, out);
+    for (int i = 0; i < PIXELS; i++) out[i][3] = alpha[i];
+}
+
 static void decode_grey(const uint8_t *block, PfTextureBlock out)
 {
     uint8_t values[PIXELS];
     decode_values(block, false, values);
-    for (int i = 0; i < PIXELS; i++) memset(out[i], values[i], 3);
+    for (int i = 0; i < PIXELS; i++) {
+        memset(out[i], values[i], 3);
+        out[i][3] = 255;
+    }
 }
 
 static void decode_red_and_green(const uint8_t *block, bool is_signed, PfTextureBlock out)
@@ -77,6 +99,7 @@ static void decode_red_and_green(const uint8_t *block, bool is_signed, PfTexture
         out[i][0] = red[i];
         out[i][1] = green[i];
         out[i][2] = is_signed ? 128 : 0;
+        out[i][3] = 255;
     }
 }
 
@@ -222,7 +245,7 @@ static void take_weights(Bits *bits, const Bc7Mode *mode, int partition, bool is
     }
 }
 
-/* A rotation exchanges a colour with alpha. A block without a mode is black. */
+/* A rotation exchanges a colour with alpha. A block without a mode is transparent black. */
 static void decode_bc7(const uint8_t *block, PfTextureBlock out)
 {
     Bits bits = {block, 0};
@@ -240,10 +263,9 @@ static void decode_bc7(const uint8_t *block, PfTextureBlock out)
     for (int i = 0; i < PIXELS; i++) {
         int subset = subset_of(mode->subsets, partition, i);
         const int *first = ends[2 * subset], *second = ends[2 * subset + 1];
-        for (int c = 0; c < 3; c++) {
-            bool is_alpha = rotation == c + 1;
-            int from = is_alpha ? 3 : c;
-            out[i][c] = (uint8_t)between(first[from], second[from], weights[i][is_alpha]);
+        for (int c = 0; c < 4; c++) {
+            int from = rotation && c == rotation - 1 ? 3 : rotation && c == 3 ? rotation - 1 : c;
+            out[i][c] = (uint8_t)between(first[from], second[from], weights[i][from == 3]);
         }
     }
 }
@@ -372,6 +394,7 @@ static void decode_bc6(const uint8_t *block, bool is_signed, PfTextureBlock out)
     Bc6Ends ends = {{0}};
     int number = take_bc6_mode(&bits);
     memset(out, 0, sizeof(PfTextureBlock));
+    for (int i = 0; i < PIXELS; i++) out[i][3] = 255;
     if (number < 0) return;
     const Bc6Mode *mode = &bc6_modes[number];
     take_layout(&bits, mode->layout, ends);
@@ -394,8 +417,8 @@ void pf_texture_decode(PfTextureKind kind, const uint8_t *block, PfTextureBlock 
 {
     switch (kind) {
     case PF_TEXTURE_BC1: decode_colors(block, true, out); return;
-    case PF_TEXTURE_BC2:
-    case PF_TEXTURE_BC3: decode_colors(block + 8, false, out); return;
+    case PF_TEXTURE_BC2: decode_bc2(block, out); return;
+    case PF_TEXTURE_BC3: decode_bc3(block, out); return;
     case PF_TEXTURE_BC4: decode_grey(block, out); return;
     case PF_TEXTURE_BC5: decode_red_and_green(block, false, out); return;
     case PF_TEXTURE_BC5_SIGNED: decode_red_and_green(block, true, out); return;

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* RGB of the 16 pixels, row by row. */
-typedef uint8_t PfTextureBlock[16][3];
+/* RGBA of the 16 pixels, row by row. Kinds without alpha are opaque. */
+typedef uint8_t PfTextureBlock[16][4];
 
 /* How blocks are stored. Of those with one or two channels, one is grey, and two are red and green
  * beside a blue of 0, or, where they are signed, 128. */

@@ -22,6 +22,7 @@ static const char footer[] = "TRUEVISION-XFILE.";
 typedef struct Targa {
     int id_size, map_type, kind, map_start, map_count, map_bits;
     int width, height, bits, flags;
+    bool uses_alpha; /* pixels of 16 and 32 bits; in a palette it always counts */
     PfPalette palette;
 } Targa;
 
@@ -91,18 +92,22 @@ bool pf_image_is_tga(const uint8_t *bytes, size_t size)
     return has_usual_alpha(&targa) && (targa.map_type || !memcmp(bytes + 3, zeros, sizeof zeros));
 }
 
-static void put_15_bits(const uint8_t *bytes, uint8_t rgb[3])
+/* As in PIL the highest of 16 bits says transparent. */
+static void put_16_bits(const uint8_t *bytes, int bits, uint8_t rgba[4])
 {
     uint32_t pixel = pf_get_le16(bytes);
-    for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)((pixel >> (10 - 5 * c) & 31) * 255 / 31);
+    for (int c = 0; c < 3; c++) rgba[c] = (uint8_t)((pixel >> (10 - 5 * c) & 31) * 255 / 31);
+    rgba[3] = bits == 16 && pixel >> 15 ? 0 : 255;
 }
 
-static void put_color(const uint8_t *bytes, int bits, uint8_t rgb[3])
+static void put_color(const uint8_t *bytes, int bits, uint8_t rgba[4])
 {
-    if (bits <= 16)
-        put_15_bits(bytes, rgb);
-    else
-        for (int c = 0; c < 3; c++) rgb[c] = bytes[2 - c];
+    if (bits <= 16) {
+        put_16_bits(bytes, bits, rgba);
+        return;
+    }
+    for (int c = 0; c < 3; c++) rgba[c] = bytes[2 - c];
+    rgba[3] = bits == 32 ? bytes[3] : 255;
 }
 
 static int read_palette(PfCursor *file, Targa *targa, PfError *err)
@@ -158,32 +163,52 @@ static int unpack(PfCursor *file, size_t pixel_bytes, PfRaster *raster, PfImage 
     return 0;
 }
 
+/* The extension area of the format's second version may say that the alpha of colours, not that of
+ * greys, means nothing. */
+static bool uses_alpha(const Targa *targa, const uint8_t *bytes, size_t size)
+{
+    enum { FOOTER_SIZE = 8 + sizeof footer, ATTRIBUTES_AT = 494 };
+    if (targa->bits < 16 || base_kind(targa) != KIND_COLOR || size < FOOTER_SIZE ||
+        memcmp(bytes + size - sizeof footer, footer, sizeof footer))
+        return true;
+    size_t extension = pf_get_le32(bytes + size - FOOTER_SIZE), at = extension + ATTRIBUTES_AT;
+    return !extension || at >= size || bytes[at];
+}
+
+/* Whether any pixel can be less than opaque. */
+static bool has_alpha(const Targa *targa)
+{
+    int bits = base_kind(targa) == KIND_INDEXED ? targa->map_bits : targa->bits;
+    return bits == 16 || bits == 32;
+}
+
 static int row_bits(const Targa *targa)
 {
     return targa->bits == 15 ? 16 : targa->bits;
 }
 
-static void put_row(const Targa *targa, const uint8_t *row, uint8_t *out)
+static void put_row(const Targa *targa, const uint8_t *row, int channels, uint8_t *out)
 {
     int pixel_bytes = (targa->bits + 7) / 8;
     if (targa->bits <= 8) {
-        pf_palette_put_row(targa->palette, row, targa->bits, targa->width, out);
+        pf_palette_put_row(targa->palette, row, targa->bits, targa->width, channels, out);
         return;
     }
-    for (int x = 0; x < targa->width; x++, row += pixel_bytes, out += 3)
-        if (base_kind(targa) == KIND_GREY)
-            memset(out, row[0], 3);
-        else
-            put_color(row, targa->bits, out);
+    for (int x = 0; x < targa->width; x++, row += pixel_bytes, out += channels) {
+        uint8_t rgba[4] = {row[0], row[0], row[0], row[1]};
+        if (base_kind(targa) != KIND_GREY) put_color(row, targa->bits, rgba);
+        if (!targa->uses_alpha) rgba[3] = 255;
+        memcpy(out, rgba, (size_t)channels);
+    }
 }
 
-static void mirror_row(uint8_t *row, int width)
+static void mirror_row(uint8_t *row, int width, int channels)
 {
     for (int left = 0, right = width - 1; left < right; left++, right--)
-        for (int c = 0; c < 3; c++) {
-            uint8_t other = row[3 * left + c];
-            row[3 * left + c] = row[3 * right + c];
-            row[3 * right + c] = other;
+        for (int c = 0; c < channels; c++) {
+            uint8_t other = row[channels * left + c];
+            row[channels * left + c] = row[channels * right + c];
+            row[channels * right + c] = other;
         }
 }
 
@@ -191,9 +216,11 @@ static void put_rows(const Targa *targa, const PfRaster *raster, PfImage *image)
 {
     for (int y = 0; y < image->height; y++) {
         int line = targa->flags & FROM_TOP ? y : image->height - 1 - y;
-        uint8_t *out = pf_image_row(image, y);
-        put_row(targa, pf_raster_row(raster, (size_t)line), out);
-        if (targa->flags & FROM_RIGHT) mirror_row(out, image->width);
+        int channels = pf_raster_channels(raster);
+        uint8_t *out = pf_raster_begin_row(raster, image, y);
+        put_row(targa, pf_raster_row(raster, (size_t)line), channels, out);
+        if (targa->flags & FROM_RIGHT) mirror_row(out, image->width, channels);
+        pf_raster_end_row(raster, image, y);
     }
 }
 
@@ -205,7 +232,9 @@ int pf_image_tga_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
     PfCursor file = pf_cursor(bytes, size, 0);
     if (read_layout(&file, &targa, err)) return -1;
     size_t pixel_bytes = (size_t)(targa.bits + 7) / 8;
-    PfRaster raster = {.row_bytes = ((size_t)targa.width * (size_t)row_bits(&targa) + 7) / 8};
+    PfRaster raster = {.row_bytes = ((size_t)targa.width * (size_t)row_bits(&targa) + 7) / 8,
+                       .has_alpha = has_alpha(&targa)};
+    targa.uses_alpha = uses_alpha(&targa, bytes, size);
     int result = pf_raster_open(&raster, targa.width, targa.height, size, image, err);
     if (!result && targa.kind & KIND_PACKED)
         result = unpack(&file, pixel_bytes, &raster, image, err);

@@ -1,5 +1,5 @@
 /* X pixel maps, which are C source: a table of characters and colours, and rows of characters. As
- * in PIL, colours are numbers of six hexadecimal digits, or None, which is black. */
+ * in PIL, colours are numbers of six hexadecimal digits, or None, which is transparent black. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ enum { LONGEST_KEY = 8, LONGEST_COLOR = 200 };
 
 typedef struct Color {
     uint64_t key; /* its characters */
-    uint8_t rgb[3];
+    uint8_t rgba[4];
 } Color;
 
 typedef struct PixelMap {
@@ -83,13 +83,14 @@ static int read_color(const uint8_t *string, size_t size, int key_size, Color *o
     size -= (size_t)key_size;
     memcpy(text, string + key_size, size < LONGEST_COLOR ? size : LONGEST_COLOR);
     bool is_found = find_color(text, color);
-    memset(out->rgb, 0, 3);
+    memset(out->rgba, 0, 4);
     if (is_found && !strcmp(color, "None")) return 0;
     if (!is_found || color[0] != '#' || strspn(color + 1, "0123456789abcdefABCDEF") != 6 ||
         color[7])
         return pf_image_bad(err, "XPM with the colour '%.60s', which is not supported", color);
     unsigned long value = strtoul(color + 1, NULL, 16);
-    for (int c = 0; c < 3; c++) out->rgb[c] = (uint8_t)(value >> (16 - 8 * c));
+    for (int c = 0; c < 3; c++) out->rgba[c] = (uint8_t)(value >> (16 - 8 * c));
+    out->rgba[3] = 255;
     return 0;
 }
 
@@ -129,7 +130,7 @@ static int read_pixels(PfCursor *file, const PixelMap *map, PfImage *image, PfEr
         const Color *color =
             bsearch(&wanted, map->colors, (size_t)map->color_count, sizeof wanted, compare_colors);
         if (!color) return pf_image_bad(err, "broken XPM: pixel %zu has no colour", i);
-        memcpy(image->pixels + 3 * i, color->rgb, 3);
+        pf_image_flatten(image, color->rgba, image->pixels + 3 * i, 1);
     }
     return 0;
 }

@@ -2,7 +2,8 @@
 
 formats_parity.py DUMP_PIXELS
 
-The files are written here, byte by byte where PIL does not write their kind. Cut at every length they are refused, or with
+The files are written here, byte by byte where PIL does not write their kind. Those with transparency are laid over a colour,
+too. Cut at every length they are refused, or with
 "keep" taken, where PIL does so. Files that this Pillow does not read are named.
 """
 import io
@@ -12,7 +13,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from pixels_parity import DECODED, compare, load, load_kept, np, photo
+from pixels_parity import DECODED, compare, load, load_kept, load_over, np, photo
 
 from PIL import Image
 
@@ -124,6 +125,13 @@ def make_bitmaps(folder):
                 continue
             (folder / f"masks_{bits}_{masks[0]:x}_{masks[3]:x}_{header}.bmp").write_bytes(
                 bmp(WIDTH, HEIGHT, bits, b"", rng.bytes(stride * HEIGHT), header, 3, packed))
+    for name, masks in (("none", (0, 0, 0, 0)), ("abgr", (0xFF000000, 0xFF0000, 0xFF00, 0xFF)),
+                        ("bgar", (0xFF000000, 0xFF00, 0xFF, 0xFF0000)), ("xbgr", (0xFF000000, 0xFF0000, 0xFF00, 0))):
+        (folder / f"alpha_{name}.bmp").write_bytes(
+            bmp(WIDTH, HEIGHT, 32, b"", rng.bytes(4 * WIDTH * HEIGHT), 108, 3, struct.pack("<4I", *masks)))
+    (folder / "no_alpha_1555.bmp").write_bytes(
+        bmp(WIDTH, HEIGHT, 16, b"", rng.bytes(76 * HEIGHT), 56, 3, struct.pack("<4I", 0x7C00, 0x3E0, 0x1F, 0x8000)))
+    (folder / "no_alpha_32.bmp").write_bytes(bmp(WIDTH, HEIGHT, 32, b"", rng.bytes(4 * WIDTH * HEIGHT)))
     last = bmp(WIDTH, HEIGHT, 24, b"", rng.bytes(112 * HEIGHT))
     (folder / "last_byte_missing.bmp").write_bytes(last[:-1])
     (folder / "core_24.bmp").write_bytes(bmp(WIDTH, HEIGHT, 24, b"", rng.bytes(112 * HEIGHT), header=12))
@@ -155,6 +163,19 @@ def make_icons(folder):
         (folder / f"one_{bits}.ico").write_bytes(icon(1, [(19, 23, 0, bits, icon_picture(19, 23, bits, bits))]))
         if bits > 1:
             (folder / f"one_{bits}.cur").write_bytes(icon(2, [(19, 23, 0, bits, icon_picture(19, 23, bits, bits))]))
+    black_and_white, greys = b"\0\0\0\0\xff\xff\xff\0", b"".join(bytes([i, i, i, 0]) for i in range(256))
+    for name, bits, colors, count in (("two", 1, black_and_white, 2), ("turned", 1, black_and_white[4:] + bytes(4), 2),
+                                      ("greys", 8, greys, 0), ("no_greys", 8, greys[::-1], 0)):
+        stride = (19 * bits + 31) // 32 * 4
+        picture = bmp(19, 2 * 23, bits, colors, np.random.default_rng(bits).bytes(2 * stride * 23), count=count)[14:]
+        (folder / f"{name}.cur").write_bytes(icon(2, [(19, 23, 0, bits, picture)]))
+    masked = bmp(19, 2 * 23, 32, b"", np.random.default_rng(3).bytes(2 * 4 * 19 * 23), 108, 3,
+                 struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000))[14:]
+    for kind, suffix in ((1, "ico"), (2, "cur")):
+        two = [(19, 23, 0, 32, icon_picture(19, 23, 32, 8)), (16, 16, 0, 32, icon_picture(16, 16, 32, 9))]
+        (folder / f"two_32.{suffix}").write_bytes(icon(kind, two))
+        (folder / f"masked.{suffix}").write_bytes(icon(kind, [(19, 23, 0, 32, masked)]))
+    (folder / "unsaid_32.ico").write_bytes(icon(1, [(19, 23, 0, 0, icon_picture(19, 23, 32, 8))]))
     several = [(16, 16, 16, 4, icon_picture(16, 16, 4, 1)), (32, 32, 0, 8, icon_picture(32, 32, 8, 2)),
                (32, 32, 0, 24, icon_picture(32, 32, 24, 3)), (24, 24, 0, 24, icon_picture(24, 24, 24, 4))]
     for name, pictures in (("first", several), ("last", several[::-1])):
@@ -171,6 +192,35 @@ def make_icons(folder):
             Image.fromarray(photo(side, side, 4, side + kind[3]), "RGBA").save(data, "PNG")
         entries += kind + struct.pack(">I", 8 + len(data.getvalue())) + data.getvalue()
     (folder / "several.icns").write_bytes(b"icns" + struct.pack(">I", 8 + len(entries)) + entries)
+    make_packed_icns(folder)
+
+
+def icns(*entries):
+    data = b"".join(name + struct.pack(">I", 8 + len(content)) + content for name, content in entries)
+    return b"icns" + struct.pack(">I", 8 + len(data)) + data
+
+
+def icns_runs(plane):
+    data = b""
+    for count, value in runs(plane.ravel()):
+        while count:
+            part = min(count, 130)
+            data += bytes([125 + part, value]) if part > 2 else bytes([part - 1]) + bytes([value]) * part
+            count -= part
+    return data
+
+
+def make_packed_icns(folder):
+    """Run lengths beside masks, plain colours, and what is larger counts."""
+    png = io.BytesIO()
+    Image.fromarray(photo(64, 64, 4, 3), "RGBA").save(png, "PNG")
+    for name, mask, side in ((b"it32", b"t8mk", 128), (b"ih32", b"h8mk", 48), (b"il32", b"l8mk", 32), (b"is32", b"s8mk", 16)):
+        planes = [indices(8, seed, side, side) for seed in range(4)]
+        packed = (bytes(4) if side == 128 else b"") + b"".join(icns_runs(plane) for plane in planes[:3])
+        plain = (bytes(4) if side == 128 else b"") + np.stack(planes[:3], 2).tobytes()
+        (folder / f"packed_{side}.icns").write_bytes(icns((name, packed), (mask, planes[3].tobytes())))
+        (folder / f"plain_{side}.icns").write_bytes(icns((name, plain)))
+        (folder / f"packed_{side}_and_png.icns").write_bytes(icns((b"icp6", png.getvalue()), (name, packed)))
 
 
 # ---- Targa ----
@@ -215,6 +265,13 @@ def make_targas(folder):
     junk = bytearray(tga(2, np.repeat(indices(8)[:, :, None], 3, 2), 24))
     junk[3:8] = b"\1\2\3\4\5"
     (folder / "footer.tga").write_bytes(bytes(junk) + struct.pack("<II", 0, 0) + b"TRUEVISION-XFILE.\0")
+    pixels = np.repeat(indices(8)[:, :, None], 4, 2) ^ np.array([0, 1, 2, 77], np.uint8)
+    for attributes in (0, 3):
+        for bits, part in ((32, pixels), (16, pixels[:, :, 2:])):
+            for kind in (2, 3) if bits == 16 else (2,):
+                whole = tga(kind, part, bits, flags=8 if bits == 32 or kind == 3 else 1)
+                (folder / f"extended_{kind}_{bits}_{attributes}.tga").write_bytes(
+                    whole + bytes(494) + bytes([attributes]) + struct.pack("<II", len(whole), 0) + b"TRUEVISION-XFILE.\0")
     literal = tga(10, np.zeros((0, 4, 3)), 24)
     (folder / "across_rows.tga").write_bytes(literal[:14] + b"\3\0" + literal[16:] + b"\x0b" + rng.bytes(36))
 
@@ -445,6 +502,9 @@ def make_dds(folder):
         (folder / f"masks_{bits}_{masks[0]:x}.dds").write_bytes(
             dds(0x41 if masks[3] else 0x40, bytes(4), bits, masks, rng.bytes(WIDTH * HEIGHT * bits // 8)))
     (folder / "grey_8.dds").write_bytes(dds(0x20000, bytes(4), 8, (255, 0, 0, 0), rng.bytes(WIDTH * HEIGHT)))
+    (folder / "indexed.dds").write_bytes(dds(0x20, bytes(4), 8, (0, 0, 0, 0), rng.bytes(1024 + WIDTH * HEIGHT)))
+    (folder / "masks_no_alpha.dds").write_bytes(
+        dds(0x40, bytes(4), 32, (0xFF0000, 0xFF00, 0xFF, 0xFF000000), rng.bytes(WIDTH * HEIGHT * 4)))
     (folder / "grey_16.dds").write_bytes(dds(0x20001, bytes(4), 16, (255, 0, 0, 0xFF00), rng.bytes(2 * WIDTH * HEIGHT)))
 
 
@@ -455,9 +515,11 @@ MAKERS = [make_bitmaps, make_icons, make_targas, make_pnm, make_photoshops, make
 
 
 # What Pillow 9 reads wrongly, and later ones as we do: runs of four bits and passed pixels, icons of equal size, planes that are
-# not side by side, signed blocks, and pages.
+# not side by side, signed blocks, pages, masks of grey cursors, and a mask of alpha that is not to be used.
 MENDED = ["rle4.bmp", "rle_delta.bmp", "several_first.ico", "several_last.ico", "unsaid.ico", "2_planes.pcx", "4_planes.pcx",
-          "pages.dcx", "BC5S.dds", "number_84_0.dds"]
+          "pages.dcx", "BC5S.dds", "number_84_0.dds", "two.cur", "greys.cur", "masks_no_alpha.dds"]
+# The same of alpha alone: Targa's single bit of it, and that which an extension says to mean nothing.
+MENDED_ALPHA = ("color_16_", "indexed_16_", "extended_")
 
 
 def readable(paths):
@@ -469,7 +531,20 @@ def readable(paths):
     return found, NEWEST and len(missing)
 
 
-CUT = ["core_4.bmp", "info_8_40.bmp", "masks_16_f800_0_40.bmp", "rle8.bmp", "color_24_0_0.tga", "grey_8_20.tga", "binary.pbm",
+OVER = (200, 30, 90)
+
+
+def compare_over(program, paths, label):
+    """Laid over a colour. Which images change there counts, too: both that some do and that others do not."""
+    over = load_over(OVER)
+    paths = [path for path in paths if NEWEST or not path.name.startswith(MENDED_ALPHA)]
+    changed = [path for path in paths if load(path) and load(path).tobytes() != over(path).tobytes()]
+    print(f"{label}: {len(changed)} of {len(paths)} images are transparent")
+    return compare(program, paths, f"{label}, laid over", DECODED, over, ("over={},{},{}".format(*OVER),))
+
+
+CUT = ["core_4.bmp", "two.cur", "greys.cur", "packed_16.icns", "alpha_none.bmp", "color_32_0_0.tga", "rgba_plain.psd",
+       "rgba_packed.psd", "4_1_0.sgi", "info_8_40.bmp", "masks_16_f800_0_40.bmp", "rle8.bmp", "color_24_0_0.tga", "grey_8_20.tga", "binary.pbm",
        "rgb_plain.psd", "cmyk_packed.psd", "3_1_0.sgi", "RGB.pcx", "1_1_False.ras", "4_planes.pcx", "8_1_False.ras", "24_2_False.ras"]
 
 
@@ -495,6 +570,8 @@ def main():
             paths, missing = readable(sorted((folder / maker.__name__).iterdir()))
             failures += missing + compare(program, paths, maker.__name__[5:], DECODED,
                                           load=load_grey if maker is make_pnm else load)
+            if maker is not make_pnm:
+                failures += compare_over(program, paths, maker.__name__[5:])
         whole = [path for path in folder.rglob("*") if path.name in CUT and (NEWEST or path.name not in MENDED)]
         failures += compare_cut(program, folder, whole)
     return 1 if failures else 0

@@ -267,17 +267,31 @@ def load(path):
 
 
 def load_kept(path):
-    """With LOAD_TRUNCATED_IMAGES. An image of which nothing was decoded is all zeros in PIL, and refused by us."""
+    """With LOAD_TRUNCATED_IMAGES. An image of which nothing was decoded is all zeros in PIL, whatever its alpha, and refused by
+    us."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         with open(path, "rb") as stream:
             image = Image.open(stream)
             image.load()
-        return image.convert("RGB") if image.getbbox() else None
+        colours = image.convert("RGB") if image.mode in ("LA", "RGBA") else image
+        return image.convert("RGB") if colours.getbbox() else None
     except Exception:
         return None
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def load_over(colour):
+    """The image laid over a colour; None for what Pillow refuses."""
+    def composed(path):
+        try:
+            with open(path, "rb") as stream:
+                image = Image.open(stream).convert("RGBA")
+        except Exception:
+            return None
+        return Image.alpha_composite(Image.new("RGBA", image.size, colour + (255,)), image).convert("RGB")
+    return composed
 
 
 def by_torchvision(image, resize, crop, squash, mode):

@@ -11,22 +11,11 @@ import warnings
 from pathlib import Path
 
 import heif_pictures
-from pixels_parity import DECODED, PIL, Dump, Image, ImageFile, chunk, compare, features, load, load_turned, np, photo, write_png
+from pixels_parity import (DECODED, PIL, Dump, Image, ImageFile, chunk, compare, features, load, load_over, load_turned, np, photo,
+                           write_png)
 
 PILLOW = tuple(int(part) for part in PIL.__version__.split(".")[:2])
 COLOURS = [(255, 255, 255), (0, 0, 0), (13, 200, 91)]
-
-
-def load_over(colour):
-    """The image laid over a colour; None for what Pillow refuses."""
-    def composed(path):
-        try:
-            with open(path, "rb") as stream:
-                image = Image.open(stream).convert("RGBA")
-        except Exception:
-            return None
-        return Image.alpha_composite(Image.new("RGBA", image.size, colour + (255,)), image).convert("RGB")
-    return composed
 
 
 def compare_transparency(program, paths, label):

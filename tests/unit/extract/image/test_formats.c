@@ -310,6 +310,109 @@ static void make_plain_dds(File *file)
     add_steps(file, 18);
 }
 
+/* ---- with transparency: where pixels are opaque and where they are not ---- */
+
+static void make_alpha_bmp(File *file)
+{
+    add_bmp_header(file, 14 + 108);
+    add_le(file, 108, 4);
+    add_le(file, WIDTH, 4);
+    add_le(file, (uint32_t)-HEIGHT, 4);
+    ADD(file, "\1\0\x20\0\3\0\0\0");
+    add_zeros(file, 20);
+    ADD(file, "\0\0\xff\0\0\xff\0\0\xff\0\0\0\0\0\0\xff");
+    add_zeros(file, 52);
+    ADD(file, "\3\2\1\xff");
+    add_zeros(file, 4 * 10);
+    ADD(file, "\x3\x2\x1\0");
+}
+
+static void make_masked_icon(File *file)
+{
+    make_icon(file);
+    file->bytes[file->size - 8] = 0x04; /* the lowest row comes first */
+}
+
+/* All grey, and a mask of grey. */
+static void make_grey_cursor(File *file)
+{
+    ADD(file, "\0\0\2\0\1\0\6\2\0\0\0\0\0\0\x40\0\0\0\x16\0\0\0");
+    add_info_header(file, 8, 0, 0, 2 * HEIGHT);
+    for (int i = 0; i < 256; i++) {
+        for (int c = 0; c < 3; c++) add_le(file, (uint32_t)i, 1);
+        add_zeros(file, 1);
+    }
+    ADD(file, "\x9\x9\x9\x9\x9\x9\0\0\x8\x8\x8\x8\x8\x8\0\0");
+    ADD(file, "\0\0\0\0\0\xff\0\0\0\0\0\0\0\0\0\0");
+}
+
+static void make_alpha_tga(File *file)
+{
+    ADD(file, "\0\0\2\0\0\0\0\0\0\0\0\0\6\0\2\0\x20\x28\3\2\1\xff");
+    add_zeros(file, 4 * 10);
+    ADD(file, "\3\2\1\0");
+}
+
+static void make_15_bit_tga(File *file)
+{
+    ADD(file, "\0\0\2\0\0\0\0\0\0\0\0\0\6\0\2\0\x10\x21\0\x7c");
+    add_zeros(file, 2 * 10);
+    ADD(file, "\0\xfc");
+}
+
+static void make_alpha_psd(File *file)
+{
+    add_psd_header(file, 4, 3);
+    ADD(file, "\0\0");
+    for (int c = 0; c < 3; c++)
+        for (int i = 0; i < 12; i++) add_le(file, (uint32_t)c + 1, 1);
+    for (int i = 0; i < 12; i++) add_le(file, i == 11 ? 0 : 255, 1);
+}
+
+static void make_alpha_sgi(File *file)
+{
+    ADD(file, "\x01\xda\0\1\0\3\0\6\0\2\0\4");
+    add_zeros(file, 500);
+    for (int c = 0; c < 3; c++)
+        for (int i = 0; i < 12; i++) add_le(file, (uint32_t)c + 1, 1);
+    for (int i = 0; i < 12; i++) add_le(file, i == 5 ? 0 : 255, 1);
+}
+
+static void make_holed_dxt1(File *file)
+{
+    add_dds_header(file, 4, "DXT1", 0);
+    ADD(file, "\0\0\x1f\0\0\0\0\0\0\0\x1f\0\0\xff\0\0");
+}
+
+/* First opaque, last transparent. */
+static void make_alpha_bc7(File *file)
+{
+    add_dds_header(file, 4, "DX10", 0);
+    add_le(file, 98, 4);
+    add_zeros(file, 16);
+    ADD(file, "\xc0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff");
+    ADD(file, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+}
+
+static const struct {
+    const char *name;
+    void (*make)(File *file);
+    uint8_t first[3], last[3]; /* over 200, 100, 0 */
+} transparent[] = {
+    {"BMP", make_alpha_bmp, {1, 2, 3}, {200, 100, 0}},
+    {"ICO", make_masked_icon, {6, 5, 4}, {200, 100, 0}},
+    {"CUR of greys", make_grey_cursor, {8, 8, 8}, {200, 100, 0}},
+    {"TGA of 32 bits", make_alpha_tga, {1, 2, 3}, {200, 100, 0}},
+    {"TGA of 15 bits", make_15_bit_tga, {255, 0, 0}, {200, 100, 0}},
+    {"PSD", make_alpha_psd, {1, 2, 3}, {200, 100, 0}},
+    {"SGI", make_alpha_sgi, {1, 2, 3}, {200, 100, 0}},
+    {"QOI", make_qoi, {1, 2, 3}, {100, 50, 1}},
+    {"XPM", make_xpm, {1, 2, 3}, {200, 100, 0}},
+    {"DDS of DXT1", make_holed_dxt1, {0, 0, 0}, {200, 100, 0}},
+    {"DDS of BC7", make_alpha_bc7, {255, 255, 255}, {200, 100, 0}},
+};
+#define TRANSPARENT (sizeof transparent / sizeof *transparent)
+
 /* Of the pixels only the first and the last are told. */
 static const struct {
     const char *name;
@@ -322,7 +425,7 @@ static const struct {
     {"BMP in run lengths of 4 bits", make_rle4_bmp, {6, 5, 4}, {9, 8, 7}, false},
     {"BMP with masks", make_masked_bmp, {255, 0, 0}, {0, 0, 255}, true},
     {"ICO", make_icon, {6, 5, 4}, {9, 8, 7}, true},
-    {"CUR", make_cursor, {255, 255, 255}, {255, 255, 255}, false},
+    {"CUR", make_cursor, {255, 255, 255}, {255, 255, 255}, true},
     {"TGA in run lengths", make_packed_tga, {1, 2, 3}, {7, 8, 9}, true},
     {"TGA with a palette", make_indexed_tga, {6, 5, 4}, {9, 8, 7}, true},
     {"PBM", make_pbm, {255, 255, 255}, {255, 255, 255}, true},
@@ -378,6 +481,113 @@ START_TEST(each_kind_has_its_pixels)
     bool is_decoded;
     ck_assert_ptr_nonnull(pf_image_format_name(file.bytes, file.size, &is_decoded));
     ck_assert(is_decoded);
+    pf_image_free(&image);
+}
+END_TEST
+
+START_TEST(transparency_is_laid_over)
+{
+    File file = {.size = 0};
+    PfImage image = {.has_background = true, .background = {200, 100, 0}};
+    PfError err = {0};
+    const char *name = transparent[_i].name;
+    transparent[_i].make(&file);
+    ck_assert_msg(!decode(&file, file.size, &image, &err), "%s: %s", name, err.message);
+    ck_assert_msg(image.is_transparent, "%s", name);
+    ck_assert_msg(!memcmp(image.pixels, transparent[_i].first, 3), "%s: first pixel", name);
+    ck_assert_msg(!memcmp(image.pixels + 3 * (WIDTH * HEIGHT - 1), transparent[_i].last, 3),
+                  "%s: last pixel %d %d %d", name, image.pixels[33], image.pixels[34],
+                  image.pixels[35]);
+    /* Dropped it changes nothing, and counts all the same. */
+    image.has_background = false;
+    ck_assert_msg(!decode(&file, file.size, &image, &err), "%s: %s", name, err.message);
+    ck_assert_msg(image.is_transparent, "%s", name);
+    ck_assert_msg(!memcmp(image.pixels, transparent[_i].first, 3), "%s: first pixel", name);
+    pf_image_free(&image);
+}
+END_TEST
+
+/* Opaque files of formats that may have alpha do not count. */
+START_TEST(opaque_images_are_told)
+{
+    void (*const make[])(File * file) = {make_icon, make_packed_tga, make_dxt1, make_bc7,
+                                         make_masked_bmp};
+    PfImage image = {.has_background = true, .background = {200, 100, 0}};
+    PfError err = {0};
+    for (size_t i = 0; i < sizeof make / sizeof *make; i++) {
+        File file = {.size = 0};
+        make[i](&file);
+        ck_assert_int_eq(decode(&file, file.size, &image, &err), 0);
+        ck_assert_msg(!image.is_transparent, "file %zu", i);
+    }
+    pf_image_free(&image);
+}
+END_TEST
+
+/* ---- Apple's icons, which are square ---- */
+
+static void add_entry(File *file, const char *name, size_t size)
+{
+    add(file, name, 4);
+    add_be(file, (uint32_t)size + 8, 4);
+}
+
+/* 16 x 16 in run lengths: red 1, green 2, and blue from 3 on, whose last two pixels stand alone;
+ * its mask hides the last one. */
+static void make_icns(File *file)
+{
+    const char runs[] = "\xff\1\xfb\1\xff\2\xfb\2\xff\3\xf9\3\1\4\5";
+    size_t size = sizeof runs - 1;
+    ADD(file, "icns");
+    add_be(file, (uint32_t)(8 + 8 + size + 8 + 256), 4);
+    add_entry(file, "is32", size);
+    add(file, runs, size);
+    add_entry(file, "s8mk", 256);
+    for (int i = 0; i < 256; i++) add_le(file, i == 255 ? 0 : 255, 1);
+}
+
+START_TEST(apple_icons_have_run_lengths_and_a_mask)
+{
+    File file = {.size = 0};
+    PfImage image = {.has_background = true, .background = {200, 100, 0}};
+    PfError err = {0};
+    make_icns(&file);
+    ck_assert_msg(!decode(&file, file.size, &image, &err), "%s", err.message);
+    ck_assert_int_eq(image.width, 16);
+    ck_assert_int_eq(image.height, 16);
+    ck_assert(image.is_transparent);
+    ck_assert_mem_eq(image.pixels, "\1\2\3", 3);
+    ck_assert_mem_eq(image.pixels + 3 * 254, "\1\2\4\xc8\x64\0", 6);
+    image.has_background = false;
+    ck_assert_int_eq(decode(&file, file.size, &image, &err), 0);
+    ck_assert_mem_eq(image.pixels + 3 * 255, "\1\2\5", 3);
+    for (size_t size = 0; size < file.size; size++) {
+        ck_assert_int_eq(decode(&file, size, &image, &err), -1);
+        ck_assert_int_eq(err.exit_code, PF_EXIT_BAD_IMAGES);
+    }
+    for (size_t at = 4; at < 48; at++)
+        for (int value = 0; value < 256; value += 15) {
+            File damaged = file;
+            damaged.bytes[at] = (uint8_t)value;
+            if (!decode(&damaged, damaged.size, &image, &err)) sum_of(&image);
+        }
+    pf_image_free(&image);
+}
+END_TEST
+
+/* The larger picture is taken although it is not read, and said to be what it is. */
+START_TEST(the_largest_apple_icon_counts)
+{
+    File file = {.size = 0};
+    PfImage image = {0};
+    PfError err = {0};
+    make_icns(&file);
+    add_entry(&file, "ic07", 4);
+    ADD(&file, "ARGB");
+    file.bytes[7] = (uint8_t)file.size;
+    file.bytes[6] = (uint8_t)(file.size >> 8);
+    ck_assert_int_eq(decode(&file, file.size, &image, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "neither PNG nor JPEG 2000"));
     pf_image_free(&image);
 }
 END_TEST
@@ -507,6 +717,10 @@ int main(void)
     tcase_set_timeout(cases, 120);
     tcase_add_loop_test(cases, each_kind_has_its_pixels, 0, KINDS);
     tcase_add_loop_test(cases, each_kind_may_end_anywhere, 0, KINDS);
+    tcase_add_loop_test(cases, transparency_is_laid_over, 0, TRANSPARENT);
+    tcase_add_test(cases, opaque_images_are_told);
+    tcase_add_test(cases, apple_icons_have_run_lengths_and_a_mask);
+    tcase_add_test(cases, the_largest_apple_icon_counts);
     tcase_add_loop_test(cases, each_kind_may_be_damaged_anywhere, 0, KINDS);
     tcase_add_test(cases, a_header_that_claims_too_much_is_refused);
     tcase_add_test(cases, decoding_ends_when_interrupted);
