@@ -328,10 +328,15 @@ static int add_dict(PfWeights *weights, const PfPickleValue *dict, PfError *err)
     for (size_t i = 0; i + 1 < dict->items.count; i += 2) {
         const PfPickleValue *name = dict->items.values[i], *value = dict->items.values[i + 1];
         if (name->kind != PF_PICKLE_TEXT) continue;
-        weights->foreign_count += value->kind == PF_PICKLE_FOREIGN;
-        if (value->kind == PF_PICKLE_TENSOR &&
-            add_tensor(weights, name->text, value->tensor, &copied, err))
-            return -1;
+        int failed = 0;
+        if (value->kind == PF_PICKLE_TENSOR)
+            failed = add_tensor(weights, name->text, value->tensor, &copied, err);
+        else if (value->kind == PF_PICKLE_FOREIGN)
+            failed = pf_weights_add_foreign(weights, name->text.bytes, name->text.size,
+                                            "of another kind (sparse, quantized, complex, fp8, "
+                                            "...)",
+                                            err);
+        if (failed) return -1;
     }
     return 0;
 }
