@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/file/path.h"
 #include "common/weights/internal.h"
 
 #define LISTED 5 /* problems that are spelled out */
@@ -165,6 +166,14 @@ char *pf_weights_split_entry(char *spec)
     return NULL;
 }
 
+char *pf_weights_entry_word(const PfWeights *weights, const char *key, size_t size, PfError *err)
+{
+    char *spec = pf_asprintf(err, "%s#%.*s", weights->source, (int)size, key);
+    char *word = spec ? pf_path_shell_word(spec, "FILE#KEY", err) : NULL;
+    free(spec);
+    return word;
+}
+
 /* Fails with the first parts of the tensors' names. */
 static int no_such_entry(const PfWeights *weights, const char *entry, PfError *err)
 {
@@ -316,11 +325,14 @@ static int several(const PfWeights *weights, const PfArch *arch, const Prefixes 
         pf_format(list + used, sizeof list - used, "%s'%.*s'", i ? ", " : "",
                   (int)found->length[i] - 1, found->text[i]);
     }
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "weights '%s': tensors of %s are there %d times, under %" PF_SENTENCE
-                   ". Hint: choose one with --weights FILE#KEY, for example '%s#%.*s'",
-                   weights->source, arch->name, found->count, list, weights->source,
-                   (int)found->length[0] - 1, found->text[0]);
+    char *word = pf_weights_entry_word(weights, found->text[0], found->length[0] - 1, err);
+    if (!word) return -1;
+    pf_fail(err, PF_EXIT_FAILED,
+            "weights '%s': tensors of %s are there %d times, under %" PF_SENTENCE
+            ". Hint: choose one with --weights FILE#KEY, for example %" PF_SENTENCE,
+            weights->source, arch->name, found->count, list, word);
+    free(word);
+    return -1;
 }
 
 static int drop_prefix(PfWeights *weights, const Prefixes *found, int chosen, PfError *err)

@@ -88,6 +88,8 @@ int pf_weights_open_as_before(const char *path, PfWeights **out, PfError *err);
 
 /* A tensor's name without its wrappers; the caller frees it. */
 char *pf_weights_strip_wrappers(const char *name, size_t size, PfError *err);
+/* "FILE#KEY", of `size` bytes of key, as a shell takes it for one word: to be freed. */
+char *pf_weights_entry_word(const PfWeights *weights, const char *key, size_t size, PfError *err);
 /* Cuts "FILE#KEY" in two where FILE is there: returns KEY, or NULL. */
 char *pf_weights_split_entry(char *spec);
 

@@ -174,11 +174,16 @@ static int no_state_dict(const PfWeights *weights, const PfPickleValue *root, Pf
                        weights->source, dicts);
     Search run = {.least = 1};
     if (root->kind == PF_PICKLE_DICT) search(&run, root, "", 0);
-    if (run.found)
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "weights '%s' hold dicts of tensors only further inside: %" PF_SENTENCE
-                       ". Hint: choose one with --weights FILE#KEY, for example '%s#%s'",
-                       weights->source, run.all, weights->source, run.first);
+    if (run.found) {
+        char *word = pf_weights_entry_word(weights, run.first, strlen(run.first), err);
+        if (word)
+            pf_fail(err, PF_EXIT_FAILED,
+                    "weights '%s' hold dicts of tensors only further inside: %" PF_SENTENCE
+                    ". Hint: choose one with --weights FILE#KEY, for example %" PF_SENTENCE,
+                    weights->source, run.all, word);
+        free(word);
+        return -1;
+    }
     return pf_fail(
         err, PF_EXIT_FAILED,
         "weights '%s' hold no state_dict (a dict of tensors by name). Found: %" PF_SENTENCE
