@@ -1,9 +1,13 @@
 /* The names that a pickle may mention, and what calling them would have made. */
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/printable.h"
 #include "common/pickle/internal.h"
+
+#define LOOKED_AT ((size_t)1 << 20) /* bytes, for the classes of modules */
 
 /* The opaque ones are what optimisers, schedulers and arguments are made of: they are noted and
  * never called, so that what they would do does not matter. */
@@ -130,11 +134,14 @@ static const PfPickleGlobal allowed_globals[] = {
     {"__builtin__", "list", PF_ROLE_OPAQUE, 0, 0},
     {"__builtin__", "tuple", PF_ROLE_OPAQUE, 0, 0},
     {"__builtin__", "int", PF_ROLE_OPAQUE, 0, 0},
+    {"__builtin__", "long", PF_ROLE_OPAQUE, 0, 0},
     {"__builtin__", "float", PF_ROLE_OPAQUE, 0, 0},
     {"__builtin__", "str", PF_ROLE_OPAQUE, 0, 0},
+    {"__builtin__", "unicode", PF_ROLE_OPAQUE, 0, 0},
     {"__builtin__", "bool", PF_ROLE_OPAQUE, 0, 0},
     {"__builtin__", "slice", PF_ROLE_OPAQUE, 0, 0},
     {"__builtin__", "range", PF_ROLE_OPAQUE, 0, 0},
+    {"__builtin__", "xrange", PF_ROLE_OPAQUE, 0, 0},
     {"__builtin__", "getattr", PF_ROLE_ATTRIBUTE, 0, 0},
     {"builtins", "set", PF_ROLE_OPAQUE, 0, 0},
     {"builtins", "frozenset", PF_ROLE_OPAQUE, 0, 0},
@@ -168,6 +175,25 @@ static const PfPickleGlobal allowed_globals[] = {
     {"torch.optim.rprop", "Rprop", PF_ROLE_OPAQUE, 0, 0},
     {"pathlib", "PosixPath", PF_ROLE_OPAQUE, 0, 0},
     {"pathlib", "PurePosixPath", PF_ROLE_OPAQUE, 0, 0},
+    {"pathlib", "WindowsPath", PF_ROLE_OPAQUE, 0, 0},
+    {"pathlib", "PureWindowsPath", PF_ROLE_OPAQUE, 0, 0},
+    {"pathlib._local", "PosixPath", PF_ROLE_OPAQUE, 0, 0},
+    {"pathlib._local", "PurePosixPath", PF_ROLE_OPAQUE, 0, 0},
+    {"pathlib._local", "WindowsPath", PF_ROLE_OPAQUE, 0, 0},
+    {"pathlib._local", "PureWindowsPath", PF_ROLE_OPAQUE, 0, 0},
+    {"typing", "Any", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.dictconfig", "DictConfig", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.listconfig", "ListConfig", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.base", "ContainerMetadata", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.base", "Metadata", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.nodes", "AnyNode", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.nodes", "BooleanNode", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.nodes", "BytesNode", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.nodes", "EnumNode", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.nodes", "FloatNode", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.nodes", "IntegerNode", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.nodes", "PathNode", PF_ROLE_OPAQUE, 0, 0},
+    {"omegaconf.nodes", "StringNode", PF_ROLE_OPAQUE, 0, 0},
     {"pytorch_lightning.utilities.parsing", "AttributeDict", PF_ROLE_OPAQUE, 0, 0},
     {"lightning.pytorch.utilities.parsing", "AttributeDict", PF_ROLE_OPAQUE, 0, 0},
     {"lightning_fabric.utilities.data", "AttributeDict", PF_ROLE_OPAQUE, 0, 0},
@@ -215,6 +241,46 @@ static const PfPickleGlobal *find_global(const PfPickleNames *names, PfPickleTex
     return names->has_tensor_types && is_tensor_type(module, name) ? &tensor_type : NULL;
 }
 
+/* Modules of PyTorch bring classes of torch.nn.modules with them, whatever their own class is. */
+static bool holds_module(const PfPickleStack *reader)
+{
+    static const char classes[] = "torch.nn.modules.";
+    return reader->names->has_tensor_types &&
+           memmem(reader->bytes, pf_min_size(reader->size, LOOKED_AT), classes, sizeof classes - 1);
+}
+
+/* Whether the name that is pushed next is the class of the whole: of the first object, or, before
+ * torch 1.6, of ('module', class, file, source), which stands for it. */
+static bool is_class_of_all(const PfPickleStack *reader)
+{
+    return !reader->depth || (reader->depth == 1 && reader->mark_count == 1 && !reader->marks[0] &&
+                              reader->stack[0]->kind == PF_PICKLE_TEXT &&
+                              pf_pickle_text_is(reader->stack[0]->text, "module"));
+}
+
+static int refuse(PfPickleStack *reader, const char *name)
+{
+    const PfPickleNames *names = reader->names;
+    if (!holds_module(reader))
+        return pf_pickle_stack_fail(
+            reader, "its pickle asks for '%s', which %s never needs: refused. Hint: %s", name,
+            names->kind, names->hint);
+    if (is_class_of_all(reader))
+        return pf_pickle_stack_fail(
+            reader,
+            "a pickled model (torch.save(model)) of the class '%s', which only Python can run; "
+            "expected a state_dict. Hint: if you trust the file, model = torch.load(FILE, "
+            "weights_only=False); torch.save(model.state_dict(), 'weights.pth')",
+            name);
+    return pf_pickle_stack_fail(
+        reader,
+        "a checkpoint that holds a pickled module; its pickle asks for '%s', which %s never needs: "
+        "refused. Hint: if you trust the file, c = torch.load(FILE, weights_only=False); then "
+        "torch.save(c['state_dict'], 'weights.pth'), or c['model'].state_dict() where that is the "
+        "module",
+        name, names->kind);
+}
+
 int pf_pickle_globals_push(PfPickleStack *reader, PfPickleText module, PfPickleText name)
 {
     const PfPickleNames *names = reader->names;
@@ -224,11 +290,10 @@ int pf_pickle_globals_push(PfPickleStack *reader, PfPickleText module, PfPickleT
         if (value) value->global = global;
         return value ? 0 : -1;
     }
-    char module_text[PF_PRINTABLE_SIZE], name_text[PF_PRINTABLE_SIZE];
-    return pf_pickle_stack_fail(
-        reader, "its pickle asks for '%s.%s', which %s never needs: refused. Hint: %s",
-        pf_printable_text(module.bytes, module.size, module_text),
-        pf_printable_text(name.bytes, name.size, name_text), names->kind, names->hint);
+    char text[2 * PF_PRINTABLE_SIZE], module_text[PF_PRINTABLE_SIZE], name_text[PF_PRINTABLE_SIZE];
+    snprintf(text, sizeof text, "%s.%s", pf_printable_text(module.bytes, module.size, module_text),
+             pf_printable_text(name.bytes, name.size, name_text));
+    return refuse(reader, text);
 }
 
 /* A tuple of ints, as many as a tensor has axes. */

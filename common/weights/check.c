@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/file/path.h"
 #include "common/weights/internal.h"
 
 #define LISTED 5 /* problems that are spelled out */
@@ -69,11 +70,14 @@ static const char *find_better_arch(const PfWeights *weights, const PfArch *arch
 
 /* A line for a tensor that does not fit. */
 static void describe(char *line, size_t size, const PfParameter *parameter,
-                     const PfTensorView *view)
+                     const PfTensorView *view, const PfForeignTensor *foreign)
 {
     char expected[PF_SHAPE_TEXT_SIZE], found[PF_SHAPE_TEXT_SIZE];
     pf_shape_text(&parameter->shape, expected);
-    if (!view)
+    if (foreign)
+        pf_format(line, size, "\n  '%s' is %.80s, which is not read, expected %s", parameter->name,
+                  foreign->kind, expected);
+    else if (!view)
         pf_format(line, size, "\n  '%s' is missing, expected %s", parameter->name, expected);
     else if (!pf_shape_equal(&view->shape, &parameter->shape))
         pf_format(line, size, "\n  '%s' is %s, expected %s", parameter->name,
@@ -94,7 +98,8 @@ static int list_problems(const PfWeights *weights, const PfParameter *parameters
         const PfTensorView *view = pf_weights_find_tensor(weights, parameters[i].name);
         if (fits(view, &parameters[i])) continue;
         if (problems++ < LISTED) {
-            describe(text + used, size - used, &parameters[i], view);
+            describe(text + used, size - used, &parameters[i], view,
+                     pf_weights_find_foreign(weights, parameters[i].name));
             used += strlen(text + used);
         }
     }
@@ -117,10 +122,11 @@ static int report_misfit(const PfWeights *weights, const PfArch *arch, int count
                   tensor_count, tensors[0].name);
     size_t used = strlen(hint);
     if (weights->foreign_count)
-        pf_format(hint + used, sizeof hint - used,
-                  "\n%zu tensors of kinds that are not read (sparse, quantized, complex, fp8, ...) "
-                  "were passed over",
-                  weights->foreign_count);
+        pf_format(
+            hint + used, sizeof hint - used,
+            "\nTensors of types that are not read were passed over: %zu, among them '%.100s', "
+            "which is %.80s. Hint: save them in float32",
+            weights->foreign_count, weights->foreign[0].name, weights->foreign[0].kind);
     return pf_fail(err, PF_EXIT_FAILED,
                    "weights '%s': %d of %d tensors do not fit %s:%" PF_SENTENCE "%" PF_SENTENCE,
                    pf_weights_source(weights), problems, count, arch->name, list, hint);
@@ -160,14 +166,24 @@ char *pf_weights_split_entry(char *spec)
     return NULL;
 }
 
+char *pf_weights_entry_word(const PfWeights *weights, const char *key, size_t size, PfError *err)
+{
+    char *spec = pf_asprintf(err, "%s#%.*s", weights->source, (int)size, key);
+    char *word = spec ? pf_path_shell_word(spec, "FILE#KEY", err) : NULL;
+    free(spec);
+    return word;
+}
+
 /* Fails with the first parts of the tensors' names. */
 static int no_such_entry(const PfWeights *weights, const char *entry, PfError *err)
 {
     char parts[400] = "", last[PF_PRINTABLE_SIZE] = "";
     size_t used = 0;
-    for (size_t i = 0; i < weights->count; i++) {
+    for (size_t i = 0; i < weights->count + weights->foreign_count; i++) {
         char part[PF_PRINTABLE_SIZE];
-        pf_printable_text(weights->tensors[i].name, strcspn(weights->tensors[i].name, "."), part);
+        const char *name = i < weights->count ? weights->tensors[i].name
+                                              : weights->foreign[i - weights->count].name;
+        pf_printable_text(name, strcspn(name, "."), part);
         if (!strcmp(part, last) || used + strlen(part) + 8 > sizeof parts) continue;
         memcpy(last, part, sizeof part);
         pf_format(parts + used, sizeof parts - used, "%s'%s'", used ? ", " : "", part);
@@ -180,30 +196,50 @@ static int no_such_entry(const PfWeights *weights, const char *entry, PfError *e
         weights->source, entry, parts);
 }
 
+static bool is_under(const char *name, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    return !strncmp(name, prefix, length) && name[length] == '.' && name[length + 1];
+}
+
+static bool has_prefix(const PfWeights *weights, const char *prefix)
+{
+    for (size_t i = 0; i < weights->count; i++)
+        if (is_under(weights->tensors[i].name, prefix)) return true;
+    for (size_t i = 0; i < weights->foreign_count; i++)
+        if (is_under(weights->foreign[i].name, prefix)) return true;
+    return false;
+}
+
+/* Cuts "<prefix>." off the name; frees the name of another tensor. Whether it is kept. */
+static bool cut_prefix(char *name, const char *prefix)
+{
+    size_t start = strlen(prefix) + 1;
+    if (!is_under(name, prefix)) {
+        free(name);
+        return false;
+    }
+    memmove(name, name + start, strlen(name + start) + 1);
+    return true;
+}
+
 int pf_weights_keep_prefix(PfWeights *weights, const char *prefix, PfError *err)
 {
     char *start = pf_weights_strip_wrappers(prefix, strlen(prefix), err);
     if (!start) return -1;
-    size_t length = strlen(start), kept = 0;
-    for (size_t i = 0; i < weights->count; i++) {
-        const char *name = weights->tensors[i].name;
-        kept += !strncmp(name, start, length) && name[length] == '.' && name[length + 1];
-    }
-    if (!kept) {
+    if (!has_prefix(weights, start)) {
         free(start);
         return no_such_entry(weights, prefix, err);
     }
-    kept = 0;
-    for (size_t i = 0; i < weights->count; i++) {
-        char *name = (char *)(uintptr_t)weights->tensors[i].name;
-        if (!strncmp(name, start, length) && name[length] == '.' && name[length + 1]) {
-            memmove(name, name + length + 1, strlen(name + length + 1) + 1);
+    size_t kept = 0, foreign_kept = 0;
+    for (size_t i = 0; i < weights->count; i++)
+        if (cut_prefix((char *)(uintptr_t)weights->tensors[i].name, start))
             weights->tensors[kept++] = weights->tensors[i];
-        } else {
-            free(name);
-        }
-    }
+    for (size_t i = 0; i < weights->foreign_count; i++)
+        if (cut_prefix(weights->foreign[i].name, start))
+            weights->foreign[foreign_kept++] = weights->foreign[i];
     weights->count = kept;
+    weights->foreign_count = foreign_kept;
     free(start);
     return 0;
 }
@@ -289,11 +325,14 @@ static int several(const PfWeights *weights, const PfArch *arch, const Prefixes 
         pf_format(list + used, sizeof list - used, "%s'%.*s'", i ? ", " : "",
                   (int)found->length[i] - 1, found->text[i]);
     }
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "weights '%s': tensors of %s are there %d times, under %" PF_SENTENCE
-                   ". Hint: choose one with --weights FILE#KEY, for example '%s#%.*s'",
-                   weights->source, arch->name, found->count, list, weights->source,
-                   (int)found->length[0] - 1, found->text[0]);
+    char *word = pf_weights_entry_word(weights, found->text[0], found->length[0] - 1, err);
+    if (!word) return -1;
+    pf_fail(err, PF_EXIT_FAILED,
+            "weights '%s': tensors of %s are there %d times, under %" PF_SENTENCE
+            ". Hint: choose one with --weights FILE#KEY, for example %" PF_SENTENCE,
+            weights->source, arch->name, found->count, list, word);
+    free(word);
+    return -1;
 }
 
 static int drop_prefix(PfWeights *weights, const Prefixes *found, int chosen, PfError *err)

@@ -229,13 +229,25 @@ static bool is_known_whole(const PfWeights *weights, const PfFileStampSha256 *kn
     return !strcmp(whole, known->sha256);
 }
 
+static int say_averaged(const PfWeights *weights, PfError *err)
+{
+    const char *key = weights->averaged;
+    char *word = pf_weights_entry_word(weights, key, strlen(key), err);
+    if (!word) return -1;
+    pf_say("weights '%s': an averaged copy lies inside, too: --weights %" PF_SENTENCE " takes it",
+           weights->source, word);
+    free(word);
+    return 0;
+}
+
 static int load_entry(const char *path, const char *entry, const PfFileStampSha256 *known,
                       PfWeights **out, PfError *err)
 {
     if (pf_weights_open_entry(path, entry, out, err)) return -1;
-    if (*(*out)->averaged)
-        pf_say("weights '%s': an averaged copy lies inside, too: --weights '%s#%s' takes it", path,
-               path, (*out)->averaged);
+    if (*(*out)->averaged && say_averaged(*out, err)) {
+        pf_weights_close(out);
+        return -1;
+    }
     if (entry || !pf_weights_entry(*out)) return 0;
     PfWeights *before = NULL;
     if (is_known_whole(*out, known) && !pf_weights_open_as_before(path, &before, NULL)) {

@@ -105,30 +105,38 @@ static const char *drop_prefix(const char *name, const char *prefix, size_t leng
     return strncmp(name, prefix, outer) ? name : name + outer;
 }
 
+/* Puts ours in the place of their *name; *is_known: there is one. */
+static int rename_tensor(char **name, const char *prefix, size_t length, bool *is_known,
+                         PfError *err)
+{
+    char ours[NAME_SIZE];
+    *is_known = translate(drop_prefix(*name, prefix, length), ours);
+    char *owned = *is_known ? pf_strdup(ours, err) : NULL;
+    if (!owned) return *is_known ? -1 : 0;
+    free(*name);
+    *name = owned;
+    return 0;
+}
+
 int pf_weights_translate_names(PfWeights *weights, PfError *err)
 {
     size_t length, unknown = 0;
+    bool is_known = true;
     const char *first_unknown = NULL, *found = find_prefix(weights, &length);
     if (!found) return 0;
     if (pf_weights_check_resnet_config(weights, err)) return -1;
     char *prefix = pf_asprintf(err, "%.*s", (int)length, found);
-    if (!prefix) return -1;
-    for (size_t i = 0; i < weights->count; i++) {
-        char ours[NAME_SIZE];
-        const char *name = weights->tensors[i].name;
-        if (!translate(drop_prefix(name, prefix, length), ours)) {
-            if (!unknown++) first_unknown = name;
-            continue;
-        }
-        char *owned = pf_strdup(ours, err);
-        if (!owned) {
-            free(prefix);
-            return -1;
-        }
-        free((void *)(uintptr_t)name);
-        weights->tensors[i].name = owned;
+    int failed = !prefix;
+    for (size_t i = 0; i < weights->count && !failed; i++) {
+        char *name = (char *)(uintptr_t)weights->tensors[i].name;
+        failed = rename_tensor(&name, prefix, length, &is_known, err);
+        weights->tensors[i].name = name;
+        if (!is_known && !unknown++) first_unknown = name;
     }
+    for (size_t i = 0; i < weights->foreign_count && !failed; i++)
+        failed = rename_tensor(&weights->foreign[i].name, prefix, length, &is_known, err);
     free(prefix);
+    if (failed) return -1;
     pf_say("weights '%s': a ResNet by Hugging Face's names, which are read as torchvision's",
            weights->source);
     if (unknown)
@@ -195,7 +203,7 @@ static int check_line(PfWeights *weights, const char *folder, const cJSON *line,
     char *name = pf_weights_strip_wrappers(line->string, strlen(line->string), err);
     PfWeights *shard;
     int failed = !path || !name || open_shard(weights, path, &shard, err);
-    if (!failed && !pf_weights_find_tensor(shard, name) && !shard->foreign_count)
+    if (!failed && !pf_weights_find_tensor(shard, name) && !pf_weights_find_foreign(shard, name))
         failed = pf_fail(err, PF_EXIT_FAILED,
                          "weights '%s': tensor '%s' should be in '%s', which does not hold it. "
                          "Hint: index and shards are of one download; fetch all again",
@@ -224,10 +232,13 @@ static int open_shards(PfWeights *weights, const cJSON *map, PfError *err)
         qsort(weights->shards, weights->shard_count, sizeof(PfWeights *), compare_sources);
     for (size_t s = 0; s < weights->shard_count; s++) {
         const PfWeights *shard = weights->shards[s];
-        weights->foreign_count += shard->foreign_count;
         for (size_t i = 0; i < shard->count; i++)
             if (pf_weights_add(weights, shard->tensors[i].name, strlen(shard->tensors[i].name),
                                &shard->tensors[i].view, err))
+                return -1;
+        for (size_t i = 0; i < shard->foreign_count; i++)
+            if (pf_weights_add_foreign(weights, shard->foreign[i].name,
+                                       strlen(shard->foreign[i].name), shard->foreign[i].kind, err))
                 return -1;
     }
     return 0;

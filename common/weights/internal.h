@@ -15,6 +15,12 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 #define PF_ENTRY_SIZE 200
 
+/* A tensor of a type that is not read. It is passed over, and named where a network needs it. */
+typedef struct PfForeignTensor {
+    char *name;       /* owned; without its wrappers */
+    const char *kind; /* lent: "F8_E4M3", as the rest of "it is " */
+} PfForeignTensor;
+
 struct PfWeights {
     char *source;         /* path, or "random:0" */
     const char *format;   /* static */
@@ -30,11 +36,12 @@ struct PfWeights {
     char sha256[PF_SHA256_TEXT_SIZE]; /* "" until asked for */
     PfFileStamp stamp;                /* of the file; zeros for random weights */
     const char *wanted_entry;         /* while it is read: lent, or NULL */
-    bool as_before;                   /* no averaged copy, nothing that programs before refused */
-    char entry[PF_ENTRY_SIZE];        /* pf_weights_entry; "" for none */
-    char averaged[PF_ENTRY_SIZE];     /* key of an averaged copy that is not used; "" for none */
-    size_t foreign_count;             /* tensors of kinds that are not read, beside the others */
-    PfWeights **shards;               /* owned, by name: the files of an index; else none */
+    bool as_before;            /* no averaged copy, nothing that programs before refused; shards */
+    char entry[PF_ENTRY_SIZE]; /* pf_weights_entry; "" for none */
+    char averaged[PF_ENTRY_SIZE]; /* key of an averaged copy that is not used; "" for none */
+    PfForeignTensor *foreign;     /* by name after pf_weights_index */
+    size_t foreign_count, foreign_capacity;
+    PfWeights **shards; /* owned, by name: the files of an index; else none */
     size_t shard_count, shard_capacity;
 };
 
@@ -53,6 +60,11 @@ void pf_weights_recall_sha256(PfWeights *weights, const PfFileStampSha256 *known
  * must live as long as the weights. */
 int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const PfTensorView *view,
                    PfError *err);
+/* The same for one of a type that is not read; kind must live as long as the weights. */
+int pf_weights_add_foreign(PfWeights *weights, const char *name, size_t name_size, const char *kind,
+                           PfError *err);
+/* NULL where there is none of that name. */
+const PfForeignTensor *pf_weights_find_foreign(const PfWeights *weights, const char *name);
 /* Keeps the tensors whose names begin with "<prefix>.", without it. Before pf_weights_index, or
  * with it done again afterwards. None left: an error that says with what the names begin. */
 int pf_weights_keep_prefix(PfWeights *weights, const char *prefix, PfError *err);
@@ -76,6 +88,8 @@ int pf_weights_open_as_before(const char *path, PfWeights **out, PfError *err);
 
 /* A tensor's name without its wrappers; the caller frees it. */
 char *pf_weights_strip_wrappers(const char *name, size_t size, PfError *err);
+/* "FILE#KEY", of `size` bytes of key, as a shell takes it for one word: to be freed. */
+char *pf_weights_entry_word(const PfWeights *weights, const char *key, size_t size, PfError *err);
 /* Cuts "FILE#KEY" in two where FILE is there: returns KEY, or NULL. */
 char *pf_weights_split_entry(char *spec);
 

@@ -152,73 +152,105 @@ static int read_whole(const cJSON *item, int64_t *value)
     return 0;
 }
 
-/* *size becomes the tensor's bytes. */
-static int read_shape(const cJSON *item, PfDtype dtype, PfShape *shape, int64_t *size)
+/* Where a tensor lies. */
+typedef struct Place {
+    const uint8_t *data;
+    size_t size;
+} Place;
+
+/* Bits of an element of a type that the format has and that is not read; 0 for one that is not
+ * known. */
+static int foreign_bits(const char *type)
+{
+    static const struct {
+        const char *name;
+        int bits;
+    } types[] = {{"U16", 16},        {"U32", 32},    {"U64", 64},    {"C64", 64},
+                 {"F8_E4M3", 8},     {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+                 {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (!strcmp(type, types[i].name)) return types[i].bits;
+    return 0;
+}
+
+/* *elements: the product of all *axes, of which *shape takes the first. */
+static int read_shape(const cJSON *item, PfShape *shape, int *axes, int64_t *elements)
 {
     const cJSON *dim;
+    int64_t length;
     *shape = (PfShape){0};
-    *size = (int64_t)pf_dtype_size(dtype);
+    *axes = 0;
+    *elements = 1;
     if (!cJSON_IsArray(item)) return -1;
     cJSON_ArrayForEach(dim, item)
     {
-        int64_t *out = &shape->dims[shape->rank];
-        if (shape->rank == PF_MAX_RANK || read_whole(dim, out) ||
-            __builtin_mul_overflow(*size, *out, size))
+        if (read_whole(dim, &length) || __builtin_mul_overflow(*elements, length, elements))
             return -1;
-        shape->rank++;
+        if (*axes < PF_MAX_RANK) shape->dims[shape->rank++] = length;
+        ++*axes;
     }
     return 0;
 }
 
-static int read_tensor(PfWeights *weights, const cJSON *item, const uint8_t *data, size_t data_size,
-                       PfError *err)
+static int read_place(PfWeights *weights, const cJSON *item, const uint8_t *data, size_t data_size,
+                      Place *place, PfError *err)
 {
-    const char *name = item->string;
-    const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype");
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
-    PfTensorView view;
-    int64_t begin, end, size;
-    if (!cJSON_IsString(dtype) || find_dtype(dtype->valuestring, &view.dtype))
-        return bad_tensor(weights, name, "has no dtype that is read here", err);
-    if (read_shape(cJSON_GetObjectItemCaseSensitive(item, "shape"), view.dtype, &view.shape, &size))
-        return bad_tensor(weights, name, "has no shape, or one that makes no sense", err);
+    int64_t begin, end;
     if (cJSON_GetArraySize(offsets) != 2 || read_whole(offsets->child, &begin) ||
         read_whole(offsets->child->next, &end))
-        return bad_tensor(weights, name, "has no data_offsets", err);
+        return bad_tensor(weights, item->string, "has no data_offsets", err);
     if (begin > end || (uint64_t)end > data_size)
-        return bad_tensor(weights, name, "lies outside the file. Was the download or copy cut off?",
-                          err);
-    if (end - begin != size)
+        return bad_tensor(weights, item->string,
+                          "lies outside the file. Was the download or copy cut off?", err);
+    *place = (Place){data + begin, (size_t)(end - begin)};
+    return 0;
+}
+
+static int read_tensor(PfWeights *weights, const cJSON *item, const uint8_t *data, size_t data_size,
+                       Place *place, PfError *err)
+{
+    const char *name = item->string;
+    const char *type = pf_json_member_text(item, "dtype");
+    PfTensorView view;
+    int axes;
+    int64_t elements, bits;
+    if (!type) return bad_tensor(weights, name, "has no dtype", err);
+    const bool is_foreign = find_dtype(type, &view.dtype) != 0;
+    const int element_bits = is_foreign ? foreign_bits(type) : 8 * (int)pf_dtype_size(view.dtype);
+    if (read_shape(cJSON_GetObjectItemCaseSensitive(item, "shape"), &view.shape, &axes,
+                   &elements) ||
+        __builtin_mul_overflow(elements, element_bits, &bits))
+        return bad_tensor(weights, name, "has no shape, or one that makes no sense", err);
+    if (read_place(weights, item, data, data_size, place, err)) return -1;
+    if (element_bits && (bits % 8 || (size_t)(bits / 8) != place->size))
         return bad_tensor(weights, name, "takes more or fewer bytes than its shape says", err);
-    view.data = data + begin;
+    if (is_foreign) return pf_weights_add_foreign(weights, name, strlen(name), type, err);
+    if (axes > PF_MAX_RANK)
+        return pf_weights_add_foreign(weights, name, strlen(name), "of more than six axes", err);
+    view.data = place->data;
     return pf_weights_add(weights, name, strlen(name), &view, err);
 }
 
 /* By where they lie; empty ones before the one that begins at the same place. */
 static int compare_places(const void *a, const void *b)
 {
-    const PfTensorView *left = *(const PfTensorView *const *)a;
-    const PfTensorView *right = *(const PfTensorView *const *)b;
-    const uint8_t *left_data = left->data, *right_data = right->data;
-    if (left_data != right_data) return left_data > right_data ? 1 : -1;
-    return (view_bytes(left) > view_bytes(right)) - (view_bytes(left) < view_bytes(right));
+    const Place *left = a, *right = b;
+    if (left->data != right->data) return left->data > right->data ? 1 : -1;
+    return (left->size > right->size) - (left->size < right->size);
 }
 
-static int check_layout(const PfWeights *weights, const uint8_t *data, size_t data_size,
-                        PfError *err)
+/* Sorts the places, which must cover the data. */
+static int check_layout(const PfWeights *weights, Place *places, size_t count, const uint8_t *data,
+                        size_t data_size, PfError *err)
 {
-    const PfTensorView **order = pf_calloc(weights->count, sizeof *order, err);
-    if (!order) return -1;
-    for (size_t i = 0; i < weights->count; i++) order[i] = &weights->tensors[i].view;
-    qsort(order, weights->count, sizeof *order, compare_places);
     const uint8_t *at = data;
-    int covers = 1;
-    for (size_t i = 0; i < weights->count && covers; i++) {
-        covers = order[i]->data == at;
-        at += view_bytes(order[i]);
+    if (count) qsort(places, count, sizeof *places, compare_places);
+    for (size_t i = 0; i < count; i++) {
+        if (places[i].data != at)
+            return damaged(weights, "its tensors overlap or leave holes", err);
+        at += places[i].size;
     }
-    free(order);
-    if (!covers) return damaged(weights, "its tensors overlap or leave holes", err);
     if (at != data + data_size) return damaged(weights, "bytes follow its last tensor", err);
     return 0;
 }
@@ -248,6 +280,22 @@ static int check_metadata(const PfWeights *weights, const cJSON *metadata, PfErr
     return 0;
 }
 
+/* All of the header; places: room for as many as it has entries. */
+static int read_entries(PfWeights *weights, const uint8_t *data, size_t data_size, Place *places,
+                        PfError *err)
+{
+    size_t count = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, weights->header)
+    {
+        int failed = strcmp(item->string, "__metadata__")
+                         ? read_tensor(weights, item, data, data_size, &places[count++], err)
+                         : check_metadata(weights, item, err);
+        if (failed) return -1;
+    }
+    return check_layout(weights, places, count, data, data_size, err);
+}
+
 int pf_weights_read_safetensors(PfWeights *weights, PfError *err)
 {
     uint64_t header_size = pf_little_endian(weights->bytes, LENGTH_BYTES);
@@ -257,13 +305,9 @@ int pf_weights_read_safetensors(PfWeights *weights, PfError *err)
     if (parse_header(weights, (size_t)header_size, err)) return -1;
     const uint8_t *data = weights->bytes + LENGTH_BYTES + header_size;
     size_t data_size = weights->size - LENGTH_BYTES - (size_t)header_size;
-    const cJSON *item;
-    cJSON_ArrayForEach(item, weights->header)
-    {
-        int failed = strcmp(item->string, "__metadata__")
-                         ? read_tensor(weights, item, data, data_size, err)
-                         : check_metadata(weights, item, err);
-        if (failed) return -1;
-    }
-    return check_layout(weights, data, data_size, err);
+    Place *places = pf_calloc((size_t)cJSON_GetArraySize(weights->header), sizeof *places, err);
+    if (!places) return -1;
+    int failed = read_entries(weights, data, data_size, places, err);
+    free(places);
+    return failed;
 }

@@ -174,11 +174,16 @@ static int no_state_dict(const PfWeights *weights, const PfPickleValue *root, Pf
                        weights->source, dicts);
     Search run = {.least = 1};
     if (root->kind == PF_PICKLE_DICT) search(&run, root, "", 0);
-    if (run.found)
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "weights '%s' hold dicts of tensors only further inside: %" PF_SENTENCE
-                       ". Hint: choose one with --weights FILE#KEY, for example '%s#%s'",
-                       weights->source, run.all, weights->source, run.first);
+    if (run.found) {
+        char *word = pf_weights_entry_word(weights, run.first, strlen(run.first), err);
+        if (word)
+            pf_fail(err, PF_EXIT_FAILED,
+                    "weights '%s' hold dicts of tensors only further inside: %" PF_SENTENCE
+                    ". Hint: choose one with --weights FILE#KEY, for example %" PF_SENTENCE,
+                    weights->source, run.all, word);
+        free(word);
+        return -1;
+    }
     return pf_fail(
         err, PF_EXIT_FAILED,
         "weights '%s' hold no state_dict (a dict of tensors by name). Found: %" PF_SENTENCE
@@ -328,10 +333,15 @@ static int add_dict(PfWeights *weights, const PfPickleValue *dict, PfError *err)
     for (size_t i = 0; i + 1 < dict->items.count; i += 2) {
         const PfPickleValue *name = dict->items.values[i], *value = dict->items.values[i + 1];
         if (name->kind != PF_PICKLE_TEXT) continue;
-        weights->foreign_count += value->kind == PF_PICKLE_FOREIGN;
-        if (value->kind == PF_PICKLE_TENSOR &&
-            add_tensor(weights, name->text, value->tensor, &copied, err))
-            return -1;
+        int failed = 0;
+        if (value->kind == PF_PICKLE_TENSOR)
+            failed = add_tensor(weights, name->text, value->tensor, &copied, err);
+        else if (value->kind == PF_PICKLE_FOREIGN)
+            failed = pf_weights_add_foreign(weights, name->text.bytes, name->text.size,
+                                            "of another kind (sparse, quantized, complex, fp8, "
+                                            "...)",
+                                            err);
+        if (failed) return -1;
     }
     return 0;
 }

@@ -57,30 +57,50 @@ char *pf_weights_strip_wrappers(const char *name, size_t size, PfError *err)
     return out;
 }
 
-int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const PfTensorView *view,
-                   PfError *err)
+/* The name without its wrappers, for the caller to free; NULL with a failure. */
+static char *take_name(PfWeights *weights, const char *name, size_t name_size, PfError *err)
 {
     for (size_t i = 0; i < name_size; i++) {
         if (!iscntrl((unsigned char)name[i])) continue;
         char text[PF_PRINTABLE_SIZE];
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "weights '%s': the name of tensor '%s' holds control characters",
-                       weights->source, pf_printable_text(name, name_size, text));
+        pf_fail(err, PF_EXIT_FAILED,
+                "weights '%s': the name of tensor '%s' holds control characters", weights->source,
+                pf_printable_text(name, name_size, text));
+        return NULL;
     }
     /* Names that differ have bytes of their own; a pickle can name one text a million times. */
     weights->name_bytes += name_size;
-    if (weights->bytes && weights->name_bytes > weights->size)
-        return pf_fail(
-            err, PF_EXIT_FAILED,
-            "weights '%s': the names of its tensors are longer than the file: a name comes "
-            "twice",
-            weights->source);
+    if (weights->bytes && weights->name_bytes > weights->size) {
+        pf_fail(err, PF_EXIT_FAILED,
+                "weights '%s': the names of its tensors are longer than the file: a name comes "
+                "twice",
+                weights->source);
+        return NULL;
+    }
+    return pf_weights_strip_wrappers(name, name_size, err);
+}
+
+int pf_weights_add(PfWeights *weights, const char *name, size_t name_size, const PfTensorView *view,
+                   PfError *err)
+{
     if (pf_grow(&weights->tensors, &weights->capacity, weights->count + 1, sizeof *weights->tensors,
                 err))
         return -1;
-    char *stripped = pf_weights_strip_wrappers(name, name_size, err);
+    char *stripped = take_name(weights, name, name_size, err);
     if (!stripped) return -1;
     weights->tensors[weights->count++] = (PfNamedTensor){.name = stripped, .view = *view};
+    return 0;
+}
+
+int pf_weights_add_foreign(PfWeights *weights, const char *name, size_t name_size, const char *kind,
+                           PfError *err)
+{
+    if (pf_grow(&weights->foreign, &weights->foreign_capacity, weights->foreign_count + 1,
+                sizeof *weights->foreign, err))
+        return -1;
+    char *stripped = take_name(weights, name, name_size, err);
+    if (!stripped) return -1;
+    weights->foreign[weights->foreign_count++] = (PfForeignTensor){stripped, kind};
     return 0;
 }
 
@@ -90,11 +110,46 @@ static int compare_names(const void *a, const void *b)
                   (*(const PfNamedTensor *const *)b)->name);
 }
 
+static int compare_foreign(const void *a, const void *b)
+{
+    return strcmp(((const PfForeignTensor *)a)->name, ((const PfForeignTensor *)b)->name);
+}
+
+static int comes_twice(const PfWeights *weights, const char *name, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED, "weights '%s': tensor '%.200s' comes twice",
+                   weights->source, name);
+}
+
+static int no_tensors(const PfWeights *weights, PfError *err)
+{
+    if (!weights->foreign_count)
+        return pf_fail(err, PF_EXIT_FAILED, "weights '%s' hold no tensors", weights->source);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "weights '%s' hold no tensors of types that are read; of %zu others '%.200s' is "
+                   "%.80s. Hint: save them in float32",
+                   weights->source, weights->foreign_count, weights->foreign[0].name,
+                   weights->foreign[0].kind);
+}
+
+/* Sorts the foreign ones; the others' index is there. */
+static int index_foreign(PfWeights *weights, PfError *err)
+{
+    PfForeignTensor *foreign = weights->foreign;
+    if (!foreign) return 0;
+    qsort(foreign, weights->foreign_count, sizeof *foreign, compare_foreign);
+    for (size_t i = 0; i < weights->foreign_count; i++)
+        if (pf_weights_find_tensor(weights, foreign[i].name) ||
+            (i && !compare_foreign(&foreign[i - 1], &foreign[i])))
+            return comes_twice(weights, foreign[i].name, err);
+    return 0;
+}
+
 int pf_weights_index(PfWeights *weights, PfError *err)
 {
     size_t count = weights->count;
-    if (!count)
-        return pf_fail(err, PF_EXIT_FAILED, "weights '%s' hold no tensors", weights->source);
+    const bool may_be_foreign = weights->as_before; /* a shard may hold nothing else */
+    if (!count && !(may_be_foreign && weights->foreign_count)) return no_tensors(weights, err);
     free(weights->by_name);
     weights->by_name = pf_calloc(count, sizeof *weights->by_name, err);
     if (!weights->by_name) return -1;
@@ -102,10 +157,9 @@ int pf_weights_index(PfWeights *weights, PfError *err)
     qsort(weights->by_name, count, sizeof *weights->by_name, compare_names);
     for (size_t i = 1; i < count; i++) {
         if (compare_names(&weights->by_name[i - 1], &weights->by_name[i])) continue;
-        return pf_fail(err, PF_EXIT_FAILED, "weights '%s': tensor '%.200s' comes twice",
-                       weights->source, weights->by_name[i]->name);
+        return comes_twice(weights, weights->by_name[i]->name, err);
     }
-    return 0;
+    return index_foreign(weights, err);
 }
 
 /* ---- opening ---- */
@@ -294,6 +348,8 @@ void pf_weights_close(PfWeights **weights)
     *weights = NULL;
     if (!closing) return;
     for (size_t i = 0; i < closing->count; i++) free((void *)(uintptr_t)closing->tensors[i].name);
+    for (size_t i = 0; i < closing->foreign_count; i++) free(closing->foreign[i].name);
+    free(closing->foreign);
     pf_arena_free(&closing->arena);
     free(closing->tensors);
     free(closing->by_name);
@@ -319,6 +375,13 @@ const PfTensorView *pf_weights_find_tensor(const PfWeights *weights, const char 
     const PfNamedTensor *key = &wanted, **found;
     found = bsearch(&key, weights->by_name, weights->count, sizeof key, compare_names);
     return found ? &(*found)->view : NULL;
+}
+
+const PfForeignTensor *pf_weights_find_foreign(const PfWeights *weights, const char *name)
+{
+    const PfForeignTensor key = {.name = (char *)(uintptr_t)name};
+    if (!weights->foreign_count) return NULL;
+    return bsearch(&key, weights->foreign, weights->foreign_count, sizeof key, compare_foreign);
 }
 
 const char *pf_weights_source(const PfWeights *weights)

@@ -36,6 +36,7 @@ def lightning(state, callbacks=None, **others):
 
 for name, value in {
         "callback": lightning(under("net.", plain), {"EMACallback": {"ema_state_dict": under("net.", mean)}}),
+        "quoted": lightning(under("net.", plain), {"EMA{'decay': 0.9}": {"ema_weights": under("net.", mean)}}),
         "averaging": lightning(under("model.", mean), averaging_state={"n_averaged": torch.tensor(9)},
                                current_model_state=under("model.", plain)),
         "compiled": lightning(under("model._orig_mod.", plain)),
@@ -60,6 +61,12 @@ is_plain callback.ckpt
 is_mean callback.ckpt callbacks.EMACallback.ema_state_dict
 take 'callback.ckpt#callbacks.EMACallback.ema_state_dict'
 stderr_lacks 'averaged copy lies'
+# Lightning puts quotes into such names; what is printed is what a shell takes.
+take quoted.ckpt
+word=$(sed -n 's/.*lies inside, too: --weights \(.*\) takes it$/\1/p' stderr)
+eval "take $word"
+stderr_lacks 'averaged copy lies'
+is_mean quoted.ckpt "callbacks.EMA{'decay': 0.9}.ema_weights"
 # Lightning's own WeightAveraging: state_dict is the mean.
 take averaging.ckpt
 stderr_has "the tensors under 'model.' are used"

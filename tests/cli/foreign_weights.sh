@@ -49,6 +49,8 @@ archive("net.pt2", net__models__model_DOT_json="{}", net__data__sample_inputs__m
 archive("net.keras", config_DOT_json="{}", model_DOT_weights_DOT_h5="")
 archive("arrays.npz", a_DOT_npy="")
 archive("model.pth", model__data_DOT_pkl=b"\x80\x02ctorch.nn.modules.linear\nLinear\nq\x00)\x81.")
+archive("holder.pth", holder__data_DOT_pkl=b"\x80\x02}q\x00X\x05\x00\x00\x00modelctorch.nn.modules.linear\nLinear\nq\x01)\x81s.")
+archive("thing.pth", thing__data_DOT_pkl=b"\x80\x02cyolo.nn\nThing\nq\x00)\x81.")
 archive("state.pth", state__data_DOT_pkl=b"\x80\x02}q\x00.")
 with open("plain.pth", "wb") as file:
     pickle.dump({"weight": 1}, file)
@@ -61,7 +63,9 @@ for pair in 'net.keras:a model of Keras' 'arrays.npz:arrays of NumPy'; do
   as_weights "${pair%%:*}" "this is ${pair#*:}"
   as_backbone "${pair%%:*}" "it is ${pair#*:}"
 done
-as_weights model.pth "asks for 'torch.nn.modules.linear.Linear'"
+as_weights model.pth "a pickled model (torch.save(model)) of the class 'torch.nn.modules.linear.Linear'" 'torch.save(model.state_dict()'
+as_weights holder.pth 'a checkpoint that holds a pickled module' "asks for 'torch.nn.modules.linear.Linear'" "torch.save(c['state_dict']"
+as_weights thing.pth "asks for 'yolo.nn.Thing'" 'save the tensors alone with torch.save(model.state_dict()'
 as_backbone model.pth 'a pickled model' 'torch.jit.script(model)'
 as_backbone state.pth 'weights without a network' '--weights FILE with --backbone NAME'
 as_weights plain.pth 'a pickle, but not one that torch.save wrote'

@@ -7,6 +7,7 @@ for i in 1 2 3; do for class in a b; do printf 'P5 24 24 255\n%0576d' "$i" > pho
 # theirs/ of the sample under Hugging Face's names, outer/ with more before them, shards/ in three files; deep.safetensors: a ResNet-50 of zeros.
 "$PYTHON" - "$WEIGHTS" << 'END'
 import json
+import math
 import os
 import re
 import struct
@@ -77,6 +78,17 @@ write("theirs/model.safetensors", {theirs(name): tensor for name, tensor in own.
 write("outer.safetensors", {theirs(name, "model.resnet."): tensor for name, tensor in own.items()})
 write("bare.safetensors", {theirs(name, ""): tensor for name, tensor in own.items() if not name.startswith("fc.")})
 write("own/model.safetensors", own)
+# Types that are not read, beside the tensors and in the place of one of them.
+eight = lambda name: ("F8_E4M3", own[name][1], bytes(math.prod(own[name][1])))
+beside = {"layer1.0.conv1.input_scale": ("F8_E8M0", [3], bytes(3)), "packed": ("U32", [2, 1], bytes(8))}
+write("beside/model.safetensors", {**beside, **own})
+write("eight.safetensors", {theirs(name): eight(name) if name == "layer1.0.conv1.weight" else tensor
+                            for name, tensor in own.items()})
+write("all8.safetensors", {"net." + name: eight(name) for name in own if name.endswith("conv1.weight")})
+write("pair/a.safetensors", own)
+write("pair/b.safetensors", beside)
+with open("pair/model.safetensors.index.json", "w") as file:
+    json.dump({"weight_map": {**dict.fromkeys(own, "a.safetensors"), **dict.fromkeys(beside, "b.safetensors")}}, file)
 names = list(own)
 weight_map = {}
 for i in range(3):
@@ -87,7 +99,7 @@ for name, lines in ("model.safetensors", weight_map), ("wrong", {**weight_map, n
         ("outside", {**weight_map, names[0]: "../own/model.safetensors"}):
     with open(f"shards/{name}.index.json", "w") as file:
         json.dump({"metadata": {"total_size": 1}, "weight_map": lines}, file)
-count = lambda shape: 2 * __import__("math").prod(shape)
+count = lambda shape: 2 * math.prod(shape)
 write("deep.safetensors", {theirs(name): ("F16", shape, bytes(count(shape))) for name, shape in resnet50()})
 END
 
@@ -115,9 +127,21 @@ stderr_has 'Hint: these look like resnet50 weights'
 expect 1 extract photos -o d.h5 --backbone resnet18 --weights theirs/model.safetensors
 stderr_has 'Hint: these look like resnet18_w16 weights'
 
+# ---- types that are not read ----
+
+take c.h5 beside
+same_features c.h5
+expect 1 extract photos -o d.h5 --backbone resnet18_w16 --weights eight.safetensors
+stderr_has '1 of 100 tensors do not fit resnet18_w16:'
+stderr_has "'layer1.0.conv1.weight' is F8_E4M3, which is not read, expected (16,16,3,3)"
+expect 1 extract photos -o d.h5 --backbone resnet18_w16 --weights all8.safetensors
+stderr_has "hold no tensors of types that are read; of 9 others 'net.conv1.weight' is F8_E4M3"
+expect 1 extract photos -o d.h5 --backbone resnet18_w16 --weights 'beside/model.safetensors#none'
+stderr_has "'packed'"
+
 # ---- folders ----
 
-for folder in own/ shards; do
+for folder in own/ pair shards; do
   take c.h5 $folder
   same_features c.h5
 done

@@ -13,10 +13,12 @@ import collections
 import hashlib
 import json
 import os
+import pathlib
 import struct
 import subprocess
 import sys
 import tempfile
+import typing
 
 try:
     import torch
@@ -124,6 +126,7 @@ def cases():
               "types of tensors": [torch.HalfTensor, torch.sparse.FloatTensor],
               "more axes than ours": torch.zeros((2,) * 9),
               "types": [torch.int16, torch.strided, torch.Size([2]), torch.device("cpu")],
+              "Python's types": [int, str, range, float, typing.Any, pathlib.PosixPath("a")],
               "containers": [{1, 2}, set(), frozenset("ab"), bytearray(b"abc"), bytearray(), b"",
                              1 + 2j, collections.defaultdict(list)]}
     for label, value in beside.items():
@@ -172,7 +175,8 @@ def refusals(dump, folder):
     good = True
     for label, value, words in [
             ("a call", {"w": torch.zeros(2), "x": Evil()}, "system"),
-            ("a whole module", torch.nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
+            ("a whole module", torch.nn.Linear(2, 2), "a pickled model"),
+            ("a module inside", {"a": 1, "model": torch.nn.Linear(2, 2)}, "a checkpoint that holds a pickled module"),
             ("a tensor alone", torch.zeros(3), "a single tensor"),
             ("no tensors", {"epoch": 3, "lr": 0.5}, "'epoch', 'lr'"),
             ("a quantized tensor", {"q": torch.quantize_per_tensor(
