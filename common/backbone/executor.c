@@ -8,7 +8,8 @@
 #include "common/backbone/loader.h"
 #include "common/engine/engine.h"
 
-/* Without a library of theirs: NVIDIA's, also on boards and under Windows, and AMD's. */
+/* By the files that drivers make, so that no library has to be loaded to know: those of NVIDIA's
+ * cards, of its boards, of any GPU under Windows (WSL), and of AMD's. */
 static bool has_gpu(void)
 {
     static const char *const devices[] = {"/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu",

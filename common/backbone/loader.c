@@ -25,7 +25,7 @@ static const char *const folders[] = {
 
 typedef struct Search {
     char path[2 * PATH_MAX]; /* the file that was tried last */
-    char tried[1600];        /* "\n  <file>: <reason>" for each that failed */
+    char tried[1400];        /* "\n  <file>: <reason>" for each that failed */
     char unmapped[400];      /* "<file>: <reason>" of what memory did not suffice for; or "" */
 } Search;
 
@@ -59,7 +59,7 @@ static int fail_for_memory(const char *what, PfError *err)
         snprintf(limit, sizeof limit, " (ulimit -v allows %llu MB)",
                  (unsigned long long)space.rlim_cur >> 20);
     return pf_fail(err, PF_EXIT_FAILED,
-                   "out of memory while the torch plugin, which runs networks, was loaded: "
+                   "out of memory while the torch plugin was loaded: "
                    "%" PF_SENTENCE ". Hint: libtorch takes more than a gigabyte of addresses%s",
                    what, limit);
 }
@@ -74,7 +74,7 @@ static void end_run(int number)
         fail_for_memory("a library could not begin", &err);
     else
         pf_fail(&err, PF_EXIT_FAILED,
-                "cannot load the torch plugin, which runs networks: a library that it needs could "
+                "cannot load the torch plugin: a library that it needs could "
                 "not begin");
     _exit(pf_log_error(&err));
 }
@@ -174,9 +174,11 @@ int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
     if (!library && *search.unmapped) return fail_for_memory(search.unmapped, err);
     if (!library)
         return pf_fail(err, PF_EXIT_FAILED,
-                       "cannot load the torch plugin, which runs networks:%" PF_SENTENCE "\n"
+                       "cannot load the torch plugin, which runs GPUs, precisions other than fp32 "
+                       "and fine-tuning, and runs and writes TorchScript:%" PF_SENTENCE "\n"
                        "Hint: it is built where libtorch is (apt install libtorch-dev); "
-                       "PERMAFROST_PLUGIN=FILE names one that lies elsewhere",
+                       "PERMAFROST_PLUGIN=FILE names one that lies elsewhere. Built-in networks in "
+                       "fp32 run without it with --device cpu and no PERMAFROST_PLUGIN",
                        search.tried);
     void *symbol = dlsym(library, "pf_backbone_plugin");
     if (!symbol)

@@ -49,6 +49,17 @@ static void close_engine(PfBackbone **out)
     *out = NULL;
 }
 
+/* Large images have large maps: what the user can do about it is said, not only how many bytes. */
+static int fail_for_memory(const PfEnginePlan *plan, int threads, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "out of memory: images of %d x %d take %.0f MB of maps in '%s' for each of %d "
+                   "thread%s. Hint: fewer --threads, or a smaller --crop",
+                   plan->width, plan->height,
+                   (double)(plan->maps_bytes + plan->scratch_bytes) / 1e6, plan->arch->name,
+                   threads, threads == 1 ? "" : "s");
+}
+
 static int set_up(PfBackbone *backbone, const PfBackboneConfig *config, PfError *err)
 {
     if (pf_thread_pool_new(config->threads, &backbone->pool, err)) return -1;
@@ -62,7 +73,7 @@ static int set_up(PfBackbone *backbone, const PfBackboneConfig *config, PfError 
     if (!backbone->arenas) return -1;
     for (int t = 0; t < backbone->threads; t++) {
         backbone->arenas[t] = pf_alloc_aligned(plan->maps_bytes + plan->scratch_bytes, 1, err);
-        if (!backbone->arenas[t]) return -1;
+        if (!backbone->arenas[t]) return fail_for_memory(plan, backbone->threads, err);
     }
     backbone->free_arenas = backbone->threads;
     snprintf(backbone->description, sizeof backbone->description, "C engine, %s, %d thread%s",
@@ -73,10 +84,14 @@ static int set_up(PfBackbone *backbone, const PfBackboneConfig *config, PfError 
 static void say_sizes(const PfBackbone *backbone)
 {
     const PfEnginePlan *plan = backbone->plan;
-    pf_detail("%s: %d steps, the first %d of %d images at a time, of %d the others; packed weights "
-              "%.0f MB, maps and scratch %.0f + %.0f MB a thread; batches of %d",
-              backbone->description, plan->step_count, plan->early_steps, plan->early_images,
-              PF_ENGINE_GROUP, (double)plan->weight_bytes / 1e6, (double)plan->maps_bytes / 1e6,
+    char early[80] = "";
+    if (plan->early_steps)
+        snprintf(early, sizeof early, ", and through the first %d of them %d at a time",
+                 plan->early_steps, plan->early_images);
+    pf_detail("%s: a thread takes up to %d images through %d steps%s; packed weights %.0f MB, maps "
+              "and scratch %.0f + %.0f MB a thread; batches of %d",
+              backbone->description, PF_ENGINE_GROUP, plan->step_count, early,
+              (double)plan->weight_bytes / 1e6, (double)plan->maps_bytes / 1e6,
               (double)plan->scratch_bytes / 1e6, backbone->batch);
 }
 

@@ -151,8 +151,9 @@ static PfEngineStep *add_pointwise(Builder *builder, int node, int x)
     return add_maker(builder, PF_STEP_POINTWISE, node, x);
 }
 
-/* What the last step before the ReLU may be. */
-static bool is_sum_like(const PfEngineStep *step)
+/* Whether what follows the step (a norm, a sum, a ReLU) can be computed by the step itself. Behind
+ * a ReLU nothing can. */
+static bool can_take_in(const PfEngineStep *step)
 {
     return (step->kind == PF_STEP_CONVOLUTION || step->kind == PF_STEP_POINTWISE) && !step->relu;
 }
@@ -161,7 +162,7 @@ static int make_batch_norm(Builder *builder, int node)
 {
     const int x = input_of(builder, node);
     PfEngineStep *before = producer(builder, x);
-    if (builder->open[x] && before->kind == PF_STEP_CONVOLUTION && is_sum_like(before) &&
+    if (builder->open[x] && before->kind == PF_STEP_CONVOLUTION && can_take_in(before) &&
         before->sum < 0 && before->norm < 0) {
         before->norm = node;
         return settle(builder, node, x);
@@ -176,7 +177,7 @@ static int make_relu(Builder *builder, int node)
 {
     const int x = input_of(builder, node);
     PfEngineStep *step = producer(builder, x);
-    if (!builder->open[x] || !is_sum_like(step)) {
+    if (!builder->open[x] || !can_take_in(step)) {
         step = add_pointwise(builder, node, x);
         if (!step) return -1;
     }
@@ -191,10 +192,11 @@ static int make_sum(Builder *builder, int node)
     const bool a_is_later = a->first > b->first;
     const int later = builder->values[inputs[a_is_later ? 0 : 1]];
     const int earlier = builder->values[inputs[a_is_later ? 1 : 0]];
-    if (a->channels != b->channels || a->height != b->height || a->width != b->width)
+    if (a->channels != b->channels || a->height != b->height || a->width != b->width ||
+        a->stride != b->stride) /* as the sum of pixels and of maps with three channels */
         return fail_node(builder, node, "sums of maps that differ in shape");
     PfEngineStep *step = producer(builder, later);
-    if (!builder->open[later] || !is_sum_like(step) || step->sum >= 0) {
+    if (!builder->open[later] || !can_take_in(step) || step->sum >= 0) {
         step = add_pointwise(builder, node, later);
         if (!step) return -1;
     }

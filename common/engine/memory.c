@@ -13,15 +13,16 @@ static const size_t group_bytes = (size_t)96 << 20, stem_bytes = (size_t)32 << 2
 
 /* ---- sums in the place of what they add to ---- */
 
-/* Whether the step may write over a value that it reads. */
+/* Whether the step may write over a value that it reads. A convolution may not over its x: of that
+ * it reads the pixels around each one that it writes. */
 static bool may_write_over(const PfEnginePlan *plan, int s, int value)
 {
     const PfEngineStep *step = &plan->steps[s];
     if (value < 0) return false;
     const PfEngineValue *over = &plan->values[value], *y = &plan->values[step->y];
-    const bool is_read_around =
+    const bool is_its_x =
         step->kind == PF_STEP_CONVOLUTION && plan->values[step->x].home == over->home;
-    return !is_read_around && plan->values[over->home].last == s && over->stride == y->stride &&
+    return !is_its_x && plan->values[over->home].last == s && over->stride == y->stride &&
            pf_engine_value_bytes(over) == pf_engine_value_bytes(y);
 }
 

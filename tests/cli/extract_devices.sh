@@ -46,10 +46,8 @@ unset FAKE_BACKBONE_FAIL_AT
 fake -o failing.h5
 same_cache one.h5 failing.h5
 
-# ---- with libtorch ----
-unset PERMAFROST_PLUGIN
-
 # ---- the C engine, which needs no libtorch: here there is none beside the program ----
+unset PERMAFROST_PLUGIN
 mkdir bin
 cp "$BUILD/bin/extract" bin/
 photos() { "$WORK/bin/extract" photos --backbone resnet18_w16 --weights "$WEIGHTS" "$@"; }

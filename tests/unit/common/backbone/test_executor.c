@@ -1,4 +1,4 @@
-/* Who runs what. */
+/* executor.h: who runs what. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +47,7 @@ START_TEST(networks_go_where_they_can_be_run)
     ck_assert(!is_by_engine(config, "cuda"));
     ck_assert(!is_by_engine(config, "cpu:overlap"));
     ck_assert(!is_by_engine(config, "cpus"));
+    ck_assert(!is_by_engine(config, "cpu,"));
     config.emulate = 1;
     ck_assert(!is_by_engine(config, "cpu"));
     config = plain();
@@ -75,6 +76,8 @@ START_TEST(a_named_plugin_comes_first)
     setenv("PERMAFROST_PLUGIN", "/nonexistent/plugin.so", 1);
     ck_assert_int_eq(pf_backbone_open(&config, "cpu", &plugin, &backbone, &err), -1);
     ck_assert_msg(strstr(err.message, "cannot load the torch plugin") != NULL, "%s", err.message);
+    ck_assert_msg(strstr(err.message, "run without it with --device cpu") != NULL, "%s",
+                  err.message);
     setenv("PERMAFROST_PLUGIN", "", 1);
     ck_assert_int_eq(pf_backbone_open(&config, "cpu", &plugin, &backbone, &err), 0);
     ck_assert_msg(!strncmp(plugin->describe(backbone), "C engine, ", 10), "%s",

@@ -472,6 +472,35 @@ START_TEST(missing_tensors_are_named)
 }
 END_TEST
 
+#ifndef PF_SANITIZED /* sanitizers end the program that asks for more than there can be */
+/* More than any processor can address. */
+START_TEST(memory_for_large_maps_is_short)
+{
+    enum { VAST = 1 << 23 };
+    static const char *const tap = "stem";
+    PfError err = {0};
+    PfBackbone *backbone;
+    Network network;
+    open_network(&network);
+    PfBackboneConfig config = {.arch = &network.arch,
+                               .tensors = network.tensors,
+                               .tensor_count = (size_t)network.tensor_count,
+                               .taps = &tap,
+                               .tap_count = 1,
+                               .input_height = VAST,
+                               .input_width = VAST,
+                               .std = {1, 1, 1},
+                               .threads = 1};
+    ck_assert_int_eq(pf_engine_plugin()->open(&config, &backbone, &err), -1);
+    ck_assert_int_eq(err.exit_code, PF_EXIT_FAILED);
+    ck_assert_msg(strstr(err.message, "out of memory: images of 8388608 x 8388608 take ") &&
+                      strstr(err.message, "for each of 1 thread. Hint: "),
+                  "%s", err.message);
+    close_network(&network);
+}
+END_TEST
+#endif
+
 int main(void)
 {
     Suite *suite = suite_create("engine");
@@ -482,6 +511,9 @@ int main(void)
     tcase_add_test(cases, f16_is_f32_rounded);
     tcase_add_test(cases, large_maps_go_in_parts);
     tcase_add_test(cases, missing_tensors_are_named);
+#ifndef PF_SANITIZED
+    tcase_add_test(cases, memory_for_large_maps_is_short);
+#endif
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
