@@ -9,7 +9,6 @@
 #include "common/arch/ops.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/base/process.h"
 #include "common/thread/parallel.h"
 #include "extract/plan/feature_pass.h"
 #include "extract/plan/identity.h"
@@ -287,18 +286,13 @@ static bool is_empty(const PfJournal *journal)
     return !pf_journal_reject_count(journal);
 }
 
-/* After a signal a slow disk gets longer than all else. */
-#define SETTLING_SECONDS 20
-
 /* Keeps what was computed, by this run or an earlier one, and says so. */
 static void settle(PfExtraction *run, PfError *err)
 {
     int64_t computed = run->stats.images + run->stats.repeated + run->stats.rejected;
     bool is_kept = run->journal != NULL;
-    pf_process_grant_seconds(SETTLING_SECONDS);
-    if (is_kept && pf_journal_sync(run->journal, NULL))
+    if (is_kept && pf_feature_pass_settle(run->journal))
         pf_warn("%s could not be synced: the last seconds may be lost", run->journal_path);
-    pf_process_grant_seconds(PF_PROCESS_GRACE_SECONDS);
     if (is_kept && !computed && is_empty(run->journal)) {
         pf_journal_remove(&run->journal, NULL);
         is_kept = false;

@@ -80,11 +80,12 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);
     char *command = command_line(argc, argv);
     const char *text = command ? command : argv[0];
-    int failed = options->mode == PF_EXTRACT_MERGE
-                     ? merge(options, text, err)
-                     : pf_extraction_run(
-                           options, text,
-                           pf_process_catch_interrupts("the same command goes on from there"), err);
+    int failed =
+        options->mode == PF_EXTRACT_MERGE
+            ? merge(options, text, err)
+            : pf_extraction_run(
+                  options, text,
+                  pf_process_catch_interrupts("the same command goes on where this run was"), err);
     free(command);
     return failed;
 }

@@ -167,6 +167,11 @@ static void sink_progress(void *context, int64_t done)
     pf_progress_update(&run->progress, done, NULL);
 }
 
+static void sink_interrupted(void *context)
+{
+    fflush(((Prediction *)context)->writer.stream); /* its end tells failures */
+}
+
 /* Called when the model, the network and the input are open: from then on only single images can
  * fail. */
 static int begin_output(Prediction *run, PfError *err)
@@ -249,8 +254,11 @@ static int run_pipeline(Prediction *run, PfError *err)
         .output_dtype = PF_DTYPE_F32,
         .batch = session->batch,
     };
-    PfPipelineSink sink = {
-        .context = run, .rows = sink_rows, .rejected = sink_rejected, .progress = sink_progress};
+    PfPipelineSink sink = {.context = run,
+                           .rows = sink_rows,
+                           .rejected = sink_rejected,
+                           .progress = sink_progress,
+                           .interrupted = sink_interrupted};
     pf_progress_start(&run->progress, "images", pf_dataset_count(run->dataset));
     int failed = pf_pipeline_run(run->pipeline, &network, &sink, &run->stats, err);
     pf_progress_end(&run->progress);

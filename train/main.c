@@ -230,8 +230,9 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
         return pf_script_file_trust(options->trust, err);
     } else {
         pf_processors_set(options->threads);
-        interrupted = options->table.interrupted = pf_process_catch_interrupts(
-            "nothing was written, or by fine-tuning a checkpoint of whole epochs alone");
+        interrupted = options->table.interrupted =
+            pf_process_catch_interrupts("no model was written; a fine-tuning with -o goes on from "
+                                        "its last whole epoch by --resume");
         return train(options, err);
     }
     return 0;

@@ -42,10 +42,15 @@ static int program_folder(char folder[PATH_MAX])
 
 /* ---- too little memory ---- */
 
+/* Room for variables of threads, which a process sets aside when it starts; libgomp on ARM wants
+ * more of it than is left later. */
+#define STATIC_TLS "static TLS"
+
 /* What the loader cannot map it does not explain: where addresses are limited, that is why. */
 static bool is_short_of_memory(const char *reason)
 {
     struct rlimit space;
+    if (strstr(reason, STATIC_TLS)) return false;
     if (strstr(reason, strerror(ENOMEM)) || strstr(reason, "cannot allocate")) return true;
     return strstr(reason, "failed to map") && !getrlimit(RLIMIT_AS, &space) &&
            space.rlim_cur != RLIM_INFINITY;
@@ -167,6 +172,12 @@ static void skip_destructors(void)
 
 int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
 {
+    static const char hint[] = "it is built where libtorch is (apt install libtorch-dev); "
+                               "PERMAFROST_PLUGIN=FILE names one that lies elsewhere. Built-in "
+                               "networks in fp32 run without it with --device cpu and no "
+                               "PERMAFROST_PLUGIN";
+    static const char tls_hint[] = "LD_PRELOAD=FILE, the library that is named, has it loaded when "
+                                   "there is room";
     pf_backbone_loader_prepare();
     Search search = {{0}, {0}, {0}};
     skip_destructors(); /* OpenBLAS's waits for threads that may never end */
@@ -176,10 +187,8 @@ int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
         return pf_fail(err, PF_EXIT_FAILED,
                        "cannot load the torch plugin, which runs GPUs, precisions other than fp32 "
                        "and fine-tuning, and runs and writes TorchScript:%" PF_SENTENCE "\n"
-                       "Hint: it is built where libtorch is (apt install libtorch-dev); "
-                       "PERMAFROST_PLUGIN=FILE names one that lies elsewhere. Built-in networks in "
-                       "fp32 run without it with --device cpu and no PERMAFROST_PLUGIN",
-                       search.tried);
+                       "Hint: %s",
+                       search.tried, strstr(search.tried, STATIC_TLS) ? tls_hint : hint);
     void *symbol = dlsym(library, "pf_backbone_plugin");
     if (!symbol)
         return pf_fail(err, PF_EXIT_FAILED,

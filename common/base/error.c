@@ -27,6 +27,6 @@ int pf_fail_errno(PfError *err, const char *format, ...)
     va_end(arguments);
     size_t length = strlen(err->message);
     pf_format(err->message + length, sizeof err->message - length, ": %s", strerror(number));
-    err->exit_code = PF_EXIT_FAILED;
+    err->exit_code = number == EINTR ? PF_EXIT_INTERRUPTED : PF_EXIT_FAILED;
     return -1;
 }

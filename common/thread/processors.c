@@ -97,6 +97,7 @@ void pf_processors_say(void)
 {
     PfProcessors processors = pf_processors();
     if (processors.decided_by)
-        pf_say("%d thread%s (%s)", processors.count, processors.count == 1 ? "" : "s",
-               processors.decided_by);
+        pf_say("%d thread%s (%s)%s", processors.count, processors.count == 1 ? "" : "s",
+               processors.decided_by,
+               atomic_load(&wanted) > 0 ? "" : "; --threads N takes another number");
 }

@@ -22,7 +22,8 @@ PfProcessors pf_processors(void);
 /* --threads: so many from now on, whatever else there is; 0 changes nothing. Call before there are
  * threads. */
 void pf_processors_set(int threads);
-/* "2 threads (SLURM_CPUS_PER_TASK)", where something other than the machine decides. */
+/* "2 threads (SLURM_CPUS_PER_TASK)", where something other than the machine decides, and the option
+ * that stands above it. */
 void pf_processors_say(void);
 
 /* ---- what it is made of, for tests ---- */

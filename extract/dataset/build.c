@@ -220,8 +220,11 @@ static int warn_of_pictures(PfDataset *dataset, PfError *err)
     char *kinds = pf_dataset_kinds_text(&dataset->others, 1, err);
     int failed = !kinds;
     if (kinds && *kinds)
-        failed = pf_dataset_warn(dataset, err, "pictures left out that extract does not read: %s",
-                                 kinds);
+        failed =
+            pf_dataset_warn(dataset, err,
+                            "pictures left out that extract does not read, or that do not begin as "
+                            "their names say: %s",
+                            kinds);
     free(kinds);
     return failed ? -1 : 0;
 }

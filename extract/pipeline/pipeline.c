@@ -231,16 +231,36 @@ static int64_t drain(PfPipeline *pipeline, const PfPipelineSink *sink)
     return pipeline->batch_count;
 }
 
-/* What had been computed when the run was ended is not lost: batches from `number` on, as far as
- * they are there. No other thread runs now. */
-static void drain_rest(PfPipeline *pipeline, int64_t number, const PfPipelineSink *sink)
+/* ---- the end ---- */
+
+/* When the run was ended, a batch that has its features stays as it is. */
+static bool has_features(PfPipeline *pipeline, int64_t number)
+{
+    const PfBatch *batch = pf_ring_at(pipeline, number);
+    pthread_mutex_lock(&pipeline->lock);
+    bool has = number < pipeline->batch_count && batch->number == number && batch->forwarded;
+    pthread_mutex_unlock(&pipeline->lock);
+    return has;
+}
+
+/* What had been computed when the run was ended is not lost: batches from *number on, as far as
+ * they are there. */
+static void drain_rest(PfPipeline *pipeline, int64_t *number, const PfPipelineSink *sink)
 {
     PfError error = {0};
-    for (; number < pipeline->batch_count; number++) {
-        const PfBatch *batch = pf_ring_at(pipeline, number);
-        if (batch->number != number || !batch->forwarded) return;
-        if (drain_batch(pipeline, batch, sink, &error)) return;
+    while (has_features(pipeline, *number)) {
+        const PfBatch *batch = pf_ring_at(pipeline, *number);
+        *number = drain_batch(pipeline, batch, sink, &error) ? pipeline->batch_count : *number + 1;
     }
+}
+
+/* The batches under way may take longer than a process is left after a signal: what is there is
+ * brought to safety first. */
+static void drain_before_waiting(PfPipeline *pipeline, int64_t *number, const PfPipelineSink *sink)
+{
+    if (!is_interrupted(&pipeline->config)) return;
+    drain_rest(pipeline, number, sink);
+    if (sink->interrupted) sink->interrupted(sink->context);
 }
 
 /* ---- the run ---- */
@@ -289,9 +309,10 @@ static void run_threads(PfPipeline *pipeline, const PfPipelineSink *sink)
         pf_ring_stop(pipeline, &error);
     else
         drained = drain(pipeline, sink);
+    if (drained >= 0) drain_before_waiting(pipeline, &drained, sink);
     for (int i = 0; i < forwarding.count; i++) pthread_join(forwarding.threads[i], NULL);
     join_decoding(pipeline);
-    if (drained >= 0) drain_rest(pipeline, drained, sink);
+    if (drained >= 0) drain_rest(pipeline, &drained, sink);
 }
 
 int pf_pipeline_run(PfPipeline *pipeline, const PfPipelineNetwork *network,

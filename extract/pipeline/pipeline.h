@@ -51,6 +51,9 @@ typedef struct PfPipelineSink {
     int (*repeated)(void *context, const PfPipelineRow *row, PfError *err);
     /* After every batch: samples done so far, good and bad. May be NULL. */
     void (*progress)(void *context, int64_t done);
+    /* A signal ended the run. All that was computed has been handed over, but for batches that are
+     * still in a network: the process may be ended before those are there. May be NULL. */
+    void (*interrupted)(void *context);
 } PfPipelineSink;
 
 /* What becomes pixels, and how. */

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/base/process.h"
 #include "common/base/size_text.h"
 #include "extract/pipeline/decode_error.h"
 
@@ -104,6 +105,23 @@ static int sink_repeated(void *context, const PfPipelineRow *row, PfError *err)
 static void sink_progress(void *context, int64_t done)
 {
     pf_progress_update(&((Pass *)context)->progress, done, NULL);
+}
+
+static void sink_interrupted(void *context)
+{
+    const PfFeaturePass *of = ((Pass *)context)->of;
+    if (of->journal) pf_feature_pass_settle(of->journal); /* what fails is said in the end */
+}
+
+/* After a signal a slow disk gets longer than all else. */
+#define SETTLING_SECONDS 20
+
+int pf_feature_pass_settle(PfJournal *journal)
+{
+    pf_process_grant_seconds(SETTLING_SECONDS);
+    int failed = pf_journal_sync(journal, NULL);
+    pf_process_grant_seconds(PF_PROCESS_GRACE_SECONDS);
+    return failed;
 }
 
 /* ---- the pass ---- */
@@ -209,7 +227,8 @@ static int run_pipeline(Pass *pass, PfPipelineStats *stats, PfError *err)
                            .rows = sink_rows,
                            .rejected = sink_rejected,
                            .repeated = sink_repeated,
-                           .progress = sink_progress};
+                           .progress = sink_progress,
+                           .interrupted = sink_interrupted};
     print_memory(pass->of, pf_pipeline_memory(&pass->config, &network));
     if (measure_decode_error(pass->of, err)) return -1;
     pf_progress_start(&pass->progress, "images", pass->config.sample_count);

@@ -26,6 +26,9 @@ typedef struct PfFeaturePass {
  * journal, if not yet synced. */
 int pf_feature_pass_run(const PfFeaturePass *pass, PfPipelineStats *stats, PfError *err);
 
+/* Syncs the journal; after a signal, too, with the time that a slow disk takes. */
+int pf_feature_pass_settle(PfJournal *journal);
+
 /* Fails where so many of the scan's samples are rejected. */
 int pf_feature_pass_check_rejected(const PfDatasetScan *scan, int64_t max_rejected, PfError *err);
 

@@ -33,7 +33,8 @@ typedef struct PfError {
 int pf_fail(PfError *err, PfExit exit_code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As pf_fail, with exit code PF_EXIT_FAILED and ": <strerror(errno)>" appended. */
+/* As pf_fail, with ": <strerror(errno)>" appended, and exit code PF_EXIT_FAILED, or
+ * PF_EXIT_INTERRUPTED where a signal ended what was waited for. */
 int pf_fail_errno(PfError *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #ifdef __cplusplus

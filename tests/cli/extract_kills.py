@@ -3,7 +3,7 @@
 journal cut at every byte or with rubbish at its end. The next run of the same command goes on,
 and what it makes holds the same as if nothing had happened.
 
-usage: extract_kills.py BUILD [PART...]     parts: kills progress signals twice cut rubbish
+usage: extract_kills.py BUILD [PART...]     parts: kills progress signals stuck twice cut rubbish
 PF_SEED=N repeats a run's instants; PF_KILLS=N kills so often.
 """
 import collections
@@ -184,6 +184,23 @@ def signals(folder, wanted, _):
     print("signals: SIGINT and SIGTERM")
 
 
+def stuck(folder, wanted, _):
+    """What waits for the next sync is kept, too, where a batch takes longer than a process is left after
+    a signal."""
+    place, log = new_place(folder, "stuck"), folder / "stuck.log"
+    arguments = command("../images", "out.h5", *options(sync=1000))
+    process = start(arguments, place, FAKE_BACKBONE_MS=10, FAKE_BACKBONE_STUCK_AT=10, FAKE_BACKBONE_LOG=log)
+    wait_computed(process, log, 10 * BATCH)
+    process.send_signal(signal.SIGTERM)
+    result = expect(143, finish(process), "stuck")
+    check("ended at once" in result.err, f"stuck: {result.err}")
+    expect(0, run(arguments, place, FAKE_BACKBONE_LOG=log), "stuck")
+    check_end(place, wanted, "stuck")
+    lost = computed_images(log) - IMAGES
+    check(lost <= BATCH, f"stuck: {lost} images were computed again")
+    print("stuck: what was computed before is kept")
+
+
 def twice(folder, wanted, _):
     place, log = new_place(folder, "twice"), folder / "twice.log"
     arguments = command("../images", "out.h5", *options())
@@ -313,7 +330,8 @@ def foreign(folder, arguments):
 
 # ---- all of it ----
 
-PARTS = {"kills": kills, "progress": progress, "signals": signals, "twice": twice, "cut": cut, "rubbish": rubbish}
+PARTS = {"kills": kills, "progress": progress, "signals": signals, "stuck": stuck, "twice": twice, "cut": cut,
+         "rubbish": rubbish}
 
 
 def body(folder):

@@ -63,7 +63,7 @@ photographs photos 4 2
     wanted=$code
     kill -$signal $pid
     ended_with $wanted
-    stderr_has 'interrupted, and ended at once: the same command goes on from there'
+    stderr_has 'interrupted, and ended at once: the same command goes on where this run was'
     unset FAKE_BACKBONE_MS
     exists stuck.h5.journal
     expect 0 extract_fake photos -o stuck.h5

@@ -5,6 +5,7 @@
  *
  *   FAKE_BACKBONE_LOG=FILE    a line with the number of images for each forward pass
  *   FAKE_BACKBONE_MS=N        a forward pass takes N milliseconds longer
+ *   FAKE_BACKBONE_STUCK_AT=N  the N-th forward pass takes an hour
  *   FAKE_BACKBONE_FAIL_AT=N   the N-th forward pass fails
  *   FAKE_BACKBONE_DEPTH=N     it takes N batches at a time
  *   FAKE_BACKBONE_MEMORY=N    it steps down to at most N images at once
@@ -12,6 +13,7 @@
  *   FAKE_SUFFIX_DIE_AT=N      the N-th step of a fine-tuning kills the process */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -64,10 +66,12 @@ static int open_backbone(const PfBackboneConfig *config, PfBackbone **out, PfErr
 
 static int collect(PfBackbone *backbone, PfError *err)
 {
+    static atomic_long passes;
     long milliseconds = knob("FAKE_BACKBONE_MS");
     struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000};
     log_images(backbone->jobs[0].n);
-    if (milliseconds > 0) nanosleep(&pause, NULL);
+    if (atomic_fetch_add(&passes, 1) + 1 == knob("FAKE_BACKBONE_STUCK_AT")) pause.tv_sec = 3600;
+    if (pause.tv_sec || pause.tv_nsec) nanosleep(&pause, NULL);
     return fake_collect(backbone, err);
 }
 

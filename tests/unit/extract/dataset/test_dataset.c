@@ -421,8 +421,8 @@ START_TEST(pictures_that_are_left_out_are_counted_by_kind)
     make_file("b/untold", "\0\0\0\x0cJXL ", 8);
     ck_assert_int_eq(mkfifo(in_top("b/pipe"), 0600), 0);
     open_dataset(top, NULL);
-    ck_assert(
-        warns_of("pictures left out that extract does not read: 2 HEIC, 1 JPEG XL, 1 JXL, 1 TGA"));
+    ck_assert(warns_of("pictures left out that extract does not read, or that do not begin as "
+                       "their names say: 2 HEIC, 1 JPEG XL, 1 JXL, 1 TGA"));
     ck_assert(remarks("other files, left out: 2 .csv, 2 without an ending, 1 .md"));
     ck_assert(warns_of("images beside the class folders, left out: 'loose', 'loose.jpg'"));
     ck_assert_int_eq(pf_dataset_count(dataset), 2);

@@ -171,7 +171,7 @@ static int run_pipeline(Run run, Seen *seen, PfPipelineStats *stats, PfError *er
         .batch = run.batch ? run.batch : BATCH,
         .depth = run.depth,
     };
-    PfPipelineSink sink = {seen, take_rows, take_rejected, take_repeated, take_progress};
+    PfPipelineSink sink = {seen, take_rows, take_rejected, take_repeated, take_progress, NULL};
     PfPipeline *pipeline = NULL;
     ck_assert_uint_gt(pf_pipeline_memory(&config, &network), 0);
     ck_assert_int_eq(pf_pipeline_open(&config, &pipeline, err), 0);
