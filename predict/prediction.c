@@ -22,6 +22,7 @@
 #include "extract/backbone/session.h"
 #include "extract/dataset/dataset.h"
 #include "extract/dataset/sample_reader.h"
+#include "extract/image/pixel_tap.h"
 #include "extract/pipeline/pipeline.h"
 #include "predict/model/network.h"
 #include "predict/model/scorer.h"
@@ -145,7 +146,8 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
 {
     Prediction *run = context;
     const float *outputs;
-    if (pf_scorer_score(run->scorer, count, features[0], PF_DTYPE_F32, &outputs, err)) return -1;
+    PfDtype dtype = pf_pixel_tap_dtype(run->scorer->tap, run->plan->store);
+    if (pf_scorer_score(run->scorer, count, features[0], dtype, &outputs, err)) return -1;
     for (int i = 0; i < count; i++)
         write_row(run, rows[i].file.path, rows[i].file.width, rows[i].file.height,
                   outputs + (int64_t)i * run->scorer->outputs);
