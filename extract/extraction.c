@@ -154,13 +154,11 @@ static bool is_before(const struct timespec *a, const struct timespec *b)
  * right cache must not look older than they are. */
 static void touch_for_make(const PfExtraction *run)
 {
-    const PfBackbonePlan *plan = run->backbone;
-    const char *inputs[] = {run->options->operand,
-                            plan->script ? plan->script->path : pf_weights_source(plan->weights)};
+    const char *inputs[] = {run->options->operand, pf_backbone_plan_source(run->backbone)};
     struct stat cache = pf_extraction_stat_cache(run), input;
     bool is_list = !strcmp(run->options->operand, "-");
     for (int i = is_list; i < 2; i++)
-        if (!stat(inputs[i], &input) && is_before(&cache.st_mtim, &input.st_mtim))
+        if (inputs[i] && !stat(inputs[i], &input) && is_before(&cache.st_mtim, &input.st_mtim))
             utimensat(AT_FDCWD, run->options->output, NULL, 0);
 }
 
@@ -256,7 +254,8 @@ static int peek_at_journal(PfExtraction *run, PfError *err)
     int64_t rows = 0;
     if (run->options->force) return 0;
     if (pf_journal_peek(run->options->output, &identity, &rows, err)) return -1;
-    int failed = identity && pf_identity_check(run->journal_path, identity, run->backbone, err);
+    int failed =
+        identity && pf_identity_check_journal(run->journal_path, identity, run->backbone, err);
     if (identity && !failed)
         pf_say("%s holds %lld images of an unfinished run, which will not be computed again",
                run->journal_path, (long long)rows);

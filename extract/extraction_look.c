@@ -6,6 +6,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/cache/pixels.h"
 #include "common/file/atomic_file.h"
 #include "common/file/input_file.h"
 #include "common/file/output.h"
@@ -72,35 +73,36 @@ static void print_goes_on(const char *path, const PfBackboneOptions *asked,
                          : "resizes in Pillow 13's");
 }
 
-/* Of the cache, else of the journal that is to become one. */
-static int go_on(PfExtraction *run, PfBackboneOptions *options, PfFileStampSha256 *known,
-                 PfError *err)
+/* What a cache was made with, else the journal that is to become one. */
+typedef struct Begun {
+    const char *path;
+    const char *identity;   /* NULL: nothing has begun */
+    const char *provenance; /* NULL of a journal */
+} Begun;
+
+static int go_on(PfExtraction *run, const Begun *begun, PfBackboneOptions *options, PfError *err)
 {
-    char *begun = NULL;
-    const char *path = run->cache ? run->options->output : run->journal_path;
-    if (run->options->force) return 0;
-    if (!run->cache) pf_journal_begun_with(run->options->output, &begun);
-    const char *found = run->cache ? pf_cache_identity(run->cache) : begun;
-    if (begun) pf_provenance_known_weights(NULL, begun, known);
-    int failed = pf_identity_go_on(path, found, options, err);
-    if (!failed && found) print_goes_on(path, &run->options->backbone, options);
-    free(begun);
-    return failed;
+    if (pf_identity_go_on(begun->path, begun->identity, options, err)) return -1;
+    if (begun->identity) print_goes_on(begun->path, &run->options->backbone, options);
+    return 0;
 }
 
-/* Where weights are neither named nor found, those that the cache was made with are meant. */
-static int open_plan(PfExtraction *run, PfBackboneOptions *options, PfError *err)
+/* Where weights are neither named nor found, those that it was begun with are meant. */
+static int open_plan(PfExtraction *run, const Begun *begun, PfBackboneOptions *options,
+                     PfError *err)
 {
-    if (!run->cache || options->script) return pf_backbone_plan_new(options, &run->backbone, err);
-    cJSON *identity = pf_json_read(pf_cache_identity(run->cache));
-    cJSON *provenance = pf_json_read(pf_cache_provenance(run->cache));
+    if (!begun->identity || options->script)
+        return pf_backbone_plan_new(options, &run->backbone, err);
+    cJSON *identity = pf_json_read(begun->identity);
+    cJSON *provenance = begun->provenance ? pf_json_read(begun->provenance) : NULL;
     const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
     const char *name = pf_json_member_text(backbone, "name");
-    char *by = pf_asprintf(err, "'%s'", run->options->output);
+    char *by = pf_asprintf(err, "'%s'", begun->path);
     PfNotedWeights noted = {.by = by,
                             .source = pf_json_member_text(provenance, "weights_path"),
                             .sha256 = pf_json_member_text(backbone, "weights_sha256")};
-    if (name && !strcmp(name, options->backbone)) options->noted = &noted;
+    if (name && !strcmp(name, options->backbone) && !pf_pixels_lack_weights(backbone))
+        options->noted = &noted;
     int failed = !by || pf_backbone_plan_new(options, &run->backbone, err);
     free(by);
     cJSON_Delete(identity);
@@ -110,20 +112,33 @@ static int open_plan(PfExtraction *run, PfBackboneOptions *options, PfError *err
 
 /* The cache knows what the weights hashed to when it was made: a file that has not been
  * touched since is not read again. */
-static int open_backbone(PfExtraction *run, PfError *err)
+static int open_network(PfExtraction *run, const Begun *begun, PfError *err)
 {
     PfFileStampSha256 known = {0};
     PfBackboneOptions options = run->options->backbone;
-    if (run->cache)
-        pf_provenance_known_weights(pf_cache_provenance(run->cache), pf_cache_identity(run->cache),
-                                    &known);
+    if (begun->identity) pf_provenance_known_weights(begun->provenance, begun->identity, &known);
     options.known = &known;
-    run->journal_path = pf_journal_path(run->options->output, err);
-    if (!run->journal_path || go_on(run, &options, &known, err)) return -1;
+    options.has_features = run->cache && !pf_pixels_are_all_of(run->cache);
+    if (go_on(run, begun, &options, err)) return -1;
     if (pf_script_file_is_meant(options.backbone) &&
         pf_script_file_open(options.backbone, &known, &options.script, err))
         return -1;
-    if (open_plan(run, &options, err)) return -1;
+    return open_plan(run, begun, &options, err);
+}
+
+static int open_backbone(PfExtraction *run, PfError *err)
+{
+    const PfCache *cache = run->cache;
+    char *journal = NULL;
+    run->journal_path = pf_journal_path(run->options->output, err);
+    if (!run->journal_path) return -1;
+    if (!cache && !run->options->force) pf_journal_begun_with(run->options->output, &journal);
+    Begun begun = {.path = cache ? run->options->output : run->journal_path,
+                   .identity = cache ? pf_cache_identity(cache) : journal,
+                   .provenance = cache ? pf_cache_provenance(cache) : NULL};
+    int failed = open_network(run, &begun, err);
+    free(journal);
+    if (failed) return -1;
     run->session.plan = run->backbone;
     run->session.wanted_batch = run->options->batch;
     run->journal_identity = pf_identity_json(run->backbone, NULL, 0, err);
@@ -152,7 +167,7 @@ static int open_journal(PfExtraction *run, PfError *err)
                               .threads = pf_parallel_processor_count()};
     if (pf_journal_open(&config, &run->journal, &identity, err)) return -1;
     if (run->options->force) return 0;
-    return pf_identity_check(run->journal_path, identity, run->backbone, err);
+    return pf_identity_check_journal(run->journal_path, identity, run->backbone, err);
 }
 
 int pf_extraction_take_journal(PfExtraction *run, PfError *err)
@@ -227,15 +242,14 @@ static int match_cache(PfExtraction *run, PfError *err)
         !pf_provenance_is_of_shard(pf_cache_provenance(run->cache), run->options->dataset.shard,
                                    pf_dataset_whole_count(run->dataset)))
         return 0;
+    if (pf_identity_adds_weights(run->cache, run->backbone)) return 0;
     return pf_plan_cache_match(run->cache, run->known, run->scan, run->wanted.taps,
                                run->options->compression, run->options->level, &run->match, err);
 }
 
 int pf_extraction_look(PfExtraction *run, PfError *err)
 {
-    if (run->cache &&
-        pf_identity_check(run->options->output, pf_cache_identity(run->cache), run->backbone, err))
-        return -1;
+    if (run->cache && pf_identity_check_cache(run->cache, run->backbone, err)) return -1;
     pf_dataset_scan_free(&run->scan);
     if (pf_requested_taps_choose(run->backbone, run->cache, &run->session, &run->wanted, err) ||
         pf_extraction_find_rows(run, err) ||
@@ -309,10 +323,9 @@ static int check_images(const PfExtraction *run, PfError *err)
 /* The network's files, where its options or the cache have led to them. */
 static int check_network(const PfExtraction *run, PfError *err)
 {
-    const PfBackbonePlan *plan = run->backbone;
     PfOutput outputs[] = {{"-o", run->options->output, PF_CONTENT_ANY},
                           {"--json", run->options->json, PF_CONTENT_ANY}};
-    const char *source = plan->script ? plan->script->path : pf_weights_source(plan->weights);
+    const char *source = pf_backbone_plan_source(run->backbone);
     const char *what = "the network's weights";
     return pf_output_check_all(outputs, 2, &source, &what, 1, err);
 }

@@ -288,11 +288,11 @@ static const PfOption table[] = {
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
      .argument = "FILE[#KEY]|random:SEED",
      .help = "a .pth or .safetensors file (default: look in torch's hub cache); #KEY: the\n"
-             "dict or the prefix of names in it that is meant"},
+             "dict or the prefix of names in it that is meant; --tap input alone needs none"},
     {.name = "tap", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.taps),
      .argument = "NAME[,NAME...]",
      .help = "nodes or modules whose output is kept: avgpool, layer3, features.10\n"
-             "(default: avgpool; of a TorchScript file all outputs)"},
+             "(default: avgpool; of a TorchScript file all outputs); input: the pixels"},
     {.name = "precision", .kind = PF_OPTION_CALL, .parse = parse_precision,
      .argument = "fp32|bf16|fp16|tf32",
      .help = "of the computation (default fp32); fp16 and tf32 are for GPUs"},

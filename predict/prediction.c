@@ -22,6 +22,7 @@
 #include "extract/backbone/session.h"
 #include "extract/dataset/dataset.h"
 #include "extract/dataset/sample_reader.h"
+#include "extract/image/pixel_tap.h"
 #include "extract/pipeline/pipeline.h"
 #include "predict/model/network.h"
 #include "predict/model/scorer.h"
@@ -145,7 +146,8 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
 {
     Prediction *run = context;
     const float *outputs;
-    if (pf_scorer_score(run->scorer, count, features[0], PF_DTYPE_F32, &outputs, err)) return -1;
+    PfDtype dtype = pf_pixel_tap_dtype(run->scorer->tap, run->plan->store);
+    if (pf_scorer_score(run->scorer, count, features[0], dtype, &outputs, err)) return -1;
     for (int i = 0; i < count; i++)
         write_row(run, rows[i].file.path, rows[i].file.width, rows[i].file.height,
                   outputs + (int64_t)i * run->scorer->outputs);
@@ -291,14 +293,25 @@ static bool is_cache(const char *path)
     return is;
 }
 
+/* What a model takes of a cache's rows: of a fine-tuned one the cut. */
+static bool reads_pixels(const Prediction *run)
+{
+    const char *cut = pf_model_network_finetuned_cut(run->model);
+    return !strcmp(cut ? cut : run->scorer->tap, PF_PIXEL_TAP);
+}
+
 /* The cache's features must be of the model's network, pixels and tap. */
 static int check_cache(const Prediction *run, const PfCache *cache, PfError *err)
 {
     static const char *const keys[] = {"backbone", "preprocess"};
     cJSON *identity = pf_json_read(pf_cache_identity(cache));
-    int failed = 0;
+    cJSON *metadata = cJSON_Duplicate(pf_model_metadata(run->model), 1);
+    int failed = metadata ? 0 : pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    if (reads_pixels(run))
+        pf_pixels_pass_over_weights(cJSON_GetObjectItemCaseSensitive(metadata, "backbone"),
+                                    cJSON_GetObjectItemCaseSensitive(identity, "backbone"));
     for (int i = 0; i < 2 && !failed; i++) {
-        const cJSON *wanted = metadata_object(run, keys[i]);
+        const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(metadata, keys[i]);
         const cJSON *found = cJSON_GetObjectItemCaseSensitive(identity, keys[i]);
         if (!cJSON_IsObject(wanted) || !cJSON_IsObject(found) || cJSON_Compare(wanted, found, 1))
             continue;
@@ -310,6 +323,7 @@ static int check_cache(const Prediction *run, const PfCache *cache, PfError *err
         cJSON_free(right);
     }
     cJSON_Delete(identity);
+    cJSON_Delete(metadata);
     return failed;
 }
 

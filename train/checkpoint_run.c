@@ -147,13 +147,16 @@ char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err)
 
 /* What the run is, as that version writes it; malloc'ed. */
 static char *run_text(const PfCache *cache, const PfTrainOptions *options,
-                      const PfExperiment *experiment, int version, PfError *err)
+                      const PfFinetuneNetwork *network, const PfExperiment *experiment, int version,
+                      PfError *err)
 {
     const PfFinetuneOptions *finetune = &options->finetune;
     pf_json_begin();
     cJSON *json = cJSON_CreateObject();
     if (version > 1) cJSON_AddNumberToObject(json, "version", version);
     add_cache(json, cache);
+    if (network->chose_weights)
+        add_text(json, "weights", pf_json_member_text(network->backbone, "weights_sha256"));
     add_text(json, "finetune", finetune->node);
     add_text(json, "tap", finetune->output);
     add_text(json, "init", finetune->init);
@@ -170,10 +173,11 @@ static char *run_text(const PfCache *cache, const PfTrainOptions *options,
 }
 
 int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
-                           const PfExperiment *experiment, PfCheckpoint **out, PfError *err)
+                           const PfFinetuneNetwork *network, const PfExperiment *experiment,
+                           PfCheckpoint **out, PfError *err)
 {
-    char *run = run_text(cache, options, experiment, VERSION, err);
-    char *run_of_before = run ? run_text(cache, options, experiment, 1, err) : NULL;
+    char *run = run_text(cache, options, network, experiment, VERSION, err);
+    char *run_of_before = run ? run_text(cache, options, network, experiment, 1, err) : NULL;
     char *path = run_of_before ? pf_checkpoint_run_path(options, err) : NULL;
     int failed = !path || pf_checkpoint_new(path, run, out, err);
     if (!failed && pf_checkpoint_take_also(*out, run_of_before, err)) {

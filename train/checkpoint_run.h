@@ -13,8 +13,10 @@ bool pf_checkpoint_run_has_place(const PfTrainOptions *options);
 /* <output>.checkpoint, malloc'ed. */
 char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err);
 
-/* The checkpoint at that path, of this cache and all settings that the result depends on. */
+/* The checkpoint at that path, of this cache and network and all settings that the result depends
+ * on. */
 int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
-                           const PfExperiment *experiment, PfCheckpoint **out, PfError *err);
+                           const PfFinetuneNetwork *network, const PfExperiment *experiment,
+                           PfCheckpoint **out, PfError *err);
 
 #endif

@@ -31,23 +31,35 @@ static const char *module_name(const cJSON *backbone, const char *tap, int rank)
                : "head";
 }
 
+/* NULL where only a head was trained. */
+static const PfFinetuneNetwork *network_of(const PfTrainRun *run)
+{
+    return run->sweep->finetune ? pf_finetune_network(run->sweep->finetune) : NULL;
+}
+
 static void add_copy(cJSON *object, const char *key, const cJSON *identity)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(identity, key);
     cJSON_AddItemToObject(object, key, item ? cJSON_Duplicate(item, 1) : cJSON_CreateNull());
 }
 
-/* Where extract found the network: predict looks there first. */
-static void add_sources(cJSON *json, const PfCache *cache)
+/* Where extract found the network, or this run its weights: predict looks there first. */
+static int add_sources(cJSON *json, const PfTrainRun *run, PfError *err)
 {
     static const char *const keys[] = {"backbone_path", "weights_path"};
-    cJSON *provenance = pf_json_read(pf_cache_provenance(cache));
+    const PfFinetuneNetwork *network = network_of(run);
+    cJSON *provenance = pf_json_read(pf_cache_provenance(run->cache));
     cJSON *sources = cJSON_AddObjectToObject(json, "sources");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const cJSON *path = cJSON_GetObjectItemCaseSensitive(provenance, keys[i]);
         if (path) cJSON_AddItemToObject(sources, keys[i], cJSON_Duplicate(path, 1));
     }
     cJSON_Delete(provenance);
+    if (!network || !network->chose_weights) return 0;
+    char *path = pf_weights_noted_source(network->weights, err);
+    if (path) cJSON_AddStringToObject(sources, "weights_path", path);
+    free(path);
+    return path ? 0 : -1;
 }
 
 /* Which tensors of the network the file holds in place of the original's, and the tap from
@@ -65,14 +77,18 @@ static void add_finetune(cJSON *json, const PfTrainRun *run)
 }
 
 static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
-                            const PfHeadTensors *tensors)
+                            const PfHeadTensors *tensors, PfError *err)
 {
+    const PfFinetuneNetwork *network = network_of(run);
     PfShape tap_shape;
     const char *tap = pf_train_run_head_tap(run, &tap_shape);
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "version",
                             run->sweep->finetune ? PF_MODEL_VERSION_FINETUNED : PF_MODEL_VERSION);
-    add_copy(json, "backbone", identity);
+    if (network)
+        cJSON_AddItemToObject(json, "backbone", cJSON_Duplicate(network->backbone, 1));
+    else
+        add_copy(json, "backbone", identity);
     cJSON_AddStringToObject(json, "tap", tap);
     cJSON *shape = cJSON_AddArrayToObject(json, "tap_shape");
     for (int i = 0; i < tap_shape.rank; i++)
@@ -80,7 +96,7 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
     if (run->sweep->finetune) add_finetune(json, run);
     add_copy(json, "preprocess", identity);
     add_copy(json, "precision", identity);
-    add_sources(json, run->cache);
+    int failed = add_sources(json, run, err);
     cJSON_AddItemToObject(json, "layers", cJSON_Duplicate(tensors->layers, 1));
     cJSON_AddItemToObject(json, "targets", cJSON_Duplicate(tensors->targets, 1));
     cJSON *metrics = cJSON_AddObjectToObject(json, "metrics");
@@ -89,7 +105,9 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
             cJSON_AddItemToObject(metrics, pf_split_names[split],
                                   pf_result_split(run, (PfSplit)split, false));
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
-    return json;
+    if (!failed) return json;
+    cJSON_Delete(json);
+    return NULL;
 }
 
 /* The head's tensors, then the suffix's. *all: to be freed, what it lists is lent. */
@@ -126,8 +144,8 @@ int pf_head_model_write(const char *path, const PfTrainRun *run, bool *knows_bac
                             module_name(backbone, tap, shape.rank),
                             standardized ? sweep->mean : NULL, sweep->scale, &tensors, err);
     if (!failed) {
-        cJSON *metadata = metadata_json(run, identity, &tensors);
-        failed = list_tensors(run, &tensors, &all, &count, err) ||
+        cJSON *metadata = metadata_json(run, identity, &tensors, err);
+        failed = !metadata || list_tensors(run, &tensors, &all, &count, err) ||
                  pf_model_write(path, all, count, metadata, err);
         free(all);
         cJSON_Delete(metadata);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/size_text.h"
 #include "common/cache/split.h"
@@ -151,6 +152,10 @@ static void print_finetune(const PfTrainOptions *options, const PfSweep *sweep)
            options->warm_head ? ", after a head alone" : "",
            options->finetune.train_batch_norm ? "learning" : "frozen",
            network->plugin->suffix->describe(network->suffix));
+    if (network->chose_weights)
+        pf_say("weights: %s, sha256 %.8s; the cache of pixels names none",
+               pf_weights_source(network->weights),
+               pf_json_member_text(network->backbone, "weights_sha256"));
 }
 
 static void print_sweep(const PfTrainOptions *options, const PfSweep *sweep)

@@ -525,8 +525,8 @@ static int open_checkpoint(Runner *runner, PfError *err)
                                  : "needs -o FILE: the checkpoint lies beside it");
     if (!has_place || runner->trial_total > 1) return 0;
     PfCheckpoint **checkpoint = &runner->sweep->checkpoint;
-    if (pf_checkpoint_run_open(runner->cache, options, &runner->sweep->settings[0].experiment,
-                               checkpoint, err))
+    if (pf_checkpoint_run_open(runner->cache, options, pf_finetune_network(runner->sweep->finetune),
+                               &runner->sweep->settings[0].experiment, checkpoint, err))
         return -1;
     if (!options->resume && !access(pf_checkpoint_path(*checkpoint), F_OK))
         pf_say("starting over '%s'; --resume would go on with it", pf_checkpoint_path(*checkpoint));

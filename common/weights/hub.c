@@ -54,10 +54,18 @@ static const char *hash_in_name(const char *file)
     return dash && strspn(dash + 1, "0123456789abcdef") >= HASH_DIGITS ? dash + 1 : NULL;
 }
 
-static bool has_published_hash(PfWeights *weights, const PfWeightsEntry *entry)
+/* sha256 may be NULL: no file has that. */
+static bool has_hash(const PfWeightsEntry *entry, const char *sha256)
 {
     const char *hash = hash_in_name(entry->file);
-    return hash && !strncmp(pf_weights_sha256(weights), hash, HASH_DIGITS);
+    return hash && sha256 && !strncmp(sha256, hash, HASH_DIGITS);
+}
+
+const PfWeightsEntry *pf_weights_published(const PfArch *arch, const char *sha256)
+{
+    for (int i = 0; i < arch->weights_count; i++)
+        if (has_hash(&arch->weights[i], sha256)) return &arch->weights[i];
+    return NULL;
 }
 
 /* Opens a file that has a published name and checks that it has the hash. */
@@ -66,7 +74,7 @@ static int open_published(const char *path, const PfWeightsEntry *entry,
 {
     if (pf_weights_open(path, out, err)) return -1;
     pf_weights_recall_sha256(*out, known);
-    if (has_published_hash(*out, entry)) return 0;
+    if (has_hash(entry, pf_weights_sha256(*out))) return 0;
     pf_fail(err, PF_EXIT_FAILED,
             "weights '%s': its SHA-256 begins with %.*s, its name says %.*s: the download is "
             "damaged or this is another file. Remove it and fetch %s%s again",
@@ -110,13 +118,6 @@ static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubF
     return -1;
 }
 
-/* Whether a file of that published name can be the noted one. */
-static bool has_noted_hash(const PfWeightsEntry *entry, const PfNotedWeights *noted)
-{
-    const char *hash = hash_in_name(entry->file);
-    return hash && noted->sha256 && !strncmp(noted->sha256, hash, HASH_DIGITS);
-}
-
 /* 1: opened, 0: not there, -1: failed. noted may be NULL. */
 static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNotedWeights *noted,
                        const PfFileStampSha256 *known, PfWeights **out,
@@ -124,7 +125,7 @@ static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNo
 {
     int result = 0;
     for (int w = 0; w < arch->weights_count && !result; w++) {
-        if (noted && noted->no_others && !has_noted_hash(&arch->weights[w], noted)) continue;
+        if (noted && noted->no_others && !has_hash(&arch->weights[w], noted->sha256)) continue;
         for (int f = 0; f < folders->count && !result; f++) {
             result = try_folder(folders->paths[f], &arch->weights[w], known, out, err);
             if (result > 0) *entry = &arch->weights[w];
@@ -159,7 +160,7 @@ static void print_where_published(const PfArch *arch, const HubFolders *folders,
     PfError where = {0}, sentence;
     if (!err) return;
     for (int w = 0; w < arch->weights_count; w++) {
-        if (!has_noted_hash(&arch->weights[w], noted)) continue;
+        if (!has_hash(&arch->weights[w], noted->sha256)) continue;
         sentence = *err;
         not_found(arch, &arch->weights[w], folders, &where);
         pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE "\n%" PF_SENTENCE, sentence.message,
@@ -287,7 +288,6 @@ int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha25
         return -1;
     }
     pf_weights_recall_sha256(*out, known);
-    for (int i = 0; i < arch->weights_count && !*entry; i++)
-        if (has_published_hash(*out, &arch->weights[i])) *entry = &arch->weights[i];
+    if (arch->weights_count) *entry = pf_weights_published(arch, pf_weights_sha256(*out));
     return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -392,6 +393,14 @@ const char *pf_weights_source(const PfWeights *weights)
 const char *pf_weights_entry(const PfWeights *weights)
 {
     return *weights->entry ? weights->entry : NULL;
+}
+
+char *pf_weights_noted_source(const PfWeights *weights, PfError *err)
+{
+    char absolute[PATH_MAX];
+    const char *source = pf_weights_source(weights), *entry = pf_weights_entry(weights);
+    const char *path = realpath(source, absolute) ? absolute : source;
+    return entry ? pf_asprintf(err, "%s#%s", path, entry) : pf_strdup(path, err);
 }
 
 const char *pf_weights_still_there(const char *noted)

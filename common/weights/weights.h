@@ -64,6 +64,9 @@ int pf_weights_find_noted(const PfArch *arch, const PfNotedWeights *noted,
                           const PfFileStampSha256 *known, PfWeights **out,
                           const PfWeightsEntry **entry, PfError *err);
 
+/* The published set whose file has that SHA-256, which may be NULL; static, or NULL. */
+const PfWeightsEntry *pf_weights_published(const PfArch *arch, const char *sha256);
+
 void pf_weights_close(PfWeights **weights);
 
 /* All lent until pf_weights_close. Tensors in file order, names after stripping. */
@@ -73,6 +76,9 @@ const char *pf_weights_source(const PfWeights *weights); /* path, or "random:0" 
 /* The entry of the file that they are, where that is another than programs chose before there were
  * entries; else NULL. */
 const char *pf_weights_entry(const PfWeights *weights);
+/* The source as caches and models note it: FILE or FILE#KEY, as --weights takes it, with an
+ * absolute path; malloc'ed. */
+char *pf_weights_noted_source(const PfWeights *weights, PfError *err);
 /* The source as a cache or a model notes it, FILE or FILE#KEY, or a TorchScript file's path, if it
  * can still be had; else NULL, as for NULL. */
 const char *pf_weights_still_there(const char *noted);

@@ -93,9 +93,36 @@ static int find_arch(const char *name, PfArch **out, PfError *err)
 
 static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
-    const PfWeightsEntry *entry = NULL;
     plan->name = pf_strdup(options->backbone, err);
-    if (!plan->name || find_arch(options->backbone, &plan->arch, err)) return -1;
+    return plan->name ? find_arch(options->backbone, &plan->arch, err) : -1;
+}
+
+/* Weights that are named are read, so that the cache tells which they were. */
+static bool needs_weights(const PfBackbonePlan *plan, const PfBackboneOptions *options)
+{
+    if (!plan->arch) return false;
+    for (int t = 0; t < plan->tap_count; t++)
+        if (!pf_pixel_tap_is(plan->taps[t])) return true;
+    return options->weights || options->has_features;
+}
+
+/* Pixels alone need no weights; those that were noted are kept, wherever they are now. */
+static void keep_noted_weights(PfBackbonePlan *plan, const PfBackboneOptions *options)
+{
+    const char *sha256 = options->noted ? options->noted->sha256 : NULL;
+    const PfWeightsEntry *entry = pf_weights_published(plan->arch, sha256);
+    plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
+    if (sha256) snprintf(plan->sha256, sizeof plan->sha256, "%s", sha256);
+}
+
+static int find_weights(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const PfWeightsEntry *entry = NULL;
+    if (!plan->arch) return 0;
+    if (!needs_weights(plan, options)) {
+        keep_noted_weights(plan, options);
+        return 0;
+    }
     if (options->weights ? pf_weights_load(plan->arch, options->weights, options->known,
                                            &plan->weights, &entry, err)
                          : pf_weights_find_noted(plan->arch, options->noted, options->known,
@@ -164,7 +191,8 @@ static int check_network(const PfBackbonePlan *plan, PfError *err)
     for (int i = 0; i < plan->tap_count && !failed; i++) {
         int node;
         failed = pf_arch_find_tap(plan->arch, plan->taps[i], &node, err);
-        if (!failed) failed = pf_weights_check(plan->weights, plan->arch, node, err);
+        if (!failed && plan->weights)
+            failed = pf_weights_check(plan->weights, plan->arch, node, err);
     }
     free(shapes);
     return failed;
@@ -187,8 +215,8 @@ int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out,
     plan->views = options->views;
     plan->view_seed = options->view_seed;
     int failed = script ? use_torchscript(plan, options, err) : use_builtin(plan, options, err);
-    if (failed || apply_preprocess(&plan->preprocess, options, err) ||
-        choose_taps(plan, options, err) || check_network(plan, err)) {
+    if (failed || choose_taps(plan, options, err) || find_weights(plan, options, err) ||
+        apply_preprocess(&plan->preprocess, options, err) || check_network(plan, err)) {
         pf_backbone_plan_free(&plan);
         return -1;
     }
@@ -209,10 +237,30 @@ void pf_backbone_plan_free(PfBackbonePlan **plan)
     *plan = NULL;
 }
 
+const char *pf_backbone_plan_source(const PfBackbonePlan *plan)
+{
+    if (plan->script) return plan->script->path;
+    return plan->weights ? pf_weights_source(plan->weights) : NULL;
+}
+
+/* Another program may have added taps to the cache after this one has looked. */
+static int check_weights(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
+                         PfError *err)
+{
+    for (int t = 0; plan->arch && !plan->weights && t < tap_count; t++)
+        if (!pf_pixel_tap_is(taps[t]))
+            return pf_fail(err, PF_EXIT_FAILED,
+                           "tap '%s' needs the weights of %s, and this run began with pixels "
+                           "alone. Hint: begin it again",
+                           taps[t], plan->name);
+    return 0;
+}
+
 int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
                           const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
                           PfBackbone **backbone, PfError *err)
 {
+    if (check_weights(plan, taps, tap_count, err)) return -1;
     PfBackboneConfig config = {
         .arch = plan->arch,
         .tensors = plan->tensors,
@@ -241,8 +289,9 @@ cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)
     cJSON *identity = cJSON_CreateObject();
     cJSON *backbone = cJSON_AddObjectToObject(identity, "backbone");
     if (plan->arch) cJSON_AddStringToObject(backbone, "name", plan->name);
-    cJSON_AddStringToObject(backbone, plan->arch ? "weights_sha256" : "torchscript_sha256",
-                            plan->sha256);
+    if (*plan->sha256)
+        cJSON_AddStringToObject(backbone, plan->arch ? "weights_sha256" : "torchscript_sha256",
+                                plan->sha256);
     cJSON_AddItemToObject(identity, "preprocess", pf_preprocess_json_new(&plan->preprocess));
     cJSON_AddNumberToObject(identity, "views", plan->views);
     if (plan->views > 1) {

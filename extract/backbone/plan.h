@@ -19,7 +19,8 @@
 typedef struct PfBackboneOptions {
     const char *backbone; /* a built-in name: never a path, wherever it comes from */
     PfScriptFile *script; /* the user's own network in its place, or NULL; the plan takes it over */
-    const char *weights;  /* FILE or random:SEED; NULL = look in torch's hub cache */
+    const char *weights;  /* FILE or random:SEED; NULL = look in torch's hub cache, but not for
+                             pixels alone, which need none */
     const char *taps;     /* comma-separated; NULL = the network's default (TorchScript: all) */
     int resize, crop;     /* -1 = as the weights ask */
     int squash;
@@ -40,6 +41,7 @@ typedef struct PfBackboneOptions {
     const char *device;             /* see device_list.h */
     const PfFileStampSha256 *known; /* of the weights, or NULL: see weights.h */
     const PfNotedWeights *noted;    /* those that are meant where `weights` is NULL; may be NULL */
+    bool has_features;              /* the cache that they go into has other taps than pixels */
 } PfBackboneOptions;
 
 PfBackboneOptions pf_backbone_options_default(void);
@@ -48,11 +50,12 @@ typedef struct PfBackbonePlan {
     char *name;             /* "resnet18"; of a TorchScript file its file name */
     PfScriptFile *script;   /* NULL for built-in networks */
     PfArch *arch;           /* NULL for TorchScript */
-    PfWeights *weights;     /* NULL for TorchScript */
+    PfWeights *weights;     /* NULL for TorchScript, and where there are pixels alone */
     PfNamedTensor *tensors; /* that run: those of weights, lent; of TorchScript those that take the
                                place of the file's own: none. The array is owned */
     size_t tensor_count;
-    char sha256[PF_SHA256_TEXT_SIZE]; /* of the weights, or of the TorchScript file */
+    char sha256[PF_SHA256_TEXT_SIZE]; /* of the weights, or of the TorchScript file; of pixels
+                                         alone the noted one, else "" */
     PfFileStamp stamp;                /* of that file; mtime_ns 0 where it tells nothing */
     PfPreprocess preprocess;
     int views; /* of each image, at least 1 */
@@ -81,6 +84,9 @@ typedef struct PfBackbonePlace {
 int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
                           const PfBackbonePlace *place, const PfBackbonePlugin **plugin,
                           PfBackbone **backbone, PfError *err);
+
+/* The file that the network or its weights come from, or "random:0"; NULL: pixels alone. Lent. */
+const char *pf_backbone_plan_source(const PfBackbonePlan *plan);
 
 /* {"backbone": {"name", "weights_sha256"} or {"torchscript_sha256"}, "preprocess", "views",
  * of several "view_seed" and "view_recipe", "precision", "store"}: all that decides the numbers of

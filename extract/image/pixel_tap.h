@@ -5,9 +5,8 @@
 
 #include <stdbool.h>
 
+#include "common/cache/pixels.h"
 #include "permafrost/backbone.h"
-
-#define PF_PIXEL_TAP "input"
 
 bool pf_pixel_tap_is(const char *tap);
 /* What rows of the tap are, where those of others are `features`. */

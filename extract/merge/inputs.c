@@ -9,6 +9,7 @@
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/cache/pixels.h"
 #include "common/file/path.h"
 #include "extract/merge/internal.h"
 #include "extract/plan/identity.h"
@@ -79,6 +80,9 @@ int pf_merge_check_identity(const PfCache *first, const PfCache *other, PfError 
 {
     cJSON *left = read_identity(first, err), *right = left ? read_identity(other, err) : NULL;
     char *notes = NULL;
+    if (right && pf_pixels_are_all_of(first) && pf_pixels_are_all_of(other))
+        pf_pixels_pass_over_weights(cJSON_GetObjectItemCaseSensitive(left, "backbone"),
+                                    cJSON_GetObjectItemCaseSensitive(right, "backbone"));
     int differences =
         right ? pf_identity_diff(left, "the first has", right, "the second", &notes, err) : -1;
     if (differences > 0)

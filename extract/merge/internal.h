@@ -39,7 +39,8 @@ void pf_merge_inputs_free(PfMergeInputs *inputs);
 
 /* That no shard is missing or there twice. */
 int pf_merge_check_shards(const PfMergeInputs *inputs, PfError *err);
-/* Another identity, its taps apart, is PF_EXIT_IDENTITY. */
+/* Another identity, its taps apart, is PF_EXIT_IDENTITY. Of pixels alone one may lack the weights
+ * that the other names. */
 int pf_merge_check_identity(const PfCache *first, const PfCache *other, PfError *err);
 
 /* Which input row `row` of the merged cache comes from; guess: where to look first. */

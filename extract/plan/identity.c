@@ -6,6 +6,7 @@
 
 #include "common/base/json.h"
 #include "common/base/printable.h"
+#include "common/cache/pixels.h"
 
 #define TAPS "taps"
 
@@ -102,24 +103,40 @@ int pf_identity_diff(const cJSON *left, const char *left_has, const cJSON *right
     return diff.count;
 }
 
+static cJSON *backbone_of(const cJSON *identity)
+{
+    return cJSON_GetObjectItemCaseSensitive(identity, "backbone");
+}
+
+static bool names_no_weights(const char *identity)
+{
+    cJSON *object = pf_json_read(identity);
+    bool lacks = pf_pixels_lack_weights(backbone_of(object));
+    cJSON_Delete(object);
+    return lacks;
+}
+
 /* The number of differences; -1 on failure. */
-static int compare(const char *path, const char *found, const char *wanted, char **notes,
-                   PfError *err)
+static int compare(const char *path, const char *found, const char *wanted, bool of_pixels,
+                   char **notes, PfError *err)
 {
     cJSON *left = pf_json_parse_or_empty(found, path, "identity", err);
     cJSON *right = pf_json_parse(wanted, path, "identity", err);
     int differences = -1;
-    if (left && right)
+    if (left && right) {
+        if (of_pixels) pf_pixels_pass_over_weights(backbone_of(left), backbone_of(right));
         differences = pf_identity_diff(left, "the cache has", right, "asked for", notes, err);
+    }
     cJSON_Delete(left);
     cJSON_Delete(right);
     return differences;
 }
 
-int pf_identity_check(const char *path, const char *found, const PfBackbonePlan *plan, PfError *err)
+static int check(const char *path, const char *found, const PfBackbonePlan *plan, bool of_pixels,
+                 PfError *err)
 {
     char *notes = NULL, *wanted = pf_identity_json(plan, NULL, 0, err);
-    int differences = wanted ? compare(path, found, wanted, &notes, err) : -1;
+    int differences = wanted ? compare(path, found, wanted, of_pixels, &notes, err) : -1;
     if (differences > 0)
         pf_fail(err, PF_EXIT_IDENTITY,
                 "'%s' holds features of another kind:%" PF_SENTENCE
@@ -129,4 +146,30 @@ int pf_identity_check(const char *path, const char *found, const PfBackbonePlan 
     free(notes);
     free(wanted);
     return differences ? -1 : 0;
+}
+
+int pf_identity_check_cache(const PfCache *cache, const PfBackbonePlan *plan, PfError *err)
+{
+    return check(pf_cache_path(cache), pf_cache_identity(cache), plan, pf_pixels_are_all_of(cache),
+                 err);
+}
+
+int pf_identity_check_journal(const char *path, const char *found, const PfBackbonePlan *plan,
+                              PfError *err)
+{
+    if (!plan->arch || !*plan->sha256) return check(path, found, plan, true, err);
+    if (!names_no_weights(found)) return check(path, found, plan, false, err);
+    if (check(path, found, plan, true, err)) return -1;
+    return pf_fail(err, PF_EXIT_IDENTITY,
+                   "'%s' holds pixels of an unfinished run that needed no weights, and this one "
+                   "has some (SHA-256 %.8s). Hint: finish that one first, with --tap " PF_PIXEL_TAP
+                   " and without --weights; this command then adds to its cache. --force begins "
+                   "anew",
+                   path, plan->sha256);
+}
+
+bool pf_identity_adds_weights(const PfCache *cache, const PfBackbonePlan *plan)
+{
+    return plan->arch && *plan->sha256 && pf_pixels_are_all_of(cache) &&
+           names_no_weights(pf_cache_identity(cache));
 }

@@ -12,11 +12,16 @@
 char *pf_identity_json(const PfBackbonePlan *plan, const PfCacheTap *taps, int tap_count,
                        PfError *err);
 
-/* Compares an identity found in the file `path` with the plan's, but for the taps.
- * Another one is PF_EXIT_IDENTITY; the message names each field that differs, with both
- * values. */
-int pf_identity_check(const char *path, const char *found, const PfBackbonePlan *plan,
-                      PfError *err);
+/* Compare the identity of a cache, or that which the journal `path` was begun with, with the
+ * plan's, but for the taps. Another one is PF_EXIT_IDENTITY; the message names each field that
+ * differs, with both values. Pixels do not depend on weights: a cache of them alone that names none
+ * goes on with any, and pixels go into a journal of whatever weights. But a journal that names none
+ * takes no features, as nothing would tell it of which weights they are. */
+int pf_identity_check_cache(const PfCache *cache, const PfBackbonePlan *plan, PfError *err);
+int pf_identity_check_journal(const char *path, const char *found, const PfBackbonePlan *plan,
+                              PfError *err);
+/* Whether the cache is of pixels alone and names no weights, and the plan does. */
+bool pf_identity_adds_weights(const PfCache *cache, const PfBackbonePlan *plan);
 
 /* Compares two objects, either of which may be NULL, and members that are objects member by
  * member; "taps" of the outermost is left out. The number of differences, -1 on failure.

@@ -10,23 +10,26 @@
 #include "common/base/json.h"
 #include "common/cache/split.h"
 
+#define WEIGHTS_STAMP_KEY "weights_stamp"
+
 static void add_path(cJSON *object, const char *key, const char *path)
 {
     char absolute[PATH_MAX];
     cJSON_AddStringToObject(object, key, realpath(path, absolute) ? absolute : path);
 }
 
-/* FILE or FILE#KEY, as --weights takes it. */
-static void add_weights_path(cJSON *object, const PfWeights *weights)
+static void add_copy(cJSON *object, const char *key, const cJSON *from)
 {
-    char absolute[PATH_MAX], text[PATH_MAX + 256];
-    const char *path = pf_weights_source(weights), *entry = pf_weights_entry(weights);
-    if (!entry) {
-        add_path(object, "weights_path", path);
-        return;
-    }
-    snprintf(text, sizeof text, "%s#%s", realpath(path, absolute) ? absolute : path, entry);
-    cJSON_AddStringToObject(object, "weights_path", text);
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(from, key);
+    if (item) cJSON_AddItemToObject(object, key, cJSON_Duplicate(item, 1));
+}
+
+static int add_weights_path(cJSON *object, const PfWeights *weights, PfError *err)
+{
+    char *path = pf_weights_noted_source(weights, err);
+    if (path) cJSON_AddStringToObject(object, "weights_path", path);
+    free(path);
+    return path ? 0 : -1;
 }
 
 /* What --merge puts them in order by, and misses one by. */
@@ -88,14 +91,14 @@ static void add_stamp(cJSON *object, const PfFileStamp *stamp)
     char text[96];
     snprintf(text, sizeof text, "%" PRIu64 " %" PRId64 " %" PRId64, stamp->size_bytes,
              stamp->mtime_ns, stamp->ctime_ns);
-    if (stamp->mtime_ns) cJSON_AddStringToObject(object, "weights_stamp", text);
+    if (stamp->mtime_ns) cJSON_AddStringToObject(object, WEIGHTS_STAMP_KEY, text);
 }
 
 static int read_known_weights(const cJSON *provenance, const cJSON *identity,
                               PfFileStampSha256 *known)
 {
     const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
-    const char *stamp = pf_json_member_text(provenance, "weights_stamp");
+    const char *stamp = pf_json_member_text(provenance, WEIGHTS_STAMP_KEY);
     const char *sha256 = pf_json_member_text(backbone, "weights_sha256");
     if (!sha256) sha256 = pf_json_member_text(backbone, "torchscript_sha256");
     if (!sha256 || strlen(sha256) != PF_SHA256_TEXT_SIZE - 1) return -1;
@@ -138,6 +141,23 @@ static bool holds(const cJSON *list, const char *text)
     return false;
 }
 
+/* Where the network's numbers come from. A plan without weights that has their SHA-256 has it from
+ * the cache of before, which says the rest. */
+static int add_source(cJSON *object, const PfBackbonePlan *plan, const cJSON *previous,
+                      PfError *err)
+{
+    if (plan->script) {
+        add_path(object, "backbone_path", plan->script->path);
+    } else if (plan->weights) {
+        if (add_weights_path(object, plan->weights, err)) return -1;
+    } else if (*plan->sha256) {
+        add_copy(object, "weights_path", previous);
+        add_copy(object, WEIGHTS_STAMP_KEY, previous);
+    }
+    add_stamp(object, &plan->stamp);
+    return 0;
+}
+
 /* The last runtime, and in the list those that rows kept from before came from. */
 static void add_runtimes(cJSON *object, const char *runtime, const cJSON *previous)
 {
@@ -165,13 +185,12 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));
     add_shard(object, provenance->shard, pf_dataset_whole_count(provenance->dataset));
     add_rules(object, &provenance->rules);
-    if (plan->script)
-        add_path(object, "backbone_path", plan->script->path);
-    else
-        add_weights_path(object, plan->weights);
-    add_stamp(object, &plan->stamp);
+    int failed = add_source(object, plan, previous, err);
     add_runtimes(object, provenance->runtime, previous);
     if (provenance->batch) cJSON_AddNumberToObject(object, "batch", provenance->batch);
     cJSON_Delete(previous);
-    return pf_json_finish(object, "provenance", err);
+    char *json = pf_json_finish(object, "provenance", err);
+    if (!failed) return json;
+    free(json);
+    return NULL;
 }

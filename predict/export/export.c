@@ -155,10 +155,8 @@ static void close_source(PfExportSource *source)
 static int check_path(const PfExportSource *source, const Format *format, const char *path,
                       PfError *err)
 {
-    const PfBackbonePlan *plan = source->plan;
-    const char *sources[] = {pf_model_path(source->model), plan->script ? plan->script->path : NULL,
-                             plan->weights ? pf_weights_source(plan->weights) : NULL};
-    for (int i = 0; i < 3; i++)
+    const char *sources[] = {pf_model_path(source->model), pf_backbone_plan_source(source->plan)};
+    for (int i = 0; i < 2; i++)
         if (sources[i] && pf_path_same(path, sources[i]))
             return pf_fail(err, PF_EXIT_USAGE,
                            "--export '%s' would overwrite what it is made from: choose another "

@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/cache/pixels.h"
 #include "common/cache/views.h"
 
 static const cJSON *member(const PfModel *model, const char *key)
@@ -44,6 +45,21 @@ static int check_name(const char *model, const char *name, PfError *err)
                    unknown.message);
 }
 
+/* Pixels need no weights: named ones are read where the model says which they must be. */
+static int choose_weights(const PfModel *model, const PfModelNetworkOptions *options,
+                          PfBackboneOptions *backbone, PfError *err)
+{
+    bool takes_pixels = !strcmp(backbone->taps, PF_PIXEL_TAP);
+    if (takes_pixels && options->weights && pf_pixels_lack_weights(member(model, "backbone")))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--weights: the head of model '%s' takes the pixels themselves, and no "
+                       "weights",
+                       options->model);
+    backbone->weights =
+        options->weights || takes_pixels ? options->weights : known_source(model, "weights_path");
+    return 0;
+}
+
 static int choose_builtin(const PfModel *model, const PfModelNetworkOptions *options,
                           const char *name, PfBackboneOptions *backbone, PfError *err)
 {
@@ -54,8 +70,7 @@ static int choose_builtin(const PfModel *model, const PfModelNetworkOptions *opt
                        options->model, name);
     if (check_name(options->model, name, err)) return -1;
     backbone->backbone = name;
-    backbone->weights = options->weights ? options->weights : known_source(model, "weights_path");
-    return 0;
+    return choose_weights(model, options, backbone, err);
 }
 
 static int open_trusted(const char *model, const char *path, PfBackboneOptions *backbone,
@@ -119,13 +134,13 @@ static int check_hash(const PfModel *model, const PfModelNetworkOptions *options
 {
     const char *key = plan->arch ? "weights_sha256" : "torchscript_sha256";
     const char *expected = pf_json_member_text(member(model, "backbone"), key);
-    if (expected && !strcmp(expected, plan->sha256)) return 0;
+    bool needs_none = plan->arch && !plan->weights; /* pixels alone */
+    if (needs_none || (expected && !strcmp(expected, plan->sha256))) return 0;
     return pf_fail(err, PF_EXIT_IDENTITY,
                    "model '%s' was trained on features of other weights: its backbone's sha256 is "
                    "%.12s..., that of %s is %.12s.... Hint: name the right file with %s.",
-                   options->model, expected ? expected : "unknown",
-                   plan->arch ? pf_weights_source(plan->weights) : plan->script->path, plan->sha256,
-                   plan->arch ? "--weights" : "--backbone");
+                   options->model, expected ? expected : "unknown", pf_backbone_plan_source(plan),
+                   plan->sha256, plan->arch ? "--weights" : "--backbone");
 }
 
 static const char *finetuned_member(const PfModel *model, const char *key)
@@ -202,11 +217,11 @@ int pf_model_network_plan(const PfModel *model, const PfModelNetworkOptions *opt
 {
     PfBackboneOptions backbone = pf_backbone_options_default();
     PfPreprocess preprocess;
+    backbone.taps = tap;
     if (check_emulation(model, options, err) ||
         pf_preprocess_json_read(member(model, "preprocess"), &preprocess, err) ||
         choose_backbone(model, options, &backbone, err))
         return -1;
-    backbone.taps = tap;
     backbone.device = options->device;
     backbone.store = PF_DTYPE_F32;
     backbone.precision = model_precision(model);

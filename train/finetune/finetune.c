@@ -348,15 +348,11 @@ static int set_up(PfFinetune *finetune, PfError *err)
     return 0;
 }
 
-static int check_origin(const PfModel *model, const PfCache *cache, PfError *err)
+static int check_origin(const PfFinetune *finetune, const PfModel *model, const PfCache *cache,
+                        PfError *err)
 {
-    cJSON *identity =
-        pf_json_parse_or_empty(pf_cache_identity(cache), pf_cache_path(cache), "identity", err);
-    if (!identity) return -1;
-    int same = cJSON_Compare(cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "backbone"),
-                             cJSON_GetObjectItemCaseSensitive(identity, "backbone"), 1);
-    cJSON_Delete(identity);
-    if (same) return 0;
+    const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "backbone");
+    if (cJSON_Compare(backbone, finetune->network.backbone, 1)) return 0;
     return pf_fail(err, PF_EXIT_IDENTITY,
                    "--init: model '%s' belongs to another network than the features of '%s'",
                    pf_model_path(model), pf_cache_path(cache));
@@ -367,7 +363,7 @@ static int begin_as(PfFinetune *finetune, const PfCache *cache, const char *path
 {
     PfModel *model;
     if (pf_model_open(path, &model, err)) return -1;
-    int failed = check_origin(model, cache, err);
+    int failed = check_origin(finetune, model, cache, err);
     for (size_t i = 0; i < finetune->tensor_count && !failed; i++) {
         const PfSuffixTensor *tensor = &finetune->tensors[i];
         const PfTensorView *view = pf_model_tensor(model, tensor->name);

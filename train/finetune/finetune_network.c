@@ -7,6 +7,7 @@
 #include "common/backbone/script_file.h"
 #include "common/base/json.h"
 #include "common/base/memory.h"
+#include "common/cache/pixels.h"
 #include "common/cache/views.h"
 #include "common/model/preprocess_json.h"
 
@@ -76,6 +77,22 @@ static int find_noted(const Origin *origin, const PfFileStampSha256 *known,
     return failed;
 }
 
+/* Pixels may come without weights: those that are named now, or published, are the network's. */
+static bool lacks_weights(const Origin *origin)
+{
+    return pf_pixels_lack_weights(origin->backbone) && pf_pixels_are_all_of(origin->cache);
+}
+
+static int note_backbone(const Origin *origin, PfFinetuneNetwork *network, PfError *err)
+{
+    network->backbone = cJSON_Duplicate(origin->backbone, 1);
+    if (!network->backbone) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    if (network->chose_weights)
+        cJSON_AddStringToObject(network->backbone, "weights_sha256",
+                                pf_weights_sha256(network->weights));
+    return 0;
+}
+
 static int find_builtin(const Origin *origin, const PfFinetuneOptions *options,
                         PfFinetuneNetwork *network, PfError *err)
 {
@@ -89,6 +106,9 @@ static int find_builtin(const Origin *origin, const PfFinetuneOptions *options,
     if (pf_arch_new(pf_json_member_text(origin->backbone, "name"), &network->arch, err))
         return pf_fail(err, PF_EXIT_FAILED, "'%s' names a backbone that is not built in: '%s'",
                        pf_cache_path(origin->cache), pf_json_member_text(origin->backbone, "name"));
+    network->chose_weights = lacks_weights(origin);
+    if (network->chose_weights)
+        return pf_weights_load(network->arch, spec, NULL, &network->weights, &entry, err);
     PfFileStampSha256 known = {0}; /* without a stamp: which entry of the file it was, no more */
     const char *sha256 = pf_json_member_text(origin->backbone, "weights_sha256");
     if (sha256) snprintf(known.sha256, sizeof known.sha256, "%s", sha256);
@@ -264,6 +284,7 @@ int pf_finetune_network_open(const PfCache *cache, const PfFinetuneOptions *opti
     else if (!failed)
         failed = find_torchscript(&origin, options, out, err) ||
                  cut_torchscript(&origin, options, out, err);
+    if (!failed) failed = note_backbone(&origin, out, err);
     if (!failed) failed = open_suffix(&origin, options, out, err);
     free_origin(&origin);
     if (failed) pf_finetune_network_close(out);
@@ -277,5 +298,6 @@ void pf_finetune_network_close(PfFinetuneNetwork *network)
     pf_arch_free(&network->arch);
     pf_script_file_free(&network->script);
     free(network->output);
+    cJSON_Delete(network->backbone);
     *network = (PfFinetuneNetwork){0};
 }

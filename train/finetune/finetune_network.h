@@ -3,6 +3,9 @@
 #ifndef PF_TRAIN_FINETUNE_FINETUNE_NETWORK_H
 #define PF_TRAIN_FINETUNE_FINETUNE_NETWORK_H
 
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
 #include "common/backbone/loader.h"
 #include "common/backbone/script_file.h"
 #include "common/weights/weights.h"
@@ -12,7 +15,8 @@
 typedef struct PfFinetuneOptions {
     const char *node; /* what learns: "layer4", "layer4.1", "features.24", "all"; of a TorchScript
                          file the tap that its forward_from_... takes, or "all"; NULL: nothing */
-    const char *weights;  /* as extract's --weights; NULL: where extract found them, or the hub */
+    const char *weights;  /* as extract's --weights; NULL: where extract found them, or the hub. A
+                             cache of pixels that names none takes any */
     const char *backbone; /* TorchScript FILE.pt; NULL: where extract found it, if it is trusted */
     const char *output;   /* the tap that the head takes; NULL: the network's default */
     const char *init;     /* model file that head and suffix begin as; NULL: none */
@@ -22,11 +26,13 @@ typedef struct PfFinetuneOptions {
 } PfFinetuneOptions;
 
 typedef struct PfFinetuneNetwork {
-    PfArch *arch;                   /* NULL of TorchScript */
-    PfWeights *weights;             /* likewise */
-    PfScriptFile *script;           /* NULL of built-in networks */
-    char *output;                   /* tap that the head takes */
-    int cut_tap;                    /* of the cache */
+    PfArch *arch;         /* NULL of TorchScript */
+    PfWeights *weights;   /* likewise */
+    PfScriptFile *script; /* NULL of built-in networks */
+    cJSON *backbone;      /* of the cache's identity, and where that lacks weights, theirs */
+    bool chose_weights;   /* it lacks them */
+    char *output;         /* tap that the head takes */
+    int cut_tap;          /* of the cache */
     const PfBackbonePlugin *plugin; /* static */
     PfSuffix *suffix;
 } PfFinetuneNetwork;
