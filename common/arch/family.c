@@ -17,10 +17,21 @@ PfNode *pf_arch_add(PfArchBuilder *builder, PfOp op, const char *name, const cha
     }
     *index = arch->node_count++;
     PfNode *node = &arch->nodes[*index];
-    *node = (PfNode){.op = op, .inputs = {input}, .input_count = op != PF_OP_INPUT};
+    *node = (PfNode){
+        .op = op, .inputs = {input}, .input_count = op != PF_OP_INPUT && op != PF_OP_PARAMETER};
     snprintf(node->name, sizeof node->name, "%s", name);
     snprintf(node->module, sizeof node->module, "%s", module ? module : name);
     return node;
+}
+
+void pf_arch_set_window(PfNode *node, int kernel, int stride, int padding)
+{
+    for (int axis = 0; axis < 2; axis++) {
+        node->kernel[axis] = kernel;
+        node->stride[axis] = stride;
+        node->padding[axis] = padding;
+        node->dilation[axis] = 1;
+    }
 }
 
 int pf_arch_add_conv(PfArchBuilder *builder, const char *name, int input, int in_channels,
@@ -30,10 +41,8 @@ int pf_arch_add_conv(PfArchBuilder *builder, const char *name, int input, int in
     PfNode *node = pf_arch_add(builder, PF_OP_CONV, name, NULL, input, &index);
     node->in_channels = in_channels;
     node->out_channels = out_channels;
-    node->kernel = kernel;
-    node->stride = stride;
-    node->padding = padding;
-    node->dilation = node->groups = 1;
+    pf_arch_set_window(node, kernel, stride, padding);
+    node->groups = 1;
     node->bias = bias;
     return index;
 }
@@ -59,10 +68,7 @@ int pf_arch_add_max_pool(PfArchBuilder *builder, const char *name, int input, in
 {
     int index;
     PfNode *node = pf_arch_add(builder, PF_OP_MAX_POOL, name, NULL, input, &index);
-    node->kernel = kernel;
-    node->stride = stride;
-    node->padding = padding;
-    node->dilation = 1;
+    pf_arch_set_window(node, kernel, stride, padding);
     return index;
 }
 

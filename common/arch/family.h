@@ -41,6 +41,9 @@ extern const PfArchFamily pf_arch_resnet, pf_arch_vgg;
 PfNode *pf_arch_add(PfArchBuilder *builder, PfOp op, const char *name, const char *module,
                     int input, int *index);
 
+/* A square window of a conv or a pool, the same along both axes, without dilation. */
+void pf_arch_set_window(PfNode *node, int kernel, int stride, int padding);
+
 int pf_arch_add_conv(PfArchBuilder *builder, const char *name, int input, int in_channels,
                      int out_channels, int kernel, int stride, int padding, bool bias);
 int pf_arch_add_batch_norm(PfArchBuilder *builder, const char *name, int input, int channels);

@@ -7,71 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/integers.h"
+#include "common/arch/op_columns.h"
 #include "common/base/memory.h"
-
-#define UNUSED __attribute__((unused)) /* of what a column takes and a row does not need */
-
-/* ---- shapes ---- */
-
-/* Of element-wise operations, and of the input, whose shape is the image's. */
-static int same_shape(UNUSED const PfNode *node, const PfShape *in, PfShape *out,
-                      UNUSED PfError *err)
-{
-    *out = in[0];
-    return 0;
-}
-
-/* Output side of a convolution or pooling window (torch's floor mode). */
-static int64_t window_size(const PfNode *node, int64_t size)
-{
-    return pf_window_outputs(size, node->kernel, node->stride, node->padding, node->dilation);
-}
-
-static int window_shape(const PfNode *node, const PfShape *in, int64_t channels, PfShape *out,
-                        PfError *err)
-{
-    *out = (PfShape){3, {channels, window_size(node, in->dims[1]), window_size(node, in->dims[2])}};
-    if (out->dims[1] > 0 && out->dims[2] > 0) return 0;
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "the input is too small: at node '%s' a map of %lldx%lld is smaller than the "
-                   "%dx%d window. Use a larger --crop.",
-                   node->name, (long long)in->dims[1], (long long)in->dims[2], node->kernel,
-                   node->kernel);
-}
-
-static int conv_shape(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
-{
-    return window_shape(node, in, node->out_channels, out, err);
-}
-
-static int max_pool_shape(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
-{
-    return window_shape(node, in, in->dims[0], out, err);
-}
-
-static int adaptive_pool_shape(const PfNode *node, const PfShape *in, PfShape *out,
-                               UNUSED PfError *err)
-{
-    *out = (PfShape){3, {in->dims[0], node->pool_size, node->pool_size}};
-    return 0;
-}
-
-static int flat_shape(UNUSED const PfNode *node, const PfShape *in, PfShape *out,
-                      UNUSED PfError *err)
-{
-    *out = (PfShape){1, {pf_shape_count(in)}};
-    return 0;
-}
-
-static int linear_shape(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
-{
-    if (pf_shape_count(in) != node->in_channels)
-        return pf_fail(err, PF_EXIT_FAILED, "node '%s' takes %d features, found %lld", node->name,
-                       node->in_channels, (long long)pf_shape_count(in));
-    *out = (PfShape){1, {node->out_channels}};
-    return 0;
-}
 
 /* ---- parameters and their first values ---- */
 
@@ -83,13 +20,23 @@ static PfShape channels_shape(const PfNode *node)
 static PfShape kernel_shape(const PfNode *node)
 {
     int groups = node->groups ? node->groups : 1;
-    return (PfShape){4,
-                     {node->out_channels, node->in_channels / groups, node->kernel, node->kernel}};
+    return (PfShape){
+        4, {node->out_channels, node->in_channels / groups, node->kernel[0], node->kernel[1]}};
 }
 
 static PfShape matrix_shape(const PfNode *node)
 {
     return (PfShape){2, {node->out_channels, node->in_channels}};
+}
+
+static PfShape whole_shape(const PfNode *node)
+{
+    PfShape shape = node->shape;
+    if (!node->leading_one) return shape;
+    memmove(shape.dims + 1, shape.dims, (size_t)shape.rank * sizeof *shape.dims);
+    shape.dims[0] = 1;
+    shape.rank++;
+    return shape;
 }
 
 static PfInitialValues zeros(UNUSED const PfNode *node)
@@ -107,7 +54,13 @@ static PfInitialValues ones(UNUSED const PfNode *node)
 static PfInitialValues he_normal(const PfNode *node)
 {
     return (PfInitialValues){PF_INITIAL_NORMAL,
-                             sqrt(2.0 / (node->out_channels * node->kernel * node->kernel))};
+                             sqrt(2.0 / (node->out_channels * node->kernel[0] * node->kernel[1]))};
+}
+
+/* As class tokens and position embeddings are drawn. */
+static PfInitialValues narrow_normal(UNUSED const PfNode *node)
+{
+    return (PfInitialValues){PF_INITIAL_NORMAL, 0.02};
 }
 
 static PfInitialValues uniform_by_inputs(const PfNode *node)
@@ -139,6 +92,16 @@ static const PfOpParameter linear_parameters[] = {
     END,
 };
 
+static const PfOpParameter layer_norm_parameters[] = {
+    {"weight", false, false, channels_shape, ones},
+    {"bias", false, false, channels_shape, zeros},
+    END,
+};
+static const PfOpParameter whole_parameter[] = {
+    {"", false, false, whole_shape, narrow_normal},
+    END,
+};
+
 /* ---- costs ---- */
 
 static int64_t per_image(const PfNode *node, UNUSED const PfShape *output)
@@ -151,128 +114,7 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
     return pf_node_parameter_count(node) * output->dims[1] * output->dims[2];
 }
 
-/* ---- ONNX ---- */
-
-static PfOnnxNode *onnx_node(PfOnnxNodes *out, const char *type, const char *inputs)
-{
-    assert((size_t)out->count < sizeof out->nodes / sizeof out->nodes[0]);
-    PfOnnxNode *node = &out->nodes[out->count++];
-    *node = (PfOnnxNode){.type = type, .inputs = inputs};
-    return node;
-}
-
-static PfOnnxAttribute *add_attribute(PfOnnxNode *node, const char *name, PfOnnxKind kind)
-{
-    assert((size_t)node->attribute_count < sizeof node->attributes / sizeof node->attributes[0]);
-    PfOnnxAttribute *attribute = &node->attributes[node->attribute_count++];
-    *attribute = (PfOnnxAttribute){.name = name, .kind = kind};
-    return attribute;
-}
-
-static void add_int(PfOnnxNode *node, const char *name, int64_t value)
-{
-    add_attribute(node, name, PF_ONNX_INT)->ints[0] = value;
-}
-
-static void add_float(PfOnnxNode *node, const char *name, float value)
-{
-    add_attribute(node, name, PF_ONNX_FLOAT)->number = value;
-}
-
-static void add_pair(PfOnnxNode *node, const char *name, int64_t height, int64_t width)
-{
-    PfOnnxAttribute *attribute = add_attribute(node, name, PF_ONNX_INTS);
-    attribute->count = 2;
-    attribute->ints[0] = height;
-    attribute->ints[1] = width;
-}
-
-/* The attributes of windows, with the same padding at all four sides. */
-static void add_window(PfOnnxNode *out, const PfNode *node)
-{
-    add_pair(out, "kernel_shape", node->kernel, node->kernel);
-    add_pair(out, "strides", node->stride, node->stride);
-    add_pair(out, "dilations", node->dilation, node->dilation);
-    PfOnnxAttribute *pads = add_attribute(out, "pads", PF_ONNX_INTS);
-    for (pads->count = 0; pads->count < 4; pads->count++) pads->ints[pads->count] = node->padding;
-}
-
-/* What a column `onnx` takes; most need only some of it. */
-#define ONNX_ARGUMENTS                                                                             \
-    UNUSED const PfArch *arch, UNUSED const PfNode *node, UNUSED const PfShape *in,                \
-        UNUSED PfOnnxNodes *out, UNUSED PfError *err
-
-static int unchanged_onnx(ONNX_ARGUMENTS)
-{
-    return 0;
-}
-
-static int conv_onnx(ONNX_ARGUMENTS)
-{
-    PfOnnxNode *conv = onnx_node(out, "Conv", "0 weight bias");
-    add_window(conv, node);
-    add_int(conv, "group", node->groups);
-    return 0;
-}
-
-static int batch_norm_onnx(ONNX_ARGUMENTS)
-{
-    PfOnnxNode *norm =
-        onnx_node(out, "BatchNormalization", "0 weight bias running_mean running_var");
-    add_float(norm, "epsilon", node->eps);
-    return 0;
-}
-
-static int relu_onnx(ONNX_ARGUMENTS)
-{
-    onnx_node(out, "Relu", "0");
-    return 0;
-}
-
-static int max_pool_onnx(ONNX_ARGUMENTS)
-{
-    add_window(onnx_node(out, "MaxPool", "0"), node);
-    return 0;
-}
-
-/* ONNX has no adaptive pooling: windows that do not overlap, where the sizes divide. */
-static int adaptive_pool_onnx(ONNX_ARGUMENTS)
-{
-    int64_t height = in->dims[1], width = in->dims[2], size = node->pool_size;
-    if (height % size || width % size)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "ONNX cannot say '%s' of %s for images of this size: it pools maps of "
-                       "%lldx%lld to %lldx%lld, which does not divide. Hint: --export FILE.pt",
-                       node->name, arch->name, (long long)height, (long long)width, (long long)size,
-                       (long long)size);
-    if (height == size && width == size) return 0;
-    if (size == 1) {
-        onnx_node(out, "GlobalAveragePool", "0");
-        return 0;
-    }
-    PfOnnxNode *pool = onnx_node(out, "AveragePool", "0");
-    add_pair(pool, "kernel_shape", height / size, width / size);
-    add_pair(pool, "strides", height / size, width / size);
-    return 0;
-}
-
-static int flatten_onnx(ONNX_ARGUMENTS)
-{
-    onnx_node(out, "Flatten", "0");
-    return 0;
-}
-
-static int linear_onnx(ONNX_ARGUMENTS)
-{
-    add_int(onnx_node(out, "Gemm", "0 weight bias"), "transB", 1);
-    return 0;
-}
-
-static int add_onnx(ONNX_ARGUMENTS)
-{
-    onnx_node(out, "Add", "0 1");
-    return 0;
-}
+/* Of attention and products of values, which have no parameters, torchinfo counts nothing. */
 
 /* ---- the table ---- */
 
@@ -282,30 +124,82 @@ static int add_onnx(ONNX_ARGUMENTS)
 #define OPERATIONS(ROW) \
     /*  op, name, class_name, keeps_values, parameters, shape, multiply_adds, */ \
     /*  script, onnx */ \
-    ROW(PF_OP_INPUT, "input", "", false, no_parameters, same_shape, per_image, \
-        "input", unchanged_onnx) \
-    ROW(PF_OP_CONV, "conv", "Conv2d", false, conv_parameters, conv_shape, per_position, \
-        "torch.conv2d({0}, {weight}, {bias}, [{stride}, {stride}], [{padding}, {padding}], " \
-        "[{dilation}, {dilation}], {groups})", conv_onnx) \
-    ROW(PF_OP_BATCH_NORM, "batch norm", "BatchNorm2d", false, batch_norm_parameters, same_shape, per_image, \
+    ROW(PF_OP_INPUT, "input", "", false, no_parameters, pf_op_shape_same, per_image, \
+        "input", pf_op_onnx_unchanged) \
+    ROW(PF_OP_CONV, "conv", "Conv2d", false, conv_parameters, pf_op_shape_conv, per_position, \
+        "torch.conv2d({0}, {weight}, {bias}, [{stride}], [{padding}], [{dilation}], {groups})", pf_op_onnx_conv) \
+    ROW(PF_OP_BATCH_NORM, "batch norm", "BatchNorm2d", false, batch_norm_parameters, pf_op_shape_batch_norm, per_image, \
         "torch.batch_norm({0}, {weight}, {bias}, {running_mean}, {running_var}, {module}.training, " \
-        "0.1, {eps}, True)", batch_norm_onnx) \
-    ROW(PF_OP_RELU, "relu", "ReLU", false, no_parameters, same_shape, per_image, \
-        "torch.relu({0})", relu_onnx) \
-    ROW(PF_OP_MAX_POOL, "max pool", "MaxPool2d", false, no_parameters, max_pool_shape, per_image, \
-        "torch.max_pool2d({0}, [{kernel}, {kernel}], [{stride}, {stride}], [{padding}, {padding}], " \
-        "[{dilation}, {dilation}], False)", max_pool_onnx) \
-    ROW(PF_OP_ADAPTIVE_AVG_POOL, "adaptive average pool", "AdaptiveAvgPool2d", false, no_parameters, \
-        adaptive_pool_shape, per_image, \
-        "torch.adaptive_avg_pool2d({0}, [{pool_size}, {pool_size}])", adaptive_pool_onnx) \
-    ROW(PF_OP_FLATTEN, "flatten", "", true, no_parameters, flat_shape, per_image, \
-        "torch.flatten({0}, 1)", flatten_onnx) \
-    ROW(PF_OP_DROPOUT, "dropout", "Dropout", true, no_parameters, same_shape, per_image, \
-        "torch.dropout({0}, {dropout}, self.training)", unchanged_onnx) \
-    ROW(PF_OP_LINEAR, "linear", "Linear", false, linear_parameters, linear_shape, per_image, \
-        "torch.linear({0}, {weight}, {bias})", linear_onnx) \
-    ROW(PF_OP_ADD, "add", "", false, no_parameters, same_shape, per_image, \
-        "torch.add({0}, {1})", add_onnx)
+        "0.1, {eps}, True)", pf_op_onnx_batch_norm) \
+    ROW(PF_OP_MAX_POOL, "max pool", "MaxPool2d", false, no_parameters, pf_op_shape_pool, per_image, \
+        "torch.max_pool2d({0}, [{kernel}], [{stride}], [{padding}], [{dilation}], {ceil_mode})", pf_op_onnx_max_pool) \
+    ROW(PF_OP_AVG_POOL, "average pool", "AvgPool2d", false, no_parameters, pf_op_shape_pool, per_image, \
+        "torch.avg_pool2d({0}, [{kernel}], [{stride}], [{padding}], {ceil_mode}, {count_padding})", pf_op_onnx_none) \
+    ROW(PF_OP_ADAPTIVE_AVG_POOL, "adaptive average pool", "AdaptiveAvgPool2d", false, no_parameters, pf_op_shape_adaptive_pool, per_image, \
+        "torch.adaptive_avg_pool2d({0}, [{pool_size}, {pool_size}])", pf_op_onnx_adaptive_pool) \
+    ROW(PF_OP_PAD, "pad", "", false, no_parameters, pf_op_shape_pad, per_image, \
+        "torch.constant_pad_nd({0}, [{pads}], {value})", pf_op_onnx_none) \
+    ROW(PF_OP_LAYER_NORM_2D, "layer norm of channels", "LayerNorm2d", false, layer_norm_parameters, pf_op_shape_batch_norm, per_image, \
+        "torch.permute(torch.layer_norm(torch.permute({0}, [0, 2, 3, 1]), [{out_channels}], {weight}, " \
+        "{bias}, {eps}, False), [0, 3, 1, 2])", pf_op_onnx_none) \
+    ROW(PF_OP_LINEAR, "linear", "Linear", false, linear_parameters, pf_op_shape_linear, per_image, \
+        "torch.linear({0}, {weight}, {bias})", pf_op_onnx_linear) \
+    ROW(PF_OP_LAYER_NORM, "layer norm", "LayerNorm", false, layer_norm_parameters, pf_op_shape_layer_norm, per_image, \
+        "torch.layer_norm({0}, [{out_channels}], {weight}, {bias}, {eps}, False)", pf_op_onnx_none) \
+    ROW(PF_OP_SOFTMAX, "softmax", "Softmax", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.softmax({0}, {axis})", pf_op_onnx_none) \
+    ROW(PF_OP_ATTENTION, "attention", "", false, no_parameters, pf_op_shape_attention, per_image, \
+        "torch.flatten(torch.transpose(torch.matmul(torch.softmax(torch.mul(torch.matmul(" \
+        "torch.transpose(torch.reshape({0}, [torch.size({0}, 0), torch.size({0}, 1), {heads}, -1]), 1, 2), " \
+        "torch.permute(torch.reshape({1}, [torch.size({1}, 0), torch.size({1}, 1), {heads}, -1]), [0, 2, 3, 1])), " \
+        "{scale}), -1), " \
+        "torch.transpose(torch.reshape({2}, [torch.size({2}, 0), torch.size({2}, 1), {heads}, -1]), 1, 2)), 1, 2), 2)", pf_op_onnx_none) \
+    ROW(PF_OP_RELU, "relu", "ReLU", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.relu({0})", pf_op_onnx_relu) \
+    ROW(PF_OP_CLIP, "clip", "Hardtanh", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.clamp({0}, {low}, {high})", pf_op_onnx_none) \
+    ROW(PF_OP_SIGMOID, "sigmoid", "Sigmoid", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.sigmoid({0})", pf_op_onnx_sigmoid) \
+    ROW(PF_OP_HARD_SIGMOID, "hard sigmoid", "Hardsigmoid", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.hardsigmoid({0})", pf_op_onnx_none) \
+    ROW(PF_OP_HARD_SWISH, "hard swish", "Hardswish", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.hardswish({0})", pf_op_onnx_none) \
+    ROW(PF_OP_SILU, "silu", "SiLU", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.silu({0})", pf_op_onnx_none) \
+    ROW(PF_OP_GELU, "gelu", "GELU", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.gelu({0})", pf_op_onnx_none) \
+    ROW(PF_OP_GELU_TANH, "gelu by tanh", "GELU", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.gelu({0}, approximate=\"tanh\")", pf_op_onnx_none) \
+    ROW(PF_OP_QUICK_GELU, "quick gelu", "", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.mul({0}, torch.sigmoid(torch.mul({0}, 1.702)))", pf_op_onnx_none) \
+    ROW(PF_OP_TANH, "tanh", "Tanh", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.tanh({0})", pf_op_onnx_tanh) \
+    ROW(PF_OP_DROPOUT, "dropout", "Dropout", true, no_parameters, pf_op_shape_same, per_image, \
+        "torch.dropout({0}, {dropout}, self.training)", pf_op_onnx_unchanged) \
+    ROW(PF_OP_ADD, "add", "", false, no_parameters, pf_op_shape_broadcast, per_image, \
+        "torch.add({0}, {1})", pf_op_onnx_add) \
+    ROW(PF_OP_SUBTRACT, "subtract", "", false, no_parameters, pf_op_shape_broadcast, per_image, \
+        "torch.sub({0}, {1})", pf_op_onnx_subtract) \
+    ROW(PF_OP_MULTIPLY, "multiply", "", false, no_parameters, pf_op_shape_broadcast, per_image, \
+        "torch.mul({0}, {1})", pf_op_onnx_multiply) \
+    ROW(PF_OP_DIVIDE, "divide", "", false, no_parameters, pf_op_shape_broadcast, per_image, \
+        "torch.div({0}, {1})", pf_op_onnx_divide) \
+    ROW(PF_OP_FLATTEN, "flatten", "", true, no_parameters, pf_op_shape_flatten, per_image, \
+        "torch.flatten({0}, 1)", pf_op_onnx_flatten) \
+    ROW(PF_OP_RESHAPE, "reshape", "", true, no_parameters, pf_op_shape_reshape, per_image, \
+        "torch.reshape({0}, [-1, {shape}])", pf_op_onnx_none) \
+    ROW(PF_OP_PERMUTE, "permute", "Permute", false, no_parameters, pf_op_shape_permute, per_image, \
+        "torch.permute({0}, [0, {axes}])", pf_op_onnx_none) \
+    ROW(PF_OP_SLICE, "slice", "", false, no_parameters, pf_op_shape_slice, per_image, \
+        "torch.slice({0}, {axis}, {start}, {end}, {step})", pf_op_onnx_none) \
+    ROW(PF_OP_CONCAT, "concat", "", false, no_parameters, pf_op_shape_concat, per_image, \
+        "torch.cat([{inputs}], {axis})", pf_op_onnx_none) \
+    ROW(PF_OP_MEAN, "mean", "", false, no_parameters, pf_op_shape_mean, per_image, \
+        "torch.mean({0}, [{axes}], {keep_axes})", pf_op_onnx_none) \
+    ROW(PF_OP_MATMUL, "matmul", "", false, no_parameters, pf_op_shape_matmul, per_image, \
+        "torch.matmul({0}, {1})", pf_op_onnx_none) \
+    ROW(PF_OP_PARAMETER, "parameter", "", false, whole_parameter, pf_op_shape_parameter, per_image, \
+        "{for_each_image}", pf_op_onnx_none)
 
 #define DEFINE_ROW(op, name_, class_, keeps_, parameters_, shape_, cost_, script_, onnx_) \
     [op] = {.name = (name_), .class_name = (class_), .keeps_values = (keeps_), \
@@ -344,6 +238,14 @@ const PfOpParameter *pf_op_find_parameter(PfOp op, const char *name)
 bool pf_node_has_parameter(const PfNode *node, const PfOpParameter *parameter)
 {
     return node->bias || !parameter->needs_bias;
+}
+
+void pf_node_parameter_name(const PfNode *node, const char *parameter,
+                            char name[PF_PARAMETER_NAME_SIZE])
+{
+    const size_t length = strlen(node->module);
+    const bool is_joined = !*parameter || (length && node->module[length - 1] == '_');
+    snprintf(name, PF_PARAMETER_NAME_SIZE, "%s%s%s", node->module, is_joined ? "" : ".", parameter);
 }
 
 PfInitialValues pf_op_initial_values(const PfNode *node, const PfOpParameter *parameter)
@@ -402,10 +304,11 @@ static int list_parameters(const PfArch *arch, int index, PfParameter *out)
     for (; parameter->name; parameter++) {
         if (!pf_node_has_parameter(node, parameter)) continue;
         if (out) {
-            out[count] = (PfParameter){
-                .node = index, .shape = parameter->shape(node), .is_buffer = parameter->is_buffer};
-            snprintf(out[count].name, sizeof out[count].name, "%s.%s", node->module,
-                     parameter->name);
+            out[count] = (PfParameter){.node = index,
+                                       .of = parameter->name,
+                                       .shape = parameter->shape(node),
+                                       .is_buffer = parameter->is_buffer};
+            pf_node_parameter_name(node, parameter->name, out[count].name);
         }
         count++;
     }

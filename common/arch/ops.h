@@ -10,6 +10,8 @@
 
 #include "permafrost/arch.h"
 
+#define PF_PARAMETER_NAME_SIZE (PF_NODE_NAME_SIZE + 16)
+
 /* How the numbers of a tensor are drawn. */
 typedef enum PfDistribution {
     PF_INITIAL_CONSTANT,
@@ -24,7 +26,7 @@ typedef struct PfInitialValues {
 
 /* A tensor that an operation reads from the weight file. */
 typedef struct PfOpParameter {
-    const char *name; /* behind the module's name and a dot: "weight" */
+    const char *name; /* behind the module's name and a dot: "weight"; "": the module is its name */
     bool needs_bias;  /* only nodes with `bias` have it */
     bool is_buffer;   /* a running statistic: not trained, not counted */
     PfShape (*shape)(const PfNode *node);
@@ -77,7 +79,14 @@ typedef struct PfOpRow {
      *   {0} {1}                           values of the inputs
      *   {weight} {bias} ...               the row's parameters; None where the node has none
      *   {module}                          the module that holds them
-     *   {kernel} {stride} {padding} {dilation} {groups} {pool_size} {eps} {dropout}   the node's */
+     *   {inputs}                          values of all inputs, with commas between
+     *   {for_each_image}                  the row's only parameter, once for each image where the
+     *                                     file's has a leading axis of 1
+     *   {kernel} {stride} {padding} {dilation}   the two numbers, with a comma between
+     *   {pads}                            those of torch's pad: left, right, above, below
+     *   {axis} {axes} {shape}             counted with the batch axis; its sizes
+     *   {end}                             behind the last that a slice takes
+     *   {groups} {pool_size} {eps} {dropout} ...   other fields of the node */
     const char *script;
 
     /* Fills *out, which is empty. Fails where ONNX's operators cannot say it for these shapes. */
@@ -92,6 +101,10 @@ const PfOpRow *pf_op_row(PfOp op);
 const PfOpParameter *pf_op_find_parameter(PfOp op, const char *name);
 /* Whether the node has that parameter of its operation. */
 bool pf_node_has_parameter(const PfNode *node, const PfOpParameter *parameter);
+
+/* "layer1.0.conv1.weight" for the parameter "weight" of a node. */
+void pf_node_parameter_name(const PfNode *node, const char *parameter,
+                            char name[PF_PARAMETER_NAME_SIZE]);
 
 /* As torch.nn's module of that operation draws the parameter, whatever network it is in. */
 PfInitialValues pf_op_initial_values(const PfNode *node, const PfOpParameter *parameter);

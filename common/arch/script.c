@@ -1,6 +1,7 @@
 #include "common/arch/script.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,17 +9,27 @@
 #include "common/arch/ops.h"
 #include "common/base/memory.h"
 
+typedef enum NumberKind { INTEGER, LONG, BOOLEAN, FLOAT, FRACTION } NumberKind;
+
 /* The words that stand for numbers of a node. Exported files hold the source: another notation of
  * the same number would be other bytes. */
+#define NUMBER(field, kind)                                                                        \
+    {                                                                                              \
+#field, offsetof(PfNode, field), kind                                                      \
+    }
 static const struct {
     const char *name;
-    size_t offset;      /* in PfNode */
-    const char *format; /* of a float; NULL: an int */
+    size_t offset; /* in PfNode */
+    NumberKind kind;
 } numbers[] = {
-    {"kernel", offsetof(PfNode, kernel), NULL},   {"stride", offsetof(PfNode, stride), NULL},
-    {"padding", offsetof(PfNode, padding), NULL}, {"dilation", offsetof(PfNode, dilation), NULL},
-    {"groups", offsetof(PfNode, groups), NULL},   {"pool_size", offsetof(PfNode, pool_size), NULL},
-    {"eps", offsetof(PfNode, eps), "%.9g"},       {"dropout", offsetof(PfNode, dropout), "%f"},
+    NUMBER(groups, INTEGER),    NUMBER(pool_size, INTEGER),
+    NUMBER(heads, INTEGER),     NUMBER(start, LONG),
+    NUMBER(step, LONG),         NUMBER(out_channels, INTEGER),
+    NUMBER(ceil_mode, BOOLEAN), NUMBER(count_padding, BOOLEAN),
+    NUMBER(keep_axes, BOOLEAN), NUMBER(eps, FLOAT),
+    NUMBER(dropout, FRACTION),  NUMBER(low, FLOAT),
+    NUMBER(high, FLOAT),        NUMBER(value, FLOAT),
+    NUMBER(scale, FLOAT),
 };
 #define NUMBER_COUNT (sizeof numbers / sizeof numbers[0])
 #define WORD_SIZE 32
@@ -41,14 +52,29 @@ static void write_module(const char *path, FILE *out)
                 (int)strcspn(part, "."), part);
 }
 
+/* The module of a parameter that has no name of its own, or whose module ends in "_", is what is
+ * before the last dot. */
 static void write_parameter(const PfNode *node, const PfOpParameter *parameter, FILE *out)
 {
+    char name[PF_PARAMETER_NAME_SIZE];
     if (!pf_node_has_parameter(node, parameter)) {
         fputs("None", out);
         return;
     }
-    write_module(node->module, out);
-    fprintf(out, ".%s", parameter->name);
+    pf_node_parameter_name(node, parameter->name, name);
+    write_module(name, out);
+}
+
+/* With a point or as a power, so that it is a float there, too. */
+static void write_float(double number, FILE *out)
+{
+    char text[32];
+    if (isinf(number)) {
+        fputs(number < 0 ? "-float(\"inf\")" : "float(\"inf\")", out);
+        return;
+    }
+    snprintf(text, sizeof text, "%.9g", number);
+    fprintf(out, strpbrk(text, ".e") ? "%s" : "%s.0", text);
 }
 
 static bool write_number(const PfNode *node, const char *word, FILE *out)
@@ -56,28 +82,94 @@ static bool write_number(const PfNode *node, const char *word, FILE *out)
     for (size_t i = 0; i < NUMBER_COUNT; i++) {
         const void *number = (const char *)node + numbers[i].offset;
         if (strcmp(numbers[i].name, word)) continue;
-        if (numbers[i].format)
-            fprintf(out, numbers[i].format, (double)*(const float *)number);
-        else
-            fprintf(out, "%d", *(const int *)number);
+        switch (numbers[i].kind) {
+        case INTEGER: fprintf(out, "%d", *(const int *)number); break;
+        case LONG: fprintf(out, "%lld", (long long)*(const int64_t *)number); break;
+        case BOOLEAN: fputs(*(const int *)number ? "True" : "False", out); break;
+        case FLOAT: write_float((double)*(const float *)number, out); break;
+        case FRACTION: fprintf(out, "%f", (double)*(const float *)number); break;
+        }
         return true;
     }
     return false;
 }
 
+/* ---- words that stand for several numbers, or for one that is counted otherwise ---- */
+
+static void write_ints(const int *ints, int count, int more, FILE *out)
+{
+    for (int i = 0; i < count; i++) fprintf(out, i ? ", %d" : "%d", ints[i] + more);
+}
+
+static void write_shape(const PfShape *shape, FILE *out)
+{
+    for (int i = 0; i < shape->rank; i++)
+        fprintf(out, i ? ", %lld" : "%lld", (long long)shape->dims[i]);
+}
+
+static void write_inputs(const PfNode *node, FILE *out)
+{
+    for (int i = 0; i < node->input_count; i++) fprintf(out, i ? ", v%d" : "v%d", node->inputs[i]);
+}
+
+/* torch's pad names the last axis first. */
+static void write_pads(const PfNode *node, FILE *out)
+{
+    fprintf(out, "%d, %d, %d, %d", node->pads[1], node->pads[3], node->pads[0], node->pads[2]);
+}
+
+static void write_for_each_image(const PfNode *node, FILE *out)
+{
+    if (node->leading_one) fputs("torch.expand(", out);
+    write_parameter(node, &pf_op_row(node->op)->parameters[0], out);
+    if (!node->leading_one) return;
+    fputs(", [torch.size(input, 0), ", out);
+    write_shape(&node->shape, out);
+    fputs("])", out);
+}
+
+static bool write_list(const PfNode *node, const char *word, FILE *out)
+{
+    if (!strcmp(word, "kernel"))
+        write_ints(node->kernel, 2, 0, out);
+    else if (!strcmp(word, "stride"))
+        write_ints(node->stride, 2, 0, out);
+    else if (!strcmp(word, "padding"))
+        write_ints(node->padding, 2, 0, out);
+    else if (!strcmp(word, "dilation"))
+        write_ints(node->dilation, 2, 0, out);
+    else if (!strcmp(word, "axis"))
+        write_ints(&node->axis, 1, 1, out);
+    else if (!strcmp(word, "axes"))
+        write_ints(node->axes, node->axis_count, 1, out);
+    else if (!strcmp(word, "shape"))
+        write_shape(&node->shape, out);
+    else if (!strcmp(word, "pads"))
+        write_pads(node, out);
+    else if (!strcmp(word, "end"))
+        fprintf(out, "%lld", (long long)(node->start + (node->count - 1) * node->step + 1));
+    else
+        return false;
+    return true;
+}
+
 /* Whether it is one of the words. */
 static bool write_word(const PfNode *node, const char *word, FILE *out)
 {
-    const PfOpParameter *parameter = pf_op_find_parameter(node->op, word);
+    const PfOpParameter *parameter = *word ? pf_op_find_parameter(node->op, word) : NULL;
     int input = *word - '0';
     if (input >= 0 && input < node->input_count && !word[1])
         fprintf(out, "v%d", node->inputs[input]);
+    else if (!strcmp(word, "inputs"))
+        write_inputs(node, out);
+    else if (!strcmp(word, "for_each_image"))
+        write_for_each_image(node, out);
     else if (!strcmp(word, "module"))
         write_module(node->module, out);
     else if (parameter)
         write_parameter(node, parameter, out);
     else
-        return write_number(node, word, out);
+        return write_list(node, word, out) || write_number(node, word, out);
     return true;
 }
 

@@ -51,9 +51,9 @@ static void pool_maxima(const Run *run, const PfEngineStep *step)
     const PfNode *node = &run->plan->arch->nodes[step->node];
     const PfEngineValue *x = &run->plan->values[step->x];
     const PfMaxPool pool = {.channels = x->stride,
-                            .kernel = {node->kernel, node->kernel},
-                            .stride = {node->stride, node->stride},
-                            .padding = {node->padding, node->padding}};
+                            .kernel = {node->kernel[0], node->kernel[1]},
+                            .stride = {node->stride[0], node->stride[1]},
+                            .padding = {node->padding[0], node->padding[1]}};
     const PfMaxPoolMaps maps = {.count = run->count,
                                 .height = x->height,
                                 .width = x->width,
@@ -101,15 +101,11 @@ static void write_numbers(PfDtype dtype, void *outputs, int64_t at, const float 
 }
 
 /* x: (pixels, stride) to (channels, pixels), `at` numbers behind the beginning. */
-static void store_image(const PfEngineValue *value, const float *x, PfDtype dtype, void *outputs,
-                        int64_t at)
+static void store_channels(const PfEngineValue *value, const float *x, PfDtype dtype, void *outputs,
+                           int64_t at)
 {
     float row[64]; /* of one channel; the pixels that many channels take stay in the cache */
     const int64_t area = value->height * value->width, step = sizeof row / sizeof *row;
-    if (area == 1) {
-        write_numbers(dtype, outputs, at, x, value->channels);
-        return;
-    }
     for (int64_t first = 0; first < area; first += step) {
         const int64_t count = pf_min(step, area - first);
         for (int64_t c = 0; c < value->channels; c++) {
@@ -117,6 +113,20 @@ static void store_image(const PfEngineValue *value, const float *x, PfDtype dtyp
             write_numbers(dtype, outputs, at + c * area + first, row, count);
         }
     }
+}
+
+/* x: (pixels, stride) to what its shape says, `at` numbers behind the beginning. */
+static void store_image(const PfEngineValue *value, const float *x, PfDtype dtype, void *outputs,
+                        int64_t at)
+{
+    const int64_t area = value->height * value->width;
+    if (value->channels_first && area > 1) {
+        store_channels(value, x, dtype, outputs, at);
+        return;
+    }
+    for (int64_t p = 0; p < area; p++)
+        write_numbers(dtype, outputs, at + p * value->channels, x + p * value->stride,
+                      value->channels);
 }
 
 static void store(const Run *run, const PfEngineStep *step)

@@ -36,14 +36,26 @@ static PfEngineStep *producer(const Builder *builder, int value)
     return &builder->plan->steps[builder->plan->values[value].first];
 }
 
-static int add_value(Builder *builder, const PfShape *shape)
+/* Maps with channels first have three axes, all others their channels last. */
+static int add_value(Builder *builder, const PfShape *shape, bool channels_first)
 {
     const int index = builder->plan->value_count++;
     PfEngineValue *value = &builder->plan->values[index];
-    *value = (PfEngineValue){.channels = shape->dims[0], .height = 1, .width = 1, .home = index};
-    if (shape->rank == 3) {
+    *value = (PfEngineValue){.shape = *shape,
+                             .channels_first = channels_first,
+                             .channels = shape->rank ? shape->dims[shape->rank - 1] : 1,
+                             .height = 1,
+                             .width = 1,
+                             .home = index};
+    if (channels_first) {
+        value->channels = shape->dims[0];
         value->height = shape->dims[1];
         value->width = shape->dims[2];
+    } else if (shape->rank > 1 && shape->rank < 4) {
+        value->height = shape->dims[0];
+        value->width = shape->rank == 3 ? shape->dims[1] : 1;
+    } else if (shape->rank > 3) {
+        value->channels = pf_shape_count(shape);
     }
     value->stride = (value->channels + 15) / 16 * 16;
     builder->open[index] = true;
@@ -69,7 +81,9 @@ static PfEngineStep *add_step(Builder *builder, PfStepKind kind, int node, int x
 static PfEngineStep *add_maker(Builder *builder, PfStepKind kind, int node, int x)
 {
     PfEngineStep *step = add_step(builder, kind, node, x);
-    step->y = add_value(builder, &builder->shapes[node]);
+    const bool channels_first = x < 0 || builder->plan->values[x].channels_first;
+    const PfShape *shape = &builder->shapes[node];
+    step->y = add_value(builder, shape, channels_first && shape->rank == 3);
     PfEngineValue *made = &builder->plan->values[step->y];
     made->first = made->last = (int)(step - builder->plan->steps);
     return step;
@@ -124,7 +138,9 @@ static int make_pool(Builder *builder, int node, PfStepKind kind)
 
 static int make_max_pool(Builder *builder, int node)
 {
-    if (builder->arch->nodes[node].dilation > 1) return fail_node(builder, node, "dilated pools");
+    const PfNode *pool = &builder->arch->nodes[node];
+    if (pool->dilation[0] > 1 || pool->dilation[1] > 1)
+        return fail_node(builder, node, "dilated pools");
     return make_pool(builder, node, PF_STEP_MAX_POOL);
 }
 

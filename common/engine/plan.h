@@ -22,8 +22,15 @@ typedef enum PfStepKind {
     PF_STEP_STORE      /* x becomes a tap's output */
 } PfStepKind;
 
-/* Maps that one step makes and others read. */
+/* What one step makes and others read. In memory it is rows of channels, whatever its axes: a map
+ * (c, h, w) and a map (h, w, c) both are (height * width) pixels, tokens (n, c) a map of height n
+ * and width 1, a vector (c) one pixel. `shape` is what the network has, and `channels_first` where
+ * in it the channels are: reading a map as tokens, or with its axes exchanged, moves nothing. What
+ * is no such rows (shapes of other axes) lies as one pixel of all its numbers, in row-major order.
+ */
 typedef struct PfEngineValue {
+    PfShape shape;
+    bool channels_first; /* (c, h, w) and (c, n): their order in shape is not that in memory */
     int64_t channels, height, width;
     int64_t stride;  /* floats of a pixel: channels, filled up with zeros to a multiple of 16; of
                         pixels of the image, 3 */

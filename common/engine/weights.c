@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/arch/ops.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/engine/plan.h"
@@ -22,8 +23,8 @@ static const PfTensorView *find(const PfBackboneConfig *config, const char *name
 static const PfTensorView *parameter(const PfBackboneConfig *config, int node, const char *which,
                                      int64_t count, PfError *err)
 {
-    char name[PF_NODE_NAME_SIZE + 16];
-    snprintf(name, sizeof name, "%s.%s", config->arch->nodes[node].module, which);
+    char name[PF_PARAMETER_NAME_SIZE];
+    pf_node_parameter_name(&config->arch->nodes[node], which, name);
     const PfTensorView *tensor = find(config, name);
     if (tensor && pf_shape_count(&tensor->shape) == count) return tensor;
     pf_fail(err, PF_EXIT_FAILED, "the weights of '%s': expected tensor '%s' of %lld numbers, %s",
@@ -113,9 +114,10 @@ static float *rounded(const double *values, int64_t count, PfError *err)
 
 /* ---- convolutions ---- */
 
-static void set_pair(int64_t pair[2], int64_t value)
+static void set_pair(int64_t pair[2], const int values[2])
 {
-    pair[0] = pair[1] = value;
+    pair[0] = values[0];
+    pair[1] = values[1];
 }
 
 /* A linear layer takes its map as one window. */

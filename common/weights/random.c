@@ -40,7 +40,7 @@ static int add_random(PfWeights *weights, const PfArch *arch, const PfParameter 
                       uint64_t seed, PfError *err)
 {
     const PfNode *node = &arch->nodes[parameter->node];
-    const PfOpParameter *of_op = pf_op_find_parameter(node->op, strrchr(parameter->name, '.') + 1);
+    const PfOpParameter *of_op = pf_op_find_parameter(node->op, parameter->of);
     Tensor tensor = {.seed = seed,
                      .stream = pf_digest_xxh64_text(parameter->name),
                      .initial = pf_arch_initial_values(arch, node, of_op),

@@ -19,36 +19,88 @@ extern "C" {
 
 /* Node names, tap names. */
 #define PF_NODE_NAME_SIZE 64
-#define PF_NODE_MAX_INPUTS 2
+#define PF_NODE_MAX_INPUTS 64
 
+/* Shapes are those of one image, the batch axis left out: maps (c, h, w) or (h, w, c), tokens (n,
+ * c), vectors (c). Channels of an operation are its shape's first axis where it says maps (c, h,
+ * w), else the last. */
 typedef enum PfOp {
-    PF_OP_INPUT,      /* normalised pixels (3, h, w) */
-    PF_OP_CONV,       /* parameters: weight (out, in/groups, k, k), bias (out) if bias */
+    PF_OP_INPUT, /* normalised pixels (3, h, w) */
+    /* Maps (c, h, w). */
+    PF_OP_CONV,       /* parameters: weight (out, in/groups, kh, kw), bias (out) if bias */
     PF_OP_BATCH_NORM, /* weight, bias, running_mean, running_var (c) */
-    PF_OP_RELU,
     PF_OP_MAX_POOL,
+    PF_OP_AVG_POOL,          /* windows; zeros of the padding count if count_padding */
     PF_OP_ADAPTIVE_AVG_POOL, /* to (c, pool_size, pool_size) */
-    PF_OP_FLATTEN,           /* (c, h, w) -> (c*h*w) */
-    PF_OP_DROPOUT,           /* identity outside training */
-    PF_OP_LINEAR,            /* weight (out, in), bias (out) if bias */
+    PF_OP_PAD,               /* pads[] rows and columns of `value` around a map */
+    PF_OP_LAYER_NORM_2D,     /* over the channels of each pixel; weight, bias (c) */
+    /* Vectors, and rows of tokens and of maps (h, w, c): over the last axis. */
+    PF_OP_LINEAR,     /* weight (out, in), bias (out) if bias; (h, w, c) and (n, c) stay as many */
+    PF_OP_LAYER_NORM, /* weight, bias (c) */
+    PF_OP_SOFTMAX,    /* over `axis` */
+    PF_OP_ATTENTION,  /* of queries, keys, values (n, c), which are cut into `heads`: each head's
+                         softmax(scale * q k^T) v, side by side */
+    /* Each number by itself. */
+    PF_OP_RELU,
+    PF_OP_CLIP, /* to low ... high */
+    PF_OP_SIGMOID,
+    PF_OP_HARD_SIGMOID, /* clip(x / 6 + 1/2, 0, 1) */
+    PF_OP_HARD_SWISH,   /* x * hard_sigmoid(x) */
+    PF_OP_SILU,         /* x * sigmoid(x) */
+    PF_OP_GELU,         /* x * (1 + erf(x / sqrt 2)) / 2 */
+    PF_OP_GELU_TANH,    /* its approximation by tanh */
+    PF_OP_QUICK_GELU,   /* x * sigmoid(1.702 x) */
+    PF_OP_TANH,
+    PF_OP_DROPOUT, /* identity outside training */
+    /* Two values, whose shapes are broadcast from the last axis on, as numpy does. */
     PF_OP_ADD,
-    PF_OP_COUNT, /* how many there are */
+    PF_OP_SUBTRACT,
+    PF_OP_MULTIPLY,
+    PF_OP_DIVIDE,
+    /* The same numbers otherwise arranged. */
+    PF_OP_FLATTEN, /* (c, h, w) -> (c*h*w) */
+    PF_OP_RESHAPE, /* to `shape`, in row-major order */
+    PF_OP_PERMUTE, /* axis i of the output is axis axes[i] of the input */
+    PF_OP_SLICE,   /* along `axis`: `count` from `start` on, every `step`-th */
+    PF_OP_CONCAT,  /* of all inputs, along `axis` */
+    /* Others. */
+    PF_OP_MEAN,      /* over axes[], which become 1, or vanish unless keep_axes */
+    PF_OP_MATMUL,    /* of the last two axes; those before are broadcast */
+    PF_OP_PARAMETER, /* no input: the tensor called `module`, of `shape`; with leading_one the
+                        file's has an axis of 1 before that */
+    PF_OP_COUNT,     /* how many there are */
 } PfOp;
 
 typedef struct PfNode {
     char name[PF_NODE_NAME_SIZE];   /* as torchvision's create_feature_extractor names it:
                                        "layer4.1.relu_1" */
     char module[PF_NODE_NAME_SIZE]; /* state_dict prefix of its parameters and torchinfo row:
-                                       "layer4.1.relu"; "" for add, flatten */
+                                       "layer4.1.relu"; "" for add, flatten. One that ends in "_" is
+                                       followed by a parameter's name without a dot:
+                                       "attn.in_proj_" */
     PfOp op;
     int inputs[PF_NODE_MAX_INPUTS]; /* indices of earlier nodes */
     int input_count;
-    int in_channels, out_channels; /* conv, linear (features), batch_norm (both equal) */
-    int kernel, stride, padding, dilation, groups; /* conv, max_pool; square */
-    int pool_size;                                 /* adaptive_avg_pool */
-    int bias;                                      /* conv, linear */
-    float eps;                                     /* batch_norm */
-    float dropout;                                 /* dropout probability in training */
+    int in_channels, out_channels; /* conv, linear (features), norms (both equal) */
+    int kernel[2], stride[2], padding[2], dilation[2]; /* conv, pools; along y and x */
+    int groups;                                        /* conv */
+    int ceil_mode;     /* pools: a last window that begins inside counts */
+    int count_padding; /* avg_pool */
+    int pads[4];       /* pad: above, left, below, right */
+    int pool_size;     /* adaptive_avg_pool */
+    int bias;          /* conv, linear */
+    int heads;         /* attention */
+    int axis;          /* softmax, slice, concat; of the shape without the batch axis, 0 or more */
+    int axes[PF_MAX_RANK], axis_count; /* permute, mean; mean's ascending */
+    int keep_axes;                     /* mean */
+    int64_t start, count, step;        /* slice */
+    PfShape shape;                     /* reshape, parameter */
+    int leading_one;                   /* parameter */
+    float eps;                         /* norms */
+    float dropout;                     /* dropout probability in training */
+    float scale;                       /* attention */
+    float low, high;                   /* clip */
+    float value;                       /* pad */
 } PfNode;
 
 /* How pixels become the network's input; belongs to the weights. */
@@ -105,7 +157,7 @@ const char *const *pf_arch_names(void);
  * node 0 and its tap is "input". */
 int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *err);
 
-/* Output shape of every node, batch axis left out: (c, h, w) or (features).
+/* Output shape of every node, batch axis left out: (c, h, w), (n, c), (features).
  * shapes has node_count entries. Fails where an image of that size becomes
  * empty on the way, and says where. */
 int pf_arch_infer_shapes(const PfArch *arch, int input_height, int input_width, PfShape *shapes,
@@ -117,6 +169,7 @@ PfShape pf_arch_stored_shape(PfShape shape);
 /* A tensor that a node needs from the weight file. */
 typedef struct PfParameter {
     int node;
+    const char *of;                    /* which of its operation's: "running_mean"; static */
     char name[PF_NODE_NAME_SIZE + 16]; /* "layer1.0.bn1.running_mean" */
     PfShape shape;
     int is_buffer; /* running statistics: no gradient, not counted as parameters */

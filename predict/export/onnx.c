@@ -55,7 +55,7 @@ static int name_inputs(const Network *network, const PfNode *node, const PfOnnxN
         else if (!strcmp(word, "before") && *before)
             snprintf(name, NAME_SIZE, "%s", before);
         else if (parameter)
-            snprintf(name, NAME_SIZE, "%s.%s", node->module, word);
+            pf_node_parameter_name(node, word, name);
         else
             return pf_fail(err, PF_EXIT_FAILED,
                            "the ONNX node of operation '%s' has an input that stands for nothing: "

@@ -161,12 +161,12 @@ static double convolution_at(const Network *network, int index, Shapes s, int64_
     const float *weight = tensor(network, index, "weight"), *bias = tensor(network, index, "bias");
     double sum = node->bias ? (double)bias[k] : 0;
     for (int64_t c = 0; c < s.in; c++)
-        for (int64_t i = 0; i < node->kernel; i++)
-            for (int64_t j = 0; j < node->kernel; j++) {
-                const int64_t row = y * node->stride - node->padding + i;
-                const int64_t column = x * node->stride - node->padding + j;
+        for (int64_t i = 0; i < node->kernel[0]; i++)
+            for (int64_t j = 0; j < node->kernel[1]; j++) {
+                const int64_t row = y * node->stride[0] - node->padding[0] + i;
+                const int64_t column = x * node->stride[1] - node->padding[1] + j;
                 if (row < 0 || row >= s.height || column < 0 || column >= s.width) continue;
-                const int64_t at = ((k * s.in + c) * node->kernel + i) * node->kernel + j;
+                const int64_t at = ((k * s.in + c) * node->kernel[0] + i) * node->kernel[1] + j;
                 sum += (double)weight[at] * s.x[(c * s.height + row) * s.width + column];
             }
     return sum;
@@ -210,7 +210,8 @@ static double value_at(const Network *network, int index, Shapes s, int64_t c, i
 {
     const PfNode *node = &network->arch.nodes[index];
     const int64_t at = (c * s.rows + y) * s.columns + x;
-    const int64_t top = y * node->stride - node->padding, left = x * node->stride - node->padding;
+    const int64_t top = y * node->stride[0] - node->padding[0],
+                  left = x * node->stride[1] - node->padding[1];
     switch (node->op) {
     case PF_OP_CONV: return convolution_at(network, index, s, c, y, x);
     case PF_OP_LINEAR: return linear_at(network, index, s, c);
@@ -218,7 +219,7 @@ static double value_at(const Network *network, int index, Shapes s, int64_t c, i
     case PF_OP_RELU: return s.x[at] < 0 ? 0 : s.x[at];
     case PF_OP_ADD: return s.x[at] + network->values[node->inputs[1]][at];
     case PF_OP_MAX_POOL:
-        return window_of(s, c, top, top + node->kernel, left, left + node->kernel, false);
+        return window_of(s, c, top, top + node->kernel[0], left, left + node->kernel[1], false);
     case PF_OP_ADAPTIVE_AVG_POOL:
         return window_of(s, c, y * s.height / s.rows, ((y + 1) * s.height + s.rows - 1) / s.rows,
                          x * s.width / s.columns, ((x + 1) * s.width + s.columns - 1) / s.columns,

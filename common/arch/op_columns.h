@@ -1,0 +1,57 @@
+/* The functions that stand in the columns of the table of operations, ops.c. What each column means
+ * is said in ops.h. */
+#ifndef PF_COMMON_ARCH_OP_COLUMNS_H
+#define PF_COMMON_ARCH_OP_COLUMNS_H
+
+#include "common/arch/ops.h"
+
+#define UNUSED __attribute__((unused)) /* of what a column takes and a row does not need */
+
+/* ---- shapes: op_shapes.c ---- */
+
+#define PF_SHAPE_COLUMN(name)                                                                      \
+    int name(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+
+PF_SHAPE_COLUMN(pf_op_shape_same); /* of operations on each number, and of the input */
+PF_SHAPE_COLUMN(pf_op_shape_conv);
+PF_SHAPE_COLUMN(pf_op_shape_batch_norm);
+PF_SHAPE_COLUMN(pf_op_shape_pool);
+PF_SHAPE_COLUMN(pf_op_shape_adaptive_pool);
+PF_SHAPE_COLUMN(pf_op_shape_pad);
+PF_SHAPE_COLUMN(pf_op_shape_linear);
+PF_SHAPE_COLUMN(pf_op_shape_layer_norm);
+PF_SHAPE_COLUMN(pf_op_shape_attention);
+PF_SHAPE_COLUMN(pf_op_shape_broadcast);
+PF_SHAPE_COLUMN(pf_op_shape_flatten);
+PF_SHAPE_COLUMN(pf_op_shape_reshape);
+PF_SHAPE_COLUMN(pf_op_shape_permute);
+PF_SHAPE_COLUMN(pf_op_shape_slice);
+PF_SHAPE_COLUMN(pf_op_shape_concat);
+PF_SHAPE_COLUMN(pf_op_shape_mean);
+PF_SHAPE_COLUMN(pf_op_shape_matmul);
+PF_SHAPE_COLUMN(pf_op_shape_parameter);
+
+/* ---- ONNX: op_onnx.c ---- */
+
+#define PF_ONNX_COLUMN(name)                                                                       \
+    int name(const PfArch *arch, const PfNode *node, const PfShape *in, PfOnnxNodes *out,          \
+             PfError *err)
+
+PF_ONNX_COLUMN(pf_op_onnx_unchanged);
+PF_ONNX_COLUMN(pf_op_onnx_conv);
+PF_ONNX_COLUMN(pf_op_onnx_batch_norm);
+PF_ONNX_COLUMN(pf_op_onnx_relu);
+PF_ONNX_COLUMN(pf_op_onnx_sigmoid);
+PF_ONNX_COLUMN(pf_op_onnx_tanh);
+PF_ONNX_COLUMN(pf_op_onnx_max_pool);
+PF_ONNX_COLUMN(pf_op_onnx_adaptive_pool);
+PF_ONNX_COLUMN(pf_op_onnx_flatten);
+PF_ONNX_COLUMN(pf_op_onnx_linear);
+PF_ONNX_COLUMN(pf_op_onnx_add);
+PF_ONNX_COLUMN(pf_op_onnx_subtract);
+PF_ONNX_COLUMN(pf_op_onnx_multiply);
+PF_ONNX_COLUMN(pf_op_onnx_divide);
+/* Fails: such networks are exported as TorchScript only. */
+PF_ONNX_COLUMN(pf_op_onnx_none);
+
+#endif
