@@ -32,7 +32,10 @@ common/cache/journal: common/base common/file common/cache/codec common/cache
 common/engine: common/base common/thread common/conv common/arch
 common/backbone: common/base common/file common/engine
 common/torch: common/base common/simd common/thread common/file common/conv common/arch common/backbone
-extract/image: common/base common/arch common/model common/cache common/backbone
+extract/image/pixels: common/base
+extract/image/codecs: common/base extract/image/pixels
+extract/image/formats: common/base extract/image/pixels extract/image/codecs
+extract/image: common/base common/arch common/model common/cache common/backbone extract/image/pixels extract/image/codecs extract/image/formats
 extract/archive: common/base common/file
 extract/dataset: common/base common/thread common/file common/pickle common/cache extract/image extract/archive
 extract/backbone: common/base common/thread common/file common/arch common/weights common/model common/cache common/backbone extract/image
@@ -56,8 +59,8 @@ predict: common/base common/thread common/file common/cache common/backbone extr
 # Headers of libraries, and who alone may include them.
 RESERVED = {
     r"hdf5\.h|H5.*\.h": "common/cache/hdf5/*",
-    r"jpeglib\.h|turbojpeg\.h|spng\.h|stb/.*": "extract/image/*",
-    r"webp/.*|avif/.*|libheif/.*|tiff.*\.h|openjpeg\.h|lcms2\.h": "extract/image/*",
+    r"jpeglib\.h|turbojpeg\.h|spng\.h|stb/.*": "extract/image/formats/*",
+    r"webp/.*|avif/.*|libheif/.*|tiff.*\.h|openjpeg\.h|lcms2\.h": "extract/image/codecs/*",
     r"torch/.*|ATen/.*|c10/.*|caffe2/.*": "common/torch/*",
     r"onnx\.pb-c\.h|protobuf-c/.*": "predict/export/onnx*",
     r"cblas.*\.h": "",

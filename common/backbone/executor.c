@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "common/backbone/loader.h"
-#include "common/engine/engine.h"
 
 /* By the files that drivers make, so that no library has to be loaded to know: those of NVIDIA's
  * cards, of its boards, of any GPU under Windows (WSL), and of AMD's. */
@@ -51,4 +50,9 @@ int pf_backbone_open(const PfBackboneConfig *config, const char *devices,
     else if (pf_backbone_loader_load(plugin, err))
         return -1;
     return (*plugin)->open(config, out, err);
+}
+
+PfEngineMemory pf_backbone_memory(const PfBackbonePlugin *plugin, const PfBackbone *backbone)
+{
+    return plugin == pf_engine_plugin() ? pf_engine_memory(backbone) : (PfEngineMemory){0};
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/engine/engine.h"
 #include "permafrost/backbone.h"
 
 /* Whether the engine runs it: built-in networks in fp32 on the processor. "auto" is the processor
@@ -16,5 +17,9 @@ bool pf_backbone_is_for_engine(const PfBackboneConfig *config, const char *devic
 /* Opens a network by the engine or by the plugin, which is loaded now. *plugin is static. */
 int pf_backbone_open(const PfBackboneConfig *config, const char *devices,
                      const PfBackbonePlugin **plugin, PfBackbone **out, PfError *err);
+
+/* What the engine has set aside for an open network. Zeros where the plugin runs it, which does not
+ * say. */
+PfEngineMemory pf_backbone_memory(const PfBackbonePlugin *plugin, const PfBackbone *backbone);
 
 #endif

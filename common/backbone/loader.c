@@ -46,23 +46,27 @@ static int program_folder(char folder[PATH_MAX])
  * more of it than is left later. */
 #define STATIC_TLS "static TLS"
 
+/* Bytes of addresses that this process may have at most; 0: they are not limited. */
+static unsigned long long limit_of_addresses(void)
+{
+    struct rlimit space;
+    bool is_limited = !getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY;
+    return is_limited ? space.rlim_cur : 0;
+}
+
 /* What the loader cannot map it does not explain: where addresses are limited, that is why. */
 static bool is_short_of_memory(const char *reason)
 {
-    struct rlimit space;
     if (strstr(reason, STATIC_TLS)) return false;
     if (strstr(reason, strerror(ENOMEM)) || strstr(reason, "cannot allocate")) return true;
-    return strstr(reason, "failed to map") && !getrlimit(RLIMIT_AS, &space) &&
-           space.rlim_cur != RLIM_INFINITY;
+    return strstr(reason, "failed to map") && limit_of_addresses();
 }
 
 static int fail_for_memory(const char *what, PfError *err)
 {
-    struct rlimit space;
     char limit[64] = "";
-    if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
-        snprintf(limit, sizeof limit, " (ulimit -v allows %llu MB)",
-                 (unsigned long long)space.rlim_cur >> 20);
+    if (limit_of_addresses())
+        snprintf(limit, sizeof limit, " (ulimit -v allows %llu MB)", limit_of_addresses() >> 20);
     return pf_fail(err, PF_EXIT_FAILED,
                    "out of memory while the torch plugin was loaded: "
                    "%" PF_SENTENCE ". Hint: libtorch takes more than a gigabyte of addresses%s",
@@ -74,8 +78,7 @@ static void end_run(int number)
 {
     (void)number;
     PfError err = {0};
-    struct rlimit space;
-    if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
+    if (limit_of_addresses())
         fail_for_memory("a library could not begin", &err);
     else
         pf_fail(&err, PF_EXIT_FAILED,

@@ -49,14 +49,19 @@ static void close_engine(PfBackbone **out)
     *out = NULL;
 }
 
+/* Of a thread. */
+static size_t arena_bytes(const PfEnginePlan *plan)
+{
+    return plan->maps_bytes + plan->scratch_bytes;
+}
+
 /* Large images have large maps: what the user can do about it is said, not only how many bytes. */
 static int fail_for_memory(const PfEnginePlan *plan, int threads, PfError *err)
 {
     return pf_fail(err, PF_EXIT_FAILED,
                    "out of memory: images of %d x %d take %.0f MB of maps in '%s' for each of %d "
                    "thread%s. Hint: fewer --threads, or a smaller --crop",
-                   plan->width, plan->height,
-                   (double)(plan->maps_bytes + plan->scratch_bytes) / 1e6, plan->arch->name,
+                   plan->width, plan->height, (double)arena_bytes(plan) / 1e6, plan->arch->name,
                    threads, threads == 1 ? "" : "s");
 }
 
@@ -72,13 +77,20 @@ static int set_up(PfBackbone *backbone, const PfBackboneConfig *config, PfError 
     backbone->arenas = pf_calloc((size_t)backbone->threads, sizeof *backbone->arenas, err);
     if (!backbone->arenas) return -1;
     for (int t = 0; t < backbone->threads; t++) {
-        backbone->arenas[t] = pf_alloc_aligned(plan->maps_bytes + plan->scratch_bytes, 1, err);
+        backbone->arenas[t] = pf_alloc_aligned(arena_bytes(plan), 1, err);
         if (!backbone->arenas[t]) return fail_for_memory(plan, backbone->threads, err);
     }
     backbone->free_arenas = backbone->threads;
     snprintf(backbone->description, sizeof backbone->description, "C engine, %s, %d thread%s",
              pf_conv_kernels()->name, backbone->threads, backbone->threads == 1 ? "" : "s");
     return 0;
+}
+
+PfEngineMemory pf_engine_memory(const PfBackbone *backbone)
+{
+    return (PfEngineMemory){.weights = backbone->plan->weight_bytes,
+                            .arenas = (size_t)backbone->threads * arena_bytes(backbone->plan),
+                            .threads = backbone->threads};
 }
 
 static void say_sizes(const PfBackbone *backbone)

@@ -55,6 +55,17 @@ static void describe(PfBackboneSession *session)
              several ? "; devices " : "", several ? session->plan->device : "");
 }
 
+static void add_up_memory(PfBackboneSession *session)
+{
+    session->memory = (PfEngineMemory){0};
+    for (int d = 0; d < session->backbone_count; d++) {
+        PfEngineMemory memory = pf_backbone_memory(session->plugin, session->backbones[d]);
+        session->memory.weights += memory.weights;
+        session->memory.arenas += memory.arenas;
+        session->memory.threads += memory.threads;
+    }
+}
+
 int pf_backbone_session_open(PfBackboneSession *session, const char *const *taps, int tap_count,
                              PfError *err)
 {
@@ -69,6 +80,7 @@ int pf_backbone_session_open(PfBackboneSession *session, const char *const *taps
     if (failed) return -1;
     session->tap_count = session->plugin->taps(session->backbones[0], &session->taps);
     describe(session);
+    add_up_memory(session);
     session->load_seconds += pf_clock_seconds() - started;
     return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef PF_EXTRACT_BACKBONE_SESSION_H
 #define PF_EXTRACT_BACKBONE_SESSION_H
 
+#include "common/backbone/executor.h"
 #include "extract/backbone/device_list.h"
 #include "extract/backbone/plan.h"
 
@@ -17,8 +18,9 @@ typedef struct PfBackboneSession {
     int batch;                   /* images per forward pass: all views of some, of one at least */
     const PfTapInfo *taps;
     int tap_count;
-    double load_seconds; /* spent in opening it, so far */
-    char runtime[512];   /* what runs where, from the first opening on; else "" */
+    PfEngineMemory memory; /* of all devices */
+    double load_seconds;   /* spent in opening it, so far */
+    char runtime[512];     /* what runs where, from the first opening on; else "" */
 } PfBackboneSession;
 
 /* Opens it for these taps, unless it is open for just these; tap_count 0: for all that a

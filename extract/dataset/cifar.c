@@ -13,45 +13,38 @@
 
 enum { SIDE = 32, PIXELS = 3 * SIDE * SIDE };
 
-typedef struct Source {
-    const char *name;
-    PfSplit split;
-} Source;
-
 /* What the two versions differ in. */
 typedef struct Version {
-    const char *kind, *class_names;
-    int class_count;
+    PfRecordVersion of;
+    const char *class_names;
     int label_bytes; /* the last of them is the class; CIFAR-100's first is its superclass */
-    int file_count;
-    Source files[PF_RECORD_FILES_MAX];
 } Version;
 
 static const Version versions[] = {
-    {.kind = "CIFAR-10 binary",
+    {.of = {.kind = "CIFAR-10 binary",
+            .class_count = 10,
+            .file_count = 6,
+            .sources = {{"data_batch_1.bin", PF_SPLIT_TRAIN},
+                        {"data_batch_2.bin", PF_SPLIT_TRAIN},
+                        {"data_batch_3.bin", PF_SPLIT_TRAIN},
+                        {"data_batch_4.bin", PF_SPLIT_TRAIN},
+                        {"data_batch_5.bin", PF_SPLIT_TRAIN},
+                        {"test_batch.bin", PF_SPLIT_TEST}}},
      .class_names = "batches.meta.txt",
-     .class_count = 10,
-     .label_bytes = 1,
-     .file_count = 6,
-     .files = {{"data_batch_1.bin", PF_SPLIT_TRAIN},
-               {"data_batch_2.bin", PF_SPLIT_TRAIN},
-               {"data_batch_3.bin", PF_SPLIT_TRAIN},
-               {"data_batch_4.bin", PF_SPLIT_TRAIN},
-               {"data_batch_5.bin", PF_SPLIT_TRAIN},
-               {"test_batch.bin", PF_SPLIT_TEST}}},
-    {.kind = "CIFAR-100 binary",
+     .label_bytes = 1},
+    {.of = {.kind = "CIFAR-100 binary",
+            .class_count = 100,
+            .file_count = 2,
+            .sources = {{"train.bin", PF_SPLIT_TRAIN}, {"test.bin", PF_SPLIT_TEST}}},
      .class_names = "fine_label_names.txt",
-     .class_count = 100,
-     .label_bytes = 2,
-     .file_count = 2,
-     .files = {{"train.bin", PF_SPLIT_TRAIN}, {"test.bin", PF_SPLIT_TEST}}},
+     .label_bytes = 2},
 };
 
 static const Version *find_version(const char *operand)
 {
     for (size_t i = 0; i < sizeof versions / sizeof *versions; i++)
-        for (int f = 0; f < versions[i].file_count; f++)
-            if (pf_records_has_file(operand, versions[i].files[f].name)) return &versions[i];
+        for (int f = 0; f < versions[i].of.file_count; f++)
+            if (pf_records_has_file(operand, versions[i].of.sources[f].name)) return &versions[i];
     return NULL;
 }
 
@@ -66,24 +59,25 @@ static bool probe(const char *operand)
 static int read_class_names(PfDataset *dataset, const Version *version, FILE *stream, PfError *err)
 {
     char line[256];
-    while (dataset->class_count < version->class_count && fgets(line, sizeof line, stream)) {
+    while (dataset->class_count < version->of.class_count && fgets(line, sizeof line, stream)) {
         size_t length = strcspn(line, "\r\n");
         if (length && pf_records_add_class(dataset, line, length, err)) return -1;
     }
-    if (dataset->class_count == version->class_count) return 0;
+    if (dataset->class_count == version->of.class_count) return 0;
     return pf_fail(err, PF_EXIT_FAILED, "dataset '%s': %s holds %d class names, expected %d",
-                   dataset->root, version->class_names, dataset->class_count, version->class_count);
+                   dataset->root, version->class_names, dataset->class_count,
+                   version->of.class_count);
 }
 
 static int number_classes(PfDataset *dataset, const Version *version, PfError *err)
 {
-    if (pf_records_number_classes(dataset, version->class_count, err)) return -1;
+    if (pf_records_number_classes(dataset, version->of.class_count, err)) return -1;
     return pf_dataset_note(dataset, PF_NOTE_MISSING_FILE, "", version->class_names, err);
 }
 
 static int list_classes(PfDataset *dataset, const Version *version, PfError *err)
 {
-    if (pf_records_reserve_classes(dataset, version->class_count, err)) return -1;
+    if (pf_records_reserve_classes(dataset, version->of.class_count, err)) return -1;
     PfError problem;
     int fd =
         pf_input_file_open(dataset->root_fd, version->class_names, "dataset file", NULL, &problem);
@@ -98,7 +92,7 @@ static int list_classes(PfDataset *dataset, const Version *version, PfError *err
 
 /* ---- samples ---- */
 
-static int add_records(PfDataset *dataset, const Version *version, const Source *source,
+static int add_records(PfDataset *dataset, const Version *version, const PfRecordSource *source,
                        const PfRecordFile *file, int64_t records, PfError *err)
 {
     for (int64_t i = 0; i < records; i++) {
@@ -106,34 +100,28 @@ static int add_records(PfDataset *dataset, const Version *version, const Source 
         if (pread(file->fd, &label, 1, i * file->stride + version->label_bytes - 1) != 1)
             return pf_fail_errno(err, "dataset '%s': record %lld of %s cannot be read",
                                  dataset->root, (long long)i, source->name);
-        if (label >= version->class_count)
+        if (label >= version->of.class_count)
             return pf_fail(err, PF_EXIT_FAILED,
                            "dataset '%s': record %lld of %s has label %d, expected 0 to %d",
                            dataset->root, (long long)i, source->name, label,
-                           version->class_count - 1);
+                           version->of.class_count - 1);
         if (pf_records_add(dataset, source->name, i, label, source->split, err)) return -1;
     }
     return 0;
 }
 
-static int list_file(PfDataset *dataset, const Version *version, const Source *source, PfError *err)
+static int list_file(PfDataset *dataset, const PfRecordVersion *of, const PfRecordSource *source,
+                     const struct stat *status, PfRecordFile *file, PfError *err)
 {
-    struct stat status;
-    PfRecordFile *file;
-    if (pf_records_open(dataset, source->name, &status, &file, err)) return -1;
-    if (!file) return 0;
-    file->offset = version->label_bytes;
-    file->stride = version->label_bytes + PIXELS;
-    file->channels = 3;
-    file->width = file->height = SIDE;
-    file->stamp.size_bytes = PIXELS; /* of one record */
-    if (status.st_size % file->stride)
+    const Version *version = (const Version *)of;
+    pf_records_lie(file, version->label_bytes, version->label_bytes + PIXELS, 3, SIDE, SIDE);
+    if (status->st_size % file->stride)
         return pf_fail(err, PF_EXIT_FAILED,
                        "dataset '%s': %s has %lld bytes, which is no multiple of the %lld of a %s "
                        "record; is it cut short?",
-                       dataset->root, source->name, (long long)status.st_size,
-                       (long long)file->stride, version->kind);
-    return add_records(dataset, version, source, file, status.st_size / file->stride, err);
+                       dataset->root, source->name, (long long)status->st_size,
+                       (long long)file->stride, of->kind);
+    return add_records(dataset, version, source, file, status->st_size / file->stride, err);
 }
 
 static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
@@ -141,14 +129,9 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
 {
     (void)options;
     const Version *version = find_version(operand);
-    if (!version || pf_records_begin(dataset, operand, err)) return -1;
-    snprintf(dataset->kind, sizeof dataset->kind, "%s", version->kind);
-    if (list_classes(dataset, version, err)) return -1;
-    for (int i = 0; i < version->file_count; i++)
-        if (list_file(dataset, version, &version->files[i], err)) return -1;
-    if (dataset->count) return 0;
-    return pf_fail(err, PF_EXIT_FAILED, "dataset '%s': its %s files are empty", operand,
-                   version->kind);
+    if (!version || pf_records_begin(dataset, operand, err) || list_classes(dataset, version, err))
+        return -1;
+    return pf_records_list(dataset, &version->of, list_file, err);
 }
 
 const PfDatasetFormat pf_dataset_format_cifar = {

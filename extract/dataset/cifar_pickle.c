@@ -15,38 +15,31 @@
 
 enum { SIDE = 32, PIXELS = 3 * SIDE * SIDE };
 
-typedef struct Source {
-    const char *name;
-    PfSplit split;
-} Source;
-
 typedef struct Version {
-    const char *kind, *meta, *class_names, *labels; /* two files' keys */
-    int class_count;
-    int file_count;
-    Source files[PF_RECORD_FILES_MAX];
+    PfRecordVersion of;
+    const char *meta, *class_names, *labels; /* a file, its key, and the key of all others */
 } Version;
 
 static const Version versions[] = {
-    {.kind = "CIFAR-10 pickles",
+    {.of = {.kind = "CIFAR-10 pickles",
+            .class_count = 10,
+            .file_count = 6,
+            .sources = {{"data_batch_1", PF_SPLIT_TRAIN},
+                        {"data_batch_2", PF_SPLIT_TRAIN},
+                        {"data_batch_3", PF_SPLIT_TRAIN},
+                        {"data_batch_4", PF_SPLIT_TRAIN},
+                        {"data_batch_5", PF_SPLIT_TRAIN},
+                        {"test_batch", PF_SPLIT_TEST}}},
      .meta = "batches.meta",
      .class_names = "label_names",
-     .labels = "labels",
-     .class_count = 10,
-     .file_count = 6,
-     .files = {{"data_batch_1", PF_SPLIT_TRAIN},
-               {"data_batch_2", PF_SPLIT_TRAIN},
-               {"data_batch_3", PF_SPLIT_TRAIN},
-               {"data_batch_4", PF_SPLIT_TRAIN},
-               {"data_batch_5", PF_SPLIT_TRAIN},
-               {"test_batch", PF_SPLIT_TEST}}},
-    {.kind = "CIFAR-100 pickles",
+     .labels = "labels"},
+    {.of = {.kind = "CIFAR-100 pickles",
+            .class_count = 100,
+            .file_count = 2,
+            .sources = {{"train", PF_SPLIT_TRAIN}, {"test", PF_SPLIT_TEST}}},
      .meta = "meta",
      .class_names = "fine_label_names",
-     .labels = "fine_labels",
-     .class_count = 100,
-     .file_count = 2,
-     .files = {{"train", PF_SPLIT_TRAIN}, {"test", PF_SPLIT_TEST}}},
+     .labels = "fine_labels"},
 };
 
 /* Whether a file begins like a pickle: any file may be called "train". */
@@ -66,9 +59,9 @@ static bool begins_like_a_pickle(const char *folder, const char *name)
 static const Version *find_version(const char *operand)
 {
     for (size_t i = 0; i < sizeof versions / sizeof *versions; i++)
-        for (int f = 0; f < versions[i].file_count; f++)
-            if (pf_records_has_file(operand, versions[i].files[f].name) &&
-                begins_like_a_pickle(operand, versions[i].files[f].name))
+        for (int f = 0; f < versions[i].of.file_count; f++)
+            if (pf_records_has_file(operand, versions[i].of.sources[f].name) &&
+                begins_like_a_pickle(operand, versions[i].of.sources[f].name))
                 return &versions[i];
     return NULL;
 }
@@ -133,7 +126,7 @@ static int add_class_names(PfDataset *dataset, const Version *version, const Bat
                            PfError *err)
 {
     const PfPickleValue *names =
-        find_list(dataset, batch, version->class_names, version->class_count, err);
+        find_list(dataset, batch, version->class_names, version->of.class_count, err);
     for (size_t i = 0; names && i < names->items.count; i++) {
         const PfPickleValue *name = names->items.values[i];
         if (name->kind != PF_PICKLE_TEXT || !name->text.size ||
@@ -148,9 +141,9 @@ static int add_class_names(PfDataset *dataset, const Version *version, const Bat
 static int list_classes(PfDataset *dataset, const Version *version, PfError *err)
 {
     struct stat status;
-    if (pf_records_reserve_classes(dataset, version->class_count, err)) return -1;
+    if (pf_records_reserve_classes(dataset, version->of.class_count, err)) return -1;
     if (!pf_records_has_file(dataset->root, version->meta)) {
-        if (pf_records_number_classes(dataset, version->class_count, err)) return -1;
+        if (pf_records_number_classes(dataset, version->of.class_count, err)) return -1;
         return pf_dataset_note(dataset, PF_NOTE_MISSING_FILE, "", version->meta, err);
     }
     int fd = pf_input_file_open(dataset->root_fd, version->meta, "dataset file", &status, err);
@@ -184,43 +177,37 @@ static int find_pixels(const PfDataset *dataset, const Batch *batch, PfRecordFil
                        pf_printable_text(array->type.bytes, array->type.size, type),
                        array->shape.rank, array->is_fortran ? ", column by column" : "");
     *count = array->shape.dims[0];
-    file->offset = array->data.bytes - (const char *)batch->bytes;
-    file->stride = PIXELS;
-    file->channels = 3;
-    file->width = file->height = SIDE;
-    file->stamp.size_bytes = PIXELS; /* of one record */
+    pf_records_lie(file, array->data.bytes - (const char *)batch->bytes, PIXELS, 3, SIDE, SIDE);
     return 0;
 }
 
-static int add_records(PfDataset *dataset, const Version *version, const Source *source,
+static int add_records(PfDataset *dataset, const Version *version, const PfRecordSource *source,
                        const Batch *batch, int64_t count, PfError *err)
 {
     const PfPickleValue *labels = find_list(dataset, batch, version->labels, count, err);
     for (int64_t i = 0; labels && i < count; i++) {
         const PfPickleValue *label = labels->items.values[i];
         if (label->kind != PF_PICKLE_INT || label->integer < 0 ||
-            label->integer >= version->class_count)
+            label->integer >= version->of.class_count)
             return pf_fail(err, PF_EXIT_FAILED,
                            "dataset '%s': record %lld of %s has a label that is no whole number "
                            "from 0 to %d",
-                           dataset->root, (long long)i, source->name, version->class_count - 1);
+                           dataset->root, (long long)i, source->name, version->of.class_count - 1);
         if (pf_records_add(dataset, source->name, i, (int32_t)label->integer, source->split, err))
             return -1;
     }
     return labels ? 0 : -1;
 }
 
-static int list_file(PfDataset *dataset, const Version *version, const Source *source, PfError *err)
+static int list_file(PfDataset *dataset, const PfRecordVersion *version,
+                     const PfRecordSource *source, const struct stat *status, PfRecordFile *file,
+                     PfError *err)
 {
-    struct stat status;
-    PfRecordFile *file;
     int64_t count = 0;
-    if (pf_records_open(dataset, source->name, &status, &file, err)) return -1;
-    if (!file) return 0;
     Batch batch;
-    int failed = open_batch(dataset, source->name, file->fd, &status, &batch, err) ||
+    int failed = open_batch(dataset, source->name, file->fd, status, &batch, err) ||
                  find_pixels(dataset, &batch, file, &count, err) ||
-                 add_records(dataset, version, source, &batch, count, err);
+                 add_records(dataset, (const Version *)version, source, &batch, count, err);
     close_batch(&batch);
     return failed ? -1 : 0;
 }
@@ -230,14 +217,9 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
 {
     (void)options;
     const Version *version = find_version(operand);
-    if (!version || pf_records_begin(dataset, operand, err)) return -1;
-    snprintf(dataset->kind, sizeof dataset->kind, "%s", version->kind);
-    if (list_classes(dataset, version, err)) return -1;
-    for (int i = 0; i < version->file_count; i++)
-        if (list_file(dataset, version, &version->files[i], err)) return -1;
-    if (dataset->count) return 0;
-    return pf_fail(err, PF_EXIT_FAILED, "dataset '%s': its %s hold no images", operand,
-                   version->kind);
+    if (!version || pf_records_begin(dataset, operand, err) || list_classes(dataset, version, err))
+        return -1;
+    return pf_records_list(dataset, &version->of, list_file, err);
 }
 
 const PfDatasetFormat pf_dataset_format_cifar_pickle = {

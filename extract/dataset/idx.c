@@ -399,12 +399,8 @@ static int open_images(PfDataset *dataset, const char *name, int64_t *count, PfE
         return -1;
     if (!file) return 0;
     if (read_file(dataset, name, &file->fd, &status, &header, err)) return -1;
-    file->offset = header.size;
-    file->stride = header.dims[1] * header.dims[2];
-    file->channels = 1;
-    file->height = (int)header.dims[1];
-    file->width = (int)header.dims[2];
-    file->stamp.size_bytes = (uint64_t)file->stride; /* of one record */
+    pf_records_lie(file, header.size, header.dims[1] * header.dims[2], 1, (int)header.dims[2],
+                   (int)header.dims[1]);
     *count = header.dims[0];
     return 0;
 }

@@ -53,6 +53,17 @@ int pf_records_open(PfDataset *dataset, const char *name, struct stat *status, P
     return 0;
 }
 
+void pf_records_lie(PfRecordFile *file, int64_t offset, int64_t stride, int channels, int width,
+                    int height)
+{
+    file->offset = offset;
+    file->stride = stride;
+    file->channels = channels;
+    file->width = width;
+    file->height = height;
+    file->stamp.size_bytes = (uint64_t)channels * (uint64_t)width * (uint64_t)height;
+}
+
 int pf_records_add(PfDataset *dataset, const char *name, int64_t index, int32_t class_index,
                    PfSplit split, PfError *err)
 {
@@ -83,6 +94,26 @@ int pf_records_number_classes(PfDataset *dataset, int count, PfError *err)
         if (pf_records_add_class(dataset, number, (size_t)length, err)) return -1;
     }
     return 0;
+}
+
+static int list_source(PfDataset *dataset, const PfRecordVersion *version,
+                       const PfRecordSource *source, PfRecordLister *list_file, PfError *err)
+{
+    struct stat status;
+    PfRecordFile *file;
+    if (pf_records_open(dataset, source->name, &status, &file, err)) return -1;
+    return file ? list_file(dataset, version, source, &status, file, err) : 0;
+}
+
+int pf_records_list(PfDataset *dataset, const PfRecordVersion *version, PfRecordLister *list_file,
+                    PfError *err)
+{
+    snprintf(dataset->kind, sizeof dataset->kind, "%s", version->kind);
+    for (int i = 0; i < version->file_count; i++)
+        if (list_source(dataset, version, &version->sources[i], list_file, err)) return -1;
+    if (dataset->count) return 0;
+    return pf_fail(err, PF_EXIT_FAILED, "dataset '%s': its files (%s) hold no images",
+                   dataset->root, version->kind);
 }
 
 /* ---- reading ---- */

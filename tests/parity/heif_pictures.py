@@ -91,40 +91,6 @@ SnLsfQu0bn34uY6/YLubs61IehDPRlyndxWcX+B9gXAhI4BQFp3PzdObycwBJAzCP4cGQzKDrSA507Ni
 5MW+nwbkzk9j6f0fpsqZbxTxYs18eWnF0rBit2rez9j078ftV9/309fedjo6F7XOrhdKV8cTqbs2wpeBhfky0ZBAVllQBLskKIkj23uKWxycxy
 vmlQJIRA2/KKYZvJTYA108eVtYeGYCLiyYlRTKF5BLxAe0SPuFQIxOUtr701By+4exfPyHSfHoG4XPOcxVL1csNYvz1prX07a65TE7udxPaxfa
 HYaXaqd+VunSWaXu/wHEhtzc"""),
-    "turned.avif": ("""
-AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUIAAAD1bWV0YQAAAAAAAAAhaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAAAAAAAAAOcG
-l0bQAAAAAAAQAAAB5pbG9jAAAAAEQAAAEAAQAAAAEAAAEdAAAAeAAAAChpaW5mAAAAAAABAAAAGmluZmUCAAAAAAEAAGF2MDFDb2xvcgAAAAB0
-aXBycAAAAFRpcGNvAAAAFGlzcGUAAAAAAAAAIAAAABgAAAAQcGl4aQAAAAADCAgIAAAADGF2MUOBAAwAAAAAE2NvbHJuY2x4AAEADQAGgAAAAA
-lpcm90AwAAABhpcG1hAAAAAAAAAAEAAQUBAoMEhQAAAIBtZGF0EgAKCRgRP3aICGg0IDJpFceHhmVCiii+UAAAAEXOyDwqxKRmco28Ir/46r/m
-s28er4vvV1zkSdCTm3RMXwt6aPIkLlvtUYJbytND1UTjId2v/2009grc4yWTODD6kw5mGPvHN3BIH+N69Sp/g4USPgyRCAoTrYaI""", 32, 24, "RGB", """
-eNoNzwsjmgsDAODfcGZjRjZk2llyGxbGJnIbR3LXoZTk2oVSve9bL5UiRWZZErNNLmE2dnKf437PEHO/zGnsnB/xfc8/eKSH+8oza+tPS++/C+
-b//pr71W35qft+qTw/Etu22TfLlF9TydcfcVedT080XntVyA2W83yuwxjh9kCE3dsAO80je9gVwb7nnnfHK8UOG30Lj71FQNtTkM4sF3exE0ou
-P/yuPrW22Sx9/y6M/js696t309a6f646PRBffeP8XMqzTSTbBvGXb7FHGu9d2GONhfib7DBKuN2PszME3ml87Ch2RTCd3CkOmOTbQXi7yODbSR
-h78kME6z5S5IKS1+3tNR7tGi43+mzz5p/mWVvf2mXrzrHq0Fp1usG+mMu7HE057485bA+xNnhvwp6L7AdTeU4jxLu9eIc2rKMagxB7uDHvoyjO
-3qn3guPu4sPuEv2cKGhXlocn6IaW1m1tN+xa9Icr3adfP5+NTJ4Y5w/1a1b1t02xdZFzMEU9GEnb74nb1odtqAKWxOiv7Idm2oPBDERXHEIXhq
-gPcBV7ebI9MfnuAVmuYX88iMO5poS6U5+gWD7eEMZfplheV6+uardm3+1O9O9+HN75MLGlm1lVLiyIl79y1v7KX+vPXH33crklclYZPCX2M3PQ
-QwxUNwnZkeT+Gu9RG4YSBXlxfP0ZmFAyGpeKTkxAZ0ZhaOH+7JCnUGioTD69UDcz27Q42bo88m6lr2fx7eC8dnim/q9JeHSkYmKwcKKLNGEgjD
-ZFjyheDImDTdxAY7FvR55XSwa68Q9MTYyv6EVgRWhICfZ5/tPYPwMJaU9JSSH0l2HsuAgwDi+RfB6Xj4wpR4c1EwPayS79uL7D/KpzuPb9R7Gx
-j9vdVdRtyO3RphnViR9qYjpFke2VYTpm6GsGtpGMrcsMliSHQAnPebE4ZnRMcVQSPSojD5+bG11IiuNkJ4JZSdVw11CVcVDS21dj+qAwGZQmbX
-1Pg7pL0dgp0hi4Ta3FTc20pgaSpi5NI0lWixJU/Ni68mgFEy8rxFVTI6ty8aKsOGFGIjeNWJ6SyUnJYaXSytJKyrK4pSSw9E8Y1HYDLe+BN+1g
-axvQ+lqo0wh1dcIWGdAsEmq4wgaWUMkAFTRQmgtUZYOiTABIBQREgEsA2QSwjACWpIBFaQAjEyjIAegUEZ0OFRSJGSy4qLK6GJKUwMKaNr68la
-fQViheMRUNJQploVzGkFfTZRBNWkmVllMlZTS4iC4upIvohRCtGKKWQnlMkMwBcriCHIEgF+Lnifn5VfwCWWWRorJUyWerBRVNQr5WALQIRUJ+
-I6+yns2rK+Yp8nk1ZJ40u1KSVgmnVEJJfGGigJ8o4CYKywlCTgpYniEqz4bZuRI2VcoslJWV1ZRV1JQBcqZEwalVlKtruc21XF1dZUetoKsW6F
-EAphqAz6jmFlSV0sQ0mohEhVJoYEK+ODofwjGg8CLgWQkYygJDOWA4D4oQiGJEcEI1nCKHM+vFFDVUpAE5zSCkhWvewA06WNsq7tCLjXpoUA+N
-6MBxLTj1GqzM5LLTKxhEDonASU6uiCVWviAKsKmAfwbg8yeEoYjR9GpMcY0PuzaAVxcqUkfI1PEqdfKrBtIbNd2g4nSqREa1sreh2aRu71d2D8
-g/Dcom+qtne+ElI7T6DuTFFzBjCqiR9PQXjLiI4uc41tNInneMABUPIAmwW7rUNafWja5GljT9zn3tB7WGKNpwGkOizpD+to1mbOMM6MXDbfVm
-/Ztx3ftJ7dCUZmyqfmFCvj4q2R6GdgcB7nNSaWgWOTCL+CQnyp8aHFjoG8RGhfBcwyHn6GrHRIVjmuoeuRlRqEdyOtEi45PanrBmU0y7KbXbRB
-3qY4/2wdO9DfM9+qUPvasdwytvvq42rS4rt+dl+1OiozGgIiCpxPeP3McEAooY4ZkV9IiGRhe7+1QgAqC7z6R38Eo7QvOdbL1D/nsXtskT+uRd
-9yW4xYz/MEocHKOYzawZc9XKl0bL546dj6bdXrO1c86q29xp3LcojpZEZ3NAuVdUMQqX44YnIOIjEMSA+zm/uxe4erKd0EL7AOmt5+rf4lvs0t
-/ZU03OzGEPaAJTP4PVz0V1zycPz1OmF9jLs/C3mcaD6Y6TUdPZp7Hz3oWzt9+OWw72688skvM1kIsKLnHDku+FJdtH4uwTghwzvZyoSFfWfU+h
-k6/sTqjmNl5vTzQ6kodcmGMPoVkf1VKIfj2qb5NotuTNbbI21uC9lcbTxfarmT7buNk2NGczWn7o904ajq3Ssy2I7+7HcvGj2Qem3noWeys2zD
-71yV0KGlHm6QG4e9cgsE2IqA4XQp9r7hfPshkv0XKAyhJusMaZ9tLG9vMW91hbu+KjrYYf623Xiz03X4dvvkzf9K78NGxfNO59l+7vgKDb43Jn
-NOOOL+m34KTf8PjbxGcO5ADnUj+kEIOR/47VPop8/yhpEJ074VM2HyTaClft4Q1HSf0nmeMn9KVjzvYBfLRX/2Nbd732/tfswH9jo78GZq87Vi
-4164eyzV0QcvPgujwssffKuxWUbheZZE+MuUvGuZSFe4Ch3rUhwW+eRhmxhOHg3Olw5ipOtBunPkw2nGX0/8gbuypeOOdaTuDDA+XFbvPPDcPN
-XNfN+MD1oNn2dvLi1cyB7OsOCKOQAnck+/8FhyCyY1TWvZS0+9QkJDvxsfilv+plWFtcjCmOOBpPmU9kW5Lh72mqU1LbFaXvn0KzjTl7Vbl+AV
-uP5cdW9cVG89Wc/mrs3Y+Bnov2gePGoZ2qj+sCia8H9NiDh8QwXbEMt2gaMi0PlZ+DLif5V5OCNSRcZ3bCR1L6JIm2lMPZocBHVNUlvdVW1HPD
-Gr6umLLxFy+hjeNqq1V+sKE8mm04+tJ81Kv7rm/bru9YgQzz5TWBHrAvSvjYpwIVynwUX4zOLMIUMvx4+diaghct9FgjPXmEnv03nbFWwN1jVJ
-0Wqq5KWq+ZxhvOp1/ccRv/73Ng+RCy7FTtrEh3phW7n5U7XY1b2leriuZZQdNU2f8Aibhl/w=="""),
     "deep10.avif": ("""
 AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUEAAADybWV0YQAAAAAAAAAoaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAAAGxpYmF2aW
 YAAAAADnBpdG0AAAAAAAEAAAAeaWxvYwAAAABEAAABAAEAAAABAAABGgAAAGkAAAAoaWluZgAAAAAAAQAAABppbmZlAgAAAAABAABhdjAxQ29s
@@ -375,6 +341,25 @@ c+BrwcQN2KdsfAO+HAiOv0rPP9Z/W+26eAsaOa0dPK4a3yOO7uI4diYMG0OClT0WAs0zC0Wah2VBsnKt
 Z9WFh1jpffYrsvqUM/aXOXnKUfZZ9PhNuX4oPtqiO1/GgK1HygqFdLG7co9etEnhMEcDCj2blQoE4YmxgsNK7QvhDzDFPoWoX1kIJxTPRgbvo8
 OncZRVPjgGO05IJY/wPXc0Ub/kWdvWAt3gIqLW/9tFz9WbC3Idl7V6kekW1XV69XSNew1ctF/wX5jGS6"""),
 }
+
+
+def turned(avif):
+    """lossy.avif with one property more, irot, behind the four that its item has."""
+    irot, count = b"\0\0\0\x09irot\x03", b"\x04\x01\x02\x83\x04"
+    behind = avif.index(b"ipma") - 4
+    grown = bytearray(avif[:behind] + irot + avif[behind:].replace(count, b"\x05" + count[1:] + b"\x85", 1))
+    grow(grown, grown.index(b"iloc") + 18, len(irot) + 1)  # where the picture begins
+    for box, bytes_more in ((b"meta", len(irot) + 1), (b"iprp", len(irot) + 1), (b"ipco", len(irot)), (b"ipma", 1)):
+        grow(grown, grown.index(box) - 4, bytes_more)
+    return bytes(grown)
+
+
+def grow(data, position, by):
+    data[position:position + 4] = (int.from_bytes(data[position:position + 4], "big") + by).to_bytes(4, "big")
+
+
+LOSSY = PICTURES["lossy.avif"]
+PICTURES["turned.avif"] = (base64.b64encode(turned(unpack(LOSSY[0]))).decode(), *LOSSY[1:])
 
 
 def file(name):

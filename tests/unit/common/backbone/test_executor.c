@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/backbone/executor.h"
+#include "common/engine/plan.h"
 #include "common/weights/weights.h"
 
 static const char *const tap = "maxpool";
@@ -87,6 +88,35 @@ START_TEST(a_named_plugin_comes_first)
 }
 END_TEST
 
+/* What is printed before a run is what the plan says: once the weights, an arena for each thread.
+ */
+START_TEST(the_engine_says_what_it_takes)
+{
+    PfWeights *weights;
+    const PfBackbonePlugin *plugin;
+    const PfBackbonePlugin other = {.abi = PF_BACKBONE_ABI};
+    PfBackbone *backbone;
+    PfEnginePlan *plan;
+    PfBackboneConfig config = plain();
+    config.arch = arch;
+    config.threads = 3;
+    ck_assert_int_eq(pf_weights_random(arch, 0, &weights, NULL), 0);
+    config.tensors = pf_weights_tensors(weights, &config.tensor_count);
+    ck_assert_int_eq(pf_engine_plan_new(&config, 1, &plan, NULL), 0);
+    ck_assert_int_eq(pf_backbone_open(&config, "cpu", &plugin, &backbone, NULL), 0);
+    const PfEngineMemory memory = pf_backbone_memory(plugin, backbone);
+    const size_t arena = plan->maps_bytes + plan->scratch_bytes;
+    ck_assert_uint_gt(plan->weight_bytes, 0);
+    ck_assert_uint_eq(memory.weights, plan->weight_bytes);
+    ck_assert_int_gt(memory.threads, 0);
+    ck_assert_uint_eq(memory.arenas, arena * (size_t)memory.threads);
+    ck_assert_int_eq(pf_backbone_memory(&other, backbone).threads, 0);
+    plugin->close(&backbone);
+    pf_engine_plan_free(&plan);
+    pf_weights_close(&weights);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("executor");
@@ -94,6 +124,7 @@ int main(void)
     tcase_add_checked_fixture(cases, open_arch, close_arch);
     tcase_add_test(cases, networks_go_where_they_can_be_run);
     tcase_add_test(cases, a_named_plugin_comes_first);
+    tcase_add_test(cases, the_engine_says_what_it_takes);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
