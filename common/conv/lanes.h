@@ -3,8 +3,8 @@
  *
  * Every element of a product is a chain of fused multiply-adds over ascending k. Whoever includes
  * this says how many rows and vectors of sums the registers hold: PRODUCT_ROWS (up to 6),
- * PRODUCT_VECTORS (1, 2 or 4), and PRODUCT_UNROLL, at least as many as both; and how many steps of a
- * sum there are between loading and storing it, PRODUCT_DEPTH, a multiple of 16.
+ * PRODUCT_VECTORS (1, 2 or 4), and PRODUCT_UNROLL, at least as many as both; and how many steps of
+ * a sum there are between loading and storing it, PRODUCT_DEPTH, a multiple of 16.
  *
  * The six points at which polynomials are multiplied (winograd.c) are 0, a, -a, b, -b and
  * infinity with a = 5/8 and b = 3/2, whose powers are exact in float. They lie closer
