@@ -3,7 +3,8 @@
  *
  * Every element of a product is a chain of fused multiply-adds over ascending k. Whoever includes
  * this says how many rows and vectors of sums the registers hold: PRODUCT_ROWS (up to 6),
- * PRODUCT_VECTORS (1, 2 or 4), and PRODUCT_UNROLL, at least as many as both.
+ * PRODUCT_VECTORS (1, 2 or 4), and PRODUCT_UNROLL, at least as many as both; and how many steps of
+ * a sum there are between loading and storing it, PRODUCT_DEPTH, a multiple of 16.
  *
  * The six points at which polynomials are multiplied (winograd.c) are 0, a, -a, b, -b and
  * infinity with a = 5/8 and b = 3/2, whose powers are exact in float. They lie closer
@@ -14,18 +15,19 @@
 
 /* ---- products ---- */
 
-/* Steps of the sum between loading and storing a tile's sums. Of 128, 256 and 512 the
- * last was the fastest, by a hundredth. */
-enum { PRODUCT_DEPTH = 512 };
+enum { PRODUCT_STRIP = 16 * PRODUCT_VECTORS }; /* see PfProduct's u */
 
 typedef Lanes ProductSums[PRODUCT_ROWS][PRODUCT_VECTORS];
 
 /* Some of the product's rows, columns and steps. */
 typedef struct ProductTile {
     const float *const *rows;
-    int64_t next; /* where in `rows` the next tile's begin: they are fetched meanwhile */
+    /* What is fetched meanwhile: `rows` from `next` on, there from `fetch` on. */
+    int64_t next, fetch;
     int64_t step, depth;
-    const float *u;
+    const float *u; /* rows u_row apart */
+    int64_t u_row;
+    const float *ahead;
     int64_t at;        /* of the first sum, in m and in `from` */
     const float *from; /* like the product's, of these steps */
     const float *bias; /* from these columns on; NULL: more steps follow */
@@ -73,10 +75,10 @@ LANES void product_fetch_next(const PfProduct *p, const ProductTile *tile, int r
 }
 
 /* 16 steps of k, each a row of u. */
-LANES void product_steps(const float *const *v, int64_t first, const float *u, int64_t width,
+LANES void product_steps(const float *const *v, int64_t first, const float *u, int64_t u_row,
                          int rows, int vectors, ProductSums sum)
 {
-    for (int64_t k = first; k < first + 16; k++, u += width) {
+    for (int64_t k = first; k < first + 16; k++, u += u_row) {
         Lanes row[PRODUCT_VECTORS];
 #pragma GCC unroll PRODUCT_UNROLL
         for (int i = 0; i < vectors; i++) row[i] = lanes_load(u + 16 * i);
@@ -93,15 +95,19 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
 {
     ProductSums sum;
     const int64_t begin = p->offset + tile->step;
+    const int64_t u_row = PRODUCT_VECTORS == 1 ? 16 : tile->u_row; /* a constant, where it can be */
     const float *v[PRODUCT_ROWS], *u = tile->u;
 #pragma GCC unroll PRODUCT_UNROLL
     for (int r = 0; r < rows; r++) v[r] = tile->rows[r] + begin;
     product_load(p, tile, rows, vectors, sum);
     if (tile->from) product_fetch_next(p, tile, rows, vectors);
-    for (int64_t k = 0; k < tile->depth; k += 16, u += 16 * p->width) {
+    for (int64_t k = 0; k < tile->depth; k += 16, u += 16 * u_row) {
 #pragma GCC unroll PRODUCT_UNROLL
-        for (int r = 0; r < rows; r++) __builtin_prefetch(tile->rows[tile->next + r] + begin + k);
-        product_steps(v, k, u, p->width, rows, vectors, sum);
+        for (int r = 0; r < rows; r++)
+            __builtin_prefetch(tile->rows[tile->next + r] + tile->fetch + k);
+        if (PRODUCT_VECTORS == 1)
+            for (int i = 0; i < 2; i++) __builtin_prefetch(tile->ahead + 16 * (k + i), 0, 2);
+        product_steps(v, k, u, u_row, rows, vectors, sum);
     }
     product_store(p, tile, rows, vectors, sum);
 }
@@ -116,12 +122,20 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
 LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column, int vectors,
                            int is_last)
 {
-    tile->u = p->u + tile->step * p->width + column;
+    const int64_t strip = column / PRODUCT_STRIP * PRODUCT_STRIP, left = p->width - strip;
+    tile->u_row = left < PRODUCT_STRIP ? left : PRODUCT_STRIP;
+    tile->u = p->u + strip * p->depth + tile->step * tile->u_row + column - strip;
     tile->bias = is_last && p->bias ? p->bias + column : NULL;
+    /* In the last of several strips all rows are in the cache: the next steps of them come. */
+    const bool is_end = strip && left <= PRODUCT_STRIP;
+    tile->fetch = !is_end   ? p->offset + tile->step
+                  : is_last ? p->next
+                            : p->offset + tile->step + PRODUCT_DEPTH;
     for (int64_t row = 0; row < p->rows; row += PRODUCT_ROWS) {
         tile->rows = p->v + row;
-        tile->next = row + 2 * PRODUCT_ROWS <= p->rows ? PRODUCT_ROWS : 0;
+        tile->next = !is_end && row + 2 * PRODUCT_ROWS <= p->rows ? PRODUCT_ROWS : 0;
         tile->at = row * p->m_row + column;
+        tile->ahead = tile->u + 16 * p->depth + 16 * (2 * (row / PRODUCT_ROWS) % 16);
         switch (p->rows - row < PRODUCT_ROWS ? p->rows - row : PRODUCT_ROWS) {
             PRODUCT_CASE(1);
             PRODUCT_CASE(2);
@@ -271,7 +285,11 @@ LANES_TARGET static void winograd_input_tile(const PfWinogradInputTile *tile)
         Lanes lines[6][6];
         for (int x = 0; x < 6; x++) {
             Lanes d[6], at[6];
-            for (int y = 0; y < 6; y++) d[y] = lanes_load(tile->pixels[6 * y + x] + c);
+            for (int y = 0; y < 6; y++) {
+                d[y] = lanes_load(tile->pixels[6 * y + x] + c);
+                /* Four pixels on the next tile begins, and takes these that this one does not. */
+                if (x >= 2) __builtin_prefetch(tile->pixels[6 * y + x] + 4 * tile->channels + c);
+            }
             winograd_input_line(d, at);
             for (int i = 0; i < 6; i++) lines[i][x] = at[i];
         }
@@ -292,6 +310,7 @@ LANES void winograd_store_pixel(const PfWinogradOutputTile *tile, int pixel, int
     if (tile->sum) y = lanes_add(y, lanes_load(tile->sum + (to - tile->base) + k));
     if (tile->relu) y = lanes_max(lanes_set(0), y); /* NaN stays */
     if (tile->bf16) y = lanes_round_bf16(y);
+    __builtin_prefetch(to + tile->next + k, 1);
     lanes_store(to + k, y);
 }
 
