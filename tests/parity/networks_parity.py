@@ -74,6 +74,8 @@ def by_extractor(model, images, taps):
     for node in extractor.graph.nodes:
         if node.target is operator.iadd:
             node.target = operator.add  # else a tap before it would show the sum
+        if "inplace" in node.kwargs:
+            node.kwargs = {**node.kwargs, "inplace": False}
     extractor.recompile()
     return extractor(normalised(images))
 

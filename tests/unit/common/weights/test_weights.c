@@ -96,7 +96,7 @@ START_TEST(random_vgg_has_torchvisions_distributions)
     PfArch arch = {.family = "VGG", .nodes = nodes, .node_count = 3};
     strcpy(nodes[1].module, "features.0");
     strcpy(nodes[2].module, "classifier.0");
-    nodes[1].kernel = 3;
+    nodes[1].kernel[0] = nodes[1].kernel[1] = 3;
     nodes[1].groups = nodes[1].bias = nodes[2].bias = 1;
     nodes[2].inputs[0] = 1;
     PfWeights *weights;
