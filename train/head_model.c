@@ -14,21 +14,42 @@ static bool starts_with(const char *text, const char *prefix)
     return !strncmp(text, prefix, strlen(prefix));
 }
 
+/* The networks whose classifier is several modules: names that begin so end in `last`. */
+static const struct {
+    const char *network, *last;
+} classifiers[] = {
+    {"vgg", "classifier.6"},
+    {"mobilenet_v3", "classifier.3"},
+    {"efficientnet", "classifier.1"},
+    {"convnext", "classifier.2"},
+};
+
+/* The tap gives what goes into the classifier, however it is arranged. */
+static bool is_before_classifier(const char *tap)
+{
+    return starts_with(tap, "avgpool") || starts_with(tap, "features") ||
+           starts_with(tap, "flatten");
+}
+
 /* The module of the network that the head takes the place of, where it does, else "head". A
- * ResNet's fc takes the pooled features. A VGG ends in classifier.0 to .6:
- * after its last but one layer the head is the .6, on what comes before the
- * classifier it is all of it, as in `model.classifier = Linear(25088, 2)`. */
+ * ResNet's fc takes the pooled features, a vision transformer's heads.head the class token. A VGG
+ * ends in classifier.0 to .6: after its last but one layer the head is the .6, on what comes before
+ * the classifier it is all of it, as in `model.classifier = Linear(25088, 2)`; others alike. */
 static const char *module_name(const cJSON *backbone, const char *tap, int rank)
 {
     const char *arch = pf_json_member_text(backbone, "name");
     if (!arch) return "head";
     if (starts_with(arch, "resnet") && rank == 1) return "fc";
-    if (!starts_with(arch, "vgg")) return "head";
-    if (starts_with(tap, "classifier")) return "classifier.6";
-    return starts_with(tap, "avgpool") || starts_with(tap, "features") ||
-                   starts_with(tap, "flatten")
-               ? "classifier"
-               : "head";
+    if (starts_with(arch, "densenet") && rank == 1) return "classifier";
+    if ((starts_with(arch, "vit_b") || starts_with(arch, "vit_l") || starts_with(arch, "vit_h")) &&
+        rank == 1)
+        return "heads.head";
+    for (size_t i = 0; i < sizeof classifiers / sizeof classifiers[0]; i++) {
+        if (!starts_with(arch, classifiers[i].network)) continue;
+        if (starts_with(tap, "classifier")) return classifiers[i].last;
+        return is_before_classifier(tap) ? "classifier" : "head";
+    }
+    return "head";
 }
 
 /* NULL where only a head was trained. */

@@ -10,9 +10,12 @@
 #include "common/base/memory.h"
 #include "common/base/options.h"
 
-static const PfArchFamily *const families[] = {&pf_arch_resnet, &pf_arch_vgg};
+static const PfArchFamily *const families[] = {
+    &pf_arch_resnet,       &pf_arch_vgg,          &pf_arch_densenet,
+    &pf_arch_mobilenet_v3, &pf_arch_efficientnet, &pf_arch_convnext,
+    &pf_arch_vit,          &pf_arch_vit_timm,     &pf_arch_dinov2};
 #define FAMILY_COUNT (sizeof families / sizeof families[0])
-#define MAX_NAMES 64
+#define MAX_NAMES 128
 
 const char *const *pf_arch_names(void)
 {
@@ -103,18 +106,23 @@ static bool is_under(const char *name, const char *module)
     return !strncmp(name, module, length) && (!name[length] || name[length] == '.');
 }
 
+static const char *example_module(const PfArch *arch)
+{
+    const PfArchFamily *family = family_of(arch);
+    return family ? family->example_module : "layer3";
+}
+
 static int unknown_tap(const PfArch *arch, const char *tap, PfError *err)
 {
     const char *names[1024];
     size_t count = 0;
     for (int i = 0; i < arch->node_count && count < 1024; i++) names[count++] = arch->nodes[i].name;
     const char *near = pf_options_nearest_word(tap, names, count);
-    const PfArchFamily *family = family_of(arch);
     return pf_fail(err, PF_EXIT_USAGE,
                    "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists them; a "
                    "module such as %s stands for its last node.",
                    arch->name, tap, near ? " Did you mean " : "", near ? near : "", near ? "?" : "",
-                   arch->name, family ? family->example_module : "layer3");
+                   arch->name, example_module(arch));
 }
 
 int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *err)
@@ -147,8 +155,9 @@ static int fail_two_inputs(const PfArch *arch, const char *module, int one, int 
 {
     return pf_fail(err, PF_EXIT_USAGE,
                    "%s cannot be cut before '%s': it takes both '%s' and '%s'. Name a whole block, "
-                   "as in layer4 or layer4.1.",
-                   arch->name, module, arch->nodes[one].name, arch->nodes[other].name);
+                   "as in %s.",
+                   arch->name, module, arch->nodes[one].name, arch->nodes[other].name,
+                   example_module(arch));
 }
 
 int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *err)
@@ -184,6 +193,7 @@ int pf_arch_mark_behind(const PfArch *arch, int cut, int last, unsigned char *be
     behind[last] = 1;
     for (int i = last; i >= 0; i--) {
         if (!behind[i] || i == cut) continue;
+        if (arch->nodes[i].op == PF_OP_PARAMETER) continue;
         if (i < cut || !arch->nodes[i].input_count)
             return pf_fail(err, PF_EXIT_USAGE,
                            "%s cannot be cut at '%s': '%s' also takes what comes before it",

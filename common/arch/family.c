@@ -104,11 +104,33 @@ int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int 
     return index;
 }
 
-int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right)
+int pf_arch_add_plain(PfArchBuilder *builder, PfOp op, const char *name, int input)
 {
     int index;
-    PfNode *node = pf_arch_add(builder, PF_OP_ADD, name, "", left, &index);
+    pf_arch_add(builder, op, name, NULL, input, &index);
+    return index;
+}
+
+int pf_arch_add_pair(PfArchBuilder *builder, PfOp op, const char *name, int left, int right)
+{
+    int index;
+    PfNode *node = pf_arch_add(builder, op, name, "", left, &index);
     node->inputs[1] = right;
     node->input_count = 2;
+    return index;
+}
+
+int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right)
+{
+    return pf_arch_add_pair(builder, PF_OP_ADD, name, left, right);
+}
+
+int pf_arch_add_layer_norm(PfArchBuilder *builder, PfOp op, const char *name, int input,
+                           int channels, float eps)
+{
+    int index;
+    PfNode *node = pf_arch_add(builder, op, name, NULL, input, &index);
+    node->in_channels = node->out_channels = channels;
+    node->eps = eps;
     return index;
 }

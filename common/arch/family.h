@@ -33,7 +33,8 @@ typedef struct PfArchFamily {
     PfInitialValues (*initial)(const PfNode *node, const PfOpParameter *parameter);
 } PfArchFamily;
 
-extern const PfArchFamily pf_arch_resnet, pf_arch_vgg;
+extern const PfArchFamily pf_arch_resnet, pf_arch_vgg, pf_arch_densenet, pf_arch_mobilenet_v3,
+    pf_arch_efficientnet, pf_arch_convnext, pf_arch_vit, pf_arch_vit_timm, pf_arch_dinov2;
 
 /* Adds a node with one input and returns its index. `module` NULL: the name.
  * The caller fills what the op needs through the returned pointer, which is
@@ -56,6 +57,12 @@ int pf_arch_add_dropout(PfArchBuilder *builder, const char *name, int input, flo
 int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int in_features,
                        int out_features);
 int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right);
+/* An operation of one input that needs no more: an activation, a softmax. */
+int pf_arch_add_plain(PfArchBuilder *builder, PfOp op, const char *name, int input);
+/* An operation of two inputs that belongs to no module. */
+int pf_arch_add_pair(PfArchBuilder *builder, PfOp op, const char *name, int left, int right);
+int pf_arch_add_layer_norm(PfArchBuilder *builder, PfOp op, const char *name, int input,
+                           int channels, float eps);
 
 /* As the constructor of the network draws a parameter of the node; of a network without a family,
  * as pf_op_initial_values. */
@@ -65,8 +72,10 @@ PfInitialValues pf_arch_initial_values(const PfArch *arch, const PfNode *node,
 /* Preprocessing of nearly all ImageNet weights: Resize(resize) bilinear,
  * CenterCrop(224), the usual mean and deviation. */
 /* clang-format off */
-#define PF_IMAGENET_PREPROCESS(resize_to) \
-    {.resize = (resize_to), .crop = 224, .interpolation = PF_BILINEAR, \
+#define PF_IMAGENET_PREPROCESS(resize_to) PF_IMAGENET_SIZES(resize_to, 224, PF_BILINEAR)
+/* The same at other sizes. */
+#define PF_IMAGENET_SIZES(resize_to, crop_to, how) \
+    {.resize = (resize_to), .crop = (crop_to), .interpolation = (how), \
      .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}}
 /* clang-format on */
 

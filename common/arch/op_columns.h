@@ -51,7 +51,25 @@ PF_ONNX_COLUMN(pf_op_onnx_add);
 PF_ONNX_COLUMN(pf_op_onnx_subtract);
 PF_ONNX_COLUMN(pf_op_onnx_multiply);
 PF_ONNX_COLUMN(pf_op_onnx_divide);
-/* Fails: such networks are exported as TorchScript only. */
-PF_ONNX_COLUMN(pf_op_onnx_none);
+PF_ONNX_COLUMN(pf_op_onnx_layer_norm);
+PF_ONNX_COLUMN(pf_op_onnx_layer_norm_2d);
+PF_ONNX_COLUMN(pf_op_onnx_softmax);
+PF_ONNX_COLUMN(pf_op_onnx_attention);
+PF_ONNX_COLUMN(pf_op_onnx_matmul);
+PF_ONNX_COLUMN(pf_op_onnx_clip);
+PF_ONNX_COLUMN(pf_op_onnx_hard_sigmoid);
+PF_ONNX_COLUMN(pf_op_onnx_hard_swish);
+PF_ONNX_COLUMN(pf_op_onnx_silu);
+PF_ONNX_COLUMN(pf_op_onnx_gelu);
+PF_ONNX_COLUMN(pf_op_onnx_gelu_tanh);
+PF_ONNX_COLUMN(pf_op_onnx_quick_gelu);
+PF_ONNX_COLUMN(pf_op_onnx_avg_pool);
+PF_ONNX_COLUMN(pf_op_onnx_pad);
+PF_ONNX_COLUMN(pf_op_onnx_reshape);
+PF_ONNX_COLUMN(pf_op_onnx_permute);
+PF_ONNX_COLUMN(pf_op_onnx_slice);
+PF_ONNX_COLUMN(pf_op_onnx_concat);
+PF_ONNX_COLUMN(pf_op_onnx_mean);
+PF_ONNX_COLUMN(pf_op_onnx_parameter);
 
 #endif

@@ -39,13 +39,47 @@ static void add_pair(PfOnnxNode *node, const char *name, int64_t height, int64_t
     attribute->ints[1] = width;
 }
 
+static PfOnnxAttribute *add_ints(PfOnnxNode *node, const char *name)
+{
+    return add_attribute(node, name, PF_ONNX_INTS);
+}
+
+/* The axes as ONNX counts them, with the batch axis, which stays the first where all are named. */
+static void add_axes(PfOnnxNode *node, const char *name, const int *axes, int count,
+                     bool with_batch)
+{
+    PfOnnxAttribute *attribute = add_ints(node, name);
+    if (with_batch) attribute->ints[attribute->count++] = 0;
+    for (int i = 0; i < count; i++) attribute->ints[attribute->count++] = axes[i] + 1;
+}
+
+static PfOnnxConstant *add_constant(PfOnnxNodes *out)
+{
+    assert((size_t)out->constant_count < sizeof out->constants / sizeof out->constants[0]);
+    return &out->constants[out->constant_count++];
+}
+
+static void add_number(PfOnnxNodes *out, float number)
+{
+    add_constant(out)->is_float = true;
+    out->constants[out->constant_count - 1].number = number;
+}
+
+static PfOnnxConstant *add_integers(PfOnnxNodes *out, const int64_t *values, int count)
+{
+    PfOnnxConstant *constant = add_constant(out);
+    constant->count = count;
+    for (int i = 0; i < count; i++) constant->ints[i] = values[i];
+    return constant;
+}
+
 /* The attributes of windows, with the same padding at opposite sides. */
-static void add_window(PfOnnxNode *out, const PfNode *node)
+static void add_window(PfOnnxNode *out, const PfNode *node, bool has_dilation)
 {
     add_pair(out, "kernel_shape", node->kernel[0], node->kernel[1]);
     add_pair(out, "strides", node->stride[0], node->stride[1]);
-    add_pair(out, "dilations", node->dilation[0], node->dilation[1]);
-    PfOnnxAttribute *pads = add_attribute(out, "pads", PF_ONNX_INTS);
+    if (has_dilation) add_pair(out, "dilations", node->dilation[0], node->dilation[1]);
+    PfOnnxAttribute *pads = add_ints(out, "pads");
     for (pads->count = 0; pads->count < 4; pads->count++)
         pads->ints[pads->count] = node->padding[pads->count % 2];
 }
@@ -63,7 +97,7 @@ COLUMN(pf_op_onnx_unchanged)
 COLUMN(pf_op_onnx_conv)
 {
     PfOnnxNode *conv = onnx_node(out, "Conv", "0 weight bias");
-    add_window(conv, node);
+    add_window(conv, node, true);
     add_int(conv, "group", node->groups);
     return 0;
 }
@@ -85,7 +119,7 @@ COLUMN(pf_op_onnx_relu)
 COLUMN(pf_op_onnx_max_pool)
 {
     PfOnnxNode *pool = onnx_node(out, "MaxPool", "0");
-    add_window(pool, node);
+    add_window(pool, node, true);
     if (node->ceil_mode) add_int(pool, "ceil_mode", 1);
     return 0;
 }
@@ -117,10 +151,18 @@ COLUMN(pf_op_onnx_flatten)
     return 0;
 }
 
+/* Rows of tokens and of maps by a product with the turned weights: Gemm takes single rows only. */
 COLUMN(pf_op_onnx_linear)
 {
-    if (in->rank > 1) return pf_op_onnx_none(arch, node, in, out, err);
-    add_int(onnx_node(out, "Gemm", "0 weight bias"), "transB", 1);
+    if (in->rank < 2) {
+        add_int(onnx_node(out, "Gemm", "0 weight bias"), "transB", 1);
+        return 0;
+    }
+    PfOnnxAttribute *order = add_ints(onnx_node(out, "Transpose", "weight"), "perm");
+    order->count = 2;
+    order->ints[0] = 1;
+    onnx_node(out, "MatMul", "0 before");
+    if (node->bias) onnx_node(out, "Add", "before bias");
     return 0;
 }
 
@@ -160,9 +202,232 @@ COLUMN(pf_op_onnx_tanh)
     return 0;
 }
 
-COLUMN(pf_op_onnx_none)
+/* ---- norms, attention ---- */
+
+/* (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, for which opset 13 has no
+ * operator. What the ONNX nodes take depends on how many are before them: x stands for the input,
+ * minus_mean for it and the mean, squares twice for their difference, quotient for that and the
+ * deviation. */
+static void add_layer_norm(PfOnnxNodes *out, const PfNode *node, const char *x,
+                           const char *minus_mean, const char *squares, const char *quotient)
 {
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "node '%s' of '%s' (%s) cannot be exported to ONNX. Hint: --export FILE.pt",
-                   node->name, arch->name, pf_op_row(node->op)->name);
+    for (int i = 0; i < 2; i++) {
+        PfOnnxNode *mean = onnx_node(out, "ReduceMean", i ? "before" : x);
+        PfOnnxAttribute *axes = add_ints(mean, "axes");
+        axes->count = 1;
+        axes->ints[0] = -1;
+        add_int(mean, "keepdims", 1);
+        if (i) break;
+        onnx_node(out, "Sub", minus_mean);
+        onnx_node(out, "Mul", squares);
+    }
+    add_number(out, node->eps);
+    onnx_node(out, "Add", "before $1");
+    onnx_node(out, "Sqrt", "before");
+    onnx_node(out, "Div", quotient);
+    onnx_node(out, "Mul", "before weight");
+    onnx_node(out, "Add", "before bias");
+}
+
+COLUMN(pf_op_onnx_layer_norm)
+{
+    add_layer_norm(out, node, "0", "0 before", "#2 #2", "#2 before");
+    return 0;
+}
+
+/* With the channels last in between. */
+COLUMN(pf_op_onnx_layer_norm_2d)
+{
+    static const int last[] = {1, 2, 0}, first[] = {2, 0, 1};
+    add_axes(onnx_node(out, "Transpose", "0"), "perm", last, 3, true);
+    add_layer_norm(out, node, "before", "#1 before", "#3 #3", "#3 before");
+    add_axes(onnx_node(out, "Transpose", "before"), "perm", first, 3, true);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_softmax)
+{
+    add_int(onnx_node(out, "Softmax", "0"), "axis", node->axis + 1);
+    return 0;
+}
+
+/* Tokens (n, c) as (heads, n, c / heads), or with the last two axes turned. */
+static void add_heads(PfOnnxNodes *out, const char *input, const int *order)
+{
+    onnx_node(out, "Reshape", input);
+    add_axes(onnx_node(out, "Transpose", "before"), "perm", order, 3, true);
+}
+
+COLUMN(pf_op_onnx_attention)
+{
+    static const int forward[] = {1, 0, 2}, turned[] = {1, 2, 0};
+    add_integers(out, (const int64_t[]){0, 0, node->heads, -1}, 4); /* 0: as it is */
+    add_integers(out, (const int64_t[]){0, 0, -1}, 3);
+    add_number(out, node->scale);
+    add_heads(out, "0 $1", forward);
+    add_heads(out, "1 $1", turned);
+    add_heads(out, "2 $1", forward);
+    onnx_node(out, "MatMul", "#2 #4");
+    onnx_node(out, "Mul", "before $3");
+    add_int(onnx_node(out, "Softmax", "before"), "axis", -1);
+    onnx_node(out, "MatMul", "before #6");
+    add_axes(onnx_node(out, "Transpose", "before"), "perm", forward, 3, true);
+    onnx_node(out, "Reshape", "before $2");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_matmul)
+{
+    onnx_node(out, "MatMul", "0 1");
+    return 0;
+}
+
+/* ---- activations ---- */
+
+COLUMN(pf_op_onnx_clip)
+{
+    add_number(out, node->low);
+    add_number(out, node->high);
+    onnx_node(out, "Clip", "0 $1 $2");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_hard_sigmoid)
+{
+    PfOnnxNode *gate = onnx_node(out, "HardSigmoid", "0");
+    add_float(gate, "alpha", 1.0f / 6);
+    add_float(gate, "beta", 0.5f);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_hard_swish)
+{
+    pf_op_onnx_hard_sigmoid(arch, node, in, out, err);
+    onnx_node(out, "Mul", "0 before");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_silu)
+{
+    onnx_node(out, "Sigmoid", "0");
+    onnx_node(out, "Mul", "0 before");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_gelu)
+{
+    add_number(out, 0.70710678118654752f);
+    add_number(out, 1);
+    add_number(out, 0.5f);
+    onnx_node(out, "Mul", "0 $1");
+    onnx_node(out, "Erf", "before");
+    onnx_node(out, "Add", "before $2");
+    onnx_node(out, "Mul", "0 before");
+    onnx_node(out, "Mul", "before $3");
+    return 0;
+}
+
+/* x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2 */
+COLUMN(pf_op_onnx_gelu_tanh)
+{
+    add_number(out, 0.044715f);
+    add_number(out, 0.79788456080286536f);
+    add_number(out, 1);
+    add_number(out, 0.5f);
+    onnx_node(out, "Mul", "0 0");
+    onnx_node(out, "Mul", "0 before");
+    onnx_node(out, "Mul", "before $1");
+    onnx_node(out, "Add", "0 before");
+    onnx_node(out, "Mul", "before $2");
+    onnx_node(out, "Tanh", "before");
+    onnx_node(out, "Add", "before $3");
+    onnx_node(out, "Mul", "0 before");
+    onnx_node(out, "Mul", "before $4");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_quick_gelu)
+{
+    add_number(out, 1.702f);
+    onnx_node(out, "Mul", "0 $1");
+    onnx_node(out, "Sigmoid", "before");
+    onnx_node(out, "Mul", "0 before");
+    return 0;
+}
+
+/* ---- pools, arrangements, others ---- */
+
+COLUMN(pf_op_onnx_avg_pool)
+{
+    PfOnnxNode *pool = onnx_node(out, "AveragePool", "0");
+    add_window(pool, node, false);
+    if (node->ceil_mode) add_int(pool, "ceil_mode", 1);
+    if (node->count_padding) add_int(pool, "count_include_pad", 1);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_pad)
+{
+    const int *pads = node->pads;
+    add_integers(out, (const int64_t[]){0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]}, 8);
+    add_number(out, node->value);
+    onnx_node(out, "Pad", "0 $1 $2");
+    return 0;
+}
+
+/* The batch axis stays as it is: 0. */
+COLUMN(pf_op_onnx_reshape)
+{
+    PfOnnxConstant *sizes = add_integers(out, (const int64_t[]){0}, 1);
+    for (int i = 0; i < node->shape.rank; i++) sizes->ints[sizes->count++] = node->shape.dims[i];
+    onnx_node(out, "Reshape", "0 $1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_permute)
+{
+    add_axes(onnx_node(out, "Transpose", "0"), "perm", node->axes, node->axis_count, true);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_slice)
+{
+    const int64_t end = node->start + (node->count - 1) * node->step + 1;
+    add_integers(out, &node->start, 1);
+    add_integers(out, &end, 1);
+    add_integers(out, (const int64_t[]){node->axis + 1}, 1);
+    add_integers(out, &node->step, 1);
+    onnx_node(out, "Slice", "0 $1 $2 $3 $4");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_concat)
+{
+    add_int(onnx_node(out, "Concat", "inputs"), "axis", node->axis + 1);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_mean)
+{
+    PfOnnxNode *mean = onnx_node(out, "ReduceMean", "0");
+    add_axes(mean, "axes", node->axes, node->axis_count, false);
+    add_int(mean, "keepdims", node->keep_axes);
+    return 0;
+}
+
+/* One with a leading axis of 1 becomes as many as there are images. */
+COLUMN(pf_op_onnx_parameter)
+{
+    if (!node->leading_one) {
+        onnx_node(out, "Identity", "itself");
+        return 0;
+    }
+    add_integers(out, (const int64_t[]){0}, 1);
+    add_integers(out, (const int64_t[]){1}, 1);
+    add_integers(out, node->shape.dims, node->shape.rank);
+    onnx_node(out, "Shape", "image");
+    onnx_node(out, "Slice", "before $1 $2");
+    add_int(onnx_node(out, "Concat", "before $3"), "axis", 0);
+    onnx_node(out, "Expand", "itself before");
+    return 0;
 }

@@ -130,48 +130,48 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
         "torch.conv2d({0}, {weight}, {bias}, [{stride}], [{padding}], [{dilation}], {groups})", pf_op_onnx_conv) \
     ROW(PF_OP_BATCH_NORM, "batch norm", "BatchNorm2d", false, batch_norm_parameters, pf_op_shape_batch_norm, per_image, \
         "torch.batch_norm({0}, {weight}, {bias}, {running_mean}, {running_var}, {module}.training, " \
-        "0.1, {eps}, True)", pf_op_onnx_batch_norm) \
+        "{momentum}, {eps}, True)", pf_op_onnx_batch_norm) \
     ROW(PF_OP_MAX_POOL, "max pool", "MaxPool2d", false, no_parameters, pf_op_shape_pool, per_image, \
         "torch.max_pool2d({0}, [{kernel}], [{stride}], [{padding}], [{dilation}], {ceil_mode})", pf_op_onnx_max_pool) \
     ROW(PF_OP_AVG_POOL, "average pool", "AvgPool2d", false, no_parameters, pf_op_shape_pool, per_image, \
-        "torch.avg_pool2d({0}, [{kernel}], [{stride}], [{padding}], {ceil_mode}, {count_padding})", pf_op_onnx_none) \
+        "torch.avg_pool2d({0}, [{kernel}], [{stride}], [{padding}], {ceil_mode}, {count_padding})", pf_op_onnx_avg_pool) \
     ROW(PF_OP_ADAPTIVE_AVG_POOL, "adaptive average pool", "AdaptiveAvgPool2d", false, no_parameters, pf_op_shape_adaptive_pool, per_image, \
         "torch.adaptive_avg_pool2d({0}, [{pool_size}, {pool_size}])", pf_op_onnx_adaptive_pool) \
     ROW(PF_OP_PAD, "pad", "", false, no_parameters, pf_op_shape_pad, per_image, \
-        "torch.constant_pad_nd({0}, [{pads}], {value})", pf_op_onnx_none) \
+        "torch.constant_pad_nd({0}, [{pads}], {value})", pf_op_onnx_pad) \
     ROW(PF_OP_LAYER_NORM_2D, "layer norm of channels", "LayerNorm2d", false, layer_norm_parameters, pf_op_shape_batch_norm, per_image, \
         "torch.permute(torch.layer_norm(torch.permute({0}, [0, 2, 3, 1]), [{out_channels}], {weight}, " \
-        "{bias}, {eps}, False), [0, 3, 1, 2])", pf_op_onnx_none) \
+        "{bias}, {eps}, False), [0, 3, 1, 2])", pf_op_onnx_layer_norm_2d) \
     ROW(PF_OP_LINEAR, "linear", "Linear", false, linear_parameters, pf_op_shape_linear, per_image, \
         "torch.linear({0}, {weight}, {bias})", pf_op_onnx_linear) \
     ROW(PF_OP_LAYER_NORM, "layer norm", "LayerNorm", false, layer_norm_parameters, pf_op_shape_layer_norm, per_image, \
-        "torch.layer_norm({0}, [{out_channels}], {weight}, {bias}, {eps}, False)", pf_op_onnx_none) \
+        "torch.layer_norm({0}, [{out_channels}], {weight}, {bias}, {eps}, False)", pf_op_onnx_layer_norm) \
     ROW(PF_OP_SOFTMAX, "softmax", "Softmax", false, no_parameters, pf_op_shape_same, per_image, \
-        "torch.softmax({0}, {axis})", pf_op_onnx_none) \
+        "torch.softmax({0}, {axis})", pf_op_onnx_softmax) \
     ROW(PF_OP_ATTENTION, "attention", "", false, no_parameters, pf_op_shape_attention, per_image, \
         "torch.flatten(torch.transpose(torch.matmul(torch.softmax(torch.mul(torch.matmul(" \
         "torch.transpose(torch.reshape({0}, [torch.size({0}, 0), torch.size({0}, 1), {heads}, -1]), 1, 2), " \
         "torch.permute(torch.reshape({1}, [torch.size({1}, 0), torch.size({1}, 1), {heads}, -1]), [0, 2, 3, 1])), " \
         "{scale}), -1), " \
-        "torch.transpose(torch.reshape({2}, [torch.size({2}, 0), torch.size({2}, 1), {heads}, -1]), 1, 2)), 1, 2), 2)", pf_op_onnx_none) \
+        "torch.transpose(torch.reshape({2}, [torch.size({2}, 0), torch.size({2}, 1), {heads}, -1]), 1, 2)), 1, 2), 2)", pf_op_onnx_attention) \
     ROW(PF_OP_RELU, "relu", "ReLU", false, no_parameters, pf_op_shape_same, per_image, \
         "torch.relu({0})", pf_op_onnx_relu) \
     ROW(PF_OP_CLIP, "clip", "Hardtanh", false, no_parameters, pf_op_shape_same, per_image, \
-        "torch.clamp({0}, {low}, {high})", pf_op_onnx_none) \
+        "torch.clamp({0}, {low}, {high})", pf_op_onnx_clip) \
     ROW(PF_OP_SIGMOID, "sigmoid", "Sigmoid", false, no_parameters, pf_op_shape_same, per_image, \
         "torch.sigmoid({0})", pf_op_onnx_sigmoid) \
     ROW(PF_OP_HARD_SIGMOID, "hard sigmoid", "Hardsigmoid", false, no_parameters, pf_op_shape_same, per_image, \
-        "torch.hardsigmoid({0})", pf_op_onnx_none) \
+        "torch.hardsigmoid({0})", pf_op_onnx_hard_sigmoid) \
     ROW(PF_OP_HARD_SWISH, "hard swish", "Hardswish", false, no_parameters, pf_op_shape_same, per_image, \
-        "torch.hardswish({0})", pf_op_onnx_none) \
+        "torch.hardswish({0})", pf_op_onnx_hard_swish) \
     ROW(PF_OP_SILU, "silu", "SiLU", false, no_parameters, pf_op_shape_same, per_image, \
-        "torch.silu({0})", pf_op_onnx_none) \
+        "torch.silu({0})", pf_op_onnx_silu) \
     ROW(PF_OP_GELU, "gelu", "GELU", false, no_parameters, pf_op_shape_same, per_image, \
-        "torch.gelu({0})", pf_op_onnx_none) \
+        "torch.gelu({0})", pf_op_onnx_gelu) \
     ROW(PF_OP_GELU_TANH, "gelu by tanh", "GELU", false, no_parameters, pf_op_shape_same, per_image, \
-        "torch.gelu({0}, approximate=\"tanh\")", pf_op_onnx_none) \
+        "torch.gelu({0}, approximate=\"tanh\")", pf_op_onnx_gelu_tanh) \
     ROW(PF_OP_QUICK_GELU, "quick gelu", "", false, no_parameters, pf_op_shape_same, per_image, \
-        "torch.mul({0}, torch.sigmoid(torch.mul({0}, 1.702)))", pf_op_onnx_none) \
+        "torch.mul({0}, torch.sigmoid(torch.mul({0}, 1.702)))", pf_op_onnx_quick_gelu) \
     ROW(PF_OP_TANH, "tanh", "Tanh", false, no_parameters, pf_op_shape_same, per_image, \
         "torch.tanh({0})", pf_op_onnx_tanh) \
     ROW(PF_OP_DROPOUT, "dropout", "Dropout", true, no_parameters, pf_op_shape_same, per_image, \
@@ -187,19 +187,19 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
     ROW(PF_OP_FLATTEN, "flatten", "", true, no_parameters, pf_op_shape_flatten, per_image, \
         "torch.flatten({0}, 1)", pf_op_onnx_flatten) \
     ROW(PF_OP_RESHAPE, "reshape", "", true, no_parameters, pf_op_shape_reshape, per_image, \
-        "torch.reshape({0}, [-1, {shape}])", pf_op_onnx_none) \
+        "torch.reshape({0}, [-1, {shape}])", pf_op_onnx_reshape) \
     ROW(PF_OP_PERMUTE, "permute", "Permute", false, no_parameters, pf_op_shape_permute, per_image, \
-        "torch.permute({0}, [0, {axes}])", pf_op_onnx_none) \
+        "torch.permute({0}, [0, {axes}])", pf_op_onnx_permute) \
     ROW(PF_OP_SLICE, "slice", "", false, no_parameters, pf_op_shape_slice, per_image, \
-        "torch.slice({0}, {axis}, {start}, {end}, {step})", pf_op_onnx_none) \
+        "torch.slice({0}, {axis}, {start}, {end}, {step})", pf_op_onnx_slice) \
     ROW(PF_OP_CONCAT, "concat", "", false, no_parameters, pf_op_shape_concat, per_image, \
-        "torch.cat([{inputs}], {axis})", pf_op_onnx_none) \
+        "torch.cat([{inputs}], {axis})", pf_op_onnx_concat) \
     ROW(PF_OP_MEAN, "mean", "", false, no_parameters, pf_op_shape_mean, per_image, \
-        "torch.mean({0}, [{axes}], {keep_axes})", pf_op_onnx_none) \
+        "torch.mean({0}, [{axes}], {keep_axes})", pf_op_onnx_mean) \
     ROW(PF_OP_MATMUL, "matmul", "", false, no_parameters, pf_op_shape_matmul, per_image, \
-        "torch.matmul({0}, {1})", pf_op_onnx_none) \
+        "torch.matmul({0}, {1})", pf_op_onnx_matmul) \
     ROW(PF_OP_PARAMETER, "parameter", "", false, whole_parameter, pf_op_shape_parameter, per_image, \
-        "{for_each_image}", pf_op_onnx_none)
+        "{for_each_image}", pf_op_onnx_parameter)
 
 #define DEFINE_ROW(op, name_, class_, keeps_, parameters_, shape_, cost_, script_, onnx_) \
     [op] = {.name = (name_), .class_name = (class_), .keeps_values = (keeps_), \
@@ -280,6 +280,11 @@ int64_t pf_node_multiply_adds(const PfNode *node, const PfShape *output)
 int pf_arch_infer_shapes(const PfArch *arch, int input_height, int input_width, PfShape *shapes,
                          PfError *err)
 {
+    if (arch->side && (input_height != arch->side || input_width != arch->side))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "%s takes images of %dx%d pixels, for which it has position embeddings, "
+                       "found %dx%d. Hint: --crop %d",
+                       arch->name, arch->side, arch->side, input_height, input_width, arch->side);
     for (int i = 0; i < arch->node_count; i++) {
         const PfNode *node = &arch->nodes[i];
         PfShape in[PF_NODE_MAX_INPUTS] = {{3, {3, input_height, input_width}}};

@@ -38,26 +38,41 @@ typedef enum PfOnnxKind { PF_ONNX_INT, PF_ONNX_INTS, PF_ONNX_FLOAT } PfOnnxKind;
 typedef struct PfOnnxAttribute {
     const char *name; /* static */
     PfOnnxKind kind;
-    int64_t ints[4]; /* (count); an integer: the first */
+    int64_t ints[PF_MAX_RANK + 1]; /* (count); an integer: the first */
     int count;
     float number;
 } PfOnnxAttribute;
 
 /* One ONNX node. inputs are words with blanks between them: "0" and "1" are the operation's inputs,
- * "before" is what the node before this one gives, and any other is a parameter ("weight"), which
- * is left out where the operation's node has none of that name. Texts are static. */
+ * "inputs" all of them, "before" is what the node before this one gives, "#2" what the second of
+ * the operation gives, "$2" its second constant, "image" the network's input, "itself" the
+ * parameter that has no name of its own, and any other is a parameter ("weight"), which is left out
+ * where the operation's node has none of that name. Texts are static. */
 typedef struct PfOnnxNode {
     const char *type; /* "Conv" */
     const char *inputs;
-    PfOnnxAttribute attributes[5]; /* (attribute_count) */
+    PfOnnxAttribute attributes[6]; /* (attribute_count) */
     int attribute_count;
 } PfOnnxNode;
+
+/* A number, or a list of integers. */
+typedef struct PfOnnxConstant {
+    bool is_float;
+    float number;
+    int64_t ints[PF_MAX_RANK + 2]; /* (count) */
+    int count;
+} PfOnnxConstant;
+
+#define PF_ONNX_MOST_NODES 12
+#define PF_ONNX_MOST_CONSTANTS 4
 
 /* An operation as ONNX says it. The last node gives its value; without nodes it is that of input 0,
  * unchanged. */
 typedef struct PfOnnxNodes {
-    PfOnnxNode nodes[4]; /* (count) */
+    PfOnnxNode nodes[PF_ONNX_MOST_NODES]; /* (count) */
     int count;
+    PfOnnxConstant constants[PF_ONNX_MOST_CONSTANTS]; /* (constant_count) */
+    int constant_count;
 } PfOnnxNodes;
 
 typedef struct PfOpRow {
@@ -85,6 +100,7 @@ typedef struct PfOpRow {
      *   {kernel} {stride} {padding} {dilation}   the two numbers, with a comma between
      *   {pads}                            those of torch's pad: left, right, above, below
      *   {axis} {axes} {shape}             counted with the batch axis; its sizes
+     *   {momentum}                        0.1 where the node's is 0
      *   {end}                             behind the last that a slice takes
      *   {groups} {pool_size} {eps} {dropout} ...   other fields of the node */
     const char *script;

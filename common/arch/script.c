@@ -144,6 +144,8 @@ static bool write_list(const PfNode *node, const char *word, FILE *out)
         write_ints(node->axes, node->axis_count, 1, out);
     else if (!strcmp(word, "shape"))
         write_shape(&node->shape, out);
+    else if (!strcmp(word, "momentum"))
+        fprintf(out, "%g", node->momentum > 0 ? (double)node->momentum : 0.1);
     else if (!strcmp(word, "pads"))
         write_pads(node, out);
     else if (!strcmp(word, "end"))

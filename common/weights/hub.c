@@ -68,12 +68,17 @@ const PfWeightsEntry *pf_weights_published(const PfArch *arch, const char *sha25
     return NULL;
 }
 
-/* Opens a file that has a published name and checks that it has the hash. */
+/* Opens a file that has a published name and checks that it has the hash, where the name says one;
+ * else it is taken for what its name says, and the log says so. */
 static int open_published(const char *path, const PfWeightsEntry *entry,
                           const PfFileStampSha256 *known, PfWeights **out, PfError *err)
 {
     if (pf_weights_open(path, out, err)) return -1;
     pf_weights_recall_sha256(*out, known);
+    if (!hash_in_name(entry->file)) {
+        pf_warn("weights '%s': taken by their name, which holds no hash to check", path);
+        return 0;
+    }
     if (has_hash(entry, pf_weights_sha256(*out))) return 0;
     pf_fail(err, PF_EXIT_FAILED,
             "weights '%s': its SHA-256 begins with %.*s, its name says %.*s: the download is "
@@ -118,6 +123,20 @@ static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubF
     return -1;
 }
 
+/* Whether the entry's name says that its weights are not the noted ones. */
+static bool is_another(const PfWeightsEntry *entry, const PfNotedWeights *noted)
+{
+    return noted && noted->no_others && hash_in_name(entry->file) &&
+           !has_hash(entry, noted->sha256);
+}
+
+/* The same of the weights themselves, which a name without a hash does not tell. */
+static bool are_others(PfWeights *weights, const PfNotedWeights *noted)
+{
+    return noted && noted->no_others &&
+           (!noted->sha256 || strcmp(pf_weights_sha256(weights), noted->sha256));
+}
+
 /* 1: opened, 0: not there, -1: failed. noted may be NULL. */
 static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNotedWeights *noted,
                        const PfFileStampSha256 *known, PfWeights **out,
@@ -125,10 +144,15 @@ static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNo
 {
     int result = 0;
     for (int w = 0; w < arch->weights_count && !result; w++) {
-        if (noted && noted->no_others && !has_hash(&arch->weights[w], noted->sha256)) continue;
+        if (is_another(&arch->weights[w], noted)) continue;
         for (int f = 0; f < folders->count && !result; f++) {
             result = try_folder(folders->paths[f], &arch->weights[w], known, out, err);
-            if (result > 0) *entry = &arch->weights[w];
+            if (result <= 0) continue;
+            *entry = &arch->weights[w];
+            if (!are_others(*out, noted)) continue;
+            pf_weights_close(out);
+            *entry = NULL;
+            result = 0;
         }
     }
     return result;

@@ -97,6 +97,8 @@ typedef struct PfNode {
     PfShape shape;                     /* reshape, parameter */
     int leading_one;                   /* parameter */
     float eps;                         /* norms */
+    float momentum;                    /* batch norm: a batch's share of the running statistics in
+                                          training; 0: 0.1 */
     float dropout;                     /* dropout probability in training */
     float scale;                       /* attention */
     float low, high;                   /* clip */
@@ -126,19 +128,20 @@ typedef struct PfPreprocess {
 /* A set of published weights. */
 typedef struct PfWeightsEntry {
     const char *name; /* "IMAGENET1K_V1" */
-    const char
-        *file;       /* "resnet18-f37072fd.pth": stem, then the first 8 hex digits of its SHA-256 */
-    const char *url; /* of the folder that holds the file, ending in a slash */
+    const char *file; /* "resnet18-f37072fd.pth": stem, then the first 8 hex digits of its SHA-256;
+                         of a name without them the file is taken unchecked */
+    const char *url;  /* of the folder that holds the file, ending in a slash */
     PfPreprocess preprocess;
 } PfWeightsEntry;
 
 typedef struct PfArch {
     char name[32];           /* "resnet18" */
-    char family[16];         /* torchvision's class: "ResNet", "VGG" */
+    char family[32];         /* torchvision's class: "ResNet", "VGG" */
     const char *block_class; /* class of its blocks: "BasicBlock"; NULL where it has none */
     PfNode *nodes;           /* owned; nodes[0] is the input */
     int node_count;
     const char *default_tap;       /* what a linear head is trained on: "avgpool" */
+    int side;                      /* of the only images that it takes; 0: of any */
     PfPreprocess preprocess;       /* for weights that no table knows */
     const PfWeightsEntry *weights; /* published weights, best known first; static */
     int weights_count;

@@ -35,36 +35,84 @@ static const char *value_name(const Network *network, int node, char name[NAME_S
     return name;
 }
 
-#define MOST_INPUTS 8
+#define MOST_INPUTS PF_NODE_MAX_INPUTS
 #define WORD_SIZE 32
 
-/* What the words in an ONNX node's inputs stand for, NULL-terminated. before: the name of the node
- * before it. */
-static int name_inputs(const Network *network, const PfNode *node, const PfOnnxNode *onnx,
-                       const char *before, char names[MOST_INPUTS][NAME_SIZE],
-                       const char *inputs[MOST_INPUTS + 1], PfError *err)
+/* The names of an ONNX node's inputs. */
+typedef struct Inputs {
+    char names[MOST_INPUTS][NAME_SIZE];
+    int count;
+} Inputs;
+
+static char *next_name(Inputs *inputs)
+{
+    assert(inputs->count < MOST_INPUTS);
+    return inputs->names[inputs->count++];
+}
+
+/* That of ONNX node `number` of an operation, counted from 1: the last of them has the operation's
+ * name, those before it "<name>/1", "<name>/2", ... */
+static void step_name(const Network *network, int index, const PfOnnxNodes *onnx, int number,
+                      char name[NAME_SIZE])
+{
+    if (number < onnx->count)
+        snprintf(name, NAME_SIZE, "network/%s/%d", network->arch->nodes[index].name, number);
+    else
+        value_name(network, index, name);
+}
+
+static void constant_name(const PfNode *node, int number, char name[NAME_SIZE])
+{
+    snprintf(name, NAME_SIZE, "network/%s/constant%d", node->name, number);
+}
+
+/* "#2" and "$2": the number, 0 where the word is none of these or there is no such one. */
+static int numbered(const char *word, char sign, int count)
+{
+    const int number = *word == sign ? atoi(word + 1) : 0;
+    return number <= count ? number : 0;
+}
+
+/* What a word in the inputs of ONNX node `step` stands for, if anything. */
+static bool name_word(const Network *network, int index, const PfOnnxNodes *onnx, int step,
+                      const char *word, Inputs *inputs)
+{
+    const PfNode *node = &network->arch->nodes[index];
+    const PfOpParameter *parameter = pf_op_find_parameter(node->op, word);
+    const int before = inputs->count;
+    if (*word >= '0' && *word < '0' + node->input_count && !word[1])
+        value_name(network, node->inputs[*word - '0'], next_name(inputs));
+    else if (!strcmp(word, "inputs"))
+        for (int i = 0; i < node->input_count; i++)
+            value_name(network, node->inputs[i], next_name(inputs));
+    else if (!strcmp(word, "before") && step > 0)
+        step_name(network, index, onnx, step, next_name(inputs));
+    else if (numbered(word, '#', step))
+        step_name(network, index, onnx, numbered(word, '#', step), next_name(inputs));
+    else if (numbered(word, '$', onnx->constant_count))
+        constant_name(node, numbered(word, '$', onnx->constant_count), next_name(inputs));
+    else if (!strcmp(word, "image"))
+        value_name(network, 0, next_name(inputs));
+    else if (!strcmp(word, "itself"))
+        pf_node_parameter_name(node, "", next_name(inputs));
+    else if (parameter && pf_node_has_parameter(node, parameter))
+        pf_node_parameter_name(node, word, next_name(inputs));
+    return inputs->count > before || parameter;
+}
+
+static int name_inputs(const Network *network, int index, const PfOnnxNodes *onnx, int step,
+                       Inputs *inputs, PfError *err)
 {
     char word[WORD_SIZE];
-    int count = 0, length;
-    for (const char *c = onnx->inputs; sscanf(c, "%31s%n", word, &length) == 1; c += length) {
-        const PfOpParameter *parameter = pf_op_find_parameter(node->op, word);
-        assert(count < MOST_INPUTS);
-        char *name = names[count];
-        if (*word >= '0' && *word < '0' + node->input_count && !word[1])
-            value_name(network, node->inputs[*word - '0'], name);
-        else if (!strcmp(word, "before") && *before)
-            snprintf(name, NAME_SIZE, "%s", before);
-        else if (parameter)
-            pf_node_parameter_name(node, word, name);
-        else
+    int length;
+    inputs->count = 0;
+    for (const char *c = onnx->nodes[step].inputs; sscanf(c, "%31s%n", word, &length) == 1;
+         c += length)
+        if (!name_word(network, index, onnx, step, word, inputs))
             return pf_fail(err, PF_EXIT_FAILED,
                            "the ONNX node of operation '%s' has an input that stands for nothing: "
                            "'%s'",
-                           pf_op_row(node->op)->name, word);
-        if (parameter && !pf_node_has_parameter(node, parameter)) continue;
-        inputs[count++] = name;
-    }
-    inputs[count] = NULL;
+                           pf_op_row(network->arch->nodes[index].op)->name, word);
     return 0;
 }
 
@@ -79,27 +127,45 @@ static void set_attribute(PfOnnxGraph *graph, const PfOnnxAttribute *attribute)
     }
 }
 
-/* The last ONNX node has the operation's name, those before it "<name>/1", "<name>/2", ... */
+static void add_constants(const Network *network, int index, const PfOnnxNodes *onnx)
+{
+    char name[NAME_SIZE];
+    for (int i = 0; i < onnx->constant_count; i++) {
+        const PfOnnxConstant *constant = &onnx->constants[i];
+        constant_name(&network->arch->nodes[index], i + 1, name);
+        if (constant->is_float)
+            pf_onnx_add_number(network->graph, name, constant->number);
+        else
+            pf_onnx_add_integers(network->graph, name, constant->ints, (size_t)constant->count);
+    }
+}
+
+static void add_step(const Network *network, int index, const PfOnnxNodes *onnx, int step,
+                     const Inputs *inputs)
+{
+    char name[NAME_SIZE];
+    const char *names[MOST_INPUTS + 1] = {NULL};
+    const PfOnnxNode *node = &onnx->nodes[step];
+    for (int i = 0; i < inputs->count; i++) names[i] = inputs->names[i];
+    step_name(network, index, onnx, step + 1, name);
+    pf_onnx_add_node(network->graph, node->type, name, names);
+    for (int i = 0; i < node->attribute_count; i++)
+        set_attribute(network->graph, &node->attributes[i]);
+}
+
 static int add_operation(Network *network, int index, PfError *err)
 {
     const PfNode *node = &network->arch->nodes[index];
-    char names[MOST_INPUTS][NAME_SIZE], name[NAME_SIZE], before[sizeof name] = "";
-    const char *inputs[MOST_INPUTS + 1];
     PfShape in[PF_NODE_MAX_INPUTS];
     PfOnnxNodes onnx = {.count = 0};
+    Inputs inputs;
     pf_node_input_shapes(node, network->shapes, in);
     if (pf_op_row(node->op)->onnx(network->arch, node, in, &onnx, err)) return -1;
     if (!onnx.count) network->values[index] = network->values[node->inputs[0]];
+    add_constants(network, index, &onnx);
     for (int i = 0; i < onnx.count; i++) {
-        if (name_inputs(network, node, &onnx.nodes[i], before, names, inputs, err)) return -1;
-        if (i + 1 < onnx.count)
-            snprintf(name, sizeof name, "network/%s/%d", node->name, i + 1);
-        else
-            value_name(network, index, name);
-        pf_onnx_add_node(network->graph, onnx.nodes[i].type, name, inputs);
-        for (int a = 0; a < onnx.nodes[i].attribute_count; a++)
-            set_attribute(network->graph, &onnx.nodes[i].attributes[a]);
-        snprintf(before, sizeof before, "%s", name);
+        if (name_inputs(network, index, &onnx, i, &inputs, err)) return -1;
+        add_step(network, index, &onnx, i, &inputs);
     }
     return 0;
 }

@@ -172,21 +172,55 @@ static void set_data(PfOnnxGraph *graph, PfOnnx__Tensor *tensor, const PfTensorV
     tensor->raw_data.data = (uint8_t *)values;
 }
 
-void pf_onnx_add_constant(PfOnnxGraph *graph, const char *name, const PfTensorView *view)
+/* Among the graph's constants, without data; NULL once anything has failed. */
+static PfOnnx__Tensor *add_tensor(PfOnnxGraph *graph, const char *name,
+                                  PfOnnx__Tensor__DataType type, const PfShape *shape)
 {
     PfOnnx__Tensor *tensor = own(graph, 1, sizeof *tensor);
-    if (!tensor) return;
+    if (!tensor) return NULL;
     pf_onnx__tensor__init(tensor);
     tensor->name = own_text(graph, name);
     tensor->has_data_type = 1;
-    tensor->data_type = PF_ONNX__TENSOR__DATA_TYPE__FLOAT;
+    tensor->data_type = type;
     tensor->dims = own(graph, PF_MAX_RANK, sizeof *tensor->dims);
-    if (!tensor->dims) return;
-    tensor->n_dims = (size_t)view->shape.rank;
-    memcpy(tensor->dims, view->shape.dims, tensor->n_dims * sizeof *tensor->dims);
-    set_data(graph, tensor, view);
-    if (!grow(graph, &graph->graph.initializer, &graph->constants, graph->graph.n_initializer))
-        graph->graph.initializer[graph->graph.n_initializer++] = tensor;
+    if (!tensor->dims) return NULL;
+    tensor->n_dims = (size_t)shape->rank;
+    memcpy(tensor->dims, shape->dims, tensor->n_dims * sizeof *tensor->dims);
+    if (grow(graph, &graph->graph.initializer, &graph->constants, graph->graph.n_initializer))
+        return NULL;
+    graph->graph.initializer[graph->graph.n_initializer++] = tensor;
+    return tensor;
+}
+
+void pf_onnx_add_constant(PfOnnxGraph *graph, const char *name, const PfTensorView *view)
+{
+    PfOnnx__Tensor *tensor =
+        add_tensor(graph, name, PF_ONNX__TENSOR__DATA_TYPE__FLOAT, &view->shape);
+    if (tensor) set_data(graph, tensor, view);
+}
+
+static void copy_data(PfOnnxGraph *graph, PfOnnx__Tensor *tensor, const void *data, size_t size)
+{
+    uint8_t *copy = tensor ? own(graph, size, 1) : NULL;
+    if (!copy) return;
+    memcpy(copy, data, size);
+    tensor->has_raw_data = 1;
+    tensor->raw_data.len = size;
+    tensor->raw_data.data = copy;
+}
+
+void pf_onnx_add_integers(PfOnnxGraph *graph, const char *name, const int64_t *values, size_t count)
+{
+    const PfShape shape = {1, {(int64_t)count}};
+    copy_data(graph, add_tensor(graph, name, PF_ONNX__TENSOR__DATA_TYPE__INT64, &shape), values,
+              count * sizeof *values);
+}
+
+void pf_onnx_add_number(PfOnnxGraph *graph, const char *name, float value)
+{
+    const PfShape shape = {.rank = 0};
+    copy_data(graph, add_tensor(graph, name, PF_ONNX__TENSOR__DATA_TYPE__FLOAT, &shape), &value,
+              sizeof value);
 }
 
 bool pf_onnx_has_value(const PfOnnxGraph *graph, const char *name)

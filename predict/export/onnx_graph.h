@@ -24,6 +24,12 @@ void pf_onnx_add_output(PfOnnxGraph *graph, const char *name, const PfShape *sha
 /* A constant, stored as float32; the view's data is lent until the graph is freed. */
 void pf_onnx_add_constant(PfOnnxGraph *graph, const char *name, const PfTensorView *view);
 
+/* A list of integers as a constant. Copied. */
+void pf_onnx_add_integers(PfOnnxGraph *graph, const char *name, const int64_t *values,
+                          size_t count);
+/* A single float. Copied. */
+void pf_onnx_add_number(PfOnnxGraph *graph, const char *name, float value);
+
 /* A node of one output, which has the node's name. inputs: NULL-terminated. */
 void pf_onnx_add_node(PfOnnxGraph *graph, const char *op, const char *name,
                       const char *const *inputs);

@@ -138,7 +138,7 @@ static int load_weights(Run *run, PfBackboneConfig *config, PfError *err)
 static int open_backbone(Run *run, PfError *err)
 {
     const Settings *settings = &run->settings;
-    char text[512];
+    char text[4096];
     const char *names[MAX_TAPS];
     snprintf(text, sizeof text, "%s", settings->taps);
     PfBackboneConfig config = {.taps = names,

@@ -96,7 +96,7 @@ START_TEST(random_vgg_has_torchvisions_distributions)
     PfArch arch = {.family = "VGG", .nodes = nodes, .node_count = 3};
     strcpy(nodes[1].module, "features.0");
     strcpy(nodes[2].module, "classifier.0");
-    nodes[1].kernel = 3;
+    nodes[1].kernel[0] = nodes[1].kernel[1] = 3;
     nodes[1].groups = nodes[1].bias = nodes[2].bias = 1;
     nodes[2].inputs[0] = 1;
     PfWeights *weights;
@@ -326,6 +326,19 @@ START_TEST(a_published_name_with_another_hash_is_refused)
 }
 END_TEST
 
+START_TEST(a_published_name_without_a_hash_is_taken_unchecked)
+{
+    char command[500];
+    publish(".cache/torch", 1);
+    snprintf(command, sizeof command,
+             "cd '%s/.cache/torch/hub/checkpoints' && mv %s tiny_pretrain.safetensors", folder,
+             published_file);
+    ck_assert_int_eq(system(command), 0);
+    strcpy(published_file, "tiny_pretrain.safetensors");
+    expect_found("/.cache/torch/hub/checkpoints/tiny_pretrain.safetensors");
+}
+END_TEST
+
 START_TEST(where_weights_are_not_found_the_message_says_what_to_do)
 {
     char part[400];
@@ -484,6 +497,7 @@ int main(void)
     tcase_add_test(cases, weights_of_another_network_are_recognised);
     tcase_add_test(cases, integer_weights_are_refused);
     tcase_add_test(cases, published_weights_are_found_where_torch_hub_keeps_them);
+    tcase_add_test(cases, a_published_name_without_a_hash_is_taken_unchecked);
     tcase_add_test(cases, a_published_name_with_another_hash_is_refused);
     tcase_add_test(cases, where_weights_are_not_found_the_message_says_what_to_do);
     tcase_add_test(cases, noted_weights_that_have_moved_are_named);

@@ -1,0 +1,48 @@
+/* What the families of vision transformers share (Dosovitskiy et al. 2020, arXiv:2010.11929). */
+#ifndef PF_COMMON_ARCH_TRANSFORMER_H
+#define PF_COMMON_ARCH_TRANSFORMER_H
+
+#include "common/arch/family.h"
+
+/* How a family calls the parts of a block. */
+typedef struct PfBlockNames {
+    const char *norm1;
+    const char *attention; /* what is before ".query", ".key", ".value" and ".attention" */
+    const char *qkv, *qkv_module;
+    const char *projection;
+    const char *attention_dropout; /* NULL: none */
+    const char *scale1;            /* of the layer scale; its parameter is scale1.gamma */
+    const char *norm2;
+    const char *fc1, *activation, *fc1_dropout, *fc2, *fc2_dropout; /* dropouts may be NULL */
+    const char *scale2;
+} PfBlockNames;
+
+typedef struct PfTransformer {
+    int image, patch; /* sides in pixels */
+    int layers, heads, width, hidden;
+    int has_layer_scale;
+} PfTransformer;
+
+/* The patches' tokens (n, width) of the normalised pixels, node 0. conv: the name of the
+ * convolution; the two nodes behind it get the other names. */
+int pf_arch_add_patches(PfArchBuilder *builder, const PfTransformer *transformer, const char *conv,
+                        const char *reshape, const char *permute);
+
+/* A parameter (rows, width), with an axis of 1 before these in the file. */
+int pf_arch_add_tokens(PfArchBuilder *builder, const char *name, int rows, int width);
+
+/* Rows of tokens, one below the other. */
+int pf_arch_add_rows(PfArchBuilder *builder, const char *name, int above, int below);
+
+/* count rows of tokens (axis 0) or channels (axis 1) from start on. */
+int pf_arch_add_part(PfArchBuilder *builder, const char *name, int input, int axis, int start,
+                     int count);
+
+/* A block whose norm comes first; prefix: "blocks.0". */
+int pf_arch_add_transformer_block(PfArchBuilder *builder, const PfTransformer *transformer,
+                                  const PfBlockNames *names, const char *prefix, int input);
+
+/* The first row of tokens as a vector, "cls". */
+int pf_arch_add_class_token(PfArchBuilder *builder, int input);
+
+#endif

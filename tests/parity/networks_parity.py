@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Networks of today against torchvision's: names of nodes, keys and shapes of state dicts, features.
+
+usage: networks_parity.py RUN_BACKBONE [NETWORK]...
+
+The largest difference of a tap is under 1e-4 of its largest value: both sum in float32, in other orders.
+Every node that torchvision's create_feature_extractor names is a tap here too, but what it makes of a
+LayerNorm2d (one node here, named as the module) and of parameters that modules do not hold. PF_LONG takes
+them all; else up to 16 of them, spread over the network.
+"""
+import operator
+import os
+import re
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import torch
+    import torchvision
+    from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+    from backbone_tool import IS_LONG, check, finish, normalised, pixels, relative_error, run, save_weights, shape_text
+except ImportError as missing:
+    print(f"SKIP: {missing}")
+    sys.exit(77)
+
+TOOL = sys.argv[1]
+TOLERANCE, MAX_TAPS = 1e-4, 16
+os.environ["PF_ENGINE"] = "libtorch"
+
+
+def lively(model):
+    """Norms, scales and tokens as of a network that has learned: none of them is 0 or 1."""
+    for name, parameter in model.named_parameters():
+        if "layer_scale" in name or name.endswith("gamma"):
+            parameter.data.uniform_(0.2, 0.8)
+        elif "token" in name or "pos_embed" in name:
+            parameter.data.normal_(0, 0.5)
+        elif not parameter.any():
+            parameter.data.normal_(0, 0.1)
+    for module in model.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False  # else a tap before it would show its result
+        if isinstance(module, (torch.nn.BatchNorm2d, torch.nn.LayerNorm)):
+            module.weight.data.uniform_(0.5, 1.2)
+            module.bias.data.normal_(0, 0.2)
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2.0)
+    return model.eval()
+
+
+def node_names(model):
+    """Those of create_feature_extractor, as taps of ours."""
+    inside_norm = re.compile(r"\.(permute(_1)?|layer_norm|\w+_(weight|bias))$")
+    norms = {name for name, module in model.named_modules() if type(module).__name__ == "LayerNorm2d"}
+    names = []
+    for name in get_graph_node_names(model)[1][1:]:
+        outer = inside_norm.sub("", name)
+        name = outer if outer in norms else name
+        if name not in names and not name.endswith("_layer_scale"):
+            names.append(name)
+    return names
+
+
+def spread(names):
+    if IS_LONG or len(names) <= MAX_TAPS:
+        return names
+    return [names[round(i * (len(names) - 1) / (MAX_TAPS - 1))] for i in range(MAX_TAPS)]
+
+
+def by_extractor(model, images, taps):
+    extractor = create_feature_extractor(model, {tap: tap for tap in taps})
+    for node in extractor.graph.nodes:
+        if node.target is operator.iadd:
+            node.target = operator.add  # else a tap before it would show the sum
+        if "inplace" in node.kwargs:
+            node.kwargs = {**node.kwargs, "inplace": False}
+    extractor.recompile()
+    return extractor(normalised(images))
+
+
+def by_hooks(model, images, taps):
+    """Of modules; "cls" is what comes out of encoder.ln first. torch 1.13 cannot trace a VisionTransformer."""
+    found, modules = {}, dict(model.named_modules())
+    def keep(tap):
+        def hook(module, inputs, output):
+            found[tap] = (output[0] if isinstance(output, tuple) else output).clone()
+        return hook
+    hooks = [modules[tap].register_forward_hook(keep(tap)) for tap in taps if tap in modules]
+    model(normalised(images))
+    for hook in hooks:
+        hook.remove()
+    found["cls"] = found["encoder.ln"][:, 0]
+    return {tap: found[tap] for tap in taps}
+
+
+def compare(label, expected, folder, name, images, weights):
+    """Taps in groups of what the tool takes at once."""
+    taps = list(expected)
+    for first in range(0, len(taps), MAX_TAPS):
+        group = taps[first:first + MAX_TAPS]
+        done, found, shapes = run(TOOL, folder, name, images, group, "--weights", weights)
+        check(f"{label} runs", done.returncode == 0 and list(shapes) == group)
+        for tap in found:
+            error = relative_error(found[tap], expected[tap].numpy())
+            check(f"{label} {tap} {shape_text(expected[tap])}",
+                  error < TOLERANCE and shapes[tap] == shape_text(expected[tap]), f"{error:.1e}, {shapes[tap]}")
+
+
+def check_network(name, sizes, taps=None):
+    torch.manual_seed(7)
+    model = lively(getattr(torchvision.models, name)())
+    reference = by_hooks if taps else by_extractor
+    taps = taps or spread(node_names(model))
+    with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
+        weights = save_weights(model, folder)
+        for size in sizes:
+            images = pixels(2, size)
+            compare(f"{name} {size}", reference(model, images, taps), folder, name, images, weights)
+
+
+def check_random(name, size):
+    """Random weights neither vanish nor overflow."""
+    with tempfile.TemporaryDirectory() as folder:
+        for tap in RANDOM[name]:
+            _, found, _ = run(TOOL, folder, name, pixels(1, size), [tap], "--weights", "random:1")
+            largest = np.abs(found[tap]).max() if tap in found else 0
+            check(f"{name} with random weights: {tap}", 1e-2 < largest < 1e3, f"largest {largest:.1e}")
+
+
+def check_refused_size():
+    with tempfile.TemporaryDirectory() as folder:
+        done, _, _ = run(TOOL, folder, "vit_b_32", pixels(1, 192), ["cls"])
+        check("another size of image is refused by a network with position embeddings",
+              done.returncode == 2 and "224x224" in done.stderr and "--crop 224" in done.stderr)
+
+
+VIT_TAPS = ["conv_proj", "encoder.layers.encoder_layer_0.ln_1", "encoder.layers.encoder_layer_0.self_attention",
+            "encoder.layers.encoder_layer_0.mlp", "encoder.layers.encoder_layer_0.mlp.0",
+            "encoder.layers.encoder_layer_0.mlp.1", "encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_5.ln_2",
+            "encoder.layers.encoder_layer_11", "encoder.ln", "cls", "heads.head"]
+NETWORKS = {"densenet121": [64], "mobilenet_v3_small": [64, 96], "mobilenet_v3_large": [80], "efficientnet_b0": [64, 96],
+            "efficientnet_v2_s": [64], "convnext_tiny": [64, 96], "vit_b_32": [224]}
+RANDOM = {"densenet121": ["adaptive_avg_pool2d"], "mobilenet_v3_small": ["avgpool"], "mobilenet_v3_large": ["avgpool"],
+          "efficientnet_b0": ["avgpool", "classifier.1"], "efficientnet_v2_s": ["avgpool"], "convnext_tiny": ["classifier.1"],
+          "vit_b_32": ["cls", "heads.head"]}
+
+for network in sys.argv[2:] or NETWORKS:
+    sizes = NETWORKS.get(network, [96])
+    check_network(network, sizes, VIT_TAPS if network.startswith("vit") else None)
+    if network in RANDOM:
+        check_random(network, sizes[0])
+check_refused_size()
+finish()
