@@ -10,8 +10,8 @@
 
 int64_t pf_convolution_outputs(const PfConvolutionConfig *config, int axis, int64_t size)
 {
-    return pf_window_outputs(size, config->kernel[axis], config->stride[axis],
-                             config->padding[axis], config->dilation[axis]);
+    return pf_window_outputs(size + config->more_padding[axis], config->kernel[axis],
+                             config->stride[axis], config->padding[axis], config->dilation[axis]);
 }
 
 bool pf_convolution_is_fast(void)
@@ -21,6 +21,9 @@ bool pf_convolution_is_fast(void)
 
 static const PfConvolutionWay *choose_way(const PfConvolutionConfig *config)
 {
+    if (config->groups > 1)
+        return pf_convolution_depthwise_suits(config) ? &pf_convolution_depthwise
+                                                      : &pf_convolution_grouped;
     if (config->in_channels % 16) return &pf_convolution_gathered;
     return pf_convolution_winograd_suits(config) ? &pf_convolution_winograd
                                                  : &pf_convolution_direct;

@@ -1,4 +1,4 @@
-/* Convolutions of frozen networks: float32, one group, maps with channels last. Along
+/* Convolutions of frozen networks: float32 maps with channels last. Along
  * with each its bias, a sum of residual networks, and the ReLU.
  *
  * Every output is the same to the last bit whatever the batch, the number of threads
@@ -24,9 +24,17 @@ typedef struct PfConvolutionConfig {
     int64_t out_channels;                      /* a multiple of 16 */
     int64_t kernel[2], stride[2], dilation[2]; /* 1 or more */
     int64_t padding[2];                        /* zeros on each side of the map */
-    int64_t map[2]; /* size of the maps to expect: decides how it is computed */
-    /* Element (k, c, y, x) at weight[k * strides[0] + c * strides[1] + y * strides[2] +
-     * x * strides[3]]; only read by pf_convolution_new. */
+    int64_t more_padding[2];                   /* and so many more behind it; may be negative */
+    /* 0, 1: each output is made of all inputs. Else output k is made of group_inputs channels from
+     * k / group_outputs * group_inputs on; channels behind those of all groups are filled up: such
+     * outputs are what bias and sum make of zero. Fast: 1 input and 1 output, of as many
+     * in_channels as out_channels. */
+    int64_t groups, group_inputs, group_outputs;
+    int64_t map[2]; /* size of the maps to expect: decides how it is computed; with groups, and more
+                       than one input or output in each, maps are not wider */
+    /* Element (k, c, y, x), of groups with c in the group and k of a group, at weight[k *
+     * strides[0] + c * strides[1] + y * strides[2] + x * strides[3]]; only read by
+     * pf_convolution_new. */
     const float *weight;
     int64_t strides[4];
     const double *scale; /* (out_channels): each one's weights are multiplied by it; NULL: by 1.

@@ -20,6 +20,24 @@ typedef struct PfProduct {
     bool relu, bf16;   /* as in PfConvolutionConfig */
 } PfProduct;
 
+/* Outputs of one row, each channel the sum of what its own weights meet: x is multiplied with
+ * weights lane by lane. Distances are in floats. */
+typedef struct PfLanewise {
+    int64_t pixels, channels;     /* channels: a multiple of 16 */
+    int64_t rows, columns, depth; /* values that meet weights; rows and columns may be 0 */
+    const float *const *x;        /* (rows): where the first output's values begin in each row */
+    int64_t step, column;         /* from output to output, and from column to column */
+    /* Of each 16 channels rows, each (columns, depth, 16), weight_row apart. Along the depth x lies
+     * as weights do; where that is 1, x has channels side by side. */
+    const float *weight;
+    int64_t weight_row, weight_vector; /* weight_vector: from 16 channels to the next */
+    const float *bias;                 /* (channels) */
+    const float *sum;                  /* like y, may be y; NULL: nothing */
+    float *y;                          /* (pixels, channels), pixels y_step apart */
+    int64_t y_step;
+    bool relu, bf16; /* as in PfConvolutionConfig */
+} PfLanewise;
+
 enum { PF_WINOGRAD_POINTS = 36 };
 
 /* One tile of 6 x 6 pixels: its values at each point. */
@@ -63,6 +81,9 @@ typedef struct PfPointwise {
 typedef struct PfConvKernels {
     const char *name; /* "plain", "avx2", "avx512" */
     void (*multiply)(const PfProduct *product);
+    /* The same of depth 1: the first where outputs are many, the other where channels are. */
+    void (*lanewise)(const PfLanewise *lanewise);
+    void (*lanewise_deep)(const PfLanewise *lanewise);
     /* w: (3, 3, 16), of one input channel and 16 output channels; out: (36, 16), points
      * `point` apart. */
     void (*winograd_weights)(const float *w, float *out, int64_t point);
@@ -85,7 +106,8 @@ const PfConvKernels *pf_conv_kernels(void);
     {                                                                                              \
         .name = NAME, .multiply = product_multiply, .winograd_weights = winograd_weights,          \
         .winograd_input_tile = winograd_input_tile, .winograd_output_tile = winograd_output_tile,  \
-        .max_window = max_window, .average_window = average_window, .pointwise = pointwise         \
+        .max_window = max_window, .average_window = average_window, .pointwise = pointwise,        \
+        .lanewise = lanewise, .lanewise_deep = lanewise_deep                                       \
     }
 
 #endif

@@ -151,6 +151,8 @@ LANES_TARGET static void product_multiply(const PfProduct *p)
     }
 }
 
+#include "common/conv/lanewise_lanes.h"
+
 /* ---- pools ---- */
 
 LANES_TARGET static void max_window(const PfPoolWindow *window)
