@@ -66,24 +66,29 @@ static void run_part(const Row *row, int64_t first, int64_t end, PfConvolutionSp
                                 row->maps->width +
                             left) *
                                channels;
-    const PfLanewise part = {.pixels = end - first,
-                             .channels = channels,
-                             .rows = row->rows.end - row->rows.begin,
-                             .columns = columns.end - columns.begin,
-                             .depth = 1,
-                             .x = row->x + row->rows.begin,
-                             .step = config->stride[1] * channels,
-                             .column = config->dilation[1] * channels,
-                             .weight = depthwise->weight +
-                                       (row->rows.begin * config->kernel[1] + columns.begin) * 16,
-                             .weight_row = config->kernel[1] * 16,
-                             .weight_vector = places * 16,
-                             .bias = depthwise->bias,
-                             .sum = row->maps->sum ? row->maps->sum + at : NULL,
-                             .y = row->maps->y + at,
-                             .y_step = channels,
-                             .relu = config->relu,
-                             .bf16 = config->bf16};
+    const int64_t below = row->top + (config->kernel[0] - 1) * config->dilation[0] + 1;
+    const int64_t map_row = row->maps->width * channels;
+    const PfLanewise part = {
+        .pixels = end - first,
+        .channels = channels,
+        .rows = row->rows.end - row->rows.begin,
+        .columns = columns.end - columns.begin,
+        .depth = 1,
+        .x = row->x + row->rows.begin,
+        .step = config->stride[1] * channels,
+        .column = config->dilation[1] * channels,
+        .next = row->maps->x + (row->map * row->maps->height + below) * map_row + left * channels,
+        .next_rows = pf_max(0, pf_min(config->stride[0], row->maps->height - below)),
+        .next_row = map_row,
+        .weight = depthwise->weight + (row->rows.begin * config->kernel[1] + columns.begin) * 16,
+        .weight_row = config->kernel[1] * 16,
+        .weight_vector = places * 16,
+        .bias = depthwise->bias,
+        .sum = row->maps->sum ? row->maps->sum + at : NULL,
+        .y = row->maps->y + at,
+        .y_step = channels,
+        .relu = config->relu,
+        .bf16 = config->bf16};
     (part.pixels == 1 ? depthwise->kernels->lanewise_deep : depthwise->kernels->lanewise)(&part);
 }
 

@@ -42,6 +42,8 @@ typedef struct Members {
     int64_t from; /* the channel that the group begins with; -1: filled up, zeros */
 } Members;
 
+enum { QUADS = 4 };
+
 /* One of them. Rows of the map that a row of outputs takes are in `spread`, each where its number
  * modulo `kept` says, `row` floats apart: (columns, inputs of a group, 16), with zeros around the
  * map. */
@@ -52,6 +54,8 @@ typedef struct Piece {
     int64_t map, first;    /* first: of the outputs */
     Members members[16];
     int member_count;
+    bool by_quads;        /* groups of outputs begin at multiples of four */
+    int64_t quads[QUADS]; /* then: the channel that each four's group begins with */
     int64_t kept, columns, row;
     int64_t next;    /* the first row of the map that is not spread yet */
     const float **x; /* (kernel) */
@@ -100,25 +104,55 @@ static void find_members(Piece *piece)
     }
 }
 
-/* ---- spreading ---- */
-
-/* Writes the value for outputs from `begin` up to `end`, and up to three more. */
-static void spread_value(float value, int64_t begin, int64_t end, float *to)
+static void find_quads(Piece *piece)
 {
-    typedef float Four __attribute__((vector_size(16)));
-    const Four four = {value, value, value, value};
-    for (int64_t i = begin; i < end; i += 4) memcpy(to + i, &four, sizeof four);
+    piece->by_quads = true;
+    for (int i = 0; i < piece->member_count; i++) {
+        const Members *members = &piece->members[i];
+        piece->by_quads &= members->from >= 0 && members->begin % 4 == 0;
+        for (int64_t lane = members->begin; lane < members->end; lane++)
+            piece->quads[lane / 4] = members->from;
+    }
 }
 
-/* to: (inputs of a group, 16). What is written too far is written over by what comes behind. */
+/* ---- spreading ---- */
+
+typedef float Four __attribute__((vector_size(16)));
+
+static void store_four(float value, float *to)
+{
+    const Four four = {value, value, value, value};
+    memcpy(to, &four, sizeof four);
+}
+
+/* to: (inputs of a group, 16). */
+static void spread_quads(const Piece *piece, const float *pixel, float *to)
+{
+    const int64_t inputs = piece->grouped->config.group_inputs;
+    const float *from[QUADS];
+    for (int i = 0; i < QUADS; i++) from[i] = pixel + piece->quads[i];
+    for (int64_t c = 0; c < inputs; c++, to += 16) {
+        store_four(from[0][c], to);
+        store_four(from[1][c], to + 4);
+        store_four(from[2][c], to + 8);
+        store_four(from[3][c], to + 12);
+    }
+}
+
+/* Four outputs at a time. What is written too far is written over by what comes behind. */
 static void spread_pixel(const Piece *piece, const float *pixel, float *to)
 {
     const int64_t inputs = piece->grouped->config.group_inputs;
+    if (piece->by_quads) {
+        spread_quads(piece, pixel, to);
+        return;
+    }
     for (int64_t c = 0; c < inputs; c++, to += 16)
         for (int i = 0; i < piece->member_count; i++) {
             const Members *members = &piece->members[i];
             const float value = members->from < 0 ? 0 : pixel[members->from + c];
-            spread_value(value, members->begin, members->end, to);
+            for (int64_t lane = members->begin; lane < members->end; lane += 4)
+                store_four(value, to + lane);
         }
 }
 
@@ -223,6 +257,7 @@ static void run(const PfConvolution *grouped, const PfConvolutionMaps *maps, int
                    .spread = scratch};
     piece.x = (const float **)(piece.spread + piece.kept * piece.row);
     find_members(&piece);
+    find_quads(&piece);
     for (int64_t y = 0; y < piece.height; y++) run_row(&piece, y);
 }
 

@@ -27,6 +27,10 @@ typedef struct PfLanewise {
     int64_t rows, columns, depth; /* values that meet weights; rows and columns may be 0 */
     const float *const *x;        /* (rows): where the first output's values begin in each row */
     int64_t step, column;         /* from output to output, and from column to column */
+    /* Rows that the next outputs take and these do not, next_row apart: where those of the first
+     * output begin. They are fetched meanwhile. */
+    const float *next;
+    int64_t next_rows, next_row;
     /* Of each 16 channels rows, each (columns, depth, 16), weight_row apart. Along the depth x lies
      * as weights do; where that is 1, x has channels side by side. */
     const float *weight;

@@ -68,19 +68,29 @@ LANES void lanewise_vectors(const PfLanewise *p, int64_t pixel, int64_t c, int c
     case 6: CALL(6); break;                                                                        \
     }
 
+/* Outputs of one row of taps come from memory while those of the row before are made. */
+LANES void lanewise_fetch(const PfLanewise *p, int64_t pixel, int64_t c, int count)
+{
+    const float *next = p->next + pixel * p->step + c;
+    for (int64_t row = 0; row < p->next_rows; row++, next += p->next_row)
+        for (int i = 0; i < count; i++) __builtin_prefetch(next + i * p->step);
+}
+
+/* Channels in the outer loop: the weights and what neighbours share stay in the first-level cache.
+ */
 LANES_TARGET static void lanewise(const PfLanewise *p)
 {
-    for (int64_t pixel = 0; pixel < p->pixels;) {
-        /* Shared out evenly: 7 are 4 and 3. */
-        const int64_t left = p->pixels - pixel;
-        const int64_t tiles = (left + LANEWISE_PIXELS - 1) / LANEWISE_PIXELS;
-        const int count = (int)((left + tiles - 1) / tiles);
-        for (int64_t c = 0; c < p->channels; c += 16) {
+    for (int64_t c = 0; c < p->channels; c += 16)
+        for (int64_t pixel = 0; pixel < p->pixels;) {
+            /* Shared out evenly: 7 are 4 and 3. */
+            const int64_t left = p->pixels - pixel;
+            const int64_t tiles = (left + LANEWISE_PIXELS - 1) / LANEWISE_PIXELS;
+            const int count = (int)((left + tiles - 1) / tiles);
+            if (p->next_rows) lanewise_fetch(p, pixel, c, count);
 #define LANEWISE_TILE(COUNT) lanewise_tile(p, pixel, c, COUNT)
             LANEWISE_EACH_COUNT(count, LANEWISE_TILE)
+            pixel += count;
         }
-        pixel += count;
-    }
 }
 
 LANES_TARGET static void lanewise_deep(const PfLanewise *p)
