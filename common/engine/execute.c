@@ -1,9 +1,12 @@
 #include "common/engine/execute.h"
 
+#include <string.h>
+
 #include "common/base/integers.h"
 #include "common/conv/average_pool.h"
 #include "common/conv/kernels.h"
 #include "common/conv/max_pool.h"
+#include "common/engine/layout.h"
 
 /* Some of a group's images in the early steps, all of them in the others. */
 typedef struct Run {
@@ -17,9 +20,19 @@ typedef struct Run {
 static float *maps_of(const Run *run, int value)
 {
     if (value < 0) return NULL;
-    const PfEngineValue *of = &run->plan->values[value], *home = &run->plan->values[of->home];
-    const size_t before = home->whole ? (size_t)run->first * pf_engine_value_bytes(of) : 0;
-    return (float *)(void *)(run->arena + home->offset + before);
+    const PfEnginePlan *plan = run->plan;
+    const PfEngineValue *of = &plan->values[value], *source = &plan->values[of->source];
+    const PfEngineValue *home = &plan->values[source->home];
+    const size_t before = home->whole ? (size_t)run->first * pf_engine_value_bytes(source) : 0;
+    if (source->node >= 0) return source->numbers + of->begin;
+    return (float *)(void *)(run->arena + home->offset + before) + of->begin;
+}
+
+/* Floats from one image of it to the next. */
+static int64_t image_stride(const Run *run, int value)
+{
+    const PfEngineValue *source = &run->plan->values[run->plan->values[value].source];
+    return source->node >= 0 ? 0 : source->height * source->width * source->stride;
 }
 
 static void normalise(const Run *run, const PfEngineStep *step)
@@ -89,6 +102,36 @@ static void compute_pixels(const Run *run, const PfEngineStep *step)
     pf_conv_kernels()->pointwise(&pointwise);
 }
 
+/* ---- loops ---- */
+
+static void copy_numbers(const PfEngineLoops *loops, float *y, const float *x)
+{
+    const int inner = loops->rank - 1;
+    const int64_t size = inner < 0 ? 1 : loops->sizes[inner];
+    const int64_t to = inner < 0 ? 1 : loops->strides[0][inner];
+    const int64_t from = inner < 0 ? 1 : loops->strides[1][inner];
+    PfPlaces places = pf_places_of(loops);
+    do {
+        const float *a = x + places.at[1];
+        float *b = y + places.at[0];
+        if (to == 1 && from == 1)
+            memcpy(b, a, (size_t)size * sizeof *b);
+        else
+            for (int64_t i = 0; i < size; i++) b[i * to] = a[i * from];
+    } while (pf_places_next(loops, &places));
+}
+
+static void copy(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *y = &run->plan->values[step->y];
+    const float *from = maps_of(run, step->x);
+    float *to = maps_of(run, step->y);
+    if (step->fill) memset(to, 0, (size_t)run->count * pf_engine_value_bytes(y));
+    for (int64_t i = 0; i < run->count; i++)
+        copy_numbers(&step->loops, to + i * image_stride(run, step->y),
+                     from + i * image_stride(run, step->x));
+}
+
 /* ---- outputs ---- */
 
 static void write_numbers(PfDtype dtype, void *outputs, int64_t at, const float *from,
@@ -135,17 +178,20 @@ static void store(const Run *run, const PfEngineStep *step)
     const int64_t row = value->channels * value->height * value->width;
     const float *x = maps_of(run, step->x);
     for (int64_t i = 0; i < run->count; i++)
-        store_image(value, x + i * value->height * value->width * value->stride,
-                    run->plan->output_dtype, run->images->outputs[step->tap],
-                    (run->images->first + run->first + i) * row);
+        store_image(value, x + i * image_stride(run, step->x), run->plan->output_dtype,
+                    run->images->outputs[step->tap], (run->images->first + run->first + i) * row);
 }
 
 /* ---- the whole ---- */
 
 static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
-    [PF_STEP_PIXELS] = normalise,         [PF_STEP_CONVOLUTION] = convolve,
-    [PF_STEP_MAX_POOL] = pool_maxima,     [PF_STEP_AVERAGE_POOL] = pool_averages,
-    [PF_STEP_POINTWISE] = compute_pixels, [PF_STEP_STORE] = store,
+    [PF_STEP_PIXELS] = normalise,
+    [PF_STEP_CONVOLUTION] = convolve,
+    [PF_STEP_MAX_POOL] = pool_maxima,
+    [PF_STEP_AVERAGE_POOL] = pool_averages,
+    [PF_STEP_POINTWISE] = compute_pixels,
+    [PF_STEP_STORE] = store,
+    [PF_STEP_COPY] = copy,
 };
 
 static void run_steps(const Run *run, int first, int end)

@@ -18,6 +18,11 @@ size_t pf_engine_value_bytes(const PfEngineValue *value)
     return (size_t)(value->height * value->width * value->stride) * sizeof(float);
 }
 
+int pf_engine_home(const PfEnginePlan *plan, int value)
+{
+    return plan->values[plan->values[value].source].home;
+}
+
 static void find_scratch(PfEnginePlan *plan)
 {
     for (int s = 0; s < plan->step_count; s++) {
@@ -56,6 +61,7 @@ void pf_engine_plan_free(PfEnginePlan **plan)
         free((*plan)->steps[s].scale);
         free((*plan)->steps[s].shift);
     }
+    for (int v = 0; v < (*plan)->value_count; v++) free((*plan)->values[v].numbers);
     free((*plan)->steps);
     free((*plan)->values);
     free((*plan)->taps);

@@ -19,6 +19,7 @@ typedef enum PfStepKind {
     PF_STEP_MAX_POOL,
     PF_STEP_AVERAGE_POOL,
     PF_STEP_POINTWISE, /* batch norms, sums and activations that nothing before could take in */
+    PF_STEP_COPY,      /* x, otherwise arranged, becomes y or some part of it */
     PF_STEP_STORE      /* x becomes a tap's output */
 } PfStepKind;
 
@@ -27,18 +28,36 @@ typedef enum PfStepKind {
  * and width 1, a vector (c) one pixel. `shape` is what the network has, and `channels_first` where
  * in it the channels are: reading a map as tokens, or with its axes exchanged, moves nothing. What
  * is no such rows (shapes of other axes) lies as one pixel of all its numbers, in row-major order.
- */
+ *
+ * A view has the numbers of another value, its source, as another shape. In each, the numbers in
+ * row-major order of the shape are (channels, height, width) with channels first, else (height,
+ * width, channels); what is read flat ((c, h, w) as (c * h * w), by a linear layer) may keep the
+ * rows of its source. Before an operation's step is made, pf_engine_prepare has copied whatever
+ * does not lie as its kernel takes it. */
 typedef struct PfEngineValue {
     PfShape shape;
     bool channels_first; /* (c, h, w) and (c, n): their order in shape is not that in memory */
     int64_t channels, height, width;
     int64_t stride;  /* floats of a pixel: channels, filled up to a multiple of 16 with zeros, or
-                        what an activation makes of zeros; of pixels of the image, 3 */
-    int first, last; /* steps: where it is made, where it is read last */
-    int home;        /* the value in whose memory it lies: itself, or what its sum takes */
+                        what an activation makes of zeros; of pixels of the image, 3; of
+                        views, their source's */
+    int64_t begin;   /* floats of each image before the first: of views; 0 */
+    int source;      /* the value that it is a view of: itself, if none; never a view */
+    int node;        /* of the parameter that it is: the same for all images; -1: none */
+    float *numbers;  /* parameters: owned; NULL before pf_engine_plan_weights */
+    int first, last; /* sources: steps: where it is made, where it is read last */
+    int home;        /* sources: the value in whose memory it lies: itself, or what its sum takes */
     bool whole;      /* home: room for all images of a group, else for early_images */
     size_t offset;   /* home: of the arena's beginning, in bytes */
 } PfEngineValue;
+
+/* Loops over up to three values at once, the last one innermost: of y, x and sum. */
+typedef struct PfEngineLoops {
+    int rank;
+    int64_t sizes[PF_MAX_RANK];
+    int64_t strides[3][PF_MAX_RANK]; /* floats */
+    int64_t begins[3];               /* floats from each image's first number on */
+} PfEngineLoops;
 
 typedef struct PfEngineStep {
     PfStepKind kind;
@@ -49,6 +68,8 @@ typedef struct PfEngineStep {
     int tap;  /* store */
     PfConvolution *convolution;
     float *scale, *shift; /* pointwise with a norm: (stride of x) each */
+    bool fill;            /* copy: y becomes zeros before, for its channels that are filled up */
+    PfEngineLoops loops;  /* copy */
 } PfEngineStep;
 
 typedef struct PfEnginePlan {
@@ -78,6 +99,9 @@ void pf_engine_plan_free(PfEnginePlan **plan);
 /* Bytes of a value's maps of one image. */
 size_t pf_engine_value_bytes(const PfEngineValue *value);
 
+/* The value in whose memory it lies. */
+int pf_engine_home(const PfEnginePlan *plan, int value);
+
 /* ---- its parts, in this order ---- */
 
 /* Steps, values and taps from the graph. A batch norm goes into the convolution before it, a sum
@@ -86,8 +110,8 @@ size_t pf_engine_value_bytes(const PfEngineValue *value);
  * there make no step. */
 int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err);
 
-/* Where values lie: no two that live at the same time overlap, but a sum takes the place of what it
- * adds to where that is read last. */
+/* Where values lie, a view in its source: no two that live at the same time overlap, but a sum
+ * takes the place of what it adds to where that is read last. */
 int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err);
 
 /* Weights, with norms folded in, packed. */

@@ -159,8 +159,9 @@ static int walk_units(const Memory *memory, size_t begin, size_t end, int owner,
 
 static void walk(const Memory *memory, int index, int first, int count, bool writes)
 {
+    index = memory->plan->values[index].source;
     const PfEngineValue *value = &memory->plan->values[index];
-    const PfEngineValue *home = &memory->plan->values[value->home];
+    const PfEngineValue *home = &memory->plan->values[pf_engine_home(memory->plan, index)];
     const size_t bytes = pf_engine_value_bytes(value);
     for (int i = 0; i < count; i++) {
         const size_t begin = home->offset + (size_t)(home->whole ? first + i : i) * bytes;

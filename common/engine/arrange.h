@@ -1,0 +1,21 @@
+/* Operations that arrange the same numbers otherwise: as views where memory allows, else copied. */
+#ifndef PF_COMMON_ENGINE_ARRANGE_H
+#define PF_COMMON_ENGINE_ARRANGE_H
+
+#include "common/engine/builder.h"
+
+/* Each settles the node. */
+int pf_engine_make_reshape(Builder *builder, int node); /* and flatten */
+int pf_engine_make_permute(Builder *builder, int node);
+int pf_engine_make_slice(Builder *builder, int node);
+
+/* A view of value x that lies as `value` says; returns its index. */
+int pf_engine_add_view(Builder *builder, int x, PfEngineValue value);
+
+/* x, copied to a value of the same numbers that lies as `target`; returns its index. */
+int pf_engine_add_copy(Builder *builder, int node, int x, PfEngineValue target);
+
+/* Before the node's step is made: its inputs become values that lie as its kernel takes them. */
+void pf_engine_prepare(Builder *builder, int node);
+
+#endif
