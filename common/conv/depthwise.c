@@ -87,9 +87,10 @@ static void run_part(const Row *row, int64_t first, int64_t end, PfConvolutionSp
         .sum = row->maps->sum ? row->maps->sum + at : NULL,
         .y = row->maps->y + at,
         .y_step = channels,
-        .relu = config->relu,
+        .cut = pf_activation_cut(&config->activation),
         .bf16 = config->bf16};
     (part.pixels == 1 ? depthwise->kernels->lanewise_deep : depthwise->kernels->lanewise)(&part);
+    pf_convolution_activate(depthwise, part.pixels, channels, part.y);
 }
 
 /* Outputs whose windows reach over the sides of the map one by one, the others together. */

@@ -232,12 +232,13 @@ static void run_row(Piece *piece, int64_t y)
                              .sum = piece->maps->sum ? piece->maps->sum + at : NULL,
                              .y = piece->maps->y + at,
                              .y_step = channels,
-                             .relu = config->relu,
+                             .cut = pf_activation_cut(&config->activation),
                              .bf16 = config->bf16};
     if (grouped->finite)
         grouped->kernels->lanewise(&what);
     else
         multiply_carefully(piece, &what);
+    pf_convolution_activate(grouped, what.pixels, what.channels, what.y);
 }
 
 static void run(const PfConvolution *grouped, const PfConvolutionMaps *maps, int64_t index,

@@ -12,7 +12,7 @@ LANES void lanewise_finish(const PfLanewise *p, int64_t pixel, int64_t c, Lanes 
 {
     const int64_t at = pixel * p->y_step + c;
     if (p->sum) y = lanes_add(y, lanes_load(p->sum + at));
-    if (p->relu) y = lanes_max(lanes_set(0), y); /* NaN stays */
+    y = cut_of(&p->cut, y);
     lanes_store(p->y + at, p->bf16 ? lanes_round_bf16(y) : y);
 }
 

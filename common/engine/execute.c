@@ -98,7 +98,7 @@ static void compute_pixels(const Run *run, const PfEngineStep *step)
                                    .shift = step->shift,
                                    .sum = maps_of(run, step->sum),
                                    .y = maps_of(run, step->y),
-                                   .relu = step->relu};
+                                   .activation = step->activation};
     pf_conv_kernels()->pointwise(&pointwise);
 }
 

@@ -18,7 +18,7 @@ typedef enum PfStepKind {
     PF_STEP_CONVOLUTION, /* and linear: a convolution as large as its map */
     PF_STEP_MAX_POOL,
     PF_STEP_AVERAGE_POOL,
-    PF_STEP_POINTWISE, /* batch norms, sums and ReLUs that nothing before could take in */
+    PF_STEP_POINTWISE, /* batch norms, sums and activations that nothing before could take in */
     PF_STEP_COPY,      /* x, otherwise arranged, becomes y or some part of it */
     PF_STEP_STORE      /* x becomes a tap's output */
 } PfStepKind;
@@ -38,8 +38,9 @@ typedef struct PfEngineValue {
     PfShape shape;
     bool channels_first; /* (c, h, w) and (c, n): their order in shape is not that in memory */
     int64_t channels, height, width;
-    int64_t stride;  /* floats of a pixel: channels, filled up with zeros to a multiple of 16; of
-                        pixels of the image, 3; of views, their source's */
+    int64_t stride;  /* floats of a pixel: channels, filled up to a multiple of 16 with zeros, or
+                        what an activation makes of zeros; of pixels of the image, 3; of
+                        views, their source's */
     int64_t begin;   /* floats of each image before the first: of views; 0 */
     int source;      /* the value that it is a view of: itself, if none; never a view */
     int node;        /* of the parameter that it is: the same for all images; -1: none */
@@ -61,7 +62,7 @@ typedef struct PfEngineLoops {
 typedef struct PfEngineStep {
     PfStepKind kind;
     int x, sum, y; /* values; -1: none */
-    bool relu;
+    PfActivation activation;
     int node; /* of the graph: convolution, linear, pool; -1 */
     int norm; /* batch norm of the graph that is folded in; -1: none */
     int tap;  /* store */
@@ -104,9 +105,9 @@ int pf_engine_home(const PfEnginePlan *plan, int value);
 /* ---- its parts, in this order ---- */
 
 /* Steps, values and taps from the graph. A batch norm goes into the convolution before it, a sum
- * into the later of the two steps that it adds, a ReLU into the step before it: where what is
- * between is no tap and nothing else reads it. Dropout, flatten and pools to the size that is there
- * make no step. */
+ * into the later of the two steps that it adds, an activation into the step before it: where what
+ * is between is no tap and nothing else reads it. Dropout, flatten and pools to the size that is
+ * there make no step. */
 int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err);
 
 /* Where values lie, a view in its source: no two that live at the same time overlap, but a sum

@@ -131,7 +131,7 @@ static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const Pf
                                   .stride = {1, 1},
                                   .dilation = {1, 1},
                                   .map = {x->height, x->width},
-                                  .relu = step->relu};
+                                  .activation = step->activation};
     if (node->op == PF_OP_LINEAR) return config;
     set_pair(config.kernel, node->kernel);
     set_pair(config.stride, node->stride);

@@ -10,10 +10,11 @@
 #include "common/base/memory.h"
 #include "common/conv/convolution.h"
 #include "common/conv/internal.h"
+#include "tests/unit/common/conv/activation_definition.h"
 #include "tests/unit/guarded_floats.h"
 #include "tests/unit/random_between.h"
 
-/* Of the largest result: the sums are plain ones. */
+/* Of the largest sum before the activation: they are plain ones. */
 #define TOLERANCE 2e-6
 
 enum { CASES = 60 };
@@ -69,7 +70,7 @@ static void open_case(PfRandom *random, Case *c)
     const int64_t places = config->kernel[0] * config->kernel[1];
     const int64_t strides[] = {config->group_inputs * places, places, config->kernel[1], 1};
     memcpy(config->strides, strides, sizeof strides);
-    config->relu = between(random, 0, 1);
+    config->activation = random_activation(random);
     maps->count = between(random, 1, 3);
     c->inputs = maps->count * maps->height * maps->width * config->in_channels;
     c->outputs = maps->count * c->height * c->width * config->out_channels;
@@ -126,14 +127,15 @@ static double product(const Case *c, int64_t map, int64_t y, int64_t x, int64_t 
     return config->scale ? total * config->scale[k] : total;
 }
 
-static double expected_at(const Case *c, int64_t i)
+/* Before the activation. */
+static double sum_at(const Case *c, int64_t i)
 {
     const int64_t k = i % c->config.out_channels, pixel = i / c->config.out_channels;
     double value = product(c, pixel / (c->width * c->height), pixel / c->width % c->height,
                            pixel % c->width, k);
     if (c->config.bias) value += (double)c->config.bias[k];
     if (c->maps.sum) value += (double)c->maps.sum[i];
-    return c->config.relu && value < 0 ? 0 : value;
+    return value;
 }
 
 /* ---- running ---- */
@@ -160,11 +162,12 @@ static void check_values(const Case *c, const char *kernels)
 {
     double largest = 0;
     for (int64_t i = 0; i < c->outputs; i++) {
-        const double expected = expected_at(c, i);
-        if (isfinite(expected)) largest = fmax(largest, fabs(expected));
+        const double sum = sum_at(c, i);
+        if (isfinite(sum)) largest = fmax(largest, fabs(sum));
     }
     for (int64_t i = 0; i < c->outputs; i++) {
-        const double expected = expected_at(c, i), found = (double)c->maps.y[i];
+        const double expected = activated(&c->config.activation, sum_at(c, i)),
+                     found = (double)c->maps.y[i];
         const int is_right = isnan(expected)       ? isnan(found)
                              : !isfinite(expected) ? found == expected
                                                    : fabs(found - expected) <= TOLERANCE * largest;
@@ -244,6 +247,7 @@ START_TEST(rounds_to_bfloat16)
     Case c = {0};
     open_case(&random, &c);
     c.config.bf16 = true;
+    c.config.activation.kind = PF_ACTIVATION_RELU;
     run(&c, pf_conv_kernels()->name);
     for (int64_t i = 0; i < c.outputs; i++) {
         uint32_t bits;
