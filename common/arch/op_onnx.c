@@ -202,6 +202,78 @@ COLUMN(pf_op_onnx_tanh)
     return 0;
 }
 
+COLUMN(pf_op_onnx_sqrt)
+{
+    onnx_node(out, "Sqrt", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_exp)
+{
+    onnx_node(out, "Exp", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_log)
+{
+    onnx_node(out, "Log", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_erf)
+{
+    onnx_node(out, "Erf", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_negate)
+{
+    onnx_node(out, "Neg", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_abs)
+{
+    onnx_node(out, "Abs", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_reciprocal)
+{
+    onnx_node(out, "Reciprocal", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_power)
+{
+    onnx_node(out, "Pow", "0 1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_maximum)
+{
+    onnx_node(out, "Max", "0 1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_minimum)
+{
+    onnx_node(out, "Min", "0 1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_leaky_relu)
+{
+    add_float(onnx_node(out, "LeakyRelu", "0"), "alpha", node->value);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_elu)
+{
+    add_float(onnx_node(out, "Elu", "0"), "alpha", node->value);
+    return 0;
+}
+
 /* ---- norms, attention ---- */
 
 /* (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, for which opset 13 has no
@@ -412,6 +484,22 @@ COLUMN(pf_op_onnx_mean)
     PfOnnxNode *mean = onnx_node(out, "ReduceMean", "0");
     add_axes(mean, "axes", node->axes, node->axis_count, false);
     add_int(mean, "keepdims", node->keep_axes);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_sum)
+{
+    PfOnnxConstant *axes = add_integers(out, (const int64_t[]){0}, 0);
+    for (int i = 0; i < node->axis_count; i++) axes->ints[axes->count++] = node->axes[i] + 1;
+    add_int(onnx_node(out, "ReduceSum", "0 $1"), "keepdims", node->keep_axes);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_max)
+{
+    PfOnnxNode *largest = onnx_node(out, "ReduceMax", "0");
+    add_axes(largest, "axes", node->axes, node->axis_count, false);
+    add_int(largest, "keepdims", node->keep_axes);
     return 0;
 }
 

@@ -10,8 +10,8 @@
 
 int64_t pf_convolution_outputs(const PfConvolutionConfig *config, int axis, int64_t size)
 {
-    return pf_window_outputs(size, config->kernel[axis], config->stride[axis],
-                             config->padding[axis], config->dilation[axis]);
+    return pf_window_outputs(size + config->more_padding[axis], config->kernel[axis],
+                             config->stride[axis], config->padding[axis], config->dilation[axis]);
 }
 
 bool pf_convolution_is_fast(void)
@@ -21,6 +21,9 @@ bool pf_convolution_is_fast(void)
 
 static const PfConvolutionWay *choose_way(const PfConvolutionConfig *config)
 {
+    if (config->groups > 1)
+        return pf_convolution_depthwise_suits(config) ? &pf_convolution_depthwise
+                                                      : &pf_convolution_grouped;
     if (config->in_channels % 16) return &pf_convolution_gathered;
     return pf_convolution_winograd_suits(config) ? &pf_convolution_winograd
                                                  : &pf_convolution_direct;
@@ -186,13 +189,14 @@ static void run(const PfConvolution *direct, const PfConvolutionMaps *maps, int6
     PfProduct product = {.rows = count,
                          .depth = direct->config.in_channels,
                          .m_row = channels,
-                         .relu = direct->config.relu,
+                         .cut = pf_activation_cut(&direct->config.activation),
                          .bf16 = direct->config.bf16};
     for (int64_t k = 0; k < channels; k += PF_CONVOLUTION_PANEL) {
         product.width = pf_convolution_panel_width(&direct->config, k);
         product.m = maps->y + first * channels + k;
         product.from = maps->sum ? maps->sum + first * channels + k : NULL;
         multiply_panel(direct, &product, (const float *const *)pixels, panel, direct->bias + k);
+        pf_convolution_activate(direct, count, product.width, product.m);
         panel += kernel_size(&direct->config) * product.depth * product.width;
     }
 }

@@ -1,5 +1,5 @@
-/* Convolutions of frozen networks: float32, one group, maps with channels last. Along
- * with each its bias, a sum of residual networks, and the ReLU.
+/* Convolutions of frozen networks: float32 maps with channels last. Along
+ * with each its bias, a sum of residual networks, and an activation.
  *
  * Every output is the same to the last bit whatever the batch, the number of threads
  * and the processor's instruction set: sums have one order. */
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/conv/activation.h"
 #include "permafrost/error.h"
 
 #ifdef __cplusplus
@@ -24,23 +25,31 @@ typedef struct PfConvolutionConfig {
     int64_t out_channels;                      /* a multiple of 16 */
     int64_t kernel[2], stride[2], dilation[2]; /* 1 or more */
     int64_t padding[2];                        /* zeros on each side of the map */
-    int64_t map[2]; /* size of the maps to expect: decides how it is computed */
-    /* Element (k, c, y, x) at weight[k * strides[0] + c * strides[1] + y * strides[2] +
-     * x * strides[3]]; only read by pf_convolution_new. */
+    int64_t more_padding[2];                   /* and so many more behind it; may be negative */
+    /* 0, 1: each output is made of all inputs. Else output k is made of group_inputs channels from
+     * k / group_outputs * group_inputs on; channels behind those of all groups are filled up: such
+     * outputs are what bias and sum make of zero. Fast: 1 input and 1 output, of as many
+     * in_channels as out_channels. */
+    int64_t groups, group_inputs, group_outputs;
+    int64_t map[2]; /* size of the maps to expect: decides how it is computed; with groups, and more
+                       than one input or output in each, maps are not wider */
+    /* Element (k, c, y, x), of groups with c in the group and k of a group, at weight[k *
+     * strides[0] + c * strides[1] + y * strides[2] + x * strides[3]]; only read by
+     * pf_convolution_new. */
     const float *weight;
     int64_t strides[4];
-    const double *scale; /* (out_channels): each one's weights are multiplied by it; NULL: by 1.
-                            Only read by pf_convolution_new, as bias is */
-    const float *bias;   /* (out_channels); NULL: zeros */
-    bool relu;           /* negative outputs become zero */
-    bool bf16;           /* outputs are rounded to the nearest bfloat16 */
+    const double *scale;     /* (out_channels): each one's weights are multiplied by it; NULL: by 1.
+                                Only read by pf_convolution_new, as bias is */
+    const float *bias;       /* (out_channels); NULL: zeros */
+    PfActivation activation; /* of the outputs */
+    bool bf16;               /* which are then rounded to the nearest bfloat16; with cuts only */
 } PfConvolutionConfig;
 
 /* One batch of maps. */
 typedef struct PfConvolutionMaps {
     int64_t count, height, width; /* of x */
     const float *x;               /* (count, height, width, in_channels) */
-    const float *sum;             /* like y, may be y; added before the ReLU; NULL: nothing */
+    const float *sum;             /* like y, may be y; added before the activation; NULL: nothing */
     float *y;                     /* (count, height of y, width of y, out_channels) */
 } PfConvolutionMaps;
 

@@ -1,4 +1,4 @@
-/* A convolution made ready to run, and the three ways of computing it. */
+/* A convolution made ready to run, and the ways of computing it. */
 #ifndef PF_COMMON_CONV_INTERNAL_H
 #define PF_COMMON_CONV_INTERNAL_H
 
@@ -32,7 +32,7 @@ struct PfConvolution {
     float *weight;
     float *bias;  /* (out_channels) */
     float *zeros; /* (in_channels): a pixel outside the map */
-    bool finite;  /* gathered: so are all weights */
+    bool finite;  /* gathered, grouped: so are all weights */
 };
 
 /* Of the panel whose first output channel is k. */
@@ -60,10 +60,51 @@ static inline const float *pf_convolution_pixel(const PfConvolution *convolution
     return maps->x + ((map * maps->height + y) * maps->width + x) * convolution->config.in_channels;
 }
 
+/* Outputs, (rows, width) as they lie in y, become their activation, where that is no cut, which the
+ * inner loops have done. */
+static inline void pf_convolution_activate(const PfConvolution *convolution, int64_t rows,
+                                           int64_t width, float *y)
+{
+    const PfConvolutionConfig *config = &convolution->config;
+    if (pf_activation_is_cut(&config->activation)) return;
+    convolution->kernels->activate(&(PfActivate){.activation = config->activation,
+                                                 .rows = rows,
+                                                 .width = width,
+                                                 .y = y,
+                                                 .row = config->out_channels});
+}
+
 /* By the definition, of any number of input channels: what each pixel of y takes is copied into one
  * row, so that a few channels fill the registers. Positions outside the map take part in no
  * product where a weight is not finite. */
 extern const PfConvolutionWay pf_convolution_gathered;
+
+/* From `begin` up to `end`. */
+typedef struct PfConvolutionSpan {
+    int64_t begin, end;
+} PfConvolutionSpan;
+
+/* Places of the kernel along an axis that lie inside a map of `size` for one output. */
+static inline PfConvolutionSpan pf_convolution_inside(const PfConvolutionConfig *config, int axis,
+                                                      int64_t output, int64_t size)
+{
+    const int64_t from = output * config->stride[axis] - config->padding[axis];
+    const int64_t step = config->dilation[axis];
+    PfConvolutionSpan inside = {from < 0 ? (step - 1 - from) / step : 0, 0};
+    if (from < size) inside.end = pf_min(config->kernel[axis], (size - 1 - from) / step + 1);
+    if (inside.begin > inside.end) inside.begin = inside.end;
+    return inside;
+}
+
+/* Of groups of one input and one output. Nothing is copied: the rows of a map that a row of outputs
+ * takes lie in the caches. Positions outside the map take part in no product. */
+extern const PfConvolutionWay pf_convolution_depthwise;
+bool pf_convolution_depthwise_suits(const PfConvolutionConfig *config);
+
+/* Of any other groups. For 16 outputs at a time, each pixel of the map becomes vectors of what the
+ * outputs take of it, so that the lanes are full whatever the size of the groups. Positions outside
+ * the map take part in no product where a weight is not finite. */
+extern const PfConvolutionWay pf_convolution_grouped;
 
 /* By the definition: matrix products whose rows are the pixels that each weight meets, found by
  * address and never copied (M. Dukhan, "The Indirect Convolution Algorithm", 2019). */

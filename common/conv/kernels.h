@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* m = from + v u (+ bias, and then the ReLU and rounding) */
+#include "common/conv/activation.h"
+
+/* m = from + v u (+ bias, and then a cut and rounding) */
 typedef struct PfProduct {
     int64_t rows, depth;   /* depth: a multiple of 16 */
     const float *const *v; /* (rows): where each one's (depth) values begin, less `offset` */
@@ -18,7 +20,8 @@ typedef struct PfProduct {
     int64_t m_row;
     const float *from; /* like m, may be m; NULL: zeros */
     const float *bias; /* (width); NULL: nothing of what follows either */
-    bool relu, bf16;   /* as in PfConvolutionConfig */
+    PfActivation cut;  /* none or a cut */
+    bool bf16;         /* as in PfConvolutionConfig */
 } PfProduct;
 
 /* Where a product's u, (depth, width), has a row and column: the columns that a kernel takes at a
@@ -29,6 +32,28 @@ static inline int64_t pf_product_u(int64_t strip, int64_t depth, int64_t width, 
     const int64_t first = column / strip * strip, left = width - first;
     return first * depth + row * (left < strip ? left : strip) + column - first;
 }
+/* Outputs of one row, each channel the sum of what its own weights meet: x is multiplied with
+ * weights lane by lane. Distances are in floats. */
+typedef struct PfLanewise {
+    int64_t pixels, channels;     /* channels: a multiple of 16 */
+    int64_t rows, columns, depth; /* values that meet weights; rows and columns may be 0 */
+    const float *const *x;        /* (rows): where the first output's values begin in each row */
+    int64_t step, column;         /* from output to output, and from column to column */
+    /* Rows that the next outputs take and these do not, next_row apart: where those of the first
+     * output begin. They are fetched meanwhile. */
+    const float *next;
+    int64_t next_rows, next_row;
+    /* Of each 16 channels rows, each (columns, depth, 16), weight_row apart. Along the depth x lies
+     * as weights do; where that is 1, x has channels side by side. */
+    const float *weight;
+    int64_t weight_row, weight_vector; /* weight_vector: from 16 channels to the next */
+    const float *bias;                 /* (channels) */
+    const float *sum;                  /* like y, may be y; NULL: nothing */
+    float *y;                          /* (pixels, channels), pixels y_step apart */
+    int64_t y_step;
+    PfActivation cut; /* none or a cut */
+    bool bf16;        /* as in PfConvolutionConfig */
+} PfLanewise;
 
 enum { PF_WINOGRAD_POINTS = 36 };
 
@@ -49,7 +74,8 @@ typedef struct PfWinogradOutputTile {
     int64_t channels;        /* a multiple of 16 */
     const float *bias;       /* (channels) */
     const float *base, *sum; /* sum[i] is added to the value that goes to base[i]; NULL: nothing */
-    bool relu, bf16;         /* as in PfConvolutionConfig */
+    PfActivation cut;        /* none or a cut */
+    bool bf16;               /* as in PfConvolutionConfig */
 } PfWinogradOutputTile;
 
 /* Some pixels, of which a pool makes one, channel by channel. */
@@ -60,21 +86,32 @@ typedef struct PfPoolWindow {
     float *y;              /* (channels) */
 } PfPoolWindow;
 
-/* What is done to each pixel by itself: y = x scale + shift + sum, and then the ReLU. Batch norm is
- * this where nothing is before it that could take it in. */
+/* What is done to each pixel by itself: y = x scale + shift + sum, and then the activation. Batch
+ * norm is this where nothing is before it that could take it in. */
 typedef struct PfPointwise {
     int64_t pixels, channels;   /* channels: a multiple of 16 */
     const float *x;             /* (pixels, channels) */
     const float *scale, *shift; /* (channels); NULL, both: x as it is */
     const float *sum;           /* like x; NULL: nothing */
     float *y;                   /* like x; may be x or sum */
-    bool relu;                  /* negative numbers become zero; NaN stays */
+    PfActivation activation;
 } PfPointwise;
+
+/* Numbers that have just been computed become their activation. */
+typedef struct PfActivate {
+    PfActivation activation;
+    int64_t rows, width; /* width: a multiple of 16 */
+    float *y;            /* (rows, width), rows `row` apart */
+    int64_t row;
+} PfActivate;
 
 typedef struct PfConvKernels {
     const char *name; /* "plain", "avx2", "avx512" */
     int64_t strip;    /* see pf_product_u */
     void (*multiply)(const PfProduct *product);
+    /* The same of depth 1: the first where outputs are many, the other where channels are. */
+    void (*lanewise)(const PfLanewise *lanewise);
+    void (*lanewise_deep)(const PfLanewise *lanewise);
     /* w: (3, 3, 16), of one input channel and 16 output channels; out: (36, 16), points
      * `point` apart. */
     void (*winograd_weights)(const float *w, float *out, int64_t point);
@@ -83,6 +120,7 @@ typedef struct PfConvKernels {
     void (*max_window)(const PfPoolWindow *window); /* the largest; NaN where there is one */
     void (*average_window)(const PfPoolWindow *window);
     void (*pointwise)(const PfPointwise *pointwise);
+    void (*activate)(const PfActivate *activate);
 } PfConvKernels;
 
 extern const PfConvKernels pf_conv_kernels_plain;
@@ -98,7 +136,8 @@ const PfConvKernels *pf_conv_kernels(void);
         .name = NAME, .strip = PRODUCT_STRIP, .multiply = product_multiply,                        \
         .winograd_weights = winograd_weights, .winograd_input_tile = winograd_input_tile,          \
         .winograd_output_tile = winograd_output_tile, .max_window = max_window,                    \
-        .average_window = average_window, .pointwise = pointwise                                   \
+        .average_window = average_window, .pointwise = pointwise, .activate = activate,            \
+        .lanewise = lanewise, .lanewise_deep = lanewise_deep                                       \
     }
 
 #endif

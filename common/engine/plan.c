@@ -4,6 +4,7 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
+#include "common/engine/loops.h"
 
 /* As torchvision's ToTensor and Normalize compute it, each step rounded. */
 static void fill_pixels(PfEnginePlan *plan, const PfBackboneConfig *config)
@@ -18,10 +19,17 @@ size_t pf_engine_value_bytes(const PfEngineValue *value)
     return (size_t)(value->height * value->width * value->stride) * sizeof(float);
 }
 
+int pf_engine_home(const PfEnginePlan *plan, int value)
+{
+    return plan->values[plan->values[value].source].home;
+}
+
 static void find_scratch(PfEnginePlan *plan)
 {
     for (int s = 0; s < plan->step_count; s++) {
         const PfConvolution *convolution = plan->steps[s].convolution;
+        plan->scratch_bytes =
+            pf_max_size(plan->scratch_bytes, pf_loops_scratch(plan, &plan->steps[s]));
         if (!convolution) continue;
         plan->scratch_bytes = pf_max_size(plan->scratch_bytes, pf_convolution_scratch(convolution));
         plan->weight_bytes += pf_convolution_weight_bytes(convolution);
@@ -56,6 +64,7 @@ void pf_engine_plan_free(PfEnginePlan **plan)
         free((*plan)->steps[s].scale);
         free((*plan)->steps[s].shift);
     }
+    for (int v = 0; v < (*plan)->value_count; v++) free((*plan)->values[v].numbers);
     free((*plan)->steps);
     free((*plan)->values);
     free((*plan)->taps);
