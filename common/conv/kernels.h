@@ -32,6 +32,7 @@ static inline int64_t pf_product_u(int64_t strip, int64_t depth, int64_t width, 
     const int64_t first = column / strip * strip, left = width - first;
     return first * depth + row * (left < strip ? left : strip) + column - first;
 }
+
 /* Outputs of one row, each channel the sum of what its own weights meet: x is multiplied with
  * weights lane by lane. Distances are in floats. */
 typedef struct PfLanewise {
