@@ -4,7 +4,6 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
-#include "common/engine/loops.h"
 
 /* As torchvision's ToTensor and Normalize compute it, each step rounded. */
 static void fill_pixels(PfEnginePlan *plan, const PfBackboneConfig *config)
@@ -29,7 +28,7 @@ static void find_scratch(PfEnginePlan *plan)
     for (int s = 0; s < plan->step_count; s++) {
         const PfConvolution *convolution = plan->steps[s].convolution;
         plan->scratch_bytes =
-            pf_max_size(plan->scratch_bytes, pf_loops_scratch(plan, &plan->steps[s]));
+            pf_max_size(plan->scratch_bytes, pf_engine_loops_scratch(plan, &plan->steps[s]));
         if (!convolution) continue;
         plan->scratch_bytes = pf_max_size(plan->scratch_bytes, pf_convolution_scratch(convolution));
         plan->weight_bytes += pf_convolution_weight_bytes(convolution);

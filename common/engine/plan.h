@@ -122,6 +122,9 @@ int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfE
  * takes the place of what it adds to where that is read last. */
 int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err);
 
+/* Bytes of scratch that the loops of a step need. */
+size_t pf_engine_loops_scratch(const PfEnginePlan *plan, const PfEngineStep *step);
+
 /* Weights, with norms folded in, packed. */
 int pf_engine_plan_weights(PfEnginePlan *plan, const PfBackboneConfig *config, int threads,
                            PfError *err);
