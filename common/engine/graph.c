@@ -126,6 +126,27 @@ static int make_sum(Builder *builder, int node)
     return settle(builder, node, later);
 }
 
+/* Of rows, or of a map's pixels, which are rows in memory. */
+static int make_layer_norm(Builder *builder, int node)
+{
+    PfEngineStep *step = add_maker(builder, PF_STEP_LAYER_NORM, node, input_of(builder, node));
+    return settle(builder, node, step->y);
+}
+
+static int make_attention(Builder *builder, int node)
+{
+    const int *inputs = builder->arch->nodes[node].inputs;
+    const int x = builder->values[inputs[0]];
+    PfEngineStep *step =
+        add_maker_of(builder, PF_STEP_ATTENTION, node, x, laid_out(&builder->shapes[node], false));
+    const int index = (int)(step - builder->plan->steps);
+    step->sum = builder->values[inputs[1]];
+    step->values = builder->values[inputs[2]];
+    read_in(builder, step->sum, index);
+    read_in(builder, step->values, index);
+    return settle(builder, node, step->y);
+}
+
 static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_INPUT] = make_input,
     [PF_OP_CONV] = make_convolution,
@@ -140,6 +161,9 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_RESHAPE] = pf_engine_make_reshape,
     [PF_OP_PERMUTE] = pf_engine_make_permute,
     [PF_OP_SLICE] = pf_engine_make_slice,
+    [PF_OP_LAYER_NORM] = make_layer_norm,
+    [PF_OP_LAYER_NORM_2D] = make_layer_norm,
+    [PF_OP_ATTENTION] = make_attention,
     [PF_OP_CLIP] = make_activation,
     [PF_OP_SIGMOID] = make_activation,
     [PF_OP_HARD_SIGMOID] = make_activation,

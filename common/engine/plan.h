@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/conv/attention.h"
 #include "common/conv/convolution.h"
 #include "permafrost/backbone.h"
 
@@ -15,12 +16,14 @@ enum { PF_ENGINE_GROUP = 16 };
 
 typedef enum PfStepKind {
     PF_STEP_PIXELS,      /* normalised pixels: y */
-    PF_STEP_CONVOLUTION, /* and linear: a convolution as large as its map */
+    PF_STEP_CONVOLUTION, /* and linear: of rows 1 x 1, else as large as its map */
     PF_STEP_MAX_POOL,
     PF_STEP_AVERAGE_POOL,
-    PF_STEP_POINTWISE, /* batch norms, sums and activations that nothing before could take in */
-    PF_STEP_COPY,      /* x, otherwise arranged, becomes y or some part of it */
-    PF_STEP_STORE      /* x becomes a tap's output */
+    PF_STEP_POINTWISE,  /* batch norms, sums and activations that nothing before could take in */
+    PF_STEP_COPY,       /* x, otherwise arranged, becomes y or some part of it */
+    PF_STEP_LAYER_NORM, /* of each row of channels */
+    PF_STEP_ATTENTION,
+    PF_STEP_STORE /* x becomes a tap's output */
 } PfStepKind;
 
 /* What one step makes and others read. In memory it is rows of channels, whatever its axes: a map
@@ -61,13 +64,14 @@ typedef struct PfEngineLoops {
 
 typedef struct PfEngineStep {
     PfStepKind kind;
-    int x, sum, y; /* values; -1: none */
+    int x, sum, y; /* values; -1: none. Attention: x are its queries, sum its keys */
+    int values;    /* attention: its values */
     PfActivation activation;
     int node; /* of the graph: convolution, linear, pool; -1 */
     int norm; /* batch norm of the graph that is folded in; -1: none */
     int tap;  /* store */
     PfConvolution *convolution;
-    float *scale, *shift; /* pointwise with a norm: (stride of x) each */
+    float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each */
     bool fill;            /* copy: y becomes zeros before, for its channels that are filled up */
     PfEngineLoops loops;  /* copy */
 } PfEngineStep;
@@ -101,6 +105,9 @@ size_t pf_engine_value_bytes(const PfEngineValue *value);
 
 /* The value in whose memory it lies. */
 int pf_engine_home(const PfEnginePlan *plan, int value);
+
+/* What an attention's step computes of one image, without its places. */
+PfAttention pf_engine_attention(const PfEnginePlan *plan, const PfEngineStep *step);
 
 /* ---- its parts, in this order ---- */
 
