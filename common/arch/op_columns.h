@@ -51,6 +51,18 @@ PF_ONNX_COLUMN(pf_op_onnx_add);
 PF_ONNX_COLUMN(pf_op_onnx_subtract);
 PF_ONNX_COLUMN(pf_op_onnx_multiply);
 PF_ONNX_COLUMN(pf_op_onnx_divide);
+PF_ONNX_COLUMN(pf_op_onnx_sqrt);
+PF_ONNX_COLUMN(pf_op_onnx_exp);
+PF_ONNX_COLUMN(pf_op_onnx_log);
+PF_ONNX_COLUMN(pf_op_onnx_erf);
+PF_ONNX_COLUMN(pf_op_onnx_negate);
+PF_ONNX_COLUMN(pf_op_onnx_abs);
+PF_ONNX_COLUMN(pf_op_onnx_reciprocal);
+PF_ONNX_COLUMN(pf_op_onnx_leaky_relu);
+PF_ONNX_COLUMN(pf_op_onnx_elu);
+PF_ONNX_COLUMN(pf_op_onnx_power);
+PF_ONNX_COLUMN(pf_op_onnx_maximum);
+PF_ONNX_COLUMN(pf_op_onnx_minimum);
 /* Fails: such networks are exported as TorchScript only. */
 PF_ONNX_COLUMN(pf_op_onnx_none);
 

@@ -160,6 +160,78 @@ COLUMN(pf_op_onnx_tanh)
     return 0;
 }
 
+COLUMN(pf_op_onnx_sqrt)
+{
+    onnx_node(out, "Sqrt", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_exp)
+{
+    onnx_node(out, "Exp", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_log)
+{
+    onnx_node(out, "Log", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_erf)
+{
+    onnx_node(out, "Erf", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_negate)
+{
+    onnx_node(out, "Neg", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_abs)
+{
+    onnx_node(out, "Abs", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_reciprocal)
+{
+    onnx_node(out, "Reciprocal", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_power)
+{
+    onnx_node(out, "Pow", "0 1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_maximum)
+{
+    onnx_node(out, "Max", "0 1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_minimum)
+{
+    onnx_node(out, "Min", "0 1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_leaky_relu)
+{
+    add_float(onnx_node(out, "LeakyRelu", "0"), "alpha", node->value);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_elu)
+{
+    add_float(onnx_node(out, "Elu", "0"), "alpha", node->value);
+    return 0;
+}
+
 COLUMN(pf_op_onnx_none)
 {
     return pf_fail(err, PF_EXIT_USAGE,

@@ -20,7 +20,7 @@ static bool loop_over(const PfEngineValue *x, const PfEngineValue *y, PfEngineLo
     const PfShape choices[] = {y->shape, memory_sizes(x), memory_sizes(y)};
     for (int i = 0; i < 3; i++) {
         *loops = (PfEngineLoops){.rank = choices[i].rank};
-        memcpy(loops->sizes, choices[i].dims, sizeof loops->sizes);
+        memcpy(loops->sizes, choices[i].dims, sizeof choices[i].dims);
         if (pf_axes_split(&to, &choices[i], loops->strides[0]) &&
             pf_axes_split(&from, &choices[i], loops->strides[1]))
             return true;
@@ -37,7 +37,7 @@ int pf_engine_add_copy(Builder *builder, int node, int x, PfEngineValue target)
         x = pf_engine_add_copy(builder, node, x, laid_out(&flat, false));
         loop_over(&builder->plan->values[x], &target, &loops);
     }
-    pf_loops_simplify(&loops);
+    pf_loops_simplify(&loops, 0);
     PfEngineStep *step = add_maker_of(builder, PF_STEP_COPY, node, x, target);
     step->loops = loops;
     step->fill = target.stride != target.channels;
@@ -117,10 +117,11 @@ int pf_engine_make_reshape(Builder *builder, int node)
     const PfShape *shape = &builder->shapes[node];
     const PfAxes axes = pf_axes_of_value(from);
     int y = find_view(builder, x, shape, &axes, from->begin);
-    if (y < 0 && shape->rank == 1 && from->channels_first) {
-        PfEngineValue flat = *from; /* its readers copy it, or need not */
-        flat.shape = *shape;
-        y = pf_engine_add_view(builder, x, flat);
+    const bool is_one_row = from->height * from->width == 1;
+    if (y < 0 && (is_one_row || (shape->rank == 1 && from->channels_first))) {
+        PfEngineValue other = *from; /* its readers copy it, or need not */
+        other.shape = *shape;
+        y = pf_engine_add_view(builder, x, other);
     }
     if (y < 0) y = pf_engine_add_copy(builder, node, x, laid_out(shape, shape->rank == 3));
     return settle(builder, node, y);
@@ -137,10 +138,10 @@ static int settle_strided(Builder *builder, int node, int x, const int64_t *stri
     PfEngineLoops loops = {.rank = shape->rank, .begins = {0, begin}};
     const PfEngineValue target = laid_out(shape, shape->rank == 3);
     const PfAxes to = pf_axes_of_value(&target);
-    memcpy(loops.sizes, shape->dims, sizeof loops.sizes);
-    memcpy(loops.strides[1], strides, sizeof loops.strides[1]);
+    memcpy(loops.sizes, shape->dims, sizeof shape->dims);
+    memcpy(loops.strides[1], strides, PF_MAX_RANK * sizeof *strides);
     pf_axes_split(&to, shape, loops.strides[0]);
-    pf_loops_simplify(&loops);
+    pf_loops_simplify(&loops, 0);
     PfEngineStep *step = add_maker_of(builder, PF_STEP_COPY, node, x, target);
     step->loops = loops;
     step->fill = target.stride != target.channels;
@@ -148,19 +149,20 @@ static int settle_strided(Builder *builder, int node, int x, const int64_t *stri
     return settle(builder, node, step->y);
 }
 
-static void strides_of(const Builder *builder, int x, int64_t strides[PF_MAX_RANK])
+int pf_engine_stride(Builder *builder, int node, int x, int64_t *strides)
 {
-    const PfEngineValue *from = &builder->plan->values[x];
-    const PfAxes axes = pf_axes_of_value(from);
-    pf_axes_split(&axes, &from->shape, strides);
+    for (;; x = as_regular(builder, node, x)) {
+        const PfEngineValue *from = &builder->plan->values[x];
+        const PfAxes axes = pf_axes_of_value(from);
+        if (pf_axes_split(&axes, &from->shape, strides)) return x;
+    }
 }
 
 int pf_engine_make_permute(Builder *builder, int node)
 {
     const PfNode *permute = &builder->arch->nodes[node];
-    const int x = as_regular(builder, node, input_of(builder, node));
     int64_t from[PF_MAX_RANK] = {0}, strides[PF_MAX_RANK] = {0};
-    strides_of(builder, x, from);
+    const int x = pf_engine_stride(builder, node, input_of(builder, node), from);
     for (int i = 0; i < permute->axis_count && i < PF_MAX_RANK; i++)
         strides[i] = from[permute->axes[i]];
     return settle_strided(builder, node, x, strides, 0);
@@ -169,12 +171,55 @@ int pf_engine_make_permute(Builder *builder, int node)
 int pf_engine_make_slice(Builder *builder, int node)
 {
     const PfNode *slice = &builder->arch->nodes[node];
-    const int x = as_regular(builder, node, input_of(builder, node));
     int64_t strides[PF_MAX_RANK] = {0};
-    strides_of(builder, x, strides);
+    const int x = pf_engine_stride(builder, node, input_of(builder, node), strides);
     const int64_t begin = slice->start * strides[slice->axis];
     strides[slice->axis] *= slice->step;
     return settle_strided(builder, node, x, strides, begin);
+}
+
+/* Each input is copied into its part of the whole. */
+int pf_engine_make_concat(Builder *builder, int node)
+{
+    const PfNode *concat = &builder->arch->nodes[node];
+    const PfShape *shape = &builder->shapes[node];
+    const PfEngineValue target =
+        laid_out(shape, value_of(builder, concat->inputs[0])->channels_first);
+    const PfAxes axes = pf_axes_of_value(&target);
+    int64_t strides[PF_MAX_RANK] = {0}, begin = 0;
+    int y = -1;
+    pf_axes_split(&axes, shape, strides);
+    for (int k = 0; k < concat->input_count; k++) {
+        PfEngineLoops loops = {.rank = shape->rank, .begins = {begin}};
+        const PfShape *part = &builder->shapes[concat->inputs[k]];
+        const int x =
+            pf_engine_stride(builder, node, builder->values[concat->inputs[k]], loops.strides[1]);
+        memcpy(loops.strides[0], strides, sizeof strides);
+        memcpy(loops.sizes, part->dims, sizeof part->dims);
+        begin += part->dims[concat->axis] * strides[concat->axis];
+        pf_loops_simplify(&loops, 0);
+        PfEngineStep *step = y < 0 ? add_maker_of(builder, PF_STEP_COPY, node, x, target)
+                                   : add_step(builder, PF_STEP_COPY, node, x);
+        step->fill = y < 0 && target.stride != target.channels;
+        step->loops = loops;
+        step->y = y = y < 0 ? step->y : y;
+        read_in(builder, y, (int)(step - builder->plan->steps));
+    }
+    builder->open[y] = false;
+    return settle(builder, node, y);
+}
+
+/* One row of numbers, which is there once for all images. */
+int pf_engine_make_parameter(Builder *builder, int node)
+{
+    const PfShape *shape = &builder->shapes[node];
+    const PfShape flat = {1, {pf_shape_count(shape)}};
+    PfEngineValue value = laid_out(&flat, false);
+    value.shape = *shape;
+    const int index = put_value(builder, value);
+    builder->plan->values[index].node = node;
+    builder->open[index] = false;
+    return settle(builder, node, index);
 }
 
 /* ---- what kernels take ---- */
@@ -210,6 +255,15 @@ static const Need needs[PF_OP_COUNT] = {
     [PF_OP_GELU_TANH] = NEED_DENSE,
     [PF_OP_QUICK_GELU] = NEED_DENSE,
     [PF_OP_TANH] = NEED_DENSE,
+    [PF_OP_SQRT] = NEED_DENSE,
+    [PF_OP_EXP] = NEED_DENSE,
+    [PF_OP_LOG] = NEED_DENSE,
+    [PF_OP_ERF] = NEED_DENSE,
+    [PF_OP_NEGATE] = NEED_DENSE,
+    [PF_OP_ABS] = NEED_DENSE,
+    [PF_OP_RECIPROCAL] = NEED_DENSE,
+    [PF_OP_LEAKY_RELU] = NEED_DENSE,
+    [PF_OP_ELU] = NEED_DENSE,
 };
 
 static bool is_image(const PfEnginePlan *plan, const PfEngineValue *value)

@@ -8,6 +8,12 @@
 int pf_engine_make_reshape(Builder *builder, int node); /* and flatten */
 int pf_engine_make_permute(Builder *builder, int node);
 int pf_engine_make_slice(Builder *builder, int node);
+int pf_engine_make_concat(Builder *builder, int node);
+int pf_engine_make_parameter(Builder *builder, int node);
+
+/* Strides of the axes of x's shape, 0 for axes of size 1. Returns x, or a copy for which there are
+ * any; they are from the copy's beginning on. */
+int pf_engine_stride(Builder *builder, int node, int x, int64_t *strides);
 
 /* A view of value x that lies as `value` says; returns its index. */
 int pf_engine_add_view(Builder *builder, int x, PfEngineValue value);

@@ -7,7 +7,7 @@
 #include "common/conv/average_pool.h"
 #include "common/conv/kernels.h"
 #include "common/conv/max_pool.h"
-#include "common/engine/layout.h"
+#include "common/engine/loops.h"
 
 /* Some of a group's images in the early steps, all of them in the others. */
 typedef struct Run {
@@ -105,32 +105,41 @@ static void compute_pixels(const Run *run, const PfEngineStep *step)
 
 /* ---- loops ---- */
 
-static void copy_numbers(const PfEngineLoops *loops, float *y, const float *x)
+static void run_loops(const Run *run, const PfEngineStep *step)
 {
-    const int inner = loops->rank - 1;
-    const int64_t size = inner < 0 ? 1 : loops->sizes[inner];
-    const int64_t to = inner < 0 ? 1 : loops->strides[0][inner];
-    const int64_t from = inner < 0 ? 1 : loops->strides[1][inner];
-    PfPlaces places = pf_places_of(loops);
-    do {
-        const float *a = x + places.at[1];
-        float *b = y + places.at[0];
-        if (to == 1 && from == 1)
-            memcpy(b, a, (size_t)size * sizeof *b);
-        else
-            for (int64_t i = 0; i < size; i++) b[i * to] = a[i * from];
-    } while (pf_places_next(loops, &places));
+    const PfNode *node = &run->plan->arch->nodes[step->node];
+    const PfEngineValue *y = &run->plan->values[step->y];
+    PfLoopMaps maps = {.x = maps_of(run, step->x),
+                       .sum = maps_of(run, step->sum),
+                       .y = maps_of(run, step->y),
+                       .scratch = run->arena + run->plan->maps_bytes};
+    if (step->fill) memset(maps.y, 0, (size_t)run->count * pf_engine_value_bytes(y));
+    for (int64_t i = 0; i < run->count; i++) {
+        switch (step->kind) {
+        case PF_STEP_COPY: pf_loops_copy(&step->loops, &maps); break;
+        case PF_STEP_ARITHMETIC: pf_loops_combine(&step->loops, node->op, &maps); break;
+        case PF_STEP_REDUCE: pf_loops_reduce(&step->loops, node->op, y, &maps); break;
+        case PF_STEP_SOFTMAX: pf_loops_softmax(&step->loops, &maps); break;
+        default: pf_loops_multiply_matrices(&step->loops, &maps);
+        }
+        maps.x += image_stride(run, step->x);
+        if (maps.sum) maps.sum += image_stride(run, step->sum);
+        maps.y += image_stride(run, step->y);
+    }
 }
 
-static void copy(const Run *run, const PfEngineStep *step)
+/* Channels that fill up a pixel stay zeros, whatever the function makes of them. */
+static void apply(const Run *run, const PfEngineStep *step)
 {
+    const PfNode *node = &run->plan->arch->nodes[step->node];
     const PfEngineValue *y = &run->plan->values[step->y];
     const float *from = maps_of(run, step->x);
     float *to = maps_of(run, step->y);
-    if (step->fill) memset(to, 0, (size_t)run->count * pf_engine_value_bytes(y));
-    for (int64_t i = 0; i < run->count; i++)
-        copy_numbers(&step->loops, to + i * image_stride(run, step->y),
-                     from + i * image_stride(run, step->x));
+    for (int64_t p = 0; p < run->count * y->height * y->width; p++) {
+        const int64_t at = p * y->stride;
+        pf_loops_apply(node->op, node->value, from + at, to + at, y->channels);
+        for (int64_t c = y->channels; c < y->stride; c++) to[at + c] = 0;
+    }
 }
 
 /* ---- rows ---- */
@@ -219,15 +228,13 @@ static void store(const Run *run, const PfEngineStep *step)
 /* ---- the whole ---- */
 
 static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
-    [PF_STEP_PIXELS] = normalise,
-    [PF_STEP_CONVOLUTION] = convolve,
-    [PF_STEP_MAX_POOL] = pool_maxima,
-    [PF_STEP_AVERAGE_POOL] = pool_averages,
-    [PF_STEP_POINTWISE] = compute_pixels,
-    [PF_STEP_STORE] = store,
-    [PF_STEP_COPY] = copy,
-    [PF_STEP_LAYER_NORM] = norm_rows,
-    [PF_STEP_ATTENTION] = attend,
+    [PF_STEP_PIXELS] = normalise,         [PF_STEP_CONVOLUTION] = convolve,
+    [PF_STEP_MAX_POOL] = pool_maxima,     [PF_STEP_AVERAGE_POOL] = pool_averages,
+    [PF_STEP_POINTWISE] = compute_pixels, [PF_STEP_STORE] = store,
+    [PF_STEP_COPY] = run_loops,           [PF_STEP_ARITHMETIC] = run_loops,
+    [PF_STEP_REDUCE] = run_loops,         [PF_STEP_SOFTMAX] = run_loops,
+    [PF_STEP_PRODUCT] = run_loops,        [PF_STEP_FUNCTION] = apply,
+    [PF_STEP_LAYER_NORM] = norm_rows,     [PF_STEP_ATTENTION] = attend,
 };
 
 static void run_steps(const Run *run, int first, int end)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/engine/arithmetic.h"
 #include "common/engine/arrange.h"
 #include "common/engine/builder.h"
 #include "common/engine/layout.h"
@@ -115,7 +116,7 @@ static int make_sum(Builder *builder, int node)
     const int earlier = builder->values[inputs[a_is_later ? 1 : 0]];
     if (!lie_alike(a, b) || !pf_value_is_dense(builder->plan, later) ||
         !pf_value_is_dense(builder->plan, earlier))
-        return fail_node(builder, node, "sums of maps that differ in shape");
+        return pf_engine_make_arithmetic(builder, node);
     PfEngineStep *step = producer(builder, later);
     if (!builder->open[later] || !can_take_in(step) || step->sum >= 0) {
         step = add_maker(builder, PF_STEP_POINTWISE, node, later);
@@ -173,6 +174,28 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_GELU_TANH] = make_activation,
     [PF_OP_QUICK_GELU] = make_activation,
     [PF_OP_TANH] = make_activation,
+    [PF_OP_CONCAT] = pf_engine_make_concat,
+    [PF_OP_PARAMETER] = pf_engine_make_parameter,
+    [PF_OP_SUBTRACT] = pf_engine_make_arithmetic,
+    [PF_OP_MULTIPLY] = pf_engine_make_arithmetic,
+    [PF_OP_DIVIDE] = pf_engine_make_arithmetic,
+    [PF_OP_POWER] = pf_engine_make_arithmetic,
+    [PF_OP_MAXIMUM] = pf_engine_make_arithmetic,
+    [PF_OP_MINIMUM] = pf_engine_make_arithmetic,
+    [PF_OP_MEAN] = pf_engine_make_reduction,
+    [PF_OP_REDUCE_SUM] = pf_engine_make_reduction,
+    [PF_OP_REDUCE_MAX] = pf_engine_make_reduction,
+    [PF_OP_SOFTMAX] = pf_engine_make_softmax,
+    [PF_OP_MATMUL] = pf_engine_make_product,
+    [PF_OP_SQRT] = pf_engine_make_function,
+    [PF_OP_EXP] = pf_engine_make_function,
+    [PF_OP_LOG] = pf_engine_make_function,
+    [PF_OP_ERF] = pf_engine_make_function,
+    [PF_OP_NEGATE] = pf_engine_make_function,
+    [PF_OP_ABS] = pf_engine_make_function,
+    [PF_OP_RECIPROCAL] = pf_engine_make_function,
+    [PF_OP_LEAKY_RELU] = pf_engine_make_function,
+    [PF_OP_ELU] = pf_engine_make_function,
 };
 
 /* ---- the whole ---- */

@@ -33,7 +33,7 @@ bool pf_axes_equal(const PfAxes *a, const PfAxes *b)
     return equal;
 }
 
-bool pf_axes_split(const PfAxes *axes, const PfShape *sizes, int64_t strides[PF_MAX_RANK])
+bool pf_axes_split(const PfAxes *axes, const PfShape *sizes, int64_t *strides)
 {
     int axis = axes->count - 1;
     int64_t left = axis < 0 ? 1 : axes->sizes[axis]; /* of this axis, not split off yet */
@@ -94,13 +94,13 @@ static bool can_join(const PfEngineLoops *loops, int axis, int next)
     return joined;
 }
 
-void pf_loops_simplify(PfEngineLoops *loops)
+void pf_loops_simplify(PfEngineLoops *loops, int by)
 {
     int rank = 0;
     for (int i = 0; i < loops->rank; i++)
         if (loops->sizes[i] != 1) move_axis(loops, i, rank++);
     for (int i = 1; i < rank; i++)
-        for (int k = i; k > 0 && loops->strides[0][k] > loops->strides[0][k - 1]; k--)
+        for (int k = i; k > 0 && loops->strides[by][k] > loops->strides[by][k - 1]; k--)
             swap_axes(loops, k, k - 1);
     int joined = 0;
     for (int i = 0; i < rank; i++) {
@@ -115,6 +115,11 @@ void pf_loops_simplify(PfEngineLoops *loops)
     loops->rank = joined;
 }
 
+void pf_loops_turn(PfEngineLoops *loops, int axis)
+{
+    for (; axis + 1 < loops->rank; axis++) swap_axes(loops, axis, axis + 1);
+}
+
 PfPlaces pf_places_of(const PfEngineLoops *loops)
 {
     PfPlaces places = {0};
@@ -122,9 +127,9 @@ PfPlaces pf_places_of(const PfEngineLoops *loops)
     return places;
 }
 
-bool pf_places_next(const PfEngineLoops *loops, PfPlaces *places)
+bool pf_places_next(const PfEngineLoops *loops, int inside, PfPlaces *places)
 {
-    for (int axis = loops->rank - 2; axis >= 0; axis--) {
+    for (int axis = loops->rank - 1 - inside; axis >= 0; axis--) {
         const bool goes_on = ++places->index[axis] < loops->sizes[axis];
         const int64_t steps = goes_on ? 1 : 1 - loops->sizes[axis];
         for (int k = 0; k < 3; k++) places->at[k] += steps * loops->strides[k][axis];

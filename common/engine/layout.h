@@ -20,9 +20,9 @@ PfAxes pf_axes_of_value(const PfEngineValue *value);
 
 bool pf_axes_equal(const PfAxes *a, const PfAxes *b);
 
-/* The same numbers by axes of these sizes: strides of each, of those of size 1 zeros. false: they
+/* The same numbers by axes of these sizes: (rank) strides, of those of size 1 zeros. false: they
  * are no places at equal distances. */
-bool pf_axes_split(const PfAxes *axes, const PfShape *sizes, int64_t strides[PF_MAX_RANK]);
+bool pf_axes_split(const PfAxes *axes, const PfShape *sizes, int64_t *strides);
 
 /* Whether the value lies as its shape says by plan.h's rules, not only its source's shape. */
 bool pf_value_is_regular(const PfEngineValue *value);
@@ -32,17 +32,20 @@ bool pf_value_is_regular(const PfEngineValue *value);
 bool pf_value_is_dense(const PfEnginePlan *plan, int value);
 
 /* Takes out what the loops need not do: axes of size 1, and those that can be one. The order of the
- * axes becomes that of y's memory. */
-void pf_loops_simplify(PfEngineLoops *loops);
+ * axes becomes that in memory of y (0) or x (1). */
+void pf_loops_simplify(PfEngineLoops *loops, int by);
 
-/* Going through all loops but the innermost: `at` are the places of y, x and sum. */
+/* The axis becomes the last one. */
+void pf_loops_turn(PfEngineLoops *loops, int axis);
+
+/* Going through all loops but those inside: `at` are the places of y, x and sum. */
 typedef struct PfPlaces {
-    int64_t at[3], index[PF_MAX_RANK];
+    int64_t at[3], index[PF_ENGINE_LOOPS];
 } PfPlaces;
 
 PfPlaces pf_places_of(const PfEngineLoops *loops);
 
-/* Goes on; false: that was all. */
-bool pf_places_next(const PfEngineLoops *loops, PfPlaces *places);
+/* Goes on, the last `inside` loops left out; false: that was all. */
+bool pf_places_next(const PfEngineLoops *loops, int inside, PfPlaces *places);
 
 #endif

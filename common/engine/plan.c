@@ -4,6 +4,7 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
+#include "common/engine/loops.h"
 
 /* As torchvision's ToTensor and Normalize compute it, each step rounded. */
 static void fill_pixels(PfEnginePlan *plan, const PfBackboneConfig *config)
@@ -53,6 +54,8 @@ static void find_scratch(PfEnginePlan *plan)
             plan->scratch_bytes =
                 pf_max_size(plan->scratch_bytes, attention_bytes(plan, &plan->steps[s]));
         const PfConvolution *convolution = plan->steps[s].convolution;
+        plan->scratch_bytes =
+            pf_max_size(plan->scratch_bytes, pf_loops_scratch(plan, &plan->steps[s]));
         if (!convolution) continue;
         plan->scratch_bytes = pf_max_size(plan->scratch_bytes, pf_convolution_scratch(convolution));
         plan->weight_bytes += pf_convolution_weight_bytes(convolution);

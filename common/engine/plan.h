@@ -21,6 +21,11 @@ typedef enum PfStepKind {
     PF_STEP_AVERAGE_POOL,
     PF_STEP_POINTWISE,  /* batch norms, sums and activations that nothing before could take in */
     PF_STEP_COPY,       /* x, otherwise arranged, becomes y or some part of it */
+    PF_STEP_ARITHMETIC, /* x and sum, broadcast: added, multiplied, ... as the node says */
+    PF_STEP_FUNCTION,   /* of each number of x, as the node says */
+    PF_STEP_REDUCE,     /* means, sums, maxima over axes of x */
+    PF_STEP_SOFTMAX,
+    PF_STEP_PRODUCT,    /* of the matrices x and sum */
     PF_STEP_LAYER_NORM, /* of each row of channels */
     PF_STEP_ATTENTION,
     PF_STEP_STORE /* x becomes a tap's output */
@@ -54,12 +59,14 @@ typedef struct PfEngineValue {
     size_t offset;   /* home: of the arena's beginning, in bytes */
 } PfEngineValue;
 
-/* Loops over up to three values at once, the last one innermost: of y, x and sum. */
+enum { PF_ENGINE_LOOPS = PF_MAX_RANK + 1 };
+
+/* Loops over up to three values at once, the last one innermost: over y, x and sum. */
 typedef struct PfEngineLoops {
     int rank;
-    int64_t sizes[PF_MAX_RANK];
-    int64_t strides[3][PF_MAX_RANK]; /* floats */
-    int64_t begins[3];               /* floats from each image's first number on */
+    int64_t sizes[PF_ENGINE_LOOPS];
+    int64_t strides[3][PF_ENGINE_LOOPS]; /* floats */
+    int64_t begins[3];                   /* floats from each image's first number on */
 } PfEngineLoops;
 
 typedef struct PfEngineStep {
@@ -72,8 +79,10 @@ typedef struct PfEngineStep {
     int tap;  /* store */
     PfConvolution *convolution;
     float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each */
-    bool fill;            /* copy: y becomes zeros before, for its channels that are filled up */
-    PfEngineLoops loops;  /* copy */
+    bool fill; /* y becomes zeros before: its channels that are filled up are not written */
+    /* Of copy and arithmetic, over all numbers of y; of reduce, of x; of softmax, with its axis
+     * last; of product, over matrices, then rows of x, columns of x, columns of sum. */
+    PfEngineLoops loops;
 } PfEngineStep;
 
 typedef struct PfEnginePlan {

@@ -249,6 +249,21 @@ static void make_step_ready(void *context, int64_t index)
         make_ready(packing->plan, packing->config, &packing->plan->steps[s], &packing->errors[s]);
 }
 
+/* Values that are parameters, with zeros to the end of their row. */
+static int read_values(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err)
+{
+    for (int v = 0; v < plan->value_count; v++) {
+        PfEngineValue *value = &plan->values[v];
+        if (value->node < 0) continue;
+        const PfTensorView *tensor = parameter(config, value->node, "", value->channels, err);
+        if (tensor) value->numbers = pf_calloc((size_t)value->stride, sizeof(float), err);
+        if (!tensor || !value->numbers) return -1;
+        pf_f32_from_dtype_array(value->numbers, tensor->data, tensor->dtype,
+                                (size_t)value->channels);
+    }
+    return 0;
+}
+
 int pf_engine_plan_weights(PfEnginePlan *plan, const PfBackboneConfig *config, int threads,
                            PfError *err)
 {
@@ -256,7 +271,7 @@ int pf_engine_plan_weights(PfEnginePlan *plan, const PfBackboneConfig *config, i
     Packing packing = {.plan = plan, .config = config};
     packing.errors = pf_calloc(steps, sizeof *packing.errors, err);
     packing.failed = pf_calloc(steps, sizeof *packing.failed, err);
-    int failed = !packing.errors || !packing.failed;
+    int failed = !packing.errors || !packing.failed || read_values(plan, config, err);
     if (!failed) pf_parallel_for(plan->step_count, threads, make_step_ready, &packing);
     for (size_t s = 0; s < steps && !failed; s++)
         if (packing.failed[s])

@@ -68,7 +68,22 @@ typedef enum PfOp {
     PF_OP_MATMUL,    /* of the last two axes; those before are broadcast */
     PF_OP_PARAMETER, /* no input: the tensor called `module`, of `shape`; with leading_one the
                         file's has an axis of 1 before that */
-    PF_OP_COUNT,     /* how many there are */
+    /* What general graphs are made of. */
+    PF_OP_SQRT, /* each number by itself */
+    PF_OP_EXP,
+    PF_OP_LOG,
+    PF_OP_ERF,
+    PF_OP_NEGATE,
+    PF_OP_ABS,
+    PF_OP_RECIPROCAL,
+    PF_OP_LEAKY_RELU, /* x < 0: value * x */
+    PF_OP_ELU,        /* x < 0: value * (exp(x) - 1) */
+    PF_OP_POWER,      /* two values, broadcast: the first to the power of the second */
+    PF_OP_MAXIMUM,
+    PF_OP_MINIMUM,
+    PF_OP_REDUCE_SUM, /* as mean */
+    PF_OP_REDUCE_MAX,
+    PF_OP_COUNT, /* how many there are */
 } PfOp;
 
 typedef struct PfNode {
@@ -91,8 +106,8 @@ typedef struct PfNode {
     int bias;          /* conv, linear */
     int heads;         /* attention */
     int axis;          /* softmax, slice, concat; of the shape without the batch axis, 0 or more */
-    int axes[PF_MAX_RANK], axis_count; /* permute, mean; mean's ascending */
-    int keep_axes;                     /* mean */
+    int axes[PF_MAX_RANK], axis_count; /* permute; mean, reduce: ascending */
+    int keep_axes;                     /* mean, reduce */
     int64_t start, count, step;        /* slice */
     PfShape shape;                     /* reshape, parameter */
     int leading_one;                   /* parameter */
@@ -100,7 +115,7 @@ typedef struct PfNode {
     float dropout;                     /* dropout probability in training */
     float scale;                       /* attention */
     float low, high;                   /* clip */
-    float value;                       /* pad */
+    float value;                       /* pad, leaky_relu, elu */
 } PfNode;
 
 /* How pixels become the network's input; belongs to the weights. */
