@@ -230,6 +230,7 @@ typedef enum Need {
     NEED_PIXELS,  /* maps with channels first, or the image */
     NEED_MAPS,
     NEED_ROWS,
+    NEED_TOKENS,  /* rows at equal distances, wherever they begin */
     NEED_FEATURES /* rows; a vector may be a map read flat */
 } Need;
 
@@ -243,7 +244,7 @@ static const Need needs[PF_OP_COUNT] = {
     [PF_OP_LAYER_NORM_2D] = NEED_MAPS,
     [PF_OP_LINEAR] = NEED_FEATURES,
     [PF_OP_LAYER_NORM] = NEED_ROWS,
-    [PF_OP_ATTENTION] = NEED_ROWS,
+    [PF_OP_ATTENTION] = NEED_TOKENS,
     [PF_OP_RELU] = NEED_DENSE,
     [PF_OP_CLIP] = NEED_DENSE,
     [PF_OP_SIGMOID] = NEED_DENSE,
@@ -284,6 +285,7 @@ static bool meets(const PfEnginePlan *plan, int value, Need need)
         return dense && regular && of->channels_first;
     case NEED_MAPS: return dense && regular && of->channels_first;
     case NEED_ROWS: return dense && regular && !of->channels_first;
+    case NEED_TOKENS: return regular && !of->channels_first;
     case NEED_FEATURES:
         if (of->shape.rank == 1) return dense && (regular || of->channels_first);
         return dense && regular && !of->channels_first;

@@ -52,11 +52,12 @@ static int make_dropout(Builder *builder, int node)
     return settle(builder, node, input_of(builder, node));
 }
 
-/* Whether what follows the step (a norm, a sum, a ReLU) can be computed by the step itself. Behind
- * a ReLU nothing can. */
+/* Whether what follows the step (a norm, a sum, an activation) can be computed by the step itself.
+ * Behind an activation nothing can. */
 static bool can_take_in(const PfEngineStep *step)
 {
-    return (step->kind == PF_STEP_CONVOLUTION || step->kind == PF_STEP_POINTWISE) && !step->relu;
+    return (step->kind == PF_STEP_CONVOLUTION || step->kind == PF_STEP_POINTWISE) &&
+           step->activation.kind == PF_ACTIVATION_NONE;
 }
 
 static int make_batch_norm(Builder *builder, int node)
@@ -73,15 +74,29 @@ static int make_batch_norm(Builder *builder, int node)
     return settle(builder, node, step->y);
 }
 
-static int make_relu(Builder *builder, int node)
+static const PfActivationKind activations[PF_OP_COUNT] = {
+    [PF_OP_RELU] = PF_ACTIVATION_RELU,
+    [PF_OP_CLIP] = PF_ACTIVATION_CLIP,
+    [PF_OP_SIGMOID] = PF_ACTIVATION_SIGMOID,
+    [PF_OP_HARD_SIGMOID] = PF_ACTIVATION_HARD_SIGMOID,
+    [PF_OP_HARD_SWISH] = PF_ACTIVATION_HARD_SWISH,
+    [PF_OP_SILU] = PF_ACTIVATION_SILU,
+    [PF_OP_GELU] = PF_ACTIVATION_GELU,
+    [PF_OP_GELU_TANH] = PF_ACTIVATION_GELU_TANH,
+    [PF_OP_QUICK_GELU] = PF_ACTIVATION_QUICK_GELU,
+    [PF_OP_TANH] = PF_ACTIVATION_TANH,
+};
+
+static int make_activation(Builder *builder, int node)
 {
+    const PfNode *of = &builder->arch->nodes[node];
     int y = input_of(builder, node);
     PfEngineStep *step = producer(builder, y);
     if (!builder->open[y] || !can_take_in(step)) {
         step = add_maker(builder, PF_STEP_POINTWISE, node, y);
         y = step->y;
     }
-    step->relu = true;
+    step->activation = (PfActivation){activations[of->op], of->low, of->high};
     return settle(builder, node, y);
 }
 
@@ -112,11 +127,32 @@ static int make_sum(Builder *builder, int node)
     return settle(builder, node, later);
 }
 
+/* Of rows, or of a map's pixels, which are rows in memory. */
+static int make_layer_norm(Builder *builder, int node)
+{
+    PfEngineStep *step = add_maker(builder, PF_STEP_LAYER_NORM, node, input_of(builder, node));
+    return settle(builder, node, step->y);
+}
+
+static int make_attention(Builder *builder, int node)
+{
+    const int *inputs = builder->arch->nodes[node].inputs;
+    const int x = builder->values[inputs[0]];
+    PfEngineStep *step =
+        add_maker_of(builder, PF_STEP_ATTENTION, node, x, laid_out(&builder->shapes[node], false));
+    const int index = (int)(step - builder->plan->steps);
+    step->sum = builder->values[inputs[1]];
+    step->values = builder->values[inputs[2]];
+    read_in(builder, step->sum, index);
+    read_in(builder, step->values, index);
+    return settle(builder, node, step->y);
+}
+
 static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_INPUT] = make_input,
     [PF_OP_CONV] = make_convolution,
     [PF_OP_BATCH_NORM] = make_batch_norm,
-    [PF_OP_RELU] = make_relu,
+    [PF_OP_RELU] = make_activation,
     [PF_OP_MAX_POOL] = make_max_pool,
     [PF_OP_ADAPTIVE_AVG_POOL] = make_average_pool,
     [PF_OP_LINEAR] = make_convolution,
@@ -126,6 +162,18 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_RESHAPE] = pf_engine_make_reshape,
     [PF_OP_PERMUTE] = pf_engine_make_permute,
     [PF_OP_SLICE] = pf_engine_make_slice,
+    [PF_OP_LAYER_NORM] = make_layer_norm,
+    [PF_OP_LAYER_NORM_2D] = make_layer_norm,
+    [PF_OP_ATTENTION] = make_attention,
+    [PF_OP_CLIP] = make_activation,
+    [PF_OP_SIGMOID] = make_activation,
+    [PF_OP_HARD_SIGMOID] = make_activation,
+    [PF_OP_HARD_SWISH] = make_activation,
+    [PF_OP_SILU] = make_activation,
+    [PF_OP_GELU] = make_activation,
+    [PF_OP_GELU_TANH] = make_activation,
+    [PF_OP_QUICK_GELU] = make_activation,
+    [PF_OP_TANH] = make_activation,
     [PF_OP_CONCAT] = pf_engine_make_concat,
     [PF_OP_PARAMETER] = pf_engine_make_parameter,
     [PF_OP_SUBTRACT] = pf_engine_make_arithmetic,

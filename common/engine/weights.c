@@ -120,7 +120,7 @@ static void set_pair(int64_t pair[2], const int values[2])
     pair[1] = values[1];
 }
 
-/* A linear layer takes its map as one window. */
+/* A linear layer takes rows one by one, and the map that a vector is as one window. */
 static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const PfEngineStep *step)
 {
     const PfNode *node = &plan->arch->nodes[step->node];
@@ -131,8 +131,12 @@ static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const Pf
                                   .stride = {1, 1},
                                   .dilation = {1, 1},
                                   .map = {x->height, x->width},
-                                  .relu = step->relu};
-    if (node->op == PF_OP_LINEAR) return config;
+                                  .activation = step->activation};
+    if (node->op == PF_OP_LINEAR) {
+        const bool has_rows = plan->values[step->y].shape.rank > 1;
+        if (has_rows) config.kernel[0] = config.kernel[1] = 1;
+        return config;
+    }
     set_pair(config.kernel, node->kernel);
     set_pair(config.stride, node->stride);
     set_pair(config.dilation, node->dilation);
@@ -186,6 +190,27 @@ static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngi
     return failed ? -1 : 0;
 }
 
+/* ---- norms of rows ---- */
+
+/* (count), then zeros up to `filled`. */
+static float *read_filled(const PfBackboneConfig *config, int node, const char *which,
+                          int64_t count, int64_t filled, PfError *err)
+{
+    const PfTensorView *tensor = parameter(config, node, which, count, err);
+    float *values = tensor ? pf_calloc((size_t)filled, sizeof *values, err) : NULL;
+    if (values) pf_f32_from_dtype_array(values, tensor->data, tensor->dtype, (size_t)count);
+    return values;
+}
+
+static int read_layer_norm(const PfEnginePlan *plan, const PfBackboneConfig *config,
+                           PfEngineStep *step, PfError *err)
+{
+    const PfEngineValue *y = &plan->values[step->y];
+    step->scale = read_filled(config, step->node, "weight", y->channels, y->stride, err);
+    step->shift = read_filled(config, step->node, "bias", y->channels, y->stride, err);
+    return step->scale && step->shift ? 0 : -1;
+}
+
 /* ---- all steps ---- */
 
 static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngineStep *step,
@@ -193,6 +218,7 @@ static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, 
 {
     Affine affine = {0};
     const bool is_convolution = step->kind == PF_STEP_CONVOLUTION;
+    if (step->kind == PF_STEP_LAYER_NORM) return read_layer_norm(plan, config, step, err);
     if (!is_convolution && step->norm < 0) return 0;
     int failed = make_affine(plan, config, step, &affine, err);
     if (!failed && is_convolution) {

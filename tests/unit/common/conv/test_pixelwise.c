@@ -8,6 +8,7 @@
 
 #include "common/conv/average_pool.h"
 #include "common/conv/kernels.h"
+#include "tests/unit/common/conv/activation_definition.h"
 #include "tests/unit/guarded_floats.h"
 #include "tests/unit/random_between.h"
 
@@ -107,7 +108,7 @@ static void open_pixels(PfRandom *random, Pixels *pixels)
     PfPointwise *what = &pixels->what;
     *what = (PfPointwise){.pixels = between(random, 1, 9),
                           .channels = 16 * between(random, 1, 4),
-                          .relu = between(random, 0, 1)};
+                          .activation = random_activation(random)};
     pixels->count = what->pixels * what->channels;
     const int broken = (int)between(random, 0, 1);
     pixels->x = random_floats(random, pixels->count, broken);
@@ -137,7 +138,7 @@ static double pixel_at(const PfPointwise *what, int64_t i)
     double value = (double)what->x[i];
     if (what->scale) value = value * (double)what->scale[c] + (double)what->shift[c];
     if (what->sum) value += (double)what->sum[i];
-    return what->relu && value < 0 ? 0 : value;
+    return activated(&what->activation, value);
 }
 
 START_TEST(pixels_are_scaled_summed_and_cut)
