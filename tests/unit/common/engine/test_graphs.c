@@ -12,7 +12,7 @@
 #include "common/engine/execute.h"
 #include "tests/unit/random_between.h"
 
-enum { SIDE = 8, IMAGES = 3, MOST = 48, GRAPHS = 60, LARGEST = 6000 };
+enum { SIDE = 8, IMAGES = 3, MOST = 64, GRAPHS = 60, LARGEST = 6000 };
 
 /* ---- a network ---- */
 
@@ -545,6 +545,43 @@ static int add_root(Graph *graph, int x)
     return add(graph, op, x, op == PF_OP_POWER ? add_parameter(graph, x) : -1);
 }
 
+/* Maps of 16 channels each, then a norm and a ReLU of them all, as DenseNet has them. */
+static int add_dense_layer(Graph *graph, int x)
+{
+    int parts[3];
+    for (int k = 0; k < 3; k++) {
+        PfNode *node = begin(graph, PF_OP_CONV, k ? parts[k - 1] : x);
+        pf_arch_set_window(node, 3, 1, 1);
+        node->in_channels = (int)graph->shapes[node->inputs[0]].dims[0];
+        node->out_channels = draw(graph, 0, 7) ? 16 * (k + 1) : 8;
+        node->groups = 1;
+        parts[k] = finish(graph);
+    }
+    PfNode *node = begin(graph, PF_OP_CONCAT, parts[0]);
+    for (int k = 1; k < 3; k++) node->inputs[node->input_count++] = parts[k];
+    x = add_norm(graph, finish(graph));
+    if (draw(graph, 0, 3)) x = add(graph, PF_OP_RELU, x, -1);
+    return add_conv(graph, x);
+}
+
+/* Something with one number, or one for each channel, on either side. */
+static int add_channel_parameter(Graph *graph, int x)
+{
+    static const PfOp ops[] = {PF_OP_ADD, PF_OP_MULTIPLY, PF_OP_SUBTRACT, PF_OP_DIVIDE};
+    const PfShape shape = graph->shapes[x];
+    const bool is_map = graph->arch.nodes[x].op == PF_OP_CONV;
+    if (is_map && draw(graph, 0, 1)) x = add_norm(graph, x);
+    for (int k = (int)draw(graph, 1, 3); k > 0; k--) {
+        PfNode *node = begin(graph, PF_OP_PARAMETER, 0);
+        node->shape = (PfShape){1, {draw(graph, 0, 3) ? shape.dims[shape.rank - 1] : 1}};
+        if (is_map) node->shape = (PfShape){3, {draw(graph, 0, 3) ? shape.dims[0] : 1, 1, 1}};
+        const int parameter = finish(graph);
+        const bool turned = draw(graph, 0, 1);
+        x = add(graph, ops[draw(graph, 0, 3)], turned ? parameter : x, turned ? x : parameter);
+    }
+    return draw(graph, 0, 1) ? add(graph, PF_OP_RELU, x, -1) : x;
+}
+
 /* x, divided by its largest absolute value. */
 static int add_scaled(Graph *graph, int x)
 {
@@ -571,10 +608,10 @@ static int grow(Graph *graph, int x)
     const bool is_small = pf_shape_count(shape) * 2 < LARGEST;
     if (largest < 1e-3 * graph->scales[x]) return 0;
     if (largest > 50) return add_scaled(graph, x);
-    switch (draw(graph, 0, 17)) {
+    switch (draw(graph, 0, 20)) {
     case 0: return is_map && shape->dims[0] < 100 ? add_conv(graph, x) : x;
     case 1: return is_map ? add_norm(graph, x) : x;
-    case 2: return shape->rank == 1 ? add_linear(graph, x) : x;
+    case 2: return shape->rank && shape->rank < 4 ? add_linear(graph, x) : x;
     case 3: return add(graph, PF_OP_FLATTEN, x, -1);
     case 4: return add_reshape(graph, x);
     case 5: return is_map ? add_tokens(graph, x) : x;
@@ -589,6 +626,12 @@ static int grow(Graph *graph, int x)
     case 14: return can_multiply(shape) ? add_product(graph, x) : x;
     case 15: return add_root(graph, x);
     case 16: return is_map ? add(graph, PF_OP_RELU, add_conv(graph, x), -1) : x;
+    case 17: return is_map && shape->dims[0] < 100 ? add_dense_layer(graph, x) : x;
+    case 18: return is_map ? add_channel_parameter(graph, add_conv(graph, x)) : x;
+    case 19:
+        return shape->rank && shape->dims[shape->rank - 1] < 400 && shape->rank < 4
+                   ? add_channel_parameter(graph, add_linear(graph, x))
+                   : x;
     default: return add_function(graph, x, largest);
     }
 }
@@ -596,7 +639,7 @@ static int grow(Graph *graph, int x)
 static void grow_graph(Graph *graph)
 {
     int x = (begin(graph, PF_OP_INPUT, 0), node_of(graph, 0)->input_count = 0, finish(graph));
-    const int nodes = (int)draw(graph, 4, MOST / 2);
+    const int nodes = (int)draw(graph, 4, MOST - 36);
     if (draw(graph, 0, 3)) x = add_conv(graph, x);
     while (graph->arch.node_count < nodes) {
         const int other = (int)draw(graph, 0, graph->arch.node_count - 1);
