@@ -69,6 +69,7 @@ static int make_batch_norm(Builder *builder, int node)
         before->norm = node;
         return settle(builder, node, x);
     }
+    if (pf_engine_norm_parts(builder, x, node)) return settle(builder, node, x);
     PfEngineStep *step = add_maker(builder, PF_STEP_POINTWISE, node, x);
     step->norm = node;
     return settle(builder, node, step->y);
@@ -92,11 +93,13 @@ static int make_activation(Builder *builder, int node)
     const PfNode *of = &builder->arch->nodes[node];
     int y = input_of(builder, node);
     PfEngineStep *step = producer(builder, y);
-    if (!builder->open[y] || !can_take_in(step)) {
+    const bool is_part = step->kind == PF_STEP_PART && step->activation.kind == PF_ACTIVATION_NONE;
+    if (!builder->open[y] || !(can_take_in(step) || is_part)) {
         step = add_maker(builder, PF_STEP_POINTWISE, node, y);
         y = step->y;
     }
     step->activation = (PfActivation){activations[of->op], of->low, of->high};
+    if (step->kind == PF_STEP_PART) pf_engine_activate_parts(builder, step);
     return settle(builder, node, y);
 }
 
@@ -127,6 +130,27 @@ static int make_sum(Builder *builder, int node)
     return settle(builder, node, later);
 }
 
+/* Of rows, or of a map's pixels, which are rows in memory. */
+static int make_layer_norm(Builder *builder, int node)
+{
+    PfEngineStep *step = add_maker(builder, PF_STEP_LAYER_NORM, node, input_of(builder, node));
+    return settle(builder, node, step->y);
+}
+
+static int make_attention(Builder *builder, int node)
+{
+    const int *inputs = builder->arch->nodes[node].inputs;
+    const int x = builder->values[inputs[0]];
+    PfEngineStep *step =
+        add_maker_of(builder, PF_STEP_ATTENTION, node, x, laid_out(&builder->shapes[node], false));
+    const int index = (int)(step - builder->plan->steps);
+    step->sum = builder->values[inputs[1]];
+    step->values = builder->values[inputs[2]];
+    read_in(builder, step->sum, index);
+    read_in(builder, step->values, index);
+    return settle(builder, node, step->y);
+}
+
 static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_INPUT] = make_input,
     [PF_OP_CONV] = make_convolution,
@@ -141,6 +165,9 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_RESHAPE] = pf_engine_make_reshape,
     [PF_OP_PERMUTE] = pf_engine_make_permute,
     [PF_OP_SLICE] = pf_engine_make_slice,
+    [PF_OP_LAYER_NORM] = make_layer_norm,
+    [PF_OP_LAYER_NORM_2D] = make_layer_norm,
+    [PF_OP_ATTENTION] = make_attention,
     [PF_OP_CLIP] = make_activation,
     [PF_OP_SIGMOID] = make_activation,
     [PF_OP_HARD_SIGMOID] = make_activation,
