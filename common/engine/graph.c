@@ -20,6 +20,8 @@ static int make_input(Builder *builder, int node)
 static int make_convolution(Builder *builder, int node)
 {
     if (builder->arch->nodes[node].groups > 1) return fail_node(builder, node, "groups");
+    if (builder->arch->nodes[node].op == PF_OP_LINEAR && builder->shapes[node].rank > 3)
+        return fail_node(builder, node, "linear layers on more than three axes");
     PfEngineStep *step = add_maker(builder, PF_STEP_CONVOLUTION, node, input_of(builder, node));
     return settle(builder, node, step->y);
 }
@@ -130,6 +132,8 @@ static int make_sum(Builder *builder, int node)
 /* Of rows, or of a map's pixels, which are rows in memory. */
 static int make_layer_norm(Builder *builder, int node)
 {
+    if (builder->shapes[node].rank > 3)
+        return fail_node(builder, node, "layer norms of more than three axes");
     PfEngineStep *step = add_maker(builder, PF_STEP_LAYER_NORM, node, input_of(builder, node));
     return settle(builder, node, step->y);
 }
