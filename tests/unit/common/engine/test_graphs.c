@@ -8,6 +8,7 @@
 
 #include "common/arch/family.h"
 #include "common/arch/ops.h"
+#include "common/arch/positions.h"
 #include "common/base/memory.h"
 #include "common/engine/execute.h"
 #include "tests/unit/random_between.h"
@@ -309,6 +310,17 @@ static double value_at(const Graph *graph, int index, int64_t at)
     }
 }
 
+static void compute_positions(const Graph *graph, int index, double *y)
+{
+    const PfNode *node = &graph->arch.nodes[index];
+    const PfShape *map = &graph->shapes[node->inputs[0]];
+    const int64_t count = pf_shape_count(&graph->shapes[index]);
+    float *resized = calloc((size_t)count, sizeof *resized);
+    pf_positions_resize(node, map->dims[1], map->dims[2], tensor(graph, index, ""), resized);
+    for (int64_t i = 0; i < count; i++) y[i] = (double)resized[i];
+    free(resized);
+}
+
 static void compute_node(Graph *graph, int index, int image)
 {
     const PfNode *node = node_of(graph, index);
@@ -316,6 +328,10 @@ static void compute_node(Graph *graph, int index, int image)
     double *y = graph->values[index];
     if (node->op == PF_OP_MEAN || node->op == PF_OP_REDUCE_SUM || node->op == PF_OP_REDUCE_MAX) {
         reduce(graph, node, out, y);
+        return;
+    }
+    if (node->op == PF_OP_POSITIONS) {
+        compute_positions(graph, index, y);
         return;
     }
     for (int64_t i = 0; i < pf_shape_count(out); i++)
@@ -447,6 +463,18 @@ static int add_layer_norm(Graph *graph, int x)
     PfNode *node = begin(graph, of_pixels ? PF_OP_LAYER_NORM_2D : PF_OP_LAYER_NORM, x);
     node->in_channels = node->out_channels =
         (int)(of_pixels ? shape->dims[0] : shape->dims[shape->rank - 1]);
+    return finish(graph);
+}
+
+static int add_positions(Graph *graph, int x)
+{
+    PfNode *node = begin(graph, PF_OP_POSITIONS, x);
+    const int64_t side = draw(graph, 1, 9);
+    node->start = draw(graph, 0, 2);
+    node->align_corners = (int)draw(graph, 0, 1);
+    node->value = 0.1f;
+    node->shape = (PfShape){2, {node->start + side * side, graph->shapes[x].dims[0]}};
+    node->leading_one = 1;
     return finish(graph);
 }
 
@@ -677,7 +705,7 @@ static int grow(Graph *graph, int x)
     const bool is_small = pf_shape_count(shape) * 2 < LARGEST;
     if (largest < 1e-3 * graph->scales[x]) return 0;
     if (largest > 50) return add_scaled(graph, x);
-    switch (draw(graph, 0, 20)) {
+    switch (draw(graph, 0, 21)) {
     case 0: return is_map && shape->dims[0] < 100 ? add_conv(graph, x) : x;
     case 1: return is_map ? add_norm(graph, x) : x;
     case 2:
@@ -702,6 +730,7 @@ static int grow(Graph *graph, int x)
                    ? add_attention(graph, x)
                    : x;
     case 19: return is_map ? add_function(graph, add_conv(graph, x), 9) : x;
+    case 20: return is_map ? add_positions(graph, x) : x;
     case 16: return is_map ? add(graph, PF_OP_RELU, add_conv(graph, x), -1) : x;
     default: return add_function(graph, x, largest);
     }
