@@ -133,7 +133,7 @@ static const PfWeightsEntry mobilenet_v3_small_weights[] = {
 static const PfArchVariant variants[] = {VARIANT(mobilenet_v3_large), VARIANT(mobilenet_v3_small)};
 
 const PfArchFamily pf_arch_mobilenet_v3 = {
-    .class_name = "MobileNetV3", .default_tap = "avgpool", .example_module = "features.15",
+    .class_name = "MobileNetV3", .default_tap = "classifier.1", .example_module = "features.15",
     .variants = variants, .variant_count = sizeof variants / sizeof variants[0], .build = build,
     .initial = initial,
 };
