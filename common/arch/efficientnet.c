@@ -150,10 +150,21 @@ static void build(PfArchBuilder *builder, const void *config)
     pf_arch_add_linear(builder, "classifier.1", node, conv.out_channels, 1000);
 }
 
-/* The classifier is drawn by the number of its outputs, its bias is 0. */
+/* Whether it is a full convolution that narrows, in a block whose input is added to its output: not
+ * the first of its stage. */
+static bool narrows_beside_sum(const PfNode *node)
+{
+    int block;
+    return node->op == PF_OP_CONV && node->groups == 1 && node->in_channels >= node->out_channels &&
+           sscanf(node->name, "features.%*d.%d.block", &block) == 1 && block > 0;
+}
+
+/* The classifier is drawn by the number of its outputs, its bias is 0. So that sums over up to 80
+ * blocks stay small before the norms have learned, what is added is drawn narrower. */
 static PfInitialValues initial(const PfNode *node, const PfOpParameter *parameter)
 {
-    if (node->op != PF_OP_LINEAR) return pf_arch_initial_inverted(node, parameter, 1.8);
+    if (node->op != PF_OP_LINEAR)
+        return pf_arch_initial_inverted(node, parameter, narrows_beside_sum(node) ? 0.33 : 1.1);
     if (parameter->needs_bias) return (PfInitialValues){PF_INITIAL_CONSTANT, 0};
     return (PfInitialValues){PF_INITIAL_UNIFORM, 1 / sqrt(node->out_channels)};
 }

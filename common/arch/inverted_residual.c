@@ -51,8 +51,9 @@ int pf_arch_scaled_channels(double channels, double factor)
 PfInitialValues pf_arch_initial_inverted(const PfNode *node, const PfOpParameter *parameter,
                                          double gain)
 {
-    if (node->op != PF_OP_CONV || parameter->needs_bias)
-        return pf_op_initial_values(node, parameter);
+    const bool is_gate = node->bias && node->out_channels > node->in_channels;
+    if (node->op != PF_OP_CONV) return pf_op_initial_values(node, parameter);
+    if (parameter->needs_bias) return (PfInitialValues){PF_INITIAL_CONSTANT, is_gate ? 3 : 0};
     const int window = node->kernel[0] * node->kernel[1];
     const double outputs = (double)node->out_channels * window / node->groups;
     return (PfInitialValues){PF_INITIAL_NORMAL, gain * sqrt(2 / outputs)};

@@ -23,9 +23,10 @@ int pf_arch_add_squeeze_excitation(PfArchBuilder *builder, const char *prefix, i
 /* channels * factor as a multiple of 8 that is no more than a tenth smaller. */
 int pf_arch_scaled_channels(double channels, double factor);
 
-/* He's rule for what goes out of each group, times the gain; other operations' as ever. torchvision
- * leaves out the groups and the gain: through a network whose norms have not learned yet, what it
- * draws becomes too small for half precision. */
+/* Convolutions by He's rule for what goes out of each group, times the gain, gates that begin open;
+ * other operations' as ever. torchvision leaves out the groups and the gain, and its gates begin
+ * half open: through a network whose norms have not learned yet, what it draws becomes too small
+ * for half precision. */
 PfInitialValues pf_arch_initial_inverted(const PfNode *node, const PfOpParameter *parameter,
                                          double gain);
 

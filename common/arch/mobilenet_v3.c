@@ -77,7 +77,7 @@ static void build(PfArchBuilder *builder, const void *config)
 /* Linears are drawn from N(0, 0.01), their biases are 0. */
 static PfInitialValues initial(const PfNode *node, const PfOpParameter *parameter)
 {
-    if (node->op != PF_OP_LINEAR) return pf_arch_initial_inverted(node, parameter, 1.5);
+    if (node->op != PF_OP_LINEAR) return pf_arch_initial_inverted(node, parameter, 1);
     return parameter->needs_bias ? (PfInitialValues){PF_INITIAL_CONSTANT, 0}
                                  : (PfInitialValues){PF_INITIAL_NORMAL, 0.01};
 }
@@ -133,7 +133,7 @@ static const PfWeightsEntry mobilenet_v3_small_weights[] = {
 static const PfArchVariant variants[] = {VARIANT(mobilenet_v3_large), VARIANT(mobilenet_v3_small)};
 
 const PfArchFamily pf_arch_mobilenet_v3 = {
-    .class_name = "MobileNetV3", .default_tap = "avgpool", .example_module = "features.15",
+    .class_name = "MobileNetV3", .default_tap = "classifier.1", .example_module = "features.15",
     .variants = variants, .variant_count = sizeof variants / sizeof variants[0], .build = build,
     .initial = initial,
 };

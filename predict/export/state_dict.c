@@ -19,11 +19,25 @@ typedef struct StateDict {
 
 /* ---- does the head fit? ---- */
 
-/* Whether `tap` holds the numbers that the network's last Linear takes: flattening changes their
- * shape alone, dropout nothing outside of training. */
+/* What the network's last Linear takes; of a network without a classifier, its last node. */
+static int classifier_input(const PfArch *arch)
+{
+    const PfNode *last = &arch->nodes[arch->node_count - 1];
+    return last->op == PF_OP_LINEAR ? last->inputs[0] : arch->node_count - 1;
+}
+
+/* As the network's class calls it; where it has none, as timm does. */
+static const char *classifier_name(const PfArch *arch)
+{
+    const PfNode *last = &arch->nodes[arch->node_count - 1];
+    return last->op == PF_OP_LINEAR ? last->module : "head";
+}
+
+/* Whether `tap` holds the numbers that the classifier takes: flattening changes their shape alone,
+ * dropout nothing outside of training. */
 static bool feeds_classifier(const PfArch *arch, int tap)
 {
-    int node = arch->nodes[arch->node_count - 1].inputs[0];
+    int node = classifier_input(arch);
     while (node != tap && pf_op_row(arch->nodes[node].op)->keeps_values)
         node = arch->nodes[node].inputs[0];
     return node == tap;
@@ -40,12 +54,11 @@ static int refuse(const PfExportSource *source, const char *why, PfError *err)
 static int refuse_tap(const PfExportSource *source, PfError *err)
 {
     const PfArch *arch = source->plan->arch;
-    const PfNode *classifier = &arch->nodes[arch->node_count - 1];
     char why[512];
     snprintf(why, sizeof why,
              "its head takes '%s', while %s of %s, whose place it would have, takes '%s'",
-             source->scorer->tap, classifier->name, arch->name,
-             arch->nodes[classifier->inputs[0]].name);
+             source->scorer->tap, classifier_name(arch), arch->name,
+             arch->nodes[classifier_input(arch)].name);
     return refuse(source, why, err);
 }
 
@@ -68,11 +81,18 @@ static int check_head(const PfExportSource *source, PfError *err)
 
 /* ---- tensors ---- */
 
-static void add(StateDict *dict, const char *module, const char *part, const PfTensorView *view)
+static void add_named(StateDict *dict, const char *full_name, const PfTensorView *view)
 {
     char *name = dict->names[dict->count];
-    snprintf(name, NAME_SIZE, "%s.%s", module, part);
+    snprintf(name, NAME_SIZE, "%s", full_name);
     dict->tensors[dict->count++] = (PfNamedTensor){name, *view};
+}
+
+static void add(StateDict *dict, const char *module, const char *part, const PfTensorView *view)
+{
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "%s.%s", module, part);
+    add_named(dict, name, view);
 }
 
 /* How many batches the running statistics have seen, which torch wants to know. */
@@ -105,14 +125,15 @@ static int add_network(StateDict *dict, const PfExportSource *source, PfError *e
 {
     const PfArch *arch = source->plan->arch;
     PfParameter *parameters;
-    int count, last = arch->nodes[arch->node_count - 1].inputs[0];
-    if (pf_arch_parameters(arch, last, &parameters, &count, err)) return -1;
+    int count;
+    if (pf_arch_parameters(arch, classifier_input(arch), &parameters, &count, err)) return -1;
     for (int i = 0; i < count; i++) {
         const PfNode *node = &arch->nodes[parameters[i].node];
-        const char *part = parameters[i].name + strlen(node->module) + 1;
         /* there, and of that shape: the plan has checked */
-        add(dict, node->module, part, pf_export_find_tensor(source->plan, parameters[i].name));
-        if (!strcmp(part, "running_var")) add_batch_count(dict, source->plan, node->module);
+        add_named(dict, parameters[i].name,
+                  pf_export_find_tensor(source->plan, parameters[i].name));
+        if (!strcmp(parameters[i].of, "running_var"))
+            add_batch_count(dict, source->plan, node->module);
     }
     free(parameters);
     return 0;
@@ -142,7 +163,7 @@ int pf_export_state_dict(const PfExportSource *source, const char *path, PfError
     if (dict.tensors) dict.names = pf_calloc(most, sizeof *dict.names, err);
     int failed = !dict.names || add_network(&dict, source, err);
     if (!failed) {
-        add_head(&dict, source, arch->nodes[arch->node_count - 1].module);
+        add_head(&dict, source, classifier_name(arch));
         failed = write_file(&dict, &source->metadata, path, err);
     }
     free(dict.names);
