@@ -72,6 +72,7 @@ PF_ONNX_COLUMN(pf_op_onnx_slice);
 PF_ONNX_COLUMN(pf_op_onnx_concat);
 PF_ONNX_COLUMN(pf_op_onnx_mean);
 PF_ONNX_COLUMN(pf_op_onnx_parameter);
+PF_ONNX_COLUMN(pf_op_onnx_positions);
 PF_ONNX_COLUMN(pf_op_onnx_sqrt);
 PF_ONNX_COLUMN(pf_op_onnx_exp);
 PF_ONNX_COLUMN(pf_op_onnx_log);

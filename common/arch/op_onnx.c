@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "common/arch/op_columns.h"
+#include "common/arch/positions.h"
 
 /* ---- ONNX ---- */
 
@@ -518,4 +519,17 @@ COLUMN(pf_op_onnx_parameter)
     add_int(onnx_node(out, "Concat", "before $3"), "axis", 0);
     onnx_node(out, "Expand", "itself before");
     return 0;
+}
+
+/* As they are, for the grid that they were made for. */
+COLUMN(pf_op_onnx_positions)
+{
+    const int64_t side = pf_positions_side(node);
+    if (in->dims[1] == side && in->dims[2] == side)
+        return pf_op_onnx_parameter(arch, node, in, out, err);
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "ONNX cannot say '%s' of '%s' for images of this size: its position embeddings "
+                   "are of %lldx%lld patches, found %lldx%lld. Hint: --export FILE.pt",
+                   node->name, arch->name, (long long)side, (long long)side, (long long)in->dims[1],
+                   (long long)in->dims[2]);
 }

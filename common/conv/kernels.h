@@ -82,10 +82,11 @@ typedef struct PfWinogradOutputTile {
 
 /* Some pixels, of which a pool makes one, channel by channel. */
 typedef struct PfPoolWindow {
-    const float *x;        /* (height, width, channels), rows `row` apart */
-    int64_t height, width; /* at least 1 */
-    int64_t row, channels; /* channels: a multiple of 16 */
-    float *y;              /* (channels) */
+    const float *x;        /* (height, width, channels), rows `row` and pixels `pixel` apart */
+    int64_t height, width; /* of no pixels the largest is -infinity, and the sum 0 */
+    int64_t row, pixel, channels; /* channels: a multiple of 16 */
+    float divisor;                /* of the sum, for an average */
+    float *y;                     /* (channels) */
 } PfPoolWindow;
 
 /* What is done to each pixel by itself: y = x scale + shift + sum, and then the activation. Batch
@@ -93,7 +94,7 @@ typedef struct PfPoolWindow {
 typedef struct PfPointwise {
     int64_t pixels, channels;   /* channels: a multiple of 16 */
     const float *x;             /* (pixels, channels) */
-    const float *scale, *shift; /* (channels); NULL, both: x as it is */
+    const float *scale, *shift; /* (channels); NULL, both: x as it is; shift alone: zeros */
     const float *sum;           /* like x; NULL: nothing */
     float *y;                   /* like x; may be x or sum */
     PfActivation activation;

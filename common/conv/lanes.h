@@ -9,6 +9,7 @@
  * The six points at which polynomials are multiplied (winograd.c) are 0, a, -a, b, -b and
  * infinity with a = 5/8 and b = 3/2, whose powers are exact in float. They lie closer
  * to 1 than the usual 1 and 2, so that less is lost to cancellation. */
+#include <math.h>
 #include <stddef.h>
 
 #include "common/conv/kernels.h"
@@ -232,10 +233,10 @@ LANES_TARGET static void product_multiply(const PfProduct *p)
 LANES_TARGET static void max_window(const PfPoolWindow *window)
 {
     for (int64_t c = 0; c < window->channels; c += 16) {
-        Lanes most = lanes_load(window->x + c);
+        Lanes most = lanes_set(-INFINITY);
         for (int64_t i = 0; i < window->height; i++) {
             const float *pixel = window->x + i * window->row + c;
-            for (int64_t j = 0; j < window->width; j++, pixel += window->channels) {
+            for (int64_t j = 0; j < window->width; j++, pixel += window->pixel) {
                 Lanes value = lanes_load(pixel);
                 most = lanes_if_nan(value, value, lanes_max(value, most)); /* NaN stays */
             }
@@ -244,18 +245,34 @@ LANES_TARGET static void max_window(const PfPoolWindow *window)
     }
 }
 
+/* Of vectors of channels side by side, a constant number of them wherever this is expanded: their
+ * sums do not wait for each other, and more of each pixel is read at once. */
+enum { AVERAGE_VECTORS = 4 };
+
+LANES void average_vectors(const PfPoolWindow *window, int64_t c, int vectors)
+{
+    const Lanes divisor = lanes_set(window->divisor);
+    Lanes sum[AVERAGE_VECTORS];
+#pragma GCC unroll PRODUCT_UNROLL
+    for (int v = 0; v < vectors; v++) sum[v] = lanes_set(0);
+    for (int64_t i = 0; i < window->height; i++) {
+        const float *pixel = window->x + i * window->row + c;
+        for (int64_t j = 0; j < window->width; j++, pixel += window->pixel)
+#pragma GCC unroll PRODUCT_UNROLL
+            for (int v = 0; v < vectors; v++)
+                sum[v] = lanes_add(sum[v], lanes_load(pixel + 16 * v));
+    }
+#pragma GCC unroll PRODUCT_UNROLL
+    for (int v = 0; v < vectors; v++)
+        lanes_store(window->y + c + 16 * v, lanes_div(sum[v], divisor));
+}
+
 LANES_TARGET static void average_window(const PfPoolWindow *window)
 {
-    const Lanes count = lanes_set((float)(window->height * window->width));
-    for (int64_t c = 0; c < window->channels; c += 16) {
-        Lanes sum = lanes_set(0);
-        for (int64_t i = 0; i < window->height; i++) {
-            const float *pixel = window->x + i * window->row + c;
-            for (int64_t j = 0; j < window->width; j++, pixel += window->channels)
-                sum = lanes_add(sum, lanes_load(pixel));
-        }
-        lanes_store(window->y + c, lanes_div(sum, count));
-    }
+    int64_t c = 0;
+    for (; c + 16 * AVERAGE_VECTORS <= window->channels; c += 16 * AVERAGE_VECTORS)
+        average_vectors(window, c, AVERAGE_VECTORS);
+    for (; c < window->channels; c += 16) average_vectors(window, c, 1);
 }
 
 /* ---- pixel by pixel ---- */
@@ -267,7 +284,10 @@ LANES_TARGET static void pointwise(const PfPointwise *p)
     for (int64_t at = 0; at < p->pixels * p->channels; at += p->channels) {
         for (int64_t c = 0; c < p->channels; c += 16) {
             Lanes y = lanes_load(p->x + at + c);
-            if (p->scale) y = lanes_fma(y, lanes_load(p->scale + c), lanes_load(p->shift + c));
+            if (p->shift)
+                y = lanes_fma(y, lanes_load(p->scale + c), lanes_load(p->shift + c));
+            else if (p->scale)
+                y = lanes_mul(y, lanes_load(p->scale + c));
             if (p->sum) y = lanes_add(y, lanes_load(p->sum + at + c));
             lanes_store(p->y + at + c, cut_of(&p->activation, y));
         }

@@ -6,7 +6,8 @@
 #include "common/conv/attention.h"
 #include "common/conv/average_pool.h"
 #include "common/conv/kernels.h"
-#include "common/conv/max_pool.h"
+#include "common/conv/pad.h"
+#include "common/conv/window_pool.h"
 #include "common/engine/loops.h"
 
 /* Some of a group's images in the early steps, all of them in the others. */
@@ -60,20 +61,42 @@ static void convolve(const Run *run, const PfEngineStep *step)
         pf_convolution_run(step->convolution, &maps, piece, run->arena + run->plan->maps_bytes);
 }
 
-static void pool_maxima(const Run *run, const PfEngineStep *step)
+static void pool_windows(const Run *run, const PfEngineStep *step)
+{
+    const PfNode *node = &run->plan->arch->nodes[step->node];
+    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
+    PfWindowPool pool = {.averages = step->kind == PF_STEP_AVERAGE_WINDOWS,
+                         .count_padding = step->count_padding,
+                         .channels = x->stride,
+                         .outputs = {y->height, y->width},
+                         .height = x->height,
+                         .width = x->width,
+                         .x = maps_of(run, step->x),
+                         .y = maps_of(run, step->y)};
+    for (int axis = 0; axis < 2; axis++) {
+        pool.kernel[axis] = node->kernel[axis];
+        pool.stride[axis] = node->stride[axis];
+        pool.dilation[axis] = pool.averages ? 1 : node->dilation[axis];
+        pool.padding[axis] = step->pads[axis];
+        pool.padding_behind[axis] = step->pads[axis + 2];
+    }
+    pf_window_pool_run(&pool, 0, run->count * y->height);
+}
+
+static void pad(const Run *run, const PfEngineStep *step)
 {
     const PfNode *node = &run->plan->arch->nodes[step->node];
     const PfEngineValue *x = &run->plan->values[step->x];
-    const PfMaxPool pool = {.channels = x->stride,
-                            .kernel = {node->kernel[0], node->kernel[1]},
-                            .stride = {node->stride[0], node->stride[1]},
-                            .padding = {node->padding[0], node->padding[1]}};
-    const PfMaxPoolMaps maps = {.count = run->count,
-                                .height = x->height,
-                                .width = x->width,
-                                .x = maps_of(run, step->x),
-                                .y = maps_of(run, step->y)};
-    pf_max_pool_run(&pool, &maps, 0, run->count * run->plan->values[step->y].height);
+    const PfPad padding = {.channels = x->channels,
+                           .stride = x->stride,
+                           .count = run->count,
+                           .height = x->height,
+                           .width = x->width,
+                           .pads = {node->pads[0], node->pads[1], node->pads[2], node->pads[3]},
+                           .value = node->value,
+                           .x = maps_of(run, step->x),
+                           .y = maps_of(run, step->y)};
+    pf_pad_run(&padding);
 }
 
 static void pool_averages(const Run *run, const PfEngineStep *step)
@@ -92,15 +115,40 @@ static void pool_averages(const Run *run, const PfEngineStep *step)
 static void compute_pixels(const Run *run, const PfEngineStep *step)
 {
     const PfEngineValue *y = &run->plan->values[step->y];
-    const PfPointwise pointwise = {.pixels = run->count * y->height * y->width,
-                                   .channels = y->stride,
-                                   .x = maps_of(run, step->x),
-                                   .scale = step->scale,
-                                   .shift = step->shift,
-                                   .sum = maps_of(run, step->sum),
-                                   .y = maps_of(run, step->y),
-                                   .activation = step->activation};
+    PfPointwise pointwise = {.pixels = run->count * y->height * y->width,
+                             .channels = y->stride,
+                             .x = maps_of(run, step->x),
+                             .scale = step->scale,
+                             .shift = step->shift,
+                             .sum = maps_of(run, step->sum),
+                             .y = maps_of(run, step->y),
+                             .activation = step->activation};
     pf_conv_kernels()->pointwise(&pointwise);
+}
+
+/* Each image is multiplied with channels of its own. */
+static void multiply_pixels(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *y = &run->plan->values[step->y];
+    const int64_t pixels = y->height * y->width;
+    const float *x = maps_of(run, step->x), *sum = maps_of(run, step->sum);
+    const float *factor = maps_of(run, step->factor);
+    for (int64_t i = 0; i < run->count; i++) {
+        const int64_t at = i * pixels * y->stride;
+        const PfPointwise pointwise = {.pixels = pixels,
+                                       .channels = y->stride,
+                                       .x = x + at,
+                                       .scale = factor + i * image_stride(run, step->factor),
+                                       .sum = sum ? sum + at : NULL,
+                                       .y = maps_of(run, step->y) + at,
+                                       .activation = step->activation};
+        pf_conv_kernels()->pointwise(&pointwise);
+    }
+}
+
+static void compute_each(const Run *run, const PfEngineStep *step)
+{
+    (step->factor < 0 ? compute_pixels : multiply_pixels)(run, step);
 }
 
 /* ---- loops ---- */
@@ -248,14 +296,23 @@ static void store(const Run *run, const PfEngineStep *step)
 /* ---- the whole ---- */
 
 static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
-    [PF_STEP_PIXELS] = normalise,         [PF_STEP_CONVOLUTION] = convolve,
-    [PF_STEP_MAX_POOL] = pool_maxima,     [PF_STEP_AVERAGE_POOL] = pool_averages,
-    [PF_STEP_POINTWISE] = compute_pixels, [PF_STEP_STORE] = store,
-    [PF_STEP_COPY] = run_loops,           [PF_STEP_ARITHMETIC] = run_loops,
-    [PF_STEP_REDUCE] = run_loops,         [PF_STEP_SOFTMAX] = run_loops,
-    [PF_STEP_PART] = compute_part,        [PF_STEP_PRODUCT] = run_loops,
-    [PF_STEP_FUNCTION] = apply,           [PF_STEP_LAYER_NORM] = norm_rows,
+    [PF_STEP_PIXELS] = normalise,
+    [PF_STEP_CONVOLUTION] = convolve,
+    [PF_STEP_MAX_POOL] = pool_windows,
+    [PF_STEP_AVERAGE_POOL] = pool_averages,
+    [PF_STEP_AVERAGE_WINDOWS] = pool_windows,
+    [PF_STEP_PAD] = pad,
+    [PF_STEP_POINTWISE] = compute_each,
+    [PF_STEP_PART] = compute_part,
+    [PF_STEP_LAYER_NORM] = norm_rows,
     [PF_STEP_ATTENTION] = attend,
+    [PF_STEP_STORE] = store,
+    [PF_STEP_COPY] = run_loops,
+    [PF_STEP_ARITHMETIC] = run_loops,
+    [PF_STEP_REDUCE] = run_loops,
+    [PF_STEP_SOFTMAX] = run_loops,
+    [PF_STEP_PRODUCT] = run_loops,
+    [PF_STEP_FUNCTION] = apply,
 };
 
 static void run_steps(const Run *run, int first, int end)

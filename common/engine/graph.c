@@ -7,6 +7,7 @@
 #include "common/engine/arrange.h"
 #include "common/engine/builder.h"
 #include "common/engine/layout.h"
+#include "common/engine/windows.h"
 
 /* ---- operations ---- */
 
@@ -17,36 +18,14 @@ static int make_input(Builder *builder, int node)
     return settle(builder, node, step->y);
 }
 
-static int make_convolution(Builder *builder, int node)
-{
-    if (builder->arch->nodes[node].groups > 1) return fail_node(builder, node, "groups");
-    if (builder->arch->nodes[node].op == PF_OP_LINEAR && builder->shapes[node].rank > 3)
-        return fail_node(builder, node, "linear layers on more than three axes");
-    PfEngineStep *step = add_maker(builder, PF_STEP_CONVOLUTION, node, input_of(builder, node));
-    return settle(builder, node, step->y);
-}
-
-static int make_pool(Builder *builder, int node, PfStepKind kind)
-{
-    PfEngineStep *step = add_maker(builder, kind, node, input_of(builder, node));
-    return settle(builder, node, step->y);
-}
-
-static int make_max_pool(Builder *builder, int node)
-{
-    const PfNode *pool = &builder->arch->nodes[node];
-    if (pool->dilation[0] > 1 || pool->dilation[1] > 1)
-        return fail_node(builder, node, "dilated pools");
-    return make_pool(builder, node, PF_STEP_MAX_POOL);
-}
-
 static int make_average_pool(Builder *builder, int node)
 {
     const PfEngineValue *x = &builder->plan->values[input_of(builder, node)];
     const int size = builder->arch->nodes[node].pool_size;
     if (x->height == size && x->width == size)
         return settle(builder, node, input_of(builder, node));
-    return make_pool(builder, node, PF_STEP_AVERAGE_POOL);
+    PfEngineStep *step = add_maker(builder, PF_STEP_AVERAGE_POOL, node, input_of(builder, node));
+    return settle(builder, node, step->y);
 }
 
 static int make_dropout(Builder *builder, int node)
@@ -165,14 +144,41 @@ static int make_attention(Builder *builder, int node)
     return settle(builder, node, step->y);
 }
 
+/* Whether one number of each channel, (c, 1, 1), is to be multiplied with all of its map. */
+static bool is_factor(const Builder *builder, int map, int factor)
+{
+    const PfEngineValue *x = &builder->plan->values[map], *by = &builder->plan->values[factor];
+    const int64_t pixels = x->height * x->width;
+    return pf_value_is_dense(builder->plan, map) && pf_value_is_regular(x) &&
+           pf_value_is_regular(by) && x->shape.rank == 3 && by->shape.rank == 3 &&
+           x->channels_first && by->channels_first && x->channels == by->channels &&
+           x->stride == by->stride && by->height * by->width == 1 && pixels > 1;
+}
+
+static int make_multiply(Builder *builder, int node)
+{
+    const int *inputs = builder->arch->nodes[node].inputs;
+    for (int k = 0; k < 2; k++) {
+        const int x = builder->values[inputs[k]], factor = builder->values[inputs[1 - k]];
+        if (!is_factor(builder, x, factor)) continue;
+        PfEngineStep *step = add_maker(builder, PF_STEP_POINTWISE, node, x);
+        step->factor = factor;
+        read_in(builder, factor, (int)(step - builder->plan->steps));
+        return settle(builder, node, step->y);
+    }
+    return pf_engine_make_arithmetic(builder, node);
+}
+
 static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_INPUT] = make_input,
-    [PF_OP_CONV] = make_convolution,
+    [PF_OP_CONV] = pf_engine_make_convolution,
     [PF_OP_BATCH_NORM] = make_batch_norm,
     [PF_OP_RELU] = make_activation,
-    [PF_OP_MAX_POOL] = make_max_pool,
+    [PF_OP_MAX_POOL] = pf_engine_make_max_pool,
+    [PF_OP_AVG_POOL] = pf_engine_make_average_windows,
+    [PF_OP_PAD] = pf_engine_make_pad,
     [PF_OP_ADAPTIVE_AVG_POOL] = make_average_pool,
-    [PF_OP_LINEAR] = make_convolution,
+    [PF_OP_LINEAR] = pf_engine_make_convolution,
     [PF_OP_ADD] = make_sum,
     [PF_OP_DROPOUT] = make_dropout,
     [PF_OP_FLATTEN] = pf_engine_make_reshape,
@@ -195,7 +201,7 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_PARAMETER] = pf_engine_make_parameter,
     [PF_OP_POSITIONS] = make_positions,
     [PF_OP_SUBTRACT] = pf_engine_make_arithmetic,
-    [PF_OP_MULTIPLY] = pf_engine_make_arithmetic,
+    [PF_OP_MULTIPLY] = make_multiply,
     [PF_OP_DIVIDE] = pf_engine_make_arithmetic,
     [PF_OP_POWER] = pf_engine_make_arithmetic,
     [PF_OP_MAXIMUM] = pf_engine_make_arithmetic,

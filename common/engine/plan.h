@@ -18,7 +18,9 @@ typedef enum PfStepKind {
     PF_STEP_PIXELS,      /* normalised pixels: y */
     PF_STEP_CONVOLUTION, /* and linear: of rows 1 x 1, else as large as its map */
     PF_STEP_MAX_POOL,
-    PF_STEP_AVERAGE_POOL,
+    PF_STEP_AVERAGE_POOL, /* to a size */
+    PF_STEP_AVERAGE_WINDOWS,
+    PF_STEP_PAD,
     PF_STEP_POINTWISE,  /* batch norms, sums and activations that nothing before could take in */
     PF_STEP_COPY,       /* x, otherwise arranged, becomes y or some part of it */
     PF_STEP_PART,       /* x, its norm and activation, becomes some channels of y */
@@ -76,9 +78,14 @@ typedef struct PfEngineStep {
     int x, sum, y; /* values; -1: none. Attention: x are its queries, sum its keys */
     int values;    /* attention: its values */
     PfActivation activation;
-    int node;      /* of the graph: convolution, linear, pool; -1 */
-    int norm;      /* batch norm of the graph that is folded in; -1: none */
-    int folded[2]; /* sums and products with a parameter for each channel, behind the norm */
+    int factor;  /* pointwise: the value, (c, 1, 1), whose channels those of x are multiplied with
+                    before anything else; -1: none */
+    int node;    /* of the graph: convolution, linear, pool; -1 */
+    int pads[4]; /* convolution, pools: above, left, below, right: the node's padding, and a pad's
+                    before it that was taken in */
+    bool count_padding; /* average windows: so do zeros around the map */
+    int norm;           /* batch norm of the graph that is folded in; -1: none */
+    int folded[2];      /* sums and products with a parameter for each channel, behind the norm */
     int folded_count;
     int tap; /* store */
     PfConvolution *convolution;

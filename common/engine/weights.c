@@ -166,7 +166,14 @@ static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const Pf
     set_pair(config.kernel, node->kernel);
     set_pair(config.stride, node->stride);
     set_pair(config.dilation, node->dilation);
-    set_pair(config.padding, node->padding);
+    for (int axis = 0; axis < 2; axis++) {
+        config.padding[axis] = step->pads[axis];
+        config.more_padding[axis] = step->pads[axis + 2] - step->pads[axis];
+    }
+    if (node->groups < 2) return config;
+    config.groups = node->groups;
+    config.group_inputs = node->in_channels / node->groups;
+    config.group_outputs = node->out_channels / node->groups;
     return config;
 }
 
@@ -194,22 +201,43 @@ static float *fill_up(const PfEngineValue *x, const PfEngineValue *y, int64_t pl
     return to;
 }
 
+/* Of groups weights are taken as they are: (channels of y, of a group of x, places). */
+static int pack_groups(const PfBackboneConfig *config, PfEngineStep *step,
+                       PfConvolutionConfig *convolution, PfError *err)
+{
+    const int64_t places = convolution->kernel[0] * convolution->kernel[1];
+    const int64_t row = convolution->group_inputs * places;
+    const int64_t strides[] = {row, places, convolution->kernel[1], 1};
+    float *weight = read_parameter(config, step->node, "weight",
+                                   convolution->groups * convolution->group_outputs * row, err);
+    convolution->weight = weight;
+    memcpy(convolution->strides, strides, sizeof strides);
+    int failed = !weight || pf_convolution_new(convolution, &step->convolution, err);
+    free(weight);
+    return failed ? -1 : 0;
+}
+
 static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngineStep *step,
                 const Affine *affine, PfError *err)
 {
     const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
     PfConvolutionConfig convolution = convolution_config(plan, step);
+    float *own = NULL, *bias = rounded(affine->shift, y->stride, err);
+    if (step->norm >= 0 || step->folded_count) convolution.scale = affine->scale;
+    convolution.bias = bias;
+    if (convolution.groups > 1) {
+        const int result = bias ? pack_groups(config, step, &convolution, err) : -1;
+        free(bias);
+        return result;
+    }
     const int64_t places = convolution.kernel[0] * convolution.kernel[1];
     const int64_t strides[] = {x->stride * places, places, convolution.kernel[1], 1};
     const PfTensorView *tensor =
         parameter(config, step->node, "weight", x->channels * y->channels * places, err);
-    float *own = NULL, *bias = rounded(affine->shift, y->stride, err);
     if (tensor && bias)
         convolution.weight =
             lies_ready(x, y, tensor) ? tensor->data : (own = fill_up(x, y, places, tensor, err));
     memcpy(convolution.strides, strides, sizeof strides);
-    if (step->norm >= 0 || step->folded_count) convolution.scale = affine->scale;
-    convolution.bias = bias;
     int failed = !convolution.weight || pf_convolution_new(&convolution, &step->convolution, err);
     free(own);
     free(bias);
