@@ -4,12 +4,14 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/base/size_text.h"
+#include "extract/plan/runtime_rows.h"
 
 #define MAX_LISTED 20
 
@@ -157,6 +159,7 @@ static void print_json(const char *title, const char *json, FILE *stream)
     cJSON *object = pf_json_read(json), *entry;
     cJSON_ArrayForEach(entry, object)
     {
+        if (!strcmp(entry->string, PF_RUNTIME_ROWS_KEY)) continue; /* has lines of its own */
         char *value = pf_json_text(entry);
         pf_print(stream, "%-11s %s: ", title, entry->string);
         if (cJSON_IsString(entry))
@@ -166,6 +169,13 @@ static void print_json(const char *title, const char *json, FILE *stream)
         free(value);
     }
     cJSON_Delete(object);
+}
+
+static void print_runtimes(const PfCache *cache, FILE *stream)
+{
+    cJSON *rows = pf_runtime_rows_of_cache(cache);
+    pf_runtime_rows_print(rows, stream);
+    cJSON_Delete(rows);
 }
 
 static void print_python(const PfCache *cache, FILE *stream)
@@ -194,6 +204,7 @@ int pf_cache_info_print(PfCache *cache, FILE *stream, PfError *err)
         return -1;
     print_json("identity", pf_cache_identity(cache), stream);
     print_json("provenance", pf_cache_provenance(cache), stream);
+    print_runtimes(cache, stream);
     print_python(cache, stream);
     return 0;
 }

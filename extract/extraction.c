@@ -108,7 +108,10 @@ static char *make_provenance(const PfExtraction *run, PfError *err)
                                .batch = session->batch,
                                .shard = run->options->dataset.shard,
                                .rules = run->rules,
-                               .previous = run->cache ? pf_cache_provenance(run->cache) : NULL};
+                               .previous = run->cache,
+                               .scan = run->scan,
+                               .known = run->known,
+                               .taps = run->wanted.taps};
     return pf_provenance_json(&provenance, err);
 }
 

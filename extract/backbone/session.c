@@ -9,6 +9,7 @@
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/thread/parallel.h"
+#include "extract/image/pixel_tap.h"
 
 static bool is_open_for(const PfBackboneSession *session, const char *const *taps, int tap_count)
 {
@@ -59,7 +60,7 @@ static void add_up_memory(PfBackboneSession *session)
 {
     session->memory = (PfEngineMemory){0};
     for (int d = 0; d < session->backbone_count; d++) {
-        PfEngineMemory memory = pf_backbone_memory(session->plugin, session->backbones[d]);
+        PfEngineMemory memory = pf_pixel_tap_memory(session->plugin, session->backbones[d]);
         session->memory.weights += memory.weights;
         session->memory.arenas += memory.arenas;
         session->memory.threads += memory.threads;

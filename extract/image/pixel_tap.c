@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/backbone/executor.h"
 #include "common/base/memory.h"
 
 struct PfBackbone {
@@ -191,4 +190,11 @@ int pf_pixel_tap_open(const PfBackboneConfig *config, const char *devices,
     };
     *plugin = &pixels;
     return open_on(config, devices, out, err);
+}
+
+PfEngineMemory pf_pixel_tap_memory(const PfBackbonePlugin *plugin, const PfBackbone *backbone)
+{
+    if (plugin->open != open_pixels) return pf_backbone_memory(plugin, backbone);
+    if (!backbone->network) return (PfEngineMemory){0};
+    return pf_backbone_memory(backbone->plugin, backbone->network);
 }

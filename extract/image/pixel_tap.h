@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "common/backbone/executor.h"
 #include "common/cache/pixels.h"
 #include "permafrost/backbone.h"
 
@@ -18,5 +19,8 @@ bool pf_pixel_tap_is_among(const char *const *taps, int tap_count);
  * devices: as in executor.h. */
 int pf_pixel_tap_open(const PfBackboneConfig *config, const char *devices,
                       const PfBackbonePlugin **plugin, PfBackbone **out, PfError *err);
+
+/* As pf_backbone_memory, also of the network beside an `input`. */
+PfEngineMemory pf_pixel_tap_memory(const PfBackbonePlugin *plugin, const PfBackbone *backbone);
 
 #endif

@@ -18,6 +18,7 @@
 #include "common/thread/parallel.h"
 #include "extract/merge/internal.h"
 #include "extract/plan/provenance.h"
+#include "extract/plan/runtime_rows.h"
 #include "extract/plan/work_plan.h"
 
 /* Says in the provenance that the file can be made again from others. */
@@ -87,6 +88,16 @@ static void add_inputs(cJSON *object, const Merge *run)
     }
 }
 
+static void add_runtime_rows(cJSON *object, const Merge *run)
+{
+    cJSON *rows = cJSON_AddObjectToObject(object, PF_RUNTIME_ROWS_KEY);
+    for (int i = 0; i < run->inputs.count; i++) {
+        cJSON *of_input = pf_runtime_rows_of_cache(run->inputs.items[i].cache);
+        pf_runtime_rows_add(rows, of_input);
+        cJSON_Delete(of_input);
+    }
+}
+
 /* Leaves what is said of all inputs: where the weights and the dataset are, for example. */
 static int keep_common(cJSON *object, const PfCache *cache, PfError *err)
 {
@@ -105,8 +116,10 @@ static int keep_common(cJSON *object, const PfCache *cache, PfError *err)
 /* What all inputs say, without what each says of itself. NULL on failure. */
 static cJSON *common_provenance(const Merge *run, PfError *err)
 {
-    static const char *const own[] = {"permafrost", "created",      "command",
-                                      "shard",      "dataset_rows", MERGED_KEY};
+    static const char *const own[] = {
+        "permafrost",   "created",           "command",  "shard",
+        "dataset_rows", PF_RUNTIME_ROWS_KEY, MERGED_KEY,
+    };
     cJSON *object = read_provenance(run->inputs.items[0].cache, err);
     for (int i = 1; i < run->inputs.count && object; i++)
         if (keep_common(object, run->inputs.items[i].cache, err)) {
@@ -136,6 +149,7 @@ static char *provenance_json(const Merge *run, PfError *err)
     settle_split_by(object, run);
     pf_provenance_add_origin(object, run->command);
     add_inputs(object, run);
+    add_runtime_rows(object, run);
     return pf_json_finish(object, "provenance", err);
 }
 

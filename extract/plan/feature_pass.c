@@ -132,6 +132,7 @@ static int begin_segment(const PfFeaturePass *of, PfError *err)
     PfCacheTap taps[PF_KNOWN_TAPS_MAX];
     int segment;
     if (!of->journal) return 0;
+    if (pf_journal_set_runtime(of->journal, of->session->runtime, err)) return -1;
     for (int i = 0; i < of->session->tap_count; i++)
         taps[i] = of->wanted->taps[pf_requested_taps_find(of->wanted, of->session->taps[i].name)];
     return pf_journal_begin(of->journal, taps, of->session->tap_count, of->plan->compression,

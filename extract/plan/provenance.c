@@ -9,6 +9,7 @@
 
 #include "common/base/json.h"
 #include "common/cache/split.h"
+#include "extract/plan/runtime_rows.h"
 
 #define WEIGHTS_STAMP_KEY "weights_stamp"
 
@@ -175,11 +176,24 @@ static void add_runtimes(cJSON *object, const char *runtime, const cJSON *previo
         cJSON_Delete(earlier);
 }
 
+static int add_runtime_rows(cJSON *object, const PfProvenance *provenance, PfError *err)
+{
+    cJSON *rows = pf_runtime_rows_of_scan(provenance->scan, provenance->known, provenance->previous,
+                                          provenance->taps, err);
+    if (!rows) return -1;
+    if (rows->child)
+        cJSON_AddItemToObject(object, PF_RUNTIME_ROWS_KEY, rows);
+    else
+        cJSON_Delete(rows);
+    return 0;
+}
+
 char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
 {
     const PfBackbonePlan *plan = provenance->plan;
     pf_json_begin();
-    cJSON *previous = provenance->previous ? pf_json_read(provenance->previous) : NULL;
+    const PfCache *cache = provenance->previous;
+    cJSON *previous = cache ? pf_json_read(pf_cache_provenance(cache)) : NULL;
     cJSON *object = cJSON_CreateObject();
     pf_provenance_add_origin(object, provenance->command);
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));
@@ -187,6 +201,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     add_rules(object, &provenance->rules);
     int failed = add_source(object, plan, previous, err);
     add_runtimes(object, provenance->runtime, previous);
+    failed |= add_runtime_rows(object, provenance, err);
     if (provenance->batch) cJSON_AddNumberToObject(object, "batch", provenance->batch);
     cJSON_Delete(previous);
     char *json = pf_json_finish(object, "provenance", err);

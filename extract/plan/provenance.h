@@ -6,6 +6,7 @@
 
 #include "extract/backbone/plan.h"
 #include "extract/dataset/dataset.h"
+#include "extract/plan/dataset_scan.h"
 
 /* By which rules rows were listed and split. A cache that does not name a rule was made when there
  * was only the oldest one. */
@@ -23,11 +24,14 @@ typedef struct PfProvenance {
     int batch;           /* images per forward pass */
     PfShard shard;
     PfListingRules rules;
-    const char *previous; /* JSON of the cache whose rows are used again, or NULL */
+    const PfCache *previous; /* the cache whose rows are used again, or NULL */
+    const PfDatasetScan *scan;
+    const PfRowIndex *known;
+    const PfCacheTap *taps; /* the scan's */
 } PfProvenance;
 
 /* As JSON, malloc'ed. Where rows were computed by several runtimes, "earlier_runtimes"
- * lists those before the last. */
+ * lists those before the last, and "runtime_rows" counts (runtime_rows.h). */
 char *pf_provenance_json(const PfProvenance *provenance, PfError *err);
 
 /* The rules of a cache with that provenance. */

@@ -388,6 +388,13 @@ const PfRowSource *pf_row_index_sources(const PfRowIndex *known, int *count)
     return known->sources;
 }
 
+const char *pf_row_index_runtime(const PfRowIndex *known, int source)
+{
+    const Part *part = &known->parts[source];
+    if (part->kind != SEGMENT_ROWS) return NULL;
+    return pf_journal_segment_runtime(known->journal, part->segment);
+}
+
 bool pf_row_index_in_journal(const PfRowIndex *known, const uint8_t digest[PF_DIGEST_SIZE])
 {
     uint32_t *slot = first_of_digest(known, digest);

@@ -54,6 +54,9 @@ PfRowPlace pf_row_index_place(const PfRowIndex *known, int tap,
                               const uint8_t digest[PF_DIGEST_SIZE], PfRowPlace before);
 /* Sources that places number; lent. The cache, where there is one, is the first. */
 const PfRowSource *pf_row_index_sources(const PfRowIndex *known, int *count);
+/* Who computed the rows of a source that is a part of the journal; NULL where that was not noted,
+ * and of the cache. Lent by the journal. */
+const char *pf_row_index_runtime(const PfRowIndex *known, int source);
 /* Whether the journal has a row of these bytes. */
 bool pf_row_index_in_journal(const PfRowIndex *known, const uint8_t digest[PF_DIGEST_SIZE]);
 

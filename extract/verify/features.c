@@ -1,5 +1,5 @@
 /* Every row of every tap: that it can be read, is finite, and that images with the same bytes have
- * the same features. */
+ * the same features, or as near as different runtimes compute them. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -12,6 +12,7 @@
 #include "common/base/printable.h"
 #include "common/cache/image_file.h"
 #include "extract/verify/internal.h"
+#include "extract/verify/tolerance.h"
 
 #define PATHS_SHOWN 3
 
@@ -32,6 +33,8 @@ typedef struct Verification {
     int64_t row_count;
     uint32_t *order; /* (N) rows by digest; NULL without digests */
     /* of the tap under way; a row belongs to the thread that has its block */
+    int tap_index;
+    PfTolerance tolerance;
     const PfCacheTap *tap;
     uint64_t *hashes; /* (N) of the stored bytes */
     uint8_t *states;  /* (N) RowState */
@@ -39,6 +42,7 @@ typedef struct Verification {
     BadBlock *bad; /* under the lock, as is its count */
     size_t bad_count, bad_capacity;
     int64_t bad_unlisted; /* there was no memory for them */
+    int64_t near_rows;    /* of all taps, that differ from another row of their image by rounding */
     _Atomic int64_t blocks;
     /* how far it is, which the caller's thread shows */
     pthread_t main_thread;
@@ -172,8 +176,18 @@ static bool same_digest(const Verification *check, uint32_t a, uint32_t b)
            !pf_digest_is_none(check->digests[a]);
 }
 
+/* Rows of other bits that may be of different runtimes. numbers: room for both. */
+static bool are_near(const Verification *check, uint32_t a, uint32_t b, float *numbers)
+{
+    int64_t count = pf_shape_count(&check->tap->shape);
+    if (check->tap->dtype == PF_DTYPE_U8) return false;
+    return !pf_cache_read_f32(check->cache, check->tap_index, a, 1, numbers, 1, NULL) &&
+           !pf_cache_read_f32(check->cache, check->tap_index, b, 1, numbers + count, 1, NULL) &&
+           pf_tolerance_agrees(check->tolerance, numbers, numbers + count, count);
+}
+
 /* Each row with the one before it among the rows of its image. */
-static void tell_unequal(Verification *check)
+static void tell_unequal(Verification *check, float *numbers)
 {
     char paths[2][500];
     pf_findings_begin(check->findings);
@@ -182,6 +196,10 @@ static void tell_unequal(Verification *check)
         if (check->states[row] == ROW_UNREAD || check->states[before] == ROW_UNREAD ||
             check->hashes[row] == check->hashes[before] || !same_digest(check, row, before))
             continue;
+        if (are_near(check, before, row, numbers)) {
+            check->near_rows++;
+            continue;
+        }
         paths_text(check, before, 1, paths[0], sizeof paths[0]);
         paths_text(check, row, 1, paths[1], sizeof paths[1]);
         pf_findings_add(check->findings,
@@ -195,6 +213,8 @@ static void tell_unequal(Verification *check)
 static int check_tap(Verification *check, int t, int threads, PfError *err)
 {
     check->tap = pf_cache_tap(check->cache, t);
+    check->tap_index = t;
+    check->tolerance = pf_tolerance_of(pf_cache_identity(check->cache), check->tap->dtype);
     memset(check->states, ROW_UNREAD, (size_t)check->row_count);
     pf_cache_visit(check->cache, t, threads, check_block, check);
     pf_progress_end(&check->progress);
@@ -203,8 +223,11 @@ static int check_tap(Verification *check, int t, int threads, PfError *err)
     if (check->interrupted && *check->interrupted)
         return pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted while verifying '%s'",
                        pf_cache_path(check->cache));
-    tell_unequal(check);
-    return 0;
+    float *numbers =
+        pf_calloc(2 * (size_t)pf_shape_count(&check->tap->shape), sizeof *numbers, err);
+    if (numbers) tell_unequal(check, numbers);
+    free(numbers);
+    return numbers ? 0 : -1;
 }
 
 /* ---- all of them ---- */
@@ -239,6 +262,7 @@ static int check_taps(Verification *check, int threads, PfVerifiedFeatures *veri
     for (int t = 0; t < tap_count; t++)
         if (check_tap(check, t, threads, err)) return -1;
     verified->blocks = atomic_load(&check->blocks);
+    verified->near_rows = check->near_rows;
     return 0;
 }
 

@@ -30,10 +30,12 @@ void pf_findings_end(PfFindings *findings);
 typedef struct PfVerifiedFeatures {
     int64_t blocks;     /* that were read */
     int64_t duplicates; /* rows of images that an earlier row has too */
+    int64_t near_rows;  /* of all taps: differ from the other row of their image by rounding */
 } PfVerifiedFeatures;
 
 /* That every row can be read, is finite, and that images with the same bytes have the same
- * features. digests (N) of the rows' images, and their paths (N): NULL where the file has none. */
+ * features: within tolerance.h's bounds, as different runtimes may have computed them. digests (N)
+ * of the rows' images, and their paths (N): NULL where the file has none. */
 int pf_verify_features(PfCache *cache, const uint8_t (*digests)[PF_DIGEST_SIZE],
                        const char *const *paths, int threads,
                        const volatile sig_atomic_t *interrupted, PfFindings *findings,

@@ -264,19 +264,31 @@ static const char *plural(int64_t count)
     return count == 1 ? "" : "s";
 }
 
+/* "; in 2 cases their features differ by rounding": of rows of all taps. */
+static const char *near_text(const PfVerifiedFeatures *features, char *text, size_t size)
+{
+    *text = '\0';
+    if (features->near_rows)
+        snprintf(text, size, "; in %lld case%s their features differ by rounding",
+                 (long long)features->near_rows, plural(features->near_rows));
+    return text;
+}
+
 static void tell_sound(const Verify *verify)
 {
     PfCache *cache = verify->cache;
     FILE *out = verify->findings.out;
     int64_t rows = pf_cache_row_count(cache), blocks = verify->features.blocks;
     int taps = pf_cache_tap_count(cache), targets = pf_cache_target_count(cache);
+    char near[96];
     pf_print(out, "%s is sound: %s, %lld row%s of %d tap%s in %lld chunk%s, %d target%s, ",
              pf_cache_path(cache), pf_cache_is_sealed(cache) ? "seal" : "no seal", (long long)rows,
              plural(rows), taps, plural(taps), (long long)blocks, plural(blocks), targets,
              plural(targets));
     if (verify->digests)
-        pf_print(out, "digests (%lld row%s of images seen before)",
-                 (long long)verify->features.duplicates, plural(verify->features.duplicates));
+        pf_print(out, "digests (%lld row%s of images seen before%s)",
+                 (long long)verify->features.duplicates, plural(verify->features.duplicates),
+                 near_text(&verify->features, near, sizeof near));
     else
         fputs("no digests", out);
     if (verify->dataset)

@@ -30,7 +30,9 @@ static int write_segment(PfJournal *journal, int tap_count, PfCompression compre
                          PfError *err)
 {
     int segment;
-    if (pf_journal_begin(journal, TAPS, tap_count, compression, 0, &segment, err)) return -1;
+    if (pf_journal_set_runtime(journal, tap_count == 1 ? "C engine, plain, 1 thread" : "", err) ||
+        pf_journal_begin(journal, TAPS, tap_count, compression, 0, &segment, err))
+        return -1;
     for (int row = 0; row < rows; row++)
         if (append_row(journal, row, err)) return -1;
     return pf_journal_end(journal, err);

@@ -82,9 +82,27 @@ static int add_segment(PfJournalIndex *index, const PfRecord *record, PfError *e
         free_segment(segment);
         return -1;
     }
+    segment->runtime = index->runtime;
+    index->runtime = NULL;
     index->segments[index->segment_count++] = segment;
     index->pending_segments++;
     return 0;
+}
+
+static bool is_printable(const unsigned char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (text[i] < ' ' || text[i] > '~') return false;
+    return true;
+}
+
+static int set_runtime(PfJournalIndex *index, const PfRecord *record, PfError *err)
+{
+    if (!record->size || record->size > PF_JOURNAL_RUNTIME_MAX ||
+        !is_printable(record->payload, record->size))
+        return fail_foreign(index, err);
+    index->runtime = pf_arena_text(&index->texts, (const char *)record->payload, record->size, err);
+    return index->runtime ? 0 : -1;
 }
 
 static PfJournalSegment *last_segment(const PfJournalIndex *index)
@@ -218,6 +236,7 @@ int pf_journal_index_add(void *context, const PfRecord *record, PfError *err)
     switch (record->type) {
     case PF_JOURNAL_IDENTITY: return set_identity(index, record, err);
     case PF_JOURNAL_CHECKPOINT: return checkpoint(index, record, err);
+    case PF_JOURNAL_RUNTIME: return set_runtime(index, record, err) ? -1 : 1;
     case PF_JOURNAL_SEGMENT: return add_segment(index, record, err) ? -1 : 1;
     case PF_JOURNAL_CHUNK:
     case PF_JOURNAL_TAIL: return add_chunk_record(index, record, err) ? -1 : 1;
@@ -228,6 +247,7 @@ int pf_journal_index_add(void *context, const PfRecord *record, PfError *err)
 void pf_journal_index_roll_back(PfJournalIndex *index)
 {
     index->pending_chunks.count = 0;
+    index->runtime = NULL;
     for (; index->pending_segments; index->pending_segments--)
         free_segment(index->segments[--index->segment_count]);
     PfJournalSegment *segment = last_segment(index);

@@ -17,6 +17,7 @@
  * The bytes of a journal's records: what the writing and the reading of one agree on.
  *
  *     IDENTITY                            once, at the beginning
+ *     RUNTIME                             before a segment: who computes its rows
  *     SEGMENT                             the taps of the rows that follow
  *     CHUNK and TAIL                      rows of a tap, encoded
  *     CHECKPOINT                          the images of the rows since the last one
@@ -32,6 +33,7 @@ typedef enum PfJournalRecordType {
     PF_JOURNAL_CHUNK,      /* PfJournalChunkHead, then chunk_rows rows as one encoded chunk */
     PF_JOURNAL_TAIL,       /* PfJournalChunkHead, then some rows alone, until their chunk comes */
     PF_JOURNAL_CHECKPOINT, /* images one after the other; rows and rejects as they came */
+    PF_JOURNAL_RUNTIME,    /* a text; older versions wrote none */
 } PfJournalRecordType;
 
 typedef struct PfJournalChunkHead {
@@ -105,6 +107,7 @@ typedef struct PfJournalSegment {
     PfTapLayout *layouts; /* (tap_count) */
     PfJournalTap *taps;   /* (tap_count) */
     PfJournalImages rows;
+    const char *runtime;      /* NULL: not noted */
     const PfRecordFile *file; /* lent, for the source; with what follows, its own */
     PfChunkCodec *codec;      /* NULL before the first read */
     unsigned char *payload;
@@ -119,6 +122,7 @@ typedef struct PfJournalIndex {
     int segment_count;    /* with one that waits for its checkpoint */
     int pending_segments; /* such ones */
     PfJournalImages rejects;
+    const char *runtime; /* of the segment that comes next, or NULL */
     PfArena texts;
     PfJournalChunks pending_chunks; /* of the last segment, since the last checkpoint */
 } PfJournalIndex;

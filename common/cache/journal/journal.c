@@ -21,6 +21,7 @@ struct PfJournal {
     PfRecordFile *file;
     char *path;
     PfJournalIndex index;
+    char *runtime; /* of segments that begin, or NULL */
     int64_t dropped_bytes;
     double sync_seconds, last_sync;
     int64_t sync_bytes, last_sync_size;
@@ -172,6 +173,7 @@ void pf_journal_close(PfJournal **pointer)
     pf_journal_index_clear(&journal->index);
     pf_record_file_close(&journal->file);
     free(journal->images.data);
+    free(journal->runtime);
     free(journal->path);
     free(journal);
     *pointer = NULL;
@@ -206,6 +208,11 @@ const PfCacheTap *pf_journal_segment_tap(const PfJournal *journal, int segment, 
     return &journal->index.segments[segment]->layouts[tap].tap;
 }
 
+const char *pf_journal_segment_runtime(const PfJournal *journal, int segment)
+{
+    return journal->index.segments[segment]->runtime;
+}
+
 int64_t pf_journal_row_count(const PfJournal *journal, int segment)
 {
     return journal->index.segments[segment]->rows.count;
@@ -235,9 +242,23 @@ PfRowSource pf_journal_source(PfJournal *journal, int segment)
 
 /* ---- beginning a segment ---- */
 
-static bool is_segment_of(const PfJournalSegment *segment, const PfTapLayout *layouts, int count)
+int pf_journal_set_runtime(PfJournal *journal, const char *runtime, PfError *err)
 {
-    if (segment->tap_count != count) return false;
+    free(journal->runtime);
+    journal->runtime = NULL;
+    if (!*runtime) return 0;
+    if (!(journal->runtime = pf_asprintf(err, "%.*s", PF_JOURNAL_RUNTIME_MAX, runtime))) return -1;
+    for (char *c = journal->runtime; *c; c++)
+        if (*c < ' ' || *c > '~') *c = '?';
+    return 0;
+}
+
+static bool is_segment_of(const PfJournalSegment *segment, const char *runtime,
+                          const PfTapLayout *layouts, int count)
+{
+    if (segment->tap_count != count || !segment->runtime != !runtime ||
+        (runtime && strcmp(segment->runtime, runtime)))
+        return false;
     for (int t = 0; t < count; t++)
         if (strcmp(segment->layouts[t].tap.name, layouts[t].tap.name) ||
             !pf_tap_layout_equal(&segment->layouts[t], &layouts[t]))
@@ -245,11 +266,24 @@ static bool is_segment_of(const PfJournalSegment *segment, const PfTapLayout *la
     return true;
 }
 
+static int write_runtime(PfJournal *journal, PfError *err)
+{
+    PfRecord record = {.type = PF_JOURNAL_RUNTIME};
+    if (!journal->runtime) return 0;
+    record.payload = (const unsigned char *)journal->runtime;
+    record.size = strlen(journal->runtime);
+    if (write_record(journal, PF_JOURNAL_RUNTIME, record.payload, record.size, NULL, 0,
+                     &record.position, err))
+        return -1;
+    return pf_journal_index_add(&journal->index, &record, err) < 0 ? -1 : 0;
+}
+
 static int write_segment(PfJournal *journal, const PfTapLayout *layouts, int count, PfError *err)
 {
     PfJournalBytes bytes = {0};
     PfRecord record = {.type = PF_JOURNAL_SEGMENT};
     int failed = pf_journal_records_put_segment(&bytes, layouts, count, err) ||
+                 write_runtime(journal, err) ||
                  write_record(journal, PF_JOURNAL_SEGMENT, bytes.data, bytes.size, NULL, 0,
                               &record.position, err);
     record.payload = bytes.data;
@@ -268,8 +302,9 @@ static int find_segment(PfJournal *journal, const PfCacheTap *taps, int count,
     int failed = !layouts;
     for (int t = 0; t < count && !failed; t++)
         failed = pf_tap_layout_plan(&taps[t], compression, level, &layouts[t], err);
-    bool goes_on = !failed && index->segment_count &&
-                   is_segment_of(index->segments[index->segment_count - 1], layouts, count);
+    bool goes_on =
+        !failed && index->segment_count &&
+        is_segment_of(index->segments[index->segment_count - 1], journal->runtime, layouts, count);
     if (!failed && !goes_on) failed = write_segment(journal, layouts, count, err);
     free(layouts);
     return failed ? -1 : 0;

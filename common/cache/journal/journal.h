@@ -55,6 +55,8 @@ int64_t pf_journal_dropped_bytes(const PfJournal *journal);
 int pf_journal_segment_count(const PfJournal *journal);
 int pf_journal_segment_tap_count(const PfJournal *journal, int segment);
 const PfCacheTap *pf_journal_segment_tap(const PfJournal *journal, int segment, int tap);
+/* Who computed its rows; NULL where that was not noted. Lent. */
+const char *pf_journal_segment_runtime(const PfJournal *journal, int segment);
 /* Rows that can be read: those that were synced. */
 int64_t pf_journal_row_count(const PfJournal *journal, int segment);
 const PfJournalImage *pf_journal_row(const PfJournal *journal, int segment, int64_t row);
@@ -65,7 +67,13 @@ PfRowSource pf_journal_source(PfJournal *journal, int segment);
 
 /* ---- adding to it ---- */
 
-/* Goes on with the last segment where its taps and their layout are these, else
+#define PF_JOURNAL_RUNTIME_MAX 1024
+
+/* Who computes the rows of segments that begin from now on: "C engine, avx2, 2 threads". Copied,
+ * and cut to PF_JOURNAL_RUNTIME_MAX characters, with ? for those that cannot be printed; "": not
+ * noted. */
+int pf_journal_set_runtime(PfJournal *journal, const char *runtime, PfError *err);
+/* Goes on with the last segment where its taps, their layout and its runtime are these, else
  * begins one. *segment: its index. A failure of one of the functions from here to end is
  * final: the others then return it again, and what was synced is what remains. */
 int pf_journal_begin(PfJournal *journal, const PfCacheTap *taps, int tap_count,

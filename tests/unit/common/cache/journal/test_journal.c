@@ -962,6 +962,84 @@ START_TEST(chunks_of_a_segment_that_was_left)
 }
 END_TEST
 
+/* ---- who computes ---- */
+
+static void append_by(PfJournal *journal, const char *runtime, int64_t first, int count)
+{
+    PfError err = {0};
+    ck_assert(!pf_journal_set_runtime(journal, runtime, &err));
+    begin(journal, TAPS, 1);
+    ck_assert(!append(journal, TAPS, 1, first, count, &err));
+    ck_assert(!pf_journal_end(journal, &err));
+}
+
+static void check_runtime(const PfJournal *journal, int segment, const char *runtime, int64_t rows)
+{
+    const char *found = pf_journal_segment_runtime(journal, segment);
+    ck_assert_msg(!found == !runtime && (!runtime || !strcmp(found, runtime)), "%d: %s", segment,
+                  found ? found : "none");
+    ck_assert_int_eq(pf_journal_row_count(journal, segment), rows);
+}
+
+/* As long as nobody else computes a segment goes on, also in the next process. */
+START_TEST(rows_of_other_runtimes_are_other_segments)
+{
+    PfJournal *journal = open_journal(1);
+    append_by(journal, "", 0, 3);
+    append_by(journal, "one, 2 threads", 3, 2);
+    append_by(journal, "one, 2 threads", 5, 2);
+    append_by(journal, "t\x1bw\xc3\xb6", 7, 1);
+    ck_assert(!pf_journal_set_runtime(journal, "three", NULL));
+    begin(journal, TAPS, 1); /* left before any row */
+    pf_journal_close(&journal);
+    for (int i = 0; i < 2; i++) {
+        journal = open_journal(1);
+        ck_assert_int_eq(pf_journal_segment_count(journal), 3);
+        check_runtime(journal, 0, NULL, 3);
+        check_runtime(journal, 1, "one, 2 threads", 4);
+        check_runtime(journal, 2, "t?w??", 1 + 2 * i);
+        append_by(journal, "t?w??", 8 + 2 * i, 2);
+        ck_assert_int_eq(pf_journal_segment_count(journal), 3);
+        pf_journal_close(&journal);
+    }
+    journal = open_journal(1);
+    append_by(journal, "", 12, 1);
+    ck_assert_int_eq(pf_journal_segment_count(journal), 4);
+    check_runtime(journal, 3, NULL, 1);
+    pf_journal_close(&journal);
+}
+END_TEST
+
+/* Texts that nothing of ours has written. */
+START_TEST(runtimes_that_make_no_sense)
+{
+    static char longest[PF_JOURNAL_RUNTIME_MAX + 1];
+    memset(longest, 'x', sizeof longest);
+    const struct {
+        const char *text;
+        size_t size;
+    } cases[] = {{"", 0}, {"a\nb", 3}, {"a\0b", 3}, {"\xc3\xa4", 2}, {longest, sizeof longest}};
+    const uint32_t version = PF_JOURNAL_VERSION;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        PfJournalConfig config = {.output = output, .identity = IDENTITY, .threads = 1};
+        PfError err = {0};
+        PfRecordFile *file;
+        PfJournal *journal;
+        const char *identity;
+        int64_t dropped;
+        ck_assert(!pf_record_file_open(path, skip, NULL, &file, &dropped, &err));
+        ck_assert(!pf_record_file_append(file, PF_JOURNAL_IDENTITY, &version, sizeof version,
+                                         IDENTITY, strlen(IDENTITY), NULL, &err));
+        ck_assert(!pf_record_file_append(file, PF_JOURNAL_RUNTIME, cases[i].text, cases[i].size,
+                                         NULL, 0, NULL, &err));
+        pf_record_file_close(&file);
+        ck_assert(pf_journal_open(&config, &journal, &identity, &err));
+        ck_assert_msg(strstr(err.message, "another version"), "%zu: %s", i, err.message);
+        unlink(path);
+    }
+}
+END_TEST
+
 /* ---- a full disk ---- */
 
 START_TEST(a_full_disk_keeps_what_was_synced)
@@ -1043,6 +1121,8 @@ int main(void)
     tcase_add_test(damage, records_that_make_no_sense);
     tcase_add_test(damage, few_bytes_are_not_gigabytes);
     tcase_add_test(damage, chunks_of_a_segment_that_was_left);
+    tcase_add_test(damage, rows_of_other_runtimes_are_other_segments);
+    tcase_add_test(damage, runtimes_that_make_no_sense);
     tcase_add_loop_test(damage, a_full_disk_keeps_what_was_synced, 0, 6);
     tcase_add_test(damage, no_room_for_a_journal_leaves_none);
     SRunner *runner = srunner_create(suite);
