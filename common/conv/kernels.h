@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/conv/activation.h"
+#include "common/conv/rows.h"
 
 /* m = from + v u (+ bias, and then a cut and rounding) */
 typedef struct PfProduct {
@@ -111,6 +112,10 @@ typedef struct PfConvKernels {
     void (*average_window)(const PfPoolWindow *window);
     void (*pointwise)(const PfPointwise *pointwise);
     void (*activate)(const PfActivate *activate);
+    void (*layer_norm)(const PfLayerNorm *norm);
+    void (*softmax)(const PfSoftmax *softmax);
+    /* y = x / sums, of each row: x is read to a multiple of 16, of y only count are written. */
+    void (*divide_rows)(const PfSoftmax *softmax);
 } PfConvKernels;
 
 extern const PfConvKernels pf_conv_kernels_plain;
@@ -126,7 +131,8 @@ const PfConvKernels *pf_conv_kernels(void);
         .name = NAME, .multiply = product_multiply, .winograd_weights = winograd_weights,          \
         .winograd_input_tile = winograd_input_tile, .winograd_output_tile = winograd_output_tile,  \
         .max_window = max_window, .average_window = average_window, .pointwise = pointwise,        \
-        .activate = activate, .lanewise = lanewise, .lanewise_deep = lanewise_deep                 \
+        .activate = activate, .layer_norm = layer_norm, .softmax = softmax,                        \
+        .divide_rows = divide_rows, .lanewise = lanewise, .lanewise_deep = lanewise_deep           \
     }
 
 #endif

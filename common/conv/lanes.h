@@ -284,6 +284,10 @@ LANES_TARGET static void pointwise(const PfPointwise *p)
     }
 }
 
+/* ---- row by row ---- */
+
+#include "common/conv/rows_lanes.h"
+
 /* ---- points ---- */
 
 #define A1 0.625f

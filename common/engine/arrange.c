@@ -41,7 +41,7 @@ int pf_engine_add_copy(Builder *builder, int node, int x, PfEngineValue target)
     PfEngineStep *step = add_maker_of(builder, PF_STEP_COPY, node, x, target);
     step->loops = loops;
     step->fill = target.stride != target.channels;
-    builder->open[step->y] = false;
+    builder->open[step->y] = false; /* but a concatenation's, see pf_engine_norm_parts */
     return step->y;
 }
 
@@ -205,8 +205,40 @@ int pf_engine_make_concat(Builder *builder, int node)
         step->y = y = y < 0 ? step->y : y;
         read_in(builder, y, (int)(step - builder->plan->steps));
     }
-    builder->open[y] = false;
     return settle(builder, node, y);
+}
+
+/* Whether the step puts whole pixels of maps side by side, as the kernels of norms take them. */
+static bool is_part(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
+    return step->kind == PF_STEP_COPY && pf_value_is_dense(plan, step->x) &&
+           pf_value_is_regular(x) && x->channels_first && x->shape.rank == 3 &&
+           x->channels == x->stride && x->height == y->height && x->width == y->width &&
+           step->loops.begins[0] % 16 == 0;
+}
+
+bool pf_engine_norm_parts(Builder *builder, int concat, int norm)
+{
+    PfEnginePlan *plan = builder->plan;
+    const int first = plan->values[concat].first;
+    bool all = builder->open[concat] && plan->values[concat].source == concat;
+    for (int s = first; s < plan->step_count && all; s++)
+        if (plan->steps[s].y == concat) all = is_part(plan, &plan->steps[s]);
+    for (int s = first; s < plan->step_count && all; s++) {
+        if (plan->steps[s].y != concat) continue;
+        plan->steps[s].kind = PF_STEP_PART;
+        plan->steps[s].norm = norm;
+    }
+    return all;
+}
+
+void pf_engine_activate_parts(Builder *builder, const PfEngineStep *first)
+{
+    PfEnginePlan *plan = builder->plan;
+    for (int s = 0; s < plan->step_count; s++)
+        if (plan->steps[s].kind == PF_STEP_PART && plan->steps[s].y == first->y)
+            plan->steps[s].activation = first->activation;
 }
 
 /* One row of numbers, which is there once for all images. */
@@ -230,6 +262,7 @@ typedef enum Need {
     NEED_PIXELS,  /* maps with channels first, or the image */
     NEED_MAPS,
     NEED_ROWS,
+    NEED_TOKENS,  /* rows at equal distances, wherever they begin */
     NEED_FEATURES /* rows; a vector may be a map read flat */
 } Need;
 
@@ -243,7 +276,7 @@ static const Need needs[PF_OP_COUNT] = {
     [PF_OP_LAYER_NORM_2D] = NEED_MAPS,
     [PF_OP_LINEAR] = NEED_FEATURES,
     [PF_OP_LAYER_NORM] = NEED_ROWS,
-    [PF_OP_ATTENTION] = NEED_ROWS,
+    [PF_OP_ATTENTION] = NEED_TOKENS,
     [PF_OP_RELU] = NEED_DENSE,
     [PF_OP_CLIP] = NEED_DENSE,
     [PF_OP_SIGMOID] = NEED_DENSE,
@@ -284,6 +317,7 @@ static bool meets(const PfEnginePlan *plan, int value, Need need)
         return dense && regular && of->channels_first;
     case NEED_MAPS: return dense && regular && of->channels_first;
     case NEED_ROWS: return dense && regular && !of->channels_first;
+    case NEED_TOKENS: return regular && !of->channels_first;
     case NEED_FEATURES:
         if (of->shape.rank == 1) return dense && (regular || of->channels_first);
         return dense && regular && !of->channels_first;

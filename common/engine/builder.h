@@ -83,8 +83,14 @@ static inline PfEngineStep *add_step(Builder *builder, PfStepKind kind, int node
 {
     const int index = builder->plan->step_count++;
     PfEngineStep *step = &builder->plan->steps[index];
-    *step = (PfEngineStep){
-        .kind = kind, .x = x, .sum = -1, .y = -1, .factor = -1, .node = node, .norm = -1};
+    *step = (PfEngineStep){.kind = kind,
+                           .x = x,
+                           .sum = -1,
+                           .y = -1,
+                           .values = -1,
+                           .factor = -1,
+                           .node = node,
+                           .norm = -1};
     if (x >= 0) read_in(builder, x, index);
     return step;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/integers.h"
+#include "common/conv/attention.h"
 #include "common/conv/average_pool.h"
 #include "common/conv/kernels.h"
 #include "common/conv/pad.h"
@@ -189,6 +190,59 @@ static void apply(const Run *run, const PfEngineStep *step)
     }
 }
 
+/* Pixel by pixel: those of x lie side by side, those of y do not. */
+static void compute_part(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
+    const PfConvKernels *kernels = pf_conv_kernels();
+    const int64_t begin = step->loops.begins[0];
+    PfPointwise pointwise = {.pixels = 1,
+                             .channels = x->channels,
+                             .x = maps_of(run, step->x),
+                             .scale = step->scale + begin,
+                             .shift = step->shift + begin,
+                             .y = maps_of(run, step->y) + begin,
+                             .activation = step->activation};
+    for (int64_t p = 0; p < run->count * y->height * y->width; p++) {
+        kernels->pointwise(&pointwise);
+        pointwise.x += x->stride;
+        pointwise.y += y->stride;
+    }
+}
+
+/* ---- rows ---- */
+
+static void norm_rows(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
+    const PfLayerNorm norm = {.rows = run->count * y->height * y->width,
+                              .channels = y->channels,
+                              .x = maps_of(run, step->x),
+                              .x_row = x->stride,
+                              .weight = step->scale,
+                              .bias = step->shift,
+                              .eps = run->plan->arch->nodes[step->node].eps,
+                              .y = maps_of(run, step->y),
+                              .y_row = y->stride};
+    pf_conv_kernels()->layer_norm(&norm);
+}
+
+static void attend(const Run *run, const PfEngineStep *step)
+{
+    PfAttention attention = pf_engine_attention(run->plan, step);
+    attention.q = maps_of(run, step->x);
+    attention.k = maps_of(run, step->sum);
+    attention.v = maps_of(run, step->values);
+    attention.y = maps_of(run, step->y);
+    for (int64_t i = 0; i < run->count; i++) {
+        pf_attention_run(&attention, run->arena + run->plan->maps_bytes);
+        attention.q += image_stride(run, step->x);
+        attention.k += image_stride(run, step->sum);
+        attention.v += image_stride(run, step->values);
+        attention.y += image_stride(run, step->y);
+    }
+}
+
 /* ---- outputs ---- */
 
 static void write_numbers(PfDtype dtype, void *outputs, int64_t at, const float *from,
@@ -256,6 +310,9 @@ static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
     [PF_STEP_SOFTMAX] = run_loops,
     [PF_STEP_PRODUCT] = run_loops,
     [PF_STEP_FUNCTION] = apply,
+    [PF_STEP_PART] = compute_part,
+    [PF_STEP_LAYER_NORM] = norm_rows,
+    [PF_STEP_ATTENTION] = attend,
 };
 
 static void run_steps(const Run *run, int first, int end)

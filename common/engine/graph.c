@@ -50,6 +50,7 @@ static int make_batch_norm(Builder *builder, int node)
         before->norm = node;
         return settle(builder, node, x);
     }
+    if (pf_engine_norm_parts(builder, x, node)) return settle(builder, node, x);
     PfEngineStep *step = add_maker(builder, PF_STEP_POINTWISE, node, x);
     step->norm = node;
     return settle(builder, node, step->y);
@@ -73,11 +74,13 @@ static int make_activation(Builder *builder, int node)
     const PfNode *of = &builder->arch->nodes[node];
     int y = input_of(builder, node);
     PfEngineStep *step = producer(builder, y);
-    if (!builder->open[y] || !can_take_in(step)) {
+    const bool is_part = step->kind == PF_STEP_PART && step->activation.kind == PF_ACTIVATION_NONE;
+    if (!builder->open[y] || !(can_take_in(step) || is_part)) {
         step = add_maker(builder, PF_STEP_POINTWISE, node, y);
         y = step->y;
     }
     step->activation = (PfActivation){activations[of->op], of->low, of->high};
+    if (step->kind == PF_STEP_PART) pf_engine_activate_parts(builder, step);
     return settle(builder, node, y);
 }
 
@@ -108,29 +111,25 @@ static int make_sum(Builder *builder, int node)
     return settle(builder, node, later);
 }
 
-/* Whether one number of each channel, (c, 1, 1), is to be multiplied with all of its map. */
-static bool is_factor(const Builder *builder, int map, int factor)
+/* Of rows, or of a map's pixels, which are rows in memory. */
+static int make_layer_norm(Builder *builder, int node)
 {
-    const PfEngineValue *x = &builder->plan->values[map], *by = &builder->plan->values[factor];
-    const int64_t pixels = x->height * x->width;
-    return pf_value_is_dense(builder->plan, map) && pf_value_is_regular(x) &&
-           pf_value_is_regular(by) && x->shape.rank == 3 && by->shape.rank == 3 &&
-           x->channels_first && by->channels_first && x->channels == by->channels &&
-           x->stride == by->stride && by->height * by->width == 1 && pixels > 1;
+    PfEngineStep *step = add_maker(builder, PF_STEP_LAYER_NORM, node, input_of(builder, node));
+    return settle(builder, node, step->y);
 }
 
-static int make_multiply(Builder *builder, int node)
+static int make_attention(Builder *builder, int node)
 {
     const int *inputs = builder->arch->nodes[node].inputs;
-    for (int k = 0; k < 2; k++) {
-        const int x = builder->values[inputs[k]], factor = builder->values[inputs[1 - k]];
-        if (!is_factor(builder, x, factor)) continue;
-        PfEngineStep *step = add_maker(builder, PF_STEP_POINTWISE, node, x);
-        step->factor = factor;
-        read_in(builder, factor, (int)(step - builder->plan->steps));
-        return settle(builder, node, step->y);
-    }
-    return pf_engine_make_arithmetic(builder, node);
+    const int x = builder->values[inputs[0]];
+    PfEngineStep *step =
+        add_maker_of(builder, PF_STEP_ATTENTION, node, x, laid_out(&builder->shapes[node], false));
+    const int index = (int)(step - builder->plan->steps);
+    step->sum = builder->values[inputs[1]];
+    step->values = builder->values[inputs[2]];
+    read_in(builder, step->sum, index);
+    read_in(builder, step->values, index);
+    return settle(builder, node, step->y);
 }
 
 static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
@@ -149,6 +148,9 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_RESHAPE] = pf_engine_make_reshape,
     [PF_OP_PERMUTE] = pf_engine_make_permute,
     [PF_OP_SLICE] = pf_engine_make_slice,
+    [PF_OP_LAYER_NORM] = make_layer_norm,
+    [PF_OP_LAYER_NORM_2D] = make_layer_norm,
+    [PF_OP_ATTENTION] = make_attention,
     [PF_OP_CLIP] = make_activation,
     [PF_OP_SIGMOID] = make_activation,
     [PF_OP_HARD_SIGMOID] = make_activation,
@@ -161,7 +163,7 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_CONCAT] = pf_engine_make_concat,
     [PF_OP_PARAMETER] = pf_engine_make_parameter,
     [PF_OP_SUBTRACT] = pf_engine_make_arithmetic,
-    [PF_OP_MULTIPLY] = make_multiply,
+    [PF_OP_MULTIPLY] = pf_engine_make_arithmetic,
     [PF_OP_DIVIDE] = pf_engine_make_arithmetic,
     [PF_OP_POWER] = pf_engine_make_arithmetic,
     [PF_OP_MAXIMUM] = pf_engine_make_arithmetic,

@@ -279,7 +279,7 @@ void pf_loops_multiply_matrices(const PfEngineLoops *loops, const PfLoopMaps *ma
 
 /* ---- scratch ---- */
 
-size_t pf_loops_scratch(const PfEnginePlan *plan, const PfEngineStep *step)
+size_t pf_engine_loops_scratch(const PfEnginePlan *plan, const PfEngineStep *step)
 {
     if (step->kind == PF_STEP_REDUCE)
         return pf_engine_value_bytes(&plan->values[step->y]) / sizeof(float) * sizeof(double);

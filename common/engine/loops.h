@@ -9,7 +9,7 @@
 typedef struct PfLoopMaps {
     const float *x, *sum; /* sum: NULL where there is none */
     float *y;
-    void *scratch; /* pf_loops_scratch bytes, 64-byte aligned */
+    void *scratch; /* pf_engine_loops_scratch bytes, 64-byte aligned */
 } PfLoopMaps;
 
 /* step->loops tells which numbers; of kinds copy to product. */
@@ -25,8 +25,5 @@ void pf_loops_reduce(const PfEngineLoops *loops, PfOp op, const PfEngineValue *y
 
 /* y becomes op of each of so many numbers. value: the node's. */
 void pf_loops_apply(PfOp op, float value, const float *x, float *y, int64_t count);
-
-/* Bytes of scratch that a step needs. */
-size_t pf_loops_scratch(const PfEnginePlan *plan, const PfEngineStep *step);
 
 #endif

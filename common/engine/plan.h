@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/conv/attention.h"
 #include "common/conv/convolution.h"
 #include "permafrost/backbone.h"
 
@@ -15,19 +16,22 @@ enum { PF_ENGINE_GROUP = 16 };
 
 typedef enum PfStepKind {
     PF_STEP_PIXELS,      /* normalised pixels: y */
-    PF_STEP_CONVOLUTION, /* and linear: a convolution as large as its map */
+    PF_STEP_CONVOLUTION, /* and linear: of rows 1 x 1, else as large as its map */
     PF_STEP_MAX_POOL,
     PF_STEP_AVERAGE_POOL, /* to a size */
     PF_STEP_AVERAGE_WINDOWS,
     PF_STEP_PAD,
     PF_STEP_POINTWISE,  /* batch norms, sums and activations that nothing before could take in */
     PF_STEP_COPY,       /* x, otherwise arranged, becomes y or some part of it */
+    PF_STEP_PART,       /* x, its norm and activation, becomes some channels of y */
     PF_STEP_ARITHMETIC, /* x and sum, broadcast: added, multiplied, ... as the node says */
     PF_STEP_FUNCTION,   /* of each number of x, as the node says */
     PF_STEP_REDUCE,     /* means, sums, maxima over axes of x */
     PF_STEP_SOFTMAX,
-    PF_STEP_PRODUCT, /* of the matrices x and sum */
-    PF_STEP_STORE    /* x becomes a tap's output */
+    PF_STEP_PRODUCT,    /* of the matrices x and sum */
+    PF_STEP_LAYER_NORM, /* of each row of channels */
+    PF_STEP_ATTENTION,
+    PF_STEP_STORE /* x becomes a tap's output */
 } PfStepKind;
 
 /* What one step makes and others read. In memory it is rows of channels, whatever its axes: a map
@@ -70,7 +74,8 @@ typedef struct PfEngineLoops {
 
 typedef struct PfEngineStep {
     PfStepKind kind;
-    int x, sum, y; /* values; -1: none */
+    int x, sum, y; /* values; -1: none. Attention: x are its queries, sum its keys */
+    int values;    /* attention: its values */
     PfActivation activation;
     int factor;  /* pointwise: the value, (c, 1, 1), whose channels those of x are multiplied with
                     before anything else; -1: none */
@@ -79,12 +84,15 @@ typedef struct PfEngineStep {
                     before it that was taken in */
     bool count_padding; /* average windows: so do zeros around the map */
     int norm;           /* batch norm of the graph that is folded in; -1: none */
-    int tap;            /* store */
+    int folded[2];      /* sums and products with a parameter for each channel, behind the norm */
+    int folded_count;
+    int tap; /* store */
     PfConvolution *convolution;
-    float *scale, *shift; /* pointwise with a norm: (stride of x) each */
+    float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each */
     bool fill; /* y becomes zeros before: its channels that are filled up are not written */
-    /* Of copy and arithmetic, over all numbers of y; of reduce, of x; of softmax, with its axis
-     * last; of product, over matrices, then rows of x, columns of x, columns of sum. */
+    /* Of part, the channel where it begins; of copy and arithmetic, over all numbers of y; of
+     * reduce, of x; of softmax, with its axis last; of product, over matrices, then rows of x,
+     * columns of x, columns of sum. */
     PfEngineLoops loops;
 } PfEngineStep;
 
@@ -118,17 +126,24 @@ size_t pf_engine_value_bytes(const PfEngineValue *value);
 /* The value in whose memory it lies. */
 int pf_engine_home(const PfEnginePlan *plan, int value);
 
+/* What an attention's step computes of one image, without its places. */
+PfAttention pf_engine_attention(const PfEnginePlan *plan, const PfEngineStep *step);
+
 /* ---- its parts, in this order ---- */
 
 /* Steps, values and taps from the graph. A batch norm goes into the convolution before it, a sum
  * into the later of the two steps that it adds, an activation into the step before it: where what
- * is between is no tap and nothing else reads it. Dropout, flatten and pools to the size that is
+ * is between is no tap and nothing else reads it; so do sums and products with a parameter for each
+ * channel. Dropout, flatten and pools to the size that is
  * there make no step. */
 int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err);
 
 /* Where values lie, a view in its source: no two that live at the same time overlap, but a sum
  * takes the place of what it adds to where that is read last. */
 int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err);
+
+/* Bytes of scratch that the loops of a step need. */
+size_t pf_engine_loops_scratch(const PfEnginePlan *plan, const PfEngineStep *step);
 
 /* Weights, with norms folded in, packed. */
 int pf_engine_plan_weights(PfEnginePlan *plan, const PfBackboneConfig *config, int threads,

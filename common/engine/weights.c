@@ -91,7 +91,29 @@ static int add_bias(const PfBackboneConfig *config, int node, int64_t channels, 
     return bias ? 0 : -1;
 }
 
-/* What follows the step's products: its bias, and the norm folded in. */
+/* A sum or product with a parameter of one number, or of one for each channel. */
+static int fold_parameter(const PfBackboneConfig *config, int node, int64_t channels,
+                          Affine *affine, PfError *err)
+{
+    const PfNode *of = &config->arch->nodes[node];
+    const bool is_first = config->arch->nodes[of->inputs[0]].op == PF_OP_PARAMETER;
+    const int input = of->inputs[is_first ? 0 : 1];
+    const int64_t count = pf_shape_count(&config->arch->nodes[input].shape);
+    float *numbers = read_parameter(config, input, "", count, err);
+    for (int64_t c = 0; c < channels && numbers; c++) {
+        const double number = (double)numbers[count == 1 ? 0 : c];
+        if (of->op == PF_OP_ADD) affine->shift[c] += number;
+        if (of->op == PF_OP_SUBTRACT) affine->shift[c] -= number;
+        if (of->op == PF_OP_MULTIPLY) affine->shift[c] *= number;
+        if (of->op == PF_OP_MULTIPLY) affine->scale[c] *= number;
+        if (of->op == PF_OP_DIVIDE) affine->shift[c] /= number;
+        if (of->op == PF_OP_DIVIDE) affine->scale[c] /= number;
+    }
+    free(numbers);
+    return numbers ? 0 : -1;
+}
+
+/* What follows the step's products: its bias, the norm and what else is folded in. */
 static int make_affine(const PfEnginePlan *plan, const PfBackboneConfig *config,
                        const PfEngineStep *step, Affine *affine, PfError *err)
 {
@@ -102,7 +124,10 @@ static int make_affine(const PfEnginePlan *plan, const PfBackboneConfig *config,
     if (!affine->scale || !affine->shift) return -1;
     for (int64_t c = 0; c < y->channels; c++) affine->scale[c] = 1;
     if (has_bias && add_bias(config, step->node, y->channels, affine, err)) return -1;
-    return step->norm >= 0 ? fold_norm(config, step->norm, y->channels, affine, err) : 0;
+    if (step->norm >= 0 && fold_norm(config, step->norm, y->channels, affine, err)) return -1;
+    for (int i = 0; i < step->folded_count; i++)
+        if (fold_parameter(config, step->folded[i], y->channels, affine, err)) return -1;
+    return 0;
 }
 
 static float *rounded(const double *values, int64_t count, PfError *err)
@@ -120,7 +145,7 @@ static void set_pair(int64_t pair[2], const int values[2])
     pair[1] = values[1];
 }
 
-/* A linear layer takes its map as one window. */
+/* A linear layer takes rows one by one, and the map that a vector is as one window. */
 static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const PfEngineStep *step)
 {
     const PfNode *node = &plan->arch->nodes[step->node];
@@ -132,7 +157,11 @@ static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const Pf
                                   .dilation = {1, 1},
                                   .map = {x->height, x->width},
                                   .activation = step->activation};
-    if (node->op == PF_OP_LINEAR) return config;
+    if (node->op == PF_OP_LINEAR) {
+        const bool has_rows = plan->values[step->y].shape.rank > 1;
+        if (has_rows) config.kernel[0] = config.kernel[1] = 1;
+        return config;
+    }
     set_pair(config.kernel, node->kernel);
     set_pair(config.stride, node->stride);
     set_pair(config.dilation, node->dilation);
@@ -193,7 +222,7 @@ static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngi
     const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
     PfConvolutionConfig convolution = convolution_config(plan, step);
     float *own = NULL, *bias = rounded(affine->shift, y->stride, err);
-    if (step->norm >= 0) convolution.scale = affine->scale;
+    if (step->norm >= 0 || step->folded_count) convolution.scale = affine->scale;
     convolution.bias = bias;
     if (convolution.groups > 1) {
         const int result = bias ? pack_groups(config, step, &convolution, err) : -1;
@@ -214,6 +243,27 @@ static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngi
     return failed ? -1 : 0;
 }
 
+/* ---- norms of rows ---- */
+
+/* (count), then zeros up to `filled`. */
+static float *read_filled(const PfBackboneConfig *config, int node, const char *which,
+                          int64_t count, int64_t filled, PfError *err)
+{
+    const PfTensorView *tensor = parameter(config, node, which, count, err);
+    float *values = tensor ? pf_calloc((size_t)filled, sizeof *values, err) : NULL;
+    if (values) pf_f32_from_dtype_array(values, tensor->data, tensor->dtype, (size_t)count);
+    return values;
+}
+
+static int read_layer_norm(const PfEnginePlan *plan, const PfBackboneConfig *config,
+                           PfEngineStep *step, PfError *err)
+{
+    const PfEngineValue *y = &plan->values[step->y];
+    step->scale = read_filled(config, step->node, "weight", y->channels, y->stride, err);
+    step->shift = read_filled(config, step->node, "bias", y->channels, y->stride, err);
+    return step->scale && step->shift ? 0 : -1;
+}
+
 /* ---- all steps ---- */
 
 static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngineStep *step,
@@ -221,6 +271,7 @@ static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, 
 {
     Affine affine = {0};
     const bool is_convolution = step->kind == PF_STEP_CONVOLUTION;
+    if (step->kind == PF_STEP_LAYER_NORM) return read_layer_norm(plan, config, step, err);
     if (!is_convolution && step->norm < 0) return 0;
     int failed = make_affine(plan, config, step, &affine, err);
     if (!failed && is_convolution) {

@@ -12,7 +12,7 @@
 #include "common/engine/execute.h"
 #include "tests/unit/random_between.h"
 
-enum { SIDE = 8, IMAGES = 3, MOST = 48, GRAPHS = 400, LARGEST = 6000 };
+enum { SIDE = 8, IMAGES = 3, MOST = 64, GRAPHS = 60, LARGEST = 6000 };
 
 /* ---- a network ---- */
 
@@ -26,6 +26,7 @@ typedef struct Graph {
     int tensor_count;
     PfShape shapes[MOST];
     double *values[MOST]; /* of one image, in the order of their shapes */
+    double scales[MOST];  /* of rounding errors */
     uint8_t pixels[IMAGES][3 * SIDE * SIDE];
 } Graph;
 
@@ -277,6 +278,17 @@ static double largest_of(const Graph *graph, int index)
     return largest;
 }
 
+/* What a node's rounding errors are in proportion to: where nearly nothing is left of larger
+ * inputs, their errors are. */
+static double error_scale(const Graph *graph, int index)
+{
+    const PfNode *node = &graph->arch.nodes[index];
+    double scale = largest_of(graph, index);
+    if (node->op == PF_OP_DIVIDE || node->op == PF_OP_SOFTMAX) return scale;
+    for (int k = 0; k < node->input_count; k++) scale = fmax(scale, graph->scales[node->inputs[k]]);
+    return scale;
+}
+
 /* ---- growing ---- */
 
 static void open_graph(Graph *graph, uint64_t seed)
@@ -284,8 +296,9 @@ static void open_graph(Graph *graph, uint64_t seed)
     *graph = (Graph){.random = pf_random_seeded(seed, 0)};
     graph->builder = (PfArchBuilder){.arch = &graph->arch, .err = &graph->err};
     snprintf(graph->arch.name, sizeof graph->arch.name, "random");
-    for (int i = 0; i < IMAGES * 3 * SIDE * SIDE; i++)
-        graph->pixels[0][i] = (uint8_t)between(&graph->random, 0, 255);
+    for (int i = 0; i < IMAGES; i++)
+        for (int k = 0; k < 3 * SIDE * SIDE; k++)
+            graph->pixels[i][k] = (uint8_t)between(&graph->random, 0, 255);
 }
 
 static void close_graph(Graph *graph)
@@ -326,6 +339,7 @@ static int finish(Graph *graph)
         if (pf_node_has_parameter(node, p)) draw_tensor(graph, node, p);
     graph->values[index] = calloc((size_t)pf_shape_count(&graph->shapes[index]), sizeof(double));
     compute_node(graph, index, 0);
+    graph->scales[index] = error_scale(graph, index);
     return index;
 }
 
@@ -531,6 +545,53 @@ static int add_root(Graph *graph, int x)
     return add(graph, op, x, op == PF_OP_POWER ? add_parameter(graph, x) : -1);
 }
 
+/* Maps of 16 channels each, then a norm and a ReLU of them all, as DenseNet has them. */
+static int add_dense_layer(Graph *graph, int x)
+{
+    int parts[3];
+    for (int k = 0; k < 3; k++) {
+        PfNode *node = begin(graph, PF_OP_CONV, k ? parts[k - 1] : x);
+        pf_arch_set_window(node, 3, 1, 1);
+        node->in_channels = (int)graph->shapes[node->inputs[0]].dims[0];
+        node->out_channels = draw(graph, 0, 7) ? 16 * (k + 1) : 8;
+        node->groups = 1;
+        parts[k] = finish(graph);
+    }
+    PfNode *node = begin(graph, PF_OP_CONCAT, parts[0]);
+    for (int k = 1; k < 3; k++) node->inputs[node->input_count++] = parts[k];
+    x = add_norm(graph, finish(graph));
+    if (draw(graph, 0, 3)) x = add(graph, PF_OP_RELU, x, -1);
+    return add_conv(graph, x);
+}
+
+/* Something with one number, or one for each channel, on either side. */
+static int add_channel_parameter(Graph *graph, int x)
+{
+    static const PfOp ops[] = {PF_OP_ADD, PF_OP_MULTIPLY, PF_OP_SUBTRACT, PF_OP_DIVIDE};
+    const PfShape shape = graph->shapes[x];
+    const bool is_map = graph->arch.nodes[x].op == PF_OP_CONV;
+    if (is_map && draw(graph, 0, 1)) x = add_norm(graph, x);
+    for (int k = (int)draw(graph, 1, 3); k > 0; k--) {
+        PfNode *node = begin(graph, PF_OP_PARAMETER, 0);
+        node->shape = (PfShape){1, {draw(graph, 0, 3) ? shape.dims[shape.rank - 1] : 1}};
+        if (is_map) node->shape = (PfShape){3, {draw(graph, 0, 3) ? shape.dims[0] : 1, 1, 1}};
+        const int parameter = finish(graph);
+        const bool turned = draw(graph, 0, 1);
+        x = add(graph, ops[draw(graph, 0, 3)], turned ? parameter : x, turned ? x : parameter);
+    }
+    return draw(graph, 0, 1) ? add(graph, PF_OP_RELU, x, -1) : x;
+}
+
+/* x, divided by its largest absolute value. */
+static int add_scaled(Graph *graph, int x)
+{
+    const int absolute = add(graph, PF_OP_ABS, x, -1);
+    PfNode *node = begin(graph, PF_OP_REDUCE_MAX, absolute);
+    for (int i = 0; i < graph->shapes[x].rank; i++) node->axes[node->axis_count++] = i;
+    const int largest = finish(graph);
+    return add(graph, PF_OP_DIVIDE, x, largest);
+}
+
 static bool can_multiply(const PfShape *shape)
 {
     const int64_t rows = shape->rank < 2 ? 0 : shape->dims[shape->rank - 2];
@@ -545,11 +606,12 @@ static int grow(Graph *graph, int x)
     const double largest = largest_of(graph, x);
     const bool is_map = shape->rank == 3;
     const bool is_small = pf_shape_count(shape) * 2 < LARGEST;
-    if (largest > 50) return add(graph, PF_OP_DIVIDE, x, add(graph, PF_OP_REDUCE_MAX, x, -1));
-    switch (draw(graph, 0, 17)) {
+    if (largest < 1e-3 * graph->scales[x]) return 0;
+    if (largest > 50) return add_scaled(graph, x);
+    switch (draw(graph, 0, 20)) {
     case 0: return is_map && shape->dims[0] < 100 ? add_conv(graph, x) : x;
     case 1: return is_map ? add_norm(graph, x) : x;
-    case 2: return shape->rank == 1 ? add_linear(graph, x) : x;
+    case 2: return shape->rank && shape->rank < 4 ? add_linear(graph, x) : x;
     case 3: return add(graph, PF_OP_FLATTEN, x, -1);
     case 4: return add_reshape(graph, x);
     case 5: return is_map ? add_tokens(graph, x) : x;
@@ -564,6 +626,12 @@ static int grow(Graph *graph, int x)
     case 14: return can_multiply(shape) ? add_product(graph, x) : x;
     case 15: return add_root(graph, x);
     case 16: return is_map ? add(graph, PF_OP_RELU, add_conv(graph, x), -1) : x;
+    case 17: return is_map && shape->dims[0] < 100 ? add_dense_layer(graph, x) : x;
+    case 18: return is_map ? add_channel_parameter(graph, add_conv(graph, x)) : x;
+    case 19:
+        return shape->rank && shape->dims[shape->rank - 1] < 400 && shape->rank < 4
+                   ? add_channel_parameter(graph, add_linear(graph, x))
+                   : x;
     default: return add_function(graph, x, largest);
     }
 }
@@ -571,10 +639,11 @@ static int grow(Graph *graph, int x)
 static void grow_graph(Graph *graph)
 {
     int x = (begin(graph, PF_OP_INPUT, 0), node_of(graph, 0)->input_count = 0, finish(graph));
-    const int nodes = (int)draw(graph, 4, MOST / 2);
+    const int nodes = (int)draw(graph, 4, MOST - 36);
     if (draw(graph, 0, 3)) x = add_conv(graph, x);
     while (graph->arch.node_count < nodes) {
-        if (draw(graph, 0, 9) == 0) x = (int)draw(graph, 0, graph->arch.node_count - 1);
+        const int other = (int)draw(graph, 0, graph->arch.node_count - 1);
+        if (draw(graph, 0, 9) == 0 && node_of(graph, other)->op != PF_OP_PARAMETER) x = other;
         x = grow(graph, x);
     }
     ck_assert_int_eq(graph->builder.failed, 0);
@@ -615,7 +684,7 @@ static void execute(const Graph *graph, const PfEnginePlan *plan, const int *nod
 static void check_tap(const Graph *graph, int node, const float *found, int image)
 {
     const int64_t count = pf_shape_count(&graph->shapes[node]);
-    const double largest = largest_of(graph, node);
+    const double largest = fmax(graph->scales[node], largest_of(graph, node));
     for (int64_t i = 0; i < count; i++) {
         const double expected = graph->values[node][i], got = (double)found[image * count + i];
         if (!(fabs(got - expected) <= 1e-4 * largest))
@@ -651,7 +720,7 @@ static void run_taps(Graph *graph, const int *nodes, int tap_count)
         ck_assert_msg(!memcmp(together.taps[t], alone.taps[t], (size_t)(IMAGES * count) * 4),
                       "'%s' has other bits alone", taps[t]);
     }
-    for (int image = IMAGES - 1; image >= 0; image--) {
+    for (int image = IMAGES - 1; image >= 0; image -= IMAGES - 1) {
         for (int i = 0; i < graph->arch.node_count; i++) compute_node(graph, i, image);
         for (int t = 0; t < tap_count; t++) check_tap(graph, nodes[t], together.taps[t], image);
     }
