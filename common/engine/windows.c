@@ -95,6 +95,8 @@ int pf_engine_make_convolution(Builder *builder, int node)
 {
     const PfNode *of = &builder->arch->nodes[node];
     int x = input_of(builder, node);
+    if (of->op == PF_OP_LINEAR && builder->shapes[node].rank > 3)
+        return fail_node(builder, node, "linear layers on more than three axes");
     if (of->op == PF_OP_LINEAR)
         return settle(builder, node, add_maker(builder, PF_STEP_CONVOLUTION, node, x)->y);
     if (of->groups > 1) x = as_wide(builder, of->inputs[0], x);
