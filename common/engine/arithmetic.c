@@ -97,9 +97,35 @@ static bool fold(Builder *builder, int node)
     return true;
 }
 
+/* Whether one number of each channel, (c, 1, 1), is to be multiplied with all of its map. */
+static bool is_factor(const Builder *builder, int map, int factor)
+{
+    const PfEngineValue *x = &builder->plan->values[map], *by = &builder->plan->values[factor];
+    return pf_value_is_dense(builder->plan, map) && pf_value_is_regular(x) &&
+           pf_value_is_regular(by) && x->shape.rank == 3 && by->shape.rank == 3 &&
+           x->channels_first && by->channels_first && x->channels == by->channels &&
+           x->stride == by->stride && by->height * by->width == 1 && x->height * x->width > 1;
+}
+
+/* A step of its own for squeezed maps that excite the map they are made of. */
+static bool multiply_channels(Builder *builder, int node)
+{
+    const PfNode *of = &builder->arch->nodes[node];
+    for (int k = 0; k < 2 && of->op == PF_OP_MULTIPLY; k++) {
+        const int x = builder->values[of->inputs[k]], factor = builder->values[of->inputs[1 - k]];
+        if (!is_factor(builder, x, factor)) continue;
+        PfEngineStep *step = add_maker(builder, PF_STEP_POINTWISE, node, x);
+        step->factor = factor;
+        read_in(builder, factor, (int)(step - builder->plan->steps));
+        settle(builder, node, step->y);
+        return true;
+    }
+    return false;
+}
+
 int pf_engine_make_arithmetic(Builder *builder, int node)
 {
-    if (fold(builder, node)) return 0;
+    if (fold(builder, node) || multiply_channels(builder, node)) return 0;
     const int *operands = builder->arch->nodes[node].inputs;
     const PfShape *shape = &builder->shapes[node];
     PfEngineLoops loops = loops_over(shape);

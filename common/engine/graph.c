@@ -144,31 +144,6 @@ static int make_attention(Builder *builder, int node)
     return settle(builder, node, step->y);
 }
 
-/* Whether one number of each channel, (c, 1, 1), is to be multiplied with all of its map. */
-static bool is_factor(const Builder *builder, int map, int factor)
-{
-    const PfEngineValue *x = &builder->plan->values[map], *by = &builder->plan->values[factor];
-    const int64_t pixels = x->height * x->width;
-    return pf_value_is_dense(builder->plan, map) && pf_value_is_regular(x) &&
-           pf_value_is_regular(by) && x->shape.rank == 3 && by->shape.rank == 3 &&
-           x->channels_first && by->channels_first && x->channels == by->channels &&
-           x->stride == by->stride && by->height * by->width == 1 && pixels > 1;
-}
-
-static int make_multiply(Builder *builder, int node)
-{
-    const int *inputs = builder->arch->nodes[node].inputs;
-    for (int k = 0; k < 2; k++) {
-        const int x = builder->values[inputs[k]], factor = builder->values[inputs[1 - k]];
-        if (!is_factor(builder, x, factor)) continue;
-        PfEngineStep *step = add_maker(builder, PF_STEP_POINTWISE, node, x);
-        step->factor = factor;
-        read_in(builder, factor, (int)(step - builder->plan->steps));
-        return settle(builder, node, step->y);
-    }
-    return pf_engine_make_arithmetic(builder, node);
-}
-
 static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_INPUT] = make_input,
     [PF_OP_CONV] = pf_engine_make_convolution,
@@ -201,7 +176,7 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_PARAMETER] = pf_engine_make_parameter,
     [PF_OP_POSITIONS] = make_positions,
     [PF_OP_SUBTRACT] = pf_engine_make_arithmetic,
-    [PF_OP_MULTIPLY] = make_multiply,
+    [PF_OP_MULTIPLY] = pf_engine_make_arithmetic,
     [PF_OP_DIVIDE] = pf_engine_make_arithmetic,
     [PF_OP_POWER] = pf_engine_make_arithmetic,
     [PF_OP_MAXIMUM] = pf_engine_make_arithmetic,
