@@ -58,8 +58,48 @@ static int settle_loops(Builder *builder, PfStepKind kind, int node, const int i
     return settle(builder, node, step->y);
 }
 
+/* Whether it is one number for all, or one for each channel of x. */
+static bool is_by_channel(const PfShape *parameter, const PfEngineValue *x)
+{
+    const int channel_axis = x->channels_first ? 0 : x->shape.rank - 1;
+    const int before = x->shape.rank - parameter->rank;
+    bool fits = before >= 0 && pf_value_is_regular(x);
+    for (int i = 0; i < parameter->rank && fits; i++)
+        fits = parameter->dims[i] == 1 ||
+               (before + i == channel_axis && parameter->dims[i] == x->channels);
+    return fits;
+}
+
+static bool is_parameter(const Builder *builder, int node)
+{
+    return builder->arch->nodes[node].op == PF_OP_PARAMETER;
+}
+
+/* Takes the node into the convolution or linear layer before it: at weights that are multiplied
+ * once. */
+static bool fold(Builder *builder, int node)
+{
+    const PfNode *of = &builder->arch->nodes[node];
+    const bool commutes = of->op == PF_OP_ADD || of->op == PF_OP_MULTIPLY;
+    const bool can = commutes || of->op == PF_OP_SUBTRACT || of->op == PF_OP_DIVIDE;
+    const int k = commutes && is_parameter(builder, of->inputs[0]) ? 0 : 1;
+    const int x = builder->values[of->inputs[1 - k]];
+    const PfEngineValue *value = &builder->plan->values[x];
+    if (!can || !builder->open[x] || !is_parameter(builder, of->inputs[k])) return false;
+    PfEngineStep *step = producer(builder, x);
+    if (step->kind != PF_STEP_CONVOLUTION || step->activation.kind != PF_ACTIVATION_NONE ||
+        step->sum >= 0 || step->folded_count == 2 ||
+        !pf_shape_equal(&builder->shapes[node], &value->shape) ||
+        !is_by_channel(&builder->shapes[of->inputs[k]], value))
+        return false;
+    step->folded[step->folded_count++] = node;
+    settle(builder, node, x);
+    return true;
+}
+
 int pf_engine_make_arithmetic(Builder *builder, int node)
 {
+    if (fold(builder, node)) return 0;
     const int *operands = builder->arch->nodes[node].inputs;
     const PfShape *shape = &builder->shapes[node];
     PfEngineLoops loops = loops_over(shape);

@@ -41,7 +41,7 @@ int pf_engine_add_copy(Builder *builder, int node, int x, PfEngineValue target)
     PfEngineStep *step = add_maker_of(builder, PF_STEP_COPY, node, x, target);
     step->loops = loops;
     step->fill = target.stride != target.channels;
-    builder->open[step->y] = false;
+    builder->open[step->y] = false; /* but a concatenation's, see pf_engine_norm_parts */
     return step->y;
 }
 
@@ -205,8 +205,40 @@ int pf_engine_make_concat(Builder *builder, int node)
         step->y = y = y < 0 ? step->y : y;
         read_in(builder, y, (int)(step - builder->plan->steps));
     }
-    builder->open[y] = false;
     return settle(builder, node, y);
+}
+
+/* Whether the step puts whole pixels of maps side by side, as the kernels of norms take them. */
+static bool is_part(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
+    return step->kind == PF_STEP_COPY && pf_value_is_dense(plan, step->x) &&
+           pf_value_is_regular(x) && x->channels_first && x->shape.rank == 3 &&
+           x->channels == x->stride && x->height == y->height && x->width == y->width &&
+           step->loops.begins[0] % 16 == 0;
+}
+
+bool pf_engine_norm_parts(Builder *builder, int concat, int norm)
+{
+    PfEnginePlan *plan = builder->plan;
+    const int first = plan->values[concat].first;
+    bool all = builder->open[concat] && plan->values[concat].source == concat;
+    for (int s = first; s < plan->step_count && all; s++)
+        if (plan->steps[s].y == concat) all = is_part(plan, &plan->steps[s]);
+    for (int s = first; s < plan->step_count && all; s++) {
+        if (plan->steps[s].y != concat) continue;
+        plan->steps[s].kind = PF_STEP_PART;
+        plan->steps[s].norm = norm;
+    }
+    return all;
+}
+
+void pf_engine_activate_parts(Builder *builder, const PfEngineStep *first)
+{
+    PfEnginePlan *plan = builder->plan;
+    for (int s = 0; s < plan->step_count; s++)
+        if (plan->steps[s].kind == PF_STEP_PART && plan->steps[s].y == first->y)
+            plan->steps[s].activation = first->activation;
 }
 
 /* One row of numbers, which is there once for all images. */

@@ -15,6 +15,13 @@ int pf_engine_make_parameter(Builder *builder, int node);
  * any; they are from the copy's beginning on. */
 int pf_engine_stride(Builder *builder, int node, int x, int64_t *strides);
 
+/* Takes a batch norm into the copies that a concatenation of maps is made of, so that the maps of a
+ * dense block are read once where a layer begins. false: they cannot take it. */
+bool pf_engine_norm_parts(Builder *builder, int concat, int norm);
+
+/* Gives the activation of such copies' first one to the others. */
+void pf_engine_activate_parts(Builder *builder, const PfEngineStep *first);
+
 /* A view of value x that lies as `value` says; returns its index. */
 int pf_engine_add_view(Builder *builder, int x, PfEngineValue value);
 

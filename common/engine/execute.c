@@ -142,6 +142,26 @@ static void apply(const Run *run, const PfEngineStep *step)
     }
 }
 
+/* Pixel by pixel: those of x lie side by side, those of y do not. */
+static void compute_part(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
+    const PfConvKernels *kernels = pf_conv_kernels();
+    const int64_t begin = step->loops.begins[0];
+    PfPointwise pointwise = {.pixels = 1,
+                             .channels = x->channels,
+                             .x = maps_of(run, step->x),
+                             .scale = step->scale + begin,
+                             .shift = step->shift + begin,
+                             .y = maps_of(run, step->y) + begin,
+                             .activation = step->activation};
+    for (int64_t p = 0; p < run->count * y->height * y->width; p++) {
+        kernels->pointwise(&pointwise);
+        pointwise.x += x->stride;
+        pointwise.y += y->stride;
+    }
+}
+
 /* ---- rows ---- */
 
 static void norm_rows(const Run *run, const PfEngineStep *step)
@@ -233,8 +253,9 @@ static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
     [PF_STEP_POINTWISE] = compute_pixels, [PF_STEP_STORE] = store,
     [PF_STEP_COPY] = run_loops,           [PF_STEP_ARITHMETIC] = run_loops,
     [PF_STEP_REDUCE] = run_loops,         [PF_STEP_SOFTMAX] = run_loops,
-    [PF_STEP_PRODUCT] = run_loops,        [PF_STEP_FUNCTION] = apply,
-    [PF_STEP_LAYER_NORM] = norm_rows,     [PF_STEP_ATTENTION] = attend,
+    [PF_STEP_PART] = compute_part,        [PF_STEP_PRODUCT] = run_loops,
+    [PF_STEP_FUNCTION] = apply,           [PF_STEP_LAYER_NORM] = norm_rows,
+    [PF_STEP_ATTENTION] = attend,
 };
 
 static void run_steps(const Run *run, int first, int end)

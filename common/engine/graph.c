@@ -71,6 +71,7 @@ static int make_batch_norm(Builder *builder, int node)
         before->norm = node;
         return settle(builder, node, x);
     }
+    if (pf_engine_norm_parts(builder, x, node)) return settle(builder, node, x);
     PfEngineStep *step = add_maker(builder, PF_STEP_POINTWISE, node, x);
     step->norm = node;
     return settle(builder, node, step->y);
@@ -94,11 +95,13 @@ static int make_activation(Builder *builder, int node)
     const PfNode *of = &builder->arch->nodes[node];
     int y = input_of(builder, node);
     PfEngineStep *step = producer(builder, y);
-    if (!builder->open[y] || !can_take_in(step)) {
+    const bool is_part = step->kind == PF_STEP_PART && step->activation.kind == PF_ACTIVATION_NONE;
+    if (!builder->open[y] || !(can_take_in(step) || is_part)) {
         step = add_maker(builder, PF_STEP_POINTWISE, node, y);
         y = step->y;
     }
     step->activation = (PfActivation){activations[of->op], of->low, of->high};
+    if (step->kind == PF_STEP_PART) pf_engine_activate_parts(builder, step);
     return settle(builder, node, y);
 }
 

@@ -21,6 +21,7 @@ typedef enum PfStepKind {
     PF_STEP_AVERAGE_POOL,
     PF_STEP_POINTWISE,  /* batch norms, sums and activations that nothing before could take in */
     PF_STEP_COPY,       /* x, otherwise arranged, becomes y or some part of it */
+    PF_STEP_PART,       /* x, its norm and activation, becomes some channels of y */
     PF_STEP_ARITHMETIC, /* x and sum, broadcast: added, multiplied, ... as the node says */
     PF_STEP_FUNCTION,   /* of each number of x, as the node says */
     PF_STEP_REDUCE,     /* means, sums, maxima over axes of x */
@@ -75,14 +76,17 @@ typedef struct PfEngineStep {
     int x, sum, y; /* values; -1: none. Attention: x are its queries, sum its keys */
     int values;    /* attention: its values */
     PfActivation activation;
-    int node; /* of the graph: convolution, linear, pool; -1 */
-    int norm; /* batch norm of the graph that is folded in; -1: none */
-    int tap;  /* store */
+    int node;      /* of the graph: convolution, linear, pool; -1 */
+    int norm;      /* batch norm of the graph that is folded in; -1: none */
+    int folded[2]; /* sums and products with a parameter for each channel, behind the norm */
+    int folded_count;
+    int tap; /* store */
     PfConvolution *convolution;
     float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each */
     bool fill; /* y becomes zeros before: its channels that are filled up are not written */
-    /* Of copy and arithmetic, over all numbers of y; of reduce, of x; of softmax, with its axis
-     * last; of product, over matrices, then rows of x, columns of x, columns of sum. */
+    /* Of part, the channel where it begins; of copy and arithmetic, over all numbers of y; of
+     * reduce, of x; of softmax, with its axis last; of product, over matrices, then rows of x,
+     * columns of x, columns of sum. */
     PfEngineLoops loops;
 } PfEngineStep;
 
@@ -123,7 +127,8 @@ PfAttention pf_engine_attention(const PfEnginePlan *plan, const PfEngineStep *st
 
 /* Steps, values and taps from the graph. A batch norm goes into the convolution before it, a sum
  * into the later of the two steps that it adds, an activation into the step before it: where what
- * is between is no tap and nothing else reads it. Dropout, flatten and pools to the size that is
+ * is between is no tap and nothing else reads it; so do sums and products with a parameter for each
+ * channel. Dropout, flatten and pools to the size that is
  * there make no step. */
 int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err);
 

@@ -92,7 +92,29 @@ static int add_bias(const PfBackboneConfig *config, int node, int64_t channels, 
     return bias ? 0 : -1;
 }
 
-/* What follows the step's products: its bias, and the norm folded in. */
+/* A sum or product with a parameter of one number, or of one for each channel. */
+static int fold_parameter(const PfBackboneConfig *config, int node, int64_t channels,
+                          Affine *affine, PfError *err)
+{
+    const PfNode *of = &config->arch->nodes[node];
+    const bool is_first = config->arch->nodes[of->inputs[0]].op == PF_OP_PARAMETER;
+    const int input = of->inputs[is_first ? 0 : 1];
+    const int64_t count = pf_shape_count(&config->arch->nodes[input].shape);
+    float *numbers = read_parameter(config, input, "", count, err);
+    for (int64_t c = 0; c < channels && numbers; c++) {
+        const double number = (double)numbers[count == 1 ? 0 : c];
+        if (of->op == PF_OP_ADD) affine->shift[c] += number;
+        if (of->op == PF_OP_SUBTRACT) affine->shift[c] -= number;
+        if (of->op == PF_OP_MULTIPLY) affine->shift[c] *= number;
+        if (of->op == PF_OP_MULTIPLY) affine->scale[c] *= number;
+        if (of->op == PF_OP_DIVIDE) affine->shift[c] /= number;
+        if (of->op == PF_OP_DIVIDE) affine->scale[c] /= number;
+    }
+    free(numbers);
+    return numbers ? 0 : -1;
+}
+
+/* What follows the step's products: its bias, the norm and what else is folded in. */
 static int make_affine(const PfEnginePlan *plan, const PfBackboneConfig *config,
                        const PfEngineStep *step, Affine *affine, PfError *err)
 {
@@ -103,7 +125,10 @@ static int make_affine(const PfEnginePlan *plan, const PfBackboneConfig *config,
     if (!affine->scale || !affine->shift) return -1;
     for (int64_t c = 0; c < y->channels; c++) affine->scale[c] = 1;
     if (has_bias && add_bias(config, step->node, y->channels, affine, err)) return -1;
-    return step->norm >= 0 ? fold_norm(config, step->norm, y->channels, affine, err) : 0;
+    if (step->norm >= 0 && fold_norm(config, step->norm, y->channels, affine, err)) return -1;
+    for (int i = 0; i < step->folded_count; i++)
+        if (fold_parameter(config, step->folded[i], y->channels, affine, err)) return -1;
+    return 0;
 }
 
 static float *rounded(const double *values, int64_t count, PfError *err)
@@ -183,7 +208,7 @@ static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngi
         convolution.weight =
             lies_ready(x, y, tensor) ? tensor->data : (own = fill_up(x, y, places, tensor, err));
     memcpy(convolution.strides, strides, sizeof strides);
-    if (step->norm >= 0) convolution.scale = affine->scale;
+    if (step->norm >= 0 || step->folded_count) convolution.scale = affine->scale;
     convolution.bias = bias;
     int failed = !convolution.weight || pf_convolution_new(&convolution, &step->convolution, err);
     free(own);

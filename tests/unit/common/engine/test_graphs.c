@@ -13,7 +13,7 @@
 #include "common/engine/execute.h"
 #include "tests/unit/random_between.h"
 
-enum { SIDE = 8, IMAGES = 3, MOST = 48, GRAPHS = 45, LARGEST = 6000 };
+enum { SIDE = 8, IMAGES = 3, MOST = 64, GRAPHS = 45, LARGEST = 6000 };
 
 /* ---- a network ---- */
 
@@ -679,6 +679,44 @@ static int add_root(Graph *graph, int x)
     return add(graph, op, x, op == PF_OP_POWER ? add_parameter(graph, x) : -1);
 }
 
+/* Maps of 16 channels each, then a norm and a ReLU of them all, as DenseNet has them. */
+static int add_dense_layer(Graph *graph, int x)
+{
+    int parts[3];
+    for (int k = 0; k < 3; k++) {
+        PfNode *node = begin(graph, PF_OP_CONV, k ? parts[k - 1] : x);
+        pf_arch_set_window(node, 3, 1, 1);
+        node->in_channels = (int)graph->shapes[node->inputs[0]].dims[0];
+        node->out_channels = draw(graph, 0, 7) ? 16 * (k + 1) : 8;
+        node->groups = 1;
+        parts[k] = finish(graph);
+    }
+    PfNode *node = begin(graph, PF_OP_CONCAT, parts[0]);
+    for (int k = 1; k < 3; k++) node->inputs[node->input_count++] = parts[k];
+    x = add_norm(graph, finish(graph));
+    if (draw(graph, 0, 3)) x = add(graph, PF_OP_RELU, x, -1);
+    return add_conv(graph, x);
+}
+
+/* Something with one number, or one for each channel, on either side. */
+static int add_channel_parameter(Graph *graph, int x)
+{
+    static const PfOp ops[] = {PF_OP_ADD, PF_OP_MULTIPLY, PF_OP_SUBTRACT, PF_OP_DIVIDE};
+    const PfShape shape = graph->shapes[x];
+    const bool is_map = graph->arch.nodes[x].op == PF_OP_CONV;
+    if (is_map && draw(graph, 0, 1)) x = add_norm(graph, x);
+    for (int k = (int)draw(graph, 1, 3); k > 0; k--) {
+        PfNode *node = begin(graph, PF_OP_PARAMETER, 0);
+        node->shape = (PfShape){1, {draw(graph, 0, 3) ? shape.dims[shape.rank - 1] : 1}};
+        if (is_map) node->shape = (PfShape){3, {draw(graph, 0, 3) ? shape.dims[0] : 1, 1, 1}};
+        const int parameter = finish(graph);
+        const PfOp op = ops[draw(graph, 0, 3)];
+        const bool turned = op != PF_OP_DIVIDE && draw(graph, 0, 1);
+        x = add(graph, op, turned ? parameter : x, turned ? x : parameter);
+    }
+    return draw(graph, 0, 1) ? add(graph, PF_OP_RELU, x, -1) : x;
+}
+
 /* x, divided by its largest absolute value. */
 static int add_scaled(Graph *graph, int x)
 {
@@ -705,7 +743,7 @@ static int grow(Graph *graph, int x)
     const bool is_small = pf_shape_count(shape) * 2 < LARGEST;
     if (largest < 1e-3 * graph->scales[x]) return 0;
     if (largest > 50) return add_scaled(graph, x);
-    switch (draw(graph, 0, 21)) {
+    switch (draw(graph, 0, 24)) {
     case 0: return is_map && shape->dims[0] < 100 ? add_conv(graph, x) : x;
     case 1: return is_map ? add_norm(graph, x) : x;
     case 2:
@@ -732,6 +770,12 @@ static int grow(Graph *graph, int x)
     case 19: return is_map ? add_function(graph, add_conv(graph, x), 9) : x;
     case 20: return is_map ? add_positions(graph, x) : x;
     case 16: return is_map ? add(graph, PF_OP_RELU, add_conv(graph, x), -1) : x;
+    case 21: return is_map && shape->dims[0] < 100 ? add_dense_layer(graph, x) : x;
+    case 22: return is_map ? add_channel_parameter(graph, add_conv(graph, x)) : x;
+    case 23:
+        return shape->rank && shape->dims[shape->rank - 1] < 400 && shape->rank < 4
+                   ? add_channel_parameter(graph, add_linear(graph, x))
+                   : x;
     default: return add_function(graph, x, largest);
     }
 }
@@ -739,7 +783,7 @@ static int grow(Graph *graph, int x)
 static void grow_graph(Graph *graph)
 {
     int x = (begin(graph, PF_OP_INPUT, 0), node_of(graph, 0)->input_count = 0, finish(graph));
-    const int nodes = (int)draw(graph, 4, MOST / 2);
+    const int nodes = (int)draw(graph, 4, MOST - 36);
     if (draw(graph, 0, 3)) x = add_conv(graph, x);
     while (graph->arch.node_count < nodes) {
         const int other = (int)draw(graph, 0, graph->arch.node_count - 1);
@@ -794,11 +838,10 @@ static void check_tap(const Graph *graph, int node, const float *found, int imag
     }
 }
 
-static void run_taps(Graph *graph, const int *nodes, int tap_count)
+static PfEnginePlan *plan_of(Graph *graph, const int *nodes, int tap_count)
 {
     const char *taps[MOST];
     PfEnginePlan *plan;
-    Features together, alone;
     for (int t = 0; t < tap_count; t++) taps[t] = graph->arch.nodes[nodes[t]].name;
     const PfBackboneConfig config = {.arch = &graph->arch,
                                      .tensors = graph->tensors,
@@ -811,6 +854,13 @@ static void run_taps(Graph *graph, const int *nodes, int tap_count)
                                      .std = {0.25f, 0.25f, 0.25f},
                                      .output_dtype = PF_DTYPE_F32};
     ck_assert_msg(!pf_engine_plan_new(&config, 1, &plan, &graph->err), "%s", graph->err.message);
+    return plan;
+}
+
+static void run_taps(Graph *graph, const int *nodes, int tap_count)
+{
+    PfEnginePlan *plan = plan_of(graph, nodes, tap_count);
+    Features together, alone;
     execute(graph, plan, nodes, IMAGES, &together);
     setenv("PF_KERNELS", "plain", 1);
     execute(graph, plan, nodes, 1, &alone);
@@ -818,7 +868,7 @@ static void run_taps(Graph *graph, const int *nodes, int tap_count)
     for (int t = 0; t < tap_count; t++) {
         const int64_t count = pf_shape_count(&graph->shapes[nodes[t]]);
         ck_assert_msg(!memcmp(together.taps[t], alone.taps[t], (size_t)(IMAGES * count) * 4),
-                      "'%s' has other bits alone", taps[t]);
+                      "'%s' has other bits alone", plan->taps[t].name);
     }
     for (int image = IMAGES - 1; image >= 0; image -= IMAGES - 1) {
         for (int i = 0; i < graph->arch.node_count; i++) compute_node(graph, i, image);
@@ -850,11 +900,215 @@ START_TEST(random_graphs_are_as_defined)
 }
 END_TEST
 
+/* ---- what makes no step ---- */
+
+static int add_input(Graph *graph)
+{
+    begin(graph, PF_OP_INPUT, 0)->input_count = 0;
+    return finish(graph);
+}
+
+static int add_reshape_to(Graph *graph, int x, PfShape shape)
+{
+    begin(graph, PF_OP_RESHAPE, x)->shape = shape;
+    return finish(graph);
+}
+
+static int add_permute_by(Graph *graph, int x, int count, const int *axes)
+{
+    PfNode *node = begin(graph, PF_OP_PERMUTE, x);
+    node->axis_count = count;
+    memcpy(node->axes, axes, (size_t)count * sizeof *axes);
+    return finish(graph);
+}
+
+static int add_conv_of(Graph *graph, int x, int channels)
+{
+    PfNode *node = begin(graph, PF_OP_CONV, x);
+    pf_arch_set_window(node, 3, 1, 1);
+    node->in_channels = (int)graph->shapes[x].dims[0];
+    node->out_channels = channels;
+    node->groups = 1;
+    return finish(graph);
+}
+
+static int count_of(const PfEnginePlan *plan, PfStepKind kind)
+{
+    int count = 0;
+    for (int s = 0; s < plan->step_count; s++) count += plan->steps[s].kind == kind;
+    return count;
+}
+
+/* The graph computes what is defined, by as many steps of a kind. */
+static void check_steps(Graph *graph, int last, PfStepKind kind, int count)
+{
+    PfEnginePlan *plan = plan_of(graph, &last, 1);
+    ck_assert_int_eq(count_of(plan, PF_STEP_COPY), 0);
+    ck_assert_int_eq(count_of(plan, PF_STEP_ARITHMETIC), 0);
+    ck_assert_int_eq(count_of(plan, PF_STEP_POINTWISE), 0);
+    ck_assert_int_eq(count_of(plan, kind), count);
+    pf_engine_plan_free(&plan);
+    run_taps(graph, &last, 1);
+}
+
+/* Maps become tokens, are read by a linear layer, and become maps again. */
+START_TEST(maps_and_tokens_are_views)
+{
+    static const int exchanged[] = {1, 0}, last[] = {1, 2, 0}, first[] = {2, 0, 1};
+    Graph *graph = malloc(sizeof *graph);
+    open_graph(graph, 1);
+    int x = add_conv_of(graph, add_input(graph), 20);
+    x = add_reshape_to(graph, x, (PfShape){2, {20, SIDE * SIDE}});
+    x = add_linear(graph, add_permute_by(graph, x, 2, exchanged));
+    const int64_t channels = graph->shapes[x].dims[1];
+    x = add_permute_by(graph, x, 2, exchanged);
+    x = add_reshape_to(graph, x, (PfShape){3, {channels, SIDE, SIDE}});
+    x = add_linear(graph, add_permute_by(graph, add_conv_of(graph, x, 9), 3, last));
+    x = add_conv_of(graph, add_permute_by(graph, x, 3, first), 16);
+    check_steps(graph, x, PF_STEP_CONVOLUTION, 5);
+    close_graph(graph);
+    free(graph);
+}
+END_TEST
+
+/* A layer's scale goes through the views into the linear layer, and the sum behind it as well. */
+START_TEST(scales_and_sums_go_through_views)
+{
+    static const int last[] = {1, 2, 0}, first[] = {2, 0, 1};
+    Graph *graph = malloc(sizeof *graph);
+    open_graph(graph, 2);
+    const int before = add_conv_of(graph, add_input(graph), 24);
+    PfNode *node = begin(graph, PF_OP_LINEAR, add_permute_by(graph, before, 3, last));
+    node->in_channels = node->out_channels = 24;
+    node->bias = 1;
+    int x = add_permute_by(graph, finish(graph), 3, first);
+    begin(graph, PF_OP_PARAMETER, 0)->shape = (PfShape){3, {24, 1, 1}};
+    x = add(graph, PF_OP_MULTIPLY, finish(graph), x);
+    x = add(graph, PF_OP_ADD, x, before);
+    check_steps(graph, x, PF_STEP_CONVOLUTION, 2);
+    close_graph(graph);
+    free(graph);
+}
+END_TEST
+
+START_TEST(norms_go_into_concatenations)
+{
+    Graph *graph = malloc(sizeof *graph);
+    open_graph(graph, 3);
+    const int a = add_conv_of(graph, add_input(graph), 32), b = add_conv_of(graph, a, 16);
+    PfNode *node = begin(graph, PF_OP_CONCAT, a);
+    node->inputs[node->input_count++] = b;
+    node->inputs[node->input_count++] = a;
+    const int x = add(graph, PF_OP_RELU, add_norm(graph, finish(graph)), -1);
+    check_steps(graph, x, PF_STEP_PART, 3);
+    close_graph(graph);
+    free(graph);
+}
+END_TEST
+
+/* ---- large maps ---- */
+
+enum { LARGE = 320, LARGE_IMAGES = 3 };
+
+static void large_graph(PfArch *arch, PfError *err)
+{
+    PfArchBuilder builder = {.arch = arch, .err = err};
+    static const int last[] = {1, 2, 0};
+    int x, view, slice, both;
+    snprintf(arch->name, sizeof arch->name, "large");
+    pf_arch_add(&builder, PF_OP_INPUT, "input", NULL, 0, &x);
+    arch->nodes[0].input_count = 0;
+    x = pf_arch_add_conv(&builder, "stem", x, 3, 32, 3, 1, 1, false);
+    const int more = pf_arch_add_conv(&builder, "more", x, 32, 16, 1, 1, 0, false);
+    PfNode *node = pf_arch_add(&builder, PF_OP_CONCAT, "both", NULL, x, &both);
+    node->inputs[node->input_count++] = more;
+    node = pf_arch_add(&builder, PF_OP_PERMUTE, "view", NULL, both, &view);
+    node->axis_count = 3;
+    memcpy(node->axes, last, sizeof last);
+    node = pf_arch_add(&builder, PF_OP_SLICE, "slice", NULL, view, &slice);
+    node->axis = 2;
+    node->start = 5;
+    node->count = 8;
+    node->step = 1;
+    node = pf_arch_add(&builder, PF_OP_MEAN, "means", NULL, slice, &x);
+    node->axis_count = 2;
+    node->axes[1] = 1;
+    pf_arch_add_max_pool(&builder, "maxima", both, 8, 8, 0);
+    ck_assert_int_eq(builder.failed, 0);
+}
+
+/* Of images whose maps are large, a few at a time: views and concatenations as well. */
+START_TEST(large_values_go_in_parts)
+{
+    static const char *const taps[] = {"means", "maxima", "both"};
+    static const int64_t rows[] = {8, 48 * 40 * 40, 48 * LARGE * LARGE};
+    static uint8_t pixels[LARGE_IMAGES][3 * LARGE * LARGE];
+    PfError err = {0};
+    PfArch arch = {0};
+    PfEnginePlan *plan;
+    PfRandom random = pf_random_seeded(7, 0);
+    large_graph(&arch, &err);
+    float stem[32 * 3 * 9], more[16 * 32];
+    for (size_t i = 0; i < sizeof stem / sizeof *stem; i++)
+        stem[i] = (float)pf_random_normal(&random);
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        more[i] = (float)pf_random_normal(&random);
+    const PfNamedTensor tensors[] = {
+        {"stem.weight", {PF_DTYPE_F32, {4, {32, 3, 3, 3}}, stem}},
+        {"more.weight", {PF_DTYPE_F32, {4, {16, 32, 1, 1}}, more}},
+    };
+    const PfBackboneConfig config = {.arch = &arch,
+                                     .tensors = tensors,
+                                     .tensor_count = 2,
+                                     .taps = taps,
+                                     .tap_count = 3,
+                                     .input_height = LARGE,
+                                     .input_width = LARGE,
+                                     .std = {1, 1, 1},
+                                     .output_dtype = PF_DTYPE_F32};
+    for (int i = 0; i < LARGE_IMAGES; i++)
+        for (int k = 0; k < 3 * LARGE * LARGE; k++)
+            pixels[i][k] = (uint8_t)between(&random, 0, 255);
+    ck_assert_msg(!pf_engine_plan_new(&config, 1, &plan, &err), "%s", err.message);
+    ck_assert_int_gt(plan->early_steps, 3);
+    ck_assert_int_lt(plan->early_images, LARGE_IMAGES);
+    const size_t room = plan->maps_bytes + plan->scratch_bytes;
+    void *arena = pf_alloc_aligned(room, 1, &err), *together[3], *alone[3];
+    for (int t = 0; t < 3; t++) {
+        together[t] = calloc((size_t)(LARGE_IMAGES * rows[t]), sizeof(float));
+        alone[t] = calloc((size_t)(LARGE_IMAGES * rows[t]), sizeof(float));
+    }
+    PfEngineImages images = {pixels[0], 0, LARGE_IMAGES, together};
+    memset(arena, 0xff, room);
+    pf_engine_execute(plan, &images, arena);
+    for (int i = 0; i < LARGE_IMAGES; i++) {
+        images = (PfEngineImages){pixels[i], i, 1, alone};
+        memset(arena, 0xff, room);
+        pf_engine_execute(plan, &images, arena);
+    }
+    for (int t = 0; t < 3; t++) {
+        const float *found = together[t];
+        ck_assert_msg(!memcmp(found, alone[t], (size_t)(LARGE_IMAGES * rows[t]) * sizeof(float)),
+                      "'%s' has other bits", taps[t]);
+        for (int64_t i = 0; i < LARGE_IMAGES * rows[t]; i++) ck_assert(isfinite(found[i]));
+        free(together[t]);
+        free(alone[t]);
+    }
+    free(arena);
+    pf_engine_plan_free(&plan);
+    free(arch.nodes);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("graphs");
     TCase *cases = tcase_create("graphs");
     tcase_add_loop_test(cases, random_graphs_are_as_defined, 0, 2);
+    tcase_add_test(cases, maps_and_tokens_are_views);
+    tcase_add_test(cases, scales_and_sums_go_through_views);
+    tcase_add_test(cases, norms_go_into_concatenations);
+    tcase_add_test(cases, large_values_go_in_parts);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
