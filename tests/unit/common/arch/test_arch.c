@@ -240,8 +240,10 @@ static PfNode any_node(PfOp op, int bias)
     node.step = 1;
     node.shape = (PfShape){1, {8}};
     for (int axis = 0; axis < 3; axis++) node.axes[axis] = axis;
-    if (op == PF_OP_MEAN) node.axes[0] = 2;
-    node.axis_count = op == PF_OP_MEAN ? 1 : 3;
+    const bool reduces = op == PF_OP_MEAN || op == PF_OP_REDUCE_SUM || op == PF_OP_REDUCE_MAX;
+    if (reduces) node.axes[0] = 2;
+    node.axis_count = reduces ? 1 : 3;
+    if (op == PF_OP_POSITIONS) node.shape = (PfShape){2, {1, 8}};
     return node;
 }
 
@@ -262,7 +264,11 @@ static void check_parameters(const PfOpRow *row, const PfNode *node)
         PfShape shape = p->shape(node);
         ck_assert_msg(pf_shape_count(&shape) > 0, "%s: %s is empty", row->name, p->name);
         char word[PF_NODE_NAME_SIZE];
-        snprintf(word, sizeof word, "{%s}", *p->name ? p->name : "for_each_image");
+        const bool is_resized = !strcmp(row->name, "positions");
+        snprintf(word, sizeof word, "{%s}",
+                 *p->name     ? p->name
+                 : is_resized ? "positions"
+                              : "for_each_image");
         ck_assert_msg(strstr(row->script, word) != NULL, "%s: TorchScript without %s", row->name,
                       word);
     }
