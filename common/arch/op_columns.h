@@ -30,6 +30,7 @@ PF_SHAPE_COLUMN(pf_op_shape_concat);
 PF_SHAPE_COLUMN(pf_op_shape_mean);
 PF_SHAPE_COLUMN(pf_op_shape_matmul);
 PF_SHAPE_COLUMN(pf_op_shape_parameter);
+PF_SHAPE_COLUMN(pf_op_shape_positions);
 
 /* ---- ONNX: op_onnx.c ---- */
 

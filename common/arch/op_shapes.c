@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/arch/op_columns.h"
+#include "common/arch/positions.h"
 #include "common/base/integers.h"
 #include "common/base/printable.h"
 
@@ -268,5 +269,14 @@ int pf_op_shape_parameter(const PfNode *node, UNUSED const PfShape *in, PfShape 
                           UNUSED PfError *err)
 {
     *out = node->shape;
+    return 0;
+}
+
+int pf_op_shape_positions(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    if (!pf_positions_side(node)) return fail_shape(node, "a square grid", &node->shape, err);
+    if (in->rank != 3 || in->dims[0] != node->shape.dims[1])
+        return fail_shape(node, "the map of its patches", in, err);
+    *out = (PfShape){2, {node->start + in->dims[1] * in->dims[2], in->dims[0]}};
     return 0;
 }

@@ -227,7 +227,9 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
     ROW(PF_OP_REDUCE_SUM, "sum over axes", "", false, no_parameters, pf_op_shape_mean, per_image, \
         "torch.sum({0}, [{axes}], {keep_axes})", pf_op_onnx_none) \
     ROW(PF_OP_REDUCE_MAX, "maximum over axes", "", false, no_parameters, pf_op_shape_mean, per_image, \
-        "torch.amax({0}, [{axes}], {keep_axes})", pf_op_onnx_none)
+        "torch.amax({0}, [{axes}], {keep_axes})", pf_op_onnx_none) \
+    ROW(PF_OP_POSITIONS, "positions", "", false, whole_parameter, pf_op_shape_positions, per_image, \
+        "{positions}", pf_op_onnx_none)
 
 #define DEFINE_ROW(op, name_, class_, keeps_, parameters_, shape_, cost_, script_, onnx_) \
     [op] = {.name = (name_), .class_name = (class_), .keeps_values = (keeps_), \

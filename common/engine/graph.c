@@ -20,6 +20,8 @@ static int make_input(Builder *builder, int node)
 static int make_convolution(Builder *builder, int node)
 {
     if (builder->arch->nodes[node].groups > 1) return fail_node(builder, node, "groups");
+    if (builder->arch->nodes[node].op == PF_OP_LINEAR && builder->shapes[node].rank > 3)
+        return fail_node(builder, node, "linear layers on more than three axes");
     PfEngineStep *step = add_maker(builder, PF_STEP_CONVOLUTION, node, input_of(builder, node));
     return settle(builder, node, step->y);
 }
@@ -130,9 +132,21 @@ static int make_sum(Builder *builder, int node)
     return settle(builder, node, later);
 }
 
+static int make_positions(Builder *builder, int node)
+{
+    const PfShape *map = &builder->shapes[builder->arch->nodes[node].inputs[0]];
+    if (pf_engine_make_parameter(builder, node)) return -1;
+    PfEngineValue *value = value_of(builder, node);
+    value->grid[0] = map->dims[1];
+    value->grid[1] = map->dims[2];
+    return 0;
+}
+
 /* Of rows, or of a map's pixels, which are rows in memory. */
 static int make_layer_norm(Builder *builder, int node)
 {
+    if (builder->shapes[node].rank > 3)
+        return fail_node(builder, node, "layer norms of more than three axes");
     PfEngineStep *step = add_maker(builder, PF_STEP_LAYER_NORM, node, input_of(builder, node));
     return settle(builder, node, step->y);
 }
@@ -179,6 +193,7 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_TANH] = make_activation,
     [PF_OP_CONCAT] = pf_engine_make_concat,
     [PF_OP_PARAMETER] = pf_engine_make_parameter,
+    [PF_OP_POSITIONS] = make_positions,
     [PF_OP_SUBTRACT] = pf_engine_make_arithmetic,
     [PF_OP_MULTIPLY] = pf_engine_make_arithmetic,
     [PF_OP_DIVIDE] = pf_engine_make_arithmetic,

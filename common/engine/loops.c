@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/integers.h"
+#include "common/conv/kernels.h"
 #include "common/engine/layout.h"
 
 /* The innermost loop; of a single number, one time. */
@@ -208,12 +209,33 @@ static void softmax(const Inner *inner, const float *x, float *y)
         y[i * inner->y] = (float)((double)y[i * inner->y] / sum);
 }
 
+/* Whether y's are rows, each with room up to a multiple of 16, and x's lie side by side. */
+static bool are_rows(const PfEngineLoops *loops)
+{
+    const int last = loops->rank - 1;
+    if (last < 0 || loops->strides[0][last] != 1 || loops->strides[1][last] != 1) return false;
+    const int64_t filled = (loops->sizes[last] + 15) / 16 * 16;
+    for (int axis = 0; axis < last; axis++)
+        if (loops->strides[0][axis] % filled) return false;
+    return loops->begins[0] == 0;
+}
+
+static void softmax_row(const Inner *inner, const float *x, float *y)
+{
+    const PfSoftmax row = {.rows = 1, .count = inner->size, .x = x, .y = y};
+    pf_conv_kernels()->softmax(&row);
+}
+
 void pf_loops_softmax(const PfEngineLoops *loops, const PfLoopMaps *maps)
 {
     const Inner inner = inner_of(loops);
+    const bool has_rows = are_rows(loops);
     PfPlaces places = pf_places_of(loops);
     do {
-        softmax(&inner, maps->x + places.at[1], maps->y + places.at[0]);
+        if (has_rows)
+            softmax_row(&inner, maps->x + places.at[1], maps->y + places.at[0]);
+        else
+            softmax(&inner, maps->x + places.at[1], maps->y + places.at[0]);
     } while (pf_places_next(loops, 1, &places));
 }
 

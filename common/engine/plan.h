@@ -53,6 +53,7 @@ typedef struct PfEngineValue {
     int64_t begin;   /* floats of each image before the first: of views; 0 */
     int source;      /* the value that it is a view of: itself, if none; never a view */
     int node;        /* of the parameter that it is: the same for all images; -1: none */
+    int64_t grid[2]; /* of position embeddings: the height and width of their map */
     float *numbers;  /* parameters: owned; NULL before pf_engine_plan_weights */
     int first, last; /* sources: steps: where it is made, where it is read last */
     int home;        /* sources: the value in whose memory it lies: itself, or what its sum takes */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/arch/ops.h"
+#include "common/arch/positions.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/engine/plan.h"
@@ -274,15 +275,32 @@ static void make_step_ready(void *context, int64_t index)
         make_ready(packing->plan, packing->config, &packing->plan->steps[s], &packing->errors[s]);
 }
 
+/* Positions as they are for the map of the node's patches. */
+static int read_positions(const PfBackboneConfig *config, PfEngineValue *value, PfError *err)
+{
+    const PfNode *positions = &config->arch->nodes[value->node];
+    const int64_t count = pf_shape_count(&positions->shape);
+    float *trained = read_parameter(config, value->node, "", count, err);
+    if (!trained) return -1;
+    pf_positions_resize(positions, value->grid[0], value->grid[1], trained, value->numbers);
+    free(trained);
+    return 0;
+}
+
 /* Values that are parameters, with zeros to the end of their row. */
 static int read_values(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err)
 {
     for (int v = 0; v < plan->value_count; v++) {
         PfEngineValue *value = &plan->values[v];
         if (value->node < 0) continue;
+        value->numbers = pf_calloc((size_t)value->stride, sizeof(float), err);
+        if (!value->numbers) return -1;
+        if (config->arch->nodes[value->node].op == PF_OP_POSITIONS) {
+            if (read_positions(config, value, err)) return -1;
+            continue;
+        }
         const PfTensorView *tensor = parameter(config, value->node, "", value->channels, err);
-        if (tensor) value->numbers = pf_calloc((size_t)value->stride, sizeof(float), err);
-        if (!tensor || !value->numbers) return -1;
+        if (!tensor) return -1;
         pf_f32_from_dtype_array(value->numbers, tensor->data, tensor->dtype,
                                 (size_t)value->channels);
     }

@@ -83,7 +83,10 @@ typedef enum PfOp {
     PF_OP_MINIMUM,
     PF_OP_REDUCE_SUM, /* as mean */
     PF_OP_REDUCE_MAX,
-    PF_OP_COUNT, /* how many there are */
+    PF_OP_POSITIONS, /* position embeddings: the tensor called `module`, of `shape` (start + side *
+                        side, c), made for the grid of a map (c, h, w), of which only the size is
+                        taken: (start + h * w, c); common/arch/positions.h says how */
+    PF_OP_COUNT,     /* how many there are */
 } PfOp;
 
 typedef struct PfNode {
@@ -108,7 +111,8 @@ typedef struct PfNode {
     int axis;          /* softmax, slice, concat; of the shape without the batch axis, 0 or more */
     int axes[PF_MAX_RANK], axis_count; /* permute; mean, reduce: ascending */
     int keep_axes;                     /* mean, reduce */
-    int64_t start, count, step;        /* slice */
+    int64_t start, count, step;        /* slice; positions: start, of tokens that stay */
+    int align_corners;                 /* positions */
     PfShape shape;                     /* reshape, parameter */
     int leading_one;                   /* parameter */
     float eps;                         /* norms */

@@ -8,11 +8,12 @@
 
 #include "common/arch/family.h"
 #include "common/arch/ops.h"
+#include "common/arch/positions.h"
 #include "common/base/memory.h"
 #include "common/engine/execute.h"
 #include "tests/unit/random_between.h"
 
-enum { SIDE = 8, IMAGES = 3, MOST = 64, GRAPHS = 60, LARGEST = 6000 };
+enum { SIDE = 8, IMAGES = 3, MOST = 64, GRAPHS = 45, LARGEST = 6000 };
 
 /* ---- a network ---- */
 
@@ -102,6 +103,11 @@ static double combine(PfOp op, double a, double b)
     }
 }
 
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
 static double function_of(const PfNode *node, double x)
 {
     switch (node->op) {
@@ -114,6 +120,16 @@ static double function_of(const PfNode *node, double x)
     case PF_OP_ABS: return fabs(x);
     case PF_OP_RECIPROCAL: return 1 / x;
     case PF_OP_LEAKY_RELU: return x < 0 ? (double)node->value * x : x;
+    case PF_OP_CLIP: return x < (double)node->low ? (double)node->low : fmin(x, (double)node->high);
+    case PF_OP_SIGMOID: return sigmoid(x);
+    case PF_OP_HARD_SIGMOID: return fmin(fmax(x + 3, 0), 6) / 6;
+    case PF_OP_HARD_SWISH: return x * fmin(fmax(x + 3, 0), 6) / 6;
+    case PF_OP_SILU: return x * sigmoid(x);
+    case PF_OP_GELU: return x * erfc(-x / sqrt(2)) / 2;
+    case PF_OP_GELU_TANH:
+        return x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x))) / 2;
+    case PF_OP_QUICK_GELU: return x * sigmoid(1.702 * x);
+    case PF_OP_TANH: return tanh(x);
     case PF_OP_ELU: return x < 0 ? (double)node->value * (exp(x) - 1) : x;
     default: return x;
     }
@@ -218,6 +234,40 @@ static double norm_at(const Graph *graph, int index, double x, int64_t c)
            (double)tensor(graph, index, "bias")[c];
 }
 
+/* x: of the pixel or row, numbers `stride` apart; c: which of them. */
+static double layer_norm_at(const Graph *graph, int index, const double *x, int64_t stride,
+                            int64_t c)
+{
+    const PfNode *node = &graph->arch.nodes[index];
+    const double count = node->out_channels;
+    double mean = 0, variance = 0;
+    for (int64_t i = 0; i < node->out_channels; i++) mean += x[i * stride] / count;
+    for (int64_t i = 0; i < node->out_channels; i++)
+        variance += (x[i * stride] - mean) * (x[i * stride] - mean) / count;
+    return (x[c * stride] - mean) / sqrt(variance + (double)node->eps) *
+               (double)tensor(graph, index, "weight")[c] +
+           (double)tensor(graph, index, "bias")[c];
+}
+
+/* Of query `place[0]`, number place[1] of all heads'. */
+static double attention_at(const Graph *graph, const PfNode *node, const int64_t *place)
+{
+    const PfShape *k = &graph->shapes[node->inputs[1]], *v = &graph->shapes[node->inputs[2]];
+    const int64_t width = k->dims[1] / node->heads;
+    const int64_t begin = place[1] / (v->dims[1] / node->heads) * width;
+    const double *query = graph->values[node->inputs[0]] + place[0] * k->dims[1] + begin;
+    double sum = 0, total = 0;
+    for (int64_t key = 0; key < k->dims[0]; key++) {
+        const double *at = graph->values[node->inputs[1]] + key * k->dims[1] + begin;
+        double score = 0;
+        for (int64_t c = 0; c < width; c++) score += query[c] * at[c];
+        const double share = exp((double)node->scale * score);
+        sum += share * graph->values[node->inputs[2]][key * v->dims[1] + place[1]];
+        total += share;
+    }
+    return sum / total;
+}
+
 static double value_at(const Graph *graph, int index, int64_t at)
 {
     const PfNode *node = &graph->arch.nodes[index];
@@ -228,6 +278,14 @@ static double value_at(const Graph *graph, int index, int64_t at)
     switch (node->op) {
     case PF_OP_CONV: return convolution_at(graph, index, place);
     case PF_OP_LINEAR: return linear_at(graph, index, at);
+    case PF_OP_LAYER_NORM:
+        return layer_norm_at(graph, index, x + at - at % node->out_channels, 1,
+                             at % node->out_channels);
+    case PF_OP_LAYER_NORM_2D: {
+        const int64_t area = out->dims[1] * out->dims[2];
+        return layer_norm_at(graph, index, x + at % area, area, place[0]);
+    }
+    case PF_OP_ATTENTION: return attention_at(graph, node, place);
     case PF_OP_BATCH_NORM: return norm_at(graph, index, x[at], place[0]);
     case PF_OP_PARAMETER: return (double)tensor(graph, index, "")[at];
     case PF_OP_PERMUTE:
@@ -252,6 +310,17 @@ static double value_at(const Graph *graph, int index, int64_t at)
     }
 }
 
+static void compute_positions(const Graph *graph, int index, double *y)
+{
+    const PfNode *node = &graph->arch.nodes[index];
+    const PfShape *map = &graph->shapes[node->inputs[0]];
+    const int64_t count = pf_shape_count(&graph->shapes[index]);
+    float *resized = calloc((size_t)count, sizeof *resized);
+    pf_positions_resize(node, map->dims[1], map->dims[2], tensor(graph, index, ""), resized);
+    for (int64_t i = 0; i < count; i++) y[i] = (double)resized[i];
+    free(resized);
+}
+
 static void compute_node(Graph *graph, int index, int image)
 {
     const PfNode *node = node_of(graph, index);
@@ -259,6 +328,10 @@ static void compute_node(Graph *graph, int index, int image)
     double *y = graph->values[index];
     if (node->op == PF_OP_MEAN || node->op == PF_OP_REDUCE_SUM || node->op == PF_OP_REDUCE_MAX) {
         reduce(graph, node, out, y);
+        return;
+    }
+    if (node->op == PF_OP_POSITIONS) {
+        compute_positions(graph, index, y);
         return;
     }
     for (int64_t i = 0; i < pf_shape_count(out); i++)
@@ -380,6 +453,63 @@ static int add_linear(Graph *graph, int x)
     node->in_channels = (int)graph->shapes[x].dims[graph->shapes[x].rank - 1];
     node->out_channels = (int)draw(graph, 1, 40);
     node->bias = 1;
+    return finish(graph);
+}
+
+static int add_layer_norm(Graph *graph, int x)
+{
+    const PfShape *shape = &graph->shapes[x];
+    const bool of_pixels = shape->rank == 3 && draw(graph, 0, 1);
+    PfNode *node = begin(graph, of_pixels ? PF_OP_LAYER_NORM_2D : PF_OP_LAYER_NORM, x);
+    node->in_channels = node->out_channels =
+        (int)(of_pixels ? shape->dims[0] : shape->dims[shape->rank - 1]);
+    return finish(graph);
+}
+
+static int add_positions(Graph *graph, int x)
+{
+    PfNode *node = begin(graph, PF_OP_POSITIONS, x);
+    const int64_t side = draw(graph, 1, 9);
+    node->start = draw(graph, 0, 2);
+    node->align_corners = (int)draw(graph, 0, 1);
+    node->value = 0.1f;
+    node->shape = (PfShape){2, {node->start + side * side, graph->shapes[x].dims[0]}};
+    node->leading_one = 1;
+    return finish(graph);
+}
+
+static int add_part(Graph *graph, int x, int64_t start, int64_t count)
+{
+    PfNode *node = begin(graph, PF_OP_SLICE, x);
+    node->axis = 1;
+    node->start = start;
+    node->count = count;
+    node->step = 1;
+    return finish(graph);
+}
+
+/* Queries, keys and values are parts of one linear layer's; or all are x itself. */
+static int add_attention(Graph *graph, int x)
+{
+    const int heads = (int)draw(graph, 1, 3), width = (int)draw(graph, 1, 2) * 8;
+    const int values = (int)draw(graph, 1, 20), keys = heads * width;
+    int parts[] = {x, x, x};
+    if (draw(graph, 0, 3)) {
+        PfNode *linear = begin(graph, PF_OP_LINEAR, x);
+        linear->in_channels = (int)graph->shapes[x].dims[1];
+        linear->out_channels = 2 * keys + heads * values;
+        linear->bias = 1;
+        const int fused = finish(graph);
+        parts[0] = add_part(graph, fused, 0, keys);
+        parts[1] = add_part(graph, fused, keys, keys);
+        parts[2] = add_part(graph, fused, 2 * keys, heads * values);
+    }
+    PfNode *node = begin(graph, PF_OP_ATTENTION, parts[0]);
+    node->inputs[1] = parts[1];
+    node->inputs[2] = parts[2];
+    node->input_count = 3;
+    node->heads = parts[0] == x ? 1 : heads;
+    node->scale = 0.1f;
     return finish(graph);
 }
 
@@ -528,10 +658,14 @@ static int add_product(Graph *graph, int x)
 
 static int add_function(Graph *graph, int x, double largest)
 {
-    static const PfOp ops[] = {PF_OP_RELU,       PF_OP_NEGATE, PF_OP_ABS, PF_OP_ERF,
-                               PF_OP_LEAKY_RELU, PF_OP_ELU,    PF_OP_EXP};
-    PfNode *node = begin(graph, ops[draw(graph, 0, largest < 4 ? 6 : 2)], x);
+    static const PfOp ops[] = {PF_OP_RELU,    PF_OP_NEGATE,       PF_OP_ABS,        PF_OP_CLIP,
+                               PF_OP_SIGMOID, PF_OP_HARD_SIGMOID, PF_OP_HARD_SWISH, PF_OP_SILU,
+                               PF_OP_GELU,    PF_OP_GELU_TANH,    PF_OP_QUICK_GELU, PF_OP_TANH,
+                               PF_OP_ERF,     PF_OP_LEAKY_RELU,   PF_OP_ELU,        PF_OP_EXP};
+    PfNode *node = begin(graph, ops[draw(graph, 0, largest < 4 ? 15 : 11)], x);
     node->value = 0.3f;
+    node->low = -0.5f;
+    node->high = 0.7f;
     return finish(graph);
 }
 
@@ -609,10 +743,12 @@ static int grow(Graph *graph, int x)
     const bool is_small = pf_shape_count(shape) * 2 < LARGEST;
     if (largest < 1e-3 * graph->scales[x]) return 0;
     if (largest > 50) return add_scaled(graph, x);
-    switch (draw(graph, 0, 20)) {
+    switch (draw(graph, 0, 24)) {
     case 0: return is_map && shape->dims[0] < 100 ? add_conv(graph, x) : x;
     case 1: return is_map ? add_norm(graph, x) : x;
-    case 2: return shape->rank && shape->rank < 4 ? add_linear(graph, x) : x;
+    case 2:
+        return shape->rank && shape->rank < 4 && pf_shape_count(shape) < 2000 ? add_linear(graph, x)
+                                                                              : x;
     case 3: return add(graph, PF_OP_FLATTEN, x, -1);
     case 4: return add_reshape(graph, x);
     case 5: return is_map ? add_tokens(graph, x) : x;
@@ -626,11 +762,18 @@ static int grow(Graph *graph, int x)
     case 13: return shape->rank && largest < 7 ? add_two(graph, x) : x;
     case 14: return can_multiply(shape) ? add_product(graph, x) : x;
     case 15: return add_root(graph, x);
+    case 17: return shape->rank && shape->rank < 4 ? add_layer_norm(graph, x) : x;
+    case 18:
+        return shape->rank == 2 && shape->dims[0] <= 70 && is_small && largest < 7
+                   ? add_attention(graph, x)
+                   : x;
+    case 19: return is_map ? add_function(graph, add_conv(graph, x), 9) : x;
+    case 20: return is_map ? add_positions(graph, x) : x;
     case 16: return is_map ? add(graph, PF_OP_RELU, add_conv(graph, x), -1) : x;
-    case 17: return is_map && shape->dims[0] < 100 ? add_dense_layer(graph, x) : x;
-    case 18: return is_map ? add_channel_parameter(graph, add_conv(graph, x)) : x;
-    case 19:
-        return shape->rank && shape->dims[shape->rank - 1] < 400 && shape->rank < 4
+    case 21: return is_map && shape->dims[0] < 100 ? add_dense_layer(graph, x) : x;
+    case 22: return is_map ? add_channel_parameter(graph, add_conv(graph, x)) : x;
+    case 23:
+        return shape->rank && pf_shape_count(shape) < 2000 && shape->rank < 4
                    ? add_channel_parameter(graph, add_linear(graph, x))
                    : x;
     default: return add_function(graph, x, largest);
