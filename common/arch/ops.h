@@ -2,7 +2,7 @@
  *
  * A new operation is a value of PfOp and a row. Shapes, parameters, random weights, the TorchScript
  * that libtorch runs, ONNX files and costs all come from the rows. Beside them only
- * common/engine/graph.c asks for the operation: for how it is computed in C. */
+ * common/engine/ asks for the operation: for how it is computed in C. */
 #ifndef PF_COMMON_ARCH_OPS_H
 #define PF_COMMON_ARCH_OPS_H
 

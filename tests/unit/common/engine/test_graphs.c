@@ -887,7 +887,7 @@ static int grow(Graph *graph, int x)
     case 25: return is_map && is_small ? add_pad(graph, x) : x;
     case 26: return is_map && largest < 7 ? add_excitation(graph, x) : x;
     case 27:
-        return shape->rank && shape->dims[shape->rank - 1] < 400 && shape->rank < 4
+        return shape->rank && pf_shape_count(shape) < 2000 && shape->rank < 4
                    ? add_channel_parameter(graph, add_linear(graph, x))
                    : x;
     default: return add_function(graph, x, largest);
