@@ -30,6 +30,7 @@ PF_SHAPE_COLUMN(pf_op_shape_concat);
 PF_SHAPE_COLUMN(pf_op_shape_mean);
 PF_SHAPE_COLUMN(pf_op_shape_matmul);
 PF_SHAPE_COLUMN(pf_op_shape_parameter);
+PF_SHAPE_COLUMN(pf_op_shape_positions);
 
 /* ---- ONNX: op_onnx.c ---- */
 
@@ -71,5 +72,20 @@ PF_ONNX_COLUMN(pf_op_onnx_slice);
 PF_ONNX_COLUMN(pf_op_onnx_concat);
 PF_ONNX_COLUMN(pf_op_onnx_mean);
 PF_ONNX_COLUMN(pf_op_onnx_parameter);
+PF_ONNX_COLUMN(pf_op_onnx_sqrt);
+PF_ONNX_COLUMN(pf_op_onnx_exp);
+PF_ONNX_COLUMN(pf_op_onnx_log);
+PF_ONNX_COLUMN(pf_op_onnx_erf);
+PF_ONNX_COLUMN(pf_op_onnx_negate);
+PF_ONNX_COLUMN(pf_op_onnx_abs);
+PF_ONNX_COLUMN(pf_op_onnx_reciprocal);
+PF_ONNX_COLUMN(pf_op_onnx_leaky_relu);
+PF_ONNX_COLUMN(pf_op_onnx_elu);
+PF_ONNX_COLUMN(pf_op_onnx_power);
+PF_ONNX_COLUMN(pf_op_onnx_maximum);
+PF_ONNX_COLUMN(pf_op_onnx_minimum);
+PF_ONNX_COLUMN(pf_op_onnx_reduce_sum);
+PF_ONNX_COLUMN(pf_op_onnx_reduce_max);
+PF_ONNX_COLUMN(pf_op_onnx_positions);
 
 #endif

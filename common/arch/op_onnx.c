@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "common/arch/op_columns.h"
+#include "common/arch/positions.h"
 
 /* ---- ONNX ---- */
 
@@ -199,6 +200,78 @@ COLUMN(pf_op_onnx_sigmoid)
 COLUMN(pf_op_onnx_tanh)
 {
     onnx_node(out, "Tanh", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_sqrt)
+{
+    onnx_node(out, "Sqrt", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_exp)
+{
+    onnx_node(out, "Exp", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_log)
+{
+    onnx_node(out, "Log", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_erf)
+{
+    onnx_node(out, "Erf", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_negate)
+{
+    onnx_node(out, "Neg", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_abs)
+{
+    onnx_node(out, "Abs", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_reciprocal)
+{
+    onnx_node(out, "Reciprocal", "0");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_power)
+{
+    onnx_node(out, "Pow", "0 1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_maximum)
+{
+    onnx_node(out, "Max", "0 1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_minimum)
+{
+    onnx_node(out, "Min", "0 1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_leaky_relu)
+{
+    add_float(onnx_node(out, "LeakyRelu", "0"), "alpha", node->value);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_elu)
+{
+    add_float(onnx_node(out, "Elu", "0"), "alpha", node->value);
     return 0;
 }
 
@@ -430,4 +503,33 @@ COLUMN(pf_op_onnx_parameter)
     add_int(onnx_node(out, "Concat", "before $3"), "axis", 0);
     onnx_node(out, "Expand", "itself before");
     return 0;
+}
+
+COLUMN(pf_op_onnx_reduce_sum)
+{
+    PfOnnxConstant *axes = add_integers(out, NULL, 0);
+    for (int i = 0; i < node->axis_count; i++) axes->ints[axes->count++] = node->axes[i] + 1;
+    add_int(onnx_node(out, "ReduceSum", "0 $1"), "keepdims", node->keep_axes);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_reduce_max)
+{
+    PfOnnxNode *most = onnx_node(out, "ReduceMax", "0");
+    add_axes(most, "axes", node->axes, node->axis_count, false);
+    add_int(most, "keepdims", node->keep_axes);
+    return 0;
+}
+
+/* As they are in the file, for images whose grid they were made for. */
+COLUMN(pf_op_onnx_positions)
+{
+    const int64_t side = pf_positions_side(node);
+    if (in->dims[1] != side || in->dims[2] != side)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "the position embeddings '%s' of %s cannot be exported to ONNX for a grid "
+                       "of %lldx%lld: they were made for %lldx%lld. Hint: --export FILE.pt",
+                       node->name, arch->name, (long long)in->dims[1], (long long)in->dims[2],
+                       (long long)side, (long long)side);
+    return pf_op_onnx_parameter(arch, node, in, out, err);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/arch/op_columns.h"
+#include "common/arch/positions.h"
 #include "common/base/integers.h"
 #include "common/base/printable.h"
 
@@ -173,7 +174,11 @@ int pf_op_shape_flatten(UNUSED const PfNode *node, const PfShape *in, PfShape *o
 int pf_op_shape_reshape(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
 {
     char text[PF_SHAPE_TEXT_SIZE];
+    int64_t known = 1;
     *out = node->shape;
+    for (int i = 0; i < out->rank; i++) known *= out->dims[i] < 0 ? 1 : out->dims[i];
+    for (int i = 0; i < out->rank; i++)
+        if (out->dims[i] < 0) out->dims[i] = pf_shape_count(in) / known;
     if (pf_shape_count(out) == pf_shape_count(in)) return 0;
     pf_shape_text(out, text);
     char expected[2 * PF_SHAPE_TEXT_SIZE];
@@ -268,5 +273,14 @@ int pf_op_shape_parameter(const PfNode *node, UNUSED const PfShape *in, PfShape 
                           UNUSED PfError *err)
 {
     *out = node->shape;
+    return 0;
+}
+
+int pf_op_shape_positions(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    if (!pf_positions_side(node)) return fail_shape(node, "a square grid", &node->shape, err);
+    if (in->rank != 3 || in->dims[0] != node->shape.dims[1])
+        return fail_shape(node, "the map of its patches", in, err);
+    *out = (PfShape){2, {node->start + in->dims[1] * in->dims[2], in->dims[0]}};
     return 0;
 }

@@ -187,7 +187,7 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
     ROW(PF_OP_FLATTEN, "flatten", "", true, no_parameters, pf_op_shape_flatten, per_image, \
         "torch.flatten({0}, 1)", pf_op_onnx_flatten) \
     ROW(PF_OP_RESHAPE, "reshape", "", true, no_parameters, pf_op_shape_reshape, per_image, \
-        "torch.reshape({0}, [-1, {shape}])", pf_op_onnx_reshape) \
+        "torch.reshape({0}, [torch.size({0}, 0), {shape}])", pf_op_onnx_reshape) \
     ROW(PF_OP_PERMUTE, "permute", "Permute", false, no_parameters, pf_op_shape_permute, per_image, \
         "torch.permute({0}, [0, {axes}])", pf_op_onnx_permute) \
     ROW(PF_OP_SLICE, "slice", "", false, no_parameters, pf_op_shape_slice, per_image, \
@@ -199,7 +199,37 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
     ROW(PF_OP_MATMUL, "matmul", "", false, no_parameters, pf_op_shape_matmul, per_image, \
         "torch.matmul({0}, {1})", pf_op_onnx_matmul) \
     ROW(PF_OP_PARAMETER, "parameter", "", false, whole_parameter, pf_op_shape_parameter, per_image, \
-        "{for_each_image}", pf_op_onnx_parameter)
+        "{for_each_image}", pf_op_onnx_parameter) \
+    ROW(PF_OP_SQRT, "square root", "", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.sqrt({0})", pf_op_onnx_sqrt) \
+    ROW(PF_OP_EXP, "exp", "", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.exp({0})", pf_op_onnx_exp) \
+    ROW(PF_OP_LOG, "log", "", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.log({0})", pf_op_onnx_log) \
+    ROW(PF_OP_ERF, "erf", "", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.erf({0})", pf_op_onnx_erf) \
+    ROW(PF_OP_NEGATE, "negate", "", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.neg({0})", pf_op_onnx_negate) \
+    ROW(PF_OP_ABS, "absolute value", "", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.abs({0})", pf_op_onnx_abs) \
+    ROW(PF_OP_RECIPROCAL, "reciprocal", "", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.reciprocal({0})", pf_op_onnx_reciprocal) \
+    ROW(PF_OP_LEAKY_RELU, "leaky relu", "LeakyReLU", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.leaky_relu({0}, {value})", pf_op_onnx_leaky_relu) \
+    ROW(PF_OP_ELU, "elu", "ELU", false, no_parameters, pf_op_shape_same, per_image, \
+        "torch.elu({0}, {value})", pf_op_onnx_elu) \
+    ROW(PF_OP_POWER, "power", "", false, no_parameters, pf_op_shape_broadcast, per_image, \
+        "torch.pow({0}, {1})", pf_op_onnx_power) \
+    ROW(PF_OP_MAXIMUM, "maximum", "", false, no_parameters, pf_op_shape_broadcast, per_image, \
+        "torch.maximum({0}, {1})", pf_op_onnx_maximum) \
+    ROW(PF_OP_MINIMUM, "minimum", "", false, no_parameters, pf_op_shape_broadcast, per_image, \
+        "torch.minimum({0}, {1})", pf_op_onnx_minimum) \
+    ROW(PF_OP_REDUCE_SUM, "sum over axes", "", false, no_parameters, pf_op_shape_mean, per_image, \
+        "torch.sum({0}, [{axes}], {keep_axes})", pf_op_onnx_reduce_sum) \
+    ROW(PF_OP_REDUCE_MAX, "maximum over axes", "", false, no_parameters, pf_op_shape_mean, per_image, \
+        "torch.amax({0}, [{axes}], {keep_axes})", pf_op_onnx_reduce_max) \
+    ROW(PF_OP_POSITIONS, "positions", "", false, whole_parameter, pf_op_shape_positions, per_image, \
+        "{positions}", pf_op_onnx_positions)
 
 #define DEFINE_ROW(op, name_, class_, keeps_, parameters_, shape_, cost_, script_, onnx_) \
     [op] = {.name = (name_), .class_name = (class_), .keeps_values = (keeps_), \

@@ -97,6 +97,7 @@ typedef struct PfOpRow {
      *   {inputs}                          values of all inputs, with commas between
      *   {for_each_image}                  the row's only parameter, once for each image where the
      *                                     file's has a leading axis of 1
+     *   {positions}                       the row's only parameter, resized, once for each image
      *   {kernel} {stride} {padding} {dilation}   the two numbers, with a comma between
      *   {pads}                            those of torch's pad: left, right, above, below
      *   {axis} {axes} {shape}             counted with the batch axis; its sizes

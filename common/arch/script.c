@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/arch/ops.h"
+#include "common/arch/positions.h"
 #include "common/base/memory.h"
 
 typedef enum NumberKind { INTEGER, LONG, BOOLEAN, FLOAT, FRACTION } NumberKind;
@@ -128,6 +129,48 @@ static void write_for_each_image(const PfNode *node, FILE *out)
     fputs("])", out);
 }
 
+/* The map's grid along an axis as a factor of the parameter's. */
+static void write_factor(const PfNode *node, int axis, FILE *out)
+{
+    if (node->align_corners) {
+        fputs("None", out);
+        return;
+    }
+    fprintf(out, "(torch.size(v%d, %d) + ", node->inputs[0], axis);
+    write_float((double)node->value, out);
+    fprintf(out, ") / %lld", (long long)pf_positions_side(node));
+}
+
+/* The parameter as it is for a grid of its own size, else resized behind the first tokens. */
+static void write_positions(const PfNode *node, FILE *out)
+{
+    const int map = node->inputs[0];
+    const long long side = (long long)pf_positions_side(node), start = (long long)node->start;
+    char name[PF_PARAMETER_NAME_SIZE], *text = NULL;
+    size_t size;
+    pf_node_parameter_name(node, "", name);
+    FILE *parameter = open_memstream(&text, &size);
+    if (parameter) {
+        fputs(node->leading_one ? "" : "torch.unsqueeze(", parameter);
+        write_module(name, parameter);
+        fputs(node->leading_one ? "" : ", 0)", parameter);
+        fclose(parameter);
+    }
+    const char *positions = text ? text : name;
+    fprintf(out,
+            "torch.expand(%s if (torch.size(v%d, 2) == %lld and torch.size(v%d, 3) == %lld) else "
+            "torch.cat([torch.slice(%s, 1, 0, %lld), torch.transpose(torch.flatten("
+            "torch.upsample_bicubic2d(torch.permute(torch.reshape(torch.slice(%s, 1, %lld), "
+            "[1, %lld, %lld, -1]), [0, 3, 1, 2]), [torch.size(v%d, 2), torch.size(v%d, 3)], %s, ",
+            positions, map, side, map, side, positions, start, positions, start, side, side, map,
+            map, node->align_corners ? "True" : "False");
+    write_factor(node, 2, out);
+    fputs(", ", out);
+    write_factor(node, 3, out);
+    fputs("), 2), 1, 2)], 1), [torch.size(input, 0), -1, -1])", out);
+    free(text);
+}
+
 static bool write_list(const PfNode *node, const char *word, FILE *out)
 {
     if (!strcmp(word, "kernel"))
@@ -166,6 +209,8 @@ static bool write_word(const PfNode *node, const char *word, FILE *out)
         write_inputs(node, out);
     else if (!strcmp(word, "for_each_image"))
         write_for_each_image(node, out);
+    else if (!strcmp(word, "positions"))
+        write_positions(node, out);
     else if (!strcmp(word, "module"))
         write_module(node->module, out);
     else if (parameter)

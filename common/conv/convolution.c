@@ -183,13 +183,14 @@ static void run(const PfConvolution *direct, const PfConvolutionMaps *maps, int6
     PfProduct product = {.rows = count,
                          .depth = direct->config.in_channels,
                          .m_row = channels,
-                         .relu = direct->config.relu,
+                         .cut = pf_activation_cut(&direct->config.activation),
                          .bf16 = direct->config.bf16};
     for (int64_t k = 0; k < channels; k += PF_CONVOLUTION_PANEL) {
         product.width = pf_convolution_panel_width(&direct->config, k);
         product.m = maps->y + first * channels + k;
         product.from = maps->sum ? maps->sum + first * channels + k : NULL;
         multiply_panel(direct, &product, (const float *const *)pixels, panel, direct->bias + k);
+        pf_convolution_activate(direct, count, product.width, product.m);
         panel += kernel_size(&direct->config) * product.depth * product.width;
     }
 }

@@ -1,5 +1,5 @@
 /* Convolutions of frozen networks: float32, one group, maps with channels last. Along
- * with each its bias, a sum of residual networks, and the ReLU.
+ * with each its bias, a sum of residual networks, and an activation.
  *
  * Every output is the same to the last bit whatever the batch, the number of threads
  * and the processor's instruction set: sums have one order. */
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/conv/activation.h"
 #include "permafrost/error.h"
 
 #ifdef __cplusplus
@@ -29,18 +30,18 @@ typedef struct PfConvolutionConfig {
      * x * strides[3]]; only read by pf_convolution_new. */
     const float *weight;
     int64_t strides[4];
-    const double *scale; /* (out_channels): each one's weights are multiplied by it; NULL: by 1.
-                            Only read by pf_convolution_new, as bias is */
-    const float *bias;   /* (out_channels); NULL: zeros */
-    bool relu;           /* negative outputs become zero */
-    bool bf16;           /* outputs are rounded to the nearest bfloat16 */
+    const double *scale;     /* (out_channels): each one's weights are multiplied by it; NULL: by 1.
+                                Only read by pf_convolution_new, as bias is */
+    const float *bias;       /* (out_channels); NULL: zeros */
+    PfActivation activation; /* of the outputs */
+    bool bf16;               /* which are then rounded to the nearest bfloat16; with cuts only */
 } PfConvolutionConfig;
 
 /* One batch of maps. */
 typedef struct PfConvolutionMaps {
     int64_t count, height, width; /* of x */
     const float *x;               /* (count, height, width, in_channels) */
-    const float *sum;             /* like y, may be y; added before the ReLU; NULL: nothing */
+    const float *sum;             /* like y, may be y; added before the activation; NULL: nothing */
     float *y;                     /* (count, height of y, width of y, out_channels) */
 } PfConvolutionMaps;
 

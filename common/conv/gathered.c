@@ -209,7 +209,7 @@ static void run(const PfConvolution *gathered, const PfConvolutionMaps *maps, in
                          .v = piece.begins,
                          .u = gathered->weight,
                          .m_row = channels,
-                         .relu = config->relu,
+                         .cut = pf_activation_cut(&config->activation),
                          .bf16 = config->bf16};
     for (int64_t k = 0; k < channels; k += PF_CONVOLUTION_PANEL) {
         product.width = pf_convolution_panel_width(config, k);
@@ -220,6 +220,7 @@ static void run(const PfConvolution *gathered, const PfConvolutionMaps *maps, in
             gathered->kernels->multiply(&product);
         else
             multiply_carefully(&piece, &product);
+        pf_convolution_activate(gathered, product.rows, product.width, product.m);
         product.u += depth * product.width;
     }
 }

@@ -60,6 +60,20 @@ static inline const float *pf_convolution_pixel(const PfConvolution *convolution
     return maps->x + ((map * maps->height + y) * maps->width + x) * convolution->config.in_channels;
 }
 
+/* Outputs, (rows, width) as they lie in y, become their activation, where that is no cut, which the
+ * inner loops have done. */
+static inline void pf_convolution_activate(const PfConvolution *convolution, int64_t rows,
+                                           int64_t width, float *y)
+{
+    const PfConvolutionConfig *config = &convolution->config;
+    if (pf_activation_is_cut(&config->activation)) return;
+    convolution->kernels->activate(&(PfActivate){.activation = config->activation,
+                                                 .rows = rows,
+                                                 .width = width,
+                                                 .y = y,
+                                                 .row = config->out_channels});
+}
+
 /* By the definition, of any number of input channels: what each pixel of y takes is copied into one
  * row, so that a few channels fill the registers. Positions outside the map take part in no
  * product where a weight is not finite. */

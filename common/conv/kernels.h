@@ -6,7 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* m = from + v u (+ bias, and then the ReLU and rounding) */
+#include "common/conv/activation.h"
+#include "common/conv/rows.h"
+
+/* m = from + v u (+ bias, and then a cut and rounding) */
 typedef struct PfProduct {
     int64_t rows, depth;   /* depth: a multiple of 16 */
     const float *const *v; /* (rows): where each one's (depth) values begin, less `offset` */
@@ -17,7 +20,8 @@ typedef struct PfProduct {
     int64_t m_row;
     const float *from; /* like m, may be m; NULL: zeros */
     const float *bias; /* (width); NULL: nothing of what follows either */
-    bool relu, bf16;   /* as in PfConvolutionConfig */
+    PfActivation cut;  /* none or a cut */
+    bool bf16;         /* as in PfConvolutionConfig */
 } PfProduct;
 
 enum { PF_WINOGRAD_POINTS = 36 };
@@ -38,7 +42,8 @@ typedef struct PfWinogradOutputTile {
     int64_t channels;        /* a multiple of 16 */
     const float *bias;       /* (channels) */
     const float *base, *sum; /* sum[i] is added to the value that goes to base[i]; NULL: nothing */
-    bool relu, bf16;         /* as in PfConvolutionConfig */
+    PfActivation cut;        /* none or a cut */
+    bool bf16;               /* as in PfConvolutionConfig */
 } PfWinogradOutputTile;
 
 /* Some pixels, of which a pool makes one, channel by channel. */
@@ -49,16 +54,24 @@ typedef struct PfPoolWindow {
     float *y;              /* (channels) */
 } PfPoolWindow;
 
-/* What is done to each pixel by itself: y = x scale + shift + sum, and then the ReLU. Batch norm is
- * this where nothing is before it that could take it in. */
+/* What is done to each pixel by itself: y = x scale + shift + sum, and then the activation. Batch
+ * norm is this where nothing is before it that could take it in. */
 typedef struct PfPointwise {
     int64_t pixels, channels;   /* channels: a multiple of 16 */
     const float *x;             /* (pixels, channels) */
     const float *scale, *shift; /* (channels); NULL, both: x as it is */
     const float *sum;           /* like x; NULL: nothing */
     float *y;                   /* like x; may be x or sum */
-    bool relu;                  /* negative numbers become zero; NaN stays */
+    PfActivation activation;
 } PfPointwise;
+
+/* Numbers that have just been computed become their activation. */
+typedef struct PfActivate {
+    PfActivation activation;
+    int64_t rows, width; /* width: a multiple of 16 */
+    float *y;            /* (rows, width), rows `row` apart */
+    int64_t row;
+} PfActivate;
 
 typedef struct PfConvKernels {
     const char *name; /* "plain", "avx2", "avx512" */
@@ -71,6 +84,11 @@ typedef struct PfConvKernels {
     void (*max_window)(const PfPoolWindow *window); /* the largest; NaN where there is one */
     void (*average_window)(const PfPoolWindow *window);
     void (*pointwise)(const PfPointwise *pointwise);
+    void (*activate)(const PfActivate *activate);
+    void (*layer_norm)(const PfLayerNorm *norm);
+    void (*softmax)(const PfSoftmax *softmax);
+    /* y = x / sums, of each row: x is read to a multiple of 16, of y only count are written. */
+    void (*divide_rows)(const PfSoftmax *softmax);
 } PfConvKernels;
 
 extern const PfConvKernels pf_conv_kernels_plain;
@@ -85,7 +103,9 @@ const PfConvKernels *pf_conv_kernels(void);
     {                                                                                              \
         .name = NAME, .multiply = product_multiply, .winograd_weights = winograd_weights,          \
         .winograd_input_tile = winograd_input_tile, .winograd_output_tile = winograd_output_tile,  \
-        .max_window = max_window, .average_window = average_window, .pointwise = pointwise         \
+        .max_window = max_window, .average_window = average_window, .pointwise = pointwise,        \
+        .activate = activate, .layer_norm = layer_norm, .softmax = softmax,                        \
+        .divide_rows = divide_rows                                                                 \
     }
 
 #endif

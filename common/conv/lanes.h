@@ -11,6 +11,66 @@
 #include <stddef.h>
 
 #include "common/conv/kernels.h"
+#include "common/simd/lanes_math.h"
+
+/* ---- activations ---- */
+
+/* Those that are no cuts stay for activate(). */
+LANES Lanes cut_of(const PfActivation *cut, Lanes y)
+{
+    if (cut->kind == PF_ACTIVATION_RELU) return lanes_max(lanes_set(0), y); /* NaN stays */
+    if (cut->kind != PF_ACTIVATION_CLIP) return y;
+    return lanes_min(lanes_set(cut->high), lanes_max(lanes_set(cut->low), y));
+}
+
+LANES Lanes hard_sigmoid_of(Lanes y)
+{
+    Lanes cut = lanes_max(lanes_set(0), lanes_add(y, lanes_set(3.0f)));
+    return lanes_mul(lanes_min(lanes_set(6.0f), cut), lanes_set(1.0f / 6));
+}
+
+/* The definition has 1 + tanh(t) = 2 sigmoid(2 t), which loses nothing where tanh is near -1. */
+LANES Lanes gelu_tanh_of(Lanes y)
+{
+    Lanes inner = lanes_fma(lanes_mul(y, y), lanes_set(0.044715f), lanes_set(1.0f));
+    Lanes t2 = lanes_mul(lanes_mul(lanes_set(1.5957691216f), y), inner); /* 2 sqrt(2 / pi) */
+    return lanes_mul(y, math_sigmoid(t2));
+}
+
+LANES Lanes quick_gelu_of(Lanes y)
+{
+    return lanes_mul(y, math_sigmoid(lanes_mul(lanes_set(1.702f), y)));
+}
+
+/* A function of its own for every kind. */
+#define ACTIVATE_CASE(KIND, VALUE)                                                                 \
+    case KIND:                                                                                     \
+        for (int64_t r = 0; r < a->rows; r++)                                                      \
+            for (int64_t i = 0; i < a->width; i += 16) {                                           \
+                Lanes y = lanes_load(a->y + r * a->row + i);                                       \
+                y = (VALUE);                                                                       \
+                lanes_store(a->y + r * a->row + i, y);                                             \
+            }                                                                                      \
+        break
+
+LANES_TARGET static void activate(const PfActivate *a)
+{
+    switch (a->activation.kind) {
+    case PF_ACTIVATION_NONE:
+    case PF_ACTIVATION_COUNT:
+        break;
+        ACTIVATE_CASE(PF_ACTIVATION_RELU, cut_of(&a->activation, y));
+        ACTIVATE_CASE(PF_ACTIVATION_CLIP, cut_of(&a->activation, y));
+        ACTIVATE_CASE(PF_ACTIVATION_SIGMOID, math_sigmoid(y));
+        ACTIVATE_CASE(PF_ACTIVATION_HARD_SIGMOID, hard_sigmoid_of(y));
+        ACTIVATE_CASE(PF_ACTIVATION_HARD_SWISH, lanes_mul(y, hard_sigmoid_of(y)));
+        ACTIVATE_CASE(PF_ACTIVATION_SILU, lanes_mul(y, math_sigmoid(y)));
+        ACTIVATE_CASE(PF_ACTIVATION_GELU, math_gelu(y));
+        ACTIVATE_CASE(PF_ACTIVATION_GELU_TANH, gelu_tanh_of(y));
+        ACTIVATE_CASE(PF_ACTIVATION_QUICK_GELU, quick_gelu_of(y));
+        ACTIVATE_CASE(PF_ACTIVATION_TANH, math_tanh(y));
+    }
+}
 
 /* ---- products ---- */
 
@@ -47,7 +107,7 @@ LANES void product_load(const PfProduct *p, const ProductTile *tile, int rows, i
 LANES Lanes product_finish(const PfProduct *p, const ProductTile *tile, int i, Lanes sum)
 {
     sum = lanes_add(sum, lanes_load(tile->bias + 16 * i));
-    if (p->relu) sum = lanes_max(lanes_set(0), sum); /* NaN stays */
+    sum = cut_of(&p->cut, sum);
     return p->bf16 ? lanes_round_bf16(sum) : sum;
 }
 
@@ -186,15 +246,25 @@ LANES_TARGET static void average_window(const PfPoolWindow *window)
 
 LANES_TARGET static void pointwise(const PfPointwise *p)
 {
-    for (int64_t at = 0; at < p->pixels * p->channels; at += p->channels)
+    const PfActivate behind = {
+        .activation = p->activation, .rows = 1, .width = p->channels, .row = p->channels};
+    for (int64_t at = 0; at < p->pixels * p->channels; at += p->channels) {
         for (int64_t c = 0; c < p->channels; c += 16) {
             Lanes y = lanes_load(p->x + at + c);
             if (p->scale) y = lanes_fma(y, lanes_load(p->scale + c), lanes_load(p->shift + c));
             if (p->sum) y = lanes_add(y, lanes_load(p->sum + at + c));
-            if (p->relu) y = lanes_max(lanes_set(0), y); /* NaN stays */
-            lanes_store(p->y + at + c, y);
+            lanes_store(p->y + at + c, cut_of(&p->activation, y));
         }
+        if (pf_activation_is_cut(&p->activation)) continue;
+        PfActivate row = behind;
+        row.y = p->y + at;
+        activate(&row);
+    }
 }
+
+/* ---- row by row ---- */
+
+#include "common/conv/rows_lanes.h"
 
 /* ---- points ---- */
 
@@ -290,7 +360,7 @@ LANES void winograd_store_pixel(const PfWinogradOutputTile *tile, int pixel, int
     if (!to) return;
     y = lanes_add(y, lanes_load(tile->bias + k));
     if (tile->sum) y = lanes_add(y, lanes_load(tile->sum + (to - tile->base) + k));
-    if (tile->relu) y = lanes_max(lanes_set(0), y); /* NaN stays */
+    y = cut_of(&tile->cut, y);
     if (tile->bf16) y = lanes_round_bf16(y);
     lanes_store(to + k, y);
 }

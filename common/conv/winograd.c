@@ -192,12 +192,14 @@ static void transform_outputs(const PfConvolution *winograd, const Grid *grid, i
                                  .bias = winograd->bias + k,
                                  .base = grid->maps->y,
                                  .sum = grid->maps->sum,
-                                 .relu = winograd->config.relu,
+                                 .cut = pf_activation_cut(&winograd->config.activation),
                                  .bf16 = winograd->config.bf16};
     for (int64_t t = 0; t < count; t++) {
         find_output(winograd, grid, place_of(grid, first + t), k, &tile);
         tile.in = products + t * tile.channels;
         winograd->kernels->winograd_output_tile(&tile);
+        for (int i = 0; i < TILE * TILE; i++)
+            if (tile.pixels[i]) pf_convolution_activate(winograd, 1, tile.channels, tile.pixels[i]);
     }
 }
 

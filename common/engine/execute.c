@@ -1,9 +1,13 @@
 #include "common/engine/execute.h"
 
+#include <string.h>
+
 #include "common/base/integers.h"
+#include "common/conv/attention.h"
 #include "common/conv/average_pool.h"
 #include "common/conv/kernels.h"
 #include "common/conv/max_pool.h"
+#include "common/engine/loops.h"
 
 /* Some of a group's images in the early steps, all of them in the others. */
 typedef struct Run {
@@ -17,9 +21,19 @@ typedef struct Run {
 static float *maps_of(const Run *run, int value)
 {
     if (value < 0) return NULL;
-    const PfEngineValue *of = &run->plan->values[value], *home = &run->plan->values[of->home];
-    const size_t before = home->whole ? (size_t)run->first * pf_engine_value_bytes(of) : 0;
-    return (float *)(void *)(run->arena + home->offset + before);
+    const PfEnginePlan *plan = run->plan;
+    const PfEngineValue *of = &plan->values[value], *source = &plan->values[of->source];
+    const PfEngineValue *home = &plan->values[source->home];
+    const size_t before = home->whole ? (size_t)run->first * pf_engine_value_bytes(source) : 0;
+    if (source->node >= 0) return source->numbers + of->begin;
+    return (float *)(void *)(run->arena + home->offset + before) + of->begin;
+}
+
+/* Floats from one image of it to the next. */
+static int64_t image_stride(const Run *run, int value)
+{
+    const PfEngineValue *source = &run->plan->values[run->plan->values[value].source];
+    return source->node >= 0 ? 0 : source->height * source->width * source->stride;
 }
 
 static void normalise(const Run *run, const PfEngineStep *step)
@@ -85,8 +99,100 @@ static void compute_pixels(const Run *run, const PfEngineStep *step)
                                    .shift = step->shift,
                                    .sum = maps_of(run, step->sum),
                                    .y = maps_of(run, step->y),
-                                   .relu = step->relu};
+                                   .activation = step->activation};
     pf_conv_kernels()->pointwise(&pointwise);
+}
+
+/* ---- loops ---- */
+
+static void run_loops(const Run *run, const PfEngineStep *step)
+{
+    const PfNode *node = &run->plan->arch->nodes[step->node];
+    const PfEngineValue *y = &run->plan->values[step->y];
+    PfLoopMaps maps = {.x = maps_of(run, step->x),
+                       .sum = maps_of(run, step->sum),
+                       .y = maps_of(run, step->y),
+                       .scratch = run->arena + run->plan->maps_bytes};
+    if (step->fill) memset(maps.y, 0, (size_t)run->count * pf_engine_value_bytes(y));
+    for (int64_t i = 0; i < run->count; i++) {
+        switch (step->kind) {
+        case PF_STEP_COPY: pf_loops_copy(&step->loops, &maps); break;
+        case PF_STEP_ARITHMETIC: pf_loops_combine(&step->loops, node->op, &maps); break;
+        case PF_STEP_REDUCE: pf_loops_reduce(&step->loops, node->op, y, &maps); break;
+        case PF_STEP_SOFTMAX: pf_loops_softmax(&step->loops, &maps); break;
+        default: pf_loops_multiply_matrices(&step->loops, &maps);
+        }
+        maps.x += image_stride(run, step->x);
+        if (maps.sum) maps.sum += image_stride(run, step->sum);
+        maps.y += image_stride(run, step->y);
+    }
+}
+
+/* Channels that fill up a pixel stay zeros, whatever the function makes of them. */
+static void apply(const Run *run, const PfEngineStep *step)
+{
+    const PfNode *node = &run->plan->arch->nodes[step->node];
+    const PfEngineValue *y = &run->plan->values[step->y];
+    const float *from = maps_of(run, step->x);
+    float *to = maps_of(run, step->y);
+    for (int64_t p = 0; p < run->count * y->height * y->width; p++) {
+        const int64_t at = p * y->stride;
+        pf_loops_apply(node->op, node->value, from + at, to + at, y->channels);
+        for (int64_t c = y->channels; c < y->stride; c++) to[at + c] = 0;
+    }
+}
+
+/* Pixel by pixel: those of x lie side by side, those of y do not. */
+static void compute_part(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
+    const PfConvKernels *kernels = pf_conv_kernels();
+    const int64_t begin = step->loops.begins[0];
+    PfPointwise pointwise = {.pixels = 1,
+                             .channels = x->channels,
+                             .x = maps_of(run, step->x),
+                             .scale = step->scale + begin,
+                             .shift = step->shift + begin,
+                             .y = maps_of(run, step->y) + begin,
+                             .activation = step->activation};
+    for (int64_t p = 0; p < run->count * y->height * y->width; p++) {
+        kernels->pointwise(&pointwise);
+        pointwise.x += x->stride;
+        pointwise.y += y->stride;
+    }
+}
+
+/* ---- rows ---- */
+
+static void norm_rows(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
+    const PfLayerNorm norm = {.rows = run->count * y->height * y->width,
+                              .channels = y->channels,
+                              .x = maps_of(run, step->x),
+                              .x_row = x->stride,
+                              .weight = step->scale,
+                              .bias = step->shift,
+                              .eps = run->plan->arch->nodes[step->node].eps,
+                              .y = maps_of(run, step->y),
+                              .y_row = y->stride};
+    pf_conv_kernels()->layer_norm(&norm);
+}
+
+static void attend(const Run *run, const PfEngineStep *step)
+{
+    PfAttention attention = pf_engine_attention(run->plan, step);
+    attention.q = maps_of(run, step->x);
+    attention.k = maps_of(run, step->sum);
+    attention.v = maps_of(run, step->values);
+    attention.y = maps_of(run, step->y);
+    for (int64_t i = 0; i < run->count; i++) {
+        pf_attention_run(&attention, run->arena + run->plan->maps_bytes);
+        attention.q += image_stride(run, step->x);
+        attention.k += image_stride(run, step->sum);
+        attention.v += image_stride(run, step->values);
+        attention.y += image_stride(run, step->y);
+    }
 }
 
 /* ---- outputs ---- */
@@ -135,9 +241,8 @@ static void store(const Run *run, const PfEngineStep *step)
     const int64_t row = value->channels * value->height * value->width;
     const float *x = maps_of(run, step->x);
     for (int64_t i = 0; i < run->count; i++)
-        store_image(value, x + i * value->height * value->width * value->stride,
-                    run->plan->output_dtype, run->images->outputs[step->tap],
-                    (run->images->first + run->first + i) * row);
+        store_image(value, x + i * image_stride(run, step->x), run->plan->output_dtype,
+                    run->images->outputs[step->tap], (run->images->first + run->first + i) * row);
 }
 
 /* ---- the whole ---- */
@@ -146,6 +251,11 @@ static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
     [PF_STEP_PIXELS] = normalise,         [PF_STEP_CONVOLUTION] = convolve,
     [PF_STEP_MAX_POOL] = pool_maxima,     [PF_STEP_AVERAGE_POOL] = pool_averages,
     [PF_STEP_POINTWISE] = compute_pixels, [PF_STEP_STORE] = store,
+    [PF_STEP_COPY] = run_loops,           [PF_STEP_ARITHMETIC] = run_loops,
+    [PF_STEP_REDUCE] = run_loops,         [PF_STEP_SOFTMAX] = run_loops,
+    [PF_STEP_PART] = compute_part,        [PF_STEP_PRODUCT] = run_loops,
+    [PF_STEP_FUNCTION] = apply,           [PF_STEP_LAYER_NORM] = norm_rows,
+    [PF_STEP_ATTENTION] = attend,
 };
 
 static void run_steps(const Run *run, int first, int end)

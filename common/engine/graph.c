@@ -2,115 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/arch/ops.h"
 #include "common/base/memory.h"
-#include "common/engine/plan.h"
-
-typedef struct Builder {
-    PfEnginePlan *plan;
-    const PfArch *arch;
-    PfShape *shapes;       /* (nodes) */
-    int *tap_nodes;        /* (taps) */
-    unsigned char *needed; /* (nodes) */
-    int *uses;             /* (nodes) how many needed nodes read it */
-    int *values;           /* (nodes) which value it is */
-    bool *open; /* (values) only the next node reads it: its step may still take that in */
-    PfError *err;
-} Builder;
-
-/* ---- steps and values ---- */
-
-static PfEngineValue *value_of(const Builder *builder, int node)
-{
-    return &builder->plan->values[builder->values[node]];
-}
-
-/* The first input of a node. */
-static int input_of(const Builder *builder, int node)
-{
-    return builder->values[builder->arch->nodes[node].inputs[0]];
-}
-
-static PfEngineStep *producer(const Builder *builder, int value)
-{
-    return &builder->plan->steps[builder->plan->values[value].first];
-}
-
-/* Maps with channels first have three axes, all others their channels last. */
-static int add_value(Builder *builder, const PfShape *shape, bool channels_first)
-{
-    const int index = builder->plan->value_count++;
-    PfEngineValue *value = &builder->plan->values[index];
-    *value = (PfEngineValue){.shape = *shape,
-                             .channels_first = channels_first,
-                             .channels = shape->rank ? shape->dims[shape->rank - 1] : 1,
-                             .height = 1,
-                             .width = 1,
-                             .home = index};
-    if (channels_first) {
-        value->channels = shape->dims[0];
-        value->height = shape->dims[1];
-        value->width = shape->dims[2];
-    } else if (shape->rank > 1 && shape->rank < 4) {
-        value->height = shape->dims[0];
-        value->width = shape->rank == 3 ? shape->dims[1] : 1;
-    } else if (shape->rank > 3) {
-        value->channels = pf_shape_count(shape);
-    }
-    value->stride = (value->channels + 15) / 16 * 16;
-    builder->open[index] = true;
-    return index;
-}
-
-static void read_in(Builder *builder, int value, int step)
-{
-    PfEngineValue *read = &builder->plan->values[value];
-    if (read->last < step) read->last = step;
-}
-
-static PfEngineStep *add_step(Builder *builder, PfStepKind kind, int node, int x)
-{
-    const int index = builder->plan->step_count++;
-    PfEngineStep *step = &builder->plan->steps[index];
-    *step = (PfEngineStep){.kind = kind, .x = x, .sum = -1, .y = -1, .node = node, .norm = -1};
-    if (x >= 0) read_in(builder, x, index);
-    return step;
-}
-
-/* A step that makes the node's value out of x. */
-static PfEngineStep *add_maker(Builder *builder, PfStepKind kind, int node, int x)
-{
-    PfEngineStep *step = add_step(builder, kind, node, x);
-    const bool channels_first = x < 0 || builder->plan->values[x].channels_first;
-    const PfShape *shape = &builder->shapes[node];
-    step->y = add_value(builder, shape, channels_first && shape->rank == 3);
-    PfEngineValue *made = &builder->plan->values[step->y];
-    made->first = made->last = (int)(step - builder->plan->steps);
-    return step;
-}
-
-static bool is_tap(const Builder *builder, int node)
-{
-    for (int t = 0; t < builder->plan->tap_count; t++)
-        if (builder->tap_nodes[t] == node) return true;
-    return false;
-}
-
-/* The node is that value, which its taps store. */
-static int settle(Builder *builder, int node, int value)
-{
-    builder->values[node] = value;
-    if (builder->uses[node] != 1 || is_tap(builder, node)) builder->open[value] = false;
-    for (int t = 0; t < builder->plan->tap_count; t++)
-        if (builder->tap_nodes[t] == node) add_step(builder, PF_STEP_STORE, node, value)->tap = t;
-    return 0;
-}
-
-static int fail_node(const Builder *builder, int node, const char *what)
-{
-    return pf_fail(builder->err, PF_EXIT_FAILED, "node '%s' of '%s': the C engine has no %s",
-                   builder->arch->nodes[node].name, builder->arch->name, what);
-}
+#include "common/engine/arithmetic.h"
+#include "common/engine/arrange.h"
+#include "common/engine/builder.h"
+#include "common/engine/layout.h"
 
 /* ---- operations ---- */
 
@@ -124,15 +20,15 @@ static int make_input(Builder *builder, int node)
 static int make_convolution(Builder *builder, int node)
 {
     if (builder->arch->nodes[node].groups > 1) return fail_node(builder, node, "groups");
+    if (builder->arch->nodes[node].op == PF_OP_LINEAR && builder->shapes[node].rank > 3)
+        return fail_node(builder, node, "linear layers on more than three axes");
     PfEngineStep *step = add_maker(builder, PF_STEP_CONVOLUTION, node, input_of(builder, node));
     return settle(builder, node, step->y);
 }
 
 static int make_pool(Builder *builder, int node, PfStepKind kind)
 {
-    const int x = input_of(builder, node);
-    if (builder->plan->values[x].stride % 16) return fail_node(builder, node, "pools of pixels");
-    PfEngineStep *step = add_maker(builder, kind, node, x);
+    PfEngineStep *step = add_maker(builder, kind, node, input_of(builder, node));
     return settle(builder, node, step->y);
 }
 
@@ -153,25 +49,17 @@ static int make_average_pool(Builder *builder, int node)
     return make_pool(builder, node, PF_STEP_AVERAGE_POOL);
 }
 
-static int make_view(Builder *builder, int node)
+static int make_dropout(Builder *builder, int node)
 {
     return settle(builder, node, input_of(builder, node));
 }
 
-static PfEngineStep *add_pointwise(Builder *builder, int node, int x)
-{
-    if (builder->plan->values[x].stride % 16) {
-        fail_node(builder, node, "such operation on pixels");
-        return NULL;
-    }
-    return add_maker(builder, PF_STEP_POINTWISE, node, x);
-}
-
-/* Whether what follows the step (a norm, a sum, a ReLU) can be computed by the step itself. Behind
- * a ReLU nothing can. */
+/* Whether what follows the step (a norm, a sum, an activation) can be computed by the step itself.
+ * Behind an activation nothing can. */
 static bool can_take_in(const PfEngineStep *step)
 {
-    return (step->kind == PF_STEP_CONVOLUTION || step->kind == PF_STEP_POINTWISE) && !step->relu;
+    return (step->kind == PF_STEP_CONVOLUTION || step->kind == PF_STEP_POINTWISE) &&
+           step->activation.kind == PF_ACTIVATION_NONE;
 }
 
 static int make_batch_norm(Builder *builder, int node)
@@ -183,22 +71,45 @@ static int make_batch_norm(Builder *builder, int node)
         before->norm = node;
         return settle(builder, node, x);
     }
-    PfEngineStep *step = add_pointwise(builder, node, x);
-    if (!step) return -1;
+    if (pf_engine_norm_parts(builder, x, node)) return settle(builder, node, x);
+    PfEngineStep *step = add_maker(builder, PF_STEP_POINTWISE, node, x);
     step->norm = node;
     return settle(builder, node, step->y);
 }
 
-static int make_relu(Builder *builder, int node)
+static const PfActivationKind activations[PF_OP_COUNT] = {
+    [PF_OP_RELU] = PF_ACTIVATION_RELU,
+    [PF_OP_CLIP] = PF_ACTIVATION_CLIP,
+    [PF_OP_SIGMOID] = PF_ACTIVATION_SIGMOID,
+    [PF_OP_HARD_SIGMOID] = PF_ACTIVATION_HARD_SIGMOID,
+    [PF_OP_HARD_SWISH] = PF_ACTIVATION_HARD_SWISH,
+    [PF_OP_SILU] = PF_ACTIVATION_SILU,
+    [PF_OP_GELU] = PF_ACTIVATION_GELU,
+    [PF_OP_GELU_TANH] = PF_ACTIVATION_GELU_TANH,
+    [PF_OP_QUICK_GELU] = PF_ACTIVATION_QUICK_GELU,
+    [PF_OP_TANH] = PF_ACTIVATION_TANH,
+};
+
+static int make_activation(Builder *builder, int node)
 {
-    const int x = input_of(builder, node);
-    PfEngineStep *step = producer(builder, x);
-    if (!builder->open[x] || !can_take_in(step)) {
-        step = add_pointwise(builder, node, x);
-        if (!step) return -1;
+    const PfNode *of = &builder->arch->nodes[node];
+    int y = input_of(builder, node);
+    PfEngineStep *step = producer(builder, y);
+    const bool is_part = step->kind == PF_STEP_PART && step->activation.kind == PF_ACTIVATION_NONE;
+    if (!builder->open[y] || !(can_take_in(step) || is_part)) {
+        step = add_maker(builder, PF_STEP_POINTWISE, node, y);
+        y = step->y;
     }
-    step->relu = true;
-    return settle(builder, node, step->y);
+    step->activation = (PfActivation){activations[of->op], of->low, of->high};
+    if (step->kind == PF_STEP_PART) pf_engine_activate_parts(builder, step);
+    return settle(builder, node, y);
+}
+
+static bool lie_alike(const PfEngineValue *a, const PfEngineValue *b)
+{
+    return pf_shape_equal(&a->shape, &b->shape) && a->channels == b->channels &&
+           a->height == b->height && a->width == b->width && a->stride == b->stride &&
+           a->channels_first == b->channels_first;
 }
 
 static int make_sum(Builder *builder, int node)
@@ -206,27 +117,103 @@ static int make_sum(Builder *builder, int node)
     const int *inputs = builder->arch->nodes[node].inputs;
     const PfEngineValue *a = value_of(builder, inputs[0]), *b = value_of(builder, inputs[1]);
     const bool a_is_later = a->first > b->first;
-    const int later = builder->values[inputs[a_is_later ? 0 : 1]];
+    int later = builder->values[inputs[a_is_later ? 0 : 1]];
     const int earlier = builder->values[inputs[a_is_later ? 1 : 0]];
-    if (a->channels != b->channels || a->height != b->height || a->width != b->width ||
-        a->stride != b->stride) /* as the sum of pixels and of maps with three channels */
-        return fail_node(builder, node, "sums of maps that differ in shape");
+    if (!lie_alike(a, b) || !pf_value_is_dense(builder->plan, later) ||
+        !pf_value_is_dense(builder->plan, earlier))
+        return pf_engine_make_arithmetic(builder, node);
     PfEngineStep *step = producer(builder, later);
     if (!builder->open[later] || !can_take_in(step) || step->sum >= 0) {
-        step = add_pointwise(builder, node, later);
-        if (!step) return -1;
+        step = add_maker(builder, PF_STEP_POINTWISE, node, later);
+        later = step->y;
     }
     step->sum = earlier;
     read_in(builder, earlier, (int)(step - builder->plan->steps));
+    return settle(builder, node, later);
+}
+
+static int make_positions(Builder *builder, int node)
+{
+    const PfShape *map = &builder->shapes[builder->arch->nodes[node].inputs[0]];
+    if (pf_engine_make_parameter(builder, node)) return -1;
+    PfEngineValue *value = value_of(builder, node);
+    value->grid[0] = map->dims[1];
+    value->grid[1] = map->dims[2];
+    return 0;
+}
+
+/* Of rows, or of a map's pixels, which are rows in memory. */
+static int make_layer_norm(Builder *builder, int node)
+{
+    if (builder->shapes[node].rank > 3)
+        return fail_node(builder, node, "layer norms of more than three axes");
+    PfEngineStep *step = add_maker(builder, PF_STEP_LAYER_NORM, node, input_of(builder, node));
+    return settle(builder, node, step->y);
+}
+
+static int make_attention(Builder *builder, int node)
+{
+    const int *inputs = builder->arch->nodes[node].inputs;
+    const int x = builder->values[inputs[0]];
+    PfEngineStep *step =
+        add_maker_of(builder, PF_STEP_ATTENTION, node, x, laid_out(&builder->shapes[node], false));
+    const int index = (int)(step - builder->plan->steps);
+    step->sum = builder->values[inputs[1]];
+    step->values = builder->values[inputs[2]];
+    read_in(builder, step->sum, index);
+    read_in(builder, step->values, index);
     return settle(builder, node, step->y);
 }
 
 static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
-    [PF_OP_INPUT] = make_input,           [PF_OP_CONV] = make_convolution,
-    [PF_OP_BATCH_NORM] = make_batch_norm, [PF_OP_RELU] = make_relu,
-    [PF_OP_MAX_POOL] = make_max_pool,     [PF_OP_ADAPTIVE_AVG_POOL] = make_average_pool,
-    [PF_OP_FLATTEN] = make_view,          [PF_OP_DROPOUT] = make_view,
-    [PF_OP_LINEAR] = make_convolution,    [PF_OP_ADD] = make_sum,
+    [PF_OP_INPUT] = make_input,
+    [PF_OP_CONV] = make_convolution,
+    [PF_OP_BATCH_NORM] = make_batch_norm,
+    [PF_OP_RELU] = make_activation,
+    [PF_OP_MAX_POOL] = make_max_pool,
+    [PF_OP_ADAPTIVE_AVG_POOL] = make_average_pool,
+    [PF_OP_LINEAR] = make_convolution,
+    [PF_OP_ADD] = make_sum,
+    [PF_OP_DROPOUT] = make_dropout,
+    [PF_OP_FLATTEN] = pf_engine_make_reshape,
+    [PF_OP_RESHAPE] = pf_engine_make_reshape,
+    [PF_OP_PERMUTE] = pf_engine_make_permute,
+    [PF_OP_SLICE] = pf_engine_make_slice,
+    [PF_OP_LAYER_NORM] = make_layer_norm,
+    [PF_OP_LAYER_NORM_2D] = make_layer_norm,
+    [PF_OP_ATTENTION] = make_attention,
+    [PF_OP_CLIP] = make_activation,
+    [PF_OP_SIGMOID] = make_activation,
+    [PF_OP_HARD_SIGMOID] = make_activation,
+    [PF_OP_HARD_SWISH] = make_activation,
+    [PF_OP_SILU] = make_activation,
+    [PF_OP_GELU] = make_activation,
+    [PF_OP_GELU_TANH] = make_activation,
+    [PF_OP_QUICK_GELU] = make_activation,
+    [PF_OP_TANH] = make_activation,
+    [PF_OP_CONCAT] = pf_engine_make_concat,
+    [PF_OP_PARAMETER] = pf_engine_make_parameter,
+    [PF_OP_POSITIONS] = make_positions,
+    [PF_OP_SUBTRACT] = pf_engine_make_arithmetic,
+    [PF_OP_MULTIPLY] = pf_engine_make_arithmetic,
+    [PF_OP_DIVIDE] = pf_engine_make_arithmetic,
+    [PF_OP_POWER] = pf_engine_make_arithmetic,
+    [PF_OP_MAXIMUM] = pf_engine_make_arithmetic,
+    [PF_OP_MINIMUM] = pf_engine_make_arithmetic,
+    [PF_OP_MEAN] = pf_engine_make_reduction,
+    [PF_OP_REDUCE_SUM] = pf_engine_make_reduction,
+    [PF_OP_REDUCE_MAX] = pf_engine_make_reduction,
+    [PF_OP_SOFTMAX] = pf_engine_make_softmax,
+    [PF_OP_MATMUL] = pf_engine_make_product,
+    [PF_OP_SQRT] = pf_engine_make_function,
+    [PF_OP_EXP] = pf_engine_make_function,
+    [PF_OP_LOG] = pf_engine_make_function,
+    [PF_OP_ERF] = pf_engine_make_function,
+    [PF_OP_NEGATE] = pf_engine_make_function,
+    [PF_OP_ABS] = pf_engine_make_function,
+    [PF_OP_RECIPROCAL] = pf_engine_make_function,
+    [PF_OP_LEAKY_RELU] = pf_engine_make_function,
+    [PF_OP_ELU] = pf_engine_make_function,
 };
 
 /* ---- the whole ---- */
@@ -262,24 +249,34 @@ static int build(Builder *builder, const PfBackboneConfig *config)
     for (int i = 0; i < arch->node_count; i++) {
         if (!builder->needed[i]) continue;
         if (!makers[arch->nodes[i].op]) return fail_node(builder, i, "such operation");
+        pf_engine_prepare(builder, i);
         if (makers[arch->nodes[i].op](builder, i)) return -1;
     }
     return 0;
+}
+
+/* Room for steps and values: of each node its own, what its inputs become, and what is between. */
+static size_t most_steps(const PfArch *arch, int tap_count)
+{
+    size_t most = (size_t)tap_count;
+    for (int i = 0; i < arch->node_count; i++) most += 4 + 3 * (size_t)arch->nodes[i].input_count;
+    return most;
 }
 
 int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err)
 {
     const size_t nodes = (size_t)config->arch->node_count, taps = (size_t)config->tap_count;
     Builder builder = {.plan = plan, .arch = config->arch, .err = err};
-    plan->steps = pf_calloc(nodes + taps, sizeof *plan->steps, err);
-    plan->values = pf_calloc(nodes, sizeof *plan->values, err);
+    const size_t most = most_steps(config->arch, config->tap_count);
+    plan->steps = pf_calloc(most, sizeof *plan->steps, err);
+    plan->values = pf_calloc(most, sizeof *plan->values, err);
     plan->taps = pf_calloc(taps, sizeof *plan->taps, err);
     builder.shapes = pf_calloc(nodes, sizeof *builder.shapes, err);
     builder.tap_nodes = pf_calloc(taps, sizeof *builder.tap_nodes, err);
     builder.needed = pf_calloc(nodes, sizeof *builder.needed, err);
     builder.uses = pf_calloc(nodes, sizeof *builder.uses, err);
     builder.values = pf_calloc(nodes, sizeof *builder.values, err);
-    builder.open = pf_calloc(nodes, sizeof *builder.open, err);
+    builder.open = pf_calloc(most, sizeof *builder.open, err);
     int failed = !plan->steps || !plan->values || !plan->taps || !builder.shapes ||
                  !builder.tap_nodes || !builder.needed || !builder.uses || !builder.values ||
                  !builder.open || build(&builder, config);

@@ -20,16 +20,19 @@ static bool may_write_over(const PfEnginePlan *plan, int s, int value)
     const PfEngineStep *step = &plan->steps[s];
     if (value < 0) return false;
     const PfEngineValue *over = &plan->values[value], *y = &plan->values[step->y];
+    const int home = pf_engine_home(plan, value);
     const bool is_its_x =
-        step->kind == PF_STEP_CONVOLUTION && plan->values[step->x].home == over->home;
-    return !is_its_x && plan->values[over->home].last == s && over->stride == y->stride &&
-           pf_engine_value_bytes(over) == pf_engine_value_bytes(y);
+        step->kind == PF_STEP_CONVOLUTION && pf_engine_home(plan, step->x) == home;
+    return over->node < 0 && !is_its_x && plan->values[home].last == s &&
+           over->stride == y->stride && !over->begin &&
+           pf_engine_value_bytes(&plan->values[home]) == pf_engine_value_bytes(y);
 }
 
 static void share_home(PfEnginePlan *plan, int value, int y)
 {
-    PfEngineValue *home = &plan->values[plan->values[value].home];
-    plan->values[y].home = plan->values[value].home;
+    const int place = pf_engine_home(plan, value);
+    PfEngineValue *home = &plan->values[place];
+    plan->values[y].home = place;
     home->last = (int)pf_max(home->last, plan->values[y].last);
 }
 
@@ -47,9 +50,11 @@ static void find_homes(PfEnginePlan *plan)
 
 /* ---- early steps ---- */
 
+/* Whether it has memory of its own in the arena. */
 static bool is_home(const PfEnginePlan *plan, int value)
 {
-    return plan->values[value].home == value;
+    const PfEngineValue *of = &plan->values[value];
+    return of->source == value && of->home == value && of->node < 0;
 }
 
 /* Of one image. */

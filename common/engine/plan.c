@@ -18,10 +18,43 @@ size_t pf_engine_value_bytes(const PfEngineValue *value)
     return (size_t)(value->height * value->width * value->stride) * sizeof(float);
 }
 
+int pf_engine_home(const PfEnginePlan *plan, int value)
+{
+    return plan->values[plan->values[value].source].home;
+}
+
+PfAttention pf_engine_attention(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    const PfEngineValue *q = &plan->values[step->x], *k = &plan->values[step->sum];
+    const PfEngineValue *v = &plan->values[step->values], *y = &plan->values[step->y];
+    const PfNode *node = &plan->arch->nodes[step->node];
+    return (PfAttention){.heads = node->heads,
+                         .queries = q->height,
+                         .keys = k->height,
+                         .width = q->channels / node->heads,
+                         .value_width = v->channels / node->heads,
+                         .scale = node->scale,
+                         .q_row = q->stride,
+                         .k_row = k->stride,
+                         .v_row = v->stride,
+                         .y_row = y->stride};
+}
+
+static size_t attention_bytes(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    const PfAttention attention = pf_engine_attention(plan, step);
+    return pf_attention_scratch(&attention);
+}
+
 static void find_scratch(PfEnginePlan *plan)
 {
     for (int s = 0; s < plan->step_count; s++) {
+        if (plan->steps[s].kind == PF_STEP_ATTENTION)
+            plan->scratch_bytes =
+                pf_max_size(plan->scratch_bytes, attention_bytes(plan, &plan->steps[s]));
         const PfConvolution *convolution = plan->steps[s].convolution;
+        plan->scratch_bytes =
+            pf_max_size(plan->scratch_bytes, pf_engine_loops_scratch(plan, &plan->steps[s]));
         if (!convolution) continue;
         plan->scratch_bytes = pf_max_size(plan->scratch_bytes, pf_convolution_scratch(convolution));
         plan->weight_bytes += pf_convolution_weight_bytes(convolution);
@@ -56,6 +89,7 @@ void pf_engine_plan_free(PfEnginePlan **plan)
         free((*plan)->steps[s].scale);
         free((*plan)->steps[s].shift);
     }
+    for (int v = 0; v < (*plan)->value_count; v++) free((*plan)->values[v].numbers);
     free((*plan)->steps);
     free((*plan)->values);
     free((*plan)->taps);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/conv/attention.h"
 #include "common/conv/convolution.h"
 #include "permafrost/backbone.h"
 
@@ -15,11 +16,20 @@ enum { PF_ENGINE_GROUP = 16 };
 
 typedef enum PfStepKind {
     PF_STEP_PIXELS,      /* normalised pixels: y */
-    PF_STEP_CONVOLUTION, /* and linear: a convolution as large as its map */
+    PF_STEP_CONVOLUTION, /* and linear: of rows 1 x 1, else as large as its map */
     PF_STEP_MAX_POOL,
     PF_STEP_AVERAGE_POOL,
-    PF_STEP_POINTWISE, /* batch norms, sums and ReLUs that nothing before could take in */
-    PF_STEP_STORE      /* x becomes a tap's output */
+    PF_STEP_POINTWISE,  /* batch norms, sums and activations that nothing before could take in */
+    PF_STEP_COPY,       /* x, otherwise arranged, becomes y or some part of it */
+    PF_STEP_PART,       /* x, its norm and activation, becomes some channels of y */
+    PF_STEP_ARITHMETIC, /* x and sum, broadcast: added, multiplied, ... as the node says */
+    PF_STEP_FUNCTION,   /* of each number of x, as the node says */
+    PF_STEP_REDUCE,     /* means, sums, maxima over axes of x */
+    PF_STEP_SOFTMAX,
+    PF_STEP_PRODUCT,    /* of the matrices x and sum */
+    PF_STEP_LAYER_NORM, /* of each row of channels */
+    PF_STEP_ATTENTION,
+    PF_STEP_STORE /* x becomes a tap's output */
 } PfStepKind;
 
 /* What one step makes and others read. In memory it is rows of channels, whatever its axes: a map
@@ -27,28 +37,57 @@ typedef enum PfStepKind {
  * and width 1, a vector (c) one pixel. `shape` is what the network has, and `channels_first` where
  * in it the channels are: reading a map as tokens, or with its axes exchanged, moves nothing. What
  * is no such rows (shapes of other axes) lies as one pixel of all its numbers, in row-major order.
- */
+ *
+ * A view has the numbers of another value, its source, as another shape. In each, the numbers in
+ * row-major order of the shape are (channels, height, width) with channels first, else (height,
+ * width, channels); what is read flat ((c, h, w) as (c * h * w), by a linear layer) may keep the
+ * rows of its source. Before an operation's step is made, pf_engine_prepare has copied whatever
+ * does not lie as its kernel takes it. */
 typedef struct PfEngineValue {
     PfShape shape;
     bool channels_first; /* (c, h, w) and (c, n): their order in shape is not that in memory */
     int64_t channels, height, width;
-    int64_t stride;  /* floats of a pixel: channels, filled up with zeros to a multiple of 16; of
-                        pixels of the image, 3 */
-    int first, last; /* steps: where it is made, where it is read last */
-    int home;        /* the value in whose memory it lies: itself, or what its sum takes */
+    int64_t stride;  /* floats of a pixel: channels, filled up to a multiple of 16 with zeros, or
+                        what an activation makes of zeros; of pixels of the image, 3; of
+                        views, their source's */
+    int64_t begin;   /* floats of each image before the first: of views; 0 */
+    int source;      /* the value that it is a view of: itself, if none; never a view */
+    int node;        /* of the parameter that it is: the same for all images; -1: none */
+    int64_t grid[2]; /* of position embeddings: the height and width of their map */
+    float *numbers;  /* parameters: owned; NULL before pf_engine_plan_weights */
+    int first, last; /* sources: steps: where it is made, where it is read last */
+    int home;        /* sources: the value in whose memory it lies: itself, or what its sum takes */
     bool whole;      /* home: room for all images of a group, else for early_images */
     size_t offset;   /* home: of the arena's beginning, in bytes */
 } PfEngineValue;
 
+enum { PF_ENGINE_LOOPS = PF_MAX_RANK + 1 };
+
+/* Loops over up to three values at once, the last one innermost: over y, x and sum. */
+typedef struct PfEngineLoops {
+    int rank;
+    int64_t sizes[PF_ENGINE_LOOPS];
+    int64_t strides[3][PF_ENGINE_LOOPS]; /* floats */
+    int64_t begins[3];                   /* floats from each image's first number on */
+} PfEngineLoops;
+
 typedef struct PfEngineStep {
     PfStepKind kind;
-    int x, sum, y; /* values; -1: none */
-    bool relu;
-    int node; /* of the graph: convolution, linear, pool; -1 */
-    int norm; /* batch norm of the graph that is folded in; -1: none */
-    int tap;  /* store */
+    int x, sum, y; /* values; -1: none. Attention: x are its queries, sum its keys */
+    int values;    /* attention: its values */
+    PfActivation activation;
+    int node;      /* of the graph: convolution, linear, pool; -1 */
+    int norm;      /* batch norm of the graph that is folded in; -1: none */
+    int folded[2]; /* sums and products with a parameter for each channel, behind the norm */
+    int folded_count;
+    int tap; /* store */
     PfConvolution *convolution;
-    float *scale, *shift; /* pointwise with a norm: (stride of x) each */
+    float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each */
+    bool fill; /* y becomes zeros before: its channels that are filled up are not written */
+    /* Of part, the channel where it begins; of copy and arithmetic, over all numbers of y; of
+     * reduce, of x; of softmax, with its axis last; of product, over matrices, then rows of x,
+     * columns of x, columns of sum. */
+    PfEngineLoops loops;
 } PfEngineStep;
 
 typedef struct PfEnginePlan {
@@ -78,17 +117,27 @@ void pf_engine_plan_free(PfEnginePlan **plan);
 /* Bytes of a value's maps of one image. */
 size_t pf_engine_value_bytes(const PfEngineValue *value);
 
+/* The value in whose memory it lies. */
+int pf_engine_home(const PfEnginePlan *plan, int value);
+
+/* What an attention's step computes of one image, without its places. */
+PfAttention pf_engine_attention(const PfEnginePlan *plan, const PfEngineStep *step);
+
 /* ---- its parts, in this order ---- */
 
 /* Steps, values and taps from the graph. A batch norm goes into the convolution before it, a sum
- * into the later of the two steps that it adds, a ReLU into the step before it: where what is
- * between is no tap and nothing else reads it. Dropout, flatten and pools to the size that is there
- * make no step. */
+ * into the later of the two steps that it adds, an activation into the step before it: where what
+ * is between is no tap and nothing else reads it; so do sums and products with a parameter for each
+ * channel. Dropout, flatten and pools to the size that is
+ * there make no step. */
 int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err);
 
-/* Where values lie: no two that live at the same time overlap, but a sum takes the place of what it
- * adds to where that is read last. */
+/* Where values lie, a view in its source: no two that live at the same time overlap, but a sum
+ * takes the place of what it adds to where that is read last. */
 int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err);
+
+/* Bytes of scratch that the loops of a step need. */
+size_t pf_engine_loops_scratch(const PfEnginePlan *plan, const PfEngineStep *step);
 
 /* Weights, with norms folded in, packed. */
 int pf_engine_plan_weights(PfEnginePlan *plan, const PfBackboneConfig *config, int threads,

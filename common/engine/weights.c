@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/arch/ops.h"
+#include "common/arch/positions.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/engine/plan.h"
@@ -91,7 +92,29 @@ static int add_bias(const PfBackboneConfig *config, int node, int64_t channels, 
     return bias ? 0 : -1;
 }
 
-/* What follows the step's products: its bias, and the norm folded in. */
+/* A sum or product with a parameter of one number, or of one for each channel. */
+static int fold_parameter(const PfBackboneConfig *config, int node, int64_t channels,
+                          Affine *affine, PfError *err)
+{
+    const PfNode *of = &config->arch->nodes[node];
+    const bool is_first = config->arch->nodes[of->inputs[0]].op == PF_OP_PARAMETER;
+    const int input = of->inputs[is_first ? 0 : 1];
+    const int64_t count = pf_shape_count(&config->arch->nodes[input].shape);
+    float *numbers = read_parameter(config, input, "", count, err);
+    for (int64_t c = 0; c < channels && numbers; c++) {
+        const double number = (double)numbers[count == 1 ? 0 : c];
+        if (of->op == PF_OP_ADD) affine->shift[c] += number;
+        if (of->op == PF_OP_SUBTRACT) affine->shift[c] -= number;
+        if (of->op == PF_OP_MULTIPLY) affine->shift[c] *= number;
+        if (of->op == PF_OP_MULTIPLY) affine->scale[c] *= number;
+        if (of->op == PF_OP_DIVIDE) affine->shift[c] /= number;
+        if (of->op == PF_OP_DIVIDE) affine->scale[c] /= number;
+    }
+    free(numbers);
+    return numbers ? 0 : -1;
+}
+
+/* What follows the step's products: its bias, the norm and what else is folded in. */
 static int make_affine(const PfEnginePlan *plan, const PfBackboneConfig *config,
                        const PfEngineStep *step, Affine *affine, PfError *err)
 {
@@ -102,7 +125,10 @@ static int make_affine(const PfEnginePlan *plan, const PfBackboneConfig *config,
     if (!affine->scale || !affine->shift) return -1;
     for (int64_t c = 0; c < y->channels; c++) affine->scale[c] = 1;
     if (has_bias && add_bias(config, step->node, y->channels, affine, err)) return -1;
-    return step->norm >= 0 ? fold_norm(config, step->norm, y->channels, affine, err) : 0;
+    if (step->norm >= 0 && fold_norm(config, step->norm, y->channels, affine, err)) return -1;
+    for (int i = 0; i < step->folded_count; i++)
+        if (fold_parameter(config, step->folded[i], y->channels, affine, err)) return -1;
+    return 0;
 }
 
 static float *rounded(const double *values, int64_t count, PfError *err)
@@ -120,7 +146,7 @@ static void set_pair(int64_t pair[2], const int values[2])
     pair[1] = values[1];
 }
 
-/* A linear layer takes its map as one window. */
+/* A linear layer takes rows one by one, and the map that a vector is as one window. */
 static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const PfEngineStep *step)
 {
     const PfNode *node = &plan->arch->nodes[step->node];
@@ -131,8 +157,12 @@ static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const Pf
                                   .stride = {1, 1},
                                   .dilation = {1, 1},
                                   .map = {x->height, x->width},
-                                  .relu = step->relu};
-    if (node->op == PF_OP_LINEAR) return config;
+                                  .activation = step->activation};
+    if (node->op == PF_OP_LINEAR) {
+        const bool has_rows = plan->values[step->y].shape.rank > 1;
+        if (has_rows) config.kernel[0] = config.kernel[1] = 1;
+        return config;
+    }
     set_pair(config.kernel, node->kernel);
     set_pair(config.stride, node->stride);
     set_pair(config.dilation, node->dilation);
@@ -178,12 +208,33 @@ static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngi
         convolution.weight =
             lies_ready(x, y, tensor) ? tensor->data : (own = fill_up(x, y, places, tensor, err));
     memcpy(convolution.strides, strides, sizeof strides);
-    if (step->norm >= 0) convolution.scale = affine->scale;
+    if (step->norm >= 0 || step->folded_count) convolution.scale = affine->scale;
     convolution.bias = bias;
     int failed = !convolution.weight || pf_convolution_new(&convolution, &step->convolution, err);
     free(own);
     free(bias);
     return failed ? -1 : 0;
+}
+
+/* ---- norms of rows ---- */
+
+/* (count), then zeros up to `filled`. */
+static float *read_filled(const PfBackboneConfig *config, int node, const char *which,
+                          int64_t count, int64_t filled, PfError *err)
+{
+    const PfTensorView *tensor = parameter(config, node, which, count, err);
+    float *values = tensor ? pf_calloc((size_t)filled, sizeof *values, err) : NULL;
+    if (values) pf_f32_from_dtype_array(values, tensor->data, tensor->dtype, (size_t)count);
+    return values;
+}
+
+static int read_layer_norm(const PfEnginePlan *plan, const PfBackboneConfig *config,
+                           PfEngineStep *step, PfError *err)
+{
+    const PfEngineValue *y = &plan->values[step->y];
+    step->scale = read_filled(config, step->node, "weight", y->channels, y->stride, err);
+    step->shift = read_filled(config, step->node, "bias", y->channels, y->stride, err);
+    return step->scale && step->shift ? 0 : -1;
 }
 
 /* ---- all steps ---- */
@@ -193,6 +244,7 @@ static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, 
 {
     Affine affine = {0};
     const bool is_convolution = step->kind == PF_STEP_CONVOLUTION;
+    if (step->kind == PF_STEP_LAYER_NORM) return read_layer_norm(plan, config, step, err);
     if (!is_convolution && step->norm < 0) return 0;
     int failed = make_affine(plan, config, step, &affine, err);
     if (!failed && is_convolution) {
@@ -223,6 +275,38 @@ static void make_step_ready(void *context, int64_t index)
         make_ready(packing->plan, packing->config, &packing->plan->steps[s], &packing->errors[s]);
 }
 
+/* Positions as they are for the map of the node's patches. */
+static int read_positions(const PfBackboneConfig *config, PfEngineValue *value, PfError *err)
+{
+    const PfNode *positions = &config->arch->nodes[value->node];
+    const int64_t count = pf_shape_count(&positions->shape);
+    float *trained = read_parameter(config, value->node, "", count, err);
+    if (!trained) return -1;
+    pf_positions_resize(positions, value->grid[0], value->grid[1], trained, value->numbers);
+    free(trained);
+    return 0;
+}
+
+/* Values that are parameters, with zeros to the end of their row. */
+static int read_values(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err)
+{
+    for (int v = 0; v < plan->value_count; v++) {
+        PfEngineValue *value = &plan->values[v];
+        if (value->node < 0) continue;
+        value->numbers = pf_calloc((size_t)value->stride, sizeof(float), err);
+        if (!value->numbers) return -1;
+        if (config->arch->nodes[value->node].op == PF_OP_POSITIONS) {
+            if (read_positions(config, value, err)) return -1;
+            continue;
+        }
+        const PfTensorView *tensor = parameter(config, value->node, "", value->channels, err);
+        if (!tensor) return -1;
+        pf_f32_from_dtype_array(value->numbers, tensor->data, tensor->dtype,
+                                (size_t)value->channels);
+    }
+    return 0;
+}
+
 int pf_engine_plan_weights(PfEnginePlan *plan, const PfBackboneConfig *config, int threads,
                            PfError *err)
 {
@@ -230,7 +314,7 @@ int pf_engine_plan_weights(PfEnginePlan *plan, const PfBackboneConfig *config, i
     Packing packing = {.plan = plan, .config = config};
     packing.errors = pf_calloc(steps, sizeof *packing.errors, err);
     packing.failed = pf_calloc(steps, sizeof *packing.failed, err);
-    int failed = !packing.errors || !packing.failed;
+    int failed = !packing.errors || !packing.failed || read_values(plan, config, err);
     if (!failed) pf_parallel_for(plan->step_count, threads, make_step_ready, &packing);
     for (size_t s = 0; s < steps && !failed; s++)
         if (packing.failed[s])

@@ -182,7 +182,7 @@ void use_operator(Graph &graph, const ConvolutionNode &convolution, bool rounded
         bias = convolution.arguments[1].toTensor().contiguous();
         config.bias = bias.data_ptr<float>();
     }
-    config.relu = relu != nullptr;
+    config.activation.kind = relu ? PF_ACTIVATION_RELU : PF_ACTIVATION_NONE;
     config.bf16 = rounded;
     auto packed = c10::make_intrusive<PackedConvolution>(config);
     torch::jit::WithInsertPoint here(last);

@@ -59,7 +59,7 @@ typedef enum PfOp {
     PF_OP_DIVIDE,
     /* The same numbers otherwise arranged. */
     PF_OP_FLATTEN, /* (c, h, w) -> (c*h*w) */
-    PF_OP_RESHAPE, /* to `shape`, in row-major order */
+    PF_OP_RESHAPE, /* to `shape`, in row-major order; a size of -1 is what remains */
     PF_OP_PERMUTE, /* axis i of the output is axis axes[i] of the input */
     PF_OP_SLICE,   /* along `axis`: `count` from `start` on, every `step`-th */
     PF_OP_CONCAT,  /* of all inputs, along `axis` */
@@ -68,6 +68,24 @@ typedef enum PfOp {
     PF_OP_MATMUL,    /* of the last two axes; those before are broadcast */
     PF_OP_PARAMETER, /* no input: the tensor called `module`, of `shape`; with leading_one the
                         file's has an axis of 1 before that */
+    /* What general graphs are made of. */
+    PF_OP_SQRT, /* each number by itself */
+    PF_OP_EXP,
+    PF_OP_LOG,
+    PF_OP_ERF,
+    PF_OP_NEGATE,
+    PF_OP_ABS,
+    PF_OP_RECIPROCAL,
+    PF_OP_LEAKY_RELU, /* x < 0: value * x */
+    PF_OP_ELU,        /* x < 0: value * (exp(x) - 1) */
+    PF_OP_POWER,      /* two values, broadcast: the first to the power of the second */
+    PF_OP_MAXIMUM,
+    PF_OP_MINIMUM,
+    PF_OP_REDUCE_SUM, /* as mean */
+    PF_OP_REDUCE_MAX,
+    PF_OP_POSITIONS, /* position embeddings: the tensor called `module`, of `shape` (start + side *
+                        side, c), made for the grid of a map (c, h, w), of which only the size is
+                        taken: (start + h * w, c); common/arch/positions.h says how */
     PF_OP_COUNT,     /* how many there are */
 } PfOp;
 
@@ -91,9 +109,10 @@ typedef struct PfNode {
     int bias;          /* conv, linear */
     int heads;         /* attention */
     int axis;          /* softmax, slice, concat; of the shape without the batch axis, 0 or more */
-    int axes[PF_MAX_RANK], axis_count; /* permute, mean; mean's ascending */
-    int keep_axes;                     /* mean */
-    int64_t start, count, step;        /* slice */
+    int axes[PF_MAX_RANK], axis_count; /* permute; mean, reduce: ascending */
+    int keep_axes;                     /* mean, reduce */
+    int64_t start, count, step;        /* slice; positions: start, of tokens that stay */
+    int align_corners;                 /* positions */
     PfShape shape;                     /* reshape, parameter */
     int leading_one;                   /* parameter */
     float eps;                         /* norms */
@@ -102,7 +121,7 @@ typedef struct PfNode {
     float dropout;                     /* dropout probability in training */
     float scale;                       /* attention */
     float low, high;                   /* clip */
-    float value;                       /* pad */
+    float value;                       /* pad, leaky_relu, elu */
 } PfNode;
 
 /* How pixels become the network's input; belongs to the weights. */

@@ -8,6 +8,7 @@
 
 #include "common/conv/average_pool.h"
 #include "common/conv/kernels.h"
+#include "tests/unit/common/conv/activation_definition.h"
 #include "tests/unit/guarded_floats.h"
 #include "tests/unit/random_between.h"
 
@@ -107,7 +108,7 @@ static void open_pixels(PfRandom *random, Pixels *pixels)
     PfPointwise *what = &pixels->what;
     *what = (PfPointwise){.pixels = between(random, 1, 9),
                           .channels = 16 * between(random, 1, 4),
-                          .relu = between(random, 0, 1)};
+                          .activation = random_activation(random)};
     pixels->count = what->pixels * what->channels;
     const int broken = (int)between(random, 0, 1);
     pixels->x = random_floats(random, pixels->count, broken);
@@ -137,7 +138,7 @@ static double pixel_at(const PfPointwise *what, int64_t i)
     double value = (double)what->x[i];
     if (what->scale) value = value * (double)what->scale[c] + (double)what->shift[c];
     if (what->sum) value += (double)what->sum[i];
-    return what->relu && value < 0 ? 0 : value;
+    return activated(&what->activation, value);
 }
 
 START_TEST(pixels_are_scaled_summed_and_cut)
@@ -174,6 +175,61 @@ START_TEST(pixels_may_be_written_over)
 }
 END_TEST
 
+/* ---- activations ---- */
+
+enum { NUMBERS = 1 << 16 };
+
+/* From all over the floats, subnormal and not finite ones among them; then from -20 to 20. */
+static float number(int i)
+{
+    float value;
+    uint32_t bits = (uint32_t)i << 16 | ((uint32_t)i * 40503u & 0xffffu);
+    if (i >= NUMBERS) return (float)(i - NUMBERS) * (40.0f / NUMBERS) - 20;
+    if (i % 256 == 0) bits = (uint32_t)i << 16; /* infinities, too */
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Rounding errors of a few of the last bit, and of those that have the normal distribution, or
+ * exponents that were rounded before, so many of the largest slope's. What is less than 2^-126 may
+ * be zero. */
+static double allowed(PfActivationKind kind, double x, double expected)
+{
+    const bool is_coarse = kind == PF_ACTIVATION_GELU || kind == PF_ACTIVATION_GELU_TANH ||
+                           kind == PF_ACTIVATION_QUICK_GELU;
+    const double of = is_coarse ? fmax(fabs(expected), fmin(fabs(x), 1.2)) : fabs(expected);
+    return 3e-7 * of + 1.2e-38 * fmax(1, fabs(x));
+}
+
+START_TEST(activations_are_as_defined)
+{
+    const PfActivation activation = {(PfActivationKind)_i, -0.75f, 1.5f};
+    float *numbers = calloc(2 * NUMBERS, sizeof *numbers),
+          *kept = calloc(2 * NUMBERS, sizeof *kept);
+    for (int s = 0; s < SETS; s++) {
+        if (!set(s)) continue;
+        for (int i = 0; i < 2 * NUMBERS; i++) numbers[i] = number(i);
+        set(s)->activate(&(PfActivate){
+            .activation = activation, .rows = 2, .width = NUMBERS, .y = numbers, .row = NUMBERS});
+        for (int i = 0; i < 2 * NUMBERS; i++) {
+            const double x = (double)number(i), expected = activated(&activation, x);
+            const double found = (double)numbers[i];
+            if (isnan(expected) || isinf(expected) || isnan(x))
+                ck_assert_msg(isnan(x) || isnan(expected) ? isnan(found) != 0 : found == expected,
+                              "%g of %g, not %g", found, x, expected);
+            else if (!(fabs(found - expected) <= allowed(activation.kind, x, expected)))
+                ck_abort_msg("%s: %.9g of %.9g, not %.9g", set(s)->name, found, x, expected);
+            if (isnan(found)) numbers[i] = 0; /* whichever NaN it is */
+        }
+        if (!s) memcpy(kept, numbers, 2 * NUMBERS * sizeof *kept);
+        ck_assert_msg(!memcmp(kept, numbers, 2 * NUMBERS * sizeof *kept), "%s: other bits",
+                      set(s)->name);
+    }
+    free(numbers);
+    free(kept);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pixelwise");
@@ -181,6 +237,7 @@ int main(void)
     tcase_add_loop_test(cases, averages_are_of_their_windows, 0, CASES);
     tcase_add_loop_test(cases, pixels_are_scaled_summed_and_cut, 0, CASES);
     tcase_add_loop_test(cases, pixels_may_be_written_over, 0, CASES);
+    tcase_add_loop_test(cases, activations_are_as_defined, 0, PF_ACTIVATION_COUNT);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
