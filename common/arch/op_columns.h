@@ -72,7 +72,6 @@ PF_ONNX_COLUMN(pf_op_onnx_slice);
 PF_ONNX_COLUMN(pf_op_onnx_concat);
 PF_ONNX_COLUMN(pf_op_onnx_mean);
 PF_ONNX_COLUMN(pf_op_onnx_parameter);
-PF_ONNX_COLUMN(pf_op_onnx_positions);
 PF_ONNX_COLUMN(pf_op_onnx_sqrt);
 PF_ONNX_COLUMN(pf_op_onnx_exp);
 PF_ONNX_COLUMN(pf_op_onnx_log);
@@ -85,7 +84,8 @@ PF_ONNX_COLUMN(pf_op_onnx_elu);
 PF_ONNX_COLUMN(pf_op_onnx_power);
 PF_ONNX_COLUMN(pf_op_onnx_maximum);
 PF_ONNX_COLUMN(pf_op_onnx_minimum);
-PF_ONNX_COLUMN(pf_op_onnx_sum);
-PF_ONNX_COLUMN(pf_op_onnx_max);
+PF_ONNX_COLUMN(pf_op_onnx_reduce_sum);
+PF_ONNX_COLUMN(pf_op_onnx_reduce_max);
+PF_ONNX_COLUMN(pf_op_onnx_positions);
 
 #endif

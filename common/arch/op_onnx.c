@@ -488,22 +488,6 @@ COLUMN(pf_op_onnx_mean)
     return 0;
 }
 
-COLUMN(pf_op_onnx_sum)
-{
-    PfOnnxConstant *axes = add_integers(out, (const int64_t[]){0}, 0);
-    for (int i = 0; i < node->axis_count; i++) axes->ints[axes->count++] = node->axes[i] + 1;
-    add_int(onnx_node(out, "ReduceSum", "0 $1"), "keepdims", node->keep_axes);
-    return 0;
-}
-
-COLUMN(pf_op_onnx_max)
-{
-    PfOnnxNode *largest = onnx_node(out, "ReduceMax", "0");
-    add_axes(largest, "axes", node->axes, node->axis_count, false);
-    add_int(largest, "keepdims", node->keep_axes);
-    return 0;
-}
-
 /* One with a leading axis of 1 becomes as many as there are images. */
 COLUMN(pf_op_onnx_parameter)
 {
@@ -521,15 +505,31 @@ COLUMN(pf_op_onnx_parameter)
     return 0;
 }
 
-/* As they are, for the grid that they were made for. */
+COLUMN(pf_op_onnx_reduce_sum)
+{
+    PfOnnxConstant *axes = add_integers(out, NULL, 0);
+    for (int i = 0; i < node->axis_count; i++) axes->ints[axes->count++] = node->axes[i] + 1;
+    add_int(onnx_node(out, "ReduceSum", "0 $1"), "keepdims", node->keep_axes);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_reduce_max)
+{
+    PfOnnxNode *most = onnx_node(out, "ReduceMax", "0");
+    add_axes(most, "axes", node->axes, node->axis_count, false);
+    add_int(most, "keepdims", node->keep_axes);
+    return 0;
+}
+
+/* As they are in the file, for images whose grid they were made for. */
 COLUMN(pf_op_onnx_positions)
 {
     const int64_t side = pf_positions_side(node);
-    if (in->dims[1] == side && in->dims[2] == side)
-        return pf_op_onnx_parameter(arch, node, in, out, err);
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "ONNX cannot say '%s' of '%s' for images of this size: its position embeddings "
-                   "are of %lldx%lld patches, found %lldx%lld. Hint: --export FILE.pt",
-                   node->name, arch->name, (long long)side, (long long)side, (long long)in->dims[1],
-                   (long long)in->dims[2]);
+    if (in->dims[1] != side || in->dims[2] != side)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "the position embeddings '%s' of %s cannot be exported to ONNX for a grid "
+                       "of %lldx%lld: they were made for %lldx%lld. Hint: --export FILE.pt",
+                       node->name, arch->name, (long long)in->dims[1], (long long)in->dims[2],
+                       (long long)side, (long long)side);
+    return pf_op_onnx_parameter(arch, node, in, out, err);
 }

@@ -174,7 +174,11 @@ int pf_op_shape_flatten(UNUSED const PfNode *node, const PfShape *in, PfShape *o
 int pf_op_shape_reshape(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
 {
     char text[PF_SHAPE_TEXT_SIZE];
+    int64_t known = 1;
     *out = node->shape;
+    for (int i = 0; i < out->rank; i++) known *= out->dims[i] < 0 ? 1 : out->dims[i];
+    for (int i = 0; i < out->rank; i++)
+        if (out->dims[i] < 0) out->dims[i] = pf_shape_count(in) / known;
     if (pf_shape_count(out) == pf_shape_count(in)) return 0;
     pf_shape_text(out, text);
     char expected[2 * PF_SHAPE_TEXT_SIZE];

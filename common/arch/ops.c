@@ -187,7 +187,7 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
     ROW(PF_OP_FLATTEN, "flatten", "", true, no_parameters, pf_op_shape_flatten, per_image, \
         "torch.flatten({0}, 1)", pf_op_onnx_flatten) \
     ROW(PF_OP_RESHAPE, "reshape", "", true, no_parameters, pf_op_shape_reshape, per_image, \
-        "torch.reshape({0}, [-1, {shape}])", pf_op_onnx_reshape) \
+        "torch.reshape({0}, [torch.size({0}, 0), {shape}])", pf_op_onnx_reshape) \
     ROW(PF_OP_PERMUTE, "permute", "Permute", false, no_parameters, pf_op_shape_permute, per_image, \
         "torch.permute({0}, [0, {axes}])", pf_op_onnx_permute) \
     ROW(PF_OP_SLICE, "slice", "", false, no_parameters, pf_op_shape_slice, per_image, \
@@ -225,9 +225,9 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
     ROW(PF_OP_MINIMUM, "minimum", "", false, no_parameters, pf_op_shape_broadcast, per_image, \
         "torch.minimum({0}, {1})", pf_op_onnx_minimum) \
     ROW(PF_OP_REDUCE_SUM, "sum over axes", "", false, no_parameters, pf_op_shape_mean, per_image, \
-        "torch.sum({0}, [{axes}], {keep_axes})", pf_op_onnx_sum) \
+        "torch.sum({0}, [{axes}], {keep_axes})", pf_op_onnx_reduce_sum) \
     ROW(PF_OP_REDUCE_MAX, "maximum over axes", "", false, no_parameters, pf_op_shape_mean, per_image, \
-        "torch.amax({0}, [{axes}], {keep_axes})", pf_op_onnx_max) \
+        "torch.amax({0}, [{axes}], {keep_axes})", pf_op_onnx_reduce_max) \
     ROW(PF_OP_POSITIONS, "positions", "", false, whole_parameter, pf_op_shape_positions, per_image, \
         "{positions}", pf_op_onnx_positions)
 

@@ -6,13 +6,13 @@
 #define EPS 1e-6f
 
 int pf_arch_add_patches(PfArchBuilder *builder, const PfTransformer *transformer, const char *conv,
-                        const char *reshape, const char *permute)
+                        const char *reshape, const char *permute, int *map)
 {
-    const int side = transformer->image / transformer->patch;
     int node = pf_arch_add_conv(builder, conv, 0, 3, transformer->width, transformer->patch,
                                 transformer->patch, 0, true);
+    *map = node;
     pf_arch_add(builder, PF_OP_RESHAPE, reshape, "", node, &node)->shape =
-        (PfShape){2, {transformer->width, (int64_t)side * side}};
+        (PfShape){2, {transformer->width, -1}};
     PfNode *turned = pf_arch_add(builder, PF_OP_PERMUTE, permute, "", node, &node);
     turned->axes[0] = 1;
     turned->axes[1] = 0;
@@ -27,6 +27,17 @@ int pf_arch_add_tokens(PfArchBuilder *builder, const char *name, int rows, int w
     node->shape = (PfShape){2, {rows, width}};
     node->leading_one = 1;
     return index;
+}
+
+PfNode *pf_arch_add_positions(PfArchBuilder *builder, const PfTransformer *transformer,
+                              const char *name, int map, int *index)
+{
+    const int64_t side = transformer->image / transformer->patch;
+    PfNode *node = pf_arch_add(builder, PF_OP_POSITIONS, name, NULL, map, index);
+    node->shape = (PfShape){2, {side * side + 1, transformer->width}};
+    node->leading_one = 1;
+    node->start = 1;
+    return node;
 }
 
 int pf_arch_add_rows(PfArchBuilder *builder, const char *name, int above, int below)

@@ -24,12 +24,17 @@ typedef struct PfTransformer {
 } PfTransformer;
 
 /* The patches' tokens (n, width) of the normalised pixels, node 0. conv: the name of the
- * convolution; the two nodes behind it get the other names. */
+ * convolution, *map its node; the two nodes behind it get the other names. */
 int pf_arch_add_patches(PfArchBuilder *builder, const PfTransformer *transformer, const char *conv,
-                        const char *reshape, const char *permute);
+                        const char *reshape, const char *permute, int *map);
 
 /* A parameter (rows, width), with an axis of 1 before these in the file. */
 int pf_arch_add_tokens(PfArchBuilder *builder, const char *name, int rows, int width);
+
+/* The positions of a class token and of the patches whose convolution is node `map`, resized where
+ * the image has another size; the caller says how. */
+PfNode *pf_arch_add_positions(PfArchBuilder *builder, const PfTransformer *transformer,
+                              const char *name, int map, int *index);
 
 /* Rows of tokens, one below the other. */
 int pf_arch_add_rows(PfArchBuilder *builder, const char *name, int above, int below);

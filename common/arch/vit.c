@@ -24,13 +24,12 @@ static void build(PfArchBuilder *builder, const void *config)
 {
     const PfTransformer *vit = config;
     char prefix[PF_NODE_NAME_SIZE];
-    const int side = vit->image / vit->patch;
-    builder->arch->side = vit->image;
-    int node = pf_arch_add_patches(builder, vit, "conv_proj", "reshape", "permute");
+    int map, positions;
+    int node = pf_arch_add_patches(builder, vit, "conv_proj", "reshape", "permute", &map);
     const int token = pf_arch_add_tokens(builder, "class_token", 1, vit->width);
     node = pf_arch_add_rows(builder, "cat", token, node);
-    const int positions =
-        pf_arch_add_tokens(builder, "encoder.pos_embedding", side * side + 1, vit->width);
+    pf_arch_add_positions(builder, vit, "encoder.pos_embedding", map, &positions)->align_corners =
+        1;
     node = pf_arch_add_sum(builder, "encoder.add", node, positions);
     node = pf_arch_add_dropout(builder, "encoder.dropout", node, 0);
     for (int i = 0; i < vit->layers; i++) {

@@ -10,6 +10,7 @@ typedef struct Config {
     PfTransformer transformer;
     int registers; /* tokens between the class token and the patches', without positions */
     int classes;   /* 0: no classifier */
+    int one_size;  /* its positions would be resized with antialiasing, which ours are not */
 } Config;
 
 static const PfBlockNames block_names = {
@@ -42,12 +43,13 @@ static void build(PfArchBuilder *builder, const void *config)
     const PfTransformer *transformer = &vit->transformer;
     char prefix[PF_NODE_NAME_SIZE / 2];
     const int side = transformer->image / transformer->patch, width = transformer->width;
-    builder->arch->side = transformer->image;
+    int map, positions;
+    if (vit->one_size) builder->arch->side = transformer->image;
     int node = pf_arch_add_patches(builder, transformer, "patch_embed.proj", "patch_embed.flatten",
-                                   "patch_embed.transpose");
+                                   "patch_embed.transpose", &map);
     const int token = pf_arch_add_tokens(builder, "cls_token", 1, width);
     node = pf_arch_add_rows(builder, "cat", token, node);
-    const int positions = pf_arch_add_tokens(builder, "pos_embed", side * side + 1, width);
+    pf_arch_add_positions(builder, transformer, "pos_embed", map, &positions)->value = 0.1f;
     node = pf_arch_add_sum(builder, "add", node, positions);
     if (vit->registers) node = add_registers(builder, node, vit->registers, side * side, width);
     for (int i = 0; i < transformer->layers; i++) {
@@ -74,10 +76,10 @@ static PfInitialValues initial(const PfNode *node, const PfOpParameter *paramete
 }
 
 /* clang-format off */
-static const Config vit_s_16 = {{224, 16, 12, 6, 384, 1536, 0}, 0, 1000};
+static const Config vit_s_16 = {{224, 16, 12, 6, 384, 1536, 0}, 0, 1000, 1};
 
 #define DINOV2(network, layers, heads, width, registers) \
-    static const Config network = {{518, 14, layers, heads, width, 4 * width, 1}, registers, 0}
+    static const Config network = {{518, 14, layers, heads, width, 4 * width, 1}, registers, 0, registers}
 DINOV2(dinov2_vits14, 12, 6, 384, 0);
 DINOV2(dinov2_vitb14, 12, 12, 768, 0);
 DINOV2(dinov2_vitl14, 24, 16, 1024, 0);
@@ -85,19 +87,20 @@ DINOV2(dinov2_vits14_reg, 12, 6, 384, 4);
 DINOV2(dinov2_vitb14_reg, 12, 12, 768, 4);
 DINOV2(dinov2_vitl14_reg, 24, 16, 1024, 4);
 
-/* Meta trains and publishes them with the positions of 518 pixels. */
-#define DINOV2_PREPROCESS PF_IMAGENET_SIZES(518, 518, PF_BICUBIC)
-#define PUBLISHED(network, folder, file_name) \
+/* As Meta evaluates them; those with registers at the size of their positions. */
+#define DINOV2_PREPROCESS PF_IMAGENET_SIZES(256, 224, PF_BICUBIC)
+#define DINOV2_REG_PREPROCESS PF_IMAGENET_SIZES(518, 518, PF_BICUBIC)
+#define PUBLISHED(network, folder, file_name, how) \
     static const PfWeightsEntry network##_weights[] = { \
         {.name = "LVD142M", .file = (file_name), \
          .url = "https://dl.fbaipublicfiles.com/dinov2/" folder "/", \
-         .preprocess = DINOV2_PREPROCESS}}
-PUBLISHED(dinov2_vits14, "dinov2_vits14", "dinov2_vits14_pretrain.pth");
-PUBLISHED(dinov2_vitb14, "dinov2_vitb14", "dinov2_vitb14_pretrain.pth");
-PUBLISHED(dinov2_vitl14, "dinov2_vitl14", "dinov2_vitl14_pretrain.pth");
-PUBLISHED(dinov2_vits14_reg, "dinov2_vits14", "dinov2_vits14_reg4_pretrain.pth");
-PUBLISHED(dinov2_vitb14_reg, "dinov2_vitb14", "dinov2_vitb14_reg4_pretrain.pth");
-PUBLISHED(dinov2_vitl14_reg, "dinov2_vitl14", "dinov2_vitl14_reg4_pretrain.pth");
+         .preprocess = how}}
+PUBLISHED(dinov2_vits14, "dinov2_vits14", "dinov2_vits14_pretrain.pth", DINOV2_PREPROCESS);
+PUBLISHED(dinov2_vitb14, "dinov2_vitb14", "dinov2_vitb14_pretrain.pth", DINOV2_PREPROCESS);
+PUBLISHED(dinov2_vitl14, "dinov2_vitl14", "dinov2_vitl14_pretrain.pth", DINOV2_PREPROCESS);
+PUBLISHED(dinov2_vits14_reg, "dinov2_vits14", "dinov2_vits14_reg4_pretrain.pth", DINOV2_REG_PREPROCESS);
+PUBLISHED(dinov2_vitb14_reg, "dinov2_vitb14", "dinov2_vitb14_reg4_pretrain.pth", DINOV2_REG_PREPROCESS);
+PUBLISHED(dinov2_vitl14_reg, "dinov2_vitl14", "dinov2_vitl14_reg4_pretrain.pth", DINOV2_REG_PREPROCESS);
 
 static const PfArchVariant timm_variants[] = {
     {.name = "vit_s_16", .config = &vit_s_16,
@@ -105,12 +108,12 @@ static const PfArchVariant timm_variants[] = {
                     .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}}},
 };
 
-#define VARIANT(network) \
-    {.name = #network, .config = &network, .preprocess = DINOV2_PREPROCESS, \
+#define VARIANT(network, how) \
+    {.name = #network, .config = &network, .preprocess = how, \
      .weights = network##_weights, .weights_count = 1}
 static const PfArchVariant dinov2_variants[] = {
-    VARIANT(dinov2_vits14), VARIANT(dinov2_vitb14), VARIANT(dinov2_vitl14),
-    VARIANT(dinov2_vits14_reg), VARIANT(dinov2_vitb14_reg), VARIANT(dinov2_vitl14_reg),
+    VARIANT(dinov2_vits14, DINOV2_PREPROCESS), VARIANT(dinov2_vitb14, DINOV2_PREPROCESS), VARIANT(dinov2_vitl14, DINOV2_PREPROCESS),
+    VARIANT(dinov2_vits14_reg, DINOV2_REG_PREPROCESS), VARIANT(dinov2_vitb14_reg, DINOV2_REG_PREPROCESS), VARIANT(dinov2_vitl14_reg, DINOV2_REG_PREPROCESS),
 };
 
 const PfArchFamily pf_arch_vit_timm = {

@@ -75,6 +75,10 @@ static int open_published(const char *path, const PfWeightsEntry *entry,
 {
     if (pf_weights_open(path, out, err)) return -1;
     pf_weights_recall_sha256(*out, known);
+    if (pf_weights_renew_names(*out, err)) {
+        pf_weights_close(out);
+        return -1;
+    }
     if (!hash_in_name(entry->file)) {
         pf_warn("weights '%s': taken by their name, which holds no hash to check", path);
         return 0;
@@ -307,7 +311,8 @@ int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha25
     if (!spec) return pf_weights_find(arch, known, out, entry, err);
     if (!strncmp(spec, "random:", 7)) return load_random(arch, spec + 7, out, err);
     if (load_file(spec, known, out, err)) return -1;
-    if (pf_weights_translate_names(*out, err) || pf_weights_see_through_prefix(*out, arch, err)) {
+    if (pf_weights_translate_names(*out, err) || pf_weights_renew_names(*out, err) ||
+        pf_weights_see_through_prefix(*out, arch, err)) {
         pf_weights_close(out);
         return -1;
     }

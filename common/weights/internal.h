@@ -102,6 +102,9 @@ int pf_weights_read_pth_legacy(PfWeights *weights, PfError *err); /* torch < 1.6
 
 /* Where the names are those of Hugging Face's ResNets, makes torchvision's of them, and says so. */
 int pf_weights_translate_names(PfWeights *weights, PfError *err);
+/* Makes torchvision's names of today of those that its published DenseNets and vision transformers
+ * still have: "denselayer1.norm.1." and "mlp.linear_1.". */
+int pf_weights_renew_names(PfWeights *weights, PfError *err);
 
 /* Whether the path is of an index of shards, "model.safetensors.index.json", by its name. */
 bool pf_weights_is_index(const char *path);

@@ -59,7 +59,7 @@ typedef enum PfOp {
     PF_OP_DIVIDE,
     /* The same numbers otherwise arranged. */
     PF_OP_FLATTEN, /* (c, h, w) -> (c*h*w) */
-    PF_OP_RESHAPE, /* to `shape`, in row-major order */
+    PF_OP_RESHAPE, /* to `shape`, in row-major order; a size of -1 is what remains */
     PF_OP_PERMUTE, /* axis i of the output is axis axes[i] of the input */
     PF_OP_SLICE,   /* along `axis`: `count` from `start` on, every `step`-th */
     PF_OP_CONCAT,  /* of all inputs, along `axis` */

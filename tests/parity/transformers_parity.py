@@ -108,5 +108,6 @@ with torch.inference_mode():
     model = metas_own()
     if model:
         model = lively(model)
-        check_features("Meta's own", "dinov2_vits14", model, model.state_dict(), 518, TAPS)
+        for size in 518, 224, 98:  # positions are resized but for the first
+            check_features(f"Meta's own, {size}", "dinov2_vits14", model, model.state_dict(), size, TAPS)
 finish()

@@ -195,9 +195,9 @@ START_TEST(an_input_that_vanishes_on_the_way_is_refused)
 }
 END_TEST
 
-START_TEST(networks_with_position_embeddings_take_one_size)
+START_TEST(position_embeddings_are_resized_or_another_size_is_refused)
 {
-    PfArch *arch = new_arch("vit_b_16");
+    PfArch *arch = new_arch("vit_s_16");
     PfShape shapes[512];
     PfError err = {0};
     ck_assert_int_eq(pf_arch_infer_shapes(arch, 256, 224, shapes, &err), -1);
@@ -205,6 +205,9 @@ START_TEST(networks_with_position_embeddings_take_one_size)
     ck_assert_ptr_nonnull(strstr(err.message, "found 256x224"));
     ck_assert_int_eq(pf_arch_infer_shapes(arch, 224, 224, shapes, &err), 0);
     pf_arch_free(&arch);
+    PfShape shape = shape_at("vit_b_16", 256, "encoder.ln"); /* whose positions are resized */
+    char text[PF_SHAPE_TEXT_SIZE];
+    ck_assert_str_eq(pf_shape_text(&shape, text), "(257,768)");
 }
 END_TEST
 
@@ -264,11 +267,10 @@ static void check_parameters(const PfOpRow *row, const PfNode *node)
         PfShape shape = p->shape(node);
         ck_assert_msg(pf_shape_count(&shape) > 0, "%s: %s is empty", row->name, p->name);
         char word[PF_NODE_NAME_SIZE];
-        const bool is_resized = !strcmp(row->name, "positions");
         snprintf(word, sizeof word, "{%s}",
-                 *p->name     ? p->name
-                 : is_resized ? "positions"
-                              : "for_each_image");
+                 *p->name                      ? p->name
+                 : node->op == PF_OP_POSITIONS ? "positions"
+                                               : "for_each_image");
         ck_assert_msg(strstr(row->script, word) != NULL, "%s: TorchScript without %s", row->name,
                       word);
     }
@@ -515,7 +517,7 @@ int main(void)
     tcase_add_test(cases, an_unknown_backbone_lists_the_known_ones);
     tcase_add_test(cases, shapes_are_inferred_for_any_input);
     tcase_add_test(cases, an_input_that_vanishes_on_the_way_is_refused);
-    tcase_add_test(cases, networks_with_position_embeddings_take_one_size);
+    tcase_add_test(cases, position_embeddings_are_resized_or_another_size_is_refused);
     tcase_add_test(cases, parameters_are_those_of_the_nodes_that_feed_the_tap);
     tcase_add_loop_test(cases, every_operation_has_all_columns, 0, PF_OP_COUNT);
     tcase_add_test(cases, a_word_that_stands_for_nothing_is_an_error);

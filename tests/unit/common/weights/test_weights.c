@@ -326,6 +326,38 @@ START_TEST(a_published_name_with_another_hash_is_refused)
 }
 END_TEST
 
+START_TEST(older_names_of_published_files_are_read_as_todays)
+{
+    static const float numbers[4] = {1, 2, 3, 4};
+    static const char *const names[][2] = {
+        {"features.denseblock1.denselayer2.norm.1.running_mean",
+         "features.denseblock1.denselayer2.norm1.running_mean"},
+        {"features.denseblock4.denselayer16.conv.2.weight",
+         "features.denseblock4.denselayer16.conv2.weight"},
+        {"encoder.layers.encoder_layer_11.mlp.linear_1.weight",
+         "encoder.layers.encoder_layer_11.mlp.0.weight"},
+        {"encoder.layers.encoder_layer_0.mlp.linear_2.bias",
+         "encoder.layers.encoder_layer_0.mlp.3.bias"},
+        {"features.norm.1.weight", "features.norm.1.weight"},
+    };
+    PfNamedTensor tensors[sizeof names / sizeof names[0]];
+    char path[200];
+    PfWeights *weights;
+    const PfWeightsEntry *entry;
+    PfArch any = {.name = "any"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        tensors[i] = (PfNamedTensor){names[i][0], {PF_DTYPE_F32, {1, {4}}, numbers}};
+    snprintf(path, sizeof path, "%s/older.safetensors", folder);
+    ck_assert_int_eq(
+        pf_safetensors_write(path, tensors, sizeof names / sizeof names[0], NULL, NULL, 0, NULL),
+        0);
+    ck_assert_int_eq(pf_weights_load(&any, path, NULL, &weights, &entry, NULL), 0);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        ck_assert_msg(pf_weights_find_tensor(weights, names[i][1]) != NULL, "%s", names[i][1]);
+    pf_weights_close(&weights);
+}
+END_TEST
+
 START_TEST(a_published_name_without_a_hash_is_taken_unchecked)
 {
     char command[500];
@@ -497,6 +529,7 @@ int main(void)
     tcase_add_test(cases, weights_of_another_network_are_recognised);
     tcase_add_test(cases, integer_weights_are_refused);
     tcase_add_test(cases, published_weights_are_found_where_torch_hub_keeps_them);
+    tcase_add_test(cases, older_names_of_published_files_are_read_as_todays);
     tcase_add_test(cases, a_published_name_without_a_hash_is_taken_unchecked);
     tcase_add_test(cases, a_published_name_with_another_hash_is_refused);
     tcase_add_test(cases, where_weights_are_not_found_the_message_says_what_to_do);
