@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/clock.h"
 #include "common/base/random.h"
 #include "common/thread/parallel.h"
+#include "tests/bench/ceiling.h"
 #include "train/kernels/gemm.h"
 #include "train/kernels/kernels.h"
 #include "train/kernels/loss.h"
@@ -22,65 +22,6 @@
 
 #define PAIRS 15
 #define SLICE_SECONDS 0.003 /* of work before the other one's turn */
-
-static double thread_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-/* ---- the ceiling ---- */
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-
-#define CHAINS 12 /* independent ones: latency 4 times two units, and some */
-
-__attribute__((target("avx512f"))) static float fma_loop_avx512(int64_t rounds)
-{
-    __m512 sum[CHAINS], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
-    for (int i = 0; i < CHAINS; i++) sum[i] = _mm512_set1_ps((float)i);
-    while (rounds--)
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++) sum[i] = _mm512_fmadd_ps(sum[i], x, y);
-    for (int i = 1; i < CHAINS; i++) sum[0] = _mm512_add_ps(sum[0], sum[i]);
-    return _mm512_cvtss_f32(sum[0]);
-}
-
-__attribute__((target("avx2,fma"))) static float fma_loop_avx2(int64_t rounds)
-{
-    __m256 sum[CHAINS], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
-    for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_set1_ps((float)i);
-    while (rounds--)
-#pragma GCC unroll 12
-        for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_fmadd_ps(sum[i], x, y);
-    for (int i = 1; i < CHAINS; i++) sum[0] = _mm256_add_ps(sum[0], sum[i]);
-    return _mm256_cvtss_f32(sum[0]);
-}
-
-/* Operations a second. */
-static double measure_ceiling(void)
-{
-    const int64_t rounds = 300000;
-    int wide = !strcmp(pf_kernels()->name, "avx512");
-    if (!wide && strcmp(pf_kernels()->name, "avx2") != 0) return NAN;
-    volatile float sink;
-    double best = INFINITY;
-    for (int i = 0; i < PAIRS; i++) {
-        double start = thread_seconds();
-        sink = wide ? fma_loop_avx512(rounds) : fma_loop_avx2(rounds);
-        best = fmin(best, thread_seconds() - start);
-    }
-    (void)sink;
-    return 2.0 * CHAINS * (wide ? 16 : 8) * (double)rounds / best;
-}
-#else
-static double measure_ceiling(void)
-{
-    return NAN;
-}
-#endif
 
 /* ---- two ways to do the same, in turns ---- */
 
@@ -410,7 +351,7 @@ static void bench_map(const char *name, void (*function)(const float *, int64_t,
 
 int main(void)
 {
-    bench_products(measure_ceiling());
+    bench_products(measure_ceiling(pf_kernels()->name));
     bench_threads();
     printf("losses, a batch of %d\n", BATCH);
     bench_softmax(1, 10);
