@@ -104,11 +104,14 @@ static void pack(PfConvolution *direct, const PfConvolutionConfig *config)
     float *to = direct->weight;
     for (int64_t first = 0; first < config->out_channels; first += PF_CONVOLUTION_PANEL) {
         const int64_t width = pf_convolution_panel_width(config, first);
-        for (int64_t place = 0; place < kernel_size(config); place++)
+        for (int64_t place = 0; place < kernel_size(config); place++) {
             for (int64_t c = 0; c < config->in_channels; c++)
-                for (int64_t k = first; k < first + width; k++)
-                    *to++ = pf_convolution_weight(config, k, c, place / config->kernel[1],
-                                                  place % config->kernel[1]);
+                for (int64_t k = 0; k < width; k++)
+                    to[pf_product_u(direct->kernels->strip, config->in_channels, width, c, k)] =
+                        pf_convolution_weight(config, first + k, c, place / config->kernel[1],
+                                              place % config->kernel[1]);
+            to += config->in_channels * width;
+        }
     }
 }
 

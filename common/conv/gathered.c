@@ -31,12 +31,14 @@ static void pack(PfConvolution *gathered, const PfConvolutionConfig *config)
     float *to = gathered->weight;
     gathered->finite = true;
     for (int64_t first = 0; first < config->out_channels; first += PF_CONVOLUTION_PANEL) {
-        const int64_t end = first + pf_convolution_panel_width(config, first);
-        for (int64_t i = 0; i < depth_of(config); i++)
-            for (int64_t k = first; k < end; k++) {
-                *to = weight_at(config, i, k);
-                gathered->finite &= isfinite(*to++) != 0;
+        const int64_t width = pf_convolution_panel_width(config, first), depth = depth_of(config);
+        for (int64_t i = 0; i < depth; i++)
+            for (int64_t k = 0; k < width; k++) {
+                const float weight = weight_at(config, i, first + k);
+                to[pf_product_u(gathered->kernels->strip, depth, width, i, k)] = weight;
+                gathered->finite &= isfinite(weight) != 0;
             }
+        to += depth * width;
     }
 }
 
@@ -158,18 +160,26 @@ static void gather(const Piece *piece)
     }
 }
 
+/* Rows of u become zeros. */
+static void clear_rows(const Piece *piece, const PfProduct *product, int64_t first, int64_t count)
+{
+    for (int64_t row = first; row < first + count; row++)
+        for (int64_t column = 0; column < product->width; column++)
+            piece->inside[pf_product_u(piece->gathered->kernels->strip, product->depth,
+                                       product->width, row, column)] = 0;
+}
+
 /* Of a pixel at the border: u with zeros where a weight meets no pixel of the map. */
 static const float *weights_inside(const Piece *piece, const PfProduct *product, Corner corner)
 {
     const PfConvolutionConfig *config = &piece->gathered->config;
-    const int64_t place = config->in_channels * product->width;
     memcpy(piece->inside, product->u,
            (size_t)(product->depth * product->width) * sizeof *piece->inside);
     for (int64_t i = 0; i < config->kernel[0] * config->kernel[1]; i++) {
         const int64_t y = corner.y + i / config->kernel[1] * config->dilation[0];
         const int64_t x = corner.x + i % config->kernel[1] * config->dilation[1];
         if (!is_inside(piece, y, x))
-            memset(piece->inside + i * place, 0, (size_t)place * sizeof *piece->inside);
+            clear_rows(piece, product, i * config->in_channels, config->in_channels);
     }
     return piece->inside;
 }

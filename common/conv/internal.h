@@ -15,8 +15,8 @@ enum { PF_CONVOLUTION_PANEL = 64 };
 typedef struct PfConvolutionWay {
     /* Rows of the packed weights: numbers that each output channel takes of them. */
     int64_t (*weight_rows)(const PfConvolutionConfig *config);
-    /* Writes `weight` in panels, each (rows, the panel's width). config: with the caller's weights.
-     */
+    /* Writes `weight` in panels, each (rows, the panel's width) as pf_product_u has it. config:
+     * with the caller's weights. */
     void (*pack)(PfConvolution *convolution, const PfConvolutionConfig *config);
     /* As in convolution.h. */
     int64_t (*pieces)(const PfConvolution *convolution, const PfConvolutionMaps *maps);

@@ -10,7 +10,7 @@
 
 #define PRODUCT_ROWS 4
 #define PRODUCT_VECTORS 1
-enum { PRODUCT_UNROLL = 1 };
+enum { PRODUCT_UNROLL = 1, PRODUCT_DEPTH = 512 };
 #include "common/conv/lanes.h"
 
 const PfConvKernels pf_conv_kernels_plain = CONVOLUTION_TABLE("plain");

@@ -11,7 +11,7 @@ typedef struct PfProduct {
     int64_t rows, depth;   /* depth: a multiple of 16 */
     const float *const *v; /* (rows): where each one's (depth) values begin, less `offset` */
     int64_t offset;
-    const float *u; /* (depth, width) */
+    const float *u; /* (depth, width), in strips: see pf_product_u */
     int64_t width;  /* a multiple of 16 */
     float *m;       /* (rows, width), rows m_row apart */
     int64_t m_row;
@@ -19,6 +19,15 @@ typedef struct PfProduct {
     const float *bias; /* (width); NULL: nothing of what follows either */
     bool relu, bf16;   /* as in PfConvolutionConfig */
 } PfProduct;
+
+/* Where a product's u, (depth, width), has a row and column: the columns that a kernel takes at a
+ * time lie together, strip behind strip, each (depth, strip), the last one perhaps narrower. */
+static inline int64_t pf_product_u(int64_t strip, int64_t depth, int64_t width, int64_t row,
+                                   int64_t column)
+{
+    const int64_t first = column / strip * strip, left = width - first;
+    return first * depth + row * (left < strip ? left : strip) + column - first;
+}
 
 enum { PF_WINOGRAD_POINTS = 36 };
 
@@ -62,6 +71,7 @@ typedef struct PfPointwise {
 
 typedef struct PfConvKernels {
     const char *name; /* "plain", "avx2", "avx512" */
+    int64_t strip;    /* see pf_product_u */
     void (*multiply)(const PfProduct *product);
     /* w: (3, 3, 16), of one input channel and 16 output channels; out: (36, 16), points
      * `point` apart. */
@@ -83,9 +93,10 @@ const PfConvKernels *pf_conv_kernels(void);
 
 #define CONVOLUTION_TABLE(NAME)                                                                    \
     {                                                                                              \
-        .name = NAME, .multiply = product_multiply, .winograd_weights = winograd_weights,          \
-        .winograd_input_tile = winograd_input_tile, .winograd_output_tile = winograd_output_tile,  \
-        .max_window = max_window, .average_window = average_window, .pointwise = pointwise         \
+        .name = NAME, .strip = PRODUCT_STRIP, .multiply = product_multiply,                        \
+        .winograd_weights = winograd_weights, .winograd_input_tile = winograd_input_tile,          \
+        .winograd_output_tile = winograd_output_tile, .max_window = max_window,                    \
+        .average_window = average_window, .pointwise = pointwise                                   \
     }
 
 #endif

@@ -9,7 +9,7 @@
 /* 12 of 16 registers hold the sums. */
 #define PRODUCT_ROWS 6
 #define PRODUCT_VECTORS 1
-enum { PRODUCT_UNROLL = 6 };
+enum { PRODUCT_UNROLL = 6, PRODUCT_DEPTH = 256 };
 #include "common/conv/lanes.h"
 
 static const PfConvKernels kernels = CONVOLUTION_TABLE("avx2");

@@ -3,7 +3,8 @@
  *
  * Every element of a product is a chain of fused multiply-adds over ascending k. Whoever includes
  * this says how many rows and vectors of sums the registers hold: PRODUCT_ROWS (up to 6),
- * PRODUCT_VECTORS (1, 2 or 4), and PRODUCT_UNROLL, at least as many as both.
+ * PRODUCT_VECTORS (1, 2 or 4), and PRODUCT_UNROLL, at least as many as both; and how many steps of
+ * a sum there are between loading and storing it, PRODUCT_DEPTH, a multiple of 16.
  *
  * The six points at which polynomials are multiplied (winograd.c) are 0, a, -a, b, -b and
  * infinity with a = 5/8 and b = 3/2, whose powers are exact in float. They lie closer
@@ -14,9 +15,7 @@
 
 /* ---- products ---- */
 
-/* Steps of the sum between loading and storing a tile's sums. Of 128, 256 and 512 the
- * last was the fastest, by a hundredth. */
-enum { PRODUCT_DEPTH = 512 };
+enum { PRODUCT_STRIP = 16 * PRODUCT_VECTORS }; /* see PfProduct's u */
 
 typedef Lanes ProductSums[PRODUCT_ROWS][PRODUCT_VECTORS];
 
@@ -25,7 +24,8 @@ typedef struct ProductTile {
     const float *const *rows;
     int64_t next; /* where in `rows` the next tile's begin: they are fetched meanwhile */
     int64_t step, depth;
-    const float *u;
+    const float *u; /* rows u_row apart */
+    int64_t u_row;
     int64_t at;        /* of the first sum, in m and in `from` */
     const float *from; /* like the product's, of these steps */
     const float *bias; /* from these columns on; NULL: more steps follow */
@@ -73,10 +73,10 @@ LANES void product_fetch_next(const PfProduct *p, const ProductTile *tile, int r
 }
 
 /* 16 steps of k, each a row of u. */
-LANES void product_steps(const float *const *v, int64_t first, const float *u, int64_t width,
+LANES void product_steps(const float *const *v, int64_t first, const float *u, int64_t u_row,
                          int rows, int vectors, ProductSums sum)
 {
-    for (int64_t k = first; k < first + 16; k++, u += width) {
+    for (int64_t k = first; k < first + 16; k++, u += u_row) {
         Lanes row[PRODUCT_VECTORS];
 #pragma GCC unroll PRODUCT_UNROLL
         for (int i = 0; i < vectors; i++) row[i] = lanes_load(u + 16 * i);
@@ -93,15 +93,16 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
 {
     ProductSums sum;
     const int64_t begin = p->offset + tile->step;
+    const int64_t u_row = PRODUCT_VECTORS == 1 ? 16 : tile->u_row; /* a constant, where it can be */
     const float *v[PRODUCT_ROWS], *u = tile->u;
 #pragma GCC unroll PRODUCT_UNROLL
     for (int r = 0; r < rows; r++) v[r] = tile->rows[r] + begin;
     product_load(p, tile, rows, vectors, sum);
     if (tile->from) product_fetch_next(p, tile, rows, vectors);
-    for (int64_t k = 0; k < tile->depth; k += 16, u += 16 * p->width) {
+    for (int64_t k = 0; k < tile->depth; k += 16, u += 16 * u_row) {
 #pragma GCC unroll PRODUCT_UNROLL
         for (int r = 0; r < rows; r++) __builtin_prefetch(tile->rows[tile->next + r] + begin + k);
-        product_steps(v, k, u, p->width, rows, vectors, sum);
+        product_steps(v, k, u, u_row, rows, vectors, sum);
     }
     product_store(p, tile, rows, vectors, sum);
 }
@@ -116,7 +117,9 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
 LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column, int vectors,
                            int is_last)
 {
-    tile->u = p->u + tile->step * p->width + column;
+    const int64_t strip = column / PRODUCT_STRIP * PRODUCT_STRIP, left = p->width - strip;
+    tile->u_row = left < PRODUCT_STRIP ? left : PRODUCT_STRIP;
+    tile->u = p->u + strip * p->depth + tile->step * tile->u_row + column - strip;
     tile->bias = is_last && p->bias ? p->bias + column : NULL;
     for (int64_t row = 0; row < p->rows; row += PRODUCT_ROWS) {
         tile->rows = p->v + row;

@@ -62,7 +62,9 @@ static void pack(PfConvolution *winograd, const PfConvolutionConfig *config)
         for (int64_t c = 0; c < channels; c++)
             for (int64_t i = 0; i < width; i += 16) {
                 gather_weights(config, k + i, c, w);
-                winograd->kernels->winograd_weights(w, panel + c * width + i, channels * width);
+                winograd->kernels->winograd_weights(
+                    w, panel + pf_product_u(winograd->kernels->strip, channels, width, c, i),
+                    channels * width);
             }
         panel += PF_WINOGRAD_POINTS * channels * width;
     }
