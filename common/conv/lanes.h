@@ -26,6 +26,7 @@ typedef struct ProductTile {
     int64_t step, depth;
     const float *u; /* rows u_row apart */
     int64_t u_row;
+    const float *ahead;
     int64_t at;        /* of the first sum, in m and in `from` */
     const float *from; /* like the product's, of these steps */
     const float *bias; /* from these columns on; NULL: more steps follow */
@@ -102,6 +103,9 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
     for (int64_t k = 0; k < tile->depth; k += 16, u += 16 * u_row) {
 #pragma GCC unroll PRODUCT_UNROLL
         for (int r = 0; r < rows; r++) __builtin_prefetch(tile->rows[tile->next + r] + begin + k);
+        if (PRODUCT_VECTORS == 1)
+            for (int i = 0; i < 2; i++)
+                __builtin_prefetch(tile->ahead + 16 * (k + i), 0, 2);
         product_steps(v, k, u, u_row, rows, vectors, sum);
     }
     product_store(p, tile, rows, vectors, sum);
@@ -125,6 +129,7 @@ LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column
         tile->rows = p->v + row;
         tile->next = row + 2 * PRODUCT_ROWS <= p->rows ? PRODUCT_ROWS : 0;
         tile->at = row * p->m_row + column;
+        tile->ahead = tile->u + 16 * p->depth + 16 * (2 * (row / PRODUCT_ROWS) % 16);
         switch (p->rows - row < PRODUCT_ROWS ? p->rows - row : PRODUCT_ROWS) {
             PRODUCT_CASE(1);
             PRODUCT_CASE(2);
