@@ -44,6 +44,7 @@ typedef struct PfWinogradOutputTile {
     const float *in; /* (36, channels), points `point` apart */
     int64_t point;
     float *pixels[16];       /* each (channels); NULL: outside the map */
+    int64_t next;            /* from each to that of the next tile, which is fetched meanwhile */
     int64_t channels;        /* a multiple of 16 */
     const float *bias;       /* (channels) */
     const float *base, *sum; /* sum[i] is added to the value that goes to base[i]; NULL: nothing */

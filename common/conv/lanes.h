@@ -104,8 +104,7 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
 #pragma GCC unroll PRODUCT_UNROLL
         for (int r = 0; r < rows; r++) __builtin_prefetch(tile->rows[tile->next + r] + begin + k);
         if (PRODUCT_VECTORS == 1)
-            for (int i = 0; i < 2; i++)
-                __builtin_prefetch(tile->ahead + 16 * (k + i), 0, 2);
+            for (int i = 0; i < 2; i++) __builtin_prefetch(tile->ahead + 16 * (k + i), 0, 2);
         product_steps(v, k, u, u_row, rows, vectors, sum);
     }
     product_store(p, tile, rows, vectors, sum);
@@ -279,7 +278,11 @@ LANES_TARGET static void winograd_input_tile(const PfWinogradInputTile *tile)
         Lanes lines[6][6];
         for (int x = 0; x < 6; x++) {
             Lanes d[6], at[6];
-            for (int y = 0; y < 6; y++) d[y] = lanes_load(tile->pixels[6 * y + x] + c);
+            for (int y = 0; y < 6; y++) {
+                d[y] = lanes_load(tile->pixels[6 * y + x] + c);
+                /* Four pixels on the next tile begins, and takes these that this one does not. */
+                if (x >= 2) __builtin_prefetch(tile->pixels[6 * y + x] + 4 * tile->channels + c);
+            }
             winograd_input_line(d, at);
             for (int i = 0; i < 6; i++) lines[i][x] = at[i];
         }
@@ -300,6 +303,7 @@ LANES void winograd_store_pixel(const PfWinogradOutputTile *tile, int pixel, int
     if (tile->sum) y = lanes_add(y, lanes_load(tile->sum + (to - tile->base) + k));
     if (tile->relu) y = lanes_max(lanes_set(0), y); /* NaN stays */
     if (tile->bf16) y = lanes_round_bf16(y);
+    __builtin_prefetch(to + tile->next + k, 1);
     lanes_store(to + k, y);
 }
 

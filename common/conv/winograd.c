@@ -200,6 +200,7 @@ static void transform_outputs(const PfConvolution *winograd, const Grid *grid, i
                               int64_t count, int64_t k, const float *products)
 {
     PfWinogradOutputTile tile = {.point = output_point,
+                                 .next = TILE * winograd->config.out_channels,
                                  .channels = pf_convolution_panel_width(&winograd->config, k),
                                  .bias = winograd->bias + k,
                                  .base = grid->maps->y,
