@@ -11,6 +11,7 @@ typedef struct PfProduct {
     int64_t rows, depth;   /* depth: a multiple of 16 */
     const float *const *v; /* (rows): where each one's (depth) values begin, less `offset` */
     int64_t offset;
+    int64_t next;   /* the next product's offset with these v, of which it is fetched meanwhile */
     const float *u; /* (depth, width), in strips: see pf_product_u */
     int64_t width;  /* a multiple of 16 */
     float *m;       /* (rows, width), rows m_row apart */

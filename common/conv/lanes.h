@@ -22,7 +22,8 @@ typedef Lanes ProductSums[PRODUCT_ROWS][PRODUCT_VECTORS];
 /* Some of the product's rows, columns and steps. */
 typedef struct ProductTile {
     const float *const *rows;
-    int64_t next; /* where in `rows` the next tile's begin: they are fetched meanwhile */
+    /* What is fetched meanwhile: `rows` from `next` on, there from `fetch` on. */
+    int64_t next, fetch;
     int64_t step, depth;
     const float *u; /* rows u_row apart */
     int64_t u_row;
@@ -102,7 +103,8 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
     if (tile->from) product_fetch_next(p, tile, rows, vectors);
     for (int64_t k = 0; k < tile->depth; k += 16, u += 16 * u_row) {
 #pragma GCC unroll PRODUCT_UNROLL
-        for (int r = 0; r < rows; r++) __builtin_prefetch(tile->rows[tile->next + r] + begin + k);
+        for (int r = 0; r < rows; r++)
+            __builtin_prefetch(tile->rows[tile->next + r] + tile->fetch + k);
         if (PRODUCT_VECTORS == 1)
             for (int i = 0; i < 2; i++) __builtin_prefetch(tile->ahead + 16 * (k + i), 0, 2);
         product_steps(v, k, u, u_row, rows, vectors, sum);
@@ -124,9 +126,14 @@ LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column
     tile->u_row = left < PRODUCT_STRIP ? left : PRODUCT_STRIP;
     tile->u = p->u + strip * p->depth + tile->step * tile->u_row + column - strip;
     tile->bias = is_last && p->bias ? p->bias + column : NULL;
+    /* In the last of several strips all rows are in the cache: the next steps of them come. */
+    const bool is_end = strip && left <= PRODUCT_STRIP;
+    tile->fetch = !is_end   ? p->offset + tile->step
+                  : is_last ? p->next
+                            : p->offset + tile->step + PRODUCT_DEPTH;
     for (int64_t row = 0; row < p->rows; row += PRODUCT_ROWS) {
         tile->rows = p->v + row;
-        tile->next = row + 2 * PRODUCT_ROWS <= p->rows ? PRODUCT_ROWS : 0;
+        tile->next = !is_end && row + 2 * PRODUCT_ROWS <= p->rows ? PRODUCT_ROWS : 0;
         tile->at = row * p->m_row + column;
         tile->ahead = tile->u + 16 * p->depth + 16 * (2 * (row / PRODUCT_ROWS) % 16);
         switch (p->rows - row < PRODUCT_ROWS ? p->rows - row : PRODUCT_ROWS) {

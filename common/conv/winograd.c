@@ -190,6 +190,7 @@ static void multiply_points(const PfConvolution *winograd, const float *values, 
                          .m_row = width};
     for (int point = 0; point < PF_WINOGRAD_POINTS; point++) {
         product.offset = point * input_point(winograd);
+        product.next = (point + 1) % PF_WINOGRAD_POINTS * input_point(winograd);
         product.u = panel + point * winograd->config.in_channels * width;
         product.m = products + point * output_point;
         winograd->kernels->multiply(&product);
