@@ -84,7 +84,7 @@ void pf_convolution_run(const PfConvolution *convolution, const PfConvolutionMap
 
 /* ==== by the definition ==== */
 
-#define PIECE 96 /* pixels of y in a piece; 48 to 384 are as good */
+#define PIECE 102 /* pixels of y in a piece; 48 to 384 are as good */
 
 /* Places of the kernel. */
 static int64_t kernel_size(const PfConvolutionConfig *config)
@@ -136,7 +136,7 @@ static int64_t pixels_of(const Grid *grid)
 static int64_t pieces(const PfConvolution *direct, const PfConvolutionMaps *maps)
 {
     Grid grid = grid_of(direct, maps);
-    return (pixels_of(&grid) + PIECE - 1) / PIECE;
+    return pf_convolution_share(pixels_of(&grid), PIECE).count;
 }
 
 static size_t scratch_bytes(const PfConvolution *direct)
@@ -175,11 +175,20 @@ static void multiply_panel(const PfConvolution *direct, PfProduct *product,
     }
 }
 
+/* From each pixel of x to that of the next piece, where all are in one row; else 0. */
+static int64_t to_next_piece(const PfConvolution *direct, int64_t count)
+{
+    const PfConvolutionConfig *config = &direct->config;
+    const bool is_row = kernel_size(config) == 1 && config->stride[0] * config->stride[1] == 1;
+    return is_row ? count * config->in_channels : 0;
+}
+
 static void run(const PfConvolution *direct, const PfConvolutionMaps *maps, int64_t piece,
                 void *scratch)
 {
     const Grid grid = grid_of(direct, maps);
-    const int64_t first = piece * PIECE, count = pf_min(PIECE, pixels_of(&grid) - first);
+    const int64_t size = pf_convolution_share(pixels_of(&grid), PIECE).size;
+    const int64_t first = piece * size, count = pf_min(size, pixels_of(&grid) - first);
     const int64_t channels = direct->config.out_channels;
     const float **pixels = scratch, *panel = direct->weight;
     find_pixels(direct, &grid, first, count, pixels);
@@ -190,6 +199,7 @@ static void run(const PfConvolution *direct, const PfConvolutionMaps *maps, int6
                          .bf16 = direct->config.bf16};
     for (int64_t k = 0; k < channels; k += PF_CONVOLUTION_PANEL) {
         product.width = pf_convolution_panel_width(&direct->config, k);
+        product.next = k + PF_CONVOLUTION_PANEL < channels ? 0 : to_next_piece(direct, count);
         product.m = maps->y + first * channels + k;
         product.from = maps->sum ? maps->sum + first * channels + k : NULL;
         multiply_panel(direct, &product, (const float *const *)pixels, panel, direct->bias + k);

@@ -35,6 +35,20 @@ struct PfConvolution {
     bool finite;  /* gathered: so are all weights */
 };
 
+typedef struct PfConvolutionShare {
+    int64_t count, size; /* pieces, and what each of them has, but for the last one */
+} PfConvolutionShare;
+
+/* So many rows of products in pieces of at most `most`, a multiple of 6: about equally large, as a
+ * few rows alone would read all weights for little work; in whole tiles of kernels, which are of 6
+ * rows. */
+static inline PfConvolutionShare pf_convolution_share(int64_t rows, int64_t most)
+{
+    const int64_t least = pf_max((rows + most - 1) / most, 1);
+    const int64_t size = ((rows + least - 1) / least + 5) / 6 * 6;
+    return (PfConvolutionShare){(rows + size - 1) / size, size};
+}
+
 /* Of the panel whose first output channel is k. */
 static inline int64_t pf_convolution_panel_width(const PfConvolutionConfig *config, int64_t k)
 {

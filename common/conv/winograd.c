@@ -7,7 +7,6 @@
 /* Tiles of a piece: enough that weights are read seldom, few enough that one panel's
  * values stay in the second-level cache. */
 #define PIECE 72
-#define STEP 6 /* rows of a product that kernels take at a time */
 /* Between points, so that the 36 of them do not fall on the same lines of the cache. */
 #define GAP 16
 #define TILE 4
@@ -110,19 +109,10 @@ static Place place_of(const Grid *grid, int64_t tile)
     return (Place){row / grid->rows, TILE * (row % grid->rows), TILE * column};
 }
 
-/* Tiles of each piece but the last one: all have about as many, as a few alone would read all
- * weights for little work. */
-static int64_t piece_of(const Grid *grid)
-{
-    const int64_t tiles = tiles_of(grid), count = (tiles + PIECE - 1) / PIECE;
-    return ((tiles + count - 1) / count + STEP - 1) / STEP * STEP;
-}
-
 static int64_t pieces(const PfConvolution *winograd, const PfConvolutionMaps *maps)
 {
     const Grid grid = grid_of(winograd, maps);
-    const int64_t piece = piece_of(&grid);
-    return (tiles_of(&grid) + piece - 1) / piece;
+    return pf_convolution_share(tiles_of(&grid), PIECE).count;
 }
 
 /* Distances between points in the scratch memory. */
@@ -219,8 +209,8 @@ static void run(const PfConvolution *winograd, const PfConvolutionMaps *maps, in
                 void *scratch)
 {
     const Grid grid = grid_of(winograd, maps);
-    const int64_t first = piece * piece_of(&grid);
-    const int64_t count = pf_min(piece_of(&grid), tiles_of(&grid) - first);
+    const int64_t size = pf_convolution_share(tiles_of(&grid), PIECE).size;
+    const int64_t first = piece * size, count = pf_min(size, tiles_of(&grid) - first);
     float *values = scratch, *products = values + PF_WINOGRAD_POINTS * input_point(winograd);
     const float *panel = winograd->weight;
     transform_inputs(winograd, &grid, first, count, values);
