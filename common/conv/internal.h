@@ -45,7 +45,7 @@ typedef struct PfConvolutionShare {
 static inline PfConvolutionShare pf_convolution_share(int64_t rows, int64_t most)
 {
     const int64_t least = pf_max((rows + most - 1) / most, 1);
-    const int64_t size = ((rows + least - 1) / least + 5) / 6 * 6;
+    const int64_t size = pf_max(((rows + least - 1) / least + 5) / 6 * 6, 6);
     return (PfConvolutionShare){(rows + size - 1) / size, size};
 }
 

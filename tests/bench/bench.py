@@ -10,6 +10,7 @@ import os
 import pathlib
 import sys
 
+from bench_convolutions import bench_convolutions
 from bench_extract import bench_extract, bench_maps
 from bench_finetune import bench_finetune, bench_streamed_maps
 from bench_gain import bench_gain
@@ -28,6 +29,7 @@ SECTIONS = {
     "maps": ("stage one: image files to feature maps", bench_maps),
     "pixels": ("decoding and resizing beside Pillow's; a disk that answers late", bench_pixels),
     "precision": ("what a precision costs in features and accuracy, and brings in speed", bench_precision),
+    "convolutions": ("each kind of convolution of ResNet-50 and VGG-16 on one thread", bench_convolutions),
     "growth": ("how the cost of an extraction grows", bench_growth),
     "gpu": ("stage one on a GPU, where there is one", bench_gpu),
     "heads": ("stage two: heads on 50,000 x 512 features", bench_heads),

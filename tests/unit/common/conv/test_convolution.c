@@ -295,6 +295,42 @@ static int64_t check_broken(const Case *c, const char *kernels)
 }
 
 /* NaN and infinity must reach the result, or a broken network would look sound. */
+/* Everything is in some piece, and no piece is a few rows alone. */
+START_TEST(pieces_are_equally_large)
+{
+    for (int64_t most = 72; most <= 102; most += 30)
+        for (int64_t rows = 1; rows <= 3000; rows++) {
+            const PfConvolutionShare share = pf_convolution_share(rows, most);
+            const int64_t last = rows - (share.count - 1) * share.size;
+            ck_assert_int_eq(share.size % 6, 0);
+            ck_assert_int_le(share.size, most);
+            ck_assert_int_ge(last, 1);
+            ck_assert_int_le(last, share.size);
+            /* Sizes are rounded up, each by 5 at most. */
+            ck_assert_int_ge(last, pf_min(rows, share.size - 6 * share.count));
+        }
+    ck_assert_int_eq(pf_convolution_share(196, 72).size, 66); /* 66, 66 and 64 */
+    ck_assert_int_eq(pf_convolution_share(0, 72).count, 0);
+}
+END_TEST
+
+/* Each row and column has a place of its own. */
+START_TEST(strips_hold_every_weight_once)
+{
+    for (int64_t strip = 16; strip <= 64; strip *= 4)
+        for (int64_t width = 16; width <= 64; width += 16) {
+            enum { DEPTH = 32 };
+            int taken[DEPTH * 64] = {0};
+            for (int64_t row = 0; row < DEPTH; row++)
+                for (int64_t column = 0; column < width; column++)
+                    taken[pf_product_u(strip, DEPTH, width, row, column)]++;
+            for (int64_t i = 0; i < DEPTH * width; i++) ck_assert_int_eq(taken[i], 1);
+        }
+    ck_assert_int_eq(pf_product_u(16, 32, 48, 1, 17), 16 * 32 + 16 + 1);
+    ck_assert_int_eq(pf_product_u(64, 32, 48, 1, 17), 48 + 17);
+}
+END_TEST
+
 START_TEST(what_is_not_finite_is_passed_on)
 {
     const PfConvKernels *sets[] = {&pf_conv_kernels_plain, pf_conv_kernels_avx2(),
@@ -344,6 +380,8 @@ int main(void)
     Suite *suite = suite_create("convolution");
     TCase *cases = tcase_create("convolution");
     tcase_add_loop_test(cases, is_the_convolution_by_definition, 0, case_count());
+    tcase_add_test(cases, pieces_are_equally_large);
+    tcase_add_test(cases, strips_hold_every_weight_once);
     tcase_add_loop_test(cases, every_set_of_kernels_computes_the_same_bits, 0, case_count());
     tcase_add_test(cases, every_way_is_tried);
     tcase_add_loop_test(cases, what_is_not_finite_is_passed_on, 0, CASES / 3);
