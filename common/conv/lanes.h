@@ -285,16 +285,15 @@ LANES_TARGET static void winograd_input_tile(const PfWinogradInputTile *tile)
         Lanes lines[6][6];
         for (int x = 0; x < 6; x++) {
             Lanes d[6], at[6];
-            for (int y = 0; y < 6; y++) {
-                d[y] = lanes_load(tile->pixels[6 * y + x] + c);
-                /* Four pixels on the next tile begins, and takes these that this one does not. */
-                if (x >= 2) __builtin_prefetch(tile->pixels[6 * y + x] + 4 * tile->channels + c);
-            }
+            for (int y = 0; y < 6; y++) d[y] = lanes_load(tile->pixels[6 * y + x] + c);
             winograd_input_line(d, at);
             for (int i = 0; i < 6; i++) lines[i][x] = at[i];
         }
         for (int i = 0; i < 6; i++) {
             Lanes at[6];
+            /* Four pixels on the next tile begins, and takes these that this one does not. */
+            for (int x = 2; x < 6; x++)
+                __builtin_prefetch(tile->pixels[6 * i + x] + 4 * tile->channels + c);
             winograd_input_line(lines[i], at);
             for (int j = 0; j < 6; j++)
                 lanes_store(tile->out + (6 * i + j) * tile->point + c, at[j]);
