@@ -163,10 +163,13 @@ static void gather(const Piece *piece)
 /* Rows of u become zeros. */
 static void clear_rows(const Piece *piece, const PfProduct *product, int64_t first, int64_t count)
 {
+    const int64_t strip = piece->gathered->kernels->strip;
     for (int64_t row = first; row < first + count; row++)
-        for (int64_t column = 0; column < product->width; column++)
-            piece->inside[pf_product_u(piece->gathered->kernels->strip, product->depth,
-                                       product->width, row, column)] = 0;
+        for (int64_t column = 0; column < product->width; column += strip) {
+            const int64_t numbers = pf_min(strip, product->width - column);
+            memset(piece->inside + pf_product_u(strip, product->depth, product->width, row, column),
+                   0, (size_t)numbers * sizeof *piece->inside);
+        }
 }
 
 /* Of a pixel at the border: u with zeros where a weight meets no pixel of the map. */
