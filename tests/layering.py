@@ -29,26 +29,27 @@ common/cache/codec: common/base common/thread
 common/cache/hdf5: common/base common/file common/cache/codec
 common/cache: common/base common/thread common/file common/cache/codec common/cache/hdf5
 common/cache/journal: common/base common/file common/cache/codec common/cache
+common/onnx: common/base common/file common/arch
 common/engine: common/base common/thread common/conv common/arch
 common/backbone: common/base common/file common/engine
 common/torch: common/base common/simd common/thread common/file common/conv common/arch common/backbone
 extract/image: common/base common/arch common/model common/cache common/backbone
 extract/archive: common/base common/file
 extract/dataset: common/base common/thread common/file common/pickle common/cache extract/image extract/archive
-extract/backbone: common/base common/thread common/file common/arch common/weights common/model common/cache common/backbone extract/image
+extract/backbone: common/base common/thread common/file common/arch common/weights common/model common/cache common/onnx common/backbone extract/image
 extract/pipeline: common/base common/thread common/arch common/cache common/backbone extract/image extract/dataset extract/backbone
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline
 extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
 extract/verify: common/base common/thread common/file common/cache extract/dataset extract/plan
-extract: common/base common/simd common/thread common/file common/arch common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
+extract: common/base common/simd common/thread common/file common/arch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread
 train/features: common/base common/thread common/model common/cache train/kernels train/metrics
 train/head: common/base common/thread common/weights common/model train/kernels train/features
 train/fit: common/base train/kernels train/metrics train/features train/head
-train/finetune: common/base common/weights common/model common/cache common/backbone train/kernels train/features train/head train/fit
+train/finetune: common/base common/arch common/weights common/model common/cache common/onnx common/backbone train/kernels train/features train/head train/fit
 train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
-predict/model: common/base common/model common/cache common/backbone extract/backbone train/kernels train/head
+predict/model: common/base common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
 """
