@@ -47,7 +47,7 @@ train/metrics: common/base common/thread
 train/features: common/base common/thread common/model common/cache train/kernels train/metrics
 train/head: common/base common/thread common/weights common/model train/kernels train/features
 train/fit: common/base train/kernels train/metrics train/features train/head
-train/finetune: common/base common/arch common/weights common/model common/cache common/onnx common/backbone train/kernels train/features train/head train/fit
+train/finetune: common/base common/weights common/model common/cache common/backbone train/kernels train/features train/head train/fit
 train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
 predict/model: common/base common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
@@ -73,6 +73,7 @@ RAW_PRINTERS = {
     "common/base/options.c": "--help, from tables of ours",
     "common/base/process.c": "what others have made",
     "common/file/csv.c": "quotes",
+    "common/onnx/network.c": "lines that are hashed",
     "common/weights/safetensors.c": "a header of JSON, into the file",
     "extract/backbone/summary.c": "the tree's lines",
     "extract/main.c": "the command line, for JSON",

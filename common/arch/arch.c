@@ -184,6 +184,7 @@ int pf_arch_mark_behind(const PfArch *arch, int cut, int last, unsigned char *be
     behind[last] = 1;
     for (int i = last; i >= 0; i--) {
         if (!behind[i] || i == cut) continue;
+        if (arch->nodes[i].op == PF_OP_PARAMETER) continue;
         if (i < cut || !arch->nodes[i].input_count)
             return pf_fail(err, PF_EXIT_USAGE,
                            "%s cannot be cut at '%s': '%s' also takes what comes before it",

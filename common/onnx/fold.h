@@ -42,7 +42,7 @@ int pf_onnx_reshaped(const PfOnnxModel *model, const PfOnnxStep *step, const PfO
 int pf_onnx_transposed(const PfOnnxModel *model, const PfOnnxStep *step, const PfOnnxDims *in,
                        int axes[PF_ONNX_MAX_RANK], PfOnnxDims *out, PfError *err);
 
-/* Slices of one axis each: count numbers from start on, every step-th. */
+/* Slices of one axis each: count numbers from start on, every step-th, or backwards. */
 typedef struct PfOnnxCut {
     int axis;
     int64_t start, count, step;

@@ -182,18 +182,23 @@ int pf_onnx_transposed(const PfOnnxModel *model, const PfOnnxStep *step, const P
     return seen == (1u << in->rank) - 1 ? 0 : fail_shape(model, step, in, err);
 }
 
-/* As ONNX and numpy cut: what lies outside is left out. */
+/* As ONNX and numpy cut: what lies outside is left out. Backwards from the last one where the step
+ * is below 0. */
 static int cut_axis(const PfOnnxModel *model, const PfOnnxStep *step, int64_t size, int64_t start,
                     int64_t end, PfOnnxCut *cut, PfError *err)
 {
-    if (cut->step < 1 || cut->step > INT32_MAX)
-        return pf_onnx_fail(model, step, err, "expected steps of 1 or more, found %lld",
+    if (!cut->step || cut->step > INT32_MAX || cut->step < -INT32_MAX)
+        return pf_onnx_fail(model, step, err, "expected another step than %lld",
                             (long long)cut->step);
+    const bool is_back = cut->step < 0;
+    const int64_t first = is_back ? -1 : 0, last = is_back ? size - 1 : size;
     if (start < 0) start += size;
     if (end < 0) end += size;
-    cut->start = pf_min(pf_max(start, 0), size);
-    end = pf_min(pf_max(end, 0), size);
-    cut->count = end > cut->start ? (end - cut->start + cut->step - 1) / cut->step : 0;
+    cut->start = pf_min(pf_max(start, first), last);
+    end = pf_min(pf_max(end, first), last);
+    const int64_t way = is_back ? cut->start - end : end - cut->start;
+    const int64_t stride = is_back ? -cut->step : cut->step;
+    cut->count = way > 0 ? (way + stride - 1) / stride : 0;
     return 0;
 }
 

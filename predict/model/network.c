@@ -13,6 +13,7 @@
 #include "common/base/printable.h"
 #include "common/cache/pixels.h"
 #include "common/cache/views.h"
+#include "common/onnx/network.h"
 
 static const cJSON *member(const PfModel *model, const char *key)
 {

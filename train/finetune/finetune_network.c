@@ -272,12 +272,23 @@ static int open_suffix(const Origin *origin, const PfFinetuneOptions *options,
                    pf_shape_text(shape, expected));
 }
 
+static int refuse_onnx(const Origin *origin, PfError *err)
+{
+    if (!pf_json_member_text(origin->backbone, "onnx_sha256")) return 0;
+    return pf_fail(
+        err, PF_EXIT_USAGE,
+        "'%s' belongs to an ONNX file, of which no layers can be fine-tuned. Hint: heads "
+        "are trained without --finetune; TorchScript files (FILE.pt) can be fine-tuned",
+        pf_cache_path(origin->cache));
+}
+
 int pf_finetune_network_open(const PfCache *cache, const PfFinetuneOptions *options,
                              PfFinetuneNetwork *out, PfError *err)
 {
     Origin origin;
     *out = (PfFinetuneNetwork){0};
     int failed = read_origin(cache, &origin, err);
+    if (!failed) failed = refuse_onnx(&origin, err);
     if (!failed && pf_json_member_text(origin.backbone, "name"))
         failed =
             find_builtin(&origin, options, out, err) || cut_builtin(&origin, options, out, err);
