@@ -119,7 +119,7 @@ def torchvision_networks(images):
         for opset in opsets:
             axes = {"image": {0: "n"}} if opset != 16 else None
             path = export(name, model, opset_version=opset, dynamic_axes=axes)
-            compare(f"{name}, opset {opset}", path, reference)
+            compare(f"{name}, opset {opset}", path, reference, "--force")
             if name == "resnet18":
                 compare("resnet18 by the engine", path, reference, "--force", engine=None)
                 layer = features_of_layer(model, images)
