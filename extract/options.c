@@ -282,8 +282,8 @@ static const PfOption table[] = {
      .help = "say what would be done; write nothing"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
-     .argument = "NAME|FILE.pt",
-     .help = "resnet18 ... resnet152, vgg11 ... vgg19_bn, or a TorchScript file\n"
+     .argument = "NAME|FILE.pt|FILE.onnx",
+     .help = "resnet18 ... resnet152, vgg11 ... vgg19_bn, a TorchScript or ONNX file\n"
              "(default resnet18)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
      .argument = "FILE[#KEY]|random:SEED",
@@ -292,7 +292,7 @@ static const PfOption table[] = {
     {.name = "tap", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.taps),
      .argument = "NAME[,NAME...]",
      .help = "nodes or modules whose output is kept: avgpool, layer3, features.10\n"
-             "(default: avgpool; of a TorchScript file all outputs); input: the pixels"},
+             "(default: avgpool; of a file all outputs); input: the pixels"},
     {.name = "precision", .kind = PF_OPTION_CALL, .parse = parse_precision,
      .argument = "fp32|bf16|fp16|tf32",
      .help = "of the computation (default fp32); fp16 and tf32 are for GPUs"},
