@@ -109,8 +109,11 @@ cp here/w.bin w.kept
 printf '\1' | dd of=here/w.bin conv=notrunc 2> /dev/null
 expect 4 extract photos -o d.h5 --backbone beside.onnx --crop 32 -q
 expect 0 extract photos -o e.h5 --backbone fixed.onnx -q
-expect 2 train c.h5 -q --tap y --finetune r -o m.safetensors
-stderr_has 'belongs to an ONNX file'
+expect 2 train c.h5 -q --tap y --finetune r -o m.safetensors --weights random:0
+stderr_has 'belongs to an ONNX file, which brings its own'
+expect 4 train c.h5 -q --tap y --finetune r -o m.safetensors --backbone other.onnx
+expect 2 train c.h5 -q --tap y --finetune y -o m.safetensors
+stderr_has "its input is needed, tap 'f'"
 
 # ---- refused ----
 

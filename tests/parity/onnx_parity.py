@@ -199,6 +199,9 @@ def predicted():
     check("a head is trained", trained)
     first = run(PREDICT, "head.safetensors", "photos")
     check("and predicts", first and first.count("photos") >= 4)
+    check("layers of it are fine-tuned", run(TRAIN, "resnet18.onnx.h5", "--finetune", "layer4", "--tap", "logits", "-o", "tuned.safetensors",
+                                            "--epochs", "1", "-q", engine=None))
+    check("and the whole predicts", run(PREDICT, "tuned.safetensors", "photos", engine=None))
     os.rename("resnet18.onnx", "moved.onnx")
     check("not without the file", not run(PREDICT, "head.safetensors", "photos"))
     check("but where it is named", first == run(PREDICT, "head.safetensors", "photos", "--backbone", "moved.onnx"))
