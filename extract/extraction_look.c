@@ -91,7 +91,7 @@ static int go_on(PfExtraction *run, const Begun *begun, PfBackboneOptions *optio
 static int open_plan(PfExtraction *run, const Begun *begun, PfBackboneOptions *options,
                      PfError *err)
 {
-    if (!begun->identity || options->script)
+    if (!begun->identity || options->script || options->onnx)
         return pf_backbone_plan_new(options, &run->backbone, err);
     cJSON *identity = pf_json_read(begun->identity);
     cJSON *provenance = begun->provenance ? pf_json_read(begun->provenance) : NULL;
@@ -120,9 +120,12 @@ static int open_network(PfExtraction *run, const Begun *begun, PfError *err)
     options.known = &known;
     options.has_features = run->cache && !pf_pixels_are_all_of(run->cache);
     if (go_on(run, begun, &options, err)) return -1;
-    if (pf_script_file_is_meant(options.backbone) &&
-        pf_script_file_open(options.backbone, &known, &options.script, err))
+    if (pf_onnx_is_meant(options.backbone)) {
+        if (pf_onnx_open(options.backbone, &known, &options.onnx, err)) return -1;
+    } else if (pf_script_file_is_meant(options.backbone) &&
+               pf_script_file_open(options.backbone, &known, &options.script, err)) {
         return -1;
+    }
     return open_plan(run, begun, &options, err);
 }
 

@@ -5,6 +5,7 @@
 #include "common/backbone/script_file.h"
 #include "common/base/log.h"
 #include "common/base/process.h"
+#include "common/onnx/network.h"
 #include "common/thread/processors.h"
 #include "extract/backbone/summary.h"
 #include "extract/cache_info.h"
@@ -12,6 +13,9 @@
 #include "extract/merge/merge.h"
 #include "extract/options.h"
 #include "extract/verify/verify.h"
+
+/* Of the images of networks that take any size. */
+#define DEFAULT_SIDE 224
 
 static char *command_line(int argc, char **argv)
 {
@@ -24,12 +28,31 @@ static char *command_line(int argc, char **argv)
     return text;
 }
 
+/* Of a user's network from a file: of a TorchScript file the graph is not known here. */
+static int print_onnx_summary(const PfExtractOptions *options, const PfSummaryOptions *summary,
+                              PfError *err)
+{
+    PfOnnx *onnx;
+    PfSummaryOptions shown = *summary;
+    if (pf_onnx_open(options->backbone.backbone, NULL, &onnx, err)) return -1;
+    const int own = pf_onnx_side(onnx) ? pf_onnx_side(onnx) : DEFAULT_SIDE;
+    int failed = pf_onnx_build(onnx, shown.input ? shown.input : own, err);
+    if (!failed) {
+        if (shown.tap) shown.tap = pf_onnx_tap(onnx, shown.tap);
+        failed = pf_summary_print(pf_onnx_arch(onnx), &shown, stdout, NULL, err);
+    }
+    pf_onnx_free(&onnx);
+    return failed;
+}
+
 static int print_summary(const PfExtractOptions *options, PfError *err)
 {
     PfArch *arch;
     PfSummaryOptions summary = {.input = options->summary_input,
                                 .classes = options->summary_classes,
                                 .tap = options->backbone.taps};
+    if (pf_onnx_is_meant(options->backbone.backbone))
+        return print_onnx_summary(options, &summary, err);
     if (pf_arch_new(options->backbone.backbone, &arch, err)) return -1;
     int failed = pf_summary_print(arch, &summary, stdout, NULL, err);
     pf_arch_free(&arch);

@@ -282,9 +282,9 @@ static const PfOption table[] = {
      .help = "say what would be done; write nothing"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
-     .argument = "NAME|FILE.pt",
+     .argument = "NAME|FILE.pt|FILE.onnx",
      .help = "resnet18, densenet121, efficientnet_b0, convnext_tiny, vit_b_16, dinov2_vits14\n"
-             "and others (docs/backbones.md), or a TorchScript file (default resnet18)"},
+             "and others (docs/backbones.md), or a TorchScript or ONNX file (default resnet18)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
      .argument = "FILE[#KEY]|random:SEED",
      .help = "a .pth or .safetensors file (default: look in torch's hub cache); #KEY: the\n"
@@ -292,8 +292,8 @@ static const PfOption table[] = {
     {.name = "tap", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.taps),
      .argument = "NAME[,NAME...]",
      .help = "nodes or modules whose output is kept: avgpool, layer3, features.10\n"
-             "(default: what a linear head takes, mostly avgpool or cls; of a TorchScript\n"
-             "file all outputs); input: the pixels"},
+             "(default: what a linear head takes, mostly avgpool or cls; of a file all\n"
+             "outputs); input: the pixels"},
     {.name = "precision", .kind = PF_OPTION_CALL, .parse = parse_precision,
      .argument = "fp32|bf16|fp16|tf32",
      .help = "of the computation (default fp32); fp16 and tf32 are for GPUs"},

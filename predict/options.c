@@ -39,8 +39,8 @@ static const PfOption table[] = {
              ".onnx         ONNX, from normalised images to probabilities\n"
              ".pt           the same as a TorchScript module"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
-    {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(network.backbone), .argument = "FILE.pt",
-     .help = "the TorchScript file of the model's features (default: where it was, if that file\n"
+    {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(network.backbone), .argument = "FILE.pt|FILE.onnx",
+     .help = "the network's file of the model's features (default: where it was, if that file\n"
              "was noted with --trust)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(network.weights),
      .argument = "FILE|random:SEED", .help = "the weights, where they are not where they were"},

@@ -29,6 +29,7 @@ common/cache/codec: common/base common/thread
 common/cache/hdf5: common/base common/file common/cache/codec
 common/cache: common/base common/thread common/file common/cache/codec common/cache/hdf5
 common/cache/journal: common/base common/file common/cache/codec common/cache
+common/onnx: common/base common/file common/arch
 common/engine: common/base common/thread common/conv common/arch
 common/backbone: common/base common/file common/engine
 common/torch: common/base common/simd common/thread common/file common/conv common/arch common/backbone
@@ -38,20 +39,20 @@ extract/image/formats: common/base extract/image/pixels extract/image/codecs
 extract/image: common/base common/arch common/model common/cache common/backbone extract/image/pixels extract/image/codecs extract/image/formats
 extract/archive: common/base common/file
 extract/dataset: common/base common/thread common/file common/pickle common/cache extract/image extract/archive
-extract/backbone: common/base common/thread common/file common/arch common/weights common/model common/cache common/backbone extract/image
+extract/backbone: common/base common/thread common/file common/arch common/weights common/model common/cache common/onnx common/backbone extract/image
 extract/pipeline: common/base common/thread common/arch common/cache common/backbone extract/image extract/dataset extract/backbone
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline
 extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
 extract/verify: common/base common/thread common/file common/cache extract/dataset extract/plan
-extract: common/base common/simd common/thread common/file common/arch common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
+extract: common/base common/simd common/thread common/file common/arch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread
 train/features: common/base common/thread common/model common/cache train/kernels train/metrics
 train/head: common/base common/thread common/weights common/model train/kernels train/features
 train/fit: common/base train/kernels train/metrics train/features train/head
-train/finetune: common/base common/weights common/model common/cache common/backbone train/kernels train/features train/head train/fit
+train/finetune: common/base common/weights common/model common/cache common/onnx common/backbone train/kernels train/features train/head train/fit
 train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
-predict/model: common/base common/model common/cache common/backbone extract/backbone train/kernels train/head
+predict/model: common/base common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
 """
@@ -75,6 +76,7 @@ RAW_PRINTERS = {
     "common/base/options.c": "--help, from tables of ours",
     "common/base/process.c": "what others have made",
     "common/file/csv.c": "quotes",
+    "common/onnx/network.c": "lines that are hashed",
     "common/weights/safetensors.c": "a header of JSON, into the file",
     "extract/backbone/summary.c": "the tree's lines",
     "extract/main.c": "the command line, for JSON",

@@ -387,8 +387,8 @@ static const PfOption table[] = {
      .help = "auto, cpu, cuda or cuda:1 (default auto)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, FIELD(finetune.weights), .argument = "FILE",
      .help = "of the network (default: where extract found them)"},
-    {.name = "backbone", .kind = PF_OPTION_TEXT, FIELD(finetune.backbone), .argument = "FILE.pt",
-     .help = "the TorchScript network (default: where extract found it,\n"
+    {.name = "backbone", .kind = PF_OPTION_TEXT, FIELD(finetune.backbone), .argument = "FILE",
+     .help = "the TorchScript or ONNX network (default: where extract found it,\n"
              "if that file was noted with --trust)"},
     {.name = "Many heads at once:", .kind = PF_OPTION_GROUP},
     {.name = "sweep", .kind = PF_OPTION_CALL, .parse = parse_sweep, .argument = "OPTION=VALUES",

@@ -121,7 +121,9 @@ const char *pf_foreign_file_what(const uint8_t *bytes, size_t size, PfForeignUse
     if (is_web_page(bytes, size)) return WEB_PAGE;
     if (is_zeros(bytes, size)) return "nothing but zeros: the download or copy brought no contents";
     if (is_onnx(bytes, size))
-        return "a network of ONNX, which is written by predict --export, not read";
+        return as == PF_FOREIGN_AS_ONNX
+                   ? NULL
+                   : "a network of ONNX. Hint: --backbone FILE.onnx, under a name that ends so";
     if (size > 4 && !memcmp(bytes, "PK\3\4", 4)) return what_zip(bytes, size, as);
     if (size && bytes[0] == 0x80) return what_pickle(bytes, size, as);
     if (as == PF_FOREIGN_AS_BACKBONE && is_safetensors(bytes, size))

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 typedef enum PfForeignUse {
-    PF_FOREIGN_AS_WEIGHTS, /* what the file was given as */
-    PF_FOREIGN_AS_BACKBONE,
+    PF_FOREIGN_AS_WEIGHTS,  /* what the file was given as */
+    PF_FOREIGN_AS_BACKBONE, /* a TorchScript file */
+    PF_FOREIGN_AS_ONNX,
 } PfForeignUse;
 
 /* What the file is and what to do, as the rest of a sentence that begins "it is" or "found:";

@@ -68,12 +68,12 @@ static int use_torchscript(PfBackbonePlan *plan, const PfBackboneOptions *option
     return 0;
 }
 
-static int list_tensors(PfBackbonePlan *plan, PfError *err)
+/* A copy of the list, whose tensors stay lent. */
+static int list_tensors(PfBackbonePlan *plan, const PfNamedTensor *tensors, PfError *err)
 {
-    const PfNamedTensor *tensors = pf_weights_tensors(plan->weights, &plan->tensor_count);
     plan->tensors = pf_calloc(plan->tensor_count + 1, sizeof *plan->tensors, err);
     if (!plan->tensors) return -1;
-    memcpy(plan->tensors, tensors, plan->tensor_count * sizeof *tensors);
+    if (plan->tensor_count) memcpy(plan->tensors, tensors, plan->tensor_count * sizeof *tensors);
     return 0;
 }
 
@@ -118,7 +118,7 @@ static void keep_noted_weights(PfBackbonePlan *plan, const PfBackboneOptions *op
 static int find_weights(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
     const PfWeightsEntry *entry = NULL;
-    if (!plan->arch) return 0;
+    if (!plan->arch || plan->onnx) return 0;
     if (!needs_weights(plan, options)) {
         keep_noted_weights(plan, options);
         return 0;
@@ -131,7 +131,7 @@ static int find_weights(PfBackbonePlan *plan, const PfBackboneOptions *options, 
     plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
     snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_weights_sha256(plan->weights));
     plan->stamp = *pf_weights_stamp(plan->weights);
-    return list_tensors(plan, err);
+    return list_tensors(plan, pf_weights_tensors(plan->weights, &plan->tensor_count), err);
 }
 
 static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *options,
@@ -167,12 +167,49 @@ static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *o
     return 0;
 }
 
+/* An ONNX file is for images of one size, or is read for the size that is asked for. */
+static int use_onnx(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const char *path = pf_onnx_path(plan->onnx), *slash = strrchr(path, '/');
+    const int side = pf_onnx_side(plan->onnx);
+    if (options->weights)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--weights goes with a built-in backbone; the ONNX file '%s' brings its own",
+                       path);
+    plan->preprocess = imagenet_preprocess;
+    if (side) {
+        plan->preprocess.crop = side;
+        plan->preprocess.resize = side * imagenet_preprocess.resize / imagenet_preprocess.crop;
+    }
+    plan->name = pf_strdup(slash ? slash + 1 : path, err);
+    if (!plan->name || apply_preprocess(&plan->preprocess, options, err) ||
+        pf_onnx_build(plan->onnx, plan->preprocess.crop, err))
+        return -1;
+    plan->arch = pf_onnx_arch(plan->onnx);
+    snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_onnx_sha256(plan->onnx));
+    plan->stamp = *pf_onnx_stamp(plan->onnx);
+    return list_tensors(plan, pf_onnx_tensors(plan->onnx, &plan->tensor_count), err);
+}
+
+/* Names of an ONNX file become those of the graph. */
+static int name_nodes(PfBackbonePlan *plan, PfError *err)
+{
+    for (int i = 0; i < plan->tap_count && plan->onnx; i++) {
+        char *name = pf_strdup(pf_onnx_tap(plan->onnx, plan->taps[i]), err);
+        if (!name) return -1;
+        free(plan->taps[i]);
+        plan->taps[i] = name;
+    }
+    return 0;
+}
+
 static int choose_taps(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
     const char *list = options->taps;
     if (!list && plan->arch) list = plan->arch->default_tap;
     if (!list) return 0; /* a TorchScript file says itself what it has */
-    if (pf_options_split_list(list, &plan->taps, &plan->tap_count, err)) return -1;
+    if (pf_options_split_list(list, &plan->taps, &plan->tap_count, err) || name_nodes(plan, err))
+        return -1;
     for (int i = 0; i < plan->tap_count; i++)
         for (int k = 0; k < i; k++)
             if (!strcmp(plan->taps[i], plan->taps[k]))
@@ -198,15 +235,33 @@ static int check_network(const PfBackbonePlan *plan, PfError *err)
     return failed;
 }
 
+static int resolve(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    if (plan->onnx)
+        return use_onnx(plan, options, err) || choose_taps(plan, options, err) ||
+                       check_network(plan, err)
+                   ? -1
+                   : 0;
+    if (plan->script ? use_torchscript(plan, options, err) : use_builtin(plan, options, err))
+        return -1;
+    if (choose_taps(plan, options, err) || find_weights(plan, options, err) ||
+        apply_preprocess(&plan->preprocess, options, err))
+        return -1;
+    return check_network(plan, err);
+}
+
 int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out, PfError *err)
 {
     PfBackbonePlan *plan = pf_calloc(1, sizeof *plan, err);
     PfScriptFile *script = options->script;
+    PfOnnx *onnx = options->onnx;
     if (!plan) {
         pf_script_file_free(&script);
+        pf_onnx_free(&onnx);
         return -1;
     }
     plan->script = script;
+    plan->onnx = onnx;
     pf_backbone_loader_prepare();
     plan->precision = options->precision;
     plan->emulate = options->emulate;
@@ -214,9 +269,7 @@ int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out,
     plan->device = options->device;
     plan->views = options->views;
     plan->view_seed = options->view_seed;
-    int failed = script ? use_torchscript(plan, options, err) : use_builtin(plan, options, err);
-    if (failed || choose_taps(plan, options, err) || find_weights(plan, options, err) ||
-        apply_preprocess(&plan->preprocess, options, err) || check_network(plan, err)) {
+    if (resolve(plan, options, err)) {
         pf_backbone_plan_free(&plan);
         return -1;
     }
@@ -230,7 +283,8 @@ void pf_backbone_plan_free(PfBackbonePlan **plan)
     pf_options_free_list(&(*plan)->taps, &(*plan)->tap_count);
     pf_weights_close(&(*plan)->weights);
     free((*plan)->tensors);
-    pf_arch_free(&(*plan)->arch);
+    if (!(*plan)->onnx) pf_arch_free(&(*plan)->arch);
+    pf_onnx_free(&(*plan)->onnx);
     pf_script_file_free(&(*plan)->script);
     free((*plan)->name);
     free(*plan);
@@ -240,6 +294,7 @@ void pf_backbone_plan_free(PfBackbonePlan **plan)
 const char *pf_backbone_plan_source(const PfBackbonePlan *plan)
 {
     if (plan->script) return plan->script->path;
+    if (plan->onnx) return pf_onnx_path(plan->onnx);
     return plan->weights ? pf_weights_source(plan->weights) : NULL;
 }
 
@@ -247,7 +302,7 @@ const char *pf_backbone_plan_source(const PfBackbonePlan *plan)
 static int check_weights(const PfBackbonePlan *plan, const char *const *taps, int tap_count,
                          PfError *err)
 {
-    for (int t = 0; plan->arch && !plan->weights && t < tap_count; t++)
+    for (int t = 0; pf_backbone_plan_lacks_weights(plan) && t < tap_count; t++)
         if (!pf_pixel_tap_is(taps[t]))
             return pf_fail(err, PF_EXIT_FAILED,
                            "tap '%s' needs the weights of %s, and this run began with pixels "
@@ -284,14 +339,24 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, i
     return pf_backbone_open(&config, plan->device, plugin, backbone, err);
 }
 
+const char *pf_backbone_plan_sha256_key(const PfBackbonePlan *plan)
+{
+    if (plan->onnx) return "onnx_sha256";
+    return plan->script ? "torchscript_sha256" : "weights_sha256";
+}
+
+bool pf_backbone_plan_lacks_weights(const PfBackbonePlan *plan)
+{
+    return plan->arch && !plan->onnx && !plan->weights;
+}
+
 cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan)
 {
     cJSON *identity = cJSON_CreateObject();
     cJSON *backbone = cJSON_AddObjectToObject(identity, "backbone");
-    if (plan->arch) cJSON_AddStringToObject(backbone, "name", plan->name);
+    if (plan->arch && !plan->onnx) cJSON_AddStringToObject(backbone, "name", plan->name);
     if (*plan->sha256)
-        cJSON_AddStringToObject(backbone, plan->arch ? "weights_sha256" : "torchscript_sha256",
-                                plan->sha256);
+        cJSON_AddStringToObject(backbone, pf_backbone_plan_sha256_key(plan), plan->sha256);
     cJSON_AddItemToObject(identity, "preprocess", pf_preprocess_json_new(&plan->preprocess));
     cJSON_AddNumberToObject(identity, "views", plan->views);
     if (plan->views > 1) {

@@ -10,6 +10,7 @@
 #include "common/cache/views.h"
 #include "common/file/file_stamp.h"
 #include "common/model/preprocess_json.h"
+#include "common/onnx/network.h"
 #include "common/weights/weights.h"
 #include "permafrost/backbone.h"
 #include "permafrost/feature_cache.h"
@@ -19,6 +20,7 @@
 typedef struct PfBackboneOptions {
     const char *backbone; /* a built-in name: never a path, wherever it comes from */
     PfScriptFile *script; /* the user's own network in its place, or NULL; the plan takes it over */
+    PfOnnx *onnx;         /* the same, from an ONNX file */
     const char *weights;  /* FILE or random:SEED; NULL = look in torch's hub cache, but not for
                              pixels alone, which need none */
     const char *taps;     /* comma-separated; NULL = the network's default (TorchScript: all) */
@@ -47,14 +49,15 @@ typedef struct PfBackboneOptions {
 PfBackboneOptions pf_backbone_options_default(void);
 
 typedef struct PfBackbonePlan {
-    char *name;             /* "resnet18"; of a TorchScript file its file name */
-    PfScriptFile *script;   /* NULL for built-in networks */
-    PfArch *arch;           /* NULL for TorchScript */
-    PfWeights *weights;     /* NULL for TorchScript, and where there are pixels alone */
-    PfNamedTensor *tensors; /* that run: those of weights, lent; of TorchScript those that take the
-                               place of the file's own: none. The array is owned */
+    char *name;             /* "resnet18"; of a file of the user's its file name */
+    PfScriptFile *script;   /* NULL for others than TorchScript files */
+    PfOnnx *onnx;           /* NULL for others than ONNX files */
+    PfArch *arch;           /* NULL for TorchScript; lent by onnx where that is there */
+    PfWeights *weights;     /* NULL for the user's files, and where there are pixels alone */
+    PfNamedTensor *tensors; /* that run: those of weights or onnx, lent; of TorchScript those that
+                               take the place of the file's own: none. The array is owned */
     size_t tensor_count;
-    char sha256[PF_SHA256_TEXT_SIZE]; /* of the weights, or of the TorchScript file; of pixels
+    char sha256[PF_SHA256_TEXT_SIZE]; /* of the weights, or of the user's file; of pixels
                                          alone the noted one, else "" */
     PfFileStamp stamp;                /* of that file; mtime_ns 0 where it tells nothing */
     PfPreprocess preprocess;
@@ -69,7 +72,7 @@ typedef struct PfBackbonePlan {
 } PfBackbonePlan;
 
 /* Resolves names, finds and checks the weights, infers shapes. Nothing is run. The options' script
- * is the plan's from then on, and freed with it, or when this fails. */
+ * and onnx are the plan's from then on, and freed with it, or when this fails. */
 int pf_backbone_plan_new(const PfBackboneOptions *options, PfBackbonePlan **out, PfError *err);
 void pf_backbone_plan_free(PfBackbonePlan **plan);
 
@@ -88,9 +91,16 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, i
 /* The file that the network or its weights come from, or "random:0"; NULL: pixels alone. Lent. */
 const char *pf_backbone_plan_source(const PfBackbonePlan *plan);
 
-/* {"backbone": {"name", "weights_sha256"} or {"torchscript_sha256"}, "preprocess", "views",
- * of several "view_seed" and "view_recipe", "precision", "store"}: all that decides the numbers of
- * a tap. For pf_json_finish, between which and pf_json_begin it is called. */
+/* Which member of an identity's "backbone" the sha256 is: "weights_sha256", "torchscript_sha256" or
+ * "onnx_sha256"; static. */
+const char *pf_backbone_plan_sha256_key(const PfBackbonePlan *plan);
+
+/* Whether it is a built-in network without weights, which gives pixels alone. */
+bool pf_backbone_plan_lacks_weights(const PfBackbonePlan *plan);
+
+/* {"backbone": {"name", "weights_sha256"}, {"torchscript_sha256"} or {"onnx_sha256"}, "preprocess",
+ * "views", of several "view_seed" and "view_recipe", "precision", "store"}: all that decides the
+ * numbers of a tap. For pf_json_finish, between which and pf_json_begin it is called. */
 cJSON *pf_backbone_plan_identity(const PfBackbonePlan *plan);
 
 /* "resize 256, centre crop 224, bilinear": into text, which is returned. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/arch/ops.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 
@@ -155,8 +156,10 @@ static void add_node(Table *table, int index)
     int depth = enter_containers(table, node->module);
     int64_t parameters = pf_node_parameter_count(node);
     int64_t macs = parameters ? pf_node_multiply_adds(node, &table->shapes[index]) : 0;
-    add_layer(table, depth, pf_op_class_name(node->op), parameters, macs, &table->shapes[index],
-              !table->frozen, node->name);
+    const char *class_name = pf_op_class_name(node->op);
+    if (!*class_name) class_name = pf_op_row(node->op)->name;
+    add_layer(table, depth, class_name, parameters, macs, &table->shapes[index], !table->frozen,
+              node->name);
 }
 
 static void add_new_linear(Table *table, int classes)

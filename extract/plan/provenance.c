@@ -102,6 +102,7 @@ static int read_known_weights(const cJSON *provenance, const cJSON *identity,
     const char *stamp = pf_json_member_text(provenance, WEIGHTS_STAMP_KEY);
     const char *sha256 = pf_json_member_text(backbone, "weights_sha256");
     if (!sha256) sha256 = pf_json_member_text(backbone, "torchscript_sha256");
+    if (!sha256) sha256 = pf_json_member_text(backbone, "onnx_sha256");
     if (!sha256 || strlen(sha256) != PF_SHA256_TEXT_SIZE - 1) return -1;
     strcpy(known->sha256, sha256);
     if (!stamp) return 0;
@@ -147,8 +148,8 @@ static bool holds(const cJSON *list, const char *text)
 static int add_source(cJSON *object, const PfBackbonePlan *plan, const cJSON *previous,
                       PfError *err)
 {
-    if (plan->script) {
-        add_path(object, "backbone_path", plan->script->path);
+    if (plan->script || plan->onnx) {
+        add_path(object, "backbone_path", pf_backbone_plan_source(plan));
     } else if (plan->weights) {
         if (add_weights_path(object, plan->weights, err)) return -1;
     } else if (*plan->sha256) {

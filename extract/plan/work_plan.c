@@ -75,12 +75,14 @@ void pf_work_plan_print_network(const PfBackbonePlan *plan)
         snprintf(views, sizeof views, "; %d views of each image (seed %lld)", plan->views,
                  (long long)plan->view_seed);
     pf_preprocess_text(&plan->preprocess, text, sizeof text);
-    if (plan->arch && !plan->weights)
+    if (pf_backbone_plan_lacks_weights(plan))
         pf_say("%s (pixels alone, no weights are needed); %s%s", plan->name, text, views);
     else
         pf_say("%s (%s, sha256 %.8s), %s; %s%s", plan->name,
-               plan->weights ? pf_weights_source(plan->weights) : "TorchScript", plan->sha256,
-               pf_precision_name(plan->precision), text, views);
+               plan->weights ? pf_weights_source(plan->weights)
+               : plan->onnx  ? "ONNX"
+                             : "TorchScript",
+               plan->sha256, pf_precision_name(plan->precision), text, views);
     if (plan->weights) pf_weights_compare_preprocess(plan->weights, &plan->preprocess);
 }
 

@@ -65,11 +65,12 @@ static int refuse_tap(const PfExportSource *source, PfError *err)
 static int check_head(const PfExportSource *source, PfError *err)
 {
     const PfScorer *scorer = source->scorer;
-    if (!source->plan->arch)
+    if (!source->plan->arch || source->plan->onnx)
         return pf_fail(err, PF_EXIT_USAGE,
-                       "the network of model '%s' is the TorchScript file '%s', not one whose "
+                       "the network of model '%s' is the %s file '%s', not one whose "
                        "state dict is known. Hint: --export FILE.pt",
-                       pf_model_path(source->model), source->plan->script->path);
+                       pf_model_path(source->model), source->plan->onnx ? "ONNX" : "TorchScript",
+                       pf_backbone_plan_source(source->plan));
     if (scorer->network->spec.hidden_count)
         return refuse(source, "its head is an MLP, where the network has a single Linear", err);
     if (scorer->target_count > 1)

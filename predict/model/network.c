@@ -13,6 +13,7 @@
 #include "common/base/printable.h"
 #include "common/cache/pixels.h"
 #include "common/cache/views.h"
+#include "common/onnx/network.h"
 
 static const cJSON *member(const PfModel *model, const char *key)
 {
@@ -98,8 +99,25 @@ static int choose_torchscript(const PfModel *model, const PfModelNetworkOptions 
                    options->model, noted ? noted : "not noted", sha256 ? sha256 : "not noted");
 }
 
+/* An ONNX file is data: it is read wherever the model says that it is. */
+static int choose_onnx(const PfModel *model, const PfModelNetworkOptions *options,
+                       const PfPreprocess *preprocess, PfBackboneOptions *backbone, PfError *err)
+{
+    const char *path = options->backbone ? options->backbone : known_source(model, "backbone_path");
+    const char *noted = noted_source(model, "backbone_path");
+    const char *sha256 = pf_json_member_text(member(model, "backbone"), "onnx_sha256");
+    backbone->weights = options->weights; /* refused by the plan */
+    backbone->crop = preprocess->crop;
+    if (path) return pf_onnx_open(path, NULL, &backbone->onnx, err);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "the ONNX file that model '%s' belongs to is not where it was: '%s' (SHA-256 "
+                   "%s). Hint: name it with --backbone FILE.onnx",
+                   options->model, noted ? noted : "not noted", sha256);
+}
+
 static int choose_backbone(const PfModel *model, const PfModelNetworkOptions *options,
-                           PfBackboneOptions *backbone, PfError *err)
+                           const PfPreprocess *preprocess, PfBackboneOptions *backbone,
+                           PfError *err)
 {
     const cJSON *object = member(model, "backbone");
     const char *name = pf_json_member_text(object, "name");
@@ -108,6 +126,8 @@ static int choose_backbone(const PfModel *model, const PfModelNetworkOptions *op
                        "model '%s' does not say which network its features came from (its cache "
                        "did not): it can score the rows of a cache, not images",
                        options->model);
+    if (pf_json_member_text(object, "onnx_sha256"))
+        return choose_onnx(model, options, preprocess, backbone, err);
     return name ? choose_builtin(model, options, name, backbone, err)
                 : choose_torchscript(model, options, backbone, err);
 }
@@ -132,15 +152,15 @@ static int check_emulation(const PfModel *model, const PfModelNetworkOptions *op
 static int check_hash(const PfModel *model, const PfModelNetworkOptions *options,
                       const PfBackbonePlan *plan, PfError *err)
 {
-    const char *key = plan->arch ? "weights_sha256" : "torchscript_sha256";
+    const char *key = pf_backbone_plan_sha256_key(plan);
     const char *expected = pf_json_member_text(member(model, "backbone"), key);
-    bool needs_none = plan->arch && !plan->weights; /* pixels alone */
-    if (needs_none || (expected && !strcmp(expected, plan->sha256))) return 0;
+    if (pf_backbone_plan_lacks_weights(plan) || (expected && !strcmp(expected, plan->sha256)))
+        return 0;
     return pf_fail(err, PF_EXIT_IDENTITY,
                    "model '%s' was trained on features of other weights: its backbone's sha256 is "
                    "%.12s..., that of %s is %.12s.... Hint: name the right file with %s.",
                    options->model, expected ? expected : "unknown", pf_backbone_plan_source(plan),
-                   plan->sha256, plan->arch ? "--weights" : "--backbone");
+                   plan->sha256, plan->weights ? "--weights" : "--backbone");
 }
 
 static const char *finetuned_member(const PfModel *model, const char *key)
@@ -196,6 +216,7 @@ static int open_plan(const PfModel *model, PfBackboneOptions *backbone, PfBackbo
     char *by = pf_asprintf(err, "model '%s'", pf_model_path(model));
     if (!by) {
         pf_script_file_free(&backbone->script);
+        pf_onnx_free(&backbone->onnx);
         return -1;
     }
     PfNotedWeights noted = {.by = by,
@@ -220,7 +241,7 @@ int pf_model_network_plan(const PfModel *model, const PfModelNetworkOptions *opt
     backbone.taps = tap;
     if (check_emulation(model, options, err) ||
         pf_preprocess_json_read(member(model, "preprocess"), &preprocess, err) ||
-        choose_backbone(model, options, &backbone, err))
+        choose_backbone(model, options, &preprocess, &backbone, err))
         return -1;
     backbone.device = options->device;
     backbone.store = PF_DTYPE_F32;

@@ -22,10 +22,10 @@ as_backbone empty.pt 'not a file with something in it'
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 44\n' > pointer.pt
 printf '\n  <!DOCTYPE html>\n<html>' > page.pt
 head -c 5000 /dev/zero > zeros.pt
-printf '\010\011\022\007pytorch\032\0052.1.0:\200\001' > net.onnx
+printf '\010\011\022\007pytorch\032\0052.1.0:\200\001' > net_of_onnx.pt
 printf '\037\213\010\000abcd' > packed.pt
 printf 'BZh91AY&SY' > packed2.pt
-for pair in 'pointer.pt:a Git LFS pointer' 'page.pt:a web page' 'zeros.pt:nothing but zeros' 'net.onnx:a network of ONNX' \
+for pair in 'pointer.pt:a Git LFS pointer' 'page.pt:a web page' 'zeros.pt:nothing but zeros' 'net_of_onnx.pt:a network of ONNX' \
   'packed.pt:gzip-compressed' 'packed2.pt:bzip2-compressed'; do
   as_weights "${pair%%:*}" "found: ${pair#*:}"
   as_backbone "${pair%%:*}" "is not a TorchScript file: it is ${pair#*:}"

@@ -645,6 +645,77 @@ def make_journals(root, make_journal):
                 journal.unlink()
 
 
+# ---- ONNX files ----
+
+
+def message(*fields):
+    """Of (number, value): integers, texts and messages, and floats."""
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value & (1 << 64) - 1)
+        elif isinstance(value, float):
+            out += varint(number << 3 | 5) + struct.pack("<f", value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def onnx_tensor(name, dims, values, of_type=1):
+    raw = struct.pack(f"<{len(values)}{'f' if of_type == 1 else 'q'}", *values)
+    return message(*((1, size) for size in dims), (2, of_type), (8, name), (9, raw))
+
+
+def onnx_node(of_type, inputs, outputs, **attributes):
+    fields = [(1, name) for name in inputs.split()] + [(2, name) for name in outputs.split()]
+    for name, value in attributes.items():
+        kind = {int: [(3, value), (20, 2)], float: [(2, value), (20, 1)], str: [(4, value), (20, 3)]}.get(type(value))
+        fields.append((5, message((1, name), *(kind or [*((8, number) for number in value), (20, 7)]))))
+    return message(*fields, (3, "n_" + outputs.split()[0]), (4, of_type))
+
+
+def onnx_model(nodes, tensors, opset=13, shape=(0, 3, 0, 0)):
+    dims = message(*((1, message((1, size)) if size else b"") for size in shape))
+    image = message((1, "x"), (2, message((1, message((1, 1), (2, dims))))))
+    graph = message(*((1, node) for node in nodes), *((5, tensor) for tensor in tensors), (11, image), (12, message((1, "y"))))
+    return message((1, 8), (2, "seed"), (7, graph), (8, message((1, ""), (2, opset))))
+
+
+def make_onnx(root):
+    folder = Folder(root, "onnx")
+    node, tensor = onnx_node, onnx_tensor
+    ramp = [i / 64 for i in range(64)]
+    folder.put("maps", onnx_model(
+        [node("Conv", "x w b", "c", pads=[1, 0, 1, 0], strides=[2, 2], group=1), node("BatchNormalization", "c s b s s", "n", epsilon=1e-3),
+         node("Relu", "n", "r"), node("MaxPool", "r", "m", kernel_shape=[3, 3], auto_pad="SAME_UPPER"), node("Split", "m", "p q", axis=1),
+         node("HardSigmoid", "p", "h", alpha=0.2), node("Mul", "h q", "g"), node("Concat", "g p", "k", axis=1),
+         node("GlobalAveragePool", "k", "a"), node("Flatten", "a", "f"), node("Gemm", "f d e", "y", transB=1)],
+        [tensor("w", [2, 3, 2, 3], ramp[:36]), tensor("b", [2], [0, 1]), tensor("s", [2], [1, 2]),
+         tensor("d", [2, 2], [1, 2, 3, 4]), tensor("e", [2], [1, 1])]))
+    folder.put("tokens", onnx_model(
+        [node("Conv", "x w", "c", strides=[4, 4]), node("Shape", "c", "s"), node("Slice", "s zero two", "t"), node("Concat", "t minus", "u", axis=0),
+         node("Reshape", "c u", "r"), node("Transpose", "r", "k", perm=[0, 2, 1]), node("ReduceMean", "k", "m", axes=[-1]), node("Sub", "k m", "d"),
+         node("Pow", "d p", "q"), node("ReduceMean", "q", "v", axes=[-1]), node("Add", "v eps", "e"), node("Sqrt", "e", "o"), node("Div", "d o", "i"),
+         node("Mul", "i g", "j"), node("Add", "j g", "l"), node("MatMul", "l a", "z"), node("Transpose", "z", "zt", perm=[0, 2, 1]),
+         node("MatMul", "z zt", "h"), node("Softmax", "h", "f", axis=-1), node("MatMul", "f z", "aa"), node("Gather", "aa zero0", "bb", axis=1),
+         node("Div", "bb root", "rb"), node("Erf", "rb", "er"), node("Add", "er one", "ad"), node("Mul", "bb ad", "gg"), node("Mul", "gg half", "y")],
+        [tensor("w", [2, 3, 4, 4], ramp + ramp[:32]), tensor("zero", [1], [0], 7), tensor("zero0", [], [0], 7), tensor("two", [1], [2], 7),
+         tensor("minus", [1], [-1], 7), tensor("p", [], [2.0]), tensor("eps", [], [1e-5]), tensor("g", [2], [1.0, 2.0]),
+         tensor("a", [2, 2], [1.0, 2.0, 3.0, 4.0]), tensor("one", [], [1.0]), tensor("half", [], [0.5]), tensor("root", [], [2 ** 0.5])], shape=(1, 3, 16, 16)))
+    folder.put("last", onnx_model([node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Clip", "t lo hi", "c"), node("Pad", "c pads", "y")],
+                                  [tensor("lo", [], [0.0]), tensor("hi", [], [6.0]), tensor("pads", [8], [0, 0, 1, 0, 0, 0, 0, 2], 7)],
+                                  shape=(0, 0, 0, 3)))
+
+
 def main():
     root, cache_tool, make_journal = sys.argv[1:]
     make_safetensors(root)
@@ -661,6 +732,7 @@ def main():
     make_json(root)
     make_options(root)
     make_journals(root, make_journal)
+    make_onnx(root)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 #include "common/cache/pixels.h"
 #include "common/cache/views.h"
 #include "common/model/preprocess_json.h"
+#include "common/onnx/network.h"
 
 /* What a cache says of the network that filled it. */
 typedef struct Origin {
@@ -152,6 +153,31 @@ static int find_torchscript(const Origin *origin, const PfFinetuneOptions *optio
     return check_sha256(origin, "torchscript_sha256", network->script->sha256, path, err);
 }
 
+/* An ONNX file is data: it is read wherever the cache says that it is. */
+static int find_onnx(const Origin *origin, const PfFinetuneOptions *options,
+                     PfFinetuneNetwork *network, PfError *err)
+{
+    const char *path =
+        options->backbone ? options->backbone : known_source(origin, "backbone_path");
+    const char *noted = pf_json_member_text(origin->provenance, "backbone_path");
+    if (options->weights)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--weights goes with a built-in backbone; '%s' belongs to an ONNX file, "
+                       "which brings its own: --backbone FILE.onnx",
+                       pf_cache_path(origin->cache));
+    if (!path)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "the ONNX file that '%s' belongs to is not where it was: '%s'. Hint: name "
+                       "it with --backbone FILE.onnx",
+                       pf_cache_path(origin->cache), noted ? noted : "not noted");
+    if (pf_onnx_open(path, NULL, &network->onnx, err) ||
+        check_sha256(origin, "onnx_sha256", pf_onnx_sha256(network->onnx), path, err) ||
+        pf_onnx_build(network->onnx, origin->preprocess.crop, err))
+        return -1;
+    network->arch = pf_onnx_arch(network->onnx);
+    return 0;
+}
+
 /* ---- the cut ---- */
 
 /* The shortest name of a node: "layer3" for "layer3.1.relu_1". */
@@ -211,7 +237,7 @@ static int cut_builtin(const Origin *origin, const PfFinetuneOptions *options,
     const char *output = options->output ? options->output : arch->default_tap;
     if (pf_arch_find_cut(arch, options->node, &cut, err) ||
         pf_arch_find_tap(arch, output, &last, err) || check_behind(arch, cut, last, err) ||
-        pf_weights_check(network->weights, arch, last, err))
+        (network->weights && pf_weights_check(network->weights, arch, last, err)))
         return -1;
     network->cut_tap = find_cut_tap(origin, arch, cut);
     if (network->cut_tap < 0) {
@@ -258,6 +284,7 @@ static int open_suffix(const Origin *origin, const PfFinetuneOptions *options,
     memcpy(config.std, preprocess->std, sizeof config.std);
     if (network->weights)
         config.tensors = pf_weights_tensors(network->weights, &config.tensor_count);
+    if (network->onnx) config.tensors = pf_onnx_tensors(network->onnx, &config.tensor_count);
     if (pf_script_file_lend(network->script, &config.torchscript, err) ||
         pf_backbone_loader_load(&network->plugin, err))
         return -1;
@@ -281,6 +308,8 @@ int pf_finetune_network_open(const PfCache *cache, const PfFinetuneOptions *opti
     if (!failed && pf_json_member_text(origin.backbone, "name"))
         failed =
             find_builtin(&origin, options, out, err) || cut_builtin(&origin, options, out, err);
+    else if (!failed && pf_json_member_text(origin.backbone, "onnx_sha256"))
+        failed = find_onnx(&origin, options, out, err) || cut_builtin(&origin, options, out, err);
     else if (!failed)
         failed = find_torchscript(&origin, options, out, err) ||
                  cut_torchscript(&origin, options, out, err);
@@ -295,7 +324,8 @@ void pf_finetune_network_close(PfFinetuneNetwork *network)
 {
     if (network->suffix) network->plugin->suffix->close(&network->suffix);
     pf_weights_close(&network->weights);
-    pf_arch_free(&network->arch);
+    if (!network->onnx) pf_arch_free(&network->arch);
+    pf_onnx_free(&network->onnx);
     pf_script_file_free(&network->script);
     free(network->output);
     cJSON_Delete(network->backbone);

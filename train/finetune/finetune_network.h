@@ -8,6 +8,7 @@
 
 #include "common/backbone/loader.h"
 #include "common/backbone/script_file.h"
+#include "common/onnx/network.h"
 #include "common/weights/weights.h"
 #include "permafrost/feature_cache.h"
 #include "permafrost/suffix.h"
@@ -17,7 +18,7 @@ typedef struct PfFinetuneOptions {
                          file the tap that its forward_from_... takes, or "all"; NULL: nothing */
     const char *weights;  /* as extract's --weights; NULL: where extract found them, or the hub. A
                              cache of pixels that names none takes any */
-    const char *backbone; /* TorchScript FILE.pt; NULL: where extract found it, if it is trusted */
+    const char *backbone; /* FILE.pt or FILE.onnx; NULL: where extract found it, if it is trusted */
     const char *output;   /* the tap that the head takes; NULL: the network's default */
     const char *init;     /* model file that head and suffix begin as; NULL: none */
     const char *device;   /* "auto", "cpu", "cuda:0" */
@@ -27,8 +28,9 @@ typedef struct PfFinetuneOptions {
 
 typedef struct PfFinetuneNetwork {
     PfArch *arch;         /* NULL of TorchScript */
-    PfWeights *weights;   /* likewise */
-    PfScriptFile *script; /* NULL of built-in networks */
+    PfWeights *weights;   /* NULL of the user's files */
+    PfScriptFile *script; /* NULL of others than TorchScript files */
+    PfOnnx *onnx;         /* NULL of others than ONNX files; lends arch */
     cJSON *backbone;      /* of the cache's identity, and where that lacks weights, theirs */
     bool chose_weights;   /* it lacks them */
     char *output;         /* tap that the head takes */

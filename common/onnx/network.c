@@ -1,0 +1,308 @@
+#include "common/onnx/network.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
+#include "common/base/printable.h"
+#include "common/file/foreign_file.h"
+#include "common/file/input_file.h"
+#include "common/onnx/build.h"
+
+struct PfOnnx {
+    char *path;
+    const void *bytes;
+    size_t size;
+    bool is_mapped;
+    PfFileStamp stamp;
+    char sha256[PF_SHA256_TEXT_SIZE];
+    PfOnnxModel *model;
+    PfArch *arch; /* NULL: not built */
+    PfNamedTensor *tensors;
+    size_t tensor_count;
+    char *default_tap;
+};
+
+bool pf_onnx_is_meant(const char *backbone)
+{
+    const size_t length = strlen(backbone);
+    return length > 5 && !strcasecmp(backbone + length - 5, ".onnx");
+}
+
+/* ---- opening ---- */
+
+/* Of ONNX files themselves the table of foreign files says that they are no other thing. */
+static int check_kind(const PfOnnx *onnx, PfError *err)
+{
+    const uint8_t *bytes = onnx->bytes;
+    const char *what = pf_foreign_file_what(bytes, onnx->size, PF_FOREIGN_AS_ONNX);
+    const bool is_zip = onnx->size > 4 && !memcmp(bytes, "PK\3\4", 4);
+    if (!what && is_zip) what = "a zip archive. Hint: a TorchScript file is given as FILE.pt";
+    if (!what) return 0;
+    return pf_fail(err, PF_EXIT_FAILED, "'%s' is not an ONNX file: it is %s", onnx->path, what);
+}
+
+static int map(PfOnnx *onnx, PfError *err)
+{
+    const int64_t now = pf_file_stamp_now();
+    struct stat status;
+    int fd = pf_input_file_open(AT_FDCWD, onnx->path, "", &status, err);
+    if (fd < 0) return -1;
+    int failed = status.st_size
+                     ? pf_input_file_map(fd, &status, "ONNX file", onnx->path, &onnx->bytes, err)
+                     : pf_fail(err, PF_EXIT_FAILED, "'%s' is empty", onnx->path);
+    close(fd);
+    if (failed) return -1;
+    onnx->size = (size_t)status.st_size;
+    onnx->is_mapped = true;
+    onnx->stamp = pf_file_stamp_settled(pf_file_stamp(&status), now);
+    return check_kind(onnx, err);
+}
+
+static int compare_data(const void *a, const void *b)
+{
+    return strcmp(((const PfOnnxData *)a)->location, ((const PfOnnxData *)b)->location);
+}
+
+/* Tensors point to the bytes, so that the list may be sorted. */
+static int digest_data(PfOnnx *onnx, PfError *err)
+{
+    PfOnnxModel *model = onnx->model;
+    char *lines = NULL;
+    size_t size;
+    FILE *out = open_memstream(&lines, &size);
+    if (!out) return pf_fail(err, PF_EXIT_FAILED, "out of memory for a digest");
+    qsort(model->data, model->data_count, sizeof *model->data, compare_data);
+    fprintf(out, "%s\n", onnx->sha256); /* hex */
+    for (size_t i = 0; i < model->data_count; i++) {
+        char sha256[PF_SHA256_TEXT_SIZE];
+        pf_digest_sha256_text(model->data[i].bytes, model->data[i].size, sha256);
+        fprintf(out, "%s  %s\n", sha256, model->data[i].location);
+    }
+    const bool is_short = ferror(out) != 0;
+    const bool failed = fclose(out) || is_short;
+    if (!failed) pf_digest_sha256_text(lines, size, onnx->sha256);
+    free(lines);
+    onnx->stamp.mtime_ns = 0; /* of one file among several */
+    return failed ? pf_fail(err, PF_EXIT_FAILED, "out of memory for a digest") : 0;
+}
+
+static int take_digest(PfOnnx *onnx, const PfFileStampSha256 *known, PfError *err)
+{
+    const char *sha256 = pf_file_stamp_sha256(known, &onnx->stamp);
+    if (sha256 && !onnx->model->data_count) {
+        snprintf(onnx->sha256, sizeof onnx->sha256, "%s", sha256);
+        return 0;
+    }
+    pf_digest_sha256_text(onnx->bytes, onnx->size, onnx->sha256);
+    return onnx->model->data_count ? digest_data(onnx, err) : 0;
+}
+
+/* Descriptor of the folder that the file lies in. */
+static int open_folder(const char *path, PfError *err)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX];
+    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    if (length >= sizeof folder)
+        return pf_fail(err, PF_EXIT_FAILED, "'%s': the path is too long", path);
+    memcpy(folder, slash ? path : ".", slash ? length : 1);
+    folder[slash ? length : 1] = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? pf_fail_errno(err, "'%s': cannot open its folder", path) : fd;
+}
+
+static int read_model(PfOnnx *onnx, int folder, PfError *err)
+{
+    return pf_onnx_model_new(onnx->path, onnx->bytes, onnx->size, folder, &onnx->model, err);
+}
+
+static int read_with_data(PfOnnx *onnx, PfError *err)
+{
+    int folder = open_folder(onnx->path, err);
+    if (folder < 0) return -1;
+    int failed = read_model(onnx, folder, err);
+    close(folder);
+    return failed;
+}
+
+static PfOnnx *new_onnx(const char *path, PfError *err)
+{
+    PfOnnx *onnx = pf_calloc(1, sizeof *onnx, err);
+    if (onnx) onnx->path = pf_strdup(path, err);
+    if (onnx && !onnx->path) pf_onnx_free(&onnx);
+    return onnx;
+}
+
+int pf_onnx_open(const char *path, const PfFileStampSha256 *known, PfOnnx **out, PfError *err)
+{
+    PfOnnx *onnx = new_onnx(path, err);
+    if (!onnx) return -1;
+    if (map(onnx, err) || read_with_data(onnx, err) || take_digest(onnx, known, err)) {
+        pf_onnx_free(&onnx);
+        return -1;
+    }
+    *out = onnx;
+    return 0;
+}
+
+int pf_onnx_open_bytes(const char *path, const void *bytes, size_t size, PfOnnx **out, PfError *err)
+{
+    PfOnnx *onnx = new_onnx(path, err);
+    if (!onnx) return -1;
+    onnx->bytes = bytes;
+    onnx->size = size;
+    if (read_model(onnx, -1, err) || take_digest(onnx, NULL, err)) {
+        pf_onnx_free(&onnx);
+        return -1;
+    }
+    *out = onnx;
+    return 0;
+}
+
+void pf_onnx_free(PfOnnx **onnx)
+{
+    if (!*onnx) return;
+    pf_onnx_model_free(&(*onnx)->model);
+    pf_arch_free(&(*onnx)->arch);
+    if ((*onnx)->is_mapped) pf_input_file_unmap((*onnx)->bytes, (*onnx)->size);
+    free((*onnx)->tensors);
+    free((*onnx)->default_tap);
+    free((*onnx)->path);
+    free(*onnx);
+    *onnx = NULL;
+}
+
+/* ---- building ---- */
+
+static int height_axis(const PfOnnx *onnx)
+{
+    return onnx->model->input_sizes[1] == 3 ? 2 : 1;
+}
+
+int pf_onnx_side(const PfOnnx *onnx)
+{
+    const int64_t *sizes = onnx->model->input_sizes + height_axis(onnx);
+    return (int)(sizes[0] ? sizes[0] : sizes[1]);
+}
+
+static int check_side(const PfOnnx *onnx, int side, PfError *err)
+{
+    const int64_t *sizes = onnx->model->input_sizes + height_axis(onnx);
+    if ((!sizes[0] || sizes[0] == side) && (!sizes[1] || sizes[1] == side)) return 0;
+    if (sizes[0] && sizes[1] && sizes[0] != sizes[1])
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s': expected a network for square images, found one for %lldx%lld",
+                       onnx->path, (long long)sizes[0], (long long)sizes[1]);
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "'%s' is for images of %dx%d, found %d. Hint: --crop %d, or export it with a "
+                   "height and a width of any size",
+                   onnx->path, pf_onnx_side(onnx), pf_onnx_side(onnx), side, pf_onnx_side(onnx));
+}
+
+/* All outputs, each once, with commas between. */
+static int set_default_tap(PfOnnx *onnx, PfError *err)
+{
+    const PfOnnxModel *model = onnx->model;
+    size_t room = 1, used = 0;
+    for (int i = 0; i < model->output_count; i++) room += PF_NODE_NAME_SIZE + 1;
+    onnx->default_tap = pf_calloc(room, 1, err);
+    unsigned char *is_named = pf_calloc((size_t)onnx->arch->node_count, 1, err);
+    for (int i = 0; i < model->output_count && onnx->default_tap && is_named; i++) {
+        const PfOnnxValue *value = &model->values[model->outputs[i]];
+        if (!value->is_made || is_named[value->node]) continue;
+        is_named[value->node] = 1;
+        used += (size_t)snprintf(onnx->default_tap + used, room - used, "%s%s", used ? "," : "",
+                                 onnx->arch->nodes[value->node].name);
+    }
+    free(is_named);
+    if (!onnx->default_tap || !is_named) return -1;
+    onnx->arch->default_tap = onnx->default_tap;
+    if (used) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s': expected an output that depends on the image, found constants",
+                   onnx->path);
+}
+
+static PfArch *new_arch(const PfOnnx *onnx, int side, PfError *err)
+{
+    PfArch *arch = pf_calloc(1, sizeof *arch, err);
+    const char *slash = strrchr(onnx->path, '/');
+    if (!arch) return NULL;
+    pf_format(arch->name, sizeof arch->name, "%s", slash ? slash + 1 : onnx->path);
+    snprintf(arch->family, sizeof arch->family, "ONNX");
+    arch->preprocess.crop = side;
+    return arch;
+}
+
+static int build(PfOnnx *onnx, PfOnnxBuild *build, int side)
+{
+    PfOnnxModel *model = onnx->model;
+    for (int i = 0; i < model->step_count; i++)
+        if (pf_onnx_fold(model, &model->steps[i], build->err)) return -1;
+    if (pf_onnx_simplify(model, build->err) || pf_onnx_translate(build, side)) return -1;
+    return set_default_tap(onnx, build->err);
+}
+
+int pf_onnx_build(PfOnnx *onnx, int side, PfError *err)
+{
+    if (check_side(onnx, side, err)) return -1;
+    onnx->arch = new_arch(onnx, side, err);
+    if (!onnx->arch) return -1;
+    PfOnnxBuild making = {
+        .model = onnx->model, .builder = {.arch = onnx->arch, .err = err}, .err = err};
+    int failed = build(onnx, &making, side);
+    onnx->tensors = making.tensors;
+    onnx->tensor_count = making.tensor_count;
+    pf_text_index_free(&making.names);
+    free(making.shapes);
+    return failed;
+}
+
+const char *pf_onnx_path(const PfOnnx *onnx)
+{
+    return onnx->path;
+}
+
+const char *pf_onnx_sha256(const PfOnnx *onnx)
+{
+    return onnx->sha256;
+}
+
+const PfFileStamp *pf_onnx_stamp(const PfOnnx *onnx)
+{
+    return &onnx->stamp;
+}
+
+PfArch *pf_onnx_arch(const PfOnnx *onnx)
+{
+    return onnx->arch;
+}
+
+const PfNamedTensor *pf_onnx_tensors(const PfOnnx *onnx, size_t *count)
+{
+    *count = onnx->tensor_count;
+    return onnx->tensors;
+}
+
+static const char *node_of_value(const PfOnnx *onnx, int64_t value, const char *otherwise)
+{
+    const PfOnnxValue *found = value < 0 ? NULL : &onnx->model->values[value];
+    return found && found->is_made ? onnx->arch->nodes[found->node].name : otherwise;
+}
+
+const char *pf_onnx_tap(const PfOnnx *onnx, const char *tap)
+{
+    const PfOnnxModel *model = onnx->model;
+    for (int i = 0; i < onnx->arch->node_count; i++)
+        if (!strcmp(onnx->arch->nodes[i].name, tap)) return onnx->arch->nodes[i].name;
+    for (int i = 0; i < model->step_count; i++)
+        if (!strcmp(model->steps[i].name, tap) && model->steps[i].output_count)
+            return node_of_value(onnx, model->steps[i].outputs[0], tap);
+    return node_of_value(onnx, pf_text_index_find(&model->names, tap, strlen(tap)), tap);
+}

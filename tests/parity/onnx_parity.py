@@ -1,0 +1,225 @@
+"""Networks of torchvision, exported by Debian's torch.onnx.export, as --backbone FILE.onnx: features
+beside torch's own. Of small variants with random weights, so that all of it takes seconds.
+
+Tolerance: 2e-5 of the largest feature. The exporter folds batch norms into convolutions, and sums are
+taken in another order: both change the last bits of float32 (6e-8) at each of some hundred layers."""
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import h5py
+import numpy as np
+import onnx
+import torch
+import torchvision
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from backbone_tool import check, finish, normalised, pixels
+
+SIDE, TOLERANCE = 64, 2e-5
+warnings.filterwarnings("ignore")
+EXTRACT, PREDICT, TRAIN = sys.argv[1:4]
+
+
+def randomised(model):
+    """Nothing is left at 0 or 1: norms, biases, scales of layers, heads."""
+    torch.manual_seed(3)
+    for name, tensor in list(model.named_parameters()) + list(model.named_buffers()):
+        if not tensor.is_floating_point():
+            continue
+        if name.endswith("running_var") or ("norm" in name or "bn" in name) and name.endswith("weight"):
+            tensor.data.uniform_(0.7, 1.3)
+        elif tensor.dim() < 2 or name.endswith("layer_scale"):
+            tensor.data.uniform_(-0.2, 0.2)
+        elif not tensor.abs().max() > 0:
+            tensor.data.normal_(0, 0.1)
+    return model.eval()
+
+
+def convnext():
+    blocks = [torchvision.models.convnext.CNBlockConfig(32, 64, 1), torchvision.models.convnext.CNBlockConfig(64, None, 1)]
+    return torchvision.models.ConvNeXt(blocks, num_classes=10)
+
+
+class Pieces(torch.nn.Module):
+    """What the networks above lack."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 16, 3, 2, bias=False)
+        self.norm = torch.nn.BatchNorm2d(16)
+        self.second = torch.nn.Conv2d(16, 16, 3, groups=4, padding=1, dilation=1)
+        self.last = torch.nn.Linear(32, 10)
+
+    def forward(self, x):
+        x = torch.nn.functional.pad(x, (1, 2, 0, 3), value=0.5)
+        x = self.first(x)
+        x = torch.nn.functional.silu(self.norm(torch.nn.functional.max_pool2d(x, 3, 2, 1, ceil_mode=True)))
+        a, b = self.second(x).split([10, 6], 1)
+        x = torch.cat([b.tanh() * 2, torch.nn.functional.avg_pool2d(a, 3, 1, 1, count_include_pad=False) / 3], 1)
+        x = x + torch.nn.functional.gelu(x) - x[:, :, :1] * x.mean((2, 3), keepdim=True)
+        x = x.flatten(2).transpose(1, 2)
+        x = torch.softmax(x @ x.transpose(1, 2) * 0.1, -1) @ x
+        x = torch.nn.functional.hardswish(torch.cat([x[:, 0], x[:, 3::2].mean(1)], 1))
+        return self.last(x)
+
+
+NETWORKS = {
+    "resnet18": lambda: torchvision.models.resnet18(num_classes=10),
+    "densenet": lambda: torchvision.models.DenseNet(8, (2, 2), 16, num_classes=10),
+    "mobilenet_v3_large": lambda: torchvision.models.mobilenet_v3_large(num_classes=10),
+    "efficientnet_b0": lambda: torchvision.models.efficientnet_b0(num_classes=10),
+    "convnext": convnext,
+    "vit": lambda: torchvision.models.VisionTransformer(SIDE, 16, 2, 4, 64, 128, num_classes=10),
+    "pieces": Pieces,
+}
+
+
+def run(program, *arguments, engine="libtorch"):
+    environment = dict(os.environ, PF_ENGINE=engine) if engine else os.environ
+    done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        print(done.stderr)
+    return None if done.returncode else done.stdout + "\n"
+
+
+def features(path, *options, engine="libtorch"):
+    """Of the only tap, or None."""
+    cache = path + ".h5"
+    if not run(EXTRACT, "photos", "-o", cache, "--backbone", path, "--crop", str(SIDE), "--resize", "0", "--store",
+               "f32", "--compress", "none", "-q", *options, engine=engine):
+        return None
+    with h5py.File(cache) as file:
+        taps = file["features"]
+        (name,) = taps.keys()
+        return taps[name][:].astype(np.float64)
+
+
+def compare(what, path, reference, *options, tolerance=TOLERANCE, engine="libtorch"):
+    found = features(path, *options, engine=engine)
+    error = np.abs(found - reference).max() / np.abs(reference).max() if found is not None else np.inf
+    check(what, error <= tolerance, f"{error:.1e}")
+
+
+def export(name, model, **options):
+    path = f"./{name}.onnx"
+    torch.onnx.export(model, torch.zeros(1, 3, SIDE, SIDE), path, input_names=["image"], output_names=["logits"], **options)
+    return path
+
+
+def torchvision_networks(images):
+    for name, make in NETWORKS.items():
+        model = randomised(make())
+        with torch.no_grad():
+            reference = model(normalised(images)).double().numpy()
+        opsets = {"vit": [16], "pieces": [11, 14]}.get(name, [13])
+        for opset in opsets:
+            axes = {"image": {0: "n"}} if opset != 16 else None
+            path = export(name, model, opset_version=opset, dynamic_axes=axes)
+            compare(f"{name}, opset {opset}", path, reference, "--force")
+            if name == "resnet18":
+                compare("resnet18 by the engine", path, reference, "--force", engine=None)
+                layer = features_of_layer(model, images)
+                compare("a tap by its value's name", path, layer, "--force", "--tap", output_of(path, "/layer3/layer3.1/relu_1/Relu"))
+                compare("a tap by its module's name", path, layer, "--force", "--tap", "layer3")
+                stored(path, reference)
+
+
+def features_of_layer(model, images):
+    with torch.no_grad():
+        x = normalised(images)
+        for name, module in model.named_children():
+            x = module(x)
+            if name == "layer3":
+                return x.double().numpy()
+
+
+def output_of(path, node):
+    return next(n.output[0] for n in onnx.load(path).graph.node if n.name == node)
+
+
+def stored(path, reference):
+    """The same network, its numbers stored otherwise: beside the file, as lists, as narrow types."""
+    model = onnx.load(path)
+    onnx.save(model, "./beside.onnx", save_as_external_data=True, location="beside.data", size_threshold=0)
+    compare("external data", "./beside.onnx", reference)
+    for what, of_type, tolerance in (("float_data", None, TOLERANCE), ("float16", TensorProto.FLOAT16, 5e-3),
+                                     ("bfloat16", TensorProto.BFLOAT16, 4e-2), ("double", TensorProto.DOUBLE, TOLERANCE)):
+        changed = onnx.ModelProto()
+        changed.CopyFrom(model)
+        casts = []
+        for tensor in changed.graph.initializer:
+            if tensor.data_type != TensorProto.FLOAT:
+                continue
+            values, name, dims = numpy_helper.to_array(tensor), tensor.name, list(tensor.dims)
+            if of_type is None:
+                tensor.CopyFrom(helper.make_tensor(name, TensorProto.FLOAT, dims, values.flatten()))
+                continue
+            if of_type == TensorProto.BFLOAT16:
+                bits = (values.view(np.uint32) + 0x8000 >> 16).astype(np.uint16)
+            else:
+                bits = values.astype({TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64}[of_type])
+            tensor.CopyFrom(helper.make_tensor(name + "_narrow", of_type, dims, bits.tobytes(), raw=True))
+            casts.append(helper.make_node("Cast", [name + "_narrow"], [name], to=TensorProto.FLOAT))
+        nodes = casts + list(changed.graph.node)
+        del changed.graph.node[:]
+        changed.graph.node.extend(nodes)
+        narrow = f"./stored_{what}.onnx"
+        with open(narrow, "wb") as file:
+            file.write(changed.SerializeToString())
+        compare(f"numbers as {what}", narrow, reference, tolerance=tolerance, engine=None)
+
+
+def as_tensorflow_writes(images):
+    """Images (n, h, w, 3), turned by a Transpose; pads that are wider at one end."""
+    generator = np.random.default_rng(5)
+    weight = generator.standard_normal((8, 3, 3, 3)).astype(np.float32)
+    matrix = generator.standard_normal((8, 5)).astype(np.float32)
+    for same, pads in (("SAME_UPPER", (0, 1, 0, 1)), ("SAME_LOWER", (1, 0, 1, 0))):
+        graph = helper.make_graph(
+            [helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+             helper.make_node("Conv", ["t", "w"], ["c"], strides=[2, 2], auto_pad=same),
+             helper.make_node("ReduceMean", ["c"], ["m"], axes=[2, 3], keepdims=0),
+             helper.make_node("MatMul", ["m", "a"], ["y"])], "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", None, None, 3])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5])],
+            [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(matrix, "a")])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), "./same.onnx")
+        padded = torch.nn.functional.pad(normalised(images), pads)
+        reference = torch.nn.functional.conv2d(padded, torch.from_numpy(weight), stride=2).mean((2, 3)) @ torch.from_numpy(matrix)
+        compare(f"channels last, {same}", "./same.onnx", reference.double().numpy(), "--force")
+
+
+def predicted():
+    """A head trained on a cache of an ONNX file predicts the images by that file, wherever it is named."""
+    trained = run(TRAIN, "resnet18.onnx.h5", "--tap", "layer3", "-o", "head.safetensors", "--epochs", "2", "-q")
+    check("a head is trained", trained)
+    first = run(PREDICT, "head.safetensors", "photos")
+    check("and predicts", first and first.count("photos") >= 4)
+    check("layers of it are fine-tuned", run(TRAIN, "resnet18.onnx.h5", "--finetune", "layer4", "--tap", "logits", "-o", "tuned.safetensors",
+                                            "--epochs", "1", "-q", engine=None))
+    check("and the whole predicts", run(PREDICT, "tuned.safetensors", "photos", engine=None))
+    os.rename("resnet18.onnx", "moved.onnx")
+    check("not without the file", not run(PREDICT, "head.safetensors", "photos"))
+    check("but where it is named", first == run(PREDICT, "head.safetensors", "photos", "--backbone", "moved.onnx"))
+    check("and not by another", not run(PREDICT, "head.safetensors", "photos", "--backbone", "vit.onnx"))
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        images = pixels(4, SIDE)
+        for i, image in enumerate(images):
+            os.makedirs(f"photos/{i % 2}", exist_ok=True)
+            Image.fromarray(image).save(f"photos/{i % 2}/{i}.png")
+        images = images[[0, 2, 1, 3]]
+        torchvision_networks(images)
+        as_tensorflow_writes(images)
+        predicted()
+    finish()
+
+
+main()
