@@ -182,14 +182,17 @@ def as_tensorflow_writes(images):
         graph = helper.make_graph(
             [helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
              helper.make_node("Conv", ["t", "w"], ["c"], strides=[2, 2], auto_pad=same),
-             helper.make_node("ReduceMean", ["c"], ["m"], axes=[2, 3], keepdims=0),
+             helper.make_node("MaxPool", ["c"], ["p"], kernel_shape=[3, 3], strides=[2, 2], auto_pad=same),
+             helper.make_node("ReduceMean", ["p"], ["m"], axes=[2, 3], keepdims=0),
              helper.make_node("MatMul", ["m", "a"], ["y"])], "g",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", None, None, 3])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5])],
             [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(matrix, "a")])
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), "./same.onnx")
         padded = torch.nn.functional.pad(normalised(images), pads)
-        reference = torch.nn.functional.conv2d(padded, torch.from_numpy(weight), stride=2).mean((2, 3)) @ torch.from_numpy(matrix)
+        maps = torch.nn.functional.conv2d(padded, torch.from_numpy(weight), stride=2)
+        maps = torch.nn.functional.max_pool2d(torch.nn.functional.pad(maps, pads, value=-torch.inf), 3, 2)
+        reference = maps.mean((2, 3)) @ torch.from_numpy(matrix)
         compare(f"channels last, {same}", "./same.onnx", reference.double().numpy(), "--force")
 
 
