@@ -1122,7 +1122,7 @@ END_TEST
 
 /* ---- large maps ---- */
 
-enum { LARGE = 320, LARGE_IMAGES = 3 };
+enum { LARGE = 200, LARGE_IMAGES = 3 };
 
 static void large_graph(PfArch *arch, PfError *err)
 {
@@ -1155,7 +1155,7 @@ static void large_graph(PfArch *arch, PfError *err)
 START_TEST(large_values_go_in_parts)
 {
     static const char *const taps[] = {"means", "maxima", "both"};
-    static const int64_t rows[] = {8, 48 * 40 * 40, 48 * LARGE * LARGE};
+    static const int64_t rows[] = {8, 48 * LARGE * LARGE / 64, 48 * LARGE * LARGE};
     static uint8_t pixels[LARGE_IMAGES][3 * LARGE * LARGE];
     PfError err = {0};
     PfArch arch = {0};
