@@ -227,7 +227,7 @@ int pf_onnx_add_parameter(PfOnnxBuild *build, const PfOnnxTensor *tensor, int ra
                                                                                                 : 0;
 }
 
-int pf_onnx_add_number(PfOnnxBuild *build, double number, int rank, int *node)
+int pf_onnx_put_number(PfOnnxBuild *build, double number, int rank, int *node)
 {
     void *data;
     const PfOnnxDims dims = {.rank = 0};

@@ -48,7 +48,7 @@ int pf_onnx_reshape(PfOnnxBuild *build, int *node, const PfShape *shape);
 /* A parameter that holds the constant, with so many axes. */
 int pf_onnx_add_parameter(PfOnnxBuild *build, const PfOnnxTensor *tensor, int rank, int *node);
 /* A parameter that holds one number. */
-int pf_onnx_add_number(PfOnnxBuild *build, double number, int rank, int *node);
+int pf_onnx_put_number(PfOnnxBuild *build, double number, int rank, int *node);
 /* The two values as one, broadcast. dims: of the result, which its shape may lack axes of 1 of. */
 int pf_onnx_add_pair(PfOnnxBuild *build, PfOp op, int left, int right, int *node);
 

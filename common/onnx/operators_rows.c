@@ -93,11 +93,11 @@ static int add_affine(PfOnnxBuild *build, double factor, double shift, int *node
 {
     const int rank = build->shapes[*node].rank;
     int number;
-    if (pf_onnx_add_number(build, factor, rank, &number) ||
+    if (pf_onnx_put_number(build, factor, rank, &number) ||
         pf_onnx_add_pair(build, PF_OP_MULTIPLY, *node, number, node))
         return -1;
     if (shift == 0) return 0;
-    if (pf_onnx_add_number(build, shift, rank, &number) ||
+    if (pf_onnx_put_number(build, shift, rank, &number) ||
         pf_onnx_add_pair(build, PF_OP_ADD, *node, number, node))
         return -1;
     return 0;

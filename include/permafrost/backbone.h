@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this header, suffix.h or arch.h changes its layout. */
-#define PF_BACKBONE_ABI 4
+#define PF_BACKBONE_ABI 5
 
 /* How many batches a device takes at most before the first is collected. */
 #define PF_BACKBONE_DEPTH_MAX 4
