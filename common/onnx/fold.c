@@ -506,6 +506,12 @@ static int fold_pair(Fold *fold)
     return 0;
 }
 
+/* Of two; of others, parameters are made, which the network compares. */
+static int fold_extreme(Fold *fold)
+{
+    return fold->step->input_count == 2 ? fold_pair(fold) : 0;
+}
+
 static double negative(double a)
 {
     return -a;
@@ -519,6 +525,10 @@ static const struct {
     const char *type;
     double (*real)(double a);
 } singles[] = {{"Sqrt", sqrt},
+               {"Exp", exp},
+               {"Log", log},
+               {"Erf", erf},
+               {"Abs", fabs},
                {"Neg", negative},
                {"Reciprocal", reciprocal},
                {"Floor", floor},
@@ -532,6 +542,7 @@ static int fold_single(Fold *fold)
     size_t row = 0;
     void *data;
     while (row < SINGLE_COUNT && strcmp(singles[row].type, fold->step->type)) row++;
+    if (is_whole && strcmp(fold->step->type, "Neg")) return 0;
     if (row == SINGLE_COUNT ||
         !make(fold, is_whole ? PF_DTYPE_I64 : PF_DTYPE_F32, &in->dims, &data))
         return -1;
@@ -610,8 +621,8 @@ static const struct {
     {"Sub", 2, fold_pair},
     {"Mul", 2, fold_pair},
     {"Div", 2, fold_pair},
-    {"Min", 2, fold_pair},
-    {"Max", 2, fold_pair},
+    {"Min", 2, fold_extreme},
+    {"Max", 2, fold_extreme},
     {"Pow", 2, fold_pair},
     {"Equal", 2, fold_pair},
     {"Less", 2, fold_pair},
@@ -619,6 +630,10 @@ static const struct {
     {"And", 2, fold_pair},
     {"Or", 2, fold_pair},
     {"Sqrt", 1, fold_single},
+    {"Exp", 1, fold_single},
+    {"Log", 1, fold_single},
+    {"Erf", 1, fold_single},
+    {"Abs", 1, fold_single},
     {"Neg", 1, fold_single},
     {"Reciprocal", 1, fold_single},
     {"Floor", 1, fold_single},

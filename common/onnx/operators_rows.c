@@ -45,6 +45,58 @@ static int translate_quick_gelu(PfOnnxBuild *build)
     return translate_plain(build, PF_OP_QUICK_GELU);
 }
 
+static int translate_sqrt(PfOnnxBuild *build)
+{
+    return translate_plain(build, PF_OP_SQRT);
+}
+static int translate_exp(PfOnnxBuild *build)
+{
+    return translate_plain(build, PF_OP_EXP);
+}
+static int translate_log(PfOnnxBuild *build)
+{
+    return translate_plain(build, PF_OP_LOG);
+}
+static int translate_erf(PfOnnxBuild *build)
+{
+    return translate_plain(build, PF_OP_ERF);
+}
+static int translate_negative(PfOnnxBuild *build)
+{
+    return translate_plain(build, PF_OP_NEGATE);
+}
+static int translate_abs(PfOnnxBuild *build)
+{
+    return translate_plain(build, PF_OP_ABS);
+}
+static int translate_reciprocal(PfOnnxBuild *build)
+{
+    return translate_plain(build, PF_OP_RECIPROCAL);
+}
+
+/* alpha: the slope of negative numbers, or how far below zero they get. */
+static int translate_leaning(PfOnnxBuild *build, PfOp op, float alpha)
+{
+    PfOnnxDims dims;
+    int node, index;
+    if (!isfinite(alpha)) return pf_onnx_refuse(build, "expected a finite alpha");
+    if (pf_onnx_take(build, 0, &node, &dims)) return -1;
+    PfNode *added = pf_onnx_add(build, op, node, &index);
+    if (!added) return -1;
+    added->value = alpha;
+    return pf_onnx_settle(build, index) || pf_onnx_give(build, 0, index, &dims) ? -1 : 0;
+}
+
+static int translate_leaky_relu(PfOnnxBuild *build)
+{
+    return translate_leaning(build, PF_OP_LEAKY_RELU, pf_onnx_real(build->step, "alpha", 0.01f));
+}
+
+static int translate_elu(PfOnnxBuild *build)
+{
+    return translate_leaning(build, PF_OP_ELU, pf_onnx_real(build->step, "alpha", 1));
+}
+
 static int translate_gelu(PfOnnxBuild *build)
 {
     const char *how = pf_onnx_text(build->step, "approximate", "none");
@@ -117,29 +169,6 @@ static int translate_hard_sigmoid(PfOnnxBuild *build)
     return pf_onnx_give(build, 0, node, &dims);
 }
 
-static int translate_negative(PfOnnxBuild *build)
-{
-    PfOnnxDims dims;
-    int node;
-    if (pf_onnx_take(build, 0, &node, &dims) || add_affine(build, -1, 0, &node)) return -1;
-    return pf_onnx_give(build, 0, node, &dims);
-}
-
-static int translate_pow(PfOnnxBuild *build)
-{
-    const PfOnnxTensor *power = pf_onnx_constant(build->model, build->step, 1);
-    PfOnnxDims dims;
-    int node, index;
-    if (!power || pf_onnx_count(&power->dims) != 1 || pf_onnx_tensor_real(power, 0) != 2)
-        return pf_onnx_refuse(build,
-                              "expected a power of 2: others are read as parts of layer norms "
-                              "alone");
-    if (pf_onnx_take(build, 0, &node, &dims) ||
-        pf_onnx_add_pair(build, PF_OP_MULTIPLY, node, node, &index))
-        return -1;
-    return pf_onnx_give(build, 0, index, &dims);
-}
-
 /* ---- two values ---- */
 
 static int translate_pair(PfOnnxBuild *build, PfOp op)
@@ -168,6 +197,50 @@ static int translate_multiply(PfOnnxBuild *build)
 static int translate_divide(PfOnnxBuild *build)
 {
     return translate_pair(build, PF_OP_DIVIDE);
+}
+
+/* Squares are products. A power of one number may be whole, also of numbers with a fraction. */
+static int translate_pow(PfOnnxBuild *build)
+{
+    const PfOnnxTensor *power = pf_onnx_constant(build->model, build->step, 1);
+    PfOnnxDims dims;
+    int node, index;
+    if (!power || power->dims.rank > 1 || pf_onnx_count(&power->dims) != 1)
+        return translate_pair(build, PF_OP_POWER);
+    const double number = pf_onnx_tensor_real(power, 0);
+    if (pf_onnx_take(build, 0, &node, &dims)) return -1;
+    if (!dims.rank && power->dims.rank) return translate_pair(build, PF_OP_POWER);
+    int right = node;
+    if (number != 2 && pf_onnx_put_number(build, number, build->shapes[node].rank, &right))
+        return -1;
+    if (pf_onnx_add_pair(build, number == 2 ? PF_OP_MULTIPLY : PF_OP_POWER, node, right, &index))
+        return -1;
+    return pf_onnx_give(build, 0, index, &dims);
+}
+
+/* Of any number of values, two by two. */
+static int translate_extreme(PfOnnxBuild *build, PfOp op)
+{
+    PfOnnxDims dims, other;
+    int index, right;
+    if (pf_onnx_take_any(build, 0, &index, &dims)) return -1;
+    for (int i = 1; i < build->step->input_count; i++) {
+        const PfOnnxDims left = dims;
+        if (pf_onnx_take_any(build, i, &right, &other) ||
+            pf_onnx_broadcast(build->model, build->step, &left, &other, &dims, build->err) ||
+            pf_onnx_add_pair(build, op, index, right, &index))
+            return -1;
+    }
+    return pf_onnx_give(build, 0, index, &dims);
+}
+
+static int translate_min(PfOnnxBuild *build)
+{
+    return translate_extreme(build, PF_OP_MINIMUM);
+}
+static int translate_max(PfOnnxBuild *build)
+{
+    return translate_extreme(build, PF_OP_MAXIMUM);
 }
 
 /* ---- products ---- */
@@ -330,14 +403,15 @@ static int translate_layer_norm(PfOnnxBuild *build)
     return pf_onnx_give(build, 0, index, &dims);
 }
 
-/* The axes of a mean: all where none are said. */
+/* The axes of a mean, a sum, a maximum: where none are said, all, or none. */
 static int take_axes(PfOnnxBuild *build, const PfOnnxDims *dims, bool is_reduced[PF_ONNX_MAX_RANK])
 {
     int64_t axes[PF_ONNX_MAX_RANK];
     int count;
+    const bool takes_all = !pf_onnx_whole(build->step, "noop_with_empty_axes", 0);
     memset(is_reduced, 0, PF_ONNX_MAX_RANK * sizeof *is_reduced);
     if (pf_onnx_list(build->model, build->step, "axes", 1, axes, &count, build->err)) return -1;
-    for (int i = 0; i < dims->rank && count <= 0; i++) is_reduced[i] = true;
+    for (int i = 0; i < dims->rank && count <= 0 && takes_all; i++) is_reduced[i] = true;
     for (int i = 0; i < count; i++) {
         int axis;
         if (pf_onnx_axis(build->model, build->step, axes[i], dims->rank, &axis, build->err))
@@ -347,35 +421,50 @@ static int take_axes(PfOnnxBuild *build, const PfOnnxDims *dims, bool is_reduced
     return 0;
 }
 
-static int add_mean(PfOnnxBuild *build, const PfOnnxDims *dims, const bool *is_reduced, int *node)
+static int add_reduction(PfOnnxBuild *build, PfOp op, const PfOnnxDims *dims,
+                         const bool *is_reduced, int *node)
 {
     const int dropped = pf_onnx_drops_axis(dims);
-    const bool is_of_maps =
-        dims->rank == 4 && dropped && is_reduced[2] && is_reduced[3] && !is_reduced[1];
-    PfNode *mean =
-        pf_onnx_add(build, is_of_maps ? PF_OP_ADAPTIVE_AVG_POOL : PF_OP_MEAN, *node, node);
-    if (!mean) return -1;
-    mean->pool_size = 1;
-    mean->keep_axes = 1;
-    for (int i = dropped; i < dims->rank && !is_of_maps; i++)
-        if (is_reduced[i]) mean->axes[mean->axis_count++] = i - dropped;
+    const bool is_pool = op == PF_OP_MEAN && dims->rank == 4 && dropped && is_reduced[2] &&
+                         is_reduced[3] && !is_reduced[1];
+    PfNode *reduced = pf_onnx_add(build, is_pool ? PF_OP_ADAPTIVE_AVG_POOL : op, *node, node);
+    if (!reduced) return -1;
+    reduced->pool_size = 1;
+    reduced->keep_axes = 1;
+    for (int i = dropped; i < dims->rank && !is_pool; i++)
+        if (is_reduced[i]) reduced->axes[reduced->axis_count++] = i - dropped;
     return pf_onnx_settle(build, *node);
 }
 
-static int translate_mean(PfOnnxBuild *build)
+static int translate_reduction(PfOnnxBuild *build, PfOp op)
 {
     PfOnnxDims dims, out = {0};
-    bool is_reduced[PF_ONNX_MAX_RANK];
+    bool is_reduced[PF_ONNX_MAX_RANK], is_any = false;
     int node;
     const bool keeps = pf_onnx_whole(build->step, "keepdims", 1) != 0;
     if (pf_onnx_take(build, 0, &node, &dims) || take_axes(build, &dims, is_reduced)) return -1;
     if (dims.rank && is_reduced[0] && pf_onnx_drops_axis(&dims))
-        return pf_onnx_refuse(build, "expected a mean of each image by itself, found one along the "
+        return pf_onnx_refuse(build, "expected each image by itself, found an operation along the "
                                      "axis of the batch");
-    for (int i = 0; i < dims.rank; i++)
+    for (int i = 0; i < dims.rank; i++) {
+        is_any = is_any || is_reduced[i];
         if (!is_reduced[i] || keeps) out.sizes[out.rank++] = is_reduced[i] ? 1 : dims.sizes[i];
-    if (add_mean(build, &dims, is_reduced, &node)) return -1;
+    }
+    if (is_any && add_reduction(build, op, &dims, is_reduced, &node)) return -1;
     return pf_onnx_give(build, 0, node, &out);
+}
+
+static int translate_mean(PfOnnxBuild *build)
+{
+    return translate_reduction(build, PF_OP_MEAN);
+}
+static int translate_sum(PfOnnxBuild *build)
+{
+    return translate_reduction(build, PF_OP_REDUCE_SUM);
+}
+static int translate_maximum(PfOnnxBuild *build)
+{
+    return translate_reduction(build, PF_OP_REDUCE_MAX);
 }
 
 /* clang-format off */
@@ -387,17 +476,29 @@ const PfOnnxRow pf_onnx_number_rows[] = {
     {"HardSwish", 14, PF_ONNX_NEWEST_OPSET, " ", translate_hard_swish},
     {"Gelu", 20, PF_ONNX_NEWEST_OPSET, " approximate ", translate_gelu},
     {"Clip", ALL_OPSETS, " ", translate_clip},
+    {"LeakyRelu", ALL_OPSETS, " alpha ", translate_leaky_relu},
+    {"Elu", ALL_OPSETS, " alpha ", translate_elu},
+    {"Sqrt", ALL_OPSETS, " ", translate_sqrt},
+    {"Exp", ALL_OPSETS, " ", translate_exp},
+    {"Log", ALL_OPSETS, " ", translate_log},
+    {"Erf", ALL_OPSETS, " ", translate_erf},
     {"Neg", ALL_OPSETS, " ", translate_negative},
+    {"Abs", ALL_OPSETS, " ", translate_abs},
+    {"Reciprocal", ALL_OPSETS, " ", translate_reciprocal},
     {"Pow", ALL_OPSETS, " ", translate_pow},
     {"Add", ALL_OPSETS, " ", translate_add},
     {"Sub", ALL_OPSETS, " ", translate_subtract},
     {"Mul", ALL_OPSETS, " ", translate_multiply},
     {"Div", ALL_OPSETS, " ", translate_divide},
+    {"Min", ALL_OPSETS, " ", translate_min},
+    {"Max", ALL_OPSETS, " ", translate_max},
     {"Gemm", ALL_OPSETS, " alpha beta transA transB ", translate_gemm},
     {"MatMul", ALL_OPSETS, " ", translate_matmul},
     {"Softmax", ALL_OPSETS, " axis ", translate_softmax},
     {"LayerNormalization", 17, PF_ONNX_NEWEST_OPSET, " axis epsilon stash_type ", translate_layer_norm},
     {"ReduceMean", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_mean},
+    {"ReduceSum", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_sum},
+    {"ReduceMax", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_maximum},
     /* What simplify.c makes: names that no file can have, for they begin with a blank. */
     {" hard swish", ALL_OPSETS, " ", translate_hard_swish},
     {" gelu", ALL_OPSETS, " approximate ", translate_gelu},

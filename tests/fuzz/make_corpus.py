@@ -711,6 +711,13 @@ def make_onnx(root):
         [tensor("w", [2, 3, 4, 4], ramp + ramp[:32]), tensor("zero", [1], [0], 7), tensor("zero0", [], [0], 7), tensor("two", [1], [2], 7),
          tensor("minus", [1], [-1], 7), tensor("p", [], [2.0]), tensor("eps", [], [1e-5]), tensor("g", [2], [1.0, 2.0]),
          tensor("a", [2, 2], [1.0, 2.0, 3.0, 4.0]), tensor("one", [], [1.0]), tensor("half", [], [0.5]), tensor("root", [], [2 ** 0.5])], shape=(1, 3, 16, 16)))
+    folder.put("numbers", onnx_model(
+        [node("GlobalMaxPool", "x", "p"), node("LeakyRelu", "p", "l", alpha=0.1), node("Elu", "l", "e"), node("Max", "e v three", "m"),
+         node("Min", "m v", "n"), node("Abs", "n", "a"), node("Sqrt", "a", "r"), node("Exp", "r", "x2"), node("Log", "x2", "g"),
+         node("Reciprocal", "g", "i"), node("Neg", "i", "j"), node("Pow", "j three", "w"), node("Pow", "w v", "u"),
+         node("ReduceSum", "u axes", "s", keepdims=1), node("ReduceMax", "s", "t", axes=[-1, 2], keepdims=0), node("Erf", "v", "o"),
+         node("Add", "t o", "y")],
+        [tensor("v", [1], [0.5]), tensor("three", [], [3.0]), tensor("axes", [1], [1], 7)]))
     folder.put("last", onnx_model([node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Clip", "t lo hi", "c"), node("Pad", "c pads", "y")],
                                   [tensor("lo", [], [0.0]), tensor("hi", [], [6.0]), tensor("pads", [8], [0, 0, 1, 0, 0, 0, 0, 2], 7)],
                                   shape=(0, 0, 0, 3)))

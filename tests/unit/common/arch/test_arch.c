@@ -510,6 +510,7 @@ int main(void)
 {
     Suite *suite = suite_create("arch");
     TCase *cases = tcase_create("all");
+    tcase_set_timeout(cases, 300);
     tcase_add_test(cases, parameter_counts_are_torchvisions);
     tcase_add_test(cases, vgg16_with_a_new_head_counts_as_torchinfo_does);
     tcase_add_test(cases, a_tap_is_a_node_or_the_last_node_of_a_module);

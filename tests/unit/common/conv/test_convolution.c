@@ -381,6 +381,7 @@ int main(void)
 {
     Suite *suite = suite_create("convolution");
     TCase *cases = tcase_create("convolution");
+    tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, is_the_convolution_by_definition, 0, case_count());
     tcase_add_test(cases, pieces_are_equally_large);
     tcase_add_test(cases, strips_hold_every_weight_once);

@@ -280,6 +280,7 @@ int main(void)
 {
     Suite *suite = suite_create("groups");
     TCase *cases = tcase_create("groups");
+    tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, is_the_convolution_by_definition, 0, CASES);
     tcase_add_loop_test(cases, what_is_not_finite_stays_in_its_group, 0, CASES / 2);
     tcase_add_loop_test(cases, rounds_to_bfloat16, 0, 4);

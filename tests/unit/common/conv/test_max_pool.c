@@ -146,6 +146,7 @@ int main(void)
 {
     Suite *suite = suite_create("max_pool");
     TCase *cases = tcase_create("max_pool");
+    tcase_set_timeout(cases, 300);
     tcase_add_test(cases, is_the_largest_of_its_window);
     tcase_add_test(cases, windows_that_do_not_fit_are_left_out);
     suite_add_tcase(suite, cases);

@@ -234,6 +234,7 @@ int main(void)
 {
     Suite *suite = suite_create("pixelwise");
     TCase *cases = tcase_create("pixelwise");
+    tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, averages_are_of_their_windows, 0, CASES);
     tcase_add_loop_test(cases, pixels_are_scaled_summed_and_cut, 0, CASES);
     tcase_add_loop_test(cases, pixels_may_be_written_over, 0, CASES);

@@ -302,6 +302,7 @@ int main(void)
         if (!set(s)) printf("%s: not on this processor, not tried\n", s == 1 ? "avx2" : "avx512");
     Suite *suite = suite_create("rows");
     TCase *cases = tcase_create("rows");
+    tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, rows_are_normed, 0, CASES);
     tcase_add_loop_test(cases, rows_become_shares, 0, CASES);
     tcase_add_loop_test(cases, queries_attend_to_keys, 0, CASES);

@@ -159,6 +159,7 @@ int main(void)
 {
     Suite *suite = suite_create("window_pool");
     TCase *cases = tcase_create("window_pool");
+    tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, windows_are_as_defined, 0, CASES);
     tcase_add_loop_test(cases, pads_are_around_their_map, 0, CASES);
     suite_add_tcase(suite, cases);

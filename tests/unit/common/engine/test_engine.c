@@ -506,6 +506,7 @@ int main(void)
 {
     Suite *suite = suite_create("engine");
     TCase *cases = tcase_create("engine");
+    tcase_set_timeout(cases, 300);
     tcase_add_test(cases, each_tap_is_as_defined);
     tcase_add_test(cases, all_taps_at_once_are_as_defined);
     tcase_add_test(cases, any_way_of_running_gives_the_same_bits);

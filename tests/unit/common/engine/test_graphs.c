@@ -1218,6 +1218,7 @@ int main(void)
 {
     Suite *suite = suite_create("graphs");
     TCase *cases = tcase_create("graphs");
+    tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, random_graphs_are_as_defined, 0, 2);
     tcase_add_test(cases, maps_and_tokens_are_views);
     tcase_add_test(cases, scales_and_sums_go_through_views);

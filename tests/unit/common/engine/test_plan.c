@@ -248,6 +248,8 @@ int main(void)
 {
     Suite *suite = suite_create("plan");
     TCase *steps = tcase_create("steps"), *memory = tcase_create("memory");
+    tcase_set_timeout(steps, 300);
+    tcase_set_timeout(memory, 300);
     tcase_add_test(steps, norms_sums_and_relus_are_taken_in);
     tcase_add_test(steps, what_no_tap_needs_is_left_out);
     tcase_add_test(steps, taps_inside_are_kept);
