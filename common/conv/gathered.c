@@ -26,18 +26,16 @@ static float weight_at(const PfConvolutionConfig *config, int64_t i, int64_t k)
     return y < config->kernel[0] ? pf_convolution_weight(config, k, c, y, x) : 0;
 }
 
-static void pack(PfConvolution *gathered, const PfConvolutionConfig *config)
+static void pack(PfConvolution *gathered, const PfConvolutionConfig *config, int64_t first)
 {
-    float *to = gathered->weight;
-    gathered->finite = true;
-    for (int64_t first = 0; first < config->out_channels; first += PF_CONVOLUTION_PANEL) {
-        const int64_t end = first + pf_convolution_panel_width(config, first);
-        for (int64_t i = 0; i < depth_of(config); i++)
-            for (int64_t k = first; k < end; k++) {
-                *to = weight_at(config, i, k);
-                gathered->finite &= isfinite(*to++) != 0;
-            }
-    }
+    const int64_t end = first + pf_convolution_panel_width(config, first);
+    float *to = gathered->weight + first * depth_of(config);
+    if (!first) gathered->finite = true;
+    for (int64_t i = 0; i < depth_of(config); i++)
+        for (int64_t k = first; k < end; k++) {
+            *to = weight_at(config, i, k);
+            gathered->finite &= isfinite(*to++) != 0;
+        }
 }
 
 /* ---- running ---- */
