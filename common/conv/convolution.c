@@ -37,18 +37,20 @@ int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, P
     convolution->config = *config;
     convolution->way = choose_way(config);
     convolution->kernels = pf_conv_kernels();
+    convolution->config.weight = convolution->config.bias = NULL;
+    convolution->config.scale = NULL;
     const size_t rows = (size_t)convolution->way->weight_rows(config);
-    convolution->weight = pf_alloc_large(rows * n, sizeof(float), err);
+    if (config->weight) convolution->owned = pf_alloc_large(rows * n, sizeof(float), err);
+    convolution->weight = convolution->owned;
     convolution->bias = pf_calloc(n, sizeof(float), err);
     convolution->zeros = pf_calloc(in, sizeof(float), err);
-    if (!convolution->weight || !convolution->bias || !convolution->zeros) {
+    if ((config->weight && !convolution->weight) || !convolution->bias || !convolution->zeros) {
         pf_convolution_free(&convolution);
         return -1;
     }
     if (config->bias) memcpy(convolution->bias, config->bias, n * sizeof(float));
-    convolution->way->pack(convolution, config);
-    convolution->config.weight = convolution->config.bias = NULL;
-    convolution->config.scale = NULL;
+    for (int64_t i = 0; config->weight && i < pf_convolution_panels(convolution); i++)
+        pf_convolution_pack(convolution, config, i);
     *out = convolution;
     return 0;
 }
@@ -56,7 +58,7 @@ int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, P
 void pf_convolution_free(PfConvolution **convolution)
 {
     if (!*convolution) return;
-    free((*convolution)->weight);
+    free((*convolution)->owned);
     free((*convolution)->bias);
     free((*convolution)->zeros);
     free(*convolution);
@@ -67,6 +69,37 @@ size_t pf_convolution_weight_bytes(const PfConvolution *convolution)
 {
     const PfConvolutionConfig *config = &convolution->config;
     return (size_t)(convolution->way->weight_rows(config) * config->out_channels) * sizeof(float);
+}
+
+void pf_convolution_lend(PfConvolution *convolution, float *packed)
+{
+    convolution->weight = packed;
+}
+
+int64_t pf_convolution_panels(const PfConvolution *convolution)
+{
+    return pf_convolution_panel_count(&convolution->config);
+}
+
+void pf_convolution_pack(PfConvolution *convolution, const PfConvolutionConfig *config,
+                         int64_t panel)
+{
+    convolution->way->pack(convolution, config, panel * PF_CONVOLUTION_PANEL);
+}
+
+void pf_convolution_square(const PfConvolutionConfig *config, int64_t k, int64_t c, int64_t place,
+                           float *to, int64_t row)
+{
+    const int64_t y = place / config->kernel[1], x = place % config->kernel[1];
+    if (config->strides[0] < config->strides[1]) { /* along memory, either way */
+        for (int64_t i = 0; i < 16; i++)
+            for (int64_t j = 0; j < 16; j++)
+                to[i * row + j] = pf_convolution_weight(config, k + j, c + i, y, x);
+    } else {
+        for (int64_t j = 0; j < 16; j++)
+            for (int64_t i = 0; i < 16; i++)
+                to[i * row + j] = pf_convolution_weight(config, k + j, c + i, y, x);
+    }
 }
 
 int64_t pf_convolution_pieces(const PfConvolution *convolution, const PfConvolutionMaps *maps)
@@ -102,19 +135,20 @@ static int64_t weight_rows(const PfConvolutionConfig *config)
     return kernel_size(config) * config->in_channels;
 }
 
-static void pack(PfConvolution *direct, const PfConvolutionConfig *config)
+static void pack(PfConvolution *direct, const PfConvolutionConfig *config, int64_t k)
 {
-    float *to = direct->weight;
-    for (int64_t first = 0; first < config->out_channels; first += PF_CONVOLUTION_PANEL) {
-        const int64_t width = pf_convolution_panel_width(config, first);
-        for (int64_t place = 0; place < kernel_size(config); place++) {
-            for (int64_t c = 0; c < config->in_channels; c++)
-                for (int64_t k = 0; k < width; k++)
-                    to[pf_product_u(direct->kernels->strip, config->in_channels, width, c, k)] =
-                        pf_convolution_weight(config, first + k, c, place / config->kernel[1],
-                                              place % config->kernel[1]);
-            to += config->in_channels * width;
-        }
+    const int64_t width = pf_convolution_panel_width(config, k), channels = config->in_channels;
+    const int64_t strip = direct->kernels->strip;
+    float *panel = direct->weight + k * weight_rows(config);
+    for (int64_t i = 0; i < width; i += 16) {
+        const int64_t row =
+            pf_product_u(strip, channels, width, 1, i) - pf_product_u(strip, channels, width, 0, i);
+        for (int64_t c = 0; c < channels; c += 16)
+            for (int64_t place = 0; place < kernel_size(config); place++)
+                pf_convolution_square(config, k + i, c, place,
+                                      panel + place * channels * width +
+                                          pf_product_u(strip, channels, width, c, i),
+                                      row);
     }
 }
 
@@ -139,7 +173,8 @@ static int64_t pixels_of(const Grid *grid)
 static int64_t pieces(const PfConvolution *direct, const PfConvolutionMaps *maps)
 {
     Grid grid = grid_of(direct, maps);
-    return pf_convolution_share(pixels_of(&grid), PIECE).count;
+    return pf_convolution_share(pixels_of(&grid), PIECE).count *
+           pf_convolution_splits(direct, maps);
 }
 
 static size_t scratch_bytes(const PfConvolution *direct)
@@ -191,23 +226,26 @@ static void run(const PfConvolution *direct, const PfConvolutionMaps *maps, int6
 {
     const Grid grid = grid_of(direct, maps);
     const int64_t size = pf_convolution_share(pixels_of(&grid), PIECE).size;
-    const int64_t first = piece * size, count = pf_min(size, pixels_of(&grid) - first);
+    const int64_t splits = pf_convolution_splits(direct, maps), part = piece % splits;
+    const int64_t first = piece / splits * size, count = pf_min(size, pixels_of(&grid) - first);
     const int64_t channels = direct->config.out_channels;
-    const float **pixels = scratch, *panel = direct->weight;
+    const int64_t end = pf_convolution_split(direct, splits, part + 1);
+    const float **pixels = scratch;
     find_pixels(direct, &grid, first, count, pixels);
     PfProduct product = {.rows = count,
                          .depth = direct->config.in_channels,
                          .m_row = channels,
                          .cut = pf_activation_cut(&direct->config.activation),
                          .bf16 = direct->config.bf16};
-    for (int64_t k = 0; k < channels; k += PF_CONVOLUTION_PANEL) {
+    for (int64_t k = pf_convolution_split(direct, splits, part); k < end;
+         k += PF_CONVOLUTION_PANEL) {
         product.width = pf_convolution_panel_width(&direct->config, k);
         product.next = k + PF_CONVOLUTION_PANEL < channels ? 0 : to_next_piece(direct, count);
         product.m = maps->y + first * channels + k;
         product.from = maps->sum ? maps->sum + first * channels + k : NULL;
-        multiply_panel(direct, &product, (const float *const *)pixels, panel, direct->bias + k);
+        multiply_panel(direct, &product, (const float *const *)pixels,
+                       direct->weight + k * weight_rows(&direct->config), direct->bias + k);
         pf_convolution_activate(direct, count, product.width, product.m);
-        panel += kernel_size(&direct->config) * product.depth * product.width;
     }
 }
 

@@ -1,4 +1,4 @@
-/* Convolutions of frozen networks: float32 maps with channels last. Along
+/* Convolutions of frozen networks, and of those that learn: float32 maps with channels last. Along
  * with each its bias, a sum of residual networks, and an activation.
  *
  * Every output is the same to the last bit whatever the batch, the number of threads
@@ -36,7 +36,7 @@ typedef struct PfConvolutionConfig {
     /* Element (k, c, y, x), of groups with c in the group and k of a group, at weight[k *
      * strides[0] + c * strides[1] + y * strides[2] + x * strides[3]]; only read by
      * pf_convolution_new. */
-    const float *weight;
+    const float *weight; /* NULL: see pf_convolution_pack */
     int64_t strides[4];
     const double *scale;     /* (out_channels): each one's weights are multiplied by it; NULL: by 1.
                                 Only read by pf_convolution_new, as bias is */
@@ -51,6 +51,8 @@ typedef struct PfConvolutionMaps {
     const float *x;               /* (count, height, width, in_channels) */
     const float *sum;             /* like y, may be y; added before the activation; NULL: nothing */
     float *y;                     /* (count, height of y, width of y, out_channels) */
+    int64_t splits; /* the output channels, too, are computed in up to so many parts, so that there
+                       are pieces for more threads; 0 is 1 */
 } PfConvolutionMaps;
 
 /* Outputs along an axis (0: y, 1: x) of `size` inputs; below 1 where the kernel does not fit. */
@@ -65,6 +67,15 @@ void pf_convolution_free(PfConvolution **convolution);
 
 /* Bytes of its packed weights. */
 size_t pf_convolution_weight_bytes(const PfConvolution *convolution);
+
+/* Weights that change, of a convolution of one group and in_channels that are multiples of 16, made
+ * without any. They are packed into memory of the caller's, (pf_convolution_weight_bytes), 64-byte
+ * aligned, in so many panels, each on any thread, and all before it runs. config: as the
+ * convolution was made of, with weights. */
+void pf_convolution_lend(PfConvolution *convolution, float *packed);
+int64_t pf_convolution_panels(const PfConvolution *convolution);
+void pf_convolution_pack(PfConvolution *convolution, const PfConvolutionConfig *config,
+                         int64_t panel);
 
 /* A batch is computed in so many pieces, each on any thread. */
 int64_t pf_convolution_pieces(const PfConvolution *convolution, const PfConvolutionMaps *maps);

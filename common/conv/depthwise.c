@@ -17,11 +17,12 @@ static int64_t weight_rows(const PfConvolutionConfig *config)
     return config->kernel[0] * config->kernel[1];
 }
 
-static void pack(PfConvolution *depthwise, const PfConvolutionConfig *config)
+static void pack(PfConvolution *depthwise, const PfConvolutionConfig *config, int64_t begin)
 {
     const int64_t width = config->kernel[1], places = config->kernel[0] * width;
-    float *to = depthwise->weight;
-    for (int64_t first = 0; first < config->out_channels; first += 16)
+    const int64_t end = begin + pf_convolution_panel_width(config, begin);
+    float *to = depthwise->weight + begin * places;
+    for (int64_t first = begin; first < end; first += 16)
         for (int64_t place = 0; place < places; place++)
             for (int64_t k = first; k < first + 16; k++)
                 *to++ = k < config->groups

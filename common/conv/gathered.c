@@ -26,20 +26,17 @@ static float weight_at(const PfConvolutionConfig *config, int64_t i, int64_t k)
     return y < config->kernel[0] ? pf_convolution_weight(config, k, c, y, x) : 0;
 }
 
-static void pack(PfConvolution *gathered, const PfConvolutionConfig *config)
+static void pack(PfConvolution *gathered, const PfConvolutionConfig *config, int64_t first)
 {
-    float *to = gathered->weight;
-    gathered->finite = true;
-    for (int64_t first = 0; first < config->out_channels; first += PF_CONVOLUTION_PANEL) {
-        const int64_t width = pf_convolution_panel_width(config, first), depth = depth_of(config);
-        for (int64_t i = 0; i < depth; i++)
-            for (int64_t k = 0; k < width; k++) {
-                const float weight = weight_at(config, i, first + k);
-                to[pf_product_u(gathered->kernels->strip, depth, width, i, k)] = weight;
-                gathered->finite &= isfinite(weight) != 0;
-            }
-        to += depth * width;
-    }
+    const int64_t width = pf_convolution_panel_width(config, first), depth = depth_of(config);
+    float *to = gathered->weight + first * depth;
+    if (!first) gathered->finite = true;
+    for (int64_t i = 0; i < depth; i++)
+        for (int64_t k = 0; k < width; k++) {
+            const float weight = weight_at(config, i, first + k);
+            to[pf_product_u(gathered->kernels->strip, depth, width, i, k)] = weight;
+            gathered->finite &= isfinite(weight) != 0;
+        }
 }
 
 /* ---- running ---- */

@@ -22,11 +22,12 @@ static float weight_at(const PfConvolutionConfig *config, int64_t k, int64_t i)
                                  place % config->kernel[1]);
 }
 
-static void pack(PfConvolution *grouped, const PfConvolutionConfig *config)
+static void pack(PfConvolution *grouped, const PfConvolutionConfig *config, int64_t begin)
 {
-    float *to = grouped->weight;
-    grouped->finite = true;
-    for (int64_t first = 0; first < config->out_channels; first += 16)
+    const int64_t end = begin + pf_convolution_panel_width(config, begin);
+    float *to = grouped->weight + begin * weight_rows(config);
+    if (!begin) grouped->finite = true;
+    for (int64_t first = begin; first < end; first += 16)
         for (int64_t i = 0; i < weight_rows(config); i++)
             for (int64_t k = first; k < first + 16; k++) {
                 *to = weight_at(config, k, i);

@@ -15,9 +15,10 @@ enum { PF_CONVOLUTION_PANEL = 64 };
 typedef struct PfConvolutionWay {
     /* Rows of the packed weights: numbers that each output channel takes of them. */
     int64_t (*weight_rows)(const PfConvolutionConfig *config);
-    /* Writes `weight` in panels, each (rows, the panel's width) as pf_product_u has it. config:
-     * with the caller's weights. */
-    void (*pack)(PfConvolution *convolution, const PfConvolutionConfig *config);
+    /* Writes the panel of `weight`, (rows, its width) as pf_product_u has it, whose first output
+     * channel is k. Panels are written in ascending order, but for the direct and Winograd's way,
+     * which write them in any, each on any thread. config: with the caller's weights. */
+    void (*pack)(PfConvolution *convolution, const PfConvolutionConfig *config, int64_t k);
     /* As in convolution.h. */
     int64_t (*pieces)(const PfConvolution *convolution, const PfConvolutionMaps *maps);
     size_t (*scratch)(const PfConvolution *convolution);
@@ -29,10 +30,11 @@ struct PfConvolution {
     PfConvolutionConfig config; /* without the caller's memory */
     const PfConvolutionWay *way;
     const PfConvKernels *kernels;
-    float *weight;
-    float *bias;  /* (out_channels) */
-    float *zeros; /* (in_channels): a pixel outside the map */
-    bool finite;  /* gathered, grouped: so are all weights */
+    float *weight; /* in panels */
+    float *owned;  /* the same, where it is not the caller's */
+    float *bias;   /* (out_channels) */
+    float *zeros;  /* (in_channels): a pixel outside the map */
+    bool finite;   /* gathered, grouped: so are all weights */
 };
 
 typedef struct PfConvolutionShare {
@@ -47,6 +49,25 @@ static inline PfConvolutionShare pf_convolution_share(int64_t rows, int64_t most
     const int64_t least = pf_max((rows + most - 1) / most, 1);
     const int64_t size = pf_max(((rows + least - 1) / least + 5) / 6 * 6, 6);
     return (PfConvolutionShare){(rows + size - 1) / size, size};
+}
+
+static inline int64_t pf_convolution_panel_count(const PfConvolutionConfig *config)
+{
+    return (config->out_channels + PF_CONVOLUTION_PANEL - 1) / PF_CONVOLUTION_PANEL;
+}
+
+static inline int64_t pf_convolution_splits(const PfConvolution *convolution,
+                                            const PfConvolutionMaps *maps)
+{
+    return pf_max(1, pf_min(maps->splits, pf_convolution_panel_count(&convolution->config)));
+}
+
+/* The first output channel of a part of `splits`, from 0 to, its end, `splits`. */
+static inline int64_t pf_convolution_split(const PfConvolution *convolution, int64_t splits,
+                                           int64_t part)
+{
+    const int64_t panels = pf_convolution_panel_count(&convolution->config);
+    return pf_min(part * panels / splits * PF_CONVOLUTION_PANEL, convolution->config.out_channels);
 }
 
 /* Of the panel whose first output channel is k. */
@@ -64,6 +85,11 @@ static inline float pf_convolution_weight(const PfConvolutionConfig *config, int
         config->weight[k * strides[0] + c * strides[1] + y * strides[2] + x * strides[3]];
     return config->scale ? (float)((double)weight * config->scale[k]) : weight;
 }
+
+/* Those of 16 output channels from k on and 16 input channels from c on at one place of the kernel,
+ * of one group: (16, 16), a row for each input channel, rows `row` apart. */
+void pf_convolution_square(const PfConvolutionConfig *config, int64_t k, int64_t c, int64_t place,
+                           float *to, int64_t row);
 
 /* The pixel of one map of x, (in_channels), or zeros around it. */
 static inline const float *pf_convolution_pixel(const PfConvolution *convolution,

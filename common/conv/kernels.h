@@ -62,10 +62,28 @@ enum { PF_WINOGRAD_POINTS = 36 };
 /* One tile of 6 x 6 pixels: its values at each point. */
 typedef struct PfWinogradInputTile {
     const float *pixels[36]; /* each (channels) */
+    int64_t next;            /* from each to that of the next tile, which is fetched meanwhile */
     int64_t channels;        /* a multiple of 16 */
     float *out;              /* (36, channels), points `point` apart */
-    int64_t point;
+    int64_t point, block; /* block: from 16 channels to the next 16; 16 where they lie together */
 } PfWinogradInputTile;
+
+/* The other way round, for gradients: one tile of 4 x 4 pixels, as values at each point. */
+typedef struct PfWinogradGradientTile {
+    const float *pixels[16]; /* each (channels) */
+    int64_t channels;        /* a multiple of 16 */
+    float *out;              /* (36, channels), points and blocks apart as above */
+    int64_t point, block;
+} PfWinogradGradientTile;
+
+/* m += a' b, of which a step, one of the sum, is a row of a and one of b. */
+typedef struct PfOuterProduct {
+    int64_t steps, rows, columns; /* rows, columns: multiples of 16 */
+    const float *a;               /* (rows / 16, steps, 16), blocks of 16 a_block apart */
+    const float *b;               /* (columns / 16, steps, 16), blocks of 16 b_block apart */
+    int64_t a_block, b_block;
+    float *m; /* (rows, columns) */
+} PfOuterProduct;
 
 /* One tile of 4 x 4 pixels from values at each point. */
 typedef struct PfWinogradOutputTile {
@@ -120,6 +138,11 @@ typedef struct PfConvKernels {
     void (*winograd_weights)(const float *w, float *out, int64_t point);
     void (*winograd_input_tile)(const PfWinogradInputTile *tile);
     void (*winograd_output_tile)(const PfWinogradOutputTile *tile);
+    void (*winograd_gradient_tile)(const PfWinogradGradientTile *tile);
+    /* at: (36, 16), points `point` apart, sums of gradients at each; out: (3, 3, 16), places of the
+     * kernel `place` apart */
+    void (*winograd_weight_gradient)(const float *at, int64_t point, float *out, int64_t place);
+    void (*outer)(const PfOuterProduct *product);
     void (*max_window)(const PfPoolWindow *window); /* the largest; NaN where there is one */
     void (*average_window)(const PfPoolWindow *window);
     void (*pointwise)(const PfPointwise *pointwise);
@@ -142,10 +165,12 @@ const PfConvKernels *pf_conv_kernels(void);
     {                                                                                              \
         .name = NAME, .strip = PRODUCT_STRIP, .multiply = product_multiply,                        \
         .winograd_weights = winograd_weights, .winograd_input_tile = winograd_input_tile,          \
-        .winograd_output_tile = winograd_output_tile, .max_window = max_window,                    \
-        .average_window = average_window, .pointwise = pointwise, .activate = activate,            \
-        .lanewise = lanewise, .lanewise_deep = lanewise_deep, .layer_norm = layer_norm,            \
-        .softmax = softmax, .divide_rows = divide_rows                                             \
+        .winograd_output_tile = winograd_output_tile,                                              \
+        .winograd_gradient_tile = winograd_gradient_tile,                                          \
+        .winograd_weight_gradient = winograd_weight_gradient, .outer = outer_product,              \
+        .max_window = max_window, .average_window = average_window, .pointwise = pointwise,        \
+        .activate = activate, .lanewise = lanewise, .lanewise_deep = lanewise_deep,                \
+        .layer_norm = layer_norm, .softmax = softmax, .divide_rows = divide_rows                   \
     }
 
 #endif

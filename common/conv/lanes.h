@@ -228,6 +228,55 @@ LANES_TARGET static void product_multiply(const PfProduct *p)
 
 #include "common/conv/lanewise_lanes.h"
 
+/* ---- outer products ---- */
+
+/* Rows from `row` on, columns from `column` on, in sums that live in registers. */
+LANES void outer_tile_of(const PfOuterProduct *p, int64_t row, int64_t column, int rows,
+                         int vectors)
+{
+    ProductSums sum;
+    const float *a = p->a + row / 16 * p->a_block + row % 16, *b = p->b + column / 16 * p->b_block;
+    float *m = p->m + row * p->columns + column;
+#pragma GCC unroll PRODUCT_UNROLL
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++) sum[r][i] = lanes_load(m + r * p->columns + 16 * i);
+    for (int64_t step = 0; step < p->steps; step++, a += 16, b += 16) {
+        Lanes along[PRODUCT_VECTORS];
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++) along[i] = lanes_load(b + i * p->b_block);
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int r = 0; r < rows; r++) {
+            const Lanes factor = lanes_set(a[r]);
+#pragma GCC unroll PRODUCT_UNROLL
+            for (int i = 0; i < vectors; i++) sum[r][i] = lanes_fma(factor, along[i], sum[r][i]);
+        }
+    }
+#pragma GCC unroll PRODUCT_UNROLL
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++) lanes_store(m + r * p->columns + 16 * i, sum[r][i]);
+}
+
+/* 16 rows lie together: PRODUCT_ROWS at a time, and what is left. */
+LANES void outer_columns(const PfOuterProduct *p, int64_t column, int vectors)
+{
+    enum { LAST = 16 % PRODUCT_ROWS };
+    for (int64_t row = 0; row < p->rows; row += 16) {
+        for (int64_t i = 0; i + PRODUCT_ROWS <= 16; i += PRODUCT_ROWS)
+            outer_tile_of(p, row + i, column, PRODUCT_ROWS, vectors);
+        if (LAST) outer_tile_of(p, row + 16 - LAST, column, LAST, vectors);
+    }
+}
+
+LANES_TARGET static void outer_product(const PfOuterProduct *p)
+{
+    int64_t column = 0;
+    for (; column + 16 * PRODUCT_VECTORS <= p->columns; column += 16 * PRODUCT_VECTORS)
+        outer_columns(p, column, PRODUCT_VECTORS);
+    for (; column < p->columns; column += 16) outer_columns(p, column, 1);
+}
+
 /* ---- pools ---- */
 
 LANES_TARGET static void max_window(const PfPoolWindow *window)
@@ -373,7 +422,8 @@ LANES_TARGET static void winograd_weights(const float *w, float *out, int64_t po
 
 LANES_TARGET static void winograd_input_tile(const PfWinogradInputTile *tile)
 {
-    for (int64_t c = 0; c < tile->channels; c += 16) {
+    float *out = tile->out;
+    for (int64_t c = 0; c < tile->channels; c += 16, out += tile->block) {
         Lanes lines[6][6];
         for (int x = 0; x < 6; x++) {
             Lanes d[6], at[6];
@@ -385,10 +435,9 @@ LANES_TARGET static void winograd_input_tile(const PfWinogradInputTile *tile)
             Lanes at[6];
             /* Four pixels on the next tile begins, and takes these that this one does not. */
             for (int x = 2; x < 6; x++)
-                __builtin_prefetch(tile->pixels[6 * i + x] + 4 * tile->channels + c);
+                __builtin_prefetch(tile->pixels[6 * i + x] + tile->next + c);
             winograd_input_line(lines[i], at);
-            for (int j = 0; j < 6; j++)
-                lanes_store(tile->out + (6 * i + j) * tile->point + c, at[j]);
+            for (int j = 0; j < 6; j++) lanes_store(out + (6 * i + j) * tile->point, at[j]);
         }
     }
 }
@@ -421,5 +470,72 @@ LANES_TARGET static void winograd_output_tile(const PfWinogradOutputTile *tile)
             winograd_output_line(lines[i], y);
             for (int j = 0; j < 4; j++) winograd_store_pixel(tile, 4 * i + j, k, y[j]);
         }
+    }
+}
+
+/* ---- gradients: the transforms turned round ---- */
+
+/* Four values along one side of an output's tile at the six points. */
+LANES void winograd_gradient_line(const Lanes y[4], Lanes at[6])
+{
+    const Lanes even_a = lanes_fma(lanes_set(A2), y[2], y[0]);
+    const Lanes even_b = lanes_fma(lanes_set(B2), y[2], y[0]);
+    const Lanes odd_a = lanes_fma(lanes_set(A3), y[3], lanes_mul(lanes_set(A1), y[1]));
+    const Lanes odd_b = lanes_fma(lanes_set(B3), y[3], lanes_mul(lanes_set(B1), y[1]));
+    at[0] = y[0];
+    at[1] = lanes_add(even_a, odd_a);
+    at[2] = lanes_sub(even_a, odd_a);
+    at[3] = lanes_add(even_b, odd_b);
+    at[4] = lanes_sub(even_b, odd_b);
+    at[5] = y[3];
+}
+
+LANES_TARGET static void winograd_gradient_tile(const PfWinogradGradientTile *tile)
+{
+    float *out = tile->out;
+    for (int64_t c = 0; c < tile->channels; c += 16, out += tile->block) {
+        Lanes lines[6][4];
+        for (int x = 0; x < 4; x++) {
+            Lanes y[4], at[6];
+            for (int i = 0; i < 4; i++) y[i] = lanes_load(tile->pixels[4 * i + x] + c);
+            winograd_gradient_line(y, at);
+            for (int i = 0; i < 6; i++) lines[i][x] = at[i];
+        }
+        for (int i = 0; i < 6; i++) {
+            Lanes at[6];
+            winograd_gradient_line(lines[i], at);
+            for (int j = 0; j < 6; j++) lanes_store(out + (6 * i + j) * tile->point, at[j]);
+        }
+    }
+}
+
+/* Six points back to three weights of a row or column. */
+LANES void winograd_weight_gradient_line(const Lanes at[6], Lanes w[3])
+{
+    const Lanes scale_a = lanes_set(1 / (2 * A2 * (A2 - B2)));
+    const Lanes scale_b = lanes_set(1 / (2 * B2 * (B2 - A2)));
+    const Lanes even_a = lanes_mul(scale_a, lanes_add(at[1], at[2]));
+    const Lanes even_b = lanes_mul(scale_b, lanes_add(at[3], at[4]));
+    const Lanes odd_a = lanes_mul(scale_a, lanes_sub(at[1], at[2]));
+    const Lanes odd_b = lanes_mul(scale_b, lanes_sub(at[3], at[4]));
+    w[0] = lanes_fma(lanes_set(1 / (A2 * B2)), at[0], lanes_add(even_a, even_b));
+    w[1] = lanes_fma(lanes_set(A1), odd_a, lanes_mul(lanes_set(B1), odd_b));
+    w[2] = lanes_fma(lanes_set(A2), even_a, lanes_fma(lanes_set(B2), even_b, at[5]));
+}
+
+LANES_TARGET static void winograd_weight_gradient(const float *at, int64_t point, float *out,
+                                                  int64_t place)
+{
+    Lanes lines[3][6];
+    for (int j = 0; j < 6; j++) {
+        Lanes column[6], w[3];
+        for (int i = 0; i < 6; i++) column[i] = lanes_load(at + (6 * i + j) * point);
+        winograd_weight_gradient_line(column, w);
+        for (int i = 0; i < 3; i++) lines[i][j] = w[i];
+    }
+    for (int i = 0; i < 3; i++) {
+        Lanes w[3];
+        winograd_weight_gradient_line(lines[i], w);
+        for (int j = 0; j < 3; j++) lanes_store(out + (3 * i + j) * place, w[j]);
     }
 }

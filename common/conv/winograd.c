@@ -44,35 +44,26 @@ bool pf_convolution_winograd_suits(const PfConvolutionConfig *config)
 
 /* ---- weights ---- */
 
-/* w: (3, 3, 16), of one input channel and 16 output channels from k on */
-static void gather_weights(const PfConvolutionConfig *config, int64_t k, int64_t c, float *w)
-{
-    for (int i = 0; i < 16; i++)
-        for (int y = 0; y < 3; y++)
-            for (int x = 0; x < 3; x++)
-                w[(3 * y + x) * 16 + i] = pf_convolution_weight(config, k + i, c, y, x);
-}
-
-static void pack(PfConvolution *winograd, const PfConvolutionConfig *config)
-{
-    const int64_t channels = config->in_channels;
-    float *panel = winograd->weight, w[3 * 3 * 16];
-    for (int64_t k = 0; k < config->out_channels; k += PF_CONVOLUTION_PANEL) {
-        const int64_t width = pf_convolution_panel_width(config, k);
-        for (int64_t c = 0; c < channels; c++)
-            for (int64_t i = 0; i < width; i += 16) {
-                gather_weights(config, k + i, c, w);
-                winograd->kernels->winograd_weights(
-                    w, panel + pf_product_u(winograd->kernels->strip, channels, width, c, i),
-                    channels * width);
-            }
-        panel += PF_WINOGRAD_POINTS * channels * width;
-    }
-}
-
 static int64_t weight_rows(const PfConvolutionConfig *config)
 {
     return PF_WINOGRAD_POINTS * config->in_channels;
+}
+
+static void pack(PfConvolution *winograd, const PfConvolutionConfig *config, int64_t k)
+{
+    enum { PLACES = 9, ROW = PLACES * 16 };
+    const int64_t channels = config->in_channels, width = pf_convolution_panel_width(config, k);
+    float *panel = winograd->weight + k * weight_rows(config), w[16 * ROW];
+    for (int64_t c = 0; c < channels; c += 16)
+        for (int64_t i = 0; i < width; i += 16) {
+            for (int place = 0; place < PLACES; place++)
+                pf_convolution_square(config, k + i, c, place, w + 16 * place, ROW);
+            for (int64_t j = 0; j < 16; j++)
+                winograd->kernels->winograd_weights(
+                    w + j * ROW,
+                    panel + pf_product_u(winograd->kernels->strip, channels, width, c + j, i),
+                    channels * width);
+        }
 }
 
 /* ---- running ---- */
@@ -112,7 +103,8 @@ static Place place_of(const Grid *grid, int64_t tile)
 static int64_t pieces(const PfConvolution *winograd, const PfConvolutionMaps *maps)
 {
     const Grid grid = grid_of(winograd, maps);
-    return pf_convolution_share(tiles_of(&grid), PIECE).count;
+    return pf_convolution_share(tiles_of(&grid), PIECE).count *
+           pf_convolution_splits(winograd, maps);
 }
 
 /* Distances between points in the scratch memory. */
@@ -159,8 +151,10 @@ static void find_output(const PfConvolution *winograd, const Grid *grid, Place p
 static void transform_inputs(const PfConvolution *winograd, const Grid *grid, int64_t first,
                              int64_t count, float *values)
 {
-    PfWinogradInputTile tile = {.channels = winograd->config.in_channels,
-                                .point = input_point(winograd)};
+    PfWinogradInputTile tile = {.next = TILE * winograd->config.in_channels,
+                                .channels = winograd->config.in_channels,
+                                .point = input_point(winograd),
+                                .block = 16};
     for (int64_t t = 0; t < count; t++) {
         find_input(winograd, grid, place_of(grid, first + t), &tile);
         tile.out = values + t * winograd->config.in_channels;
@@ -212,15 +206,17 @@ static void run(const PfConvolution *winograd, const PfConvolutionMaps *maps, in
 {
     const Grid grid = grid_of(winograd, maps);
     const int64_t size = pf_convolution_share(tiles_of(&grid), PIECE).size;
-    const int64_t first = piece * size, count = pf_min(size, tiles_of(&grid) - first);
+    const int64_t splits = pf_convolution_splits(winograd, maps), part = piece % splits;
+    const int64_t first = piece / splits * size, count = pf_min(size, tiles_of(&grid) - first);
+    const int64_t end = pf_convolution_split(winograd, splits, part + 1);
     float *values = scratch, *products = values + PF_WINOGRAD_POINTS * input_point(winograd);
-    const float *panel = winograd->weight;
     transform_inputs(winograd, &grid, first, count, values);
-    for (int64_t k = 0; k < winograd->config.out_channels; k += PF_CONVOLUTION_PANEL) {
+    for (int64_t k = pf_convolution_split(winograd, splits, part); k < end;
+         k += PF_CONVOLUTION_PANEL) {
         const int64_t width = pf_convolution_panel_width(&winograd->config, k);
-        multiply_points(winograd, values, count, panel, width, products);
+        multiply_points(winograd, values, count,
+                        winograd->weight + k * weight_rows(&winograd->config), width, products);
         transform_outputs(winograd, &grid, first, count, k, products);
-        panel += PF_WINOGRAD_POINTS * winograd->config.in_channels * width;
     }
 }
 

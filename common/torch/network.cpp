@@ -6,6 +6,7 @@
 #include "common/torch/conv_packing.h"
 #include "common/torch/convolution_nodes.h"
 #include "common/torch/cudnn_fusion.h"
+#include "common/torch/learning_convolution.h"
 #include "common/torch/rounding.h"
 #include "common/torch/row_groups.h"
 
@@ -98,11 +99,12 @@ void Network::optimise(Module module, const at::Tensor &input, Optimisation opti
     module_ = module._ivalue();
 }
 
-Network::Network(const Module &module, const std::string &method)
+Network::Network(const Module &module, const std::string &method, bool by_ours)
     : module_(module._ivalue()), graph_(module.get_method(method).graph()->copy())
 {
     torch::jit::Inline(*graph_);
     fill_in_defaults(*graph_, module.get_method(method).function().getSchema());
+    if (by_ours) use_learning_convolutions(*graph_);
     code_ = torch::jit::Code(graph_, method);
 }
 

@@ -33,8 +33,9 @@ public:
             Arithmetic arithmetic);
 
     // The method as it is written: the module stays the caller's, who may change its
-    // parameters between runs. Where gradients are on, they are recorded.
-    Network(const torch::jit::Module &module, const std::string &method);
+    // parameters between runs. Where gradients are on, they are recorded. by_ours: convolutions and
+    // their gradients are computed as learning_convolution.h says.
+    Network(const torch::jit::Module &module, const std::string &method, bool by_ours = false);
 
     const torch::jit::Graph &graph() const { return *graph_; }
 

@@ -9,8 +9,10 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/ir/ir.h>
 
+#include "common/conv/convolution.h"
 #include "common/torch/autocast.h"
 #include "common/torch/block_pool.h"
+#include "common/torch/convolution_nodes.h"
 #include "common/torch/device.h"
 #include "common/torch/failure.h"
 #include "common/torch/user_module.h"
@@ -92,7 +94,9 @@ PfSuffix::PfSuffix(const PfSuffixConfig &config)
     at::globalContext().setDeterministicCuDNN(true);
     description_ = describe_device(device_, config.device);
     part_ = suffix_network(config);
-    network_.reset(new Network(part_.module, part_.method));
+    const bool by_ours =
+        device_.is_cpu() && !bf16_ && pf_convolution_is_fast() && !convolutions_as("libtorch");
+    network_.reset(new Network(part_.module, part_.method, by_ours));
     place_tensors();
     if (parameters_.empty())
         throw Failure(PF_EXIT_USAGE, std::string("nothing between '") + config.cut + "' and '" +

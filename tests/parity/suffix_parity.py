@@ -6,6 +6,7 @@ usage: suffix_parity.py RUN_SUFFIX DOCS_BACKBONES_MD
 Errors are the largest difference over the largest value of a tensor: 1e-5 for features, sums
 of a few layers, and 1e-4 for gradients.
 """
+import copy
 import os
 import re
 import runpy
@@ -263,20 +264,97 @@ def check_user_module():
             check("own module: what its method uses", set(run.names("parameter")) == {
                 "conv.weight", "norm.weight", "norm.bias", "last.weight", "last.bias",
                 "unused.weight", "unused.bias"})
-            copy = torch.jit.load(path).train()
-            copy.norm.train("--train-batch-norm" in options)
-            features = copy.forward_from_maps(rows)
+            again = torch.jit.load(path).train()
+            again.norm.train("--train-batch-norm" in options)
+            features = again.forward_from_maps(rows)
             features.backward(derivative)
             error = relative(run.read("training"), features.detach())
             check("own module: features", error < 1e-5, f"{error:.1e}")
             unused = run.read("gradient.unused.weight")
             check("own module: a parameter without gradient has zeros", not unused.any())
-            grads = {name: tensor.grad for name, tensor in copy.named_parameters()
+            grads = {name: tensor.grad for name, tensor in again.named_parameters()
                      if tensor.grad is not None}
             error, name = worst(run, "gradient.", grads)
             check("own module: gradients", len(grads) == 5 and error < 1e-4, f"{error:.1e} {name}")
-            error = relative(run.read("value.norm.running_var"), copy.norm.running_var)
+            error = relative(run.read("value.norm.running_var"), again.norm.running_var)
             check("own module: running statistics", error < 1e-5, f"{error:.1e}")
+
+
+class Shapes(torch.nn.Module):
+    """Convolutions of every kind on maps of odd sizes: those that common/conv computes, and those
+    that it leaves to libtorch."""
+
+    def __init__(self):
+        super().__init__()
+        conv = torch.nn.Conv2d
+        self.stem = conv(3, 16, 3)
+        self.layers = torch.nn.Sequential(
+            conv(16, 32, 3, padding=1), conv(32, 48, 3, padding=1, bias=False), conv(48, 48, 3, padding=2, dilation=2),
+            conv(48, 32, (1, 3), padding=(0, 1)), conv(32, 32, 3, padding=1, groups=2), conv(32, 64, 3, stride=2, padding=1),
+            conv(64, 64, 5, padding=2), conv(64, 24, 3, padding="same"), conv(24, 32, 3, padding=1), conv(32, 144, 1),
+            conv(144, 160, 3, padding=1), conv(160, 16, 2, stride=(1, 2)))
+
+    def forward(self, x):
+        maps = torch.relu(self.stem(x))
+        return {"maps": maps, "last": self.forward_from_maps(maps)}
+
+    @torch.jit.export
+    def forward_from_maps(self, maps):
+        return self.layers(maps)
+
+
+def check_shapes():
+    """Against double precision, with our convolutions and with libtorch's: neither is off by more than
+    the other may be, and they are not the same bits, as two ways of computing one thing are not."""
+    torch.manual_seed(6)
+    model = Shapes().eval()
+    rows = torch.randn(5, 16, 27, 27).relu()
+    exact = copy.deepcopy(model).double()
+    features = exact.forward_from_maps(rows.double())
+    derivative = torch.randn(features.shape)
+    features.backward(derivative.double())
+    gradients = {name: tensor.grad for name, tensor in exact.named_parameters() if tensor.grad is not None}
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.pt")
+        torch.jit.script(model).save(path)
+        for label, way in ("ours", ""), ("libtorch's", "libtorch"):
+            os.environ["PF_CONVOLUTIONS"] = way
+            run = Run(folder, path, 29, "maps", "last", rows.flatten(1), derivative)
+            check(f"shapes, {label}: runs", run.done.returncode == 0, run.error)
+            error = relative(run.read("training"), features.detach())
+            check(f"shapes, {label}: features", error < F32["features"], f"{error:.1e}")
+            error, name = worst(run, "gradient.", gradients)
+            check(f"shapes, {label}: gradients", len(gradients) == 23 and error < F32["gradients"], f"{error:.1e} {name}")
+            found[label] = {name: run.read("gradient." + name) for name in gradients}
+        del os.environ["PF_CONVOLUTIONS"]
+    same = [name for name in gradients if np.array_equal(found["ours"][name], found["libtorch's"][name])]
+    check("shapes: convolutions are ours", len(same) < 4, str(same))
+
+
+class OnlyOurs(Shapes):
+    def __init__(self):
+        super().__init__()
+        conv, relu = torch.nn.Conv2d, torch.nn.ReLU
+        self.layers = torch.nn.Sequential(conv(16, 32, 3, stride=2, padding=1, bias=False), relu(),
+                                          conv(32, 144, 3, padding=1, bias=False), relu(), conv(144, 16, 5, bias=False))
+
+
+def check_threads():
+    """What our convolutions make does not depend on how many threads make it."""
+    torch.manual_seed(7)
+    model = OnlyOurs().eval()
+    rows = torch.randn(5, 16, 27, 27).relu()
+    derivative = torch.randn(model.forward_from_maps(rows).shape)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.pt")
+        torch.jit.script(model).save(path)
+
+        def learn(threads):
+            run = Run(folder, path, 29, "maps", "last", rows.flatten(1), derivative, "--threads", str(threads))
+            return [run.read(name) for name in ("training", *(f"gradient.layers.{i}.weight" for i in (0, 2, 4)))]
+        alone, three = learn(1), learn(3)
+        check("the same bits on one thread and on three", all(map(np.array_equal, alone, three)))
 
 
 def check_bad_modules():
@@ -366,6 +444,8 @@ if torch.cuda.is_available():
     check_suffix("resnet18", 224, "layer3", "avgpool", (512,), "--device", "cuda", "--bf16", n=4)
 check_dropout()
 check_user_module()
+check_shapes()
+check_threads()
 check_replaced_tensors()
 check_document()
 check_bad_modules()

@@ -236,6 +236,24 @@ START_TEST(every_set_of_kernels_computes_the_same_bits)
 }
 END_TEST
 
+/* Sums, activations and rounding, too, are those of the part's channels. */
+START_TEST(parts_of_the_channels_change_no_bits)
+{
+    PfRandom random = pf_random_seeded(9, (uint64_t)_i);
+    Case c = {0};
+    open_case(&random, &c);
+    run(&c, "");
+    memcpy(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float));
+    for (c.maps.splits = 2; c.maps.splits <= 4; c.maps.splits++) {
+        run(&c, "");
+        check_guards(&c);
+        ck_assert_msg(!memcmp(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float)),
+                      "%ld parts and one differ", (long)c.maps.splits);
+    }
+    close_case(&c);
+}
+END_TEST
+
 START_TEST(every_way_is_tried)
 {
     int by_winograd = 0, gathered = 0;
@@ -386,6 +404,7 @@ int main(void)
     tcase_add_test(cases, pieces_are_equally_large);
     tcase_add_test(cases, strips_hold_every_weight_once);
     tcase_add_loop_test(cases, every_set_of_kernels_computes_the_same_bits, 0, case_count());
+    tcase_add_loop_test(cases, parts_of_the_channels_change_no_bits, 0, case_count());
     tcase_add_test(cases, every_way_is_tried);
     tcase_add_loop_test(cases, what_is_not_finite_is_passed_on, 0, CASES / 3);
     tcase_add_loop_test(cases, weights_that_are_not_finite_meet_no_border, 0, CASES / 3);
