@@ -312,6 +312,7 @@ int main(void)
 {
     Suite *suite = suite_create("weight_gradient");
     TCase *cases = tcase_create("weight_gradient");
+    tcase_set_timeout(cases, 60); /* sanitized, beside other work */
     tcase_add_loop_test(cases, is_the_gradient_by_definition, 0, CASES);
     tcase_add_loop_test(cases, every_set_of_kernels_computes_the_same_bits, 0, CASES);
     tcase_add_test(cases, every_way_is_tried);
