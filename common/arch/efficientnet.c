@@ -164,7 +164,7 @@ static bool narrows_beside_sum(const PfNode *node)
 static PfInitialValues initial(const PfNode *node, const PfOpParameter *parameter)
 {
     if (node->op != PF_OP_LINEAR)
-        return pf_arch_initial_inverted(node, parameter, narrows_beside_sum(node) ? 0.33 : 1.1);
+        return pf_arch_initial_inverted(node, parameter, narrows_beside_sum(node) ? 0.33 : 1.11);
     if (parameter->needs_bias) return (PfInitialValues){PF_INITIAL_CONSTANT, 0};
     return (PfInitialValues){PF_INITIAL_UNIFORM, 1 / sqrt(node->out_channels)};
 }

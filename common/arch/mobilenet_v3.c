@@ -77,7 +77,7 @@ static void build(PfArchBuilder *builder, const void *config)
 /* Linears are drawn from N(0, 0.01), their biases are 0. */
 static PfInitialValues initial(const PfNode *node, const PfOpParameter *parameter)
 {
-    if (node->op != PF_OP_LINEAR) return pf_arch_initial_inverted(node, parameter, 1);
+    if (node->op != PF_OP_LINEAR) return pf_arch_initial_inverted(node, parameter, 1.06);
     return parameter->needs_bias ? (PfInitialValues){PF_INITIAL_CONSTANT, 0}
                                  : (PfInitialValues){PF_INITIAL_NORMAL, 0.01};
 }

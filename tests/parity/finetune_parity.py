@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     print(f"SKIP: {error.name} is missing")
     sys.exit(77)
-from backbone_tool import check, finish
+from backbone_tool import IS_LONG, check, finish, normalised, pixels
 
 EXTRACT, TRAIN, PREDICT = sys.argv[1:4]
 SIZE, COUNT, BATCH, EPOCHS, SEED = 64, 52, 8, 2, 3
@@ -72,7 +72,8 @@ def read_safetensors(path):
     size = struct.unpack("<Q", data[:8])[0]
     header = json.loads(data[8:8 + size])
     header.pop("__metadata__", None)
-    return {name: np.frombuffer(data, "<f4", int(np.prod(entry["shape"])), 8 + size + entry["data_offsets"][0])
+    types = {"F32": "<f4", "I64": "<i8"}
+    return {name: np.frombuffer(data, types[entry["dtype"]], int(np.prod(entry["shape"])), 8 + size + entry["data_offsets"][0])
             .reshape(entry["shape"]) for name, entry in header.items()}
 
 
@@ -160,6 +161,57 @@ def compare(scratch, cache, maps, labels, name, norms_learn):
     return net, head, tuned
 
 
+def predicted_by(what, net, model, scratch, tolerance):
+    """predict's probabilities of the images beside those of a network of torch's."""
+    lines = run(PREDICT, model, scratch / "images", "--top", "1", "-q").splitlines()[1:]
+    mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    worst, found = 0, []
+    for line in lines:
+        path, label, probability = line.rsplit(",", 2)
+        found.append(float(probability))
+        image = torch.tensor(np.asarray(Image.open(path).convert("RGB"))).permute(2, 0, 1) / 255
+        with torch.no_grad():
+            expected = torch.softmax(net(((image - mean) / std)[None]), 1)[0]
+        worst = max(worst, abs(expected[int(label[-1])].item() - float(probability)))
+    check(f"{what} on {len(lines)} images", len(lines) == COUNT and worst < tolerance and np.std(found) > 1e-3,
+          f"{worst:.1e}, from {min(found)} to {max(found)}")
+
+
+# Of networks that a peer has to be asked about: node that is trained, tap that is kept for it, tap of the head.
+OTHERS = {"mobilenet_v3_small": ("features.12", "features.11", "classifier.1")}
+if IS_LONG:
+    OTHERS.update({"convnext_tiny": ("features.7", "features.6", "classifier.1"), "efficientnet_v2_s": ("features.7", "features.6", "avgpool"),
+                   "densenet121": ("features.norm5", "features.denseblock4", "adaptive_avg_pool2d")})
+
+
+def whole_way(scratch, name, node, kept, tap):
+    """extract, train, train --finetune, predict --export: torchvision's network with that file predicts what predict does."""
+    torch.manual_seed(5)
+    model, weights, cache = getattr(torchvision.models, name)(), scratch / f"{name}.pth", scratch / f"{name}.h5"
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1  # the statistics are those of these pixels
+    with torch.no_grad():
+        model.train()(normalised(pixels(16, SIZE)))
+    torch.save(model.state_dict(), weights)
+    run(EXTRACT, scratch / "images", "-o", cache, "--backbone", name, "--weights", weights, "--tap", f"{tap},{kept}",
+        "--store", "f32", "--resize", SIZE, "--crop", SIZE, "-q")
+    head, tuned, exported = (scratch / f"{name}{end}.safetensors" for end in ("-head", "-tuned", "-exported"))
+    run(TRAIN, cache, "--tap", tap, "--epochs", "3", "--val", "0", "-o", head, "-q")
+    run(TRAIN, cache, "--finetune", node, "--init", head, "--batch", BATCH, "--epochs", EPOCHS, "--lr", "1e-3", "--val", "0",
+        "-o", tuned, "-q")
+    run(PREDICT, tuned, "--export", exported, "-q")
+    state, before = read_safetensors(exported), model.state_dict()
+    changed = {key.rsplit(".", 1)[0] for key, value in state.items()
+               if before[key].shape == value.shape and np.abs(value - before[key].numpy()).max() > 1e-5}
+    others = [key for key in changed if not key.startswith((node, tap.split(".")[0]))]
+    check(f"{name}: {len(changed)} modules are tuned, no others", any(key.startswith(node) for key in changed) and not others, others)
+    fresh = getattr(torchvision.models, name)(num_classes=3)
+    missing, unexpected = fresh.load_state_dict({key: torch.tensor(value) for key, value in state.items()}, strict=False)
+    check(f"{name}: loads", not unexpected and not missing, f"{missing} {unexpected}")
+    predicted_by(f"{name}: predict, and torchvision with the exported state", fresh.eval(), tuned, scratch, 1e-4)
+
+
 def main():
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
@@ -176,18 +228,10 @@ def main():
             for norms_learn in (False, True):
                 net, head, tuned = compare(scratch, cache, maps, labels, name, norms_learn)
         # The last model, on images: the whole network with its new tensors, in Python and by predict.
-        lines = run(PREDICT, tuned, scratch / "images", "--top", "1", "-q").splitlines()[1:]
-        net.eval()
         net.fc = head
-        mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-        worst = 0
-        for line in lines:
-            path, label, probability = line.rsplit(",", 2)
-            pixels = torch.tensor(np.asarray(Image.open(path).convert("RGB"))).permute(2, 0, 1) / 255
-            with torch.no_grad():
-                expected = torch.softmax(net(((pixels - mean) / std)[None]), 1)[0]
-            worst = max(worst, abs(expected[int(label[-1])].item() - float(probability)))
-        check(f"predict on {len(lines)} images", len(lines) == COUNT and worst < 1e-3, f"{worst:.1e}")
+        predicted_by("predict", net.eval(), tuned, scratch, 1e-3)
+        for name, (node, kept, tap) in OTHERS.items():
+            whole_way(scratch, name, node, kept, tap)
     finish()
 
 

@@ -6,7 +6,8 @@ usage: networks_parity.py RUN_BACKBONE [NETWORK]...
 The largest difference of a tap is under 1e-4 of its largest value: both sum in float32, in other orders.
 Every node that torchvision's create_feature_extractor names is a tap here too, but what it makes of a
 LayerNorm2d (one node here, named as the module) and of parameters that modules do not hold. PF_LONG takes
-them all; else up to 16 of them, spread over the network.
+them all; else up to 16 of them, spread over the network. All run by the engine; those of BY_LIBTORCH, at
+their last size, by libtorch, too, which is given them as TorchScript.
 """
 import operator
 import os
@@ -26,7 +27,7 @@ except ImportError as missing:
 
 TOOL = sys.argv[1]
 TOLERANCE, MAX_TAPS = 1e-4, 16
-os.environ["PF_ENGINE"] = "libtorch"
+CALLERS = dict(os.environ)
 
 
 def lively(model):
@@ -95,6 +96,16 @@ def by_hooks(model, images, taps):
     return {tap: found[tap] for tap in taps}
 
 
+def choose(executor):
+    """Of the programs that follow; None: the C engine, which takes all of these networks."""
+    for variable in ("PERMAFROST_PLUGIN", "PF_ENGINE"):
+        os.environ.pop(variable, None)
+        if executor and variable in CALLERS:
+            os.environ[variable] = CALLERS[variable]
+    if executor:
+        os.environ["PF_ENGINE"] = executor
+
+
 def compare(label, expected, folder, name, images, weights):
     """Taps in groups of what the tool takes at once."""
     taps = list(expected)
@@ -127,7 +138,12 @@ def check_network(name, sizes, taps=None):
         weights = save_weights(model, folder)
         for size in sizes:
             images, resized = pixels(2, size), at_size(model, name, size)
-            compare(f"{name} {size}", reference(resized, images, taps), folder, name, images, weights)
+            expected = reference(resized, images, taps)
+            compare(f"{name} {size}", expected, folder, name, images, weights)
+            if name in BY_LIBTORCH and size == sizes[-1]:
+                choose("libtorch")
+                compare(f"{name} {size} by libtorch", expected, folder, name, images, weights)
+                choose(None)
 
 
 def check_random(name, size):
@@ -154,10 +170,13 @@ NETWORKS = {"densenet121": [64], "mobilenet_v3_small": [64, 96], "efficientnet_b
 if IS_LONG:
     NETWORKS.update({"mobilenet_v3_large": [80, 224], "efficientnet_v2_s": [64], "densenet161": [96], "efficientnet_b5": [96],
                      "convnext_small": [96], "vit_b_16": [224]})
+# Between them these have every operation of such networks as TorchScript, and positions that it resizes.
+BY_LIBTORCH = ["densenet121", "mobilenet_v3_small", "convnext_tiny", "vit_b_32"] + (list(NETWORKS) if IS_LONG else [])
 RANDOM = {"densenet121": ["adaptive_avg_pool2d"], "mobilenet_v3_small": ["classifier.1"], "mobilenet_v3_large": ["avgpool"],
           "efficientnet_b0": ["avgpool", "classifier.1"], "efficientnet_v2_s": ["avgpool"], "convnext_tiny": ["classifier.1"],
           "vit_b_32": ["cls", "heads.head"]}
 
+choose(None)
 for network in sys.argv[2:] or NETWORKS:
     sizes = NETWORKS.get(network, [96])
     check_network(network, sizes, VIT_TAPS if network.startswith("vit") else None)
