@@ -166,8 +166,9 @@ VIT_TAPS = ["conv_proj", "encoder.layers.encoder_layer_0.ln_1", "encoder.layers.
             "encoder.layers.encoder_layer_0.mlp", "encoder.layers.encoder_layer_0.mlp.0",
             "encoder.layers.encoder_layer_0.mlp.1", "encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_5.ln_2",
             "encoder.layers.encoder_layer_11", "encoder.ln", "cls", "heads.head"]
-NETWORKS = {"densenet121": [64], "mobilenet_v3_small": [64, 96], "efficientnet_b0": [80], "convnext_tiny": [64], "vit_b_32": [224, 160]}
+NETWORKS = {"densenet121": [64], "mobilenet_v3_small": [64], "efficientnet_b0": [80], "convnext_tiny": [64], "vit_b_32": [160]}
 if IS_LONG:
+    NETWORKS.update({"mobilenet_v3_small": [64, 96], "vit_b_32": [224, 160]})
     NETWORKS.update({"mobilenet_v3_large": [80, 224], "efficientnet_v2_s": [64], "densenet161": [96], "efficientnet_b5": [96],
                      "convnext_small": [96], "vit_b_16": [224]})
 # Between them these have every operation of such networks as TorchScript, and positions that it resizes.

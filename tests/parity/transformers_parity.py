@@ -20,7 +20,8 @@ except ImportError as missing:
 
 TOOL = sys.argv[1]
 TOLERANCE = 1e-4
-os.environ["PF_ENGINE"] = "libtorch"
+for variable in ("PF_ENGINE", "PERMAFROST_PLUGIN"):
+    os.environ.pop(variable, None)  # all of these are the C engine's
 TAPS = ["patch_embed.proj", "blocks.0.norm1", "blocks.0.attn.qkv", "blocks.0.attn", "blocks.0.mlp.fc1", "blocks.0.mlp.act",
         "blocks.0", "blocks.5.mlp", "blocks.11", "norm", "cls"]
 NETWORKS = {"vit_s_16": ("vit_small_patch16_224", 224), "dinov2_vits14": ("vit_small_patch14_dinov2", 518),
