@@ -67,19 +67,71 @@ static int build_variant(const PfArchFamily *family, const PfArchVariant *varian
     return 0;
 }
 
+/* In the letters of our names: "ViT-B/16" is vit_b_16. */
+static void write_as_ours(const char *name, char ours[64])
+{
+    size_t i = 0;
+    for (; name[i] && i < 63; i++) {
+        const char c = name[i];
+        const bool is_kept = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        ours[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : is_kept ? c : '_';
+    }
+    ours[i] = '\0';
+}
+
+/* The first of those that share the longest beginning with it: a family's, or its first letters. */
+static const char *longest_beginning(const char *name, const char *const *names)
+{
+    enum { LEAST = 5 };
+    const char *found = NULL;
+    size_t longest = LEAST - 1;
+    for (size_t i = 0; names[i]; i++) {
+        size_t shared = 0;
+        while (name[shared] && name[shared] == names[i][shared]) shared++;
+        if (shared > longest || (!found && shared > 2 && !name[shared])) {
+            longest = shared;
+            found = names[i];
+        }
+    }
+    return found;
+}
+
+static const char *nearest_name(const char *ours, const char *const *names)
+{
+    size_t count = 0;
+    while (names[count]) count++;
+    const char *near = pf_options_nearest_word(ours, names, count);
+    return near ? near : longest_beginning(ours, names);
+}
+
+/* The known name that was most likely meant; NULL where none is near. */
+static const char *near_name(const char *name)
+{
+    const char *const *names = pf_arch_names();
+    const char *slash = strrchr(name, '/');
+    char ours[64];
+    write_as_ours(name, ours);
+    for (size_t i = 0; names[i]; i++)
+        if (!strcmp(ours, names[i])) return names[i];
+    if (slash) write_as_ours(slash + 1, ours); /* of a user's or a folder's */
+    return nearest_name(ours, names);
+}
+
 static int unknown_name(const char *name, PfError *err)
 {
     const char *const *names = pf_arch_names();
     char list[1024];
-    size_t used = 0, count = 0;
-    for (; names[count]; count++)
+    size_t used = 0;
+    for (size_t i = 0; names[i]; i++)
         if (used < sizeof list)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", count ? ", " : "",
-                                     names[count]);
-    const char *near = pf_options_nearest_word(name, names, count);
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "unknown backbone '%s'.%s%s%s Known: %s; or a TorchScript file (*.pt).", name,
-                   near ? " Did you mean " : "", near ? near : "", near ? "?" : "", list);
+            used +=
+                (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    const char *near = near_name(name);
+    return pf_fail(
+        err, PF_EXIT_USAGE,
+        "unknown backbone '%s'.%s%s%s Known: %s; or a file of TorchScript (*.pt) or ONNX "
+        "(*.onnx).",
+        name, near ? " Did you mean " : "", near ? near : "", near ? "?" : "", list);
 }
 
 int pf_arch_new(const char *name, PfArch **out, PfError *err)
@@ -106,10 +158,11 @@ static bool is_under(const char *name, const char *module)
     return !strncmp(name, module, length) && (!name[length] || name[length] == '.');
 }
 
+/* NULL where the network is not one of ours. */
 static const char *example_module(const PfArch *arch)
 {
     const PfArchFamily *family = family_of(arch);
-    return family ? family->example_module : "layer3";
+    return family ? family->example_module : NULL;
 }
 
 static int unknown_tap(const PfArch *arch, const char *tap, PfError *err)
@@ -118,11 +171,12 @@ static int unknown_tap(const PfArch *arch, const char *tap, PfError *err)
     size_t count = 0;
     for (int i = 0; i < arch->node_count && count < 1024; i++) names[count++] = arch->nodes[i].name;
     const char *near = pf_options_nearest_word(tap, names, count);
+    const char *module = example_module(arch);
     return pf_fail(err, PF_EXIT_USAGE,
-                   "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists them; a "
-                   "module such as %s stands for its last node.",
+                   "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists them%s%s%s.",
                    arch->name, tap, near ? " Did you mean " : "", near ? near : "", near ? "?" : "",
-                   arch->name, example_module(arch));
+                   arch->name, module ? "; a module such as " : "", module ? module : "",
+                   module ? " stands for its last node" : "");
 }
 
 int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *err)
@@ -153,11 +207,12 @@ void pf_arch_mark_needed(const PfArch *arch, int last, unsigned char *needed)
 
 static int fail_two_inputs(const PfArch *arch, const char *module, int one, int other, PfError *err)
 {
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "%s cannot be cut before '%s': it takes both '%s' and '%s'. Name a whole block, "
-                   "as in %s.",
-                   arch->name, module, arch->nodes[one].name, arch->nodes[other].name,
-                   example_module(arch));
+    const char *block = example_module(arch);
+    return pf_fail(
+        err, PF_EXIT_USAGE,
+        "%s cannot be cut before '%s': it takes both '%s' and '%s'. Name a whole block%s%s.",
+        arch->name, module, arch->nodes[one].name, arch->nodes[other].name, block ? ", as in " : "",
+        block ? block : "");
 }
 
 int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *err)

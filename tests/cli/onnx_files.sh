@@ -126,6 +126,7 @@ expect 2 extract photos -o no.h5 --backbone net.onnx --weights random:0
 stderr_has 'brings its own'
 expect 2 extract photos -o no.h5 --backbone net.onnx --tap nothing
 stderr_has "net.onnx has no tap 'nothing'"
+stderr_lacks layer3
 expect 2 extract photos -o no.h5 --backbone fixed.onnx --crop 64
 stderr_has 'is for images of 32x32, found 64'
 refused 1 none.onnx none.onnx
