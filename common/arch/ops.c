@@ -307,6 +307,18 @@ int64_t pf_node_multiply_adds(const PfNode *node, const PfShape *output)
 
 /* ---- of a whole network ---- */
 
+/* A side that patches do not fill would lose its last pixels. */
+static int check_patches(const PfArch *arch, int height, int width, PfError *err)
+{
+    const int patch = arch->patch, least = height < width ? height : width;
+    if (!patch || (height % patch == 0 && width % patch == 0)) return 0;
+    const int below = least / patch * patch;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "%s takes images whose sides are multiples of %d pixels, its patches, found "
+                   "%dx%d. Hint: --crop %d",
+                   arch->name, patch, height, width, below ? below : patch);
+}
+
 int pf_arch_infer_shapes(const PfArch *arch, int input_height, int input_width, PfShape *shapes,
                          PfError *err)
 {
@@ -315,6 +327,7 @@ int pf_arch_infer_shapes(const PfArch *arch, int input_height, int input_width, 
                        "%s takes images of %dx%d pixels, for which it has position embeddings, "
                        "found %dx%d. Hint: --crop %d",
                        arch->name, arch->side, arch->side, input_height, input_width, arch->side);
+    if (check_patches(arch, input_height, input_width, err)) return -1;
     for (int i = 0; i < arch->node_count; i++) {
         const PfNode *node = &arch->nodes[i];
         PfShape in[PF_NODE_MAX_INPUTS] = {{3, {3, input_height, input_width}}};

@@ -25,6 +25,7 @@ static void build(PfArchBuilder *builder, const void *config)
     const PfTransformer *vit = config;
     char prefix[PF_NODE_NAME_SIZE];
     int map, positions;
+    builder->arch->patch = vit->patch;
     int node = pf_arch_add_patches(builder, vit, "conv_proj", "reshape", "permute", &map);
     const int token = pf_arch_add_tokens(builder, "class_token", 1, vit->width);
     node = pf_arch_add_rows(builder, "cat", token, node);

@@ -45,6 +45,7 @@ static void build(PfArchBuilder *builder, const void *config)
     const int side = transformer->image / transformer->patch, width = transformer->width;
     int map, positions;
     if (vit->one_size) builder->arch->side = transformer->image;
+    builder->arch->patch = transformer->patch;
     int node = pf_arch_add_patches(builder, transformer, "patch_embed.proj", "patch_embed.flatten",
                                    "patch_embed.transpose", &map);
     const int token = pf_arch_add_tokens(builder, "cls_token", 1, width);

@@ -161,6 +161,7 @@ typedef struct PfArch {
     int node_count;
     const char *default_tap;       /* what a linear head is trained on: "avgpool" */
     int side;                      /* of the only images that it takes; 0: of any */
+    int patch;                     /* what sides of images are multiples of; 0: of nothing */
     PfPreprocess preprocess;       /* for weights that no table knows */
     const PfWeightsEntry *weights; /* published weights, best known first; static */
     int weights_count;

@@ -211,6 +211,25 @@ START_TEST(position_embeddings_are_resized_or_another_size_is_refused)
 }
 END_TEST
 
+START_TEST(patches_fill_the_image)
+{
+    static const char *const networks[] = {"vit_b_32", "dinov2_vits14"};
+    static const char *const hints[] = {"multiples of 32 pixels, its patches, found 230x224. Hint: "
+                                        "--crop 224",
+                                        "multiples of 14 pixels, its patches, found 230x224. Hint: "
+                                        "--crop 224"};
+    for (int i = 0; i < 2; i++) {
+        PfArch *arch = new_arch(networks[i]);
+        PfShape shapes[512];
+        PfError err = {0};
+        ck_assert_int_eq(pf_arch_infer_shapes(arch, 230, 224, shapes, &err), -1);
+        ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
+        ck_assert_msg(strstr(err.message, hints[i]) != NULL, "%s", err.message);
+        pf_arch_free(&arch);
+    }
+}
+END_TEST
+
 START_TEST(parameters_are_those_of_the_nodes_that_feed_the_tap)
 {
     PfArch *arch = new_arch("resnet18");
@@ -519,6 +538,7 @@ int main(void)
     tcase_add_test(cases, shapes_are_inferred_for_any_input);
     tcase_add_test(cases, an_input_that_vanishes_on_the_way_is_refused);
     tcase_add_test(cases, position_embeddings_are_resized_or_another_size_is_refused);
+    tcase_add_test(cases, patches_fill_the_image);
     tcase_add_test(cases, parameters_are_those_of_the_nodes_that_feed_the_tap);
     tcase_add_loop_test(cases, every_operation_has_all_columns, 0, PF_OP_COUNT);
     tcase_add_test(cases, a_word_that_stands_for_nothing_is_an_error);
