@@ -151,6 +151,10 @@ typedef struct PfWeightsEntry {
                          of a name without them the file is taken unchecked */
     const char *url;  /* of the folder that holds the file, ending in a slash */
     PfPreprocess preprocess;
+    const char *licence; /* SPDX identifier, "Apache-2.0", or a few words; NULL: not known here */
+    const char *timm; /* timm's spelling, "vit_small_patch14_dinov2.lvd142m"; NULL: it has none */
+    const char *hub;  /* repository of the Hugging Face hub that holds the same weights,
+                         "timm/vit_small_patch14_dinov2.lvd142m"; NULL: none */
 } PfWeightsEntry;
 
 typedef struct PfArch {
