@@ -144,6 +144,7 @@ static int open_backbone(PfExtraction *run, PfError *err)
     if (failed) return -1;
     run->session.plan = run->backbone;
     run->session.wanted_batch = run->options->batch;
+    run->session.images = pf_dataset_count(run->dataset) * run->backbone->views;
     run->journal_identity = pf_identity_json(run->backbone, NULL, 0, err);
     return run->journal_identity ? 0 : -1;
 }

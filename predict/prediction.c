@@ -219,6 +219,7 @@ static int open_network(Prediction *run, PfError *err)
     PfBackboneSession *session = &run->session;
     session->plan = run->plan;
     session->wanted_batch = wanted_batch(run);
+    session->images = pf_dataset_count(run->dataset);
     if (pf_backbone_session_open(session, (const char *const *)run->plan->taps,
                                  run->plan->tap_count, err))
         return -1;

@@ -29,6 +29,47 @@ static const PfConvolutionWay *choose_way(const PfConvolutionConfig *config)
                                                  : &pf_convolution_direct;
 }
 
+static size_t packed_bytes(const PfConvolution *convolution)
+{
+    const PfConvolutionConfig *config = &convolution->config;
+    return (size_t)(convolution->way->weight_rows(config) * config->out_channels) * sizeof(float);
+}
+
+/* Winograd's weights of more bytes, four times what the file has, are not kept where few maps come:
+ * most of the time would go into memory that the system has to clear. */
+enum { FLEETING_BYTES = 4 << 20 };
+
+static bool is_fleeting(const PfConvolution *convolution, const PfConvolutionConfig *config)
+{
+    return config->weight && config->weight_stays && convolution->way == &pf_convolution_winograd &&
+           packed_bytes(convolution) > FLEETING_BYTES;
+}
+
+/* The caller's weights are packed while it runs. */
+static int keep_config(PfConvolution *convolution, const PfConvolutionConfig *config, PfError *err)
+{
+    const size_t n = (size_t)config->out_channels;
+    convolution->config.weight = config->weight;
+    if (!config->scale) return 0;
+    convolution->scale = pf_calloc(n, sizeof *convolution->scale, err);
+    if (!convolution->scale) return -1;
+    memcpy(convolution->scale, config->scale, n * sizeof *convolution->scale);
+    convolution->config.scale = convolution->scale;
+    return 0;
+}
+
+static int pack_weights(PfConvolution *convolution, const PfConvolutionConfig *config, PfError *err)
+{
+    if (!config->weight) return 0;
+    if (is_fleeting(convolution, config)) return keep_config(convolution, config, err);
+    convolution->owned = pf_alloc_large(packed_bytes(convolution), 1, err);
+    if (!convolution->owned) return -1;
+    convolution->weight = convolution->owned;
+    for (int64_t i = 0; i < pf_convolution_panels(convolution); i++)
+        pf_convolution_pack(convolution, config, i);
+    return 0;
+}
+
 int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, PfError *err)
 {
     PfConvolution *convolution = pf_calloc(1, sizeof *convolution, err);
@@ -39,18 +80,13 @@ int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, P
     convolution->kernels = pf_conv_kernels();
     convolution->config.weight = convolution->config.bias = NULL;
     convolution->config.scale = NULL;
-    const size_t rows = (size_t)convolution->way->weight_rows(config);
-    if (config->weight) convolution->owned = pf_alloc_large(rows * n, sizeof(float), err);
-    convolution->weight = convolution->owned;
     convolution->bias = pf_calloc(n, sizeof(float), err);
     convolution->zeros = pf_calloc(in, sizeof(float), err);
-    if ((config->weight && !convolution->weight) || !convolution->bias || !convolution->zeros) {
+    if (!convolution->bias || !convolution->zeros || pack_weights(convolution, config, err)) {
         pf_convolution_free(&convolution);
         return -1;
     }
     if (config->bias) memcpy(convolution->bias, config->bias, n * sizeof(float));
-    for (int64_t i = 0; config->weight && i < pf_convolution_panels(convolution); i++)
-        pf_convolution_pack(convolution, config, i);
     *out = convolution;
     return 0;
 }
@@ -59,6 +95,7 @@ void pf_convolution_free(PfConvolution **convolution)
 {
     if (!*convolution) return;
     free((*convolution)->owned);
+    free((*convolution)->scale);
     free((*convolution)->bias);
     free((*convolution)->zeros);
     free(*convolution);
@@ -67,8 +104,7 @@ void pf_convolution_free(PfConvolution **convolution)
 
 size_t pf_convolution_weight_bytes(const PfConvolution *convolution)
 {
-    const PfConvolutionConfig *config = &convolution->config;
-    return (size_t)(convolution->way->weight_rows(config) * config->out_channels) * sizeof(float);
+    return convolution->config.weight ? 0 : packed_bytes(convolution);
 }
 
 void pf_convolution_lend(PfConvolution *convolution, float *packed)

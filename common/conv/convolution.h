@@ -41,6 +41,9 @@ typedef struct PfConvolutionConfig {
     const double *scale;     /* (out_channels): each one's weights are multiplied by it; NULL: by 1.
                                 Only read by pf_convolution_new, as bias is */
     const float *bias;       /* (out_channels); NULL: zeros */
+    bool weight_stays;       /* for as long as the convolution does, of which few maps are to be
+                                computed: weights that would take much more memory when packed are
+                                packed while it runs, for each piece anew, and not kept */
     PfActivation activation; /* of the outputs */
     bool bf16;               /* which are then rounded to the nearest bfloat16; with cuts only */
 } PfConvolutionConfig;
@@ -65,7 +68,7 @@ bool pf_convolution_is_fast(void);
 int pf_convolution_new(const PfConvolutionConfig *config, PfConvolution **out, PfError *err);
 void pf_convolution_free(PfConvolution **convolution);
 
-/* Bytes of its packed weights. */
+/* Bytes of its packed weights; 0 where they are packed while it runs. */
 size_t pf_convolution_weight_bytes(const PfConvolution *convolution);
 
 /* Weights that change, of a convolution of one group and in_channels that are multiples of 16, made

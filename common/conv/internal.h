@@ -27,10 +27,12 @@ typedef struct PfConvolutionWay {
 } PfConvolutionWay;
 
 struct PfConvolution {
-    PfConvolutionConfig config; /* without the caller's memory */
+    PfConvolutionConfig config; /* without the caller's memory, but for a weight that stays and is
+                                   packed while running, of which `scale` is a copy */
     const PfConvolutionWay *way;
     const PfConvKernels *kernels;
-    float *weight; /* in panels */
+    float *weight; /* in panels; NULL: packed while running */
+    double *scale; /* of weights that are packed while running; owned; NULL: none */
     float *owned;  /* the same, where it is not the caller's */
     float *bias;   /* (out_channels) */
     float *zeros;  /* (in_channels): a pixel outside the map */

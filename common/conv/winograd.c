@@ -49,11 +49,13 @@ static int64_t weight_rows(const PfConvolutionConfig *config)
     return PF_WINOGRAD_POINTS * config->in_channels;
 }
 
-static void pack(PfConvolution *winograd, const PfConvolutionConfig *config, int64_t k)
+/* panel: (rows, its width) */
+static void pack_panel(const PfConvolution *winograd, const PfConvolutionConfig *config, int64_t k,
+                       float *panel)
 {
     enum { PLACES = 9, ROW = PLACES * 16 };
     const int64_t channels = config->in_channels, width = pf_convolution_panel_width(config, k);
-    float *panel = winograd->weight + k * weight_rows(config), w[16 * ROW];
+    float w[16 * ROW];
     for (int64_t c = 0; c < channels; c += 16)
         for (int64_t i = 0; i < width; i += 16) {
             for (int place = 0; place < PLACES; place++)
@@ -64,6 +66,11 @@ static void pack(PfConvolution *winograd, const PfConvolutionConfig *config, int
                     panel + pf_product_u(winograd->kernels->strip, channels, width, c + j, i),
                     channels * width);
         }
+}
+
+static void pack(PfConvolution *winograd, const PfConvolutionConfig *config, int64_t k)
+{
+    pack_panel(winograd, config, k, winograd->weight + k * weight_rows(config));
 }
 
 /* ---- running ---- */
@@ -115,10 +122,26 @@ static int64_t input_point(const PfConvolution *winograd)
 
 static const int64_t output_point = PIECE * PF_CONVOLUTION_PANEL + GAP;
 
+/* Numbers of the scratch memory before a panel that is packed while running. */
+static int64_t scratch_points(const PfConvolution *winograd)
+{
+    return PF_WINOGRAD_POINTS * (input_point(winograd) + output_point);
+}
+
 static size_t scratch_bytes(const PfConvolution *winograd)
 {
-    const int64_t count = PF_WINOGRAD_POINTS * (input_point(winograd) + output_point);
-    return (size_t)count * sizeof(float);
+    const int64_t panel =
+        winograd->weight ? 0 : weight_rows(&winograd->config) * PF_CONVOLUTION_PANEL;
+    return (size_t)(scratch_points(winograd) + panel) * sizeof(float);
+}
+
+/* The panel whose first output channel is k. */
+static const float *panel_of(const PfConvolution *winograd, int64_t k, float *scratch)
+{
+    if (winograd->weight) return winograd->weight + k * weight_rows(&winograd->config);
+    float *panel = scratch + scratch_points(winograd);
+    pack_panel(winograd, &winograd->config, k, panel);
+    return panel;
 }
 
 static void find_input(const PfConvolution *winograd, const Grid *grid, Place place,
@@ -214,8 +237,7 @@ static void run(const PfConvolution *winograd, const PfConvolutionMaps *maps, in
     for (int64_t k = pf_convolution_split(winograd, splits, part); k < end;
          k += PF_CONVOLUTION_PANEL) {
         const int64_t width = pf_convolution_panel_width(&winograd->config, k);
-        multiply_points(winograd, values, count,
-                        winograd->weight + k * weight_rows(&winograd->config), width, products);
+        multiply_points(winograd, values, count, panel_of(winograd, k, scratch), width, products);
         transform_outputs(winograd, &grid, first, count, k, products);
     }
 }

@@ -173,14 +173,27 @@ static void run_group(void *context, int64_t index)
                                    .count = (int)pf_min(batch->group, batch->n - first),
                                    .outputs = batch->outputs};
     void *arena = take_arena(batch->backbone);
-    pf_engine_execute(plan, &images, arena);
+    pf_engine_execute(plan, &images, arena, NULL);
     give_arena_back(batch->backbone, arena);
+}
+
+/* Few images, which all threads take through the network together: one loads the weights that
+ * another does not, and a single image is not left to a single thread. */
+static void run_together(PfBackbone *backbone, const PfEngineImages *images)
+{
+    const PfEngineTeam team = {backbone->pool, backbone->threads, backbone->arenas};
+    pf_engine_execute(backbone->plan, images, backbone->arenas[0], &team);
 }
 
 static int submit(PfBackbone *backbone, const uint8_t *pixels, int n, void *const *outputs,
                   PfError *err)
 {
     (void)err;
+    if (backbone->plan->has_few_images && n <= PF_ENGINE_GROUP && n > 0) {
+        const PfEngineImages images = {.pixels = pixels, .count = n, .outputs = outputs};
+        run_together(backbone, &images);
+        return 0;
+    }
     const int share = (n + backbone->threads - 1) / backbone->threads;
     Batch batch = {backbone, pixels, outputs, n, (int)pf_min(PF_ENGINE_GROUP, share)};
     if (n > 0)

@@ -15,6 +15,7 @@ typedef struct Run {
     const PfEnginePlan *plan;
     const PfEngineImages *images;
     char *arena;
+    const PfEngineTeam *team; /* NULL: none */
     int64_t first, count;
 } Run;
 
@@ -47,18 +48,46 @@ static void normalise(const Run *run, const PfEngineStep *step)
         for (int c = 0; c < 3; c++) y[i + c] = plan->pixels[c][pixels[i + c]];
 }
 
+/* Pieces of a convolution, of which each of `threads` takes every so many-th. */
+typedef struct Pieces {
+    const PfEnginePlan *plan;
+    const PfConvolution *convolution;
+    const PfConvolutionMaps *maps;
+    int64_t count;
+    int threads;
+    void *const *arenas; /* (threads) */
+} Pieces;
+
+static void run_pieces(void *context, int64_t thread)
+{
+    const Pieces *pieces = context;
+    char *scratch = (char *)pieces->arenas[thread] + pieces->plan->maps_bytes;
+    for (int64_t piece = thread; piece < pieces->count; piece += pieces->threads)
+        pf_convolution_run(pieces->convolution, pieces->maps, piece, scratch);
+}
+
+/* With a team there are pieces for all of it, if need be of some output channels each. */
 static void convolve(const Run *run, const PfEngineStep *step)
 {
     const PfEngineValue *x = &run->plan->values[step->x];
-    const PfConvolutionMaps maps = {.count = run->count,
-                                    .height = x->height,
-                                    .width = x->width,
-                                    .x = maps_of(run, step->x),
-                                    .sum = maps_of(run, step->sum),
-                                    .y = maps_of(run, step->y)};
-    const int64_t pieces = pf_convolution_pieces(step->convolution, &maps);
-    for (int64_t piece = 0; piece < pieces; piece++)
-        pf_convolution_run(step->convolution, &maps, piece, run->arena + run->plan->maps_bytes);
+    void *const own[] = {run->arena};
+    PfConvolutionMaps maps = {.count = run->count,
+                              .height = x->height,
+                              .width = x->width,
+                              .x = maps_of(run, step->x),
+                              .sum = maps_of(run, step->sum),
+                              .y = maps_of(run, step->y)};
+    Pieces pieces = {.plan = run->plan,
+                     .convolution = step->convolution,
+                     .maps = &maps,
+                     .count = pf_convolution_pieces(step->convolution, &maps),
+                     .threads = run->team ? run->team->threads : 1,
+                     .arenas = run->team ? run->team->arenas : own};
+    if (pieces.count < pieces.threads) {
+        maps.splits = (pieces.threads + pieces.count - 1) / pieces.count;
+        pieces.count = pf_convolution_pieces(step->convolution, &maps);
+    }
+    pf_thread_pool_for(run->team ? run->team->pool : NULL, pieces.threads, run_pieces, &pieces);
 }
 
 static void pool_windows(const Run *run, const PfEngineStep *step)
@@ -320,9 +349,10 @@ static void run_steps(const Run *run, int first, int end)
     for (int s = first; s < end; s++) kinds[run->plan->steps[s].kind](run, &run->plan->steps[s]);
 }
 
-void pf_engine_execute(const PfEnginePlan *plan, const PfEngineImages *images, void *arena)
+void pf_engine_execute(const PfEnginePlan *plan, const PfEngineImages *images, void *arena,
+                       const PfEngineTeam *team)
 {
-    Run run = {.plan = plan, .images = images, .arena = arena};
+    Run run = {.plan = plan, .images = images, .arena = arena, .team = team};
     for (; run.first < images->count; run.first += run.count) {
         run.count = pf_min(plan->early_images, images->count - run.first);
         run_steps(&run, 0, plan->early_steps);

@@ -3,6 +3,7 @@
 #define PF_COMMON_ENGINE_EXECUTE_H
 
 #include "common/engine/plan.h"
+#include "common/thread/thread_pool.h"
 
 /* Images of a batch, and where their features go. */
 typedef struct PfEngineImages {
@@ -11,8 +12,17 @@ typedef struct PfEngineImages {
     void *const *outputs;  /* as in PfBackbonePlugin's submit() */
 } PfEngineImages;
 
-/* arena: 64-byte aligned, of maps_bytes + scratch_bytes, for this call alone. An image's numbers
- * are the same bits whichever others go with it. */
-void pf_engine_execute(const PfEnginePlan *plan, const PfEngineImages *images, void *arena);
+/* Threads that share the convolutions of one group, where there is no other for them. */
+typedef struct PfEngineTeam {
+    PfThreadPool *pool;
+    int threads;
+    void *const *arenas; /* (threads), the group's own first; of the others the scratch is taken */
+} PfEngineTeam;
+
+/* arena: 64-byte aligned, of maps_bytes + scratch_bytes, for this call alone. team: NULL: this
+ * thread alone. An image's numbers are the same bits whichever others go with it, and however many
+ * threads. */
+void pf_engine_execute(const PfEnginePlan *plan, const PfEngineImages *images, void *arena,
+                       const PfEngineTeam *team);
 
 #endif

@@ -70,6 +70,7 @@ int pf_engine_plan_new(const PfBackboneConfig *config, int threads, PfEnginePlan
     plan->height = config->input_height;
     plan->width = config->input_width;
     plan->output_dtype = config->output_dtype;
+    plan->has_few_images = config->images && config->images <= PF_ENGINE_GROUP;
     fill_pixels(plan, config);
     if (pf_engine_plan_steps(plan, config, err) || pf_engine_plan_memory(plan, err) ||
         pf_engine_plan_weights(plan, config, threads, err)) {

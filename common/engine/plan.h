@@ -111,6 +111,7 @@ typedef struct PfEnginePlan {
     size_t maps_bytes, scratch_bytes; /* the arena that each thread needs: maps, then scratch */
     size_t weight_bytes;              /* packed, for all threads */
     int height, width;                /* of the image */
+    bool has_few_images;              /* they are one group at most */
     float pixels[3][256];             /* what a byte becomes: (byte / 255 - mean) / std */
     PfDtype output_dtype;
 } PfEnginePlan;

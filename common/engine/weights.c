@@ -237,6 +237,7 @@ static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngi
     if (tensor && bias)
         convolution.weight =
             lies_ready(x, y, tensor) ? tensor->data : (own = fill_up(x, y, places, tensor, err));
+    convolution.weight_stays = plan->has_few_images && !own;
     memcpy(convolution.strides, strides, sizeof strides);
     int failed = !convolution.weight || pf_convolution_new(&convolution, &step->convolution, err);
     free(own);

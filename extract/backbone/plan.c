@@ -330,6 +330,7 @@ int pf_backbone_plan_open(const PfBackbonePlan *plan, const char *const *taps, i
         .device = place->device,
         .threads = place->threads,
         .batch = place->batch,
+        .images = place->images,
     };
     memcpy(config.mean, plan->preprocess.mean, sizeof config.mean);
     memcpy(config.std, plan->preprocess.std, sizeof config.std);

@@ -80,6 +80,7 @@ void pf_backbone_plan_free(PfBackbonePlan **plan);
 typedef struct PfBackbonePlace {
     const char *device; /* one: "auto", "cpu", "cuda:1" */
     int threads, batch; /* as in PfBackboneConfig */
+    int64_t images;     /* likewise */
 } PfBackbonePlace;
 
 /* Opens the network for these taps, which need not be the plan's, by whoever runs it on the plan's

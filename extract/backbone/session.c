@@ -33,6 +33,7 @@ static int open_on(PfBackboneSession *session, char *const *devices, int count,
     PfBackbonePlace place = {
         .threads = pf_device_list_threads(devices, count, pf_parallel_processor_count()),
         .batch = session->wanted_batch ? whole_images(session->wanted_batch, views) : 0,
+        .images = session->images,
     };
     for (int d = 0; d < count; d++) {
         PfBackbone **backbone = &session->backbones[d];

@@ -11,6 +11,7 @@ typedef struct PfBackboneSession {
     const PfBackbonePlan *plan;
     int wanted_batch; /* images per forward pass, each view counted; 0: what the first device is
                          fastest with */
+    int64_t images;   /* no more will go through it in all, each view counted; 0: not known */
     const PfBackbonePlugin *plugin;
     PfBackbone *backbones[PF_DEVICES_MAX];
     int at_once[PF_DEVICES_MAX]; /* images that each was opened, or has stepped down, to run */

@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this header, suffix.h or arch.h changes its layout. */
-#define PF_BACKBONE_ABI 5
+#define PF_BACKBONE_ABI 6
 
 /* How many batches a device takes at most before the first is collected. */
 #define PF_BACKBONE_DEPTH_MAX 4
@@ -45,6 +45,8 @@ typedef struct PfBackboneConfig {
     const char *device;    /* "auto", "cpu", "cuda", "cuda:1"; for tests also "cpu:overlap" */
     int threads;           /* CPU threads of the forward pass; 0 = all cores */
     int batch;             /* images that run at once; 0 = as many as are fastest */
+    int64_t images;        /* no more will come in all, and the tensors stay until it is closed: few
+                              are worth less preparation; 0 = not known */
 } PfBackboneConfig;
 
 typedef struct PfBackbone PfBackbone; /* the plugin's own; opaque here */

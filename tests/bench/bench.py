@@ -17,6 +17,7 @@ from bench_gain import bench_gain
 from bench_gpu import bench_gpu
 from bench_growth import bench_growth
 from bench_heads import bench_heads, bench_optimum, bench_streaming
+from bench_networks import bench_networks
 from bench_pixels import bench_pixels
 from bench_precision import bench_precision
 from datasets import photographs
@@ -30,6 +31,7 @@ SECTIONS = {
     "pixels": ("decoding and resizing beside Pillow's; a disk that answers late", bench_pixels),
     "precision": ("what a precision costs in features and accuracy, and brings in speed", bench_precision),
     "convolutions": ("each kind of convolution of ResNet-50 and VGG-16 on one thread", bench_convolutions),
+    "networks": ("networks beside PyTorch, ONNX Runtime and OpenVINO", bench_networks),
     "growth": ("how the cost of an extraction grows", bench_growth),
     "gpu": ("stage one on a GPU, where there is one", bench_gpu),
     "heads": ("stage two: heads on 50,000 x 512 features", bench_heads),
@@ -48,6 +50,8 @@ def parse():
     parser.add_argument("--data", default=os.environ.get("PERMAFROST_DATA"),
                         help="folder with real images and backbones (datasets.py lists them; default $PERMAFROST_DATA); "
                              "or any folder of class folders. Without it, images are made up")
+    parser.add_argument("--peers", metavar="PYTHON", help="that has PyPI's torch, onnxruntime and openvino; without it, those "
+                                                          "peers are left out, which the tables say")
     parser.add_argument("--rounds", type=int, default=3, help="of each contender (default 3)")
     parser.add_argument("--only", metavar="A,B", help="some of: " + ", ".join(SECTIONS))
     args = parser.parse_args()

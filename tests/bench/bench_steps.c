@@ -124,7 +124,7 @@ static void run_round(const Bench *bench)
         one.step_count = 1;
         one.early_steps = s < bench->plan->early_steps;
         const double start = thread_seconds();
-        pf_engine_execute(&one, &images, bench->arena);
+        pf_engine_execute(&one, &images, bench->arena, NULL);
         bench->best[s] = fmin(bench->best[s], thread_seconds() - start);
     }
 }

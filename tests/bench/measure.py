@@ -36,11 +36,12 @@ def program(args, name):
     return pathlib.Path(args.build) / "bin" / name
 
 
-def extract(args, dataset, cache, *flags):
+def extract(args, dataset, cache, *flags, environment=None):
     """A run of extract that computes everything: what its --json tells, wall seconds of the process and peak memory in MB
     included."""
     told = pathlib.Path(args.out) / "extract.json"
-    seconds, _ = run([program(args, "extract"), dataset, "-o", cache, "--force", "-q", "--json", told, *map(str, flags)])
+    seconds, _ = run([program(args, "extract"), dataset, "-o", cache, "--force", "-q", "--json", told, *map(str, flags)],
+                     environment)
     result = json.loads(told.read_text())
     return {**result, "rate": result["images_per_second"], "process_seconds": seconds,
             "peak_mb": result["peak_memory_bytes"] / 1e6}

@@ -253,7 +253,7 @@ typedef struct Features {
 } Features;
 
 static void run(const Network *network, const char *const *taps, int tap_count, PfDtype dtype,
-                int threads, int batch, Features *features)
+                int threads, int batch, int images, Features *features)
 {
     PfError err = {0};
     PfBackbone *backbone;
@@ -267,7 +267,8 @@ static void run(const Network *network, const char *const *taps, int tap_count, 
                                .input_height = SIDE,
                                .input_width = SIDE,
                                .output_dtype = dtype,
-                               .threads = threads};
+                               .threads = threads,
+                               .images = images};
     memcpy(config.mean, mean, sizeof mean);
     memcpy(config.std, deviation, sizeof deviation);
     ck_assert_msg(!engine->open(&config, &backbone, &err), "%s", err.message);
@@ -322,7 +323,7 @@ START_TEST(each_tap_is_as_defined)
     for (int node = 0; node < network.arch.node_count; node++) {
         const char *tap = network.arch.nodes[node].name;
         Features features;
-        run(&network, &tap, 1, PF_DTYPE_F32, 2, IMAGES, &features);
+        run(&network, &tap, 1, PF_DTYPE_F32, 2, IMAGES, 0, &features);
         for (int image = 0; image < IMAGES; image += 12) {
             compute(&network, image);
             check_node(&network, node, features.taps[0], image);
@@ -340,7 +341,7 @@ START_TEST(all_taps_at_once_are_as_defined)
     const char *taps[MOST];
     Features features;
     open_network(&network);
-    run(&network, taps, all_taps(&network, taps), PF_DTYPE_F32, 2, IMAGES, &features);
+    run(&network, taps, all_taps(&network, taps), PF_DTYPE_F32, 2, IMAGES, 0, &features);
     for (int image = 0; image < IMAGES; image += 12) {
         compute(&network, image);
         for (int node = 0; node < network.arch.node_count; node++)
@@ -356,16 +357,18 @@ START_TEST(any_way_of_running_gives_the_same_bits)
     static const char *const taps[] = {"classes", "relu1", "own"};
     static const struct {
         const char *kernels;
-        int threads, batch;
-    } ways[] = {
-        {"plain", 1, IMAGES}, {"plain", 3, 5}, {"avx2", 2, IMAGES}, {"avx512", 1, 1}, {"", 4, 17}};
+        int threads, batch, images;
+    } ways[] = {{"plain", 1, IMAGES, 0}, {"plain", 3, 5, 0}, {"avx2", 2, IMAGES, 0},
+                {"avx512", 1, 1, 0},     {"", 4, 17, 0},     {"", 3, 16, 16},
+                {"", 2, 1, 1},           {"plain", 5, 7, 7}};
     Network network;
     Features first, other;
     open_network(&network);
-    run(&network, taps, 3, PF_DTYPE_F32, 1, IMAGES, &first);
+    run(&network, taps, 3, PF_DTYPE_F32, 1, IMAGES, 0, &first);
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
         setenv("PF_KERNELS", ways[w].kernels, 1);
-        run(&network, taps, 3, PF_DTYPE_F32, ways[w].threads, ways[w].batch, &other);
+        run(&network, taps, 3, PF_DTYPE_F32, ways[w].threads, ways[w].batch, ways[w].images,
+            &other);
         for (int t = 0; t < 3; t++)
             ck_assert_msg(!memcmp(first.taps[t], other.taps[t], IMAGES * first.bytes[t]),
                           "way %zu differs at '%s'", w, taps[t]);
@@ -376,14 +379,70 @@ START_TEST(any_way_of_running_gives_the_same_bits)
 }
 END_TEST
 
+/* Features of two images by a built-in network, and the bytes of its packed weights. */
+static size_t run_built_in(const PfArch *arch, const PfNamedTensor *tensors, size_t count,
+                           int threads, int images, float *features)
+{
+    static const char *const tap = "layer4";
+    enum { WIDE = 96 };
+    PfError err = {0};
+    PfBackbone *backbone;
+    void *output = features;
+    uint8_t *pixels = calloc(2, (size_t)WIDE * WIDE * 3);
+    PfRandom random = pf_random_seeded(7, 0);
+    for (int i = 0; i < 2 * WIDE * WIDE * 3; i++) pixels[i] = (uint8_t)between(&random, 0, 255);
+    PfBackboneConfig config = {.arch = arch,
+                               .tensors = tensors,
+                               .tensor_count = count,
+                               .taps = &tap,
+                               .tap_count = 1,
+                               .input_height = WIDE,
+                               .input_width = WIDE,
+                               .std = {1, 1, 1},
+                               .threads = threads,
+                               .output_dtype = PF_DTYPE_F32,
+                               .images = images};
+    ck_assert_msg(!pf_engine_plugin()->open(&config, &backbone, &err), "%s", err.message);
+    const size_t bytes = pf_engine_memory(backbone).weights;
+    ck_assert_int_eq(pf_engine_plugin()->submit(backbone, pixels, 2, &output, &err), 0);
+    pf_engine_plugin()->close(&backbone);
+    free(pixels);
+    return bytes;
+}
+
+/* The last layers' weights, of 38 MB when packed, are packed while they are used. */
+START_TEST(of_few_images_large_weights_are_not_kept)
+{
+    enum { NUMBERS = 2 * 512 * 3 * 3 };
+    PfError err = {0};
+    PfArch *arch;
+    PfWeights *weights;
+    const PfWeightsEntry *entry;
+    size_t count;
+    static float kept[NUMBERS], fleeting[NUMBERS];
+    ck_assert_msg(!pf_arch_new("resnet18", &arch, &err), "%s", err.message);
+    ck_assert_msg(!pf_weights_load(arch, "random:3", NULL, &weights, &entry, &err), "%s",
+                  err.message);
+    const PfNamedTensor *tensors = pf_weights_tensors(weights, &count);
+    const size_t bytes = run_built_in(arch, tensors, count, 2, 0, kept);
+    for (int threads = 1; threads <= 3; threads++) {
+        const size_t fewer = run_built_in(arch, tensors, count, threads, 2, fleeting);
+        ck_assert_msg(fewer < bytes / 4, "%zu of %zu bytes", fewer, bytes);
+        ck_assert_msg(!memcmp(kept, fleeting, sizeof kept), "%d threads", threads);
+    }
+    pf_weights_close(&weights);
+    pf_arch_free(&arch);
+}
+END_TEST
+
 START_TEST(f16_is_f32_rounded)
 {
     static const char *const taps[] = {"stem", "classes"};
     Network network;
     Features single, half;
     open_network(&network);
-    run(&network, taps, 2, PF_DTYPE_F32, 2, 16, &single);
-    run(&network, taps, 2, PF_DTYPE_F16, 2, 16, &half);
+    run(&network, taps, 2, PF_DTYPE_F32, 2, 16, 0, &single);
+    run(&network, taps, 2, PF_DTYPE_F16, 2, 16, 0, &half);
     for (int t = 0; t < 2; t++) {
         const float *from = (const float *)(const void *)single.taps[t];
         const uint16_t *to = (const uint16_t *)(const void *)half.taps[t];
@@ -430,11 +489,11 @@ START_TEST(large_maps_go_in_parts)
         alone[t] = calloc(COUNT * rows[t], sizeof(float));
     }
     PfEngineImages images = {pixels, 0, COUNT, (void *const *)together};
-    pf_engine_execute(plan, &images, arena);
+    pf_engine_execute(plan, &images, arena, NULL);
     for (int i = 0; i < COUNT; i++) {
         images =
             (PfEngineImages){pixels + (size_t)i * LARGE * LARGE * 3, i, 1, (void *const *)alone};
-        pf_engine_execute(plan, &images, arena);
+        pf_engine_execute(plan, &images, arena, NULL);
     }
     for (int t = 0; t < 3; t++) {
         ck_assert_msg(!memcmp(together[t], alone[t], COUNT * rows[t] * sizeof(float)),
@@ -510,6 +569,7 @@ int main(void)
     tcase_add_test(cases, each_tap_is_as_defined);
     tcase_add_test(cases, all_taps_at_once_are_as_defined);
     tcase_add_test(cases, any_way_of_running_gives_the_same_bits);
+    tcase_add_test(cases, of_few_images_large_weights_are_not_kept);
     tcase_add_test(cases, f16_is_f32_rounded);
     tcase_add_test(cases, large_maps_go_in_parts);
     tcase_add_test(cases, missing_tensors_are_named);

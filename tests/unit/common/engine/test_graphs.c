@@ -934,7 +934,7 @@ static void execute(const Graph *graph, const PfEnginePlan *plan, const int *nod
         const int count = first + at_a_time < IMAGES ? at_a_time : IMAGES - first;
         const PfEngineImages images = {graph->pixels[first], first, count, outputs};
         memset(arena, 0xff, room);
-        pf_engine_execute(plan, &images, arena);
+        pf_engine_execute(plan, &images, arena, NULL);
     }
     free(arena);
 }
@@ -1194,11 +1194,11 @@ START_TEST(large_values_go_in_parts)
     }
     PfEngineImages images = {pixels[0], 0, LARGE_IMAGES, together};
     memset(arena, 0xff, room);
-    pf_engine_execute(plan, &images, arena);
+    pf_engine_execute(plan, &images, arena, NULL);
     for (int i = 0; i < LARGE_IMAGES; i++) {
         images = (PfEngineImages){pixels[i], i, 1, alone};
         memset(arena, 0xff, room);
-        pf_engine_execute(plan, &images, arena);
+        pf_engine_execute(plan, &images, arena, NULL);
     }
     for (int t = 0; t < 3; t++) {
         const float *found = together[t];
