@@ -92,6 +92,7 @@ static PfRunTimes run_times(PfExtraction *run)
     PfJournalStats journal;
     pf_journal_stats(run->journal, &journal);
     return (PfRunTimes){
+        .weights_seconds = run->backbone->weights_seconds,
         .load_seconds = session->load_seconds,
         .cache_seconds = run->built.seconds,
         .pipeline = run->stats,
@@ -273,6 +274,7 @@ static void add_seconds(cJSON *json, const PfExtractionSummary *summary)
     cJSON *seconds = cJSON_AddObjectToObject(json, "seconds");
     cJSON_AddNumberToObject(seconds, "total", summary->seconds);
     if (!summary->computed) return;
+    cJSON_AddNumberToObject(seconds, "weights", times->weights_seconds);
     cJSON_AddNumberToObject(seconds, "load", times->load_seconds);
     cJSON_AddNumberToObject(seconds, "head_start", pipeline->prefetch_seconds);
     cJSON_AddNumberToObject(seconds, "images", pipeline->seconds);

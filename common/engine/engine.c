@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -93,7 +94,7 @@ PfEngineMemory pf_engine_memory(const PfBackbone *backbone)
                             .threads = backbone->threads};
 }
 
-static void say_sizes(const PfBackbone *backbone)
+static void say_sizes(const PfBackbone *backbone, double seconds)
 {
     const PfEnginePlan *plan = backbone->plan;
     char early[80] = "";
@@ -101,22 +102,23 @@ static void say_sizes(const PfBackbone *backbone)
         snprintf(early, sizeof early, ", and through the first %d of them %d at a time",
                  plan->early_steps, plan->early_images);
     pf_detail("%s: a thread takes up to %d images through %d steps%s; packed weights %.0f MB, maps "
-              "and scratch %.0f + %.0f MB a thread; batches of %d",
+              "and scratch %.0f + %.0f MB a thread; batches of %d; made ready in %.3f s",
               backbone->description, PF_ENGINE_GROUP, plan->step_count, early,
               (double)plan->weight_bytes / 1e6, (double)plan->maps_bytes / 1e6,
-              (double)plan->scratch_bytes / 1e6, backbone->batch);
+              (double)plan->scratch_bytes / 1e6, backbone->batch, seconds);
 }
 
 static int open_engine(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
 {
     PfBackbone *backbone = pf_calloc(1, sizeof *backbone, err);
     if (!backbone) return -1;
+    const double started = pf_clock_seconds();
     pthread_mutex_init(&backbone->lock, NULL);
     if (set_up(backbone, config, err)) {
         close_engine(&backbone);
         return -1;
     }
-    say_sizes(backbone);
+    say_sizes(backbone, pf_clock_seconds() - started);
     *out = backbone;
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "common/backbone/executor.h"
 #include "common/backbone/loader.h"
+#include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/base/printable.h"
@@ -123,11 +124,13 @@ static int find_weights(PfBackbonePlan *plan, const PfBackboneOptions *options, 
         keep_noted_weights(plan, options);
         return 0;
     }
+    const double started = pf_clock_seconds();
     if (options->weights ? pf_weights_load(plan->arch, options->weights, options->known,
                                            &plan->weights, &entry, err)
                          : pf_weights_find_noted(plan->arch, options->noted, options->known,
                                                  &plan->weights, &entry, err))
         return -1;
+    plan->weights_seconds = pf_clock_seconds() - started;
     plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
     snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_weights_sha256(plan->weights));
     plan->stamp = *pf_weights_stamp(plan->weights);

@@ -53,6 +53,7 @@ typedef struct PfBackbonePlan {
     PfScriptFile *script;   /* NULL for others than TorchScript files */
     PfOnnx *onnx;           /* NULL for others than ONNX files */
     PfArch *arch;           /* NULL for TorchScript; lent by onnx where that is there */
+    double weights_seconds; /* that finding, mapping and hashing them has taken */
     PfWeights *weights;     /* NULL for the user's files, and where there are pixels alone */
     PfNamedTensor *tensors; /* that run: those of weights or onnx, lent; of TorchScript those that
                                take the place of the file's own: none. The array is owned */

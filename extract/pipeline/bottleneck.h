@@ -17,6 +17,7 @@ typedef enum PfBottleneck {
 
 /* Of a run that has computed something: how long, and with what. */
 typedef struct PfRunTimes {
+    double weights_seconds; /* the network's, found, mapped and hashed; before all else */
     double load_seconds, cache_seconds; /* before and after the pipeline; nothing else runs then */
     PfPipelineStats pipeline;           /* of all passes */
     double compress_seconds;            /* summed over as many threads as there are processors */
