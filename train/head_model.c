@@ -19,16 +19,33 @@ static const struct {
     const char *network, *last;
 } classifiers[] = {
     {"vgg", "classifier.6"},
+    {"alexnet", "classifier.6"},
+    {"mobilenet_v2", "classifier.1"},
+    {"mnasnet", "classifier.1"},
     {"mobilenet_v3", "classifier.3"},
+    {"efficientnet_lite", "classifier"},
+    {"tf_efficientnet_lite", "classifier"},
     {"efficientnet", "classifier.1"},
     {"convnext", "classifier.2"},
 };
+
+/* Those whose classifier is one linear layer, fc. */
+static const char *const with_fc[] = {"resnet",       "resnext",   "wide_resnet",  "regnet",
+                                      "inception_v3", "googlenet", "shufflenet_v2"};
+
+static bool has_fc(const char *network)
+{
+    for (size_t i = 0; i < sizeof with_fc / sizeof with_fc[0]; i++)
+        if (starts_with(network, with_fc[i])) return true;
+    return false;
+}
 
 /* The tap gives what goes into the classifier, however it is arranged. */
 static bool is_before_classifier(const char *tap)
 {
     return starts_with(tap, "avgpool") || starts_with(tap, "features") ||
-           starts_with(tap, "flatten");
+           starts_with(tap, "flatten") || starts_with(tap, "adaptive_avg_pool2d") ||
+           starts_with(tap, "global_pool") || !strcmp(tap, "mean");
 }
 
 /* The module of the network that the head takes the place of, where it does, else "head". A
@@ -39,7 +56,7 @@ static const char *module_name(const cJSON *backbone, const char *tap, int rank)
 {
     const char *arch = pf_json_member_text(backbone, "name");
     if (!arch) return "head";
-    if (starts_with(arch, "resnet") && rank == 1) return "fc";
+    if (has_fc(arch) && rank == 1) return "fc";
     if (starts_with(arch, "densenet") && rank == 1) return "classifier";
     if ((starts_with(arch, "vit_b") || starts_with(arch, "vit_l") || starts_with(arch, "vit_h")) &&
         rank == 1)

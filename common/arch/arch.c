@@ -13,9 +13,12 @@
 static const PfArchFamily *const families[] = {
     &pf_arch_resnet,       &pf_arch_vgg,          &pf_arch_densenet,
     &pf_arch_mobilenet_v3, &pf_arch_efficientnet, &pf_arch_convnext,
-    &pf_arch_vit,          &pf_arch_vit_timm,     &pf_arch_dinov2};
+    &pf_arch_vit,          &pf_arch_vit_timm,     &pf_arch_dinov2,
+    &pf_arch_inception,    &pf_arch_googlenet,    &pf_arch_regnet,
+    &pf_arch_mobilenet_v2, &pf_arch_squeezenet,   &pf_arch_shufflenet_v2,
+    &pf_arch_mnasnet,      &pf_arch_alexnet,      &pf_arch_efficientnet_lite};
 #define FAMILY_COUNT (sizeof families / sizeof families[0])
-#define MAX_NAMES 128
+#define MAX_NAMES 256
 
 const char *const *pf_arch_names(void)
 {

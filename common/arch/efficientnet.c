@@ -39,52 +39,54 @@ static int add_part(PfArchBuilder *builder, Block *block, PfConvNorm conv, int i
     return pf_arch_add_conv_norm(builder, &conv, input);
 }
 
+static PfConvNorm plain_conv(int in_channels, int out_channels, int kernel, int stride)
+{
+    return (PfConvNorm){.in_channels = in_channels,
+                        .out_channels = out_channels,
+                        .kernel = kernel,
+                        .stride = stride,
+                        .groups = 1,
+                        .activation = PF_OP_SILU};
+}
+
+/* The 1x1 convolution to the expanded channels. */
+static int expand(PfArchBuilder *builder, Block *block)
+{
+    if (block->expanded == block->in_channels) return block->input;
+    return add_part(builder, block, plain_conv(block->in_channels, block->expanded, 1, 1),
+                    block->input);
+}
+
+/* The 1x1 convolution that ends a block. */
+static int project(PfArchBuilder *builder, Block *block, int input)
+{
+    PfConvNorm conv = plain_conv(block->expanded, block->out_channels, 1, 1);
+    conv.activation = PF_OP_INPUT;
+    return add_part(builder, block, conv, input);
+}
+
 static int add_fused(PfArchBuilder *builder, Block *block)
 {
     const bool expands = block->expanded != block->in_channels;
-    PfConvNorm conv = {.in_channels = block->in_channels,
-                       .out_channels = expands ? block->expanded : block->out_channels,
-                       .kernel = block->kernel,
-                       .stride = block->stride,
-                       .groups = 1,
-                       .activation = PF_OP_SILU};
-    int node = add_part(builder, block, conv, block->input);
-    if (!expands) return node;
-    conv = (PfConvNorm){.in_channels = block->expanded,
-                        .out_channels = block->out_channels,
-                        .kernel = 1,
-                        .stride = 1,
-                        .groups = 1,
-                        .activation = PF_OP_INPUT};
-    return add_part(builder, block, conv, node);
+    const int channels = expands ? block->expanded : block->out_channels;
+    int node = add_part(builder, block,
+                        plain_conv(block->in_channels, channels, block->kernel, block->stride),
+                        block->input);
+    return expands ? project(builder, block, node) : node;
 }
 
 static int add_depthwise(PfArchBuilder *builder, Block *block)
 {
     char name[PF_NODE_NAME_SIZE];
     const int squeezed = block->in_channels / 4;
-    PfConvNorm conv = {.in_channels = block->in_channels,
-                       .out_channels = block->expanded,
-                       .kernel = 1,
-                       .stride = 1,
-                       .groups = 1,
-                       .activation = PF_OP_SILU};
-    int node = block->input;
-    if (block->expanded != block->in_channels) node = add_part(builder, block, conv, node);
-    conv.in_channels = conv.groups = block->expanded;
-    conv.kernel = block->kernel;
-    conv.stride = block->stride;
+    int node = expand(builder, block);
+    PfConvNorm conv = plain_conv(block->expanded, block->expanded, block->kernel, block->stride);
+    conv.groups = block->expanded;
     node = add_part(builder, block, conv, node);
     snprintf(name, sizeof name, "%s.block.%d", block->prefix, block->part++);
     node = pf_arch_add_squeeze_excitation(builder, name, node, block->expanded,
                                           squeezed ? squeezed : 1, PF_OP_SILU, PF_OP_SIGMOID);
-    conv = (PfConvNorm){.in_channels = block->expanded,
-                        .out_channels = block->out_channels,
-                        .kernel = 1,
-                        .stride = 1,
-                        .groups = 1,
-                        .activation = PF_OP_INPUT};
-    return add_part(builder, block, conv, node);
+    return project(builder, block, node);
 }
 
 static int add_block(PfArchBuilder *builder, Block *block, bool is_fused)

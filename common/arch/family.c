@@ -47,6 +47,11 @@ int pf_arch_add_conv(PfArchBuilder *builder, const char *name, int input, int in
     return index;
 }
 
+void pf_arch_set_groups(PfArchBuilder *builder, int conv, int groups)
+{
+    if (!builder->failed) builder->arch->nodes[conv].groups = groups;
+}
+
 int pf_arch_add_batch_norm(PfArchBuilder *builder, const char *name, int input, int channels)
 {
     int index;
@@ -79,6 +84,16 @@ int pf_arch_add_avg_pool(PfArchBuilder *builder, const char *name, int input, in
     return index;
 }
 
+int pf_arch_add_map_mean(PfArchBuilder *builder, const char *name, int input)
+{
+    int index;
+    PfNode *node = pf_arch_add(builder, PF_OP_MEAN, name, "", input, &index);
+    node->axes[0] = 1;
+    node->axes[1] = 2;
+    node->axis_count = 2;
+    return index;
+}
+
 int pf_arch_add_flatten(PfArchBuilder *builder, int input)
 {
     int index;
@@ -108,6 +123,13 @@ int pf_arch_add_plain(PfArchBuilder *builder, PfOp op, const char *name, int inp
 {
     int index;
     pf_arch_add(builder, op, name, NULL, input, &index);
+    return index;
+}
+
+int pf_arch_add_relu6(PfArchBuilder *builder, const char *name, int input)
+{
+    int index;
+    pf_arch_add(builder, PF_OP_CLIP, name, NULL, input, &index)->high = 6;
     return index;
 }
 

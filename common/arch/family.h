@@ -35,6 +35,9 @@ typedef struct PfArchFamily {
 
 extern const PfArchFamily pf_arch_resnet, pf_arch_vgg, pf_arch_densenet, pf_arch_mobilenet_v3,
     pf_arch_efficientnet, pf_arch_convnext, pf_arch_vit, pf_arch_vit_timm, pf_arch_dinov2;
+extern const PfArchFamily pf_arch_inception, pf_arch_googlenet, pf_arch_regnet,
+    pf_arch_mobilenet_v2, pf_arch_squeezenet, pf_arch_shufflenet_v2, pf_arch_mnasnet,
+    pf_arch_alexnet, pf_arch_efficientnet_lite;
 
 /* Adds a node with one input and returns its index. `module` NULL: the name.
  * The caller fills what the op needs through the returned pointer, which is
@@ -47,11 +50,15 @@ void pf_arch_set_window(PfNode *node, int kernel, int stride, int padding);
 
 int pf_arch_add_conv(PfArchBuilder *builder, const char *name, int input, int in_channels,
                      int out_channels, int kernel, int stride, int padding, bool bias);
+/* Of a convolution that is one of several side by side. */
+void pf_arch_set_groups(PfArchBuilder *builder, int conv, int groups);
 int pf_arch_add_batch_norm(PfArchBuilder *builder, const char *name, int input, int channels);
 int pf_arch_add_relu(PfArchBuilder *builder, const char *name, const char *module, int input);
 int pf_arch_add_max_pool(PfArchBuilder *builder, const char *name, int input, int kernel,
                          int stride, int padding);
 int pf_arch_add_avg_pool(PfArchBuilder *builder, const char *name, int input, int size);
+/* The means of maps, as a vector. */
+int pf_arch_add_map_mean(PfArchBuilder *builder, const char *name, int input);
 int pf_arch_add_flatten(PfArchBuilder *builder, int input);
 int pf_arch_add_dropout(PfArchBuilder *builder, const char *name, int input, float probability);
 int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int in_features,
@@ -59,6 +66,8 @@ int pf_arch_add_linear(PfArchBuilder *builder, const char *name, int input, int 
 int pf_arch_add_sum(PfArchBuilder *builder, const char *name, int left, int right);
 /* An operation of one input that needs no more: an activation, a softmax. */
 int pf_arch_add_plain(PfArchBuilder *builder, PfOp op, const char *name, int input);
+/* A clip to 0 ... 6. */
+int pf_arch_add_relu6(PfArchBuilder *builder, const char *name, int input);
 /* An operation of two inputs that belongs to no module. */
 int pf_arch_add_pair(PfArchBuilder *builder, PfOp op, const char *name, int left, int right);
 int pf_arch_add_layer_norm(PfArchBuilder *builder, PfOp op, const char *name, int input,

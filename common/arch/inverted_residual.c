@@ -9,13 +9,14 @@ int pf_arch_add_conv_norm(PfArchBuilder *builder, const PfConvNorm *what, int in
     snprintf(name, sizeof name, "%s.0", what->prefix);
     int node = pf_arch_add_conv(builder, name, input, what->in_channels, what->out_channels,
                                 what->kernel, what->stride, what->kernel / 2, false);
-    if (!builder->failed) builder->arch->nodes[node].groups = what->groups;
+    pf_arch_set_groups(builder, node, what->groups);
     snprintf(name, sizeof name, "%s.1", what->prefix);
     node = pf_arch_add_batch_norm(builder, name, node, what->out_channels);
     if (!builder->failed) builder->arch->nodes[node].eps = what->eps;
     if (!builder->failed) builder->arch->nodes[node].momentum = what->momentum;
     if (what->activation == PF_OP_INPUT) return node;
     snprintf(name, sizeof name, "%s.2", what->prefix);
+    if (what->activation == PF_OP_CLIP) return pf_arch_add_relu6(builder, name, node);
     return pf_arch_add_plain(builder, what->activation, name, node);
 }
 

@@ -1,11 +1,11 @@
-/* What the families of inverted residuals share: MobileNetV3 and EfficientNet. */
+/* What the families of inverted residuals share: MobileNets, EfficientNets and their like. */
 #ifndef PF_COMMON_ARCH_INVERTED_RESIDUAL_H
 #define PF_COMMON_ARCH_INVERTED_RESIDUAL_H
 
 #include "common/arch/family.h"
 
-/* A convolution, a batch norm and, unless activation is PF_OP_INPUT, an activation, named prefix.0,
- * prefix.1, prefix.2 as torchvision's Conv2dNormActivation names them. */
+/* A convolution, a batch norm and, unless activation is PF_OP_INPUT, an activation (PF_OP_CLIP is
+ * ReLU6), named prefix.0, prefix.1, prefix.2 as torchvision's Conv2dNormActivation names them. */
 typedef struct PfConvNorm {
     const char *prefix;
     int in_channels, out_channels, kernel, stride, groups;

@@ -439,12 +439,35 @@ COLUMN(pf_op_onnx_avg_pool)
     return 0;
 }
 
+static void add_pad(PfOnnxNodes *out, const int pads[4], float value)
+{
+    add_integers(out, (const int64_t[]){0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]}, 8);
+    add_number(out, value);
+    onnx_node(out, "Pad", "0 $1 $2");
+}
+
 COLUMN(pf_op_onnx_pad)
 {
-    const int *pads = node->pads;
-    add_integers(out, (const int64_t[]){0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]}, 8);
-    add_number(out, node->value);
-    onnx_node(out, "Pad", "0 $1 $2");
+    add_pad(out, node->pads, node->value);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_pad_same)
+{
+    int pads[4];
+    pf_node_pads(node, in, pads);
+    if (pads[0] + pads[1] + pads[2] + pads[3]) add_pad(out, pads, 0);
+    return 0;
+}
+
+COLUMN(pf_op_onnx_channel_shuffle)
+{
+    const int64_t *map = in->dims, groups = node->groups;
+    add_integers(out, (const int64_t[]){0, groups, map[0] / groups, map[1], map[2]}, 5);
+    add_integers(out, (const int64_t[]){0, map[0], map[1], map[2]}, 4);
+    onnx_node(out, "Reshape", "0 $1");
+    add_axes(onnx_node(out, "Transpose", "before"), "perm", (const int[]){1, 0, 2, 3}, 4, true);
+    onnx_node(out, "Reshape", "before $2");
     return 0;
 }
 

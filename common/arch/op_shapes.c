@@ -122,13 +122,31 @@ int pf_op_shape_adaptive_pool(const PfNode *node, const PfShape *in, PfShape *ou
     return 0;
 }
 
+static int padded_shape(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    int pads[4];
+    if (in->rank != 3) return fail_shape(node, "maps (c, h, w)", in, err);
+    pf_node_pads(node, in, pads);
+    *out = (PfShape){
+        3, {in->dims[0], in->dims[1] + pads[0] + pads[2], in->dims[2] + pads[1] + pads[3]}};
+    return 0;
+}
+
 int pf_op_shape_pad(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
 {
-    if (in->rank != 3) return fail_shape(node, "maps (c, h, w)", in, err);
-    *out = (PfShape){3,
-                     {in->dims[0], in->dims[1] + node->pads[0] + node->pads[2],
-                      in->dims[2] + node->pads[1] + node->pads[3]}};
-    return 0;
+    return padded_shape(node, in, out, err);
+}
+
+int pf_op_shape_pad_same(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    return padded_shape(node, in, out, err);
+}
+
+int pf_op_shape_channel_shuffle(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    *out = *in;
+    if (in->rank == 3 && in->dims[0] % node->groups == 0) return 0;
+    return fail_shape(node, "maps (c, h, w) whose channels its groups share evenly", in, err);
 }
 
 /* ---- rows ---- */

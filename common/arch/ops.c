@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/arch/op_columns.h"
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 
 /* ---- parameters and their first values ---- */
@@ -229,7 +230,12 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
     ROW(PF_OP_REDUCE_MAX, "maximum over axes", "", false, no_parameters, pf_op_shape_mean, per_image, \
         "torch.amax({0}, [{axes}], {keep_axes})", pf_op_onnx_reduce_max) \
     ROW(PF_OP_POSITIONS, "positions", "", false, whole_parameter, pf_op_shape_positions, per_image, \
-        "{positions}", pf_op_onnx_positions)
+        "{positions}", pf_op_onnx_positions) \
+    ROW(PF_OP_PAD_SAME, "pad as TensorFlow", "", false, no_parameters, pf_op_shape_pad_same, per_image, \
+        "torch.constant_pad_nd({0}, [{same_pads}], 0)", pf_op_onnx_pad_same) \
+    ROW(PF_OP_CHANNEL_SHUFFLE, "channel shuffle", "", false, no_parameters, pf_op_shape_channel_shuffle, per_image, \
+        "torch.reshape(torch.transpose(torch.reshape({0}, [torch.size({0}, 0), {groups}, -1, torch.size({0}, 2), torch.size({0}, 3)]), 1, 2), " \
+        "[torch.size({0}, 0), -1, torch.size({0}, 2), torch.size({0}, 3)])", pf_op_onnx_channel_shuffle)
 
 #define DEFINE_ROW(op, name_, class_, keeps_, parameters_, shape_, cost_, script_, onnx_) \
     [op] = {.name = (name_), .class_name = (class_), .keeps_values = (keeps_), \
@@ -281,6 +287,18 @@ void pf_node_parameter_name(const PfNode *node, const char *parameter,
 PfInitialValues pf_op_initial_values(const PfNode *node, const PfOpParameter *parameter)
 {
     return parameter->initial(node);
+}
+
+void pf_node_pads(const PfNode *node, const PfShape *map, int pads[4])
+{
+    memcpy(pads, node->pads, sizeof node->pads);
+    for (int axis = 0; axis < 2 && node->op == PF_OP_PAD_SAME; axis++) {
+        const int64_t size = map->dims[1 + axis], stride = node->stride[axis];
+        const int64_t last = (size + stride - 1) / stride * stride - stride;
+        const int64_t missing = pf_max(last + node->kernel[axis] - size, 0);
+        pads[axis] = (int)(missing / 2);
+        pads[axis + 2] = (int)(missing - missing / 2);
+    }
 }
 
 void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in)

@@ -100,6 +100,7 @@ typedef struct PfOpRow {
      *   {positions}                       the row's only parameter, resized, once for each image
      *   {kernel} {stride} {padding} {dilation}   the two numbers, with a comma between
      *   {pads}                            those of torch's pad: left, right, above, below
+     *   {same_pads}                       the same, as they follow from the input's size
      *   {axis} {axes} {shape}             counted with the batch axis; its sizes
      *   {momentum}                        0.1 where the node's is 0
      *   {end}                             behind the last that a slice takes
@@ -125,6 +126,10 @@ void pf_node_parameter_name(const PfNode *node, const char *parameter,
 
 /* As torch.nn's module of that operation draws the parameter, whatever network it is in. */
 PfInitialValues pf_op_initial_values(const PfNode *node, const PfOpParameter *parameter);
+
+/* Rows and columns that a pad or pad_same puts around a map (c, h, w): above, left, below, right.
+ */
+void pf_node_pads(const PfNode *node, const PfShape *map, int pads[4]);
 
 /* Shapes of a node's inputs, taken from those of all nodes; in has PF_NODE_MAX_INPUTS entries. */
 void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in);

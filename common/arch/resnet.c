@@ -1,5 +1,7 @@
 /* ResNet (He et al. 2015, arXiv:1512.03385) as torchvision builds it: the
- * stride of a bottleneck sits on its 3x3 convolution. */
+ * stride of a bottleneck sits on its 3x3 convolution. In ResNeXt (Xie et al. 2016,
+ * arXiv:1611.05431) that has groups, in Wide ResNet (Zagoruyko and Komodakis 2016,
+ * arXiv:1605.07146) more channels. */
 #include <stdio.h>
 
 #include "common/arch/family.h"
@@ -9,11 +11,13 @@ typedef struct ResNetConfig {
     int blocks[4];
     int width; /* channels of the stem; 64 in the paper */
     int classes;
+    int groups, group_width; /* of the 3x3 convolutions of bottlenecks: channels of a group in the
+                                first layer */
 } ResNetConfig;
 
 typedef struct Block {
     char prefix[24]; /* "layer1.0" */
-    int input, in_channels, width, out_channels, stride;
+    int input, in_channels, width, out_channels, stride, groups;
 } Block;
 
 static const char *child(char *text, size_t size, const Block *block, const char *name)
@@ -30,6 +34,7 @@ static int add_conv_norm(PfArchBuilder *builder, const Block *block, int number,
     snprintf(norm, sizeof norm, "%s.bn%d", block->prefix, number);
     int node = pf_arch_add_conv(builder, conv, input, in_channels, out_channels, kernel, stride,
                                 kernel / 2, false);
+    if (kernel > 1) pf_arch_set_groups(builder, node, block->groups);
     return pf_arch_add_batch_norm(builder, norm, node, out_channels);
 }
 
@@ -94,13 +99,13 @@ static void build(PfArchBuilder *builder, const void *config)
     node = pf_arch_add_relu(builder, "relu", NULL, node);
     node = pf_arch_add_max_pool(builder, "maxpool", node, 3, 2, 1);
     for (int layer = 0; layer < 4; layer++) {
-        int width = resnet->width << layer;
         for (int i = 0; i < resnet->blocks[layer]; i++) {
             Block block = {.input = node,
                            .in_channels = channels,
-                           .width = width,
-                           .out_channels = width * expansion,
-                           .stride = layer && !i ? 2 : 1};
+                           .width = (resnet->groups * resnet->group_width) << layer,
+                           .out_channels = (resnet->width << layer) * expansion,
+                           .stride = layer && !i ? 2 : 1,
+                           .groups = resnet->groups};
             snprintf(block.prefix, sizeof block.prefix, "layer%d.%d", layer + 1, i);
             node = resnet->bottleneck ? add_bottleneck(builder, &block)
                                       : add_basic_block(builder, &block);
@@ -132,15 +137,42 @@ static const PfWeightsEntry resnet152_weights[] = {
     PUBLISHED("IMAGENET1K_V1", "resnet152-394f9c45.pth", 256),
     PUBLISHED("IMAGENET1K_V2", "resnet152-f82ba261.pth", 232)};
 
-static const ResNetConfig resnet18 = {false, {2, 2, 2, 2}, 64, 1000};
-static const ResNetConfig resnet34 = {false, {3, 4, 6, 3}, 64, 1000};
-static const ResNetConfig resnet50 = {true, {3, 4, 6, 3}, 64, 1000};
-static const ResNetConfig resnet101 = {true, {3, 4, 23, 3}, 64, 1000};
-static const ResNetConfig resnet152 = {true, {3, 8, 36, 3}, 64, 1000};
-static const ResNetConfig resnet18_w16 = {false, {2, 2, 2, 2}, 16, 10};
+/* Their licence is the one that timm, which publishes them too, states. */
+#define ALSO_TIMM(label, file_name, resize_to, spelling) \
+    {.name = (label), .file = (file_name), .url = PF_TORCH_HUB_URL, \
+     .preprocess = PF_IMAGENET_PREPROCESS(resize_to), .licence = "BSD-3-Clause", \
+     .timm = (spelling), .hub = "timm/" spelling}
 
-#define IMAGENET_VARIANT(network) \
-    {.name = #network, .config = &network, .preprocess = PF_IMAGENET_PREPROCESS(256), \
+static const PfWeightsEntry resnext50_32x4d_weights[] = {
+    ALSO_TIMM("IMAGENET1K_V1", "resnext50_32x4d-7cdf4587.pth", 256, "resnext50_32x4d.tv_in1k"),
+    ALSO_TIMM("IMAGENET1K_V2", "resnext50_32x4d-1a0047aa.pth", 232, "resnext50_32x4d.tv2_in1k")};
+static const PfWeightsEntry resnext101_32x8d_weights[] = {
+    ALSO_TIMM("IMAGENET1K_V1", "resnext101_32x8d-8ba56ff5.pth", 256, "resnext101_32x8d.tv_in1k"),
+    ALSO_TIMM("IMAGENET1K_V2", "resnext101_32x8d-110c445d.pth", 232, "resnext101_32x8d.tv2_in1k")};
+static const PfWeightsEntry resnext101_64x4d_weights[] = {
+    ALSO_TIMM("IMAGENET1K_V1", "resnext101_64x4d-173b62eb.pth", 232, "resnext101_64x4d.tv_in1k")};
+static const PfWeightsEntry wide_resnet50_2_weights[] = {
+    ALSO_TIMM("IMAGENET1K_V1", "wide_resnet50_2-95faca4d.pth", 256, "wide_resnet50_2.tv_in1k"),
+    ALSO_TIMM("IMAGENET1K_V2", "wide_resnet50_2-9ba9bcbe.pth", 232, "wide_resnet50_2.tv2_in1k")};
+static const PfWeightsEntry wide_resnet101_2_weights[] = {
+    ALSO_TIMM("IMAGENET1K_V1", "wide_resnet101_2-32ee1156.pth", 256, "wide_resnet101_2.tv_in1k"),
+    ALSO_TIMM("IMAGENET1K_V2", "wide_resnet101_2-d733dc28.pth", 232, "wide_resnet101_2.tv2_in1k")};
+
+static const ResNetConfig resnet18 = {false, {2, 2, 2, 2}, 64, 1000, 1, 64};
+static const ResNetConfig resnet34 = {false, {3, 4, 6, 3}, 64, 1000, 1, 64};
+static const ResNetConfig resnet50 = {true, {3, 4, 6, 3}, 64, 1000, 1, 64};
+static const ResNetConfig resnet101 = {true, {3, 4, 23, 3}, 64, 1000, 1, 64};
+static const ResNetConfig resnet152 = {true, {3, 8, 36, 3}, 64, 1000, 1, 64};
+static const ResNetConfig resnet18_w16 = {false, {2, 2, 2, 2}, 16, 10, 1, 16};
+static const ResNetConfig resnext50_32x4d = {true, {3, 4, 6, 3}, 64, 1000, 32, 4};
+static const ResNetConfig resnext101_32x8d = {true, {3, 4, 23, 3}, 64, 1000, 32, 8};
+static const ResNetConfig resnext101_64x4d = {true, {3, 4, 23, 3}, 64, 1000, 64, 4};
+static const ResNetConfig wide_resnet50_2 = {true, {3, 4, 6, 3}, 64, 1000, 1, 128};
+static const ResNetConfig wide_resnet101_2 = {true, {3, 4, 23, 3}, 64, 1000, 1, 128};
+
+#define IMAGENET_VARIANT(network) RESIZED_VARIANT(network, 256)
+#define RESIZED_VARIANT(network, resize_to) \
+    {.name = #network, .config = &network, .preprocess = PF_IMAGENET_PREPROCESS(resize_to), \
      .weights = network##_weights, \
      .weights_count = sizeof network##_weights / sizeof network##_weights[0]}
 
@@ -150,6 +182,11 @@ static const PfArchVariant variants[] = {
     IMAGENET_VARIANT(resnet50),
     IMAGENET_VARIANT(resnet101),
     IMAGENET_VARIANT(resnet152),
+    IMAGENET_VARIANT(resnext50_32x4d),
+    IMAGENET_VARIANT(resnext101_32x8d),
+    RESIZED_VARIANT(resnext101_64x4d, 232),
+    IMAGENET_VARIANT(wide_resnet50_2),
+    IMAGENET_VARIANT(wide_resnet101_2),
     /* A quarter of the width, for CIFAR-10 enlarged to 96 pixels: the sample's backbone. */
     {.name = "resnet18_w16", .config = &resnet18_w16,
      .preprocess = {.resize = 96, .crop = 96, .interpolation = PF_BILINEAR,

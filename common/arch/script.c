@@ -119,6 +119,18 @@ static void write_pads(const PfNode *node, FILE *out)
     fprintf(out, "%d, %d, %d, %d", node->pads[1], node->pads[3], node->pads[0], node->pads[2]);
 }
 
+/* As pf_node_pads counts them, along an axis of torch's. */
+static void write_same_pads(const PfNode *node, int axis, FILE *out)
+{
+    const int kernel = node->kernel[axis - 2], stride = node->stride[axis - 2];
+    char missing[200];
+    snprintf(missing, sizeof missing,
+             "max((torch.size(v%d, %d) + %d) // %d * %d + %d - torch.size(v%d, %d), 0)",
+             node->inputs[0], axis, stride - 1, stride, stride, kernel - stride, node->inputs[0],
+             axis);
+    fprintf(out, "%s // 2, %s - %s // 2", missing, missing, missing);
+}
+
 static void write_for_each_image(const PfNode *node, FILE *out)
 {
     if (node->leading_one) fputs("torch.expand(", out);
@@ -191,7 +203,11 @@ static bool write_list(const PfNode *node, const char *word, FILE *out)
         fprintf(out, "%g", node->momentum > 0 ? (double)node->momentum : 0.1);
     else if (!strcmp(word, "pads"))
         write_pads(node, out);
-    else if (!strcmp(word, "end"))
+    else if (!strcmp(word, "same_pads")) {
+        write_same_pads(node, 3, out);
+        fputs(", ", out);
+        write_same_pads(node, 2, out);
+    } else if (!strcmp(word, "end"))
         fprintf(out, "%lld", (long long)(node->start + (node->count - 1) * node->step + 1));
     else
         return false;

@@ -178,6 +178,28 @@ int pf_engine_make_slice(Builder *builder, int node)
     return settle_strided(builder, node, x, strides, begin);
 }
 
+int pf_engine_make_channel_shuffle(Builder *builder, int node)
+{
+    const int64_t groups = builder->arch->nodes[node].groups;
+    const PfShape *shape = &builder->shapes[node];
+    const int64_t each = shape->dims[0] / groups;
+    int64_t from[PF_MAX_RANK] = {0}, to[PF_MAX_RANK] = {0};
+    const int x = pf_engine_stride(builder, node, input_of(builder, node), from);
+    const PfEngineValue target = laid_out(shape, true);
+    const PfAxes axes = pf_axes_of_value(&target);
+    pf_axes_split(&axes, shape, to);
+    PfEngineLoops loops = {.rank = 4,
+                           .sizes = {shape->dims[1], shape->dims[2], each, groups},
+                           .strides = {{to[1], to[2], groups * to[0], to[0]},
+                                       {from[1], from[2], from[0], each * from[0]}}};
+    pf_loops_simplify(&loops, 0);
+    PfEngineStep *step = add_maker_of(builder, PF_STEP_COPY, node, x, target);
+    step->loops = loops;
+    step->fill = target.stride != target.channels;
+    builder->open[step->y] = false;
+    return settle(builder, node, step->y);
+}
+
 /* Each input is copied into its part of the whole. */
 int pf_engine_make_concat(Builder *builder, int node)
 {
@@ -272,7 +294,8 @@ static const Need needs[PF_OP_COUNT] = {
     [PF_OP_MAX_POOL] = NEED_MAPS,
     [PF_OP_AVG_POOL] = NEED_MAPS,
     [PF_OP_ADAPTIVE_AVG_POOL] = NEED_MAPS,
-    [PF_OP_PAD] = NEED_MAPS,
+    [PF_OP_PAD] = NEED_PIXELS,
+    [PF_OP_PAD_SAME] = NEED_PIXELS,
     [PF_OP_LAYER_NORM_2D] = NEED_MAPS,
     [PF_OP_LINEAR] = NEED_FEATURES,
     [PF_OP_LAYER_NORM] = NEED_ROWS,

@@ -7,6 +7,7 @@
 /* Each settles the node. */
 int pf_engine_make_reshape(Builder *builder, int node); /* and flatten */
 int pf_engine_make_permute(Builder *builder, int node);
+int pf_engine_make_channel_shuffle(Builder *builder, int node);
 int pf_engine_make_slice(Builder *builder, int node);
 int pf_engine_make_concat(Builder *builder, int node);
 int pf_engine_make_parameter(Builder *builder, int node);

@@ -121,7 +121,7 @@ static void pad(const Run *run, const PfEngineStep *step)
                            .count = run->count,
                            .height = x->height,
                            .width = x->width,
-                           .pads = {node->pads[0], node->pads[1], node->pads[2], node->pads[3]},
+                           .pads = {step->pads[0], step->pads[1], step->pads[2], step->pads[3]},
                            .value = node->value,
                            .x = maps_of(run, step->x),
                            .y = maps_of(run, step->y)};

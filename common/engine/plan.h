@@ -81,8 +81,8 @@ typedef struct PfEngineStep {
     int factor;  /* pointwise: the value, (c, 1, 1), whose channels those of x are multiplied with
                     before anything else; -1: none */
     int node;    /* of the graph: convolution, linear, pool; -1 */
-    int pads[4]; /* convolution, pools: above, left, below, right: the node's padding, and a pad's
-                    before it that was taken in */
+    int pads[4]; /* pad; convolution, pools: above, left, below, right: the node's padding, and a
+                    pad's before it that was taken in */
     bool count_padding; /* average windows: so do zeros around the map */
     int norm;           /* batch norm of the graph that is folded in; -1: none */
     int folded[2];      /* sums and products with a parameter for each channel, behind the norm */

@@ -25,15 +25,23 @@ static bool is_never_negative(const PfNode *node)
 
 /* A pool's own padding is -infinity. Zeros are as good where all numbers of the map are at least
  * that, and each window has one of them. */
-static bool maxima_may_take(const Builder *builder, const PfNode *pad, const PfNode *pool)
+static bool maxima_may_take(const Builder *builder, const PfNode *pad, const int pads[4],
+                            const PfNode *pool)
 {
     bool reaches_map = !pool->ceil_mode;
     for (int i = 0; i < 4; i++)
-        reaches_map &= pad->pads[i] < pool->kernel[i % 2] && !pool->padding[i % 2] &&
-                       pool->dilation[i % 2] == 1;
+        reaches_map &=
+            pads[i] < pool->kernel[i % 2] && !pool->padding[i % 2] && pool->dilation[i % 2] == 1;
     if (isinf(pad->value) && pad->value < 0) return true;
     return pad->value == 0 && reaches_map &&
            is_never_negative(&builder->arch->nodes[pad->inputs[0]]);
+}
+
+/* What a pad of the graph adds to its input. */
+static void find_pads(const Builder *builder, int node, int pads[4])
+{
+    const PfNode *pad = &builder->arch->nodes[node];
+    pf_node_pads(pad, &builder->shapes[pad->inputs[0]], pads);
 }
 
 /* Whether its reader pads for it. */
@@ -42,34 +50,49 @@ static bool is_taken_in(const Builder *builder, int node)
     const PfNode *pad = &builder->arch->nodes[node];
     const int reader = only_reader(builder, node);
     const PfNode *of = reader < 0 ? NULL : &builder->arch->nodes[reader];
+    int pads[4];
+    find_pads(builder, node, pads);
     for (int i = 0; i < 4; i++)
-        if (pad->pads[i] < 0) return false;
+        if (pads[i] < 0) return false;
     if (!of) return false;
     if (of->op == PF_OP_CONV) return pad->value == 0;
-    if (of->op == PF_OP_MAX_POOL) return maxima_may_take(builder, pad, of);
+    if (of->op == PF_OP_MAX_POOL) return maxima_may_take(builder, pad, pads, of);
     /* What a pad has added counts. */
     return of->op == PF_OP_AVG_POOL && pad->value == 0 &&
            (of->count_padding || (!of->padding[0] && !of->padding[1]));
 }
 
-int pf_engine_make_pad(Builder *builder, int node)
-{
-    const int x = input_of(builder, node);
-    if (is_taken_in(builder, node)) return settle(builder, node, x);
-    return settle(builder, node, add_maker(builder, PF_STEP_PAD, node, x)->y);
-}
-
 static bool has_taken_in(const Builder *builder, const PfNode *node)
 {
-    return builder->arch->nodes[node->inputs[0]].op == PF_OP_PAD &&
+    const PfOp before = builder->arch->nodes[node->inputs[0]].op;
+    return (before == PF_OP_PAD || before == PF_OP_PAD_SAME) &&
            is_taken_in(builder, node->inputs[0]);
 }
 
 static void set_pads(const Builder *builder, PfEngineStep *step)
 {
     const PfNode *node = &builder->arch->nodes[step->node];
-    const PfNode *pad = has_taken_in(builder, node) ? &builder->arch->nodes[node->inputs[0]] : NULL;
-    for (int i = 0; i < 4; i++) step->pads[i] = node->padding[i % 2] + (pad ? pad->pads[i] : 0);
+    int pads[4] = {0};
+    if (has_taken_in(builder, node)) find_pads(builder, node->inputs[0], pads);
+    for (int i = 0; i < 4; i++) step->pads[i] = node->padding[i % 2] + pads[i];
+}
+
+/* The image, where a kernel takes multiples of 16 channels only. */
+static int as_wide(Builder *builder, int node, int x)
+{
+    const PfEngineValue *from = &builder->plan->values[x];
+    if (from->stride % 16 == 0) return x;
+    return pf_engine_add_copy(builder, node, x, laid_out(&from->shape, true));
+}
+
+int pf_engine_make_pad(Builder *builder, int node)
+{
+    int x = input_of(builder, node);
+    if (is_taken_in(builder, node)) return settle(builder, node, x);
+    x = as_wide(builder, builder->arch->nodes[node].inputs[0], x);
+    PfEngineStep *step = add_maker(builder, PF_STEP_PAD, node, x);
+    find_pads(builder, node, step->pads);
+    return settle(builder, node, step->y);
 }
 
 /* ---- windows ---- */
@@ -81,14 +104,6 @@ static PfEngineStep *add_windows(Builder *builder, PfStepKind kind, int node, in
         add_maker_of(builder, kind, node, x, laid_out(&builder->shapes[node], true));
     set_pads(builder, step);
     return step;
-}
-
-/* The image, where a kernel takes multiples of 16 channels only. */
-static int as_wide(Builder *builder, int node, int x)
-{
-    const PfEngineValue *from = &builder->plan->values[x];
-    if (from->stride % 16 == 0) return x;
-    return pf_engine_add_copy(builder, node, x, laid_out(&from->shape, true));
 }
 
 int pf_engine_make_convolution(Builder *builder, int node)

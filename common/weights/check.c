@@ -132,6 +132,20 @@ static int report_misfit(const PfWeights *weights, const PfArch *arch, int count
                    pf_weights_source(weights), problems, count, arch->name, list, hint);
 }
 
+/* Shapes do not tell: the same tensors fit a network that pads evenly, which then computes
+ * something else. */
+static int check_padding(const PfWeights *weights, const PfArch *arch, PfError *err)
+{
+    bool pads = !weights->pads_as_tensorflow;
+    for (int i = 0; i < arch->node_count; i++) pads |= arch->nodes[i].op == PF_OP_PAD_SAME;
+    if (pads) return 0;
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "weights '%s': these were trained by TensorFlow, whose padding and norms %s does "
+        "not have. Hint: give --backbone tf_%s",
+        pf_weights_source(weights), arch->name, arch->name);
+}
+
 int pf_weights_check(const PfWeights *weights, const PfArch *arch, int last, PfError *err)
 {
     char list[1200];
@@ -141,6 +155,7 @@ int pf_weights_check(const PfWeights *weights, const PfArch *arch, int last, PfE
     int problems = list_problems(weights, parameters, count, list, sizeof list);
     free(parameters);
     if (problems) return report_misfit(weights, arch, count, problems, list, err);
+    if (check_padding(weights, arch, err)) return -1;
     const char *better = find_better_arch(weights, arch);
     if (better)
         return pf_fail(err, PF_EXIT_FAILED,

@@ -39,6 +39,7 @@ struct PfWeights {
     bool as_before;            /* no averaged copy, nothing that programs before refused; shards */
     char entry[PF_ENTRY_SIZE]; /* pf_weights_entry; "" for none */
     char averaged[PF_ENTRY_SIZE]; /* key of an averaged copy that is not used; "" for none */
+    bool pads_as_tensorflow;      /* the network that these names are of */
     PfForeignTensor *foreign;     /* by name after pf_weights_index */
     size_t foreign_count, foreign_capacity;
     PfWeights **shards; /* owned, by name: the files of an index; else none */
@@ -105,6 +106,9 @@ int pf_weights_translate_names(PfWeights *weights, PfError *err);
 /* Makes torchvision's names of today of those that its published DenseNets and vision transformers
  * still have: "denselayer1.norm.1." and "mlp.linear_1.". */
 int pf_weights_renew_names(PfWeights *weights, PfError *err);
+
+/* Where the names are those of efficientnet_lite_pytorch, makes timm's of them, and says so. */
+int pf_weights_rename_efficientnet(PfWeights *weights, PfError *err);
 
 /* Whether the path is of an index of shards, "model.safetensors.index.json", by its name. */
 bool pf_weights_is_index(const char *path);

@@ -34,6 +34,7 @@ static char *newer_name(const char *name, bool *is_older, PfError *err)
 int pf_weights_renew_names(PfWeights *weights, PfError *err)
 {
     bool is_older, any = false;
+    if (pf_weights_rename_efficientnet(weights, err)) return -1;
     for (size_t i = 0; i < weights->count; i++) {
         char *newer = newer_name(weights->tensors[i].name, &is_older, err);
         if (!newer && is_older) return -1;

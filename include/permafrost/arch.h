@@ -86,7 +86,12 @@ typedef enum PfOp {
     PF_OP_POSITIONS, /* position embeddings: the tensor called `module`, of `shape` (start + side *
                         side, c), made for the grid of a map (c, h, w), of which only the size is
                         taken: (start + h * w, c); common/arch/positions.h says how */
-    PF_OP_COUNT,     /* how many there are */
+    PF_OP_PAD_SAME,  /* zeros around a map, of which windows of kernel[] at distances of stride[]
+                        make  ceil(size / stride) outputs, as TensorFlow pads: of an odd number more
+                        below  and at the right */
+    PF_OP_CHANNEL_SHUFFLE, /* of a map whose channels lie in `groups`: the first of each group, the
+                              second of each, ... */
+    PF_OP_COUNT,           /* how many there are */
 } PfOp;
 
 typedef struct PfNode {
@@ -100,8 +105,9 @@ typedef struct PfNode {
     int inputs[PF_NODE_MAX_INPUTS]; /* indices of earlier nodes */
     int input_count;
     int in_channels, out_channels; /* conv, linear (features), norms (both equal) */
-    int kernel[2], stride[2], padding[2], dilation[2]; /* conv, pools; along y and x */
-    int groups;                                        /* conv */
+    int kernel[2], stride[2], padding[2], dilation[2]; /* conv, pools, pad_same (no padding):
+                                                          along y and x */
+    int groups;                                        /* conv, channel_shuffle */
     int ceil_mode;     /* pools: a last window that begins inside counts */
     int count_padding; /* avg_pool */
     int pads[4];       /* pad: above, left, below, right */

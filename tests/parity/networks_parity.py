@@ -5,7 +5,8 @@ usage: networks_parity.py RUN_BACKBONE [NETWORK]...
 
 The largest difference of a tap is under 1e-4 of its largest value: both sum in float32, in other orders.
 Every node that torchvision's create_feature_extractor names is a tap here too, but what it makes of a
-LayerNorm2d (one node here, named as the module) and of parameters that modules do not hold. PF_LONG takes
+LayerNorm2d (one node here, named as the module) and of parameters that modules do not hold, and what turns the pixels
+of Inceptions, which is their preprocessing here. PF_LONG takes
 them all; else up to 16 of them, spread over the network. All run by the engine; those of BY_LIBTORCH, at
 their last size, by libtorch, too, which is given them as TorchScript.
 """
@@ -53,13 +54,14 @@ def lively(model):
 
 def node_names(model):
     """Those of create_feature_extractor, as taps of ours."""
+    of_pixels = re.compile(r"^((getitem|unsqueeze|mul|add)(_\d)?|cat)$")
     inside_norm = re.compile(r"\.(permute(_1)?|layer_norm|\w+_(weight|bias))$")
     norms = {name for name, module in model.named_modules() if type(module).__name__ == "LayerNorm2d"}
     names = []
     for name in get_graph_node_names(model)[1][1:]:
         outer = inside_norm.sub("", name)
         name = outer if outer in norms else name
-        if name not in names and not name.endswith("_layer_scale"):
+        if name not in names and not name.endswith("_layer_scale") and not of_pixels.match(name):
             names.append(name)
     return names
 
@@ -82,7 +84,8 @@ def by_extractor(model, images, taps):
 
 
 def by_hooks(model, images, taps):
-    """Of modules; "cls" is what comes out of encoder.ln first. torch 1.13 cannot trace a VisionTransformer."""
+    """Of modules; "cls" is what comes out of encoder.ln first. torch 1.13 cannot trace a VisionTransformer, nor a
+    ShuffleNetV2."""
     found, modules = {}, dict(model.named_modules())
     def keep(tap):
         def hook(module, inputs, output):
@@ -92,7 +95,8 @@ def by_hooks(model, images, taps):
     model(normalised(images))
     for hook in hooks:
         hook.remove()
-    found["cls"] = found["encoder.ln"][:, 0]
+    if "cls" in taps:
+        found["cls"] = found["encoder.ln"][:, 0]
     return {tap: found[tap] for tap in taps}
 
 
@@ -111,7 +115,7 @@ def compare(label, expected, folder, name, images, weights):
     taps = list(expected)
     for first in range(0, len(taps), MAX_TAPS):
         group = taps[first:first + MAX_TAPS]
-        done, found, shapes = run(TOOL, folder, name, images, group, "--weights", weights)
+        done, found, shapes = run(TOOL, folder, name, images, group, "--weights", weights, *PIXELS_OF.get(name, ()))
         check(f"{label} runs", done.returncode == 0 and list(shapes) == group)
         for tap in found:
             error = relative_error(found[tap], expected[tap].numpy())
@@ -129,9 +133,13 @@ def at_size(model, name, size):
     return resized.eval()
 
 
-def check_network(name, sizes, taps=None):
+def new_model(name):
     torch.manual_seed(7)
-    model = lively(getattr(torchvision.models, name)())
+    return lively(getattr(torchvision.models, name)(**MADE_WITH.get(name, {})))
+
+
+def check_network(name, sizes, taps=None):
+    model = new_model(name)
     reference = by_hooks if taps else by_extractor
     taps = taps or spread(node_names(model))
     with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
@@ -155,6 +163,18 @@ def check_random(name, size):
             check(f"{name} with random weights: {tap}", 1e-2 < largest < 1e3, f"largest {largest:.1e}")
 
 
+def check_executors(name, size, tap):
+    """What Debian has no peer for: ours and libtorch's, which is given TorchScript."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = []
+        for executor in (None, "libtorch"):
+            choose(executor)
+            found.append(run(TOOL, folder, name, pixels(2, size), [tap], "--weights", "random:3")[1].get(tap))
+        choose(None)
+        error = relative_error(*found) if all(f is not None for f in found) else 1
+        check(f"{name} {size} {tap} by libtorch as by the engine", error < TOLERANCE, f"{error:.1e}")
+
+
 def check_refused_size():
     with tempfile.TemporaryDirectory() as folder:
         done, _, _ = run(TOOL, folder, "vit_s_16", pixels(1, 192), ["cls"], "--weights", "random:0")
@@ -166,22 +186,43 @@ VIT_TAPS = ["conv_proj", "encoder.layers.encoder_layer_0.ln_1", "encoder.layers.
             "encoder.layers.encoder_layer_0.mlp", "encoder.layers.encoder_layer_0.mlp.0",
             "encoder.layers.encoder_layer_0.mlp.1", "encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_5.ln_2",
             "encoder.layers.encoder_layer_11", "encoder.ln", "cls", "heads.head"]
-NETWORKS = {"densenet121": [64], "mobilenet_v3_small": [64], "efficientnet_b0": [80], "convnext_tiny": [64], "vit_b_32": [160]}
+SHUFFLE_TAPS = ["conv1", "maxpool", "stage2.0.branch1.1", "stage2.0.branch1", "stage2.0.branch2", "stage2.0", "stage2.1.branch2.3",
+                "stage2.1.branch2", "stage2.1", "stage3.7", "stage4", "conv5", "fc"]
+# torchvision's models that have the published weights turn pixels that are normalised as for other networks.
+MADE_WITH = {"inception_v3": {"transform_input": True, "init_weights": False},
+             "googlenet": {"transform_input": True, "init_weights": False}}
+PIXELS_OF = {name: ("--mean", ".5,.5,.5", "--std", ".5,.5,.5") for name in MADE_WITH}
+NETWORKS = {"densenet121": [64], "mobilenet_v3_small": [64], "efficientnet_b0": [80], "convnext_tiny": [64], "vit_b_32": [160],
+            "inception_v3": [96], "googlenet": [64], "resnext50_32x4d": [64], "regnet_y_400mf": [64], "mobilenet_v2": [64],
+            "squeezenet1_1": [64], "shufflenet_v2_x0_5": [64], "mnasnet0_5": [64]}
 if IS_LONG:
     NETWORKS.update({"mobilenet_v3_small": [64, 96], "vit_b_32": [224, 160]})
     NETWORKS.update({"mobilenet_v3_large": [80, 224], "efficientnet_v2_s": [64], "densenet161": [96], "efficientnet_b5": [96],
-                     "convnext_small": [96], "vit_b_16": [224]})
+                     "convnext_small": [96], "vit_b_16": [224], "alexnet": [64, 96], "wide_resnet50_2": [64], "regnet_x_400mf": [64, 96]})
 # Between them these have every operation of such networks as TorchScript, and positions that it resizes.
-BY_LIBTORCH = ["densenet121", "mobilenet_v3_small", "convnext_tiny", "vit_b_32"] + (list(NETWORKS) if IS_LONG else [])
+BY_LIBTORCH = ["densenet121", "mobilenet_v3_small", "convnext_tiny", "vit_b_32", "shufflenet_v2_x0_5"] + (list(NETWORKS) if IS_LONG else [])
 RANDOM = {"densenet121": ["adaptive_avg_pool2d"], "mobilenet_v3_small": ["classifier.1"], "mobilenet_v3_large": ["avgpool"],
           "efficientnet_b0": ["avgpool", "classifier.1"], "efficientnet_v2_s": ["avgpool"], "convnext_tiny": ["classifier.1"],
-          "vit_b_32": ["cls", "heads.head"]}
+          "vit_b_32": ["cls", "heads.head"], "inception_v3": ["avgpool"], "googlenet": ["avgpool"], "resnext50_32x4d": ["avgpool"],
+          "regnet_y_400mf": ["avgpool"], "mobilenet_v2": ["adaptive_avg_pool2d"], "squeezenet1_1": ["avgpool"],
+          "shufflenet_v2_x0_5": ["mean"], "mnasnet0_5": ["mean"], "tf_efficientnet_lite0": ["global_pool"],
+          "alexnet": ["classifier.5"]}
+TAPS = {"vit": VIT_TAPS, "shufflenet": SHUFFLE_TAPS}
 
-choose(None)
-for network in sys.argv[2:] or NETWORKS:
-    sizes = NETWORKS.get(network, [96])
-    check_network(network, sizes, VIT_TAPS if network.startswith("vit") else None)
-    if network in RANDOM:
-        check_random(network, sizes[0])
-check_refused_size()
-finish()
+
+
+def main():
+    choose(None)
+    for network in sys.argv[2:] or NETWORKS:
+        sizes = NETWORKS.get(network, [96])
+        check_network(network, sizes, next((taps for family, taps in TAPS.items() if network.startswith(family)), None))
+        if network in RANDOM:
+            check_random(network, sizes[0])
+    check_random("tf_efficientnet_lite0", 64)
+    check_executors("tf_efficientnet_lite0", 76, "global_pool")
+    check_refused_size()
+    finish()
+
+
+if __name__ == "__main__":
+    main()

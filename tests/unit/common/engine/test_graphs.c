@@ -325,6 +325,14 @@ static double value_at(const Graph *graph, int index, int64_t at)
     case PF_OP_PAD:
         return pixel_at(in, x, place[0], place[1] - node->pads[0], place[2] - node->pads[1],
                         (double)node->value);
+    case PF_OP_PAD_SAME: /* of an odd number the more behind */
+        return pixel_at(in, x, place[0], place[1] - (out->dims[1] - in->dims[1]) / 2,
+                        place[2] - (out->dims[2] - in->dims[2]) / 2, 0);
+    case PF_OP_CHANNEL_SHUFFLE: {
+        const int64_t each = in->dims[0] / node->groups, c = place[0];
+        place[0] = c % node->groups * each + c / node->groups;
+        return x[at_place(in, place)];
+    }
     case PF_OP_LINEAR: return linear_at(graph, index, at);
     case PF_OP_LAYER_NORM:
         return layer_norm_at(graph, index, x + at - at % node->out_channels, 1,
@@ -543,6 +551,40 @@ static int add_pad(Graph *graph, int x)
     if (draw(graph, 0, 3) == 0) node->value = 0.5f;
     x = finish(graph);
     return draw(graph, 0, 1) ? add_pool(graph, x) : add_groups(graph, x);
+}
+
+/* Most often with the convolution that it pads for, of the same window. */
+static int add_pad_same(Graph *graph, int x)
+{
+    PfNode *node = begin(graph, PF_OP_PAD_SAME, x);
+    for (int axis = 0; axis < 2; axis++) {
+        node->kernel[axis] = (int)draw(graph, 1, 5);
+        node->stride[axis] = (int)draw(graph, 1, 3);
+        node->dilation[axis] = 1;
+    }
+    const PfNode window = *node;
+    const int padded = finish(graph);
+    if (!draw(graph, 0, 3)) return padded;
+    PfNode *conv = begin(graph, PF_OP_CONV, padded);
+    memcpy(conv->kernel, window.kernel, sizeof conv->kernel);
+    memcpy(conv->stride, window.stride, sizeof conv->stride);
+    memcpy(conv->dilation, window.dilation, sizeof conv->dilation);
+    conv->in_channels = conv->out_channels = (int)graph->shapes[padded].dims[0];
+    conv->groups = draw(graph, 0, 1) ? conv->in_channels : 1;
+    const int index = finish(graph);
+    for (int axis = 0; axis < 2; axis++) {
+        const int64_t stride = window.stride[axis];
+        ck_assert_int_eq(graph->shapes[index].dims[1 + axis],
+                         (graph->shapes[x].dims[1 + axis] + stride - 1) / stride);
+    }
+    return index;
+}
+
+static int add_channel_shuffle(Graph *graph, int x)
+{
+    PfNode *node = begin(graph, PF_OP_CHANNEL_SHUFFLE, x);
+    node->groups = (int)draw_divisor(graph, graph->shapes[x].dims[0]);
+    return finish(graph);
 }
 
 /* A map multiplied with what it is squeezed to. */
@@ -853,7 +895,7 @@ static int grow(Graph *graph, int x)
     const bool is_small = pf_shape_count(shape) * 2 < LARGEST;
     if (largest < 1e-3 * graph->scales[x]) return 0;
     if (largest > 50) return add_scaled(graph, x);
-    switch (draw(graph, 0, 27)) {
+    switch (draw(graph, 0, 29)) {
     case 0: return is_map && shape->dims[0] < 100 ? add_conv(graph, x) : x;
     case 1: return is_map ? add_norm(graph, x) : x;
     case 2:
@@ -886,6 +928,8 @@ static int grow(Graph *graph, int x)
     case 24: return is_map && is_small ? add_pool(graph, x) : x;
     case 25: return is_map && is_small ? add_pad(graph, x) : x;
     case 26: return is_map && largest < 7 ? add_excitation(graph, x) : x;
+    case 28: return is_map && is_small && shape->dims[0] < 100 ? add_pad_same(graph, x) : x;
+    case 29: return is_map ? add_channel_shuffle(graph, x) : x;
     case 27:
         return shape->rank && pf_shape_count(shape) < 2000 && shape->rank < 4
                    ? add_channel_parameter(graph, add_linear(graph, x))
