@@ -9,7 +9,6 @@
 #include "common/base/arena.h"
 #include "common/base/digest.h"
 #include "common/base/hash_index.h"
-#include "common/onnx/wire.h"
 #include "permafrost/error.h"
 #include "permafrost/tensor.h"
 
@@ -91,10 +90,6 @@ typedef struct PfOnnxModel {
     PfArena arena;
 } PfOnnxModel;
 
-/* Reads the message of (size) bytes, which are lent. folder: descriptor of its folder, lent, or -1
- * where external data is refused. Free with pf_onnx_model_free. */
-int pf_onnx_model_new(const char *path, const void *bytes, size_t size, int folder,
-                      PfOnnxModel **out, PfError *err);
 void pf_onnx_model_free(PfOnnxModel **model);
 
 /* Numbers of a tensor; 1 for a scalar. */

@@ -13,6 +13,7 @@
 #include "common/file/foreign_file.h"
 #include "common/file/input_file.h"
 #include "common/onnx/build.h"
+#include "common/onnx/read.h"
 
 struct PfOnnx {
     char *path;
