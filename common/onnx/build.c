@@ -34,9 +34,9 @@ int pf_onnx_our_axis(PfOnnxBuild *build, const PfOnnxDims *dims, int64_t axis, i
                                  "the axis of the batch");
 }
 
-static bool is_same_shape(const PfShape *a, const PfShape *b)
+bool pf_onnx_shape_is(const PfOnnxBuild *build, int node, const PfShape *shape)
 {
-    return pf_shape_equal(a, b) != 0;
+    return pf_shape_equal(&build->shapes[node], shape) != 0;
 }
 
 /* ---- names ---- */
@@ -107,7 +107,7 @@ int pf_onnx_settle(PfOnnxBuild *build, int index)
 
 int pf_onnx_reshape(PfOnnxBuild *build, int *node, const PfShape *shape)
 {
-    if (is_same_shape(&build->shapes[*node], shape)) return 0;
+    if (pf_onnx_shape_is(build, *node, shape)) return 0;
     PfNode *added = pf_onnx_add(build, PF_OP_RESHAPE, *node, node);
     if (!added) return -1;
     added->shape = *shape;
@@ -180,6 +180,20 @@ int pf_onnx_set_tensor(PfOnnxBuild *build, int node, const char *which, const Pf
     build->tensors[build->tensor_count++] =
         (PfNamedTensor){kept, {tensor->dtype, *shape, tensor->data}};
     return 0;
+}
+
+bool pf_onnx_node_number(const PfOnnxBuild *build, int node, double *number)
+{
+    const PfNode *parameter = &build->builder.arch->nodes[node];
+    if (parameter->op != PF_OP_PARAMETER || pf_shape_count(&parameter->shape) != 1) return false;
+    for (size_t i = build->tensor_count; i-- > 0;) {
+        const PfNamedTensor *tensor = &build->tensors[i];
+        if (strcmp(tensor->name, parameter->module)) continue;
+        const PfOnnxTensor held = {.dtype = tensor->view.dtype, .data = tensor->view.data};
+        *number = pf_onnx_tensor_real(&held, 0);
+        return true;
+    }
+    return false;
 }
 
 const PfOnnxTensor *pf_onnx_take_weights(PfOnnxBuild *build, int input, int rank)

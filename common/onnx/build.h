@@ -65,6 +65,10 @@ int pf_onnx_shape(PfOnnxBuild *build, const PfOnnxDims *dims, PfShape *shape);
 int pf_onnx_our_axis(PfOnnxBuild *build, const PfOnnxDims *dims, int64_t axis, int *ours);
 bool pf_onnx_drops_axis(const PfOnnxDims *dims);
 
+bool pf_onnx_shape_is(const PfOnnxBuild *build, int node, const PfShape *shape);
+/* Whether the node is a parameter that holds one number, which then is *number. */
+bool pf_onnx_node_number(const PfOnnxBuild *build, int node, double *number);
+
 #define pf_onnx_refuse(build, ...)                                                                 \
     pf_onnx_fail((build)->model, (build)->step, (build)->err, __VA_ARGS__)
 
@@ -89,5 +93,11 @@ int pf_onnx_translate(PfOnnxBuild *build, int side);
 /* Steps that together are one operation become one: x * sigmoid(x), GELU from Erf, LayerNorm from
  * its pieces, hard swish. Constants have been folded. Inner values that are used elsewhere stay. */
 int pf_onnx_simplify(PfOnnxModel *model, PfError *err);
+
+/* ---- attention: attention.c ---- */
+
+/* In the graph that has been made, products of heads with a softmax between them become
+ * PF_OP_ATTENTION; what only they took goes, and cannot be a tap. */
+int pf_onnx_fuse_attention(PfOnnxBuild *build);
 
 #endif

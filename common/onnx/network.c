@@ -246,7 +246,9 @@ static int build(PfOnnx *onnx, PfOnnxBuild *build, int side)
     PfOnnxModel *model = onnx->model;
     for (int i = 0; i < model->step_count; i++)
         if (pf_onnx_fold(model, &model->steps[i], build->err)) return -1;
-    if (pf_onnx_simplify(model, build->err) || pf_onnx_translate(build, side)) return -1;
+    if (pf_onnx_simplify(model, build->err) || pf_onnx_translate(build, side) ||
+        pf_onnx_fuse_attention(build))
+        return -1;
     return set_default_tap(onnx, build->err);
 }
 
