@@ -91,6 +91,11 @@ PfNode *pf_onnx_add(PfOnnxBuild *build, PfOp op, int input, int *index)
     return node;
 }
 
+int pf_onnx_add_plain(PfOnnxBuild *build, PfOp op, int *node)
+{
+    return !pf_onnx_add(build, op, *node, node) || pf_onnx_settle(build, *node) ? -1 : 0;
+}
+
 int pf_onnx_settle(PfOnnxBuild *build, int index)
 {
     const PfNode *node = &build->builder.arch->nodes[index];
@@ -157,10 +162,15 @@ int pf_onnx_take(PfOnnxBuild *build, int input, int *node, PfOnnxDims *dims)
     if (!pf_onnx_has_input(build, input))
         return pf_onnx_refuse(build, "expected input %d, found none", input + 1);
     const PfOnnxValue *value = &build->model->values[build->step->inputs[input]];
+    if (value->constant) {
+        *dims = value->constant->dims;
+        return pf_onnx_add_parameter(build, value->constant, dims->rank - pf_onnx_drops_axis(dims),
+                                     node);
+    }
     if (!value->is_made)
         return pf_onnx_refuse(build,
-                              "expected that '%.200s' depends on the image, found a constant, or "
-                              "another output of a node than its first",
+                              "expected a value that is computed, found '%.200s', another output "
+                              "of a node than its first",
                               pf_onnx_value_name(build->model, build->step->inputs[input]));
     *node = value->node;
     *dims = value->dims;
@@ -182,15 +192,16 @@ int pf_onnx_set_tensor(PfOnnxBuild *build, int node, const char *which, const Pf
     return 0;
 }
 
-bool pf_onnx_node_number(const PfOnnxBuild *build, int node, double *number)
+bool pf_onnx_node_tensor(const PfOnnxBuild *build, int node, PfOnnxTensor *tensor)
 {
     const PfNode *parameter = &build->builder.arch->nodes[node];
-    if (parameter->op != PF_OP_PARAMETER || pf_shape_count(&parameter->shape) != 1) return false;
+    if (parameter->op != PF_OP_PARAMETER) return false;
     for (size_t i = build->tensor_count; i-- > 0;) {
-        const PfNamedTensor *tensor = &build->tensors[i];
-        if (strcmp(tensor->name, parameter->module)) continue;
-        const PfOnnxTensor held = {.dtype = tensor->view.dtype, .data = tensor->view.data};
-        *number = pf_onnx_tensor_real(&held, 0);
+        const PfTensorView *view = &build->tensors[i].view;
+        if (strcmp(build->tensors[i].name, parameter->module)) continue;
+        *tensor = (PfOnnxTensor){.dtype = view->dtype, .data = view->data};
+        tensor->dims.rank = view->shape.rank;
+        memcpy(tensor->dims.sizes, view->shape.dims, sizeof view->shape.dims);
         return true;
     }
     return false;
@@ -241,6 +252,19 @@ int pf_onnx_add_parameter(PfOnnxBuild *build, const PfOnnxTensor *tensor, int ra
                                                                                                 : 0;
 }
 
+int pf_onnx_put_numbers(PfOnnxBuild *build, float number, const PfShape *shape, int *node)
+{
+    void *data;
+    PfOnnxDims dims = {.rank = shape->rank};
+    memcpy(dims.sizes, shape->dims, (size_t)shape->rank * sizeof *shape->dims);
+    PfOnnxTensor *tensor =
+        pf_onnx_tensor_new(build->model, build->step, PF_DTYPE_F32, &dims, &data, build->err);
+    if (!tensor) return -1;
+    const int64_t count = pf_onnx_count(&dims);
+    for (int64_t i = 0; i < count; i++) ((float *)data)[i] = number;
+    return pf_onnx_add_parameter(build, tensor, dims.rank, node);
+}
+
 int pf_onnx_put_number(PfOnnxBuild *build, double number, int rank, int *node)
 {
     void *data;
@@ -250,14 +274,6 @@ int pf_onnx_put_number(PfOnnxBuild *build, double number, int rank, int *node)
     if (!tensor) return -1;
     *(float *)data = (float)number;
     return pf_onnx_add_parameter(build, tensor, rank, node);
-}
-
-int pf_onnx_take_any(PfOnnxBuild *build, int input, int *node, PfOnnxDims *dims)
-{
-    const PfOnnxTensor *tensor = pf_onnx_constant(build->model, build->step, input);
-    if (!tensor) return pf_onnx_take(build, input, node, dims);
-    *dims = tensor->dims;
-    return pf_onnx_add_parameter(build, tensor, dims->rank - pf_onnx_drops_axis(dims), node);
 }
 
 int pf_onnx_add_pair(PfOnnxBuild *build, PfOp op, int left, int right, int *node)
@@ -275,8 +291,9 @@ int pf_onnx_add_pair(PfOnnxBuild *build, PfOp op, int left, int right, int *node
 
 static const PfOnnxRow *find_row(const PfOnnxModel *model, const PfOnnxStep *step)
 {
-    const PfOnnxRow *const tables[] = {pf_onnx_map_rows, pf_onnx_number_rows, pf_onnx_shape_rows};
-    for (int t = 0; t < 3; t++)
+    const PfOnnxRow *const tables[] = {pf_onnx_map_rows, pf_onnx_number_rows, pf_onnx_shape_rows,
+                                       pf_onnx_norm_rows, pf_onnx_resize_rows};
+    for (int t = 0; t < 5; t++)
         for (const PfOnnxRow *row = tables[t]; row->type; row++)
             if (!strcmp(row->type, step->type) && model->opset >= row->since &&
                 model->opset <= row->until && !*step->domain)

@@ -18,12 +18,10 @@ static PfDtype cast_type(int64_t to)
 
 /* Numbers with a fraction stay as they are when they are cast to another such type: what is
  * computed with them is computed in float32 anyway. */
-static int fold_cast(PfOnnxFold *fold)
+static int cast(PfOnnxFold *fold, bool becomes_whole)
 {
     const PfOnnxTensor *in = fold->inputs[0];
-    const int64_t to = pf_onnx_whole(fold->step, "to", 0);
     const bool is_whole = pf_onnx_tensor_is_whole(in);
-    const bool becomes_whole = cast_type(to) == PF_DTYPE_I64;
     void *data;
     if (is_whole == becomes_whole) return pf_onnx_fold_look(fold, &in->dims);
     if (!pf_onnx_fold_make(fold, becomes_whole ? PF_DTYPE_I64 : PF_DTYPE_F32, &in->dims, &data))
@@ -36,6 +34,16 @@ static int fold_cast(PfOnnxFold *fold)
             ((float *)data)[i] = (float)pf_onnx_tensor_real(in, i);
     }
     return 0;
+}
+
+static int fold_cast(PfOnnxFold *fold)
+{
+    return cast(fold, cast_type(pf_onnx_whole(fold->step, "to", 0)) == PF_DTYPE_I64);
+}
+
+static int fold_cast_like(PfOnnxFold *fold)
+{
+    return fold->inputs[1] ? cast(fold, pf_onnx_tensor_is_whole(fold->inputs[1])) : 0;
 }
 
 /* Of integers that wrap, as in other programs. */
@@ -59,6 +67,14 @@ static int64_t divide(int64_t a, int64_t b)
     return b == -1 ? wrap_subtract(0, a) : b ? a / b : 0;
 }
 
+/* The remainder has the divisor's sign, unless it is C's that is asked for. */
+static int64_t modulo(int64_t a, int64_t b)
+{
+    if (!b || b == -1) return 0;
+    const int64_t rest = a % b;
+    return rest && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
 static int64_t whole_equal(int64_t a, int64_t b)
 {
     return a == b;
@@ -71,6 +87,18 @@ static int64_t whole_greater(int64_t a, int64_t b)
 {
     return a > b;
 }
+static int64_t whole_not_less(int64_t a, int64_t b)
+{
+    return a >= b;
+}
+static int64_t whole_not_greater(int64_t a, int64_t b)
+{
+    return a <= b;
+}
+static int64_t whole_xor(int64_t a, int64_t b)
+{
+    return !a != !b;
+}
 static int64_t whole_and(int64_t a, int64_t b)
 {
     return a && b;
@@ -78,6 +106,26 @@ static int64_t whole_and(int64_t a, int64_t b)
 static int64_t whole_or(int64_t a, int64_t b)
 {
     return a || b;
+}
+static double real_equal(double a, double b)
+{
+    return a == b;
+}
+static double real_less(double a, double b)
+{
+    return a < b;
+}
+static double real_greater(double a, double b)
+{
+    return a > b;
+}
+static double real_not_less(double a, double b)
+{
+    return a >= b;
+}
+static double real_not_greater(double a, double b)
+{
+    return a <= b;
 }
 static double real_add(double a, double b)
 {
@@ -96,24 +144,30 @@ static double real_divide(double a, double b)
     return a / b;
 }
 
-/* Integers for integers, else float32; only real: always float32. */
+/* Integers for integers, else float32; only real: always float32. Of a question the answer is
+ * whole. */
 static const struct {
     const char *type;
     int64_t (*whole)(int64_t a, int64_t b);
     double (*real)(double a, double b);
+    bool is_question;
 } pairs[] = {
-    {"Add", wrap_add, real_add},
-    {"Sub", wrap_subtract, real_subtract},
-    {"Mul", wrap_multiply, real_multiply},
-    {"Div", divide, real_divide},
-    {"Min", pf_min, fmin},
-    {"Max", pf_max, fmax},
-    {"Pow", NULL, pow},
-    {"Equal", whole_equal, NULL},
-    {"Less", whole_less, NULL},
-    {"Greater", whole_greater, NULL},
-    {"And", whole_and, NULL},
-    {"Or", whole_or, NULL},
+    {"Add", wrap_add, real_add, false},
+    {"Sub", wrap_subtract, real_subtract, false},
+    {"Mul", wrap_multiply, real_multiply, false},
+    {"Div", divide, real_divide, false},
+    {"Min", pf_min, fmin, false},
+    {"Max", pf_max, fmax, false},
+    {"Pow", NULL, pow, false},
+    {"Mod", modulo, NULL, false},
+    {"GreaterOrEqual", whole_not_less, real_not_less, true},
+    {"LessOrEqual", whole_not_greater, real_not_greater, true},
+    {"Xor", whole_xor, NULL, false},
+    {"Equal", whole_equal, real_equal, true},
+    {"Less", whole_less, real_less, true},
+    {"Greater", whole_greater, real_greater, true},
+    {"And", whole_and, NULL, false},
+    {"Or", whole_or, NULL, false},
 };
 #define PAIR_COUNT (sizeof pairs / sizeof pairs[0])
 
@@ -130,8 +184,10 @@ static int fold_pair(PfOnnxFold *fold)
     const bool is_whole =
         pf_onnx_tensor_is_whole(a) && pf_onnx_tensor_is_whole(b) && pairs[row].whole;
     if (!is_whole && !pairs[row].real) return 0;
+    const bool is_question = pairs[row].is_question;
     if (pf_onnx_broadcast(fold->model, fold->step, &a->dims, &b->dims, &dims, fold->err) ||
-        !pf_onnx_fold_make(fold, is_whole ? PF_DTYPE_I64 : PF_DTYPE_F32, &dims, &data))
+        !pf_onnx_fold_make(fold, is_whole || is_question ? PF_DTYPE_I64 : PF_DTYPE_F32, &dims,
+                           &data))
         return -1;
     const int64_t count = pf_onnx_count(&dims);
     for (int64_t i = 0; i < count; i++, pf_onnx_advance(&dims, &places)) {
@@ -140,11 +196,19 @@ static int fold_pair(PfOnnxFold *fold)
         if (is_whole)
             ((int64_t *)data)[i] =
                 pairs[row].whole(pf_onnx_tensor_whole(a, m), pf_onnx_tensor_whole(b, n));
+        else if (is_question)
+            ((int64_t *)data)[i] =
+                (int64_t)pairs[row].real(pf_onnx_tensor_real(a, m), pf_onnx_tensor_real(b, n));
         else
             ((float *)data)[i] =
                 (float)pairs[row].real(pf_onnx_tensor_real(a, m), pf_onnx_tensor_real(b, n));
     }
     return 0;
+}
+
+static int fold_modulo(PfOnnxFold *fold)
+{
+    return pf_onnx_whole(fold->step, "fmod", 0) ? 0 : fold_pair(fold);
 }
 
 /* Of two; of others, parameters are made, which the network compares. */
@@ -161,6 +225,14 @@ static double reciprocal(double a)
 {
     return 1 / a;
 }
+static double sigmoid(double a)
+{
+    return 1 / (1 + exp(-a));
+}
+static double positive(double a)
+{
+    return a < 0 ? 0 : a;
+}
 
 static const struct {
     const char *type;
@@ -173,7 +245,13 @@ static const struct {
                {"Neg", negative},
                {"Reciprocal", reciprocal},
                {"Floor", floor},
-               {"Ceil", ceil}};
+               {"Ceil", ceil},
+               {"Round", nearbyint},
+               {"Sin", sin},
+               {"Cos", cos},
+               {"Tanh", tanh},
+               {"Sigmoid", sigmoid},
+               {"Relu", positive}};
 #define SINGLE_COUNT (sizeof singles / sizeof singles[0])
 
 static int fold_single(PfOnnxFold *fold)
@@ -238,8 +316,62 @@ static int fold_product(PfOnnxFold *fold)
     return pf_onnx_fold_list(fold, &product, 1, !pf_onnx_whole(fold->step, "keepdims", 1));
 }
 
+/* Between two bounds, of which either may be left out. */
+static int fold_clip(PfOnnxFold *fold)
+{
+    const PfOnnxTensor *in = fold->inputs[0], *low = fold->inputs[1], *high = fold->inputs[2];
+    const bool is_whole = pf_onnx_tensor_is_whole(in);
+    void *data;
+    if ((low && pf_onnx_count(&low->dims) != 1) || (high && pf_onnx_count(&high->dims) != 1) ||
+        fold->step->setting_count)
+        return 0;
+    if (!pf_onnx_fold_make(fold, is_whole ? PF_DTYPE_I64 : PF_DTYPE_F32, &in->dims, &data))
+        return -1;
+    const int64_t count = pf_onnx_count(&in->dims);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t whole = pf_onnx_tensor_whole(in, i);
+        double real = pf_onnx_tensor_real(in, i);
+        if (low && is_whole) whole = pf_max(whole, pf_onnx_tensor_whole(low, 0));
+        if (high && is_whole) whole = pf_min(whole, pf_onnx_tensor_whole(high, 0));
+        if (low) real = fmax(real, pf_onnx_tensor_real(low, 0));
+        if (high) real = fmin(real, pf_onnx_tensor_real(high, 0));
+        if (is_whole)
+            ((int64_t *)data)[i] = whole;
+        else
+            ((float *)data)[i] = (float)real;
+    }
+    return 0;
+}
+
+/* Of two matrices that are not large; others are computed with the network. */
+static int fold_matmul(PfOnnxFold *fold)
+{
+    const int64_t most = 1 << 24;
+    const PfOnnxTensor *a = fold->inputs[0], *b = fold->inputs[1];
+    void *data;
+    if (!b || b->dims.rank != 2 || a->dims.rank < 1 || pf_onnx_tensor_is_whole(a) ||
+        pf_onnx_tensor_is_whole(b) || a->dims.sizes[a->dims.rank - 1] != b->dims.sizes[0])
+        return 0;
+    const int64_t inner = b->dims.sizes[0], columns = b->dims.sizes[1];
+    const int64_t rows = inner ? pf_onnx_count(&a->dims) / inner : 0;
+    if (!rows || rows > most / inner || columns > most / (rows * inner)) return 0;
+    PfOnnxDims dims = a->dims;
+    dims.sizes[dims.rank - 1] = columns;
+    if (!pf_onnx_fold_make(fold, PF_DTYPE_F32, &dims, &data)) return -1;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t k = 0; k < columns; k++) {
+            double sum = 0;
+            for (int64_t j = 0; j < inner; j++)
+                sum +=
+                    pf_onnx_tensor_real(a, i * inner + j) * pf_onnx_tensor_real(b, j * columns + k);
+            ((float *)data)[i * columns + k] = (float)sum;
+        }
+    return 0;
+}
+
 const PfOnnxFoldRow pf_onnx_number_folds[] = {
     {"Cast", 1, fold_cast},
+    {"CastLike", 2, fold_cast_like},
     {"Add", 2, fold_pair},
     {"Sub", 2, fold_pair},
     {"Mul", 2, fold_pair},
@@ -247,6 +379,10 @@ const PfOnnxFoldRow pf_onnx_number_folds[] = {
     {"Min", 2, fold_extreme},
     {"Max", 2, fold_extreme},
     {"Pow", 2, fold_pair},
+    {"Mod", 2, fold_modulo},
+    {"GreaterOrEqual", 2, fold_pair},
+    {"LessOrEqual", 2, fold_pair},
+    {"Xor", 2, fold_pair},
     {"Equal", 2, fold_pair},
     {"Less", 2, fold_pair},
     {"Greater", 2, fold_pair},
@@ -261,8 +397,16 @@ const PfOnnxFoldRow pf_onnx_number_folds[] = {
     {"Reciprocal", 1, fold_single},
     {"Floor", 1, fold_single},
     {"Ceil", 1, fold_single},
+    {"Round", 1, fold_single},
+    {"Sin", 1, fold_single},
+    {"Cos", 1, fold_single},
+    {"Tanh", 1, fold_single},
+    {"Sigmoid", 1, fold_single},
+    {"Relu", 1, fold_single},
     {"Not", 1, fold_not},
     {"Where", 3, fold_where},
     {"ReduceProd", 1, fold_product},
+    {"Clip", 1, fold_clip},
+    {"MatMul", 2, fold_matmul},
     {.type = NULL},
 };

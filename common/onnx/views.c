@@ -109,13 +109,15 @@ static int through_slice(const PfOnnxBuild *build, const PfNode *node, PfOnnxVie
 /* A product with one number, or a quotient by it. */
 static int through_factor(const PfOnnxBuild *build, const PfNode *node, PfOnnxView *view)
 {
-    double number;
+    PfOnnxTensor tensor;
     const bool divides = node->op == PF_OP_DIVIDE;
     for (int i = divides; i < 2; i++) {
         const int other = node->inputs[1 - i];
-        if (!pf_onnx_node_number(build, node->inputs[i], &number) ||
+        if (!pf_onnx_node_tensor(build, node->inputs[i], &tensor) ||
+            pf_onnx_count(&tensor.dims) != 1 ||
             pf_shape_count(&build->shapes[other]) != pf_shape_count(&build->shapes[view->node]))
             continue;
+        const double number = pf_onnx_tensor_real(&tensor, 0);
         view->factor = divides ? view->factor / number : view->factor * number;
         view->node = other;
         return 1;
