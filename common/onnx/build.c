@@ -194,7 +194,8 @@ int pf_onnx_set_tensor(PfOnnxBuild *build, int node, const char *which, const Pf
 
 bool pf_onnx_node_tensor(const PfOnnxBuild *build, int node, PfOnnxTensor *tensor)
 {
-    const PfNode *parameter = &build->builder.arch->nodes[node];
+    const PfNode *nodes = build->builder.arch->nodes, *parameter = &nodes[node];
+    while (parameter->op == PF_OP_RESHAPE) parameter = &nodes[parameter->inputs[0]];
     if (parameter->op != PF_OP_PARAMETER) return false;
     for (size_t i = build->tensor_count; i-- > 0;) {
         const PfTensorView *view = &build->tensors[i].view;
@@ -314,6 +315,57 @@ static int check_settings(PfOnnxBuild *build, const PfOnnxRow *row)
     return 0;
 }
 
+static bool is_unknown(const PfOnnxModel *model, const PfOnnxStep *step)
+{
+    return !step->is_gone && !find_row(model, step) &&
+           (*step->domain || !pf_onnx_knows_fold(step->type));
+}
+
+/* How many there are of each kind of those that are not read, the first kinds by name. */
+static void count_unknown(const PfOnnxModel *model, char *text, size_t size)
+{
+    enum { MOST = 8 };
+    const PfOnnxStep *kinds[MOST];
+    int counts[MOST] = {0}, kind_count = 0, others = 0;
+    size_t used = 0;
+    for (int i = 0; i < model->step_count; i++) {
+        const PfOnnxStep *step = &model->steps[i];
+        int k = 0;
+        if (!is_unknown(model, step)) continue;
+        while (k < kind_count &&
+               (strcmp(kinds[k]->type, step->type) || strcmp(kinds[k]->domain, step->domain)))
+            k++;
+        if (k == MOST) {
+            others++;
+            continue;
+        }
+        if (k == kind_count) kinds[kind_count++] = step;
+        counts[k]++;
+    }
+    for (int k = 0; k < kind_count && used + 1 < size; k++) {
+        pf_format(text + used, size - used, "%s%.40s%s%.60s %d", k ? ", " : "", kinds[k]->domain,
+                  *kinds[k]->domain ? "::" : "", kinds[k]->type, counts[k]);
+        used = strlen(text);
+    }
+    if (others) pf_format(text + used, size - used, ", and %d of other kinds", others);
+}
+
+/* All of them at once, before anything is made of the others. */
+static int refuse_unknown(PfOnnxBuild *build)
+{
+    char kinds[800];
+    int i = 0;
+    while (i < build->model->step_count && !is_unknown(build->model, &build->model->steps[i])) i++;
+    if (i == build->model->step_count) return 0;
+    count_unknown(build->model, kinds, sizeof kinds);
+    build->step = &build->model->steps[i];
+    return pf_onnx_refuse(build,
+                          "such an operator is not read. Operators of the file that are not, and "
+                          "how often they are in it: %s. Hint: --backbone FILE.pt runs the network "
+                          "as TorchScript",
+                          kinds);
+}
+
 static int translate_step(PfOnnxBuild *build, PfOnnxStep *step)
 {
     build->step = step;
@@ -323,8 +375,8 @@ static int translate_step(PfOnnxBuild *build, PfOnnxStep *step)
     const PfOnnxRow *row = find_row(build->model, step);
     if (!row)
         return pf_onnx_refuse(build,
-                              "such an operator is not read. Hint: --backbone FILE.pt runs the "
-                              "network as TorchScript");
+                              "such an operator is read only where its inputs are constants. Hint: "
+                              "--backbone FILE.pt runs the network as TorchScript");
     if (step->output_count < 1 || step->outputs[0] < 0)
         return pf_onnx_refuse(build, "expected an output, found none");
     if (check_settings(build, row) || name_output(build, step, 0)) return -1;
@@ -362,7 +414,7 @@ int pf_onnx_translate(PfOnnxBuild *build, int side)
 {
     PfOnnxModel *model = build->model;
     model->values[model->input].node = 0;
-    if (make_input(build, side)) return -1;
+    if (refuse_unknown(build) || make_input(build, side)) return -1;
     for (int i = 0; i < model->step_count; i++)
         if (!model->steps[i].is_gone && translate_step(build, &model->steps[i])) return -1;
     return 0;

@@ -68,7 +68,7 @@ int pf_onnx_our_axis(PfOnnxBuild *build, const PfOnnxDims *dims, int64_t axis, i
 bool pf_onnx_drops_axis(const PfOnnxDims *dims);
 
 bool pf_onnx_shape_is(const PfOnnxBuild *build, int node, const PfShape *shape);
-/* Whether the node is a parameter, whose numbers *tensor then has. */
+/* Whether the node is a parameter, or a reshape of one, whose numbers *tensor then has. */
 bool pf_onnx_node_tensor(const PfOnnxBuild *build, int node, PfOnnxTensor *tensor);
 
 #define pf_onnx_refuse(build, ...)                                                                 \

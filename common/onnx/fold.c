@@ -66,6 +66,11 @@ static const PfOnnxFoldRow *find_row(const char *type)
     return NULL;
 }
 
+bool pf_onnx_knows_fold(const char *type)
+{
+    return !strcmp(type, "Shape") || !strcmp(type, "Size") || find_row(type);
+}
+
 int pf_onnx_fold(PfOnnxModel *model, PfOnnxStep *step, PfError *err)
 {
     PfOnnxFold fold = {.model = model, .step = step, .err = err};

@@ -8,6 +8,9 @@
 /* Where the step's output is known, makes it a constant, and the step gone. */
 int pf_onnx_fold(PfOnnxModel *model, PfOnnxStep *step, PfError *err);
 
+/* Whether there are steps of that type that can be. */
+bool pf_onnx_knows_fold(const char *type);
+
 /* ---- for those that fold and those that translate ---- */
 
 /* An axis counted from the end where it is below 0. Fails unless it is one of `rank`. */

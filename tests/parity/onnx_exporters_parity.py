@@ -46,6 +46,8 @@ def randomised(model):
             continue
         if name.endswith("running_var") or ("norm" in name or "bn" in name or "ln" in name) and name.endswith("weight"):
             tensor.data.uniform_(0.7, 1.3)
+        elif not tensor.abs().max() > 0:
+            tensor.data.normal_(0, 0.1)
         elif name.split(".")[-1] in ("bias", "running_mean", "gamma", "lambda1", "layer_scale") or "token" in name:
             tensor.data.uniform_(-0.3, 0.3)
         elif "pos" in name and tensor.dim() > 1 and isinstance(tensor, torch.nn.Parameter):
@@ -113,16 +115,16 @@ NETWORKS = {
     "timm vit, dynamic": lambda: of_timm("vit_tiny_patch16_224", img_size=64, depth=2, dynamic_img_size=True),
     "timm dinov2": lambda: of_timm("vit_small_patch14_dinov2", img_size=56, depth=2),
     "timm dinov2 with registers": lambda: of_timm("vit_small_patch14_reg4_dinov2", img_size=56, depth=2),
-    "timm dinov3": lambda: of_timm("vit_small_patch16_dinov3", img_size=64, depth=2),
+    "timm dinov3": lambda: of_timm("vit_small_patch16_dinov3", img_size=64, depth=1),
     "timm siglip": lambda: of_timm("vit_base_patch16_siglip_224", img_size=64, depth=1, embed_dim=96, num_heads=4),
     "timm efficientnet-lite0": lambda: of_timm("efficientnet_lite0", num_classes=10),
     "timm tf_efficientnet_lite0": lambda: of_timm("tf_efficientnet_lite0", num_classes=10),
     "timm convnext": lambda: of_timm("convnext_atto", num_classes=10),
     "timm convnextv2": lambda: of_timm("convnextv2_atto", num_classes=10),
-    "timm resnetv2": lambda: of_timm("resnetv2_50x1_bit", layers=(1, 1), channels=(64, 128), num_classes=10),
+    "timm resnetv2": lambda: of_timm("resnetv2_50", num_classes=10),
     "timm swin": lambda: of_timm("swin_tiny_patch4_window7_224", img_size=56, depths=(1, 2), num_heads=(2, 4), embed_dim=32),
     "timm beit": lambda: of_timm("beitv2_base_patch16_224", img_size=64, depth=1, embed_dim=64, num_heads=4, num_classes=10),
-    "timm mixer": lambda: of_timm("mixer_s16_224", img_size=64, num_blocks=2, num_classes=10),
+    "timm resnest": lambda: of_timm("resnest14d", num_classes=10),
     "clip": lambda: of_transformers("CLIPVisionModel"),
     "clip, eager": lambda: of_transformers("CLIPVisionModel", attention="eager"),
     "clip, pooled": lambda: of_transformers("CLIPVisionModel", "pooler_output"),

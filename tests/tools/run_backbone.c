@@ -151,7 +151,8 @@ static int load_onnx(Run *run, PfBackboneConfig *config, const char **taps, PfEr
                  config->arch->default_tap);
         config->tap_count = split_names(run->outputs_of_onnx, taps);
     }
-    for (int t = 0; t < config->tap_count; t++) taps[t] = pf_onnx_tap(run->onnx, taps[t]);
+    for (int t = 0; t < config->tap_count; t++)
+        if (pf_onnx_find_tap(run->onnx, taps[t], &taps[t], err)) return -1;
     fprintf(stderr, "%d nodes\n", config->arch->node_count);
     return 0;
 }
