@@ -77,6 +77,7 @@ void pf_onnx_model_free(PfOnnxModel **model)
     for (size_t i = 0; i < (*model)->data_count; i++)
         pf_input_file_unmap((*model)->data[i].bytes, (*model)->data[i].size);
     free((*model)->data);
+    free((*model)->steps);
     free((*model)->values);
     pf_text_index_free(&(*model)->names);
     pf_arena_free(&(*model)->arena);

@@ -40,6 +40,7 @@ typedef struct PfOnnxSetting {
     const float *reals;    /* (real_count) */
     int count, real_count;
     const PfOnnxTensor *tensor; /* or NULL */
+    bool is_absent;             /* while it is read: there is none */
     bool has_others;            /* a graph, texts, sparse tensors: what is not read */
 } PfOnnxSetting;
 
@@ -76,7 +77,7 @@ typedef struct PfOnnxModel {
     const char *path; /* lent */
     int folder;       /* descriptor of what external data is looked for in; -1: there is none */
     int64_t opset;
-    PfOnnxStep *steps;
+    PfOnnxStep *steps; /* owned */
     int step_count;
     PfOnnxValue *values;    /* (names.count) */
     PfTextIndex names;      /* of values */

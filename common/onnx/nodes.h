@@ -4,7 +4,7 @@
 
 #include "common/onnx/reader.h"
 
-/* Takes a NodeProto as the model's next step, for which there is room. */
+/* Takes a NodeProto as the model's next step, or as the steps of the function that it calls. */
 int pf_onnx_take_node(PfOnnxReader *reader, PfWire wire);
 
 #endif

@@ -7,11 +7,12 @@
 #include "common/onnx/nodes.h"
 #include "common/onnx/tensors.h"
 
-#define MAX_STEPS 20000
+#define MAX_FUNCTIONS 4096
 #define FREE_BUDGET ((size_t)1 << 22)
 
 /* The numbers of fields, as onnx.proto has them. */
-enum { MODEL_GRAPH = 7, MODEL_OPSET = 8 };
+enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_FUNCTION = 25 };
+enum { FUNCTION_NAME = 1, FUNCTION_DOMAIN = 10 };
 enum { OPSET_DOMAIN = 1, OPSET_VERSION = 2 };
 enum {
     GRAPH_NODE = 1,
@@ -56,14 +57,10 @@ static int refuse_sparse(PfOnnxReader *reader, PfWire wire)
 static int take_graph(PfOnnxReader *reader, PfWire graph)
 {
     PfOnnxModel *model = reader->model;
-    const int64_t steps = pf_wire_count(graph, GRAPH_NODE),
-                  outputs = pf_wire_count(graph, GRAPH_OUTPUT);
-    if (steps < 0) return pf_onnx_broken(reader, "a graph");
-    if (steps > MAX_STEPS)
-        return pf_onnx_refuse_file(reader, "expected at most 20000 nodes, found more");
-    model->steps = pf_onnx_take_room(reader, (size_t)steps, sizeof *model->steps);
+    const int64_t outputs = pf_wire_count(graph, GRAPH_OUTPUT);
+    if (outputs < 0) return pf_onnx_broken(reader, "a graph");
     model->outputs = pf_onnx_take_room(reader, (size_t)outputs, sizeof *model->outputs);
-    if (!model->steps || !model->outputs || for_each(reader, graph, GRAPH_SPARSE, refuse_sparse) ||
+    if (!model->outputs || for_each(reader, graph, GRAPH_SPARSE, refuse_sparse) ||
         for_each(reader, graph, GRAPH_INITIALIZER, take_initializer) ||
         for_each(reader, graph, GRAPH_INPUT, pf_onnx_take_input))
         return -1;
@@ -91,6 +88,31 @@ static int take_opset(PfOnnxReader *reader, PfWire wire)
     return 0;
 }
 
+static int take_function(PfOnnxReader *reader, PfWire wire)
+{
+    PfOnnxFunction *function = &reader->functions[reader->function_count++];
+    PfWireField field;
+    int got;
+    *function = (PfOnnxFunction){.name = "", .domain = "", .body = wire};
+    while ((got = pf_wire_next(&wire, &field)) > 0) {
+        const char **text = field.number == FUNCTION_NAME     ? &function->name
+                            : field.number == FUNCTION_DOMAIN ? &function->domain
+                                                              : NULL;
+        if (text && !(*text = pf_onnx_take_text(reader, &field))) return -1;
+    }
+    if (!strcmp(function->domain, "ai.onnx")) function->domain = "";
+    return got < 0 ? pf_onnx_broken(reader, "a function") : 0;
+}
+
+static int take_functions(PfOnnxReader *reader, PfWire wire)
+{
+    const int64_t count = pf_wire_count(wire, MODEL_FUNCTION);
+    if (count > MAX_FUNCTIONS)
+        return pf_onnx_refuse_file(reader, "expected at most 4096 functions, found more");
+    reader->functions = pf_onnx_take_room(reader, (size_t)count, sizeof *reader->functions);
+    return !reader->functions || for_each(reader, wire, MODEL_FUNCTION, take_function) ? -1 : 0;
+}
+
 static int take_model(PfOnnxReader *reader, PfWire wire)
 {
     PfOnnxModel *model = reader->model;
@@ -111,7 +133,7 @@ static int take_model(PfOnnxReader *reader, PfWire wire)
                        "onnx.version_converter.convert_version(model, 17)",
                        model->path, PF_ONNX_OLDEST_OPSET, PF_ONNX_NEWEST_OPSET,
                        (long long)model->opset);
-    return take_graph(reader, graph);
+    return take_functions(reader, wire) ? -1 : take_graph(reader, graph);
 }
 
 int pf_onnx_model_new(const char *path, const void *bytes, size_t size, int folder,
@@ -121,7 +143,7 @@ int pf_onnx_model_new(const char *path, const void *bytes, size_t size, int fold
     if (!model) return -1;
     *model =
         (PfOnnxModel){.path = path, .folder = folder, .input = -1, .budget = FREE_BUDGET + size};
-    PfOnnxReader reader = {.model = model, .err = err};
+    PfOnnxReader reader = {.model = model, .size = size, .err = err};
     if (!take_model(&reader, (PfWire){bytes, (const uint8_t *)bytes + size})) {
         *out = model;
         return 0;

@@ -6,9 +6,30 @@
 #include "common/onnx/model.h"
 #include "common/onnx/wire.h"
 
+/* A function that the model brings: a FunctionProto. */
+typedef struct PfOnnxFunction {
+    const char *name, *domain;
+    PfWire body;
+} PfOnnxFunction;
+
+/* What names mean inside of a function. */
+typedef struct PfOnnxScope {
+    const PfOnnxStep *call; /* for its attributes */
+    const char *prefix;     /* of the names of the function's own values */
+    const char **names;     /* (count) of its inputs and outputs */
+    int *values;            /* (count) those of the call; -1: left out */
+    int count;
+} PfOnnxScope;
+
 typedef struct PfOnnxReader {
     PfOnnxModel *model;
-    size_t value_capacity;
+    size_t size; /* of the model's file */
+    size_t value_capacity, step_capacity;
+    PfOnnxFunction *functions; /* (function_count) */
+    size_t function_count;
+    const PfOnnxScope *scope; /* NULL: outside of functions */
+    int depth, call_count;
+    size_t expanded; /* bytes of functions, as often as they were called */
     PfError *err;
 } PfOnnxReader;
 
