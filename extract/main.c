@@ -38,8 +38,8 @@ static int print_onnx_summary(const PfExtractOptions *options, const PfSummaryOp
     const int own = pf_onnx_side(onnx) ? pf_onnx_side(onnx) : DEFAULT_SIDE;
     int failed = pf_onnx_build(onnx, shown.input ? shown.input : own, err);
     if (!failed) {
-        if (shown.tap) shown.tap = pf_onnx_tap(onnx, shown.tap);
-        failed = pf_summary_print(pf_onnx_arch(onnx), &shown, stdout, NULL, err);
+        failed = shown.tap && pf_onnx_find_tap(onnx, shown.tap, &shown.tap, err);
+        failed = failed || pf_summary_print(pf_onnx_arch(onnx), &shown, stdout, NULL, err);
     }
     pf_onnx_free(&onnx);
     return failed;

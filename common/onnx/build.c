@@ -34,9 +34,9 @@ int pf_onnx_our_axis(PfOnnxBuild *build, const PfOnnxDims *dims, int64_t axis, i
                                  "the axis of the batch");
 }
 
-static bool is_same_shape(const PfShape *a, const PfShape *b)
+bool pf_onnx_shape_is(const PfOnnxBuild *build, int node, const PfShape *shape)
 {
-    return pf_shape_equal(a, b) != 0;
+    return pf_shape_equal(&build->shapes[node], shape) != 0;
 }
 
 /* ---- names ---- */
@@ -91,6 +91,11 @@ PfNode *pf_onnx_add(PfOnnxBuild *build, PfOp op, int input, int *index)
     return node;
 }
 
+int pf_onnx_add_plain(PfOnnxBuild *build, PfOp op, int *node)
+{
+    return !pf_onnx_add(build, op, *node, node) || pf_onnx_settle(build, *node) ? -1 : 0;
+}
+
 int pf_onnx_settle(PfOnnxBuild *build, int index)
 {
     const PfNode *node = &build->builder.arch->nodes[index];
@@ -107,7 +112,7 @@ int pf_onnx_settle(PfOnnxBuild *build, int index)
 
 int pf_onnx_reshape(PfOnnxBuild *build, int *node, const PfShape *shape)
 {
-    if (is_same_shape(&build->shapes[*node], shape)) return 0;
+    if (pf_onnx_shape_is(build, *node, shape)) return 0;
     PfNode *added = pf_onnx_add(build, PF_OP_RESHAPE, *node, node);
     if (!added) return -1;
     added->shape = *shape;
@@ -157,10 +162,15 @@ int pf_onnx_take(PfOnnxBuild *build, int input, int *node, PfOnnxDims *dims)
     if (!pf_onnx_has_input(build, input))
         return pf_onnx_refuse(build, "expected input %d, found none", input + 1);
     const PfOnnxValue *value = &build->model->values[build->step->inputs[input]];
+    if (value->constant) {
+        *dims = value->constant->dims;
+        return pf_onnx_add_parameter(build, value->constant, dims->rank - pf_onnx_drops_axis(dims),
+                                     node);
+    }
     if (!value->is_made)
         return pf_onnx_refuse(build,
-                              "expected that '%.200s' depends on the image, found a constant, or "
-                              "another output of a node than its first",
+                              "expected a value that is computed, found '%.200s', another output "
+                              "of a node than its first",
                               pf_onnx_value_name(build->model, build->step->inputs[input]));
     *node = value->node;
     *dims = value->dims;
@@ -180,6 +190,22 @@ int pf_onnx_set_tensor(PfOnnxBuild *build, int node, const char *which, const Pf
     build->tensors[build->tensor_count++] =
         (PfNamedTensor){kept, {tensor->dtype, *shape, tensor->data}};
     return 0;
+}
+
+bool pf_onnx_node_tensor(const PfOnnxBuild *build, int node, PfOnnxTensor *tensor)
+{
+    const PfNode *nodes = build->builder.arch->nodes, *parameter = &nodes[node];
+    while (parameter->op == PF_OP_RESHAPE) parameter = &nodes[parameter->inputs[0]];
+    if (parameter->op != PF_OP_PARAMETER) return false;
+    for (size_t i = build->tensor_count; i-- > 0;) {
+        const PfTensorView *view = &build->tensors[i].view;
+        if (strcmp(build->tensors[i].name, parameter->module)) continue;
+        *tensor = (PfOnnxTensor){.dtype = view->dtype, .data = view->data};
+        tensor->dims.rank = view->shape.rank;
+        memcpy(tensor->dims.sizes, view->shape.dims, sizeof view->shape.dims);
+        return true;
+    }
+    return false;
 }
 
 const PfOnnxTensor *pf_onnx_take_weights(PfOnnxBuild *build, int input, int rank)
@@ -227,6 +253,19 @@ int pf_onnx_add_parameter(PfOnnxBuild *build, const PfOnnxTensor *tensor, int ra
                                                                                                 : 0;
 }
 
+int pf_onnx_put_numbers(PfOnnxBuild *build, float number, const PfShape *shape, int *node)
+{
+    void *data;
+    PfOnnxDims dims = {.rank = shape->rank};
+    memcpy(dims.sizes, shape->dims, (size_t)shape->rank * sizeof *shape->dims);
+    PfOnnxTensor *tensor =
+        pf_onnx_tensor_new(build->model, build->step, PF_DTYPE_F32, &dims, &data, build->err);
+    if (!tensor) return -1;
+    const int64_t count = pf_onnx_count(&dims);
+    for (int64_t i = 0; i < count; i++) ((float *)data)[i] = number;
+    return pf_onnx_add_parameter(build, tensor, dims.rank, node);
+}
+
 int pf_onnx_put_number(PfOnnxBuild *build, double number, int rank, int *node)
 {
     void *data;
@@ -236,14 +275,6 @@ int pf_onnx_put_number(PfOnnxBuild *build, double number, int rank, int *node)
     if (!tensor) return -1;
     *(float *)data = (float)number;
     return pf_onnx_add_parameter(build, tensor, rank, node);
-}
-
-int pf_onnx_take_any(PfOnnxBuild *build, int input, int *node, PfOnnxDims *dims)
-{
-    const PfOnnxTensor *tensor = pf_onnx_constant(build->model, build->step, input);
-    if (!tensor) return pf_onnx_take(build, input, node, dims);
-    *dims = tensor->dims;
-    return pf_onnx_add_parameter(build, tensor, dims->rank - pf_onnx_drops_axis(dims), node);
 }
 
 int pf_onnx_add_pair(PfOnnxBuild *build, PfOp op, int left, int right, int *node)
@@ -261,8 +292,9 @@ int pf_onnx_add_pair(PfOnnxBuild *build, PfOp op, int left, int right, int *node
 
 static const PfOnnxRow *find_row(const PfOnnxModel *model, const PfOnnxStep *step)
 {
-    const PfOnnxRow *const tables[] = {pf_onnx_map_rows, pf_onnx_number_rows, pf_onnx_shape_rows};
-    for (int t = 0; t < 3; t++)
+    const PfOnnxRow *const tables[] = {pf_onnx_map_rows, pf_onnx_number_rows, pf_onnx_shape_rows,
+                                       pf_onnx_norm_rows, pf_onnx_resize_rows};
+    for (int t = 0; t < 5; t++)
         for (const PfOnnxRow *row = tables[t]; row->type; row++)
             if (!strcmp(row->type, step->type) && model->opset >= row->since &&
                 model->opset <= row->until && !*step->domain)
@@ -283,6 +315,57 @@ static int check_settings(PfOnnxBuild *build, const PfOnnxRow *row)
     return 0;
 }
 
+static bool is_unknown(const PfOnnxModel *model, const PfOnnxStep *step)
+{
+    return !step->is_gone && !find_row(model, step) &&
+           (*step->domain || !pf_onnx_knows_fold(step->type));
+}
+
+/* How many there are of each kind of those that are not read, the first kinds by name. */
+static void count_unknown(const PfOnnxModel *model, char *text, size_t size)
+{
+    enum { MOST = 8 };
+    const PfOnnxStep *kinds[MOST];
+    int counts[MOST] = {0}, kind_count = 0, others = 0;
+    size_t used = 0;
+    for (int i = 0; i < model->step_count; i++) {
+        const PfOnnxStep *step = &model->steps[i];
+        int k = 0;
+        if (!is_unknown(model, step)) continue;
+        while (k < kind_count &&
+               (strcmp(kinds[k]->type, step->type) || strcmp(kinds[k]->domain, step->domain)))
+            k++;
+        if (k == MOST) {
+            others++;
+            continue;
+        }
+        if (k == kind_count) kinds[kind_count++] = step;
+        counts[k]++;
+    }
+    for (int k = 0; k < kind_count && used + 1 < size; k++) {
+        pf_format(text + used, size - used, "%s%.40s%s%.60s %d", k ? ", " : "", kinds[k]->domain,
+                  *kinds[k]->domain ? "::" : "", kinds[k]->type, counts[k]);
+        used = strlen(text);
+    }
+    if (others) pf_format(text + used, size - used, ", and %d of other kinds", others);
+}
+
+/* All of them at once, before anything is made of the others. */
+static int refuse_unknown(PfOnnxBuild *build)
+{
+    char kinds[800];
+    int i = 0;
+    while (i < build->model->step_count && !is_unknown(build->model, &build->model->steps[i])) i++;
+    if (i == build->model->step_count) return 0;
+    count_unknown(build->model, kinds, sizeof kinds);
+    build->step = &build->model->steps[i];
+    return pf_onnx_refuse(build,
+                          "such an operator is not read. Operators of the file that are not, and "
+                          "how often they are in it: %s. Hint: --backbone FILE.pt runs the network "
+                          "as TorchScript",
+                          kinds);
+}
+
 static int translate_step(PfOnnxBuild *build, PfOnnxStep *step)
 {
     build->step = step;
@@ -292,8 +375,8 @@ static int translate_step(PfOnnxBuild *build, PfOnnxStep *step)
     const PfOnnxRow *row = find_row(build->model, step);
     if (!row)
         return pf_onnx_refuse(build,
-                              "such an operator is not read. Hint: --backbone FILE.pt runs the "
-                              "network as TorchScript");
+                              "such an operator is read only where its inputs are constants. Hint: "
+                              "--backbone FILE.pt runs the network as TorchScript");
     if (step->output_count < 1 || step->outputs[0] < 0)
         return pf_onnx_refuse(build, "expected an output, found none");
     if (check_settings(build, row) || name_output(build, step, 0)) return -1;
@@ -331,7 +414,7 @@ int pf_onnx_translate(PfOnnxBuild *build, int side)
 {
     PfOnnxModel *model = build->model;
     model->values[model->input].node = 0;
-    if (make_input(build, side)) return -1;
+    if (refuse_unknown(build) || make_input(build, side)) return -1;
     for (int i = 0; i < model->step_count; i++)
         if (!model->steps[i].is_gone && translate_step(build, &model->steps[i])) return -1;
     return 0;

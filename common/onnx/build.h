@@ -37,10 +37,8 @@ int pf_onnx_give(PfOnnxBuild *build, int output, int index, const PfOnnxDims *di
 /* The output is a node that is there. */
 int pf_onnx_give_same(PfOnnxBuild *build, int output, int node, const PfOnnxDims *dims);
 
-/* An input of the step that depends on the image: its node and its dims. */
+/* An input of the step: its node and its dims. A constant becomes a parameter. */
 int pf_onnx_take(PfOnnxBuild *build, int input, int *node, PfOnnxDims *dims);
-/* The same of any input: a constant becomes a parameter. */
-int pf_onnx_take_any(PfOnnxBuild *build, int input, int *node, PfOnnxDims *dims);
 /* The node's value with so many axes: axes of 1 come in front. *node is replaced. */
 int pf_onnx_widen(PfOnnxBuild *build, int *node, int rank);
 /* A node of our shape. *node is replaced. */
@@ -49,6 +47,10 @@ int pf_onnx_reshape(PfOnnxBuild *build, int *node, const PfShape *shape);
 int pf_onnx_add_parameter(PfOnnxBuild *build, const PfOnnxTensor *tensor, int rank, int *node);
 /* A parameter that holds one number. */
 int pf_onnx_put_number(PfOnnxBuild *build, double number, int rank, int *node);
+/* A parameter of that shape whose numbers are all one. */
+int pf_onnx_put_numbers(PfOnnxBuild *build, float number, const PfShape *shape, int *node);
+/* An operation of one input that needs no more. *node is replaced. */
+int pf_onnx_add_plain(PfOnnxBuild *build, PfOp op, int *node);
 /* The two values as one, broadcast. dims: of the result, which its shape may lack axes of 1 of. */
 int pf_onnx_add_pair(PfOnnxBuild *build, PfOp op, int left, int right, int *node);
 
@@ -65,6 +67,10 @@ int pf_onnx_shape(PfOnnxBuild *build, const PfOnnxDims *dims, PfShape *shape);
 int pf_onnx_our_axis(PfOnnxBuild *build, const PfOnnxDims *dims, int64_t axis, int *ours);
 bool pf_onnx_drops_axis(const PfOnnxDims *dims);
 
+bool pf_onnx_shape_is(const PfOnnxBuild *build, int node, const PfShape *shape);
+/* Whether the node is a parameter, or a reshape of one, whose numbers *tensor then has. */
+bool pf_onnx_node_tensor(const PfOnnxBuild *build, int node, PfOnnxTensor *tensor);
+
 #define pf_onnx_refuse(build, ...)                                                                 \
     pf_onnx_fail((build)->model, (build)->step, (build)->err, __VA_ARGS__)
 
@@ -78,8 +84,10 @@ typedef struct PfOnnxRow {
 } PfOnnxRow;
 
 /* On maps: operators_maps.c; on numbers and rows: operators_rows.c; arrangements:
- * operators_shapes.c. Rows end with a type of NULL. */
-extern const PfOnnxRow pf_onnx_map_rows[], pf_onnx_number_rows[], pf_onnx_shape_rows[];
+ * operators_shapes.c; norms: operators_norms.c; other sizes: operators_resize.c. Rows end with a
+ * type of NULL. */
+extern const PfOnnxRow pf_onnx_map_rows[], pf_onnx_number_rows[], pf_onnx_shape_rows[],
+    pf_onnx_norm_rows[], pf_onnx_resize_rows[];
 
 /* The input, then every step that is not gone. side: of the image. */
 int pf_onnx_translate(PfOnnxBuild *build, int side);
@@ -89,5 +97,11 @@ int pf_onnx_translate(PfOnnxBuild *build, int side);
 /* Steps that together are one operation become one: x * sigmoid(x), GELU from Erf, LayerNorm from
  * its pieces, hard swish. Constants have been folded. Inner values that are used elsewhere stay. */
 int pf_onnx_simplify(PfOnnxModel *model, PfError *err);
+
+/* ---- attention: attention.c ---- */
+
+/* In the graph that has been made, products of heads with a softmax between them become
+ * PF_OP_ATTENTION; what only they took goes, and cannot be a tap. */
+int pf_onnx_fuse_attention(PfOnnxBuild *build);
 
 #endif

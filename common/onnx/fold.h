@@ -3,20 +3,13 @@
 #ifndef PF_COMMON_ONNX_FOLD_H
 #define PF_COMMON_ONNX_FOLD_H
 
-#include "common/onnx/model.h"
-
-/* An integer or a number of a constant. */
-int64_t pf_onnx_tensor_whole(const PfOnnxTensor *tensor, int64_t index);
-double pf_onnx_tensor_real(const PfOnnxTensor *tensor, int64_t index);
-bool pf_onnx_tensor_is_whole(const PfOnnxTensor *tensor);
-
-/* A constant of our own, zeroed: lent from the model, and taken from its budget. data: its bytes,
- * to be filled. NULL with a failure that names the step. */
-PfOnnxTensor *pf_onnx_tensor_new(PfOnnxModel *model, const PfOnnxStep *step, PfDtype dtype,
-                                 const PfOnnxDims *dims, void **data, PfError *err);
+#include "common/onnx/constants.h"
 
 /* Where the step's output is known, makes it a constant, and the step gone. */
 int pf_onnx_fold(PfOnnxModel *model, PfOnnxStep *step, PfError *err);
+
+/* Whether there are steps of that type that can be. */
+bool pf_onnx_knows_fold(const char *type);
 
 /* ---- for those that fold and those that translate ---- */
 

@@ -9,7 +9,6 @@
 #include "common/base/arena.h"
 #include "common/base/digest.h"
 #include "common/base/hash_index.h"
-#include "common/onnx/wire.h"
 #include "permafrost/error.h"
 #include "permafrost/tensor.h"
 
@@ -41,6 +40,7 @@ typedef struct PfOnnxSetting {
     const float *reals;    /* (real_count) */
     int count, real_count;
     const PfOnnxTensor *tensor; /* or NULL */
+    bool is_absent;             /* while it is read: there is none */
     bool has_others;            /* a graph, texts, sparse tensors: what is not read */
 } PfOnnxSetting;
 
@@ -77,7 +77,7 @@ typedef struct PfOnnxModel {
     const char *path; /* lent */
     int folder;       /* descriptor of what external data is looked for in; -1: there is none */
     int64_t opset;
-    PfOnnxStep *steps;
+    PfOnnxStep *steps; /* owned */
     int step_count;
     PfOnnxValue *values;    /* (names.count) */
     PfTextIndex names;      /* of values */
@@ -91,10 +91,6 @@ typedef struct PfOnnxModel {
     PfArena arena;
 } PfOnnxModel;
 
-/* Reads the message of (size) bytes, which are lent. folder: descriptor of its folder, lent, or -1
- * where external data is refused. Free with pf_onnx_model_free. */
-int pf_onnx_model_new(const char *path, const void *bytes, size_t size, int folder,
-                      PfOnnxModel **out, PfError *err);
 void pf_onnx_model_free(PfOnnxModel **model);
 
 /* Numbers of a tensor; 1 for a scalar. */

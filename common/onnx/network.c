@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
+#include "common/base/options.h"
 #include "common/base/printable.h"
 #include "common/file/foreign_file.h"
 #include "common/file/input_file.h"
 #include "common/onnx/build.h"
+#include "common/onnx/read.h"
 
 struct PfOnnx {
     char *path;
@@ -36,6 +38,15 @@ bool pf_onnx_is_meant(const char *backbone)
 
 /* ---- opening ---- */
 
+/* No model is one: the tags of its fields are not. */
+static bool is_text(const uint8_t *bytes, size_t size)
+{
+    const size_t looked_at = size < 4096 ? size : 4096;
+    for (size_t i = 0; i < looked_at; i++)
+        if ((bytes[i] < ' ' && !strchr("\t\n\r\f", bytes[i])) || !bytes[i]) return false;
+    return true;
+}
+
 /* Of ONNX files themselves the table of foreign files says that they are no other thing. */
 static int check_kind(const PfOnnx *onnx, PfError *err)
 {
@@ -43,6 +54,7 @@ static int check_kind(const PfOnnx *onnx, PfError *err)
     const char *what = pf_foreign_file_what(bytes, onnx->size, PF_FOREIGN_AS_ONNX);
     const bool is_zip = onnx->size > 4 && !memcmp(bytes, "PK\3\4", 4);
     if (!what && is_zip) what = "a zip archive. Hint: a TorchScript file is given as FILE.pt";
+    if (!what && is_text(bytes, onnx->size)) what = "text";
     if (!what) return 0;
     return pf_fail(err, PF_EXIT_FAILED, "'%s' is not an ONNX file: it is %s", onnx->path, what);
 }
@@ -245,7 +257,9 @@ static int build(PfOnnx *onnx, PfOnnxBuild *build, int side)
     PfOnnxModel *model = onnx->model;
     for (int i = 0; i < model->step_count; i++)
         if (pf_onnx_fold(model, &model->steps[i], build->err)) return -1;
-    if (pf_onnx_simplify(model, build->err) || pf_onnx_translate(build, side)) return -1;
+    if (pf_onnx_simplify(model, build->err) || pf_onnx_translate(build, side) ||
+        pf_onnx_fuse_attention(build))
+        return -1;
     return set_default_tap(onnx, build->err);
 }
 
@@ -290,19 +304,59 @@ const PfNamedTensor *pf_onnx_tensors(const PfOnnx *onnx, size_t *count)
     return onnx->tensors;
 }
 
-static const char *node_of_value(const PfOnnx *onnx, int64_t value, const char *otherwise)
+static const char *name_of_value(const PfOnnx *onnx, int64_t value)
 {
     const PfOnnxValue *found = value < 0 ? NULL : &onnx->model->values[value];
-    return found && found->is_made ? onnx->arch->nodes[found->node].name : otherwise;
+    return found && found->is_made ? onnx->arch->nodes[found->node].name : NULL;
 }
 
-const char *pf_onnx_tap(const PfOnnx *onnx, const char *tap)
+/* Of the node that the tap means, or NULL. */
+static const char *name_of_tap(const PfOnnx *onnx, const char *tap)
 {
     const PfOnnxModel *model = onnx->model;
     for (int i = 0; i < onnx->arch->node_count; i++)
         if (!strcmp(onnx->arch->nodes[i].name, tap)) return onnx->arch->nodes[i].name;
     for (int i = 0; i < model->step_count; i++)
         if (!strcmp(model->steps[i].name, tap) && model->steps[i].output_count)
-            return node_of_value(onnx, model->steps[i].outputs[0], tap);
-    return node_of_value(onnx, pf_text_index_find(&model->names, tap, strlen(tap)), tap);
+            return name_of_value(onnx, model->steps[i].outputs[0]);
+    return name_of_value(onnx, pf_text_index_find(&model->names, tap, strlen(tap)));
+}
+
+/* Names of nodes and values that are there. */
+static int fail_tap(const PfOnnx *onnx, const char *tap, PfError *err)
+{
+    const PfArch *arch = onnx->arch;
+    const PfOnnxModel *model = onnx->model;
+    const bool is_value = pf_text_index_find(&model->names, tap, strlen(tap)) >= 0;
+    size_t count = 0;
+    if (is_value)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "%s has no tap '%s': the file has a value of that name, but it is a "
+                       "constant, or inside of an operation that is computed as one. 'extract "
+                       "--summary --backbone %s' lists taps.",
+                       arch->name, tap, arch->name);
+    const char **names =
+        pf_calloc((size_t)arch->node_count + model->names.count, sizeof *names, err);
+    if (!names) return -1;
+    for (int i = 0; i < arch->node_count; i++) names[count++] = arch->nodes[i].name;
+    for (size_t i = 0; i < model->names.count; i++)
+        if (model->values[i].is_made) names[count++] = model->names.texts[i];
+    const char *near = pf_options_nearest_word(tap, names, count);
+    pf_fail(err, PF_EXIT_USAGE,
+            "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists its nodes, which "
+            "also go by the names of their values in the file.",
+            arch->name, tap, near ? " Did you mean " : "", near ? near : "", near ? "?" : "",
+            arch->name);
+    free(names);
+    return -1;
+}
+
+int pf_onnx_find_tap(const PfOnnx *onnx, const char *tap, const char **name, PfError *err)
+{
+    PfError ignored = {0};
+    int node;
+    *name = name_of_tap(onnx, tap);
+    if (*name) return 0;
+    *name = tap;
+    return pf_arch_find_tap(onnx->arch, tap, &node, &ignored) ? fail_tap(onnx, tap, err) : 0;
 }

@@ -38,8 +38,8 @@ int pf_onnx_build(PfOnnx *onnx, int side, PfError *err);
 PfArch *pf_onnx_arch(const PfOnnx *onnx);
 /* Every parameter of the graph, by name; numbers are those of the mapped file where they can be. */
 const PfNamedTensor *pf_onnx_tensors(const PfOnnx *onnx, size_t *count);
-/* The name of the node that `tap` means, which is a node's or a value's name in the file; tap
- * itself where it is neither. */
-const char *pf_onnx_tap(const PfOnnx *onnx, const char *tap);
+/* *name: of the node that `tap` means, which is a node's or a value's name in the file, or the
+ * beginning of several nodes' names. Fails with the nearest names where it is none of these. */
+int pf_onnx_find_tap(const PfOnnx *onnx, const char *tap, const char **name, PfError *err);
 
 #endif

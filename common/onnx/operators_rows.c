@@ -175,16 +175,35 @@ static int translate_pair(PfOnnxBuild *build, PfOp op)
 {
     PfOnnxDims a, b, dims;
     int left, right, index;
-    if (pf_onnx_take_any(build, 0, &left, &a) || pf_onnx_take_any(build, 1, &right, &b) ||
+    if (pf_onnx_take(build, 0, &left, &a) || pf_onnx_take(build, 1, &right, &b) ||
         pf_onnx_broadcast(build->model, build->step, &a, &b, &dims, build->err) ||
         pf_onnx_add_pair(build, op, left, right, &index))
         return -1;
     return pf_onnx_give(build, 0, index, &dims);
 }
 
+/* Whether an input is a constant of zeros, as masks are that mask nothing. */
+static bool is_nothing(const PfOnnxBuild *build, int input)
+{
+    const PfOnnxTensor *tensor = pf_onnx_constant(build->model, build->step, input);
+    const int64_t count = tensor ? pf_onnx_count(&tensor->dims) : 0;
+    int64_t i = 0;
+    while (i < count && pf_onnx_tensor_real(tensor, i) == 0) i++;
+    return count && i == count;
+}
+
 static int translate_add(PfOnnxBuild *build)
 {
-    return translate_pair(build, PF_OP_ADD);
+    PfOnnxDims a, b, dims;
+    int left, right;
+    const bool is_left = is_nothing(build, 1), is_right = is_nothing(build, 0);
+    if (is_left == is_right) return translate_pair(build, PF_OP_ADD);
+    if (pf_onnx_take(build, 0, &left, &a) || pf_onnx_take(build, 1, &right, &b) ||
+        pf_onnx_broadcast(build->model, build->step, &a, &b, &dims, build->err))
+        return -1;
+    if (pf_onnx_count(&dims) != pf_onnx_count(is_left ? &a : &b))
+        return translate_pair(build, PF_OP_ADD);
+    return pf_onnx_give(build, 0, is_left ? left : right, &dims);
 }
 static int translate_subtract(PfOnnxBuild *build)
 {
@@ -223,10 +242,10 @@ static int translate_extreme(PfOnnxBuild *build, PfOp op)
 {
     PfOnnxDims dims, other;
     int index, right;
-    if (pf_onnx_take_any(build, 0, &index, &dims)) return -1;
+    if (pf_onnx_take(build, 0, &index, &dims)) return -1;
     for (int i = 1; i < build->step->input_count; i++) {
         const PfOnnxDims left = dims;
-        if (pf_onnx_take_any(build, i, &right, &other) ||
+        if (pf_onnx_take(build, i, &right, &other) ||
             pf_onnx_broadcast(build->model, build->step, &left, &other, &dims, build->err) ||
             pf_onnx_add_pair(build, op, index, right, &index))
             return -1;
@@ -241,6 +260,113 @@ static int translate_min(PfOnnxBuild *build)
 static int translate_max(PfOnnxBuild *build)
 {
     return translate_extreme(build, PF_OP_MAXIMUM);
+}
+
+/* Of any number of values: their sum, or that by how many they are. */
+static int translate_sums(PfOnnxBuild *build, bool is_mean)
+{
+    PfOnnxDims dims, other;
+    int index, right;
+    if (pf_onnx_take(build, 0, &index, &dims)) return -1;
+    for (int i = 1; i < build->step->input_count; i++) {
+        const PfOnnxDims left = dims;
+        if (pf_onnx_take(build, i, &right, &other) ||
+            pf_onnx_broadcast(build->model, build->step, &left, &other, &dims, build->err) ||
+            pf_onnx_add_pair(build, PF_OP_ADD, index, right, &index))
+            return -1;
+    }
+    if (is_mean && add_affine(build, 1.0 / build->step->input_count, 0, &index)) return -1;
+    return pf_onnx_give(build, 0, index, &dims);
+}
+
+static int translate_sum_of(PfOnnxBuild *build)
+{
+    return translate_sums(build, false);
+}
+static int translate_mean_of(PfOnnxBuild *build)
+{
+    return translate_sums(build, true);
+}
+
+/* max(x, 0) + slope * min(x, 0). Slopes have the channels' axis first. */
+static int translate_prelu(PfOnnxBuild *build)
+{
+    PfOnnxDims dims, slopes, out;
+    int node, slope, low;
+    if (pf_onnx_take(build, 0, &node, &dims) || pf_onnx_take(build, 1, &slope, &slopes) ||
+        pf_onnx_broadcast(build->model, build->step, &dims, &slopes, &out, build->err))
+        return -1;
+    if (pf_onnx_count(&out) != pf_onnx_count(&dims))
+        return pf_onnx_refuse(build, "expected slopes that fit the shape of its input");
+    if (add_clip(build, node, -(double)INFINITY, 0, &low) ||
+        add_clip(build, node, 0, (double)INFINITY, &node) ||
+        pf_onnx_add_pair(build, PF_OP_MULTIPLY, low, slope, &low) ||
+        pf_onnx_add_pair(build, PF_OP_ADD, node, low, &node))
+        return -1;
+    return pf_onnx_give(build, 0, node, &dims);
+}
+
+/* log(1 + exp(x)) as max(x, 0) + log(1 + exp(-|x|)), which never is infinite on the way. */
+static int add_softplus(PfOnnxBuild *build, int *node)
+{
+    int small = *node;
+    if (pf_onnx_add_plain(build, PF_OP_ABS, &small) ||
+        pf_onnx_add_plain(build, PF_OP_NEGATE, &small) ||
+        pf_onnx_add_plain(build, PF_OP_EXP, &small) || add_affine(build, 1, 1, &small) ||
+        pf_onnx_add_plain(build, PF_OP_LOG, &small) || pf_onnx_add_plain(build, PF_OP_RELU, node) ||
+        pf_onnx_add_pair(build, PF_OP_ADD, *node, small, node))
+        return -1;
+    return 0;
+}
+
+static int translate_softplus(PfOnnxBuild *build)
+{
+    PfOnnxDims dims;
+    int node;
+    if (pf_onnx_take(build, 0, &node, &dims) || add_softplus(build, &node)) return -1;
+    return pf_onnx_give(build, 0, node, &dims);
+}
+
+/* x * tanh(softplus(x)). */
+static int translate_mish(PfOnnxBuild *build)
+{
+    PfOnnxDims dims;
+    int node, gate;
+    if (pf_onnx_take(build, 0, &node, &dims)) return -1;
+    gate = node;
+    if (add_softplus(build, &gate) || pf_onnx_add_plain(build, PF_OP_TANH, &gate) ||
+        pf_onnx_add_pair(build, PF_OP_MULTIPLY, node, gate, &node))
+        return -1;
+    return pf_onnx_give(build, 0, node, &dims);
+}
+
+/* x / (1 + |x|). */
+static int translate_softsign(PfOnnxBuild *build)
+{
+    PfOnnxDims dims;
+    int node, below;
+    if (pf_onnx_take(build, 0, &node, &dims)) return -1;
+    below = node;
+    if (pf_onnx_add_plain(build, PF_OP_ABS, &below) || add_affine(build, 1, 1, &below) ||
+        pf_onnx_add_pair(build, PF_OP_DIVIDE, node, below, &node))
+        return -1;
+    return pf_onnx_give(build, 0, node, &dims);
+}
+
+/* gamma * elu(x) with that alpha. */
+static int translate_selu(PfOnnxBuild *build)
+{
+    const double gamma = (double)pf_onnx_real(build->step, "gamma", 1.05070098f);
+    PfOnnxDims dims;
+    int node;
+    if (pf_onnx_take(build, 0, &node, &dims)) return -1;
+    PfNode *elu = pf_onnx_add(build, PF_OP_ELU, node, &node);
+    if (!elu) return -1;
+    elu->value = pf_onnx_real(build->step, "alpha", 1.67326324f);
+    if (!isfinite(elu->value) || !isfinite(gamma))
+        return pf_onnx_refuse(build, "expected a finite alpha and gamma");
+    if (pf_onnx_settle(build, node) || add_affine(build, gamma, 0, &node)) return -1;
+    return pf_onnx_give(build, 0, node, &dims);
 }
 
 /* ---- products ---- */
@@ -323,7 +449,7 @@ static int translate_matmul(PfOnnxBuild *build)
     PfOnnxDims a, b, dims;
     int left, right, index;
     if (weight && weight->dims.rank == 2) return translate_linear(build, false, false);
-    if (pf_onnx_take_any(build, 0, &left, &a) || pf_onnx_take_any(build, 1, &right, &b)) return -1;
+    if (pf_onnx_take(build, 0, &left, &a) || pf_onnx_take(build, 1, &right, &b)) return -1;
     if (a.rank < 2 || b.rank < 2) return pf_onnx_refuse(build, "expected matrices, found vectors");
     PfOnnxDims before = a, other = b;
     before.rank -= 2;
@@ -360,47 +486,25 @@ static int translate_softmax(PfOnnxBuild *build)
     return pf_onnx_settle(build, index) || pf_onnx_give(build, 0, index, &dims) ? -1 : 0;
 }
 
-/* Numbers of a norm, one for each channel: of one axis beside those of 1. */
-static const PfOnnxTensor *take_channels(PfOnnxBuild *build, int input, int64_t channels)
+/* What torch puts behind a softmax with a mask: 0 for NaN, which comes of rows that are masked
+ * altogether. Where the mask, a constant, has no infinite numbers, there is none. */
+static int translate_unless_nan(PfOnnxBuild *build)
 {
-    const PfOnnxTensor *tensor = pf_onnx_constant(build->model, build->step, input);
-    bool fits =
-        tensor && !pf_onnx_tensor_is_whole(tensor) && pf_onnx_count(&tensor->dims) == channels;
-    for (int i = 0; fits && i < tensor->dims.rank; i++)
-        fits = tensor->dims.sizes[i] == 1 || tensor->dims.sizes[i] == channels;
-    if (fits) return tensor;
-    pf_onnx_refuse(build, "expected a weight and a bias for each of %lld channels",
-                   (long long)channels);
-    return NULL;
-}
-
-/* Over the last axis, or over the channels of maps (1, c, h, w). */
-static int translate_layer_norm(PfOnnxBuild *build)
-{
+    const PfNode *nodes = build->builder.arch->nodes;
+    PfOnnxTensor mask;
     PfOnnxDims dims;
-    int node, index, axis;
-    if (pf_onnx_take(build, 0, &node, &dims) ||
-        pf_onnx_axis(build->model, build->step, pf_onnx_whole(build->step, "axis", -1), dims.rank,
-                     &axis, build->err))
-        return -1;
-    const bool is_of_maps =
-        *build->step->type == ' ' && axis == 1 && dims.rank == 4 && dims.sizes[0] == 1;
-    const PfShape shape = {1, {dims.sizes[axis]}};
-    const PfOnnxTensor *weight = take_channels(build, 1, shape.dims[0]);
-    const PfOnnxTensor *bias = weight ? take_channels(build, 2, shape.dims[0]) : NULL;
-    if (!bias) return -1;
-    if (axis != dims.rank - 1 && !is_of_maps)
-        return pf_onnx_refuse(build, "expected a norm over the last axis");
-    PfNode *norm =
-        pf_onnx_add(build, is_of_maps ? PF_OP_LAYER_NORM_2D : PF_OP_LAYER_NORM, node, &index);
-    if (!norm) return -1;
-    norm->in_channels = norm->out_channels = (int)shape.dims[0];
-    norm->eps = pf_onnx_real(build->step, "epsilon", 1e-5f);
-    if (pf_onnx_settle(build, index) ||
-        pf_onnx_set_tensor(build, index, "weight", weight, &shape) ||
-        pf_onnx_set_tensor(build, index, "bias", bias, &shape))
-        return -1;
-    return pf_onnx_give(build, 0, index, &dims);
+    int node;
+    if (pf_onnx_take(build, 0, &node, &dims)) return -1;
+    if (nodes[node].op != PF_OP_SOFTMAX) return pf_onnx_refuse(build, "expected NaN of a softmax");
+    const PfNode *before = &nodes[nodes[node].inputs[0]];
+    for (int k = 0; k < 2 && before->op == PF_OP_ADD; k++) {
+        const bool is_mask = pf_onnx_node_tensor(build, before->inputs[k], &mask);
+        const int64_t count = is_mask ? pf_onnx_count(&mask.dims) : 0;
+        for (int64_t i = 0; i < count; i++)
+            if (!isfinite(pf_onnx_tensor_real(&mask, i)))
+                return pf_onnx_refuse(build, "expected a mask of finite numbers");
+    }
+    return pf_onnx_give_same(build, 0, node, &dims);
 }
 
 /* The axes of a mean, a sum, a maximum: where none are said, all, or none. */
@@ -436,7 +540,8 @@ static int add_reduction(PfOnnxBuild *build, PfOp op, const PfOnnxDims *dims,
     return pf_onnx_settle(build, *node);
 }
 
-static int translate_reduction(PfOnnxBuild *build, PfOp op)
+/* before, after: what numbers go through; PF_OP_INPUT: nothing; a product is with themselves. */
+static int translate_norm(PfOnnxBuild *build, PfOp before, PfOp op, PfOp after)
 {
     PfOnnxDims dims, out = {0};
     bool is_reduced[PF_ONNX_MAX_RANK], is_any = false;
@@ -450,8 +555,18 @@ static int translate_reduction(PfOnnxBuild *build, PfOp op)
         is_any = is_any || is_reduced[i];
         if (!is_reduced[i] || keeps) out.sizes[out.rank++] = is_reduced[i] ? 1 : dims.sizes[i];
     }
-    if (is_any && add_reduction(build, op, &dims, is_reduced, &node)) return -1;
+    if (before == PF_OP_MULTIPLY ? pf_onnx_add_pair(build, PF_OP_MULTIPLY, node, node, &node)
+                                 : before != PF_OP_INPUT && pf_onnx_add_plain(build, before, &node))
+        return -1;
+    if ((is_any && add_reduction(build, op, &dims, is_reduced, &node)) ||
+        (after != PF_OP_INPUT && pf_onnx_add_plain(build, after, &node)))
+        return -1;
     return pf_onnx_give(build, 0, node, &out);
+}
+
+static int translate_reduction(PfOnnxBuild *build, PfOp op)
+{
+    return translate_norm(build, PF_OP_INPUT, op, PF_OP_INPUT);
 }
 
 static int translate_mean(PfOnnxBuild *build)
@@ -465,6 +580,22 @@ static int translate_sum(PfOnnxBuild *build)
 static int translate_maximum(PfOnnxBuild *build)
 {
     return translate_reduction(build, PF_OP_REDUCE_MAX);
+}
+static int translate_minimum(PfOnnxBuild *build)
+{
+    return translate_norm(build, PF_OP_NEGATE, PF_OP_REDUCE_MAX, PF_OP_NEGATE);
+}
+static int translate_l1(PfOnnxBuild *build)
+{
+    return translate_norm(build, PF_OP_ABS, PF_OP_REDUCE_SUM, PF_OP_INPUT);
+}
+static int translate_l2(PfOnnxBuild *build)
+{
+    return translate_norm(build, PF_OP_MULTIPLY, PF_OP_REDUCE_SUM, PF_OP_SQRT);
+}
+static int translate_sum_square(PfOnnxBuild *build)
+{
+    return translate_norm(build, PF_OP_MULTIPLY, PF_OP_REDUCE_SUM, PF_OP_INPUT);
 }
 
 /* clang-format off */
@@ -492,19 +623,29 @@ const PfOnnxRow pf_onnx_number_rows[] = {
     {"Div", ALL_OPSETS, " ", translate_divide},
     {"Min", ALL_OPSETS, " ", translate_min},
     {"Max", ALL_OPSETS, " ", translate_max},
+    {"Sum", ALL_OPSETS, " ", translate_sum_of},
+    {"Mean", ALL_OPSETS, " ", translate_mean_of},
+    {"PRelu", ALL_OPSETS, " ", translate_prelu},
+    {"Softplus", ALL_OPSETS, " ", translate_softplus},
+    {"Mish", 18, PF_ONNX_NEWEST_OPSET, " ", translate_mish},
+    {"Softsign", ALL_OPSETS, " ", translate_softsign},
+    {"Selu", ALL_OPSETS, " alpha gamma ", translate_selu},
     {"Gemm", ALL_OPSETS, " alpha beta transA transB ", translate_gemm},
     {"MatMul", ALL_OPSETS, " ", translate_matmul},
     {"Softmax", ALL_OPSETS, " axis ", translate_softmax},
-    {"LayerNormalization", 17, PF_ONNX_NEWEST_OPSET, " axis epsilon stash_type ", translate_layer_norm},
     {"ReduceMean", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_mean},
     {"ReduceSum", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_sum},
+    {"ReduceMin", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_minimum},
+    {"ReduceL1", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_l1},
+    {"ReduceL2", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_l2},
+    {"ReduceSumSquare", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_sum_square},
     {"ReduceMax", ALL_OPSETS, " axes keepdims noop_with_empty_axes ", translate_maximum},
     /* What simplify.c makes: names that no file can have, for they begin with a blank. */
     {" hard swish", ALL_OPSETS, " ", translate_hard_swish},
     {" gelu", ALL_OPSETS, " approximate ", translate_gelu},
     {" silu", ALL_OPSETS, " ", translate_silu},
     {" quick gelu", ALL_OPSETS, " ", translate_quick_gelu},
-    {" layer norm", ALL_OPSETS, " axis epsilon ", translate_layer_norm},
+    {" unless nan", ALL_OPSETS, " ", translate_unless_nan},
     {" matmul bias", ALL_OPSETS, " ", translate_matmul_bias},
     {.type = NULL},
 };

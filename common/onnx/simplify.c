@@ -364,6 +364,22 @@ static int simplify_layer_norm(Match *match, PfError *err)
     return 0;
 }
 
+/* ---- NaN ---- */
+
+/* Where(IsNaN(x), 0, x). */
+static int simplify_nan(Match *match, PfError *err)
+{
+    double zero;
+    const PfOnnxStep *root = match->root;
+    if (root->input_count != 3) return 0;
+    const PfOnnxStep *test = part(match, root->inputs[0], "IsNaN", 1);
+    const int x = root->inputs[2];
+    if (!test || test->input_count != 1 || test->inputs[0] != x ||
+        !number(match, root->inputs[1], &zero) || zero != 0)
+        return 0;
+    return replace(match, " unless nan", &x, 1, err);
+}
+
 /* ---- products with a bias ---- */
 
 static int simplify_bias(Match *match, PfError *err)
@@ -392,6 +408,7 @@ static const struct {
     int (*simplify)(Match *match, PfError *err);
 } patterns[] = {{"Mul", simplify_product},
                 {"Div", simplify_product},
+                {"Where", simplify_nan},
                 {"Add", simplify_layer_norm},
                 {"Add", simplify_bias}};
 #define PATTERN_COUNT (sizeof patterns / sizeof patterns[0])

@@ -46,3 +46,12 @@ int pf_wire_next(PfWire *wire, PfWireField *field)
     }
     return failed ? -1 : 1;
 }
+
+int64_t pf_wire_count(PfWire wire, uint32_t number)
+{
+    PfWireField field;
+    int64_t count = 0;
+    int got;
+    while ((got = pf_wire_next(&wire, &field)) > 0) count += field.number == number;
+    return got < 0 ? -1 : count;
+}

@@ -31,6 +31,9 @@ int pf_wire_next(PfWire *wire, PfWireField *field);
 /* Takes a varint: 0, or -1 where none is there. */
 int pf_wire_varint(PfWire *wire, uint64_t *value);
 
+/* How many fields of that number a message has; -1 where it is none. */
+int64_t pf_wire_count(PfWire wire, uint32_t number);
+
 static inline size_t pf_wire_size(const PfWire *wire)
 {
     return (size_t)(wire->end - wire->at);

@@ -198,7 +198,9 @@ static int use_onnx(PfBackbonePlan *plan, const PfBackboneOptions *options, PfEr
 static int name_nodes(PfBackbonePlan *plan, PfError *err)
 {
     for (int i = 0; i < plan->tap_count && plan->onnx; i++) {
-        char *name = pf_strdup(pf_onnx_tap(plan->onnx, plan->taps[i]), err);
+        const char *found;
+        if (pf_onnx_find_tap(plan->onnx, plan->taps[i], &found, err)) return -1;
+        char *name = pf_strdup(found, err);
         if (!name) return -1;
         free(plan->taps[i]);
         plan->taps[i] = name;

@@ -721,6 +721,27 @@ def make_onnx(root):
     folder.put("last", onnx_model([node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Clip", "t lo hi", "c"), node("Pad", "c pads", "y")],
                                   [tensor("lo", [], [0.0]), tensor("hi", [], [6.0]), tensor("pads", [8], [0, 0, 1, 0, 0, 0, 0, 2], 7)],
                                   shape=(0, 0, 0, 3)))
+    folder.put("sizes", onnx_model(
+        [node("Conv", "x w", "c", strides=[2, 2]), node("Resize", "c none scales", "r", mode="linear"),
+         node("Resize", "r none none sizes", "t", mode="cubic", coordinate_transformation_mode="align_corners"),
+         node("InstanceNormalization", "t s s", "i"), node("GroupNormalization", "i s s", "g", num_groups=2), node("PRelu", "g slope", "p"),
+         node("DepthToSpace", "p", "d", blocksize=2, mode="CRD"), node("SpaceToDepth", "d", "e", blocksize=2), node("Mish", "e", "m"),
+         node("Tile", "m repeats", "o"), node("Gather", "o which", "a", axis=3), node("ReduceL2", "a axes", "l", keepdims=0),
+         node("LpNormalization", "l", "n"), node("Tile", "table twice", "tt"), node("Trilu", "tt", "tr", upper=0), node("MatMul", "n tr", "y")],
+        [tensor("w", [4, 3, 2, 2], ramp[:48]), tensor("none", [0], []), tensor("scales", [4], [1.0, 1.0, 2.0, 1.5]),
+         tensor("sizes", [4], [1, 4, 6, 8], 7), tensor("s", [4], [1.0, 2.0, 3.0, 4.0]), tensor("slope", [4, 1, 1], [0.1, 0.2, 0.3, 0.4]),
+         tensor("repeats", [4], [1, 1, 1, 2], 7), tensor("which", [2, 2], [0, 3, 4, -1], 7), tensor("axes", [3], [2, 3, 4], 7),
+         tensor("table", [2, 1], [1.0, 2.0]), tensor("twice", [2], [2, 3], 7)], opset=21))
+    slope = message((1, "alpha"), (21, "alpha"), (20, 1))
+    body = message((1, "y"), (2, "z"), (4, "LeakyRelu"), (5, slope))
+    opset = message((1, ""), (2, 13))
+    function = message((1, "leaky"), (4, "y"), (5, "z"), (6, "alpha"), (7, body), (9, opset), (10, "mine"), (11, message((1, "beta"), (3, 1), (20, 2))))
+    outer = message((1, "twice"), (4, "a"), (5, "b"), (7, node("leaky", "a", "q", alpha=0.5) + message((7, "mine"))),
+                    (7, node("leaky", "q", "b") + message((7, "mine"))), (9, opset), (10, "mine"))
+    folder.put("functions", onnx_model([node("twice", "x", "y") + message((7, "mine"))], []) + message((25, function), (25, outer)))
+    written = pathlib.Path(__file__).parent.parent / "unit/common/onnx/attention"
+    for name in ("clip_dynamo", "timm_dynamo", "torchvision_dynamo", "timm_plain_script"):
+        folder.put(name, (written / f"{name}.onnx").read_bytes())
 
 
 def main():

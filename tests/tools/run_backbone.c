@@ -2,10 +2,10 @@
  *
  *   run_backbone [options] BACKBONE PIXELS SIZE TAPS [OUTPUT]
  *
- * BACKBONE is an architecture's name or a TorchScript file; PIXELS a file of
- * uint8 (n, SIZE, SIZE, 3); TAPS names with commas between, or "" for all that
- * TorchScript offers. Writes OUTPUT.<tap> (n, shape) raw in the stored type and
- * prints the taps, or without OUTPUT the speed of the best of several passes. */
+ * BACKBONE is an architecture's name, an ONNX file or a TorchScript file; PIXELS a
+ * file of uint8 (n, SIZE, SIZE, 3); TAPS names with commas between, or "" for all that
+ * TorchScript offers, and the outputs of ONNX. Writes OUTPUT.<tap> (n, shape) raw in the stored
+ * type and prints the taps, or without OUTPUT the speed of the best of several passes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +18,7 @@
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/file/atomic_file.h"
+#include "common/onnx/network.h"
 #include "common/weights/weights.h"
 
 #define MAX_TAPS 16
@@ -93,6 +94,8 @@ typedef struct Run {
     PfArch *arch;
     PfWeights *weights;
     PfScriptFile *script;
+    PfOnnx *onnx;
+    char outputs_of_onnx[4096];
     const PfBackbonePlugin *plugin;
     PfBackbone *backbone;
     const PfTapInfo *taps;
@@ -135,6 +138,25 @@ static int load_weights(Run *run, PfBackboneConfig *config, PfError *err)
     return 0;
 }
 
+/* Names of taps are the file's own; where none are asked for, all outputs are. */
+static int load_onnx(Run *run, PfBackboneConfig *config, const char **taps, PfError *err)
+{
+    if (pf_onnx_open(run->settings.backbone, NULL, &run->onnx, err) ||
+        pf_onnx_build(run->onnx, run->settings.size, err))
+        return -1;
+    config->arch = pf_onnx_arch(run->onnx);
+    config->tensors = pf_onnx_tensors(run->onnx, &config->tensor_count);
+    if (!config->tap_count) {
+        snprintf(run->outputs_of_onnx, sizeof run->outputs_of_onnx, "%s",
+                 config->arch->default_tap);
+        config->tap_count = split_names(run->outputs_of_onnx, taps);
+    }
+    for (int t = 0; t < config->tap_count; t++)
+        if (pf_onnx_find_tap(run->onnx, taps[t], &taps[t], err)) return -1;
+    fprintf(stderr, "%d nodes\n", config->arch->node_count);
+    return 0;
+}
+
 static int open_backbone(Run *run, PfError *err)
 {
     const Settings *settings = &run->settings;
@@ -156,7 +178,9 @@ static int open_backbone(Run *run, PfError *err)
     read_channels(settings->std, config.std);
     double start = pf_clock_seconds();
     int failed;
-    if (strchr(settings->backbone, '.'))
+    if (pf_onnx_is_meant(settings->backbone))
+        failed = load_onnx(run, &config, names, err);
+    else if (strchr(settings->backbone, '.'))
         failed = pf_script_file_open(settings->backbone, NULL, &run->script, err) ||
                  pf_script_file_lend(run->script, &config.torchscript, err);
     else
@@ -297,6 +321,7 @@ int main(int argc, char **argv)
     free(run.pixels);
     pf_weights_close(&run.weights);
     pf_script_file_free(&run.script);
+    pf_onnx_free(&run.onnx);
     pf_arch_free(&run.arch);
     return code;
 }
