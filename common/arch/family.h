@@ -36,6 +36,10 @@ typedef struct PfArchFamily {
 extern const PfArchFamily pf_arch_resnet, pf_arch_vgg, pf_arch_densenet, pf_arch_mobilenet_v3,
     pf_arch_efficientnet, pf_arch_convnext, pf_arch_vit, pf_arch_vit_timm, pf_arch_dinov2;
 
+/* The networks that can be built by name, of which none needs to be built for this: that of the
+ * index, in the order of pf_arch_names; NULL past the last. Static. */
+const PfArchVariant *pf_arch_variant(size_t index);
+
 /* Adds a node with one input and returns its index. `module` NULL: the name.
  * The caller fills what the op needs through the returned pointer, which is
  * valid until the next addition. */
