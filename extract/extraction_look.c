@@ -120,7 +120,10 @@ static int open_network(PfExtraction *run, const Begun *begun, PfError *err)
     PfBackboneOptions options = run->options->backbone;
     PfBackboneKind kind;
     if (begun->identity) pf_provenance_known_weights(begun->provenance, begun->identity, &known);
+    PfPreprocess preprocess;
     options.known = &known;
+    options.follows_files = true;
+    if (pf_identity_preprocess(begun->identity, &preprocess)) options.begun = &preprocess;
     options.has_features = run->cache && !pf_pixels_are_all_of(run->cache);
     if (go_on(run, begun, &options, err)) return -1;
     if (pf_backbone_name_read(&options, &kind, err)) return -1;

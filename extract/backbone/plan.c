@@ -6,6 +6,7 @@
 
 #include "common/backbone/executor.h"
 #include "common/backbone/loader.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/base/printable.h"
@@ -221,6 +222,44 @@ static int apply_preprocess(const PfArch *arch, PfPreprocess *preprocess,
     return 0;
 }
 
+/* ---- as the file beside the weights asks ---- */
+
+static bool are_equal_pixels(const PfPreprocess *a, const PfPreprocess *b)
+{
+    return a->resize == b->resize && a->crop == b->crop && !a->squash == !b->squash &&
+           a->interpolation == b->interpolation && !memcmp(a->mean, b->mean, sizeof a->mean) &&
+           !memcmp(a->std, b->std, sizeof a->std);
+}
+
+/* Whether a cache that goes on was begun when such files were not followed yet. */
+static bool began_without(const PfBackbonePlan *plan, const PfBackboneOptions *options)
+{
+    PfPreprocess ours = plan->preprocess;
+    return options->begun && !apply_preprocess(plan->arch, &ours, options, NULL) &&
+           are_equal_pixels(&ours, options->begun);
+}
+
+/* Files of published weights that the table knows by their SHA-256 need no other word, and neither
+ * do random numbers. */
+static int follow_file(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const PfGivenPixels given = {
+        .size = options->crop > 0 || options->image_size || options->squash,
+        .interpolation = options->interpolation >= 0,
+        .scale = options->has_mean && options->has_std,
+    };
+    char *path = NULL;
+    if (!options->follows_files || !options->weights || !plan->weights ||
+        pf_weights_published(plan->arch, plan->sha256) || began_without(plan, options))
+        return 0;
+    if (pf_weights_follow_preprocess(plan->weights, &given, &plan->preprocess, &path, err))
+        return -1;
+    if (path && !(given.size && given.interpolation && given.scale))
+        pf_say("'%s', beside the weights, says how images are prepared", path);
+    free(path);
+    return 0;
+}
+
 /* An ONNX file is for images of one size, or is read for the size that is asked for. */
 static int use_onnx(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
@@ -303,6 +342,7 @@ static int resolve(PfBackbonePlan *plan, const PfBackboneOptions *options, PfErr
     if (plan->script ? use_torchscript(plan, options, err) : use_builtin(plan, options, err))
         return -1;
     if (choose_taps(plan, options, err) || find_weights(plan, options, err) ||
+        follow_file(plan, options, err) ||
         apply_preprocess(plan->arch, &plan->preprocess, options, err))
         return -1;
     return check_network(plan, err);

@@ -45,6 +45,9 @@ typedef struct PfBackboneOptions {
     const char *device;             /* see device_list.h */
     const PfFileStampSha256 *known; /* of the weights, or NULL: see weights.h */
     const PfNotedWeights *noted;    /* those that are meant where `weights` is NULL; may be NULL */
+    bool follows_files;             /* JSON beside weights that no table knows says how images are
+                                       prepared */
+    const PfPreprocess *begun;      /* by what it was made that goes on now; NULL: nothing does */
     bool has_features;              /* the cache that they go into has other taps than pixels */
 } PfBackboneOptions;
 

@@ -158,4 +158,60 @@ expect 0 extract photos -o sized.h5 --backbone resnet18_w16 --weights "$WEIGHTS"
 expect 0 train sized.h5 -o sized.safetensors --epochs 1
 expect 0 predict sized.safetensors photos/a
 
+# ---- what the JSON beside a file says ----
+
+mkdir own && cp "$WEIGHTS" own/model.safetensors
+own() { extract photos -o own.h5 --backbone resnet18_w16 --weights own "$@"; }
+says() { # says CONFIG PIXELS [OPTION...]: with that text beside the weights they are prepared so.
+  printf '%s' "$1" > "own/$name"; pixels=$2; shift 2
+  expect 0 own --force "$@"
+  stderr_has "'own/$name', beside the weights, says how images are prepared"
+  stderr_has "$pixels"
+  [ $# -gt 0 ] || stderr_lacks otherwise
+}
+refuses() { # refuses CONFIG WORDS OPTION...: it asks for what is not done; with the option it is.
+  printf '%s' "$1" > "own/$name"; words=$2; shift 2
+  expect 1 own --force
+  stderr_has "$words, which is not done here"
+  expect 0 own --force "$@"
+}
+name=config.json
+says '{"architecture": "resnet18", "pretrained_cfg": {"input_size": [3, 64, 64], "crop_pct": 0.95, "interpolation": "bicubic", "crop_mode": "center"}}' 'resize 67, centre crop 64, bicubic'
+says '{"input_size": [3, 64, 64], "crop_pct": 1.0, "interpolation": "bilinear"}' 'resize 64, centre crop 64, bilinear'
+says '{"pretrained_cfg": {"input_size": [3, 48, 48], "test_input_size": [3, 64, 64], "crop_pct": 0.875, "test_crop_pct": 1.0, "crop_mode": "squash"}}' 'squash to 64x64'
+says '{"pretrained_cfg": {"input_size": [3, 64, 64], "crop_pct": 0.5, "mean": [0.5, 0.5, 0.5]}}' 'resize 192, centre crop 96' --image-size 96
+expect 0 extract --info own.h5
+stdout_has '"mean":[0.5,0.5,0.5]'
+refuses '{"pretrained_cfg": {"input_size": [3, 64, 64], "crop_mode": "border"}}' 'asks for borders around images (crop_mode border)' --crop 64
+refuses '{"pretrained_cfg": {"input_size": [3, 64, 96]}}' 'asks for sizes or crops that are not square' --crop 64
+refuses '{"pretrained_cfg": {"input_size": [3, 64, 64], "crop_pct": 0.9, "crop_mode": "squash"}}' 'asks for squashing to more than the crop' --crop 64 --squash
+refuses '{"pretrained_cfg": {"input_size": [3, 64, 64], "interpolation": "lanczos"}}' 'asks for resampling lanczos' --interpolation bicubic
+refuses '{"pretrained_cfg": {"input_size": [3, 64, 64], "crop_pct": 0}}' 'asks for a crop_pct that is not between 0.1 and 1' --crop 64
+refuses '{"pretrained_cfg": {"input_size": [3, 64, 64], "crop_mode": "x"}}' 'asks for a crop_mode that is not known here' --crop 64
+# Another program's config.json says nothing of pixels; nor does it where published weights are known.
+echo '{"model_type": "resnet", "hidden_act": "relu"}' > own/config.json
+expect 0 own --force
+stderr_lacks 'beside the weights'
+# A cache that was begun without one goes on as it began.
+echo '{"pretrained_cfg": {"input_size": [3, 64, 64]}}' > own/config.json
+expect 0 own
+stderr_has 'up to date'
+expect 0 own --tap avgpool,layer1
+stderr_has 'resize 96, centre crop 96'
+stderr_has 'prepares images otherwise than this run'
+rm own.h5
+expect 0 own
+stderr_has 'resize 73, centre crop 64'
+expect 0 own
+stderr_has 'up to date'
+expect 0 train own.h5 -o own.safetensors --epochs 1
+echo '{"pretrained_cfg": {"input_size": [3, 48, 48], "interpolation": "lanczos"}}' > own/config.json
+expect 0 predict own.safetensors photos/a # the model says how
+rm own/config.json
+name=preprocessor_config.json
+says '{"size": {"shortest_edge": 80}, "do_center_crop": true, "crop_size": {"height": 64, "width": 64}, "resample": 3, "image_mean": [0.5, 0.5, 0.5]}' 'resize 80, centre crop 64, bicubic'
+says '{"size": {"height": 64, "width": 64}}' 'squash to 64x64'
+refuses '{"size": 64, "resample": 1}' 'asks for resampling lanczos' --interpolation bilinear
+refuses '{"rescale_factor": 1.0}' 'asks for another scale of pixels than 1/255' --mean 0 --std 1
+
 done_with
