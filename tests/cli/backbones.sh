@@ -137,8 +137,8 @@ expect 0 extract photos -o size.h5 --backbone vit_b_16 --tap input --image-size 
 stderr_has 'resize 384, centre crop 336'
 expect 0 extract photos -o size.h5 --backbone vit_b_16 --tap input --resize 384 --crop 336
 stderr_has 'up to date' # no more than these two is noted
-expect 0 extract photos -o tiny.h5 --backbone convnext_tiny --tap input --image-size 100
-stderr_has 'resize 105, centre crop 100' # 236 / 224 of 100 is 105.4
+expect 0 extract photos -o tiny.h5 --backbone convnext_small --tap input --image-size 100
+stderr_has 'resize 103, centre crop 100' # 230 / 224 of 100 is 102.7
 expect 0 extract photos -o squash.h5 --backbone resnet18 --tap input --image-size 64 --squash
 stderr_has 'squash to 64x64'
 for option in '--crop 64' '--resize 64' '--resize 64 --crop 64'; do
