@@ -12,6 +12,7 @@
 #include "common/file/output.h"
 #include "common/file/path.h"
 #include "common/thread/parallel.h"
+#include "extract/backbone/name.h"
 #include "extract/extraction.h"
 #include "extract/image/image.h"
 #include "extract/plan/feature_pass.h"
@@ -101,7 +102,8 @@ static int open_plan(PfExtraction *run, const Begun *begun, PfBackboneOptions *o
     PfNotedWeights noted = {.by = by,
                             .source = pf_json_member_text(provenance, "weights_path"),
                             .sha256 = pf_json_member_text(backbone, "weights_sha256")};
-    if (name && !strcmp(name, options->backbone) && !pf_pixels_lack_weights(backbone))
+    if (name && !strcmp(name, options->backbone) && !options->entry &&
+        !pf_pixels_lack_weights(backbone))
         options->noted = &noted;
     int failed = !by || pf_backbone_plan_new(options, &run->backbone, err);
     free(by);
@@ -116,16 +118,20 @@ static int open_network(PfExtraction *run, const Begun *begun, PfError *err)
 {
     PfFileStampSha256 known = {0};
     PfBackboneOptions options = run->options->backbone;
+    PfBackboneKind kind;
     if (begun->identity) pf_provenance_known_weights(begun->provenance, begun->identity, &known);
+    PfPreprocess preprocess;
     options.known = &known;
+    options.follows_files = true;
+    if (pf_identity_preprocess(begun->identity, &preprocess)) options.begun = &preprocess;
     options.has_features = run->cache && !pf_pixels_are_all_of(run->cache);
     if (go_on(run, begun, &options, err)) return -1;
-    if (pf_onnx_is_meant(options.backbone)) {
-        if (pf_onnx_open(options.backbone, &known, &options.onnx, err)) return -1;
-    } else if (pf_script_file_is_meant(options.backbone) &&
-               pf_script_file_open(options.backbone, &known, &options.script, err)) {
+    if (pf_backbone_name_read(&options, &kind, err)) return -1;
+    if (kind == PF_BACKBONE_ONNX && pf_onnx_open(options.backbone, &known, &options.onnx, err))
         return -1;
-    }
+    if (kind == PF_BACKBONE_TORCHSCRIPT &&
+        pf_script_file_open(options.backbone, &known, &options.script, err))
+        return -1;
     return open_plan(run, begun, &options, err);
 }
 

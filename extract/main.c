@@ -7,6 +7,8 @@
 #include "common/base/process.h"
 #include "common/onnx/network.h"
 #include "common/thread/processors.h"
+#include "extract/backbone/listing.h"
+#include "extract/backbone/name.h"
 #include "extract/backbone/summary.h"
 #include "extract/cache_info.h"
 #include "extract/extraction.h"
@@ -51,12 +53,20 @@ static int print_summary(const PfExtractOptions *options, PfError *err)
     PfSummaryOptions summary = {.input = options->summary_input,
                                 .classes = options->summary_classes,
                                 .tap = options->backbone.taps};
-    if (pf_onnx_is_meant(options->backbone.backbone))
-        return print_onnx_summary(options, &summary, err);
-    if (pf_arch_new(options->backbone.backbone, &arch, err)) return -1;
+    PfBackboneOptions backbone = options->backbone;
+    PfBackboneKind kind;
+    if (pf_backbone_name_read(&backbone, &kind, err)) return -1;
+    if (kind == PF_BACKBONE_ONNX) return print_onnx_summary(options, &summary, err);
+    if (pf_arch_new(backbone.backbone, &arch, err)) return -1;
     int failed = pf_summary_print(arch, &summary, stdout, NULL, err);
     pf_arch_free(&arch);
     return failed;
+}
+
+static int print_backbones(const PfExtractOptions *options, PfError *err)
+{
+    if (options->json) return pf_listing_write_json(options->operand, options->json, err);
+    return pf_listing_print(options->operand, stdout, err);
 }
 
 static int print_info(const char *path, PfError *err)
@@ -99,6 +109,7 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
     if (options->trust) return pf_script_file_trust(options->trust, err);
     if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
+    if (options->mode == PF_EXTRACT_BACKBONES) return print_backbones(options, err);
     if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);
     char *command = command_line(argc, argv);

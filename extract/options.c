@@ -284,7 +284,9 @@ static const PfOption table[] = {
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
      .argument = "NAME|FILE.pt|FILE.onnx",
      .help = "resnet18, densenet121, efficientnet_b0, convnext_tiny, vit_b_16, dinov2_vits14\n"
-             "and others (docs/backbones.md), or a TorchScript or ONNX file (default resnet18)"},
+             "and others (--backbones), by torchvision's or timm's name, also with a set of\n"
+             "weights (resnet50.IMAGENET1K_V2, vit_small_patch14_dinov2.lvd142m); or a\n"
+             "TorchScript or ONNX file (default resnet18)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
      .argument = "FILE[#KEY]|random:SEED",
      .help = "a .pth or .safetensors file (default: look in torch's hub cache); #KEY: the\n"
@@ -303,6 +305,10 @@ static const PfOption table[] = {
      .argument = "auto|cpu|cuda[:I][,cuda:J...]",
      .help = "default auto: a GPU where there is one; several work side by side"},
     {.name = "Pixels (defaults belong to the weights):", .kind = PF_OPTION_GROUP},
+    {.name = "image-size", .kind = PF_OPTION_INT, .offset = FIELD(backbone.image_size),
+     .argument = "N", .minimum = 1, .maximum = PF_SIDE_MAX,
+     .help = "crop N x N, and resize in proportion: where the weights have 256 and 224,\n"
+             "--image-size 336 has 384 and 336; instead of --resize and --crop"},
     {.name = "resize", .kind = PF_OPTION_INT, .offset = FIELD(backbone.resize), .argument = "N",
      .minimum = 0, .maximum = PF_SIDE_MAX, .help = "shorter side becomes N pixels; 0: as it is"},
     {.name = "crop", .kind = PF_OPTION_INT, .offset = FIELD(backbone.crop), .argument = "N",
@@ -421,6 +427,9 @@ static const PfOption table[] = {
     {.name = "classes", .kind = PF_OPTION_INT, .offset = FIELD(summary_classes), .argument = "N",
      .minimum = 1, .maximum = 10000000,
      .help = "with --summary: frozen up to the tap, then a new Linear"},
+    {.name = "backbones", .kind = PF_OPTION_FLAG, .offset = FIELD(backbones),
+     .help = "list the built-in networks (with PATTERN, a glob or part of a name, those that\n"
+             "it fits), their sizes and weights; --json FILE does so for programs"},
     {.name = "info", .kind = PF_OPTION_FLAG, .offset = FIELD(info),
      .help = "say in words what is in a cache"},
     {.name = "merge", .kind = PF_OPTION_FLAG, .offset = FIELD(merge),
@@ -448,6 +457,7 @@ void pf_extract_options_help(void)
 {
     puts("usage: extract [options] DATASET -o CACHE.h5\n"
          "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
+         "       extract --backbones [PATTERN] [--json FILE]\n"
          "       extract --info CACHE.h5\n"
          "       extract --merge [--virtual] OUT.h5 IN.h5...\n"
          "       extract --verify [DATASET] CACHE.h5 [--signature FILE]\n"
@@ -519,30 +529,44 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
                        "--sources-from goes with a cache: --summary reads none");
     if (options->backbone.views == 1 && options->backbone.view_seed)
         return pf_fail(err, PF_EXIT_USAGE, "--view-seed goes with --views");
-    if (options->json && (options->mode != PF_EXTRACT_RUN || options->dry_run))
+    if (options->json && options->mode != PF_EXTRACT_BACKBONES &&
+        (options->mode != PF_EXTRACT_RUN || options->dry_run))
         return pf_fail(
             err, PF_EXIT_USAGE,
-            "--json tells of a run that extracts: not of a dry one, and not of --summary, "
-            "--info, --merge or --verify");
+            "--json tells of a run that extracts, and of --backbones: not of a dry run, and not of "
+            "--summary, --info, --merge or --verify");
+    return 0;
+}
+
+/* At most one of the things that are done instead of extracting. */
+static int choose_mode(PfExtractOptions *options, PfError *err)
+{
+    const struct {
+        int is_given;
+        PfExtractMode mode;
+        const char *name;
+    } modes[] = {{options->summary, PF_EXTRACT_SUMMARY, "--summary"},
+                 {options->backbones, PF_EXTRACT_BACKBONES, "--backbones"},
+                 {options->info, PF_EXTRACT_INFO, "--info"},
+                 {options->merge, PF_EXTRACT_MERGE, "--merge"},
+                 {options->verify, PF_EXTRACT_VERIFY, "--verify"}};
+    const char *first = NULL;
+    options->mode = PF_EXTRACT_RUN;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (!modes[i].is_given) continue;
+        if (first)
+            return pf_fail(err, PF_EXIT_USAGE, "%s and %s are two different things to do", first,
+                           modes[i].name);
+        first = modes[i].name;
+        options->mode = modes[i].mode;
+    }
     return 0;
 }
 
 static int check_mode(PfExtractOptions *options, PfError *err)
 {
-    options->mode = options->summary  ? PF_EXTRACT_SUMMARY
-                    : options->info   ? PF_EXTRACT_INFO
-                    : options->merge  ? PF_EXTRACT_MERGE
-                    : options->verify ? PF_EXTRACT_VERIFY
-                                      : PF_EXTRACT_RUN;
-    if (options->summary + options->info + options->merge + options->verify > 1)
-        return pf_fail(err, PF_EXIT_USAGE, "%s and %s are two different things to do",
-                       options->summary ? "--summary"
-                       : options->info  ? "--info"
-                                        : "--merge",
-                       options->verify  ? "--verify"
-                       : options->merge ? "--merge"
-                                        : "--info");
-    if (check_companions(options, err)) return -1;
+    if (choose_mode(options, err) || check_companions(options, err)) return -1;
+    if (options->mode == PF_EXTRACT_BACKBONES) return 0;
     if (options->mode == PF_EXTRACT_SUMMARY)
         return options->operand
                    ? pf_fail(err, PF_EXIT_USAGE, "--summary takes no operand, found '%s'",

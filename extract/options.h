@@ -12,10 +12,11 @@
 
 typedef enum PfExtractMode {
     PF_EXTRACT_RUN,
-    PF_EXTRACT_SUMMARY, /* --summary */
-    PF_EXTRACT_INFO,    /* --info */
-    PF_EXTRACT_MERGE,   /* --merge */
-    PF_EXTRACT_VERIFY,  /* --verify */
+    PF_EXTRACT_SUMMARY,   /* --summary */
+    PF_EXTRACT_BACKBONES, /* --backbones */
+    PF_EXTRACT_INFO,      /* --info */
+    PF_EXTRACT_MERGE,     /* --merge */
+    PF_EXTRACT_VERIFY,    /* --verify */
 } PfExtractMode;
 
 /* --max-bad: a number of images, or a share of the dataset. */
@@ -27,7 +28,7 @@ typedef struct PfBadLimit {
 
 typedef struct PfExtractOptions {
     PfExtractMode mode;
-    const char *operand;          /* DATASET, or the cache for --info and --verify */
+    const char *operand;          /* DATASET, or the cache for --info and --verify, or PATTERN */
     const char *verified_dataset; /* --verify DATASET CACHE; else NULL */
     const char *output;
     const char *json;          /* --json; "-": standard output */
@@ -53,7 +54,7 @@ typedef struct PfExtractOptions {
     const char *signature, *sources_from;
     int summary_input, summary_classes;
     const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
-    int summary, info, merge, is_virtual, verify, help, version, quiet, verbose;
+    int summary, backbones, info, merge, is_virtual, verify, help, version, quiet, verbose;
 } PfExtractOptions;
 
 /* Parses the command line; what contradicts itself is refused here. --help and --version leave the

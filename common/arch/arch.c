@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/arch/family.h"
+#include "common/arch/spelling.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
 
@@ -18,7 +19,7 @@ static const PfArchFamily *const families[] = {
     &pf_arch_mobilenet_v2, &pf_arch_squeezenet,   &pf_arch_shufflenet_v2,
     &pf_arch_mnasnet,      &pf_arch_alexnet,      &pf_arch_efficientnet_lite};
 #define FAMILY_COUNT (sizeof families / sizeof families[0])
-#define MAX_NAMES 256
+#define MAX_NAMES 512
 
 const char *const *pf_arch_names(void)
 {
@@ -30,6 +31,16 @@ const char *const *pf_arch_names(void)
             names[count++] = families[f]->variants[v].name;
         }
     return names;
+}
+
+const PfArchVariant *pf_arch_variant(size_t index)
+{
+    for (size_t f = 0; f < FAMILY_COUNT; f++) {
+        const size_t count = (size_t)families[f]->variant_count;
+        if (index < count) return &families[f]->variants[index];
+        index -= count;
+    }
+    return NULL;
 }
 
 /* NULL for networks that were not built by name. */
@@ -70,80 +81,13 @@ static int build_variant(const PfArchFamily *family, const PfArchVariant *varian
     return 0;
 }
 
-/* In the letters of our names: "ViT-B/16" is vit_b_16. */
-static void write_as_ours(const char *name, char ours[64])
-{
-    size_t i = 0;
-    for (; name[i] && i < 63; i++) {
-        const char c = name[i];
-        const bool is_kept = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        ours[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : is_kept ? c : '_';
-    }
-    ours[i] = '\0';
-}
-
-/* The first of those that share the longest beginning with it: a family's, or its first letters. */
-static const char *longest_beginning(const char *name, const char *const *names)
-{
-    enum { LEAST = 5 };
-    const char *found = NULL;
-    size_t longest = LEAST - 1;
-    for (size_t i = 0; names[i]; i++) {
-        size_t shared = 0;
-        while (name[shared] && name[shared] == names[i][shared]) shared++;
-        if (shared > longest || (!found && shared > 2 && !name[shared])) {
-            longest = shared;
-            found = names[i];
-        }
-    }
-    return found;
-}
-
-static const char *nearest_name(const char *ours, const char *const *names)
-{
-    size_t count = 0;
-    while (names[count]) count++;
-    const char *near = pf_options_nearest_word(ours, names, count);
-    return near ? near : longest_beginning(ours, names);
-}
-
-/* The known name that was most likely meant; NULL where none is near. */
-static const char *near_name(const char *name)
-{
-    const char *const *names = pf_arch_names();
-    const char *slash = strrchr(name, '/');
-    char ours[64];
-    write_as_ours(name, ours);
-    for (size_t i = 0; names[i]; i++)
-        if (!strcmp(ours, names[i])) return names[i];
-    if (slash) write_as_ours(slash + 1, ours); /* of a user's or a folder's */
-    return nearest_name(ours, names);
-}
-
-static int unknown_name(const char *name, PfError *err)
-{
-    const char *const *names = pf_arch_names();
-    char list[1024];
-    size_t used = 0;
-    for (size_t i = 0; names[i]; i++)
-        if (used < sizeof list)
-            used +=
-                (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
-    const char *near = near_name(name);
-    return pf_fail(
-        err, PF_EXIT_USAGE,
-        "unknown backbone '%s'.%s%s%s Known: %s; or a file of TorchScript (*.pt) or ONNX "
-        "(*.onnx).",
-        name, near ? " Did you mean " : "", near ? near : "", near ? "?" : "", list);
-}
-
 int pf_arch_new(const char *name, PfArch **out, PfError *err)
 {
     for (size_t f = 0; f < FAMILY_COUNT; f++)
         for (int v = 0; v < families[f]->variant_count; v++)
             if (!strcmp(name, families[f]->variants[v].name))
                 return build_variant(families[f], &families[f]->variants[v], out, err);
-    return unknown_name(name, err);
+    return pf_spelling_fail_unknown(name, err);
 }
 
 void pf_arch_free(PfArch **arch)
@@ -168,16 +112,30 @@ static const char *example_module(const PfArch *arch)
     return family ? family->example_module : NULL;
 }
 
+/* The node, or the module of nodes, whose name is nearest; "" where none is near. */
+static void find_nearest_tap(const PfArch *arch, const char *tap, char nearest[PF_NODE_NAME_SIZE])
+{
+    char name[PF_NODE_NAME_SIZE];
+    *nearest = '\0';
+    for (int i = 0; i < arch->node_count; i++)
+        for (size_t end = 0; end < strlen(arch->nodes[i].name);) {
+            end += 1 + strcspn(arch->nodes[i].name + end + 1, ".");
+            snprintf(name, sizeof name, "%.*s", (int)end, arch->nodes[i].name);
+            const char *const both[] = {nearest, name};
+            const char *near =
+                pf_options_nearest_word(tap, *nearest ? both : both + 1, *nearest ? 2 : 1);
+            if (near == name) memcpy(nearest, name, sizeof name);
+        }
+}
+
 static int unknown_tap(const PfArch *arch, const char *tap, PfError *err)
 {
-    const char *names[1024];
-    size_t count = 0;
-    for (int i = 0; i < arch->node_count && count < 1024; i++) names[count++] = arch->nodes[i].name;
-    const char *near = pf_options_nearest_word(tap, names, count);
+    char near[PF_NODE_NAME_SIZE];
+    find_nearest_tap(arch, tap, near);
     const char *module = example_module(arch);
     return pf_fail(err, PF_EXIT_USAGE,
                    "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists them%s%s%s.",
-                   arch->name, tap, near ? " Did you mean " : "", near ? near : "", near ? "?" : "",
+                   arch->name, tap, *near ? " Did you mean " : "", near, *near ? "?" : "",
                    arch->name, module ? "; a module such as " : "", module ? module : "",
                    module ? " stands for its last node" : "");
 }

@@ -104,7 +104,7 @@ static const ConvNextConfig convnext_large = {{192, 384, 768, 1536}, {3, 3, 27, 
 /* clang-format off */
 #define PUBLISHED(file_name, resize_to) \
     {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
-     .preprocess = PF_IMAGENET_PREPROCESS(resize_to)}
+     .preprocess = PF_IMAGENET_PREPROCESS(resize_to), .licence = "BSD-3-Clause"}
 
 static const PfWeightsEntry convnext_tiny_weights[] = {PUBLISHED("convnext_tiny-983f1562.pth", 236)};
 static const PfWeightsEntry convnext_small_weights[] = {PUBLISHED("convnext_small-0c510722.pth", 230)};

@@ -112,14 +112,16 @@ static const DenseNetConfig densenet169 = {32, {6, 12, 32, 32}, 64};
 static const DenseNetConfig densenet201 = {32, {6, 12, 48, 32}, 64};
 
 /* clang-format off */
-#define PUBLISHED(file_name) \
-    {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
-     .preprocess = PF_IMAGENET_PREPROCESS(256)}
+/* timm has them, too, in the same layout. */
+#define PUBLISHED(network, hash) \
+    {.name = "IMAGENET1K_V1", .file = network "-" hash ".pth", .url = PF_TORCH_HUB_URL, \
+     .preprocess = PF_IMAGENET_PREPROCESS(256), .licence = "BSD-3-Clause", \
+     .timm = network ".tv_in1k", .hub = "timm/" network ".tv_in1k"}
 
-static const PfWeightsEntry densenet121_weights[] = {PUBLISHED("densenet121-a639ec97.pth")};
-static const PfWeightsEntry densenet161_weights[] = {PUBLISHED("densenet161-8d451a50.pth")};
-static const PfWeightsEntry densenet169_weights[] = {PUBLISHED("densenet169-b2777c0a.pth")};
-static const PfWeightsEntry densenet201_weights[] = {PUBLISHED("densenet201-c1103571.pth")};
+static const PfWeightsEntry densenet121_weights[] = {PUBLISHED("densenet121", "a639ec97")};
+static const PfWeightsEntry densenet161_weights[] = {PUBLISHED("densenet161", "8d451a50")};
+static const PfWeightsEntry densenet169_weights[] = {PUBLISHED("densenet169", "b2777c0a")};
+static const PfWeightsEntry densenet201_weights[] = {PUBLISHED("densenet201", "c1103571")};
 
 #define VARIANT(network) \
     {.name = #network, .config = &network, .preprocess = PF_IMAGENET_PREPROCESS(256), \

@@ -202,24 +202,27 @@ static const EfficientNetConfig efficientnet_v2_s = {1, 1, 6, stages_v2_s, 1280,
 static const EfficientNetConfig efficientnet_v2_m = {1, 1, 7, stages_v2_m, 1280, 0.3f, 1e-3f, 0.1f};
 static const EfficientNetConfig efficientnet_v2_l = {1, 1, 7, stages_v2_l, 1280, 0.4f, 1e-3f, 0.1f};
 
-#define PUBLISHED(label, file_name, resize_to, crop_to, how) \
+#define PUBLISHED(label, file_name, resize_to, crop_to, how, spdx) \
     {.name = (label), .file = (file_name), .url = PF_TORCH_HUB_URL, \
-     .preprocess = PF_IMAGENET_SIZES(resize_to, crop_to, how)}
-#define V1(file_name, resize_to, crop_to, how) \
-    {PUBLISHED("IMAGENET1K_V1", file_name, resize_to, crop_to, how)}
+     .preprocess = PF_IMAGENET_SIZES(resize_to, crop_to, how), .licence = (spdx)}
+#define V1(file_name, resize_to, crop_to, how, spdx) \
+    {PUBLISHED("IMAGENET1K_V1", file_name, resize_to, crop_to, how, spdx)}
 
-static const PfWeightsEntry b0_weights[] = V1("efficientnet_b0_rwightman-3dd342df.pth", 256, 224, PF_BICUBIC);
+/* Of those that torchvision took over from timm (rwightman) the licence is timm's; of those from
+ * EfficientNet-PyTorch (lukemelas) and of V2's large it does not say. */
+
+static const PfWeightsEntry b0_weights[] = V1("efficientnet_b0_rwightman-7f5810bc.pth", 256, 224, PF_BICUBIC, "Apache-2.0");
 static const PfWeightsEntry b1_weights[] = {
-    PUBLISHED("IMAGENET1K_V1", "efficientnet_b1_rwightman-533bc792.pth", 256, 240, PF_BICUBIC),
-    PUBLISHED("IMAGENET1K_V2", "efficientnet_b1-c27df63c.pth", 255, 240, PF_BILINEAR)};
-static const PfWeightsEntry b2_weights[] = V1("efficientnet_b2_rwightman-bcdf34b7.pth", 288, 288, PF_BICUBIC);
-static const PfWeightsEntry b3_weights[] = V1("efficientnet_b3_rwightman-cf984f9c.pth", 320, 300, PF_BICUBIC);
-static const PfWeightsEntry b4_weights[] = V1("efficientnet_b4_rwightman-7eb33cd5.pth", 384, 380, PF_BICUBIC);
-static const PfWeightsEntry b5_weights[] = V1("efficientnet_b5_lukemelas-b6417697.pth", 456, 456, PF_BICUBIC);
-static const PfWeightsEntry b6_weights[] = V1("efficientnet_b6_lukemelas-c76e70fd.pth", 528, 528, PF_BICUBIC);
-static const PfWeightsEntry b7_weights[] = V1("efficientnet_b7_lukemelas-dcc49843.pth", 600, 600, PF_BICUBIC);
-static const PfWeightsEntry v2_s_weights[] = V1("efficientnet_v2_s-dd5fe13b.pth", 384, 384, PF_BILINEAR);
-static const PfWeightsEntry v2_m_weights[] = V1("efficientnet_v2_m-dc08266a.pth", 480, 480, PF_BILINEAR);
+    PUBLISHED("IMAGENET1K_V1", "efficientnet_b1_rwightman-bac287d4.pth", 256, 240, PF_BICUBIC, "Apache-2.0"),
+    PUBLISHED("IMAGENET1K_V2", "efficientnet_b1-c27df63c.pth", 255, 240, PF_BILINEAR, "BSD-3-Clause")};
+static const PfWeightsEntry b2_weights[] = V1("efficientnet_b2_rwightman-c35c1473.pth", 288, 288, PF_BICUBIC, "Apache-2.0");
+static const PfWeightsEntry b3_weights[] = V1("efficientnet_b3_rwightman-b3899882.pth", 320, 300, PF_BICUBIC, "Apache-2.0");
+static const PfWeightsEntry b4_weights[] = V1("efficientnet_b4_rwightman-23ab8bcd.pth", 384, 380, PF_BICUBIC, "Apache-2.0");
+static const PfWeightsEntry b5_weights[] = V1("efficientnet_b5_lukemelas-1a07897c.pth", 456, 456, PF_BICUBIC, NULL);
+static const PfWeightsEntry b6_weights[] = V1("efficientnet_b6_lukemelas-24a108a5.pth", 528, 528, PF_BICUBIC, NULL);
+static const PfWeightsEntry b7_weights[] = V1("efficientnet_b7_lukemelas-c5b4e57e.pth", 600, 600, PF_BICUBIC, NULL);
+static const PfWeightsEntry v2_s_weights[] = V1("efficientnet_v2_s-dd5fe13b.pth", 384, 384, PF_BILINEAR, "BSD-3-Clause");
+static const PfWeightsEntry v2_m_weights[] = V1("efficientnet_v2_m-dc08266a.pth", 480, 480, PF_BILINEAR, "BSD-3-Clause");
 #define V2_L_PREPROCESS \
     {.resize = 480, .crop = 480, .interpolation = PF_BICUBIC, \
      .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}}

@@ -39,6 +39,10 @@ extern const PfArchFamily pf_arch_inception, pf_arch_googlenet, pf_arch_regnet,
     pf_arch_mobilenet_v2, pf_arch_squeezenet, pf_arch_shufflenet_v2, pf_arch_mnasnet,
     pf_arch_alexnet, pf_arch_efficientnet_lite;
 
+/* The networks that can be built by name, of which none needs to be built for this: that of the
+ * index, in the order of pf_arch_names; NULL past the last. Static. */
+const PfArchVariant *pf_arch_variant(size_t index);
+
 /* Adds a node with one input and returns its index. `module` NULL: the name.
  * The caller fills what the op needs through the returned pointer, which is
  * valid until the next addition. */

@@ -117,7 +117,7 @@ static const MobileNetConfig mobilenet_v3_small = {1024,
 /* clang-format off */
 #define PUBLISHED(label, file_name, resize_to) \
     {.name = (label), .file = (file_name), .url = PF_TORCH_HUB_URL, \
-     .preprocess = PF_IMAGENET_PREPROCESS(resize_to)}
+     .preprocess = PF_IMAGENET_PREPROCESS(resize_to), .licence = "BSD-3-Clause"}
 
 static const PfWeightsEntry mobilenet_v3_large_weights[] = {
     PUBLISHED("IMAGENET1K_V1", "mobilenet_v3_large-8738ca79.pth", 256),

@@ -118,24 +118,26 @@ static void build(PfArchBuilder *builder, const void *config)
 }
 
 /* clang-format off */
-#define PUBLISHED(label, file_name, resize_to) \
+/* Which timm has, too, in the same layout. */
+#define PUBLISHED_TIMM(label, file_name, resize_to, timm_name) \
     {.name = (label), .file = (file_name), .url = PF_TORCH_HUB_URL, \
-     .preprocess = PF_IMAGENET_PREPROCESS(resize_to)}
+     .preprocess = PF_IMAGENET_PREPROCESS(resize_to), .licence = "BSD-3-Clause", \
+     .timm = timm_name, .hub = "timm/" timm_name}
 
 /* V1 before V2: it is what most caches hold and what `pretrained=True` loads. */
 static const PfWeightsEntry resnet18_weights[] = {
-    PUBLISHED("IMAGENET1K_V1", "resnet18-f37072fd.pth", 256)};
+    PUBLISHED_TIMM("IMAGENET1K_V1", "resnet18-f37072fd.pth", 256, "resnet18.tv_in1k")};
 static const PfWeightsEntry resnet34_weights[] = {
-    PUBLISHED("IMAGENET1K_V1", "resnet34-b627a593.pth", 256)};
+    PUBLISHED_TIMM("IMAGENET1K_V1", "resnet34-b627a593.pth", 256, "resnet34.tv_in1k")};
 static const PfWeightsEntry resnet50_weights[] = {
-    PUBLISHED("IMAGENET1K_V1", "resnet50-0676ba61.pth", 256),
-    PUBLISHED("IMAGENET1K_V2", "resnet50-11ad3fa6.pth", 232)};
+    PUBLISHED_TIMM("IMAGENET1K_V1", "resnet50-0676ba61.pth", 256, "resnet50.tv_in1k"),
+    PUBLISHED_TIMM("IMAGENET1K_V2", "resnet50-11ad3fa6.pth", 232, "resnet50.tv2_in1k")};
 static const PfWeightsEntry resnet101_weights[] = {
-    PUBLISHED("IMAGENET1K_V1", "resnet101-63fe2227.pth", 256),
-    PUBLISHED("IMAGENET1K_V2", "resnet101-cd907fc2.pth", 232)};
+    PUBLISHED_TIMM("IMAGENET1K_V1", "resnet101-63fe2227.pth", 256, "resnet101.tv_in1k"),
+    PUBLISHED_TIMM("IMAGENET1K_V2", "resnet101-cd907fc2.pth", 232, "resnet101.tv2_in1k")};
 static const PfWeightsEntry resnet152_weights[] = {
-    PUBLISHED("IMAGENET1K_V1", "resnet152-394f9c45.pth", 256),
-    PUBLISHED("IMAGENET1K_V2", "resnet152-f82ba261.pth", 232)};
+    PUBLISHED_TIMM("IMAGENET1K_V1", "resnet152-394f9c45.pth", 256, "resnet152.tv_in1k"),
+    PUBLISHED_TIMM("IMAGENET1K_V2", "resnet152-f82ba261.pth", 232, "resnet152.tv2_in1k")};
 
 /* Their licence is the one that timm, which publishes them too, states. */
 #define ALSO_TIMM(label, file_name, resize_to, spelling) \

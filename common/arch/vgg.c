@@ -68,25 +68,27 @@ static const VggConfig vgg16 = {false, {2, 2, 3, 3, 3}}, vgg16_bn = {true, {2, 2
 static const VggConfig vgg19 = {false, {2, 2, 4, 4, 4}}, vgg19_bn = {true, {2, 2, 4, 4, 4}};
 
 /* clang-format off */
-#define PUBLISHED(file_name) \
-    {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
-     .preprocess = PF_IMAGENET_PREPROCESS(256)}
+/* timm calls the classifier's tensors otherwise in its own files: those are not named as a source. */
+#define PUBLISHED(network, hash) \
+    {.name = "IMAGENET1K_V1", .file = network "-" hash ".pth", .url = PF_TORCH_HUB_URL, \
+     .preprocess = PF_IMAGENET_PREPROCESS(256), .licence = "BSD-3-Clause", \
+     .timm = network ".tv_in1k"}
 
-static const PfWeightsEntry vgg11_weights[] = {PUBLISHED("vgg11-8a719046.pth")};
-static const PfWeightsEntry vgg11_bn_weights[] = {PUBLISHED("vgg11_bn-6002323d.pth")};
-static const PfWeightsEntry vgg13_weights[] = {PUBLISHED("vgg13-19584684.pth")};
-static const PfWeightsEntry vgg13_bn_weights[] = {PUBLISHED("vgg13_bn-abd245e5.pth")};
+static const PfWeightsEntry vgg11_weights[] = {PUBLISHED("vgg11", "8a719046")};
+static const PfWeightsEntry vgg11_bn_weights[] = {PUBLISHED("vgg11_bn", "6002323d")};
+static const PfWeightsEntry vgg13_weights[] = {PUBLISHED("vgg13", "19584684")};
+static const PfWeightsEntry vgg13_bn_weights[] = {PUBLISHED("vgg13_bn", "abd245e5")};
 static const PfWeightsEntry vgg16_weights[] = {
-    PUBLISHED("vgg16-397923af.pth"),
+    PUBLISHED("vgg16", "397923af"),
     /* Caffe's features: pixels stay in 0..255, only the mean is taken away. */
     {.name = "IMAGENET1K_FEATURES", .file = "vgg16_features-amdegroot-88682ab5.pth",
      .url = PF_TORCH_HUB_URL,
      .preprocess = {.resize = 256, .crop = 224, .interpolation = PF_BILINEAR,
                     .mean = {0.48235f, 0.45882f, 0.40784f},
                     .std = {1.0f / 255, 1.0f / 255, 1.0f / 255}}}};
-static const PfWeightsEntry vgg16_bn_weights[] = {PUBLISHED("vgg16_bn-6c64b313.pth")};
-static const PfWeightsEntry vgg19_weights[] = {PUBLISHED("vgg19-dcbb9e9d.pth")};
-static const PfWeightsEntry vgg19_bn_weights[] = {PUBLISHED("vgg19_bn-c79401a0.pth")};
+static const PfWeightsEntry vgg16_bn_weights[] = {PUBLISHED("vgg16_bn", "6c64b313")};
+static const PfWeightsEntry vgg19_weights[] = {PUBLISHED("vgg19", "dcbb9e9d")};
+static const PfWeightsEntry vgg19_bn_weights[] = {PUBLISHED("vgg19_bn", "c79401a0")};
 
 #define VARIANT(network) \
     {.name = #network, .config = &network, .preprocess = PF_IMAGENET_PREPROCESS(256), \

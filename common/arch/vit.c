@@ -69,21 +69,25 @@ static const PfTransformer vit_h_14 = {224, 14, 32, 16, 1280, 5120, 0};
 /* clang-format off */
 #define PUBLISHED(label, file_name, resize_to, how) \
     {.name = (label), .file = (file_name), .url = PF_TORCH_HUB_URL, \
-     .preprocess = PF_IMAGENET_SIZES(resize_to, 224, how)}
+     .preprocess = PF_IMAGENET_SIZES(resize_to, 224, how), .licence = "BSD-3-Clause"}
+/* A linear classifier on what SWAG has learned (Singh et al. 2022): not for commerce. */
+#define SWAG_LINEAR(file_name) \
+    {.name = "IMAGENET1K_SWAG_LINEAR_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
+     .preprocess = PF_IMAGENET_SIZES(224, 224, PF_BICUBIC), .licence = "CC-BY-NC-4.0"}
 
 /* IMAGENET1K_SWAG_E2E_V1 is missing: images of 384, 512 or 518 pixels, and as many positions. */
 static const PfWeightsEntry vit_b_16_weights[] = {
     PUBLISHED("IMAGENET1K_V1", "vit_b_16-c867db91.pth", 256, PF_BILINEAR),
-    PUBLISHED("IMAGENET1K_SWAG_LINEAR_V1", "vit_b_16_lc_swag-4e70ced5.pth", 224, PF_BICUBIC)};
+    SWAG_LINEAR("vit_b_16_lc_swag-4e70ced5.pth")};
 static const PfWeightsEntry vit_b_32_weights[] = {
     PUBLISHED("IMAGENET1K_V1", "vit_b_32-d86f8d99.pth", 256, PF_BILINEAR)};
 static const PfWeightsEntry vit_l_16_weights[] = {
     PUBLISHED("IMAGENET1K_V1", "vit_l_16-852ce7e3.pth", 242, PF_BILINEAR),
-    PUBLISHED("IMAGENET1K_SWAG_LINEAR_V1", "vit_l_16_lc_swag-4d563306.pth", 224, PF_BICUBIC)};
+    SWAG_LINEAR("vit_l_16_lc_swag-4d563306.pth")};
 static const PfWeightsEntry vit_l_32_weights[] = {
     PUBLISHED("IMAGENET1K_V1", "vit_l_32-c7638314.pth", 256, PF_BILINEAR)};
 static const PfWeightsEntry vit_h_14_weights[] = {
-    PUBLISHED("IMAGENET1K_SWAG_LINEAR_V1", "vit_h_14_lc_swag-c1eb923e.pth", 224, PF_BICUBIC)};
+    SWAG_LINEAR("vit_h_14_lc_swag-c1eb923e.pth")};
 
 #define VARIANT(network, resize_to, how) \
     {.name = #network, .config = &network, .preprocess = PF_IMAGENET_SIZES(resize_to, 224, how), \

@@ -91,17 +91,18 @@ DINOV2(dinov2_vitl14_reg, 24, 16, 1024, 4);
 /* As Meta evaluates them; those with registers at the size of their positions. */
 #define DINOV2_PREPROCESS PF_IMAGENET_SIZES(256, 224, PF_BICUBIC)
 #define DINOV2_REG_PREPROCESS PF_IMAGENET_SIZES(518, 518, PF_BICUBIC)
-#define PUBLISHED(network, folder, file_name, how) \
+#define PUBLISHED(network, folder, file_name, timm_name, how) \
     static const PfWeightsEntry network##_weights[] = { \
         {.name = "LVD142M", .file = (file_name), \
          .url = "https://dl.fbaipublicfiles.com/dinov2/" folder "/", \
-         .preprocess = how}}
-PUBLISHED(dinov2_vits14, "dinov2_vits14", "dinov2_vits14_pretrain.pth", DINOV2_PREPROCESS);
-PUBLISHED(dinov2_vitb14, "dinov2_vitb14", "dinov2_vitb14_pretrain.pth", DINOV2_PREPROCESS);
-PUBLISHED(dinov2_vitl14, "dinov2_vitl14", "dinov2_vitl14_pretrain.pth", DINOV2_PREPROCESS);
-PUBLISHED(dinov2_vits14_reg, "dinov2_vits14", "dinov2_vits14_reg4_pretrain.pth", DINOV2_REG_PREPROCESS);
-PUBLISHED(dinov2_vitb14_reg, "dinov2_vitb14", "dinov2_vitb14_reg4_pretrain.pth", DINOV2_REG_PREPROCESS);
-PUBLISHED(dinov2_vitl14_reg, "dinov2_vitl14", "dinov2_vitl14_reg4_pretrain.pth", DINOV2_REG_PREPROCESS);
+         .preprocess = how, .licence = "Apache-2.0", \
+         .timm = timm_name ".lvd142m", .hub = "timm/" timm_name ".lvd142m"}}
+PUBLISHED(dinov2_vits14, "dinov2_vits14", "dinov2_vits14_pretrain.pth", "vit_small_patch14_dinov2", DINOV2_PREPROCESS);
+PUBLISHED(dinov2_vitb14, "dinov2_vitb14", "dinov2_vitb14_pretrain.pth", "vit_base_patch14_dinov2", DINOV2_PREPROCESS);
+PUBLISHED(dinov2_vitl14, "dinov2_vitl14", "dinov2_vitl14_pretrain.pth", "vit_large_patch14_dinov2", DINOV2_PREPROCESS);
+PUBLISHED(dinov2_vits14_reg, "dinov2_vits14", "dinov2_vits14_reg4_pretrain.pth", "vit_small_patch14_reg4_dinov2", DINOV2_REG_PREPROCESS);
+PUBLISHED(dinov2_vitb14_reg, "dinov2_vitb14", "dinov2_vitb14_reg4_pretrain.pth", "vit_base_patch14_reg4_dinov2", DINOV2_REG_PREPROCESS);
+PUBLISHED(dinov2_vitl14_reg, "dinov2_vitl14", "dinov2_vitl14_reg4_pretrain.pth", "vit_large_patch14_reg4_dinov2", DINOV2_REG_PREPROCESS);
 
 static const PfArchVariant timm_variants[] = {
     {.name = "vit_s_16", .config = &vit_s_16,

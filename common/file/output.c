@@ -240,12 +240,14 @@ static bool is_state_dict(const PfFileContent *content)
     return has_key(content, "\"preprocess\":") && !is_model(content);
 }
 
-/* Ours is an object, and says of which cache or of which configuration it is. */
+/* Ours is an object, and says of which cache or of which configuration it is, or lists backbones.
+ */
 static bool is_result(const PfFileContent *content)
 {
     return pf_file_content_is_text(content) && pf_file_content_first_letter(content) == '{' &&
            (pf_file_content_begin_has(content, "\"config\"") ||
-            pf_file_content_begin_has(content, "\"cache\""));
+            pf_file_content_begin_has(content, "\"cache\"") ||
+            pf_file_content_begin_has(content, "\"backbones\""));
 }
 
 /* "tap,..." as a spreadsheet may have saved it, too. */

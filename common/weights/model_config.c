@@ -16,9 +16,10 @@
 
 /* What such a file says of pixels. */
 typedef struct Wish {
-    PfPreprocess preprocess;      /* begins as ours: what it does not say is no difference */
-    const char *odd_resampling;   /* one that is not done here, or NULL */
-    bool odd_scale, odd_geometry; /* pixels are not divided by 255; sizes that are not square */
+    PfPreprocess preprocess;    /* begins as ours: what it does not say is no difference */
+    const char *odd_resampling; /* one that is not done here, or NULL */
+    const char *odd_geometry;   /* what of its sizes is not done here, or NULL; static */
+    bool odd_scale;             /* pixels are not divided by 255 */
 } Wish;
 
 static const cJSON *member(const cJSON *object, const char *key)
@@ -59,6 +60,8 @@ static void set_resize(Wish *wish, int resize, int crop)
     wish->preprocess.crop = crop;
 }
 
+#define NOT_SQUARE "sizes or crops that are not square"
+
 static void set_squash(Wish *wish, int crop)
 {
     wish->preprocess.squash = 1;
@@ -73,7 +76,7 @@ static int square_side(const cJSON *size, Wish *wish)
 {
     if (cJSON_IsNumber(size)) return side(size);
     int height = side(member(size, "height")), width = side(member(size, "width"));
-    wish->odd_geometry |= height != width;
+    if (height != width) wish->odd_geometry = NOT_SQUARE;
     return height == width ? height : 0;
 }
 
@@ -97,11 +100,11 @@ static void read_geometry(const cJSON *config, Wish *wish)
             set_resize(wish, (int)(shortest / part), shortest);
     } else if (shortest) {
         set_resize(wish, shortest, crop ? crop : shortest);
-        wish->odd_geometry |= !crop;
+        if (!crop) wish->odd_geometry = NOT_SQUARE;
     } else if (size) {
         int square = square_side(size, wish);
         if (square) set_squash(wish, square);
-        wish->odd_geometry |= crop && crop != square;
+        if (crop && crop != square) wish->odd_geometry = "squashing to more than the crop";
     }
 }
 
@@ -126,23 +129,48 @@ static void read_preprocessor(const cJSON *config, Wish *wish)
 
 /* ---- timm: config.json ---- */
 
+/* The object that says it: pretrained_cfg, or in older files the outermost; NULL where neither is
+ * timm's. */
+static const cJSON *timm_config(const cJSON *config)
+{
+    const cJSON *own = member(config, "pretrained_cfg");
+    if (cJSON_IsObject(own)) return own;
+    return cJSON_IsArray(member(config, "input_size")) ? config : NULL;
+}
+
+static void read_timm_geometry(const cJSON *own, int crop, double part, Wish *wish)
+{
+    const char *mode = pf_json_member_text(own, "crop_mode");
+    const bool is_squashed = mode && !strcmp(mode, "squash");
+    if (mode && !is_squashed && strcmp(mode, "center"))
+        wish->odd_geometry = !strcmp(mode, "border") ? "borders around images (crop_mode border)"
+                                                     : "a crop_mode that is not known here";
+    else if (part <= 0.1 || part > 1)
+        wish->odd_geometry = "a crop_pct that is not between 0.1 and 1";
+    else if (is_squashed && part < 1)
+        wish->odd_geometry = "squashing to more than the crop";
+    else if (is_squashed)
+        set_squash(wish, crop);
+    else
+        set_resize(wish, (int)floor(crop / part), crop);
+}
+
+/* Of two sizes the one that its weights are tested at. */
 static void read_timm(const cJSON *config, Wish *wish)
 {
-    const cJSON *own = member(config, "pretrained_cfg"), *percent = member(own, "crop_pct");
-    const cJSON *size = member(own, "input_size");
+    const cJSON *own = timm_config(config), *percent = member(own, "crop_pct");
+    const cJSON *size = member(own, "input_size"), *tested = member(own, "test_input_size");
     const char *resampling = pf_json_member_text(own, "interpolation");
-    const char *mode = pf_json_member_text(own, "crop_mode");
-    int crop = side(cJSON_GetArrayItem(size, 1)), width = side(cJSON_GetArrayItem(size, 2));
+    if (cJSON_IsArray(tested)) size = tested;
+    if (cJSON_IsNumber(member(own, "test_crop_pct"))) percent = member(own, "test_crop_pct");
+    const int crop = side(cJSON_GetArrayItem(size, 1)), width = side(cJSON_GetArrayItem(size, 2));
     read_three(member(own, "mean"), wish->preprocess.mean);
     read_three(member(own, "std"), wish->preprocess.std);
     if (resampling) set_resampling(wish, resampling);
-    if (!crop) return;
-    wish->odd_geometry |= crop != width || (mode && !strcmp(mode, "border"));
-    double part = cJSON_IsNumber(percent) ? percent->valuedouble : 0.875;
-    if (mode && !strcmp(mode, "squash") && part >= 1)
-        set_squash(wish, crop);
-    else if (part > 0.1 && part <= 1)
-        set_resize(wish, (int)floor(crop / part), crop);
+    if (crop != width)
+        wish->odd_geometry = NOT_SQUARE;
+    else if (crop)
+        read_timm_geometry(own, crop, cJSON_IsNumber(percent) ? percent->valuedouble : 0.875, wish);
 }
 
 /* ---- files ---- */
@@ -228,29 +256,81 @@ static void say(const char *path, const PfPreprocess *ours, const Wish *wish)
     if (wish->odd_scale)
         add(odd, sizeof odd,
             *odd ? "and another scale of pixels than 1/255" : "another scale of pixels than 1/255");
-    if (wish->odd_geometry)
-        add(odd, sizeof odd,
-            *odd ? "and sizes that are not square" : "sizes or crops that are not square");
+    if (wish->odd_geometry) {
+        if (*odd) add(odd, sizeof odd, "and");
+        add(odd, sizeof odd, wish->odd_geometry);
+    }
     if (!*options && !*odd) return;
     pf_warn("'%s', beside the weights, prepares images otherwise than this run%s%s%s%s", path,
             *options ? ". To follow it, add" : "", options,
             *odd ? "; it asks for what is not done here:" : "", odd);
 }
 
+/* The file that says it, whose path becomes *path, and what it says: the caller deletes it, as
+ * wish's texts are its own. NULL where there is none. */
+static cJSON *read_wish(const PfWeights *weights, Wish *wish, char **path)
+{
+    cJSON *config = read_beside(weights, "preprocessor_config.json", path);
+    if (config) {
+        read_preprocessor(config, wish);
+        return config;
+    }
+    config = read_beside(weights, "config.json", path);
+    if (config && timm_config(config)) {
+        read_timm(config, wish);
+        return config;
+    }
+    cJSON_Delete(config);
+    free(*path);
+    *path = NULL;
+    return NULL;
+}
+
 void pf_weights_compare_preprocess(const PfWeights *weights, const PfPreprocess *ours)
 {
     char *path;
     Wish wish = {.preprocess = *ours};
-    cJSON *config = read_beside(weights, "preprocessor_config.json", &path);
-    if (config) {
-        read_preprocessor(config, &wish);
-    } else {
-        config = read_beside(weights, "config.json", &path);
-        if (config) read_timm(config, &wish);
-    }
+    cJSON *config = read_wish(weights, &wish, &path);
     if (config) say(path, ours, &wish);
     cJSON_Delete(config);
     free(path);
+}
+
+static int check_wish(const char *path, const Wish *wish, const PfGivenPixels *given, PfError *err)
+{
+    if (wish->odd_resampling && !given->interpolation)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s', beside the weights, asks for resampling %s, which is not done here. "
+                       "Hint: choose with --interpolation",
+                       path, wish->odd_resampling);
+    if (wish->odd_geometry && !given->size)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s', beside the weights, asks for %s, which is not done here. Hint: "
+                       "choose with --resize and --crop",
+                       path, wish->odd_geometry);
+    if (wish->odd_scale && !given->scale)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s', beside the weights, asks for another scale of pixels than 1/255, "
+                       "which is not done here. Hint: choose with --mean and --std",
+                       path);
+    return 0;
+}
+
+int pf_weights_follow_preprocess(const PfWeights *weights, const PfGivenPixels *given,
+                                 PfPreprocess *preprocess, char **path, PfError *err)
+{
+    Wish wish = {.preprocess = *preprocess};
+    cJSON *config = read_wish(weights, &wish, path);
+    if (!config) return 0;
+    int failed = check_wish(*path, &wish, given, err);
+    if (failed) {
+        free(*path);
+        *path = NULL;
+    } else {
+        *preprocess = wish.preprocess;
+    }
+    cJSON_Delete(config);
+    return failed;
 }
 
 int pf_weights_check_resnet_config(const PfWeights *weights, PfError *err)

@@ -93,6 +93,19 @@ const char *pf_weights_format(const PfWeights *weights);
 /* The __metadata__ value of a safetensors file, or NULL. */
 const char *pf_weights_metadata(const PfWeights *weights, const char *key);
 
+/* Which of it was given by options of the command line, whatever files say. */
+typedef struct PfGivenPixels {
+    bool size, interpolation; /* --crop and its kind; --interpolation */
+    bool scale;               /* both --mean and --std */
+} PfGivenPixels;
+
+/* Makes of *preprocess what preprocessor_config.json (of Hugging Face) or config.json (of timm)
+ * beside the weights says; what that does not say stays. *path, to be freed: the file; NULL where
+ * there is none. Fails where it asks for what is not done here (lanczos, a border, sizes that are
+ * not square), unless that was given otherwise. */
+int pf_weights_follow_preprocess(const PfWeights *weights, const PfGivenPixels *given,
+                                 PfPreprocess *preprocess, char **path, PfError *err);
+
 /* Warns where preprocessor_config.json (of Hugging Face) or config.json (of timm) beside the
  * weights prepares images otherwise, with the options of extract that follow it. */
 void pf_weights_compare_preprocess(const PfWeights *weights, const PfPreprocess *ours);

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/backbone/executor.h"
 #include "common/backbone/loader.h"
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/base/printable.h"
@@ -78,24 +78,14 @@ static int list_tensors(PfBackbonePlan *plan, const PfNamedTensor *tensors, PfEr
     return 0;
 }
 
-/* A name that no network has may be a file's. */
-static int find_arch(const char *name, PfArch **out, PfError *err)
-{
-    PfError unknown = {0};
-    if (!pf_arch_new(name, out, &unknown)) return 0;
-    if (unknown.exit_code != PF_EXIT_USAGE || access(name, F_OK))
-        return pf_fail(err, unknown.exit_code, "%" PF_SENTENCE, unknown.message);
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "%" PF_SENTENCE
-                   " Hint: there is a file '%s': --weights %s, if it holds weights of one of these "
-                   "networks; --backbone ./%s, if it is TorchScript",
-                   unknown.message, name, name, name);
-}
-
 static int use_builtin(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
     plan->name = pf_strdup(options->backbone, err);
-    return plan->name ? find_arch(options->backbone, &plan->arch, err) : -1;
+    if (!plan->name || pf_arch_new(options->backbone, &plan->arch, err)) return -1;
+    if (!options->entry || options->weights) return 0;
+    plan->arch->weights = options->entry; /* no other set is looked for */
+    plan->arch->weights_count = 1;
+    return 0;
 }
 
 /* Weights that are named are read, so that the cache tells which they were. */
@@ -111,9 +101,26 @@ static bool needs_weights(const PfBackbonePlan *plan, const PfBackboneOptions *o
 static void keep_noted_weights(PfBackbonePlan *plan, const PfBackboneOptions *options)
 {
     const char *sha256 = options->noted ? options->noted->sha256 : NULL;
-    const PfWeightsEntry *entry = pf_weights_published(plan->arch, sha256);
+    const PfWeightsEntry *entry =
+        options->entry ? options->entry : pf_weights_published(plan->arch, sha256);
     plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
     if (sha256) snprintf(plan->sha256, sizeof plan->sha256, "%s", sha256);
+}
+
+/* A file that is named together with a set of weights is taken for that set, unless its SHA-256
+ * says that it is another. */
+static int check_entry(const PfBackbonePlan *plan, const PfBackboneOptions *options,
+                       const PfWeightsEntry **entry, PfError *err)
+{
+    if (!options->entry) return 0;
+    if (*entry && *entry != options->entry)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--backbone names the weights %s of %s, and '%s' holds %s by its SHA-256. "
+                       "Hint: --backbone %s takes either",
+                       options->entry->name, plan->name, pf_weights_source(plan->weights),
+                       (*entry)->name, plan->name);
+    *entry = options->entry;
+    return 0;
 }
 
 static int find_weights(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
@@ -131,15 +138,63 @@ static int find_weights(PfBackbonePlan *plan, const PfBackboneOptions *options, 
                                                  &plan->weights, &entry, err))
         return -1;
     plan->weights_seconds = pf_clock_seconds() - started;
+    if (check_entry(plan, options, &entry, err)) return -1;
     plan->preprocess = entry ? entry->preprocess : plan->arch->preprocess;
     snprintf(plan->sha256, sizeof plan->sha256, "%s", pf_weights_sha256(plan->weights));
     plan->stamp = *pf_weights_stamp(plan->weights);
     return list_tensors(plan, pf_weights_tensors(plan->weights, &plan->tensor_count), err);
 }
 
-static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *options,
-                            PfError *err)
+/* Networks whose positions or patches allow only some sizes say which are nearest. */
+static int check_image_size(const PfArch *arch, int size, PfError *err)
 {
+    const int patch = arch ? arch->patch : 0;
+    const int below = patch ? size / patch * patch : 0;
+    if (arch && arch->side && size != arch->side)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--image-size %d: %s takes images of %d x %d pixels alone", size, arch->name,
+                       arch->side, arch->side);
+    if (!patch || size == below) return 0;
+    if (!below)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--image-size %d: sides of images for %s are multiples of %d pixels, its "
+                       "patches. The nearest is %d",
+                       size, arch->name, patch, patch);
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--image-size %d: sides of images for %s are multiples of %d pixels, its "
+                   "patches. The nearest are %d and %d",
+                   size, arch->name, patch, below, below + patch);
+}
+
+/* The crop becomes the size, and what is resized keeps its proportion to it: 256 of 224 are 384 of
+ * 336, rounded to the nearest. */
+static int apply_image_size(const PfArch *arch, const PfBackboneOptions *options,
+                            PfPreprocess *preprocess, PfError *err)
+{
+    const int64_t size = options->image_size, crop = preprocess->crop;
+    if (!size) return 0;
+    if (options->resize >= 0 || options->crop > 0)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--image-size sets both --resize and --crop: leave %s out",
+                       options->resize < 0 ? "--crop"
+                       : options->crop > 0 ? "them"
+                                           : "--resize");
+    if (check_image_size(arch, (int)size, err)) return -1;
+    const int64_t resize = (2 * preprocess->resize * size + crop) / (2 * crop);
+    if (resize > PF_SIDE_MAX)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--image-size %d: shorter sides would be resized to %lld pixels, of which "
+                       "%d are the most",
+                       options->image_size, (long long)resize, PF_SIDE_MAX);
+    preprocess->resize = (int)resize;
+    preprocess->crop = (int)size;
+    return 0;
+}
+
+static int apply_preprocess(const PfArch *arch, PfPreprocess *preprocess,
+                            const PfBackboneOptions *options, PfError *err)
+{
+    if (apply_image_size(arch, options, preprocess, err)) return -1;
     if (options->squash && options->resize >= 0)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--squash resizes straight to --crop: leave --resize out");
@@ -170,6 +225,44 @@ static int apply_preprocess(PfPreprocess *preprocess, const PfBackboneOptions *o
     return 0;
 }
 
+/* ---- as the file beside the weights asks ---- */
+
+static bool are_equal_pixels(const PfPreprocess *a, const PfPreprocess *b)
+{
+    return a->resize == b->resize && a->crop == b->crop && !a->squash == !b->squash &&
+           a->interpolation == b->interpolation && !memcmp(a->mean, b->mean, sizeof a->mean) &&
+           !memcmp(a->std, b->std, sizeof a->std);
+}
+
+/* Whether a cache that goes on was begun when such files were not followed yet. */
+static bool began_without(const PfBackbonePlan *plan, const PfBackboneOptions *options)
+{
+    PfPreprocess ours = plan->preprocess;
+    return options->begun && !apply_preprocess(plan->arch, &ours, options, NULL) &&
+           are_equal_pixels(&ours, options->begun);
+}
+
+/* Files of published weights that the table knows by their SHA-256 need no other word, and neither
+ * do random numbers. */
+static int follow_file(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const PfGivenPixels given = {
+        .size = options->crop > 0 || options->image_size || options->squash,
+        .interpolation = options->interpolation >= 0,
+        .scale = options->has_mean && options->has_std,
+    };
+    char *path = NULL;
+    if (!options->follows_files || !options->weights || !plan->weights ||
+        pf_weights_published(plan->arch, plan->sha256) || began_without(plan, options))
+        return 0;
+    if (pf_weights_follow_preprocess(plan->weights, &given, &plan->preprocess, &path, err))
+        return -1;
+    if (path && !(given.size && given.interpolation && given.scale))
+        pf_say("'%s', beside the weights, says how images are prepared", path);
+    free(path);
+    return 0;
+}
+
 /* An ONNX file is for images of one size, or is read for the size that is asked for. */
 static int use_onnx(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
@@ -184,8 +277,12 @@ static int use_onnx(PfBackbonePlan *plan, const PfBackboneOptions *options, PfEr
         plan->preprocess.crop = side;
         plan->preprocess.resize = side * imagenet_preprocess.resize / imagenet_preprocess.crop;
     }
+    if (side && options->image_size && options->image_size != side)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--image-size %d: '%s' takes images of %d x %d pixels alone",
+                       options->image_size, path, side, side);
     plan->name = pf_strdup(slash ? slash + 1 : path, err);
-    if (!plan->name || apply_preprocess(&plan->preprocess, options, err) ||
+    if (!plan->name || apply_preprocess(NULL, &plan->preprocess, options, err) ||
         pf_onnx_build(plan->onnx, plan->preprocess.crop, err))
         return -1;
     plan->arch = pf_onnx_arch(plan->onnx);
@@ -250,7 +347,8 @@ static int resolve(PfBackbonePlan *plan, const PfBackboneOptions *options, PfErr
     if (plan->script ? use_torchscript(plan, options, err) : use_builtin(plan, options, err))
         return -1;
     if (choose_taps(plan, options, err) || find_weights(plan, options, err) ||
-        apply_preprocess(&plan->preprocess, options, err))
+        follow_file(plan, options, err) ||
+        apply_preprocess(plan->arch, &plan->preprocess, options, err))
         return -1;
     return check_network(plan, err);
 }

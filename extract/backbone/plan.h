@@ -21,10 +21,12 @@ typedef struct PfBackboneOptions {
     const char *backbone; /* a built-in name: never a path, wherever it comes from */
     PfScriptFile *script; /* the user's own network in its place, or NULL; the plan takes it over */
     PfOnnx *onnx;         /* the same, from an ONNX file */
-    const char *weights;  /* FILE or random:SEED; NULL = look in torch's hub cache, but not for
-                             pixels alone, which need none */
-    const char *taps;     /* comma-separated; NULL = the network's default (TorchScript: all) */
-    int resize, crop;     /* -1 = as the weights ask */
+    const PfWeightsEntry *entry; /* the published set that is meant; NULL: any of the network's */
+    const char *weights; /* FILE or random:SEED; NULL = look in torch's hub cache, but not for
+                            pixels alone, which need none */
+    const char *taps;    /* comma-separated; NULL = the network's default (TorchScript: all) */
+    int resize, crop;    /* -1 = as the weights ask */
+    int image_size;      /* crop, and resize in the same proportion as the weights'; 0: not given */
     int squash;
     int interpolation; /* a PfInterpolation, or -1 */
     float mean[3], std[3];
@@ -43,6 +45,9 @@ typedef struct PfBackboneOptions {
     const char *device;             /* see device_list.h */
     const PfFileStampSha256 *known; /* of the weights, or NULL: see weights.h */
     const PfNotedWeights *noted;    /* those that are meant where `weights` is NULL; may be NULL */
+    bool follows_files;             /* JSON beside weights that no table knows says how images are
+                                       prepared */
+    const PfPreprocess *begun;      /* by what it was made that goes on now; NULL: nothing does */
     bool has_features;              /* the cache that they go into has other taps than pixels */
 } PfBackboneOptions;
 

@@ -39,6 +39,17 @@ int pf_identity_go_on(const char *path, const char *found, PfBackboneOptions *op
     return 0;
 }
 
+bool pf_identity_preprocess(const char *found, PfPreprocess *out)
+{
+    PfError ignored = {0};
+    cJSON *identity = found ? pf_json_read(found) : NULL;
+    const bool is_there =
+        identity && !pf_preprocess_json_read(
+                        cJSON_GetObjectItemCaseSensitive(identity, "preprocess"), out, &ignored);
+    cJSON_Delete(identity);
+    return is_there;
+}
+
 /* ---- where two of them differ ---- */
 
 typedef struct Diff {

@@ -34,4 +34,7 @@ int pf_identity_diff(const cJSON *left, const char *left_has, const cJSON *right
 int pf_identity_go_on(const char *path, const char *found, PfBackboneOptions *options,
                       PfError *err);
 
+/* How an earlier run prepared images; false where found is NULL or does not say. */
+bool pf_identity_preprocess(const char *found, PfPreprocess *out);
+
 #endif

@@ -27,11 +27,11 @@ stdout_lacks 'layer4'
 expect 2 extract --summary --backbone resnet18 --tap layer9
 stderr_has "no tap 'layer9'"
 expect 2 extract --summary --backbone resnet19
-stderr_has 'Did you mean resnet1'
+stderr_has 'Did you mean resnet18?'
 stderr_has 'ONNX (*.onnx)'
 for name in ViT-L-32:vit_l_32 EfficientNet-V2-S:efficientnet_v2_s efficientnet:efficientnet_b0 vit_large_patch16_224:vit_l_16; do
   expect 2 extract --summary --backbone "${name%:*}"
-  stderr_has "Did you mean ${name#*:}?"
+  stderr_has "Did you mean ${name#*:}"
 done
 expect 2 extract --summary --backbone vgg16 --input 8
 stderr_has 'too small'

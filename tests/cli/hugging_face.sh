@@ -161,18 +161,19 @@ follows() { # follows CONFIG NAME WORDS: with that text in the file NAME of own/
   expect 0 extract photos -o d.h5 --force --backbone resnet18_w16 --weights own --resize 32 --crop 32 $OPTIONS
   if [ -z "$3" ]; then stderr_lacks otherwise; else stderr_has "'own/$2', beside the weights, prepares images otherwise than this run$3"; fi
 }
+# (What is given by options goes before what they say; what is not, they decide.)
 OPTIONS='--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225'
 follows '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.25, 0.5], "size": {"height": 48, "width": 48}, "resample": 3}' preprocessor_config.json \
-  '. To follow it, add --mean 0.5,0.5,0.5 --std 0.5,0.25,0.5 --squash --crop 48 --interpolation bicubic'
+  '. To follow it, add --mean 0.5,0.5,0.5 --std 0.5,0.25,0.5 --squash --crop 48'
 follows '{"image_mean": [0.485, 0.456, 0.406], "size": {"shortest_edge": 28}, "crop_pct": 0.875, "feature_extractor_type": "ConvNextFeatureExtractor"}' \
   preprocessor_config.json '. To follow it, add --resize 32 --crop 28'
 follows '{"size": 384, "image_processor_type": "ConvNextImageProcessor"}' preprocessor_config.json '. To follow it, add --squash --crop 384'
-follows '{"size": {"shortest_edge": 40}, "do_center_crop": true, "crop_size": {"height": 32, "width": 32}, "resample": 1}' preprocessor_config.json \
-  '. To follow it, add --resize 40 --crop 32; it asks for what is not done here: resampling lanczos'
+follows '{"size": {"shortest_edge": 40}, "do_center_crop": true, "crop_size": {"height": 32, "width": 32}, "resample": 2}' preprocessor_config.json \
+  '. To follow it, add --resize 40 --crop 32'
 follows '{"do_normalize": false, "do_resize": false}' preprocessor_config.json '. To follow it, add --mean 0,0,0 --std 1,1,1'
 follows '{"rescale_factor": 0.00784313725}' preprocessor_config.json '; it asks for what is not done here: another scale of pixels than 1/255'
 follows '{"pretrained_cfg": {"input_size": [3, 30, 30], "crop_pct": 0.95, "interpolation": "bicubic", "mean": [0.5, 0.5, 0.5], "std": [0.229, 0.224, 0.225]}}' \
-  config.json '. To follow it, add --mean 0.5,0.5,0.5 --resize 31 --crop 30 --interpolation bicubic'
+  config.json '. To follow it, add --mean 0.5,0.5,0.5 --resize 31 --crop 30'
 # Whoever does as they say, or whose files say nothing else, hears nothing.
 follows '{"architectures": ["ResNet"], "size": "large", "image_mean": [1], "pretrained_cfg": 3}' config.json ''
 OPTIONS='--mean .5,.5,.5 --std .5,.25,.5 --interpolation bicubic'
