@@ -147,15 +147,12 @@ static void read_timm(const cJSON *config, Wish *wish)
 
 /* ---- files ---- */
 
-/* The JSON of that name beside the weights, and its path; NULL where there is none. */
-static cJSON *read_beside(const PfWeights *weights, const char *name, char **path)
+/* The JSON of that name in a folder ("" or ending in a slash, `size` bytes of it), and its path;
+ * NULL where there is none. */
+static cJSON *read_in(const char *folder, int size, const char *name, char **path)
 {
-    const char *slash = strrchr(weights->source, '/');
     PfError err = {0};
-    int length = slash ? (int)(slash - weights->source) + 1 : 0;
-    *path = weights->bytes || weights->shard_count
-                ? pf_asprintf(NULL, "%.*s%s", length, weights->source, name)
-                : NULL;
+    *path = pf_asprintf(NULL, "%.*s%s", size, folder, name);
     if (!*path || access(*path, F_OK)) {
         free(*path);
         *path = NULL;
@@ -171,6 +168,15 @@ static cJSON *read_beside(const PfWeights *weights, const char *name, char **pat
     free(*path);
     *path = NULL;
     return NULL;
+}
+
+/* The same beside the weights. */
+static cJSON *read_beside(const PfWeights *weights, const char *name, char **path)
+{
+    const char *slash = strrchr(weights->source, '/');
+    *path = NULL;
+    if (!weights->bytes && !weights->shard_count) return NULL;
+    return read_in(weights->source, slash ? (int)(slash - weights->source) + 1 : 0, name, path);
 }
 
 /* ---- what it would take ---- */
@@ -217,20 +223,27 @@ static void list_options(const PfPreprocess *ours, const PfPreprocess *theirs, c
                                                 : "--interpolation bilinear");
 }
 
-static void say(const char *path, const PfPreprocess *ours, const Wish *wish)
+/* What is not done here; "" for nothing. */
+static void list_odd(const Wish *wish, char *odd, size_t size)
 {
-    char options[300], odd[200] = "";
-    list_options(ours, &wish->preprocess, options, sizeof options);
+    *odd = '\0';
     if (wish->odd_resampling) {
-        add(odd, sizeof odd, "resampling");
-        add(odd, sizeof odd, wish->odd_resampling);
+        add(odd, size, "resampling");
+        add(odd, size, wish->odd_resampling);
     }
     if (wish->odd_scale)
-        add(odd, sizeof odd,
+        add(odd, size,
             *odd ? "and another scale of pixels than 1/255" : "another scale of pixels than 1/255");
     if (wish->odd_geometry)
-        add(odd, sizeof odd,
+        add(odd, size,
             *odd ? "and sizes that are not square" : "sizes or crops that are not square");
+}
+
+static void say(const char *path, const PfPreprocess *ours, const Wish *wish)
+{
+    char options[300], odd[200];
+    list_options(ours, &wish->preprocess, options, sizeof options);
+    list_odd(wish, odd, sizeof odd);
     if (!*options && !*odd) return;
     pf_warn("'%s', beside the weights, prepares images otherwise than this run%s%s%s%s", path,
             *options ? ". To follow it, add" : "", options,
@@ -250,6 +263,29 @@ void pf_weights_compare_preprocess(const PfWeights *weights, const PfPreprocess 
     }
     if (config) say(path, ours, &wish);
     cJSON_Delete(config);
+    free(path);
+}
+
+void pf_weights_follow_preprocess(const char *folder, PfPreprocess *preprocess)
+{
+    char *inside = pf_asprintf(NULL, "%s/", folder), *path = NULL, odd[200];
+    Wish wish = {.preprocess = *preprocess};
+    cJSON *config =
+        inside ? read_in(inside, (int)strlen(inside), "preprocessor_config.json", &path) : NULL;
+    if (config) {
+        read_preprocessor(config, &wish);
+    } else if (inside) {
+        config = read_in(inside, (int)strlen(inside), "config.json", &path);
+        if (config) read_timm(config, &wish);
+    }
+    list_odd(&wish, odd, sizeof odd);
+    if (config) {
+        *preprocess = wish.preprocess;
+        pf_say("images are prepared as '%s' says", path);
+    }
+    if (*odd) pf_warn("'%s' asks for what is not done here:%s", path, odd);
+    cJSON_Delete(config);
+    free(inside);
     free(path);
 }
 

@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "common/base/printable.h"
 #include "common/file/foreign_file.h"
 #include "common/file/input_file.h"
+#include "common/file/path.h"
 #include "common/weights/internal.h"
 
 /* ---- building ---- */
@@ -397,10 +397,13 @@ const char *pf_weights_entry(const PfWeights *weights)
 
 char *pf_weights_noted_source(const PfWeights *weights, PfError *err)
 {
-    char absolute[PATH_MAX];
     const char *source = pf_weights_source(weights), *entry = pf_weights_entry(weights);
-    const char *path = realpath(source, absolute) ? absolute : source;
-    return entry ? pf_asprintf(err, "%s#%s", path, entry) : pf_strdup(path, err);
+    const bool is_file = weights->bytes || weights->shard_count;
+    char *path = is_file ? pf_path_absolute(source, err) : pf_strdup(source, err);
+    if (!path || !entry) return path;
+    char *noted = pf_asprintf(err, "%s#%s", path, entry);
+    free(path);
+    return noted;
 }
 
 const char *pf_weights_still_there(const char *noted)

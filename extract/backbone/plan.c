@@ -181,6 +181,8 @@ static int use_onnx(PfBackbonePlan *plan, const PfBackboneOptions *options, PfEr
         plan->preprocess.crop = side;
         plan->preprocess.resize = side * imagenet_preprocess.resize / imagenet_preprocess.crop;
     }
+    if (options->hub_folder) pf_weights_follow_preprocess(options->hub_folder, &plan->preprocess);
+    if (side) plan->preprocess.crop = side;
     plan->name = pf_strdup(slash ? slash + 1 : path, err);
     if (!plan->name || apply_preprocess(&plan->preprocess, options, err) ||
         pf_onnx_build(plan->onnx, plan->preprocess.crop, err))

@@ -21,10 +21,12 @@ typedef struct PfBackboneOptions {
     const char *backbone; /* a built-in name: never a path, wherever it comes from */
     PfScriptFile *script; /* the user's own network in its place, or NULL; the plan takes it over */
     PfOnnx *onnx;         /* the same, from an ONNX file */
-    const char *weights;  /* FILE or random:SEED; NULL = look in torch's hub cache, but not for
-                             pixels alone, which need none */
-    const char *taps;     /* comma-separated; NULL = the network's default (TorchScript: all) */
-    int resize, crop;     /* -1 = as the weights ask */
+    const char *weights;  /* FILE, hf:ORG/NAME or random:SEED; NULL = look in torch's hub cache, but
+                             not for  pixels alone, which need none */
+    const char *hub_folder; /* of the ONNX file in the hub's cache, whose preprocessing is followed;
+                               or NULL */
+    const char *taps;       /* comma-separated; NULL = the network's default (TorchScript: all) */
+    int resize, crop;       /* -1 = as the weights ask */
     int squash;
     int interpolation; /* a PfInterpolation, or -1 */
     float mean[3], std[3];
