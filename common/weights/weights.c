@@ -252,6 +252,29 @@ static int open_bytes(const char *source, const void *bytes, size_t size, const 
     return -1;
 }
 
+static int copy_tensor(PfWeights *weights, const PfNamedTensor *tensor, PfError *err)
+{
+    PfTensorView copy = tensor->view;
+    const size_t size = (size_t)pf_shape_count(&copy.shape) * pf_dtype_size(copy.dtype);
+    void *bytes = pf_weights_allocate(weights, size, err);
+    if (!bytes) return -1;
+    if (size) memcpy(bytes, tensor->view.data, size);
+    copy.data = bytes;
+    return pf_weights_add(weights, tensor->name, strlen(tensor->name), &copy, err);
+}
+
+int pf_weights_copy(const char *source, const PfNamedTensor *tensors, size_t count, PfWeights **out,
+                    PfError *err)
+{
+    if (pf_weights_new(source, out, err)) return -1;
+    (*out)->format = "memory";
+    int failed = 0;
+    for (size_t i = 0; i < count && !failed; i++) failed = copy_tensor(*out, &tensors[i], err);
+    if (!failed) failed = pf_weights_index(*out, err);
+    if (failed) pf_weights_close(out);
+    return failed ? -1 : 0;
+}
+
 int pf_weights_open_bytes(const char *source, const void *bytes, size_t size, PfWeights **out,
                           PfError *err)
 {

@@ -27,6 +27,10 @@ int pf_weights_open(const char *path, PfWeights **out, PfError *err);
  * state_dict or the only dict there is. */
 int pf_weights_open_entry(const char *path, const char *entry, PfWeights **out, PfError *err);
 
+/* Weights of these tensors, which are copied. source: in the place of the path, for messages. */
+int pf_weights_copy(const char *source, const PfNamedTensor *tensors, size_t count, PfWeights **out,
+                    PfError *err);
+
 /* Seeded random weights for an architecture (tests, benchmarks), with the
  * distributions of torchvision's constructors (ResNet: He normal fan-out, VGG:
  * He normal fan-out and N(0, 0.01) linears; batch norm 1, 0, 0, 1) so that

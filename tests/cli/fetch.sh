@@ -1,7 +1,7 @@
 # Weights from the net, as a real server on this machine has them: hf:ORG/NAME, --fetch, and where files land.
 . "$(dirname "$0")/harness.sh"
 fake_backbone
-export HOME="$WORK/home" && unset TORCH_HOME XDG_CACHE_HOME HF_HOME HF_HUB_CACHE HF_TOKEN HF_ENDPOINT http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
+export HOME="$WORK/home" && unset CURL_CA_BUNDLE SSL_CERT_FILE NO_PROXY no_proxy HF_HUB_OFFLINE HF_TOKEN_PATH HF_HUB_DOWNLOAD_TIMEOUT TORCH_HOME XDG_CACHE_HOME HF_HOME HF_HUB_CACHE HF_TOKEN HF_ENDPOINT http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
 mkdir -p home photos/a photos/b hub/org/resnet18_w16 hub/mirror
 for i in 1 2; do for class in a b; do printf 'P5 24 24 255\n%0576d' "$i" > photos/$class/$class$i.pgm; done; done
 cp "$WEIGHTS" hub/org/resnet18_w16/model.safetensors
