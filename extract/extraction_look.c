@@ -7,11 +7,14 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/cache/pixels.h"
+#include "common/fetch/fetch.h"
 #include "common/file/atomic_file.h"
 #include "common/file/input_file.h"
 #include "common/file/output.h"
 #include "common/file/path.h"
 #include "common/thread/parallel.h"
+#include "common/weights/hub_cache.h"
+#include "extract/backbone/hub_backbone.h"
 #include "extract/backbone/name.h"
 #include "extract/extraction.h"
 #include "extract/image/image.h"
@@ -114,25 +117,52 @@ static int open_plan(PfExtraction *run, const Begun *begun, PfBackboneOptions *o
 
 /* The cache knows what the weights hashed to when it was made: a file that has not been
  * touched since is not read again. */
-static int open_network(PfExtraction *run, const Begun *begun, PfError *err)
+static int open_named(PfExtraction *run, const Begun *begun, PfBackboneOptions *options,
+                      PfError *err)
 {
     PfFileStampSha256 known = {0};
-    PfBackboneOptions options = run->options->backbone;
-    PfBackboneKind kind;
     if (begun->identity) pf_provenance_known_weights(begun->provenance, begun->identity, &known);
     PfPreprocess preprocess;
-    options.known = &known;
-    options.follows_files = true;
-    if (pf_identity_preprocess(begun->identity, &preprocess)) options.begun = &preprocess;
-    options.has_features = run->cache && !pf_pixels_are_all_of(run->cache);
-    if (go_on(run, begun, &options, err)) return -1;
-    if (pf_backbone_name_read(&options, &kind, err)) return -1;
-    if (kind == PF_BACKBONE_ONNX && pf_onnx_open(options.backbone, &known, &options.onnx, err))
+    PfBackboneKind kind;
+    options->known = &known;
+    options->follows_files = true;
+    if (pf_identity_preprocess(begun->identity, &preprocess)) options->begun = &preprocess;
+    options->has_features = run->cache && !pf_pixels_are_all_of(run->cache);
+    if (go_on(run, begun, options, err)) return -1;
+    if (pf_backbone_name_read(options, &kind, err)) return -1;
+    if (kind == PF_BACKBONE_ONNX && pf_onnx_open(options->backbone, &known, &options->onnx, err))
         return -1;
     if (kind == PF_BACKBONE_TORCHSCRIPT &&
-        pf_script_file_open(options.backbone, &known, &options.script, err))
+        pf_script_file_open(options->backbone, &known, &options->script, err))
         return -1;
-    return open_plan(run, begun, &options, err);
+    return open_plan(run, begun, options, err);
+}
+
+/* With --fetch: what the command line names, and this machine has not got. */
+static int fetch_missing(const PfExtraction *run, PfError *err)
+{
+    const PfBackboneOptions *backbone = &run->options->backbone;
+    const char *name = backbone->backbone, *weights = backbone->weights;
+    const bool is_file = pf_onnx_is_meant(name) || pf_script_file_is_meant(name);
+    const char *wanted[2] = {NULL, weights && pf_hub_is_named(weights) ? weights : NULL};
+    int failed = 0;
+    if (pf_hub_is_named(name) || (!weights && !is_file)) wanted[0] = name;
+    for (int i = 0; i < 2 && run->options->fetch && !failed; i++) {
+        char *place = NULL;
+        if (wanted[i]) failed = pf_fetch(wanted[i], run->interrupted, &place, err);
+        free(place);
+    }
+    return failed;
+}
+
+static int open_network(PfExtraction *run, const Begun *begun, PfError *err)
+{
+    PfBackboneOptions options = run->options->backbone;
+    PfHubBackbone hub;
+    if (fetch_missing(run, err) || pf_hub_backbone_find(&options, &hub, err)) return -1;
+    int failed = open_named(run, begun, &options, err);
+    pf_hub_backbone_free(&hub);
+    return failed;
 }
 
 static int open_backbone(PfExtraction *run, PfError *err)

@@ -4,9 +4,12 @@
 
 #include "common/backbone/script_file.h"
 #include "common/base/log.h"
+#include "common/base/printable.h"
 #include "common/base/process.h"
+#include "common/fetch/fetch.h"
 #include "common/onnx/network.h"
 #include "common/thread/processors.h"
+#include "extract/backbone/hub_backbone.h"
 #include "extract/backbone/listing.h"
 #include "extract/backbone/name.h"
 #include "extract/backbone/summary.h"
@@ -31,12 +34,11 @@ static char *command_line(int argc, char **argv)
 }
 
 /* Of a user's network from a file: of a TorchScript file the graph is not known here. */
-static int print_onnx_summary(const PfExtractOptions *options, const PfSummaryOptions *summary,
-                              PfError *err)
+static int print_onnx_summary(const char *path, const PfSummaryOptions *summary, PfError *err)
 {
     PfOnnx *onnx;
     PfSummaryOptions shown = *summary;
-    if (pf_onnx_open(options->backbone.backbone, NULL, &onnx, err)) return -1;
+    if (pf_onnx_open(path, NULL, &onnx, err)) return -1;
     const int own = pf_onnx_side(onnx) ? pf_onnx_side(onnx) : DEFAULT_SIDE;
     int failed = pf_onnx_build(onnx, shown.input ? shown.input : own, err);
     if (!failed) {
@@ -55,11 +57,16 @@ static int print_summary(const PfExtractOptions *options, PfError *err)
                                 .tap = options->backbone.taps};
     PfBackboneOptions backbone = options->backbone;
     PfBackboneKind kind;
-    if (pf_backbone_name_read(&backbone, &kind, err)) return -1;
-    if (kind == PF_BACKBONE_ONNX) return print_onnx_summary(options, &summary, err);
-    if (pf_arch_new(backbone.backbone, &arch, err)) return -1;
-    int failed = pf_summary_print(arch, &summary, stdout, NULL, err);
-    pf_arch_free(&arch);
+    PfHubBackbone hub;
+    if (pf_hub_backbone_find(&backbone, &hub, err)) return -1;
+    int failed = pf_backbone_name_read(&backbone, &kind, err);
+    if (!failed && kind == PF_BACKBONE_ONNX) {
+        failed = print_onnx_summary(backbone.backbone, &summary, err);
+    } else if (!failed && !(failed = pf_arch_new(backbone.backbone, &arch, err))) {
+        failed = pf_summary_print(arch, &summary, stdout, NULL, err);
+        pf_arch_free(&arch);
+    }
+    pf_hub_backbone_free(&hub);
     return failed;
 }
 
@@ -67,6 +74,20 @@ static int print_backbones(const PfExtractOptions *options, PfError *err)
 {
     if (options->json) return pf_listing_write_json(options->operand, options->json, err);
     return pf_listing_print(options->operand, stdout, err);
+}
+
+/* Where each lies comes on standard output, a line a name. */
+static int fetch(const PfExtractOptions *options, PfError *err)
+{
+    const volatile sig_atomic_t *interrupted =
+        pf_process_catch_interrupts("the same command goes on where it was");
+    for (int i = 0; i < options->input_count; i++) {
+        char *place;
+        if (pf_fetch(options->inputs[i], interrupted, &place, err)) return -1;
+        pf_print(stdout, "%s\n", place);
+        free(place);
+    }
+    return 0;
 }
 
 static int print_info(const char *path, PfError *err)
@@ -111,6 +132,7 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
     if (options->mode == PF_EXTRACT_BACKBONES) return print_backbones(options, err);
     if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
+    if (options->mode == PF_EXTRACT_FETCH) return fetch(options, err);
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);
     char *command = command_line(argc, argv);
     const char *text = command ? command : argv[0];

@@ -282,15 +282,19 @@ static const PfOption table[] = {
      .help = "say what would be done; write nothing"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
-     .argument = "NAME|FILE.pt|FILE.onnx",
+     .argument = "NAME|hf:ORG/NAME|FILE.pt|FILE.onnx",
      .help = "resnet18, densenet121, efficientnet_b0, convnext_tiny, vit_b_16, dinov2_vits14\n"
              "and others (--backbones), by torchvision's or timm's name, also with a set of\n"
-             "weights (resnet50.IMAGENET1K_V2, vit_small_patch14_dinov2.lvd142m); or a\n"
+             "weights (resnet50.IMAGENET1K_V2, vit_small_patch14_dinov2.lvd142m); a repository\n"
+             "of the Hugging Face hub; or a\n"
              "TorchScript or ONNX file (default resnet18)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
-     .argument = "FILE[#KEY]|random:SEED",
-     .help = "a .pth or .safetensors file (default: look in torch's hub cache); #KEY: the\n"
+     .argument = "FILE[#KEY]|hf:ORG/NAME|random:SEED",
+     .help = "a .pth or .safetensors file (default: look in the hubs' caches); #KEY: the\n"
              "dict or the prefix of names in it that is meant; --tap input alone needs none"},
+    {.name = "fetch", .kind = PF_OPTION_FLAG, .offset = FIELD(fetch),
+     .help = "download weights that are missing, into the caches of torch.hub and of the\n"
+             "Hugging Face hub; without it nothing is ever fetched"},
     {.name = "tap", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.taps),
      .argument = "NAME[,NAME...]",
      .help = "nodes or modules whose output is kept: avgpool, layer3, features.10\n"
@@ -461,6 +465,7 @@ void pf_extract_options_help(void)
          "       extract --info CACHE.h5\n"
          "       extract --merge [--virtual] OUT.h5 IN.h5...\n"
          "       extract --verify [DATASET] CACHE.h5 [--signature FILE]\n"
+         "       extract --fetch NAME|hf:ORG/NAME[@REVISION]...\n"
          "       extract --trust FILE.pt\n\n"
          "Pushes every image once through a frozen, pretrained network and keeps what comes\n"
          "out, for train.\n\n"
@@ -506,6 +511,21 @@ static int check_merge(PfExtractOptions *options, const char *const *operands, i
     return pf_fail(
         err, PF_EXIT_USAGE,
         "which caches? Usage: extract --merge OUT.h5 IN.h5...; extract --help explains.");
+}
+
+/* The operands are networks. */
+static int check_fetch(PfExtractOptions *options, const char *const *operands, int count,
+                       PfError *err)
+{
+    if (options->summary + options->info + options->merge + options->verify)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--fetch goes with a run that extracts, or with names of networks alone");
+    options->mode = PF_EXTRACT_FETCH;
+    options->inputs = operands;
+    options->input_count = count;
+    if (count) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "which network? Usage: extract --fetch NAME...; extract --help explains.");
 }
 
 /* Options that mean something beside others only. */
@@ -614,6 +634,9 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
     if (pf_options_parse(table, options, argc, argv, operands, &count, err)) return -1;
     if (options->help || options->version) return 0;
     if (options->trust) return pf_script_file_check_trust_operands(count, err);
+    if (options->fetch && !options->output) return check_fetch(options, operands, count, err);
+    if (options->fetch && options->summary + options->info + options->merge + options->verify)
+        return check_fetch(options, operands, count, err);
     if (options->merge && check_merge(options, operands, count, err)) return -1;
     if (options->verify && count == 2) {
         options->verified_dataset = operands[0];

@@ -17,6 +17,7 @@ typedef enum PfExtractMode {
     PF_EXTRACT_INFO,      /* --info */
     PF_EXTRACT_MERGE,     /* --merge */
     PF_EXTRACT_VERIFY,    /* --verify */
+    PF_EXTRACT_FETCH,     /* --fetch without an output */
 } PfExtractMode;
 
 /* --max-bad: a number of images, or a share of the dataset. */
@@ -32,7 +33,7 @@ typedef struct PfExtractOptions {
     const char *verified_dataset; /* --verify DATASET CACHE; else NULL */
     const char *output;
     const char *json;          /* --json; "-": standard output */
-    const char *const *inputs; /* --merge: input_count caches */
+    const char *const *inputs; /* --merge: input_count caches; --fetch: networks */
     int input_count;
     PfBackboneOptions backbone;
     PfDatasetOptions dataset;            /* what the command line asks of it */
@@ -54,6 +55,7 @@ typedef struct PfExtractOptions {
     const char *signature, *sources_from;
     int summary_input, summary_classes;
     const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
+    int fetch; /* what is missing is fetched; as a mode of its own there are networks to fetch */
     int summary, backbones, info, merge, is_virtual, verify, help, version, quiet, verbose;
 } PfExtractOptions;
 

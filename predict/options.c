@@ -29,6 +29,9 @@ static const PfOption table[] = {
     {.name = "threshold", .kind = PF_OPTION_DOUBLE, .offset = FIELD(threshold), .argument = "P",
      .minimum = 0, .maximum = 1,
      .help = "of a model of labels: those whose probability is above P (default 0.5)"},
+    {.name = "class-map", .kind = PF_OPTION_TEXT, .offset = FIELD(network.class_map),
+     .argument = "FILE",
+     .help = "names for the classes, a line each in their order; exports take them, too"},
     {.name = "json", .kind = PF_OPTION_FLAG, .offset = FIELD(json), .help = "JSON instead of CSV"},
     {.name = "csv-safe", .kind = PF_OPTION_FLAG, .offset = FIELD(csv_safe),
      .help = "for spreadsheets: a ' before texts that they would take for formulas (= + - @)"},
@@ -43,7 +46,7 @@ static const PfOption table[] = {
      .help = "the network's file of the model's features (default: where it was, if that file\n"
              "was noted with --trust)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(network.weights),
-     .argument = "FILE|random:SEED", .help = "the weights, where they are not where they were"},
+     .argument = "FILE|hf:ORG/NAME|random:SEED", .help = "the weights, where they are not where they were"},
     {.name = "device", .kind = PF_OPTION_CALL, .parse = parse_device,
      .argument = "auto|cpu|cuda[:I][,cuda:J...]",
      .help = "default auto: a GPU where there is one; several share out images"},
@@ -91,11 +94,14 @@ void pf_predict_options_help(void)
 {
     puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
          "       predict [options] MODEL.safetensors ARCHIVE\n"
+         "       predict [options] NETWORK|hf:ORG/NAME IMAGE|FOLDER|CACHE.h5|-...\n"
          "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n"
          "       predict --trust FILE.pt\n\n"
          "Predicts with a head that train made, through the network whose features\n"
          "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
-         "network. - reads paths from standard input, or an archive. An ARCHIVE is a .tar\n"
+         "network. A NETWORK, such as resnet50, predicts with the classifier that its weights\n"
+         "hold; names of its classes come from --class-map. - reads paths from standard input, or "
+         "an archive. An ARCHIVE is a .tar\n"
          "or .zip, or several, as extract takes them.\n\n"
          "CSV on standard output: path,label,probability (then label2,probability2, ... with\n"
          "--top); of a model of other targets a column or more for each by its name: classes,\n"

@@ -24,7 +24,9 @@
 #include "extract/dataset/sample_reader.h"
 #include "extract/image/pixel_tap.h"
 #include "extract/pipeline/pipeline.h"
+#include "predict/model/class_map.h"
 #include "predict/model/network.h"
+#include "predict/model/own_classifier.h"
 #include "predict/model/scorer.h"
 #include "predict/writer.h"
 
@@ -440,8 +442,10 @@ static void release(Prediction *run)
 
 static int open_model(Prediction *run, PfError *err)
 {
-    if (pf_model_open(run->options->network.model, &run->model, err) ||
-        pf_scorer_new(run->model, &run->scorer, err))
+    const PfModelNetworkOptions *network = &run->options->network;
+    if (pf_own_classifier_or_model(network, &run->model, err) ||
+        pf_scorer_new(run->model, &run->scorer, err) ||
+        pf_class_map_apply(run->scorer, network->class_map, err))
         return -1;
     PfPreprocess later; /* than this version can read, which is another matter than by hand */
     if (pf_preprocess_json_read_later(metadata_object(run, "preprocess"), &later, err)) return -1;

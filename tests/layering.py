@@ -24,6 +24,7 @@ common/conv: common/base common/simd
 common/arch: common/base
 common/pickle: common/base
 common/weights: common/base common/thread common/file common/pickle common/arch
+common/fetch: common/base common/file common/arch common/weights
 common/model: common/base common/arch common/weights
 common/cache/codec: common/base common/thread
 common/cache/hdf5: common/base common/file common/cache/codec
@@ -44,7 +45,7 @@ extract/pipeline: common/base common/thread common/arch common/cache common/back
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline
 extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
 extract/verify: common/base common/thread common/file common/cache extract/dataset extract/plan
-extract: common/base common/simd common/thread common/file common/arch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
+extract: common/base common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread
 train/features: common/base common/thread common/model common/cache train/kernels train/metrics
@@ -52,7 +53,7 @@ train/head: common/base common/thread common/weights common/model train/kernels 
 train/fit: common/base train/kernels train/metrics train/features train/head
 train/finetune: common/base common/weights common/model common/cache common/onnx common/backbone train/kernels train/features train/head train/fit
 train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
-predict/model: common/base common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
+predict/model: common/base common/file common/weights common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
 """
@@ -63,6 +64,7 @@ RESERVED = {
     r"jpeglib\.h|turbojpeg\.h|spng\.h|stb/.*": "extract/image/formats/*",
     r"webp/.*|avif/.*|libheif/.*|tiff.*\.h|openjpeg\.h|lcms2\.h": "extract/image/codecs/*",
     r"torch/.*|ATen/.*|c10/.*|caffe2/.*": "common/torch/*",
+    r"curl/.*": "common/fetch/*",
     r"onnx\.pb-c\.h|protobuf-c/.*": "predict/export/onnx*",
     r"cblas.*\.h": "",
 }

@@ -49,6 +49,16 @@ static char *way_up(const char *folders, PfError *err)
     return up;
 }
 
+char *pf_path_absolute(const char *path, PfError *err)
+{
+    char *folder = folder_of(path, NULL);
+    if (!folder) return pf_strdup(path, err);
+    const char *slash = strcmp(folder, "/") ? "/" : "";
+    char *absolute = pf_asprintf(err, "%s%s%s", folder, slash, name_of(path));
+    free(folder);
+    return absolute;
+}
+
 char *pf_path_relative(const char *from, const char *path, PfError *err)
 {
     char *start = folder_of(from, err), *end = start ? folder_of(path, err) : NULL,

@@ -210,6 +210,22 @@ static int read_model(PfModel *model, const char *path, PfError *err)
                                                                                                : 0;
 }
 
+int pf_model_new(const char *name, const PfNamedTensor *tensors, size_t tensor_count,
+                 cJSON *metadata, PfModel **out, PfError *err)
+{
+    *out = pf_calloc(1, sizeof **out, err);
+    if (!*out) {
+        cJSON_Delete(metadata);
+        return -1;
+    }
+    (*out)->metadata = metadata;
+    if (!pf_weights_copy(name, tensors, tensor_count, &(*out)->weights, err) &&
+        !check_metadata(*out, err) && !pf_weights_check_finite((*out)->weights, "model", err))
+        return 0;
+    pf_model_close(out);
+    return -1;
+}
+
 int pf_model_open(const char *path, PfModel **out, PfError *err)
 {
     *out = pf_calloc(1, sizeof **out, err);

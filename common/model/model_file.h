@@ -39,6 +39,10 @@ typedef struct PfModel PfModel;
  * there and shaped (classes, features), no more numbers named than there are, all of them
  * finite. */
 int pf_model_open(const char *path, PfModel **out, PfError *err);
+/* The same of what is in memory: tensors are copied, metadata is taken over, on failure too. name:
+ * in the place of the path, for messages. */
+int pf_model_new(const char *name, const PfNamedTensor *tensors, size_t tensor_count,
+                 cJSON *metadata, PfModel **out, PfError *err);
 void pf_model_close(PfModel **model);
 
 /* Lent until pf_model_close. */

@@ -11,6 +11,7 @@
 #include "common/base/options.h"
 #include "common/base/printable.h"
 #include "common/file/path.h"
+#include "common/weights/hub_cache.h"
 #include "common/weights/internal.h"
 
 #define HASH_DIGITS 8 /* of the SHA-256, in a published file's name */
@@ -47,10 +48,10 @@ static int list_folders(HubFolders *folders, PfError *err)
                : 0;
 }
 
-/* The hash in "resnet18-f37072fd.pth"; NULL if the name has none. */
+/* The hash in "resnet18-f37072fd.pth"; NULL if the name has none, or there is no file. */
 static const char *hash_in_name(const char *file)
 {
-    const char *dash = strrchr(file, '-');
+    const char *dash = file ? strrchr(file, '-') : NULL;
     return dash && strspn(dash + 1, "0123456789abcdef") >= HASH_DIGITS ? dash + 1 : NULL;
 }
 
@@ -97,6 +98,7 @@ static int open_published(const char *path, const PfWeightsEntry *entry,
 static int try_folder(const char *folder, const PfWeightsEntry *entry,
                       const PfFileStampSha256 *known, PfWeights **out, PfError *err)
 {
+    if (!entry->file) return 0;
     char *path = pf_asprintf(err, "%s/%s", folder, entry->file);
     if (!path) return -1;
     int result = access(path, F_OK) ? 0 : open_published(path, entry, known, out, err) ? -1 : 1;
@@ -104,9 +106,22 @@ static int try_folder(const char *folder, const PfWeightsEntry *entry,
     return result;
 }
 
+/* Of weights that a repository of the Hugging Face hub alone holds. */
+static int not_in_hub(const PfArch *arch, const PfWeightsEntry *entry, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "no weights for %s (%s) in the cache of the Hugging Face hub, as "
+                   "hf:%s\n"
+                   "Fetch them with\n"
+                   "  extract --fetch %s\n"
+                   "or give a file with --weights FILE, or random numbers with --weights random:0",
+                   arch->name, entry->name, entry->hub ? entry->hub : "", arch->name);
+}
+
 static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubFolders *folders,
                      PfError *err)
 {
+    if (!entry->url || !entry->file) return not_in_hub(arch, entry, err);
     char looked[800] = "";
     for (int i = 0, used = 0; i < folders->count && used < (int)sizeof looked; i++)
         used += pf_format(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
@@ -117,11 +132,13 @@ static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubF
         pf_fail(err, PF_EXIT_FAILED,
                 "no weights for %s (%s) in%" PF_SENTENCE "\n"
                 "Fetch them with\n"
+                "  extract --fetch %s\n"
+                "or\n"
                 "  curl --create-dirs -o %" PF_SENTENCE " %s%s\n"
                 "or give a file with --weights FILE, or random numbers with --weights random:0",
                 arch->name, entry->name,
-                folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set", word,
-                entry->url, entry->file);
+                folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set",
+                arch->name, word, entry->url, entry->file);
     free(word);
     free(path);
     return -1;
@@ -141,6 +158,15 @@ static bool are_others(PfWeights *weights, const PfNotedWeights *noted)
            (!noted->sha256 || strcmp(pf_weights_sha256(weights), noted->sha256));
 }
 
+/* Whether these are to be used; else they are closed. noted may be NULL. */
+static bool take(const PfWeightsEntry *candidate, const PfNotedWeights *noted, PfWeights **out,
+                 const PfWeightsEntry **entry)
+{
+    *entry = are_others(*out, noted) ? NULL : candidate;
+    if (!*entry) pf_weights_close(out);
+    return *entry;
+}
+
 /* 1: opened, 0: not there, -1: failed. noted may be NULL. */
 static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNotedWeights *noted,
                        const PfFileStampSha256 *known, PfWeights **out,
@@ -151,13 +177,37 @@ static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNo
         if (is_another(&arch->weights[w], noted)) continue;
         for (int f = 0; f < folders->count && !result; f++) {
             result = try_folder(folders->paths[f], &arch->weights[w], known, out, err);
-            if (result <= 0) continue;
-            *entry = &arch->weights[w];
-            if (!are_others(*out, noted)) continue;
-            pf_weights_close(out);
-            *entry = NULL;
-            result = 0;
+            if (result > 0) result = take(&arch->weights[w], noted, out, entry);
         }
+    }
+    return result;
+}
+
+static int open_named(const PfArch *arch, const char *path, const PfFileStampSha256 *known,
+                      PfWeights **out, PfError *err);
+
+/* The same for the repository of the Hugging Face hub that holds the entry. */
+static int try_repository(const PfArch *arch, const PfWeightsEntry *entry,
+                          const PfFileStampSha256 *known, PfWeights **out, PfError *err)
+{
+    char *name = pf_asprintf(err, "hf:%s", entry->hub);
+    char *path = name ? pf_hub_find_file(name, NULL) : NULL;
+    int result = !name ? -1 : path && !pf_hub_is_onnx(path);
+    if (result > 0 && open_named(arch, path, known, out, err)) result = -1;
+    free(path);
+    free(name);
+    return result;
+}
+
+static int try_repositories(const PfArch *arch, const PfNotedWeights *noted,
+                            const PfFileStampSha256 *known, PfWeights **out,
+                            const PfWeightsEntry **entry, PfError *err)
+{
+    int result = 0;
+    for (int w = 0; w < arch->weights_count && !result; w++) {
+        if (!arch->weights[w].hub) continue;
+        result = try_repository(arch, &arch->weights[w], known, out, err);
+        if (result > 0) result = take(&arch->weights[w], noted, out, entry);
     }
     return result;
 }
@@ -176,6 +226,7 @@ int pf_weights_find(const PfArch *arch, const PfFileStampSha256 *known, PfWeight
                        arch->name);
     if (list_folders(&folders, err)) result = -1;
     if (!result) result = try_folders(&folders, arch, NULL, known, out, entry, err);
+    if (!result) result = try_repositories(arch, NULL, known, out, entry, err);
     if (!result) not_found(arch, &arch->weights[0], &folders, err);
     free_folders(&folders);
     return result > 0 ? 0 : -1;
@@ -235,6 +286,7 @@ int pf_weights_find_noted(const PfArch *arch, const PfNotedWeights *noted,
         return pf_weights_find(arch, known, out, entry, err);
     int result = list_folders(&folders, err);
     if (!result) result = try_folders(&folders, arch, noted, known, out, entry, err);
+    if (!result) result = try_repositories(arch, noted, known, out, entry, err);
     if (!result) noted_not_found(arch, &folders, noted, err);
     free_folders(&folders);
     return result > 0 ? 0 : -1;
@@ -303,6 +355,36 @@ static int load_file(const char *spec, const PfFileStampSha256 *known, PfWeights
     return failed;
 }
 
+/* A file by its path: its names become those of arch. */
+static int open_named(const PfArch *arch, const char *path, const PfFileStampSha256 *known,
+                      PfWeights **out, PfError *err)
+{
+    if (load_file(path, known, out, err)) return -1;
+    if (pf_weights_translate_names(*out, err) || pf_weights_renew_names(*out, err) ||
+        pf_weights_see_through_prefix(*out, arch, err)) {
+        pf_weights_close(out);
+        return -1;
+    }
+    pf_weights_recall_sha256(*out, known);
+    return 0;
+}
+
+/* hf:ORG/NAME, from the cache. */
+static int open_repository(const PfArch *arch, const char *name, const PfFileStampSha256 *known,
+                           PfWeights **out, PfError *err)
+{
+    char *path = pf_hub_find_file(name, err);
+    int failed = !path;
+    if (path && pf_hub_is_onnx(path))
+        failed = pf_fail(err, PF_EXIT_USAGE,
+                         "--weights %s: it holds '%s', a network with its own weights. Hint: "
+                         "--backbone %s",
+                         name, path, name);
+    failed = failed || open_named(arch, path, known, out, err);
+    free(path);
+    return failed ? -1 : 0;
+}
+
 int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha256 *known,
                     PfWeights **out, const PfWeightsEntry **entry, PfError *err)
 {
@@ -310,13 +392,57 @@ int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha25
     *entry = NULL;
     if (!spec) return pf_weights_find(arch, known, out, entry, err);
     if (!strncmp(spec, "random:", 7)) return load_random(arch, spec + 7, out, err);
-    if (load_file(spec, known, out, err)) return -1;
-    if (pf_weights_translate_names(*out, err) || pf_weights_renew_names(*out, err) ||
-        pf_weights_see_through_prefix(*out, arch, err)) {
-        pf_weights_close(out);
+    if (pf_hub_is_named(spec) ? open_repository(arch, spec, known, out, err)
+                              : open_named(arch, spec, known, out, err))
         return -1;
-    }
-    pf_weights_recall_sha256(*out, known);
     if (arch->weights_count) *entry = pf_weights_published(arch, pf_weights_sha256(*out));
     return 0;
+}
+
+/* The entry's file in one of the folders or in the hub's cache, malloc'ed; NULL where it is in
+ * none.
+ */
+static char *find_entry(const HubFolders *folders, const PfWeightsEntry *entry)
+{
+    char *path = NULL;
+    for (int f = 0; f < folders->count && entry->file; f++) {
+        path = pf_asprintf(NULL, "%s/%s", folders->paths[f], entry->file);
+        if (path && !access(path, F_OK)) return path;
+        free(path);
+    }
+    char *name = entry->hub ? pf_asprintf(NULL, "hf:%s", entry->hub) : NULL;
+    path = name ? pf_hub_find_file(name, NULL) : NULL;
+    free(name);
+    return path;
+}
+
+char *pf_weights_published_path(const PfArch *arch)
+{
+    HubFolders folders;
+    char *path = NULL;
+    if (!list_folders(&folders, NULL))
+        for (int w = 0; w < arch->weights_count && !path; w++)
+            path = find_entry(&folders, &arch->weights[w]);
+    free_folders(&folders);
+    return path;
+}
+
+char *pf_weights_published_folder(PfError *err)
+{
+    HubFolders folders;
+    char *path = NULL;
+    if (!list_folders(&folders, err)) {
+        if (folders.count)
+            path = pf_strdup(folders.paths[0], err);
+        else
+            pf_fail(err, PF_EXIT_FAILED,
+                    "no place for weights: TORCH_HOME, XDG_CACHE_HOME and HOME are not set");
+    }
+    free_folders(&folders);
+    return path;
+}
+
+const char *pf_weights_published_digits(const PfWeightsEntry *entry)
+{
+    return hash_in_name(entry->file);
 }

@@ -341,8 +341,12 @@ static void list_candidates(const char *folder, char *list, size_t size)
 
 char *pf_weights_in_folder(const char *folder, PfError *err)
 {
-    static const char *const usual[] = {"model.safetensors.index.json", "model.safetensors",
-                                        "pytorch_model.bin.index.json", "pytorch_model.bin",
+    static const char *const usual[] = {"model.safetensors.index.json",
+                                        "model.safetensors",
+                                        "pytorch_model.bin.index.json",
+                                        "pytorch_model.bin",
+                                        "open_clip_model.safetensors",
+                                        "open_clip_pytorch_model.bin",
                                         ".metadata"};
     const char *slash = ends_with(folder, "/") ? "" : "/";
     for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {

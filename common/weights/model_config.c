@@ -175,15 +175,17 @@ static void read_timm(const cJSON *config, Wish *wish)
 
 /* ---- files ---- */
 
-/* The JSON of that name beside the weights, and its path; NULL where there is none. */
-static cJSON *read_beside(const PfWeights *weights, const char *name, char **path)
+/* A folder as texts begin with it: "" or ending in a slash, of which `size` bytes count. */
+typedef struct Folder {
+    const char *text;
+    int size;
+} Folder;
+
+/* The JSON of that name in a folder, and its path; NULL where there is none. */
+static cJSON *read_in(Folder folder, const char *name, char **path)
 {
-    const char *slash = strrchr(weights->source, '/');
     PfError err = {0};
-    int length = slash ? (int)(slash - weights->source) + 1 : 0;
-    *path = weights->bytes || weights->shard_count
-                ? pf_asprintf(NULL, "%.*s%s", length, weights->source, name)
-                : NULL;
+    *path = pf_asprintf(NULL, "%.*s%s", folder.size, folder.text, name);
     if (!*path || access(*path, F_OK)) {
         free(*path);
         *path = NULL;
@@ -199,6 +201,21 @@ static cJSON *read_beside(const PfWeights *weights, const char *name, char **pat
     free(*path);
     *path = NULL;
     return NULL;
+}
+
+/* The folder of the weights; its text is NULL where they are no file's. */
+static Folder folder_of(const PfWeights *weights)
+{
+    const char *slash = strrchr(weights->source, '/');
+    if (!weights->bytes && !weights->shard_count) return (Folder){NULL, 0};
+    return (Folder){weights->source, slash ? (int)(slash - weights->source) + 1 : 0};
+}
+
+static cJSON *read_beside(const PfWeights *weights, const char *name, char **path)
+{
+    const Folder folder = folder_of(weights);
+    *path = NULL;
+    return folder.text ? read_in(folder, name, path) : NULL;
 }
 
 /* ---- what it would take ---- */
@@ -245,21 +262,28 @@ static void list_options(const PfPreprocess *ours, const PfPreprocess *theirs, c
                                                 : "--interpolation bilinear");
 }
 
-static void say(const char *path, const PfPreprocess *ours, const Wish *wish)
+/* What is not done here; "" for nothing. */
+static void list_odd(const Wish *wish, char *odd, size_t size)
 {
-    char options[300], odd[200] = "";
-    list_options(ours, &wish->preprocess, options, sizeof options);
+    *odd = '\0';
     if (wish->odd_resampling) {
-        add(odd, sizeof odd, "resampling");
-        add(odd, sizeof odd, wish->odd_resampling);
+        add(odd, size, "resampling");
+        add(odd, size, wish->odd_resampling);
     }
     if (wish->odd_scale)
-        add(odd, sizeof odd,
+        add(odd, size,
             *odd ? "and another scale of pixels than 1/255" : "another scale of pixels than 1/255");
     if (wish->odd_geometry) {
-        if (*odd) add(odd, sizeof odd, "and");
-        add(odd, sizeof odd, wish->odd_geometry);
+        if (*odd) add(odd, size, "and");
+        add(odd, size, wish->odd_geometry);
     }
+}
+
+static void say(const char *path, const PfPreprocess *ours, const Wish *wish)
+{
+    char options[300], odd[200];
+    list_options(ours, &wish->preprocess, options, sizeof options);
+    list_odd(wish, odd, sizeof odd);
     if (!*options && !*odd) return;
     pf_warn("'%s', beside the weights, prepares images otherwise than this run%s%s%s%s", path,
             *options ? ". To follow it, add" : "", options,
@@ -268,14 +292,16 @@ static void say(const char *path, const PfPreprocess *ours, const Wish *wish)
 
 /* The file that says it, whose path becomes *path, and what it says: the caller deletes it, as
  * wish's texts are its own. NULL where there is none. */
-static cJSON *read_wish(const PfWeights *weights, Wish *wish, char **path)
+static cJSON *read_wish(Folder folder, Wish *wish, char **path)
 {
-    cJSON *config = read_beside(weights, "preprocessor_config.json", path);
+    *path = NULL;
+    if (!folder.text) return NULL;
+    cJSON *config = read_in(folder, "preprocessor_config.json", path);
     if (config) {
         read_preprocessor(config, wish);
         return config;
     }
-    config = read_beside(weights, "config.json", path);
+    config = read_in(folder, "config.json", path);
     if (config && timm_config(config)) {
         read_timm(config, wish);
         return config;
@@ -290,7 +316,7 @@ void pf_weights_compare_preprocess(const PfWeights *weights, const PfPreprocess 
 {
     char *path;
     Wish wish = {.preprocess = *ours};
-    cJSON *config = read_wish(weights, &wish, &path);
+    cJSON *config = read_wish(folder_of(weights), &wish, &path);
     if (config) say(path, ours, &wish);
     cJSON_Delete(config);
     free(path);
@@ -316,11 +342,11 @@ static int check_wish(const char *path, const Wish *wish, const PfGivenPixels *g
     return 0;
 }
 
-int pf_weights_follow_preprocess(const PfWeights *weights, const PfGivenPixels *given,
-                                 PfPreprocess *preprocess, char **path, PfError *err)
+static int follow(Folder folder, const PfGivenPixels *given, PfPreprocess *preprocess, char **path,
+                  PfError *err)
 {
     Wish wish = {.preprocess = *preprocess};
-    cJSON *config = read_wish(weights, &wish, path);
+    cJSON *config = read_wish(folder, &wish, path);
     if (!config) return 0;
     int failed = check_wish(*path, &wish, given, err);
     if (failed) {
@@ -330,6 +356,22 @@ int pf_weights_follow_preprocess(const PfWeights *weights, const PfGivenPixels *
         *preprocess = wish.preprocess;
     }
     cJSON_Delete(config);
+    return failed;
+}
+
+int pf_weights_follow_preprocess(const PfWeights *weights, const PfGivenPixels *given,
+                                 PfPreprocess *preprocess, char **path, PfError *err)
+{
+    return follow(folder_of(weights), given, preprocess, path, err);
+}
+
+int pf_weights_follow_folder(const char *folder, const PfGivenPixels *given,
+                             PfPreprocess *preprocess, char **path, PfError *err)
+{
+    char *inside = pf_asprintf(err, "%s/", folder);
+    if (!inside) return -1;
+    int failed = follow((Folder){inside, (int)strlen(inside)}, given, preprocess, path, err);
+    free(inside);
     return failed;
 }
 

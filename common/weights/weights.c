@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "common/base/printable.h"
 #include "common/file/foreign_file.h"
 #include "common/file/input_file.h"
+#include "common/file/path.h"
 #include "common/weights/internal.h"
 
 /* ---- building ---- */
@@ -252,6 +252,29 @@ static int open_bytes(const char *source, const void *bytes, size_t size, const 
     return -1;
 }
 
+static int copy_tensor(PfWeights *weights, const PfNamedTensor *tensor, PfError *err)
+{
+    PfTensorView copy = tensor->view;
+    const size_t size = (size_t)pf_shape_count(&copy.shape) * pf_dtype_size(copy.dtype);
+    void *bytes = pf_weights_allocate(weights, size, err);
+    if (!bytes) return -1;
+    if (size) memcpy(bytes, tensor->view.data, size);
+    copy.data = bytes;
+    return pf_weights_add(weights, tensor->name, strlen(tensor->name), &copy, err);
+}
+
+int pf_weights_copy(const char *source, const PfNamedTensor *tensors, size_t count, PfWeights **out,
+                    PfError *err)
+{
+    if (pf_weights_new(source, out, err)) return -1;
+    (*out)->format = "memory";
+    int failed = 0;
+    for (size_t i = 0; i < count && !failed; i++) failed = copy_tensor(*out, &tensors[i], err);
+    if (!failed) failed = pf_weights_index(*out, err);
+    if (failed) pf_weights_close(out);
+    return failed ? -1 : 0;
+}
+
 int pf_weights_open_bytes(const char *source, const void *bytes, size_t size, PfWeights **out,
                           PfError *err)
 {
@@ -397,10 +420,13 @@ const char *pf_weights_entry(const PfWeights *weights)
 
 char *pf_weights_noted_source(const PfWeights *weights, PfError *err)
 {
-    char absolute[PATH_MAX];
     const char *source = pf_weights_source(weights), *entry = pf_weights_entry(weights);
-    const char *path = realpath(source, absolute) ? absolute : source;
-    return entry ? pf_asprintf(err, "%s#%s", path, entry) : pf_strdup(path, err);
+    const bool is_file = weights->bytes || weights->shard_count;
+    char *path = is_file ? pf_path_absolute(source, err) : pf_strdup(source, err);
+    if (!path || !entry) return path;
+    char *noted = pf_asprintf(err, "%s#%s", path, entry);
+    free(path);
+    return noted;
 }
 
 const char *pf_weights_still_there(const char *noted)

@@ -27,6 +27,10 @@ int pf_weights_open(const char *path, PfWeights **out, PfError *err);
  * state_dict or the only dict there is. */
 int pf_weights_open_entry(const char *path, const char *entry, PfWeights **out, PfError *err);
 
+/* Weights of these tensors, which are copied. source: in the place of the path, for messages. */
+int pf_weights_copy(const char *source, const PfNamedTensor *tensors, size_t count, PfWeights **out,
+                    PfError *err);
+
 /* Seeded random weights for an architecture (tests, benchmarks), with the
  * distributions of torchvision's constructors (ResNet: He normal fan-out, VGG:
  * He normal fan-out and N(0, 0.01) linears; batch norm 1, 0, 0, 1) so that
@@ -35,17 +39,17 @@ int pf_weights_random(const PfArch *arch, uint64_t seed, PfWeights **out, PfErro
 
 /* Where --weights was not given: looks for each of arch->weights in
  * $TORCH_HOME, $XDG_CACHE_HOME/torch, ~/.cache/torch under hub/checkpoints and
- * checks the file's SHA-256 against the prefix in its name. *entry is static.
- * Not found: an error that says where it looked, the file's name and public
- * address, and the command to run next. */
+ * checks the file's SHA-256 against the prefix in its name, then in the cache of the
+ * Hugging Face hub (hub_cache.h). *entry is static. Not found: an error that says where it looked,
+ * the file's name and public address, and the command to run next. */
 int pf_weights_find(const PfArch *arch, const PfFileStampSha256 *known, PfWeights **out,
                     const PfWeightsEntry **entry, PfError *err);
 
 /* `spec` as --weights takes it: FILE, FILE#KEY (an entry, where no file has the whole as its name),
- * random:SEED, or NULL for pf_weights_find. *entry is the published set that the file is (by
- * SHA-256 prefix), or NULL. known (may be NULL) saves hashing a file that still has its stamp;
- * where its digest is the file's own, no averaged copy is preferred: programs before used the
- * other. Says which entry and prefix were chosen. */
+ * hf:ORG/NAME[@REVISION], random:SEED, or NULL for pf_weights_find. *entry is the published set
+ * that the file is (by SHA-256 prefix), or NULL. known (may be NULL) saves hashing a file that
+ * still has its stamp; where its digest is the file's own, no averaged copy is preferred: programs
+ * before used the other. Says which entry and prefix were chosen. */
 int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha256 *known,
                     PfWeights **out, const PfWeightsEntry **entry, PfError *err);
 
@@ -67,6 +71,14 @@ int pf_weights_find_noted(const PfArch *arch, const PfNotedWeights *noted,
 /* The published set whose file has that SHA-256, which may be NULL; static, or NULL. */
 const PfWeightsEntry *pf_weights_published(const PfArch *arch, const char *sha256);
 
+/* The file that pf_weights_find would open, malloc'ed; NULL where there is none. */
+char *pf_weights_published_path(const PfArch *arch);
+/* The folder of torch.hub's cache that a new file goes into; malloc'ed. */
+char *pf_weights_published_folder(PfError *err);
+/* The hex digits that the entry's SHA-256 begins with, as far as its file's name has them, which
+ * ".pth" follows; NULL where it has none. */
+const char *pf_weights_published_digits(const PfWeightsEntry *entry);
+
 void pf_weights_close(PfWeights **weights);
 
 /* All lent until pf_weights_close. Tensors in file order, names after stripping. */
@@ -77,7 +89,7 @@ const char *pf_weights_source(const PfWeights *weights); /* path, or "random:0" 
  * entries; else NULL. */
 const char *pf_weights_entry(const PfWeights *weights);
 /* The source as caches and models note it: FILE or FILE#KEY, as --weights takes it, with an
- * absolute path; malloc'ed. */
+ * absolute path whose folders are no links; malloc'ed. */
 char *pf_weights_noted_source(const PfWeights *weights, PfError *err);
 /* The source as a cache or a model notes it, FILE or FILE#KEY, or a TorchScript file's path, if it
  * can still be had; else NULL, as for NULL. */
@@ -109,6 +121,10 @@ int pf_weights_follow_preprocess(const PfWeights *weights, const PfGivenPixels *
 /* Warns where preprocessor_config.json (of Hugging Face) or config.json (of timm) beside the
  * weights prepares images otherwise, with the options of extract that follow it. */
 void pf_weights_compare_preprocess(const PfWeights *weights, const PfPreprocess *ours);
+
+/* The same of a folder, whose network is no weight file of ours. */
+int pf_weights_follow_folder(const char *folder, const PfGivenPixels *given,
+                             PfPreprocess *preprocess, char **path, PfError *err);
 
 /* Refuses a file with a number that is NaN or infinite, by the tensor's name. what: "model", for
  * the message. Networks' published weights are not looked at: whatever they hold, they compute. */

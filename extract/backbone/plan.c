@@ -242,24 +242,45 @@ static bool began_without(const PfBackbonePlan *plan, const PfBackboneOptions *o
            are_equal_pixels(&ours, options->begun);
 }
 
-/* Files of published weights that the table knows by their SHA-256 need no other word, and neither
- * do random numbers. */
-static int follow_file(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+static PfGivenPixels given_pixels(const PfBackboneOptions *options)
 {
-    const PfGivenPixels given = {
+    return (PfGivenPixels){
         .size = options->crop > 0 || options->image_size || options->squash,
         .interpolation = options->interpolation >= 0,
         .scale = options->has_mean && options->has_std,
     };
+}
+
+static void say_followed(char *path, const PfGivenPixels *given)
+{
+    if (path && !(given->size && given->interpolation && given->scale))
+        pf_say("'%s', beside the weights, says how images are prepared", path);
+    free(path);
+}
+
+/* Files of published weights that the table knows by their SHA-256 need no other word, and neither
+ * do random numbers. */
+static int follow_file(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const PfGivenPixels given = given_pixels(options);
     char *path = NULL;
     if (!options->follows_files || !options->weights || !plan->weights ||
         pf_weights_published(plan->arch, plan->sha256) || began_without(plan, options))
         return 0;
     if (pf_weights_follow_preprocess(plan->weights, &given, &plan->preprocess, &path, err))
         return -1;
-    if (path && !(given.size && given.interpolation && given.scale))
-        pf_say("'%s', beside the weights, says how images are prepared", path);
-    free(path);
+    say_followed(path, &given);
+    return 0;
+}
+
+/* Of an ONNX file in the hub's cache, what lies beside it there. */
+static int follow_folder(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
+{
+    const PfGivenPixels given = given_pixels(options);
+    char *path = NULL;
+    if (pf_weights_follow_folder(options->hub_folder, &given, &plan->preprocess, &path, err))
+        return -1;
+    say_followed(path, &given);
     return 0;
 }
 
@@ -277,6 +298,8 @@ static int use_onnx(PfBackbonePlan *plan, const PfBackboneOptions *options, PfEr
         plan->preprocess.crop = side;
         plan->preprocess.resize = side * imagenet_preprocess.resize / imagenet_preprocess.crop;
     }
+    if (options->hub_folder && follow_folder(plan, options, err)) return -1;
+    if (side) plan->preprocess.crop = side;
     if (side && options->image_size && options->image_size != side)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--image-size %d: '%s' takes images of %d x %d pixels alone",

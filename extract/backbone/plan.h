@@ -22,11 +22,13 @@ typedef struct PfBackboneOptions {
     PfScriptFile *script; /* the user's own network in its place, or NULL; the plan takes it over */
     PfOnnx *onnx;         /* the same, from an ONNX file */
     const PfWeightsEntry *entry; /* the published set that is meant; NULL: any of the network's */
-    const char *weights; /* FILE or random:SEED; NULL = look in torch's hub cache, but not for
-                            pixels alone, which need none */
-    const char *taps;    /* comma-separated; NULL = the network's default (TorchScript: all) */
-    int resize, crop;    /* -1 = as the weights ask */
-    int image_size;      /* crop, and resize in the same proportion as the weights'; 0: not given */
+    const char *weights; /* FILE, hf:ORG/NAME or random:SEED; NULL = look in torch's hub cache, but
+                            not for pixels alone, which need none */
+    const char *hub_folder; /* of the ONNX file in the hub's cache, whose preprocessing is followed;
+                                or NULL */
+    const char *taps;       /* comma-separated; NULL = the network's default (TorchScript: all) */
+    int resize, crop;       /* -1 = as the weights ask */
+    int image_size; /* crop, and resize in the same proportion as the weights'; 0: not given */
     int squash;
     int interpolation; /* a PfInterpolation, or -1 */
     float mean[3], std[3];

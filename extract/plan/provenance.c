@@ -9,6 +9,7 @@
 
 #include "common/base/json.h"
 #include "common/cache/split.h"
+#include "common/file/path.h"
 #include "extract/plan/runtime_rows.h"
 
 #define WEIGHTS_STAMP_KEY "weights_stamp"
@@ -29,6 +30,14 @@ static int add_weights_path(cJSON *object, const PfWeights *weights, PfError *er
 {
     char *path = pf_weights_noted_source(weights, err);
     if (path) cJSON_AddStringToObject(object, "weights_path", path);
+    free(path);
+    return path ? 0 : -1;
+}
+
+static int add_onnx_path(cJSON *object, const PfBackbonePlan *plan, PfError *err)
+{
+    char *path = pf_path_absolute(pf_backbone_plan_source(plan), err);
+    if (path) cJSON_AddStringToObject(object, "backbone_path", path);
     free(path);
     return path ? 0 : -1;
 }
@@ -148,7 +157,9 @@ static bool holds(const cJSON *list, const char *text)
 static int add_source(cJSON *object, const PfBackbonePlan *plan, const cJSON *previous,
                       PfError *err)
 {
-    if (plan->script || plan->onnx) {
+    if (plan->onnx) {
+        if (add_onnx_path(object, plan, err)) return -1;
+    } else if (plan->script) {
         add_path(object, "backbone_path", pf_backbone_plan_source(plan));
     } else if (plan->weights) {
         if (add_weights_path(object, plan->weights, err)) return -1;

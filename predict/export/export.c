@@ -11,6 +11,8 @@
 #include "common/file/atomic_file.h"
 #include "common/file/output.h"
 #include "common/file/path.h"
+#include "predict/model/class_map.h"
+#include "predict/model/own_classifier.h"
 
 typedef struct Format {
     const char *ending, *name;
@@ -133,8 +135,9 @@ static int find_tap(PfExportSource *source, PfError *err)
 
 static int open_source(const PfModelNetworkOptions *options, PfExportSource *source, PfError *err)
 {
-    if (pf_model_open(options->model, &source->model, err) ||
+    if (pf_own_classifier_or_model(options, &source->model, err) ||
         pf_scorer_new(source->model, &source->scorer, err) ||
+        pf_class_map_apply(source->scorer, options->class_map, err) ||
         pf_model_network_plan(source->model, options, source->scorer->tap, &source->plan, err) ||
         find_tap(source, err))
         return -1;

@@ -10,11 +10,12 @@
 
 /* What a command line says of it. */
 typedef struct PfModelNetworkOptions {
-    const char *model;    /* path of the model */
-    const char *backbone; /* TorchScript file; NULL: where the model says, if trusted */
-    const char *weights;  /* as extract's; NULL: where the model says, then the hub cache */
-    const char *device;   /* see device_list.h */
-    int emulate;          /* bf16, on a processor that does not have it */
+    const char *model;     /* path of the model, or a network that is its own */
+    const char *backbone;  /* TorchScript file; NULL: where the model says, if trusted */
+    const char *weights;   /* as extract's; NULL: where the model says, then the hub cache */
+    const char *class_map; /* names of its classes, or NULL */
+    const char *device;    /* see device_list.h */
+    int emulate;           /* bf16, on a processor that does not have it */
 } PfModelNetworkOptions;
 
 /* Resolves the backbone and weights that the model names: as --backbone and

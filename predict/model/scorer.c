@@ -81,6 +81,7 @@ void pf_scorer_free(PfScorer **scorer)
     free((*scorer)->targets);
     pf_head_pass_free(&(*scorer)->pass);
     pf_head_network_free(&(*scorer)->network);
+    free((*scorer)->class_text);
     free((*scorer)->rows);
     free(*scorer);
     *scorer = NULL;

@@ -15,8 +15,8 @@ typedef struct PfScorerTarget {
     const char *name; /* lent by the model */
     PfTargetKind kind;
     int outputs, first;   /* its columns are [first, first + outputs) */
-    const char **classes; /* (outputs) of classes and labels, lent by the model; the array is
-                             owned; NULL for numbers */
+    const char **classes; /* (outputs) of classes and labels, lent by the model, or by
+                             class_text; the array is owned; NULL for numbers */
 } PfScorerTarget;
 
 typedef struct PfScorer {
@@ -28,6 +28,7 @@ typedef struct PfScorer {
     bool unit_length; /* features are scaled to length 1 first (train --normalize l2) */
     PfHeadNetwork *network;
     PfHeadPass *pass; /* of `capacity` rows */
+    char *class_text; /* of --class-map, which classes lie in; owned, or NULL */
     float *rows;
     int64_t capacity;
 } PfScorer;

@@ -1,0 +1,331 @@
+#include "common/weights/hub_cache.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/json.h"
+#include "common/base/memory.h"
+#include "common/base/printable.h"
+#include "common/file/path.h"
+#include "common/weights/internal.h"
+
+#define SCHEME "hf:"
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+#define REF_BYTES 200
+#define CONFIG_BYTES ((off_t)16 << 20)
+#define INDEX_BYTES ((off_t)64 << 20)
+
+/* ---- names ---- */
+
+bool pf_hub_is_named(const char *name)
+{
+    return !strncmp(name, SCHEME, strlen(SCHEME));
+}
+
+bool pf_hub_is_commit(const char *text)
+{
+    return strlen(text) == PF_HUB_COMMIT_SIZE - 1 &&
+           strspn(text, "0123456789abcdef") == PF_HUB_COMMIT_SIZE - 1;
+}
+
+bool pf_hub_is_inner_path(const char *name)
+{
+    for (;;) {
+        const size_t size = strspn(name, NAME_CHARACTERS "+");
+        if (!size || *name == '.' || size > 200) return false;
+        name += size;
+        if (!*name) return true;
+        if (*name++ != '/') return false;
+    }
+}
+
+/* "ORG/NAME", or "NAME" alone. Folders have "--" for the slash. */
+static bool is_repository_id(const char *id)
+{
+    const char *slash = strchr(id, '/');
+    return pf_hub_is_inner_path(id) && !strstr(id, "--") && !strstr(id, "..") && !strchr(id, '+') &&
+           *id != '-' && (!slash || !strchr(slash + 1, '/'));
+}
+
+int pf_hub_repository_read(const char *name, PfHubRepository *out, PfError *err)
+{
+    const char *id = name + strlen(SCHEME), *at = strchr(id, '@');
+    const size_t size = at ? (size_t)(at - id) : strlen(id);
+    const char *revision = at ? at + 1 : "main";
+    if (size < sizeof out->id && strlen(revision) < sizeof out->revision) {
+        snprintf(out->id, sizeof out->id, "%.*s", (int)size, id);
+        snprintf(out->revision, sizeof out->revision, "%s", revision);
+        if (is_repository_id(out->id) && pf_hub_is_inner_path(revision) && *revision != '-' &&
+            !strstr(revision, ".."))
+            return 0;
+    }
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "'%s': expected hf:ORG/NAME or hf:ORG/NAME@REVISION, of letters, digits and "
+                   "'._-'",
+                   name);
+}
+
+/* ---- where they lie ---- */
+
+/* "$variable" and what is below, malloc'ed; NULL where the variable is not set, or with a failure.
+ */
+static char *below_variable(const char *variable, const char *below, PfError *err)
+{
+    const char *base = getenv(variable);
+    return base && *base ? pf_asprintf(err, "%s%s", base, below) : NULL;
+}
+
+char *pf_hub_home(PfError *err)
+{
+    PfError memory = {0};
+    char *path = below_variable("HF_HOME", "", &memory);
+    if (!path) path = below_variable("XDG_CACHE_HOME", "/huggingface", &memory);
+    if (!path) path = below_variable("HOME", "/.cache/huggingface", &memory);
+    if (!path)
+        pf_fail(err, PF_EXIT_FAILED,
+                "no cache of the Hugging Face hub: none of HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME "
+                "and HOME is set");
+    return path;
+}
+
+char *pf_hub_cache(PfError *err)
+{
+    PfError memory = {0};
+    char *path = below_variable("HF_HUB_CACHE", "", &memory);
+    if (!path) path = below_variable("HUGGINGFACE_HUB_CACHE", "", &memory);
+    if (path) return path;
+    char *home = pf_hub_home(err);
+    path = home ? pf_asprintf(err, "%s/hub", home) : NULL;
+    free(home);
+    return path;
+}
+
+char *pf_hub_folder(const PfHubRepository *repository, PfError *err)
+{
+    char *cache = pf_hub_cache(err);
+    const char *slash = strchr(repository->id, '/');
+    const int before = slash ? (int)(slash - repository->id) : 0;
+    char *path =
+        !cache  ? NULL
+        : slash ? pf_asprintf(err, "%s/models--%.*s--%s", cache, before, repository->id, slash + 1)
+                : pf_asprintf(err, "%s/models--%s", cache, repository->id);
+    free(cache);
+    return path;
+}
+
+/* ---- what lies there ---- */
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return !stat(path, &status) && S_ISDIR(status.st_mode);
+}
+
+/* The commit that refs/REVISION holds; "" where there is no such file. */
+static int read_ref(const char *folder, const char *revision, char commit[PF_HUB_COMMIT_SIZE],
+                    PfError *err)
+{
+    char *path = pf_asprintf(err, "%s/refs/%s", folder, revision);
+    *commit = '\0';
+    if (!path) return -1;
+    char *text = access(path, F_OK) ? NULL : pf_weights_read_text(path, REF_BYTES, err);
+    int failed = !text && !access(path, F_OK);
+    if (text) {
+        text[strcspn(text, " \r\n")] = '\0';
+        if (pf_hub_is_commit(text))
+            memcpy(commit, text, PF_HUB_COMMIT_SIZE);
+        else
+            failed =
+                pf_fail(err, PF_EXIT_FAILED, "'%s': expected a commit, of 40 hex digits", path);
+    }
+    free(text);
+    free(path);
+    return failed ? -1 : 0;
+}
+
+int pf_hub_find_snapshot(const PfHubRepository *repository, char **out, PfError *err)
+{
+    char commit[PF_HUB_COMMIT_SIZE] = "";
+    char *folder = pf_hub_folder(repository, err);
+    int failed = !folder;
+    *out = NULL;
+    if (!failed && pf_hub_is_commit(repository->revision))
+        memcpy(commit, repository->revision, sizeof commit);
+    else if (!failed)
+        failed = read_ref(folder, repository->revision, commit, err);
+    if (!failed && *commit) {
+        *out = pf_asprintf(err, "%s/snapshots/%s", folder, commit);
+        failed = !*out;
+        if (*out && !is_folder(*out)) {
+            free(*out);
+            *out = NULL;
+        }
+    }
+    free(folder);
+    return failed ? -1 : 0;
+}
+
+const char *const *pf_hub_file_names(void)
+{
+    static const char *const names[] = {"model.safetensors.index.json",
+                                        "model.safetensors",
+                                        "pytorch_model.bin.index.json",
+                                        "pytorch_model.bin",
+                                        "open_clip_model.safetensors",
+                                        "open_clip_pytorch_model.bin",
+                                        "model.onnx",
+                                        "onnx/model.onnx",
+                                        NULL};
+    return names;
+}
+
+bool pf_hub_is_onnx(const char *file)
+{
+    const size_t length = strlen(file);
+    return length > 5 && !strcmp(file + length - 5, ".onnx");
+}
+
+/* The first of the usual files in the snapshot, malloc'ed; NULL where none is there, or with a
+ * failure. */
+static char *choose_file(const char *snapshot, PfError *err)
+{
+    for (const char *const *name = pf_hub_file_names(); *name; name++) {
+        char *path = pf_asprintf(err, "%s/%s", snapshot, *name);
+        if (!path || !access(path, F_OK)) return path;
+        free(path);
+    }
+    return NULL;
+}
+
+/* Why the repository cannot be used from the cache, and what to do. */
+static int not_there(const char *name, const PfHubRepository *repository, const char *snapshot,
+                     PfError *err)
+{
+    char *folder = pf_hub_folder(repository, err);
+    char *word = folder ? pf_path_shell_word(name, "hf:ORG/NAME", err) : NULL;
+    if (word && snapshot)
+        pf_fail(err, PF_EXIT_FAILED,
+                "'%s': '%s' holds none of model.safetensors, pytorch_model.bin, their indexes, "
+                "open_clip_model.safetensors, open_clip_pytorch_model.bin, model.onnx and "
+                "onnx/model.onnx. Hint: fetch it with\n  extract --fetch %" PF_SENTENCE,
+                name, snapshot, word);
+    else if (word)
+        pf_fail(err, PF_EXIT_FAILED,
+                "'%s' is not in the cache of the Hugging Face hub ('%s', revision %s). Fetch it "
+                "with\n  extract --fetch %" PF_SENTENCE,
+                name, folder, repository->revision, word);
+    free(word);
+    free(folder);
+    return -1;
+}
+
+char *pf_hub_snapshot(const char *name, PfError *err)
+{
+    PfHubRepository repository;
+    char *snapshot;
+    if (pf_hub_repository_read(name, &repository, err) ||
+        pf_hub_find_snapshot(&repository, &snapshot, err))
+        return NULL;
+    if (!snapshot) not_there(name, &repository, NULL, err);
+    return snapshot;
+}
+
+char *pf_hub_find_file(const char *name, PfError *err)
+{
+    PfError memory = {0};
+    PfHubRepository repository;
+    char *snapshot = pf_hub_snapshot(name, err);
+    if (!snapshot) return NULL;
+    char *path = choose_file(snapshot, &memory);
+    if (!path && !pf_hub_repository_read(name, &repository, err))
+        not_there(name, &repository, snapshot, err);
+    free(snapshot);
+    return path;
+}
+
+char *pf_hub_read_text(const char *path, PfError *err)
+{
+    return pf_weights_read_text(path, INDEX_BYTES, err);
+}
+
+/* ---- which network it is ---- */
+
+/* Our name of the network whose published weights the repository holds; "" for none. */
+static void find_in_tables(const char *id, char name[sizeof((PfArch *)0)->name])
+{
+    *name = '\0';
+    for (const char *const *known = pf_arch_names(); *known && !*name; known++) {
+        PfArch *arch;
+        if (pf_arch_new(*known, &arch, NULL)) continue;
+        for (int w = 0; w < arch->weights_count; w++)
+            if (arch->weights[w].hub && !strcmp(arch->weights[w].hub, id))
+                memcpy(name, arch->name, sizeof arch->name);
+        pf_arch_free(&arch);
+    }
+}
+
+/* The same for a name that may be one of ours, or that we know another spelling of. */
+static bool is_network(const char *spelling)
+{
+    PfArch *arch;
+    if (!spelling || pf_arch_new(spelling, &arch, NULL)) return false;
+    pf_arch_free(&arch);
+    return true;
+}
+
+/* What config.json calls the network: timm's "architecture", malloc'ed, or NULL. */
+static char *configured_architecture(const char *snapshot)
+{
+    char *path = pf_asprintf(NULL, "%s/config.json", snapshot);
+    char *text =
+        path && !access(path, F_OK) ? pf_weights_read_text(path, CONFIG_BYTES, NULL) : NULL;
+    cJSON *config = text && !pf_json_check_size(text, strlen(text), path, "config", NULL)
+                        ? pf_json_read(text)
+                        : NULL;
+    const char *architecture = pf_json_member_text(config, "architecture");
+    char *copy = architecture ? pf_strdup(architecture, NULL) : NULL;
+    cJSON_Delete(config);
+    free(text);
+    free(path);
+    return copy;
+}
+
+static char *find_builtin(const char *name, const char *snapshot, PfError *err)
+{
+    PfHubRepository repository;
+    char ours[sizeof((PfArch *)0)->name];
+    if (pf_hub_repository_read(name, &repository, err)) return NULL;
+    find_in_tables(repository.id, ours);
+    if (*ours) return pf_strdup(ours, err);
+    const char *slash = strrchr(repository.id, '/');
+    const char *own = slash ? slash + 1 : repository.id;
+    char *configured = configured_architecture(snapshot);
+    char *untagged = pf_asprintf(NULL, "%.*s", (int)strcspn(own, "."), own);
+    const char *const spellings[] = {own, configured, untagged};
+    char *found = NULL;
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings && !found; i++)
+        if (is_network(spellings[i])) found = pf_strdup(spellings[i], err);
+    if (!found)
+        pf_fail(err, PF_EXIT_USAGE,
+                "'%s': no built-in network is known by this name, nor by '%s', which its "
+                "config.json gives. Hint: --backbone NAME --weights %s, where it holds weights of "
+                "one",
+                name, configured ? configured : "nothing", name);
+    free(untagged);
+    free(configured);
+    return found;
+}
+
+char *pf_hub_find_network(const char *name, PfError *err)
+{
+    char *file = pf_hub_find_file(name, err);
+    if (!file || pf_hub_is_onnx(file)) return file;
+    free(file);
+    char *snapshot = pf_hub_snapshot(name, err);
+    char *network = snapshot ? find_builtin(name, snapshot, err) : NULL;
+    free(snapshot);
+    return network;
+}
