@@ -12,13 +12,13 @@
 #include "tests/unit/guarded_floats.h"
 #include "tests/unit/random_between.h"
 
-enum { CONV_SETS = 3 };
+enum { CONV_SETS = 4 };
 
 /* Set s of those that this processor has, the plain one first; NULL behind the last. */
 static inline const PfConvKernels *conv_set(int s)
 {
-    const PfConvKernels *const sets[CONV_SETS] = {&pf_conv_kernels_plain, pf_conv_kernels_avx2(),
-                                                  pf_conv_kernels_avx512()};
+    const PfConvKernels *const sets[CONV_SETS] = {&pf_conv_kernels_plain, pf_conv_kernels_neon(),
+                                                  pf_conv_kernels_avx2(), pf_conv_kernels_avx512()};
     for (int i = 0; i < CONV_SETS; i++)
         if (sets[i] && s-- == 0) return sets[i];
     return NULL;
