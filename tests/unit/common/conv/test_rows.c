@@ -97,7 +97,8 @@ static void check_softmax(const PfSoftmax *softmax)
     for (int64_t r = 0; r < softmax->rows; r++) {
         const float *x = softmax->x + r * softmax->x_row;
         double largest = -INFINITY, sum = 0;
-        for (int64_t i = 0; i < softmax->count; i++) largest = fmax(largest, (double)x[i]);
+        for (int64_t i = 0; i < softmax->count; i++) /* see tolerance.c for why not by fmax */
+            if ((double)x[i] > largest) largest = (double)x[i];
         for (int64_t i = 0; i < softmax->count; i++) sum += exp((double)x[i] - largest);
         for (int64_t i = 0; i < softmax->y_row; i++) {
             const float found = softmax->y[r * softmax->y_row + i];
