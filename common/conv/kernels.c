@@ -20,7 +20,7 @@ const PfConvKernels pf_conv_kernels_plain = CONVOLUTION_TABLE("plain");
 const PfConvKernels *pf_conv_kernels(void)
 {
     const PfConvKernels *sets[] = {pf_conv_kernels_avx512(), pf_conv_kernels_avx2(),
-                                   &pf_conv_kernels_plain};
+                                   pf_conv_kernels_neon(), &pf_conv_kernels_plain};
     const char *names[PF_LANES_SETS];
     for (int i = 0; i < PF_LANES_SETS; i++) names[i] = sets[i] ? sets[i]->name : NULL;
     return sets[pf_processor_choose_lanes(names)];

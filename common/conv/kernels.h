@@ -127,7 +127,7 @@ typedef struct PfActivate {
 } PfActivate;
 
 typedef struct PfConvKernels {
-    const char *name; /* "plain", "avx2", "avx512" */
+    const char *name; /* "plain", "neon", "avx2", "avx512" */
     int64_t strip;    /* see pf_product_u */
     void (*multiply)(const PfProduct *product);
     /* The same of depth 1: the first where outputs are many, the other where channels are. */
@@ -157,6 +157,7 @@ extern const PfConvKernels pf_conv_kernels_plain;
 /* NULL where the processor lacks it. */
 const PfConvKernels *pf_conv_kernels_avx2(void);
 const PfConvKernels *pf_conv_kernels_avx512(void);
+const PfConvKernels *pf_conv_kernels_neon(void);
 
 /* Those to use: see processor.h. */
 const PfConvKernels *pf_conv_kernels(void);

@@ -1,5 +1,5 @@
 /* 16 floats and what can be done with them, in plain C: the definition that
- * lanes_avx2.h and lanes_avx512.h follow bit for bit.
+ * lanes_avx2.h, lanes_avx512.h and lanes_neon.h follow bit for bit.
  *
  * Kernels (conv/lanes.h, and those of train/kernels that end in _lanes.h) are written once in these
  * words and compiled once for every instruction set. 16 lanes whatever the width of the registers:

@@ -12,7 +12,7 @@ bool pf_processor_has_bf16(void); /* avx512_bf16; every processor with amx_bf16 
 bool pf_processor_has_amx(void);  /* amx_bf16: tiles, many times as fast as float32 */
 
 /* Kernels are compiled for so many instruction sets. */
-enum { PF_LANES_SETS = 3 };
+enum { PF_LANES_SETS = 4 };
 
 /* names: of the sets, widest first, the last one for any processor; NULL where the
  * processor lacks one. The index of that which PF_KERNELS in the environment names, if

@@ -35,8 +35,11 @@ bool pf_tolerance_agrees(PfTolerance tolerance, const float *left, const float *
                          int64_t count)
 {
     double largest = 0;
-    for (int64_t i = 0; i < count; i++)
-        largest = fmax(largest, fmax(fabs((double)left[i]), fabs((double)right[i])));
+    for (int64_t i = 0; i < count; i++) { /* by fmax, gcc 12 for arm64 breaks off with an error */
+        const double a = fabs((double)left[i]), b = fabs((double)right[i]);
+        if (a > largest) largest = a;
+        if (b > largest) largest = b;
+    }
     for (int64_t i = 0; i < count; i++) {
         double a = left[i], b = right[i];
         double allowed = tolerance.of_largest * largest + tolerance.step +

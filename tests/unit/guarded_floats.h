@@ -1,18 +1,22 @@
-/* Floats that begin after an unreadable page and end where another one begins
- * (or, with their start on a page, so that one value before them is a crash). */
+/* Floats that end where an unreadable page begins. What lies before them, from another such page
+ * on, has to be as it was when they are freed. */
 #ifndef PF_GUARDED_FLOATS_H
 #define PF_GUARDED_FLOATS_H
 
 #include <check.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 typedef struct GuardedFloats {
     float *values; /* (count) */
+    char *first;   /* behind the first unreadable page */
     char *pages;
     size_t page_bytes;
 } GuardedFloats;
+
+enum { GUARDED_BEFORE = 0x5a };
 
 static inline GuardedFloats guarded_floats(size_t count, float fill)
 {
@@ -22,6 +26,8 @@ static inline GuardedFloats guarded_floats(size_t count, float fill)
     guarded.pages = mmap(NULL, guarded.page_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(guarded.pages, MAP_FAILED);
     ck_assert_int_eq(mprotect(guarded.pages + page, inner, PROT_READ | PROT_WRITE), 0);
+    guarded.first = guarded.pages + page;
+    memset(guarded.first, GUARDED_BEFORE, inner - bytes);
     guarded.values = (float *)(void *)(guarded.pages + page + inner - bytes);
     for (size_t i = 0; i < count; i++) guarded.values[i] = fill;
     return guarded;
@@ -29,6 +35,8 @@ static inline GuardedFloats guarded_floats(size_t count, float fill)
 
 static inline void guarded_floats_free(GuardedFloats *guarded)
 {
+    for (const char *at = guarded->first; at < (const char *)guarded->values; at++)
+        ck_assert_msg(*at == GUARDED_BEFORE, "written before the values");
     munmap(guarded->pages, guarded->page_bytes);
     guarded->values = NULL;
 }

@@ -12,15 +12,17 @@
 #include "common/base/random.h"
 #include "train/kernels/kernels.h"
 
-enum { MAX_KERNEL_SETS = 3 };
+enum { MAX_KERNEL_SETS = 4 };
 
 static inline int kernel_sets(const PfKernels *sets[MAX_KERNEL_SETS])
 {
     int count = 0;
     sets[count++] = &pf_kernels_plain;
+    if (pf_kernels_neon()) sets[count++] = pf_kernels_neon();
     if (pf_kernels_avx2()) sets[count++] = pf_kernels_avx2();
     if (pf_kernels_avx512()) sets[count++] = pf_kernels_avx512();
-    if (count < MAX_KERNEL_SETS) printf("%d of 3 sets of kernels on this processor\n", count);
+    if (count < MAX_KERNEL_SETS)
+        printf("%d of %d sets of kernels on this processor\n", count, MAX_KERNEL_SETS);
     return count;
 }
 

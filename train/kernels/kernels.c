@@ -9,7 +9,8 @@ static _Atomic(const PfKernels *) chosen;
 
 static const PfKernels *best(void)
 {
-    const PfKernels *sets[] = {pf_kernels_avx512(), pf_kernels_avx2(), &pf_kernels_plain};
+    const PfKernels *sets[] = {pf_kernels_avx512(), pf_kernels_avx2(), pf_kernels_neon(),
+                               &pf_kernels_plain};
     const char *names[PF_LANES_SETS];
     for (int i = 0; i < PF_LANES_SETS; i++) names[i] = sets[i] ? sets[i]->name : NULL;
     return sets[pf_processor_choose_lanes(names)];

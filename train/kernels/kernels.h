@@ -41,7 +41,7 @@ struct PfAdamStep;
 struct PfSgdStep;
 
 typedef struct PfKernels {
-    const char *name; /* "plain", "avx2", "avx512" */
+    const char *name; /* "plain", "neon", "avx2", "avx512" */
 
     int gemm_rows, gemm_vectors; /* of the largest tile */
     /* From b, of which a copy is left in packed, zeros behind the last column. */
@@ -84,5 +84,6 @@ extern const PfKernels pf_kernels_plain;
 /* NULL where the processor lacks it. */
 const PfKernels *pf_kernels_avx2(void);
 const PfKernels *pf_kernels_avx512(void);
+const PfKernels *pf_kernels_neon(void);
 
 #endif

@@ -4,23 +4,21 @@
  * result. */
 #include <check.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/memory.h"
 #include "common/conv/convolution.h"
 #include "common/conv/internal.h"
-#include "common/conv/kernels.h"
 #include "tests/unit/common/conv/activation_definition.h"
-#include "tests/unit/random_between.h"
+#include "tests/unit/conv_sets.h"
 
 /* Largest error over the largest result. Random sums of 9 * 64 products lose some
  * 3e-7 in float32 however they are taken; the transforms add a few times that, and
  * with 576 channels as much again. A product left out is off by a hundredth. */
 #define TOLERANCE 8e-6
 
-enum { GUARD = 64, CASES = 20, LONG_CASES = 60 };
+enum { CASES = 20, LONG_CASES = 60 };
 static const float poison = 1e30f;
 
 /* With PF_LONG=1 in the environment, more of them. */
@@ -33,19 +31,12 @@ typedef struct Case {
     PfConvolutionConfig config;
     PfConvolutionMaps maps;
     int64_t height, width; /* of y */
-    float *weight, *bias, *x, *sum, *y, *expected;
+    GuardedFloats weight, bias, x, sum, y;
+    float *expected;
     double *scale;
     double largest; /* before the activation, whose slopes are hardly more than 1 */
     int64_t outputs;
 } Case;
-
-static float *random_floats(PfRandom *random, int64_t count)
-{
-    float *values = calloc((size_t)count + 1, sizeof *values);
-    ck_assert_ptr_nonnull(values);
-    for (int64_t i = 0; i < count; i++) values[i] = (float)pf_random_normal(random);
-    return values;
-}
 
 /* Weights as (out, in, height, width), or with channels last. */
 static void set_strides(PfConvolutionConfig *config, int channels_last)
@@ -85,29 +76,32 @@ static void open_case(PfRandom *random, Case *c)
     c->height = pf_convolution_outputs(config, 0, maps->height);
     c->width = pf_convolution_outputs(config, 1, maps->width);
     c->outputs = maps->count * c->height * c->width * config->out_channels;
-    config->weight = c->weight = random_floats(random, config->out_channels * config->strides[0]);
-    c->bias = random_floats(random, config->out_channels);
-    if (between(random, 0, 3)) config->bias = c->bias;
+    c->weight = random_guarded(random, config->out_channels * config->strides[0], 1, 0);
+    config->weight = c->weight.values;
+    c->bias = random_guarded(random, config->out_channels, 1, 0);
+    if (between(random, 0, 3)) config->bias = c->bias.values;
     c->scale = calloc((size_t)config->out_channels, sizeof *c->scale);
     for (int64_t k = 0; k < config->out_channels; k++) c->scale[k] = pf_random_normal(random);
     if (between(random, 0, 2) == 0) config->scale = c->scale;
-    maps->x = c->x =
-        random_floats(random, maps->count * maps->height * maps->width * config->in_channels);
-    c->sum = random_floats(random, c->outputs);
-    if (between(random, 0, 1)) maps->sum = c->sum;
-    c->y = random_floats(random, c->outputs + 2 * GUARD);
-    maps->y = c->y + GUARD;
-    c->expected = random_floats(random, c->outputs);
+    const int64_t inputs = maps->count * maps->height * maps->width * config->in_channels;
+    c->x = random_guarded(random, inputs, 1, 0);
+    maps->x = c->x.values;
+    c->sum = random_guarded(random, c->outputs, 1, 0);
+    if (between(random, 0, 1)) maps->sum = c->sum.values;
+    c->y = guarded_floats((size_t)c->outputs, poison);
+    maps->y = c->y.values;
+    c->expected = calloc((size_t)c->outputs + 1, sizeof *c->expected);
+    ck_assert_ptr_nonnull(c->expected);
 }
 
 static void close_case(Case *c)
 {
-    free(c->weight);
-    free(c->bias);
+    guarded_floats_free(&c->weight);
+    guarded_floats_free(&c->bias);
+    guarded_floats_free(&c->x);
+    guarded_floats_free(&c->sum);
+    guarded_floats_free(&c->y);
     free(c->scale);
-    free(c->x);
-    free(c->sum);
-    free(c->y);
     free(c->expected);
 }
 
@@ -124,9 +118,9 @@ static double product(const Case *c, int64_t map, int64_t y, int64_t x, int64_t 
         const int64_t column =
             x * config->stride[1] - config->padding[1] + at[1] * config->dilation[1];
         if (row < 0 || row >= c->maps.height || column < 0 || column >= c->maps.width) continue;
-        const float *pixel =
-            c->x + ((map * c->maps.height + row) * c->maps.width + column) * config->in_channels;
-        const float *w = c->weight + k * config->strides[0] + at[0] * config->strides[2] +
+        const float *pixel = c->maps.x + ((map * c->maps.height + row) * c->maps.width + column) *
+                                             config->in_channels;
+        const float *w = c->config.weight + k * config->strides[0] + at[0] * config->strides[2] +
                          at[1] * config->strides[3];
         for (int64_t in = 0; in < config->in_channels; in++)
             total += (double)pixel[in] * (double)w[in * config->strides[1]];
@@ -140,8 +134,8 @@ static void compute_expected(Case *c)
         const int64_t k = i % c->config.out_channels, pixel = i / c->config.out_channels;
         const int64_t x = pixel % c->width, y = pixel / c->width % c->height;
         double value = product(c, pixel / (c->width * c->height), y, x, k);
-        if (c->config.bias) value += (double)c->bias[k];
-        if (c->maps.sum) value += (double)c->sum[i];
+        if (c->config.bias) value += (double)c->config.bias[k];
+        if (c->maps.sum) value += (double)c->maps.sum[i];
         c->largest = fmax(c->largest, fabs(value));
         c->expected[i] = (float)activated(&c->config.activation, value);
     }
@@ -155,7 +149,7 @@ static void run(Case *c, const char *kernels)
     PfError error = {0};
     setenv("PF_KERNELS", kernels, 1);
     ck_assert_int_eq(pf_convolution_new(&c->config, &convolution, &error), 0);
-    for (int64_t i = 0; i < c->outputs + 2 * GUARD; i++) c->y[i] = poison;
+    for (int64_t i = 0; i < c->outputs; i++) c->maps.y[i] = poison;
     float *scratch = pf_alloc_aligned(1, pf_convolution_scratch(convolution), &error);
     const int64_t pieces = pf_convolution_pieces(convolution, &c->maps);
     for (int64_t piece = pieces - 1; piece >= 0; piece--) {
@@ -165,14 +159,6 @@ static void run(Case *c, const char *kernels)
     free(scratch);
     pf_convolution_free(&convolution);
     unsetenv("PF_KERNELS");
-}
-
-static void check_guards(const Case *c)
-{
-    for (int i = 0; i < GUARD; i++) {
-        ck_assert_msg(c->y[i] == poison, "written before the result");
-        ck_assert_msg(c->y[GUARD + c->outputs + i] == poison, "written behind the result");
-    }
 }
 
 /* Rounded to the nearest, a value is off by half of its last bit, of eight, at most. */
@@ -209,28 +195,18 @@ START_TEST(is_the_convolution_by_definition)
     compute_expected(&c);
     run(&c, "plain");
     check_values(&c);
-    check_guards(&c);
     close_case(&c);
 }
 END_TEST
 
 START_TEST(every_set_of_kernels_computes_the_same_bits)
 {
-    const PfConvKernels *sets[] = {pf_conv_kernels_avx2(), pf_conv_kernels_avx512()};
     PfRandom random = pf_random_seeded(8, (uint64_t)_i);
     Case c = {0};
     open_case(&random, &c);
-    run(&c, "plain");
-    memcpy(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float));
-    for (int s = 0; s < 2; s++) {
-        if (!sets[s]) {
-            if (!_i) printf("%s: not on this processor, not tried\n", s ? "avx512" : "avx2");
-            continue;
-        }
-        run(&c, sets[s]->name);
-        check_guards(&c);
-        ck_assert_msg(!memcmp(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float)),
-                      "%s and plain differ", sets[s]->name);
+    for (int s = 0; s < conv_set_count(); s++) {
+        run(&c, conv_set(s)->name);
+        keep_or_compare(s, c.expected, c.maps.y, c.outputs);
     }
     close_case(&c);
 }
@@ -246,7 +222,6 @@ START_TEST(parts_of_the_channels_change_no_bits)
     memcpy(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float));
     for (c.maps.splits = 2; c.maps.splits <= 4; c.maps.splits++) {
         run(&c, "");
-        check_guards(&c);
         ck_assert_msg(!memcmp(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float)),
                       "%ld parts and one differ", (long)c.maps.splits);
     }
@@ -273,22 +248,15 @@ END_TEST
 
 /* ---- what is not finite ---- */
 
-static void break_some(PfRandom *random, float *values, int64_t count, int64_t broken)
-{
-    static const float kinds[] = {NAN, INFINITY, -INFINITY};
-    for (int64_t i = 0; i < broken; i++)
-        values[between(random, 0, count - 1)] = kinds[between(random, 0, 2)];
-}
-
 static void break_case(PfRandom *random, Case *c)
 {
     const int64_t pixels = c->maps.count * c->maps.height * c->maps.width;
     c->config.activation.kind = between(random, 0, 3) > 0 ? PF_ACTIVATION_RELU : PF_ACTIVATION_NONE;
-    break_some(random, c->x, pixels * c->config.in_channels, 2);
-    if (c->maps.sum) break_some(random, c->sum, c->outputs, 3);
-    c->config.bias = c->bias;
-    break_some(random, c->bias, c->config.out_channels, 1);
-    c->bias[0] = NAN; /* in any case something */
+    break_some(random, c->x.values, pixels * c->config.in_channels, 2);
+    if (c->maps.sum) break_some(random, c->sum.values, c->outputs, 3);
+    c->config.bias = c->bias.values;
+    break_some(random, c->bias.values, c->config.out_channels, 1);
+    c->bias.values[0] = NAN; /* in any case something */
 }
 
 /* Winograd's algorithm makes sums of a whole tile, in which what is not finite spreads; it must not
@@ -314,7 +282,6 @@ static int64_t check_broken(const Case *c, const char *kernels)
     return broken;
 }
 
-/* NaN and infinity must reach the result, or a broken network would look sound. */
 /* Everything is in some piece, and no piece is a few rows alone. */
 START_TEST(pieces_are_equally_large)
 {
@@ -351,20 +318,17 @@ START_TEST(strips_hold_every_weight_once)
 }
 END_TEST
 
+/* NaN and infinity must reach the result, or a broken network would look sound. */
 START_TEST(what_is_not_finite_is_passed_on)
 {
-    const PfConvKernels *sets[] = {&pf_conv_kernels_plain, pf_conv_kernels_avx2(),
-                                   pf_conv_kernels_avx512()};
     PfRandom random = pf_random_seeded(9, (uint64_t)_i);
     Case c = {0};
     open_case(&random, &c);
     break_case(&random, &c);
     compute_expected(&c);
-    for (int s = 0; s < 3; s++) {
-        if (!sets[s]) continue;
-        run(&c, sets[s]->name);
-        check_guards(&c);
-        ck_assert_int_gt(check_broken(&c, sets[s]->name), 0);
+    for (int s = 0; s < conv_set_count(); s++) {
+        run(&c, conv_set(s)->name);
+        ck_assert_int_gt(check_broken(&c, conv_set(s)->name), 0);
     }
     close_case(&c);
 }
@@ -381,7 +345,7 @@ START_TEST(weights_that_are_not_finite_meet_no_border)
         c = (Case){0};
     }
     c.config.bf16 = false;
-    break_some(&random, c.weight, c.config.out_channels * c.config.strides[0], 2);
+    break_some(&random, c.weight.values, c.config.out_channels * c.config.strides[0], 2);
     compute_expected(&c);
     run(&c, "plain");
     for (int64_t i = 0; i < c.outputs; i++) {
@@ -397,6 +361,7 @@ END_TEST
 
 int main(void)
 {
+    print_conv_sets();
     Suite *suite = suite_create("convolution");
     TCase *cases = tcase_create("convolution");
     tcase_set_timeout(cases, 300);

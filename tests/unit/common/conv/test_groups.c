@@ -3,7 +3,6 @@
  * and what is not finite reaches exactly the outputs that it should. */
 #include <check.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +10,7 @@
 #include "common/conv/convolution.h"
 #include "common/conv/internal.h"
 #include "tests/unit/common/conv/activation_definition.h"
-#include "tests/unit/guarded_floats.h"
-#include "tests/unit/random_between.h"
+#include "tests/unit/conv_sets.h"
 
 /* Of the largest sum before the activation: they are plain ones. */
 #define TOLERANCE 2e-6
@@ -28,13 +26,6 @@ typedef struct Case {
     float *first; /* what the first set of kernels gave */
     double *scale;
 } Case;
-
-static GuardedFloats random_floats(PfRandom *random, int64_t count)
-{
-    GuardedFloats floats = guarded_floats((size_t)count, 0);
-    for (int64_t i = 0; i < count; i++) floats.values[i] = (float)pf_random_normal(random);
-    return floats;
-}
 
 static void draw_shape(PfRandom *random, PfConvolutionConfig *config)
 {
@@ -74,10 +65,10 @@ static void open_case(PfRandom *random, Case *c)
     maps->count = between(random, 1, 3);
     c->inputs = maps->count * maps->height * maps->width * config->in_channels;
     c->outputs = maps->count * c->height * c->width * config->out_channels;
-    c->weight = random_floats(random, config->groups * config->group_outputs * strides[0]);
-    c->bias = random_floats(random, config->out_channels);
-    c->x = random_floats(random, c->inputs);
-    c->sum = random_floats(random, c->outputs);
+    c->weight = random_guarded(random, config->groups * config->group_outputs * strides[0], 1, 0);
+    c->bias = random_guarded(random, config->out_channels, 1, 0);
+    c->x = random_guarded(random, c->inputs, 1, 0);
+    c->sum = random_guarded(random, c->outputs, 1, 0);
     c->y = guarded_floats((size_t)c->outputs, poison);
     c->first = calloc((size_t)c->outputs, sizeof(float));
     c->scale = calloc((size_t)config->out_channels, sizeof *c->scale);
@@ -168,11 +159,9 @@ static void check_values(const Case *c, const char *kernels)
     for (int64_t i = 0; i < c->outputs; i++) {
         const double expected = activated(&c->config.activation, sum_at(c, i)),
                      found = (double)c->maps.y[i];
-        const int is_right = isnan(expected)       ? isnan(found)
-                             : !isfinite(expected) ? found == expected
-                                                   : fabs(found - expected) <= TOLERANCE * largest;
-        ck_assert_msg(is_right, "%s: %g at %ld, not %g: groups of %ld to %ld, %ld x %ld", kernels,
-                      found, (long)i, expected, (long)c->config.group_inputs,
+        ck_assert_msg(is_near(found, expected, TOLERANCE * largest),
+                      "%s: %g at %ld, not %g: groups of %ld to %ld, %ld x %ld", kernels, found,
+                      (long)i, expected, (long)c->config.group_inputs,
                       (long)c->config.group_outputs, (long)c->config.kernel[0],
                       (long)c->config.kernel[1]);
     }
@@ -180,16 +169,10 @@ static void check_values(const Case *c, const char *kernels)
 
 static void check_all_sets(Case *c, int is_finite)
 {
-    const PfConvKernels *sets[] = {&pf_conv_kernels_plain, pf_conv_kernels_avx2(),
-                                   pf_conv_kernels_avx512()};
-    const size_t bytes = (size_t)c->outputs * sizeof(float);
-    for (int s = 0; s < 3; s++) {
-        if (!sets[s]) continue;
-        run(c, sets[s]->name);
-        check_values(c, sets[s]->name);
-        if (!s) memcpy(c->first, c->maps.y, bytes);
-        ck_assert_msg(!is_finite || !memcmp(c->first, c->maps.y, bytes), "%s and plain differ",
-                      sets[s]->name);
+    for (int s = 0; s < conv_set_count(); s++) {
+        run(c, conv_set(s)->name);
+        check_values(c, conv_set(s)->name);
+        if (is_finite) keep_or_compare(s, c->first, c->maps.y, c->outputs);
     }
 }
 
@@ -203,12 +186,6 @@ START_TEST(is_the_convolution_by_definition)
 }
 END_TEST
 
-static float broken(PfRandom *random)
-{
-    static const float kinds[] = {NAN, INFINITY, -INFINITY};
-    return kinds[between(random, 0, 2)];
-}
-
 /* Two values of x, not among the channels that are filled up. */
 static void break_inputs(PfRandom *random, Case *c)
 {
@@ -216,14 +193,14 @@ static void break_inputs(PfRandom *random, Case *c)
     for (int i = 0; i < 2; i++) {
         const int64_t pixel = between(random, 0, c->inputs / config->in_channels - 1);
         const int64_t channel = between(random, 0, config->groups * config->group_inputs - 1);
-        c->x.values[pixel * config->in_channels + channel] = broken(random);
+        c->x.values[pixel * config->in_channels + channel] = not_finite(random);
     }
 }
 
 static void break_weights(PfRandom *random, Case *c)
 {
     const int64_t count = c->config.groups * c->config.group_outputs * c->config.strides[0];
-    for (int i = 0; i < 2; i++) c->weight.values[between(random, 0, count - 1)] = broken(random);
+    break_some(random, c->weight.values, count, 2);
 }
 
 /* Neither the next group nor the outputs that are filled up see it, nor does the border. */
@@ -278,6 +255,7 @@ END_TEST
 
 int main(void)
 {
+    print_conv_sets();
     Suite *suite = suite_create("groups");
     TCase *cases = tcase_create("groups");
     tcase_set_timeout(cases, 300);

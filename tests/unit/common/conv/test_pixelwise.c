@@ -2,46 +2,27 @@
  * double on random shapes, by every set of kernels, between unreadable pages. */
 #include <check.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/conv/average_pool.h"
-#include "common/conv/kernels.h"
 #include "tests/unit/common/conv/activation_definition.h"
-#include "tests/unit/guarded_floats.h"
-#include "tests/unit/random_between.h"
+#include "tests/unit/conv_sets.h"
 
-enum { CASES = 40, SETS = 3 };
-
-/* NULL where the processor lacks it. */
-static const PfConvKernels *set(int s)
-{
-    const PfConvKernels *sets[SETS] = {&pf_conv_kernels_plain, pf_conv_kernels_avx2(),
-                                       pf_conv_kernels_avx512()};
-    return sets[s];
-}
+enum { CASES = 40 };
 
 /* Some of them not finite, where wanted. */
 static GuardedFloats random_floats(PfRandom *random, int64_t count, int broken)
 {
-    static const float rare[] = {NAN, INFINITY, -INFINITY};
-    GuardedFloats floats = guarded_floats((size_t)count, 0);
-    for (int64_t i = 0; i < count; i++)
-        floats.values[i] = broken && between(random, 0, 49) == 0 ? rare[between(random, 0, 2)]
-                                                                 : (float)pf_random_normal(random);
+    GuardedFloats floats = random_guarded(random, count, 1, 0);
+    if (broken) break_some(random, floats.values, count, count / 50 + 1);
     return floats;
 }
 
 static void check(float found, double expected, double largest, int64_t at)
 {
-    if (isnan(expected))
-        ck_assert_msg(isnan(found), "%g at %ld, not NaN", (double)found, (long)at);
-    else if (isinf(expected))
-        ck_assert_msg((double)found == expected, "%g at %ld", (double)found, (long)at);
-    else
-        ck_assert_msg(fabs((double)found - expected) <= 1e-6 * largest, "%g at %ld, not %g",
-                      (double)found, (long)at, expected);
+    ck_assert_msg(is_near((double)found, expected, 1e-6 * largest), "%g at %ld, not %g",
+                  (double)found, (long)at, expected);
 }
 
 /* ---- average pools ---- */
@@ -84,9 +65,8 @@ START_TEST(averages_are_of_their_windows)
     GuardedFloats y = guarded_floats((size_t)outputs, 0);
     pool.x = x.values;
     pool.y = y.values;
-    for (int s = 0; s < SETS; s++) {
-        if (!set(s)) continue;
-        setenv("PF_KERNELS", set(s)->name, 1);
+    for (int s = 0; s < conv_set_count(); s++) {
+        setenv("PF_KERNELS", conv_set(s)->name, 1);
         pf_average_pool_run(&pool);
         for (int64_t i = 0; i < outputs; i++) check(pool.y[i], average(&pool, i), 4, i);
     }
@@ -146,12 +126,8 @@ START_TEST(pixels_are_scaled_summed_and_cut)
     PfRandom random = pf_random_seeded(22, (uint64_t)_i);
     Pixels pixels;
     open_pixels(&random, &pixels);
-    for (int s = 0; s < SETS; s++) {
-        if (!set(s)) {
-            if (!_i) printf("%s: not on this processor, not tried\n", s == 1 ? "avx2" : "avx512");
-            continue;
-        }
-        set(s)->pointwise(&pixels.what);
+    for (int s = 0; s < conv_set_count(); s++) {
+        conv_set(s)->pointwise(&pixels.what);
         for (int64_t i = 0; i < pixels.count; i++)
             check(pixels.what.y[i], pixel_at(&pixels.what, i), 10, i);
     }
@@ -206,10 +182,9 @@ START_TEST(activations_are_as_defined)
     const PfActivation activation = {(PfActivationKind)_i, -0.75f, 1.5f};
     float *numbers = calloc(2 * NUMBERS, sizeof *numbers),
           *kept = calloc(2 * NUMBERS, sizeof *kept);
-    for (int s = 0; s < SETS; s++) {
-        if (!set(s)) continue;
+    for (int s = 0; s < conv_set_count(); s++) {
         for (int i = 0; i < 2 * NUMBERS; i++) numbers[i] = number(i);
-        set(s)->activate(&(PfActivate){
+        conv_set(s)->activate(&(PfActivate){
             .activation = activation, .rows = 2, .width = NUMBERS, .y = numbers, .row = NUMBERS});
         for (int i = 0; i < 2 * NUMBERS; i++) {
             const double x = (double)number(i), expected = activated(&activation, x);
@@ -218,12 +193,10 @@ START_TEST(activations_are_as_defined)
                 ck_assert_msg(isnan(x) || isnan(expected) ? isnan(found) != 0 : found == expected,
                               "%g of %g, not %g", found, x, expected);
             else if (!(fabs(found - expected) <= allowed(activation.kind, x, expected)))
-                ck_abort_msg("%s: %.9g of %.9g, not %.9g", set(s)->name, found, x, expected);
+                ck_abort_msg("%s: %.9g of %.9g, not %.9g", conv_set(s)->name, found, x, expected);
             if (isnan(found)) numbers[i] = 0; /* whichever NaN it is */
         }
-        if (!s) memcpy(kept, numbers, 2 * NUMBERS * sizeof *kept);
-        ck_assert_msg(!memcmp(kept, numbers, 2 * NUMBERS * sizeof *kept), "%s: other bits",
-                      set(s)->name);
+        keep_or_compare(s, kept, numbers, 2 * NUMBERS);
     }
     free(numbers);
     free(kept);
@@ -232,6 +205,7 @@ END_TEST
 
 int main(void)
 {
+    print_conv_sets();
     Suite *suite = suite_create("pixelwise");
     TCase *cases = tcase_create("pixelwise");
     tcase_set_timeout(cases, 300);

@@ -9,15 +9,14 @@
 
 #include "common/base/memory.h"
 #include "common/conv/internal.h"
-#include "common/conv/kernels.h"
 #include "common/conv/weight_gradient.h"
-#include "tests/unit/random_between.h"
+#include "tests/unit/conv_sets.h"
 
 /* Of the largest. As in test_convolution.c: the transforms add a few times what plain sums err
  * by; one product left out is off by a hundredth. */
 #define TOLERANCE 1e-5
 
-enum { GUARD = 64, CASES = 16 };
+enum { CASES = 16 };
 static const float poison = 1e30f;
 
 typedef struct Case {
@@ -25,17 +24,9 @@ typedef struct Case {
     PfWeightGradient work;
     int64_t height, width; /* of y */
     int64_t weights, parts;
-    float *weight, *x, *gradient, *sums;
+    GuardedFloats weight, x, gradient, sums;
     double *expected; /* by weights, then by x */
 } Case;
-
-static float *random_floats(PfRandom *random, int64_t count)
-{
-    float *values = calloc((size_t)count, sizeof *values);
-    ck_assert_ptr_nonnull(values);
-    for (int64_t i = 0; i < count; i++) values[i] = (float)pf_random_normal(random);
-    return values;
-}
 
 static int64_t inputs_of(const Case *c)
 {
@@ -81,21 +72,23 @@ static void open_case(int i, Case *c)
     c->work.width = config->map[1];
     c->weights = config->out_channels * strides[0];
     c->parts = pf_weight_gradient_parts(&c->work);
-    c->weight = random_floats(&random, c->weights);
-    c->work.x = c->x = random_floats(&random, inputs_of(c));
-    c->work.gradient = c->gradient = random_floats(&random, outputs_of(c));
-    c->sums = random_floats(&random, c->parts * c->weights + 2 * GUARD);
-    c->work.sums = c->sums + GUARD;
+    c->weight = random_guarded(&random, c->weights, 1, 0);
+    c->x = random_guarded(&random, inputs_of(c), 1, 0);
+    c->gradient = random_guarded(&random, outputs_of(c), 1, 0);
+    c->sums = guarded_floats((size_t)(c->parts * c->weights), poison);
+    c->work.x = c->x.values;
+    c->work.gradient = c->gradient.values;
+    c->work.sums = c->sums.values;
     c->expected = calloc((size_t)(c->weights + inputs_of(c)), sizeof *c->expected);
     ck_assert_ptr_nonnull(c->expected);
 }
 
 static void close_case(Case *c)
 {
-    free(c->weight);
-    free(c->x);
-    free(c->gradient);
-    free(c->sums);
+    guarded_floats_free(&c->weight);
+    guarded_floats_free(&c->x);
+    guarded_floats_free(&c->gradient);
+    guarded_floats_free(&c->sums);
     free(c->expected);
 }
 
@@ -109,8 +102,8 @@ static void add_pixel(const Case *c, const float *gradient, int64_t input, int64
     for (int64_t k = 0; k < c->config.out_channels; k++) {
         const int64_t at = k * c->config.strides[0] + place * in;
         for (int64_t i = 0; i < in; i++) {
-            c->expected[at + i] += (double)gradient[k] * (double)c->x[input + i];
-            by_x[i] += (double)gradient[k] * (double)c->weight[at + i];
+            c->expected[at + i] += (double)gradient[k] * (double)c->work.x[input + i];
+            by_x[i] += (double)gradient[k] * (double)c->weight.values[at + i];
         }
     }
 }
@@ -126,7 +119,7 @@ static void compute_expected(Case *c)
             const int64_t x = p % c->width * config->stride[1] - config->padding[1] +
                               i % config->kernel[1] * config->dilation[1];
             if (y < 0 || y >= c->work.height || x < 0 || x >= c->work.width) continue;
-            add_pixel(c, c->gradient + p * config->out_channels,
+            add_pixel(c, c->work.gradient + p * config->out_channels,
                       ((map * c->work.height + y) * c->work.width + x) * config->in_channels, i);
         }
     }
@@ -153,8 +146,7 @@ static void run(Case *c, const char *kernels)
 {
     PfError error = {0};
     setenv("PF_KERNELS", kernels, 1);
-    const int64_t count = c->parts * c->weights;
-    for (int64_t i = 0; i < count + 2 * GUARD; i++) c->sums[i] = poison;
+    for (int64_t i = 0; i < c->parts * c->weights; i++) c->work.sums[i] = poison;
     const size_t bytes = pf_weight_gradient_scratch(&c->work);
     float *scratch = pf_alloc_aligned(1, bytes, &error);
     for (int64_t piece = pf_weight_gradient_pieces(&c->work) - 1; piece >= 0; piece--) {
@@ -163,10 +155,6 @@ static void run(Case *c, const char *kernels)
     }
     free(scratch);
     unsetenv("PF_KERNELS");
-    for (int i = 0; i < GUARD; i++) {
-        ck_assert_msg(c->sums[i] == poison, "written before the result");
-        ck_assert_msg(c->sums[GUARD + count + i] == poison, "written behind the result");
-    }
 }
 
 START_TEST(is_the_gradient_by_definition)
@@ -185,20 +173,16 @@ END_TEST
 
 START_TEST(every_set_of_kernels_computes_the_same_bits)
 {
-    const PfConvKernels *sets[] = {pf_conv_kernels_avx2(), pf_conv_kernels_avx512()};
     Case c = {0};
     open_case(_i, &c);
-    const size_t bytes = (size_t)(c.parts * c.weights) * sizeof(float);
-    float *plain = malloc(bytes);
-    ck_assert_ptr_nonnull(plain);
-    run(&c, "plain");
-    memcpy(plain, c.work.sums, bytes);
-    for (int s = 0; s < 2; s++) {
-        if (!sets[s]) continue;
-        run(&c, sets[s]->name);
-        ck_assert_msg(!memcmp(plain, c.work.sums, bytes), "%s and plain differ", sets[s]->name);
+    const int64_t count = c.parts * c.weights;
+    float *first = calloc((size_t)count, sizeof *first);
+    ck_assert_ptr_nonnull(first);
+    for (int s = 0; s < conv_set_count(); s++) {
+        run(&c, conv_set(s)->name);
+        keep_or_compare(s, first, c.work.sums, count);
     }
-    free(plain);
+    free(first);
     close_case(&c);
 }
 END_TEST
@@ -232,7 +216,7 @@ static PfConvolutionConfig turned(const Case *c)
     around.out_channels = config->in_channels;
     around.strides[0] = config->strides[1];
     around.strides[1] = config->strides[0];
-    around.weight = c->weight;
+    around.weight = c->weight.values;
     for (int axis = 0; axis < 2; axis++) {
         around.weight += (config->kernel[axis] - 1) * config->strides[2 + axis];
         around.strides[2 + axis] = -config->strides[2 + axis];
@@ -252,7 +236,7 @@ static void convolve(const Case *c, PfConvolutionConfig config, int64_t splits, 
     PfConvolutionMaps maps = {.count = c->work.count,
                               .height = c->height,
                               .width = c->width,
-                              .x = c->gradient,
+                              .x = c->work.gradient,
                               .y = y,
                               .splits = splits};
     shape.weight = NULL;
@@ -310,6 +294,7 @@ END_TEST
 
 int main(void)
 {
+    print_conv_sets();
     Suite *suite = suite_create("weight_gradient");
     TCase *cases = tcase_create("weight_gradient");
     tcase_set_timeout(cases, 300);
