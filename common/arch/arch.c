@@ -11,9 +11,9 @@
 #include "common/base/options.h"
 
 static const PfArchFamily *const families[] = {
-    &pf_arch_resnet,       &pf_arch_vgg,          &pf_arch_densenet,
-    &pf_arch_mobilenet_v3, &pf_arch_efficientnet, &pf_arch_convnext,
-    &pf_arch_vit,          &pf_arch_vit_timm,     &pf_arch_dinov2};
+    &pf_arch_resnet,       &pf_arch_vgg,      &pf_arch_densenet, &pf_arch_mobilenet_v3,
+    &pf_arch_efficientnet, &pf_arch_convnext, &pf_arch_vit,      &pf_arch_vit_timm,
+    &pf_arch_dinov2,       &pf_arch_clip,     &pf_arch_siglip};
 #define FAMILY_COUNT (sizeof families / sizeof families[0])
 #define MAX_NAMES 128
 
@@ -167,9 +167,9 @@ static const char *example_module(const PfArch *arch)
 
 static int unknown_tap(const PfArch *arch, const char *tap, PfError *err)
 {
-    const char *names[1024];
+    const char *names[2048];
     size_t count = 0;
-    for (int i = 0; i < arch->node_count && count < 1024; i++) names[count++] = arch->nodes[i].name;
+    for (int i = 0; i < arch->node_count && count < 2048; i++) names[count++] = arch->nodes[i].name;
     const char *near = pf_options_nearest_word(tap, names, count);
     const char *module = example_module(arch);
     return pf_fail(err, PF_EXIT_USAGE,
@@ -179,15 +179,27 @@ static int unknown_tap(const PfArch *arch, const char *tap, PfError *err)
                    module ? " stands for its last node" : "");
 }
 
+#define ALIAS "blocks."
+
+/* "blocks.3" as the network calls it: name, or text. */
+static const char *own_name(const PfArch *arch, const char *name, char text[PF_NODE_NAME_SIZE])
+{
+    if (!arch->blocks || strncmp(name, ALIAS, strlen(ALIAS))) return name;
+    snprintf(text, PF_NODE_NAME_SIZE, "%s%s", arch->blocks, name + strlen(ALIAS));
+    return text;
+}
+
 int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *err)
 {
+    char text[PF_NODE_NAME_SIZE];
+    const char *name = own_name(arch, tap, text);
     int last = -1;
     for (int i = 0; i < arch->node_count; i++) {
-        if (!strcmp(arch->nodes[i].name, tap)) {
+        if (!strcmp(arch->nodes[i].name, name)) {
             *node = i;
             return 0;
         }
-        if (is_under(arch->nodes[i].name, tap)) last = i;
+        if (!arch->nodes[i].is_aside && is_under(arch->nodes[i].name, name)) last = i;
     }
     if (last < 0 || !*tap) return unknown_tap(arch, tap, err);
     *node = last;
@@ -217,14 +229,16 @@ static int fail_two_inputs(const PfArch *arch, const char *module, int one, int 
 
 int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *err)
 {
-    int ignored;
+    char text[PF_NODE_NAME_SIZE];
+    int last;
     *cut = 0;
     if (!strcmp(module, "all")) return 0;
-    if (pf_arch_find_tap(arch, module, &ignored, err)) return -1;
+    if (pf_arch_find_tap(arch, module, &last, err)) return -1;
+    module = own_name(arch, module, text);
     *cut = -1;
     for (int i = 1; i < arch->node_count; i++) {
         const PfNode *node = &arch->nodes[i];
-        if (!is_under(node->name, module)) continue;
+        if (!is_under(node->name, module) || (node->is_aside && i != last)) continue;
         for (int k = 0; k < node->input_count; k++) {
             int input = node->inputs[k];
             if (is_under(arch->nodes[input].name, module) || input == *cut) continue;

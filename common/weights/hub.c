@@ -93,10 +93,19 @@ static int open_published(const char *path, const PfWeightsEntry *entry,
     return -1;
 }
 
+/* Whether repositories have a file of that name each, so that it tells nothing: those of Hugging
+ * Face. Such files are not looked for by their names. */
+static bool is_named_alike(const PfWeightsEntry *entry)
+{
+    static const char site[] = "https://huggingface.co/";
+    return !strncmp(entry->url, site, sizeof site - 1);
+}
+
 /* 1: opened, 0: not there, -1: failed. */
 static int try_folder(const char *folder, const PfWeightsEntry *entry,
                       const PfFileStampSha256 *known, PfWeights **out, PfError *err)
 {
+    if (is_named_alike(entry)) return 0;
     char *path = pf_asprintf(err, "%s/%s", folder, entry->file);
     if (!path) return -1;
     int result = access(path, F_OK) ? 0 : open_published(path, entry, known, out, err) ? -1 : 1;
@@ -108,6 +117,13 @@ static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubF
                      PfError *err)
 {
     char looked[800] = "";
+    if (is_named_alike(entry))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "no weights for %s (%s) are given. Fetch them with\n"
+                       "  curl -L -o %s.safetensors %s%s\n"
+                       "and name them with --weights %s.safetensors, or give random numbers with "
+                       "--weights random:0",
+                       arch->name, entry->name, arch->name, entry->url, entry->file, arch->name);
     for (int i = 0, used = 0; i < folders->count && used < (int)sizeof looked; i++)
         used += pf_format(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
                           folders->paths[i], entry->file);
@@ -312,6 +328,7 @@ int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha25
     if (!strncmp(spec, "random:", 7)) return load_random(arch, spec + 7, out, err);
     if (load_file(spec, known, out, err)) return -1;
     if (pf_weights_translate_names(*out, err) || pf_weights_renew_names(*out, err) ||
+        pf_weights_compose_names(*out, arch, err) ||
         pf_weights_see_through_prefix(*out, arch, err)) {
         pf_weights_close(out);
         return -1;

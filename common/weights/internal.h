@@ -106,6 +106,10 @@ int pf_weights_translate_names(PfWeights *weights, PfError *err);
  * still have: "denselayer1.norm.1." and "mlp.linear_1.". */
 int pf_weights_renew_names(PfWeights *weights, PfError *err);
 
+/* Makes the network's tensors of those that timm's and transformers' files have under other names
+ * or in pieces, where it is a vision transformer that is published so, and says so. */
+int pf_weights_compose_names(PfWeights *weights, const PfArch *arch, PfError *err);
+
 /* Whether the path is of an index of shards, "model.safetensors.index.json", by its name. */
 bool pf_weights_is_index(const char *path);
 /* Opens the index and all of its shards; each tensor must be where the index says. entry: as for
