@@ -17,7 +17,8 @@ static const PfArchFamily *const families[] = {
     &pf_arch_vit,          &pf_arch_vit_timm,     &pf_arch_dinov2,
     &pf_arch_inception,    &pf_arch_googlenet,    &pf_arch_regnet,
     &pf_arch_mobilenet_v2, &pf_arch_squeezenet,   &pf_arch_shufflenet_v2,
-    &pf_arch_mnasnet,      &pf_arch_alexnet,      &pf_arch_efficientnet_lite};
+    &pf_arch_mnasnet,      &pf_arch_alexnet,      &pf_arch_efficientnet_lite,
+    &pf_arch_clip,         &pf_arch_siglip};
 #define FAMILY_COUNT (sizeof families / sizeof families[0])
 #define MAX_NAMES 512
 
@@ -140,15 +141,27 @@ static int unknown_tap(const PfArch *arch, const char *tap, PfError *err)
                    module ? " stands for its last node" : "");
 }
 
+#define ALIAS "blocks."
+
+/* "blocks.3" as the network calls it: name, or text. */
+static const char *own_name(const PfArch *arch, const char *name, char text[PF_NODE_NAME_SIZE])
+{
+    if (!arch->blocks || strncmp(name, ALIAS, strlen(ALIAS))) return name;
+    snprintf(text, PF_NODE_NAME_SIZE, "%s%s", arch->blocks, name + strlen(ALIAS));
+    return text;
+}
+
 int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *err)
 {
+    char text[PF_NODE_NAME_SIZE];
+    const char *name = own_name(arch, tap, text);
     int last = -1;
     for (int i = 0; i < arch->node_count; i++) {
-        if (!strcmp(arch->nodes[i].name, tap)) {
+        if (!strcmp(arch->nodes[i].name, name)) {
             *node = i;
             return 0;
         }
-        if (is_under(arch->nodes[i].name, tap)) last = i;
+        if (!arch->nodes[i].is_aside && is_under(arch->nodes[i].name, name)) last = i;
     }
     if (last < 0 || !*tap) return unknown_tap(arch, tap, err);
     *node = last;
@@ -178,14 +191,16 @@ static int fail_two_inputs(const PfArch *arch, const char *module, int one, int 
 
 int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *err)
 {
-    int ignored;
+    char text[PF_NODE_NAME_SIZE];
+    int last;
     *cut = 0;
     if (!strcmp(module, "all")) return 0;
-    if (pf_arch_find_tap(arch, module, &ignored, err)) return -1;
+    if (pf_arch_find_tap(arch, module, &last, err)) return -1;
+    module = own_name(arch, module, text);
     *cut = -1;
     for (int i = 1; i < arch->node_count; i++) {
         const PfNode *node = &arch->nodes[i];
-        if (!is_under(node->name, module)) continue;
+        if (!is_under(node->name, module) || (node->is_aside && i != last)) continue;
         for (int k = 0; k < node->input_count; k++) {
             int input = node->inputs[k];
             if (is_under(arch->nodes[input].name, module) || input == *cut) continue;

@@ -33,6 +33,7 @@ PF_SHAPE_COLUMN(pf_op_shape_mean);
 PF_SHAPE_COLUMN(pf_op_shape_matmul);
 PF_SHAPE_COLUMN(pf_op_shape_parameter);
 PF_SHAPE_COLUMN(pf_op_shape_positions);
+PF_SHAPE_COLUMN(pf_op_shape_token_map);
 
 /* ---- ONNX: op_onnx.c ---- */
 
@@ -91,5 +92,6 @@ PF_ONNX_COLUMN(pf_op_onnx_minimum);
 PF_ONNX_COLUMN(pf_op_onnx_reduce_sum);
 PF_ONNX_COLUMN(pf_op_onnx_reduce_max);
 PF_ONNX_COLUMN(pf_op_onnx_positions);
+PF_ONNX_COLUMN(pf_op_onnx_token_map);
 
 #endif

@@ -488,7 +488,8 @@ COLUMN(pf_op_onnx_permute)
 
 COLUMN(pf_op_onnx_slice)
 {
-    const int64_t end = node->start + (node->count - 1) * node->step + 1;
+    const bool is_rest = node->count == PF_TO_THE_END;
+    const int64_t end = is_rest ? INT64_MAX : node->start + (node->count - 1) * node->step + 1;
     add_integers(out, &node->start, 1);
     add_integers(out, &end, 1);
     add_integers(out, (const int64_t[]){node->axis + 1}, 1);
@@ -555,4 +556,13 @@ COLUMN(pf_op_onnx_positions)
                        node->name, arch->name, (long long)in->dims[1], (long long)in->dims[2],
                        (long long)side, (long long)side);
     return pf_op_onnx_parameter(arch, node, in, out, err);
+}
+
+COLUMN(pf_op_onnx_token_map)
+{
+    const int64_t *map = in[1].dims;
+    add_integers(out, (const int64_t[]){0, in[0].dims[1], map[1], map[2]}, 4);
+    add_axes(onnx_node(out, "Transpose", "0"), "perm", (const int[]){1, 0}, 2, true);
+    onnx_node(out, "Reshape", "before $1");
+    return 0;
 }

@@ -220,12 +220,13 @@ int pf_op_shape_slice(const PfNode *node, const PfShape *in, PfShape *out, PfErr
 {
     if (!has_axis(in, node->axis)) return fail_axis(node, in, err);
     const int64_t size = in->dims[node->axis];
-    const bool fits = node->step >= 1 && node->count >= 1 && node->start >= 0 &&
-                      node->start < size &&
-                      node->count - 1 <= (size - 1 - node->start) / node->step;
+    const bool is_inside = node->step >= 1 && node->start >= 0 && node->start < size;
+    const int64_t most = is_inside ? (size - 1 - node->start) / node->step + 1 : 0;
+    const int64_t count = node->count == PF_TO_THE_END ? most : node->count;
+    const bool fits = is_inside && count >= 1 && count <= most;
     if (!fits) return fail_shape(node, "an axis as long as its slice", in, err);
     *out = *in;
-    out->dims[node->axis] = node->count;
+    out->dims[node->axis] = count;
     return 0;
 }
 
@@ -300,5 +301,14 @@ int pf_op_shape_positions(const PfNode *node, const PfShape *in, PfShape *out, P
     if (in->rank != 3 || in->dims[0] != node->shape.dims[1])
         return fail_shape(node, "the map of its patches", in, err);
     *out = (PfShape){2, {node->start + in->dims[1] * in->dims[2], in->dims[0]}};
+    return 0;
+}
+
+int pf_op_shape_token_map(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    if (in[1].rank != 3) return fail_shape(node, "the map of its patches", &in[1], err);
+    if (in[0].rank != 2 || in[0].dims[0] != in[1].dims[1] * in[1].dims[2])
+        return fail_shape(node, "a token for each patch", &in[0], err);
+    *out = (PfShape){3, {in[0].dims[1], in[1].dims[1], in[1].dims[2]}};
     return 0;
 }

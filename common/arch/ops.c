@@ -34,6 +34,11 @@ static PfShape whole_shape(const PfNode *node)
 {
     PfShape shape = node->shape;
     if (!node->leading_one) return shape;
+    if (node->leading_one < 0) {
+        shape.rank--;
+        memmove(shape.dims, shape.dims + 1, (size_t)shape.rank * sizeof *shape.dims);
+        return shape;
+    }
     memmove(shape.dims + 1, shape.dims, (size_t)shape.rank * sizeof *shape.dims);
     shape.dims[0] = 1;
     shape.rank++;
@@ -235,7 +240,10 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
         "torch.constant_pad_nd({0}, [{same_pads}], 0)", pf_op_onnx_pad_same) \
     ROW(PF_OP_CHANNEL_SHUFFLE, "channel shuffle", "", false, no_parameters, pf_op_shape_channel_shuffle, per_image, \
         "torch.reshape(torch.transpose(torch.reshape({0}, [torch.size({0}, 0), {groups}, -1, torch.size({0}, 2), torch.size({0}, 3)]), 1, 2), " \
-        "[torch.size({0}, 0), -1, torch.size({0}, 2), torch.size({0}, 3)])", pf_op_onnx_channel_shuffle)
+        "[torch.size({0}, 0), -1, torch.size({0}, 2), torch.size({0}, 3)])", pf_op_onnx_channel_shuffle) \
+    ROW(PF_OP_TOKEN_MAP, "tokens as a map", "", false, no_parameters, pf_op_shape_token_map, per_image, \
+        "torch.reshape(torch.transpose({0}, 1, 2), [torch.size({0}, 0), torch.size({0}, 2), " \
+        "torch.size({1}, 2), torch.size({1}, 3)])", pf_op_onnx_token_map)
 
 #define DEFINE_ROW(op, name_, class_, keeps_, parameters_, shape_, cost_, script_, onnx_) \
     [op] = {.name = (name_), .class_name = (class_), .keeps_values = (keeps_), \
@@ -340,11 +348,6 @@ static int check_patches(const PfArch *arch, int height, int width, PfError *err
 int pf_arch_infer_shapes(const PfArch *arch, int input_height, int input_width, PfShape *shapes,
                          PfError *err)
 {
-    if (arch->side && (input_height != arch->side || input_width != arch->side))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "%s takes images of %dx%d pixels, for which it has position embeddings, "
-                       "found %dx%d. Hint: --crop %d",
-                       arch->name, arch->side, arch->side, input_height, input_width, arch->side);
     if (check_patches(arch, input_height, input_width, err)) return -1;
     for (int i = 0; i < arch->node_count; i++) {
         const PfNode *node = &arch->nodes[i];
@@ -381,20 +384,45 @@ static int list_parameters(const PfArch *arch, int index, PfParameter *out)
     return count;
 }
 
+/* Nodes aside share the parameters of others: what is there is not listed again. */
+static int drop_known(const PfParameter *list, int count, PfParameter *more, int more_count)
+{
+    int kept = 0;
+    for (int i = 0; i < more_count; i++) {
+        bool is_known = false;
+        for (int k = 0; k < count && !is_known; k++) is_known = !strcmp(list[k].name, more[i].name);
+        if (!is_known) more[kept++] = more[i];
+    }
+    return kept;
+}
+
+int pf_arch_marked_parameters(const PfArch *arch, const unsigned char *needed, PfParameter **out,
+                              int *count, PfError *err)
+{
+    int total = 0;
+    for (int i = 0; i < arch->node_count; i++)
+        if (needed[i]) total += list_parameters(arch, i, NULL);
+    *out = pf_calloc((size_t)total, sizeof **out, err);
+    *count = 0;
+    bool any_aside = false;
+    for (int i = 0; i < arch->node_count && *out; i++) {
+        if (!needed[i]) continue;
+        PfParameter *more = *out + *count;
+        const int listed = list_parameters(arch, i, more);
+        any_aside |= arch->nodes[i].is_aside;
+        *count += any_aside ? drop_known(*out, *count, more, listed) : listed;
+    }
+    return *out ? 0 : -1;
+}
+
 int pf_arch_parameters(const PfArch *arch, int last, PfParameter **out, int *count, PfError *err)
 {
     unsigned char *needed = pf_calloc((size_t)arch->node_count, 1, err);
     if (!needed) return -1;
     pf_arch_mark_needed(arch, last, needed);
-    int total = 0;
-    for (int i = 0; i <= last; i++)
-        if (needed[i]) total += list_parameters(arch, i, NULL);
-    *out = pf_calloc((size_t)total, sizeof **out, err);
-    *count = 0;
-    for (int i = 0; i <= last && *out; i++)
-        if (needed[i]) *count += list_parameters(arch, i, *out + *count);
+    const int failed = pf_arch_marked_parameters(arch, needed, out, count, err);
     free(needed);
-    return *out ? 0 : -1;
+    return failed;
 }
 
 int pf_arch_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,

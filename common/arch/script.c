@@ -144,7 +144,7 @@ static void write_for_each_image(const PfNode *node, FILE *out)
 /* The map's grid along an axis as a factor of the parameter's. */
 static void write_factor(const PfNode *node, int axis, FILE *out)
 {
-    if (node->align_corners) {
+    if (node->align_corners || node->antialias) {
         fputs("None", out);
         return;
     }
@@ -172,10 +172,11 @@ static void write_positions(const PfNode *node, FILE *out)
     fprintf(out,
             "torch.expand(%s if (torch.size(v%d, 2) == %lld and torch.size(v%d, 3) == %lld) else "
             "torch.cat([torch.slice(%s, 1, 0, %lld), torch.transpose(torch.flatten("
-            "torch.upsample_bicubic2d(torch.permute(torch.reshape(torch.slice(%s, 1, %lld), "
+            "torch.%s(torch.permute(torch.reshape(torch.slice(%s, 1, %lld), "
             "[1, %lld, %lld, -1]), [0, 3, 1, 2]), [torch.size(v%d, 2), torch.size(v%d, 3)], %s, ",
-            positions, map, side, map, side, positions, start, positions, start, side, side, map,
-            map, node->align_corners ? "True" : "False");
+            positions, map, side, map, side, positions, start,
+            node->antialias ? "_upsample_bicubic2d_aa" : "upsample_bicubic2d", positions, start,
+            side, side, map, map, node->align_corners ? "True" : "False");
     write_factor(node, 2, out);
     fputs(", ", out);
     write_factor(node, 3, out);
@@ -207,7 +208,9 @@ static bool write_list(const PfNode *node, const char *word, FILE *out)
         write_same_pads(node, 3, out);
         fputs(", ", out);
         write_same_pads(node, 2, out);
-    } else if (!strcmp(word, "end"))
+    } else if (!strcmp(word, "end") && node->count == PF_TO_THE_END)
+        fprintf(out, "%lld", (long long)INT64_MAX);
+    else if (!strcmp(word, "end"))
         fprintf(out, "%lld", (long long)(node->start + (node->count - 1) * node->step + 1));
     else
         return false;

@@ -3,8 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#define EPS 1e-6f
-
 int pf_arch_add_patches(PfArchBuilder *builder, const PfTransformer *transformer, const char *conv,
                         const char *reshape, const char *permute, int *map)
 {
@@ -85,7 +83,7 @@ static const char *name_of(Block *block, const char *part)
 static int add_norm(Block *block, const char *name, int input)
 {
     return pf_arch_add_layer_norm(block->builder, PF_OP_LAYER_NORM, name_of(block, name), input,
-                                  block->transformer->width, EPS);
+                                  block->transformer->width, block->transformer->eps);
 }
 
 static int add_linear(Block *block, const char *name, int input, int in, int out)
@@ -142,12 +140,31 @@ static int add_attention(Block *block, int input)
     return add_linear(block, block->names->projection, index, width, width);
 }
 
+/* silu of the first half of the channels by the second half. */
+static int add_gate(Block *block, int input)
+{
+    const int hidden = block->transformer->hidden;
+    int node = pf_arch_add_part(block->builder, name_of(block, "mlp.gate"), input, 1, 0, hidden);
+    node = pf_arch_add_plain(block->builder, PF_OP_SILU, name_of(block, block->names->activation),
+                             node);
+    const int other =
+        pf_arch_add_part(block->builder, name_of(block, "mlp.gated"), input, 1, hidden, hidden);
+    return pf_arch_add_pair(block->builder, PF_OP_MULTIPLY, name_of(block, "mlp.mul"), node, other);
+}
+
+static int add_activation(Block *block, int input)
+{
+    if (block->transformer->is_gated) return add_gate(block, input);
+    return pf_arch_add_plain(block->builder, block->transformer->activation,
+                             name_of(block, block->names->activation), input);
+}
+
 static int add_layers(Block *block, int input)
 {
     const int width = block->transformer->width, hidden = block->transformer->hidden;
-    int node = add_linear(block, block->names->fc1, input, width, hidden);
-    node = pf_arch_add_plain(block->builder, PF_OP_GELU, name_of(block, block->names->activation),
-                             node);
+    const int sides = block->transformer->is_gated ? 2 : 1;
+    int node = add_linear(block, block->names->fc1, input, width, sides * hidden);
+    node = add_activation(block, node);
     node = add_dropout(block, block->names->fc1_dropout, node);
     node = add_linear(block, block->names->fc2, node, hidden, width);
     return add_dropout(block, block->names->fc2_dropout, node);
@@ -165,4 +182,89 @@ int pf_arch_add_transformer_block(PfArchBuilder *builder, const PfTransformer *t
     node = add_layers(&block, add_norm(&block, names->norm2, middle));
     node = add_scale(&block, names->scale2, node);
     return pf_arch_add_sum(builder, name_of(&block, "add_1"), middle, node);
+}
+
+/* ---- taps aside ---- */
+
+typedef struct Taps {
+    PfArchBuilder *builder;
+    const PfTokens *tokens;
+    const char *prefix; /* "blocks.3.", or "" */
+    char text[2 * PF_NODE_NAME_SIZE];
+} Taps;
+
+static const char *tap_name(Taps *taps, const char *name)
+{
+    snprintf(taps->text, sizeof taps->text, "%s%s", taps->prefix, name);
+    return taps->text;
+}
+
+static int put_aside(Taps *taps, int index)
+{
+    if (!taps->builder->failed) taps->builder->arch->nodes[index].is_aside = 1;
+    return index;
+}
+
+static int add_rows(Taps *taps, const char *name, int input, int start, int64_t count)
+{
+    const int index = pf_arch_add_part(taps->builder, tap_name(taps, name), input, 0, start, 0);
+    if (!taps->builder->failed) taps->builder->arch->nodes[index].count = count;
+    return put_aside(taps, index);
+}
+
+static int add_class(Taps *taps, const char *row, const char *name, int input)
+{
+    int index = add_rows(taps, row, input, 0, 1);
+    pf_arch_add(taps->builder, PF_OP_FLATTEN, tap_name(taps, name), "", index, &index);
+    return put_aside(taps, index);
+}
+
+static int add_mean(Taps *taps, int patches)
+{
+    int index;
+    PfNode *mean =
+        pf_arch_add(taps->builder, PF_OP_MEAN, tap_name(taps, "mean"), "", patches, &index);
+    mean->axes[0] = 0;
+    mean->axis_count = 1;
+    return put_aside(taps, index);
+}
+
+/* class_name: of the class token as a vector. */
+static void add_taps(Taps *taps, int tokens, const char *class_name)
+{
+    const int patches = add_rows(taps, "patches", tokens, taps->tokens->first_patch, PF_TO_THE_END);
+    const int mean = add_mean(taps, patches);
+    put_aside(taps, pf_arch_add_pair(taps->builder, PF_OP_TOKEN_MAP, tap_name(taps, "map"), patches,
+                                     taps->tokens->map));
+    if (!taps->tokens->class_name) return;
+    const int class_token = add_class(taps, "class_row", class_name, tokens);
+    put_aside(taps, pf_arch_add_rows(taps->builder, tap_name(taps, "cls+mean"), class_token, mean));
+}
+
+static void add_block_taps(PfArchBuilder *builder, const PfTransformer *transformer,
+                           const PfTokens *tokens, int number, int end)
+{
+    char start[PF_NODE_NAME_SIZE];
+    const char *blocks = builder->arch->blocks ? builder->arch->blocks : "blocks.";
+    int norm;
+    snprintf(start, sizeof start, "%s%d.", blocks, number);
+    Taps taps = {.builder = builder, .tokens = tokens, .prefix = start};
+    PfNode *node =
+        pf_arch_add(builder, PF_OP_LAYER_NORM, tap_name(&taps, "tokens"), tokens->norm, end, &norm);
+    node->in_channels = node->out_channels = transformer->width;
+    node->eps = transformer->eps;
+    add_taps(&taps, put_aside(&taps, norm), "cls");
+}
+
+void pf_arch_add_token_taps(PfArchBuilder *builder, const PfTransformer *transformer,
+                            const PfTokens *tokens, const int *ends, int norm)
+{
+    Taps taps = {.builder = builder, .tokens = tokens, .prefix = ""};
+    int index;
+    for (int i = 0; i < transformer->layers; i++)
+        add_block_taps(builder, transformer, tokens, i, ends[i]);
+    pf_arch_add(builder, PF_OP_RESHAPE, "tokens", "", norm, &index)->shape =
+        (PfShape){2, {-1, transformer->width}};
+    put_aside(&taps, index);
+    add_taps(&taps, norm, tokens->class_name);
 }

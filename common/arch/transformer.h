@@ -21,7 +21,20 @@ typedef struct PfTransformer {
     int image, patch; /* sides in pixels */
     int layers, heads, width, hidden;
     int has_layer_scale;
+    PfOp activation;
+    float eps;    /* of the norms */
+    int is_gated; /* fc1 gives both sides of a gate, silu(first) * second, so wide each */
 } PfTransformer;
+
+/* What the taps of tokens are made of. */
+typedef struct PfTokens {
+    int map;                /* the node of the patches' convolution */
+    int first_patch;        /* how many tokens stand before the patches': class token, registers */
+    const char *norm;       /* module of the last norm */
+    const char *class_name; /* tap of the class token behind that, as a vector; NULL: none */
+} PfTokens;
+
+#define PF_TRANSFORMER_MOST_LAYERS 64
 
 /* The patches' tokens (n, width) of the normalised pixels, node 0. conv: the name of the
  * convolution, *map its node; the two nodes behind it get the other names. */
@@ -46,6 +59,12 @@ int pf_arch_add_part(PfArchBuilder *builder, const char *name, int input, int ax
 /* A block whose norm comes first; prefix: "blocks.0". */
 int pf_arch_add_transformer_block(PfArchBuilder *builder, const PfTransformer *transformer,
                                   const PfBlockNames *names, const char *prefix, int input);
+
+/* Taps aside: "tokens", "patches", "mean", "map", "class_name" and "cls+mean" of the last norm, and
+ * of each block the same of its output, ends[i], behind the last norm: "blocks.0.tokens", ...,
+ * "blocks.0.cls", "blocks.0.cls+mean". blocks.: as builder->arch->blocks says. */
+void pf_arch_add_token_taps(PfArchBuilder *builder, const PfTransformer *transformer,
+                            const PfTokens *tokens, const int *ends, int norm);
 
 /* The first row of tokens as a vector, "cls". */
 int pf_arch_add_class_token(PfArchBuilder *builder, int input);

@@ -24,8 +24,9 @@ static void build(PfArchBuilder *builder, const void *config)
 {
     const PfTransformer *vit = config;
     char prefix[PF_NODE_NAME_SIZE];
-    int map, positions;
+    int ends[PF_TRANSFORMER_MOST_LAYERS], map, positions;
     builder->arch->patch = vit->patch;
+    builder->arch->blocks = "encoder.layers.encoder_layer_";
     int node = pf_arch_add_patches(builder, vit, "conv_proj", "reshape", "permute", &map);
     const int token = pf_arch_add_tokens(builder, "class_token", 1, vit->width);
     node = pf_arch_add_rows(builder, "cat", token, node);
@@ -35,9 +36,12 @@ static void build(PfArchBuilder *builder, const void *config)
     node = pf_arch_add_dropout(builder, "encoder.dropout", node, 0);
     for (int i = 0; i < vit->layers; i++) {
         snprintf(prefix, sizeof prefix, "encoder.layers.encoder_layer_%d", i);
-        node = pf_arch_add_transformer_block(builder, vit, &block_names, prefix, node);
+        node = ends[i] = pf_arch_add_transformer_block(builder, vit, &block_names, prefix, node);
     }
     node = pf_arch_add_layer_norm(builder, PF_OP_LAYER_NORM, "encoder.ln", node, vit->width, 1e-6f);
+    const PfTokens tokens = {
+        .map = map, .first_patch = 1, .norm = "encoder.ln", .class_name = "class_vector"};
+    pf_arch_add_token_taps(builder, vit, &tokens, ends, node);
     node = pf_arch_add_class_token(builder, node);
     pf_arch_add_linear(builder, "heads.head", node, vit->width, 1000);
 }
@@ -60,11 +64,11 @@ static PfInitialValues initial(const PfNode *node, const PfOpParameter *paramete
                              sqrt(6.0 / (node->in_channels + node->out_channels))};
 }
 
-static const PfTransformer vit_b_16 = {224, 16, 12, 12, 768, 3072, 0};
-static const PfTransformer vit_b_32 = {224, 32, 12, 12, 768, 3072, 0};
-static const PfTransformer vit_l_16 = {224, 16, 24, 16, 1024, 4096, 0};
-static const PfTransformer vit_l_32 = {224, 32, 24, 16, 1024, 4096, 0};
-static const PfTransformer vit_h_14 = {224, 14, 32, 16, 1280, 5120, 0};
+static const PfTransformer vit_b_16 = {224, 16, 12, 12, 768, 3072, 0, PF_OP_GELU, 1e-6f, 0};
+static const PfTransformer vit_b_32 = {224, 32, 12, 12, 768, 3072, 0, PF_OP_GELU, 1e-6f, 0};
+static const PfTransformer vit_l_16 = {224, 16, 24, 16, 1024, 4096, 0, PF_OP_GELU, 1e-6f, 0};
+static const PfTransformer vit_l_32 = {224, 32, 24, 16, 1024, 4096, 0, PF_OP_GELU, 1e-6f, 0};
+static const PfTransformer vit_h_14 = {224, 14, 32, 16, 1280, 5120, 0, PF_OP_GELU, 1e-6f, 0};
 
 /* clang-format off */
 #define PUBLISHED(label, file_name, resize_to, how) \

@@ -127,8 +127,8 @@ int pf_engine_make_reshape(Builder *builder, int node)
     return settle(builder, node, y);
 }
 
-/* The node's shape has numbers of x at these strides, `begin` floats behind x's first. */
-static int settle_strided(Builder *builder, int node, int x, const int64_t *strides, int64_t begin)
+int pf_engine_settle_strided(Builder *builder, int node, int x, const int64_t *strides,
+                             int64_t begin)
 {
     const PfShape *shape = &builder->shapes[node];
     PfAxes axes = {0};
@@ -165,7 +165,7 @@ int pf_engine_make_permute(Builder *builder, int node)
     const int x = pf_engine_stride(builder, node, input_of(builder, node), from);
     for (int i = 0; i < permute->axis_count && i < PF_MAX_RANK; i++)
         strides[i] = from[permute->axes[i]];
-    return settle_strided(builder, node, x, strides, 0);
+    return pf_engine_settle_strided(builder, node, x, strides, 0);
 }
 
 int pf_engine_make_slice(Builder *builder, int node)
@@ -175,7 +175,7 @@ int pf_engine_make_slice(Builder *builder, int node)
     const int x = pf_engine_stride(builder, node, input_of(builder, node), strides);
     const int64_t begin = slice->start * strides[slice->axis];
     strides[slice->axis] *= slice->step;
-    return settle_strided(builder, node, x, strides, begin);
+    return pf_engine_settle_strided(builder, node, x, strides, begin);
 }
 
 int pf_engine_make_channel_shuffle(Builder *builder, int node)

@@ -16,6 +16,11 @@ int pf_engine_make_parameter(Builder *builder, int node);
  * any; they are from the copy's beginning on. */
 int pf_engine_stride(Builder *builder, int node, int x, int64_t *strides);
 
+/* Settles the node, whose shape has numbers of x at these strides, the first `begin` floats behind
+ * x's first. */
+int pf_engine_settle_strided(Builder *builder, int node, int x, const int64_t *strides,
+                             int64_t begin);
+
 /* Takes a batch norm into the copies that a concatenation of maps is made of, so that the maps of a
  * dense block are read once where a layer begins. false: they cannot take it. */
 bool pf_engine_norm_parts(Builder *builder, int concat, int norm);

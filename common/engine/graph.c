@@ -144,6 +144,16 @@ static int make_attention(Builder *builder, int node)
     return settle(builder, node, step->y);
 }
 
+/* Each row of tokens is a pixel: a view. */
+static int make_token_map(Builder *builder, int node)
+{
+    int64_t from[PF_MAX_RANK] = {0};
+    const int x = pf_engine_stride(builder, node, input_of(builder, node), from);
+    const int64_t width = builder->shapes[node].dims[2];
+    const int64_t strides[PF_MAX_RANK] = {from[1], width * from[0], from[0]};
+    return pf_engine_settle_strided(builder, node, x, strides, 0);
+}
+
 static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_INPUT] = make_input,
     [PF_OP_CONV] = pf_engine_make_convolution,
@@ -197,6 +207,7 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_RECIPROCAL] = pf_engine_make_function,
     [PF_OP_LEAKY_RELU] = pf_engine_make_function,
     [PF_OP_ELU] = pf_engine_make_function,
+    [PF_OP_TOKEN_MAP] = make_token_map,
 };
 
 /* ---- the whole ---- */

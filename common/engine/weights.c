@@ -311,9 +311,10 @@ static int read_positions(const PfBackboneConfig *config, PfEngineValue *value, 
     const int64_t count = pf_shape_count(&positions->shape);
     float *trained = read_parameter(config, value->node, "", count, err);
     if (!trained) return -1;
-    pf_positions_resize(positions, value->grid[0], value->grid[1], trained, value->numbers);
+    const int failed = pf_positions_resize(positions, value->grid[0], value->grid[1], trained,
+                                           value->numbers, err);
     free(trained);
-    return 0;
+    return failed;
 }
 
 /* Values that are parameters, with zeros to the end of their row. */

@@ -68,13 +68,12 @@ static void add_tensors(Module &module, const PfArch &arch, const TensorsByName 
     int count = 0;
     std::vector<unsigned char> needed(arch.node_count);
     if (pf_arch_mark_outputs(&arch, start, outputs.data(), outputs.size(), needed.data(), &error) ||
-        pf_arch_parameters(&arch, arch.node_count - 1, &list, &count, &error))
+        pf_arch_marked_parameters(&arch, needed.data(), &list, &count, &error))
         throw Failure(error);
     std::unique_ptr<PfParameter, void (*)(void *)> owner(list, std::free);
     for (int i = 0; i < count; i++)
-        if (needed[list[i].node])
-            add_tensor(module, list[i].name, float_copy(find_tensor(tensors, arch, list[i])),
-                       list[i].is_buffer != 0);
+        add_tensor(module, list[i].name, float_copy(find_tensor(tensors, arch, list[i])),
+                   list[i].is_buffer != 0);
 }
 
 Module tensor_module(const PfArch &arch, const PfNamedTensor *tensors, size_t tensor_count,

@@ -361,6 +361,7 @@ static int open_named(const PfArch *arch, const char *path, const PfFileStampSha
 {
     if (load_file(path, known, out, err)) return -1;
     if (pf_weights_translate_names(*out, err) || pf_weights_renew_names(*out, err) ||
+        pf_weights_compose_names(*out, arch, err) ||
         pf_weights_see_through_prefix(*out, arch, err)) {
         pf_weights_close(out);
         return -1;

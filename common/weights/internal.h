@@ -109,6 +109,9 @@ int pf_weights_renew_names(PfWeights *weights, PfError *err);
 
 /* Where the names are those of efficientnet_lite_pytorch, makes timm's of them, and says so. */
 int pf_weights_rename_efficientnet(PfWeights *weights, PfError *err);
+/* Makes the network's tensors of those that timm's and transformers' files have under other names
+ * or in pieces, where it is a vision transformer that is published so, and says so. */
+int pf_weights_compose_names(PfWeights *weights, const PfArch *arch, PfError *err);
 
 /* Whether the path is of an index of shards, "model.safetensors.index.json", by its name. */
 bool pf_weights_is_index(const char *path);

@@ -87,12 +87,15 @@ typedef enum PfOp {
                         side, c), made for the grid of a map (c, h, w), of which only the size is
                         taken: (start + h * w, c); common/arch/positions.h says how */
     PF_OP_PAD_SAME,  /* zeros around a map, of which windows of kernel[] at distances of stride[]
-                        make  ceil(size / stride) outputs, as TensorFlow pads: of an odd number more
-                        below  and at the right */
+                        make ceil(size / stride) outputs, as TensorFlow pads: of an odd number more
+                        below and at the right */
     PF_OP_CHANNEL_SHUFFLE, /* of a map whose channels lie in `groups`: the first of each group, the
                               second of each, ... */
-    PF_OP_COUNT,           /* how many there are */
+    PF_OP_TOKEN_MAP, /* tokens (h * w, c) as a map (c, h, w), as large as the second input's */
+    PF_OP_COUNT,     /* how many there are */
 } PfOp;
+
+#define PF_TO_THE_END (-1)
 
 typedef struct PfNode {
     char name[PF_NODE_NAME_SIZE];   /* as torchvision's create_feature_extractor names it:
@@ -117,17 +120,21 @@ typedef struct PfNode {
     int axis;          /* softmax, slice, concat; of the shape without the batch axis, 0 or more */
     int axes[PF_MAX_RANK], axis_count; /* permute; mean, reduce: ascending */
     int keep_axes;                     /* mean, reduce */
-    int64_t start, count, step;        /* slice; positions: start, of tokens that stay */
+    int64_t start, count, step;        /* slice, whose count may be PF_TO_THE_END; positions: start,
+                                          of tokens that stay */
     int align_corners;                 /* positions */
+    int antialias;                     /* positions */
     PfShape shape;                     /* reshape, parameter */
-    int leading_one;                   /* parameter */
-    float eps;                         /* norms */
-    float momentum;                    /* batch norm: a batch's share of the running statistics in
-                                          training; 0: 0.1 */
-    float dropout;                     /* dropout probability in training */
-    float scale;                       /* attention */
-    float low, high;                   /* clip */
-    float value;                       /* pad, leaky_relu, elu */
+    int leading_one;                   /* parameter; -1: the file's lacks the first axis of `shape`,
+                                          which is 1 */
+    int is_aside;    /* nothing but a tap reads it, and it is not its module's last node */
+    float eps;       /* norms */
+    float momentum;  /* batch norm: a batch's share of the running statistics in
+                        training; 0: 0.1 */
+    float dropout;   /* dropout probability in training */
+    float scale;     /* attention */
+    float low, high; /* clip */
+    float value;     /* pad, leaky_relu, elu */
 } PfNode;
 
 /* How pixels become the network's input; belongs to the weights. */
@@ -169,9 +176,10 @@ typedef struct PfArch {
     const char *block_class; /* class of its blocks: "BasicBlock"; NULL where it has none */
     PfNode *nodes;           /* owned; nodes[0] is the input */
     int node_count;
-    const char *default_tap;       /* what a linear head is trained on: "avgpool" */
-    int side;                      /* of the only images that it takes; 0: of any */
-    int patch;                     /* what sides of images are multiples of; 0: of nothing */
+    const char *default_tap; /* what a linear head is trained on: "avgpool" */
+    int patch;               /* what sides of images are multiples of; 0: of nothing */
+    const char *blocks; /* what its blocks are called but for their number: "blocks." stands for it
+                           in taps and cuts; NULL: nothing does */
     PfPreprocess preprocess;       /* for weights that no table knows */
     const PfWeightsEntry *weights; /* published weights, best known first; static */
     int weights_count;
@@ -185,7 +193,7 @@ void pf_arch_free(PfArch **arch);
 const char *const *pf_arch_names(void);
 
 /* Index of the node a tap means: a node's own name, or a module prefix, which
- * is the last node under it ("layer3" -> "layer3.1.relu_1"). -1 with the
+ * is the last node under it that is not aside ("layer3" -> "layer3.1.relu_1"). -1 with the
  * nearest names in the message if there is none. "" is an error; the input is
  * node 0 and its tap is "input". */
 int pf_arch_find_tap(const PfArch *arch, const char *tap, int *node, PfError *err);
@@ -208,10 +216,14 @@ typedef struct PfParameter {
     int is_buffer; /* running statistics: no gradient, not counted as parameters */
 } PfParameter;
 
-/* Parameters of the nodes that feed node `last` (inclusive; node_count - 1 for
- * all), in node order. Writes the malloc'ed list to *out, which the caller
- * frees, and its length to *count. */
+/* Parameters of the nodes that feed node `last` (inclusive; node_count - 1 for all but those that
+ * only taps aside read, which have none of their own), in node order, each once. Writes the
+ * malloc'ed list to *out, which the caller frees, and its length to *count. */
 int pf_arch_parameters(const PfArch *arch, int last, PfParameter **out, int *count, PfError *err);
+
+/* The same for the nodes that are marked; needed has node_count entries. */
+int pf_arch_marked_parameters(const PfArch *arch, const unsigned char *needed, PfParameter **out,
+                              int *count, PfError *err);
 
 /* needed[i] = 1 if node i feeds node `last` or is it. needed has node_count entries. */
 void pf_arch_mark_needed(const PfArch *arch, int last, unsigned char *needed);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Position embeddings resized for another grid against PyTorch: as torchvision's
-interpolate_embeddings does it (bicubic, align_corners) and as DINOv2's interpolate_pos_encoding
-(bicubic by scale factors with an offset, without antialiasing); and the TorchScript that does it.
+interpolate_embeddings does it (bicubic, align_corners), as timm and DINOv2 with registers do (bicubic with
+antialiasing) and as DINOv2's interpolate_pos_encoding (bicubic by scale factors with an offset, without antialiasing);
+and the TorchScript that does it.
 
 usage: positions_parity.py RESIZE_POSITIONS
 """
@@ -18,6 +19,7 @@ except ImportError as missing:
 
 TOOL = sys.argv[1]
 CASES = [("align", 14, 1, 16, 16), ("align", 14, 1, 7, 9), ("align", 7, 1, 24, 1), ("align", 14, 1, 14, 14),
+         ("antialias", 14, 1, 16, 16), ("antialias", 37, 1, 16, 7), ("antialias", 37, 0, 37, 5), ("antialias", 16, 1, 40, 3),
          ("0.1", 37, 1, 16, 16), ("0.1", 37, 1, 37, 37), ("0.1", 37, 5, 20, 45), ("0.1", 16, 0, 37, 2)]
 CHANNELS = 12
 
@@ -29,6 +31,8 @@ def by_torch(how, side, start, height, width, positions):
     grid = grid.reshape(1, side, side, CHANNELS).permute(0, 3, 1, 2)
     if how == "align":
         grid = torch.nn.functional.interpolate(grid, size=(height, width), mode="bicubic", align_corners=True)
+    elif how == "antialias":
+        grid = torch.nn.functional.interpolate(grid, size=(height, width), mode="bicubic", antialias=True)
     else:
         factors = [(size + float(how)) / side for size in (height, width)]
         grid = torch.nn.functional.interpolate(grid, scale_factor=factors, mode="bicubic", antialias=False)

@@ -22,8 +22,9 @@ static int resize(const PfNode *node, int64_t height, int64_t width)
     const size_t from_count = (size_t)pf_shape_count(&node->shape);
     const size_t to_count = (size_t)((node->start + height * width) * node->shape.dims[1]);
     float *from = calloc(from_count, sizeof *from), *to = calloc(to_count, sizeof *to);
+    PfError err = {0};
     int failed = !from || !to || fread(from, sizeof *from, from_count, stdin) != from_count;
-    if (!failed) pf_positions_resize(node, height, width, from, to);
+    failed = failed || pf_positions_resize(node, height, width, from, to, &err);
     failed = failed || fwrite(to, sizeof *to, to_count, stdout) != to_count;
     free(from);
     free(to);
@@ -40,8 +41,9 @@ int main(int argc, char **argv)
                    .input_count = 1,
                    .start = atoi(argv[3]),
                    .align_corners = !strcmp(argv[1], "align"),
+                   .antialias = !strcmp(argv[1], "antialias"),
                    .leading_one = 1};
-    if (!node.align_corners) node.value = strtof(argv[1], NULL);
+    if (!node.align_corners && !node.antialias) node.value = strtof(argv[1], NULL);
     node.shape = (PfShape){2, {node.start + side * side, atoi(argv[4])}};
     return argc == 5 ? print_script(&node) : resize(&node, atoi(argv[5]), atoi(argv[6]));
 }

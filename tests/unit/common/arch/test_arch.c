@@ -80,6 +80,11 @@ START_TEST(parameter_counts_are_torchvisions)
         {"dinov2_vits14_reg", 22057728},
         {"dinov2_vitb14_reg", 86582784},
         {"dinov2_vitl14_reg", 304371712},
+        {"dinov2_vitg14", 1136479232},
+        {"clip_vit_b_32", 87849216},
+        {"clip_vit_b_16_gelu", 86192640},
+        {"clip_vit_l_14", 303966208},
+        {"siglip_vit_b_16", 92884224},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         ck_assert_int_eq(totals_of(known[i].name, (PfSummaryOptions){0}).parameters,
@@ -196,19 +201,78 @@ START_TEST(an_input_that_vanishes_on_the_way_is_refused)
 }
 END_TEST
 
-START_TEST(position_embeddings_are_resized_or_another_size_is_refused)
+START_TEST(position_embeddings_are_resized)
 {
-    PfArch *arch = new_arch("vit_s_16");
-    PfShape shapes[512];
-    PfError err = {0};
-    ck_assert_int_eq(pf_arch_infer_shapes(arch, 256, 224, shapes, &err), -1);
-    ck_assert_ptr_nonnull(strstr(err.message, "224x224"));
-    ck_assert_ptr_nonnull(strstr(err.message, "found 256x224"));
-    ck_assert_int_eq(pf_arch_infer_shapes(arch, 224, 224, shapes, &err), 0);
-    pf_arch_free(&arch);
-    PfShape shape = shape_at("vit_b_16", 256, "encoder.ln"); /* whose positions are resized */
+    static const char *const networks[] = {"vit_b_16", "vit_s_16", "siglip_vit_b_16"};
+    static const char *const norms[] = {"encoder.ln", "norm", "norm"};
+    static const char *const shapes[] = {"(257,768)", "(257,384)", "(256,768)"};
     char text[PF_SHAPE_TEXT_SIZE];
-    ck_assert_str_eq(pf_shape_text(&shape, text), "(257,768)");
+    for (int i = 0; i < 3; i++) {
+        PfShape shape = shape_at(networks[i], 256, norms[i]);
+        ck_assert_str_eq(pf_shape_text(&shape, text), shapes[i]);
+    }
+}
+END_TEST
+
+START_TEST(transformers_have_taps_of_tokens)
+{
+    static const struct {
+        const char *network, *tap, *shape;
+    } known[] = {
+        {"vit_b_16", "tokens", "(197,768)"},
+        {"vit_b_16", "mean", "(768)"},
+        {"vit_b_16", "cls+mean", "(1536)"},
+        {"vit_b_16", "map", "(768,14,14)"},
+        {"vit_b_16", "blocks.3.cls", "(768)"},
+        {"vit_b_16", "blocks.3", "(197,768)"},
+        {"dinov2_vits14_reg", "map", "(384,16,16)"},
+        {"dinov2_vits14_reg", "tokens", "(261,384)"},
+        {"dinov2_vits14_reg", "patches", "(256,384)"},
+        {"dinov2_vits14_reg", "blocks.0.cls+mean", "(768)"},
+        {"dinov2_vitg14", "blocks.39.mean", "(1536)"},
+        {"clip_vit_b_32", "projection", "(512)"},
+        {"clip_vit_b_32", "cls", "(768)"},
+        {"clip_vit_l_14_gelu", "blocks.23.map", "(1024,16,16)"},
+        {"siglip_vit_b_16", "pooled", "(768)"},
+        {"siglip_vit_b_16", "tokens", "(196,768)"},
+    };
+    char text[PF_SHAPE_TEXT_SIZE];
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        PfShape shape = shape_at(known[i].network, 224, known[i].tap);
+        ck_assert_msg(!strcmp(pf_shape_text(&shape, text), known[i].shape), "%s %s is %s",
+                      known[i].network, known[i].tap, text);
+    }
+    PfArch *arch = new_arch("siglip_vit_b_16");
+    PfError err = {0};
+    int node;
+    ck_assert_int_eq(pf_arch_find_tap(arch, "cls", &node, &err), -1); /* it has no class token */
+    pf_arch_free(&arch);
+}
+END_TEST
+
+START_TEST(a_norm_that_taps_share_is_one_parameter)
+{
+    PfArch *arch = new_arch("dinov2_vits14");
+    PfError err = {0};
+    PfParameter *list;
+    int node, count, norms = 0, alone = 0;
+    ck_assert_int_eq(pf_arch_find_tap(arch, "blocks.1.mean", &node, &err), 0);
+    ck_assert(arch->nodes[node].is_aside);
+    ck_assert_int_eq(pf_arch_parameters(arch, node, &list, &count, &err), 0);
+    for (int i = 0; i < count; i++) norms += !strncmp(list[i].name, "norm.", 5);
+    for (int i = 0; i < count; i++) alone += !strncmp(list[i].name, "blocks.2.", 9);
+    ck_assert_int_eq(norms, 2);
+    ck_assert_int_eq(alone, 0);
+    free(list);
+    unsigned char *needed = malloc((size_t)arch->node_count);
+    memset(needed, 1, (size_t)arch->node_count);
+    ck_assert_int_eq(pf_arch_marked_parameters(arch, needed, &list, &count, &err), 0);
+    norms = 0;
+    for (int i = 0; i < count; i++) norms += !strncmp(list[i].name, "norm.", 5);
+    ck_assert_int_eq(norms, 2);
+    free(list);
+    free(needed);
+    pf_arch_free(&arch);
 }
 END_TEST
 
@@ -276,6 +340,7 @@ static void any_shapes(PfOp op, PfShape in[PF_NODE_MAX_INPUTS])
         in[i] = (PfShape){3, {8, 1, 1}};
         if (op == PF_OP_LINEAR || op == PF_OP_LAYER_NORM) in[i] = (PfShape){1, {8}};
         if (op == PF_OP_ATTENTION) in[i] = (PfShape){2, {1, 8}};
+        if (op == PF_OP_TOKEN_MAP && i == 0) in[i] = (PfShape){2, {1, 8}};
     }
 }
 
@@ -481,6 +546,9 @@ START_TEST(a_cut_is_what_a_module_takes_in)
     check_cut("vit_b_16", "encoder.layers.encoder_layer_11",
               "encoder.layers.encoder_layer_10.add_1");
     check_cut("dinov2_vits14_reg", "blocks.11", "blocks.10.add_1");
+    check_cut("vit_b_32", "blocks.11", "encoder.layers.encoder_layer_10.add_1");
+    check_cut("clip_vit_b_32", "blocks.11", "transformer.resblocks.10.add_1");
+    check_cut("siglip_vit_b_16", "blocks.11", "blocks.10.add_1");
 }
 END_TEST
 
@@ -538,7 +606,9 @@ int main(void)
     tcase_add_test(cases, an_unknown_backbone_is_refused_with_the_nearest_name);
     tcase_add_test(cases, shapes_are_inferred_for_any_input);
     tcase_add_test(cases, an_input_that_vanishes_on_the_way_is_refused);
-    tcase_add_test(cases, position_embeddings_are_resized_or_another_size_is_refused);
+    tcase_add_test(cases, position_embeddings_are_resized);
+    tcase_add_test(cases, transformers_have_taps_of_tokens);
+    tcase_add_test(cases, a_norm_that_taps_share_is_one_parameter);
     tcase_add_test(cases, patches_fill_the_image);
     tcase_add_test(cases, parameters_are_those_of_the_nodes_that_feed_the_tap);
     tcase_add_loop_test(cases, every_operation_has_all_columns, 0, PF_OP_COUNT);

@@ -350,6 +350,10 @@ static double value_at(const Graph *graph, int index, int64_t at)
     case PF_OP_SLICE:
         place[node->axis] = node->start + place[node->axis] * node->step;
         return x[at_place(in, place)];
+    case PF_OP_TOKEN_MAP:
+        from[0] = place[1] * out->dims[2] + place[2];
+        from[1] = place[0];
+        return x[at_place(in, from)];
     case PF_OP_CONCAT: return concatenated_at(graph, node, place);
     case PF_OP_SOFTMAX: return softmax_at(out, node->axis, x, at);
     case PF_OP_MATMUL: return product_at(graph, node, out->rank, place);
@@ -372,7 +376,9 @@ static void compute_positions(const Graph *graph, int index, double *y)
     const PfShape *map = &graph->shapes[node->inputs[0]];
     const int64_t count = pf_shape_count(&graph->shapes[index]);
     float *resized = calloc((size_t)count, sizeof *resized);
-    pf_positions_resize(node, map->dims[1], map->dims[2], tensor(graph, index, ""), resized);
+    ck_assert_int_eq(pf_positions_resize(node, map->dims[1], map->dims[2], tensor(graph, index, ""),
+                                         resized, NULL),
+                     0);
     for (int64_t i = 0; i < count; i++) y[i] = (double)resized[i];
     free(resized);
 }
@@ -632,6 +638,7 @@ static int add_positions(Graph *graph, int x)
     const int64_t side = draw(graph, 1, 9);
     node->start = draw(graph, 0, 2);
     node->align_corners = (int)draw(graph, 0, 1);
+    node->antialias = !node->align_corners && draw(graph, 0, 1);
     node->value = 0.1f;
     node->shape = (PfShape){2, {node->start + side * side, graph->shapes[x].dims[0]}};
     node->leading_one = 1;
@@ -692,6 +699,28 @@ static int add_tokens(Graph *graph, int x)
     const int first = (int)draw(graph, 0, 1);
     node->shape = (PfShape){2, {from->dims[0], from->dims[1] * from->dims[2]}};
     if (first) node->shape = (PfShape){2, {from->dims[0] * from->dims[1], from->dims[2]}};
+    return finish(graph);
+}
+
+/* Tokens as a map again, as large as x; some stand before them. */
+static int add_token_map(Graph *graph, int x)
+{
+    const PfShape map = graph->shapes[x];
+    PfNode *node = begin(graph, PF_OP_RESHAPE, x);
+    node->shape = (PfShape){2, {map.dims[1] * map.dims[2], map.dims[0]}};
+    int tokens = finish(graph);
+    if (pf_shape_count(&map) * 2 < LARGEST && draw(graph, 0, 1)) {
+        node = begin(graph, PF_OP_CONCAT, tokens);
+        node->inputs[node->input_count++] = tokens;
+        tokens = finish(graph);
+        node = begin(graph, PF_OP_SLICE, tokens);
+        node->start = map.dims[1] * map.dims[2];
+        node->count = PF_TO_THE_END;
+        node->step = 1;
+        tokens = finish(graph);
+    }
+    node = begin(graph, PF_OP_TOKEN_MAP, tokens);
+    node->inputs[node->input_count++] = x;
     return finish(graph);
 }
 
@@ -895,7 +924,7 @@ static int grow(Graph *graph, int x)
     const bool is_small = pf_shape_count(shape) * 2 < LARGEST;
     if (largest < 1e-3 * graph->scales[x]) return 0;
     if (largest > 50) return add_scaled(graph, x);
-    switch (draw(graph, 0, 29)) {
+    switch (draw(graph, 0, 30)) {
     case 0: return is_map && shape->dims[0] < 100 ? add_conv(graph, x) : x;
     case 1: return is_map ? add_norm(graph, x) : x;
     case 2:
@@ -921,6 +950,7 @@ static int grow(Graph *graph, int x)
                    : x;
     case 19: return is_map ? add_function(graph, add_conv(graph, x), 9) : x;
     case 20: return is_map ? add_positions(graph, x) : x;
+    case 30: return is_map ? add_token_map(graph, x) : x;
     case 16: return is_map ? add(graph, PF_OP_RELU, add_conv(graph, x), -1) : x;
     case 21: return is_map && shape->dims[0] < 100 ? add_dense_layer(graph, x) : x;
     case 22: return is_map ? add_channel_parameter(graph, add_conv(graph, x)) : x;
