@@ -122,6 +122,8 @@ static void compute_pixels(const Run *run, const PfEngineStep *step)
                              .shift = step->shift,
                              .sum = maps_of(run, step->sum),
                              .y = maps_of(run, step->y),
+                             .x_step = y->stride,
+                             .y_step = y->stride,
                              .activation = step->activation};
     pf_conv_kernels()->pointwise(&pointwise);
 }
@@ -141,6 +143,8 @@ static void multiply_pixels(const Run *run, const PfEngineStep *step)
                                        .scale = factor + i * image_stride(run, step->factor),
                                        .sum = sum ? sum + at : NULL,
                                        .y = maps_of(run, step->y) + at,
+                                       .x_step = y->stride,
+                                       .y_step = y->stride,
                                        .activation = step->activation};
         pf_conv_kernels()->pointwise(&pointwise);
     }
@@ -190,24 +194,21 @@ static void apply(const Run *run, const PfEngineStep *step)
     }
 }
 
-/* Pixel by pixel: those of x lie side by side, those of y do not. */
+/* Pixels of x lie side by side, those of y do not. */
 static void compute_part(const Run *run, const PfEngineStep *step)
 {
     const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
-    const PfConvKernels *kernels = pf_conv_kernels();
     const int64_t begin = step->loops.begins[0];
-    PfPointwise pointwise = {.pixels = 1,
-                             .channels = x->channels,
-                             .x = maps_of(run, step->x),
-                             .scale = step->scale + begin,
-                             .shift = step->shift + begin,
-                             .y = maps_of(run, step->y) + begin,
-                             .activation = step->activation};
-    for (int64_t p = 0; p < run->count * y->height * y->width; p++) {
-        kernels->pointwise(&pointwise);
-        pointwise.x += x->stride;
-        pointwise.y += y->stride;
-    }
+    const PfPointwise pointwise = {.pixels = run->count * y->height * y->width,
+                                   .channels = x->channels,
+                                   .x = maps_of(run, step->x),
+                                   .scale = step->scale + begin,
+                                   .shift = step->shift + begin,
+                                   .y = maps_of(run, step->y) + begin,
+                                   .x_step = x->stride,
+                                   .y_step = y->stride,
+                                   .activation = step->activation};
+    pf_conv_kernels()->pointwise(&pointwise);
 }
 
 /* ---- rows ---- */
