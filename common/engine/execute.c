@@ -47,8 +47,58 @@ static void normalise(const Run *run, const PfEngineStep *step)
         for (int c = 0; c < 3; c++) y[i + c] = plan->pixels[c][pixels[i + c]];
 }
 
+static void run_pieces(const Run *run, const PfEngineStep *step, const PfConvolutionMaps *maps)
+{
+    const int64_t pieces = pf_convolution_pieces(step->convolution, maps);
+    for (int64_t piece = 0; piece < pieces; piece++)
+        pf_convolution_run(step->convolution, maps, piece, run->arena + run->plan->maps_bytes);
+}
+
+/* Rows of an image from `row` on, of the step before one that has them made. */
+static void make_rows(const Run *run, const PfEngineStep *step, int64_t image, int64_t row)
+{
+    const PfEngineStep *before = step - 1;
+    const PfEngineValue *x = &run->plan->values[before->x], *y = &run->plan->values[before->y];
+    const PfConvolutionMaps rows = {
+        .count = 1,
+        .height = pf_min(step->ahead, y->height - row),
+        .width = y->width,
+        .x = maps_of(run, before->x) + (image * x->height + row) * x->width * x->stride,
+        .y = maps_of(run, before->y) + row % y->ring * y->width * y->stride};
+    run_pieces(run, before, &rows);
+}
+
+/* Image by image and row by row, with the rows of x made as they are needed. */
+static void convolve_behind(const Run *run, const PfEngineStep *step)
+{
+    const PfNode *node = &run->plan->arch->nodes[step->node];
+    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
+    const int64_t reach = (node->kernel[0] - 1) * node->dilation[0] + 1 - step->pads[0];
+    const float *sum = maps_of(run, step->sum);
+    PfConvolutionMaps maps = {.count = 1,
+                              .height = x->height,
+                              .width = x->width,
+                              .x = maps_of(run, step->x),
+                              .rows = x->ring};
+    for (int64_t image = 0; image < run->count; image++) {
+        int64_t made = 0;
+        maps.y = maps_of(run, step->y) + image * image_stride(run, step->y);
+        maps.sum = sum ? sum + image * image_stride(run, step->sum) : NULL;
+        for (int64_t row = 0; row < y->height; row++) {
+            const int64_t end = pf_min(row * node->stride[0] + reach, x->height);
+            for (; made < end; made += step->ahead) make_rows(run, step, image, made);
+            pf_convolution_run(step->convolution, &maps, row, run->arena + run->plan->maps_bytes);
+        }
+    }
+}
+
 static void convolve(const Run *run, const PfEngineStep *step)
 {
+    if (run->plan->values[step->y].ring) return;
+    if (step->ahead) {
+        convolve_behind(run, step);
+        return;
+    }
     const PfEngineValue *x = &run->plan->values[step->x];
     const PfConvolutionMaps maps = {.count = run->count,
                                     .height = x->height,
@@ -56,9 +106,7 @@ static void convolve(const Run *run, const PfEngineStep *step)
                                     .x = maps_of(run, step->x),
                                     .sum = maps_of(run, step->sum),
                                     .y = maps_of(run, step->y)};
-    const int64_t pieces = pf_convolution_pieces(step->convolution, &maps);
-    for (int64_t piece = 0; piece < pieces; piece++)
-        pf_convolution_run(step->convolution, &maps, piece, run->arena + run->plan->maps_bytes);
+    run_pieces(run, step, &maps);
 }
 
 static void pool_windows(const Run *run, const PfEngineStep *step)
