@@ -218,20 +218,38 @@ static size_t scratch_bytes(const PfConvolution *direct)
     return (size_t)kernel_size(&direct->config) * PIECE * sizeof(const float *);
 }
 
+/* Whether each pixel of y is made of the same one of x. */
+static bool is_pixelwise(const PfConvolutionConfig *config)
+{
+    return kernel_size(config) == 1 && config->stride[0] * config->stride[1] == 1 &&
+           !config->padding[0] && !config->padding[1] && !config->more_padding[0] &&
+           !config->more_padding[1];
+}
+
 /* pixels: (kernel, PIECE), of `count` pixels of y from `first` on */
 static void find_pixels(const PfConvolution *direct, const Grid *grid, int64_t first, int64_t count,
                         const float **pixels)
 {
     const PfConvolutionConfig *config = &direct->config;
-    for (int64_t p = 0; p < count; p++) {
-        const int64_t row = (first + p) / grid->width, map = row / grid->height;
-        const int64_t y = row % grid->height * config->stride[0] - config->padding[0];
-        const int64_t x = (first + p) % grid->width * config->stride[1] - config->padding[1];
+    const float *x = grid->maps->x + first * config->in_channels;
+    if (is_pixelwise(config)) {
+        for (int64_t p = 0; p < count; p++) pixels[p] = x + p * config->in_channels;
+        return;
+    }
+    int64_t row = first / grid->width, column = first % grid->width;
+    for (int64_t p = 0; p < count; p++, column++) {
+        if (column == grid->width) {
+            column = 0;
+            row++;
+        }
+        const int64_t map = row / grid->height;
+        const int64_t top = row % grid->height * config->stride[0] - config->padding[0];
+        const int64_t left = column * config->stride[1] - config->padding[1];
         for (int64_t i = 0; i < config->kernel[0]; i++)
             for (int64_t j = 0; j < config->kernel[1]; j++)
                 pixels[(i * config->kernel[1] + j) * PIECE + p] =
-                    pf_convolution_pixel(direct, grid->maps, map, y + i * config->dilation[0],
-                                         x + j * config->dilation[1]);
+                    pf_convolution_pixel(direct, grid->maps, map, top + i * config->dilation[0],
+                                         left + j * config->dilation[1]);
     }
 }
 
@@ -252,9 +270,7 @@ static void multiply_panel(const PfConvolution *direct, PfProduct *product,
 /* From each pixel of x to that of the next piece, where all are in one row; else 0. */
 static int64_t to_next_piece(const PfConvolution *direct, int64_t count)
 {
-    const PfConvolutionConfig *config = &direct->config;
-    const bool is_row = kernel_size(config) == 1 && config->stride[0] * config->stride[1] == 1;
-    return is_row ? count * config->in_channels : 0;
+    return is_pixelwise(&direct->config) ? count * direct->config.in_channels : 0;
 }
 
 static void run(const PfConvolution *direct, const PfConvolutionMaps *maps, int64_t piece,

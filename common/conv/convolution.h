@@ -54,6 +54,9 @@ typedef struct PfConvolutionMaps {
     const float *x;               /* (count, height, width, in_channels) */
     const float *sum;             /* like y, may be y; added before the activation; NULL: nothing */
     float *y;                     /* (count, height of y, width of y, out_channels) */
+    /* Depthwise: x has room for so many rows of each map only, row y at y % rows, as what makes
+     * them is always a few rows ahead; 0: for all. */
+    int64_t rows;
     int64_t splits; /* the output channels, too, are computed in up to so many parts, so that there
                        are pieces for more threads; 0 is 1 */
 } PfConvolutionMaps;

@@ -52,6 +52,15 @@ typedef struct Row {
     const float **x; /* (kernel) */
 } Row;
 
+/* Where a row of the map begins. */
+static const float *row_of(const Row *row, int64_t y)
+{
+    const PfConvolutionMaps *maps = row->maps;
+    const int64_t room = maps->rows ? maps->rows : maps->height;
+    return maps->x +
+           (row->map * room + y % room) * maps->width * row->depthwise->config.in_channels;
+}
+
 /* Outputs from `first` up to `end`, whose windows reach over the same columns of the kernel. */
 static void run_part(const Row *row, int64_t first, int64_t end, PfConvolutionSpan columns)
 {
@@ -62,13 +71,11 @@ static void run_part(const Row *row, int64_t first, int64_t end, PfConvolutionSp
     const int64_t left =
         first * config->stride[1] - config->padding[1] + columns.begin * config->dilation[1];
     for (int64_t i = row->rows.begin; i < row->rows.end; i++)
-        row->x[i] =
-            row->maps->x + ((row->map * row->maps->height + row->top + i * config->dilation[0]) *
-                                row->maps->width +
-                            left) *
-                               channels;
+        row->x[i] = row_of(row, row->top + i * config->dilation[0]) + left * channels;
     const int64_t below = row->top + (config->kernel[0] - 1) * config->dilation[0] + 1;
     const int64_t map_row = row->maps->width * channels;
+    /* Rows in a ring have just been made. */
+    const bool fetches = !row->maps->rows && below < row->maps->height;
     const PfLanewise part = {
         .pixels = end - first,
         .channels = channels,
@@ -78,8 +85,8 @@ static void run_part(const Row *row, int64_t first, int64_t end, PfConvolutionSp
         .x = row->x + row->rows.begin,
         .step = config->stride[1] * channels,
         .column = config->dilation[1] * channels,
-        .next = row->maps->x + (row->map * row->maps->height + below) * map_row + left * channels,
-        .next_rows = pf_max(0, pf_min(config->stride[0], row->maps->height - below)),
+        .next = fetches ? row_of(row, below) + left * channels : NULL,
+        .next_rows = fetches ? pf_min(config->stride[0], row->maps->height - below) : 0,
         .next_row = map_row,
         .weight = depthwise->weight + (row->rows.begin * config->kernel[1] + columns.begin) * 16,
         .weight_row = config->kernel[1] * 16,

@@ -111,10 +111,11 @@ typedef struct PfPoolWindow {
  * norm is this where nothing is before it that could take it in. */
 typedef struct PfPointwise {
     int64_t pixels, channels;   /* channels: a multiple of 16 */
-    const float *x;             /* (pixels, channels) */
+    const float *x;             /* (pixels, channels), pixels x_step apart */
     const float *scale, *shift; /* (channels); NULL, both: x as it is; shift alone: zeros */
-    const float *sum;           /* like x; NULL: nothing */
-    float *y;                   /* like x; may be x or sum */
+    const float *sum;           /* like y, pixels y_step apart; NULL: nothing */
+    float *y;                   /* may be x or sum */
+    int64_t x_step, y_step;
     PfActivation activation;
 } PfPointwise;
 

@@ -330,13 +330,14 @@ LANES_TARGET static void pointwise(const PfPointwise *p)
 {
     const PfActivate behind = {
         .activation = p->activation, .rows = 1, .width = p->channels, .row = p->channels};
-    for (int64_t at = 0; at < p->pixels * p->channels; at += p->channels) {
+    const float *x = p->x, *scale = p->scale, *shift = p->shift;
+    for (int64_t at = 0; at < p->pixels * p->y_step; at += p->y_step, x += p->x_step) {
         for (int64_t c = 0; c < p->channels; c += 16) {
-            Lanes y = lanes_load(p->x + at + c);
-            if (p->shift)
-                y = lanes_fma(y, lanes_load(p->scale + c), lanes_load(p->shift + c));
-            else if (p->scale)
-                y = lanes_mul(y, lanes_load(p->scale + c));
+            Lanes y = lanes_load(x + c);
+            if (shift)
+                y = lanes_fma(y, lanes_load(scale + c), lanes_load(shift + c));
+            else if (scale)
+                y = lanes_mul(y, lanes_load(scale + c));
             if (p->sum) y = lanes_add(y, lanes_load(p->sum + at + c));
             lanes_store(p->y + at + c, cut_of(&p->activation, y));
         }

@@ -67,16 +67,9 @@ static void run_pieces(void *context, int64_t thread)
 }
 
 /* With a team there are pieces for all of it, if need be of some output channels each. */
-static void convolve(const Run *run, const PfEngineStep *step)
+static void run_all(const Run *run, const PfEngineStep *step, PfConvolutionMaps maps)
 {
-    const PfEngineValue *x = &run->plan->values[step->x];
     void *const own[] = {run->arena};
-    PfConvolutionMaps maps = {.count = run->count,
-                              .height = x->height,
-                              .width = x->width,
-                              .x = maps_of(run, step->x),
-                              .sum = maps_of(run, step->sum),
-                              .y = maps_of(run, step->y)};
     Pieces pieces = {.plan = run->plan,
                      .convolution = step->convolution,
                      .maps = &maps,
@@ -88,6 +81,61 @@ static void convolve(const Run *run, const PfEngineStep *step)
         pieces.count = pf_convolution_pieces(step->convolution, &maps);
     }
     pf_thread_pool_for(run->team ? run->team->pool : NULL, pieces.threads, run_pieces, &pieces);
+}
+
+/* Rows of an image from `row` on, of the step before one that has them made. */
+static void make_rows(const Run *run, const PfEngineStep *step, int64_t image, int64_t row)
+{
+    const PfEngineStep *before = step - 1;
+    const PfEngineValue *x = &run->plan->values[before->x], *y = &run->plan->values[before->y];
+    const PfConvolutionMaps rows = {
+        .count = 1,
+        .height = pf_min(step->ahead, y->height - row),
+        .width = y->width,
+        .x = maps_of(run, before->x) + (image * x->height + row) * x->width * x->stride,
+        .y = maps_of(run, before->y) + row % y->ring * y->width * y->stride};
+    run_all(run, before, rows);
+}
+
+/* Image by image and row by row, with the rows of x made as they are needed. */
+static void convolve_behind(const Run *run, const PfEngineStep *step)
+{
+    const PfNode *node = &run->plan->arch->nodes[step->node];
+    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
+    const int64_t reach = (node->kernel[0] - 1) * node->dilation[0] + 1 - step->pads[0];
+    const float *sum = maps_of(run, step->sum);
+    PfConvolutionMaps maps = {.count = 1,
+                              .height = x->height,
+                              .width = x->width,
+                              .x = maps_of(run, step->x),
+                              .rows = x->ring};
+    for (int64_t image = 0; image < run->count; image++) {
+        int64_t made = 0;
+        maps.y = maps_of(run, step->y) + image * image_stride(run, step->y);
+        maps.sum = sum ? sum + image * image_stride(run, step->sum) : NULL;
+        for (int64_t row = 0; row < y->height; row++) {
+            const int64_t end = pf_min(row * node->stride[0] + reach, x->height);
+            for (; made < end; made += step->ahead) make_rows(run, step, image, made);
+            pf_convolution_run(step->convolution, &maps, row, run->arena + run->plan->maps_bytes);
+        }
+    }
+}
+
+static void convolve(const Run *run, const PfEngineStep *step)
+{
+    if (run->plan->values[step->y].ring) return;
+    if (step->ahead) {
+        convolve_behind(run, step);
+        return;
+    }
+    const PfEngineValue *x = &run->plan->values[step->x];
+    const PfConvolutionMaps maps = {.count = run->count,
+                                    .height = x->height,
+                                    .width = x->width,
+                                    .x = maps_of(run, step->x),
+                                    .sum = maps_of(run, step->sum),
+                                    .y = maps_of(run, step->y)};
+    run_all(run, step, maps);
 }
 
 static void pool_windows(const Run *run, const PfEngineStep *step)
@@ -151,6 +199,8 @@ static void compute_pixels(const Run *run, const PfEngineStep *step)
                              .shift = step->shift,
                              .sum = maps_of(run, step->sum),
                              .y = maps_of(run, step->y),
+                             .x_step = y->stride,
+                             .y_step = y->stride,
                              .activation = step->activation};
     pf_conv_kernels()->pointwise(&pointwise);
 }
@@ -170,6 +220,8 @@ static void multiply_pixels(const Run *run, const PfEngineStep *step)
                                        .scale = factor + i * image_stride(run, step->factor),
                                        .sum = sum ? sum + at : NULL,
                                        .y = maps_of(run, step->y) + at,
+                                       .x_step = y->stride,
+                                       .y_step = y->stride,
                                        .activation = step->activation};
         pf_conv_kernels()->pointwise(&pointwise);
     }
@@ -219,24 +271,21 @@ static void apply(const Run *run, const PfEngineStep *step)
     }
 }
 
-/* Pixel by pixel: those of x lie side by side, those of y do not. */
+/* Pixels of x lie side by side, those of y do not. */
 static void compute_part(const Run *run, const PfEngineStep *step)
 {
     const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
-    const PfConvKernels *kernels = pf_conv_kernels();
     const int64_t begin = step->loops.begins[0];
-    PfPointwise pointwise = {.pixels = 1,
-                             .channels = x->channels,
-                             .x = maps_of(run, step->x),
-                             .scale = step->scale + begin,
-                             .shift = step->shift + begin,
-                             .y = maps_of(run, step->y) + begin,
-                             .activation = step->activation};
-    for (int64_t p = 0; p < run->count * y->height * y->width; p++) {
-        kernels->pointwise(&pointwise);
-        pointwise.x += x->stride;
-        pointwise.y += y->stride;
-    }
+    const PfPointwise pointwise = {.pixels = run->count * y->height * y->width,
+                                   .channels = x->channels,
+                                   .x = maps_of(run, step->x),
+                                   .scale = step->scale + begin,
+                                   .shift = step->shift + begin,
+                                   .y = maps_of(run, step->y) + begin,
+                                   .x_step = x->stride,
+                                   .y_step = y->stride,
+                                   .activation = step->activation};
+    pf_conv_kernels()->pointwise(&pointwise);
 }
 
 /* ---- rows ---- */

@@ -48,6 +48,71 @@ static void find_homes(PfEnginePlan *plan)
     }
 }
 
+/* ---- rows that are made when they are needed ---- */
+
+/* Pixels in a piece of rows: enough that the weights of a product are read for some work. The rows
+ * that there is room for are to stay in a processor's second-level cache, beside weights. */
+enum { AHEAD_PIXELS = 96, LEAST_MAP = 196 };
+static const size_t ring_bytes = (size_t)256 << 10;
+
+static bool is_pixelwise(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    const PfNode *node = step->node < 0 ? NULL : &plan->arch->nodes[step->node];
+    bool is = step->kind == PF_STEP_CONVOLUTION && node && node->op == PF_OP_CONV &&
+              node->groups < 2 && plan->values[step->x].stride % 16 == 0;
+    for (int i = 0; i < 4 && is; i++)
+        is = node->kernel[i % 2] == 1 && node->stride[i % 2] == 1 && !step->pads[i];
+    return is;
+}
+
+static bool is_depthwise(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    const PfNode *node = step->node < 0 ? NULL : &plan->arch->nodes[step->node];
+    return step->kind == PF_STEP_CONVOLUTION && node && node->op == PF_OP_CONV &&
+           node->groups > 1 && node->groups == node->in_channels &&
+           node->groups == node->out_channels;
+}
+
+/* Whether the value that the step before makes is all that this one is made of, and nothing else
+ * reads it. The step's y may not lie where the one before reads. */
+static bool is_between(const PfEnginePlan *plan, int value, int reader)
+{
+    const PfEngineValue *of = &plan->values[value];
+    const PfEngineStep *step = &plan->steps[reader], *before = step - 1;
+    return of->source == value && of->home == value && of->last == reader && before->y == value &&
+           step->x == value && before->sum < 0 &&
+           (step->sum < 0 || plan->values[step->sum].source != value) &&
+           pf_engine_home(plan, before->x) != pf_engine_home(plan, step->y);
+}
+
+/* Rows that there must be room for, where `ahead` are made at a time: the rows of a window, and
+ * those that are made with its last one; in whole pieces, so that none is in two places. */
+static int64_t ring_of(const PfNode *node, int64_t ahead)
+{
+    const int64_t window = (node->kernel[0] - 1) * node->dilation[0] + 1;
+    return (window + 2 * (ahead - 1)) / ahead * ahead;
+}
+
+static void choose_rings(PfEnginePlan *plan)
+{
+    for (int s = 1; s < plan->step_count; s++) {
+        PfEngineStep *step = &plan->steps[s];
+        if (!is_depthwise(plan, step) || !is_pixelwise(plan, step - 1) ||
+            !is_between(plan, step->x, s))
+            continue;
+        PfEngineValue *x = &plan->values[step->x];
+        PfEngineValue *read = &plan->values[pf_engine_home(plan, step[-1].x)];
+        const PfNode *node = &plan->arch->nodes[step->node];
+        const size_t row = (size_t)(x->width * x->stride) * sizeof(float);
+        int64_t ahead = (AHEAD_PIXELS + x->width - 1) / x->width;
+        while (ahead > 1 && (size_t)ring_of(node, ahead) * row > ring_bytes) ahead--;
+        if (x->height * x->width < LEAST_MAP || ring_of(node, ahead) >= x->height) continue;
+        step->ahead = ahead;
+        x->ring = ring_of(node, ahead);
+        read->last = (int)pf_max(read->last, s);
+    }
+}
+
 /* ---- early steps ---- */
 
 /* Whether it has memory of its own in the arena. */
@@ -63,7 +128,7 @@ static size_t bytes_in(const PfEnginePlan *plan, int step)
     size_t total = 0;
     for (int v = 0; v < plan->value_count; v++)
         if (is_home(plan, v) && plan->values[v].first <= step && step <= plan->values[v].last)
-            total += pf_engine_value_bytes(&plan->values[v]);
+            total += plan->values[v].ring ? 0 : pf_engine_value_bytes(&plan->values[v]);
     return total;
 }
 
@@ -102,6 +167,7 @@ static bool live_together(const PfEnginePlan *plan, const PfEngineValue *a, cons
 
 static size_t room_of(const PfEnginePlan *plan, const PfEngineValue *home)
 {
+    if (home->ring) return (size_t)(home->ring * home->width * home->stride) * sizeof(float);
     const size_t images = (size_t)(home->whole ? PF_ENGINE_GROUP : plan->early_images);
     return (images * pf_engine_value_bytes(home) + 63) / 64 * 64;
 }
@@ -143,9 +209,11 @@ int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err)
     int count = 0;
     if (placed && is_placed) {
         find_homes(plan);
+        choose_rings(plan);
         choose_early_steps(plan);
         for (int v = 0; v < plan->value_count; v++)
-            plan->values[v].whole = plan->values[v].last >= plan->early_steps;
+            plan->values[v].whole =
+                plan->values[v].last >= plan->early_steps && !plan->values[v].ring;
         for (; (next = next_largest(plan, is_placed)); placed[count++] = next) {
             place(plan, next, placed, count);
             is_placed[next - plan->values] = true;

@@ -59,8 +59,10 @@ typedef struct PfEngineValue {
     float *numbers;  /* parameters: owned; NULL before pf_engine_plan_weights */
     int first, last; /* sources: steps: where it is made, where it is read last */
     int home;        /* sources: the value in whose memory it lies: itself, or what its sum takes */
-    bool whole;      /* home: room for all images of a group, else for early_images */
-    size_t offset;   /* home: of the arena's beginning, in bytes */
+    int64_t ring;  /* 0; or how many of its rows there is room for, of one image: see PfEngineStep's
+                      `ahead` */
+    bool whole;    /* home: room for all images of a group, else for early_images */
+    size_t offset; /* home: of the arena's beginning, in bytes */
 } PfEngineValue;
 
 enum { PF_ENGINE_LOOPS = PF_MAX_RANK + 1 };
@@ -90,6 +92,10 @@ typedef struct PfEngineStep {
     int tap; /* store */
     PfConvolution *convolution;
     float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each */
+    /* Convolution of each channel by itself: rows of x are made by the step before this one, a 1 x
+     * 1 convolution, when they are needed, so many at a time, image by image: what is wide between
+     * the two never leaves the caches. 0: x is there. The step before does nothing by itself. */
+    int64_t ahead;
     bool fill; /* y becomes zeros before: its channels that are filled up are not written */
     /* Of part, the channel where it begins; of copy and arithmetic, over all numbers of y; of
      * reduce, of x; of softmax, with its axis last; of product, over matrices, then rows of x,

@@ -80,22 +80,27 @@ END_TEST
 typedef struct Pixels {
     PfPointwise what;
     GuardedFloats x, scale, shift, sum, y;
-    int64_t count;
+    int64_t count; /* floats of y, and what is between its pixels */
 } Pixels;
 
-static void open_pixels(PfRandom *random, Pixels *pixels)
+static const float between_pixels = 1e30f;
+
+/* Pixels lie anywhere; dense: side by side. */
+static void open_pixels(PfRandom *random, bool dense, Pixels *pixels)
 {
     PfPointwise *what = &pixels->what;
     *what = (PfPointwise){.pixels = between(random, 1, 9),
                           .channels = 16 * between(random, 1, 4),
                           .activation = random_activation(random)};
-    pixels->count = what->pixels * what->channels;
+    what->x_step = what->channels + (dense ? 0 : 16 * between(random, 0, 2));
+    what->y_step = what->channels + (dense ? 0 : 16 * between(random, 0, 2));
+    pixels->count = (what->pixels - 1) * what->y_step + what->channels;
     const int broken = (int)between(random, 0, 1);
-    pixels->x = random_floats(random, pixels->count, broken);
+    pixels->x = random_floats(random, (what->pixels - 1) * what->x_step + what->channels, broken);
     pixels->scale = random_floats(random, what->channels, 0);
     pixels->shift = random_floats(random, what->channels, broken);
     pixels->sum = random_floats(random, pixels->count, broken);
-    pixels->y = guarded_floats((size_t)pixels->count, 0);
+    pixels->y = guarded_floats((size_t)pixels->count, between_pixels);
     what->x = pixels->x.values;
     if (between(random, 0, 1)) what->scale = pixels->scale.values;
     if (what->scale) what->shift = pixels->shift.values;
@@ -114,8 +119,9 @@ static void close_pixels(Pixels *pixels)
 
 static double pixel_at(const PfPointwise *what, int64_t i)
 {
-    const int64_t c = i % what->channels;
-    double value = (double)what->x[i];
+    const int64_t c = i % what->y_step;
+    if (c >= what->channels) return (double)between_pixels;
+    double value = (double)what->x[i / what->y_step * what->x_step + c];
     if (what->scale) value = value * (double)what->scale[c] + (double)what->shift[c];
     if (what->sum) value += (double)what->sum[i];
     return activated(&what->activation, value);
@@ -125,7 +131,7 @@ START_TEST(pixels_are_scaled_summed_and_cut)
 {
     PfRandom random = pf_random_seeded(22, (uint64_t)_i);
     Pixels pixels;
-    open_pixels(&random, &pixels);
+    open_pixels(&random, false, &pixels);
     for (int s = 0; s < conv_set_count(); s++) {
         conv_set(s)->pointwise(&pixels.what);
         for (int64_t i = 0; i < pixels.count; i++)
@@ -140,7 +146,7 @@ START_TEST(pixels_may_be_written_over)
 {
     PfRandom random = pf_random_seeded(23, (uint64_t)_i);
     Pixels pixels;
-    open_pixels(&random, &pixels);
+    open_pixels(&random, true, &pixels);
     const size_t bytes = (size_t)pixels.count * sizeof(float);
     PfPointwise over = pixels.what;
     pf_conv_kernels()->pointwise(&pixels.what);
