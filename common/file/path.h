@@ -14,9 +14,9 @@ char *pf_path_relative(const char *from, const char *path, PfError *err);
 /* Its opposite: where a relative path that is stored in the file `from` leads. malloc'ed. */
 char *pf_path_resolve(const char *from, const char *path, PfError *err);
 
-/* path as an absolute one through no folder that is a link; the file itself may be one, as in caches
- * whose files are links to others that have no names of their own. path as it is where there is no
- * such folder. malloc'ed. */
+/* path as an absolute one through no folder that is a link; the file itself may be one, as in
+ * caches whose files are links to others that have no names of their own. path as it is where there
+ * is no such folder. malloc'ed. */
 char *pf_path_absolute(const char *path, PfError *err);
 
 /* Whether two files that were looked at are one. */
