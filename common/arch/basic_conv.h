@@ -16,7 +16,7 @@ int pf_arch_add_basic_conv(PfArchBuilder *builder, const PfBasicConv *what, int 
 
 /* Convolutions by He's rule for what goes in; the classifier as the constructors draw it. They draw
  * convolutions from N(0, 0.1) and N(0, 0.01), whatever their inputs: before the norms have learned,
- * numbers grow to 1e12 in one network and shrink to 1e-12 in the other. */
+ * numbers would grow from layer to layer in one network, and vanish in the other. */
 PfInitialValues pf_arch_initial_inception(const PfNode *node, const PfOpParameter *parameter,
                                           double linear_deviation);
 

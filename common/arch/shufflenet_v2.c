@@ -117,9 +117,9 @@ static void build(PfArchBuilder *builder, const void *config)
     pf_arch_add_linear(builder, "fc", node, net->last_channels, 1000);
 }
 
-/* Convolutions by He's rule for what goes into each group. torch.nn's modules, whose values the
- * constructor keeps, draw them evenly and by a factor of 2.4 narrower: before the norms have
- * learned, what a block adds becomes too small beside what goes by. */
+/* Convolutions by He's rule for what goes into each group, evenly. torch.nn's modules, whose values
+ * the constructor keeps, draw them by a factor of 2.4 narrower: before the norms have learned, what
+ * the three convolutions of a block give would be a tenth of what goes by. */
 static PfInitialValues initial(const PfNode *node, const PfOpParameter *parameter)
 {
     const int inputs = node->in_channels * node->kernel[0] * node->kernel[1];

@@ -146,6 +146,24 @@ static int check_padding(const PfWeights *weights, const PfArch *arch, PfError *
         pf_weights_source(weights), arch->name, arch->name);
 }
 
+void pf_weights_report_auxiliary(const PfWeights *weights, const PfArch *arch)
+{
+    static const struct {
+        const char *family, *prefix;
+    } heads[] = {{"Inception3", "AuxLogits."}, {"GoogLeNet", "aux1."}, {"GoogLeNet", "aux2."}};
+    for (size_t h = 0; h < sizeof heads / sizeof heads[0]; h++) {
+        const size_t length = strlen(heads[h].prefix);
+        size_t count = 0;
+        if (strcmp(arch->family, heads[h].family)) continue;
+        for (size_t i = 0; i < weights->count; i++)
+            count += !strncmp(weights->tensors[i].name, heads[h].prefix, length);
+        if (count)
+            pf_say("weights '%s': %zu tensors of the auxiliary head '%.*s', which only training "
+                   "reads, are passed over",
+                   weights->source, count, (int)length - 1, heads[h].prefix);
+    }
+}
+
 int pf_weights_check(const PfWeights *weights, const PfArch *arch, int last, PfError *err)
 {
     char list[1200];

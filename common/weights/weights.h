@@ -139,5 +139,8 @@ size_t pf_weights_find_not_finite(const PfTensorView *view);
  * nothing needs are no error, unless another known architecture fits and needs
  * them: all of resnet18's are in resnet34's file. */
 int pf_weights_check(const PfWeights *weights, const PfArch *arch, int last, PfError *err);
+/* Says how many tensors are those of heads that torchvision's network has for training alone, and
+ * ours has not. */
+void pf_weights_report_auxiliary(const PfWeights *weights, const PfArch *arch);
 
 #endif

@@ -356,6 +356,7 @@ static int check_network(const PfBackbonePlan *plan, PfError *err)
         if (!failed && plan->weights)
             failed = pf_weights_check(plan->weights, plan->arch, node, err);
     }
+    if (!failed && plan->weights) pf_weights_report_auxiliary(plan->weights, plan->arch);
     free(shapes);
     return failed;
 }

@@ -63,6 +63,43 @@ START_TEST(parameter_counts_are_torchvisions)
         {"efficientnet_v2_s", 21458488},
         {"efficientnet_v2_m", 54139356},
         {"efficientnet_v2_l", 118515272},
+        {"resnext50_32x4d", 25028904},
+        {"resnext101_32x8d", 88791336},
+        {"resnext101_64x4d", 83455272},
+        {"wide_resnet50_2", 68883240},
+        {"wide_resnet101_2", 126886696},
+        {"inception_v3", 23834568}, /* and googlenet: without their auxiliary heads */
+        {"googlenet", 6624904},
+        {"mobilenet_v2", 3504872},
+        {"squeezenet1_0", 1248424},
+        {"squeezenet1_1", 1235496},
+        {"shufflenet_v2_x0_5", 1366792},
+        {"shufflenet_v2_x1_0", 2278604},
+        {"shufflenet_v2_x1_5", 3503624},
+        {"shufflenet_v2_x2_0", 7393996},
+        {"mnasnet0_5", 2218512},
+        {"mnasnet0_75", 3170208},
+        {"mnasnet1_0", 4383312},
+        {"mnasnet1_3", 6282256},
+        {"alexnet", 61100840},
+        {"regnet_x_400mf", 5495976},
+        {"regnet_x_800mf", 7259656},
+        {"regnet_x_1_6gf", 9190136},
+        {"regnet_x_3_2gf", 15296552},
+        {"regnet_x_8gf", 39572648},
+        {"regnet_x_16gf", 54278536},
+        {"regnet_x_32gf", 107811560},
+        {"regnet_y_400mf", 4344144},
+        {"regnet_y_800mf", 6432512},
+        {"regnet_y_1_6gf", 11202430},
+        {"regnet_y_3_2gf", 19436338},
+        {"regnet_y_8gf", 39381472},
+        {"regnet_y_16gf", 83590140},
+        {"regnet_y_32gf", 145046770},
+        {"regnet_y_128gf", 644812894},
+        {"efficientnet_lite0", 4652008}, /* timm's */
+        {"efficientnet_lite4", 13006568},
+        {"tf_efficientnet_lite4", 13006568},
         {"convnext_tiny", 28589128},
         {"convnext_small", 50223688},
         {"convnext_base", 88591464},
@@ -540,6 +577,14 @@ START_TEST(a_cut_is_what_a_module_takes_in)
     check_cut("densenet121", "features.denseblock4", "features.transition3.pool");
     check_cut("mobilenet_v3_large", "features.15", "features.14.add");
     check_cut("efficientnet_b0", "features.7", "features.6.3.add");
+    check_cut("inception_v3", "Mixed_7c", "Mixed_7b.cat_2");
+    check_cut("googlenet", "inception5b", "inception5a.cat");
+    check_cut("regnet_y_400mf", "trunk_output.block4", "trunk_output.block3.block3-5.activation");
+    check_cut("squeezenet1_1", "features.12", "features.11.cat");
+    check_cut("shufflenet_v2_x0_5", "stage4.3", "stage4.2.view_1");
+    check_cut("mobilenet_v2", "features.17", "features.16.add");
+    check_cut("mnasnet0_5", "layers.13", "layers.12.3.add");
+    check_cut("tf_efficientnet_lite0", "blocks.6", "blocks.5.3.add");
     /* The scales of layers, which take nothing, lie behind the cut, too. */
     check_cut("convnext_tiny", "features.7", "features.6.1");
     check_cut("convnext_tiny", "features.7.2", "features.7.1.add");

@@ -358,6 +358,62 @@ START_TEST(older_names_of_published_files_are_read_as_todays)
 }
 END_TEST
 
+static int check_for(const PfWeights *weights, const char *network, PfError *err)
+{
+    PfArch *arch;
+    ck_assert_int_eq(pf_arch_new(network, &arch, NULL), 0);
+    const int failed = pf_weights_check(weights, arch, 0, err);
+    pf_arch_free(&arch);
+    return failed;
+}
+
+/* Blocks are numbered through; a stage ends where the channels change. */
+START_TEST(names_of_efficientnet_lite_pytorch_are_read_as_timms)
+{
+    static const float numbers[64];
+    static const struct {
+        const char *theirs, *ours;
+        PfShape shape;
+    } names[] = {
+        {"_conv_stem.weight", "conv_stem.weight", {4, {4, 1, 1, 1}}},
+        {"_bn0.running_var", "bn1.running_var", {1, {4}}},
+        {"_blocks.0._depthwise_conv.weight", "blocks.0.0.conv_dw.weight", {4, {4, 1, 1, 1}}},
+        {"_blocks.0._bn1.bias", "blocks.0.0.bn1.bias", {1, {4}}},
+        {"_blocks.0._project_conv.weight", "blocks.0.0.conv_pw.weight", {4, {2, 4, 1, 1}}},
+        {"_blocks.1._expand_conv.weight", "blocks.1.0.conv_pw.weight", {4, {12, 2, 1, 1}}},
+        {"_blocks.1._bn0.weight", "blocks.1.0.bn1.weight", {1, {12}}},
+        {"_blocks.1._project_conv.weight", "blocks.1.0.conv_pwl.weight", {4, {3, 12, 1, 1}}},
+        {"_blocks.2._expand_conv.weight", "blocks.1.1.conv_pw.weight", {4, {18, 3, 1, 1}}},
+        {"_blocks.2._bn1.weight", "blocks.1.1.bn2.weight", {1, {18}}},
+        {"_blocks.2._project_conv.weight", "blocks.1.1.conv_pwl.weight", {4, {3, 18, 1, 1}}},
+        {"_blocks.2._bn2.weight", "blocks.1.1.bn3.weight", {1, {3}}},
+        {"_conv_head.weight", "conv_head.weight", {4, {5, 3, 1, 1}}},
+        {"_bn1.weight", "bn2.weight", {1, {5}}},
+        {"_fc.bias", "classifier.bias", {1, {7}}},
+        {"_other.weight", "_other.weight", {1, {7}}},
+    };
+    enum { COUNT = sizeof names / sizeof names[0] };
+    PfNamedTensor tensors[COUNT];
+    char path[200];
+    PfWeights *weights;
+    const PfWeightsEntry *entry;
+    PfArch any = {.name = "any"};
+    PfError err = {0};
+    for (size_t i = 0; i < COUNT; i++)
+        tensors[i] = (PfNamedTensor){names[i].theirs, {PF_DTYPE_F32, names[i].shape, numbers}};
+    snprintf(path, sizeof path, "%s/lite.safetensors", folder);
+    ck_assert_int_eq(pf_safetensors_write(path, tensors, COUNT, NULL, NULL, 0, NULL), 0);
+    ck_assert_int_eq(pf_weights_load(&any, path, NULL, &weights, &entry, NULL), 0);
+    for (size_t i = 0; i < COUNT; i++)
+        ck_assert_msg(pf_weights_find_tensor(weights, names[i].ours) != NULL, "%s", names[i].ours);
+    /* Shapes would fit both. */
+    ck_assert_int_eq(check_for(weights, "efficientnet_lite0", &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "--backbone tf_efficientnet_lite0"));
+    ck_assert_int_eq(check_for(weights, "tf_efficientnet_lite0", &err), 0);
+    pf_weights_close(&weights);
+}
+END_TEST
+
 START_TEST(a_published_name_without_a_hash_is_taken_unchecked)
 {
     char command[500];
@@ -530,6 +586,7 @@ int main(void)
     tcase_add_test(cases, integer_weights_are_refused);
     tcase_add_test(cases, published_weights_are_found_where_torch_hub_keeps_them);
     tcase_add_test(cases, older_names_of_published_files_are_read_as_todays);
+    tcase_add_test(cases, names_of_efficientnet_lite_pytorch_are_read_as_timms);
     tcase_add_test(cases, a_published_name_without_a_hash_is_taken_unchecked);
     tcase_add_test(cases, a_published_name_with_another_hash_is_refused);
     tcase_add_test(cases, where_weights_are_not_found_the_message_says_what_to_do);
