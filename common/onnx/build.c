@@ -292,9 +292,10 @@ int pf_onnx_add_pair(PfOnnxBuild *build, PfOp op, int left, int right, int *node
 
 static const PfOnnxRow *find_row(const PfOnnxModel *model, const PfOnnxStep *step)
 {
-    const PfOnnxRow *const tables[] = {pf_onnx_map_rows, pf_onnx_number_rows, pf_onnx_shape_rows,
+    const PfOnnxRow *const tables[] = {pf_onnx_map_rows,  pf_onnx_number_rows,
+                                       pf_onnx_row_rows,  pf_onnx_shape_rows,
                                        pf_onnx_norm_rows, pf_onnx_resize_rows};
-    for (int t = 0; t < 5; t++)
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const PfOnnxRow *row = tables[t]; row->type; row++)
             if (!strcmp(row->type, step->type) && model->opset >= row->since &&
                 model->opset <= row->until && !*step->domain)

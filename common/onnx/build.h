@@ -83,11 +83,11 @@ typedef struct PfOnnxRow {
     int (*translate)(PfOnnxBuild *build);
 } PfOnnxRow;
 
-/* On maps: operators_maps.c; on numbers and rows: operators_rows.c; arrangements:
- * operators_shapes.c; norms: operators_norms.c; other sizes: operators_resize.c. Rows end with a
- * type of NULL. */
-extern const PfOnnxRow pf_onnx_map_rows[], pf_onnx_number_rows[], pf_onnx_shape_rows[],
-    pf_onnx_norm_rows[], pf_onnx_resize_rows[];
+/* On maps: operators_maps.c; on numbers: operators_numbers.c; on rows: operators_rows.c;
+ * arrangements: operators_shapes.c; norms: operators_norms.c; other sizes: operators_resize.c. Rows
+ * end with a type of NULL. */
+extern const PfOnnxRow pf_onnx_map_rows[], pf_onnx_number_rows[], pf_onnx_row_rows[],
+    pf_onnx_shape_rows[], pf_onnx_norm_rows[], pf_onnx_resize_rows[];
 
 /* The input, then every step that is not gone. side: of the image. */
 int pf_onnx_translate(PfOnnxBuild *build, int side);

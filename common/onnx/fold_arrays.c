@@ -310,6 +310,30 @@ static int fold_scatter(PfOnnxFold *fold)
     return 0;
 }
 
+static int fold_pointed(PfOnnxFold *fold)
+{
+    const PfOnnxTensor *in = fold->inputs[0], *which = fold->inputs[1];
+    PfOnnxDims dims = {0};
+    void *data;
+    if (!which || pf_onnx_whole(fold->step, "batch_dims", 0)) return 0;
+    const int rank = which->dims.rank;
+    const int64_t depth = rank ? which->dims.sizes[rank - 1] : 0;
+    if (depth < 1 || depth > in->dims.rank || rank - 1 + in->dims.rank - depth > PF_ONNX_MAX_RANK)
+        return pf_onnx_fail(fold->model, fold->step, fold->err, "expected indices that fit");
+    int64_t rows = 1, run = 1;
+    for (int i = 0; i + 1 < rank; i++) rows *= dims.sizes[dims.rank++] = which->dims.sizes[i];
+    for (int i = (int)depth; i < in->dims.rank; i++)
+        run *= dims.sizes[dims.rank++] = in->dims.sizes[i];
+    if (!pf_onnx_fold_make(fold, in->dtype, &dims, &data)) return -1;
+    for (int64_t row = 0; row < rows; row++) {
+        const int64_t from = pointed(in, which, row, (int)depth);
+        if (from < 0)
+            return pf_onnx_fail(fold->model, fold->step, fold->err, "expected indices that fit");
+        for (int64_t i = 0; i < run; i++) pf_onnx_copy_number(in, from + i, data, row * run + i);
+    }
+    return 0;
+}
+
 /* Every output becomes a constant. Sizes: said, or equal ones. */
 static int fold_split(PfOnnxFold *fold)
 {
@@ -358,23 +382,14 @@ static int fold_split(PfOnnxFold *fold)
 }
 
 const PfOnnxFoldRow pf_onnx_array_folds[] = {
-    {"Constant", 0, fold_constant},
-    {"ConstantOfShape", 1, fold_fill},
-    {"Range", 3, fold_range},
-    {"Identity", 1, fold_same},
-    {"Reshape", 2, fold_reshape},
-    {"Flatten", 1, fold_reshape},
-    {"Squeeze", 1, fold_reshape},
-    {"Unsqueeze", 1, fold_reshape},
-    {"Transpose", 1, fold_transpose},
-    {"Gather", 2, fold_gather},
-    {"Slice", 1, fold_slice},
-    {"Concat", 1, fold_concat},
-    {"Expand", 2, fold_expand},
-    {"Tile", 2, fold_tile},
-    {"Trilu", 1, fold_triangle},
-    {"ScatterND", 3, fold_scatter},
-    {"Split", 1, fold_split},
-    {"Resize", 1, pf_onnx_fold_resize},
-    {.type = NULL},
+    {"Constant", 0, fold_constant},     {"ConstantOfShape", 1, fold_fill},
+    {"Range", 3, fold_range},           {"Identity", 1, fold_same},
+    {"Reshape", 2, fold_reshape},       {"Flatten", 1, fold_reshape},
+    {"Squeeze", 1, fold_reshape},       {"Unsqueeze", 1, fold_reshape},
+    {"Transpose", 1, fold_transpose},   {"Gather", 2, fold_gather},
+    {"Slice", 1, fold_slice},           {"Concat", 1, fold_concat},
+    {"Expand", 2, fold_expand},         {"Tile", 2, fold_tile},
+    {"Trilu", 1, fold_triangle},        {"ScatterND", 3, fold_scatter},
+    {"GatherND", 2, fold_pointed},      {"Split", 1, fold_split},
+    {"Resize", 1, pf_onnx_fold_resize}, {.type = NULL},
 };

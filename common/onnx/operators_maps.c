@@ -252,8 +252,8 @@ static int translate_global_max(PfOnnxBuild *build)
 
 /* ---- borders ---- */
 
-/* pads: of all axes, or from opset 18 on of `axes`: beginnings, then ends. */
-static int take_pad_list(PfOnnxBuild *build, const PfOnnxDims *dims, int pads[4])
+/* pads: of all axes, or from opset 18 on of `axes`: beginnings, then ends. (2 x rank) */
+static int take_pad_list(PfOnnxBuild *build, const PfOnnxDims *dims, int *pads)
 {
     int64_t axes[PF_ONNX_MAX_RANK], list[PF_ONNX_MAX_RANK];
     int axis_count, count;
@@ -269,27 +269,45 @@ static int take_pad_list(PfOnnxBuild *build, const PfOnnxDims *dims, int pads[4]
         if (pf_onnx_axis(build->model, build->step, axes[i % axis_count], dims->rank, &axis,
                          build->err))
             return -1;
-        if (list[i] < 0 || list[i] > MAX_WINDOW || (axis < 2 && list[i]))
-            return pf_onnx_refuse(build, "expected pads of rows and columns, 0 or more");
-        if (axis >= 2) pads[axis - 2 + (i < axis_count ? 0 : 2)] = (int)list[i];
+        if (list[i] < 0 || list[i] > MAX_WINDOW || (!axis && list[i]))
+            return pf_onnx_refuse(build, "expected pads of two axes of maps, 0 or more");
+        pads[axis + (i < axis_count ? 0 : dims->rank)] = (int)list[i];
     }
     return 0;
 }
 
+static int permute_maps(PfOnnxBuild *build, const int axes[3], int *node)
+{
+    PfNode *permute = pf_onnx_add(build, PF_OP_PERMUTE, *node, node);
+    if (!permute) return -1;
+    permute->axis_count = 3;
+    memcpy(permute->axes, axes, 3 * sizeof *axes);
+    return pf_onnx_settle(build, *node);
+}
+
+/* Rows and columns are the last two axes, or of maps (1, h, w, c) those before the last. */
 static int translate_pad(PfOnnxBuild *build)
 {
+    static const int channels_first[] = {2, 0, 1}, channels_last[] = {1, 2, 0};
     PfOnnxDims dims;
-    int node, index, pads[4] = {0};
+    int node, all[2 * PF_ONNX_MAX_RANK] = {0};
     const PfOnnxTensor *value = pf_onnx_constant(build->model, build->step, 2);
     if (strcmp(pf_onnx_text(build->step, "mode", "constant"), "constant") ||
         (pf_onnx_has_input(build, 2) && (!value || pf_onnx_count(&value->dims) != 1)))
         return pf_onnx_refuse(build, "expected a constant border");
-    if (take_maps(build, &node, &dims) || take_pad_list(build, &dims, pads)) return -1;
-    PfNode *pad = pf_onnx_add(build, PF_OP_PAD, node, &index);
+    if (take_maps(build, &node, &dims) || take_pad_list(build, &dims, all)) return -1;
+    const bool is_last = all[1] || all[5];
+    const int first = is_last ? 1 : 2;
+    if (is_last && (all[3] || all[7]))
+        return pf_onnx_refuse(build, "expected pads of two axes of maps");
+    if (is_last && permute_maps(build, channels_first, &node)) return -1;
+    PfNode *pad = pf_onnx_add(build, PF_OP_PAD, node, &node);
     if (!pad) return -1;
-    memcpy(pad->pads, pads, sizeof pads);
+    for (int i = 0; i < 4; i++) pad->pads[i] = all[first + i % 2 + (i < 2 ? 0 : 4)];
     pad->value = value ? (float)pf_onnx_tensor_real(value, 0) : 0;
-    return pf_onnx_settle(build, index) || give_maps(build, index) ? -1 : 0;
+    if (pf_onnx_settle(build, node) || (is_last && permute_maps(build, channels_last, &node)))
+        return -1;
+    return give_maps(build, node);
 }
 
 /* clang-format off */

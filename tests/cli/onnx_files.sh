@@ -62,6 +62,8 @@ write("bytes.onnx", kind=TensorProto.UINT8)
 write("vector.onnx", shape=("n", 3))
 write("old.onnx", opset=9)
 write("odd.onnx", NODES[:2] + [("LpPool", ["r"], ["odd"], {"kernel_shape": [2, 2]})])
+write("several.onnx", NODES[:2] + [("LpPool", ["r"], ["o"], {"kernel_shape": [2, 2]}), ("Multinomial", ["o"], ["n"], {}),
+                                   ("LpPool", ["n"], ["m"], {}), ("Relu", ["m"], ["y"], {})])
 write("vendor.onnx", NODES[:1] + [("FusedConv", ["x", "w"], ["y"], {}, "com.microsoft")])
 write("setting.onnx", [("Conv", ["x", "w"], ["y"], {"colour": 1})])
 write("later.onnx", [("Relu", ["c"], ["r"], {}), ("Relu", ["r"], ["c"], {})])
@@ -88,6 +90,7 @@ END
 mkfifo pipe
 : > empty.onnx
 echo '<html>' > page.onnx
+echo 'weights are at https://example.org' > note.onnx
 
 # ---- a network that runs, without libtorch ----
 
@@ -127,11 +130,18 @@ stderr_has 'brings its own'
 expect 2 extract photos -o no.h5 --backbone net.onnx --tap nothing
 stderr_has "net.onnx has no tap 'nothing'"
 stderr_lacks layer3
+expect 2 extract photos -o no.h5 --backbone net.onnx --tap /stem/convs
+stderr_has "Did you mean /stem/conv?"
+expect 2 extract --summary --backbone net.onnx --tap /stem/convs
+stderr_has "Did you mean /stem/conv?"
+expect 2 extract photos -o no.h5 --backbone net.onnx --tap w
+stderr_has "a value of that name, but it is a constant"
 expect 2 extract photos -o no.h5 --backbone fixed.onnx --crop 64
 stderr_has 'is for images of 32x32, found 64'
 refused 1 none.onnx none.onnx
 refused 1 empty.onnx 'is empty'
 refused 1 page.onnx 'a web page'
+refused 1 note.onnx "'note.onnx' is not an ONNX file: it is text"
 refused 1 torn.onnx "'torn.onnx' is not a whole ONNX file" Hint
 refused 1 flat.onnx 'expected a network for square images, found one for 32x16'
 refused 1 batch.onnx 'found one for 4 at a time' dynamic_axes
@@ -140,6 +150,7 @@ refused 1 bytes.onnx 'found uint8'
 refused 1 vector.onnx 'found 2 axes'
 refused 1 old.onnx 'opset 11 to 21, found 9' opset_version
 refused 1 odd.onnx "node '/odd/node' (LpPool, opset 13)" 'FILE.pt'
+refused 1 several.onnx "node '/o/node' (LpPool, opset 13)" 'in it: LpPool 2, Multinomial 1. Hint'
 refused 1 vendor.onnx 'com.microsoft::FusedConv'
 refused 1 setting.onnx "its attribute 'colour' is not read"
 refused 1 later.onnx "found 'c', which does not come from before"

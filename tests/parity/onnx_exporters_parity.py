@@ -139,7 +139,10 @@ NETWORKS = {
 SIDES = {"timm dinov2": 56, "timm dinov2 with registers": 56, "timm swin": 56}
 # Sizes of images that an exporter may leave open.
 ANY_SIZE = ["resnet18", "convnext", "timm vit, dynamic", "timm efficientnet-lite0", "dinov2"]
-OPSETS = {"resnet18": range(11, 22), "vit": range(14, 22), "timm vit": range(11, 22), "swin": (18, 21), "siglip": (18, 21),
+# Those that the newer exporter writes for any number of images; the others are for one.
+ANY_NUMBER = ["resnet18", "convnext", "vit", "swin", "timm vit", "timm dinov2", "timm dinov3", "timm efficientnet-lite0", "timm swin",
+              "clip", "siglip", "siglip, pooled", "dinov2", "hf vit", "open_clip vit"]
+OPSETS = {"resnet18": range(11, 22), "vit": range(14, 22), "timm vit": range(14, 22), "swin": (18, 21), "siglip": (18, 21),
           "efficientnet_b0": (11, 14), "timm convnext": (11, 21)}
 
 
@@ -196,18 +199,39 @@ def exported(name, form, opset=None, axes=""):
         compare(what, path, side)
 
 
+def of_keras():
+    """Channels last, pads that are wider at one end. As keras writes it with torch below it."""
+    try:
+        import keras
+    except ImportError as missing:
+        print(f"not written: keras: {missing}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(KEPT or folder, "keras.onnx")
+        if not os.path.exists(path):
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                model = keras.applications.MobileNetV2((64, 64, 3), 0.35, weights=None, classes=10)
+                model(np.zeros((1, 64, 64, 3), np.float32))
+                model.export(path, format="onnx", verbose=False)
+        compare("keras mobilenet_v2", path, 64)
+
+
 def main():
     for name in NETWORKS:
         if WANTED and name not in WANTED:
             continue
-        for form in ("dynamo", "script"):
-            exported(name, form)
-            exported(name, form, axes="n")
-            if name in ANY_SIZE:
-                exported(name, form, axes="nhw")
-            for opset in OPSETS.get(name, ()):
-                if form == "script" or opset >= 18:
-                    exported(name, form, opset)
+        exported(name, "script", axes="n")
+        exported(name, "dynamo", axes="n" if name in ANY_NUMBER else "")
+        if name in ANY_SIZE:
+            exported(name, "script", axes="nhw")
+        for opset in OPSETS.get(name, ()):
+            exported(name, "script", opset)
+    for opset in (18, 21):
+        if not WANTED:
+            exported("resnet18", "dynamo", opset)
+            exported("vit", "dynamo", opset)
+    if not WANTED or "keras" in WANTED:
+        of_keras()
     finish()
 
 

@@ -260,6 +260,54 @@ def of_any_number(images):
     compare("of any number", "./general_numbers.onnx", ((reference + upper - lower) * two).double().numpy(), "--force")
 
 
+class Sizes(torch.nn.Module):
+    """Other sizes of maps, norms of groups, and what is made of several operations."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 12, 4, 4)
+        self.groups, self.instances = torch.nn.GroupNorm(3, 12), torch.nn.InstanceNorm2d(12, affine=True)
+        self.slope, self.last = torch.nn.PReLU(12), torch.nn.Linear(24, 10)
+
+    def forward(self, x):
+        x = self.slope(self.groups(self.first(x)) + 0.3 * self.instances(self.first(x) ** 2))
+        x = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        x = torch.nn.functional.interpolate(x, size=(21, 27), mode="bicubic", align_corners=True)
+        x = torch.nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+        x = torch.nn.functional.pixel_shuffle(torch.nn.functional.softplus(x[:, :, :40, :52]), 2)
+        x = torch.nn.functional.normalize(x, dim=1).flatten(2)[:, :, [3, 1, 900, 901, 902, 7, 2000, 5]]
+        return self.last(x.flatten(1))
+
+
+def sizes(images):
+    torch.manual_seed(5)
+    model = randomised(Sizes())
+    with torch.no_grad():
+        reference = model(normalised(images)).double().numpy()
+    for opset in (11, 16):
+        compare(f"sizes, opset {opset}", export("sizes", model, opset_version=opset), reference, "--force")
+
+
+def functions(images):
+    """Two functions of the model's own, of which one calls the other, with an attribute for a node in it."""
+    leaky = helper.make_node("LeakyRelu", ["t"], ["y"])
+    leaky.attribute.add(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT)
+    opset = [helper.make_opsetid("", 15), helper.make_opsetid("mine", 1)]
+    inner = helper.make_function("mine", "Inner", ["a", "b"], ["y"], [helper.make_node("Mul", ["a", "b"], ["t"]), leaky], opset, ["slope"])
+    outer = helper.make_function("mine", "Outer", ["t"], ["o"], [
+        helper.make_node("Inner", ["t", "t"], ["y"], domain="mine", slope=0.3),
+        helper.make_node("Inner", ["y", "t"], ["o"], domain="mine", slope=0.7)], opset)
+    graph = helper.make_graph(
+        [helper.make_node("GlobalAveragePool", ["x"], ["m"]), helper.make_node("Outer", ["m"], ["y"], domain="mine"),
+         helper.make_node("Flatten", ["y"], ["z"])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, None, None])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 3])])
+    onnx.save(helper.make_model(graph, functions=[inner, outer], opset_imports=opset), "./functions.onnx")
+    x = normalised(images).mean((2, 3))
+    once = torch.nn.functional.leaky_relu(x * x, 0.3)
+    compare("functions", "./functions.onnx", torch.nn.functional.leaky_relu(once * x, 0.7).double().numpy(), "--force")
+
+
 def predicted():
     """A head trained on a cache of an ONNX file predicts the images by that file, wherever it is named."""
     trained = run(TRAIN, "resnet18.onnx.h5", "--tap", "layer3", "-o", "head.safetensors", "--epochs", "2", "-q")
@@ -286,6 +334,8 @@ def main():
         torchvision_networks(images)
         as_tensorflow_writes(images)
         of_any_number(images)
+        sizes(images)
+        functions(images)
         predicted()
     finish()
 
