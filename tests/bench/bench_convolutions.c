@@ -14,10 +14,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
-#include "common/base/options.h"
 #include "common/conv/internal.h"
-#include "common/engine/plan.h"
-#include "common/weights/weights.h"
+#include "tests/bench/bench_plan.h"
 #include "tests/bench/ceiling.h"
 
 enum { MAX_SHAPES = 64, CACHE_BYTES = 64 << 20 };
@@ -73,9 +71,7 @@ typedef struct Shape {
 } Shape;
 
 typedef struct Bench {
-    PfArch *arch;
-    PfWeights *weights;
-    PfEnginePlan *plan;
+    BenchPlan network;
     Shape shapes[MAX_SHAPES];
     int shape_count;
     float *x, *from, *y, *cache;
@@ -90,7 +86,7 @@ static bool is_same(const Shape *a, const Shape *b)
 
 static void add_shape(Bench *bench, int s)
 {
-    const PfEnginePlan *plan = bench->plan;
+    const PfEnginePlan *plan = bench->network.plan;
     const PfEngineStep *step = &plan->steps[s];
     Shape shape = {.step = step, .config = step->convolution->config, .sums = step->sum >= 0};
     memset(shape.config.strides, 0, sizeof shape.config.strides);
@@ -109,14 +105,14 @@ static void add_shape(Bench *bench, int s)
 static int64_t values_of(const Bench *bench, const Shape *shape, int value)
 {
     return shape->count *
-           (int64_t)(pf_engine_value_bytes(&bench->plan->values[value]) / sizeof(float));
+           (int64_t)(pf_engine_value_bytes(&bench->network.plan->values[value]) / sizeof(float));
 }
 
 static double direct_work(const Bench *bench, const Shape *shape)
 {
     const PfConvolutionConfig *config = &shape->config;
-    const PfEngineValue *x = &bench->plan->values[shape->step->x];
-    const PfEngineValue *y = &bench->plan->values[shape->step->y];
+    const PfEngineValue *x = &bench->network.plan->values[shape->step->x];
+    const PfEngineValue *y = &bench->network.plan->values[shape->step->y];
     return 2.0 * PF_ENGINE_GROUP * (double)(y->height * y->width * y->channels * x->channels) *
            (double)(config->kernel[0] * config->kernel[1]);
 }
@@ -146,13 +142,13 @@ static int make_room(Bench *bench, PfError *err)
     bench->from = floats(x, err);
     bench->y = floats(y, err);
     bench->cache = floats(CACHE_BYTES / sizeof(float), err);
-    bench->scratch = pf_alloc_aligned(bench->plan->scratch_bytes, 1, err);
+    bench->scratch = pf_alloc_aligned(bench->network.plan->scratch_bytes, 1, err);
     return bench->x && bench->from && bench->y && bench->cache && bench->scratch ? 0 : -1;
 }
 
 static void run_once(const Bench *bench, const Shape *shape)
 {
-    const PfEngineValue *x = &bench->plan->values[shape->step->x];
+    const PfEngineValue *x = &bench->network.plan->values[shape->step->x];
     const PfConvolutionMaps maps = {.count = shape->count,
                                     .height = x->height,
                                     .width = x->width,
@@ -217,13 +213,13 @@ static void watch(const Bench *bench, const Shape *shape, double ceiling)
 static void print_shape(const Bench *bench, const Shape *shape, double ceiling)
 {
     const PfConvolutionConfig *config = &shape->config;
-    const PfEngineValue *x = &bench->plan->values[shape->step->x];
-    const PfEngineValue *y = &bench->plan->values[shape->step->y];
+    const PfEngineValue *x = &bench->network.plan->values[shape->step->x];
+    const PfEngineValue *y = &bench->network.plan->values[shape->step->y];
     printf("%-22s %2d  %3dx%-3d %4d -> %4d  %dx%d /%d%s %3d %-9s %8.2f %7.1f",
-           bench->arch->nodes[shape->step->node].name, shape->uses, (int)y->height, (int)y->width,
-           (int)x->channels, (int)y->channels, (int)config->kernel[0], (int)config->kernel[1],
-           (int)config->stride[0], shape->sums ? " +" : "  ", (int)shape->count,
-           way_of(shape->step->convolution), 1e3 * shape->best / PF_ENGINE_GROUP,
+           bench->network.arch->nodes[shape->step->node].name, shape->uses, (int)y->height,
+           (int)y->width, (int)x->channels, (int)y->channels, (int)config->kernel[0],
+           (int)config->kernel[1], (int)config->stride[0], shape->sums ? " +" : "  ",
+           (int)shape->count, way_of(shape->step->convolution), 1e3 * shape->best / PF_ENGINE_GROUP,
            direct_work(bench, shape) / shape->best / 1e9);
     watch(bench, shape, ceiling);
 }
@@ -231,7 +227,7 @@ static void print_shape(const Bench *bench, const Shape *shape, double ceiling)
 static void print_all(const Bench *bench, double ceiling)
 {
     double work = 0, seconds = 0;
-    printf("%s, %s, ceiling %.1f GFLOP/s\n", bench->arch->name, pf_conv_kernels()->name,
+    printf("%s, %s, ceiling %.1f GFLOP/s\n", bench->network.arch->name, pf_conv_kernels()->name,
            ceiling / 1e9);
     printf("%-22s %2s  %7s %12s  %6s    %3s %-9s %8s %7s %6s %6s  %s\n", "first of its shape", "n",
            "y", "channels", "kernel", "at", "way", "ms/image", "direct", "real", "share",
@@ -242,7 +238,7 @@ static void print_all(const Bench *bench, double ceiling)
         work += shape->uses * direct_work(bench, shape);
         seconds += shape->uses * shape->best;
     }
-    printf("all convolutions of %s: %.2f ms an image, %.1f GFLOP/s\n\n", bench->arch->name,
+    printf("all convolutions of %s: %.2f ms an image, %.1f GFLOP/s\n\n", bench->network.arch->name,
            1e3 * seconds / PF_ENGINE_GROUP, work / seconds / 1e9);
 }
 
@@ -253,48 +249,22 @@ typedef struct Settings {
 } Settings;
 
 static const PfOption table[] = {
-    {.name = "rounds",
-     .kind = PF_OPTION_INT,
-     .offset = offsetof(Settings, rounds),
-     .argument = "N",
-     .help = "to take the fastest of",
-     .minimum = 1,
-     .maximum = 1000},
-    {.name = "side",
-     .kind = PF_OPTION_INT,
-     .offset = offsetof(Settings, side),
-     .argument = "PIXELS",
-     .help = "of the image",
-     .minimum = 32,
-     .maximum = 1024},
+    BENCH_ROUNDS(Settings),
+    BENCH_SIDE(Settings),
     {0},
 };
 
 static int open_bench(Bench *bench, const char *network, int side, PfError *err)
 {
-    static const char *const taps[] = {"avgpool"};
-    if (pf_arch_new(network, &bench->arch, err) ||
-        pf_weights_random(bench->arch, 0, &bench->weights, err))
-        return -1;
-    PfBackboneConfig config = {.arch = bench->arch,
-                               .taps = taps,
-                               .tap_count = 1,
-                               .input_height = side,
-                               .input_width = side,
-                               .std = {1, 1, 1},
-                               .output_dtype = PF_DTYPE_F32};
-    config.tensors = pf_weights_tensors(bench->weights, &config.tensor_count);
-    if (pf_engine_plan_new(&config, 1, &bench->plan, err)) return -1;
-    for (int s = 0; s < bench->plan->step_count; s++)
-        if (bench->plan->steps[s].convolution) add_shape(bench, s);
+    if (bench_plan_open(&bench->network, network, "avgpool", side, err)) return -1;
+    for (int s = 0; s < bench->network.plan->step_count; s++)
+        if (bench->network.plan->steps[s].convolution) add_shape(bench, s);
     return make_room(bench, err);
 }
 
 static void close_bench(Bench *bench)
 {
-    pf_engine_plan_free(&bench->plan);
-    pf_weights_close(&bench->weights);
-    pf_arch_free(&bench->arch);
+    bench_plan_close(&bench->network);
     free(bench->x);
     free(bench->from);
     free(bench->y);

@@ -10,9 +10,8 @@
 #include <stdlib.h>
 
 #include "common/base/memory.h"
-#include "common/base/options.h"
 #include "common/engine/execute.h"
-#include "common/weights/weights.h"
+#include "tests/bench/bench_plan.h"
 #include "tests/bench/ceiling.h"
 
 static const char *const kind_names[] = {
@@ -41,20 +40,8 @@ typedef struct Settings {
 } Settings;
 
 static const PfOption table[] = {
-    {.name = "rounds",
-     .kind = PF_OPTION_INT,
-     .offset = offsetof(Settings, rounds),
-     .argument = "N",
-     .help = "to take the fastest of",
-     .minimum = 1,
-     .maximum = 1000},
-    {.name = "side",
-     .kind = PF_OPTION_INT,
-     .offset = offsetof(Settings, side),
-     .argument = "PIXELS",
-     .help = "of the image",
-     .minimum = 32,
-     .maximum = 1024},
+    BENCH_ROUNDS(Settings),
+    BENCH_SIDE(Settings),
     {.name = "steps",
      .kind = PF_OPTION_INT,
      .offset = offsetof(Settings, steps),
@@ -66,9 +53,7 @@ static const PfOption table[] = {
 };
 
 typedef struct Bench {
-    PfArch *arch;
-    PfWeights *weights;
-    PfEnginePlan *plan;
+    BenchPlan network;
     uint8_t *pixels;
     float *features;
     void *arena;
@@ -77,19 +62,8 @@ typedef struct Bench {
 
 static int open_bench(Bench *bench, const char *network, const char *tap, int side, PfError *err)
 {
-    if (pf_arch_new(network, &bench->arch, err) ||
-        pf_weights_random(bench->arch, 0, &bench->weights, err))
-        return -1;
-    PfBackboneConfig config = {.arch = bench->arch,
-                               .taps = &tap,
-                               .tap_count = 1,
-                               .input_height = side,
-                               .input_width = side,
-                               .std = {1, 1, 1},
-                               .output_dtype = PF_DTYPE_F32};
-    config.tensors = pf_weights_tensors(bench->weights, &config.tensor_count);
-    if (pf_engine_plan_new(&config, 1, &bench->plan, err)) return -1;
-    const PfEnginePlan *plan = bench->plan;
+    if (bench_plan_open(&bench->network, network, tap, side, err)) return -1;
+    const PfEnginePlan *plan = bench->network.plan;
     const size_t bytes = (size_t)PF_ENGINE_GROUP * 3 * (size_t)side * (size_t)side;
     const size_t row = (size_t)pf_shape_count(&plan->taps[0].shape);
     bench->pixels = pf_alloc_aligned(bytes, 1, err);
@@ -104,9 +78,7 @@ static int open_bench(Bench *bench, const char *network, const char *tap, int si
 
 static void close_bench(Bench *bench)
 {
-    pf_engine_plan_free(&bench->plan);
-    pf_weights_close(&bench->weights);
-    pf_arch_free(&bench->arch);
+    bench_plan_close(&bench->network);
     free(bench->pixels);
     free(bench->features);
     free(bench->arena);
@@ -118,11 +90,11 @@ static void run_round(const Bench *bench)
     void *outputs[] = {bench->features};
     const PfEngineImages images = {
         .pixels = bench->pixels, .count = PF_ENGINE_GROUP, .outputs = outputs};
-    for (int s = 0; s < bench->plan->step_count; s++) {
-        PfEnginePlan one = *bench->plan;
+    for (int s = 0; s < bench->network.plan->step_count; s++) {
+        PfEnginePlan one = *bench->network.plan;
         one.steps += s;
         one.step_count = 1;
-        one.early_steps = s < bench->plan->early_steps;
+        one.early_steps = s < bench->network.plan->early_steps;
         const double start = thread_seconds();
         pf_engine_execute(&one, &images, bench->arena, NULL);
         bench->best[s] = fmin(bench->best[s], thread_seconds() - start);
@@ -133,12 +105,12 @@ static void print_kinds(const Bench *bench)
 {
     double seconds[KINDS] = {0}, all = 0;
     int counts[KINDS] = {0};
-    for (int s = 0; s < bench->plan->step_count; s++) {
-        seconds[bench->plan->steps[s].kind] += bench->best[s];
-        counts[bench->plan->steps[s].kind]++;
+    for (int s = 0; s < bench->network.plan->step_count; s++) {
+        seconds[bench->network.plan->steps[s].kind] += bench->best[s];
+        counts[bench->network.plan->steps[s].kind]++;
         all += bench->best[s];
     }
-    printf("%s: %.2f ms an image\n", bench->arch->name, 1e3 * all / PF_ENGINE_GROUP);
+    printf("%s: %.2f ms an image\n", bench->network.arch->name, 1e3 * all / PF_ENGINE_GROUP);
     for (int kind = 0; kind < KINDS; kind++)
         if (counts[kind])
             printf("  %-24s %4d %9.3f ms %5.1f %%\n", kind_names[kind], counts[kind],
@@ -147,7 +119,7 @@ static void print_kinds(const Bench *bench)
 
 static void print_step(const Bench *bench, int s)
 {
-    const PfEnginePlan *plan = bench->plan;
+    const PfEnginePlan *plan = bench->network.plan;
     const PfEngineStep *step = &plan->steps[s];
     const PfEngineValue *x = step->x < 0 ? NULL : &plan->values[step->x];
     const PfEngineValue *y = step->y < 0 ? NULL : &plan->values[step->y];
@@ -163,7 +135,7 @@ static void print_longest(const Bench *bench, int count)
 {
     for (; count > 0; count--) {
         int longest = 0;
-        for (int s = 1; s < bench->plan->step_count; s++)
+        for (int s = 1; s < bench->network.plan->step_count; s++)
             if (bench->best[s] > bench->best[longest]) longest = s;
         if (bench->best[longest] < 0) return;
         print_step(bench, longest);

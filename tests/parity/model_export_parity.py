@@ -400,11 +400,12 @@ def main():
         case = Case(folder, "resnet18_w16", model, "avgpool", resnet_features(model), SAMPLE, 96)
         linear = case.train("linear", "--target", "class")
         check_all(case, linear, NarrowResNet18(num_classes=3))
-        check_heads(case)
         check_finetuned(case, linear)
+        # What heads make of features does not depend on the size of the maps before them.
+        check_heads(Case(folder, "resnet18_w16", model, "avgpool", resnet_features(model), SAMPLE, 32))
 
         model = with_statistics(torchvision.models.resnet18())
-        case = Case(folder, "resnet18", model, "avgpool", resnet_features(model), folder / "resnet18.pth", 224 if IS_LONG else 96)
+        case = Case(folder, "resnet18", model, "avgpool", resnet_features(model), folder / "resnet18.pth", 224 if IS_LONG else 64)
         check_all(case, case.train("linear", "--target", "class"), torchvision.models.resnet18(num_classes=3))
 
         check_networks(folder)
@@ -426,11 +427,12 @@ def main():
         if torchscript_is_there():
             check_torchscript(case, small, case.predicted(small))
 
-        model = torchvision.models.vgg11().eval()
+        # Half a gigabyte of weights, which take seconds to draw, each time anew: by torch's defaults alone.
+        model = torchvision.models.vgg11(init_weights=False).eval()
         last = torch.nn.Sequential(model.features, model.avgpool, torch.nn.Flatten(), *list(model.classifier)[:-1]).eval()
-        case = Case(folder, "vgg11", model, "classifier.5", last, folder / "vgg11.pth", 224)
+        case = Case(folder, "vgg11", model, "classifier.5", last, folder / "vgg11.pth", 224 if IS_LONG else 64)
         linear = case.train("linear", "--target", "class")
-        check_state_dict(case, linear, case.predicted(linear), torchvision.models.vgg11(num_classes=3), "classifier.6")
+        check_state_dict(case, linear, case.predicted(linear), torchvision.models.vgg11(num_classes=3, init_weights=False), "classifier.6")
     finish()
 
 

@@ -11,6 +11,7 @@
 #include "common/arch/positions.h"
 #include "common/base/memory.h"
 #include "common/engine/execute.h"
+#include "tests/unit/assert_each.h"
 #include "tests/unit/random_between.h"
 
 enum { SIDE = 8, IMAGES = 3, MOST = 64, GRAPHS = 45, LARGEST = 6000 };
@@ -992,13 +993,16 @@ static void free_features(Features *features)
     for (int t = 0; t < MOST; t++) free(features->taps[t]);
 }
 
+static size_t arena_bytes(const PfEnginePlan *plan)
+{
+    return plan->maps_bytes + plan->scratch_bytes;
+}
+
 /* So many images at a time, in memory that is full of what is no number. */
 static void execute(const Graph *graph, const PfEnginePlan *plan, const int *nodes, int at_a_time,
-                    Features *features)
+                    void *arena, Features *features)
 {
-    PfError err = {0};
-    const size_t room = plan->maps_bytes + plan->scratch_bytes;
-    void *arena = pf_alloc_aligned(room + 64, 1, &err), *outputs[MOST];
+    void *outputs[MOST];
     *features = (Features){0};
     for (int t = 0; t < plan->tap_count; t++) {
         const int64_t count = pf_shape_count(&graph->shapes[nodes[t]]);
@@ -1007,10 +1011,9 @@ static void execute(const Graph *graph, const PfEnginePlan *plan, const int *nod
     for (int first = 0; first < IMAGES; first += at_a_time) {
         const int count = first + at_a_time < IMAGES ? at_a_time : IMAGES - first;
         const PfEngineImages images = {graph->pixels[first], first, count, outputs};
-        memset(arena, 0xff, room);
+        memset(arena, 0xff, arena_bytes(plan));
         pf_engine_execute(plan, &images, arena, NULL);
     }
-    free(arena);
 }
 
 static void check_tap(const Graph *graph, int node, const float *found, int image)
@@ -1045,26 +1048,46 @@ static PfEnginePlan *plan_of(Graph *graph, const int *nodes, int tap_count)
     return plan;
 }
 
-static void run_taps(Graph *graph, const int *nodes, int tap_count)
+/* Some nodes as taps, and what the engine made of them. */
+typedef struct Run {
+    int nodes[MOST], count;
+    Features features;
+} Run;
+
+static void run_taps(Graph *graph, Run *run)
 {
-    PfEnginePlan *plan = plan_of(graph, nodes, tap_count);
-    Features together, alone;
-    execute(graph, plan, nodes, IMAGES, &together);
+    PfEnginePlan *plan = plan_of(graph, run->nodes, run->count);
+    Features alone;
+    void *arena = pf_alloc_aligned(arena_bytes(plan) + 64, 1, &graph->err);
+    execute(graph, plan, run->nodes, IMAGES, arena, &run->features);
     setenv("PF_KERNELS", "plain", 1);
-    execute(graph, plan, nodes, 1, &alone);
+    execute(graph, plan, run->nodes, 1, arena, &alone);
     unsetenv("PF_KERNELS");
-    for (int t = 0; t < tap_count; t++) {
-        const int64_t count = pf_shape_count(&graph->shapes[nodes[t]]);
-        ck_assert_msg(!memcmp(together.taps[t], alone.taps[t], (size_t)(IMAGES * count) * 4),
+    for (int t = 0; t < run->count; t++) {
+        const int64_t count = pf_shape_count(&graph->shapes[run->nodes[t]]);
+        ck_assert_msg(!memcmp(run->features.taps[t], alone.taps[t], (size_t)(IMAGES * count) * 4),
                       "'%s' has other bits alone", plan->taps[t].name);
     }
-    for (int image = IMAGES - 1; image >= 0; image -= IMAGES - 1) {
-        for (int i = 0; i < graph->arch.node_count; i++) compute_node(graph, i, image);
-        for (int t = 0; t < tap_count; t++) check_tap(graph, nodes[t], together.taps[t], image);
-    }
-    free_features(&together);
+    free(arena);
     free_features(&alone);
     pf_engine_plan_free(&plan);
+}
+
+static void check_image(const Graph *graph, const Run *runs, int run_count, int image)
+{
+    for (int r = 0; r < run_count; r++)
+        for (int t = 0; t < runs[r].count; t++)
+            check_tap(graph, runs[r].nodes[t], runs[r].features.taps[t], image);
+}
+
+/* The first image, of which the graph has the numbers since it grew, and the last. */
+static void check_runs(Graph *graph, Run *runs, int run_count)
+{
+    for (int r = 0; r < run_count; r++) run_taps(graph, &runs[r]);
+    check_image(graph, runs, run_count, 0);
+    for (int i = 0; i < graph->arch.node_count; i++) compute_node(graph, i, IMAGES - 1);
+    check_image(graph, runs, run_count, IMAGES - 1);
+    for (int r = 0; r < run_count; r++) free_features(&runs[r].features);
 }
 
 /* All nodes, the last one, and some. */
@@ -1072,16 +1095,16 @@ START_TEST(random_graphs_are_as_defined)
 {
     for (int g = 0; g < GRAPHS; g++) {
         Graph *graph = malloc(sizeof *graph);
-        int nodes[MOST], some[MOST], count = 0, some_count = 0;
+        enum { ALL, LAST, SOME };
+        Run runs[] = {[ALL] = {{0}}, [LAST] = {{0}}, [SOME] = {{0}}};
         open_graph(graph, (uint64_t)(_i * GRAPHS + g));
         grow_graph(graph);
         for (int i = 0; i < graph->arch.node_count; i++)
-            if (graph->arch.nodes[i].op != PF_OP_PARAMETER) nodes[count++] = i;
-        for (int i = 0; i < count; i++)
-            if (!draw(graph, 0, 4)) some[some_count++] = nodes[i];
-        run_taps(graph, nodes, count);
-        run_taps(graph, nodes + count - 1, 1);
-        if (some_count) run_taps(graph, some, some_count);
+            if (graph->arch.nodes[i].op != PF_OP_PARAMETER) runs[ALL].nodes[runs[ALL].count++] = i;
+        runs[LAST].nodes[runs[LAST].count++] = runs[ALL].nodes[runs[ALL].count - 1];
+        for (int i = 0; i < runs[ALL].count; i++)
+            if (!draw(graph, 0, 4)) runs[SOME].nodes[runs[SOME].count++] = runs[ALL].nodes[i];
+        check_runs(graph, runs, runs[SOME].count ? 3 : 2);
         close_graph(graph);
         free(graph);
     }
@@ -1136,7 +1159,7 @@ static void check_steps(Graph *graph, int last, PfStepKind kind, int count)
     ck_assert_int_eq(count_of(plan, PF_STEP_POINTWISE), 0);
     ck_assert_int_eq(count_of(plan, kind), count);
     pf_engine_plan_free(&plan);
-    run_taps(graph, &last, 1);
+    check_runs(graph, &(Run){.nodes = {last}, .count = 1}, 1);
 }
 
 /* Maps become tokens, are read by a linear layer, and become maps again. */
@@ -1278,7 +1301,8 @@ START_TEST(large_values_go_in_parts)
         const float *found = together[t];
         ck_assert_msg(!memcmp(found, alone[t], (size_t)(LARGE_IMAGES * rows[t]) * sizeof(float)),
                       "'%s' has other bits", taps[t]);
-        for (int64_t i = 0; i < LARGE_IMAGES * rows[t]; i++) ck_assert(isfinite(found[i]));
+        for (int64_t i = 0; i < LARGE_IMAGES * rows[t]; i++)
+            assert_each(isfinite(found[i]), "'%s' is not finite", taps[t]);
         free(together[t]);
         free(alone[t]);
     }

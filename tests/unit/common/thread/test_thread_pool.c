@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "common/thread/thread_pool.h"
+#include "tests/unit/assert_each.h"
 
 enum { COUNT = 1000 };
 
@@ -25,7 +26,9 @@ static void check_loop(PfThreadPool *pool, int64_t count)
     Tally tally = {.total = 0};
     memset(tally.visits, 0, sizeof tally.visits);
     pf_thread_pool_for(pool, count, visit, &tally);
-    for (int64_t i = 0; i < COUNT; i++) ck_assert_int_eq(tally.visits[i], i < count);
+    for (int64_t i = 0; i < COUNT; i++)
+        assert_each(tally.visits[i] == (i < count), "task %ld of %ld ran %d times", (long)i,
+                    (long)count, tally.visits[i]);
     ck_assert_int_eq(tally.total, count * (count - 1) / 2);
 }
 

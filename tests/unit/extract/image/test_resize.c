@@ -9,6 +9,7 @@
 #include "common/base/random.h"
 #include "extract/image/resize.h"
 #include "extract/image/resize_internal.h"
+#include "tests/unit/assert_each.h"
 
 enum { POISON = 0xA5 };
 
@@ -100,7 +101,8 @@ START_TEST(simd_equals_plain_and_stays_inside_its_buffers)
                       resize.kept.width, resize.kept.height);
         for (int y = 0; y + 1 < resize.kept.height; y++)
             for (size_t i = row; i < stride; i++)
-                ck_assert_int_eq(out.pixels[(size_t)y * stride + i], POISON);
+                assert_each(out.pixels[(size_t)y * stride + i] == POISON, "written behind row %d",
+                            y);
         free(expected);
         munmap(in.pages, in.page_bytes);
         munmap(out.pages, out.page_bytes);
