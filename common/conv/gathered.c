@@ -199,11 +199,70 @@ static void multiply_carefully(const Piece *piece, const PfProduct *product)
     }
 }
 
+/* Where the rows of the first window begin in x, into piece->begins, which has room for them. */
+static PfWindows find_windows(const Piece *piece)
+{
+    const PfConvolutionConfig *config = &piece->gathered->config;
+    const Corner corner = corner_of(piece, piece->first);
+    for (int64_t i = 0; i < config->kernel[0]; i++)
+        piece->begins[i] = pf_convolution_pixel(piece->gathered, piece->maps, corner.map,
+                                                corner.y + i * config->dilation[0], corner.x);
+    return (PfWindows){.rows = config->kernel[0],
+                       .length = config->kernel[1] * config->in_channels,
+                       .step = config->stride[1] * config->in_channels};
+}
+
+/* are_whole: windows are taken from the map as they lie there. */
+static void run_pixels(const Piece *piece, bool are_whole)
+{
+    const PfConvolution *gathered = piece->gathered;
+    const PfConvolutionConfig *config = &gathered->config;
+    const int64_t depth = depth_of(config), channels = config->out_channels;
+    PfWindows windows = {0};
+    if (are_whole)
+        windows = find_windows(piece);
+    else
+        gather(piece);
+    PfProduct product = {.rows = piece->count,
+                         .depth = depth,
+                         .v = piece->begins,
+                         .u = gathered->weight,
+                         .m_row = channels,
+                         .cut = pf_activation_cut(&config->activation),
+                         .bf16 = config->bf16};
+    for (int64_t k = 0; k < channels; k += PF_CONVOLUTION_PANEL) {
+        product.width = pf_convolution_panel_width(config, k);
+        product.m = piece->maps->y + piece->first * channels + k;
+        product.from = piece->maps->sum ? piece->maps->sum + piece->first * channels + k : NULL;
+        product.bias = gathered->bias + k;
+        if (are_whole)
+            gathered->kernels->multiply_windows(&product, &windows);
+        else if (gathered->finite)
+            gathered->kernels->multiply(&product);
+        else
+            multiply_carefully(piece, &product);
+        pf_convolution_activate(gathered, product.rows, product.width, product.m);
+        product.u += depth * product.width;
+    }
+}
+
+/* How many windows from this one of the piece on are side by side, inside the map, and their rows
+ * in one piece each. */
+static int64_t whole_windows(const Piece *piece, int64_t at)
+{
+    const PfConvolutionConfig *config = &piece->gathered->config;
+    const int64_t pixel = piece->first + at, column = pixel % piece->width;
+    const Corner corner = corner_of(piece, pixel);
+    if (config->dilation[1] != 1 || config->kernel[0] > PIECE || !is_whole(piece, corner)) return 0;
+    const int64_t inside =
+        (piece->maps->width - config->kernel[1] - corner.x) / config->stride[1] + 1;
+    return pf_min(pf_min(inside, piece->width - column), piece->count - at);
+}
+
 static void run(const PfConvolution *gathered, const PfConvolutionMaps *maps, int64_t index,
                 void *scratch)
 {
     const PfConvolutionConfig *config = &gathered->config;
-    const int64_t depth = depth_of(config), channels = config->out_channels;
     Piece piece = {.gathered = gathered,
                    .maps = maps,
                    .height = pf_convolution_outputs(config, 0, maps->height),
@@ -212,26 +271,21 @@ static void run(const PfConvolution *gathered, const PfConvolutionMaps *maps, in
                    .begins = scratch};
     piece.count = pf_min(PIECE, pixels_of(gathered, maps) - piece.first);
     piece.rows = (float *)(piece.begins + PIECE);
-    piece.inside = piece.rows + PIECE * depth;
-    gather(&piece);
-    PfProduct product = {.rows = piece.count,
-                         .depth = depth,
-                         .v = piece.begins,
-                         .u = gathered->weight,
-                         .m_row = channels,
-                         .cut = pf_activation_cut(&config->activation),
-                         .bf16 = config->bf16};
-    for (int64_t k = 0; k < channels; k += PF_CONVOLUTION_PANEL) {
-        product.width = pf_convolution_panel_width(config, k);
-        product.m = maps->y + piece.first * channels + k;
-        product.from = maps->sum ? maps->sum + piece.first * channels + k : NULL;
-        product.bias = gathered->bias + k;
-        if (gathered->finite)
-            gathered->kernels->multiply(&product);
-        else
-            multiply_carefully(&piece, &product);
-        pf_convolution_activate(gathered, product.rows, product.width, product.m);
-        product.u += depth * product.width;
+    piece.inside = piece.rows + PIECE * depth_of(config);
+    if (!gathered->finite) {
+        run_pixels(&piece, false);
+        return;
+    }
+    for (int64_t at = 0; at < piece.count;) {
+        const int64_t whole = whole_windows(&piece, at);
+        Piece part = piece;
+        part.first += at;
+        part.count = whole;
+        if (!whole) do
+                part.count++;
+            while (at + part.count < piece.count && !whole_windows(&piece, at + part.count));
+        run_pixels(&part, whole > 0);
+        at += part.count;
     }
 }
 

@@ -25,6 +25,14 @@ typedef struct PfProduct {
     bool bf16;         /* as in PfConvolutionConfig */
 } PfProduct;
 
+/* The v of a product whose rows are windows of a map, next to each other: the depth is that of
+ * `rows` pieces of `length` numbers each, of which v[r] says where the first window's begins, and
+ * those of the next windows `step` further on. The product's depth need be no multiple of 16; what
+ * is past all pieces is not read, nor are such rows of u. */
+typedef struct PfWindows {
+    int64_t rows, length, step;
+} PfWindows;
+
 /* Where a product's u, (depth, width), has a row and column: the columns that a kernel takes at a
  * time lie together, strip behind strip, each (depth, strip), the last one perhaps narrower. */
 static inline int64_t pf_product_u(int64_t strip, int64_t depth, int64_t width, int64_t row,
@@ -131,6 +139,7 @@ typedef struct PfConvKernels {
     const char *name; /* "plain", "neon", "avx2", "avx512" */
     int64_t strip;    /* see pf_product_u */
     void (*multiply)(const PfProduct *product);
+    void (*multiply_windows)(const PfProduct *product, const PfWindows *windows);
     /* The same of depth 1: the first where outputs are many, the other where channels are. */
     void (*lanewise)(const PfLanewise *lanewise);
     void (*lanewise_deep)(const PfLanewise *lanewise);
@@ -166,8 +175,8 @@ const PfConvKernels *pf_conv_kernels(void);
 #define CONVOLUTION_TABLE(NAME)                                                                    \
     {                                                                                              \
         .name = NAME, .strip = PRODUCT_STRIP, .multiply = product_multiply,                        \
-        .winograd_weights = winograd_weights, .winograd_input_tile = winograd_input_tile,          \
-        .winograd_output_tile = winograd_output_tile,                                              \
+        .multiply_windows = product_windows, .winograd_weights = winograd_weights,                 \
+        .winograd_input_tile = winograd_input_tile, .winograd_output_tile = winograd_output_tile,  \
         .winograd_gradient_tile = winograd_gradient_tile,                                          \
         .winograd_weight_gradient = winograd_weight_gradient, .outer = outer_product,              \
         .max_window = max_window, .average_window = average_window, .pointwise = pointwise,        \

@@ -226,6 +226,71 @@ LANES_TARGET static void product_multiply(const PfProduct *p)
     }
 }
 
+/* ---- products of windows ---- */
+
+LANES void windows_tile(const PfProduct *p, const PfWindows *windows, const ProductTile *tile,
+                        int rows, int vectors)
+{
+    ProductSums sum;
+    const float *u = tile->u;
+    const int64_t u_row = PRODUCT_VECTORS == 1 ? 16 : tile->u_row, step = windows->step;
+    product_load(p, tile, rows, vectors, sum);
+    for (int64_t piece = 0; piece < windows->rows; piece++) {
+        const float *x = p->v[piece] + tile->step;
+        for (int64_t k = 0; k < windows->length; k++, u += u_row) {
+            Lanes row[PRODUCT_VECTORS];
+#pragma GCC unroll PRODUCT_UNROLL
+            for (int i = 0; i < vectors; i++) row[i] = lanes_load(u + 16 * i);
+#pragma GCC unroll PRODUCT_UNROLL
+            for (int r = 0; r < rows; r++) {
+                const Lanes factor = lanes_set(x[r * step + k]);
+#pragma GCC unroll PRODUCT_UNROLL
+                for (int i = 0; i < vectors; i++) sum[r][i] = lanes_fma(factor, row[i], sum[r][i]);
+            }
+        }
+    }
+    product_store(p, tile, rows, vectors, sum);
+}
+
+#define WINDOWS_CASE(ROWS)                                                                         \
+    case ROWS:                                                                                     \
+        if (ROWS <= PRODUCT_ROWS)                                                                  \
+            windows_tile(p, windows, &tile, ROWS <= PRODUCT_ROWS ? ROWS : 1, vectors);             \
+        break
+
+LANES void windows_columns(const PfProduct *p, const PfWindows *windows, int64_t column,
+                           int vectors)
+{
+    const int64_t strip = column / PRODUCT_STRIP * PRODUCT_STRIP, left = p->width - strip;
+    ProductTile tile = {.u_row = left < PRODUCT_STRIP ? left : PRODUCT_STRIP, .from = p->from};
+    tile.u = p->u + strip * p->depth + column - strip;
+    tile.bias = p->bias ? p->bias + column : NULL;
+    for (int64_t row = 0; row < p->rows; row += PRODUCT_ROWS) {
+        tile.step = row * windows->step;
+        tile.at = row * p->m_row + column;
+        switch (p->rows - row < PRODUCT_ROWS ? p->rows - row : PRODUCT_ROWS) {
+            WINDOWS_CASE(1);
+            WINDOWS_CASE(2);
+            WINDOWS_CASE(3);
+            WINDOWS_CASE(4);
+            WINDOWS_CASE(5);
+            WINDOWS_CASE(6);
+        }
+    }
+}
+
+LANES_TARGET static void product_windows(const PfProduct *p, const PfWindows *windows)
+{
+    int64_t column = 0;
+    for (; column + 16 * PRODUCT_VECTORS <= p->width; column += 16 * PRODUCT_VECTORS)
+        windows_columns(p, windows, column, PRODUCT_VECTORS);
+    if (PRODUCT_VECTORS >= 4 && p->width - column >= 32) {
+        windows_columns(p, windows, column, PRODUCT_VECTORS >= 4 ? 2 : 1);
+        column += 32;
+    }
+    for (; column < p->width; column += 16) windows_columns(p, windows, column, 1);
+}
+
 #include "common/conv/lanewise_lanes.h"
 
 /* ---- outer products ---- */

@@ -16,8 +16,22 @@ LANES void lanewise_finish(const PfLanewise *p, int64_t pixel, int64_t c, Lanes 
     lanes_store(p->y + at, p->bf16 ? lanes_round_bf16(y) : y);
 }
 
-/* 16 channels of `count` outputs, a constant wherever this is expanded. */
-LANES void lanewise_tile(const PfLanewise *p, int64_t pixel, int64_t c, int count)
+/* A row of taps of depth 1: `columns` and `count` are constants wherever this is expanded. */
+LANES void lanewise_taps(const PfLanewise *p, const float *x, const float *w, int count,
+                         int columns, Lanes sum[LANEWISE_PIXELS])
+{
+#pragma GCC unroll PRODUCT_UNROLL
+    for (int column = 0; column < columns; column++, x += p->column) {
+        const Lanes weight = lanes_load(w + 16 * column);
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < count; i++)
+            sum[i] = lanes_fma(lanes_load(x + i * p->step), weight, sum[i]);
+    }
+}
+
+/* 16 channels of `count` outputs, a constant wherever this is expanded. columns: as many as there
+ * are, of depth 1, a constant, too; or 0: whatever there is. */
+LANES void lanewise_tile(const PfLanewise *p, int64_t pixel, int64_t c, int count, int columns)
 {
     Lanes sum[LANEWISE_PIXELS];
     const float *weights = p->weight + c / 16 * p->weight_vector;
@@ -25,7 +39,9 @@ LANES void lanewise_tile(const PfLanewise *p, int64_t pixel, int64_t c, int coun
     for (int i = 0; i < count; i++) sum[i] = lanes_load(p->bias + c);
     for (int64_t row = 0; row < p->rows; row++, weights += p->weight_row) {
         const float *x = p->x[row] + pixel * p->step + c, *w = weights;
-        for (int64_t column = 0; column < p->columns; column++, x += p->column)
+        if (columns) lanewise_taps(p, x, w, count, columns, sum);
+        for (int64_t column = columns ? p->columns : 0; column < p->columns;
+             column++, x += p->column)
             for (int64_t k = 0; k < p->depth; k++, w += 16) {
                 const Lanes weight = lanes_load(w);
 #pragma GCC unroll PRODUCT_UNROLL
@@ -78,19 +94,32 @@ LANES void lanewise_fetch(const PfLanewise *p, int64_t pixel, int64_t c, int cou
 
 /* Channels in the outer loop: the weights and what neighbours share stay in the first-level cache.
  */
-LANES_TARGET static void lanewise(const PfLanewise *p)
+LANES void lanewise_outputs(const PfLanewise *p, int columns)
 {
     for (int64_t c = 0; c < p->channels; c += 16)
         for (int64_t pixel = 0; pixel < p->pixels;) {
-            /* Shared out evenly: 7 are 4 and 3. */
+            /* The last two shared out evenly: 7 are 4 and 3. */
             const int64_t left = p->pixels - pixel;
-            const int64_t tiles = (left + LANEWISE_PIXELS - 1) / LANEWISE_PIXELS;
-            const int count = (int)((left + tiles - 1) / tiles);
+            const int count = left <= LANEWISE_PIXELS      ? (int)left
+                              : left < 2 * LANEWISE_PIXELS ? (int)(left + 1) / 2
+                                                           : LANEWISE_PIXELS;
             if (p->next_rows) lanewise_fetch(p, pixel, c, count);
-#define LANEWISE_TILE(COUNT) lanewise_tile(p, pixel, c, COUNT)
+#define LANEWISE_TILE(COUNT) lanewise_tile(p, pixel, c, COUNT, columns)
             LANEWISE_EACH_COUNT(count, LANEWISE_TILE)
             pixel += count;
         }
+}
+
+/* The usual windows without loops over their columns, which are as long as what they do. */
+LANES_TARGET static void lanewise(const PfLanewise *p)
+{
+    const int64_t columns = p->depth == 1 ? p->columns : 0;
+    if (columns == 3)
+        lanewise_outputs(p, 3);
+    else if (columns == 5)
+        lanewise_outputs(p, 5);
+    else
+        lanewise_outputs(p, 0);
 }
 
 LANES_TARGET static void lanewise_deep(const PfLanewise *p)

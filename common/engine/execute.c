@@ -19,6 +19,11 @@ typedef struct Run {
     int64_t first, count;
 } Run;
 
+/* Rows of a map. */
+typedef struct RowSpan {
+    int64_t first, count;
+} RowSpan;
+
 /* Where a value's maps of these images lie; NULL for none. */
 static float *maps_of(const Run *run, int value)
 {
@@ -46,96 +51,6 @@ static void normalise(const Run *run, const PfEngineStep *step)
     float *y = maps_of(run, step->y);
     for (int64_t i = 0; i < 3 * area * run->count; i += 3)
         for (int c = 0; c < 3; c++) y[i + c] = plan->pixels[c][pixels[i + c]];
-}
-
-/* Pieces of a convolution, of which each of `threads` takes every so many-th. */
-typedef struct Pieces {
-    const PfEnginePlan *plan;
-    const PfConvolution *convolution;
-    const PfConvolutionMaps *maps;
-    int64_t count;
-    int threads;
-    void *const *arenas; /* (threads) */
-} Pieces;
-
-static void run_pieces(void *context, int64_t thread)
-{
-    const Pieces *pieces = context;
-    char *scratch = (char *)pieces->arenas[thread] + pieces->plan->maps_bytes;
-    for (int64_t piece = thread; piece < pieces->count; piece += pieces->threads)
-        pf_convolution_run(pieces->convolution, pieces->maps, piece, scratch);
-}
-
-/* With a team there are pieces for all of it, if need be of some output channels each. */
-static void run_all(const Run *run, const PfEngineStep *step, PfConvolutionMaps maps)
-{
-    void *const own[] = {run->arena};
-    Pieces pieces = {.plan = run->plan,
-                     .convolution = step->convolution,
-                     .maps = &maps,
-                     .count = pf_convolution_pieces(step->convolution, &maps),
-                     .threads = run->team ? run->team->threads : 1,
-                     .arenas = run->team ? run->team->arenas : own};
-    if (pieces.count < pieces.threads) {
-        maps.splits = (pieces.threads + pieces.count - 1) / pieces.count;
-        pieces.count = pf_convolution_pieces(step->convolution, &maps);
-    }
-    pf_thread_pool_for(run->team ? run->team->pool : NULL, pieces.threads, run_pieces, &pieces);
-}
-
-/* Rows of an image from `row` on, of the step before one that has them made. */
-static void make_rows(const Run *run, const PfEngineStep *step, int64_t image, int64_t row)
-{
-    const PfEngineStep *before = step - 1;
-    const PfEngineValue *x = &run->plan->values[before->x], *y = &run->plan->values[before->y];
-    const PfConvolutionMaps rows = {
-        .count = 1,
-        .height = pf_min(step->ahead, y->height - row),
-        .width = y->width,
-        .x = maps_of(run, before->x) + (image * x->height + row) * x->width * x->stride,
-        .y = maps_of(run, before->y) + row % y->ring * y->width * y->stride};
-    run_all(run, before, rows);
-}
-
-/* Image by image and row by row, with the rows of x made as they are needed. */
-static void convolve_behind(const Run *run, const PfEngineStep *step)
-{
-    const PfNode *node = &run->plan->arch->nodes[step->node];
-    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
-    const int64_t reach = (node->kernel[0] - 1) * node->dilation[0] + 1 - step->pads[0];
-    const float *sum = maps_of(run, step->sum);
-    PfConvolutionMaps maps = {.count = 1,
-                              .height = x->height,
-                              .width = x->width,
-                              .x = maps_of(run, step->x),
-                              .rows = x->ring};
-    for (int64_t image = 0; image < run->count; image++) {
-        int64_t made = 0;
-        maps.y = maps_of(run, step->y) + image * image_stride(run, step->y);
-        maps.sum = sum ? sum + image * image_stride(run, step->sum) : NULL;
-        for (int64_t row = 0; row < y->height; row++) {
-            const int64_t end = pf_min(row * node->stride[0] + reach, x->height);
-            for (; made < end; made += step->ahead) make_rows(run, step, image, made);
-            pf_convolution_run(step->convolution, &maps, row, run->arena + run->plan->maps_bytes);
-        }
-    }
-}
-
-static void convolve(const Run *run, const PfEngineStep *step)
-{
-    if (run->plan->values[step->y].ring) return;
-    if (step->ahead) {
-        convolve_behind(run, step);
-        return;
-    }
-    const PfEngineValue *x = &run->plan->values[step->x];
-    const PfConvolutionMaps maps = {.count = run->count,
-                                    .height = x->height,
-                                    .width = x->width,
-                                    .x = maps_of(run, step->x),
-                                    .sum = maps_of(run, step->sum),
-                                    .y = maps_of(run, step->y)};
-    run_all(run, step, maps);
 }
 
 static void pool_windows(const Run *run, const PfEngineStep *step)
@@ -205,31 +120,167 @@ static void compute_pixels(const Run *run, const PfEngineStep *step)
     pf_conv_kernels()->pointwise(&pointwise);
 }
 
+/* Rows of an image are multiplied with its channels of factor, and become y. */
+static void multiply_rows(const Run *run, const PfEngineStep *step, int64_t image, RowSpan rows,
+                          float *y)
+{
+    const PfEngineValue *x = &run->plan->values[step->x];
+    const float *from = maps_of(run, step->x), *sum = maps_of(run, step->sum);
+    const int64_t at = (image * x->height + rows.first) * x->width * x->stride;
+    const PfPointwise pointwise = {.pixels = rows.count * x->width,
+                                   .channels = x->stride,
+                                   .x = from + at,
+                                   .scale = maps_of(run, step->factor) +
+                                            image * image_stride(run, step->factor),
+                                   .sum = sum ? sum + at : NULL,
+                                   .y = y,
+                                   .x_step = x->stride,
+                                   .y_step = x->stride,
+                                   .activation = step->activation};
+    pf_conv_kernels()->pointwise(&pointwise);
+}
+
 /* Each image is multiplied with channels of its own. */
 static void multiply_pixels(const Run *run, const PfEngineStep *step)
 {
     const PfEngineValue *y = &run->plan->values[step->y];
-    const int64_t pixels = y->height * y->width;
-    const float *x = maps_of(run, step->x), *sum = maps_of(run, step->sum);
-    const float *factor = maps_of(run, step->factor);
-    for (int64_t i = 0; i < run->count; i++) {
-        const int64_t at = i * pixels * y->stride;
-        const PfPointwise pointwise = {.pixels = pixels,
-                                       .channels = y->stride,
-                                       .x = x + at,
-                                       .scale = factor + i * image_stride(run, step->factor),
-                                       .sum = sum ? sum + at : NULL,
-                                       .y = maps_of(run, step->y) + at,
-                                       .x_step = y->stride,
-                                       .y_step = y->stride,
-                                       .activation = step->activation};
-        pf_conv_kernels()->pointwise(&pointwise);
-    }
+    for (int64_t i = 0; i < run->count; i++)
+        multiply_rows(run, step, i, (RowSpan){0, y->height},
+                      maps_of(run, step->y) + i * image_stride(run, step->y));
 }
 
 static void compute_each(const Run *run, const PfEngineStep *step)
 {
+    if (run->plan->values[step->y].ring) return;
     (step->factor < 0 ? compute_pixels : multiply_pixels)(run, step);
+}
+
+/* ---- convolutions ---- */
+
+static void run_pieces(const Run *run, const PfEngineStep *step, const PfConvolutionMaps *maps)
+{
+    const int64_t pieces = pf_convolution_pieces(step->convolution, maps);
+    for (int64_t piece = 0; piece < pieces; piece++)
+        pf_convolution_run(step->convolution, maps, piece, run->arena + run->plan->maps_bytes);
+}
+
+/* Rows of an image, of the step before one that has them made. */
+static void make_rows(const Run *run, const PfEngineStep *before, int64_t image, RowSpan rows)
+{
+    const PfEngineValue *x = &run->plan->values[before->x], *y = &run->plan->values[before->y];
+    float *to = maps_of(run, before->y) + rows.first % y->ring * y->width * y->stride;
+    if (before->kind == PF_STEP_POINTWISE) {
+        multiply_rows(run, before, image, rows, to);
+        return;
+    }
+    const PfConvolutionMaps maps = {.count = 1,
+                                    .height = rows.count,
+                                    .width = y->width,
+                                    .x = maps_of(run, before->x) +
+                                         (image * x->height + rows.first) * x->width * x->stride,
+                                    .y = to};
+    run_pieces(run, before, &maps);
+}
+
+/* An image whose rows of x are made as they are needed. maps: of y and sum those of the image. */
+static void convolve_windows(const Run *run, const PfEngineStep *step, int64_t image,
+                             const PfConvolutionMaps *maps)
+{
+    const PfNode *node = &run->plan->arch->nodes[step->node];
+    const int64_t window = (node->kernel[0] - 1) * node->dilation[0] + 1;
+    int64_t made = 0;
+    for (int64_t row = 0; row < run->plan->values[step->y].height; row++) {
+        const int64_t end = pf_min(row * node->stride[0] - step->pads[0] + window, maps->height);
+        for (; made < end; made += step->ahead)
+            make_rows(run, step - 1, image,
+                      (RowSpan){made, pf_min(step->ahead, maps->height - made)});
+        pf_convolution_run(step->convolution, maps, row, run->arena + run->plan->maps_bytes);
+    }
+}
+
+static void convolve_pixels(const Run *run, const PfEngineStep *step, int64_t image,
+                            const PfConvolutionMaps *maps)
+{
+    const int64_t row = maps->width * run->plan->values[step->y].stride;
+    PfConvolutionMaps some = *maps;
+    some.rows = 0;
+    for (int64_t made = 0; made < maps->height; made += some.height) {
+        some.height = pf_min(step->ahead, maps->height - made);
+        some.y = maps->y + made * row;
+        some.sum = maps->sum ? maps->sum + made * row : NULL;
+        make_rows(run, step - 1, image, (RowSpan){made, some.height});
+        run_pieces(run, step, &some);
+    }
+}
+
+static void convolve_behind(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &run->plan->values[step->x];
+    const bool is_pixelwise = run->plan->arch->nodes[step->node].groups < 2;
+    PfConvolutionMaps maps = {.count = 1,
+                              .height = x->height,
+                              .width = x->width,
+                              .x = maps_of(run, step->x),
+                              .sum = maps_of(run, step->sum),
+                              .y = maps_of(run, step->y),
+                              .rows = x->ring};
+    for (int64_t image = 0; image < run->count; image++) {
+        (is_pixelwise ? convolve_pixels : convolve_windows)(run, step, image, &maps);
+        maps.y += image_stride(run, step->y);
+        if (maps.sum) maps.sum += image_stride(run, step->sum);
+    }
+}
+
+/* Pieces of a convolution, of which each of `threads` takes every so many-th. */
+typedef struct Pieces {
+    const PfEnginePlan *plan;
+    const PfConvolution *convolution;
+    const PfConvolutionMaps *maps;
+    int64_t count;
+    int threads;
+    void *const *arenas; /* (threads) */
+} Pieces;
+
+static void run_share(void *context, int64_t thread)
+{
+    const Pieces *pieces = context;
+    char *scratch = (char *)pieces->arenas[thread] + pieces->plan->maps_bytes;
+    for (int64_t piece = thread; piece < pieces->count; piece += pieces->threads)
+        pf_convolution_run(pieces->convolution, pieces->maps, piece, scratch);
+}
+
+/* With a team there are pieces for all of it, if need be of some output channels each. */
+static void run_all(const Run *run, const PfEngineStep *step, PfConvolutionMaps maps)
+{
+    void *const own[] = {run->arena};
+    Pieces pieces = {.plan = run->plan,
+                     .convolution = step->convolution,
+                     .maps = &maps,
+                     .count = pf_convolution_pieces(step->convolution, &maps),
+                     .threads = run->team ? run->team->threads : 1,
+                     .arenas = run->team ? run->team->arenas : own};
+    if (pieces.count < pieces.threads) {
+        maps.splits = (pieces.threads + pieces.count - 1) / pieces.count;
+        pieces.count = pf_convolution_pieces(step->convolution, &maps);
+    }
+    pf_thread_pool_for(run->team ? run->team->pool : NULL, pieces.threads, run_share, &pieces);
+}
+
+static void convolve(const Run *run, const PfEngineStep *step)
+{
+    if (run->plan->values[step->y].ring) return;
+    if (step->ahead) {
+        convolve_behind(run, step);
+        return;
+    }
+    const PfEngineValue *x = &run->plan->values[step->x];
+    const PfConvolutionMaps maps = {.count = run->count,
+                                    .height = x->height,
+                                    .width = x->width,
+                                    .x = maps_of(run, step->x),
+                                    .sum = maps_of(run, step->sum),
+                                    .y = maps_of(run, step->y)};
+    run_all(run, step, maps);
 }
 
 /* ---- loops ---- */

@@ -41,75 +41,11 @@ static void find_homes(PfEnginePlan *plan)
     for (int s = 0; s < plan->step_count; s++) {
         const PfEngineStep *step = &plan->steps[s];
         if (step->kind != PF_STEP_CONVOLUTION && step->kind != PF_STEP_POINTWISE) continue;
+        if (plan->values[step->y].ring) continue;
         if (may_write_over(plan, s, step->sum))
             share_home(plan, step->sum, step->y);
         else if (step->kind == PF_STEP_POINTWISE && may_write_over(plan, s, step->x))
             share_home(plan, step->x, step->y);
-    }
-}
-
-/* ---- rows that are made when they are needed ---- */
-
-/* Pixels in a piece of rows: enough that the weights of a product are read for some work. The rows
- * that there is room for are to stay in a processor's second-level cache, beside weights. */
-enum { AHEAD_PIXELS = 96, LEAST_MAP = 196 };
-static const size_t ring_bytes = (size_t)256 << 10;
-
-static bool is_pixelwise(const PfEnginePlan *plan, const PfEngineStep *step)
-{
-    const PfNode *node = step->node < 0 ? NULL : &plan->arch->nodes[step->node];
-    bool is = step->kind == PF_STEP_CONVOLUTION && node && node->op == PF_OP_CONV &&
-              node->groups < 2 && plan->values[step->x].stride % 16 == 0;
-    for (int i = 0; i < 4 && is; i++)
-        is = node->kernel[i % 2] == 1 && node->stride[i % 2] == 1 && !step->pads[i];
-    return is;
-}
-
-static bool is_depthwise(const PfEnginePlan *plan, const PfEngineStep *step)
-{
-    const PfNode *node = step->node < 0 ? NULL : &plan->arch->nodes[step->node];
-    return step->kind == PF_STEP_CONVOLUTION && node && node->op == PF_OP_CONV &&
-           node->groups > 1 && node->groups == node->in_channels &&
-           node->groups == node->out_channels;
-}
-
-/* Whether the value that the step before makes is all that this one is made of, and nothing else
- * reads it. The step's y may not lie where the one before reads. */
-static bool is_between(const PfEnginePlan *plan, int value, int reader)
-{
-    const PfEngineValue *of = &plan->values[value];
-    const PfEngineStep *step = &plan->steps[reader], *before = step - 1;
-    return of->source == value && of->home == value && of->last == reader && before->y == value &&
-           step->x == value && before->sum < 0 &&
-           (step->sum < 0 || plan->values[step->sum].source != value) &&
-           pf_engine_home(plan, before->x) != pf_engine_home(plan, step->y);
-}
-
-/* Rows that there must be room for, where `ahead` are made at a time: the rows of a window, and
- * those that are made with its last one; in whole pieces, so that none is in two places. */
-static int64_t ring_of(const PfNode *node, int64_t ahead)
-{
-    const int64_t window = (node->kernel[0] - 1) * node->dilation[0] + 1;
-    return (window + 2 * (ahead - 1)) / ahead * ahead;
-}
-
-static void choose_rings(PfEnginePlan *plan)
-{
-    for (int s = 1; s < plan->step_count; s++) {
-        PfEngineStep *step = &plan->steps[s];
-        if (!is_depthwise(plan, step) || !is_pixelwise(plan, step - 1) ||
-            !is_between(plan, step->x, s))
-            continue;
-        PfEngineValue *x = &plan->values[step->x];
-        PfEngineValue *read = &plan->values[pf_engine_home(plan, step[-1].x)];
-        const PfNode *node = &plan->arch->nodes[step->node];
-        const size_t row = (size_t)(x->width * x->stride) * sizeof(float);
-        int64_t ahead = (AHEAD_PIXELS + x->width - 1) / x->width;
-        while (ahead > 1 && (size_t)ring_of(node, ahead) * row > ring_bytes) ahead--;
-        if (x->height * x->width < LEAST_MAP || ring_of(node, ahead) >= x->height) continue;
-        step->ahead = ahead;
-        x->ring = ring_of(node, ahead);
-        read->last = (int)pf_max(read->last, s);
     }
 }
 
@@ -208,8 +144,8 @@ int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err)
     bool *is_placed = pf_calloc(values, sizeof *is_placed, err);
     int count = 0;
     if (placed && is_placed) {
+        pf_engine_choose_rings(plan);
         find_homes(plan);
-        choose_rings(plan);
         choose_early_steps(plan);
         for (int v = 0; v < plan->value_count; v++)
             plan->values[v].whole =

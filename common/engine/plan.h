@@ -92,9 +92,10 @@ typedef struct PfEngineStep {
     int tap; /* store */
     PfConvolution *convolution;
     float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each */
-    /* Convolution of each channel by itself: rows of x are made by the step before this one, a 1 x
-     * 1 convolution, when they are needed, so many at a time, image by image: what is wide between
-     * the two never leaves the caches. 0: x is there. The step before does nothing by itself. */
+    /* Convolution: rows of x are made by the step before this one when they are needed, so many at
+     * a time, image by image: what is wide between the two never leaves the caches. 0: x is there.
+     * The step before does nothing by itself: it is a 1 x 1 convolution, and this one is of each
+     * channel by itself; or it multiplies with a factor, and this one is 1 x 1. */
     int64_t ahead;
     bool fill; /* y becomes zeros before: its channels that are filled up are not written */
     /* Of part, the channel where it begins; of copy and arithmetic, over all numbers of y; of
@@ -145,6 +146,9 @@ PfAttention pf_engine_attention(const PfEnginePlan *plan, const PfEngineStep *st
  * channel. Dropout, flatten and pools to the size that is
  * there make no step. */
 int pf_engine_plan_steps(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err);
+
+/* Which values are made row by row. Lifetimes of what they are made of get longer. */
+void pf_engine_choose_rings(PfEnginePlan *plan);
 
 /* Where values lie, a view in its source: no two that live at the same time overlap, but a sum
  * takes the place of what it adds to where that is read last. */

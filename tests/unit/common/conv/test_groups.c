@@ -235,6 +235,63 @@ START_TEST(rounds_to_bfloat16)
 }
 END_TEST
 
+/* Of each map only the rows that a row of outputs takes are there, the others NaN. */
+static void run_in_ring(const Case *c, int64_t rows, PfConvolution *convolution, float *ring)
+{
+    const PfConvolutionConfig *config = &c->config;
+    const int64_t row = c->maps.width * config->in_channels;
+    PfConvolutionMaps maps = c->maps;
+    GuardedFloats scratch =
+        guarded_floats((pf_convolution_scratch(convolution) + 3) / 4 / 16 * 16 + 16, 0);
+    maps.count = 1;
+    maps.rows = rows;
+    maps.x = ring;
+    for (int64_t i = 0; i < c->maps.count * c->height; i++) {
+        const int64_t map = i / c->height, top = i % c->height * config->stride[0];
+        for (int64_t at = 0; at < rows * row; at++) ring[at] = NAN;
+        for (int64_t k = 0; k < config->kernel[0]; k++) {
+            const int64_t y = top - config->padding[0] + k * config->dilation[0];
+            if (y < 0 || y >= maps.height) continue;
+            memcpy(ring + y % rows * row, c->maps.x + (map * maps.height + y) * row,
+                   (size_t)row * sizeof *ring);
+        }
+        const int64_t outputs = c->height * c->width * config->out_channels;
+        maps.y = c->maps.y + map * outputs;
+        maps.sum = c->maps.sum ? c->maps.sum + map * outputs : NULL;
+        pf_convolution_run(convolution, &maps, i % c->height, scratch.values);
+    }
+    guarded_floats_free(&scratch);
+}
+
+START_TEST(rows_may_take_turns_in_one_place)
+{
+    PfRandom random = pf_random_seeded(34, (uint64_t)_i);
+    PfConvolution *convolution = NULL;
+    PfError error = {0};
+    Case c = {0};
+    open_case(&random, &c);
+    while (!pf_convolution_depthwise_suits(&c.config)) {
+        close_case(&c);
+        c = (Case){0};
+        open_case(&random, &c);
+    }
+    const size_t bytes = (size_t)c.outputs * sizeof(float);
+    run(&c, pf_conv_kernels()->name);
+    memcpy(c.first, c.maps.y, bytes);
+    for (int64_t i = 0; i < c.outputs; i++) c.maps.y[i] = poison;
+    const int64_t window = (c.config.kernel[0] - 1) * c.config.dilation[0] + 1;
+    const int64_t rows = window + between(&random, 0, 3);
+    GuardedFloats ring = guarded_floats((size_t)(rows * c.maps.width * c.config.in_channels), 0);
+    ck_assert_int_eq(pf_convolution_new(&c.config, &convolution, &error), 0);
+    run_in_ring(&c, rows, convolution, ring.values);
+    ck_assert_msg(!memcmp(c.first, c.maps.y, bytes), "other bits from a ring of %ld rows",
+                  (long)rows);
+    pf_convolution_free(&convolution);
+    guarded_floats_free(&ring);
+    close_case(&c);
+}
+END_TEST
+
 START_TEST(every_kind_is_tried)
 {
     int depthwise = 0, narrow = 0, uneven = 0;
@@ -257,13 +314,16 @@ int main(void)
 {
     print_conv_sets();
     Suite *suite = suite_create("groups");
-    TCase *cases = tcase_create("groups");
+    TCase *cases = tcase_create("groups"), *rings = tcase_create("rings");
     tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, is_the_convolution_by_definition, 0, CASES);
     tcase_add_loop_test(cases, what_is_not_finite_stays_in_its_group, 0, CASES / 2);
     tcase_add_loop_test(cases, rounds_to_bfloat16, 0, 4);
     tcase_add_test(cases, every_kind_is_tried);
     suite_add_tcase(suite, cases);
+    tcase_set_timeout(rings, 300);
+    tcase_add_loop_test(rings, rows_may_take_turns_in_one_place, 0, CASES / 2);
+    suite_add_tcase(suite, rings);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -162,7 +162,9 @@ static void walk(const Memory *memory, int index, int first, int count, bool wri
     index = memory->plan->values[index].source;
     const PfEngineValue *value = &memory->plan->values[index];
     const PfEngineValue *home = &memory->plan->values[pf_engine_home(memory->plan, index)];
-    const size_t bytes = pf_engine_value_bytes(value);
+    const size_t row = (size_t)(value->width * value->stride) * sizeof(float);
+    const size_t bytes = value->ring ? (size_t)value->ring * row : pf_engine_value_bytes(value);
+    if (value->ring) count = 1; /* has the rows of some image */
     for (int i = 0; i < count; i++) {
         const size_t begin = home->offset + (size_t)(home->whole ? first + i : i) * bytes;
         ck_assert_uint_le(begin + bytes, memory->plan->maps_bytes);
@@ -180,10 +182,20 @@ static void read_value(const Memory *memory, int value, int first, int count)
 static void run_step(const Memory *memory, int s, int first, int count)
 {
     const PfEngineStep *step = &memory->plan->steps[s];
+    if (step->y >= 0 && memory->plan->values[step->y].ring) return; /* the next one runs it */
+    if (step->ahead) {
+        read_value(memory, step[-1].x, first, count);
+        read_value(memory, step[-1].factor, first, count);
+        walk(memory, step->x, first, count, true);
+    }
     read_value(memory, step->x, first, count);
     read_value(memory, step->sum, first, count);
     if (step->y >= 0) walk(memory, step->y, first, count, true);
     if (step->y >= 0 && step->kind != PF_STEP_POINTWISE) read_value(memory, step->x, first, count);
+    if (step->ahead) {
+        read_value(memory, step[-1].x, first, count);
+        read_value(memory, step[-1].factor, first, count);
+    }
 }
 
 /* As execute.c goes through the steps. */
@@ -213,6 +225,9 @@ static const struct {
     {"vgg16_bn", 224, {"features.1", "features.30", "classifier.3", "classifier.6"}, 4},
     {"resnet18_w16", 96, {"input", "layer4", "fc"}, 3},
     {"resnet18_w16", 32, {"input"}, 1},
+    {"mobilenet_v3_large", 224, {"avgpool", "features.4.block.0.0", "features.6"}, 3},
+    {"efficientnet_b0", 224, {"avgpool"}, 1},
+    {"efficientnet_b0", 128, {"features.3", "features.2.1.block.1.0"}, 2},
 };
 
 START_TEST(nothing_is_written_over_that_is_needed)
@@ -244,6 +259,35 @@ START_TEST(memory_is_used_again)
 }
 END_TEST
 
+static int64_t ahead_of(const Planned *planned, const char *name)
+{
+    const PfEngineStep *step = step_of(planned, name);
+    ck_assert_msg(step != NULL, "no step computes %s", name);
+    return step->ahead;
+}
+
+/* What is wide between two steps is made row by row, unless a tap or something else reads it, or
+ * the map is small. */
+START_TEST(wide_maps_are_made_row_by_row)
+{
+    static const char *const taps[] = {"avgpool", "features.3.block.0.0"};
+    Planned planned;
+    open_plan(&planned, "mobilenet_v3_large", 224, taps, 1);
+    const PfEngineStep *step = step_of(&planned, "features.2.block.1.0");
+    ck_assert_int_eq(step->ahead, 1);
+    ck_assert_int_eq(planned.plan.values[step->x].ring, 3);
+    ck_assert_int_eq(ahead_of(&planned, "features.3.block.1.0"), 2);
+    ck_assert_int_gt(ahead_of(&planned, "features.4.block.3.0"), 0);  /* behind a factor */
+    ck_assert_int_eq(ahead_of(&planned, "features.1.block.1.0"), 0);  /* has no rows of its own */
+    ck_assert_int_eq(ahead_of(&planned, "features.15.block.1.0"), 0); /* 7 x 7 */
+    close_plan(&planned);
+    open_plan(&planned, "mobilenet_v3_large", 224, taps, 2);
+    ck_assert_int_eq(ahead_of(&planned, "features.3.block.1.0"), 0);
+    ck_assert_int_eq(ahead_of(&planned, "features.2.block.1.0"), 1);
+    close_plan(&planned);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("plan");
@@ -258,6 +302,7 @@ int main(void)
     tcase_add_loop_test(memory, nothing_is_written_over_that_is_needed, 0,
                         (int)(sizeof cases / sizeof *cases));
     tcase_add_test(memory, memory_is_used_again);
+    tcase_add_test(memory, wide_maps_are_made_row_by_row);
     suite_add_tcase(suite, memory);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
