@@ -42,7 +42,8 @@ typedef struct PfConvolutionConfig {
                                 Only read by pf_convolution_new, as bias is */
     const float *bias;       /* (out_channels); NULL: zeros */
     PfActivation activation; /* of the outputs */
-    bool bf16;               /* which are then rounded to the nearest bfloat16; with cuts only */
+    bool bf16; /* outputs are rounded to the nearest bfloat16 once more before an activation that is
+                  no cut, and behind any */
 } PfConvolutionConfig;
 
 /* One batch of maps. */

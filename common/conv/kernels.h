@@ -116,11 +116,13 @@ typedef struct PfPointwise {
     const float *sum;           /* like x; NULL: nothing */
     float *y;                   /* like x; may be x or sum */
     PfActivation activation;
+    bool bf16; /* as in PfConvolutionConfig */
 } PfPointwise;
 
-/* Numbers that have just been computed become their activation. */
+/* Numbers that have just been computed become their activation, and are then rounded. */
 typedef struct PfActivate {
     PfActivation activation;
+    bool bf16;           /* to the nearest bfloat16 */
     int64_t rows, width; /* width: a multiple of 16 */
     float *y;            /* (rows, width), rows `row` apart */
     int64_t row;

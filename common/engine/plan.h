@@ -112,6 +112,8 @@ typedef struct PfEnginePlan {
     size_t weight_bytes;              /* packed, for all threads */
     int height, width;                /* of the image */
     float pixels[3][256];             /* what a byte becomes: (byte / 255 - mean) / std */
+    bool bf16; /* weights, with what is folded in, parameters, pixels and what every step makes are
+                  rounded to bfloat16; sums within a step are float32 */
     PfDtype output_dtype;
 } PfEnginePlan;
 
