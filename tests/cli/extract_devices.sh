@@ -62,12 +62,12 @@ done
 expect 0 extract --info engine.h5
 stdout_has 'C engine, '
 # bf16 as well, where the processor has it, and its numbers anywhere: the same from any batch.
-expect 0 photos -o bf16.h5 --device cpu --precision bf16 --emulate
+expect 0 photos -o rounded.h5 --device cpu --precision bf16 --emulate
 stderr_has 'bf16 by rounding float32'
 expect 0 photos -o other.h5 --device cpu,cpu --batch 7 --precision bf16 --emulate --force
-same_cache bf16.h5 other.h5
-expect 0 extract --verify photos bf16.h5
-expect 0 extract --info bf16.h5
+same_cache rounded.h5 other.h5
+expect 0 extract --verify photos rounded.h5
+expect 0 extract --info rounded.h5
 stdout_has 'bf16 by rounding float32'
 if ! grep -q avx512_bf16 /proc/cpuinfo; then
   expect 1 photos -o refused.h5 --device cpu --precision bf16
