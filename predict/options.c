@@ -51,7 +51,7 @@ static const PfOption table[] = {
      .argument = "auto|cpu|cuda[:I][,cuda:J...]",
      .help = "default auto: a GPU where there is one; several share out images"},
     {.name = "emulate", .kind = PF_OPTION_FLAG, .offset = FIELD(network.emulate),
-     .help = "a model of bf16 features: slowly, on a processor without bf16"},
+     .help = "a model of bf16 features: its numbers on a processor without bf16"},
     {.name = "sources-from", .kind = PF_OPTION_TEXT, .offset = FIELD(sources_from),
      .argument = "DIR",
      .help = "folder where the parts of a virtual cache may lie besides its own;\n"

@@ -31,8 +31,8 @@ common/cache/hdf5: common/base common/file common/cache/codec
 common/cache: common/base common/thread common/file common/cache/codec common/cache/hdf5
 common/cache/journal: common/base common/file common/cache/codec common/cache
 common/onnx: common/base common/file common/arch
-common/engine: common/base common/thread common/conv common/arch
-common/backbone: common/base common/file common/engine
+common/engine: common/base common/simd common/thread common/conv common/arch
+common/backbone: common/base common/simd common/file common/engine
 common/torch: common/base common/simd common/thread common/file common/conv common/arch common/backbone
 extract/image/pixels: common/base
 extract/image/codecs: common/base extract/image/pixels

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/backbone/loader.h"
+#include "common/simd/processor.h"
 
 /* By the files that drivers make, so that no library has to be loaded to know: those of NVIDIA's
  * cards, of its boards, of any GPU under Windows (WSL), and of AMD's. */
@@ -36,10 +37,16 @@ static bool asks_for_plugin(void)
     return (engine && !strcmp(engine, "libtorch")) || (plugin && *plugin);
 }
 
+/* bf16 by AMX is the plugin's, as the engine has no kernels for it. */
+static bool takes_precision(const PfBackboneConfig *config)
+{
+    if (config->precision == PF_BF16) return config->emulate || !pf_processor_has_amx();
+    return config->precision == PF_FP32 && !config->emulate;
+}
+
 bool pf_backbone_is_for_engine(const PfBackboneConfig *config, const char *devices)
 {
-    return config->arch && config->precision == PF_FP32 && !config->emulate &&
-           are_processors(devices) && !asks_for_plugin();
+    return config->arch && takes_precision(config) && are_processors(devices) && !asks_for_plugin();
 }
 
 int pf_backbone_open(const PfBackboneConfig *config, const char *devices,

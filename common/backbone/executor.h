@@ -7,7 +7,8 @@
 #include "common/engine/engine.h"
 #include "permafrost/backbone.h"
 
-/* Whether the engine runs it: built-in networks in fp32 on the processor. "auto" is the processor
+/* Whether the engine runs it: built-in networks on the processor in fp32, and in bf16 unless this
+ * processor has AMX and its numbers are not to be emulated. "auto" is the processor
  * where this machine has no device of a GPU. devices: all that the network is opened on, with
  * commas, of which config->device is one: the plugin runs it on all of them where it has to on one,
  * so that they differ as little as they can. PF_ENGINE=libtorch in the environment, for tests and

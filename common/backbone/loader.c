@@ -177,8 +177,8 @@ int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
 {
     static const char hint[] = "it is built where libtorch is (apt install libtorch-dev); "
                                "PERMAFROST_PLUGIN=FILE names one that lies elsewhere. Built-in "
-                               "networks in fp32 run without it with --device cpu and no "
-                               "PERMAFROST_PLUGIN";
+                               "networks in fp32 and emulated bf16 run without it with --device "
+                               "cpu and no PERMAFROST_PLUGIN";
     static const char tls_hint[] = "LD_PRELOAD=FILE, the library that is named, has it loaded when "
                                    "there is room";
     pf_backbone_loader_prepare();
@@ -188,8 +188,8 @@ int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
     if (!library && *search.unmapped) return fail_for_memory(search.unmapped, err);
     if (!library)
         return pf_fail(err, PF_EXIT_FAILED,
-                       "cannot load the torch plugin, which runs GPUs, precisions other than fp32 "
-                       "and fine-tuning, and runs and writes TorchScript:%" PF_SENTENCE "\n"
+                       "cannot load the torch plugin, which runs GPUs, bf16 by AMX, fp16, tf32 and "
+                       "fine-tuning, and runs and writes TorchScript:%" PF_SENTENCE "\n"
                        "Hint: %s",
                        search.tried, strstr(search.tried, STATIC_TLS) ? tls_hint : hint);
     void *symbol = dlsym(library, "pf_backbone_plugin");

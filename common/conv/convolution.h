@@ -45,7 +45,8 @@ typedef struct PfConvolutionConfig {
                                 computed: weights that would take much more memory when packed are
                                 packed while it runs, for each piece anew, and not kept */
     PfActivation activation; /* of the outputs */
-    bool bf16;               /* which are then rounded to the nearest bfloat16; with cuts only */
+    bool bf16; /* outputs are rounded to the nearest bfloat16 once more before an activation that is
+                  no cut, and behind any */
 } PfConvolutionConfig;
 
 /* One batch of maps. */

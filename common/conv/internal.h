@@ -110,6 +110,7 @@ static inline void pf_convolution_activate(const PfConvolution *convolution, int
     const PfConvolutionConfig *config = &convolution->config;
     if (pf_activation_is_cut(&config->activation)) return;
     convolution->kernels->activate(&(PfActivate){.activation = config->activation,
+                                                 .bf16 = config->bf16,
                                                  .rows = rows,
                                                  .width = width,
                                                  .y = y,

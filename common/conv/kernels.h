@@ -125,11 +125,13 @@ typedef struct PfPointwise {
     float *y;                   /* may be x or sum */
     int64_t x_step, y_step;
     PfActivation activation;
+    bool bf16; /* as in PfConvolutionConfig */
 } PfPointwise;
 
-/* Numbers that have just been computed become their activation. */
+/* Numbers that have just been computed become their activation, and are then rounded. */
 typedef struct PfActivate {
     PfActivation activation;
+    bool bf16;           /* to the nearest bfloat16 */
     int64_t rows, width; /* width: a multiple of 16 */
     float *y;            /* (rows, width), rows `row` apart */
     int64_t row;

@@ -51,16 +51,16 @@ LANES Lanes quick_gelu_of(Lanes y)
             for (int64_t i = 0; i < a->width; i += 16) {                                           \
                 Lanes y = lanes_load(a->y + r * a->row + i);                                       \
                 y = (VALUE);                                                                       \
-                lanes_store(a->y + r * a->row + i, y);                                             \
+                lanes_store(a->y + r * a->row + i, a->bf16 ? lanes_round_bf16(y) : y);             \
             }                                                                                      \
         break
 
 LANES_TARGET static void activate(const PfActivate *a)
 {
     switch (a->activation.kind) {
-    case PF_ACTIVATION_NONE:
     case PF_ACTIVATION_COUNT:
         break;
+        ACTIVATE_CASE(PF_ACTIVATION_NONE, y);
         ACTIVATE_CASE(PF_ACTIVATION_RELU, cut_of(&a->activation, y));
         ACTIVATE_CASE(PF_ACTIVATION_CLIP, cut_of(&a->activation, y));
         ACTIVATE_CASE(PF_ACTIVATION_SIGMOID, math_sigmoid(y));
@@ -393,8 +393,11 @@ LANES_TARGET static void average_window(const PfPoolWindow *window)
 
 LANES_TARGET static void pointwise(const PfPointwise *p)
 {
-    const PfActivate behind = {
-        .activation = p->activation, .rows = 1, .width = p->channels, .row = p->channels};
+    const PfActivate behind = {.activation = p->activation,
+                               .bf16 = p->bf16,
+                               .rows = 1,
+                               .width = p->channels,
+                               .row = p->channels};
     const float *x = p->x, *scale = p->scale, *shift = p->shift;
     for (int64_t at = 0; at < p->pixels * p->y_step; at += p->y_step, x += p->x_step) {
         for (int64_t c = 0; c < p->channels; c += 16) {
@@ -404,7 +407,8 @@ LANES_TARGET static void pointwise(const PfPointwise *p)
             else if (scale)
                 y = lanes_mul(y, lanes_load(scale + c));
             if (p->sum) y = lanes_add(y, lanes_load(p->sum + at + c));
-            lanes_store(p->y + at + c, cut_of(&p->activation, y));
+            y = cut_of(&p->activation, y);
+            lanes_store(p->y + at + c, p->bf16 ? lanes_round_bf16(y) : y);
         }
         if (pf_activation_is_cut(&p->activation)) continue;
         PfActivate row = behind;

@@ -12,6 +12,7 @@
 #include "common/conv/kernels.h"
 #include "common/engine/execute.h"
 #include "common/engine/plan.h"
+#include "common/simd/processor.h"
 #include "common/thread/thread_pool.h"
 
 /* Images at once where nothing was said and there are few threads. */
@@ -24,7 +25,7 @@ struct PfBackbone {
     void **arenas; /* (threads) */
     pthread_mutex_t lock;
     int free_arenas; /* lock: the first so many are nobody's */
-    char description[64];
+    char description[80];
 };
 
 /* The batch under way. */
@@ -82,8 +83,9 @@ static int set_up(PfBackbone *backbone, const PfBackboneConfig *config, PfError 
         if (!backbone->arenas[t]) return fail_for_memory(plan, backbone->threads, err);
     }
     backbone->free_arenas = backbone->threads;
-    snprintf(backbone->description, sizeof backbone->description, "C engine, %s, %d thread%s",
-             pf_conv_kernels()->name, backbone->threads, backbone->threads == 1 ? "" : "s");
+    snprintf(backbone->description, sizeof backbone->description, "C engine, %s%s, %d thread%s",
+             pf_conv_kernels()->name, plan->bf16 ? ", bf16 by rounding float32" : "",
+             backbone->threads, backbone->threads == 1 ? "" : "s");
     return 0;
 }
 
@@ -108,8 +110,19 @@ static void say_sizes(const PfBackbone *backbone, double seconds)
               (double)plan->scratch_bytes / 1e6, backbone->batch, seconds);
 }
 
+/* Who wants bf16 wants it to be faster, unless he says that it is for the numbers. */
+static int check_precision(const PfBackboneConfig *config, PfError *err)
+{
+    if (config->precision != PF_BF16 || config->emulate || pf_processor_has_bf16()) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "--precision bf16: this processor has no bf16 instructions (avx512_bf16 or "
+                   "amx_bf16), bf16 would not be faster than fp32. Hint: --precision fp32, or "
+                   "--emulate for the numbers");
+}
+
 static int open_engine(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
 {
+    if (check_precision(config, err)) return -1;
     PfBackbone *backbone = pf_calloc(1, sizeof *backbone, err);
     if (!backbone) return -1;
     const double started = pf_clock_seconds();

@@ -9,7 +9,7 @@
 
 #include "permafrost/backbone.h"
 
-/* Its open() takes built-in graphs in fp32; the device is the processor, whatever config says. It
+/* Its open() takes built-in graphs in fp32 and, see plan.h, bf16; the device is the processor, whatever config says. It
  * cannot fine-tune or export. Static storage. */
 const PfBackbonePlugin *pf_engine_plugin(void);
 

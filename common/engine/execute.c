@@ -116,7 +116,8 @@ static void compute_pixels(const Run *run, const PfEngineStep *step)
                              .y = maps_of(run, step->y),
                              .x_step = y->stride,
                              .y_step = y->stride,
-                             .activation = step->activation};
+                             .activation = step->activation,
+                             .bf16 = run->plan->bf16};
     pf_conv_kernels()->pointwise(&pointwise);
 }
 
@@ -136,7 +137,8 @@ static void multiply_rows(const Run *run, const PfEngineStep *step, int64_t imag
                                    .y = y,
                                    .x_step = x->stride,
                                    .y_step = x->stride,
-                                   .activation = step->activation};
+                                   .activation = step->activation,
+                                   .bf16 = run->plan->bf16};
     pf_conv_kernels()->pointwise(&pointwise);
 }
 
@@ -335,7 +337,8 @@ static void compute_part(const Run *run, const PfEngineStep *step)
                                    .y = maps_of(run, step->y) + begin,
                                    .x_step = x->stride,
                                    .y_step = y->stride,
-                                   .activation = step->activation};
+                                   .activation = step->activation,
+                                   .bf16 = run->plan->bf16};
     pf_conv_kernels()->pointwise(&pointwise);
 }
 
@@ -444,9 +447,49 @@ static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
     [PF_STEP_FUNCTION] = apply,
 };
 
+/* Whether what steps of this kind make has to be rounded when they are done: others only move,
+ * choose or store numbers, or round on the way. */
+static bool rounds_behind(PfStepKind kind)
+{
+    switch (kind) {
+    case PF_STEP_AVERAGE_POOL:
+    case PF_STEP_AVERAGE_WINDOWS:
+    case PF_STEP_PAD: /* its value may be any */
+    case PF_STEP_ARITHMETIC:
+    case PF_STEP_FUNCTION:
+    case PF_STEP_REDUCE:
+    case PF_STEP_SOFTMAX:
+    case PF_STEP_PRODUCT:
+    case PF_STEP_LAYER_NORM:
+    case PF_STEP_ATTENTION: return true;
+    case PF_STEP_PIXELS: /* of a table of rounded numbers */
+    case PF_STEP_CONVOLUTION:
+    case PF_STEP_POINTWISE:
+    case PF_STEP_PART:
+    case PF_STEP_MAX_POOL:
+    case PF_STEP_COPY:
+    case PF_STEP_STORE: return false;
+    }
+    return false;
+}
+
+static void round_numbers(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *y = &run->plan->values[step->y];
+    pf_conv_kernels()->activate(&(PfActivate){.bf16 = true,
+                                              .rows = run->count * y->height * y->width,
+                                              .width = y->stride,
+                                              .y = maps_of(run, step->y),
+                                              .row = y->stride});
+}
+
 static void run_steps(const Run *run, int first, int end)
 {
-    for (int s = first; s < end; s++) kinds[run->plan->steps[s].kind](run, &run->plan->steps[s]);
+    for (int s = first; s < end; s++) {
+        const PfEngineStep *step = &run->plan->steps[s];
+        kinds[step->kind](run, step);
+        if (run->plan->bf16 && rounds_behind(step->kind)) round_numbers(run, step);
+    }
 }
 
 void pf_engine_execute(const PfEnginePlan *plan, const PfEngineImages *images, void *arena,

@@ -4,6 +4,7 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
+#include "common/engine/rounding.h"
 
 /* As torchvision's ToTensor and Normalize compute it, each step rounded. */
 static void fill_pixels(PfEnginePlan *plan, const PfBackboneConfig *config)
@@ -11,6 +12,7 @@ static void fill_pixels(PfEnginePlan *plan, const PfBackboneConfig *config)
     for (int c = 0; c < 3; c++)
         for (int byte = 0; byte < 256; byte++)
             plan->pixels[c][byte] = ((float)byte / 255.0f - config->mean[c]) / config->std[c];
+    for (int c = 0; c < 3 && plan->bf16; c++) pf_engine_round(plan->pixels[c], 256);
 }
 
 size_t pf_engine_value_bytes(const PfEngineValue *value)
@@ -71,6 +73,7 @@ int pf_engine_plan_new(const PfBackboneConfig *config, int threads, PfEnginePlan
     plan->width = config->input_width;
     plan->output_dtype = config->output_dtype;
     plan->has_few_images = config->images && config->images <= PF_ENGINE_GROUP;
+    plan->bf16 = config->precision == PF_BF16;
     fill_pixels(plan, config);
     if (pf_engine_plan_steps(plan, config, err) || pf_engine_plan_memory(plan, err) ||
         pf_engine_plan_weights(plan, config, threads, err)) {

@@ -120,6 +120,8 @@ typedef struct PfEnginePlan {
     int height, width;                /* of the image */
     bool has_few_images;              /* they are one group at most */
     float pixels[3][256];             /* what a byte becomes: (byte / 255 - mean) / std */
+    bool bf16; /* weights, with what is folded in, parameters, pixels and what every step makes are
+                  rounded to bfloat16; sums within a step are float32 */
     PfDtype output_dtype;
 } PfEnginePlan;
 

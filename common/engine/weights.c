@@ -9,6 +9,7 @@
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/engine/plan.h"
+#include "common/engine/rounding.h"
 #include "common/thread/parallel.h"
 
 /* ---- tensors of the network ---- */
@@ -131,10 +132,13 @@ static int make_affine(const PfEnginePlan *plan, const PfBackboneConfig *config,
     return 0;
 }
 
-static float *rounded(const double *values, int64_t count, PfError *err)
+/* To what the plan computes with. */
+static float *rounded(const PfEnginePlan *plan, const double *values, int64_t count, PfError *err)
 {
     float *floats_of = pf_calloc((size_t)count, sizeof *floats_of, err);
-    for (int64_t i = 0; i < count && floats_of; i++) floats_of[i] = (float)values[i];
+    if (!floats_of) return NULL;
+    for (int64_t i = 0; i < count; i++) floats_of[i] = (float)values[i];
+    if (plan->bf16) pf_engine_round(floats_of, count);
     return floats_of;
 }
 
@@ -157,7 +161,8 @@ static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const Pf
                                   .stride = {1, 1},
                                   .dilation = {1, 1},
                                   .map = {x->height, x->width},
-                                  .activation = step->activation};
+                                  .activation = step->activation,
+                                  .bf16 = plan->bf16};
     if (node->op == PF_OP_LINEAR) {
         const bool has_rows = plan->values[step->y].shape.rank > 1;
         if (has_rows) config.kernel[0] = config.kernel[1] = 1;
@@ -201,6 +206,17 @@ static float *fill_up(const PfEngineValue *x, const PfEngineValue *y, int64_t pl
     return to;
 }
 
+/* Weights, a row of so many for each output channel, become those of bfloat16 that are nearest to
+ * them with their scale. */
+static void narrow(PfConvolutionConfig *convolution, float *weight, int64_t channels, int64_t row)
+{
+    for (int64_t k = 0; k < channels && convolution->scale; k++)
+        for (int64_t i = 0; i < row; i++)
+            weight[k * row + i] = (float)((double)weight[k * row + i] * convolution->scale[k]);
+    convolution->scale = NULL;
+    pf_engine_round(weight, channels * row);
+}
+
 /* Of groups weights are taken as they are: (channels of y, of a group of x, places). */
 static int pack_groups(const PfBackboneConfig *config, PfEngineStep *step,
                        PfConvolutionConfig *convolution, PfError *err)
@@ -208,8 +224,9 @@ static int pack_groups(const PfBackboneConfig *config, PfEngineStep *step,
     const int64_t places = convolution->kernel[0] * convolution->kernel[1];
     const int64_t row = convolution->group_inputs * places;
     const int64_t strides[] = {row, places, convolution->kernel[1], 1};
-    float *weight = read_parameter(config, step->node, "weight",
-                                   convolution->groups * convolution->group_outputs * row, err);
+    const int64_t channels = convolution->groups * convolution->group_outputs;
+    float *weight = read_parameter(config, step->node, "weight", channels * row, err);
+    if (weight && convolution->bf16) narrow(convolution, weight, channels, row);
     convolution->weight = weight;
     memcpy(convolution->strides, strides, sizeof strides);
     int failed = !weight || pf_convolution_new(convolution, &step->convolution, err);
@@ -222,7 +239,7 @@ static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngi
 {
     const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
     PfConvolutionConfig convolution = convolution_config(plan, step);
-    float *own = NULL, *bias = rounded(affine->shift, y->stride, err);
+    float *own = NULL, *bias = rounded(plan, affine->shift, y->stride, err);
     if (step->norm >= 0 || step->folded_count) convolution.scale = affine->scale;
     convolution.bias = bias;
     if (convolution.groups > 1) {
@@ -234,10 +251,11 @@ static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngi
     const int64_t strides[] = {x->stride * places, places, convolution.kernel[1], 1};
     const PfTensorView *tensor =
         parameter(config, step->node, "weight", x->channels * y->channels * places, err);
-    if (tensor && bias)
-        convolution.weight =
-            lies_ready(x, y, tensor) ? tensor->data : (own = fill_up(x, y, places, tensor, err));
-    convolution.weight_stays = plan->has_few_images && !own;
+    const bool is_ready = tensor && lies_ready(x, y, tensor) && !plan->bf16;
+    if (tensor && bias && !is_ready) own = fill_up(x, y, places, tensor, err);
+    if (own && plan->bf16) narrow(&convolution, own, y->stride, strides[0]);
+    if (tensor && bias) convolution.weight = is_ready ? tensor->data : own;
+    convolution.weight_stays = plan->has_few_images && is_ready;
     memcpy(convolution.strides, strides, sizeof strides);
     int failed = !convolution.weight || pf_convolution_new(&convolution, &step->convolution, err);
     free(own);
@@ -247,22 +265,23 @@ static int pack(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngi
 
 /* ---- norms of rows ---- */
 
-/* (count), then zeros up to `filled`. */
-static float *read_filled(const PfBackboneConfig *config, int node, const char *which,
-                          int64_t count, int64_t filled, PfError *err)
+/* (channels of y), then zeros up to its stride, rounded to what the plan computes with. */
+static float *read_filled(const PfEnginePlan *plan, const PfBackboneConfig *config,
+                          const PfEngineStep *step, const char *which, PfError *err)
 {
-    const PfTensorView *tensor = parameter(config, node, which, count, err);
+    const int64_t count = plan->values[step->y].channels, filled = plan->values[step->y].stride;
+    const PfTensorView *tensor = parameter(config, step->node, which, count, err);
     float *values = tensor ? pf_calloc((size_t)filled, sizeof *values, err) : NULL;
     if (values) pf_f32_from_dtype_array(values, tensor->data, tensor->dtype, (size_t)count);
+    if (values && plan->bf16) pf_engine_round(values, count);
     return values;
 }
 
 static int read_layer_norm(const PfEnginePlan *plan, const PfBackboneConfig *config,
                            PfEngineStep *step, PfError *err)
 {
-    const PfEngineValue *y = &plan->values[step->y];
-    step->scale = read_filled(config, step->node, "weight", y->channels, y->stride, err);
-    step->shift = read_filled(config, step->node, "bias", y->channels, y->stride, err);
+    step->scale = read_filled(plan, config, step, "weight", err);
+    step->shift = read_filled(plan, config, step, "bias", err);
     return step->scale && step->shift ? 0 : -1;
 }
 
@@ -280,8 +299,8 @@ static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, 
         failed = pack(plan, config, step, &affine, err);
     } else if (!failed) {
         const int64_t stride = plan->values[step->y].stride;
-        step->scale = rounded(affine.scale, stride, err);
-        step->shift = rounded(affine.shift, stride, err);
+        step->scale = rounded(plan, affine.scale, stride, err);
+        step->shift = rounded(plan, affine.shift, stride, err);
         failed = !step->scale || !step->shift;
     }
     free_affine(&affine);
@@ -317,6 +336,16 @@ static int read_positions(const PfBackboneConfig *config, PfEngineValue *value, 
     return failed;
 }
 
+static int read_value(const PfBackboneConfig *config, PfEngineValue *value, PfError *err)
+{
+    if (config->arch->nodes[value->node].op == PF_OP_POSITIONS)
+        return read_positions(config, value, err);
+    const PfTensorView *tensor = parameter(config, value->node, "", value->channels, err);
+    if (!tensor) return -1;
+    pf_f32_from_dtype_array(value->numbers, tensor->data, tensor->dtype, (size_t)value->channels);
+    return 0;
+}
+
 /* Values that are parameters, with zeros to the end of their row. */
 static int read_values(PfEnginePlan *plan, const PfBackboneConfig *config, PfError *err)
 {
@@ -324,15 +353,8 @@ static int read_values(PfEnginePlan *plan, const PfBackboneConfig *config, PfErr
         PfEngineValue *value = &plan->values[v];
         if (value->node < 0) continue;
         value->numbers = pf_calloc((size_t)value->stride, sizeof(float), err);
-        if (!value->numbers) return -1;
-        if (config->arch->nodes[value->node].op == PF_OP_POSITIONS) {
-            if (read_positions(config, value, err)) return -1;
-            continue;
-        }
-        const PfTensorView *tensor = parameter(config, value->node, "", value->channels, err);
-        if (!tensor) return -1;
-        pf_f32_from_dtype_array(value->numbers, tensor->data, tensor->dtype,
-                                (size_t)value->channels);
+        if (!value->numbers || read_value(config, value, err)) return -1;
+        if (plan->bf16) pf_engine_round(value->numbers, value->channels);
     }
     return 0;
 }

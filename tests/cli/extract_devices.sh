@@ -61,6 +61,19 @@ for flags in '--device cpu,cpu' '--device cpu,cpu --batch 7' '--batch 1'; do
 done
 expect 0 extract --info engine.h5
 stdout_has 'C engine, '
+# bf16 as well, where the processor has it, and its numbers anywhere: the same from any batch.
+expect 0 photos -o rounded.h5 --device cpu --precision bf16 --emulate
+stderr_has 'bf16 by rounding float32'
+expect 0 photos -o other.h5 --device cpu,cpu --batch 7 --precision bf16 --emulate --force
+same_cache rounded.h5 other.h5
+expect 0 extract --verify photos rounded.h5
+expect 0 extract --info rounded.h5
+stdout_has 'bf16 by rounding float32'
+if ! grep -q avx512_bf16 /proc/cpuinfo; then
+  expect 1 photos -o refused.h5 --device cpu --precision bf16
+  stderr_has 'this processor has no bf16 instructions'
+  absent refused.h5
+fi
 
 needs_torch
 # A cache that libtorch began goes on by the engine, and says so.

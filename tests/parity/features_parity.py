@@ -208,26 +208,24 @@ def check_bf16(name, size, taps):
 
 def check_emulated_bf16(name, size, taps):
     """Like bf16 instructions but for the order of sums, which rounding may make a step of one
-    part in 256 of; on any processor, of which oneDNN is made to believe that it has AVX2 alone."""
+    part in 256 of; on any processor. By the engine as by libtorch, of which oneDNN is made to believe that the processor has
+    AVX2 alone."""
     images = pixels(4, size)
     with tempfile.TemporaryDirectory() as folder:
         options = ["--precision", "bf16", "--emulate"]
-        _, single, _ = run(TOOL, folder, name, images, taps)
-        _, emulated, _ = run(TOOL, folder, name, images, taps, *options)
-        os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
-        _, elsewhere, _ = run(TOOL, folder, name, images, taps, *options)
-        del os.environ["ONEDNN_MAX_CPU_ISA"]
+        _, single, _ = run_by(ENGINE, folder, name, images, taps)
+        _, emulated, _ = run_by(ENGINE, folder, name, images, taps, *options)
+        _, elsewhere, _ = run_by("libtorch", folder, name, images, taps, *options, ONEDNN_MAX_CPU_ISA="AVX2")
         for tap in taps:
             error = relative_error(emulated[tap], single[tap])
             check(f"emulated bf16 {name} {tap} is bf16", 1e-3 < error < BF16_TOLERANCE,
                   f"relative error {error:.1e}")
             bits = emulated[tap].astype(np.float32).view(np.uint32)
             check(f"emulated bf16 {name} {tap} holds numbers of bf16", not np.any(bits & 0xffff))
-            check(f"emulated bf16 {name} {tap} with AVX2", cosine(emulated[tap], elsewhere[tap]) > 0.99999)
-        if has_bf16():
-            os.environ["PF_CONVOLUTIONS"] = "libtorch"  # whose oneDNN uses them
-            _, native, _ = run(TOOL, folder, name, images, taps, "--precision", "bf16")
-            del os.environ["PF_CONVOLUTIONS"]
+            check(f"emulated bf16 {name} {tap} is libtorch's", cosine(emulated[tap], elsewhere[tap]) > 0.99998,
+                  f"cosine {cosine(emulated[tap], elsewhere[tap]):.6f}")
+        if has_bf16():  # by libtorch's oneDNN, which uses the instructions
+            _, native, _ = run_by("libtorch", folder, name, images, taps, "--precision", "bf16", PF_CONVOLUTIONS="libtorch")
             for tap in taps:
                 check(f"bf16 {name} {tap} by instructions are other bits", not np.array_equal(emulated[tap], native[tap]))
                 check(f"emulated bf16 {name} {tap} is the processor's",
@@ -252,7 +250,7 @@ def check_not_finite(name, tensor, value, taps):
     """A network with a broken number says so: what is NaN or infinite by torch is not finite by any way of computing. It may
     spread further (Winograd's sums are of whole tiles), but not in the taps of the first convolution, whose rest is right."""
     model, images = random_model(name), pixels(2, 32)
-    ways = [(ENGINE, []), ("", []), ("libtorch", []), ("gpu", []), ("", ["--precision", "bf16", "--emulate"])]
+    ways = [(ENGINE, []), (ENGINE, ["--precision", "bf16", "--emulate"]), ("", []), ("libtorch", []), ("gpu", []), ("", ["--precision", "bf16", "--emulate"])]
     ways += [("libtorch", ["--precision", "bf16"])] if has_bf16() else []
     with tempfile.TemporaryDirectory() as folder:
         torch.save(broken(model, tensor, value), f"{folder}/weights.pth")

@@ -5,6 +5,7 @@
 
 #include "common/backbone/executor.h"
 #include "common/engine/plan.h"
+#include "common/simd/processor.h"
 #include "common/weights/weights.h"
 
 static const char *const tap = "maxpool";
@@ -49,17 +50,58 @@ START_TEST(networks_go_where_they_can_be_run)
     ck_assert(!is_by_engine(config, "cpu:overlap"));
     ck_assert(!is_by_engine(config, "cpus"));
     ck_assert(!is_by_engine(config, "cpu,"));
-    config.emulate = 1;
-    ck_assert(!is_by_engine(config, "cpu"));
-    config = plain();
-    config.precision = PF_BF16;
-    ck_assert(!is_by_engine(config, "cpu"));
     config = plain();
     config.torchscript.path = "net.pt";
     ck_assert(!is_by_engine(config, "cpu"));
     setenv("PF_ENGINE", "libtorch", 1);
     ck_assert(!is_by_engine(plain(), "cpu"));
     unsetenv("PF_ENGINE");
+}
+END_TEST
+
+/* In fp32 and bf16, which is the plugin's only where the processor has tiles for it. */
+START_TEST(the_engine_takes_two_precisions)
+{
+    PfBackboneConfig config = plain();
+    config.precision = PF_BF16;
+    ck_assert_int_eq(is_by_engine(config, "cpu"), !pf_processor_has_amx());
+    config.emulate = 1;
+    ck_assert(is_by_engine(config, "cpu,cpu"));
+    ck_assert(!is_by_engine(config, "cuda"));
+    config.precision = PF_FP32;
+    ck_assert(!is_by_engine(config, "cpu"));
+    config = plain();
+    config.precision = PF_FP16;
+    ck_assert(!is_by_engine(config, "cpu"));
+    config.precision = PF_TF32;
+    ck_assert(!is_by_engine(config, "cpu"));
+}
+END_TEST
+
+/* bf16 that is no faster is refused, and its numbers are to be had. */
+START_TEST(bf16_is_for_processors_that_have_it)
+{
+    PfError err = {0};
+    PfWeights *weights;
+    PfBackbone *backbone;
+    PfBackboneConfig config = plain();
+    config.arch = arch;
+    config.precision = PF_BF16;
+    ck_assert_int_eq(pf_weights_random(arch, 0, &weights, &err), 0);
+    config.tensors = pf_weights_tensors(weights, &config.tensor_count);
+    const PfBackbonePlugin *engine = pf_engine_plugin();
+    if (!pf_processor_has_bf16()) {
+        ck_assert_int_eq(engine->open(&config, &backbone, &err), -1);
+        ck_assert_msg(strstr(err.message, "has no bf16 instructions") &&
+                          strstr(err.message, "--emulate for the numbers"),
+                      "%s", err.message);
+    }
+    config.emulate = 1;
+    ck_assert_int_eq(engine->open(&config, &backbone, &err), 0);
+    ck_assert_msg(strstr(engine->describe(backbone), ", bf16 by rounding float32, 1 thread"), "%s",
+                  engine->describe(backbone));
+    engine->close(&backbone);
+    pf_weights_close(&weights);
 }
 END_TEST
 
@@ -123,6 +165,8 @@ int main(void)
     TCase *cases = tcase_create("executor");
     tcase_add_checked_fixture(cases, open_arch, close_arch);
     tcase_add_test(cases, networks_go_where_they_can_be_run);
+    tcase_add_test(cases, the_engine_takes_two_precisions);
+    tcase_add_test(cases, bf16_is_for_processors_that_have_it);
     tcase_add_test(cases, a_named_plugin_comes_first);
     tcase_add_test(cases, the_engine_says_what_it_takes);
     suite_add_tcase(suite, cases);

@@ -11,6 +11,7 @@
 #include "common/arch/positions.h"
 #include "common/base/memory.h"
 #include "common/engine/execute.h"
+#include "common/engine/rounding.h"
 #include "tests/unit/assert_each.h"
 #include "tests/unit/random_between.h"
 
@@ -22,6 +23,7 @@ typedef struct Graph {
     PfArch arch;
     PfArchBuilder builder;
     PfRandom random;
+    PfPrecision precision; /* of the engine */
     PfError err;
     PfNamedTensor tensors[4 * MOST];
     char names[4 * MOST][PF_PARAMETER_NAME_SIZE];
@@ -269,13 +271,26 @@ static double linear_at(const Graph *graph, int index, int64_t at)
     return sum;
 }
 
+/* What a batch norm multiplies a channel with, and what it adds. */
+static void norm_factors(const Graph *graph, int index, int64_t c, double factors[2])
+{
+    const double variance = (double)tensor(graph, index, "running_var")[c];
+    factors[0] = (double)tensor(graph, index, "weight")[c] /
+                 sqrt(variance + (double)graph->arch.nodes[index].eps);
+    factors[1] = (double)tensor(graph, index, "bias")[c] -
+                 (double)tensor(graph, index, "running_mean")[c] * factors[0];
+}
+
 static double norm_at(const Graph *graph, int index, double x, int64_t c)
 {
-    const double scale =
-        (double)tensor(graph, index, "weight")[c] /
-        sqrt((double)tensor(graph, index, "running_var")[c] + (double)graph->arch.nodes[index].eps);
-    return (x - (double)tensor(graph, index, "running_mean")[c]) * scale +
-           (double)tensor(graph, index, "bias")[c];
+    double factors[2];
+    norm_factors(graph, index, c, factors);
+    for (int i = 0; i < 2 && graph->precision == PF_BF16; i++) {
+        float rounded = (float)factors[i];
+        pf_engine_round(&rounded, 1);
+        factors[i] = (double)rounded;
+    }
+    return x * factors[0] + factors[1];
 }
 
 /* x: of the pixel or row, numbers `stride` apart; c: which of them. */
@@ -1043,6 +1058,7 @@ static PfEnginePlan *plan_of(Graph *graph, const int *nodes, int tap_count)
                                      .input_width = SIDE,
                                      .mean = {0.5f, 0.5f, 0.5f},
                                      .std = {0.25f, 0.25f, 0.25f},
+                                     .precision = graph->precision,
                                      .output_dtype = PF_DTYPE_F32};
     ck_assert_msg(!pf_engine_plan_new(&config, 1, &plan, &graph->err), "%s", graph->err.message);
     return plan;
@@ -1054,22 +1070,29 @@ typedef struct Run {
     Features features;
 } Run;
 
-static void run_taps(Graph *graph, Run *run)
+/* All images at once; the same bits one by one, by the plain kernels. */
+static void execute_both(Graph *graph, const PfEnginePlan *plan, const int *nodes, int tap_count,
+                         Features *together)
 {
-    PfEnginePlan *plan = plan_of(graph, run->nodes, run->count);
     Features alone;
     void *arena = pf_alloc_aligned(arena_bytes(plan) + 64, 1, &graph->err);
-    execute(graph, plan, run->nodes, IMAGES, arena, &run->features);
+    execute(graph, plan, nodes, IMAGES, arena, together);
     setenv("PF_KERNELS", "plain", 1);
-    execute(graph, plan, run->nodes, 1, arena, &alone);
+    execute(graph, plan, nodes, 1, arena, &alone);
     unsetenv("PF_KERNELS");
-    for (int t = 0; t < run->count; t++) {
-        const int64_t count = pf_shape_count(&graph->shapes[run->nodes[t]]);
-        ck_assert_msg(!memcmp(run->features.taps[t], alone.taps[t], (size_t)(IMAGES * count) * 4),
+    for (int t = 0; t < tap_count; t++) {
+        const int64_t count = pf_shape_count(&graph->shapes[nodes[t]]);
+        ck_assert_msg(!memcmp(together->taps[t], alone.taps[t], (size_t)(IMAGES * count) * 4),
                       "'%s' has other bits alone", plan->taps[t].name);
     }
     free(arena);
     free_features(&alone);
+}
+
+static void run_taps(Graph *graph, Run *run)
+{
+    PfEnginePlan *plan = plan_of(graph, run->nodes, run->count);
+    execute_both(graph, plan, run->nodes, run->count, &run->features);
     pf_engine_plan_free(&plan);
 }
 
@@ -1105,6 +1128,108 @@ START_TEST(random_graphs_are_as_defined)
         for (int i = 0; i < runs[ALL].count; i++)
             if (!draw(graph, 0, 4)) runs[SOME].nodes[runs[SOME].count++] = runs[ALL].nodes[i];
         check_runs(graph, runs, runs[SOME].count ? 3 : 2);
+        close_graph(graph);
+        free(graph);
+    }
+}
+END_TEST
+
+/* ---- bf16 ---- */
+
+/* The plan is made: from now on the definitions have the weights that it computes with. Norms and
+ * positions round what they have made of theirs. */
+static void round_tensors(Graph *graph)
+{
+    for (int i = 0; i < graph->arch.node_count; i++) {
+        const PfNode *node = node_of(graph, i);
+        if (node->op == PF_OP_BATCH_NORM || node->op == PF_OP_POSITIONS) continue;
+        for (const PfOpParameter *p = pf_op_row(node->op)->parameters; p->name; p++) {
+            if (!pf_node_has_parameter(node, p)) continue;
+            const void *data = tensor(graph, i, p->name);
+            const PfShape shape = p->shape(node);
+            float *values;
+            memcpy(&values, &data, sizeof values);
+            pf_engine_round(values, pf_shape_count(&shape));
+        }
+    }
+}
+
+static void check_is_bf16(const Graph *graph, int node, const float *found)
+{
+    const int64_t count = IMAGES * pf_shape_count(&graph->shapes[node]);
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &found[i], sizeof bits);
+        if (bits & 0xffff)
+            ck_abort_msg("%s '%s': %a is not a bfloat16",
+                         pf_op_row(graph->arch.nodes[node].op)->name, graph->arch.nodes[node].name,
+                         (double)found[i]);
+    }
+}
+
+/* found: of the image. Off by half of the last bit of eight, and by what float32 loses on numbers
+ * as large as `largest`. */
+static void check_nearest(const Graph *graph, int node, const float *found, double largest)
+{
+    for (int64_t i = 0; i < pf_shape_count(&graph->shapes[node]); i++) {
+        const double expected = graph->values[node][i], off = fabs((double)found[i] - expected);
+        if (!(off <= fabs(expected) / 256 + 1e-4 * largest))
+            ck_abort_msg("%s '%s': %g at %ld, not %g", pf_op_row(graph->arch.nodes[node].op)->name,
+                         graph->arch.nodes[node].name, (double)found[i], (long)i, expected);
+    }
+}
+
+/* Each node, of the numbers that its inputs have in the engine: these become its own for those that
+ * follow. found[i]: (IMAGES, numbers) of node i; NULL: a parameter. */
+static void check_nodes(Graph *graph, float *const *found, int image)
+{
+    for (int i = 0; i < graph->arch.node_count; i++) {
+        const PfNode *node = node_of(graph, i);
+        const int64_t count = pf_shape_count(&graph->shapes[i]);
+        compute_node(graph, i, image);
+        if (!found[i]) continue;
+        double largest = largest_of(graph, i);
+        for (int k = 0; k < node->input_count; k++)
+            largest = fmax(largest, largest_of(graph, node->inputs[k]));
+        check_nearest(graph, i, found[i] + image * count, largest);
+        for (int64_t n = 0; n < count; n++)
+            graph->values[i][n] = (double)found[i][image * count + n];
+    }
+}
+
+/* All nodes, so that none is part of another's step. Then the last one alone. */
+static void run_rounded(Graph *graph)
+{
+    int nodes[MOST], count = 0;
+    float *found[MOST] = {0};
+    Features features;
+    for (int i = 0; i < graph->arch.node_count; i++)
+        if (graph->arch.nodes[i].op != PF_OP_PARAMETER) nodes[count++] = i;
+    PfEnginePlan *all = plan_of(graph, nodes, count);
+    PfEnginePlan *last = plan_of(graph, nodes + count - 1, 1);
+    round_tensors(graph);
+    execute_both(graph, all, nodes, count, &features);
+    for (int t = 0; t < count; t++) {
+        check_is_bf16(graph, nodes[t], features.taps[t]);
+        found[nodes[t]] = features.taps[t];
+    }
+    for (int image = 0; image < IMAGES; image += IMAGES - 1) check_nodes(graph, found, image);
+    free_features(&features);
+    execute_both(graph, last, nodes + count - 1, 1, &features);
+    check_is_bf16(graph, nodes[count - 1], features.taps[0]);
+    free_features(&features);
+    pf_engine_plan_free(&all);
+    pf_engine_plan_free(&last);
+}
+
+START_TEST(random_graphs_are_rounded_node_by_node)
+{
+    for (int g = 0; g < GRAPHS; g++) {
+        Graph *graph = malloc(sizeof *graph);
+        open_graph(graph, (uint64_t)(1000 + g));
+        grow_graph(graph);
+        graph->precision = PF_BF16;
+        run_rounded(graph);
         close_graph(graph);
         free(graph);
     }
@@ -1217,6 +1342,64 @@ START_TEST(norms_go_into_concatenations)
 }
 END_TEST
 
+/* The weights and the bias of a convolution become, rounded, what they are with the norm behind it.
+ */
+static void fold_rounded(Graph *graph, int conv, int norm)
+{
+    const PfNode *node = node_of(graph, conv);
+    const void *data[] = {tensor(graph, conv, "weight"), tensor(graph, conv, "bias")};
+    const int64_t row = node->in_channels * node->kernel[0] * node->kernel[1];
+    float *weight, *bias;
+    memcpy(&weight, &data[0], sizeof weight);
+    memcpy(&bias, &data[1], sizeof bias);
+    for (int64_t k = 0; k < node->out_channels; k++) {
+        double factors[2];
+        norm_factors(graph, norm, k, factors);
+        for (int64_t i = 0; i < row; i++)
+            weight[k * row + i] = (float)((double)weight[k * row + i] * factors[0]);
+        bias[k] = (float)((double)bias[k] * factors[0] + factors[1]);
+    }
+    pf_engine_round(weight, node->out_channels * row);
+    pf_engine_round(bias, node->out_channels);
+}
+
+/* A convolution, its norm, a sum and a ReLU are one step, which rounds weights with the norm in
+ * them once, and its result once. */
+START_TEST(what_is_taken_in_is_rounded_once)
+{
+    Graph *graph = malloc(sizeof *graph);
+    open_graph(graph, 4);
+    graph->precision = PF_BF16;
+    int nodes[2] = {add_conv_of(graph, add_input(graph), 32), 0};
+    PfNode *node = begin(graph, PF_OP_CONV, nodes[0]);
+    pf_arch_set_window(node, 3, 1, 1);
+    node->in_channels = node->out_channels = 32;
+    node->groups = node->bias = 1;
+    const int conv = finish(graph), norm = add_norm(graph, conv);
+    nodes[1] = add(graph, PF_OP_RELU, add(graph, PF_OP_ADD, norm, nodes[0]), -1);
+    const int64_t count = pf_shape_count(&graph->shapes[conv]);
+    PfEnginePlan *plan = plan_of(graph, nodes, 2);
+    Features features;
+    execute_both(graph, plan, nodes, 2, &features);
+    check_is_bf16(graph, nodes[1], features.taps[1]);
+    fold_rounded(graph, conv, norm);
+    for (int image = 0; image < IMAGES; image++) {
+        for (int64_t i = 0; i < count; i++)
+            graph->values[nodes[0]][i] = (double)features.taps[0][image * count + i];
+        compute_node(graph, conv, image);
+        for (int64_t i = 0; i < count; i++)
+            graph->values[nodes[1]][i] =
+                fmax(0, graph->values[conv][i] + graph->values[nodes[0]][i]);
+        check_nearest(graph, nodes[1], features.taps[1] + image * count,
+                      largest_of(graph, nodes[1]) / 10);
+    }
+    free_features(&features);
+    pf_engine_plan_free(&plan);
+    close_graph(graph);
+    free(graph);
+}
+END_TEST
+
 /* ---- large maps ---- */
 
 enum { LARGE = 200, LARGE_IMAGES = 3 };
@@ -1321,6 +1504,8 @@ int main(void)
     tcase_add_test(cases, maps_and_tokens_are_views);
     tcase_add_test(cases, scales_and_sums_go_through_views);
     tcase_add_test(cases, norms_go_into_concatenations);
+    tcase_add_test(cases, random_graphs_are_rounded_node_by_node);
+    tcase_add_test(cases, what_is_taken_in_is_rounded_once);
     tcase_add_test(cases, large_values_go_in_parts);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
