@@ -13,7 +13,7 @@
 static const PfArchFamily *const families[] = {
     &pf_arch_resnet,       &pf_arch_vgg,      &pf_arch_densenet, &pf_arch_mobilenet_v3,
     &pf_arch_efficientnet, &pf_arch_convnext, &pf_arch_vit,      &pf_arch_vit_timm,
-    &pf_arch_dinov2,       &pf_arch_clip,     &pf_arch_siglip};
+    &pf_arch_dinov2,       &pf_arch_clip,     &pf_arch_siglip,   &pf_arch_dinov3_convnext};
 #define FAMILY_COUNT (sizeof families / sizeof families[0])
 #define MAX_NAMES 128
 

@@ -35,7 +35,7 @@ typedef struct PfArchFamily {
 
 extern const PfArchFamily pf_arch_resnet, pf_arch_vgg, pf_arch_densenet, pf_arch_mobilenet_v3,
     pf_arch_efficientnet, pf_arch_convnext, pf_arch_vit, pf_arch_vit_timm, pf_arch_dinov2,
-    pf_arch_clip, pf_arch_siglip;
+    pf_arch_clip, pf_arch_siglip, pf_arch_dinov3_convnext;
 
 /* Adds a node with one input and returns its index. `module` NULL: the name.
  * The caller fills what the op needs through the returned pointer, which is

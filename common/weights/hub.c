@@ -169,10 +169,11 @@ static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNo
             result = try_folder(folders->paths[f], &arch->weights[w], known, out, err);
             if (result <= 0) continue;
             *entry = &arch->weights[w];
-            if (!are_others(*out, noted)) continue;
+            const bool is_it = !are_others(*out, noted);
+            if (is_it && !pf_weights_compose_names(*out, arch, err)) continue;
             pf_weights_close(out);
             *entry = NULL;
-            result = 0;
+            result = is_it ? -1 : 0;
         }
     }
     return result;
