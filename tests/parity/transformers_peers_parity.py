@@ -299,7 +299,7 @@ def check_dinov3_convnext(size):
 
 
 NETWORKS = {
-    "dinov3_convnext_tiny": lambda: [check_dinov3_convnext(size) for size in (224, 96)],
+    "dinov3_convnext_tiny": lambda: [check_dinov3_convnext(size) for size in (96, 224)],
     "clip_vit_b_32": lambda: check_clip("clip_vit_b_32", "ViT-B-32-quickgelu", [224, 160]),
     "clip_vit_b_32 alone": lambda: check_clip("clip_vit_b_32", "ViT-B-32-quickgelu", [224], without_visual),
     "clip_vit_b_32_gelu": lambda: check_clip("clip_vit_b_32_gelu", "ViT-B-32", [224]),
