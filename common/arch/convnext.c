@@ -8,6 +8,7 @@
 
 typedef struct ConvNextConfig {
     int channels[4], blocks[4];
+    int classes; /* 0: no classifier */
 } ConvNextConfig;
 
 static int add_permute(PfArchBuilder *builder, const char *name, int input, int first, int second,
@@ -82,7 +83,8 @@ static void build(PfArchBuilder *builder, const void *config)
     node = pf_arch_add_layer_norm(builder, PF_OP_LAYER_NORM_2D, "classifier.0", node,
                                   net->channels[3], EPS);
     node = pf_arch_add_plain(builder, PF_OP_FLATTEN, "classifier.1", node);
-    pf_arch_add_linear(builder, "classifier.2", node, net->channels[3], 1000);
+    if (net->classes)
+        pf_arch_add_linear(builder, "classifier.2", node, net->channels[3], net->classes);
 }
 
 /* Weights are drawn from N(0, 0.02), whose tails torchvision cuts; biases are 0. The layer scales
@@ -96,10 +98,14 @@ static PfInitialValues initial(const PfNode *node, const PfOpParameter *paramete
                                  : (PfInitialValues){PF_INITIAL_NORMAL, 0.02};
 }
 
-static const ConvNextConfig convnext_tiny = {{96, 192, 384, 768}, {3, 3, 9, 3}};
-static const ConvNextConfig convnext_small = {{96, 192, 384, 768}, {3, 3, 27, 3}};
-static const ConvNextConfig convnext_base = {{128, 256, 512, 1024}, {3, 3, 27, 3}};
-static const ConvNextConfig convnext_large = {{192, 384, 768, 1536}, {3, 3, 27, 3}};
+static const ConvNextConfig convnext_tiny = {{96, 192, 384, 768}, {3, 3, 9, 3}, 1000};
+static const ConvNextConfig convnext_small = {{96, 192, 384, 768}, {3, 3, 27, 3}, 1000};
+static const ConvNextConfig convnext_base = {{128, 256, 512, 1024}, {3, 3, 27, 3}, 1000};
+static const ConvNextConfig convnext_large = {{192, 384, 768, 1536}, {3, 3, 27, 3}, 1000};
+static const ConvNextConfig dinov3_convnext_tiny = {{96, 192, 384, 768}, {3, 3, 9, 3}, 0};
+static const ConvNextConfig dinov3_convnext_small = {{96, 192, 384, 768}, {3, 3, 27, 3}, 0};
+static const ConvNextConfig dinov3_convnext_base = {{128, 256, 512, 1024}, {3, 3, 27, 3}, 0};
+static const ConvNextConfig dinov3_convnext_large = {{192, 384, 768, 1536}, {3, 3, 27, 3}, 0};
 
 /* clang-format off */
 #define PUBLISHED(file_name, resize_to) \
@@ -124,5 +130,33 @@ const PfArchFamily pf_arch_convnext = {
     .class_name = "ConvNeXt", .default_tap = "classifier.1", .example_module = "features.7",
     .variants = variants, .variant_count = sizeof variants / sizeof variants[0], .build = build,
     .initial = initial,
+};
+
+/* DINOv3's (Simeoni et al. 2025, arXiv:2508.10104) compute the same up to the classifier, which they
+ * lack. Their files are handed out to those who accept their licence. */
+#define DINOV3_PREPROCESS PF_IMAGENET_SIZES(256, 224, PF_BICUBIC)
+#define DINOV3_PUBLISHED(size, hash) \
+    static const PfWeightsEntry dinov3_convnext_##size##_weights[] = { \
+        {.name = "LVD1689M", .file = "dinov3_convnext_" #size "_pretrain_lvd1689m-" hash ".pth", \
+         .url = "https://dl.fbaipublicfiles.com/dinov3/dinov3_convnext_" #size "/", \
+         .preprocess = DINOV3_PREPROCESS, .licence = "DINOv3 License", \
+         .timm = "convnext_" #size ".dinov3_lvd1689m", .hub = "timm/convnext_" #size ".dinov3_lvd1689m"}}
+DINOV3_PUBLISHED(tiny, "21b726bb");
+DINOV3_PUBLISHED(small, "296db49d");
+DINOV3_PUBLISHED(base, "801f2ba9");
+DINOV3_PUBLISHED(large, "61fa432d");
+
+#define DINOV3_VARIANT(network) \
+    {.name = #network, .config = &network, .preprocess = DINOV3_PREPROCESS, \
+     .weights = network##_weights, .weights_count = 1}
+static const PfArchVariant dinov3_variants[] = {
+    DINOV3_VARIANT(dinov3_convnext_tiny), DINOV3_VARIANT(dinov3_convnext_small),
+    DINOV3_VARIANT(dinov3_convnext_base), DINOV3_VARIANT(dinov3_convnext_large),
+};
+
+const PfArchFamily pf_arch_dinov3_convnext = {
+    .class_name = "DINOv3ConvNeXt", .default_tap = "classifier.1", .example_module = "features.7",
+    .variants = dinov3_variants, .variant_count = sizeof dinov3_variants / sizeof dinov3_variants[0],
+    .build = build, .initial = initial,
 };
 /* clang-format on */

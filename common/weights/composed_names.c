@@ -116,12 +116,42 @@ static const Recipe siglip[] = {
     SAME("attn_pool.mlp.fc2", "head.mlp.fc2"),
 };
 
+/* ours: of torchvision; s: the stage's number. */
+#define STAGE(ours, s, block, conv, norm, first, second) \
+    SAME(ours ".#.block.0", "stages." s block ".#." conv), SAME(ours ".#.block.2", "stages." s block ".#." norm), \
+    SAME(ours ".#.block.3", "stages." s block ".#." first), SAME(ours ".#.block.5", "stages." s block ".#." second), \
+    {ours ".#.layer_scale", {"stages." s block ".#.gamma"}, JOINED}
+#define STAGES(block, conv, norm, first, second) \
+    STAGE("features.1", "0", block, conv, norm, first, second), STAGE("features.3", "1", block, conv, norm, first, second), \
+    STAGE("features.5", "2", block, conv, norm, first, second), STAGE("features.7", "3", block, conv, norm, first, second)
+#define BETWEEN(ours, theirs) SAME(ours ".0", theirs ".0"), SAME(ours ".1", theirs ".1")
+
+static const Recipe convnext_meta[] = {
+    STAGES("", "dwconv", "norm", "pwconv1", "pwconv2"), SAME("classifier.0", "norm"),
+    BETWEEN("features.0", "downsample_layers.0"), BETWEEN("features.2", "downsample_layers.1"),
+    BETWEEN("features.4", "downsample_layers.2"), BETWEEN("features.6", "downsample_layers.3"),
+};
+static const Recipe convnext_transformers[] = {
+    STAGES(".layers", "depthwise_conv", "layer_norm", "pointwise_conv1", "pointwise_conv2"),
+    SAME("classifier.0", "layer_norm"),
+    BETWEEN("features.0", "stages.0.downsample_layers"), BETWEEN("features.2", "stages.1.downsample_layers"),
+    BETWEEN("features.4", "stages.2.downsample_layers"), BETWEEN("features.6", "stages.3.downsample_layers"),
+};
+static const Recipe convnext_timm[] = {
+    STAGES(".blocks", "conv_dw", "norm", "mlp.fc1", "mlp.fc2"), SAME("classifier.0", "head.norm"),
+    BETWEEN("features.0", "stem"), BETWEEN("features.2", "stages.1.downsample"),
+    BETWEEN("features.4", "stages.2.downsample"), BETWEEN("features.6", "stages.3.downsample"),
+};
+
 #define NAMING(family, whose, first, recipes) {family, whose, first, recipes, sizeof recipes / sizeof recipes[0]}
 static const Naming namings[] = {
     NAMING("DinoVisionTransformer", "transformers", "embeddings.patch_embeddings.projection.weight", dinov2),
     NAMING("DinoVisionTransformer", "timm", "reg_token", timm_registers),
     NAMING("DinoVisionTransformer", "timm", "blocks.0.mlp.fc1.weight", timm_gated),
     NAMING("CLIP", "transformers", "embeddings.patch_embedding.weight", clip),
+    NAMING("DINOv3ConvNeXt", "Meta", "downsample_layers.0.0.weight", convnext_meta),
+    NAMING("DINOv3ConvNeXt", "transformers", "stages.0.downsample_layers.0.weight", convnext_transformers),
+    NAMING("DINOv3ConvNeXt", "timm", "stem.0.weight", convnext_timm),
     NAMING("SigLIP", "transformers", "embeddings.patch_embedding.weight", siglip),
 };
 /* clang-format on */
@@ -160,12 +190,12 @@ static const char *find_prefix(const PfWeights *weights, const char *first, size
     return NULL;
 }
 
-/* Beside "vision_model." lies the projection. */
+/* Beside "vision_model." lies the projection: what stands before the last part of a prefix. */
 static size_t outer_length(const char *prefix, size_t length)
 {
-    static const char inner[] = "vision_model.";
-    const size_t size = sizeof inner - 1;
-    return length >= size && !strncmp(prefix + length - size, inner, size) ? length - size : length;
+    size_t outer = length ? length - 1 : 0;
+    while (outer && prefix[outer - 1] != '.') outer--;
+    return outer;
 }
 
 typedef struct Source {

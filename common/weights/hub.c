@@ -178,6 +178,11 @@ static int try_folders(const HubFolders *folders, const PfArch *arch, const PfNo
         for (int f = 0; f < folders->count && !result; f++) {
             result = try_folder(folders->paths[f], &arch->weights[w], known, out, err);
             if (result > 0) result = take(&arch->weights[w], noted, out, entry);
+            if (result > 0 && pf_weights_compose_names(*out, arch, err)) {
+                pf_weights_close(out);
+                *entry = NULL;
+                result = -1;
+            }
         }
     }
     return result;

@@ -273,7 +273,33 @@ def check_dinov2_of_transformers(network, kind, registers=0, **sizes):
             {"blocks.1": expected["blocks.1"]})
 
 
+# ---- DINOv3's ConvNeXt ----
+
+def check_dinov3_convnext(size):
+    """By transformers' names, and by timm's, which has the same numbers under others."""
+    from transformers import DINOv3ConvNextConfig, DINOv3ConvNextModel
+    torch.manual_seed(3)
+    model = lively(DINOv3ConvNextModel(DINOv3ConvNextConfig()))
+    images = noise(size)
+    found = model(normalised(images))
+    expected = {"classifier.1": found.pooler_output}
+    compare(f"dinov3_convnext_tiny, transformers, {size}", "dinov3_convnext_tiny", model.state_dict(), images, expected)
+    model = lively(timm.create_model("convnext_tiny.dinov3_lvd1689m"))
+    expected = {"features.7": model.forward_features(normalised(images)), "classifier.1": model(normalised(images))}
+    compare(f"dinov3_convnext_tiny, timm, {size}", "dinov3_convnext_tiny", model.state_dict(), images, expected)
+    state = {}
+    for name, tensor in model.state_dict().items():  # as Meta has them, whose names timm's loader takes apart
+        for old, new in ("stem.", "downsample_layers.0."), (".blocks.", "."), ("conv_dw", "dwconv"), ("mlp.fc", "pwconv"), \
+                ("head.norm", "norm"):
+            name = name.replace(old, new)
+        for stage in "123":
+            name = name.replace(f"stages.{stage}.downsample", f"downsample_layers.{stage}")
+        state[name] = tensor
+    compare(f"dinov3_convnext_tiny, Meta's names, {size}", "dinov3_convnext_tiny", state, images, expected)
+
+
 NETWORKS = {
+    "dinov3_convnext_tiny": lambda: [check_dinov3_convnext(size) for size in (96, 224)],
     "clip_vit_b_32": lambda: check_clip("clip_vit_b_32", "ViT-B-32-quickgelu", [224, 160]),
     "clip_vit_b_32 alone": lambda: check_clip("clip_vit_b_32", "ViT-B-32-quickgelu", [224], without_visual),
     "clip_vit_b_32_gelu": lambda: check_clip("clip_vit_b_32_gelu", "ViT-B-32", [224]),

@@ -122,6 +122,7 @@ START_TEST(parameter_counts_are_torchvisions)
         {"clip_vit_b_16_gelu", 86192640},
         {"clip_vit_l_14", 303966208},
         {"siglip_vit_b_16", 92884224},
+        {"dinov3_convnext_tiny", 27820128},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         ck_assert_int_eq(totals_of(known[i].name, (PfSummaryOptions){0}).parameters,
