@@ -9,8 +9,8 @@
 
 #include "permafrost/backbone.h"
 
-/* Its open() takes built-in graphs in fp32 and, see plan.h, bf16; the device is the processor, whatever config says. It
- * cannot fine-tune or export. Static storage. */
+/* Its open() takes built-in graphs in fp32 and, see plan.h, bf16; the device is the processor,
+ * whatever config says. It cannot fine-tune or export. Static storage. */
 const PfBackbonePlugin *pf_engine_plugin(void);
 
 /* What an open engine has set aside, in bytes. */
