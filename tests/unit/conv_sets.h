@@ -42,8 +42,7 @@ static inline void keep_or_compare(int s, float *kept, const float *y, int64_t c
 {
     const size_t bytes = (size_t)count * sizeof *kept;
     if (!s) memcpy(kept, y, bytes);
-    ck_assert_msg(!memcmp(kept, y, bytes), "%s and %s differ", conv_set(s)->name,
-                  conv_set(0)->name);
+    assert_each(!memcmp(kept, y, bytes), "%s and %s differ", conv_set(s)->name, conv_set(0)->name);
 }
 
 /* Of the normal distribution. */

@@ -3,11 +3,12 @@
 #ifndef PF_GUARDED_FLOATS_H
 #define PF_GUARDED_FLOATS_H
 
-#include <check.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "tests/unit/assert_each.h"
 
 typedef struct GuardedFloats {
     float *values; /* (count) */
@@ -36,7 +37,7 @@ static inline GuardedFloats guarded_floats(size_t count, float fill)
 static inline void guarded_floats_free(GuardedFloats *guarded)
 {
     for (const char *at = guarded->first; at < (const char *)guarded->values; at++)
-        ck_assert_msg(*at == GUARDED_BEFORE, "written before the values");
+        assert_each(*at == GUARDED_BEFORE, "written before the values");
     munmap(guarded->pages, guarded->page_bytes);
     guarded->values = NULL;
 }

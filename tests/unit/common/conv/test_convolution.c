@@ -167,7 +167,7 @@ static double check_rounding(const Case *c, double expected, float found)
     uint32_t bits;
     if (!c->config.bf16) return 0;
     memcpy(&bits, &found, sizeof bits);
-    ck_assert_msg(!(bits & 0xffff), "%a is not a bfloat16", (double)found);
+    assert_each(!(bits & 0xffff), "%a is not a bfloat16", (double)found);
     return fabs(expected) / 256;
 }
 
@@ -178,13 +178,13 @@ static void check_values(const Case *c)
         const double expected = (double)c->expected[i];
         const double off =
             fabs((double)c->maps.y[i] - expected) - check_rounding(c, expected, c->maps.y[i]);
-        ck_assert_msg(!isnan(off), "NaN at %ld", (long)i);
+        assert_each(!isnan(off), "NaN at %ld", (long)i);
         error = fmax(error, off);
     }
-    ck_assert_msg(error <= TOLERANCE * c->largest,
-                  "error %g of %g: %ld to %ld channels, %ld x %ld by %ld x %ld", error, c->largest,
-                  (long)c->config.in_channels, (long)c->config.out_channels, (long)c->maps.height,
-                  (long)c->maps.width, (long)c->config.kernel[0], (long)c->config.kernel[1]);
+    assert_each(error <= TOLERANCE * c->largest,
+                "error %g of %g: %ld to %ld channels, %ld x %ld by %ld x %ld", error, c->largest,
+                (long)c->config.in_channels, (long)c->config.out_channels, (long)c->maps.height,
+                (long)c->maps.width, (long)c->config.kernel[0], (long)c->config.kernel[1]);
 }
 
 START_TEST(is_the_convolution_by_definition)
@@ -222,8 +222,8 @@ START_TEST(parts_of_the_channels_change_no_bits)
     memcpy(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float));
     for (c.maps.splits = 2; c.maps.splits <= 4; c.maps.splits++) {
         run(&c, "");
-        ck_assert_msg(!memcmp(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float)),
-                      "%ld parts and one differ", (long)c.maps.splits);
+        assert_each(!memcmp(c.expected, c.maps.y, (size_t)c.outputs * sizeof(float)),
+                    "%ld parts and one differ", (long)c.maps.splits);
     }
     close_case(&c);
 }
@@ -269,15 +269,15 @@ static int64_t check_broken(const Case *c, const char *kernels)
         const float expected = c->expected[i], found = c->maps.y[i];
         broken += !isfinite(expected);
         if (isnan(expected) && is_direct)
-            ck_assert_msg(isnan(found), "%s: %g at %ld, not NaN", kernels, (double)found, (long)i);
+            assert_each(isnan(found), "%s: %g at %ld, not NaN", kernels, (double)found, (long)i);
         else if (!isfinite(expected) && is_direct)
-            ck_assert_msg(found == expected, "%s: %g at %ld, not %g", kernels, (double)found,
-                          (long)i, (double)expected);
+            assert_each(found == expected, "%s: %g at %ld, not %g", kernels, (double)found, (long)i,
+                        (double)expected);
         else if (!isfinite(expected))
-            ck_assert_msg(!isfinite(found), "%s: %g at %ld is finite", kernels, (double)found,
-                          (long)i);
+            assert_each(!isfinite(found), "%s: %g at %ld is finite", kernels, (double)found,
+                        (long)i);
         else if (is_direct)
-            ck_assert_msg(isfinite(found), "%s: %g at %ld", kernels, (double)found, (long)i);
+            assert_each(isfinite(found), "%s: %g at %ld", kernels, (double)found, (long)i);
     }
     return broken;
 }
@@ -289,12 +289,12 @@ START_TEST(pieces_are_equally_large)
         for (int64_t rows = 1; rows <= 3000; rows++) {
             const PfConvolutionShare share = pf_convolution_share(rows, most);
             const int64_t last = rows - (share.count - 1) * share.size;
-            ck_assert_int_eq(share.size % 6, 0);
-            ck_assert_int_le(share.size, most);
-            ck_assert_int_ge(last, 1);
-            ck_assert_int_le(last, share.size);
             /* Sizes are rounded up, each by 5 at most. */
-            ck_assert_int_ge(last, pf_min(rows, share.size - 6 * share.count));
+            const int64_t least = pf_max(1, pf_min(rows, share.size - 6 * share.count));
+            assert_each(share.size % 6 == 0 && share.size <= most && last >= least &&
+                            last <= share.size,
+                        "%ld rows: the last piece has %ld, the others %ld", (long)rows, (long)last,
+                        (long)share.size);
         }
     ck_assert_int_eq(pf_convolution_share(196, 72).size, 66); /* 66, 66 and 64 */
     ck_assert_int_eq(pf_convolution_share(0, 72).count, 0);
@@ -311,7 +311,8 @@ START_TEST(strips_hold_every_weight_once)
             for (int64_t row = 0; row < DEPTH; row++)
                 for (int64_t column = 0; column < width; column++)
                     taken[pf_product_u(strip, DEPTH, width, row, column)]++;
-            for (int64_t i = 0; i < DEPTH * width; i++) ck_assert_int_eq(taken[i], 1);
+            for (int64_t i = 0; i < DEPTH * width; i++)
+                assert_each(taken[i] == 1, "a place is taken %d times", taken[i]);
         }
     ck_assert_int_eq(pf_product_u(16, 32, 48, 1, 17), 16 * 32 + 16 + 1);
     ck_assert_int_eq(pf_product_u(64, 32, 48, 1, 17), 48 + 17);
@@ -352,8 +353,8 @@ START_TEST(weights_that_are_not_finite_meet_no_border)
         const float expected = c.expected[i], found = c.maps.y[i];
         const int as_expected = isfinite(expected) ? fabsf(found - expected) < 1e-3f
                                                    : found == expected || isnan(expected);
-        ck_assert_msg(as_expected && !isnan(found) == !isnan(expected), "%g at %ld, not %g",
-                      (double)found, (long)i, (double)expected);
+        assert_each(as_expected && !isnan(found) == !isnan(expected), "%g at %ld, not %g",
+                    (double)found, (long)i, (double)expected);
     }
     close_case(&c);
 }

@@ -159,11 +159,10 @@ static void check_values(const Case *c, const char *kernels)
     for (int64_t i = 0; i < c->outputs; i++) {
         const double expected = activated(&c->config.activation, sum_at(c, i)),
                      found = (double)c->maps.y[i];
-        ck_assert_msg(is_near(found, expected, TOLERANCE * largest),
-                      "%s: %g at %ld, not %g: groups of %ld to %ld, %ld x %ld", kernels, found,
-                      (long)i, expected, (long)c->config.group_inputs,
-                      (long)c->config.group_outputs, (long)c->config.kernel[0],
-                      (long)c->config.kernel[1]);
+        assert_each(is_near(found, expected, TOLERANCE * largest),
+                    "%s: %g at %ld, not %g: groups of %ld to %ld, %ld x %ld", kernels, found,
+                    (long)i, expected, (long)c->config.group_inputs, (long)c->config.group_outputs,
+                    (long)c->config.kernel[0], (long)c->config.kernel[1]);
     }
 }
 
@@ -229,7 +228,7 @@ START_TEST(rounds_to_bfloat16)
     for (int64_t i = 0; i < c.outputs; i++) {
         uint32_t bits;
         memcpy(&bits, &c.maps.y[i], sizeof bits);
-        ck_assert_msg(!(bits & 0xffff), "%a is not a bfloat16", (double)c.maps.y[i]);
+        assert_each(!(bits & 0xffff), "%a is not a bfloat16", (double)c.maps.y[i]);
     }
     close_case(&c);
 }

@@ -73,7 +73,7 @@ static void run(Case *c, const char *kernels)
     for (int64_t i = 0; i < c->outputs; i++) c->y.values[i] = poison;
     pf_max_pool_run(&c->pool, &c->maps, half, rows);
     for (int64_t i = 0; i < half * c->width * c->pool.channels; i++)
-        ck_assert_msg(c->y.values[i] == poison, "a row was written that was not asked for");
+        assert_each(c->y.values[i] == poison, "a row was written that was not asked for");
     pf_max_pool_run(&c->pool, &c->maps, 0, half);
     unsetenv("PF_KERNELS");
 }
@@ -88,10 +88,10 @@ static int check_case(const Case *c)
                         pixel % c->width, i % c->pool.channels);
         nans += isnan(expected);
         if (isnan(expected))
-            ck_assert_msg(isnan(c->maps.y[i]), "a NaN was swallowed");
+            assert_each(isnan(c->maps.y[i]), "a NaN was swallowed");
         else
-            ck_assert_msg(c->maps.y[i] == expected, "%g at %ld, not %g", (double)c->maps.y[i],
-                          (long)i, (double)expected);
+            assert_each(c->maps.y[i] == expected, "%g at %ld, not %g", (double)c->maps.y[i],
+                        (long)i, (double)expected);
     }
     return nans;
 }

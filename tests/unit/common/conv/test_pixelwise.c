@@ -21,8 +21,8 @@ static GuardedFloats random_floats(PfRandom *random, int64_t count, int broken)
 
 static void check(float found, double expected, double largest, int64_t at)
 {
-    ck_assert_msg(is_near((double)found, expected, 1e-6 * largest), "%g at %ld, not %g",
-                  (double)found, (long)at, expected);
+    assert_each(is_near((double)found, expected, 1e-6 * largest), "%g at %ld, not %g",
+                (double)found, (long)at, expected);
 }
 
 /* ---- average pools ---- */
@@ -152,7 +152,7 @@ START_TEST(pixels_may_be_written_over)
     pf_conv_kernels()->pointwise(&pixels.what);
     over.y = over.sum && _i % 2 ? pixels.sum.values : pixels.x.values;
     pf_conv_kernels()->pointwise(&over);
-    ck_assert_msg(!memcmp(over.y, pixels.what.y, bytes), "other bits in place");
+    assert_each(!memcmp(over.y, pixels.what.y, bytes), "other bits in place");
     close_pixels(&pixels);
 }
 END_TEST
@@ -196,8 +196,8 @@ START_TEST(activations_are_as_defined)
             const double x = (double)number(i), expected = activated(&activation, x);
             const double found = (double)numbers[i];
             if (isnan(expected) || isinf(expected) || isnan(x))
-                ck_assert_msg(isnan(x) || isnan(expected) ? isnan(found) != 0 : found == expected,
-                              "%g of %g, not %g", found, x, expected);
+                assert_each(isnan(x) || isnan(expected) ? isnan(found) != 0 : found == expected,
+                            "%g of %g, not %g", found, x, expected);
             else if (!(fabs(found - expected) <= allowed(activation.kind, x, expected)))
                 ck_abort_msg("%s: %.9g of %.9g, not %.9g", conv_set(s)->name, found, x, expected);
             if (isnan(found)) numbers[i] = 0; /* whichever NaN it is */

@@ -25,8 +25,8 @@ static void fill(GuardedFloats *floats, int64_t count)
 
 static void check(float found, double expected, double tolerance, int64_t at)
 {
-    ck_assert_msg(is_near((double)found, expected, tolerance), "%.9g at %ld, not %.9g",
-                  (double)found, (long)at, expected);
+    assert_each(is_near((double)found, expected, tolerance), "%.9g at %ld, not %.9g", (double)found,
+                (long)at, expected);
 }
 
 /* ---- norms of rows ---- */
@@ -43,9 +43,9 @@ static void check_norm(const PfLayerNorm *norm)
         for (int64_t c = 0; c < norm->y_row; c++) {
             const float found = norm->y[r * norm->y_row + c];
             if (c >= norm->channels && c < filled_up(norm->channels))
-                ck_assert_msg(found == 0, "%g in what fills up", (double)found);
+                assert_each(found == 0, "%g in what fills up", (double)found);
             else if (c >= norm->channels)
-                ck_assert(found == poison);
+                assert_each(found == poison, "written behind the row");
             else
                 check(found,
                       ((double)x[c] - mean) / sqrt(variance + (double)norm->eps) *
@@ -105,7 +105,8 @@ static void check_softmax(const PfSoftmax *softmax)
             if (i < softmax->count)
                 check(found, exp((double)x[i] - largest) / (softmax->sums ? 1 : sum), 5e-7, i);
             else
-                ck_assert(found == (i < filled_up(softmax->count) ? 0 : poison));
+                assert_each(found == (i < filled_up(softmax->count) ? 0 : poison),
+                            "%g behind the row", (double)found);
         }
         if (softmax->sums) check(softmax->sums[r], sum, 1e-6 * sum, r);
     }
@@ -239,7 +240,7 @@ static void check_attention(const PfAttention *what)
         }
     for (int64_t query = 0; query < what->queries; query++)
         for (int64_t c = what->heads * what->value_width; c < what->y_row; c++)
-            ck_assert(what->y[query * what->y_row + c] == 0);
+            assert_each(what->y[query * what->y_row + c] == 0, "not zero behind the heads");
     free(shares);
 }
 

@@ -132,12 +132,11 @@ static void check_close(const char *what, const Case *c, const double *expected,
     for (int64_t i = 0; i < count; i++) {
         largest = fmax(largest, fabs(expected[i]));
         error = fmax(error, fabs(expected[i] - (double)found[i]));
-        ck_assert_msg(!isnan(found[i]), "%s: NaN at %ld", what, (long)i);
+        assert_each(!isnan(found[i]), "%s: NaN at %ld", what, (long)i);
     }
-    ck_assert_msg(error <= TOLERANCE * largest,
-                  "%s: error %g of %g, %ld to %ld channels, %ld x %ld", what, error, largest,
-                  (long)c->config.in_channels, (long)c->config.out_channels, (long)c->work.height,
-                  (long)c->work.width);
+    assert_each(error <= TOLERANCE * largest, "%s: error %g of %g, %ld to %ld channels, %ld x %ld",
+                what, error, largest, (long)c->config.in_channels, (long)c->config.out_channels,
+                (long)c->work.height, (long)c->work.width);
 }
 
 /* ---- running ---- */
@@ -269,7 +268,7 @@ START_TEST(turned_weights_give_the_gradient_by_the_input)
         convolve(&c, turned(&c), 0, found);
         check_close("by the input", &c, c.expected + c.weights, found, count);
         convolve(&c, turned(&c), 2, split);
-        ck_assert_msg(!memcmp(found, split, (size_t)count * sizeof *found), "split, it differs");
+        assert_each(!memcmp(found, split, (size_t)count * sizeof *found), "split, it differs");
     }
     free(found);
     free(split);

@@ -94,8 +94,8 @@ START_TEST(windows_are_as_defined)
         pf_window_pool_run(&c.pool, 0, rows / 2);
         for (int64_t i = 0; i < c.outputs; i++) {
             const double expected = expected_at(&c, i), found = (double)c.y.values[i];
-            ck_assert_msg(is_near(found, expected, 1e-6), "%s: %g at %ld, not %g",
-                          conv_set(s)->name, found, (long)i, expected);
+            assert_each(is_near(found, expected, 1e-6), "%s: %g at %ld, not %g", conv_set(s)->name,
+                        found, (long)i, expected);
         }
     }
     unsetenv("PF_KERNELS");
@@ -136,8 +136,8 @@ START_TEST(pads_are_around_their_map)
     pad.y = y.values;
     pf_pad_run(&pad);
     for (int64_t i = 0; i < outputs; i++)
-        ck_assert_msg(y.values[i] == padded_at(&pad, i), "%g at %ld, not %g", (double)y.values[i],
-                      (long)i, (double)padded_at(&pad, i));
+        assert_each(y.values[i] == padded_at(&pad, i), "%g at %ld, not %g", (double)y.values[i],
+                    (long)i, (double)padded_at(&pad, i));
     guarded_floats_free(&x);
     guarded_floats_free(&y);
 }
