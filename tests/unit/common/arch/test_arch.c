@@ -185,7 +185,7 @@ START_TEST(an_unknown_tap_is_refused_with_the_nearest_name)
 {
     expect_no_tap("avgpol", "avgpool");
     expect_no_tap("layer5", "Did you mean layer1?"); /* a module */
-    expect_no_tap("layer", "--summary"); /* a prefix of names, but no module */
+    expect_no_tap("layer", "--summary");             /* a prefix of names, but no module */
     expect_no_tap("", "no tap");
 }
 END_TEST
