@@ -7,7 +7,7 @@ BUILD=$1 ROOT=$(cd "$2" && pwd) JOBS=${3:-2}
 cd "$(dirname "$0")/.." # where presets are looked for
 ARM64=build-arm64
 SUITES='convolution groups weight_gradient max_pool window_pool pixelwise rows plan engine graphs
-  gemm kernels loss optimizer_steps resize ground weights'
+  gemm kernels loss optimizer_steps resize'
 
 cmake --preset arm64 -DPF_ARM64_ROOT="$ROOT" > /dev/null
 # shellcheck disable=SC2046 # words
