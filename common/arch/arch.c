@@ -102,7 +102,8 @@ static const char *longest_beginning(const char *name, const char *const *names)
 static const char *nearest_name(const char *ours, const char *const *names)
 {
     size_t count = 0;
-    while (names[count]) count++;
+    for (; names[count]; count++)
+        if (strlen(ours) > 2 && !strncmp(names[count], ours, strlen(ours))) return names[count];
     const char *near = pf_options_nearest_word(ours, names, count);
     return near ? near : longest_beginning(ours, names);
 }
@@ -124,11 +125,11 @@ static int unknown_name(const char *name, PfError *err)
 {
     const char *const *names = pf_arch_names();
     char list[1024];
-    size_t used = 0;
-    for (size_t i = 0; names[i]; i++)
-        if (used < sizeof list)
-            used +=
-                (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    size_t used = 0, i = 0, more = 0;
+    for (; names[i] && used + strlen(names[i]) + 20 < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    while (names[i + more]) more++;
+    if (more) snprintf(list + used, sizeof list - used, " and %zu more", more);
     const char *near = near_name(name);
     return pf_fail(
         err, PF_EXIT_USAGE,
