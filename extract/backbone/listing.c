@@ -242,7 +242,6 @@ static int add_network(const PfArch *arch, const Measures *measures, void *conte
     (void)err;
     cJSON_AddItemToArray(context, object);
     if (arch->patch) snprintf(sides, sizeof sides, "multiples of %d", arch->patch);
-    if (arch->side) snprintf(sides, sizeof sides, "%d alone", arch->side);
     cJSON_AddStringToObject(object, "name", arch->name);
     cJSON_AddStringToObject(object, "family", arch->family);
     cJSON_AddNumberToObject(object, "parameters", (double)measures->parameters);

@@ -145,15 +145,11 @@ static int find_weights(PfBackbonePlan *plan, const PfBackboneOptions *options, 
     return list_tensors(plan, pf_weights_tensors(plan->weights, &plan->tensor_count), err);
 }
 
-/* Networks whose positions or patches allow only some sizes say which are nearest. */
+/* Networks whose patches allow only some sizes say which are nearest. */
 static int check_image_size(const PfArch *arch, int size, PfError *err)
 {
     const int patch = arch ? arch->patch : 0;
     const int below = patch ? size / patch * patch : 0;
-    if (arch && arch->side && size != arch->side)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--image-size %d: %s takes images of %d x %d pixels alone", size, arch->name,
-                       arch->side, arch->side);
     if (!patch || size == below) return 0;
     if (!below)
         return pf_fail(err, PF_EXIT_USAGE,
