@@ -164,10 +164,9 @@ def check_random(name, size):
 
 
 VIT_TAPS = ["conv_proj", "encoder.layers.encoder_layer_0.ln_1", "encoder.layers.encoder_layer_0.self_attention",
-            "encoder.layers.encoder_layer_0.mlp", "encoder.layers.encoder_layer_0.mlp.0",
-            "encoder.layers.encoder_layer_0.mlp.1", "encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_5.ln_2",
+            "encoder.layers.encoder_layer_0.mlp.0", "encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_5.ln_2",
             "encoder.layers.encoder_layer_11", "encoder.ln", "cls", "heads.head", "tokens", "mean", "map",
-            "cls+mean", "blocks.5.cls", "blocks.5.cls+mean", "blocks.5.map"]
+            "cls+mean", "blocks.5.cls+mean", "blocks.5.map"]
 NETWORKS = {"densenet121": [64], "mobilenet_v3_small": [64], "efficientnet_b0": [80], "convnext_tiny": [64], "vit_b_32": [160]}
 if IS_LONG:
     NETWORKS.update({"mobilenet_v3_small": [64, 96], "vit_b_32": [224, 160]})
