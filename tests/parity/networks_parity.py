@@ -185,10 +185,9 @@ def check_executors(name, size, tap):
 
 
 VIT_TAPS = ["conv_proj", "encoder.layers.encoder_layer_0.ln_1", "encoder.layers.encoder_layer_0.self_attention",
-            "encoder.layers.encoder_layer_0.mlp", "encoder.layers.encoder_layer_0.mlp.0",
-            "encoder.layers.encoder_layer_0.mlp.1", "encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_5.ln_2",
+            "encoder.layers.encoder_layer_0.mlp.0", "encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_5.ln_2",
             "encoder.layers.encoder_layer_11", "encoder.ln", "cls", "heads.head", "tokens", "mean", "map",
-            "cls+mean", "blocks.5.cls", "blocks.5.cls+mean", "blocks.5.map"]
+            "cls+mean", "blocks.5.cls+mean", "blocks.5.map"]
 SHUFFLE_TAPS = ["conv1", "maxpool", "stage2.0.branch1.1", "stage2.0.branch1", "stage2.0.branch2", "stage2.0", "stage2.1.branch2.3",
                 "stage2.1.branch2", "stage2.1", "stage3.7", "stage4", "conv5", "fc"]
 # torchvision's models that have the published weights turn pixels that are normalised as for other networks.
