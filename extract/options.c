@@ -282,7 +282,7 @@ static const PfOption table[] = {
      .help = "say what would be done; write nothing"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
-     .argument = "NAME|hf:ORG/NAME|FILE.pt|FILE.onnx",
+     .argument = "NAME|FILE.pt|FILE.onnx|hf:ORG/NAME",
      .help = "resnet18, densenet121, efficientnet_b0, convnext_tiny, vit_b_16, dinov2_vits14\n"
              "and others (docs/backbones.md), a repository of the Hugging Face hub, or a\n"
              "TorchScript or ONNX file (default resnet18)"},
