@@ -282,7 +282,7 @@ static const PfOption table[] = {
      .help = "say what would be done; write nothing"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
-     .argument = "NAME|hf:ORG/NAME|FILE.pt|FILE.onnx",
+     .argument = "NAME|FILE.pt|FILE.onnx|hf:ORG/NAME",
      .help = "resnet18, densenet121, efficientnet_b0, convnext_tiny, vit_b_16, dinov2_vits14\n"
              "and others (--backbones), by torchvision's or timm's name, also with a set of\n"
              "weights (resnet50.IMAGENET1K_V2, vit_small_patch14_dinov2.lvd142m); a repository\n"
