@@ -97,14 +97,16 @@ static bool fold(Builder *builder, int node)
     return true;
 }
 
-/* Whether one number of each channel, (c, 1, 1), is to be multiplied with all of its map. */
+/* Whether one number of each channel, (c, 1, 1), is to be multiplied with all of its map. Kernels
+ * read what fills up its channels, too: of a part of another value that is not zeros. */
 static bool is_factor(const Builder *builder, int map, int factor)
 {
     const PfEngineValue *x = &builder->plan->values[map], *by = &builder->plan->values[factor];
     return pf_value_is_dense(builder->plan, map) && pf_value_is_regular(x) &&
-           pf_value_is_regular(by) && x->shape.rank == 3 && by->shape.rank == 3 &&
-           x->channels_first && by->channels_first && x->channels == by->channels &&
-           x->stride == by->stride && by->height * by->width == 1 && x->height * x->width > 1;
+           pf_value_is_dense(builder->plan, factor) && pf_value_is_regular(by) &&
+           x->shape.rank == 3 && by->shape.rank == 3 && x->channels_first && by->channels_first &&
+           x->channels == by->channels && x->stride == by->stride && by->height * by->width == 1 &&
+           x->height * x->width > 1;
 }
 
 /* A step of its own for squeezed maps that excite the map they are made of. */

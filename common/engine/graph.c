@@ -46,7 +46,7 @@ static int make_batch_norm(Builder *builder, int node)
     const int x = input_of(builder, node);
     PfEngineStep *before = producer(builder, x);
     if (builder->open[x] && before->kind == PF_STEP_CONVOLUTION && can_take_in(before) &&
-        before->sum < 0 && before->norm < 0) {
+        before->sum < 0 && before->norm < 0 && !before->folded_count) {
         before->norm = node;
         return settle(builder, node, x);
     }

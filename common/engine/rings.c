@@ -37,14 +37,15 @@ static bool has_source(const PfEnginePlan *plan, int value, int source)
 }
 
 /* Whether the step reads all that the step before makes, by itself, and does not add, and so may
- * not write over, what that one reads. */
+ * not write over, what that one reads; and that one reads a whole map, no rows that are made for
+ * it. */
 static bool follows(const PfEnginePlan *plan, const PfEngineStep *step)
 {
     const PfEngineStep *before = step - 1;
     const PfEngineValue *between = &plan->values[step->x];
     const int s = (int)(step - plan->steps);
-    return before->y == step->x && between->source == step->x && between->first == s - 1 &&
-           between->last == s && !has_source(plan, step->sum, step->x) &&
+    return !before->ahead && before->y == step->x && between->source == step->x &&
+           between->first == s - 1 && between->last == s && !has_source(plan, step->sum, step->x) &&
            !has_source(plan, step->sum, plan->values[before->x].source);
 }
 

@@ -12,10 +12,12 @@
 #include "common/base/memory.h"
 #include "common/engine/execute.h"
 #include "common/engine/rounding.h"
+#include "common/thread/thread_pool.h"
 #include "tests/unit/assert_each.h"
 #include "tests/unit/random_between.h"
 
 enum { SIDE = 8, IMAGES = 3, MOST = 64, GRAPHS = 45, LARGEST = 6000 };
+enum { ROWS_SIDE = 17 }; /* maps that are large enough to be made row by row */
 
 /* ---- a network ---- */
 
@@ -31,12 +33,18 @@ typedef struct Graph {
     PfShape shapes[MOST];
     double *values[MOST]; /* of one image, in the order of their shapes */
     double scales[MOST];  /* of rounding errors */
-    uint8_t pixels[IMAGES][3 * SIDE * SIDE];
+    int side;
+    uint8_t pixels[IMAGES * 3 * ROWS_SIDE * ROWS_SIDE]; /* (IMAGES, side, side, 3) */
 } Graph;
 
 static PfNode *node_of(Graph *graph, int index)
 {
     return &graph->arch.nodes[index];
+}
+
+static const uint8_t *pixels_of(const Graph *graph, int image)
+{
+    return graph->pixels + (size_t)image * 3 * (size_t)(graph->side * graph->side);
 }
 
 static const float *tensor(const Graph *graph, int node, const char *which)
@@ -402,6 +410,8 @@ static void compute_positions(const Graph *graph, int index, double *y)
 static void compute_node(Graph *graph, int index, int image)
 {
     const PfNode *node = node_of(graph, index);
+    const uint8_t *pixels = pixels_of(graph, image);
+    const int64_t area = (int64_t)graph->side * graph->side;
     const PfShape *out = &graph->shapes[index];
     double *y = graph->values[index];
     if (node->op == PF_OP_MEAN || node->op == PF_OP_REDUCE_SUM || node->op == PF_OP_REDUCE_MAX) {
@@ -413,12 +423,8 @@ static void compute_node(Graph *graph, int index, int image)
         return;
     }
     for (int64_t i = 0; i < pf_shape_count(out); i++)
-        y[i] =
-            index
-                ? value_at(graph, index, i)
-                : ((double)graph->pixels[image][3 * (i % (SIDE * SIDE)) + i / (SIDE * SIDE)] / 255 -
-                   0.5) /
-                      0.25;
+        y[i] = index ? value_at(graph, index, i)
+                     : ((double)pixels[3 * (i % area) + i / area] / 255 - 0.5) / 0.25;
 }
 
 static double largest_of(const Graph *graph, int index)
@@ -442,14 +448,18 @@ static double error_scale(const Graph *graph, int index)
 
 /* ---- growing ---- */
 
-static void open_graph(Graph *graph, uint64_t seed)
+static void open_graph_of(Graph *graph, int side, uint64_t seed)
 {
-    *graph = (Graph){.random = pf_random_seeded(seed, 0)};
+    *graph = (Graph){.side = side, .random = pf_random_seeded(seed, 0)};
     graph->builder = (PfArchBuilder){.arch = &graph->arch, .err = &graph->err};
     snprintf(graph->arch.name, sizeof graph->arch.name, "random");
-    for (int i = 0; i < IMAGES; i++)
-        for (int k = 0; k < 3 * SIDE * SIDE; k++)
-            graph->pixels[i][k] = (uint8_t)between(&graph->random, 0, 255);
+    for (int k = 0; k < IMAGES * 3 * side * side; k++)
+        graph->pixels[k] = (uint8_t)between(&graph->random, 0, 255);
+}
+
+static void open_graph(Graph *graph, uint64_t seed)
+{
+    open_graph_of(graph, SIDE, seed);
 }
 
 static void close_graph(Graph *graph)
@@ -482,7 +492,7 @@ static int finish(Graph *graph)
 {
     const int index = graph->arch.node_count - 1;
     const PfNode *node = node_of(graph, index);
-    PfShape in[PF_NODE_MAX_INPUTS] = {{3, {3, SIDE, SIDE}}};
+    PfShape in[PF_NODE_MAX_INPUTS] = {{3, {3, graph->side, graph->side}}};
     pf_node_input_shapes(node, graph->shapes, in);
     ck_assert_msg(!pf_op_row(node->op)->shape(node, in, &graph->shapes[index], &graph->err), "%s",
                   graph->err.message);
@@ -1015,7 +1025,7 @@ static size_t arena_bytes(const PfEnginePlan *plan)
 
 /* So many images at a time, in memory that is full of what is no number. */
 static void execute(const Graph *graph, const PfEnginePlan *plan, const int *nodes, int at_a_time,
-                    void *arena, Features *features)
+                    void *arena, const PfEngineTeam *team, Features *features)
 {
     void *outputs[MOST];
     *features = (Features){0};
@@ -1025,9 +1035,9 @@ static void execute(const Graph *graph, const PfEnginePlan *plan, const int *nod
     }
     for (int first = 0; first < IMAGES; first += at_a_time) {
         const int count = first + at_a_time < IMAGES ? at_a_time : IMAGES - first;
-        const PfEngineImages images = {graph->pixels[first], first, count, outputs};
+        const PfEngineImages images = {pixels_of(graph, first), first, count, outputs};
         memset(arena, 0xff, arena_bytes(plan));
-        pf_engine_execute(plan, &images, arena, NULL);
+        pf_engine_execute(plan, &images, arena, team);
     }
 }
 
@@ -1054,11 +1064,12 @@ static PfEnginePlan *plan_of(Graph *graph, const int *nodes, int tap_count)
                                      .tensor_count = (size_t)graph->tensor_count,
                                      .taps = taps,
                                      .tap_count = tap_count,
-                                     .input_height = SIDE,
-                                     .input_width = SIDE,
+                                     .input_height = graph->side,
+                                     .input_width = graph->side,
                                      .mean = {0.5f, 0.5f, 0.5f},
                                      .std = {0.25f, 0.25f, 0.25f},
                                      .precision = graph->precision,
+                                     .images = IMAGES,
                                      .output_dtype = PF_DTYPE_F32};
     ck_assert_msg(!pf_engine_plan_new(&config, 1, &plan, &graph->err), "%s", graph->err.message);
     return plan;
@@ -1070,29 +1081,44 @@ typedef struct Run {
     Features features;
 } Run;
 
-/* All images at once; the same bits one by one, by the plain kernels. */
-static void execute_both(Graph *graph, const PfEnginePlan *plan, const int *nodes, int tap_count,
-                         Features *together)
+static void check_same(const Graph *graph, const PfEnginePlan *plan, const int *nodes,
+                       const Features *expected, Features *found, const char *how)
 {
-    Features alone;
-    void *arena = pf_alloc_aligned(arena_bytes(plan) + 64, 1, &graph->err);
-    execute(graph, plan, nodes, IMAGES, arena, together);
-    setenv("PF_KERNELS", "plain", 1);
-    execute(graph, plan, nodes, 1, arena, &alone);
-    unsetenv("PF_KERNELS");
-    for (int t = 0; t < tap_count; t++) {
+    for (int t = 0; t < plan->tap_count; t++) {
         const int64_t count = pf_shape_count(&graph->shapes[nodes[t]]);
-        ck_assert_msg(!memcmp(together->taps[t], alone.taps[t], (size_t)(IMAGES * count) * 4),
-                      "'%s' has other bits alone", plan->taps[t].name);
+        ck_assert_msg(
+            !memcmp(expected->taps[t], found->taps[t], (size_t)(IMAGES * count) * sizeof(float)),
+            "'%s' has other bits %s", plan->taps[t].name, how);
     }
-    free(arena);
-    free_features(&alone);
+    free_features(found);
+}
+
+/* All images at once; the same bits one by one, by the plain kernels, and by several threads. */
+static void execute_all_ways(Graph *graph, const PfEnginePlan *plan, const int *nodes,
+                             Features *together)
+{
+    enum { THREADS = 3 };
+    Features other;
+    void *arenas[THREADS];
+    PfEngineTeam team = {.threads = THREADS, .arenas = arenas};
+    ck_assert_int_eq(pf_thread_pool_new(THREADS, &team.pool, &graph->err), 0);
+    for (int t = 0; t < THREADS; t++)
+        arenas[t] = pf_alloc_aligned(arena_bytes(plan) + 64, 1, &graph->err);
+    execute(graph, plan, nodes, IMAGES, arenas[0], NULL, together);
+    setenv("PF_KERNELS", "plain", 1);
+    execute(graph, plan, nodes, 1, arenas[0], NULL, &other);
+    unsetenv("PF_KERNELS");
+    check_same(graph, plan, nodes, together, &other, "alone");
+    execute(graph, plan, nodes, IMAGES, arenas[0], &team, &other);
+    check_same(graph, plan, nodes, together, &other, "by a team");
+    pf_thread_pool_free(&team.pool);
+    for (int t = 0; t < THREADS; t++) free(arenas[t]);
 }
 
 static void run_taps(Graph *graph, Run *run)
 {
     PfEnginePlan *plan = plan_of(graph, run->nodes, run->count);
-    execute_both(graph, plan, run->nodes, run->count, &run->features);
+    execute_all_ways(graph, plan, run->nodes, &run->features);
     pf_engine_plan_free(&plan);
 }
 
@@ -1208,14 +1234,14 @@ static void run_rounded(Graph *graph)
     PfEnginePlan *all = plan_of(graph, nodes, count);
     PfEnginePlan *last = plan_of(graph, nodes + count - 1, 1);
     round_tensors(graph);
-    execute_both(graph, all, nodes, count, &features);
+    execute_all_ways(graph, all, nodes, &features);
     for (int t = 0; t < count; t++) {
         check_is_bf16(graph, nodes[t], features.taps[t]);
         found[nodes[t]] = features.taps[t];
     }
     for (int image = 0; image < IMAGES; image += IMAGES - 1) check_nodes(graph, found, image);
     free_features(&features);
-    execute_both(graph, last, nodes + count - 1, 1, &features);
+    execute_all_ways(graph, last, nodes + count - 1, &features);
     check_is_bf16(graph, nodes[count - 1], features.taps[0]);
     free_features(&features);
     pf_engine_plan_free(&all);
@@ -1380,7 +1406,7 @@ START_TEST(what_is_taken_in_is_rounded_once)
     const int64_t count = pf_shape_count(&graph->shapes[conv]);
     PfEnginePlan *plan = plan_of(graph, nodes, 2);
     Features features;
-    execute_both(graph, plan, nodes, 2, &features);
+    execute_all_ways(graph, plan, nodes, &features);
     check_is_bf16(graph, nodes[1], features.taps[1]);
     fold_rounded(graph, conv, norm);
     for (int image = 0; image < IMAGES; image++) {
@@ -1395,6 +1421,159 @@ START_TEST(what_is_taken_in_is_rounded_once)
     }
     free_features(&features);
     pf_engine_plan_free(&plan);
+    close_graph(graph);
+    free(graph);
+}
+END_TEST
+
+/* ---- rows that are made when they are needed ---- */
+
+static int add_pixelwise(Graph *graph, int x)
+{
+    PfNode *node = begin(graph, PF_OP_CONV, x);
+    pf_arch_set_window(node, 1, 1, 0);
+    node->in_channels = (int)graph->shapes[x].dims[0];
+    node->out_channels = (int)draw(graph, 10, 40);
+    node->bias = (int)draw(graph, 0, 1);
+    node->groups = 1;
+    return finish(graph);
+}
+
+/* A norm and an activation, both or neither. */
+static int add_ends(Graph *graph, int x)
+{
+    static const PfOp ops[] = {PF_OP_RELU, PF_OP_HARD_SWISH, PF_OP_SILU, PF_OP_GELU};
+    if (draw(graph, 0, 1)) x = add_norm(graph, x);
+    return draw(graph, 0, 1) ? add(graph, ops[draw(graph, 0, 3)], x, -1) : x;
+}
+
+/* Each channel by itself, most often with a map as large as its own. */
+static int add_each_channel(Graph *graph, int x)
+{
+    PfNode *node = begin(graph, PF_OP_CONV, x);
+    node->groups = node->in_channels = node->out_channels = (int)graph->shapes[x].dims[0];
+    node->bias = (int)draw(graph, 0, 1);
+    for (int axis = 0; axis < 2; axis++) {
+        node->kernel[axis] = 1 + 2 * (int)draw(graph, 0, 3);
+        node->stride[axis] = draw(graph, 0, 7) ? 1 : 2;
+        node->dilation[axis] = (int)draw(graph, 1, 2);
+        node->padding[axis] = node->kernel[axis] / 2 * node->dilation[axis];
+        if (!draw(graph, 0, 7)) node->padding[axis] = (int)draw(graph, 0, node->padding[axis]);
+    }
+    return finish(graph);
+}
+
+/* What is narrow becomes wide, or is weighed, in any order, and is added to what it was. */
+static int add_rows(Graph *graph, int x)
+{
+    const int before = x;
+    if (draw(graph, 0, 1)) x = add_excitation(graph, x);
+    if (draw(graph, 0, 3)) x = add_ends(graph, add_pixelwise(graph, x));
+    if (draw(graph, 0, 3)) x = add_ends(graph, add_each_channel(graph, x));
+    if (pf_shape_equal(&graph->shapes[x], &graph->shapes[before]) && x != before)
+        x = add(graph, PF_OP_ADD, x, before);
+    return x;
+}
+
+static int count_rings(const PfEnginePlan *plan, PfStepKind before)
+{
+    int count = 0;
+    for (int s = 1; s < plan->step_count; s++)
+        count += plan->steps[s].ahead && plan->steps[s - 1].kind == before;
+    return count;
+}
+
+/* Behind either kind of step, with taps and without. */
+START_TEST(rows_made_when_needed_are_as_defined)
+{
+    enum { ROW_GRAPHS = 16 };
+    int wide = 0, weighed = 0;
+    for (int g = 0; g < ROW_GRAPHS; g++) {
+        Graph *graph = malloc(sizeof *graph);
+        Run runs[] = {{.count = 0}, {.count = 0}};
+        open_graph_of(graph, (int)(ROWS_SIDE - g % 3), (uint64_t)(2000 + g));
+        int x = add_conv_of(graph, add_input(graph), 16);
+        while (graph->arch.node_count < 12) x = add_rows(graph, x);
+        runs[0].nodes[runs[0].count++] = x;
+        for (int i = 1; i < graph->arch.node_count; i++)
+            if (i == x || !draw(graph, 0, 4)) runs[1].nodes[runs[1].count++] = i;
+        PfEnginePlan *plan = plan_of(graph, &x, 1);
+        wide += count_rings(plan, PF_STEP_CONVOLUTION);
+        weighed += count_rings(plan, PF_STEP_POINTWISE);
+        pf_engine_plan_free(&plan);
+        check_runs(graph, runs, 2);
+        close_graph(graph);
+        free(graph);
+    }
+    ck_assert_msg(wide > 3 && weighed > 3, "%d, %d rings", wide, weighed);
+}
+END_TEST
+
+/* bfloat16, too: whether a tap has them stored as well or not, these are the same bits. */
+START_TEST(rows_made_when_needed_are_rounded)
+{
+    Graph *graph = malloc(sizeof *graph);
+    open_graph_of(graph, ROWS_SIDE, 3000);
+    graph->precision = PF_BF16;
+    int nodes[3], x = add_conv_of(graph, add_input(graph), 16);
+    nodes[0] = add(graph, PF_OP_GELU, add_pixelwise(graph, x), -1);
+    PfNode *node = begin(graph, PF_OP_CONV, nodes[0]);
+    pf_arch_set_window(node, 3, 1, 1);
+    node->groups = node->in_channels = node->out_channels = (int)graph->shapes[nodes[0]].dims[0];
+    x = add(graph, PF_OP_SILU, finish(graph), -1);
+    nodes[1] = add_excitation(graph, x);
+    nodes[2] = add_pixelwise(graph, nodes[1]);
+    Features all, last;
+    PfEnginePlan *stored = plan_of(graph, nodes, 3), *made = plan_of(graph, nodes + 2, 1);
+    ck_assert_int_eq(count_rings(stored, PF_STEP_CONVOLUTION), 0);
+    ck_assert_int_eq(count_rings(stored, PF_STEP_POINTWISE), 0);
+    ck_assert_int_eq(count_rings(made, PF_STEP_CONVOLUTION), 1);
+    ck_assert_int_eq(count_rings(made, PF_STEP_POINTWISE), 1);
+    execute_all_ways(graph, stored, nodes, &all);
+    execute_all_ways(graph, made, nodes + 2, &last);
+    for (int t = 0; t < 3; t++) check_is_bf16(graph, nodes[t], all.taps[t]);
+    check_same(graph, made, nodes + 2, &(Features){.taps = {all.taps[2]}}, &last, "in a ring");
+    free_features(&all);
+    pf_engine_plan_free(&stored);
+    pf_engine_plan_free(&made);
+    close_graph(graph);
+    free(graph);
+}
+END_TEST
+
+/* A factor that is some channels of another value. What fills them up there are no zeros. */
+START_TEST(factors_may_be_parts)
+{
+    Graph *graph = malloc(sizeof *graph);
+    open_graph(graph, 5);
+    const int map = add_conv_of(graph, add_input(graph), 8);
+    PfNode *node = begin(graph, PF_OP_MEAN, add_conv_of(graph, map, 16));
+    node->axes[0] = 1;
+    node->axes[1] = 2;
+    node->axis_count = 2;
+    node->keep_axes = 1;
+    const int squeezed = finish(graph);
+    PfNode *part = begin(graph, PF_OP_SLICE, squeezed);
+    part->start = part->count = 8;
+    part->step = 1;
+    const int product = add(graph, PF_OP_MULTIPLY, map, finish(graph));
+    const int last = add_conv_of(graph, product, 16);
+    check_runs(graph, (Run[]){{.nodes = {last}, .count = 1}}, 1);
+    close_graph(graph);
+    free(graph);
+}
+END_TEST
+
+/* A norm behind a product with a parameter is not one before it. */
+START_TEST(norms_stay_behind_parameters)
+{
+    Graph *graph = malloc(sizeof *graph);
+    open_graph(graph, 6);
+    const int conv = add_conv_of(graph, add_input(graph), 20);
+    begin(graph, PF_OP_PARAMETER, 0)->shape = (PfShape){3, {20, 1, 1}};
+    const int product = add(graph, PF_OP_MULTIPLY, conv, finish(graph));
+    const int last = add(graph, PF_OP_RELU, add_norm(graph, product), -1);
+    check_runs(graph, (Run[]){{.nodes = {last}, .count = 1}}, 1);
     close_graph(graph);
     free(graph);
 }
@@ -1506,6 +1685,10 @@ int main(void)
     tcase_add_test(cases, norms_go_into_concatenations);
     tcase_add_test(cases, random_graphs_are_rounded_node_by_node);
     tcase_add_test(cases, what_is_taken_in_is_rounded_once);
+    tcase_add_test(cases, rows_made_when_needed_are_as_defined);
+    tcase_add_test(cases, rows_made_when_needed_are_rounded);
+    tcase_add_test(cases, factors_may_be_parts);
+    tcase_add_test(cases, norms_stay_behind_parameters);
     tcase_add_test(cases, large_values_go_in_parts);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
