@@ -58,7 +58,7 @@ static PfInitialValues initial(const PfNode *node, const PfOpParameter *paramete
 /* clang-format off */
 static const PfWeightsEntry weights[] = {
     {.name = "IMAGENET1K_V1", .file = "alexnet-owt-7be5be79.pth", .url = PF_TORCH_HUB_URL,
-     .preprocess = PF_IMAGENET_PREPROCESS(256)}};
+     .preprocess = PF_IMAGENET_PREPROCESS(256), .licence = "BSD-3-Clause"}};
 
 static const PfArchVariant variants[] = {
     {.name = "alexnet", .config = NULL, .preprocess = PF_IMAGENET_PREPROCESS(256),

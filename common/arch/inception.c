@@ -221,7 +221,8 @@ static PfInitialValues initial(const PfNode *node, const PfOpParameter *paramete
 /* clang-format off */
 static const PfWeightsEntry weights[] = {
     {.name = "IMAGENET1K_V1", .file = "inception_v3_google-0cc3c7bd.pth", .url = PF_TORCH_HUB_URL,
-     .preprocess = PF_INCEPTION_PREPROCESS(342, 299), .timm = "inception_v3.tv_in1k"}};
+     .preprocess = PF_INCEPTION_PREPROCESS(342, 299), .licence = "Apache-2.0",
+     .timm = "inception_v3.tv_in1k"}};
 
 static const PfArchVariant variants[] = {
     {.name = "inception_v3", .config = NULL, .preprocess = PF_INCEPTION_PREPROCESS(342, 299),

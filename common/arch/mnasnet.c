@@ -113,7 +113,7 @@ static const MnasNetConfig mnasnet1_0 = {1.0}, mnasnet1_3 = {1.3};
 #define PUBLISHED(network, file_name, resize_to) \
     static const PfWeightsEntry network##_weights[] = { \
         {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
-         .preprocess = PF_IMAGENET_PREPROCESS(resize_to)}}
+         .preprocess = PF_IMAGENET_PREPROCESS(resize_to), .licence = "BSD-3-Clause"}}
 PUBLISHED(mnasnet0_5, "mnasnet0.5_top1_67.823-3ffadce67e.pth", 256);
 PUBLISHED(mnasnet0_75, "mnasnet0_75-7090bc5f.pth", 232);
 PUBLISHED(mnasnet1_0, "mnasnet1.0_top1_73.512-f206786ef8.pth", 256);

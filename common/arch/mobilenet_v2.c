@@ -69,9 +69,9 @@ static PfInitialValues initial(const PfNode *node, const PfOpParameter *paramete
 /* clang-format off */
 static const PfWeightsEntry weights[] = {
     {.name = "IMAGENET1K_V1", .file = "mobilenet_v2-b0353104.pth", .url = PF_TORCH_HUB_URL,
-     .preprocess = PF_IMAGENET_PREPROCESS(256)},
+     .preprocess = PF_IMAGENET_PREPROCESS(256), .licence = "BSD-3-Clause"},
     {.name = "IMAGENET1K_V2", .file = "mobilenet_v2-7ebf99e0.pth", .url = PF_TORCH_HUB_URL,
-     .preprocess = PF_IMAGENET_PREPROCESS(232)}};
+     .preprocess = PF_IMAGENET_PREPROCESS(232), .licence = "BSD-3-Clause"}};
 
 static const PfArchVariant variants[] = {
     {.name = "mobilenet_v2", .config = NULL, .preprocess = PF_IMAGENET_PREPROCESS(256),

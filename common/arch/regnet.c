@@ -104,7 +104,8 @@ Y(y_32gf, {2, 5, 12, 1}, {232, 696, 1392, 3712}, {232, 232});
 Y(y_128gf, {2, 7, 17, 1}, {528, 1056, 2904, 7392}, {264, 264});
 
 #define FILE_OF(label, file_name, ...) \
-    {.name = (label), .file = (file_name), .url = PF_TORCH_HUB_URL, .preprocess = __VA_ARGS__}
+    {.name = (label), .file = (file_name), .url = PF_TORCH_HUB_URL, .preprocess = __VA_ARGS__, \
+     .licence = "BSD-3-Clause"}
 #define BOTH(network, first, second) \
     FILE_OF("IMAGENET1K_V1", "regnet_" #network "-" first ".pth", PF_IMAGENET_PREPROCESS(256)), \
     FILE_OF("IMAGENET1K_V2", "regnet_" #network "-" second ".pth", PF_IMAGENET_PREPROCESS(232))

@@ -134,7 +134,7 @@ static const ShuffleNetConfig x1_5 = {{176, 352, 704}, 1024}, x2_0 = {{244, 488,
 #define PUBLISHED(network, file_name, resize_to) \
     static const PfWeightsEntry network##_weights[] = { \
         {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
-         .preprocess = PF_IMAGENET_PREPROCESS(resize_to)}}
+         .preprocess = PF_IMAGENET_PREPROCESS(resize_to), .licence = "BSD-3-Clause"}}
 PUBLISHED(x0_5, "shufflenetv2_x0.5-f707e7126e.pth", 256);
 PUBLISHED(x1_0, "shufflenetv2_x1-5666bf0f80.pth", 256);
 PUBLISHED(x1_5, "shufflenetv2_x1_5-3c479a10.pth", 232);

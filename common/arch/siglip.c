@@ -94,7 +94,8 @@ static const PfTransformer siglip_vit_b_16 = {224,   16, 12, 12, 768, 3072, 0, P
      .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}}
 static const PfWeightsEntry siglip_vit_b_16_weights[] = {
     {.name = "WEBLI", 
-     .preprocess = SIGLIP_PREPROCESS, .timm = "vit_base_patch16_siglip_224.webli",
+     .preprocess = SIGLIP_PREPROCESS, .licence = "Apache-2.0",
+     .timm = "vit_base_patch16_siglip_224.webli",
      .hub = "timm/ViT-B-16-SigLIP"}};
 
 static const PfArchVariant variants[] = {

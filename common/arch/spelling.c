@@ -69,8 +69,8 @@ static const PfWeightsEntry *find_set(const PfArchVariant *variant, const char *
     return NULL;
 }
 
-/* torchvision's DEFAULT: the newest that was trained for ImageNet's classes alone; NULL where there
- * is none, and DEFAULT is a set that may not be here. */
+/* torchvision's DEFAULT: the newest that was trained for ImageNet's classes alone, else the whole
+ * network of SWAG; NULL where there is neither, and DEFAULT is a set that is not here. */
 static const PfWeightsEntry *default_set(const PfArchVariant *variant)
 {
     const PfWeightsEntry *newest = NULL;
@@ -80,7 +80,7 @@ static const PfWeightsEntry *default_set(const PfArchVariant *variant)
             (!newest || strcmp(entry->name, newest->name) > 0))
             newest = entry;
     }
-    return newest;
+    return newest ? newest : find_set(variant, "IMAGENET1K_SWAG_E2E_V1");
 }
 
 /* ---- what is understood ---- */

@@ -93,7 +93,7 @@ static const SqueezeNetConfig squeezenet1_1 = {
 /* clang-format off */
 #define PUBLISHED(file_name) \
     {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
-     .preprocess = PF_IMAGENET_PREPROCESS(256)}
+     .preprocess = PF_IMAGENET_PREPROCESS(256), .licence = "BSD-3-Clause"}
 
 static const PfWeightsEntry squeezenet1_0_weights[] = {PUBLISHED("squeezenet1_0-b66bff10.pth")};
 static const PfWeightsEntry squeezenet1_1_weights[] = {PUBLISHED("squeezenet1_1-b8a52dc0.pth")};

@@ -16,6 +16,10 @@ MISSING = {("vit_b_16", "IMAGENET1K_SWAG_E2E_V1"), ("vit_l_16", "IMAGENET1K_SWAG
            ("vit_h_14", "IMAGENET1K_SWAG_E2E_V1")}
 # torchvision gave these files new names in 0.15: the digits of the old ones are not those of their SHA-256.
 RENAMED = "rwightman", "lukemelas"
+# The numbers of these files are Google's, whose licence torchvision does not say; others' it does not know either.
+UNLICENSED = *RENAMED, "v2_l", "amdegroot", "googlenet"
+# Normalised as for other networks and turned by transform_input, which comes to this.
+TURNED = {name: {"mean": [0.5] * 3, "std": [0.5] * 3} for name in ("inception_v3", "googlenet")}
 
 
 def listed(extract):
@@ -51,16 +55,16 @@ def preset(weights):
             "mean": transform.mean, "std": transform.std}
 
 
-def check_set(ours, weights, is_current):
+def check_set(name, ours, weights, is_current):
     if ours["preprocess"]["squash"]:
         yield "squash"
-    yield from differences(ours["preprocess"], preset(weights))
+    yield from differences(ours["preprocess"], {**preset(weights), **TURNED.get(name, {})})
     folder, _, file = weights.url.rpartition("/")
     if folder + "/" != ours["url"]:
         yield f"url {ours['url']}, theirs {folder}/"
-    if file != ours["file"] and (is_current or not any(name in file for name in RENAMED)):
+    if file != ours["file"] and (is_current or not any(part in file for part in RENAMED)):
         yield f"file {ours['file']}, theirs {file}"
-    if not ours["licence"] and not any(name in file for name in (*RENAMED, "v2_l", "amdegroot")):
+    if not ours["licence"] and not any(part in file for part in UNLICENSED):
         yield "no licence"
 
 
@@ -80,7 +84,7 @@ def check_torchvision(extract):
                 missing.add((name, weights.name))
                 continue
             compared += 1
-            problems += [f"{name}.{weights.name}: {text}" for text in check_set(sets[weights.name], weights, is_current)]
+            problems += [f"{name}.{weights.name}: {text}" for text in check_set(name, sets[weights.name], weights, is_current)]
         default = (name, enum.DEFAULT.name)
         found = understood(extract, f"{enum.__name__}.DEFAULT")
         if found != (None if default in MISSING else default):

@@ -18,9 +18,18 @@ DIFFERENT = {
     # torchvision's weights, which it evaluates with bilinear resizing.
     "densenet121.tv_in1k": {"interpolation", "licence"}, "densenet161.tv_in1k": {"interpolation", "licence"},
     "densenet169.tv_in1k": {"interpolation", "licence"}, "densenet201.tv_in1k": {"interpolation", "licence"},
-    # Meta evaluates at 224 pixels of 256.
-    "vit_small_patch14_dinov2.lvd142m": {"resize", "crop"}, "vit_base_patch14_dinov2.lvd142m": {"resize", "crop"},
-    "vit_large_patch14_dinov2.lvd142m": {"resize", "crop"}, "vit_giant_patch14_dinov2.lvd142m": {"resize", "crop"},
+    "resnext101_64x4d.tv_in1k": {"resize"},
+    "inception_v3.tv_in1k": {"resize", "interpolation", "url"},  # an older file of the same numbers
+    # Meta evaluates at 224 pixels of 256, OpenAI and Google at 224 of the whole; the licence of OpenAI's is that of their code,
+    # and of LAION's none is known here.
+    **{f"vit_{size}_patch14_{kind}.lvd142m": {"resize", "crop"} for size in ("small", "base", "large", "giant")
+       for kind in ("dinov2", "reg4_dinov2")},
+    **{f"convnext_{size}.dinov3_lvd1689m": {"resize"} for size in ("tiny", "small", "base", "large")},
+    "vit_base_patch32_clip_224.openai": {"resize", "licence"}, "vit_base_patch16_clip_224.openai": {"resize", "licence"},
+    "vit_large_patch14_clip_224.openai": {"licence"},
+    "vit_base_patch32_clip_224.laion2b": {"resize", "licence"}, "vit_base_patch16_clip_224.laion2b": {"licence"},
+    "vit_large_patch14_clip_224.laion2b": {"licence"},
+    "vit_base_patch16_siglip_224.webli": {"resize", "hub"},  # open_clip's repository, with the tower of texts
 }
 
 
@@ -36,13 +45,17 @@ def prepared(cfg):
             "std": data["std"]}
 
 
+def spdx(licence):
+    return licence.lower().replace(" ", "-")
+
+
 def check_entry(ours, cfg):
     yield from differences(ours["preprocess"], prepared(cfg))
     if cfg.url and ours["url"] and cfg.url != ours["url"] + ours["file"]:
         yield f"url {ours['url']}{ours['file']}, theirs {cfg.url}"
     if ours["hub"] and ours["hub"].startswith("timm/") and ours["hub"] != "timm/" + ours["timm"]:
         yield f"hub {ours['hub']}"
-    if cfg.license and (ours["licence"] or "").lower() != cfg.license.lower():
+    if cfg.license and spdx(ours["licence"] or "") != spdx(cfg.license):
         yield f"licence {ours['licence']}, theirs {cfg.license}"
 
 
