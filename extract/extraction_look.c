@@ -14,7 +14,6 @@
 #include "common/file/path.h"
 #include "common/thread/parallel.h"
 #include "common/weights/hub_cache.h"
-#include "extract/backbone/hub_backbone.h"
 #include "extract/backbone/name.h"
 #include "extract/extraction.h"
 #include "extract/image/image.h"
@@ -118,18 +117,16 @@ static int open_plan(PfExtraction *run, const Begun *begun, PfBackboneOptions *o
 /* The cache knows what the weights hashed to when it was made: a file that has not been
  * touched since is not read again. */
 static int open_named(PfExtraction *run, const Begun *begun, PfBackboneOptions *options,
-                      PfError *err)
+                      PfBackboneKind kind, PfError *err)
 {
     PfFileStampSha256 known = {0};
     if (begun->identity) pf_provenance_known_weights(begun->provenance, begun->identity, &known);
     PfPreprocess preprocess;
-    PfBackboneKind kind;
     options->known = &known;
     options->follows_files = true;
     if (pf_identity_preprocess(begun->identity, &preprocess)) options->begun = &preprocess;
     options->has_features = run->cache && !pf_pixels_are_all_of(run->cache);
     if (go_on(run, begun, options, err)) return -1;
-    if (pf_backbone_name_read(options, &kind, err)) return -1;
     if (kind == PF_BACKBONE_ONNX && pf_onnx_open(options->backbone, &known, &options->onnx, err))
         return -1;
     if (kind == PF_BACKBONE_TORCHSCRIPT &&
@@ -143,10 +140,9 @@ static int fetch_missing(const PfExtraction *run, PfError *err)
 {
     const PfBackboneOptions *backbone = &run->options->backbone;
     const char *name = backbone->backbone, *weights = backbone->weights;
-    const bool is_file = pf_onnx_is_meant(name) || pf_script_file_is_meant(name);
     const char *wanted[2] = {NULL, weights && pf_hub_is_named(weights) ? weights : NULL};
     int failed = 0;
-    if (pf_hub_is_named(name) || (!weights && !is_file)) wanted[0] = name;
+    if (pf_hub_is_named(name) || (!weights && !pf_backbone_name_is_path(name))) wanted[0] = name;
     for (int i = 0; i < 2 && run->options->fetch && !failed; i++) {
         char *place = NULL;
         if (wanted[i]) failed = pf_fetch(wanted[i], run->interrupted, &place, err);
@@ -158,10 +154,10 @@ static int fetch_missing(const PfExtraction *run, PfError *err)
 static int open_network(PfExtraction *run, const Begun *begun, PfError *err)
 {
     PfBackboneOptions options = run->options->backbone;
-    PfHubBackbone hub;
-    if (fetch_missing(run, err) || pf_hub_backbone_find(&options, &hub, err)) return -1;
-    int failed = open_named(run, begun, &options, err);
-    pf_hub_backbone_free(&hub);
+    PfBackboneName name;
+    if (fetch_missing(run, err) || pf_backbone_name_read(&options, &name, err)) return -1;
+    int failed = open_named(run, begun, &options, name.kind, err);
+    pf_backbone_name_free(&name);
     return failed;
 }
 

@@ -9,7 +9,6 @@
 #include "common/fetch/fetch.h"
 #include "common/onnx/network.h"
 #include "common/thread/processors.h"
-#include "extract/backbone/hub_backbone.h"
 #include "extract/backbone/listing.h"
 #include "extract/backbone/name.h"
 #include "extract/backbone/summary.h"
@@ -56,17 +55,16 @@ static int print_summary(const PfExtractOptions *options, PfError *err)
                                 .classes = options->summary_classes,
                                 .tap = options->backbone.taps};
     PfBackboneOptions backbone = options->backbone;
-    PfBackboneKind kind;
-    PfHubBackbone hub;
-    if (pf_hub_backbone_find(&backbone, &hub, err)) return -1;
-    int failed = pf_backbone_name_read(&backbone, &kind, err);
-    if (!failed && kind == PF_BACKBONE_ONNX) {
+    PfBackboneName name;
+    if (pf_backbone_name_read(&backbone, &name, err)) return -1;
+    int failed = 0;
+    if (name.kind == PF_BACKBONE_ONNX) {
         failed = print_onnx_summary(backbone.backbone, &summary, err);
-    } else if (!failed && !(failed = pf_arch_new(backbone.backbone, &arch, err))) {
+    } else if (!(failed = pf_arch_new(backbone.backbone, &arch, err))) {
         failed = pf_summary_print(arch, &summary, stdout, NULL, err);
         pf_arch_free(&arch);
     }
-    pf_hub_backbone_free(&hub);
+    pf_backbone_name_free(&name);
     return failed;
 }
 

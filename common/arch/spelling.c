@@ -25,6 +25,9 @@ static const struct {
     {"facebook/dinov2-with-registers-base", "dinov2_vitb14_reg", "LVD142M"},
     {"facebook/dinov2-with-registers-large", "dinov2_vitl14_reg", "LVD142M"},
     {"facebook/dinov2-with-registers-giant", "dinov2_vitg14_reg", "LVD142M"},
+    {"openai/clip-vit-base-patch32", "clip_vit_b_32", "OPENAI"},
+    {"openai/clip-vit-base-patch16", "clip_vit_b_16", "OPENAI"},
+    {"openai/clip-vit-large-patch14", "clip_vit_l_14", "OPENAI"},
     {"vit_small_patch16_224", "vit_s_16", NULL},
 };
 
@@ -319,7 +322,7 @@ static void offer(Nearest *nearest, const char *name, int score)
 }
 
 /* The same letters and digits, alone or behind a family's name: ViT-B/32 is vit_b_32, and
- * clip_vit_b_32. */
+ * clip_vit_b_32. Else those that begin so: mobilenetv3 is mobilenet_v3_large. */
 static bool find_equal(const char *name, Nearest *nearest)
 {
     const PfArchVariant *variant;
@@ -331,6 +334,8 @@ static bool find_equal(const char *name, Nearest *nearest)
         const size_t whole = strlen(found);
         const bool is_end = whole > length && !strcmp(found + whole - length, wanted);
         if (!strcmp(found, wanted) || (is_end && variant->name[whole - length] == '_'))
+            offer(nearest, variant->name, 2);
+        else if (!strncmp(found, wanted, length))
             offer(nearest, variant->name, 1);
     }
     return nearest->count > 0;

@@ -132,6 +132,8 @@ static int begin(void *context, const PfHttpResponse *response, PfError *err)
         if (start_again(run, err)) return -1;
     }
     run->total = is_rest ? response->total : response->length >= 0 ? response->length : wanted;
+    if (is_rest && run->total < 0) /* "bytes 100-199/" and a star */
+        run->total = response->length >= 0 ? run->have + response->length : wanted;
     if (wanted >= 0 && run->total != wanted)
         return pf_fail(err, PF_EXIT_FAILED,
                        "%s: expected %lld bytes, and the server has %lld: another file",

@@ -402,6 +402,7 @@ int pf_weights_load(const PfArch *arch, const char *spec, const PfFileStampSha25
                               : open_named(arch, spec, known, out, err))
         return -1;
     if (arch->weights_count) *entry = pf_weights_published(arch, pf_weights_sha256(*out));
+    if (!*entry && pf_hub_is_named(spec)) *entry = pf_hub_find_entry(spec, arch);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/arch/spelling.h"
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
@@ -253,29 +254,6 @@ char *pf_hub_read_text(const char *path, PfError *err)
 
 /* ---- which network it is ---- */
 
-/* Our name of the network whose published weights the repository holds; "" for none. */
-static void find_in_tables(const char *id, char name[sizeof((PfArch *)0)->name])
-{
-    *name = '\0';
-    for (const char *const *known = pf_arch_names(); *known && !*name; known++) {
-        PfArch *arch;
-        if (pf_arch_new(*known, &arch, NULL)) continue;
-        for (int w = 0; w < arch->weights_count; w++)
-            if (arch->weights[w].hub && !strcmp(arch->weights[w].hub, id))
-                memcpy(name, arch->name, sizeof arch->name);
-        pf_arch_free(&arch);
-    }
-}
-
-/* The same for a name that may be one of ours, or that we know another spelling of. */
-static bool is_network(const char *spelling)
-{
-    PfArch *arch;
-    if (!spelling || pf_arch_new(spelling, &arch, NULL)) return false;
-    pf_arch_free(&arch);
-    return true;
-}
-
 /* What config.json calls the network: timm's "architecture", malloc'ed, or NULL. */
 static char *configured_architecture(const char *snapshot)
 {
@@ -293,39 +271,60 @@ static char *configured_architecture(const char *snapshot)
     return copy;
 }
 
-static char *find_builtin(const char *name, const char *snapshot, PfError *err)
+/* The network of a name, whoever's weights are meant by what follows a point in it. */
+static bool find_by_name(const char *name, PfSpelling *out)
 {
-    PfHubRepository repository;
-    char ours[sizeof((PfArch *)0)->name];
-    if (pf_hub_repository_read(name, &repository, err)) return NULL;
-    find_in_tables(repository.id, ours);
-    if (*ours) return pf_strdup(ours, err);
-    const char *slash = strrchr(repository.id, '/');
-    const char *own = slash ? slash + 1 : repository.id;
-    char *configured = configured_architecture(snapshot);
-    char *untagged = pf_asprintf(NULL, "%.*s", (int)strcspn(own, "."), own);
-    const char *const spellings[] = {own, configured, untagged};
-    char *found = NULL;
-    for (size_t i = 0; i < sizeof spellings / sizeof *spellings && !found; i++)
-        if (is_network(spellings[i])) found = pf_strdup(spellings[i], err);
-    if (!found)
-        pf_fail(err, PF_EXIT_USAGE,
-                "'%s': no built-in network is known by this name, nor by '%s', which its "
-                "config.json gives. Hint: --backbone NAME --weights %s, where it holds weights of "
-                "one",
-                name, configured ? configured : "nothing", name);
+    char *untagged = pf_asprintf(NULL, "%.*s", (int)strcspn(name, "."), name);
+    const bool is_known =
+        !pf_spelling_read(name, out, NULL) || (untagged && !pf_spelling_read(untagged, out, NULL));
     free(untagged);
-    free(configured);
-    return found;
+    return is_known;
 }
 
-char *pf_hub_find_network(const char *name, PfError *err)
+/* By the "architecture" of its config.json, which alone counts where it is there, or by its name.
+ */
+static int find_by_contents(const char *name, const char *id, const char *snapshot, PfSpelling *out,
+                            PfError *err)
 {
-    char *file = pf_hub_find_file(name, err);
-    if (!file || pf_hub_is_onnx(file)) return file;
-    free(file);
-    char *snapshot = pf_hub_snapshot(name, err);
-    char *network = snapshot ? find_builtin(name, snapshot, err) : NULL;
-    free(snapshot);
-    return network;
+    const char *slash = strrchr(id, '/');
+    char *configured = configured_architecture(snapshot);
+    int failed = !find_by_name(configured ? configured : slash ? slash + 1 : id, out);
+    if (failed && configured)
+        pf_fail(err, PF_EXIT_USAGE,
+                "'%s': its config.json says that it is '%s', by which name no built-in network is "
+                "known. Hint: --backbone NAME --weights %s, where it holds weights of one",
+                name, configured, name);
+    else if (failed)
+        pf_fail(err, PF_EXIT_USAGE,
+                "'%s': no built-in network is known by this name, and no config.json of timm's "
+                "says which it is. Hint: --backbone NAME --weights %s, where it holds weights of "
+                "one",
+                name, name);
+    free(configured);
+    return failed ? -1 : 0;
+}
+
+int pf_hub_find_network(const char *name, const char **network, PfError *err)
+{
+    PfHubRepository repository;
+    PfSpelling found;
+    if (pf_hub_repository_read(name, &repository, err)) return -1;
+    int failed = 0;
+    if (pf_spelling_read(repository.id, &found, NULL)) {
+        char *snapshot = pf_hub_snapshot(name, err);
+        failed = !snapshot || find_by_contents(name, repository.id, snapshot, &found, err);
+        free(snapshot);
+    }
+    *network = failed ? NULL : found.network;
+    return failed ? -1 : 0;
+}
+
+const PfWeightsEntry *pf_hub_find_entry(const char *name, const PfArch *arch)
+{
+    PfHubRepository repository;
+    PfSpelling found;
+    if (pf_hub_repository_read(name, &repository, NULL) || strcmp(repository.revision, "main") ||
+        pf_spelling_read(repository.id, &found, NULL) || strcmp(found.network, arch->name))
+        return NULL;
+    return found.entry;
 }

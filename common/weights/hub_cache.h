@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "permafrost/arch.h"
 #include "permafrost/error.h"
 
 #define PF_HUB_ID_SIZE 200
@@ -60,9 +61,11 @@ bool pf_hub_is_onnx(const char *file);
  * that has the command that fetches it. */
 char *pf_hub_find_file(const char *name, PfError *err);
 
-/* The built-in network that the repository is of, by the table of published weights, by
- * "architecture" in its config.json or by its own name; or the path of its ONNX file. malloc'ed.
- * NULL with a failure. */
-char *pf_hub_find_network(const char *name, PfError *err);
+/* *network: the built-in one, static, that the repository's weights are of: by the tables of
+ * spelling.h, by "architecture" in its config.json, or else by its own name. */
+int pf_hub_find_network(const char *name, const char **network, PfError *err);
+
+/* The published set that the repository's main revision holds, by those tables; NULL: none. */
+const PfWeightsEntry *pf_hub_find_entry(const char *name, const PfArch *arch);
 
 #endif

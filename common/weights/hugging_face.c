@@ -173,6 +173,13 @@ static bool is_plain_name(const char *name)
     return name && *name && *name != '.' && !strchr(name, '/');
 }
 
+/* A folder, which may hold an index, and an index could lead back here for ever. */
+static bool leads_further(const char *path)
+{
+    struct stat status;
+    return pf_weights_is_index(path) || (!stat(path, &status) && S_ISDIR(status.st_mode));
+}
+
 static PfWeights *find_shard(const PfWeights *weights, const char *path)
 {
     for (size_t i = 0; i < weights->shard_count; i++)
@@ -202,7 +209,13 @@ static int check_line(PfWeights *weights, const char *folder, const cJSON *line,
     char *path = pf_asprintf(err, "%s%s", folder, file);
     char *name = pf_weights_strip_wrappers(line->string, strlen(line->string), err);
     PfWeights *shard;
-    int failed = !path || !name || open_shard(weights, path, &shard, err);
+    int failed = !path || !name;
+    if (!failed && leads_further(path))
+        failed = pf_fail(err, PF_EXIT_FAILED,
+                         "weights '%s': the index names '%s' for tensor '%s', which is no file of "
+                         "tensors",
+                         weights->source, path, line->string);
+    failed = failed || open_shard(weights, path, &shard, err);
     if (!failed && !pf_weights_find_tensor(shard, name) && !pf_weights_find_foreign(shard, name))
         failed = pf_fail(err, PF_EXIT_FAILED,
                          "weights '%s': tensor '%s' should be in '%s', which does not hold it. "

@@ -19,7 +19,7 @@ typedef struct Wish {
     PfPreprocess preprocess;    /* begins as ours: what it does not say is no difference */
     const char *odd_resampling; /* one that is not done here, or NULL */
     const char *odd_geometry;   /* what of its sizes is not done here, or NULL; static */
-    bool odd_scale;             /* pixels are not divided by 255 */
+    const char *odd_scale;      /* what of its numbers is not done here, or NULL; static */
 } Wish;
 
 static const cJSON *member(const cJSON *object, const char *key)
@@ -41,6 +41,15 @@ static void read_three(const cJSON *list, float out[3])
     for (int i = 0; i < 3; i++)
         if (!cJSON_IsNumber(cJSON_GetArrayItem(list, i))) return;
     for (int i = 0; i < 3; i++) out[i] = (float)cJSON_GetArrayItem(list, i)->valuedouble;
+}
+
+/* Pixels are divided by them. */
+static void check_deviations(Wish *wish)
+{
+    for (int i = 0; i < 3; i++)
+        if (!(wish->preprocess.std[i] > 0) || !isfinite(wish->preprocess.std[i]) ||
+            !isfinite(wish->preprocess.mean[i]))
+            wish->odd_scale = "a mean and a deviation that cannot be";
 }
 
 static void set_resampling(Wish *wish, const char *name)
@@ -122,8 +131,9 @@ static void read_preprocessor(const cJSON *config, Wish *wish)
         }
     if (cJSON_IsNumber(resample) && resample->valueint >= 0 && resample->valueint < 6)
         set_resampling(wish, resamplings[resample->valueint]);
-    wish->odd_scale = cJSON_IsFalse(member(config, "do_rescale")) ||
-                      (cJSON_IsNumber(scale) && fabs(scale->valuedouble * 255 - 1) > 1e-3);
+    if (cJSON_IsFalse(member(config, "do_rescale")) ||
+        (cJSON_IsNumber(scale) && fabs(scale->valuedouble * 255 - 1) > 1e-3))
+        wish->odd_scale = "another scale of pixels than 1/255";
     read_geometry(config, wish);
 }
 
@@ -270,9 +280,10 @@ static void list_odd(const Wish *wish, char *odd, size_t size)
         add(odd, size, "resampling");
         add(odd, size, wish->odd_resampling);
     }
-    if (wish->odd_scale)
-        add(odd, size,
-            *odd ? "and another scale of pixels than 1/255" : "another scale of pixels than 1/255");
+    if (wish->odd_scale) {
+        if (*odd) add(odd, size, "and");
+        add(odd, size, wish->odd_scale);
+    }
     if (wish->odd_geometry) {
         if (*odd) add(odd, size, "and");
         add(odd, size, wish->odd_geometry);
@@ -299,11 +310,13 @@ static cJSON *read_wish(Folder folder, Wish *wish, char **path)
     cJSON *config = read_in(folder, "preprocessor_config.json", path);
     if (config) {
         read_preprocessor(config, wish);
+        check_deviations(wish);
         return config;
     }
     config = read_in(folder, "config.json", path);
     if (config && timm_config(config)) {
         read_timm(config, wish);
+        check_deviations(wish);
         return config;
     }
     cJSON_Delete(config);
@@ -336,9 +349,9 @@ static int check_wish(const char *path, const Wish *wish, const PfGivenPixels *g
                        path, wish->odd_geometry);
     if (wish->odd_scale && !given->scale)
         return pf_fail(err, PF_EXIT_FAILED,
-                       "'%s', beside the weights, asks for another scale of pixels than 1/255, "
-                       "which is not done here. Hint: choose with --mean and --std",
-                       path);
+                       "'%s', beside the weights, asks for %s, which is not done here. Hint: "
+                       "choose with --mean and --std",
+                       path, wish->odd_scale);
     return 0;
 }
 

@@ -16,7 +16,7 @@ int pf_listing_print(const char *pattern, FILE *stream, PfError *err);
 /* The same as JSON into the file, or "-", standard output: {"backbones": [{"name", "family",
  * "parameters", "multiply_adds", "side", "sides", "tap", "tap_shape", "numbers", "preprocess",
  * "weights": [{"name", "file", "url", "timm", "hub", "licence", "preprocess"}]}]}. sides: "any",
- * "multiples of 14" or "224 alone"; what is not known of weights is null. */
+ * or "multiples of 14"; what is not known of weights is null. */
 int pf_listing_write_json(const char *pattern, const char *path, PfError *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/base/printable.h"
+#include "common/weights/hub_cache.h"
 #include "extract/image/pixel_tap.h"
 #include "extract/image/view.h"
 
@@ -107,15 +108,15 @@ static void keep_noted_weights(PfBackbonePlan *plan, const PfBackboneOptions *op
     if (sha256) snprintf(plan->sha256, sizeof plan->sha256, "%s", sha256);
 }
 
-/* A file that is named together with a set of weights is taken for that set, unless its SHA-256
- * says that it is another. */
+/* A file that is named together with a set of weights is taken for that set, unless its SHA-256 or
+ * its repository says that it is another. */
 static int check_entry(const PfBackbonePlan *plan, const PfBackboneOptions *options,
                        const PfWeightsEntry **entry, PfError *err)
 {
     if (!options->entry) return 0;
     if (*entry && *entry != options->entry)
         return pf_fail(err, PF_EXIT_USAGE,
-                       "--backbone names the weights %s of %s, and '%s' holds %s by its SHA-256. "
+                       "--backbone names the weights %s of %s, and '%s' holds %s. "
                        "Hint: --backbone %s takes either",
                        options->entry->name, plan->name, pf_weights_source(plan->weights),
                        (*entry)->name, plan->name);
@@ -254,17 +255,30 @@ static void say_followed(char *path, const PfGivenPixels *given)
     free(path);
 }
 
+/* Weights of a repository that the tables do not know may be for other pixels. */
+static void warn_of_guess(const PfBackbonePlan *plan, const PfGivenPixels *given)
+{
+    if (given->size && given->interpolation && given->scale) return;
+    pf_warn("weights '%s': no JSON beside them says how images are prepared; it is done as for the "
+            "usual weights of %s. Hint: --resize, --crop, --interpolation, --mean and --std choose",
+            pf_weights_source(plan->weights), plan->name);
+}
+
 /* Files of published weights that the table knows by their SHA-256 need no other word, and neither
  * do random numbers. */
 static int follow_file(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
     const PfGivenPixels given = given_pixels(options);
+    const bool is_known =
+        options->entry || (options->weights && pf_hub_is_named(options->weights) &&
+                           pf_hub_find_entry(options->weights, plan->arch));
     char *path = NULL;
     if (!options->follows_files || !options->weights || !plan->weights ||
         pf_weights_published(plan->arch, plan->sha256) || began_without(plan, options))
         return 0;
     if (pf_weights_follow_preprocess(plan->weights, &given, &plan->preprocess, &path, err))
         return -1;
+    if (!path && !is_known && pf_hub_is_named(options->weights)) warn_of_guess(plan, &given);
     say_followed(path, &given);
     return 0;
 }

@@ -8,8 +8,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/weights/hub_cache.h"
-#include "extract/backbone/hub_backbone.h"
+#include "extract/backbone/name.h"
 
 #define WEIGHT "classifier.weight"
 #define BIAS "classifier.bias"
@@ -97,21 +96,20 @@ static int make_model(const PfBackbonePlan *plan, int classifier, PfModel **out,
     return metadata ? pf_model_new(plan->name, tensors, 2, metadata, out, err) : -1;
 }
 
-static int open_classifier(const PfModelNetworkOptions *options, const char *network,
-                           const char *weights, PfModel **out, PfError *err)
+/* backbone: of a built-in network. */
+static int open_classifier(const PfModelNetworkOptions *options, PfBackboneOptions *backbone,
+                           PfModel **out, PfError *err)
 {
     PfArch *arch;
     PfBackbonePlan *plan;
-    PfBackboneOptions backbone = pf_backbone_options_default();
     int classifier;
-    if (pf_arch_new(network, &arch, err)) return -1;
+    if (pf_arch_new(backbone->backbone, &arch, err)) return -1;
     int failed = find_classifier(arch, &classifier, err);
     if (!failed) {
-        backbone.backbone = network;
-        backbone.weights = weights;
-        backbone.taps = arch->nodes[find_features(arch, classifier)].name;
-        backbone.device = options->device;
-        failed = pf_backbone_plan_new(&backbone, &plan, err);
+        backbone->taps = arch->nodes[find_features(arch, classifier)].name;
+        backbone->device = options->device;
+        backbone->follows_files = true;
+        failed = pf_backbone_plan_new(backbone, &plan, err);
     }
     if (!failed) {
         failed = make_model(plan, classifier, out, err);
@@ -122,29 +120,21 @@ static int open_classifier(const PfModelNetworkOptions *options, const char *net
     return failed ? -1 : 0;
 }
 
-/* Whether no file is meant, but a network. */
-static bool is_network(const char *name)
-{
-    PfArch *arch;
-    if (!access(name, F_OK)) return false;
-    if (pf_hub_is_named(name)) return true;
-    if (strchr(name, '/') || pf_arch_new(name, &arch, NULL)) return false;
-    pf_arch_free(&arch);
-    return true;
-}
-
 int pf_own_classifier_or_model(const PfModelNetworkOptions *options, PfModel **out, PfError *err)
 {
-    PfHubBackbone hub;
-    PfBackboneOptions named = {.backbone = options->model, .weights = options->weights};
-    if (!is_network(options->model)) return pf_model_open(options->model, out, err);
-    if (pf_hub_backbone_find(&named, &hub, err)) return -1;
-    int failed = hub.folder
+    PfBackboneName name;
+    PfBackboneOptions backbone = pf_backbone_options_default();
+    if (!access(options->model, F_OK) || !pf_backbone_name_is_known(options->model))
+        return pf_model_open(options->model, out, err);
+    backbone.backbone = options->model;
+    backbone.weights = options->weights;
+    if (pf_backbone_name_read(&backbone, &name, err)) return -1;
+    int failed = name.kind != PF_BACKBONE_BUILTIN
                      ? pf_fail(err, PF_EXIT_USAGE,
                                "'%s' is an ONNX file, whose outputs are not known to be classes. "
                                "Hint: extract its features, and train a head",
                                options->model)
-                     : open_classifier(options, named.backbone, named.weights, out, err);
-    pf_hub_backbone_free(&hub);
+                     : open_classifier(options, &backbone, out, err);
+    pf_backbone_name_free(&name);
     return failed ? -1 : 0;
 }

@@ -10,12 +10,12 @@ export HOME=$WORK HF_HOME=$WORK/hf
 
 expect 0 extract --backbones
 stderr_empty
-stdout_has 'resnet50                 25.6 M     4.09 G   224  avgpool (2048)'
+stdout_has 'resnet50                  25.6 M     4.09 G   224  avgpool (2048)'
 stdout_has '    IMAGENET1K_V2, BSD-3-Clause, resnet50-11ad3fa6.pth,'
 stdout_has 'from https://download.pytorch.org/models/, hub timm/resnet50.tv2_in1k'
-stdout_has 'vit_b_16                 86.6 M     17.6 G   224  cls (768)'
+stdout_has 'vit_b_16                  86.6 M     17.6 G   224  cls (768)'
 checks=$((checks + 1))
-awk 'length > 80 { exit 1 }' stdout || failed 'a line has more than 80 columns'
+awk 'length > 80 && !/^ *from / { exit 1 }' stdout || failed 'a line has more than 80 columns, and not for an address'
 # Each network that there is, once.
 listed=$(grep -c '^[a-z]' stdout)
 checks=$((checks + 1))
@@ -53,7 +53,7 @@ assert resnet["parameters"] == 25557032 and resnet["numbers"] == 2048 and resnet
 assert [weights["timm"] for weights in resnet["weights"]] == ["resnet50.tv_in1k", "resnet50.tv2_in1k"]
 assert resnet["weights"][1]["preprocess"]["resize"] == 232
 assert networks["dinov2_vits14"]["sides"] == "multiples of 14"
-assert networks["dinov2_vits14_reg"]["sides"] == "518 alone"
+assert networks["vit_s_16"]["sides"] == "multiples of 16" and resnet["sides"] == "any"
 assert networks["vit_b_16"]["multiply_adds"] // 10**7 == 1756  # torchvision's meta: 17.564 G
 assert networks["resnet18_w16"]["weights"] == []
 PY
@@ -73,6 +73,9 @@ stderr_has '--backbone ResNet18 is resnet18'
 expect 0 extract --summary --backbone resnet18
 stderr_lacks 'is resnet18'
 
+expect 0 extract --summary --backbone hf:timm/vit_small_patch14_dinov2.lvd142m # no repository is needed for that
+stdout_has 'DinoVisionTransformer'
+
 mkdir -p photos/a photos/b
 for i in 1 2 3; do for class in a b; do printf 'P5 24 24 255\n%0576d' "$i" > photos/$class/$class$i.pgm; done; done
 
@@ -83,7 +86,8 @@ for name in facebook/resnet-50 microsoft/resnet-50; do
 done
 expect 2 extract photos -o x.h5 --backbone ViT-B/16
 stderr_has 'vit_b_16'
-expect 2 extract photos -o x.h5 --backbone hf:nobody/nothing
+expect 1 extract photos -o x.h5 --backbone hf:nobody/nothing
+stderr_has 'extract --fetch hf:nobody/nothing'
 expect 1 extract photos -o x.h5 --backbone ./resnet18
 stderr_has "'./resnet18'"
 expect 1 extract photos -o x.h5 --backbone folder/net.pt
@@ -109,6 +113,32 @@ expect 0 extract photos -o named.h5 --backbone resnet50.tv2_in1k --tap input # t
 stderr_has 'up to date'
 expect 4 extract photos -o named.h5 --backbone resnet50.tv_in1k --tap input
 stderr_has 'preprocess.resize'
+
+# A repository that holds a set that is known is that set, of others the JSON beside them says it, or a warning that nothing does.
+commit=0123456789abcdef0123456789abcdef01234567
+repository() { # repository ID [CONFIG]
+  snapshot=hf/hub/models--timm--$1/snapshots/$commit
+  mkdir -p "$snapshot" "$snapshot/../../refs"
+  printf $commit > "$snapshot/../../refs/main"
+  printf '@\0\0\0\0\0\0\0%-64s\0\0\0\0' '{"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}' > "$snapshot/model.safetensors"
+  [ -z "${2-}" ] || echo "$2" > "$snapshot/config.json"
+  expect 0 extract photos -o hub.h5 --force --backbone "hf:timm/$1" --tap input
+}
+expect 1 extract photos -o hub.h5 --backbone hf:timm/resnet50.tv2_in1k --tap input
+stderr_has 'extract --fetch hf:timm/resnet50.tv2_in1k'
+repository resnet50.tv2_in1k
+stderr_has 'resize 232, centre crop 224, bilinear'
+stderr_lacks 'no JSON'
+expect 2 extract photos -o x.h5 --backbone resnet50.tv_in1k --weights hf:timm/resnet50.tv2_in1k --tap input
+stderr_has 'names the weights IMAGENET1K_V1 of resnet50'
+repository resnet50.tv2_in1k '{"architecture": "resnet50", "pretrained_cfg": {"input_size": [3, 64, 64]}}'
+stderr_has 'resize 73, centre crop 64, bilinear'
+repository resnet50.a1_in1k
+stderr_has "no JSON beside them says how images are prepared; it is done as for the usual weights of resnet50"
+stderr_has 'resize 256, centre crop 224'
+repository resnet50.a1_in1k '{"architecture": "resnet50", "pretrained_cfg": {"input_size": [3, 288, 288], "crop_pct": 1.0}}'
+stderr_has 'resize 288, centre crop 288'
+stderr_lacks 'no JSON'
 
 # The cache has the network's own name, which predict and train take from it.
 unset PERMAFROST_PLUGIN
@@ -149,8 +179,8 @@ expect 2 extract photos -o x.h5 --backbone dinov2_vits14 --weights random:1 --im
 stderr_has 'multiples of 14 pixels, its patches. The nearest are 224 and 238'
 expect 2 extract photos -o x.h5 --backbone dinov2_vits14 --weights random:1 --image-size 7
 stderr_has 'The nearest is 14'
-expect 2 extract photos -o x.h5 --backbone vit_s_16 --weights random:1 --image-size 240
-stderr_has 'vit_s_16 takes images of 224 x 224 pixels alone'
+expect 2 extract photos -o x.h5 --backbone vit_s_16 --weights random:1 --image-size 230
+stderr_has 'multiples of 16 pixels, its patches. The nearest are 224 and 240'
 expect 2 extract photos -o x.h5 --image-size 16384 --tap input
 stderr_has 'would be resized to 18725 pixels'
 # predict takes the model's.
@@ -212,6 +242,7 @@ name=preprocessor_config.json
 says '{"size": {"shortest_edge": 80}, "do_center_crop": true, "crop_size": {"height": 64, "width": 64}, "resample": 3, "image_mean": [0.5, 0.5, 0.5]}' 'resize 80, centre crop 64, bicubic'
 says '{"size": {"height": 64, "width": 64}}' 'squash to 64x64'
 refuses '{"size": 64, "resample": 1}' 'asks for resampling lanczos' --interpolation bilinear
+refuses '{"image_std": [0.5, 0, 0.5]}' 'asks for a mean and a deviation that cannot be' --mean 0 --std 1
 refuses '{"rescale_factor": 1.0}' 'asks for another scale of pixels than 1/255' --mean 0 --std 1
 
 done_with

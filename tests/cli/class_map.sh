@@ -37,6 +37,14 @@ sed 's/,\([0-9]\),/,the \1.,/g' plain | cmp -s - stdout || failed 'other predict
 printf '\357\273\277' > marked && sed 's/$/\r/' names >> marked && echo >> marked
 expect 0 predict $network photos/val --top 10 --class-map marked
 sed 's/,\([0-9]\),/,the \1.,/g' plain | cmp -s - stdout || failed 'other predictions'
+# By any of its names, and with pixels as the JSON beside the weights says.
+expect 0 predict ResNet18_W16 --weights "$WEIGHTS" photos/val --top 10
+stderr_has '--backbone ResNet18_W16 is resnet18_w16'
+cmp -s plain stdout || failed 'other predictions'
+mkdir beside && cp "$WEIGHTS" beside/model.safetensors
+echo '{"pretrained_cfg": {"input_size": [3, 48, 48], "crop_pct": 1.0}}' > beside/config.json
+expect 0 predict resnet18_w16 --weights beside --export beside.safetensors
+grep -q '\\"crop\\":48' beside.safetensors || failed 'config.json is not followed'
 expect 1 predict resnet18 photos/val
 stderr_has 'extract --fetch resnet18'
 expect 2 predict dinov2_vits14 --weights random:0 photos/val

@@ -93,6 +93,9 @@ log_has "range=bytes=$((size / 4 + 1))-"
 fetch 0 noranges
 whole
 log_has "range=bytes=$((size / 2))-"
+fetch 0 star # no total in Content-Range
+whole
+log_has "range=bytes=$((size / 4 + 1))-"
 fetch 1 shifted
 stderr_has 'other bytes than were asked for'
 fetch 0 busy
@@ -106,7 +109,7 @@ absent "$file"; absent "$part"; absent "$folder/refs/main"
 
 # A run that was killed, and a disk that is full, leave a part, which the next one goes on with.
 rm -rf home/.cache
-HF_ENDPOINT="$address/slow" extract --fetch $name > /dev/null 2>&1 & killed=$!
+HF_ENDPOINT="$address/slower" extract --fetch $name > /dev/null 2>&1 & killed=$!
 tries=0
 until [ -s "$part" ]; do tries=$((tries + 1)); [ $tries -lt 600 ] || failed 'no part'; sleep 0.05; done
 kill -9 $killed
@@ -291,4 +294,8 @@ again 0 ok dinov2_vits14
 stderr_has 'is there'
 fetch 1 gone dinov2_vits14
 stderr_has '404'
+# On a run, by any of a network's names; weights that a repository alone holds come from there.
+rm -rf home/.cache
+expect 1 env PF_TORCH_HUB_MIRROR="$address/gone/mirror" extract photos -o f.h5 --fetch --backbone facebook/dinov2-small
+stderr_has 'dinov2_vits14_pretrain.pth: there is no such file (404)'
 done_with

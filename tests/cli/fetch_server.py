@@ -110,11 +110,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         if first:
-            self.send_header("Content-Range", f"bytes {first}-{total - 1}/{total}")
+            self.send_header("Content-Range", f"bytes {first}-{total - 1}/" + ("*" if mode == "star" else str(total)))
         self.send_header("Content-Length", str(total - first))
         self.end_headers()
         part = data[first:]
-        if mode == "cut":  # a quarter at a time
+        if mode in ("cut", "star"):  # a quarter at a time
             part = part[:total // 4 + 1]
         elif mode in ("noranges", "shifted") and self.times == 1:
             part = part[:total // 2]
@@ -124,10 +124,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(4)
             self.close_connection = True
             return
-        elif mode == "slow":
+        elif mode in ("slow", "slower"):
             for i in range(0, len(part), 65536):
                 self.wfile.write(part[i:i + 65536])
-                time.sleep(0.1)
+                time.sleep(0.1 if mode == "slower" else 0.03)
             return
         self.wfile.write(part)
         if first + len(part) < total:

@@ -78,6 +78,17 @@ write("theirs/model.safetensors", {theirs(name): tensor for name, tensor in own.
 write("outer.safetensors", {theirs(name, "model.resnet."): tensor for name, tensor in own.items()})
 write("bare.safetensors", {theirs(name, ""): tensor for name, tensor in own.items() if not name.startswith("fc.")})
 write("own/model.safetensors", own)
+# The same numbers in eight bytes each; rounded to two bytes in both ways, and those numbers in four bytes again.
+unpack = lambda code, data: struct.unpack(f"<{len(data) // struct.calcsize(code)}{code}", data)
+pack = lambda code, values: struct.pack(f"<{len(values)}{code}", *values)
+shorten = lambda data: b"".join(data[i + 2:i + 4] for i in range(0, len(data), 4))
+lengthen = lambda data: b"".join(b"\0\0" + data[i:i + 2] for i in range(0, len(data), 2))
+for name, dtype, change in [("double", "F64", lambda data: pack("d", unpack("f", data))),
+                            ("brain", "BF16", shorten), ("brain_long", "F32", lambda data: lengthen(shorten(data))),
+                            ("half", "F16", lambda data: pack("e", unpack("f", data))),
+                            ("half_long", "F32", lambda data: pack("f", unpack("e", pack("e", unpack("f", data)))))]:
+    write(name + ".safetensors", {key: (dtype, tensor[1], change(tensor[2])) if tensor[0] == "F32" else tensor
+                                  for key, tensor in own.items()})
 # Types that are not read, beside the tensors and in the place of one of them.
 eight = lambda name: ("F8_E4M3", own[name][1], bytes(math.prod(own[name][1])))
 beside = {"layer1.0.conv1.input_scale": ("F8_E8M0", [3], bytes(3)), "packed": ("U32", [2, 1], bytes(8))}
@@ -120,6 +131,17 @@ for weights in theirs/model.safetensors outer.safetensors; do
   stderr_lacks 'no counterpart'
   same_features c.h5
 done
+take c.h5 double.safetensors
+same_features c.h5
+cp reference.h5 whole.h5
+for name in brain half; do
+  take reference.h5 ${name}_long.safetensors
+  take c.h5 $name.safetensors
+  same_features c.h5
+  checks=$((checks + 1))
+  [ "$(features whole.h5)" != "$(features c.h5)" ] || failed 'rounded weights give the same features'
+done
+mv whole.h5 reference.h5
 take c.h5 bare.safetensors avgpool
 stderr_lacks 'no counterpart'
 expect 1 extract photos -o d.h5 --backbone resnet18 --weights deep.safetensors

@@ -143,6 +143,14 @@ def cases():
                                torch.tensor(3)}}, {**whole, "n_averaged": torch.tensor(3)}
     yield "an averaged copy without statistics", {
         "state_dict": plain, "ema": dict(network.named_parameters())}, plain
+    yield "state_dict_ema beside state_dict", {"state_dict": plain, "state_dict_ema": whole, "epoch": 3}, whole
+    yield "a teacher and a student", {"student": plain, "teacher": whole}, whole
+    try:
+        import numpy
+        yield "arrays and scalars among tensors", {"steps": numpy.int64(7), **plain, "curve": numpy.arange(3.0),
+                                                   "lr": numpy.float32(0.1)}, plain
+    except ImportError:
+        pass
     yield "a dict in a dict", {"epoch": 1, "ema": {"module": whole}}, whole
     yield "an only dict of another name", {"epoch": 1, "mine": plain}, plain
 

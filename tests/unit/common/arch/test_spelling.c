@@ -29,6 +29,7 @@ static const struct {
     {"hf:timm/vit_base_patch14_reg4_dinov2.lvd142m", "dinov2_vitb14_reg", "LVD142M"},
     {"facebook/dinov2-small", "dinov2_vits14", "LVD142M"},
     {"hf:facebook/dinov2-with-registers-base", "dinov2_vitb14_reg", "LVD142M"},
+    {"openai/clip-vit-base-patch32", "clip_vit_b_32", "OPENAI"},
     {"dinov2_vits14.LVD142M", "dinov2_vits14", "LVD142M"},
     {"timm/vit_small_patch16_224", "vit_s_16", NULL},
 };
@@ -59,6 +60,8 @@ static const struct {
     {"microsoft/resnet-50", "Did you mean resnet50?"},
     {"convnext-tiny-224", "Did you mean convnext_tiny?"},
     {"vit_large_patch16_224", "Did you mean vit_l_16?"},
+    {"mobilenetv3", "Did you mean mobilenet_v3_"},
+    {"VGG-11", "Did you mean vgg11?"},
     {"densnet121", "Did you mean densenet121?"},
     {"efficientnet", "efficientnet_b0, efficientnet_b1 or "},
     /* Weights whose numbers or pixels are others than those that we have. */

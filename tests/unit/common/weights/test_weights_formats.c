@@ -787,6 +787,39 @@ START_TEST(an_entry_is_chosen)
 }
 END_TEST
 
+/* A dict of two dicts under these keys, the first with `six` as "w", the other with `turned`. */
+static void put_two(Bytes *pickle, const char *first, const char *second)
+{
+    PUT(pickle, "\200\2}(X");
+    put_number(pickle, strlen(first), 4);
+    put(pickle, first, strlen(first));
+    PUT(pickle, "}X\1\0\0\0w" GOOD_TENSOR "sX");
+    put_number(pickle, strlen(second), 4);
+    put(pickle, second, strlen(second));
+    PUT(pickle, "}X\1\0\0\0w" TURNED_TENSOR "su.");
+}
+
+START_TEST(of_two_copies_the_averaged_one_is_chosen)
+{
+    static const char *const pairs[][2] = {{"state_dict", "state_dict_ema"},
+                                           {"model", "model_ema"},
+                                           {"model", "ema"},
+                                           {"student", "teacher"},
+                                           {"model_state_dict", "model_ema_state_dict"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const char *plain = pairs[i][0], *averaged = pairs[i][1];
+        Bytes pickle = {0}, turn = {0};
+        put_two(&pickle, plain, averaged);
+        expect_entry((char *)pickle.data, pickle.size, NULL, turned, averaged);
+        put_two(&turn, averaged, plain); /* whichever comes first */
+        expect_entry((char *)turn.data, turn.size, NULL, six, averaged);
+        expect_entry((char *)turn.data, turn.size, averaged, six, averaged);
+        expect_entry((char *)turn.data, turn.size, plain, turned,
+                     strcmp(plain, "student") != 0 ? NULL : plain);
+    }
+}
+END_TEST
+
 static void write_file(const char *path, const char *pickle, size_t size)
 {
     Bytes file = {0};
@@ -866,11 +899,20 @@ START_TEST(prefixes_are_seen_through)
         const char *prefixes[3];
         int chosen; /* -1: refused */
     } cases[] = {{{"vision.tower."}, 0},
+                 {{"module."}, 0},
+                 {{"backbone."}, 0},
+                 {{"encoder."}, 0},
+                 {{"model."}, 0},
+                 {{"_orig_mod."}, 0},
+                 {{"visual."}, 0},
+                 {{"module.encoder_q."}, 0},
+                 {{"module._orig_mod.model.backbone."}, 0},
+                 {{"module.encoder_q.", "module.encoder_k."}, -1},
                  {{"student.net.", "teacher.net."}, 1},
                  {{"online.", "target."}, -1},
                  {{"ema.", "momentum."}, -1}};
     PfArch *arch;
-    ck_assert_int_eq(pf_arch_new("resnet18", &arch, NULL), 0);
+    ck_assert_int_eq(pf_arch_new("resnet18_w16", &arch, NULL), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         PfWeights *weights, *sources[3] = {0};
         PfError err = {0};
@@ -941,6 +983,7 @@ int main(void)
     tcase_add_test(cases, storages_of_other_types_are_stepped_over);
     tcase_add_test(cases, inert_objects_do_nothing_else);
     tcase_add_test(cases, an_entry_is_chosen);
+    tcase_add_test(cases, of_two_copies_the_averaged_one_is_chosen);
     tcase_add_test(cases, file_and_key_are_told_apart);
     tcase_add_test(cases, prefixes_are_seen_through);
     tcase_add_test(cases, other_files_are_named);
