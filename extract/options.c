@@ -286,8 +286,7 @@ static const PfOption table[] = {
      .help = "resnet18, densenet121, efficientnet_b0, convnext_tiny, vit_b_16, dinov2_vits14\n"
              "and others (--backbones), by torchvision's or timm's name, also with a set of\n"
              "weights (resnet50.IMAGENET1K_V2, vit_small_patch14_dinov2.lvd142m); a repository\n"
-             "of the Hugging Face hub; or a\n"
-             "TorchScript or ONNX file (default resnet18)"},
+             "of the Hugging Face hub; or a TorchScript or ONNX file (default resnet18)"},
     {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
      .argument = "FILE[#KEY]|hf:ORG/NAME|random:SEED",
      .help = "a .pth or .safetensors file (default: look in the hubs' caches); #KEY: the\n"

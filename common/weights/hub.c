@@ -106,29 +106,51 @@ static int try_folder(const char *folder, const PfWeightsEntry *entry,
     return result;
 }
 
+/* What --fetch calls the entry: the network, and the set where it is not the network's first, as
+ * arch may have been left with this one alone. Malloc'ed; NULL: failed. */
+static char *fetch_name(const PfArch *arch, const PfWeightsEntry *entry, PfError *err)
+{
+    PfArch *whole = NULL;
+    const bool is_first = pf_arch_new(arch->name, &whole, NULL) || !whole->weights_count ||
+                          !strcmp(whole->weights[0].name, entry->name);
+    char *name =
+        is_first ? pf_strdup(arch->name, err) : pf_asprintf(err, "%s.%s", arch->name, entry->name);
+    pf_arch_free(&whole);
+    return name;
+}
+
 /* Of weights that a repository of the Hugging Face hub alone holds. */
 static int not_in_hub(const PfArch *arch, const PfWeightsEntry *entry, PfError *err)
 {
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "no weights for %s (%s) in the cache of the Hugging Face hub, as "
-                   "hf:%s\n"
-                   "Fetch them with\n"
-                   "  extract --fetch %s\n"
-                   "or give a file with --weights FILE, or random numbers with --weights random:0",
-                   arch->name, entry->name, entry->hub ? entry->hub : "", arch->name);
+    char *name = fetch_name(arch, entry, err);
+    if (!name) return -1;
+    pf_fail(err, PF_EXIT_FAILED,
+            "no weights for %s (%s) in the cache of the Hugging Face hub, as "
+            "hf:%s\n"
+            "Fetch them with\n"
+            "  extract --fetch %s\n"
+            "or give a file with --weights FILE, or random numbers with --weights random:0",
+            arch->name, entry->name, entry->hub ? entry->hub : "", name);
+    free(name);
+    return -1;
 }
 
 static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubFolders *folders,
                      PfError *err)
 {
     if (!entry->url || !entry->file) return not_in_hub(arch, entry, err);
-    char looked[800] = "";
-    for (int i = 0, used = 0; i < folders->count && used < (int)sizeof looked; i++)
+    char looked[1000] = "";
+    int used = 0;
+    for (int i = 0; i < folders->count && used < (int)sizeof looked; i++)
         used += pf_format(looked + used, sizeof looked - (size_t)used, "\n  %s/%s",
                           folders->paths[i], entry->file);
+    if (entry->hub && used && used < (int)sizeof looked)
+        pf_format(looked + used, sizeof looked - (size_t)used,
+                  "\nnor hf:%s in the cache of the Hugging Face hub", entry->hub);
     char *path = pf_asprintf(err, "%s/%s", folders->count ? folders->paths[0] : ".", entry->file);
     char *word = path ? pf_path_shell_word(path, entry->file, err) : NULL;
-    if (word)
+    char *name = word ? fetch_name(arch, entry, err) : NULL;
+    if (name)
         pf_fail(err, PF_EXIT_FAILED,
                 "no weights for %s (%s) in%" PF_SENTENCE "\n"
                 "Fetch them with\n"
@@ -137,8 +159,9 @@ static int not_found(const PfArch *arch, const PfWeightsEntry *entry, const HubF
                 "  curl --create-dirs -o %" PF_SENTENCE " %s%s\n"
                 "or give a file with --weights FILE, or random numbers with --weights random:0",
                 arch->name, entry->name,
-                folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set",
-                arch->name, word, entry->url, entry->file);
+                folders->count ? looked : ": TORCH_HOME, XDG_CACHE_HOME and HOME are not set", name,
+                word, entry->url, entry->file);
+    free(name);
     free(word);
     free(path);
     return -1;

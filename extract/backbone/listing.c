@@ -206,7 +206,7 @@ int pf_listing_print(const char *pattern, FILE *stream, PfError *err)
         pf_print(stream, "%-21s %10s %10s %5s  %s\n", "name", "parameters", "mult-adds", "side",
                  "default tap (numbers)");
         pf_print(stream, "%" PF_SENTENCE, text);
-        pf_print(stream, "%zu networks\n", count);
+        pf_print(stream, "%zu network%s\n", count, count == 1 ? "" : "s");
     }
     free(text);
     return failed ? -1 : 0;

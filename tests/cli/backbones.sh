@@ -28,10 +28,10 @@ stdout_has 'Apache-2.0'
 stdout_lacks 'dinov2_vits14 '
 stdout_lacks 'resnet'
 expect 0 extract --backbones VGG16_
-stdout_has '1 networks'
+grep -qx '1 network' stdout || failed 'it does not list one network'
 expect 0 extract --backbones vit_small_patch14_dinov2.lvd142m
 stdout_has 'dinov2_vits14 '
-stdout_has '1 networks'
+grep -qx '1 network' stdout || failed 'it does not list one network'
 expect 2 extract --backbones densnet121
 stderr_has 'Did you mean densenet121?'
 stdout_empty
@@ -54,6 +54,8 @@ assert [weights["timm"] for weights in resnet["weights"]] == ["resnet50.tv_in1k"
 assert resnet["weights"][1]["preprocess"]["resize"] == 232
 assert networks["dinov2_vits14"]["sides"] == "multiples of 14"
 assert networks["vit_s_16"]["sides"] == "multiples of 16" and resnet["sides"] == "any"
+assert networks["dinov2_vits14_reg"]["sides"] == "multiples of 14"
+assert networks["dinov2_vits14_reg"]["side"] == 224
 assert networks["vit_b_16"]["multiply_adds"] // 10**7 == 1756  # torchvision's meta: 17.564 G
 assert networks["resnet18_w16"]["weights"] == []
 PY
@@ -105,6 +107,8 @@ mkdir -p .cache/torch/hub/checkpoints
 expect 1 extract photos -o x.h5 --backbone resnet50.tv2_in1k
 stderr_has 'no weights for resnet50 (IMAGENET1K_V2)'
 stderr_has 'resnet50-11ad3fa6.pth'
+stderr_has '  extract --fetch resnet50.IMAGENET1K_V2'
+stderr_has 'nor hf:timm/resnet50.tv2_in1k in the cache of the Hugging Face hub'
 rm .cache/torch/hub/checkpoints/resnet50-0676ba61.pth
 expect 0 extract photos -o named.h5 --backbone ResNet50_Weights.DEFAULT --tap input
 stderr_has 'is resnet50 with weights IMAGENET1K_V2'
