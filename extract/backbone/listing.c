@@ -160,7 +160,7 @@ static void print_entry(const PfWeightsEntry *entry, FILE *stream)
 static void print_network(const PfArch *arch, const Measures *measures, FILE *stream)
 {
     char parameters[16], macs[16];
-    pf_print(stream, "%-20s %10s %10s %5d  %s (%lld)\n", arch->name,
+    pf_print(stream, "%-21s %10s %10s %5d  %s (%lld)\n", arch->name,
              large_text(measures->parameters, parameters),
              large_text(measures->multiply_adds, macs), measures->side, arch->default_tap,
              (long long)pf_shape_count(&measures->tap));
@@ -203,7 +203,7 @@ int pf_listing_print(const char *pattern, FILE *stream, PfError *err)
     int failed = for_each(pattern, print_visited, rows, &count, err);
     if (fclose(rows) && !failed) failed = pf_fail_errno(err, "the list of networks");
     if (!failed) {
-        pf_print(stream, "%-20s %10s %10s %5s  %s\n", "name", "parameters", "mult-adds", "side",
+        pf_print(stream, "%-21s %10s %10s %5s  %s\n", "name", "parameters", "mult-adds", "side",
                  "default tap (numbers)");
         pf_print(stream, "%" PF_SENTENCE, text);
         pf_print(stream, "%zu network%s\n", count, count == 1 ? "" : "s");
