@@ -10,10 +10,10 @@ export HOME=$WORK HF_HOME=$WORK/hf
 
 expect 0 extract --backbones
 stderr_empty
-stdout_has 'resnet50                 25.6 M     4.09 G   224  avgpool (2048)'
+stdout_has 'resnet50                  25.6 M     4.09 G   224  avgpool (2048)'
 stdout_has '    IMAGENET1K_V2, BSD-3-Clause, resnet50-11ad3fa6.pth,'
 stdout_has 'from https://download.pytorch.org/models/, hub timm/resnet50.tv2_in1k'
-stdout_has 'vit_b_16                 86.6 M     17.6 G   224  cls (768)'
+stdout_has 'vit_b_16                  86.6 M     17.6 G   224  cls (768)'
 checks=$((checks + 1))
 awk 'length > 80 { exit 1 }' stdout || failed 'a line has more than 80 columns'
 # Each network that there is, once.
