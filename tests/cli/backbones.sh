@@ -15,6 +15,7 @@ stdout_has '    IMAGENET1K_V2, BSD-3-Clause, resnet50-11ad3fa6.pth,'
 stdout_has 'from https://download.pytorch.org/models/, hub timm/resnet50.tv2_in1k'
 stdout_has 'vit_b_16                  86.6 M     17.6 G   224  cls (768)'
 checks=$((checks + 1))
+# An address is in one piece, however long it is.
 awk 'length > 80 && !/^ *from / { exit 1 }' stdout || failed 'a line has more than 80 columns, and not for an address'
 # Each network that there is, once.
 listed=$(grep -c '^[a-z]' stdout)
