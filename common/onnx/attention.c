@@ -18,6 +18,9 @@ typedef struct Rows {
     int64_t tokens, width, first;
 } Rows;
 
+/* Nodes that are looked at on the way back from a value: exporters need a dozen. */
+#define MAX_WAY 64
+
 typedef struct Attention {
     bool is_found;
     Rows inputs[3]; /* q, k, v */
@@ -62,8 +65,9 @@ static int behind_factor(const Search *search, int node, PfOp op, double *factor
 {
     const int64_t count = pf_shape_count(&search->build->shapes[node]);
     PfOnnxView view = {.node = node, .count = 1, .strides = {{count, 1, 0}}, .factor = 1};
+    int way = 0;
     do {
-        if (search->uses[view.node] != 1) return -1;
+        if (search->uses[view.node] != 1 || ++way > MAX_WAY) return -1;
         if (node_at(search, view.node)->op == op) {
             *factor = view.factor;
             return view.offset || pf_onnx_view_stride(&view, 0) != 1 ? -1 : view.node;
@@ -82,6 +86,7 @@ static bool take_rows(const Search *search, int node, const int axes[3], int64_t
     PfOnnxView view = pf_onnx_view(search->build, node);
     const int64_t tokens = shape->dims[axes[1] - extra], depth = shape->dims[axes[2] - extra];
     bool is_found = false;
+    int way = 0;
     for (int i = 0; i < view.count; i++) view.strides[i].axis += extra;
     do {
         const int64_t count = pf_shape_count(&search->build->shapes[view.node]);
@@ -95,7 +100,7 @@ static bool take_rows(const Search *search, int node, const int axes[3], int64_t
         is_found = true;
         *rows = (Rows){view.node, tokens, width, view.offset};
         *factor = view.factor;
-    } while (pf_onnx_view_through(search->build, &view));
+    } while (++way < MAX_WAY && pf_onnx_view_through(search->build, &view));
     return is_found;
 }
 
@@ -108,8 +113,8 @@ static bool joins_heads(const Search *search, int permute, const int64_t sizes[3
     view.strides[0] = (PfOnnxStride){tokens, heads * depth, 0};
     view.strides[1] = (PfOnnxStride){heads, depth, 1};
     view.strides[2] = (PfOnnxStride){depth, 1, 2};
-    while (node_at(search, view.node)->op != PF_OP_MATMUL)
-        if (!pf_onnx_view_through(search->build, &view)) return false;
+    for (int way = 0; node_at(search, view.node)->op != PF_OP_MATMUL; way++)
+        if (way == MAX_WAY || !pf_onnx_view_through(search->build, &view)) return false;
     return view.factor == 1 && !view.offset &&
            (tokens == 1 || pf_onnx_view_stride(&view, 0) == depth) &&
            (heads == 1 || pf_onnx_view_stride(&view, 1) == tokens * depth) &&
@@ -120,12 +125,13 @@ static bool joins_heads(const Search *search, int permute, const int64_t sizes[3
 static int product_before(const Search *search, int permute)
 {
     int node = node_at(search, permute)->inputs[0];
-    for (;; node = node_at(search, node)->inputs[0]) {
+    for (int way = 0; way < MAX_WAY; way++, node = node_at(search, node)->inputs[0]) {
         const PfOp op = node_at(search, node)->op;
         if (search->uses[node] != 1) return -1;
         if (op == PF_OP_MATMUL) return node;
         if (op != PF_OP_RESHAPE && op != PF_OP_PERMUTE && op != PF_OP_DROPOUT) return -1;
     }
+    return -1;
 }
 
 /* The attention whose heads the permute puts side by side. */
@@ -156,7 +162,7 @@ static void look(Search *search, int permute)
             return;
     const PfShape *queries = &search->build->shapes[sides[0]];
     after = factors[0] * factors[1] * before;
-    if (factors[2] != 1) return;
+    if (factors[2] != 1 || attention.inputs[1].tokens != attention.inputs[2].tokens) return;
     attention.heads = out[0];
     attention.scale = after;
     attention.channels[0] = attention.channels[1] = out[0] * queries->dims[queries->rank - 1];

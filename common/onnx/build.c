@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 
@@ -56,6 +57,25 @@ static void copy_name(const char *name, const char *others, char *out, size_t si
     out[used] = '\0';
 }
 
+/* base becomes the name, or with the first number from 2 on that makes it unique. */
+static int make_unique(PfOnnxBuild *build, const char *wanted)
+{
+    int64_t index = pf_text_index_find(&build->wanted, wanted, strlen(wanted));
+    if (index < 0) {
+        const char *kept = pf_arena_text(&build->model->arena, wanted, strlen(wanted), build->err);
+        index = (int64_t)build->wanted.count;
+        if (!kept || pf_text_index_add(&build->wanted, kept, build->err) ||
+            pf_grow(&build->counts, &build->count_capacity, build->wanted.count,
+                    sizeof *build->counts, build->err))
+            return -1;
+        build->counts[index] = 1;
+    }
+    snprintf(build->base, sizeof build->base, "%s", wanted);
+    while (pf_text_index_find(&build->names, build->base, strlen(build->base)) >= 0)
+        pf_format(build->base, sizeof build->base, "%s_%d", wanted, ++build->counts[index]);
+    return 0;
+}
+
 /* As the step or its output is called in the file, with dots for slashes, which names in a cache
  * cannot have. */
 static int name_output(PfOnnxBuild *build, const PfOnnxStep *step, int output)
@@ -67,9 +87,7 @@ static int name_output(PfOnnxBuild *build, const PfOnnxStep *step, int output)
     char wanted[sizeof build->base - 8];
     while (*name == '/' || *name == '.') name++;
     copy_name(*name ? name : step->type, ".:-", wanted, sizeof wanted);
-    snprintf(build->base, sizeof build->base, "%s", wanted);
-    for (int i = 2; pf_text_index_find(&build->names, build->base, strlen(build->base)) >= 0; i++)
-        pf_format(build->base, sizeof build->base, "%s_%d", wanted, i);
+    if (make_unique(build, wanted)) return -1;
     const char *kept =
         pf_arena_text(&build->model->arena, build->base, strlen(build->base), build->err);
     return !kept || pf_text_index_add(&build->names, kept, build->err) ? -1 : 0;
@@ -96,13 +114,27 @@ int pf_onnx_add_plain(PfOnnxBuild *build, PfOp op, int *node)
     return !pf_onnx_add(build, op, *node, node) || pf_onnx_settle(build, *node) ? -1 : 0;
 }
 
+/* Sizes may double with each node: a short file must not make numbers that overflow. */
+static int check_size(PfOnnxBuild *build, const PfShape *shape)
+{
+    int64_t count = 1;
+    for (int i = 0; i < shape->rank; i++) {
+        if (shape->dims[i] > PF_ONNX_MAX_COUNT / pf_max(1, count))
+            return pf_onnx_refuse(build, "expected values of at most %lld numbers, found more",
+                                  (long long)PF_ONNX_MAX_COUNT);
+        count *= shape->dims[i];
+    }
+    return 0;
+}
+
 int pf_onnx_settle(PfOnnxBuild *build, int index)
 {
     const PfNode *node = &build->builder.arch->nodes[index];
     PfShape in[PF_NODE_MAX_INPUTS] = {{0}};
     PfError reason = {0};
     pf_node_input_shapes(node, build->shapes, in);
-    if (!pf_op_row(node->op)->shape(node, in, &build->shapes[index], &reason)) return 0;
+    if (!pf_op_row(node->op)->shape(node, in, &build->shapes[index], &reason))
+        return check_size(build, &build->shapes[index]);
     if (reason.exit_code == PF_EXIT_USAGE) { /* an image that is too small */
         *build->err = reason;
         return -1;

@@ -15,7 +15,9 @@ typedef struct PfOnnxBuild {
     PfArchBuilder builder;
     PfShape *shapes; /* (nodes) */
     size_t shape_capacity;
-    PfTextIndex names; /* of nodes, before they are made unique */
+    PfTextIndex names, wanted; /* of nodes; before they are made unique */
+    int *counts;               /* (wanted) the last that was put behind each */
+    size_t count_capacity;
     PfNamedTensor *tensors;
     size_t tensor_count, tensor_capacity;
     const PfOnnxStep *step;           /* that is being translated */

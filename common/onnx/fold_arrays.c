@@ -55,7 +55,8 @@ static int fold_range(PfOnnxFold *fold)
         numbers[i] = pf_onnx_tensor_real(fold->inputs[i], 0);
     }
     const double count = ceil((numbers[1] - numbers[0]) / numbers[2]);
-    if (!(count >= 0 && count < 1e9))
+    const bool is_exact = fabs(numbers[0]) < 1e15 && fabs(numbers[1]) < 1e15;
+    if (!(count >= 0 && count < 1e9) || !is_exact)
         return pf_onnx_fail(fold->model, fold->step, fold->err, "expected a range that ends");
     const bool is_whole = pf_onnx_tensor_is_whole(fold->inputs[0]);
     PfOnnxDims dims = {1, {(int64_t)count}};
@@ -296,7 +297,7 @@ static int fold_scatter(PfOnnxFold *fold)
     int64_t rows = 1, run = 1;
     for (int i = 0; i + 1 < rank; i++) rows *= which->dims.sizes[i];
     for (int i = (int)depth; i < in->dims.rank && fits; i++) run *= in->dims.sizes[i];
-    fits = fits && rows * run == pf_onnx_count(&from->dims);
+    fits = fits && run && rows <= INT64_MAX / run && rows * run == pf_onnx_count(&from->dims);
     if (!fits) return pf_onnx_fail(fold->model, fold->step, fold->err, "expected updates that fit");
     if (!pf_onnx_fold_make(fold, in->dtype, &in->dims, &data)) return -1;
     const int64_t count = pf_onnx_count(&in->dims);

@@ -5,30 +5,45 @@
 #include "common/base/integers.h"
 #include "common/onnx/folding.h"
 
-static PfDtype cast_type(int64_t to)
+/* What a cast makes of numbers. */
+typedef enum Kind { REAL, WHOLE, TRUTH, OTHER } Kind;
+
+static Kind cast_kind(int64_t to)
 {
     switch (to) {
-    case 1: return PF_DTYPE_F32;
-    case 10: return PF_DTYPE_F16;
-    case 16: return PF_DTYPE_BF16;
-    case 11: return PF_DTYPE_F64;
-    default: return PF_DTYPE_I64;
+    case 1:               /* float */
+    case 10:              /* float16 */
+    case 11:              /* double */
+    case 16: return REAL; /* bfloat16 */
+    case 9: return TRUTH;
+    case 2: /* integers */
+    case 3:
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+    case 12:
+    case 13: return WHOLE;
+    default: return OTHER;
     }
 }
 
 /* Numbers with a fraction stay as they are when they are cast to another such type: what is
  * computed with them is computed in float32 anyway. */
-static int cast(PfOnnxFold *fold, bool becomes_whole)
+static int cast(PfOnnxFold *fold, Kind kind)
 {
     const PfOnnxTensor *in = fold->inputs[0];
-    const bool is_whole = pf_onnx_tensor_is_whole(in);
+    const bool is_whole = pf_onnx_tensor_is_whole(in), becomes_whole = kind != REAL;
     void *data;
-    if (is_whole == becomes_whole) return pf_onnx_fold_look(fold, &in->dims);
+    if (kind == OTHER) return 0;
+    if (is_whole == becomes_whole && kind != TRUTH) return pf_onnx_fold_look(fold, &in->dims);
     if (!pf_onnx_fold_make(fold, becomes_whole ? PF_DTYPE_I64 : PF_DTYPE_F32, &in->dims, &data))
         return -1;
     const int64_t count = pf_onnx_count(&in->dims);
     for (int64_t i = 0; i < count; i++) {
-        if (becomes_whole)
+        if (kind == TRUTH)
+            ((int64_t *)data)[i] = pf_onnx_tensor_real(in, i) != 0;
+        else if (becomes_whole)
             ((int64_t *)data)[i] = pf_onnx_tensor_whole(in, i);
         else
             ((float *)data)[i] = (float)pf_onnx_tensor_real(in, i);
@@ -38,12 +53,16 @@ static int cast(PfOnnxFold *fold, bool becomes_whole)
 
 static int fold_cast(PfOnnxFold *fold)
 {
-    return cast(fold, cast_type(pf_onnx_whole(fold->step, "to", 0)) == PF_DTYPE_I64);
+    return cast(fold, cast_kind(pf_onnx_whole(fold->step, "to", 0)));
 }
 
 static int fold_cast_like(PfOnnxFold *fold)
 {
-    return fold->inputs[1] ? cast(fold, pf_onnx_tensor_is_whole(fold->inputs[1])) : 0;
+    const PfOnnxTensor *like = fold->inputs[1];
+    if (!like) return 0;
+    return cast(fold, like->dtype == PF_DTYPE_BOOL    ? TRUTH
+                      : pf_onnx_tensor_is_whole(like) ? WHOLE
+                                                      : REAL);
 }
 
 /* Of integers that wrap, as in other programs. */
@@ -310,7 +329,7 @@ static int fold_product(PfOnnxFold *fold)
 {
     const PfOnnxTensor *in = fold->inputs[0];
     int64_t product = 1;
-    if (!pf_onnx_tensor_is_whole(in) || in->dims.rank != 1) return 0;
+    if (!pf_onnx_tensor_is_whole(in) || in->dims.rank != 1 || in->dims.sizes[0] > 1 << 16) return 0;
     for (int64_t i = 0; i < in->dims.sizes[0]; i++)
         product = wrap_multiply(product, pf_onnx_tensor_whole(in, i));
     return pf_onnx_fold_list(fold, &product, 1, !pf_onnx_whole(fold->step, "keepdims", 1));
@@ -343,7 +362,8 @@ static int fold_clip(PfOnnxFold *fold)
     return 0;
 }
 
-/* Of two matrices that are not large; others are computed with the network. */
+/* Of two matrices that are not large; others are computed with the network. The work is taken from
+ * the budget: a product of long rows is short itself. */
 static int fold_matmul(PfOnnxFold *fold)
 {
     const int64_t most = 1 << 24;
@@ -355,6 +375,9 @@ static int fold_matmul(PfOnnxFold *fold)
     const int64_t inner = b->dims.sizes[0], columns = b->dims.sizes[1];
     const int64_t rows = inner ? pf_onnx_count(&a->dims) / inner : 0;
     if (!rows || rows > most / inner || columns > most / (rows * inner)) return 0;
+    const size_t work = (size_t)(rows * inner * columns) / 8;
+    if (work > fold->model->budget) return 0;
+    fold->model->budget -= work;
     PfOnnxDims dims = a->dims;
     dims.sizes[dims.rank - 1] = columns;
     if (!pf_onnx_fold_make(fold, PF_DTYPE_F32, &dims, &data)) return -1;

@@ -14,6 +14,8 @@
 
 /* As ONNX counts them, with the batch axis. */
 #define PF_ONNX_MAX_RANK 8
+/* Numbers of one value: products of sizes then fit where they are computed. */
+#define PF_ONNX_MAX_COUNT ((int64_t)1 << 40)
 
 #define PF_ONNX_OLDEST_OPSET 11
 #define PF_ONNX_NEWEST_OPSET 21

@@ -274,6 +274,8 @@ int pf_onnx_build(PfOnnx *onnx, int side, PfError *err)
     onnx->tensors = making.tensors;
     onnx->tensor_count = making.tensor_count;
     pf_text_index_free(&making.names);
+    pf_text_index_free(&making.wanted);
+    free(making.counts);
     free(making.shapes);
     return failed;
 }

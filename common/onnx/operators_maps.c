@@ -43,10 +43,12 @@ static int take_pads(PfOnnxBuild *build, const PfOnnxDims *dims, Window *window)
 {
     const char *automatic = pf_onnx_text(build->step, "auto_pad", "NOTSET");
     const PfOnnxSetting *pads = pf_onnx_setting(build->step, "pads");
-    if (!strncmp(automatic, "SAME_", 5)) {
+    if (!strcmp(automatic, "SAME_UPPER") || !strcmp(automatic, "SAME_LOWER")) {
         pad_same(window, dims, !strcmp(automatic, "SAME_UPPER"));
         return 0;
     }
+    if (strcmp(automatic, "VALID") && strcmp(automatic, "NOTSET"))
+        return pf_onnx_refuse(build, "its auto_pad '%.60s' is not read", automatic);
     if (!strcmp(automatic, "VALID") || !pads) return 0;
     for (int i = 0; i < 4; i++) {
         if (pads->count != 4 || pads->wholes[i] < 0 || pads->wholes[i] > MAX_WINDOW)
@@ -153,14 +155,21 @@ static int translate_conv(PfOnnxBuild *build)
 
 /* ---- norms ---- */
 
+/* Before opset 14, a norm that is trained is one with more outputs. */
+static bool is_training(const PfOnnxStep *step)
+{
+    bool is_more = false;
+    for (int i = 1; i < step->output_count; i++) is_more = is_more || step->outputs[i] >= 0;
+    return is_more || pf_onnx_whole(step, "training_mode", 0);
+}
+
 static int translate_batch_norm(PfOnnxBuild *build)
 {
     static const char *const names[] = {"weight", "bias", "running_mean", "running_var"};
     PfOnnxDims dims;
     int node, index;
     if (pf_onnx_take(build, 0, &node, &dims)) return -1;
-    if (pf_onnx_whole(build->step, "training_mode", 0) || (dims.rank != 4 && dims.rank != 2) ||
-        dims.sizes[0] != 1)
+    if (is_training(build->step) || (dims.rank != 4 && dims.rank != 2) || dims.sizes[0] != 1)
         return pf_onnx_refuse(build,
                               "expected a norm of maps (1, c, h, w) or vectors (1, c) as it "
                               "is outside of training. Hint: model.eval() before the export");
@@ -185,12 +194,28 @@ static int translate_batch_norm(PfOnnxBuild *build)
 
 /* ---- pools ---- */
 
+/* Whether a last window, rounded up, would begin in what is padded at the end: there is none then,
+ * which a pool does not know of a border that was padded before. */
+static bool goes_past_the_end(const Window *window, const PfOnnxDims *dims)
+{
+    for (int i = 0; i < 2; i++) {
+        const int64_t size = dims->sizes[2 + i], stride = window->stride[i],
+                      reach = window->dilation[i] * (window->kernel[i] - 1) + 1,
+                      room = size + window->pads[i] + window->pads[2 + i] - reach;
+        if (room > 0 && room % stride && (room / stride + 1) * stride >= size + window->pads[i])
+            return true;
+    }
+    return false;
+}
+
 static int translate_pool(PfOnnxBuild *build, PfOp op)
 {
     Window window = {0};
     PfOnnxDims dims;
     int node, index;
     const bool counts = pf_onnx_whole(build->step, "count_include_pad", 0) != 0;
+    const bool is_same = !strncmp(pf_onnx_text(build->step, "auto_pad", ""), "SAME_", 5);
+    const bool rounds_up = pf_onnx_whole(build->step, "ceil_mode", 0) && !is_same;
     if (build->step->output_count > 1 && build->step->outputs[1] >= 0 &&
         build->model->values[build->step->outputs[1]].uses)
         return pf_onnx_refuse(build, "expected that nothing takes its indices");
@@ -201,6 +226,8 @@ static int translate_pool(PfOnnxBuild *build, PfOp op)
         ((!is_even(&window) && !counts) || window.dilation[0] > 1 || window.dilation[1] > 1))
         return pf_onnx_refuse(build, "expected a pool without dilation whose padding is as wide at "
                                      "either end, or counts");
+    if (rounds_up && !is_even(&window) && goes_past_the_end(&window, &dims))
+        return pf_onnx_refuse(build, "expected ceil_mode 0, or a padding as wide at either end");
     if (pad_before(build, &window, is_mean ? 0 : -INFINITY, &node)) return -1;
     PfNode *pool = pf_onnx_add(build, op, node, &index);
     if (!pool) return -1;
@@ -208,7 +235,7 @@ static int translate_pool(PfOnnxBuild *build, PfOp op)
     for (int i = 0; i < 2; i++)
         if (pool->padding[i] > pool->kernel[i] / 2)
             return pf_onnx_refuse(build, "expected a padding of at most half of the window");
-    pool->ceil_mode = pf_onnx_whole(build->step, "ceil_mode", 0) != 0;
+    pool->ceil_mode = rounds_up;
     pool->count_padding = is_mean && counts;
     return pf_onnx_settle(build, index) || give_maps(build, index) ? -1 : 0;
 }
@@ -292,9 +319,11 @@ static int translate_pad(PfOnnxBuild *build)
     PfOnnxDims dims;
     int node, all[2 * PF_ONNX_MAX_RANK] = {0};
     const PfOnnxTensor *value = pf_onnx_constant(build->model, build->step, 2);
-    if (strcmp(pf_onnx_text(build->step, "mode", "constant"), "constant") ||
-        (pf_onnx_has_input(build, 2) && (!value || pf_onnx_count(&value->dims) != 1)))
-        return pf_onnx_refuse(build, "expected a constant border");
+    const char *mode = pf_onnx_text(build->step, "mode", "constant");
+    if (strcmp(mode, "constant"))
+        return pf_onnx_refuse(build, "expected the mode 'constant', found '%.60s'", mode);
+    if (pf_onnx_has_input(build, 2) && (!value || pf_onnx_count(&value->dims) != 1))
+        return pf_onnx_refuse(build, "expected one constant number as border");
     if (take_maps(build, &node, &dims) || take_pad_list(build, &dims, all)) return -1;
     const bool is_last = all[1] || all[5];
     const int first = is_last ? 1 : 2;

@@ -47,6 +47,16 @@ static int add_norm(PfOnnxBuild *build, PfOp op, int64_t channels, int weight, i
     return 0;
 }
 
+/* Whether the weight lies along the axis that is so far from the last. */
+static bool is_along(const PfOnnxBuild *build, int64_t from_last)
+{
+    const PfOnnxTensor *tensor = pf_onnx_constant(build->model, build->step, 1);
+    if (!tensor || pf_onnx_count(&tensor->dims) == 1) return true;
+    const int rank = tensor->dims.rank;
+    return rank > from_last &&
+           tensor->dims.sizes[rank - 1 - from_last] == pf_onnx_count(&tensor->dims);
+}
+
 /* Over all axes from `axis` on; what simplify.c makes also over the channels of maps (1, c, h, w),
  * or another axis alone, which is the last. */
 static int translate_layer_norm(PfOnnxBuild *build)
@@ -59,8 +69,10 @@ static int translate_layer_norm(PfOnnxBuild *build)
         return -1;
     const bool is_ours = *build->step->type == ' ';
     const bool is_of_maps = is_ours && axis == 1 && dims.rank == 4 && dims.sizes[0] == 1;
-    if (is_ours && !is_of_maps && axis != dims.rank - 1)
-        return pf_onnx_refuse(build, "expected a norm over the last axis");
+    if (is_ours && ((!is_of_maps && axis != dims.rank - 1) || !is_along(build, is_of_maps ? 2 : 0)))
+        return pf_onnx_refuse(build,
+                              "expected a norm over the last axis, or the channels of maps, and a "
+                              "weight along it");
     if (!axis && pf_onnx_drops_axis(&dims))
         return pf_onnx_refuse(build, "expected a norm of each image by itself, found one along the "
                                      "axis of the batch");

@@ -182,12 +182,16 @@ static int translate_pair(PfOnnxBuild *build, PfOp op)
     return pf_onnx_give(build, 0, index, &dims);
 }
 
-/* Whether an input is a constant of zeros, as masks are that mask nothing. */
+/* Whether an input is a constant of zeros, as masks are that mask nothing. One with more numbers
+ * than the other input is not looked at: it would repeat that. */
 static bool is_nothing(const PfOnnxBuild *build, int input)
 {
     const PfOnnxTensor *tensor = pf_onnx_constant(build->model, build->step, input);
     const int64_t count = tensor ? pf_onnx_count(&tensor->dims) : 0;
     int64_t i = 0;
+    if (!pf_onnx_has_input(build, 1 - input)) return false;
+    const PfOnnxValue *other = &build->model->values[build->step->inputs[1 - input]];
+    if (!other->is_made || count > pf_onnx_count(&other->dims)) return false;
     while (i < count && pf_onnx_tensor_real(tensor, i) == 0) i++;
     return count && i == count;
 }

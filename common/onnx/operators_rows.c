@@ -124,8 +124,16 @@ static int translate_softmax(PfOnnxBuild *build)
     return pf_onnx_settle(build, index) || pf_onnx_give(build, 0, index, &dims) ? -1 : 0;
 }
 
+static bool is_finite(const PfOnnxTensor *tensor)
+{
+    const int64_t count = pf_onnx_count(&tensor->dims);
+    int64_t i = 0;
+    while (i < count && isfinite(pf_onnx_tensor_real(tensor, i))) i++;
+    return i == count;
+}
+
 /* What torch puts behind a softmax with a mask: 0 for NaN, which comes of rows that are masked
- * altogether. Where the mask, a constant, has no infinite numbers, there is none. */
+ * altogether. Where no constant that was added has infinite numbers, there is none. */
 static int translate_unless_nan(PfOnnxBuild *build)
 {
     const PfNode *nodes = build->builder.arch->nodes;
@@ -134,13 +142,16 @@ static int translate_unless_nan(PfOnnxBuild *build)
     int node;
     if (pf_onnx_take(build, 0, &node, &dims)) return -1;
     if (nodes[node].op != PF_OP_SOFTMAX) return pf_onnx_refuse(build, "expected NaN of a softmax");
-    const PfNode *before = &nodes[nodes[node].inputs[0]];
-    for (int k = 0; k < 2 && before->op == PF_OP_ADD; k++) {
-        const bool is_mask = pf_onnx_node_tensor(build, before->inputs[k], &mask);
-        const int64_t count = is_mask ? pf_onnx_count(&mask.dims) : 0;
-        for (int64_t i = 0; i < count; i++)
-            if (!isfinite(pf_onnx_tensor_real(&mask, i)))
+    int before = nodes[node].inputs[0];
+    while (nodes[before].op == PF_OP_ADD || nodes[before].op == PF_OP_RESHAPE) {
+        int next = nodes[before].inputs[0];
+        for (int k = 0; k < nodes[before].input_count; k++) {
+            if (!pf_onnx_node_tensor(build, nodes[before].inputs[k], &mask))
+                next = nodes[before].inputs[k];
+            else if (!is_finite(&mask))
                 return pf_onnx_refuse(build, "expected a mask of finite numbers");
+        }
+        before = next;
     }
     return pf_onnx_give_same(build, 0, node, &dims);
 }

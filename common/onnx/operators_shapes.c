@@ -40,6 +40,13 @@ static int translate_cast(PfOnnxBuild *build)
                           (long long)to);
 }
 
+static int translate_cast_like(PfOnnxBuild *build)
+{
+    const PfOnnxTensor *like = pf_onnx_constant(build->model, build->step, 1);
+    if (!like || !pf_onnx_tensor_is_whole(like)) return translate_same(build);
+    return pf_onnx_refuse(build, "expected a cast to numbers with a fraction, found integers");
+}
+
 static int translate_reshape(PfOnnxBuild *build)
 {
     PfOnnxDims dims, out;
@@ -388,7 +395,7 @@ const PfOnnxRow pf_onnx_shape_rows[] = {
     {"Identity", ALL_OPSETS, " ", translate_same},
     {"Dropout", ALL_OPSETS, " ratio seed ", translate_dropout},
     {"Cast", ALL_OPSETS, " saturate to ", translate_cast},
-    {"CastLike", 15, PF_ONNX_NEWEST_OPSET, " saturate ", translate_same},
+    {"CastLike", 15, PF_ONNX_NEWEST_OPSET, " saturate ", translate_cast_like},
     {"Tile", ALL_OPSETS, " ", translate_tile},
     {"DepthToSpace", ALL_OPSETS, " blocksize mode ", translate_depth_to_space},
     {"SpaceToDepth", ALL_OPSETS, " blocksize ", translate_space_to_depth},

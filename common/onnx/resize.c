@@ -35,13 +35,17 @@ int pf_onnx_resized(const PfOnnxModel *model, const PfOnnxStep *step, const PfOn
     *resize = (PfOnnxResize){.out = *in};
     for (int i = 0; i < in->rank; i++) resize->scales[i] = 1;
     if (take_axes(model, step, in->rank, axes, &count, err)) return -1;
-    if (!said || pf_onnx_count(&said->dims) != count ||
-        strcmp(pf_onnx_text(step, "keep_aspect_ratio_policy", "stretch"), "stretch"))
+    const char *policy = pf_onnx_text(step, "keep_aspect_ratio_policy", "stretch");
+    if (strcmp(policy, "stretch"))
+        return pf_onnx_fail(model, step, err, "its keep_aspect_ratio_policy '%.60s' is not read",
+                            policy);
+    if (!said || pf_onnx_count(&said->dims) != count)
         return pf_onnx_fail(model, step, err, "expected a constant size or scale for each axis");
     for (int i = 0; i < count; i++) {
         const int64_t size = in->sizes[axes[i]];
         const double number = pf_onnx_tensor_real(said, i);
-        const double out = has_sizes ? number : floor((double)size * number);
+        /* Scales are float32, and so are products with them elsewhere: 10 times 0.7 is 7. */
+        const double out = has_sizes ? number : floor((double)((float)size * (float)number));
         if (!(out >= 1 && out <= 1 << 20) || !size)
             return pf_onnx_fail(model, step, err, "expected sizes from 1 to %d", 1 << 20);
         resize->out.sizes[axes[i]] = (int64_t)out;
@@ -72,7 +76,9 @@ static int take_sampling(const PfOnnxModel *model, const PfOnnxStep *step, Sampl
     static const char *const places[] = {"half_pixel", "pytorch_half_pixel", "align_corners",
                                          "asymmetric", "half_pixel_symmetric"};
     static const char *const modes[] = {"nearest", "linear", "cubic"};
-    bool knows_places = false, knows_mode = false;
+    static const char *const nearests[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
+                                           "ceil"};
+    bool knows_places = false, knows_mode = false, knows_nearest = false;
     *sampling = (Sampling){
         .places = pf_onnx_text(step, "coordinate_transformation_mode", "half_pixel"),
         .mode = pf_onnx_text(step, "mode", "nearest"),
@@ -83,10 +89,15 @@ static int take_sampling(const PfOnnxModel *model, const PfOnnxStep *step, Sampl
     };
     for (int i = 0; i < 5; i++) knows_places |= !strcmp(sampling->places, places[i]);
     for (int i = 0; i < 3; i++) knows_mode |= !strcmp(sampling->mode, modes[i]);
-    if (!knows_places || !knows_mode)
+    for (int i = 0; i < 4; i++) knows_nearest |= !strcmp(sampling->nearest, nearests[i]);
+    if (!knows_places)
         return pf_onnx_fail(model, step, err,
-                            "expected another way to take samples, found '%.60s', '%.60s'",
-                            sampling->places, sampling->mode);
+                            "its coordinate_transformation_mode '%.60s' is not read",
+                            sampling->places);
+    if (!knows_mode || !knows_nearest)
+        return pf_onnx_fail(model, step, err, "its %s '%.60s' is not read",
+                            knows_mode ? "nearest_mode" : "mode",
+                            knows_mode ? sampling->nearest : sampling->mode);
     if (!sampling->is_smooth ||
         (strstr(sampling->places, "half_pixel") && strcmp(sampling->mode, "nearest")))
         return 0;
@@ -107,9 +118,10 @@ static double place_of(const Sampling *sampling, int64_t at)
     return centred;
 }
 
-static int64_t nearest(const Sampling *sampling, double place)
+/* Of places half-way between two the last bit decides: they are float32, as elsewhere. */
+static int64_t nearest(const Sampling *sampling, double exact)
 {
-    const double below = floor(place), rest = place - below;
+    const double place = (double)(float)exact, below = floor(place), rest = place - below;
     if (!strcmp(sampling->nearest, "floor")) return (int64_t)below;
     if (!strcmp(sampling->nearest, "ceil")) return (int64_t)ceil(place);
     const bool is_up = !strcmp(sampling->nearest, "round_prefer_ceil") ? rest >= 0.5 : rest > 0.5;

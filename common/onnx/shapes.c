@@ -48,6 +48,7 @@ int pf_onnx_broadcast(const PfOnnxModel *model, const PfOnnxStep *step, const Pf
                       const PfOnnxDims *b, PfOnnxDims *out, PfError *err)
 {
     char left[PF_SHAPE_TEXT_SIZE], right[PF_SHAPE_TEXT_SIZE];
+    int64_t count = 1;
     *out = (PfOnnxDims){.rank = (int)pf_max(a->rank, b->rank)};
     for (int i = 1; i <= out->rank; i++) {
         const int64_t m = i <= a->rank ? a->sizes[a->rank - i] : 1;
@@ -55,7 +56,14 @@ int pf_onnx_broadcast(const PfOnnxModel *model, const PfOnnxStep *step, const Pf
         if (m != n && m != 1 && n != 1)
             return pf_onnx_fail(model, step, err, "expected shapes that fit, found %s and %s",
                                 pf_onnx_dims_text(a, left), pf_onnx_dims_text(b, right));
-        out->sizes[out->rank - i] = m == 1 ? n : m;
+        const int64_t size = m == 1 ? n : m;
+        if (size < 0 || size > PF_ONNX_MAX_COUNT / pf_max(1, count))
+            return pf_onnx_fail(model, step, err,
+                                "expected shapes of at most %lld numbers, found %s and %s",
+                                (long long)PF_ONNX_MAX_COUNT, pf_onnx_dims_text(a, left),
+                                pf_onnx_dims_text(b, right));
+        out->sizes[out->rank - i] = size;
+        count *= size;
     }
     return 0;
 }

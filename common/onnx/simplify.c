@@ -336,6 +336,19 @@ static bool is_constant(const Match *match, int value)
     return value >= 0 && match->model->values[value].constant;
 }
 
+/* Whether two constants are rows along the same axis: what else is added is no bias of the norm. */
+static bool are_rows(const Match *match, int weight, int bias)
+{
+    const PfOnnxDims *a = &match->model->values[weight].constant->dims,
+                     *b = &match->model->values[bias].constant->dims;
+    if (pf_onnx_count(a) != pf_onnx_count(b)) return false;
+    for (int i = 1; i <= a->rank || i <= b->rank; i++)
+        if ((i <= a->rank ? a->sizes[a->rank - i] : 1) !=
+            (i <= b->rank ? b->sizes[b->rank - i] : 1))
+            return false;
+    return true;
+}
+
 /* norm * weight + bias, all of it: the root is the sum. */
 static int simplify_layer_norm(Match *match, PfError *err)
 {
@@ -351,7 +364,7 @@ static int simplify_layer_norm(Match *match, PfError *err)
             const PfOnnxStep *quotient =
                 is_constant(match, weight) ? part(match, product->inputs[k], "Div", 1) : NULL;
             const int x = quotient ? normalised(match, quotient, &axis, &eps) : -1;
-            if (x < 0) continue;
+            if (x < 0 || !are_rows(match, weight, bias)) continue;
             const int inputs[] = {x, weight, bias};
             const PfOnnxSetting settings[] = {{.name = "axis", .whole = axis},
                                               {.name = "epsilon", .real = (float)eps}};

@@ -71,6 +71,15 @@ write("missing.onnx", [("Conv", ["x", "nowhere"], ["y"], {})])
 write("twice.onnx", NODES[:2] + [("Relu", ["r"], ["r"], {})])
 write("misfit.onnx", NODES[:1] + [("Gemm", ["/stem/conv", "a", "b"], ["y"], {})])
 write("mixed.onnx", NODES[:4] + [("Softmax", ["f"], ["y"], {"axis": 0})])
+S = {"s": np.ones(3, np.float32)}
+write("trained.onnx", [("BatchNormalization", list("xssss"), list("ymvab"), {})], weights=S, opset=12)
+write("softmax.onnx", [("Softmax", ["x"], ["y"], {"axis": 1})], opset=12)
+write("crop.onnx", [("Resize", ["x", "", "", "n"], ["y"], {"coordinate_transformation_mode": "tf_crop_and_resize"})],
+      weights={"n": np.array([1, 3, 9, 9])})
+write("reflect.onnx", [("Pad", ["x", "p"], ["y"], {"mode": "reflect"})], weights={"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])})
+write("auto.onnx", [("Conv", ["x", "w"], ["y"], {"auto_pad": "SAME"})])
+write("doubled.onnx", [("Concat", [f"c{i}" if i else "x"] * 64, [f"c{i + 1}"], {"axis": 1}) for i in range(12)])
+write("expanded.onnx", [("Expand", ["x", "n"], ["y"], {})], weights={"n": np.array([1 << 40, 1 << 40, 1, 3, 1, 1])})
 for name, location in (("up", "../w.bin"), ("root", "/etc/hostname"), ("winding", "a/../../w.bin"), ("gone", "w.bin")):
     write(f"{name}.onnx", change=outside(location))
 write("short.onnx", change=outside("short.bin"))
@@ -158,6 +167,13 @@ refused 1 missing.onnx "found 'nowhere'"
 refused 1 twice.onnx "found 'r', which comes from elsewhere, too"
 refused 1 misfit.onnx "node '/y/node' (Gemm, opset 13)"
 refused 1 mixed.onnx 'the axis of the batch'
+refused 1 trained.onnx 'as it is outside of training' 'model.eval()'
+refused 1 softmax.onnx 'expected the last axis. Hint: export with opset 13'
+refused 1 crop.onnx "its coordinate_transformation_mode 'tf_crop_and_resize' is not read"
+refused 1 reflect.onnx "expected the mode 'constant', found 'reflect'"
+refused 1 auto.onnx "its auto_pad 'SAME' is not read"
+refused 1 doubled.onnx 'expected values of at most 1099511627776 numbers'
+refused 1 expanded.onnx 'expected shapes of at most 1099511627776 numbers'
 refused 1 up.onnx "found the path '../w.bin'"
 refused 1 root.onnx "found the path '/etc/hostname'"
 refused 1 winding.onnx "found the path 'a/../../w.bin'"

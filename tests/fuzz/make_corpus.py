@@ -739,6 +739,14 @@ def make_onnx(root):
     outer = message((1, "twice"), (4, "a"), (5, "b"), (7, node("leaky", "a", "q", alpha=0.5) + message((7, "mine"))),
                     (7, node("leaky", "q", "b") + message((7, "mine"))), (9, opset), (10, "mine"))
     folder.put("functions", onnx_model([node("twice", "x", "y") + message((7, "mine"))], []) + message((25, function), (25, outer)))
+    # Sizes that a few nodes make too large to count, and a range of numbers that no float holds.
+    growing = [node("Concat", " ".join(["x" if i == 0 else f"c{i}"] * 64), f"c{i + 1}", axis=1) for i in range(12)]
+    folder.put("doubled", onnx_model([*growing, node("Relu", "c12", "y")], []))
+    folder.put("expanded", onnx_model([node("GlobalAveragePool", "x", "p"), node("Expand", "p sizes", "y")],
+                                      [tensor("sizes", [6], [1, 1, 1 << 40, 3, 1 << 40, 1 << 40], 7)]))
+    folder.put("range", onnx_model([node("Range", "start end step", "r"), node("Add", "x one", "y")],
+                                   [tensor("start", [], [(1 << 63) - 1], 7), tensor("end", [], [0], 7), tensor("step", [], [-(1 << 62)], 7),
+                                    tensor("one", [], [1.0])]))
     written = pathlib.Path(__file__).parent.parent / "unit/common/onnx/attention"
     for name in ("clip_dynamo", "timm_dynamo", "torchvision_dynamo", "timm_plain_script"):
         folder.put(name, (written / f"{name}.onnx").read_bytes())

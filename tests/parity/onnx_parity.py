@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from fractions import Fraction
+from math import ceil
 
 try:
     import h5py
@@ -288,6 +290,34 @@ def sizes(images):
         compare(f"sizes, opset {opset}", export("sizes", model, opset_version=opset), reference, "--force")
 
 
+def last_bits(images):
+    """A scale of 0.7, which float32 has not, of 60 columns; places half-way between two pixels; a truth of numbers;
+    and what is added to a norm without being its bias."""
+    numbers = {"less": np.array([1, 1, 0.15625, 0.7], np.float32), "more": np.array([1, 3, 10, 42]), "shape": np.array([1, 3, 420]),
+               "two": np.float32(2), "eps": np.float32(1e-5), "weight": np.array([1, 2, 3], np.float32), "half": np.array([0.5, 0, 2], np.float32),
+               "position": np.random.default_rng(2).standard_normal((1, 420, 3)).astype(np.float32), "begin": np.array([0]), "end": np.array([60]),
+               "axis": np.array([3])}
+    nodes = [("Slice", "x begin end axis", "s", {}), ("Resize", "s  less", "a", {"mode": "nearest"}),
+             ("Resize", "a   more", "b", {"mode": "nearest"}), ("Reshape", "b shape", "c", {}), ("Transpose", "c", "t", {"perm": [0, 2, 1]}),
+             ("ReduceMean", "t", "m", {"axes": [-1]}), ("Sub", "t m", "d", {}), ("Pow", "d two", "q", {}), ("ReduceMean", "q", "v", {"axes": [-1]}),
+             ("Add", "v eps", "e", {}), ("Sqrt", "e", "r", {}), ("Div", "d r", "n", {}), ("Mul", "n weight", "w", {}), ("Add", "w position", "p", {}),
+             ("Cast", "half", "h", {"to": TensorProto.BOOL}), ("Cast", "h", "i", {"to": TensorProto.FLOAT}), ("Mul", "p i", "y", {})]
+    graph = helper.make_graph(
+        [helper.make_node(kind, inputs.split(" "), [output], **options) for kind, inputs, output, options in nodes], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, None, None])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 420, 3])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in numbers.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), "./last_bits.onnx")
+
+    def picked(size, scale):  # the lower of two that are as near
+        return [min(max(ceil((i + Fraction(1, 2)) / scale - 1), 0), size - 1) for i in range(int(size * scale))]
+
+    x = normalised(images)[:, :, :, :60][:, :, picked(64, Fraction(5, 32))][:, :, :, picked(60, Fraction(7, 10))]
+    t = x.flatten(2).transpose(1, 2)
+    t = torch.nn.functional.layer_norm(t, (3,), eps=1e-5) * torch.tensor([1., 2, 3]) + torch.from_numpy(numbers["position"])
+    compare("last bits", "./last_bits.onnx", (t * torch.tensor([1., 0, 1])).double().numpy(), "--force")
+
+
 def functions(images):
     """Two functions of the model's own, of which one calls the other, with an attribute for a node in it."""
     leaky = helper.make_node("LeakyRelu", ["t"], ["y"])
@@ -336,6 +366,7 @@ def main():
         of_any_number(images)
         sizes(images)
         functions(images)
+        last_bits(images)
         predicted()
     finish()
 
