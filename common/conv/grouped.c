@@ -177,7 +177,8 @@ static void spread_row(const Piece *piece, int64_t row)
     }
 }
 
-/* Those up to `end` that are not yet there, from `begin` on. */
+/* Those up to `end` that are not yet there, from `begin` on, where the window is: what lies between
+ * its rows belongs to the next windows. */
 static void spread_rows(Piece *piece, int64_t begin, int64_t end)
 {
     for (int64_t row = pf_max(begin, piece->next); row < end; row++) spread_row(piece, row);
@@ -214,8 +215,7 @@ static void run_row(Piece *piece, int64_t y)
     const int64_t pixel = config->group_inputs * 16, channels = config->out_channels;
     const int64_t at = (piece->map * piece->height + y) * piece->width * channels + piece->first;
     if (rows.begin < rows.end)
-        spread_rows(piece, top + rows.begin * config->dilation[0],
-                    top + (rows.end - 1) * config->dilation[0] + 1);
+        spread_rows(piece, pf_max(top, 0), top + (rows.end - 1) * config->dilation[0] + 1);
     for (int64_t i = rows.begin; i < rows.end; i++)
         piece->x[i - rows.begin] = spread_row_of(piece, top + i * config->dilation[0]);
     const PfLanewise what = {.pixels = piece->width,

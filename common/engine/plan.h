@@ -128,8 +128,9 @@ typedef struct PfEnginePlan {
     PfDtype output_dtype;
 } PfEnginePlan;
 
-/* threads: for packing weights. The tensors of config are read and not kept; its arch is lent for
- * as long as the plan lives. Free with pf_engine_plan_free. */
+/* threads: for packing weights. The tensors of config are read and not kept, but where it says that
+ * images are few: large ones are then packed while the plan runs. Its arch is lent for as long as
+ * the plan lives. Free with pf_engine_plan_free. */
 int pf_engine_plan_new(const PfBackboneConfig *config, int threads, PfEnginePlan **out,
                        PfError *err);
 void pf_engine_plan_free(PfEnginePlan **plan);

@@ -47,12 +47,27 @@ static void draw_shape(PfRandom *random, PfConvolutionConfig *config)
     }
 }
 
-static void open_case(PfRandom *random, Case *c)
+/* Windows of rows two apart that begin between them: of two or three inputs and outputs each. */
+static void draw_dilated(PfRandom *random, PfConvolutionConfig *config)
+{
+    config->groups = between(random, 2, 12);
+    config->group_inputs = config->group_outputs = between(random, 2, 3);
+    config->in_channels = config->out_channels =
+        (config->groups * config->group_inputs + 15) / 16 * 16;
+    for (int axis = 0; axis < 2; axis++) {
+        config->kernel[axis] = between(random, 2, 4);
+        config->stride[axis] = 1;
+        config->dilation[axis] = 2;
+        config->padding[axis] = 1;
+    }
+}
+
+static void open_case(PfRandom *random, void (*shape)(PfRandom *, PfConvolutionConfig *), Case *c)
 {
     PfConvolutionConfig *config = &c->config;
     PfConvolutionMaps *maps = &c->maps;
     do {
-        draw_shape(random, config);
+        shape(random, config);
         maps->height = config->map[0] = between(random, 1, 17);
         maps->width = config->map[1] = between(random, 1, 17);
         c->height = pf_convolution_outputs(config, 0, maps->height);
@@ -179,7 +194,17 @@ START_TEST(is_the_convolution_by_definition)
 {
     PfRandom random = pf_random_seeded(31, (uint64_t)_i);
     Case c = {0};
-    open_case(&random, &c);
+    open_case(&random, draw_shape, &c);
+    check_all_sets(&c, 1);
+    close_case(&c);
+}
+END_TEST
+
+START_TEST(rows_between_those_of_a_window_count)
+{
+    PfRandom random = pf_random_seeded(34, (uint64_t)_i);
+    Case c = {0};
+    open_case(&random, draw_dilated, &c);
     check_all_sets(&c, 1);
     close_case(&c);
 }
@@ -207,7 +232,7 @@ START_TEST(what_is_not_finite_stays_in_its_group)
 {
     PfRandom random = pf_random_seeded(32, (uint64_t)_i);
     Case c = {0};
-    open_case(&random, &c);
+    open_case(&random, draw_shape, &c);
     if (_i % 2)
         break_inputs(&random, &c);
     else
@@ -221,7 +246,7 @@ START_TEST(rounds_to_bfloat16)
 {
     PfRandom random = pf_random_seeded(33, (uint64_t)_i);
     Case c = {0};
-    open_case(&random, &c);
+    open_case(&random, draw_shape, &c);
     c.config.bf16 = true;
     c.config.activation.kind = PF_ACTIVATION_RELU;
     run(&c, pf_conv_kernels()->name);
@@ -268,11 +293,11 @@ START_TEST(rows_may_take_turns_in_one_place)
     PfConvolution *convolution = NULL;
     PfError error = {0};
     Case c = {0};
-    open_case(&random, &c);
+    open_case(&random, draw_shape, &c);
     while (!pf_convolution_depthwise_suits(&c.config)) {
         close_case(&c);
         c = (Case){0};
-        open_case(&random, &c);
+        open_case(&random, draw_shape, &c);
     }
     const size_t bytes = (size_t)c.outputs * sizeof(float);
     run(&c, pf_conv_kernels()->name);
@@ -297,7 +322,7 @@ START_TEST(every_kind_is_tried)
     for (uint64_t i = 0; i < CASES; i++) {
         PfRandom random = pf_random_seeded(31, i);
         Case c = {0};
-        open_case(&random, &c);
+        open_case(&random, draw_shape, &c);
         depthwise += pf_convolution_depthwise_suits(&c.config);
         narrow += c.config.group_outputs < 16 && c.config.group_inputs > 1;
         uneven += c.config.group_outputs != c.config.group_inputs;
@@ -315,6 +340,7 @@ int main(void)
     Suite *suite = suite_create("groups");
     TCase *cases = tcase_create("groups"), *rings = tcase_create("rings");
     tcase_set_timeout(cases, 300);
+    tcase_add_loop_test(cases, rows_between_those_of_a_window_count, 0, 8);
     tcase_add_loop_test(cases, is_the_convolution_by_definition, 0, CASES);
     tcase_add_loop_test(cases, what_is_not_finite_stays_in_its_group, 0, CASES / 2);
     tcase_add_loop_test(cases, rounds_to_bfloat16, 0, 4);
