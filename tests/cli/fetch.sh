@@ -271,7 +271,7 @@ expect 0 predict resnet18_w16 --weights "$WEIGHTS" --export hub/org/net/onnx/mod
 echo '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.25, 0.5], "size": {"height": 96, "width": 96}, "resample": 3}' > hub/org/net/preprocessor_config.json
 fetch 0 ok hf:org/net
 expect 0 extract photos -o n.h5 --backbone hf:org/net
-stderr_has "preprocessor_config.json' says"
+stderr_has "preprocessor_config.json', beside the weights, says how images are prepared"
 stderr_has 'squash to 96x96, bicubic'
 expect 0 train n.h5 -q --epochs 1 --val 0 -o m.safetensors
 expect 0 predict m.safetensors photos/a/*.pgm -q
