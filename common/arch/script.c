@@ -42,15 +42,22 @@ static const char *next_part(const char *path)
     return *path ? path + 1 : path;
 }
 
-/* "layer1.0.bn1" -> getattr(self.layer1, "0").bn1: after a dot a number would be no name. */
+/* Whether the first part of a path may stand after a dot: a number may not, nor "block4-0". */
+static bool is_identifier(const char *path)
+{
+    if (isdigit((unsigned char)*path)) return false;
+    while (isalnum((unsigned char)*path) || *path == '_') path++;
+    return !*path || *path == '.';
+}
+
+/* "layer1.0.bn1" -> getattr(self.layer1, "0").bn1 */
 static void write_module(const char *path, FILE *out)
 {
     for (const char *part = path; *part; part = next_part(part))
-        if (isdigit((unsigned char)*part)) fputs("getattr(", out);
+        if (!is_identifier(part)) fputs("getattr(", out);
     fputs("self", out);
     for (const char *part = path; *part; part = next_part(part))
-        fprintf(out, isdigit((unsigned char)*part) ? ", \"%.*s\")" : ".%.*s",
-                (int)strcspn(part, "."), part);
+        fprintf(out, is_identifier(part) ? ".%.*s" : ", \"%.*s\")", (int)strcspn(part, "."), part);
 }
 
 /* The module of a parameter that has no name of its own, or whose module ends in "_", is what is

@@ -127,14 +127,32 @@ static int enter_containers(Table *table, const char *module)
     return depth;
 }
 
+/* Whether torchinfo counts anything for the node: it counts weights and biases of modules that are
+ * called. A parameter of another name (cls_token, layer_scale) is none, and of a
+ * MultiheadAttention, whose first linear layer is named in_proj_, none is called. */
+static bool is_counted(const PfArch *arch, const PfNode *node)
+{
+    const char *dot = strrchr(node->module, '.');
+    if (node->op == PF_OP_PARAMETER || node->op == PF_OP_POSITIONS) return false;
+    if (node->op != PF_OP_LINEAR || !dot) return true;
+    const size_t length = (size_t)(dot - node->module);
+    for (int i = 0; i < arch->node_count; i++) {
+        const char *other = arch->nodes[i].module;
+        if (!strncmp(other, node->module, length) && !strcmp(other + length, ".in_proj_"))
+            return false;
+    }
+    return true;
+}
+
+/* Outputs are those of counted layers with parameters, once forward and once backward, as torchinfo
+ * has them. */
 static void count_layer(Table *table, int64_t parameters, int64_t macs, const PfShape *output,
                         bool trainable)
 {
     table->totals.parameters += parameters;
     table->totals.trainable += trainable ? parameters : 0;
     table->totals.multiply_adds += macs;
-    /* As torchinfo: outputs of layers with parameters, once forward and once backward. */
-    if (parameters) table->totals.activation_bytes += 2 * 4 * pf_shape_count(output);
+    if (macs) table->totals.activation_bytes += 2 * 4 * pf_shape_count(output);
 }
 
 static void add_layer(Table *table, int depth, const char *class_name, int64_t parameters,
@@ -144,7 +162,7 @@ static void add_layer(Table *table, int depth, const char *class_name, int64_t p
     count_layer(table, parameters, macs, output, trainable);
     if (parameters) {
         snprintf(text, sizeof text, trainable ? "%s" : "(%s)", grouped(parameters, count));
-        grouped(macs, cost);
+        if (macs) grouped(macs, cost);
     }
     print_row(table, depth, class_name, output, text, cost, tap);
 }
@@ -155,7 +173,9 @@ static void add_node(Table *table, int index)
     if (!node->module[0]) return; /* sums and flatten are no modules */
     int depth = enter_containers(table, node->module);
     int64_t parameters = pf_node_parameter_count(node);
-    int64_t macs = parameters ? pf_node_multiply_adds(node, &table->shapes[index]) : 0;
+    int64_t macs = 0; /* of a layer that is counted, at least as many as its parameters */
+    if (parameters && is_counted(table->arch, node))
+        macs = pf_node_multiply_adds(node, &table->shapes[index]);
     const char *class_name = pf_op_class_name(node->op);
     if (!*class_name) class_name = pf_op_row(node->op)->name;
     add_layer(table, depth, class_name, parameters, macs, &table->shapes[index], !table->frozen,

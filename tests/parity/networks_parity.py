@@ -202,8 +202,9 @@ if IS_LONG:
     NETWORKS.update({"mobilenet_v3_small": [64, 96], "vit_b_32": [224, 160]})
     NETWORKS.update({"mobilenet_v3_large": [80, 224], "efficientnet_v2_s": [64], "densenet161": [96], "efficientnet_b5": [96],
                      "convnext_small": [96], "vit_b_16": [224], "alexnet": [64, 96], "wide_resnet50_2": [64], "regnet_x_400mf": [64, 96]})
-# Between them these have every operation of such networks as TorchScript, and positions that it resizes.
-BY_LIBTORCH = ["densenet121", "mobilenet_v3_small", "convnext_tiny", "vit_b_32", "shufflenet_v2_x0_5", "swin_t"] + (list(NETWORKS) if IS_LONG else [])
+# Between them these have every operation of such networks as TorchScript, positions that it resizes, and names with a dash.
+BY_LIBTORCH = ["densenet121", "mobilenet_v3_small", "convnext_tiny", "vit_b_32", "shufflenet_v2_x0_5", "swin_t", "regnet_y_400mf"]
+BY_LIBTORCH += list(NETWORKS) if IS_LONG else []
 RANDOM = {"densenet121": ["adaptive_avg_pool2d"], "mobilenet_v3_small": ["classifier.1"], "mobilenet_v3_large": ["avgpool"],
           "efficientnet_b0": ["avgpool", "classifier.1"], "efficientnet_v2_s": ["avgpool"], "convnext_tiny": ["classifier.1"],
           "vit_b_32": ["cls", "heads.head"], "inception_v3": ["avgpool"], "googlenet": ["avgpool"], "resnext50_32x4d": ["avgpool"],

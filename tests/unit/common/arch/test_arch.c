@@ -146,6 +146,39 @@ START_TEST(vgg16_with_a_new_head_counts_as_torchinfo_does)
 }
 END_TEST
 
+/* torchinfo.summary(model, (1, 3, side, side)) of torchvision's: total_mult_adds,
+ * total_output_bytes in MB. Googlenet and Inception without their auxiliary heads. */
+START_TEST(families_count_as_torchinfo_does)
+{
+    static const struct {
+        const char *name;
+        int side;
+        int64_t multiply_adds;
+        const char *outputs;
+    } known[] = {
+        {"resnet18", 64, 148568424, "3.25"},         {"resnext50_32x4d", 64, 347295336, "18.82"},
+        {"densenet121", 64, 232385192, "14.75"},     {"mobilenet_v2", 64, 25763624, "8.73"},
+        {"mobilenet_v3_small", 64, 6533504, "1.88"}, {"efficientnet_b0", 64, 33298948, "8.88"},
+        {"convnext_tiny", 64, 50833672, "10.73"},    {"shufflenet_v2_x0_5", 64, 4253560, "1.35"},
+        {"squeezenet1_1", 64, 21766248, "1.45"},     {"mnasnet0_5", 64, 9724152, "4.01"},
+        {"regnet_y_400mf", 64, 33849648, "5.13"},    {"alexnet", 64, 98186024, "0.33"},
+        {"googlenet", 96, 276063432, "9.49"},        {"inception_v3", 96, 340932552, "10.39"},
+        {"vit_b_32", 224, 173119720, "26.42"},       {"siglip_vit_b_16", 224, 207898368, "163.82"},
+        {"dinov2_vits14", 98, 32376960, NULL},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        char text[64];
+        PfSummaryTotals totals =
+            totals_of(known[i].name, (PfSummaryOptions){.input = known[i].side});
+        ck_assert_msg(totals.multiply_adds == known[i].multiply_adds, "%s: %lld", known[i].name,
+                      (long long)totals.multiply_adds);
+        snprintf(text, sizeof text, "%.2f", (double)totals.activation_bytes / 1e6);
+        if (known[i].outputs)
+            ck_assert_msg(!strcmp(text, known[i].outputs), "%s: %s", known[i].name, text);
+    }
+}
+END_TEST
+
 START_TEST(a_tap_is_a_node_or_the_last_node_of_a_module)
 {
     static const struct {
@@ -659,6 +692,7 @@ int main(void)
     tcase_set_timeout(cases, 300);
     tcase_add_test(cases, parameter_counts_are_torchvisions);
     tcase_add_test(cases, vgg16_with_a_new_head_counts_as_torchinfo_does);
+    tcase_add_test(cases, families_count_as_torchinfo_does);
     tcase_add_test(cases, a_tap_is_a_node_or_the_last_node_of_a_module);
     tcase_add_test(cases, an_unknown_tap_is_refused_with_the_nearest_name);
     tcase_add_test(cases, an_unknown_backbone_is_refused_with_the_nearest_name);
