@@ -34,6 +34,9 @@ PF_SHAPE_COLUMN(pf_op_shape_matmul);
 PF_SHAPE_COLUMN(pf_op_shape_parameter);
 PF_SHAPE_COLUMN(pf_op_shape_positions);
 PF_SHAPE_COLUMN(pf_op_shape_token_map);
+PF_SHAPE_COLUMN(pf_op_shape_pad_behind);
+PF_SHAPE_COLUMN(pf_op_shape_crop);
+PF_SHAPE_COLUMN(pf_op_shape_window_attention);
 
 /* ---- ONNX: op_onnx.c ---- */
 
@@ -93,5 +96,8 @@ PF_ONNX_COLUMN(pf_op_onnx_reduce_sum);
 PF_ONNX_COLUMN(pf_op_onnx_reduce_max);
 PF_ONNX_COLUMN(pf_op_onnx_positions);
 PF_ONNX_COLUMN(pf_op_onnx_token_map);
+PF_ONNX_COLUMN(pf_op_onnx_pad_behind);
+PF_ONNX_COLUMN(pf_op_onnx_crop);
+PF_ONNX_COLUMN(pf_op_onnx_window_attention);
 
 #endif

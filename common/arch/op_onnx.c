@@ -566,3 +566,33 @@ COLUMN(pf_op_onnx_token_map)
     onnx_node(out, "Reshape", "before $1");
     return 0;
 }
+
+/* Of maps (h, w, c). */
+COLUMN(pf_op_onnx_pad_behind)
+{
+    PfShape padded;
+    if (pf_op_shape_pad_behind(node, in, &padded, err)) return -1;
+    const int64_t below = padded.dims[0] - in->dims[0], right = padded.dims[1] - in->dims[1];
+    if (!below && !right) return 0;
+    add_integers(out, (const int64_t[]){0, 0, 0, 0, 0, below, right, 0}, 8);
+    onnx_node(out, "Pad", "0 $1");
+    return 0;
+}
+
+COLUMN(pf_op_onnx_crop)
+{
+    add_integers(out, (const int64_t[]){0, 0}, 2);
+    add_integers(out, in[1].dims, 2);
+    add_integers(out, (const int64_t[]){1, 2}, 2);
+    onnx_node(out, "Slice", "0 $1 $2 $3");
+    return 0;
+}
+
+/* Nodes of ONNX have too little room for it: the table of distances and the shift. */
+COLUMN(pf_op_onnx_window_attention)
+{
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "the attention in windows '%s' of %s cannot be exported to ONNX yet. Hint: "
+                   "--export FILE.pt",
+                   node->name, arch->name);
+}

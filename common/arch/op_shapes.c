@@ -312,3 +312,42 @@ int pf_op_shape_token_map(const PfNode *node, const PfShape *in, PfShape *out, P
     *out = (PfShape){3, {in[0].dims[1], in[1].dims[1], in[1].dims[2]}};
     return 0;
 }
+
+/* ---- windows of a map (h, w, c) ---- */
+
+static int64_t next_multiple(int64_t size, int64_t of)
+{
+    return (size + of - 1) / of * of;
+}
+
+int pf_op_shape_pad_behind(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    if (in->rank != 3) return fail_shape(node, "maps (h, w, c)", in, err);
+    *out = (PfShape){3,
+                     {next_multiple(in->dims[0], node->kernel[0]),
+                      next_multiple(in->dims[1], node->kernel[1]), in->dims[2]}};
+    return 0;
+}
+
+int pf_op_shape_crop(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    if (in[1].rank != 3) return fail_shape(node, "maps (h, w, c)", &in[1], err);
+    if (in[0].rank != 3 || in[0].dims[0] < in[1].dims[0] || in[0].dims[1] < in[1].dims[1])
+        return fail_shape(node, "a map no smaller than its second input", &in[0], err);
+    *out = (PfShape){3, {in[1].dims[0], in[1].dims[1], in[0].dims[2]}};
+    return 0;
+}
+
+int pf_op_shape_window_attention(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    const int64_t side = node->kernel[0];
+    const bool is_square = side > 0 && node->kernel[1] == side && node->start < side;
+    if (!is_square || node->shape.rank != 2 || node->shape.dims[1] != node->heads ||
+        node->shape.dims[0] != (2 * side - 1) * (2 * side - 1))
+        return fail_shape(node, "square windows and a bias for each distance", &node->shape, err);
+    if (in->rank != 3 || in->dims[0] % side || in->dims[1] % side ||
+        in->dims[2] % (3 * (int64_t)node->heads))
+        return fail_shape(node, "a map of whole windows, of queries, keys and values", in, err);
+    *out = (PfShape){3, {in->dims[0], in->dims[1], in->dims[2] / 3}};
+    return 0;
+}

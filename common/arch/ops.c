@@ -124,6 +124,29 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
 
 /* ---- the table ---- */
 
+/* The TorchScript of windows: (n, rows of windows, windows, heads, pixels, channels) of queries, of
+ * keys, of values; the bias of two pixels; 100 for two between which the beginning of the map lies.
+ */
+/* clang-format off */
+#define WINDOW_SHIFT(axis) "({start} if torch.size({0}, " axis ") > {window} else 0)"
+#define WINDOWS(which) \
+    "torch.flatten(torch.select(torch.permute(torch.reshape(torch.roll({0}, [-" WINDOW_SHIFT("1") ", -" WINDOW_SHIFT("2") \
+    "], [1, 2]), [torch.size({0}, 0), torch.size({0}, 1) // {window}, {window}, torch.size({0}, 2) // {window}, {window}, " \
+    "3, {heads}, -1]), [5, 0, 1, 3, 6, 2, 4, 7]), 0, " which "), 4, 5)"
+#define WINDOW_PIXELS "torch.arange({window} * {window}, device={0}.device)"
+#define WINDOW_PLACES "torch.add(" WINDOW_PIXELS ", torch.mul(torch.floor_divide(" WINDOW_PIXELS ", {window}), {window} - 1))"
+#define DISTANCE_BIAS \
+    "torch.permute({for_each_image}[torch.add(torch.sub(torch.unsqueeze(" WINDOW_PLACES ", 1), torch.unsqueeze(" \
+    WINDOW_PLACES ", 0)), 2 * {window} * ({window} - 1))], [2, 0, 1])"
+#define IS_PAST_END(axis) \
+    "torch.ge(torch.arange(torch.size({0}, " axis "), device={0}.device), torch.size({0}, " axis ") - " WINDOW_SHIFT(axis) ")"
+#define WINDOW_ENDS(shape) \
+    "torch.reshape(torch.permute(torch.reshape(torch.add(torch.mul(torch.unsqueeze(" IS_PAST_END("1") ", 1), 2), " \
+    "torch.unsqueeze(" IS_PAST_END("2") ", 0)), [torch.size({0}, 1) // {window}, {window}, torch.size({0}, 2) // {window}, " \
+    "{window}]), [0, 2, 1, 3]), [torch.size({0}, 1) // {window}, torch.size({0}, 2) // {window}, " shape "])"
+#define WINDOW_MASK "torch.mul(torch.ne(" WINDOW_ENDS("1, -1, 1") ", " WINDOW_ENDS("1, 1, -1") "), 100.0).type_as({0})"
+/* clang-format on */
+
 /* One ROW for each operation. A row that lacks a column, and an operation that lacks a row, do not
  * compile. */
 /* clang-format off */
@@ -243,7 +266,17 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
         "[torch.size({0}, 0), -1, torch.size({0}, 2), torch.size({0}, 3)])", pf_op_onnx_channel_shuffle) \
     ROW(PF_OP_TOKEN_MAP, "tokens as a map", "", false, no_parameters, pf_op_shape_token_map, per_image, \
         "torch.reshape(torch.transpose({0}, 1, 2), [torch.size({0}, 0), torch.size({0}, 2), " \
-        "torch.size({1}, 2), torch.size({1}, 3)])", pf_op_onnx_token_map)
+        "torch.size({1}, 2), torch.size({1}, 3)])", pf_op_onnx_token_map) \
+    ROW(PF_OP_PAD_BEHIND, "pad behind", "", false, no_parameters, pf_op_shape_pad_behind, per_image, \
+        "torch.constant_pad_nd({0}, [{behind_pads}], 0)", pf_op_onnx_pad_behind) \
+    ROW(PF_OP_CROP, "crop", "", false, no_parameters, pf_op_shape_crop, per_image, \
+        "torch.slice(torch.slice({0}, 1, 0, torch.size({1}, 1)), 2, 0, torch.size({1}, 2))", pf_op_onnx_crop) \
+    ROW(PF_OP_WINDOW_ATTENTION, "attention in windows", "", false, whole_parameter, pf_op_shape_window_attention, per_image, \
+        "torch.roll(torch.reshape(torch.permute(torch.reshape(torch.matmul(torch.softmax(torch.sub(torch.add(" \
+        "torch.mul(torch.matmul(" WINDOWS("0") ", torch.transpose(" WINDOWS("1") ", -2, -1)), {scale}), " DISTANCE_BIAS "), " \
+        WINDOW_MASK "), -1), " WINDOWS("2") "), [torch.size({0}, 0), torch.size({0}, 1) // {window}, torch.size({0}, 2) // {window}, " \
+        "{heads}, {window}, {window}, -1]), [0, 1, 4, 2, 5, 3, 6]), [torch.size({0}, 0), torch.size({0}, 1), torch.size({0}, 2), -1]), " \
+        "[" WINDOW_SHIFT("1") ", " WINDOW_SHIFT("2") "], [1, 2])", pf_op_onnx_window_attention)
 
 #define DEFINE_ROW(op, name_, class_, keeps_, parameters_, shape_, cost_, script_, onnx_) \
     [op] = {.name = (name_), .class_name = (class_), .keeps_values = (keeps_), \

@@ -101,6 +101,8 @@ typedef struct PfOpRow {
      *   {kernel} {stride} {padding} {dilation}   the two numbers, with a comma between
      *   {pads}                            those of torch's pad: left, right, above, below
      *   {same_pads}                       the same, as they follow from the input's size
+     *   {behind_pads}                     those of a map (h, w, c), whose sides become multiples
+     *   {window}                          the first of {kernel}
      *   {axis} {axes} {shape}             counted with the batch axis; its sizes
      *   {momentum}                        0.1 where the node's is 0
      *   {end}                             behind the last that a slice takes

@@ -131,6 +131,14 @@ static void write_same_pads(const PfNode *node, int axis, FILE *out)
     fprintf(out, "%s // 2, %s - %s // 2", missing, missing, missing);
 }
 
+/* Of a map (h, w, c), along an axis of torch's. */
+static void write_behind_pads(const PfNode *node, int axis, FILE *out)
+{
+    const int kernel = node->kernel[axis - 1], map = node->inputs[0];
+    fprintf(out, "0, (torch.size(v%d, %d) + %d) // %d * %d - torch.size(v%d, %d)", map, axis,
+            kernel - 1, kernel, kernel, map, axis);
+}
+
 static void write_for_each_image(const PfNode *node, FILE *out)
 {
     if (node->leading_one) fputs("torch.expand(", out);
@@ -208,6 +216,13 @@ static bool write_list(const PfNode *node, const char *word, FILE *out)
         write_same_pads(node, 3, out);
         fputs(", ", out);
         write_same_pads(node, 2, out);
+    } else if (!strcmp(word, "window")) {
+        write_ints(node->kernel, 1, 0, out);
+    } else if (!strcmp(word, "behind_pads")) {
+        fputs("0, 0, ", out);
+        write_behind_pads(node, 2, out);
+        fputs(", ", out);
+        write_behind_pads(node, 1, out);
     } else if (!strcmp(word, "end") && node->count == PF_TO_THE_END)
         fprintf(out, "%lld", (long long)INT64_MAX);
     else if (!strcmp(word, "end"))

@@ -16,7 +16,7 @@ enum {
 typedef struct Head {
     const PfAttention *attention;
     const PfConvKernels *kernels;
-    const float *q, *k, *v;
+    const float *q, *k, *v, *bias;
     float *y;
     int64_t depth, columns, values; /* width, keys, value_width, filled up to multiples of 16 */
     int64_t rows;                   /* queries of a block */
@@ -123,6 +123,16 @@ static void take_queries(const Head *head, int64_t first, int64_t count)
 
 /* ---- blocks of queries ---- */
 
+static void add_bias(const Head *head, int64_t first, int64_t count)
+{
+    const PfAttention *attention = head->attention;
+    for (int64_t r = 0; r < count; r++) {
+        const float *bias = head->bias + (first + r) * attention->keys;
+        float *scores = head->scores + r * head->columns;
+        for (int64_t key = 0; key < attention->keys; key++) scores[key] += bias[key];
+    }
+}
+
 /* m: (count, width), from u in strips, each (depth, 16) */
 static void multiply(const Head *head, const float *const *v, int64_t count, const float *u,
                      int64_t depth, int64_t width, float *m)
@@ -142,6 +152,7 @@ static void run_block(const Head *head, int64_t first, int64_t count)
     take_queries(head, first, count);
     multiply(head, head->query_rows, count, head->packed_keys, head->depth, head->columns,
              head->scores);
+    if (head->bias) add_bias(head, first, count);
     head->kernels->softmax(&(PfSoftmax){.rows = count,
                                         .count = attention->keys,
                                         .x = head->scores,
@@ -167,6 +178,8 @@ static void run_head(Head *head, int64_t index)
     head->k = attention->k + index * attention->width;
     head->v = attention->v + index * attention->value_width;
     head->y = attention->y + index * attention->value_width;
+    head->bias = attention->bias;
+    if (head->bias) head->bias += index * attention->queries * attention->keys;
     pack_keys(head);
     pack_values(head);
     for (int64_t first = 0; first < attention->queries; first += head->rows)

@@ -13,7 +13,8 @@ typedef struct PfAttention {
     int64_t heads, queries, keys; /* keys: and values */
     int64_t width, value_width;   /* channels of a head: of q and k; of v and y */
     float scale;
-    const float *q, *k, *v;             /* tokens, each (heads, width or value_width) */
+    const float *bias;      /* (heads, queries, keys), added to the scaled products; NULL: none */
+    const float *q, *k, *v; /* tokens, each (heads, width or value_width) */
     int64_t q_row, k_row, v_row, y_row; /* floats from one token to the next */
     float *y; /* none of the others. What is behind its heads' channels in a row becomes zeros */
 } PfAttention;

@@ -375,6 +375,18 @@ static void attend(const Run *run, const PfEngineStep *step)
     }
 }
 
+static void attend_in_windows(const Run *run, const PfEngineStep *step)
+{
+    PfWindowAttention attention = pf_engine_window_attention(run->plan, step);
+    attention.x = maps_of(run, step->x);
+    attention.y = maps_of(run, step->y);
+    for (int64_t i = 0; i < run->count; i++) {
+        pf_window_attention_run(&attention, run->arena + run->plan->maps_bytes);
+        attention.x += image_stride(run, step->x);
+        attention.y += image_stride(run, step->y);
+    }
+}
+
 /* ---- outputs ---- */
 
 static void write_numbers(PfDtype dtype, void *outputs, int64_t at, const float *from,
@@ -438,6 +450,7 @@ static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
     [PF_STEP_PART] = compute_part,
     [PF_STEP_LAYER_NORM] = norm_rows,
     [PF_STEP_ATTENTION] = attend,
+    [PF_STEP_WINDOW_ATTENTION] = attend_in_windows,
     [PF_STEP_STORE] = store,
     [PF_STEP_COPY] = run_loops,
     [PF_STEP_ARITHMETIC] = run_loops,
@@ -461,6 +474,7 @@ static bool rounds_behind(PfStepKind kind)
     case PF_STEP_SOFTMAX:
     case PF_STEP_PRODUCT:
     case PF_STEP_LAYER_NORM:
+    case PF_STEP_WINDOW_ATTENTION:
     case PF_STEP_ATTENTION: return true;
     case PF_STEP_PIXELS: /* of a table of rounded numbers */
     case PF_STEP_CONVOLUTION:

@@ -144,6 +144,34 @@ static int make_attention(Builder *builder, int node)
     return settle(builder, node, step->y);
 }
 
+static int make_window_attention(Builder *builder, int node)
+{
+    PfEngineStep *step =
+        add_maker_of(builder, PF_STEP_WINDOW_ATTENTION, node, input_of(builder, node),
+                     laid_out(&builder->shapes[node], false));
+    return settle(builder, node, step->y);
+}
+
+/* Of a map (h, w, c): in memory pixels, as the other pads have them. */
+static int make_pad_behind(Builder *builder, int node)
+{
+    const int x = input_of(builder, node);
+    const int64_t *from = builder->plan->values[x].shape.dims;
+    const PfShape *shape = &builder->shapes[node];
+    if (pf_shape_equal(shape, &builder->plan->values[x].shape)) return settle(builder, node, x);
+    const int pads[4] = {0, 0, (int)(shape->dims[0] - from[0]), (int)(shape->dims[1] - from[1])};
+    PfEngineStep *step = add_maker_of(builder, PF_STEP_PAD, node, x, laid_out(shape, false));
+    memcpy(step->pads, pads, sizeof pads);
+    return settle(builder, node, step->y);
+}
+
+static int make_crop(Builder *builder, int node)
+{
+    int64_t strides[PF_MAX_RANK] = {0};
+    const int x = pf_engine_stride(builder, node, input_of(builder, node), strides);
+    return pf_engine_settle_strided(builder, node, x, strides, 0);
+}
+
 /* Each row of tokens is a pixel: a view. */
 static int make_token_map(Builder *builder, int node)
 {
@@ -208,6 +236,9 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_LEAKY_RELU] = pf_engine_make_function,
     [PF_OP_ELU] = pf_engine_make_function,
     [PF_OP_TOKEN_MAP] = make_token_map,
+    [PF_OP_PAD_BEHIND] = make_pad_behind,
+    [PF_OP_CROP] = make_crop,
+    [PF_OP_WINDOW_ATTENTION] = make_window_attention,
 };
 
 /* ---- the whole ---- */

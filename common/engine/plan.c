@@ -42,10 +42,33 @@ PfAttention pf_engine_attention(const PfEnginePlan *plan, const PfEngineStep *st
                          .y_row = y->stride};
 }
 
+PfWindowAttention pf_engine_window_attention(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
+    const PfNode *node = &plan->arch->nodes[step->node];
+    PfWindowAttention attention = {.heads = node->heads,
+                                   .side = node->kernel[0],
+                                   .sizes = {x->height, x->width},
+                                   .width = y->channels / node->heads,
+                                   .scale = node->scale,
+                                   .biases = step->scale,
+                                   .x_row = x->stride,
+                                   .y_row = y->stride};
+    for (int axis = 0; axis < 2; axis++)
+        attention.shifts[axis] = attention.sizes[axis] > attention.side ? node->start : 0;
+    return attention;
+}
+
 static size_t attention_bytes(const PfEnginePlan *plan, const PfEngineStep *step)
 {
     const PfAttention attention = pf_engine_attention(plan, step);
     return pf_attention_scratch(&attention);
+}
+
+static size_t window_attention_bytes(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    const PfWindowAttention attention = pf_engine_window_attention(plan, step);
+    return pf_window_attention_scratch(&attention);
 }
 
 static void find_scratch(PfEnginePlan *plan)
@@ -54,6 +77,9 @@ static void find_scratch(PfEnginePlan *plan)
         if (plan->steps[s].kind == PF_STEP_ATTENTION)
             plan->scratch_bytes =
                 pf_max_size(plan->scratch_bytes, attention_bytes(plan, &plan->steps[s]));
+        if (plan->steps[s].kind == PF_STEP_WINDOW_ATTENTION)
+            plan->scratch_bytes =
+                pf_max_size(plan->scratch_bytes, window_attention_bytes(plan, &plan->steps[s]));
         const PfConvolution *convolution = plan->steps[s].convolution;
         plan->scratch_bytes =
             pf_max_size(plan->scratch_bytes, pf_engine_loops_scratch(plan, &plan->steps[s]));

@@ -9,6 +9,7 @@
 
 #include "common/conv/attention.h"
 #include "common/conv/convolution.h"
+#include "common/conv/window_attention.h"
 #include "permafrost/backbone.h"
 
 /* Images that a thread takes through the network at a time. */
@@ -31,6 +32,7 @@ typedef enum PfStepKind {
     PF_STEP_PRODUCT,    /* of the matrices x and sum */
     PF_STEP_LAYER_NORM, /* of each row of channels */
     PF_STEP_ATTENTION,
+    PF_STEP_WINDOW_ATTENTION,
     PF_STEP_STORE /* x becomes a tap's output */
 } PfStepKind;
 
@@ -91,7 +93,8 @@ typedef struct PfEngineStep {
     int folded_count;
     int tap; /* store */
     PfConvolution *convolution;
-    float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each */
+    float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each; window
+                             attention: scale: its biases, see window_attention.h */
     /* Convolution: rows of x are made by the step before this one when they are needed, so many at
      * a time, image by image: what is wide between the two never leaves the caches. 0: x is there.
      * The step before does nothing by itself: it is a 1 x 1 convolution, and this one is of each
@@ -139,6 +142,7 @@ int pf_engine_home(const PfEnginePlan *plan, int value);
 
 /* What an attention's step computes of one image, without its places. */
 PfAttention pf_engine_attention(const PfEnginePlan *plan, const PfEngineStep *step);
+PfWindowAttention pf_engine_window_attention(const PfEnginePlan *plan, const PfEngineStep *step);
 
 /* ---- its parts, in this order ---- */
 

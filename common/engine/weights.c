@@ -285,6 +285,21 @@ static int read_layer_norm(const PfEnginePlan *plan, const PfBackboneConfig *con
     return step->scale && step->shift ? 0 : -1;
 }
 
+static int read_window_attention(const PfEnginePlan *plan, const PfBackboneConfig *config,
+                                 PfEngineStep *step, PfError *err)
+{
+    const PfWindowAttention attention = pf_engine_window_attention(plan, step);
+    const int64_t count = pf_shape_count(&config->arch->nodes[step->node].shape);
+    const size_t biases = (size_t)pf_window_attention_biases(&attention);
+    float *table = read_parameter(config, step->node, "", count, err);
+    if (!table) return -1;
+    if (plan->bf16) pf_engine_round(table, count);
+    step->scale = pf_calloc(biases, sizeof *step->scale, err);
+    if (step->scale) pf_window_attention_fill(&attention, table, step->scale);
+    free(table);
+    return step->scale ? 0 : -1;
+}
+
 /* ---- all steps ---- */
 
 static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngineStep *step,
@@ -292,6 +307,8 @@ static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, 
 {
     Affine affine = {0};
     const bool is_convolution = step->kind == PF_STEP_CONVOLUTION;
+    if (step->kind == PF_STEP_WINDOW_ATTENTION)
+        return read_window_attention(plan, config, step, err);
     if (step->kind == PF_STEP_LAYER_NORM) return read_layer_norm(plan, config, step, err);
     if (!is_convolution && step->norm < 0) return 0;
     int failed = make_affine(plan, config, step, &affine, err);

@@ -91,8 +91,17 @@ typedef enum PfOp {
                         below and at the right */
     PF_OP_CHANNEL_SHUFFLE, /* of a map whose channels lie in `groups`: the first of each group, the
                               second of each, ... */
-    PF_OP_TOKEN_MAP, /* tokens (h * w, c) as a map (c, h, w), as large as the second input's */
-    PF_OP_COUNT,     /* how many there are */
+    PF_OP_TOKEN_MAP,  /* tokens (h * w, c) as a map (c, h, w), as large as the second input's */
+    PF_OP_PAD_BEHIND, /* rows and columns of zeros below and at the right of a map (h, w, c), of
+                         which h and w become multiples of kernel[] */
+    PF_OP_CROP,       /* a map (h, w, c), cut below and at the right to the second input's (h, w) */
+    PF_OP_WINDOW_ATTENTION, /* of a map (h, w, 3 c), queries, keys, values, within each window of
+                               kernel[]: softmax(scale q k^T + bias) v, (h, w, c). The windows lie
+                               `start` pixels lower and further right, those at the end go on at the
+                               beginning; but not along an axis of one window. Bias: of the tensor
+                               called `module`, of `shape` ((2 kernel - 1)^2, heads), a row for each
+                               distance; -100 more where the beginning lies between the two */
+    PF_OP_COUNT,            /* how many there are */
 } PfOp;
 
 #define PF_TO_THE_END (-1)
@@ -108,23 +117,23 @@ typedef struct PfNode {
     int inputs[PF_NODE_MAX_INPUTS]; /* indices of earlier nodes */
     int input_count;
     int in_channels, out_channels; /* conv, linear (features), norms (both equal) */
-    int kernel[2], stride[2], padding[2], dilation[2]; /* conv, pools, pad_same (no padding):
-                                                          along y and x */
+    int kernel[2], stride[2], padding[2], dilation[2]; /* conv, pools, pads and windows
+                                                          (no padding): along y and x */
     int groups;                                        /* conv, channel_shuffle */
     int ceil_mode;     /* pools: a last window that begins inside counts */
     int count_padding; /* avg_pool */
     int pads[4];       /* pad: above, left, below, right */
     int pool_size;     /* adaptive_avg_pool */
     int bias;          /* conv, linear */
-    int heads;         /* attention */
+    int heads;         /* attention, of windows too */
     int axis;          /* softmax, slice, concat; of the shape without the batch axis, 0 or more */
     int axes[PF_MAX_RANK], axis_count; /* permute; mean, reduce: ascending */
     int keep_axes;                     /* mean, reduce */
     int64_t start, count, step;        /* slice, whose count may be PF_TO_THE_END; positions: start,
-                                          of tokens that stay */
+                                          of tokens that stay; window_attention: its shift */
     int align_corners;                 /* positions */
     int antialias;                     /* positions */
-    PfShape shape;                     /* reshape, parameter */
+    PfShape shape;                     /* reshape, parameter, window_attention */
     int leading_one;                   /* parameter; -1: the file's lacks the first axis of `shape`,
                                           which is 1 */
     int is_aside;    /* nothing but a tap reads it, and it is not its module's last node */

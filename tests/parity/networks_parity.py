@@ -36,7 +36,7 @@ def lively(model):
     for name, parameter in model.named_parameters():
         if "layer_scale" in name or name.endswith("gamma"):
             parameter.data.uniform_(0.2, 0.8)
-        elif "token" in name or "pos_embed" in name:
+        elif "token" in name or "pos_embed" in name or "position_bias" in name:
             parameter.data.normal_(0, 0.5)
         elif not parameter.any():
             parameter.data.normal_(0, 0.1)
@@ -55,13 +55,14 @@ def lively(model):
 def node_names(model):
     """Those of create_feature_extractor, as taps of ours."""
     of_pixels = re.compile(r"^((getitem|unsqueeze|mul|add)(_\d)?|cat)$")
+    of_windows = re.compile(r"\.(_get_relative_position_bias|\w+_(relative_position_bias_table|(qkv|proj)_(weight|bias)))$")
     inside_norm = re.compile(r"\.(permute(_1)?|layer_norm|\w+_(weight|bias))$")
     norms = {name for name, module in model.named_modules() if type(module).__name__ == "LayerNorm2d"}
     names = []
     for name in get_graph_node_names(model)[1][1:]:
         outer = inside_norm.sub("", name)
         name = outer if outer in norms else name
-        if name not in names and not name.endswith("_layer_scale") and not of_pixels.match(name):
+        if name not in names and not name.endswith("_layer_scale") and not of_pixels.match(name) and not of_windows.search(name):
             names.append(name)
     return names
 
@@ -196,19 +197,19 @@ MADE_WITH = {"inception_v3": {"transform_input": True, "init_weights": False},
 PIXELS_OF = {name: ("--mean", ".5,.5,.5", "--std", ".5,.5,.5") for name in MADE_WITH}
 NETWORKS = {"densenet121": [64], "mobilenet_v3_small": [64], "efficientnet_b0": [80], "convnext_tiny": [64], "vit_b_32": [160],
             "inception_v3": [96], "googlenet": [64], "resnext50_32x4d": [64], "regnet_y_400mf": [64], "mobilenet_v2": [64],
-            "squeezenet1_1": [64], "shufflenet_v2_x0_5": [64], "mnasnet0_5": [64]}
+            "squeezenet1_1": [64], "shufflenet_v2_x0_5": [64], "mnasnet0_5": [64], "swin_t": [88]}
 if IS_LONG:
     NETWORKS.update({"mobilenet_v3_small": [64, 96], "vit_b_32": [224, 160]})
     NETWORKS.update({"mobilenet_v3_large": [80, 224], "efficientnet_v2_s": [64], "densenet161": [96], "efficientnet_b5": [96],
                      "convnext_small": [96], "vit_b_16": [224], "alexnet": [64, 96], "wide_resnet50_2": [64], "regnet_x_400mf": [64, 96]})
 # Between them these have every operation of such networks as TorchScript, and positions that it resizes.
-BY_LIBTORCH = ["densenet121", "mobilenet_v3_small", "convnext_tiny", "vit_b_32", "shufflenet_v2_x0_5"] + (list(NETWORKS) if IS_LONG else [])
+BY_LIBTORCH = ["densenet121", "mobilenet_v3_small", "convnext_tiny", "vit_b_32", "shufflenet_v2_x0_5", "swin_t"] + (list(NETWORKS) if IS_LONG else [])
 RANDOM = {"densenet121": ["adaptive_avg_pool2d"], "mobilenet_v3_small": ["classifier.1"], "mobilenet_v3_large": ["avgpool"],
           "efficientnet_b0": ["avgpool", "classifier.1"], "efficientnet_v2_s": ["avgpool"], "convnext_tiny": ["classifier.1"],
           "vit_b_32": ["cls", "heads.head"], "inception_v3": ["avgpool"], "googlenet": ["avgpool"], "resnext50_32x4d": ["avgpool"],
           "regnet_y_400mf": ["avgpool"], "mobilenet_v2": ["adaptive_avg_pool2d"], "squeezenet1_1": ["avgpool"],
           "shufflenet_v2_x0_5": ["mean"], "mnasnet0_5": ["mean"], "tf_efficientnet_lite0": ["global_pool"],
-          "alexnet": ["classifier.5"]}
+          "alexnet": ["classifier.5"], "swin_t": ["flatten"]}
 TAPS = {"vit": VIT_TAPS, "shufflenet": SHUFFLE_TAPS}
 
 

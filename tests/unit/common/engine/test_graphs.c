@@ -327,6 +327,36 @@ static double attention_at(const Graph *graph, const PfNode *node, const int64_t
     return sum / total;
 }
 
+/* Of pixel (place[0], place[1]), number place[2] of all heads'. Pixels are of one window where
+ * their places, counted from the shift on, are. */
+static double window_attention_at(const Graph *graph, int index, const int64_t *place)
+{
+    const PfNode *node = &graph->arch.nodes[index];
+    const PfShape *in = &graph->shapes[node->inputs[0]];
+    const float *table = tensor(graph, index, "");
+    const int64_t h = in->dims[0], w = in->dims[1], all = in->dims[2] / 3, side = node->kernel[0];
+    const int64_t width = all / node->heads, head = place[2] / width;
+    const int64_t down = h > side ? node->start : 0, right = w > side ? node->start : 0;
+    const int64_t y = (place[0] + h - down) % h, x = (place[1] + w - right) % w;
+    const double *pixels = graph->values[node->inputs[0]];
+    const double *query = pixels + (place[0] * w + place[1]) * 3 * all + head * width;
+    double sum = 0, total = 0;
+    for (int64_t k = 0; k < side * side; k++) {
+        const int64_t ky = y / side * side + k / side, kx = x / side * side + k % side;
+        const int64_t at_y = (ky + down) % h, at_x = (kx + right) % w;
+        const double *key = pixels + (at_y * w + at_x) * 3 * all + all + head * width;
+        const int64_t distance = (y - ky + side - 1) * (2 * side - 1) + x - kx + side - 1;
+        double score = 0;
+        for (int64_t c = 0; c < width; c++) score += query[c] * key[c];
+        score = score * (double)node->scale + (double)table[distance * node->heads + head];
+        if ((place[0] < down) != (at_y < down) || (place[1] < right) != (at_x < right))
+            score -= 100;
+        sum += exp(score) * key[all + place[2] % width];
+        total += exp(score);
+    }
+    return sum / total;
+}
+
 static double value_at(const Graph *graph, int index, int64_t at)
 {
     const PfNode *node = &graph->arch.nodes[index];
@@ -370,6 +400,10 @@ static double value_at(const Graph *graph, int index, int64_t at)
         from[0] = place[1] * out->dims[2] + place[2];
         from[1] = place[0];
         return x[at_place(in, from)];
+    case PF_OP_PAD_BEHIND:
+        return place[0] < in->dims[0] && place[1] < in->dims[1] ? x[at_place(in, place)] : 0;
+    case PF_OP_CROP: return x[at_place(in, place)];
+    case PF_OP_WINDOW_ATTENTION: return window_attention_at(graph, index, place);
     case PF_OP_CONCAT: return concatenated_at(graph, node, place);
     case PF_OP_SOFTMAX: return softmax_at(out, node->axis, x, at);
     case PF_OP_MATMUL: return product_at(graph, node, out->rank, place);
@@ -1134,6 +1168,73 @@ START_TEST(random_graphs_are_as_defined)
 }
 END_TEST
 
+/* ---- windows and rotations ---- */
+
+/* Attention in windows of a map (h, w, c), which is padded for them, and cut again. */
+static int add_windows(Graph *graph, int x)
+{
+    const int heads = (int)draw(graph, 1, 3), width = (int)draw(graph, 1, 18);
+    const int side = (int)draw(graph, 1, 4);
+    PfNode *node = begin(graph, PF_OP_PAD_BEHIND, x);
+    node->kernel[0] = node->kernel[1] = side;
+    int y = finish(graph);
+    node = begin(graph, PF_OP_LINEAR, y);
+    node->in_channels = (int)graph->shapes[y].dims[2];
+    node->out_channels = 3 * heads * width;
+    node->bias = 1;
+    y = finish(graph);
+    node = begin(graph, PF_OP_WINDOW_ATTENTION, y);
+    node->kernel[0] = node->kernel[1] = side;
+    node->heads = heads;
+    node->scale = 0.1f;
+    node->start = draw(graph, 0, side - 1);
+    node->shape = (PfShape){2, {(2 * side - 1) * (2 * side - 1), heads}};
+    y = finish(graph);
+    node = begin(graph, PF_OP_CROP, y);
+    node->inputs[node->input_count++] = x;
+    return finish(graph);
+}
+
+static int add_input_map(Graph *graph)
+{
+    begin(graph, PF_OP_INPUT, 0)->input_count = 0;
+    return add_conv(graph, finish(graph));
+}
+
+/* Pixels last, as such networks have them. */
+static int add_turned(Graph *graph, int x)
+{
+    PfNode *node = begin(graph, PF_OP_PERMUTE, x);
+    node->axis_count = 3;
+    node->axes[0] = 1;
+    node->axes[1] = 2;
+    node->axes[2] = 0;
+    return finish(graph);
+}
+
+/* All nodes as taps, and the last one. */
+static void check_graph(Graph *graph)
+{
+    enum { ALL, LAST };
+    Run runs[] = {[ALL] = {{0}}, [LAST] = {{0}}};
+    for (int i = 0; i < graph->arch.node_count; i++) runs[0].nodes[runs[0].count++] = i;
+    runs[1].nodes[runs[1].count++] = graph->arch.node_count - 1;
+    check_runs(graph, runs, 2);
+}
+
+START_TEST(windows_are_as_defined)
+{
+    for (int g = 0; g < 25; g++) {
+        Graph *graph = malloc(sizeof *graph);
+        open_graph(graph, (uint64_t)(5000 + g));
+        add_windows(graph, add_turned(graph, add_input_map(graph)));
+        check_graph(graph);
+        close_graph(graph);
+        free(graph);
+    }
+}
+END_TEST
+
 /* ---- bf16 ---- */
 
 /* The plan is made: from now on the definitions have the weights that it computes with. Norms and
@@ -1501,6 +1602,7 @@ int main(void)
     TCase *cases = tcase_create("graphs");
     tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, random_graphs_are_as_defined, 0, 2);
+    tcase_add_test(cases, windows_are_as_defined);
     tcase_add_test(cases, maps_and_tokens_are_views);
     tcase_add_test(cases, scales_and_sums_go_through_views);
     tcase_add_test(cases, norms_go_into_concatenations);
