@@ -19,7 +19,7 @@ static const PfArchFamily *const families[] = {
     &pf_arch_mobilenet_v2, &pf_arch_squeezenet,   &pf_arch_shufflenet_v2,
     &pf_arch_mnasnet,      &pf_arch_alexnet,      &pf_arch_efficientnet_lite,
     &pf_arch_clip,         &pf_arch_siglip,       &pf_arch_dinov3_convnext,
-    &pf_arch_swin};
+    &pf_arch_swin,         &pf_arch_dinov3_vit};
 #define FAMILY_COUNT (sizeof families / sizeof families[0])
 #define MAX_NAMES 512
 

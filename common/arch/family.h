@@ -38,7 +38,8 @@ extern const PfArchFamily pf_arch_resnet, pf_arch_vgg, pf_arch_densenet, pf_arch
 extern const PfArchFamily pf_arch_inception, pf_arch_googlenet, pf_arch_regnet,
     pf_arch_mobilenet_v2, pf_arch_squeezenet, pf_arch_shufflenet_v2, pf_arch_mnasnet,
     pf_arch_alexnet, pf_arch_efficientnet_lite;
-extern const PfArchFamily pf_arch_clip, pf_arch_siglip, pf_arch_dinov3_convnext, pf_arch_swin;
+extern const PfArchFamily pf_arch_clip, pf_arch_siglip, pf_arch_dinov3_convnext, pf_arch_swin,
+    pf_arch_dinov3_vit;
 
 /* The networks that can be built by name, of which none needs to be built for this: that of the
  * index, in the order of pf_arch_names; NULL past the last. Static. */

@@ -37,6 +37,7 @@ PF_SHAPE_COLUMN(pf_op_shape_token_map);
 PF_SHAPE_COLUMN(pf_op_shape_pad_behind);
 PF_SHAPE_COLUMN(pf_op_shape_crop);
 PF_SHAPE_COLUMN(pf_op_shape_window_attention);
+PF_SHAPE_COLUMN(pf_op_shape_rotate);
 
 /* ---- ONNX: op_onnx.c ---- */
 
@@ -99,5 +100,6 @@ PF_ONNX_COLUMN(pf_op_onnx_token_map);
 PF_ONNX_COLUMN(pf_op_onnx_pad_behind);
 PF_ONNX_COLUMN(pf_op_onnx_crop);
 PF_ONNX_COLUMN(pf_op_onnx_window_attention);
+PF_ONNX_COLUMN(pf_op_onnx_rotate);
 
 #endif

@@ -596,3 +596,10 @@ COLUMN(pf_op_onnx_window_attention)
                    "--export FILE.pt",
                    node->name, arch->name);
 }
+
+COLUMN(pf_op_onnx_rotate)
+{
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "the rotation '%s' of %s cannot be exported to ONNX yet. Hint: --export FILE.pt",
+                   node->name, arch->name);
+}

@@ -351,3 +351,13 @@ int pf_op_shape_window_attention(const PfNode *node, const PfShape *in, PfShape 
     *out = (PfShape){3, {in->dims[0], in->dims[1], in->dims[2] / 3}};
     return 0;
 }
+
+int pf_op_shape_rotate(const PfNode *node, const PfShape *in, PfShape *out, PfError *err)
+{
+    if (in[1].rank != 3) return fail_shape(node, "the map of its patches", &in[1], err);
+    if (in->rank != 2 || in->dims[0] < in[1].dims[1] * in[1].dims[2] ||
+        in->dims[1] % (4 * (int64_t)node->heads))
+        return fail_shape(node, "tokens of all patches, whose heads four divides", in, err);
+    *out = *in;
+    return 0;
+}

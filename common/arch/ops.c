@@ -145,6 +145,25 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
     "torch.unsqueeze(" IS_PAST_END("2") ", 0)), [torch.size({0}, 1) // {window}, {window}, torch.size({0}, 2) // {window}, " \
     "{window}]), [0, 2, 1, 3]), [torch.size({0}, 1) // {window}, torch.size({0}, 2) // {window}, " shape "])"
 #define WINDOW_MASK "torch.mul(torch.ne(" WINDOW_ENDS("1, -1, 1") ", " WINDOW_ENDS("1, 1, -1") "), 100.0).type_as({0})"
+
+/* That of rotations: (n, patches, heads, channels), the halves of the channels, and the angles,
+ * (patches, 1, channels). */
+#define MAP_AREA "torch.size({1}, 2) * torch.size({1}, 3)"
+#define FIRST_PATCH "torch.size({0}, 1) - " MAP_AREA
+#define PATCH_HEADS \
+    "torch.reshape(torch.slice({0}, 1, " FIRST_PATCH "), [torch.size({0}, 0), " MAP_AREA ", {heads}, -1])"
+#define HEAD_HALF(which) "torch.select(torch.reshape(" PATCH_HEADS ", [torch.size({0}, 0), " MAP_AREA ", {heads}, 2, -1]), 3, " which ")"
+#define QUARTER "torch.size({0}, 2) // {heads} // 4"
+#define MIDDLES(axis, shape) \
+    "torch.expand(torch.reshape(torch.sub(torch.div(torch.add(torch.mul(torch.arange(torch.size({1}, " axis "), " \
+    "dtype=torch.float, device={0}.device), 2.0), 1.0), float(torch.size({1}, " axis "))), 1.0), " shape "), " \
+    "[torch.size({1}, 2), torch.size({1}, 3), 1])"
+#define PATCH_PERIODS \
+    "torch.pow({value}, torch.div(torch.arange(" QUARTER ", dtype=torch.float, device={0}.device), float(" QUARTER ")))"
+#define PATCH_ANGLES \
+    "torch.reshape(torch.mul(torch.tile(torch.cat([torch.div(" MIDDLES("2", "[-1, 1, 1]") ", " PATCH_PERIODS "), " \
+    "torch.div(" MIDDLES("3", "[1, -1, 1]") ", " PATCH_PERIODS ")], 2), [1, 1, 2]), 6.283185307179586), " \
+    "[" MAP_AREA ", 1, -1]).type_as({0})"
 /* clang-format on */
 
 /* One ROW for each operation. A row that lacks a column, and an operation that lacks a row, do not
@@ -276,7 +295,10 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
         "torch.mul(torch.matmul(" WINDOWS("0") ", torch.transpose(" WINDOWS("1") ", -2, -1)), {scale}), " DISTANCE_BIAS "), " \
         WINDOW_MASK "), -1), " WINDOWS("2") "), [torch.size({0}, 0), torch.size({0}, 1) // {window}, torch.size({0}, 2) // {window}, " \
         "{heads}, {window}, {window}, -1]), [0, 1, 4, 2, 5, 3, 6]), [torch.size({0}, 0), torch.size({0}, 1), torch.size({0}, 2), -1]), " \
-        "[" WINDOW_SHIFT("1") ", " WINDOW_SHIFT("2") "], [1, 2])", pf_op_onnx_window_attention)
+        "[" WINDOW_SHIFT("1") ", " WINDOW_SHIFT("2") "], [1, 2])", pf_op_onnx_window_attention) \
+    ROW(PF_OP_ROTATE, "rotate", "", false, no_parameters, pf_op_shape_rotate, per_image, \
+        "torch.cat([torch.slice({0}, 1, 0, " FIRST_PATCH "), torch.flatten(torch.add(torch.mul(" PATCH_HEADS ", torch.cos(" PATCH_ANGLES ")), " \
+        "torch.mul(torch.cat([torch.neg(" HEAD_HALF("1") "), " HEAD_HALF("0") "], 3), torch.sin(" PATCH_ANGLES "))), 2)], 1)", pf_op_onnx_rotate)
 
 #define DEFINE_ROW(op, name_, class_, keeps_, parameters_, shape_, cost_, script_, onnx_) \
     [op] = {.name = (name_), .class_name = (class_), .keeps_values = (keeps_), \

@@ -116,6 +116,20 @@ static int add_part(Block *block, const char *name, int input, int number)
     return pf_arch_add_part(block->builder, name_of(block, part), input, 1, number * width, width);
 }
 
+/* name: "query" or "key", which input is. */
+static int add_rotation(Block *block, const char *name, int input)
+{
+    char part[PF_NODE_NAME_SIZE / 2];
+    if (block->names->rotation <= 0) return input;
+    snprintf(part, sizeof part, "%s.%s_rope", block->names->attention, name);
+    const int index = pf_arch_add_pair(block->builder, PF_OP_ROTATE, name_of(block, part), input,
+                                       block->names->map);
+    if (block->builder->failed) return index;
+    block->builder->arch->nodes[index].heads = block->transformer->heads;
+    block->builder->arch->nodes[index].value = block->names->rotation;
+    return index;
+}
+
 static int add_attention(Block *block, int input)
 {
     char name[PF_NODE_NAME_SIZE / 2], module[PF_NODE_NAME_SIZE];
@@ -127,7 +141,9 @@ static int add_attention(Block *block, int input)
     qkv->in_channels = width;
     qkv->out_channels = 3 * width;
     qkv->bias = 1;
-    const int query = add_part(block, "query", all, 0), key = add_part(block, "key", all, 1);
+    int query = add_part(block, "query", all, 0), key = add_part(block, "key", all, 1);
+    query = add_rotation(block, "query", query);
+    key = add_rotation(block, "key", key);
     const int value = add_part(block, "value", all, 2);
     snprintf(name, sizeof name, "%s.attention", block->names->attention);
     PfNode *node =

@@ -15,6 +15,10 @@ typedef struct PfBlockNames {
     const char *norm2;
     const char *fc1, *activation, *fc1_dropout, *fc2, *fc2_dropout; /* dropouts may be NULL */
     const char *scale2;
+    /* Base of the periods by which queries and keys of patches are turned, and the node of the
+     * patches' map; 0: they are not. */
+    float rotation;
+    int map;
 } PfBlockNames;
 
 typedef struct PfTransformer {

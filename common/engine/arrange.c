@@ -300,6 +300,7 @@ static const Need needs[PF_OP_COUNT] = {
     [PF_OP_LINEAR] = NEED_FEATURES,
     [PF_OP_LAYER_NORM] = NEED_ROWS,
     [PF_OP_ATTENTION] = NEED_TOKENS,
+    [PF_OP_ROTATE] = NEED_TOKENS,
     [PF_OP_PAD_BEHIND] = NEED_ROWS,
     [PF_OP_WINDOW_ATTENTION] = NEED_ROWS,
     [PF_OP_RELU] = NEED_DENSE,
@@ -354,7 +355,9 @@ void pf_engine_prepare(Builder *builder, int node)
 {
     const PfNode *of = &builder->arch->nodes[node];
     const Need need = needs[of->op];
-    for (int k = 0; k < of->input_count; k++) {
+    /* Of the map of a rotation's patches only the size is taken. */
+    const int inputs = of->op == PF_OP_ROTATE ? 1 : of->input_count;
+    for (int k = 0; k < inputs; k++) {
         int *value = &builder->values[of->inputs[k]];
         const PfEngineValue *x = &builder->plan->values[*value];
         const bool maps =

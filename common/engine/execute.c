@@ -387,6 +387,37 @@ static void attend_in_windows(const Run *run, const PfEngineStep *step)
     }
 }
 
+/* Of one token, each head's pairs. */
+static void rotate_row(const float *x, int heads, int64_t half, const float *cosines,
+                       const float *sines, float *y)
+{
+    for (int h = 0; h < heads; h++, x += 2 * half, y += 2 * half)
+        for (int64_t i = 0; i < half; i++) {
+            y[i] = x[i] * cosines[i] - x[half + i] * sines[i];
+            y[half + i] = x[half + i] * cosines[i] + x[i] * sines[i];
+        }
+}
+
+static void rotate(const Run *run, const PfEngineStep *step)
+{
+    const PfEngineValue *x = &run->plan->values[step->x], *y = &run->plan->values[step->y];
+    const int heads = run->plan->arch->nodes[step->node].heads;
+    const int64_t half = y->channels / heads / 2;
+    const int64_t first = y->height - step->grid[0] * step->grid[1];
+    for (int64_t i = 0; i < run->count; i++) {
+        const float *from = maps_of(run, step->x) + i * image_stride(run, step->x);
+        float *to = maps_of(run, step->y) + i * image_stride(run, step->y);
+        for (int64_t row = 0; row < y->height; row++, from += x->stride, to += y->stride) {
+            if (row < first)
+                memcpy(to, from, (size_t)y->channels * sizeof *to);
+            else
+                rotate_row(from, heads, half, step->scale + (row - first) * half,
+                           step->shift + (row - first) * half, to);
+            memset(to + y->channels, 0, (size_t)(y->stride - y->channels) * sizeof *to);
+        }
+    }
+}
+
 /* ---- outputs ---- */
 
 static void write_numbers(PfDtype dtype, void *outputs, int64_t at, const float *from,
@@ -451,6 +482,7 @@ static void (*const kinds[])(const Run *run, const PfEngineStep *step) = {
     [PF_STEP_LAYER_NORM] = norm_rows,
     [PF_STEP_ATTENTION] = attend,
     [PF_STEP_WINDOW_ATTENTION] = attend_in_windows,
+    [PF_STEP_ROTATE] = rotate,
     [PF_STEP_STORE] = store,
     [PF_STEP_COPY] = run_loops,
     [PF_STEP_ARITHMETIC] = run_loops,
@@ -475,6 +507,7 @@ static bool rounds_behind(PfStepKind kind)
     case PF_STEP_PRODUCT:
     case PF_STEP_LAYER_NORM:
     case PF_STEP_WINDOW_ATTENTION:
+    case PF_STEP_ROTATE:
     case PF_STEP_ATTENTION: return true;
     case PF_STEP_PIXELS: /* of a table of rounded numbers */
     case PF_STEP_CONVOLUTION:

@@ -152,6 +152,16 @@ static int make_window_attention(Builder *builder, int node)
     return settle(builder, node, step->y);
 }
 
+static int make_rotation(Builder *builder, int node)
+{
+    const PfShape *map = &builder->shapes[builder->arch->nodes[node].inputs[1]];
+    PfEngineStep *step = add_maker_of(builder, PF_STEP_ROTATE, node, input_of(builder, node),
+                                      laid_out(&builder->shapes[node], false));
+    step->grid[0] = map->dims[1];
+    step->grid[1] = map->dims[2];
+    return settle(builder, node, step->y);
+}
+
 /* Of a map (h, w, c): in memory pixels, as the other pads have them. */
 static int make_pad_behind(Builder *builder, int node)
 {
@@ -239,6 +249,7 @@ static int (*const makers[PF_OP_COUNT])(Builder *builder, int node) = {
     [PF_OP_PAD_BEHIND] = make_pad_behind,
     [PF_OP_CROP] = make_crop,
     [PF_OP_WINDOW_ATTENTION] = make_window_attention,
+    [PF_OP_ROTATE] = make_rotation,
 };
 
 /* ---- the whole ---- */

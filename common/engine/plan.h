@@ -33,7 +33,8 @@ typedef enum PfStepKind {
     PF_STEP_LAYER_NORM, /* of each row of channels */
     PF_STEP_ATTENTION,
     PF_STEP_WINDOW_ATTENTION,
-    PF_STEP_STORE /* x becomes a tap's output */
+    PF_STEP_ROTATE, /* patches among the tokens of x */
+    PF_STEP_STORE   /* x becomes a tap's output */
 } PfStepKind;
 
 /* What one step makes and others read. In memory it is rows of channels, whatever its axes: a map
@@ -88,13 +89,15 @@ typedef struct PfEngineStep {
     int pads[4]; /* pad; convolution, pools: above, left, below, right: the node's padding, and a
                     pad's before it that was taken in */
     bool count_padding; /* average windows: so do zeros around the map */
+    int64_t grid[2];    /* rotate: height and width of the patches' map */
     int norm;           /* batch norm of the graph that is folded in; -1: none */
     int folded[2];      /* sums and products with a parameter for each channel, behind the norm */
     int folded_count;
     int tap; /* store */
     PfConvolution *convolution;
     float *scale, *shift; /* layer norm, pointwise with a norm: (stride of x) each; window
-                             attention: scale: its biases, see window_attention.h */
+                             attention: scale: its biases, see window_attention.h; rotate: cosines
+                             and sines, (patches, half a head) */
     /* Convolution: rows of x are made by the step before this one when they are needed, so many at
      * a time, image by image: what is wide between the two never leaves the caches. 0: x is there.
      * The step before does nothing by itself: it is a 1 x 1 convolution, and this one is of each

@@ -300,6 +300,28 @@ static int read_window_attention(const PfEnginePlan *plan, const PfBackboneConfi
     return step->scale ? 0 : -1;
 }
 
+static int make_angles(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngineStep *step,
+                       PfError *err)
+{
+    const PfNode *node = &config->arch->nodes[step->node];
+    const int64_t quarter = plan->values[step->y].channels / node->heads / 4;
+    const int64_t height = step->grid[0], width = step->grid[1];
+    const size_t count = (size_t)(height * width * 2 * quarter);
+    step->scale = pf_calloc(count, sizeof *step->scale, err);
+    step->shift = step->scale ? pf_calloc(count, sizeof *step->shift, err) : NULL;
+    if (!step->shift) return -1;
+    for (int64_t i = 0; i < (int64_t)count; i++) {
+        const int64_t patch = i / (2 * quarter), which = i % (2 * quarter);
+        const double place = which < quarter ? (double)(2 * (patch / width) + 1) / (double)height
+                                             : (double)(2 * (patch % width) + 1) / (double)width;
+        const double period = pow((double)node->value, (double)(which % quarter) / (double)quarter);
+        const double angle = 2 * acos(-1) * (place - 1) / period;
+        step->scale[i] = (float)cos(angle);
+        step->shift[i] = (float)sin(angle);
+    }
+    return 0;
+}
+
 /* ---- all steps ---- */
 
 static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, PfEngineStep *step,
@@ -307,6 +329,7 @@ static int make_ready(const PfEnginePlan *plan, const PfBackboneConfig *config, 
 {
     Affine affine = {0};
     const bool is_convolution = step->kind == PF_STEP_CONVOLUTION;
+    if (step->kind == PF_STEP_ROTATE) return make_angles(plan, config, step, err);
     if (step->kind == PF_STEP_WINDOW_ATTENTION)
         return read_window_attention(plan, config, step, err);
     if (step->kind == PF_STEP_LAYER_NORM) return read_layer_norm(plan, config, step, err);

@@ -17,7 +17,10 @@ typedef enum How {
     TURNED,     /* rows are columns */
     FIRST_ROWS, /* of a larger one, as many as are wanted */
     LAST_ROWS,
-    BELOW_ZEROS /* behind a first row of zeros */
+    BELOW_ZEROS,  /* behind a first row of zeros */
+    AROUND_ZEROS, /* two parts with as many zeros between */
+    ZEROS,        /* in a file that has the part */
+    TIMES         /* two parts multiplied, in the place of the first */
 } How;
 
 /* '#' in names: the block's number. */
@@ -116,6 +119,15 @@ static const Recipe siglip[] = {
     SAME("attn_pool.mlp.fc2", "head.mlp.fc2"),
 };
 
+#define DINOV3_LAYER(theirs) \
+    SAME("blocks.#.norm1", theirs ".norm1"), SAME("blocks.#.norm2", theirs ".norm2"), \
+    THREE("blocks.#.attn.qkv.weight", theirs ".attention.", ".weight", "q_proj", "k_proj", "v_proj"), \
+    {"blocks.#.attn.qkv.bias", {theirs ".attention.q_proj.bias", theirs ".attention.v_proj.bias"}, AROUND_ZEROS}, \
+    SAME("blocks.#.attn.proj", theirs ".attention.o_proj"), \
+    {"blocks.#.ls1.gamma", {theirs ".layer_scale1.lambda1"}, JOINED}, \
+    {"blocks.#.ls2.gamma", {theirs ".layer_scale2.lambda1"}, JOINED}, \
+    SAME("blocks.#.mlp.fc1", theirs ".mlp.up_proj"), SAME("blocks.#.mlp.fc2", theirs ".mlp.down_proj")
+
 /* ours: of torchvision; s: the stage's number. */
 #define STAGE(ours, s, block, conv, norm, first, second) \
     SAME(ours ".#.block.0", "stages." s block ".#." conv), SAME(ours ".#.block.2", "stages." s block ".#." norm), \
@@ -143,6 +155,24 @@ static const Recipe convnext_timm[] = {
     BETWEEN("features.4", "stages.2.downsample"), BETWEEN("features.6", "stages.3.downsample"),
 };
 
+/* Keys have no bias. */
+static const Recipe dinov3_meta[] = {
+    {"blocks.#.attn.qkv.bias", {"blocks.#.attn.qkv.bias", "blocks.#.attn.qkv.bias_mask"}, TIMES},
+};
+static const Recipe dinov3_transformers[] = {
+    {"cls_token", {"embeddings.cls_token"}, JOINED},
+    {"storage_tokens", {"embeddings.register_tokens"}, JOINED},
+    SAME("patch_embed.proj", "embeddings.patch_embeddings"), SAME("norm", "norm"),
+    DINOV3_LAYER("layer.#"), DINOV3_LAYER("model.layer.#"),
+};
+static const Recipe dinov3_timm[] = {
+    {"storage_tokens", {"reg_token"}, JOINED},
+    {"blocks.#.ls1.gamma", {"blocks.#.gamma_1"}, JOINED},
+    {"blocks.#.ls2.gamma", {"blocks.#.gamma_2"}, JOINED},
+    {"blocks.#.attn.qkv.bias", {"blocks.#.attn.q_bias", "blocks.#.attn.v_bias"}, AROUND_ZEROS},
+    {"blocks.#.attn.qkv.bias", {"blocks.#.attn.qkv.weight"}, ZEROS},
+};
+
 #define NAMING(family, whose, first, recipes) {family, whose, first, recipes, sizeof recipes / sizeof recipes[0]}
 static const Naming namings[] = {
     NAMING("DinoVisionTransformer", "transformers", "embeddings.patch_embeddings.projection.weight", dinov2),
@@ -152,6 +182,9 @@ static const Naming namings[] = {
     NAMING("DINOv3ConvNeXt", "Meta", "downsample_layers.0.0.weight", convnext_meta),
     NAMING("DINOv3ConvNeXt", "transformers", "stages.0.downsample_layers.0.weight", convnext_transformers),
     NAMING("DINOv3ConvNeXt", "timm", "stem.0.weight", convnext_timm),
+    NAMING("DINOv3VisionTransformer", "Meta", "blocks.0.attn.qkv.bias_mask", dinov3_meta),
+    NAMING("DINOv3VisionTransformer", "transformers", "embeddings.register_tokens", dinov3_transformers),
+    NAMING("DINOv3VisionTransformer", "timm", "reg_token", dinov3_timm),
     NAMING("SigLIP", "transformers", "embeddings.patch_embedding.weight", siglip),
 };
 /* clang-format on */
@@ -237,9 +270,40 @@ static int64_t numbers_of(const Recipe *recipe, const PfShape *shape,
     int64_t sum = 0;
     const int64_t wanted = pf_shape_count(shape);
     for (int i = 0; i < MOST_PARTS && parts[i]; i++) sum += pf_shape_count(&parts[i]->shape);
+    switch (recipe->how) {
+    case AROUND_ZEROS: sum += wanted / 3; break;
+    case ZEROS: return wanted;
+    case TIMES: return sum == 2 * wanted ? wanted : -1;
+    default: break;
+    }
     const bool is_part = recipe->how == FIRST_ROWS || recipe->how == LAST_ROWS;
     if (recipe->how == BELOW_ZEROS) sum += shape->dims[shape->rank - 1];
     return is_part ? (sum > wanted ? wanted : -1) : sum == wanted ? wanted : -1;
+}
+
+/* read: the parts, one behind the other. */
+static void arrange(const Recipe *recipe, const PfShape *shape, int64_t given, const float *read,
+                    float *numbers)
+{
+    const int64_t wanted = pf_shape_count(shape), third = wanted / 3;
+    switch (recipe->how) {
+    case TURNED: turn(read, numbers, shape->dims[0], shape->dims[1]); break;
+    case ZEROS: memset(numbers, 0, (size_t)wanted * sizeof *numbers); break;
+    case TIMES:
+        for (int64_t i = 0; i < wanted; i++) numbers[i] = read[i] * read[wanted + i];
+        break;
+    case AROUND_ZEROS:
+        memset(numbers, 0, (size_t)wanted * sizeof *numbers);
+        memcpy(numbers, read, (size_t)third * sizeof *numbers);
+        memcpy(numbers + 2 * third, read + third, (size_t)third * sizeof *numbers);
+        break;
+    case JOINED:
+    case FIRST_ROWS:
+    case LAST_ROWS:
+    case BELOW_ZEROS:
+        memcpy(numbers, read + (recipe->how == LAST_ROWS ? given - wanted : 0),
+               (size_t)wanted * sizeof *numbers);
+    }
 }
 
 /* The parameter in float, as the recipe makes it of its parts. NULL: memory is short. */
@@ -247,7 +311,7 @@ static float *compose(PfWeights *weights, const Recipe *recipe, const PfShape *s
                       const PfTensorView *const *parts, PfError *err)
 {
     const int64_t wanted = pf_shape_count(shape), given = pf_shape_count(&parts[0]->shape);
-    const int64_t most = wanted > given ? wanted : given;
+    const int64_t most = recipe->how == TIMES ? 2 * wanted : wanted > given ? wanted : given;
     float *numbers = pf_weights_allocate(weights, (size_t)wanted * sizeof *numbers, err);
     float *read = numbers ? pf_calloc((size_t)most, sizeof *read, err) : NULL;
     int64_t used = recipe->how == BELOW_ZEROS ? shape->dims[shape->rank - 1] : 0;
@@ -257,11 +321,7 @@ static float *compose(PfWeights *weights, const Recipe *recipe, const PfShape *s
         pf_f32_from_dtype_array(read + used, parts[i]->data, parts[i]->dtype, (size_t)count);
         used += count;
     }
-    if (recipe->how == TURNED)
-        turn(read, numbers, shape->dims[0], shape->dims[1]);
-    else
-        memcpy(numbers, read + (recipe->how == LAST_ROWS ? given - wanted : 0),
-               (size_t)wanted * sizeof *numbers);
+    arrange(recipe, shape, given, read, numbers);
     free(read);
     return numbers;
 }
@@ -316,7 +376,7 @@ static int make_all(PfWeights *weights, const Source *source, const Naming *nami
     int failed = !views || !is_made;
     for (int p = 0; p < count && !failed; p++)
         for (size_t r = 0; r < naming->count && !failed && !is_made[p]; r++)
-            if (!is_there(weights, &parameters[p]))
+            if (naming->recipes[r].how == TIMES || !is_there(weights, &parameters[p]))
                 failed = make_one(weights, source, &naming->recipes[r], &parameters[p], &views[p],
                                   &is_made[p], err);
     for (int p = 0; p < count && !failed; p++) {

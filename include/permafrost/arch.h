@@ -101,7 +101,12 @@ typedef enum PfOp {
                                beginning; but not along an axis of one window. Bias: of the tensor
                                called `module`, of `shape` ((2 kernel - 1)^2, heads), a row for each
                                distance; -100 more where the beginning lies between the two */
-    PF_OP_COUNT,            /* how many there are */
+    PF_OP_ROTATE, /* tokens (n, c), cut into `heads`: those of the patches of a map (c, h, w), which
+                     are the last h * w, are turned by angles that their places make, the numbers i
+                     and i + d / 2 of a head's d together. An angle is 2 pi y / value^(i / (d / 4))
+                     for i < d / 4, then the same of x; y and x are the middles of patches in a map
+                     from -1 to 1 */
+    PF_OP_COUNT,  /* how many there are */
 } PfOp;
 
 #define PF_TO_THE_END (-1)
@@ -125,7 +130,7 @@ typedef struct PfNode {
     int pads[4];       /* pad: above, left, below, right */
     int pool_size;     /* adaptive_avg_pool */
     int bias;          /* conv, linear */
-    int heads;         /* attention, of windows too */
+    int heads;         /* attention, of windows too; rotate */
     int axis;          /* softmax, slice, concat; of the shape without the batch axis, 0 or more */
     int axes[PF_MAX_RANK], axis_count; /* permute; mean, reduce: ascending */
     int keep_axes;                     /* mean, reduce */
@@ -143,7 +148,7 @@ typedef struct PfNode {
     float dropout;   /* dropout probability in training */
     float scale;     /* attention */
     float low, high; /* clip */
-    float value;     /* pad, leaky_relu, elu */
+    float value;     /* pad, leaky_relu, elu; rotate: base of the periods */
 } PfNode;
 
 /* How pixels become the network's input; belongs to the weights. */

@@ -298,7 +298,63 @@ def check_dinov3_convnext(size):
     compare(f"dinov3_convnext_tiny, Meta's names, {size}", "dinov3_convnext_tiny", state, images, expected)
 
 
+# ---- DINOv3's vision transformers ----
+
+def meta_state(model):
+    """Of transformers' DINOv3ViTModel, as Meta has it: keys' biases are there, and a mask of zeros for them."""
+    state = {}
+    for name, tensor in model.state_dict().items():
+        name = name.replace("model.layer.", "blocks.").replace("layer_scale1.lambda1", "ls1.gamma")
+        name = name.replace("layer_scale2.lambda1", "ls2.gamma").replace("attention.o_proj", "attn.proj")
+        name = name.replace("mlp.up_proj", "mlp.fc1").replace("mlp.down_proj", "mlp.fc2")
+        name = name.replace("embeddings.patch_embeddings", "patch_embed.proj").replace("embeddings.", "")
+        state[name.replace("register_tokens", "storage_tokens")] = tensor
+    for block in range(len(model.model.layer)):
+        base = f"blocks.{block}.attention."
+        parts = [state.pop(f"{base}{part}_proj.weight") for part in "qkv"]
+        query, value = state.pop(base + "q_proj.bias"), state.pop(base + "v_proj.bias")
+        ones = torch.ones_like(query)
+        state[f"blocks.{block}.attn.qkv.weight"] = torch.cat(parts)
+        state[f"blocks.{block}.attn.qkv.bias"] = torch.cat([query, torch.randn_like(query), value])
+        state[f"blocks.{block}.attn.qkv.bias_mask"] = torch.cat([ones, 0 * ones, ones])
+    return state
+
+
+def check_dinov3_of_transformers(network, sizes, **config):
+    from transformers import DINOv3ViTConfig, DINOv3ViTModel
+    torch.manual_seed(3)
+    model = lively(DINOv3ViTModel(DINOv3ViTConfig(num_register_tokens=4, **config)))
+    older = {name.replace("model.layer.", "layer."): tensor for name, tensor in model.state_dict().items()}
+    for size in sizes:
+        images = noise(size)
+        found = model(normalised(images), output_hidden_states=True)
+        tokens = model.norm(found.hidden_states[2])
+        expected = {**token_taps(found.last_hidden_state, 5, size // 16), **token_taps(tokens, 5, size // 16, name="blocks.1.")}
+        compare(f"{network}, transformers, {size}", network, model.state_dict(), images, expected)
+    compare(f"{network}, transformers' older names", network, older, images, {"cls": expected["cls"]})
+    compare(f"{network}, Meta's names", network, meta_state(model), images, expected)
+
+
+def check_dinov3_of_timm(network, theirs, size):
+    torch.manual_seed(3)
+    model = lively(timm.create_model(theirs))
+    for name, parameter in model.named_parameters():
+        if "gamma" in name:
+            parameter.data.uniform_(0.3, 1.2)
+    images = noise(size)
+    tokens = model.forward_features(normalised(images))
+    compare(f"{network}, timm's {theirs}, {size}", network, model.state_dict(), images, token_taps(tokens, 5, size // 16))
+
+
 NETWORKS = {
+    "dinov3_vits16": lambda: check_dinov3_of_transformers("dinov3_vits16", [224, 112], hidden_size=384,
+                                                          num_attention_heads=6, intermediate_size=1536),
+    "dinov3_vitb16": lambda: check_dinov3_of_transformers("dinov3_vitb16", [224], hidden_size=768,
+                                                          num_attention_heads=12, intermediate_size=3072),
+    "dinov3_vitl16": lambda: check_dinov3_of_transformers("dinov3_vitl16", [96], hidden_size=1024, num_hidden_layers=24,
+                                                          num_attention_heads=16, intermediate_size=4096),
+    "dinov3_vits16 of timm": lambda: [check_dinov3_of_timm("dinov3_vits16", f"vit_small_patch16_dinov3{more}", 112)
+                                      for more in ("", "_qkvb")],
     "dinov3_convnext_tiny": lambda: [check_dinov3_convnext(size) for size in (96, 224)],
     "clip_vit_b_32": lambda: check_clip("clip_vit_b_32", "ViT-B-32-quickgelu", [224, 160]),
     "clip_vit_b_32 alone": lambda: check_clip("clip_vit_b_32", "ViT-B-32-quickgelu", [224], without_visual),

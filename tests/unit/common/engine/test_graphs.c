@@ -365,6 +365,22 @@ static double window_attention_at(const Graph *graph, int index, const int64_t *
     return sum / total;
 }
 
+/* Of token place[0], number place[1] of all heads'. */
+static double rotated_at(const Graph *graph, const PfNode *node, const int64_t *place)
+{
+    const PfShape *in = &graph->shapes[node->inputs[0]], *map = &graph->shapes[node->inputs[1]];
+    const int64_t h = map->dims[1], w = map->dims[2], patch = place[0] - (in->dims[0] - h * w);
+    const double *x = graph->values[node->inputs[0]] + place[0] * in->dims[1];
+    const int64_t quarter = in->dims[1] / node->heads / 4, i = place[1] % (4 * quarter);
+    const int64_t pair = i % (2 * quarter), other = i < 2 * quarter ? 2 * quarter : -2 * quarter;
+    if (patch < 0) return x[place[1]];
+    const double y = pair < quarter ? (0.5 + (double)(patch / w)) / (double)h
+                                    : (0.5 + (double)(patch % w)) / (double)w;
+    const double angle = 2 * acos(-1) * (2 * y - 1) *
+                         pow((double)node->value, -(double)(pair % quarter) / (double)quarter);
+    return x[place[1]] * cos(angle) + (other > 0 ? -1 : 1) * x[place[1] + other] * sin(angle);
+}
+
 static double value_at(const Graph *graph, int index, int64_t at)
 {
     const PfNode *node = &graph->arch.nodes[index];
@@ -411,6 +427,7 @@ static double value_at(const Graph *graph, int index, int64_t at)
     case PF_OP_PAD_BEHIND:
         return place[0] < in->dims[0] && place[1] < in->dims[1] ? x[at_place(in, place)] : 0;
     case PF_OP_CROP: return x[at_place(in, place)];
+    case PF_OP_ROTATE: return rotated_at(graph, node, place);
     case PF_OP_WINDOW_ATTENTION: return window_attention_at(graph, index, place);
     case PF_OP_CONCAT: return concatenated_at(graph, node, place);
     case PF_OP_SOFTMAX: return softmax_at(out, node->axis, x, at);
@@ -1221,6 +1238,31 @@ static int add_windows(Graph *graph, int x)
     return finish(graph);
 }
 
+/* Tokens, of which the last are the patches of map x, in parts of a wider layer. */
+static int add_rotation(Graph *graph, int x)
+{
+    const PfShape map = graph->shapes[x];
+    const int heads = (int)draw(graph, 1, 3), width = 4 * heads * (int)draw(graph, 1, 5);
+    PfNode *node = begin(graph, PF_OP_RESHAPE, x);
+    node->shape = (PfShape){2, {map.dims[1] * map.dims[2], map.dims[0]}};
+    int y = finish(graph);
+    if (draw(graph, 0, 1)) {
+        node = begin(graph, PF_OP_CONCAT, y);
+        node->inputs[node->input_count++] = y;
+        y = finish(graph);
+    }
+    node = begin(graph, PF_OP_LINEAR, y);
+    node->in_channels = (int)map.dims[0];
+    node->out_channels = 2 * width;
+    node->bias = 1;
+    y = add_part(graph, finish(graph), (int)draw(graph, 0, 1) * width, width);
+    node = begin(graph, PF_OP_ROTATE, y);
+    node->inputs[node->input_count++] = x;
+    node->heads = heads;
+    node->value = 100;
+    return finish(graph);
+}
+
 static int add_input_map(Graph *graph)
 {
     begin(graph, PF_OP_INPUT, 0)->input_count = 0;
@@ -1241,11 +1283,25 @@ static int add_turned(Graph *graph, int x)
 /* All nodes as taps, and the last one. */
 static void check_graph(Graph *graph)
 {
-    Run runs[] = {{{0}}, {{0}}};
+    enum { ALL, LAST };
+    Run runs[] = {[ALL] = {.count = 0}, [LAST] = {.count = 0}};
     for (int i = 0; i < graph->arch.node_count; i++) runs[0].nodes[runs[0].count++] = i;
     runs[1].nodes[runs[1].count++] = graph->arch.node_count - 1;
     check_runs(graph, runs, 2);
 }
+
+START_TEST(rotations_are_as_defined)
+{
+    for (int g = 0; g < 25; g++) {
+        Graph *graph = malloc(sizeof *graph);
+        open_graph(graph, (uint64_t)(7000 + g));
+        add_rotation(graph, add_input_map(graph));
+        check_graph(graph);
+        close_graph(graph);
+        free(graph);
+    }
+}
+END_TEST
 
 START_TEST(windows_are_as_defined)
 {
@@ -1781,6 +1837,7 @@ int main(void)
     tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, random_graphs_are_as_defined, 0, 2);
     tcase_add_test(cases, windows_are_as_defined);
+    tcase_add_test(cases, rotations_are_as_defined);
     tcase_add_test(cases, maps_and_tokens_are_views);
     tcase_add_test(cases, scales_and_sums_go_through_views);
     tcase_add_test(cases, norms_go_into_concatenations);
