@@ -154,8 +154,8 @@ expect 2 extract photos -o x.h5 --backbone dinov2_vits14 --weights random:1 --im
 stderr_has 'multiples of 14 pixels, its patches. The nearest are 224 and 238'
 expect 2 extract photos -o x.h5 --backbone dinov2_vits14 --weights random:1 --image-size 7
 stderr_has 'The nearest is 14'
-expect 2 extract photos -o x.h5 --backbone vit_s_16 --weights random:1 --image-size 240
-stderr_has 'vit_s_16 takes images of 224 x 224 pixels alone'
+expect 0 extract photos -o other.h5 --backbone vit_s_16 --tap input --image-size 240 # positions are resized
+stderr_has 'centre crop 240'
 expect 2 extract photos -o x.h5 --image-size 16384 --tap input
 stderr_has 'would be resized to 18725 pixels'
 # predict takes the model's.
