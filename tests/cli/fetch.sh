@@ -205,8 +205,10 @@ done
 expect 2 extract --fetch
 expect 2 extract --fetch resnet999
 expect 2 extract --fetch --info c.h5
-expect 1 env PF_HIDE="$(basename "$(ldconfig -p | sed -n 's/.*=> .*\/\(libcurl.so.4\)$/\1/p;' | head -n 1)")" LD_PRELOAD="$BUILD/tests/hide_library.so" extract --fetch $name
-stderr_has 'apt install libcurl'
+if [ -z "${PF_SANITIZE:-}" ]; then # a sanitizer must be loaded first
+  expect 1 env PF_HIDE="$(basename "$(ldconfig -p | sed -n 's/.*=> .*\/\(libcurl.so.4\)$/\1/p;' | head -n 1)")" LD_PRELOAD="$BUILD/tests/hide_library.so" extract --fetch $name
+  stderr_has 'apt install libcurl'
+fi
 
 # ---- proxies and certificates ----
 
