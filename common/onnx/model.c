@@ -27,7 +27,8 @@ int pf_onnx_fail(const PfOnnxModel *model, const PfOnnxStep *step, PfError *err,
 int64_t pf_onnx_count(const PfOnnxDims *dims)
 {
     int64_t count = 1;
-    for (int i = 0; i < dims->rank; i++) count *= dims->sizes[i];
+    for (int i = 0; i < dims->rank; i++)
+        if (__builtin_mul_overflow(count, dims->sizes[i], &count)) count = INT64_MAX;
     return count;
 }
 

@@ -95,7 +95,7 @@ typedef struct PfOnnxModel {
 
 void pf_onnx_model_free(PfOnnxModel **model);
 
-/* Numbers of a tensor; 1 for a scalar. */
+/* Numbers of a tensor; 1 for a scalar; INT64_MAX where they are more than that. */
 int64_t pf_onnx_count(const PfOnnxDims *dims);
 const char *pf_onnx_dims_text(const PfOnnxDims *dims, char text[PF_SHAPE_TEXT_SIZE]);
 const char *pf_onnx_value_name(const PfOnnxModel *model, int value);
