@@ -13,6 +13,7 @@
 #include "common/file/path.h"
 #include "extract/merge/internal.h"
 #include "extract/plan/identity.h"
+#include "extract/plan/provenance.h"
 
 /* ---- one by one ---- */
 
@@ -28,6 +29,8 @@ static int read_shard(PfMergeInput *input, PfError *err)
         number->valuedouble <= count->valuedouble && count->valuedouble < 1e15) {
         input->shard = (PfShard){(int64_t)number->valuedouble, (int64_t)count->valuedouble};
         if (cJSON_IsNumber(rows)) input->dataset_rows = (int64_t)rows->valuedouble;
+        const char *listing = pf_json_member_text(provenance, PF_LISTING_KEY);
+        if (listing) snprintf(input->listing, sizeof input->listing, "%s", listing);
     }
     cJSON_Delete(provenance);
     return 0;
@@ -191,13 +194,34 @@ static int check_complete(const PfMergeInput *shards, int count, PfError *err)
                    (long long)total, (long long)shards[0].dataset_rows, missing, (long long)total);
 }
 
+/* That they were cut out of one dataset, where they say so. */
+static int check_listings(const PfMergeInput *shards, int count, PfError *err)
+{
+    const PfMergeInput *first = NULL;
+    for (int i = 0; i < count; i++) {
+        const PfMergeInput *shard = &shards[i];
+        if (!*shard->listing) continue;
+        if (!first) first = shard;
+        if (strcmp(first->listing, shard->listing) != 0)
+            return pf_fail(err, PF_EXIT_FAILED,
+                           "'%s' and '%s' are shards of two listings of the dataset: it changed "
+                           "between them, or its options did.\nHint: extract them again; what has "
+                           "not changed is not computed again. extract --list makes a list that "
+                           "does not change",
+                           pf_cache_path(first->cache), pf_cache_path(shard->cache));
+    }
+    return 0;
+}
+
 int pf_merge_check_shards(const PfMergeInputs *inputs, PfError *err)
 {
     for (int first = 0, end; first < inputs->count; first = end) {
         const PfMergeInput *shards = &inputs->items[first];
         for (end = first + 1; end < inputs->count && belong_together(shards, &inputs->items[end]);)
             end++;
-        if (shards->shard.count && check_complete(shards, end - first, err)) return -1;
+        if (shards->shard.count &&
+            (check_complete(shards, end - first, err) || check_listings(shards, end - first, err)))
+            return -1;
     }
     return 0;
 }

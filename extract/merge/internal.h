@@ -18,10 +18,11 @@ typedef struct PfMergeInput {
     PfImageFiles files;              /* of its rows */
     uint64_t *groups;                /* (N) */
     const PfCacheReject *rejects;
-    PfShard shard;        /* {0, 0}: not of a part of a dataset */
-    int64_t dataset_rows; /* of all shards together */
-    int given;            /* its place on the command line */
-    int place;            /* the same, of shards that belong together that of the first */
+    PfShard shard;                     /* {0, 0}: not of a part of a dataset */
+    int64_t dataset_rows;              /* of all shards together */
+    char listing[PF_SHA256_TEXT_SIZE]; /* pf_dataset_listing_digest; "": not noted */
+    int given;                         /* its place on the command line */
+    int place; /* the same, of shards that belong together that of the first */
 } PfMergeInput;
 
 /* In the order in which they are merged. */

@@ -117,8 +117,8 @@ static int keep_common(cJSON *object, const PfCache *cache, PfError *err)
 static cJSON *common_provenance(const Merge *run, PfError *err)
 {
     static const char *const own[] = {
-        "permafrost",   "created",           "command",  "shard",
-        "dataset_rows", PF_RUNTIME_ROWS_KEY, MERGED_KEY,
+        "permafrost",   "created",      "command",           "shard",    "scheduler",
+        "dataset_rows", PF_LISTING_KEY, PF_RUNTIME_ROWS_KEY, MERGED_KEY,
     };
     cJSON *object = read_provenance(run->inputs.items[0].cache, err);
     for (int i = 1; i < run->inputs.count && object; i++)
