@@ -203,12 +203,16 @@ static int build_tap(Gathering *gathering, int tap, PfError *err)
 static int append_samples(const PfCacheBuildPlan *plan, PfCacheWriter *writer, PfError *err)
 {
     for (int64_t row = 0; row < plan->row_count; row++) {
-        PfCacheSample sample = plan->sample(plan->context, row);
-        if (pf_cache_writer_append_samples(writer, 1, &sample, err)) return -1;
+        PfCacheSample sample;
+        if (plan->sample(plan->context, row, &sample, err) ||
+            pf_cache_writer_append_samples(writer, 1, &sample, err))
+            return -1;
     }
     for (int64_t i = 0; i < plan->reject_count; i++) {
-        PfCacheReject reject = plan->reject(plan->context, i);
-        if (pf_cache_writer_reject(writer, &reject, err)) return -1;
+        PfCacheReject reject;
+        if (plan->reject(plan->context, i, &reject, err) ||
+            pf_cache_writer_reject(writer, &reject, err))
+            return -1;
     }
     return 0;
 }

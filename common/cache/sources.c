@@ -12,7 +12,7 @@
 
 /* So many stay open. A virtual cache of no more opens, and checks, all of them at once; of more
  * each is known by the digest at its end until it is opened. */
-#define MOST_OPEN 64
+#define MOST_OPEN 32
 /* More than so many rows are in files that have at least as many bytes. */
 #define MOST_ROWS 1000000
 
