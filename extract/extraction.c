@@ -12,6 +12,7 @@
 #include "common/thread/parallel.h"
 #include "extract/plan/feature_pass.h"
 #include "extract/plan/identity.h"
+#include "extract/shard/scheduler.h"
 
 /* Images that change again and again while they are read would go on for ever. */
 #define MAX_PASSES 100
@@ -101,12 +102,15 @@ static int compute(PfExtraction *run, PfError *err)
 static char *make_provenance(const PfExtraction *run, PfError *err)
 {
     const PfBackboneSession *session = &run->session;
+    const PfScheduledShard *scheduled = run->options->scheduled;
     PfProvenance provenance = {.command = run->command,
                                .dataset = run->dataset,
                                .plan = run->backbone,
                                .runtime = *session->runtime ? session->runtime : NULL,
                                .batch = session->batch,
                                .shard = run->options->dataset.shard,
+                               .scheduler = scheduled ? scheduled->variable : NULL,
+                               .scheduler_base = scheduled ? scheduled->base : 0,
                                .rules = run->rules,
                                .previous = run->cache,
                                .scan = run->scan,

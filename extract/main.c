@@ -6,16 +6,22 @@
 #include "common/base/log.h"
 #include "common/base/printable.h"
 #include "common/base/process.h"
+#include "common/base/size_text.h"
 #include "common/fetch/fetch.h"
+#include "common/file/output.h"
 #include "common/onnx/network.h"
 #include "common/thread/processors.h"
 #include "extract/backbone/listing.h"
 #include "extract/backbone/name.h"
 #include "extract/backbone/summary.h"
 #include "extract/cache_info.h"
+#include "extract/dataset/frozen_list.h"
 #include "extract/extraction.h"
 #include "extract/merge/merge.h"
 #include "extract/options.h"
+#include "extract/plan/work_plan.h"
+#include "extract/shard/parts.h"
+#include "extract/shard_run.h"
 #include "extract/verify/verify.h"
 
 /* Of the images of networks that take any size. */
@@ -97,6 +103,25 @@ static int print_info(const char *path, PfError *err)
     return failed;
 }
 
+static int freeze(const PfExtractOptions *options, PfError *err)
+{
+    PfDataset *dataset;
+    PfFrozenListSummary summary;
+    char size[PF_SIZE_TEXT];
+    const PfOutput output = {"-o", options->output, PF_CONTENT_LIST};
+    if (pf_output_check_input(&output, options->operand, "the dataset", err) ||
+        pf_output_check_content(&output, err) ||
+        pf_dataset_open(options->operand, &options->dataset, &dataset, err))
+        return -1;
+    pf_work_plan_print_dataset(dataset, options->operand, (PfShard){0});
+    int failed = pf_frozen_list_write(dataset, options->output, &summary, err);
+    pf_dataset_close(&dataset);
+    if (failed) return -1;
+    pf_say("%s: %lld images, %s", options->output, (long long)summary.images,
+           pf_size_text(summary.file_bytes, size));
+    return 0;
+}
+
 static int verify(const PfExtractOptions *options, PfError *err)
 {
     PfVerifyOptions what = {.cache = options->operand,
@@ -110,9 +135,13 @@ static int verify(const PfExtractOptions *options, PfError *err)
 
 static int merge(const PfExtractOptions *options, const char *command, PfError *err)
 {
+    char **paths;
+    int count;
+    if (pf_parts_expand(options->inputs, options->input_count, stdin, &paths, &count, err))
+        return -1;
     const PfMergeOptions merged = {
-        .inputs = options->inputs,
-        .input_count = options->input_count,
+        .inputs = (const char *const *)paths,
+        .input_count = count,
         .output = options->output,
         .is_virtual = options->is_virtual,
         .force = options->force,
@@ -120,7 +149,22 @@ static int merge(const PfExtractOptions *options, const char *command, PfError *
         .compression = options->compression,
         .level = options->level,
     };
-    return pf_merge_run(&merged, command, pf_process_catch_interrupts("nothing was written"), err);
+    int failed =
+        pf_merge_run(&merged, command, pf_process_catch_interrupts("nothing was written"), err);
+    pf_parts_free_paths(&paths, &count);
+    return failed;
+}
+
+/* The run of a shard that batch systems number, or of all that is left, or of what was named. */
+static int run_extraction(const PfExtractOptions *options, const char *command, PfError *err)
+{
+    const volatile sig_atomic_t *interrupted =
+        pf_process_catch_interrupts("the same command goes on where this run was");
+    if (options->shard_source == PF_SHARD_AUTO)
+        return pf_shard_run_auto(options, command, interrupted, err);
+    if (options->shard_source == PF_SHARD_ANY)
+        return pf_shard_run_any(options, command, interrupted, err);
+    return pf_extraction_run(options, command, interrupted, err);
 }
 
 static int run(const PfExtractOptions *options, int argc, char **argv, PfError *err)
@@ -132,14 +176,13 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
     if (options->mode == PF_EXTRACT_FETCH) return fetch(options, err);
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);
+    if (options->mode == PF_EXTRACT_LIST) return freeze(options, err);
+    if (options->mode == PF_EXTRACT_MISSING)
+        return pf_parts_print_missing(options->operand, stdout, err);
     char *command = command_line(argc, argv);
     const char *text = command ? command : argv[0];
-    int failed =
-        options->mode == PF_EXTRACT_MERGE
-            ? merge(options, text, err)
-            : pf_extraction_run(
-                  options, text,
-                  pf_process_catch_interrupts("the same command goes on where this run was"), err);
+    int failed = options->mode == PF_EXTRACT_MERGE ? merge(options, text, err)
+                                                   : run_extraction(options, text, err);
     free(command);
     return failed;
 }

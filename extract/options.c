@@ -12,6 +12,7 @@
 #include "extract/backbone/device_list.h"
 #include "extract/dataset/sample_reader.h"
 #include "extract/image/image.h"
+#include "extract/shard/scheduler.h"
 
 #define MAX_OPERANDS 4096
 #define MAX_SHARDS 1000000000
@@ -214,11 +215,20 @@ static int parse_shard(void *settings, const char *value, PfError *err)
     snprintf(text, sizeof text, "%s", value);
     char *slash = strchr(text, '/');
     if (slash) *slash = '\0';
+    PfExtractOptions *options = settings;
+    options->shard_source = PF_SHARD_TYPED;
+    if (slash && (!strcmp(text, "auto") || !strcmp(text, "any")) &&
+        !pf_options_parse_long("N", slash + 1, 1, MAX_SHARDS, &count, NULL)) {
+        options->shard_source = text[1] == 'u' ? PF_SHARD_AUTO : PF_SHARD_ANY;
+        options->dataset.shard = (PfShard){0, count};
+        return 0;
+    }
     if (!slash || pf_options_parse_long("K", text, 1, MAX_SHARDS, &number, NULL) ||
         pf_options_parse_long("N", slash + 1, number, MAX_SHARDS, &count, NULL))
-        return pf_fail(err, PF_EXIT_USAGE, "--shard: expected K/N with K from 1 to N, found '%s'",
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--shard: expected K/N with K from 1 to N, found '%s'; or auto/N, any/N",
                        value);
-    ((PfExtractOptions *)settings)->dataset.shard = (PfShard){number, count};
+    options->dataset.shard = (PfShard){number, count};
     return 0;
 }
 
@@ -387,7 +397,13 @@ static const PfOption table[] = {
      .minimum = 1, .maximum = INT_MAX,
      .help = "only N images, of each class and split in proportion; a larger N adds to them"},
     {.name = "shard", .kind = PF_OPTION_CALL, .parse = parse_shard, .argument = "K/N",
-     .help = "only the K-th of N parts of the dataset; --merge joins them"},
+     .help = "only the K-th of N parts of the dataset; --merge joins them. auto/N: K is what\n"
+             "the batch system numbers this process by (Slurm, Kubernetes, PBS, MPI...), and\n"
+             "any/N: one after the other of those that nobody is at; both into\n"
+             "CACHE.h5.parts/K-of-N.h5"},
+    {.name = "shard-base", .kind = PF_OPTION_LONG, .offset = FIELD(shard_base), .argument = "B",
+     .minimum = 0, .maximum = INT_MAX,
+     .help = "of auto/N: the first index of an array of Slurm or PBS (default 0)"},
     {.name = "max-pixels", .kind = PF_OPTION_LONG, .offset = FIELD(max_pixels), .argument = "N",
      .minimum = 1, .maximum = PF_IMAGE_MOST_PIXELS,
      .help = "take images of up to N pixels, however small their files are (default: 268435456,\n"
@@ -436,7 +452,13 @@ static const PfOption table[] = {
     {.name = "info", .kind = PF_OPTION_FLAG, .offset = FIELD(info),
      .help = "say in words what is in a cache"},
     {.name = "merge", .kind = PF_OPTION_FLAG, .offset = FIELD(merge),
-     .help = "join caches of one identity, shards in their order"},
+     .help = "join caches of one identity, shards in their order; a folder stands for the\n"
+             "caches in it, - for paths on standard input"},
+    {.name = "list", .kind = PF_OPTION_FLAG, .offset = FIELD(list),
+     .help = "write what DATASET is now, its paths, classes and splits, into a list, which\n"
+             "stands for it from then on; a shard reads its own lines only"},
+    {.name = "missing", .kind = PF_OPTION_FLAG, .offset = FIELD(missing),
+     .help = "print which shards are not there, for the batch system that made the others"},
     {.name = "virtual", .kind = PF_OPTION_FLAG, .offset = FIELD(is_virtual),
      .help = "with --merge: features stay where they are, and OUT refers to them"},
     {.name = "verify", .kind = PF_OPTION_FLAG, .offset = FIELD(verify),
@@ -462,7 +484,9 @@ void pf_extract_options_help(void)
          "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
          "       extract --backbones [PATTERN] [--json FILE]\n"
          "       extract --info CACHE.h5\n"
-         "       extract --merge [--virtual] OUT.h5 IN.h5...\n"
+         "       extract --merge [--virtual] OUT.h5 IN.h5|FOLDER|-...\n"
+         "       extract --list DATASET -o LIST\n"
+         "       extract --missing CACHE.h5.parts\n"
          "       extract --verify [DATASET] CACHE.h5 [--signature FILE]\n"
          "       extract --fetch NAME|hf:ORG/NAME[@REVISION]...\n"
          "       extract --trust FILE.pt\n\n"
@@ -532,6 +556,15 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
 {
     if (options->backbone.emulate && options->backbone.precision != PF_BF16)
         return pf_fail(err, PF_EXIT_USAGE, "--emulate goes with --precision bf16");
+    if (options->shard_base >= 0 && options->shard_source != PF_SHARD_AUTO)
+        return pf_fail(err, PF_EXIT_USAGE, "--shard-base goes with --shard auto/N");
+    if (options->shard_source != PF_SHARD_TYPED && options->json)
+        return pf_fail(
+            err, PF_EXIT_USAGE,
+            "--json tells of one cache; with --shard auto/N and any/N there are several");
+    if (options->shard_source == PF_SHARD_ANY && options->dry_run)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--dry-run goes with one shard: --shard K/N; any/N takes what is left");
     if (options->is_virtual && !options->merge)
         return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
     if (options->signature && !options->verify)
@@ -568,6 +601,8 @@ static int choose_mode(PfExtractOptions *options, PfError *err)
                  {options->backbones, PF_EXTRACT_BACKBONES, "--backbones"},
                  {options->info, PF_EXTRACT_INFO, "--info"},
                  {options->merge, PF_EXTRACT_MERGE, "--merge"},
+                 {options->list, PF_EXTRACT_LIST, "--list"},
+                 {options->missing, PF_EXTRACT_MISSING, "--missing"},
                  {options->verify, PF_EXTRACT_VERIFY, "--verify"}};
     const char *first = NULL;
     options->mode = PF_EXTRACT_RUN;
@@ -600,6 +635,11 @@ static int check_mode(PfExtractOptions *options, PfError *err)
                              "--help explains.");
     if (options->mode == PF_EXTRACT_RUN && !options->output)
         return pf_fail(err, PF_EXIT_USAGE, "where to? Give the cache to write with -o CACHE.h5");
+    if (options->mode == PF_EXTRACT_LIST && !options->output)
+        return pf_fail(err, PF_EXIT_USAGE, "where to? Give the list to write with -o LIST");
+    if (options->mode == PF_EXTRACT_LIST && options->dataset.shard.count)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--list lists all of a dataset; --shard is for extracting");
     return 0;
 }
 
@@ -618,6 +658,7 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
     int count = 0;
     *options = (PfExtractOptions){
         .backbone = pf_backbone_options_default(),
+        .shard_base = PF_SHARD_BASE_OF_SCHEDULER,
         .compression = PF_COMPRESS_ZSTD,
         .readers = PF_SAMPLE_READERS,
         .max_bad = {.value = 5, .is_percent = true, .is_default = true},

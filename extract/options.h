@@ -16,6 +16,8 @@ typedef enum PfExtractMode {
     PF_EXTRACT_BACKBONES, /* --backbones */
     PF_EXTRACT_INFO,      /* --info */
     PF_EXTRACT_MERGE,     /* --merge */
+    PF_EXTRACT_MISSING,   /* --missing */
+    PF_EXTRACT_LIST,      /* --list */
     PF_EXTRACT_VERIFY,    /* --verify */
     PF_EXTRACT_FETCH,     /* --fetch without an output */
 } PfExtractMode;
@@ -27,6 +29,13 @@ typedef struct PfBadLimit {
     bool is_default;
 } PfBadLimit;
 
+/* Who numbers the shard of --shard. */
+typedef enum PfShardSource {
+    PF_SHARD_TYPED, /* K/N, or none */
+    PF_SHARD_AUTO,  /* auto/N: the batch system; dataset.shard is {0, N} */
+    PF_SHARD_ANY,   /* any/N: whichever is left; dataset.shard is {0, N} */
+} PfShardSource;
+
 typedef struct PfExtractOptions {
     PfExtractMode mode;
     const char *operand;          /* DATASET, or the cache for --info and --verify, or PATTERN */
@@ -36,9 +45,12 @@ typedef struct PfExtractOptions {
     const char *const *inputs; /* --merge: input_count caches; --fetch: networks */
     int input_count;
     PfBackboneOptions backbone;
-    PfDatasetOptions dataset;            /* what the command line asks of it */
-    const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given: dataset.targets */
-    bool splits_given[PF_SPLIT_COUNT];   /* which fractions --split has named */
+    PfShardSource shard_source;
+    int64_t shard_base; /* --shard-base; PF_SHARD_BASE_OF_SCHEDULER: not given */
+    const struct PfScheduledShard *scheduled; /* auto/N, once it is known; else NULL */
+    PfDatasetOptions dataset;                 /* what the command line asks of it */
+    const char *targets[PF_TARGETS_MAX];      /* --target, each as it was given: dataset.targets */
+    bool splits_given[PF_SPLIT_COUNT];        /* which fractions --split has named */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
     bool has_compression;
@@ -56,7 +68,8 @@ typedef struct PfExtractOptions {
     int summary_input, summary_classes;
     const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
     int fetch; /* what is missing is fetched; as a mode of its own there are networks to fetch */
-    int summary, backbones, info, merge, is_virtual, verify, help, version, quiet, verbose;
+    int summary, backbones, info, merge, is_virtual, missing, list, verify, help, version, quiet,
+        verbose;
 } PfExtractOptions;
 
 /* Parses the command line; what contradicts itself is refused here. --help and --version leave the

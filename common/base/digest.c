@@ -58,6 +58,11 @@ void pf_digest_xxh128(const void *bytes, size_t size, uint8_t digest[16])
     memcpy(digest, canonical.digest, sizeof canonical.digest);
 }
 
+uint64_t pf_digest_xxh64(const void *bytes, size_t size)
+{
+    return XXH3_64bits(bytes, size);
+}
+
 uint64_t pf_digest_xxh64_text(const char *text)
 {
     return XXH3_64bits(text, strlen(text));

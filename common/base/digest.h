@@ -24,6 +24,9 @@ void pf_sha256_text(PfSha256 *sha256, char text[PF_SHA256_TEXT_SIZE]);
 /* XXH3-128 in canonical (big-endian) form, as xxhsum -H2 prints it. */
 void pf_digest_xxh128(const void *bytes, size_t size, uint8_t digest[16]);
 
+/* 64-bit XXH3: whether bytes are still those that were written. */
+uint64_t pf_digest_xxh64(const void *bytes, size_t size);
+
 /* 64-bit XXH3 of a text: for splits by hash. */
 uint64_t pf_digest_xxh64_text(const char *text);
 

@@ -11,8 +11,11 @@
 
 #include "common/base/log.h"
 
+/* A line is written at once: the lines of processes that share stderr, as the ranks of MPI do, do
+ * not mix. */
 void pf_process_begin_streams(void)
 {
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 &&
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)

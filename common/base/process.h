@@ -8,7 +8,8 @@
 
 /* First of all in main(). A program may be started without some of the three (`>&-`): then the
  * first file that it opens would take that number, and what is printed would go into it. Here the
- * number is taken by something that can be neither printed to nor read from. */
+ * number is taken by something that can be neither printed to nor read from. Lines on stderr are
+ * written whole. */
 void pf_process_begin_streams(void);
 
 /* Prints what waits to be printed on stdout; fails where any of what was printed since the

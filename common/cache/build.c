@@ -203,12 +203,16 @@ static int build_tap(Gathering *gathering, int tap, PfError *err)
 static int append_samples(const PfCacheBuildPlan *plan, PfCacheWriter *writer, PfError *err)
 {
     for (int64_t row = 0; row < plan->row_count; row++) {
-        PfCacheSample sample = plan->sample(plan->context, row);
-        if (pf_cache_writer_append_samples(writer, 1, &sample, err)) return -1;
+        PfCacheSample sample;
+        if (plan->sample(plan->context, row, &sample, err) ||
+            pf_cache_writer_append_samples(writer, 1, &sample, err))
+            return -1;
     }
     for (int64_t i = 0; i < plan->reject_count; i++) {
-        PfCacheReject reject = plan->reject(plan->context, i);
-        if (pf_cache_writer_reject(writer, &reject, err)) return -1;
+        PfCacheReject reject;
+        if (plan->reject(plan->context, i, &reject, err) ||
+            pf_cache_writer_reject(writer, &reject, err))
+            return -1;
     }
     return 0;
 }
@@ -264,12 +268,6 @@ static int find_tap_of_cache(void *context, const char *name)
     return -1;
 }
 
-/* What the row is in: the cache's own rows, or those of a file it refers to. */
-static PfCacheRowsPart find_part(PfCache *cache, int tap, int64_t row)
-{
-    return pf_cache_rows_part(pf_cache_reader_rows(cache, tap), row);
-}
-
 static bool has_row(const PfRowWindow *window, int tap, int64_t row)
 {
     return window->tap == tap && row >= window->first && row < window->first + window->count;
@@ -278,18 +276,21 @@ static bool has_row(const PfRowWindow *window, int tap, int64_t row)
 /* Moves the window to the chunk that the row is in. */
 static int move_window(PfCache *cache, PfRowWindow *window, int tap, int64_t row, PfError *err)
 {
-    PfCacheRowsPart part = find_part(cache, tap, row);
-    const PfCacheRows *rows = part.rows;
-    int64_t count = pf_cache_rows_block_rows(rows), first = row - (row - part.first_row) % count;
-    size_t bytes = (size_t)count * pf_cache_rows_row_bytes(rows);
+    const PfCacheRows *rows = pf_cache_reader_rows(cache, tap);
+    PfCacheRowsPart part;
     window->count = 0;
+    if (pf_cache_rows_hold(rows, row, &part, err)) return -1;
+    int64_t count = pf_cache_rows_block_rows(part.rows);
+    int64_t first = row - (row - part.first_row) % count;
+    size_t bytes = (size_t)count * pf_cache_rows_row_bytes(rows);
+    pf_cache_rows_release(rows, &part);
     if (bytes > window->capacity_bytes) {
         free(window->rows);
         window->rows = pf_alloc_aligned(bytes, 1, err);
         window->capacity_bytes = window->rows ? bytes : 0;
         if (!window->rows) return -1;
     }
-    count = pf_min(count, part.first_row + rows->stored->row_count - first);
+    count = pf_min(count, part.end_row - first);
     if (pf_cache_read(cache, tap, first, count, window->rows, 1, err)) return -1;
     window->tap = tap;
     window->first = first;
@@ -301,10 +302,10 @@ static int move_window(PfCache *cache, PfRowWindow *window, int tap, int64_t row
  * where they are wanted; 0 where no chunk begins with `first`. */
 static int64_t whole_chunks(const PfCacheRowsPart *part, int64_t first, int64_t count)
 {
-    const PfCacheRows *rows = part->rows;
-    int64_t skipped = first - part->first_row, rest = rows->stored->row_count - skipped;
-    if (!rows->stored->is_direct || skipped % rows->stored->chunk_rows) return 0;
-    return count >= rest ? rest : count - count % rows->stored->chunk_rows;
+    const PfHdf5Tap *stored = part->rows->stored;
+    int64_t rest = part->end_row - first;
+    if (!stored->is_direct || (first - part->first_row) % stored->chunk_rows) return 0;
+    return count >= rest ? rest : count - count % stored->chunk_rows;
 }
 
 static int read_rows_of_cache(void *context, int tap, int64_t first, int64_t count, void *out,
@@ -316,8 +317,10 @@ static int read_rows_of_cache(void *context, int tap, int64_t first, int64_t cou
     size_t row_bytes = pf_cache_rows_row_bytes(rows);
     assert(first >= 0 && count >= 0 && first + count <= rows->stored->row_count);
     for (int64_t n; count > 0; first += n, count -= n) {
-        PfCacheRowsPart part = find_part(cache, tap, first);
+        PfCacheRowsPart part;
+        if (pf_cache_rows_hold(rows, first, &part, err)) return -1;
         n = whole_chunks(&part, first, count);
+        pf_cache_rows_release(rows, &part);
         if (n) {
             if (pf_cache_read(cache, tap, first, n, out, 0, err)) return -1;
         } else {
@@ -349,18 +352,21 @@ static int read_stored_of_cache(void *context, int tap, int64_t first, int64_t c
                                 const PfTapLayout *layout, void *stored, size_t *stored_bytes,
                                 PfError *err)
 {
-    PfCache *cache = context;
-    PfCacheRowsPart part = find_part(cache, tap, first);
+    const PfCacheRows *rows = pf_cache_reader_rows(context, tap);
+    PfCacheRowsPart part;
     PfChunkFormat format;
+    int failed = 0;
     *stored_bytes = 0;
+    if (pf_cache_rows_hold(rows, first, &part, err)) return -1;
     first -= part.first_row;
-    if (!is_chunk(part.rows, first, count, layout)) return 0;
-    if (pf_cache_rows_read_stored(part.rows, first, stored, pf_chunk_bound(&layout->format),
-                                  stored_bytes, &format, err))
-        return -1;
-    /* HDF5 may have left a filter out of this one. */
-    if (!pf_chunk_format_equal(&format, &layout->format)) *stored_bytes = 0;
-    return 0;
+    if (is_chunk(part.rows, first, count, layout)) {
+        failed = pf_cache_rows_read_stored(
+            part.rows, first, stored, pf_chunk_bound(&layout->format), stored_bytes, &format, err);
+        /* HDF5 may have left a filter out of this one. */
+        if (!failed && !pf_chunk_format_equal(&format, &layout->format)) *stored_bytes = 0;
+    }
+    pf_cache_rows_release(rows, &part);
+    return failed;
 }
 
 PfRowSource pf_cache_build_source(PfCache *cache)

@@ -30,6 +30,9 @@ int pf_cache_seal_write(const char *path, const char *name, const PfHdf5Extent *
  * *is_sealed: false where there is no trailer, as in another program's file or in one whose end is
  * gone. digest (16 bytes, may be NULL): names this very file; filled where it is sealed. */
 int pf_cache_seal_check(const char *path, bool *is_sealed, uint8_t *digest, PfError *err);
+/* What the trailer says alone: whether the file ends with one that is whole in itself, and its
+ * digest, which nobody has compared with the rest. */
+int pf_cache_seal_read(const char *path, bool *is_sealed, uint8_t *digest, PfError *err);
 
 /* ---- writing tap after tap ----
  *
@@ -56,18 +59,17 @@ int pf_cache_writer_append_samples(PfCacheWriter *writer, int64_t n, const PfCac
 
 typedef struct PfCacheRows PfCacheRows;
 
-/* Rows of a virtual tap that are another file's. */
+/* Rows of a virtual tap that are another file's, or all rows of another tap. */
 typedef struct PfCacheRowsPart {
-    int64_t first_row;
-    const PfCacheRows *rows; /* lent */
+    int64_t first_row, end_row;
+    const PfCacheRows *rows; /* lent until the part is released */
+    int source;              /* its index; -1: the rows are the cache's own */
 } PfCacheRowsPart;
 
 struct PfCacheRows {
     const PfCache *cache;
     int tap;                 /* index */
     const PfHdf5Tap *stored; /* the cache's */
-    PfCacheRowsPart *parts;  /* where they all are instead of in the cache; NULL: they are not */
-    int part_count;
 };
 
 /* What a thread needs to unpack chunks, kept from read to read. */
@@ -86,8 +88,10 @@ typedef struct PfCacheRowsWorkers {
 void pf_cache_rows_free_workers(PfCacheRowsWorkers *workers);
 
 size_t pf_cache_rows_row_bytes(const PfCacheRows *rows);
-/* The part that has the row; where there are no parts, all of the rows. */
-PfCacheRowsPart pf_cache_rows_part(const PfCacheRows *rows, int64_t row);
+/* The part that has the row, its file open until it is released; of a cache that is not virtual,
+ * all of the rows. Any thread. */
+int pf_cache_rows_hold(const PfCacheRows *rows, int64_t row, PfCacheRowsPart *part, PfError *err);
+void pf_cache_rows_release(const PfCacheRows *rows, const PfCacheRowsPart *part);
 /* How many are best read at once: a chunk, or what is as large. */
 int64_t pf_cache_rows_block_rows(const PfCacheRows *rows);
 
@@ -115,18 +119,37 @@ typedef struct PfRowWindow {
 } PfRowWindow;
 
 typedef struct PfCacheChild PfCacheChild;
+typedef struct PfCacheSources PfCacheSources;
 
 struct PfCache {
     PfHdf5Contents contents;
     uint8_t digest[PF_DIGEST_SIZE]; /* of its seal, where contents.file.is_sealed */
     PfCacheChild *child;            /* which has the file open; NULL: this process has */
-    PfCache **sources;              /* (contents.source_count); NULL: not opened */
+    PfCacheSources *sources;        /* of a virtual cache; else NULL */
     PfCacheRows *rows;              /* (contents.tap_count) */
     PfHdf5Texts paths, rejected_paths, reasons; /* empty: not read yet */
     PfCacheReject *rejects;                     /* NULL: not read yet */
     PfCacheRowsWorkers workers;
     PfRowWindow window;
 };
+
+/* As pf_cache_open, but where that cache is virtual, its own sources stay closed: files that name
+ * each other in a circle end here. */
+int pf_cache_reader_open_alone(const char *path, PfCache **out, PfError *err);
+
+/* ---- the caches that a virtual one takes its features from ---- */
+
+/* Checks that all are there and the ones that were merged; a few are opened and checked from end to
+ * end, of many each is when it is held first. owner: the virtual cache, whose contents are open and
+ * which stays where it is. On failure too, close it. */
+int pf_cache_sources_open(const PfCache *owner, PfCacheSources **out, PfError *err);
+void pf_cache_sources_close(PfCacheSources **sources);
+/* The one that has the row, and the rows [*first, *end) that are one's. */
+int pf_cache_sources_find(const PfCacheSources *sources, int64_t row);
+void pf_cache_sources_range(const PfCacheSources *sources, int index, int64_t *first, int64_t *end);
+/* It stays open until it is released; NULL and err where it cannot be had. Any thread. */
+const PfCache *pf_cache_sources_hold(PfCacheSources *sources, int index, PfError *err);
+void pf_cache_sources_release(PfCacheSources *sources, int index);
 
 /* Lent until pf_cache_close. */
 const PfCacheRows *pf_cache_reader_rows(const PfCache *cache, int tap);

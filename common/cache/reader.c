@@ -181,9 +181,7 @@ static int open_rows(PfCache *cache, PfError *err)
     return 0;
 }
 
-/* As pf_cache_open, but where that cache is virtual, its own sources stay closed: files that
- * name each other in a circle end here. */
-static int open_alone(const char *path, PfCache **out, PfError *err)
+int pf_cache_reader_open_alone(const char *path, PfCache **out, PfError *err)
 {
     PfCache *cache = pf_calloc(1, sizeof *cache, err);
     if (!cache) return -1;
@@ -195,117 +193,13 @@ static int open_alone(const char *path, PfCache **out, PfError *err)
     return 0;
 }
 
-/* ---- the caches that a virtual one takes its features from ---- */
-
-/* Which rows a source was to give. */
-static int fail_source(const PfCache *cache, int index, const char *path, const char *wrong,
-                       PfError *err)
-{
-    const PfCacheSource *sources = cache->contents.sources;
-    int64_t first = 0;
-    for (int i = 0; i < index; i++) first += sources[i].row_count;
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "'%s' is virtual: its rows %lld to %lld lie in '%s', and %s",
-                   pf_cache_path(cache), (long long)first,
-                   (long long)(first + sources[index].row_count - 1), path, wrong);
-}
-
-static int fail_missing(const PfCache *cache, int index, PfError *err)
-{
-    char *path = pf_path_resolve(pf_cache_path(cache), cache->contents.sources[index].path, err);
-    if (path)
-        fail_source(cache, index, path,
-                    "that file is not there.\nHint: move it together with the virtual one", err);
-    free(path);
-    return -1;
-}
-
-static int check_source(const PfCache *cache, int index, PfError *err)
-{
-    const PfCacheSource *expected = &cache->contents.sources[index];
-    const PfCache *source = cache->sources[index];
-    const uint8_t *seal = pf_cache_seal(source);
-    if (!seal || memcmp(seal, expected->seal, PF_DIGEST_SIZE) ||
-        pf_cache_row_count(source) != expected->row_count)
-        return fail_source(cache, index, pf_cache_path(source),
-                           "that file has been written again since.\nHint: merge once more, with "
-                           "--force",
-                           err);
-    if (!source->contents.source_count) return 0;
-    return fail_source(cache, index, pf_cache_path(source), "that file is virtual itself", err);
-}
-
-static int open_source(PfCache *cache, int index, PfError *err)
-{
-    char *path;
-    int failed;
-    if (pf_hdf5_outside_find(pf_cache_path(cache), cache->contents.sources[index].path, &path, err))
-        return -1;
-    if (!path)
-        failed = fail_missing(cache, index, err);
-    else
-        failed = open_alone(path, &cache->sources[index], err) || check_source(cache, index, err);
-    free(path);
-    return failed ? -1 : 0;
-}
-
-static int open_sources(PfCache *cache, PfError *err)
-{
-    const PfHdf5Contents *contents = &cache->contents;
-    int64_t rows = 0;
-    if (!contents->source_count) return 0;
-    cache->sources = pf_calloc((size_t)contents->source_count, sizeof(PfCache *), err);
-    if (!cache->sources) return -1;
-    for (int i = 0; i < contents->source_count; i++) {
-        if (open_source(cache, i, err)) return -1;
-        rows += contents->sources[i].row_count;
-    }
-    if (rows == contents->file.row_count) return 0;
-    return pf_fail(err, PF_EXIT_FAILED, "'%s': its sources have %lld rows, /features/%s has %lld",
-                   contents->file.path, (long long)rows, contents->file.row_source,
-                   (long long)contents->file.row_count);
-}
-
-static int link_part(PfCacheRows *rows, const PfCache *source, PfError *err)
-{
-    const PfCacheTap *tap = &rows->stored->info;
-    int index;
-    if (pf_cache_find_tap(source, tap->name, &index, err)) return -1;
-    const PfCacheRows *there = &source->rows[index];
-    const PfCacheTap *found = &there->stored->info;
-    if (found->dtype != tap->dtype || !pf_shape_equal(&found->shape, &tap->shape))
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "'%s': /features/%s is of another shape or type than in the virtual cache",
-                       pf_cache_path(source), tap->name);
-    const PfCacheRowsPart *last = rows->parts + rows->part_count - 1;
-    rows->parts[rows->part_count] = (PfCacheRowsPart){
-        .first_row = rows->part_count ? last->first_row + last->rows->stored->row_count : 0,
-        .rows = there,
-    };
-    rows->part_count++;
-    return 0;
-}
-
-static int link_parts(PfCache *cache, PfError *err)
-{
-    int count = cache->contents.source_count;
-    for (int t = 0; t < cache->contents.tap_count && count; t++) {
-        PfCacheRows *rows = &cache->rows[t];
-        rows->parts = pf_calloc((size_t)count, sizeof *rows->parts, err);
-        if (!rows->parts) return -1;
-        for (int i = 0; i < count; i++)
-            if (link_part(rows, cache->sources[i], err)) return -1;
-    }
-    return 0;
-}
-
 /* ---- the whole ---- */
 
 int pf_cache_open(const char *path, PfCache **out, PfError *err)
 {
     PfCache *cache;
-    if (open_alone(path, &cache, err)) return -1;
-    if (open_sources(cache, err) || link_parts(cache, err)) {
+    if (pf_cache_reader_open_alone(path, &cache, err)) return -1;
+    if (cache->contents.source_count && pf_cache_sources_open(cache, &cache->sources, err)) {
         pf_cache_close(&cache);
         return -1;
     }
@@ -317,11 +211,8 @@ void pf_cache_close(PfCache **pointer)
 {
     PfCache *cache = *pointer;
     if (!cache) return;
-    for (int t = 0; t < cache->contents.tap_count && cache->rows; t++) free(cache->rows[t].parts);
-    for (int i = 0; i < cache->contents.source_count && cache->sources; i++)
-        pf_cache_close(&cache->sources[i]);
+    pf_cache_sources_close(&cache->sources);
     free(cache->rows);
-    free(cache->sources);
     pf_hdf5_contents_clear(&cache->contents);
     pf_hdf5_texts_free(&cache->paths);
     pf_hdf5_texts_free(&cache->rejected_paths);
@@ -437,21 +328,32 @@ static PfHdf5Tap measure(const PfCacheRows *rows)
 int pf_cache_tap_storage(PfCache *cache, int tap, int64_t *stored_bytes, char *filters,
                          size_t filters_size, PfError *err)
 {
-    (void)err; /* the interface allows for formats where asking can fail */
     const PfCacheRows *rows = pf_cache_reader_rows(cache, tap);
-    PfHdf5Tap measured = measure(rows->part_count ? rows->parts[0].rows : rows);
-    snprintf(filters, filters_size, "%s", measured.filters);
-    *stored_bytes = measured.stored_bytes;
-    for (int i = 1; i < rows->part_count; i++)
-        *stored_bytes += measure(rows->parts[i].rows).stored_bytes;
+    const int64_t row_count = pf_cache_row_count(cache);
+    *stored_bytes = 0;
+    for (int64_t row = 0; row < row_count || !row;) {
+        PfCacheRowsPart part;
+        if (pf_cache_rows_hold(rows, row, &part, err)) return -1;
+        const PfHdf5Tap measured = measure(part.rows);
+        if (!row) snprintf(filters, filters_size, "%s", measured.filters);
+        *stored_bytes += measured.stored_bytes;
+        pf_cache_rows_release(rows, &part);
+        if (!row_count) break;
+        row = part.end_row;
+    }
     return 0;
 }
 
 PfCompression pf_cache_tap_compression(const PfCache *cache, int tap)
 {
     const PfCacheRows *rows = pf_cache_reader_rows(cache, tap);
-    if (rows->part_count) rows = rows->parts[0].rows;
-    return rows->stored->is_direct ? rows->stored->format.compression : PF_COMPRESS_NONE;
+    PfCacheRowsPart part;
+    if (pf_cache_rows_hold(rows, 0, &part, NULL)) return PF_COMPRESS_NONE;
+    const PfHdf5Tap *stored = part.rows->stored;
+    const PfCompression compression =
+        stored->is_direct ? stored->format.compression : PF_COMPRESS_NONE;
+    pf_cache_rows_release(rows, &part);
+    return compression;
 }
 
 /* ---- targets ---- */

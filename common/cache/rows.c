@@ -23,18 +23,32 @@ size_t pf_cache_rows_row_bytes(const PfCacheRows *rows)
     return pf_hdf5_tap_row_bytes(rows->stored);
 }
 
-PfCacheRowsPart pf_cache_rows_part(const PfCacheRows *rows, int64_t row)
+/* Rows of the same tap in a source, which has it: that was checked when it was opened. */
+static const PfCacheRows *rows_in(const PfCache *source, const PfCacheRows *rows)
 {
-    int low = 0, high = rows->part_count;
-    if (!rows->part_count) return (PfCacheRowsPart){0, rows};
-    while (high - low > 1) {
-        int middle = (low + high) / 2;
-        if (rows->parts[middle].first_row <= row)
-            low = middle;
-        else
-            high = middle;
+    int index = 0;
+    pf_cache_find_tap(source, rows->stored->info.name, &index, NULL);
+    return &source->rows[index];
+}
+
+int pf_cache_rows_hold(const PfCacheRows *rows, int64_t row, PfCacheRowsPart *part, PfError *err)
+{
+    PfCacheSources *sources = rows->cache->sources;
+    if (!sources) {
+        *part = (PfCacheRowsPart){0, rows->stored->row_count, rows, -1};
+        return 0;
     }
-    return rows->parts[low];
+    const int index = pf_cache_sources_find(sources, row);
+    const PfCache *source = pf_cache_sources_hold(sources, index, err);
+    if (!source) return -1;
+    *part = (PfCacheRowsPart){.rows = rows_in(source, rows), .source = index};
+    pf_cache_sources_range(sources, index, &part->first_row, &part->end_row);
+    return 0;
+}
+
+void pf_cache_rows_release(const PfCacheRows *rows, const PfCacheRowsPart *part)
+{
+    if (part->source >= 0) pf_cache_sources_release(rows->cache->sources, part->source);
 }
 
 int64_t pf_cache_rows_block_rows(const PfCacheRows *rows)
@@ -240,11 +254,13 @@ static int read_parts(const PfCacheRows *rows, PfCacheRowsWorkers *workers, int6
     size_t out_row_bytes =
         as_f32 ? rows->stored->row_elements * sizeof(float) : pf_cache_rows_row_bytes(rows);
     while (count > 0) {
-        PfCacheRowsPart part = pf_cache_rows_part(rows, first);
-        int64_t skipped = first - part.first_row;
-        int64_t there = pf_min(part.rows->stored->row_count - skipped, count);
-        if (pf_cache_rows_read(part.rows, workers, skipped, there, as_f32, out, threads, err))
-            return -1;
+        PfCacheRowsPart part;
+        if (pf_cache_rows_hold(rows, first, &part, err)) return -1;
+        int64_t there = pf_min(part.end_row - first, count);
+        int failed = pf_cache_rows_read(part.rows, workers, first - part.first_row, there, as_f32,
+                                        out, threads, err);
+        pf_cache_rows_release(rows, &part);
+        if (failed) return -1;
         out = (unsigned char *)out + (size_t)there * out_row_bytes;
         first += there;
         count -= there;
@@ -267,7 +283,8 @@ int pf_cache_rows_read(const PfCacheRows *rows, PfCacheRowsWorkers *workers, int
         .err = err,
     };
     if (!count) return 0;
-    if (rows->part_count) return read_parts(rows, workers, first, count, as_f32, out, threads, err);
+    if (rows->cache->sources)
+        return read_parts(rows, workers, first, count, as_f32, out, threads, err);
     if (rows->stored->is_direct) return read_direct(&reading, threads);
     if (as_f32 && rows->stored->info.dtype != PF_DTYPE_F32) return read_converted(&reading);
     return read_block(rows, first, count, out, err);
@@ -297,7 +314,7 @@ int pf_cache_read(PfCache *cache, int tap, int64_t first, int64_t count, void *o
 
 /* ---- visiting ---- */
 
-/* Over blocks of a tap: some runs, or, block_rows at a time, all rows of a part. */
+/* Over blocks of a tap: some runs, or, block_rows at a time, all rows of a part, which is held. */
 typedef struct Visit {
     const PfCacheRows *rows;
     PfCacheRowsPart part;
@@ -310,18 +327,16 @@ typedef struct Visit {
     _Atomic bool stopped;
 } Visit;
 
-/* Where block `index` lies in its part; *part: which that is. */
-static PfCacheBlock find_block(const Visit *visit, int64_t index, PfCacheRowsPart *part)
+static PfCacheBlock find_block(const Visit *visit, int64_t index)
 {
     if (visit->runs) {
         const PfCacheRun *run = &visit->runs[index];
-        *part = pf_cache_rows_part(visit->rows, run->first);
         return (PfCacheBlock){.first = run->first, .count = run->count, .run = index};
     }
-    *part = visit->part;
-    int64_t first = index * visit->block_rows, rest = part->rows->stored->row_count - first;
-    return (PfCacheBlock){.first = part->first_row + first,
-                          .count = pf_min(rest, visit->block_rows)};
+    const PfCacheRowsPart *part = &visit->part;
+    const int64_t first = part->first_row + index * visit->block_rows;
+    return (PfCacheBlock){.first = first,
+                          .count = pf_min(part->end_row - first, visit->block_rows)};
 }
 
 static void clear_seconds(PfCacheRowsWorkers *workers)
@@ -341,14 +356,13 @@ static void add_seconds(const PfCacheRowsWorkers *workers, PfCacheBlock *block)
 static void visit_block(Visit *visit, int64_t index, PfCacheRowsWorkers *workers, void *buffer)
 {
     PfError err = {0};
-    PfCacheRowsPart part;
-    PfCacheBlock block = find_block(visit, index, &part);
+    PfCacheBlock block = find_block(visit, index);
     block.rows = buffer;
     clear_seconds(workers);
     if (!buffer)
         pf_fail(&err, PF_EXIT_FAILED, "out of memory");
-    else if (pf_cache_rows_read(part.rows, workers, block.first - part.first_row, block.count,
-                                false, buffer, 1, &err))
+    else if (pf_cache_rows_read(visit->rows, workers, block.first, block.count, false, buffer, 1,
+                                &err))
         block.rows = NULL;
     if (!block.rows) block.error = &err;
     add_seconds(workers, &block);
@@ -379,6 +393,35 @@ static void visit_in_parallel(Visit *visit, int threads)
     pf_parallel_for(threads, threads, visit_blocks, visit);
 }
 
+/* Rows [first, end) that are one file's, all of them where the cache is not virtual. */
+static void find_range(const PfCacheRows *rows, int64_t row, int64_t *first, int64_t *end)
+{
+    const PfCacheSources *sources = rows->cache->sources;
+    *first = 0;
+    *end = rows->stored->row_count;
+    if (sources) pf_cache_sources_range(sources, pf_cache_sources_find(sources, row), first, end);
+}
+
+/* A file that cannot be opened is one block, with the error. */
+static void visit_failure(Visit *visit, int64_t row, const PfError *err)
+{
+    PfCacheBlock block = {.error = err};
+    int64_t end;
+    find_range(visit->rows, row, &block.first, &end);
+    block.count = end - block.first;
+    if (visit->visitor(visit->context, &block)) atomic_store(&visit->stopped, true);
+}
+
+static void visit_part(Visit *visit, int threads)
+{
+    const PfCacheRowsPart *part = &visit->part;
+    visit->block_rows = pf_cache_rows_block_rows(part->rows);
+    visit->block_count =
+        (part->end_row - part->first_row + visit->block_rows - 1) / visit->block_rows;
+    visit_in_parallel(visit, threads);
+    pf_cache_rows_release(visit->rows, part);
+}
+
 void pf_cache_visit(PfCache *cache, int tap, int threads, PfCacheBlockVisitor *visitor,
                     void *context)
 {
@@ -386,12 +429,13 @@ void pf_cache_visit(PfCache *cache, int tap, int threads, PfCacheBlockVisitor *v
     Visit visit = {
         .rows = pf_cache_reader_rows(cache, tap), .visitor = visitor, .context = context};
     while (row < row_count && !atomic_load(&visit.stopped)) {
-        visit.part = pf_cache_rows_part(visit.rows, row);
-        visit.block_rows = pf_cache_rows_block_rows(visit.part.rows);
-        visit.block_count =
-            (visit.part.rows->stored->row_count + visit.block_rows - 1) / visit.block_rows;
-        visit_in_parallel(&visit, threads);
-        row = visit.part.first_row + visit.part.rows->stored->row_count;
+        PfError err = {0};
+        int64_t first;
+        if (pf_cache_rows_hold(visit.rows, row, &visit.part, &err))
+            visit_failure(&visit, row, &err);
+        else
+            visit_part(&visit, threads);
+        find_range(visit.rows, row, &first, &row);
     }
 }
 
@@ -416,18 +460,29 @@ static int64_t run_rows(const PfCacheRows *rows)
     return block_rows * (int64_t)((RUN_BYTES + block_bytes - 1) / block_bytes);
 }
 
+/* Of a virtual cache the first file tells for all of them: they were written alike. */
+static int find_run_rows(const PfCacheRows *rows, int64_t *run, PfError *err)
+{
+    PfCacheRowsPart part;
+    if (pf_cache_rows_hold(rows, 0, &part, err)) return -1;
+    *run = run_rows(part.rows);
+    pf_cache_rows_release(rows, &part);
+    return 0;
+}
+
 int pf_cache_list_runs(const PfCache *cache, int tap, PfCacheRun **runs, int64_t *count,
                        PfError *err)
 {
     const PfCacheRows *rows = pf_cache_reader_rows(cache, tap);
-    int64_t row_count = pf_cache_row_count(cache);
+    int64_t row_count = pf_cache_row_count(cache), most = 0;
     size_t capacity = 0;
     *runs = NULL;
     *count = 0;
+    if (row_count && find_run_rows(rows, &most, err)) return -1;
     for (int64_t row = 0; row < row_count;) {
-        PfCacheRowsPart part = pf_cache_rows_part(rows, row);
-        int64_t rest = part.first_row + part.rows->stored->row_count - row;
-        int64_t taken = pf_min(run_rows(part.rows), rest);
+        int64_t first, end;
+        find_range(rows, row, &first, &end);
+        const int64_t taken = pf_min(most, end - row);
         if (pf_grow(runs, &capacity, (size_t)*count + 1, sizeof **runs, err)) {
             free(*runs);
             *runs = NULL;

@@ -202,20 +202,45 @@ static int check_trailer(int fd, const char *path, const Footer *footer, uint64_
     return failed;
 }
 
-static int check_file(int fd, const char *path, bool *is_sealed, uint8_t *digest, PfError *err)
+static int read_footer(int fd, const char *path, Footer *footer, uint64_t *file_bytes,
+                       bool *is_sealed, PfError *err)
 {
     struct stat status;
-    Footer footer;
     *is_sealed = false;
     if (fstat(fd, &status)) return pf_fail_errno(err, "cannot read '%s'", path);
-    if (status.st_size < (off_t)sizeof footer) return 0;
-    uint64_t file_bytes = (uint64_t)status.st_size;
-    if (read_at(fd, &footer, sizeof footer, file_bytes - sizeof footer))
+    if (status.st_size < (off_t)sizeof *footer) return 0;
+    *file_bytes = (uint64_t)status.st_size;
+    if (read_at(fd, footer, sizeof *footer, *file_bytes - sizeof *footer))
         return pf_fail_errno(err, "cannot read '%s'", path);
-    if (memcmp(footer.magic, MAGIC, sizeof MAGIC)) return 0;
-    if (check_trailer(fd, path, &footer, file_bytes, err)) return -1;
+    *is_sealed = !memcmp(footer->magic, MAGIC, sizeof MAGIC);
+    return 0;
+}
+
+static int check_file(int fd, const char *path, bool *is_sealed, uint8_t *digest, PfError *err)
+{
+    Footer footer;
+    uint64_t file_bytes = 0;
+    if (read_footer(fd, path, &footer, &file_bytes, is_sealed, err)) return -1;
+    if (!*is_sealed) return 0;
+    if (check_trailer(fd, path, &footer, file_bytes, err)) {
+        *is_sealed = false;
+        return -1;
+    }
     if (digest) memcpy(digest, &footer.digest, sizeof footer.digest);
-    *is_sealed = true;
+    return 0;
+}
+
+int pf_cache_seal_read(const char *path, bool *is_sealed, uint8_t *digest, PfError *err)
+{
+    Footer footer;
+    uint64_t file_bytes = 0;
+    int fd = pf_input_file_open(AT_FDCWD, path, "", NULL, err);
+    if (fd < 0) return -1;
+    int failed = read_footer(fd, path, &footer, &file_bytes, is_sealed, err);
+    close(fd);
+    if (failed) return -1;
+    *is_sealed = *is_sealed && has_right_checksum(&footer);
+    if (*is_sealed) memcpy(digest, &footer.digest, sizeof footer.digest);
     return 0;
 }
 

@@ -250,6 +250,12 @@ static bool is_result(const PfFileContent *content)
             pf_file_content_begin_has(content, "\"backbones\""));
 }
 
+static bool is_list(const PfFileContent *content)
+{
+    return pf_file_content_first_letter(content) == '{' &&
+           pf_file_content_begin_has(content, "{\"format\":\"permafrost-list\"");
+}
+
 /* "tap,..." as a spreadsheet may have saved it, too. */
 static bool is_table(const PfFileContent *content)
 {
@@ -277,6 +283,7 @@ static const struct {
 } kinds[] = {
     [PF_CONTENT_MODEL] = {is_model, "a model that train wrote"},
     [PF_CONTENT_JSON] = {is_result, "a result as JSON"},
+    [PF_CONTENT_LIST] = {is_list, "a list that extract --list wrote"},
     [PF_CONTENT_CSV] = {is_table, "a table of results that train wrote"},
     [PF_CONTENT_STATE_DICT] = {is_state_dict, "a state dict that predict wrote"},
     [PF_CONTENT_ONNX] = {is_onnx, "an ONNX file that predict wrote"},

@@ -196,7 +196,7 @@ static int lock(int fd, const char *path, PfError *err)
     PfLockResult result = pf_atomic_file_lock(fd);
     if (result == PF_LOCK_TAKEN) return 0;
     if (result == PF_LOCK_HELD)
-        return pf_fail(err, PF_EXIT_FAILED,
+        return pf_fail(err, PF_EXIT_BUSY,
                        "another extract is writing '%s'; wait until it is done, or end it", path);
     pf_warn("'%s': this file system has no locks; take care that only one run writes there", path);
     return 0;

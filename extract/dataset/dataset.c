@@ -13,9 +13,9 @@
 
 /* In the order in which they are asked whether an operand is theirs. */
 static const PfDatasetFormat *const formats[] = {
-    &pf_dataset_format_archive,      &pf_dataset_format_paths, &pf_dataset_format_cifar,
-    &pf_dataset_format_cifar_pickle, &pf_dataset_format_idx,   &pf_dataset_format_folder,
-    &pf_dataset_format_manifest,
+    &pf_dataset_format_frozen_list, &pf_dataset_format_archive,      &pf_dataset_format_paths,
+    &pf_dataset_format_cifar,       &pf_dataset_format_cifar_pickle, &pf_dataset_format_idx,
+    &pf_dataset_format_folder,      &pf_dataset_format_manifest,
 };
 
 #define FOLDER_TARGET "class"
@@ -64,6 +64,7 @@ static int check_kind_options(const PfDatasetFormat *format, const char *operand
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for folders of images; '%s' is %s",
                        operand, format->what);
     if (!given || format->is_manifest) return 0;
+    if (format->has_own_part && !strcmp(given, "--root")) return 0;
     return pf_fail(err, PF_EXIT_USAGE, "%s is for manifests (.csv, .tsv, .txt, .lst); '%s' is none",
                    given, operand);
 }
@@ -150,6 +151,7 @@ static int apply_split(PfDataset *dataset, const PfDatasetOptions *options, PfEr
 
 static int choose_part(PfDataset *dataset, PfShard shard, PfError *err)
 {
+    if (dataset->format->has_own_part) return 0;
     if (shard.count > (int64_t)dataset->count)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--shard %lld/%lld: dataset '%s' has only %zu images; a shard has at "
@@ -293,7 +295,7 @@ int64_t pf_dataset_count(const PfDataset *dataset)
 
 int64_t pf_dataset_whole_count(const PfDataset *dataset)
 {
-    return (int64_t)dataset->count;
+    return (int64_t)(dataset->whole ? dataset->whole : dataset->count);
 }
 
 int64_t pf_dataset_split_count(const PfDataset *dataset, PfSplit split)

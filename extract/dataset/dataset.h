@@ -11,6 +11,7 @@
  *   idx files                 train-images-idx3-ubyte ..., or one of them
  *   images without labels     a folder of images
  *   manifest.csv, .tsv        a header, a column of paths, any number of targets
+ *   a list of extract --list  what such a dataset was, frozen (frozen_list.h)
  *   archives                  .tar, .zip, a folder of them, 'a-{000..099}.tar'; "-", too: what is
  *                             in them is understood as a folder, or by the webdataset convention
  *   paths, one a line         "-", relative to the current folder
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "common/base/digest.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
@@ -152,6 +154,13 @@ bool pf_dataset_names_archives(const char *operand);
 bool pf_dataset_has_file(const PfDataset *dataset, const struct stat *file);
 /* ".jpg .jpeg .png ..." */
 const char *pf_dataset_extensions(void);
+
+#define PF_LISTING_KEY "listing" /* of the digest below, in JSON */
+
+/* The SHA-256 of all that is listed, other shards' samples included: paths, sides, groups, classes,
+ * targets and their order, in hex. Two processes that list the same dataset have the same. */
+int pf_dataset_listing_digest(const PfDataset *dataset, char text[PF_SHA256_TEXT_SIZE],
+                              PfError *err);
 
 /* Samples [*first, *first + *size) of `samples` are the shard's. Shards cover the
  * dataset, do not overlap, differ by a sixteenth at most (where there is so much to share

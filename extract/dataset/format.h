@@ -70,7 +70,9 @@ struct PfDataset {
     int64_t max_file_bytes; /* 0: PF_FILE_BYTES_MAX */
     int64_t *listed;        /* (count) places when listed; NULL: --sample left nothing out */
     size_t before, behind;  /* how many of them are other shards' */
-    const char **classes;   /* of folders: malloc'ed array of names in `texts` */
+    size_t whole;           /* of all shards together, where only one shard's are here; else 0 */
+    char listing[PF_SHA256_TEXT_SIZE]; /* pf_dataset_listing_digest, where it is known; else "" */
+    const char **classes;              /* of folders: malloc'ed array of names in `texts` */
     int class_count;
     PfCacheTarget *targets; /* (target_count) */
     int target_count;
@@ -112,6 +114,7 @@ struct PfDatasetFormat {
     const char *what;          /* "'data' is <what>", where an option is for folders or manifests */
     bool is_folder;            /* takes --split-folders */
     bool is_manifest;          /* takes --target, --root and whatever else is for tables */
+    bool has_own_part;         /* list() reads the rows of --shard only */
     bool has_no_files;         /* samples are parts of files, named "file#17" */
     const PfDatasetTree *tree; /* samples are files in others; NULL: files of the file system */
     bool (*probe)(const char *operand);
@@ -129,6 +132,7 @@ extern const PfDatasetFormat pf_dataset_format_cifar;
 extern const PfDatasetFormat pf_dataset_format_cifar_pickle;
 extern const PfDatasetFormat pf_dataset_format_idx;
 extern const PfDatasetFormat pf_dataset_format_folder;
+extern const PfDatasetFormat pf_dataset_format_frozen_list;
 extern const PfDatasetFormat pf_dataset_format_manifest;
 
 /* ---- texts, samples, warnings: build.c ---- */

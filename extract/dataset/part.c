@@ -166,3 +166,52 @@ void pf_dataset_shard_range(PfShard shard, int64_t samples, int64_t *first, int6
     *first = end_of(shard.number - 1, shard.count, samples);
     *size = end_of(shard.number, shard.count, samples) - *first;
 }
+
+/* ---- what all shards have to have in common ---- */
+
+static void add_text(PfSha256 *sha256, const char *text)
+{
+    pf_sha256_add(sha256, text, strlen(text) + 1);
+}
+
+static void add_target(PfSha256 *sha256, const PfCacheTarget *target)
+{
+    const int32_t numbers[] = {(int32_t)target->kind, target->width, target->class_count};
+    add_text(sha256, target->name);
+    pf_sha256_add(sha256, numbers, sizeof numbers);
+    for (int c = 0; c < target->class_count; c++) add_text(sha256, target->classes[c]);
+}
+
+static void add_sample(PfSha256 *sha256, const PfDataset *dataset, size_t row)
+{
+    const size_t indices = (size_t)dataset->indices_per_row;
+    const size_t values = (size_t)dataset->values_per_row;
+    const PfSample *sample = &dataset->samples[row];
+    const uint8_t split = (uint8_t)sample->split;
+    add_text(sha256, sample->path);
+    pf_sha256_add(sha256, &split, sizeof split);
+    if (dataset->groups) pf_sha256_add(sha256, &dataset->groups[row], sizeof *dataset->groups);
+    if (dataset->class_indices)
+        pf_sha256_add(sha256, dataset->class_indices + row * indices,
+                      indices * sizeof *dataset->class_indices);
+    else
+        pf_sha256_add(sha256, &sample->class_index, sizeof sample->class_index);
+    if (dataset->values)
+        pf_sha256_add(sha256, dataset->values + row * values, values * sizeof *dataset->values);
+}
+
+int pf_dataset_listing_digest(const PfDataset *dataset, char text[PF_SHA256_TEXT_SIZE],
+                              PfError *err)
+{
+    if (*dataset->listing) {
+        memcpy(text, dataset->listing, PF_SHA256_TEXT_SIZE);
+        return 0;
+    }
+    PfSha256 *sha256 = pf_sha256_new(err);
+    if (!sha256) return -1;
+    for (int t = 0; t < dataset->target_count; t++) add_target(sha256, &dataset->targets[t]);
+    for (size_t row = 0; row < dataset->count; row++) add_sample(sha256, dataset, row);
+    pf_sha256_text(sha256, text);
+    free(sha256);
+    return 0;
+}

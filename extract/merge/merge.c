@@ -29,14 +29,25 @@ typedef struct Merge {
     const char *command;
     PfMergeInputs inputs;
     PfMergeTargets targets;
-    PfCacheTap *taps;
+    PfCacheTap *taps; /* (tap_count) */
+    int tap_count;
+    char *identity; /* JSON */
+    PfCompression compression;
     PfRowSource *sources;           /* one an input */
+    struct MergeSource *contexts;   /* theirs */
     PfMergeSources virtual_sources; /* --virtual */
     char *provenance;               /* JSON */
     int input;                      /* that the last row came from */
+    int reject_input;               /* the same of rejects */
     char path[PF_ROW_NAME_SIZE];    /* of a row whose input names none */
     PfProgress progress;
 } Merge;
+
+/* An input as a source of rows, which is opened when rows of it are wanted. */
+typedef struct MergeSource {
+    Merge *run;
+    int input;
+} MergeSource;
 
 /* ---- what is at the output already ---- */
 
@@ -60,7 +71,7 @@ static int check_merged_before(const char *path, const PfCache *cache, PfError *
 }
 
 /* What a merge has made, and can make again, may be replaced; what was extracted may not. */
-static int check_output(const Merge *run, PfError *err)
+static int check_output(Merge *run, PfError *err)
 {
     const char *path = run->options->output;
     PfCache *cache;
@@ -68,8 +79,9 @@ static int check_output(const Merge *run, PfError *err)
         return -1;
     if (run->options->force || access(path, F_OK)) return 0;
     if (pf_cache_open(path, &cache, err)) return -1;
-    int failed = check_merged_before(path, cache, err) ||
-                 pf_merge_check_identity(run->inputs.items[0].cache, cache, err);
+    const PfMergeInput *first = pf_merge_inputs_get(&run->inputs, 0, err);
+    int failed = !first || check_merged_before(path, cache, err) ||
+                 pf_merge_check_identity(first->cache, cache, err);
     pf_cache_close(&cache);
     return failed;
 }
@@ -80,22 +92,19 @@ static void add_inputs(cJSON *object, const Merge *run)
 {
     cJSON *list = cJSON_AddArrayToObject(object, MERGED_KEY);
     for (int i = 0; i < run->inputs.count; i++) {
-        const PfCache *cache = run->inputs.items[i].cache;
+        const PfMergeInput *input = &run->inputs.items[i];
         cJSON *entry = cJSON_CreateObject();
-        cJSON_AddStringToObject(entry, "path", pf_cache_path(cache));
-        cJSON_AddNumberToObject(entry, "rows", (double)pf_cache_row_count(cache));
+        cJSON_AddStringToObject(entry, "path", input->path);
+        cJSON_AddNumberToObject(entry, "rows", (double)input->row_count);
         cJSON_AddItemToArray(list, entry);
     }
 }
 
-static void add_runtime_rows(cJSON *object, const Merge *run)
+static void add_runtime_rows(cJSON *rows, const PfCache *cache)
 {
-    cJSON *rows = cJSON_AddObjectToObject(object, PF_RUNTIME_ROWS_KEY);
-    for (int i = 0; i < run->inputs.count; i++) {
-        cJSON *of_input = pf_runtime_rows_of_cache(run->inputs.items[i].cache);
-        pf_runtime_rows_add(rows, of_input);
-        cJSON_Delete(of_input);
-    }
+    cJSON *of_input = pf_runtime_rows_of_cache(cache);
+    pf_runtime_rows_add(rows, of_input);
+    cJSON_Delete(of_input);
 }
 
 /* Leaves what is said of all inputs: where the weights and the dataset are, for example. */
@@ -113,43 +122,52 @@ static int keep_common(cJSON *object, const PfCache *cache, PfError *err)
     return 0;
 }
 
-/* What all inputs say, without what each says of itself. NULL on failure. */
-static cJSON *common_provenance(const Merge *run, PfError *err)
+/* Without what each says of itself. */
+static void drop_own(cJSON *object)
 {
     static const char *const own[] = {
-        "permafrost",   "created",           "command",  "shard",
-        "dataset_rows", PF_RUNTIME_ROWS_KEY, MERGED_KEY,
+        "permafrost",   "created",      "command",           "shard",    "scheduler",
+        "dataset_rows", PF_LISTING_KEY, PF_RUNTIME_ROWS_KEY, MERGED_KEY,
     };
-    cJSON *object = read_provenance(run->inputs.items[0].cache, err);
-    for (int i = 1; i < run->inputs.count && object; i++)
-        if (keep_common(object, run->inputs.items[i].cache, err)) {
-            cJSON_Delete(object);
-            return NULL;
-        }
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         cJSON_DeleteItemFromObjectCaseSensitive(object, own[i]);
-    return object;
 }
 
-/* Where no input was split by paths, but some by contents and others by groups, the whole counts as
- * split by groups. */
-static void settle_split_by(cJSON *object, const Merge *run)
+/* What all inputs say, into an empty *common; which runtimes made their rows; and whether any of
+ * them was split by paths. */
+static int read_inputs(Merge *run, cJSON **common, cJSON *runtime_rows, bool *any_by_path,
+                       PfError *err)
 {
-    if (cJSON_HasObjectItem(object, PF_SPLIT_BY_KEY)) return;
-    for (int i = 0; i < run->inputs.count; i++)
-        if (pf_split_is_by_path(pf_cache_provenance(run->inputs.items[i].cache))) return;
-    cJSON_AddStringToObject(object, PF_SPLIT_BY_KEY, "group");
+    *any_by_path = false;
+    for (int i = 0; i < run->inputs.count; i++) {
+        const PfMergeInput *input = pf_merge_inputs_get(&run->inputs, i, err);
+        if (!input) return -1;
+        if (!i && !(*common = read_provenance(input->cache, err))) return -1;
+        if (i && keep_common(*common, input->cache, err)) return -1;
+        *any_by_path |= pf_split_is_by_path(pf_cache_provenance(input->cache));
+        add_runtime_rows(runtime_rows, input->cache);
+    }
+    return 0;
 }
 
-static char *provenance_json(const Merge *run, PfError *err)
+static char *provenance_json(Merge *run, PfError *err)
 {
+    bool any_by_path;
     pf_json_begin();
-    cJSON *object = common_provenance(run, err);
-    if (!object) return NULL;
-    settle_split_by(object, run);
+    cJSON *object = NULL, *runtime_rows = cJSON_CreateObject();
+    if (read_inputs(run, &object, runtime_rows, &any_by_path, err)) {
+        cJSON_Delete(object);
+        cJSON_Delete(runtime_rows);
+        return NULL;
+    }
+    drop_own(object);
+    /* Where no input was split by paths, but some by contents and others by groups, the whole
+     * counts as split by groups. */
+    if (!any_by_path && !cJSON_HasObjectItem(object, PF_SPLIT_BY_KEY))
+        cJSON_AddStringToObject(object, PF_SPLIT_BY_KEY, "group");
     pf_provenance_add_origin(object, run->command);
     add_inputs(object, run);
-    add_runtime_rows(object, run);
+    cJSON_AddItemToObject(object, PF_RUNTIME_ROWS_KEY, runtime_rows);
     return pf_json_finish(object, "provenance", err);
 }
 
@@ -163,27 +181,89 @@ static PfRowPlace place_of_row(void *context, int tap, int64_t row)
     return (PfRowPlace){run->input, row - run->inputs.items[run->input].first_row};
 }
 
-static PfCacheSample sample_of_row(void *context, int64_t row)
+static int sample_of_row(void *context, int64_t row, PfCacheSample *out, PfError *err)
 {
     Merge *run = context;
-    PfRowPlace place = place_of_row(run, 0, row);
-    const PfMergeInput *input = &run->inputs.items[place.source];
+    const PfMergeTargets *targets = &run->targets;
+    const PfRowPlace place = place_of_row(run, 0, row);
+    PfMergeInput *input = pf_merge_inputs_get(&run->inputs, place.source, err);
+    if (!input || pf_merge_targets_read_samples(targets, input, err)) return -1;
     const uint8_t *splits = pf_cache_splits(input->cache);
     const PfImageFile file = pf_image_files_at(&input->files, place.row);
-    PfCacheSample sample = pf_image_file_to_sample(&file);
-    if (!sample.path) sample.path = pf_image_file_row_name(input->cache, place.row, run->path);
-    sample.split = splits ? (PfSplit)splits[place.row] : PF_SPLIT_TRAIN;
-    sample.class_indices = run->targets.indices + row * run->targets.class_targets;
-    sample.values = run->targets.values + row * run->targets.values_per_row;
-    sample.group = input->groups[place.row];
-    return sample;
+    *out = pf_image_file_to_sample(&file);
+    if (!out->path) out->path = pf_image_file_row_name(input->cache, place.row, run->path);
+    out->split = splits ? (PfSplit)splits[place.row] : PF_SPLIT_TRAIN;
+    out->class_indices = input->indices + place.row * targets->class_targets;
+    out->values = input->values + place.row * targets->values_per_row;
+    out->group = input->groups[place.row];
+    return 0;
 }
 
-static PfCacheReject reject_at(void *context, int64_t index)
+static int reject_at(void *context, int64_t index, PfCacheReject *out, PfError *err)
 {
-    const PfMergeInputs *inputs = &((Merge *)context)->inputs;
-    const PfMergeInput *input = &inputs->items[pf_merge_inputs_find_reject(inputs, index)];
-    return input->rejects[index - input->first_reject];
+    Merge *run = context;
+    const PfCacheReject *rejects;
+    run->reject_input = pf_merge_inputs_find_reject(&run->inputs, index, run->reject_input);
+    PfMergeInput *input = pf_merge_inputs_get(&run->inputs, run->reject_input, err);
+    if (!input || pf_cache_rejects(input->cache, &rejects, err)) return -1;
+    *out = rejects[index - input->first_reject];
+    return 0;
+}
+
+/* ---- inputs as sources of rows ---- */
+
+/* Taps are numbered as the merged cache has them; every input has all of them. */
+static int find_tap(void *context, const char *name)
+{
+    const Merge *run = ((const MergeSource *)context)->run;
+    for (int t = 0; t < run->tap_count; t++)
+        if (!strcmp(run->taps[t].name, name)) return t;
+    return -1;
+}
+
+/* The input's own source, and the tap there. */
+static int open_source(const MergeSource *source, int tap, PfRowSource *own, int *own_tap,
+                       PfError *err)
+{
+    Merge *run = source->run;
+    PfMergeInput *input = pf_merge_inputs_get(&run->inputs, source->input, err);
+    if (!input || pf_cache_find_tap(input->cache, run->taps[tap].name, own_tap, err)) return -1;
+    *own = pf_cache_build_source(input->cache);
+    return 0;
+}
+
+static int read_rows(void *context, int tap, int64_t first, int64_t count, void *out, PfError *err)
+{
+    PfRowSource own;
+    int own_tap;
+    if (open_source(context, tap, &own, &own_tap, err)) return -1;
+    return own.read_rows(own.context, own_tap, first, count, out, err);
+}
+
+static int read_stored(void *context, int tap, int64_t first, int64_t rows,
+                       const PfTapLayout *layout, void *stored, size_t *stored_bytes, PfError *err)
+{
+    PfRowSource own;
+    int own_tap;
+    if (open_source(context, tap, &own, &own_tap, err)) return -1;
+    return own.read_stored(own.context, own_tap, first, rows, layout, stored, stored_bytes, err);
+}
+
+static int make_sources(Merge *run, PfError *err)
+{
+    const int count = run->inputs.count;
+    run->sources = pf_calloc((size_t)count, sizeof *run->sources, err);
+    run->contexts = pf_calloc((size_t)count, sizeof *run->contexts, err);
+    if (!run->sources || !run->contexts) return -1;
+    for (int i = 0; i < count; i++) {
+        run->contexts[i] = (MergeSource){run, i};
+        run->sources[i] = (PfRowSource){.context = &run->contexts[i],
+                                        .path = run->inputs.items[i].path,
+                                        .find_tap = find_tap,
+                                        .read_rows = read_rows,
+                                        .read_stored = read_stored};
+    }
+    return 0;
 }
 
 static void show_progress(void *context, int64_t done, int64_t total)
@@ -195,23 +275,29 @@ static void show_progress(void *context, int64_t done, int64_t total)
 
 /* ---- before it begins ---- */
 
-static int warn_of_duplicates(const Merge *run, PfError *err)
+static int warn_of_duplicates(Merge *run, PfError *err)
 {
     int64_t count;
     if (pf_merge_count_duplicates(&run->inputs, &count, err)) return -1;
-    if (count)
+    if (count < 0)
+        pf_warn("%lld rows are too many for this machine's memory to see which images several "
+                "inputs have",
+                (long long)run->inputs.row_count);
+    if (count > 0)
         pf_warn("%lld rows are of images that another input has too, by path and content",
                 (long long)count);
     return 0;
 }
 
 /* Chunks that are encoded again become about as large as they were. */
-static int check_disk(const Merge *run, PfError *err)
+static int check_disk(Merge *run, PfError *err)
 {
     char filters[64], needed_size[PF_SIZE_TEXT], free_size[PF_SIZE_TEXT];
     int64_t needed = 0, stored, available = pf_work_plan_disk_free(run->options->output);
     for (int i = 0; i < run->inputs.count && !run->options->is_virtual; i++) {
-        PfCache *cache = run->inputs.items[i].cache;
+        const PfMergeInput *input = pf_merge_inputs_get(&run->inputs, i, err);
+        if (!input) return -1;
+        PfCache *cache = input->cache;
         for (int t = 0; t < pf_cache_tap_count(cache); t++) {
             if (pf_cache_tap_storage(cache, t, &stored, filters, sizeof filters, err)) return -1;
             needed += stored;
@@ -246,16 +332,27 @@ static int find_virtual_sources(Merge *run, PfError *err)
     return failed ? -1 : 0;
 }
 
+/* What the merged cache has as the first input has it. */
+static int copy_first(Merge *run, PfError *err)
+{
+    const PfMergeOptions *options = run->options;
+    const PfMergeInput *first = pf_merge_inputs_get(&run->inputs, 0, err);
+    if (!first) return -1;
+    run->tap_count = pf_cache_tap_count(first->cache);
+    run->taps = pf_calloc((size_t)run->tap_count, sizeof *run->taps, err);
+    run->identity = pf_strdup(pf_cache_identity(first->cache), err);
+    if (!run->taps || !run->identity) return -1;
+    for (int t = 0; t < run->tap_count; t++) run->taps[t] = *pf_cache_tap(first->cache, t);
+    run->compression =
+        options->has_compression ? options->compression : pf_cache_tap_compression(first->cache, 0);
+    return 0;
+}
+
 static int prepare(Merge *run, PfError *err)
 {
-    PfCache *first = run->inputs.items[0].cache;
-    int tap_count = pf_cache_tap_count(first);
-    run->taps = pf_calloc((size_t)tap_count, sizeof *run->taps, err);
-    run->sources = pf_calloc((size_t)run->inputs.count, sizeof *run->sources, err);
-    if (!run->taps || !run->sources || !(run->provenance = provenance_json(run, err))) return -1;
-    for (int t = 0; t < tap_count; t++) run->taps[t] = *pf_cache_tap(first, t);
-    for (int i = 0; i < run->inputs.count; i++)
-        run->sources[i] = pf_cache_build_source(run->inputs.items[i].cache);
+    if (copy_first(run, err) || make_sources(run, err) ||
+        !(run->provenance = provenance_json(run, err)))
+        return -1;
     if (run->options->is_virtual && find_virtual_sources(run, err)) return -1;
     return pf_merge_targets_new(&run->inputs, &run->targets, err);
 }
@@ -263,16 +360,14 @@ static int prepare(Merge *run, PfError *err)
 static PfCacheBuildPlan plan_of(Merge *run, const volatile sig_atomic_t *interrupted)
 {
     const PfMergeOptions *options = run->options;
-    PfCache *first = run->inputs.items[0].cache;
     return (PfCacheBuildPlan){
         .taps = run->taps,
-        .tap_count = pf_cache_tap_count(first),
+        .tap_count = run->tap_count,
         .targets = run->targets.items,
         .target_count = run->targets.count,
-        .identity = pf_cache_identity(first),
+        .identity = run->identity,
         .provenance = run->provenance,
-        .compression =
-            options->has_compression ? options->compression : pf_cache_tap_compression(first, 0),
+        .compression = run->compression,
         .level = options->level,
         .threads = pf_parallel_processor_count(),
         .sources = run->sources,
@@ -345,7 +440,9 @@ int pf_merge_run(const PfMergeOptions *options, const char *command,
     pf_merge_sources_free(&run.virtual_sources);
     pf_merge_inputs_free(&run.inputs);
     cJSON_free(run.provenance);
+    free(run.contexts);
     free(run.sources);
+    free(run.identity);
     free(run.taps);
     return failed;
 }

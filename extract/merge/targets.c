@@ -1,5 +1,6 @@
 /* The targets of several caches as those of one. */
 #include <math.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,25 @@ static int check_same_kind(const PfCacheTarget *known, const PfCacheTarget *targ
     return target->kind == PF_TARGET_CLASS ? 0 : check_same_names(known, target, cache, err);
 }
 
+/* With names that stay when the input is closed. */
+static int copy_target(PfMergeTargets *targets, const PfCacheTarget *target, PfCacheTarget *copy,
+                       PfError *err)
+{
+    *copy = *target;
+    if (target->kind == PF_TARGET_CLASS || !target->class_count) return 0;
+    const size_t count = (size_t)target->class_count;
+    const char **names =
+        pf_arena_allocate(&targets->texts, count * sizeof *names, alignof(char *), err);
+    if (!names) return -1;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = target->classes[i];
+        names[i] = pf_arena_text(&targets->texts, name, strlen(name), err);
+        if (!names[i]) return -1;
+    }
+    copy->classes = names;
+    return 0;
+}
+
 static int add_targets(PfMergeTargets *targets, size_t *capacity, const PfCache *cache,
                        PfError *err)
 {
@@ -63,7 +83,7 @@ static int add_targets(PfMergeTargets *targets, size_t *capacity, const PfCache 
                     err))
             return -1;
         PfCacheTarget *merged = &targets->items[targets->count++];
-        *merged = *target;
+        if (copy_target(targets, target, merged, err)) return -1;
         if (target->kind != PF_TARGET_CLASS) {
             targets->values_per_row += target->width;
             continue;
@@ -84,10 +104,11 @@ typedef struct ClassName {
 } ClassName;
 
 /* The classes of one target in all inputs. */
-typedef struct ClassUnion {
-    ClassName *names; /* sorted by name */
+typedef struct PfClassUnion {
+    ClassName *names; /* sorted by name, once it is finished */
     size_t count, capacity;
-    bool all_sorted; /* every input's list is */
+    bool any_unsorted; /* the list of an input is not sorted */
+    const char **list; /* the united one */
 } ClassUnion;
 
 static int compare_names(const void *a, const void *b)
@@ -108,15 +129,31 @@ static int compare_appearance(const void *a, const void *b)
     return left->order < right->order ? -1 : left->order > right->order;
 }
 
-static int add_classes(ClassUnion *all, const PfCacheTarget *target, PfError *err)
+static bool has_last(const ClassUnion *all, const PfCacheTarget *target)
 {
-    size_t more = (size_t)target->class_count;
+    if (all->count < (size_t)target->class_count) return false;
+    const ClassName *last = all->names + all->count - target->class_count;
+    for (int c = 0; c < target->class_count; c++)
+        if (strcmp(last[c].name, target->classes[c]) != 0) return false;
+    return true;
+}
+
+/* Shards have one list, which is put in once. */
+static int add_classes(PfMergeTargets *targets, ClassUnion *all, const PfCacheTarget *target,
+                       PfError *err)
+{
+    const size_t more = (size_t)target->class_count;
+    for (size_t c = 1; c < more; c++)
+        if (strcmp(target->classes[c - 1], target->classes[c]) >= 0) all->any_unsorted = true;
+    if (all->names && has_last(all, target)) return 0;
     /* One more: where there are no classes at all, sorting still needs an array. */
     if (pf_grow(&all->names, &all->capacity, all->count + more + 1, sizeof *all->names, err))
         return -1;
     for (size_t c = 0; c < more; c++) {
-        if (c && strcmp(target->classes[c - 1], target->classes[c]) >= 0) all->all_sorted = false;
-        all->names[all->count] = (ClassName){target->classes[c], (int64_t)all->count, 0};
+        const char *name = target->classes[c];
+        name = pf_arena_text(&targets->texts, name, strlen(name), err);
+        if (!name) return -1;
+        all->names[all->count] = (ClassName){name, (int64_t)all->count, 0};
         all->count++;
     }
     return 0;
@@ -137,7 +174,7 @@ static const char **list_classes(ClassUnion *all, PfError *err)
 {
     const char **list = pf_calloc(all->count, sizeof *list, err);
     if (!list) return NULL;
-    if (!all->all_sorted) qsort(all->names, all->count, sizeof *all->names, compare_appearance);
+    if (all->any_unsorted) qsort(all->names, all->count, sizeof *all->names, compare_appearance);
     for (size_t i = 0; i < all->count; i++) {
         all->names[i].index = (int32_t)i;
         list[i] = all->names[i].name;
@@ -146,20 +183,88 @@ static const char **list_classes(ClassUnion *all, PfError *err)
     return list;
 }
 
-static const char **unite_classes(const PfMergeInputs *inputs, const char *target, ClassUnion *all,
-                                  PfError *err)
+/* ---- the targets of all inputs ---- */
+
+/* Every target has its union, of which those of numbers stay empty. */
+static int grow_unions(PfMergeTargets *targets, size_t *capacity, PfError *err)
 {
-    all->all_sorted = true;
-    for (int i = 0; i < inputs->count; i++) {
-        const PfCache *cache = inputs->items[i].cache;
-        int t = find_target(cache, target);
-        if (t >= 0 && add_classes(all, pf_cache_target(cache, t), err)) return NULL;
-    }
-    drop_duplicates(all);
-    return list_classes(all, err);
+    const size_t before = *capacity;
+    if (pf_grow(&targets->classes, capacity, (size_t)targets->count + 1, sizeof *targets->classes,
+                err))
+        return -1;
+    memset(targets->classes + before, 0, (*capacity - before) * sizeof *targets->classes);
+    return 0;
 }
 
-/* ---- numbers ---- */
+static int add_input(PfMergeTargets *targets, size_t *capacity, size_t *union_capacity,
+                     const PfCache *cache, PfError *err)
+{
+    if (add_targets(targets, capacity, cache, err) || grow_unions(targets, union_capacity, err))
+        return -1;
+    for (int t = 0; t < targets->count; t++) {
+        const int own = find_target(cache, targets->items[t].name);
+        if (own >= 0 && targets->items[t].kind == PF_TARGET_CLASS &&
+            add_classes(targets, &targets->classes[t], pf_cache_target(cache, own), err))
+            return -1;
+    }
+    return 0;
+}
+
+static void warn_of_missing(const PfMergeTargets *targets, const PfMergeInput *input)
+{
+    for (int t = 0; t < targets->count; t++)
+        if (find_target(input->cache, targets->items[t].name) < 0)
+            pf_warn("'%s' has no target '%s': its rows are unlabelled", input->path,
+                    targets->items[t].name);
+}
+
+static int finish_unions(PfMergeTargets *targets, PfError *err)
+{
+    for (int t = 0; t < targets->count; t++) {
+        ClassUnion *all = &targets->classes[t];
+        if (targets->items[t].kind != PF_TARGET_CLASS) continue;
+        drop_duplicates(all);
+        if (!(all->list = list_classes(all, err))) return -1;
+        targets->items[t].classes = all->list;
+        targets->items[t].class_count = (int)all->count;
+    }
+    return 0;
+}
+
+int pf_merge_targets_new(PfMergeInputs *inputs, PfMergeTargets *targets, PfError *err)
+{
+    size_t capacity = 0, union_capacity = 0;
+    bool differs = false;
+    *targets = (PfMergeTargets){0};
+    for (int i = 0; i < inputs->count; i++) {
+        const PfMergeInput *input = pf_merge_inputs_get(inputs, i, err);
+        if (!input) return -1;
+        const int known = targets->count;
+        if (add_input(targets, &capacity, &union_capacity, input->cache, err)) return -1;
+        differs |=
+            targets->count != pf_cache_target_count(input->cache) || (i && known != targets->count);
+    }
+    for (int i = 0; i < inputs->count && differs; i++) {
+        const PfMergeInput *input = pf_merge_inputs_get(inputs, i, err);
+        if (!input) return -1;
+        warn_of_missing(targets, input);
+    }
+    return finish_unions(targets, err);
+}
+
+void pf_merge_targets_free(PfMergeTargets *targets)
+{
+    for (int t = 0; t < targets->count && targets->classes; t++) {
+        free(targets->classes[t].names);
+        free(targets->classes[t].list);
+    }
+    free(targets->classes);
+    free(targets->items);
+    pf_arena_free(&targets->texts);
+    *targets = (PfMergeTargets){0};
+}
+
+/* ---- numbers of one input ---- */
 
 static int32_t *new_class_map(const ClassUnion *all, const PfCacheTarget *target, PfError *err)
 {
@@ -173,11 +278,11 @@ static int32_t *new_class_map(const ClassUnion *all, const PfCacheTarget *target
     return map;
 }
 
-/* out: the column's element of the input's first row. */
-static int copy_classes(const PfMergeInput *input, int t, const ClassUnion *all, int32_t *out,
-                        int stride, PfError *err)
+/* out: the column's element of the first row. */
+static int read_classes(PfMergeInput *input, int t, const ClassUnion *all, int32_t *out, int stride,
+                        PfError *err)
 {
-    int64_t rows = pf_cache_row_count(input->cache);
+    const int64_t rows = input->row_count;
     int32_t *map = new_class_map(all, pf_cache_target(input->cache, t), err);
     int32_t *classes = pf_calloc((size_t)rows, sizeof *classes, err);
     int failed = !map || !classes || pf_cache_read_classes(input->cache, t, classes, err);
@@ -188,10 +293,10 @@ static int copy_classes(const PfMergeInput *input, int t, const ClassUnion *all,
     return failed ? -1 : 0;
 }
 
-static int copy_values(const PfMergeInput *input, int t, float *out, int stride, PfError *err)
+static int read_values(PfMergeInput *input, int t, float *out, int stride, PfError *err)
 {
-    size_t rows = (size_t)pf_cache_row_count(input->cache);
-    size_t width = (size_t)pf_cache_target(input->cache, t)->width;
+    const size_t rows = (size_t)input->row_count;
+    const size_t width = (size_t)pf_cache_target(input->cache, t)->width;
     float *values = pf_calloc(rows * width, sizeof *values, err);
     int failed = !values || pf_cache_read_values(input->cache, t, values, err);
     for (size_t i = 0; i < rows && !failed; i++)
@@ -200,90 +305,48 @@ static int copy_values(const PfMergeInput *input, int t, float *out, int stride,
     return failed ? -1 : 0;
 }
 
-static int find_or_warn(const PfCache *cache, const char *name)
+static int allocate_numbers(const PfMergeTargets *targets, PfMergeInput *input, PfError *err)
 {
-    int t = find_target(cache, name);
-    if (t < 0)
-        pf_warn("'%s' has no target '%s': its rows are unlabelled", pf_cache_path(cache), name);
-    return t;
-}
-
-static int fill_classes(const PfMergeInputs *inputs, PfMergeTargets *targets, int target,
-                        int column, PfError *err)
-{
-    PfCacheTarget *merged = &targets->items[target];
-    ClassUnion all = {0};
-    merged->classes = targets->class_lists[target] = unite_classes(inputs, merged->name, &all, err);
-    merged->class_count = (int)all.count;
-    int failed = !merged->classes, stride = targets->class_targets;
-    for (int i = 0; i < inputs->count && !failed; i++) {
-        const PfMergeInput *input = &inputs->items[i];
-        int t = find_or_warn(input->cache, merged->name);
-        if (t >= 0)
-            failed = copy_classes(
-                input, t, &all, targets->indices + input->first_row * stride + column, stride, err);
-    }
-    free(all.names);
-    return failed ? -1 : 0;
-}
-
-static int fill_values(const PfMergeInputs *inputs, PfMergeTargets *targets, int target, int column,
-                       PfError *err)
-{
-    int stride = targets->values_per_row;
-    for (int i = 0; i < inputs->count; i++) {
-        const PfMergeInput *input = &inputs->items[i];
-        int t = find_or_warn(input->cache, targets->items[target].name);
-        if (t >= 0 && copy_values(input, t, targets->values + input->first_row * stride + column,
-                                  stride, err))
-            return -1;
-    }
+    const size_t rows = (size_t)input->row_count;
+    const size_t indices = rows * (size_t)targets->class_targets;
+    const size_t values = rows * (size_t)targets->values_per_row;
+    input->indices = pf_calloc(indices, sizeof *input->indices, err);
+    input->values = pf_calloc(values, sizeof *input->values, err);
+    input->groups = pf_calloc(rows, sizeof *input->groups, err);
+    if (!input->indices || !input->values || !input->groups) return -1;
+    for (size_t i = 0; i < indices; i++) input->indices[i] = -1;
+    for (size_t i = 0; i < values; i++) input->values[i] = NAN;
     return 0;
 }
 
-static int fill_targets(const PfMergeInputs *inputs, PfMergeTargets *targets, PfError *err)
+static int read_targets(const PfMergeTargets *targets, PfMergeInput *input, PfError *err)
 {
-    int class_column = 0, value_column = 0;
-    for (int t = 0; t < targets->count; t++) {
-        if (targets->items[t].kind == PF_TARGET_CLASS) {
-            if (fill_classes(inputs, targets, t, class_column++, err)) return -1;
+    int class_column = 0, value_column = 0, failed = 0;
+    for (int t = 0; t < targets->count && !failed; t++) {
+        const PfCacheTarget *target = &targets->items[t];
+        const int own = find_target(input->cache, target->name);
+        if (target->kind == PF_TARGET_CLASS) {
+            if (own >= 0)
+                failed = read_classes(input, own, &targets->classes[t],
+                                      input->indices + class_column, targets->class_targets, err);
+            class_column++;
         } else {
-            if (fill_values(inputs, targets, t, value_column, err)) return -1;
-            value_column += targets->items[t].width;
+            if (own >= 0)
+                failed = read_values(input, own, input->values + value_column,
+                                     targets->values_per_row, err);
+            value_column += target->width;
         }
     }
+    return failed;
+}
+
+int pf_merge_targets_read_samples(const PfMergeTargets *targets, PfMergeInput *input, PfError *err)
+{
+    if (input->has_samples) return 0;
+    if ((!input->files.digests && pf_image_files_read(input->cache, &input->files, err)) ||
+        allocate_numbers(targets, input, err) ||
+        pf_cache_read_groups(input->cache, input->groups, err) || read_targets(targets, input, err))
+        return -1;
+    input->has_samples = true;
     return 0;
-}
-
-static int allocate_numbers(PfMergeTargets *targets, int64_t rows, PfError *err)
-{
-    size_t indices = (size_t)rows * (size_t)targets->class_targets;
-    size_t values = (size_t)rows * (size_t)targets->values_per_row;
-    targets->class_lists = pf_calloc((size_t)targets->count, sizeof *targets->class_lists, err);
-    targets->indices = pf_calloc(indices, sizeof *targets->indices, err);
-    targets->values = pf_calloc(values, sizeof *targets->values, err);
-    if (!targets->class_lists || !targets->indices || !targets->values) return -1;
-    for (size_t i = 0; i < indices; i++) targets->indices[i] = -1;
-    for (size_t i = 0; i < values; i++) targets->values[i] = NAN;
-    return 0;
-}
-
-int pf_merge_targets_new(const PfMergeInputs *inputs, PfMergeTargets *targets, PfError *err)
-{
-    size_t capacity = 0;
-    *targets = (PfMergeTargets){0};
-    for (int i = 0; i < inputs->count; i++)
-        if (add_targets(targets, &capacity, inputs->items[i].cache, err)) return -1;
-    if (allocate_numbers(targets, inputs->row_count, err)) return -1;
-    return fill_targets(inputs, targets, err);
-}
-
-void pf_merge_targets_free(PfMergeTargets *targets)
-{
-    for (int t = 0; t < targets->count && targets->class_lists; t++) free(targets->class_lists[t]);
-    free(targets->class_lists);
-    free(targets->items);
-    free(targets->indices);
-    free(targets->values);
-    *targets = (PfMergeTargets){0};
 }

@@ -1,6 +1,7 @@
 /* The files that --merge --virtual refers to. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/memory.h"
 #include "common/file/path.h"
@@ -40,29 +41,27 @@ static int add_source_of(PfMergeSources *sources, const char *output, const PfCa
     return failed ? -1 : 0;
 }
 
-static size_t count_sources(const PfMergeInputs *inputs)
+static int make_room(PfMergeSources *sources, size_t more, PfError *err)
 {
-    size_t total = 0;
-    for (int i = 0; i < inputs->count; i++) {
-        int count;
-        pf_cache_sources(inputs->items[i].cache, &count);
-        total += count ? (size_t)count : 1;
-    }
-    return total;
+    const size_t needed = (size_t)sources->count + more;
+    return pf_grow(&sources->items, &sources->capacity, needed, sizeof *sources->items, err) ||
+                   pf_grow(&sources->paths, &sources->path_capacity, needed, sizeof *sources->paths,
+                           err)
+               ? -1
+               : 0;
 }
 
-int pf_merge_sources_new(const PfMergeInputs *inputs, const char *output, PfMergeSources *sources,
+int pf_merge_sources_new(PfMergeInputs *inputs, const char *output, PfMergeSources *sources,
                          PfError *err)
 {
     *sources = (PfMergeSources){0};
-    size_t total = count_sources(inputs);
-    sources->items = pf_calloc(total, sizeof *sources->items, err);
-    sources->paths = pf_calloc(total, sizeof *sources->paths, err);
-    if (!sources->items || !sources->paths) return -1;
     for (int i = 0; i < inputs->count; i++) {
         int count;
-        const PfCache *cache = inputs->items[i].cache;
+        const PfMergeInput *input = pf_merge_inputs_get(inputs, i, err);
+        if (!input) return -1;
+        const PfCache *cache = input->cache;
         const PfCacheSource *own = pf_cache_sources(cache, &count);
+        if (make_room(sources, count ? (size_t)count : 1, err)) return -1;
         if (!count && add_file(sources, output, cache, err)) return -1;
         for (int s = 0; s < count; s++)
             if (add_source_of(sources, output, cache, &own[s], err)) return -1;
@@ -123,13 +122,15 @@ static int check_not_source(const PfCache *cache, const char *output, PfError *e
                    pf_cache_path(cache));
 }
 
-int pf_merge_check_output(const PfMergeInputs *inputs, const char *output, PfError *err)
+int pf_merge_check_output(PfMergeInputs *inputs, const char *output, PfError *err)
 {
+    struct stat status;
+    if (stat(output, &status)) return 0; /* nothing is there */
     for (int i = 0; i < inputs->count; i++) {
-        const PfCache *cache = inputs->items[i].cache;
-        if (pf_path_same(output, pf_cache_path(cache)))
+        if (pf_path_same(output, inputs->items[i].path))
             return pf_fail(err, PF_EXIT_USAGE, "--merge: '%s' is the output and an input", output);
-        if (check_not_source(cache, output, err)) return -1;
+        const PfMergeInput *input = pf_merge_inputs_get(inputs, i, err);
+        if (!input || check_not_source(input->cache, output, err)) return -1;
     }
     return 0;
 }

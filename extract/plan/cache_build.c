@@ -238,8 +238,9 @@ static PfRowPlace place(void *context, int tap, int64_t row)
     return writing->before;
 }
 
-static PfCacheSample sample_at(void *context, int64_t row)
+static int sample_at(void *context, int64_t row, PfCacheSample *sample, PfError *err)
 {
+    (void)err;
     Writing *writing = context;
     uint32_t index = writing->rows[row];
     const PfScannedSample *scanned = &writing->of->scan->samples[index];
@@ -250,15 +251,18 @@ static PfCacheSample sample_at(void *context, int64_t row)
     out.group = pf_dataset_group(dataset, index);
     out.class_indices = pf_dataset_class_indices(dataset, index);
     out.values = pf_dataset_values(dataset, index);
-    return out;
+    *sample = out;
+    return 0;
 }
 
-static PfCacheReject reject_at(void *context, int64_t index)
+static int reject_at(void *context, int64_t index, PfCacheReject *reject, PfError *err)
 {
+    (void)err;
     const Writing *writing = context;
     const PfDatasetScan *scan = writing->of->scan;
     const PfScannedSample *scanned = &scan->samples[writing->rejects[index]];
-    return pf_image_file_to_reject(&scanned->file, scanned->reason);
+    *reject = pf_image_file_to_reject(&scanned->file, scanned->reason);
+    return 0;
 }
 
 static void show_progress(void *context, int64_t done, int64_t total)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/base/digest.h"
 #include "common/base/json.h"
 #include "common/cache/split.h"
 #include "common/file/path.h"
@@ -43,19 +44,38 @@ static int add_onnx_path(cJSON *object, const PfBackbonePlan *plan, PfError *err
 }
 
 /* What --merge puts them in order by, and misses one by. */
-static void add_shard(cJSON *object, PfShard shard, int64_t dataset_rows)
+static int add_shard(cJSON *object, PfShard shard, const PfDataset *dataset, PfError *err)
 {
-    if (!shard.count) return;
+    char listing[PF_SHA256_TEXT_SIZE];
+    if (!shard.count) return 0;
+    if (pf_dataset_listing_digest(dataset, listing, err)) return -1;
     const double pair[] = {(double)shard.number, (double)shard.count};
     cJSON_AddItemToObject(object, "shard", cJSON_CreateDoubleArray(pair, 2));
-    cJSON_AddNumberToObject(object, "dataset_rows", (double)dataset_rows);
+    cJSON_AddNumberToObject(object, "dataset_rows", (double)pf_dataset_whole_count(dataset));
+    cJSON_AddStringToObject(object, PF_LISTING_KEY, listing);
+    return 0;
 }
 
-bool pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows)
+static void add_scheduler(cJSON *object, const PfProvenance *provenance)
+{
+    if (!provenance->scheduler) return;
+    cJSON *scheduler = cJSON_AddObjectToObject(object, "scheduler");
+    cJSON_AddStringToObject(scheduler, "variable", provenance->scheduler);
+    cJSON_AddNumberToObject(scheduler, "base", (double)provenance->scheduler_base);
+}
+
+/* Caches of before do not say how the dataset was listed. */
+static bool is_same_listing(const cJSON *object, const cJSON *wanted)
+{
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, PF_LISTING_KEY);
+    const cJSON *expected = cJSON_GetObjectItemCaseSensitive(wanted, PF_LISTING_KEY);
+    return !found || (expected && cJSON_Compare(found, expected, 1));
+}
+
+bool pf_provenance_is_of_shard(const char *json, PfShard shard, const PfDataset *dataset)
 {
     cJSON *object = pf_json_read(json), *wanted = cJSON_CreateObject();
-    bool same = true;
-    add_shard(wanted, shard, dataset_rows);
+    bool same = !add_shard(wanted, shard, dataset, NULL) && is_same_listing(object, wanted);
     for (int i = 0; i < 2; i++) {
         const char *key = i ? "dataset_rows" : "shard";
         const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -209,9 +229,10 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     cJSON *object = cJSON_CreateObject();
     pf_provenance_add_origin(object, provenance->command);
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));
-    add_shard(object, provenance->shard, pf_dataset_whole_count(provenance->dataset));
+    int failed = add_shard(object, provenance->shard, provenance->dataset, err);
+    add_scheduler(object, provenance);
     add_rules(object, &provenance->rules);
-    int failed = add_source(object, plan, previous, err);
+    failed |= add_source(object, plan, previous, err);
     add_runtimes(object, provenance->runtime, previous);
     failed |= add_runtime_rows(object, provenance, err);
     if (provenance->batch) cJSON_AddNumberToObject(object, "batch", provenance->batch);

@@ -23,6 +23,8 @@ typedef struct PfProvenance {
     const char *runtime; /* what ran the network; NULL where it did not run */
     int batch;           /* images per forward pass */
     PfShard shard;
+    const char *scheduler;    /* the variable that numbered the shard; NULL: it was typed */
+    long long scheduler_base; /* the first number that there is */
     PfListingRules rules;
     const PfCache *previous; /* the cache whose rows are used again, or NULL */
     const PfDatasetScan *scan;
@@ -48,7 +50,7 @@ void pf_provenance_know_classes(const PfCache *cache, PfDatasetOptions *options)
 void pf_provenance_known_weights(const char *provenance, const char *identity,
                                  PfFileStampSha256 *known);
 
-/* Whether that JSON tells of this shard of a dataset of so many rows: --merge goes by it. */
-bool pf_provenance_is_of_shard(const char *json, PfShard shard, int64_t dataset_rows);
+/* Whether that JSON tells of this shard of this dataset as it is listed now: --merge goes by it. */
+bool pf_provenance_is_of_shard(const char *json, PfShard shard, const PfDataset *dataset);
 
 #endif

@@ -155,15 +155,17 @@ static PfRowPlace place_row(void *context, int tap, int64_t row)
     return (PfRowPlace){.source = 0, .row = row + composing->skipped};
 }
 
-static PfCacheSample sample_row(void *context, int64_t row)
+static int sample_row(void *context, int64_t row, PfCacheSample *out, PfError *error)
 {
+    (void)error;
     Composing *composing = context;
     const PfJournalImage *image = pf_journal_row(composing->journal, 0, row + composing->skipped);
     composing->class_index = (int32_t)(row % CLASSES);
     PfCacheSample sample = pf_image_file_to_sample(&image->file);
     sample.split = row % 5 ? PF_SPLIT_TRAIN : PF_SPLIT_VAL;
     sample.class_indices = &composing->class_index;
-    return sample;
+    *out = sample;
+    return 0;
 }
 
 static PfJournal *open_journal(const Load *load)

@@ -10,6 +10,23 @@
 
 /* ---- taps ---- */
 
+/* All taps of a catalogue have the rows of its sources. */
+static int open_catalogued(PfHdf5Contents *contents, hid_t object, const char *name, PfError *err)
+{
+    PfHdf5Tap *tap = &contents->taps[contents->tap_count];
+    int failed = pf_hdf5_catalogue_open(object, name, contents, tap, err);
+    H5Oclose(object);
+    if (failed) return -1;
+    if (!contents->tap_count++) {
+        contents->file.row_count = tap->row_count;
+        contents->file.row_source = tap->info.name;
+    }
+    if (tap->row_count == contents->file.row_count) return 0;
+    return pf_fail(err, PF_EXIT_FAILED, "'%s': /features/%s has %lld rows, and the first tap %lld",
+                   contents->file.path, name, (long long)tap->row_count,
+                   (long long)contents->file.row_count);
+}
+
 static int open_tap(PfHdf5Contents *contents, const char *name, PfError *err)
 {
     PfHdf5Tap *tap = &contents->taps[contents->tap_count];
@@ -17,9 +34,10 @@ static int open_tap(PfHdf5Contents *contents, const char *name, PfError *err)
     int64_t width;
     hid_t object;
     snprintf(full_name, sizeof full_name, "features/%s", name);
-    if (pf_hdf5_file_find(&contents->file, full_name, &object, err) ||
-        pf_hdf5_tap_open(object, name, contents->file.path, tap, err))
-        return -1;
+    if (pf_hdf5_file_find(&contents->file, full_name, &object, err)) return -1;
+    if (contents->file.has_sources && object >= 0 && H5Iget_type(object) == H5I_GROUP)
+        return open_catalogued(contents, object, name, err);
+    if (pf_hdf5_tap_open(object, name, contents->file.path, tap, err)) return -1;
     if (!contents->tap_count++) {
         contents->file.row_count = tap->row_count;
         contents->file.row_source = tap->info.name;

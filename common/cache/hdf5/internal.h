@@ -159,6 +159,15 @@ int pf_hdf5_target_read(const PfHdf5File *file, const PfHdf5Target *target, floa
  * Their features lie in other caches, the sources, one after the other. HDF5 shows them through
  * virtual datasets; the group /sources says which files they must be. */
 
+/* Whether so many sources are listed in /sources alone: a catalogue, whose /features/<tap> are
+ * empty groups that tell shape and dtype of a row. */
+bool pf_hdf5_virtual_is_catalogue(int source_count);
+/* Such a group. -1 on failure, and HDF5 knows why. */
+int pf_hdf5_catalogue_create(hid_t group, const PfCacheTap *tap);
+/* The tap that such a group, an open object, stands for: rows are those of contents->sources. */
+int pf_hdf5_catalogue_open(hid_t object, const char *name, const PfHdf5Contents *contents,
+                           PfHdf5Tap *tap, PfError *err);
+
 /* Reads /sources, where the file has it. */
 int pf_hdf5_virtual_read_sources(PfHdf5Contents *contents, PfError *err);
 /* The group /sources. -1 on failure, and HDF5 knows why. */

@@ -5,10 +5,21 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/base/options.h"
 
 #define WHAT_SIZE 512
-/* One HDF5 file each. */
-#define MAX_SOURCES 65536
+/* One file each. */
+#define MAX_SOURCES 1000000
+/* HDF5 takes the square of their number, and more, to make a virtual dataset of more. */
+#define MOST_MAPPED 1000
+
+#define SHAPE_KEY "shape"
+#define DTYPE_KEY "dtype"
+
+bool pf_hdf5_virtual_is_catalogue(int source_count)
+{
+    return source_count > MOST_MAPPED;
+}
 
 /* ---- the datasets ---- */
 
@@ -72,6 +83,71 @@ hid_t pf_hdf5_virtual_create(hid_t group, const PfCacheTap *tap, const PfCacheSo
     H5Pclose(properties);
     H5Sclose(space);
     return dataset;
+}
+
+/* ---- catalogues ---- */
+
+int pf_hdf5_catalogue_create(hid_t group, const PfCacheTap *tap)
+{
+    char shape[PF_SHAPE_TEXT_SIZE];
+    hid_t stand_in = pf_hdf5_create_group(group, tap->name);
+    if (stand_in < 0) return -1;
+    int failed =
+        pf_hdf5_write_text_attribute(stand_in, SHAPE_KEY, pf_shape_text(&tap->shape, shape)) ||
+        pf_hdf5_write_text_attribute(stand_in, DTYPE_KEY, pf_dtype_name(tap->dtype));
+    H5Gclose(stand_in);
+    return failed ? -1 : 0;
+}
+
+/* "(512)", "(256,14,14)", as pf_shape_text writes it. */
+static int read_shape(const char *text, PfShape *shape, size_t *elements)
+{
+    *shape = (PfShape){0};
+    *elements = 1;
+    if (*text++ != '(') return -1;
+    for (;;) {
+        const size_t length = strcspn(text, ",)");
+        long long size;
+        if (shape->rank == PF_MAX_RANK || pf_options_read_long(text, length, &size) || size < 1 ||
+            __builtin_mul_overflow(*elements, (size_t)size, elements))
+            return -1;
+        shape->dims[shape->rank++] = size;
+        text += length;
+        if (*text == ')') return text[1] ? -1 : 0;
+        if (*text++ != ',') return -1;
+    }
+}
+
+static int read_dtype(const char *text, PfDtype *dtype)
+{
+    static const PfDtype stored[] = {PF_DTYPE_F16, PF_DTYPE_F32, PF_DTYPE_U8};
+    for (size_t i = 0; i < sizeof stored / sizeof *stored; i++)
+        if (!strcmp(text, pf_dtype_name(stored[i]))) {
+            *dtype = stored[i];
+            return 0;
+        }
+    return -1;
+}
+
+int pf_hdf5_catalogue_open(hid_t object, const char *name, const PfHdf5Contents *contents,
+                           PfHdf5Tap *tap, PfError *err)
+{
+    *tap = (PfHdf5Tap){.id = H5I_INVALID_HID, .filters = "none"};
+    snprintf(tap->info.name, sizeof tap->info.name, "%s", name);
+    char *shape = pf_hdf5_read_text_attribute(object, SHAPE_KEY);
+    char *dtype = pf_hdf5_read_text_attribute(object, DTYPE_KEY);
+    int failed = !shape || !dtype || read_shape(shape, &tap->info.shape, &tap->row_elements) ||
+                 read_dtype(dtype, &tap->info.dtype);
+    free(shape);
+    free(dtype);
+    for (int i = 0; i < contents->source_count && !failed; i++)
+        failed =
+            contents->sources[i].row_count < 0 ||
+            __builtin_add_overflow(tap->row_count, contents->sources[i].row_count, &tap->row_count);
+    if (!failed) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s': /features/%s does not say which rows the files of /sources have",
+                   contents->file.path, name);
 }
 
 /* ---- /sources, written ---- */

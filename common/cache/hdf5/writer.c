@@ -94,7 +94,13 @@ static int create_datasets(PfHdf5Writer *writer, const PfCacheWriterConfig *conf
 {
     hid_t group = pf_hdf5_create_group(writer->file, "features");
     int failed = group < 0;
+    const bool is_catalogue = pf_hdf5_virtual_is_catalogue(config->source_count);
     for (int t = 0; t < writer->tap_count && !failed; t++) {
+        if (is_catalogue) {
+            writer->datasets[t] = H5I_INVALID_HID;
+            failed = pf_hdf5_catalogue_create(group, &config->taps[t]);
+            continue;
+        }
         writer->datasets[t] = writer->is_virtual
                                   ? pf_hdf5_virtual_create(group, &config->taps[t], config->sources,
                                                            config->source_count)

@@ -179,17 +179,21 @@ static PfRowPlace place(void *context, int tap, int64_t row)
     ck_abort_msg("no source has id %lld", (long long)job->ids[row]);
 }
 
-static PfCacheSample sample_at(void *context, int64_t row)
+static int sample_at(void *context, int64_t row, PfCacheSample *out, PfError *error)
 {
+    (void)error;
     Job *job = context;
-    return sample_of(job->ids[row], &job->sample);
+    *out = sample_of(job->ids[row], &job->sample);
+    return 0;
 }
 
-static PfCacheReject reject_at(void *context, int64_t index)
+static int reject_at(void *context, int64_t index, PfCacheReject *out, PfError *error)
 {
     (void)context;
+    (void)error;
     ck_assert_int_eq(index, 0);
-    return REJECT;
+    *out = REJECT;
+    return 0;
 }
 
 static void note_progress(void *context, int64_t done, int64_t total)

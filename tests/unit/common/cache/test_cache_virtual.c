@@ -1,6 +1,7 @@
 /* Virtual caches: they show the rows of their sources wherever they are moved
  * together, and never rows of a file that is not the one that was merged. */
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -430,6 +431,83 @@ START_TEST(relative_paths_lead_back)
 }
 END_TEST
 
+/* ---- more sources than stay open ---- */
+
+enum { EACH = 3 };
+
+/* set/many.h5 over `count` files of EACH rows. */
+static void write_many(int count)
+{
+    PfCacheSource *sources = calloc((size_t)count, sizeof *sources);
+    char(*names)[32] = calloc((size_t)count, sizeof *names), path[64];
+    for (int i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "parts/%d.h5", i);
+        snprintf(path, sizeof path, "set/%s", names[i]);
+        write_part(path, i * EACH, EACH, "{}");
+        sources[i] = source_of(path, names[i]);
+    }
+    write_virtual("set/many.h5", sources, count);
+    free(names);
+    free(sources);
+}
+
+static int open_descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 4096; fd++) count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static int count_bad(void *context, const PfCacheBlock *block)
+{
+    if (!block->rows) *(int64_t *)context += block->count;
+    return 0;
+}
+
+/* 1,001 are a catalogue: HDF5 knows nothing of their rows. */
+START_TEST(of_many_sources_a_few_are_open)
+{
+    const int count = _i ? 1001 : 90;
+    PfCache *cache;
+    int64_t bad = 0;
+    write_many(count);
+    const int before = open_descriptors();
+    ck_assert_msg(!pf_cache_open("set/many.h5", &cache, &err), "%s", err.message);
+    ck_assert_int_eq(pf_cache_row_count(cache), count * EACH);
+    for (int tap = 0; tap < 2; tap++) {
+        ck_assert(pf_shape_equal(&pf_cache_tap(cache, tap)->shape, &TAPS[tap].shape));
+        ck_assert_int_eq(pf_cache_tap(cache, tap)->dtype, TAPS[tap].dtype);
+        if (!_i) pf_cache_visit(cache, tap, 2, count_bad, &bad);
+        check_rows(cache, tap, _i ? EACH * 900 : 0, EACH * 90, 2);
+        check_rows(cache, tap, EACH * 70 + 1, EACH * 10, 1);
+    }
+    ck_assert_int_eq(bad, 0);
+    ck_assert_int_le(open_descriptors() - before, 70);
+    pf_cache_close(&cache);
+    ck_assert_int_eq(open_descriptors(), before);
+
+    /* Damage inside one is noticed when it is read, and is its rows' only. */
+    FILE *file = fopen("set/parts/80.h5", "r+");
+    ck_assert(!fseek(file, 900, SEEK_SET) && fputc(0x55, file) == 0x55 && !fclose(file));
+    ck_assert_msg(!pf_cache_open("set/many.h5", &cache, &err), "%s", err.message);
+    check_rows(cache, 0, EACH * 70, EACH * 10, 2);
+    pf_cache_visit(cache, 0, 2, count_bad, &bad);
+    ck_assert_int_eq(bad, EACH);
+    float row[256];
+    ck_assert(pf_cache_read_f32(cache, 0, EACH * 80, 1, row, 1, &err));
+    ck_assert_msg(strstr(err.message, "parts/80.h5") != NULL, "%s", err.message);
+    pf_cache_close(&cache);
+
+    /* One that was written again, and one that is gone, when the whole is opened. */
+    write_part("set/parts/85.h5", 0, EACH, "{}");
+    ck_assert(pf_cache_open("set/many.h5", &cache, &err));
+    ck_assert(strstr(err.message, "parts/85.h5") && strstr(err.message, "written again"));
+    ck_assert(!remove("set/parts/3.h5"));
+    ck_assert(pf_cache_open("set/many.h5", &cache, &err));
+    ck_assert(strstr(err.message, "parts/3.h5") && strstr(err.message, "not there"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cache_virtual");
@@ -448,6 +526,7 @@ int main(void)
     tcase_add_test(cases, sources_outside_the_folder_are_refused);
     tcase_add_test(cases, a_source_that_is_a_pipe_is_refused);
     tcase_add_test(cases, relative_paths_lead_back);
+    tcase_add_loop_test(cases, of_many_sources_a_few_are_open, 0, 2);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

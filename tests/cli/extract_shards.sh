@@ -1,0 +1,137 @@
+# Shards whose numbers batch systems give, or nobody: --shard auto/N and any/N, --list, --missing,
+# and folders of them for --merge. On a backbone that costs nothing.
+. "$(dirname "$0")/harness.sh"
+fake_backbone
+photographs photos 8 4   # 36 images
+unset SLURM_ARRAY_TASK_ID SLURM_PROCID SLURM_STEP_NUM_TASKS OMPI_COMM_WORLD_RANK RANK WORLD_SIZE 2>/dev/null || :
+expect 0 extract_fake photos -o single.h5
+
+# ---- auto ----
+
+for k in 0 1 2 3; do
+  expect 0 env SLURM_ARRAY_TASK_ID=$k extract photos -o all.h5 --shard auto/4 --backbone ./net.pt --resize 20 --crop 16
+  stderr_has "Slurm array: SLURM_ARRAY_TASK_ID is $k, counted from 0: shard $((k + 1)) of 4"
+  exists all.h5.parts/$((k + 1))-of-4.h5
+done
+absent all.h5
+expect 0 extract --missing all.h5.parts; stdout_empty; stderr_has '4 of 4 shards are there'
+expect 0 extract --merge merged.h5 all.h5.parts; stderr_has '36 rows of 4 caches'
+same_cache single.h5 merged.h5
+expect 0 extract --info all.h5.parts/2-of-4.h5
+stdout_has 'scheduler: {"variable":"SLURM_ARRAY_TASK_ID","base":0}'; stdout_has 'shard: [2,4]'
+expect 0 extract --info merged.h5; stdout_lacks 'SLURM'; stdout_lacks 'listing'
+
+# What is not there, or is no cache, or another's, is to be run again, as the scheduler wants it said.
+rm all.h5.parts/1-of-4.h5; cp all.h5.parts/2-of-4.h5 all.h5.parts/4-of-4.h5; echo junk > all.h5.parts/3-of-4.h5
+expect 0 extract --missing all.h5.parts
+[ "$(cat stdout)" = --array=0,2-3 ] || failed 'another list'
+stderr_has '1 of 4 shards are there, missing:'; stderr_has "4-of-4.h5' is not shard 4 of 4"
+expect 1 extract --merge merged2.h5 all.h5.parts; absent merged2.h5
+rm all.h5.parts/[134]-*
+expect 1 extract --merge merged2.h5 all.h5.parts; stderr_has 'missing: 1, 3 to 4'
+
+expect 2 extract_fake photos -o all.h5 --shard auto/4; stderr_has 'no batch system numbers this process'
+expect 2 env SLURM_ARRAY_TASK_ID=4 extract photos -o all.h5 --shard auto/4; stderr_has '--shard-base 1'
+expect 0 env SLURM_ARRAY_TASK_ID=4 extract photos -o base.h5 --shard auto/4 --shard-base 1 --backbone ./net.pt --resize 20 --crop 16
+exists base.h5.parts/4-of-4.h5
+expect 0 env RANK=0 WORLD_SIZE=2 extract photos -o ranks.h5 --shard auto/3 --backbone ./net.pt --resize 20 --crop 16
+stderr_has '2 processes take the first 2 of 3 shards only'
+expect 2 extract_fake photos -o all.h5 --shard-base 1; stderr_has '--shard-base goes with'
+expect 2 extract_fake photos -o all.h5 --shard auto/0
+expect 2 extract_fake photos -o all.h5 --shard any/2 --json x.json; stderr_has 'there are several'
+expect 2 extract_fake photos -o all.h5 --shard any/2 --dry-run
+expect 0 env RANK=1 WORLD_SIZE=2 extract photos -o dry.h5 --shard auto/2 --dry-run --backbone ./net.pt --resize 20 --crop 16
+absent dry.h5.parts
+
+# ---- any: three processes, of which one is killed ----
+
+for i in 1 2 3; do
+  FAKE_BACKBONE_MS=60 extract photos -o any.h5 --shard any/6 --backbone ./net.pt --resize 20 --crop 16 --batch 1 --sync-seconds 0.01 2> any$i.log &
+  eval "worker$i=$!"
+done
+sleep 0.3; kill -9 "$worker1" 2> /dev/null || :; wait "$worker1" 2> /dev/null || :
+wait "$worker2" || { cat any2.log; exit 1; }
+wait "$worker3" || { cat any3.log; exit 1; }
+grep -q 'any.h5.parts: all 6 shards are done' any2.log any3.log
+expect 0 extract --missing any.h5.parts; stdout_empty
+expect 0 extract --merge merged3.h5 any.h5.parts
+same_cache single.h5 merged3.h5
+expect 0 extract_fake photos -o any.h5 --shard any/6; saw 0; no_leftovers
+
+# Someone else has it: run again.
+FAKE_BACKBONE_MS=300 extract photos -o busy.h5 --backbone ./net.pt --resize 20 --crop 16 --batch 1 2> busy.log & worker=$!
+for i in $(seq 100); do [ -e busy.h5.journal ] && break; sleep 0.05; done
+expect 75 extract_fake photos -o busy.h5; stderr_has 'another extract is writing'
+kill "$worker"; wait "$worker" || :
+
+# ---- a list ----
+
+expect 0 extract --list photos -o photos.list; stderr_has 'photos.list: 36 images'; stdout_empty
+cp photos.list again.list; expect 0 extract --list photos -o photos.list; cmp photos.list again.list
+for k in 1 2 3; do
+  expect 0 extract_fake photos.list -o part$k.h5 --shard $k/3; stderr_has 'a list of train/val class folders'
+done
+expect 0 extract --merge listed.h5 part1.h5 part2.h5 part3.h5; same_cache single.h5 listed.h5
+expect 0 extract_fake photos.list -o whole.h5; same_cache single.h5 whole.h5
+# The folder grows: shards of the list stay what they were, and those of the folder do not fit them.
+cp photos/train/boat/"$(ls photos/train/boat | head -n 1)" photos/train/boat/new.png
+expect 0 extract_fake photos.list -o part2.h5 --shard 2/3; stderr_has 'up to date'
+rm photos/train/boat/new.png; mv photos/train/boat photos/train/ship
+expect 0 extract_fake photos -o part3.h5 --shard 3/3 --force
+expect 1 extract --merge mixed.h5 part1.h5 part2.h5 part3.h5; stderr_has 'shards of two listings'
+expect 3 extract_fake photos.list -o gone.h5; stderr_has "cannot be opened"; mv photos/train/ship photos/train/boat
+
+# Manifests, with all kinds of targets, groups, and names that are no text.
+mkdir odd; cp photos/train/boat/* odd/
+mv odd/"$(ls odd | head -n 1)" "odd/a%09 b.png"
+"$PYTHON" - <<'PYTHON'
+import os
+names = sorted(os.listdir("odd"))
+with open("odd/table.csv", "w") as stream:
+    stream.write("path,kind,age,tags,who,split\n")
+    for i, name in enumerate(names):
+        stream.write(f"{name},{'ab'[i % 2]},{'' if i == 3 else i / 3},{'x|y' if i % 3 else 'y'},{i // 2},{['train', 'val'][i % 2]}\n")
+PYTHON
+set -- --target kind:class --target age --target tags:multilabel --group who
+expect 0 extract_fake odd/table.csv -o direct.h5 "$@"
+expect 0 extract --list odd/table.csv -o odd.list "$@"
+expect 0 extract_fake odd.list -o fromlist.h5; same_cache direct.h5 fromlist.h5
+mv odd moved
+expect 0 extract_fake odd.list -o fromlist.h5 --root moved; stderr_has 'up to date'
+expect 2 extract_fake odd.list -o x.h5 --root moved --target age; stderr_has 'is for manifests'
+expect 2 extract_fake odd.list -o x.h5 --root moved --split val=0.2; stderr_has 'was settled when'
+expect 2 extract_fake odd.list -o x.h5 --root moved --shard 2/99; stderr_has 'has only 8 images'
+
+# Every bit of it matters, and nothing but an error comes of a wrong one.
+expect 0 "$PYTHON" - "$BUILD/bin/extract" <<'PYTHON'
+import subprocess, sys
+whole = open("odd.list", "rb").read()
+def run(data):
+    open("bad.list", "wb").write(data)
+    return subprocess.run([sys.argv[1], "bad.list", "-o", "bad.h5", "--root", "moved", "--dry-run", "--backbone", "./net.pt",
+                           "--resize", "20", "--crop", "16"], capture_output=True)
+assert run(whole).returncode == 0
+for at in range(24, len(whole), 7):
+    result = run(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1:])
+    assert result.returncode in (1, 2), (at, result)
+    assert b"error" in result.stderr
+for end in range(0, len(whole), 41):
+    assert run(whole[:end]).returncode in (1, 2), end
+PYTHON
+expect 2 extract --list photos; stderr_has 'where to?'
+expect 2 extract --list photos -o x.list --shard 1/2
+tar cf photos.tar photos; expect 2 extract --list photos.tar -o x.list; stderr_has 'no files of their own'
+expect 1 extract --list photos -o net.pt; stderr_has 'net.pt'
+expect 1 extract --missing photos; stderr_has 'holds no shards'
+
+# ---- inputs of a merge ----
+
+printf 'part1.h5\npart2.h5\n\n' > names
+expect 0 extract_fake photos.list -o part3.h5 --shard 3/3 --force
+echo part3.h5 >> names
+INPUT=names expect 0 extract --merge stdin.h5 -; same_cache single.h5 stdin.h5
+mkdir some; mv part?.h5 some/; expect 0 extract --merge folder.h5 some; same_cache single.h5 folder.h5
+mkdir none; expect 1 extract --merge x.h5 none; stderr_has 'holds no caches'
+expect 2 extract --merge x.h5 -; stderr_has 'named no caches'
+cp some/part1.h5 any.h5.parts/1-of-7.h5; expect 1 extract --merge x.h5 any.h5.parts; stderr_has 'shards of'
+done_with
