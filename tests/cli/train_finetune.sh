@@ -26,7 +26,7 @@ expect 0 train c.h5 --tap avgpool --normalize none --epochs 12 --lr 0.05 --weigh
 
 # The same again, on any number of threads; alone as in a sweep.
 expect 0 tune -o again.safetensors --threads 1 -q
-cmp tuned.safetensors again.safetensors || failed 'one thread gives another model'
+same_head tuned.safetensors again.safetensors || failed 'one thread gives another model'
 expect 0 tune --sweep backbone-lr=0,0.05 --csv sweep.csv -o best.safetensors
 stderr_has '2 heads: 2 of backbone-lr'
 [ "$(wc -l < sweep.csv)" -eq 3 ] || failed 'a line for each'
@@ -65,7 +65,7 @@ for step in 1 3 4 17 36; do
     --schedule cosine --warm-head -q -o killed.safetensors
   absent killed.safetensors
   expect 0 long -o killed.safetensors --resume
-  cmp whole.safetensors killed.safetensors || failed "killed at step $step: another model"
+  same_head whole.safetensors killed.safetensors || failed "killed at step $step: another model"
   absent killed.safetensors.checkpoint
 done
 die() { FAKE_SUFFIX_DIE_AT=20 tune --batch 8 -o other.safetensors; }
@@ -103,7 +103,7 @@ done
 expect 4 tune --batch 8 --loss focal -o focal2.safetensors --resume
 stderr_has 'is of another run'
 expect 0 focal -o focal2.safetensors --resume
-cmp focal.safetensors focal2.safetensors || failed 'focal loss, killed and resumed: another model'
+same_head focal.safetensors focal2.safetensors || failed 'focal loss, killed and resumed: another model'
 expect 2 tune --loss focus
 stderr_has "found 'focus'"
 
@@ -111,7 +111,7 @@ stderr_has "found 'focus'"
 expect 0 tune --batch-norm learn -o learning.safetensors
 stderr_has 'batch norm learning'
 expect 0 tune --backbone-lr 0 --batch-norm learn -o moved.safetensors -q
-cmp -s moved.safetensors frozen.safetensors && failed 'the statistics did not move'
+same_head moved.safetensors frozen.safetensors && failed 'the statistics did not move'
 
 # predict runs the fine-tuned part on the rows of the cut, and takes no other features for its own.
 expect 0 predict tuned.safetensors c.h5
