@@ -26,7 +26,7 @@ static void head_target(const PfCsv *csv, const PfScorer *scorer, const PfScorer
     for (int c = 0; c < columns; c++) {
         char ending[48];
         if (is_points(target))
-            snprintf(ending, sizeof ending, "%s%d_%c", true_, c / 2, c % 2 ? 'y' : 'x');
+            snprintf(ending, sizeof ending, "%s_%c%d", true_, c % 2 ? 'y' : 'x', c / 2);
         else if (columns > 1)
             snprintf(ending, sizeof ending, "%s_%d", true_, c);
         else

@@ -107,7 +107,7 @@ static void put_column(const PfPredictionsFile *file, const PfTask *task, const 
     bool only = file->task_count == 1;
     const char *line = only ? "" : "_";
     if (is_points(task))
-        snprintf(ending, sizeof ending, "%s%s%d_%c", line, what, pair / 2, pair % 2 ? 'y' : 'x');
+        snprintf(ending, sizeof ending, "%s%s_%c%d", line, what, pair % 2 ? 'y' : 'x', pair / 2);
     else if (pairs_of(task) > 1)
         snprintf(ending, sizeof ending, "%s%s_%d", line, what, pair);
     else

@@ -12,7 +12,7 @@
  *     classes   true,predicted,probability
  *     labels    true,predicted             "indoor;people"
  *     numbers   true,predicted             of several true_0,predicted_0,true_1, ...
- *     points    true0_x,predicted0_x,true0_y, ...   pixels of the whole image
+ *     points    true_x0,predicted_x0,true_y0, ...   pixels of the whole image
  *
  * of several targets with the name in front: "age_true". */
 typedef struct PfPredictionsFile PfPredictionsFile;
