@@ -12,6 +12,7 @@
 #include "common/base/process.h"
 #include "common/file/atomic_file.h"
 #include "common/file/output.h"
+#include "common/model/model_record.h"
 #include "common/thread/processors.h"
 #include "train/checkpoint_run.h"
 #include "train/features/target_kind.h"
@@ -255,6 +256,7 @@ static int train(const PfTrainOptions *options, PfError *err)
     PfCache *cache;
     PfThreadPool *pool;
     if (pf_target_kinds_check(err) || check_outputs(options, err) ||
+        (options->output && pf_model_record_check(err)) ||
         (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) ||
         pf_cache_open(options->cache, &cache, err))
         return -1;

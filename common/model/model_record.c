@@ -22,6 +22,12 @@ static int now(time_t *seconds, PfError *err)
     return 0;
 }
 
+int pf_model_record_check(PfError *err)
+{
+    time_t seconds;
+    return now(&seconds, err);
+}
+
 const char *pf_model_record_seal_text(const uint8_t seal[16], char text[PF_MODEL_SEAL_TEXT])
 {
     for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", seal[i]);

@@ -26,6 +26,10 @@ typedef struct PfModelRecord {
     const char *provenance; /* of the cache, JSON */
 } PfModelRecord;
 
+/* Before the work whose record will be wanted: whether SOURCE_DATE_EPOCH is a number (else
+ * PF_EXIT_USAGE). */
+int pf_model_record_check(PfError *err);
+
 /* NULL, and err filled, where SOURCE_DATE_EPOCH is no number. Free with cJSON_Delete. */
 cJSON *pf_model_record_new(const PfModelRecord *record, PfError *err);
 
