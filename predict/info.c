@@ -54,8 +54,8 @@ static int print_json(const PfModel *model, PfError *err)
     }
     char *printed = pf_json_indented_text(json);
     char *text = printed ? pf_asprintf(err, "%s\n", printed) : NULL;
-    int failed = text ? pf_process_write_output(text, err)
-                      : pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    int failed =
+        text ? pf_process_write_output(text, err) : pf_fail(err, PF_EXIT_FAILED, "out of memory");
     free(text);
     cJSON_free(printed);
     cJSON_Delete(json);

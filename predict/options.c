@@ -140,12 +140,12 @@ void pf_predict_options_help(void)
 static int check_model_only(const PfPredictOptions *options, int count, PfError *err)
 {
     const char *option = options->info ? "--info" : "--verify";
-    const char *other = options->export_path                  ? "--export"
-                        : options->evaluate                   ? "--evaluate"
-                        : options->csv_safe                   ? "--csv-safe"
-                        : options->info && options->verify    ? "--verify"
-                        : options->verify && options->json    ? "--json"
-                                                              : NULL;
+    const char *other = options->export_path               ? "--export"
+                        : options->evaluate                ? "--evaluate"
+                        : options->csv_safe                ? "--csv-safe"
+                        : options->info && options->verify ? "--verify"
+                        : options->verify && options->json ? "--json"
+                                                           : NULL;
     if (other)
         return pf_fail(err, PF_EXIT_USAGE, "%s looks at the model alone, and does not go with %s",
                        option, other);
@@ -162,10 +162,10 @@ static int check_evaluate(const PfPredictOptions *options, int count, PfError *e
         return pf_fail(err, PF_EXIT_USAGE, "--assert goes with --evaluate");
     if (!options->evaluate) return 0;
     if (options->export_path)
-        return pf_fail(err, PF_EXIT_USAGE, "--evaluate goes with predictions, and --export makes none");
-    if (count > 2)
         return pf_fail(err, PF_EXIT_USAGE,
-                       "--evaluate takes one labelled set, found '%s' and '%s'",
+                       "--evaluate goes with predictions, and --export makes none");
+    if (count > 2)
+        return pf_fail(err, PF_EXIT_USAGE, "--evaluate takes one labelled set, found '%s' and '%s'",
                        options->operands[1], options->operands[2]);
     if (count == 2 && !strcmp(options->operands[1], "-"))
         return pf_fail(err, PF_EXIT_USAGE,

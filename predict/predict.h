@@ -23,7 +23,7 @@ typedef struct PfPredictOptions {
     int readers;              /* see sample_reader.h */
     long long max_bytes;      /* of a file; 0: PF_FILE_BYTES_MAX */
     long long max_pixels;     /* of an image; 0: the usual limits, see image.h */
-    int evaluate; /* operands are one labelled set, and its labels are compared */
+    int evaluate;             /* operands are one labelled set, and its labels are compared */
     PfAssertion assertions[PF_PREDICT_ASSERTIONS]; /* on the evaluation */
     int assertion_count;
     int info, verify; /* of the model, instead of predictions */

@@ -172,10 +172,10 @@ static int write_image(Prediction *run, const PfPipelineRow *row, int64_t i, con
                        PfError *err)
 {
     const PfDataset *dataset = run->dataset;
-    bool joins =
-        run->evaluator && pf_dataset_has_files(dataset) && !pf_dataset_is_archive(dataset);
+    bool joins = run->evaluator && pf_dataset_has_files(dataset) && !pf_dataset_is_archive(dataset);
     const char *root = joins ? pf_dataset_root(dataset) : "";
-    const char *slash = *root && root[strlen(root) - 1] != '/' && row->file.path[0] != '/' ? "/" : "";
+    const char *slash =
+        *root && root[strlen(root) - 1] != '/' && row->file.path[0] != '/' ? "/" : "";
     char *path = joins ? pf_asprintf(err, "%s%s%s", row->file.path[0] == '/' ? "" : root, slash,
                                      row->file.path)
                        : NULL;
@@ -446,8 +446,7 @@ static int check_points(const Prediction *run, PfCache *cache, PfError *err)
     if (!has_points) return 0;
     int32_t *widths = pf_calloc(rows + 1, sizeof *widths, err);
     int32_t *heights = pf_calloc(rows + 1, sizeof *heights, err);
-    int failed =
-        !widths || !heights || pf_cache_read_image_sizes(cache, widths, heights, err);
+    int failed = !widths || !heights || pf_cache_read_image_sizes(cache, widths, heights, err);
     free(widths);
     free(heights);
     return failed ? -1 : 0;

@@ -5,8 +5,8 @@
 #include "common/file/csv.h"
 #include "predict/evaluate/labelled_set.h"
 
-/* ",true,split", of numbers that are several ",true_0,true_1,...", of points ",true_x0,true_y0,...";
- * of several targets with "NAME_true" for "true". */
+/* ",true,split", of numbers that are several ",true_0,true_1,...", of points
+ * ",true_x0,true_y0,..."; of several targets with "NAME_true" for "true". */
 void pf_truth_columns_head(const PfCsv *csv, const PfScorer *scorer);
 /* The fields of a row; empty where nothing is known. values: (scorer->outputs) scratch. */
 void pf_truth_columns_write(const PfCsv *csv, const PfLabelledSet *set, int64_t row, float *values);

@@ -252,8 +252,7 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
     return 0;
 }
 
-static void add_csv(PfPredictionWriter *writer, int64_t row, const char *path,
-                    const float *outputs)
+static void add_csv(PfPredictionWriter *writer, int64_t row, const char *path, const float *outputs)
 {
     const PfScorer *scorer = writer->scorer;
     pf_csv_write_field(&writer->csv, path);

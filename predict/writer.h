@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #include "common/file/csv.h"
-#include "predict/model/scorer.h"
 #include "predict/evaluate/labelled_set.h"
+#include "predict/model/scorer.h"
 #include "predict/predict.h"
 
 typedef struct PfPredictionWriter {
@@ -15,9 +15,9 @@ typedef struct PfPredictionWriter {
     PfCsv csv;
     const PfScorer *scorer;
     bool json;
-    int top;          /* classes an image */
-    double threshold; /* labels are told whose probability is above it */
-    int *indices;     /* (largest number of classes) scratch, owned */
+    int top;                       /* classes an image */
+    double threshold;              /* labels are told whose probability is above it */
+    int *indices;                  /* (largest number of classes) scratch, owned */
     const PfLabelledSet *labelled; /* --evaluate: adds what is true; lent, or NULL */
     float *truth;                  /* (scorer->outputs) scratch, owned */
     const char *evaluation;        /* JSON that the document ends in, before end; lent, or NULL */

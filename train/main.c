@@ -150,8 +150,7 @@ static int evaluate_splits(PfTrainRun *run, Watch *watch, PfError *err)
                            .features = loader.features,
                            .tasks = table->tasks,
                            .task_count = table->task_count};
-    if (!failed)
-        failed = evaluate_split(run, &data, PF_SPLIT_TRAIN, &train, watch, err);
+    if (!failed) failed = evaluate_split(run, &data, PF_SPLIT_TRAIN, &train, watch, err);
     for (int split = PF_SPLIT_TRAIN + 1; split < PF_SPLIT_COUNT && !failed; split++) {
         PfTrainRows rows = {.rows = table->split_rows[split], .count = table->split_counts[split]};
         failed = evaluate_split(run, &data, (PfSplit)split, &rows, watch, err);

@@ -205,8 +205,7 @@ static int put_task(PfPredictionsFile *file, const PfTask *task, int32_t row, co
     if (task->kind == PF_TARGET_CLASS) return put_classes(file, task, row, outputs, err);
     const float *values = true_values(file, task, row);
     if (task->kind == PF_TARGET_MULTILABEL)
-        return put_labels(file, task, values, 0.5f, err) ||
-                       put_labels(file, task, outputs, 0, err)
+        return put_labels(file, task, values, 0.5f, err) || put_labels(file, task, outputs, 0, err)
                    ? -1
                    : 0;
     for (int c = 0; c < task->outputs; c++) {

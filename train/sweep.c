@@ -534,8 +534,8 @@ static int visit_folds(Runner *runner, PfError *err)
         int failed = train_head_batch(runner, &stage, experiment, &experiment->setting, 1,
                                       best->best_seed, NULL, &result, err);
         if (!failed) {
-            failed = observer->on_fold(observer->context, sweep, stage.table, result.network, fold,
-                                       err);
+            failed =
+                observer->on_fold(observer->context, sweep, stage.table, result.network, fold, err);
             pf_head_batch_result_free(&result);
         }
         free_stage(&stage);

@@ -31,8 +31,8 @@ typedef struct PfRanked {
     double mean, deviation; /* of the val score; deviation NaN of a single trial */
     double mean_loss;
     double test_mean, test_deviation; /* of the test score; NaN as in PfTrial */
-    int trials, diverged; /* how many, and how many of them diverged */
-    int64_t best_seed;    /* whose val score is the highest */
+    int trials, diverged;             /* how many, and how many of them diverged */
+    int64_t best_seed;                /* whose val score is the highest */
 } PfRanked;
 
 typedef struct PfSweep {

@@ -15,7 +15,8 @@
 
 static int compare_tensors(const void *a, const void *b)
 {
-    return strcmp((*(const PfNamedTensor *const *)a)->name, (*(const PfNamedTensor *const *)b)->name);
+    return strcmp((*(const PfNamedTensor *const *)a)->name,
+                  (*(const PfNamedTensor *const *)b)->name);
 }
 
 /* Text and its end, so that no two lists of texts are alike. */

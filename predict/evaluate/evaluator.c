@@ -74,9 +74,8 @@ static int add_rows(PfEvaluator *evaluator, int part, int target, const PfMeterR
                     PfError *err)
 {
     PfEvaluatorScore *score = score_at(evaluator, part, target);
-    if (!score->meter &&
-        score->metrics->start((int)rows->width, evaluator->threads, part != PF_SPLIT_TRAIN,
-                              &score->meter, err))
+    if (!score->meter && score->metrics->start((int)rows->width, evaluator->threads,
+                                               part != PF_SPLIT_TRAIN, &score->meter, err))
         return -1;
     score->rows++;
     return score->metrics->add(score->meter, rows, err);
@@ -165,8 +164,7 @@ static void print_score(const PfEvaluator *evaluator, int part, int target)
                  ", %lld of classes that the model does not know", (long long)score->unknown);
     if (!score->rows && !*left_out) return;
     pf_say("%s of '%s': %lld rows%s%s", pf_evaluator_part_name(part), own->name,
-           (long long)score->rows, left_out,
-           score->rows && !is_train ? "  [95 % interval]" : "");
+           (long long)score->rows, left_out, score->rows && !is_train ? "  [95 % interval]" : "");
     if (!score->rows) return;
     const void *fields_of = (const char *)score->values + score->metrics->fields_at;
     for (const PfMetricField *field = score->metrics->fields; field->key; field++)

@@ -21,8 +21,8 @@ typedef struct PfTruthTarget {
 } PfTruthTarget;
 
 typedef struct PfTruth {
-    const PfScorer *scorer;     /* lent */
-    PfTruthTarget *targets;     /* (scorer->target_count) owned */
+    const PfScorer *scorer;       /* lent */
+    PfTruthTarget *targets;       /* (scorer->target_count) owned */
     int class_count, value_count; /* of a row of the data: class targets, other numbers */
 } PfTruth;
 

@@ -99,8 +99,7 @@ static int reserve(PfScorer *scorer, int64_t count, PfError *err)
     scorer->rows = pf_alloc_aligned((size_t)(count * scorer->features), sizeof(float), err);
     if (!scorer->rows || pf_head_pass_new(scorer->network, count, 0, &scorer->pass, err)) return -1;
     if (scorer->keeps_logits)
-        scorer->logits =
-            pf_alloc_aligned((size_t)(count * scorer->outputs), sizeof(float), err);
+        scorer->logits = pf_alloc_aligned((size_t)(count * scorer->outputs), sizeof(float), err);
     if (scorer->keeps_logits && !scorer->logits) return -1;
     scorer->capacity = count;
     return 0;

@@ -164,6 +164,27 @@ recompute '
 a, b = json.load(open("archive.json"))["evaluation"]["all"], json.load(open("folder.json"))["evaluation"]["val"]
 same(a, b)' 'an archive is evaluated otherwise than its folder'
 
+# CIFAR's files, whose images are no files of their own.
+mkdir cifar
+"$PYTHON" - << 'END'
+import random
+random.seed(1)
+for name, count in (("data_batch_1", 40), ("test_batch", 20)):
+    with open(f"cifar/{name}.bin", "wb") as out:
+        for number in range(count):
+            label = number % 4
+            out.write(bytes([label]) + bytes(min(255, 60 * label + random.randrange(40)) for _ in range(3072)))
+END
+expect 0 extract_sample cifar -o cifar.h5
+expect 0 train cifar.h5 -o cifar.safetensors --json cifar.json
+expect 0 predict cifar.safetensors cifar --evaluate --json -q
+cp stdout cifar_evaluation.json
+recompute '
+result, train = json.load(open("cifar_evaluation.json")), json.load(open("cifar.json"))
+assert set(result["evaluation"]) == {"train", "test"} and result["predictions"][-1]["path"] == "test_batch.bin#19"
+same(result["evaluation"]["test"]["confusion"], train["test"]["confusion"])
+assert result["evaluation"]["test"]["rows"] == 20' 'CIFAR is not evaluated as train does'
+
 # Several targets of every kind, from a manifest and from its cache.
 "$PYTHON" - << 'END'
 import glob

@@ -121,6 +121,12 @@ right=$(awk -F, 'NR > 1 { split($1, part, "/"); right += part[1] == "val" && par
 stated=$(awk -F: '/"best"/ { inside = 1 } inside && /"val_accuracy"/ { print $2 + 0; exit }' tuned.json)
 awk "BEGIN { d = $right - $stated; exit !(d * d < 1e-8) }" || failed "predict is right in $right, train said $stated"
 cp stdout with_suffix.csv
+# The rows that --predictions lists are those that the model file predicts.
+expect 0 tune --predictions tuned.csv -q
+expect 0 predict tuned.safetensors c.h5 --evaluate -q
+awk -F, '$5 == "val" { print $1 "," $4 "," $2 }' stdout > wanted.rows
+awk -F, 'NR > 1 { print $1 "," $3 "," $4 }' tuned.csv > found.rows
+[ "$(wc -l < found.rows)" -eq 12 ] && cmp -s wanted.rows found.rows || failed '--predictions of a fine-tuning'
 expect 2 predict tuned.safetensors c.h5 --device cpu,cpu
 stderr_has 'rows of a cache go through one device'
 stdout_empty

@@ -37,8 +37,8 @@ int pf_confusion_find_pairs(const int64_t *matrix, int classes,
         for (int predicted = 0; predicted < classes; predicted++) support += row[predicted];
         for (int predicted = 0; predicted < classes; predicted++)
             if (row[predicted] && truth != predicted)
-                count = insert_pair(
-                    out, count, (PfConfusedPair){truth, predicted, row[predicted], support});
+                count = insert_pair(out, count,
+                                    (PfConfusedPair){truth, predicted, row[predicted], support});
     }
     return count;
 }
@@ -80,8 +80,8 @@ static void print_matrix(const PfConfusion *confusion, int columns)
         *line = '\0';
         for (int c = 0; c < count; c++)
             put_number(line, columns, confusion->matrix[(int64_t)row * count + c]);
-        pf_say("  %6d %" PF_SENTENCE "%s", row,
-               pf_metrics_name_cell(confusion->names, row, cell), line);
+        pf_say("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(confusion->names, row, cell),
+               line);
     }
 }
 
