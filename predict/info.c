@@ -147,6 +147,7 @@ static void print_metrics(const char *split, const char *target, const cJSON *me
 static void print_split(const cJSON *split)
 {
     const cJSON *target;
+    if (!cJSON_IsObject(split) || !split->string) return;
     if (member(split, "rows")) {
         print_metrics(split->string, NULL, split);
         return;

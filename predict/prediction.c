@@ -334,7 +334,7 @@ static int open_labelled(Prediction *run, PfError *err)
     texts = pf_dataset_remarks(run->dataset, &remarks);
     for (int i = 0; i < remarks; i++) pf_say("%" PF_SENTENCE, texts[i]);
     pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);
-    return pf_labelled_set_of_dataset(run->scorer, run->dataset, &run->labelled, err);
+    return pf_labelled_set_of_dataset(run->scorer, run->model, run->dataset, &run->labelled, err);
 }
 
 static int predict_images(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)

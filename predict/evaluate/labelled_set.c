@@ -12,19 +12,33 @@
 #include "common/model/model_record.h"
 #include "train/features/feature_table.h"
 
-int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfDataset *dataset, PfLabelledSet *out,
-                               PfError *err)
+/* ---- the cache that a model was trained on ---- */
+
+/* What the model noted of its cache, or NULL. */
+static const cJSON *noted_cache(const PfModel *model)
+{
+    const cJSON *metadata = pf_model_metadata(model);
+    return cJSON_GetObjectItemCaseSensitive(
+        cJSON_GetObjectItemCaseSensitive(metadata, PF_MODEL_RECORD_KEY), "cache");
+}
+
+int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model,
+                               const PfDataset *dataset, PfLabelledSet *out, PfError *err)
 {
     int count;
     const PfCacheTarget *targets = pf_dataset_targets(dataset, &count);
+    const char *root = pf_dataset_root(dataset);
+    const char *own = pf_json_member_text(noted_cache(model), "dataset");
     *out = (PfLabelledSet){.dataset = dataset};
     out->names_splits = pf_dataset_split_count(dataset, PF_SPLIT_VAL) +
                             pf_dataset_split_count(dataset, PF_SPLIT_TEST) >
                         0;
-    return pf_truth_new(scorer, targets, count, pf_dataset_root(dataset), &out->truth, err);
+    if (!out->names_splits && own && pf_path_same(own, root))
+        pf_warn("the model was trained on images of '%s', so that these numbers are too hopeful. "
+                "Hint: evaluate its cache, of which it is known which rows were not trained on",
+                root);
+    return pf_truth_new(scorer, targets, count, root, &out->truth, err);
 }
-
-/* ---- the cache that a model was trained on ---- */
 
 typedef enum CacheMatch { CACHE_OTHER, CACHE_OWN, CACHE_CHANGED } CacheMatch;
 
@@ -33,9 +47,8 @@ static CacheMatch match_cache(const PfModel *model, const PfCache *cache)
 {
     char text[PF_MODEL_SEAL_TEXT];
     const cJSON *metadata = pf_model_metadata(model);
-    const cJSON *made = cJSON_GetObjectItemCaseSensitive(metadata, PF_MODEL_RECORD_KEY);
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(metadata, "config");
-    const cJSON *noted = cJSON_GetObjectItemCaseSensitive(made, "cache");
+    const cJSON *noted = noted_cache(model);
     const char *seal = pf_json_member_text(noted, "seal");
     const char *path = pf_json_member_text(noted, "path");
     const uint8_t *own = pf_cache_seal(cache);

@@ -16,9 +16,10 @@ typedef struct PfLabelledSet {
     bool names_splits;        /* else all rows are of PF_EVALUATOR_ALL */
 } PfLabelledSet;
 
-/* Splits are the dataset's, where any of its samples is of val or test. */
-int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfDataset *dataset, PfLabelledSet *out,
-                               PfError *err);
+/* Splits are the dataset's, where any of its samples is of val or test. Warns where it names none,
+ * and is the one that the model was trained on. */
+int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model,
+                               const PfDataset *dataset, PfLabelledSet *out, PfError *err);
 
 /* Splits are the cache's, as of a dataset. Of the cache that the model was trained on (by its seal;
  * where either has none, by its path) rows are of train and val as train had them, also where it

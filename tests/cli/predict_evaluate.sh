@@ -115,7 +115,10 @@ same(result["evaluation"]["val"], train["val"]); same(result["evaluation"]["trai
 assert {row["path"] for row in result["predictions"] if row["split"] == "val"} == {row["path"] for row in read("own.csv")}
 ' "val rows of $cache are not those that train drew"
 done
+expect 0 predict own.safetensors photos/train --evaluate
+stderr_has "the model was trained on images of 'photos/train'"
 expect 0 predict own.safetensors photos/val --evaluate
+stderr_lacks 'was trained on images'
 stderr_has "all of 'class': 15 rows"
 [ "$(grep -c ',$' stdout)" -eq 15 ] || failed 'data without splits: the column is empty'
 
