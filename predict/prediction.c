@@ -328,7 +328,8 @@ static int run_pipeline(Prediction *run, PfError *err)
 static int open_labelled(Prediction *run, PfError *err)
 {
     int warnings, remarks;
-    if (pf_dataset_open(run->options->operands[0], NULL, &run->dataset, err)) return -1;
+    if (pf_labelled_set_open_dataset(run->scorer, run->options->operands[0], &run->dataset, err))
+        return -1;
     const char *const *texts = pf_dataset_warnings(run->dataset, &warnings);
     for (int i = 0; i < warnings; i++) pf_warn("%" PF_SENTENCE, texts[i]);
     texts = pf_dataset_remarks(run->dataset, &remarks);

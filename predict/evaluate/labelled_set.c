@@ -7,6 +7,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/options.h"
 #include "common/base/printable.h"
 #include "common/file/path.h"
 #include "common/model/model_record.h"
@@ -22,6 +23,56 @@ static const cJSON *noted_cache(const PfModel *model)
         cJSON_GetObjectItemCaseSensitive(metadata, PF_MODEL_RECORD_KEY), "cache");
 }
 
+/* ---- datasets ---- */
+
+/* The model's target of that name, where the data's is of another kind and both have a column. */
+static const PfScorerTarget *of_another_kind(const PfScorer *scorer, const PfCacheTarget *target)
+{
+    for (int t = 0; t < scorer->target_count; t++) {
+        const PfScorerTarget *own = &scorer->targets[t];
+        bool has_column = own->outputs == 1 || own->classes;
+        if (!strcmp(own->name, target->name) && own->kind != target->kind && has_column) return own;
+    }
+    return NULL;
+}
+
+/* Every target with its kind, "age:regression", as --target would say it. *count: how many there
+ * are; 0 where the kinds are the model's already. Free with pf_options_free_list. */
+static int list_kinds(const PfScorer *scorer, const PfDataset *dataset, char ***list, int *count,
+                      PfError *err)
+{
+    int targets, others = 0;
+    const PfCacheTarget *target = pf_dataset_targets(dataset, &targets);
+    *list = NULL;
+    *count = 0;
+    for (int i = 0; i < targets; i++) others += of_another_kind(scorer, &target[i]) != NULL;
+    if (!others) return 0;
+    *list = pf_calloc((size_t)targets, sizeof **list, err);
+    for (; *list && *count < targets; ++*count) {
+        const PfScorerTarget *own = of_another_kind(scorer, &target[*count]);
+        PfTargetKind kind = own ? own->kind : target[*count].kind;
+        (*list)[*count] = pf_asprintf(err, "%s:%s", target[*count].name, pf_target_kind_name(kind));
+        if (!(*list)[*count]) return -1;
+    }
+    return *list ? 0 : -1;
+}
+
+int pf_labelled_set_open_dataset(const PfScorer *scorer, const char *operand, PfDataset **out,
+                                 PfError *err)
+{
+    char **kinds;
+    int count;
+    if (pf_dataset_open(operand, NULL, out, err)) return -1;
+    int failed = list_kinds(scorer, *out, &kinds, &count, err);
+    if (!failed && count) {
+        PfDatasetOptions options = {.targets = (const char *const *)kinds, .target_count = count};
+        pf_dataset_close(out);
+        failed = pf_dataset_open(operand, &options, out, err);
+    }
+    pf_options_free_list(&kinds, &count);
+    return failed ? -1 : 0;
+}
+
 int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model,
                                const PfDataset *dataset, PfLabelledSet *out, PfError *err)
 {
@@ -34,9 +85,11 @@ int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model,
                             pf_dataset_split_count(dataset, PF_SPLIT_TEST) >
                         0;
     if (!out->names_splits && own && pf_path_same(own, root))
-        pf_warn("the model was trained on images of '%s', so that these numbers are too hopeful. "
-                "Hint: evaluate its cache, of which it is known which rows were not trained on",
-                root);
+        pf_warn(
+            "the model was trained on images of '%s': as far as these are the same, the numbers "
+            "are too hopeful. Hint: evaluate its cache, of which it is known which rows were "
+            "not trained on",
+            root);
     return pf_truth_new(scorer, targets, count, root, &out->truth, err);
 }
 

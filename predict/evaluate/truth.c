@@ -37,7 +37,15 @@ static const PfCacheTarget *find_named(const PfCacheTarget *targets, int count, 
     return NULL;
 }
 
-/* The data's only one of the kind, where the model too has only one. */
+static bool is_models(const PfScorer *scorer, const char *name)
+{
+    for (int t = 0; t < scorer->target_count; t++)
+        if (!strcmp(scorer->targets[t].name, name)) return true;
+    return false;
+}
+
+/* The data's only one of the kind, where the model too has only one. What is called as another
+ * target of the model is that. */
 static const PfCacheTarget *find_only(const PfScorer *scorer, PfTargetKind kind,
                                       const PfCacheTarget *targets, int count)
 {
@@ -46,8 +54,8 @@ static const PfCacheTarget *find_only(const PfScorer *scorer, PfTargetKind kind,
     for (int t = 0; t < scorer->target_count; t++) own += scorer->targets[t].kind == kind;
     for (int i = 0; i < count; i++) {
         if (targets[i].kind != kind) continue;
-        found = &targets[i];
         others++;
+        if (!is_models(scorer, targets[i].name)) found = &targets[i];
     }
     return own == 1 && others == 1 ? found : NULL;
 }

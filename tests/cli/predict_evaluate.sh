@@ -142,6 +142,16 @@ stderr_has "all of 'class': 10 rows, 5 of classes that the model does not know"
 { echo path,class; ls photos/val/cat/* | sed 's/$/,cat/'; ls photos/val/tree/* | sed 's/$/,/'; ls photos/val/boat/* | sed 's/$/,boat/'; } > some.csv
 expect 0 predict head.safetensors some.csv --evaluate
 stderr_has "all of 'class': 10 rows, 5 without a label"
+# Classes are found by name, whatever their place; labels too.
+mkdir fewer
+cp -r photos/val/cat photos/val/tree fewer
+expect 0 predict head.safetensors fewer --evaluate --json -q
+cp stdout fewer.json
+recompute '
+result, whole = json.load(open("fewer.json")), json.load(open("folder.json"))
+matrix, all_ = result["evaluation"]["all"]["confusion"], whole["evaluation"]["val"]["confusion"]
+assert matrix == [[0, 0, 0]] + all_[1:], (matrix, all_)
+assert {row["true"] for row in result["predictions"]} == {"cat", "tree"}' 'classes are not found by name'
 mkdir -p others/dog others/fox
 cp photos/val/cat/* others/dog; cp photos/val/boat/* others/fox
 expect 1 predict head.safetensors others --evaluate
@@ -228,6 +238,15 @@ for row in rows:
         assert row[true] == other[other_true], (true, row, other)
         near(float(row[predicted]), float(other[other_predicted]), predicted, 1e-4)
 ' 'several targets: not what the rows and train say'
+{ echo path,tags; ls photos/val/*/* | awk '{ print $0 (NR % 2 ? ",wet" : ",wet;new") }'; } > tags.csv
+expect 0 predict many.safetensors tags.csv --evaluate --json
+stderr_has "target 'tags': 1 of 2 labels in the data are not known to the model: 'new'"
+cp stdout tags.json
+recompute '
+result = json.load(open("tags.json"))
+labels = {label["name"]: label["support"] for label in result["evaluation"]["all"]["tags"]["labels"]}
+assert labels["wet"] == 15 and labels["red"] == labels["old"] == 0, labels
+assert all(row["true"]["tags"] == ["wet"] for row in result["predictions"])' 'labels are not found by name'
 expect 2 predict many.safetensors photos --evaluate --assert 'all.kind.accuracy>=0'
 stderr_has "there is no 'all'"
 stderr_has "compared with 'class', the only class target of the data"
