@@ -16,8 +16,8 @@ typedef struct PfLabelledSet {
     bool names_splits;        /* else all rows are of PF_EVALUATOR_ALL */
 } PfLabelledSet;
 
-/* Opens a dataset as extract does; where a manifest's column that is called as a target of the model
- * would be understood as another kind of target, the model's kind is taken. */
+/* Opens a dataset as extract does; where a manifest's column that is called as a target of the
+ * model would be understood as another kind of target, the model's kind is taken. */
 int pf_labelled_set_open_dataset(const PfScorer *scorer, const char *operand, PfDataset **out,
                                  PfError *err);
 
