@@ -6,6 +6,7 @@
 #include "common/base/process.h"
 #include "common/thread/processors.h"
 #include "predict/export/export.h"
+#include "predict/info.h"
 #include "predict/predict.h"
 
 static int run(const PfPredictOptions *options, PfError *err)
@@ -19,6 +20,8 @@ static int run(const PfPredictOptions *options, PfError *err)
         return 0;
     }
     if (options->trust) return pf_script_file_trust(options->trust, err);
+    if (options->info) return pf_info_print(options->network.model, options->json, err);
+    if (options->verify) return pf_info_verify(options->network.model, err);
     if (options->export_path) return pf_export_run(&options->network, options->export_path, err);
     return pf_prediction_run(options, pf_process_catch_interrupts("predictions are missing"), err);
 }

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/backbone/script_file.h"
 #include "common/base/memory.h"
@@ -21,6 +22,14 @@ static int parse_device(void *settings, const char *value, PfError *err)
     return 0;
 }
 
+static int parse_assert(void *settings, const char *value, PfError *err)
+{
+    PfPredictOptions *options = settings;
+    if (options->assertion_count == PF_PREDICT_ASSERTIONS)
+        return pf_fail(err, PF_EXIT_USAGE, "--assert: more than %d of them", PF_PREDICT_ASSERTIONS);
+    return pf_assertion_parse(value, &options->assertions[options->assertion_count++], err);
+}
+
 /* clang-format off */
 static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
@@ -35,6 +44,19 @@ static const PfOption table[] = {
     {.name = "json", .kind = PF_OPTION_FLAG, .offset = FIELD(json), .help = "JSON instead of CSV"},
     {.name = "csv-safe", .kind = PF_OPTION_FLAG, .offset = FIELD(csv_safe),
      .help = "for spreadsheets: a ' before texts that they would take for formulas (= + - @)"},
+    {.name = "How good it is:", .kind = PF_OPTION_GROUP},
+    {.name = "evaluate", .kind = PF_OPTION_FLAG, .offset = FIELD(evaluate),
+     .help = "of one labelled set (class folders, a manifest, an archive, CIFAR, a cache): adds\n"
+             "columns of what is true and of the split, and tells accuracy or errors with 95 %\n"
+             "intervals, classes and confusion on standard error"},
+    {.name = "assert", .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
+     .help = "with --evaluate: exit with 5 unless a number is as said: 'test.accuracy>=0.95',\n"
+             "'all.accuracy>=0.9' of data without splits; may be repeated"},
+    {.name = "The model itself:", .kind = PF_OPTION_GROUP},
+    {.name = "info", .kind = PF_OPTION_FLAG, .offset = FIELD(info),
+     .help = "what the model is, how good it was, when, from which cache and by which command"},
+    {.name = "verify", .kind = PF_OPTION_FLAG, .offset = FIELD(verify),
+     .help = "whether its file is whole (exit 0 or 1)"},
     {.name = "Export:", .kind = PF_OPTION_GROUP},
     {.name = "export", .kind = PF_OPTION_TEXT, .offset = FIELD(export_path), .argument = "FILE",
      .help = "write network and head, fine-tuned or not, for other programs:\n"
@@ -96,6 +118,9 @@ void pf_predict_options_help(void)
          "       predict [options] MODEL.safetensors ARCHIVE\n"
          "       predict [options] NETWORK|hf:ORG/NAME IMAGE|FOLDER|CACHE.h5|-...\n"
          "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n"
+         "       predict [options] MODEL.safetensors --evaluate LABELLED|CACHE.h5\n"
+         "       predict MODEL.safetensors --info [--json]\n"
+         "       predict MODEL.safetensors --verify\n"
          "       predict --trust FILE.pt\n\n"
          "Predicts with a head that train made, through the network whose features\n"
          "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
@@ -109,6 +134,44 @@ void pf_predict_options_help(void)
          "on standard error, gets no row, and\n"
          "makes the exit code 3.");
     pf_options_print(table);
+}
+
+/* --info and --verify look at the model alone. */
+static int check_model_only(const PfPredictOptions *options, int count, PfError *err)
+{
+    const char *option = options->info ? "--info" : "--verify";
+    const char *other = options->export_path               ? "--export"
+                        : options->evaluate                ? "--evaluate"
+                        : options->csv_safe                ? "--csv-safe"
+                        : options->info && options->verify ? "--verify"
+                        : options->verify && options->json ? "--json"
+                                                           : NULL;
+    if (other)
+        return pf_fail(err, PF_EXIT_USAGE, "%s looks at the model alone, and does not go with %s",
+                       option, other);
+    if (count != 1)
+        return pf_fail(err, PF_EXIT_USAGE, "%s takes a model and nothing else%s%s%s", option,
+                       count ? ", found '" : "", count ? options->operands[1] : "",
+                       count ? "'" : "");
+    return 0;
+}
+
+static int check_evaluate(const PfPredictOptions *options, int count, PfError *err)
+{
+    if (options->assertion_count && !options->evaluate)
+        return pf_fail(err, PF_EXIT_USAGE, "--assert goes with --evaluate");
+    if (!options->evaluate) return 0;
+    if (options->export_path)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--evaluate goes with predictions, and --export makes none");
+    if (count > 2)
+        return pf_fail(err, PF_EXIT_USAGE, "--evaluate takes one labelled set, found '%s' and '%s'",
+                       options->operands[1], options->operands[2]);
+    if (count == 2 && !strcmp(options->operands[1], "-"))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--evaluate needs labels, and a list of paths has none. Hint: a manifest of "
+                       "paths and labels");
+    return 0;
 }
 
 /* Options that mean something beside others only. */
@@ -135,6 +198,11 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
         return -1;
     if (options->help || options->version) return 0;
     if (options->trust) return pf_script_file_check_trust_operands(count, err);
+    if (options->info || options->verify) {
+        options->network.model = count ? options->operands[0] : NULL;
+        return check_model_only(options, count, err);
+    }
+    if (check_evaluate(options, count, err)) return -1;
     if (options->export_path && count > 1)
         return pf_fail(err, PF_EXIT_USAGE, "--export takes a model and no images, found '%s'",
                        options->operands[1]);

@@ -5,6 +5,9 @@
 #include <signal.h>
 
 #include "predict/model/network.h"
+#include "train/metrics/assertion.h"
+
+#define PF_PREDICT_ASSERTIONS 32
 
 typedef struct PfPredictOptions {
     PfModelNetworkOptions network;
@@ -20,6 +23,10 @@ typedef struct PfPredictOptions {
     int readers;              /* see sample_reader.h */
     long long max_bytes;      /* of a file; 0: PF_FILE_BYTES_MAX */
     long long max_pixels;     /* of an image; 0: the usual limits, see image.h */
+    int evaluate;             /* operands are one labelled set, and its labels are compared */
+    PfAssertion assertions[PF_PREDICT_ASSERTIONS]; /* on the evaluation */
+    int assertion_count;
+    int info, verify; /* of the model, instead of predictions */
     int json, csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;
 
@@ -28,8 +35,10 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
 void pf_predict_options_free(PfPredictOptions *options);
 void pf_predict_options_help(void);
 
-/* A model over images or over the rows of a cache: writes the predictions to stdout. Images that
- * cannot be used are named on stderr and make it fail with PF_EXIT_BAD_IMAGES at the end. */
+/* A model over images or over the rows of a cache: writes the predictions to stdout, and, where
+ * labels are to be compared, how good they are to stderr. Images that cannot be used are named on
+ * stderr and make it fail with PF_EXIT_BAD_IMAGES at the end; an assertion that is not met, with
+ * PF_EXIT_ASSERT. */
 int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
                       PfError *err);
 

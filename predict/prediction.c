@@ -24,6 +24,8 @@
 #include "extract/dataset/sample_reader.h"
 #include "extract/image/pixel_tap.h"
 #include "extract/pipeline/pipeline.h"
+#include "predict/evaluate/evaluator.h"
+#include "predict/evaluate/labelled_set.h"
 #include "predict/model/class_map.h"
 #include "predict/model/network.h"
 #include "predict/model/own_classifier.h"
@@ -43,6 +45,8 @@ typedef struct Prediction {
     PfPredictionWriter writer;
     PfPreprocess preprocess; /* the model's; crop 0 where it does not say */
     float *outputs;          /* (scorer->outputs) of one image */
+    PfLabelledSet labelled;  /* --evaluate: truths, and... */
+    PfEvaluator *evaluator;  /* ...what they are compared by; else NULL */
     /* images */
     char **paths;
     size_t path_count, path_capacity;
@@ -128,11 +132,26 @@ static int list_images(Prediction *run, PfError *err)
 
 /* ---- images ---- */
 
+/* One image: number `row` of the dataset or cache; logits: where they are kept. */
+typedef struct ScoredRow {
+    int64_t row;
+    const char *path;
+    int width, height; /* 0: not known */
+    const float *logits, *outputs;
+} ScoredRow;
+
+/* Of the i-th row that was scored last. */
+static const float *logits_at(const Prediction *run, int64_t i)
+{
+    return run->scorer->logits ? run->scorer->logits + i * run->scorer->outputs : NULL;
+}
+
 /* Points are written in pixels of the image; where a cache does not know the image's size, in
  * pixels of the crop. */
-static void write_row(Prediction *run, const char *path, int width, int height,
-                      const float *outputs)
+static int write_row(Prediction *run, const ScoredRow *scored, PfError *err)
 {
+    int width = scored->width, height = scored->height;
+    const float *outputs = scored->outputs;
     const PfPreprocess *preprocess = &run->preprocess;
     if (width > 0 && height > 0 && preprocess->crop > 0) {
         PfCropFrame frame = pf_crop_geometry_frame(preprocess->resize, preprocess->crop,
@@ -140,7 +159,36 @@ static void write_row(Prediction *run, const char *path, int width, int height,
         pf_scorer_to_image(run->scorer, &frame, outputs, run->outputs);
         outputs = run->outputs;
     }
-    pf_prediction_writer_add(&run->writer, path, outputs);
+    pf_prediction_writer_add(&run->writer, scored->row, scored->path, outputs);
+    if (!run->evaluator) return 0;
+    PfTruthRow truth = pf_labelled_set_row(&run->labelled, scored->row);
+    return pf_evaluator_add(run->evaluator, pf_labelled_set_part(&run->labelled, scored->row),
+                            &truth, scored->logits, outputs, err);
+}
+
+/* Paths of a dataset are written with its folder in front, as those of folders that are only
+ * predicted are. */
+static int write_image(Prediction *run, const PfPipelineRow *row, int64_t i, const float *outputs,
+                       PfError *err)
+{
+    const PfDataset *dataset = run->dataset;
+    bool joins = run->evaluator && pf_dataset_has_files(dataset) && !pf_dataset_is_archive(dataset);
+    const char *root = joins ? pf_dataset_root(dataset) : "";
+    const char *slash =
+        *root && root[strlen(root) - 1] != '/' && row->file.path[0] != '/' ? "/" : "";
+    char *path = joins ? pf_asprintf(err, "%s%s%s", row->file.path[0] == '/' ? "" : root, slash,
+                                     row->file.path)
+                       : NULL;
+    if (joins && !path) return -1;
+    ScoredRow scored = {.row = row->sample,
+                        .path = path ? path : row->file.path,
+                        .width = row->file.width,
+                        .height = row->file.height,
+                        .logits = logits_at(run, i),
+                        .outputs = outputs};
+    int failed = write_row(run, &scored, err);
+    free(path);
+    return failed;
 }
 
 static int sink_rows(void *context, int count, const PfPipelineRow *rows,
@@ -151,8 +199,8 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
     PfDtype dtype = pf_pixel_tap_dtype(run->scorer->tap, run->plan->store);
     if (pf_scorer_score(run->scorer, count, features[0], dtype, &outputs, err)) return -1;
     for (int i = 0; i < count; i++)
-        write_row(run, rows[i].file.path, rows[i].file.width, rows[i].file.height,
-                  outputs + (int64_t)i * run->scorer->outputs);
+        if (write_image(run, &rows[i], i, outputs + (int64_t)i * run->scorer->outputs, err))
+            return -1;
     return pf_prediction_writer_check(&run->writer, err);
 }
 
@@ -180,7 +228,12 @@ static void sink_interrupted(void *context)
  * fail. */
 static int begin_output(Prediction *run, PfError *err)
 {
-    return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options, err);
+    const bool evaluates = run->options->evaluate;
+    if (evaluates &&
+        pf_evaluator_new(run->labelled.truth, run->options->threads, &run->evaluator, err))
+        return -1;
+    return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options,
+                                      evaluates ? &run->labelled : NULL, err);
 }
 
 static int64_t crop_pixels(const Prediction *run)
@@ -271,9 +324,23 @@ static int run_pipeline(Prediction *run, PfError *err)
     return failed;
 }
 
+/* --evaluate: the set as extract understands it, which says what is true of each image. */
+static int open_labelled(Prediction *run, PfError *err)
+{
+    int warnings, remarks;
+    if (pf_labelled_set_open_dataset(run->scorer, run->options->operands[0], &run->dataset, err))
+        return -1;
+    const char *const *texts = pf_dataset_warnings(run->dataset, &warnings);
+    for (int i = 0; i < warnings; i++) pf_warn("%" PF_SENTENCE, texts[i]);
+    texts = pf_dataset_remarks(run->dataset, &remarks);
+    for (int i = 0; i < remarks; i++) pf_say("%" PF_SENTENCE, texts[i]);
+    pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);
+    return pf_labelled_set_of_dataset(run->scorer, run->model, run->dataset, &run->labelled, err);
+}
+
 static int predict_images(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
-    if (list_images(run, err) ||
+    if ((run->options->evaluate ? open_labelled(run, err) : list_images(run, err)) ||
         pf_model_network_plan(run->model, &run->options->network, run->scorer->tap, &run->plan,
                               err) ||
         check_crop(run, err) || open_pipeline(run, interrupted, err) || open_network(run, err) ||
@@ -330,13 +397,20 @@ static int check_cache(const Prediction *run, const PfCache *cache, PfError *err
     return failed;
 }
 
-static void write_cached_row(Prediction *run, const PfCache *cache, const PfImageFiles *files,
-                             int64_t row, const float *outputs)
+/* The i-th of the rows that were scored last. */
+static int write_cached_row(Prediction *run, const PfCache *cache, const PfImageFiles *files,
+                            int64_t row, int64_t i, const float *outputs, PfError *err)
 {
     char name[PF_ROW_NAME_SIZE];
     PfImageFile file = pf_image_files_at(files, row);
     if (!file.path) file.path = pf_image_file_row_name(cache, row, name);
-    write_row(run, file.path, file.width, file.height, outputs);
+    ScoredRow scored = {.row = row,
+                        .path = file.path,
+                        .width = file.width,
+                        .height = file.height,
+                        .logits = logits_at(run, i),
+                        .outputs = outputs + i * run->scorer->outputs};
+    return write_row(run, &scored, err);
 }
 
 static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *err)
@@ -356,10 +430,26 @@ static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *
         failed = pf_cached_features_read(cached, first, count, features, err) ||
                  pf_scorer_score(run->scorer, count, features, PF_DTYPE_F32, &outputs, err);
         for (int64_t i = 0; i < count && !failed; i++)
-            write_cached_row(run, cache, &files, first + i, outputs + i * run->scorer->outputs);
+            failed = write_cached_row(run, cache, &files, first + i, i, outputs, err);
     }
     free(features);
     pf_image_files_free(&files);
+    return failed ? -1 : 0;
+}
+
+/* Points of a crop cannot be compared with those of an image whose size nobody knows. */
+static int check_points(const Prediction *run, PfCache *cache, PfError *err)
+{
+    size_t rows = (size_t)pf_cache_row_count(cache);
+    bool has_points = false;
+    for (int t = 0; t < run->scorer->target_count; t++)
+        has_points |= run->scorer->targets[t].kind == PF_TARGET_KEYPOINTS;
+    if (!has_points) return 0;
+    int32_t *widths = pf_calloc(rows + 1, sizeof *widths, err);
+    int32_t *heights = pf_calloc(rows + 1, sizeof *heights, err);
+    int failed = !widths || !heights || pf_cache_read_image_sizes(cache, widths, heights, err);
+    free(widths);
+    free(heights);
     return failed ? -1 : 0;
 }
 
@@ -374,6 +464,9 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
     int failed = check_cache(run, cache, err) ||
                  pf_cached_features_open(run->model, &run->options->network, run->scorer->tap,
                                          run->scorer->features, cache, &cached, err);
+    if (!failed && run->options->evaluate)
+        failed = check_points(run, cache, err) ||
+                 pf_labelled_set_of_cache(run->scorer, run->model, cache, &run->labelled, err);
     if (!failed && !run->writer.stream) failed = begin_output(run, err);
     if (!failed) failed = score_cache_rows(run, &cached, err);
     pf_cached_features_close(&cached);
@@ -427,8 +520,28 @@ static void print_summary(const Prediction *run, double started)
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);
 }
 
+/* Metrics to stderr, their JSON to the writer, then whether they are as they were to be. *text: to
+ * be freed. */
+static int finish_evaluation(Prediction *run, char **text, PfError *err)
+{
+    const PfPredictOptions *options = run->options;
+    if (!run->evaluator) return 0;
+    if (pf_evaluator_finish(run->evaluator, err)) return -1;
+    pf_evaluator_print(run->evaluator);
+    cJSON *json = pf_evaluator_json(run->evaluator);
+    *text = pf_json_text(json);
+    int failed = *text ? 0 : pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    run->writer.evaluation = *text;
+    for (int i = 0; i < options->assertion_count && !failed; i++)
+        failed = pf_assertion_check(&options->assertions[i], json, err);
+    cJSON_Delete(json);
+    return failed;
+}
+
 static void release(Prediction *run)
 {
+    pf_evaluator_free(&run->evaluator);
+    pf_labelled_set_free(&run->labelled);
     pf_pipeline_close(&run->pipeline);
     pf_backbone_session_close(&run->session);
     pf_backbone_plan_free(&run->plan);
@@ -451,6 +564,7 @@ static int open_model(Prediction *run, PfError *err)
     if (pf_preprocess_json_read_later(metadata_object(run, "preprocess"), &later, err)) return -1;
     if (pf_preprocess_json_read(metadata_object(run, "preprocess"), &run->preprocess, NULL))
         run->preprocess = (PfPreprocess){0}; /* made by hand: for caches alone */
+    run->scorer->keeps_logits = run->options->evaluate;
     run->outputs = pf_calloc((size_t)run->scorer->outputs, sizeof *run->outputs, err);
     return run->outputs ? 0 : -1;
 }
@@ -460,8 +574,11 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
 {
     Prediction run = {.options = options};
     double started = pf_clock_seconds();
-    int failed = open_model(&run, err) || predict(&run, interrupted, err);
+    char *evaluation = NULL;
+    int failed = open_model(&run, err) || predict(&run, interrupted, err) ||
+                 finish_evaluation(&run, &evaluation, err);
     if (run.writer.stream && pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
+    free(evaluation);
     if (!failed && run.stats.rejected)
         failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",
                          (long long)run.stats.rejected, (long long)pf_dataset_count(run.dataset));

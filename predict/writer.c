@@ -10,6 +10,7 @@
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/file/csv.h"
+#include "predict/truth_columns.h"
 
 static void write_json_string(FILE *stream, const char *text)
 {
@@ -223,7 +224,8 @@ static void json_target(PfPredictionWriter *writer, const PfScorerTarget *target
 /* ---- images ---- */
 
 int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
-                               const PfPredictOptions *options, PfError *err)
+                               const PfPredictOptions *options, const PfLabelledSet *labelled,
+                               PfError *err)
 {
     int most = 1;
     for (int t = 0; t < scorer->target_count; t++)
@@ -231,6 +233,7 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
     bool json = options->json;
     *writer = (PfPredictionWriter){.stream = stream,
                                    .scorer = scorer,
+                                   .labelled = labelled,
                                    .json = json,
                                    .top = options->top,
                                    .threshold = options->threshold,
@@ -238,24 +241,45 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
                                            .is_terminal = isatty(fileno(stream)),
                                            .shields_formulas = options->csv_safe}};
     writer->indices = pf_calloc((size_t)most, sizeof *writer->indices, err);
-    if (!writer->indices) return -1;
+    writer->truth = pf_calloc((size_t)scorer->outputs, sizeof *writer->truth, err);
+    if (!writer->indices || !writer->truth) return -1;
+    if (json && labelled) fputs("{\"predictions\": ", stream);
     fputs(json ? "[" : "path", stream);
     for (int t = 0; !json && t < scorer->target_count; t++)
         head_target(writer, &scorer->targets[t]);
+    if (!json && labelled) pf_truth_columns_head(&writer->csv, scorer);
     if (!json) fputc('\n', stream);
     return 0;
 }
 
-static void add_csv(PfPredictionWriter *writer, const char *path, const float *outputs)
+static void add_csv(PfPredictionWriter *writer, int64_t row, const char *path, const float *outputs)
 {
     const PfScorer *scorer = writer->scorer;
     pf_csv_write_field(&writer->csv, path);
     for (int t = 0; t < scorer->target_count; t++)
         csv_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
+    if (writer->labelled)
+        pf_truth_columns_write(&writer->csv, writer->labelled, row, writer->truth);
     fputc('\n', writer->stream);
 }
 
-static void add_json(PfPredictionWriter *writer, const char *path, const float *outputs)
+/* `, "true": ..., "split": ...` */
+static void json_truth(PfPredictionWriter *writer, int64_t row)
+{
+    cJSON *json = pf_truth_columns_json(writer->labelled, row, writer->truth), *item;
+    cJSON_ArrayForEach(item, json)
+    {
+        char *text = pf_json_text(item);
+        fputs(", ", writer->stream);
+        write_json_string(writer->stream, item->string);
+        fprintf(writer->stream, ": %s", text ? text : "null");
+        cJSON_free(text);
+    }
+    cJSON_Delete(json);
+}
+
+static void add_json(PfPredictionWriter *writer, int64_t row, const char *path,
+                     const float *outputs)
 {
     const PfScorer *scorer = writer->scorer;
     fputs(writer->written ? ",\n {\"path\": " : "\n {\"path\": ", writer->stream);
@@ -266,15 +290,17 @@ static void add_json(PfPredictionWriter *writer, const char *path, const float *
         if (t) fputs(", ", writer->stream);
         json_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     }
+    if (writer->labelled) json_truth(writer, row);
     fputc('}', writer->stream);
 }
 
-void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, const float *outputs)
+void pf_prediction_writer_add(PfPredictionWriter *writer, int64_t row, const char *path,
+                              const float *outputs)
 {
     if (writer->json)
-        add_json(writer, path, outputs);
+        add_json(writer, row, path, outputs);
     else
-        add_csv(writer, path, outputs);
+        add_csv(writer, row, path, outputs);
     writer->written++;
 }
 
@@ -286,9 +312,15 @@ int pf_prediction_writer_check(const PfPredictionWriter *writer, PfError *err)
 
 int pf_prediction_writer_end(PfPredictionWriter *writer, PfError *err)
 {
-    if (writer->json) fputs(writer->written ? "\n]\n" : "]\n", writer->stream);
+    if (writer->json) fputs(writer->written ? "\n]" : "]", writer->stream);
+    if (writer->json && writer->labelled)
+        fprintf(writer->stream, ",\n\"evaluation\": %s}",
+                writer->evaluation ? writer->evaluation : "null");
+    if (writer->json) fputc('\n', writer->stream);
     free(writer->indices);
+    free(writer->truth);
     writer->indices = NULL;
+    writer->truth = NULL;
     if (fflush(writer->stream) || ferror(writer->stream))
         return pf_fail_errno(err, "cannot write the predictions");
     return 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/file/csv.h"
+#include "predict/evaluate/labelled_set.h"
 #include "predict/model/scorer.h"
 #include "predict/predict.h"
 
@@ -14,18 +15,25 @@ typedef struct PfPredictionWriter {
     PfCsv csv;
     const PfScorer *scorer;
     bool json;
-    int top;          /* classes an image */
-    double threshold; /* labels are told whose probability is above it */
-    int *indices;     /* (largest number of classes) scratch, owned */
+    int top;                       /* classes an image */
+    double threshold;              /* labels are told whose probability is above it */
+    int *indices;                  /* (largest number of classes) scratch, owned */
+    const PfLabelledSet *labelled; /* --evaluate: adds what is true; lent, or NULL */
+    float *truth;                  /* (scorer->outputs) scratch, owned */
+    const char *evaluation;        /* JSON that the document ends in, before end; lent, or NULL */
     int64_t written;
 } PfPredictionWriter;
 
 /* Writes the CSV header or the opening bracket. A model of one target of classes gives
- * path,label,probability; others a column or more for each target by its name. */
+ * path,label,probability; others a column or more for each target by its name. labelled: the set
+ * that is evaluated, whose truths are added (truth_columns.h); NULL: none. Then the JSON is
+ * {"predictions": [...], "evaluation": {...}}. */
 int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
-                               const PfPredictOptions *options, PfError *err);
-/* One image. outputs: (scorer->outputs), points in pixels of the image. */
-void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, const float *outputs);
+                               const PfPredictOptions *options, const PfLabelledSet *labelled,
+                               PfError *err);
+/* One image: row `row` of the set. outputs: (scorer->outputs), points in pixels of the image. */
+void pf_prediction_writer_add(PfPredictionWriter *writer, int64_t row, const char *path,
+                              const float *outputs);
 /* Whether all could be written so far: a full disk, for instance, ends a long run early. */
 int pf_prediction_writer_check(const PfPredictionWriter *writer, PfError *err);
 /* Closing bracket, flush; a full disk or a closed pipe shows here. */

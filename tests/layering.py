@@ -53,10 +53,11 @@ train/features: common/base common/thread common/model common/cache train/kernel
 train/head: common/base common/thread common/weights common/model train/kernels train/features
 train/fit: common/base train/kernels train/metrics train/features train/head
 train/finetune: common/base common/weights common/model common/cache common/onnx common/backbone train/kernels train/features train/head train/fit
-train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
+train: common/base common/thread common/file common/model common/cache common/backbone train/kernels train/metrics train/features train/head train/fit train/finetune
 predict/model: common/base common/file common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
+predict/evaluate: common/base common/file common/model common/cache extract/dataset train/metrics train/features predict/model
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
-predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
+predict: common/base common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export
 """
 
 # Headers of libraries, and who alone may include them.
@@ -84,7 +85,9 @@ RAW_PRINTERS = {
     "extract/backbone/summary.c": "the tree's lines",
     "extract/main.c": "the command line, for JSON",
     "predict/export/torchscript.c": "source code, into memory",
+    "predict/truth_columns.c": "numbers, quotes",
     "predict/writer.c": "numbers, JSON",
+    "train/predictions.c": "numbers",
     "train/result.c": "numbers",
 }
 

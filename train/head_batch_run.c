@@ -145,6 +145,13 @@ static int train_with_suffix(const PfHeadBatchRun *run, const PfExperiment *firs
     return -1;
 }
 
+static int score_test_rows(const PfHeadBatchRun *run, const PfTrainingData *data,
+                           const PfHeadBatchResult *result, PfError *err)
+{
+    return pf_scores_run(result->network, data, run->table->split_rows[PF_SPLIT_TEST],
+                         run->table->split_counts[PF_SPLIT_TEST], run->pool, run->test_scores, err);
+}
+
 int pf_head_batch_run(const PfHeadBatchRun *run, const PfExperiment *first,
                       const PfHeadSetting *settings, int count, int64_t seed,
                       PfHeadBatchResult *out, PfError *err)
@@ -162,6 +169,10 @@ int pf_head_batch_run(const PfHeadBatchRun *run, const PfExperiment *first,
                  pf_convex_head_train(&batch.data, &config, run->observer, out, err);
     else if (!failed)
         failed = pf_head_trainer_run(&batch.data, &config, run->observer, out, err);
+    if (!failed && run->test_scores && score_test_rows(run, &batch.data, out, err)) {
+        pf_head_batch_result_free(out);
+        failed = -1;
+    }
     free_data(&batch);
     return failed ? -1 : 0;
 }

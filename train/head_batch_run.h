@@ -6,6 +6,7 @@
 #include "train/features/feature_table.h"
 #include "train/finetune/finetune.h"
 #include "train/fit/head_trainer.h"
+#include "train/fit/scores.h"
 #include "train/options.h"
 
 /* All lent. */
@@ -16,6 +17,7 @@ typedef struct PfHeadBatchRun {
     PfCheckpoint *checkpoint; /* NULL: none */
     PfThreadPool *pool;
     const PfHeadBatchObserver *observer; /* may be NULL */
+    PfHeadScore *test_scores;            /* (heads) room for those of test rows, or NULL */
 } PfHeadBatchRun;
 
 /* What an experiment learns from. */

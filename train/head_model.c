@@ -6,7 +6,9 @@
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/cache/split.h"
+#include "common/file/path.h"
 #include "common/model/model_file.h"
+#include "common/model/model_record.h"
 #include "train/head/head_tensors.h"
 
 static bool starts_with(const char *text, const char *prefix)
@@ -114,6 +116,22 @@ static void add_finetune(cJSON *json, const PfTrainRun *run)
         cJSON_AddItemToArray(names, cJSON_CreateString(tensors[i].name));
 }
 
+/* When, by which command and from which cache. */
+static int add_record(cJSON *json, const PfTrainRun *run, PfError *err)
+{
+    char *path = pf_path_absolute(pf_cache_path(run->cache), err);
+    if (!path) return -1;
+    PfModelRecord record = {.command = run->options->command,
+                            .cache_path = path,
+                            .seal = pf_cache_seal(run->cache),
+                            .rows = pf_cache_row_count(run->cache),
+                            .provenance = pf_cache_provenance(run->cache)};
+    cJSON *made = pf_model_record_new(&record, err);
+    free(path);
+    if (made) cJSON_AddItemToObject(json, PF_MODEL_RECORD_KEY, made);
+    return made ? 0 : -1;
+}
+
 static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
                             const PfHeadTensors *tensors, PfError *err)
 {
@@ -143,7 +161,7 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
             cJSON_AddItemToObject(metrics, pf_split_names[split],
                                   pf_result_split(run, (PfSplit)split, false));
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
-    if (!failed) return json;
+    if (!failed && !add_record(json, run, err)) return json;
     cJSON_Delete(json);
     return NULL;
 }

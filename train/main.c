@@ -12,11 +12,13 @@
 #include "common/base/process.h"
 #include "common/file/atomic_file.h"
 #include "common/file/output.h"
+#include "common/model/model_record.h"
 #include "common/thread/processors.h"
 #include "train/checkpoint_run.h"
 #include "train/features/target_kind.h"
 #include "train/head_batch_run.h"
 #include "train/head_model.h"
+#include "train/predictions.h"
 #include "train/report.h"
 #include "train/result.h"
 
@@ -40,13 +42,14 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
     const PfOutput outputs[] = {{"-o", options->output, PF_CONTENT_MODEL},
                                 {"--json", options->json, PF_CONTENT_JSON},
                                 {"--csv", options->csv, PF_CONTENT_CSV},
+                                {"--predictions", options->predictions, PF_CONTENT_PREDICTIONS},
                                 {"the checkpoint", checkpoint, PF_CONTENT_ANY}};
     const char *inputs[] = {options->cache, finetune->init, finetune->weights, finetune->backbone};
     const char *whats[] = {"the cache itself", "the model of --init", "the network's weights",
                            "the network"};
     int failed = (has_checkpoint && !checkpoint) ||
-                 pf_output_check_all(outputs, 4, inputs, whats, 4, err) ||
-                 check_places(outputs, 4, err);
+                 pf_output_check_all(outputs, 5, inputs, whats, 4, err) ||
+                 check_places(outputs, 5, err);
     free(checkpoint);
     return failed ? -1 : 0;
 }
@@ -55,6 +58,8 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
 typedef struct Watch {
     const PfCache *cache;
     const PfTrainOptions *options;
+    PfThreadPool *pool;
+    PfPredictionsFile *predictions; /* NULL: none are wanted */
     PfTrainingLines lines;
 } Watch;
 
@@ -82,35 +87,74 @@ static int on_step(void *context, int64_t done, int64_t total)
     return *interrupted != 0;
 }
 
-static int evaluate_split(PfTrainRun *run, const PfTrainingData *data, PfSplit split,
-                          const int32_t *rows, int64_t count, PfThreadPool *pool, PfError *err)
+/* The rows of a fold by the head that has not seen them. */
+static int on_fold(void *context, const PfSweep *sweep, const PfFeatureTable *table,
+                   PfHeadNetwork *network, int fold, PfError *err)
 {
-    bool with_auc = split != PF_SPLIT_TRAIN;
-    if (!count) return 0;
+    Watch *watch = context;
+    PfHeadLoader loader;
+    PfTaskMetrics *metrics = pf_calloc((size_t)table->task_count, sizeof *metrics, err);
+    if (!metrics) return -1;
+    int failed = pf_head_loader_new(table, sweep->finetune, watch->pool, &loader, err);
+    PfTrainingData data = {.loader = &loader.loader,
+                           .features = loader.features,
+                           .tasks = table->tasks,
+                           .task_count = table->task_count};
+    PfEvaluationSink sink = pf_predictions_sink(watch->predictions);
+    pf_predictions_begin_part(watch->predictions, table->tasks, table->task_count, PF_SPLIT_VAL,
+                              fold);
+    if (!failed)
+        failed = pf_evaluation_run(network, &data, table->split_rows[PF_SPLIT_VAL],
+                                   table->split_counts[PF_SPLIT_VAL], false, watch->pool, &sink,
+                                   metrics, err);
+    for (int t = 0; t < table->task_count; t++) pf_task_metrics_free(&metrics[t]);
+    free(metrics);
+    pf_head_loader_free(&loader);
+    return failed;
+}
+
+/* Whether the winner's rows of that split are written: of folds, val rows were, each by a head that
+ * has not seen it. */
+static bool writes_rows(const PfTrainRun *run, PfSplit split)
+{
+    return run->options->predictions &&
+           (split == PF_SPLIT_TEST || (split == PF_SPLIT_VAL && !run->options->folds));
+}
+
+static int evaluate_split(PfTrainRun *run, const PfTrainingData *data, PfSplit split,
+                          const PfTrainRows *rows, Watch *watch, PfError *err)
+{
+    bool with_auc = split != PF_SPLIT_TRAIN, writes = writes_rows(run, split);
+    PfEvaluationSink sink;
+    if (writes) {
+        sink = pf_predictions_sink(watch->predictions);
+        pf_predictions_begin_part(watch->predictions, data->tasks, data->task_count, split, -1);
+    }
+    if (!rows->count) return 0;
     run->metrics[split] = pf_calloc((size_t)data->task_count, sizeof *run->metrics[split], err);
     if (!run->metrics[split]) return -1;
-    return pf_evaluation_run(run->sweep->result.network, data, rows, count, with_auc, pool,
-                             run->metrics[split], err);
+    return pf_evaluation_run(run->sweep->result.network, data, rows->rows, rows->count, with_auc,
+                             watch->pool, writes ? &sink : NULL, run->metrics[split], err);
 }
 
 /* The train part's metrics are those of the rows that were trained on. */
-static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
+static int evaluate_splits(PfTrainRun *run, Watch *watch, PfError *err)
 {
     const PfSweep *sweep = run->sweep;
     PfFeatureTable *table = sweep->table;
     PfHeadLoader loader;
     PfTrainRows train = {0};
-    int failed = pf_head_loader_new(table, sweep->finetune, pool, &loader, err) ||
+    int failed = pf_head_loader_new(table, sweep->finetune, watch->pool, &loader, err) ||
                  pf_train_rows(table, &sweep->experiment, sweep->experiment.seed, &train, err);
     PfTrainingData data = {.loader = &loader.loader,
                            .features = loader.features,
                            .tasks = table->tasks,
                            .task_count = table->task_count};
-    if (!failed)
-        failed = evaluate_split(run, &data, PF_SPLIT_TRAIN, train.rows, train.count, pool, err);
-    for (int split = PF_SPLIT_TRAIN + 1; split < PF_SPLIT_COUNT && !failed; split++)
-        failed = evaluate_split(run, &data, (PfSplit)split, table->split_rows[split],
-                                table->split_counts[split], pool, err);
+    if (!failed) failed = evaluate_split(run, &data, PF_SPLIT_TRAIN, &train, watch, err);
+    for (int split = PF_SPLIT_TRAIN + 1; split < PF_SPLIT_COUNT && !failed; split++) {
+        PfTrainRows rows = {.rows = table->split_rows[split], .count = table->split_counts[split]};
+        failed = evaluate_split(run, &data, (PfSplit)split, &rows, watch, err);
+    }
     free(train.chosen);
     pf_head_loader_free(&loader);
     return failed ? -1 : 0;
@@ -151,12 +195,14 @@ static int write_csv(const char *path, const PfTrainRun *run, PfError *err)
 }
 
 /* JSON first, so that a run that misses its --assert can be looked into. */
-static int write_results(const PfTrainOptions *options, const PfTrainRun *run, PfError *err)
+static int write_results(const PfTrainOptions *options, const PfTrainRun *run, Watch *watch,
+                         PfError *err)
 {
     bool knows_backbone = true;
     cJSON *json = pf_result_json(run);
     int failed = options->json && write_json(options->json, json, err);
     if (!failed && options->csv) failed = write_csv(options->csv, run, err);
+    if (!failed && watch->predictions) failed = pf_predictions_commit(&watch->predictions, err);
     for (int i = 0; i < options->assertion_count && !failed; i++)
         failed = pf_assertion_check(&options->assertions[i], json, err);
     cJSON_Delete(json);
@@ -170,15 +216,15 @@ static int write_results(const PfTrainOptions *options, const PfTrainRun *run, P
     return failed;
 }
 
-static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, PfThreadPool *pool,
+static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, Watch *watch,
                             double started, PfError *err)
 {
-    int failed = evaluate_splits(run, pool, err);
+    int failed = evaluate_splits(run, watch, err);
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) {
         pf_report_ranking(run);
         pf_report_metrics(run);
-        failed = write_results(options, run, err);
+        failed = write_results(options, run, watch, err);
     }
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) pf_report_end(run, options->output);
@@ -190,12 +236,15 @@ static int run_on_cache(const PfTrainOptions *options, PfCache *cache, PfThreadP
                         double started, PfError *err)
 {
     PfSweep sweep;
-    Watch watch = {.cache = cache, .options = options};
-    PfSweepObserver observer = {&watch, on_stage, on_epoch, on_step, on_resume};
+    Watch watch = {.cache = cache, .options = options, .pool = pool};
+    PfSweepObserver observer = {&watch, on_stage, on_epoch, on_step, on_fold, on_resume};
+    if (options->predictions && pf_predictions_open(options, cache, &watch.predictions, err))
+        return -1;
     int failed = pf_sweep_run(cache, options, pool, &observer, &sweep, err);
     pf_training_lines_end(&watch.lines);
     PfTrainRun run = {.cache = cache, .options = options, .sweep = &sweep};
-    if (!failed) failed = report_and_write(options, &run, pool, started, err);
+    if (!failed) failed = report_and_write(options, &run, &watch, started, err);
+    pf_predictions_abandon(&watch.predictions);
     pf_sweep_free(&sweep);
     return failed;
 }
@@ -206,6 +255,7 @@ static int train(const PfTrainOptions *options, PfError *err)
     PfCache *cache;
     PfThreadPool *pool;
     if (pf_target_kinds_check(err) || check_outputs(options, err) ||
+        (options->output && pf_model_record_check(err)) ||
         (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) ||
         pf_cache_open(options->cache, &cache, err))
         return -1;

@@ -13,6 +13,7 @@
 #include "common/base/options.h"
 #include "common/base/size_text.h"
 #include "common/cache/views.h"
+#include "common/file/path.h"
 #include "common/thread/processors.h"
 
 static PfExperiment *experiment_of(void *settings)
@@ -269,6 +270,10 @@ static const PfOption table[] = {
      .help = "write the result as JSON; - is stdout"},
     {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE",
      .help = "write a line for every head that was trained; - is stdout"},
+    {.name = "predictions", .kind = PF_OPTION_TEXT, FIELD(predictions), .argument = "FILE",
+     .help = "write a line for every val and test row: what is true, what\n"
+             "is predicted, how probable; with --folds of every row by the\n"
+             "head that has not seen it; - is stdout"},
     {.name = "csv-safe", .kind = PF_OPTION_FLAG, FIELD(csv_safe),
      .help = "for spreadsheets: a ' before texts that they would take for\n"
              "formulas (= + - @)"},
@@ -399,6 +404,9 @@ static const PfOption table[] = {
      .minimum = 2, .maximum = 255,
      .help = "cross-validate every setting; the best is then trained on\n"
              "all train rows"},
+    {.name = "evaluate-all", .kind = PF_OPTION_FLAG, FIELD(evaluate_all),
+     .help = "test scores of every head, in --csv and --json: for curves, as of\n"
+             "--sweep per-class=1,2,5,10; they choose nothing"},
     {.name = "seeds", .kind = PF_OPTION_INT, FIELD(seeds), .argument = "S",
      .minimum = 1, .maximum = 100000, .help = "train every setting from S seeds (default 1)"},
     {.name = "The machine:", .kind = PF_OPTION_GROUP},
@@ -464,6 +472,36 @@ static int check_finetune(const PfTrainOptions *options, PfError *err)
     return 0;
 }
 
+static int check_results(const PfTrainOptions *options, PfError *err)
+{
+    if (options->csv_safe && !options->csv && !options->predictions)
+        return pf_fail(err, PF_EXIT_USAGE, "--csv-safe goes with --csv FILE or --predictions FILE");
+    const char *results[] = {options->json, options->csv, options->predictions};
+    int on_stdout = 0;
+    for (int i = 0; i < 3; i++) on_stdout += results[i] && !strcmp(results[i], "-");
+    if (on_stdout > 1 && options->predictions && !strcmp(options->predictions, "-"))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--predictions - takes standard output: give the other result a file");
+    if (options->evaluate_all && !options->csv && !options->json)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--evaluate-all goes with --csv FILE or --json FILE, which hold the scores");
+    return 0;
+}
+
+/* As a shell takes it; malloc'ed. */
+static char *command_line(int argc, char **argv, PfError *err)
+{
+    char *text = pf_asprintf(err, "train");
+    for (int i = 1; i < argc && text; i++) {
+        char *word = pf_path_shell_word(argv[i], "...", err);
+        char *longer = word ? pf_asprintf(err, "%s %s", text, word) : NULL;
+        free(word);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
 /* Every setting of a sweep is checked before anything is read. */
 static int check_settings(const PfTrainOptions *options, PfError *err)
 {
@@ -491,8 +529,8 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
     } else if (is_plain) {
         failed = check_operands(operands, count, err) || check_finetune(options, err) ||
                  check_settings(options, err);
-        if (!failed && options->csv_safe && !options->csv)
-            failed = pf_fail(err, PF_EXIT_USAGE, "--csv-safe goes with --csv FILE");
+        if (!failed) failed = check_results(options, err);
+        if (!failed) failed = !(options->command = command_line(argc, argv, err));
         options->cache = count ? operands[0] : NULL;
         options->table.threads = options->finetune.threads = options->threads;
         options->finetune.output = options->tap;
@@ -503,6 +541,7 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
 
 void pf_train_options_free(PfTrainOptions *options)
 {
+    free(options->command);
     for (int i = 0; i < options->axis_count; i++) free_axis(&options->axes[i]);
     options->axis_count = 0;
 }

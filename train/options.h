@@ -49,7 +49,10 @@ typedef struct PfTrainOptions {
     int folds, seeds;                /* folds 0: none */
     int threads;                     /* 0 = all processors */
     const char *output, *json, *csv; /* NULL: none; json, csv "-": stdout */
-    int csv_safe;                    /* texts of it are kept from being formulas */
+    const char *predictions;         /* --predictions; NULL: none; "-": stdout */
+    int csv_safe;                    /* texts of both are kept from being formulas */
+    int evaluate_all;                /* every head is evaluated on test rows, too */
+    char *command;                   /* the command line, as a shell takes it; owned */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;
     const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */

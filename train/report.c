@@ -277,15 +277,20 @@ static const char *setting_text(const PfTrainRun *run, const PfRanked *ranked, c
 static void print_ranked(const PfTrainRun *run, int place)
 {
     const PfRanked *ranked = &run->sweep->ranking[place];
-    char setting[512], deviation[24] = "";
+    char setting[512], deviation[24] = "", test[48] = "";
+    if (run->options->evaluate_all && !isnan(ranked->test_deviation))
+        snprintf(test, sizeof test, "  test %.4f +- %.4f", ranked->test_mean,
+                 ranked->test_deviation);
+    else if (run->options->evaluate_all && !isnan(ranked->test_mean))
+        snprintf(test, sizeof test, "  test %.4f", ranked->test_mean);
     if (!isnan(ranked->deviation))
         snprintf(deviation, sizeof deviation, " +- %.4f", ranked->deviation);
     setting_text(run, ranked, setting, sizeof setting);
     if (ranked->diverged)
         pf_say("%5d  diverged             %s", place + 1, setting);
     else
-        pf_say("%5d  %7.4f%-10s  %8.4f  %s", place + 1, ranked->mean, deviation, ranked->mean_loss,
-               setting);
+        pf_say("%5d  %7.4f%-10s  %8.4f  %s%s", place + 1, ranked->mean, deviation,
+               ranked->mean_loss, setting, test);
 }
 
 void pf_report_ranking(const PfTrainRun *run)

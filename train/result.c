@@ -208,6 +208,10 @@ static cJSON *ranked_json(const PfTrainRun *run, const PfRanked *ranked)
     add_score(json, run, "val", ranked->mean);
     pf_metrics_add_number(json, "deviation", ranked->deviation);
     pf_metrics_add_number(json, "val_loss", ranked->mean_loss);
+    if (run->options->evaluate_all) {
+        add_score(json, run, "test", ranked->test_mean);
+        pf_metrics_add_number(json, "test_deviation", ranked->test_deviation);
+    }
     cJSON_AddNumberToObject(json, "heads", ranked->trials);
     if (ranked->diverged) cJSON_AddNumberToObject(json, "diverged", ranked->diverged);
     return json;
@@ -279,8 +283,10 @@ static void put_header(const PfCsv *csv, const PfTrainRun *run)
         fputc(',', stream);
         pf_csv_write_field(csv, run->options->axes[a].name);
     }
-    fprintf(stream, ",fold,seed,val_%s,val_loss,train_%s,train_loss,best_epoch,epochs,diverged\n",
+    fprintf(stream, ",fold,seed,val_%s,val_loss,train_%s,train_loss,best_epoch,epochs,diverged",
             score, score);
+    if (run->options->evaluate_all) fprintf(stream, ",test_%s,test_loss", score);
+    fputc('\n', stream);
 }
 
 static void put_trial(const PfCsv *csv, const PfTrainRun *run, const PfTrial *trial)
@@ -301,7 +307,12 @@ static void put_trial(const PfCsv *csv, const PfTrainRun *run, const PfTrial *tr
     put_number(stream, trial->val_loss);
     put_number(stream, trial->train_score);
     put_number(stream, trial->train_loss);
-    fprintf(stream, ",%d,%d,%d\n", trial->best_epoch, trial->epoch_count, trial->diverged);
+    fprintf(stream, ",%d,%d,%d", trial->best_epoch, trial->epoch_count, trial->diverged);
+    if (run->options->evaluate_all) {
+        put_number(stream, trial->test_score);
+        put_number(stream, trial->test_loss);
+    }
+    fputc('\n', stream);
 }
 
 char *pf_result_csv(const PfTrainRun *run)

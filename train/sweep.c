@@ -239,7 +239,7 @@ static void on_epoch(void *context, int epoch, const PfHeadHistory *histories)
 /* Trains experiments that are heads of one head batch. */
 static int train_head_batch(Runner *runner, const Stage *stage, const PfExperiment *first,
                             const PfHeadSetting *settings, int count, int64_t seed,
-                            PfHeadBatchResult *out, PfError *err)
+                            PfHeadScore *test_scores, PfHeadBatchResult *out, PfError *err)
 {
     PfHeadBatchObserver observer = {runner, on_epoch, on_step, on_resume};
     PfHeadBatchRun run = {.options = runner->options,
@@ -247,7 +247,8 @@ static int train_head_batch(Runner *runner, const Stage *stage, const PfExperime
                           .finetune = runner->sweep->finetune,
                           .checkpoint = runner->sweep->checkpoint,
                           .pool = runner->pool,
-                          .observer = &observer};
+                          .observer = &observer,
+                          .test_scores = test_scores};
     if (pf_head_batch_run(&run, first, settings, count, seed, out, err)) return -1;
     runner->sweep->train_seconds += out->seconds;
     return 0;
@@ -265,8 +266,9 @@ static int64_t parameters_of(const PfHeadSpec *spec, const PfFeatureTable *table
     return count;
 }
 
+/* test: NULL where it was not looked at. */
 static void note_trial(Runner *runner, const Stage *stage, int setting, int64_t seed,
-                       const PfHeadHistory *history)
+                       const PfHeadHistory *history, const PfHeadScore *test)
 {
     PfTrial *trial = &runner->sweep->trials[runner->trials_done++];
     *trial = (PfTrial){.setting = setting,
@@ -277,6 +279,8 @@ static void note_trial(Runner *runner, const Stage *stage, int setting, int64_t 
                        .val_loss = NAN,
                        .train_score = NAN,
                        .train_loss = NAN,
+                       .test_score = NAN,
+                       .test_loss = NAN,
                        .best_epoch = history->best_epoch,
                        .epoch_count = history->epoch_count,
                        .diverged = history->diverged};
@@ -286,6 +290,9 @@ static void note_trial(Runner *runner, const Stage *stage, int setting, int64_t 
     trial->val_loss = best->val_loss;
     trial->train_score = best->train_score;
     trial->train_loss = best->train_loss;
+    if (!test || history->diverged) return;
+    trial->test_score = test->score;
+    trial->test_loss = test->loss;
 }
 
 /* Trains `count` of the settings whose indices are in members. */
@@ -295,13 +302,22 @@ static int run_head_batch(Runner *runner, const Stage *stage, const int *members
     PfSweep *sweep = runner->sweep;
     const PfExperiment *first = &sweep->settings[members[0]].experiment;
     PfHeadSetting *settings = pf_calloc((size_t)count, sizeof *settings, err);
+    bool tests = runner->options->evaluate_all;
+    PfHeadScore *scores = tests ? pf_calloc((size_t)count, sizeof *scores, err) : NULL;
     PfHeadBatchResult result;
-    if (!settings) return -1;
+    if (!settings || (tests && !scores)) {
+        free(scores);
+        free(settings);
+        return -1;
+    }
     for (int h = 0; h < count; h++) settings[h] = sweep->settings[members[h]].experiment.setting;
     runner->head_batch_size = count;
-    int failed = train_head_batch(runner, stage, first, settings, count, seed, &result, err);
+    int failed =
+        train_head_batch(runner, stage, first, settings, count, seed, scores, &result, err);
     for (int h = 0; h < count && !failed; h++)
-        note_trial(runner, stage, members[h], seed, &result.histories[h]);
+        note_trial(runner, stage, members[h], seed, &result.histories[h],
+                   tests ? &scores[h] : NULL);
+    free(scores);
     free(settings);
     if (failed) return -1;
     if (runner->trial_total == 1)
@@ -421,12 +437,14 @@ static PfRanked sum_up(const PfTrial *trials, int count)
                        .tap = trials[0].tap,
                        .trials = count,
                        .deviation = NAN,
+                       .test_deviation = NAN,
                        .best_seed = trials[0].seed};
     double squares = 0, best = -INFINITY;
     for (int i = 0; i < count; i++) {
         double score = score_of(&trials[i]);
         ranked.diverged += trials[i].diverged;
         ranked.mean += score / count;
+        ranked.test_mean += trials[i].test_score / count;
         ranked.mean_loss +=
             (isnan(trials[i].val_loss) ? trials[i].train_loss : trials[i].val_loss) / count;
         if (!(score > best)) continue;
@@ -435,6 +453,9 @@ static PfRanked sum_up(const PfTrial *trials, int count)
     }
     for (int i = 0; i < count; i++) squares += pow(score_of(&trials[i]) - ranked.mean, 2);
     if (count > 1) ranked.deviation = sqrt(squares / (count - 1));
+    squares = 0;
+    for (int i = 0; i < count; i++) squares += pow(trials[i].test_score - ranked.test_mean, 2);
+    if (count > 1) ranked.test_deviation = sqrt(squares / (count - 1));
     return ranked;
 }
 
@@ -489,12 +510,38 @@ static int train_winner(Runner *runner, PfError *err)
     sweep->scale = stage.scale;
     runner->head_batch_size = 0;
     if (train_head_batch(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
-                         sweep->experiment.seed, &sweep->result, err))
+                         sweep->experiment.seed, NULL, &sweep->result, err))
         return -1;
     if (!sweep->result.histories[0].diverged) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "the best setting diverged when it was trained on all train rows. Hint: smaller "
                    "learning rates.");
+}
+
+/* The winning setting once more on each fold, from its best seed: the same head, to the last bit,
+ * as when it was ranked. Only its outputs are wanted. */
+static int visit_folds(Runner *runner, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    const PfRanked *best = &sweep->ranking[0];
+    const PfExperiment *experiment = &sweep->settings[best->setting].experiment;
+    const PfSweepObserver *observer = runner->observer;
+    runner->head_batch_size = 0;
+    for (int fold = 0; fold < runner->options->folds; fold++) {
+        Stage stage;
+        PfHeadBatchResult result;
+        if (open_stage(runner, best->tap, fold, experiment->normalize, &stage, err)) return -1;
+        int failed = train_head_batch(runner, &stage, experiment, &experiment->setting, 1,
+                                      best->best_seed, NULL, &result, err);
+        if (!failed) {
+            failed =
+                observer->on_fold(observer->context, sweep, stage.table, result.network, fold, err);
+            pf_head_batch_result_free(&result);
+        }
+        free_stage(&stage);
+        if (failed) return -1;
+    }
+    return 0;
 }
 
 static int choose_taps(Runner *runner, PfError *err)
@@ -538,6 +585,9 @@ static int run_all(Runner *runner, PfError *err)
     PfSweep *sweep = runner->sweep;
     if (run_trials(runner, err) || rank_trials(sweep, err)) return -1;
     if (sweep->ranking[0].diverged) return fail_diverged(sweep, err);
+    bool wants_folds = runner->options->predictions && runner->options->folds;
+    if (wants_folds && runner->observer && runner->observer->on_fold && visit_folds(runner, err))
+        return -1;
     return train_winner(runner, err);
 }
 

@@ -20,6 +20,7 @@ typedef struct PfTrial {
     int64_t seed;
     double val_score, val_loss; /* of the best epoch; NaN without val rows */
     double train_score, train_loss;
+    double test_score, test_loss; /* NaN unless every head is evaluated on test rows */
     int best_epoch, epoch_count;
     bool diverged;
 } PfTrial;
@@ -29,8 +30,9 @@ typedef struct PfRanked {
     int setting, tap;
     double mean, deviation; /* of the val score; deviation NaN of a single trial */
     double mean_loss;
-    int trials, diverged; /* how many, and how many of them diverged */
-    int64_t best_seed;    /* whose val score is the highest */
+    double test_mean, test_deviation; /* of the test score; NaN as in PfTrial */
+    int trials, diverged;             /* how many, and how many of them diverged */
+    int64_t best_seed;                /* whose val score is the highest */
 } PfRanked;
 
 typedef struct PfSweep {
@@ -63,6 +65,10 @@ typedef struct PfSweepObserver {
     void (*on_epoch)(void *context, const PfHeadEpoch *epoch);
     /* Heads done, of all; of one head its steps. Nonzero stops. */
     int (*on_step)(void *context, int64_t done, int64_t total);
+    /* With folds, where predictions are asked for: the winning setting's head of a fold, before the
+     * next one is trained; table holds the fold as val. May be NULL. */
+    int (*on_fold)(void *context, const PfSweep *sweep, const PfFeatureTable *table,
+                   PfHeadNetwork *network, int fold, PfError *err);
     /* A checkpoint had done so many epochs, with which the training goes on. */
     void (*on_resume)(void *context, int epoch);
 } PfSweepObserver;

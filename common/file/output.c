@@ -263,6 +263,13 @@ static bool is_table(const PfFileContent *content)
            strchr(",;\t", content->begin[3]);
 }
 
+/* Other tables of paths and splits, such as manifests, have no column of predictions. */
+static bool is_predictions(const PfFileContent *content)
+{
+    return content->size > 5 && !memcmp(content->begin, "path", 4) &&
+           strchr(",;\t", content->begin[4]) && pf_file_content_begin_has(content, "predicted");
+}
+
 /* Field 1 of the format, then the name of who made it. */
 static bool is_onnx(const PfFileContent *content)
 {
@@ -285,6 +292,7 @@ static const struct {
     [PF_CONTENT_JSON] = {is_result, "a result as JSON"},
     [PF_CONTENT_LIST] = {is_list, "a list that extract --list wrote"},
     [PF_CONTENT_CSV] = {is_table, "a table of results that train wrote"},
+    [PF_CONTENT_PREDICTIONS] = {is_predictions, "predictions that train wrote"},
     [PF_CONTENT_STATE_DICT] = {is_state_dict, "a state dict that predict wrote"},
     [PF_CONTENT_ONNX] = {is_onnx, "an ONNX file that predict wrote"},
     [PF_CONTENT_TORCHSCRIPT] = {is_torchscript, "a TorchScript file that predict wrote"},

@@ -4,20 +4,85 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/digest.h"
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/weights/weights.h"
 
+#define DIGEST_KEY "digest"
+
+/* ---- the digest ---- */
+
+static int compare_tensors(const void *a, const void *b)
+{
+    return strcmp((*(const PfNamedTensor *const *)a)->name,
+                  (*(const PfNamedTensor *const *)b)->name);
+}
+
+/* Text and its end, so that no two lists of texts are alike. */
+static void add_text(PfSha256 *sha256, const char *text)
+{
+    pf_sha256_add(sha256, text, strlen(text) + 1);
+}
+
+static void add_tensor(PfSha256 *sha256, const PfNamedTensor *tensor)
+{
+    char shape[PF_SHAPE_TEXT_SIZE];
+    const PfTensorView *view = &tensor->view;
+    add_text(sha256, tensor->name);
+    add_text(sha256, pf_dtype_name(view->dtype));
+    add_text(sha256, pf_shape_text(&view->shape, shape));
+    pf_sha256_add(sha256, view->data,
+                  (size_t)pf_shape_count(&view->shape) * pf_dtype_size(view->dtype));
+}
+
+/* Of the tensors by name, whatever their order in the file, and of the metadata's text. */
+static int digest_of(const PfNamedTensor *tensors, size_t count, const char *json,
+                     char text[PF_SHA256_TEXT_SIZE], PfError *err)
+{
+    const PfNamedTensor **sorted = pf_calloc(count + 1, sizeof *sorted, err);
+    PfSha256 *sha256 = pf_sha256_new(err);
+    int failed = !sorted || !sha256;
+    for (size_t i = 0; i < count && !failed; i++) sorted[i] = &tensors[i];
+    if (!failed) {
+        qsort(sorted, count, sizeof *sorted, compare_tensors);
+        for (size_t i = 0; i < count; i++) add_tensor(sha256, sorted[i]);
+        add_text(sha256, json);
+        pf_sha256_text(sha256, text);
+    }
+    free(sha256);
+    free(sorted);
+    return failed ? -1 : 0;
+}
+
+/* ---- writing ---- */
+
+/* The metadata with its digest as text, to be freed. */
+static char *sealed_text(const PfNamedTensor *tensors, size_t count, const cJSON *metadata,
+                         PfError *err)
+{
+    char digest[PF_SHA256_TEXT_SIZE], *text = NULL, *json = pf_json_text(metadata);
+    cJSON *sealed = cJSON_Duplicate(metadata, 1);
+    if (json && sealed && !digest_of(tensors, count, json, digest, err) &&
+        cJSON_AddStringToObject(sealed, DIGEST_KEY, digest))
+        text = pf_json_text(sealed);
+    cJSON_Delete(sealed);
+    cJSON_free(json);
+    return text;
+}
+
 int pf_model_write(const char *path, const PfNamedTensor *tensors, size_t tensor_count,
                    const cJSON *metadata, PfError *err)
 {
-    char *json = pf_json_text(metadata);
+    char *json = sealed_text(tensors, tensor_count, metadata, err);
     if (!json) return pf_fail(err, PF_EXIT_FAILED, "out of memory for the metadata of '%s'", path);
     const char *keys[] = {"format", PF_MODEL_METADATA_KEY}, *values[] = {"pt", json};
     int failed = pf_safetensors_write(path, tensors, tensor_count, keys, values, 2, err);
     cJSON_free(json);
     return failed;
 }
+
+/* ---- reading ---- */
 
 struct PfModel {
     PfWeights *weights;
@@ -257,4 +322,32 @@ const cJSON *pf_model_metadata(const PfModel *model)
 const PfTensorView *pf_model_tensor(const PfModel *model, const char *name)
 {
     return pf_weights_find_tensor(model->weights, name);
+}
+
+const PfNamedTensor *pf_model_tensors(const PfModel *model, size_t *count)
+{
+    return pf_weights_tensors(model->weights, count);
+}
+
+int pf_model_verify(const PfModel *model, bool *has_digest, PfError *err)
+{
+    size_t count;
+    const PfNamedTensor *tensors = pf_weights_tensors(model->weights, &count);
+    const char *noted = pf_json_member_text(model->metadata, DIGEST_KEY);
+    char digest[PF_SHA256_TEXT_SIZE];
+    *has_digest = noted != NULL;
+    if (!noted) return 0;
+    cJSON *rest = cJSON_Duplicate(model->metadata, 1);
+    cJSON_DeleteItemFromObjectCaseSensitive(rest, DIGEST_KEY);
+    char *json = pf_json_text(rest);
+    int failed = json ? digest_of(tensors, count, json, digest, err)
+                      : pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    if (!failed && strcmp(digest, noted))
+        failed = pf_fail(err, PF_EXIT_FAILED,
+                         "model '%s' is damaged, or was changed after it was written: its tensors "
+                         "and metadata have the SHA-256 %s, and it says %.64s",
+                         pf_model_path(model), digest, noted);
+    cJSON_free(json);
+    cJSON_Delete(rest);
+    return failed;
 }

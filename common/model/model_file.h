@@ -11,12 +11,14 @@
  *    "layers": [{"weight", "bias", "norm": "none"|"batch"|"layer", "scale", "shift",
  *    "mean", "variance", "activation": "relu"|"gelu"}], (hidden ones; missing: none)
  *    "finetune": {"node", "cut", "tensors": [names of tensors that take the network's place]},
- *    "metrics": {...}, "config": {...}}
+ *    "metrics": {...}, "config": {...}, "made": {...} (model_record.h),
+ *    "digest": SHA-256 in hex of all tensors and of the other metadata}
  * "backbone" and "preprocess" are the cache identity's own objects. */
 #ifndef PF_COMMON_MODEL_MODEL_FILE_H
 #define PF_COMMON_MODEL_MODEL_FILE_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/weights/safetensors.h"
@@ -28,7 +30,8 @@
 /* Of a file with tensors of the network, which programs that know no "finetune" must refuse. */
 #define PF_MODEL_VERSION_FINETUNED 2
 
-/* Writes tensors (row-major, any dtype) and metadata; whole file or none. */
+/* Writes tensors (row-major, any dtype) and metadata, to which their digest is added; whole file or
+ * none. */
 int pf_model_write(const char *path, const PfNamedTensor *tensors, size_t tensor_count,
                    const cJSON *metadata, PfError *err);
 
@@ -45,7 +48,12 @@ int pf_model_new(const char *name, const PfNamedTensor *tensors, size_t tensor_c
                  cJSON *metadata, PfModel **out, PfError *err);
 void pf_model_close(PfModel **model);
 
+/* Whether tensors and metadata are those that were written: fails where the digest is another's.
+ * *has_digest: false of models of before, of which nothing is known beyond what opening checks. */
+int pf_model_verify(const PfModel *model, bool *has_digest, PfError *err);
+
 /* Lent until pf_model_close. */
+const PfNamedTensor *pf_model_tensors(const PfModel *model, size_t *count);
 const char *pf_model_path(const PfModel *model);
 const cJSON *pf_model_metadata(const PfModel *model);
 const PfTensorView *pf_model_tensor(const PfModel *model, const char *name);

@@ -19,8 +19,8 @@ typedef enum PfExit {
     PF_EXIT_USAGE = 2,
     PF_EXIT_BAD_IMAGES = 3, /* more unusable images than --max-bad allows */
     PF_EXIT_IDENTITY = 4,   /* the cache or backbone is not the one asked for */
-    PF_EXIT_ASSERT = 5,     /* train --assert was not met */
-    PF_EXIT_BUSY = 75, /* someone else is at it, or a peer was lost: run again later */
+    PF_EXIT_ASSERT = 5,     /* an --assert was not met */
+    PF_EXIT_BUSY = 75,      /* someone else is at it, or a peer was lost: run again later */
     PF_EXIT_INTERRUPTED = 130,
 } PfExit;
 

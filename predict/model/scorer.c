@@ -83,6 +83,7 @@ void pf_scorer_free(PfScorer **scorer)
     pf_head_network_free(&(*scorer)->network);
     free((*scorer)->class_text);
     free((*scorer)->rows);
+    free((*scorer)->logits);
     free(*scorer);
     *scorer = NULL;
 }
@@ -91,10 +92,15 @@ static int reserve(PfScorer *scorer, int64_t count, PfError *err)
 {
     if (count <= scorer->capacity) return 0;
     free(scorer->rows);
+    free(scorer->logits);
+    scorer->logits = NULL;
     pf_head_pass_free(&scorer->pass);
     scorer->capacity = 0;
     scorer->rows = pf_alloc_aligned((size_t)(count * scorer->features), sizeof(float), err);
     if (!scorer->rows || pf_head_pass_new(scorer->network, count, 0, &scorer->pass, err)) return -1;
+    if (scorer->keeps_logits)
+        scorer->logits = pf_alloc_aligned((size_t)(count * scorer->outputs), sizeof(float), err);
+    if (scorer->keeps_logits && !scorer->logits) return -1;
     scorer->capacity = count;
     return 0;
 }
@@ -125,6 +131,8 @@ int pf_scorer_score(PfScorer *scorer, int64_t count, const void *features, PfDty
     for (int64_t i = 0; i < count && scorer->unit_length; i++)
         scale_to_unit_length(scorer->rows + i * scorer->features, scorer->features);
     float *scores = pf_head_forward(scorer->network, scorer->pass, scorer->rows, count, NULL);
+    if (scorer->keeps_logits)
+        memcpy(scorer->logits, scores, (size_t)(count * scorer->outputs) * sizeof *scores);
     for (int t = 0; t < scorer->target_count; t++)
         finish_target(scorer, &scorer->targets[t], scores, count);
     *outputs = scores;

@@ -218,7 +218,7 @@ for folder in one two three; do
 done
 for folder in two three; do
   checks=$((checks + 2))
-  cmp one/model.safetensors $folder/model.safetensors > stdout || failed "$folder: another model"
+  same_head one/model.safetensors $folder/model.safetensors || failed "$folder: another model"
   cmp one/predicted.csv $folder/predicted.csv > stdout || failed "$folder: other predictions"
 done
 

@@ -78,6 +78,20 @@ same_cache() {
   cmp -s "$1.digests" "$2.digests" || { diff "$1.digests" "$2.digests"; failed "'$1' and '$2' hold other things"; }
 }
 
+# same_head A B: whether two models have the same tensors, to the last bit. The files hold the date
+# and the command, too.
+same_head() {
+  checks=$((checks + 1))
+  "$PYTHON" - "$1" "$2" << 'END'
+import json, sys
+def tensors(path):
+    data = open(path, "rb").read()
+    end = 8 + int.from_bytes(data[:8], "little")
+    return {key: value for key, value in json.loads(data[8:end]).items() if key != "__metadata__"}, data[end:]
+sys.exit(tensors(sys.argv[1]) != tensors(sys.argv[2]))
+END
+}
+
 # photographs FOLDER TRAIN VAL: class folders with so many drawn pictures of three kinds.
 photographs() {
   for class in boat cat tree; do

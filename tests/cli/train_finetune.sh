@@ -26,7 +26,7 @@ expect 0 train c.h5 --tap avgpool --normalize none --epochs 12 --lr 0.05 --weigh
 
 # The same again, on any number of threads; alone as in a sweep.
 expect 0 tune -o again.safetensors --threads 1 -q
-cmp tuned.safetensors again.safetensors || failed 'one thread gives another model'
+same_head tuned.safetensors again.safetensors || failed 'one thread gives another model'
 expect 0 tune --sweep backbone-lr=0,0.05 --csv sweep.csv -o best.safetensors
 stderr_has '2 heads: 2 of backbone-lr'
 [ "$(wc -l < sweep.csv)" -eq 3 ] || failed 'a line for each'
@@ -65,7 +65,7 @@ for step in 1 3 4 17 36; do
     --schedule cosine --warm-head -q -o killed.safetensors
   absent killed.safetensors
   expect 0 long -o killed.safetensors --resume
-  cmp whole.safetensors killed.safetensors || failed "killed at step $step: another model"
+  same_head whole.safetensors killed.safetensors || failed "killed at step $step: another model"
   absent killed.safetensors.checkpoint
 done
 die() { FAKE_SUFFIX_DIE_AT=20 tune --batch 8 -o other.safetensors; }
@@ -103,7 +103,7 @@ done
 expect 4 tune --batch 8 --loss focal -o focal2.safetensors --resume
 stderr_has 'is of another run'
 expect 0 focal -o focal2.safetensors --resume
-cmp focal.safetensors focal2.safetensors || failed 'focal loss, killed and resumed: another model'
+same_head focal.safetensors focal2.safetensors || failed 'focal loss, killed and resumed: another model'
 expect 2 tune --loss focus
 stderr_has "found 'focus'"
 
@@ -111,7 +111,7 @@ stderr_has "found 'focus'"
 expect 0 tune --batch-norm learn -o learning.safetensors
 stderr_has 'batch norm learning'
 expect 0 tune --backbone-lr 0 --batch-norm learn -o moved.safetensors -q
-cmp -s moved.safetensors frozen.safetensors && failed 'the statistics did not move'
+same_head moved.safetensors frozen.safetensors && failed 'the statistics did not move'
 
 # predict runs the fine-tuned part on the rows of the cut, and takes no other features for its own.
 expect 0 predict tuned.safetensors c.h5
@@ -121,6 +121,12 @@ right=$(awk -F, 'NR > 1 { split($1, part, "/"); right += part[1] == "val" && par
 stated=$(awk -F: '/"best"/ { inside = 1 } inside && /"val_accuracy"/ { print $2 + 0; exit }' tuned.json)
 awk "BEGIN { d = $right - $stated; exit !(d * d < 1e-8) }" || failed "predict is right in $right, train said $stated"
 cp stdout with_suffix.csv
+# The rows that --predictions lists are those that the model file predicts.
+expect 0 tune --predictions tuned.csv -q
+expect 0 predict tuned.safetensors c.h5 --evaluate -q
+awk -F, '$5 == "val" { print $1 "," $4 "," $2 }' stdout > wanted.rows
+awk -F, 'NR > 1 { print $1 "," $3 "," $4 }' tuned.csv > found.rows
+[ "$(wc -l < found.rows)" -eq 12 ] && cmp -s wanted.rows found.rows || failed '--predictions of a fine-tuning'
 expect 2 predict tuned.safetensors c.h5 --device cpu,cpu
 stderr_has 'rows of a cache go through one device'
 stdout_empty

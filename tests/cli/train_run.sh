@@ -42,12 +42,12 @@ stderr_has ', 0 val, 0 test'
 expect 2 train own.h5 --val 0.3
 stderr_has 'a val part of its own'
 
-# The same model, byte for byte, whatever the number of threads.
+# The same head, to the last bit, whatever the number of threads.
 for threads in 1 2 7; do
   expect 0 train own.h5 -o model$threads.safetensors --threads $threads --epochs 20
 done
-cmp model1.safetensors model2.safetensors || failed '2 threads give another model'
-cmp model1.safetensors model7.safetensors || failed '7 threads give another model'
+same_head model1.safetensors model2.safetensors || failed '2 threads give another model'
+same_head model1.safetensors model7.safetensors || failed '7 threads give another model'
 
 # Weight names follow the backbone.
 grep -q '"fc.weight"' model.safetensors || failed 'resnet: no fc.weight'

@@ -604,3 +604,22 @@ int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *c
     *out = table;
     return 0;
 }
+
+int pf_feature_table_load_rows(PfCache *cache, const PfFeatureTableConfig *config,
+                               PfFeatureTable **out, PfError *err)
+{
+    PfFeatureTable *table = NULL;
+    PfFeatureStream nowhere = {.cache = cache};
+    int *targets, count;
+    if (choose_targets(cache, config->targets, &targets, &count, err)) return -1;
+    int failed = pf_feature_table_new_streamed(&nowhere, count, &table, err) ||
+                 load_tasks(table, cache, targets, err) ||
+                 load_splits(table, cache, config->val, err);
+    free(targets);
+    if (failed) {
+        pf_feature_table_free(&table);
+        return -1;
+    }
+    *out = table;
+    return 0;
+}

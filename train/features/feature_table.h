@@ -111,6 +111,10 @@ int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap
 int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *config,
                           PfFeatureTable **out, PfError *err);
 
+/* The same without the features, whose tap is any: which row is of which split, and the tasks. */
+int pf_feature_table_load_rows(PfCache *cache, const PfFeatureTableConfig *config,
+                               PfFeatureTable **out, PfError *err);
+
 /* First row with a feature that is NaN or infinite, or -1. */
 int64_t pf_feature_table_find_not_finite(const PfFeatureTable *table, int threads);
 

@@ -16,6 +16,7 @@ typedef struct Evaluation {
     const PfTrainingData *data;
     TaskMeter *meters; /* (tasks) */
     int64_t outputs;
+    const PfEvaluationSink *sink; /* may be NULL */
 } Evaluation;
 
 static int add_task(const PfTask *task, TaskMeter *meter, const PfRowBatch *batch, float *outputs,
@@ -44,15 +45,17 @@ static int add_block(void *context, const PfRowBatch *batch, float *outputs, PfE
         if (add_task(&data->tasks[t], &evaluation->meters[t], batch, outputs + offset,
                      evaluation->outputs, err))
             return -1;
-    return 0;
+    const PfEvaluationSink *sink = evaluation->sink;
+    return sink ? sink->rows(sink->context, batch, outputs, evaluation->outputs, err) : 0;
 }
 
 int pf_evaluation_run(PfHeadNetwork *network, const PfTrainingData *data, const int32_t *rows,
-                      int64_t count, bool with_auc, PfThreadPool *pool, PfTaskMetrics *out,
-                      PfError *err)
+                      int64_t count, bool with_auc, PfThreadPool *pool,
+                      const PfEvaluationSink *sink, PfTaskMetrics *out, PfError *err)
 {
     size_t tasks = (size_t)data->task_count;
-    Evaluation evaluation = {data, pf_calloc(tasks, sizeof(TaskMeter), err), network->outputs};
+    Evaluation evaluation = {data, pf_calloc(tasks, sizeof(TaskMeter), err), network->outputs,
+                             sink};
     int failed = !evaluation.meters;
     for (size_t t = 0; t < tasks; t++) {
         const PfMetrics *metrics = pf_target_traits(data->tasks[t].kind)->metrics;

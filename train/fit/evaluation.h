@@ -12,11 +12,20 @@ typedef struct PfTaskMetrics {
     void *values;             /* metrics->size bytes; owned */
 } PfTaskMetrics;
 
+/* Sees the rows as they are added up. */
+typedef struct PfEvaluationSink {
+    void *context;
+    /* outputs: of all tasks, rows `stride` apart: logits, and numbers in the target's own units.
+     * Everything is lent for the call. */
+    int (*rows)(void *context, const PfRowBatch *batch, const float *outputs, int64_t stride,
+                PfError *err);
+} PfEvaluationSink;
+
 /* network: one head. with_auc: of classes; it costs most of the time. Numbers are compared in the
- * target's own units. out: (task_count). Free each with pf_task_metrics_free. */
+ * target's own units. sink: may be NULL. out: (task_count). Free each with pf_task_metrics_free. */
 int pf_evaluation_run(PfHeadNetwork *network, const PfTrainingData *data, const int32_t *rows,
-                      int64_t count, bool with_auc, PfThreadPool *pool, PfTaskMetrics *out,
-                      PfError *err);
+                      int64_t count, bool with_auc, PfThreadPool *pool,
+                      const PfEvaluationSink *sink, PfTaskMetrics *out, PfError *err);
 void pf_task_metrics_free(PfTaskMetrics *metrics);
 
 /* The metrics' numbers as a table of fields, and the struct that they are in. */

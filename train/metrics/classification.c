@@ -66,7 +66,7 @@ struct PfClassificationMeter {
 int pf_classification_meter_new(int classes, int threads, PfClassificationMeter **out, PfError *err)
 {
     size_t count = (size_t)classes;
-    bool matrix = classes <= PF_CONFUSION_MAX_CLASSES;
+    bool matrix = classes <= PF_CONFUSED_MAX_CLASSES;
     PfClassificationMeter *meter = pf_calloc(1, sizeof *meter, err);
     if (!meter) return -1;
     meter->classes = classes;
@@ -317,7 +317,10 @@ static int copy_counts(const PfClassificationMeter *meter, PfClassificationMetri
     out->classes = pf_calloc(classes, sizeof *out->classes, err);
     if (!out->classes) return -1;
     memcpy(out->classes, meter->per_class, classes * sizeof *out->classes);
-    if (!meter->confusion) return 0;
+    if (meter->confusion)
+        out->confused_count =
+            pf_confusion_find_pairs(meter->confusion, meter->classes, out->confused);
+    if (!meter->confusion || meter->classes > PF_CONFUSION_MAX_CLASSES) return 0;
     out->confusion = pf_calloc(classes * classes, sizeof *out->confusion, err);
     if (!out->confusion) return -1;
     memcpy(out->confusion, meter->confusion, classes * classes * sizeof *out->confusion);
@@ -404,25 +407,20 @@ static void print_classes(const PfClassificationMetrics *metrics, const char *co
 static void print_confusion(const PfClassificationMetrics *metrics, const char *const *names,
                             const char *split)
 {
-    char line[24 + 8 * PF_METRICS_MAX_LINES + 8], heading[32], cell[PF_METRICS_NAME_SIZE];
-    int count = metrics->class_count, used;
-    snprintf(heading, sizeof heading, "%s, true \\ predicted", split);
-    used = snprintf(line, sizeof line, "  %-23s", heading);
-    for (int c = 0; c < count; c++) used += sprintf(line + used, " %6d", c);
-    pf_say("%" PF_SENTENCE, line);
-    for (int row = 0; row < count; row++) {
-        used = 0;
-        for (int c = 0; c < count; c++)
-            used += sprintf(line + used, " %6lld", (long long)metrics->confusion[row * count + c]);
-        pf_say("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(names, row, cell), line);
-    }
+    PfConfusion confusion = {.classes = metrics->class_count,
+                             .matrix = metrics->confusion,
+                             .pairs = metrics->confused,
+                             .pair_count = metrics->confused_count,
+                             .names = names,
+                             .split = split};
+    pf_confusion_print(&confusion);
 }
 
 static void print_details(const void *results, const char *const *names, const char *split)
 {
     const PfClassificationMetrics *metrics = results;
     print_classes(metrics, names, split);
-    if (metrics->class_count <= PF_METRICS_MAX_LINES) print_confusion(metrics, names, split);
+    print_confusion(metrics, names, split);
 }
 
 /* ---- JSON ---- */
@@ -444,6 +442,10 @@ static void add_json(const void *results, const char *const *names, cJSON *json)
     cJSON *classes = cJSON_AddArrayToObject(json, "classes");
     for (int c = 0; c < metrics->class_count; c++)
         cJSON_AddItemToArray(classes, class_json(&metrics->classes[c], names, c));
+    if (metrics->confused_count)
+        cJSON_AddItemToObject(
+            json, "confused",
+            pf_confusion_pairs_json(metrics->confused, metrics->confused_count, names));
     if (!metrics->confusion) return;
     cJSON *rows = cJSON_AddArrayToObject(json, "confusion");
     for (int row = 0; row < metrics->class_count; row++) {

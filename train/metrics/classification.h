@@ -1,7 +1,7 @@
 /* What a classifier got right and wrong, and how sure it was.
  *
  * Rows are added in blocks, in order; what comes out does not depend on the size of
- * the blocks or on the number of threads. Memory: some numbers a class, and the
+ * the blocks or on the number of threads. Memory: some numbers a class and pair of classes, and the
  * scores for the AUC as long as they are few (PF_RANKING_MAX_SCORES). */
 #ifndef PF_TRAIN_METRICS_CLASSIFICATION_H
 #define PF_TRAIN_METRICS_CLASSIFICATION_H
@@ -9,10 +9,13 @@
 #include <stdint.h>
 
 #include "permafrost/error.h"
+#include "train/metrics/confusion.h"
 #include "train/metrics/metrics.h"
 
-/* With more classes no confusion matrix is made. */
+/* With more classes no confusion matrix is given. */
 #define PF_CONFUSION_MAX_CLASSES 100
+/* With more classes pairs are not counted: the matrix behind them takes 8 MB here. */
+#define PF_CONFUSED_MAX_CLASSES 1024
 #define PF_CALIBRATION_BINS 15
 
 /* Quotients whose denominator is 0 are 0, as scikit-learn's zero_division=0. */
@@ -48,6 +51,9 @@ typedef struct PfClassificationMetrics {
     PfClassMetrics *classes; /* (class_count) owned */
     int64_t *confusion;      /* (class_count, class_count) row = true, column = predicted; owned;
                                 NULL with more than PF_CONFUSION_MAX_CLASSES */
+    PfConfusedPair confused[PF_CONFUSED_PAIRS]; /* most rows first; none with more than
+                                                   PF_CONFUSED_MAX_CLASSES */
+    int confused_count;
 } PfClassificationMetrics;
 
 extern const PfMetricField pf_classification_fields[];

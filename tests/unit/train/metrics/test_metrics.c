@@ -147,6 +147,25 @@ START_TEST(a_small_example_by_hand)
 }
 END_TEST
 
+/* Most rows first, of equal ones in the order of the matrix; what is right is no confusion. */
+START_TEST(the_most_confused_pairs_are_told)
+{
+    enum { CLASSES = 12 };
+    int64_t matrix[CLASSES * CLASSES] = {0};
+    PfConfusedPair pairs[PF_CONFUSED_PAIRS];
+    ck_assert_int_eq(pf_confusion_find_pairs(matrix, CLASSES, pairs), 0);
+    for (int c = 0; c < CLASSES; c++) {
+        matrix[c * CLASSES + c] = 100;
+        matrix[c * CLASSES + (c + 1) % CLASSES] = c == 7 ? 5 : c == 3 ? 4 : 1;
+    }
+    ck_assert_int_eq(pf_confusion_find_pairs(matrix, CLASSES, pairs), PF_CONFUSED_PAIRS);
+    ck_assert(pairs[0].truth == 7 && pairs[0].predicted == 8 && pairs[0].rows == 5);
+    ck_assert(pairs[0].support == 105);
+    ck_assert(pairs[1].truth == 3 && pairs[1].rows == 4);
+    ck_assert(pairs[2].truth == 0 && pairs[3].truth == 1 && pairs[9].truth == 9);
+}
+END_TEST
+
 START_TEST(many_classes_have_no_matrix)
 {
     enum { CLASSES = 100000 };
@@ -520,6 +539,7 @@ int main(void)
     tcase_add_test(cases, without_spread_there_is_no_interval);
     tcase_add_test(cases, a_ratio_of_single_values_is_their_mean);
     tcase_add_test(cases, a_small_example_by_hand);
+    tcase_add_test(cases, the_most_confused_pairs_are_told);
     tcase_add_test(cases, many_classes_have_no_matrix);
     tcase_add_test(cases, of_equal_logits_the_first_classes_are_taken);
     tcase_add_test(cases, without_labels_there_are_no_numbers);

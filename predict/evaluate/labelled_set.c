@@ -1,0 +1,211 @@
+#include "predict/evaluate/labelled_set.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/options.h"
+#include "common/base/printable.h"
+#include "common/file/path.h"
+#include "common/model/model_record.h"
+#include "train/features/feature_table.h"
+
+/* ---- the cache that a model was trained on ---- */
+
+/* What the model noted of its cache, or NULL. */
+static const cJSON *noted_cache(const PfModel *model)
+{
+    const cJSON *metadata = pf_model_metadata(model);
+    return cJSON_GetObjectItemCaseSensitive(
+        cJSON_GetObjectItemCaseSensitive(metadata, PF_MODEL_RECORD_KEY), "cache");
+}
+
+/* ---- datasets ---- */
+
+/* The model's target of that name, where the data's is of another kind and both have a column. */
+static const PfScorerTarget *of_another_kind(const PfScorer *scorer, const PfCacheTarget *target)
+{
+    for (int t = 0; t < scorer->target_count; t++) {
+        const PfScorerTarget *own = &scorer->targets[t];
+        bool has_column = own->outputs == 1 || own->classes;
+        if (!strcmp(own->name, target->name) && own->kind != target->kind && has_column) return own;
+    }
+    return NULL;
+}
+
+/* Every target with its kind, "age:regression", as --target would say it. *count: how many there
+ * are; 0 where the kinds are the model's already. Free with pf_options_free_list. */
+static int list_kinds(const PfScorer *scorer, const PfDataset *dataset, char ***list, int *count,
+                      PfError *err)
+{
+    int targets, others = 0;
+    const PfCacheTarget *target = pf_dataset_targets(dataset, &targets);
+    *list = NULL;
+    *count = 0;
+    for (int i = 0; i < targets; i++) others += of_another_kind(scorer, &target[i]) != NULL;
+    if (!others) return 0;
+    *list = pf_calloc((size_t)targets, sizeof **list, err);
+    for (; *list && *count < targets; ++*count) {
+        const PfScorerTarget *own = of_another_kind(scorer, &target[*count]);
+        PfTargetKind kind = own ? own->kind : target[*count].kind;
+        (*list)[*count] = pf_asprintf(err, "%s:%s", target[*count].name, pf_target_kind_name(kind));
+        if (!(*list)[*count]) return -1;
+    }
+    return *list ? 0 : -1;
+}
+
+int pf_labelled_set_open_dataset(const PfScorer *scorer, const char *operand, PfDataset **out,
+                                 PfError *err)
+{
+    char **kinds;
+    int count;
+    if (pf_dataset_open(operand, NULL, out, err)) return -1;
+    int failed = list_kinds(scorer, *out, &kinds, &count, err);
+    if (!failed && count) {
+        PfDatasetOptions options = {.targets = (const char *const *)kinds, .target_count = count};
+        pf_dataset_close(out);
+        failed = pf_dataset_open(operand, &options, out, err);
+    }
+    pf_options_free_list(&kinds, &count);
+    return failed ? -1 : 0;
+}
+
+int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model,
+                               const PfDataset *dataset, PfLabelledSet *out, PfError *err)
+{
+    int count;
+    const PfCacheTarget *targets = pf_dataset_targets(dataset, &count);
+    const char *root = pf_dataset_root(dataset);
+    const char *own = pf_json_member_text(noted_cache(model), "dataset");
+    *out = (PfLabelledSet){.dataset = dataset};
+    out->names_splits = pf_dataset_split_count(dataset, PF_SPLIT_VAL) +
+                            pf_dataset_split_count(dataset, PF_SPLIT_TEST) >
+                        0;
+    if (!out->names_splits && own && pf_path_same(own, root))
+        pf_warn(
+            "the model was trained on images of '%s': as far as these are the same, the numbers "
+            "are too hopeful. Hint: evaluate its cache, of which it is known which rows were "
+            "not trained on",
+            root);
+    return pf_truth_new(scorer, targets, count, root, &out->truth, err);
+}
+
+typedef enum CacheMatch { CACHE_OTHER, CACHE_OWN, CACHE_CHANGED } CacheMatch;
+
+/* Models of before note the path alone, as it was given. */
+static CacheMatch match_cache(const PfModel *model, const PfCache *cache)
+{
+    char text[PF_MODEL_SEAL_TEXT];
+    const cJSON *metadata = pf_model_metadata(model);
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(metadata, "config");
+    const cJSON *noted = noted_cache(model);
+    const char *seal = pf_json_member_text(noted, "seal");
+    const char *path = pf_json_member_text(noted, "path");
+    const uint8_t *own = pf_cache_seal(cache);
+    if (!path) path = pf_json_member_text(config, "cache");
+    if (seal && own && !strcmp(seal, pf_model_record_seal_text(own, text))) return CACHE_OWN;
+    if (!path || !pf_path_same(path, pf_cache_path(cache))) return CACHE_OTHER;
+    return seal && own ? CACHE_CHANGED : CACHE_OWN;
+}
+
+/* "age,gender", to be freed. */
+static char *target_names(const PfScorer *scorer, PfError *err)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    for (int t = 0; stream && t < scorer->target_count; t++)
+        pf_print(stream, "%s%s", t ? "," : "", scorer->targets[t].name);
+    if (stream && !fclose(stream)) return text;
+    free(text);
+    pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    return NULL;
+}
+
+static bool has_val(const PfCache *cache)
+{
+    const uint8_t *splits = pf_cache_splits(cache);
+    return splits && memchr(splits, PF_SPLIT_VAL, (size_t)pf_cache_row_count(cache));
+}
+
+/* As train had them; what it drew follows from the cache and the share alone. */
+static int draw_splits(const PfScorer *scorer, const PfModel *model, PfCache *cache,
+                       PfLabelledSet *set, PfError *err)
+{
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "config");
+    const cJSON *share = cJSON_GetObjectItemCaseSensitive(config, "val_fraction");
+    bool known = cJSON_IsNumber(share) && share->valuedouble >= 0 && share->valuedouble < 1;
+    char *names = target_names(scorer, err);
+    PfFeatureTable *table;
+    PfFeatureTableConfig choice = {.targets = names};
+    choice.val = has_val(cache) ? -1 : known ? share->valuedouble : 0;
+    if (!names) return -1;
+    int failed = pf_feature_table_load_rows(cache, &choice, &table, err);
+    free(names);
+    if (failed) return -1;
+    memcpy(set->splits, table->splits, (size_t)table->rows);
+    pf_feature_table_free(&table);
+    set->names_splits = true;
+    return 0;
+}
+
+static int find_splits(const PfScorer *scorer, const PfModel *model, PfCache *cache,
+                       PfLabelledSet *set, PfError *err)
+{
+    int64_t rows = pf_cache_row_count(cache);
+    CacheMatch match = match_cache(model, cache);
+    const uint8_t *splits = pf_cache_splits(cache);
+    set->splits = pf_calloc((size_t)rows + 1, 1, err);
+    if (!set->splits) return -1;
+    if (splits) memcpy(set->splits, splits, (size_t)rows);
+    for (int64_t i = 0; i < rows && !set->names_splits; i++)
+        set->names_splits = set->splits[i] != PF_SPLIT_TRAIN;
+    if (match == CACHE_OTHER) return 0;
+    if (match == CACHE_CHANGED)
+        pf_warn("'%s' has changed since the model was trained on it: its val rows are those that "
+                "train would take today",
+                pf_cache_path(cache));
+    return draw_splits(scorer, model, cache, set, err);
+}
+
+int pf_labelled_set_of_cache(const PfScorer *scorer, const PfModel *model, PfCache *cache,
+                             PfLabelledSet *out, PfError *err)
+{
+    int count = pf_cache_target_count(cache), failed;
+    PfCacheTarget *targets = pf_calloc((size_t)count + 1, sizeof *targets, err);
+    *out = (PfLabelledSet){0};
+    if (!targets) return -1;
+    for (int i = 0; i < count; i++) targets[i] = *pf_cache_target(cache, i);
+    out->targets = targets;
+    failed = pf_truth_new(scorer, targets, count, pf_cache_path(cache), &out->truth, err) ||
+             pf_truth_table_read(cache, &out->table, err) ||
+             find_splits(scorer, model, cache, out, err);
+    return failed ? -1 : 0;
+}
+
+void pf_labelled_set_free(PfLabelledSet *set)
+{
+    pf_truth_free(&set->truth);
+    pf_truth_table_free(&set->table);
+    free(set->targets);
+    free(set->splits);
+    *set = (PfLabelledSet){0};
+}
+
+/* ---- rows ---- */
+
+PfTruthRow pf_labelled_set_row(const PfLabelledSet *set, int64_t row)
+{
+    if (!set->dataset) return pf_truth_table_row(&set->table, row);
+    return (PfTruthRow){.class_indices = pf_dataset_class_indices(set->dataset, row),
+                        .values = pf_dataset_values(set->dataset, row)};
+}
+
+int pf_labelled_set_part(const PfLabelledSet *set, int64_t row)
+{
+    if (!set->names_splits) return PF_EVALUATOR_ALL;
+    return set->dataset ? (int)pf_dataset_samples(set->dataset)[row].split : (int)set->splits[row];
+}
