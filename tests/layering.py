@@ -55,6 +55,7 @@ train/finetune: common/base common/weights common/model common/cache common/onnx
 train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
 predict/model: common/base common/file common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
+inspect/projection: common/base common/thread train/kernels
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
 """
 
@@ -116,7 +117,7 @@ def check_table(table):
 
 
 def sources():
-    for top in ("include", "common", "extract", "train", "predict"):
+    for top in ("include", "common", "extract", "train", "predict", "inspect"):
         yield from (path for path in sorted((ROOT / top).rglob("*")) if path.suffix in SUFFIXES)
 
 
