@@ -56,6 +56,10 @@ train: common/base common/thread common/file common/model common/cache common/ba
 predict/model: common/base common/file common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
+inspect/rows: common/base common/thread common/cache train/features train/kernels
+inspect/neighbours: common/base common/thread train/kernels inspect/rows
+inspect/findings: train/metrics
+inspect: common/base common/thread common/cache inspect/rows inspect/neighbours inspect/findings
 """
 
 # Headers of libraries, and who alone may include them.
@@ -116,7 +120,7 @@ def check_table(table):
 
 
 def sources():
-    for top in ("include", "common", "extract", "train", "predict"):
+    for top in ("include", "common", "extract", "train", "predict", "inspect"):
         yield from (path for path in sorted((ROOT / top).rglob("*")) if path.suffix in SUFFIXES)
 
 
