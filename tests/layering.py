@@ -57,6 +57,10 @@ predict/model: common/base common/file common/model common/cache common/onnx com
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
 inspect/projection: common/base common/thread train/kernels
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
+inspect/rows: common/base common/thread common/cache train/features train/kernels
+inspect/neighbours: common/base common/thread train/kernels inspect/rows
+inspect/findings: train/metrics
+inspect: common/base common/thread common/cache inspect/rows inspect/neighbours inspect/findings
 """
 
 # Headers of libraries, and who alone may include them.
