@@ -16,6 +16,8 @@
 #include "inspect/findings/outliers.h"
 #include "inspect/findings/probe.h"
 #include "inspect/findings/votes.h"
+#include "inspect/models.h"
+#include "inspect/near.h"
 #include "inspect/neighbours/neighbours.h"
 
 #define NEIGHBOURS 20   /* of duplicates and overlap */
@@ -172,6 +174,11 @@ static int find_label_errors(Search *search, PfError *err)
         skip(&out->status, why_not_learn(search->rows));
         return 0;
     }
+    if (options->model_count) {
+        if (pf_models_predict(options->models[0], search->rows, &out->probabilities, err))
+            return -1;
+        return judge_labels(search, err);
+    }
     pf_progress_start(&search->progress, "folds", options->folds);
     int failed = pf_label_errors_out_of_fold(search->rows, options->folds, (uint64_t)options->seed,
                                              on_progress, search, out, err);
@@ -235,6 +242,10 @@ int pf_search_run(const PfInspectOptions *options, const PfRows *rows, PfFinding
                      .can_learn = can_learn(rows)};
     int failed = 0;
     if (search.all || options->features) failed = pf_features_check(rows, &findings->features, err);
+    if (!failed && options->near) failed = pf_near_find(options, rows, &findings->near, err);
+    if (!failed && options->model_count > 1)
+        failed =
+            pf_models_compare(options->models, options->model_count, rows, &findings->models, err);
     if (!failed)
         failed = find_neighbours(&search, err) || find_by_neighbours(&search, err) ||
                  find_by_heads(&search, err);

@@ -151,7 +151,7 @@ static void tell_classes(const Words *words, const PfClassFindings *found)
 {
     if (!is_done(words, "Classes", &found->status)) return;
     if (found->most >= 0)
-        say(words, "Classes: %d; the most images has '%s' (%lld), the fewest '%s' (%lld).",
+        say(words, "Classes: %d; the largest is '%s' (%lld images), the smallest '%s' (%lld).",
             found->classes, class_of(words, found->most), (long long)class_rows(found, found->most),
             class_of(words, found->fewest), (long long)class_rows(found, found->fewest));
     if (found->empty) say(words, "  %d of them have no image.", found->empty);

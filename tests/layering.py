@@ -59,7 +59,7 @@ predict: common/base common/thread common/file common/cache common/backbone extr
 inspect/rows: common/base common/thread common/cache train/features train/kernels
 inspect/neighbours: common/base common/thread train/kernels inspect/rows
 inspect/findings: common/base common/thread common/cache train/kernels train/metrics train/features train/head train/fit inspect/rows inspect/neighbours
-inspect: common/base common/thread common/file common/cache extract/backbone predict/model inspect/rows inspect/neighbours inspect/findings
+inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings
 """
 
 # Headers of libraries, and who alone may include them.
