@@ -1,26 +1,56 @@
 /* inspect: what a cache says of its images. */
 #include <stdio.h>
+#include <string.h>
 
-#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/process.h"
+#include "common/file/atomic_file.h"
+#include "common/file/output.h"
 #include "common/thread/processors.h"
 #include "inspect/findings/findings.h"
-#include "inspect/neighbours/neighbours.h"
+#include "inspect/findings_file.h"
 #include "inspect/options.h"
 #include "inspect/rows/rows.h"
+#include "inspect/search.h"
+#include "inspect/words.h"
 #include "permafrost/feature_cache.h"
+
+/* Words go to standard output, unless that is for JSON or CSV. */
+static FILE *words_stream(const PfInspectOptions *options)
+{
+    bool is_taken = (options->json && !strcmp(options->json, "-")) ||
+                    (options->csv && !strcmp(options->csv, "-"));
+    return is_taken ? stderr : stdout;
+}
 
 static int inspect_rows(const PfInspectOptions *options, const PfRows *rows, PfFindings *findings,
                         PfError *err)
 {
-    PfNeighbours all = {.k = 200};
-    (void)options, (void)findings;
-    double started = pf_clock_seconds();
-    int failed = pf_neighbours_find(rows, &all, 1, NULL, NULL, err);
-    pf_say("%.3f s", pf_clock_seconds() - started);
-    pf_neighbours_free(&all);
-    return failed;
+    FILE *stream = words_stream(options);
+    if (!options->quiet) pf_words_begin(stream, options, rows);
+    if (pf_search_run(options, rows, findings, err)) return -1;
+    if (!options->quiet) pf_words_findings(stream, options, rows, findings);
+    if (options->json && pf_findings_write_json(options, rows, findings, err)) return -1;
+    return options->csv ? pf_findings_write_csv(options, rows, findings, err) : 0;
+}
+
+/* Says now what would go wrong after the search, or would be lost. */
+static int check_outputs(const PfInspectOptions *options, PfError *err)
+{
+    const PfOutput outputs[] = {{"--json", options->json, PF_CONTENT_JSON},
+                                {"--csv", options->csv, PF_CONTENT_CSV}};
+    const char *inputs[2 + PF_INSPECT_MAX_MODELS] = {options->cache, options->near};
+    const char *whats[2 + PF_INSPECT_MAX_MODELS] = {"the cache itself", "the image of --near"};
+    for (int m = 0; m < options->model_count; m++) {
+        inputs[2 + m] = options->models[m];
+        whats[2 + m] = "a model that is read";
+    }
+    if (pf_output_check_all(outputs, 2, inputs, whats, 2 + options->model_count, err)) return -1;
+    for (int i = 0; i < 2; i++)
+        if (outputs[i].path && strcmp(outputs[i].path, "-") &&
+            pf_atomic_file_check(outputs[i].path, err))
+            return -1;
+    return 0;
 }
 
 static int inspect(PfInspectOptions *options, PfError *err)
@@ -28,6 +58,7 @@ static int inspect(PfInspectOptions *options, PfError *err)
     PfCache *cache;
     PfRows rows;
     PfFindings findings = {0};
+    if (check_outputs(options, err)) return -1;
     if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
     if (pf_cache_open(options->cache, &cache, err)) return -1;
     int failed = pf_rows_read(cache, &options->rows, &rows, err) ||

@@ -11,7 +11,6 @@
 #include "common/backbone/batch_choice.h"
 #include "common/base/clock.h"
 #include "common/base/integers.h"
-#include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
@@ -296,40 +295,6 @@ static bool is_cache(const char *path)
     return is;
 }
 
-/* What a model takes of a cache's rows: of a fine-tuned one the cut. */
-static bool reads_pixels(const Prediction *run)
-{
-    const char *cut = pf_model_network_finetuned_cut(run->model);
-    return !strcmp(cut ? cut : run->scorer->tap, PF_PIXEL_TAP);
-}
-
-/* The cache's features must be of the model's network, pixels and tap. */
-static int check_cache(const Prediction *run, const PfCache *cache, PfError *err)
-{
-    static const char *const keys[] = {"backbone", "preprocess"};
-    cJSON *identity = pf_json_read(pf_cache_identity(cache));
-    cJSON *metadata = cJSON_Duplicate(pf_model_metadata(run->model), 1);
-    int failed = metadata ? 0 : pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    if (reads_pixels(run))
-        pf_pixels_pass_over_weights(cJSON_GetObjectItemCaseSensitive(metadata, "backbone"),
-                                    cJSON_GetObjectItemCaseSensitive(identity, "backbone"));
-    for (int i = 0; i < 2 && !failed; i++) {
-        const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(metadata, keys[i]);
-        const cJSON *found = cJSON_GetObjectItemCaseSensitive(identity, keys[i]);
-        if (!cJSON_IsObject(wanted) || !cJSON_IsObject(found) || cJSON_Compare(wanted, found, 1))
-            continue;
-        char *left = pf_json_text(wanted), *right = pf_json_text(found);
-        failed = pf_fail(err, PF_EXIT_IDENTITY,
-                         "model '%s' needs %s %" PF_SENTENCE ", cache '%s' has %" PF_SENTENCE,
-                         run->options->network.model, keys[i], left, pf_cache_path(cache), right);
-        cJSON_free(left);
-        cJSON_free(right);
-    }
-    cJSON_Delete(identity);
-    cJSON_Delete(metadata);
-    return failed;
-}
-
 static void write_cached_row(Prediction *run, const PfCache *cache, const PfImageFiles *files,
                              int64_t row, const float *outputs)
 {
@@ -371,7 +336,8 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
     if ((sources_from && pf_cache_allow_sources(sources_from, err)) ||
         pf_cache_open(path, &cache, err))
         return -1;
-    int failed = check_cache(run, cache, err) ||
+    int failed = pf_model_network_check_cache(run->model, run->options->network.model,
+                                              run->scorer->tap, cache, err) ||
                  pf_cached_features_open(run->model, &run->options->network, run->scorer->tap,
                                          run->scorer->features, cache, &cached, err);
     if (!failed && !run->writer.stream) failed = begin_output(run, err);

@@ -59,8 +59,8 @@ inspect/projection: common/base common/thread train/kernels
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
 inspect/rows: common/base common/thread common/cache train/features train/kernels
 inspect/neighbours: common/base common/thread train/kernels inspect/rows
-inspect/findings: train/metrics
-inspect: common/base common/thread common/cache inspect/rows inspect/neighbours inspect/findings
+inspect/findings: common/base common/thread common/cache train/kernels train/metrics train/features train/head train/fit inspect/rows inspect/neighbours
+inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings
 """
 
 # Headers of libraries, and who alone may include them.

@@ -250,11 +250,17 @@ static bool is_result(const PfFileContent *content)
             pf_file_content_begin_has(content, "\"backbones\""));
 }
 
-/* "tap,..." as a spreadsheet may have saved it, too. */
+/* "tap,..." of train, "finding,..." of inspect, as a spreadsheet may have saved it, too. */
 static bool is_table(const PfFileContent *content)
 {
-    return content->size > 4 && !memcmp(content->begin, "tap", 3) &&
-           strchr(",;\t", content->begin[3]);
+    static const char *const firsts[] = {"tap", "finding"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t length = strlen(firsts[i]);
+        if (content->size > length && !memcmp(content->begin, firsts[i], length) &&
+            strchr(",;\t", content->begin[length]))
+            return true;
+    }
+    return false;
 }
 
 /* Field 1 of the format, then the name of who made it. */
@@ -277,7 +283,7 @@ static const struct {
 } kinds[] = {
     [PF_CONTENT_MODEL] = {is_model, "a model that train wrote"},
     [PF_CONTENT_JSON] = {is_result, "a result as JSON"},
-    [PF_CONTENT_CSV] = {is_table, "a table of results that train wrote"},
+    [PF_CONTENT_CSV] = {is_table, "a table that train or inspect wrote"},
     [PF_CONTENT_STATE_DICT] = {is_state_dict, "a state dict that predict wrote"},
     [PF_CONTENT_ONNX] = {is_onnx, "an ONNX file that predict wrote"},
     [PF_CONTENT_TORCHSCRIPT] = {is_torchscript, "a TorchScript file that predict wrote"},

@@ -129,7 +129,8 @@ typedef struct PfKnnScore {
 typedef struct PfKnnScores {
     PfFindingStatus status;
     double temperature;
-    bool leave_one_out; /* on the train rows; else val and test rows by the train rows */
+    bool leave_one_out; /* train rows, each by the others; else val and test rows by the train rows
+                         */
     PfKnnScore scores[PF_KNN_CHOICES]; /* (count) those k that the rows and memory allow */
     int count;
 } PfKnnScores;
@@ -248,7 +249,7 @@ typedef struct PfFindings {
     PfOutliers outliers;
     PfClassFindings classes;
     PfFeatureFindings features;
-    PfKnnScores knn;
+    PfKnnScores knn, knn_held_out; /* of the train rows, and of the others */
     PfFewShot few_shot;
     PfOddImages odd;
     PfNextLabels next;

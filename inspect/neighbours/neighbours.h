@@ -22,7 +22,7 @@ typedef struct PfNeighbours {
 } PfNeighbours;
 
 /* Memory that lists of k take while they are searched for, in bytes a row. */
-#define PF_NEIGHBOURS_ROW_BYTES(k) (16 * (int64_t)(k) + 8)
+#define PF_NEIGHBOURS_ROW_BYTES(k) (24 * (int64_t)(k) + 9)
 
 /* Called from the calling thread. */
 typedef void PfNeighboursProgress(void *context, int64_t done, int64_t total);
