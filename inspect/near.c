@@ -16,7 +16,8 @@
 #include "extract/pipeline/pipeline.h"
 #include "inspect/neighbours/neighbours.h"
 
-#define TENSOR "none.weight"
+#define WEIGHT "none.weight"
+#define BIAS "none.bias"
 
 typedef struct Query {
     const PfInspectOptions *options;
@@ -63,7 +64,8 @@ static cJSON *make_metadata(const PfRows *rows, PfError *err)
     cJSON_AddItemToArray(cJSON_AddArrayToObject(metadata, "targets"), target);
     cJSON_AddStringToObject(target, "name", "none");
     cJSON_AddStringToObject(target, "kind", pf_target_kind_name(PF_TARGET_REGRESSION));
-    cJSON_AddStringToObject(target, "weight", TENSOR);
+    cJSON_AddStringToObject(target, "weight", WEIGHT);
+    cJSON_AddStringToObject(target, "bias", BIAS);
     char *text = pf_json_finish(metadata, "the network's description", err);
     metadata = text ? pf_json_read(text) : NULL;
     free(text);
@@ -75,11 +77,12 @@ static int make_model(Query *query, PfError *err)
     const PfRows *rows = query->rows;
     float *zeros = pf_calloc((size_t)rows->features, sizeof *zeros, err);
     cJSON *metadata = zeros ? make_metadata(rows, err) : NULL;
-    PfNamedTensor tensor = {
-        TENSOR,
-        {.dtype = PF_DTYPE_F32, .shape = {.rank = 2, .dims = {1, rows->features}}, .data = zeros}};
+    const PfNamedTensor tensors[] = {
+        {WEIGHT, {PF_DTYPE_F32, {2, {1, rows->features}}, zeros}},
+        {BIAS, {PF_DTYPE_F32, {1, {1}}, zeros}},
+    };
     int failed = !metadata ||
-                 pf_model_new(pf_cache_path(rows->cache), &tensor, 1, metadata, &query->model, err);
+                 pf_model_new(pf_cache_path(rows->cache), tensors, 2, metadata, &query->model, err);
     free(zeros);
     return failed ? -1 : 0;
 }
