@@ -72,6 +72,18 @@ static cJSON *make_metadata(const PfRows *rows, PfError *err)
     return metadata;
 }
 
+static int check_identity(const PfCache *cache, PfError *err)
+{
+    cJSON *identity = pf_json_read(pf_cache_identity(cache));
+    bool is_known = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(identity, "backbone"));
+    cJSON_Delete(identity);
+    if (is_known) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' does not say which network its features come from: no other image can be "
+                   "compared with them",
+                   pf_cache_path(cache));
+}
+
 static int make_model(Query *query, PfError *err)
 {
     const PfRows *rows = query->rows;
@@ -114,7 +126,8 @@ static int open_all(Query *query, PfError *err)
     const char *tap = pf_cache_tap(query->rows->cache, query->rows->tap)->name;
     PfModelNetworkOptions network = options->network;
     network.model = pf_cache_path(query->rows->cache);
-    if (make_model(query, err) || pf_dataset_open_paths(&options->near, 1, &query->dataset, err) ||
+    if (check_identity(query->rows->cache, err) || make_model(query, err) ||
+        pf_dataset_open_paths(&options->near, 1, &query->dataset, err) ||
         pf_model_network_plan(query->model, &network, tap, &query->plan, err))
         return -1;
     PfPipelineConfig config = {.dataset = query->dataset,
