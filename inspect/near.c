@@ -16,7 +16,8 @@
 #include "extract/pipeline/pipeline.h"
 #include "inspect/neighbours/neighbours.h"
 
-#define TENSOR "none.weight"
+#define WEIGHT "none.weight"
+#define BIAS "none.bias"
 
 typedef struct Query {
     const PfInspectOptions *options;
@@ -63,11 +64,24 @@ static cJSON *make_metadata(const PfRows *rows, PfError *err)
     cJSON_AddItemToArray(cJSON_AddArrayToObject(metadata, "targets"), target);
     cJSON_AddStringToObject(target, "name", "none");
     cJSON_AddStringToObject(target, "kind", pf_target_kind_name(PF_TARGET_REGRESSION));
-    cJSON_AddStringToObject(target, "weight", TENSOR);
+    cJSON_AddStringToObject(target, "weight", WEIGHT);
+    cJSON_AddStringToObject(target, "bias", BIAS);
     char *text = pf_json_finish(metadata, "the network's description", err);
     metadata = text ? pf_json_read(text) : NULL;
     free(text);
     return metadata;
+}
+
+static int check_identity(const PfCache *cache, PfError *err)
+{
+    cJSON *identity = pf_json_read(pf_cache_identity(cache));
+    bool is_known = cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(identity, "backbone"));
+    cJSON_Delete(identity);
+    if (is_known) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' does not say which network its features come from: no other image can be "
+                   "compared with them",
+                   pf_cache_path(cache));
 }
 
 static int make_model(Query *query, PfError *err)
@@ -75,11 +89,12 @@ static int make_model(Query *query, PfError *err)
     const PfRows *rows = query->rows;
     float *zeros = pf_calloc((size_t)rows->features, sizeof *zeros, err);
     cJSON *metadata = zeros ? make_metadata(rows, err) : NULL;
-    PfNamedTensor tensor = {
-        TENSOR,
-        {.dtype = PF_DTYPE_F32, .shape = {.rank = 2, .dims = {1, rows->features}}, .data = zeros}};
+    const PfNamedTensor tensors[] = {
+        {WEIGHT, {PF_DTYPE_F32, {2, {1, rows->features}}, zeros}},
+        {BIAS, {PF_DTYPE_F32, {1, {1}}, zeros}},
+    };
     int failed = !metadata ||
-                 pf_model_new(pf_cache_path(rows->cache), &tensor, 1, metadata, &query->model, err);
+                 pf_model_new(pf_cache_path(rows->cache), tensors, 2, metadata, &query->model, err);
     free(zeros);
     return failed ? -1 : 0;
 }
@@ -111,7 +126,8 @@ static int open_all(Query *query, PfError *err)
     const char *tap = pf_cache_tap(query->rows->cache, query->rows->tap)->name;
     PfModelNetworkOptions network = options->network;
     network.model = pf_cache_path(query->rows->cache);
-    if (make_model(query, err) || pf_dataset_open_paths(&options->near, 1, &query->dataset, err) ||
+    if (check_identity(query->rows->cache, err) || make_model(query, err) ||
+        pf_dataset_open_paths(&options->near, 1, &query->dataset, err) ||
         pf_model_network_plan(query->model, &network, tap, &query->plan, err))
         return -1;
     PfPipelineConfig config = {.dataset = query->dataset,

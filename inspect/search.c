@@ -138,9 +138,14 @@ static bool can_learn(const PfRows *rows)
     return false;
 }
 
+static const char *why_no_labels(const PfRows *rows)
+{
+    return rows->target ? "no image has a label" : "the cache has no classes";
+}
+
 static const char *why_not_learn(const PfRows *rows)
 {
-    return rows->labels ? "all rows with a label are of one class" : "the cache has no classes";
+    return rows->labels ? "all images with a label are of one class" : why_no_labels(rows);
 }
 
 /* Labels of the rows that have probabilities. */
@@ -199,13 +204,13 @@ static int find_by_neighbours(Search *search, PfError *err)
         return -1;
     if (search->all || options->classes) {
         if (!rows->labels)
-            skip(&findings->classes.status, "the cache has no classes");
+            skip(&findings->classes.status, why_no_labels(rows));
         else if (pf_votes_classes(rows, search->near, options->neighbour, &findings->classes, err))
             return -1;
     }
     if (!search->all && !options->knn) return 0;
-    skip(&findings->knn.status, "the cache has no classes");
-    skip(&findings->knn_held_out.status, "the cache has no classes");
+    skip(&findings->knn.status, rows->labels ? "no train image has a label" : why_no_labels(rows));
+    skip(&findings->knn_held_out.status, findings->knn.status.reason);
     return search->voters
                ? pf_votes_score(rows, search->voters, &findings->knn, &findings->knn_held_out, err)
                : 0;

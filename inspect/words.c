@@ -171,9 +171,13 @@ static void tell_classes(const Words *words, const PfClassFindings *found)
 static void tell_group(const Words *words, const PfDuplicates *found, const PfDuplicateGroup *group)
 {
     char name[PF_ROW_NAME_SIZE];
-    say(words, "  %s%s%lld images, %s %.4f:", group->crosses_splits ? "leak, " : "",
-        group->has_two_labels ? "two labels, " : "", (long long)group->count,
-        group->is_exact ? "equal bytes," : "similarity", (double)group->similarity);
+    char how[40];
+    if (group->is_exact)
+        pf_format(how, sizeof how, " of equal bytes");
+    else
+        pf_format(how, sizeof how, ", similarity %.4f", (double)group->similarity);
+    say(words, "  %s%s%lld images%s:", group->crosses_splits ? "leak, " : "",
+        group->has_two_labels ? "two labels, " : "", (long long)group->count, how);
     for (int64_t m = 0; m < shown(words, group->count); m++) {
         int32_t row = found->members[group->first + m];
         const PfRows *rows = words->rows;

@@ -58,7 +58,8 @@ static int32_t confident_class(const Judgement *judgement, int64_t row)
     return reached > 1 ? pf_probe_best(p, classes) : best;
 }
 
-/* Whole numbers near to `values` with the same sum: those that rounding changed most give way. */
+/* Whole numbers near to `values` with the same sum: those that rounding changed most give way, of
+ * equal ones the last where more are needed, else the first. */
 static void round_row(const double *values, int classes, int64_t *rounded)
 {
     double sum = 0;
@@ -70,10 +71,11 @@ static void round_row(const double *values, int classes, int64_t *rounded)
     }
     for (int64_t wanted = (int64_t)nearbyint(sum); total != wanted;) {
         int step = wanted > total ? 1 : -1, most = 0;
-        for (int c = 1; c < classes; c++)
-            if (step * (values[c] - (double)rounded[c]) >
-                step * (values[most] - (double)rounded[most]))
-                most = c;
+        for (int c = 1; c < classes; c++) {
+            double own = values[c] - (double)rounded[c];
+            double best = values[most] - (double)rounded[most];
+            if (step > 0 ? own >= best : own < best) most = c;
+        }
         rounded[most] += step;
         total += step;
     }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 
@@ -51,7 +52,7 @@ int pf_outliers_find(const PfRows *rows, const PfNeighbours *neighbours, int k, 
                      PfError *err)
 {
     int64_t sound = rows->count - rows->broken_count - rows->zero_count;
-    out->k = k < sound - 1 ? k : (int)(sound - 1);
+    out->k = (int)pf_min(pf_min(k, neighbours->k), sound - 1);
     if (out->k < 1) {
         pf_format(out->status.reason, sizeof out->status.reason,
                   "there are fewer than two rows to compare");

@@ -9,7 +9,7 @@
 #include "inspect/findings/findings.h"
 #include "inspect/neighbours/neighbours.h"
 
-/* k: at most the neighbours' k; less where there are fewer rows. */
+/* k: less where there are fewer neighbours or rows. */
 int pf_outliers_find(const PfRows *rows, const PfNeighbours *neighbours, int k, PfOutliers *out,
                      PfError *err);
 
