@@ -55,12 +55,13 @@ train/finetune: common/base common/weights common/model common/cache common/onnx
 train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
 predict/model: common/base common/file common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
-inspect/projection: common/base common/thread train/kernels
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
 inspect/rows: common/base common/thread common/cache train/features train/kernels
 inspect/neighbours: common/base common/thread train/kernels inspect/rows
 inspect/findings: common/base common/thread common/cache train/kernels train/metrics train/features train/head train/fit inspect/rows inspect/neighbours
-inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings
+inspect/projection: common/base common/thread train/kernels
+inspect/images: common/base common/thread common/cache extract/image/formats extract/image extract/dataset
+inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images
 """
 
 # Headers of libraries, and who alone may include them.
