@@ -10,6 +10,7 @@
 #include "inspect/findings/findings.h"
 #include "inspect/findings_file.h"
 #include "inspect/options.h"
+#include "inspect/report.h"
 #include "inspect/rows/rows.h"
 #include "inspect/search.h"
 #include "inspect/words.h"
@@ -31,22 +32,24 @@ static int inspect_rows(const PfInspectOptions *options, const PfRows *rows, PfF
     if (pf_search_run(options, rows, findings, err)) return -1;
     if (!options->quiet) pf_words_findings(stream, options, rows, findings);
     if (options->json && pf_findings_write_json(options, rows, findings, err)) return -1;
-    return options->csv ? pf_findings_write_csv(options, rows, findings, err) : 0;
+    if (options->csv && pf_findings_write_csv(options, rows, findings, err)) return -1;
+    return options->output ? pf_report_write(options, rows, findings, err) : 0;
 }
 
 /* Says now what would go wrong after the search, or would be lost. */
 static int check_outputs(const PfInspectOptions *options, PfError *err)
 {
     const PfOutput outputs[] = {{"--json", options->json, PF_CONTENT_JSON},
-                                {"--csv", options->csv, PF_CONTENT_CSV}};
+                                {"--csv", options->csv, PF_CONTENT_CSV},
+                                {"-o", options->output, PF_CONTENT_PAGE}};
     const char *inputs[2 + PF_INSPECT_MAX_MODELS] = {options->cache, options->near};
     const char *whats[2 + PF_INSPECT_MAX_MODELS] = {"the cache itself", "the image of --near"};
     for (int m = 0; m < options->model_count; m++) {
         inputs[2 + m] = options->models[m];
         whats[2 + m] = "a model that is read";
     }
-    if (pf_output_check_all(outputs, 2, inputs, whats, 2 + options->model_count, err)) return -1;
-    for (int i = 0; i < 2; i++)
+    if (pf_output_check_all(outputs, 3, inputs, whats, 2 + options->model_count, err)) return -1;
+    for (int i = 0; i < 3; i++)
         if (outputs[i].path && strcmp(outputs[i].path, "-") &&
             pf_atomic_file_check(outputs[i].path, err))
             return -1;

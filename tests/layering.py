@@ -61,7 +61,8 @@ inspect/neighbours: common/base common/thread train/kernels inspect/rows
 inspect/findings: common/base common/thread common/cache train/kernels train/metrics train/features train/head train/fit inspect/rows inspect/neighbours
 inspect/projection: common/base common/thread train/kernels
 inspect/images: common/base common/thread common/cache extract/image/formats extract/image extract/dataset
-inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images
+inspect/page: common/base common/file common/cache train/metrics inspect/rows inspect/neighbours inspect/findings inspect/projection inspect/images
+inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/page
 """
 
 # Headers of libraries, and who alone may include them.
@@ -88,6 +89,7 @@ RAW_PRINTERS = {
     "common/weights/safetensors.c": "a header of JSON, into the file",
     "extract/backbone/summary.c": "the tree's lines",
     "extract/main.c": "the command line, for JSON",
+    "inspect/page/html.c": "escapes for HTML",
     "predict/export/torchscript.c": "source code, into memory",
     "predict/writer.c": "numbers, JSON",
     "train/result.c": "numbers",

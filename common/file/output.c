@@ -263,6 +263,13 @@ static bool is_table(const PfFileContent *content)
     return false;
 }
 
+/* HTML whose head says who made it. */
+static bool is_page(const PfFileContent *content)
+{
+    return pf_file_content_begin_has(content, "<!doctype html>") &&
+           pf_file_content_begin_has(content, "content=\"permafrost ");
+}
+
 /* Field 1 of the format, then the name of who made it. */
 static bool is_onnx(const PfFileContent *content)
 {
@@ -284,6 +291,7 @@ static const struct {
     [PF_CONTENT_MODEL] = {is_model, "a model that train wrote"},
     [PF_CONTENT_JSON] = {is_result, "a result as JSON"},
     [PF_CONTENT_CSV] = {is_table, "a table that train or inspect wrote"},
+    [PF_CONTENT_PAGE] = {is_page, "a page that inspect, train, predict or extract wrote"},
     [PF_CONTENT_STATE_DICT] = {is_state_dict, "a state dict that predict wrote"},
     [PF_CONTENT_ONNX] = {is_onnx, "an ONNX file that predict wrote"},
     [PF_CONTENT_TORCHSCRIPT] = {is_torchscript, "a TorchScript file that predict wrote"},

@@ -50,6 +50,7 @@ typedef enum PfContent {
     PF_CONTENT_MODEL,       /* a model that train wrote */
     PF_CONTENT_JSON,        /* a result or a summary of ours */
     PF_CONTENT_CSV,         /* results that train wrote */
+    PF_CONTENT_PAGE,        /* a page of ours */
     PF_CONTENT_STATE_DICT,  /* what predict --export wrote: .safetensors, */
     PF_CONTENT_ONNX,        /* .onnx, */
     PF_CONTENT_TORCHSCRIPT, /* .pt */

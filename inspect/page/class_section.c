@@ -250,7 +250,7 @@ static int put_bars(FILE *stream, const PfPageTarget *target,
     return 0;
 }
 
-static void put_numbers(FILE *stream, const PfPageData *data, const PfPageTarget *target,
+static void put_numbers(FILE *stream, const PfPageTarget *target,
                         const PfClassificationMetrics *metrics)
 {
     pf_html_print(stream, "<p>%lld images of %s with a known class. Accuracy <b>%.4f</b>",
@@ -265,12 +265,12 @@ static void put_numbers(FILE *stream, const PfPageData *data, const PfPageTarget
     pf_html_print(stream, ". Brackets are 95 %% intervals.</p>");
 }
 
-static int put_charts(FILE *stream, const PfPageData *data, const Judged *judged, int number,
+static int put_charts(FILE *stream, const Judged *judged, int number,
                       const PfClassificationMetrics *metrics, PfError *err)
 {
     const PfPageTarget *target = judged->target;
     char id[24];
-    put_numbers(stream, data, target, metrics);
+    put_numbers(stream, target, metrics);
     if (metrics->confusion) {
         snprintf(id, sizeof id, "confusion-%d", number);
         PfChartMatrix matrix = {id, "Confusion matrix: click a cell to see its images", "true",
@@ -303,7 +303,7 @@ int pf_page_class_section(FILE *stream, const PfPageData *data, const PfPageTarg
                  pf_classification_meter_add(meter, judged.count, judged.logits, target->width,
                                              judged.labels, err) ||
                  pf_classification_meter_finish(meter, &metrics, err) ||
-                 put_charts(stream, data, &judged, number, &metrics, err);
+                 put_charts(stream, &judged, number, &metrics, err);
         pf_classification_metrics_free(&metrics);
         pf_classification_meter_free(&meter);
         pf_html_print(stream, "</section>\n");

@@ -114,6 +114,7 @@ static void put_head(const Writing *writing)
 {
     FILE *stream = writing->stream;
     pf_html_print(stream, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                          "<meta name=\"generator\" content=\"permafrost " PF_VERSION "\">"
                           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
                           "'none'; img-src data:; style-src ");
     put_hash(stream, pf_page_css);
@@ -123,7 +124,6 @@ static void put_head(const Writing *writing)
                   "; base-uri 'none'; form-action 'none'\">"
                   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
                   "<meta name=\"color-scheme\" content=\"light dark\">"
-                  "<meta name=\"generator\" content=\"permafrost " PF_VERSION "\">"
                   "<title>%s</title><style>",
                   title_of(writing->data));
     fwrite(pf_page_css, 1, strlen(pf_page_css), stream);
@@ -210,10 +210,9 @@ static void put_class_rows(const Writing *writing, const PfPageTarget *target)
     fputs("]", stream);
     if (!target->outputs) return;
     for (int pass = 0; pass < 3; pass++) {
-        fputs(pass == 0   ? ",\"predicted\":["
-              : pass == 1 ? "],\"p\":["
-                          : "],\"judged\":[",
-              stream);
+        pf_html_print(stream, pass == 0   ? ",\"predicted\":["
+                              : pass == 1 ? "],\"p\":["
+                                          : "],\"judged\":[");
         comma = "";
         for (int64_t i = 0; i < writing->carried_count; i++, comma = ",") {
             int64_t row = writing->carried[i];
@@ -238,7 +237,7 @@ static void put_numbers(FILE *stream, const char *key, const float *values, int 
         if (isfinite(values[i]))
             pf_html_print(stream, i ? ",%.5g" : "%.5g", values[i]);
         else
-            fputs(i ? ",null" : "null", stream);
+            pf_html_print(stream, i ? ",null" : "null");
     fputs("]", stream);
 }
 
@@ -284,14 +283,15 @@ static int put_targets(const Writing *writing, PfError *err)
     return 0;
 }
 
-/* Positions as whole numbers from 0 to 65535 on both axes, as far apart on the one as on the other.
- */
+/* Positions as whole numbers from 0 to 65535 on both axes, as far apart on the one as on the other;
+ * -1: none. */
 static int put_map(const Writing *writing, const float *map, const char *name, const char *comma,
                    PfError *err)
 {
     FILE *stream = writing->stream;
     float low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY};
     for (int64_t i = 0; i < 2 * writing->data->rows; i++) {
+        if (isnan(map[i])) continue;
         low[i % 2] = fminf(low[i % 2], map[i]);
         high[i % 2] = fmaxf(high[i % 2], map[i]);
     }
@@ -303,8 +303,8 @@ static int put_map(const Writing *writing, const float *map, const char *name, c
         pf_html_print(stream, ",\"%s\":[", axis ? "y" : "x");
         for (int64_t i = 0; i < writing->carried_count; i++) {
             float value = map[2 * (int64_t)writing->carried[i] + axis];
-            pf_html_print(stream, i ? ",%d" : "%d",
-                          (int)lrintf(((value - middle) / side + 0.5f) * 65535));
+            int place = isnan(value) ? -1 : (int)lrintf(((value - middle) / side + 0.5f) * 65535);
+            pf_html_print(stream, i ? ",%d" : "%d", place);
         }
         fputs("]", stream);
     }
@@ -391,6 +391,8 @@ static int list_others(Writing *writing, PfError *err)
                 judged++;
             }
     }
+    for (int64_t i = 0; i < data->rows && data->map; i++)
+        if (!isnan(data->map[2 * (int64_t)order[i]])) pf_page_list_row(&writing->first, order[i]);
     for (int64_t i = 0; i < data->rows; i++) pf_page_list_row(&writing->first, order[i]);
     free(order);
     return 0;

@@ -267,6 +267,7 @@
       draw();
     }
     function toScreen(i, map, side) {
+      if (map.x[i] < 0) return [-1e6, -1e6]; // it has no place
       return [canvas.width / 2 + (map.x[i] / 65535 - view.x) * view.scale * side,
         canvas.height / 2 + (map.y[i] / 65535 - view.y) * view.scale * side];
     }
