@@ -502,10 +502,10 @@ static int check_merge(PfExtractOptions *options, const char *const *operands, i
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for extracting");
     if (options->dataset.val_fraction > 0 || options->dataset.test_fraction > 0 ||
         options->dataset.sample || options->dataset.shard.count || options->dataset.exclude)
-        return pf_fail(
-            err, PF_EXIT_USAGE,
-            "--split, --exclude, --sample and --shard are for extracting; --merge takes rows as they "
-            "are");
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--split, --exclude, --sample and --shard are for extracting; --merge takes "
+                       "rows as they "
+                       "are");
     if (!has_output && count) options->output = operands[0];
     options->inputs = operands + !has_output;
     options->input_count = count - !has_output;
