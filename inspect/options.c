@@ -56,8 +56,7 @@ static const PfOption table[] = {
      .maximum = 1000000, .help = "N images to label next, where there are some without a label\n"
              "(default 20)"},
     {.name = "pixels", .kind = PF_OPTION_FLAG, .offset = FIELD(pixels),
-     .help = "images of odd size, dark, bright, blank or blurred: reads all images\n"
-             "that the cache has no statistics of"},
+     .help = "images of odd size, dark, bright, blank or blurred: reads all images"},
     {.name = "Models and images:", .kind = PF_OPTION_GROUP},
     {.name = "model", .kind = PF_OPTION_CALL, .parse = parse_model, .argument = "FILE",
      .help = "a model of train's: its probabilities judge the labels. Several, each\n"

@@ -19,6 +19,7 @@
 #include "inspect/models.h"
 #include "inspect/near.h"
 #include "inspect/neighbours/neighbours.h"
+#include "inspect/pixels.h"
 
 #define NEIGHBOURS 20   /* of duplicates and overlap */
 #define VOTERS 20       /* of a label */
@@ -216,6 +217,19 @@ static int find_by_neighbours(Search *search, PfError *err)
                : 0;
 }
 
+static int find_odd_images(Search *search, PfError *err)
+{
+    PfOddImages *out = &search->findings->odd;
+    if (!search->options->pixels) {
+        if (search->all) skip(&out->status, "that takes --pixels, which reads all images");
+        return 0;
+    }
+    pf_progress_start(&search->progress, "images read", search->rows->count);
+    int failed = pf_pixels_find(search->rows, on_progress, search, out, err);
+    pf_progress_end(&search->progress);
+    return failed;
+}
+
 static int find_by_heads(Search *search, PfError *err)
 {
     const PfInspectOptions *options = search->options;
@@ -253,7 +267,7 @@ int pf_search_run(const PfInspectOptions *options, const PfRows *rows, PfFinding
             pf_models_compare(options->models, options->model_count, rows, &findings->models, err);
     if (!failed)
         failed = find_neighbours(&search, err) || find_by_neighbours(&search, err) ||
-                 find_by_heads(&search, err);
+                 find_odd_images(&search, err) || find_by_heads(&search, err);
     for (int list = 0; list < 2; list++) pf_neighbours_free(&search.lists[list]);
     free(search.references);
     return failed ? -1 : 0;

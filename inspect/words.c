@@ -308,8 +308,7 @@ static void tell_odd(const Words *words, const PfOddImages *found)
 {
     char name[PF_ROW_NAME_SIZE];
     if (!is_done(words, "Pixels", &found->status)) return;
-    say(words, "Pixels: %lld odd image%s, by %s.", (long long)found->count, plural(found->count),
-        found->from_cache ? "the cache's statistics" : "reading them");
+    say(words, "Pixels: %lld odd image%s.", (long long)found->count, plural(found->count));
     if (found->unreadable)
         say(words, "  %lld image%s could not be read, or have changed since.",
             (long long)found->unreadable, plural(found->unreadable));

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* Exit codes of the three programs. */
+/* Exit codes of the programs. */
 typedef enum PfExit {
     PF_EXIT_DONE = 0,
     PF_EXIT_FAILED = 1,

@@ -9,7 +9,9 @@
 
 /* Fewer rows say nothing about how similar different images are. */
 #define LEAST_ROWS 20
-#define CHANCE 0.01
+#define CHANCE 0.1
+#define FAR 10 /* neighbours: the tenth and the fifth */
+#define MIDDLE 5
 
 typedef struct Link {
     float similarity;
@@ -34,49 +36,57 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double distance(float similarity)
+static double log_distance(float similarity)
 {
-    return sqrt(fmax(0, 2 - 2 * (double)similarity));
+    return 0.5 * log(fmax(1e-12, 2 - 2 * (double)similarity));
 }
 
-/* The similarities to the nearest row, ascending; copies of the same bytes left out. */
-static int64_t list_nearest(const Grouping *grouping, float *nearest)
+/* The median over the rows that have FAR neighbours, whose number is *count; room: (rows). */
+static double median_over_rows(const PfNeighbours *neighbours, double (*value)(const float *),
+                               float *room, int64_t *count)
 {
-    const PfNeighbours *neighbours = grouping->neighbours;
-    int64_t count = 0;
-    for (int64_t i = 0; i < grouping->rows->count; i++) {
-        const int32_t *index = neighbours->index + i * neighbours->k;
-        if (index[0] < 0 || grouping->equal[i] == grouping->equal[index[0]]) continue;
-        nearest[count++] = neighbours->similarity[i * neighbours->k];
-    }
-    qsort(nearest, (size_t)count, sizeof *nearest, compare_floats);
-    return count;
+    *count = 0;
+    for (int64_t i = 0; i < neighbours->count && neighbours->k >= FAR; i++)
+        if (neighbours->index[i * neighbours->k + FAR - 1] >= 0)
+            room[(*count)++] = (float)value(neighbours->similarity + i * neighbours->k);
+    qsort(room, (size_t)*count, sizeof *room, compare_floats);
+    return *count ? (double)room[*count / 2] : NAN;
 }
 
-static double threshold_of(const float *nearest, int64_t count, double *dimension)
+static double nearest_of(const float *similarity)
 {
-    double middle = distance(nearest[count / 2]), far = distance(nearest[count / 10]);
-    if (!(far > middle) || !(middle > 0)) return PF_DUPLICATES_MOST;
-    *dimension = (log(log(10)) - log(log(2))) / (log(far) - log(middle));
-    double chance = CHANCE / (double)count;
-    double r = middle * exp((log(-log1p(-chance)) - log(log(2))) / *dimension);
-    return fmin(PF_DUPLICATES_MOST, fmax(PF_DUPLICATES_LEAST, 1 - r * r / 2));
+    return (double)similarity[0];
+}
+
+static double far_of(const float *similarity)
+{
+    return log_distance(similarity[FAR - 1]);
+}
+
+static double growth_of(const float *similarity)
+{
+    return log_distance(similarity[FAR - 1]) - log_distance(similarity[MIDDLE - 1]);
 }
 
 static int choose_threshold(const Grouping *grouping, double threshold, PfDuplicates *out,
                             PfError *err)
 {
-    float *nearest = pf_calloc((size_t)grouping->rows->count, sizeof *nearest, err);
-    if (!nearest) return -1;
-    int64_t count = list_nearest(grouping, nearest);
+    const PfNeighbours *neighbours = grouping->neighbours;
+    float *room = pf_calloc((size_t)grouping->rows->count, sizeof *room, err);
+    int64_t count;
+    if (!room) return -1;
+    out->typical = median_over_rows(neighbours, nearest_of, room, &count);
+    double far = median_over_rows(neighbours, far_of, room, &count);
+    double growth = median_over_rows(neighbours, growth_of, room, &count);
+    free(room);
+    out->dimension = count >= LEAST_ROWS && growth > 0 ? log(2) / growth : NAN;
     out->threshold_given = threshold > 0;
-    out->threshold = threshold;
-    out->dimension = NAN;
-    out->typical = count ? (double)nearest[count / 2] : NAN;
-    if (!out->threshold_given)
-        out->threshold =
-            count < LEAST_ROWS ? PF_DUPLICATES_MOST : threshold_of(nearest, count, &out->dimension);
-    free(nearest);
+    out->threshold = out->threshold_given ? threshold : PF_DUPLICATES_MOST;
+    if (out->threshold_given || isnan(out->dimension)) return 0;
+    /* The share of the volume, as a share of the distance. */
+    double share = -expm1(log1p(-CHANCE / (double)count) / (FAR - 1));
+    double r = exp(far + log(share) / out->dimension);
+    out->threshold = fmin(PF_DUPLICATES_MOST, fmax(PF_DUPLICATES_LEAST, 1 - r * r / 2));
     return 0;
 }
 

@@ -1,12 +1,15 @@
 /* Images that are there twice, or almost: groups of rows that are linked by equal bytes or by a
  * cosine similarity of the threshold or more (single linkage).
  *
- * The threshold comes from the data. For rows spread over a space of D dimensions the distances r
- * to the nearest other row are distributed as Weibull's law, P(r < x) = 1 - exp(-(x / s)^D), which
- * is the law of the least of many distances (Clark, Evans, Ecology 35 (1954) 445, in the plane).
- * D and s are read from the median and the upper decile of r = sqrt(2 - 2 cosine), which copies
- * hardly move. The threshold is the similarity that a pair of different images would reach by
- * chance once in a hundred data sets of this size. */
+ * The threshold comes from the data. Where rows are spread evenly over D dimensions around a row,
+ * the volumes up to its neighbours, their distances r to the power D, grow like sums of equal steps
+ * (Levina, Bickel, Maximum Likelihood Estimation of Intrinsic Dimension (2004)): the fifth of ten
+ * has half the volume of the tenth in half of the rows, which gives D; and the nearest of ten is
+ * within a share u of the tenth's volume with the probability 1 - (1 - u)^9. u is chosen so that
+ * this would happen by chance once in ten data sets of this size, and the threshold is the
+ * similarity that it stands for at the median distance of the tenth neighbour. Copies hardly move
+ * these distances, unless half of all images have five of them. r is sqrt(2 - 2 cosine).
+ */
 #ifndef PF_INSPECT_FINDINGS_DUPLICATES_H
 #define PF_INSPECT_FINDINGS_DUPLICATES_H
 

@@ -175,7 +175,6 @@ typedef struct PfOddImage {
 
 typedef struct PfOddImages {
     PfFindingStatus status;
-    bool from_cache;    /* the statistics are the cache's; else images were read */
     int64_t unreadable; /* images that could not be read now, or have changed */
     float *statistics;  /* (rows, PF_PIXEL_STATISTICS) NaN where not known */
     PfOddImage *images; /* (count) */

@@ -240,11 +240,54 @@ def models(folder):
           np.allclose(pair["interval"], [p - q - half, p - q + half], atol=1e-6))
 
 
+def statistics_twin(pixels):
+    grey = pixels.astype("f8") @ [.299, .587, .114]
+    f = max(1, min(grey.shape) // 256)
+    rows, columns = grey.shape[0] // f, grey.shape[1] // f
+    grey = grey[:rows * f, :columns * f].reshape(rows, f, columns, f).mean((1, 3))
+    laplacian = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+                 - 4 * grey[1:-1, 1:-1])
+    variance = laplacian.var() if laplacian.size else 0
+    return [pixels.shape[1], pixels.shape[0], grey.mean(), grey.std(), variance]
+
+
+def pixels(folder):
+    generator = np.random.default_rng(3)
+    images = [generator.integers(0, 256, (300 + i, 700 + i, 3)).astype("u1") for i in range(12)]
+    images += [images[0] // 16, 255 - images[1] // 16, np.full((300, 700, 3), 90, "u1"),
+               images[2][:40, :93], images[3][:60], np.kron(images[4][:6, :14], np.ones((50, 50, 1)))]
+    expected = {12: ["dark", "blank"], 13: ["bright", "blank"], 14: ["blank"], 15: ["small"],
+                16: ["odd shape"], 17: ["blurred"]}
+    x, labels, _ = make_data(len(images) + 1, 2, 8, 4)
+    path = folder / "pixels.h5"
+    write_cache(path, x, labels, np.zeros(len(x), "u1"), 2)
+    (folder / "images").mkdir()
+    for i, image in enumerate(images):  # told by what is in them, not by their names
+        height, width = image.shape[:2]
+        (folder / f"images/{i}.jpg").write_bytes(
+            b"P6 %d %d 255\n" % (width, height) + image.astype("u1").tobytes())
+    found = inspect(path, "--pixels")["pixels"]
+    check("without a folder it says so", not found["done"] and found["reason"], found.get("reason"))
+    with h5py.File(path, "r+") as file:
+        file.attrs["provenance"] = json.dumps({"dataset": str(folder / "images")})
+    found = inspect(path, "--pixels")["pixels"]
+    check("odd images and why", {image["row"]: image["odd"] for image in found["images"]} == expected,
+          {image["row"]: image["odd"] for image in found["images"]})
+    check("one is gone", found["unreadable"] == 1)
+    for image in found["images"]:
+        numbers = [image[name] for name in ("width", "height", "mean", "deviation",
+                                            "laplacian_variance")]
+        check(f"statistics of image {image['row']}",
+              np.allclose(numbers, statistics_twin(images[image["row"]].astype("u1")), rtol=1e-5,
+                          atol=1e-4))
+
+
 with tempfile.TemporaryDirectory() as name:
     work = pathlib.Path(name)
     near_and_votes(work)
     label_errors()
     flipped_labels(work)
     models(work)
+    pixels(work)
 print("cleanlab was asked" if find_label_issues else "cleanlab is not there: the twin alone")
 sys.exit(1 if failures else 0)
