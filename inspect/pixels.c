@@ -67,13 +67,14 @@ static int read_all(Reading *reading, void (*progress)(void *, int64_t, int64_t)
     return 0;
 }
 
-int pf_pixels_find(const PfRows *rows, void (*progress)(void *context, int64_t done, int64_t total),
-                   void *context, PfOddImages *out, PfError *err)
+int pf_pixels_find(const PfRows *rows, const char *root,
+                   void (*progress)(void *context, int64_t done, int64_t total), void *context,
+                   PfOddImages *out, PfError *err)
 {
     PfImages *images;
     PfError why = {0};
     Reading reading = {.rows = rows};
-    if (pf_images_open(rows->cache, NULL, &images, &why)) {
+    if (pf_images_open(rows->cache, root, &images, &why)) {
         pf_format(out->status.reason, sizeof out->status.reason, "%" PF_SENTENCE, why.message);
         return 0;
     }

@@ -225,7 +225,8 @@ static int find_odd_images(Search *search, PfError *err)
         return 0;
     }
     pf_progress_start(&search->progress, "images read", search->rows->count);
-    int failed = pf_pixels_find(search->rows, on_progress, search, out, err);
+    int failed =
+        pf_pixels_find(search->rows, search->options->images, on_progress, search, out, err);
     pf_progress_end(&search->progress);
     return failed;
 }

@@ -15,7 +15,9 @@
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/cache/image_file.h"
+#include "common/file/atomic_file.h"
 #include "common/file/input_file.h"
+#include "common/file/output.h"
 #include "common/thread/parallel.h"
 #include "common/thread/processors.h"
 #include "extract/backbone/session.h"
@@ -27,6 +29,7 @@
 #include "predict/model/network.h"
 #include "predict/model/own_classifier.h"
 #include "predict/model/scorer.h"
+#include "predict/report.h"
 #include "predict/writer.h"
 
 /* The most pixels that a batch of crops has where the user says nothing: 32 of 512 x 512, or two
@@ -40,6 +43,9 @@ typedef struct Prediction {
     PfModel *model;
     PfScorer *scorer;
     PfPredictionWriter writer;
+    PfPredictionReport report; /* what --report keeps of images */
+    int report_failed;
+    PfError report_error;
     PfPreprocess preprocess; /* the model's; crop 0 where it does not say */
     float *outputs;          /* (scorer->outputs) of one image */
     /* images */
@@ -140,6 +146,9 @@ static void write_row(Prediction *run, const char *path, int width, int height,
         outputs = run->outputs;
     }
     pf_prediction_writer_add(&run->writer, path, outputs);
+    if (run->options->report && run->dataset && !run->report_failed)
+        run->report_failed =
+            pf_prediction_report_add(&run->report, run->scorer, path, outputs, &run->report_error);
 }
 
 static int sink_rows(void *context, int count, const PfPipelineRow *rows,
@@ -278,7 +287,11 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
         check_crop(run, err) || open_pipeline(run, interrupted, err) || open_network(run, err) ||
         begin_output(run, err))
         return -1;
-    return run_pipeline(run, err);
+    if (run_pipeline(run, err)) return -1;
+    if (!run->options->report) return 0;
+    if (run->report_failed)
+        return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, run->report_error.message);
+    return pf_prediction_report_write(&run->report, run->options, run->scorer, run->dataset, err);
 }
 
 /* ---- the rows of a cache ---- */
@@ -342,6 +355,8 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
                                          run->scorer->features, cache, &cached, err);
     if (!failed && !run->writer.stream) failed = begin_output(run, err);
     if (!failed) failed = score_cache_rows(run, &cached, err);
+    if (!failed && run->options->report)
+        failed = pf_prediction_report_write_cache(run->options, cache, err);
     pf_cached_features_close(&cached);
     pf_cache_close(&cache);
     return failed ? -1 : 0;
@@ -360,6 +375,8 @@ static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, Pf
     if (!caches && options->sources_from)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--sources-from goes with virtual caches: images have no parts elsewhere");
+    if (options->report && caches > 1)
+        return pf_fail(err, PF_EXIT_USAGE, "--report: a page is of images, or of one cache");
     if (!caches) return predict_images(run, interrupted, err);
     if (options->network.emulate)
         return pf_fail(err, PF_EXIT_USAGE,
@@ -402,6 +419,7 @@ static void release(Prediction *run)
     for (size_t i = 0; i < run->path_count; i++) free(run->paths[i]);
     free(run->paths);
     free(run->outputs);
+    pf_prediction_report_free(&run->report);
     pf_scorer_free(&run->scorer);
     pf_model_close(&run->model);
 }
@@ -421,12 +439,25 @@ static int open_model(Prediction *run, PfError *err)
     return run->outputs ? 0 : -1;
 }
 
+/* Says now what would go wrong after the predictions. */
+static int check_report(const PfPredictOptions *options, PfError *err)
+{
+    const PfOutput output = {"--report", options->report, PF_CONTENT_PAGE};
+    if (!options->report) return 0;
+    return pf_output_check_input(&output, options->network.model, "the model", err) ||
+                   pf_output_check_content(&output, err) ||
+                   pf_atomic_file_check(options->report, err)
+               ? -1
+               : 0;
+}
+
 int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
                       PfError *err)
 {
     Prediction run = {.options = options};
     double started = pf_clock_seconds();
-    int failed = open_model(&run, err) || predict(&run, interrupted, err);
+    int failed =
+        check_report(options, err) || open_model(&run, err) || predict(&run, interrupted, err);
     if (run.writer.stream && pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
     if (!failed && run.stats.rejected)
         failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",

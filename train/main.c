@@ -17,6 +17,7 @@
 #include "train/features/target_kind.h"
 #include "train/head_batch_run.h"
 #include "train/head_model.h"
+#include "train/page.h"
 #include "train/report.h"
 #include "train/result.h"
 
@@ -40,13 +41,14 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
     const PfOutput outputs[] = {{"-o", options->output, PF_CONTENT_MODEL},
                                 {"--json", options->json, PF_CONTENT_JSON},
                                 {"--csv", options->csv, PF_CONTENT_CSV},
+                                {"--report", options->report, PF_CONTENT_PAGE},
                                 {"the checkpoint", checkpoint, PF_CONTENT_ANY}};
     const char *inputs[] = {options->cache, finetune->init, finetune->weights, finetune->backbone};
     const char *whats[] = {"the cache itself", "the model of --init", "the network's weights",
                            "the network"};
     int failed = (has_checkpoint && !checkpoint) ||
-                 pf_output_check_all(outputs, 4, inputs, whats, 4, err) ||
-                 check_places(outputs, 4, err);
+                 pf_output_check_all(outputs, 5, inputs, whats, 4, err) ||
+                 check_places(outputs, 5, err);
     free(checkpoint);
     return failed ? -1 : 0;
 }
@@ -179,6 +181,7 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, PfTh
         pf_report_ranking(run);
         pf_report_metrics(run);
         failed = write_results(options, run, err);
+        if (!failed && options->report) failed = pf_train_page_write(options, run, pool, err);
     }
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) pf_report_end(run, options->output);

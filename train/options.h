@@ -49,6 +49,10 @@ typedef struct PfTrainOptions {
     int folds, seeds;                /* folds 0: none */
     int threads;                     /* 0 = all processors */
     const char *output, *json, *csv; /* NULL: none; json, csv "-": stdout */
+    const char *report;              /* a page; NULL: none */
+    const char *tensorboard;         /* a folder of event files; NULL: none */
+    const char *images;              /* of the page: where they are now; NULL: where they were */
+    int no_thumbnails, anonymous;    /* of the page */
     int csv_safe;                    /* texts of it are kept from being formulas */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;

@@ -11,7 +11,8 @@
 #include "common/base/memory.h"
 
 struct PfImages {
-    PfDataset *dataset;
+    const PfDataset *dataset;
+    PfDataset *own; /* the same where it was opened here */
     int64_t rows;
     int64_t *samples; /* (rows) -1: not in the dataset; NULL: sample i is row i */
     uint8_t (*digests)[PF_DIGEST_SIZE];
@@ -44,7 +45,8 @@ static int open_files(PfImages *images, const char *root, const char *const *pat
     }
     if (!failed)
         failed = pf_dataset_open_paths((const char *const *)joined, (size_t)images->rows,
-                                       &images->dataset, err);
+                                       &images->own, err);
+    images->dataset = images->own;
     for (int64_t i = 0; joined && i < images->rows; i++) free(joined[i]);
     free(joined);
     return failed;
@@ -62,12 +64,12 @@ static int compare_named(const void *a, const void *b)
     return strcmp(((const Named *)a)->path, ((const Named *)b)->path);
 }
 
-static int open_dataset(PfImages *images, const char *root, const char *const *paths, PfError *err)
+static int find_samples(PfImages *images, const char *const *paths, PfError *err)
 {
-    if (pf_dataset_open(root, NULL, &images->dataset, err)) return -1;
     size_t count = (size_t)pf_dataset_count(images->dataset);
     Named *named = pf_calloc(count + 1, sizeof *named, err);
-    images->samples = named ? pf_calloc((size_t)images->rows, sizeof *images->samples, err) : NULL;
+    images->samples =
+        named ? pf_calloc((size_t)images->rows + 1, sizeof *images->samples, err) : NULL;
     if (images->samples) {
         for (size_t i = 0; i < count; i++)
             named[i] = (Named){pf_dataset_samples(images->dataset)[i].path, (int64_t)i};
@@ -80,6 +82,25 @@ static int open_dataset(PfImages *images, const char *root, const char *const *p
     }
     free(named);
     return images->samples ? 0 : -1;
+}
+
+static int open_dataset(PfImages *images, const char *root, const char *const *paths, PfError *err)
+{
+    if (pf_dataset_open(root, NULL, &images->own, err)) return -1;
+    images->dataset = images->own;
+    return find_samples(images, paths, err);
+}
+
+int pf_images_of_dataset(const PfDataset *dataset, const char *const *paths, int64_t rows,
+                         PfImages **out, PfError *err)
+{
+    PfImages *images = *out = pf_calloc(1, sizeof *images, err);
+    if (!images) return -1;
+    images->dataset = dataset;
+    images->rows = rows;
+    if (!find_samples(images, paths, err)) return 0;
+    pf_images_close(out);
+    return -1;
 }
 
 static int open_root(PfImages *images, const char *root, const char *const *paths, PfError *err)
@@ -116,7 +137,7 @@ int pf_images_open(PfCache *cache, const char *root, PfImages **out, PfError *er
 void pf_images_close(PfImages **images)
 {
     if (!*images) return;
-    if ((*images)->dataset) pf_dataset_close(&(*images)->dataset);
+    if ((*images)->own) pf_dataset_close(&(*images)->own);
     free((*images)->samples);
     free((*images)->digests);
     free(*images);
@@ -131,7 +152,7 @@ int pf_images_read(const PfImages *images, int64_t row, PfSampleBytes *bytes, Pf
     if (sample < 0) return pf_fail(err, PF_EXIT_BAD_IMAGES, "is not in the dataset");
     if (pf_dataset_read(images->dataset, sample, bytes, err)) return -1;
     pf_digest_xxh128(bytes->data, bytes->size_bytes, digest);
-    if (memcmp(digest, images->digests[row], sizeof digest) &&
+    if (images->digests && memcmp(digest, images->digests[row], sizeof digest) &&
         memcmp(images->digests[row], none, sizeof none))
         return pf_fail(err, PF_EXIT_BAD_IMAGES, "has changed since its features were computed");
     return 0;

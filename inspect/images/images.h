@@ -14,6 +14,9 @@ typedef struct PfImages PfImages;
  * none, or none of the first rows' images is there. The cache must stay open. Free with
  * pf_images_close. */
 int pf_images_open(PfCache *cache, const char *root, PfImages **out, PfError *err);
+/* The same of a dataset that is open, whose images have these paths, (rows); it must stay open. */
+int pf_images_of_dataset(const PfDataset *dataset, const char *const *paths, int64_t rows,
+                         PfImages **out, PfError *err);
 void pf_images_close(PfImages **images);
 
 /* Reads the bytes of a row's image; fails where it is gone or is no longer the one that the

@@ -17,8 +17,11 @@ static int shrink(const PfImage *image, int side, uint8_t **jpeg, size_t *size, 
 {
     int width = pf_image_columns(image), height = pf_image_rows(image), longer = width;
     if (height > longer) longer = height;
-    PfResize resize = {.in = image->pixels, .in_width = width, .in_height = height,
-                       .out_width = width, .out_height = height,
+    PfResize resize = {.in = image->pixels,
+                       .in_width = width,
+                       .in_height = height,
+                       .out_width = width,
+                       .out_height = height,
                        .interpolation = PF_BILINEAR};
     if (longer > side) {
         resize.out_width = (int)pf_max(1, ((int64_t)width * side + longer / 2) / longer);
@@ -28,9 +31,9 @@ static int shrink(const PfImage *image, int side, uint8_t **jpeg, size_t *size, 
     PfResizeScratch scratch = {0};
     size_t stride = 3 * (size_t)resize.out_width;
     uint8_t *pixels = pf_calloc(stride, (size_t)resize.out_height, err);
-    int failed = !pixels || pf_resize(&resize, pixels, stride, &scratch, err) ||
-                 pf_image_jpeg_encode(pixels, resize.out_width, resize.out_height, QUALITY, jpeg,
-                                      size, err);
+    int failed =
+        !pixels || pf_resize(&resize, pixels, stride, &scratch, err) ||
+        pf_image_jpeg_encode(pixels, resize.out_width, resize.out_height, QUALITY, jpeg, size, err);
     free(pixels);
     pf_resize_scratch_free(&scratch);
     return failed ? -1 : 0;

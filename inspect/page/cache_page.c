@@ -196,15 +196,17 @@ static int lay_out(PfCachePage *page, const PfPca *pca, const float *x, int64_t 
     for (int64_t i = 0; map && i < sample; i++)
         memcpy(start + 2 * i, pca->scores + i * pca->components, 2 * sizeof *start);
     pf_progress_start(&progress, "steps", options.iterations);
-    int failed = !map || pf_tsne_run(pca->scores, sample, pca->components, start, &options, pool,
-                                     map, err);
+    int failed =
+        !map || pf_tsne_run(pca->scores, sample, pca->components, start, &options, pool, map, err);
     pf_progress_end(&progress);
     if (!failed) {
         double trust = pf_tsne_trustworthiness(x, sample, columns, map, TRUSTED_NEIGHBOURS,
                                                TRUSTED_ROWS, pool, err);
         if (!isnan(trust))
-            pf_page_add_fact(&page->data, "map", "t-SNE, perplexity 30; trustworthiness (k = %d) "
-                             "%.3f", TRUSTED_NEIGHBOURS, trust);
+            pf_page_add_fact(&page->data, "map",
+                             "t-SNE, perplexity 30; trustworthiness (k = %d) "
+                             "%.3f",
+                             TRUSTED_NEIGHBOURS, trust);
         page->data.map = spread(page, sample, map, 2, err);
         page->data.map_name = "t-SNE";
         failed = !page->data.map;
@@ -228,12 +230,14 @@ int pf_cache_page_map(PfCachePage *page, const PfRows *rows, PfError *err)
                  pf_pca_run(x, sample, columns, COMPONENTS, pool, &pca, err);
     if (!failed) {
         char shares[80];
-        snprintf(shares, sizeof shares, "principal components (%.0f %% and %.0f %% of the variance)",
+        snprintf(shares, sizeof shares,
+                 "principal components (%.0f %% and %.0f %% of the variance)",
                  100 * pca.explained[0], 100 * pca.explained[1]);
         char *name = own(page, sizeof shares, 1, err);
         failed = !name;
         if (name) strcpy(name, shares);
-        page->data.other_map = failed ? NULL : spread(page, sample, pca.scores, pca.components, err);
+        page->data.other_map =
+            failed ? NULL : spread(page, sample, pca.scores, pca.components, err);
         page->data.other_map_name = name;
         failed = failed || !page->data.other_map;
     }

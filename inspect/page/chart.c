@@ -17,13 +17,14 @@
 /* Longer tables are cut, and say so: the numbers are in the JSON. */
 #define TABLE_ROWS 200
 
-static void begin_figure(FILE *stream, const char *id, const char *title, double width,
-                         double height)
+/* attributes: markup of our own. */
+static void begin_figure(FILE *stream, const char *id, const char *title, const char *attributes,
+                         double width, double height)
 {
-    pf_html_print(stream,
-                  "<figure id=\"%s\"><figcaption>%s</figcaption>"
-                  "<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">",
-                  id, title, width, height, title);
+    pf_html_print(stream, "<figure id=\"%s\"><figcaption>%s</figcaption><svg", id, title);
+    fwrite(attributes, 1, strlen(attributes), stream);
+    pf_html_print(stream, " viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">", width, height,
+                  title);
 }
 
 static void begin_table(FILE *stream)
@@ -90,8 +91,8 @@ static void put_axes(FILE *stream, const PfChart *chart)
         pf_html_print(stream,
                       "<line class=\"grid\" x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\"/>"
                       "<text class=\"tick\" x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%.4g</text>",
-                      place_x(chart, v), TOP, place_x(chart, v), HEIGHT - BOTTOM,
-                      place_x(chart, v), HEIGHT - BOTTOM + 15, fabs(v) < 1e-9 * step ? 0.0 : v);
+                      place_x(chart, v), TOP, place_x(chart, v), HEIGHT - BOTTOM, place_x(chart, v),
+                      HEIGHT - BOTTOM + 15, fabs(v) < 1e-9 * step ? 0.0 : v);
     step = tick_step(&chart->y);
     for (double v = ceil(chart->y.low / step - 1e-9) * step; v <= chart->y.high + 1e-9 * step;
          v += step)
@@ -107,8 +108,9 @@ static void put_axes(FILE *stream, const PfChart *chart)
                   (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, chart->x.title,
                   (TOP + HEIGHT - BOTTOM) / 2, chart->y.title);
     if (chart->has_diagonal)
-        pf_html_print(stream, "<line class=\"diagonal\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" "
-                              "y2=\"%.1f\"/>",
+        pf_html_print(stream,
+                      "<line class=\"diagonal\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" "
+                      "y2=\"%.1f\"/>",
                       place_x(chart, fmax(chart->x.low, chart->y.low)),
                       place_y(chart, fmax(chart->x.low, chart->y.low)),
                       place_x(chart, fmin(chart->x.high, chart->y.high)),
@@ -155,8 +157,9 @@ static void end_series(FILE *stream, const PfChart *chart, const PfChartSeries *
     for (int s = 0; s < count && count > 1; s++)
         pf_html_print(stream, "<span class=\"key s%d\">%s</span> ", s % PF_CHART_SERIES,
                       series[s].name);
-    pf_html_print(stream, "</p><details><summary>As a table</summary><div class=\"scroll\"><table>"
-                          "<tr><th></th><th>%s</th><th>%s</th></tr>",
+    pf_html_print(stream,
+                  "</p><details><summary>As a table</summary><div class=\"scroll\"><table>"
+                  "<tr><th></th><th>%s</th><th>%s</th></tr>",
                   chart->x.title, chart->y.title);
     for (int s = 0; s < count; s++) {
         int64_t stride = (series[s].count + TABLE_ROWS - 1) / TABLE_ROWS;
@@ -174,7 +177,7 @@ static void end_series(FILE *stream, const PfChart *chart, const PfChartSeries *
 void pf_chart_lines(FILE *stream, const PfChart *chart, const PfChartSeries *series, int count,
                     bool markers)
 {
-    begin_figure(stream, chart->id, chart->title, WIDTH, HEIGHT);
+    begin_figure(stream, chart->id, chart->title, "", WIDTH, HEIGHT);
     put_axes(stream, chart);
     for (int s = 0; s < count; s++) put_line(stream, chart, &series[s], s, markers);
     for (int s = 0; s < count && markers; s++) put_points(stream, chart, &series[s], s, 3);
@@ -183,7 +186,7 @@ void pf_chart_lines(FILE *stream, const PfChart *chart, const PfChartSeries *ser
 
 void pf_chart_points(FILE *stream, const PfChart *chart, const PfChartSeries *series, int count)
 {
-    begin_figure(stream, chart->id, chart->title, WIDTH, HEIGHT);
+    begin_figure(stream, chart->id, chart->title, "", WIDTH, HEIGHT);
     put_axes(stream, chart);
     for (int s = 0; s < count; s++) put_points(stream, chart, &series[s], s, 2);
     end_series(stream, chart, series, count);
@@ -197,10 +200,11 @@ void pf_chart_bars(FILE *stream, const char *id, const char *title, const char *
 {
     const double bar = 11, label = 150, room = WIDTH - label - 50;
     double group_height = bar * series_count + 9;
-    begin_figure(stream, id, title, WIDTH, (double)groups * group_height + 4);
+    begin_figure(stream, id, title, "", WIDTH, (double)groups * group_height + 4);
     for (int64_t g = 0; g < groups; g++) {
         double top = (double)g * group_height + 4;
-        pf_html_print(stream, "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
+        pf_html_print(stream,
+                      "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
                       label - 8, top + group_height / 2, names[g]);
         for (int s = 0; s < series_count; s++) {
             double value = values[s * groups + g], y = top + bar * s;
@@ -256,12 +260,14 @@ static void put_cell(FILE *stream, const PfChartMatrix *matrix, int row, int col
 void pf_chart_matrix(FILE *stream, const PfChartMatrix *matrix)
 {
     const int size = matrix->size;
-    const double left = 130, top = 110, side = fmin(56, (WIDTH - left - 10) / size);
-    begin_figure(stream, matrix->id, matrix->title, WIDTH, top + side * size + 8);
+    const double left = 130, side = fmin(56, (WIDTH - left - 10) / size), top = 92;
+    double width = fmin(WIDTH, left + side * size + 60);
+    begin_figure(stream, matrix->id, matrix->title, width < 420 ? " class=\"narrow\"" : "", width,
+                 top + side * size + 8);
     pf_html_print(stream,
-                  "<text class=\"axis\" x=\"%g\" y=\"14\">%s</text><text class=\"axis\" x=\"4\" "
-                  "y=\"%g\">%s</text>",
-                  left, matrix->as, top - 8, matrix->of);
+                  "<text class=\"axis\" x=\"%g\" y=\"14\">%s</text><text class=\"axis\" x=\"%g\" "
+                  "y=\"%g\" text-anchor=\"end\">%s</text>",
+                  left, matrix->as, left - 6, top - 8, matrix->of);
     for (int i = 0; i < size; i++) {
         if (side < 9 && i % 5) continue; /* names that would lie over each other */
         pf_html_print(stream,
@@ -295,17 +301,15 @@ void pf_chart_parallel(FILE *stream, const char *id, const char *title, const ch
 {
     const double top = 40, bottom = 26, side = 70;
     double gap = column_count > 1 ? (WIDTH - 2 * side) / (column_count - 1) : 0;
-    pf_html_print(stream,
-                  "<figure id=\"%s\"><figcaption>%s</figcaption>"
-                  "<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">",
-                  id, title, WIDTH, HEIGHT, title);
+    begin_figure(stream, id, title, "", WIDTH, HEIGHT);
     for (int64_t r = rows - 1; r >= 0; r--) {
         pf_html_print(stream, "<polyline class=\"line mark %s\" points=\"",
                       r ? "other" : "s0 best");
         for (int c = 0; c < column_count; c++) {
             double value = values[r * column_count + c];
             pf_html_print(stream, "%.1f,%.1f ", side + gap * c,
-                          HEIGHT - bottom - (isfinite(value) ? value : 0) * (HEIGHT - top - bottom));
+                          HEIGHT - bottom -
+                              (isfinite(value) ? value : 0) * (HEIGHT - top - bottom));
         }
         pf_html_print(stream, "\"/>");
     }

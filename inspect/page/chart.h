@@ -42,8 +42,8 @@ void pf_chart_bars(FILE *stream, const char *id, const char *title, const char *
                    int64_t groups, const char *const *series, int series_count,
                    const double *values);
 
-/* A matrix of numbers, (rows, columns): rows are `of`, columns `as`; cells can be clicked, and carry
- * data-row and data-column. Shaded by the share of their row. */
+/* A matrix of numbers, (rows, columns): rows are `of`, columns `as`; cells can be clicked, and
+ * carry data-row and data-column. Shaded by the share of their row. */
 typedef struct PfChartMatrix {
     const char *id, *title, *of, *as;
     const char *const *names; /* (size) */
@@ -52,8 +52,8 @@ typedef struct PfChartMatrix {
 } PfChartMatrix;
 void pf_chart_matrix(FILE *stream, const PfChartMatrix *matrix);
 
-/* A polyline per row over columns, the best row marked: values[r * columns + c] from 0 to 1. labels:
- * what stands at each column's low and high end, (columns, 2). */
+/* A polyline per row over columns, the best row marked: values[r * columns + c] from 0 to 1.
+ * labels: what stands at each column's low and high end, (columns, 2). */
 void pf_chart_parallel(FILE *stream, const char *id, const char *title, const char *const *columns,
                        int column_count, const double *values, int64_t rows,
                        const char *const *labels);

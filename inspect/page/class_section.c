@@ -117,8 +117,10 @@ static void put_reliability(FILE *stream, const Judged *judged, const char *id)
     double after = fill_bins(judged, temperature, x[1], y[1]);
     PfChartSeries series[] = {{"as predicted", BINS, x[0], y[0]},
                               {"after temperature scaling", BINS, x[1], y[1]}};
-    PfChart chart = {.id = id, .title = "Reliability: accuracy by predicted probability",
-                     .x = {"probability", 0, 1, false}, .y = {"accuracy", 0, 1, false},
+    PfChart chart = {.id = id,
+                     .title = "Reliability: accuracy by predicted probability",
+                     .x = {"probability", 0, 1, false},
+                     .y = {"accuracy", 0, 1, false},
                      .has_diagonal = true};
     pf_chart_lines(stream, &chart, series, 2, true);
     pf_html_print(stream,
@@ -202,8 +204,8 @@ static int put_curves(FILE *stream, const Judged *judged, const PfClassification
     for (int s = 0; s < count && curves; s++) {
         int c = classes[s];
         for (int64_t i = 0; i < judged->count; i++)
-            scored[i] = (Scored){judged->logits[i * judged->target->width + c],
-                                 judged->labels[i] == c};
+            scored[i] =
+                (Scored){judged->logits[i * judged->target->width + c], judged->labels[i] == c};
         qsort(scored, (size_t)judged->count, sizeof *scored, compare_scored);
         trace(scored, judged->count, &curves[s]);
         const char *name = judged->target->names[c];
@@ -212,16 +214,22 @@ static int put_curves(FILE *stream, const Judged *judged, const PfClassification
     }
     snprintf(roc_id, sizeof roc_id, "roc-%d", number);
     snprintf(pr_id, sizeof pr_id, "pr-%d", number);
-    PfChart chart = {.id = roc_id, .title = "ROC curve, each class against the others",
+    PfChart chart = {.id = roc_id,
+                     .title = "ROC curve, each class against the others",
                      .x = {"false positive rate", 0, 1, false},
-                     .y = {"true positive rate", 0, 1, false}, .has_diagonal = true};
+                     .y = {"true positive rate", 0, 1, false},
+                     .has_diagonal = true};
     if (curves) pf_chart_lines(stream, &chart, roc, count, false);
-    chart = (PfChart){.id = pr_id, .title = "Precision and recall by threshold",
-                      .x = {"recall", 0, 1, false}, .y = {"precision", 0, 1, false}};
+    chart = (PfChart){.id = pr_id,
+                      .title = "Precision and recall by threshold",
+                      .x = {"recall", 0, 1, false},
+                      .y = {"precision", 0, 1, false}};
     if (curves) pf_chart_lines(stream, &chart, precision, count, false);
     if (count < judged->target->width && judged->target->width > 2)
-        pf_html_print(stream, "<p class=\"note\">Curves are of the %d classes with the most "
-                              "images.</p>", count);
+        pf_html_print(stream,
+                      "<p class=\"note\">Curves are of the %d classes with the most "
+                      "images.</p>",
+                      count);
     int failed = !curves;
     free(scored);
     free(curves);
@@ -254,8 +262,7 @@ static void put_numbers(FILE *stream, const PfPageTarget *target,
                         const PfClassificationMetrics *metrics)
 {
     pf_html_print(stream, "<p>%lld images of %s with a known class. Accuracy <b>%.4f</b>",
-                  (long long)metrics->count, pf_page_judged_split(target),
-                  metrics->accuracy);
+                  (long long)metrics->count, pf_page_judged_split(target), metrics->accuracy);
     if (!isnan(metrics->accuracy_interval.low))
         pf_html_print(stream, " [%.3f, %.3f]", metrics->accuracy_interval.low,
                       metrics->accuracy_interval.high);
@@ -273,14 +280,23 @@ static int put_charts(FILE *stream, const Judged *judged, int number,
     put_numbers(stream, target, metrics);
     if (metrics->confusion) {
         snprintf(id, sizeof id, "confusion-%d", number);
-        PfChartMatrix matrix = {id, "Confusion matrix: click a cell to see its images", "true",
-                                "predicted", target->names, target->width, metrics->confusion};
+        PfChartMatrix matrix = {id,
+                                "Confusion matrix: click a cell to see its images",
+                                "true",
+                                "predicted",
+                                target->names,
+                                target->width,
+                                metrics->confusion};
         pf_chart_matrix(stream, &matrix);
-        pf_html_print(stream, "<div class=\"cell-images\" id=\"cell-%d\" aria-live=\"polite\">"
-                              "</div>", number);
+        pf_html_print(stream,
+                      "<div class=\"cell-images\" id=\"cell-%d\" aria-live=\"polite\">"
+                      "</div>",
+                      number);
     } else {
-        pf_html_print(stream, "<p class=\"note\">No confusion matrix: there are more than %d "
-                              "classes.</p>", PF_CONFUSION_MAX_CLASSES);
+        pf_html_print(stream,
+                      "<p class=\"note\">No confusion matrix: there are more than %d "
+                      "classes.</p>",
+                      PF_CONFUSION_MAX_CLASSES);
     }
     snprintf(id, sizeof id, "bars-%d", number);
     if (put_bars(stream, target, metrics, id, err)) return -1;

@@ -80,11 +80,12 @@ static void add_duplicates(cJSON *galleries, const PfPageData *data, PfPageRowLi
     int64_t shown = pf_min(found->group_count, MOST_GROUPS);
     char note[2 * NOTE_SIZE], count[NOTE_SIZE];
     if (!found->status.done) return;
-    snprintf(note, sizeof note,
-             "%s of images whose features have a cosine similarity of %.4f or more; %lld reach over "
-             "splits, %lld have more than one label.",
-             count_text(shown, found->group_count, "groups", count), found->threshold,
-             (long long)found->leak_groups, (long long)found->two_label_groups);
+    snprintf(
+        note, sizeof note,
+        "%s of images whose features have a cosine similarity of %.4f or more; %lld reach over "
+        "splits, %lld have more than one label.",
+        count_text(shown, found->group_count, "groups", count), found->threshold,
+        (long long)found->leak_groups, (long long)found->two_label_groups);
     cJSON *gallery = add_gallery(galleries, "duplicates", "Duplicates", note);
     for (int64_t g = 0; g < shown; g++) {
         const PfDuplicateGroup *group = &found->groups[g];
@@ -150,8 +151,8 @@ static void add_odd(cJSON *galleries, const PfPageData *data, PfPageRowList *lis
         *note = '\0';
         for (int bit = 0; bit < PF_ODDITY_COUNT; bit++)
             if (found->images[i].oddities >> bit & 1)
-                snprintf(note + strlen(note), sizeof note - strlen(note), "%s%s",
-                         *note ? ", " : "", pf_oddity_names[bit]);
+                snprintf(note + strlen(note), sizeof note - strlen(note), "%s%s", *note ? ", " : "",
+                         pf_oddity_names[bit]);
         add_row(group, list, found->images[i].row, note);
     }
 }

@@ -11,8 +11,7 @@
 static void put_escaped(FILE *stream, const char *text)
 {
     char *printable = pf_asprintf(NULL, "%s", text);
-    for (const char *c = printable ? printable : "?"; *c; c++)
-        switch (*c) {
+    for (const char *c = printable ? printable : "?"; *c; c++) switch (*c) {
         case '&': fputs("&amp;", stream); break;
         case '<': fputs("&lt;", stream); break;
         case '>': fputs("&gt;", stream); break;

@@ -141,7 +141,8 @@ static void put_status(FILE *stream, const char *name, const PfFindingStatus *st
                        long long count, const char *what, const char *anchor)
 {
     if (status->done)
-        pf_html_print(stream, "<li><a href=\"#%s\">%s</a>: %lld %s</li>", anchor, name, count, what);
+        pf_html_print(stream, "<li><a href=\"#%s\">%s</a>: %lld %s</li>", anchor, name, count,
+                      what);
     else if (*status->reason)
         pf_html_print(stream, "<li>%s: not looked for. %s</li>", name, status->reason);
 }
@@ -159,11 +160,13 @@ static void put_findings(FILE *stream, const PfFindings *findings)
                "images", "gallery-odd");
     if (findings->knn.status.done)
         for (int i = 0; i < findings->knn.count; i++)
-            pf_html_print(stream, "<li>%d nearest neighbours classify %.4f of the images rightly"
-                                  "</li>",
+            pf_html_print(stream,
+                          "<li>%d nearest neighbours classify %.4f of the images rightly"
+                          "</li>",
                           findings->knn.scores[i].k, findings->knn.scores[i].accuracy);
-    pf_html_print(stream, "</ul><p class=\"note\">Tick images below and download their paths: "
-                          "<code>extract --exclude FILE.csv</code> leaves them out.</p></section>\n");
+    pf_html_print(stream,
+                  "</ul><p class=\"note\">Tick images below and download their paths: "
+                  "<code>extract --exclude FILE.csv</code> leaves them out.</p></section>\n");
 }
 
 /* ---- data for the script ---- */
@@ -250,8 +253,8 @@ static void put_point_rows(const Writing *writing, const PfPageTarget *target)
     fputs(",\"points\":[", stream);
     for (int64_t i = 0; i < writing->first.count && drawn < MOST_POINT_IMAGES; i++) {
         int64_t row = writing->first.rows[i];
-        bool is_judged = target->outputs ? pf_page_is_judged(data, target, row)
-                                         : has_truth(target, row);
+        bool is_judged =
+            target->outputs ? pf_page_is_judged(data, target, row) : has_truth(target, row);
         if (!is_judged || !data->widths || data->widths[row] < 1) continue;
         pf_html_print(stream, "%s{\"row\":%lld,\"width\":%d,\"height\":%d", drawn++ ? "," : "",
                       (long long)row, data->widths[row], data->heights[row]);

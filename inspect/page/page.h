@@ -54,15 +54,15 @@ typedef struct PfPageData {
     PfPageFact facts[PF_PAGE_FACTS];
     int fact_count;
     int64_t rows;
-    const char *const *paths; /* (rows) NULL: rows have numbers */
-    const uint8_t *splits;    /* (rows) PfSplit; NULL: there are none */
+    const char *const *paths;        /* (rows) NULL: rows have numbers */
+    const uint8_t *splits;           /* (rows) PfSplit; NULL: there are none */
     const int32_t *widths, *heights; /* (rows) of the images, 0 unknown; or NULL */
-    PfPageTarget *targets; /* (target_count) */
+    PfPageTarget *targets;           /* (target_count) */
     int target_count;
-    const cJSON *result;           /* of train: epochs, sweep, metrics; or NULL */
-    const PfFindings *findings;    /* or NULL */
-    const float *map;              /* (rows, 2) or NULL */
-    const float *other_map;        /* (rows, 2) or NULL */
+    const cJSON *result;        /* of train: epochs, sweep, metrics; or NULL */
+    const PfFindings *findings; /* or NULL */
+    const float *map;           /* (rows, 2) or NULL */
+    const float *other_map;     /* (rows, 2) or NULL */
     const char *map_name, *other_map_name;
     const int32_t *nearest; /* (rows, nearest_count) training images near to each, -1: none; NULL */
     int nearest_count;

@@ -71,7 +71,7 @@ static int list_axes(const cJSON *ranked, const char *names[MOST_AXES])
     int count = 0;
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(ranked, "setting")) if (count <
-                                                                                     MOST_AXES - 1)
+                                                                                      MOST_AXES - 1)
         names[count++] = item->string;
     if (cJSON_GetObjectItemCaseSensitive(ranked, "tap")) names[count++] = "tap";
     return count;
@@ -81,8 +81,7 @@ static const char *value_of(const cJSON *ranked, const char *name)
 {
     const char *tap = strcmp(name, "tap") ? NULL : pf_json_member_text(ranked, "tap");
     const char *text =
-        tap ? tap
-            : pf_json_member_text(cJSON_GetObjectItemCaseSensitive(ranked, "setting"), name);
+        tap ? tap : pf_json_member_text(cJSON_GetObjectItemCaseSensitive(ranked, "setting"), name);
     return text ? text : "";
 }
 
@@ -90,8 +89,9 @@ static void put_ranking(FILE *stream, const cJSON *ranking, const char *const *n
                         const char *score)
 {
     int place = 0;
-    pf_html_print(stream, "<div class=\"scroll\"><table class=\"sortable\" id=\"sweep\"><thead><tr>"
-                          "<th>rank</th><th>%s</th><th>deviation</th><th>val_loss</th>",
+    pf_html_print(stream,
+                  "<div class=\"scroll\"><table class=\"sortable\" id=\"sweep\"><thead><tr>"
+                  "<th>rank</th><th>%s</th><th>deviation</th><th>val_loss</th>",
                   score);
     for (int a = 0; a < axes; a++) pf_html_print(stream, "<th>%s</th>", names[a]);
     pf_html_print(stream, "</tr></thead><tbody>");
@@ -137,10 +137,9 @@ static void place_axis(const cJSON *ranking, const char *name, int columns, doub
         const char *text = value_of(ranked, name);
         double value = strtod(text, NULL);
         if (is_number) {
-            values[place++ * columns] =
-                high == low      ? 0.5
-                : is_logarithmic ? log(value / low) / log(high / low)
-                                 : (value - low) / (high - low);
+            values[place++ * columns] = high == low      ? 0.5
+                                        : is_logarithmic ? log(value / low) / log(high / low)
+                                                         : (value - low) / (high - low);
             continue;
         }
         int known = 0;

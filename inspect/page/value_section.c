@@ -19,7 +19,8 @@ static int put_residuals(FILE *stream, const PfPageData *data, const PfPageTarge
     int64_t judged = 0, taken = 0, seen = 0, width = target->width;
     double absolute = 0, square = 0;
     for (int64_t i = 0; i < data->rows; i++)
-        judged += pf_page_is_judged(data, target, i) && isfinite(target->values[i * width + column]);
+        judged +=
+            pf_page_is_judged(data, target, i) && isfinite(target->values[i * width + column]);
     int64_t stride = pf_max(1, (judged + MOST_POINTS - 1) / MOST_POINTS);
     double *x = pf_calloc((size_t)(2 * (judged / stride + 1)), sizeof *x, err);
     double *y = x ? x + judged / stride + 1 : NULL;
@@ -38,8 +39,9 @@ static int put_residuals(FILE *stream, const PfPageData *data, const PfPageTarge
     PfChart chart = {.id = id, .title = "Residuals: predicted less true, by what is true"};
     chart.x = pf_chart_axis("true", &series, 1, true);
     chart.y = pf_chart_axis("predicted less true", &series, 1, false);
-    pf_html_print(stream, "<p>%lld images of %s. Mean absolute error <b>%.4g</b>, root mean "
-                          "squared error %.4g.</p>",
+    pf_html_print(stream,
+                  "<p>%lld images of %s. Mean absolute error <b>%.4g</b>, root mean "
+                  "squared error %.4g.</p>",
                   (long long)judged, pf_page_judged_split(target), absolute, sqrt(square));
     pf_chart_points(stream, &chart, &series, 1);
     if (stride > 1)
@@ -62,8 +64,8 @@ static int put_cooccurrence(FILE *stream, const PfPageTarget *target, int64_t ro
         for (int a = 0; a < size; a++)
             for (int b = 0; b < size && values[a] == 1; b++) counts[a * size + b] += values[b] == 1;
     }
-    PfChartMatrix matrix = {id, "Labels that occur together, all images", "label", "with",
-                            target->names, size, counts};
+    PfChartMatrix matrix = {
+        id, "Labels that occur together, all images", "label", "with", target->names, size, counts};
     pf_chart_matrix(stream, &matrix);
     if (size < target->width)
         pf_html_print(stream, "<p class=\"note\">The first %d of %d labels.</p>", size,
@@ -93,9 +95,10 @@ static void put_points(FILE *stream, const PfPageData *data, const PfPageTarget 
     if (points)
         pf_html_print(stream, "<p>Mean error <b>%.3f</b> pixels over %lld points of %s.</p>",
                       sum / (double)points, (long long)points, pf_page_judged_split(target));
-    pf_html_print(stream, "<figure id=\"points-%d\" class=\"points\"><figcaption>Points on images: "
-                          "<span class=\"key s0\">true</span> <span class=\"key s1\">predicted"
-                          "</span></figcaption><div class=\"tiles\"></div></figure>",
+    pf_html_print(stream,
+                  "<figure id=\"points-%d\" class=\"points\"><figcaption>Points on images: "
+                  "<span class=\"key s0\">true</span> <span class=\"key s1\">predicted"
+                  "</span></figcaption><div class=\"tiles\"></div></figure>",
                   number);
 }
 
