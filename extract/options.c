@@ -393,6 +393,9 @@ static const PfOption table[] = {
      .help = "of a manifest: what decimals begin with (default: as the column's fields say)"},
     {.name = "encoding", .kind = PF_OPTION_CALL, .parse = parse_encoding, .argument = "NAME",
      .help = "of a manifest: latin1, windows-1252, utf-16... (default UTF-8, or as marked)"},
+    {.name = "exclude", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.exclude), .argument = "LIST",
+     .help = "without the images of this list: a table with a column path, as inspect --csv\n"
+             "writes it, or a path a line"},
     {.name = "sample", .kind = PF_OPTION_LONG, .offset = FIELD(dataset.sample), .argument = "N",
      .minimum = 1, .maximum = INT_MAX,
      .help = "only N images, of each class and split in proportion; a larger N adds to them"},
@@ -522,11 +525,11 @@ static int check_merge(PfExtractOptions *options, const char *const *operands, i
     if (options->dataset.split_folders)
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for extracting");
     if (options->dataset.val_fraction > 0 || options->dataset.test_fraction > 0 ||
-        options->dataset.sample || options->dataset.shard.count)
-        return pf_fail(
-            err, PF_EXIT_USAGE,
-            "--split, --sample and --shard are for extracting; --merge takes rows as they "
-            "are");
+        options->dataset.sample || options->dataset.shard.count || options->dataset.exclude)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--split, --exclude, --sample and --shard are for extracting; --merge takes "
+                       "rows as they "
+                       "are");
     if (!has_output && count) options->output = operands[0];
     options->inputs = operands + !has_output;
     options->input_count = count - !has_output;

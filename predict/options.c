@@ -57,6 +57,13 @@ static const PfOption table[] = {
      .help = "what the model is, how good it was, when, from which cache and by which command"},
     {.name = "verify", .kind = PF_OPTION_FLAG, .offset = FIELD(verify),
      .help = "whether its file is whole (exit 0 or 1)"},
+    {.name = "report", .kind = PF_OPTION_TEXT, .offset = FIELD(report), .argument = "FILE.html",
+     .help = "a page with the images and what they are taken for, too; of a cache also\n"
+             "what is wrong"},
+    {.name = "no-thumbnails", .kind = PF_OPTION_FLAG, .offset = FIELD(no_thumbnails),
+     .help = "--report: no pictures"},
+    {.name = "anonymous", .kind = PF_OPTION_FLAG, .offset = FIELD(anonymous),
+     .help = "--report: numbers in the place of paths"},
     {.name = "Export:", .kind = PF_OPTION_GROUP},
     {.name = "export", .kind = PF_OPTION_TEXT, .offset = FIELD(export_path), .argument = "FILE",
      .help = "write network and head, fine-tuned or not, for other programs:\n"

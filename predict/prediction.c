@@ -16,7 +16,9 @@
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/cache/image_file.h"
+#include "common/file/atomic_file.h"
 #include "common/file/input_file.h"
+#include "common/file/output.h"
 #include "common/thread/parallel.h"
 #include "common/thread/processors.h"
 #include "extract/backbone/session.h"
@@ -30,6 +32,7 @@
 #include "predict/model/network.h"
 #include "predict/model/own_classifier.h"
 #include "predict/model/scorer.h"
+#include "predict/report.h"
 #include "predict/writer.h"
 
 /* The most pixels that a batch of crops has where the user says nothing: 32 of 512 x 512, or two
@@ -43,6 +46,9 @@ typedef struct Prediction {
     PfModel *model;
     PfScorer *scorer;
     PfPredictionWriter writer;
+    PfPredictionReport report; /* what --report keeps of images */
+    int report_failed;
+    PfError report_error;
     PfPreprocess preprocess; /* the model's; crop 0 where it does not say */
     float *outputs;          /* (scorer->outputs) of one image */
     PfLabelledSet labelled;  /* --evaluate: truths, and... */
@@ -160,6 +166,9 @@ static int write_row(Prediction *run, const ScoredRow *scored, PfError *err)
         outputs = run->outputs;
     }
     pf_prediction_writer_add(&run->writer, scored->row, scored->path, outputs);
+    if (run->options->report && run->dataset && !run->report_failed)
+        run->report_failed = pf_prediction_report_add(&run->report, run->scorer, scored->path,
+                                                      outputs, &run->report_error);
     if (!run->evaluator) return 0;
     PfTruthRow truth = pf_labelled_set_row(&run->labelled, scored->row);
     return pf_evaluator_add(run->evaluator, pf_labelled_set_part(&run->labelled, scored->row),
@@ -346,7 +355,11 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
         check_crop(run, err) || open_pipeline(run, interrupted, err) || open_network(run, err) ||
         begin_output(run, err))
         return -1;
-    return run_pipeline(run, err);
+    if (run_pipeline(run, err)) return -1;
+    if (!run->options->report) return 0;
+    if (run->report_failed)
+        return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, run->report_error.message);
+    return pf_prediction_report_write(&run->report, run->options, run->scorer, run->dataset, err);
 }
 
 /* ---- the rows of a cache ---- */
@@ -361,40 +374,6 @@ static bool is_cache(const char *path)
               !memcmp(found, signature, sizeof found);
     if (fd >= 0) close(fd);
     return is;
-}
-
-/* What a model takes of a cache's rows: of a fine-tuned one the cut. */
-static bool reads_pixels(const Prediction *run)
-{
-    const char *cut = pf_model_network_finetuned_cut(run->model);
-    return !strcmp(cut ? cut : run->scorer->tap, PF_PIXEL_TAP);
-}
-
-/* The cache's features must be of the model's network, pixels and tap. */
-static int check_cache(const Prediction *run, const PfCache *cache, PfError *err)
-{
-    static const char *const keys[] = {"backbone", "preprocess"};
-    cJSON *identity = pf_json_read(pf_cache_identity(cache));
-    cJSON *metadata = cJSON_Duplicate(pf_model_metadata(run->model), 1);
-    int failed = metadata ? 0 : pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    if (reads_pixels(run))
-        pf_pixels_pass_over_weights(cJSON_GetObjectItemCaseSensitive(metadata, "backbone"),
-                                    cJSON_GetObjectItemCaseSensitive(identity, "backbone"));
-    for (int i = 0; i < 2 && !failed; i++) {
-        const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(metadata, keys[i]);
-        const cJSON *found = cJSON_GetObjectItemCaseSensitive(identity, keys[i]);
-        if (!cJSON_IsObject(wanted) || !cJSON_IsObject(found) || cJSON_Compare(wanted, found, 1))
-            continue;
-        char *left = pf_json_text(wanted), *right = pf_json_text(found);
-        failed = pf_fail(err, PF_EXIT_IDENTITY,
-                         "model '%s' needs %s %" PF_SENTENCE ", cache '%s' has %" PF_SENTENCE,
-                         run->options->network.model, keys[i], left, pf_cache_path(cache), right);
-        cJSON_free(left);
-        cJSON_free(right);
-    }
-    cJSON_Delete(identity);
-    cJSON_Delete(metadata);
-    return failed;
 }
 
 /* The i-th of the rows that were scored last. */
@@ -461,7 +440,8 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
     if ((sources_from && pf_cache_allow_sources(sources_from, err)) ||
         pf_cache_open(path, &cache, err))
         return -1;
-    int failed = check_cache(run, cache, err) ||
+    int failed = pf_model_network_check_cache(run->model, run->options->network.model,
+                                              run->scorer->tap, cache, err) ||
                  pf_cached_features_open(run->model, &run->options->network, run->scorer->tap,
                                          run->scorer->features, cache, &cached, err);
     if (!failed && run->options->evaluate)
@@ -469,6 +449,8 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
                  pf_labelled_set_of_cache(run->scorer, run->model, cache, &run->labelled, err);
     if (!failed && !run->writer.stream) failed = begin_output(run, err);
     if (!failed) failed = score_cache_rows(run, &cached, err);
+    if (!failed && run->options->report)
+        failed = pf_prediction_report_write_cache(run->options, cache, err);
     pf_cached_features_close(&cached);
     pf_cache_close(&cache);
     return failed ? -1 : 0;
@@ -487,6 +469,8 @@ static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, Pf
     if (!caches && options->sources_from)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--sources-from goes with virtual caches: images have no parts elsewhere");
+    if (options->report && caches > 1)
+        return pf_fail(err, PF_EXIT_USAGE, "--report: a page is of images, or of one cache");
     if (!caches) return predict_images(run, interrupted, err);
     if (options->network.emulate)
         return pf_fail(err, PF_EXIT_USAGE,
@@ -549,6 +533,7 @@ static void release(Prediction *run)
     for (size_t i = 0; i < run->path_count; i++) free(run->paths[i]);
     free(run->paths);
     free(run->outputs);
+    pf_prediction_report_free(&run->report);
     pf_scorer_free(&run->scorer);
     pf_model_close(&run->model);
 }
@@ -569,13 +554,25 @@ static int open_model(Prediction *run, PfError *err)
     return run->outputs ? 0 : -1;
 }
 
+/* Says now what would go wrong after the predictions. */
+static int check_report(const PfPredictOptions *options, PfError *err)
+{
+    const PfOutput output = {"--report", options->report, PF_CONTENT_PAGE};
+    if (!options->report) return 0;
+    return pf_output_check_input(&output, options->network.model, "the model", err) ||
+                   pf_output_check_content(&output, err) ||
+                   pf_atomic_file_check(options->report, err)
+               ? -1
+               : 0;
+}
+
 int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
                       PfError *err)
 {
     Prediction run = {.options = options};
     double started = pf_clock_seconds();
     char *evaluation = NULL;
-    int failed = open_model(&run, err) || predict(&run, interrupted, err) ||
+    int failed = check_report(options, err) || open_model(&run, err) || predict(&run, interrupted, err) ||
                  finish_evaluation(&run, &evaluation, err);
     if (run.writer.stream && pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
     free(evaluation);

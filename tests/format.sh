@@ -2,5 +2,5 @@
 cd "$(dirname "$0")/.."
 command -v clang-format > /dev/null || { echo 'SKIP: clang-format is not installed'; exit 77; }
 clang-format --version | grep -q 'version 14' || { echo 'SKIP: another version of clang-format formats otherwise'; exit 77; }
-find include common extract train predict tests -name '*.c' -o -name '*.h' -o -name '*.cpp' | sort |
+find include common extract train predict inspect tests -name '*.c' -o -name '*.h' -o -name '*.cpp' | sort |
   xargs clang-format --dry-run -Werror

@@ -53,11 +53,19 @@ train/features: common/base common/thread common/model common/cache train/kernel
 train/head: common/base common/thread common/weights common/model train/kernels train/features
 train/fit: common/base train/kernels train/metrics train/features train/head
 train/finetune: common/base common/weights common/model common/cache common/onnx common/backbone train/kernels train/features train/head train/fit
-train: common/base common/thread common/file common/model common/cache common/backbone train/kernels train/metrics train/features train/head train/fit train/finetune
 predict/model: common/base common/file common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/evaluate: common/base common/file common/model common/cache extract/dataset train/metrics train/features predict/model
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
-predict: common/base common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export
+inspect/rows: common/base common/thread common/cache train/features train/kernels
+inspect/neighbours: common/base common/thread train/kernels inspect/rows
+inspect/findings: common/base common/thread common/cache train/kernels train/metrics train/features train/head train/fit inspect/rows inspect/neighbours
+inspect/projection: common/base common/thread train/kernels
+inspect/images: common/base common/thread common/cache extract/image/formats extract/image extract/dataset
+inspect/page: common/base common/file common/cache train/metrics inspect/rows inspect/neighbours inspect/findings inspect/projection inspect/images
+inspect/model: common/base common/model predict/model inspect/page
+train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune train/kernels inspect/rows inspect/page
+predict: common/base common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export inspect/images inspect/model inspect/page
+inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/model inspect/page
 """
 
 # Headers of libraries, and who alone may include them.
@@ -84,6 +92,7 @@ RAW_PRINTERS = {
     "common/weights/safetensors.c": "a header of JSON, into the file",
     "extract/backbone/summary.c": "the tree's lines",
     "extract/main.c": "the command line, for JSON",
+    "inspect/page/html.c": "escapes for HTML",
     "predict/export/torchscript.c": "source code, into memory",
     "predict/truth_columns.c": "numbers, quotes",
     "predict/writer.c": "numbers, JSON",
@@ -120,7 +129,7 @@ def check_table(table):
 
 
 def sources():
-    for top in ("include", "common", "extract", "train", "predict"):
+    for top in ("include", "common", "extract", "train", "predict", "inspect"):
         yield from (path for path in sorted((ROOT / top).rglob("*")) if path.suffix in SUFFIXES)
 
 

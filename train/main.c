@@ -18,6 +18,7 @@
 #include "train/features/target_kind.h"
 #include "train/head_batch_run.h"
 #include "train/head_model.h"
+#include "train/page.h"
 #include "train/predictions.h"
 #include "train/report.h"
 #include "train/result.h"
@@ -43,6 +44,7 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
                                 {"--json", options->json, PF_CONTENT_JSON},
                                 {"--csv", options->csv, PF_CONTENT_CSV},
                                 {"--predictions", options->predictions, PF_CONTENT_PREDICTIONS},
+                                {"--report", options->report, PF_CONTENT_PAGE},
                                 {"the checkpoint", checkpoint, PF_CONTENT_ANY}};
     const char *inputs[] = {options->cache, finetune->init, finetune->weights, finetune->backbone};
     const char *whats[] = {"the cache itself", "the model of --init", "the network's weights",
@@ -225,6 +227,7 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, Watc
         pf_report_ranking(run);
         pf_report_metrics(run);
         failed = write_results(options, run, watch, err);
+        if (!failed && options->report) failed = pf_train_page_write(options, run, watch->pool, err);
     }
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) pf_report_end(run, options->output);

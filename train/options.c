@@ -274,6 +274,16 @@ static const PfOption table[] = {
      .help = "write a line for every val and test row: what is true, what\n"
              "is predicted, how probable; with --folds of every row by the\n"
              "head that has not seen it; - is stdout"},
+    {.name = "report", .kind = PF_OPTION_TEXT, FIELD(report), .argument = "FILE.html",
+     .help = "write a page: curves, what is right and wrong, mistakes, a map"},
+    {.name = "images", .kind = PF_OPTION_TEXT, FIELD(images), .argument = "DATASET",
+     .help = "--report: where the images are, if not where extract found them"},
+    {.name = "no-thumbnails", .kind = PF_OPTION_FLAG, FIELD(no_thumbnails),
+     .help = "--report: no pictures"},
+    {.name = "anonymous", .kind = PF_OPTION_FLAG, FIELD(anonymous),
+     .help = "--report: numbers in the place of paths"},
+    {.name = "tensorboard", .kind = PF_OPTION_TEXT, FIELD(tensorboard), .argument = "DIR",
+     .help = "write event files for TensorBoard"},
     {.name = "csv-safe", .kind = PF_OPTION_FLAG, FIELD(csv_safe),
      .help = "for spreadsheets: a ' before texts that they would take for\n"
              "formulas (= + - @)"},
@@ -557,7 +567,8 @@ static int check_axis(const PfSweepAxis *axis, PfError *err)
         "target",  "loss",         "task-weight", "val",       "sweep",   "folds",    "seeds",
         "threads", "memory",       "views",       "help",      "version", "finetune", "warm-head",
         "resume",  "init",         "batch-norm",  "precision", "device",  "weights",  "backbone",
-        "trust",   "sources-from", "csv-safe",
+        "trust",   "sources-from", "csv-safe",    "report",    "images",  "tensorboard", "no-thumbnails",
+        "anonymous",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

@@ -53,6 +53,10 @@ typedef struct PfTrainOptions {
     int csv_safe;                    /* texts of both are kept from being formulas */
     int evaluate_all;                /* every head is evaluated on test rows, too */
     char *command;                   /* the command line, as a shell takes it; owned */
+    const char *report;              /* a page; NULL: none */
+    const char *tensorboard;         /* a folder of event files; NULL: none */
+    const char *images;              /* of the page: where they are now; NULL: where they were */
+    int no_thumbnails, anonymous;    /* of the page */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;
     const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */

@@ -256,11 +256,24 @@ static bool is_list(const PfFileContent *content)
            pf_file_content_begin_has(content, "{\"format\":\"permafrost-list\"");
 }
 
-/* "tap,..." as a spreadsheet may have saved it, too. */
+/* "tap,..." of train, "finding,..." of inspect, as a spreadsheet may have saved it, too. */
 static bool is_table(const PfFileContent *content)
 {
-    return content->size > 4 && !memcmp(content->begin, "tap", 3) &&
-           strchr(",;\t", content->begin[3]);
+    static const char *const firsts[] = {"tap", "finding"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t length = strlen(firsts[i]);
+        if (content->size > length && !memcmp(content->begin, firsts[i], length) &&
+            strchr(",;\t", content->begin[length]))
+            return true;
+    }
+    return false;
+}
+
+/* HTML whose head says who made it. */
+static bool is_page(const PfFileContent *content)
+{
+    return pf_file_content_begin_has(content, "<!doctype html>") &&
+           pf_file_content_begin_has(content, "content=\"permafrost ");
 }
 
 /* Other tables of paths and splits, such as manifests, have no column of predictions. */
@@ -291,8 +304,9 @@ static const struct {
     [PF_CONTENT_MODEL] = {is_model, "a model that train wrote"},
     [PF_CONTENT_JSON] = {is_result, "a result as JSON"},
     [PF_CONTENT_LIST] = {is_list, "a list that extract --list wrote"},
-    [PF_CONTENT_CSV] = {is_table, "a table of results that train wrote"},
     [PF_CONTENT_PREDICTIONS] = {is_predictions, "predictions that train wrote"},
+    [PF_CONTENT_CSV] = {is_table, "a table that train or inspect wrote"},
+    [PF_CONTENT_PAGE] = {is_page, "a page that inspect, train, predict or extract wrote"},
     [PF_CONTENT_STATE_DICT] = {is_state_dict, "a state dict that predict wrote"},
     [PF_CONTENT_ONNX] = {is_onnx, "an ONNX file that predict wrote"},
     [PF_CONTENT_TORCHSCRIPT] = {is_torchscript, "a TorchScript file that predict wrote"},

@@ -52,6 +52,7 @@ typedef enum PfContent {
     PF_CONTENT_LIST,        /* a list that extract --list wrote */
     PF_CONTENT_CSV,         /* results that train wrote */
     PF_CONTENT_PREDICTIONS, /* predictions that train wrote */
+    PF_CONTENT_PAGE,        /* a page of ours */
     PF_CONTENT_STATE_DICT,  /* what predict --export wrote: .safetensors, */
     PF_CONTENT_ONNX,        /* .onnx, */
     PF_CONTENT_TORCHSCRIPT, /* .pt */

@@ -181,7 +181,7 @@ int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfData
     dataset->format = format;
     dataset->root_fd = -1;
     if (format->list(dataset, operand, options, err) || add_folder_target(dataset, err) ||
-        apply_split(dataset, options, err) ||
+        pf_dataset_exclude(dataset, options->exclude, err) || apply_split(dataset, options, err) ||
         pf_dataset_take_sample(dataset, options->sample, err) ||
         choose_part(dataset, options->shard, err) || pf_dataset_finish_notes(dataset, err)) {
         pf_dataset_close(&dataset);

@@ -59,6 +59,7 @@ typedef struct PfDatasetOptions {
     double test_fraction; /* --split test=F */
     bool split_by_path;   /* --split by the hash of paths, as it once was, not of contents */
     FILE *list;           /* where "-" reads its paths; NULL = stdin */
+    const char *exclude;  /* --exclude: a list of paths that are left out; NULL: none */
     int64_t sample;       /* --sample: only so many, a larger number the same and more; 0 = all */
     PfShard shard;        /* --shard: only this part; classes and splits are the whole's */
     /* Folders only: */

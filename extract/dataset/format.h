@@ -68,7 +68,7 @@ struct PfDataset {
     PfSample *samples;
     size_t count, capacity;
     int64_t max_file_bytes; /* 0: PF_FILE_BYTES_MAX */
-    int64_t *listed;        /* (count) places when listed; NULL: --sample left nothing out */
+    int64_t *listed;        /* (count) places when listed; NULL: nothing was left out */
     size_t before, behind;  /* how many of them are other shards' */
     size_t whole;           /* of all shards together, where only one shard's are here; else 0 */
     char listing[PF_SHA256_TEXT_SIZE]; /* pf_dataset_listing_digest, where it is known; else "" */
@@ -240,8 +240,17 @@ int pf_dataset_split_of_name(const char *name, bool prefixed);
 
 /* ---- parts: part.c ---- */
 
+/* Keeps these rows, ascending, and no others. */
+int pf_dataset_keep_rows(PfDataset *dataset, const size_t *rows, size_t size, PfError *err);
+
 /* Keeps `size` samples (0, or more than there are: all), in the order in which they are. */
 int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err);
+
+/* ---- --exclude: exclusion.c ---- */
+
+/* Leaves out the samples whose paths the file `list` (NULL: none) names: in a column `path` of a
+ * table, or a path a line. Says how many there were, and how many paths no sample has. */
+int pf_dataset_exclude(PfDataset *dataset, const char *list, PfError *err);
 
 /* ---- archives: archives.c ---- */
 

@@ -1,4 +1,4 @@
-/* Parts of a dataset: --sample and --shard. */
+/* Parts of a dataset: chosen rows, --sample and --shard. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,15 +91,14 @@ static void put_in_turn(Entry *entries, size_t count)
     qsort(entries, count, sizeof *entries, by_turn);
 }
 
-/* entries: (size) in the order of their rows, so that no row is overwritten before its turn. */
-static int keep_only(PfDataset *dataset, const Entry *entries, size_t size, PfError *err)
+int pf_dataset_keep_rows(PfDataset *dataset, const size_t *rows, size_t size, PfError *err)
 {
     size_t indices = (size_t)dataset->indices_per_row, values = (size_t)dataset->values_per_row;
-    dataset->listed = pf_calloc(size, sizeof *dataset->listed, err);
-    if (!dataset->listed) return -1;
+    int64_t *listed = pf_calloc(size, sizeof *listed, err);
+    if (!listed) return -1;
     for (size_t i = 0; i < size; i++) {
-        size_t row = entries[i].row;
-        dataset->listed[i] = (int64_t)row;
+        size_t row = rows[i]; /* none is overwritten before its turn */
+        listed[i] = dataset->listed ? dataset->listed[row] : (int64_t)row;
         dataset->samples[i] = dataset->samples[row];
         if (dataset->groups) dataset->groups[i] = dataset->groups[row];
         if (dataset->class_indices)
@@ -109,8 +108,20 @@ static int keep_only(PfDataset *dataset, const Entry *entries, size_t size, PfEr
             memmove(dataset->values + i * values, dataset->values + row * values,
                     values * sizeof *dataset->values);
     }
+    free(dataset->listed);
+    dataset->listed = listed;
     dataset->count = size;
     return 0;
+}
+
+static int keep_entries(PfDataset *dataset, const Entry *entries, size_t size, PfError *err)
+{
+    size_t *rows = pf_calloc(size, sizeof *rows, err);
+    if (!rows) return -1;
+    for (size_t i = 0; i < size; i++) rows[i] = entries[i].row;
+    int failed = pf_dataset_keep_rows(dataset, rows, size, err);
+    free(rows);
+    return failed;
 }
 
 int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err)
@@ -130,7 +141,7 @@ int pf_dataset_take_sample(PfDataset *dataset, int64_t size, PfError *err)
     }
     put_in_turn(entries, dataset->count);
     qsort(entries, (size_t)size, sizeof *entries, by_row);
-    int status = keep_only(dataset, entries, (size_t)size, err);
+    int status = keep_entries(dataset, entries, (size_t)size, err);
     free(entries);
     return status;
 }

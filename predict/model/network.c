@@ -352,6 +352,40 @@ static int open_features(const PfModel *model, const PfModelNetworkOptions *opti
     return width == cached->features ? 0 : fail_width(cached, path, cached->features, width, err);
 }
 
+/* What a model takes of a cache's rows: of a fine-tuned one the cut. */
+static bool reads_pixels(const PfModel *model, const char *tap)
+{
+    const char *cut = pf_model_network_finetuned_cut(model);
+    return !strcmp(cut ? cut : tap, PF_PIXEL_TAP);
+}
+
+int pf_model_network_check_cache(const PfModel *model, const char *name, const char *tap,
+                                 const PfCache *cache, PfError *err)
+{
+    static const char *const keys[] = {"backbone", "preprocess"};
+    cJSON *identity = pf_json_read(pf_cache_identity(cache));
+    cJSON *metadata = cJSON_Duplicate(pf_model_metadata(model), 1);
+    int failed = metadata ? 0 : pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    if (reads_pixels(model, tap))
+        pf_pixels_pass_over_weights(cJSON_GetObjectItemCaseSensitive(metadata, "backbone"),
+                                    cJSON_GetObjectItemCaseSensitive(identity, "backbone"));
+    for (int i = 0; i < 2 && !failed; i++) {
+        const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(metadata, keys[i]);
+        const cJSON *found = cJSON_GetObjectItemCaseSensitive(identity, keys[i]);
+        if (!cJSON_IsObject(wanted) || !cJSON_IsObject(found) || cJSON_Compare(wanted, found, 1))
+            continue;
+        char *left = pf_json_text(wanted), *right = pf_json_text(found);
+        failed = pf_fail(err, PF_EXIT_IDENTITY,
+                         "model '%s' needs %s %" PF_SENTENCE ", cache '%s' has %" PF_SENTENCE, name,
+                         keys[i], left, pf_cache_path(cache), right);
+        cJSON_free(left);
+        cJSON_free(right);
+    }
+    cJSON_Delete(identity);
+    cJSON_Delete(metadata);
+    return failed;
+}
+
 int pf_cached_features_open(const PfModel *model, const PfModelNetworkOptions *options,
                             const char *tap, int64_t features, PfCache *cache,
                             PfCachedFeatures *out, PfError *err)

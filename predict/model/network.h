@@ -34,6 +34,11 @@ const char *pf_model_network_finetuned_node(const PfModel *model);
 
 /* ---- on the rows of a cache ---- */
 
+/* The cache's features must be of the model's network, pixels and tap: PF_EXIT_IDENTITY where it
+ * says that they are not. name: the model's, for messages; tap: what its head takes. */
+int pf_model_network_check_cache(const PfModel *model, const char *name, const char *tap,
+                                 const PfCache *cache, PfError *err);
+
 /* Rows of a cache as a model's features: read as they are, or, of a fine-tuned model, made by its
  * suffix from the rows of the cut. */
 

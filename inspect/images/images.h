@@ -1,0 +1,53 @@
+/* The image files behind the rows of a cache, found again. */
+#ifndef PF_INSPECT_IMAGES_IMAGES_H
+#define PF_INSPECT_IMAGES_IMAGES_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "extract/dataset/dataset.h"
+#include "permafrost/feature_cache.h"
+
+typedef struct PfImages PfImages;
+
+/* root: where the dataset is now; NULL: where it was when the cache was made. Fails where there is
+ * none, or none of the first rows' images is there. The cache must stay open. Free with
+ * pf_images_close. */
+int pf_images_open(PfCache *cache, const char *root, PfImages **out, PfError *err);
+/* The same of a dataset that is open, whose images have these paths, (rows); it must stay open. */
+int pf_images_of_dataset(const PfDataset *dataset, const char *const *paths, int64_t rows,
+                         PfImages **out, PfError *err);
+void pf_images_close(PfImages **images);
+
+/* Reads the bytes of a row's image; fails where it is gone or is no longer the one that the
+ * features are of. Any thread. */
+int pf_images_read(const PfImages *images, int64_t row, PfSampleBytes *bytes, PfError *err);
+
+/* ---- thumbnails ---- */
+
+typedef struct PfThumbnail {
+    int32_t row;
+    uint8_t *jpeg; /* owned; NULL: there is none */
+    size_t size;
+} PfThumbnail;
+
+typedef struct PfThumbnails {
+    PfThumbnail *items; /* (count) in the order in which they were asked for; owned */
+    int64_t count;
+    int64_t unreadable; /* of those that were tried */
+    int64_t left_out;   /* for want of room */
+} PfThumbnails;
+
+/* JPEGs of at most side x side pixels of these rows, upright, one after the other until they take
+ * so many bytes. Images that are smaller stay as they are. Free with pf_thumbnails_free, on failure
+ * too. */
+int pf_thumbnails_make(const PfImages *images, const int32_t *rows, int64_t count, int side,
+                       int64_t bytes, int threads, const volatile sig_atomic_t *interrupted,
+                       PfThumbnails *out, PfError *err);
+void pf_thumbnails_free(PfThumbnails *thumbnails);
+
+/* One image file, or pixels, as such a JPEG: *jpeg is malloc'ed. */
+int pf_thumbnail_encode(const PfSampleBytes *bytes, int side, uint8_t **jpeg, size_t *size,
+                        PfError *err);
+
+#endif

@@ -1,0 +1,147 @@
+#include "inspect/model/model_outputs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/integers.h"
+#include "common/base/memory.h"
+#include "common/model/preprocess_json.h"
+#include "predict/model/class_map.h"
+#include "predict/model/own_classifier.h"
+#include "predict/model/scorer.h"
+
+#define BLOCK_BYTES ((int64_t)32 << 20)
+
+/* A model's outputs on the rows of a page. */
+typedef struct Scoring {
+    PfCachePage *page;
+    const uint8_t *broken; /* (rows) or NULL */
+    const volatile sig_atomic_t *interrupted;
+    PfModel *model;
+    PfScorer *scorer;
+    PfPreprocess preprocess; /* crop 0: the model does not say */
+    int *sources;            /* (outputs of the page's targets, one after the other) the scorer's
+                                column, or -1 */
+    float *row;              /* (scorer->outputs) */
+} Scoring;
+
+static const PfScorerTarget *find_target(const PfScorer *scorer, const PfPageTarget *target)
+{
+    for (int t = 0; t < scorer->target_count; t++)
+        if (!strcmp(scorer->targets[t].name, target->name) &&
+            scorer->targets[t].kind == target->kind)
+            return &scorer->targets[t];
+    return NULL;
+}
+
+/* Classes and labels are known by their names, numbers by their place. */
+static int find_columns(Scoring *scoring, PfError *err)
+{
+    const PfPageData *data = &scoring->page->data;
+    int total = 0, next = 0, known = 0;
+    for (int t = 0; t < data->target_count; t++) total += data->targets[t].width;
+    scoring->sources = pf_calloc((size_t)total + 1, sizeof *scoring->sources, err);
+    if (!scoring->sources) return -1;
+    for (int t = 0; t < data->target_count; t++) {
+        PfPageTarget *target = &data->targets[t];
+        const PfScorerTarget *source = find_target(scoring->scorer, target);
+        for (int c = 0; c < target->width; c++, next++) {
+            scoring->sources[next] = -1;
+            for (int s = 0; source && s < source->outputs; s++)
+                if (target->names && source->classes ? !strcmp(target->names[c], source->classes[s])
+                                                     : s == c)
+                    scoring->sources[next] = source->first + s;
+            known += scoring->sources[next] >= 0;
+        }
+        if (source && !pf_cache_page_outputs(scoring->page, target, err)) return -1;
+    }
+    if (known) return 0;
+    return pf_fail(err, PF_EXIT_IDENTITY, "model '%s' predicts none of the targets of '%s'",
+                   pf_model_path(scoring->model), pf_cache_path(scoring->page->cache));
+}
+
+static void take_row(const Scoring *scoring, int64_t row, const float *outputs)
+{
+    const PfPageData *data = &scoring->page->data;
+    const PfPreprocess *preprocess = &scoring->preprocess;
+    int next = 0;
+    if (scoring->broken && scoring->broken[row] == 1) return;
+    if (preprocess->crop > 0 && data->widths[row] > 0 && data->heights[row] > 0) {
+        PfCropFrame frame =
+            pf_crop_geometry_frame(preprocess->resize, preprocess->crop, preprocess->squash,
+                                   data->widths[row], data->heights[row]);
+        pf_scorer_to_image(scoring->scorer, &frame, outputs, scoring->row);
+        outputs = scoring->row;
+    }
+    for (int t = 0; t < data->target_count; t++) {
+        const PfPageTarget *target = &data->targets[t];
+        union { /* the page's own array */
+            const float *read;
+            float *write;
+        } to = {target->outputs};
+        for (int c = 0; c < target->width; c++, next++)
+            if (target->outputs)
+                to.write[row * target->width + c] =
+                    scoring->sources[next] < 0 ? 0 : outputs[scoring->sources[next]];
+    }
+}
+
+static int score_rows(Scoring *scoring, PfCachedFeatures *cached, PfError *err)
+{
+    const PfScorer *scorer = scoring->scorer;
+    int64_t fit = BLOCK_BYTES / ((scorer->outputs + scorer->features) * (int64_t)sizeof(float)) + 1;
+    int64_t block = pf_min(cached->block_rows, fit), rows = scoring->page->data.rows;
+    float *features = pf_alloc_aligned((size_t)(block * scorer->features), sizeof *features, err);
+    int failed = !features;
+    for (int64_t first = 0; first < rows && !failed; first += block) {
+        int64_t count = pf_min(block, rows - first);
+        const float *outputs;
+        if (scoring->interrupted && *scoring->interrupted)
+            failed = pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted");
+        failed = failed || pf_cached_features_read(cached, first, count, features, err) ||
+                 pf_scorer_score(scoring->scorer, count, features, PF_DTYPE_F32, &outputs, err);
+        for (int64_t i = 0; i < count && !failed; i++)
+            take_row(scoring, first + i, outputs + i * scorer->outputs);
+    }
+    free(features);
+    return failed ? -1 : 0;
+}
+
+static int run_model(Scoring *scoring, const PfModelNetworkOptions *options, PfError *err)
+{
+    PfCachedFeatures cached = {0};
+    PfCache *cache = scoring->page->cache;
+    const cJSON *metadata = pf_model_metadata(scoring->model);
+    if (pf_scorer_new(scoring->model, &scoring->scorer, err) ||
+        pf_class_map_apply(scoring->scorer, options->class_map, err))
+        return -1;
+    if (pf_preprocess_json_read(cJSON_GetObjectItemCaseSensitive(metadata, "preprocess"),
+                                &scoring->preprocess, NULL))
+        scoring->preprocess = (PfPreprocess){0};
+    scoring->row = pf_calloc((size_t)scoring->scorer->outputs, sizeof *scoring->row, err);
+    if (!scoring->row || find_columns(scoring, err) ||
+        pf_model_network_check_cache(scoring->model, options->model, scoring->scorer->tap, cache,
+                                     err))
+        return -1;
+    int failed = pf_cached_features_open(scoring->model, options, scoring->scorer->tap,
+                                         scoring->scorer->features, cache, &cached, err) ||
+                 score_rows(scoring, &cached, err);
+    pf_cached_features_close(&cached);
+    return failed ? -1 : 0;
+}
+
+int pf_model_outputs_fill(PfCachePage *page, const PfModelNetworkOptions *options,
+                          const uint8_t *broken, PfError *err)
+{
+    Scoring scoring = {.page = page, .broken = broken, .interrupted = page->data.interrupted};
+    const char *path = options->model, *slash = strrchr(path, '/');
+    if (pf_own_classifier_or_model(options, &scoring.model, err)) return -1;
+    if (!page->data.is_anonymous)
+        pf_page_add_fact(&page->data, "model", "%s", slash ? slash + 1 : path);
+    int failed = run_model(&scoring, options, err);
+    free(scoring.sources);
+    free(scoring.row);
+    pf_scorer_free(&scoring.scorer);
+    pf_model_close(&scoring.model);
+    return failed;
+}

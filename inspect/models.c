@@ -1,0 +1,181 @@
+#include "inspect/models.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/integers.h"
+#include "common/base/memory.h"
+#include "common/base/printable.h"
+#include "common/cache/split.h"
+#include "inspect/findings/comparison.h"
+#include "inspect/findings/probe.h"
+#include "predict/model/network.h"
+#include "predict/model/scorer.h"
+
+/* Outputs that are made at a time. */
+#define BLOCK_BYTES ((int64_t)32 << 20)
+
+typedef struct Judge {
+    const PfRows *rows;
+    PfModel *model;
+    PfScorer *scorer;
+    const PfScorerTarget *target;
+    int32_t *classes; /* (target->outputs) the cache's class of each of the model's; -1: none */
+} Judge;
+
+/* The model's target of classes: that of the cache's name, or the only one. */
+static int find_target(Judge *judge, const char *path, PfError *err)
+{
+    int found = 0;
+    for (int t = 0; t < judge->scorer->target_count; t++) {
+        const PfScorerTarget *target = &judge->scorer->targets[t];
+        if (target->kind != PF_TARGET_CLASS) continue;
+        if (!strcmp(target->name, judge->rows->target)) {
+            judge->target = target;
+            return 0;
+        }
+        if (!found++) judge->target = target;
+    }
+    if (found == 1) return 0;
+    return pf_fail(err, PF_EXIT_IDENTITY, "model '%s' predicts no classes of '%s'", path,
+                   judge->rows->target);
+}
+
+static int map_classes(Judge *judge, const char *path, PfError *err)
+{
+    const PfRows *rows = judge->rows;
+    int known = 0;
+    judge->classes = pf_calloc((size_t)judge->target->outputs, sizeof *judge->classes, err);
+    if (!judge->classes) return -1;
+    for (int m = 0; m < judge->target->outputs; m++) {
+        judge->classes[m] = -1;
+        for (int32_t c = 0; c < rows->class_count && judge->classes[m] < 0; c++)
+            if (!strcmp(judge->target->classes[m], rows->classes[c])) judge->classes[m] = c;
+        known += judge->classes[m] >= 0;
+    }
+    if (known) return 0;
+    return pf_fail(err, PF_EXIT_IDENTITY, "model '%s' knows none of the classes of '%s'", path,
+                   pf_cache_path(rows->cache));
+}
+
+static void take_rows(const Judge *judge, int64_t first, int64_t count, const float *outputs,
+                      float *probabilities)
+{
+    const PfRows *rows = judge->rows;
+    for (int64_t i = 0; i < count; i++) {
+        const float *from = outputs + i * judge->scorer->outputs + judge->target->first;
+        float *to = probabilities + (first + i) * rows->class_count;
+        for (int c = 0; c < rows->class_count; c++) to[c] = rows->broken[first + i] == 1 ? NAN : 0;
+        for (int m = 0; m < judge->target->outputs && rows->broken[first + i] != 1; m++)
+            if (judge->classes[m] >= 0) to[judge->classes[m]] = from[m];
+    }
+}
+
+static int score_rows(Judge *judge, PfCachedFeatures *cached, float *probabilities, PfError *err)
+{
+    const PfScorer *scorer = judge->scorer;
+    int64_t fit = BLOCK_BYTES / ((scorer->outputs + scorer->features) * (int64_t)sizeof(float)) + 1;
+    int64_t block = pf_min(cached->block_rows, fit);
+    float *features = pf_alloc_aligned((size_t)(block * scorer->features), sizeof *features, err);
+    int failed = !features;
+    for (int64_t first = 0; first < judge->rows->count && !failed; first += block) {
+        int64_t count = pf_min(block, judge->rows->count - first);
+        const float *outputs;
+        failed = pf_rows_check_interrupt(judge->rows, err) ||
+                 pf_cached_features_read(cached, first, count, features, err) ||
+                 pf_scorer_score(judge->scorer, count, features, PF_DTYPE_F32, &outputs, err);
+        if (!failed) take_rows(judge, first, count, outputs, probabilities);
+    }
+    free(features);
+    return failed ? -1 : 0;
+}
+
+static int run_model(Judge *judge, const char *path, float *probabilities, PfError *err)
+{
+    PfModelNetworkOptions options = {.model = path, .device = "auto"};
+    PfCachedFeatures cached = {0};
+    PfCache *cache = judge->rows->cache;
+    if (pf_scorer_new(judge->model, &judge->scorer, err) || find_target(judge, path, err) ||
+        map_classes(judge, path, err) ||
+        pf_model_network_check_cache(judge->model, path, judge->scorer->tap, cache, err))
+        return -1;
+    int failed = pf_cached_features_open(judge->model, &options, judge->scorer->tap,
+                                         judge->scorer->features, cache, &cached, err) ||
+                 score_rows(judge, &cached, probabilities, err);
+    pf_cached_features_close(&cached);
+    return failed ? -1 : 0;
+}
+
+int pf_models_predict(const char *path, const PfRows *rows, float **probabilities, PfError *err)
+{
+    Judge judge = {.rows = rows};
+    if (!rows->labels)
+        return pf_fail(err, PF_EXIT_USAGE, "--model: '%s' has no labels that a model could judge",
+                       pf_cache_path(rows->cache));
+    if (pf_model_open(path, &judge.model, err)) return -1;
+    *probabilities =
+        pf_alloc_aligned((size_t)(rows->count * rows->class_count), sizeof(float), err);
+    int failed = !*probabilities || run_model(&judge, path, *probabilities, err);
+    pf_scorer_free(&judge.scorer);
+    pf_model_close(&judge.model);
+    free(judge.classes);
+    if (failed) {
+        free(*probabilities);
+        *probabilities = NULL;
+    }
+    return failed ? -1 : 0;
+}
+
+/* ---- side by side ---- */
+
+typedef struct Choice {
+    const PfRows *rows;
+    int split; /* PF_SPLIT_COUNT: all */
+} Choice;
+
+static bool is_asked(const void *context, int64_t row)
+{
+    const Choice *choice = context;
+    return pf_probe_is_labelled(choice->rows, row) &&
+           (choice->split == PF_SPLIT_COUNT || choice->rows->splits[row] == choice->split);
+}
+
+static int choose_rows(const PfRows *rows, int32_t **list, PfModelComparison *out, PfError *err)
+{
+    static const int order[] = {PF_SPLIT_TEST, PF_SPLIT_VAL, PF_SPLIT_COUNT};
+    for (int i = 0; i < 3; i++) {
+        Choice choice = {rows, order[i]};
+        if (pf_probe_choose(rows, is_asked, &choice, list, &out->rows, err)) return -1;
+        out->split = order[i] == PF_SPLIT_COUNT ? "labelled" : pf_split_names[order[i]];
+        if (out->rows || order[i] == PF_SPLIT_COUNT) return 0;
+        free(*list);
+    }
+    return 0;
+}
+
+int pf_models_compare(const char *const *paths, int count, const PfRows *rows,
+                      PfModelComparison *out, PfError *err)
+{
+    int32_t *list = NULL;
+    if (!rows->labels || choose_rows(rows, &list, out, err)) {
+        if (rows->labels) return -1;
+        pf_format(out->status.reason, sizeof out->status.reason, "the cache has no labels");
+        return 0;
+    }
+    out->models = pf_calloc((size_t)count, sizeof *out->models, err);
+    int failed = !out->models;
+    for (int m = 0; m < count && !failed; m++) {
+        float *probabilities = NULL;
+        out->model_count++;
+        out->models[m].path = paths[m];
+        failed = pf_models_predict(paths[m], rows, &probabilities, err) ||
+                 pf_comparison_score(probabilities, rows->class_count, rows->labels, rows->count,
+                                     list, out->rows, &out->models[m], err);
+        free(probabilities);
+    }
+    if (!failed) failed = pf_comparison_pairs(rows->labels, list, out->rows, out, err);
+    out->status.done = !failed;
+    free(list);
+    return failed ? -1 : 0;
+}

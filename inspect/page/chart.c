@@ -1,0 +1,328 @@
+#include "inspect/page/chart.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "common/base/integers.h"
+#include "inspect/page/html.h"
+
+/* Of the coordinate system that charts are drawn in; the page scales them. */
+#define WIDTH 640.0
+#define HEIGHT 320.0
+#define LEFT 58.0
+#define RIGHT 14.0
+#define TOP 14.0
+#define BOTTOM 44.0
+#define TICKS 5
+/* Longer tables are cut, and say so: the numbers are in the JSON. */
+#define TABLE_ROWS 200
+
+/* attributes: markup of our own. */
+static void begin_figure(FILE *stream, const char *id, const char *title, const char *attributes,
+                         double width, double height)
+{
+    pf_html_print(stream, "<figure id=\"%s\"><figcaption>%s</figcaption><svg", id, title);
+    fwrite(attributes, 1, strlen(attributes), stream);
+    pf_html_print(stream, " viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"%s\">", width, height,
+                  title);
+}
+
+static void begin_table(FILE *stream)
+{
+    pf_html_print(stream, "</svg><details><summary>As a table</summary><div class=\"scroll\">"
+                          "<table>");
+}
+
+static void end_table(FILE *stream)
+{
+    pf_html_print(stream, "</table></div></details></figure>\n");
+}
+
+/* ---- axes ---- */
+
+PfChartAxis pf_chart_axis(const char *title, const PfChartSeries *series, int count, bool is_x)
+{
+    PfChartAxis axis = {.title = title, .low = INFINITY, .high = -INFINITY};
+    for (int s = 0; s < count; s++)
+        for (int64_t i = 0; i < series[s].count; i++) {
+            double value = is_x ? series[s].x[i] : series[s].y[i];
+            if (!isfinite(value)) continue;
+            axis.low = fmin(axis.low, value);
+            axis.high = fmax(axis.high, value);
+        }
+    if (!(axis.low <= axis.high)) axis.low = 0, axis.high = 1;
+    if (axis.low == axis.high) axis.low -= 0.5, axis.high += 0.5;
+    double margin = is_x ? 0 : 0.04 * (axis.high - axis.low);
+    axis.low -= margin;
+    axis.high += margin;
+    return axis;
+}
+
+static double place(const PfChartAxis *axis, double value)
+{
+    if (axis->is_logarithmic)
+        return (log(value) - log(axis->low)) / (log(axis->high) - log(axis->low));
+    return (value - axis->low) / (axis->high - axis->low);
+}
+
+static double place_x(const PfChart *chart, double value)
+{
+    return LEFT + place(&chart->x, value) * (WIDTH - LEFT - RIGHT);
+}
+
+static double place_y(const PfChart *chart, double value)
+{
+    return HEIGHT - BOTTOM - place(&chart->y, value) * (HEIGHT - TOP - BOTTOM);
+}
+
+/* 1, 2 or 5 times a power of ten, so that about TICKS of them fit. */
+static double tick_step(const PfChartAxis *axis)
+{
+    double rough = (axis->high - axis->low) / TICKS, power = pow(10, floor(log10(rough)));
+    double factor = rough / power;
+    return power * (factor < 1.5 ? 1 : factor < 3.5 ? 2 : factor < 7.5 ? 5 : 10);
+}
+
+static void put_axes(FILE *stream, const PfChart *chart)
+{
+    double step = tick_step(&chart->x);
+    for (double v = ceil(chart->x.low / step - 1e-9) * step; v <= chart->x.high + 1e-9 * step;
+         v += step)
+        pf_html_print(stream,
+                      "<line class=\"grid\" x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\"/>"
+                      "<text class=\"tick\" x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%.4g</text>",
+                      place_x(chart, v), TOP, place_x(chart, v), HEIGHT - BOTTOM, place_x(chart, v),
+                      HEIGHT - BOTTOM + 15, fabs(v) < 1e-9 * step ? 0.0 : v);
+    step = tick_step(&chart->y);
+    for (double v = ceil(chart->y.low / step - 1e-9) * step; v <= chart->y.high + 1e-9 * step;
+         v += step)
+        pf_html_print(stream,
+                      "<line class=\"grid\" x1=\"%g\" y1=\"%.1f\" x2=\"%g\" y2=\"%.1f\"/>"
+                      "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>",
+                      LEFT, place_y(chart, v), WIDTH - RIGHT, place_y(chart, v), LEFT - 6,
+                      place_y(chart, v) + 4, fabs(v) < 1e-9 * step ? 0.0 : v);
+    pf_html_print(stream,
+                  "<text class=\"axis\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>"
+                  "<text class=\"axis\" transform=\"translate(13 %g) rotate(-90)\" "
+                  "text-anchor=\"middle\">%s</text>",
+                  (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, chart->x.title,
+                  (TOP + HEIGHT - BOTTOM) / 2, chart->y.title);
+    if (chart->has_diagonal)
+        pf_html_print(stream,
+                      "<line class=\"diagonal\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" "
+                      "y2=\"%.1f\"/>",
+                      place_x(chart, fmax(chart->x.low, chart->y.low)),
+                      place_y(chart, fmax(chart->x.low, chart->y.low)),
+                      place_x(chart, fmin(chart->x.high, chart->y.high)),
+                      place_y(chart, fmin(chart->x.high, chart->y.high)));
+}
+
+static bool is_there(const PfChartSeries *series, int64_t i)
+{
+    return isfinite(series->x[i]) && isfinite(series->y[i]);
+}
+
+/* ---- lines and points ---- */
+
+static void put_line(FILE *stream, const PfChart *chart, const PfChartSeries *series, int number,
+                     bool markers)
+{
+    const char *mark = markers ? "" : " mark";
+    pf_html_print(stream, "<polyline class=\"line s%d%s\" points=\"", number % PF_CHART_SERIES,
+                  mark);
+    for (int64_t i = 0; i < series->count; i++)
+        if (is_there(series, i))
+            pf_html_print(stream, "%.1f,%.1f ", place_x(chart, series->x[i]),
+                          place_y(chart, series->y[i]));
+    pf_html_print(stream, "\"><title>%s</title></polyline>", series->name);
+}
+
+static void put_points(FILE *stream, const PfChart *chart, const PfChartSeries *series, int number,
+                       double radius)
+{
+    for (int64_t i = 0; i < series->count; i++)
+        if (is_there(series, i))
+            pf_html_print(stream,
+                          "<circle class=\"dot s%d mark\" cx=\"%.1f\" cy=\"%.1f\" r=\"%g\">"
+                          "<title>%s: %.5g, %.5g</title></circle>",
+                          number % PF_CHART_SERIES, place_x(chart, series->x[i]),
+                          place_y(chart, series->y[i]), radius, series->name, series->x[i],
+                          series->y[i]);
+}
+
+/* Behind the chart: which colour is which, and the numbers. */
+static void end_series(FILE *stream, const PfChart *chart, const PfChartSeries *series, int count)
+{
+    pf_html_print(stream, "</svg><p class=\"legend\">");
+    for (int s = 0; s < count && count > 1; s++)
+        pf_html_print(stream, "<span class=\"key s%d\">%s</span> ", s % PF_CHART_SERIES,
+                      series[s].name);
+    pf_html_print(stream,
+                  "</p><details><summary>As a table</summary><div class=\"scroll\"><table>"
+                  "<tr><th></th><th>%s</th><th>%s</th></tr>",
+                  chart->x.title, chart->y.title);
+    for (int s = 0; s < count; s++) {
+        int64_t stride = (series[s].count + TABLE_ROWS - 1) / TABLE_ROWS;
+        for (int64_t i = 0; i < series[s].count; i += stride)
+            if (is_there(&series[s], i))
+                pf_html_print(stream, "<tr><td>%s</td><td>%.6g</td><td>%.6g</td></tr>",
+                              series[s].name, series[s].x[i], series[s].y[i]);
+        if (stride > 1)
+            pf_html_print(stream, "<tr><td colspan=\"3\">one of %lld points is shown</td></tr>",
+                          (long long)stride);
+    }
+    end_table(stream);
+}
+
+void pf_chart_lines(FILE *stream, const PfChart *chart, const PfChartSeries *series, int count,
+                    bool markers)
+{
+    begin_figure(stream, chart->id, chart->title, "", WIDTH, HEIGHT);
+    put_axes(stream, chart);
+    for (int s = 0; s < count; s++) put_line(stream, chart, &series[s], s, markers);
+    for (int s = 0; s < count && markers; s++) put_points(stream, chart, &series[s], s, 3);
+    end_series(stream, chart, series, count);
+}
+
+void pf_chart_points(FILE *stream, const PfChart *chart, const PfChartSeries *series, int count)
+{
+    begin_figure(stream, chart->id, chart->title, "", WIDTH, HEIGHT);
+    put_axes(stream, chart);
+    for (int s = 0; s < count; s++) put_points(stream, chart, &series[s], s, 2);
+    end_series(stream, chart, series, count);
+}
+
+/* ---- bars ---- */
+
+void pf_chart_bars(FILE *stream, const char *id, const char *title, const char *const *names,
+                   int64_t groups, const char *const *series, int series_count,
+                   const double *values)
+{
+    const double bar = 11, label = 150, room = WIDTH - label - 50;
+    double group_height = bar * series_count + 9;
+    begin_figure(stream, id, title, "", WIDTH, (double)groups * group_height + 4);
+    for (int64_t g = 0; g < groups; g++) {
+        double top = (double)g * group_height + 4;
+        pf_html_print(stream,
+                      "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
+                      label - 8, top + group_height / 2, names[g]);
+        for (int s = 0; s < series_count; s++) {
+            double value = values[s * groups + g], y = top + bar * s;
+            if (!isfinite(value)) continue;
+            pf_html_print(stream,
+                          "<rect class=\"bar s%d mark\" x=\"%g\" y=\"%.1f\" width=\"%.1f\" "
+                          "height=\"%g\"><title>%s, %s: %.4f</title></rect>"
+                          "<text class=\"value\" x=\"%.1f\" y=\"%.1f\">%.3f</text>",
+                          s, label, y, room * value, bar - 1, names[g], series[s], value,
+                          label + room * value + 4, y + 9, value);
+        }
+    }
+    pf_html_print(stream, "</svg><p class=\"legend\">");
+    for (int s = 0; s < series_count; s++)
+        pf_html_print(stream, "<span class=\"key s%d\">%s</span> ", s, series[s]);
+    pf_html_print(stream, "</p><details><summary>As a table</summary><div class=\"scroll\"><table>"
+                          "<tr><th></th>");
+    for (int s = 0; s < series_count; s++) pf_html_print(stream, "<th>%s</th>", series[s]);
+    for (int64_t g = 0; g < groups; g++) {
+        pf_html_print(stream, "</tr><tr><td>%s</td>", names[g]);
+        for (int s = 0; s < series_count; s++)
+            pf_html_print(stream, "<td>%.4f</td>", values[s * groups + g]);
+    }
+    pf_html_print(stream, "</tr>");
+    end_table(stream);
+}
+
+/* ---- matrices ---- */
+
+static void put_cell(FILE *stream, const PfChartMatrix *matrix, int row, int column, double side,
+                     double left, double top, int64_t total)
+{
+    int64_t count = matrix->counts[row * matrix->size + column];
+    double share = total ? (double)count / (double)total : 0;
+    double x = left + column * side, y = top + row * side;
+    pf_html_print(stream,
+                  "<g class=\"cell mark %s\" data-row=\"%d\" data-column=\"%d\" tabindex=\"0\" "
+                  "role=\"button\"><title>%s: %s, %s: %s: %lld</title><rect class=\"under\" "
+                  "x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/><rect class=\"shade\" "
+                  "x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill-opacity=\"%.3f\"/>",
+                  row == column ? "right" : "wrong", row, column, matrix->of, matrix->names[row],
+                  matrix->as, matrix->names[column], (long long)count, x, y, side - 1, side - 1, x,
+                  y, side - 1, side - 1, sqrt(share));
+    if (count && side >= 17)
+        pf_html_print(stream,
+                      "<text class=\"count%s\" x=\"%.1f\" y=\"%.1f\" font-size=\"%.1f\" "
+                      "text-anchor=\"middle\">%lld</text>",
+                      share > 0.3 ? " strong" : "", x + side / 2 - 0.5, y + side / 2 + side * 0.12,
+                      fmin(13, side * (count < 1000 ? 0.4 : 0.28)), (long long)count);
+    pf_html_print(stream, "</g>");
+}
+
+void pf_chart_matrix(FILE *stream, const PfChartMatrix *matrix)
+{
+    const int size = matrix->size;
+    const double left = 130, side = fmin(56, (WIDTH - left - 10) / size), top = 92;
+    double width = fmin(WIDTH, left + side * size + 60);
+    begin_figure(stream, matrix->id, matrix->title, width < 420 ? " class=\"narrow\"" : "", width,
+                 top + side * size + 8);
+    pf_html_print(stream,
+                  "<text class=\"axis\" x=\"%g\" y=\"14\">%s</text><text class=\"axis\" x=\"%g\" "
+                  "y=\"%g\" text-anchor=\"end\">%s</text>",
+                  left, matrix->as, left - 6, top - 8, matrix->of);
+    for (int i = 0; i < size; i++) {
+        if (side < 9 && i % 5) continue; /* names that would lie over each other */
+        pf_html_print(stream,
+                      "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%s</text>"
+                      "<text class=\"tick\" transform=\"translate(%.1f %g) rotate(-45)\">%s</text>",
+                      left - 6, top + side * (i + 0.5) + 4, matrix->names[i],
+                      left + side * (i + 0.5), top - 6, matrix->names[i]);
+    }
+    for (int r = 0; r < size; r++) {
+        int64_t total = 0;
+        for (int c = 0; c < size; c++) total += matrix->counts[r * size + c];
+        for (int c = 0; c < size; c++) put_cell(stream, matrix, r, c, side, left, top, total);
+    }
+    begin_table(stream);
+    pf_html_print(stream, "<tr><th>%s \\ %s</th>", matrix->of, matrix->as);
+    for (int c = 0; c < size; c++) pf_html_print(stream, "<th>%s</th>", matrix->names[c]);
+    for (int r = 0; r < size; r++) {
+        pf_html_print(stream, "</tr><tr><th>%s</th>", matrix->names[r]);
+        for (int c = 0; c < size; c++)
+            pf_html_print(stream, "<td>%lld</td>", (long long)matrix->counts[r * size + c]);
+    }
+    pf_html_print(stream, "</tr>");
+    end_table(stream);
+}
+
+/* ---- parallel coordinates ---- */
+
+void pf_chart_parallel(FILE *stream, const char *id, const char *title, const char *const *columns,
+                       int column_count, const double *values, int64_t rows,
+                       const char *const *labels)
+{
+    const double top = 40, bottom = 26, side = 70;
+    double gap = column_count > 1 ? (WIDTH - 2 * side) / (column_count - 1) : 0;
+    begin_figure(stream, id, title, "", WIDTH, HEIGHT);
+    for (int64_t r = rows - 1; r >= 0; r--) {
+        pf_html_print(stream, "<polyline class=\"line mark %s\" points=\"",
+                      r ? "other" : "s0 best");
+        for (int c = 0; c < column_count; c++) {
+            double value = values[r * column_count + c];
+            pf_html_print(stream, "%.1f,%.1f ", side + gap * c,
+                          HEIGHT - bottom -
+                              (isfinite(value) ? value : 0) * (HEIGHT - top - bottom));
+        }
+        pf_html_print(stream, "\"/>");
+    }
+    for (int c = 0; c < column_count; c++) {
+        double x = side + gap * c;
+        pf_html_print(stream,
+                      "<line class=\"pillar\" x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\"/>"
+                      "<text class=\"axis\" x=\"%.1f\" y=\"14\" text-anchor=\"middle\">%s</text>"
+                      "<text class=\"tick\" x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%s</text>"
+                      "<text class=\"tick\" x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%s</text>",
+                      x, top, x, HEIGHT - bottom, x, columns[c], x, HEIGHT - bottom + 14,
+                      labels[2 * c], x, top - 6, labels[2 * c + 1]);
+    }
+    pf_html_print(stream, "</svg><p class=\"note\">The best setting is the thick line; all of them "
+                          "are in the table above.</p></figure>\n");
+}

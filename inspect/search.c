@@ -1,0 +1,275 @@
+#include "inspect/search.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/integers.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/printable.h"
+#include "inspect/findings/duplicates.h"
+#include "inspect/findings/features.h"
+#include "inspect/findings/few_shot.h"
+#include "inspect/findings/label_errors.h"
+#include "inspect/findings/next_labels.h"
+#include "inspect/findings/outliers.h"
+#include "inspect/findings/probe.h"
+#include "inspect/findings/votes.h"
+#include "inspect/models.h"
+#include "inspect/near.h"
+#include "inspect/neighbours/neighbours.h"
+#include "inspect/pixels.h"
+
+#define NEIGHBOURS 20   /* of duplicates and overlap */
+#define VOTERS 20       /* of a label */
+#define MOST_VOTERS 200 /* of the classifier */
+#define NEXT_DEFAULT 20
+
+typedef struct Search {
+    const PfInspectOptions *options;
+    const PfRows *rows;
+    PfFindings *findings;
+    bool all;       /* nothing in particular was asked for */
+    bool can_learn; /* rows of two classes at least have labels */
+    PfNeighbours lists[2];
+    int list_count;
+    uint8_t *references;         /* (rows) train rows with a label */
+    PfNeighbours *near, *voters; /* among all rows, among the references; NULL: not needed */
+    PfProgress progress;
+} Search;
+
+static void on_progress(void *context, int64_t done, int64_t total)
+{
+    PfProgress *progress = &((Search *)context)->progress;
+    progress->total = total;
+    pf_progress_update(progress, done, NULL);
+}
+
+static void skip(PfFindingStatus *status, const char *reason)
+{
+    pf_format(status->reason, sizeof status->reason, "%s", reason);
+}
+
+/* ---- neighbours ---- */
+
+static bool wants_near(const Search *search)
+{
+    const PfInspectOptions *options = search->options;
+    return search->all || options->duplicates || options->outliers || options->classes;
+}
+
+static bool wants_voters(const Search *search)
+{
+    const PfInspectOptions *options = search->options;
+    return search->rows->labels && (search->all || options->labels || options->knn);
+}
+
+/* Train rows with a label; *all: every sound row is one. */
+static int list_references(Search *search, bool *all, int64_t *count, PfError *err)
+{
+    const PfRows *rows = search->rows;
+    int64_t sound = 0;
+    *count = 0;
+    search->references = pf_calloc((size_t)rows->count, 1, err);
+    if (!search->references) return -1;
+    for (int64_t i = 0; i < rows->count; i++) {
+        sound += !rows->broken[i];
+        search->references[i] = pf_probe_is_labelled(rows, i) && rows->splits[i] == PF_SPLIT_TRAIN;
+        *count += search->references[i];
+    }
+    *all = *count == sound;
+    return 0;
+}
+
+/* As many as there are rows, and as memory has room for. */
+static int fit(int64_t wanted, int64_t rows, int64_t count, int64_t memory_bytes)
+{
+    int64_t room = memory_bytes / PF_NEIGHBOURS_ROW_BYTES(1) / pf_max(1, count);
+    return (int)pf_max(1, pf_min(pf_min(wanted, rows - 1), room));
+}
+
+static int plan_lists(Search *search, PfError *err)
+{
+    const PfRows *rows = search->rows;
+    int64_t memory = rows->memory_bytes, references = 0, sound = rows->count - rows->broken_count;
+    int64_t near = pf_max(NEIGHBOURS, search->options->neighbour);
+    bool is_one = false;
+    if (wants_voters(search) && list_references(search, &is_one, &references, err)) return -1;
+    if (is_one) near = pf_max(near, MOST_VOTERS);
+    if (wants_near(search) || is_one) {
+        search->near = &search->lists[search->list_count++];
+        search->near->k = fit(near, sound, rows->count, memory);
+        memory -= search->near->k * PF_NEIGHBOURS_ROW_BYTES(1) * rows->count;
+    }
+    if (is_one) {
+        search->voters = search->near;
+    } else if (wants_voters(search) && references > 1) {
+        search->voters = &search->lists[search->list_count++];
+        search->voters->k = fit(MOST_VOTERS, references, rows->count, memory);
+        search->voters->references = search->references;
+    }
+    if (search->voters && search->voters->k < pf_min(MOST_VOTERS, references - 1))
+        pf_say("memory for %d neighbours of each row that vote; more with --memory",
+               search->voters->k);
+    return 0;
+}
+
+static int find_neighbours(Search *search, PfError *err)
+{
+    if (plan_lists(search, err)) return -1;
+    if (!search->list_count) return 0;
+    pf_progress_start(&search->progress, "rows compared", search->rows->count);
+    int failed = pf_neighbours_find(search->rows, search->lists, search->list_count, on_progress,
+                                    search, err);
+    pf_progress_end(&search->progress);
+    return failed;
+}
+
+/* ---- one after the other ---- */
+
+static bool can_learn(const PfRows *rows)
+{
+    int32_t first = -1;
+    for (int64_t i = 0; i < rows->count && rows->labels; i++) {
+        if (!pf_probe_is_labelled(rows, i)) continue;
+        if (first >= 0 && rows->labels[i] != first) return true;
+        first = rows->labels[i];
+    }
+    return false;
+}
+
+static const char *why_no_labels(const PfRows *rows)
+{
+    return rows->target ? "no image has a label" : "the cache has no classes";
+}
+
+static const char *why_not_learn(const PfRows *rows)
+{
+    return rows->labels ? "all images with a label are of one class" : why_no_labels(rows);
+}
+
+/* Labels of the rows that have probabilities. */
+static int32_t *judged_labels(const PfRows *rows, const float *probabilities, PfError *err)
+{
+    int32_t *labels = pf_calloc((size_t)rows->count, sizeof *labels, err);
+    for (int64_t i = 0; labels && i < rows->count; i++)
+        labels[i] = isnan(probabilities[i * rows->class_count]) ? -1 : rows->labels[i];
+    return labels;
+}
+
+static int judge_labels(Search *search, PfError *err)
+{
+    const PfRows *rows = search->rows;
+    PfLabelErrors *out = &search->findings->labels;
+    int32_t *labels = judged_labels(rows, out->probabilities, err);
+    PfLabelProbabilities given = {rows->count, rows->class_count, labels, out->probabilities};
+    int failed = !labels || pf_label_errors_judge(&given, out, err);
+    free(labels);
+    if (!failed && search->voters)
+        failed = pf_label_errors_ask_neighbours(rows, search->voters, VOTERS, out, err);
+    return failed ? -1 : 0;
+}
+
+static int find_label_errors(Search *search, PfError *err)
+{
+    const PfInspectOptions *options = search->options;
+    PfLabelErrors *out = &search->findings->labels;
+    if (!search->all && !options->labels) return 0;
+    if (!search->can_learn) {
+        skip(&out->status, why_not_learn(search->rows));
+        return 0;
+    }
+    if (options->model_count) {
+        if (pf_models_predict(options->models[0], search->rows, &out->probabilities, err))
+            return -1;
+        return judge_labels(search, err);
+    }
+    pf_progress_start(&search->progress, "folds", options->folds);
+    int failed = pf_label_errors_out_of_fold(search->rows, options->folds, (uint64_t)options->seed,
+                                             on_progress, search, out, err);
+    pf_progress_end(&search->progress);
+    return failed || judge_labels(search, err) ? -1 : 0;
+}
+
+static int find_by_neighbours(Search *search, PfError *err)
+{
+    const PfInspectOptions *options = search->options;
+    const PfRows *rows = search->rows;
+    PfFindings *findings = search->findings;
+    if ((search->all || options->duplicates) &&
+        pf_duplicates_find(rows, search->near, options->threshold, &findings->duplicates, err))
+        return -1;
+    if ((search->all || options->outliers) &&
+        pf_outliers_find(rows, search->near, options->neighbour, &findings->outliers, err))
+        return -1;
+    if (search->all || options->classes) {
+        if (!rows->labels)
+            skip(&findings->classes.status, why_no_labels(rows));
+        else if (pf_votes_classes(rows, search->near, options->neighbour, &findings->classes, err))
+            return -1;
+    }
+    if (!search->all && !options->knn) return 0;
+    skip(&findings->knn.status, rows->labels ? "no train image has a label" : why_no_labels(rows));
+    skip(&findings->knn_held_out.status, findings->knn.status.reason);
+    return search->voters
+               ? pf_votes_score(rows, search->voters, &findings->knn, &findings->knn_held_out, err)
+               : 0;
+}
+
+static int find_odd_images(Search *search, PfError *err)
+{
+    PfOddImages *out = &search->findings->odd;
+    if (!search->options->pixels) {
+        if (search->all) skip(&out->status, "that takes --pixels, which reads all images");
+        return 0;
+    }
+    pf_progress_start(&search->progress, "images read", search->rows->count);
+    int failed =
+        pf_pixels_find(search->rows, search->options->images, on_progress, search, out, err);
+    pf_progress_end(&search->progress);
+    return failed;
+}
+
+static int find_by_heads(Search *search, PfError *err)
+{
+    const PfInspectOptions *options = search->options;
+    PfFindings *findings = search->findings;
+    if (find_label_errors(search, err)) return -1;
+    if ((search->all || options->next) &&
+        pf_next_labels_choose(search->rows, options->next ? options->next : NEXT_DEFAULT,
+                              &findings->next, err))
+        return -1;
+    if (!search->all && !options->few_shot) return 0;
+    if (!search->can_learn) {
+        skip(&findings->few_shot.status, why_not_learn(search->rows));
+        return 0;
+    }
+    pf_progress_start(&search->progress, "few-shot points", 0);
+    int failed = pf_few_shot_measure(search->rows, options->seeds, (uint64_t)options->seed,
+                                     on_progress, search, &findings->few_shot, err);
+    pf_progress_end(&search->progress);
+    return failed;
+}
+
+int pf_search_run(const PfInspectOptions *options, const PfRows *rows, PfFindings *findings,
+                  PfError *err)
+{
+    Search search = {.options = options,
+                     .rows = rows,
+                     .findings = findings,
+                     .all = pf_inspect_options_wants_all(options),
+                     .can_learn = can_learn(rows)};
+    int failed = 0;
+    if (search.all || options->features) failed = pf_features_check(rows, &findings->features, err);
+    if (!failed && options->near) failed = pf_near_find(options, rows, &findings->near, err);
+    if (!failed && options->model_count > 1)
+        failed =
+            pf_models_compare(options->models, options->model_count, rows, &findings->models, err);
+    if (!failed)
+        failed = find_neighbours(&search, err) || find_by_neighbours(&search, err) ||
+                 find_odd_images(&search, err) || find_by_heads(&search, err);
+    for (int list = 0; list < 2; list++) pf_neighbours_free(&search.lists[list]);
+    free(search.references);
+    return failed ? -1 : 0;
+}

@@ -1,0 +1,375 @@
+#include "inspect/words.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "common/base/printable.h"
+#include "common/cache/split.h"
+
+#define COLUMNS 80
+
+typedef struct Words {
+    FILE *stream;
+    const PfInspectOptions *options;
+    const PfRows *rows;
+} Words;
+
+const char *pf_words_name(const PfInspectOptions *options, const PfRows *rows, int64_t row,
+                          char name[PF_ROW_NAME_SIZE])
+{
+    if (!options->anonymous) return pf_rows_name(rows, row, name);
+    snprintf(name, PF_ROW_NAME_SIZE, "%lld", (long long)row);
+    return name;
+}
+
+/* Columns of the first size bytes. */
+static int width_of(const char *text, size_t size)
+{
+    int width = 0;
+    for (size_t i = 0; i < size; i++) width += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return width;
+}
+
+/* A paragraph, wrapped at blanks; its further lines are indented. */
+static void say(const Words *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(const Words *words, const char *format, ...)
+{
+    char text[2000];
+    va_list arguments;
+    va_start(arguments, format);
+    pf_vformat(text, sizeof text, format, arguments);
+    va_end(arguments);
+    int column = 0;
+    for (const char *word = text; *word;) {
+        size_t size = strcspn(word + 1, " ") + 1; /* a word and the blank before it */
+        int width = width_of(word, size);
+        if (column && column + width > COLUMNS) {
+            fputs("\n   ", words->stream);
+            column = 3;
+        }
+        fwrite(word, 1, size, words->stream);
+        column += width;
+        word += size;
+    }
+    fputs("\n", words->stream);
+}
+
+static const char *name_of(const Words *words, int64_t row, char name[PF_ROW_NAME_SIZE])
+{
+    return pf_words_name(words->options, words->rows, row, name);
+}
+
+static const char *class_of(const Words *words, int32_t class)
+{
+    return class < 0 ? "none" : words->rows->classes[class];
+}
+
+static int64_t shown(const Words *words, int64_t count)
+{
+    return count < words->options->most ? count : words->options->most;
+}
+
+static void say_rest(const Words *words, int64_t count)
+{
+    int64_t rest = count - shown(words, count);
+    if (rest > 0)
+        say(words, "  and %lld more (--most %lld, --csv, --json)", (long long)rest,
+            (long long)count);
+}
+
+/* Whether it is there to be told; else says why it is not. */
+static bool is_done(const Words *words, const char *what, const PfFindingStatus *status)
+{
+    if (status->done) return true;
+    if (*status->reason)
+        say(words, "%s: not looked for, as %" PF_SENTENCE ".", what, status->reason);
+    return false;
+}
+
+static const char *plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+/* ---- what is inspected ---- */
+
+void pf_words_begin(FILE *stream, const PfInspectOptions *options, const PfRows *rows)
+{
+    Words words = {stream, options, rows};
+    int64_t splits[PF_SPLIT_COUNT] = {0};
+    for (int64_t i = 0; i < rows->count; i++) splits[rows->splits[i]]++;
+    say(&words, "%s: %lld image%s (%lld train, %lld val, %lld test), %lld features of tap '%s'%s",
+        pf_cache_path(rows->cache), (long long)rows->count, plural(rows->count),
+        (long long)splits[PF_SPLIT_TRAIN], (long long)splits[PF_SPLIT_VAL],
+        (long long)splits[PF_SPLIT_TEST], (long long)rows->features,
+        pf_cache_tap(rows->cache, rows->tap)->name,
+        rows->x ? "" : ", read from the cache again and again, as memory is short");
+}
+
+/* ---- features, classes ---- */
+
+static void list_rows(const Words *words, const int32_t *list, int64_t count)
+{
+    char name[PF_ROW_NAME_SIZE];
+    for (int64_t i = 0; i < shown(words, count); i++)
+        pf_print(words->stream, "  %s\n", name_of(words, list[i], name));
+    say_rest(words, count);
+}
+
+static void tell_features(const Words *words, const PfFeatureFindings *found)
+{
+    if (!is_done(words, "Features", &found->status)) return;
+    if (!found->constant_count && !found->broken_count && !found->zero_count) {
+        say(words, "Features: all finite, none constant.");
+        return;
+    }
+    if (found->constant_count)
+        say(words, "Features: %lld of %lld are the same in all images.",
+            (long long)found->constant_count, (long long)words->rows->features);
+    if (found->broken_count) {
+        say(words, "Features: NaN or infinite in %lld image%s, which count in nothing else:",
+            (long long)found->broken_count, plural(found->broken_count));
+        list_rows(words, found->broken, found->broken_count);
+    }
+    if (found->zero_count) {
+        say(words, "Features: all zero in %lld image%s, which have no neighbours:",
+            (long long)found->zero_count, plural(found->zero_count));
+        list_rows(words, found->zero, found->zero_count);
+    }
+}
+
+static int64_t class_rows(const PfClassFindings *found, int32_t class)
+{
+    int64_t total = 0;
+    for (int s = 0; s < PF_SPLIT_COUNT; s++) total += found->counts[class * PF_SPLIT_COUNT + s];
+    return total;
+}
+
+static void tell_classes(const Words *words, const PfClassFindings *found)
+{
+    if (!is_done(words, "Classes", &found->status)) return;
+    if (found->most >= 0)
+        say(words, "Classes: %d; the largest is '%s' (%lld images), the smallest '%s' (%lld).",
+            found->classes, class_of(words, found->most), (long long)class_rows(found, found->most),
+            class_of(words, found->fewest), (long long)class_rows(found, found->fewest));
+    if (found->empty) say(words, "  %d of them have no image.", found->empty);
+    if (found->unlabelled)
+        say(words, "  %lld image%s stand under no class.", (long long)found->unlabelled,
+            plural(found->unlabelled));
+    if (!found->has_overlap || !found->pair_count) return;
+    say(words, "  Alike, by the %d nearest images of each image:", found->k);
+    for (int64_t i = 0; i < shown(words, found->pair_count); i++)
+        say(words, "  %5.1f %% of the neighbours of '%s' are '%s'", 100 * found->pairs[i].share,
+            class_of(words, found->pairs[i].of), class_of(words, found->pairs[i].taken_for));
+    say_rest(words, found->pair_count);
+}
+
+/* ---- duplicates, outliers ---- */
+
+static void tell_group(const Words *words, const PfDuplicates *found, const PfDuplicateGroup *group)
+{
+    char name[PF_ROW_NAME_SIZE];
+    char how[40];
+    if (group->is_exact)
+        pf_format(how, sizeof how, " of equal bytes");
+    else
+        pf_format(how, sizeof how, ", similarity %.4f", (double)group->similarity);
+    say(words, "  %s%s%lld images%s:", group->crosses_splits ? "leak, " : "",
+        group->has_two_labels ? "two labels, " : "", (long long)group->count, how);
+    for (int64_t m = 0; m < shown(words, group->count); m++) {
+        int32_t row = found->members[group->first + m];
+        const PfRows *rows = words->rows;
+        pf_print(words->stream, "    %s%s%s%s%s\n",
+                 rows->has_splits ? pf_split_names[rows->splits[row]] : "",
+                 rows->has_splits ? "  " : "",
+                 group->has_two_labels ? class_of(words, rows->labels[row]) : "",
+                 group->has_two_labels ? "  " : "", name_of(words, row, name));
+    }
+    say_rest(words, group->count);
+}
+
+static void tell_duplicates(const Words *words, const PfDuplicates *found)
+{
+    if (!is_done(words, "Duplicates", &found->status)) return;
+    say(words,
+        "Duplicates: %lld group%s of %lld images; %lld of equal bytes, %lld across splits, "
+        "%lld under two labels.",
+        (long long)found->group_count, plural(found->group_count), (long long)found->member_count,
+        (long long)found->exact_groups, (long long)found->leak_groups,
+        (long long)found->two_label_groups);
+    if (found->threshold_given)
+        say(words, "  Images count as duplicates from a similarity of %.4f on, as asked.",
+            found->threshold);
+    else if (isnan(found->dimension))
+        say(words,
+            "  Images count as duplicates from a similarity of %.4f on: there are too few "
+            "to say more.",
+            found->threshold);
+    else
+        say(words,
+            "  The nearest other image is usually at a similarity of %.4f; by chance none "
+            "would be at %.4f or more, from where on images count as duplicates.",
+            found->typical, found->threshold);
+    for (int64_t g = 0; g < shown(words, found->group_count); g++)
+        tell_group(words, found, &found->groups[g]);
+    say_rest(words, found->group_count);
+}
+
+static void tell_outliers(const Words *words, const PfOutliers *found)
+{
+    char name[PF_ROW_NAME_SIZE];
+    if (!is_done(words, "Outliers", &found->status)) return;
+    say(words,
+        "Outliers: %lld image%s farther than %.4f (1 - cosine) from the %d%s nearest image; "
+        "half of all are nearer than %.4f.",
+        (long long)found->count, plural(found->count), found->threshold, found->k,
+        found->k == 1   ? "st"
+        : found->k == 2 ? "nd"
+        : found->k == 3 ? "rd"
+                        : "th",
+        found->typical);
+    for (int64_t i = 0; i < shown(words, found->count); i++)
+        pf_print(words->stream, "  %.4f  %s\n", (double)found->outliers[i].distance,
+                 name_of(words, found->outliers[i].row, name));
+    say_rest(words, found->count);
+}
+
+/* ---- labels ---- */
+
+static void tell_label_errors(const Words *words, const PfLabelErrors *found)
+{
+    char name[PF_ROW_NAME_SIZE], judge[80];
+    if (!is_done(words, "Labels", &found->status)) return;
+    if (found->folds)
+        pf_format(judge, sizeof judge, "heads of the other %d of %d folds", found->folds - 1,
+                  found->folds);
+    else
+        pf_format(judge, sizeof judge, "the model");
+    say(words,
+        "Labels: %lld of %lld are probably wrong, by %" PF_SENTENCE
+        " (accuracy %.4f); about %.1f %% of all labels.",
+        (long long)found->count, (long long)found->rows, judge, found->accuracy,
+        100 * found->noise);
+    for (int64_t i = 0; i < shown(words, found->count); i++) {
+        const PfLabelError *error = &found->errors[i];
+        pf_print(words->stream, "  '%s', rather '%s' (%.3f : %.3f", class_of(words, error->given),
+                 class_of(words, error->suggested), (double)error->self_confidence,
+                 (double)error->suggested_probability);
+        if (error->knn_label >= 0)
+            pf_print(words->stream, "; neighbours: '%s'", class_of(words, error->knn_label));
+        pf_print(words->stream, ")\n    %s\n", name_of(words, error->row, name));
+    }
+    say_rest(words, found->count);
+}
+
+static void tell_next(const Words *words, const PfNextLabels *found)
+{
+    char name[PF_ROW_NAME_SIZE];
+    if (!is_done(words, "Labelling", &found->status)) return;
+    say(words, "To label next: %lld of %lld images without a label, the first of them",
+        (long long)found->count, (long long)found->unlabelled);
+    for (int64_t i = 0; i < shown(words, found->count); i++)
+        pf_print(words->stream, "  uncertainty %.3f, distance %.4f  %s\n",
+                 (double)found->rows[i].uncertainty, (double)found->rows[i].distance,
+                 name_of(words, found->rows[i].row, name));
+    say_rest(words, found->count);
+}
+
+/* ---- what features are good for ---- */
+
+static void tell_knn(const Words *words, const PfKnnScores *found, const char *what)
+{
+    if (!is_done(words, what, &found->status)) return;
+    say(words, "%s: accuracy on %lld %s, temperature %.2f", what, (long long)found->scores[0].count,
+        found->leave_one_out ? "train images, each by the others"
+                             : "val and test images, by the train images",
+        found->temperature);
+    for (int s = 0; s < found->count; s++)
+        say(words, "  k = %3d  %.4f (95 %%: %.4f to %.4f)", found->scores[s].k,
+            found->scores[s].accuracy, found->scores[s].interval.low,
+            found->scores[s].interval.high);
+}
+
+static void tell_few_shot(const Words *words, const PfFewShot *found)
+{
+    if (!is_done(words, "Few images", &found->status)) return;
+    say(words,
+        "Few images: accuracy of a linear head on %lld images, over %d draw%s of so many "
+        "images of each class",
+        (long long)found->test_rows, found->seeds, plural(found->seeds));
+    for (int p = 0; p < found->count; p++)
+        say(words, "  %6d  %.4f (%.4f to %.4f)", found->points[p].shots, found->points[p].mean,
+            found->points[p].low, found->points[p].high);
+}
+
+static void tell_odd(const Words *words, const PfOddImages *found)
+{
+    char name[PF_ROW_NAME_SIZE];
+    if (!is_done(words, "Pixels", &found->status)) return;
+    say(words, "Pixels: %lld odd image%s.", (long long)found->count, plural(found->count));
+    if (found->unreadable)
+        say(words, "  %lld image%s could not be read, or have changed since.",
+            (long long)found->unreadable, plural(found->unreadable));
+    for (int o = 0; o < PF_ODDITY_COUNT; o++) {
+        if (!found->counts[o]) continue;
+        say(words, "  %lld %s", (long long)found->counts[o], pf_oddity_names[o]);
+        for (int64_t i = 0, told = 0; i < found->count && told < words->options->most; i++)
+            if (found->images[i].oddities & 1u << o && ++told)
+                pf_print(words->stream, "    %s\n", name_of(words, found->images[i].row, name));
+    }
+}
+
+/* ---- models, nearest images ---- */
+
+static void tell_models(const Words *words, const PfModelComparison *found)
+{
+    if (!is_done(words, "Models", &found->status)) return;
+    say(words, "Models on %lld %s images:", (long long)found->rows, found->split);
+    for (int m = 0; m < found->model_count; m++) {
+        const PfComparedModel *model = &found->models[m];
+        pf_print(words->stream, "  %d  accuracy %.4f (95 %%: %.4f to %.4f), log loss %.4f  %s\n",
+                 m + 1, model->accuracy, model->interval.low, model->interval.high, model->log_loss,
+                 model->path);
+    }
+    for (int p = 0; p < found->pair_count; p++) {
+        const PfComparedPair *pair = &found->pairs[p];
+        say(words,
+            "  %d against %d: %+.4f (95 %%: %+.4f to %+.4f); only one is right on %lld and "
+            "%lld images, McNemar p = %.3g",
+            pair->a + 1, pair->b + 1, pair->difference, pair->interval.low, pair->interval.high,
+            (long long)pair->only_a, (long long)pair->only_b, pair->p);
+    }
+}
+
+static void tell_near(const Words *words, const PfNearImages *found)
+{
+    char name[PF_ROW_NAME_SIZE];
+    if (!found->status.done) return;
+    pf_print(words->stream, "Nearest to %s:\n", found->image);
+    for (int64_t i = 0; i < found->count; i++) {
+        int32_t row = found->images[i].row;
+        pf_print(words->stream, "  %.4f  %s%s%s\n", (double)found->images[i].similarity,
+                 words->rows->labels ? class_of(words, words->rows->labels[row]) : "",
+                 words->rows->labels ? "  " : "", name_of(words, row, name));
+    }
+}
+
+void pf_words_findings(FILE *stream, const PfInspectOptions *options, const PfRows *rows,
+                       const PfFindings *findings)
+{
+    Words words = {stream, options, rows};
+    tell_near(&words, &findings->near);
+    tell_features(&words, &findings->features);
+    tell_classes(&words, &findings->classes);
+    tell_duplicates(&words, &findings->duplicates);
+    tell_label_errors(&words, &findings->labels);
+    tell_outliers(&words, &findings->outliers);
+    tell_odd(&words, &findings->odd);
+    tell_knn(&words, &findings->knn, "Neighbours");
+    if (findings->knn_held_out.status.done) tell_knn(&words, &findings->knn_held_out, "Neighbours");
+    tell_few_shot(&words, &findings->few_shot);
+    tell_next(&words, &findings->next);
+    tell_models(&words, &findings->models);
+}

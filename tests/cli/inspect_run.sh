@@ -1,0 +1,198 @@
+# inspect: its command line, its findings in words, JSON and CSV, bad caches, and what extract --exclude makes of them.
+. "$(dirname "$0")/harness.sh"
+"$PYTHON" -c 'import h5py' 2> /dev/null || skip 'python3-h5py is missing'
+
+# ---- the command line ----
+
+expect 0 inspect --help
+stdout_has 'usage: inspect [options] CACHE.h5'
+expect 0 inspect --version
+stdout_has 'inspect (permafrost)'
+expect 2 inspect
+stderr_has 'which cache?'
+expect 2 inspect a.h5 b.h5
+stderr_has "takes one cache, found 'b.h5' as well"
+expect 2 inspect a.h5 --duplicate
+stderr_has '--duplicates'
+expect 2 inspect a.h5 --csv-safe
+stderr_has '--csv-safe goes with --csv'
+expect 2 inspect a.h5 --json - --csv -
+stderr_has 'would mix on standard output'
+expect 1 inspect absent.h5
+stderr_has 'absent.h5'
+
+# ---- caches: names that do harm, two splits, copies, a wrong label, broken rows; and poor ones ----
+
+"$PYTHON" - << 'END'
+import h5py
+import numpy as np
+
+def write(name, x, labels=None, splits=None, classes=("ant", "=bee\x1b[31m", "cat,dog"), digests=None,
+          paths=None):
+    with h5py.File(name, "w") as f:
+        f.attrs["format"] = "permafrost-cache"
+        f.attrs["format_version"] = 1
+        f["features/pool"] = x.astype("f4")
+        if labels is not None:
+            f["targets/class"] = labels.astype("i4")
+            f["targets/class"].attrs["kind"] = "class"
+            f.create_dataset("classes/class", data=list(classes), dtype=h5py.string_dtype())
+        if splits is not None:
+            f["samples/split"] = splits.astype("u1")
+        if digests is not None:
+            f["samples/digest"] = digests
+        if paths is not None:
+            f.create_dataset("samples/path", data=paths, dtype=h5py.string_dtype())
+
+g = np.random.default_rng(2)
+n, d = 400, 256
+labels = g.integers(0, 3, n)
+x = g.standard_normal((n, d)) * .2 + 3 * np.eye(3, d)[labels] + .2
+x[:, 255] = 0
+splits = (np.arange(n) % 5 == 4).astype("u1")
+paths = [f"{i}.jpg" for i in range(n)]
+paths[3], paths[4] = "=cmd|'/c x'!A1.jpg", "new\nline <b>\"\u202e.jpg"
+digests = g.integers(1, 255, (n, 16)).astype("u1")
+digests[10] = digests[11]
+x[10] = x[11]
+x[4] = x[3] * 1.5
+given = labels.copy()
+given[50] = (labels[50] + 1) % 3
+given[390:] = -1
+x[60, 2], x[61] = np.nan, 0
+write("full.h5", x, given, splits, digests=digests, paths=paths)
+write("sound.h5", np.nan_to_num(x), given, splits)
+write("nothing.h5", x[:60])
+write("one.h5", x[:30], np.zeros(30))
+write("unlabelled.h5", x[:30], np.full(30, -1))
+write("single.h5", x[:1], np.zeros(1))
+write("pair.h5", x[:2], np.array([0, 1]))
+write("broken.h5", np.full((20, d), np.nan), given[:20])
+write("narrow.h5", x[:60, :1], given[:60])
+END
+
+# ---- in words, 80 columns ----
+
+expect 0 inspect full.h5 -q
+stdout_empty; stderr_empty
+expect 0 inspect full.h5 --json full.json --csv full.csv --most 50
+stdout_has 'full.h5: 400 images (320 train, 80 val, 0 test), 256 features'
+stdout_has 'Features: 1 of 256 are the same in all images.'
+stdout_has 'Features: NaN or infinite in 1 image'
+stdout_has "Classes: 3; the largest is"
+stdout_has '  10 images stand under no class.'
+stdout_has '2 images, similarity 1.0000:'
+stdout_has '  2 images of equal bytes:'
+stdout_has 'new\nline <b>"\u202e.jpg'
+stdout_has "rather '"
+stdout_has 'k =  10'
+stdout_has 'To label next: 10 of 10 images without a label'
+stdout_lacks "$(printf '\033')"
+LC_ALL=C.UTF-8 awk 'length($0) > 80 { exit 1 }' stdout || failed 'a line has more than 80 columns'
+
+"$PYTHON" - << 'END'
+import csv
+import json
+found = json.load(open("full.json"))
+assert found["rows"] == 400 and found["features"]["constant"] == [255], found["features"]
+pairs = {tuple(group["rows"]): group for group in found["duplicates"]["groups"]}
+assert set(pairs) == {(3, 4), (10, 11)}, pairs.keys()
+assert pairs[3, 4]["splits"] == ["train", "val"] and pairs[3, 4]["crosses_splits"]
+assert pairs[10, 11]["exact"] and not pairs[3, 4]["exact"]
+errors = {error["row"]: error for error in found["label_errors"]}
+assert 50 in errors and len(errors) < 6, errors.keys()
+assert errors[50]["neighbours"] == errors[50]["suggested"] != errors[50]["given"], errors[50]
+assert found["label_next"]["unlabelled"] == 10
+assert len({image["row"] for image in found["label_next"]["images"]}) == 10
+rows = list(csv.DictReader(open("full.csv", newline="")))
+assert {row["finding"] for row in rows} >= {"duplicate", "label", "label next", "not finite"}, rows
+assert any(row["path"].startswith("new\nline") for row in rows)
+END
+expect 0 inspect full.h5 --csv - --csv-safe --duplicates
+stdout_has "'=cmd|"
+stderr_has 'Duplicates: 2 groups of 4 images; 1 of equal bytes, 1 across splits'
+
+# ---- the same on one thread, from a stream, and without names ----
+
+expect 0 inspect full.h5 -q -j 1 --json alone.json
+cmp full.json alone.json || failed 'one thread finds something else'
+expect 0 inspect full.h5 --memory 700K --json streamed.json --duplicates --outliers --labels --classes
+stdout_has 'as memory is short'
+expect 0 inspect full.h5 --json whole.json --duplicates --outliers --labels --classes
+"$PYTHON" - << 'END'
+import json
+streamed, whole = (json.load(open(name)) for name in ("streamed.json", "whole.json"))
+for finding in ("duplicates", "outliers", "classes"):
+    assert streamed[finding] == whole[finding], finding
+rows = [[error["row"] for error in found["label_errors"]] for found in (streamed, whole)]
+assert rows[0] == rows[1], rows
+END
+expect 0 inspect full.h5 --anonymous --json nobody.json --csv nobody.csv
+stdout_lacks '.jpg'
+grep -q 'jpg' nobody.json nobody.csv && failed 'a path is in an anonymous file'
+grep -q 'duplicate,3,' nobody.csv || failed 'the CSV has no numbers of rows'
+
+# ---- poor caches say what was not looked for ----
+
+expect 0 inspect nothing.h5
+stdout_has 'Labels: not looked for, as the cache has no classes.'
+stdout_has 'Classes: not looked for'
+stdout_has 'To label next: 20 of 60'
+expect 0 inspect one.h5
+stdout_has 'Labels: not looked for, as all images with a label are of one class.'
+stdout_has 'Few images: not looked for, as all images with a label are of one class.'
+expect 0 inspect unlabelled.h5
+stdout_has 'Labels: not looked for, as no image has a label.'
+expect 0 inspect single.h5
+stdout_has 'Outliers: not looked for, as there are fewer than two rows to compare.'
+expect 0 inspect pair.h5
+expect 0 inspect broken.h5
+stdout_has 'NaN or infinite in 20 images'
+expect 0 inspect narrow.h5
+expect 2 inspect full.h5 --target age
+stderr_has "has no target 'age'"
+expect 0 inspect nothing.h5 --model full.csv --labels
+stdout_has 'Labels: not looked for'
+expect 1 inspect full.h5 --model full.csv --labels
+
+# ---- models side by side, and one that judges labels ----
+
+expect 0 train sound.h5 -q --epochs 1 -o a.safetensors
+expect 0 train sound.h5 -q --epochs 9 -o b.safetensors
+expect 0 inspect sound.h5 --model a.safetensors --model b.safetensors --labels
+stdout_has 'by the model'
+stdout_has 'Models on 78 val images:'
+stdout_has 'McNemar p ='
+expect 2 inspect sound.h5 --model a.safetensors --json a.safetensors
+stderr_has 'a model that is read'
+
+# ---- extract leaves out what was found ----
+
+fake_backbone
+for class in ant bee; do
+  mkdir -p "photos/$class"
+  for i in 1 2 3 4; do printf 'P6 8 8 255\n%0192d' "$i" > "photos/$class/$i.ppm"; done
+done
+printf 'finding,path\nlabel,ant/1.ppm\noutlier,ant/1.ppm\nlabel,bee/3.ppm\nlabel,gone.ppm\n' > leave.csv
+expect 0 extract_fake photos -o photos.h5 --exclude leave.csv
+stderr_has "excluded: 2 of 8 images, by the 3 paths of 'leave.csv', of which 1 are not here"
+stderr_has '6 images: 6 new'
+printf 'ant/1.ppm\r\nbee/3.ppm\r\n' > leave.txt
+expect 0 extract_fake photos -o photos.h5 --exclude leave.txt
+stderr_has 'up to date'
+: > empty.txt
+expect 2 extract_fake photos -o x.h5 --exclude empty.txt
+stderr_has 'names no path'
+printf 'ant/%s.ppm\n' 1 2 3 4 > all.txt; printf 'bee/%s.ppm\n' 1 2 3 4 >> all.txt
+expect 2 extract_fake photos -o x.h5 --exclude all.txt
+stderr_has 'leaves out all 8 images'
+expect 1 extract_fake photos -o x.h5 --exclude absent.txt
+
+# ---- nearest images, by the network that the cache names ----
+
+expect 0 inspect photos.h5 --near photos/ant/1.ppm --near-count 2 --backbone net.pt
+stdout_has 'Nearest to photos/ant/1.ppm:'
+expect 3 inspect photos.h5 --near leave.csv --backbone net.pt
+expect 1 inspect full.h5 --near photos/ant/1.ppm
+stderr_has 'does not say which network'
+done_with

@@ -1,0 +1,61 @@
+# Pages: what they hold, and, where there is a Chromium, what a browser makes of them.
+. "$(dirname "$0")/harness.sh"
+photographs photos 24 8
+# Names that would do harm if they were taken for markup, a formula, or words of another direction.
+cat=photos/train/cat
+set -- "$cat"/*
+mv "$1" "$cat/\"><img src=x onerror=document.title=1>.jpg"
+mv "$2" "$cat/=1+1, or not.jpg"
+mv "$3" "$cat/a$(printf '\nb\342\200\256').jpg"
+mv "$4" "$cat/byte$(printf '\377').jpg"
+mv "$5" "$cat/</script><script>alert(1)</script>" 2> /dev/null || mv "$5" "$cat/'&amp;<b>.jpg"
+expect 0 extract_sample photos -o photos.h5
+expect 0 train photos.h5 -o head.safetensors --report train.html --no-thumbnails
+stderr_has 'page: train.html'
+expect 0 train photos.h5 --sweep lr=1e-3,1e-2,1e-1 --sweep weight-decay=0,0.1 --epochs 5 --report sweep.html
+expect 0 inspect photos.h5 --model head.safetensors -o page.html --quiet
+expect 0 inspect photos.h5 --model head.safetensors -o anonymous.html --anonymous --no-map --quiet
+expect 0 predict head.safetensors photos/val --report predicted.html
+expect 0 predict head.safetensors photos.h5 --report predicted-cache.html
+no_leftovers
+
+# Nothing of a name is markup, and an anonymous page has no names at all.
+! grep -q '<img src=x' page.html || failed 'a name became markup'
+! grep -qF 'or not' anonymous.html || failed 'an anonymous page names an image'
+! grep -qF 'photos' anonymous.html || failed 'an anonymous page names the cache'
+grep -qF 'or not' page.html || failed 'the page lacks a name'
+grep -qF "default-src 'none'" page.html || failed 'no content security policy'
+[ "$(grep -c 'data:image' page.html)" -le 1 ] || failed 'pictures outside of the data'
+
+# A page is not written over anything else, nor over an input.
+echo text > notes.html
+expect 1 inspect photos.h5 -o notes.html
+stderr_has 'not a page'
+expect 2 inspect photos.h5 -o photos.h5
+expect 2 train photos.h5 -o x.safetensors --report x.safetensors
+
+# Images that have moved: a page without pictures that says so; or where they are now.
+mv photos elsewhere
+expect 0 inspect photos.h5 -o moved.html --features
+stderr_has 'no thumbnails'
+grep -q 'No thumbnails: ' moved.html || failed 'the page does not say why it has no pictures'
+expect 0 inspect photos.h5 -o found.html --features --images elsewhere
+! grep -q 'No thumbnails: ' found.html || failed 'no pictures although --images says where they are'
+printf changed > "elsewhere/val/cat/$(ls elsewhere/val/cat | head -n 1)"
+expect 0 inspect photos.h5 -o changed.html --features --images elsewhere
+grep -q '1 images could not be read' changed.html || failed 'a changed image goes unmentioned'
+mv elsewhere photos
+
+# Caches that have little.
+expect 0 make_cache few.h5 two
+expect 0 inspect few.h5 -o few.html
+expect 0 make_cache none.h5 notarget
+expect 0 inspect none.h5 -o none.html
+expect 0 make_cache one.h5 oneclass val
+expect 0 inspect one.h5 -o one.html
+expect 0 make_cache more.h5 numbers labels val
+expect 0 train more.h5 --target class,size,tags -o more.safetensors --report more.html
+
+expect 0 "$PYTHON" "$SOURCE/tests/cli/page_in_browser.py" "$BUILD"
+cat stdout
+done_with
