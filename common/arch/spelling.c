@@ -33,14 +33,6 @@ static const struct {
 
 /* ---- what there is ---- */
 
-static const PfArchVariant *find_variant(const char *name)
-{
-    const PfArchVariant *variant;
-    for (size_t i = 0; (variant = pf_arch_variant(i)) != NULL; i++)
-        if (!strcmp(variant->name, name)) return variant;
-    return NULL;
-}
-
 static const PfArchVariant *find_variant_without_case(const char *name)
 {
     const PfArchVariant *variant;
@@ -124,7 +116,7 @@ static bool is_timm_network(const char *name, PfSpelling *out)
 static bool is_of_others(const char *name, PfSpelling *out)
 {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        const PfArchVariant *variant = find_variant(others[i].network);
+        const PfArchVariant *variant = pf_arch_find_variant(others[i].network);
         if (strcmp(name, others[i].theirs) || !variant) continue;
         const PfWeightsEntry *entry = others[i].set ? find_set(variant, others[i].set) : NULL;
         if (!others[i].set || entry) return take(out, variant, entry);
@@ -156,7 +148,7 @@ static const PfArchVariant *network_before_dot(const char *name, bool *is_enum)
     network[length] = '\0';
     const PfArchVariant *variant = find_variant_without_case(network);
     PfSpelling timm;
-    if (!variant && is_timm_network(network, &timm)) variant = find_variant(timm.network);
+    if (!variant && is_timm_network(network, &timm)) variant = pf_arch_find_variant(timm.network);
     return variant;
 }
 
@@ -208,7 +200,7 @@ bool pf_spelling_is_of_hub(const char *spelling)
 
 int pf_spelling_read(const char *spelling, PfSpelling *out, PfError *err)
 {
-    const PfArchVariant *variant = find_variant(spelling);
+    const PfArchVariant *variant = pf_arch_find_variant(spelling);
     const char *name = begins_with(spelling, "hf:") ? spelling + 3 : spelling;
     if (variant) {
         *out = (PfSpelling){.network = variant->name};

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/arch/family.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
@@ -110,13 +111,11 @@ static int try_folder(const char *folder, const PfWeightsEntry *entry,
  * arch may have been left with this one alone. Malloc'ed; NULL: failed. */
 static char *fetch_name(const PfArch *arch, const PfWeightsEntry *entry, PfError *err)
 {
-    PfArch *whole = NULL;
-    const bool is_first = pf_arch_new(arch->name, &whole, NULL) || !whole->weights_count ||
-                          !strcmp(whole->weights[0].name, entry->name);
-    char *name =
-        is_first ? pf_strdup(arch->name, err) : pf_asprintf(err, "%s.%s", arch->name, entry->name);
-    pf_arch_free(&whole);
-    return name;
+    const PfArchVariant *variant = pf_arch_find_variant(arch->name);
+    const bool is_first =
+        !variant || !variant->weights_count || !strcmp(variant->weights[0].name, entry->name);
+    return is_first ? pf_strdup(arch->name, err)
+                    : pf_asprintf(err, "%s.%s", arch->name, entry->name);
 }
 
 /* Of weights that a repository of the Hugging Face hub alone holds. */

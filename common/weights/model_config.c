@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/file/input_file.h"
 #include "common/weights/internal.h"
 
 #define CONFIG_BYTES ((off_t)16 << 20)
@@ -201,7 +202,7 @@ static cJSON *read_in(Folder folder, const char *name, char **path)
         *path = NULL;
         return NULL;
     }
-    char *text = pf_weights_read_text(*path, CONFIG_BYTES, &err);
+    char *text = pf_input_file_read_text(*path, "", CONFIG_BYTES, NULL, &err);
     cJSON *config = NULL;
     if (text && !pf_json_check_size(text, strlen(text), *path, name, &err))
         config = pf_json_parse(text, *path, name, &err);
