@@ -113,12 +113,22 @@ static bool is_timm_network(const char *name, PfSpelling *out)
     return false;
 }
 
+/* The set as the repository of row i has it. */
+static const PfWeightsEntry *with_repository(const PfWeightsEntry *entry, size_t i)
+{
+    static PfWeightsEntry copies[sizeof others / sizeof *others]; /* the same whoever is first */
+    copies[i] = *entry;
+    copies[i].hub = others[i].theirs;
+    return &copies[i];
+}
+
 static bool is_of_others(const char *name, PfSpelling *out)
 {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         const PfArchVariant *variant = pf_arch_find_variant(others[i].network);
         if (strcmp(name, others[i].theirs) || !variant) continue;
         const PfWeightsEntry *entry = others[i].set ? find_set(variant, others[i].set) : NULL;
+        if (entry && strchr(name, '/')) entry = with_repository(entry, i);
         if (!others[i].set || entry) return take(out, variant, entry);
     }
     return false;
