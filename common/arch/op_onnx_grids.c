@@ -123,15 +123,11 @@ static int add_orders(PfOnnxNodes *out, const Windows *windows, PfError *err)
 /* Which row of the table is for the distance of two pixels. */
 static int add_distances(PfOnnxNodes *out, const Windows *windows, PfError *err)
 {
-    const int64_t side = windows->side, pixels = windows->pixels;
+    const int64_t pixels = windows->pixels;
     int64_t *rows = pf_onnx_nodes_add_indices(out, (PfShape){2, {pixels, pixels}}, err);
     if (!rows) return -1;
-    for (int64_t i = 0; i < pixels * pixels; i++) {
-        const int64_t query = i / pixels, key = i % pixels;
-        const int64_t y = query / side - key / side + side - 1;
-        const int64_t x = query % side - key % side + side - 1;
-        rows[i] = y * (2 * side - 1) + x;
-    }
+    for (int64_t i = 0; i < pixels * pixels; i++)
+        rows[i] = pf_window_distance(windows->side, i / pixels, i % pixels);
     return 0;
 }
 

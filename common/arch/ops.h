@@ -146,6 +146,9 @@ PfInitialValues pf_op_initial_values(const PfNode *node, const PfOpParameter *pa
  */
 void pf_node_pads(const PfNode *node, const PfShape *map, int pads[4]);
 
+/* Which row of the table of biases of windows, side x side pixels, is for the distance of two. */
+int64_t pf_window_distance(int64_t side, int64_t query, int64_t key);
+
 /* Shapes of a node's inputs, taken from those of all nodes; in has PF_NODE_MAX_INPUTS entries. */
 void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in);
 
