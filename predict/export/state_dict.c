@@ -78,6 +78,9 @@ static int check_head(const PfExportSource *source, PfError *err)
         return refuse(source, "it has several targets, where the network has one Linear", err);
     if (scorer->unit_length)
         return refuse(source, "its head takes features scaled to length 1 (--normalize l2)", err);
+    if (!strcmp(source->plan->arch->family, "SqueezeNet"))
+        return refuse(source, "the network's classifier is a convolution with a ReLU behind it",
+                      err);
     return feeds_classifier(source->plan->arch, source->tap) ? 0 : refuse_tap(source, err);
 }
 
