@@ -537,8 +537,7 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
     if (options->is_virtual && !options->merge)
         return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
     if (options->recompute_all && !options->verified_dataset)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--recompute-all goes with --verify DATASET CACHE.h5");
+        return pf_fail(err, PF_EXIT_USAGE, "--recompute-all goes with --verify DATASET CACHE.h5");
     if (options->signature && !options->verify)
         return pf_fail(err, PF_EXIT_USAGE, "--signature goes with --verify");
     if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
