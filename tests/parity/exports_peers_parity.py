@@ -24,8 +24,7 @@ try:
     from PIL import Image
     from safetensors.torch import load_file, save_file
     from backbone_tool import check, finish
-    from networks_parity import lively as lively_maps
-    from transformers_peers_parity import lively as lively_tokens
+    from networks_parity import lively
 except ImportError as missing:
     print(f"SKIP: {missing}")
     sys.exit(77)
@@ -36,6 +35,21 @@ CLASSES = ["one", "two"]
 onnxruntime.set_default_logger_severity(3)
 for variable in ("PF_ENGINE", "PERMAFROST_PLUGIN"):
     os.environ.pop(variable, None)
+
+
+def lively_tokens(model):
+    """Norms, scales, tokens, positions and biases far from what constructors leave."""
+    for name, parameter in model.named_parameters():
+        data = parameter.data
+        if data.dim() == 1 and name.endswith(("weight", "gamma", "gamma_1", "gamma_2")):
+            data.uniform_(0.3, 1.2)
+        elif any(word in name for word in ("token", "pos_embed", "positional", "latent", "class_emb")):
+            data.normal_(0, 0.5)
+        elif name.endswith("bias"):
+            data.normal_(0, 0.1)
+        elif data.dim() == 2:
+            data.normal_(0, 1 / data.shape[1] ** 0.5)
+    return model.eval()
 
 
 def of_torchvision(name, **options):
@@ -74,7 +88,6 @@ NOT_LOADED = {
     "squeezenet1_1": "its classifier is a convolution",
     "dinov3_vits16": "timm's names for the tokens are others than Meta's",
 }
-
 
 
 def run(what, program, *arguments):
@@ -149,7 +162,7 @@ def check_network(name):
     make, trained, cut, sizes = NETWORKS[name]
     torch.manual_seed(5)
     is_transformer = any(word in name for word in ("vit", "clip"))
-    model = (lively_tokens if is_transformer else lively_maps)(make(1000))
+    model = (lively_tokens if is_transformer else lively)(make(1000))
     for size in sizes:
         what = f"{name} {size}"
         with tempfile.TemporaryDirectory() as scratch:
