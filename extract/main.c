@@ -128,6 +128,9 @@ static int verify(const PfExtractOptions *options, PfError *err)
                             .signature = options->signature,
                             .dataset = options->verified_dataset,
                             .listing = options->dataset,
+                            .recompute_all = options->recompute_all,
+                            .weights = options->backbone.weights,
+                            .device = options->backbone.device,
                             .threads = options->workers,
                             .interrupted = pf_process_catch_interrupts("nothing was changed")};
     return pf_verify_cache(&what, stdout, err);

@@ -466,6 +466,8 @@ static const PfOption table[] = {
      .help = "with --merge: features stay where they are, and OUT refers to them"},
     {.name = "verify", .kind = PF_OPTION_FLAG, .offset = FIELD(verify),
      .help = "read all of a cache, with DATASET its images too, and say what is wrong"},
+    {.name = "recompute-all", .kind = PF_OPTION_FLAG, .offset = FIELD(recompute_all),
+     .help = "with --verify DATASET: compute every row again, where else a sample of 32 is"},
     {.name = "signature", .kind = PF_OPTION_TEXT, .offset = FIELD(signature), .argument = "FILE",
      .help = "with --verify: before anything else, that the cache has the SHA-256 in\n"
              "FILE, as sha256sum writes it"},
@@ -490,7 +492,7 @@ void pf_extract_options_help(void)
          "       extract --merge [--virtual] OUT.h5 IN.h5|FOLDER|-...\n"
          "       extract --list DATASET -o LIST\n"
          "       extract --missing CACHE.h5.parts\n"
-         "       extract --verify [DATASET] CACHE.h5 [--signature FILE]\n"
+         "       extract --verify [DATASET] CACHE.h5 [--recompute-all] [--signature FILE]\n"
          "       extract --fetch NAME|hf:ORG/NAME[@REVISION]...\n"
          "       extract --trust FILE.pt\n\n"
          "Pushes every image once through a frozen, pretrained network and keeps what comes\n"
@@ -570,6 +572,8 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
                        "--dry-run goes with one shard: --shard K/N; any/N takes what is left");
     if (options->is_virtual && !options->merge)
         return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
+    if (options->recompute_all && !options->verified_dataset)
+        return pf_fail(err, PF_EXIT_USAGE, "--recompute-all goes with --verify DATASET CACHE.h5");
     if (options->signature && !options->verify)
         return pf_fail(err, PF_EXIT_USAGE, "--signature goes with --verify");
     if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))

@@ -40,6 +40,7 @@ typedef struct PfExtractOptions {
     PfExtractMode mode;
     const char *operand;          /* DATASET, or the cache for --info and --verify, or PATTERN */
     const char *verified_dataset; /* --verify DATASET CACHE; else NULL */
+    int recompute_all;            /* every row of it, not a sample */
     const char *output;
     const char *json;          /* --json; "-": standard output */
     const char *const *inputs; /* --merge: input_count caches; --fetch: networks */

@@ -45,7 +45,7 @@ extract/pipeline: common/base common/thread common/arch common/cache common/back
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline
 extract/shard: common/base extract/dataset
 extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
-extract/verify: common/base common/thread common/file common/cache extract/dataset extract/plan
+extract/verify: common/base common/thread common/file common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan
 extract: common/base common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/shard extract/merge extract/verify
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread

@@ -45,6 +45,14 @@ const PfArchVariant *pf_arch_variant(size_t index)
     return NULL;
 }
 
+const PfArchVariant *pf_arch_find_variant(const char *name)
+{
+    const PfArchVariant *variant;
+    for (size_t i = 0; (variant = pf_arch_variant(i)); i++)
+        if (!strcmp(variant->name, name)) return variant;
+    return NULL;
+}
+
 /* NULL for networks that were not built by name. */
 static const PfArchFamily *family_of(const PfArch *arch)
 {

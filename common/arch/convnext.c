@@ -11,18 +11,6 @@ typedef struct ConvNextConfig {
     int classes; /* 0: no classifier */
 } ConvNextConfig;
 
-static int add_permute(PfArchBuilder *builder, const char *name, int input, int first, int second,
-                       int third)
-{
-    int index;
-    PfNode *node = pf_arch_add(builder, PF_OP_PERMUTE, name, NULL, input, &index);
-    node->axes[0] = first;
-    node->axes[1] = second;
-    node->axes[2] = third;
-    node->axis_count = 3;
-    return index;
-}
-
 /* The block's scale of each channel, (c, 1, 1). */
 static int add_layer_scale(PfArchBuilder *builder, const char *name, int channels)
 {
@@ -40,12 +28,12 @@ static int add_block(PfArchBuilder *builder, const char *prefix, int input, int 
     int node =
         pf_arch_add_conv(builder, CHILD("block.0"), input, channels, channels, 7, 1, 3, true);
     if (!builder->failed) builder->arch->nodes[node].groups = channels;
-    node = add_permute(builder, CHILD("block.1"), node, 1, 2, 0);
+    node = pf_arch_add_permute(builder, CHILD("block.1"), NULL, node, pf_arch_channels_last, 3);
     node = pf_arch_add_layer_norm(builder, PF_OP_LAYER_NORM, CHILD("block.2"), node, channels, EPS);
     node = pf_arch_add_linear(builder, CHILD("block.3"), node, channels, 4 * channels);
     node = pf_arch_add_plain(builder, PF_OP_GELU, CHILD("block.4"), node);
     node = pf_arch_add_linear(builder, CHILD("block.5"), node, 4 * channels, channels);
-    node = add_permute(builder, CHILD("block.6"), node, 2, 0, 1);
+    node = pf_arch_add_permute(builder, CHILD("block.6"), NULL, node, pf_arch_channels_first, 3);
     node = pf_arch_add_pair(builder, PF_OP_MULTIPLY, CHILD("mul"), scale, node);
     node = pf_arch_add_dropout(builder, CHILD("stochastic_depth"), node, 0);
     return pf_arch_add_sum(builder, CHILD("add"), node, input);

@@ -7,27 +7,13 @@
 
 enum { REGISTERS = 4 };
 
-static const PfBlockNames block_names = {
-    .norm1 = "norm1",
-    .attention = "attn",
-    .qkv = "attn.qkv",
-    .qkv_module = "attn.qkv",
-    .projection = "attn.proj",
-    .scale1 = "ls1",
-    .norm2 = "norm2",
-    .fc1 = "mlp.fc1",
-    .activation = "mlp.act",
-    .fc2 = "mlp.fc2",
-    .scale2 = "ls2",
-    .rotation = 100,
-};
-
 static void build(PfArchBuilder *builder, const void *config)
 {
     const PfTransformer *transformer = config;
-    PfBlockNames names = block_names;
+    PfBlockNames names = pf_arch_timm_block_names;
     char prefix[PF_NODE_NAME_SIZE / 2];
     int ends[PF_TRANSFORMER_MOST_LAYERS];
+    names.rotation = 100;
     builder->arch->patch = transformer->patch;
     int node = pf_arch_add_patches(builder, transformer, "patch_embed.proj", "patch_embed.flatten",
                                    "patch_embed.transpose", &names.map);

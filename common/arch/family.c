@@ -4,6 +4,8 @@
 
 #include "common/base/memory.h"
 
+const int pf_arch_channels_last[3] = {1, 2, 0}, pf_arch_channels_first[3] = {2, 0, 1};
+
 PfNode *pf_arch_add(PfArchBuilder *builder, PfOp op, const char *name, const char *module,
                     int input, int *index)
 {
@@ -154,5 +156,15 @@ int pf_arch_add_layer_norm(PfArchBuilder *builder, PfOp op, const char *name, in
     PfNode *node = pf_arch_add(builder, op, name, NULL, input, &index);
     node->in_channels = node->out_channels = channels;
     node->eps = eps;
+    return index;
+}
+
+int pf_arch_add_permute(PfArchBuilder *builder, const char *name, const char *module, int input,
+                        const int *axes, int count)
+{
+    int index;
+    PfNode *node = pf_arch_add(builder, PF_OP_PERMUTE, name, module, input, &index);
+    for (int i = 0; i < count; i++) node->axes[i] = axes[i];
+    node->axis_count = count;
     return index;
 }

@@ -44,6 +44,8 @@ extern const PfArchFamily pf_arch_clip, pf_arch_siglip, pf_arch_dinov3_convnext,
 /* The networks that can be built by name, of which none needs to be built for this: that of the
  * index, in the order of pf_arch_names; NULL past the last. Static. */
 const PfArchVariant *pf_arch_variant(size_t index);
+/* That of the name, or NULL. */
+const PfArchVariant *pf_arch_find_variant(const char *name);
 
 /* Adds a node with one input and returns its index. `module` NULL: the name.
  * The caller fills what the op needs through the returned pointer, which is
@@ -76,6 +78,11 @@ int pf_arch_add_plain(PfArchBuilder *builder, PfOp op, const char *name, int inp
 int pf_arch_add_relu6(PfArchBuilder *builder, const char *name, int input);
 /* An operation of two inputs that belongs to no module. */
 int pf_arch_add_pair(PfArchBuilder *builder, PfOp op, const char *name, int left, int right);
+/* Orders of axes: of a map (h, w, c) out of (c, h, w), and back. */
+extern const int pf_arch_channels_last[3], pf_arch_channels_first[3];
+/* The axes of the input, so many, in another order. */
+int pf_arch_add_permute(PfArchBuilder *builder, const char *name, const char *module, int input,
+                        const int *axes, int count);
 int pf_arch_add_layer_norm(PfArchBuilder *builder, PfOp op, const char *name, int input,
                            int channels, float eps);
 
@@ -95,5 +102,17 @@ PfInitialValues pf_arch_initial_values(const PfArch *arch, const PfNode *node,
 /* clang-format on */
 
 #define PF_TORCH_HUB_URL "https://download.pytorch.org/models/"
+
+/* Networks whose only weights are torchvision's first ones, at 224 pixels: the array
+ * `config`_weights, and the row of variants. */
+/* clang-format off */
+#define PF_PUBLISHED_V1(config, file_name, resize_to) \
+    static const PfWeightsEntry config##_weights[] = { \
+        {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
+         .preprocess = PF_IMAGENET_PREPROCESS(resize_to), .licence = "BSD-3-Clause"}}
+#define PF_VARIANT_V1(network, config_, resize_to) \
+    {.name = (network), .config = &config_, .preprocess = PF_IMAGENET_PREPROCESS(resize_to), \
+     .weights = config_##_weights, .weights_count = 1}
+/* clang-format on */
 
 #endif

@@ -110,21 +110,13 @@ static const MnasNetConfig mnasnet0_5 = {0.5}, mnasnet0_75 = {0.75};
 static const MnasNetConfig mnasnet1_0 = {1.0}, mnasnet1_3 = {1.3};
 
 /* clang-format off */
-#define PUBLISHED(network, file_name, resize_to) \
-    static const PfWeightsEntry network##_weights[] = { \
-        {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
-         .preprocess = PF_IMAGENET_PREPROCESS(resize_to), .licence = "BSD-3-Clause"}}
-PUBLISHED(mnasnet0_5, "mnasnet0.5_top1_67.823-3ffadce67e.pth", 256);
-PUBLISHED(mnasnet0_75, "mnasnet0_75-7090bc5f.pth", 232);
-PUBLISHED(mnasnet1_0, "mnasnet1.0_top1_73.512-f206786ef8.pth", 256);
-PUBLISHED(mnasnet1_3, "mnasnet1_3-a4c69d6f.pth", 232);
-
-#define VARIANT(network, resize_to) \
-    {.name = #network, .config = &network, .preprocess = PF_IMAGENET_PREPROCESS(resize_to), \
-     .weights = network##_weights, .weights_count = 1}
+PF_PUBLISHED_V1(mnasnet0_5, "mnasnet0.5_top1_67.823-3ffadce67e.pth", 256);
+PF_PUBLISHED_V1(mnasnet0_75, "mnasnet0_75-7090bc5f.pth", 232);
+PF_PUBLISHED_V1(mnasnet1_0, "mnasnet1.0_top1_73.512-f206786ef8.pth", 256);
+PF_PUBLISHED_V1(mnasnet1_3, "mnasnet1_3-a4c69d6f.pth", 232);
 
 static const PfArchVariant variants[] = {
-    VARIANT(mnasnet0_5, 256), VARIANT(mnasnet0_75, 232), VARIANT(mnasnet1_0, 256), VARIANT(mnasnet1_3, 232),
+    PF_VARIANT_V1("mnasnet0_5", mnasnet0_5, 256), PF_VARIANT_V1("mnasnet0_75", mnasnet0_75, 232), PF_VARIANT_V1("mnasnet1_0", mnasnet1_0, 256), PF_VARIANT_V1("mnasnet1_3", mnasnet1_3, 232),
 };
 
 const PfArchFamily pf_arch_mnasnet = {

@@ -39,11 +39,12 @@ PF_SHAPE_COLUMN(pf_op_shape_crop);
 PF_SHAPE_COLUMN(pf_op_shape_window_attention);
 PF_SHAPE_COLUMN(pf_op_shape_rotate);
 
-/* ---- ONNX: op_onnx.c ---- */
+/* ---- ONNX: op_onnx.c, and of what depends on the size of maps, op_onnx_grids.c ---- */
 
+/* Most need only some of it. */
 #define PF_ONNX_COLUMN(name)                                                                       \
-    int name(const PfArch *arch, const PfNode *node, const PfShape *in, PfOnnxNodes *out,          \
-             PfError *err)
+    int name(UNUSED const PfNode *node, UNUSED const PfShape *in, UNUSED PfOnnxNodes *out,         \
+             UNUSED PfError *err)
 
 PF_ONNX_COLUMN(pf_op_onnx_unchanged);
 PF_ONNX_COLUMN(pf_op_onnx_conv);

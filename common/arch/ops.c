@@ -364,6 +364,13 @@ void pf_node_pads(const PfNode *node, const PfShape *map, int pads[4])
     }
 }
 
+int64_t pf_window_distance(int64_t side, int64_t query, int64_t key)
+{
+    const int64_t y = query / side - key / side + side - 1;
+    const int64_t x = query % side - key % side + side - 1;
+    return y * (2 * side - 1) + x;
+}
+
 void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in)
 {
     for (int k = 0; k < node->input_count; k++) in[k] = shapes[node->inputs[k]];

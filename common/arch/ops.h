@@ -55,16 +55,27 @@ typedef struct PfOnnxNode {
     int attribute_count;
 } PfOnnxNode;
 
-/* A number, or a list of integers. */
+typedef enum PfOnnxConstantKind {
+    PF_ONNX_NUMBER,
+    PF_ONNX_INTEGERS,  /* a short list */
+    PF_ONNX_INDICES,   /* an array of integers */
+    PF_ONNX_NUMBERS,   /* an array of floats */
+    PF_ONNX_POSITIONS, /* the operation's parameter, resized as pf_positions_resize does it to the
+                          grid (ints[0], ints[1]) */
+} PfOnnxConstantKind;
+
 typedef struct PfOnnxConstant {
-    bool is_float;
+    PfOnnxConstantKind kind;
     float number;
     int64_t ints[PF_MAX_RANK + 2]; /* (count) */
     int count;
+    PfShape shape;    /* of arrays */
+    int64_t *indices; /* owned */
+    float *numbers;   /* owned */
 } PfOnnxConstant;
 
-#define PF_ONNX_MOST_NODES 12
-#define PF_ONNX_MOST_CONSTANTS 4
+#define PF_ONNX_MOST_NODES 24
+#define PF_ONNX_MOST_CONSTANTS 14
 
 /* An operation as ONNX says it. The last node gives its value; without nodes it is that of input 0,
  * unchanged. */
@@ -74,6 +85,8 @@ typedef struct PfOnnxNodes {
     PfOnnxConstant constants[PF_ONNX_MOST_CONSTANTS]; /* (constant_count) */
     int constant_count;
 } PfOnnxNodes;
+
+void pf_onnx_nodes_free(PfOnnxNodes *nodes);
 
 typedef struct PfOpRow {
     const char *name;                /* "conv", for messages */
@@ -109,9 +122,9 @@ typedef struct PfOpRow {
      *   {groups} {pool_size} {eps} {dropout} ...   other fields of the node */
     const char *script;
 
-    /* Fills *out, which is empty. Fails where ONNX's operators cannot say it for these shapes. */
-    int (*onnx)(const PfArch *arch, const PfNode *node, const PfShape *in, PfOnnxNodes *out,
-                PfError *err);
+    /* Fills *out, which is empty, for images of the size that `in` comes of; it is freed with
+     * pf_onnx_nodes_free also where this fails. */
+    int (*onnx)(const PfNode *node, const PfShape *in, PfOnnxNodes *out, PfError *err);
 } PfOpRow;
 
 /* Static. */
@@ -132,6 +145,9 @@ PfInitialValues pf_op_initial_values(const PfNode *node, const PfOpParameter *pa
 /* Rows and columns that a pad or pad_same puts around a map (c, h, w): above, left, below, right.
  */
 void pf_node_pads(const PfNode *node, const PfShape *map, int pads[4]);
+
+/* Which row of the table of biases of windows, side x side pixels, is for the distance of two. */
+int64_t pf_window_distance(int64_t side, int64_t query, int64_t key);
 
 /* Shapes of a node's inputs, taken from those of all nodes; in has PF_NODE_MAX_INPUTS entries. */
 void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in);

@@ -131,22 +131,13 @@ static const ShuffleNetConfig x0_5 = {{48, 96, 192}, 1024}, x1_0 = {{116, 232, 4
 static const ShuffleNetConfig x1_5 = {{176, 352, 704}, 1024}, x2_0 = {{244, 488, 976}, 2048};
 
 /* clang-format off */
-#define PUBLISHED(network, file_name, resize_to) \
-    static const PfWeightsEntry network##_weights[] = { \
-        {.name = "IMAGENET1K_V1", .file = (file_name), .url = PF_TORCH_HUB_URL, \
-         .preprocess = PF_IMAGENET_PREPROCESS(resize_to), .licence = "BSD-3-Clause"}}
-PUBLISHED(x0_5, "shufflenetv2_x0.5-f707e7126e.pth", 256);
-PUBLISHED(x1_0, "shufflenetv2_x1-5666bf0f80.pth", 256);
-PUBLISHED(x1_5, "shufflenetv2_x1_5-3c479a10.pth", 232);
-PUBLISHED(x2_0, "shufflenetv2_x2_0-8be3c8ee.pth", 232);
-
-#define VARIANT(network, resize_to) \
-    {.name = "shufflenet_v2_" #network, .config = &network, \
-     .preprocess = PF_IMAGENET_PREPROCESS(resize_to), \
-     .weights = network##_weights, .weights_count = 1}
+PF_PUBLISHED_V1(x0_5, "shufflenetv2_x0.5-f707e7126e.pth", 256);
+PF_PUBLISHED_V1(x1_0, "shufflenetv2_x1-5666bf0f80.pth", 256);
+PF_PUBLISHED_V1(x1_5, "shufflenetv2_x1_5-3c479a10.pth", 232);
+PF_PUBLISHED_V1(x2_0, "shufflenetv2_x2_0-8be3c8ee.pth", 232);
 
 static const PfArchVariant variants[] = {
-    VARIANT(x0_5, 256), VARIANT(x1_0, 256), VARIANT(x1_5, 232), VARIANT(x2_0, 232),
+    PF_VARIANT_V1("shufflenet_v2_x0_5", x0_5, 256), PF_VARIANT_V1("shufflenet_v2_x1_0", x1_0, 256), PF_VARIANT_V1("shufflenet_v2_x1_5", x1_5, 232), PF_VARIANT_V1("shufflenet_v2_x2_0", x2_0, 232),
 };
 
 const PfArchFamily pf_arch_shufflenet_v2 = {

@@ -6,18 +6,6 @@
 
 #include "common/arch/transformer.h"
 
-static const PfBlockNames block_names = {
-    .norm1 = "norm1",
-    .attention = "attn",
-    .qkv = "attn.qkv",
-    .qkv_module = "attn.qkv",
-    .projection = "attn.proj",
-    .norm2 = "norm2",
-    .fc1 = "mlp.fc1",
-    .activation = "mlp.act",
-    .fc2 = "mlp.fc2",
-};
-
 /* What the probe takes from all tokens, and two layers behind that. */
 static void add_pool(PfArchBuilder *builder, const PfTransformer *transformer, int tokens)
 {
@@ -60,7 +48,8 @@ static void build(PfArchBuilder *builder, const void *config)
     node = pf_arch_add_sum(builder, "add", node, index);
     for (int i = 0; i < siglip->layers; i++) {
         snprintf(prefix, sizeof prefix, "blocks.%d", i);
-        node = ends[i] = pf_arch_add_transformer_block(builder, siglip, &block_names, prefix, node);
+        node = ends[i] =
+            pf_arch_add_transformer_block(builder, siglip, &pf_arch_timm_block_names, prefix, node);
     }
     node =
         pf_arch_add_layer_norm(builder, PF_OP_LAYER_NORM, "norm", node, siglip->width, siglip->eps);

@@ -33,14 +33,6 @@ static const struct {
 
 /* ---- what there is ---- */
 
-static const PfArchVariant *find_variant(const char *name)
-{
-    const PfArchVariant *variant;
-    for (size_t i = 0; (variant = pf_arch_variant(i)) != NULL; i++)
-        if (!strcmp(variant->name, name)) return variant;
-    return NULL;
-}
-
 static const PfArchVariant *find_variant_without_case(const char *name)
 {
     const PfArchVariant *variant;
@@ -121,12 +113,22 @@ static bool is_timm_network(const char *name, PfSpelling *out)
     return false;
 }
 
+/* The set as the repository of row i has it. */
+static const PfWeightsEntry *with_repository(const PfWeightsEntry *entry, size_t i)
+{
+    static PfWeightsEntry copies[sizeof others / sizeof *others]; /* the same whoever is first */
+    copies[i] = *entry;
+    copies[i].hub = others[i].theirs;
+    return &copies[i];
+}
+
 static bool is_of_others(const char *name, PfSpelling *out)
 {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        const PfArchVariant *variant = find_variant(others[i].network);
+        const PfArchVariant *variant = pf_arch_find_variant(others[i].network);
         if (strcmp(name, others[i].theirs) || !variant) continue;
         const PfWeightsEntry *entry = others[i].set ? find_set(variant, others[i].set) : NULL;
+        if (entry && strchr(name, '/')) entry = with_repository(entry, i);
         if (!others[i].set || entry) return take(out, variant, entry);
     }
     return false;
@@ -156,7 +158,7 @@ static const PfArchVariant *network_before_dot(const char *name, bool *is_enum)
     network[length] = '\0';
     const PfArchVariant *variant = find_variant_without_case(network);
     PfSpelling timm;
-    if (!variant && is_timm_network(network, &timm)) variant = find_variant(timm.network);
+    if (!variant && is_timm_network(network, &timm)) variant = pf_arch_find_variant(timm.network);
     return variant;
 }
 
@@ -208,7 +210,7 @@ bool pf_spelling_is_of_hub(const char *spelling)
 
 int pf_spelling_read(const char *spelling, PfSpelling *out, PfError *err)
 {
-    const PfArchVariant *variant = find_variant(spelling);
+    const PfArchVariant *variant = pf_arch_find_variant(spelling);
     const char *name = begins_with(spelling, "hf:") ? spelling + 3 : spelling;
     if (variant) {
         *out = (PfSpelling){.network = variant->name};

@@ -9,7 +9,9 @@
 
 typedef struct PfSpelling {
     const char *network;         /* the built-in one's name, as pf_arch_new takes it; static */
-    const PfWeightsEntry *entry; /* the set of weights that is named, too; static; NULL: none is */
+    const PfWeightsEntry *entry; /* the published set that is named, too; static; NULL: none is.
+                                    Of a repository that is none of the tables', a copy whose `hub`
+                                    is that repository */
     bool is_other;               /* it was written otherwise than `network` */
 } PfSpelling;
 

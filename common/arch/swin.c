@@ -17,18 +17,6 @@ static int add_norm(PfArchBuilder *builder, const char *name, int input, int cha
     return pf_arch_add_layer_norm(builder, PF_OP_LAYER_NORM, name, input, channels, 1e-5f);
 }
 
-static int add_permute(PfArchBuilder *builder, const char *name, int input, int first, int second,
-                       int third)
-{
-    int index;
-    PfNode *node = pf_arch_add(builder, PF_OP_PERMUTE, name, NULL, input, &index);
-    node->axes[0] = first;
-    node->axes[1] = second;
-    node->axes[2] = third;
-    node->axis_count = 3;
-    return index;
-}
-
 /* Zeros below and at the right, so that the sides are multiples of `of`. */
 static int add_pad(PfArchBuilder *builder, const char *name, int input, int of)
 {
@@ -147,7 +135,7 @@ static void build(PfArchBuilder *builder, const void *config)
     char prefix[PF_NODE_NAME_SIZE / 2];
     int channels = swin->width;
     int node = pf_arch_add_conv(builder, "features.0.0", 0, 3, channels, PATCH, PATCH, 0, true);
-    node = add_permute(builder, "features.0.1", node, 1, 2, 0);
+    node = pf_arch_add_permute(builder, "features.0.1", NULL, node, pf_arch_channels_last, 3);
     node = add_norm(builder, "features.0.2", node, channels);
     for (int stage = 0; stage < 4; stage++, channels *= 2) {
         snprintf(prefix, sizeof prefix, "features.%d", 2 * stage);
@@ -163,7 +151,7 @@ static void build(PfArchBuilder *builder, const void *config)
     }
     channels /= 2;
     node = add_norm(builder, "norm", node, channels);
-    node = add_permute(builder, "permute", node, 2, 0, 1);
+    node = pf_arch_add_permute(builder, "permute", NULL, node, pf_arch_channels_first, 3);
     node = pf_arch_add_avg_pool(builder, "avgpool", node, 1);
     node = pf_arch_add_plain(builder, PF_OP_FLATTEN, "flatten", node);
     pf_arch_add_linear(builder, "head", node, channels, 1000);

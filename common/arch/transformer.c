@@ -3,6 +3,20 @@
 #include <math.h>
 #include <stdio.h>
 
+const PfBlockNames pf_arch_timm_block_names = {
+    .norm1 = "norm1",
+    .attention = "attn",
+    .qkv = "attn.qkv",
+    .qkv_module = "attn.qkv",
+    .projection = "attn.proj",
+    .scale1 = "ls1",
+    .norm2 = "norm2",
+    .fc1 = "mlp.fc1",
+    .activation = "mlp.act",
+    .fc2 = "mlp.fc2",
+    .scale2 = "ls2",
+};
+
 int pf_arch_add_patches(PfArchBuilder *builder, const PfTransformer *transformer, const char *conv,
                         const char *reshape, const char *permute, int *map)
 {
@@ -11,11 +25,7 @@ int pf_arch_add_patches(PfArchBuilder *builder, const PfTransformer *transformer
     *map = node;
     pf_arch_add(builder, PF_OP_RESHAPE, reshape, "", node, &node)->shape =
         (PfShape){2, {transformer->width, -1}};
-    PfNode *turned = pf_arch_add(builder, PF_OP_PERMUTE, permute, "", node, &node);
-    turned->axes[0] = 1;
-    turned->axes[1] = 0;
-    turned->axis_count = 2;
-    return node;
+    return pf_arch_add_permute(builder, permute, "", node, (const int[]){1, 0}, 2);
 }
 
 int pf_arch_add_tokens(PfArchBuilder *builder, const char *name, int rows, int width)

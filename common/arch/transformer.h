@@ -21,6 +21,9 @@ typedef struct PfBlockNames {
     int map;
 } PfBlockNames;
 
+/* As timm and Meta call them. */
+extern const PfBlockNames pf_arch_timm_block_names;
+
 typedef struct PfTransformer {
     int image, patch; /* sides in pixels */
     int layers, heads, width, hidden;

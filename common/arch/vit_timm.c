@@ -13,34 +13,6 @@ typedef struct Config {
     int antialias; /* its positions are resized with antialiasing */
 } Config;
 
-static const PfBlockNames block_names = {
-    .norm1 = "norm1",
-    .attention = "attn",
-    .qkv = "attn.qkv",
-    .qkv_module = "attn.qkv",
-    .projection = "attn.proj",
-    .scale1 = "ls1",
-    .norm2 = "norm2",
-    .fc1 = "mlp.fc1",
-    .activation = "mlp.act",
-    .fc2 = "mlp.fc2",
-    .scale2 = "ls2",
-};
-
-static const PfBlockNames gated_names = {
-    .norm1 = "norm1",
-    .attention = "attn",
-    .qkv = "attn.qkv",
-    .qkv_module = "attn.qkv",
-    .projection = "attn.proj",
-    .scale1 = "ls1",
-    .norm2 = "norm2",
-    .fc1 = "mlp.w12",
-    .activation = "mlp.act",
-    .fc2 = "mlp.w3",
-    .scale2 = "ls2",
-};
-
 /* Behind the class token. */
 static int add_registers(PfArchBuilder *builder, int input, int count, int width)
 {
@@ -57,7 +29,11 @@ static void build(PfArchBuilder *builder, const void *config)
     const PfTransformer *transformer = &vit->transformer;
     char prefix[PF_NODE_NAME_SIZE / 2];
     const int width = transformer->width;
-    const PfBlockNames *names = transformer->is_gated ? &gated_names : &block_names;
+    PfBlockNames names = pf_arch_timm_block_names;
+    if (transformer->is_gated) {
+        names.fc1 = "mlp.w12";
+        names.fc2 = "mlp.w3";
+    }
     int ends[PF_TRANSFORMER_MOST_LAYERS], map, index;
     builder->arch->patch = transformer->patch;
     int node = pf_arch_add_patches(builder, transformer, "patch_embed.proj", "patch_embed.flatten",
@@ -71,7 +47,7 @@ static void build(PfArchBuilder *builder, const void *config)
     if (vit->registers) node = add_registers(builder, node, vit->registers, width);
     for (int i = 0; i < transformer->layers; i++) {
         snprintf(prefix, sizeof prefix, "blocks.%d", i);
-        node = ends[i] = pf_arch_add_transformer_block(builder, transformer, names, prefix, node);
+        node = ends[i] = pf_arch_add_transformer_block(builder, transformer, &names, prefix, node);
     }
     node = pf_arch_add_layer_norm(builder, PF_OP_LAYER_NORM, "norm", node, width, 1e-6f);
     const PfTokens tokens = {.map = map,

@@ -6,6 +6,7 @@
 
 #include "common/arch/ops.h"
 #include "common/arch/positions.h"
+#include "common/arch/rotation.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/engine/plan.h"
@@ -304,21 +305,15 @@ static int make_angles(const PfEnginePlan *plan, const PfBackboneConfig *config,
                        PfError *err)
 {
     const PfNode *node = &config->arch->nodes[step->node];
-    const int64_t quarter = plan->values[step->y].channels / node->heads / 4;
+    const int64_t channels = plan->values[step->y].channels / node->heads, half = channels / 2;
     const int64_t height = step->grid[0], width = step->grid[1];
-    const size_t count = (size_t)(height * width * 2 * quarter);
+    const size_t count = (size_t)(height * width * half);
     step->scale = pf_calloc(count, sizeof *step->scale, err);
     step->shift = step->scale ? pf_calloc(count, sizeof *step->shift, err) : NULL;
     if (!step->shift) return -1;
-    for (int64_t i = 0; i < (int64_t)count; i++) {
-        const int64_t patch = i / (2 * quarter), which = i % (2 * quarter);
-        const double place = which < quarter ? (double)(2 * (patch / width) + 1) / (double)height
-                                             : (double)(2 * (patch % width) + 1) / (double)width;
-        const double period = pow((double)node->value, (double)(which % quarter) / (double)quarter);
-        const double angle = 2 * acos(-1) * (place - 1) / period;
-        step->scale[i] = (float)cos(angle);
-        step->shift[i] = (float)sin(angle);
-    }
+    for (int64_t i = 0; i < (int64_t)count; i++)
+        pf_rotation_angle(node, channels, height, width, i / half, i % half, &step->scale[i],
+                          &step->shift[i]);
     return 0;
 }
 

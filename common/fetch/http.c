@@ -265,6 +265,13 @@ static bool may_be_better(CURLcode code)
     return false;
 }
 
+/* As where there is no network, or only one with a proxy. */
+static bool is_offline(CURLcode code)
+{
+    return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
+           code == CURLE_COULDNT_CONNECT;
+}
+
 static PfHttpOutcome fail(const Exchange *exchange, CURLcode code, PfError *err)
 {
     if (exchange->has_failed) return PF_HTTP_REFUSED; /* err says how */
@@ -272,8 +279,11 @@ static PfHttpOutcome fail(const Exchange *exchange, CURLcode code, PfError *err)
         pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted");
         return PF_HTTP_REFUSED;
     }
-    pf_fail(err, PF_EXIT_FAILED, "%s: %s", exchange->shown,
-            *exchange->reason ? exchange->reason : pf_curl.curl_easy_strerror(code));
+    pf_fail(err, PF_EXIT_FAILED, "%s: %s%s", exchange->shown,
+            *exchange->reason ? exchange->reason : pf_curl.curl_easy_strerror(code),
+            is_offline(code) ? ". Hint: is this machine online? https_proxy names a proxy; a file "
+                               "that was fetched elsewhere is given with --weights FILE"
+                             : "");
     return may_be_better(code) ? PF_HTTP_BROKEN : PF_HTTP_REFUSED;
 }
 

@@ -69,6 +69,41 @@ int pf_input_file_open(int folder, const char *path, const char *what, struct st
     return -1;
 }
 
+/* As much as there is, however many reads that takes. */
+static ssize_t read_all(int fd, char *text, size_t size)
+{
+    size_t got = 0;
+    while (got < size) {
+        const ssize_t more = read(fd, text + got, size - got);
+        if (more < 0) return -1;
+        if (!more) break;
+        got += (size_t)more;
+    }
+    return (ssize_t)got;
+}
+
+char *pf_input_file_read_text(const char *path, const char *what, off_t limit, size_t *size,
+                              PfError *err)
+{
+    const char *blank = *what ? " " : "";
+    struct stat status;
+    int fd = pf_input_file_open(AT_FDCWD, path, what, &status, err);
+    if (fd < 0) return NULL;
+    char *text = NULL;
+    ssize_t got = -1;
+    if (status.st_size > limit)
+        pf_fail(err, PF_EXIT_FAILED, "%s%s'%s' is larger than %lld bytes", what, blank, path,
+                (long long)limit);
+    else if ((text = pf_calloc((size_t)status.st_size + 1, 1, err)) &&
+             (got = read_all(fd, text, (size_t)status.st_size)) < 0)
+        pf_fail_errno(err, "%s%s'%s': cannot read it", what, blank, path);
+    close(fd);
+    if (size) *size = got < 0 ? 0 : (size_t)got;
+    if (got >= 0) return text;
+    free(text);
+    return NULL;
+}
+
 /* ==== mapped into memory ==== */
 
 /* Files that are smaller may be as empty as they like. */

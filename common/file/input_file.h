@@ -28,6 +28,11 @@ int pf_input_file_try(int folder, const char *path, struct stat *status);
 /* "a file" for a regular one, else "a folder", "a named pipe", "a device", "a socket". */
 const char *pf_input_file_kind(const struct stat *status);
 
+/* The whole text of a small file, malloc'ed, with a zero behind it; NULL with a failure, also where
+ * it has more than `limit` bytes. what: as above. *size: its bytes; may be NULL. */
+char *pf_input_file_read_text(const char *path, const char *what, off_t limit, size_t *size,
+                              PfError *err);
+
 /* ---- mapped into memory ---- */
 
 /* A file that becomes shorter while it is mapped ends the program by SIGBUS where its lost part is

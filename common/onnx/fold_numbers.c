@@ -94,26 +94,21 @@ static int64_t modulo(int64_t a, int64_t b)
     return rest && (rest < 0) != (b < 0) ? rest + b : rest;
 }
 
-static int64_t whole_equal(int64_t a, int64_t b)
-{
-    return a == b;
-}
-static int64_t whole_less(int64_t a, int64_t b)
-{
-    return a < b;
-}
-static int64_t whole_greater(int64_t a, int64_t b)
-{
-    return a > b;
-}
-static int64_t whole_not_less(int64_t a, int64_t b)
-{
-    return a >= b;
-}
-static int64_t whole_not_greater(int64_t a, int64_t b)
-{
-    return a <= b;
-}
+#define COMPARISON(name, sign)                                                                     \
+    static int64_t whole_##name(int64_t a, int64_t b)                                              \
+    {                                                                                              \
+        return a sign b;                                                                           \
+    }                                                                                              \
+    static double real_##name(double a, double b)                                                  \
+    {                                                                                              \
+        return a sign b;                                                                           \
+    }
+COMPARISON(equal, ==)
+COMPARISON(less, <)
+COMPARISON(greater, >)
+COMPARISON(not_less, >=)
+COMPARISON(not_greater, <=)
+
 static int64_t whole_xor(int64_t a, int64_t b)
 {
     return !a != !b;
@@ -125,26 +120,6 @@ static int64_t whole_and(int64_t a, int64_t b)
 static int64_t whole_or(int64_t a, int64_t b)
 {
     return a || b;
-}
-static double real_equal(double a, double b)
-{
-    return a == b;
-}
-static double real_less(double a, double b)
-{
-    return a < b;
-}
-static double real_greater(double a, double b)
-{
-    return a > b;
-}
-static double real_not_less(double a, double b)
-{
-    return a >= b;
-}
-static double real_not_greater(double a, double b)
-{
-    return a <= b;
 }
 static double real_add(double a, double b)
 {

@@ -20,59 +20,24 @@ static int translate_plain(PfOnnxBuild *build, PfOp op)
     return pf_onnx_give(build, 0, index, &dims);
 }
 
-static int translate_relu(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_RELU);
-}
-static int translate_sigmoid(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_SIGMOID);
-}
-static int translate_tanh(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_TANH);
-}
-static int translate_hard_swish(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_HARD_SWISH);
-}
-static int translate_silu(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_SILU);
-}
-static int translate_quick_gelu(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_QUICK_GELU);
-}
-
-static int translate_sqrt(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_SQRT);
-}
-static int translate_exp(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_EXP);
-}
-static int translate_log(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_LOG);
-}
-static int translate_erf(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_ERF);
-}
-static int translate_negative(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_NEGATE);
-}
-static int translate_abs(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_ABS);
-}
-static int translate_reciprocal(PfOnnxBuild *build)
-{
-    return translate_plain(build, PF_OP_RECIPROCAL);
-}
+#define PLAIN(translate_name, op)                                                                  \
+    static int translate_name(PfOnnxBuild *build)                                                  \
+    {                                                                                              \
+        return translate_plain(build, op);                                                         \
+    }
+PLAIN(translate_relu, PF_OP_RELU)
+PLAIN(translate_sigmoid, PF_OP_SIGMOID)
+PLAIN(translate_tanh, PF_OP_TANH)
+PLAIN(translate_hard_swish, PF_OP_HARD_SWISH)
+PLAIN(translate_silu, PF_OP_SILU)
+PLAIN(translate_quick_gelu, PF_OP_QUICK_GELU)
+PLAIN(translate_sqrt, PF_OP_SQRT)
+PLAIN(translate_exp, PF_OP_EXP)
+PLAIN(translate_log, PF_OP_LOG)
+PLAIN(translate_erf, PF_OP_ERF)
+PLAIN(translate_negative, PF_OP_NEGATE)
+PLAIN(translate_abs, PF_OP_ABS)
+PLAIN(translate_reciprocal, PF_OP_RECIPROCAL)
 
 /* alpha: the slope of negative numbers, or how far below zero they get. */
 static int translate_leaning(PfOnnxBuild *build, PfOp op, float alpha)

@@ -47,6 +47,16 @@ static int match_arch(const PfWeights *weights, const PfArch *arch, Match *match
     return 0;
 }
 
+/* Most that a network can use of the file. */
+static int count_floating(const PfWeights *weights)
+{
+    size_t count;
+    int floating = 0;
+    const PfNamedTensor *tensors = pf_weights_tensors(weights, &count);
+    for (size_t i = 0; i < count; i++) floating += is_floating(tensors[i].view.dtype);
+    return floating;
+}
+
 /* The known network that uses more of the file than arch does and finds all it
  * needs there, but for the classifier; NULL if there is none. Comparing counts
  * matters: every tensor of resnet18 is also in resnet34's file. */
@@ -55,6 +65,7 @@ static const char *find_better_arch(const PfWeights *weights, const PfArch *arch
     Match best, match;
     const char *better = NULL;
     if (match_arch(weights, arch, &best, NULL)) return NULL;
+    if (best.fitting >= count_floating(weights)) return NULL; /* and no need to build them all */
     for (const char *const *name = pf_arch_names(); *name; name++) {
         PfArch *candidate;
         if (pf_arch_new(*name, &candidate, NULL)) continue;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/arch/family.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
@@ -106,17 +107,25 @@ static int try_folder(const char *folder, const PfWeightsEntry *entry,
     return result;
 }
 
+/* The set of that name in the table; NULL where there is none. */
+static const PfWeightsEntry *known_set(const PfArch *arch, const PfWeightsEntry *entry)
+{
+    const PfArchVariant *variant = pf_arch_find_variant(arch->name);
+    for (int w = 0; variant && w < variant->weights_count; w++)
+        if (!strcmp(variant->weights[w].name, entry->name)) return &variant->weights[w];
+    return NULL;
+}
+
 /* What --fetch calls the entry: the network, and the set where it is not the network's first, as
  * arch may have been left with this one alone. Malloc'ed; NULL: failed. */
 static char *fetch_name(const PfArch *arch, const PfWeightsEntry *entry, PfError *err)
 {
-    PfArch *whole = NULL;
-    const bool is_first = pf_arch_new(arch->name, &whole, NULL) || !whole->weights_count ||
-                          !strcmp(whole->weights[0].name, entry->name);
-    char *name =
-        is_first ? pf_strdup(arch->name, err) : pf_asprintf(err, "%s.%s", arch->name, entry->name);
-    pf_arch_free(&whole);
-    return name;
+    const PfArchVariant *variant = pf_arch_find_variant(arch->name);
+    const PfWeightsEntry *known = known_set(arch, entry);
+    if (entry->hub && known && (!known->hub || strcmp(entry->hub, known->hub) != 0))
+        return pf_asprintf(err, "hf:%s", entry->hub);
+    return !known || known == variant->weights ? pf_strdup(arch->name, err)
+                                               : pf_asprintf(err, "%s.%s", arch->name, entry->name);
 }
 
 /* Of weights that a repository of the Hugging Face hub alone holds. */
@@ -215,10 +224,10 @@ static int open_named(const PfArch *arch, const char *path, const PfFileStampSha
                       PfWeights **out, PfError *err);
 
 /* The same for the repository of the Hugging Face hub that holds the entry. */
-static int try_repository(const PfArch *arch, const PfWeightsEntry *entry,
+static int try_repository(const PfArch *arch, const char *repository,
                           const PfFileStampSha256 *known, PfWeights **out, PfError *err)
 {
-    char *name = pf_asprintf(err, "hf:%s", entry->hub);
+    char *name = pf_asprintf(err, "hf:%s", repository);
     char *path = name ? pf_hub_find_file(name, NULL) : NULL;
     int result = !name ? -1 : path && !pf_hub_is_onnx(path);
     if (result > 0 && open_named(arch, path, known, out, err)) result = -1;
@@ -233,8 +242,10 @@ static int try_repositories(const PfArch *arch, const PfNotedWeights *noted,
 {
     int result = 0;
     for (int w = 0; w < arch->weights_count && !result; w++) {
-        if (!arch->weights[w].hub) continue;
-        result = try_repository(arch, &arch->weights[w], known, out, err);
+        const PfWeightsEntry *named = &arch->weights[w], *usual = known_set(arch, named);
+        if (named->hub) result = try_repository(arch, named->hub, known, out, err);
+        if (!result && usual && usual->hub && usual->hub != named->hub)
+            result = try_repository(arch, usual->hub, known, out, err);
         if (result > 0) result = take(&arch->weights[w], noted, out, entry);
     }
     return result;

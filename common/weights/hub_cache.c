@@ -10,6 +10,7 @@
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/file/input_file.h"
 #include "common/file/path.h"
 #include "common/weights/internal.h"
 
@@ -132,7 +133,8 @@ static int read_ref(const char *folder, const char *revision, char commit[PF_HUB
     char *path = pf_asprintf(err, "%s/refs/%s", folder, revision);
     *commit = '\0';
     if (!path) return -1;
-    char *text = access(path, F_OK) ? NULL : pf_weights_read_text(path, REF_BYTES, err);
+    char *text =
+        access(path, F_OK) ? NULL : pf_input_file_read_text(path, "", REF_BYTES, NULL, err);
     int failed = !text && !access(path, F_OK);
     if (text) {
         text[strcspn(text, " \r\n")] = '\0';
@@ -249,7 +251,7 @@ char *pf_hub_find_file(const char *name, PfError *err)
 
 char *pf_hub_read_text(const char *path, PfError *err)
 {
-    return pf_weights_read_text(path, INDEX_BYTES, err);
+    return pf_input_file_read_text(path, "", INDEX_BYTES, NULL, err);
 }
 
 /* ---- which network it is ---- */
@@ -258,8 +260,9 @@ char *pf_hub_read_text(const char *path, PfError *err)
 static char *configured_architecture(const char *snapshot)
 {
     char *path = pf_asprintf(NULL, "%s/config.json", snapshot);
-    char *text =
-        path && !access(path, F_OK) ? pf_weights_read_text(path, CONFIG_BYTES, NULL) : NULL;
+    char *text = path && !access(path, F_OK)
+                     ? pf_input_file_read_text(path, "", CONFIG_BYTES, NULL, NULL)
+                     : NULL;
     cJSON *config = text && !pf_json_check_size(text, strlen(text), path, "config", NULL)
                         ? pf_json_read(text)
                         : NULL;

@@ -150,24 +150,6 @@ int pf_weights_translate_names(PfWeights *weights, PfError *err)
 
 #define INDEX_BYTES ((off_t)64 << 20)
 
-char *pf_weights_read_text(const char *path, off_t limit, PfError *err)
-{
-    struct stat status;
-    int fd = pf_input_file_open(AT_FDCWD, path, "weights", &status, err);
-    if (fd < 0) return NULL;
-    char *text = NULL;
-    ssize_t got = -1;
-    if (status.st_size > limit)
-        pf_fail(err, PF_EXIT_FAILED, "'%s' is larger than %lld MB", path, (long long)limit >> 20);
-    else if ((text = pf_calloc((size_t)status.st_size + 1, 1, err)) &&
-             (got = read(fd, text, (size_t)status.st_size)) < 0)
-        pf_fail_errno(err, "'%s': cannot read it", path);
-    close(fd);
-    if (got >= 0) return text;
-    free(text);
-    return NULL;
-}
-
 static bool is_plain_name(const char *name)
 {
     return name && *name && *name != '.' && !strchr(name, '/');
@@ -276,7 +258,7 @@ static int digest_shards(PfWeights *weights, PfError *err)
 
 int pf_weights_open_index(const char *path, const char *entry, PfWeights **out, PfError *err)
 {
-    char *text = pf_weights_read_text(path, INDEX_BYTES, err);
+    char *text = pf_input_file_read_text(path, "weights", INDEX_BYTES, NULL, err);
     *out = NULL;
     if (!text || pf_json_check_size(text, strlen(text), path, "index", err)) {
         free(text);

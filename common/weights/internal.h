@@ -120,8 +120,6 @@ bool pf_weights_is_index(const char *path);
  * name. */
 int pf_weights_open_index(const char *path, const char *entry, PfWeights **out, PfError *err);
 
-/* A file's text, ended by a zero, to be freed; NULL with a failure, also where it is longer. */
-char *pf_weights_read_text(const char *path, off_t limit, PfError *err);
 /* Refuses a ResNet whose config.json says that it computes something else than torchvision's. */
 int pf_weights_check_resnet_config(const PfWeights *weights, PfError *err);
 

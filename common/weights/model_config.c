@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/file/input_file.h"
 #include "common/weights/internal.h"
 
 #define CONFIG_BYTES ((off_t)16 << 20)
@@ -183,6 +184,36 @@ static void read_timm(const cJSON *config, Wish *wish)
         read_timm_geometry(own, crop, cJSON_IsNumber(percent) ? percent->valuedouble : 0.875, wish);
 }
 
+/* ---- open_clip: open_clip_config.json ---- */
+
+static bool is_of_open_clip(const cJSON *config)
+{
+    return cJSON_IsObject(member(config, "preprocess_cfg")) &&
+           cJSON_IsObject(member(config, "model_cfg"));
+}
+
+/* The side is the image tower's. */
+static void read_open_clip(const cJSON *config, Wish *wish)
+{
+    const cJSON *own = member(config, "preprocess_cfg"), *size = member(own, "size");
+    const char *mode = pf_json_member_text(own, "resize_mode");
+    const char *resampling = pf_json_member_text(own, "interpolation");
+    if (!size) size = member(member(member(config, "model_cfg"), "vision_cfg"), "image_size");
+    const cJSON *last = cJSON_IsArray(size) ? cJSON_GetArrayItem(size, 1) : size;
+    const int height = side(cJSON_IsArray(size) ? cJSON_GetArrayItem(size, 0) : size);
+    read_three(member(own, "mean"), wish->preprocess.mean);
+    read_three(member(own, "std"), wish->preprocess.std);
+    if (resampling) set_resampling(wish, resampling);
+    if (height != side(last))
+        wish->odd_geometry = NOT_SQUARE;
+    else if (mode && !strcmp(mode, "longest"))
+        wish->odd_geometry = "borders around images (resize_mode longest)";
+    else if (mode && !strcmp(mode, "squash") && height)
+        set_squash(wish, height);
+    else if (height)
+        set_resize(wish, height, height);
+}
+
 /* ---- files ---- */
 
 /* A folder as texts begin with it: "" or ending in a slash, of which `size` bytes count. */
@@ -201,7 +232,7 @@ static cJSON *read_in(Folder folder, const char *name, char **path)
         *path = NULL;
         return NULL;
     }
-    char *text = pf_weights_read_text(*path, CONFIG_BYTES, &err);
+    char *text = pf_input_file_read_text(*path, "", CONFIG_BYTES, NULL, &err);
     cJSON *config = NULL;
     if (text && !pf_json_check_size(text, strlen(text), *path, name, &err))
         config = pf_json_parse(text, *path, name, &err);
@@ -321,6 +352,14 @@ static cJSON *read_wish(Folder folder, Wish *wish, char **path)
     }
     cJSON_Delete(config);
     free(*path);
+    config = read_in(folder, "open_clip_config.json", path);
+    if (config && is_of_open_clip(config)) {
+        read_open_clip(config, wish);
+        check_deviations(wish);
+        return config;
+    }
+    cJSON_Delete(config);
+    free(*path);
     *path = NULL;
     return NULL;
 }
@@ -406,4 +445,65 @@ int pf_weights_check_resnet_config(const PfWeights *weights, PfError *err)
     cJSON_Delete(config);
     free(path);
     return failed;
+}
+
+/* ---- names of classes ---- */
+
+/* What transformers writes where nobody has named them. */
+static bool is_placeholder(const char *name, int64_t number)
+{
+    char text[40];
+    snprintf(text, sizeof text, "LABEL_%lld", (long long)number);
+    return !strcmp(name, text);
+}
+
+/* Appends a class's number to its name where another before it has the same. */
+static char *distinct(const cJSON *names, const char *name, int64_t number, PfError *err)
+{
+    const cJSON *before;
+    cJSON_ArrayForEach(before, names) if (!strcmp(before->valuestring, name)) return pf_asprintf(
+        err, "%s (%lld)", name, (long long)number);
+    return pf_strdup(name, err);
+}
+
+/* NULL where they are not all named; also where memory is short, with err. */
+static cJSON *list_names(const cJSON *labels, int64_t count, PfError *err)
+{
+    char key[24];
+    bool is_named = false;
+    cJSON *names = cJSON_CreateArray();
+    for (int64_t i = 0; i < count && names; i++) {
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        const char *name = pf_json_member_text(labels, key);
+        char *own = name && *name ? distinct(names, name, i, err) : NULL;
+        if (own) is_named |= !is_placeholder(own, i);
+        if (own) cJSON_AddItemToArray(names, cJSON_CreateString(own));
+        free(own);
+        if (own) continue;
+        cJSON_Delete(names);
+        names = NULL;
+    }
+    if (is_named) return names;
+    cJSON_Delete(names);
+    return NULL;
+}
+
+int pf_weights_class_names(const PfWeights *weights, int64_t count, cJSON **names, char **path,
+                           PfError *err)
+{
+    PfError memory = {0};
+    cJSON *config = read_beside(weights, "config.json", path);
+    const cJSON *labels = member(config, "id2label");
+    *names = NULL;
+    if (cJSON_IsObject(labels) && cJSON_GetArraySize(labels) != count)
+        pf_warn("'%s', beside the weights, names %d classes, and they have %lld: not used", *path,
+                cJSON_GetArraySize(labels), (long long)count);
+    else if (cJSON_IsObject(labels))
+        *names = list_names(labels, count, &memory);
+    cJSON_Delete(config);
+    if (!*names) {
+        free(*path);
+        *path = NULL;
+    }
+    return *memory.message ? pf_fail(err, memory.exit_code, "%" PF_SENTENCE, memory.message) : 0;
 }

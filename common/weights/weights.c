@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -448,10 +449,41 @@ void pf_weights_set_sha256(PfWeights *weights, const void *bytes, size_t size)
     pf_digest_sha256_text(text, (size_t)length, weights->sha256);
 }
 
+/* What was hashed last, by path: whoever opens the same file again need not. */
+static struct {
+    pthread_mutex_t lock;
+    char *source;
+    PfFileStampSha256 known;
+} last_hashed = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Of the whole file, without its entry. */
+static bool recall_hashed(const PfWeights *weights, char sha256[PF_SHA256_TEXT_SIZE])
+{
+    pthread_mutex_lock(&last_hashed.lock);
+    const bool is_same = last_hashed.source && !strcmp(last_hashed.source, weights->source);
+    const char *known = is_same ? pf_file_stamp_sha256(&last_hashed.known, &weights->stamp) : NULL;
+    if (known) memcpy(sha256, known, PF_SHA256_TEXT_SIZE);
+    pthread_mutex_unlock(&last_hashed.lock);
+    return known;
+}
+
+static void note_hashed(const PfWeights *weights)
+{
+    char *source = weights->is_mapped ? pf_strdup(weights->source, NULL) : NULL;
+    if (!source) return;
+    pthread_mutex_lock(&last_hashed.lock);
+    free(last_hashed.source);
+    last_hashed.source = source;
+    last_hashed.known.stamp = weights->stamp;
+    memcpy(last_hashed.known.sha256, weights->sha256, PF_SHA256_TEXT_SIZE);
+    pthread_mutex_unlock(&last_hashed.lock);
+}
+
 const char *pf_weights_sha256(PfWeights *weights)
 {
-    if (*weights->sha256) return weights->sha256;
+    if (*weights->sha256 || recall_hashed(weights, weights->sha256)) return weights->sha256;
     pf_weights_set_sha256(weights, weights->bytes, weights->size);
+    if (!*weights->entry) note_hashed(weights);
     return weights->sha256;
 }
 

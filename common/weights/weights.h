@@ -7,6 +7,7 @@
 #ifndef PF_COMMON_WEIGHTS_WEIGHTS_H
 #define PF_COMMON_WEIGHTS_WEIGHTS_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -111,15 +112,21 @@ typedef struct PfGivenPixels {
     bool scale;               /* both --mean and --std */
 } PfGivenPixels;
 
-/* Makes of *preprocess what preprocessor_config.json (of Hugging Face) or config.json (of timm)
- * beside the weights says; what that does not say stays. *path, to be freed: the file; NULL where
- * there is none. Fails where it asks for what is not done here (lanczos, a border, sizes that are
- * not square), unless that was given otherwise. */
+/* Names of `count` classes, an array of texts that the caller deletes, out of "id2label" in the
+ * config.json beside the weights; one that comes again has its number behind it. *path, to be
+ * freed: the file. Both are NULL where it does not name them all. */
+int pf_weights_class_names(const PfWeights *weights, int64_t count, cJSON **names, char **path,
+                           PfError *err);
+
+/* Makes of *preprocess what preprocessor_config.json (of Hugging Face), config.json (of timm) or
+ * open_clip_config.json beside the weights says; what that does not say stays. *path, to be freed:
+ * the file; NULL where there is none. Fails where it asks for what is not done here (lanczos, a
+ * border, sizes that are not square), unless that was given otherwise. */
 int pf_weights_follow_preprocess(const PfWeights *weights, const PfGivenPixels *given,
                                  PfPreprocess *preprocess, char **path, PfError *err);
 
-/* Warns where preprocessor_config.json (of Hugging Face) or config.json (of timm) beside the
- * weights prepares images otherwise, with the options of extract that follow it. */
+/* Warns where such a file beside the weights prepares images otherwise, with the options of extract
+ * that follow it. */
 void pf_weights_compare_preprocess(const PfWeights *weights, const PfPreprocess *ours);
 
 /* The same of a folder, whose network is no weight file of ours. */

@@ -157,14 +157,26 @@ static void print_entry(const PfWeightsEntry *entry, FILE *stream)
     pf_print(stream, "\n");
 }
 
-static void print_network(const PfArch *arch, const Measures *measures, FILE *stream)
+typedef struct Listing {
+    FILE *stream;
+    bool is_short;   /* without weights, below the names of families */
+    char family[32]; /* of the network before */
+} Listing;
+
+static void print_network(const PfArch *arch, const Measures *measures, Listing *listing)
 {
     char parameters[16], macs[16];
+    FILE *stream = listing->stream;
+    if (listing->is_short && strcmp(listing->family, arch->family)) {
+        pf_print(stream, "%s\n", arch->family);
+        snprintf(listing->family, sizeof listing->family, "%s", arch->family);
+    }
     pf_print(stream, "%-21s %10s %10s %5d  %s (%lld)\n", arch->name,
              large_text(measures->parameters, parameters),
              large_text(measures->multiply_adds, macs), measures->side, arch->default_tap,
              (long long)pf_shape_count(&measures->tap));
-    for (int w = 0; w < arch->weights_count; w++) print_entry(&arch->weights[w], stream);
+    for (int w = 0; w < arch->weights_count && !listing->is_short; w++)
+        print_entry(&arch->weights[w], stream);
 }
 
 /* Builds each network, and has it done. */
@@ -200,13 +212,15 @@ int pf_listing_print(const char *pattern, FILE *stream, PfError *err)
     size_t size, count;
     FILE *rows = open_memstream(&text, &size);
     if (!rows) return pf_fail_errno(err, "the list of networks");
-    int failed = for_each(pattern, print_visited, rows, &count, err);
+    Listing listing = {.stream = rows, .is_short = !pattern};
+    int failed = for_each(pattern, print_visited, &listing, &count, err);
     if (fclose(rows) && !failed) failed = pf_fail_errno(err, "the list of networks");
     if (!failed) {
         pf_print(stream, "%-21s %10s %10s %5s  %s\n", "name", "parameters", "mult-adds", "side",
                  "default tap (numbers)");
         pf_print(stream, "%" PF_SENTENCE, text);
         pf_print(stream, "%zu network%s\n", count, count == 1 ? "" : "s");
+        if (!pattern) pf_print(stream, "Their weights: extract --backbones PATTERN\n");
     }
     free(text);
     return failed ? -1 : 0;

@@ -114,7 +114,7 @@ static int check_entry(const PfBackbonePlan *plan, const PfBackboneOptions *opti
                        const PfWeightsEntry **entry, PfError *err)
 {
     if (!options->entry) return 0;
-    if (*entry && *entry != options->entry)
+    if (*entry && strcmp((*entry)->name, options->entry->name) != 0)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--backbone names the weights %s of %s, and '%s' holds %s. "
                        "Hint: --backbone %s takes either",

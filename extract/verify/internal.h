@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "extract/dataset/dataset.h"
+#include "extract/verify/tolerance.h"
 #include "permafrost/feature_cache.h"
 
 /* ---- lines on a stream, of each kind not too many ---- */
@@ -47,5 +48,30 @@ int pf_verify_features(PfCache *cache, const uint8_t (*digests)[PF_DIGEST_SIZE],
 int pf_verify_images(PfCache *cache, const uint8_t (*digests)[PF_DIGEST_SIZE],
                      const char *const *paths, const PfDataset *dataset, int threads,
                      const volatile sig_atomic_t *interrupted, PfFindings *findings, PfError *err);
+
+/* ---- rows computed again ---- */
+
+typedef struct PfVerifiedImages {
+    PfCache *cache;
+    const PfDataset *dataset;
+    const uint8_t (*digests)[PF_DIGEST_SIZE]; /* (N) */
+    const char *const *paths;                 /* (N) */
+    int threads;                              /* that decode; 0: as many as cores */
+    const volatile sig_atomic_t *interrupted;
+} PfVerifiedImages;
+
+typedef struct PfRecomputedRows {
+    int64_t rows;          /* that were compared, with all taps */
+    int64_t rejected;      /* whose images were not taken this time */
+    PfTolerance tolerance; /* of features that are stored as float32 */
+} PfRecomputedRows;
+
+/* Computes `most` rows, evenly spread over the images of the dataset that have one (0: all), with
+ * the network that the cache names, and adds a finding for each whose numbers are further apart
+ * than tolerance.h allows. weights: where they are now, or NULL. Without that network it warns, and
+ * fails where all rows were asked for. */
+int pf_verify_recompute(const PfVerifiedImages *images, const char *weights, const char *device,
+                        int64_t most, PfFindings *findings, PfRecomputedRows *outcome,
+                        PfError *err);
 
 #endif

@@ -31,8 +31,7 @@ PfTolerance pf_tolerance_of(const char *identity, PfDtype dtype)
     return tolerance;
 }
 
-bool pf_tolerance_agrees(PfTolerance tolerance, const float *left, const float *right,
-                         int64_t count)
+static double largest_of(const float *left, const float *right, int64_t count)
 {
     double largest = 0;
     for (int64_t i = 0; i < count; i++) { /* by fmax, gcc 12 for arm64 breaks off with an error */
@@ -40,6 +39,13 @@ bool pf_tolerance_agrees(PfTolerance tolerance, const float *left, const float *
         if (a > largest) largest = a;
         if (b > largest) largest = b;
     }
+    return largest;
+}
+
+bool pf_tolerance_agrees(PfTolerance tolerance, const float *left, const float *right,
+                         int64_t count)
+{
+    const double largest = largest_of(left, right, count);
     for (int64_t i = 0; i < count; i++) {
         double a = left[i], b = right[i];
         double allowed = tolerance.of_largest * largest + tolerance.step +
@@ -47,4 +53,15 @@ bool pf_tolerance_agrees(PfTolerance tolerance, const float *left, const float *
         if (!(fabs(a - b) <= allowed)) return false;
     }
     return true;
+}
+
+double pf_tolerance_difference(const float *left, const float *right, int64_t count)
+{
+    const double largest = largest_of(left, right, count);
+    double most = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const double difference = fabs((double)left[i] - (double)right[i]);
+        if (difference > most) most = difference;
+    }
+    return largest > 0 ? most / largest : 0;
 }

@@ -22,4 +22,7 @@ PfTolerance pf_tolerance_of(const char *identity, PfDtype dtype);
 bool pf_tolerance_agrees(PfTolerance tolerance, const float *left, const float *right,
                          int64_t count);
 
+/* The largest difference of two rows, as a share of their largest number. */
+double pf_tolerance_difference(const float *left, const float *right, int64_t count);
+
 #endif

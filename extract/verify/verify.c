@@ -17,6 +17,7 @@
 #include "common/file/input_file.h"
 #include "extract/dataset/dataset.h"
 #include "extract/plan/provenance.h"
+#include "extract/plan/runtime_rows.h"
 #include "extract/verify/internal.h"
 
 /* ---- what was found: lines on a stream, of each kind not too many ---- */
@@ -131,7 +132,10 @@ typedef struct Verify {
     const char *const *paths;           /* (N), NULL where the cache has none */
     uint8_t (*digests)[PF_DIGEST_SIZE]; /* (N), NULL where the cache has none */
     PfVerifiedFeatures features;
+    PfRecomputedRows recomputed;
 } Verify;
+
+#define SAMPLE_ROWS 32 /* that are computed again */
 
 /* ---- what is read at once ---- */
 
@@ -227,9 +231,19 @@ static int check_images(Verify *verify, PfError *err)
                        "'%s' does not say which images its rows are of, so there is nothing to "
                        "compare: /samples/path or /samples/digest is missing",
                        pf_cache_path(verify->cache));
-    return pf_verify_images(verify->cache, (const uint8_t(*)[PF_DIGEST_SIZE])verify->digests,
-                            verify->paths, verify->dataset, verify->options->threads,
-                            verify->options->interrupted, &verify->findings, err);
+    const PfVerifyOptions *options = verify->options;
+    const PfVerifiedImages images = {.cache = verify->cache,
+                                     .dataset = verify->dataset,
+                                     .digests = (const uint8_t(*)[PF_DIGEST_SIZE])verify->digests,
+                                     .paths = verify->paths,
+                                     .threads = options->threads,
+                                     .interrupted = options->interrupted};
+    if (pf_verify_images(images.cache, images.digests, images.paths, images.dataset, images.threads,
+                         images.interrupted, &verify->findings, err))
+        return -1;
+    return pf_verify_recompute(&images, options->weights, options->device,
+                               options->recompute_all ? 0 : SAMPLE_ROWS, &verify->findings,
+                               &verify->recomputed, err);
 }
 
 /* What is no fault of the file, but of the images in it. */
@@ -294,13 +308,28 @@ static void tell_sound(const Verify *verify)
     if (verify->dataset)
         pf_print(out, ", %lld images of %s", (long long)pf_dataset_count(verify->dataset),
                  verify->options->dataset);
+    if (verify->recomputed.rows)
+        pf_print(out, ", %lld of %lld rows computed again, within %g of each row's largest number",
+                 (long long)verify->recomputed.rows, (long long)rows,
+                 verify->recomputed.tolerance.of_largest);
     fputc('\n', out);
+}
+
+/* Where several runtimes have computed rows: how many each. */
+static void tell_runtimes(const Verify *verify)
+{
+    cJSON *rows = pf_runtime_rows_of_cache(verify->cache), *tap;
+    bool are_several = false;
+    cJSON_ArrayForEach(tap, rows) are_several |= cJSON_GetArraySize(tap) > 1;
+    if (are_several) pf_runtime_rows_print(rows, verify->findings.out);
+    cJSON_Delete(rows);
 }
 
 static int judge(const Verify *verify, PfError *err)
 {
     if (!verify->findings.total) {
         tell_sound(verify);
+        tell_runtimes(verify);
         return tell_equal(verify, err);
     }
     fflush(verify->findings.out);

@@ -3,6 +3,7 @@
 #define PF_EXTRACT_VERIFY_VERIFY_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "extract/dataset/dataset.h"
@@ -12,6 +13,9 @@ typedef struct PfVerifyOptions {
     const char *signature; /* a file with the cache's SHA-256; NULL: none */
     const char *dataset;   /* whose images are read again, as `listing` says; NULL: none */
     PfDatasetOptions listing;
+    bool recompute_all;                       /* every row of the dataset's, not a sample */
+    const char *weights;                      /* of the network, where they are now; or NULL */
+    const char *device;                       /* that computes rows again */
     int threads;                              /* 0 = as many as cores */
     const volatile sig_atomic_t *interrupted; /* may be NULL */
 } PfVerifyOptions;

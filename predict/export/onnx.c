@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/arch/ops.h"
+#include "common/arch/positions.h"
 #include "common/base/memory.h"
 #include "predict/export/export.h"
 #include "predict/export/onnx_graph.h"
@@ -19,7 +20,8 @@
 
 typedef struct Network {
     PfOnnxGraph *graph;
-    const PfArch *arch;
+    const PfBackbonePlan *plan;
+    const PfArch *arch;    /* the plan's */
     PfShape *shapes;       /* of every node */
     int *values;           /* of every node: the node whose value it has */
     unsigned char *needed; /* of every node */
@@ -127,17 +129,55 @@ static void set_attribute(PfOnnxGraph *graph, const PfOnnxAttribute *attribute)
     }
 }
 
-static void add_constants(const Network *network, int index, const PfOnnxNodes *onnx)
+static int add_positions(const Network *network, int index, const PfOnnxConstant *constant,
+                         const char *name, PfError *err)
+{
+    const PfNode *node = &network->arch->nodes[index];
+    const PfShape *shape = &network->shapes[index];
+    const size_t trained = (size_t)pf_shape_count(&node->shape);
+    char parameter[PF_PARAMETER_NAME_SIZE];
+    pf_node_parameter_name(node, "", parameter);
+    const PfTensorView *view = pf_export_find_tensor(network->plan, parameter);
+    float *from = pf_calloc(trained, sizeof *from, err);
+    float *to = from ? pf_calloc((size_t)pf_shape_count(shape), sizeof *to, err) : NULL;
+    int failed = !to;
+    if (!failed) {
+        pf_f32_from_dtype_array(from, view->data, view->dtype, trained);
+        failed = pf_positions_resize(node, constant->ints[0], constant->ints[1], from, to, err);
+    }
+    if (!failed) pf_onnx_add_numbers(network->graph, name, to, shape);
+    free(from);
+    free(to);
+    return failed ? -1 : 0;
+}
+
+static int add_constant(const Network *network, int index, const PfOnnxConstant *constant,
+                        const char *name, PfError *err)
+{
+    const PfShape list = {1, {constant->count}}, single = {.rank = 0};
+    PfOnnxGraph *graph = network->graph;
+    switch (constant->kind) {
+    case PF_ONNX_NUMBER: pf_onnx_add_numbers(graph, name, &constant->number, &single); break;
+    case PF_ONNX_INTEGERS: pf_onnx_add_integers(graph, name, constant->ints, &list); break;
+    case PF_ONNX_INDICES:
+        pf_onnx_add_integers(graph, name, constant->indices, &constant->shape);
+        break;
+    case PF_ONNX_NUMBERS:
+        pf_onnx_add_numbers(graph, name, constant->numbers, &constant->shape);
+        break;
+    case PF_ONNX_POSITIONS: return add_positions(network, index, constant, name, err);
+    }
+    return 0;
+}
+
+static int add_constants(const Network *network, int index, const PfOnnxNodes *onnx, PfError *err)
 {
     char name[NAME_SIZE];
     for (int i = 0; i < onnx->constant_count; i++) {
-        const PfOnnxConstant *constant = &onnx->constants[i];
         constant_name(&network->arch->nodes[index], i + 1, name);
-        if (constant->is_float)
-            pf_onnx_add_number(network->graph, name, constant->number);
-        else
-            pf_onnx_add_integers(network->graph, name, constant->ints, (size_t)constant->count);
+        if (add_constant(network, index, &onnx->constants[i], name, err)) return -1;
     }
+    return 0;
 }
 
 static void add_step(const Network *network, int index, const PfOnnxNodes *onnx, int step,
@@ -153,38 +193,48 @@ static void add_step(const Network *network, int index, const PfOnnxNodes *onnx,
         set_attribute(network->graph, &node->attributes[i]);
 }
 
+static int add_steps(Network *network, int index, const PfOnnxNodes *onnx, PfError *err)
+{
+    Inputs inputs;
+    if (!onnx->count)
+        network->values[index] = network->values[network->arch->nodes[index].inputs[0]];
+    if (add_constants(network, index, onnx, err)) return -1;
+    for (int i = 0; i < onnx->count; i++) {
+        if (name_inputs(network, index, onnx, i, &inputs, err)) return -1;
+        add_step(network, index, onnx, i, &inputs);
+    }
+    return 0;
+}
+
 static int add_operation(Network *network, int index, PfError *err)
 {
     const PfNode *node = &network->arch->nodes[index];
     PfShape in[PF_NODE_MAX_INPUTS];
     PfOnnxNodes onnx = {.count = 0};
-    Inputs inputs;
     pf_node_input_shapes(node, network->shapes, in);
-    if (pf_op_row(node->op)->onnx(network->arch, node, in, &onnx, err)) return -1;
-    if (!onnx.count) network->values[index] = network->values[node->inputs[0]];
-    add_constants(network, index, &onnx);
-    for (int i = 0; i < onnx.count; i++) {
-        if (name_inputs(network, index, &onnx, i, &inputs, err)) return -1;
-        add_step(network, index, &onnx, i, &inputs);
-    }
-    return 0;
+    const int failed =
+        pf_op_row(node->op)->onnx(node, in, &onnx, err) || add_steps(network, index, &onnx, err);
+    pf_onnx_nodes_free(&onnx);
+    return failed ? -1 : 0;
 }
 
-static int add_tensors(const Network *network, const PfBackbonePlan *plan, int tap, PfError *err)
+/* Of what nodes take: positions that were resized are another constant. */
+static int add_tensors(const Network *network, int tap, PfError *err)
 {
     PfParameter *parameters;
     int count;
     if (pf_arch_parameters(network->arch, tap, &parameters, &count, err)) return -1;
     for (int i = 0; i < count; i++) /* all are there: the plan has checked */
-        pf_onnx_add_constant(network->graph, parameters[i].name,
-                             pf_export_find_tensor(plan, parameters[i].name));
+        if (pf_onnx_is_taken(network->graph, parameters[i].name))
+            pf_onnx_add_constant(network->graph, parameters[i].name,
+                                 pf_export_find_tensor(network->plan, parameters[i].name));
     free(parameters);
     return 0;
 }
 
-static int add_nodes(Network *network, const PfBackbonePlan *plan, int tap, PfError *err)
+static int add_nodes(Network *network, int tap, PfError *err)
 {
-    int side = plan->preprocess.crop;
+    const int side = network->plan->preprocess.crop;
     if (pf_arch_infer_shapes(network->arch, side, side, network->shapes, err)) return -1;
     pf_arch_mark_needed(network->arch, tap, network->needed);
     pf_onnx_add_input(network->graph, INPUT, &network->shapes[0]);
@@ -192,22 +242,21 @@ static int add_nodes(Network *network, const PfBackbonePlan *plan, int tap, PfEr
         network->values[i] = i;
         if (network->needed[i] && add_operation(network, i, err)) return -1;
     }
-    return add_tensors(network, plan, tap, err);
+    return add_tensors(network, tap, err);
 }
 
 /* The input, what feeds node `tap`, and its tensors. *shape: of what comes out, without the batch
- * axis; output: its name. Fails where ONNX has no operator for a node at this size of images. plan:
- * lent until the graph is freed. */
+ * axis; output: its name. plan: lent until the graph is freed. */
 static int add_network(PfOnnxGraph *graph, const PfBackbonePlan *plan, int tap, PfShape *shape,
                        char output[NAME_SIZE], PfError *err)
 {
     size_t count = (size_t)plan->arch->node_count;
-    Network network = {.graph = graph, .arch = plan->arch};
+    Network network = {.graph = graph, .plan = plan, .arch = plan->arch};
     network.shapes = pf_calloc(count, sizeof *network.shapes, err);
     network.values = pf_calloc(count, sizeof *network.values, err);
     network.needed = pf_calloc(count, 1, err);
-    int failed = !network.shapes || !network.values || !network.needed ||
-                 add_nodes(&network, plan, tap, err);
+    int failed =
+        !network.shapes || !network.values || !network.needed || add_nodes(&network, tap, err);
     if (!failed) {
         *shape = network.shapes[tap];
         value_name(&network, tap, output);

@@ -209,18 +209,26 @@ static void copy_data(PfOnnxGraph *graph, PfOnnx__Tensor *tensor, const void *da
     tensor->raw_data.data = copy;
 }
 
-void pf_onnx_add_integers(PfOnnxGraph *graph, const char *name, const int64_t *values, size_t count)
+void pf_onnx_add_integers(PfOnnxGraph *graph, const char *name, const int64_t *values,
+                          const PfShape *shape)
 {
-    const PfShape shape = {1, {(int64_t)count}};
-    copy_data(graph, add_tensor(graph, name, PF_ONNX__TENSOR__DATA_TYPE__INT64, &shape), values,
-              count * sizeof *values);
+    copy_data(graph, add_tensor(graph, name, PF_ONNX__TENSOR__DATA_TYPE__INT64, shape), values,
+              (size_t)pf_shape_count(shape) * sizeof *values);
 }
 
-void pf_onnx_add_number(PfOnnxGraph *graph, const char *name, float value)
+void pf_onnx_add_numbers(PfOnnxGraph *graph, const char *name, const float *values,
+                         const PfShape *shape)
 {
-    const PfShape shape = {.rank = 0};
-    copy_data(graph, add_tensor(graph, name, PF_ONNX__TENSOR__DATA_TYPE__FLOAT, &shape), &value,
-              sizeof value);
+    copy_data(graph, add_tensor(graph, name, PF_ONNX__TENSOR__DATA_TYPE__FLOAT, shape), values,
+              (size_t)pf_shape_count(shape) * sizeof *values);
+}
+
+bool pf_onnx_is_taken(const PfOnnxGraph *graph, const char *name)
+{
+    for (size_t i = 0; i < graph->graph.n_node && !graph->failed; i++)
+        for (size_t k = 0; k < graph->graph.node[i]->n_input; k++)
+            if (!strcmp(graph->graph.node[i]->input[k], name)) return true;
+    return false;
 }
 
 bool pf_onnx_has_value(const PfOnnxGraph *graph, const char *name)

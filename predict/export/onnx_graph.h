@@ -24,11 +24,11 @@ void pf_onnx_add_output(PfOnnxGraph *graph, const char *name, const PfShape *sha
 /* A constant, stored as float32; the view's data is lent until the graph is freed. */
 void pf_onnx_add_constant(PfOnnxGraph *graph, const char *name, const PfTensorView *view);
 
-/* A list of integers as a constant. Copied. */
+/* Integers and floats as constants. Copied. */
 void pf_onnx_add_integers(PfOnnxGraph *graph, const char *name, const int64_t *values,
-                          size_t count);
-/* A single float. Copied. */
-void pf_onnx_add_number(PfOnnxGraph *graph, const char *name, float value);
+                          const PfShape *shape);
+void pf_onnx_add_numbers(PfOnnxGraph *graph, const char *name, const float *values,
+                         const PfShape *shape);
 
 /* A node of one output, which has the node's name. inputs: NULL-terminated. */
 void pf_onnx_add_node(PfOnnxGraph *graph, const char *op, const char *name,
@@ -37,6 +37,9 @@ void pf_onnx_add_node(PfOnnxGraph *graph, const char *op, const char *name,
 void pf_onnx_set_float(PfOnnxGraph *graph, const char *name, float value);
 void pf_onnx_set_int(PfOnnxGraph *graph, const char *name, int64_t value);
 void pf_onnx_set_ints(PfOnnxGraph *graph, const char *name, const int64_t *values, size_t count);
+
+/* Whether a node takes a value of that name. */
+bool pf_onnx_is_taken(const PfOnnxGraph *graph, const char *name);
 
 /* Whether an input, a constant or a node is called that. */
 bool pf_onnx_has_value(const PfOnnxGraph *graph, const char *name);

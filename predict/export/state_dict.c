@@ -15,6 +15,7 @@ typedef struct StateDict {
     PfNamedTensor *tensors;
     char (*names)[NAME_SIZE]; /* one for each tensor */
     size_t count;
+    int64_t *distances; /* owned; of the windows of the network, which are all as large */
 } StateDict;
 
 /* ---- does the head fit? ---- */
@@ -77,6 +78,9 @@ static int check_head(const PfExportSource *source, PfError *err)
         return refuse(source, "it has several targets, where the network has one Linear", err);
     if (scorer->unit_length)
         return refuse(source, "its head takes features scaled to length 1 (--normalize l2)", err);
+    if (!strcmp(source->plan->arch->family, "SqueezeNet"))
+        return refuse(source, "the network's classifier is a convolution with a ReLU behind it",
+                      err);
     return feeds_classifier(source->plan->arch, source->tap) ? 0 : refuse_tap(source, err);
 }
 
@@ -109,6 +113,28 @@ static void add_batch_count(StateDict *dict, const PfBackbonePlan *plan, const c
                                                                                     : &zero);
 }
 
+/* What torchvision's Swin keeps beside each table of biases: the table's row for each two pixels of
+ * a window. */
+static int add_distances(StateDict *dict, const PfNode *node, PfError *err)
+{
+    static const char of_table[] = "relative_position_bias_table";
+    const int64_t side = node->kernel[0], pixels = side * side, count = pixels * pixels;
+    const size_t length = strlen(node->module), end = strlen(of_table);
+    char name[NAME_SIZE];
+    if (length < end || strcmp(node->module + length - end, of_table) != 0) return 0;
+    if (!dict->distances) {
+        dict->distances = pf_calloc((size_t)count, sizeof *dict->distances, err);
+        if (!dict->distances) return -1;
+        for (int64_t i = 0; i < count; i++)
+            dict->distances[i] = pf_window_distance(side, i / pixels, i % pixels);
+    }
+    snprintf(name, sizeof name, "%.*srelative_position_index", (int)(length - end), node->module);
+    add_named(
+        dict, name,
+        &(PfTensorView){.dtype = PF_DTYPE_I64, .shape = {1, {count}}, .data = dict->distances});
+    return 0;
+}
+
 /* The model was checked when it was opened: one target, whose weight and bias are there. */
 static void add_head(StateDict *dict, const PfExportSource *source, const char *module)
 {
@@ -128,16 +154,18 @@ static int add_network(StateDict *dict, const PfExportSource *source, PfError *e
     PfParameter *parameters;
     int count;
     if (pf_arch_parameters(arch, classifier_input(arch), &parameters, &count, err)) return -1;
-    for (int i = 0; i < count; i++) {
+    int failed = 0;
+    for (int i = 0; i < count && !failed; i++) {
         const PfNode *node = &arch->nodes[parameters[i].node];
         /* there, and of that shape: the plan has checked */
         add_named(dict, parameters[i].name,
                   pf_export_find_tensor(source->plan, parameters[i].name));
         if (!strcmp(parameters[i].of, "running_var"))
             add_batch_count(dict, source->plan, node->module);
+        if (node->op == PF_OP_WINDOW_ATTENTION) failed = add_distances(dict, node, err);
     }
     free(parameters);
-    return 0;
+    return failed;
 }
 
 /* ---- the file ---- */
@@ -167,6 +195,7 @@ int pf_export_state_dict(const PfExportSource *source, const char *path, PfError
         add_head(&dict, source, classifier_name(arch));
         failed = write_file(&dict, &source->metadata, path, err);
     }
+    free(dict.distances);
     free(dict.names);
     free(dict.tensors);
     return failed ? -1 : 0;

@@ -1,10 +1,7 @@
 #include "predict/model/class_map.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/memory.h"
 #include "common/file/input_file.h"
@@ -12,25 +9,14 @@
 
 #define MOST_BYTES ((off_t)64 << 20)
 
-/* The file's text, malloc'ed, and its size. */
-static char *read_text(const char *path, size_t *size, PfError *err)
+/* The file's text, malloc'ed. */
+static char *read_text(const char *path, PfError *err)
 {
-    struct stat status;
-    int fd = pf_input_file_open(AT_FDCWD, path, "class map", &status, err);
-    if (fd < 0) return NULL;
-    char *text = NULL;
-    ssize_t got = -1;
-    if (status.st_size > MOST_BYTES)
-        pf_fail(err, PF_EXIT_FAILED, "class map '%s' is larger than %d MB", path,
-                (int)(MOST_BYTES >> 20));
-    else if ((text = pf_calloc((size_t)status.st_size + 1, 1, err)) &&
-             (got = read(fd, text, (size_t)status.st_size)) < 0)
-        pf_fail_errno(err, "class map '%s': cannot read it", path);
-    close(fd);
-    *size = got < 0 ? 0 : (size_t)got;
-    if (got >= 0 && !memchr(text, 0, *size) && pf_text_encoding_utf8_length(text, *size) == *size)
+    size_t size;
+    char *text = pf_input_file_read_text(path, "class map", MOST_BYTES, &size, err);
+    if (!text || (!memchr(text, 0, size) && pf_text_encoding_utf8_length(text, size) == size))
         return text;
-    if (got >= 0) pf_fail(err, PF_EXIT_FAILED, "class map '%s' is no text in UTF-8", path);
+    pf_fail(err, PF_EXIT_FAILED, "class map '%s' is no text in UTF-8", path);
     free(text);
     return NULL;
 }
@@ -118,9 +104,9 @@ static int name_classes(PfScorer *scorer, const char *path, const char **lines, 
 int pf_class_map_apply(PfScorer *scorer, const char *path, PfError *err)
 {
     const char **lines = NULL;
-    size_t size, count;
+    size_t count;
     if (!path) return 0;
-    char *text = read_text(path, &size, err);
+    char *text = read_text(path, err);
     if (!text) return -1;
     int failed =
         cut_lines(text, &lines, &count, err) || name_classes(scorer, path, lines, count, err);

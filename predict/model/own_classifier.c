@@ -41,19 +41,37 @@ static const PfTensorView *find_parameter(const PfBackbonePlan *plan, const char
     return pf_weights_find_tensor(plan->weights, name);
 }
 
-/* [{"name", "kind", "classes": ["0", "1", ...], "weight", "bias"}] */
-static cJSON *list_targets(int64_t classes)
+/* ["0", "1", ...] */
+static cJSON *number_classes(int64_t classes)
 {
-    cJSON *list = cJSON_CreateArray(), *target = cJSON_CreateObject();
-    cJSON_AddItemToArray(list, target);
-    cJSON_AddStringToObject(target, "name", "class");
-    cJSON_AddStringToObject(target, "kind", pf_target_kind_name(PF_TARGET_CLASS));
-    cJSON *names = cJSON_AddArrayToObject(target, "classes");
+    cJSON *names = cJSON_CreateArray();
     for (int64_t i = 0; i < classes; i++) {
         char name[24];
         snprintf(name, sizeof name, "%lld", (long long)i);
         cJSON_AddItemToArray(names, cJSON_CreateString(name));
     }
+    return names;
+}
+
+/* By what is beside the weights, else by their numbers. NULL with a failure. */
+static cJSON *name_classes(const PfWeights *weights, int64_t classes, PfError *err)
+{
+    char *path;
+    cJSON *names;
+    if (pf_weights_class_names(weights, classes, &names, &path, err)) return NULL;
+    if (names) pf_say("'%s', beside the weights, names the classes", path);
+    free(path);
+    return names ? names : number_classes(classes);
+}
+
+/* [{"name", "kind", "classes", "weight", "bias"}]; names: given up. */
+static cJSON *list_targets(cJSON *names)
+{
+    cJSON *list = cJSON_CreateArray(), *target = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, target);
+    cJSON_AddStringToObject(target, "name", "class");
+    cJSON_AddStringToObject(target, "kind", pf_target_kind_name(PF_TARGET_CLASS));
+    cJSON_AddItemToObject(target, "classes", names);
     cJSON_AddStringToObject(target, "weight", WEIGHT);
     cJSON_AddStringToObject(target, "bias", BIAS);
     return list;
@@ -66,13 +84,18 @@ static cJSON *make_metadata(const PfBackbonePlan *plan, int64_t features, int64_
     char *source = pf_weights_noted_source(plan->weights, err);
     if (!source) return NULL;
     pf_json_begin();
+    cJSON *names = name_classes(plan->weights, classes, err);
+    if (!names) {
+        free(source);
+        return NULL;
+    }
     cJSON *metadata = pf_backbone_plan_identity(plan);
     cJSON_AddNumberToObject(metadata, "version", PF_MODEL_VERSION);
     cJSON_AddStringToObject(metadata, "tap", plan->taps[0]);
     cJSON_AddItemToObject(metadata, "tap_shape", cJSON_CreateDoubleArray(shape, 1));
     cJSON *sources = cJSON_AddObjectToObject(metadata, "sources");
     cJSON_AddStringToObject(sources, "weights_path", source);
-    cJSON_AddItemToObject(metadata, "targets", list_targets(classes));
+    cJSON_AddItemToObject(metadata, "targets", list_targets(names));
     free(source);
     char *text = pf_json_finish(metadata, "the classifier", err);
     metadata = text ? pf_json_read(text) : NULL;

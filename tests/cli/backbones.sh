@@ -11,17 +11,24 @@ export HOME=$WORK HF_HOME=$WORK/hf
 expect 0 extract --backbones
 stderr_empty
 stdout_has 'resnet50                  25.6 M     4.09 G   224  avgpool (2048)'
-stdout_has '    IMAGENET1K_V2, BSD-3-Clause, resnet50-11ad3fa6.pth,'
-stdout_has 'from https://download.pytorch.org/models/, hub timm/resnet50.tv2_in1k'
+stdout_lacks IMAGENET1K # a line for each network, below its family's name
+stdout_has 'Their weights: extract --backbones PATTERN'
+checks=$((checks + 1))
+grep -qx ResNet stdout || failed 'no line for the family'
 stdout_has 'vit_b_16                  86.6 M     17.6 G   224  cls (768)'
 checks=$((checks + 1))
-# An address is in one piece, however long it is.
-awk 'length > 80 && !/^ *from / { exit 1 }' stdout || failed 'a line has more than 80 columns, and not for an address'
+awk 'length > 80 { exit 1 }' stdout || failed 'a line has more than 80 columns'
 # Each network that there is, once.
-listed=$(grep -c '^[a-z]' stdout)
+listed=$(grep -c '^[a-z][a-z0-9_]* ' stdout)
 checks=$((checks + 1))
 grep -qx "$((listed - 1)) networks" stdout || failed "it does not list $((listed - 1)) networks"
 
+expect 0 extract --backbones resnet50
+stdout_has '    IMAGENET1K_V2, BSD-3-Clause, resnet50-11ad3fa6.pth,'
+stdout_has 'from https://download.pytorch.org/models/, hub timm/resnet50.tv2_in1k'
+checks=$((checks + 1))
+# An address is in one piece, however long it is.
+awk 'length > 80 && !/^ *from / { exit 1 }' stdout || failed 'a line has more than 80 columns, and not for an address'
 expect 0 extract --backbones 'dinov2_*_reg'
 stdout_has 'dinov2_vits14_reg '
 stdout_has 'hub timm/vit_small_patch14_reg4_dinov2.lvd142m'
@@ -89,6 +96,12 @@ for name in facebook/resnet-50 microsoft/resnet-50; do
 done
 expect 2 extract photos -o x.h5 --backbone ViT-B/16
 stderr_has 'vit_b_16'
+# Of a name that a repository has, that repository is looked for and named.
+expect 1 extract photos -o x.h5 --backbone facebook/dinov2-small
+stderr_has 'nor hf:facebook/dinov2-small in the cache of the Hugging Face hub'
+stderr_has 'extract --fetch hf:facebook/dinov2-small'
+expect 1 extract photos -o x.h5 --backbone openai/clip-vit-base-patch32
+stderr_has 'as hf:openai/clip-vit-base-patch32'
 expect 1 extract photos -o x.h5 --backbone hf:nobody/nothing
 stderr_has 'extract --fetch hf:nobody/nothing'
 expect 1 extract photos -o x.h5 --backbone ./resnet18

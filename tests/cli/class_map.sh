@@ -45,6 +45,21 @@ mkdir beside && cp "$WEIGHTS" beside/model.safetensors
 echo '{"pretrained_cfg": {"input_size": [3, 48, 48], "crop_pct": 1.0}}' > beside/config.json
 expect 0 predict resnet18_w16 --weights beside --export beside.safetensors
 grep -q '\\"crop\\":48' beside.safetensors || failed 'config.json is not followed'
+# Names out of config.json; two that are alike are told by their numbers.
+labels() { "$PYTHON" -c 'import json, sys; print(json.dumps({"id2label": {str(i): name for i, name in enumerate(sys.argv[1:])}}))' "$@" > beside/config.json; }
+labels crane 'the 1.' 'the 2.' crane 'the 4.' 'the 5.' 'the 6.' 'the 7.' 'the 8.' 'the 9.'
+expect 0 predict resnet18_w16 --weights beside photos/val --top 10
+stderr_has "'beside/config.json', beside the weights, names the classes"
+sed 's/,\([0-9]\),/,the \1.,/g; s/,the 0\.,/,crane,/g; s/,the 3\.,/,crane (3),/g' plain | cmp -s - stdout || failed 'other names'
+expect 0 predict resnet18_w16 --weights beside photos/val --top 10 --class-map names
+sed 's/,\([0-9]\),/,the \1.,/g' plain | cmp -s - stdout || failed 'a class map does not come first'
+labels LABEL_0 LABEL_1 LABEL_2 LABEL_3 LABEL_4 LABEL_5 LABEL_6 LABEL_7 LABEL_8 LABEL_9
+expect 0 predict resnet18_w16 --weights beside photos/val --top 10
+cmp -s plain stdout || failed 'placeholders are taken for names'
+labels one two
+expect 0 predict resnet18_w16 --weights beside photos/val --top 10
+stderr_has 'names 2 classes, and they have 10: not used'
+cmp -s plain stdout || failed 'other predictions'
 expect 1 predict resnet18 photos/val
 stderr_has 'extract --fetch resnet18'
 expect 2 predict dinov2_vits14 --weights random:0 photos/val

@@ -197,6 +197,7 @@ expect 1 env HF_ENDPOINT=ftp://127.0.0.1 extract --fetch $name
 stderr_has 'expected an address of https://'
 expect 1 env HF_ENDPOINT="http://user:password@127.0.0.1:1" extract --fetch $name
 stderr_has 127.0.0.1:1/api/models
+stderr_has 'is this machine online?'
 stderr_lacks password
 for wrong in hf:../x hf:a/b/c hf:a--b/c hf:a/.. hf: hf:a/b@../x hf:a/b@-x 'hf:a/b c' hf:/a hf:a/; do
   expect 2 extract --fetch "$wrong"
