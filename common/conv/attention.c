@@ -6,6 +6,7 @@
 #include "common/conv/kernels.h"
 
 enum {
+    COLUMNS = 16,
     SCORES = 32768 / sizeof(float), /* of the queries of a block: about a first-level cache */
     LEAST_ROWS = 12,
     MOST_ROWS = 96 /* queries of a block: products take 6 at a time */
@@ -85,17 +86,31 @@ static void divide_scratch(Head *head, void *scratch)
 
 /* ---- packing ---- */
 
+/* 16 keys, of which `count` are there: (width, 16), rows `row` apart. Where they are written they
+ * are side by side. */
+static void pack_columns(const PfAttention *attention, const float *keys, int64_t count, float *to,
+                         int64_t row)
+{
+    if (count < COLUMNS) {
+        for (int64_t c = 0; c < attention->width; c++)
+            for (int64_t i = 0; i < COLUMNS; i++)
+                to[c * row + i] = i < count ? keys[i * attention->k_row + c] : 0;
+        return;
+    }
+    for (int64_t c = 0; c < attention->width; c++)
+        for (int64_t i = 0; i < COLUMNS; i++) to[c * row + i] = keys[i * attention->k_row + c];
+}
+
 /* Keys become columns; those that fill up are zeros. */
 static void pack_keys(const Head *head)
 {
     const PfAttention *attention = head->attention;
-    memset(head->packed_keys, 0, (size_t)(head->columns * head->depth) * sizeof(float));
-    for (int64_t key = 0; key < attention->keys; key++) {
-        const float *from = head->k + key * attention->k_row;
-        const int64_t strip = head->kernels->strip, first = key / strip * strip;
-        const int64_t row = pf_min(strip, head->columns - first);
-        float *to = head->packed_keys + first * head->depth + key - first;
-        for (int64_t c = 0; c < attention->width; c++) to[c * row] = from[c];
+    const int64_t strip = head->kernels->strip;
+    for (int64_t key = 0; key < attention->keys; key += COLUMNS) {
+        const int64_t first = key / strip * strip, row = pf_min(strip, head->columns - first);
+        pack_columns(attention, head->k + key * attention->k_row,
+                     pf_min(COLUMNS, attention->keys - key),
+                     head->packed_keys + first * head->depth + key - first, row);
     }
 }
 

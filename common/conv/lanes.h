@@ -277,7 +277,8 @@ static ProductTileFunction *const product_tiles_4[] = {PRODUCT_ROWS_OF(PRODUCT_N
 #endif
 
 LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column,
-                           ProductTileFunction *const *tiles, ProductTileFunction *tall, int is_last)
+                           ProductTileFunction *const *tiles, ProductTileFunction *tall,
+                           int is_last)
 {
     const int64_t strip = column / PRODUCT_STRIP * PRODUCT_STRIP, left = p->width - strip;
     tile->u_row = left < PRODUCT_STRIP ? left : PRODUCT_STRIP;

@@ -87,8 +87,7 @@ static size_t weight_bytes(const PfEnginePlan *plan, int s)
     if (step->kind != PF_STEP_CONVOLUTION) return 0;
     const PfNode *node = &plan->arch->nodes[step->node];
     const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
-    if (node->op == PF_OP_LINEAR)
-        return (size_t)(node->in_channels * y->stride) * sizeof(float);
+    if (node->op == PF_OP_LINEAR) return (size_t)(node->in_channels * y->stride) * sizeof(float);
     const int64_t places = (int64_t)node->kernel[0] * node->kernel[1];
     const int64_t inputs = node->groups > 1 ? node->in_channels / node->groups : x->stride;
     const bool may_be_winograd = places == 9 && node->groups < 2 && node->stride[0] == 1;
