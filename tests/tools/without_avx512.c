@@ -4,7 +4,6 @@
  * Linux lets the instruction CPUID fault (arch_prctl(2), ARCH_SET_CPUID), and a handler answers in
  * its place. Threads inherit that; a program that is started by this one loads this again. Where
  * the processor cannot let it fault, the program ends. */
-#define _GNU_SOURCE /* names of registers */
 #include <asm/prctl.h>
 #include <cpuid.h>
 #include <signal.h>
