@@ -110,15 +110,15 @@ typedef void LanewiseTile(const PfLanewise *p, int64_t pixel, int64_t c);
 #if PRODUCT_VECTORS == 4
 #define LANEWISE_MORE(DO, COLUMNS)                                                                 \
     DO(7, COLUMNS)                                                                                 \
-    DO(8, COLUMNS) DO(9, COLUMNS) DO(10, COLUMNS) DO(11, COLUMNS) DO(12, COLUMNS) DO(13, COLUMNS)  \
-        DO(14, COLUMNS)
+    DO(8, COLUMNS)                                                                                 \
+    DO(9, COLUMNS) DO(10, COLUMNS) DO(11, COLUMNS) DO(12, COLUMNS) DO(13, COLUMNS) DO(14, COLUMNS)
 #else
 #define LANEWISE_MORE(DO, COLUMNS)
 #endif
 #define LANEWISE_ALL(DO, COLUMNS)                                                                  \
     DO(1, COLUMNS)                                                                                 \
-    DO(2, COLUMNS) DO(3, COLUMNS) DO(4, COLUMNS) DO(5, COLUMNS) DO(6, COLUMNS)                     \
-        LANEWISE_MORE(DO, COLUMNS)
+    DO(2, COLUMNS)                                                                                 \
+    DO(3, COLUMNS) DO(4, COLUMNS) DO(5, COLUMNS) DO(6, COLUMNS) LANEWISE_MORE(DO, COLUMNS)
 LANEWISE_ALL(LANEWISE_TILE, 0)
 LANEWISE_ALL(LANEWISE_TILE, 3)
 LANEWISE_ALL(LANEWISE_TILE, 5)
