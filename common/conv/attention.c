@@ -6,7 +6,7 @@
 #include "common/conv/kernels.h"
 
 enum {
-    STRIP = 16,                     /* columns that a product takes at a time */
+    COLUMNS = 16,
     SCORES = 32768 / sizeof(float), /* of the queries of a block: about a first-level cache */
     LEAST_ROWS = 12,
     MOST_ROWS = 96 /* queries of a block: products take 6 at a time */
@@ -21,8 +21,8 @@ typedef struct Head {
     int64_t depth, columns, values; /* width, keys, value_width, filled up to multiples of 16 */
     int64_t rows;                   /* queries of a block */
     float *queries;                 /* (rows, depth), times scale */
-    float *packed_keys;             /* (columns / 16, depth, 16) */
-    float *packed_values;           /* (values / 16, columns, 16) */
+    float *packed_keys;             /* (depth, columns) as pf_product_u has it */
+    float *packed_values;           /* (columns, values), the same */
     float *scores;                  /* (rows, columns) */
     float *outputs;                 /* (rows, values) */
     float *sums;                    /* (rows) */
@@ -86,15 +86,31 @@ static void divide_scratch(Head *head, void *scratch)
 
 /* ---- packing ---- */
 
+/* 16 keys, of which `count` are there: (width, 16), rows `row` apart. Where they are written they
+ * are side by side. */
+static void pack_columns(const PfAttention *attention, const float *keys, int64_t count, float *to,
+                         int64_t row)
+{
+    if (count < COLUMNS) {
+        for (int64_t c = 0; c < attention->width; c++)
+            for (int64_t i = 0; i < COLUMNS; i++)
+                to[c * row + i] = i < count ? keys[i * attention->k_row + c] : 0;
+        return;
+    }
+    for (int64_t c = 0; c < attention->width; c++)
+        for (int64_t i = 0; i < COLUMNS; i++) to[c * row + i] = keys[i * attention->k_row + c];
+}
+
 /* Keys become columns; those that fill up are zeros. */
 static void pack_keys(const Head *head)
 {
     const PfAttention *attention = head->attention;
-    memset(head->packed_keys, 0, (size_t)(head->columns * head->depth) * sizeof(float));
-    for (int64_t key = 0; key < attention->keys; key++) {
-        const float *from = head->k + key * attention->k_row;
-        float *to = head->packed_keys + key / STRIP * STRIP * head->depth + key % STRIP;
-        for (int64_t c = 0; c < attention->width; c++) to[c * STRIP] = from[c];
+    const int64_t strip = head->kernels->strip;
+    for (int64_t key = 0; key < attention->keys; key += COLUMNS) {
+        const int64_t first = key / strip * strip, row = pf_min(strip, head->columns - first);
+        pack_columns(attention, head->k + key * attention->k_row,
+                     pf_min(COLUMNS, attention->keys - key),
+                     head->packed_keys + first * head->depth + key - first, row);
     }
 }
 
@@ -102,10 +118,12 @@ static void pack_values(const Head *head)
 {
     const PfAttention *attention = head->attention;
     memset(head->packed_values, 0, (size_t)(head->columns * head->values) * sizeof(float));
-    for (int64_t first = 0; first < attention->value_width; first += STRIP) {
-        const size_t count = (size_t)pf_min(STRIP, attention->value_width - first);
+    const int64_t strip = head->kernels->strip;
+    for (int64_t first = 0; first < attention->value_width; first += strip) {
+        const size_t count = (size_t)pf_min(strip, attention->value_width - first);
+        const int64_t row = pf_min(strip, head->values - first);
         float *to = head->packed_values + first * head->columns;
-        for (int64_t key = 0; key < attention->keys; key++, to += STRIP)
+        for (int64_t key = 0; key < attention->keys; key++, to += row)
             memcpy(to, head->v + key * attention->v_row + first, count * sizeof(float));
     }
 }
@@ -133,16 +151,24 @@ static void add_bias(const Head *head, int64_t first, int64_t count)
     }
 }
 
-/* m: (count, width), from u in strips, each (depth, 16) */
+/* m: (count, width), from u, (depth, width), of whose depth `used` count, and rows of v that lie
+ * side by side. Strip by strip: of one, all rows are done while it is in the cache. */
 static void multiply(const Head *head, const float *const *v, int64_t count, const float *u,
-                     int64_t depth, int64_t width, float *m)
+                     int64_t depth, int64_t used, int64_t width, float *m)
 {
-    PfProduct product = {
-        .rows = count, .depth = depth, .v = v, .width = STRIP, .m_row = width, .u = u, .m = m};
-    for (int64_t column = 0; column < width; column += STRIP) {
+    PfProduct product = {.rows = count,
+                         .depth = depth,
+                         .filled = depth - used,
+                         .v_step = depth,
+                         .v = v,
+                         .m_row = width,
+                         .u = u,
+                         .m = m};
+    for (int64_t column = 0; column < width; column += product.width) {
+        product.width = pf_min(head->kernels->strip, width - column);
         head->kernels->multiply(&product);
-        product.u += depth * STRIP;
-        product.m += STRIP;
+        product.u += depth * product.width;
+        product.m += product.width;
     }
 }
 
@@ -150,8 +176,8 @@ static void run_block(const Head *head, int64_t first, int64_t count)
 {
     const PfAttention *attention = head->attention;
     take_queries(head, first, count);
-    multiply(head, head->query_rows, count, head->packed_keys, head->depth, head->columns,
-             head->scores);
+    multiply(head, head->query_rows, count, head->packed_keys, head->depth, attention->width,
+             head->columns, head->scores);
     if (head->bias) add_bias(head, first, count);
     head->kernels->softmax(&(PfSoftmax){.rows = count,
                                         .count = attention->keys,
@@ -160,8 +186,8 @@ static void run_block(const Head *head, int64_t first, int64_t count)
                                         .y = head->scores,
                                         .y_row = head->columns,
                                         .sums = head->sums});
-    multiply(head, head->score_rows, count, head->packed_values, head->columns, head->values,
-             head->outputs);
+    multiply(head, head->score_rows, count, head->packed_values, head->columns, attention->keys,
+             head->values, head->outputs);
     head->kernels->divide_rows(&(PfSoftmax){.rows = count,
                                             .count = attention->value_width,
                                             .x = head->outputs,

@@ -286,6 +286,8 @@ static void run(const PfConvolution *direct, const PfConvolutionMaps *maps, int6
     find_pixels(direct, &grid, first, count, pixels);
     PfProduct product = {.rows = count,
                          .depth = direct->config.in_channels,
+                         .filled = direct->config.filled_channels,
+                         .v_step = is_pixelwise(&direct->config) ? direct->config.in_channels : 0,
                          .m_row = channels,
                          .cut = pf_activation_cut(&direct->config.activation),
                          .bf16 = direct->config.bf16};

@@ -21,8 +21,9 @@ typedef struct PfConvolution PfConvolution;
 
 /* Pairs are of y and x. */
 typedef struct PfConvolutionConfig {
-    int64_t in_channels;                       /* fast: multiples of 16, and few, as of pixels */
-    int64_t out_channels;                      /* a multiple of 16 */
+    int64_t in_channels;     /* fast: multiples of 16, and few, as of pixels */
+    int64_t filled_channels; /* the last so many of these, below 16, fill up: weights are zeros */
+    int64_t out_channels;    /* a multiple of 16 */
     int64_t kernel[2], stride[2], dilation[2]; /* 1 or more */
     int64_t padding[2];                        /* zeros on each side of the map */
     int64_t more_padding[2];                   /* and so many more behind it; may be negative */

@@ -218,6 +218,7 @@ static void run_pixels(const Piece *piece, bool are_whole)
     const PfConvolution *gathered = piece->gathered;
     const PfConvolutionConfig *config = &gathered->config;
     const int64_t depth = depth_of(config), channels = config->out_channels;
+    const int64_t values = config->kernel[0] * config->kernel[1] * config->in_channels;
     PfWindows windows = {0};
     if (are_whole)
         windows = find_windows(piece);
@@ -225,6 +226,8 @@ static void run_pixels(const Piece *piece, bool are_whole)
         gather(piece);
     PfProduct product = {.rows = piece->count,
                          .depth = depth,
+                         .filled = depth - values,
+                         .v_step = depth,
                          .v = piece->begins,
                          .u = gathered->weight,
                          .m_row = channels,

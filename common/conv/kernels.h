@@ -12,7 +12,9 @@
 /* m = from + v u (+ bias, and then a cut and rounding) */
 typedef struct PfProduct {
     int64_t rows, depth;   /* depth: a multiple of 16 */
+    int64_t filled;        /* the last so many of the depth, below 16, are left out: zeros of u */
     const float *const *v; /* (rows): where each one's (depth) values begin, less `offset` */
+    int64_t v_step; /* from each of these to the next, where that is the same for all; else 0 */
     int64_t offset;
     int64_t next;   /* the next product's offset with these v, of which it is fetched meanwhile */
     const float *u; /* (depth, width), in strips: see pf_product_u */

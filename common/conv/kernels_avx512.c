@@ -9,7 +9,7 @@
 /* 24 of 32 registers hold the sums. */
 #define PRODUCT_ROWS 6
 #define PRODUCT_VECTORS 4
-enum { PRODUCT_UNROLL = 6, PRODUCT_DEPTH = 512 };
+enum { PRODUCT_UNROLL = 14, PRODUCT_DEPTH = 512 };
 #include "common/conv/lanes.h"
 
 static const PfConvKernels kernels = CONVOLUTION_TABLE("avx512");

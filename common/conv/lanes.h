@@ -66,7 +66,7 @@ LANES_TARGET static void activate(const PfActivate *a)
         ACTIVATE_CASE(PF_ACTIVATION_SIGMOID, math_sigmoid(y));
         ACTIVATE_CASE(PF_ACTIVATION_HARD_SIGMOID, hard_sigmoid_of(y));
         ACTIVATE_CASE(PF_ACTIVATION_HARD_SWISH, lanes_mul(y, hard_sigmoid_of(y)));
-        ACTIVATE_CASE(PF_ACTIVATION_SILU, lanes_mul(y, math_sigmoid(y)));
+        ACTIVATE_CASE(PF_ACTIVATION_SILU, math_silu(y));
         ACTIVATE_CASE(PF_ACTIVATION_GELU, math_gelu(y));
         ACTIVATE_CASE(PF_ACTIVATION_GELU_TANH, gelu_tanh_of(y));
         ACTIVATE_CASE(PF_ACTIVATION_QUICK_GELU, quick_gelu_of(y));
@@ -135,11 +135,11 @@ LANES void product_fetch_next(const PfProduct *p, const ProductTile *tile, int r
             __builtin_prefetch(tile->from + tile->at + (tile->next + r) * p->m_row + 16 * i);
 }
 
-/* 16 steps of k, each a row of u. */
-LANES void product_steps(const float *const *v, int64_t first, const float *u, int64_t u_row,
-                         int rows, int vectors, ProductSums sum)
+/* Steps of k, each a row of u. */
+LANES void product_steps(const float *const *v, int64_t first, int64_t end, const float *u,
+                         int64_t u_row, int rows, int vectors, ProductSums sum)
 {
-    for (int64_t k = first; k < first + 16; k++, u += u_row) {
+    for (int64_t k = first; k < end; k++, u += u_row) {
         Lanes row[PRODUCT_VECTORS];
 #pragma GCC unroll PRODUCT_UNROLL
         for (int i = 0; i < vectors; i++) row[i] = lanes_load(u + 16 * i);
@@ -168,19 +168,116 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
             __builtin_prefetch(tile->rows[tile->next + r] + tile->fetch + k);
         if (PRODUCT_VECTORS == 1)
             for (int i = 0; i < 2; i++) __builtin_prefetch(tile->ahead + 16 * (k + i), 0, 2);
-        product_steps(v, k, u, u_row, rows, vectors, sum);
+        const int64_t end = tile->depth < k + 16 ? tile->depth : k + 16;
+        product_steps(v, k, end, u, u_row, rows, vectors, sum);
     }
     product_store(p, tile, rows, vectors, sum);
 }
 
-/* A function of its own for every number of rows. */
-#define PRODUCT_CASE(ROWS)                                                                         \
-    case ROWS:                                                                                     \
-        if (ROWS <= PRODUCT_ROWS)                                                                  \
-            product_tile_of(p, tile, ROWS <= PRODUCT_ROWS ? ROWS : 1, vectors);                    \
-        break
+/* ---- tall tiles, where columns are too few to fill the registers ---- */
 
-LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column, int vectors,
+#if PRODUCT_VECTORS == 4
+enum { TALL_BASES = 4, TALL_ROWS = 3 * TALL_BASES };
+
+/* Rows in threes: the distance between them is a register of their addresses, as no processor has
+ * registers for so many. */
+LANES void product_tall_steps(const float *base[TALL_BASES], int64_t step, int64_t count,
+                              const float *u, int64_t u_row, int vectors, Lanes sum[TALL_ROWS][2])
+{
+    for (int64_t k = 0; k < count; k++, u += u_row) {
+        Lanes row[2];
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++) row[i] = lanes_load(u + 16 * i);
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int b = 0; b < TALL_BASES; b++) {
+#pragma GCC unroll PRODUCT_UNROLL
+            for (int r = 0; r < 3; r++) {
+                const Lanes factor = lanes_set(base[b][r * step]);
+#pragma GCC unroll PRODUCT_UNROLL
+                for (int i = 0; i < vectors; i++)
+                    sum[3 * b + r][i] = lanes_fma(factor, row[i], sum[3 * b + r][i]);
+            }
+            base[b]++;
+            __asm__("" : "+r"(base[b])); /* or the compiler makes pointers of all rows */
+        }
+    }
+}
+
+LANES void product_tall_of(const PfProduct *p, const ProductTile *tile, int vectors)
+{
+    Lanes sum[TALL_ROWS][2];
+    const float *base[TALL_BASES], *u = tile->u;
+    float *m = p->m + tile->at;
+#pragma GCC unroll 4
+    for (int b = 0; b < TALL_BASES; b++)
+        base[b] = tile->rows[0] + p->offset + tile->step + 3 * b * p->v_step;
+#pragma GCC unroll 12
+    for (int r = 0; r < TALL_ROWS; r++)
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++)
+            sum[r][i] = tile->from ? lanes_load(tile->from + tile->at + r * p->m_row + 16 * i)
+                                   : lanes_set(0);
+    for (int64_t k = 0; k < tile->depth; k += 16, u += 16 * tile->u_row) {
+        const float *ahead = tile->rows[tile->next] + tile->fetch + k;
+#pragma GCC unroll 12
+        for (int r = 0; r < TALL_ROWS; r++, ahead += p->v_step) __builtin_prefetch(ahead);
+        const int64_t count = tile->depth - k < 16 ? tile->depth - k : 16;
+        product_tall_steps(base, p->v_step, count, u, tile->u_row, vectors, sum);
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < TALL_ROWS; r++)
+#pragma GCC unroll PRODUCT_UNROLL
+        for (int i = 0; i < vectors; i++)
+            lanes_store(m + r * p->m_row + 16 * i,
+                        tile->bias ? product_finish(p, tile, i, sum[r][i]) : sum[r][i]);
+}
+
+LANES_TARGET __attribute__((noinline)) static void product_tall_1(const PfProduct *p,
+                                                                  const ProductTile *tile)
+{
+    product_tall_of(p, tile, 1);
+}
+
+LANES_TARGET __attribute__((noinline)) static void product_tall_2(const PfProduct *p,
+                                                                  const ProductTile *tile)
+{
+    product_tall_of(p, tile, 2);
+}
+#endif
+
+/* A function of its own for every tile, so that its registers are its own: where all of them were
+ * one function, pointers to rows were kept in vectors' registers, and moved at every step. */
+#define PRODUCT_TILE(VECTORS, ROWS)                                                                \
+    LANES_TARGET __attribute__((noinline)) static void product_tile_##VECTORS##_##ROWS(            \
+        const PfProduct *p, const ProductTile *tile)                                               \
+    {                                                                                              \
+        product_tile_of(p, tile, ROWS, VECTORS);                                                   \
+    }
+#define PRODUCT_NAME(VECTORS, ROWS) product_tile_##VECTORS##_##ROWS,
+#define PRODUCT_ROWS_OF(DO, VECTORS)                                                               \
+    DO(VECTORS, 1) DO(VECTORS, 2) DO(VECTORS, 3) DO(VECTORS, 4) PRODUCT_MORE_ROWS(DO, VECTORS)
+#if PRODUCT_ROWS > 4
+#define PRODUCT_MORE_ROWS(DO, VECTORS) DO(VECTORS, 5) DO(VECTORS, 6)
+#else
+#define PRODUCT_MORE_ROWS(DO, VECTORS)
+#endif
+
+typedef void ProductTileFunction(const PfProduct *p, const ProductTile *tile);
+
+PRODUCT_ROWS_OF(PRODUCT_TILE, 1)
+static ProductTileFunction *const product_tiles_1[] = {PRODUCT_ROWS_OF(PRODUCT_NAME, 1)};
+#if PRODUCT_VECTORS == 4
+#define PRODUCT_TALL_1 product_tall_1
+PRODUCT_ROWS_OF(PRODUCT_TILE, 2)
+PRODUCT_ROWS_OF(PRODUCT_TILE, 4)
+static ProductTileFunction *const product_tiles_2[] = {PRODUCT_ROWS_OF(PRODUCT_NAME, 2)};
+static ProductTileFunction *const product_tiles_4[] = {PRODUCT_ROWS_OF(PRODUCT_NAME, 4)};
+#else
+#define PRODUCT_TALL_1 NULL
+#endif
+
+LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column,
+                           ProductTileFunction *const *tiles, ProductTileFunction *tall,
                            int is_last)
 {
     const int64_t strip = column / PRODUCT_STRIP * PRODUCT_STRIP, left = p->width - strip;
@@ -192,19 +289,15 @@ LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column
     tile->fetch = !is_end   ? p->offset + tile->step
                   : is_last ? p->next
                             : p->offset + tile->step + PRODUCT_DEPTH;
-    for (int64_t row = 0; row < p->rows; row += PRODUCT_ROWS) {
+    for (int64_t row = 0, count; row < p->rows; row += count) {
+        const int64_t rows = p->rows - row;
+        const bool is_tall = tall && p->v_step && rows >= 2 * PRODUCT_ROWS;
+        count = is_tall ? 2 * PRODUCT_ROWS : rows < PRODUCT_ROWS ? rows : PRODUCT_ROWS;
         tile->rows = p->v + row;
-        tile->next = !is_end && row + 2 * PRODUCT_ROWS <= p->rows ? PRODUCT_ROWS : 0;
+        tile->next = !is_end && 2 * count <= rows ? count : 0;
         tile->at = row * p->m_row + column;
         tile->ahead = tile->u + 16 * p->depth + 16 * (2 * (row / PRODUCT_ROWS) % 16);
-        switch (p->rows - row < PRODUCT_ROWS ? p->rows - row : PRODUCT_ROWS) {
-            PRODUCT_CASE(1);
-            PRODUCT_CASE(2);
-            PRODUCT_CASE(3);
-            PRODUCT_CASE(4);
-            PRODUCT_CASE(5);
-            PRODUCT_CASE(6);
-        }
+        (is_tall ? tall : tiles[count - 1])(p, tile);
     }
 }
 
@@ -215,14 +308,17 @@ LANES_TARGET static void product_multiply(const PfProduct *p)
         const int64_t left = p->depth - tile.step;
         const int is_last = left <= PRODUCT_DEPTH;
         int64_t column = 0;
-        tile.depth = is_last ? left : PRODUCT_DEPTH;
-        for (; column + 16 * PRODUCT_VECTORS <= p->width; column += 16 * PRODUCT_VECTORS)
-            product_columns(p, &tile, column, PRODUCT_VECTORS, is_last);
-        if (PRODUCT_VECTORS >= 4 && p->width - column >= 32) {
-            product_columns(p, &tile, column, PRODUCT_VECTORS >= 4 ? 2 : 1, is_last);
+        tile.depth = is_last ? left - p->filled : PRODUCT_DEPTH;
+#if PRODUCT_VECTORS == 4
+        for (; column + 64 <= p->width; column += 64)
+            product_columns(p, &tile, column, product_tiles_4, NULL, is_last);
+        if (p->width - column >= 32) {
+            product_columns(p, &tile, column, product_tiles_2, product_tall_2, is_last);
             column += 32;
         }
-        if (column < p->width) product_columns(p, &tile, column, 1, is_last);
+#endif
+        for (; column < p->width; column += 16)
+            product_columns(p, &tile, column, product_tiles_1, PRODUCT_TALL_1, is_last);
     }
 }
 

@@ -4,8 +4,14 @@
  * Every sum begins with the bias and is a chain of fused multiply-adds over rows, columns and depth
  * in this order. */
 
-/* Outputs whose sums the registers hold: with AVX2, 12 of 16. */
+/* Outputs whose sums the registers hold: with AVX2, 12 of 16; and with AVX-512 more than the 8 that
+ * keep two units of multiplication busy. */
+#if PRODUCT_VECTORS == 4
+enum { LANEWISE_PIXELS = 14 };
+#else
 enum { LANEWISE_PIXELS = 6 };
+#endif
+enum { LANEWISE_VECTORS = 6 };
 
 /* y: what 16 channels of one output have become. */
 LANES void lanewise_finish(const PfLanewise *p, int64_t pixel, int64_t c, Lanes y)
@@ -57,7 +63,7 @@ LANES void lanewise_tile(const PfLanewise *p, int64_t pixel, int64_t c, int coun
  * other, which one vector of one output would be. */
 LANES void lanewise_vectors(const PfLanewise *p, int64_t pixel, int64_t c, int count)
 {
-    Lanes sum[LANEWISE_PIXELS];
+    Lanes sum[LANEWISE_VECTORS];
     const float *weights = p->weight + c / 16 * p->weight_vector;
 #pragma GCC unroll PRODUCT_UNROLL
     for (int i = 0; i < count; i++) sum[i] = lanes_load(p->bias + c + 16 * i);
@@ -92,34 +98,52 @@ LANES void lanewise_fetch(const PfLanewise *p, int64_t pixel, int64_t c, int cou
         for (int i = 0; i < count; i++) __builtin_prefetch(next + i * p->step);
 }
 
-/* Channels in the outer loop: the weights and what neighbours share stay in the first-level cache.
- */
-LANES void lanewise_outputs(const PfLanewise *p, int columns)
-{
-    for (int64_t c = 0; c < p->channels; c += 16)
-        for (int64_t pixel = 0; pixel < p->pixels;) {
-            /* The last two shared out evenly: 7 are 4 and 3. */
-            const int64_t left = p->pixels - pixel;
-            const int count = left <= LANEWISE_PIXELS      ? (int)left
-                              : left < 2 * LANEWISE_PIXELS ? (int)(left + 1) / 2
-                                                           : LANEWISE_PIXELS;
-            if (p->next_rows) lanewise_fetch(p, pixel, c, count);
-#define LANEWISE_TILE(COUNT) lanewise_tile(p, pixel, c, COUNT, columns)
-            LANEWISE_EACH_COUNT(count, LANEWISE_TILE)
-            pixel += count;
-        }
-}
+/* A function for each number of outputs and of columns: see PRODUCT_TILE. */
+typedef void LanewiseTile(const PfLanewise *p, int64_t pixel, int64_t c);
+#define LANEWISE_TILE(COUNT, COLUMNS)                                                              \
+    LANES_TARGET __attribute__((noinline)) static void lanewise_##COUNT##_##COLUMNS(               \
+        const PfLanewise *p, int64_t pixel, int64_t c)                                             \
+    {                                                                                              \
+        lanewise_tile(p, pixel, c, COUNT, COLUMNS);                                                \
+    }
+#define LANEWISE_NAME(COUNT, COLUMNS) lanewise_##COUNT##_##COLUMNS,
+#if PRODUCT_VECTORS == 4
+#define LANEWISE_MORE(DO, COLUMNS)                                                                 \
+    DO(7, COLUMNS)                                                                                 \
+    DO(8, COLUMNS)                                                                                 \
+    DO(9, COLUMNS) DO(10, COLUMNS) DO(11, COLUMNS) DO(12, COLUMNS) DO(13, COLUMNS) DO(14, COLUMNS)
+#else
+#define LANEWISE_MORE(DO, COLUMNS)
+#endif
+#define LANEWISE_ALL(DO, COLUMNS)                                                                  \
+    DO(1, COLUMNS)                                                                                 \
+    DO(2, COLUMNS)                                                                                 \
+    DO(3, COLUMNS) DO(4, COLUMNS) DO(5, COLUMNS) DO(6, COLUMNS) LANEWISE_MORE(DO, COLUMNS)
+LANEWISE_ALL(LANEWISE_TILE, 0)
+LANEWISE_ALL(LANEWISE_TILE, 3)
+LANEWISE_ALL(LANEWISE_TILE, 5)
+static LanewiseTile *const lanewise_tiles_0[] = {LANEWISE_ALL(LANEWISE_NAME, 0)};
+static LanewiseTile *const lanewise_tiles_3[] = {LANEWISE_ALL(LANEWISE_NAME, 3)};
+static LanewiseTile *const lanewise_tiles_5[] = {LANEWISE_ALL(LANEWISE_NAME, 5)};
 
-/* The usual windows without loops over their columns, which are as long as what they do. */
+/* The usual windows have no loop over their columns, which would be as long as what it does.
+ * Channels in the outer loop: the weights and what neighbours share stay in the first-level
+ * cache. */
 LANES_TARGET static void lanewise(const PfLanewise *p)
 {
     const int64_t columns = p->depth == 1 ? p->columns : 0;
-    if (columns == 3)
-        lanewise_outputs(p, 3);
-    else if (columns == 5)
-        lanewise_outputs(p, 5);
-    else
-        lanewise_outputs(p, 0);
+    LanewiseTile *const *tiles = columns == 3   ? lanewise_tiles_3
+                                 : columns == 5 ? lanewise_tiles_5
+                                                : lanewise_tiles_0;
+    for (int64_t c = 0; c < p->channels; c += 16)
+        for (int64_t pixel = 0, count; pixel < p->pixels; pixel += count) {
+            /* Shared out evenly: 7 are 4 and 3, where there is room for 6. */
+            const int64_t left = p->pixels - pixel;
+            const int64_t parts = (left + LANEWISE_PIXELS - 1) / LANEWISE_PIXELS;
+            count = (left + parts - 1) / parts;
+            if (p->next_rows) lanewise_fetch(p, pixel, c, (int)count);
+            tiles[count - 1](p, pixel, c);
+        }
 }
 
 LANES_TARGET static void lanewise_deep(const PfLanewise *p)
@@ -127,9 +151,9 @@ LANES_TARGET static void lanewise_deep(const PfLanewise *p)
     for (int64_t pixel = 0; pixel < p->pixels; pixel++)
         for (int64_t c = 0; c < p->channels;) {
             const int64_t left = (p->channels - c) / 16;
-            const int count = left < LANEWISE_PIXELS ? (int)left : LANEWISE_PIXELS;
-#define LANEWISE_VECTORS(COUNT) lanewise_vectors(p, pixel, c, COUNT)
-            LANEWISE_EACH_COUNT(count, LANEWISE_VECTORS)
+            const int count = left < LANEWISE_VECTORS ? (int)left : LANEWISE_VECTORS;
+#define LANEWISE_DEEP(COUNT) lanewise_vectors(p, pixel, c, COUNT)
+            LANEWISE_EACH_COUNT(count, LANEWISE_DEEP)
             c += 16 * count;
         }
 }

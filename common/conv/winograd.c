@@ -192,6 +192,7 @@ static void multiply_points(const PfConvolution *winograd, const float *values, 
     for (int64_t t = 0; t < count; t++) rows[t] = values + t * winograd->config.in_channels;
     PfProduct product = {.rows = count,
                          .depth = winograd->config.in_channels,
+                         .v_step = winograd->config.in_channels,
                          .v = rows,
                          .width = width,
                          .m_row = width};

@@ -11,6 +11,12 @@
 static const size_t group_bytes = (size_t)96 << 20, stem_bytes = (size_t)32 << 20,
                     early_bytes = (size_t)16 << 20;
 
+/* The same of a network that begins with steps of few weights each, as those that are made for
+ * telephones: read anew for each image, they cost less than maps that leave a second-level cache.
+ */
+static const size_t light_group_bytes = (size_t)8 << 20, light_early_bytes = (size_t)1 << 20,
+                    light_weight_bytes = (size_t)512 << 10;
+
 /* ---- sums in the place of what they add to ---- */
 
 /* Whether the step may write over a value that it reads. A convolution may not over its x: of that
@@ -74,16 +80,44 @@ static bool is_convolution_of_maps(const PfEnginePlan *plan, int s)
     return step->kind == PF_STEP_CONVOLUTION && plan->values[step->x].stride % 16 == 0;
 }
 
+/* About what it reads besides maps; Winograd's weights are four times those of the file. */
+static size_t weight_bytes(const PfEnginePlan *plan, int s)
+{
+    const PfEngineStep *step = &plan->steps[s];
+    if (step->kind != PF_STEP_CONVOLUTION) return 0;
+    const PfNode *node = &plan->arch->nodes[step->node];
+    const PfEngineValue *x = &plan->values[step->x], *y = &plan->values[step->y];
+    if (node->op == PF_OP_LINEAR) return (size_t)(node->in_channels * y->stride) * sizeof(float);
+    const int64_t places = (int64_t)node->kernel[0] * node->kernel[1];
+    const int64_t inputs = node->groups > 1 ? node->in_channels / node->groups : x->stride;
+    const bool may_be_winograd = places == 9 && node->groups < 2 && node->stride[0] == 1;
+    return (size_t)((may_be_winograd ? 36 : places) * inputs * y->stride) * sizeof(float);
+}
+
+/* The first steps whose maps of a group take more than may be. */
+static int steps_above(const PfEnginePlan *plan, size_t stem, size_t others, size_t weights)
+{
+    int early = 0;
+    size_t limit = stem;
+    for (int s = 0; s < plan->step_count && weight_bytes(plan, s) <= weights; s++) {
+        if (is_convolution_of_maps(plan, s)) limit = others;
+        if (PF_ENGINE_GROUP * bytes_in(plan, s) > limit) early = s + 1;
+    }
+    return early;
+}
+
 static void choose_early_steps(PfEnginePlan *plan)
 {
-    size_t most = 0, limit = stem_bytes;
-    for (int s = 0; s < plan->step_count; s++) {
-        if (is_convolution_of_maps(plan, s)) limit = group_bytes;
-        if (PF_ENGINE_GROUP * bytes_in(plan, s) > limit) plan->early_steps = s + 1;
+    const int light = steps_above(plan, stem_bytes, light_group_bytes, light_weight_bytes);
+    size_t most = 0, limit = early_bytes;
+    plan->early_steps = steps_above(plan, stem_bytes, group_bytes, SIZE_MAX);
+    if (light > plan->early_steps) {
+        plan->early_steps = light;
+        limit = light_early_bytes;
     }
     for (int s = 0; s < plan->early_steps; s++) most = pf_max_size(most, bytes_in(plan, s));
     plan->early_images = PF_ENGINE_GROUP;
-    while (plan->early_images > 1 && (size_t)plan->early_images * most > early_bytes)
+    while (plan->early_images > 1 && (size_t)plan->early_images * most > limit)
         plan->early_images /= 2;
 }
 

@@ -157,6 +157,7 @@ static PfConvolutionConfig convolution_config(const PfEnginePlan *plan, const Pf
     const PfNode *node = &plan->arch->nodes[step->node];
     const PfEngineValue *x = &plan->values[step->x];
     PfConvolutionConfig config = {.in_channels = x->stride,
+                                  .filled_channels = (x->stride - x->channels) % 16,
                                   .out_channels = plan->values[step->y].stride,
                                   .kernel = {x->height, x->width},
                                   .stride = {1, 1},

@@ -164,6 +164,17 @@ LANES Lanes lanes_scale(Lanes a, Lanes n)
     return lanes_of(lanes_scale_half(a.low, n.low), lanes_scale_half(a.high, n.high));
 }
 
+/* The bits of 2^-127 are those of 0. */
+LANES __m256 lanes_half_power_half(__m256 n)
+{
+    return lanes_power(_mm256_sub_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(1)));
+}
+
+LANES Lanes lanes_half_power(Lanes n)
+{
+    return lanes_of(lanes_half_power_half(n.low), lanes_half_power_half(n.high));
+}
+
 LANES __m256 lanes_exponent_half(__m256 a)
 {
     __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(a), 23);

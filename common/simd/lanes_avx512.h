@@ -119,6 +119,11 @@ LANES Lanes lanes_scale(Lanes a, Lanes n)
     return _mm512_scalef_ps(a, n);
 }
 
+LANES Lanes lanes_half_power(Lanes n)
+{
+    return _mm512_scalef_ps(_mm512_set1_ps(0.5f), n);
+}
+
 LANES Lanes lanes_exponent(Lanes a)
 {
     return _mm512_getexp_ps(a);

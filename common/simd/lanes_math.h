@@ -71,6 +71,24 @@ LANES Lanes math_sigmoid(Lanes x)
     return math_sigmoid_of(x, math_exp(math_negative_abs(x)));
 }
 
+/* x / (1 + exp(-x)), with the exponential of above, but by powers of r = x + n ln 2, and with no
+ * result to be set to 0: at 87 the sum is 1 already, and at -89 the power is infinite. */
+LANES Lanes math_silu(Lanes x)
+{
+    Lanes cut = lanes_min(lanes_set(87.0f), lanes_max(lanes_set(-89.0f), x));
+    Lanes n = lanes_round(lanes_mul(cut, lanes_set(-0x1.715476p+0f)));
+    Lanes r = lanes_fma(n, lanes_set(355.0f / 512.0f), cut);
+    r = lanes_fma(n, lanes_set(-0x1.bd0106p-13f), r);
+    Lanes q = lanes_set(0x1.6db64cp-10f);
+    q = lanes_fma(q, r, lanes_set(-0x1.123ce0p-7f));
+    q = lanes_fma(q, r, lanes_set(0x1.55545cp-5f));
+    q = lanes_fma(q, r, lanes_set(-0x1.55548cp-3f));
+    q = lanes_fma(q, r, lanes_set(0.5f));
+    Lanes twice = lanes_fnma(lanes_mul(r, r), q, r);
+    twice = lanes_fnma(lanes_set(2.0f), twice, lanes_set(2.0f));
+    return lanes_div(x, lanes_fma(twice, lanes_half_power(n), lanes_set(1.0f)));
+}
+
 /* The normal distribution function: P(-x) = exp(-h(x)) / 2 for x >= 0, P(x) = 1 -
  * P(-x). h is a fit on [0, 6.5], weighted so that P is good to 8e-9; behind that it
  * keeps growing. */

@@ -198,6 +198,18 @@ LANES Lanes lanes_scale(Lanes a, Lanes n)
                     lanes_scale_quad(a.q2, n.q2), lanes_scale_quad(a.q3, n.q3));
 }
 
+/* The bits of 2^-127 are those of 0. */
+LANES float32x4_t lanes_half_power_quad(float32x4_t n)
+{
+    return lanes_power(vsubq_s32(vcvtq_s32_f32(n), vdupq_n_s32(1)));
+}
+
+LANES Lanes lanes_half_power(Lanes n)
+{
+    return lanes_of(lanes_half_power_quad(n.q0), lanes_half_power_quad(n.q1),
+                    lanes_half_power_quad(n.q2), lanes_half_power_quad(n.q3));
+}
+
 LANES float32x4_t lanes_exponent_quad(float32x4_t a)
 {
     int32x4_t biased = vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_f32(a), 23));

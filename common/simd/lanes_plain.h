@@ -164,6 +164,13 @@ LANES Lanes lanes_scale(Lanes a, Lanes n)
     return a;
 }
 
+/* 2^(n - 1) for whole n in [-126, 128], of -126 that or 0; any number where n is NaN. */
+LANES Lanes lanes_half_power(Lanes n)
+{
+    PF_EACH_LANE n.v[i] = isnan(n.v[i]) ? n.v[i] : ldexpf(0.5f, (int)n.v[i]);
+    return n;
+}
+
 /* a = mantissa 2^exponent with the mantissa in [1, 2), for normal positive a. */
 LANES Lanes lanes_exponent(Lanes a)
 {

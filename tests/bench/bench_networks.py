@@ -15,12 +15,20 @@ NETWORKS = {
     "convnext_tiny": ("classifier.2", 1.1), "vit_s_16": ("head", 1.1), "dinov2_vits14": ("cls", 1.1),
 }
 IMAGES = 64
-# What keeps each from using more than AVX2. ONNX Runtime and OpenVINO have nothing of the kind that is documented.
+# What keeps each from using more than AVX2, where it has a setting; peers see no more of the processor besides.
 AVX2_ALONE = {"PF_KERNELS": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 
 def has_avx512():
     return "avx512f" in pathlib.Path("/proc/cpuinfo").read_text()
+
+
+def without_avx512(args):
+    """What is preloaded into a peer; absolute, as the peer may run elsewhere."""
+    path = (pathlib.Path(args.build) / "tests" / "without_avx512.so").resolve()
+    if not path.exists():
+        sys.exit(f"{path} is missing: build the target without_avx512")
+    return path
 
 
 def threads():
@@ -59,8 +67,9 @@ def contenders(args, out, network, environment):
 
     def peer(python, way, *flags):
         def once():
+            hidden = {"LD_PRELOAD": str(without_avx512(args))} if environment else {}
             _, text = run([python, HERE / "peer_network.py", way, network, "--threads", str(threads()), *map(str, flags)],
-                          {**environment, "TORCHINDUCTOR_CACHE_DIR": str(out / "inductor")})
+                          {**environment, **hidden, "TORCHINDUCTOR_CACHE_DIR": str(out / f"inductor{len(environment)}")})
             return number(r"images_per_s ([0-9.]+)", text)
         return once
 
@@ -97,7 +106,7 @@ def notes(args, environment):
     return ["engine: the network alone, as the peers; extract: photographs to a cache.",
             f"PyPI's peers: {versions(args)}." if args.peers else
             "PyPI's peers were left out: `make -f Makefile.data peer-torch` installs them.",
-            *(["ONNX Runtime and OpenVINO use what the processor has."] if environment else [])]
+            *(["Peers were told of no more than AVX2 by the processor (tests/tools/without_avx512.c)."] if environment else [])]
 
 
 def bench_networks(args, out):

@@ -57,6 +57,22 @@ static void draw_kernel(PfRandom *random, PfConvolutionConfig *config, int is_an
     }
 }
 
+/* Some of the last channels fill up: their weights are zeros, and x is not. */
+static void fill_channels(PfRandom *random, Case *c)
+{
+    PfConvolutionConfig *config = &c->config;
+    if (config->in_channels % 16 || between(random, 0, 2)) return;
+    config->filled_channels = between(random, 1, 15);
+    const int64_t places = config->kernel[0] * config->kernel[1], *strides = config->strides;
+    for (int64_t k = 0; k < config->out_channels; k++)
+        for (int64_t in = config->in_channels - config->filled_channels; in < config->in_channels;
+             in++)
+            for (int64_t i = 0; i < places; i++)
+                c->weight
+                    .values[k * strides[0] + in * strides[1] + i / config->kernel[1] * strides[2] +
+                            i % config->kernel[1] * strides[3]] = 0;
+}
+
 static void open_case(PfRandom *random, Case *c)
 {
     PfConvolutionConfig *config = &c->config;
@@ -78,6 +94,7 @@ static void open_case(PfRandom *random, Case *c)
     c->outputs = maps->count * c->height * c->width * config->out_channels;
     c->weight = random_guarded(random, config->out_channels * config->strides[0], 1, 0);
     config->weight = c->weight.values;
+    fill_channels(random, c);
     c->bias = random_guarded(random, config->out_channels, 1, 0);
     if (between(random, 0, 3)) config->bias = c->bias.values;
     c->scale = calloc((size_t)config->out_channels, sizeof *c->scale);
@@ -252,6 +269,7 @@ static void break_case(PfRandom *random, Case *c)
 {
     const int64_t pixels = c->maps.count * c->maps.height * c->maps.width;
     c->config.activation.kind = between(random, 0, 3) > 0 ? PF_ACTIVATION_RELU : PF_ACTIVATION_NONE;
+    c->config.filled_channels = 0; /* x of which nobody reads */
     break_some(random, c->x.values, pixels * c->config.in_channels, 2);
     if (c->maps.sum) break_some(random, c->sum.values, c->outputs, 3);
     c->config.bias = c->bias.values;
