@@ -176,6 +176,7 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, PfTh
     int failed = evaluate_splits(run, pool, err);
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) {
+        pf_report_search(run);
         pf_report_ranking(run);
         pf_report_metrics(run);
         failed = write_results(options, run, err);

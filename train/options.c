@@ -46,6 +46,7 @@ static int parse_optimizer(void *settings, const char *value, PfError *err)
     int chosen = 0, failed = pf_options_parse_choice("--optimizer", value, pf_optimizer_names,
                                                      PF_OPTIMIZER_COUNT, &chosen, err);
     experiment_of(settings)->optimizer = (PfOptimizerKind)chosen;
+    ((PfTrainOptions *)settings)->names_optimizer = true;
     return failed;
 }
 
@@ -328,7 +329,11 @@ static const PfOption table[] = {
      .minimum = 1, .maximum = 1 << 24, .help = "rows a step (default 64)"},
     {.name = "optimizer", .kind = PF_OPTION_CALL, .parse = parse_optimizer, .argument = "NAME",
      .help = "adam, adamw, sgd, or lbfgs, which takes linear heads to\n"
-             "their optimum (default adamw)"},
+             "their optimum (default: of linear heads that, with a weight\n"
+             "decay searched by folds of the train rows; else adamw)"},
+    {.name = "no-search", .kind = PF_OPTION_FLAG, FIELD(no_search),
+     .help = "adamw with its defaults, and no search; so do --optimizer,\n"
+             "--lr, --weight-decay and --sweep"},
     {.name = "lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.learning_rate),
      .argument = "X", .minimum = 1e-12, .maximum = 1e6,
      .help = "learning rate (default 0.001; sgd 0.01)"},
@@ -518,7 +523,7 @@ static int check_axis(const PfSweepAxis *axis, PfError *err)
         "target",  "loss",         "task-weight", "val",       "sweep",   "folds",    "seeds",
         "threads", "memory",       "views",       "help",      "version", "finetune", "warm-head",
         "resume",  "init",         "batch-norm",  "precision", "device",  "weights",  "backbone",
-        "trust",   "sources-from", "csv-safe",
+        "trust",   "sources-from", "csv-safe",    "no-search",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))
@@ -535,6 +540,14 @@ static int value_index(const PfTrainOptions *options, int axis, int index)
     return index % options->axes[axis].count;
 }
 
+/* Nothing is said of what a search would find out. */
+static bool searches(const PfTrainOptions *options)
+{
+    const PfHeadSetting *setting = &options->experiment.setting;
+    return !options->no_search && !options->axis_count && !options->names_optimizer &&
+           !options->finetune.node && setting->learning_rate < 0 && setting->weight_decay < 0;
+}
+
 static int make_setting(const PfTrainOptions *options, int index, PfSweepSetting *setting,
                         PfError *err)
 {
@@ -549,6 +562,7 @@ static int make_setting(const PfTrainOptions *options, int index, PfSweepSetting
     }
     setting->experiment = changed.experiment;
     setting->experiment.finetunes = options->finetune.node != NULL;
+    setting->experiment.searches = searches(options);
     return pf_experiment_finish(&setting->experiment, err);
 }
 

@@ -47,6 +47,8 @@ typedef struct PfTrainOptions {
     PfSweepAxis axes[PF_MAX_AXES];
     int axis_count;
     int folds, seeds;                /* folds 0: none */
+    bool names_optimizer;            /* --optimizer was given */
+    int no_search;                   /* --no-search: the defaults, not searched */
     int threads;                     /* 0 = all processors */
     const char *output, *json, *csv; /* NULL: none; json, csv "-": stdout */
     int csv_safe;                    /* texts of it are kept from being formulas */

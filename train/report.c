@@ -13,6 +13,8 @@
 #include "common/cache/views.h"
 #include "common/thread/processors.h"
 #include "train/features/target_kind.h"
+#include "train/fit/decay_search.h"
+#include "train/search_plan.h"
 
 #define MAX_EPOCH_LINES 20
 #define MAX_RANKED_LINES 10
@@ -127,15 +129,30 @@ static void head_settings_text(const PfExperiment *experiment, int64_t rows, cha
              normalize);
 }
 
+/* A search is still to come. */
+static void searched_settings_text(const PfExperiment *experiment, char *text, size_t size)
+{
+    snprintf(text, size, "lbfgs to the optimum, weight decay to be searched, normalize %s",
+             pf_normalize_names[experiment->normalize]);
+}
+
 static void print_head(const PfSweep *sweep, const PfFeatureTable *table)
 {
     const PfExperiment *experiment = &sweep->settings[0].experiment;
     char spec[PF_HEAD_SPEC_TEXT_SIZE], settings[256];
     int64_t features = sweep->finetune ? pf_finetune_features(sweep->finetune) : table->features;
-    head_settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings, sizeof settings);
+    const char *why_not;
+    if (pf_search_plan(experiment, table, &why_not) == PF_SEARCH_DECAY)
+        searched_settings_text(experiment, settings, sizeof settings);
+    else
+        head_settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings,
+                           sizeof settings);
     pf_say("%s head %lld -> %lld: %s", pf_head_spec_text(&experiment->spec, spec),
            (long long)features, (long long)pf_task_outputs(table->tasks, table->task_count),
            settings);
+    if (why_not)
+        pf_say("weight decay and rate are the defaults, not searched: %s does not go with a search",
+               why_not);
 }
 
 static void print_finetune(const PfTrainOptions *options, const PfSweep *sweep)
@@ -218,7 +235,8 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
         .options = options,
         .heads = sweep->trial_count,
     };
-    if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS) {
+    if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS &&
+        pf_search_plan(experiment, table, NULL) == PF_SEARCH_NONE) {
         int64_t rows = table->split_counts[PF_SPLIT_TRAIN];
         lines->epochs = experiment->epochs ? experiment->epochs
                                            : pf_experiment_default_epochs(experiment, rows);
@@ -254,6 +272,41 @@ void pf_training_lines_epoch(PfTrainingLines *lines, const PfHeadEpoch *epoch)
 void pf_training_lines_end(PfTrainingLines *lines)
 {
     pf_progress_end(&lines->progress);
+}
+
+/* ---- the search ---- */
+
+/* "weight decay 0.0316 (0.01 to 0.1 are within one standard error)" of a target. */
+static void print_path(const PfDecayPath *path, const char *target, const char *by)
+{
+    const PfDecayStep *chosen = &path->steps[path->chosen];
+    pf_say(
+        "weight decay %.3g%s%s%s chosen %s: their loss %.4f +- %.4f; %.3g to %.3g are within one "
+        "standard error",
+        chosen->decay, *target ? " of '" : "", target, *target ? "'" : "", by, chosen->loss,
+        chosen->standard_error, path->steps[path->weakest].decay,
+        path->steps[path->strongest].decay);
+}
+
+void pf_report_search(const PfTrainRun *run)
+{
+    const PfDecaySearch *search = run->sweep->result.search;
+    char by[96];
+    if (!search) {
+        if (pf_search_plan(&run->sweep->experiment, run->sweep->table, NULL) != PF_SEARCH_NONE)
+            pf_say("weight decay and rate are the defaults: %lld train rows are too few to choose",
+                   (long long)run->sweep->table->split_counts[PF_SPLIT_TRAIN]);
+        return;
+    }
+    if (search->folds == 1)
+        snprintf(by, sizeof by, "by %lld of the %lld train rows, held out from the others",
+                 (long long)search->held_rows, (long long)search->rows);
+    else
+        snprintf(by, sizeof by, "by %d folds of the %lld train rows", search->folds,
+                 (long long)search->rows);
+    for (int t = 0; t < search->task_count; t++)
+        print_path(&search->paths[t],
+                   search->task_count > 1 ? run->sweep->table->tasks[t].name : "", by);
 }
 
 /* ---- the ranking ---- */

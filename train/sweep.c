@@ -13,7 +13,8 @@
 #include "train/features/row_choice.h"
 #include "train/features/stream_normalize.h"
 #include "train/features/target_kind.h"
-#include "train/fit/convex_head.h"
+#include "train/fit/convex_problem.h"
+#include "train/fit/decay_search.h"
 #include "train/head_batch_run.h"
 
 /* Of all heads of a head batch: parameters, their gradients, the optimiser's state and the best
@@ -474,6 +475,15 @@ static int rank_trials(PfSweep *sweep, PfError *err)
 
 /* ---- the winner ---- */
 
+/* What a search found stands for what was not said. */
+static void take_search(PfSweep *sweep)
+{
+    const PfDecaySearch *search = sweep->result.search;
+    if (!search) return;
+    sweep->experiment.optimizer = PF_LBFGS;
+    sweep->experiment.setting.weight_decay = search->decays[0];
+}
+
 static int train_winner(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
@@ -482,6 +492,7 @@ static int train_winner(Runner *runner, PfError *err)
     sweep->experiment = sweep->settings[best->setting].experiment;
     sweep->experiment.seed = best->best_seed;
     sweep->tap = best->tap;
+    take_search(sweep);
     if (runner->trial_total == 1) return 0;
     if (open_stage(runner, best->tap, -1, sweep->experiment.normalize, &stage, err)) return -1;
     sweep->table = stage.table;
@@ -491,6 +502,7 @@ static int train_winner(Runner *runner, PfError *err)
     if (train_head_batch(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
                          sweep->experiment.seed, &sweep->result, err))
         return -1;
+    take_search(sweep);
     if (!sweep->result.histories[0].diverged) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "the best setting diverged when it was trained on all train rows. Hint: smaller "

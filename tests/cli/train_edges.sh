@@ -52,10 +52,10 @@ sound m.json m.safetensors constant.h5
 
 # Numbers that no val row has, and numbers as large as floats can be.
 make_cache unsized.h5 val test numbers unsized
-expect 0 train unsized.h5 --target class,size --epochs 3 -o m.safetensors --json m.json
+expect 0 train unsized.h5 --target class,size --no-search --epochs 3 -o m.safetensors --json m.json
 stderr_has ', size mae -, epoch'
 sound m.json m.safetensors unsized.h5
-expect 0 train unsized.h5 --target size --epochs 3
+expect 0 train unsized.h5 --target size --no-search --epochs 3
 stderr_has 'no rows for validation'
 make_cache large.h5 val test numbers large
 for optimizer in adamw lbfgs; do
