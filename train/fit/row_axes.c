@@ -10,8 +10,9 @@
 /* Rows or columns of a matrix that a task of the pool takes. */
 #define TASK_ROWS 32
 #define TASK_COLUMNS 32
-/* Of the largest: what is below is rounding of float products. */
-#define NOISE 1e-7
+/* Of the largest product, added to every row's own: more than the rounding of float products, which
+ * would leave what has no inverse, and less than any decay that is worth trying. */
+#define NOISE 1e-6
 
 /* ---- Householder ---- */
 
@@ -272,14 +273,21 @@ static int build_of_features(Building *building, const PfTrainingData *data, flo
     return failed ? -1 : 0;
 }
 
-/* across = root root^T of the rows' products; z = basis root; its moments root^T root. */
+static double noise_of(const PfRowAxes *axes)
+{
+    double largest = 1e-30;
+    for (int64_t j = 0; j < axes->axes; j++) largest = fmax(largest, axes->across[j]);
+    return NOISE * largest;
+}
+
+/* across = root root^T of the rows' products, within the noise; z = basis root; its moments root^T
+ * root. */
 static void finish_of_rows(PfRowAxes *axes)
 {
     int64_t n = axes->axes;
-    double largest = 0;
-    for (int64_t j = 0; j < n; j++) largest = fmax(largest, axes->across[j]);
-    pf_tridiagonal_factorise(axes->across, axes->below, n, 1, 0, NOISE * largest + 1e-300,
-                             axes->root, axes->root_below);
+    double noise = noise_of(axes);
+    pf_tridiagonal_factorise(axes->across, axes->below, n, 1, noise, 0.1 * noise, axes->root,
+                             axes->root_below);
     for (int64_t j = 0; j < n; j++) {
         axes->root[j] = sqrt(axes->root[j]);
         if (j + 1 < n) axes->root_below[j] *= axes->root[j];
@@ -411,17 +419,14 @@ static void to_rows(const PfRowAxes *axes, const double *head, int64_t width, do
                     double *pivots, double *factors)
 {
     int64_t n = axes->axes;
-    double largest = 0;
-    for (int64_t j = 0; j < n; j++) {
-        largest = fmax(largest, axes->across[j]);
+    double noise = noise_of(axes);
+    for (int64_t j = 0; j < n; j++)
         for (int64_t c = 0; c < width; c++) {
             double value = axes->root[j] * head[j * width + c];
             if (j) value += axes->root_below[j - 1] * head[(j - 1) * width + c];
             a[j * width + c] = value;
         }
-    }
-    double noise = NOISE * largest + 1e-300;
-    pf_tridiagonal_factorise(axes->across, axes->below, n, 1, noise, noise, pivots, factors);
+    pf_tridiagonal_factorise(axes->across, axes->below, n, 1, noise, 0.1 * noise, pivots, factors);
     pf_tridiagonal_solve(pivots, factors, n, a, width, width);
 }
 
