@@ -52,12 +52,26 @@ static void print_equal(const PfFeatureTable *table)
                        : "");
 }
 
+/* "415 train, 85 val (20 % of train, by hash of the bytes)", or which of them are dealt out. */
+static void rows_text(const PfTrainOptions *options, const PfFeatureTable *table,
+                      const char *chosen, char *text, size_t size)
+{
+    int64_t train = table->split_counts[PF_SPLIT_TRAIN], val = table->split_counts[PF_SPLIT_VAL];
+    if (options->folds)
+        snprintf(text, size,
+                 "%lld train and val in %d folds, all of which the last head learns from",
+                 (long long)(train + val), options->folds);
+    else
+        snprintf(text, size, "%lld train, %lld val%s", (long long)train, (long long)val, chosen);
+}
+
 static void print_data(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,
                        const PfFeatureTable *table)
 {
     const PfCacheTap *tap = pf_cache_tap(cache, sweep->taps[0]);
     PfShape view = pf_cache_views_shape(&tap->shape, table->views);
     char shape[PF_SHAPE_TEXT_SIZE], tasks[512], left_out[48] = "", chosen[64] = "", taps[96];
+    char rows[192];
     if (table->unlabelled)
         snprintf(left_out, sizeof left_out, ", %lld unlabelled left out",
                  (long long)table->unlabelled);
@@ -72,9 +86,9 @@ static void print_data(const PfCache *cache, const PfTrainOptions *options, cons
     else
         snprintf(taps, sizeof taps, "tap '%s' %s", tap->name, pf_shape_text(&view, shape));
     list_tasks(table, tasks, sizeof tasks);
-    pf_say("%s: %s, target%s %s; rows: %lld train, %lld val%s, %lld test%s", options->cache, taps,
-           table->task_count > 1 ? "s" : "", tasks, (long long)table->split_counts[PF_SPLIT_TRAIN],
-           (long long)table->split_counts[PF_SPLIT_VAL], chosen,
+    rows_text(options, table, chosen, rows, sizeof rows);
+    pf_say("%s: %s, target%s %s; rows: %s, %lld test%s", options->cache, taps,
+           table->task_count > 1 ? "s" : "", tasks, rows,
            (long long)table->split_counts[PF_SPLIT_TEST], left_out);
     print_equal(table);
 }
@@ -211,7 +225,7 @@ void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const P
     if (table->untrained_classes)
         pf_warn("%d of the classes are in val or test but not in train; the head cannot know them",
                 table->untrained_classes);
-    if (!table->split_counts[PF_SPLIT_VAL])
+    if (!table->split_counts[PF_SPLIT_VAL] && !options->folds)
         pf_warn("no rows for validation: the last epoch is kept, whatever it is worth");
 }
 
@@ -441,6 +455,13 @@ void pf_report_metrics(const PfTrainRun *run)
 static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
 {
     const PfFeatureTable *table = run->sweep->table;
+    const PfRanked *best = &run->sweep->ranking[0];
+    if (run->options->folds) {
+        snprintf(text, size, "val %s %.4f +- %.4f over %d folds, then trained on all %lld rows",
+                 pf_train_run_score_name(table), best->mean, best->deviation, run->options->folds,
+                 (long long)table->split_counts[PF_SPLIT_TRAIN]);
+        return;
+    }
     int split = run->metrics[PF_SPLIT_VAL] ? PF_SPLIT_VAL : PF_SPLIT_TRAIN;
     snprintf(text, size, "%s", pf_split_names[split]);
     for (int t = 0; t < table->task_count; t++) {

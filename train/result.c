@@ -141,6 +141,7 @@ cJSON *pf_result_config(const PfTrainRun *run)
     cJSON_AddNumberToObject(json, "views",
                             experiment->optimizer == PF_LBFGS ? 1 : run->sweep->table->drawn_views);
     cJSON_AddNumberToObject(json, "val_fraction", run->sweep->table->val);
+    if (run->options->folds) cJSON_AddNumberToObject(json, "folds", run->options->folds);
     cJSON_AddNumberToObject(json, "seed", (double)experiment->seed);
     return json;
 }

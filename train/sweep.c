@@ -94,7 +94,8 @@ static int check_smoothing(const PfSweep *sweep, const PfFeatureTable *table, Pf
     return 0;
 }
 
-/* Train and val rows together, one fold of them to validate on. */
+/* Train and val rows together, one fold of them to validate on; fold -1: none, all are trained on.
+ */
 static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, int fold,
                        PfError *err)
 {
@@ -122,6 +123,7 @@ static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, i
     for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
     if (!failed)
         failed = pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err);
+    table->val = 0; /* which rows a hash would have held out is of no account now */
     free(in_fold);
     free(rows);
     return failed ? -1 : 0;
@@ -179,7 +181,7 @@ static int fill_stage(Runner *runner, Stage *stage, PfError *err)
                               &stage->table, err))
         return -1;
     PfFeatureTable *table = stage->table;
-    if (stage->fold >= 0 && assign_fold(table, runner->cache, options->folds, stage->fold, err))
+    if (options->folds && assign_fold(table, runner->cache, options->folds, stage->fold, err))
         return -1;
     stage->mean = pf_calloc(2 * (size_t)table->features, sizeof *stage->mean, err);
     if (!stage->mean) return -1;

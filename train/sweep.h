@@ -42,7 +42,8 @@ typedef struct PfSweep {
     int trial_count;
     PfRanked *ranking; /* (ranked_count) best first; owned */
     int ranked_count;
-    /* The winner: trained (once more) on all train rows, alone. */
+    /* The winner: trained (once more) on all train rows, of folds on all that are not test, alone.
+     */
     PfExperiment experiment;
     int tap;
     PfFeatureTable *table;    /* its features, normalised or to be; owned */
