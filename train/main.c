@@ -178,7 +178,9 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, PfTh
     if (!failed) {
         pf_report_search(run);
         pf_report_ranking(run);
+        pf_report_calibration(run);
         pf_report_metrics(run);
+        pf_report_baseline(run);
         failed = write_results(options, run, err);
     }
     run->total_seconds = pf_clock_seconds() - started;

@@ -364,6 +364,9 @@ static const PfOption table[] = {
     {.name = "patience", .kind = PF_OPTION_INT, FIELD(experiment.patience), .argument = "N",
      .minimum = 1, .maximum = 1000000,
      .help = "stop after N epochs that were not better (default: never)"},
+    {.name = "calibrate", .kind = PF_OPTION_FLAG, FIELD(calibrate),
+     .help = "divide the logits by the temperature that is best on the\n"
+             "validation rows (without them: out of fold)"},
     {.name = "seed", .kind = PF_OPTION_LONG, FIELD(experiment.seed), .argument = "N",
      .minimum = 0, .maximum = 9007199254740991.0,
      .help = "of the initial weights and the batches (default 0)"},
@@ -523,7 +526,7 @@ static int check_axis(const PfSweepAxis *axis, PfError *err)
         "target",  "loss",         "task-weight", "val",       "sweep",   "folds",    "seeds",
         "threads", "memory",       "views",       "help",      "version", "finetune", "warm-head",
         "resume",  "init",         "batch-norm",  "precision", "device",  "weights",  "backbone",
-        "trust",   "sources-from", "csv-safe",    "no-search",
+        "trust",   "sources-from", "csv-safe",    "no-search", "calibrate",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

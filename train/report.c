@@ -323,6 +323,77 @@ void pf_report_search(const PfTrainRun *run)
                    search->task_count > 1 ? run->sweep->table->tasks[t].name : "", by);
 }
 
+void pf_report_calibration(const PfTrainRun *run)
+{
+    const PfCalibration *calibration = run->sweep->calibration;
+    for (int t = 0; calibration && t < calibration->task_count; t++) {
+        const PfCalibrationTask *own = &calibration->tasks[t];
+        if (!own->rows) continue;
+        pf_say("'%s' calibrated by %lld %s rows: temperature %.3f, calibration error %.4f -> %.4f, "
+               "log loss %.4f -> %.4f",
+               run->sweep->table->tasks[t].name, (long long)own->rows,
+               calibration->folds ? "out-of-fold" : "val", own->temperature, own->error_before,
+               own->error_after, own->loss_before, own->loss_after);
+    }
+}
+
+/* ---- is it any good ---- */
+
+static int64_t rows_of(const PfTrainRun *run, int split, int task)
+{
+    return run->metrics[split] ? run->metrics[split][task].count : 0;
+}
+
+/* Rows of the split that are of the class that most train rows are of. */
+static int64_t rows_of_largest(const PfFeatureTable *table, const PfTask *task, PfSplit split)
+{
+    int64_t best = -1, most = 0, found = 0;
+    for (int c = 0; c < task->outputs; c++) {
+        int64_t count = 0, here = 0;
+        for (int64_t i = 0; i < table->split_counts[PF_SPLIT_TRAIN]; i++)
+            count += task->labels[table->split_rows[PF_SPLIT_TRAIN][i]] == c;
+        if (count <= most) continue;
+        for (int64_t i = 0; i < table->split_counts[split]; i++)
+            here += task->labels[table->split_rows[split][i]] == c;
+        most = count;
+        best = c;
+        found = here;
+    }
+    return best < 0 ? 0 : found;
+}
+
+static void check_task(const PfTrainRun *run, int t, PfSplit split)
+{
+    const PfFeatureTable *table = run->sweep->table;
+    const PfTask *task = &table->tasks[t];
+    const PfTaskMetrics *metrics = &run->metrics[split][t];
+    const void *values;
+    const PfMetricField *field = pf_task_metric_fields(metrics, &values);
+    double figure = NAN;
+    const char *wanted = pf_task_class_count(task) ? "accuracy" : task->scale ? "r2" : "";
+    for (; field->key; field++)
+        if (!strcmp(field->key, wanted)) figure = pf_field_value(field, values);
+    if (isnan(figure) && table->task_count == 1 && split == PF_SPLIT_VAL)
+        figure = pf_train_run_best(run)->val_score; /* of points, which have no R2 among theirs */
+    if (pf_task_class_count(task)) {
+        double share = (double)rows_of_largest(table, task, split) / (double)metrics->count;
+        if (figure <= share)
+            pf_warn("the head is no better on %s than the largest class of '%s', which %.1f %% of "
+                    "the rows are of: these features do not tell the classes apart",
+                    pf_split_names[split], task->name, 100 * share);
+    } else if (task->scale && figure <= 0) {
+        pf_warn("the head is no better on %s than the mean of '%s': R2 %.3f", pf_split_names[split],
+                task->name, figure);
+    }
+}
+
+void pf_report_baseline(const PfTrainRun *run)
+{
+    for (int split = PF_SPLIT_TRAIN + 1; split < PF_SPLIT_COUNT; split++)
+        for (int t = 0; t < run->sweep->table->task_count; t++)
+            if (rows_of(run, split, t)) check_task(run, t, (PfSplit)split);
+}
+
 /* ---- the ranking ---- */
 
 /* "lr=0.01 head=linear", with the tap where several were tried, into text. */
@@ -367,11 +438,6 @@ void pf_report_ranking(const PfTrainRun *run)
 }
 
 /* ---- the winner's numbers, split by split ---- */
-
-static int64_t rows_of(const PfTrainRun *run, int split, int task)
-{
-    return run->metrics[split] ? run->metrics[split][task].count : 0;
-}
 
 /* "  0.9400 [0.876, 0.972]"; without the interval where it says little: of rows trained on. */
 static void metric_cell(const PfMetricField *field, const void *metrics, bool with_interval,

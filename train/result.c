@@ -121,6 +121,27 @@ static void add_weight_decay(cJSON *json, const PfTrainRun *run)
         cJSON_AddNumberToObject(decays, table->tasks[t].name, search->decays[t]);
 }
 
+/* What the logits were divided by, which is in the weights already. */
+static void add_calibration(cJSON *json, const PfTrainRun *run)
+{
+    const PfCalibration *calibration = run->sweep->calibration;
+    if (!calibration) return;
+    cJSON *object = cJSON_AddObjectToObject(json, "calibration");
+    cJSON_AddStringToObject(object, "rows_of", calibration->folds ? "folds" : "val");
+    cJSON_AddNumberToObject(object, "rows", (double)calibration->rows);
+    cJSON *targets = cJSON_AddObjectToObject(object, "targets");
+    for (int t = 0; t < calibration->task_count; t++) {
+        const PfCalibrationTask *own = &calibration->tasks[t];
+        if (!own->rows) continue;
+        cJSON *target = cJSON_AddObjectToObject(targets, run->sweep->table->tasks[t].name);
+        cJSON_AddNumberToObject(target, "temperature", own->temperature);
+        cJSON_AddNumberToObject(target, "calibration_error_before", own->error_before);
+        cJSON_AddNumberToObject(target, "calibration_error", own->error_after);
+        cJSON_AddNumberToObject(target, "loss_before", own->loss_before);
+        cJSON_AddNumberToObject(target, "loss", own->loss_after);
+    }
+}
+
 cJSON *pf_result_config(const PfTrainRun *run)
 {
     const PfExperiment *experiment = &run->sweep->experiment;
@@ -143,6 +164,7 @@ cJSON *pf_result_config(const PfTrainRun *run)
     cJSON_AddNumberToObject(json, "val_fraction", run->sweep->table->val);
     if (run->options->folds) cJSON_AddNumberToObject(json, "folds", run->options->folds);
     cJSON_AddNumberToObject(json, "seed", (double)experiment->seed);
+    add_calibration(json, run);
     return json;
 }
 
@@ -298,6 +320,7 @@ cJSON *pf_result_json(const PfTrainRun *run)
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
     add_sweep(json, run);
     add_search(json, run);
+    add_calibration(json, run);
     add_epochs(json, run);
     pf_equal_images_add(json, &run->sweep->table->equal);
     for (int split = 0; split < PF_SPLIT_COUNT; split++)

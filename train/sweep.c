@@ -22,6 +22,8 @@
 #define HEAD_BATCH_BYTES ((int64_t)256 << 20)
 #define FLOATS_PER_PARAMETER 5
 
+#define CALIBRATION_FOLDS 5
+
 typedef struct Runner {
     PfCache *cache;
     const PfTrainOptions *options;
@@ -171,6 +173,12 @@ int pf_sweep_feature_memory(const PfCache *cache, const PfTrainOptions *options,
                                   batch_rows(sweep), out, err);
 }
 
+/* Of --folds, or where heads out of fold are needed without it. */
+static int fold_count(const PfTrainOptions *options)
+{
+    return options->folds ? options->folds : CALIBRATION_FOLDS;
+}
+
 static int fill_stage(Runner *runner, Stage *stage, PfError *err)
 {
     const PfTrainOptions *options = runner->options;
@@ -181,7 +189,8 @@ static int fill_stage(Runner *runner, Stage *stage, PfError *err)
                               &stage->table, err))
         return -1;
     PfFeatureTable *table = stage->table;
-    if (options->folds && assign_fold(table, runner->cache, options->folds, stage->fold, err))
+    if ((options->folds || stage->fold >= 0) &&
+        assign_fold(table, runner->cache, fold_count(options), stage->fold, err))
         return -1;
     stage->mean = pf_calloc(2 * (size_t)table->features, sizeof *stage->mean, err);
     if (!stage->mean) return -1;
@@ -511,6 +520,63 @@ static int train_winner(Runner *runner, PfError *err)
                    "learning rates.");
 }
 
+/* ---- its temperatures ---- */
+
+static int add_logits(Runner *runner, const PfFeatureTable *table, PfHeadNetwork *network,
+                      PfError *err)
+{
+    PfHeadLoader loader;
+    int failed = pf_head_loader_new(table, runner->sweep->finetune, runner->pool, &loader, err);
+    PfTrainingData data = {.loader = &loader.loader,
+                           .features = loader.features,
+                           .tasks = table->tasks,
+                           .task_count = table->task_count};
+    if (!failed)
+        failed = pf_calibration_add(runner->sweep->calibration, network, &data,
+                                    table->split_rows[PF_SPLIT_VAL],
+                                    table->split_counts[PF_SPLIT_VAL], runner->pool, err);
+    pf_head_loader_free(&loader);
+    return failed ? -1 : 0;
+}
+
+/* A head like the winner, of the rows but a fold: what it says of the fold. */
+static int add_fold(Runner *runner, int fold, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    PfHeadBatchResult result = {0};
+    Stage stage;
+    if (open_stage(runner, sweep->tap, fold, sweep->experiment.normalize, &stage, err)) return -1;
+    runner->head_batch_size = 0;
+    int failed = train_head_batch(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
+                                  sweep->experiment.seed, &result, err) ||
+                 add_logits(runner, stage.table, result.network, err);
+    pf_head_batch_result_free(&result);
+    free_stage(&stage);
+    return failed ? -1 : 0;
+}
+
+static int calibrate(Runner *runner, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    const PfFeatureTable *table = sweep->table;
+    if (!runner->options->calibrate) return 0;
+    if (pf_calibration_new(table->tasks, table->task_count, &sweep->calibration, err)) return -1;
+    if (table->split_counts[PF_SPLIT_VAL]) {
+        if (add_logits(runner, table, sweep->result.network, err)) return -1;
+    } else if (sweep->finetune) {
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--calibrate with --finetune needs rows for validation: heads out of fold "
+                       "would take as many fine-tunings");
+    } else {
+        sweep->calibration->folds = fold_count(runner->options);
+        for (int fold = 0; fold < sweep->calibration->folds; fold++)
+            if (add_fold(runner, fold, err)) return -1;
+    }
+    pf_calibration_fit(sweep->calibration, table->tasks);
+    pf_calibration_apply(sweep->calibration, table->tasks, sweep->result.network);
+    return 0;
+}
+
 static int choose_taps(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
@@ -552,7 +618,7 @@ static int run_all(Runner *runner, PfError *err)
     PfSweep *sweep = runner->sweep;
     if (run_trials(runner, err) || rank_trials(sweep, err)) return -1;
     if (sweep->ranking[0].diverged) return fail_diverged(sweep, err);
-    return train_winner(runner, err);
+    return train_winner(runner, err) || calibrate(runner, err) ? -1 : 0;
 }
 
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
@@ -580,6 +646,7 @@ void pf_sweep_free(PfSweep *sweep)
 {
     pf_head_batch_result_free(&sweep->result);
     pf_feature_table_free(&sweep->table);
+    pf_calibration_free(&sweep->calibration);
     pf_finetune_close(&sweep->finetune);
     pf_checkpoint_free(&sweep->checkpoint);
     pf_sweep_settings_free(&sweep->settings, sweep->setting_count);
