@@ -20,6 +20,8 @@ typedef struct PfPredictOptions {
     int readers;              /* see sample_reader.h */
     long long max_bytes;      /* of a file; 0: PF_FILE_BYTES_MAX */
     long long max_pixels;     /* of an image; 0: the usual limits, see image.h */
+    int novelty;              /* a column of it */
+    double reject;            /* percentile of novelty beyond which there is no label; 101: none */
     int json, csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;
 

@@ -36,6 +36,12 @@ static void write_probability(FILE *stream, double value)
         fputs("null", stream);
 }
 
+/* The image is unlike anything that was trained on. */
+static bool is_rejected(const PfPredictionWriter *writer)
+{
+    return writer->novelty > writer->reject;
+}
+
 /* The classic form: one target, of classes. */
 static bool is_plain(const PfScorer *scorer)
 {
@@ -109,7 +115,8 @@ static void csv_class(PfPredictionWriter *writer, const PfScorerTarget *target,
     pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
     for (int i = 0; i < shown; i++) {
         fputc(',', writer->stream);
-        pf_csv_write_field(&writer->csv, target->classes[writer->indices[i]]);
+        if (!is_rejected(writer))
+            pf_csv_write_field(&writer->csv, target->classes[writer->indices[i]]);
         csv_number(writer, ",%.6f", probabilities[writer->indices[i]]);
     }
 }
@@ -123,7 +130,7 @@ static void csv_labels(PfPredictionWriter *writer, const PfScorerTarget *target,
     FILE *joined = open_memstream(&text, &size);
     int found = 0;
     for (int c = 0; joined && c < target->outputs; c++)
-        if ((double)probabilities[c] > writer->threshold)
+        if ((double)probabilities[c] > writer->threshold && !is_rejected(writer))
             fprintf(joined, "%s%s", found++ ? ";" : "", target->classes[c]);
     if (joined) fclose(joined);
     fputc(',', writer->stream);
@@ -149,7 +156,10 @@ static void json_class_members(PfPredictionWriter *writer, const PfScorerTarget 
                                const float *probabilities, int index)
 {
     fputs("\"label\": ", writer->stream);
-    write_json_string(writer->stream, target->classes[index]);
+    if (is_rejected(writer))
+        fputs("null", writer->stream);
+    else
+        write_json_string(writer->stream, target->classes[index]);
     fputs(", \"probability\": ", writer->stream);
     write_probability(writer->stream, (double)probabilities[index]);
 }
@@ -175,7 +185,7 @@ static void json_labels(PfPredictionWriter *writer, const PfScorerTarget *target
     int found = 0;
     fputs("{\"labels\": [", writer->stream);
     for (int c = 0; c < target->outputs; c++) {
-        if ((double)probabilities[c] <= writer->threshold) continue;
+        if ((double)probabilities[c] <= writer->threshold || is_rejected(writer)) continue;
         if (found++) fputs(", ", writer->stream);
         write_json_string(writer->stream, target->classes[c]);
     }
@@ -234,6 +244,8 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
                                    .json = json,
                                    .top = options->top,
                                    .threshold = options->threshold,
+                                   .tells_novelty = options->novelty,
+                                   .reject = options->reject,
                                    .csv = {.stream = stream,
                                            .is_terminal = isatty(fileno(stream)),
                                            .shields_formulas = options->csv_safe}};
@@ -242,6 +254,7 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
     fputs(json ? "[" : "path", stream);
     for (int t = 0; !json && t < scorer->target_count; t++)
         head_target(writer, &scorer->targets[t]);
+    if (!json && writer->tells_novelty) fputs(",novelty", stream);
     if (!json) fputc('\n', stream);
     return 0;
 }
@@ -252,6 +265,7 @@ static void add_csv(PfPredictionWriter *writer, const char *path, const float *o
     pf_csv_write_field(&writer->csv, path);
     for (int t = 0; t < scorer->target_count; t++)
         csv_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
+    if (writer->tells_novelty) fprintf(writer->stream, ",%.1f", writer->novelty);
     fputc('\n', writer->stream);
 }
 
@@ -266,6 +280,7 @@ static void add_json(PfPredictionWriter *writer, const char *path, const float *
         if (t) fputs(", ", writer->stream);
         json_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     }
+    if (writer->tells_novelty) fprintf(writer->stream, ", \"novelty\": %.1f", writer->novelty);
     fputc('}', writer->stream);
 }
 
@@ -276,6 +291,7 @@ void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, cons
     else
         add_csv(writer, path, outputs);
     writer->written++;
+    writer->rejected += is_rejected(writer);
 }
 
 int pf_prediction_writer_check(const PfPredictionWriter *writer, PfError *err)

@@ -17,7 +17,10 @@ typedef struct PfPredictionWriter {
     int top;          /* classes an image */
     double threshold; /* labels are told whose probability is above it */
     int *indices;     /* (largest number of classes) scratch, owned */
-    int64_t written;
+    bool tells_novelty;
+    double reject;  /* beyond it labels are left out; above 100: never */
+    double novelty; /* of the image that is added next, where it is known */
+    int64_t written, rejected;
 } PfPredictionWriter;
 
 /* Writes the CSV header or the opening bracket. A model of one target of classes gives

@@ -108,6 +108,11 @@ static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
                            .task_count = table->task_count};
     if (!failed)
         failed = evaluate_split(run, &data, PF_SPLIT_TRAIN, train.rows, train.count, pool, err);
+    const bool is_standardized = sweep->experiment.normalize == PF_NORMALIZE_STANDARDIZE;
+    if (!failed && run->options->novelty)
+        failed = pf_novelty_measure(&loader.loader, loader.features, train.rows, train.count,
+                                    table->alike, is_standardized ? sweep->mean : NULL,
+                                    sweep->scale, pool, &run->novelty, err);
     for (int split = PF_SPLIT_TRAIN + 1; split < PF_SPLIT_COUNT && !failed; split++)
         failed = evaluate_split(run, &data, (PfSplit)split, table->split_rows[split],
                                 table->split_counts[split], pool, err);
@@ -118,6 +123,7 @@ static int evaluate_splits(PfTrainRun *run, PfThreadPool *pool, PfError *err)
 
 static void free_metrics(PfTrainRun *run)
 {
+    pf_novelty_free(&run->novelty);
     for (int split = 0; split < PF_SPLIT_COUNT; split++) {
         for (int t = 0; run->metrics[split] && t < run->sweep->table->task_count; t++)
             pf_task_metrics_free(&run->metrics[split][t]);

@@ -268,6 +268,9 @@ static const PfOption table[] = {
      .argument = "FILE", .help = "write the best head, of its best epoch, as .safetensors"},
     {.name = "json", .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE",
      .help = "write the result as JSON; - is stdout"},
+    {.name = "novelty", .kind = PF_OPTION_FLAG, FIELD(novelty),
+     .help = "keep in the model what the training images are like, up to a\n"
+             "megabyte, for predict --novelty and --reject"},
     {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE",
      .help = "write a line for every head that was trained; - is stdout"},
     {.name = "csv-safe", .kind = PF_OPTION_FLAG, FIELD(csv_safe),
@@ -522,11 +525,11 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",  "json",         "csv",         "assert",    "quiet",   "verbose",  "tap",
-        "target",  "loss",         "task-weight", "val",       "sweep",   "folds",    "seeds",
-        "threads", "memory",       "views",       "help",      "version", "finetune", "warm-head",
-        "resume",  "init",         "batch-norm",  "precision", "device",  "weights",  "backbone",
-        "trust",   "sources-from", "csv-safe",    "no-search", "calibrate",
+        "output",  "json",         "csv",         "assert",    "quiet",     "verbose",  "tap",
+        "target",  "loss",         "task-weight", "val",       "sweep",     "folds",    "seeds",
+        "threads", "memory",       "views",       "help",      "version",   "finetune", "warm-head",
+        "resume",  "init",         "batch-norm",  "precision", "device",    "weights",  "backbone",
+        "trust",   "sources-from", "csv-safe",    "no-search", "calibrate", "novelty",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

@@ -48,6 +48,7 @@ typedef struct PfTrainOptions {
     int axis_count;
     int folds, seeds;                /* folds 0: none */
     bool names_optimizer;            /* --optimizer was given */
+    int novelty;                     /* --novelty: what the images are like goes into the model */
     int calibrate;                   /* --calibrate: temperatures of the logits */
     int no_search;                   /* --no-search: the defaults, not searched */
     int threads;                     /* 0 = all processors */
