@@ -12,6 +12,7 @@
 #define MOST_SCALE 1e2
 #define HALVINGS 60
 #define BINS 15
+#define ROUNDING 1e5
 
 static bool has_probabilities(const PfTask *task)
 {
@@ -199,9 +200,11 @@ void pf_calibration_fit(PfCalibration *calibration, const PfTask *tasks)
             else
                 low = middle;
         }
-        double scale = exp(0.5 * (low + high));
+        /* Rounded, so that no last bit of exp and log tells one machine from another. */
+        double temperature = round(ROUNDING / exp(0.5 * (low + high))) / ROUNDING;
+        double scale = 1 / temperature;
         Told before = tell(own, &tasks[t], 1), after = tell(own, &tasks[t], scale);
-        own->temperature = 1 / scale;
+        own->temperature = temperature;
         own->loss_before = before.loss;
         own->loss_after = after.loss;
         own->error_before = before.error;

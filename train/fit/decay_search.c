@@ -18,6 +18,9 @@
 #define EVALUATIONS 10
 /* The strongest decay, in units of the curvature of the steepest direction. */
 #define STRONGEST 1.0
+/* In half decades: where the strongest decay lies. */
+#define LEAST_POWER (-24)
+#define MOST_POWER 40
 /* Steps of the path that may be worse than its best before it ends. */
 #define RISING_STEPS 3
 /* A loss that is lower by less than this share of the first one's, where next to nothing is
@@ -407,10 +410,23 @@ static int take_step(Search *search, int step, PfError *err)
     return 0;
 }
 
-/* Powers of the square root of ten. */
+/* The square root of ten to the power of half_decades, the same on every machine. */
+static double power(int half_decades)
+{
+    double value = half_decades % 2 ? 3.1622776601683795 : 1;
+    int decades = (half_decades - (half_decades % 2 ? 1 : 0)) / 2;
+    if (half_decades < 0 && half_decades % 2) decades = (half_decades - 1) / 2;
+    for (; decades > 0; decades--) value *= 10;
+    for (; decades < 0; decades++) value /= 10;
+    return value;
+}
+
+/* The step's decay: the first is the least power that is not below `strongest`. */
 static double decay_at(double strongest, int step)
 {
-    return pow(10, 0.5 * (ceil(2 * log10(strongest)) - step));
+    int half_decades = LEAST_POWER;
+    while (power(half_decades) < strongest && half_decades < MOST_POWER) half_decades++;
+    return power(half_decades - step);
 }
 
 static int walk(Search *search, PfError *err)
@@ -418,8 +434,7 @@ static int walk(Search *search, PfError *err)
     double direction = steepest(&search->space);
     for (int step = 0; step < PF_DECAY_STEPS; step++) {
         for (int t = 0; t < search->data->task_count; t++)
-            search->decays[t] =
-                decay_at(fmax(STRONGEST * search->curvatures[t] * direction, 1e-12), step);
+            search->decays[t] = decay_at(STRONGEST * search->curvatures[t] * direction, step);
         if (take_step(search, step, err)) return -1;
         if (is_over(search)) break;
     }
