@@ -156,8 +156,8 @@ static PfDecaySearch *search_with(PfThreadPool *threads)
     return search;
 }
 
-/* Squared errors of a head fitted to all rows but a fold, on the fold. The search stops a fit where a
- * millionth of its value is left to gain, so that losses agree within a hundredth. */
+/* Squared errors of a head fitted to all rows but a fold, on the fold. The search stops a fit where
+ * a millionth of its value is left to gain, so that losses agree within a hundredth. */
 static double errors_of_fold(const uint8_t *fold, int held, double decay)
 {
     PfError err = {0};
