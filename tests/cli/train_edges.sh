@@ -36,7 +36,7 @@ expect 0 train dead.h5 --target class --assert 'val.accuracy>=0.95'
 expect 0 train equal.h5 --target class --optimizer lbfgs --json equal.json --assert 'val.accuracy==0.25'
 stderr_has '0 iterations'
 grep -q '"converged":	true' equal.json || failed 'nothing to gain is an optimum'
-expect 1 train huge.h5 --target size --normalize none -o no.safetensors
+expect 1 train huge.h5 --target size --no-search --normalize none -o no.safetensors
 stderr_has 'the training diverged: the loss of epoch 1 is not a number'
 stderr_has '--normalize standardize'
 absent no.safetensors
