@@ -149,7 +149,9 @@ void pf_tridiagonal_factorise(const double *diagonal, const double *beside, int6
         double pivot = scale * diagonal[j] + shift;
         if (j) pivot -= factors[j - 1] * scale * beside[j - 1];
         pivots[j] = fmax(pivot, least);
-        if (j + 1 < n) factors[j] = scale * beside[j] / pivots[j];
+        /* What rounding left of a pivot that was zero would blow up what is beside it, which was
+         * zero, too. */
+        if (j + 1 < n) factors[j] = pivot < least ? 0 : scale * beside[j] / pivots[j];
     }
 }
 
@@ -306,6 +308,28 @@ static void finish_of_rows(PfRowAxes *axes)
         }
 }
 
+/* matrix += the rows' products with each other: sums over blocks of features, as one chain of
+ * floats over all of them would lose more digits than a singular matrix bears. */
+static void add_row_products(Building *building, float *products, double *matrix)
+{
+    const PfRowAxes *axes = building->axes;
+    int64_t n = axes->rows, d = axes->features;
+    for (int64_t first = 0; first < d; first += PF_GEMM_SUM_ROWS) {
+        int64_t width = d - first < PF_GEMM_SUM_ROWS ? d - first : PF_GEMM_SUM_ROWS;
+        pf_gemm_nt(&(PfGemm){.m = n,
+                             .n = n,
+                             .k = width,
+                             .a = building->x + first,
+                             .lda = d,
+                             .b = building->x + first,
+                             .ldb = d,
+                             .c = products,
+                             .ldc = n},
+                   building->pool);
+        for (int64_t i = 0; i < n * n; i++) matrix[i] += (double)products[i];
+    }
+}
+
 /* Fewer rows than features: the rows' products with each other. */
 static int build_of_rows(Building *building, const PfTrainingData *data, float *centred,
                          PfError *err)
@@ -322,18 +346,7 @@ static int build_of_rows(Building *building, const PfTrainingData *data, float *
     int failed = !building->x || !products || !matrix || !axes->across || !axes->below ||
                  !axes->root || !axes->root_below ||
                  visit_rows(data, axes->mean, centred, keep_rows, building, err);
-    if (!failed)
-        pf_gemm_nt(&(PfGemm){.m = axes->rows,
-                             .n = axes->rows,
-                             .k = axes->features,
-                             .a = building->x,
-                             .lda = axes->features,
-                             .b = building->x,
-                             .ldb = axes->features,
-                             .c = products,
-                             .ldc = axes->rows},
-                   building->pool);
-    for (size_t i = 0; !failed && i < n * n; i++) matrix[i] = (double)products[i];
+    if (!failed) add_row_products(building, products, matrix);
     if (!failed)
         failed = pf_tridiagonalise(matrix, axes->rows, building->pool, axes->across, axes->below,
                                    axes->basis, err);
