@@ -44,7 +44,7 @@ awk "BEGIN { d = $(first_loss warm.json) - $(best_loss alone.json); exit !(d * d
 awk "BEGIN { exit !($(first_loss warm.json) < $(first_loss tuned.json) - 0.03) }" || failed 'the head does not begin warm'
 
 # A head of before: begins where its model ended, also for numbers in their own units.
-expect 0 train c.h5 --tap avgpool -o alone.safetensors -q
+expect 0 train c.h5 --no-search --tap avgpool -o alone.safetensors -q
 expect 0 tune --init alone.safetensors --json init.json
 awk "BEGIN { d = $(first_loss init.json) - $(best_loss alone.json); exit !(d * d < 0.01 * 0.01) }" ||
   failed "init: $(first_loss init.json), alone: $(best_loss alone.json)"
