@@ -38,6 +38,12 @@ static const PfOption table[] = {
     {.name = "threshold", .kind = PF_OPTION_DOUBLE, .offset = FIELD(threshold), .argument = "P",
      .minimum = 0, .maximum = 1,
      .help = "of a model of labels: those whose probability is above P (default 0.5)"},
+    {.name = "novelty", .kind = PF_OPTION_FLAG, .offset = FIELD(novelty),
+     .help = "how unlike the training images each is: 0 to 100, the percentile among them of\n"
+             "the distance to the nearest (of a model by train --novelty)"},
+    {.name = "reject", .kind = PF_OPTION_DOUBLE, .offset = FIELD(reject), .argument = "P",
+     .minimum = 0, .maximum = 100,
+     .help = "no label where novelty is beyond P, as 99"},
     {.name = "class-map", .kind = PF_OPTION_TEXT, .offset = FIELD(network.class_map),
      .argument = "FILE",
      .help = "names for the classes, a line each in their order; exports take them, too"},
@@ -186,6 +192,9 @@ static int check_companions(const PfPredictOptions *options, PfError *err)
 {
     if (options->csv_safe && options->json)
         return pf_fail(err, PF_EXIT_USAGE, "--csv-safe is for CSV, and --json writes JSON");
+    if (options->export_path && (options->novelty || options->reject <= 100))
+        return pf_fail(err, PF_EXIT_USAGE, "--%s goes with predictions, and --export makes none",
+                       options->novelty ? "novelty" : "reject");
     if (options->export_path && (options->json || options->csv_safe || options->sources_from))
         return pf_fail(err, PF_EXIT_USAGE, "%s goes with predictions, and --export makes none",
                        options->json       ? "--json"
@@ -197,8 +206,11 @@ static int check_companions(const PfPredictOptions *options, PfError *err)
 int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err)
 {
     int count = 0;
-    *options = (PfPredictOptions){
-        .network.device = "auto", .top = 1, .threshold = 0.5, .readers = PF_SAMPLE_READERS};
+    *options = (PfPredictOptions){.network.device = "auto",
+                                  .top = 1,
+                                  .threshold = 0.5,
+                                  .reject = 101,
+                                  .readers = PF_SAMPLE_READERS};
     options->operands = pf_calloc((size_t)argc, sizeof *options->operands, err);
     if (!options->operands ||
         pf_options_parse(table, options, argc, argv, options->operands, &count, err))

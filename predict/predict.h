@@ -29,6 +29,8 @@ typedef struct PfPredictOptions {
     int info, verify; /* of the model, instead of predictions */
     const char *report;       /* a page; NULL: none */
     int no_thumbnails, anonymous; /* of the page */
+    int novelty;              /* a column of it */
+    double reject;            /* percentile of novelty beyond which there is no label; 101: none */
     int json, csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;
 

@@ -207,9 +207,11 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
     const float *outputs;
     PfDtype dtype = pf_pixel_tap_dtype(run->scorer->tap, run->plan->store);
     if (pf_scorer_score(run->scorer, count, features[0], dtype, &outputs, err)) return -1;
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        run->writer.novelty = pf_scorer_novelty(run->scorer, i);
         if (write_image(run, &rows[i], i, outputs + (int64_t)i * run->scorer->outputs, err))
             return -1;
+    }
     return pf_prediction_writer_check(&run->writer, err);
 }
 
@@ -408,8 +410,10 @@ static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *
         const float *outputs;
         failed = pf_cached_features_read(cached, first, count, features, err) ||
                  pf_scorer_score(run->scorer, count, features, PF_DTYPE_F32, &outputs, err);
-        for (int64_t i = 0; i < count && !failed; i++)
+        for (int64_t i = 0; i < count && !failed; i++) {
+            run->writer.novelty = pf_scorer_novelty(run->scorer, i);
             failed = write_cached_row(run, cache, &files, first + i, i, outputs, err);
+        }
     }
     free(features);
     pf_image_files_free(&files);
@@ -499,6 +503,10 @@ static void print_summary(const Prediction *run, double started)
         pf_say("%lld of %lld images are partly transparent: %s, as in the model's features",
                (long long)run->stats.transparent, (long long)run->stats.images,
                run->preprocess.has_background ? "laid over the model's background" : "dropped");
+    if (run->options->reject <= 100)
+        pf_say("%lld of %lld have no label: their novelty is beyond %g",
+               (long long)run->writer.rejected, (long long)run->writer.written,
+               run->options->reject);
     pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written,
            run->options->network.model,
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);
@@ -543,7 +551,9 @@ static int open_model(Prediction *run, PfError *err)
     const PfModelNetworkOptions *network = &run->options->network;
     if (pf_own_classifier_or_model(network, &run->model, err) ||
         pf_scorer_new(run->model, &run->scorer, err) ||
-        pf_class_map_apply(run->scorer, network->class_map, err))
+        pf_class_map_apply(run->scorer, network->class_map, err) ||
+        ((run->options->novelty || run->options->reject <= 100) &&
+         pf_scorer_want_novelty(run->scorer, run->model, err)))
         return -1;
     PfPreprocess later; /* than this version can read, which is another matter than by hand */
     if (pf_preprocess_json_read_later(metadata_object(run, "preprocess"), &later, err)) return -1;

@@ -37,6 +37,12 @@ static void write_probability(FILE *stream, double value)
         fputs("null", stream);
 }
 
+/* The image is unlike anything that was trained on. */
+static bool is_rejected(const PfPredictionWriter *writer)
+{
+    return writer->novelty > writer->reject;
+}
+
 /* The classic form: one target, of classes. */
 static bool is_plain(const PfScorer *scorer)
 {
@@ -110,7 +116,8 @@ static void csv_class(PfPredictionWriter *writer, const PfScorerTarget *target,
     pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
     for (int i = 0; i < shown; i++) {
         fputc(',', writer->stream);
-        pf_csv_write_field(&writer->csv, target->classes[writer->indices[i]]);
+        if (!is_rejected(writer))
+            pf_csv_write_field(&writer->csv, target->classes[writer->indices[i]]);
         csv_number(writer, ",%.6f", probabilities[writer->indices[i]]);
     }
 }
@@ -124,7 +131,7 @@ static void csv_labels(PfPredictionWriter *writer, const PfScorerTarget *target,
     FILE *joined = open_memstream(&text, &size);
     int found = 0;
     for (int c = 0; joined && c < target->outputs; c++)
-        if ((double)probabilities[c] > writer->threshold)
+        if ((double)probabilities[c] > writer->threshold && !is_rejected(writer))
             fprintf(joined, "%s%s", found++ ? ";" : "", target->classes[c]);
     if (joined) fclose(joined);
     fputc(',', writer->stream);
@@ -150,7 +157,10 @@ static void json_class_members(PfPredictionWriter *writer, const PfScorerTarget 
                                const float *probabilities, int index)
 {
     fputs("\"label\": ", writer->stream);
-    write_json_string(writer->stream, target->classes[index]);
+    if (is_rejected(writer))
+        fputs("null", writer->stream);
+    else
+        write_json_string(writer->stream, target->classes[index]);
     fputs(", \"probability\": ", writer->stream);
     write_probability(writer->stream, (double)probabilities[index]);
 }
@@ -176,7 +186,7 @@ static void json_labels(PfPredictionWriter *writer, const PfScorerTarget *target
     int found = 0;
     fputs("{\"labels\": [", writer->stream);
     for (int c = 0; c < target->outputs; c++) {
-        if ((double)probabilities[c] <= writer->threshold) continue;
+        if ((double)probabilities[c] <= writer->threshold || is_rejected(writer)) continue;
         if (found++) fputs(", ", writer->stream);
         write_json_string(writer->stream, target->classes[c]);
     }
@@ -237,6 +247,8 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
                                    .json = json,
                                    .top = options->top,
                                    .threshold = options->threshold,
+                                   .tells_novelty = options->novelty,
+                                   .reject = options->reject,
                                    .csv = {.stream = stream,
                                            .is_terminal = isatty(fileno(stream)),
                                            .shields_formulas = options->csv_safe}};
@@ -248,6 +260,7 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const P
     for (int t = 0; !json && t < scorer->target_count; t++)
         head_target(writer, &scorer->targets[t]);
     if (!json && labelled) pf_truth_columns_head(&writer->csv, scorer);
+    if (!json && writer->tells_novelty) fputs(",novelty", stream);
     if (!json) fputc('\n', stream);
     return 0;
 }
@@ -260,6 +273,7 @@ static void add_csv(PfPredictionWriter *writer, int64_t row, const char *path, c
         csv_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     if (writer->labelled)
         pf_truth_columns_write(&writer->csv, writer->labelled, row, writer->truth);
+    if (writer->tells_novelty) fprintf(writer->stream, ",%.1f", writer->novelty);
     fputc('\n', writer->stream);
 }
 
@@ -291,6 +305,7 @@ static void add_json(PfPredictionWriter *writer, int64_t row, const char *path,
         json_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     }
     if (writer->labelled) json_truth(writer, row);
+    if (writer->tells_novelty) fprintf(writer->stream, ", \"novelty\": %.1f", writer->novelty);
     fputc('}', writer->stream);
 }
 
@@ -302,6 +317,7 @@ void pf_prediction_writer_add(PfPredictionWriter *writer, int64_t row, const cha
     else
         add_csv(writer, row, path, outputs);
     writer->written++;
+    writer->rejected += is_rejected(writer);
 }
 
 int pf_prediction_writer_check(const PfPredictionWriter *writer, PfError *err)

@@ -21,7 +21,10 @@ typedef struct PfPredictionWriter {
     const PfLabelledSet *labelled; /* --evaluate: adds what is true; lent, or NULL */
     float *truth;                  /* (scorer->outputs) scratch, owned */
     const char *evaluation;        /* JSON that the document ends in, before end; lent, or NULL */
-    int64_t written;
+    bool tells_novelty;
+    double reject;  /* beyond it labels are left out; above 100: never */
+    double novelty; /* of the image that is added next, where it is known */
+    int64_t written, rejected;
 } PfPredictionWriter;
 
 /* Writes the CSV header or the opening bracket. A model of one target of classes gives

@@ -10,6 +10,8 @@
 #include "train/features/stream_loader.h"
 #include "train/finetune/first_head.h"
 #include "train/fit/convex_head.h"
+#include "train/fit/decay_search.h"
+#include "train/search_plan.h"
 
 int pf_head_loader_new(const PfFeatureTable *table, PfFinetune *finetune, PfThreadPool *pool,
                        PfHeadLoader *out, PfError *err)
@@ -152,6 +154,45 @@ static int score_test_rows(const PfHeadBatchRun *run, const PfTrainingData *data
                          run->table->split_counts[PF_SPLIT_TEST], run->pool, run->test_scores, err);
 }
 
+static int on_search_step(void *context, int done, int total)
+{
+    const PfHeadBatchObserver *observer = *(const PfHeadBatchObserver **)context;
+    return observer && observer->on_step && observer->on_step(observer->context, done, total);
+}
+
+/* The optimum for the decays that the train rows choose; of too few rows as without a search. */
+static int train_searched(const PfHeadBatchRun *run, const PfExperiment *first,
+                          const PfTrainingData *data, PfHeadBatchConfig *config,
+                          PfHeadBatchResult *out, PfError *err)
+{
+    const PfTask *by = pf_feature_table_class_task(run->table);
+    const PfHeadBatchObserver *observer = run->observer;
+    PfDecaySearchConfig searching = {.label_smoothing = first->setting.label_smoothing,
+                                     .alike = run->table->alike,
+                                     .by = by ? by : &run->table->tasks[0],
+                                     .pool = run->pool,
+                                     .on_step = on_search_step,
+                                     .step_context = &observer};
+    PfExperiment convex = *first;
+    PfDecaySearch *search;
+    PfHeadNetwork *start;
+    if (pf_decay_search_run(data, &searching, &search, &start, err)) return -1;
+    if (!search) return pf_head_trainer_run(data, config, run->observer, out, err);
+    convex.optimizer = PF_LBFGS;
+    if (!convex.epochs) config->epochs = pf_experiment_default_epochs(&convex, data->train_count);
+    config->start = start;
+    config->task_decays = search->decays;
+    int failed = pf_convex_head_train(data, config, run->observer, out, err);
+    pf_head_network_free(&start);
+    if (failed) {
+        pf_decay_search_free(&search);
+        return -1;
+    }
+    out->search = search;
+    out->seconds += search->seconds;
+    return 0;
+}
+
 int pf_head_batch_run(const PfHeadBatchRun *run, const PfExperiment *first,
                       const PfHeadSetting *settings, int count, int64_t seed,
                       PfHeadBatchResult *out, PfError *err)
@@ -164,6 +205,8 @@ int pf_head_batch_run(const PfHeadBatchRun *run, const PfExperiment *first,
     config.seed = (uint64_t)seed;
     if (!failed && run->finetune)
         failed = train_with_suffix(run, first, &batch.data, &config, out, err);
+    else if (!failed && pf_search_plan(first, run->table, NULL) == PF_SEARCH_DECAY)
+        failed = train_searched(run, first, &batch.data, &config, out, err);
     else if (!failed && first->optimizer == PF_LBFGS)
         failed = pf_convex_head_check(batch.tasks, batch.data.task_count, &first->spec, err) ||
                  pf_convex_head_train(&batch.data, &config, run->observer, out, err);

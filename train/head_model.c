@@ -155,6 +155,7 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
     int failed = add_sources(json, run, err);
     cJSON_AddItemToObject(json, "layers", cJSON_Duplicate(tensors->layers, 1));
     cJSON_AddItemToObject(json, "targets", cJSON_Duplicate(tensors->targets, 1));
+    if (run->novelty) cJSON_AddItemToObject(json, "novelty", pf_novelty_json(run->novelty));
     cJSON *metrics = cJSON_AddObjectToObject(json, "metrics");
     for (int split = 0; split < PF_SPLIT_COUNT; split++)
         if (run->metrics[split])
@@ -173,7 +174,7 @@ static int list_tensors(const PfTrainRun *run, const PfHeadTensors *head, PfName
     size_t more = 0;
     const PfFinetune *finetune = run->sweep->finetune;
     const PfSuffixTensor *tensors = finetune ? pf_finetune_tensors(finetune, &more) : NULL;
-    *all = pf_calloc(head->count + more, sizeof **all, err);
+    *all = pf_calloc(head->count + more + PF_NOVELTY_TENSORS, sizeof **all, err);
     if (!*all) return -1;
     memcpy(*all, head->items, head->count * sizeof **all);
     for (size_t i = 0; i < more; i++)
@@ -181,6 +182,7 @@ static int list_tensors(const PfTrainRun *run, const PfHeadTensors *head, PfName
             .name = tensors[i].name,
             .view = {.data = tensors[i].values, .dtype = PF_DTYPE_F32, .shape = tensors[i].shape}};
     *count = head->count + more;
+    if (run->novelty) *count += pf_novelty_tensors(run->novelty, *all + *count);
     return 0;
 }
 

@@ -49,9 +49,10 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
     const char *inputs[] = {options->cache, finetune->init, finetune->weights, finetune->backbone};
     const char *whats[] = {"the cache itself", "the model of --init", "the network's weights",
                            "the network"};
+    const int count = (int)(sizeof outputs / sizeof *outputs);
     int failed = (has_checkpoint && !checkpoint) ||
-                 pf_output_check_all(outputs, 5, inputs, whats, 4, err) ||
-                 check_places(outputs, 5, err);
+                 pf_output_check_all(outputs, count, inputs, whats, 4, err) ||
+                 check_places(outputs, count, err);
     free(checkpoint);
     return failed ? -1 : 0;
 }
@@ -153,6 +154,11 @@ static int evaluate_splits(PfTrainRun *run, Watch *watch, PfError *err)
                            .tasks = table->tasks,
                            .task_count = table->task_count};
     if (!failed) failed = evaluate_split(run, &data, PF_SPLIT_TRAIN, &train, watch, err);
+    const bool is_standardized = sweep->experiment.normalize == PF_NORMALIZE_STANDARDIZE;
+    if (!failed && run->options->novelty)
+        failed = pf_novelty_measure(&loader.loader, loader.features, train.rows, train.count,
+                                    table->alike, is_standardized ? sweep->mean : NULL,
+                                    sweep->scale, watch->pool, &run->novelty, err);
     for (int split = PF_SPLIT_TRAIN + 1; split < PF_SPLIT_COUNT && !failed; split++) {
         PfTrainRows rows = {.rows = table->split_rows[split], .count = table->split_counts[split]};
         failed = evaluate_split(run, &data, (PfSplit)split, &rows, watch, err);
@@ -164,6 +170,7 @@ static int evaluate_splits(PfTrainRun *run, Watch *watch, PfError *err)
 
 static void free_metrics(PfTrainRun *run)
 {
+    pf_novelty_free(&run->novelty);
     for (int split = 0; split < PF_SPLIT_COUNT; split++) {
         for (int t = 0; run->metrics[split] && t < run->sweep->table->task_count; t++)
             pf_task_metrics_free(&run->metrics[split][t]);
@@ -224,8 +231,11 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, Watc
     int failed = evaluate_splits(run, watch, err);
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) {
+        pf_report_search(run);
         pf_report_ranking(run);
+        pf_report_calibration(run);
         pf_report_metrics(run);
+        pf_report_baseline(run);
         failed = write_results(options, run, watch, err);
         if (!failed && options->report) failed = pf_train_page_write(options, run, watch->pool, err);
     }

@@ -47,6 +47,7 @@ static int parse_optimizer(void *settings, const char *value, PfError *err)
     int chosen = 0, failed = pf_options_parse_choice("--optimizer", value, pf_optimizer_names,
                                                      PF_OPTIMIZER_COUNT, &chosen, err);
     experiment_of(settings)->optimizer = (PfOptimizerKind)chosen;
+    ((PfTrainOptions *)settings)->names_optimizer = true;
     return failed;
 }
 
@@ -268,6 +269,9 @@ static const PfOption table[] = {
      .argument = "FILE", .help = "write the best head, of its best epoch, as .safetensors"},
     {.name = "json", .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE",
      .help = "write the result as JSON; - is stdout"},
+    {.name = "novelty", .kind = PF_OPTION_FLAG, FIELD(novelty),
+     .help = "keep in the model what the training images are like, up to a\n"
+             "megabyte, for predict --novelty and --reject"},
     {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE",
      .help = "write a line for every head that was trained; - is stdout"},
     {.name = "predictions", .kind = PF_OPTION_TEXT, FIELD(predictions), .argument = "FILE",
@@ -343,7 +347,11 @@ static const PfOption table[] = {
      .minimum = 1, .maximum = 1 << 24, .help = "rows a step (default 64)"},
     {.name = "optimizer", .kind = PF_OPTION_CALL, .parse = parse_optimizer, .argument = "NAME",
      .help = "adam, adamw, sgd, or lbfgs, which takes linear heads to\n"
-             "their optimum (default adamw)"},
+             "their optimum (default: of linear heads that, with a weight\n"
+             "decay searched by folds of the train rows; else adamw)"},
+    {.name = "no-search", .kind = PF_OPTION_FLAG, FIELD(no_search),
+     .help = "adamw with its defaults, and no search; so do --optimizer,\n"
+             "--lr, --weight-decay and --sweep"},
     {.name = "lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.learning_rate),
      .argument = "X", .minimum = 1e-12, .maximum = 1e6,
      .help = "learning rate (default 0.001; sgd 0.01)"},
@@ -374,6 +382,9 @@ static const PfOption table[] = {
     {.name = "patience", .kind = PF_OPTION_INT, FIELD(experiment.patience), .argument = "N",
      .minimum = 1, .maximum = 1000000,
      .help = "stop after N epochs that were not better (default: never)"},
+    {.name = "calibrate", .kind = PF_OPTION_FLAG, FIELD(calibrate),
+     .help = "divide the logits by the temperature that is best on the\n"
+             "validation rows (without them: out of fold)"},
     {.name = "seed", .kind = PF_OPTION_LONG, FIELD(experiment.seed), .argument = "N",
      .minimum = 0, .maximum = 9007199254740991.0,
      .help = "of the initial weights and the batches (default 0)"},
@@ -563,12 +574,12 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",  "json",         "csv",         "assert",    "quiet",   "verbose",  "tap",
-        "target",  "loss",         "task-weight", "val",       "sweep",   "folds",    "seeds",
-        "threads", "memory",       "views",       "help",      "version", "finetune", "warm-head",
-        "resume",  "init",         "batch-norm",  "precision", "device",  "weights",  "backbone",
-        "trust",   "sources-from", "csv-safe",    "report",    "images",  "tensorboard", "no-thumbnails",
-        "anonymous",
+        "output",  "json",         "csv",         "assert",    "quiet",       "verbose",  "tap",
+        "target",  "loss",         "task-weight", "val",       "sweep",       "folds",    "seeds",
+        "threads", "memory",       "views",       "help",      "version",     "finetune", "warm-head",
+        "resume",  "init",         "batch-norm",  "precision", "device",      "weights",  "backbone",
+        "trust",   "sources-from", "csv-safe",    "report",    "images",      "tensorboard",
+        "no-thumbnails", "anonymous", "no-search", "calibrate", "novelty",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))
@@ -585,6 +596,14 @@ static int value_index(const PfTrainOptions *options, int axis, int index)
     return index % options->axes[axis].count;
 }
 
+/* Nothing is said of what a search would find out. */
+static bool searches(const PfTrainOptions *options)
+{
+    const PfHeadSetting *setting = &options->experiment.setting;
+    return !options->no_search && !options->axis_count && !options->names_optimizer &&
+           !options->finetune.node && setting->learning_rate < 0 && setting->weight_decay < 0;
+}
+
 static int make_setting(const PfTrainOptions *options, int index, PfSweepSetting *setting,
                         PfError *err)
 {
@@ -599,6 +618,7 @@ static int make_setting(const PfTrainOptions *options, int index, PfSweepSetting
     }
     setting->experiment = changed.experiment;
     setting->experiment.finetunes = options->finetune.node != NULL;
+    setting->experiment.searches = searches(options);
     return pf_experiment_finish(&setting->experiment, err);
 }
 

@@ -47,6 +47,10 @@ typedef struct PfTrainOptions {
     PfSweepAxis axes[PF_MAX_AXES];
     int axis_count;
     int folds, seeds;                /* folds 0: none */
+    bool names_optimizer;            /* --optimizer was given */
+    int novelty;                     /* --novelty: what the images are like goes into the model */
+    int calibrate;                   /* --calibrate: temperatures of the logits */
+    int no_search;                   /* --no-search: the defaults, not searched */
     int threads;                     /* 0 = all processors */
     const char *output, *json, *csv; /* NULL: none; json, csv "-": stdout */
     const char *predictions;         /* --predictions; NULL: none; "-": stdout */

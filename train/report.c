@@ -13,6 +13,8 @@
 #include "common/cache/views.h"
 #include "common/thread/processors.h"
 #include "train/features/target_kind.h"
+#include "train/fit/decay_search.h"
+#include "train/search_plan.h"
 
 #define MAX_EPOCH_LINES 20
 #define MAX_RANKED_LINES 10
@@ -50,12 +52,26 @@ static void print_equal(const PfFeatureTable *table)
                        : "");
 }
 
+/* "415 train, 85 val (20 % of train, by hash of the bytes)", or which of them are dealt out. */
+static void rows_text(const PfTrainOptions *options, const PfFeatureTable *table,
+                      const char *chosen, char *text, size_t size)
+{
+    int64_t train = table->split_counts[PF_SPLIT_TRAIN], val = table->split_counts[PF_SPLIT_VAL];
+    if (options->folds)
+        snprintf(text, size,
+                 "%lld train and val in %d folds, all of which the last head learns from",
+                 (long long)(train + val), options->folds);
+    else
+        snprintf(text, size, "%lld train, %lld val%s", (long long)train, (long long)val, chosen);
+}
+
 static void print_data(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,
                        const PfFeatureTable *table)
 {
     const PfCacheTap *tap = pf_cache_tap(cache, sweep->taps[0]);
     PfShape view = pf_cache_views_shape(&tap->shape, table->views);
     char shape[PF_SHAPE_TEXT_SIZE], tasks[512], left_out[48] = "", chosen[64] = "", taps[96];
+    char rows[192];
     if (table->unlabelled)
         snprintf(left_out, sizeof left_out, ", %lld unlabelled left out",
                  (long long)table->unlabelled);
@@ -70,9 +86,9 @@ static void print_data(const PfCache *cache, const PfTrainOptions *options, cons
     else
         snprintf(taps, sizeof taps, "tap '%s' %s", tap->name, pf_shape_text(&view, shape));
     list_tasks(table, tasks, sizeof tasks);
-    pf_say("%s: %s, target%s %s; rows: %lld train, %lld val%s, %lld test%s", options->cache, taps,
-           table->task_count > 1 ? "s" : "", tasks, (long long)table->split_counts[PF_SPLIT_TRAIN],
-           (long long)table->split_counts[PF_SPLIT_VAL], chosen,
+    rows_text(options, table, chosen, rows, sizeof rows);
+    pf_say("%s: %s, target%s %s; rows: %s, %lld test%s", options->cache, taps,
+           table->task_count > 1 ? "s" : "", tasks, rows,
            (long long)table->split_counts[PF_SPLIT_TEST], left_out);
     print_equal(table);
 }
@@ -127,15 +143,30 @@ static void head_settings_text(const PfExperiment *experiment, int64_t rows, cha
              normalize);
 }
 
+/* A search is still to come. */
+static void searched_settings_text(const PfExperiment *experiment, char *text, size_t size)
+{
+    snprintf(text, size, "lbfgs to the optimum, weight decay to be searched, normalize %s",
+             pf_normalize_names[experiment->normalize]);
+}
+
 static void print_head(const PfSweep *sweep, const PfFeatureTable *table)
 {
     const PfExperiment *experiment = &sweep->settings[0].experiment;
     char spec[PF_HEAD_SPEC_TEXT_SIZE], settings[256];
     int64_t features = sweep->finetune ? pf_finetune_features(sweep->finetune) : table->features;
-    head_settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings, sizeof settings);
+    const char *why_not;
+    if (pf_search_plan(experiment, table, &why_not) == PF_SEARCH_DECAY)
+        searched_settings_text(experiment, settings, sizeof settings);
+    else
+        head_settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings,
+                           sizeof settings);
     pf_say("%s head %lld -> %lld: %s", pf_head_spec_text(&experiment->spec, spec),
            (long long)features, (long long)pf_task_outputs(table->tasks, table->task_count),
            settings);
+    if (why_not)
+        pf_say("weight decay and rate are the defaults, not searched: %s does not go with a search",
+               why_not);
 }
 
 static void print_finetune(const PfTrainOptions *options, const PfSweep *sweep)
@@ -194,7 +225,7 @@ void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const P
     if (table->untrained_classes)
         pf_warn("%d of the classes are in val or test but not in train; the head cannot know them",
                 table->untrained_classes);
-    if (!table->split_counts[PF_SPLIT_VAL])
+    if (!table->split_counts[PF_SPLIT_VAL] && !options->folds)
         pf_warn("no rows for validation: the last epoch is kept, whatever it is worth");
 }
 
@@ -218,7 +249,8 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
         .options = options,
         .heads = sweep->trial_count,
     };
-    if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS) {
+    if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS &&
+        pf_search_plan(experiment, table, NULL) == PF_SEARCH_NONE) {
         int64_t rows = table->split_counts[PF_SPLIT_TRAIN];
         lines->epochs = experiment->epochs ? experiment->epochs
                                            : pf_experiment_default_epochs(experiment, rows);
@@ -254,6 +286,112 @@ void pf_training_lines_epoch(PfTrainingLines *lines, const PfHeadEpoch *epoch)
 void pf_training_lines_end(PfTrainingLines *lines)
 {
     pf_progress_end(&lines->progress);
+}
+
+/* ---- the search ---- */
+
+/* "weight decay 0.0316 (0.01 to 0.1 are within one standard error)" of a target. */
+static void print_path(const PfDecayPath *path, const char *target, const char *by)
+{
+    const PfDecayStep *chosen = &path->steps[path->chosen];
+    pf_say(
+        "weight decay %.3g%s%s%s chosen %s: their loss %.4f +- %.4f; %.3g to %.3g are within one "
+        "standard error",
+        chosen->decay, *target ? " of '" : "", target, *target ? "'" : "", by, chosen->loss,
+        chosen->standard_error, path->steps[path->weakest].decay,
+        path->steps[path->strongest].decay);
+}
+
+void pf_report_search(const PfTrainRun *run)
+{
+    const PfDecaySearch *search = run->sweep->result.search;
+    char by[96];
+    if (!search) {
+        if (pf_search_plan(&run->sweep->experiment, run->sweep->table, NULL) != PF_SEARCH_NONE)
+            pf_say("weight decay and rate are the defaults: %lld train rows are too few to choose",
+                   (long long)run->sweep->table->split_counts[PF_SPLIT_TRAIN]);
+        return;
+    }
+    if (search->folds == 1)
+        snprintf(by, sizeof by, "by %lld of the %lld train rows, held out from the others",
+                 (long long)search->held_rows, (long long)search->rows);
+    else
+        snprintf(by, sizeof by, "by %d folds of the %lld train rows", search->folds,
+                 (long long)search->rows);
+    for (int t = 0; t < search->task_count; t++)
+        print_path(&search->paths[t],
+                   search->task_count > 1 ? run->sweep->table->tasks[t].name : "", by);
+}
+
+void pf_report_calibration(const PfTrainRun *run)
+{
+    const PfCalibration *calibration = run->sweep->calibration;
+    for (int t = 0; calibration && t < calibration->task_count; t++) {
+        const PfCalibrationTask *own = &calibration->tasks[t];
+        if (!own->rows) continue;
+        pf_say("'%s' calibrated by %lld %s rows: temperature %.3f, calibration error %.4f -> %.4f, "
+               "log loss %.4f -> %.4f",
+               run->sweep->table->tasks[t].name, (long long)own->rows,
+               calibration->folds ? "out-of-fold" : "val", own->temperature, own->error_before,
+               own->error_after, own->loss_before, own->loss_after);
+    }
+}
+
+/* ---- is it any good ---- */
+
+static int64_t rows_of(const PfTrainRun *run, int split, int task)
+{
+    return run->metrics[split] ? run->metrics[split][task].count : 0;
+}
+
+/* Rows of the split that are of the class that most train rows are of. */
+static int64_t rows_of_largest(const PfFeatureTable *table, const PfTask *task, PfSplit split)
+{
+    int64_t best = -1, most = 0, found = 0;
+    for (int c = 0; c < task->outputs; c++) {
+        int64_t count = 0, here = 0;
+        for (int64_t i = 0; i < table->split_counts[PF_SPLIT_TRAIN]; i++)
+            count += task->labels[table->split_rows[PF_SPLIT_TRAIN][i]] == c;
+        if (count <= most) continue;
+        for (int64_t i = 0; i < table->split_counts[split]; i++)
+            here += task->labels[table->split_rows[split][i]] == c;
+        most = count;
+        best = c;
+        found = here;
+    }
+    return best < 0 ? 0 : found;
+}
+
+static void check_task(const PfTrainRun *run, int t, PfSplit split)
+{
+    const PfFeatureTable *table = run->sweep->table;
+    const PfTask *task = &table->tasks[t];
+    const PfTaskMetrics *metrics = &run->metrics[split][t];
+    const void *values;
+    const PfMetricField *field = pf_task_metric_fields(metrics, &values);
+    double figure = NAN;
+    const char *wanted = pf_task_class_count(task) ? "accuracy" : task->scale ? "r2" : "";
+    for (; field->key; field++)
+        if (!strcmp(field->key, wanted)) figure = pf_field_value(field, values);
+    if (isnan(figure) && table->task_count == 1 && split == PF_SPLIT_VAL)
+        figure = pf_train_run_best(run)->val_score; /* of points, which have no R2 among theirs */
+    if (pf_task_class_count(task)) {
+        double share = (double)rows_of_largest(table, task, split) / (double)metrics->count;
+        if (figure <= share)
+            pf_warn("the head is no better on %s than the largest class of '%s', which %.1f %% of "
+                    "the rows are of: these features do not tell the classes apart",
+                    pf_split_names[split], task->name, 100 * share);
+    } else if (task->scale && figure <= 0) {
+        pf_warn("the head is no better on %s than the mean of '%s': R2 %.3f", pf_split_names[split],
+                task->name, figure);
+    }
+}
+
+void pf_report_baseline(const PfTrainRun *run)
+{
+    for (int split = PF_SPLIT_TRAIN + 1; split < PF_SPLIT_COUNT; split++)
+        for (int t = 0; t < run->sweep->table->task_count; t++)
+            if (rows_of(run, split, t)) check_task(run, t, (PfSplit)split);
 }
 
 /* ---- the ranking ---- */
@@ -305,11 +443,6 @@ void pf_report_ranking(const PfTrainRun *run)
 }
 
 /* ---- the winner's numbers, split by split ---- */
-
-static int64_t rows_of(const PfTrainRun *run, int split, int task)
-{
-    return run->metrics[split] ? run->metrics[split][task].count : 0;
-}
 
 /* "  0.9400 [0.876, 0.972]"; without the interval where it says little: of rows trained on. */
 static void metric_cell(const PfMetricField *field, const void *metrics, bool with_interval,
@@ -393,6 +526,13 @@ void pf_report_metrics(const PfTrainRun *run)
 static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
 {
     const PfFeatureTable *table = run->sweep->table;
+    const PfRanked *best = &run->sweep->ranking[0];
+    if (run->options->folds) {
+        snprintf(text, size, "val %s %.4f +- %.4f over %d folds, then trained on all %lld rows",
+                 pf_train_run_score_name(table), best->mean, best->deviation, run->options->folds,
+                 (long long)table->split_counts[PF_SPLIT_TRAIN]);
+        return;
+    }
     int split = run->metrics[PF_SPLIT_VAL] ? PF_SPLIT_VAL : PF_SPLIT_TRAIN;
     snprintf(text, size, "%s", pf_split_names[split]);
     for (int t = 0; t < table->task_count; t++) {

@@ -25,6 +25,12 @@ void pf_training_lines_step(PfTrainingLines *lines, int64_t done, int64_t total)
 void pf_training_lines_epoch(PfTrainingLines *lines, const PfHeadEpoch *epoch);
 void pf_training_lines_end(PfTrainingLines *lines);
 
+/* What a search chose, by which rows, and how flat its optimum is. */
+void pf_report_search(const PfTrainRun *run);
+/* What calibrating changed, and the rows that were asked. */
+void pf_report_calibration(const PfTrainRun *run);
+/* Warns of targets that the head knows no better than their mean or largest class does. */
+void pf_report_baseline(const PfTrainRun *run);
 /* Of a sweep: the best settings, and how many more there are. */
 void pf_report_ranking(const PfTrainRun *run);
 /* The winner's metrics of every split, target by target; the details of test where there is

@@ -9,6 +9,7 @@
 #include "common/cache/views.h"
 #include "common/file/csv.h"
 #include "train/features/target_kind.h"
+#include "train/fit/decay_search.h"
 
 /* ---- what a run knows ---- */
 
@@ -106,6 +107,41 @@ static void add_finetune(cJSON *json, const PfTrainRun *run)
     cJSON_AddBoolToObject(finetune, "warm_head", run->options->warm_head);
 }
 
+/* A number, or where a search gave each target its own, an object of them. */
+static void add_weight_decay(cJSON *json, const PfTrainRun *run)
+{
+    const PfFeatureTable *table = run->sweep->table;
+    const PfDecaySearch *search = run->sweep->result.search;
+    if (!search || search->task_count == 1) {
+        cJSON_AddNumberToObject(json, "weight_decay", run->sweep->experiment.setting.weight_decay);
+        return;
+    }
+    cJSON *decays = cJSON_AddObjectToObject(json, "weight_decay");
+    for (int t = 0; t < search->task_count; t++)
+        cJSON_AddNumberToObject(decays, table->tasks[t].name, search->decays[t]);
+}
+
+/* What the logits were divided by, which is in the weights already. */
+static void add_calibration(cJSON *json, const PfTrainRun *run)
+{
+    const PfCalibration *calibration = run->sweep->calibration;
+    if (!calibration) return;
+    cJSON *object = cJSON_AddObjectToObject(json, "calibration");
+    cJSON_AddStringToObject(object, "rows_of", calibration->folds ? "folds" : "val");
+    cJSON_AddNumberToObject(object, "rows", (double)calibration->rows);
+    cJSON *targets = cJSON_AddObjectToObject(object, "targets");
+    for (int t = 0; t < calibration->task_count; t++) {
+        const PfCalibrationTask *own = &calibration->tasks[t];
+        if (!own->rows) continue;
+        cJSON *target = cJSON_AddObjectToObject(targets, run->sweep->table->tasks[t].name);
+        cJSON_AddNumberToObject(target, "temperature", own->temperature);
+        cJSON_AddNumberToObject(target, "calibration_error_before", own->error_before);
+        cJSON_AddNumberToObject(target, "calibration_error", own->error_after);
+        cJSON_AddNumberToObject(target, "loss_before", own->loss_before);
+        cJSON_AddNumberToObject(target, "loss", own->loss_after);
+    }
+}
+
 cJSON *pf_result_config(const PfTrainRun *run)
 {
     const PfExperiment *experiment = &run->sweep->experiment;
@@ -117,7 +153,7 @@ cJSON *pf_result_config(const PfTrainRun *run)
     add_targets(json, run->sweep->table);
     add_head(json, &experiment->spec);
     cJSON_AddStringToObject(json, "optimizer", pf_optimizer_names[experiment->optimizer]);
-    cJSON_AddNumberToObject(json, "weight_decay", experiment->setting.weight_decay);
+    add_weight_decay(json, run);
     if (experiment->optimizer != PF_LBFGS) add_steps(json, run);
     cJSON_AddNumberToObject(json, "label_smoothing", experiment->setting.label_smoothing);
     cJSON_AddStringToObject(json, "class_weights", experiment->balanced_loss ? "balanced" : "none");
@@ -126,7 +162,9 @@ cJSON *pf_result_config(const PfTrainRun *run)
     cJSON_AddNumberToObject(json, "views",
                             experiment->optimizer == PF_LBFGS ? 1 : run->sweep->table->drawn_views);
     cJSON_AddNumberToObject(json, "val_fraction", run->sweep->table->val);
+    if (run->options->folds) cJSON_AddNumberToObject(json, "folds", run->options->folds);
     cJSON_AddNumberToObject(json, "seed", (double)experiment->seed);
+    add_calibration(json, run);
     return json;
 }
 
@@ -227,6 +265,43 @@ static void add_sweep(cJSON *json, const PfTrainRun *run)
         cJSON_AddItemToArray(ranking, ranked_json(run, &sweep->ranking[i]));
 }
 
+/* ---- the search ---- */
+
+static cJSON *path_json(const PfDecayPath *path)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "weight_decay", path->steps[path->chosen].decay);
+    cJSON_AddNumberToObject(json, "lowest", path->steps[path->weakest].decay);
+    cJSON_AddNumberToObject(json, "highest", path->steps[path->strongest].decay);
+    cJSON *steps = cJSON_AddArrayToObject(json, "steps");
+    for (int s = 0; s < path->count; s++) {
+        cJSON *step = cJSON_CreateObject();
+        cJSON_AddNumberToObject(step, "weight_decay", path->steps[s].decay);
+        pf_metrics_add_number(step, "loss", path->steps[s].loss);
+        pf_metrics_add_number(step, "standard_error", path->steps[s].standard_error);
+        pf_metrics_add_number(step, "score", path->steps[s].score);
+        cJSON_AddItemToArray(steps, step);
+    }
+    return json;
+}
+
+static void add_search(cJSON *json, const PfTrainRun *run)
+{
+    const PfDecaySearch *search = run->sweep->result.search;
+    if (!search) return;
+    cJSON *searched = cJSON_AddObjectToObject(json, "search");
+    cJSON_AddStringToObject(searched, "rows_of", "train");
+    cJSON_AddNumberToObject(searched, "rows", (double)search->rows);
+    cJSON_AddNumberToObject(searched, "folds", search->folds);
+    if (search->folds == 1)
+        cJSON_AddNumberToObject(searched, "held_rows", (double)search->held_rows);
+    cJSON_AddNumberToObject(searched, "seconds", search->seconds);
+    cJSON *targets = cJSON_AddObjectToObject(searched, "targets");
+    for (int t = 0; t < search->task_count; t++)
+        cJSON_AddItemToObject(targets, run->sweep->table->tasks[t].name,
+                              path_json(&search->paths[t]));
+}
+
 static void add_stream_seconds(cJSON *json, const PfStreamSeconds *seconds)
 {
     cJSON_AddNumberToObject(json, "stream_read", 1e-9 * (double)seconds->read_nanoseconds);
@@ -248,6 +323,8 @@ cJSON *pf_result_json(const PfTrainRun *run)
     cJSON *json = cJSON_CreateObject();
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
     add_sweep(json, run);
+    add_search(json, run);
+    add_calibration(json, run);
     add_epochs(json, run);
     pf_equal_images_add(json, &run->sweep->table->equal);
     for (int split = 0; split < PF_SPLIT_COUNT; split++)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "train/fit/evaluation.h"
+#include "train/head/novelty.h"
 #include "train/sweep.h"
 
 /* All of it is lent. */
@@ -17,6 +18,7 @@ typedef struct PfTrainRun {
     const PfSweep *sweep;
     PfTaskMetrics *metrics[PF_SPLIT_COUNT]; /* (task_count) of the winner; NULL where the split has
                                                no rows */
+    PfNovelty *novelty; /* what train rows are like; NULL: not asked for; owned */
     double total_seconds;
 } PfTrainRun;
 

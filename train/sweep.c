@@ -13,13 +13,16 @@
 #include "train/features/row_choice.h"
 #include "train/features/stream_normalize.h"
 #include "train/features/target_kind.h"
-#include "train/fit/convex_head.h"
+#include "train/fit/convex_problem.h"
+#include "train/fit/decay_search.h"
 #include "train/head_batch_run.h"
 
 /* Of all heads of a head batch: parameters, their gradients, the optimiser's state and the best
  * parameters so far. */
 #define HEAD_BATCH_BYTES ((int64_t)256 << 20)
 #define FLOATS_PER_PARAMETER 5
+
+#define CALIBRATION_FOLDS 5
 
 typedef struct Runner {
     PfCache *cache;
@@ -93,7 +96,8 @@ static int check_smoothing(const PfSweep *sweep, const PfFeatureTable *table, Pf
     return 0;
 }
 
-/* Train and val rows together, one fold of them to validate on. */
+/* Train and val rows together, one fold of them to validate on; fold -1: none, all are trained on.
+ */
 static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, int fold,
                        PfError *err)
 {
@@ -121,6 +125,7 @@ static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, i
     for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
     if (!failed)
         failed = pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err);
+    table->val = 0; /* which rows a hash would have held out is of no account now */
     free(in_fold);
     free(rows);
     return failed ? -1 : 0;
@@ -168,6 +173,12 @@ int pf_sweep_feature_memory(const PfCache *cache, const PfTrainOptions *options,
                                   batch_rows(sweep), out, err);
 }
 
+/* Of --folds, or where heads out of fold are needed without it. */
+static int fold_count(const PfTrainOptions *options)
+{
+    return options->folds ? options->folds : CALIBRATION_FOLDS;
+}
+
 static int fill_stage(Runner *runner, Stage *stage, PfError *err)
 {
     const PfTrainOptions *options = runner->options;
@@ -178,7 +189,8 @@ static int fill_stage(Runner *runner, Stage *stage, PfError *err)
                               &stage->table, err))
         return -1;
     PfFeatureTable *table = stage->table;
-    if (stage->fold >= 0 && assign_fold(table, runner->cache, options->folds, stage->fold, err))
+    if ((options->folds || stage->fold >= 0) &&
+        assign_fold(table, runner->cache, fold_count(options), stage->fold, err))
         return -1;
     stage->mean = pf_calloc(2 * (size_t)table->features, sizeof *stage->mean, err);
     if (!stage->mean) return -1;
@@ -495,6 +507,15 @@ static int rank_trials(PfSweep *sweep, PfError *err)
 
 /* ---- the winner ---- */
 
+/* What a search found stands for what was not said. */
+static void take_search(PfSweep *sweep)
+{
+    const PfDecaySearch *search = sweep->result.search;
+    if (!search) return;
+    sweep->experiment.optimizer = PF_LBFGS;
+    sweep->experiment.setting.weight_decay = search->decays[0];
+}
+
 static int train_winner(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
@@ -503,6 +524,7 @@ static int train_winner(Runner *runner, PfError *err)
     sweep->experiment = sweep->settings[best->setting].experiment;
     sweep->experiment.seed = best->best_seed;
     sweep->tap = best->tap;
+    take_search(sweep);
     if (runner->trial_total == 1) return 0;
     if (open_stage(runner, best->tap, -1, sweep->experiment.normalize, &stage, err)) return -1;
     sweep->table = stage.table;
@@ -512,6 +534,7 @@ static int train_winner(Runner *runner, PfError *err)
     if (train_head_batch(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
                          sweep->experiment.seed, NULL, &sweep->result, err))
         return -1;
+    take_search(sweep);
     if (!sweep->result.histories[0].diverged) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "the best setting diverged when it was trained on all train rows. Hint: smaller "
@@ -541,6 +564,63 @@ static int visit_folds(Runner *runner, PfError *err)
         free_stage(&stage);
         if (failed) return -1;
     }
+    return 0;
+}
+
+/* ---- its temperatures ---- */
+
+static int add_logits(Runner *runner, const PfFeatureTable *table, PfHeadNetwork *network,
+                      PfError *err)
+{
+    PfHeadLoader loader;
+    int failed = pf_head_loader_new(table, runner->sweep->finetune, runner->pool, &loader, err);
+    PfTrainingData data = {.loader = &loader.loader,
+                           .features = loader.features,
+                           .tasks = table->tasks,
+                           .task_count = table->task_count};
+    if (!failed)
+        failed = pf_calibration_add(runner->sweep->calibration, network, &data,
+                                    table->split_rows[PF_SPLIT_VAL],
+                                    table->split_counts[PF_SPLIT_VAL], runner->pool, err);
+    pf_head_loader_free(&loader);
+    return failed ? -1 : 0;
+}
+
+/* A head like the winner, of the rows but a fold: what it says of the fold. */
+static int add_fold(Runner *runner, int fold, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    PfHeadBatchResult result = {0};
+    Stage stage;
+    if (open_stage(runner, sweep->tap, fold, sweep->experiment.normalize, &stage, err)) return -1;
+    runner->head_batch_size = 0;
+    int failed = train_head_batch(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
+                                  sweep->experiment.seed, NULL, &result, err) ||
+                 add_logits(runner, stage.table, result.network, err);
+    pf_head_batch_result_free(&result);
+    free_stage(&stage);
+    return failed ? -1 : 0;
+}
+
+static int calibrate(Runner *runner, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    const PfFeatureTable *table = sweep->table;
+    if (!runner->options->calibrate) return 0;
+    if (pf_calibration_new(table->tasks, table->task_count, &sweep->calibration, err)) return -1;
+    if (table->split_counts[PF_SPLIT_VAL]) {
+        if (add_logits(runner, table, sweep->result.network, err)) return -1;
+    } else if (sweep->finetune) {
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--calibrate with --finetune needs rows for validation: heads out of fold "
+                       "would take as many fine-tunings");
+    } else {
+        sweep->calibration->folds = fold_count(runner->options);
+        for (int fold = 0; fold < sweep->calibration->folds; fold++)
+            if (add_fold(runner, fold, err)) return -1;
+    }
+    pf_calibration_fit(sweep->calibration, table->tasks);
+    pf_calibration_apply(sweep->calibration, table->tasks, sweep->result.network);
     return 0;
 }
 
@@ -588,7 +668,7 @@ static int run_all(Runner *runner, PfError *err)
     bool wants_folds = runner->options->predictions && runner->options->folds;
     if (wants_folds && runner->observer && runner->observer->on_fold && visit_folds(runner, err))
         return -1;
-    return train_winner(runner, err);
+    return train_winner(runner, err) || calibrate(runner, err) ? -1 : 0;
 }
 
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
@@ -616,6 +696,7 @@ void pf_sweep_free(PfSweep *sweep)
 {
     pf_head_batch_result_free(&sweep->result);
     pf_feature_table_free(&sweep->table);
+    pf_calibration_free(&sweep->calibration);
     pf_finetune_close(&sweep->finetune);
     pf_checkpoint_free(&sweep->checkpoint);
     pf_sweep_settings_free(&sweep->settings, sweep->setting_count);

@@ -10,6 +10,7 @@
 #include "train/features/feature_memory.h"
 #include "train/features/feature_table.h"
 #include "train/finetune/finetune.h"
+#include "train/fit/calibration.h"
 #include "train/fit/evaluation.h"
 #include "train/options.h"
 
@@ -44,15 +45,17 @@ typedef struct PfSweep {
     int trial_count;
     PfRanked *ranking; /* (ranked_count) best first; owned */
     int ranked_count;
-    /* The winner: trained (once more) on all train rows, alone. */
+    /* The winner: trained (once more) on all train rows, of folds on all that are not test, alone.
+     */
     PfExperiment experiment;
     int tap;
-    PfFeatureTable *table;    /* its features, normalised or to be; owned */
-    float *mean, *scale;      /* (features) of the normalisation, or NULL; owned */
-    PfHeadBatchResult result; /* one head */
-    PfFinetune *finetune;     /* what it learned with, as it then was; NULL: heads alone; owned */
-    PfCheckpoint *checkpoint; /* of a fine-tuning, to be removed once its model is written; NULL:
-                                 none; owned */
+    PfFeatureTable *table;      /* its features, normalised or to be; owned */
+    float *mean, *scale;        /* (features) of the normalisation, or NULL; owned */
+    PfHeadBatchResult result;   /* one head */
+    PfCalibration *calibration; /* of its logits; NULL: none; owned */
+    PfFinetune *finetune;       /* what it learned with, as it then was; NULL: heads alone; owned */
+    PfCheckpoint *checkpoint;   /* of a fine-tuning, to be removed once its model is written; NULL:
+                                   none; owned */
     double load_seconds, train_seconds;
     PfStreamSeconds stream_seconds; /* beside both, where features are streamed */
 } PfSweep;

@@ -11,6 +11,7 @@
  *    "layers": [{"weight", "bias", "norm": "none"|"batch"|"layer", "scale", "shift",
  *    "mean", "variance", "activation": "relu"|"gelu"}], (hidden ones; missing: none)
  *    "finetune": {"node", "cut", "tensors": [names of tensors that take the network's place]},
+ *    "novelty": {"quantiles"} (train/head/novelty.h, with tensors novelty.*; may be missing),
  *    "metrics": {...}, "config": {...}, "made": {...} (model_record.h),
  *    "digest": SHA-256 in hex of all tensors and of the other metadata}
  * "backbone" and "preprocess" are the cache identity's own objects. */

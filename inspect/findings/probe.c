@@ -8,6 +8,7 @@
 #include "common/thread/parallel.h"
 #include "train/features/stream_loader.h"
 #include "train/fit/convex_head.h"
+#include "train/fit/convex_problem.h"
 
 /* Of the mean loss: scikit-learn's C = 1 of a hundred rows. Strong enough that heads do not learn
  * wrong labels by heart. */

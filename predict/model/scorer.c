@@ -84,6 +84,8 @@ void pf_scorer_free(PfScorer **scorer)
     free((*scorer)->class_text);
     free((*scorer)->rows);
     free((*scorer)->logits);
+    free((*scorer)->room);
+    pf_novelty_free(&(*scorer)->novelty);
     free(*scorer);
     *scorer = NULL;
 }
@@ -137,6 +139,20 @@ int pf_scorer_score(PfScorer *scorer, int64_t count, const void *features, PfDty
         finish_target(scorer, &scorer->targets[t], scores, count);
     *outputs = scores;
     return 0;
+}
+
+int pf_scorer_want_novelty(PfScorer *scorer, const PfModel *model, PfError *err)
+{
+    if (pf_novelty_read(model, scorer->features, &scorer->novelty, err)) return -1;
+    scorer->room = pf_calloc((size_t)scorer->features, sizeof *scorer->room, err);
+    return scorer->room ? 0 : -1;
+}
+
+double pf_scorer_novelty(const PfScorer *scorer, int64_t index)
+{
+    if (!scorer->novelty) return NAN;
+    return pf_novelty_percentile(scorer->novelty, scorer->rows + index * scorer->features,
+                                 scorer->room);
 }
 
 void pf_scorer_to_image(const PfScorer *scorer, const PfCropFrame *frame, const float *outputs,

@@ -9,6 +9,7 @@
 #include "permafrost/feature_cache.h"
 #include "permafrost/tensor.h"
 #include "train/head/head_network.h"
+#include "train/head/novelty.h"
 
 /* One of the things that the model predicts. */
 typedef struct PfScorerTarget {
@@ -33,6 +34,8 @@ typedef struct PfScorer {
     bool keeps_logits; /* for whoever evaluates */
     float *logits;     /* (capacity, outputs) of the last call, where they are kept: classes and
                           labels before they become probabilities; owned */
+    PfNovelty *novelty; /* NULL: not asked for; owned */
+    float *room;        /* (features) for it */
     int64_t capacity;
 } PfScorer;
 
@@ -45,6 +48,11 @@ void pf_scorer_free(PfScorer **scorer);
  * in the target's units, points in pixels of the crop. */
 int pf_scorer_score(PfScorer *scorer, int64_t count, const void *features, PfDtype dtype,
                     const float **outputs, PfError *err);
+
+/* From now on rows have a novelty. Fails where the model has none. */
+int pf_scorer_want_novelty(PfScorer *scorer, const PfModel *model, PfError *err);
+/* Of row `index` of the last call of pf_scorer_score: 0 to 100; NaN where it is not wanted. */
+double pf_scorer_novelty(const PfScorer *scorer, int64_t index);
 
 /* One image's outputs, with points moved from its crop to the image; out: (outputs). */
 void pf_scorer_to_image(const PfScorer *scorer, const PfCropFrame *frame, const float *outputs,

@@ -36,7 +36,7 @@ expect 0 train dead.h5 --target class --assert 'val.accuracy>=0.95'
 expect 0 train equal.h5 --target class --optimizer lbfgs --json equal.json --assert 'val.accuracy==0.25'
 stderr_has '0 iterations'
 grep -q '"converged":	true' equal.json || failed 'nothing to gain is an optimum'
-expect 1 train huge.h5 --target size --normalize none -o no.safetensors
+expect 1 train huge.h5 --target size --no-search --normalize none -o no.safetensors
 stderr_has 'the training diverged: the loss of epoch 1 is not a number'
 stderr_has '--normalize standardize'
 absent no.safetensors
@@ -52,10 +52,10 @@ sound m.json m.safetensors constant.h5
 
 # Numbers that no val row has, and numbers as large as floats can be.
 make_cache unsized.h5 val test numbers unsized
-expect 0 train unsized.h5 --target class,size --epochs 3 -o m.safetensors --json m.json
+expect 0 train unsized.h5 --target class,size --no-search --epochs 3 -o m.safetensors --json m.json
 stderr_has ', size mae -, epoch'
 sound m.json m.safetensors unsized.h5
-expect 0 train unsized.h5 --target size --epochs 3
+expect 0 train unsized.h5 --target size --no-search --epochs 3
 stderr_has 'no rows for validation'
 make_cache large.h5 val test numbers large
 for optimizer in adamw lbfgs; do

@@ -38,13 +38,13 @@ first_loss() { awk -F: '/"train_loss"/ { gsub(/[ ,\t]/, "", $2); print $2; exit 
 best_loss() { awk -F: '/"best"/ { inside = 1 } inside && /"train_loss"/ { gsub(/[ ,\t]/, "", $2); print $2; exit }' "$1"; }
 expect 0 tune --warm-head --json warm.json -o warm.safetensors
 stderr_has ', after a head alone'
-expect 0 train c.h5 --tap avgpool --json alone.json -q
+expect 0 train c.h5 --no-search --tap avgpool --json alone.json -q
 awk "BEGIN { d = $(first_loss warm.json) - $(best_loss alone.json); exit !(d * d < 0.01 * 0.01) }" ||
   failed "warm: $(first_loss warm.json), alone: $(best_loss alone.json)"
 awk "BEGIN { exit !($(first_loss warm.json) < $(first_loss tuned.json) - 0.03) }" || failed 'the head does not begin warm'
 
 # A head of before: begins where its model ended, also for numbers in their own units.
-expect 0 train c.h5 --tap avgpool -o alone.safetensors -q
+expect 0 train c.h5 --no-search --tap avgpool -o alone.safetensors -q
 expect 0 tune --init alone.safetensors --json init.json
 awk "BEGIN { d = $(first_loss init.json) - $(best_loss alone.json); exit !(d * d < 0.01 * 0.01) }" ||
   failed "init: $(first_loss init.json), alone: $(best_loss alone.json)"

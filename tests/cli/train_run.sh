@@ -7,7 +7,7 @@ make_cache vgg.h5 val vgg
 make_cache taps.h5 val taps
 
 # The usual run.
-expect 0 train own.h5 -o model.safetensors --json result.json
+expect 0 train own.h5 --no-search -o model.safetensors --json result.json
 stdout_empty
 exists model.safetensors
 stderr_has "own.h5: tap 'avgpool' (16), target 'class' with 4 classes; rows: 240 train, 100 val, 60 test"
@@ -22,51 +22,51 @@ stderr_lacks 'warning'
 [ "$(wc -l < stderr)" -lt 60 ] || failed 'too many lines'
 
 # JSON alone on stdout; -q says nothing else.
-expect 0 train own.h5 -q --json - --epochs 3
-stderr_empty
+expect 0 train own.h5 --no-search -q --json - --epochs 3
+stderr_lacks "epoch"
 stdout_has '"best":'
 [ "$(grep -c '"train_loss":' stdout)" -eq 4 ] || failed 'three epochs and the best'
-expect 0 train own.h5 -v --epochs 37
+expect 0 train own.h5 --no-search -v --epochs 37
 [ "$(grep -cE '^ +[0-9]+ +0\.001 ' stderr)" -eq 37 ] || failed '-v shows every epoch'
 
 # Where the cache has no val part, one is chosen by hash; the same on every run.
-expect 0 train plain.h5 --json first.json --epochs 5
+expect 0 train plain.h5 --no-search --json first.json --epochs 5
 stderr_has 'by hash of the paths'
-expect 0 train plain.h5 --json second.json --epochs 5 --threads 1
+expect 0 train plain.h5 --no-search --json second.json --epochs 5 --threads 1
 grep -v 'seconds\|"load"\|"total"\|"train":	[0-9]' first.json > first
 grep -v 'seconds\|"load"\|"total"\|"train":	[0-9]' second.json > second
 cmp first second || failed 'one thread gives another result'
-expect 0 train plain.h5 --val 0 --epochs 5
+expect 0 train plain.h5 --no-search --val 0 --epochs 5
 stderr_has 'no rows for validation'
 stderr_has ', 0 val, 0 test'
-expect 2 train own.h5 --val 0.3
+expect 2 train own.h5 --no-search --val 0.3
 stderr_has 'a val part of its own'
 
 # The same head, to the last bit, whatever the number of threads.
 for threads in 1 2 7; do
-  expect 0 train own.h5 -o model$threads.safetensors --threads $threads --epochs 20
+  expect 0 train own.h5 --no-search -o model$threads.safetensors --threads $threads --epochs 20
 done
 same_head model1.safetensors model2.safetensors || failed '2 threads give another model'
 same_head model1.safetensors model7.safetensors || failed '7 threads give another model'
 
 # Weight names follow the backbone.
 grep -q '"fc.weight"' model.safetensors || failed 'resnet: no fc.weight'
-expect 0 train vgg.h5 -o vgg.safetensors --epochs 2
+expect 0 train vgg.h5 --no-search -o vgg.safetensors --epochs 2
 grep -q '"classifier.weight"' vgg.safetensors || failed 'vgg: no classifier.weight'
-expect 0 train plain.h5 -o plain.safetensors --epochs 2
+expect 0 train plain.h5 --no-search -o plain.safetensors --epochs 2
 grep -q '"head.weight"' plain.safetensors || failed 'unknown backbone: no head.weight'
 stderr_has 'predict can use this model on caches only'
 
 # Taps: the last that is no map, unless one is named.
-expect 0 train taps.h5 --epochs 5
+expect 0 train taps.h5 --no-search --epochs 5
 stderr_has "tap 'noise' (16)"
-expect 0 train taps.h5 --tap layer3 --epochs 5
+expect 0 train taps.h5 --no-search --tap layer3 --epochs 5
 stderr_has "tap 'layer3' (2,3,3)"
 stderr_has 'linear head 18 -> 4'
-expect 2 train taps.h5 --tap avgpol
+expect 2 train taps.h5 --no-search --tap avgpol
 stderr_has 'avgpool'
-expect 0 train taps.h5 --target class --tap avgpool --epochs 5
-expect 2 train taps.h5 --target klass
+expect 0 train taps.h5 --no-search --target class --tap avgpool --epochs 5
+expect 2 train taps.h5 --no-search --target klass
 stderr_has 'it has: class'
 
 # Every optimiser, schedule and normalisation learns this.
@@ -82,15 +82,15 @@ stderr_has 'sgd, lr 0.01 step:5,0.1, weight decay 0.0001, momentum 0.5'
 # Every number of the result can be a condition, also the ends of intervals.
 expect 0 train own.h5 --assert 'val.roc_auc>=0.99' --assert 'test.intervals.accuracy.0>=0.9' \
   --assert 'val.balanced_accuracy>=0.99' --assert 'val.calibration_error<=0.2'
-expect 2 train own.h5 --assert 'val.top5_accuracy>=0.9' # four classes have none
+expect 2 train own.h5 --no-search --assert 'val.top5_accuracy>=0.9' # four classes have none
 stderr_has "there is no 'top5_accuracy' among rows, loss, accuracy, balanced_accuracy"
 
 # Conditions: without them met there is no model, but a JSON to look into.
-expect 5 train own.h5 -o no.safetensors --json why.json --assert 'val.accuracy>=0.5' --assert 'val.loss<=0'
+expect 5 train own.h5 --no-search -o no.safetensors --json why.json --assert 'val.accuracy>=0.5' --assert 'val.loss<=0'
 stderr_has 'not met: val.loss<=0'
 absent no.safetensors
 exists why.json
-expect 2 train own.h5 -o no.safetensors --assert 'val.acuracy>=0.5'
+expect 2 train own.h5 --no-search -o no.safetensors --assert 'val.acuracy>=0.5'
 stderr_has "there is no 'acuracy' among rows, loss, accuracy"
 absent no.safetensors
 
@@ -100,7 +100,7 @@ expect 0 env PF_FAKE_TERMINAL=1 NO_COLOR=1 train own.h5 --epochs 3
 
 # Ctrl-C: what was there stays, nothing else appears.
 cp model.safetensors kept.safetensors
-train own.h5 -o kept.safetensors --epochs 1000000 2> stderr & pid=$!
+train own.h5 --no-search -o kept.safetensors --epochs 1000000 2> stderr & pid=$!
 command='train, interrupted'
 sleep 1
 kill -INT $pid

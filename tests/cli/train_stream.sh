@@ -33,7 +33,7 @@ sys.exit(abs(values[0] - values[1]) > 0.02)' "$1" "$2" "$3" || failed "$3 of $1 
 # 200 MB as float32, in the order of the classes: without mixing nothing would be learned.
 make_large_cache large.h5 100000 512 zstd
 settings='--epochs 2 --batch 64'
-expect 0 train large.h5 $settings --json held.json --memory 300M
+expect 0 train large.h5 --no-search $settings --json held.json --memory 300M
 stderr_has 'features: 205 MB, in memory'
 peak train large.h5 $settings --json streamed.json --memory 40M -o streamed.safetensors
 stderr_has 'streamed: reading '
@@ -45,9 +45,9 @@ at_most 75 # 40 and what any training takes
 near held.json streamed.json val.accuracy
 near held.json streamed.json val.loss
 near held.json streamed.json train.accuracy
-expect 0 train large.h5 $settings --json again.json --memory 40M -o again.safetensors --threads 1
+expect 0 train large.h5 --no-search $settings --json again.json --memory 40M -o again.safetensors --threads 1
 same_head streamed.safetensors again.safetensors || failed 'one thread gives another head'
-expect 0 train large.h5 $settings --memory 40M -o other.safetensors --seed 1
+expect 0 train large.h5 --no-search $settings --memory 40M -o other.safetensors --seed 1
 ! same_head streamed.safetensors other.safetensors || failed 'the seed does not matter'
 
 make_large_cache small.h5 24000 512 zstd
@@ -72,25 +72,25 @@ at_most 75
 expect 0 train small.h5 --epochs 1 --sweep normalize=standardize --lr 1e-2 --csv alone.csv --memory 30M
 [ "$(tail -1 alone.csv | cut -d, -f6-)" = "$(grep '1e-2,linear,standardize' sweep.csv | cut -d, -f8-)" ] ||
   failed 'a head of a sweep is another than alone'
-expect 0 train small.h5 --epochs 1 --folds 3 --memory 30M
+expect 0 train small.h5 --no-search --epochs 1 --folds 3 --memory 30M
 stderr_has '3 heads: 3 folds'
-expect 0 train small.h5 --epochs 2 --sampling balanced --memory 30M --assert 'val.accuracy>=0.4'
-expect 0 train small.h5 --epochs 20 --per-class 200 --memory 30M --assert 'val.accuracy>=0.2'
+expect 0 train small.h5 --no-search --epochs 2 --sampling balanced --memory 30M --assert 'val.accuracy>=0.4'
+expect 0 train small.h5 --no-search --epochs 20 --per-class 200 --memory 30M --assert 'val.accuracy>=0.2'
 
 # Taps: each as its own size demands.
 make_cache taps.h5 val taps
-expect 0 train taps.h5 --tap all --epochs 2
+expect 0 train taps.h5 --no-search --tap all --epochs 2
 stderr_has "features of 'avgpool': 25.6 KB, in memory"
-expect 2 train taps.h5 --tap all --epochs 2 --memory 26K
+expect 2 train taps.h5 --no-search --tap all --epochs 2 --memory 26K
 stderr_has "tap 'layer3'"
 
 # What cannot be.
-expect 2 train large.h5 --memory 1M
+expect 2 train large.h5 --no-search --memory 1M
 stderr_has 'the least that works is --memory '
 least=$(sed -n 's/.*the least that works is --memory //p' stderr)
-expect 0 train large.h5 --epochs 1 --memory "$least"
+expect 0 train large.h5 --no-search --epochs 1 --memory "$least"
 for size in x 0 -1 1X 5Mi 0x10 inf 1e99 ''; do
-  expect 2 train large.h5 --memory "$size"
+  expect 2 train large.h5 --no-search --memory "$size"
   stderr_has "--memory: expected a size as in 512M or 2G, found '$size'"
 done
 expect 2 train large.h5 --sweep memory=1G,2G
@@ -100,9 +100,9 @@ stderr_has '--memory is the same for all heads'
 cp large.h5 damaged.h5
 middle=$(($(wc -c < large.h5) / 2))
 printf 'damage' | dd of=damaged.h5 bs=1 seek=$middle conv=notrunc 2> /dev/null
-expect 1 train damaged.h5 --memory 300M
+expect 1 train damaged.h5 --no-search --memory 300M
 cp stderr held
-expect 1 train damaged.h5 --memory 40M -o none.safetensors
+expect 1 train damaged.h5 --no-search --memory 40M -o none.safetensors
 stderr_has "'damaged.h5': rows "
 stderr_has 'cannot be read'
 absent none.safetensors

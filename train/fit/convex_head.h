@@ -4,15 +4,12 @@
  * The objective is
  *     sum over tasks of weight * mean loss  +  weight_decay / 2 * |W|^2
  * over all train rows, biases free. scikit-learn's LogisticRegression(C) is
- * weight_decay = 1 / (C n), its Ridge(alpha) weight_decay = 2 alpha / n. */
+ * weight_decay = 1 / (C n), its Ridge(alpha) weight_decay = 2 alpha / n. Where the configuration
+ * has decays of its tasks, each task's columns of W have their own. */
 #ifndef PF_TRAIN_FIT_CONVEX_HEAD_H
 #define PF_TRAIN_FIT_CONVEX_HEAD_H
 
 #include "train/fit/head_trainer.h"
-#include "train/kernels/gemm.h"
-
-/* Rows that it asks a loader for at a time, at most. */
-#define PF_CONVEX_BATCH_ROWS (16 * PF_GEMM_SUM_ROWS)
 
 /* Whether these losses, on such a head, have one optimum that can be found; else an error
  * with a hint. */

@@ -148,7 +148,7 @@ static void guess_diagonal(const PfCurvature *curvature, double loss, double dec
     }
 }
 
-static int guess(PfCurvature *curvature, double decay, PfError *err)
+static int guess(PfCurvature *curvature, const double *decays, PfError *err)
 {
     const PfTrainingData *data = curvature->data;
     size_t count = (size_t)curvature->size * (curvature->is_dense ? (size_t)curvature->size : 1);
@@ -158,16 +158,16 @@ static int guess(PfCurvature *curvature, double decay, PfError *err)
         curvature->factors[t] = pf_calloc(count, sizeof(double), err);
         if (!curvature->factors[t]) return -1;
         if (curvature->is_dense)
-            guess_dense(curvature, loss, decay, curvature->factors[t]);
+            guess_dense(curvature, loss, decays[t], curvature->factors[t]);
         else
-            guess_diagonal(curvature, loss, decay, curvature->factors[t]);
+            guess_diagonal(curvature, loss, decays[t], curvature->factors[t]);
     }
     return 0;
 }
 
 /* ---- from new to free ---- */
 
-static int set_up(PfCurvature *curvature, double weight_decay, PfThreadPool *pool, PfError *err)
+static int set_up(PfCurvature *curvature, const double *decays, PfThreadPool *pool, PfError *err)
 {
     const PfTrainingData *data = curvature->data;
     int64_t size = curvature->size;
@@ -179,17 +179,17 @@ static int set_up(PfCurvature *curvature, double weight_decay, PfThreadPool *poo
     curvature->moments =
         pf_calloc((size_t)(curvature->is_dense ? size * size : size), sizeof(double), err);
     if (!curvature->factors || !curvature->moments || measure(curvature, pool, err)) return -1;
-    return guess(curvature, weight_decay, err);
+    return guess(curvature, decays, err);
 }
 
-int pf_curvature_new(const PfTrainingData *data, double weight_decay, PfThreadPool *pool,
+int pf_curvature_new(const PfTrainingData *data, const double *decays, PfThreadPool *pool,
                      PfCurvature **out, PfError *err)
 {
     PfCurvature *curvature = pf_calloc(1, sizeof *curvature, err);
     if (!curvature) return -1;
     curvature->data = data;
     curvature->size = data->features + 1;
-    if (set_up(curvature, weight_decay, pool, err)) {
+    if (set_up(curvature, decays, pool, err)) {
         pf_curvature_free(&curvature);
         return -1;
     }

@@ -11,9 +11,9 @@
 
 typedef struct PfCurvature PfCurvature;
 
-/* data: lent until free. Of many features only the diagonal is used. The same for any number of
- * threads. */
-int pf_curvature_new(const PfTrainingData *data, double weight_decay, PfThreadPool *pool,
+/* data: lent until free. decays: (tasks). Of many features only the diagonal is used. The same for
+ * any number of threads. */
+int pf_curvature_new(const PfTrainingData *data, const double *decays, PfThreadPool *pool,
                      PfCurvature **out, PfError *err);
 void pf_curvature_free(PfCurvature **curvature);
 

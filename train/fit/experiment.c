@@ -14,7 +14,7 @@ PfExperiment pf_experiment_default(void)
                     .weight_decay = -1,
                     .momentum = -1,
                     .schedule = {.kind = PF_SCHEDULE_CONSTANT}},
-        .batch = 64,
+        .batch = PF_DEFAULT_BATCH,
         .backbone_rate = -1,
     };
 }

@@ -16,6 +16,8 @@ typedef enum PfSampling {
 #define PF_SAMPLING_COUNT 2
 extern const char *const pf_sampling_names[PF_SAMPLING_COUNT];
 
+#define PF_DEFAULT_BATCH 64
+
 typedef struct PfExperiment {
     PfNormalize normalize;
     PfHeadSpec spec;
@@ -30,6 +32,7 @@ typedef struct PfExperiment {
     int per_class;        /* train rows of each class; 0: all */
     bool finetunes;       /* a suffix of the network learns with the head */
     double backbone_rate; /* its learning rate; negative: the head's */
+    bool searches;        /* nothing was said of optimiser, rate and decay: search_plan.h */
     int64_t seed;
 } PfExperiment;
 

@@ -56,6 +56,7 @@ typedef struct PfHeadBatchConfig {
     uint64_t seed;         /* of the initial weights, the batches and dropout */
     PfThreadPool *pool;    /* NULL: the calling thread alone */
     const PfHeadNetwork *start; /* the one head begins as this; NULL: drawn from the seed */
+    const double *task_decays;  /* (tasks) of L-BFGS, in place of the settings'; NULL: those */
     const PfTrunk *trunk;       /* learns with the one head; NULL: features are constants */
     PfCheckpoint *checkpoint;   /* written after every epoch; NULL: none */
     bool resume;                /* goes on from the checkpoint, if there is one */

@@ -11,6 +11,7 @@
 #include "common/base/random.h"
 #include "train/features/feature_memory.h"
 #include "train/features/row_choice.h"
+#include "train/fit/decay_search.h"
 #include "train/fit/head_optimizer.h"
 
 /* Streams in pf_random_seeded: of the epochs' orders, this plus the epoch; of the
@@ -506,6 +507,7 @@ void pf_head_batch_result_free(PfHeadBatchResult *result)
     for (int h = 0; result->histories && h < result->head_count; h++)
         free(result->histories[h].epochs);
     free(result->histories);
+    pf_decay_search_free(&result->search);
     *result = (PfHeadBatchResult){0};
 }
 

@@ -42,10 +42,13 @@ typedef struct PfHeadBatchObserver {
     void (*on_resume)(void *context, int epoch);
 } PfHeadBatchObserver;
 
+struct PfDecaySearch;
+
 typedef struct PfHeadBatchResult {
     PfHeadNetwork *network;   /* each head as after its best epoch; owned */
     PfHeadHistory *histories; /* (head_count) owned */
     int head_count;
+    struct PfDecaySearch *search; /* what chose the one head's decay; NULL: nothing did; owned */
     double seconds, train_seconds, val_seconds;
 } PfHeadBatchResult;
 

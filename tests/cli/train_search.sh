@@ -1,0 +1,170 @@
+# The plain command searches the weight decay by folds of the train rows; temperatures; novelty.
+. "$(dirname "$0")/harness.sh"
+
+"$PYTHON" -c 'import h5py' 2> /dev/null || skip 'python3-h5py is missing'
+"$PYTHON" - << 'END'
+import h5py
+import numpy as np
+
+random = np.random.default_rng(3)
+def cache(name, x, split=None, alike=None, **targets):
+    with h5py.File(name, "w") as f:
+        f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
+        f["features/pooled"] = x.astype("f4")
+        for target, values in targets.items():
+            f["targets/" + target] = values
+        if split is not None:
+            f["samples/split"] = split.astype("u1")
+
+def rows(n, d, noise):
+    x = random.normal(size=(n, d))
+    score = x[:, 0] - x[:, 1] + noise * random.normal(size=n)
+    return x, (score > 0).astype("i4"), (10 * score + 50).astype("f4")
+
+split = np.repeat([0, 1, 2], [200, 60, 60])
+x, kind, size = rows(320, 30, 1.5)
+cache("plain.h5", x, split, kind=kind, size=size)
+changed = kind.copy(); changed[200:] = 1 - changed[200:]
+cache("others.h5", x, split, kind=changed)
+wide, kind2, size2 = rows(120, 400, 1.5)
+cache("wide.h5", wide, np.repeat([0, 1], [90, 30]), kind=kind2, size=size2)
+cache("noise.h5", random.normal(size=(150, 80)), np.repeat([0, 1], [110, 40]),
+      kind=random.integers(0, 2, 150).astype("i4"), size=random.normal(size=150).astype("f4"))
+cache("many.h5", rows(5000, 400, 2)[0], kind=random.integers(0, 40, 5000).astype("i4"))
+cache("few.h5", x[:9], kind=np.arange(9).astype("i4") % 2)
+# Rows in three directions only, and others in all thirty.
+flat = random.normal(size=(320, 3)) @ random.normal(size=(3, 30)) + 0.1 * random.normal(size=(320, 30))
+cache("flat.h5", flat, split, kind=kind)
+cache("far.h5", 3 * x[:20], kind=kind[:20])
+END
+
+# ---- a line says which rows chose, what was chosen and how flat the optimum is ----
+
+expect 0 train plain.h5 --target kind --json kind.json -o kind.safetensors
+stderr_has 'linear head 30 -> 2: lbfgs to the optimum, weight decay to be searched'
+checks=$((checks + 1))
+grep -q 'weight decay [0-9.e-]* chosen by 5 folds of the 200 train rows: .* are within one standard error' stderr ||
+  failed 'no line about the search'
+"$PYTHON" - kind.json << 'END'
+import json, sys
+result = json.load(open(sys.argv[1]))
+search = result["search"]
+path = search["targets"]["kind"]
+assert search["rows"] == 200 and search["folds"] == 5 and search["rows_of"] == "train"
+assert result["config"]["optimizer"] == "lbfgs" and result["config"]["weight_decay"] == path["weight_decay"]
+assert path["lowest"] <= path["weight_decay"] <= path["highest"]
+lowest = min(step["loss"] for step in path["steps"])
+chosen = next(step for step in path["steps"] if step["weight_decay"] == path["weight_decay"])
+assert chosen["loss"] <= lowest + 1e-3 * path["steps"][0]["loss"]
+END
+
+# The head is the optimum for that decay.
+decay=$("$PYTHON" -c 'import json; print(json.load(open("kind.json"))["config"]["weight_decay"])')
+expect 0 train plain.h5 --target kind --optimizer lbfgs --weight-decay "$decay" --json given.json
+"$PYTHON" -c '
+import json
+a, b = (json.load(open(name)) for name in ("kind.json", "given.json"))
+assert abs(a["lbfgs"]["objective"] - b["lbfgs"]["objective"]) < 1e-6, (a["lbfgs"], b["lbfgs"])
+assert "search" not in b' || failed 'the searched head is not the optimum'
+
+# Validation and test rows chose nothing: with other labels there the model's tensors are the same.
+expect 0 train others.h5 --target kind --json others.json
+checks=$((checks + 1))
+"$PYTHON" -c '
+import json
+a, b = (json.load(open(name))["search"] for name in ("kind.json", "others.json"))
+a.pop("seconds"), b.pop("seconds")
+assert a == b' || failed 'rows beyond train chose'
+
+# The same for any number of threads, of more rows than features and of fewer.
+for cache in plain wide; do
+  for threads in 1 3; do
+    expect 0 train $cache.h5 --target kind,size --threads $threads -o $cache$threads.safetensors
+    stderr_has "of 'kind' chosen by 5 folds"
+    stderr_has "of 'size' chosen by 5 folds"
+  done
+  cmp -s ${cache}1.safetensors ${cache}3.safetensors || failed "threads matter with $cache"
+done
+
+# ---- whoever says something of it gets that, and others are told ----
+
+for said in '--no-search' '--lr 1e-3' '--weight-decay 0.1' '--optimizer adamw' '--sweep lr=1e-3,1e-2'; do
+  expect 0 train plain.h5 --target kind --epochs 3 $said --json said.json
+  stderr_lacks 'chosen by'
+  checks=$((checks + 1))
+  ! grep -q '"search"' said.json || failed "$said searches"
+done
+expect 0 train plain.h5 --target kind --seed 3 --epochs 200
+stderr_has 'chosen by 5 folds'
+for said in '--head mlp:4' '--patience 3' '--loss focal' '--batch 32'; do
+  expect 0 train plain.h5 --target kind --epochs 3 $said
+  stderr_has 'weight decay and rate are the defaults, not searched'
+done
+expect 0 train few.h5 --val 0
+stderr_has '9 train rows are too few to choose'
+expect 0 train many.h5 --val 0 --json many.json
+stderr_has 'chosen by 1000 of the 5000 train rows, held out from the others'
+
+# ---- after --folds the last head learns from every row that is not test ----
+
+expect 0 train plain.h5 --target size --folds 4 --json folds.json
+stderr_has '260 train and val in 4 folds, all of which the last head learns from, 60 test'
+stderr_has 'over 4 folds, then trained on all 260 rows'
+checks=$((checks + 1))
+"$PYTHON" -c '
+import json
+result = json.load(open("folds.json"))
+assert result["train"]["rows"] == 260 and result["config"]["folds"] == 4 and "val" not in result' ||
+  failed 'folds leave rows out'
+
+# ---- no better than the mean or the largest class ----
+
+expect 0 train noise.h5 --target size --no-search --epochs 50
+stderr_has "no better on val than the mean of 'size'"
+expect 0 train noise.h5 --target kind --optimizer lbfgs --weight-decay 100
+stderr_has "no better on val than the largest class of 'kind'"
+expect 0 train plain.h5 --target size
+stderr_lacks 'no better'
+
+# ---- temperatures ----
+
+expect 0 train wide.h5 --target kind --no-search --calibrate --json calibrated.json -o calibrated.safetensors
+stderr_has "'kind' calibrated by 30 val rows: temperature"
+expect 0 train wide.h5 --target kind --no-search -o loud.safetensors
+expect 0 predict loud.safetensors wide.h5
+cp stdout loud.csv
+expect 0 predict calibrated.safetensors wide.h5
+checks=$((checks + 2))
+"$PYTHON" - stdout loud.csv calibrated.json << 'END' || failed 'the model is not divided by its temperature'
+import csv, json, math, sys
+told, loud = (list(csv.DictReader(open(name))) for name in sys.argv[1:3])
+kind = json.load(open(sys.argv[3]))["calibration"]["targets"]["kind"]
+assert kind["loss"] <= kind["loss_before"]
+logit = lambda row: math.log(float(row["probability"]) / (1 - float(row["probability"])))
+usual = [(a, b) for a, b in zip(told, loud) if 0.55 < float(b["probability"]) < 0.99]
+assert len(usual) > 5
+for a, b in usual:
+    assert a["label"] == b["label"] and abs(logit(a) * kind["temperature"] - logit(b)) < 0.02
+END
+expect 0 train few.h5 --val 0 --calibrate --no-search
+expect 0 train plain.h5 --target kind --folds 3 --calibrate
+stderr_has "'kind' calibrated by 260 out-of-fold rows"
+expect 2 train plain.h5 --target size --calibrate
+stderr_has '--calibrate is for classes and labels'
+
+# ---- novelty ----
+
+expect 0 train flat.h5 --novelty -o novel.safetensors
+expect 0 predict novel.safetensors far.h5 --novelty --reject 99
+checks=$((checks + 1))
+[ "$(head -1 stdout)" = 'path,label,probability,novelty' ] || failed 'no column'
+[ "$(grep -c ',,0\.[0-9]*,100\.0$' stdout)" -ge 18 ] || failed 'what is far away has a label'
+stderr_has 'have no label: their novelty is beyond 99'
+expect 0 predict novel.safetensors flat.h5 --novelty --json
+stdout_has '"novelty": '
+expect 0 predict novel.safetensors flat.h5
+stdout_lacks novelty
+expect 2 predict kind.safetensors plain.h5 --novelty
+stderr_has 'train it again with --novelty'
+expect 2 predict novel.safetensors --export x.onnx --reject 99
+done_with
