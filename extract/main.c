@@ -144,21 +144,28 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     return failed;
 }
 
+static int start(int argc, char **argv, PfExtractOptions *options, PfError *err)
+{
+    if (pf_extract_options_parse(argc, argv, options, err)) return -1;
+    pf_log_setup("extract", options->quiet ? PF_QUIET : options->verbose ? PF_VERBOSE : PF_NORMAL);
+    pf_processors_set(options->threads);
+    if (options->help) {
+        pf_extract_options_help();
+    } else if (options->version) {
+        puts("extract (permafrost) " PF_VERSION);
+    } else {
+        return run(options, argc, argv, err);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     PfExtractOptions options;
     PfError err = {0};
     pf_process_begin_streams();
     pf_log_setup("extract", PF_NORMAL);
-    if (pf_extract_options_parse(argc, argv, &options, &err)) return pf_log_error(&err);
-    pf_log_setup("extract", options.quiet ? PF_QUIET : options.verbose ? PF_VERBOSE : PF_NORMAL);
-    pf_processors_set(options.threads);
-    if (options.help) {
-        pf_extract_options_help();
-    } else if (options.version) {
-        puts("extract (permafrost) " PF_VERSION);
-    } else if (run(&options, argc, argv, &err)) {
-        return pf_process_exit_code(pf_log_error(&err));
-    }
-    return pf_process_finish_output(&err) ? pf_log_error(&err) : PF_EXIT_DONE;
+    int failed = start(argc, argv, &options, &err) || pf_process_finish_output(&err);
+    pf_extract_options_free(&options);
+    return failed ? pf_process_exit_code(pf_log_error(&err)) : PF_EXIT_DONE;
 }

@@ -3,10 +3,12 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/backbone/script_file.h"
 #include "common/base/options.h"
+#include "common/file/output.h"
 #include "common/file/text_encoding.h"
 #include "common/thread/processors.h"
 #include "extract/backbone/device_list.h"
@@ -224,13 +226,39 @@ static int parse_shard(void *settings, const char *value, PfError *err)
 
 #define FIELD(name) offsetof(PfExtractOptions, name)
 
-static int parse_target(void *settings, const char *value, PfError *err)
+static int add_target(PfExtractOptions *options, const char *value, PfError *err)
 {
-    PfExtractOptions *options = settings;
     if (options->dataset.target_count == PF_TARGETS_MAX)
         return pf_fail(err, PF_EXIT_USAGE, "--target: more than %d of them", PF_TARGETS_MAX);
     options->targets[options->dataset.target_count++] = value;
     return 0;
+}
+
+/* "a,b:regression" are two; commas behind a "=" part columns of one. */
+static int parse_target(void *settings, const char *value, PfError *err)
+{
+    PfExtractOptions *options = settings;
+    if (strchr(value, '=') || !strchr(value, ',')) return add_target(options, value, err);
+    for (const char *start = value;; start++) {
+        size_t length = strcspn(start, ",");
+        if (!length)
+            return pf_fail(err, PF_EXIT_USAGE, "--target: empty entry in the list '%s'", value);
+        char *name = strndup(start, length);
+        if (!name) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
+        if (add_target(options, name, err)) {
+            free(name);
+            return -1;
+        }
+        options->listed_targets[options->dataset.target_count - 1] = name;
+        start += length;
+        if (!*start) return 0;
+    }
+}
+
+static int parse_json(void *settings, const char *value, PfError *err)
+{
+    ((PfExtractOptions *)settings)->json = value;
+    return pf_output_check_json_value(value, err);
 }
 
 static int parse_decimal(void *settings, const char *value, PfError *err)
@@ -274,7 +302,7 @@ static const PfOption table[] = {
      .help = "stored type of the features (default f16)"},
     {.name = "compress", .kind = PF_OPTION_CALL, .parse = parse_compress,
      .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1)"},
-    {.name = "json", .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE",
+    {.name = "json", .kind = PF_OPTION_CALL, .parse = parse_json, .argument = "FILE|-",
      .help = "what was done, how fast and what held it back, for programs; - is stdout"},
     {.name = "force", .kind = PF_OPTION_FLAG, .offset = FIELD(force),
      .help = "compute again, whatever is at CACHE.h5 and in its journal"},
@@ -362,8 +390,8 @@ static const PfOption table[] = {
      .help = "which folders are splits (default: by their names, if they hold class folders)"},
     {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target,
      .argument = "NAME[:KIND][=COLUMNS]",
-     .help = "of a manifest; class, regression, multilabel or keypoints; a,b or first..last;\n"
-             "may be repeated (default: every other column, by what it holds)"},
+     .help = "of a manifest; class, regression, multilabel or keypoints; columns\n"
+             "are a,b or first..last; may be repeated, and NAME,NAME are two (default: every other column, by what it holds)"},
     {.name = "path-column", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.path_column),
      .argument = "NAME", .help = "of a manifest: where the paths are (default: it is found)"},
     {.name = "root", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.image_root), .argument = "DIR",
@@ -399,7 +427,7 @@ static const PfOption table[] = {
      .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N",
-     .minimum = 1, .maximum = 4096,
+     .minimum = 1, .maximum = 4096, .aliases = "batch-size",
      .help = "images per forward pass, each view counted (default: 32 on the CPU, on a GPU\n"
              "as many as it is fastest with)"},
     {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, .offset = FIELD(threads),
@@ -451,7 +479,7 @@ static const PfOption table[] = {
     {.name = "trust", .kind = PF_OPTION_TEXT, .offset = FIELD(trust), .argument = "FILE.pt",
      .help = "note a TorchScript file as one that may run where a model or a cache names it"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
-    {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
+    {.name = "version", .letter = 'V', .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
 };
 /* clang-format on */
@@ -582,6 +610,15 @@ static int choose_mode(PfExtractOptions *options, PfError *err)
     return 0;
 }
 
+static int check_output(const char *output, PfError *err)
+{
+    static const char *const written[] = {".h5", ".hdf5"};
+    if (!output) return 0;
+    if (!strcmp(output, "-"))
+        return pf_fail(err, PF_EXIT_USAGE, "-o: a cache goes into a file, not to standard output");
+    return pf_output_check_suffix("-o", output, written, 2, "", err);
+}
+
 static int check_mode(PfExtractOptions *options, PfError *err)
 {
     if (choose_mode(options, err) || check_companions(options, err)) return -1;
@@ -598,6 +635,8 @@ static int check_mode(PfExtractOptions *options, PfError *err)
                              "extract --help explains."
                            : "which dataset? Usage: extract [options] DATASET -o CACHE.h5; extract "
                              "--help explains.");
+    if (options->mode == PF_EXTRACT_RUN || options->mode == PF_EXTRACT_MERGE)
+        if (check_output(options->output, err)) return -1;
     if (options->mode == PF_EXTRACT_RUN && !options->output)
         return pf_fail(err, PF_EXIT_USAGE, "where to? Give the cache to write with -o CACHE.h5");
     return 0;
@@ -647,4 +686,12 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
                        options->info ? "" : several_hint(operands[0]));
     options->operand = count ? operands[0] : NULL;
     return check_mode(options, err);
+}
+
+void pf_extract_options_free(PfExtractOptions *options)
+{
+    for (int t = 0; t < PF_TARGETS_MAX; t++) {
+        free(options->listed_targets[t]);
+        options->listed_targets[t] = NULL;
+    }
 }

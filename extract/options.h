@@ -36,9 +36,10 @@ typedef struct PfExtractOptions {
     const char *const *inputs; /* --merge: input_count caches; --fetch: networks */
     int input_count;
     PfBackboneOptions backbone;
-    PfDatasetOptions dataset;            /* what the command line asks of it */
-    const char *targets[PF_TARGETS_MAX]; /* --target, each as it was given: dataset.targets */
-    bool splits_given[PF_SPLIT_COUNT];   /* which fractions --split has named */
+    PfDatasetOptions dataset;             /* what the command line asks of it */
+    const char *targets[PF_TARGETS_MAX];  /* --target, each as it was given: dataset.targets */
+    char *listed_targets[PF_TARGETS_MAX]; /* those of "--target a,b", owned; else NULL */
+    bool splits_given[PF_SPLIT_COUNT];    /* which fractions --split has named */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
     bool has_compression;
@@ -60,8 +61,10 @@ typedef struct PfExtractOptions {
 } PfExtractOptions;
 
 /* Parses the command line; what contradicts itself is refused here. --help and --version leave the
- * rest unchecked. The options refer to themselves: they are not to be copied. */
+ * rest unchecked. The options refer to themselves: they are not to be copied. Free with
+ * pf_extract_options_free, on failure too. */
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
+void pf_extract_options_free(PfExtractOptions *options);
 void pf_extract_options_help(void);
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */

@@ -12,7 +12,10 @@ typedef struct PfPredictOptions {
     int operand_count;
     const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
     const char *sources_from; /* NULL: a virtual cache's own folder only */
-    const char *export_path;  /* where the model is to be exported to; then there are no operands */
+    const char *output;       /* -o: rows as .csv or .json, "-": CSV on stdout; NULL: not given */
+    const char *json;         /* rows as JSON; "-": on stdout; NULL: none */
+    const char *export_path;  /* `output` where its suffix exports the model; then there are no
+                                 operands */
     int top;                  /* classes per image */
     double threshold;         /* labels whose probability is above it are told */
     int batch;                /* 0 = as many as are fastest */
@@ -20,7 +23,7 @@ typedef struct PfPredictOptions {
     int readers;              /* see sample_reader.h */
     long long max_bytes;      /* of a file; 0: PF_FILE_BYTES_MAX */
     long long max_pixels;     /* of an image; 0: the usual limits, see image.h */
-    int json, csv_safe, help, version, quiet, verbose;
+    int csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;
 
 int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err);
@@ -28,7 +31,8 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
 void pf_predict_options_free(PfPredictOptions *options);
 void pf_predict_options_help(void);
 
-/* A model over images or over the rows of a cache: writes the predictions to stdout. Images that
+/* A model over images or over the rows of a cache: writes the predictions to options->output and
+ * options->json, to stdout where neither is given. Images that
  * cannot be used are named on stderr and make it fail with PF_EXIT_BAD_IMAGES at the end. */
 int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
                       PfError *err);

@@ -28,7 +28,7 @@
 #include "predict/model/network.h"
 #include "predict/model/own_classifier.h"
 #include "predict/model/scorer.h"
-#include "predict/writer.h"
+#include "predict/output.h"
 
 /* The most pixels that a batch of crops has where the user says nothing: 32 of 512 x 512, or two
  * of 2048 x 2048. */
@@ -40,7 +40,7 @@ typedef struct Prediction {
     const PfPredictOptions *options;
     PfModel *model;
     PfScorer *scorer;
-    PfPredictionWriter writer;
+    PfPredictionOutput output;
     PfPreprocess preprocess; /* the model's; crop 0 where it does not say */
     float *outputs;          /* (scorer->outputs) of one image */
     /* images */
@@ -52,6 +52,7 @@ typedef struct Prediction {
     PfPipeline *pipeline;
     PfProgress progress;
     PfPipelineStats stats;
+    int64_t written; /* rows, once all are */
 } Prediction;
 
 static const cJSON *metadata_object(const Prediction *run, const char *key)
@@ -140,7 +141,7 @@ static void write_row(Prediction *run, const char *path, int width, int height,
         pf_scorer_to_image(run->scorer, &frame, outputs, run->outputs);
         outputs = run->outputs;
     }
-    pf_prediction_writer_add(&run->writer, path, outputs);
+    pf_prediction_output_add(&run->output, path, outputs);
 }
 
 static int sink_rows(void *context, int count, const PfPipelineRow *rows,
@@ -153,7 +154,7 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
     for (int i = 0; i < count; i++)
         write_row(run, rows[i].file.path, rows[i].file.width, rows[i].file.height,
                   outputs + (int64_t)i * run->scorer->outputs);
-    return pf_prediction_writer_check(&run->writer, err);
+    return pf_prediction_output_check_written(&run->output, err);
 }
 
 static int sink_rejected(void *context, const PfPipelineRow *row, const char *reason, PfError *err)
@@ -173,14 +174,14 @@ static void sink_progress(void *context, int64_t done)
 
 static void sink_interrupted(void *context)
 {
-    fflush(((Prediction *)context)->writer.stream); /* its end tells failures */
+    pf_prediction_output_flush(&((Prediction *)context)->output);
 }
 
 /* Called when the model, the network and the input are open: from then on only single images can
  * fail. */
 static int begin_output(Prediction *run, PfError *err)
 {
-    return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options, err);
+    return pf_prediction_output_begin(&run->output, run->scorer, run->options, err);
 }
 
 static int64_t crop_pixels(const Prediction *run)
@@ -374,7 +375,7 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
     int failed = check_cache(run, cache, err) ||
                  pf_cached_features_open(run->model, &run->options->network, run->scorer->tap,
                                          run->scorer->features, cache, &cached, err);
-    if (!failed && !run->writer.stream) failed = begin_output(run, err);
+    if (!failed && !run->output.count) failed = begin_output(run, err);
     if (!failed) failed = score_cache_rows(run, &cached, err);
     pf_cached_features_close(&cached);
     pf_cache_close(&cache);
@@ -422,8 +423,7 @@ static void print_summary(const Prediction *run, double started)
         pf_say("%lld of %lld images are partly transparent: %s, as in the model's features",
                (long long)run->stats.transparent, (long long)run->stats.images,
                run->preprocess.has_background ? "laid over the model's background" : "dropped");
-    pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written,
-           run->options->network.model,
+    pf_say("%lld predictions by %s in %s%s", (long long)run->written, run->options->network.model,
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);
 }
 
@@ -460,8 +460,10 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
 {
     Prediction run = {.options = options};
     double started = pf_clock_seconds();
-    int failed = open_model(&run, err) || predict(&run, interrupted, err);
-    if (run.writer.stream && pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
+    int failed = pf_prediction_output_check(options, err) || open_model(&run, err) ||
+                 predict(&run, interrupted, err);
+    run.written = pf_prediction_output_rows(&run.output);
+    if (pf_prediction_output_end(&run.output, failed != 0, err)) failed = 1;
     if (!failed && run.stats.rejected)
         failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",
                          (long long)run.stats.rejected, (long long)pf_dataset_count(run.dataset));

@@ -22,8 +22,9 @@ typedef struct PfPredictionWriter {
 
 /* Writes the CSV header or the opening bracket. A model of one target of classes gives
  * path,label,probability; others a column or more for each target by its name. */
-int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
-                               const PfPredictOptions *options, PfError *err);
+int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, bool json,
+                               const PfScorer *scorer, const PfPredictOptions *options,
+                               PfError *err);
 /* One image. outputs: (scorer->outputs), points in pixels of the image. */
 void pf_prediction_writer_add(PfPredictionWriter *writer, const char *path, const float *outputs);
 /* Whether all could be written so far: a full disk, for instance, ends a long run early. */

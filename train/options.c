@@ -13,6 +13,7 @@
 #include "common/base/options.h"
 #include "common/base/size_text.h"
 #include "common/cache/views.h"
+#include "common/file/output.h"
 #include "common/thread/processors.h"
 
 static PfExperiment *experiment_of(void *settings)
@@ -162,6 +163,23 @@ static int parse_task_weight(void *settings, const char *text, PfError *err)
     return pf_options_parse_double("--task-weight", value, 0, 1e6, &setting->weight, err);
 }
 
+/* "--target a --target b" is "--target a,b". */
+static int parse_target(void *settings, const char *value, PfError *err)
+{
+    PfTrainOptions *options = settings;
+    char *before = options->targets;
+    options->targets = before ? pf_asprintf(err, "%s,%s", before, value) : pf_strdup(value, err);
+    free(before);
+    options->table.targets = options->targets;
+    return options->targets ? 0 : -1;
+}
+
+static int parse_json(void *settings, const char *value, PfError *err)
+{
+    ((PfTrainOptions *)settings)->json = value;
+    return pf_output_check_json_value(value, err);
+}
+
 /* ---- sweeps ---- */
 
 #define MAX_VALUES 1000
@@ -244,9 +262,6 @@ static int parse_sweep(void *settings, const char *value, PfError *err)
     PfSweepAxis *axis = &options->axes[options->axis_count];
     if (parse_axis(value, axis, err)) return -1;
     options->axis_count++; /* from here on it is freed with the others */
-    for (int a = 0; a < options->axis_count - 1; a++)
-        if (!strcmp(options->axes[a].name, axis->name))
-            return pf_fail(err, PF_EXIT_USAGE, "--sweep: '%s' is given twice", axis->name);
     return 0;
 }
 
@@ -265,9 +280,9 @@ static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, FIELD(output),
      .argument = "FILE", .help = "write the best head, of its best epoch, as .safetensors"},
-    {.name = "json", .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE",
+    {.name = "json", .kind = PF_OPTION_CALL, .parse = parse_json, .argument = "FILE|-",
      .help = "write the result as JSON; - is stdout"},
-    {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE",
+    {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE|-",
      .help = "write a line for every head that was trained; - is stdout"},
     {.name = "csv-safe", .kind = PF_OPTION_FLAG, FIELD(csv_safe),
      .help = "for spreadsheets: a ' before texts that they would take for\n"
@@ -286,9 +301,9 @@ static const PfOption table[] = {
     {.name = "sources-from", .kind = PF_OPTION_TEXT, FIELD(sources_from), .argument = "DIR",
      .help = "folder where the parts of a virtual cache may lie besides its own;\n"
              "others are refused"},
-    {.name = "target", .kind = PF_OPTION_TEXT, FIELD(table.targets), .argument = "NAME[,NAME...]",
+    {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target, .argument = "NAME[,NAME...]",
      .help = "what to learn (default: the only classes); several are\n"
-             "learned together"},
+             "learned together; may be repeated"},
     {.name = "loss", .kind = PF_OPTION_CALL, .parse = parse_loss,
      .argument = "[TARGET=]LOSS[:X]",
      .help = "of numbers: mse (default), l1 or huber[:DELTA], in units of the\n"
@@ -325,12 +340,13 @@ static const PfOption table[] = {
      .help = "passes over the train rows (default: as many as make 4,000\n"
              "steps, 10 to 200); of lbfgs the most iterations (1,000)"},
     {.name = "batch", .kind = PF_OPTION_INT, FIELD(experiment.batch), .argument = "N",
+     .aliases = "batch-size",
      .minimum = 1, .maximum = 1 << 24, .help = "rows a step (default 64)"},
     {.name = "optimizer", .kind = PF_OPTION_CALL, .parse = parse_optimizer, .argument = "NAME",
      .help = "adam, adamw, sgd, or lbfgs, which takes linear heads to\n"
              "their optimum (default adamw)"},
     {.name = "lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.learning_rate),
-     .argument = "X", .minimum = 1e-12, .maximum = 1e6,
+     .argument = "X", .minimum = 1e-12, .maximum = 1e6, .aliases = "learning-rate",
      .help = "learning rate (default 0.001; sgd 0.01)"},
     {.name = "weight-decay", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.weight_decay),
      .argument = "X", .minimum = 0, .maximum = 1e6,
@@ -368,7 +384,7 @@ static const PfOption table[] = {
              "features.24), whose input the cache must have (--tap layer3);\n"
              "all: the whole network, from cached pixels"},
     {.name = "backbone-lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.backbone_rate),
-     .argument = "X", .minimum = 0, .maximum = 1e6,
+     .argument = "X", .minimum = 0, .maximum = 1e6, .aliases = "backbone-learning-rate",
      .help = "learning rate of the network (default: that of the head,\n"
              "1e-4; sgd 1e-3)"},
     {.name = "warm-head", .kind = PF_OPTION_FLAG, FIELD(warm_head),
@@ -414,7 +430,7 @@ static const PfOption table[] = {
      .help = "note a TorchScript file as one that may run where a cache or\n"
              "a model names it, and leave"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, FIELD(help), .help = "this"},
-    {.name = "version", .kind = PF_OPTION_FLAG, FIELD(version), .help = "and leave"},
+    {.name = "version", .letter = 'V', .kind = PF_OPTION_FLAG, FIELD(version), .help = "and leave"},
     {0},
 };
 /* clang-format on */
@@ -464,6 +480,40 @@ static int check_finetune(const PfTrainOptions *options, PfError *err)
     return 0;
 }
 
+/* Axes by the names in the table, whatever alias was typed. */
+static int name_axes(PfTrainOptions *options, PfError *err)
+{
+    for (int a = 0; a < options->axis_count; a++) {
+        PfSweepAxis *axis = &options->axes[a];
+        const char *name = pf_options_name(table, axis->name);
+        char *copy = name ? pf_strdup(name, err) : NULL;
+        if (name && !copy) return -1;
+        if (copy) {
+            free(axis->name);
+            axis->name = copy;
+        }
+        for (int b = 0; b < a; b++)
+            if (!strcmp(options->axes[b].name, axis->name))
+                return pf_fail(err, PF_EXIT_USAGE, "--sweep: '%s' is given twice", axis->name);
+    }
+    return 0;
+}
+
+static int check_output(const PfTrainOptions *options, PfError *err)
+{
+    static const char *const written[] = {".safetensors"};
+    if (!options->output) return 0;
+    if (!strcmp(options->output, "-"))
+        return pf_fail(err, PF_EXIT_USAGE, "-o: a model goes into a file, not to standard output");
+    const bool is_text = pf_output_has_suffix(options->output, ".json") ||
+                         pf_output_has_suffix(options->output, ".csv");
+    return pf_output_check_suffix(
+        "-o", options->output, written, 1,
+        is_text ? ". Hint: --json FILE and --csv FILE write the result"
+                : ". Hint: predict MODEL.safetensors -o FILE.onnx exports, to .pt, too",
+        err);
+}
+
 /* Every setting of a sweep is checked before anything is read. */
 static int check_settings(const PfTrainOptions *options, PfError *err)
 {
@@ -489,7 +539,8 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
     if (is_plain && options->trust) {
         failed = pf_script_file_check_trust_operands(count, err);
     } else if (is_plain) {
-        failed = check_operands(operands, count, err) || check_finetune(options, err) ||
+        failed = check_operands(operands, count, err) || check_output(options, err) ||
+                 check_finetune(options, err) || name_axes(options, err) ||
                  check_settings(options, err);
         if (!failed && options->csv_safe && !options->csv)
             failed = pf_fail(err, PF_EXIT_USAGE, "--csv-safe goes with --csv FILE");
@@ -505,6 +556,8 @@ void pf_train_options_free(PfTrainOptions *options)
 {
     for (int i = 0; i < options->axis_count; i++) free_axis(&options->axes[i]);
     options->axis_count = 0;
+    free(options->targets);
+    options->table.targets = options->targets = NULL;
 }
 
 /* ---- the settings of a sweep ---- */

@@ -49,6 +49,7 @@ typedef struct PfTrainOptions {
     int folds, seeds;                /* folds 0: none */
     int threads;                     /* 0 = all processors */
     const char *output, *json, *csv; /* NULL: none; json, csv "-": stdout */
+    char *targets;                   /* every --target, joined by commas; owned; table.targets */
     int csv_safe;                    /* texts of it are kept from being formulas */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;

@@ -132,7 +132,7 @@ COLUMN(pf_op_onnx_adaptive_pool)
     if (height % size || width % size)
         return pf_fail(err, PF_EXIT_USAGE,
                        "ONNX cannot say '%s' of %s for images of this size: it pools maps of "
-                       "%lldx%lld to %lldx%lld, which does not divide. Hint: --export FILE.pt",
+                       "%lldx%lld to %lldx%lld, which does not divide. Hint: -o FILE.pt",
                        node->name, arch->name, (long long)height, (long long)width, (long long)size,
                        (long long)size);
     if (height == size && width == size) return 0;
@@ -552,7 +552,7 @@ COLUMN(pf_op_onnx_positions)
     if (in->dims[1] != side || in->dims[2] != side)
         return pf_fail(err, PF_EXIT_USAGE,
                        "the position embeddings '%s' of %s cannot be exported to ONNX for a grid "
-                       "of %lldx%lld: they were made for %lldx%lld. Hint: --export FILE.pt",
+                       "of %lldx%lld: they were made for %lldx%lld. Hint: -o FILE.pt",
                        node->name, arch->name, (long long)in->dims[1], (long long)in->dims[2],
                        (long long)side, (long long)side);
     return pf_op_onnx_parameter(arch, node, in, out, err);
@@ -593,13 +593,13 @@ COLUMN(pf_op_onnx_window_attention)
 {
     return pf_fail(err, PF_EXIT_USAGE,
                    "the attention in windows '%s' of %s cannot be exported to ONNX yet. Hint: "
-                   "--export FILE.pt",
+                   "-o FILE.pt",
                    node->name, arch->name);
 }
 
 COLUMN(pf_op_onnx_rotate)
 {
     return pf_fail(err, PF_EXIT_USAGE,
-                   "the rotation '%s' of %s cannot be exported to ONNX yet. Hint: --export FILE.pt",
+                   "the rotation '%s' of %s cannot be exported to ONNX yet. Hint: -o FILE.pt",
                    node->name, arch->name);
 }

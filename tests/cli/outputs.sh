@@ -268,7 +268,7 @@ full extract --info own.h5
 full extract --verify whole.h5
 full extract --summary
 full predict m.safetensors own.h5
-full predict m.safetensors own.h5 --json
+full predict m.safetensors own.h5 --json -
 full train own.h5 -q --json -
 full train own.h5 -q --csv dev_stdout
 expect 0 sh -c 'train own.h5 -q -o closed.safetensors >&- 2>&- <&-'
