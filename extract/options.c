@@ -255,12 +255,6 @@ static int parse_target(void *settings, const char *value, PfError *err)
     }
 }
 
-static int parse_json(void *settings, const char *value, PfError *err)
-{
-    ((PfExtractOptions *)settings)->json = value;
-    return pf_output_check_json_value(value, err);
-}
-
 static int parse_decimal(void *settings, const char *value, PfError *err)
 {
     static const char *const names[] = {"point", "comma", ".", ","};
@@ -302,7 +296,7 @@ static const PfOption table[] = {
      .help = "stored type of the features (default f16)"},
     {.name = "compress", .kind = PF_OPTION_CALL, .parse = parse_compress,
      .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1)"},
-    {.name = "json", .kind = PF_OPTION_CALL, .parse = parse_json, .argument = "FILE|-",
+    {.name = "json", .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE|-",
      .help = "what was done, how fast and what held it back, for programs; - is stdout"},
     {.name = "force", .kind = PF_OPTION_FLAG, .offset = FIELD(force),
      .help = "compute again, whatever is at CACHE.h5 and in its journal"},

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/file/output.h"
 
 /* What the options ask for, -o first. */
@@ -37,6 +38,7 @@ int pf_prediction_output_check(const PfPredictOptions *options, PfError *err)
     if (pf_output_check_all(places.outputs, places.count, &options->network.model,
                             (const char *[]){"the model"}, 1, err))
         return -1;
+    if (pf_output_takes_stdout(places.outputs, places.count)) pf_log_show_on(stderr);
     for (int i = 0; i < places.count; i++) {
         if (!strcmp(places.paths[i], "-")) continue;
         for (int o = 0; o < options->operand_count; o++)

@@ -48,6 +48,7 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
                  pf_output_check_all(outputs, 4, inputs, whats, 4, err) ||
                  check_places(outputs, 4, err);
     free(checkpoint);
+    if (pf_output_takes_stdout(outputs, 3)) pf_log_show_on(stderr);
     return failed ? -1 : 0;
 }
 
@@ -195,6 +196,7 @@ static int run_on_cache(const PfTrainOptions *options, PfCache *cache, PfThreadP
     int failed = pf_sweep_run(cache, options, pool, &observer, &sweep, err);
     pf_training_lines_end(&watch.lines);
     PfTrainRun run = {.cache = cache, .options = options, .sweep = &sweep};
+    if (!failed) pf_training_lines_best(&watch.lines, &run);
     if (!failed) failed = report_and_write(options, &run, pool, started, err);
     pf_sweep_free(&sweep);
     return failed;

@@ -174,12 +174,6 @@ static int parse_target(void *settings, const char *value, PfError *err)
     return options->targets ? 0 : -1;
 }
 
-static int parse_json(void *settings, const char *value, PfError *err)
-{
-    ((PfTrainOptions *)settings)->json = value;
-    return pf_output_check_json_value(value, err);
-}
-
 /* ---- sweeps ---- */
 
 #define MAX_VALUES 1000
@@ -280,7 +274,7 @@ static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, FIELD(output),
      .argument = "FILE", .help = "write the best head, of its best epoch, as .safetensors"},
-    {.name = "json", .kind = PF_OPTION_CALL, .parse = parse_json, .argument = "FILE|-",
+    {.name = "json", .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE|-",
      .help = "write the result as JSON; - is stdout"},
     {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE|-",
      .help = "write a line for every head that was trained; - is stdout"},

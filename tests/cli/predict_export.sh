@@ -161,7 +161,7 @@ grep -q "^network .*net.pt$" own.pt || failed 'not the TorchScript file'
 for file in own2.safetensors own2.onnx; do
   expect 2 predict own.safetensors --export $file --backbone net.pt
   stderr_has "is the TorchScript file '"
-  stderr_has '--export FILE.pt'
+  stderr_has '-o FILE.pt'
 done
 expect 2 predict own.safetensors --export net.pt --backbone net.pt
 stderr_has 'would overwrite'

@@ -44,12 +44,6 @@ expect 1 train a.h5 -o model
 stderr_has "'a.h5'"
 expect 2 train a.h5 --json - --csv -
 stderr_has '--json - and --csv -: standard output takes one of them'
-echo 'a picture' > picture.jpg
-expect 2 train a.h5 --json picture.jpg
-stderr_has '--json - writes to standard output'
-expect 2 train a.h5 --json .
-stderr_has '--json - writes to standard output'
-rm picture.jpg
 expect 2 train a.h5 --epochs 0
 stderr_has 'from 1'
 expect 2 train a.h5 --lr -1

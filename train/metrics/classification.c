@@ -366,9 +366,9 @@ static void print_class(const PfClassificationMetrics *metrics, const char *cons
 {
     const PfClassMetrics *class = &metrics->classes[index];
     char cell[PF_METRICS_NAME_SIZE];
-    pf_say("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7lld", index,
-           pf_metrics_name_cell(names, index, cell), class->precision, class->recall, class->f1,
-           (long long)class->support);
+    pf_show("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7lld", index,
+            pf_metrics_name_cell(names, index, cell), class->precision, class->recall, class->f1,
+            (long long)class->support);
 }
 
 /* Index of the class with support whose f1 is next above (after, after_f1), or -1. */
@@ -390,7 +390,7 @@ static void print_classes(const PfClassificationMetrics *metrics, const char *co
     bool all = metrics->class_count <= PF_METRICS_MAX_LINES;
     char heading[32];
     snprintf(heading, sizeof heading, all ? "%s, by class" : "%s, lowest f1", split);
-    pf_say("  %-23s  precision  recall      f1  support", heading);
+    pf_show("  %-23s  precision  recall      f1  support", heading);
     if (all) {
         for (int c = 0; c < metrics->class_count; c++) print_class(metrics, names, c);
         return;
@@ -401,20 +401,47 @@ static void print_classes(const PfClassificationMetrics *metrics, const char *co
     }
 }
 
+/* Digits of the largest number in the table, and of the largest class. */
+static int confusion_digits(const PfClassificationMetrics *metrics)
+{
+    int64_t most = metrics->class_count - 1;
+    int digits = 1;
+    for (int i = 0; i < metrics->class_count * metrics->class_count; i++)
+        if (metrics->confusion[i] > most) most = metrics->confusion[i];
+    for (; most >= 10; most /= 10) digits++;
+    return digits;
+}
+
+/* The columns from first to end. */
+static void print_confusion_part(const PfClassificationMetrics *metrics, const char *const *names,
+                                 const char *heading, int first, int end)
+{
+    char line[24 * PF_METRICS_MAX_LINES + 32], cell[PF_METRICS_NAME_SIZE];
+    int count = metrics->class_count, digits = confusion_digits(metrics);
+    int used = snprintf(line, sizeof line, "  %-23s", heading);
+    for (int c = first; c < end; c++)
+        used += snprintf(line + used, sizeof line - (size_t)used, "  %*d", digits, c);
+    pf_show("%" PF_SENTENCE, line);
+    for (int row = 0; row < count; row++) {
+        used = 0;
+        for (int c = first; c < end; c++)
+            used += snprintf(line + used, sizeof line - (size_t)used, "  %*lld", digits,
+                             (long long)metrics->confusion[row * count + c]);
+        pf_show("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(names, row, cell), line);
+    }
+}
+
+/* In as many parts, one below the other, as the terminal is too narrow for. */
 static void print_confusion(const PfClassificationMetrics *metrics, const char *const *names,
                             const char *split)
 {
-    char line[24 + 8 * PF_METRICS_MAX_LINES + 8], heading[32], cell[PF_METRICS_NAME_SIZE];
-    int count = metrics->class_count, used;
+    char heading[32];
+    int room = (pf_log_show_columns() - 25) / (2 + confusion_digits(metrics));
+    int step = room > 1 ? room : 1;
     snprintf(heading, sizeof heading, "%s, true \\ predicted", split);
-    used = snprintf(line, sizeof line, "  %-23s", heading);
-    for (int c = 0; c < count; c++) used += sprintf(line + used, " %6d", c);
-    pf_say("%" PF_SENTENCE, line);
-    for (int row = 0; row < count; row++) {
-        used = 0;
-        for (int c = 0; c < count; c++)
-            used += sprintf(line + used, " %6lld", (long long)metrics->confusion[row * count + c]);
-        pf_say("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(names, row, cell), line);
+    for (int first = 0; first < metrics->class_count; first += step) {
+        int end = first + step < metrics->class_count ? first + step : metrics->class_count;
+        print_confusion_part(metrics, names, heading, first, end);
     }
 }
 
