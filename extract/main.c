@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/printable.h"
 #include "common/base/process.h"
+#include "common/base/result_stamp.h"
 #include "common/fetch/fetch.h"
 #include "common/onnx/network.h"
 #include "common/thread/processors.h"
@@ -13,6 +14,7 @@
 #include "extract/backbone/name.h"
 #include "extract/backbone/summary.h"
 #include "extract/cache_info.h"
+#include "extract/cache_info_json.h"
 #include "extract/extraction.h"
 #include "extract/merge/merge.h"
 #include "extract/options.h"
@@ -20,17 +22,6 @@
 
 /* Of the images of networks that take any size. */
 #define DEFAULT_SIDE 224
-
-static char *command_line(int argc, char **argv)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream) return NULL;
-    for (int i = 0; i < argc; i++) fprintf(stream, "%s%s", i ? " " : "", argv[i]);
-    fclose(stream);
-    return text;
-}
 
 /* Of a user's network from a file: of a TorchScript file the graph is not known here. */
 static int print_onnx_summary(const char *path, const PfSummaryOptions *summary, PfError *err)
@@ -88,11 +79,12 @@ static int fetch(const PfExtractOptions *options, PfError *err)
     return 0;
 }
 
-static int print_info(const char *path, PfError *err)
+static int print_info(const PfExtractOptions *options, PfError *err)
 {
     PfCache *cache;
-    if (pf_cache_open(path, &cache, err)) return -1;
-    int failed = pf_cache_info_print(cache, stdout, err);
+    if (pf_cache_open(options->operand, &cache, err)) return -1;
+    int failed = options->json ? pf_cache_info_write_json(cache, options, err)
+                               : pf_cache_info_print(cache, stdout, err);
     pf_cache_close(&cache);
     return failed;
 }
@@ -129,10 +121,10 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     if (options->trust) return pf_script_file_trust(options->trust, err);
     if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
     if (options->mode == PF_EXTRACT_BACKBONES) return print_backbones(options, err);
-    if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
+    if (options->mode == PF_EXTRACT_INFO) return print_info(options, err);
     if (options->mode == PF_EXTRACT_FETCH) return fetch(options, err);
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);
-    char *command = command_line(argc, argv);
+    char *command = pf_result_stamp_command(argc, argv);
     const char *text = command ? command : argv[0];
     int failed =
         options->mode == PF_EXTRACT_MERGE

@@ -456,7 +456,7 @@ static const PfOption table[] = {
      .help = "list the built-in networks (with PATTERN, a glob or part of a name, those that\n"
              "it fits), their sizes and weights; --json FILE does so for programs"},
     {.name = "info", .kind = PF_OPTION_FLAG, .offset = FIELD(info),
-     .help = "say in words what is in a cache"},
+     .help = "say in words what is in a cache; --json FILE does so for programs"},
     {.name = "merge", .kind = PF_OPTION_FLAG, .offset = FIELD(merge),
      .help = "join caches of one identity, shards in their order"},
     {.name = "virtual", .kind = PF_OPTION_FLAG, .offset = FIELD(is_virtual),
@@ -483,7 +483,7 @@ void pf_extract_options_help(void)
     puts("usage: extract [options] DATASET -o CACHE.h5\n"
          "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
          "       extract --backbones [PATTERN] [--json FILE]\n"
-         "       extract --info CACHE.h5\n"
+         "       extract --info CACHE.h5 [--json FILE|-]\n"
          "       extract --merge [--virtual] OUT.h5 IN.h5...\n"
          "       extract --verify [DATASET] CACHE.h5 [--signature FILE]\n"
          "       extract --fetch NAME|hf:ORG/NAME[@REVISION]...\n"
@@ -571,11 +571,11 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
     if (options->backbone.views == 1 && options->backbone.view_seed)
         return pf_fail(err, PF_EXIT_USAGE, "--view-seed goes with --views");
     if (options->json && options->mode != PF_EXTRACT_BACKBONES &&
-        (options->mode != PF_EXTRACT_RUN || options->dry_run))
-        return pf_fail(
-            err, PF_EXIT_USAGE,
-            "--json tells of a run that extracts, and of --backbones: not of a dry run, and not of "
-            "--summary, --info, --merge or --verify");
+        options->mode != PF_EXTRACT_INFO && (options->mode != PF_EXTRACT_RUN || options->dry_run))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--json tells of a run that extracts, of --backbones and of --info: not of "
+                       "a dry run, and "
+                       "not of --summary, --merge or --verify");
     return 0;
 }
 
@@ -656,6 +656,8 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
         .max_bad = {.value = 5, .is_percent = true, .is_default = true},
         .sync_seconds = 5,
         .sync_mb = 64,
+        .argc = argc,
+        .argv = argv,
     };
     options->backbone.backbone = "resnet18";
     options->dataset.targets = options->targets;

@@ -7,6 +7,7 @@
 #include "common/base/memory.h"
 #include "common/cache/split.h"
 #include "common/model/model_file.h"
+#include "train/finished_run.h"
 #include "train/head/head_tensors.h"
 
 static bool starts_with(const char *text, const char *prefix)
@@ -143,6 +144,8 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
             cJSON_AddItemToObject(metrics, pf_split_names[split],
                                   pf_result_split(run, (PfSplit)split, false));
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
+    cJSON *record = pf_finished_run_record(run->options, run->cache);
+    if (record) cJSON_AddItemToObject(json, "run", record);
     if (!failed) return json;
     cJSON_Delete(json);
     return NULL;

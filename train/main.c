@@ -15,6 +15,7 @@
 #include "common/thread/processors.h"
 #include "train/checkpoint_run.h"
 #include "train/features/target_kind.h"
+#include "train/finished_run.h"
 #include "train/head_batch_run.h"
 #include "train/head_model.h"
 #include "train/report.h"
@@ -163,7 +164,8 @@ static int write_results(const PfTrainOptions *options, const PfTrainRun *run, P
     cJSON_Delete(json);
     if (failed || !options->output) return failed;
     failed = pf_head_model_write(options->output, run, &knows_backbone, err);
-    if (!failed && run->sweep->checkpoint) pf_checkpoint_remove(run->sweep->checkpoint);
+    if (!failed && run->sweep->checkpoint && !options->keep_checkpoint)
+        pf_checkpoint_remove(run->sweep->checkpoint);
     if (!failed && !knows_backbone)
         pf_warn("'%s' does not say which network its features come from: predict can use this "
                 "model on caches only, not on images",
@@ -211,7 +213,13 @@ static int train(const PfTrainOptions *options, PfError *err)
         (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) ||
         pf_cache_open(options->cache, &cache, err))
         return -1;
-    int failed = pf_thread_pool_new(options->threads, &pool, err);
+    bool is_finished = false;
+    int failed = pf_finished_run_look(options, cache, &is_finished, err);
+    if (is_finished) {
+        pf_cache_close(&cache);
+        return failed;
+    }
+    failed = failed || pf_thread_pool_new(options->threads, &pool, err);
     if (!failed) {
         failed = run_on_cache(options, cache, pool, started, err);
         pf_thread_pool_free(&pool);
@@ -233,8 +241,8 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
     } else {
         pf_processors_set(options->threads);
         interrupted = options->table.interrupted =
-            pf_process_catch_interrupts("no model was written; a fine-tuning with -o goes on from "
-                                        "its last whole epoch by --resume");
+            pf_process_catch_interrupts("no model was written; the same command goes on from the "
+                                        "last epoch in the checkpoint, if there is one");
         return train(options, err);
     }
     return 0;

@@ -284,6 +284,15 @@ static const PfOption table[] = {
     {.name = "assert", .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
      .help = "exit with 5, and write no model, unless a number of the\n"
              "result is as said: 'val.accuracy>=0.95'; may be repeated"},
+    {.name = "force", .kind = PF_OPTION_FLAG, FIELD(force),
+     .help = "train from the beginning, although the model is there or a\n"
+             "checkpoint of it (default: what is finished is left alone,\n"
+             "and what was killed goes on)"},
+    {.name = "keep-checkpoint", .kind = PF_OPTION_FLAG, FIELD(keep_checkpoint),
+     .help = "leave FILE.checkpoint beside the model of -o FILE, so that the\n"
+             "same command with more --epochs goes on from there"},
+    {.name = "resume", .kind = PF_OPTION_FLAG, FIELD(resume),
+     .help = "refuse what could not go on: a run without -o, or of many heads"},
     {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, FIELD(quiet),
      .help = "warnings and errors only"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, FIELD(verbose),
@@ -385,8 +394,6 @@ static const PfOption table[] = {
      .help = "train the head alone first, on the network as it is"},
     {.name = "init", .kind = PF_OPTION_TEXT, FIELD(finetune.init), .argument = "MODEL",
      .help = "begin with the head of a model (and its fine-tuned tensors)"},
-    {.name = "resume", .kind = PF_OPTION_FLAG, FIELD(resume),
-     .help = "go on after the last epoch of a run that was killed"},
     {.name = "batch-norm", .kind = PF_OPTION_CALL, .parse = parse_batch_norm,
      .argument = "frozen|learn",
      .help = "learn: use each batch's statistics and move the running\n"
@@ -455,7 +462,6 @@ static int check_finetune(const PfTrainOptions *options, PfError *err)
     const PfFinetuneOptions *finetune = &options->finetune;
     const char *wrong = options->warm_head                 ? "warm-head"
                         : finetune->init                   ? "init"
-                        : options->resume                  ? "resume"
                         : finetune->train_batch_norm       ? "batch-norm"
                         : finetune->bf16                   ? "precision"
                         : strcmp(finetune->device, "auto") ? "device"
@@ -526,6 +532,8 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
         .experiment = pf_experiment_default(),
         .seeds = 1,
         .finetune = {.device = "auto"},
+        .argc = argc,
+        .argv = argv,
     };
     const char **operands = pf_calloc((size_t)argc, sizeof *operands, err);
     int failed = !operands || pf_options_parse(table, options, argc, argv, operands, &count, err);
@@ -546,6 +554,17 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
     return failed ? -1 : 0;
 }
 
+cJSON *pf_train_options_given(const PfTrainOptions *options)
+{
+    static const char *const others[] = {
+        "output", "json",    "csv",    "csv-safe", "assert", "quiet",           "force",
+        "resume", "threads", "memory", "verbose",  "trust",  "keep-checkpoint", "sources-from"};
+    cJSON *given = pf_options_given(table, options->argc, options->argv);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        cJSON_DeleteItemFromObjectCaseSensitive(given, others[i]);
+    return given;
+}
+
 void pf_train_options_free(PfTrainOptions *options)
 {
     for (int i = 0; i < options->axis_count; i++) free_axis(&options->axes[i]);
@@ -561,11 +580,17 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",  "json",         "csv",         "assert",    "quiet",   "verbose",  "tap",
-        "target",  "loss",         "task-weight", "val",       "sweep",   "folds",    "seeds",
-        "threads", "memory",       "views",       "help",      "version", "finetune", "warm-head",
-        "resume",  "init",         "batch-norm",  "precision", "device",  "weights",  "backbone",
-        "trust",   "sources-from", "csv-safe",
+        "output",      "json",     "csv",
+        "assert",      "quiet",    "verbose",
+        "tap",         "target",   "loss",
+        "task-weight", "val",      "sweep",
+        "folds",       "seeds",    "threads",
+        "memory",      "views",    "help",
+        "version",     "finetune", "warm-head",
+        "resume",      "init",     "batch-norm",
+        "precision",   "device",   "weights",
+        "backbone",    "trust",    "sources-from",
+        "csv-safe",    "force",    "keep-checkpoint",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

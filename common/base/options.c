@@ -315,16 +315,42 @@ static int store(const PfOption *option, void *settings, const char *value, PfEr
     }
 }
 
+/* What becomes of the options: settings, or where given is set, what was said of each. */
+typedef struct Sink {
+    void *settings;
+    cJSON *given;
+} Sink;
+
+/* One that may be repeated to add to itself has all of its values, of others the last one counts.
+ */
+static void record(const PfOption *option, const char *value, cJSON *given)
+{
+    const cJSON *before = cJSON_GetObjectItemCaseSensitive(given, option->name);
+    const bool adds = value && option->kind == PF_OPTION_CALL && cJSON_IsString(before);
+    char *both = adds ? pf_asprintf(NULL, "%s %s", before->valuestring, value) : NULL;
+    cJSON *item = value ? cJSON_CreateString(both ? both : value) : cJSON_CreateTrue();
+    cJSON_DeleteItemFromObjectCaseSensitive(given, option->name);
+    cJSON_AddItemToObject(given, option->name, item);
+    free(both);
+}
+
+static int put(const PfOption *option, Sink *sink, const char *value, PfError *err)
+{
+    if (!sink->given) return store(option, sink->settings, value, err);
+    record(option, value, sink->given);
+    return 0;
+}
+
 /* value: what was given with the option's word, or NULL; *next is the index of the word that may
  * be its argument. */
-static int take(const PfOption *option, const char *word, const char *value, void *settings,
-                int argc, char **argv, int *next, PfError *err)
+static int take(const PfOption *option, const char *word, const char *value, Sink *sink, int argc,
+                char **argv, int *next, PfError *err)
 {
     if (!takes_argument(option)) {
         if (value)
             return pf_fail(err, PF_EXIT_USAGE, "option --%s takes no argument, found '%s'",
                            option->name, word);
-        return store(option, settings, NULL, err);
+        return put(option, sink, NULL, err);
     }
     if (!value) {
         if (*next >= argc)
@@ -332,11 +358,11 @@ static int take(const PfOption *option, const char *word, const char *value, voi
                            option->argument);
         value = argv[(*next)++];
     }
-    return store(option, settings, value, err);
+    return put(option, sink, value, err);
 }
 
 /* "-o", "-oFILE", "-qj2". */
-static int parse_letters(const PfOption *table, void *settings, int argc, char **argv, int *next,
+static int parse_letters(const PfOption *table, Sink *sink, int argc, char **argv, int *next,
                          PfError *err)
 {
     const char *word = argv[*next - 1];
@@ -348,40 +374,59 @@ static int parse_letters(const PfOption *table, void *settings, int argc, char *
         if (!option) return unknown_option(table, word, err);
         const bool ends = takes_argument(option);
         const char *value = ends && letter[1] ? letter + 1 : NULL;
-        if (take(option, word, value, settings, argc, argv, next, err)) return -1;
+        if (take(option, word, value, sink, argc, argv, next, err)) return -1;
         if (ends) return 0;
     }
     return 0;
 }
 
 /* One option word; *next is the index of the word that may be its argument. */
-static int parse_word(const PfOption *table, void *settings, int argc, char **argv, int *next,
+static int parse_word(const PfOption *table, Sink *sink, int argc, char **argv, int *next,
                       PfError *err)
 {
     const char *word = argv[*next - 1];
-    if (word[1] != '-') return parse_letters(table, settings, argc, argv, next, err);
+    if (word[1] != '-') return parse_letters(table, sink, argc, argv, next, err);
     size_t length = strcspn(word + 2, "=");
     const PfOption *option = find_long(table, word + 2, length);
     if (!option) return unknown_option(table, word, err);
     const char *value = word[2 + length] == '=' ? word + 3 + length : NULL;
-    return take(option, word, value, settings, argc, argv, next, err);
+    return take(option, word, value, sink, argc, argv, next, err);
 }
 
-int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
+static int parse_all(const PfOption *table, Sink *sink, int argc, char **argv,
                      const char **operands, int *operand_count, PfError *err)
 {
     bool only_operands = false;
     *operand_count = 0;
     for (int next = 1; next < argc;) {
         const char *word = argv[next++];
-        if (only_operands || word[0] != '-' || !word[1])
-            operands[(*operand_count)++] = word;
-        else if (!strcmp(word, "--"))
+        if (only_operands || word[0] != '-' || !word[1]) {
+            if (operands) operands[*operand_count] = word;
+            ++*operand_count;
+        } else if (!strcmp(word, "--")) {
             only_operands = true;
-        else if (parse_word(table, settings, argc, argv, &next, err))
+        } else if (parse_word(table, sink, argc, argv, &next, err))
             return -1;
     }
     return 0;
+}
+
+int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
+                     const char **operands, int *operand_count, PfError *err)
+{
+    Sink sink = {.settings = settings};
+    return parse_all(table, &sink, argc, argv, operands, operand_count, err);
+}
+
+cJSON *pf_options_given(const PfOption *table, int argc, char **argv)
+{
+    int operands;
+    Sink sink = {.given = cJSON_CreateObject()};
+    if (sink.given && parse_all(table, &sink, argc, argv, NULL, &operands, NULL)) {
+        cJSON_Delete(sink.given);
+        sink.given = NULL;
+    }
+    return sink.given;
 }
 
 int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,

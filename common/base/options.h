@@ -7,6 +7,7 @@
 #ifndef PF_COMMON_BASE_OPTIONS_H
 #define PF_COMMON_BASE_OPTIONS_H
 
+#include <cjson/cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,11 @@ typedef struct PfOption {
  * other programs call so, else with the nearest known name. */
 int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
                      const char **operands, int *operand_count, PfError *err);
+
+/* What a command line that pf_options_parse takes says, by the options' names in the table:
+ * {"epochs": "20", "nesterov": true}; of one that adds to itself, as --target does, all values with
+ * blanks between them. The caller deletes it; NULL where memory is short. */
+cJSON *pf_options_given(const PfOption *table, int argc, char **argv);
 
 /* Sets one option by its name, without dashes, as if it had been given; where, like
  * "--sweep", goes before what is wrong with the name. value: NULL for a flag. */

@@ -247,7 +247,8 @@ static bool is_state_dict(const PfFileContent *content)
 static bool is_result(const PfFileContent *content)
 {
     return pf_file_content_is_text(content) && pf_file_content_first_letter(content) == '{' &&
-           (pf_file_content_begin_has(content, "\"config\"") ||
+           (pf_file_content_begin_has(content, "\"schema_version\"") ||
+            pf_file_content_begin_has(content, "\"config\"") ||
             pf_file_content_begin_has(content, "\"cache\"") ||
             pf_file_content_begin_has(content, "\"backbones\""));
 }

@@ -11,7 +11,8 @@
  *    "layers": [{"weight", "bias", "norm": "none"|"batch"|"layer", "scale", "shift",
  *    "mean", "variance", "activation": "relu"|"gelu"}], (hidden ones; missing: none)
  *    "finetune": {"node", "cut", "tensors": [names of tensors that take the network's place]},
- *    "metrics": {...}, "config": {...}}
+ *    "metrics": {...}, "config": {...},
+ *    "run": {"permafrost", "cache", "options", "files"} (train/finished_run.h; may be missing)}
  * "backbone" and "preprocess" are the cache identity's own objects. */
 #ifndef PF_COMMON_MODEL_MODEL_FILE_H
 #define PF_COMMON_MODEL_MODEL_FILE_H

@@ -53,8 +53,8 @@ expect 0 train own.h5 -v --epochs 37
 expect 0 train plain.h5 --json first.json --epochs 5
 stderr_has 'by hash of the paths'
 expect 0 train plain.h5 --json second.json --epochs 5 --threads 1
-grep -v 'seconds\|"load"\|"total"\|"train":	[0-9]' first.json > first
-grep -v 'seconds\|"load"\|"total"\|"train":	[0-9]' second.json > second
+grep -v 'created\|"command"\|seconds\|"load"\|"total"\|"train":	[0-9]' first.json > first
+grep -v 'created\|"command"\|seconds\|"load"\|"total"\|"train":	[0-9]' second.json > second
 cmp first second || failed 'one thread gives another result'
 expect 0 train plain.h5 --val 0 --epochs 5
 stderr_has 'no rows for validation'

@@ -58,6 +58,7 @@ typedef struct PfHeadBatchConfig {
     const PfHeadNetwork *start; /* the one head begins as this; NULL: drawn from the seed */
     const PfTrunk *trunk;       /* learns with the one head; NULL: features are constants */
     PfCheckpoint *checkpoint;   /* written after every epoch; NULL: none */
+    double checkpoint_seconds;  /* at least so many between two of them */
     bool resume;                /* goes on from the checkpoint, if there is one */
 } PfHeadBatchConfig;
 
