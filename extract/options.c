@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "common/backbone/script_file.h"
+#include "common/base/log.h"
 #include "common/base/options.h"
+#include "common/base/result_stamp.h"
 #include "common/file/output.h"
 #include "common/file/text_encoding.h"
 #include "common/thread/processors.h"
@@ -372,6 +374,9 @@ static const PfOption table[] = {
      .argument = "N", .minimum = 0, .maximum = 9007199254740991.0,
      .help = "of the boxes and colours (default 0)"},
     {.name = "Dataset:", .kind = PF_OPTION_GROUP},
+    {.name = "like", .kind = PF_OPTION_TEXT, .offset = FIELD(like), .argument = "CACHE.h5",
+     .help = "the options that this cache was made with, and where -o is not given, more rows\n"
+             "for it; others on the command line come on top"},
     {.name = "split", .kind = PF_OPTION_CALL, .parse = parse_split,
      .argument = "val=F[,test=F]",
      .help = "shares chosen by hash of the bytes: equal images stay together, and all keep their\n"
@@ -481,6 +486,7 @@ static const PfOption table[] = {
 void pf_extract_options_help(void)
 {
     puts("usage: extract [options] DATASET -o CACHE.h5\n"
+         "       extract CACHE.h5, or extract DATASET --like CACHE.h5\n"
          "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
          "       extract --backbones [PATTERN] [--json FILE]\n"
          "       extract --info CACHE.h5 [--json FILE|-]\n"
@@ -645,10 +651,15 @@ static const char *several_hint(const char *operand)
                : ". A list of images goes in on stdin: extract - ...";
 }
 
-int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err)
+cJSON *pf_extract_options_words(const PfExtractOptions *options)
 {
-    static const char *operands[MAX_OPERANDS];
-    int count = 0;
+    const PfLikeCommand *expanded = &options->expanded;
+    return expanded->argv ? pf_options_words(table, expanded->argc, expanded->argv)
+                          : pf_options_words(table, options->argc, options->argv);
+}
+
+static void set_defaults(PfExtractOptions *options, int argc, char **argv)
+{
     *options = (PfExtractOptions){
         .backbone = pf_backbone_options_default(),
         .compression = PF_COMPRESS_ZSTD,
@@ -661,6 +672,47 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
     };
     options->backbone.backbone = "resnet18";
     options->dataset.targets = options->targets;
+}
+
+/* "extract CACHE.h5", and --like: the options of that cache, then those of the command line. */
+static int take_options_of(const char *cache, const char *dataset, PfExtractOptions *options,
+                           const char **operands, int *count, PfError *err)
+{
+    PfLikeCommand command;
+    int argc = options->argc;
+    char **argv = options->argv;
+    cJSON *words = pf_options_words(table, argc, argv);
+    int failed = !words ? pf_fail(err, PF_EXIT_FAILED, "out of memory")
+                        : pf_like_command(cache, dataset, argc, argv, words, &command, err);
+    cJSON_Delete(words);
+    if (failed) return -1;
+    pf_extract_options_free(options);
+    set_defaults(options, argc, argv);
+    options->expanded = command;
+    if (pf_options_parse(table, options, command.argc, command.argv, operands, count, err))
+        return -1;
+    char *line = pf_result_stamp_command(command.argc, command.argv);
+    if (!options->quiet) pf_say("%s goes on: %s", cache, line ? line : "");
+    free(line);
+    return 0;
+}
+
+/* Which cache the options are to be taken from, or NULL. */
+static const char *find_like(const PfExtractOptions *options, const char *const *operands,
+                             int count)
+{
+    bool extracts = !options->merge && !options->info && !options->verify && !options->summary &&
+                    !options->backbones && !options->fetch;
+    if (!extracts || count != 1) return NULL;
+    if (options->like) return options->like;
+    return !options->output && pf_like_is_cache(operands[0]) ? operands[0] : NULL;
+}
+
+int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err)
+{
+    static const char *operands[MAX_OPERANDS];
+    int count = 0;
+    set_defaults(options, argc, argv);
     if (argc > MAX_OPERANDS)
         return pf_fail(err, PF_EXIT_USAGE,
                        "%d arguments are too many: give a folder, or - and the paths on stdin",
@@ -668,6 +720,12 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
     if (pf_options_parse(table, options, argc, argv, operands, &count, err)) return -1;
     if (options->help || options->version) return 0;
     if (options->trust) return pf_script_file_check_trust_operands(count, err);
+    const char *like = find_like(options, operands, count);
+    if (like &&
+        take_options_of(like, options->like ? operands[0] : NULL, options, operands, &count, err))
+        return -1;
+    if (options->like && !like)
+        return pf_fail(err, PF_EXIT_USAGE, "--like goes with a run that extracts one dataset");
     if (options->fetch && !options->output) return check_fetch(options, operands, count, err);
     if (options->fetch && options->summary + options->info + options->merge + options->verify)
         return check_fetch(options, operands, count, err);
@@ -690,4 +748,5 @@ void pf_extract_options_free(PfExtractOptions *options)
         free(options->listed_targets[t]);
         options->listed_targets[t] = NULL;
     }
+    pf_like_command_free(&options->expanded);
 }

@@ -6,6 +6,7 @@
 
 #include "extract/backbone/plan.h"
 #include "extract/dataset/dataset.h"
+#include "extract/like.h"
 #include "permafrost/feature_cache.h"
 
 #define PF_TARGETS_MAX 256
@@ -34,6 +35,8 @@ typedef struct PfExtractOptions {
     const char *output;
     int argc; /* the command line; lent */
     char **argv;
+    const char *like;          /* --like: the cache whose options these are, too; NULL: none */
+    PfLikeCommand expanded;    /* the command line with them; owned */
     const char *json;          /* --json; "-": standard output */
     const char *const *inputs; /* --merge: input_count caches; --fetch: networks */
     int input_count;
@@ -68,6 +71,9 @@ typedef struct PfExtractOptions {
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
 void pf_extract_options_free(PfExtractOptions *options);
 void pf_extract_options_help(void);
+
+/* The command line's options as pf_options_words() has them, those of --like before them. */
+cJSON *pf_extract_options_words(const PfExtractOptions *options);
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */
 int64_t pf_extract_options_bad_limit(const PfBadLimit *limit, int64_t total);

@@ -325,6 +325,13 @@ typedef struct Sink {
  */
 static void record(const PfOption *option, const char *value, cJSON *given)
 {
+    if (cJSON_IsArray(given)) {
+        char *word = value ? pf_asprintf(NULL, "--%s=%s", option->name, value)
+                           : pf_asprintf(NULL, "--%s", option->name);
+        cJSON_AddItemToArray(given, cJSON_CreateString(word ? word : ""));
+        free(word);
+        return;
+    }
     const cJSON *before = cJSON_GetObjectItemCaseSensitive(given, option->name);
     const bool adds = value && option->kind == PF_OPTION_CALL && cJSON_IsString(before);
     char *both = adds ? pf_asprintf(NULL, "%s %s", before->valuestring, value) : NULL;
@@ -418,15 +425,32 @@ int pf_options_parse(const PfOption *table, void *settings, int argc, char **arg
     return parse_all(table, &sink, argc, argv, operands, operand_count, err);
 }
 
-cJSON *pf_options_given(const PfOption *table, int argc, char **argv)
+static cJSON *given(const PfOption *table, int argc, char **argv, cJSON *into)
 {
     int operands;
-    Sink sink = {.given = cJSON_CreateObject()};
+    Sink sink = {.given = into};
     if (sink.given && parse_all(table, &sink, argc, argv, NULL, &operands, NULL)) {
         cJSON_Delete(sink.given);
         sink.given = NULL;
     }
     return sink.given;
+}
+
+cJSON *pf_options_given(const PfOption *table, int argc, char **argv)
+{
+    return given(table, argc, argv, cJSON_CreateObject());
+}
+
+cJSON *pf_options_words(const PfOption *table, int argc, char **argv)
+{
+    return given(table, argc, argv, cJSON_CreateArray());
+}
+
+const char *pf_options_word_name(const char *word, size_t *length)
+{
+    const char *name = word + strspn(word, "-");
+    *length = strcspn(name, "=");
+    return name;
 }
 
 int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,

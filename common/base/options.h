@@ -46,6 +46,11 @@ int pf_options_parse(const PfOption *table, void *settings, int argc, char **arg
  * {"epochs": "20", "nesterov": true}; of one that adds to itself, as --target does, all values with
  * blanks between them. The caller deletes it; NULL where memory is short. */
 cJSON *pf_options_given(const PfOption *table, int argc, char **argv);
+/* The same in the order in which it was said, as words that pf_options_parse takes again: a list of
+ * "--epochs=20" and "--nesterov". */
+cJSON *pf_options_words(const PfOption *table, int argc, char **argv);
+/* The name in such a word, which is length bytes long. */
+const char *pf_options_word_name(const char *word, size_t *length);
 
 /* Sets one option by its name, without dashes, as if it had been given; where, like
  * "--sweep", goes before what is wrong with the name. value: NULL for a flag. */

@@ -209,6 +209,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     cJSON *object = cJSON_CreateObject();
     pf_provenance_add_origin(object, provenance->command);
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));
+    if (provenance->add_options) provenance->add_options(provenance->context, object);
     add_shard(object, provenance->shard, pf_dataset_whole_count(provenance->dataset));
     add_rules(object, &provenance->rules);
     int failed = add_source(object, plan, previous, err);
