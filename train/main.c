@@ -18,6 +18,7 @@
 #include "train/finished_run.h"
 #include "train/head_batch_run.h"
 #include "train/head_model.h"
+#include "train/name_check.h"
 #include "train/report.h"
 #include "train/result.h"
 
@@ -214,7 +215,8 @@ static int train(const PfTrainOptions *options, PfError *err)
         pf_cache_open(options->cache, &cache, err))
         return -1;
     bool is_finished = false;
-    int failed = pf_finished_run_look(options, cache, &is_finished, err);
+    int failed = pf_name_check(options, cache, err) ||
+                 pf_finished_run_look(options, cache, &is_finished, err);
     if (is_finished) {
         pf_cache_close(&cache);
         return failed;

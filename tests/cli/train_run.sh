@@ -114,6 +114,18 @@ expect 2 train own.h5 -o no.safetensors --assert 'val.acuracy>=0.5'
 stderr_has "there is no 'acuracy' among rows, loss, accuracy"
 absent no.safetensors
 
+# Names are looked up before the training, deeper ones when it is done.
+for wrong in 'val.acuracy>=0.5' 'vall.accuracy>=0.5' 'val.mae<=1' 'train.class.acuracy>=0'; do
+  expect 2 train own.h5 --assert "$wrong"
+  stderr_has 'the result will have no '
+  stderr_lacks 'linear head'
+done
+expect 2 train own.h5 --loss sighs=focal
+stderr_has "names target 'sighs', which is not among those of 'own.h5'"
+stderr_lacks 'in memory'
+expect 0 train own.h5 -q --epochs 3 --assert 'val.classes.0.f1>=0' --assert 'epochs.2.val_loss<=99'
+expect 2 train own.h5 -q --epochs 3 --assert 'val.classes.9.f1>=0'
+
 # A terminal gets no escape codes where there is none, and NO_COLOR nowhere colour.
 expect 0 env PF_FAKE_TERMINAL=1 NO_COLOR=1 train own.h5 --epochs 3
 ! grep -q "$(printf '\033')\[3" stderr || failed 'colour in spite of NO_COLOR'
