@@ -99,11 +99,20 @@ static int compute(PfExtraction *run, PfError *err)
 
 /* ---- the finished file ---- */
 
+/* What --like goes by. */
+static void add_options(const void *context, cJSON *provenance)
+{
+    const PfExtractOptions *options = context;
+    pf_like_add(provenance, options->operand, pf_extract_options_words(options));
+}
+
 static char *make_provenance(const PfExtraction *run, PfError *err)
 {
     const PfBackboneSession *session = &run->session;
     const PfScheduledShard *scheduled = run->options->scheduled;
     PfProvenance provenance = {.command = run->command,
+                               .add_options = add_options,
+                               .context = run->options,
                                .dataset = run->dataset,
                                .plan = run->backbone,
                                .runtime = *session->runtime ? session->runtime : NULL,

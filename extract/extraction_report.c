@@ -9,6 +9,7 @@
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/base/process.h"
+#include "common/base/result_stamp.h"
 #include "common/base/size_text.h"
 #include "common/file/atomic_file.h"
 #include "common/simd/processor.h"
@@ -327,6 +328,8 @@ static char *summary_text(const PfExtraction *run, const PfExtractionSummary *su
 {
     pf_json_begin();
     cJSON *json = cJSON_CreateObject();
+    pf_result_stamp_add(json, run->options->argc, run->options->argv,
+                        summary->computed ? run->session.runtime : NULL);
     cJSON_AddStringToObject(json, "cache", run->options->output);
     cJSON_AddNumberToObject(json, "rows", (double)summary->rows);
     cJSON_AddNumberToObject(json, "rejected", (double)summary->rejected);

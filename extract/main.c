@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/printable.h"
 #include "common/base/process.h"
+#include "common/base/result_stamp.h"
 #include "common/base/size_text.h"
 #include "common/fetch/fetch.h"
 #include "common/file/output.h"
@@ -15,6 +16,7 @@
 #include "extract/backbone/name.h"
 #include "extract/backbone/summary.h"
 #include "extract/cache_info.h"
+#include "extract/cache_info_json.h"
 #include "extract/dataset/frozen_list.h"
 #include "extract/extraction.h"
 #include "extract/merge/merge.h"
@@ -26,17 +28,6 @@
 
 /* Of the images of networks that take any size. */
 #define DEFAULT_SIDE 224
-
-static char *command_line(int argc, char **argv)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream) return NULL;
-    for (int i = 0; i < argc; i++) fprintf(stream, "%s%s", i ? " " : "", argv[i]);
-    fclose(stream);
-    return text;
-}
 
 /* Of a user's network from a file: of a TorchScript file the graph is not known here. */
 static int print_onnx_summary(const char *path, const PfSummaryOptions *summary, PfError *err)
@@ -94,11 +85,12 @@ static int fetch(const PfExtractOptions *options, PfError *err)
     return 0;
 }
 
-static int print_info(const char *path, PfError *err)
+static int print_info(const PfExtractOptions *options, PfError *err)
 {
     PfCache *cache;
-    if (pf_cache_open(path, &cache, err)) return -1;
-    int failed = pf_cache_info_print(cache, stdout, err);
+    if (pf_cache_open(options->operand, &cache, err)) return -1;
+    int failed = options->json ? pf_cache_info_write_json(cache, options, err)
+                               : pf_cache_info_print(cache, stdout, err);
     pf_cache_close(&cache);
     return failed;
 }
@@ -176,18 +168,33 @@ static int run(const PfExtractOptions *options, int argc, char **argv, PfError *
     if (options->trust) return pf_script_file_trust(options->trust, err);
     if (options->mode == PF_EXTRACT_SUMMARY) return print_summary(options, err);
     if (options->mode == PF_EXTRACT_BACKBONES) return print_backbones(options, err);
-    if (options->mode == PF_EXTRACT_INFO) return print_info(options->operand, err);
+    if (options->mode == PF_EXTRACT_INFO) return print_info(options, err);
     if (options->mode == PF_EXTRACT_FETCH) return fetch(options, err);
     if (options->mode == PF_EXTRACT_VERIFY) return verify(options, err);
     if (options->mode == PF_EXTRACT_LIST) return freeze(options, err);
     if (options->mode == PF_EXTRACT_MISSING)
         return pf_parts_print_missing(options->operand, stdout, err);
-    char *command = command_line(argc, argv);
+    char *command = pf_result_stamp_command(argc, argv);
     const char *text = command ? command : argv[0];
     int failed = options->mode == PF_EXTRACT_MERGE ? merge(options, text, err)
                                                    : run_extraction(options, text, err);
     free(command);
     return failed;
+}
+
+static int start(int argc, char **argv, PfExtractOptions *options, PfError *err)
+{
+    if (pf_extract_options_parse(argc, argv, options, err)) return -1;
+    pf_log_setup("extract", options->quiet ? PF_QUIET : options->verbose ? PF_VERBOSE : PF_NORMAL);
+    pf_processors_set(options->threads);
+    if (options->help) {
+        pf_extract_options_help();
+    } else if (options->version) {
+        puts("extract (permafrost) " PF_VERSION);
+    } else {
+        return run(options, argc, argv, err);
+    }
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -196,15 +203,7 @@ int main(int argc, char **argv)
     PfError err = {0};
     pf_process_begin_streams();
     pf_log_setup("extract", PF_NORMAL);
-    if (pf_extract_options_parse(argc, argv, &options, &err)) return pf_log_error(&err);
-    pf_log_setup("extract", options.quiet ? PF_QUIET : options.verbose ? PF_VERBOSE : PF_NORMAL);
-    pf_processors_set(options.threads);
-    if (options.help) {
-        pf_extract_options_help();
-    } else if (options.version) {
-        puts("extract (permafrost) " PF_VERSION);
-    } else if (run(&options, argc, argv, &err)) {
-        return pf_process_exit_code(pf_log_error(&err));
-    }
-    return pf_process_finish_output(&err) ? pf_log_error(&err) : PF_EXIT_DONE;
+    int failed = start(argc, argv, &options, &err) || pf_process_finish_output(&err);
+    pf_extract_options_free(&options);
+    return failed ? pf_process_exit_code(pf_log_error(&err)) : PF_EXIT_DONE;
 }

@@ -3,10 +3,14 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/backbone/script_file.h"
+#include "common/base/log.h"
 #include "common/base/options.h"
+#include "common/base/result_stamp.h"
+#include "common/file/output.h"
 #include "common/file/text_encoding.h"
 #include "common/thread/processors.h"
 #include "extract/backbone/device_list.h"
@@ -234,13 +238,33 @@ static int parse_shard(void *settings, const char *value, PfError *err)
 
 #define FIELD(name) offsetof(PfExtractOptions, name)
 
-static int parse_target(void *settings, const char *value, PfError *err)
+static int add_target(PfExtractOptions *options, const char *value, PfError *err)
 {
-    PfExtractOptions *options = settings;
     if (options->dataset.target_count == PF_TARGETS_MAX)
         return pf_fail(err, PF_EXIT_USAGE, "--target: more than %d of them", PF_TARGETS_MAX);
     options->targets[options->dataset.target_count++] = value;
     return 0;
+}
+
+/* "a,b:regression" are two; commas behind a "=" part columns of one. */
+static int parse_target(void *settings, const char *value, PfError *err)
+{
+    PfExtractOptions *options = settings;
+    if (strchr(value, '=') || !strchr(value, ',')) return add_target(options, value, err);
+    for (const char *start = value;; start++) {
+        size_t length = strcspn(start, ",");
+        if (!length)
+            return pf_fail(err, PF_EXIT_USAGE, "--target: empty entry in the list '%s'", value);
+        char *name = strndup(start, length);
+        if (!name) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
+        if (add_target(options, name, err)) {
+            free(name);
+            return -1;
+        }
+        options->listed_targets[options->dataset.target_count - 1] = name;
+        start += length;
+        if (!*start) return 0;
+    }
 }
 
 static int parse_decimal(void *settings, const char *value, PfError *err)
@@ -284,7 +308,7 @@ static const PfOption table[] = {
      .help = "stored type of the features (default f16)"},
     {.name = "compress", .kind = PF_OPTION_CALL, .parse = parse_compress,
      .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1)"},
-    {.name = "json", .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE",
+    {.name = "json", .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE|-",
      .help = "what was done, how fast and what held it back, for programs; - is stdout"},
     {.name = "force", .kind = PF_OPTION_FLAG, .offset = FIELD(force),
      .help = "compute again, whatever is at CACHE.h5 and in its journal"},
@@ -360,6 +384,9 @@ static const PfOption table[] = {
      .argument = "N", .minimum = 0, .maximum = 9007199254740991.0,
      .help = "of the boxes and colours (default 0)"},
     {.name = "Dataset:", .kind = PF_OPTION_GROUP},
+    {.name = "like", .kind = PF_OPTION_TEXT, .offset = FIELD(like), .argument = "CACHE.h5",
+     .help = "the options that this cache was made with, and where -o is not given, more rows\n"
+             "for it; others on the command line come on top"},
     {.name = "split", .kind = PF_OPTION_CALL, .parse = parse_split,
      .argument = "val=F[,test=F]",
      .help = "shares chosen by hash of the bytes: equal images stay together, and all keep their\n"
@@ -372,8 +399,8 @@ static const PfOption table[] = {
      .help = "which folders are splits (default: by their names, if they hold class folders)"},
     {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target,
      .argument = "NAME[:KIND][=COLUMNS]",
-     .help = "of a manifest; class, regression, multilabel or keypoints; a,b or first..last;\n"
-             "may be repeated (default: every other column, by what it holds)"},
+     .help = "of a manifest; class, regression, multilabel or keypoints; columns\n"
+             "are a,b or first..last; may be repeated, and NAME,NAME are two (default: every other column, by what it holds)"},
     {.name = "path-column", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.path_column),
      .argument = "NAME", .help = "of a manifest: where the paths are (default: it is found)"},
     {.name = "root", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.image_root), .argument = "DIR",
@@ -418,7 +445,7 @@ static const PfOption table[] = {
      .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N",
-     .minimum = 1, .maximum = 4096,
+     .minimum = 1, .maximum = 4096, .aliases = "batch-size",
      .help = "images per forward pass, each view counted (default: 32 on the CPU, on a GPU\n"
              "as many as it is fastest with)"},
     {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, .offset = FIELD(threads),
@@ -453,7 +480,7 @@ static const PfOption table[] = {
      .help = "list the built-in networks (with PATTERN, a glob or part of a name, those that\n"
              "it fits), their sizes and weights; --json FILE does so for programs"},
     {.name = "info", .kind = PF_OPTION_FLAG, .offset = FIELD(info),
-     .help = "say in words what is in a cache"},
+     .help = "say in words what is in a cache; --json FILE does so for programs"},
     {.name = "merge", .kind = PF_OPTION_FLAG, .offset = FIELD(merge),
      .help = "join caches of one identity, shards in their order; a folder stands for the\n"
              "caches in it, - for paths on standard input"},
@@ -478,7 +505,7 @@ static const PfOption table[] = {
     {.name = "trust", .kind = PF_OPTION_TEXT, .offset = FIELD(trust), .argument = "FILE.pt",
      .help = "note a TorchScript file as one that may run where a model or a cache names it"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
-    {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
+    {.name = "version", .letter = 'V', .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
 };
 /* clang-format on */
@@ -486,9 +513,10 @@ static const PfOption table[] = {
 void pf_extract_options_help(void)
 {
     puts("usage: extract [options] DATASET -o CACHE.h5\n"
+         "       extract CACHE.h5, or extract DATASET --like CACHE.h5\n"
          "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
          "       extract --backbones [PATTERN] [--json FILE]\n"
-         "       extract --info CACHE.h5\n"
+         "       extract --info CACHE.h5 [--json FILE|-]\n"
          "       extract --merge [--virtual] OUT.h5 IN.h5|FOLDER|-...\n"
          "       extract --list DATASET -o LIST\n"
          "       extract --missing CACHE.h5.parts\n"
@@ -589,11 +617,11 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
     if (options->backbone.views == 1 && options->backbone.view_seed)
         return pf_fail(err, PF_EXIT_USAGE, "--view-seed goes with --views");
     if (options->json && options->mode != PF_EXTRACT_BACKBONES &&
-        (options->mode != PF_EXTRACT_RUN || options->dry_run))
-        return pf_fail(
-            err, PF_EXIT_USAGE,
-            "--json tells of a run that extracts, and of --backbones: not of a dry run, and not of "
-            "--summary, --info, --merge or --verify");
+        options->mode != PF_EXTRACT_INFO && (options->mode != PF_EXTRACT_RUN || options->dry_run))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--json tells of a run that extracts, of --backbones and of --info: not of "
+                       "a dry run, and "
+                       "not of --summary, --merge or --verify");
     return 0;
 }
 
@@ -624,6 +652,15 @@ static int choose_mode(PfExtractOptions *options, PfError *err)
     return 0;
 }
 
+static int check_output(const char *output, PfError *err)
+{
+    static const char *const written[] = {".h5", ".hdf5"};
+    if (!output) return 0;
+    if (!strcmp(output, "-"))
+        return pf_fail(err, PF_EXIT_USAGE, "-o: a cache goes into a file, not to standard output");
+    return pf_output_check_suffix("-o", output, written, 2, "", err);
+}
+
 static int check_mode(PfExtractOptions *options, PfError *err)
 {
     if (choose_mode(options, err) || check_companions(options, err)) return -1;
@@ -640,6 +677,8 @@ static int check_mode(PfExtractOptions *options, PfError *err)
                              "extract --help explains."
                            : "which dataset? Usage: extract [options] DATASET -o CACHE.h5; extract "
                              "--help explains.");
+    if (options->mode == PF_EXTRACT_RUN || options->mode == PF_EXTRACT_MERGE)
+        if (check_output(options->output, err)) return -1;
     if (options->mode == PF_EXTRACT_RUN && !options->output)
         return pf_fail(err, PF_EXIT_USAGE, "where to? Give the cache to write with -o CACHE.h5");
     if (options->mode == PF_EXTRACT_LIST && !options->output)
@@ -659,10 +698,15 @@ static const char *several_hint(const char *operand)
                : ". A list of images goes in on stdin: extract - ...";
 }
 
-int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err)
+cJSON *pf_extract_options_words(const PfExtractOptions *options)
 {
-    static const char *operands[MAX_OPERANDS];
-    int count = 0;
+    const PfLikeCommand *expanded = &options->expanded;
+    return expanded->argv ? pf_options_words(table, expanded->argc, expanded->argv)
+                          : pf_options_words(table, options->argc, options->argv);
+}
+
+static void set_defaults(PfExtractOptions *options, int argc, char **argv)
+{
     *options = (PfExtractOptions){
         .backbone = pf_backbone_options_default(),
         .shard_base = PF_SHARD_BASE_OF_SCHEDULER,
@@ -671,9 +715,52 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
         .max_bad = {.value = 5, .is_percent = true, .is_default = true},
         .sync_seconds = 5,
         .sync_mb = 64,
+        .argc = argc,
+        .argv = argv,
     };
     options->backbone.backbone = "resnet18";
     options->dataset.targets = options->targets;
+}
+
+/* "extract CACHE.h5", and --like: the options of that cache, then those of the command line. */
+static int take_options_of(const char *cache, const char *dataset, PfExtractOptions *options,
+                           const char **operands, int *count, PfError *err)
+{
+    PfLikeCommand command;
+    int argc = options->argc;
+    char **argv = options->argv;
+    cJSON *words = pf_options_words(table, argc, argv);
+    int failed = !words ? pf_fail(err, PF_EXIT_FAILED, "out of memory")
+                        : pf_like_command(cache, dataset, argc, argv, words, &command, err);
+    cJSON_Delete(words);
+    if (failed) return -1;
+    pf_extract_options_free(options);
+    set_defaults(options, argc, argv);
+    options->expanded = command;
+    if (pf_options_parse(table, options, command.argc, command.argv, operands, count, err))
+        return -1;
+    char *line = pf_result_stamp_command(command.argc, command.argv);
+    if (!options->quiet) pf_say("%s goes on: %s", cache, line ? line : "");
+    free(line);
+    return 0;
+}
+
+/* Which cache the options are to be taken from, or NULL. */
+static const char *find_like(const PfExtractOptions *options, const char *const *operands,
+                             int count)
+{
+    bool extracts = !options->merge && !options->info && !options->verify && !options->summary &&
+                    !options->backbones && !options->fetch;
+    if (!extracts || count != 1) return NULL;
+    if (options->like) return options->like;
+    return !options->output && pf_like_is_cache(operands[0]) ? operands[0] : NULL;
+}
+
+int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err)
+{
+    static const char *operands[MAX_OPERANDS];
+    int count = 0;
+    set_defaults(options, argc, argv);
     if (argc > MAX_OPERANDS)
         return pf_fail(err, PF_EXIT_USAGE,
                        "%d arguments are too many: give a folder, or - and the paths on stdin",
@@ -681,6 +768,12 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
     if (pf_options_parse(table, options, argc, argv, operands, &count, err)) return -1;
     if (options->help || options->version) return 0;
     if (options->trust) return pf_script_file_check_trust_operands(count, err);
+    const char *like = find_like(options, operands, count);
+    if (like &&
+        take_options_of(like, options->like ? operands[0] : NULL, options, operands, &count, err))
+        return -1;
+    if (options->like && !like)
+        return pf_fail(err, PF_EXIT_USAGE, "--like goes with a run that extracts one dataset");
     if (options->fetch && !options->output) return check_fetch(options, operands, count, err);
     if (options->fetch && options->summary + options->info + options->merge + options->verify)
         return check_fetch(options, operands, count, err);
@@ -695,4 +788,13 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
                        options->info ? "" : several_hint(operands[0]));
     options->operand = count ? operands[0] : NULL;
     return check_mode(options, err);
+}
+
+void pf_extract_options_free(PfExtractOptions *options)
+{
+    for (int t = 0; t < PF_TARGETS_MAX; t++) {
+        free(options->listed_targets[t]);
+        options->listed_targets[t] = NULL;
+    }
+    pf_like_command_free(&options->expanded);
 }

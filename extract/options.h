@@ -6,6 +6,7 @@
 
 #include "extract/backbone/plan.h"
 #include "extract/dataset/dataset.h"
+#include "extract/like.h"
 #include "permafrost/feature_cache.h"
 
 #define PF_TARGETS_MAX 256
@@ -42,6 +43,10 @@ typedef struct PfExtractOptions {
     const char *verified_dataset; /* --verify DATASET CACHE; else NULL */
     int recompute_all;            /* every row of it, not a sample */
     const char *output;
+    int argc; /* the command line; lent */
+    char **argv;
+    const char *like;          /* --like: the cache whose options these are, too; NULL: none */
+    PfLikeCommand expanded;    /* the command line with them; owned */
     const char *json;          /* --json; "-": standard output */
     const char *const *inputs; /* --merge: input_count caches; --fetch: networks */
     int input_count;
@@ -51,6 +56,7 @@ typedef struct PfExtractOptions {
     const struct PfScheduledShard *scheduled; /* auto/N, once it is known; else NULL */
     PfDatasetOptions dataset;                 /* what the command line asks of it */
     const char *targets[PF_TARGETS_MAX];      /* --target, each as it was given: dataset.targets */
+    char *listed_targets[PF_TARGETS_MAX]; /* those of "--target a,b", owned; else NULL */
     bool splits_given[PF_SPLIT_COUNT];        /* which fractions --split has named */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */
@@ -74,9 +80,14 @@ typedef struct PfExtractOptions {
 } PfExtractOptions;
 
 /* Parses the command line; what contradicts itself is refused here. --help and --version leave the
- * rest unchecked. The options refer to themselves: they are not to be copied. */
+ * rest unchecked. The options refer to themselves: they are not to be copied. Free with
+ * pf_extract_options_free, on failure too. */
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
+void pf_extract_options_free(PfExtractOptions *options);
 void pf_extract_options_help(void);
+
+/* The command line's options as pf_options_words() has them, those of --like before them. */
+cJSON *pf_extract_options_words(const PfExtractOptions *options);
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */
 int64_t pf_extract_options_bad_limit(const PfBadLimit *limit, int64_t total);

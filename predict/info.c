@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "common/base/json.h"
@@ -10,6 +11,7 @@
 #include "common/base/process.h"
 #include "common/base/size_text.h"
 #include "common/cache/split.h"
+#include "common/file/atomic_file.h"
 #include "common/model/model_file.h"
 #include "common/model/model_record.h"
 
@@ -37,7 +39,7 @@ static int64_t file_bytes(const PfModel *model)
 
 /* ---- JSON ---- */
 
-static int print_json(const PfModel *model, PfError *err)
+static int print_json(const PfModel *model, const char *path, PfError *err)
 {
     size_t tensors;
     int64_t numbers = count_numbers(model, &tensors);
@@ -54,8 +56,13 @@ static int print_json(const PfModel *model, PfError *err)
     }
     char *printed = pf_json_indented_text(json);
     char *text = printed ? pf_asprintf(err, "%s\n", printed) : NULL;
-    int failed =
-        text ? pf_process_write_output(text, err) : pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    int failed = -1;
+    if (!text)
+        pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    else if (!strcmp(path, "-"))
+        failed = pf_process_write_output(text, err);
+    else
+        failed = pf_atomic_file_write(path, text, strlen(text), err);
     free(text);
     cJSON_free(printed);
     cJSON_Delete(json);
@@ -198,13 +205,13 @@ static void print_model(const PfModel *model)
     print_text("digest", metadata, "digest");
 }
 
-int pf_info_print(const char *path, int json, PfError *err)
+int pf_info_print(const char *path, const char *json, PfError *err)
 {
     PfModel *model;
     if (pf_model_open(path, &model, err)) return -1;
     int failed = 0;
     if (json)
-        failed = print_json(model, err);
+        failed = print_json(model, json, err);
     else
         print_model(model);
     pf_model_close(&model);

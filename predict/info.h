@@ -6,7 +6,7 @@
 
 /* Prints on stdout what the model file says of itself: for people, or its metadata as JSON with
  * "file": {"path", "bytes", "tensors", "numbers"}. */
-int pf_info_print(const char *path, int json, PfError *err);
+int pf_info_print(const char *path, const char *json, PfError *err);
 
 /* Says on stdout that the file is whole, or fails: that it opens, that shapes and extents of its
  * tensors fit, that all numbers are finite, and its digest, where it has one. */

@@ -1,5 +1,6 @@
 #include "predict/predict.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "common/backbone/script_file.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
+#include "common/file/output.h"
 #include "common/thread/processors.h"
 #include "extract/backbone/device_list.h"
 #include "extract/dataset/sample_reader.h"
@@ -30,9 +32,24 @@ static int parse_assert(void *settings, const char *value, PfError *err)
     return pf_assertion_parse(value, &options->assertions[options->assertion_count++], err);
 }
 
+static int parse_json(void *settings, const char *value, PfError *err)
+{
+    ((PfPredictOptions *)settings)->json = value;
+    return pf_output_check_json_value(value, err);
+}
+
 /* clang-format off */
 static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
+    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .offset = FIELD(output),
+     .argument = "FILE", .aliases = "export",
+     .help = "the predictions as .csv or .json (default -: CSV on standard output); or,\n"
+             "without images, network and head, fine-tuned or not, for other programs:\n"
+             ".safetensors  the state dict under torchvision's names\n"
+             ".onnx         ONNX, from normalised images to probabilities\n"
+             ".pt           the same as a TorchScript module"},
+    {.name = "json", .kind = PF_OPTION_CALL, .parse = parse_json, .argument = "FILE|-",
+     .help = "the predictions as JSON; - is standard output, in place of CSV"},
     {.name = "top", .kind = PF_OPTION_INT, .offset = FIELD(top), .argument = "K", .minimum = 1,
      .maximum = 100000, .help = "the K most probable classes of each image (default 1)"},
     {.name = "threshold", .kind = PF_OPTION_DOUBLE, .offset = FIELD(threshold), .argument = "P",
@@ -47,7 +64,6 @@ static const PfOption table[] = {
     {.name = "class-map", .kind = PF_OPTION_TEXT, .offset = FIELD(network.class_map),
      .argument = "FILE",
      .help = "names for the classes, a line each in their order; exports take them, too"},
-    {.name = "json", .kind = PF_OPTION_FLAG, .offset = FIELD(json), .help = "JSON instead of CSV"},
     {.name = "csv-safe", .kind = PF_OPTION_FLAG, .offset = FIELD(csv_safe),
      .help = "for spreadsheets: a ' before texts that they would take for formulas (= + - @)"},
     {.name = "How good it is:", .kind = PF_OPTION_GROUP},
@@ -70,12 +86,6 @@ static const PfOption table[] = {
      .help = "--report: no pictures"},
     {.name = "anonymous", .kind = PF_OPTION_FLAG, .offset = FIELD(anonymous),
      .help = "--report: numbers in the place of paths"},
-    {.name = "Export:", .kind = PF_OPTION_GROUP},
-    {.name = "export", .kind = PF_OPTION_TEXT, .offset = FIELD(export_path), .argument = "FILE",
-     .help = "write network and head, fine-tuned or not, for other programs:\n"
-             ".safetensors  the state dict under torchvision's names\n"
-             ".onnx         ONNX, from normalised images to probabilities\n"
-             ".pt           the same as a TorchScript module"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(network.backbone), .argument = "FILE.pt|FILE.onnx",
      .help = "the network's file of the model's features (default: where it was, if that file\n"
@@ -93,7 +103,7 @@ static const PfOption table[] = {
              "others are refused"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N", .minimum = 1,
-     .maximum = 4096, .help = "images per forward pass (default: 32 on the CPU, on a GPU as many as it is\n"
+     .maximum = 4096, .aliases = "batch-size", .help = "images per forward pass (default: 32 on the CPU, on a GPU as many as it is\n"
              "fastest with, fewer for fewer images)"},
     {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, .offset = FIELD(threads),
      .argument = "N", .minimum = 1, .maximum = PF_THREADS_MAX,
@@ -120,7 +130,7 @@ static const PfOption table[] = {
      .help = "note a TorchScript file as one that may run where a model or a cache names it,\n"
              "and leave"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
-    {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
+    {.name = "version", .letter = 'V', .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
 };
 /* clang-format on */
@@ -130,9 +140,9 @@ void pf_predict_options_help(void)
     puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
          "       predict [options] MODEL.safetensors ARCHIVE\n"
          "       predict [options] NETWORK|hf:ORG/NAME IMAGE|FOLDER|CACHE.h5|-...\n"
-         "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n"
+         "       predict MODEL.safetensors -o FILE.safetensors|FILE.onnx|FILE.pt\n"
          "       predict [options] MODEL.safetensors --evaluate LABELLED|CACHE.h5\n"
-         "       predict MODEL.safetensors --info [--json]\n"
+         "       predict MODEL.safetensors --info [--json FILE|-]\n"
          "       predict MODEL.safetensors --verify\n"
          "       predict --trust FILE.pt\n\n"
          "Predicts with a head that train made, through the network whose features\n"
@@ -141,8 +151,9 @@ void pf_predict_options_help(void)
          "hold; names of its classes come from --class-map. - reads paths from standard input, or "
          "an archive. An ARCHIVE is a .tar\n"
          "or .zip, or several, as extract takes them.\n\n"
-         "CSV on standard output: path,label,probability (then label2,probability2, ... with\n"
-         "--top); of a model of other targets a column or more for each by its name: classes,\n"
+         "CSV on standard output, or where -o says: path,label,probability (then label2,\n"
+         "probability2, ... with --top); of a model of other targets a column or more for each by "
+         "its name: classes,\n"
          "numbers, labels separated by ;, points in pixels. An image that cannot be used is named "
          "on standard error, gets no row, and\n"
          "makes the exit code 3.");
@@ -153,7 +164,7 @@ void pf_predict_options_help(void)
 static int check_model_only(const PfPredictOptions *options, int count, PfError *err)
 {
     const char *option = options->info ? "--info" : "--verify";
-    const char *other = options->export_path               ? "--export"
+    const char *other = options->output                    ? "-o"
                         : options->evaluate                ? "--evaluate"
                         : options->csv_safe                ? "--csv-safe"
                         : options->info && options->verify ? "--verify"
@@ -176,7 +187,8 @@ static int check_evaluate(const PfPredictOptions *options, int count, PfError *e
     if (!options->evaluate) return 0;
     if (options->export_path)
         return pf_fail(err, PF_EXIT_USAGE,
-                       "--evaluate goes with predictions, and --export makes none");
+                       "--evaluate goes with predictions, and -o %s exports the model",
+                       options->output);
     if (count > 2)
         return pf_fail(err, PF_EXIT_USAGE, "--evaluate takes one labelled set, found '%s' and '%s'",
                        options->operands[1], options->operands[2]);
@@ -187,19 +199,43 @@ static int check_evaluate(const PfPredictOptions *options, int count, PfError *e
     return 0;
 }
 
+/* What -o is: a model for other programs, rows, or nothing that predict writes. */
+static int read_output(PfPredictOptions *options, PfError *err)
+{
+    static const char *const written[] = {".csv", ".json", ".safetensors", ".onnx", ".pt"};
+    const char *output = options->output;
+    if (!output || !strcmp(output, "-")) return 0;
+    if (pf_output_check_suffix("-o", output, written, 5, "", err)) return -1;
+    for (int i = 0; i < 5; i++) {
+        if (!pf_output_has_suffix(output, written[i])) continue;
+        if (i > 1) options->export_path = output;
+        return 0;
+    }
+    return pf_output_is_stream(output)
+               ? 0
+               : pf_fail(err, PF_EXIT_USAGE,
+                         "-o '%s': the suffix says what is written: .csv or .json, predictions; "
+                         ".safetensors (state dict), .onnx or .pt (TorchScript), the model",
+                         output);
+}
+
 /* Options that mean something beside others only. */
 static int check_companions(const PfPredictOptions *options, PfError *err)
 {
-    if (options->csv_safe && options->json)
-        return pf_fail(err, PF_EXIT_USAGE, "--csv-safe is for CSV, and --json writes JSON");
     if (options->export_path && (options->novelty || options->reject <= 100))
-        return pf_fail(err, PF_EXIT_USAGE, "--%s goes with predictions, and --export makes none",
-                       options->novelty ? "novelty" : "reject");
+        return pf_fail(err, PF_EXIT_USAGE, "--%s goes with predictions, and -o %s exports the model",
+                       options->novelty ? "novelty" : "reject", options->export_path);
+    const char *output = options->output;
+    bool is_json = output && pf_output_has_suffix(output, ".json");
+    if (options->csv_safe && (is_json || (options->json && !output)))
+        return pf_fail(err, PF_EXIT_USAGE, "--csv-safe is for CSV, and %s writes JSON",
+                       is_json ? "-o FILE.json" : "--json");
     if (options->export_path && (options->json || options->csv_safe || options->sources_from))
-        return pf_fail(err, PF_EXIT_USAGE, "%s goes with predictions, and --export makes none",
+        return pf_fail(err, PF_EXIT_USAGE, "%s goes with predictions, and -o %s exports the model",
                        options->json       ? "--json"
                        : options->csv_safe ? "--csv-safe"
-                                           : "--sources-from");
+                                           : "--sources-from",
+                       options->export_path);
     return 0;
 }
 
@@ -221,10 +257,13 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
         options->network.model = count ? options->operands[0] : NULL;
         return check_model_only(options, count, err);
     }
-    if (check_evaluate(options, count, err)) return -1;
+    if (read_output(options, err) || check_evaluate(options, count, err)) return -1;
     if (options->export_path && count > 1)
-        return pf_fail(err, PF_EXIT_USAGE, "--export takes a model and no images, found '%s'",
-                       options->operands[1]);
+        return pf_fail(
+            err, PF_EXIT_USAGE,
+            "-o %s exports the model, and takes no images, found '%s'. Hint: predictions "
+            "are .csv or .json",
+            options->export_path, options->operands[1]);
     if (count < (options->export_path ? 1 : 2))
         return pf_fail(err, PF_EXIT_USAGE,
                        "%s. Usage: predict MODEL.safetensors IMAGE...; predict --help explains.",

@@ -15,7 +15,10 @@ typedef struct PfPredictOptions {
     int operand_count;
     const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
     const char *sources_from; /* NULL: a virtual cache's own folder only */
-    const char *export_path;  /* where the model is to be exported to; then there are no operands */
+    const char *output;       /* -o: rows as .csv or .json, "-": CSV on stdout; NULL: not given */
+    const char *json;         /* rows as JSON; "-": on stdout; NULL: none */
+    const char *export_path;  /* `output` where its suffix exports the model; then there are no
+                                 operands */
     int top;                  /* classes per image */
     double threshold;         /* labels whose probability is above it are told */
     int batch;                /* 0 = as many as are fastest */
@@ -31,7 +34,7 @@ typedef struct PfPredictOptions {
     int no_thumbnails, anonymous; /* of the page */
     int novelty;              /* a column of it */
     double reject;            /* percentile of novelty beyond which there is no label; 101: none */
-    int json, csv_safe, help, version, quiet, verbose;
+    int csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;
 
 int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err);
@@ -39,10 +42,10 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
 void pf_predict_options_free(PfPredictOptions *options);
 void pf_predict_options_help(void);
 
-/* A model over images or over the rows of a cache: writes the predictions to stdout, and, where
- * labels are to be compared, how good they are to stderr. Images that cannot be used are named on
- * stderr and make it fail with PF_EXIT_BAD_IMAGES at the end; an assertion that is not met, with
- * PF_EXIT_ASSERT. */
+/* A model over images or over the rows of a cache: writes the predictions to options->output and
+ * options->json, to stdout where neither is given, and, where labels are to be compared, how good
+ * they are to stderr. Images that cannot be used are named on stderr and make it fail with
+ * PF_EXIT_BAD_IMAGES at the end; an assertion that is not met, with PF_EXIT_ASSERT. */
 int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
                       PfError *err);
 

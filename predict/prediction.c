@@ -32,8 +32,8 @@
 #include "predict/model/network.h"
 #include "predict/model/own_classifier.h"
 #include "predict/model/scorer.h"
+#include "predict/output.h"
 #include "predict/report.h"
-#include "predict/writer.h"
 
 /* The most pixels that a batch of crops has where the user says nothing: 32 of 512 x 512, or two
  * of 2048 x 2048. */
@@ -45,7 +45,7 @@ typedef struct Prediction {
     const PfPredictOptions *options;
     PfModel *model;
     PfScorer *scorer;
-    PfPredictionWriter writer;
+    PfPredictionOutput output;
     PfPredictionReport report; /* what --report keeps of images */
     int report_failed;
     PfError report_error;
@@ -62,6 +62,8 @@ typedef struct Prediction {
     PfPipeline *pipeline;
     PfProgress progress;
     PfPipelineStats stats;
+    int64_t written; /* rows, once all are */
+    int64_t rejected; /* of them, without a label */
 } Prediction;
 
 static const cJSON *metadata_object(const Prediction *run, const char *key)
@@ -165,7 +167,7 @@ static int write_row(Prediction *run, const ScoredRow *scored, PfError *err)
         pf_scorer_to_image(run->scorer, &frame, outputs, run->outputs);
         outputs = run->outputs;
     }
-    pf_prediction_writer_add(&run->writer, scored->row, scored->path, outputs);
+    pf_prediction_output_add(&run->output, scored->row, scored->path, outputs);
     if (run->options->report && run->dataset && !run->report_failed)
         run->report_failed = pf_prediction_report_add(&run->report, run->scorer, scored->path,
                                                       outputs, &run->report_error);
@@ -208,11 +210,11 @@ static int sink_rows(void *context, int count, const PfPipelineRow *rows,
     PfDtype dtype = pf_pixel_tap_dtype(run->scorer->tap, run->plan->store);
     if (pf_scorer_score(run->scorer, count, features[0], dtype, &outputs, err)) return -1;
     for (int i = 0; i < count; i++) {
-        run->writer.novelty = pf_scorer_novelty(run->scorer, i);
+        pf_prediction_output_set_novelty(&run->output, pf_scorer_novelty(run->scorer, i));
         if (write_image(run, &rows[i], i, outputs + (int64_t)i * run->scorer->outputs, err))
             return -1;
     }
-    return pf_prediction_writer_check(&run->writer, err);
+    return pf_prediction_output_check_written(&run->output, err);
 }
 
 static int sink_rejected(void *context, const PfPipelineRow *row, const char *reason, PfError *err)
@@ -232,7 +234,7 @@ static void sink_progress(void *context, int64_t done)
 
 static void sink_interrupted(void *context)
 {
-    fflush(((Prediction *)context)->writer.stream); /* its end tells failures */
+    pf_prediction_output_flush(&((Prediction *)context)->output);
 }
 
 /* Called when the model, the network and the input are open: from then on only single images can
@@ -243,7 +245,7 @@ static int begin_output(Prediction *run, PfError *err)
     if (evaluates &&
         pf_evaluator_new(run->labelled.truth, run->options->threads, &run->evaluator, err))
         return -1;
-    return pf_prediction_writer_begin(&run->writer, stdout, run->scorer, run->options,
+    return pf_prediction_output_begin(&run->output, run->scorer, run->options,
                                       evaluates ? &run->labelled : NULL, err);
 }
 
@@ -411,7 +413,7 @@ static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *
         failed = pf_cached_features_read(cached, first, count, features, err) ||
                  pf_scorer_score(run->scorer, count, features, PF_DTYPE_F32, &outputs, err);
         for (int64_t i = 0; i < count && !failed; i++) {
-            run->writer.novelty = pf_scorer_novelty(run->scorer, i);
+            pf_prediction_output_set_novelty(&run->output, pf_scorer_novelty(run->scorer, i));
             failed = write_cached_row(run, cache, &files, first + i, i, outputs, err);
         }
     }
@@ -451,7 +453,7 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
     if (!failed && run->options->evaluate)
         failed = check_points(run, cache, err) ||
                  pf_labelled_set_of_cache(run->scorer, run->model, cache, &run->labelled, err);
-    if (!failed && !run->writer.stream) failed = begin_output(run, err);
+    if (!failed && !run->output.count) failed = begin_output(run, err);
     if (!failed) failed = score_cache_rows(run, &cached, err);
     if (!failed && run->options->report)
         failed = pf_prediction_report_write_cache(run->options, cache, err);
@@ -505,10 +507,9 @@ static void print_summary(const Prediction *run, double started)
                run->preprocess.has_background ? "laid over the model's background" : "dropped");
     if (run->options->reject <= 100)
         pf_say("%lld of %lld have no label: their novelty is beyond %g",
-               (long long)run->writer.rejected, (long long)run->writer.written,
+               (long long)run->rejected, (long long)run->written,
                run->options->reject);
-    pf_say("%lld predictions by %s in %s%s", (long long)run->writer.written,
-           run->options->network.model,
+    pf_say("%lld predictions by %s in %s%s", (long long)run->written, run->options->network.model,
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);
 }
 
@@ -523,7 +524,7 @@ static int finish_evaluation(Prediction *run, char **text, PfError *err)
     cJSON *json = pf_evaluator_json(run->evaluator);
     *text = pf_json_text(json);
     int failed = *text ? 0 : pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    run->writer.evaluation = *text;
+    pf_prediction_output_set_evaluation(&run->output, *text);
     for (int i = 0; i < options->assertion_count && !failed; i++)
         failed = pf_assertion_check(&options->assertions[i], json, err);
     cJSON_Delete(json);
@@ -582,9 +583,12 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
     Prediction run = {.options = options};
     double started = pf_clock_seconds();
     char *evaluation = NULL;
-    int failed = check_report(options, err) || open_model(&run, err) || predict(&run, interrupted, err) ||
+    int failed = check_report(options, err) || pf_prediction_output_check(options, err) ||
+                 open_model(&run, err) || predict(&run, interrupted, err) ||
                  finish_evaluation(&run, &evaluation, err);
-    if (run.writer.stream && pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
+    run.written = pf_prediction_output_rows(&run.output);
+    run.rejected = pf_prediction_output_rejected(&run.output);
+    if (pf_prediction_output_end(&run.output, failed != 0, err)) failed = 1;
     free(evaluation);
     if (!failed && run.stats.rejected)
         failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",

@@ -233,14 +233,14 @@ static void json_target(PfPredictionWriter *writer, const PfScorerTarget *target
 
 /* ---- images ---- */
 
-int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
-                               const PfPredictOptions *options, const PfLabelledSet *labelled,
+int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, bool json,
+                               const PfScorer *scorer, const PfPredictOptions *options,
+                               const PfLabelledSet *labelled,
                                PfError *err)
 {
     int most = 1;
     for (int t = 0; t < scorer->target_count; t++)
         most = (int)pf_max(most, scorer->targets[t].outputs);
-    bool json = options->json;
     *writer = (PfPredictionWriter){.stream = stream,
                                    .scorer = scorer,
                                    .labelled = labelled,

@@ -31,9 +31,9 @@ typedef struct PfPredictionWriter {
  * path,label,probability; others a column or more for each target by its name. labelled: the set
  * that is evaluated, whose truths are added (truth_columns.h); NULL: none. Then the JSON is
  * {"predictions": [...], "evaluation": {...}}. */
-int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, const PfScorer *scorer,
-                               const PfPredictOptions *options, const PfLabelledSet *labelled,
-                               PfError *err);
+int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, bool json,
+                               const PfScorer *scorer, const PfPredictOptions *options,
+                               const PfLabelledSet *labelled, PfError *err);
 /* One image: row `row` of the set. outputs: (scorer->outputs), points in pixels of the image. */
 void pf_prediction_writer_add(PfPredictionWriter *writer, int64_t row, const char *path,
                               const float *outputs);

@@ -91,7 +91,7 @@ RAW_PRINTERS = {
     "common/onnx/network.c": "lines that are hashed",
     "common/weights/safetensors.c": "a header of JSON, into the file",
     "extract/backbone/summary.c": "the tree's lines",
-    "extract/main.c": "the command line, for JSON",
+    "common/base/result_stamp.c": "the command line, for JSON",
     "inspect/page/html.c": "escapes for HTML",
     "predict/export/torchscript.c": "source code, into memory",
     "predict/truth_columns.c": "numbers, quotes",

@@ -1,7 +1,9 @@
 #include "train/checkpoint_run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/digest.h"
 #include "common/base/json.h"
@@ -43,9 +45,11 @@ static void add_text(cJSON *json, const char *key, const char *text)
     cJSON_AddStringToObject(json, key, text ? text : "default");
 }
 
-/* Names the cache's content: by its seal, else by what it says of itself. */
-static void add_cache(cJSON *json, const PfCache *cache)
+/* Names the cache's content: by its seal, else by what it says of itself and by its size and date,
+ * which older versions left out. */
+static void add_cache(cJSON *json, const PfCache *cache, bool with_file)
 {
+    struct stat status;
     char text[PF_SHA256_TEXT_SIZE];
     const uint8_t *seal = pf_cache_seal(cache);
     const char *identity = pf_cache_identity(cache);
@@ -55,6 +59,10 @@ static void add_cache(cJSON *json, const PfCache *cache)
         pf_digest_sha256_text(identity, strlen(identity), text);
     text[12] = '\0';
     add_text(json, "cache", text);
+    if (seal || !with_file || stat(pf_cache_path(cache), &status)) return;
+    snprintf(text, sizeof text, "%lld %lld.%09ld", (long long)status.st_size,
+             (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    add_text(json, "cache_file", text);
 }
 
 static void add_head(cJSON *json, const PfHeadSpec *spec, int version)
@@ -134,7 +142,7 @@ static void add_tasks(cJSON *json, const PfTrainOptions *options, int version)
 bool pf_checkpoint_run_has_place(const PfTrainOptions *options)
 {
     PfOutputPath place;
-    if (!options->finetune.node || !options->output) return false;
+    if (!options->output) return false;
     bool has = pf_output_path_find(options->output, &place, NULL) || place.kind != PF_OUTPUT_STREAM;
     pf_output_path_free(&place);
     return has;
@@ -148,14 +156,14 @@ char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err)
 /* What the run is, as that version writes it; malloc'ed. */
 static char *run_text(const PfCache *cache, const PfTrainOptions *options,
                       const PfFinetuneNetwork *network, const PfExperiment *experiment, int version,
-                      PfError *err)
+                      bool with_file, PfError *err)
 {
     const PfFinetuneOptions *finetune = &options->finetune;
     pf_json_begin();
     cJSON *json = cJSON_CreateObject();
     if (version > 1) cJSON_AddNumberToObject(json, "version", version);
-    add_cache(json, cache);
-    if (network->chose_weights)
+    add_cache(json, cache, with_file);
+    if (network && network->chose_weights)
         add_text(json, "weights", pf_json_member_text(network->backbone, "weights_sha256"));
     add_text(json, "finetune", finetune->node);
     add_text(json, "tap", finetune->output);
@@ -169,6 +177,7 @@ static char *run_text(const PfCache *cache, const PfTrainOptions *options,
     add_tasks(json, options, version);
     add_head(json, &experiment->spec, version);
     add_steps(json, experiment, version);
+    if (!network) add_text(json, "normalize", pf_normalize_names[experiment->normalize]);
     return pf_json_finish(json, "checkpoint", err);
 }
 
@@ -176,16 +185,21 @@ int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
                            const PfFinetuneNetwork *network, const PfExperiment *experiment,
                            PfCheckpoint **out, PfError *err)
 {
-    char *run = run_text(cache, options, network, experiment, VERSION, err);
-    char *run_of_before = run ? run_text(cache, options, network, experiment, 1, err) : NULL;
-    char *path = run_of_before ? pf_checkpoint_run_path(options, err) : NULL;
+    char *run = run_text(cache, options, network, experiment, VERSION, true, err);
+    char *path = run ? pf_checkpoint_run_path(options, err) : NULL;
     int failed = !path || pf_checkpoint_new(path, run, out, err);
-    if (!failed && pf_checkpoint_take_also(*out, run_of_before, err)) {
-        pf_checkpoint_free(out);
-        failed = 1;
+    bool has_seal = pf_cache_seal(cache) != NULL;
+    for (int version = 1; version <= VERSION && !failed && network; version++) {
+        if (version == VERSION && has_seal) continue; /* says the same */
+        char *before = run_text(cache, options, network, experiment, version, false, err);
+        failed = !before || pf_checkpoint_take_also(*out, before, err);
+        free(before);
+        if (failed) pf_checkpoint_free(out);
     }
+    /* A cosine over more epochs would have begun otherwise. */
+    if (!failed && experiment->setting.schedule.kind != PF_SCHEDULE_COSINE)
+        pf_checkpoint_let_epochs_grow(*out);
     free(path);
-    free(run_of_before);
     free(run);
     return failed ? -1 : 0;
 }

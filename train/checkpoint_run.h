@@ -7,14 +7,14 @@
 #include "train/head/checkpoint.h"
 #include "train/options.h"
 
-/* Whether there can be one: of a fine-tuning whose output is a file, not a pipe or a device. */
+/* Whether there can be one: of an output that is a file, not a pipe or a device. */
 bool pf_checkpoint_run_has_place(const PfTrainOptions *options);
 
 /* <output>.checkpoint, malloc'ed. */
 char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err);
 
-/* The checkpoint at that path, of this cache and network and all settings that the result depends
- * on. */
+/* The checkpoint at that path, of this cache and network (NULL: of heads alone) and all settings
+ * that the result depends on. */
 int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
                            const PfFinetuneNetwork *network, const PfExperiment *experiment,
                            PfCheckpoint **out, PfError *err);

@@ -3,7 +3,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/memory.h"
 #include "train/features/row_choice.h"
@@ -12,6 +11,10 @@
 #include "train/fit/convex_head.h"
 #include "train/fit/decay_search.h"
 #include "train/search_plan.h"
+
+/* An epoch of a head takes milliseconds, or of streamed features minutes: runs that are shorter
+ * than this write no checkpoint. */
+#define HEAD_CHECKPOINT_SECONDS 5
 
 int pf_head_loader_new(const PfFeatureTable *table, PfFinetune *finetune, PfThreadPool *pool,
                        PfHeadLoader *out, PfError *err)
@@ -100,15 +103,16 @@ static PfHeadBatchConfig head_batch_config(const PfHeadBatchRun *run, const PfEx
         .patience = first->patience,
         .pool = run->pool,
         .checkpoint = run->checkpoint,
-        .resume = run->options->resume,
+        .checkpoint_seconds = run->finetune ? 0 : HEAD_CHECKPOINT_SECONDS,
+        .resume = !run->options->force,
     };
 }
 
 /* A head that goes on from a checkpoint need not be warmed. */
 static bool needs_warm_head(const PfHeadBatchRun *run)
 {
-    bool goes_on = run->checkpoint && run->options->resume &&
-                   !access(pf_checkpoint_path(run->checkpoint), F_OK);
+    bool goes_on =
+        run->checkpoint && !run->options->force && pf_checkpoint_is_there(run->checkpoint);
     return run->options->warm_head && !goes_on;
 }
 

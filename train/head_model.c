@@ -9,6 +9,7 @@
 #include "common/file/path.h"
 #include "common/model/model_file.h"
 #include "common/model/model_record.h"
+#include "train/finished_run.h"
 #include "train/head/head_tensors.h"
 
 static bool starts_with(const char *text, const char *prefix)
@@ -162,6 +163,8 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
             cJSON_AddItemToObject(metrics, pf_split_names[split],
                                   pf_result_split(run, (PfSplit)split, false));
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
+    cJSON *record = pf_finished_run_record(run->options, run->cache);
+    if (record) cJSON_AddItemToObject(json, "run", record);
     if (!failed && !add_record(json, run, err)) return json;
     cJSON_Delete(json);
     return NULL;

@@ -16,8 +16,10 @@
 #include "common/thread/processors.h"
 #include "train/checkpoint_run.h"
 #include "train/features/target_kind.h"
+#include "train/finished_run.h"
 #include "train/head_batch_run.h"
 #include "train/head_model.h"
+#include "train/name_check.h"
 #include "train/page.h"
 #include "train/predictions.h"
 #include "train/report.h"
@@ -54,6 +56,7 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
                  pf_output_check_all(outputs, count, inputs, whats, 4, err) ||
                  check_places(outputs, count, err);
     free(checkpoint);
+    if (pf_output_takes_stdout(outputs, 3)) pf_log_show_on(stderr);
     return failed ? -1 : 0;
 }
 
@@ -217,7 +220,8 @@ static int write_results(const PfTrainOptions *options, const PfTrainRun *run, W
     cJSON_Delete(json);
     if (failed || !options->output) return failed;
     failed = pf_head_model_write(options->output, run, &knows_backbone, err);
-    if (!failed && run->sweep->checkpoint) pf_checkpoint_remove(run->sweep->checkpoint);
+    if (!failed && run->sweep->checkpoint && !options->keep_checkpoint)
+        pf_checkpoint_remove(run->sweep->checkpoint);
     if (!failed && !knows_backbone)
         pf_warn("'%s' does not say which network its features come from: predict can use this "
                 "model on caches only, not on images",
@@ -256,6 +260,7 @@ static int run_on_cache(const PfTrainOptions *options, PfCache *cache, PfThreadP
     int failed = pf_sweep_run(cache, options, pool, &observer, &sweep, err);
     pf_training_lines_end(&watch.lines);
     PfTrainRun run = {.cache = cache, .options = options, .sweep = &sweep};
+    if (!failed) pf_training_lines_best(&watch.lines, &run);
     if (!failed) failed = report_and_write(options, &run, &watch, started, err);
     pf_predictions_abandon(&watch.predictions);
     pf_sweep_free(&sweep);
@@ -272,7 +277,14 @@ static int train(const PfTrainOptions *options, PfError *err)
         (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) ||
         pf_cache_open(options->cache, &cache, err))
         return -1;
-    int failed = pf_thread_pool_new(options->threads, &pool, err);
+    bool is_finished = false;
+    int failed = pf_name_check(options, cache, err) ||
+                 pf_finished_run_look(options, cache, &is_finished, err);
+    if (is_finished) {
+        pf_cache_close(&cache);
+        return failed;
+    }
+    failed = failed || pf_thread_pool_new(options->threads, &pool, err);
     if (!failed) {
         failed = run_on_cache(options, cache, pool, started, err);
         pf_thread_pool_free(&pool);
@@ -294,8 +306,8 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
     } else {
         pf_processors_set(options->threads);
         interrupted = options->table.interrupted =
-            pf_process_catch_interrupts("no model was written; a fine-tuning with -o goes on from "
-                                        "its last whole epoch by --resume");
+            pf_process_catch_interrupts("no model was written; the same command goes on from the "
+                                        "last epoch in the checkpoint, if there is one");
         return train(options, err);
     }
     return 0;

@@ -13,6 +13,7 @@
 #include "common/base/options.h"
 #include "common/base/size_text.h"
 #include "common/cache/views.h"
+#include "common/file/output.h"
 #include "common/file/path.h"
 #include "common/thread/processors.h"
 
@@ -164,6 +165,17 @@ static int parse_task_weight(void *settings, const char *text, PfError *err)
     return pf_options_parse_double("--task-weight", value, 0, 1e6, &setting->weight, err);
 }
 
+/* "--target a --target b" is "--target a,b". */
+static int parse_target(void *settings, const char *value, PfError *err)
+{
+    PfTrainOptions *options = settings;
+    char *before = options->targets;
+    options->targets = before ? pf_asprintf(err, "%s,%s", before, value) : pf_strdup(value, err);
+    free(before);
+    options->table.targets = options->targets;
+    return options->targets ? 0 : -1;
+}
+
 /* ---- sweeps ---- */
 
 #define MAX_VALUES 1000
@@ -246,9 +258,6 @@ static int parse_sweep(void *settings, const char *value, PfError *err)
     PfSweepAxis *axis = &options->axes[options->axis_count];
     if (parse_axis(value, axis, err)) return -1;
     options->axis_count++; /* from here on it is freed with the others */
-    for (int a = 0; a < options->axis_count - 1; a++)
-        if (!strcmp(options->axes[a].name, axis->name))
-            return pf_fail(err, PF_EXIT_USAGE, "--sweep: '%s' is given twice", axis->name);
     return 0;
 }
 
@@ -267,12 +276,12 @@ static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, FIELD(output),
      .argument = "FILE", .help = "write the best head, of its best epoch, as .safetensors"},
-    {.name = "json", .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE",
+    {.name = "json", .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE|-",
      .help = "write the result as JSON; - is stdout"},
     {.name = "novelty", .kind = PF_OPTION_FLAG, FIELD(novelty),
      .help = "keep in the model what the training images are like, up to a\n"
              "megabyte, for predict --novelty and --reject"},
-    {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE",
+    {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE|-",
      .help = "write a line for every head that was trained; - is stdout"},
     {.name = "predictions", .kind = PF_OPTION_TEXT, FIELD(predictions), .argument = "FILE",
      .help = "write a line for every val and test row: what is true, what\n"
@@ -294,6 +303,15 @@ static const PfOption table[] = {
     {.name = "assert", .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
      .help = "exit with 5, and write no model, unless a number of the\n"
              "result is as said: 'val.accuracy>=0.95'; may be repeated"},
+    {.name = "force", .kind = PF_OPTION_FLAG, FIELD(force),
+     .help = "train from the beginning, although the model is there or a\n"
+             "checkpoint of it (default: what is finished is left alone,\n"
+             "and what was killed goes on)"},
+    {.name = "keep-checkpoint", .kind = PF_OPTION_FLAG, FIELD(keep_checkpoint),
+     .help = "leave FILE.checkpoint beside the model of -o FILE, so that the\n"
+             "same command with more --epochs goes on from there"},
+    {.name = "resume", .kind = PF_OPTION_FLAG, FIELD(resume),
+     .help = "refuse what could not go on: a run without -o, or of many heads"},
     {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, FIELD(quiet),
      .help = "warnings and errors only"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, FIELD(verbose),
@@ -305,9 +323,9 @@ static const PfOption table[] = {
     {.name = "sources-from", .kind = PF_OPTION_TEXT, FIELD(sources_from), .argument = "DIR",
      .help = "folder where the parts of a virtual cache may lie besides its own;\n"
              "others are refused"},
-    {.name = "target", .kind = PF_OPTION_TEXT, FIELD(table.targets), .argument = "NAME[,NAME...]",
+    {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target, .argument = "NAME[,NAME...]",
      .help = "what to learn (default: the only classes); several are\n"
-             "learned together"},
+             "learned together; may be repeated"},
     {.name = "loss", .kind = PF_OPTION_CALL, .parse = parse_loss,
      .argument = "[TARGET=]LOSS[:X]",
      .help = "of numbers: mse (default), l1 or huber[:DELTA], in units of the\n"
@@ -344,6 +362,7 @@ static const PfOption table[] = {
      .help = "passes over the train rows (default: as many as make 4,000\n"
              "steps, 10 to 200); of lbfgs the most iterations (1,000)"},
     {.name = "batch", .kind = PF_OPTION_INT, FIELD(experiment.batch), .argument = "N",
+     .aliases = "batch-size",
      .minimum = 1, .maximum = 1 << 24, .help = "rows a step (default 64)"},
     {.name = "optimizer", .kind = PF_OPTION_CALL, .parse = parse_optimizer, .argument = "NAME",
      .help = "adam, adamw, sgd, or lbfgs, which takes linear heads to\n"
@@ -353,7 +372,7 @@ static const PfOption table[] = {
      .help = "adamw with its defaults, and no search; so do --optimizer,\n"
              "--lr, --weight-decay and --sweep"},
     {.name = "lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.learning_rate),
-     .argument = "X", .minimum = 1e-12, .maximum = 1e6,
+     .argument = "X", .minimum = 1e-12, .maximum = 1e6, .aliases = "learning-rate",
      .help = "learning rate (default 0.001; sgd 0.01)"},
     {.name = "weight-decay", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.weight_decay),
      .argument = "X", .minimum = 0, .maximum = 1e6,
@@ -394,15 +413,13 @@ static const PfOption table[] = {
              "features.24), whose input the cache must have (--tap layer3);\n"
              "all: the whole network, from cached pixels"},
     {.name = "backbone-lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.backbone_rate),
-     .argument = "X", .minimum = 0, .maximum = 1e6,
+     .argument = "X", .minimum = 0, .maximum = 1e6, .aliases = "backbone-learning-rate",
      .help = "learning rate of the network (default: that of the head,\n"
              "1e-4; sgd 1e-3)"},
     {.name = "warm-head", .kind = PF_OPTION_FLAG, FIELD(warm_head),
      .help = "train the head alone first, on the network as it is"},
     {.name = "init", .kind = PF_OPTION_TEXT, FIELD(finetune.init), .argument = "MODEL",
      .help = "begin with the head of a model (and its fine-tuned tensors)"},
-    {.name = "resume", .kind = PF_OPTION_FLAG, FIELD(resume),
-     .help = "go on after the last epoch of a run that was killed"},
     {.name = "batch-norm", .kind = PF_OPTION_CALL, .parse = parse_batch_norm,
      .argument = "frozen|learn",
      .help = "learn: use each batch's statistics and move the running\n"
@@ -443,7 +460,7 @@ static const PfOption table[] = {
      .help = "note a TorchScript file as one that may run where a cache or\n"
              "a model names it, and leave"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, FIELD(help), .help = "this"},
-    {.name = "version", .kind = PF_OPTION_FLAG, FIELD(version), .help = "and leave"},
+    {.name = "version", .letter = 'V', .kind = PF_OPTION_FLAG, FIELD(version), .help = "and leave"},
     {0},
 };
 /* clang-format on */
@@ -474,7 +491,6 @@ static int check_finetune(const PfTrainOptions *options, PfError *err)
     const PfFinetuneOptions *finetune = &options->finetune;
     const char *wrong = options->warm_head                 ? "warm-head"
                         : finetune->init                   ? "init"
-                        : options->resume                  ? "resume"
                         : finetune->train_batch_norm       ? "batch-norm"
                         : finetune->bf16                   ? "precision"
                         : strcmp(finetune->device, "auto") ? "device"
@@ -523,6 +539,40 @@ static char *command_line(int argc, char **argv, PfError *err)
     return text;
 }
 
+/* Axes by the names in the table, whatever alias was typed. */
+static int name_axes(PfTrainOptions *options, PfError *err)
+{
+    for (int a = 0; a < options->axis_count; a++) {
+        PfSweepAxis *axis = &options->axes[a];
+        const char *name = pf_options_name(table, axis->name);
+        char *copy = name ? pf_strdup(name, err) : NULL;
+        if (name && !copy) return -1;
+        if (copy) {
+            free(axis->name);
+            axis->name = copy;
+        }
+        for (int b = 0; b < a; b++)
+            if (!strcmp(options->axes[b].name, axis->name))
+                return pf_fail(err, PF_EXIT_USAGE, "--sweep: '%s' is given twice", axis->name);
+    }
+    return 0;
+}
+
+static int check_output(const PfTrainOptions *options, PfError *err)
+{
+    static const char *const written[] = {".safetensors"};
+    if (!options->output) return 0;
+    if (!strcmp(options->output, "-"))
+        return pf_fail(err, PF_EXIT_USAGE, "-o: a model goes into a file, not to standard output");
+    const bool is_text = pf_output_has_suffix(options->output, ".json") ||
+                         pf_output_has_suffix(options->output, ".csv");
+    return pf_output_check_suffix(
+        "-o", options->output, written, 1,
+        is_text ? ". Hint: --json FILE and --csv FILE write the result"
+                : ". Hint: predict MODEL.safetensors -o FILE.onnx exports, to .pt, too",
+        err);
+}
+
 /* Every setting of a sweep is checked before anything is read. */
 static int check_settings(const PfTrainOptions *options, PfError *err)
 {
@@ -541,6 +591,8 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
         .experiment = pf_experiment_default(),
         .seeds = 1,
         .finetune = {.device = "auto"},
+        .argc = argc,
+        .argv = argv,
     };
     const char **operands = pf_calloc((size_t)argc, sizeof *operands, err);
     int failed = !operands || pf_options_parse(table, options, argc, argv, operands, &count, err);
@@ -548,7 +600,8 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
     if (is_plain && options->trust) {
         failed = pf_script_file_check_trust_operands(count, err);
     } else if (is_plain) {
-        failed = check_operands(operands, count, err) || check_finetune(options, err) ||
+        failed = check_operands(operands, count, err) || check_output(options, err) ||
+                 check_finetune(options, err) || name_axes(options, err) ||
                  check_settings(options, err);
         if (!failed) failed = check_results(options, err);
         if (!failed) failed = !(options->command = command_line(argc, argv, err));
@@ -560,11 +613,24 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
     return failed ? -1 : 0;
 }
 
+cJSON *pf_train_options_given(const PfTrainOptions *options)
+{
+    static const char *const others[] = {
+        "output", "json",    "csv",    "csv-safe", "assert", "quiet",           "force",
+        "resume", "threads", "memory", "verbose",  "trust",  "keep-checkpoint", "sources-from"};
+    cJSON *given = pf_options_given(table, options->argc, options->argv);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        cJSON_DeleteItemFromObjectCaseSensitive(given, others[i]);
+    return given;
+}
+
 void pf_train_options_free(PfTrainOptions *options)
 {
     free(options->command);
     for (int i = 0; i < options->axis_count; i++) free_axis(&options->axes[i]);
     options->axis_count = 0;
+    free(options->targets);
+    options->table.targets = options->targets = NULL;
 }
 
 /* ---- the settings of a sweep ---- */
@@ -574,12 +640,15 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",  "json",         "csv",         "assert",    "quiet",       "verbose",  "tap",
-        "target",  "loss",         "task-weight", "val",       "sweep",       "folds",    "seeds",
-        "threads", "memory",       "views",       "help",      "version",     "finetune", "warm-head",
-        "resume",  "init",         "batch-norm",  "precision", "device",      "weights",  "backbone",
-        "trust",   "sources-from", "csv-safe",    "report",    "images",      "tensorboard",
-        "no-thumbnails", "anonymous", "no-search", "calibrate", "novelty",
+        "output",        "json",      "csv",       "assert",          "quiet",
+        "verbose",       "tap",       "target",    "loss",            "task-weight",
+        "val",           "sweep",     "folds",     "seeds",           "threads",
+        "memory",        "views",     "help",      "version",         "finetune",
+        "warm-head",     "resume",    "init",      "batch-norm",      "precision",
+        "device",        "weights",   "backbone",  "trust",           "sources-from",
+        "csv-safe",      "report",    "images",    "tensorboard",     "no-thumbnails",
+        "anonymous",     "no-search", "calibrate", "novelty",         "force",
+        "keep-checkpoint",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

@@ -2,6 +2,7 @@
 #ifndef PF_TRAIN_OPTIONS_H
 #define PF_TRAIN_OPTIONS_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 
 #include "train/features/feature_table.h"
@@ -43,7 +44,11 @@ typedef struct PfTrainOptions {
     int task_count;
     PfFinetuneOptions finetune; /* output is `tap` */
     int warm_head;              /* --warm-head: the head learns alone first */
-    int resume;                 /* --resume: from the checkpoint of a run that was killed */
+    int resume;                 /* --resume: it must be one that a checkpoint can be of */
+    int force;                  /* --force: from the beginning, whatever is there */
+    int keep_checkpoint;        /* --keep-checkpoint: for more epochs later */
+    int argc;                   /* the command line; lent */
+    char **argv;
     PfSweepAxis axes[PF_MAX_AXES];
     int axis_count;
     int folds, seeds;                /* folds 0: none */
@@ -61,6 +66,7 @@ typedef struct PfTrainOptions {
     const char *tensorboard;         /* a folder of event files; NULL: none */
     const char *images;              /* of the page: where they are now; NULL: where they were */
     int no_thumbnails, anonymous;    /* of the page */
+    char *targets;                   /* every --target, joined by commas; owned; table.targets */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;
     const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
@@ -73,6 +79,10 @@ typedef struct PfTrainOptions {
 int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfError *err);
 void pf_train_options_free(PfTrainOptions *options);
 void pf_train_options_help(void);
+
+/* What the command line says of the training: pf_options_given without what does not change the
+ * model. The caller deletes it; NULL where memory is short. */
+cJSON *pf_train_options_given(const PfTrainOptions *options);
 
 /* One setting of a sweep. */
 typedef struct PfSweepSetting {

@@ -19,8 +19,10 @@
 #define MAX_EPOCH_LINES 20
 #define MAX_RANKED_LINES 10
 /* A metric with its interval. */
-#define CELL_COLUMNS 25
 #define CELL_SIZE 64
+#define MAX_TITLE 24
+/* What stands before the setting in a line of the ranking. */
+#define RANK_COLUMNS 36
 #define LINE_SIZE (32 + PF_SPLIT_COUNT * (CELL_SIZE + 8))
 
 /* ---- the plan ---- */
@@ -267,20 +269,24 @@ void pf_training_lines_step(PfTrainingLines *lines, int64_t done, int64_t total)
     pf_progress_update(&lines->progress, done, NULL);
 }
 
-void pf_training_lines_epoch(PfTrainingLines *lines, const PfHeadEpoch *epoch)
+static void print_epoch(const PfHeadEpoch *epoch, const char *remark)
 {
-    int stride = pf_log_verbosity() > PF_NORMAL ? 1 : line_stride(lines->epochs);
-    if (!lines->epochs) return;
-    if (epoch->epoch % stride && epoch->epoch != 1 && epoch->epoch != lines->epochs) return;
     char loss[16] = "-", score[16] = "-";
     if (!isnan(epoch->val_loss)) {
         snprintf(loss, sizeof loss, "%.4f", epoch->val_loss);
         snprintf(score, sizeof score, "%.4f", epoch->val_score);
     }
-    pf_progress_end(&lines->progress);
     pf_say("%6d  %10.4g   %10.4f   %8s   %12s%s", epoch->epoch, epoch->learning_rate,
-           epoch->train_loss, loss, score,
-           epoch->is_best && !isnan(epoch->val_loss) ? "  best so far" : "");
+           epoch->train_loss, loss, score, remark);
+}
+
+void pf_training_lines_epoch(PfTrainingLines *lines, const PfHeadEpoch *epoch)
+{
+    int stride = pf_log_verbosity() > PF_NORMAL ? 1 : line_stride(lines->epochs);
+    if (!lines->epochs) return;
+    if (epoch->epoch % stride && epoch->epoch != 1 && epoch->epoch != lines->epochs) return;
+    pf_progress_end(&lines->progress);
+    print_epoch(epoch, epoch->is_best && !isnan(epoch->val_loss) ? "  best so far" : "");
 }
 
 void pf_training_lines_end(PfTrainingLines *lines)
@@ -394,6 +400,12 @@ void pf_report_baseline(const PfTrainRun *run)
             if (rows_of(run, split, t)) check_task(run, t, (PfSplit)split);
 }
 
+void pf_training_lines_best(const PfTrainingLines *lines, const PfTrainRun *run)
+{
+    const PfHeadEpoch *best = pf_train_run_best(run);
+    if (lines->epochs && !isnan(best->val_loss)) print_epoch(best, "  best, kept");
+}
+
 /* ---- the ranking ---- */
 
 /* "lr=0.01 head=linear", with the tap where several were tried, into text. */
@@ -424,11 +436,17 @@ static void print_ranked(const PfTrainRun *run, int place)
     if (!isnan(ranked->deviation))
         snprintf(deviation, sizeof deviation, " +- %.4f", ranked->deviation);
     setting_text(run, ranked, setting, sizeof setting);
+    /* What does not fit goes below, between two options. */
+    char *rest = setting + pf_log_show_columns() - RANK_COLUMNS;
+    if (strlen(setting) + RANK_COLUMNS <= (size_t)pf_log_show_columns()) rest = NULL;
+    while (rest && rest > setting && *rest != ' ') rest--;
+    if (rest && rest > setting) *rest++ = '\0';
     if (ranked->diverged)
-        pf_say("%5d  diverged             %s", place + 1, setting);
+        pf_show("%5d  diverged                     %s", place + 1, setting);
     else
-        pf_say("%5d  %7.4f%-10s  %8.4f  %s%s", place + 1, ranked->mean, deviation,
-               ranked->mean_loss, setting, test);
+        pf_show("%5d  %7.4f%-10s  %8.4f  %s%s", place + 1, ranked->mean, deviation,
+                ranked->mean_loss, setting, test);
+    if (rest && rest > setting) pf_show("%*s%s", RANK_COLUMNS, "", rest);
 }
 
 void pf_report_ranking(const PfTrainRun *run)
@@ -436,10 +454,10 @@ void pf_report_ranking(const PfTrainRun *run)
     const PfSweep *sweep = run->sweep;
     int lines = pf_log_verbosity() > PF_NORMAL ? sweep->ranked_count : MAX_RANKED_LINES;
     if (sweep->trial_count == 1) return;
-    pf_say(" rank  val %-14s      loss  setting", pf_train_run_score_name(sweep->table));
+    pf_show(" rank  val %-14s      loss  setting", pf_train_run_score_name(sweep->table));
     for (int i = 0; i < sweep->ranked_count && i < lines; i++) print_ranked(run, i);
     if (sweep->ranked_count > lines)
-        pf_say("       ... and %d more; --csv FILE has every head", sweep->ranked_count - lines);
+        pf_show("       ... and %d more; --csv FILE has every head", sweep->ranked_count - lines);
 }
 
 /* ---- the winner's numbers, split by split ---- */
@@ -458,45 +476,104 @@ static void metric_cell(const PfMetricField *field, const void *metrics, bool wi
                  interval.low, interval.high);
 }
 
-static void print_trimmed(const char *line)
+/* How wide the cells of each split are, so that the table is as narrow as they allow. */
+typedef struct Widths {
+    int title, splits[PF_SPLIT_COUNT];
+} Widths;
+
+static void widen(int *width, const char *text)
 {
-    int length = (int)strlen(line);
-    while (length && line[length - 1] == ' ') length--;
-    pf_say("%.*s", length, line);
+    int length = (int)strlen(text);
+    if (length > *width) *width = length;
 }
 
-/* A line of the summary: the metric of each split; nothing where no split has it. */
-static void print_metric(const PfTrainRun *run, int task, const PfMetricField *field)
+/* A metric of a split. */
+static const char *cell_of(const PfTrainRun *run, int task, int split, const PfMetricField *field,
+                           char cell[CELL_SIZE])
 {
-    char line[LINE_SIZE];
-    int used = sprintf(line, "  %-22s", field->title);
-    bool found = false;
+    const void *metrics;
+    pf_task_metric_fields(&run->metrics[split][task], &metrics);
+    metric_cell(field, metrics, split != PF_SPLIT_TRAIN, cell);
+    return cell;
+}
+
+static bool has_value(const PfTrainRun *run, int task, const PfMetricField *field)
+{
+    const void *metrics;
     for (int split = 0; split < PF_SPLIT_COUNT; split++) {
-        const void *metrics;
-        char cell[CELL_SIZE];
         if (!rows_of(run, split, task)) continue;
         pf_task_metric_fields(&run->metrics[split][task], &metrics);
-        metric_cell(field, metrics, split != PF_SPLIT_TRAIN, cell);
-        found |= !isnan(pf_field_value(field, metrics));
-        used += sprintf(line + used, " %-*s", split == PF_SPLIT_TRAIN ? 8 : CELL_COLUMNS, cell);
+        if (!isnan(pf_field_value(field, metrics))) return true;
     }
-    if (found) print_trimmed(line);
+    return false;
 }
 
-static void print_rows(const PfTrainRun *run, int task)
+/* Returns how wide a line is at most. */
+static int measure(const PfTrainRun *run, int task, const PfMetricField *fields, Widths *widths)
+{
+    char cell[CELL_SIZE];
+    *widths = (Widths){.title = 16};
+    for (int split = 0; split < PF_SPLIT_COUNT; split++)
+        if (rows_of(run, split, task)) widths->splits[split] = 8;
+    for (const PfMetricField *field = fields; field->key; field++) {
+        if (!field->title || !has_value(run, task, field)) continue;
+        widen(&widths->title, field->title);
+        for (int split = 0; split < PF_SPLIT_COUNT; split++)
+            if (rows_of(run, split, task))
+                widen(&widths->splits[split], cell_of(run, task, split, field, cell));
+    }
+    int total = 2 + widths->title;
+    for (int split = 0; split < PF_SPLIT_COUNT; split++)
+        if (widths->splits[split]) total += 1 + widths->splits[split];
+    return total;
+}
+
+/* A line of the table: a title and a cell for each split. Folded: a line for each split. */
+static void print_cells(const Widths *widths, bool is_folded, const char *title,
+                        char cells[PF_SPLIT_COUNT][CELL_SIZE])
+{
+    char line[LINE_SIZE];
+    int used = sprintf(line, "  %-*.*s", widths->title, MAX_TITLE, title);
+    if (is_folded) pf_show("  %s", title);
+    for (int split = 0; split < PF_SPLIT_COUNT; split++) {
+        if (!widths->splits[split]) continue;
+        if (is_folded)
+            pf_show("    %-5s %s", pf_split_names[split], cells[split] + strspn(cells[split], " "));
+        used += sprintf(line + used, " %-*s", widths->splits[split], cells[split]);
+    }
+    while (line[used - 1] == ' ') used--;
+    line[used] = '\0';
+    if (!is_folded) pf_show("%s", line);
+}
+
+static void print_heading(const PfTrainRun *run, int task, const Widths *widths, bool is_folded)
 {
     const PfFeatureTable *table = run->sweep->table;
-    char line[LINE_SIZE], names[LINE_SIZE];
-    int used = sprintf(names, "  %-22.22s", table->task_count > 1 ? table->tasks[task].name : "");
-    sprintf(line, "  %-22s", "rows");
+    const char *name = table->task_count > 1 ? table->tasks[task].name : "";
+    char names[PF_SPLIT_COUNT][CELL_SIZE], counts[PF_SPLIT_COUNT][CELL_SIZE];
     for (int split = 0; split < PF_SPLIT_COUNT; split++) {
-        int pad = split == PF_SPLIT_TRAIN ? 0 : CELL_COLUMNS - 8;
-        if (!rows_of(run, split, task)) continue;
-        sprintf(line + used, " %8lld%*s", (long long)rows_of(run, split, task), pad, "");
-        used += sprintf(names + used, " %8s%*s", pf_split_names[split], pad, "");
+        snprintf(names[split], CELL_SIZE, "%8s", pf_split_names[split]);
+        snprintf(counts[split], CELL_SIZE, "%8lld", (long long)rows_of(run, split, task));
     }
-    print_trimmed(names);
-    print_trimmed(line);
+    if (!is_folded)
+        print_cells(widths, false, name, names);
+    else if (*name)
+        pf_show("  %s", name);
+    print_cells(widths, is_folded, "rows", counts);
+}
+
+static void print_table(const PfTrainRun *run, int task, const PfMetricField *fields)
+{
+    Widths widths;
+    char cells[PF_SPLIT_COUNT][CELL_SIZE];
+    bool is_folded = measure(run, task, fields, &widths) > pf_log_show_columns();
+    print_heading(run, task, &widths, is_folded);
+    for (const PfMetricField *field = fields; field->key; field++) {
+        if (!field->title || !has_value(run, task, field)) continue;
+        for (int split = 0; split < PF_SPLIT_COUNT; split++)
+            if (rows_of(run, split, task)) cell_of(run, task, split, field, cells[split]);
+        print_cells(&widths, is_folded, field->title, cells);
+    }
 }
 
 void pf_report_metrics(const PfTrainRun *run)
@@ -511,34 +588,25 @@ void pf_report_metrics(const PfTrainRun *run)
         const void *metrics;
         const PfTaskMetrics *own = &run->metrics[detailed][t];
         const PfMetricField *field = pf_task_metric_fields(own, &metrics);
-        print_rows(run, t);
-        for (; field->key; field++)
-            if (field->title) print_metric(run, t, field);
+        print_table(run, t, field);
         intervals |= detailed != PF_SPLIT_TRAIN;
         own->metrics->print(own->values, table->tasks[t].classes, pf_split_names[detailed]);
     }
-    if (intervals) pf_say("  [in brackets: 95 %% intervals]");
+    if (intervals) pf_show("  [in brackets: 95 %% intervals]");
 }
 
 /* ---- the end ---- */
 
-/* "val accuracy 0.9412", "val age mae 8.71, gender accuracy 0.8533" */
-static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
+/* "val accuracy 0.9412", "test age mae 8.71, gender accuracy 0.8533", behind what is there. */
+static void add_main_metrics(const PfTrainRun *run, int split, char *text, size_t size)
 {
     const PfFeatureTable *table = run->sweep->table;
-    const PfRanked *best = &run->sweep->ranking[0];
-    if (run->options->folds) {
-        snprintf(text, size, "val %s %.4f +- %.4f over %d folds, then trained on all %lld rows",
-                 pf_train_run_score_name(table), best->mean, best->deviation, run->options->folds,
-                 (long long)table->split_counts[PF_SPLIT_TRAIN]);
-        return;
-    }
-    int split = run->metrics[PF_SPLIT_VAL] ? PF_SPLIT_VAL : PF_SPLIT_TRAIN;
-    snprintf(text, size, "%s", pf_split_names[split]);
+    size_t used = strlen(text);
+    snprintf(text + used, size - used, "%s%s", used ? ", " : "", pf_split_names[split]);
     for (int t = 0; t < table->task_count; t++) {
         const char *name;
         double value = pf_task_main_metric(&run->metrics[split][t], &name);
-        size_t used = strlen(text);
+        used = strlen(text);
         snprintf(text + used, size - used, "%s%s%s %s ", t ? "," : "",
                  table->task_count > 1 ? " " : "",
                  table->task_count > 1 ? table->tasks[t].name : "", name);
@@ -548,7 +616,23 @@ static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
         else
             snprintf(text + used, size - used, fabs(value) < 1e6 ? "%.4f" : "%.4g", value);
     }
-    if (split == PF_SPLIT_TRAIN) strncat(text, " (no val)", size - strlen(text) - 1);
+}
+
+/* Of test last, where there is one; of train only where there is no val. */
+static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
+{
+    const PfFeatureTable *table = run->sweep->table;
+    const PfRanked *best = &run->sweep->ranking[0];
+    bool has_val = run->metrics[PF_SPLIT_VAL] != NULL;
+    *text = '\0';
+    if (run->options->folds)
+        snprintf(text, size, "val %s %.4f +- %.4f over %d folds, then trained on all %lld rows",
+                 pf_train_run_score_name(table), best->mean, best->deviation, run->options->folds,
+                 (long long)table->split_counts[PF_SPLIT_TRAIN]);
+    else
+        add_main_metrics(run, has_val ? PF_SPLIT_VAL : PF_SPLIT_TRAIN, text, size);
+    if (!has_val && !run->options->folds) strncat(text, " (no val)", size - strlen(text) - 1);
+    if (run->metrics[PF_SPLIT_TEST]) add_main_metrics(run, PF_SPLIT_TEST, text, size);
 }
 
 static void print_finetune_seconds(const PfSuffixSeconds *seconds)
@@ -570,7 +654,7 @@ static void print_stream_seconds(const PfStreamSeconds *seconds)
 
 void pf_report_end(const PfTrainRun *run, const char *model_path)
 {
-    char load[PF_DURATION_SIZE], train[PF_DURATION_SIZE], total[PF_DURATION_SIZE], metrics[512];
+    char load[PF_DURATION_SIZE], train[PF_DURATION_SIZE], total[PF_DURATION_SIZE], metrics[1024];
     char when[64], heads[32] = "";
     const PfSweep *sweep = run->sweep;
     const PfHeadHistory *history = pf_train_run_history(run);

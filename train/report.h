@@ -1,4 +1,4 @@
-/* What train says, for people, on stderr. */
+/* What train says, for people: on stderr what it does, by pf_show() what came out. */
 #ifndef PF_TRAIN_REPORT_H
 #define PF_TRAIN_REPORT_H
 
@@ -24,6 +24,8 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
 void pf_training_lines_step(PfTrainingLines *lines, int64_t done, int64_t total);
 void pf_training_lines_epoch(PfTrainingLines *lines, const PfHeadEpoch *epoch);
 void pf_training_lines_end(PfTrainingLines *lines);
+/* Below the table: the epoch that was best in the end, and is kept. */
+void pf_training_lines_best(const PfTrainingLines *lines, const PfTrainRun *run);
 
 /* What a search chose, by which rows, and how flat its optimum is. */
 void pf_report_search(const PfTrainRun *run);

@@ -5,11 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/result_stamp.h"
 #include "common/cache/split.h"
 #include "common/cache/views.h"
 #include "common/file/csv.h"
 #include "train/features/target_kind.h"
 #include "train/fit/decay_search.h"
+#include "train/finished_run.h"
 
 /* ---- what a run knows ---- */
 
@@ -318,9 +320,25 @@ static void add_finetune_seconds(cJSON *json, const PfTrainRun *run)
     cJSON_AddNumberToObject(json, "evaluate", seconds->evaluate);
 }
 
+/* By which a later run knows that this is its result. */
+static void add_run(cJSON *json, const PfTrainRun *run)
+{
+    char name[PF_FINISHED_RUN_NAME_SIZE];
+    cJSON *record = pf_finished_run_record(run->options, run->cache);
+    if (!record) return;
+    pf_finished_run_name(record, name);
+    cJSON_AddStringToObject(json, "run", name);
+    cJSON_Delete(record);
+}
+
 cJSON *pf_result_json(const PfTrainRun *run)
 {
     cJSON *json = cJSON_CreateObject();
+    const PfFinetune *finetune = run->sweep->finetune;
+    const PfFinetuneNetwork *network = finetune ? pf_finetune_network(finetune) : NULL;
+    pf_result_stamp_add(json, run->options->argc, run->options->argv,
+                        network ? network->plugin->suffix->describe(network->suffix) : NULL);
+    add_run(json, run);
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
     add_sweep(json, run);
     add_search(json, run);

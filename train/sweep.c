@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -640,23 +639,25 @@ static int choose_taps(Runner *runner, PfError *err)
     return all ? 0 : pf_feature_table_choose_tap(runner->cache, name, &sweep->taps[0], err);
 }
 
-/* Fine-tunings are long: one alone keeps what it has, beside the model that it will write. */
+/* One training alone keeps what it has, beside the model that it will write. */
 static int open_checkpoint(Runner *runner, PfError *err)
 {
     const PfTrainOptions *options = runner->options;
-    if (!options->finetune.node) return 0;
+    const PfFinetune *finetune = runner->sweep->finetune;
+    const PfExperiment *experiment = &runner->sweep->settings[0].experiment;
     bool has_place = pf_checkpoint_run_has_place(options);
     if (options->resume && (!has_place || runner->trial_total > 1))
         return pf_fail(err, PF_EXIT_USAGE, "--resume %s",
                        has_place ? "goes on with one training, not with a sweep"
                                  : "needs -o FILE: the checkpoint lies beside it");
-    if (!has_place || runner->trial_total > 1) return 0;
+    if (!has_place || runner->trial_total > 1 || experiment->optimizer == PF_LBFGS) return 0;
     PfCheckpoint **checkpoint = &runner->sweep->checkpoint;
-    if (pf_checkpoint_run_open(runner->cache, options, pf_finetune_network(runner->sweep->finetune),
-                               &runner->sweep->settings[0].experiment, checkpoint, err))
+    if (pf_checkpoint_run_open(runner->cache, options,
+                               finetune ? pf_finetune_network(finetune) : NULL, experiment,
+                               checkpoint, err))
         return -1;
-    if (!options->resume && !access(pf_checkpoint_path(*checkpoint), F_OK))
-        pf_say("starting over '%s'; --resume would go on with it", pf_checkpoint_path(*checkpoint));
+    if (options->force && pf_checkpoint_is_there(*checkpoint))
+        pf_say("starting over '%s'", pf_checkpoint_path(*checkpoint));
     return 0;
 }
 

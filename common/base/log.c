@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -29,15 +31,56 @@ PfVerbosity pf_log_verbosity(void)
     return verbosity_now;
 }
 
+/* One stream operation a line, so that lines of two threads never mix. */
+static void print_line_on(FILE *stream, const char *prefix, const char *format, va_list arguments)
+{
+    flockfile(stream);
+    if (prefix) pf_print(stream, "%s: %s: ", program_name, prefix);
+    pf_vprint(stream, format, arguments);
+    fputc('\n', stream);
+    funlockfile(stream);
+}
+
 static void print_line(const char *prefix, const char *format, va_list arguments)
 {
-    /* One stream operation a line, so that lines of two threads never mix. */
-    flockfile(stderr);
-    if (prefix) pf_print(stderr, "%s: %s: ", program_name, prefix);
-    pf_vprint(stderr, format, arguments);
-    fputc('\n', stderr);
-    funlockfile(stderr);
+    print_line_on(stderr, prefix, format, arguments);
 }
+
+/* ---- results ---- */
+
+static FILE *shown_on; /* NULL: stdout */
+
+void pf_log_show_on(FILE *stream)
+{
+    shown_on = stream;
+}
+
+void pf_show(const char *format, ...)
+{
+    FILE *stream = shown_on ? shown_on : stdout;
+    if (verbosity_now < PF_NORMAL) return;
+    va_list arguments;
+    va_start(arguments, format);
+    print_line_on(stream, NULL, format, arguments);
+    va_end(arguments);
+    fflush(stream); /* whether it got there is asked in the end, pf_process_finish_output() */
+}
+
+static int columns_of(int fd)
+{
+    struct winsize size;
+    const char *said = getenv("COLUMNS"), *fake = getenv("PF_FAKE_TERMINAL");
+    if (!ioctl(fd, TIOCGWINSZ, &size) && size.ws_col) return size.ws_col;
+    int columns = fake && said ? atoi(said) : 0;
+    return columns > 0 && columns < 10000 ? columns : 80;
+}
+
+int pf_log_show_columns(void)
+{
+    return columns_of(fileno(shown_on ? shown_on : stdout));
+}
+
+/* ---- words ---- */
 
 void pf_say(const char *format, ...)
 {
@@ -81,7 +124,9 @@ bool pf_log_is_terminal(void)
 
 /* ==== how far the work is ==== */
 
-#define BAR_WIDTH 24
+#define BAR_MOST 24
+#define BAR_LEAST 6
+#define BAR_FRAME 4 /* "[" and "] ", and the last column, where terminals wrap */
 
 void pf_progress_start(PfProgress *progress, const char *what, int64_t total)
 {
@@ -96,51 +141,99 @@ static double rate_now(const PfProgress *progress, int64_t done, double now)
     return elapsed > 0 ? (double)(done - progress->rate_from) / elapsed : 0;
 }
 
-/* ", 43/s, 12 s left": what is known. No guess of the rest before a tenth is done. */
-static void rate_text(const PfProgress *progress, int64_t done, double rate, char *text,
-                      size_t size)
+/* What a line says, most important first. */
+typedef struct Parts {
+    char done[64], left[PF_DURATION_SIZE + 16], rate[32], note[160];
+} Parts;
+
+/* No guess of the rest before a tenth is done, or half a minute is over. */
+static void fill_parts(const PfProgress *progress, int64_t done, double now, const char *note,
+                       Parts *parts)
 {
     char duration[PF_DURATION_SIZE];
-    text[0] = '\0';
+    double rate = rate_now(progress, done, now);
+    bool is_early = done * 10 < progress->total && now - progress->rate_since < 30;
+    *parts = (Parts){0};
+    snprintf(parts->done, sizeof parts->done, "%lld/%lld %s", (long long)done,
+             (long long)progress->total, progress->what);
+    if (note && *note) snprintf(parts->note, sizeof parts->note, ", %s", note);
     if (rate <= 0) return;
-    int used = snprintf(text, size, ", %.0f/s", rate);
-    if (done * 10 < progress->total || done >= progress->total) return;
+    snprintf(parts->rate, sizeof parts->rate, rate < 10 ? ", %.1f/s" : ", %.0f/s", rate);
+    if (is_early || done >= progress->total) return;
     pf_clock_duration_text((double)(progress->total - done) / rate, duration);
-    snprintf(text + used, size - (size_t)used, ", %s left", duration);
+    snprintf(parts->left, sizeof parts->left, ", %s left", duration);
 }
 
-static void draw_bar(PfProgress *progress, int64_t done, const char *text)
+/* Into text, which is returned: as many of the parts as fit into columns. */
+static const char *join_parts(const Parts *parts, size_t columns, char *text, size_t size)
 {
-    char bar[BAR_WIDTH + 1];
-    int filled = progress->total > 0 ? (int)(BAR_WIDTH * done / progress->total) : 0;
-    memset(bar, '.', BAR_WIDTH);
-    memset(bar, '#', (size_t)filled);
-    bar[BAR_WIDTH] = '\0';
-    pf_print(stderr, "\r\033[K[%s] %s", bar, text);
+    const bool has_left = strlen(parts->done) + strlen(parts->left) <= columns;
+    const char *left = has_left ? parts->left : "";
+    size_t used = strlen(parts->done) + strlen(left);
+    const bool has_rate = used + strlen(parts->rate) <= columns;
+    const char *rate = has_rate ? parts->rate : "";
+    used += strlen(rate);
+    const bool has_note = used + strlen(parts->note) <= columns;
+    snprintf(text, size, "%s%s%s%s", parts->done, rate, left, has_note ? parts->note : "");
+    if (strlen(text) > columns && columns < size) text[columns] = '\0';
+    return text;
+}
+
+/* The bar takes what the words leave, and goes first where there is no room. */
+static void draw_bar(PfProgress *progress, int64_t done, const Parts *parts)
+{
+    char bar[BAR_MOST + 1], text[320];
+    int columns = columns_of(STDERR_FILENO);
+    join_parts(parts, columns > 1 ? (size_t)columns - 1 : 1, text, sizeof text);
+    int room = columns - BAR_FRAME - (int)strlen(text), width = room < BAR_MOST ? room : BAR_MOST;
+    if (width < BAR_LEAST) {
+        pf_print(stderr, "\r\033[K%s", text);
+    } else {
+        int64_t filled = progress->total > 0 ? width * done / progress->total : 0;
+        memset(bar, '.', (size_t)width);
+        memset(bar, '#', (size_t)(filled < width ? filled : width));
+        bar[width] = '\0';
+        pf_print(stderr, "\r\033[K[%s] %s", bar, text);
+    }
     fflush(stderr);
     progress->drawn = true;
+}
+
+static void print_dated(const Parts *parts)
+{
+    char text[320], now[32];
+    time_t seconds = time(NULL);
+    struct tm local;
+    localtime_r(&seconds, &local);
+    strftime(now, sizeof now, "%Y-%m-%d %H:%M:%S", &local);
+    pf_say("%s %s", now, join_parts(parts, sizeof text - 1, text, sizeof text));
+}
+
+/* Seconds between two showings. */
+static double pause_of(const PfProgress *progress, double now)
+{
+    double elapsed = now - progress->started;
+    if (pf_log_is_terminal()) return 1.0 / 6;
+    return elapsed < 120 ? 10 : elapsed < 3600 ? 60 : 300;
 }
 
 void pf_progress_update(PfProgress *progress, int64_t done, const char *note)
 {
     if (pf_log_verbosity() < PF_NORMAL) return;
     double now = pf_clock_seconds();
-    bool terminal = pf_log_is_terminal();
     /* The rate leaves out the warm-up: whatever came before the first report. */
     if (!progress->rate_from && done > 0) {
         progress->rate_from = done;
         progress->rate_since = now;
     }
-    if (now - progress->last_shown < (terminal ? 1.0 / 6 : 10.0)) return;
+    if (now - progress->last_shown < pause_of(progress, now)) return;
     progress->last_shown = now;
-    char rate[PF_DURATION_SIZE + 32], text[160];
-    rate_text(progress, done, rate_now(progress, done, now), rate, sizeof rate);
-    snprintf(text, sizeof text, "%lld/%lld %s%s%s%s", (long long)done, (long long)progress->total,
-             progress->what, rate, note && *note ? ", " : "", note ? note : "");
-    if (terminal)
-        draw_bar(progress, done, text);
+    Parts parts;
+    fill_parts(progress, done, now, note, &parts);
+    if (pf_log_is_terminal())
+        draw_bar(progress, done, &parts);
     else
-        pf_say("%s", text);
+        print_dated(&parts);
 }
 
 void pf_progress_end(PfProgress *progress)

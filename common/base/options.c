@@ -145,11 +145,25 @@ int pf_options_parse_choice(const char *what, const char *value, const char *con
     return pf_fail(err, PF_EXIT_USAGE, "%s: expected one of %s, found '%s'", what, list, value);
 }
 
+/* ==== names ==== */
+
+/* Whether the first length bytes of word are one of the names in text, which blanks separate. */
+static bool has_word(const char *text, const char *word, size_t length)
+{
+    for (; text && *text; text += strspn(text, " ")) {
+        size_t here = strcspn(text, " ");
+        if (here == length && !strncmp(text, word, length)) return true;
+        text += here;
+    }
+    return false;
+}
+
 static const PfOption *find_long(const PfOption *table, const char *name, size_t length)
 {
     for (const PfOption *option = table; option->name; option++)
-        if (option->kind != PF_OPTION_GROUP && strlen(option->name) == length &&
-            !strncmp(option->name, name, length))
+        if (option->kind != PF_OPTION_GROUP &&
+            ((strlen(option->name) == length && !strncmp(option->name, name, length)) ||
+             has_word(option->aliases, name, length)))
             return option;
     return NULL;
 }
@@ -161,16 +175,104 @@ static const PfOption *find_letter(const PfOption *table, char letter)
     return NULL;
 }
 
+const char *pf_options_name(const PfOption *table, const char *word)
+{
+    const PfOption *option = find_long(table, word, strlen(word));
+    return option ? option->name : NULL;
+}
+
+/* What other programs call an option, and what it may be called here: the first that there is. */
+static const struct {
+    const char *words, *names;
+} meanings[] = {
+    {"gpu gpus cuda cpu accelerator", "device"},
+    {"jobs cores num-threads nproc cpus", "threads"},
+    {"num-workers", "workers threads"},
+    {"network net model arch architecture encoder", "backbone"},
+    {"layer layers feature features hook", "tap"},
+    {"pretrained checkpoint-path state-dict", "weights"},
+    {"download", "fetch"},
+    {"out output-file outfile save destination dest", "output"},
+    {"overwrite clobber restart fresh", "force"},
+    {"silent", "quiet"},
+    {"debug loud", "verbose"},
+    {"report result results metrics", "json"},
+    {"format output-format", "output json"},
+    {"classes class-names names", "class-map target"},
+    {"label labels column columns task tasks", "target"},
+    {"num-classes", "classes target"},
+    {"validation validation-split val-split holdout test-size", "val split"},
+    {"test test-split", "split"},
+    {"bs minibatch", "batch"},
+    {"rate eta learning", "lr"},
+    {"wd l2 decay regularization reg alpha", "weight-decay"},
+    {"opt solver", "optimizer"},
+    {"iterations max-iter max-epochs num-epochs passes", "epochs"},
+    {"scheduler lr-scheduler lr-schedule", "schedule"},
+    {"cv cross-validation kfold k-fold", "folds"},
+    {"early-stopping", "patience"},
+    {"hidden mlp classifier", "head"},
+    {"shots few-shot", "per-class"},
+    {"unfreeze fine-tune", "finetune"},
+    {"amp half fp16 bf16 mixed-precision dtype", "precision"},
+    {"augment augmentation augmentations tta", "views"},
+    {"random-state random-seed", "seed"},
+    {"grid search", "sweep"},
+    {"size resolution input-size img-size", "image-size"},
+    {"subset limit max-images examples", "sample"},
+    {"describe show", "info"},
+    {"check validate", "verify"},
+    {"list list-models models", "backbones"},
+    {"topk top-k best", "top"},
+    {"ram max-memory", "memory"},
+    {"continue", "resume"},
+};
+
+/* The option of the table that other programs call `word`, or NULL. */
+static const PfOption *find_meant(const PfOption *table, const char *word)
+{
+    const PfOption *found = NULL;
+    for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
+        if (!has_word(meanings[i].words, word, strlen(word))) continue;
+        for (const char *name = meanings[i].names; *name && !found; name += strspn(name, " ")) {
+            found = find_long(table, name, strcspn(name, " "));
+            name += strcspn(name, " ");
+        }
+    }
+    return found;
+}
+
+/* The name or alias that is spelled most like word, into text, which is returned; or NULL. */
+static const char *find_spelled(const PfOption *table, const char *word, char text[MAX_WORD + 1])
+{
+    char words[192][MAX_WORD + 1];
+    const char *names[192];
+    size_t count = 0;
+    for (const PfOption *option = table; option->name; option++) {
+        const char *lists[] = {option->name, option->aliases};
+        for (int i = 0; i < 2 && option->kind != PF_OPTION_GROUP; i++)
+            for (const char *at = lists[i]; at && *at && count < 192; at += strspn(at, " ")) {
+                int length = (int)strcspn(at, " ");
+                snprintf(words[count], sizeof words[count], "%.*s", length, at);
+                names[count] = words[count];
+                count++;
+                at += length;
+            }
+    }
+    const char *near = pf_options_nearest_word(word, names, count);
+    if (near) snprintf(text, MAX_WORD + 1, "%s", near);
+    return near ? text : NULL;
+}
+
 static int unknown_option(const PfOption *table, const char *word, PfError *err)
 {
-    const char *names[128];
-    size_t count = 0;
-    for (const PfOption *option = table; option->name && count < 128; option++)
-        if (option->kind != PF_OPTION_GROUP) names[count++] = option->name;
-    char bare[MAX_WORD + 1] = "";
+    char bare[MAX_WORD + 1] = "", spelled[MAX_WORD + 1];
     size_t length = strcspn(word + strspn(word, "-"), "=");
     if (length <= MAX_WORD) memcpy(bare, word + strspn(word, "-"), length);
-    const char *near = pf_options_nearest_word(bare, names, count);
+    for (char *at = bare; *at; at++)
+        if (*at == '_') *at = '-';
+    const PfOption *meant = find_meant(table, bare);
+    const char *near = meant ? meant->name : find_spelled(table, bare, spelled);
     if (near)
         return pf_fail(err, PF_EXIT_USAGE, "unknown option '%s'. Did you mean --%s?", word, near);
     return pf_fail(err, PF_EXIT_USAGE, "unknown option '%s'. --help lists the options.", word);
@@ -213,26 +315,49 @@ static int store(const PfOption *option, void *settings, const char *value, PfEr
     }
 }
 
-/* One option word; *next is the index of the word that may be its argument. */
-static int parse_word(const PfOption *table, void *settings, int argc, char **argv, int *next,
-                      PfError *err)
+/* What becomes of the options: settings, or where given is set, what was said of each. */
+typedef struct Sink {
+    void *settings;
+    cJSON *given;
+} Sink;
+
+/* One that may be repeated to add to itself has all of its values, of others the last one counts.
+ */
+static void record(const PfOption *option, const char *value, cJSON *given)
 {
-    const char *word = argv[*next - 1], *value = NULL;
-    const PfOption *option;
-    if (word[1] == '-') {
-        size_t length = strcspn(word + 2, "=");
-        option = find_long(table, word + 2, length);
-        if (word[2 + length] == '=') value = word + 3 + length;
-    } else {
-        option = find_letter(table, word[1]);
-        if (word[2]) value = word + 2;
+    if (cJSON_IsArray(given)) {
+        char *word = value ? pf_asprintf(NULL, "--%s=%s", option->name, value)
+                           : pf_asprintf(NULL, "--%s", option->name);
+        cJSON_AddItemToArray(given, cJSON_CreateString(word ? word : ""));
+        free(word);
+        return;
     }
-    if (!option) return unknown_option(table, word, err);
+    const cJSON *before = cJSON_GetObjectItemCaseSensitive(given, option->name);
+    const bool adds = value && option->kind == PF_OPTION_CALL && cJSON_IsString(before);
+    char *both = adds ? pf_asprintf(NULL, "%s %s", before->valuestring, value) : NULL;
+    cJSON *item = value ? cJSON_CreateString(both ? both : value) : cJSON_CreateTrue();
+    cJSON_DeleteItemFromObjectCaseSensitive(given, option->name);
+    cJSON_AddItemToObject(given, option->name, item);
+    free(both);
+}
+
+static int put(const PfOption *option, Sink *sink, const char *value, PfError *err)
+{
+    if (!sink->given) return store(option, sink->settings, value, err);
+    record(option, value, sink->given);
+    return 0;
+}
+
+/* value: what was given with the option's word, or NULL; *next is the index of the word that may
+ * be its argument. */
+static int take(const PfOption *option, const char *word, const char *value, Sink *sink, int argc,
+                char **argv, int *next, PfError *err)
+{
     if (!takes_argument(option)) {
         if (value)
             return pf_fail(err, PF_EXIT_USAGE, "option --%s takes no argument, found '%s'",
                            option->name, word);
-        return store(option, settings, NULL, err);
+        return put(option, sink, NULL, err);
     }
     if (!value) {
         if (*next >= argc)
@@ -240,24 +365,92 @@ static int parse_word(const PfOption *table, void *settings, int argc, char **ar
                            option->argument);
         value = argv[(*next)++];
     }
-    return store(option, settings, value, err);
+    return put(option, sink, value, err);
 }
 
-int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
+/* "-o", "-oFILE", "-qj2". */
+static int parse_letters(const PfOption *table, Sink *sink, int argc, char **argv, int *next,
+                         PfError *err)
+{
+    const char *word = argv[*next - 1];
+    /* "-json" would be -j with "son". */
+    if (word[2] && find_long(table, word + 1, strcspn(word + 1, "=")))
+        return unknown_option(table, word, err);
+    for (const char *letter = word + 1; *letter; letter++) {
+        const PfOption *option = find_letter(table, *letter);
+        if (!option) return unknown_option(table, word, err);
+        const bool ends = takes_argument(option);
+        const char *value = ends && letter[1] ? letter + 1 : NULL;
+        if (take(option, word, value, sink, argc, argv, next, err)) return -1;
+        if (ends) return 0;
+    }
+    return 0;
+}
+
+/* One option word; *next is the index of the word that may be its argument. */
+static int parse_word(const PfOption *table, Sink *sink, int argc, char **argv, int *next,
+                      PfError *err)
+{
+    const char *word = argv[*next - 1];
+    if (word[1] != '-') return parse_letters(table, sink, argc, argv, next, err);
+    size_t length = strcspn(word + 2, "=");
+    const PfOption *option = find_long(table, word + 2, length);
+    if (!option) return unknown_option(table, word, err);
+    const char *value = word[2 + length] == '=' ? word + 3 + length : NULL;
+    return take(option, word, value, sink, argc, argv, next, err);
+}
+
+static int parse_all(const PfOption *table, Sink *sink, int argc, char **argv,
                      const char **operands, int *operand_count, PfError *err)
 {
     bool only_operands = false;
     *operand_count = 0;
     for (int next = 1; next < argc;) {
         const char *word = argv[next++];
-        if (only_operands || word[0] != '-' || !word[1])
-            operands[(*operand_count)++] = word;
-        else if (!strcmp(word, "--"))
+        if (only_operands || word[0] != '-' || !word[1]) {
+            if (operands) operands[*operand_count] = word;
+            ++*operand_count;
+        } else if (!strcmp(word, "--")) {
             only_operands = true;
-        else if (parse_word(table, settings, argc, argv, &next, err))
+        } else if (parse_word(table, sink, argc, argv, &next, err))
             return -1;
     }
     return 0;
+}
+
+int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
+                     const char **operands, int *operand_count, PfError *err)
+{
+    Sink sink = {.settings = settings};
+    return parse_all(table, &sink, argc, argv, operands, operand_count, err);
+}
+
+static cJSON *given(const PfOption *table, int argc, char **argv, cJSON *into)
+{
+    int operands;
+    Sink sink = {.given = into};
+    if (sink.given && parse_all(table, &sink, argc, argv, NULL, &operands, NULL)) {
+        cJSON_Delete(sink.given);
+        sink.given = NULL;
+    }
+    return sink.given;
+}
+
+cJSON *pf_options_given(const PfOption *table, int argc, char **argv)
+{
+    return given(table, argc, argv, cJSON_CreateObject());
+}
+
+cJSON *pf_options_words(const PfOption *table, int argc, char **argv)
+{
+    return given(table, argc, argv, cJSON_CreateArray());
+}
+
+const char *pf_options_word_name(const char *word, size_t *length)
+{
+    const char *name = word + strspn(word, "-");
+    *length = strcspn(name, "=");
+    return name;
 }
 
 int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,
@@ -289,10 +482,18 @@ static void print_option(const PfOption *option)
     for (;;) {
         int length = (int)strcspn(line, "\n");
         printf("%-32s%.*s\n", left, length, line);
-        if (!line[length]) return;
-        line += length + 1;
         left[0] = '\0';
+        if (!line[length]) break;
+        line += length + 1;
     }
+    if (!option->aliases) return;
+    printf("%-32salso", "");
+    for (const char *at = option->aliases; *at; at += strspn(at, " ")) {
+        int length = (int)strcspn(at, " ");
+        printf("%s --%.*s", at > option->aliases ? "," : "", length, at);
+        at += length;
+    }
+    putchar('\n');
 }
 
 void pf_options_print(const PfOption *table)

@@ -2,10 +2,12 @@
  *
  * The parser only overwrites fields of the caller's settings struct, so its
  * defaults stay where nothing was given. "--name=value", "--name value", "-o
- * value", "--" and operands in any order. */
+ * value", "-qj2" (flags, then one that takes what follows), "--" and operands in
+ * any order. */
 #ifndef PF_COMMON_BASE_OPTIONS_H
 #define PF_COMMON_BASE_OPTIONS_H
 
+#include <cjson/cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,21 +30,35 @@ typedef struct PfOption {
     size_t offset;           /* of the field in the settings struct */
     const char *argument;    /* "FILE", shown in --help; NULL for flags */
     const char *help;        /* one or more lines; \n allowed */
+    const char *aliases;     /* other names for it, separated by blanks; NULL: none */
     double minimum, maximum; /* INT, LONG, DOUBLE: allowed range where minimum < maximum */
     /* CALL: value is NULL for an option without argument. settings as given to parse. */
     int (*parse)(void *settings, const char *value, PfError *err);
 } PfOption;
 
 /* Parses argv[1..]. Operands are collected in order: operands[] has room for
- * argc entries, *operand_count is set. Unknown options: PF_EXIT_USAGE with the
- * nearest known name. */
+ * argc entries, *operand_count is set. Unknown options: PF_EXIT_USAGE with what
+ * other programs call so, else with the nearest known name. */
 int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
                      const char **operands, int *operand_count, PfError *err);
+
+/* What a command line that pf_options_parse takes says, by the options' names in the table:
+ * {"epochs": "20", "nesterov": true}; of one that adds to itself, as --target does, all values with
+ * blanks between them. The caller deletes it; NULL where memory is short. */
+cJSON *pf_options_given(const PfOption *table, int argc, char **argv);
+/* The same in the order in which it was said, as words that pf_options_parse takes again: a list of
+ * "--epochs=20" and "--nesterov". */
+cJSON *pf_options_words(const PfOption *table, int argc, char **argv);
+/* The name in such a word, which is length bytes long. */
+const char *pf_options_word_name(const char *word, size_t *length);
 
 /* Sets one option by its name, without dashes, as if it had been given; where, like
  * "--sweep", goes before what is wrong with the name. value: NULL for a flag. */
 int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,
                       const char *value, PfError *err);
+
+/* The name of the option that `word`, without dashes, is a name or an alias of; else NULL. */
+const char *pf_options_name(const PfOption *table, const char *word);
 
 /* The table as help text on stdout, after the caller's usage lines. */
 void pf_options_print(const PfOption *table);

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -245,7 +247,8 @@ static bool is_state_dict(const PfFileContent *content)
 static bool is_result(const PfFileContent *content)
 {
     return pf_file_content_is_text(content) && pf_file_content_first_letter(content) == '{' &&
-           (pf_file_content_begin_has(content, "\"config\"") ||
+           (pf_file_content_begin_has(content, "\"schema_version\"") ||
+            pf_file_content_begin_has(content, "\"config\"") ||
             pf_file_content_begin_has(content, "\"cache\"") ||
             pf_file_content_begin_has(content, "\"backbones\""));
 }
@@ -297,6 +300,23 @@ static bool is_torchscript(const PfFileContent *content)
            pf_file_content_end_has(content, "__torch__/permafrost");
 }
 
+/* "path,...", as a spreadsheet may have saved it, too. */
+static bool is_rows(const PfFileContent *content)
+{
+    return content->size > 5 && !memcmp(content->begin, "path", 4) &&
+           strchr(",;\t", content->begin[4]);
+}
+
+/* A list of objects that begin with the path, or an empty one; of --evaluate in an object. */
+static bool is_json_predictions(const PfFileContent *content)
+{
+    const char first = pf_file_content_first_letter(content);
+    if (!pf_file_content_is_text(content)) return false;
+    if (first == '{') return pf_file_content_begin_has(content, "{\"predictions\"");
+    return first == '[' &&
+           (content->size < 4 || pf_file_content_begin_has(content, "{\"path\""));
+}
+
 static const struct {
     bool (*is_it)(const PfFileContent *content);
     const char *name;
@@ -310,6 +330,8 @@ static const struct {
     [PF_CONTENT_STATE_DICT] = {is_state_dict, "a state dict that predict wrote"},
     [PF_CONTENT_ONNX] = {is_onnx, "an ONNX file that predict wrote"},
     [PF_CONTENT_TORCHSCRIPT] = {is_torchscript, "a TorchScript file that predict wrote"},
+    [PF_CONTENT_ROWS] = {is_rows, "predictions as CSV"},
+    [PF_CONTENT_ROWS_JSON] = {is_json_predictions, "predictions as JSON"},
 };
 
 int pf_output_check_content(const PfOutput *output, PfError *err)
@@ -328,10 +350,112 @@ int pf_output_check_content(const PfOutput *output, PfError *err)
     return failed ? -1 : 0;
 }
 
+/* ---- suffixes ---- */
+
+bool pf_output_has_suffix(const char *path, const char *suffix)
+{
+    size_t length = strlen(path), ending = strlen(suffix);
+    return length > ending && path[length - ending - 1] != '/' &&
+           !strcasecmp(path + length - ending, suffix);
+}
+
+int pf_output_check_suffix(const char *option, const char *path, const char *const *written,
+                           size_t count, const char *hint, PfError *err)
+{
+    static const char *const known[] = {
+        ".h5",  ".hdf5", ".safetensors", ".pt",   ".pth", ".onnx",    ".json", ".csv",
+        ".tsv", ".xlsx", ".txt",         ".yaml", ".npy", ".parquet", ".npz",  ".pkl",
+        ".jpg", ".jpeg", ".png",         ".zip",  ".tar", ".pb",      ".bin",  ".ckpt",
+    };
+    char list[128] = "";
+    const char *found = NULL;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (pf_output_has_suffix(path, known[i])) found = known[i];
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(list);
+        if (pf_output_has_suffix(path, written[i])) return 0;
+        snprintf(list + used, sizeof list - used, "%s%s",
+                 !i              ? ""
+                 : i + 1 < count ? ", "
+                                 : " or ",
+                 written[i]);
+    }
+    if (!found) return 0;
+    return pf_fail(err, PF_EXIT_USAGE, "%s '%s': expected a file that ends in %s, found %s%s",
+                   option, path, list, found, hint);
+}
+
+/* ---- standard output ---- */
+
+int pf_output_check_streams(const PfOutput *outputs, int count, PfError *err)
+{
+    const PfOutput *first = NULL;
+    for (int i = 0; i < count; i++) {
+        if (!outputs[i].path || strcmp(outputs[i].path, "-")) continue;
+        if (first)
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "%s - and %s -: standard output takes one of them; give the other a "
+                           "file",
+                           first->option, outputs[i].option);
+        first = &outputs[i];
+    }
+    return 0;
+}
+
+/* /dev/stdout, /dev/fd/1 and the like. */
+static bool is_stdout(const char *path)
+{
+    PfOutputPath place;
+    bool is = !pf_output_path_find(path, &place, NULL) && place.descriptor == STDOUT_FILENO;
+    pf_output_path_free(&place);
+    return is;
+}
+
+bool pf_output_is_stream(const char *path)
+{
+    PfOutputPath place;
+    bool is = !pf_output_path_find(path, &place, NULL) && place.kind == PF_OUTPUT_STREAM;
+    pf_output_path_free(&place);
+    return is;
+}
+
+bool pf_output_takes_stdout(const PfOutput *outputs, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (outputs[i].path && (!strcmp(outputs[i].path, "-") || is_stdout(outputs[i].path)))
+            return true;
+    return false;
+}
+
+/* ---- values of --json ---- */
+
+int pf_output_check_json_value(const char *value, PfError *err)
+{
+    struct stat status;
+    if (!strcmp(value, "-") || stat(value, &status)) return 0;
+    bool is_ours = !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode); /* pipes, devices */
+    if (S_ISREG(status.st_mode)) {
+        PfFileContent *content = pf_file_content_read(value, err);
+        if (!content) return -1;
+        char letter = content->size ? pf_file_content_first_letter(content) : '{';
+        is_ours = !content->size ||
+                  (pf_file_content_is_text(content) && (letter == '{' || letter == '['));
+        free(content);
+    }
+    if (is_ours) return 0;
+    return pf_fail(
+        err, PF_EXIT_USAGE,
+        "--json takes the file to write, and '%s' is there and is no JSON. Hint: --json - "
+        "writes to standard output, --json FILE.json into a file",
+        value);
+}
+
 int pf_output_check_all(const PfOutput *outputs, int count, const char *const *inputs,
                         const char *const *whats, int input_count, PfError *err)
 {
-    if (pf_output_check_distinct(outputs, count, err)) return -1;
+    if (pf_output_check_streams(outputs, count, err) ||
+        pf_output_check_distinct(outputs, count, err))
+        return -1;
     for (int i = 0; i < count; i++) {
         for (int j = 0; j < input_count; j++)
             if (pf_output_check_input(&outputs[i], inputs[j], whats[j], err)) return -1;

@@ -4,6 +4,7 @@
 #define PF_COMMON_FILE_OUTPUT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 #include "permafrost/error.h"
@@ -56,6 +57,8 @@ typedef enum PfContent {
     PF_CONTENT_STATE_DICT,  /* what predict --export wrote: .safetensors, */
     PF_CONTENT_ONNX,        /* .onnx, */
     PF_CONTENT_TORCHSCRIPT, /* .pt */
+    PF_CONTENT_ROWS,        /* what predict wrote as CSV, */
+    PF_CONTENT_ROWS_JSON,   /* as JSON */
 } PfContent;
 
 /* Some of them begin alike, so that what is looked for is what our programs put into each. */
@@ -73,7 +76,27 @@ int pf_output_check_input(const PfOutput *output, const char *input, const char 
 /* PF_EXIT_FAILED where something else is there, with the words for it. */
 int pf_output_check_content(const PfOutput *output, PfError *err);
 
-/* The three of them, for each output against each of inputs[i], which is whats[i]. */
+/* PF_EXIT_USAGE where the path's suffix says another kind of file than the program writes: one of
+ * those that are known, in small or capital letters, and none of written[]. Paths without a suffix,
+ * or with one of the user's own (".v2"), are as good as any. hint: a sentence, or "". */
+int pf_output_check_suffix(const char *option, const char *path, const char *const *written,
+                           size_t count, const char *hint, PfError *err);
+/* Whether path ends in suffix, in small or capital letters, and has a name before it. */
+bool pf_output_has_suffix(const char *path, const char *suffix);
+
+/* --json FILE: PF_EXIT_USAGE where value is a folder, or a file that is there and no JSON, such as
+ * an image or a model that a flag without a value used to stand before. */
+int pf_output_check_json_value(const char *value, PfError *err);
+
+/* PF_EXIT_USAGE where two of the outputs are "-": standard output takes one. */
+int pf_output_check_streams(const PfOutput *outputs, int count, PfError *err);
+/* Whether a pipe or a device is there, or what standard output is. */
+bool pf_output_is_stream(const char *path);
+/* Whether one of them is "-", or leads to where standard output does. */
+bool pf_output_takes_stdout(const PfOutput *outputs, int count);
+
+/* The first three of them and pf_output_check_streams, for each output against each of inputs[i],
+ * which is whats[i]. */
 int pf_output_check_all(const PfOutput *outputs, int count, const char *const *inputs,
                         const char *const *whats, int input_count, PfError *err);
 

@@ -7,6 +7,7 @@
 #include "common/base/json.h"
 #include "common/base/printable.h"
 #include "common/cache/pixels.h"
+#include "common/file/path.h"
 
 #define TAPS "taps"
 
@@ -147,13 +148,15 @@ static int check(const char *path, const char *found, const PfBackbonePlan *plan
                  PfError *err)
 {
     char *notes = NULL, *wanted = pf_identity_json(plan, NULL, 0, err);
+    char *word = pf_path_shell_word(path, "CACHE.h5", NULL);
     int differences = wanted ? compare(path, found, wanted, of_pixels, &notes, err) : -1;
     if (differences > 0)
         pf_fail(err, PF_EXIT_IDENTITY,
                 "'%s' holds features of another kind:%" PF_SENTENCE
-                "\nHint: write to another file with -o, or "
-                "replace this one with --force.",
-                path, notes);
+                "\nHint: extract DATASET --like %s goes on with the options that it has; or "
+                "write to another file with -o, or replace this one with --force.",
+                path, notes, word ? word : "CACHE.h5");
+    free(word);
     free(notes);
     free(wanted);
     return differences ? -1 : 0;

@@ -229,6 +229,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     cJSON *object = cJSON_CreateObject();
     pf_provenance_add_origin(object, provenance->command);
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));
+    if (provenance->add_options) provenance->add_options(provenance->context, object);
     int failed = add_shard(object, provenance->shard, provenance->dataset, err);
     add_scheduler(object, provenance);
     add_rules(object, &provenance->rules);

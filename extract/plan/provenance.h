@@ -2,6 +2,7 @@
 #ifndef PF_EXTRACT_PLAN_PROVENANCE_H
 #define PF_EXTRACT_PLAN_PROVENANCE_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 
 #include "extract/backbone/plan.h"
@@ -18,6 +19,9 @@ typedef struct PfListingRules {
 
 typedef struct PfProvenance {
     const char *command;
+    /* Adds to the provenance what --like goes by; NULL: nothing. */
+    void (*add_options)(const void *context, cJSON *provenance);
+    const void *context;
     const PfDataset *dataset;
     const PfBackbonePlan *plan;
     const char *runtime; /* what ran the network; NULL where it did not run */

@@ -28,14 +28,12 @@ static const Format formats[] = {
 
 static int choose_format(const char *path, const Format **format, PfError *err)
 {
-    size_t length = strlen(path);
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        size_t ending = strlen(formats[i].ending);
         *format = &formats[i];
-        if (length > ending && !strcmp(path + length - ending, formats[i].ending)) return 0;
+        if (pf_output_has_suffix(path, formats[i].ending)) return 0;
     }
     return pf_fail(err, PF_EXIT_USAGE,
-                   "--export: expected a file that ends in .safetensors (state dict), .onnx or .pt "
+                   "-o: expected a file that ends in .safetensors (state dict), .onnx or .pt "
                    "(TorchScript), found '%s'",
                    path);
 }
@@ -162,10 +160,10 @@ static int check_path(const PfExportSource *source, const Format *format, const 
     for (int i = 0; i < 2; i++)
         if (sources[i] && pf_path_same(path, sources[i]))
             return pf_fail(err, PF_EXIT_USAGE,
-                           "--export '%s' would overwrite what it is made from: choose another "
+                           "-o '%s' would overwrite what it is made from: choose another "
                            "name",
                            path);
-    PfOutput output = {"--export", path, format->content};
+    PfOutput output = {"-o", path, format->content};
     return pf_output_check_content(&output, err) || pf_atomic_file_check(path, err) ? -1 : 0;
 }
 

@@ -1,4 +1,4 @@
-/* predict --export: a model as a file that other programs run. */
+/* predict -o: a model as a file that other programs run. */
 #ifndef PF_PREDICT_EXPORT_EXPORT_H
 #define PF_PREDICT_EXPORT_EXPORT_H
 

@@ -402,7 +402,7 @@ static int add_target(const Chain *hidden, int number, PfError *err)
     if (pf_onnx_has_value(chain.graph, target->name))
         return pf_fail(err, PF_EXIT_USAGE,
                        "a target named '%s' cannot be an output of that name: the graph has "
-                       "something else that is called so. Hint: --export FILE.pt",
+                       "something else that is called so. Hint: -o FILE.pt",
                        target->name);
     snprintf(module, sizeof module, "target%d", number);
     snprintf(logits, sizeof logits, "head/target%d", number);
@@ -450,7 +450,7 @@ int pf_export_onnx(const PfExportSource *source, const char *path, PfError *err)
     if (!source->plan->arch)
         return pf_fail(err, PF_EXIT_USAGE,
                        "the network of model '%s' is the TorchScript file '%s', whose graph is not "
-                       "known here. Hint: --export FILE.pt",
+                       "known here. Hint: -o FILE.pt",
                        pf_model_path(source->model), source->plan->script->path);
     PfOnnxGraph *graph;
     PfExportHead head;

@@ -47,7 +47,7 @@ static bool feeds_classifier(const PfArch *arch, int tap)
 static int refuse(const PfExportSource *source, const char *why, PfError *err)
 {
     return pf_fail(err, PF_EXIT_USAGE,
-                   "model '%s' does not fit into a state dict: %s. Hint: --export FILE.onnx or "
+                   "model '%s' does not fit into a state dict: %s. Hint: -o FILE.onnx or "
                    "FILE.pt keeps network and head in one",
                    pf_model_path(source->model), why);
 }
@@ -69,7 +69,7 @@ static int check_head(const PfExportSource *source, PfError *err)
     if (!source->plan->arch || source->plan->onnx)
         return pf_fail(err, PF_EXIT_USAGE,
                        "the network of model '%s' is the %s file '%s', not one whose "
-                       "state dict is known. Hint: --export FILE.pt",
+                       "state dict is known. Hint: -o FILE.pt",
                        pf_model_path(source->model), source->plan->onnx ? "ONNX" : "TorchScript",
                        pf_backbone_plan_source(source->plan));
     if (scorer->network->spec.hidden_count)

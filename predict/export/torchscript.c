@@ -109,7 +109,7 @@ static int write_module(const PfExportSource *source, const PfExportHead *head, 
     if (!plugin->export_torchscript)
         return pf_fail(err, PF_EXIT_FAILED,
                        "the plugin that runs networks cannot write them as TorchScript. Hint: "
-                       "--export FILE.onnx needs no plugin");
+                       "-o FILE.onnx needs no plugin");
     return plugin->export_torchscript(&config, path, err);
 }
 

@@ -42,6 +42,25 @@ expect 2 extract photos
 stderr_has '-o CACHE.h5'
 expect 2 extract photos -o x.h5 --tabs avgpool
 stderr_has 'Did you mean --tap?'
+for pair in gpu:device model:backbone layer:tap jobs:threads num-workers:workers overwrite:force size:image-size \
+    describe:info download:fetch labels:target; do
+  expect 2 extract photos -o x.h5 --${pair%:*}
+  stderr_has "Did you mean --${pair#*:}?"
+done
+for file in x.csv x.json x.safetensors x.onnx x.JPG; do
+  expect 2 extract photos -o $file
+  stderr_has "-o '$file': expected a file that ends in .h5 or .hdf5"
+  expect 2 extract --merge $file a.h5
+  stderr_has "-o '$file'"
+done
+expect 2 extract photos -o -
+stderr_has 'a cache goes into a file'
+expect 1 extract nowhere -qj1 -o cache --batch-size 4
+stderr_has "'nowhere'"
+expect 0 extract -V
+stdout_has 'extract (permafrost)'
+expect 2 extract photos -o x.h5 --target a,,b
+stderr_has "empty entry in the list 'a,,b'"
 expect 2 extract a b -o x.h5
 stderr_has "found 'a' and 'b'"
 expect 2 extract photos -o x.h5 --mean .5,.5

@@ -44,7 +44,7 @@ expect 0 predict m.safetensors c.h5
 look check_csv stdout
 expect 0 predict m.safetensors c.h5 --csv-safe
 look check_csv stdout '' safe
-expect 0 predict m.safetensors c.h5 --json
+expect 0 predict m.safetensors c.h5 --json -
 look check_clean stdout
 look check_json stdout
 look check_terminal predict m.safetensors c.h5
@@ -69,7 +69,7 @@ for verbose in -v -q; do
 done
 expect 0 predict s.safetensors s.h5
 look check_csv stdout '["path", "class", "class_probability", "=si\u001b[2Jze\n\"x\"", "tags"]'
-expect 0 predict s.safetensors s.h5 --json
+expect 0 predict s.safetensors s.h5 --json -
 look check_clean stdout
 look load_json stdout
 expect 1 predict m.safetensors s.h5
@@ -84,7 +84,7 @@ stderr_has '=si\x1b[2Jze\n"x"'
 expect 0 make_cache good.h5
 expect 0 make_cache inf.h5 inf
 expect 0 train good.h5 -o good.safetensors -q
-expect 0 predict good.safetensors inf.h5 --json
+expect 0 predict good.safetensors inf.h5 --json -
 look check_null stdout
 expect 0 predict good.safetensors inf.h5
 stdout_lacks nan

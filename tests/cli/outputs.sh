@@ -207,8 +207,10 @@ absent new.h5
 
 kept() { same "$1" "before.$(basename "$1")"; }
 keep() { cp "$1" "before.$(basename "$1")"; }
-expect 2 train own.h5 -q -o own.h5
-stderr_has "'own.h5' is the cache itself"
+ln own.h5 own.safetensors
+expect 2 train own.h5 -q -o own.safetensors
+stderr_has "'own.safetensors' is the cache itself"
+rm own.safetensors
 expect 2 train own.h5 -q --csv ./own.h5
 same own.h5 kept.h5
 cp photos/train/cat/001.jpg picture.jpg
@@ -218,8 +220,10 @@ printf 'PK\003\004 and so on' > net.pth
 printf '{"images": []}' > coco.json
 for file in whole.h5 picture.jpg other.safetensors net.pth list.csv coco.json m.json m.csv; do
   keep $file
-  expect 1 train own.h5 -q -o $file
-  stderr_has "'$file' is there already and is "
+  case $file in
+    *.safetensors) expect 1 train own.h5 -q -o $file; stderr_has "'$file' is there already and is " ;;
+    *) expect 2 train own.h5 -q -o $file; stderr_has "-o '$file': expected a file that ends in .safetensors" ;;
+  esac
   [ $file = m.json ] || expect 1 train own.h5 -q --json $file
   [ $file = m.csv ] || expect 1 train own.h5 -q --csv $file
   [ $file = m.json ] || expect 1 extract_fake photos -o new.h5 --json $file
@@ -234,10 +238,12 @@ expect 2 extract_fake list.csv -o list.h5 --json list.csv
 stderr_has 'is what the images are read from'
 kept list.csv
 expect 2 extract_fake list.csv -o list.csv --force
+stderr_has "-o 'list.csv': expected a file that ends in .h5"
 kept list.csv
 keep photos/train/cat/001.jpg
-ln photos/train/cat/001.jpg same.jpg
-for name in photos/train/cat/001.jpg same.jpg; do
+ln photos/train/cat/001.jpg same
+ln photos/train/cat/001.jpg same.h5
+for name in same same.h5; do
   expect 2 extract_fake photos -o $name --force
   stderr_has 'is an image of the dataset'
   kept photos/train/cat/001.jpg
@@ -247,7 +253,11 @@ for name in "$(find photos -name '*.jpg' | sort | head -n 1)" "$(find photos -na
   keep "$name"
   for k in 1 2; do
     expect 2 extract_fake photos -o "$name" --force --shard $k/2
+    stderr_has 'expected a file that ends in .h5'
+    ln "$name" image
+    expect 2 extract_fake photos -o image --force --shard $k/2
     stderr_has 'is an image of the dataset'
+    rm image
   done
   kept "$name"
 done
@@ -268,7 +278,7 @@ full extract --info own.h5
 full extract --verify whole.h5
 full extract --summary
 full predict m.safetensors own.h5
-full predict m.safetensors own.h5 --json
+full predict m.safetensors own.h5 --json -
 full train own.h5 -q --json -
 full train own.h5 -q --csv dev_stdout
 expect 0 sh -c 'train own.h5 -q -o closed.safetensors >&- 2>&- <&-'

@@ -51,16 +51,16 @@ expect 0 extract photos -o weights.h5 --backbone resnet18_w16 --weights out.safe
 
 # Usage.
 expect 2 predict linear.safetensors --export out.onnx photos
-stderr_has "--export takes a model and no images, found 'photos'"
+stderr_has "-o out.onnx exports the model, and takes no images, found 'photos'"
 expect 2 predict --export out.onnx
 stderr_has 'which model?'
-for name in out.pth out onnx .onnx out.PT; do
+for name in out.pth out onnx .onnx out.h5; do
   expect 2 predict linear.safetensors --export $name
-  stderr_has '.safetensors (state dict), .onnx or .pt'
+  stderr_has '-o'; stderr_has '.safetensors'; stderr_has '.onnx'; stderr_has '.pt'
   absent $name
 done
 expect 0 predict --help
-stdout_has '--export FILE.safetensors|FILE.onnx|FILE.pt'
+stdout_has '-o FILE.safetensors|FILE.onnx|FILE.pt'
 cp linear.safetensors kept.safetensors
 expect 2 predict linear.safetensors --export ./linear.safetensors
 stderr_has 'would overwrite what it is made from'
@@ -73,7 +73,7 @@ printf 'PK\003\004 code/__torch__/Net.py, and the like' > foreign.pt
 for file in another.safetensors weights.safetensors foreign.onnx foreign.pt; do
   cp $file before
   expect 1 predict linear.safetensors --export $file
-  stderr_has "--export: '$file' is there already and is "
+  stderr_has "-o: '$file' is there already and is "
   cmp -s $file before || failed "'$file' was overwritten"
 done
 ln -s out.onnx link.onnx
@@ -161,7 +161,7 @@ grep -q "^network .*net.pt$" own.pt || failed 'not the TorchScript file'
 for file in own2.safetensors own2.onnx; do
   expect 2 predict own.safetensors --export $file --backbone net.pt
   stderr_has "is the TorchScript file '"
-  stderr_has '--export FILE.pt'
+  stderr_has '-o FILE.pt'
 done
 expect 2 predict own.safetensors --export net.pt --backbone net.pt
 stderr_has 'would overwrite'

@@ -23,7 +23,7 @@ cmp -s stdout first || failed 'paths on stdin and a folder give different predic
 
 expect 0 predict head.safetensors photos/val/cat --top 9
 [ "$(head -n 1 stdout)" = 'path,label,probability,label2,probability2,label3,probability3' ] || failed 'header of --top'
-expect 0 predict head.safetensors photos/val/cat --json --top 2
+expect 0 predict head.safetensors photos/val/cat --json - --top 2
 "$PYTHON" -c '
 import json
 rows = json.load(open("stdout"))
@@ -54,10 +54,10 @@ stdout_empty
 expect 2 predict head.safetensors photos --sources-from .
 stderr_has '--sources-from goes with virtual caches'
 stdout_empty
-expect 2 predict head.safetensors photos.h5 --json --csv-safe
+expect 2 predict head.safetensors photos.h5 --json - --csv-safe
 stderr_has '--csv-safe is for CSV'
 stdout_empty
-for option in --json --csv-safe '--sources-from .'; do
+for option in '--json -' --csv-safe '--sources-from .'; do
   expect 2 predict head.safetensors --export out.onnx $option
   stderr_has "${option%% *} goes with predictions"
 done

@@ -72,17 +72,65 @@ die() { FAKE_SUFFIX_DIE_AT=20 tune --batch 8 -o other.safetensors; }
 ( die ) > die.log 2>&1 || :
 expect 0 tune --batch 8 -o other.safetensors --resume
 stderr_has 'going on after epoch 6'
+absent other.safetensors.checkpoint
+rm other.safetensors
 ( die ) > die.log 2>&1 || :
 exists other.safetensors.checkpoint
 for word in '\"version\":2' '\"optimizer\":\"adamw\"' '\"schedule\":\"constant\"' '\"sampling\":\"shuffle\"' '[\"relu\",\"none\",0]'; do
   checks=$((checks + 1)); grep -aqF "$word" other.safetensors.checkpoint || failed "the checkpoint lacks $word"
 done
-expect 4 tune --batch 8 --lr 0.04 -o other.safetensors --resume
-stderr_has 'is of another run'
-stderr_has '"lr":0.04'
+# A difference is named by its option; nothing is begun anew unless that is said.
+cp other.safetensors.checkpoint kept.checkpoint
+expect 4 tune --batch 8 --lr 0.04 --head mlp:4 -o other.safetensors
+stderr_has 'is of another run: '
+stderr_has '--lr was 0.05 and is 0.04'
+stderr_has '--head was linear and is mlp:4'
+stderr_has '--force begins anew'
+expect 4 train c.h5 --tap avgpool -o other.safetensors
+stderr_has '--finetune was layer4 and is default'
+cmp kept.checkpoint other.safetensors.checkpoint || failed 'the checkpoint was touched'
+# More epochs go on, unless the schedule of fewer would have been another; fewer do not.
+expect 0 tune --batch 8 --epochs 15 --json more.json -o other.safetensors
+stderr_has 'going on after epoch 6'
+expect 0 tune --batch 8 --epochs 15 --json straight.json -o straight.safetensors
+"$PYTHON" -c '
+import json
+more, straight = (json.load(open(name)) for name in ("more.json", "straight.json"))
+assert more["epochs"] == straight["epochs"] and len(more["epochs"]) == 15
+assert more["val"] == straight["val"]
+' || failed 'more epochs after a kill are not what as many in one go are'
+rm other.safetensors
+cp kept.checkpoint other.safetensors.checkpoint
+expect 4 tune --batch 8 --epochs 9 -o other.safetensors
+stderr_has '--epochs was 12 and is 9'
+# A finished run goes on, too, where its checkpoint was kept.
+expect 0 tune --batch 8 --keep-checkpoint -o other.safetensors
+exists other.safetensors.checkpoint
+expect 0 tune --batch 8 --epochs 15 --json more.json -o other.safetensors
+stderr_has 'going on after epoch 12'
+"$PYTHON" -c '
+import json
+more, straight = (json.load(open(name)) for name in ("more.json", "straight.json"))
+assert more["epochs"] == straight["epochs"], "epochs"
+' || failed 'a finished run that goes on is another one'
+absent other.safetensors.checkpoint
+# The same command, cache and model: nothing to do, and nothing is touched.
+touch -d '2001-01-01' other.safetensors
+cp -p other.safetensors kept.safetensors
+expect 0 tune --batch 8 --epochs 15 --json more.json -o other.safetensors
+stderr_has 'other.safetensors: up to date, nothing to train'
+[ "$(wc -l < stderr)" -eq 1 ] || failed 'more than a line'
+cmp kept.safetensors other.safetensors || failed 'touched'
+[ ! other.safetensors -nt kept.safetensors ] || failed 'its date changed'
+expect 0 tune --batch 8 --epochs 15 -o other.safetensors --force
+stderr_has 'model: other.safetensors'
+[ other.safetensors -nt kept.safetensors ] || failed '--force trains'
+rm other.safetensors
+cp kept.checkpoint other.safetensors.checkpoint
 printf 'x' | dd of=other.safetensors.checkpoint bs=1 seek=3 conv=notrunc 2> dd.log
 expect 1 tune --batch 8 -o other.safetensors --resume
-expect 0 tune --batch 8 -o other.safetensors
+expect 1 tune --batch 8 -o other.safetensors
+expect 0 tune --batch 8 -o other.safetensors --force
 stderr_has 'starting over'
 expect 2 tune --resume
 stderr_has 'needs -o'

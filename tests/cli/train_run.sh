@@ -8,17 +8,37 @@ make_cache taps.h5 val taps
 
 # The usual run.
 expect 0 train own.h5 --no-search -o model.safetensors --json result.json
-stdout_empty
 exists model.safetensors
 stderr_has "own.h5: tap 'avgpool' (16), target 'class' with 4 classes; rows: 240 train, 100 val, 60 test"
 stderr_has 'linear head 16 -> 4: adamw, lr 0.001 constant, weight decay 0.1'
-stderr_has 'true \ predicted'
-stderr_has '  accuracy                 1.0000   1.0000 [0.963, 1.000]     1.0000 [0.940, 1.000]'
-stderr_has '[in brackets: 95 % intervals]'
-stderr_has '3 Käfer '
-stderr_has 'val accuracy 1.0000, epoch'
+# What came out is the result, on stdout; the rest is progress.
+stdout_has 'true \ predicted'
+stdout_has '  accuracy            1.0000   1.0000 [0.963, 1.000]   1.0000 [0.940, 1.000]'
+stdout_has '[in brackets: 95 % intervals]'
+stdout_has '3 Käfer '
+stderr_lacks '[in brackets'
+stdout_lacks 'linear head'
+awk 'length > 80 { exit 1 }' stdout || failed 'a line of the table has more than 80 columns'
+stderr_has 'val accuracy 1.0000, test accuracy 1.0000, epoch'
+grep -q '^ *[0-9]* .* best, kept$' stderr || failed 'the epoch that was kept is not marked'
 stderr_has 'model: model.safetensors'
 stderr_lacks 'warning'
+best=$(sed -n 's/^ *\([0-9]*\) .* best, kept$/\1/p' stderr)
+stderr_has "epoch $best of "
+# Something else on stdout: the table goes to stderr. -q: nowhere.
+for option in '--json -' '--csv -' '--json /dev/stdout'; do
+  expect 0 train own.h5 --epochs 3 $option
+  stdout_lacks '[in brackets'
+  stderr_has '[in brackets'
+done
+expect 0 train own.h5 --epochs 3 -q
+stdout_empty; stderr_empty
+# Both streams in one pipe keep the order; a narrow terminal folds.
+expect 0 sh -c 'train own.h5 --epochs 3 2>&1'
+[ "$(tail -n 1 stdout | cut -d, -f1)" = "$(grep '^val accuracy' stdout | cut -d, -f1)" ] || failed 'the last line is not the last'
+expect 0 env PF_FAKE_TERMINAL=1 COLUMNS=40 train own.h5 --epochs 3
+stdout_has '    test  0.0333 ['
+sed '/by class/,/^  val.*predicted/d' stdout | awk 'length > 40 { exit 1 }' || failed 'more than 40 columns'
 [ "$(wc -l < stderr)" -lt 60 ] || failed 'too many lines'
 
 # JSON alone on stdout; -q says nothing else.
@@ -27,14 +47,14 @@ stderr_lacks "epoch"
 stdout_has '"best":'
 [ "$(grep -c '"train_loss":' stdout)" -eq 4 ] || failed 'three epochs and the best'
 expect 0 train own.h5 --no-search -v --epochs 37
-[ "$(grep -cE '^ +[0-9]+ +0\.001 ' stderr)" -eq 37 ] || failed '-v shows every epoch'
+[ "$(grep -cE '^ +[0-9]+ +0\.001 ' stderr)" -eq 38 ] || failed '-v shows every epoch'
 
 # Where the cache has no val part, one is chosen by hash; the same on every run.
 expect 0 train plain.h5 --no-search --json first.json --epochs 5
 stderr_has 'by hash of the paths'
 expect 0 train plain.h5 --no-search --json second.json --epochs 5 --threads 1
-grep -v 'seconds\|"load"\|"total"\|"train":	[0-9]' first.json > first
-grep -v 'seconds\|"load"\|"total"\|"train":	[0-9]' second.json > second
+grep -v 'created\|"command"\|seconds\|"load"\|"total"\|"train":	[0-9]' first.json > first
+grep -v 'created\|"command"\|seconds\|"load"\|"total"\|"train":	[0-9]' second.json > second
 cmp first second || failed 'one thread gives another result'
 expect 0 train plain.h5 --no-search --val 0 --epochs 5
 stderr_has 'no rows for validation'
@@ -93,6 +113,18 @@ exists why.json
 expect 2 train own.h5 --no-search -o no.safetensors --assert 'val.acuracy>=0.5'
 stderr_has "there is no 'acuracy' among rows, loss, accuracy"
 absent no.safetensors
+
+# Names are looked up before the training, deeper ones when it is done.
+for wrong in 'val.acuracy>=0.5' 'vall.accuracy>=0.5' 'val.mae<=1' 'train.class.acuracy>=0'; do
+  expect 2 train own.h5 --assert "$wrong"
+  stderr_has 'the result will have no '
+  stderr_lacks 'linear head'
+done
+expect 2 train own.h5 --loss sighs=focal
+stderr_has "names target 'sighs', which is not among those of 'own.h5'"
+stderr_lacks 'in memory'
+expect 0 train own.h5 -q --epochs 3 --assert 'val.classes.0.f1>=0' --assert 'epochs.2.val_loss<=99'
+expect 2 train own.h5 -q --epochs 3 --assert 'val.classes.9.f1>=0'
 
 # A terminal gets no escape codes where there is none, and NO_COLOR nowhere colour.
 expect 0 env PF_FAKE_TERMINAL=1 NO_COLOR=1 train own.h5 --epochs 3

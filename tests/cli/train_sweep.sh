@@ -13,7 +13,7 @@ number() {
 expect 0 train own.h5 --target class --epochs 12 --sweep lr=1e-3,1e-2,1e-1 --sweep head=linear,mlp:16 \
   --csv sweep.csv --json sweep.json -o best.safetensors
 stderr_has '6 heads: 3 of lr x 2 of head'
-stderr_has ' rank  val accuracy'
+stdout_has ' rank  val accuracy'
 stderr_has '(6 heads)'
 [ "$(wc -l < sweep.csv)" -eq 7 ] || failed 'a line a head'
 for lr in 0.001 0.01 0.1; do
@@ -56,7 +56,7 @@ done
 # Folds and seeds: mean and deviation; the test part is not touched by the choice.
 expect 0 train own.h5 --target class --folds 3 --seeds 2 --sweep weight-decay=0,0.1 --epochs 5 --csv folds.csv
 stderr_has '12 heads: 2 of weight-decay x 3 folds x 2 seeds'
-stderr_has ' +- '
+stdout_has ' +- '
 [ "$(wc -l < folds.csv)" -eq 13 ] || failed 'twelve heads'
 [ "$(cut -d, -f3 folds.csv | sort -u | tr '\n' ' ')" = '0 1 2 fold ' ] || failed 'three folds'
 

@@ -16,6 +16,34 @@ expect 2 train a.h5 --epoch 3
 stderr_has 'Did you mean --epochs?'
 expect 2 train a.h5 --swep lr=1
 stderr_has 'Did you mean --sweep?'
+# What other programs call so; the second of two spellings of a name; letters in one word.
+for pair in gpu:device jobs:threads learning_rate:learning-rate wd:weight-decay cv:folds out:output validation:val \
+    silent:quiet early_stopping:patience classes:target; do
+  expect 2 train a.h5 --${pair%:*} 1
+  stderr_has "Did you mean --${pair#*:}?"
+done
+expect 2 train a.h5 -output m.safetensors
+stderr_has 'Did you mean --output?'
+expect 1 train a.h5 -qj2 --batch-size 8 --learning-rate 1e-3
+stderr_has "'a.h5'"
+expect 2 train a.h5 --batch-size 0
+stderr_has '--batch: expected'
+expect 0 train -V
+stdout_has 'train (permafrost)'
+expect 0 train -qV
+expect 2 train a.h5 --sweep learning-rate=1,2 --sweep lr=3
+stderr_has "'lr' is given twice"
+# A suffix that says another kind of file.
+for file in m.onnx m.PT m.h5 m.json m.csv m.pkl; do
+  expect 2 train a.h5 -o $file
+  stderr_has "-o '$file': expected a file that ends in .safetensors"
+done
+expect 2 train a.h5 -o -
+stderr_has 'a model goes into a file'
+expect 1 train a.h5 -o model
+stderr_has "'a.h5'"
+expect 2 train a.h5 --json - --csv -
+stderr_has '--json - and --csv -: standard output takes one of them'
 expect 2 train a.h5 --epochs 0
 stderr_has 'from 1'
 expect 2 train a.h5 --lr -1
@@ -102,7 +130,8 @@ stderr_has "'a.h5'"
 echo 'not a cache' > text.h5
 expect 1 train text.h5
 stderr_has 'not a feature cache'
-expect 2 train text.h5 -o text.h5
+ln text.h5 text.safetensors
+expect 2 train text.h5 -o text.safetensors
 stderr_has 'the cache itself'
 no_leftovers
 done_with

@@ -158,7 +158,7 @@ class Case:
 
     def predicted(self, model):
         """{target: (3, outputs)}, the images' own."""
-        rows = json.loads(run("predict", "--json", "--top", "3", "-q", model, self.cache))[:3]
+        rows = json.loads(run("predict", "--json", "-", "--top", "3", "-q", model, self.cache))[:3]
         metadata = json.loads(read_safetensors(model)[1]["permafrost"])
         found = {}
         for target in metadata["targets"]:

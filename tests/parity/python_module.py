@@ -336,7 +336,7 @@ def check_torch():
 
 def predictions(model, cache):
     """{target: (N, outputs)} by predict."""
-    out = run(f"{BUILD}/bin/predict", model.path, cache, "--json", "--top", 10).stdout
+    out = run(f"{BUILD}/bin/predict", model.path, cache, "--json", "-", "--top", 10).stdout
     rows = json.loads(out)
     result = {}
     for target in model.targets:

@@ -395,6 +395,14 @@ static int choose_targets(const PfCache *cache, const char *list, int **targets,
     return failed ? -1 : 0;
 }
 
+int pf_feature_table_check_targets(const PfCache *cache, const char *targets, PfError *err)
+{
+    int *indices, count;
+    if (choose_targets(cache, targets, &indices, &count, err)) return -1;
+    free(indices);
+    return 0;
+}
+
 static int read_task(PfCache *cache, int index, PfTask *task, PfError *err)
 {
     const PfCacheTarget *target = pf_cache_target(cache, index);

@@ -104,6 +104,9 @@ typedef struct PfFeatureTableConfig {
  * not counted). */
 int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err);
 
+/* Whether the cache has those targets, comma-separated, each once. */
+int pf_feature_table_check_targets(const PfCache *cache, const char *targets, PfError *err);
+
 /* Reads the targets as tasks, the splits and, where a val part has to be chosen, the paths, and
  * indexes them; then, where there is memory enough, reads the features and checks that all are
  * finite. Where there is not, they are streamed, and pf_stream_normalize checks. The cache must

@@ -59,6 +59,7 @@ typedef struct PfHeadBatchConfig {
     const double *task_decays;  /* (tasks) of L-BFGS, in place of the settings'; NULL: those */
     const PfTrunk *trunk;       /* learns with the one head; NULL: features are constants */
     PfCheckpoint *checkpoint;   /* written after every epoch; NULL: none */
+    double checkpoint_seconds;  /* at least so many between two of them */
     bool resume;                /* goes on from the checkpoint, if there is one */
 } PfHeadBatchConfig;
 

@@ -38,7 +38,8 @@ typedef struct Trainer {
     float *x_gradient;                   /* (batch, features) what the trunk is told; or NULL */
     int *waiting;                        /* (heads) epochs since the best one; -1: ended */
     int64_t steps_per_epoch, steps_done;
-    int epochs_done;
+    int epochs_done, epochs_written; /* the latter: in the checkpoint */
+    double last_written;
     PfHeadBatchResult *result;
 } Trainer;
 
@@ -258,11 +259,10 @@ static bool interrupted(const Trainer *trainer, PfError *err)
     if (!observer || !observer->on_step ||
         !observer->on_step(observer->context, trainer->steps_done, total))
         return false;
-    if (trainer->config->checkpoint && trainer->epochs_done)
+    if (trainer->config->checkpoint && trainer->epochs_written)
         pf_fail(err, PF_EXIT_INTERRUPTED,
-                "interrupted at step %lld of %lld; the same command with --resume goes on after "
-                "epoch %d",
-                (long long)trainer->steps_done, (long long)total, trainer->epochs_done);
+                "interrupted at step %lld of %lld; the same command goes on after epoch %d",
+                (long long)trainer->steps_done, (long long)total, trainer->epochs_written);
     else
         pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted at step %lld of %lld; nothing was written",
                 (long long)trainer->steps_done, (long long)total);
@@ -405,13 +405,14 @@ static int register_history(Trainer *trainer, int head, PfError *err)
         const char *what;
         void *data;
         size_t bytes;
-    } const fields[] = {{"epochs", history->epochs, bytes},
-                        {"epoch_count", &history->epoch_count, sizeof history->epoch_count},
+    } const fields[] = {{"epoch_count", &history->epoch_count, sizeof history->epoch_count},
                         {"best_epoch", &history->best_epoch, sizeof history->best_epoch},
                         {"diverged", &history->diverged, sizeof history->diverged},
                         {"waiting", &trainer->waiting[head], sizeof *trainer->waiting}};
+    char name[64];
+    snprintf(name, sizeof name, "head.%d.epochs", head);
+    if (pf_checkpoint_add_list(checkpoint, name, history->epochs, bytes, err)) return -1;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        char name[64];
         snprintf(name, sizeof name, "head.%d.%s", head, fields[i].what);
         if (pf_checkpoint_add(checkpoint, name, fields[i].data, fields[i].bytes, err)) return -1;
     }
@@ -461,10 +462,24 @@ static bool all_ended(const Trainer *trainer)
     return true;
 }
 
+/* After the first epoch that ends so many seconds behind the last one that was written. */
+static int write_checkpoint(Trainer *trainer, PfError *err)
+{
+    const PfHeadBatchConfig *config = trainer->config;
+    double now = pf_clock_seconds();
+    if (!config->checkpoint || now - trainer->last_written < config->checkpoint_seconds) return 0;
+    if (pf_checkpoint_write(config->checkpoint, err)) return -1;
+    trainer->last_written = pf_clock_seconds();
+    trainer->epochs_written = trainer->epochs_done;
+    return 0;
+}
+
 static int run_epochs(Trainer *trainer, PfError *err)
 {
     PfHeadBatchResult *result = trainer->result;
     if (begin_checkpoints(trainer, err)) return -1;
+    trainer->last_written = pf_clock_seconds();
+    trainer->epochs_written = trainer->epochs_done;
     while (trainer->epochs_done < trainer->config->epochs && !all_ended(trainer)) {
         int epoch = trainer->epochs_done + 1;
         double started = pf_clock_seconds();
@@ -474,8 +489,7 @@ static int run_epochs(Trainer *trainer, PfError *err)
         if (trainer->data->val_count && validate(trainer, err)) return -1;
         if (note_validation(trainer, epoch, err)) return -1;
         trainer->epochs_done = epoch;
-        if (trainer->config->checkpoint && pf_checkpoint_write(trainer->config->checkpoint, err))
-            return -1;
+        if (write_checkpoint(trainer, err)) return -1;
         result->train_seconds += trained - started;
         result->val_seconds += pf_clock_seconds() - trained;
         if (trainer->observer && trainer->observer->on_epoch)

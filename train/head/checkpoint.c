@@ -5,21 +5,26 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/weights/safetensors.h"
 #include "common/weights/weights.h"
+#include "train/head/run_difference.h"
 
 /* As which the arrays' bytes lie in a .safetensors file. */
 #define BYTES PF_DTYPE_U8
 #define RUN_KEY "run"
 
+typedef enum PfArrayKind { PF_ARRAY, PF_ARRAY_WEIGHTS, PF_ARRAY_LIST } PfArrayKind;
+
 struct PfCheckpoint {
     char *path, *run;
-    char *run_of_before;   /* what an older version wrote of the same run; may be NULL */
-    PfNamedTensor *arrays; /* (count) names owned */
+    bool may_grow;
+    char *runs_of_before[PF_CHECKPOINT_BEFORE]; /* what older versions wrote of it; or NULL */
+    PfNamedTensor *arrays;                      /* (count) names owned */
     size_t count, capacity;
-    unsigned char *are_weights; /* (count) which of the arrays are floats that must be finite */
-    size_t weights_capacity;
+    unsigned char *kinds; /* (count) PfArrayKind */
+    size_t kinds_capacity;
 };
 
 int pf_checkpoint_new(const char *path, const char *run, PfCheckpoint **out, PfError *err)
@@ -38,9 +43,16 @@ int pf_checkpoint_new(const char *path, const char *run, PfCheckpoint **out, PfE
 
 int pf_checkpoint_take_also(PfCheckpoint *checkpoint, const char *run, PfError *err)
 {
-    free(checkpoint->run_of_before);
-    checkpoint->run_of_before = pf_strdup(run, err);
-    return checkpoint->run_of_before ? 0 : -1;
+    int i = 0;
+    while (i < PF_CHECKPOINT_BEFORE - 1 && checkpoint->runs_of_before[i]) i++;
+    free(checkpoint->runs_of_before[i]);
+    checkpoint->runs_of_before[i] = pf_strdup(run, err);
+    return checkpoint->runs_of_before[i] ? 0 : -1;
+}
+
+void pf_checkpoint_let_epochs_grow(PfCheckpoint *checkpoint)
+{
+    checkpoint->may_grow = true;
 }
 
 void pf_checkpoint_free(PfCheckpoint **out)
@@ -50,8 +62,8 @@ void pf_checkpoint_free(PfCheckpoint **out)
     for (size_t i = 0; i < checkpoint->count; i++)
         free((char *)(uintptr_t)checkpoint->arrays[i].name);
     free(checkpoint->arrays);
-    free(checkpoint->are_weights);
-    free(checkpoint->run_of_before);
+    free(checkpoint->kinds);
+    for (int i = 0; i < PF_CHECKPOINT_BEFORE; i++) free(checkpoint->runs_of_before[i]);
     free(checkpoint->run);
     free(checkpoint->path);
     free(checkpoint);
@@ -59,16 +71,15 @@ void pf_checkpoint_free(PfCheckpoint **out)
 }
 
 static int add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
-               bool are_weights, PfError *err)
+               PfArrayKind kind, PfError *err)
 {
     char *copy;
     if (pf_grow(&checkpoint->arrays, &checkpoint->capacity, checkpoint->count + 1,
                 sizeof *checkpoint->arrays, err) ||
-        pf_grow(&checkpoint->are_weights, &checkpoint->weights_capacity, checkpoint->count + 1, 1,
-                err) ||
+        pf_grow(&checkpoint->kinds, &checkpoint->kinds_capacity, checkpoint->count + 1, 1, err) ||
         !(copy = pf_strdup(name, err)))
         return -1;
-    checkpoint->are_weights[checkpoint->count] = (unsigned char)are_weights;
+    checkpoint->kinds[checkpoint->count] = (unsigned char)kind;
     checkpoint->arrays[checkpoint->count++] =
         (PfNamedTensor){copy, {BYTES, {1, {(int64_t)bytes}}, data}};
     return 0;
@@ -77,13 +88,19 @@ static int add(PfCheckpoint *checkpoint, const char *name, void *data, size_t by
 int pf_checkpoint_add(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
                       PfError *err)
 {
-    return add(checkpoint, name, data, bytes, false, err);
+    return add(checkpoint, name, data, bytes, PF_ARRAY, err);
 }
 
 int pf_checkpoint_add_weights(PfCheckpoint *checkpoint, const char *name, float *weights,
                               size_t count, PfError *err)
 {
-    return add(checkpoint, name, weights, count * sizeof *weights, true, err);
+    return add(checkpoint, name, weights, count * sizeof *weights, PF_ARRAY_WEIGHTS, err);
+}
+
+int pf_checkpoint_add_list(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
+                           PfError *err)
+{
+    return add(checkpoint, name, data, bytes, PF_ARRAY_LIST, err);
 }
 
 int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err)
@@ -93,19 +110,30 @@ int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err)
                                 &value, 1, err);
 }
 
-static bool is_same_run(const PfCheckpoint *checkpoint, const char *found)
+static bool is_written_so(const PfCheckpoint *checkpoint, const char *found)
 {
-    const char *before = checkpoint->run_of_before;
-    return found && (!strcmp(found, checkpoint->run) || (before && !strcmp(found, before)));
+    bool is = !strcmp(found, checkpoint->run);
+    for (int i = 0; i < PF_CHECKPOINT_BEFORE; i++)
+        is |= checkpoint->runs_of_before[i] && !strcmp(found, checkpoint->runs_of_before[i]);
+    return is;
 }
 
-static int fail_other_run(const PfCheckpoint *checkpoint, const char *found, PfError *err)
+/* Of the same run, perhaps of fewer epochs. */
+static int check_run(const PfCheckpoint *checkpoint, const char *found, PfError *err)
 {
-    return pf_fail(
-        err, PF_EXIT_IDENTITY,
-        "'%s' is of another run:\n  it has     %s\n  asked for  %s\nHint: without --resume "
-        "the training starts from the beginning.",
-        checkpoint->path, found ? found : "nothing that says which", checkpoint->run);
+    char text[PF_RUN_DIFFERENCE_TEXT] = "it does not say of which";
+    if (found && is_written_so(checkpoint, found)) return 0;
+    if (found) {
+        cJSON *before = pf_json_read(found), *now = pf_json_read(checkpoint->run);
+        if (cJSON_IsObject(before)) pf_run_difference_text(before, now, checkpoint->may_grow, text);
+        cJSON_Delete(before);
+        cJSON_Delete(now);
+    }
+    if (!*text) return 0;
+    return pf_fail(err, PF_EXIT_IDENTITY,
+                   "'%s' is of another run: %s.\nHint: --force begins anew, and -o OTHER leaves it "
+                   "where it is.",
+                   checkpoint->path, text);
 }
 
 /* There, as large as in memory, and finite where it must be. */
@@ -114,17 +142,20 @@ static int check_array(const PfCheckpoint *checkpoint, size_t index, const PfWei
 {
     const PfNamedTensor *array = &checkpoint->arrays[index];
     const PfTensorView *view = pf_weights_find_tensor(file, array->name);
-    if (!view || view->dtype != BYTES || !pf_shape_equal(&view->shape, &array->view.shape))
+    bool is_list = checkpoint->kinds[index] == PF_ARRAY_LIST;
+    if (!view || view->dtype != BYTES || view->shape.rank != 1 ||
+        (is_list ? view->shape.dims[0] > array->view.shape.dims[0]
+                 : view->shape.dims[0] != array->view.shape.dims[0]))
         return pf_fail(err, PF_EXIT_FAILED, "'%s' has no '%s' of the size that is needed",
                        checkpoint->path, array->name);
-    if (!checkpoint->are_weights[index]) return 0;
+    if (checkpoint->kinds[index] != PF_ARRAY_WEIGHTS) return 0;
     int64_t count = view->shape.dims[0] / (int64_t)sizeof(float);
     PfTensorView floats = {PF_DTYPE_F32, {1, {count}}, view->data};
     if (pf_weights_find_not_finite(&floats) == (size_t)count) return 0;
     return pf_fail(
         err, PF_EXIT_FAILED,
         "'%s': its '%s' holds numbers that are not finite: the training diverged, or the "
-        "file was damaged. Hint: without --resume the training starts from the beginning",
+        "file was damaged. Hint: --force starts the training from the beginning",
         checkpoint->path, array->name);
 }
 
@@ -134,9 +165,8 @@ static int read_arrays(PfCheckpoint *checkpoint, const PfWeights *file, PfError 
         if (check_array(checkpoint, i, file, err)) return -1;
     for (size_t i = 0; i < checkpoint->count; i++) {
         const PfTensorView *into = &checkpoint->arrays[i].view;
-        memcpy((void *)(uintptr_t)into->data,
-               pf_weights_find_tensor(file, checkpoint->arrays[i].name)->data,
-               (size_t)into->shape.dims[0]);
+        const PfTensorView *from = pf_weights_find_tensor(file, checkpoint->arrays[i].name);
+        memcpy((void *)(uintptr_t)into->data, from->data, (size_t)from->shape.dims[0]);
     }
     return 0;
 }
@@ -144,14 +174,18 @@ static int read_arrays(PfCheckpoint *checkpoint, const PfWeights *file, PfError 
 int pf_checkpoint_read(PfCheckpoint *checkpoint, int *found, PfError *err)
 {
     PfWeights *file;
-    *found = !access(checkpoint->path, F_OK);
+    *found = pf_checkpoint_is_there(checkpoint);
     if (!*found) return 0;
     if (pf_weights_open(checkpoint->path, &file, err)) return -1;
     const char *run = pf_weights_metadata(file, RUN_KEY);
-    int failed = is_same_run(checkpoint, run) ? read_arrays(checkpoint, file, err)
-                                              : fail_other_run(checkpoint, run, err);
+    int failed = check_run(checkpoint, run, err) || read_arrays(checkpoint, file, err);
     pf_weights_close(&file);
     return failed ? -1 : 0;
+}
+
+int pf_checkpoint_is_there(const PfCheckpoint *checkpoint)
+{
+    return !access(checkpoint->path, F_OK);
 }
 
 void pf_checkpoint_remove(const PfCheckpoint *checkpoint)

@@ -369,9 +369,9 @@ static void print_class(const PfClassificationMetrics *metrics, const char *cons
 {
     const PfClassMetrics *class = &metrics->classes[index];
     char cell[PF_METRICS_NAME_SIZE];
-    pf_say("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7lld", index,
-           pf_metrics_name_cell(names, index, cell), class->precision, class->recall, class->f1,
-           (long long)class->support);
+    pf_show("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7lld", index,
+            pf_metrics_name_cell(names, index, cell), class->precision, class->recall, class->f1,
+            (long long)class->support);
 }
 
 /* Index of the class with support whose f1 is next above (after, after_f1), or -1. */
@@ -393,7 +393,7 @@ static void print_classes(const PfClassificationMetrics *metrics, const char *co
     bool all = metrics->class_count <= PF_METRICS_MAX_LINES;
     char heading[32];
     snprintf(heading, sizeof heading, all ? "%s, by class" : "%s, lowest f1", split);
-    pf_say("  %-23s  precision  recall      f1  support", heading);
+    pf_show("  %-23s  precision  recall      f1  support", heading);
     if (all) {
         for (int c = 0; c < metrics->class_count; c++) print_class(metrics, names, c);
         return;

@@ -8,7 +8,7 @@
 #include "common/base/printable.h"
 #include "train/metrics/metrics.h"
 
-#define TERMINAL_COLUMNS 80
+#define LINE_SIZE 256 /* no matrix is wider */
 /* "  ", the class's number, a space, its name. */
 #define ROW_HEAD_COLUMNS (2 + 6 + 1 + PF_METRICS_NAME_COLUMNS)
 
@@ -63,24 +63,24 @@ static int cell_columns(const PfConfusion *confusion)
 }
 
 /* Numbers one after the other, each in so many columns. */
-static void put_number(char line[TERMINAL_COLUMNS], int columns, int64_t number)
+static void put_number(char line[LINE_SIZE], int columns, int64_t number)
 {
     size_t used = strlen(line);
-    pf_format(line + used, TERMINAL_COLUMNS - used, "%*lld", columns, (long long)number);
+    pf_format(line + used, LINE_SIZE - used, "%*lld", columns, (long long)number);
 }
 
 static void print_matrix(const PfConfusion *confusion, int columns)
 {
-    char line[TERMINAL_COLUMNS] = "", heading[32], cell[PF_METRICS_NAME_SIZE];
+    char line[LINE_SIZE] = "", heading[32], cell[PF_METRICS_NAME_SIZE];
     int count = confusion->classes;
     snprintf(heading, sizeof heading, "%s, true \\ predicted", confusion->split);
     for (int c = 0; c < count; c++) put_number(line, columns, c);
-    pf_say("  %-23" PF_SENTENCE "%s", heading, line);
+    pf_show("  %-23" PF_SENTENCE "%s", heading, line);
     for (int row = 0; row < count; row++) {
         *line = '\0';
         for (int c = 0; c < count; c++)
             put_number(line, columns, confusion->matrix[(int64_t)row * count + c]);
-        pf_say("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(confusion->names, row, cell),
+        pf_show("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(confusion->names, row, cell),
                line);
     }
 }
@@ -89,11 +89,11 @@ static void print_pairs(const PfConfusion *confusion)
 {
     char truth[PF_METRICS_NAME_SIZE], predicted[PF_METRICS_NAME_SIZE], heading[32];
     snprintf(heading, sizeof heading, "%s, most confused", confusion->split);
-    pf_say("  %-23s  taken for              rows  of the class", heading);
+    pf_show("  %-23s  taken for              rows  of the class", heading);
     for (int i = 0; i < confusion->pair_count; i++) {
         const PfConfusedPair *pair = &confusion->pairs[i];
         double share = (double)pair->rows / (double)pair->support;
-        pf_say("  %6d %" PF_SENTENCE "  %" PF_SENTENCE "  %7lld  %10.1f %%", pair->truth,
+        pf_show("  %6d %" PF_SENTENCE "  %" PF_SENTENCE "  %7lld  %10.1f %%", pair->truth,
                pf_metrics_name_cell(confusion->names, pair->truth, truth),
                pf_metrics_name_cell(confusion->names, pair->predicted, predicted),
                (long long)pair->rows, 100 * share);
@@ -102,10 +102,11 @@ static void print_pairs(const PfConfusion *confusion)
 
 void pf_confusion_print(const PfConfusion *confusion)
 {
+    const int most = pf_log_show_columns() < LINE_SIZE ? pf_log_show_columns() : LINE_SIZE - 1;
     int columns = confusion->matrix && confusion->classes <= PF_METRICS_MAX_LINES
                       ? cell_columns(confusion)
-                      : TERMINAL_COLUMNS;
-    if (ROW_HEAD_COLUMNS + confusion->classes * columns <= TERMINAL_COLUMNS)
+                      : most;
+    if (ROW_HEAD_COLUMNS + confusion->classes * columns <= most)
         print_matrix(confusion, columns);
     else if (confusion->pair_count)
         print_pairs(confusion);

@@ -296,14 +296,14 @@ static void print_labels(const void *results, const char *const *names, const ch
     int shown =
         metrics->label_count < PF_METRICS_MAX_LINES ? metrics->label_count : PF_METRICS_MAX_LINES;
     snprintf(heading, sizeof heading, "%s, by label", split);
-    pf_say("  %-23s  precision  recall      f1       ap  support", heading);
+    pf_show("  %-23s  precision  recall      f1       ap  support", heading);
     for (int c = 0; c < shown; c++) {
         const PfLabelMetrics *label = &metrics->labels[c];
-        pf_say("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7.4f  %7lld", c,
-               pf_metrics_name_cell(names, c, cell), label->precision, label->recall, label->f1,
-               label->average_precision, (long long)label->support);
+        pf_show("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7.4f  %7lld", c,
+                pf_metrics_name_cell(names, c, cell), label->precision, label->recall, label->f1,
+                label->average_precision, (long long)label->support);
     }
-    if (shown < metrics->label_count) pf_say("  ... and %d more", metrics->label_count - shown);
+    if (shown < metrics->label_count) pf_show("  ... and %d more", metrics->label_count - shown);
 }
 
 static void add_json(const void *results, const char *const *names, cJSON *json)

@@ -258,10 +258,11 @@ static void print_columns(const void *results, const char *const *names, const c
     (void)names;
     if (metrics->columns < 2) return;
     snprintf(heading, sizeof heading, "%s, by column", split);
-    pf_say("  %-23s       mae      rmse       r2   values", heading);
+    pf_show("  %-23s       mae      rmse       r2   values", heading);
     for (int c = 0; c < metrics->columns && c < PF_METRICS_MAX_LINES; c++)
-        pf_say("  %6d %16s  %8.4f  %8.4f  %7.4f  %7lld", c, "", metrics->column[c].mae,
-               metrics->column[c].rmse, metrics->column[c].r2, (long long)metrics->column[c].count);
+        pf_show("  %6d %16s  %8.4f  %8.4f  %7.4f  %7lld", c, "", metrics->column[c].mae,
+                metrics->column[c].rmse, metrics->column[c].r2,
+                (long long)metrics->column[c].count);
 }
 
 static void add_json(const void *results, const char *const *names, cJSON *json)

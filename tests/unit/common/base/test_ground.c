@@ -271,7 +271,7 @@ START_TEST(aborting_a_queue_wakes_a_blocked_push)
 END_TEST
 
 typedef struct Settings {
-    int epochs, verbose;
+    int epochs, verbose, quiet, threads;
     double rate;
     const char *output;
 } Settings;
@@ -281,7 +281,11 @@ static const PfOption table[] = {
     {.name = "epochs", .kind = PF_OPTION_INT, .offset = offsetof(Settings, epochs), .argument = "N",
      .help = "passes", .minimum = 1, .maximum = 1e6},
     {.name = "lr", .kind = PF_OPTION_DOUBLE, .offset = offsetof(Settings, rate), .argument = "X",
-     .help = "rate"},
+     .help = "rate", .aliases = "learning-rate step"},
+    {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, .offset = offsetof(Settings, threads),
+     .argument = "N", .help = "at once"},
+    {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = offsetof(Settings, quiet),
+     .help = "less"},
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT,
      .offset = offsetof(Settings, output), .argument = "FILE", .help = "where to"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG,
@@ -312,6 +316,33 @@ START_TEST(options_come_in_every_usual_form)
 }
 END_TEST
 
+static Settings parsed(int argc, char **argv)
+{
+    Settings settings = {0};
+    const char *operands[16];
+    int count;
+    PfError err = {0};
+    ck_assert_msg(!parse(&settings, argc, argv, operands, &count, &err), "%s", err.message);
+    return settings;
+}
+
+START_TEST(letters_are_bundled_and_names_have_aliases)
+{
+    Settings settings = parsed(2, (char *[]){"x", "-qvj2"});
+    ck_assert(settings.quiet && settings.verbose && settings.threads == 2);
+    settings = parsed(3, (char *[]){"x", "-vj", "3"});
+    ck_assert(!settings.quiet && settings.verbose && settings.threads == 3);
+    settings = parsed(2, (char *[]){"x", "-voqj4"});
+    ck_assert(settings.verbose && !settings.quiet);
+    ck_assert_str_eq(settings.output, "qj4");
+    ck_assert(parsed(2, (char *[]){"x", "--learning-rate=2"}).rate == 2);
+    ck_assert(parsed(3, (char *[]){"x", "--step", "3"}).rate == 3);
+    ck_assert_str_eq(pf_options_name(table, "learning-rate"), "lr");
+    ck_assert_str_eq(pf_options_name(table, "lr"), "lr");
+    ck_assert_ptr_null(pf_options_name(table, "learning"));
+}
+END_TEST
+
 static void expect_usage(int argc, char **argv, const char *part)
 {
     Settings settings = {0};
@@ -332,6 +363,15 @@ START_TEST(wrong_options_are_named_with_a_hint)
     expect_usage(2, (char *[]){"x", "--lr"}, "needs an argument");
     expect_usage(2, (char *[]){"x", "--verbose=1"}, "no argument");
     expect_usage(2, (char *[]){"x", "-z"}, "unknown option");
+    expect_usage(2, (char *[]){"x", "-qz"}, "unknown option '-qz'");
+    expect_usage(2, (char *[]){"x", "-qj"}, "'-qj' needs an argument: N");
+    expect_usage(2, (char *[]){"x", "-verbose"}, "Did you mean --verbose?");
+    expect_usage(2, (char *[]){"x", "-output=m"}, "Did you mean --output?");
+    expect_usage(2, (char *[]){"x", "--learning_rate=1"}, "Did you mean --learning-rate?");
+    expect_usage(2, (char *[]){"x", "--jobs"}, "Did you mean --threads?");
+    expect_usage(2, (char *[]){"x", "--dest"}, "Did you mean --output?");
+    expect_usage(2, (char *[]){"x", "--silent"}, "Did you mean --quiet?");
+    expect_usage(2, (char *[]){"x", "--gpu"}, "--help lists"); /* there is no --device */
 }
 END_TEST
 
@@ -652,6 +692,7 @@ int main(void)
     tcase_add_test(cases, queue_keeps_order_and_drains_after_close);
     tcase_add_test(cases, aborting_a_queue_wakes_a_blocked_push);
     tcase_add_test(cases, options_come_in_every_usual_form);
+    tcase_add_test(cases, letters_are_bundled_and_names_have_aliases);
     tcase_add_test(cases, wrong_options_are_named_with_a_hint);
     tcase_add_test(cases, numbers_are_plain_decimals);
     tcase_add_test(cases, sizes_are_plain_decimals_with_a_unit);

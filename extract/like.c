@@ -1,0 +1,178 @@
+#include "extract/like.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/json.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/options.h"
+#include "common/file/input_file.h"
+#include "permafrost/feature_cache.h"
+
+bool pf_like_is_cache(const char *operand)
+{
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    unsigned char found[8];
+    struct stat status;
+    int fd = pf_input_file_try(AT_FDCWD, operand, &status);
+    bool is = fd >= 0 && read(fd, found, sizeof found) == (ssize_t)sizeof found &&
+              !memcmp(found, signature, sizeof found);
+    if (fd >= 0) close(fd);
+    return is;
+}
+
+static bool is_option(const char *word, const char *name)
+{
+    size_t length;
+    const char *found = pf_options_word_name(word, &length);
+    return length == strlen(name) && !strncmp(found, name, length);
+}
+
+/* ---- what a cache keeps ---- */
+
+/* Where it goes, what it says and how fast it is: nothing about the rows. */
+static const char *const passing[] = {
+    "output",  "json",  "force",        "dry-run", "fetch", "batch",   "threads",      "workers",
+    "readers", "quiet", "sync-seconds", "sync-mb", "like",  "verbose", "sources-from",
+};
+
+static bool is_passing(const char *word)
+{
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        if (is_option(word, passing[i])) return true;
+    return false;
+}
+
+/* "--weights=FILE#KEY" with the file's absolute path, where there is such a file. malloc'ed. */
+static char *absolute_word(const char *word)
+{
+    static const char *const files[] = {"weights", "backbone", "root"};
+    char absolute[PATH_MAX];
+    const char *value = strchr(word, '=');
+    bool is_file = false;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) is_file |= is_option(word, files[i]);
+    if (!is_file || !value) return strdup(word);
+    int head = (int)(++value - word);
+    if (realpath(value, absolute)) return pf_asprintf(NULL, "%.*s%s", head, word, absolute);
+    const char *key = strrchr(value, '#');
+    char *file = key ? strndup(value, (size_t)(key - value)) : NULL;
+    char *whole = file && realpath(file, absolute)
+                      ? pf_asprintf(NULL, "%.*s%s%s", head, word, absolute, key)
+                      : strdup(word);
+    free(file);
+    return whole;
+}
+
+void pf_like_add(cJSON *provenance, const char *operand, cJSON *words)
+{
+    char absolute[PATH_MAX];
+    const cJSON *word;
+    if (!words) return;
+    cJSON_AddStringToObject(provenance, "operand",
+                            realpath(operand, absolute) ? absolute : operand);
+    cJSON *kept = cJSON_AddArrayToObject(provenance, "options");
+    cJSON_ArrayForEach(word, words)
+    {
+        if (is_passing(word->valuestring)) continue;
+        char *text = absolute_word(word->valuestring);
+        cJSON_AddItemToArray(kept, cJSON_CreateString(text ? text : ""));
+        free(text);
+    }
+    cJSON_Delete(words);
+}
+
+/* ---- a command line of it ---- */
+
+static int fail_older(const char *cache, const cJSON *provenance, PfError *err)
+{
+    const char *command = pf_json_member_text(provenance, "command");
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "'%s' does not say with which options it was made, as caches have done since; "
+                   "it names the command%s%s. Hint: give that once more; rows that are there are "
+                   "used again, and with the next new image the cache keeps the options",
+                   cache, command ? ": " : " not", command ? command : "");
+}
+
+static int add_word(PfLikeCommand *out, const char *word, PfError *err)
+{
+    out->argv[out->argc] = pf_strdup(word, err);
+    return out->argv[out->argc] ? (out->argc++, 0) : -1;
+}
+
+static bool gives(const cJSON *words, const char *word)
+{
+    size_t length, other;
+    const char *name = pf_options_word_name(word, &length);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, words)
+    {
+        const char *given = pf_options_word_name(item->valuestring, &other);
+        if (length == other && !strncmp(name, given, length)) return true;
+    }
+    return false;
+}
+
+static int add_kept(PfLikeCommand *out, const cJSON *kept, const cJSON *words, PfError *err)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, kept)
+    {
+        if (!cJSON_IsString(item) || strncmp(item->valuestring, "--", 2))
+            return pf_fail(err, PF_EXIT_FAILED, "its list of options holds what is none");
+        if (is_passing(item->valuestring) || gives(words, item->valuestring)) continue;
+        if (add_word(out, item->valuestring, err)) return -1;
+    }
+    return 0;
+}
+
+static int build(const char *cache, const char *dataset, const cJSON *provenance, int argc,
+                 char **argv, const cJSON *words, PfLikeCommand *out, PfError *err)
+{
+    const cJSON *kept = cJSON_GetObjectItemCaseSensitive(provenance, "options");
+    const char *operand = pf_json_member_text(provenance, "operand");
+    if (!cJSON_IsArray(kept) || !operand) return fail_older(cache, provenance, err);
+    if (!dataset && !strcmp(operand, "-"))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "the images of '%s' were named on standard input. Hint: extract - --like "
+                       "CACHE.h5 takes those that are named there now",
+                       cache);
+    size_t most = (size_t)argc + (size_t)cJSON_GetArraySize(kept) + 5;
+    out->argv = pf_calloc(most, sizeof *out->argv, err);
+    if (!out->argv || add_word(out, argv[0], err) || add_kept(out, kept, words, err)) return -1;
+    if (!gives(words, "--output") && (add_word(out, "-o", err) || add_word(out, cache, err)))
+        return -1;
+    bool skips = !dataset; /* the operand is the cache: the dataset takes its place */
+    for (int i = 1; i < argc; i++) {
+        bool is_it = skips && !strcmp(argv[i], cache);
+        if (is_it) skips = false;
+        if (add_word(out, is_it ? operand : argv[i], err)) return -1;
+    }
+    return 0;
+}
+
+int pf_like_command(const char *cache, const char *dataset, int argc, char **argv,
+                    const cJSON *words, PfLikeCommand *out, PfError *err)
+{
+    PfCache *opened;
+    *out = (PfLikeCommand){0};
+    if (pf_cache_open(cache, &opened, err)) return -1;
+    cJSON *provenance = pf_json_read(pf_cache_provenance(opened));
+    int failed = build(cache, dataset, provenance, argc, argv, words, out, err);
+    cJSON_Delete(provenance);
+    pf_cache_close(&opened);
+    if (failed) pf_like_command_free(out);
+    return failed ? -1 : 0;
+}
+
+void pf_like_command_free(PfLikeCommand *command)
+{
+    for (int i = 0; i < command->argc; i++) free(command->argv[i]);
+    free(command->argv);
+    *command = (PfLikeCommand){0};
+}

@@ -1,0 +1,79 @@
+# What predict says before it opens anything, and where its predictions go.
+. "$(dirname "$0")/harness.sh"
+
+expect 0 predict --help
+stdout_has 'usage: predict'
+stdout_has '-o, --output FILE'
+stdout_has 'also --export'
+expect 0 predict -V
+stdout_has 'predict (permafrost)'
+expect 2 predict
+stderr_has 'which model?'
+expect 2 predict m.safetensors
+stderr_has 'which images?'
+for pair in gpu:device classes:class-map num-workers:workers top-k:top outfile:output; do
+  expect 2 predict m.safetensors a.jpg --${pair%:*}
+  stderr_has "Did you mean --${pair#*:}?"
+done
+
+# --json was a flag: what stood behind it is not written over, and the new spelling is said.
+make_cache c.h5
+expect 0 train c.h5 -q -o m.safetensors
+echo "a picture" > a.jpg
+mkdir folder
+for value in a.jpg m.safetensors c.h5 folder; do
+  cp -r $value before
+  expect 2 predict m.safetensors c.h5 --json $value
+  stderr_has "'$value' is there and is no JSON"
+  stderr_has '--json - writes to standard output'
+  diff -r $value before || failed "'$value' was written over"
+  rm -r before
+done
+expect 2 predict m.safetensors c.h5 --json
+stderr_has "needs an argument: FILE|-"
+expect 2 predict m.safetensors --json - --quiet
+stderr_has 'which images?'
+
+# CSV by itself, to a file, as JSON; two at once.
+expect 0 predict m.safetensors c.h5
+cp stdout rows.expected
+expect 0 predict m.safetensors c.h5 -o rows.csv
+stdout_empty
+cmp -s rows.csv rows.expected || failed '-o FILE.csv and standard output differ'
+expect 0 predict m.safetensors c.h5 -o -
+cmp -s stdout rows.expected || failed '-o - is not standard output'
+expect 0 predict m.safetensors c.h5 --json -
+cp stdout json.expected
+expect 0 predict m.safetensors c.h5 -o rows.json
+stdout_empty
+cmp -s rows.json json.expected || failed '-o FILE.json and --json - differ'
+expect 0 predict m.safetensors c.h5 --json other.json
+stdout_empty
+cmp -s other.json json.expected || failed '--json FILE and --json - differ'
+expect 0 predict m.safetensors c.h5 -o rows.csv --json other.json
+cmp -s rows.csv rows.expected && cmp -s other.json json.expected || failed 'two at once'
+expect 0 predict m.safetensors c.h5 -o - --json other.json
+cmp -s stdout rows.expected || failed 'CSV on standard output beside JSON in a file'
+expect 0 predict m.safetensors c.h5 -o /dev/stdout
+cmp -s stdout rows.expected || failed '/dev/stdout'
+expect 2 predict m.safetensors c.h5 -o - --json -
+stderr_has '-o - and --json -: standard output takes one of them'
+expect 2 predict m.safetensors c.h5 -o same.json --json same.json
+stderr_has 'are the same file'
+for file in rows.h5 rows.txt rows rows.v2; do
+  expect 2 predict m.safetensors c.h5 -o $file
+  stderr_has "-o '$file'"
+  absent $file
+done
+expect 2 predict m.safetensors c.h5 -o rows.json --csv-safe
+stderr_has '--csv-safe is for CSV, and -o FILE.json writes JSON'
+# What is there and is something else stays; what fails leaves what was there.
+printf 'id,name\n1,me\n' > mine.csv
+expect 1 predict m.safetensors c.h5 -o mine.csv
+stderr_has "'mine.csv' is there already"
+expect 1 predict m.safetensors c.h5 -o nowhere/rows.csv
+stderr_has 'nowhere'
+expect 1 predict m.safetensors nowhere.jpg -o rows.csv
+cmp -s rows.csv rows.expected || failed 'a failed run has touched the file'
+no_leftovers
+done_with
