@@ -150,6 +150,8 @@ int main(int argc, char **argv)
     PfError err = {0};
     pf_process_begin_streams();
     pf_log_setup("extract", PF_NORMAL);
+    if (pf_manual_answer(&pf_extract_manual, argc, argv))
+        return pf_process_finish_output(&err) ? pf_log_error(&err) : PF_EXIT_DONE;
     if (pf_extract_options_parse(argc, argv, &options, &err)) return pf_log_error(&err);
     pf_log_setup("extract", options.quiet ? PF_QUIET : options.verbose ? PF_VERBOSE : PF_NORMAL);
     pf_processors_set(options.threads);

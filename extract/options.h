@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/manual/manual.h"
 #include "extract/backbone/plan.h"
 #include "extract/dataset/dataset.h"
 #include "permafrost/feature_cache.h"
@@ -63,6 +64,8 @@ typedef struct PfExtractOptions {
  * rest unchecked. The options refer to themselves: they are not to be copied. */
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
 void pf_extract_options_help(void);
+/* The same for man and for shells. */
+extern const PfManual pf_extract_manual;
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */
 int64_t pf_extract_options_bad_limit(const PfBadLimit *limit, int64_t total);

@@ -90,26 +90,36 @@ static const PfOption table[] = {
 };
 /* clang-format on */
 
+static const char usage[] =
+    "usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
+    "       predict [options] MODEL.safetensors ARCHIVE\n"
+    "       predict [options] NETWORK|hf:ORG/NAME IMAGE|FOLDER|CACHE.h5|-...\n"
+    "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n"
+    "       predict --trust FILE.pt\n\n"
+    "Predicts with a head that train made, through the network whose features\n"
+    "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
+    "network. A NETWORK, such as resnet50, predicts with the classifier that its weights\n"
+    "hold; names of its classes come from --class-map. - reads paths from standard input, or "
+    "an archive. An ARCHIVE is a .tar\n"
+    "or .zip, or several, as extract takes them.\n\n"
+    "CSV on standard output: path,label,probability (then label2,probability2, ... with\n"
+    "--top); of a model of other targets a column or more for each by its name: classes,\n"
+    "numbers, labels separated by ;, points in pixels. An image that cannot be used is named "
+    "on standard error, gets no row, and\n"
+    "makes the exit code 3.";
+
 void pf_predict_options_help(void)
 {
-    puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
-         "       predict [options] MODEL.safetensors ARCHIVE\n"
-         "       predict [options] NETWORK|hf:ORG/NAME IMAGE|FOLDER|CACHE.h5|-...\n"
-         "       predict MODEL.safetensors --export FILE.safetensors|FILE.onnx|FILE.pt\n"
-         "       predict --trust FILE.pt\n\n"
-         "Predicts with a head that train made, through the network whose features\n"
-         "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
-         "network. A NETWORK, such as resnet50, predicts with the classifier that its weights\n"
-         "hold; names of its classes come from --class-map. - reads paths from standard input, or "
-         "an archive. An ARCHIVE is a .tar\n"
-         "or .zip, or several, as extract takes them.\n\n"
-         "CSV on standard output: path,label,probability (then label2,probability2, ... with\n"
-         "--top); of a model of other targets a column or more for each by its name: classes,\n"
-         "numbers, labels separated by ;, points in pixels. An image that cannot be used is named "
-         "on standard error, gets no row, and\n"
-         "makes the exit code 3.");
+    puts(usage);
     pf_options_print(table);
 }
+
+const PfManual pf_predict_manual = {
+    .program = "predict",
+    .purpose = "new images through a trained head",
+    .usage = usage,
+    .table = table,
+};
 
 /* Options that mean something beside others only. */
 static int check_companions(const PfPredictOptions *options, PfError *err)

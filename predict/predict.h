@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include "common/manual/manual.h"
 #include "predict/model/network.h"
 
 typedef struct PfPredictOptions {
@@ -27,6 +28,8 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
 /* Frees the operand array. */
 void pf_predict_options_free(PfPredictOptions *options);
 void pf_predict_options_help(void);
+/* The same for man and for shells. */
+extern const PfManual pf_predict_manual;
 
 /* A model over images or over the rows of a cache: writes the predictions to stdout. Images that
  * cannot be used are named on stderr and make it fail with PF_EXIT_BAD_IMAGES at the end. */

@@ -17,6 +17,7 @@ ROOT = ROOT if ROOT.is_dir() else ROOT.parent.parent
 
 TABLE = """
 common/base:
+common/manual: common/base
 common/simd:
 common/thread: common/base
 common/file: common/base
@@ -45,17 +46,18 @@ extract/pipeline: common/base common/thread common/arch common/cache common/back
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline
 extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
 extract/verify: common/base common/thread common/file common/cache extract/dataset extract/plan
-extract: common/base common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
+extract: common/base common/manual common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread
 train/features: common/base common/thread common/model common/cache train/kernels train/metrics
 train/head: common/base common/thread common/weights common/model train/kernels train/features
 train/fit: common/base train/kernels train/metrics train/features train/head
 train/finetune: common/base common/weights common/model common/cache common/onnx common/backbone train/kernels train/features train/head train/fit
-train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
+train: common/base common/manual common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune
 predict/model: common/base common/file common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
-predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
+predict: common/base common/manual common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export
+command: common/base common/manual
 """
 
 # Headers of libraries, and who alone may include them.
@@ -77,13 +79,19 @@ RAW_PRINTERS = {
     "common/base/log.c": "erases the bar",
     "common/base/options.c": "--help, from tables of ours",
     "common/base/process.c": "what others have made",
+    "command/main.c": "--help",
     "common/file/csv.c": "quotes",
+    "common/manual/completion.c": "tables of ours, and words that need no escape",
+    "common/manual/man_page.c": "roff, from tables of ours",
     "common/onnx/network.c": "lines that are hashed",
     "common/weights/safetensors.c": "a header of JSON, into the file",
     "extract/backbone/summary.c": "the tree's lines",
     "extract/main.c": "the command line, for JSON",
+    "extract/options.c": "--help",
     "predict/export/torchscript.c": "source code, into memory",
+    "predict/options.c": "--help",
     "predict/writer.c": "numbers, JSON",
+    "train/options.c": "--help",
     "train/result.c": "numbers",
 }
 
@@ -116,7 +124,7 @@ def check_table(table):
 
 
 def sources():
-    for top in ("include", "common", "extract", "train", "predict"):
+    for top in ("include", "common", "extract", "train", "predict", "command"):
         yield from (path for path in sorted((ROOT / top).rglob("*")) if path.suffix in SUFFIXES)
 
 

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/manual/manual.h"
 #include "train/features/feature_table.h"
 #include "train/finetune/finetune_network.h"
 #include "train/fit/experiment.h"
@@ -62,6 +63,8 @@ typedef struct PfTrainOptions {
 int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfError *err);
 void pf_train_options_free(PfTrainOptions *options);
 void pf_train_options_help(void);
+/* The same for man and for shells. */
+extern const PfManual pf_train_manual;
 
 /* One setting of a sweep. */
 typedef struct PfSweepSetting {
