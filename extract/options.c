@@ -14,6 +14,7 @@
 #include "common/file/text_encoding.h"
 #include "common/thread/processors.h"
 #include "extract/backbone/device_list.h"
+#include "extract/completion.h"
 #include "extract/dataset/sample_reader.h"
 #include "extract/image/image.h"
 #include "extract/shard/scheduler.h"
@@ -510,27 +511,38 @@ static const PfOption table[] = {
 };
 /* clang-format on */
 
+static const char usage[] =
+    "usage: extract [options] DATASET -o CACHE.h5\n"
+    "       extract CACHE.h5, or extract DATASET --like CACHE.h5\n"
+    "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
+    "       extract --backbones [PATTERN] [--json FILE]\n"
+    "       extract --info CACHE.h5 [--json FILE|-]\n"
+    "       extract --merge [--virtual] OUT.h5 IN.h5|FOLDER|-...\n"
+    "       extract --list DATASET -o LIST\n"
+    "       extract --missing CACHE.h5.parts\n"
+    "       extract --verify [DATASET] CACHE.h5 [--recompute-all] [--signature FILE]\n"
+    "       extract --fetch NAME|hf:ORG/NAME[@REVISION]...\n"
+    "       extract --trust FILE.pt\n\n"
+    "Pushes every image once through a frozen, pretrained network and keeps what comes\n"
+    "out, for train.\n\n"
+    "DATASET is a folder of class folders; of train/, val/, test/ of class folders; of\n"
+    "images; of CIFAR-10/100, MNIST; a manifest.csv of paths and targets; one of these\n"
+    "folders as .tar or .zip, or its shards: a folder of them, 'data-{000..099}.tar'; or -\n"
+    "for paths, or an archive, on standard input.";
+
 void pf_extract_options_help(void)
 {
-    puts("usage: extract [options] DATASET -o CACHE.h5\n"
-         "       extract CACHE.h5, or extract DATASET --like CACHE.h5\n"
-         "       extract --summary [--backbone NAME] [--input SIZE] [--classes N] [--tap NODE]\n"
-         "       extract --backbones [PATTERN] [--json FILE]\n"
-         "       extract --info CACHE.h5 [--json FILE|-]\n"
-         "       extract --merge [--virtual] OUT.h5 IN.h5|FOLDER|-...\n"
-         "       extract --list DATASET -o LIST\n"
-         "       extract --missing CACHE.h5.parts\n"
-         "       extract --verify [DATASET] CACHE.h5 [--recompute-all] [--signature FILE]\n"
-         "       extract --fetch NAME|hf:ORG/NAME[@REVISION]...\n"
-         "       extract --trust FILE.pt\n\n"
-         "Pushes every image once through a frozen, pretrained network and keeps what comes\n"
-         "out, for train.\n\n"
-         "DATASET is a folder of class folders; of train/, val/, test/ of class folders; of\n"
-         "images; of CIFAR-10/100, MNIST; a manifest.csv of paths and targets; one of these\n"
-         "folders as .tar or .zip, or its shards: a folder of them, 'data-{000..099}.tar'; or -\n"
-         "for paths, or an archive, on standard input.");
+    puts(usage);
     pf_options_print(table);
 }
+
+const PfManual pf_extract_manual = {
+    .program = "extract",
+    .purpose = "images into a cache of their features",
+    .usage = usage,
+    .table = table,
+    .offer = pf_extract_completion_offer,
+};
 
 int64_t pf_extract_options_bad_limit(const PfBadLimit *limit, int64_t total)
 {

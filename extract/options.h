@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/manual/manual.h"
 #include "extract/backbone/plan.h"
 #include "extract/dataset/dataset.h"
 #include "extract/like.h"
@@ -85,6 +86,8 @@ typedef struct PfExtractOptions {
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
 void pf_extract_options_free(PfExtractOptions *options);
 void pf_extract_options_help(void);
+/* The same for man and for shells. */
+extern const PfManual pf_extract_manual;
 
 /* The command line's options as pf_options_words() has them, those of --like before them. */
 cJSON *pf_extract_options_words(const PfExtractOptions *options);

@@ -95,6 +95,8 @@ int main(int argc, char **argv)
     PfError err = {0};
     pf_process_begin_streams();
     pf_log_setup("inspect", PF_NORMAL);
+    if (pf_manual_answer(&pf_inspect_manual, argc, argv))
+        return pf_process_finish_output(&err) ? pf_log_error(&err) : PF_EXIT_DONE;
     int failed = run(argc, argv, &options, &err) || pf_process_finish_output(&err);
     return failed ? pf_process_exit_code(pf_log_error(&err)) : PF_EXIT_DONE;
 }

@@ -129,14 +129,24 @@ static const PfOption table[] = {
 };
 /* clang-format on */
 
+static const char usage[] =
+    "usage: inspect [options] CACHE.h5\n\n"
+    "Says what is wrong with the images of a cache, by their features: which are there\n"
+    "twice, which stand under a wrong label, which are unlike all others, and what the\n"
+    "features are good for. The findings are printed in words on standard output.";
+
 void pf_inspect_options_help(void)
 {
-    puts("usage: inspect [options] CACHE.h5\n\n"
-         "Says what is wrong with the images of a cache, by their features: which are there\n"
-         "twice, which stand under a wrong label, which are unlike all others, and what the\n"
-         "features are good for. The findings are printed in words on standard output.");
+    puts(usage);
     pf_options_print(table);
 }
+
+const PfManual pf_inspect_manual = {
+    .program = "inspect",
+    .purpose = "what is wrong with the images of a cache",
+    .usage = usage,
+    .table = table,
+};
 
 bool pf_inspect_options_wants_all(const PfInspectOptions *options)
 {

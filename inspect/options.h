@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/manual/manual.h"
 #include "inspect/rows/rows.h"
 #include "permafrost/error.h"
 #include "predict/model/network.h"
@@ -43,5 +44,7 @@ bool pf_inspect_options_wants_all(const PfInspectOptions *options);
 /* Refuses what contradicts itself. */
 int pf_inspect_options_parse(int argc, char **argv, PfInspectOptions *options, PfError *err);
 void pf_inspect_options_help(void);
+
+extern const PfManual pf_inspect_manual;
 
 #endif

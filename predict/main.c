@@ -32,6 +32,8 @@ int main(int argc, char **argv)
     PfError err = {0};
     pf_process_begin_streams();
     pf_log_setup("predict", PF_NORMAL);
+    if (pf_manual_answer(&pf_predict_manual, argc, argv))
+        return pf_process_finish_output(&err) ? pf_log_error(&err) : PF_EXIT_DONE;
     int failed = pf_predict_options_parse(argc, argv, &options, &err);
     if (!failed) {
         pf_log_setup("predict", options.quiet     ? PF_QUIET

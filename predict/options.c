@@ -135,30 +135,40 @@ static const PfOption table[] = {
 };
 /* clang-format on */
 
+static const char usage[] =
+    "usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
+    "       predict [options] MODEL.safetensors ARCHIVE\n"
+    "       predict [options] NETWORK|hf:ORG/NAME IMAGE|FOLDER|CACHE.h5|-...\n"
+    "       predict MODEL.safetensors -o FILE.safetensors|FILE.onnx|FILE.pt\n"
+    "       predict [options] MODEL.safetensors --evaluate LABELLED|CACHE.h5\n"
+    "       predict MODEL.safetensors --info [--json FILE|-]\n"
+    "       predict MODEL.safetensors --verify\n"
+    "       predict --trust FILE.pt\n\n"
+    "Predicts with a head that train made, through the network whose features\n"
+    "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
+    "network. A NETWORK, such as resnet50, predicts with the classifier that its weights\n"
+    "hold; names of its classes come from --class-map. - reads paths from standard input, or "
+    "an archive. An ARCHIVE is a .tar\n"
+    "or .zip, or several, as extract takes them.\n\n"
+    "CSV on standard output, or where -o says: path,label,probability (then label2,\n"
+    "probability2, ... with --top); of a model of other targets a column or more for each by "
+    "its name: classes,\n"
+    "numbers, labels separated by ;, points in pixels. An image that cannot be used is named "
+    "on standard error, gets no row, and\n"
+    "makes the exit code 3.";
+
 void pf_predict_options_help(void)
 {
-    puts("usage: predict [options] MODEL.safetensors IMAGE|FOLDER|CACHE.h5|-...\n"
-         "       predict [options] MODEL.safetensors ARCHIVE\n"
-         "       predict [options] NETWORK|hf:ORG/NAME IMAGE|FOLDER|CACHE.h5|-...\n"
-         "       predict MODEL.safetensors -o FILE.safetensors|FILE.onnx|FILE.pt\n"
-         "       predict [options] MODEL.safetensors --evaluate LABELLED|CACHE.h5\n"
-         "       predict MODEL.safetensors --info [--json FILE|-]\n"
-         "       predict MODEL.safetensors --verify\n"
-         "       predict --trust FILE.pt\n\n"
-         "Predicts with a head that train made, through the network whose features\n"
-         "it was trained on; any other network is refused (exit 4). Rows of a cache need no\n"
-         "network. A NETWORK, such as resnet50, predicts with the classifier that its weights\n"
-         "hold; names of its classes come from --class-map. - reads paths from standard input, or "
-         "an archive. An ARCHIVE is a .tar\n"
-         "or .zip, or several, as extract takes them.\n\n"
-         "CSV on standard output, or where -o says: path,label,probability (then label2,\n"
-         "probability2, ... with --top); of a model of other targets a column or more for each by "
-         "its name: classes,\n"
-         "numbers, labels separated by ;, points in pixels. An image that cannot be used is named "
-         "on standard error, gets no row, and\n"
-         "makes the exit code 3.");
+    puts(usage);
     pf_options_print(table);
 }
+
+const PfManual pf_predict_manual = {
+    .program = "predict",
+    .purpose = "new images through a trained head",
+    .usage = usage,
+    .table = table,
+};
 
 /* --info and --verify look at the model alone. */
 static int check_model_only(const PfPredictOptions *options, int count, PfError *err)

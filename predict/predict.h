@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include "common/manual/manual.h"
 #include "predict/model/network.h"
 #include "train/metrics/assertion.h"
 
@@ -41,6 +42,8 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
 /* Frees the operand array. */
 void pf_predict_options_free(PfPredictOptions *options);
 void pf_predict_options_help(void);
+/* The same for man and for shells. */
+extern const PfManual pf_predict_manual;
 
 /* A model over images or over the rows of a cache: writes the predictions to options->output and
  * options->json, to stdout where neither is given, and, where labels are to be compared, how good

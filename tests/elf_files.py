@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 BUILD = pathlib.Path(sys.argv[1]).resolve()
-SHIPPED = {"extract", "train", "predict", "inspect", "permafrost_torch.so", "libh5zstd.so", "libpermafrost.so"}
+SHIPPED = {"permafrost", "extract", "train", "predict", "inspect", "permafrost_torch.so", "libh5zstd.so", "libpermafrost.so"}
 failures = 0
 
 
@@ -71,7 +71,7 @@ def check_shipped(path):
     symbols = readelf("--dyn-syms", path)
     check(f"{path}: stack protector", "__stack_chk_fail" in symbols or path.name == "libh5zstd.so")
     is_fortified = not setting("PF_SANITIZE") and setting("CMAKE_BUILD_TYPE") != "Debug"
-    if is_fortified and path.name in ("extract", "train", "predict", "inspect", "permafrost_torch.so"):
+    if is_fortified and path.name in ("permafrost", "extract", "train", "predict", "inspect", "permafrost_torch.so"):
         found = set(re.findall(r"__(\w+)_chk\b", symbols))
         check(f"{path}: FORTIFY", found - {"stack"}, f"{found}")
 

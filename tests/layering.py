@@ -17,6 +17,7 @@ ROOT = ROOT if ROOT.is_dir() else ROOT.parent.parent
 
 TABLE = """
 common/base:
+common/manual: common/base
 common/simd:
 common/thread: common/base
 common/file: common/base
@@ -46,7 +47,7 @@ extract/plan: common/base common/thread common/file common/cache/codec common/ca
 extract/shard: common/base extract/dataset
 extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
 extract/verify: common/base common/thread common/file common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan
-extract: common/base common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/shard extract/merge extract/verify
+extract: common/base common/manual common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/shard extract/merge extract/verify
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread
 train/features: common/base common/thread common/model common/cache train/kernels train/metrics
@@ -63,9 +64,10 @@ inspect/projection: common/base common/thread train/kernels
 inspect/images: common/base common/thread common/cache extract/image/formats extract/image extract/dataset
 inspect/page: common/base common/file common/cache train/metrics inspect/rows inspect/neighbours inspect/findings inspect/projection inspect/images
 inspect/model: common/base common/model predict/model inspect/page
-train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune train/kernels inspect/rows inspect/page
-predict: common/base common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export inspect/images inspect/model inspect/page
-inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/model inspect/page
+train: common/base common/manual common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune train/kernels inspect/rows inspect/page
+predict: common/base common/manual common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export inspect/images inspect/model inspect/page
+inspect: common/base common/manual common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/model inspect/page
+command: common/base common/manual
 """
 
 # Headers of libraries, and who alone may include them.
@@ -87,16 +89,23 @@ RAW_PRINTERS = {
     "common/base/log.c": "erases the bar",
     "common/base/options.c": "--help, from tables of ours",
     "common/base/process.c": "what others have made",
+    "command/main.c": "--help",
     "common/file/csv.c": "quotes",
+    "common/manual/completion.c": "tables of ours, and words that need no escape",
+    "common/manual/man_page.c": "roff, from tables of ours",
     "common/onnx/network.c": "lines that are hashed",
     "common/weights/safetensors.c": "a header of JSON, into the file",
     "extract/backbone/summary.c": "the tree's lines",
     "common/base/result_stamp.c": "the command line, for JSON",
+    "extract/options.c": "--help",
     "inspect/page/html.c": "escapes for HTML",
+    "inspect/options.c": "--help",
     "predict/export/torchscript.c": "source code, into memory",
+    "predict/options.c": "--help",
     "predict/truth_columns.c": "numbers, quotes",
     "predict/writer.c": "numbers, JSON",
     "train/predictions.c": "numbers",
+    "train/options.c": "--help",
     "train/result.c": "numbers",
 }
 
@@ -129,7 +138,7 @@ def check_table(table):
 
 
 def sources():
-    for top in ("include", "common", "extract", "train", "predict", "inspect"):
+    for top in ("include", "common", "extract", "train", "predict", "inspect", "command"):
         yield from (path for path in sorted((ROOT / top).rglob("*")) if path.suffix in SUFFIXES)
 
 

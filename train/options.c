@@ -16,6 +16,7 @@
 #include "common/file/output.h"
 #include "common/file/path.h"
 #include "common/thread/processors.h"
+#include "train/completion.h"
 
 static PfExperiment *experiment_of(void *settings)
 {
@@ -465,14 +466,25 @@ static const PfOption table[] = {
 };
 /* clang-format on */
 
+static const char usage[] =
+    "usage: train [options] CACHE.h5 [-o MODEL.safetensors]\n"
+    "       train --trust FILE.pt\n\n"
+    "Trains heads on cached features: classes, numbers, labels or points, one head or\n"
+    "hundreds side by side, and keeps the best.";
+
 void pf_train_options_help(void)
 {
-    puts("usage: train [options] CACHE.h5 [-o MODEL.safetensors]\n"
-         "       train --trust FILE.pt\n\n"
-         "Trains heads on cached features: classes, numbers, labels or points, one head or\n"
-         "hundreds side by side, and keeps the best.");
+    puts(usage);
     pf_options_print(table);
 }
+
+const PfManual pf_train_manual = {
+    .program = "train",
+    .purpose = "heads on the features of a cache",
+    .usage = usage,
+    .table = table,
+    .offer = pf_train_completion_offer,
+};
 
 static int check_operands(const char *const *operands, int count, PfError *err)
 {

@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
+#include "common/manual/manual.h"
 #include "train/features/feature_table.h"
 #include "train/finetune/finetune_network.h"
 #include "train/fit/experiment.h"
@@ -79,6 +80,8 @@ typedef struct PfTrainOptions {
 int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfError *err);
 void pf_train_options_free(PfTrainOptions *options);
 void pf_train_options_help(void);
+/* The same for man and for shells. */
+extern const PfManual pf_train_manual;
 
 /* What the command line says of the training: pf_options_given without what does not change the
  * model. The caller deletes it; NULL where memory is short. */

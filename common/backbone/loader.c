@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/backbone/libtorch.h"
 #include "common/base/log.h"
 #include "common/base/printable.h"
 
@@ -27,6 +28,7 @@ typedef struct Search {
     char path[2 * PATH_MAX]; /* the file that was tried last */
     char tried[1400];        /* "\n  <file>: <reason>" for each that failed */
     char unmapped[400];      /* "<file>: <reason>" of what memory did not suffice for; or "" */
+    PfError twice;           /* what was not tried, as it would bring a second libtorch; or "" */
 } Search;
 
 /* Writes the folder of the running program, without a trailing slash. */
@@ -91,6 +93,7 @@ static void end_run(int number)
 
 static void *load(Search *search)
 {
+    if (pf_libtorch_check_one(search->path, &search->twice)) return NULL;
     /* Everything resolved now: an incompatible libtorch must fail here, not in
      * the middle of a run. */
     void *library = dlopen(search->path, RTLD_NOW | RTLD_LOCAL);
@@ -108,7 +111,9 @@ static void *load_from_folders(Search *search)
 {
     char program[PATH_MAX];
     bool known = program_folder(program) == 0;
-    for (size_t i = 0; i < sizeof folders / sizeof *folders && !*search->unmapped; i++) {
+    for (size_t i = 0;
+         i < sizeof folders / sizeof *folders && !*search->unmapped && !*search->twice.message;
+         i++) {
         bool absolute = folders[i][0] == '/';
         if (!absolute && !known) continue;
         snprintf(search->path, sizeof search->path, "%s%s%s/" PLUGIN_FILE, absolute ? "" : program,
@@ -182,10 +187,14 @@ int pf_backbone_loader_load(const PfBackbonePlugin **out, PfError *err)
     static const char tls_hint[] = "LD_PRELOAD=FILE, the library that is named, has it loaded when "
                                    "there is room";
     pf_backbone_loader_prepare();
-    Search search = {{0}, {0}, {0}};
+    Search search = {{0}, {0}, {0}, {0}};
     skip_destructors(); /* OpenBLAS's waits for threads that may never end */
     void *library = find_and_load(&search);
     if (!library && *search.unmapped) return fail_for_memory(search.unmapped, err);
+    if (*search.twice.message) {
+        if (err) *err = search.twice;
+        return -1;
+    }
     if (!library)
         return pf_fail(err, PF_EXIT_FAILED,
                        "cannot load the torch plugin, which runs GPUs, bf16 by AMX, fp16, tf32 and "

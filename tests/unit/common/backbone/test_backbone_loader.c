@@ -41,6 +41,16 @@ START_TEST(a_library_that_is_no_plugin_is_refused)
 }
 END_TEST
 
+/* Nothing of it is loaded: its libraries are nowhere to be found, which would be the message else.
+ */
+START_TEST(a_plugin_of_two_libtorch_is_refused)
+{
+    expect_failure(FAKE("twice"), "two libtorch at once");
+    expect_failure(FAKE("twice"), "needs libc10.so, and libc10.so.1.13 of another one");
+    expect_failure(FAKE("twice"), "TORCH=FOLDER");
+}
+END_TEST
+
 START_TEST(a_missing_or_broken_file_is_named_with_the_reason)
 {
     expect_failure("/nonexistent/plugin.so", "/nonexistent/plugin.so: cannot open");
@@ -72,6 +82,7 @@ int main(void)
     tcase_add_test(cases, a_plugin_of_this_build_is_lent);
     tcase_add_test(cases, a_plugin_of_another_build_is_refused);
     tcase_add_test(cases, a_library_that_is_no_plugin_is_refused);
+    tcase_add_test(cases, a_plugin_of_two_libtorch_is_refused);
     tcase_add_test(cases, a_missing_or_broken_file_is_named_with_the_reason);
     tcase_add_test(cases, an_empty_variable_means_the_usual_places);
     suite_add_tcase(suite, cases);

@@ -1,0 +1,81 @@
+#!/bin/sh
+# debian.sh RELEASE FOLDER [JOBS]: README's commands and the package in an empty Debian, bookworm (12)
+# or trixie (13), in a chroot that debootstrap makes. Needs root, the network, and about an hour.
+#
+# In one root the tree is copied in, as it is committed, built, and runs the demo and the tests that
+# ask most of the release (units, pixels and formats beside its Pillow); then the package is made
+# there. In another, empty one the package is installed without what it recommends, runs the
+# demo's commands, and is purged: the lists of files before and after must be the same.
+# PF_CHECK: other tests, as ctest's -R takes them.
+set -eu
+release=$1 folder=$2 jobs=${3:-2}
+source=$(cd "$(dirname "$0")/.." && pwd)
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
+log=$folder/$release.log
+: > "$log"
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+
+mounted=
+leave() { for place in $mounted; do umount "$place" 2> /dev/null || :; done; }
+trap leave EXIT
+trap 'exit 1' INT TERM
+
+# root NAME: an empty system, kept for the next time in NAME.empty.
+root() {
+  place=$folder/$release-$1
+  [ -e "$folder/$release-base/etc/debian_version" ] ||
+    debootstrap --variant=minbase "$release" "$folder/$release-base" http://deb.debian.org/debian >> "$log" 2>&1
+  if [ ! -d "$place" ]; then
+    cp -a "$folder/$release-base" "$place"
+    echo force-unsafe-io > "$place/etc/dpkg/dpkg.cfg.d/unsafe-io" # it is thrown away
+  fi
+  mount -t proc proc "$place/proc" && mounted="$mounted $place/proc"
+  mount --bind /dev "$place/dev" && mounted="$place/dev $mounted"
+}
+within() { # within NAME COMMAND: in that root, logged
+  printf '\n== %s: %s\n' "$1" "$2" >> "$log"
+  chroot "$folder/$release-$1" sh -c "$2" >> "$log" 2>&1 || {
+    tail -n 40 "$log" >&2
+    echo "debian.sh: failed in $release: $2" >&2
+    exit 1
+  }
+}
+say() { echo "$release: $*"; }
+
+root build
+within build 'apt-get update -q && apt-get install -y -q --no-install-recommends make ca-certificates'
+mkdir -p "$folder/$release-build/src"
+(cd "$source" && git archive HEAD) | tar -x -C "$folder/$release-build/src"
+within build "cd /src && make -f Makefile.data JOBS=$jobs demo"
+say "README's demo: $(grep 'validation accuracy' "$log" | head -n 1)"
+within build "cd /src && make -f Makefile.data test-deps && cmake -S . -B build -DPF_TESTS=ON > /dev/null &&
+  cmake --build build -j $jobs > /dev/null &&
+  ctest --test-dir build --output-on-failure -j $jobs -R '${PF_CHECK:-^unit_|^parity_(pixels|formats|views|tiff)$|^cli_installed}'"
+say "tests: $(grep 'tests passed' "$log" | tail -n 1)"
+within build "cd /src && make -f Makefile.data JOBS=$jobs deb && apt-get install -y -q --no-install-recommends lintian &&
+  lintian --fail-on error,warning out/deb/permafrost_*.deb"
+say 'the package: made, lintian has nothing to say'
+
+root empty
+within empty 'apt-get update -q'
+files() { find "$folder/$release-empty" -xdev \( -path '*/var/lib/apt' -o -path '*/var/cache' -o -path '*/var/log' \
+  -o -path '*/var/lib/dpkg' -o -path '*/tmp' \) -prune -o -print | sort; }
+cp "$folder/$release-build"/src/out/deb/permafrost_*.deb "$folder/$release-empty/tmp/permafrost.deb"
+rm -rf "$folder/$release-empty/tmp/demo" && mkdir "$folder/$release-empty/tmp/demo"
+cp -r "$folder/$release-build/src/out/demo/pictures" "$folder/$release-build/src/out/demo/new" \
+  "$source/tests/sample/resnet18_w16.safetensors" "$folder/$release-empty/tmp/demo"
+# What it depends on is no part of it, and stays.
+within empty 'apt-get install -y -q --no-install-recommends $(dpkg-deb -f /tmp/permafrost.deb Depends |
+  sed "s/([^)]*)//g; s/|[^,]*//g; s/,/ /g") make'
+files > "$folder/$release-before"
+within empty 'apt-get install -y -q --no-install-recommends /tmp/permafrost.deb && test ! -e /usr/bin/extract'
+within empty 'cd /tmp/demo && permafrost extract pictures -o sample.h5 --backbone resnet18_w16 --weights resnet18_w16.safetensors &&
+  permafrost train sample.h5 -o sample.safetensors && permafrost predict sample.safetensors new/*.jpg &&
+  make -f "$(permafrost --makefile)" DATA=pictures BACKBONE=resnet18_w16 WEIGHTS=resnet18_w16.safetensors head &&
+  PATH=/usr/lib/permafrost/bin:$PATH && train --version'
+say 'the package: installed, the demo run'
+within empty 'apt-get purge -y -q permafrost'
+files > "$folder/$release-after"
+diff "$folder/$release-before" "$folder/$release-after" || { echo "debian.sh: the package left something" >&2; exit 1; }
+say 'the package: gone without a trace'
