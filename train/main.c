@@ -20,6 +20,7 @@
 #include "train/page.h"
 #include "train/report.h"
 #include "train/result.h"
+#include "train/tensorboard.h"
 
 static const volatile sig_atomic_t *interrupted;
 
@@ -50,6 +51,7 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
                  pf_output_check_all(outputs, 5, inputs, whats, 4, err) ||
                  check_places(outputs, 5, err);
     free(checkpoint);
+    if (!failed && options->tensorboard) failed = pf_tensorboard_check(options->tensorboard, err);
     return failed ? -1 : 0;
 }
 
@@ -182,6 +184,7 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, PfTh
         pf_report_metrics(run);
         failed = write_results(options, run, err);
         if (!failed && options->report) failed = pf_train_page_write(options, run, pool, err);
+        if (!failed && options->tensorboard) failed = pf_tensorboard_write(options, run, err);
     }
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) pf_report_end(run, options->output);
