@@ -60,10 +60,11 @@ inspect/findings: common/base common/thread common/cache train/kernels train/met
 inspect/projection: common/base common/thread train/kernels
 inspect/images: common/base common/thread common/cache extract/image/formats extract/image extract/dataset
 inspect/page: common/base common/file common/cache train/metrics inspect/rows inspect/neighbours inspect/findings inspect/projection inspect/images
+inspect/export: common/base common/cache common/file inspect/rows inspect/neighbours inspect/page
 inspect/model: common/base common/model predict/model inspect/page
 train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune extract/image/formats train/kernels inspect/rows inspect/page
 predict: common/base common/thread common/file common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/export inspect/images inspect/model inspect/page
-inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/model inspect/page
+inspect: common/base common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/export inspect/model inspect/page
 """
 
 # Headers of libraries, and who alone may include them.
