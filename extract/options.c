@@ -276,6 +276,11 @@ static const PfOption table[] = {
      .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1)"},
     {.name = "json", .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE",
      .help = "what was done, how fast and what held it back, for programs; - is stdout"},
+    {.name = "contact-sheet", .kind = PF_OPTION_TEXT, .offset = FIELD(contact_sheet),
+     .argument = "FILE.html",
+     .help = "a page of images as the network sees them, and of the rejected ones"},
+    {.name = "augmented", .kind = PF_OPTION_FLAG, .offset = FIELD(augmented),
+     .help = "--contact-sheet: the views of some (those of --views, else of --views 8)"},
     {.name = "force", .kind = PF_OPTION_FLAG, .offset = FIELD(force),
      .help = "compute again, whatever is at CACHE.h5 and in its journal"},
     {.name = "dry-run", .kind = PF_OPTION_FLAG, .offset = FIELD(dry_run),
@@ -502,10 +507,10 @@ static int check_merge(PfExtractOptions *options, const char *const *operands, i
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for extracting");
     if (options->dataset.val_fraction > 0 || options->dataset.test_fraction > 0 ||
         options->dataset.sample || options->dataset.shard.count || options->dataset.exclude)
-        return pf_fail(
-            err, PF_EXIT_USAGE,
-            "--split, --exclude, --sample and --shard are for extracting; --merge takes rows as they "
-            "are");
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--split, --exclude, --sample and --shard are for extracting; --merge takes "
+                       "rows as they "
+                       "are");
     if (!has_output && count) options->output = operands[0];
     options->inputs = operands + !has_output;
     options->input_count = count - !has_output;

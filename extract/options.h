@@ -32,6 +32,8 @@ typedef struct PfExtractOptions {
     const char *operand;          /* DATASET, or the cache for --info and --verify, or PATTERN */
     const char *verified_dataset; /* --verify DATASET CACHE; else NULL */
     const char *output;
+    const char *contact_sheet; /* --contact-sheet: a page; NULL: none */
+    int augmented;             /* --augmented: it shows views */
     const char *json;          /* --json; "-": standard output */
     const char *const *inputs; /* --merge: input_count caches; --fetch: networks */
     int input_count;

@@ -45,7 +45,6 @@ extract/pipeline: common/base common/thread common/arch common/cache common/back
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline
 extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
 extract/verify: common/base common/thread common/file common/cache extract/dataset extract/plan
-extract: common/base common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread
 train/features: common/base common/thread common/model common/cache train/kernels train/metrics
@@ -60,6 +59,7 @@ inspect/findings: common/base common/thread common/cache train/kernels train/met
 inspect/projection: common/base common/thread train/kernels
 inspect/images: common/base common/thread common/cache extract/image/formats extract/image extract/dataset
 inspect/page: common/base common/file common/cache train/metrics inspect/rows inspect/neighbours inspect/findings inspect/projection inspect/images
+extract: common/base common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/merge extract/verify inspect/images inspect/page
 inspect/export: common/base common/cache common/file inspect/rows inspect/neighbours inspect/page
 inspect/model: common/base common/model predict/model inspect/page
 train: common/base common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune extract/image/formats train/kernels inspect/rows inspect/page
