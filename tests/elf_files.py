@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 BUILD = pathlib.Path(sys.argv[1]).resolve()
-SHIPPED = {"extract", "train", "predict", "permafrost_torch.so", "libh5zstd.so", "libpermafrost.so"}
+SHIPPED = {"extract", "train", "predict", "inspect", "permafrost_torch.so", "libh5zstd.so", "libpermafrost.so"}
 failures = 0
 
 
@@ -71,7 +71,7 @@ def check_shipped(path):
     symbols = readelf("--dyn-syms", path)
     check(f"{path}: stack protector", "__stack_chk_fail" in symbols or path.name == "libh5zstd.so")
     is_fortified = not setting("PF_SANITIZE") and setting("CMAKE_BUILD_TYPE") != "Debug"
-    if is_fortified and path.name in ("extract", "train", "predict", "permafrost_torch.so"):
+    if is_fortified and path.name in ("extract", "train", "predict", "inspect", "permafrost_torch.so"):
         found = set(re.findall(r"__(\w+)_chk\b", symbols))
         check(f"{path}: FORTIFY", found - {"stack"}, f"{found}")
 
@@ -110,7 +110,7 @@ def check_files(folder):
 def check_current_folder():
     """The loader does not open what lies about: a file that is no library would end the program."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("extract", "train", "predict"):
+        for name in ("extract", "train", "predict", "inspect"):
             needed = re.findall(r"\(NEEDED\).*\[(.*)\]", readelf("-d", BUILD / "bin" / name))
             for library in needed:
                 pathlib.Path(folder, library).write_text("no library")
@@ -131,7 +131,7 @@ if not shutil.which("readelf"):
     print("SKIP: no readelf")
     sys.exit(77)
 names = check_files(BUILD)
-check("programs were found", {"extract", "train", "predict"} <= names, f"{names}")
+check("programs were found", {"extract", "train", "predict", "inspect"} <= names, f"{names}")
 if setting("PF_HARDENING") == "ON":
     check_commands()
 check_current_folder()
