@@ -331,13 +331,16 @@ static int check_outputs(PfExtraction *run, PfError *err)
     char *journal = pf_journal_path(options->output, err);
     PfOutput outputs[] = {{"-o", options->output, PF_CONTENT_ANY},
                           {"the journal", journal, PF_CONTENT_ANY},
-                          {"--json", options->json, PF_CONTENT_JSON}};
+                          {"--json", options->json, PF_CONTENT_JSON},
+                          {"--contact-sheet", options->contact_sheet, PF_CONTENT_PAGE}};
     const char *input = strcmp(options->operand, "-") ? options->operand : NULL;
     const char *what = "what the images are read from";
     int failed = !journal || check_is_file(options->output, err) ||
                  check_against_cache(&outputs[2], run, err) ||
-                 pf_output_check_all(outputs, 3, &input, &what, 1, err);
+                 pf_output_check_all(outputs, 4, &input, &what, 1, err);
     free(journal);
+    if (!failed && options->contact_sheet)
+        failed = pf_atomic_file_check(options->contact_sheet, err);
     if (failed || !options->json || !strcmp(options->json, "-")) return failed ? -1 : 0;
     return pf_atomic_file_check(options->json, err);
 }

@@ -48,6 +48,8 @@ typedef struct PfExtractOptions {
     char **argv;
     const char *like;          /* --like: the cache whose options these are, too; NULL: none */
     PfLikeCommand expanded;    /* the command line with them; owned */
+    const char *contact_sheet; /* --contact-sheet: a page; NULL: none */
+    int augmented;             /* --augmented: it shows views */
     const char *json;          /* --json; "-": standard output */
     const char *const *inputs; /* --merge: input_count caches; --fetch: networks */
     int input_count;

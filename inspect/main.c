@@ -7,6 +7,7 @@
 #include "common/file/atomic_file.h"
 #include "common/file/output.h"
 #include "common/thread/processors.h"
+#include "inspect/export/export.h"
 #include "inspect/findings/findings.h"
 #include "inspect/findings_file.h"
 #include "inspect/options.h"
@@ -33,7 +34,8 @@ static int inspect_rows(const PfInspectOptions *options, const PfRows *rows, PfF
     if (!options->quiet) pf_words_findings(stream, options, rows, findings);
     if (options->json && pf_findings_write_json(options, rows, findings, err)) return -1;
     if (options->csv && pf_findings_write_csv(options, rows, findings, err)) return -1;
-    return options->output ? pf_report_write(options, rows, findings, err) : 0;
+    if (!options->output && !options->export_folder) return 0;
+    return pf_report_write(options, rows, findings, err);
 }
 
 /* Says now what would go wrong after the search, or would be lost. */
@@ -62,6 +64,7 @@ static int inspect(PfInspectOptions *options, PfError *err)
     PfRows rows;
     PfFindings findings = {0};
     if (check_outputs(options, err)) return -1;
+    if (options->export_folder && pf_export_check(options->export_folder, err)) return -1;
     if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
     if (pf_cache_open(options->cache, &cache, err)) return -1;
     int failed = pf_rows_read(cache, &options->rows, &rows, err) ||

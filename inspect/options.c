@@ -97,6 +97,8 @@ static const PfOption table[] = {
     {.name = "no-thumbnails", .kind = PF_OPTION_FLAG, .offset = FIELD(no_thumbnails),
      .help = "no pictures on the page"},
     {.name = "no-map", .kind = PF_OPTION_FLAG, .offset = FIELD(no_map), .help = "no map on the page"},
+    {.name = "export", .kind = PF_OPTION_TEXT, .offset = FIELD(export_folder), .argument = "DIR",
+     .help = "features, labels, paths, neighbours and map as .npy, .csv, .parquet, .fvecs"},
     {.name = "json", .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE",
      .help = "all findings as JSON; - for standard output"},
     {.name = "csv", .kind = PF_OPTION_TEXT, .offset = FIELD(csv), .argument = "FILE",

@@ -28,9 +28,10 @@ typedef struct PfInspectOptions {
     int neighbour;    /* outliers: the distance to the so-manieth */
     int folds, seeds;
     int64_t seed;
-    const char *json, *csv; /* NULL: none; "-": stdout */
-    const char *output;     /* the page; NULL: none */
-    const char *images;     /* where the dataset is now; NULL: where it was */
+    const char *json, *csv;    /* NULL: none; "-": stdout */
+    const char *output;        /* the page; NULL: none */
+    const char *export_folder; /* NULL: none */
+    const char *images;        /* where the dataset is now; NULL: where it was */
     int no_thumbnails, no_map;
     int csv_safe, anonymous;
     int most; /* entries of a list that the terminal shows */

@@ -2,15 +2,34 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "inspect/export/export.h"
 #include "inspect/model/model_outputs.h"
+#include "inspect/neighbours/neighbours.h"
 #include "inspect/page/cache_page.h"
+
+#define EXPORTED_NEIGHBOURS 10
+
+static int export_rows(const PfInspectOptions *options, const PfRows *rows, const PfPageData *data,
+                       PfError *err)
+{
+    PfNeighbours neighbours = {.k = EXPORTED_NEIGHBOURS};
+    if (rows->count <= neighbours.k) neighbours.k = (int)rows->count - 1;
+    bool has_any = neighbours.k > 0;
+    int failed = has_any && pf_neighbours_find(rows, &neighbours, 1, NULL, NULL, err);
+    if (!failed)
+        failed =
+            pf_export_write(options->export_folder, data, rows, has_any ? &neighbours : NULL, err);
+    if (has_any) pf_neighbours_free(&neighbours);
+    if (!failed) pf_say("exported: %s", options->export_folder);
+    return failed;
+}
 
 int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const PfFindings *findings,
                     PfError *err)
 {
     PfCachePage page;
     PfCachePageConfig config = {.images = options->images,
-                                .no_thumbnails = options->no_thumbnails,
+                                .no_thumbnails = options->no_thumbnails || !options->output,
                                 .anonymous = options->anonymous,
                                 .threads = options->threads,
                                 .interrupted = options->rows.interrupted};
@@ -25,9 +44,11 @@ int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const P
         pf_page_prepare(&page.data);
         failed = pf_cache_page_nearest(&page, rows, err) ||
                  (!options->no_map && pf_cache_page_map(&page, rows, err)) ||
-                 pf_page_write(options->output, &page.data, err);
+                 (options->output && pf_page_write(options->output, &page.data, err)) ||
+                 (options->export_folder && export_rows(options, rows, &page.data, err));
     }
     pf_cache_page_close(&page);
-    if (!failed) pf_say("page: %s, %.1f s", options->output, pf_clock_seconds() - started);
+    if (!failed && options->output)
+        pf_say("page: %s, %.1f s", options->output, pf_clock_seconds() - started);
     return failed ? -1 : 0;
 }

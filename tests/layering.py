@@ -47,7 +47,6 @@ extract/plan: common/base common/thread common/file common/cache/codec common/ca
 extract/shard: common/base extract/dataset
 extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
 extract/verify: common/base common/thread common/file common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan
-extract: common/base common/manual common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/shard extract/merge extract/verify
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread
 train/features: common/base common/thread common/model common/cache train/kernels train/metrics
@@ -63,10 +62,12 @@ inspect/findings: common/base common/thread common/cache train/kernels train/met
 inspect/projection: common/base common/thread train/kernels
 inspect/images: common/base common/thread common/cache extract/image/formats extract/image extract/dataset
 inspect/page: common/base common/file common/cache train/metrics inspect/rows inspect/neighbours inspect/findings inspect/projection inspect/images
+extract: common/base common/manual common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/shard extract/merge extract/verify inspect/images inspect/page
+inspect/export: common/base common/cache common/file inspect/rows inspect/neighbours inspect/page
 inspect/model: common/base common/model predict/model inspect/page
-train: common/base common/manual common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune train/kernels inspect/rows inspect/page
+train: common/base common/manual common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune extract/image/formats train/kernels inspect/rows inspect/page
 predict: common/base common/manual common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export inspect/images inspect/model inspect/page
-inspect: common/base common/manual common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/model inspect/page
+inspect: common/base common/manual common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/export inspect/model inspect/page
 command: common/base common/manual
 """
 

@@ -24,6 +24,7 @@
 #include "train/predictions.h"
 #include "train/report.h"
 #include "train/result.h"
+#include "train/tensorboard.h"
 
 static const volatile sig_atomic_t *interrupted;
 
@@ -56,7 +57,8 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
                  pf_output_check_all(outputs, count, inputs, whats, 4, err) ||
                  check_places(outputs, count, err);
     free(checkpoint);
-    if (pf_output_takes_stdout(outputs, 3)) pf_log_show_on(stderr);
+    if (pf_output_takes_stdout(outputs, count)) pf_log_show_on(stderr);
+    if (!failed && options->tensorboard) failed = pf_tensorboard_check(options->tensorboard, err);
     return failed ? -1 : 0;
 }
 
@@ -242,6 +244,7 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, Watc
         pf_report_baseline(run);
         failed = write_results(options, run, watch, err);
         if (!failed && options->report) failed = pf_train_page_write(options, run, watch->pool, err);
+        if (!failed && options->tensorboard) failed = pf_tensorboard_write(options, run, err);
     }
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) pf_report_end(run, options->output);

@@ -127,6 +127,7 @@ int pf_train_page_write(const PfTrainOptions *options, const PfTrainRun *run, Pf
     } cache = {run->cache};
     PfCachePage page;
     PfCachePageConfig config = {.images = options->images,
+                                .splits = run->sweep->table->splits,
                                 .no_thumbnails = options->no_thumbnails,
                                 .anonymous = options->anonymous,
                                 .threads = options->threads,
@@ -135,7 +136,6 @@ int pf_train_page_write(const PfTrainOptions *options, const PfTrainRun *run, Pf
     int failed = pf_cache_page_open(cache.cache, &config, &page, err);
     page.data.result = result;
     if (!failed) {
-        page.data.splits = run->sweep->table->splits;
         add_facts(&page.data, run);
         failed = score_rows(&page, run, pool, err);
     }

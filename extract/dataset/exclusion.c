@@ -23,6 +23,11 @@ typedef struct Exclusion {
 
 static int add_path(Exclusion *exclusion, const char *path, size_t length, PfError *err)
 {
+    if (length > 2 &&
+        !memcmp(path, "./", 2)) { /* so that a spreadsheet takes no name for a formula */
+        path += 2;
+        length -= 2;
+    }
     if (!length || pf_text_index_find(&exclusion->paths, path, length) >= 0) return 0;
     const char *copy = pf_arena_text(&exclusion->arena, path, length, err);
     return copy ? pf_text_index_add(&exclusion->paths, copy, err) : -1;

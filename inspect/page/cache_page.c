@@ -95,7 +95,7 @@ int pf_cache_page_open(PfCache *cache, const PfCachePageConfig *config, PfCacheP
     PfPageData *data = &out->data;
     data->title = slash ? slash + 1 : path;
     data->rows = pf_cache_row_count(cache);
-    data->splits = pf_cache_splits(cache);
+    data->splits = config->splits ? config->splits : pf_cache_splits(cache);
     data->is_anonymous = config->anonymous;
     data->threads = config->threads;
     data->interrupted = config->interrupted;

@@ -86,7 +86,8 @@ bool pf_page_is_judged(const PfPageData *data, const PfPageTarget *target, int64
 
 const char *pf_page_judged_split(const PfPageTarget *target)
 {
-    return target->judged < 0 ? "all splits" : pf_split_names[target->judged];
+    return target->judged < 0 ? "all splits (a model may have learned from some of them)"
+                              : pf_split_names[target->judged];
 }
 
 /* ---- head ---- */
@@ -144,7 +145,7 @@ static void put_status(FILE *stream, const char *name, const PfFindingStatus *st
         pf_html_print(stream, "<li><a href=\"#%s\">%s</a>: %lld %s</li>", anchor, name, count,
                       what);
     else if (*status->reason)
-        pf_html_print(stream, "<li>%s: not looked for. %s</li>", name, status->reason);
+        pf_html_print(stream, "<li>%s: not looked for: %s</li>", name, status->reason);
 }
 
 static void put_findings(FILE *stream, const PfFindings *findings)

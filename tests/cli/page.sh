@@ -41,9 +41,12 @@ stderr_has 'no thumbnails'
 grep -q 'No thumbnails: ' moved.html || failed 'the page does not say why it has no pictures'
 expect 0 inspect photos.h5 -o found.html --features --images elsewhere
 ! grep -q 'No thumbnails: ' found.html || failed 'no pictures although --images says where they are'
-printf changed > "elsewhere/val/cat/$(ls elsewhere/val/cat | head -n 1)"
+some=elsewhere/val/cat/$(ls elsewhere/val/cat | head -n 1)
+cp -p "$some" original
+printf changed > "$some"
 expect 0 inspect photos.h5 -o changed.html --features --images elsewhere
 grep -q '1 images could not be read' changed.html || failed 'a changed image goes unmentioned'
+cp -p original "$some"
 mv elsewhere photos
 
 # Caches that have little.
@@ -55,6 +58,20 @@ expect 0 make_cache one.h5 oneclass val
 expect 0 inspect one.h5 -o one.html
 expect 0 make_cache more.h5 numbers labels val
 expect 0 train more.h5 --target class,size,tags -o more.safetensors --report more.html
+
+# A name that looks like a formula, in front of the path.
+mkdir flat && cp photos/val/cat/*.jpg flat/ && mv "$(ls -d flat/* | head -n 1)" 'flat/=1+1.jpg'
+printf 'path\n./=1+1.jpg\n' > formula.csv
+expect 0 extract_sample flat -o flat.h5 --exclude formula.csv
+stderr_has 'excluded: 1 of'
+
+# What the network sees, and what it does not.
+printf 'no image' > photos/train/boat/broken.jpg
+expect 0 extract_sample photos -o sheet.h5 --contact-sheet sheet.html --max-bad 5
+stderr_has 'contact sheet: sheet.html'
+expect 0 extract_sample photos -o sheet.h5 --contact-sheet augmented.html --augmented --max-bad 5
+expect 1 extract_sample photos -o sheet.h5 --contact-sheet notes.html
+rm photos/train/boat/broken.jpg
 
 expect 0 "$PYTHON" "$SOURCE/tests/cli/page_in_browser.py" "$BUILD"
 cat stdout

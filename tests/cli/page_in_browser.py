@@ -163,6 +163,16 @@ def main():
                  "one.html"):
         with chromium.Page(file) as page:
             check_quiet(page)
+    with chromium.Page("sheet.html") as page:
+        same(page.count("#gallery-list-0 .tile img"), 96, "pictures as the network sees them")
+        same(page.evaluate("document.querySelector('#gallery-list-0 img').naturalWidth"), 96, "their width")
+        same(names(page, "#gallery-list-1 .tile span:not(.none)"), ["train/boat/broken.jpg: not an image: begins with 'no image'"],
+             "what was rejected, and why")
+        check_quiet(page)
+    with chromium.Page("augmented.html") as page:
+        page.evaluate("document.querySelectorAll('#gallery-list-0 button').forEach(b => b.click())")
+        same(page.count("#gallery-list-0 .tile img"), 8 * 30, "views")
+        check_quiet(page)
     # Whatever gets into a page cannot ask anything of a network.
     with chromium.Page("page.html") as page:
         same(page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused')"), "refused", "a request")
