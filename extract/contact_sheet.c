@@ -1,4 +1,4 @@
-#include "extract/contact_sheet.h"
+#include "extract/extraction.h"
 
 #include <stdlib.h>
 #include <string.h>

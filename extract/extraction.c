@@ -10,7 +10,6 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/thread/parallel.h"
-#include "extract/contact_sheet.h"
 #include "extract/plan/feature_pass.h"
 #include "extract/plan/identity.h"
 #include "extract/shard/scheduler.h"

@@ -73,6 +73,13 @@ int pf_extraction_worker_count(const PfExtraction *run);
 /* Closes the cache and all that was found in it. */
 void pf_extraction_forget(PfExtraction *run);
 
+/* ---- --contact-sheet: contact_sheet.c ---- */
+
+/* A page of images as the network sees them, of a run whose cache is right, its dataset still open:
+ * images evenly spaced among all, after resizing and cropping, or with --augmented the views of
+ * some; and those that were rejected, with the reasons. */
+int pf_contact_sheet_write(const PfExtraction *run, PfError *err);
+
 /* ---- what a run says of itself: extraction_report.c ---- */
 
 /* What there is to do: the network, how many images of which kind; names new rejects. */

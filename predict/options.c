@@ -233,7 +233,8 @@ static int read_output(PfPredictOptions *options, PfError *err)
 static int check_companions(const PfPredictOptions *options, PfError *err)
 {
     if (options->export_path && (options->novelty || options->reject <= 100))
-        return pf_fail(err, PF_EXIT_USAGE, "--%s goes with predictions, and -o %s exports the model",
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--%s goes with predictions, and -o %s exports the model",
                        options->novelty ? "novelty" : "reject", options->export_path);
     const char *output = options->output;
     bool is_json = output && pf_output_has_suffix(output, ".json");

@@ -18,8 +18,7 @@ static void add_place(Places *places, const char *option, const char *path, bool
     int i = places->count++;
     places->paths[i] = path;
     places->are_json[i] = is_json;
-    places->outputs[i] =
-        (PfOutput){option, path, is_json ? PF_CONTENT_ROWS_JSON : PF_CONTENT_ROWS};
+    places->outputs[i] = (PfOutput){option, path, is_json ? PF_CONTENT_ROWS_JSON : PF_CONTENT_ROWS};
 }
 
 static void find_places(const PfPredictOptions *options, Places *places)

@@ -30,11 +30,11 @@ typedef struct PfPredictOptions {
     int evaluate;             /* operands are one labelled set, and its labels are compared */
     PfAssertion assertions[PF_PREDICT_ASSERTIONS]; /* on the evaluation */
     int assertion_count;
-    int info, verify; /* of the model, instead of predictions */
-    const char *report;       /* a page; NULL: none */
+    int info, verify;             /* of the model, instead of predictions */
+    const char *report;           /* a page; NULL: none */
     int no_thumbnails, anonymous; /* of the page */
-    int novelty;              /* a column of it */
-    double reject;            /* percentile of novelty beyond which there is no label; 101: none */
+    int novelty;                  /* a column of it */
+    double reject; /* percentile of novelty beyond which there is no label; 101: none */
     int csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;
 

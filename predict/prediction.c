@@ -62,7 +62,7 @@ typedef struct Prediction {
     PfPipeline *pipeline;
     PfProgress progress;
     PfPipelineStats stats;
-    int64_t written; /* rows, once all are */
+    int64_t written;  /* rows, once all are */
     int64_t rejected; /* of them, without a label */
 } Prediction;
 
@@ -506,9 +506,8 @@ static void print_summary(const Prediction *run, double started)
                (long long)run->stats.transparent, (long long)run->stats.images,
                run->preprocess.has_background ? "laid over the model's background" : "dropped");
     if (run->options->reject <= 100)
-        pf_say("%lld of %lld have no label: their novelty is beyond %g",
-               (long long)run->rejected, (long long)run->written,
-               run->options->reject);
+        pf_say("%lld of %lld have no label: their novelty is beyond %g", (long long)run->rejected,
+               (long long)run->written, run->options->reject);
     pf_say("%lld predictions by %s in %s%s", (long long)run->written, run->options->network.model,
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);
 }

@@ -235,8 +235,7 @@ static void json_target(PfPredictionWriter *writer, const PfScorerTarget *target
 
 int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, bool json,
                                const PfScorer *scorer, const PfPredictOptions *options,
-                               const PfLabelledSet *labelled,
-                               PfError *err)
+                               const PfLabelledSet *labelled, PfError *err)
 {
     int most = 1;
     for (int t = 0; t < scorer->target_count; t++)

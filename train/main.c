@@ -243,7 +243,8 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, Watc
         pf_report_metrics(run);
         pf_report_baseline(run);
         failed = write_results(options, run, watch, err);
-        if (!failed && options->report) failed = pf_train_page_write(options, run, watch->pool, err);
+        if (!failed && options->report)
+            failed = pf_train_page_write(options, run, watch->pool, err);
         if (!failed && options->tensorboard) failed = pf_tensorboard_write(options, run, err);
     }
     run->total_seconds = pf_clock_seconds() - started;

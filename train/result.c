@@ -10,8 +10,8 @@
 #include "common/cache/views.h"
 #include "common/file/csv.h"
 #include "train/features/target_kind.h"
-#include "train/fit/decay_search.h"
 #include "train/finished_run.h"
+#include "train/fit/decay_search.h"
 
 /* ---- what a run knows ---- */
 

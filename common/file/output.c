@@ -313,8 +313,7 @@ static bool is_json_predictions(const PfFileContent *content)
     const char first = pf_file_content_first_letter(content);
     if (!pf_file_content_is_text(content)) return false;
     if (first == '{') return pf_file_content_begin_has(content, "{\"predictions\"");
-    return first == '[' &&
-           (content->size < 4 || pf_file_content_begin_has(content, "{\"path\""));
+    return first == '[' && (content->size < 4 || pf_file_content_begin_has(content, "{\"path\""));
 }
 
 static const struct {

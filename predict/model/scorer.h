@@ -31,9 +31,9 @@ typedef struct PfScorer {
     PfHeadPass *pass; /* of `capacity` rows */
     char *class_text; /* of --class-map, which classes lie in; owned, or NULL */
     float *rows;
-    bool keeps_logits; /* for whoever evaluates */
-    float *logits;     /* (capacity, outputs) of the last call, where they are kept: classes and
-                          labels before they become probabilities; owned */
+    bool keeps_logits;  /* for whoever evaluates */
+    float *logits;      /* (capacity, outputs) of the last call, where they are kept: classes and
+                           labels before they become probabilities; owned */
     PfNovelty *novelty; /* NULL: not asked for; owned */
     float *room;        /* (features) for it */
     int64_t capacity;

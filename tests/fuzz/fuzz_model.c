@@ -15,10 +15,10 @@ static void print(const PfScorer *scorer, const float *probabilities, int json)
     PfError err = {0};
     if (!nowhere) nowhere = fopen("/dev/null", "w");
     FUZZ_CHECK(nowhere);
-    PfPredictOptions options = {.json = json, .top = 3, .threshold = 0.5, .csv_safe = 1};
-    FUZZ_CHECK(!pf_prediction_writer_begin(&writer, nowhere, scorer, &options, &err));
+    PfPredictOptions options = {.top = 3, .threshold = 0.5, .csv_safe = 1, .reject = 101};
+    FUZZ_CHECK(!pf_prediction_writer_begin(&writer, nowhere, json, scorer, &options, NULL, &err));
     for (int row = 0; row < ROWS; row++)
-        pf_prediction_writer_add(&writer, "a,b.jpg",
+        pf_prediction_writer_add(&writer, row, "a,b.jpg",
                                  probabilities + (int64_t)row * scorer->outputs);
     FUZZ_CHECK(!pf_prediction_writer_end(&writer, &err));
 }

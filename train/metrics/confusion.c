@@ -81,7 +81,7 @@ static void print_matrix(const PfConfusion *confusion, int columns)
         for (int c = 0; c < count; c++)
             put_number(line, columns, confusion->matrix[(int64_t)row * count + c]);
         pf_show("  %6d %" PF_SENTENCE "%s", row, pf_metrics_name_cell(confusion->names, row, cell),
-               line);
+                line);
     }
 }
 
@@ -94,9 +94,9 @@ static void print_pairs(const PfConfusion *confusion)
         const PfConfusedPair *pair = &confusion->pairs[i];
         double share = (double)pair->rows / (double)pair->support;
         pf_show("  %6d %" PF_SENTENCE "  %" PF_SENTENCE "  %7lld  %10.1f %%", pair->truth,
-               pf_metrics_name_cell(confusion->names, pair->truth, truth),
-               pf_metrics_name_cell(confusion->names, pair->predicted, predicted),
-               (long long)pair->rows, 100 * share);
+                pf_metrics_name_cell(confusion->names, pair->truth, truth),
+                pf_metrics_name_cell(confusion->names, pair->predicted, predicted),
+                (long long)pair->rows, 100 * share);
     }
 }
 
