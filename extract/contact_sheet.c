@@ -1,5 +1,4 @@
-#include "extract/extraction.h"
-
+/* The page that --contact-sheet asks for. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "extract/extraction.h"
 #include "extract/image/preprocess.h"
 #include "extract/image/view.h"
 #include "inspect/images/images.h"
@@ -150,7 +150,7 @@ static int write_page(const Sheet *sheet, PfCache *cache, PfError *err)
     return pf_page_write(options->contact_sheet, &data, err);
 }
 
-int pf_contact_sheet_write(const PfExtraction *run, PfError *err)
+int pf_extraction_write_sheet(const PfExtraction *run, PfError *err)
 {
     PfCache *cache;
     Sheet sheet = {.run = run, .preprocess = &run->backbone->preprocess};

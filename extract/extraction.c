@@ -337,9 +337,10 @@ int pf_extraction_run(const PfExtractOptions *options, const char *command,
                         .command = command,
                         .interrupted = interrupted,
                         .started = pf_clock_seconds()};
-    int failed = pf_extraction_open(&run, err) ||
-                 (options->dry_run ? rehearse(&run, err) : extract(&run, err)) ||
-                 (options->contact_sheet && !options->dry_run && pf_contact_sheet_write(&run, err));
+    int failed =
+        pf_extraction_open(&run, err) ||
+        (options->dry_run ? rehearse(&run, err) : extract(&run, err)) ||
+        (options->contact_sheet && !options->dry_run && pf_extraction_write_sheet(&run, err));
     if (failed) settle(&run, err);
     release(&run);
     return failed ? -1 : 0;

@@ -121,4 +121,11 @@ int pf_extraction_find_equal(PfExtraction *run, PfError *err);
 /* The error of a run that a signal ended after `computed` images. */
 void pf_extraction_fail_interrupted(const PfExtraction *run, int64_t computed, PfError *err);
 
+/* ---- --contact-sheet: contact_sheet.c ---- */
+
+/* Of a run whose cache is right: a page of images evenly spaced among all, as the network sees them
+ * after resizing and cropping, or with --augmented the views of some; and of those that were
+ * rejected, with the reasons. */
+int pf_extraction_write_sheet(const PfExtraction *run, PfError *err);
+
 #endif

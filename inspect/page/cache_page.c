@@ -9,9 +9,9 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
-#include "inspect/neighbours/neighbours.h"
 #include "inspect/projection/pca.h"
 #include "inspect/projection/tsne.h"
+#include "train/kernels/gemm.h"
 
 #define NEAREST 3
 #define MOST_MISTAKES 240
@@ -253,43 +253,100 @@ int pf_cache_page_map(PfCachePage *page, const PfRows *rows, PfError *err)
 
 /* ---- the nearest training images ---- */
 
-/* Looks among ever more neighbours until three of them, other than the row, are of train. */
-static int find_nearest(const PfRows *rows, int64_t row, float *x, int32_t *index,
-                        float *similarity, int64_t most, int32_t out[NEAREST], PfError *err)
+/* Some rows, scaled to length 1, and the best found so far for each. */
+typedef struct Nearest {
+    const PfRows *rows;
+    const int32_t *queries; /* (count) rows */
+    int64_t count;
+    float *x;          /* (count, features) */
+    float *block;      /* (BLOCK_ROWS, features) */
+    float *products;   /* (count, BLOCK_ROWS) */
+    float *similarity; /* (count, NEAREST) descending */
+    int32_t *index;    /* (count, NEAREST) */
+} Nearest;
+
+#define BLOCK_ROWS ((int64_t)1024)
+
+/* Of equal similarities the first row comes first. */
+static void insert(float *similarity, int32_t *index, float value, int32_t row)
 {
-    for (int n = 0; n < NEAREST; n++) out[n] = -1;
-    if (pf_rows_block(rows, row, 1, x, err)) return -1;
-    for (int64_t k = pf_min(most, 16);; k = pf_min(most, 8 * k)) {
-        int found = 0;
-        if (pf_neighbours_of(rows, x, (int)k, index, similarity, err)) return -1;
-        for (int64_t i = 0; i < k && index[i] >= 0 && found < NEAREST; i++)
-            if (index[i] != row && rows->splits[index[i]] == PF_SPLIT_TRAIN)
-                out[found++] = index[i];
-        if (found == NEAREST || k == most) return 0;
+    int place = NEAREST;
+    while (place > 0 && (index[place - 1] < 0 || value > similarity[place - 1])) place--;
+    for (int n = NEAREST - 1; n > place; n--) {
+        similarity[n] = similarity[n - 1];
+        index[n] = index[n - 1];
     }
+    if (place == NEAREST) return;
+    similarity[place] = value;
+    index[place] = row;
+}
+
+static int compare_block(Nearest *nearest, int64_t first, int64_t count, PfThreadPool *pool,
+                         PfError *err)
+{
+    const PfRows *rows = nearest->rows;
+    if (pf_rows_unit_block(rows, first, count, nearest->block, err)) return -1;
+    PfGemm product = {.m = nearest->count,
+                      .n = count,
+                      .k = rows->features,
+                      .a = nearest->x,
+                      .lda = rows->features,
+                      .b = nearest->block,
+                      .ldb = rows->features,
+                      .c = nearest->products,
+                      .ldc = BLOCK_ROWS};
+    pf_gemm_nt(&product, pool);
+    for (int64_t q = 0; q < nearest->count; q++)
+        for (int64_t i = 0; i < count; i++)
+            if (first + i != nearest->queries[q] && !rows->broken[first + i] &&
+                rows->splits[first + i] == PF_SPLIT_TRAIN)
+                insert(nearest->similarity + q * NEAREST, nearest->index + q * NEAREST,
+                       nearest->products[q * BLOCK_ROWS + i], (int32_t)(first + i));
+    return 0;
+}
+
+static int find_nearest(Nearest *nearest, PfError *err)
+{
+    const PfRows *rows = nearest->rows;
+    size_t count = (size_t)nearest->count, features = (size_t)rows->features;
+    PfThreadPool *pool = NULL;
+    nearest->x = pf_alloc_aligned(count * features, sizeof(float), err);
+    nearest->block = pf_alloc_aligned((size_t)BLOCK_ROWS * features, sizeof(float), err);
+    nearest->products = pf_alloc_aligned(count * (size_t)BLOCK_ROWS, sizeof(float), err);
+    nearest->similarity = pf_calloc(count * NEAREST, sizeof(float), err);
+    nearest->index = pf_calloc(count * NEAREST, sizeof *nearest->index, err);
+    int failed = !nearest->x || !nearest->block || !nearest->products || !nearest->similarity ||
+                 !nearest->index || pf_thread_pool_new(rows->threads, &pool, err);
+    for (size_t i = 0; i < count * NEAREST && !failed; i++) nearest->index[i] = -1;
+    for (size_t q = 0; q < count && !failed; q++)
+        failed = pf_rows_unit_block(rows, nearest->queries[q], 1, nearest->x + q * features, err);
+    for (int64_t first = 0; first < rows->count && !failed; first += BLOCK_ROWS)
+        failed = pf_rows_check_interrupt(rows, err) ||
+                 compare_block(nearest, first, pf_min(BLOCK_ROWS, rows->count - first), pool, err);
+    pf_thread_pool_free(&pool);
+    return failed;
 }
 
 int pf_cache_page_nearest(PfCachePage *page, const PfRows *rows, PfError *err)
 {
     int32_t mistakes[MOST_MISTAKES];
-    int64_t count = pf_page_mistakes(&page->data, MOST_MISTAKES, mistakes);
-    int64_t most = pf_min(rows->count, 4096);
-    if (!count) return 0;
-    int32_t *nearest = own(page, NEAREST * (size_t)rows->count, sizeof *nearest, err);
-    float *x = pf_calloc((size_t)rows->features, sizeof *x, err);
-    float *similarity = pf_calloc((size_t)most, sizeof *similarity, err);
-    int32_t *index = pf_calloc((size_t)most, sizeof *index, err);
-    int failed = !nearest || !x || !similarity || !index;
-    for (int64_t i = 0; i < NEAREST * rows->count && !failed; i++) nearest[i] = -1;
-    for (int64_t i = 0; i < count && !failed; i++)
-        failed = find_nearest(rows, mistakes[i], x, index, similarity, most,
-                              nearest + NEAREST * (int64_t)mistakes[i], err);
+    Nearest nearest = {.rows = rows, .queries = mistakes};
+    nearest.count = pf_page_mistakes(&page->data, MOST_MISTAKES, mistakes);
+    if (!nearest.count) return 0;
+    int32_t *all = own(page, NEAREST * (size_t)rows->count, sizeof *all, err);
+    int failed = !all || find_nearest(&nearest, err);
+    for (int64_t i = 0; i < NEAREST * rows->count && !failed; i++) all[i] = -1;
+    for (int64_t q = 0; q < nearest.count && !failed; q++)
+        memcpy(all + NEAREST * (int64_t)mistakes[q], nearest.index + q * NEAREST,
+               NEAREST * sizeof *all);
     if (!failed) {
-        page->data.nearest = nearest;
+        page->data.nearest = all;
         page->data.nearest_count = NEAREST;
     }
-    free(x);
-    free(similarity);
-    free(index);
+    free(nearest.x);
+    free(nearest.block);
+    free(nearest.products);
+    free(nearest.similarity);
+    free(nearest.index);
     return failed ? -1 : 0;
 }
