@@ -212,6 +212,7 @@ int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *
         if (!is_under(node->name, module) || (node->is_aside && i != last)) continue;
         for (int k = 0; k < node->input_count; k++) {
             int input = node->inputs[k];
+            if (pf_node_takes_size_alone(node, k)) continue;
             if (is_under(arch->nodes[input].name, module) || input == *cut) continue;
             if (*cut >= 0) return fail_two_inputs(arch, module, *cut, input, err);
             *cut = input;
@@ -238,7 +239,9 @@ int pf_arch_mark_behind(const PfArch *arch, int cut, int last, unsigned char *be
             return pf_fail(err, PF_EXIT_USAGE,
                            "%s cannot be cut at '%s': '%s' also takes what comes before it",
                            arch->name, arch->nodes[cut].name, arch->nodes[last].name);
-        for (int k = 0; k < arch->nodes[i].input_count; k++) behind[arch->nodes[i].inputs[k]] = 1;
+        for (int k = 0; k < arch->nodes[i].input_count; k++)
+            if (arch->nodes[i].inputs[k] >= cut || !pf_node_takes_size_alone(&arch->nodes[i], k))
+                behind[arch->nodes[i].inputs[k]] = 1;
     }
     behind[cut] = 0;
     return 0;

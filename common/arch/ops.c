@@ -320,6 +320,11 @@ const PfOpRow *pf_op_row(PfOp op)
     return &rows[op];
 }
 
+bool pf_node_takes_size_alone(const PfNode *node, int k)
+{
+    return node->op == PF_OP_ROTATE && k == 1;
+}
+
 const char *pf_op_class_name(PfOp op)
 {
     return pf_op_row(op)->class_name;

@@ -135,6 +135,10 @@ const PfOpParameter *pf_op_find_parameter(PfOp op, const char *name);
 /* Whether the node has that parameter of its operation. */
 bool pf_node_has_parameter(const PfNode *node, const PfOpParameter *parameter);
 
+/* Whether the node takes only the size of its input number k, 0..input_count - 1, and none of its
+ * values: a rotation of the map of its patches. */
+bool pf_node_takes_size_alone(const PfNode *node, int k);
+
 /* "layer1.0.conv1.weight" for the parameter "weight" of a node. */
 void pf_node_parameter_name(const PfNode *node, const char *parameter,
                             char name[PF_PARAMETER_NAME_SIZE]);

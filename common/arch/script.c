@@ -281,8 +281,27 @@ int pf_arch_script_expression(const PfNode *node, const char *script, FILE *out,
     return 0;
 }
 
+/* Tensors for what lies before start and has no value here, but a size that the node takes. */
+static int write_sizes(const PfArch *arch, int start, int index, const PfShape *shapes, FILE *out,
+                       PfError *err)
+{
+    const PfNode *node = &arch->nodes[index];
+    for (int k = 0; k < node->input_count; k++) {
+        const int input = node->inputs[k];
+        if (input >= start || !pf_node_takes_size_alone(node, k)) continue;
+        if (!shapes)
+            return pf_fail(err, PF_EXIT_FAILED, "%s cannot begin at '%s' without the size of '%s'",
+                           arch->name, arch->nodes[start].name, arch->nodes[input].name);
+        fprintf(out, "    v%d = torch.empty([1, ", input);
+        write_shape(&shapes[input], out);
+        fputs("])\n", out);
+    }
+    return 0;
+}
+
 static int write_method(const PfArch *arch, const char *method, int start, const int *outputs,
-                        int output_count, const unsigned char *needed, FILE *out, PfError *err)
+                        int output_count, const PfShape *shapes, const unsigned char *needed,
+                        FILE *out, PfError *err)
 {
     fprintf(out, "def %s(self, input: Tensor) -> Tuple[", method);
     for (int i = 0; i < output_count; i++) fputs(i ? ", Tensor" : "Tensor", out);
@@ -290,6 +309,7 @@ static int write_method(const PfArch *arch, const char *method, int start, const
     for (int i = 0; i < arch->node_count; i++) {
         const PfNode *node = &arch->nodes[i];
         if (!needed[i]) continue;
+        if (write_sizes(arch, start, i, shapes, out, err)) return -1;
         fprintf(out, "    v%d = ", i);
         if (pf_arch_script_expression(node, pf_op_row(node->op)->script, out, err)) return -1;
         fputc('\n', out);
@@ -301,7 +321,7 @@ static int write_method(const PfArch *arch, const char *method, int start, const
 }
 
 char *pf_arch_script(const PfArch *arch, const char *method, int start, const int *outputs,
-                     int output_count, PfError *err)
+                     int output_count, const PfShape *shapes, PfError *err)
 {
     char *text = NULL;
     size_t size;
@@ -310,7 +330,7 @@ char *pf_arch_script(const PfArch *arch, const char *method, int start, const in
     int failed = pf_arch_mark_outputs(arch, start, outputs, output_count, needed, err);
     FILE *out = failed ? NULL : open_memstream(&text, &size);
     if (out) {
-        failed = write_method(arch, method, start, outputs, output_count, needed, out, err);
+        failed = write_method(arch, method, start, outputs, output_count, shapes, needed, out, err);
         int is_short = ferror(out);
         if ((fclose(out) || is_short) && !failed)
             failed = pf_fail(err, PF_EXIT_FAILED, "out of memory for a network's source");

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/arch/ops.h"
 #include "common/engine/layout.h"
 
 /* ---- copies ---- */
@@ -355,9 +356,8 @@ void pf_engine_prepare(Builder *builder, int node)
 {
     const PfNode *of = &builder->arch->nodes[node];
     const Need need = needs[of->op];
-    /* Of the map of a rotation's patches only the size is taken. */
-    const int inputs = of->op == PF_OP_ROTATE ? 1 : of->input_count;
-    for (int k = 0; k < inputs; k++) {
+    for (int k = 0; k < of->input_count; k++) {
+        if (pf_node_takes_size_alone(of, k)) continue;
         int *value = &builder->values[of->inputs[k]];
         const PfEngineValue *x = &builder->plan->values[*value];
         const bool maps =

@@ -88,20 +88,21 @@ Module tensor_module(const PfArch &arch, const PfNamedTensor *tensors, size_t te
 }
 
 void define_method(Module &module, const char *name, const PfArch &arch, int start,
-                   const std::vector<int> &outputs)
+                   const std::vector<int> &outputs, const PfShape *shapes)
 {
     PfError error = {};
     std::unique_ptr<char, void (*)(void *)> source(
-        pf_arch_script(&arch, name, start, outputs.data(), outputs.size(), &error), std::free);
+        pf_arch_script(&arch, name, start, outputs.data(), outputs.size(), shapes, &error),
+        std::free);
     if (!source) throw Failure(error);
     module.define(source.get());
 }
 
 Module script_module(const PfArch &arch, const PfNamedTensor *tensors, size_t tensor_count,
-                     int start, const std::vector<int> &outputs)
+                     int start, const std::vector<int> &outputs, const PfShape *shapes)
 {
     Module module = tensor_module(arch, tensors, tensor_count, start, outputs);
-    define_method(module, "forward", arch, start, outputs);
+    define_method(module, "forward", arch, start, outputs, shapes);
     return module;
 }
 

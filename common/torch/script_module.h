@@ -19,13 +19,15 @@ torch::jit::Module tensor_module(const PfArch &arch, const PfNamedTensor *tensor
                                  size_t tensor_count, int start, const std::vector<int> &outputs);
 
 // Gives such a module a method that takes the value of node start (0: normalised pixels
-// (n, 3, h, w)) and returns a tuple with a tensor per output node.
+// (n, 3, h, w)) and returns a tuple with a tensor per output node. shapes, of all nodes, says the
+// sizes of what lies before start; nullptr where start is 0.
 void define_method(torch::jit::Module &module, const char *name, const PfArch &arch, int start,
-                   const std::vector<int> &outputs);
+                   const std::vector<int> &outputs, const PfShape *shapes = nullptr);
 
 // Both: such a module, whose method is forward.
 torch::jit::Module script_module(const PfArch &arch, const PfNamedTensor *tensors,
-                                 size_t tensor_count, int start, const std::vector<int> &outputs);
+                                 size_t tensor_count, int start, const std::vector<int> &outputs,
+                                 const PfShape *shapes = nullptr);
 
 // Registers a tensor under a dotted name; modules on the way are made where there are none.
 void add_tensor(torch::jit::Module module, const std::string &name, const at::Tensor &tensor,

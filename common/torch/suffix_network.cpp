@@ -36,8 +36,8 @@ static SuffixNetwork arch_suffix(const PfSuffixConfig &config)
                              &error) ||
         pf_arch_mark_behind(&arch, cut, output, behind.data(), &error))
         throw Failure(error);
-    return {script_module(arch, config.tensors, config.tensor_count, cut, {output}), "forward",
-            "output.0", shapes[cut], shapes[output]};
+    return {script_module(arch, config.tensors, config.tensor_count, cut, {output}, shapes.data()),
+            "forward", "output.0", shapes[cut], shapes[output]};
 }
 
 /* ---- of the user's own ---- */

@@ -242,12 +242,12 @@ int pf_arch_marked_parameters(const PfArch *arch, const unsigned char *needed, P
 /* needed[i] = 1 if node i feeds node `last` or is it. needed has node_count entries. */
 void pf_arch_mark_needed(const PfArch *arch, int last, unsigned char *needed);
 
-/* The node before `module` ("layer4", "layer4.1", "features.24"): what the nodes under that
- * name take from outside, which must be one node's output. "all": the input, node 0. */
+/* The node before `module` ("layer4", "layer4.1", "features.24"): where the nodes under that name
+ * take values from outside, which must be one node (sizes do not count). "all": the input, 0. */
 int pf_arch_find_cut(const PfArch *arch, const char *module, int *cut, PfError *err);
 
-/* behind[i] = 1 if node i lies between cut and last, or is last. Fails where `last` takes
- * anything but what comes through the cut. behind has node_count entries. */
+/* behind[i] = 1 if node i lies between cut and last, or is last. Fails where `last` takes values
+ * that do not come through the cut (sizes of maps may). behind has node_count entries. */
 int pf_arch_mark_behind(const PfArch *arch, int cut, int last, unsigned char *behind, PfError *err);
 
 /* needed[i] = 1 if node i lies behind node start and one of the outputs is it or needs it. An

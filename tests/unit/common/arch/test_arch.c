@@ -540,7 +540,7 @@ START_TEST(the_torchscript_of_each_operation)
 {
     PfArch arch = new_zoo();
     PfError err = {0};
-    char *text = pf_arch_script(&arch, "forward", 0, (const int[]){6, 10}, 2, &err);
+    char *text = pf_arch_script(&arch, "forward", 0, (const int[]){6, 10}, 2, NULL, &err);
     ck_assert_msg(text != NULL, "%s", err.message);
     ck_assert_str_eq(
         text,
@@ -569,14 +569,14 @@ START_TEST(a_script_holds_what_its_outputs_need_behind_the_start)
 {
     PfArch arch = new_zoo();
     PfError err = {0};
-    char *text = pf_arch_script(&arch, "from_pool", 4, (const int[]){5, 4}, 2, &err);
+    char *text = pf_arch_script(&arch, "from_pool", 4, (const int[]){5, 4}, 2, NULL, &err);
     ck_assert_msg(text != NULL, "%s", err.message);
     ck_assert_ptr_nonnull(strstr(text, "    v4 = input\n    v5 = torch.conv2d(v4, "));
     ck_assert_ptr_nonnull(strstr(text, "    return (v5,v4,)\n"));
     ck_assert_ptr_null(strstr(text, "v6"));
     free(text);
     /* The sum goes round its ReLU. */
-    ck_assert_ptr_null(pf_arch_script(&arch, "from_relu", 3, (const int[]){4}, 1, &err));
+    ck_assert_ptr_null(pf_arch_script(&arch, "from_relu", 3, (const int[]){4}, 1, NULL, &err));
     ck_assert_ptr_nonnull(strstr(err.message, "before it"));
     free(arch.nodes);
 }
@@ -639,6 +639,37 @@ START_TEST(a_cut_is_what_a_module_takes_in)
     check_cut("vit_b_32", "blocks.11", "encoder.layers.encoder_layer_10.add_1");
     check_cut("clip_vit_b_32", "blocks.11", "transformer.resblocks.10.add_1");
     check_cut("siglip_vit_b_16", "blocks.11", "blocks.10.add_1");
+    /* Rotations take the size of the map of patches, which lies before the cut, and no value. */
+    check_cut("dinov3_vits16", "blocks.11", "blocks.10.add_1");
+    check_cut("dinov3_vits16", "blocks.0", "cat");
+    check_cut("dinov3_vits16", "all", "input");
+}
+END_TEST
+
+START_TEST(a_method_behind_a_cut_knows_the_sizes_before_it)
+{
+    PfArch *arch;
+    PfError err = {0};
+    int cut, tap;
+    ck_assert_int_eq(pf_arch_new("dinov3_vits16", &arch, &err), 0);
+    PfShape *shapes = calloc((size_t)arch->node_count, sizeof *shapes);
+    ck_assert_ptr_nonnull(shapes);
+    ck_assert_int_eq(pf_arch_find_cut(arch, "blocks.11", &cut, &err), 0);
+    ck_assert_int_eq(pf_arch_find_tap(arch, arch->default_tap, &tap, &err), 0);
+    ck_assert_int_eq(pf_arch_infer_shapes(arch, 96, 160, shapes, &err), 0);
+    char *text = pf_arch_script(arch, "forward", cut, &tap, 1, shapes, &err);
+    ck_assert_msg(text, "%s", err.message);
+    ck_assert_ptr_nonnull(strstr(text, " = torch.empty([1, 384, 6, 10])\n"));
+    free(text);
+    ck_assert_ptr_null(pf_arch_script(arch, "forward", cut, &tap, 1, NULL, &err));
+    ck_assert_ptr_nonnull(strstr(err.message, "without the size of 'patch_embed.proj'"));
+    /* From the input on the map is there. */
+    text = pf_arch_script(arch, "forward", 0, &tap, 1, NULL, &err);
+    ck_assert_ptr_nonnull(text);
+    ck_assert_ptr_null(strstr(text, "torch.empty"));
+    free(text);
+    free(shapes);
+    pf_arch_free(&arch);
 }
 END_TEST
 
@@ -707,6 +738,7 @@ int main(void)
     tcase_add_test(cases, the_torchscript_of_each_operation);
     tcase_add_test(cases, a_script_holds_what_its_outputs_need_behind_the_start);
     tcase_add_test(cases, a_cut_is_what_a_module_takes_in);
+    tcase_add_test(cases, a_method_behind_a_cut_knows_the_sizes_before_it);
     tcase_add_test(cases, what_cannot_be_cut_is_refused);
     tcase_add_test(cases, the_table_shows_frozen_layers_in_brackets_and_names_taps);
     suite_add_tcase(suite, cases);
