@@ -147,8 +147,8 @@ char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err)
 
 /* What the run is, as that version writes it; malloc'ed. */
 static char *run_text(const PfCache *cache, const PfTrainOptions *options,
-                      const PfFinetuneNetwork *network, const PfExperiment *experiment, int version,
-                      PfError *err)
+                      const PfFinetuneNetwork *network, const PfExperiment *experiment,
+                      PfValKeys val_keys, int version, PfError *err)
 {
     const PfFinetuneOptions *finetune = &options->finetune;
     pf_json_begin();
@@ -164,6 +164,8 @@ static char *run_text(const PfCache *cache, const PfTrainOptions *options,
     cJSON_AddBoolToObject(json, "bf16", finetune->bf16);
     cJSON_AddBoolToObject(json, "warm_head", options->warm_head);
     cJSON_AddNumberToObject(json, "val", options->table.val);
+    if (val_keys == PF_VAL_KEYS_SECOND) /* else as before there were two */
+        add_text(json, "val_keys", pf_split_val_keys_names[val_keys]);
     cJSON_AddNumberToObject(json, "views", options->table.views);
     cJSON_AddNumberToObject(json, "memory", (double)options->table.memory_bytes);
     add_tasks(json, options, version);
@@ -172,12 +174,24 @@ static char *run_text(const PfCache *cache, const PfTrainOptions *options,
     return pf_json_finish(json, "checkpoint", err);
 }
 
-int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
+static int find_val_keys(PfCache *cache, const PfTrainOptions *options, PfValKeys *keys,
+                         PfError *err)
+{
+    PfFeatureTable *table;
+    if (pf_feature_table_load_rows(cache, &options->table, &table, err)) return -1;
+    *keys = table->val_keys;
+    pf_feature_table_free(&table);
+    return 0;
+}
+
+int pf_checkpoint_run_open(PfCache *cache, const PfTrainOptions *options,
                            const PfFinetuneNetwork *network, const PfExperiment *experiment,
                            PfCheckpoint **out, PfError *err)
 {
-    char *run = run_text(cache, options, network, experiment, VERSION, err);
-    char *run_of_before = run ? run_text(cache, options, network, experiment, 1, err) : NULL;
+    PfValKeys keys;
+    if (find_val_keys(cache, options, &keys, err)) return -1;
+    char *run = run_text(cache, options, network, experiment, keys, VERSION, err);
+    char *run_of_before = run ? run_text(cache, options, network, experiment, keys, 1, err) : NULL;
     char *path = run_of_before ? pf_checkpoint_run_path(options, err) : NULL;
     int failed = !path || pf_checkpoint_new(path, run, out, err);
     if (!failed && pf_checkpoint_take_also(*out, run_of_before, err)) {
