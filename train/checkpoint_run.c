@@ -155,8 +155,8 @@ char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err)
 
 /* What the run is, as that version writes it; malloc'ed. */
 static char *run_text(const PfCache *cache, const PfTrainOptions *options,
-                      const PfFinetuneNetwork *network, const PfExperiment *experiment, int version,
-                      bool with_file, PfError *err)
+                      const PfFinetuneNetwork *network, const PfExperiment *experiment,
+                      PfValKeys val_keys, int version, bool with_file, PfError *err)
 {
     const PfFinetuneOptions *finetune = &options->finetune;
     pf_json_begin();
@@ -172,6 +172,8 @@ static char *run_text(const PfCache *cache, const PfTrainOptions *options,
     cJSON_AddBoolToObject(json, "bf16", finetune->bf16);
     cJSON_AddBoolToObject(json, "warm_head", options->warm_head);
     cJSON_AddNumberToObject(json, "val", options->table.val);
+    if (val_keys == PF_VAL_KEYS_SECOND) /* else as before there were two */
+        add_text(json, "val_keys", pf_split_val_keys_names[val_keys]);
     cJSON_AddNumberToObject(json, "views", options->table.views);
     cJSON_AddNumberToObject(json, "memory", (double)options->table.memory_bytes);
     add_tasks(json, options, version);
@@ -181,17 +183,29 @@ static char *run_text(const PfCache *cache, const PfTrainOptions *options,
     return pf_json_finish(json, "checkpoint", err);
 }
 
-int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
+static int find_val_keys(PfCache *cache, const PfTrainOptions *options, PfValKeys *keys,
+                         PfError *err)
+{
+    PfFeatureTable *table;
+    if (pf_feature_table_load_rows(cache, &options->table, &table, err)) return -1;
+    *keys = table->val_keys;
+    pf_feature_table_free(&table);
+    return 0;
+}
+
+int pf_checkpoint_run_open(PfCache *cache, const PfTrainOptions *options,
                            const PfFinetuneNetwork *network, const PfExperiment *experiment,
                            PfCheckpoint **out, PfError *err)
 {
-    char *run = run_text(cache, options, network, experiment, VERSION, true, err);
+    PfValKeys keys;
+    if (find_val_keys(cache, options, &keys, err)) return -1;
+    char *run = run_text(cache, options, network, experiment, keys, VERSION, true, err);
     char *path = run ? pf_checkpoint_run_path(options, err) : NULL;
     int failed = !path || pf_checkpoint_new(path, run, out, err);
     bool has_seal = pf_cache_seal(cache) != NULL;
     for (int version = 1; version <= VERSION && !failed && network; version++) {
         if (version == VERSION && has_seal) continue; /* says the same */
-        char *before = run_text(cache, options, network, experiment, version, false, err);
+        char *before = run_text(cache, options, network, experiment, keys, version, false, err);
         failed = !before || pf_checkpoint_take_also(*out, before, err);
         free(before);
         if (failed) pf_checkpoint_free(out);

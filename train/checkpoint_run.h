@@ -15,7 +15,7 @@ char *pf_checkpoint_run_path(const PfTrainOptions *options, PfError *err);
 
 /* The checkpoint at that path, of this cache and network (NULL: of heads alone) and all settings
  * that the result depends on. */
-int pf_checkpoint_run_open(const PfCache *cache, const PfTrainOptions *options,
+int pf_checkpoint_run_open(PfCache *cache, const PfTrainOptions *options,
                            const PfFinetuneNetwork *network, const PfExperiment *experiment,
                            PfCheckpoint **out, PfError *err);
 

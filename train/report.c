@@ -72,13 +72,14 @@ static void print_data(const PfCache *cache, const PfTrainOptions *options, cons
 {
     const PfCacheTap *tap = pf_cache_tap(cache, sweep->taps[0]);
     PfShape view = pf_cache_views_shape(&tap->shape, table->views);
-    char shape[PF_SHAPE_TEXT_SIZE], tasks[512], left_out[48] = "", chosen[64] = "", taps[96];
+    char shape[PF_SHAPE_TEXT_SIZE], tasks[512], left_out[48] = "", chosen[80] = "", taps[96];
     char rows[192];
     if (table->unlabelled)
         snprintf(left_out, sizeof left_out, ", %lld unlabelled left out",
                  (long long)table->unlabelled);
     if (table->val > 0)
-        snprintf(chosen, sizeof chosen, " (%g %% of train, by %s)", 100 * table->val,
+        snprintf(chosen, sizeof chosen, " (%g %% of train, by %s%s)", 100 * table->val,
+                 table->val_keys == PF_VAL_KEYS_SECOND ? "a second " : "",
                  !table->keys        ? "hash of the paths"
                  : table->has_groups ? "hash of the groups"
                  : table->by_number  ? "row number"

@@ -1,5 +1,6 @@
 #include "common/cache/split.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "common/base/memory.h"
 
 const char *const pf_split_names[PF_SPLIT_COUNT] = {"train", "val", "test"};
+const char *const pf_split_val_keys_names[] = {"find", "first", "second"};
 
 /* A number in [0, 1). */
 static double position_of(uint64_t hash)
@@ -295,15 +297,15 @@ static void split_group(const Entry *entries, int64_t count, double val, double 
             splits[(entries++)->index] = (uint8_t)order[i];
 }
 
-int pf_split_by_hash(const char *const *keys, const int32_t *groups, int64_t count, double val,
-                     double test, uint8_t *splits, PfError *err)
+int pf_split_by_path_hash(const uint64_t *hashes, const int32_t *groups, int64_t count, double val,
+                          double test, uint8_t *splits, PfError *err)
 {
     Entry *entries = pf_calloc((size_t)count, sizeof *entries, err);
     if (!entries && count) return -1;
     for (int64_t i = 0; i < count; i++)
         entries[i] = (Entry){
             .group = groups && groups[i] >= 0 ? groups[i] : -1,
-            .position = position_of(pf_digest_xxh64_text(keys[i])),
+            .position = position_of(hashes[i]),
             .index = i,
         };
     if (count) qsort(entries, (size_t)count, sizeof *entries, by_group_and_position);
@@ -313,4 +315,66 @@ int pf_split_by_hash(const char *const *keys, const int32_t *groups, int64_t cou
     }
     free(entries);
     return 0;
+}
+
+int pf_split_by_hash(const char *const *keys, const int32_t *groups, int64_t count, double val,
+                     double test, uint8_t *splits, PfError *err)
+{
+    uint64_t *hashes = pf_calloc((size_t)count, sizeof *hashes, err);
+    int failed = !hashes && count;
+    for (int64_t i = 0; i < count && !failed; i++) hashes[i] = pf_digest_xxh64_text(keys[i]);
+    if (!failed) failed = pf_split_by_path_hash(hashes, groups, count, val, test, splits, err);
+    free(hashes);
+    return failed ? -1 : 0;
+}
+
+/* ---- a second draw ---- */
+
+/* Standard deviations: chance does it once in three million caches. */
+#define DRAWN_DEVIATIONS 5
+
+typedef struct Place {
+    uint64_t key;
+    bool is_held_out;
+} Place;
+
+/* Of equal keys train comes first, which does not speak for a draw. */
+static int by_place(const void *left, const void *right)
+{
+    const Place *a = left, *b = right;
+    if (a->key != b->key) return a->key < b->key ? -1 : 1;
+    return a->is_held_out - b->is_held_out;
+}
+
+/* places: (count) ascending. */
+static bool places_are_drawn(const Place *places, int64_t count)
+{
+    double held_out = 0, train = 0, below = 0; /* below: pairs whose held-out key is the lower */
+    for (int64_t i = 0; i < count; i++) {
+        if (i && !by_place(&places[i - 1], &places[i])) continue;
+        if (places[i].is_held_out) held_out++;
+        if (!places[i].is_held_out) train++, below += held_out;
+    }
+    double pairs = held_out * train;
+    double deviation = sqrt(pairs * (held_out + train + 1) / 12);
+    return pairs > 0 && (below == pairs || below - pairs / 2 >= DRAWN_DEVIATIONS * deviation);
+}
+
+int pf_split_is_drawn(const uint64_t *keys, const uint8_t *splits, int64_t count, bool *is_drawn,
+                      PfError *err)
+{
+    Place *places = pf_calloc((size_t)count, sizeof *places, err);
+    if (!places && count) return -1;
+    for (int64_t i = 0; i < count; i++) places[i] = (Place){keys[i], splits[i] != PF_SPLIT_TRAIN};
+    if (count) qsort(places, (size_t)count, sizeof *places, by_place);
+    *is_drawn = places_are_drawn(places, count);
+    free(places);
+    return 0;
+}
+
+uint64_t pf_split_second_key(uint64_t key)
+{
+    uint8_t bytes[8];
+    for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)(key >> (56 - 8 * i));
+    return pf_digest_xxh64(bytes, sizeof bytes);
 }

@@ -49,5 +49,28 @@ bool pf_split_is_by_path(const char *provenance);
  * trained on, one of two is trained on and validated. */
 int pf_split_by_hash(const char *const *keys, const int32_t *groups, int64_t count, double val,
                      double test, uint8_t *splits, PfError *err);
+/* The same of the paths' hashes. */
+int pf_split_by_path_hash(const uint64_t *hashes, const int32_t *groups, int64_t count, double val,
+                          double test, uint8_t *splits, PfError *err);
+
+/* By what the rows that train validates on are drawn, where its cache has none. */
+typedef enum PfValKeys {
+    PF_VAL_KEYS_FIND,   /* as pf_split_is_drawn says */
+    PF_VAL_KEYS_FIRST,  /* the keys themselves */
+    PF_VAL_KEYS_SECOND, /* pf_split_second_key of them */
+} PfValKeys;
+/* In a model's record, by PfValKeys; one without it was made when the first ones were all. */
+extern const char *const pf_split_val_keys_names[];
+
+/* Whether rows were held out by these keys, or hashes of paths: a test part that was drawn takes
+ * the lowest ones, so that a second draw below a threshold finds none left. keys, splits: (count).
+ * *is_drawn: there are held-out rows and rows of train, and all keys of those are below all keys of
+ * these; or, as a class that would have had none was given one from further up, so many are below
+ * that chance would not do it: Mann and Whitney's U (1947) is five standard deviations from its
+ * mean. Equal keys of one side count once. */
+int pf_split_is_drawn(const uint64_t *keys, const uint8_t *splits, int64_t count, bool *is_drawn,
+                      PfError *err);
+/* Uniform again among keys of any range; equal for equal keys. */
+uint64_t pf_split_second_key(uint64_t key);
 
 #endif

@@ -131,9 +131,16 @@ static bool has_val(const PfCache *cache)
     return splits && memchr(splits, PF_SPLIT_VAL, (size_t)pf_cache_row_count(cache));
 }
 
-/* As train had them; what it drew follows from the cache and the share alone. */
+static PfValKeys noted_val_keys(const cJSON *config)
+{
+    const char *name = pf_json_member_text(config, "val_keys");
+    bool is_second = name && !strcmp(name, pf_split_val_keys_names[PF_VAL_KEYS_SECOND]);
+    return is_second ? PF_VAL_KEYS_SECOND : PF_VAL_KEYS_FIRST;
+}
+
+/* As train had them; what it drew follows from the cache, the share and the keys alone. */
 static int draw_splits(const PfScorer *scorer, const PfModel *model, PfCache *cache,
-                       PfLabelledSet *set, PfError *err)
+                       bool has_changed, PfLabelledSet *set, PfError *err)
 {
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "config");
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(config, "val_fraction");
@@ -141,6 +148,7 @@ static int draw_splits(const PfScorer *scorer, const PfModel *model, PfCache *ca
     char *names = target_names(scorer, err);
     PfFeatureTable *table;
     PfFeatureTableConfig choice = {.targets = names};
+    choice.val_keys = has_changed ? PF_VAL_KEYS_FIND : noted_val_keys(config);
     choice.val = has_val(cache) ? -1 : known ? share->valuedouble : 0;
     if (!names) return -1;
     int failed = pf_feature_table_load_rows(cache, &choice, &table, err);
@@ -168,7 +176,7 @@ static int find_splits(const PfScorer *scorer, const PfModel *model, PfCache *ca
         pf_warn("'%s' has changed since the model was trained on it: its val rows are those that "
                 "train would take today",
                 pf_cache_path(cache));
-    return draw_splits(scorer, model, cache, set, err);
+    return draw_splits(scorer, model, cache, match == CACHE_CHANGED, set, err);
 }
 
 int pf_labelled_set_of_cache(const PfScorer *scorer, const PfModel *model, PfCache *cache,

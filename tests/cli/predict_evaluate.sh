@@ -115,6 +115,26 @@ same(result["evaluation"]["val"], train["val"]); same(result["evaluation"]["trai
 assert {row["path"] for row in result["predictions"] if row["split"] == "val"} == {row["path"] for row in read("own.csv")}
 ' "val rows of $cache are not those that train drew"
 done
+# A test part that was drawn by the same hash leaves train rows enough for validation.
+for class in boat cat tree; do
+  mkdir -p every/$class; cp "$SAMPLE/pictures/train/$class"/* every/$class
+done
+expect 0 extract_sample every -o rest.h5 --split test=0.3
+expect 0 train rest.h5 -o rest.safetensors --json rest.json --predictions rest.csv --epochs 3
+stderr_has 'val (20 % of train, by a second hash of the bytes)'
+expect 0 predict rest.safetensors rest.h5 --evaluate --json -q
+cp stdout rest_evaluation.json
+recompute '
+result = json.load(open("rest_evaluation.json")); train = json.load(open("rest.json"))
+rows = {split: train[split]["rows"] for split in ("train", "val", "test")}
+assert 0.1 < rows["val"] / (rows["train"] + rows["val"]) < 0.3, rows
+assert train["config"]["val_keys"] == "second"
+for split in rows:
+    same(result["evaluation"][split], train[split], split)
+assert {row["path"] for row in result["predictions"] if row["split"] == "val"} == {
+    row["path"] for row in read("rest.csv") if row["split"] == "val"}' 'val beside a test part that was drawn'
+expect 0 train train.h5 --epochs 1
+stderr_has 'val (20 % of train, by hash of the bytes)'
 expect 0 predict own.safetensors photos/train --evaluate
 stderr_has "the model was trained on images of 'photos/train'"
 expect 0 predict own.safetensors photos/val --evaluate

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/base/digest.h"
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
@@ -152,32 +153,47 @@ const PfTask *pf_feature_table_class_task(const PfFeatureTable *table)
     return NULL;
 }
 
+static uint64_t key_of(const PfFeatureTable *table, int64_t row)
+{
+    return table->keys ? table->keys[row] : pf_digest_xxh64_text(table->paths[row]);
+}
+
+/* Where rows were held out by the keys already, train's are drawn by others. */
+static int choose_val_keys(PfFeatureTable *table, PfError *err)
+{
+    uint64_t *keys = pf_calloc((size_t)table->rows, sizeof *keys, err);
+    bool is_drawn = false;
+    if (!keys) return -1;
+    for (int64_t i = 0; i < table->rows; i++) keys[i] = key_of(table, i);
+    int failed = pf_split_is_drawn(keys, table->splits, table->rows, &is_drawn, err);
+    table->val_keys = is_drawn ? PF_VAL_KEYS_SECOND : PF_VAL_KEYS_FIRST;
+    free(keys);
+    return failed;
+}
+
 /* Moves the fraction val of the train rows to val, class by class. */
 static int choose_val(PfFeatureTable *table, double val, PfError *err)
 {
     int64_t count = table->split_counts[PF_SPLIT_TRAIN];
     const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
     const PfTask *by = pf_feature_table_class_task(table);
-    const char **paths = pf_calloc((size_t)count, sizeof *paths, err);
+    if (table->val_keys == PF_VAL_KEYS_FIND && choose_val_keys(table, err)) return -1;
     uint64_t *keys = pf_calloc((size_t)count, sizeof *keys, err);
     int32_t *classes = pf_calloc((size_t)count, sizeof *classes, err);
     uint8_t *splits = pf_calloc((size_t)count, 1, err);
-    int failed = !paths || !keys || !classes || !splits;
+    int failed = !keys || !classes || !splits;
     for (int64_t i = 0; i < count && !failed; i++) {
-        if (table->keys)
-            keys[i] = table->keys[rows[i]];
-        else
-            paths[i] = table->paths[rows[i]];
+        keys[i] = key_of(table, rows[i]);
+        if (table->val_keys == PF_VAL_KEYS_SECOND) keys[i] = pf_split_second_key(keys[i]);
         classes[i] = by ? by->labels[rows[i]] : 0;
     }
     if (!failed)
         failed = table->keys ? pf_split_by_key(keys, classes, count, val, 0, 1, splits, err)
-                             : pf_split_by_hash(paths, classes, count, val, 0, splits, err);
+                             : pf_split_by_path_hash(keys, classes, count, val, 0, splits, err);
     for (int64_t i = 0; i < count && !failed; i++) table->splits[rows[i]] = splits[i];
     free(splits);
     free(classes);
     free(keys);
-    free(paths);
     table->val = val;
     return failed ? -1 : list_rows(table, err);
 }
@@ -512,11 +528,13 @@ static int index_splits(PfFeatureTable *table, PfCache *cache, double val, PfErr
     return pf_feature_table_index(table, name, val, err);
 }
 
-static int load_splits(PfFeatureTable *table, PfCache *cache, double val, PfError *err)
+static int load_splits(PfFeatureTable *table, PfCache *cache, const PfFeatureTableConfig *config,
+                       PfError *err)
 {
     Images images = {0};
+    table->val_keys = config->val_keys;
     int failed = read_images(&images, cache, err) || find_alike(table, &images, err) ||
-                 make_keys(table, cache, &images, err) || index_splits(table, cache, val, err) ||
+                 make_keys(table, cache, &images, err) || index_splits(table, cache, config->val, err) ||
                  count_equal(table, &images, err);
     free(images.digests);
     free(images.groups);
@@ -602,7 +620,7 @@ int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *c
     int failed = table_of_tap(cache, tap, count, config, &table, err) ||
                  load_tasks(table, cache, targets, err) ||
                  choose_views(table, cache, config->views, err) ||
-                 load_splits(table, cache, config->val, err) ||
+                 load_splits(table, cache, config, err) ||
                  read_features(table, cache, tap, config->threads, err);
     free(targets);
     if (failed) {
@@ -622,7 +640,7 @@ int pf_feature_table_load_rows(PfCache *cache, const PfFeatureTableConfig *confi
     if (choose_targets(cache, config->targets, &targets, &count, err)) return -1;
     int failed = pf_feature_table_new_streamed(&nowhere, count, &table, err) ||
                  load_tasks(table, cache, targets, err) ||
-                 load_splits(table, cache, config->val, err);
+                 load_splits(table, cache, config, err);
     free(targets);
     if (failed) {
         pf_feature_table_free(&table);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/cache/equal_images.h"
+#include "common/cache/split.h"
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 #include "train/features/task.h"
@@ -58,6 +59,7 @@ typedef struct PfFeatureTable {
     int32_t *split_rows[PF_SPLIT_COUNT]; /* owned */
     int64_t split_counts[PF_SPLIT_COUNT];
     double val;            /* fraction of the train rows that index moved to val; 0: none */
+    PfValKeys val_keys;    /* by what; FIND: index finds out, where it draws */
     int64_t unlabelled;    /* rows left out because no task has anything of them */
     int untrained_classes; /* classes, of all tasks, that have rows, but none in train */
 } PfFeatureTable;
@@ -73,8 +75,9 @@ void pf_feature_table_free(PfFeatureTable **table);
 
 /* Makes the row lists from tasks and splits. Where no row that a task has is in val,
  * the fraction val of the train rows is moved there by their keys, or, where there are none,
- * by hash of their paths, class by class of the first task of classes (split.h); val = 0, or
- * neither keys nor paths: there will be none. Fails where nothing can be learned: no labels, no
+ * by hash of their paths, class by class of the first task of classes; where test rows were drawn
+ * by these already, by the second ones (split.h). val = 0, or neither keys nor paths: there will be
+ * none. Fails where nothing can be learned: no labels, no
  * train rows, a task of one class only. name: of the cache, for messages. */
 int pf_feature_table_index(PfFeatureTable *table, const char *name, double val, PfError *err);
 
@@ -93,6 +96,7 @@ typedef struct PfFeatureTableConfig {
     int views;            /* that training draws from, of those that the cache has; 0: all */
     double val;           /* as pf_feature_table_index; negative: PF_DEFAULT_VAL; given (0 or more)
                              it is an error if the cache has a val part of its own */
+    PfValKeys val_keys;   /* as a model that is there has them; 0: as pf_split_is_drawn says */
     int threads;          /* 0 = all processors */
     int64_t memory_bytes; /* that the features may take; 0: half of the machine's */
     int64_t batch_rows;   /* of the largest batch that will be asked for */

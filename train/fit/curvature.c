@@ -11,6 +11,8 @@
 /* More features than this, or bytes of all tasks' matrices, and only diagonals are kept. */
 #define MOST_DENSE 1024
 #define MOST_BYTES ((int64_t)128 << 20)
+/* Rows times this are at most as many as the features where they count as few. */
+#define FEWER 2
 /* Rows that the moments are measured on, for every feature, and at most: a guess needs no more. */
 #define SAMPLE_ROWS_PER_FEATURE 16
 #define SAMPLE_ROWS 16384
@@ -20,13 +22,31 @@
 #define DENSE_FLOOR 1e-7
 #define DIAGONAL_FLOOR 1e-4
 
+/* How a guess is inverted. */
+typedef enum Form {
+    DENSE,
+    FEW_ROWS, /* much fewer than features: by Woodbury's identity, in as many dimensions as rows */
+    DIAGONAL,
+} Form;
+
+/* Of a task with few rows: its guess is scale * X^T X + D, D the diagonal of these inverses. */
+typedef struct FewRows {
+    double scale, inverse_weight, inverse_bias;
+} FewRows;
+
 struct PfCurvature {
     const PfTrainingData *data;
     int64_t size, outputs; /* features + 1; of all tasks */
-    bool is_dense;
+    Form form;
     double *moments;  /* (size, size), or (size) the diagonal: means of products of features */
-    double **factors; /* (tasks) dense: U of U^T U = a task's guess, (size, size) upper; else the
-                         inverse diagonal (size) */
+    double **factors; /* (tasks) dense: U of U^T U = a task's guess, (size, size) upper; few rows:
+                         of 1 + scale * X D^-1 X^T, (rows, rows); else the inverse diagonal (size) */
+    /* Few rows: */
+    int64_t rows;   /* that x has room for; all that are trained on */
+    double *x;      /* (rows, size) the last feature is 1 */
+    FewRows *few;   /* (tasks) */
+    double *scaled; /* (outputs, size) D^-1 of what is multiplied */
+    double *inner;  /* (rows, outputs) */
 };
 
 /* ---- moments ---- */
@@ -46,11 +66,25 @@ static int choose_rows(const PfTrainingData *data, int32_t **rows, int64_t *coun
     return 0;
 }
 
+/* first: of the batch's rows, among all. */
+static void keep_batch(PfCurvature *curvature, const PfRowBatch *batch, int64_t first)
+{
+    int64_t d = curvature->size - 1;
+    for (int64_t i = 0; i < batch->n; i++) {
+        double *row = curvature->x + (first + i) * curvature->size;
+        for (int64_t j = 0; j < d; j++) {
+            row[j] = (double)batch->x[i * d + j];
+            curvature->moments[j] += row[j] * row[j];
+        }
+        row[d] = 1;
+    }
+}
+
 static void add_batch(PfCurvature *curvature, const PfRowBatch *batch, double *products,
                       PfThreadPool *pool)
 {
     int64_t d = curvature->size - 1;
-    if (curvature->is_dense)
+    if (curvature->form == DENSE)
         pf_gemm_tn_sum(
             &(PfGemm){
                 .m = d, .n = d, .k = batch->n, .a = batch->x, .lda = d, .b = batch->x, .ldb = d},
@@ -58,7 +92,7 @@ static void add_batch(PfCurvature *curvature, const PfRowBatch *batch, double *p
     for (int64_t i = 0; i < batch->n; i++)
         for (int64_t j = 0; j < d; j++) {
             double value = (double)batch->x[i * d + j];
-            if (curvature->is_dense)
+            if (curvature->form == DENSE)
                 curvature->moments[d * curvature->size + j] += value;
             else
                 curvature->moments[j] += value * value;
@@ -70,7 +104,7 @@ static void finish_moments(PfCurvature *curvature, const double *products, int64
 {
     int64_t size = curvature->size, d = size - 1;
     double *moments = curvature->moments;
-    if (!curvature->is_dense) {
+    if (curvature->form != DENSE) {
         for (int64_t j = 0; j < d; j++) moments[j] /= (double)rows;
         moments[d] = 1;
         return;
@@ -86,17 +120,21 @@ static void finish_moments(PfCurvature *curvature, const double *products, int64
 static int measure(PfCurvature *curvature, PfThreadPool *pool, PfError *err)
 {
     PfBatchLoader *loader = curvature->data->loader;
-    int64_t d = curvature->size - 1, count;
+    int64_t d = curvature->size - 1, count, kept = 0;
     int32_t *rows;
     PfRowBatch batch;
     if (choose_rows(curvature->data, &rows, &count, err)) return -1;
-    double *products = pf_calloc(curvature->is_dense ? (size_t)(d * d) : 1, sizeof *products, err);
+    double *products = pf_calloc(curvature->form == DENSE ? (size_t)(d * d) : 1, sizeof *products, err);
     int failed =
         !products || loader->start(loader->context, rows, count, NULL, PF_GEMM_SUM_ROWS, err);
     while (!failed) {
         failed = loader->next(loader->context, &batch, err);
         if (failed || !batch.n) break;
-        add_batch(curvature, &batch, products, pool);
+        if (curvature->form == FEW_ROWS)
+            keep_batch(curvature, &batch, kept);
+        else
+            add_batch(curvature, &batch, products, pool);
+        kept += batch.n;
     }
     if (!failed) finish_moments(curvature, products, count);
     free(products);
@@ -123,7 +161,7 @@ static void factorise(double *a, int64_t n)
 
 static double average_moment(const PfCurvature *curvature)
 {
-    int64_t d = curvature->size - 1, step = curvature->is_dense ? curvature->size + 1 : 1;
+    int64_t d = curvature->size - 1, step = curvature->form == DENSE ? curvature->size + 1 : 1;
     double sum = 0;
     for (int64_t j = 0; j < d; j++) sum += curvature->moments[j * step];
     return sum / (double)d;
@@ -139,6 +177,35 @@ static void guess_dense(const PfCurvature *curvature, double loss, double decay,
     factorise(factor, size);
 }
 
+/* In an order of its own, which lets compilers add several at once. */
+static double dot(const double *a, const double *b, int64_t n)
+{
+    double sums[8] = {0};
+    int64_t j = 0;
+    for (; j + 8 <= n; j += 8)
+        for (int lane = 0; lane < 8; lane++) sums[lane] += a[j + lane] * b[j + lane];
+    for (; j < n; j++) sums[0] += a[j] * b[j];
+    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) +
+           ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+static void guess_few(PfCurvature *curvature, double loss, double decay, FewRows *few,
+                      double *factor)
+{
+    int64_t size = curvature->size, rows = curvature->rows, d = size - 1;
+    double floor = DENSE_FLOOR * loss * average_moment(curvature) + 1e-12;
+    *few = (FewRows){loss / (double)rows, 1 / (decay + floor), 1 / floor};
+    for (int64_t i = 0; i < rows; i++) {
+        const double *row = curvature->x + i * size;
+        for (int64_t k = 0; k <= i; k++) {
+            double product =
+                few->inverse_weight * dot(row, curvature->x + k * size, d) + few->inverse_bias;
+            factor[i * rows + k] = factor[k * rows + i] = few->scale * product + (k == i);
+        }
+    }
+    factorise(factor, rows);
+}
+
 static void guess_diagonal(const PfCurvature *curvature, double loss, double decay, double *inverse)
 {
     double floor = DIAGONAL_FLOOR * average_moment(curvature);
@@ -151,14 +218,19 @@ static void guess_diagonal(const PfCurvature *curvature, double loss, double dec
 static int guess(PfCurvature *curvature, const double *decays, PfError *err)
 {
     const PfTrainingData *data = curvature->data;
-    size_t count = (size_t)curvature->size * (curvature->is_dense ? (size_t)curvature->size : 1);
+    size_t size = (size_t)curvature->size, rows = (size_t)curvature->rows;
+    size_t count = curvature->form == DENSE      ? size * size
+                   : curvature->form == FEW_ROWS ? rows * rows
+                                                 : size;
     for (int t = 0; t < data->task_count; t++) {
         double loss =
             data->tasks[t].weight * pf_loss(data->tasks[t].loss)->curvature(data->tasks[t].outputs);
         curvature->factors[t] = pf_calloc(count, sizeof(double), err);
         if (!curvature->factors[t]) return -1;
-        if (curvature->is_dense)
+        if (curvature->form == DENSE)
             guess_dense(curvature, loss, decays[t], curvature->factors[t]);
+        else if (curvature->form == FEW_ROWS)
+            guess_few(curvature, loss, decays[t], &curvature->few[t], curvature->factors[t]);
         else
             guess_diagonal(curvature, loss, decays[t], curvature->factors[t]);
     }
@@ -167,17 +239,35 @@ static int guess(PfCurvature *curvature, const double *decays, PfError *err)
 
 /* ---- from new to free ---- */
 
+static Form choose_form(const PfTrainingData *data, int64_t size)
+{
+    bool fits = size * size * (data->task_count + 2) * (int64_t)sizeof(double) <= MOST_BYTES;
+    if (data->features > MOST_DENSE || !fits) return DIAGONAL;
+    return FEWER * data->train_count <= data->features ? FEW_ROWS : DENSE;
+}
+
+static int allocate_few(PfCurvature *curvature, PfError *err)
+{
+    size_t size = (size_t)curvature->size, outputs = (size_t)curvature->outputs;
+    curvature->rows = curvature->data->train_count;
+    size_t rows = (size_t)curvature->rows;
+    curvature->x = pf_calloc(rows * size, sizeof(double), err);
+    curvature->few = pf_calloc((size_t)curvature->data->task_count, sizeof(FewRows), err);
+    curvature->scaled = pf_calloc(outputs * size, sizeof(double), err);
+    curvature->inner = pf_calloc(rows * outputs, sizeof(double), err);
+    return curvature->x && curvature->few && curvature->scaled && curvature->inner ? 0 : -1;
+}
+
 static int set_up(PfCurvature *curvature, const double *decays, PfThreadPool *pool, PfError *err)
 {
     const PfTrainingData *data = curvature->data;
     int64_t size = curvature->size;
     curvature->outputs = pf_task_outputs(data->tasks, data->task_count);
-    curvature->is_dense =
-        data->features <= MOST_DENSE &&
-        size * size * (data->task_count + 2) * (int64_t)sizeof(double) <= MOST_BYTES;
+    curvature->form = choose_form(data, size);
+    if (curvature->form == FEW_ROWS && allocate_few(curvature, err)) return -1;
     curvature->factors = pf_calloc((size_t)data->task_count, sizeof *curvature->factors, err);
     curvature->moments =
-        pf_calloc((size_t)(curvature->is_dense ? size * size : size), sizeof(double), err);
+        pf_calloc((size_t)(curvature->form == DENSE ? size * size : size), sizeof(double), err);
     if (!curvature->factors || !curvature->moments || measure(curvature, pool, err)) return -1;
     return guess(curvature, decays, err);
 }
@@ -206,6 +296,10 @@ void pf_curvature_free(PfCurvature **curvature)
         free((*curvature)->factors[t]);
     free((*curvature)->factors);
     free((*curvature)->moments);
+    free((*curvature)->x);
+    free((*curvature)->few);
+    free((*curvature)->scaled);
+    free((*curvature)->inner);
     free(*curvature);
     *curvature = NULL;
 }
@@ -213,9 +307,9 @@ void pf_curvature_free(PfCurvature **curvature)
 /* ---- applying it ---- */
 
 /* to -= factor * from, over `width` columns */
-static void subtract(double *restrict to, const double *restrict from, double factor, int width)
+static void subtract(double *restrict to, const double *restrict from, double factor, int64_t width)
 {
-    for (int c = 0; c < width; c++) to[c] -= factor * from[c];
+    for (int64_t c = 0; c < width; c++) to[c] -= factor * from[c];
 }
 
 static void divide(double *a, double by, int width)
@@ -238,6 +332,33 @@ static void solve(const double *upper, int64_t n, double *b, int64_t stride, int
     }
 }
 
+/* D^-1 a - scale D^-1 X^T (1 + scale X D^-1 X^T)^-1 X D^-1 a of columns [offset, offset + width) */
+static void apply_few(const PfCurvature *curvature, int task, int64_t offset, int width, double *a)
+{
+    const FewRows *few = &curvature->few[task];
+    int64_t size = curvature->size, rows = curvature->rows, d = size - 1;
+    double *scaled = curvature->scaled, *inner = curvature->inner;
+    for (int64_t j = 0; j < size; j++)
+        for (int c = 0; c < width; c++)
+            scaled[c * size + j] = a[j * curvature->outputs + offset + c] *
+                                   (j < d ? few->inverse_weight : few->inverse_bias);
+    for (int64_t i = 0; i < rows; i++)
+        for (int c = 0; c < width; c++)
+            inner[i * width + c] = dot(curvature->x + i * size, scaled + c * size, size);
+    solve(curvature->factors[task], rows, inner, width, width);
+    for (int64_t i = 0; i < rows; i++) {
+        const double *row = curvature->x + i * size;
+        for (int c = 0; c < width; c++) {
+            double factor = few->scale * inner[i * width + c];
+            subtract(scaled + c * size, row, factor * few->inverse_weight, d);
+            scaled[c * size + d] -= factor * few->inverse_bias;
+        }
+    }
+    for (int64_t j = 0; j < size; j++)
+        for (int c = 0; c < width; c++)
+            a[j * curvature->outputs + offset + c] = scaled[c * size + j];
+}
+
 void pf_curvature_apply_inverse(void *context, double *a)
 {
     const PfCurvature *curvature = context;
@@ -246,7 +367,11 @@ void pf_curvature_apply_inverse(void *context, double *a)
     for (int t = 0; t < data->task_count; offset += data->tasks[t++].outputs) {
         const double *factor = curvature->factors[t];
         int width = data->tasks[t].outputs;
-        if (curvature->is_dense) {
+        if (curvature->form == FEW_ROWS) {
+            apply_few(curvature, t, offset, width, a);
+            continue;
+        }
+        if (curvature->form == DENSE) {
             solve(factor, curvature->size, a + offset, curvature->outputs, width);
             continue;
         }

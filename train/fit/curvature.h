@@ -11,7 +11,8 @@
 
 typedef struct PfCurvature PfCurvature;
 
-/* data: lent until free. decays: (tasks). Of many features only the diagonal is used. The same for
+/* data: lent until free. decays: (tasks). Of many features only the diagonal is used; where rows are
+ * at most half as many as features, the same guess is inverted in the rows (Woodbury). The same for
  * any number of threads. */
 int pf_curvature_new(const PfTrainingData *data, const double *decays, PfThreadPool *pool,
                      PfCurvature **out, PfError *err);

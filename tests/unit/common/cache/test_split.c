@@ -217,6 +217,82 @@ START_TEST(a_group_comes_before_the_bytes)
 }
 END_TEST
 
+/* ---- a second draw ---- */
+
+static bool is_drawn(const uint64_t *of, const uint8_t *splits, int64_t count)
+{
+    bool found;
+    ck_assert_int_eq(pf_split_is_drawn(of, splits, count, &found, NULL), 0);
+    return found;
+}
+
+/* The share of the train rows that a draw by the second keys takes. */
+static double second_share(const uint64_t *of, const uint8_t *splits, int64_t count, double val)
+{
+    uint64_t second[COUNT];
+    uint8_t drawn[COUNT];
+    int64_t train = 0, taken = 0;
+    for (int64_t i = 0; i < count; i++)
+        if (splits[i] == PF_SPLIT_TRAIN) second[train++] = pf_split_second_key(of[i]);
+    split_keys(second, NULL, train, val, 0, 1, drawn);
+    for (int64_t i = 0; i < train; i++) taken += drawn[i] == PF_SPLIT_VAL;
+    return (double)taken / (double)train;
+}
+
+START_TEST(what_was_drawn_is_drawn_from_again_by_other_keys)
+{
+    static const double fractions[] = {0.05, 0.1, 0.2, 0.5, 0.8};
+    uint8_t splits[COUNT];
+    for (int f = 0; f < 5; f++) {
+        double share = fractions[f];
+        split_keys(hashes, groups, COUNT, 0, share, 1, splits);
+        ck_assert(is_drawn(hashes, splits, COUNT));
+        /* Of at least 550 rows: a standard deviation is 0.017 at most. */
+        ck_assert_double_eq_tol(second_share(hashes, splits, COUNT, 0.2), 0.2, 0.06);
+        split_keys(hashes, groups, COUNT, share, 0, 1, splits); /* a val part is as good */
+        ck_assert(is_drawn(hashes, splits, COUNT));
+        split(0, COUNT, 0, share, splits); /* by the hash of the paths, which are these */
+        ck_assert(is_drawn(hashes, splits, COUNT));
+    }
+}
+END_TEST
+
+/* Five images of each class: most classes have none below the threshold and are given one. */
+START_TEST(small_classes_do_not_hide_a_draw)
+{
+    int32_t classes[COUNT];
+    uint8_t splits[COUNT];
+    for (int i = 0; i < COUNT; i++) classes[i] = i / 5;
+    for (int count = 500; count <= COUNT; count += 500) {
+        split_keys(hashes, classes, count, 0, 0.1, 1, splits);
+        ck_assert(is_drawn(hashes, splits, count));
+        ck_assert_double_eq_tol(second_share(hashes, splits, count, 0.2), 0.2, 0.08);
+    }
+}
+END_TEST
+
+START_TEST(other_splits_are_no_draw)
+{
+    uint8_t splits[COUNT] = {0};
+    ck_assert(!is_drawn(hashes, splits, COUNT)); /* nothing is held out */
+    ck_assert(!is_drawn(hashes, splits, 0));
+    for (int step = 2; step < 40; step++) {
+        for (int i = 0; i < COUNT; i++) splits[i] = i % step ? PF_SPLIT_TRAIN : PF_SPLIT_TEST;
+        ck_assert(!is_drawn(hashes, splits, COUNT));
+    }
+    /* Images of one person, all of them in the test part: that is one key, and it may be low. */
+    uint64_t of[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        of[i] = i < COUNT / 2 ? 5 : hashes[i % 10];
+        splits[i] = of[i] == 5 || i % 10 == 3 ? PF_SPLIT_TEST : PF_SPLIT_TRAIN;
+    }
+    ck_assert(!is_drawn(of, splits, COUNT));
+    /* Equal keys on both sides. */
+    for (int i = 0; i < COUNT; i++) of[i] = hashes[i / 2], splits[i] = i % 2 ? PF_SPLIT_TEST : 0;
+    ck_assert(!is_drawn(of, splits, COUNT));
+}
+END_TEST
+
 /* ---- equal images ---- */
 
 /* Rows of images "a", "b", ...; '-' is one whose bytes nobody knows. */
@@ -272,6 +348,9 @@ int main(void)
     tcase_add_test(cases, filling_finds_the_key_that_can_go);
     tcase_add_test(cases, filling_comes_to_an_end);
     tcase_add_test(cases, a_group_comes_before_the_bytes);
+    tcase_add_test(cases, what_was_drawn_is_drawn_from_again_by_other_keys);
+    tcase_add_test(cases, small_classes_do_not_hide_a_draw);
+    tcase_add_test(cases, other_splits_are_no_draw);
     tcase_add_test(cases, equal_images_are_counted);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/digest.h"
 #include "common/base/random.h"
 #include "train/features/feature_table.h"
 #include "train/features/normalize.h"
@@ -107,6 +108,42 @@ START_TEST(val_is_chosen_by_key_where_there_are_any)
     ck_assert_int_lt(table->split_counts[PF_SPLIT_VAL], 90);
     for (int i = 0; i < ROWS; i++) ck_assert_int_eq(table->splits[i], table->splits[i % 100]);
     pf_feature_table_free(&table);
+}
+END_TEST
+
+/* Held out by the lowest keys, so that no train row is below a threshold on them; by paths, too. */
+START_TEST(val_is_chosen_beside_a_test_part_that_was_drawn)
+{
+    for (int by_path = 0; by_path < 2; by_path++) {
+        PfFeatureTable *table = new_table();
+        uint64_t keys[ROWS];
+        uint8_t splits[ROWS];
+        make_alike(table);
+        if (by_path) {
+            free(table->keys);
+            table->keys = NULL;
+            table->paths = some_paths();
+        }
+        for (int i = 0; i < ROWS; i++)
+            keys[i] = by_path ? pf_digest_xxh64_text(table->paths[i]) : table->keys[i];
+        ck_assert_int_eq(pf_split_by_key(keys, NULL, ROWS, 0, 0.25, 1, splits, NULL), 0);
+        memcpy(table->splits, splits, ROWS);
+        ck_assert_int_eq(pf_feature_table_index(table, "x.h5", 0.2, NULL), 0);
+        ck_assert_int_eq(table->val_keys, PF_VAL_KEYS_SECOND);
+        int64_t val = table->split_counts[PF_SPLIT_VAL];
+        double share = (double)val / (double)(val + table->split_counts[PF_SPLIT_TRAIN]);
+        ck_assert_double_eq_tol(share, 0.2, 0.15); /* of 75 keys or more */
+        for (int i = 0; i < ROWS; i++)
+            ck_assert_int_eq(table->splits[i] == PF_SPLIT_TEST, splits[i] == PF_SPLIT_TEST);
+        for (int i = 0; i < ROWS && !by_path; i++)
+            ck_assert_int_eq(table->splits[i], table->splits[i % 100]);
+        /* A model of before drew by the first keys. */
+        memcpy(table->splits, splits, ROWS);
+        table->val_keys = PF_VAL_KEYS_FIRST;
+        ck_assert_int_eq(pf_feature_table_index(table, "x.h5", 0.2, NULL), 0);
+        ck_assert_int_lt(table->split_counts[PF_SPLIT_VAL], val / 2);
+        pf_feature_table_free(&table);
+    }
 }
 END_TEST
 
@@ -271,6 +308,7 @@ int main(void)
     tcase_add_test(cases, rows_are_listed_by_split_without_the_unlabelled);
     tcase_add_test(cases, val_is_chosen_by_path_where_there_is_none);
     tcase_add_test(cases, val_is_chosen_by_key_where_there_are_any);
+    tcase_add_test(cases, val_is_chosen_beside_a_test_part_that_was_drawn);
     tcase_add_test(cases, folds_keep_equal_images_together);
     tcase_add_test(cases, what_cannot_be_trained_on_is_refused);
     tcase_add_test(cases, classes_that_training_never_sees_are_counted);
