@@ -274,9 +274,8 @@ int pf_extraction_find_rows(PfExtraction *run, PfError *err)
 static int match_cache(PfExtraction *run, PfError *err)
 {
     run->match = PF_PLAN_CACHE_DIFFERS;
-    if (!run->cache ||
-        !pf_provenance_is_of_shard(pf_cache_provenance(run->cache), run->options->dataset.shard,
-                                   run->dataset))
+    if (!run->cache || !pf_provenance_is_of_shard(pf_cache_provenance(run->cache),
+                                                  run->options->dataset.shard, run->dataset))
         return 0;
     if (pf_identity_adds_weights(run->cache, run->backbone)) return 0;
     return pf_plan_cache_match(run->cache, run->known, run->scan, run->wanted.taps,

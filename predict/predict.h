@@ -26,8 +26,8 @@ typedef struct PfPredictOptions {
     int evaluate;             /* operands are one labelled set, and its labels are compared */
     PfAssertion assertions[PF_PREDICT_ASSERTIONS]; /* on the evaluation */
     int assertion_count;
-    int info, verify; /* of the model, instead of predictions */
-    const char *report;       /* a page; NULL: none */
+    int info, verify;             /* of the model, instead of predictions */
+    const char *report;           /* a page; NULL: none */
     int no_thumbnails, anonymous; /* of the page */
     int json, csv_safe, help, version, quiet, verbose;
 } PfPredictOptions;

@@ -572,8 +572,8 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
     Prediction run = {.options = options};
     double started = pf_clock_seconds();
     char *evaluation = NULL;
-    int failed = check_report(options, err) || open_model(&run, err) || predict(&run, interrupted, err) ||
-                 finish_evaluation(&run, &evaluation, err);
+    int failed = check_report(options, err) || open_model(&run, err) ||
+                 predict(&run, interrupted, err) || finish_evaluation(&run, &evaluation, err);
     if (run.writer.stream && pf_prediction_writer_end(&run.writer, failed ? NULL : err)) failed = 1;
     free(evaluation);
     if (!failed && run.stats.rejected)

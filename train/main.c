@@ -227,7 +227,8 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, Watc
         pf_report_ranking(run);
         pf_report_metrics(run);
         failed = write_results(options, run, watch, err);
-        if (!failed && options->report) failed = pf_train_page_write(options, run, watch->pool, err);
+        if (!failed && options->report)
+            failed = pf_train_page_write(options, run, watch->pool, err);
     }
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) pf_report_end(run, options->output);
