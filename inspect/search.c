@@ -89,10 +89,21 @@ static int fit(int64_t wanted, int64_t rows, int64_t count, int64_t memory_bytes
     return (int)pf_max(1, pf_min(pf_min(wanted, rows - 1), room));
 }
 
+/* Says that a list is shorter than it was to be. */
+static void say_short(const PfNeighbours *list, int64_t wanted, int64_t others, const char *use)
+{
+    wanted = pf_min(wanted, others);
+    if (list && list->k < wanted)
+        pf_say("memory is short: %d instead of %lld neighbours of each image %s; more with "
+               "--memory",
+               list->k, (long long)wanted, use);
+}
+
 static int plan_lists(Search *search, PfError *err)
 {
     const PfRows *rows = search->rows;
-    int64_t memory = rows->memory_bytes, references = 0, sound = rows->count - rows->broken_count;
+    int64_t memory = rows->memory_bytes - pf_neighbours_held_bytes(rows), references = 0,
+            sound = rows->count - rows->broken_count;
     int64_t near = pf_max(NEIGHBOURS, search->options->neighbour);
     bool is_one = false;
     if (wants_voters(search) && list_references(search, &is_one, &references, err)) return -1;
@@ -109,9 +120,8 @@ static int plan_lists(Search *search, PfError *err)
         search->voters->k = fit(MOST_VOTERS, references, rows->count, memory);
         search->voters->references = search->references;
     }
-    if (search->voters && search->voters->k < pf_min(MOST_VOTERS, references - 1))
-        pf_say("memory for %d neighbours of each row that vote; more with --memory",
-               search->voters->k);
+    say_short(search->voters, MOST_VOTERS, references - 1, "vote");
+    if (search->near != search->voters) say_short(search->near, near, sound - 1, "are looked for");
     return 0;
 }
 

@@ -150,7 +150,10 @@ static int64_t class_rows(const PfClassFindings *found, int32_t class)
 static void tell_classes(const Words *words, const PfClassFindings *found)
 {
     if (!is_done(words, "Classes", &found->status)) return;
-    if (found->most >= 0)
+    if (found->most >= 0 && class_rows(found, found->most) == class_rows(found, found->fewest))
+        say(words, "Classes: %d, of %lld image%s each.", found->classes - found->empty,
+            (long long)class_rows(found, found->most), plural(class_rows(found, found->most)));
+    else if (found->most >= 0)
         say(words, "Classes: %d; the largest is '%s' (%lld images), the smallest '%s' (%lld).",
             found->classes, class_of(words, found->most), (long long)class_rows(found, found->most),
             class_of(words, found->fewest), (long long)class_rows(found, found->fewest));
@@ -193,19 +196,22 @@ static void tell_group(const Words *words, const PfDuplicates *found, const PfDu
 static void tell_duplicates(const Words *words, const PfDuplicates *found)
 {
     if (!is_done(words, "Duplicates", &found->status)) return;
-    say(words,
-        "Duplicates: %lld group%s of %lld images; %lld of equal bytes, %lld across splits, "
-        "%lld under two labels.",
-        (long long)found->group_count, plural(found->group_count), (long long)found->member_count,
-        (long long)found->exact_groups, (long long)found->leak_groups,
-        (long long)found->two_label_groups);
+    if (!found->group_count)
+        say(words, "Duplicates: none.");
+    else
+        say(words,
+            "Duplicates: %lld group%s of %lld images; %lld of equal bytes, %lld across splits, "
+            "%lld under two labels.",
+            (long long)found->group_count, plural(found->group_count),
+            (long long)found->member_count, (long long)found->exact_groups,
+            (long long)found->leak_groups, (long long)found->two_label_groups);
     if (found->threshold_given)
         say(words, "  Images count as duplicates from a similarity of %.4f on, as asked.",
             found->threshold);
     else if (isnan(found->dimension))
         say(words,
-            "  Images count as duplicates from a similarity of %.4f on: there are too few "
-            "to say more.",
+            "  Images count as duplicates from a similarity of %.4f on: the most "
+            "careful threshold, as there are too few different images to choose one by.",
             found->threshold);
     else
         say(words,
@@ -297,7 +303,7 @@ static void tell_few_shot(const Words *words, const PfFewShot *found)
     if (!is_done(words, "Few images", &found->status)) return;
     say(words,
         "Few images: accuracy of a linear head on %lld images, over %d draw%s of so many "
-        "images of each class",
+        "images of each class: mean (lowest to highest)",
         (long long)found->test_rows, found->seeds, plural(found->seeds));
     for (int p = 0; p < found->count; p++)
         say(words, "  %6d  %.4f (%.4f to %.4f)", found->points[p].shots, found->points[p].mean,
@@ -315,9 +321,11 @@ static void tell_odd(const Words *words, const PfOddImages *found)
     for (int o = 0; o < PF_ODDITY_COUNT; o++) {
         if (!found->counts[o]) continue;
         say(words, "  %lld %s", (long long)found->counts[o], pf_oddity_names[o]);
-        for (int64_t i = 0, told = 0; i < found->count && told < words->options->most; i++)
+        int64_t told = 0;
+        for (int64_t i = 0; i < found->count && told < words->options->most; i++)
             if (found->images[i].oddities & 1u << o && ++told)
                 pf_print(words->stream, "    %s\n", name_of(words, found->images[i].row, name));
+        say_rest(words, found->counts[o]);
     }
 }
 

@@ -164,6 +164,7 @@ static int spread(Pool *pool, int64_t wanted, PfNextLabels *out, PfError *err)
     if (!failed && pool->rows->labels) failed = compare_with_labelled(pool, products, err);
     while (!failed && out->count < wanted) {
         int64_t next = find_farthest(pool, taken);
+        failed = pf_rows_check_interrupt(pool->rows, err);
         taken[next] = 1;
         out->rows[out->count++] = pool->candidates[next];
         come_nearer(pool, pool->x + next * pool->rows->features, 1, products);

@@ -13,7 +13,7 @@
 
 /* Rows of a block: the similarities of two blocks, 16 MB, stay in the processor's caches. */
 #define BLOCK_ROWS 2048
-/* Streamed, so many bytes of rows are held while all others pass by. */
+/* Streamed, so many bytes of rows at most are held while all others pass by. */
 #define HELD_BYTES ((int64_t)256 << 20)
 /* Rows, or columns, of a block that a task takes. */
 #define SLICE 128
@@ -38,6 +38,9 @@ typedef struct Search {
     float *passing;      /* (BLOCK_ROWS, features) */
     float *similarities; /* (left.count, right.count) */
     Block left, right;
+    int64_t compared, pairs; /* pairs of blocks: so far, in all */
+    PfNeighboursProgress *progress;
+    void *context;
 } Search;
 
 /* Whether any of n <= LANES similarities is no worse than worst; the same for a worst of each. */
@@ -132,9 +135,20 @@ static void compare_blocks(Search *search)
 
 /* ---- all pairs of blocks ---- */
 
+int64_t pf_neighbours_held_bytes(const PfRows *rows)
+{
+    return rows->x ? 0 : pf_min(HELD_BYTES, rows->memory_bytes / 4);
+}
+
+static void show_progress(Search *search)
+{
+    int64_t rows = search->rows->count;
+    double done = (double)++search->compared / (double)search->pairs;
+    if (search->progress) search->progress(search->context, (int64_t)(done * (double)rows), rows);
+}
+
 /* Rows that are held, against themselves and all behind them. */
-static int search_held(Search *search, int64_t held_first, PfNeighboursProgress *progress,
-                       void *context, PfError *err)
+static int search_held(Search *search, int64_t held_first, PfError *err)
 {
     const PfRows *rows = search->rows;
     int64_t features = rows->features;
@@ -142,7 +156,6 @@ static int search_held(Search *search, int64_t held_first, PfNeighboursProgress 
     if (pf_rows_unit_block(rows, held_first, held_end - held_first, search->held, err)) return -1;
     for (int64_t first = held_first; first < rows->count; first += BLOCK_ROWS) {
         search->right = (Block){first, pf_min(BLOCK_ROWS, rows->count - first), search->passing};
-        if (pf_rows_check_interrupt(rows, err)) return -1;
         if (first < held_end)
             search->right.x = search->held + (first - held_first) * features;
         else if (pf_rows_unit_block(rows, first, search->right.count, search->passing, err))
@@ -150,14 +163,10 @@ static int search_held(Search *search, int64_t held_first, PfNeighboursProgress 
         for (int64_t left = held_first; left < held_end && left <= first; left += BLOCK_ROWS) {
             search->left = (Block){left, pf_min(BLOCK_ROWS, held_end - left),
                                    search->held + (left - held_first) * features};
+            if (pf_rows_check_interrupt(rows, err)) return -1;
             compare_blocks(search);
+            show_progress(search);
         }
-        /* Pairs of rows that are left to those that were there, as rows. */
-        double left = (double)(rows->count - held_end) / (double)rows->count;
-        double part = (double)(first - held_first) / (double)(rows->count - held_first);
-        double before = (double)(rows->count - held_first) / (double)rows->count;
-        double done = 1 - before * before + (before * before - left * left) * part;
-        if (progress) progress(context, (int64_t)(done * (double)rows->count), rows->count);
     }
     return 0;
 }
@@ -180,7 +189,7 @@ static int new_list(Search *search, int list, PfError *err)
 static int new_search(Search *search, PfError *err)
 {
     const PfRows *rows = search->rows;
-    int64_t held = rows->x ? 1 : HELD_BYTES / (BLOCK_ROWS * rows->features * 4);
+    int64_t held = pf_neighbours_held_bytes(rows) / (BLOCK_ROWS * rows->features * 4);
     search->held_rows = pf_max(1, held) * BLOCK_ROWS;
     search->held = pf_alloc_large((size_t)(search->held_rows * rows->features), 4, err);
     search->passing = pf_alloc_large((size_t)(BLOCK_ROWS * rows->features), 4, err);
@@ -219,10 +228,16 @@ static void finish_slice(void *context, int64_t slice)
 int pf_neighbours_find(const PfRows *rows, PfNeighbours *lists, int count,
                        PfNeighboursProgress *progress, void *context, PfError *err)
 {
-    Search search = {.rows = rows, .lists = lists, .list_count = count};
+    int64_t blocks = (rows->count + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    Search search = {.rows = rows,
+                     .lists = lists,
+                     .list_count = count,
+                     .pairs = blocks * (blocks + 1) / 2,
+                     .progress = progress,
+                     .context = context};
     int failed = new_search(&search, err);
     for (int64_t first = 0; first < rows->count && !failed; first += search.held_rows)
-        failed = search_held(&search, first, progress, context, err);
+        failed = search_held(&search, first, err);
     if (!failed)
         pf_thread_pool_for(search.pool, (rows->count + SLICE - 1) / SLICE, finish_slice, &search);
     free_search(&search);
