@@ -166,7 +166,8 @@ cJSON *pf_result_config(const PfTrainRun *run)
     cJSON_AddNumberToObject(json, "val_fraction", run->sweep->table->val);
     if (run->options->folds) cJSON_AddNumberToObject(json, "folds", run->options->folds);
     if (run->sweep->table->val > 0)
-        cJSON_AddStringToObject(json, "val_keys", pf_split_val_keys_names[run->sweep->table->val_keys]);
+        cJSON_AddStringToObject(json, "val_keys",
+                                pf_split_val_keys_names[run->sweep->table->val_keys]);
     cJSON_AddNumberToObject(json, "seed", (double)experiment->seed);
     add_calibration(json, run);
     return json;

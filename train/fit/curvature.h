@@ -11,9 +11,9 @@
 
 typedef struct PfCurvature PfCurvature;
 
-/* data: lent until free. decays: (tasks). Of many features only the diagonal is used; where rows are
- * at most half as many as features, the same guess is inverted in the rows (Woodbury). The same for
- * any number of threads. */
+/* data: lent until free. decays: (tasks). Of many features only the diagonal is used; where rows
+ * are at most half as many as features, the same guess is inverted in the rows (Woodbury). The same
+ * for any number of threads. */
 int pf_curvature_new(const PfTrainingData *data, const double *decays, PfThreadPool *pool,
                      PfCurvature **out, PfError *err);
 void pf_curvature_free(PfCurvature **curvature);
