@@ -123,7 +123,7 @@ expect 0 train own.h5 --target class --warmup 2 --clip 1 --label-smoothing 0.1 -
 
 # A head that diverges is the last of its sweep; where all do, that is an error.
 expect 0 train own.h5 --target size --optimizer sgd --sweep lr=1000,0.01 --epochs 30
-stderr_has 'diverged'
+stdout_has 'diverged'
 expect 1 train own.h5 --target size --optimizer sgd --sweep lr=1000,2000 --epochs 30
 stderr_has 'all 2 heads diverged'
 no_leftovers
