@@ -524,12 +524,12 @@ void pf_train_options_free(PfTrainOptions *options)
 static int check_axis(const PfSweepAxis *axis, PfError *err)
 {
     static const char *const fixed[] = {
-        "output",  "json",         "csv",         "assert",    "quiet",   "verbose",  "tap",
-        "target",  "loss",         "task-weight", "val",       "sweep",   "folds",    "seeds",
-        "threads", "memory",       "views",       "help",      "version", "finetune", "warm-head",
-        "resume",  "init",         "batch-norm",  "precision", "device",  "weights",  "backbone",
-        "trust",   "sources-from", "csv-safe",    "report",    "images",  "tensorboard", "no-thumbnails",
-        "anonymous",
+        "output",    "json",     "csv",       "assert",      "quiet",         "verbose",
+        "tap",       "target",   "loss",      "task-weight", "val",           "sweep",
+        "folds",     "seeds",    "threads",   "memory",      "views",         "help",
+        "version",   "finetune", "warm-head", "resume",      "init",          "batch-norm",
+        "precision", "device",   "weights",   "backbone",    "trust",         "sources-from",
+        "csv-safe",  "report",   "images",    "tensorboard", "no-thumbnails", "anonymous",
     };
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (!strcmp(axis->name, fixed[i]))

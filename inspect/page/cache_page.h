@@ -17,7 +17,7 @@ typedef struct PfCachePage {
 } PfCachePage;
 
 typedef struct PfCachePageConfig {
-    const char *images; /* where the dataset is now; NULL: where it was */
+    const char *images;    /* where the dataset is now; NULL: where it was */
     const uint8_t *splits; /* (rows) NULL: those of the cache */
     int no_thumbnails, anonymous;
     int threads;
