@@ -285,15 +285,18 @@
       const grey = rgb(style.getPropertyValue("--rule").trim());
       const size = Math.max(2, Math.round((count > 20000 ? 1.6 : count > 2000 ? 3 : 5) * ratio * Math.min(3, Math.sqrt(view.scale))));
       pixels.fill(rgb(style.getPropertyValue("--ground").trim()));
+      const zoomed = view.scale * side / 65535; // and from a position to a pixel's corner
+      const left = width / 2 - view.x * view.scale * side - size / 2, top = height / 2 - view.y * view.scale * side - size / 2;
       let drawn = 0;
       for (let pass = 0; pass < 2; pass++) // what has no value lies below
         for (let i = 0; i < count; i++) {
           if ((values[i] < 0) !== (pass === 0)) continue;
-          const [px, py] = toScreen(i, map, side);
-          const x0 = Math.round(px - size / 2), y0 = Math.round(py - size / 2);
+          if (map.x[i] < 0) continue;
+          const x0 = Math.round(map.x[i] * zoomed + left), y0 = Math.round(map.y[i] * zoomed + top);
           if (x0 < 0 || y0 < 0 || x0 + size > width || y0 + size > height) continue;
-          const paintColour = values[i] < 0 ? grey : colours[values[i]];
-          for (let y = y0; y < y0 + size; y++) pixels.fill(paintColour, y * width + x0, y * width + x0 + size);
+          const ink = values[i] < 0 ? grey : colours[values[i]];
+          for (let y = y0 * width + x0, end = y + size * width; y < end; y += width)
+            for (let x = y; x < y + size; x++) pixels[x] = ink;
           drawn++;
         }
       context.putImageData(image, 0, 0);
