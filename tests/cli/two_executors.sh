@@ -6,7 +6,8 @@ unset PERMAFROST_PLUGIN PF_ENGINE
 cp -r "$SOURCE/tests/sample/old/." .
 run() { extract "$@" --backbone resnet18_w16 --weights "$WEIGHTS" --resize 70 --crop 64 --compress none; }
 by_libtorch() { PF_ENGINE=libtorch run "$@"; }
-says() { expect 0 extract --info "$1"; shift; for line; do grep -qE -- "$line" stdout || failed "stdout lacks '$line'"; checks=$((checks + 1)); done; }
+lines() { for line; do grep -qE -- "$line" stdout || failed "stdout lacks '$line'"; checks=$((checks + 1)); done; }
+says() { expect 0 extract --info "$1"; shift; lines "$@"; }
 
 # ---- memory ----
 
@@ -23,6 +24,10 @@ stderr_lacks 'for the network'
 says a.h5 '^runtime     layer3: 3 rows by libtorch [^;]*$' '^runtime     avgpool: 3 rows by libtorch [^;]*$'
 stdout_lacks 'runtime     input'
 stdout_lacks 'runtime_rows'
+# --verify tells of rows only where several runtimes have computed them.
+expect 0 extract --verify a.h5
+stdout_has 'a.h5 is sound'
+stdout_lacks 'runtime '
 mv left/* photos/b
 expect 0 run photos -o a.h5 --tap avgpool,layer3,input
 says a.h5 '^runtime     layer3: 3 rows by libtorch .*; 3 by C engine, [^;]*$'
@@ -32,6 +37,9 @@ stderr_has 'up to date'
 expect 0 by_libtorch photos -o a.h5 --tap avgpool,layer3,input,layer4
 says a.h5 '^runtime     layer3: 3 rows by libtorch .*; 3 by C engine, [^;]*$' '^runtime     layer4: 6 rows by libtorch [^;]*$'
 expect 0 extract --verify photos a.h5
+lines '^runtime     layer3: 3 rows by libtorch .*; 3 by C engine, [^;]*$' \
+  '^runtime     avgpool: 3 rows by libtorch .*; 3 by C engine, [^;]*$' '^runtime     layer4: 6 rows by libtorch [^;]*$'
+[ "$(grep -c '^runtime ' stdout)" = 3 ] || failed '--verify: one line for each tap that a network computes'
 # Of which of the two the rows are that stay is not known.
 rm photos/a/plain.jpg
 cp photos/a/tall.jpg photos/a/new.jpg; printf new >> photos/a/new.jpg
