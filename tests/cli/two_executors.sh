@@ -74,6 +74,17 @@ for store in f16 f32; do
   stdout_has '(6 rows of images seen before; in '
   stdout_has ' their features differ by rounding)'
 done
+
+# Rotations, from the pixels on and behind a cut, where the map whose size they take is not computed.
+dinov3() { extract photos -q "$@" --backbone dinov3_vits16 --weights random:0 --resize 32 --crop 32 --tap blocks.10,cls --store f32; }
+dinov3_by_libtorch() { PF_ENGINE=libtorch dinov3 "$@"; }
+expect 0 dinov3_by_libtorch -o rotated.h5
+expect 0 dinov3 -o ours.h5
+expect 0 extract --merge --force rotations.h5 rotated.h5 ours.h5
+expect 0 extract --verify rotations.h5
+stdout_has ' their features differ by rounding)'
+expect 0 train ours.h5 -q --val 0 --epochs 1 --finetune blocks.11 -o turned.safetensors
+expect 0 predict turned.safetensors ours.h5 -q
 "$PYTHON" -c 'import h5py' 2> /dev/null || skip 'h5py is not there'
 # edit FILE TAP FACTOR: row 3 becomes a multiple of row 9, which is of the same image.
 edit() {
