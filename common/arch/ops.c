@@ -148,6 +148,7 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
 
 /* That of rotations: (n, patches, heads, channels), the halves of the channels, and the angles,
  * (patches, 1, channels). */
+#define FLOAT32 "6" /* torch.float32, which has no name where C++ compiles the text */
 #define MAP_AREA "torch.size({1}, 2) * torch.size({1}, 3)"
 #define FIRST_PATCH "torch.size({0}, 1) - " MAP_AREA
 #define PATCH_HEADS \
@@ -156,10 +157,10 @@ static int64_t per_position(const PfNode *node, const PfShape *output)
 #define QUARTER "torch.size({0}, 2) // {heads} // 4"
 #define MIDDLES(axis, shape) \
     "torch.expand(torch.reshape(torch.sub(torch.div(torch.add(torch.mul(torch.arange(torch.size({1}, " axis "), " \
-    "dtype=torch.float, device={0}.device), 2.0), 1.0), float(torch.size({1}, " axis "))), 1.0), " shape "), " \
+    "dtype=" FLOAT32 ", device={0}.device), 2.0), 1.0), float(torch.size({1}, " axis "))), 1.0), " shape "), " \
     "[torch.size({1}, 2), torch.size({1}, 3), 1])"
 #define PATCH_PERIODS \
-    "torch.pow({value}, torch.div(torch.arange(" QUARTER ", dtype=torch.float, device={0}.device), float(" QUARTER ")))"
+    "torch.pow({value}, torch.div(torch.arange(" QUARTER ", dtype=" FLOAT32 ", device={0}.device), float(" QUARTER ")))"
 #define PATCH_ANGLES \
     "torch.reshape(torch.mul(torch.tile(torch.cat([torch.div(" MIDDLES("2", "[-1, 1, 1]") ", " PATCH_PERIODS "), " \
     "torch.div(" MIDDLES("3", "[1, -1, 1]") ", " PATCH_PERIODS ")], 2), [1, 1, 2]), 6.283185307179586), " \

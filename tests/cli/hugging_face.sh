@@ -202,7 +202,7 @@ OPTIONS='--mean .5,.5,.5 --std .5,.25,.5 --interpolation bicubic'
 follows '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.25, 0.5], "size": {"shortest_edge": 32}, "do_center_crop": true, "crop_size": 32, "resample": 3}' \
   preprocessor_config.json ''
 follows '{"model_cfg": {"embed_dim": 8, "vision_cfg": {"image_size": 40}}, "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bicubic", "resize_mode": "squash"}}' \
-  open_clip_config.json '. To follow it, add --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5 --squash --crop 40 --interpolation bicubic'
+  open_clip_config.json '. To follow it, add --std 0.5,0.5,0.5 --squash --crop 40'
 follows '{"model_cfg": {"vision_cfg": {"image_size": 40}}, "preprocess_cfg": {"resize_mode": "longest"}}' \
   open_clip_config.json '; it asks for what is not done here: borders around images (resize_mode longest)'
 follows '{"model_cfg": {}}' open_clip_config.json ''

@@ -6,7 +6,8 @@ unset PERMAFROST_PLUGIN PF_ENGINE
 cp -r "$SOURCE/tests/sample/old/." .
 run() { extract "$@" --backbone resnet18_w16 --weights "$WEIGHTS" --resize 70 --crop 64 --compress none; }
 by_libtorch() { PF_ENGINE=libtorch run "$@"; }
-says() { expect 0 extract --info "$1"; shift; for line; do grep -qE -- "$line" stdout || failed "stdout lacks '$line'"; checks=$((checks + 1)); done; }
+lines() { for line; do grep -qE -- "$line" stdout || failed "stdout lacks '$line'"; checks=$((checks + 1)); done; }
+says() { expect 0 extract --info "$1"; shift; lines "$@"; }
 
 # ---- memory ----
 
@@ -23,6 +24,10 @@ stderr_lacks 'for the network'
 says a.h5 '^runtime     layer3: 3 rows by libtorch [^;]*$' '^runtime     avgpool: 3 rows by libtorch [^;]*$'
 stdout_lacks 'runtime     input'
 stdout_lacks 'runtime_rows'
+# --verify tells of rows only where several runtimes have computed them.
+expect 0 extract --verify a.h5
+stdout_has 'a.h5 is sound'
+stdout_lacks 'runtime '
 mv left/* photos/b
 expect 0 run photos -o a.h5 --tap avgpool,layer3,input
 says a.h5 '^runtime     layer3: 3 rows by libtorch .*; 3 by C engine, [^;]*$'
@@ -32,6 +37,9 @@ stderr_has 'up to date'
 expect 0 by_libtorch photos -o a.h5 --tap avgpool,layer3,input,layer4
 says a.h5 '^runtime     layer3: 3 rows by libtorch .*; 3 by C engine, [^;]*$' '^runtime     layer4: 6 rows by libtorch [^;]*$'
 expect 0 extract --verify photos a.h5
+lines '^runtime     layer3: 3 rows by libtorch .*; 3 by C engine, [^;]*$' \
+  '^runtime     avgpool: 3 rows by libtorch .*; 3 by C engine, [^;]*$' '^runtime     layer4: 6 rows by libtorch [^;]*$'
+[ "$(grep -c '^runtime ' stdout)" = 3 ] || failed '--verify: one line for each tap that a network computes'
 # Of which of the two the rows are that stay is not known.
 rm photos/a/plain.jpg
 cp photos/a/tall.jpg photos/a/new.jpg; printf new >> photos/a/new.jpg
@@ -66,6 +74,17 @@ for store in f16 f32; do
   stdout_has '(6 rows of images seen before; in '
   stdout_has ' their features differ by rounding)'
 done
+
+# Rotations, from the pixels on and behind a cut, where the map whose size they take is not computed.
+dinov3() { extract photos -q "$@" --backbone dinov3_vits16 --weights random:0 --resize 32 --crop 32 --tap blocks.10,cls --store f32; }
+dinov3_by_libtorch() { PF_ENGINE=libtorch dinov3 "$@"; }
+expect 0 dinov3_by_libtorch -o rotated.h5
+expect 0 dinov3 -o ours.h5
+expect 0 extract --merge --force rotations.h5 rotated.h5 ours.h5
+expect 0 extract --verify rotations.h5
+stdout_has ' their features differ by rounding)'
+expect 0 train ours.h5 -q --val 0 --epochs 1 --finetune blocks.11 -o turned.safetensors
+expect 0 predict turned.safetensors ours.h5 -q
 "$PYTHON" -c 'import h5py' 2> /dev/null || skip 'h5py is not there'
 # edit FILE TAP FACTOR: row 3 becomes a multiple of row 9, which is of the same image.
 edit() {
