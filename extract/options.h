@@ -8,7 +8,6 @@
 #include "extract/dataset/dataset.h"
 #include "permafrost/feature_cache.h"
 
-#define PF_TARGETS_MAX 256
 
 typedef enum PfExtractMode {
     PF_EXTRACT_RUN,

@@ -127,7 +127,8 @@ cJSON *pf_result_config(const PfTrainRun *run)
                             experiment->optimizer == PF_LBFGS ? 1 : run->sweep->table->drawn_views);
     cJSON_AddNumberToObject(json, "val_fraction", run->sweep->table->val);
     if (run->sweep->table->val > 0)
-        cJSON_AddStringToObject(json, "val_keys", pf_split_val_keys_names[run->sweep->table->val_keys]);
+        cJSON_AddStringToObject(json, "val_keys",
+                                pf_split_val_keys_names[run->sweep->table->val_keys]);
     cJSON_AddNumberToObject(json, "seed", (double)experiment->seed);
     return json;
 }
