@@ -8,7 +8,6 @@
 #include "extract/dataset/dataset.h"
 #include "permafrost/feature_cache.h"
 
-
 typedef enum PfExtractMode {
     PF_EXTRACT_RUN,
     PF_EXTRACT_SUMMARY,   /* --summary */

@@ -526,8 +526,8 @@ static int load_splits(PfFeatureTable *table, PfCache *cache, const PfFeatureTab
     Images images = {0};
     table->val_keys = config->val_keys;
     int failed = read_images(&images, cache, err) || find_alike(table, &images, err) ||
-                 make_keys(table, cache, &images, err) || index_splits(table, cache, config->val, err) ||
-                 count_equal(table, &images, err);
+                 make_keys(table, cache, &images, err) ||
+                 index_splits(table, cache, config->val, err) || count_equal(table, &images, err);
     free(images.digests);
     free(images.groups);
     return failed ? -1 : 0;
@@ -631,8 +631,7 @@ int pf_feature_table_load_rows(PfCache *cache, const PfFeatureTableConfig *confi
     int *targets, count;
     if (choose_targets(cache, config->targets, &targets, &count, err)) return -1;
     int failed = pf_feature_table_new_streamed(&nowhere, count, &table, err) ||
-                 load_tasks(table, cache, targets, err) ||
-                 load_splits(table, cache, config, err);
+                 load_tasks(table, cache, targets, err) || load_splits(table, cache, config, err);
     free(targets);
     if (failed) {
         pf_feature_table_free(&table);

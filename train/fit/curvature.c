@@ -38,9 +38,10 @@ struct PfCurvature {
     const PfTrainingData *data;
     int64_t size, outputs; /* features + 1; of all tasks */
     Form form;
-    double *moments;  /* (size, size), or (size) the diagonal: means of products of features */
-    double **factors; /* (tasks) dense: U of U^T U = a task's guess, (size, size) upper; few rows:
-                         of 1 + scale * X D^-1 X^T, (rows, rows); else the inverse diagonal (size) */
+    double *moments; /* (size, size), or (size) the diagonal: means of products of features */
+    double *
+        *factors; /* (tasks) dense: U of U^T U = a task's guess, (size, size) upper; few rows:
+                     of 1 + scale * X D^-1 X^T, (rows, rows); else the inverse diagonal (size) */
     /* Few rows: */
     int64_t rows;   /* that x has room for; all that are trained on */
     double *x;      /* (rows, size) the last feature is 1 */
@@ -124,7 +125,8 @@ static int measure(PfCurvature *curvature, PfThreadPool *pool, PfError *err)
     int32_t *rows;
     PfRowBatch batch;
     if (choose_rows(curvature->data, &rows, &count, err)) return -1;
-    double *products = pf_calloc(curvature->form == DENSE ? (size_t)(d * d) : 1, sizeof *products, err);
+    double *products =
+        pf_calloc(curvature->form == DENSE ? (size_t)(d * d) : 1, sizeof *products, err);
     int failed =
         !products || loader->start(loader->context, rows, count, NULL, PF_GEMM_SUM_ROWS, err);
     while (!failed) {
