@@ -10,8 +10,6 @@
 #include "extract/like.h"
 #include "permafrost/feature_cache.h"
 
-#define PF_TARGETS_MAX 256
-
 typedef enum PfExtractMode {
     PF_EXTRACT_RUN,
     PF_EXTRACT_SUMMARY,   /* --summary */

@@ -38,6 +38,15 @@ static int parse_json(void *settings, const char *value, PfError *err)
     return pf_output_check_json_value(value, err);
 }
 
+static int parse_target(void *settings, const char *value, PfError *err)
+{
+    PfPredictOptions *options = settings;
+    if (options->dataset.target_count == PF_TARGETS_MAX)
+        return pf_fail(err, PF_EXIT_USAGE, "--target: more than %d of them", PF_TARGETS_MAX);
+    options->targets[options->dataset.target_count++] = value;
+    return 0;
+}
+
 /* clang-format off */
 static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
@@ -74,6 +83,16 @@ static const PfOption table[] = {
     {.name = "assert", .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
      .help = "with --evaluate: exit with 5 unless a number is as said: 'test.accuracy>=0.95',\n"
              "'all.accuracy>=0.9' of data without splits; may be repeated"},
+    {.name = "split-folders", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.split_folders),
+     .argument = "train=A,val=B,test=C|none",
+     .help = "with --evaluate: which folders are splits (default: by their names, if they hold\n"
+             "class folders)"},
+    {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target,
+     .argument = "NAME[:KIND][=COLUMNS]",
+     .help = "with --evaluate of a manifest, as of extract; may be repeated (default: every other\n"
+             "column, by what it holds and what the model predicts)"},
+    {.name = "root", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.image_root), .argument = "DIR",
+     .help = "with --evaluate of a manifest: what paths are relative to (default: its folder)"},
     {.name = "The model itself:", .kind = PF_OPTION_GROUP},
     {.name = "info", .kind = PF_OPTION_FLAG, .offset = FIELD(info),
      .help = "what the model is, how good it was, when, from which cache and by which command"},
@@ -170,6 +189,14 @@ const PfManual pf_predict_manual = {
     .table = table,
 };
 
+const char *pf_predict_options_of_set(const PfPredictOptions *options)
+{
+    return options->dataset.split_folders  ? "--split-folders"
+           : options->dataset.target_count ? "--target"
+           : options->dataset.image_root   ? "--root"
+                                           : NULL;
+}
+
 /* --info and --verify look at the model alone. */
 static int check_model_only(const PfPredictOptions *options, int count, PfError *err)
 {
@@ -177,6 +204,7 @@ static int check_model_only(const PfPredictOptions *options, int count, PfError 
     const char *other = options->output                    ? "-o"
                         : options->evaluate                ? "--evaluate"
                         : options->csv_safe                ? "--csv-safe"
+                        : pf_predict_options_of_set(options)              ? pf_predict_options_of_set(options)
                         : options->info && options->verify ? "--verify"
                         : options->verify && options->json ? "--json"
                                                            : NULL;
@@ -192,6 +220,9 @@ static int check_model_only(const PfPredictOptions *options, int count, PfError 
 
 static int check_evaluate(const PfPredictOptions *options, int count, PfError *err)
 {
+    const char *option = pf_predict_options_of_set(options);
+    if (option && !options->evaluate)
+        return pf_fail(err, PF_EXIT_USAGE, "%s goes with --evaluate", option);
     if (options->assertion_count && !options->evaluate)
         return pf_fail(err, PF_EXIT_USAGE, "--assert goes with --evaluate");
     if (!options->evaluate) return 0;
@@ -280,6 +311,7 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
                        "%s. Usage: predict MODEL.safetensors IMAGE...; predict --help explains.",
                        count ? "which images?" : "which model?");
     if (check_companions(options, err)) return -1;
+    options->dataset.targets = options->targets;
     options->network.model = options->operands[0];
     options->operand_count = count - 1;
     for (int i = 0; i < options->operand_count; i++)

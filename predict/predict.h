@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "common/manual/manual.h"
+#include "extract/dataset/dataset.h"
 #include "predict/model/network.h"
 #include "train/metrics/assertion.h"
 
@@ -28,6 +29,8 @@ typedef struct PfPredictOptions {
     long long max_bytes;      /* of a file; 0: PF_FILE_BYTES_MAX */
     long long max_pixels;     /* of an image; 0: the usual limits, see image.h */
     int evaluate;             /* operands are one labelled set, and its labels are compared */
+    PfDatasetOptions dataset; /* how the set is read: split_folders, image_root, targets */
+    const char *targets[PF_TARGETS_MAX];           /* dataset.targets */
     PfAssertion assertions[PF_PREDICT_ASSERTIONS]; /* on the evaluation */
     int assertion_count;
     int info, verify;             /* of the model, instead of predictions */
@@ -44,6 +47,8 @@ void pf_predict_options_free(PfPredictOptions *options);
 void pf_predict_options_help(void);
 /* The same for man and for shells. */
 extern const PfManual pf_predict_manual;
+/* The first option that says how a labelled set of files is read, or NULL. */
+const char *pf_predict_options_of_set(const PfPredictOptions *options);
 
 /* A model over images or over the rows of a cache: writes the predictions to options->output and
  * options->json, to stdout where neither is given, and, where labels are to be compared, how good

@@ -341,7 +341,8 @@ static int run_pipeline(Prediction *run, PfError *err)
 static int open_labelled(Prediction *run, PfError *err)
 {
     int warnings, remarks;
-    if (pf_labelled_set_open_dataset(run->scorer, run->options->operands[0], &run->dataset, err))
+    if (pf_labelled_set_open_dataset(run->scorer, run->options->operands[0], &run->options->dataset,
+                                     &run->dataset, err))
         return -1;
     const char *const *texts = pf_dataset_warnings(run->dataset, &warnings);
     for (int i = 0; i < warnings; i++) pf_warn("%" PF_SENTENCE, texts[i]);
@@ -443,6 +444,10 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
     PfCache *cache;
     PfCachedFeatures cached = {0};
     const char *sources_from = run->options->sources_from;
+    const char *of_set = pf_predict_options_of_set(run->options);
+    if (of_set)
+        return pf_fail(err, PF_EXIT_USAGE, "%s says how files are read, and '%s' is a cache",
+                       of_set, path);
     if ((sources_from && pf_cache_allow_sources(sources_from, err)) ||
         pf_cache_open(path, &cache, err))
         return -1;

@@ -82,6 +82,7 @@ typedef struct PfDatasetOptions {
 } PfDatasetOptions;
 
 #define PF_NO_SPLIT_FOLDERS "none"
+#define PF_TARGETS_MAX 256 /* --target on a command line */
 
 typedef struct PfDataset PfDataset;
 

@@ -57,17 +57,20 @@ static int list_kinds(const PfScorer *scorer, const PfDataset *dataset, char ***
     return *list ? 0 : -1;
 }
 
-int pf_labelled_set_open_dataset(const PfScorer *scorer, const char *operand, PfDataset **out,
-                                 PfError *err)
+int pf_labelled_set_open_dataset(const PfScorer *scorer, const char *operand,
+                                 const PfDatasetOptions *options, PfDataset **out, PfError *err)
 {
     char **kinds;
     int count;
-    if (pf_dataset_open(operand, NULL, out, err)) return -1;
+    if (pf_dataset_open(operand, options, out, err)) return -1;
+    if (options->target_count) return 0;
     int failed = list_kinds(scorer, *out, &kinds, &count, err);
     if (!failed && count) {
-        PfDatasetOptions options = {.targets = (const char *const *)kinds, .target_count = count};
+        PfDatasetOptions with_kinds = *options;
+        with_kinds.targets = (const char *const *)kinds;
+        with_kinds.target_count = count;
         pf_dataset_close(out);
-        failed = pf_dataset_open(operand, &options, out, err);
+        failed = pf_dataset_open(operand, &with_kinds, out, err);
     }
     pf_options_free_list(&kinds, &count);
     return failed ? -1 : 0;

@@ -17,9 +17,10 @@ typedef struct PfLabelledSet {
 } PfLabelledSet;
 
 /* Opens a dataset as extract does; where a manifest's column that is called as a target of the
- * model would be understood as another kind of target, the model's kind is taken. */
-int pf_labelled_set_open_dataset(const PfScorer *scorer, const char *operand, PfDataset **out,
-                                 PfError *err);
+ * model would be understood as another kind of target, the model's kind is taken, unless the
+ * options name targets. */
+int pf_labelled_set_open_dataset(const PfScorer *scorer, const char *operand,
+                                 const PfDatasetOptions *options, PfDataset **out, PfError *err);
 
 /* Splits are the dataset's, where any of its samples is of val or test. Warns where it names none,
  * and is the one that the model was trained on. */

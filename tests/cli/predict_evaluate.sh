@@ -142,6 +142,23 @@ stderr_lacks 'was trained on images'
 stderr_has "all of 'class': 15 rows"
 [ "$(grep -c ',$' stdout)" -eq 15 ] || failed 'data without splits: the column is empty'
 
+# What is unsure is settled as extract's hint says.
+mkdir unsure; cp -r photos/train unsure/TRAIN; cp -r photos/val unsure/Validation_Set
+mkdir -p unsure/spare/cat; cp photos/val/cat/* unsure/spare/cat
+expect 2 predict head.safetensors unsure --evaluate
+stderr_has '--split-folders train=TRAIN,val=Validation_Set'
+expect 0 predict head.safetensors unsure --evaluate --split-folders train=TRAIN,val=Validation_Set
+stderr_has "val of 'class': 15 rows"
+{ echo path,kind,other; ls photos/val/cat | sed 's/$/,cat,1/'; ls photos/val/boat | sed 's/$/,boat,2/'; } > rooted.csv
+ls photos/val/boat | while read -r file; do mkdir -p flat; cp "photos/val/boat/$file" flat/; done
+cp photos/val/cat/* flat/
+expect 0 predict head.safetensors rooted.csv --evaluate --root flat --target kind:class
+stderr_has "compared with 'kind'"
+expect 2 predict head.safetensors photos.h5 --evaluate --split-folders none
+stderr_has "'photos.h5' is a cache"
+expect 2 predict head.safetensors photos --root flat
+stderr_has '--root goes with --evaluate'
+
 # Conditions: as train has them.
 expect 0 predict head.safetensors photos.h5 --evaluate --assert 'val.accuracy>=0' --assert 'train.rows==60'
 expect 5 predict head.safetensors photos.h5 --evaluate --assert 'val.accuracy>1'
