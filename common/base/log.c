@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -79,6 +80,12 @@ bool pf_log_is_terminal(void)
     return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
 }
 
+int pf_log_columns(int descriptor)
+{
+    struct winsize size;
+    return ioctl(descriptor, TIOCGWINSZ, &size) ? 0 : size.ws_col;
+}
+
 /* ==== how far the work is ==== */
 
 #define BAR_WIDTH 24
@@ -116,7 +123,13 @@ static void draw_bar(PfProgress *progress, int64_t done, const char *text)
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', (size_t)filled);
     bar[BAR_WIDTH] = '\0';
-    pf_print(stderr, "\r\033[K[%s] %s", bar, text);
+    /* A line that the terminal breaks could not be erased. The bar goes first, then the text's end.
+     */
+    int columns = pf_log_columns(STDERR_FILENO), width = (int)strlen(text);
+    if (columns && columns <= BAR_WIDTH + 3 + width)
+        pf_print(stderr, "\r\033[K%.*s", columns - 1, text);
+    else
+        pf_print(stderr, "\r\033[K[%s] %s", bar, text);
     fflush(stderr);
     progress->drawn = true;
 }

@@ -27,6 +27,9 @@ int pf_log_error(const PfError *err);
  * PF_FAKE_TERMINAL=1 in the environment says yes, for tests. */
 bool pf_log_is_terminal(void);
 
+/* Columns of the terminal that the descriptor is; 0: it is none, or does not say. */
+int pf_log_columns(int descriptor);
+
 /* ---- how far the work is: a bar on a terminal, else a line every few seconds ---- */
 
 typedef struct PfProgress {
