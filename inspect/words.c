@@ -4,15 +4,17 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/printable.h"
 #include "common/cache/split.h"
 
-#define COLUMNS 80
+#define COLUMNS 80 /* or fewer, where the terminal has fewer */
 
 typedef struct Words {
     FILE *stream;
     const PfInspectOptions *options;
     const PfRows *rows;
+    int columns;
 } Words;
 
 const char *pf_words_name(const PfInspectOptions *options, const PfRows *rows, int64_t row,
@@ -31,6 +33,12 @@ static int width_of(const char *text, size_t size)
     return width;
 }
 
+static Words begin_words(FILE *stream, const PfInspectOptions *options, const PfRows *rows)
+{
+    int columns = pf_log_columns(fileno(stream));
+    return (Words){stream, options, rows, columns > 0 && columns < COLUMNS ? columns : COLUMNS};
+}
+
 /* A paragraph, wrapped at blanks; its further lines are indented. */
 static void say(const Words *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -45,7 +53,7 @@ static void say(const Words *words, const char *format, ...)
     for (const char *word = text; *word;) {
         size_t size = strcspn(word + 1, " ") + 1; /* a word and the blank before it */
         int width = width_of(word, size);
-        if (column && column + width > COLUMNS) {
+        if (column && column + width > words->columns) {
             fputs("\n   ", words->stream);
             column = 3;
         }
@@ -97,7 +105,7 @@ static const char *plural(int64_t count)
 
 void pf_words_begin(FILE *stream, const PfInspectOptions *options, const PfRows *rows)
 {
-    Words words = {stream, options, rows};
+    Words words = begin_words(stream, options, rows);
     int64_t splits[PF_SPLIT_COUNT] = {0};
     for (int64_t i = 0; i < rows->count; i++) splits[rows->splits[i]]++;
     say(&words, "%s: %lld image%s (%lld train, %lld val, %lld test), %lld features of tap '%s'%s",
@@ -211,7 +219,7 @@ static void tell_duplicates(const Words *words, const PfDuplicates *found)
     else if (isnan(found->dimension))
         say(words,
             "  Images count as duplicates from a similarity of %.4f on: the most "
-            "careful threshold, as there are too few different images to choose one by.",
+            "careful threshold, as too few distances are known to choose one by.",
             found->threshold);
     else
         say(words,
@@ -367,7 +375,7 @@ static void tell_near(const Words *words, const PfNearImages *found)
 void pf_words_findings(FILE *stream, const PfInspectOptions *options, const PfRows *rows,
                        const PfFindings *findings)
 {
-    Words words = {stream, options, rows};
+    Words words = begin_words(stream, options, rows);
     tell_near(&words, &findings->near);
     tell_features(&words, &findings->features);
     tell_classes(&words, &findings->classes);

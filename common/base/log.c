@@ -6,13 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+<<<<<<< HEAD
 #include <time.h>
+    == == ==
+    =
+>>>>>>> m-3
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/printable.h"
 
-static const char *program_name = "permafrost";
+        static const char *program_name = "permafrost";
 static PfVerbosity verbosity_now = PF_NORMAL;
 
 void pf_log_setup(const char *program, PfVerbosity verbosity)
@@ -122,6 +126,12 @@ bool pf_log_is_terminal(void)
     return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
 }
 
+int pf_log_columns(int descriptor)
+{
+    struct winsize size;
+    return ioctl(descriptor, TIOCGWINSZ, &size) ? 0 : size.ws_col;
+}
+
 /* ==== how far the work is ==== */
 
 #define BAR_MOST 24
@@ -167,6 +177,7 @@ static void fill_parts(const PfProgress *progress, int64_t done, double now, con
 /* Into text, which is returned: as many of the parts as fit into columns. */
 static const char *join_parts(const Parts *parts, size_t columns, char *text, size_t size)
 {
+<<<<<<< HEAD
     const bool has_left = strlen(parts->done) + strlen(parts->left) <= columns;
     const char *left = has_left ? parts->left : "";
     size_t used = strlen(parts->done) + strlen(left);
@@ -195,6 +206,20 @@ static void draw_bar(PfProgress *progress, int64_t done, const Parts *parts)
         bar[width] = '\0';
         pf_print(stderr, "\r\033[K[%s] %s", bar, text);
     }
+=======
+    char bar[BAR_WIDTH + 1];
+    int filled = progress->total > 0 ? (int)(BAR_WIDTH * done / progress->total) : 0;
+    memset(bar, '.', BAR_WIDTH);
+    memset(bar, '#', (size_t)filled);
+    bar[BAR_WIDTH] = '\0';
+    /* A line that the terminal breaks could not be erased. The bar goes first, then the text's end.
+     */
+    int columns = pf_log_columns(STDERR_FILENO), width = (int)strlen(text);
+    if (columns && columns <= BAR_WIDTH + 3 + width)
+        pf_print(stderr, "\r\033[K%.*s", columns - 1, text);
+    else
+        pf_print(stderr, "\r\033[K[%s] %s", bar, text);
+>>>>>>> m-3
     fflush(stderr);
     progress->drawn = true;
 }

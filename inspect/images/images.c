@@ -1,5 +1,6 @@
 #include "inspect/images/images.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,7 +108,10 @@ static int open_root(PfImages *images, const char *root, const char *const *path
 {
     struct stat status;
     if (!root) return pf_fail(err, PF_EXIT_FAILED, "the cache does not say where its images were");
-    if (stat(root, &status)) return pf_fail_errno(err, "'%s', where the images were", root);
+    if (stat(root, &status))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "the images are not at '%s': %s (--images DATASET says where they are)",
+                       root, strerror(errno));
     if (has_files(root, paths, images->rows)) return open_files(images, root, paths, err);
     if (open_dataset(images, root, paths, err)) return -1;
     for (int64_t i = 0; i < images->rows; i++)

@@ -159,7 +159,7 @@ expect 1 inspect full.h5 --model full.csv --labels
 
 expect 0 train sound.h5 -q --epochs 1 -o a.safetensors
 expect 0 train sound.h5 -q --epochs 9 -o b.safetensors
-expect 0 inspect sound.h5 --model a.safetensors --model b.safetensors --labels
+expect 0 inspect sound.h5 --model a.safetensors --model b.safetensors --labels --json models.json
 stdout_has 'by the model'
 stdout_has 'Models on 78 val images:'
 stdout_has 'McNemar p ='
@@ -190,9 +190,20 @@ expect 1 extract_fake photos -o x.h5 --exclude absent.txt
 
 # ---- nearest images, by the network that the cache names ----
 
-expect 0 inspect photos.h5 --near photos/ant/1.ppm --near-count 2 --backbone net.pt
+expect 0 inspect photos.h5 --near photos/ant/1.ppm --near-count 2 --backbone net.pt --json near.json
 stdout_has 'Nearest to photos/ant/1.ppm:'
 expect 3 inspect photos.h5 --near leave.csv --backbone net.pt
 expect 1 inspect full.h5 --near photos/ant/1.ppm
 stderr_has 'does not say which network'
+
+# ---- what the page says of the JSON ----
+
+expect 0 inspect photos.h5 -q --pixels --json pixels.json
+expect 0 inspect nothing.h5 -q --json nothing.json
+mv photos moved
+expect 0 inspect photos.h5 --pixels --json moved.json
+stdout_has "the images are not at '"
+stdout_has '(--images DATASET says'
+"$PYTHON" "$SOURCE/tests/cli/inspect_schema.py" "$SOURCE/docs/inspect.md" full.json nobody.json models.json near.json \
+  pixels.json nothing.json moved.json 2> schema || failed "the schema: $(cat schema)"
 done_with
