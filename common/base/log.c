@@ -6,17 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-<<<<<<< HEAD
 #include <time.h>
-    == == ==
-    =
->>>>>>> m-3
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/printable.h"
 
-        static const char *program_name = "permafrost";
+static const char *program_name = "permafrost";
 static PfVerbosity verbosity_now = PF_NORMAL;
 
 void pf_log_setup(const char *program, PfVerbosity verbosity)
@@ -70,18 +66,18 @@ void pf_show(const char *format, ...)
     fflush(stream); /* whether it got there is asked in the end, pf_process_finish_output() */
 }
 
-static int columns_of(int fd)
+int pf_log_columns(int descriptor)
 {
     struct winsize size;
     const char *said = getenv("COLUMNS"), *fake = getenv("PF_FAKE_TERMINAL");
-    if (!ioctl(fd, TIOCGWINSZ, &size) && size.ws_col) return size.ws_col;
+    if (!ioctl(descriptor, TIOCGWINSZ, &size) && size.ws_col) return size.ws_col;
     int columns = fake && said ? atoi(said) : 0;
     return columns > 0 && columns < 10000 ? columns : 80;
 }
 
 int pf_log_show_columns(void)
 {
-    return columns_of(fileno(shown_on ? shown_on : stdout));
+    return pf_log_columns(fileno(shown_on ? shown_on : stdout));
 }
 
 /* ---- words ---- */
@@ -124,12 +120,6 @@ bool pf_log_is_terminal(void)
     if (fake && !strcmp(fake, "1")) return true;
     const char *term = getenv("TERM");
     return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
-}
-
-int pf_log_columns(int descriptor)
-{
-    struct winsize size;
-    return ioctl(descriptor, TIOCGWINSZ, &size) ? 0 : size.ws_col;
 }
 
 /* ==== how far the work is ==== */
@@ -177,7 +167,6 @@ static void fill_parts(const PfProgress *progress, int64_t done, double now, con
 /* Into text, which is returned: as many of the parts as fit into columns. */
 static const char *join_parts(const Parts *parts, size_t columns, char *text, size_t size)
 {
-<<<<<<< HEAD
     const bool has_left = strlen(parts->done) + strlen(parts->left) <= columns;
     const char *left = has_left ? parts->left : "";
     size_t used = strlen(parts->done) + strlen(left);
@@ -194,7 +183,7 @@ static const char *join_parts(const Parts *parts, size_t columns, char *text, si
 static void draw_bar(PfProgress *progress, int64_t done, const Parts *parts)
 {
     char bar[BAR_MOST + 1], text[320];
-    int columns = columns_of(STDERR_FILENO);
+    int columns = pf_log_columns(STDERR_FILENO);
     join_parts(parts, columns > 1 ? (size_t)columns - 1 : 1, text, sizeof text);
     int room = columns - BAR_FRAME - (int)strlen(text), width = room < BAR_MOST ? room : BAR_MOST;
     if (width < BAR_LEAST) {
@@ -206,20 +195,6 @@ static void draw_bar(PfProgress *progress, int64_t done, const Parts *parts)
         bar[width] = '\0';
         pf_print(stderr, "\r\033[K[%s] %s", bar, text);
     }
-=======
-    char bar[BAR_WIDTH + 1];
-    int filled = progress->total > 0 ? (int)(BAR_WIDTH * done / progress->total) : 0;
-    memset(bar, '.', BAR_WIDTH);
-    memset(bar, '#', (size_t)filled);
-    bar[BAR_WIDTH] = '\0';
-    /* A line that the terminal breaks could not be erased. The bar goes first, then the text's end.
-     */
-    int columns = pf_log_columns(STDERR_FILENO), width = (int)strlen(text);
-    if (columns && columns <= BAR_WIDTH + 3 + width)
-        pf_print(stderr, "\r\033[K%.*s", columns - 1, text);
-    else
-        pf_print(stderr, "\r\033[K[%s] %s", bar, text);
->>>>>>> m-3
     fflush(stderr);
     progress->drawn = true;
 }

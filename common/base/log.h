@@ -36,15 +36,11 @@ int pf_log_error(const PfError *err);
  * PF_FAKE_TERMINAL=1 in the environment says yes, for tests, and COLUMNS how wide. */
 bool pf_log_is_terminal(void);
 
-<<<<<<< HEAD
-/* ---- how far the work is: a bar on a terminal, as wide as that allows, else now and then a line
- * with the time ---- */
-=======
-/* Columns of the terminal that the descriptor is; 0: it is none, or does not say. */
+/* Columns of the terminal that the descriptor is; 80 where it is none, or does not say. */
 int pf_log_columns(int descriptor);
 
-/* ---- how far the work is: a bar on a terminal, else a line every few seconds ---- */
->>>>>>> m-3
+/* ---- how far the work is: a bar on a terminal, as wide as that allows, else now and then a line
+ * with the time ---- */
 
 typedef struct PfProgress {
     const char *what; /* "images" */

@@ -24,16 +24,9 @@ typedef struct PfNeighbours {
 /* Memory that lists of k take while they are searched for, in bytes a row. */
 #define PF_NEIGHBOURS_ROW_BYTES(k) (24 * (int64_t)(k) + 9)
 
-<<<<<<< HEAD
-    /* Memory that rows take while they are compared which are not in memory anyway: at most a
-     * quarter.
-     */
-=======
 /* Memory that rows take while they are compared, where they are read from the cache: at most a
  * quarter of rows->memory_bytes. */
->>>>>>> m-3
-    int64_t
-    pf_neighbours_held_bytes(const PfRows *rows);
+int64_t pf_neighbours_held_bytes(const PfRows *rows);
 
 /* Called from the calling thread. */
 typedef void PfNeighboursProgress(void *context, int64_t done, int64_t total);
