@@ -174,10 +174,11 @@ const char *pf_predict_options_of_set(const PfPredictOptions *options)
 static int check_model_only(const PfPredictOptions *options, int count, PfError *err)
 {
     const char *option = options->info ? "--info" : "--verify";
+    const char *of_set = pf_predict_options_of_set(options);
     const char *other = options->export_path               ? "--export"
                         : options->evaluate                ? "--evaluate"
                         : options->csv_safe                ? "--csv-safe"
-                        : pf_predict_options_of_set(options)              ? pf_predict_options_of_set(options)
+                        : of_set                           ? of_set
                         : options->info && options->verify ? "--verify"
                         : options->verify && options->json ? "--json"
                                                            : NULL;
