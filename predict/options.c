@@ -201,13 +201,14 @@ const char *pf_predict_options_of_set(const PfPredictOptions *options)
 static int check_model_only(const PfPredictOptions *options, int count, PfError *err)
 {
     const char *option = options->info ? "--info" : "--verify";
-    const char *other = options->output                      ? "-o"
-                        : options->evaluate                  ? "--evaluate"
-                        : options->csv_safe                  ? "--csv-safe"
-                        : pf_predict_options_of_set(options) ? pf_predict_options_of_set(options)
-                        : options->info && options->verify   ? "--verify"
-                        : options->verify && options->json   ? "--json"
-                                                             : NULL;
+    const char *of_set = pf_predict_options_of_set(options);
+    const char *other = options->output                    ? "-o"
+                        : options->evaluate                ? "--evaluate"
+                        : options->csv_safe                ? "--csv-safe"
+                        : of_set                           ? of_set
+                        : options->info && options->verify ? "--verify"
+                        : options->verify && options->json ? "--json"
+                                                           : NULL;
     if (other)
         return pf_fail(err, PF_EXIT_USAGE, "%s looks at the model alone, and does not go with %s",
                        option, other);

@@ -135,7 +135,9 @@ static int check_assertions(const PfTrainOptions *options, const cJSON *result, 
 /* Whether all that is asked for beside the model is there. */
 static bool has_results(const PfTrainOptions *options, const cJSON *result)
 {
-    return !options->csv && (!options->json || result) && (!options->assertion_count || result);
+    const bool has_more =
+        options->csv || options->predictions || options->report || options->tensorboard;
+    return !has_more && (!options->json || result) && (!options->assertion_count || result);
 }
 
 int pf_finished_run_look(const PfTrainOptions *options, const PfCache *cache, bool *is_finished,

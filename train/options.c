@@ -628,8 +628,10 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
 cJSON *pf_train_options_given(const PfTrainOptions *options)
 {
     static const char *const others[] = {
-        "output", "json",    "csv",    "csv-safe", "assert", "quiet",           "force",
-        "resume", "threads", "memory", "verbose",  "trust",  "keep-checkpoint", "sources-from"};
+        "output",      "json",   "csv",         "csv-safe",      "assert",          "quiet",
+        "force",       "resume", "threads",     "memory",        "verbose",         "trust",
+        "predictions", "report", "tensorboard", "no-thumbnails", "keep-checkpoint", "sources-from",
+        "anonymous",   "images", "evaluate-all"};
     cJSON *given = pf_options_given(table, options->argc, options->argv);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         cJSON_DeleteItemFromObjectCaseSensitive(given, others[i]);

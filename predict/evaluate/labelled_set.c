@@ -158,6 +158,9 @@ static int draw_splits(const PfScorer *scorer, const PfModel *model, PfCache *ca
     free(names);
     if (failed) return -1;
     memcpy(set->splits, table->splits, (size_t)table->rows);
+    /* After --folds the head was trained on every row that is not test. */
+    for (int64_t i = 0; i < table->rows && cJSON_HasObjectItem(config, "folds"); i++)
+        if (set->splits[i] == PF_SPLIT_VAL) set->splits[i] = PF_SPLIT_TRAIN;
     pf_feature_table_free(&table);
     set->names_splits = true;
     return 0;
