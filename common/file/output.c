@@ -431,7 +431,13 @@ bool pf_output_takes_stdout(const PfOutput *outputs, int count)
 int pf_output_check_json_value(const char *value, PfError *err)
 {
     struct stat status;
-    if (!strcmp(value, "-") || stat(value, &status)) return 0;
+    if (!strcmp(value, "-")) return 0;
+    if (*value == '-')
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--json takes the file to write, found '%s'. Hint: --json - writes to "
+                       "standard output; --json ./%s into a file of that name",
+                       value, value);
+    if (stat(value, &status)) return 0;
     bool is_ours = !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode); /* pipes, devices */
     if (S_ISREG(status.st_mode)) {
         PfFileContent *content = pf_file_content_read(value, err);

@@ -73,7 +73,7 @@ cp stdout rows_predict.csv
 [ "$(head -n 1 stdout)" = 'path,label,probability,true,split' ] || failed 'not the columns of --evaluate'
 stderr_has "val of 'class': 15 rows  [95 % interval]"
 stderr_has 'val, true \ predicted'
-expect 0 predict head.safetensors photos.h5 --evaluate --json -q
+expect 0 predict head.safetensors photos.h5 --evaluate --json - -q
 stderr_empty
 cp stdout evaluation.json
 recompute '
@@ -95,7 +95,7 @@ for row in theirs:
 ' 'the evaluation of the cache is not what its rows and train say'
 
 # Folders, with the same numbers; what train drew itself is known of the cache that it was trained on.
-expect 0 predict head.safetensors photos --evaluate --json -q
+expect 0 predict head.safetensors photos --evaluate --json - -q
 cp stdout folder.json
 recompute '
 a, b = json.load(open("folder.json")), json.load(open("evaluation.json"))
@@ -107,7 +107,7 @@ expect 0 train train.h5 -o own.safetensors --json own.json --predictions own.csv
 mkdir moved
 cp train.h5 moved/elsewhere.h5
 for cache in train.h5 moved/elsewhere.h5; do
-  expect 0 predict own.safetensors $cache --evaluate --json -q
+  expect 0 predict own.safetensors $cache --evaluate --json - -q
   cp stdout drawn.json
   recompute '
 result = json.load(open("drawn.json")); train = json.load(open("own.json"))
@@ -122,7 +122,7 @@ done
 expect 0 extract_sample every -o rest.h5 --split test=0.3
 expect 0 train rest.h5 -o rest.safetensors --json rest.json --predictions rest.csv --epochs 3
 stderr_has 'val (20 % of train, by a second hash of the bytes)'
-expect 0 predict rest.safetensors rest.h5 --evaluate --json -q
+expect 0 predict rest.safetensors rest.h5 --evaluate --json - -q
 cp stdout rest_evaluation.json
 recompute '
 result = json.load(open("rest_evaluation.json")); train = json.load(open("rest.json"))
@@ -182,7 +182,7 @@ stderr_has "all of 'class': 10 rows, 5 without a label"
 # Classes are found by name, whatever their place; labels too.
 mkdir fewer
 cp -r photos/val/cat photos/val/tree fewer
-expect 0 predict head.safetensors fewer --evaluate --json -q
+expect 0 predict head.safetensors fewer --evaluate --json - -q
 cp stdout fewer.json
 recompute '
 result, whole = json.load(open("fewer.json")), json.load(open("folder.json"))
@@ -208,7 +208,7 @@ stderr_has 'bad.png'
 
 # An archive is evaluated as its folder is.
 tar cf val.tar -C photos/val boat cat tree
-expect 0 predict head.safetensors val.tar --evaluate --json -q
+expect 0 predict head.safetensors val.tar --evaluate --json - -q
 cp stdout archive.json
 recompute '
 a, b = json.load(open("archive.json"))["evaluation"]["all"], json.load(open("folder.json"))["evaluation"]["val"]
@@ -227,7 +227,7 @@ for name, count in (("data_batch_1", 40), ("test_batch", 20)):
 END
 expect 0 extract_sample cifar -o cifar.h5
 expect 0 train cifar.h5 -o cifar.safetensors --json cifar.json
-expect 0 predict cifar.safetensors cifar --evaluate --json -q
+expect 0 predict cifar.safetensors cifar --evaluate --json - -q
 cp stdout cifar_evaluation.json
 recompute '
 result, train = json.load(open("cifar_evaluation.json")), json.load(open("cifar.json"))
@@ -252,7 +252,7 @@ expect 0 extract_sample many.csv -o many.h5 --target size:regression --target ki
 expect 0 train many.h5 -o many.safetensors --target size,kind,tags,spot,two --json many.json --predictions many_rows.csv --epochs 5
 expect 0 predict many.safetensors many.h5 --evaluate -q
 cp stdout many_predict.csv
-expect 0 predict many.safetensors many.h5 --evaluate --json -q
+expect 0 predict many.safetensors many.h5 --evaluate --json - -q
 cp stdout many_evaluation.json
 recompute '
 result, train = json.load(open("many_evaluation.json"))["evaluation"], json.load(open("many.json"))
@@ -276,7 +276,7 @@ for row in rows:
         near(float(row[predicted]), float(other[other_predicted]), predicted, 1e-4)
 ' 'several targets: not what the rows and train say'
 { echo path,tags; ls photos/val/*/* | awk '{ print $0 (NR % 2 ? ",wet" : ",wet;new") }'; } > tags.csv
-expect 0 predict many.safetensors tags.csv --evaluate --json
+expect 0 predict many.safetensors tags.csv --evaluate --json -
 stderr_has "target 'tags': 1 of 2 labels in the data are not known to the model: 'new'"
 cp stdout tags.json
 recompute '
@@ -293,8 +293,8 @@ stderr_has "has no target 'size', which the model predicts: that is not evaluate
 expect 0 extract_sample photos/train -o parts.h5 --split val=0.2,test=0.3
 expect 0 train parts.h5 -o parts.safetensors --json parts.json --predictions parts.csv --epochs 3 \
   --sweep per-class=1,2,5 --seeds 2 --evaluate-all --csv curve.csv
-stderr_has '  test 0.'
-expect 0 predict parts.safetensors parts.h5 --evaluate --json -q
+stdout_has '  test 0.'
+expect 0 predict parts.safetensors parts.h5 --evaluate --json - -q
 cp stdout parts_evaluation.json
 expect 0 train parts.h5 --epochs 3 --per-class 2 --seed 1 --json alone.json -q
 recompute '
@@ -356,5 +356,17 @@ stderr_has 'val, most confused'
 stderr_lacks 'true \ predicted'
 awk 'length > 80' stderr > long
 [ ! -s long ] || { cat long; failed 'wider than 80 columns'; }
+
+# After --folds the head has seen every row that is not test: none of them is called val.
+expect 0 train parts.h5 --folds 3 -o folded.safetensors --epochs 3
+expect 0 predict folded.safetensors parts.h5 --evaluate
+[ "$(sed 1d stdout | sed 's/.*,//' | sort -u | tr '\n' ' ')" = 'test train ' ] || failed 'other splits'
+
+# What is asked for beside a model that is up to date is written all the same.
+expect 0 train wide.h5 -o wide.safetensors --epochs 3
+stderr_has 'up to date, nothing to train'
+expect 0 train wide.h5 -o wide.safetensors --epochs 3 --predictions again.csv
+stderr_lacks 'up to date'
+exists again.csv
 no_leftovers
 done_with

@@ -23,7 +23,7 @@ for word in 'resnet18_w16' "$(sha256sum < "$WEIGHTS" | cut -d' ' -f1)" 'tap     
   stdout_has "$word"
 done
 stderr_empty
-expect 0 predict model.safetensors --info --json
+expect 0 predict model.safetensors --info --json -
 "$PYTHON" - << 'END' > said 2>&1 || { cat said; failed 'the JSON of --info'; }
 import json, os, struct
 info = json.load(open("stdout"))
@@ -90,7 +90,7 @@ expect 0 predict old.safetensors photos.h5 --evaluate -q
 expect 2 predict --info
 stderr_has '--info takes a model and nothing else'
 expect 2 predict --info first.safetensors photos.h5
-expect 2 predict --verify first.safetensors --json
+expect 2 predict --verify first.safetensors --json -
 expect 2 predict --info --verify first.safetensors
 expect 2 predict --info --evaluate first.safetensors
 done_with

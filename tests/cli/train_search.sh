@@ -160,7 +160,7 @@ checks=$((checks + 1))
 [ "$(head -1 stdout)" = 'path,label,probability,novelty' ] || failed 'no column'
 [ "$(grep -c ',,0\.[0-9]*,100\.0$' stdout)" -ge 18 ] || failed 'what is far away has a label'
 stderr_has 'have no label: their novelty is beyond 99'
-expect 0 predict novel.safetensors flat.h5 --novelty --json
+expect 0 predict novel.safetensors flat.h5 --novelty --json -
 stdout_has '"novelty": '
 expect 0 predict novel.safetensors flat.h5
 stdout_lacks novelty

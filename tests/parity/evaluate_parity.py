@@ -110,7 +110,7 @@ def check_evaluation(train, predict, folder):
     run(train, cache, "--target", "class,age,tags", "--epochs", 20, "-o", model, "-q",
         "--predictions", folder / "p.csv", "--json", folder / "t.json")
     rows = pd.read_csv(io.StringIO(run(predict, model, cache, "--evaluate", "-q")))
-    result = json.loads(run(predict, model, cache, "--evaluate", "--json", "-q"))
+    result = json.loads(run(predict, model, cache, "--evaluate", "--json", "-", "-q"))
     check_types(rows, {"path", "class", "class_true", "tags", "tags_true", "split"})
     assert rows.split.isin(["train", "val", "test"]).all() and len(rows) == ROWS
     for split, own in rows.groupby("split"):

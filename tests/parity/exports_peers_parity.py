@@ -129,7 +129,7 @@ def normalised(images, preprocess):
 
 def predicted(what, model, folder, count):
     """(count, 2), in the order of draw."""
-    rows = json.loads(run(what, "predict", "--json", "-q", "--top", 2, model, folder) or "[]")
+    rows = json.loads(run(what, "predict", "--json", "-", "-q", "--top", 2, model, folder) or "[]")
     found = {int(Path(row["path"]).stem): {top["label"]: top["probability"] for top in row["top"]} for row in rows}
     return np.array([[found[i][name] for name in CLASSES] for i in range(count)])
 
