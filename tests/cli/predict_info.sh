@@ -3,7 +3,7 @@
 photographs photos 6 2
 expect 0 extract_sample photos -o photos.h5
 # The same command makes the same file again, where SOURCE_DATE_EPOCH says when it is.
-make_model() { SOURCE_DATE_EPOCH=$1 expect 0 train photos.h5 --epochs 2 -o model.safetensors --seed 3; }
+make_model() { SOURCE_DATE_EPOCH=$1 expect 0 train photos.h5 --force --epochs 2 -o model.safetensors --seed 3; }
 make_model 86400
 cp model.safetensors first.safetensors
 make_model 86400
@@ -19,7 +19,7 @@ absent other.safetensors
 expect 0 env PERMAFROST_PLUGIN=/nonexistent predict --info model.safetensors
 for word in 'resnet18_w16' "$(sha256sum < "$WEIGHTS" | cut -d' ' -f1)" 'tap            avgpool' '"crop":96' \
   "'class', class, 3 outputs" 'boat, cat, tree' 'train: 18 rows' 'val: 6 rows' 'made           1970-01-02T00:00:01Z' \
-  'train photos.h5 --epochs 2 -o model.safetensors --seed 3' "$WORK/photos.h5" 'rows         24' 'extract photos -o photos.h5' 'digest'; do
+  'train photos.h5 --force --epochs 2 -o model.safetensors --seed 3' "$WORK/photos.h5" 'rows         24' 'extract photos -o photos.h5' 'digest'; do
   stdout_has "$word"
 done
 stderr_empty
