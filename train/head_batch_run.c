@@ -164,6 +164,15 @@ static int on_search_step(void *context, int done, int total)
     return observer && observer->on_step && observer->on_step(observer->context, done, total);
 }
 
+/* What is searched keeps no state, but that of another run may lie where the model is to go. */
+static int refuse_other_run(const PfHeadBatchRun *run, PfError *err)
+{
+    int found;
+    if (!run->checkpoint || run->options->force || !pf_checkpoint_is_there(run->checkpoint))
+        return 0;
+    return pf_checkpoint_read(run->checkpoint, &found, err);
+}
+
 /* The optimum for the decays that the train rows choose; of too few rows as without a search. */
 static int train_searched(const PfHeadBatchRun *run, const PfExperiment *first,
                           const PfTrainingData *data, PfHeadBatchConfig *config,
@@ -180,7 +189,8 @@ static int train_searched(const PfHeadBatchRun *run, const PfExperiment *first,
     PfExperiment convex = *first;
     PfDecaySearch *search;
     PfHeadNetwork *start;
-    if (pf_decay_search_run(data, &searching, &search, &start, err)) return -1;
+    if (refuse_other_run(run, err) || pf_decay_search_run(data, &searching, &search, &start, err))
+        return -1;
     if (!search) return pf_head_trainer_run(data, config, run->observer, out, err);
     convex.optimizer = PF_LBFGS;
     if (!convex.epochs) config->epochs = pf_experiment_default_epochs(&convex, data->train_count);

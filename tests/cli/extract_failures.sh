@@ -141,7 +141,7 @@ extract "$SAMPLE/pictures" -o shared.h5 --backbone resnet18_w16 --weights "$WEIG
 pid=$!
 while [ ! -e shared.h5.journal ] && kill -0 $pid 2> /dev/null; do sleep 0.02; done
 if kill -0 $pid 2> /dev/null; then
-  expect 1 extract "$SAMPLE/pictures" -o shared.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --tap layer1
+  expect 75 extract "$SAMPLE/pictures" -o shared.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --tap layer1
   stderr_has 'another extract is writing'
 fi
 wait $pid

@@ -181,7 +181,7 @@ env FAKE_BACKBONE_MS=300 FAKE_BACKBONE_LOG="$WORK/slow.images" extract photos -o
   --resize 20 --crop 16 --batch 2 > slow.out 2> slow.err &
 pid=$!
 while [ "$(wc -l < slow.images)" -lt 3 ]; do sleep 0.05; done
-expect 1 extract_fake photos -o slow.h5
+expect 75 extract_fake photos -o slow.h5
 stderr_has 'another extract is writing'
 kill -TERM $pid
 wait $pid || code=$?

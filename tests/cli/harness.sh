@@ -10,7 +10,7 @@ trap 'rm -rf "$WORK"' EXIT
 trap 'exit 1' INT TERM
 cd "$WORK"
 export XDG_STATE_HOME=$WORK/state
-unset NO_COLOR PF_FAKE_TERMINAL 2>/dev/null || :
+unset NO_COLOR PF_FAKE_TERMINAL MAKEFLAGS MFLAGS MAKELEVEL 2>/dev/null || :
 checks=0
 
 # Everything the last command said, then the reason.

@@ -162,7 +162,7 @@ holder=$!
 until grep -q again locked; do sleep 0.05; done
 touch -d '1 hour ago' disk
 before=$(stat -c %Y disk)
-expect 1 extract_fake photos -o disk/busy.h5
+expect 75 extract_fake photos -o disk/busy.h5
 stderr_has 'another extract is writing'
 checks=$((checks + 1)); [ "$(stat -c %Y disk)" = "$before" ] || failed 'a refused run wrote into the folder'
 kill $holder

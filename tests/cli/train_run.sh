@@ -36,7 +36,7 @@ stdout_empty; stderr_empty
 # Both streams in one pipe keep the order; a narrow terminal folds.
 expect 0 sh -c 'train own.h5 --epochs 3 2>&1'
 [ "$(tail -n 1 stdout | cut -d, -f1)" = "$(grep '^val accuracy' stdout | cut -d, -f1)" ] || failed 'the last line is not the last'
-expect 0 env PF_FAKE_TERMINAL=1 COLUMNS=40 train own.h5 --epochs 3
+expect 0 env PF_FAKE_TERMINAL=1 COLUMNS=40 train own.h5 --no-search --epochs 3
 stdout_has '    test  0.0333 ['
 sed '/by class/,/^  val.*predicted/d' stdout | awk 'length > 40 { exit 1 }' || failed 'more than 40 columns'
 [ "$(wc -l < stderr)" -lt 60 ] || failed 'too many lines'
@@ -123,8 +123,8 @@ done
 expect 2 train own.h5 --loss sighs=focal
 stderr_has "names target 'sighs', which is not among those of 'own.h5'"
 stderr_lacks 'in memory'
-expect 0 train own.h5 -q --epochs 3 --assert 'val.classes.0.f1>=0' --assert 'epochs.2.val_loss<=99'
-expect 2 train own.h5 -q --epochs 3 --assert 'val.classes.9.f1>=0'
+expect 0 train own.h5 --no-search -q --epochs 3 --assert 'val.classes.0.f1>=0' --assert 'epochs.2.val_loss<=99'
+expect 2 train own.h5 --no-search -q --epochs 3 --assert 'val.classes.9.f1>=0'
 
 # A terminal gets no escape codes where there is none, and NO_COLOR nowhere colour.
 expect 0 env PF_FAKE_TERMINAL=1 NO_COLOR=1 train own.h5 --epochs 3
