@@ -161,6 +161,12 @@ static const PfOption *find_letter(const PfOption *table, char letter)
     return NULL;
 }
 
+const PfOption *pf_options_find(const PfOption *table, const char *word)
+{
+    if (word[1] == '-') return find_long(table, word + 2, strcspn(word + 2, "="));
+    return word[1] ? find_letter(table, word[1]) : NULL;
+}
+
 static int unknown_option(const PfOption *table, const char *word, PfError *err)
 {
     const char *names[128];

@@ -44,6 +44,9 @@ int pf_options_parse(const PfOption *table, void *settings, int argc, char **arg
 int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,
                       const char *value, PfError *err);
 
+/* The option that a word of a command line names, "--name", "--name=value" or "-o"; NULL: none. */
+const PfOption *pf_options_find(const PfOption *table, const char *word);
+
 /* The table as help text on stdout, after the caller's usage lines. */
 void pf_options_print(const PfOption *table);
 
