@@ -264,6 +264,12 @@ static const char *find_spelled(const PfOption *table, const char *word, char te
     return near ? text : NULL;
 }
 
+const PfOption *pf_options_find(const PfOption *table, const char *word)
+{
+    if (word[1] == '-') return find_long(table, word + 2, strcspn(word + 2, "="));
+    return word[1] ? find_letter(table, word[1]) : NULL;
+}
+
 static int unknown_option(const PfOption *table, const char *word, PfError *err)
 {
     char bare[MAX_WORD + 1] = "", spelled[MAX_WORD + 1];
@@ -321,7 +327,8 @@ typedef struct Sink {
     cJSON *given;
 } Sink;
 
-/* One that may be repeated to add to itself has all of its values, of others the last one counts.
+/* One that may be repeated to add to itself has all of its values, of others the last one
+ * counts.
  */
 static void record(const PfOption *option, const char *value, cJSON *given)
 {
@@ -348,8 +355,8 @@ static int put(const PfOption *option, Sink *sink, const char *value, PfError *e
     return 0;
 }
 
-/* value: what was given with the option's word, or NULL; *next is the index of the word that may
- * be its argument. */
+/* value: what was given with the option's word, or NULL; *next is the index of the word that
+ * may be its argument. */
 static int take(const PfOption *option, const char *word, const char *value, Sink *sink, int argc,
                 char **argv, int *next, PfError *err)
 {

@@ -59,6 +59,8 @@ int pf_options_assign(const PfOption *table, void *settings, const char *where, 
 
 /* The name of the option that `word`, without dashes, is a name or an alias of; else NULL. */
 const char *pf_options_name(const PfOption *table, const char *word);
+/* The option that a word of a command line names, "--name", "--name=value" or "-o"; NULL: none. */
+const PfOption *pf_options_find(const PfOption *table, const char *word);
 
 /* The table as help text on stdout, after the caller's usage lines. */
 void pf_options_print(const PfOption *table);

@@ -14,34 +14,17 @@ typedef struct Word {
     const char *value;      /* of the option, or the operand; NULL: none, or not yet */
 } Word;
 
-static const PfOption *find_name(const PfOption *table, const char *name, size_t length)
-{
-    for (const PfOption *option = table; option->name; option++)
-        if (option->kind != PF_OPTION_GROUP && strlen(option->name) == length &&
-            !strncmp(option->name, name, length))
-            return option;
-    return NULL;
-}
-
-static const PfOption *find_letter(const PfOption *table, char letter)
-{
-    for (const PfOption *option = table; option->name; option++)
-        if (option->kind != PF_OPTION_GROUP && option->letter == letter) return option;
-    return NULL;
-}
-
 /* The option that a word with a dash in front names, or NULL; *value is what it brings along. */
 static const PfOption *named_option(const PfOption *table, const char *word, const char **value)
 {
     *value = NULL;
     if (word[1] == '-') {
-        size_t length = strcspn(word + 2, "=");
-        if (word[2 + length]) *value = word + 3 + length;
-        return find_name(table, word + 2, length);
+        const char *equals = strchr(word, '=');
+        if (equals) *value = equals + 1;
+    } else if (word[1] && word[2]) {
+        *value = word + 2;
     }
-    const PfOption *option = find_letter(table, word[1]);
-    if (word[2]) *value = word + 2;
-    return option;
+    return pf_options_find(table, word);
 }
 
 /* Reads the word at *at and steps over it, and over the value that follows it. After "--", and

@@ -116,11 +116,34 @@ def check_shell(name, folder):
         failures += 1
 
 
+def check_call(words, first):
+    """The call itself: the first two lines of what `train` says."""
+    global failures, checks
+    checks += 1
+    done = subprocess.run([BUILD / "bin/train", "--complete", *words], capture_output=True, text=True)
+    found = [line.split("\t")[0] for line in done.stdout.splitlines()[:2]]
+    if done.returncode or done.stderr or found != first:
+        failures += 1
+        print(f"FAIL train --complete {words}: {found}, {done.stderr}, expected {first}")
+
+
+def check_calls():
+    check_call(["-"], ["nothing", "--output"])
+    check_call(["--"], ["nothing", "--output"])
+    check_call([""], ["files"])
+    check_call(["--", "-"], ["files"])
+    check_call(["--normalize", "-"], ["nothing"])
+    check_call(["-o", ""], ["files"])
+    check_call(["--no-such-option=", "--see"], ["nothing", "--seed"])
+    check_call(["no-such.h5", "--tap", ""], ["nothing", "all"])
+
+
 def main():
+    check_calls()
     shells = [name for name in RC if shutil.which(name)]
     if not shells:
         print("SKIP: no shell that completes")
-        return 77
+        return 1 if failures else 77
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
         (folder / "photos").mkdir()
