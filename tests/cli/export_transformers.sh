@@ -17,7 +17,7 @@ model() {
 agrees() {
   expect 0 extract photos -q -o again.h5 --backbone "$1.onnx" --resize "$2" --crop "$2" --store f32 --compress none \
     --mean "$3" --std "$4" --interpolation "$5"
-  expect 0 predict "$1.safetensors" "$1.h5" -q --json --top 3
+  expect 0 predict "$1.safetensors" "$1.h5" -q --json - --top 3
   mv stdout model.json
   checks=$((checks + 1))
   "$PYTHON" - > stdout 2> stderr <<'PY' || failed "$1: the ONNX file says something else"
