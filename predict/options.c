@@ -282,9 +282,17 @@ static int check_companions(const PfPredictOptions *options, PfError *err)
     return 0;
 }
 
+/* --json was a flag once; with nothing behind it, it means what it meant. */
+static void complete_json(int argc, char **argv)
+{
+    static char on_stdout[] = "--json=-";
+    if (argc > 1 && !strcmp(argv[argc - 1], "--json")) argv[argc - 1] = on_stdout;
+}
+
 int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err)
 {
     int count = 0;
+    complete_json(argc, argv);
     *options = (PfPredictOptions){.network.device = "auto",
                                   .top = 1,
                                   .threshold = 0.5,

@@ -29,8 +29,14 @@ for value in a.jpg m.safetensors c.h5 folder; do
   diff -r $value before || failed "'$value' was written over"
   rm -r before
 done
-expect 2 predict m.safetensors c.h5 --json
-stderr_has "needs an argument: FILE|-"
+expect 2 predict m.safetensors c.h5 --json -q
+stderr_has "found '-q'"
+absent ./-q
+# With nothing behind it, it means what it meant.
+expect 0 predict m.safetensors c.h5 --json -
+cp stdout said
+expect 0 predict m.safetensors c.h5 --json
+cmp -s stdout said || failed '--json alone is not --json -'
 expect 2 predict m.safetensors --json - --quiet
 stderr_has 'which images?'
 
