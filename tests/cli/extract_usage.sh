@@ -95,7 +95,7 @@ for sample in 0 -3 x 10%; do
   stderr_has '--sample'
 done
 expect 2 extract --merge x.h5 a.h5 --sample 3
-stderr_has '--split, --sample and --shard'
+stderr_has '--split, --exclude, --sample and --shard'
 for shard in 0/3 4/3 1 a/b 1/0 1/3x -1/3 2/ /2; do
   expect 2 extract photos -o x.h5 --shard $shard
   stderr_has "--shard: expected K/N with K from 1 to N, found '$shard'"
