@@ -138,7 +138,7 @@ def check_sweep(train, folder):
     assert len(curve) == 18 and curve.fold.isna().all() and curve["per-class"].dtype.kind == "i"
     means = curve[curve["head"] == "linear"].groupby("per-class").test_accuracy.mean()
     assert means[1] < means[20], means
-    run(train, cache, "--target", "class", "--epochs", 4, "--per-class", 5, "--seed", 2, "--predictions", folder / "one.csv", "-q")
+    run(train, cache, "--target", "class", "--no-search", "--epochs", 4, "--per-class", 5, "--seed", 2, "--predictions", folder / "one.csv", "-q")
     rows = pd.read_csv(folder / "one.csv")
     test = rows[rows.split == "test"]
     line = curve[(curve["per-class"] == 5) & (curve["head"] == "linear") & (curve.seed == 2)].iloc[0]
