@@ -56,8 +56,8 @@ static int check_outputs(const PfTrainOptions *options, PfError *err)
     int failed = (has_checkpoint && !checkpoint) ||
                  pf_output_check_all(outputs, count, inputs, whats, 4, err) ||
                  check_places(outputs, count, err);
-    free(checkpoint);
     if (pf_output_takes_stdout(outputs, count)) pf_log_show_on(stderr);
+    free(checkpoint);
     if (!failed && options->tensorboard) failed = pf_tensorboard_check(options->tensorboard, err);
     return failed ? -1 : 0;
 }
