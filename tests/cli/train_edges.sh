@@ -115,10 +115,10 @@ stderr_has "there is no 'roc_auc' among"
 
 # 100,000 classes: in little memory, without a matrix.
 make_cache many.h5 val many
-([ -n "${PF_SANITIZE:-}" ] || ulimit -v 1000000; expect 0 train many.h5 --epochs 2 --threads 2 --json many.json -o m.safetensors)
+([ -n "${PF_SANITIZE:-}" ] || ulimit -v 1000000; expect 0 train many.h5 --no-search --epochs 2 --threads 2 --json many.json -o m.safetensors)
 ! grep -q '"confusion"' many.json || failed 'a matrix of 100,000 classes'
 [ "$(wc -c < many.json)" -lt 20000000 ] || failed 'the JSON is larger than its classes'
-expect 0 train many.h5 --epochs 1
+expect 0 train many.h5 --no-search --epochs 1
 stdout_lacks 'true \ predicted'
 stdout_has 'val, lowest f1'
 

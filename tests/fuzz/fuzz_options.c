@@ -14,11 +14,11 @@ static void parse_extract(int argc, char **argv)
     memset(&options, 0, sizeof options);
     if (pf_extract_options_parse(argc, argv, &options, &err)) {
         fuzz_check_refusal(&err);
-        return;
+    } else if (!options.help && !options.version) {
+        FUZZ_CHECK(options.mode != PF_EXTRACT_RUN || options.output || options.dry_run);
+        FUZZ_CHECK(options.dataset.target_count <= PF_TARGETS_MAX);
     }
-    if (options.help || options.version) return;
-    FUZZ_CHECK(options.mode != PF_EXTRACT_RUN || options.output || options.dry_run);
-    FUZZ_CHECK(options.dataset.target_count <= PF_TARGETS_MAX);
+    pf_extract_options_free(&options);
 }
 
 static void list_settings(const PfTrainOptions *options)
