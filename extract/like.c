@@ -1,31 +1,15 @@
 #include "extract/like.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
-#include "common/file/input_file.h"
 #include "permafrost/feature_cache.h"
-
-bool pf_like_is_cache(const char *operand)
-{
-    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
-    unsigned char found[8];
-    struct stat status;
-    int fd = pf_input_file_try(AT_FDCWD, operand, &status);
-    bool is = fd >= 0 && read(fd, found, sizeof found) == (ssize_t)sizeof found &&
-              !memcmp(found, signature, sizeof found);
-    if (fd >= 0) close(fd);
-    return is;
-}
 
 static bool is_option(const char *word, const char *name)
 {
@@ -35,19 +19,6 @@ static bool is_option(const char *word, const char *name)
 }
 
 /* ---- what a cache keeps ---- */
-
-/* Where it goes, what it says and how fast it is: nothing about the rows. */
-static const char *const passing[] = {
-    "output",  "json",  "force",        "dry-run", "fetch", "batch",   "threads",      "workers",
-    "readers", "quiet", "sync-seconds", "sync-mb", "like",  "verbose", "sources-from",
-};
-
-static bool is_passing(const char *word)
-{
-    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
-        if (is_option(word, passing[i])) return true;
-    return false;
-}
 
 /* "--weights=FILE#KEY" with the file's absolute path, where there is such a file. malloc'ed. */
 static char *absolute_word(const char *word)
@@ -79,7 +50,6 @@ void pf_like_add(cJSON *provenance, const char *operand, cJSON *words)
     cJSON *kept = cJSON_AddArrayToObject(provenance, "options");
     cJSON_ArrayForEach(word, words)
     {
-        if (is_passing(word->valuestring)) continue;
         char *text = absolute_word(word->valuestring);
         cJSON_AddItemToArray(kept, cJSON_CreateString(text ? text : ""));
         free(text);
@@ -118,21 +88,26 @@ static bool gives(const cJSON *words, const char *word)
     return false;
 }
 
-static int add_kept(PfLikeCommand *out, const cJSON *kept, const cJSON *words, PfError *err)
+/* Caches before this version kept some that are of a run, too. */
+static int add_kept(PfLikeCommand *out, const PfOption *table, const cJSON *kept,
+                    const cJSON *words, PfError *err)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, kept)
     {
         if (!cJSON_IsString(item) || strncmp(item->valuestring, "--", 2))
             return pf_fail(err, PF_EXIT_FAILED, "its list of options holds what is none");
-        if (is_passing(item->valuestring) || gives(words, item->valuestring)) continue;
+        const PfOption *option = pf_options_find(table, item->valuestring);
+        const bool is_of_run = option && option->effect == PF_OPTION_ON_RUN;
+        if (is_of_run || gives(words, item->valuestring)) continue;
         if (add_word(out, item->valuestring, err)) return -1;
     }
     return 0;
 }
 
-static int build(const char *cache, const char *dataset, const cJSON *provenance, int argc,
-                 char **argv, const cJSON *words, PfLikeCommand *out, PfError *err)
+static int build(const PfOption *table, const char *cache, const char *dataset,
+                 const cJSON *provenance, int argc, char **argv, const cJSON *words,
+                 PfLikeCommand *out, PfError *err)
 {
     const cJSON *kept = cJSON_GetObjectItemCaseSensitive(provenance, "options");
     const char *operand = pf_json_member_text(provenance, "operand");
@@ -144,7 +119,8 @@ static int build(const char *cache, const char *dataset, const cJSON *provenance
                        cache);
     size_t most = (size_t)argc + (size_t)cJSON_GetArraySize(kept) + 5;
     out->argv = pf_calloc(most, sizeof *out->argv, err);
-    if (!out->argv || add_word(out, argv[0], err) || add_kept(out, kept, words, err)) return -1;
+    if (!out->argv || add_word(out, argv[0], err) || add_kept(out, table, kept, words, err))
+        return -1;
     if (!gives(words, "--output") && (add_word(out, "-o", err) || add_word(out, cache, err)))
         return -1;
     bool skips = !dataset; /* the operand is the cache: the dataset takes its place */
@@ -156,14 +132,14 @@ static int build(const char *cache, const char *dataset, const cJSON *provenance
     return 0;
 }
 
-int pf_like_command(const char *cache, const char *dataset, int argc, char **argv,
-                    const cJSON *words, PfLikeCommand *out, PfError *err)
+int pf_like_command(const PfOption *table, const char *cache, const char *dataset, int argc,
+                    char **argv, const cJSON *words, PfLikeCommand *out, PfError *err)
 {
     PfCache *opened;
     *out = (PfLikeCommand){0};
     if (pf_cache_open(cache, &opened, err)) return -1;
     cJSON *provenance = pf_json_read(pf_cache_provenance(opened));
-    int failed = build(cache, dataset, provenance, argc, argv, words, out, err);
+    int failed = build(table, cache, dataset, provenance, argc, argv, words, out, err);
     cJSON_Delete(provenance);
     pf_cache_close(&opened);
     if (failed) pf_like_command_free(out);

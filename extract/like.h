@@ -1,7 +1,7 @@
 /* extract CACHE.h5, and --like CACHE.h5: the options that a cache was made with, again.
  *
  * They lie in its provenance: "options", a list of "--name=value" as pf_options_words() has them,
- * without those that decide nothing about the rows, and "operand", the dataset. Paths in both are
+ * without those that have an effect on the run only, and "operand", the dataset. Paths in both are
  * absolute. Caches of before this was written have neither. */
 #ifndef PF_EXTRACT_LIKE_H
 #define PF_EXTRACT_LIKE_H
@@ -9,12 +9,11 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 
+#include "common/base/options.h"
 #include "permafrost/error.h"
 
-/* Whether the operand of extract is a file of HDF5, a cache in place of a dataset. */
-bool pf_like_is_cache(const char *operand);
-
-/* What a new cache keeps: adds "operand" and "options" to its provenance. words: taken over. */
+/* What a new cache keeps: adds "operand" and "options" to its provenance. words: as
+ * pf_extract_options_words() has them; taken over. */
 void pf_like_add(cJSON *provenance, const char *operand, cJSON *words);
 
 /* A command line. The words are owned, and end with NULL. */
@@ -26,8 +25,8 @@ typedef struct PfLikeCommand {
 /* argv with the options of `cache` before its own, of which those that argv gives itself (words:
  * pf_options_words of it) are left out, and with "-o CACHE" where it has none. dataset: the operand
  * of argv; NULL: that of the cache is added. Usage error where the cache does not say. */
-int pf_like_command(const char *cache, const char *dataset, int argc, char **argv,
-                    const cJSON *words, PfLikeCommand *out, PfError *err);
+int pf_like_command(const PfOption *table, const char *cache, const char *dataset, int argc,
+                    char **argv, const cJSON *words, PfLikeCommand *out, PfError *err);
 void pf_like_command_free(PfLikeCommand *command);
 
 #endif

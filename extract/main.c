@@ -21,6 +21,7 @@
 #include "extract/extraction.h"
 #include "extract/merge/merge.h"
 #include "extract/options.h"
+#include "extract/options_check.h"
 #include "extract/plan/work_plan.h"
 #include "extract/shard/parts.h"
 #include "extract/shard_run.h"
@@ -192,7 +193,7 @@ static int start(int argc, char **argv, PfExtractOptions *options, PfError *err)
     } else if (options->version) {
         puts("extract (permafrost) " PF_VERSION);
     } else {
-        return run(options, argc, argv, err);
+        return pf_options_check(options, err) || run(options, argc, argv, err) ? -1 : 0;
     }
     return 0;
 }

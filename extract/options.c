@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/options.h"
 #include "common/base/result_stamp.h"
+#include "common/file/input_file.h"
 #include "common/file/output.h"
 #include "common/file/text_encoding.h"
 #include "common/thread/processors.h"
@@ -303,22 +304,22 @@ static int parse_encoding(void *settings, const char *value, PfError *err)
 /* clang-format off */
 static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
-    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, .offset = FIELD(output),
+    {.name = "output", .effect = PF_OPTION_ON_RUN, .letter = 'o', .kind = PF_OPTION_TEXT, .offset = FIELD(output),
      .argument = "CACHE.h5", .help = "the cache to write"},
     {.name = "store", .kind = PF_OPTION_CALL, .parse = parse_store, .argument = "f16|f32",
      .help = "stored type of the features (default f16)"},
     {.name = "compress", .kind = PF_OPTION_CALL, .parse = parse_compress,
      .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1)"},
-    {.name = "json", .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE|-",
+    {.name = "json", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE|-",
      .help = "what was done, how fast and what held it back, for programs; - is stdout"},
-    {.name = "contact-sheet", .kind = PF_OPTION_TEXT, .offset = FIELD(contact_sheet),
+    {.name = "contact-sheet", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, .offset = FIELD(contact_sheet),
      .argument = "FILE.html",
      .help = "a page of images as the network sees them, and of the rejected ones"},
-    {.name = "augmented", .kind = PF_OPTION_FLAG, .offset = FIELD(augmented),
+    {.name = "augmented", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(augmented),
      .help = "--contact-sheet: the views of some (those of --views, else of --views 8)"},
-    {.name = "force", .kind = PF_OPTION_FLAG, .offset = FIELD(force),
+    {.name = "force", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(force),
      .help = "compute again, whatever is at CACHE.h5 and in its journal"},
-    {.name = "dry-run", .kind = PF_OPTION_FLAG, .offset = FIELD(dry_run),
+    {.name = "dry-run", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(dry_run),
      .help = "say what would be done; write nothing"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
@@ -331,7 +332,7 @@ static const PfOption table[] = {
      .argument = "FILE[#KEY]|hf:ORG/NAME|random:SEED",
      .help = "a .pth or .safetensors file (default: look in the hubs' caches); #KEY: the\n"
              "dict or the prefix of names in it that is meant; --tap input alone needs none"},
-    {.name = "fetch", .kind = PF_OPTION_FLAG, .offset = FIELD(fetch),
+    {.name = "fetch", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(fetch),
      .help = "download weights that are missing, into the caches of torch.hub and of the\n"
              "Hugging Face hub; without it nothing is ever fetched"},
     {.name = "tap", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.taps),
@@ -390,7 +391,7 @@ static const PfOption table[] = {
      .argument = "N", .minimum = 0, .maximum = 9007199254740991.0,
      .help = "of the boxes and colours (default 0)"},
     {.name = "Dataset:", .kind = PF_OPTION_GROUP},
-    {.name = "like", .kind = PF_OPTION_TEXT, .offset = FIELD(like), .argument = "CACHE.h5",
+    {.name = "like", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, .offset = FIELD(like), .argument = "CACHE.h5",
      .help = "the options that this cache was made with, and where -o is not given, more rows\n"
              "for it; others on the command line come on top"},
     {.name = "split", .kind = PF_OPTION_CALL, .parse = parse_split,
@@ -450,29 +451,29 @@ static const PfOption table[] = {
     {.name = "max-bad", .kind = PF_OPTION_CALL, .parse = parse_max_bad, .argument = "N|P%",
      .help = "give up (exit 3) past so many unusable images (default 5%, at least 5)"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
-    {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N",
+    {.name = "batch", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N",
      .minimum = 1, .maximum = 4096, .aliases = "batch-size",
      .help = "images per forward pass, each view counted (default: 32 on the CPU, on a GPU\n"
              "as many as it is fastest with)"},
-    {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, .offset = FIELD(threads),
+    {.name = "threads", .effect = PF_OPTION_ON_RUN, .letter = 'j', .kind = PF_OPTION_INT, .offset = FIELD(threads),
      .argument = "N", .minimum = 1, .maximum = PF_THREADS_MAX,
      .help = "of whatever computes: the network, decoding, hashing, compressing (default: as\n"
              "many processors as it may use, by affinity, quota of the control group,\n"
              "OMP_NUM_THREADS and SLURM_CPUS_PER_TASK)"},
-    {.name = "workers", .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
+    {.name = "workers", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_INT, .offset = FIELD(workers), .argument = "N",
      .minimum = 1, .maximum = 256, .help = "decoding threads (default: as --threads)"},
-    {.name = "readers", .kind = PF_OPTION_INT, .offset = FIELD(readers), .argument = "N",
+    {.name = "readers", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_INT, .offset = FIELD(readers), .argument = "N",
      .minimum = 0, .maximum = 1024,
      .help = "files read ahead at once, for disks that answer late (default 16)"},
-    {.name = "sync-seconds", .kind = PF_OPTION_DOUBLE, .offset = FIELD(sync_seconds),
+    {.name = "sync-seconds", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_DOUBLE, .offset = FIELD(sync_seconds),
      .argument = "S", .minimum = 0, .maximum = 86400,
      .help = "work is safe from a crash or power cut after S seconds (default 5)"},
-    {.name = "sync-mb", .kind = PF_OPTION_INT, .offset = FIELD(sync_mb), .argument = "M",
+    {.name = "sync-mb", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_INT, .offset = FIELD(sync_mb), .argument = "M",
      .minimum = 1, .maximum = 1 << 20,
      .help = "and after M megabytes, whichever comes first (default 64)"},
-    {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = FIELD(quiet),
+    {.name = "quiet", .effect = PF_OPTION_ON_RUN, .letter = 'q', .kind = PF_OPTION_FLAG, .offset = FIELD(quiet),
      .help = "warnings and errors only"},
-    {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
+    {.name = "verbose", .effect = PF_OPTION_ON_RUN, .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
      .help = "more detail"},
     {.name = "Instead of extracting:", .kind = PF_OPTION_GROUP},
     {.name = "summary", .kind = PF_OPTION_FLAG, .offset = FIELD(summary),
@@ -504,14 +505,14 @@ static const PfOption table[] = {
     {.name = "signature", .kind = PF_OPTION_TEXT, .offset = FIELD(signature), .argument = "FILE",
      .help = "with --verify: before anything else, that the cache has the SHA-256 in\n"
              "FILE, as sha256sum writes it"},
-    {.name = "sources-from", .kind = PF_OPTION_TEXT, .offset = FIELD(sources_from),
+    {.name = "sources-from", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, .offset = FIELD(sources_from),
      .argument = "DIR",
      .help = "folder where the parts of a virtual cache may lie besides its own;\n"
              "others are refused"},
     {.name = "trust", .kind = PF_OPTION_TEXT, .offset = FIELD(trust), .argument = "FILE.pt",
      .help = "note a TorchScript file as one that may run where a model or a cache names it"},
-    {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
-    {.name = "version", .letter = 'V', .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
+    {.name = "help", .effect = PF_OPTION_ON_RUN, .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
+    {.name = "version", .effect = PF_OPTION_ON_RUN, .letter = 'V', .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
     {0},
 };
 /* clang-format on */
@@ -556,170 +557,13 @@ int64_t pf_extract_options_bad_limit(const PfBadLimit *limit, int64_t total)
     return limit->is_default && share < 5 ? 5 : share;
 }
 
-/* The operands are OUT and the inputs, or with -o inputs only. */
-static int check_merge(PfExtractOptions *options, const char *const *operands, int count,
-                       PfError *err)
-{
-    bool has_output = options->output != NULL;
-    const char *table_option = pf_dataset_table_option(&options->dataset.table);
-    if (table_option)
-        return pf_fail(err, PF_EXIT_USAGE, "%s is for extracting from a manifest", table_option);
-    if (options->dataset.target_count || options->dataset.path_column ||
-        options->dataset.image_root || options->dataset.group_column)
-        return pf_fail(
-            err, PF_EXIT_USAGE,
-            "--target, --path-column, --root and --group are for extracting from a manifest");
-    if (options->dataset.split_folders)
-        return pf_fail(err, PF_EXIT_USAGE, "--split-folders is for extracting");
-    if (options->dataset.val_fraction > 0 || options->dataset.test_fraction > 0 ||
-        options->dataset.sample || options->dataset.shard.count || options->dataset.exclude)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--split, --exclude, --sample and --shard are for extracting; --merge takes "
-                       "rows as they "
-                       "are");
-    if (!has_output && count) options->output = operands[0];
-    options->inputs = operands + !has_output;
-    options->input_count = count - !has_output;
-    if (options->input_count > 0) return 0;
-    return pf_fail(
-        err, PF_EXIT_USAGE,
-        "which caches? Usage: extract --merge OUT.h5 IN.h5...; extract --help explains.");
-}
-
-/* The operands are networks. */
-static int check_fetch(PfExtractOptions *options, const char *const *operands, int count,
-                       PfError *err)
-{
-    if (options->summary + options->info + options->merge + options->verify)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--fetch goes with a run that extracts, or with names of networks alone");
-    options->mode = PF_EXTRACT_FETCH;
-    options->inputs = operands;
-    options->input_count = count;
-    if (count) return 0;
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "which network? Usage: extract --fetch NAME...; extract --help explains.");
-}
-
-/* Options that mean something beside others only. */
-static int check_companions(const PfExtractOptions *options, PfError *err)
-{
-    if (options->backbone.emulate && options->backbone.precision != PF_BF16)
-        return pf_fail(err, PF_EXIT_USAGE, "--emulate goes with --precision bf16");
-    if (options->shard_base >= 0 && options->shard_source != PF_SHARD_AUTO)
-        return pf_fail(err, PF_EXIT_USAGE, "--shard-base goes with --shard auto/N");
-    if (options->shard_source != PF_SHARD_TYPED && options->json)
-        return pf_fail(
-            err, PF_EXIT_USAGE,
-            "--json tells of one cache; with --shard auto/N and any/N there are several");
-    if (options->shard_source == PF_SHARD_ANY && options->dry_run)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--dry-run goes with one shard: --shard K/N; any/N takes what is left");
-    if (options->is_virtual && !options->merge)
-        return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
-    if (options->recompute_all && !options->verified_dataset)
-        return pf_fail(err, PF_EXIT_USAGE, "--recompute-all goes with --verify DATASET CACHE.h5");
-    if (options->signature && !options->verify)
-        return pf_fail(err, PF_EXIT_USAGE, "--signature goes with --verify");
-    if (options->mode != PF_EXTRACT_SUMMARY && (options->summary_input || options->summary_classes))
-        return pf_fail(err, PF_EXIT_USAGE, "--input and --classes go with --summary");
-    if (options->mode != PF_EXTRACT_RUN && (options->max_pixels || options->max_bytes))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "%s is for extracting: --summary, --info, --merge and --verify decode no "
-                       "image",
-                       options->max_pixels ? "--max-pixels" : "--max-bytes");
-    if (options->mode == PF_EXTRACT_SUMMARY && options->sources_from)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--sources-from goes with a cache: --summary reads none");
-    if (options->backbone.views == 1 && options->backbone.view_seed)
-        return pf_fail(err, PF_EXIT_USAGE, "--view-seed goes with --views");
-    if (options->json && options->mode != PF_EXTRACT_BACKBONES &&
-        options->mode != PF_EXTRACT_INFO && (options->mode != PF_EXTRACT_RUN || options->dry_run))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--json tells of a run that extracts, of --backbones and of --info: not of "
-                       "a dry run, and "
-                       "not of --summary, --merge or --verify");
-    return 0;
-}
-
-/* At most one of the things that are done instead of extracting. */
-static int choose_mode(PfExtractOptions *options, PfError *err)
-{
-    const struct {
-        int is_given;
-        PfExtractMode mode;
-        const char *name;
-    } modes[] = {{options->summary, PF_EXTRACT_SUMMARY, "--summary"},
-                 {options->backbones, PF_EXTRACT_BACKBONES, "--backbones"},
-                 {options->info, PF_EXTRACT_INFO, "--info"},
-                 {options->merge, PF_EXTRACT_MERGE, "--merge"},
-                 {options->list, PF_EXTRACT_LIST, "--list"},
-                 {options->missing, PF_EXTRACT_MISSING, "--missing"},
-                 {options->verify, PF_EXTRACT_VERIFY, "--verify"}};
-    const char *first = NULL;
-    options->mode = PF_EXTRACT_RUN;
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        if (!modes[i].is_given) continue;
-        if (first)
-            return pf_fail(err, PF_EXIT_USAGE, "%s and %s are two different things to do", first,
-                           modes[i].name);
-        first = modes[i].name;
-        options->mode = modes[i].mode;
-    }
-    return 0;
-}
-
-static int check_output(const char *output, PfError *err)
-{
-    static const char *const written[] = {".h5", ".hdf5"};
-    if (!output) return 0;
-    if (!strcmp(output, "-"))
-        return pf_fail(err, PF_EXIT_USAGE, "-o: a cache goes into a file, not to standard output");
-    return pf_output_check_suffix("-o", output, written, 2, "", err);
-}
-
-static int check_mode(PfExtractOptions *options, PfError *err)
-{
-    if (choose_mode(options, err) || check_companions(options, err)) return -1;
-    if (options->mode == PF_EXTRACT_BACKBONES) return 0;
-    if (options->mode == PF_EXTRACT_SUMMARY)
-        return options->operand
-                   ? pf_fail(err, PF_EXIT_USAGE, "--summary takes no operand, found '%s'",
-                             options->operand)
-                   : 0;
-    if (!options->operand)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       options->info || options->verify
-                           ? "which cache? extract --info CACHE.h5, extract --verify CACHE.h5; "
-                             "extract --help explains."
-                           : "which dataset? Usage: extract [options] DATASET -o CACHE.h5; extract "
-                             "--help explains.");
-    if (options->mode == PF_EXTRACT_RUN || options->mode == PF_EXTRACT_MERGE)
-        if (check_output(options->output, err)) return -1;
-    if (options->mode == PF_EXTRACT_RUN && !options->output)
-        return pf_fail(err, PF_EXIT_USAGE, "where to? Give the cache to write with -o CACHE.h5");
-    if (options->mode == PF_EXTRACT_LIST && !options->output)
-        return pf_fail(err, PF_EXIT_USAGE, "where to? Give the list to write with -o LIST");
-    if (options->mode == PF_EXTRACT_LIST && options->dataset.shard.count)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--list lists all of a dataset; --shard is for extracting");
-    return 0;
-}
-
-/* What to do with several operands. */
-static const char *several_hint(const char *operand)
-{
-    return pf_dataset_names_archives(operand)
-               ? ". Hint: several archives are one dataset by the folder that they lie in, or by "
-                 "braces in quotes: extract 'part-{000..099}.tar', extract '{a,b}.zip'"
-               : ". A list of images goes in on stdin: extract - ...";
-}
-
 cJSON *pf_extract_options_words(const PfExtractOptions *options)
 {
     const PfLikeCommand *expanded = &options->expanded;
-    return expanded->argv ? pf_options_words(table, expanded->argc, expanded->argv)
-                          : pf_options_words(table, options->argc, options->argv);
+    cJSON *words = expanded->argv ? pf_options_words(table, expanded->argc, expanded->argv)
+                                  : pf_options_words(table, options->argc, options->argv);
+    pf_options_leave_result(table, words);
+    return words;
 }
 
 static void set_defaults(PfExtractOptions *options, int argc, char **argv)
@@ -748,7 +592,7 @@ static int take_options_of(const char *cache, const char *dataset, PfExtractOpti
     char **argv = options->argv;
     cJSON *words = pf_options_words(table, argc, argv);
     int failed = !words ? pf_fail(err, PF_EXIT_FAILED, "out of memory")
-                        : pf_like_command(cache, dataset, argc, argv, words, &command, err);
+                        : pf_like_command(table, cache, dataset, argc, argv, words, &command, err);
     cJSON_Delete(words);
     if (failed) return -1;
     pf_extract_options_free(options);
@@ -770,7 +614,7 @@ static const char *find_like(const PfExtractOptions *options, const char *const 
                     !options->backbones && !options->fetch;
     if (!extracts || count != 1) return NULL;
     if (options->like) return options->like;
-    return !options->output && pf_like_is_cache(operands[0]) ? operands[0] : NULL;
+    return !options->output && pf_input_file_is_hdf5(operands[0]) ? operands[0] : NULL;
 }
 
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err)
@@ -783,28 +627,18 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
                        "%d arguments are too many: give a folder, or - and the paths on stdin",
                        argc);
     if (pf_options_parse(table, options, argc, argv, operands, &count, err)) return -1;
-    if (options->help || options->version) return 0;
-    if (options->trust) return pf_script_file_check_trust_operands(count, err);
+    options->operands = operands;
+    options->operand_count = count;
+    if (options->help || options->version || options->trust) return 0;
     const char *like = find_like(options, operands, count);
     if (like &&
         take_options_of(like, options->like ? operands[0] : NULL, options, operands, &count, err))
         return -1;
     if (options->like && !like)
         return pf_fail(err, PF_EXIT_USAGE, "--like goes with a run that extracts one dataset");
-    if (options->fetch && !options->output) return check_fetch(options, operands, count, err);
-    if (options->fetch && options->summary + options->info + options->merge + options->verify)
-        return check_fetch(options, operands, count, err);
-    if (options->merge && check_merge(options, operands, count, err)) return -1;
-    if (options->verify && count == 2) {
-        options->verified_dataset = operands[0];
-        operands[0] = operands[--count];
-    }
-    if (count > 1 && !options->merge)
-        return pf_fail(err, PF_EXIT_USAGE, "one %s at a time, found '%s' and '%s'%s",
-                       options->info ? "cache" : "dataset", operands[0], operands[1],
-                       options->info ? "" : several_hint(operands[0]));
-    options->operand = count ? operands[0] : NULL;
-    return check_mode(options, err);
+    options->operands = operands; /* those of the cache */
+    options->operand_count = count;
+    return 0;
 }
 
 void pf_extract_options_free(PfExtractOptions *options)

@@ -37,7 +37,9 @@ typedef enum PfShardSource {
 } PfShardSource;
 
 typedef struct PfExtractOptions {
-    PfExtractMode mode;
+    PfExtractMode mode;          /* this and what follows from it, by pf_options_check() */
+    const char *const *operands; /* operand_count of them, lent */
+    int operand_count;
     const char *operand;          /* DATASET, or the cache for --info and --verify, or PATTERN */
     const char *verified_dataset; /* --verify DATASET CACHE; else NULL */
     int recompute_all;            /* every row of it, not a sample */
@@ -80,16 +82,17 @@ typedef struct PfExtractOptions {
         verbose;
 } PfExtractOptions;
 
-/* Parses the command line; what contradicts itself is refused here. --help and --version leave the
- * rest unchecked. The options refer to themselves: they are not to be copied. Free with
- * pf_extract_options_free, on failure too. */
+/* Parses the command line, and after it that of --like; what contradicts itself is refused by
+ * pf_options_check() of options_check.h. The options refer to themselves: they are not to be
+ * copied. Free with pf_extract_options_free, on failure too. */
 int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, PfError *err);
 void pf_extract_options_free(PfExtractOptions *options);
 void pf_extract_options_help(void);
 /* The same for man and for shells. */
 extern const PfManual pf_extract_manual;
 
-/* The command line's options as pf_options_words() has them, those of --like before them. */
+/* The command line's options that have an effect on the rows, as pf_options_words() has them, those
+ * of --like before them. */
 cJSON *pf_extract_options_words(const PfExtractOptions *options);
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */

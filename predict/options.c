@@ -58,6 +58,7 @@ static const PfOption table[] = {
              ".onnx         ONNX, from normalised images to probabilities\n"
              ".pt           the same as a TorchScript module"},
     {.name = "json", .kind = PF_OPTION_CALL, .parse = parse_json, .argument = "FILE|-",
+     .bare = "-", /* it was a flag once */
      .help = "the predictions as JSON; - is standard output, in place of CSV"},
     {.name = "top", .kind = PF_OPTION_INT, .offset = FIELD(top), .argument = "K", .minimum = 1,
      .maximum = 100000, .help = "the K most probable classes of each image (default 1)"},
@@ -282,17 +283,9 @@ static int check_companions(const PfPredictOptions *options, PfError *err)
     return 0;
 }
 
-/* --json was a flag once; with nothing behind it, it means what it meant. */
-static void complete_json(int argc, char **argv)
-{
-    static char on_stdout[] = "--json=-";
-    if (argc > 1 && !strcmp(argv[argc - 1], "--json")) argv[argc - 1] = on_stdout;
-}
-
 int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, PfError *err)
 {
     int count = 0;
-    complete_json(argc, argv);
     *options = (PfPredictOptions){.network.device = "auto",
                                   .top = 1,
                                   .threshold = 0.5,

@@ -1,12 +1,9 @@
 #include "predict/predict.h"
 
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/backbone/batch_choice.h"
 #include "common/base/clock.h"
@@ -369,18 +366,6 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
 
 /* ---- the rows of a cache ---- */
 
-static bool is_cache(const char *path)
-{
-    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
-    unsigned char found[8];
-    struct stat status;
-    int fd = pf_input_file_try(AT_FDCWD, path, &status);
-    bool is = fd >= 0 && read(fd, found, sizeof found) == (ssize_t)sizeof found &&
-              !memcmp(found, signature, sizeof found);
-    if (fd >= 0) close(fd);
-    return is;
-}
-
 /* The i-th of the rows that were scored last. */
 static int write_cached_row(Prediction *run, const PfCache *cache, const PfImageFiles *files,
                             int64_t row, int64_t i, const float *outputs, PfError *err)
@@ -473,7 +458,8 @@ static int predict(Prediction *run, const volatile sig_atomic_t *interrupted, Pf
 {
     const PfPredictOptions *options = run->options;
     int caches = 0;
-    for (int i = 0; i < options->operand_count; i++) caches += is_cache(options->operands[i]);
+    for (int i = 0; i < options->operand_count; i++)
+        caches += pf_input_file_is_hdf5(options->operands[i]);
     if (caches && caches < options->operand_count)
         return pf_fail(err, PF_EXIT_USAGE,
                        "caches and images in one run: call predict once for each");

@@ -308,6 +308,7 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
     } else if (options->trust) {
         return pf_script_file_trust(options->trust, err);
     } else {
+        if (pf_sweep_settings_check(options, err)) return -1;
         pf_processors_set(options->threads);
         interrupted = options->table.interrupted =
             pf_process_catch_interrupts("no model was written; the same command goes on from the "

@@ -1,7 +1,6 @@
 #include "train/options.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "common/backbone/script_file.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
+#include "common/base/result_stamp.h"
 #include "common/base/size_text.h"
 #include "common/cache/views.h"
 #include "common/file/output.h"
@@ -177,87 +177,13 @@ static int parse_target(void *settings, const char *value, PfError *err)
     return options->targets ? 0 : -1;
 }
 
-/* ---- sweeps ---- */
-
-#define MAX_VALUES 1000
-
-static int fail_range(const char *text, PfError *err)
-{
-    return pf_fail(
-        err, PF_EXIT_USAGE,
-        "--sweep: expected a range as in 1e-4..1e-1:log7 (equal factors; both ends above "
-        "0) or 0..0.5:lin6 (equal steps), of 2 to %d values, found '%s'",
-        MAX_VALUES, text);
-}
-
-static double value_at(double low, double high, int is_log, int index, int count)
-{
-    double share = (double)index / (count - 1);
-    return is_log ? low * pow(high / low, share) : low + (high - low) * share;
-}
-
-/* "A..B:logN" or "A..B:linN" */
-static int parse_range(const char *text, PfSweepAxis *axis, PfError *err)
-{
-    double low, high;
-    uint64_t wanted;
-    const char *dots = strstr(text, ".."), *colon = strchr(text, ':');
-    if (!colon || colon < dots + 2 || pf_options_read_double(text, (size_t)(dots - text), &low) ||
-        pf_options_read_double(dots + 2, (size_t)(colon - dots - 2), &high))
-        return fail_range(text, err);
-    int is_log = !strncmp(colon, ":log", 4);
-    if ((!is_log && strncmp(colon, ":lin", 4)) ||
-        pf_options_read_unsigned(colon + 4, strlen(colon + 4), &wanted) || wanted < 2 ||
-        wanted > MAX_VALUES || (is_log && (low <= 0 || high <= 0)))
-        return fail_range(text, err);
-    int count = (int)wanted;
-    axis->values = pf_calloc((size_t)count, sizeof *axis->values, err);
-    if (!axis->values) return -1;
-    for (axis->count = 0; axis->count < count; axis->count++) {
-        double value = value_at(low, high, is_log, axis->count, count);
-        if (!(axis->values[axis->count] = pf_asprintf(err, "%.6g", value))) return -1;
-    }
-    return 0;
-}
-
-/* The whole list is a range; a list of values may hold words with dots. */
-static bool is_range(const char *text)
-{
-    return strstr(text, "..") && !strchr(text, ',');
-}
-
-static void free_axis(PfSweepAxis *axis)
-{
-    free(axis->name);
-    pf_options_free_list(&axis->values, &axis->count);
-    *axis = (PfSweepAxis){0};
-}
-
-static int parse_axis(const char *text, PfSweepAxis *axis, PfError *err)
-{
-    const char *equals = strchr(text, '=');
-    *axis = (PfSweepAxis){0};
-    if (!equals || equals == text || !equals[1])
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--sweep: expected OPTION=VALUES as in lr=1e-3,1e-2 or lr=1e-4..1e-1:log7, "
-                       "found '%s'",
-                       text);
-    axis->name = pf_asprintf(err, "%.*s", (int)(equals - text), text);
-    if (axis->name && !(is_range(equals + 1)
-                            ? parse_range(equals + 1, axis, err)
-                            : pf_options_split_list(equals + 1, &axis->values, &axis->count, err)))
-        return 0;
-    free_axis(axis);
-    return -1;
-}
-
 static int parse_sweep(void *settings, const char *value, PfError *err)
 {
     PfTrainOptions *options = settings;
     if (options->axis_count == PF_MAX_AXES)
         return pf_fail(err, PF_EXIT_USAGE, "--sweep: more than %d of them", PF_MAX_AXES);
     PfSweepAxis *axis = &options->axes[options->axis_count];
-    if (parse_axis(value, axis, err)) return -1;
+    if (pf_sweep_axis_parse(value, axis, err)) return -1;
     options->axis_count++; /* from here on it is freed with the others */
     return 0;
 }
@@ -275,53 +201,53 @@ static int parse_assert(void *settings, const char *value, PfError *err)
 
 static const PfOption table[] = {
     {.name = "Output:", .kind = PF_OPTION_GROUP},
-    {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT, FIELD(output),
+    {.name = "output", .effect = PF_OPTION_ON_RUN, .letter = 'o', .kind = PF_OPTION_TEXT, FIELD(output),
      .argument = "FILE", .help = "write the best head, of its best epoch, as .safetensors"},
-    {.name = "json", .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE|-",
+    {.name = "json", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(json), .argument = "FILE|-",
      .help = "write the result as JSON; - is stdout"},
     {.name = "novelty", .kind = PF_OPTION_FLAG, FIELD(novelty),
      .help = "keep in the model what the training images are like, up to a\n"
              "megabyte, for predict --novelty and --reject"},
-    {.name = "csv", .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE|-",
+    {.name = "csv", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(csv), .argument = "FILE|-",
      .help = "write a line for every head that was trained; - is stdout"},
-    {.name = "predictions", .kind = PF_OPTION_TEXT, FIELD(predictions), .argument = "FILE",
+    {.name = "predictions", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(predictions), .argument = "FILE",
      .help = "write a line for every val and test row: what is true, what\n"
              "is predicted, how probable; with --folds of every row by the\n"
              "head that has not seen it; - is stdout"},
-    {.name = "report", .kind = PF_OPTION_TEXT, FIELD(report), .argument = "FILE.html",
+    {.name = "report", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(report), .argument = "FILE.html",
      .help = "write a page: curves, what is right and wrong, mistakes, a map"},
-    {.name = "images", .kind = PF_OPTION_TEXT, FIELD(images), .argument = "DATASET",
+    {.name = "images", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(images), .argument = "DATASET",
      .help = "--report: where the images are, if not where extract found them"},
-    {.name = "no-thumbnails", .kind = PF_OPTION_FLAG, FIELD(no_thumbnails),
+    {.name = "no-thumbnails", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(no_thumbnails),
      .help = "--report: no pictures"},
-    {.name = "anonymous", .kind = PF_OPTION_FLAG, FIELD(anonymous),
+    {.name = "anonymous", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(anonymous),
      .help = "--report: numbers in the place of paths"},
-    {.name = "tensorboard", .kind = PF_OPTION_TEXT, FIELD(tensorboard), .argument = "DIR",
+    {.name = "tensorboard", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(tensorboard), .argument = "DIR",
      .help = "write event files for TensorBoard"},
-    {.name = "csv-safe", .kind = PF_OPTION_FLAG, FIELD(csv_safe),
+    {.name = "csv-safe", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(csv_safe),
      .help = "for spreadsheets: a ' before texts that they would take for\n"
              "formulas (= + - @)"},
-    {.name = "assert", .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
+    {.name = "assert", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
      .help = "exit with 5, and write no model, unless a number of the\n"
              "result is as said: 'val.accuracy>=0.95'; may be repeated"},
-    {.name = "force", .kind = PF_OPTION_FLAG, FIELD(force),
+    {.name = "force", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(force),
      .help = "train from the beginning, although the model is there or a\n"
              "checkpoint of it (default: what is finished is left alone,\n"
              "and what was killed goes on)"},
-    {.name = "keep-checkpoint", .kind = PF_OPTION_FLAG, FIELD(keep_checkpoint),
+    {.name = "keep-checkpoint", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(keep_checkpoint),
      .help = "leave FILE.checkpoint beside the model of -o FILE, so that the\n"
              "same command with more --epochs goes on from there"},
-    {.name = "resume", .kind = PF_OPTION_FLAG, FIELD(resume),
+    {.name = "resume", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(resume),
      .help = "refuse what could not go on: a run without -o, or of many heads"},
-    {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, FIELD(quiet),
+    {.name = "quiet", .effect = PF_OPTION_ON_RUN, .letter = 'q', .kind = PF_OPTION_FLAG, FIELD(quiet),
      .help = "warnings and errors only"},
-    {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, FIELD(verbose),
+    {.name = "verbose", .effect = PF_OPTION_ON_RUN, .letter = 'v', .kind = PF_OPTION_FLAG, FIELD(verbose),
      .help = "a line for every epoch"},
     {.name = "Data:", .kind = PF_OPTION_GROUP},
     {.name = "tap", .kind = PF_OPTION_TEXT, FIELD(tap), .argument = "NAME|all",
      .help = "features to train on (default: the only ones; of several\n"
              "the last that are not maps); all: try each and rank them"},
-    {.name = "sources-from", .kind = PF_OPTION_TEXT, FIELD(sources_from), .argument = "DIR",
+    {.name = "sources-from", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(sources_from), .argument = "DIR",
      .help = "folder where the parts of a virtual cache may lie besides its own;\n"
              "others are refused"},
     {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target, .argument = "NAME[,NAME...]",
@@ -339,73 +265,73 @@ static const PfOption table[] = {
      .minimum = 0, .maximum = 0.9,
      .help = "fraction of the train rows to validate on, where the cache\n"
              "has no val part (default 0.2); 0 trains without"},
-    {.name = "per-class", .kind = PF_OPTION_INT, FIELD(experiment.per_class), .argument = "N",
+    {.name = "per-class", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_INT, FIELD(experiment.per_class), .argument = "N",
      .minimum = 1, .maximum = 1e9, .help = "train on N rows of each class only"},
     {.name = "views", .kind = PF_OPTION_INT, FIELD(table.views), .argument = "N",
      .minimum = 1, .maximum = PF_VIEWS_MAX,
      .help = "draw from the first N views of each image (default: all\n"
              "that the cache has); 1: the centre alone"},
-    {.name = "normalize", .kind = PF_OPTION_CALL, .parse = parse_normalize, .argument = "KIND",
+    {.name = "normalize", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_CALL, .parse = parse_normalize, .argument = "KIND",
      .help = "none, standardize or l2 (default standardize)"},
     {.name = "Head:", .kind = PF_OPTION_GROUP},
-    {.name = "head", .kind = PF_OPTION_CALL, .parse = parse_head, .argument = "KIND",
+    {.name = "head", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_CALL, .parse = parse_head, .argument = "KIND",
      .help = "linear, or mlp:WIDTH[xWIDTH...] (default linear)"},
-    {.name = "activation", .kind = PF_OPTION_CALL, .parse = parse_activation,
+    {.name = "activation", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_CALL, .parse = parse_activation,
      .argument = "relu|gelu", .help = "of an mlp (default relu)"},
-    {.name = "head-norm", .kind = PF_OPTION_CALL, .parse = parse_head_norm,
+    {.name = "head-norm", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_CALL, .parse = parse_head_norm,
      .argument = "none|batch|layer", .help = "of an mlp's hidden layers (default none)"},
-    {.name = "dropout", .kind = PF_OPTION_DOUBLE, FIELD(experiment.spec.dropout),
+    {.name = "dropout", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_DOUBLE, FIELD(experiment.spec.dropout),
      .argument = "P", .minimum = 0, .maximum = 0.99,
      .help = "of an mlp's hidden layers (default 0)"},
     {.name = "Training:", .kind = PF_OPTION_GROUP},
-    {.name = "epochs", .kind = PF_OPTION_INT, FIELD(experiment.epochs), .argument = "N",
+    {.name = "epochs", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_INT, FIELD(experiment.epochs), .argument = "N",
      .minimum = 1, .maximum = 1000000,
      .help = "passes over the train rows (default: as many as make 4,000\n"
              "steps, 10 to 200); of lbfgs the most iterations (1,000)"},
-    {.name = "batch", .kind = PF_OPTION_INT, FIELD(experiment.batch), .argument = "N",
+    {.name = "batch", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_INT, FIELD(experiment.batch), .argument = "N",
      .aliases = "batch-size",
      .minimum = 1, .maximum = 1 << 24, .help = "rows a step (default 64)"},
-    {.name = "optimizer", .kind = PF_OPTION_CALL, .parse = parse_optimizer, .argument = "NAME",
+    {.name = "optimizer", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_CALL, .parse = parse_optimizer, .argument = "NAME",
      .help = "adam, adamw, sgd, or lbfgs, which takes linear heads to\n"
              "their optimum (default: of linear heads that, with a weight\n"
              "decay searched by folds of the train rows; else adamw)"},
     {.name = "no-search", .kind = PF_OPTION_FLAG, FIELD(no_search),
      .help = "adamw with its defaults, and no search; so do --optimizer,\n"
              "--lr, --weight-decay and --sweep"},
-    {.name = "lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.learning_rate),
+    {.name = "lr", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.learning_rate),
      .argument = "X", .minimum = 1e-12, .maximum = 1e6, .aliases = "learning-rate",
      .help = "learning rate (default 0.001; sgd 0.01)"},
-    {.name = "weight-decay", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.weight_decay),
+    {.name = "weight-decay", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.weight_decay),
      .argument = "X", .minimum = 0, .maximum = 1e6,
      .help = "as torch.optim defines it (default: adamw 0.1, lbfgs 0.001,\n"
              "others 0)"},
-    {.name = "momentum", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.momentum),
+    {.name = "momentum", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.momentum),
      .argument = "X", .minimum = 0, .maximum = 0.99999, .help = "of sgd (default 0.9)"},
-    {.name = "nesterov", .kind = PF_OPTION_FLAG, FIELD(experiment.nesterov),
+    {.name = "nesterov", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_FLAG, FIELD(experiment.nesterov),
      .help = "Nesterov's momentum, of sgd"},
-    {.name = "schedule", .kind = PF_OPTION_CALL, .parse = parse_schedule, .argument = "KIND",
+    {.name = "schedule", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_CALL, .parse = parse_schedule, .argument = "KIND",
      .help = "of the learning rate: constant, cosine or step:EPOCHS,FACTOR\n"
              "(default constant)"},
-    {.name = "warmup", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.warmup_epochs),
+    {.name = "warmup", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.warmup_epochs),
      .argument = "EPOCHS", .minimum = 0, .maximum = 1e6,
      .help = "the learning rate rises from 0 over so many (default 0)"},
-    {.name = "label-smoothing", .kind = PF_OPTION_DOUBLE,
+    {.name = "label-smoothing", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_DOUBLE,
      FIELD(experiment.setting.label_smoothing), .argument = "S", .minimum = 0, .maximum = 0.99,
      .help = "of classes (default 0)"},
-    {.name = "clip", .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.clip_norm),
+    {.name = "clip", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_DOUBLE, FIELD(experiment.setting.clip_norm),
      .argument = "L", .minimum = 0, .maximum = 1e9,
      .help = "shorten gradients longer than L (default 0: never)"},
-    {.name = "class-weights", .kind = PF_OPTION_CALL, .parse = parse_class_weights,
+    {.name = "class-weights", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_CALL, .parse = parse_class_weights,
      .argument = "none|balanced", .help = "balanced: rare classes weigh more in the loss"},
-    {.name = "sampling", .kind = PF_OPTION_CALL, .parse = parse_sampling,
+    {.name = "sampling", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_CALL, .parse = parse_sampling,
      .argument = "shuffle|balanced", .help = "balanced: each class is drawn equally often"},
-    {.name = "patience", .kind = PF_OPTION_INT, FIELD(experiment.patience), .argument = "N",
+    {.name = "patience", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_INT, FIELD(experiment.patience), .argument = "N",
      .minimum = 1, .maximum = 1000000,
      .help = "stop after N epochs that were not better (default: never)"},
     {.name = "calibrate", .kind = PF_OPTION_FLAG, FIELD(calibrate),
      .help = "divide the logits by the temperature that is best on the\n"
              "validation rows (without them: out of fold)"},
-    {.name = "seed", .kind = PF_OPTION_LONG, FIELD(experiment.seed), .argument = "N",
+    {.name = "seed", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_LONG, FIELD(experiment.seed), .argument = "N",
      .minimum = 0, .maximum = 9007199254740991.0,
      .help = "of the initial weights and the batches (default 0)"},
     {.name = "Fine-tuning (libtorch):", .kind = PF_OPTION_GROUP},
@@ -413,7 +339,7 @@ static const PfOption table[] = {
      .help = "let the network learn too from NODE on (layer4, layer4.1,\n"
              "features.24), whose input the cache must have (--tap layer3);\n"
              "all: the whole network, from cached pixels"},
-    {.name = "backbone-lr", .kind = PF_OPTION_DOUBLE, FIELD(experiment.backbone_rate),
+    {.name = "backbone-lr", .effect = PF_OPTION_ON_HEAD, .kind = PF_OPTION_DOUBLE, FIELD(experiment.backbone_rate),
      .argument = "X", .minimum = 0, .maximum = 1e6, .aliases = "backbone-learning-rate",
      .help = "learning rate of the network (default: that of the head,\n"
              "1e-4; sgd 1e-3)"},
@@ -443,25 +369,25 @@ static const PfOption table[] = {
      .minimum = 2, .maximum = 255,
      .help = "cross-validate every setting; the best is then trained on\n"
              "all train rows"},
-    {.name = "evaluate-all", .kind = PF_OPTION_FLAG, FIELD(evaluate_all),
+    {.name = "evaluate-all", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(evaluate_all),
      .help = "test scores of every head, in --csv and --json: for curves, as of\n"
              "--sweep per-class=1,2,5,10; they choose nothing"},
     {.name = "seeds", .kind = PF_OPTION_INT, FIELD(seeds), .argument = "S",
      .minimum = 1, .maximum = 100000, .help = "train every setting from S seeds (default 1)"},
     {.name = "The machine:", .kind = PF_OPTION_GROUP},
-    {.name = "memory", .kind = PF_OPTION_CALL, .parse = parse_memory, .argument = "SIZE",
+    {.name = "memory", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_CALL, .parse = parse_memory, .argument = "SIZE",
      .help = "that features may take, as in 512M or 2G (default: half of\n"
              "the machine's); more of them are streamed from the cache"},
-    {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, FIELD(threads), .argument = "N",
+    {.name = "threads", .effect = PF_OPTION_ON_RUN, .letter = 'j', .kind = PF_OPTION_INT, FIELD(threads), .argument = "N",
      .minimum = 1, .maximum = PF_THREADS_MAX,
      .help = "default: as many processors as it may use, by affinity, quota\n"
              "of the control group, OMP_NUM_THREADS, SLURM_CPUS_PER_TASK;\n"
              "the result is the same for any"},
-    {.name = "trust", .kind = PF_OPTION_TEXT, FIELD(trust), .argument = "FILE.pt",
+    {.name = "trust", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(trust), .argument = "FILE.pt",
      .help = "note a TorchScript file as one that may run where a cache or\n"
              "a model names it, and leave"},
-    {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, FIELD(help), .help = "this"},
-    {.name = "version", .letter = 'V', .kind = PF_OPTION_FLAG, FIELD(version), .help = "and leave"},
+    {.name = "help", .effect = PF_OPTION_ON_RUN, .letter = 'h', .kind = PF_OPTION_FLAG, FIELD(help), .help = "this"},
+    {.name = "version", .effect = PF_OPTION_ON_RUN, .letter = 'V', .kind = PF_OPTION_FLAG, FIELD(version), .help = "and leave"},
     {0},
 };
 /* clang-format on */
@@ -537,28 +463,14 @@ static int check_results(const PfTrainOptions *options, PfError *err)
     return 0;
 }
 
-/* As a shell takes it; malloc'ed. */
-static char *command_line(int argc, char **argv, PfError *err)
-{
-    char *text = pf_asprintf(err, "train");
-    for (int i = 1; i < argc && text; i++) {
-        char *word = pf_path_shell_word(argv[i], "...", err);
-        char *longer = word ? pf_asprintf(err, "%s %s", text, word) : NULL;
-        free(word);
-        free(text);
-        text = longer;
-    }
-    return text;
-}
-
 /* Axes by the names in the table, whatever alias was typed. */
 static int name_axes(PfTrainOptions *options, PfError *err)
 {
     for (int a = 0; a < options->axis_count; a++) {
         PfSweepAxis *axis = &options->axes[a];
-        const char *name = pf_options_name(table, axis->name);
-        char *copy = name ? pf_strdup(name, err) : NULL;
-        if (name && !copy) return -1;
+        const PfOption *option = pf_options_named(table, axis->name);
+        char *copy = option ? pf_strdup(option->name, err) : NULL;
+        if (option && !copy) return -1;
         if (copy) {
             free(axis->name);
             axis->name = copy;
@@ -585,16 +497,6 @@ static int check_output(const PfTrainOptions *options, PfError *err)
         err);
 }
 
-/* Every setting of a sweep is checked before anything is read. */
-static int check_settings(const PfTrainOptions *options, PfError *err)
-{
-    PfSweepSetting *settings;
-    int count;
-    if (pf_train_options_settings(options, &settings, &count, err)) return -1;
-    pf_sweep_settings_free(&settings, count);
-    return 0;
-}
-
 int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfError *err)
 {
     int count = 0;
@@ -613,10 +515,10 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
         failed = pf_script_file_check_trust_operands(count, err);
     } else if (is_plain) {
         failed = check_operands(operands, count, err) || check_output(options, err) ||
-                 check_finetune(options, err) || name_axes(options, err) ||
-                 check_settings(options, err);
+                 check_finetune(options, err) || name_axes(options, err);
         if (!failed) failed = check_results(options, err);
-        if (!failed) failed = !(options->command = command_line(argc, argv, err));
+        if (!failed) options->command = pf_result_stamp_command(argc, argv);
+        if (!failed && !options->command) failed = pf_fail(err, PF_EXIT_FAILED, "out of memory");
         options->cache = count ? operands[0] : NULL;
         options->table.threads = options->finetune.threads = options->threads;
         options->finetune.output = options->tap;
@@ -627,139 +529,16 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
 
 cJSON *pf_train_options_given(const PfTrainOptions *options)
 {
-    static const char *const others[] = {
-        "output",      "json",   "csv",         "csv-safe",      "assert",          "quiet",
-        "force",       "resume", "threads",     "memory",        "verbose",         "trust",
-        "predictions", "report", "tensorboard", "no-thumbnails", "keep-checkpoint", "sources-from",
-        "anonymous",   "images", "evaluate-all"};
     cJSON *given = pf_options_given(table, options->argc, options->argv);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        cJSON_DeleteItemFromObjectCaseSensitive(given, others[i]);
+    pf_options_leave_result(table, given);
     return given;
 }
 
 void pf_train_options_free(PfTrainOptions *options)
 {
     free(options->command);
-    for (int i = 0; i < options->axis_count; i++) free_axis(&options->axes[i]);
+    for (int i = 0; i < options->axis_count; i++) pf_sweep_axis_free(&options->axes[i]);
     options->axis_count = 0;
     free(options->targets);
     options->table.targets = options->targets = NULL;
-}
-
-/* ---- the settings of a sweep ---- */
-
-#define MAX_SETTINGS 1000000
-
-static int check_axis(const PfSweepAxis *axis, PfError *err)
-{
-    static const char *const fixed[] = {
-        "output",
-        "json",
-        "csv",
-        "assert",
-        "quiet",
-        "verbose",
-        "tap",
-        "target",
-        "loss",
-        "task-weight",
-        "val",
-        "sweep",
-        "folds",
-        "seeds",
-        "threads",
-        "memory",
-        "views",
-        "help",
-        "version",
-        "finetune",
-        "warm-head",
-        "resume",
-        "init",
-        "batch-norm",
-        "precision",
-        "device",
-        "weights",
-        "backbone",
-        "trust",
-        "sources-from",
-        "csv-safe",
-        "report",
-        "images",
-        "tensorboard",
-        "no-thumbnails",
-        "anonymous",
-        "no-search",
-        "calibrate",
-        "novelty",
-        "force",
-        "keep-checkpoint",
-    };
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (!strcmp(axis->name, fixed[i]))
-            return pf_fail(err, PF_EXIT_USAGE, "--sweep: --%s is the same for all heads%s",
-                           axis->name,
-                           !strcmp(axis->name, "tap") ? "; --tap all tries every tap" : "");
-    return 0;
-}
-
-/* Which value of an axis combination `index` has. */
-static int value_index(const PfTrainOptions *options, int axis, int index)
-{
-    for (int a = options->axis_count - 1; a > axis; a--) index /= options->axes[a].count;
-    return index % options->axes[axis].count;
-}
-
-/* Nothing is said of what a search would find out. */
-static bool searches(const PfTrainOptions *options)
-{
-    const PfHeadSetting *setting = &options->experiment.setting;
-    return !options->no_search && !options->axis_count && !options->names_optimizer &&
-           !options->finetune.node && setting->learning_rate < 0 && setting->weight_decay < 0;
-}
-
-static int make_setting(const PfTrainOptions *options, int index, PfSweepSetting *setting,
-                        PfError *err)
-{
-    PfTrainOptions changed = *options;
-    setting->values = pf_calloc((size_t)options->axis_count, sizeof *setting->values, err);
-    if (!setting->values) return -1;
-    for (int a = 0; a < options->axis_count; a++) {
-        const PfSweepAxis *axis = &options->axes[a];
-        setting->values[a] = axis->values[value_index(options, a, index)];
-        if (pf_options_assign(table, &changed, "--sweep", axis->name, setting->values[a], err))
-            return -1;
-    }
-    setting->experiment = changed.experiment;
-    setting->experiment.finetunes = options->finetune.node != NULL;
-    setting->experiment.searches = searches(options);
-    return pf_experiment_finish(&setting->experiment, err);
-}
-
-int pf_train_options_settings(const PfTrainOptions *options, PfSweepSetting **settings, int *count,
-                              PfError *err)
-{
-    int64_t total = 1;
-    for (int a = 0; a < options->axis_count; a++) {
-        if (check_axis(&options->axes[a], err)) return -1;
-        total *= options->axes[a].count;
-        if (total > MAX_SETTINGS)
-            return pf_fail(err, PF_EXIT_USAGE, "--sweep: more than %d combinations", MAX_SETTINGS);
-    }
-    *settings = pf_calloc((size_t)total, sizeof **settings, err);
-    if (!*settings) return -1;
-    for (*count = 0; *count < total; ++*count)
-        if (make_setting(options, *count, &(*settings)[*count], err)) {
-            pf_sweep_settings_free(settings, *count + 1);
-            return -1;
-        }
-    return 0;
-}
-
-void pf_sweep_settings_free(PfSweepSetting **settings, int count)
-{
-    for (int i = 0; *settings && i < count; i++) free((*settings)[i].values);
-    free(*settings);
-    *settings = NULL;
 }

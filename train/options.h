@@ -10,21 +10,11 @@
 #include "train/finetune/finetune_network.h"
 #include "train/fit/experiment.h"
 #include "train/metrics/assertion.h"
+#include "train/sweep_axis.h"
 
 #define PF_MAX_ASSERTIONS 32
 #define PF_MAX_AXES 16
 #define PF_MAX_TASK_SETTINGS 64
-
-/* What --sweep says: an option and the values that it is to take.
- *
- *     lr=1e-4..1e-1:log7          seven values, equal factors apart
- *     dropout=0..0.5:lin6         six values, equal steps apart
- *     head=linear,mlp:256x128     these */
-typedef struct PfSweepAxis {
-    char *name; /* without dashes; owned, as the values */
-    char **values;
-    int count;
-} PfSweepAxis;
 
 /* --loss and --task-weight: what was said of one target, or of all. */
 typedef struct PfTaskSetting {
@@ -86,17 +76,5 @@ extern const PfManual pf_train_manual;
 /* What the command line says of the training: pf_options_given without what does not change the
  * model. The caller deletes it; NULL where memory is short. */
 cJSON *pf_train_options_given(const PfTrainOptions *options);
-
-/* One setting of a sweep. */
-typedef struct PfSweepSetting {
-    PfExperiment experiment; /* finished */
-    char **values;           /* (axis_count) lent by the options' axes */
-} PfSweepSetting;
-
-/* All combinations of the axes, the last changing fastest; one without any.
- * *settings: to be freed with pf_sweep_settings_free. */
-int pf_train_options_settings(const PfTrainOptions *options, PfSweepSetting **settings, int *count,
-                              PfError *err);
-void pf_sweep_settings_free(PfSweepSetting **settings, int count);
 
 #endif

@@ -678,7 +678,7 @@ int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *po
     Runner runner = {
         .cache = cache, .options = options, .pool = pool, .observer = observer, .sweep = out};
     *out = (PfSweep){0};
-    if (pf_train_options_settings(options, &out->settings, &out->setting_count, err) ||
+    if (pf_sweep_settings_list(options, &out->settings, &out->setting_count, err) ||
         (options->finetune.node &&
          pf_finetune_open(cache, &options->finetune, &out->finetune, err)) ||
         choose_taps(&runner, err))

@@ -13,6 +13,7 @@
 #include "train/fit/calibration.h"
 #include "train/fit/evaluation.h"
 #include "train/options.h"
+#include "train/sweep_settings.h"
 
 /* One head that was trained. */
 typedef struct PfTrial {

@@ -175,10 +175,9 @@ static const PfOption *find_letter(const PfOption *table, char letter)
     return NULL;
 }
 
-const char *pf_options_name(const PfOption *table, const char *word)
+const PfOption *pf_options_named(const PfOption *table, const char *word)
 {
-    const PfOption *option = find_long(table, word, strlen(word));
-    return option ? option->name : NULL;
+    return find_long(table, word, strlen(word));
 }
 
 /* What other programs call an option, and what it may be called here: the first that there is. */
@@ -367,10 +366,10 @@ static int take(const PfOption *option, const char *word, const char *value, Sin
         return put(option, sink, NULL, err);
     }
     if (!value) {
-        if (*next >= argc)
+        if (*next >= argc && !option->bare)
             return pf_fail(err, PF_EXIT_USAGE, "option '%s' needs an argument: %s", word,
                            option->argument);
-        value = argv[(*next)++];
+        value = *next >= argc ? option->bare : argv[(*next)++];
     }
     return put(option, sink, value, err);
 }
@@ -451,6 +450,18 @@ cJSON *pf_options_given(const PfOption *table, int argc, char **argv)
 cJSON *pf_options_words(const PfOption *table, int argc, char **argv)
 {
     return given(table, argc, argv, cJSON_CreateArray());
+}
+
+void pf_options_leave_result(const PfOption *table, cJSON *given)
+{
+    const bool is_list = cJSON_IsArray(given);
+    for (cJSON *item = given ? given->child : NULL, *next; item; item = next) {
+        next = item->next;
+        const PfOption *option = is_list ? pf_options_find(table, item->valuestring)
+                                         : pf_options_named(table, item->string);
+        if (option && option->effect == PF_OPTION_ON_RUN)
+            cJSON_Delete(cJSON_DetachItemViaPointer(given, item));
+    }
 }
 
 const char *pf_options_word_name(const char *word, size_t *length)

@@ -23,14 +23,23 @@ typedef enum PfOptionKind {
     PF_OPTION_GROUP,  /* no option: a heading in --help (name) */
 } PfOptionKind;
 
+/* What an option decides. */
+typedef enum PfOptionEffect {
+    PF_OPTION_ON_RESULT, /* what comes out */
+    PF_OPTION_ON_HEAD,   /* what one of many heads is, so that a sweep may vary it */
+    PF_OPTION_ON_RUN,    /* where results go, how fast, what is said: the same comes out */
+} PfOptionEffect;
+
 typedef struct PfOption {
     const char *name; /* "weight-decay", without dashes; NULL ends the table */
     char letter;      /* 'o' or 0 */
     PfOptionKind kind;
-    size_t offset;           /* of the field in the settings struct */
-    const char *argument;    /* "FILE", shown in --help; NULL for flags */
-    const char *help;        /* one or more lines; \n allowed */
-    const char *aliases;     /* other names for it, separated by blanks; NULL: none */
+    size_t offset;        /* of the field in the settings struct */
+    const char *argument; /* "FILE", shown in --help; NULL for flags */
+    const char *help;     /* one or more lines; \n allowed */
+    const char *aliases;  /* other names for it, separated by blanks; NULL: none */
+    const char *bare;     /* its value where it is the last word; NULL: it needs an argument */
+    PfOptionEffect effect;
     double minimum, maximum; /* INT, LONG, DOUBLE: allowed range where minimum < maximum */
     /* CALL: value is NULL for an option without argument. settings as given to parse. */
     int (*parse)(void *settings, const char *value, PfError *err);
@@ -49,6 +58,8 @@ cJSON *pf_options_given(const PfOption *table, int argc, char **argv);
 /* The same in the order in which it was said, as words that pf_options_parse takes again: a list of
  * "--epochs=20" and "--nesterov". */
 cJSON *pf_options_words(const PfOption *table, int argc, char **argv);
+/* Takes what has only an effect on the run out of either. */
+void pf_options_leave_result(const PfOption *table, cJSON *given);
 /* The name in such a word, which is length bytes long. */
 const char *pf_options_word_name(const char *word, size_t *length);
 
@@ -57,8 +68,8 @@ const char *pf_options_word_name(const char *word, size_t *length);
 int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,
                       const char *value, PfError *err);
 
-/* The name of the option that `word`, without dashes, is a name or an alias of; else NULL. */
-const char *pf_options_name(const PfOption *table, const char *word);
+/* The option that `word`, without dashes, is the name or an alias of; else NULL. */
+const PfOption *pf_options_named(const PfOption *table, const char *word);
 /* The option that a word of a command line names, "--name", "--name=value" or "-o"; NULL: none. */
 const PfOption *pf_options_find(const PfOption *table, const char *word);
 

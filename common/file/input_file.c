@@ -300,6 +300,18 @@ bool pf_file_content_is_hdf5(const PfFileContent *content)
            !memcmp(content->begin, beginnings[0].bytes, beginnings[0].size);
 }
 
+bool pf_input_file_is_hdf5(const char *path)
+{
+    PfFileContent content = {0};
+    struct stat status;
+    int fd = pf_input_file_try(AT_FDCWD, path, &status);
+    if (fd < 0) return false;
+    ssize_t count = read(fd, content.begin, beginnings[0].size);
+    close(fd);
+    content.size = count > 0 ? (size_t)count : 0;
+    return pf_file_content_is_hdf5(&content);
+}
+
 const char *pf_file_content_safetensors(const PfFileContent *content, size_t *size)
 {
     uint64_t length;

@@ -68,6 +68,8 @@ PfFileContent *pf_file_content_read(const char *path, PfError *err);
 const char *pf_file_content_name(const PfFileContent *content);
 
 bool pf_file_content_is_hdf5(const PfFileContent *content);
+/* The same of a path, of which no more than that is read: false of what cannot be opened. */
+bool pf_input_file_is_hdf5(const char *path);
 /* The JSON header of a .safetensors file, as far as it was read, *size bytes of it; NULL of others.
  */
 const char *pf_file_content_safetensors(const PfFileContent *content, size_t *size);

@@ -32,6 +32,14 @@ stderr_has '--crop 12'
 stderr_lacks '--crop=16'
 expect 0 extract --info small.h5
 stdout_has '"crop":12'
+# A page of images was asked for once.
+cp photos/train/tree/003.jpg more/next.jpg
+expect 0 extract more -o other.h5 --backbone ./net.pt --resize 20 --crop 16 --split val=0.25 --max-bad 3 --contact-sheet page.html
+rm page.html; cp photos/train/tree/004.jpg more/after.jpg
+expect 0 extract other.h5
+stderr_has '1 new'
+stderr_lacks 'contact-sheet'
+[ ! -e page.html ] || fail 'the page was made again'
 # Quiet; nothing new; a mismatch offers it.
 expect 0 extract c.h5 -q
 stderr_empty

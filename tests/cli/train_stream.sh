@@ -95,6 +95,8 @@ for size in x 0 -1 1X 5Mi 0x10 inf 1e99 ''; do
 done
 expect 2 train large.h5 --sweep memory=1G,2G
 stderr_has '--memory is the same for all heads'
+expect 2 train cache.h5 --sweep predictions=a.csv,b.csv
+stderr_has '--predictions is the same for all heads'
 
 # Damage in the middle of it, and an interruption.
 cp large.h5 damaged.h5

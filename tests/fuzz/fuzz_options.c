@@ -2,8 +2,10 @@
 #include <string.h>
 
 #include "extract/options.h"
+#include "extract/options_check.h"
 #include "fuzz.h"
 #include "train/options.h"
+#include "train/sweep_settings.h"
 
 enum { MOST = 64 };
 
@@ -12,9 +14,11 @@ static void parse_extract(int argc, char **argv)
     static PfExtractOptions options;
     PfError err = {0};
     memset(&options, 0, sizeof options);
-    if (pf_extract_options_parse(argc, argv, &options, &err)) {
+    int failed = pf_extract_options_parse(argc, argv, &options, &err);
+    const bool is_run = !failed && !options.help && !options.version;
+    if (failed || (is_run && pf_options_check(&options, &err))) {
         fuzz_check_refusal(&err);
-    } else if (!options.help && !options.version) {
+    } else if (is_run && !options.trust) {
         FUZZ_CHECK(options.mode != PF_EXTRACT_RUN || options.output || options.dry_run);
         FUZZ_CHECK(options.dataset.target_count <= PF_TARGETS_MAX);
     }
@@ -26,7 +30,7 @@ static void list_settings(const PfTrainOptions *options)
     PfSweepSetting *settings;
     PfError err = {0};
     int count = 0;
-    if (pf_train_options_settings(options, &settings, &count, &err)) {
+    if (pf_sweep_settings_list(options, &settings, &count, &err)) {
         fuzz_check_refusal(&err);
         return;
     }

@@ -283,11 +283,12 @@ static const PfOption table[] = {
     {.name = "lr", .kind = PF_OPTION_DOUBLE, .offset = offsetof(Settings, rate), .argument = "X",
      .help = "rate", .aliases = "learning-rate step"},
     {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, .offset = offsetof(Settings, threads),
-     .argument = "N", .help = "at once"},
+     .argument = "N", .help = "at once", .effect = PF_OPTION_ON_RUN},
     {.name = "quiet", .letter = 'q', .kind = PF_OPTION_FLAG, .offset = offsetof(Settings, quiet),
      .help = "less"},
     {.name = "output", .letter = 'o', .kind = PF_OPTION_TEXT,
-     .offset = offsetof(Settings, output), .argument = "FILE", .help = "where to"},
+     .offset = offsetof(Settings, output), .argument = "FILE", .help = "where to",
+     .bare = "-"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG,
      .offset = offsetof(Settings, verbose), .help = "more"},
     {0},
@@ -326,6 +327,38 @@ static Settings parsed(int argc, char **argv)
     return settings;
 }
 
+START_TEST(an_argument_may_be_left_out_at_the_end)
+{
+    ck_assert_str_eq(parsed(3, (char *[]){"x", "-v", "--output"}).output, "-");
+    ck_assert_str_eq(parsed(3, (char *[]){"x", "--output", "-v"}).output, "-v");
+    Settings settings = {0};
+    const char *operands[16];
+    int count;
+    PfError err = {0};
+    ck_assert_int_eq(parse(&settings, 2, (char *[]){"x", "--epochs"}, operands, &count, &err), -1);
+    ck_assert_str_eq(err.message, "option '--epochs' needs an argument: N");
+}
+END_TEST
+
+START_TEST(what_has_an_effect_on_the_run_only_is_left_out)
+{
+    char *argv[] = {"x", "-j2", "--lr=2", "-qj", "3", "--step", "4"};
+    cJSON *words = pf_options_words(table, 7, argv), *given = pf_options_given(table, 7, argv);
+    ck_assert_int_eq(cJSON_GetArraySize(words), 5);
+    pf_options_leave_result(table, words);
+    ck_assert_int_eq(cJSON_GetArraySize(words), 3);
+    ck_assert_str_eq(cJSON_GetArrayItem(words, 0)->valuestring, "--lr=2");
+    ck_assert_str_eq(cJSON_GetArrayItem(words, 1)->valuestring, "--quiet");
+    ck_assert_str_eq(cJSON_GetArrayItem(words, 2)->valuestring, "--lr=4");
+    pf_options_leave_result(table, given);
+    ck_assert_int_eq(cJSON_GetArraySize(given), 2);
+    ck_assert(cJSON_HasObjectItem(given, "lr") && cJSON_HasObjectItem(given, "quiet"));
+    pf_options_leave_result(table, NULL);
+    cJSON_Delete(words);
+    cJSON_Delete(given);
+}
+END_TEST
+
 START_TEST(letters_are_bundled_and_names_have_aliases)
 {
     Settings settings = parsed(2, (char *[]){"x", "-qvj2"});
@@ -337,9 +370,9 @@ START_TEST(letters_are_bundled_and_names_have_aliases)
     ck_assert_str_eq(settings.output, "qj4");
     ck_assert(parsed(2, (char *[]){"x", "--learning-rate=2"}).rate == 2);
     ck_assert(parsed(3, (char *[]){"x", "--step", "3"}).rate == 3);
-    ck_assert_str_eq(pf_options_name(table, "learning-rate"), "lr");
-    ck_assert_str_eq(pf_options_name(table, "lr"), "lr");
-    ck_assert_ptr_null(pf_options_name(table, "learning"));
+    ck_assert_str_eq(pf_options_named(table, "learning-rate")->name, "lr");
+    ck_assert_str_eq(pf_options_named(table, "lr")->name, "lr");
+    ck_assert_ptr_null(pf_options_named(table, "learning"));
 }
 END_TEST
 
@@ -693,6 +726,8 @@ int main(void)
     tcase_add_test(cases, aborting_a_queue_wakes_a_blocked_push);
     tcase_add_test(cases, options_come_in_every_usual_form);
     tcase_add_test(cases, letters_are_bundled_and_names_have_aliases);
+    tcase_add_test(cases, an_argument_may_be_left_out_at_the_end);
+    tcase_add_test(cases, what_has_an_effect_on_the_run_only_is_left_out);
     tcase_add_test(cases, wrong_options_are_named_with_a_hint);
     tcase_add_test(cases, numbers_are_plain_decimals);
     tcase_add_test(cases, sizes_are_plain_decimals_with_a_unit);
