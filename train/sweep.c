@@ -425,85 +425,6 @@ static int fail_diverged(const PfSweep *sweep, PfError *err)
                    trial->epoch_count + 1, experiment->setting.learning_rate);
 }
 
-/* ---- the ranking ---- */
-
-static int compare_trials(const void *a, const void *b)
-{
-    const PfTrial *left = a, *right = b;
-    if (left->tap != right->tap) return left->tap - right->tap;
-    if (left->setting != right->setting) return left->setting - right->setting;
-    if (left->fold != right->fold) return left->fold - right->fold;
-    return (left->seed > right->seed) - (left->seed < right->seed);
-}
-
-/* What a trial is ranked by: without val rows its train score. */
-static double score_of(const PfTrial *trial)
-{
-    return isnan(trial->val_score) ? trial->train_score : trial->val_score;
-}
-
-static PfRanked sum_up(const PfTrial *trials, int count)
-{
-    PfRanked ranked = {.setting = trials[0].setting,
-                       .tap = trials[0].tap,
-                       .trials = count,
-                       .deviation = NAN,
-                       .test_deviation = NAN,
-                       .best_seed = trials[0].seed};
-    double squares = 0, best = -INFINITY;
-    for (int i = 0; i < count; i++) {
-        double score = score_of(&trials[i]);
-        ranked.diverged += trials[i].diverged;
-        ranked.mean += score / count;
-        ranked.test_mean += trials[i].test_score / count;
-        ranked.mean_loss +=
-            (isnan(trials[i].val_loss) ? trials[i].train_loss : trials[i].val_loss) / count;
-        if (!(score > best)) continue;
-        best = score;
-        ranked.best_seed = trials[i].seed;
-    }
-    for (int i = 0; i < count; i++) squares += pow(score_of(&trials[i]) - ranked.mean, 2);
-    if (count > 1) ranked.deviation = sqrt(squares / (count - 1));
-    squares = 0;
-    for (int i = 0; i < count; i++) squares += pow(trials[i].test_score - ranked.test_mean, 2);
-    if (count > 1) ranked.test_deviation = sqrt(squares / (count - 1));
-    return ranked;
-}
-
-/* Best first; what diverged last. */
-static int compare_ranked(const void *a, const void *b)
-{
-    const PfRanked *left = a, *right = b;
-    int left_bad = left->diverged > 0 || isnan(left->mean);
-    int right_bad = right->diverged > 0 || isnan(right->mean);
-    if (left_bad != right_bad) return left_bad - right_bad;
-    if (!left_bad && left->mean != right->mean) return left->mean < right->mean ? 1 : -1;
-    if (!left_bad && left->mean_loss != right->mean_loss)
-        return left->mean_loss > right->mean_loss ? 1 : -1;
-    if (left->tap != right->tap) return left->tap - right->tap;
-    return left->setting - right->setting;
-}
-
-/* Sorts the trials and fills ranking: highest mean validation score first, of equal ones the lowest
- * loss; what diverged last. Without val rows by the train part. */
-static int rank_trials(PfSweep *sweep, PfError *err)
-{
-    size_t size = (size_t)(sweep->tap_count * sweep->setting_count);
-    sweep->ranking = pf_calloc(size, sizeof *sweep->ranking, err);
-    if (!sweep->ranking) return -1;
-    qsort(sweep->trials, (size_t)sweep->trial_count, sizeof *sweep->trials, compare_trials);
-    for (int first = 0, end; first < sweep->trial_count; first = end) {
-        const PfTrial *trial = &sweep->trials[first];
-        for (end = first + 1; end < sweep->trial_count; end++)
-            if (sweep->trials[end].setting != trial->setting ||
-                sweep->trials[end].tap != trial->tap)
-                break;
-        sweep->ranking[sweep->ranked_count++] = sum_up(trial, end - first);
-    }
-    qsort(sweep->ranking, (size_t)sweep->ranked_count, sizeof *sweep->ranking, compare_ranked);
-    return 0;
-}
-
 /* ---- the winner ---- */
 
 /* What a search found stands for what was not said. */
@@ -664,7 +585,10 @@ static int open_checkpoint(Runner *runner, PfError *err)
 static int run_all(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
-    if (run_trials(runner, err) || rank_trials(sweep, err)) return -1;
+    const size_t most = (size_t)(sweep->tap_count * sweep->setting_count);
+    if (run_trials(runner, err)) return -1;
+    if (!(sweep->ranking = pf_calloc(most, sizeof *sweep->ranking, err))) return -1;
+    sweep->ranked_count = pf_ranking_make(sweep->trials, sweep->trial_count, sweep->ranking);
     if (sweep->ranking[0].diverged) return fail_diverged(sweep, err);
     bool wants_folds = runner->options->predictions && runner->options->folds;
     if (wants_folds && runner->observer && runner->observer->on_fold && visit_folds(runner, err))

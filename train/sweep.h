@@ -13,29 +13,8 @@
 #include "train/fit/calibration.h"
 #include "train/fit/evaluation.h"
 #include "train/options.h"
+#include "train/ranking.h"
 #include "train/sweep_settings.h"
-
-/* One head that was trained. */
-typedef struct PfTrial {
-    int setting, tap; /* indices into the sweep's */
-    int fold;         /* -1: none */
-    int64_t seed;
-    double val_score, val_loss; /* of the best epoch; NaN without val rows */
-    double train_score, train_loss;
-    double test_score, test_loss; /* NaN unless every head is evaluated on test rows */
-    int best_epoch, epoch_count;
-    bool diverged;
-} PfTrial;
-
-/* A setting on a tap: over its folds and seeds. */
-typedef struct PfRanked {
-    int setting, tap;
-    double mean, deviation; /* of the val score; deviation NaN of a single trial */
-    double mean_loss;
-    double test_mean, test_deviation; /* of the test score; NaN as in PfTrial */
-    int trials, diverged;             /* how many, and how many of them diverged */
-    int64_t best_seed;                /* whose val score is the highest */
-} PfRanked;
 
 typedef struct PfSweep {
     PfSweepSetting *settings; /* owned */
