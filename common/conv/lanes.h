@@ -88,7 +88,10 @@ typedef struct ProductTile {
     int64_t step, depth;
     const float *u; /* rows u_row apart */
     int64_t u_row;
+    /* Of the next strip of u, which comes into the second-level cache meanwhile: the tile's part,
+     * and how many lines of 16 floats for each 16 steps. */
     const float *ahead;
+    int64_t ahead_lines;
     int64_t at;        /* of the first sum, in m and in `from` */
     const float *from; /* like the product's, of these steps */
     const float *bias; /* from these columns on; NULL: more steps follow */
@@ -157,7 +160,7 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
     ProductSums sum;
     const int64_t begin = p->offset + tile->step;
     const int64_t u_row = PRODUCT_VECTORS == 1 ? 16 : tile->u_row; /* a constant, where it can be */
-    const float *v[PRODUCT_ROWS], *u = tile->u;
+    const float *v[PRODUCT_ROWS], *u = tile->u, *ahead = tile->ahead;
 #pragma GCC unroll PRODUCT_UNROLL
     for (int r = 0; r < rows; r++) v[r] = tile->rows[r] + begin;
     product_load(p, tile, rows, vectors, sum);
@@ -166,8 +169,8 @@ LANES void product_tile_of(const PfProduct *p, const ProductTile *tile, int rows
 #pragma GCC unroll PRODUCT_UNROLL
         for (int r = 0; r < rows; r++)
             __builtin_prefetch(tile->rows[tile->next + r] + tile->fetch + k);
-        if (PRODUCT_VECTORS == 1)
-            for (int i = 0; i < 2; i++) __builtin_prefetch(tile->ahead + 16 * (k + i), 0, 2);
+        for (int64_t i = 0; i < tile->ahead_lines; i++, ahead += 16)
+            __builtin_prefetch(ahead, 0, 2);
         const int64_t end = tile->depth < k + 16 ? tile->depth : k + 16;
         product_steps(v, k, end, u, u_row, rows, vectors, sum);
     }
@@ -289,6 +292,10 @@ LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column
     tile->fetch = !is_end   ? p->offset + tile->step
                   : is_last ? p->next
                             : p->offset + tile->step + PRODUCT_DEPTH;
+    const int64_t heights = (p->rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
+    /* The next strip, or of the only one the next steps. */
+    const float *next = tile->u + tile->u_row * (left > PRODUCT_STRIP ? p->depth : tile->depth);
+    tile->ahead_lines = (tile->u_row + heights - 1) / heights;
     for (int64_t row = 0, count; row < p->rows; row += count) {
         const int64_t rows = p->rows - row;
         const bool is_tall = tall && p->v_step && rows >= 2 * PRODUCT_ROWS;
@@ -296,7 +303,7 @@ LANES void product_columns(const PfProduct *p, ProductTile *tile, int64_t column
         tile->rows = p->v + row;
         tile->next = !is_end && 2 * count <= rows ? count : 0;
         tile->at = row * p->m_row + column;
-        tile->ahead = tile->u + 16 * p->depth + 16 * (2 * (row / PRODUCT_ROWS) % 16);
+        tile->ahead = next + row / PRODUCT_ROWS * tile->ahead_lines * tile->depth;
         (is_tall ? tall : tiles[count - 1])(p, tile);
     }
 }
