@@ -15,7 +15,7 @@ static const size_t group_bytes = (size_t)96 << 20, stem_bytes = (size_t)32 << 2
  * telephones: read anew for each image, they cost less than maps that leave a second-level cache.
  */
 static const size_t light_group_bytes = (size_t)8 << 20, light_early_bytes = (size_t)1 << 20,
-                    light_weight_bytes = (size_t)512 << 10;
+                    light_weight_bytes = (size_t)640 << 10;
 
 /* ---- sums in the place of what they add to ---- */
 
