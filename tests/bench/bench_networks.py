@@ -31,6 +31,23 @@ def without_avx512(args):
     return path
 
 
+def compiler_for_avx2(out):
+    """torch.compile's compiler: for AVX2 alone, where it would take the processor that it runs on, and
+    without what is preloaded into a peer, which compilers do not survive."""
+    path = (out / "avx2-g++").resolve()
+    path.write_text("""#!/bin/sh
+unset LD_PRELOAD
+for word; do
+  shift
+  [ "$word" != -march=native ] || word=-march=haswell
+  set -- "$@" "$word"
+done
+exec g++ "$@"
+""", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
 def threads():
     return len(os.sched_getaffinity(0))
 
@@ -67,7 +84,7 @@ def contenders(args, out, network, environment):
 
     def peer(python, way, *flags):
         def once():
-            hidden = {"LD_PRELOAD": str(without_avx512(args))} if environment else {}
+            hidden = {"LD_PRELOAD": str(without_avx512(args)), "CXX": compiler_for_avx2(out)} if environment else {}
             _, text = run([python, HERE / "peer_network.py", way, network, "--threads", str(threads()), *map(str, flags)],
                           {**environment, **hidden, "TORCHINDUCTOR_CACHE_DIR": str(out / f"inductor{len(environment)}")})
             return number(r"images_per_s ([0-9.]+)", text)
