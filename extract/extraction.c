@@ -326,6 +326,7 @@ static void release(PfExtraction *run)
     pf_backbone_session_close(&run->session);
     pf_backbone_plan_free(&run->backbone);
     pf_dataset_close(&run->dataset);
+    free(run->fetch_folder);
     free(run->journal_path);
     free(run->journal_identity);
 }
@@ -342,6 +343,7 @@ int pf_extraction_run(const PfExtractOptions *options, const char *command,
         (options->dry_run ? rehearse(&run, err) : extract(&run, err)) ||
         (options->contact_sheet && !options->dry_run && pf_extraction_write_sheet(&run, err));
     if (failed) settle(&run, err);
+    if (!failed && !options->dry_run) pf_dataset_remove_fetched(run.dataset);
     release(&run);
     return failed ? -1 : 0;
 }

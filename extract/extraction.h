@@ -29,6 +29,7 @@ typedef struct PfExtraction {
     const volatile sig_atomic_t *interrupted;
     double started;
     PfListingRules rules;
+    char *fetch_folder; /* beside the output, for archives at addresses */
     PfDataset *dataset;
     PfBackbonePlan *backbone;
     PfBackboneSession session;

@@ -50,9 +50,14 @@ static int open_dataset(PfExtraction *run, PfError *err)
 {
     PfDatasetOptions options = run->options->dataset;
     run->rules = choose_rules(run);
+    run->fetch_folder = pf_asprintf(err, "%s.fetched", run->options->output);
+    if (!run->fetch_folder) return -1;
     options.split_by_path = run->rules.by_path;
     options.exact_split_names = run->rules.exact_names;
     if (run->cache) pf_provenance_know_classes(run->cache, &options);
+    options.may_fetch = true;
+    options.fetch_folder = run->fetch_folder;
+    options.interrupted = run->interrupted;
     if (pf_dataset_open_for(run->options->operand, &options, run->cache, &run->dataset, err))
         return -1;
     pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);

@@ -353,11 +353,12 @@ static int compare_paths(const void *left, const void *right)
 /* order: (count) the samples by their paths. */
 static int rename_equal(PfDataset *dataset, PfSample **order, PfError *err)
 {
+    const PfShards *shards = dataset->of_format;
     int64_t renamed = 0;
     for (size_t i = 0, end; i < dataset->count; i = end) {
         const char *path = order[i]->path;
         for (end = i + 1; end < dataset->count && !strcmp(order[end]->path, path);) end++;
-        for (size_t k = i; k < end && end > i + 1; k++) {
+        for (size_t k = i; k < end && (end > i + 1 || shards->is_part); k++) {
             const char *name = pf_shards_name_by_archive(dataset, order[k]->path, err);
             if (!name) return -1;
             order[k]->path = name;

@@ -51,7 +51,8 @@ static int add_shard(cJSON *object, PfShard shard, const PfDataset *dataset, PfE
     if (pf_dataset_listing_digest(dataset, listing, err)) return -1;
     const double pair[] = {(double)shard.number, (double)shard.count};
     cJSON_AddItemToObject(object, "shard", cJSON_CreateDoubleArray(pair, 2));
-    cJSON_AddNumberToObject(object, "dataset_rows", (double)pf_dataset_whole_count(dataset));
+    if (pf_dataset_whole_count(dataset) >= 0)
+        cJSON_AddNumberToObject(object, "dataset_rows", (double)pf_dataset_whole_count(dataset));
     cJSON_AddStringToObject(object, PF_LISTING_KEY, listing);
     return 0;
 }
