@@ -181,7 +181,7 @@ static int open_backbone(PfExtraction *run, PfError *err)
     if (failed) return -1;
     run->session.plan = run->backbone;
     run->session.wanted_batch = run->options->batch;
-    run->session.images = pf_dataset_count(run->dataset) * run->backbone->views;
+    run->session.images = run->dataset ? pf_dataset_count(run->dataset) * run->backbone->views : 0;
     run->journal_identity = pf_identity_json(run->backbone, NULL, 0, err);
     return run->journal_identity ? 0 : -1;
 }
@@ -375,8 +375,13 @@ static int check_network(const PfExtraction *run, PfError *err)
 
 int pf_extraction_open(PfExtraction *run, PfError *err)
 {
-    return check_outputs(run, err) || open_cache(run, err) || open_dataset(run, err) ||
-                   check_images(run, err) || open_backbone(run, err) || check_network(run, err)
-               ? -1
-               : 0;
+    if (check_outputs(run, err) || open_cache(run, err) || pf_extraction_find_fetched(run, err))
+        return -1;
+    if (!run->is_fetched && (open_dataset(run, err) || check_images(run, err))) return -1;
+    if (open_backbone(run, err) || check_network(run, err)) return -1;
+    if (!run->is_fetched || pf_extraction_is_of_network(run)) return 0;
+    run->is_fetched = false;
+    if (open_dataset(run, err)) return -1;
+    run->session.images = pf_dataset_count(run->dataset) * run->backbone->views;
+    return 0;
 }

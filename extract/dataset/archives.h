@@ -23,6 +23,7 @@ typedef struct PfShards {
     char **fetched;       /* (count) the files that they were fetched into; NULL: there are none */
     char *fetched_folder; /* which those are in */
     bool is_own_folder;   /* nobody else fetches into it */
+    char version[PF_SHA256_TEXT_SIZE]; /* pf_dataset_fetched_version */
     char **all_names;     /* (all_count) of all shards' archives together, for messages; or NULL */
     size_t all_count, first; /* all_names[first]: of files[0] */
     bool is_part; /* there are more than this shard's */

@@ -236,6 +236,12 @@ void pf_dataset_remove_fetched(PfDataset *dataset)
     if (dataset->format == &pf_dataset_format_archive) pf_shards_remove_fetched(dataset);
 }
 
+const char *pf_dataset_fetched_version(const PfDataset *dataset)
+{
+    if (dataset->format != &pf_dataset_format_archive) return "";
+    return ((const PfShards *)dataset->of_format)->version;
+}
+
 bool pf_dataset_names_archives(const char *operand)
 {
     return !pf_dataset_is_image_name(operand) && pf_dataset_format_archive.probe(operand);

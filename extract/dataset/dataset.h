@@ -112,6 +112,12 @@ void pf_dataset_close(PfDataset **dataset);
 /* Removes what was fetched for it, from now on not to be read: what was made of it is finished.
  * Until then it stays, so that another run need not fetch it again. */
 void pf_dataset_remove_fetched(PfDataset *dataset);
+/* Of archives at addresses the SHA-256, in hex, of their addresses and of what their servers call
+ * the versions of them; "" of another dataset, or where a server does not tell versions apart. */
+const char *pf_dataset_fetched_version(const PfDataset *dataset);
+/* The same by asking for each archive's beginning alone. */
+int pf_dataset_look_at_addresses(const char *operand, const PfDatasetOptions *options,
+                                 char version[PF_SHA256_TEXT_SIZE], PfError *err);
 
 /* No photograph is larger; what is, would take the machine's memory by surprise. */
 #define PF_FILE_BYTES_MAX ((int64_t)1 << 30)

@@ -25,19 +25,20 @@ typedef struct Fetching {
     PfDataset *dataset;
     const PfDatasetOptions *options;
     PfArchiveList addresses; /* of all shards */
+    size_t first, count;     /* which of them are this one's */
     PfS3 s3;
-    PfObject *objects; /* (shards.count) */
+    PfObject *objects; /* (count) */
+    char version[PF_SHA256_TEXT_SIZE]; /* pf_dataset_fetched_version */
 } Fetching;
 
 /* ---- which ---- */
 
 /* As evenly as whole archives go. */
-static int choose_part(const Fetching *fetching, size_t *first, size_t *count, PfError *err)
+static int choose_part(Fetching *fetching, PfError *err)
 {
     const PfShard shard = fetching->options->shard;
     const int64_t all = (int64_t)fetching->addresses.count;
-    *first = 0;
-    *count = fetching->addresses.count;
+    fetching->count = fetching->addresses.count;
     if (!shard.count) return 0;
     if (fetching->options->sample)
         return pf_fail(err, PF_EXIT_USAGE,
@@ -48,8 +49,8 @@ static int choose_part(const Fetching *fetching, size_t *first, size_t *count, P
                        "--shard %lld/%lld: there are only %lld archives, and a shard has one of "
                        "them at least, as no archive is fetched by two",
                        (long long)shard.number, (long long)shard.count, (long long)all);
-    *first = (size_t)((shard.number - 1) * all / shard.count);
-    *count = (size_t)(shard.number * all / shard.count) - *first;
+    fetching->first = (size_t)((shard.number - 1) * all / shard.count);
+    fetching->count = (size_t)(shard.number * all / shard.count) - fetching->first;
     return 0;
 }
 
@@ -86,13 +87,13 @@ static int check_form(const PfObject *object, const uint8_t *head, size_t size, 
                    object->shown);
 }
 
-static int look_at_all(Fetching *fetching, const PfShards *shards, PfError *err)
+static int look_at_all(Fetching *fetching, PfError *err)
 {
-    for (size_t i = 0; i < shards->count; i++) {
+    for (size_t i = 0; i < fetching->count; i++) {
         uint8_t head[PF_OBJECT_HEAD_BYTES];
         size_t size = 0;
         PfObject *object = &fetching->objects[i];
-        if (pf_object_look(fetching->addresses.paths[shards->first + i], &fetching->s3,
+        if (pf_object_look(fetching->addresses.paths[fetching->first + i], &fetching->s3,
                            fetching->options->interrupted, object, head, &size, err) ||
             check_form(object, head, size, err))
             return -1;
@@ -104,6 +105,25 @@ static int look_at_all(Fetching *fetching, const PfShards *shards, PfError *err)
 static const char *version_of(const PfObject *object)
 {
     return object->etag ? object->etag : object->modified;
+}
+
+static int find_version(Fetching *fetching, PfError *err)
+{
+    PfSha256 *sha256 = pf_sha256_new(err);
+    bool is_known = true;
+    if (!sha256) return -1;
+    pf_sha256_reset(sha256);
+    for (size_t i = 0; i < fetching->count && is_known; i++) {
+        const PfObject *object = &fetching->objects[i];
+        is_known = version_of(object) != NULL;
+        if (!is_known) continue;
+        pf_sha256_add(sha256, object->shown, strlen(object->shown) + 1);
+        pf_sha256_add(sha256, &object->size, sizeof object->size);
+        pf_sha256_add(sha256, version_of(object), strlen(version_of(object)) + 1);
+    }
+    if (is_known) pf_sha256_text(sha256, fetching->version);
+    free(sha256);
+    return 0;
 }
 
 /* A stamp of that version: no two have the same, as far as the server tells them apart. */
@@ -232,21 +252,40 @@ static int open_s3(Fetching *fetching, PfError *err)
     return 0;
 }
 
+/* Which archives there are, and which versions of them. */
+static int look(Fetching *fetching, const char *operand, PfError *err)
+{
+    if (!fetching->options->may_fetch)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "'%s' is an address, and nothing is fetched that was not typed", operand);
+    if (pf_archive_list_operand(operand, &fetching->addresses, err) ||
+        choose_part(fetching, err) || open_s3(fetching, err))
+        return -1;
+    fetching->objects = pf_calloc(fetching->count, sizeof *fetching->objects, err);
+    return !fetching->objects || look_at_all(fetching, err) || find_version(fetching, err) ? -1 : 0;
+}
+
+static void release(Fetching *fetching)
+{
+    for (size_t i = 0; fetching->objects && i < fetching->count; i++)
+        pf_object_free(&fetching->objects[i]);
+    free(fetching->objects);
+    pf_archive_list_free(&fetching->addresses);
+    pf_s3_free(&fetching->s3);
+}
+
 static int fetch(Fetching *fetching, const char *operand, PfError *err)
 {
     PfDataset *dataset = fetching->dataset;
-    size_t first, count;
-    if (pf_archive_list_operand(operand, &fetching->addresses, err) ||
-        choose_part(fetching, &first, &count, err) || open_s3(fetching, err) ||
-        pf_shards_allocate(dataset, count, err))
+    if (look(fetching, operand, err) || pf_shards_allocate(dataset, fetching->count, err))
         return -1;
     PfShards *shards = dataset->of_format;
-    shards->first = first;
+    shards->first = fetching->first;
+    memcpy(shards->version, fetching->version, sizeof shards->version);
     dataset->root = pf_address_shown(operand, err);
-    fetching->objects = pf_calloc(count, sizeof *fetching->objects, err);
-    return !dataset->root || !fetching->objects || note_names(fetching, shards, err) ||
-                   look_at_all(fetching, shards, err) || choose_paths(fetching, shards, err) ||
-                   check_sizes(fetching, shards, err) || fetch_all(fetching, shards, err)
+    return !dataset->root || note_names(fetching, shards, err) ||
+                   choose_paths(fetching, shards, err) || check_sizes(fetching, shards, err) ||
+                   fetch_all(fetching, shards, err)
                ? -1
                : 0;
 }
@@ -255,17 +294,18 @@ int pf_shards_fetch(PfDataset *dataset, const char *operand, const PfDatasetOpti
                     PfError *err)
 {
     Fetching fetching = {.dataset = dataset, .options = options};
-    if (!options->may_fetch)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "'%s' is an address, and nothing is fetched that was not typed",
-                       operand);
     int failed = fetch(&fetching, operand, err);
-    const PfShards *shards = dataset->of_format;
-    for (size_t i = 0; fetching.objects && i < shards->count; i++)
-        pf_object_free(&fetching.objects[i]);
-    free(fetching.objects);
-    pf_archive_list_free(&fetching.addresses);
-    pf_s3_free(&fetching.s3);
+    release(&fetching);
+    return failed ? -1 : 0;
+}
+
+int pf_dataset_look_at_addresses(const char *operand, const PfDatasetOptions *options,
+                                 char version[PF_SHA256_TEXT_SIZE], PfError *err)
+{
+    Fetching fetching = {.options = options};
+    int failed = look(&fetching, operand, err);
+    memcpy(version, fetching.version, sizeof fetching.version);
+    release(&fetching);
     return failed ? -1 : 0;
 }
 

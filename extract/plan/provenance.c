@@ -230,6 +230,8 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     cJSON *object = cJSON_CreateObject();
     pf_provenance_add_origin(object, provenance->command);
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));
+    const char *version = pf_dataset_fetched_version(provenance->dataset);
+    if (*version) cJSON_AddStringToObject(object, PF_FETCHED_KEY, version);
     if (provenance->add_options) provenance->add_options(provenance->context, object);
     int failed = add_shard(object, provenance->shard, provenance->dataset, err);
     add_scheduler(object, provenance);
