@@ -80,7 +80,7 @@ done
 fetch 1 "$address/forbidden/one.tar"; stderr_has 'the server refuses it (403, AccessDenied)'
 fetch 1 "$address/ok/none.tar"; stderr_has 'there is no such file (404, NoSuchKey)'
 fetch 1 "$address/ok/keys-{000..004}.tar"; stderr_has 'keys-004.tar: there is no such file'
-asked 0 'keys-000.tar.*range=-'
+asked 0 'keys-000.tar host=[^ ]* range=-'
 echo 'no archive' > files/text.tar; fetch 1 "$address/ok/text.tar"; stderr_has 'begins neither as a .tar nor as a .zip'
 : > files/empty.tar; fetch 1 "$address/ok/empty.tar"; stderr_has 'empty (0 bytes)'
 head -c 20000 files/one.tar > files/short.tar; fetch 1 "$address/ok/short.tar"; stderr_has 'short.tar'"' is cut short"
@@ -91,14 +91,14 @@ fetch 1 http://127.0.0.1:9/one.tar; stderr_has 'is this machine online?'
 rm -rf r.h5*; : > log
 command='extract of a slow server'
 kill_at() { # kill_at SIGNAL ADDRESS: once some of it has come; within two seconds it has to end.
-  extract_fake "$2" -o r.h5 > stdout 2> stderr & pid=$!
+  extract "$2" -o r.h5 --backbone ./net.pt --resize 20 --crop 16 > stdout 2> stderr & pid=$!
   tries=0
-  while [ -z "$(find r.h5.fetched -name '*.incomplete' -size +8k 2> /dev/null)" ]; do
+  while ! grep -qv 'range=bytes=0-511' log || [ -z "$(find r.h5.fetched -name '*.incomplete' -size +8k 2> /dev/null)" ]; do
     tries=$((tries + 1)); [ $tries -lt 400 ] || failed 'nothing was fetched'
     sleep 0.05
   done
   started=$(date +%s%N)
-  kill "-$1" "$(pgrep -P $pid -x extract || echo $pid)"
+  kill "-$1" $pid
   code=0; wait $pid || code=$?
   checks=$((checks + 1)); [ $(($(date +%s%N) - started)) -lt 2500000000 ] || failed "it did not end in two seconds"
 }
@@ -112,7 +112,7 @@ expect 0 extract_fake "$address/slow/one.tar" -o r.h5
 whole
 log_has 'range=bytes=[1-9][0-9]*- '
 log_lacks 'slow one.tar host=[^ ]* range=-'
-rm -rf r.h5*
+rm -rf r.h5*; : > log
 kill_at TERM "$address/stall/one.tar"; [ $code -eq 143 ] || failed 'expected exit code 143'
 rm -rf r.h5*
 # Of several, those that are whole are not fetched again.
@@ -141,7 +141,7 @@ export AWS_ENDPOINT_URL="$address" AWS_REGION=eu-west-1
 fetch 1 s3://s3-ok/one.tar
 stderr_has 'no keys (AWS_ACCESS_KEY_ID, AWS_PROFILE): requests are not signed'
 stderr_has 'the request was not signed'
-fetch 0 s3://ok/one.tar; whole
+fetch 0 s3://open/one.tar; whole
 export AWS_ACCESS_KEY_ID=AKIDPERMANENT AWS_SECRET_ACCESS_KEY=s3cr/et+of=forty
 for mode in ok cut busy noranges; do fetch 0 s3://s3-$mode/one.tar; whole; done
 fetch 0 's3://s3-cut/a folder/öne +=&é.tar'; whole
@@ -153,7 +153,6 @@ fetch 1 s3://s3-region/one.tar; stderr_has 'Hint: AWS_REGION=ap-south-1'
 fetch 0 s3://s3-away/one.tar; whole
 log_has 'ok one.tar host=localhost.* login=-'
 log_has 's3-away one.tar .*login=AWS4-HMAC-SHA256'
-fetch 1 env AWS_SECRET_ACCESS_KEY=wrong 2> /dev/null || :
 rm -rf r.h5*
 AWS_SECRET_ACCESS_KEY=wrong; fetch 1 s3://s3-ok/one.tar
 stderr_has '(403, SignatureDoesNotMatch)'
@@ -209,14 +208,14 @@ fi
 : > log
 for k in 1 2 3; do expect 0 extract_fake "$address/ok/keys-{000..003}.tar" -o part$k.h5 --shard $k/3; done
 stderr_has 'shard 3 of 3: its own archives only'
-asked 4 'range=-'
-[ "$(grep 'range=-' log | sort -u | wc -l)" -eq 4 ] || failed 'an archive was fetched twice'
+asked 4 ' range=-'
+[ "$(grep ' range=-' log | sort -u | wc -l)" -eq 4 ] || failed 'an archive was fetched twice'
 expect 0 extract --merge merged.h5 part1.h5 part2.h5 part3.h5
 expect 0 extract --info merged.h5
 expect 2 extract_fake "$address/ok/keys-{000..003}.tar" -o none.h5 --shard 1/5; stderr_has 'there are only 4 archives'
 : > log
 expect 0 extract_fake "$address/ok/keys-{000..003}.tar" -o any.h5 --shard any/4
-asked 4 'range=-'
+asked 4 ' range=-'
 expect 0 extract --merge any.h5 any.h5.parts
 [ "$(find any.h5.parts -name '*.fetched')" = '' ] || failed 'fetched files are left'
 
