@@ -100,7 +100,8 @@ static int add_dataset(Prediction *run, const char *operand, PfError *err)
     PfDataset *dataset;
     int warnings, failed = 0, is_list = !strcmp(operand, "-");
     /* Nobody asks here which folders are splits. */
-    PfDatasetOptions options = {.exact_split_names = 1, .may_fetch = true, .interrupted = run->interrupted};
+    PfDatasetOptions options = {
+        .exact_split_names = 1, .may_fetch = true, .interrupted = run->interrupted};
     if (pf_dataset_open(operand, &options, &dataset, err)) return -1;
     if (!pf_dataset_has_files(dataset)) {
         pf_fail(err, PF_EXIT_USAGE,

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
-#include "common/file/input_file.h"
 #include "common/fetch/s3.h"
+#include "common/file/input_file.h"
 
 #define MOST_BYTES (1 << 20)
 
@@ -21,8 +21,8 @@ static char *read_all(const char *file, PfError *err)
     if (fd < 0) return NULL;
     char *text = NULL;
     if (status.st_size > MOST_BYTES)
-        pf_fail(err, PF_EXIT_FAILED, "'%s' has %lld bytes, too many for a file of AWS profiles", file,
-                (long long)status.st_size);
+        pf_fail(err, PF_EXIT_FAILED, "'%s' has %lld bytes, too many for a file of AWS profiles",
+                file, (long long)status.st_size);
     else if ((text = pf_calloc((size_t)status.st_size + 1, 1, err)) != NULL &&
              pread(fd, text, (size_t)status.st_size, 0) != status.st_size) {
         pf_fail(err, PF_EXIT_FAILED, "'%s' cannot be read", file);

@@ -187,10 +187,9 @@ static int add_header(Exchange *exchange, const char *text, PfError *err)
 static int add_signature(Exchange *exchange, const PfHttpSigner *signer, PfError *err)
 {
     char *scope = pf_asprintf(err, "aws:amz:%s:s3", signer->region);
-    char *session = signer->session ? pf_asprintf(err, "x-amz-security-token: %s", signer->session)
-                                    : NULL;
-    int failed = !scope || (signer->session && !session) ||
-                 add_header(exchange, EMPTY_BODY, err) ||
+    char *session =
+        signer->session ? pf_asprintf(err, "x-amz-security-token: %s", signer->session) : NULL;
+    int failed = !scope || (signer->session && !session) || add_header(exchange, EMPTY_BODY, err) ||
                  (session && add_header(exchange, session, err));
     if (!failed && (pf_curl.curl_easy_setopt(exchange->curl, CURLOPT_AWS_SIGV4, scope) ||
                     pf_curl.curl_easy_setopt(exchange->curl, CURLOPT_USERNAME, signer->key) ||
@@ -233,7 +232,8 @@ static int set_headers(Exchange *exchange, bool is_own, PfError *err)
                  (token && add_header(exchange, token, err)) ||
                  (condition && add_header(exchange, condition, err));
     remove_signature(exchange->curl);
-    if (!failed && is_own && request->signer) failed = add_signature(exchange, request->signer, err);
+    if (!failed && is_own && request->signer)
+        failed = add_signature(exchange, request->signer, err);
     pf_curl.curl_easy_setopt(exchange->curl, CURLOPT_HTTPHEADER, exchange->headers);
     free(token);
     free(condition);

@@ -1,6 +1,7 @@
 /* Requests by HTTP. Certificates are checked, redirections are followed here and lead to https
  * alone, unless the first address is http itself, and a token or a signature goes to the first
- * address's host and to no other. Proxies are those of the environment (https_proxy, http_proxy, no_proxy). */
+ * address's host and to no other. Proxies are those of the environment (https_proxy, http_proxy,
+ * no_proxy). */
 #ifndef PF_COMMON_FETCH_HTTP_H
 #define PF_COMMON_FETCH_HTTP_H
 
@@ -39,9 +40,9 @@ typedef struct PfHttpRequest {
     const char *url;
     const char *token;          /* "Authorization: Bearer ..."; NULL: none */
     const PfHttpSigner *signer; /* NULL: none. It goes where a token goes */
-    bool is_head;         /* headers alone, and not beyond a redirection that has X-Linked-Etag */
-    int64_t from;         /* > 0: only the bytes from there on */
-    int64_t most;         /* > 0: only so many bytes from the first on; the rest is not waited for */
+    bool is_head; /* headers alone, and not beyond a redirection that has X-Linked-Etag */
+    int64_t from; /* > 0: only the bytes from there on */
+    int64_t most; /* > 0: only so many bytes from the first on; the rest is not waited for */
     const char *if_range; /* an etag; where the file has another one all of it is wanted. NULL: as
                              it is */
     const char *if_range_date; /* the same by Last-Modified, where there is no if_range */

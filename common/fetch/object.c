@@ -73,7 +73,8 @@ static int take(void *context, const void *bytes, size_t size, PfError *err)
 {
     Look *look = context;
     (void)err;
-    if (size > PF_OBJECT_HEAD_BYTES - look->head_size) size = PF_OBJECT_HEAD_BYTES - look->head_size;
+    if (size > PF_OBJECT_HEAD_BYTES - look->head_size)
+        size = PF_OBJECT_HEAD_BYTES - look->head_size;
     memcpy(look->head + look->head_size, bytes, size);
     look->head_size += size;
     return 0;

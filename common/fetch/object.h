@@ -22,17 +22,17 @@ typedef struct PfObject {
 #define PF_OBJECT_HEAD_BYTES 512
 
 /* Looks at https://, http:// or s3://, whose server and keys are s3's, which outlives it. head: the
- * first bytes, so many of them as *head_size says. Asks for these by a GET with a range, as addresses that
- * are signed beforehand allow no HEAD; tries again where the server is busy. Free it on failure
- * too. */
+ * first bytes, so many of them as *head_size says. Asks for these by a GET with a range, as
+ * addresses that are signed beforehand allow no HEAD; tries again where the server is busy. Free it
+ * on failure too. */
 int pf_object_look(const char *address, const PfS3 *s3, const volatile sig_atomic_t *interrupted,
                    PfObject *object, uint8_t head[PF_OBJECT_HEAD_BYTES], size_t *head_size,
                    PfError *err);
 void pf_object_free(PfObject *object);
 
 /* The version that was looked at into the file `path`, of which `path`.incomplete is what has come;
- * goes on where a connection broke off or a run was ended, as far as the server tells versions apart
- * and sends parts. Does nothing where the file is there. Another version is an error. */
+ * goes on where a connection broke off or a run was ended, as far as the server tells versions
+ * apart and sends parts. Does nothing where the file is there. Another version is an error. */
 int pf_object_fetch(const PfObject *object, const char *path,
                     const volatile sig_atomic_t *interrupted, PfError *err);
 

@@ -65,11 +65,12 @@ static int check_other_ways(const PfS3 *s3, PfError *err)
         if (look_up(s3, ways[i], &value, &found, err)) return -1;
         free(value);
         if (value)
-            return pf_fail(err, PF_EXIT_FAILED,
-                           "the AWS profile '%s' has its keys by %s, which is not asked here. Hint: "
-                           "eval \"$(aws configure export-credentials --format env)\" puts them "
-                           "into variables",
-                           s3->profile, ways[i]);
+            return pf_fail(
+                err, PF_EXIT_FAILED,
+                "the AWS profile '%s' has its keys by %s, which is not asked here. Hint: "
+                "eval \"$(aws configure export-credentials --format env)\" puts them "
+                "into variables",
+                s3->profile, ways[i]);
     }
     return 0;
 }
@@ -82,10 +83,11 @@ static int read_keys_of_profile(PfS3 *s3, PfError *err)
         look_up(s3, "aws_session_token", &s3->session, &found, err))
         return -1;
     if (!found && either("AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "there is no AWS profile '%s', which AWS_PROFILE names, in ~/.aws/credentials "
-                       "or ~/.aws/config",
-                       s3->profile);
+        return pf_fail(
+            err, PF_EXIT_FAILED,
+            "there is no AWS profile '%s', which AWS_PROFILE names, in ~/.aws/credentials "
+            "or ~/.aws/config",
+            s3->profile);
     if (s3->key && !s3->secret)
         return pf_fail(err, PF_EXIT_FAILED,
                        "the AWS profile '%s' has an aws_access_key_id without an "
@@ -196,7 +198,8 @@ char *pf_s3_url(const PfS3 *s3, const char *address, PfError *err)
     }
     char *key = encode(bucket + length + 1, err), *url = NULL;
     const char *domain = !strncmp(s3->region, "cn-", 3) ? "amazonaws.com.cn" : "amazonaws.com";
-    const bool has_points = memchr(bucket, '.', (size_t)length) != NULL; /* no certificate is for it */
+    const bool has_points =
+        memchr(bucket, '.', (size_t)length) != NULL; /* no certificate is for it */
     if (key && s3->endpoint)
         url = pf_asprintf(err, "%s%s%.*s/%s", s3->endpoint,
                           s3->endpoint[strlen(s3->endpoint) - 1] == '/' ? "" : "/", length, bucket,

@@ -24,9 +24,9 @@ typedef struct PfShards {
     char *fetched_folder; /* which those are in */
     bool is_own_folder;   /* nobody else fetches into it */
     char version[PF_SHA256_TEXT_SIZE]; /* pf_dataset_fetched_version */
-    char **all_names;     /* (all_count) of all shards' archives together, for messages; or NULL */
+    char **all_names; /* (all_count) of all shards' archives together, for messages; or NULL */
     size_t all_count, first; /* all_names[first]: of files[0] */
-    bool is_part; /* there are more than this shard's */
+    bool is_part;            /* there are more than this shard's */
     /* While it is listed: files and folders of all archives, by their names. */
     const PfMember **members; /* (member_count) */
     size_t member_count;

@@ -12,9 +12,9 @@
  *   images without labels     a folder of images
  *   manifest.csv, .tsv        a header, a column of paths, any number of targets
  *   a list of extract --list  what such a dataset was, frozen (frozen_list.h)
- *   archives                  .tar, .zip, a folder of them, 'a-{000..099}.tar', https://, s3://; "-", too: what is
- *                             in them is understood as a folder, or by the webdataset convention
- *   paths, one a line         "-", relative to the current folder
+ *   archives                  .tar, .zip, a folder of them, 'a-{000..099}.tar', https://, s3://;
+ * "-", too: what is in them is understood as a folder, or by the webdataset convention paths, one a
+ * line         "-", relative to the current folder
  */
 #ifndef PF_EXTRACT_DATASET_DATASET_H
 #define PF_EXTRACT_DATASET_DATASET_H
@@ -62,11 +62,12 @@ typedef struct PfDatasetOptions {
     FILE *list;           /* where "-" reads its paths; NULL = stdin */
     const char *exclude;  /* --exclude: a list of paths that are left out; NULL: none */
     int64_t sample;       /* --sample: only so many, a larger number the same and more; 0 = all */
-    PfShard shard;        /* --shard: only this part; classes and splits are the whole's. Of archives
-                             at addresses whole ones, and nothing is known of the others */
+    PfShard shard; /* --shard: only this part; classes and splits are the whole's. Of archives
+                      at addresses whole ones, and nothing is known of the others */
     /* Archives at addresses only: */
-    bool may_fetch; /* somebody has typed the operand; else addresses are refused */
-    const char *fetch_folder; /* where they go, and nobody else's; NULL: $XDG_CACHE_HOME/permafrost/fetched, ~/.cache */
+    bool may_fetch;           /* somebody has typed the operand; else addresses are refused */
+    const char *fetch_folder; /* where they go, and nobody else's; NULL:
+                                 $XDG_CACHE_HOME/permafrost/fetched, ~/.cache */
     const volatile sig_atomic_t *interrupted; /* ends fetching; may be NULL */
     /* Folders only: */
     const char *split_folders; /* --split-folders: "train=A,val=B,test=C", or "none"; NULL: by their
@@ -128,12 +129,11 @@ int pf_dataset_look_at_addresses(const char *operand, const PfDatasetOptions *op
 void pf_dataset_limit_bytes(PfDataset *dataset, int64_t max_file_bytes);
 
 /* All lent until pf_dataset_close. */
-const char *pf_dataset_root(const PfDataset *dataset); /* the folder; "." for lists of paths */
-const char *pf_dataset_kind(const PfDataset *dataset); /* in words: "train/val class folders" */
-int64_t pf_dataset_count(const PfDataset *dataset);    /* of the shard, where it is one */
-int64_t
-pf_dataset_whole_count(const PfDataset *dataset); /* of all shards together; of the sample; -1: not
-                                                     known */
+const char *pf_dataset_root(const PfDataset *dataset);    /* the folder; "." for lists of paths */
+const char *pf_dataset_kind(const PfDataset *dataset);    /* in words: "train/val class folders" */
+int64_t pf_dataset_count(const PfDataset *dataset);       /* of the shard, where it is one */
+int64_t pf_dataset_whole_count(const PfDataset *dataset); /* of all shards together; of the sample;
+                                                             -1: not known */
 int64_t pf_dataset_split_count(const PfDataset *dataset, PfSplit split);
 const PfSample *pf_dataset_samples(const PfDataset *dataset); /* pf_dataset_count of them */
 /* What the samples are labelled with: one target "class" for class folders and CIFAR. */

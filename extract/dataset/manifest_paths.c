@@ -222,11 +222,12 @@ static int check_encoding(PfManifest *manifest, PfError *err)
 
 static int fail_address(const PfManifest *manifest, const char *address, PfError *err)
 {
-    return pf_fail(err, PF_EXIT_FAILED,
-                   "'%s' names addresses, such as '%s': what a list names is not fetched. Hint: "
-                   "fetch the images, and list their paths; or put them into archives (.tar), whose "
-                   "address extract takes in the place of a dataset",
-                   manifest->path, address);
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "'%s' names addresses, such as '%s': what a list names is not fetched. Hint: "
+        "fetch the images, and list their paths; or put them into archives (.tar), whose "
+        "address extract takes in the place of a dataset",
+        manifest->path, address);
 }
 
 /* Whether a column has addresses in its first lines; *address: one of them, or NULL. */

@@ -27,7 +27,7 @@ typedef struct Fetching {
     PfArchiveList addresses; /* of all shards */
     size_t first, count;     /* which of them are this one's */
     PfS3 s3;
-    PfObject *objects; /* (count) */
+    PfObject *objects;                 /* (count) */
     char version[PF_SHA256_TEXT_SIZE]; /* pf_dataset_fetched_version */
 } Fetching;
 
@@ -258,8 +258,8 @@ static int look(Fetching *fetching, const char *operand, PfError *err)
     if (!fetching->options->may_fetch)
         return pf_fail(err, PF_EXIT_USAGE,
                        "'%s' is an address, and nothing is fetched that was not typed", operand);
-    if (pf_archive_list_operand(operand, &fetching->addresses, err) ||
-        choose_part(fetching, err) || open_s3(fetching, err))
+    if (pf_archive_list_operand(operand, &fetching->addresses, err) || choose_part(fetching, err) ||
+        open_s3(fetching, err))
         return -1;
     fetching->objects = pf_calloc(fetching->count, sizeof *fetching->objects, err);
     return !fetching->objects || look_at_all(fetching, err) || find_version(fetching, err) ? -1 : 0;

@@ -59,8 +59,8 @@ void pf_work_plan_print_dataset(const PfDataset *dataset, const char *operand, P
                      (long long)count, pf_split_names[i]);
     }
     pf_say("%s: %s, %lld images (%s%s)%s",
-           pf_dataset_is_address(operand) ? pf_dataset_root(dataset) : operand, pf_dataset_kind(dataset),
-           (long long)pf_dataset_count(dataset), splits,
+           pf_dataset_is_address(operand) ? pf_dataset_root(dataset) : operand,
+           pf_dataset_kind(dataset), (long long)pf_dataset_count(dataset), splits,
            drawing_text(dataset, drawing, sizeof drawing), target_count ? "" : ", no labels");
     print_remarks(dataset);
     if (class_count) pf_detail("%d classes", class_count);
