@@ -326,8 +326,25 @@ static void release(PfExtraction *run)
     pf_backbone_session_close(&run->session);
     pf_backbone_plan_free(&run->backbone);
     pf_dataset_close(&run->dataset);
+    free(run->fetch_folder);
     free(run->journal_path);
     free(run->journal_identity);
+}
+
+static int run_opened(PfExtraction *run, PfError *err)
+{
+    const PfExtractOptions *options = run->options;
+    if (run->is_fetched) {
+        touch_for_make(run);
+        pf_say("%s: up to date, of the same versions of the archives; none was fetched",
+               options->output);
+        return 0;
+    }
+    if (options->dry_run) return rehearse(run, err);
+    if (extract(run, err)) return -1;
+    if (options->contact_sheet && pf_extraction_write_sheet(run, err)) return -1;
+    pf_dataset_remove_fetched(run->dataset);
+    return 0;
 }
 
 int pf_extraction_run(const PfExtractOptions *options, const char *command,
@@ -337,10 +354,7 @@ int pf_extraction_run(const PfExtractOptions *options, const char *command,
                         .command = command,
                         .interrupted = interrupted,
                         .started = pf_clock_seconds()};
-    int failed =
-        pf_extraction_open(&run, err) ||
-        (options->dry_run ? rehearse(&run, err) : extract(&run, err)) ||
-        (options->contact_sheet && !options->dry_run && pf_extraction_write_sheet(&run, err));
+    int failed = pf_extraction_open(&run, err) || run_opened(&run, err);
     if (failed) settle(&run, err);
     release(&run);
     return failed ? -1 : 0;

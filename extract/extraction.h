@@ -29,6 +29,8 @@ typedef struct PfExtraction {
     const volatile sig_atomic_t *interrupted;
     double started;
     PfListingRules rules;
+    char *fetch_folder; /* beside the output, for archives at addresses */
+    bool is_fetched;    /* pf_extraction_find_fetched: there is no dataset, and nothing to do */
     PfDataset *dataset;
     PfBackbonePlan *backbone;
     PfBackboneSession session;
@@ -72,6 +74,14 @@ int pf_extraction_worker_count(const PfExtraction *run);
 
 /* Closes the cache and all that was found in it. */
 void pf_extraction_forget(PfExtraction *run);
+
+/* ---- archives at addresses: extraction_fetched.c ---- */
+
+/* Looks whether the cache is of the versions of the archives that there are now, by the options
+ * that are given now: is_fetched. */
+int pf_extraction_find_fetched(PfExtraction *run, PfError *err);
+/* Whether such a cache is of the network, too, and no other work was begun on it. */
+bool pf_extraction_is_of_network(const PfExtraction *run);
 
 /* ---- --contact-sheet: contact_sheet.c ---- */
 

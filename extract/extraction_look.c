@@ -50,9 +50,14 @@ static int open_dataset(PfExtraction *run, PfError *err)
 {
     PfDatasetOptions options = run->options->dataset;
     run->rules = choose_rules(run);
+    run->fetch_folder = pf_asprintf(err, "%s.fetched", run->options->output);
+    if (!run->fetch_folder) return -1;
     options.split_by_path = run->rules.by_path;
     options.exact_split_names = run->rules.exact_names;
     if (run->cache) pf_provenance_know_classes(run->cache, &options);
+    options.may_fetch = true;
+    options.fetch_folder = run->fetch_folder;
+    options.interrupted = run->interrupted;
     if (pf_dataset_open_for(run->options->operand, &options, run->cache, &run->dataset, err))
         return -1;
     pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);
@@ -176,7 +181,7 @@ static int open_backbone(PfExtraction *run, PfError *err)
     if (failed) return -1;
     run->session.plan = run->backbone;
     run->session.wanted_batch = run->options->batch;
-    run->session.images = pf_dataset_count(run->dataset) * run->backbone->views;
+    run->session.images = run->dataset ? pf_dataset_count(run->dataset) * run->backbone->views : 0;
     run->journal_identity = pf_identity_json(run->backbone, NULL, 0, err);
     return run->journal_identity ? 0 : -1;
 }
@@ -370,8 +375,13 @@ static int check_network(const PfExtraction *run, PfError *err)
 
 int pf_extraction_open(PfExtraction *run, PfError *err)
 {
-    return check_outputs(run, err) || open_cache(run, err) || open_dataset(run, err) ||
-                   check_images(run, err) || open_backbone(run, err) || check_network(run, err)
-               ? -1
-               : 0;
+    if (check_outputs(run, err) || open_cache(run, err) || pf_extraction_find_fetched(run, err))
+        return -1;
+    if (!run->is_fetched && (open_dataset(run, err) || check_images(run, err))) return -1;
+    if (open_backbone(run, err) || check_network(run, err)) return -1;
+    if (!run->is_fetched || pf_extraction_is_of_network(run)) return 0;
+    run->is_fetched = false;
+    if (open_dataset(run, err)) return -1;
+    run->session.images = pf_dataset_count(run->dataset) * run->backbone->views;
+    return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/address.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -42,11 +43,12 @@ static char *absolute_word(const char *word)
 
 void pf_like_add(cJSON *provenance, const char *operand, cJSON *words)
 {
-    char absolute[PATH_MAX];
+    char absolute[PATH_MAX] = "";
     const cJSON *word;
     if (!words) return;
-    cJSON_AddStringToObject(provenance, "operand",
-                            realpath(operand, absolute) ? absolute : operand);
+    char *shown = realpath(operand, absolute) ? NULL : pf_address_shown(operand, NULL);
+    cJSON_AddStringToObject(provenance, "operand", shown ? shown : absolute);
+    free(shown);
     cJSON *kept = cJSON_AddArrayToObject(provenance, "options");
     cJSON_ArrayForEach(word, words)
     {
@@ -117,6 +119,11 @@ static int build(const PfOption *table, const char *cache, const char *dataset,
                        "the images of '%s' were named on standard input. Hint: extract - --like "
                        "CACHE.h5 takes those that are named there now",
                        cache);
+    if (!dataset && pf_address_is(operand))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "the images of '%s' are at %s, and nothing is fetched that was not typed. "
+                       "Hint: extract '%s' --like '%s' does so",
+                       cache, operand, operand, cache);
     size_t most = (size_t)argc + (size_t)cJSON_GetArraySize(kept) + 5;
     out->argv = pf_calloc(most, sizeof *out->argv, err);
     if (!out->argv || add_word(out, argv[0], err) || add_kept(out, table, kept, words, err))

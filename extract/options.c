@@ -533,8 +533,9 @@ static const char usage[] =
     "out, for train.\n\n"
     "DATASET is a folder of class folders; of train/, val/, test/ of class folders; of\n"
     "images; of CIFAR-10/100, MNIST; a manifest.csv of paths and targets; one of these\n"
-    "folders as .tar or .zip, or its shards: a folder of them, 'data-{000..099}.tar'; or -\n"
-    "for paths, or an archive, on standard input.";
+    "folders as .tar or .zip, or its shards: a folder of them, 'data-{000..099}.tar'; their\n"
+    "address, 'https://HOST/data-{000..099}.tar' or s3://BUCKET/KEY, which are fetched to be\n"
+    "read, and removed again; or - for paths, or an archive, on standard input.";
 
 void pf_extract_options_help(void)
 {

@@ -40,6 +40,7 @@
 
 typedef struct Prediction {
     const PfPredictOptions *options;
+    const volatile sig_atomic_t *interrupted;
     PfModel *model;
     PfScorer *scorer;
     PfPredictionOutput output;
@@ -99,7 +100,8 @@ static int add_dataset(Prediction *run, const char *operand, PfError *err)
     PfDataset *dataset;
     int warnings, failed = 0, is_list = !strcmp(operand, "-");
     /* Nobody asks here which folders are splits. */
-    PfDatasetOptions options = {.exact_split_names = 1};
+    PfDatasetOptions options = {
+        .exact_split_names = 1, .may_fetch = true, .interrupted = run->interrupted};
     if (pf_dataset_open(operand, &options, &dataset, err)) return -1;
     if (!pf_dataset_has_files(dataset)) {
         pf_fail(err, PF_EXIT_USAGE,
@@ -338,7 +340,10 @@ static int run_pipeline(Prediction *run, PfError *err)
 static int open_labelled(Prediction *run, PfError *err)
 {
     int warnings, remarks;
-    if (pf_labelled_set_open_dataset(run->scorer, run->options->operands[0], &run->options->dataset,
+    PfDatasetOptions options = run->options->dataset;
+    options.may_fetch = true;
+    options.interrupted = run->interrupted;
+    if (pf_labelled_set_open_dataset(run->scorer, run->options->operands[0], &options,
                                      &run->dataset, err))
         return -1;
     const char *const *texts = pf_dataset_warnings(run->dataset, &warnings);
@@ -570,7 +575,7 @@ static int check_report(const PfPredictOptions *options, PfError *err)
 int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic_t *interrupted,
                       PfError *err)
 {
-    Prediction run = {.options = options};
+    Prediction run = {.options = options, .interrupted = interrupted};
     double started = pf_clock_seconds();
     char *evaluation = NULL;
     int failed = check_report(options, err) || pf_prediction_output_check(options, err) ||
@@ -584,6 +589,7 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
         failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",
                          (long long)run.stats.rejected, (long long)pf_dataset_count(run.dataset));
     if (!failed) print_summary(&run, started);
+    if (!failed && run.dataset) pf_dataset_remove_fetched(run.dataset);
     release(&run);
     return failed ? -1 : 0;
 }

@@ -40,7 +40,7 @@ extract/image/codecs: common/base extract/image/pixels
 extract/image/formats: common/base extract/image/pixels extract/image/codecs
 extract/image: common/base common/arch common/model common/cache common/backbone extract/image/pixels extract/image/codecs extract/image/formats
 extract/archive: common/base common/file
-extract/dataset: common/base common/thread common/file common/pickle common/cache extract/image extract/archive
+extract/dataset: common/base common/thread common/file common/pickle common/fetch common/cache extract/image extract/archive
 extract/backbone: common/base common/thread common/file common/arch common/weights common/model common/cache common/onnx common/backbone extract/image
 extract/pipeline: common/base common/thread common/arch common/cache common/backbone extract/image extract/dataset extract/backbone
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline

@@ -1,9 +1,12 @@
 #include "common/base/result_stamp.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "common/base/address.h"
 
 static void put_word(FILE *stream, const char *word)
 {
@@ -28,11 +31,15 @@ char *pf_result_stamp_command(int argc, char **argv)
     size_t size;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return NULL;
-    for (int i = 0; i < argc; i++) {
+    bool failed = false;
+    for (int i = 0; i < argc && !failed; i++) {
+        char *word = pf_address_shown(argv[i], NULL);
         if (i) fputc(' ', stream);
-        put_word(stream, argv[i]);
+        if (word) put_word(stream, word);
+        failed = !word;
+        free(word);
     }
-    if (!fclose(stream)) return text;
+    if (!fclose(stream) && !failed) return text;
     free(text);
     return NULL;
 }

@@ -16,7 +16,8 @@
  * pf_json_finish() tells. */
 void pf_result_stamp_add(cJSON *json, int argc, char **argv, const char *runtime);
 
-/* The words of a command line as a shell takes them; malloc'ed, or NULL where memory is short. */
+/* The words of a command line as a shell takes them, addresses without what may be a secret;
+ * malloc'ed, or NULL where memory is short. */
 char *pf_result_stamp_command(int argc, char **argv);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/size_text.h"
@@ -65,7 +66,7 @@ static int refused_token(const char *shown, long status, bool has_token, const c
 int pf_download_refused(const char *url, const PfHttpResponse *response, bool has_token,
                         const char *gated, PfError *err)
 {
-    char *shown = pf_http_shown(url, err);
+    char *shown = pf_address_shown(url, err);
     if (!shown) return -1;
     if (response->status == 401 || response->status == 403)
         refused_token(shown, response->status, has_token, gated, err);
@@ -118,12 +119,29 @@ static int check_disk(const Run *run, PfError *err)
                    pf_size_text((int64_t)left, available));
 }
 
+/* Whether another version than the one that is wanted comes. */
+static bool has_changed(const PfDownload *what, const PfHttpResponse *response)
+{
+    if (!what->is_fixed) return false;
+    if (what->etag) return strcmp(what->etag, response->etag) != 0;
+    return what->modified && strcmp(what->modified, response->modified) != 0;
+}
+
+static int fail_changed(const PfDownload *what, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "%s has changed on the server since this run began to read it. Hint: the same "
+                   "command fetches what is there now, from its beginning",
+                   what->name);
+}
+
 /* The server has decided: the rest, or all of it. */
 static int begin(void *context, const PfHttpResponse *response, PfError *err)
 {
     Run *run = context;
     const int64_t wanted = run->what->size;
     const bool is_rest = response->status == 206 && response->first == run->have;
+    if (has_changed(run->what, response)) return fail_changed(run->what, err);
     if (response->status == 206 && !is_rest)
         return pf_fail(err, PF_EXIT_FAILED, "%s: the server sends other bytes than were asked for",
                        run->what->name);
@@ -134,6 +152,8 @@ static int begin(void *context, const PfHttpResponse *response, PfError *err)
     run->total = is_rest ? response->total : response->length >= 0 ? response->length : wanted;
     if (is_rest && run->total < 0) /* "bytes 100-199/" and a star */
         run->total = response->length >= 0 ? run->have + response->length : wanted;
+    if (wanted >= 0 && run->total != wanted && run->what->is_fixed)
+        return fail_changed(run->what, err);
     if (wanted >= 0 && run->total != wanted)
         return pf_fail(err, PF_EXIT_FAILED,
                        "%s: expected %lld bytes, and the server has %lld: another file",
@@ -196,11 +216,16 @@ static int open_part(Run *run, PfError *err)
 
 /* ---- all of it ---- */
 
+/* Whether two requests can be told to be for one version. */
+static bool is_known(const PfDownload *what)
+{
+    return what->sha256 || what->etag || what->modified;
+}
+
 /* A part that begins as the file would, or nothing. */
 static int take_part(Run *run, PfError *err)
 {
-    const bool is_known = run->what->sha256 || run->what->etag;
-    if (!is_known) return start_again(run, err);
+    if (!is_known(run->what)) return start_again(run, err);
     if (hash_part(run, err)) return -1;
     if (run->what->size >= 0 && run->have > run->what->size) return start_again(run, err);
     if (run->have) pf_say("%s: goes on after %.1f MB", run->what->name, (double)run->have / 1e6);
@@ -217,7 +242,9 @@ static Answer ask(Run *run, PfError *err)
     const PfHttpRequest request = {.url = what->url,
                                    .token = what->token,
                                    .from = run->have,
+                                   .signer = what->signer,
                                    .if_range = what->sha256 ? NULL : what->etag,
+                                   .if_range_date = what->sha256 ? NULL : what->modified,
                                    .begin = begin,
                                    .take = take,
                                    .context = run,
@@ -231,7 +258,10 @@ static Answer ask(Run *run, PfError *err)
         if (run->total == run->have) return ANSWER_WHOLE;
         return start_again(run, err) ? ANSWER_REFUSED : ANSWER_AGAIN;
     }
-    pf_download_refused(what->url, &response, what->token != NULL, NULL, err);
+    if (what->refused)
+        what->refused(what, &response, err);
+    else
+        pf_download_refused(what->url, &response, what->token != NULL, NULL, err);
     return pf_download_may_be_better(response.status) ? ANSWER_BROKEN : ANSWER_REFUSED;
 }
 
@@ -249,6 +279,7 @@ static int fill(Run *run, PfError *err)
         pf_detail("%s: broke off after %.1f MB; trying again", run->what->name,
                   (double)run->have / 1e6);
         if (pf_http_wait(tries, run->what->interrupted, err)) return -1;
+        if (run->what->is_fixed && !is_known(run->what) && start_again(run, err)) return -1;
     }
     return -1;
 }

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "common/base/address.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/base/printable.h"
@@ -25,18 +26,11 @@ typedef struct Exchange {
     char *shown; /* the address in messages */
     char *next;  /* where a redirection leads; owned */
     bool has_begun, has_failed;
-    int64_t ignored;
+    bool has_enough; /* of `most` bytes: the rest of the body is left where it is */
+    int64_t taken, ignored;
+    char problem[1024]; /* how a body that is no file begins */
     char reason[CURL_ERROR_SIZE];
 } Exchange;
-
-char *pf_http_shown(const char *url, PfError *err)
-{
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    const size_t size = strcspn(host, "/?#");
-    const char *at = memrchr(host, '@', size);
-    return pf_asprintf(err, "%.*s%s", (int)(host - url), url, at ? at + 1 : host);
-}
 
 int pf_http_wait(int tries, const volatile sig_atomic_t *interrupted, PfError *err)
 {
@@ -54,7 +48,7 @@ static void reset(PfHttpResponse *response)
 {
     response->status = 0;
     response->is_weak = false;
-    *response->etag = *response->reason = '\0';
+    *response->etag = *response->reason = *response->modified = *response->region = '\0';
     response->length = response->first = response->total = -1;
 }
 
@@ -114,7 +108,9 @@ static void read_line(PfHttpResponse *response, const char *line, size_t size)
         unquote(response->linked_etag);
     else if (!*response->commit && read_header(line, size, "X-Repo-Commit", response->commit))
         return;
-    else if (read_header(line, size, "X-Error-Code", response->reason))
+    else if (read_header(line, size, "X-Error-Code", response->reason) ||
+             read_header(line, size, "Last-Modified", response->modified) ||
+             read_header(line, size, "x-amz-bucket-region", response->region))
         return;
     else if (read_header(line, size, "X-Linked-Size", value) && response->linked_size < 0)
         response->linked_size = read_size(value, strlen(value));
@@ -131,6 +127,19 @@ static size_t on_header(char *bytes, size_t one, size_t size, void *context)
     return one * size;
 }
 
+/* Bodies that nobody wants end soon; how they begin says what S3 objects to. */
+static size_t ignore(Exchange *exchange, const char *bytes, size_t size)
+{
+    const size_t known = strlen(exchange->problem);
+    const size_t room = sizeof exchange->problem - 1 - known, taken = size < room ? size : room;
+    if (!memchr(bytes, 0, taken)) {
+        memcpy(exchange->problem + known, bytes, taken);
+        exchange->problem[known + taken] = '\0';
+    }
+    exchange->ignored += (int64_t)size;
+    return exchange->ignored > MOST_IGNORED ? 0 : size;
+}
+
 static size_t on_body(char *bytes, size_t one, size_t size, void *context)
 {
     Exchange *exchange = context;
@@ -138,17 +147,19 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *context)
     size *= one;
     pf_curl.curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &exchange->response->status);
     const bool is_wanted = exchange->response->status == 200 || exchange->response->status == 206;
-    if (!is_wanted || !request->take) {
-        exchange->ignored += (int64_t)size;
-        return exchange->ignored > MOST_IGNORED ? 0 : size;
-    }
+    if (!is_wanted || !request->take) return ignore(exchange, bytes, size);
     if (!exchange->has_begun && request->begin)
         exchange->has_failed =
             request->begin(request->context, exchange->response, exchange->err) != 0;
     exchange->has_begun = true;
+    size_t wanted = size;
+    if (request->most && (int64_t)wanted > request->most - exchange->taken)
+        wanted = (size_t)(request->most - exchange->taken);
+    exchange->has_enough = wanted < size;
+    exchange->taken += (int64_t)wanted;
     if (!exchange->has_failed)
-        exchange->has_failed = request->take(request->context, bytes, size, exchange->err) != 0;
-    return exchange->has_failed ? 0 : size;
+        exchange->has_failed = request->take(request->context, bytes, wanted, exchange->err) != 0;
+    return exchange->has_failed || exchange->has_enough ? 0 : size;
 }
 
 static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -168,18 +179,61 @@ static int add_header(Exchange *exchange, const char *text, PfError *err)
     return 0;
 }
 
-static int set_headers(Exchange *exchange, bool has_token, PfError *err)
+/* curl 7.88 signs all headers that are added here, and does not add the one that S3 wants to see:
+ * the hash of the body, of which there is none. Later versions take it from here as well. */
+#define EMPTY_BODY                                                                                 \
+    "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+static int add_signature(Exchange *exchange, const PfHttpSigner *signer, PfError *err)
+{
+    char *scope = pf_asprintf(err, "aws:amz:%s:s3", signer->region);
+    char *session =
+        signer->session ? pf_asprintf(err, "x-amz-security-token: %s", signer->session) : NULL;
+    int failed = !scope || (signer->session && !session) || add_header(exchange, EMPTY_BODY, err) ||
+                 (session && add_header(exchange, session, err));
+    if (!failed && (pf_curl.curl_easy_setopt(exchange->curl, CURLOPT_AWS_SIGV4, scope) ||
+                    pf_curl.curl_easy_setopt(exchange->curl, CURLOPT_USERNAME, signer->key) ||
+                    pf_curl.curl_easy_setopt(exchange->curl, CURLOPT_PASSWORD, signer->secret)))
+        failed = pf_fail(err, PF_EXIT_FAILED, "this libcurl cannot sign requests of S3");
+    free(scope);
+    free(session);
+    return failed ? -1 : 0;
+}
+
+static void remove_signature(CURL *curl)
+{
+    pf_curl.curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, NULL);
+    pf_curl.curl_easy_setopt(curl, CURLOPT_USERNAME, NULL);
+    pf_curl.curl_easy_setopt(curl, CURLOPT_PASSWORD, NULL);
+    pf_curl.curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+}
+
+/* "If-Range: ...", malloc'ed; NULL: without, or with a failure in err. */
+static char *make_condition(const PfHttpRequest *request, PfError *err)
+{
+    if (request->from <= 0) return NULL;
+    if (request->if_range) return pf_asprintf(err, "If-Range: \"%s\"", request->if_range);
+    if (request->if_range_date) return pf_asprintf(err, "If-Range: %s", request->if_range_date);
+    return NULL;
+}
+
+/* is_own: it is the first address's host, which may see who asks. */
+static int set_headers(Exchange *exchange, bool is_own, PfError *err)
 {
     const PfHttpRequest *request = exchange->request;
+    const bool has_token = is_own && request->token;
+    const bool has_condition = request->from > 0 && (request->if_range || request->if_range_date);
     pf_curl.curl_slist_free_all(exchange->headers);
     exchange->headers = NULL;
     char *token = has_token ? pf_asprintf(err, "Authorization: Bearer %s", request->token) : NULL;
-    char *condition = request->from > 0 && request->if_range
-                          ? pf_asprintf(err, "If-Range: \"%s\"", request->if_range)
-                          : NULL;
-    int failed = (has_token && !token) || add_header(exchange, "Accept-Encoding: identity", err) ||
+    char *condition = make_condition(request, err);
+    int failed = (has_token && !token) || (has_condition && !condition) ||
+                 add_header(exchange, "Accept-Encoding: identity", err) ||
                  (token && add_header(exchange, token, err)) ||
                  (condition && add_header(exchange, condition, err));
+    remove_signature(exchange->curl);
+    if (!failed && is_own && request->signer)
+        failed = add_signature(exchange, request->signer, err);
     pf_curl.curl_easy_setopt(exchange->curl, CURLOPT_HTTPHEADER, exchange->headers);
     free(token);
     free(condition);
@@ -225,9 +279,10 @@ static int set_up(Exchange *exchange, PfError *err)
     if (!is_http(request->url) && !is_https(request->url))
         return pf_fail(err, PF_EXIT_FAILED, "'%s': expected an address of https://",
                        exchange->shown);
-    if (request->from > 0) {
-        char range[40];
-        snprintf(range, sizeof range, "%lld-", (long long)request->from);
+    if (request->from > 0 || request->most > 0) {
+        char range[64];
+        snprintf(range, sizeof range, request->most ? "0-%lld" : "%lld-",
+                 (long long)(request->most ? request->most - 1 : request->from));
         pf_curl.curl_easy_setopt(curl, CURLOPT_RANGE, range);
     }
     if (pf_curl.curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, protocols))
@@ -236,6 +291,7 @@ static int set_up(Exchange *exchange, PfError *err)
     pf_curl.curl_easy_setopt(curl, CURLOPT_USERAGENT, "permafrost/" PF_VERSION);
     pf_curl.curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     pf_curl.curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    pf_curl.curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     pf_curl.curl_easy_setopt(curl, CURLOPT_NOBODY, request->is_head ? 1L : 0L);
     pf_curl.curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, stall_seconds());
     pf_curl.curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -281,8 +337,8 @@ static PfHttpOutcome fail(const Exchange *exchange, CURLcode code, PfError *err)
     }
     pf_fail(err, PF_EXIT_FAILED, "%s: %s%s", exchange->shown,
             *exchange->reason ? exchange->reason : pf_curl.curl_easy_strerror(code),
-            is_offline(code) ? ". Hint: is this machine online? https_proxy names a proxy; a file "
-                               "that was fetched elsewhere is given with --weights FILE"
+            is_offline(code) ? ". Hint: is this machine online? https_proxy names a proxy; of a "
+                               "file that was fetched elsewhere the path can be given instead"
                              : "");
     return may_be_better(code) ? PF_HTTP_BROKEN : PF_HTTP_REFUSED;
 }
@@ -326,22 +382,35 @@ static int find_next(Exchange *exchange, PfError *err)
     return exchange->next ? 0 : -1;
 }
 
+/* What S3 calls its objection: "<Error><Code>NoSuchKey</Code>...". */
+static void read_problem(Exchange *exchange)
+{
+    const char *code = strstr(exchange->problem, "<Code>");
+    if (!code || *exchange->response->reason) return;
+    code += strlen("<Code>");
+    const size_t length = strcspn(code, "<");
+    if (length < PF_HTTP_TEXT_SIZE)
+        snprintf(exchange->response->reason, PF_HTTP_TEXT_SIZE, "%.*s", (int)length, code);
+}
+
 static PfHttpOutcome follow(Exchange *exchange, PfError *err)
 {
     const char *url = exchange->request->url;
-    bool has_token = exchange->request->token != NULL;
+    bool is_own = true;
     for (int i = 0; i <= MOST_REDIRECTIONS; i++) {
-        if (set_headers(exchange, has_token, err)) return PF_HTTP_REFUSED;
+        if (set_headers(exchange, is_own, err)) return PF_HTTP_REFUSED;
         reset(exchange->response);
+        *exchange->problem = '\0';
         pf_curl.curl_easy_setopt(exchange->curl, CURLOPT_URL, url);
         CURLcode code = pf_curl.curl_easy_perform(exchange->curl);
         pf_curl.curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE,
                                   &exchange->response->status);
+        if (exchange->has_enough) return PF_HTTP_ANSWERED;
         if (code) return fail(exchange, code, err);
         if (find_next(exchange, err)) return PF_HTTP_REFUSED;
         if (!exchange->next) return PF_HTTP_ANSWERED;
         url = exchange->next;
-        has_token = has_token && is_same_origin(exchange->request->url, url);
+        is_own = is_own && is_same_origin(exchange->request->url, url);
     }
     pf_fail(err, PF_EXIT_FAILED, "%s: sent on more than %d times", exchange->shown,
             MOST_REDIRECTIONS);
@@ -354,12 +423,13 @@ PfHttpOutcome pf_http_perform(const PfHttpRequest *request, PfHttpResponse *resp
     *response = (PfHttpResponse){.linked_size = -1};
     if (pf_curl_open(err)) return PF_HTTP_REFUSED;
     exchange.curl = pf_curl.curl_easy_init();
-    exchange.shown = pf_http_shown(request->url, err);
+    exchange.shown = pf_address_shown(request->url, err);
     PfHttpOutcome outcome = PF_HTTP_REFUSED;
     if (!exchange.curl)
         pf_fail(err, PF_EXIT_FAILED, "out of memory");
     else if (exchange.shown && !set_up(&exchange, err))
         outcome = follow(&exchange, err);
+    read_problem(&exchange);
     /* An empty file has no bytes that begin it. */
     const bool is_file = response->status == 200 || response->status == 206;
     if (outcome == PF_HTTP_ANSWERED && is_file && !exchange.has_begun && request->begin &&

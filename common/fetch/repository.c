@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -185,7 +186,7 @@ static int list_files(Repository *repository, PfError *err)
     PfHttpRequest request = {.url = url, .take = take_text, .context = &text};
     int failed = !url || ask(repository, &request, &response, err);
     if (!failed && response.status != 200) failed = refuse(repository, url, &response, err);
-    char *shown = failed ? NULL : pf_http_shown(url, err);
+    char *shown = failed ? NULL : pf_address_shown(url, err);
     failed = failed || !shown || read_about(repository, shown, &text, err);
     free(shown);
     free(text.bytes);

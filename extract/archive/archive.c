@@ -167,29 +167,36 @@ static int list_members(PfArchive *archive, PfError *err)
     return failed;
 }
 
+static const char *file_of(const PfArchive *archive)
+{
+    return archive->file ? archive->file : archive->path;
+}
+
 static int open_archive(PfArchive *archive, int fd, PfError *err)
 {
     archive->fd =
         fd >= 0 ? fd
-                : pf_input_file_open(AT_FDCWD, archive->path, "archive", &archive->status, err);
+                : pf_input_file_open(AT_FDCWD, file_of(archive), "archive", &archive->status, err);
     if (archive->fd < 0) return -1;
     if (fd >= 0 && fstat(fd, &archive->status))
         return pf_fail_errno(err, "archive '%s' cannot be read", archive->path);
     return list_members(archive, err);
 }
 
-int pf_archive_open(const char *path, int fd, bool keep, PfArchive **out, PfError *err)
+/* path, file (or NULL): taken over. */
+static int open_new(char *path, char *file, int fd, bool keep, PfArchive **out, PfError *err)
 {
     PfArchive *archive = *out = pf_calloc(1, sizeof *archive, err);
-    char *copy = pf_strdup(path, err);
-    if (!archive || !copy) {
+    if (!archive || !path) {
         if (fd >= 0) close(fd);
-        free(copy);
+        free(path);
+        free(file);
         free(archive);
         *out = NULL;
         return -1;
     }
-    archive->path = copy;
+    archive->path = path;
+    archive->file = file;
     archive->fd = -1;
     if (open_archive(archive, fd, err)) {
         pf_archive_close(out);
@@ -202,6 +209,18 @@ int pf_archive_open(const char *path, int fd, bool keep, PfArchive **out, PfErro
     return 0;
 }
 
+int pf_archive_open(const char *path, int fd, bool keep, PfArchive **out, PfError *err)
+{
+    return open_new(pf_strdup(path, err), NULL, fd, keep, out, err);
+}
+
+int pf_archive_open_as(const char *name, const char *file, bool keep, PfArchive **out, PfError *err)
+{
+    char *copy = pf_strdup(file, err);
+    *out = NULL;
+    return copy ? open_new(pf_strdup(name, err), copy, -1, keep, out, err) : -1;
+}
+
 void pf_archive_close(PfArchive **archive)
 {
     PfArchive *it = *archive;
@@ -210,6 +229,7 @@ void pf_archive_close(PfArchive **archive)
     pf_arena_free(&it->texts);
     free(it->members);
     free(it->path);
+    free(it->file);
     free(it);
     *archive = NULL;
 }
@@ -293,7 +313,7 @@ int pf_archive_read(const PfArchive *archive, const PfMember *member, uint8_t *d
 {
     if (pf_archive_check_member(member, err)) return -1;
     if (archive->fd >= 0) return read_open(archive, archive->fd, member, data, size, err);
-    int fd = pf_input_file_open(AT_FDCWD, archive->path, "archive", NULL, err);
+    int fd = pf_input_file_open(AT_FDCWD, file_of(archive), "archive", NULL, err);
     if (fd < 0) return -1;
     int failed = read_open(archive, fd, member, data, size, err);
     close(fd);

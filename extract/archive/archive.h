@@ -60,6 +60,7 @@ typedef enum PfLeftOut {
 
 typedef struct PfArchive {
     char *path; /* for messages, and to open it again */
+    char *file; /* what is opened, where that is another path; or NULL */
     PfArchiveForm form;
     int fd; /* -1: it is opened for each reading */
     struct stat status;
@@ -74,6 +75,9 @@ typedef struct PfArchive {
 /* Opens the archive at path and lists it. keep: its descriptor stays open; else every reading opens
  * it again. fd: -1, or a descriptor to be read instead, which it takes, also on failure. */
 int pf_archive_open(const char *path, int fd, bool keep, PfArchive **out, PfError *err);
+/* Opens `file`, which is called `name` for people. */
+int pf_archive_open_as(const char *name, const char *file, bool keep, PfArchive **out,
+                       PfError *err);
 void pf_archive_close(PfArchive **archive);
 
 /* The first `size` bytes of a member, at most member->size, into data. Any thread. Errors are words
@@ -103,7 +107,8 @@ typedef struct PfArchiveList {
 
 /* Whether the operand names archives: a file that is one, by its name or content; a folder with
  * nothing in it but such files, or folders of them (lists, checksums and caches may lie beside); or
- * a text with braces, which is no file. */
+ * a text with braces, which is no file; or an address (common/base/address.h), with braces or
+ * without, which is not asked for. */
 bool pf_archive_is_operand(const char *operand);
 /* Those archives: of a folder in the order of the numbers in their names, of braces in theirs,
  * which are those of a shell: 'a-{000..099}.tar', '{train,val}.tar'. */

@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/file/input_file.h"
@@ -236,6 +237,7 @@ bool pf_archive_is_operand(const char *operand)
 {
     struct stat status;
     bool failed = false;
+    if (pf_address_is(operand)) return true;
     if (stat(operand, &status)) return errno == ENOENT && has_braces(operand);
     return S_ISDIR(status.st_mode) ? holds_archives(operand, NULL, &failed, NULL)
                                    : is_archive_file(operand);
@@ -246,7 +248,7 @@ int pf_archive_list_operand(const char *operand, PfArchiveList *out, PfError *er
     struct stat status;
     bool failed = false;
     *out = (PfArchiveList){0};
-    if (stat(operand, &status))
+    if (pf_address_is(operand) || stat(operand, &status))
         failed = expand(operand, out, err);
     else if (!S_ISDIR(status.st_mode))
         failed = add_path(out, pf_strdup(operand, err), err);

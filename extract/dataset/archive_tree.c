@@ -107,6 +107,18 @@ static bool has_images(const PfShards *shards)
     return false;
 }
 
+/* Whether all that count lie in a folder below that, whose name has so many bytes. The archives of
+ * other shards may have other folders beside it: it is a class then. */
+static bool have_folders(const PfShards *shards, bool images_alone, size_t length)
+{
+    for (size_t i = 0; i < shards->count; i++)
+        for (size_t m = 0; m < shards->files[i].archive->count; m++) {
+            const PfMember *member = shards->files[i].archive->members[m];
+            if (counts(member, images_alone) && !strchr(member->path + length, '/')) return false;
+        }
+    return true;
+}
+
 /* What lies beside the folder keeps its name. */
 static void strip(PfArchive *archive, const char *folder, size_t length)
 {
@@ -135,6 +147,7 @@ int pf_shards_strip_folder(PfDataset *dataset, PfError *err)
         memcpy(name, folder, length - 1);
         name[length - 1] = '\0';
         if (pf_dataset_split_of_name(name, false) >= 0) return 0;
+        if (shards->is_part && !have_folders(shards, images_alone, length)) return 0;
         if (pf_dataset_remark(dataset, err, "all images lie in '%s'; names are those inside it",
                               name))
             return -1;
@@ -187,11 +200,13 @@ void pf_shards_find_splits(PfShards *shards)
 {
     unsigned seen = 0;
     shards->has_splits = true;
-    for (size_t i = 0; i < shards->count; i++) {
-        PfShardFile *file = &shards->files[i];
-        file->split = split_of_archive(file->archive->path);
-        shards->has_splits &= file->split >= 0;
-        if (file->split >= 0) seen |= 1u << file->split;
+    for (size_t i = 0; i < shards->count; i++)
+        shards->files[i].split = split_of_archive(shards->files[i].archive->path);
+    for (size_t i = 0; i < shards->count + shards->all_count; i++) {
+        int split = i < shards->count ? shards->files[i].split
+                                      : split_of_archive(shards->all_names[i - shards->count]);
+        shards->has_splits &= split >= 0;
+        if (split >= 0) seen |= 1u << split;
     }
     shards->has_splits &= (seen & (seen - 1)) != 0; /* two different ones at least */
 }
@@ -285,6 +300,11 @@ int pf_shards_tell_renamed(PfDataset *dataset, int64_t renamed, PfError *err)
 {
     const PfShards *shards = dataset->of_format;
     if (!renamed) return 0;
+    if (shards->is_part)
+        return pf_dataset_remark(dataset, err,
+                                 "names have that of their archive in front (as '%s#...'): other "
+                                 "shards may have the same",
+                                 shards->files[0].name);
     return pf_dataset_remark(dataset, err,
                              "names that several archives have, given that of their archive (as "
                              "'%s#...'): %lld",
@@ -306,7 +326,7 @@ static int tell_apart(PfDataset *dataset, int64_t *renamed, PfError *err)
         for (end = i + 1;
              end < shards->member_count && share_a_name(shards->members[i], shards->members[end]);)
             end++;
-        if (end == i + 1 || is_folder(shards->members[i])) continue;
+        if ((end == i + 1 && !shards->is_part) || is_folder(shards->members[i])) continue;
         for (size_t m = i; m < end; m++)
             if (name_by_archive(dataset, &shards->members[m], err)) return -1;
         *renamed += (int64_t)(end - i);

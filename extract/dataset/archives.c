@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/file/file_stamp.h"
@@ -21,7 +22,7 @@
 
 /* ==== opening ==== */
 
-static int allocate(PfDataset *dataset, size_t count, PfError *err)
+int pf_shards_allocate(PfDataset *dataset, size_t count, PfError *err)
 {
     PfShards *shards = dataset->of_format = pf_calloc(1, sizeof *shards, err);
     if (!shards) return -1;
@@ -36,6 +37,7 @@ static void close_shards(PfDataset *dataset)
     PfShards *shards = dataset->of_format;
     if (!shards) return;
     for (size_t i = 0; i < shards->count; i++) pf_archive_close(&shards->files[i].archive);
+    pf_shards_free_fetched(shards);
     free(shards->files);
     free(shards->members);
     free(shards);
@@ -57,29 +59,32 @@ static int spool_file(const char *path, int fd, const uint8_t *head, size_t size
     return failed ? -1 : 0;
 }
 
-/* Decompresses it, where it is compressed, and opens it then. */
-static int open_compressed(PfShardFile *file, const char *path, PfError *err)
+/* Decompresses it, where it is compressed, and opens it then. name: for messages. has_stamp: a
+ * server has told which version it is. */
+static int open_compressed(PfShardFile *file, const char *name, const char *path, bool has_stamp,
+                           PfError *err)
 {
     uint8_t head[PF_ARCHIVE_HEAD_BYTES];
     int spooled, fd = pf_input_file_open(AT_FDCWD, path, "archive", &file->file, err);
     if (fd < 0) return -1;
     ssize_t got = pread(fd, head, sizeof head, 0);
     PfArchiveForm form = got > 0 ? pf_archive_tell(head, (size_t)got) : PF_ARCHIVE_NONE;
-    file->stamp = pf_file_stamp_settled(pf_file_stamp(&file->file), pf_file_stamp_now());
+    if (!has_stamp)
+        file->stamp = pf_file_stamp_settled(pf_file_stamp(&file->file), pf_file_stamp_now());
     if (form != PF_ARCHIVE_GZIP && form != PF_ARCHIVE_ZSTD) {
         close(fd);
         return 0;
     }
-    if (spool_file(path, fd, head, (size_t)got, &spooled, err)) return -1;
-    return pf_archive_open(path, spooled, true, &file->archive, err);
+    if (spool_file(name, fd, head, (size_t)got, &spooled, err)) return -1;
+    return pf_archive_open(name, spooled, true, &file->archive, err);
 }
 
 /* ---- several at once: their headers are far apart, and each takes its time on a network ---- */
 
 typedef struct Opening {
     PfShards *shards;
-    char *const *paths;
-    PfError *errors; /* (count) */
+    char *const *names, *const *paths; /* (count) what they are called; what is opened */
+    PfError *errors;                   /* (count) */
 } Opening;
 
 static void open_plain(void *context, int64_t i)
@@ -88,14 +93,15 @@ static void open_plain(void *context, int64_t i)
     PfShardFile *file = &opening->shards->files[i];
     bool keeps = opening->shards->count <= OPEN_ARCHIVES_MAX;
     if (!file->archive)
-        pf_archive_open(opening->paths[i], -1, keeps, &file->archive, &opening->errors[i]);
+        pf_archive_open_as(opening->names[i], opening->paths[i], keeps, &file->archive,
+                           &opening->errors[i]);
 }
 
-static int open_all(PfShards *shards, char *const *paths, PfError *err)
+static int open_all(PfShards *shards, char *const *names, char *const *paths, PfError *err)
 {
     for (size_t i = 0; i < shards->count; i++)
-        if (open_compressed(&shards->files[i], paths[i], err)) return -1;
-    Opening opening = {shards, paths, pf_calloc(shards->count, sizeof(PfError), err)};
+        if (open_compressed(&shards->files[i], names[i], paths[i], paths != names, err)) return -1;
+    Opening opening = {shards, names, paths, pf_calloc(shards->count, sizeof(PfError), err)};
     if (!opening.errors) return -1;
     pf_parallel_for((int64_t)shards->count, 0, open_plain, &opening);
     int failed = 0;
@@ -107,13 +113,14 @@ static int open_all(PfShards *shards, char *const *paths, PfError *err)
     return failed ? -1 : 0;
 }
 
-/* Paths without the folders that all have in common. */
+/* Paths without the folders that all have in common, those of other shards, too. */
 static void name_files(PfShards *shards)
 {
     const char *first = shards->files[0].archive->path;
     size_t common = strlen(first);
-    for (size_t i = 0; i < shards->count; i++) {
-        const char *path = shards->files[i].archive->path;
+    for (size_t i = 0; i < shards->count + shards->all_count; i++) {
+        const char *path = i < shards->count ? shards->files[i].archive->path
+                                             : shards->all_names[i - shards->count];
         size_t same = 0;
         while (same < common && path[same] == first[same]) same++;
         common = same;
@@ -199,15 +206,27 @@ static int list_members(PfDataset *dataset, const PfDatasetOptions *options, PfE
     return 0;
 }
 
+static int list_addresses(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
+                          PfError *err)
+{
+    if (pf_shards_fetch(dataset, operand, options, err)) return -1;
+    PfShards *shards = dataset->of_format;
+    return open_all(shards, shards->all_names + shards->first, shards->fetched, err) ||
+                   list_members(dataset, options, err)
+               ? -1
+               : 0;
+}
+
 static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
                 PfError *err)
 {
     PfArchiveList paths;
+    if (pf_address_is(operand)) return list_addresses(dataset, operand, options, err);
     if (pf_archive_list_operand(operand, &paths, err)) return -1;
     dataset->root = pf_strdup(operand, err);
     int failed = !dataset->root || pf_archive_check_list(operand, &paths, err) ||
-                 allocate(dataset, paths.count, err) ||
-                 open_all(dataset->of_format, paths.paths, err) ||
+                 pf_shards_allocate(dataset, paths.count, err) ||
+                 open_all(dataset->of_format, paths.paths, paths.paths, err) ||
                  list_members(dataset, options, err);
     pf_archive_list_free(&paths);
     return failed ? -1 : 0;
@@ -219,7 +238,7 @@ int pf_dataset_list_archive_stream(PfDataset *dataset, FILE *stream, const uint8
     int fd;
     dataset->format = &pf_dataset_format_archive;
     dataset->root_fd = -1;
-    if (allocate(dataset, 1, err) ||
+    if (pf_shards_allocate(dataset, 1, err) ||
         pf_archive_spool(stream, "standard input", head, head_size, &fd, err))
         return -1;
     PfShards *shards = dataset->of_format;

@@ -19,6 +19,14 @@ typedef struct PfShards {
     PfShardFile *files; /* (count) */
     size_t count;
     bool has_splits; /* names of archives say splits: every file has one */
+    /* Of archives at addresses: */
+    char **fetched;       /* (count) the files that they were fetched into; NULL: there are none */
+    char *fetched_folder; /* which those are in */
+    bool is_own_folder;   /* nobody else fetches into it */
+    char version[PF_SHA256_TEXT_SIZE]; /* pf_dataset_fetched_version */
+    char **all_names; /* (all_count) of all shards' archives together, for messages; or NULL */
+    size_t all_count, first; /* all_names[first]: of files[0] */
+    bool is_part;            /* there are more than this shard's */
     /* While it is listed: files and folders of all archives, by their names. */
     const PfMember **members; /* (member_count) */
     size_t member_count;
@@ -30,6 +38,18 @@ const PfMember *pf_shards_member(const char *path);
 const char *pf_shards_name(const PfMember *member);
 /* All of its bytes and a NUL behind them into text, malloc'ed; of a label, which is small. */
 int pf_shards_read_text(const PfShards *shards, const PfMember *member, char **text, PfError *err);
+
+/* ---- archives at addresses: remote.c ---- */
+
+/* Fetches those of the operand's that are this shard's; they are opened after that. */
+int pf_shards_fetch(PfDataset *dataset, const char *operand, const PfDatasetOptions *options,
+                    PfError *err);
+void pf_shards_remove_fetched(PfDataset *dataset);
+void pf_shards_free_fetched(PfShards *shards);
+
+/* ---- archives: archives.c ---- */
+
+int pf_shards_allocate(PfDataset *dataset, size_t count, PfError *err);
 
 /* ---- names: archive_tree.c ---- */
 

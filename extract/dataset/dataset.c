@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/memory.h"
 #include "common/cache/split.h"
 #include "common/file/input_file.h"
 #include "common/file/path.h"
+#include "extract/dataset/archives.h"
 #include "extract/dataset/format.h"
 
 /* In the order in which they are asked whether an operand is theirs. */
@@ -151,7 +153,7 @@ static int apply_split(PfDataset *dataset, const PfDatasetOptions *options, PfEr
 
 static int choose_part(PfDataset *dataset, PfShard shard, PfError *err)
 {
-    if (dataset->format->has_own_part) return 0;
+    if (dataset->format->has_own_part || dataset->is_own_part) return 0;
     if (shard.count > (int64_t)dataset->count)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--shard %lld/%lld: dataset '%s' has only %zu images; a shard has at "
@@ -222,6 +224,22 @@ bool pf_dataset_has_files(const PfDataset *dataset)
 bool pf_dataset_is_archive(const PfDataset *dataset)
 {
     return dataset->format->tree != NULL;
+}
+
+bool pf_dataset_is_address(const char *operand)
+{
+    return pf_address_is(operand);
+}
+
+void pf_dataset_remove_fetched(PfDataset *dataset)
+{
+    if (dataset->format == &pf_dataset_format_archive) pf_shards_remove_fetched(dataset);
+}
+
+const char *pf_dataset_fetched_version(const PfDataset *dataset)
+{
+    if (dataset->format != &pf_dataset_format_archive) return "";
+    return ((const PfShards *)dataset->of_format)->version;
 }
 
 bool pf_dataset_names_archives(const char *operand)
@@ -295,6 +313,7 @@ int64_t pf_dataset_count(const PfDataset *dataset)
 
 int64_t pf_dataset_whole_count(const PfDataset *dataset)
 {
+    if (dataset->is_own_part) return -1;
     return (int64_t)(dataset->whole ? dataset->whole : dataset->count);
 }
 

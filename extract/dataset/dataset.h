@@ -12,13 +12,14 @@
  *   images without labels     a folder of images
  *   manifest.csv, .tsv        a header, a column of paths, any number of targets
  *   a list of extract --list  what such a dataset was, frozen (frozen_list.h)
- *   archives                  .tar, .zip, a folder of them, 'a-{000..099}.tar'; "-", too: what is
- *                             in them is understood as a folder, or by the webdataset convention
- *   paths, one a line         "-", relative to the current folder
+ *   archives                  .tar, .zip, a folder of them, 'a-{000..099}.tar', https://, s3://;
+ * "-", too: what is in them is understood as a folder, or by the webdataset convention paths, one a
+ * line         "-", relative to the current folder
  */
 #ifndef PF_EXTRACT_DATASET_DATASET_H
 #define PF_EXTRACT_DATASET_DATASET_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -61,7 +62,13 @@ typedef struct PfDatasetOptions {
     FILE *list;           /* where "-" reads its paths; NULL = stdin */
     const char *exclude;  /* --exclude: a list of paths that are left out; NULL: none */
     int64_t sample;       /* --sample: only so many, a larger number the same and more; 0 = all */
-    PfShard shard;        /* --shard: only this part; classes and splits are the whole's */
+    PfShard shard; /* --shard: only this part; classes and splits are the whole's. Of archives
+                      at addresses whole ones, and nothing is known of the others */
+    /* Archives at addresses only: */
+    bool may_fetch;           /* somebody has typed the operand; else addresses are refused */
+    const char *fetch_folder; /* where they go, and nobody else's; NULL:
+                                 $XDG_CACHE_HOME/permafrost/fetched, ~/.cache */
+    const volatile sig_atomic_t *interrupted; /* ends fetching; may be NULL */
     /* Folders only: */
     const char *split_folders; /* --split-folders: "train=A,val=B,test=C", or "none"; NULL: by their
                                   names and what they hold */
@@ -86,6 +93,9 @@ typedef struct PfDatasetOptions {
 
 typedef struct PfDataset PfDataset;
 
+/* Whether the operand is an address, of which nothing is read that nobody has typed. */
+bool pf_dataset_is_address(const char *operand);
+
 /* Lists the dataset that `operand` (a folder, or "-") names; options may be
  * NULL. Nothing usable there: an error that says what was looked for. */
 int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfDataset **out,
@@ -100,6 +110,15 @@ int pf_dataset_open_for(const char *operand, const PfDatasetOptions *options, co
  * lines. Missing ones are found when they are read. */
 int pf_dataset_open_paths(const char *const *paths, size_t count, PfDataset **out, PfError *err);
 void pf_dataset_close(PfDataset **dataset);
+/* Removes what was fetched for it, from now on not to be read: what was made of it is finished.
+ * Until then it stays, so that another run need not fetch it again. */
+void pf_dataset_remove_fetched(PfDataset *dataset);
+/* Of archives at addresses the SHA-256, in hex, of their addresses and of what their servers call
+ * the versions of them; "" of another dataset, or where a server does not tell versions apart. */
+const char *pf_dataset_fetched_version(const PfDataset *dataset);
+/* The same by asking for each archive's beginning alone. */
+int pf_dataset_look_at_addresses(const char *operand, const PfDatasetOptions *options,
+                                 char version[PF_SHA256_TEXT_SIZE], PfError *err);
 
 /* No photograph is larger; what is, would take the machine's memory by surprise. */
 #define PF_FILE_BYTES_MAX ((int64_t)1 << 30)
@@ -110,11 +129,11 @@ void pf_dataset_close(PfDataset **dataset);
 void pf_dataset_limit_bytes(PfDataset *dataset, int64_t max_file_bytes);
 
 /* All lent until pf_dataset_close. */
-const char *pf_dataset_root(const PfDataset *dataset); /* the folder; "." for lists of paths */
-const char *pf_dataset_kind(const PfDataset *dataset); /* in words: "train/val class folders" */
-int64_t pf_dataset_count(const PfDataset *dataset);    /* of the shard, where it is one */
-int64_t
-pf_dataset_whole_count(const PfDataset *dataset); /* of all shards together; of the sample */
+const char *pf_dataset_root(const PfDataset *dataset);    /* the folder; "." for lists of paths */
+const char *pf_dataset_kind(const PfDataset *dataset);    /* in words: "train/val class folders" */
+int64_t pf_dataset_count(const PfDataset *dataset);       /* of the shard, where it is one */
+int64_t pf_dataset_whole_count(const PfDataset *dataset); /* of all shards together; of the sample;
+                                                             -1: not known */
 int64_t pf_dataset_split_count(const PfDataset *dataset, PfSplit split);
 const PfSample *pf_dataset_samples(const PfDataset *dataset); /* pf_dataset_count of them */
 /* What the samples are labelled with: one target "class" for class folders and CIFAR. */

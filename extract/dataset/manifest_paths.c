@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/address.h"
 #include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/file/text_encoding.h"
@@ -219,9 +220,34 @@ static int check_encoding(PfManifest *manifest, PfError *err)
     return status;
 }
 
+static int fail_address(const PfManifest *manifest, const char *address, PfError *err)
+{
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "'%s' names addresses, such as '%s': what a list names is not fetched. Hint: "
+        "fetch the images, and list their paths; or put them into archives (.tar), whose "
+        "address extract takes in the place of a dataset",
+        manifest->path, address);
+}
+
+/* Whether a column has addresses in its first lines; *address: one of them, or NULL. */
+static int find_address(PfManifest *manifest, const char **address, PfError *err)
+{
+    Sampled sampled;
+    *address = NULL;
+    for (int column = 0; column < manifest->column_count && !*address; column++) {
+        if (sample_column(manifest, column, &sampled, err)) return -1;
+        for (int i = 0; i < sampled.count && !*address; i++)
+            if (pf_address_is(sampled.fields[i])) *address = sampled.fields[i];
+    }
+    return 0;
+}
+
 static int fail_no_paths(PfManifest *manifest, const char *home, PfError *err)
 {
-    if (check_encoding(manifest, err)) return -1;
+    const char *address;
+    if (check_encoding(manifest, err) || find_address(manifest, &address, err)) return -1;
+    if (address) return fail_address(manifest, address, err);
     return pf_fail(
         err, PF_EXIT_FAILED,
         "'%s': no column's first entries name files in '%s' or in a folder in it.\n"
@@ -457,6 +483,9 @@ int pf_manifest_check_paths(PfManifest *manifest, PfError *err)
     PfDataset *dataset = manifest->dataset;
     size_t first, end, absent;
     find_own_rows(manifest, &first, &end);
+    for (size_t i = 0; i < dataset->count; i++)
+        if (pf_address_is(dataset->samples[i].path))
+            return fail_address(manifest, dataset->samples[i].path, err);
     /* What shards have in common are paths as the manifest has them. */
     if (end - first < dataset->count && pf_dataset_listing_digest(dataset, dataset->listing, err))
         return -1;

@@ -65,9 +65,16 @@ static const char *ending_of(const char *path)
     return dot ? dot : path + strlen(path);
 }
 
+/* "__index__", "__notes__/x.jpg": what webdataset itself leaves out. */
+static bool is_meta(const char *path)
+{
+    const size_t length = strcspn(path, "/");
+    return length >= 4 && !memcmp(path, "__", 2) && !memcmp(path + length - 2, "__", 2);
+}
+
 static bool is_hidden(const char *path)
 {
-    return name_of(path)[0] == '.';
+    return name_of(path)[0] == '.' || is_meta(path);
 }
 
 static bool has_image(const PfMember *member)
@@ -353,11 +360,12 @@ static int compare_paths(const void *left, const void *right)
 /* order: (count) the samples by their paths. */
 static int rename_equal(PfDataset *dataset, PfSample **order, PfError *err)
 {
+    const PfShards *shards = dataset->of_format;
     int64_t renamed = 0;
     for (size_t i = 0, end; i < dataset->count; i = end) {
         const char *path = order[i]->path;
         for (end = i + 1; end < dataset->count && !strcmp(order[end]->path, path);) end++;
-        for (size_t k = i; k < end && end > i + 1; k++) {
+        for (size_t k = i; k < end && (end > i + 1 || shards->is_part); k++) {
             const char *name = pf_shards_name_by_archive(dataset, order[k]->path, err);
             if (!name) return -1;
             order[k]->path = name;
@@ -391,7 +399,7 @@ static int count_member(const Listing *listing, const PfMember *member, PfError 
         return is_image(member) ? pf_names_add(&dataset->by_content, "", path, err) : 0;
     if (!pf_dataset_is_image_name(name))
         return pf_dataset_count_member(dataset, "", name, path, err);
-    return name[0] == '.' ? pf_dataset_note(dataset, PF_NOTE_HIDDEN_IMAGE, "", path, err) : 0;
+    return is_hidden(path) ? pf_dataset_note(dataset, PF_NOTE_HIDDEN_IMAGE, "", path, err) : 0;
 }
 
 /* Counts what belongs to no image, and whatever else an image's key has. */

@@ -51,7 +51,8 @@ static int add_shard(cJSON *object, PfShard shard, const PfDataset *dataset, PfE
     if (pf_dataset_listing_digest(dataset, listing, err)) return -1;
     const double pair[] = {(double)shard.number, (double)shard.count};
     cJSON_AddItemToObject(object, "shard", cJSON_CreateDoubleArray(pair, 2));
-    cJSON_AddNumberToObject(object, "dataset_rows", (double)pf_dataset_whole_count(dataset));
+    if (pf_dataset_whole_count(dataset) >= 0)
+        cJSON_AddNumberToObject(object, "dataset_rows", (double)pf_dataset_whole_count(dataset));
     cJSON_AddStringToObject(object, PF_LISTING_KEY, listing);
     return 0;
 }
@@ -229,6 +230,8 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     cJSON *object = cJSON_CreateObject();
     pf_provenance_add_origin(object, provenance->command);
     add_path(object, "dataset", pf_dataset_root(provenance->dataset));
+    const char *version = pf_dataset_fetched_version(provenance->dataset);
+    if (*version) cJSON_AddStringToObject(object, PF_FETCHED_KEY, version);
     if (provenance->add_options) provenance->add_options(provenance->context, object);
     int failed = add_shard(object, provenance->shard, provenance->dataset, err);
     add_scheduler(object, provenance);

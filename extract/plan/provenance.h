@@ -9,6 +9,8 @@
 #include "extract/dataset/dataset.h"
 #include "extract/plan/dataset_scan.h"
 
+#define PF_FETCHED_KEY "fetched" /* pf_dataset_fetched_version */
+
 /* By which rules rows were listed and split. A cache that does not name a rule was made when there
  * was only the oldest one. */
 typedef struct PfListingRules {

@@ -58,12 +58,16 @@ void pf_work_plan_print_dataset(const PfDataset *dataset, const char *operand, P
             snprintf(splits + used, sizeof splits - used, "%s%lld %s", used ? ", " : "",
                      (long long)count, pf_split_names[i]);
     }
-    pf_say("%s: %s, %lld images (%s%s)%s", operand, pf_dataset_kind(dataset),
-           (long long)pf_dataset_count(dataset), splits,
+    pf_say("%s: %s, %lld images (%s%s)%s",
+           pf_dataset_is_address(operand) ? pf_dataset_root(dataset) : operand,
+           pf_dataset_kind(dataset), (long long)pf_dataset_count(dataset), splits,
            drawing_text(dataset, drawing, sizeof drawing), target_count ? "" : ", no labels");
     print_remarks(dataset);
     if (class_count) pf_detail("%d classes", class_count);
-    if (shard.count)
+    if (shard.count && pf_dataset_whole_count(dataset) < 0)
+        pf_say("shard %lld of %lld: its own archives only", (long long)shard.number,
+               (long long)shard.count);
+    else if (shard.count)
         pf_say("shard %lld of %lld, of %lld images in all", (long long)shard.number,
                (long long)shard.count, (long long)pf_dataset_whole_count(dataset));
 }

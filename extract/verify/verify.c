@@ -370,6 +370,8 @@ static int open_dataset(Verify *verify, PfError *err)
     PfDatasetOptions listing = verify->options->listing;
     if (!verify->options->dataset) return 0;
     listing.splits_unknown = true;
+    listing.may_fetch = true;
+    listing.interrupted = verify->options->interrupted;
     if (verify->cache) {
         listing.exact_split_names =
             pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;
