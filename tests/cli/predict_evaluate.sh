@@ -275,6 +275,17 @@ for row in rows:
         assert row[true] == other[other_true], (true, row, other)
         near(float(row[predicted]), float(other[other_predicted]), predicted, 1e-4)
 ' 'several targets: not what the rows and train say'
+# A list is as good as a repetition, in all programs.
+expect 0 predict many.safetensors many.csv --evaluate -q --target size,kind:class
+cp stdout listed.csv
+expect 0 predict many.safetensors many.csv --evaluate -q --target size --target kind:class
+cmp -s stdout listed.csv || failed '--target size,kind:class is not --target size --target kind:class'
+stderr_has "has no target 'tags', which the model predicts"
+expect 2 predict many.safetensors many.csv --evaluate --target size,,kind
+stderr_has "empty entry in the list 'size,,kind'"
+expect 0 train many.h5 --target size --target kind --epochs 2 -o repeated.safetensors
+expect 0 train many.h5 --target size,kind --epochs 2 -o listed.safetensors
+same_head repeated.safetensors listed.safetensors || failed 'train --target size,kind is not --target size --target kind'
 { echo path,tags; ls photos/val/*/* | awk '{ print $0 (NR % 2 ? ",wet" : ",wet;new") }'; } > tags.csv
 expect 0 predict many.safetensors tags.csv --evaluate --json -
 stderr_has "target 'tags': 1 of 2 labels in the data are not known to the model: 'new'"
@@ -367,6 +378,16 @@ expect 0 train wide.h5 -o wide.safetensors --epochs 3
 stderr_has 'up to date, nothing to train'
 expect 0 train wide.h5 -o wide.safetensors --epochs 3 --predictions again.csv
 stderr_lacks 'up to date'
+stderr_has 'wide.safetensors is of this run, and is made again for --predictions'
 exists again.csv
+# Once it is there, and as it was written, nothing is touched.
+cp again.csv first.csv; cp wide.safetensors first.safetensors
+expect 0 train wide.h5 -o wide.safetensors --epochs 3 --predictions again.csv
+stderr_has 'up to date, nothing to train'
+cmp -s wide.safetensors first.safetensors || failed 'a finished model was written again'
+echo changed >> again.csv
+expect 0 train wide.h5 -o wide.safetensors --epochs 3 --predictions again.csv
+stderr_has 'is made again for --predictions'
+cmp -s again.csv first.csv || failed 'rows that somebody changed were taken for those of the run'
 no_leftovers
 done_with
