@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/manual/manual.h"
+#include "inspect/neighbours/neighbours.h"
 #include "inspect/rows/rows.h"
 #include "permafrost/error.h"
 #include "predict/model/network.h"
@@ -26,6 +27,7 @@ typedef struct PfInspectOptions {
     int near_count;
     double threshold; /* of duplicates; 0: by the data */
     int neighbour;    /* outliers: the distance to the so-manieth */
+    int exact, approximate; /* all pairs, cells; neither: by the size */
     int folds, seeds;
     int64_t seed;
     const char *json, *csv;    /* NULL: none; "-": stdout */
@@ -41,6 +43,9 @@ typedef struct PfInspectOptions {
 
 /* Whether nothing in particular was asked for. */
 bool pf_inspect_options_wants_all(const PfInspectOptions *options);
+
+/* How neighbours are looked for. */
+PfNeighboursMethod pf_inspect_options_method(const PfInspectOptions *options);
 
 /* Refuses what contradicts itself. */
 int pf_inspect_options_parse(int argc, char **argv, PfInspectOptions *options, PfError *err);

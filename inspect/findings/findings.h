@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "inspect/neighbours/neighbours.h"
 #include "train/metrics/interval.h"
 
 #define PF_FINDING_REASON_SIZE 240
@@ -18,6 +19,16 @@ typedef struct PfFindingStatus {
     bool done;
     char reason[PF_FINDING_REASON_SIZE]; /* why not, a sentence; "" where nobody asked */
 } PfFindingStatus;
+
+/* ---- how neighbours were looked for ---- */
+
+typedef struct PfNeighbourLists {
+    PfFindingStatus status;
+    PfNeighboursWay way;
+    int count; /* lists: 1, or 2: among all rows, and among the train rows with a label */
+    int k[2];
+    bool of_train_rows[2]; /* with a label; else of all rows */
+} PfNeighbourLists;
 
 /* ---- duplicates ---- */
 
@@ -243,6 +254,7 @@ typedef struct PfNearImages {
 
 /* Start from {0}. */
 typedef struct PfFindings {
+    PfNeighbourLists neighbours;
     PfDuplicates duplicates;
     PfLabelErrors labels;
     PfOutliers outliers;
