@@ -238,6 +238,7 @@ static void add_odd(const Json *json, cJSON *root, const PfOddImages *found)
                                                            "laplacian_variance"};
     cJSON *object = add_finding(root, "pixels", &found->status);
     if (!object) return;
+    cJSON_AddStringToObject(object, "by", found->from_cache ? "cache" : "images");
     add_number(object, "unreadable", (double)found->unreadable);
     cJSON *list = cJSON_AddArrayToObject(object, "images");
     for (int64_t i = 0; i < found->count; i++) {

@@ -37,7 +37,7 @@ static int parse_device(void *settings, const char *value, PfError *err)
 
 /* clang-format off */
 static const PfOption table[] = {
-    {.name = "What to look for (default: all of these but --pixels):", .kind = PF_OPTION_GROUP},
+    {.name = "What to look for (default: all of it):", .kind = PF_OPTION_GROUP},
     {.name = "duplicates", .kind = PF_OPTION_FLAG, .offset = FIELD(duplicates),
      .help = "images that are there twice or almost, also on both sides of a split"},
     {.name = "labels", .kind = PF_OPTION_FLAG, .offset = FIELD(labels),
@@ -56,7 +56,8 @@ static const PfOption table[] = {
      .maximum = 1000000, .help = "N images to label next, where there are some without a label\n"
              "(default 20)"},
     {.name = "pixels", .kind = PF_OPTION_FLAG, .offset = FIELD(pixels),
-     .help = "images of odd size, dark, bright, blank or blurred: reads all images"},
+     .help = "images of odd size, dark, bright, blank or blurred: reads all images\n"
+             "(default: by what extract has noted in the cache)"},
     {.name = "Models and images:", .kind = PF_OPTION_GROUP},
     {.name = "model", .kind = PF_OPTION_CALL, .parse = parse_model, .argument = "FILE",
      .help = "a model of train's: its probabilities judge the labels. Several, each\n"

@@ -17,7 +17,8 @@ typedef struct PfInspectOptions {
     const char *cache; /* the operand */
     const char *sources_from;
     PfRowsConfig rows;
-    /* What to look for; where none of them is given, all but pixels. */
+    /* What to look for; where none of them is given, all of it; of pixels what the
+     * cache says. */
     int duplicates, labels, outliers, classes, features, knn, few_shot, pixels;
     int next; /* so many images to label next; 0: not given */
     const char *models[PF_INSPECT_MAX_MODELS];

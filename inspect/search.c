@@ -239,7 +239,10 @@ static int find_odd_images(Search *search, PfError *err)
 {
     PfOddImages *out = &search->findings->odd;
     if (!search->options->pixels) {
-        if (search->all) skip(&out->status, "that takes --pixels, which reads all images");
+        if (!search->all) return 0;
+        if (search->rows->files.statistics_count) return pf_pixels_take(search->rows, out, err);
+        skip(&out->status, "the cache was made without statistics of the pixels; --pixels reads "
+                           "all images");
         return 0;
     }
     pf_progress_start(&search->progress, "images read", search->rows->count);

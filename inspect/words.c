@@ -344,7 +344,10 @@ static void tell_odd(const Words *words, const PfOddImages *found)
     char name[PF_ROW_NAME_SIZE];
     if (!is_done(words, "Pixels", &found->status)) return;
     say(words, "Pixels: %lld odd image%s.", (long long)found->count, plural(found->count));
-    if (found->unreadable)
+    if (found->unreadable && found->from_cache)
+        say(words, "  Of %lld image%s the cache does not say it (--pixels reads the images).",
+            (long long)found->unreadable, plural(found->unreadable));
+    else if (found->unreadable)
         say(words, "  %lld image%s could not be read, or have changed since.",
             (long long)found->unreadable, plural(found->unreadable));
     for (int o = 0; o < PF_ODDITY_COUNT; o++) {

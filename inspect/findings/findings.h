@@ -186,7 +186,9 @@ typedef struct PfOddImage {
 
 typedef struct PfOddImages {
     PfFindingStatus status;
-    int64_t unreadable; /* images that could not be read now, or have changed */
+    bool from_cache;    /* by what extract noted; else the images were read */
+    int64_t unreadable; /* images that could not be read now, or have changed; of which the cache
+                           has nothing */
     float *statistics;  /* (rows, PF_PIXEL_STATISTICS) NaN where not known */
     PfOddImage *images; /* (count) */
     int64_t count;

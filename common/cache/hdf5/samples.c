@@ -1,6 +1,7 @@
 #include "common/cache/hdf5/internal.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,8 +42,8 @@ typedef struct FileColumns {
 
 struct PfHdf5Samples {
     FileColumns rows, rejected;
-    Column splits, widths, heights, groups;
-    bool has_groups;
+    Column splits, widths, heights, groups, statistics;
+    bool has_groups, has_statistics;
     TextColumn reasons;
     int target_count;
     Target targets[];
@@ -131,6 +132,7 @@ int pf_hdf5_samples_new(const PfCacheTarget *targets, int target_count, PfHdf5Sa
     samples->splits.row_bytes = sizeof(uint8_t);
     samples->widths.row_bytes = samples->heights.row_bytes = sizeof(int32_t);
     samples->groups.row_bytes = sizeof(uint64_t);
+    samples->statistics.row_bytes = PF_CACHE_STATISTICS * sizeof(float);
     samples->target_count = target_count;
     for (int t = 0; t < target_count; t++) {
         if (!copy_target(&samples->targets[t], &targets[t], err)) continue;
@@ -152,6 +154,7 @@ void pf_hdf5_samples_free(PfHdf5Samples **pointer)
     free(samples->widths.bytes);
     free(samples->heights.bytes);
     free(samples->groups.bytes);
+    free(samples->statistics.bytes);
     for (int t = 0; t < samples->target_count; t++) {
         free(samples->targets[t].column.bytes);
         free_text(&samples->targets[t].classes);
@@ -177,6 +180,14 @@ static int append_targets(PfHdf5Samples *samples, const PfCacheSample *sample, P
     return 0;
 }
 
+static int append_statistics(PfHdf5Samples *samples, const PfCacheSample *sample, PfError *err)
+{
+    static const float unknown[PF_CACHE_STATISTICS] = {NAN, NAN, NAN, NAN, NAN};
+    samples->has_statistics |= sample->has_statistics != 0;
+    return append_row(&samples->statistics, sample->has_statistics ? sample->statistics : unknown,
+                      err);
+}
+
 int pf_hdf5_samples_append(PfHdf5Samples *samples, const PfCacheSample *sample, PfError *err)
 {
     uint8_t split = (uint8_t)sample->split;
@@ -184,7 +195,8 @@ int pf_hdf5_samples_append(PfHdf5Samples *samples, const PfCacheSample *sample, 
         append_row(&samples->splits, &split, err) ||
         append_row(&samples->widths, &sample->width, err) ||
         append_row(&samples->heights, &sample->height, err) ||
-        append_row(&samples->groups, &sample->group, err))
+        append_row(&samples->groups, &sample->group, err) ||
+        append_statistics(samples, sample, err))
         return -1;
     if (sample->group) samples->has_groups = true;
     return append_targets(samples, sample, err);
@@ -308,8 +320,12 @@ static int write_rows(hid_t group, const PfHdf5Samples *samples)
         write_column(group, "width", H5T_STD_I32LE, 0, &samples->widths) ||
         write_column(group, "height", H5T_STD_I32LE, 0, &samples->heights))
         return -1;
-    return samples->has_groups ? write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups)
-                               : 0;
+    if (samples->has_groups &&
+        write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups))
+        return -1;
+    return samples->has_statistics ? write_column(group, "statistics", H5T_IEEE_F32LE,
+                                                  PF_CACHE_STATISTICS, &samples->statistics)
+                                   : 0;
 }
 
 static int write_rejected(hid_t group, const PfHdf5Samples *samples)
