@@ -71,6 +71,29 @@ static cJSON *add_finding(cJSON *root, const char *key, const PfFindingStatus *s
 
 /* ---- the findings ---- */
 
+static void add_neighbours(cJSON *root, const PfNeighbourLists *found)
+{
+    const PfNeighboursWay *way = &found->way;
+    cJSON *object = add_finding(root, "neighbours", &found->status);
+    if (!object) return;
+    cJSON_AddStringToObject(object, "by", way->by_cells ? "cells" : "all pairs");
+    if (way->by_cells) {
+        add_number(object, "cells", way->cells);
+        add_number(object, "probes", way->probes);
+        add_number(object, "share_of_pairs", way->compared);
+        add_number(object, "sampled", way->sampled);
+    }
+    cJSON *lists = cJSON_AddArrayToObject(object, "lists");
+    for (int list = 0; list < found->count; list++) {
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddItemToArray(lists, item);
+        cJSON_AddStringToObject(item, "among", found->of_train_rows[list] ? "train" : "all");
+        add_number(item, "k", found->k[list]);
+        add_number(item, "recall", way->by_cells ? way->recall[list] : 1);
+        add_number(item, "recall_nearest", way->by_cells ? way->recall_nearest[list] : 1);
+    }
+}
+
 static void add_duplicates(const Json *json, cJSON *root, const PfDuplicates *found)
 {
     cJSON *object = add_finding(root, "duplicates", &found->status);
@@ -215,6 +238,7 @@ static void add_odd(const Json *json, cJSON *root, const PfOddImages *found)
                                                            "laplacian_variance"};
     cJSON *object = add_finding(root, "pixels", &found->status);
     if (!object) return;
+    cJSON_AddStringToObject(object, "by", found->from_cache ? "cache" : "images");
     add_number(object, "unreadable", (double)found->unreadable);
     cJSON *list = cJSON_AddArrayToObject(object, "images");
     for (int64_t i = 0; i < found->count; i++) {
@@ -299,6 +323,7 @@ static cJSON *make(const Json *json, const PfFindings *findings)
     cJSON_AddStringToObject(root, "tap", pf_cache_tap(rows->cache, rows->tap)->name);
     add_number(root, "feature_count", (double)rows->features);
     if (rows->target) cJSON_AddStringToObject(root, "target", rows->target);
+    add_neighbours(root, &findings->neighbours);
     add_near(json, root, &findings->near);
     add_features(json, root, &findings->features);
     add_classes(json, root, &findings->classes);

@@ -37,7 +37,7 @@ static int parse_device(void *settings, const char *value, PfError *err)
 
 /* clang-format off */
 static const PfOption table[] = {
-    {.name = "What to look for (default: all of these but --pixels):", .kind = PF_OPTION_GROUP},
+    {.name = "What to look for (default: all of it):", .kind = PF_OPTION_GROUP},
     {.name = "duplicates", .kind = PF_OPTION_FLAG, .offset = FIELD(duplicates),
      .help = "images that are there twice or almost, also on both sides of a split"},
     {.name = "labels", .kind = PF_OPTION_FLAG, .offset = FIELD(labels),
@@ -56,7 +56,8 @@ static const PfOption table[] = {
      .maximum = 1000000, .help = "N images to label next, where there are some without a label\n"
              "(default 20)"},
     {.name = "pixels", .kind = PF_OPTION_FLAG, .offset = FIELD(pixels),
-     .help = "images of odd size, dark, bright, blank or blurred: reads all images"},
+     .help = "images of odd size, dark, bright, blank or blurred: reads all images\n"
+             "(default: by what extract has noted in the cache)"},
     {.name = "Models and images:", .kind = PF_OPTION_GROUP},
     {.name = "model", .kind = PF_OPTION_CALL, .parse = parse_model, .argument = "FILE",
      .help = "a model of train's: its probabilities judge the labels. Several, each\n"
@@ -82,6 +83,12 @@ static const PfOption table[] = {
              "data's own distances)"},
     {.name = "neighbour", .kind = PF_OPTION_INT, .offset = FIELD(neighbour), .argument = "K",
      .minimum = 1, .maximum = 1000, .help = "outliers are far from their K-th neighbour (default 10)"},
+    {.name = "exact", .kind = PF_OPTION_FLAG, .offset = FIELD(exact),
+     .help = "compare all pairs of images, however long that takes (default: where it\n"
+             "is some minutes at most)"},
+    {.name = "approximate", .kind = PF_OPTION_FLAG, .offset = FIELD(approximate),
+     .help = "compare each image with those in the cells around it only (default: where\n"
+             "all pairs would take longer); how many neighbours that finds is measured"},
     {.name = "folds", .kind = PF_OPTION_INT, .offset = FIELD(folds), .argument = "N", .minimum = 2,
      .maximum = 100, .help = "of the heads that judge labels (default 5)"},
     {.name = "seeds", .kind = PF_OPTION_INT, .offset = FIELD(seeds), .argument = "N", .minimum = 1,
@@ -157,10 +164,18 @@ bool pf_inspect_options_wants_all(const PfInspectOptions *options)
              options->next || options->near || options->model_count > 1);
 }
 
+PfNeighboursMethod pf_inspect_options_method(const PfInspectOptions *options)
+{
+    if (options->exact) return PF_NEIGHBOURS_ALL_PAIRS;
+    return options->approximate ? PF_NEIGHBOURS_CELLS : PF_NEIGHBOURS_AUTO;
+}
+
 static int check_companions(const PfInspectOptions *options, PfError *err)
 {
     if (options->csv_safe && !options->csv)
         return pf_fail(err, PF_EXIT_USAGE, "--csv-safe goes with --csv");
+    if (options->exact && options->approximate)
+        return pf_fail(err, PF_EXIT_USAGE, "--exact and --approximate contradict each other");
     if (options->near_count && !options->near)
         return pf_fail(err, PF_EXIT_USAGE, "--near-count goes with --near");
     if (!options->near && (options->network.backbone || options->network.weights))

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/manual/manual.h"
+#include "inspect/neighbours/neighbours.h"
 #include "inspect/rows/rows.h"
 #include "permafrost/error.h"
 #include "predict/model/network.h"
@@ -16,7 +17,8 @@ typedef struct PfInspectOptions {
     const char *cache; /* the operand */
     const char *sources_from;
     PfRowsConfig rows;
-    /* What to look for; where none of them is given, all but pixels. */
+    /* What to look for; where none of them is given, all of it; of pixels what the
+     * cache says. */
     int duplicates, labels, outliers, classes, features, knn, few_shot, pixels;
     int next; /* so many images to label next; 0: not given */
     const char *models[PF_INSPECT_MAX_MODELS];
@@ -26,6 +28,7 @@ typedef struct PfInspectOptions {
     int near_count;
     double threshold; /* of duplicates; 0: by the data */
     int neighbour;    /* outliers: the distance to the so-manieth */
+    int exact, approximate; /* all pairs, cells; neither: by the size */
     int folds, seeds;
     int64_t seed;
     const char *json, *csv;    /* NULL: none; "-": stdout */
@@ -41,6 +44,9 @@ typedef struct PfInspectOptions {
 
 /* Whether nothing in particular was asked for. */
 bool pf_inspect_options_wants_all(const PfInspectOptions *options);
+
+/* How neighbours are looked for. */
+PfNeighboursMethod pf_inspect_options_method(const PfInspectOptions *options);
 
 /* Refuses what contradicts itself. */
 int pf_inspect_options_parse(int argc, char **argv, PfInspectOptions *options, PfError *err);

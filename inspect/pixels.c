@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
@@ -89,4 +90,16 @@ int pf_pixels_find(const PfRows *rows, const char *root,
     if (!failed) failed = pf_odd_images_judge(rows->count, out, err);
     pf_images_close(&images);
     return failed ? -1 : 0;
+}
+
+int pf_pixels_take(const PfRows *rows, PfOddImages *out, PfError *err)
+{
+    _Static_assert(PF_PIXEL_STATISTICS == PF_CACHE_STATISTICS, "the same numbers");
+    out->statistics = pf_calloc((size_t)rows->count, sizeof *rows->files.statistics, err);
+    if (!out->statistics) return -1;
+    memcpy(out->statistics, rows->files.statistics,
+           (size_t)rows->count * sizeof *rows->files.statistics);
+    out->from_cache = true;
+    out->unreadable = rows->count - rows->files.statistics_count;
+    return pf_odd_images_judge(rows->count, out, err);
 }

@@ -13,4 +13,7 @@ int pf_pixels_find(const PfRows *rows, const char *root,
                    void (*progress)(void *context, int64_t done, int64_t total), void *context,
                    PfOddImages *out, PfError *err);
 
+/* The same by the statistics that extract has noted in the cache, of the rows that have them. */
+int pf_pixels_take(const PfRows *rows, PfOddImages *out, PfError *err);
+
 #endif

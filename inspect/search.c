@@ -102,7 +102,7 @@ static void say_short(const PfNeighbours *list, int64_t wanted, int64_t others, 
 static int plan_lists(Search *search, PfError *err)
 {
     const PfRows *rows = search->rows;
-    int64_t memory = rows->memory_bytes - pf_neighbours_held_bytes(rows), references = 0,
+    int64_t memory = rows->memory_bytes - pf_neighbours_held_bytes(rows, pf_inspect_options_method(search->options)), references = 0,
             sound = rows->count - rows->broken_count;
     int64_t near = pf_max(NEIGHBOURS, search->options->neighbour);
     bool is_one = false;
@@ -129,10 +129,18 @@ static int find_neighbours(Search *search, PfError *err)
 {
     if (plan_lists(search, err)) return -1;
     if (!search->list_count) return 0;
+    PfNeighbourLists *out = &search->findings->neighbours;
+    out->way.method = pf_inspect_options_method(search->options);
     pf_progress_start(&search->progress, "rows compared", search->rows->count);
-    int failed = pf_neighbours_find(search->rows, search->lists, search->list_count, on_progress,
-                                    search, err);
+    int failed = pf_neighbours_find(search->rows, search->lists, search->list_count, &out->way,
+                                    on_progress, search, err);
     pf_progress_end(&search->progress);
+    out->count = search->list_count;
+    for (int list = 0; list < out->count; list++) {
+        out->k[list] = search->lists[list].k;
+        out->of_train_rows[list] = search->lists[list].references != NULL;
+    }
+    out->status.done = !failed;
     return failed;
 }
 
@@ -231,7 +239,10 @@ static int find_odd_images(Search *search, PfError *err)
 {
     PfOddImages *out = &search->findings->odd;
     if (!search->options->pixels) {
-        if (search->all) skip(&out->status, "that takes --pixels, which reads all images");
+        if (!search->all) return 0;
+        if (search->rows->files.statistics_count) return pf_pixels_take(search->rows, out, err);
+        skip(&out->status, "the cache was made without statistics of the pixels; --pixels reads "
+                           "all images");
         return 0;
     }
     pf_progress_start(&search->progress, "images read", search->rows->count);

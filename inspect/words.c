@@ -116,6 +116,27 @@ void pf_words_begin(FILE *stream, const PfInspectOptions *options, const PfRows 
         rows->x ? "" : ", read from the cache again and again, as memory is short");
 }
 
+/* ---- neighbours ---- */
+
+static void tell_neighbours(const Words *words, const PfNeighbourLists *found)
+{
+    const PfNeighboursWay *way = &found->way;
+    if (!found->status.done) return;
+    if (!way->by_cells) {
+        say(words, "Compared: all pairs of images, exactly%s.",
+            way->cells ? ", which was no slower here than by cells" : "");
+        return;
+    }
+    say(words,
+        "Compared: approximately, each image with those of the %d nearest of %d cells, %.1f %% of "
+        "all pairs (--exact compares all). Of %d images all others were looked at, too:",
+        way->probes, way->cells, 100 * way->compared, way->sampled);
+    for (int list = 0; list < found->count; list++)
+        say(words, "  found %.1f %% of the nearest, %.1f %% of the %d nearest%s",
+            100 * way->recall_nearest[list], 100 * way->recall[list], found->k[list],
+            found->of_train_rows[list] ? " train images with a label" : "");
+}
+
 /* ---- features, classes ---- */
 
 static void list_rows(const Words *words, const int32_t *list, int64_t count)
@@ -323,7 +344,10 @@ static void tell_odd(const Words *words, const PfOddImages *found)
     char name[PF_ROW_NAME_SIZE];
     if (!is_done(words, "Pixels", &found->status)) return;
     say(words, "Pixels: %lld odd image%s.", (long long)found->count, plural(found->count));
-    if (found->unreadable)
+    if (found->unreadable && found->from_cache)
+        say(words, "  Of %lld image%s the cache does not say it (--pixels reads the images).",
+            (long long)found->unreadable, plural(found->unreadable));
+    else if (found->unreadable)
         say(words, "  %lld image%s could not be read, or have changed since.",
             (long long)found->unreadable, plural(found->unreadable));
     for (int o = 0; o < PF_ODDITY_COUNT; o++) {
@@ -376,6 +400,7 @@ void pf_words_findings(FILE *stream, const PfInspectOptions *options, const PfRo
                        const PfFindings *findings)
 {
     Words words = begin_words(stream, options, rows);
+    tell_neighbours(&words, &findings->neighbours);
     tell_near(&words, &findings->near);
     tell_features(&words, &findings->features);
     tell_classes(&words, &findings->classes);

@@ -1,5 +1,6 @@
 #include "common/cache/image_file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@ PfCacheSample pf_image_file_to_sample(const PfImageFile *file)
 {
     PfCacheSample sample = {
         .path = file->path, .stamp = file->stamp, .width = file->width, .height = file->height};
+    sample.has_statistics = file->has_statistics;
+    memcpy(sample.statistics, file->statistics, sizeof sample.statistics);
     memcpy(sample.digest, file->digest, PF_DIGEST_SIZE);
     return sample;
 }
@@ -40,11 +43,13 @@ int pf_image_files_read(PfCache *cache, PfImageFiles *out, PfError *err)
     *out = (PfImageFiles){.digests = pf_calloc(rows, sizeof *out->digests, err),
                           .stamps = pf_calloc(rows, sizeof *out->stamps, err),
                           .widths = pf_calloc(rows, sizeof *out->widths, err),
-                          .heights = pf_calloc(rows, sizeof *out->heights, err)};
-    if (!out->digests || !out->stamps || !out->widths || !out->heights ||
+                          .heights = pf_calloc(rows, sizeof *out->heights, err),
+                          .statistics = pf_calloc(rows, sizeof *out->statistics, err)};
+    if (!out->digests || !out->stamps || !out->widths || !out->heights || !out->statistics ||
         pf_cache_read_digests(cache, out->digests, err) ||
         pf_cache_read_stamps(cache, out->stamps, err) ||
-        pf_cache_find_image_sizes(cache, out->widths, out->heights, err))
+        pf_cache_find_image_sizes(cache, out->widths, out->heights, err) ||
+        pf_cache_find_statistics(cache, out->statistics, &out->statistics_count, err))
         return -1;
     return pf_cache_has_paths(cache) ? pf_cache_paths(cache, &out->paths, err) : 0;
 }
@@ -55,6 +60,7 @@ void pf_image_files_free(PfImageFiles *files)
     free(files->stamps);
     free(files->widths);
     free(files->heights);
+    free(files->statistics);
     *files = (PfImageFiles){0};
 }
 
@@ -63,7 +69,10 @@ PfImageFile pf_image_files_at(const PfImageFiles *files, int64_t row)
     PfImageFile file = {.path = files->paths ? files->paths[row] : NULL,
                         .stamp = files->stamps[row],
                         .width = files->widths[row],
-                        .height = files->heights[row]};
+                        .height = files->heights[row],
+                        .has_statistics = !isnan(files->statistics[row][0])};
+    if (file.has_statistics)
+        memcpy(file.statistics, files->statistics[row], sizeof file.statistics);
     memcpy(file.digest, files->digests[row], PF_DIGEST_SIZE);
     return file;
 }

@@ -13,6 +13,8 @@ typedef struct PfImageFile {
     uint8_t digest[PF_DIGEST_SIZE]; /* XXH3-128 of its bytes; zeros: they could not be read */
     PfFileStamp stamp;              /* when those bytes were read; it holds the file's size */
     int32_t width, height;          /* of the decoded image, in pixels; 0: not known */
+    bool has_statistics;
+    float statistics[PF_CACHE_STATISTICS]; /* of its pixels */
 } PfImageFile;
 
 /* Whether a digest is that of bytes that could not be read, or of a row of which a cache does not
@@ -33,9 +35,11 @@ typedef struct PfImageFiles {
     uint8_t (*digests)[PF_DIGEST_SIZE]; /* (N) */
     PfFileStamp *stamps;                /* (N) */
     int32_t *widths, *heights;          /* (N) */
+    float (*statistics)[PF_CACHE_STATISTICS]; /* (N) NaN where they are not known */
+    int64_t statistics_count;                 /* rows that have them */
 } PfImageFiles;
 
-/* Zeros stand for what the cache does not have. On failure too, free it. */
+/* Zeros, and NaN, stand for what the cache does not have. On failure too, free it. */
 int pf_image_files_read(PfCache *cache, PfImageFiles *out, PfError *err);
 void pf_image_files_free(PfImageFiles *files);
 PfImageFile pf_image_files_at(const PfImageFiles *files, int64_t row);

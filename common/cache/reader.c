@@ -1,6 +1,7 @@
 #include "common/cache/internal.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,22 @@ int pf_cache_find_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights,
         load_column(cache, "samples", "width", PF_HDF5_I32, count, widths, sizeof *widths, err) ||
         load_column(cache, "samples", "height", PF_HDF5_I32, count, heights, sizeof *heights, err);
     return failed ? -1 : 0;
+}
+
+int pf_cache_find_statistics(PfCache *cache, float (*out)[PF_CACHE_STATISTICS], int64_t *known,
+                             PfError *err)
+{
+    int64_t count = cache->contents.file.row_count;
+    *known = 0;
+    if (load_column(cache, "samples", "statistics", PF_HDF5_F32, count, out, sizeof *out, err))
+        return -1;
+    for (int64_t i = 0; i < count; i++) {
+        bool has = out[i][0] >= 1 && out[i][1] >= 1; /* a file without them has zeros */
+        for (int s = 0; s < PF_CACHE_STATISTICS; s++) has &= isfinite(out[i][s]) && out[i][s] >= 0;
+        for (int s = 0; s < PF_CACHE_STATISTICS && !has; s++) out[i][s] = NAN;
+        *known += has;
+    }
+    return 0;
 }
 
 int pf_cache_read_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights, PfError *err)

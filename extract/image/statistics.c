@@ -2,72 +2,138 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
 
-/* Sums over values, for mean and variance. */
+/* Sums of every eighth value, so that eight are added at once: always in the same order. */
+#define LANES 8
+
+/* The same operations on wider vectors: every number is the same. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(PF_SANITIZED)
+#define CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
+#else
+#define CLONES
+#endif
+
 typedef struct Sums {
     int64_t count;
-    double sum, squares;
+    double sum[LANES], squares[LANES];
 } Sums;
 
-static void add(Sums *sums, double value)
+CLONES static void add(Sums *sums, const double *values, int64_t n)
 {
-    sums->count++;
-    sums->sum += value;
-    sums->squares += value * value;
+    double sum[LANES], squares[LANES];
+    int64_t i = 0;
+    memcpy(sum, sums->sum, sizeof sum);
+    memcpy(squares, sums->squares, sizeof squares);
+    for (; i + LANES <= n; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            sum[lane] += values[i + lane];
+            squares[lane] += values[i + lane] * values[i + lane];
+        }
+    for (int lane = 0; i + lane < n; lane++) {
+        sum[lane] += values[i + lane];
+        squares[lane] += values[i + lane] * values[i + lane];
+    }
+    memcpy(sums->sum, sum, sizeof sum);
+    memcpy(sums->squares, squares, sizeof squares);
+    sums->count += n;
+}
+
+static double total(const double lanes[LANES])
+{
+    double sum = 0;
+    for (int lane = 0; lane < LANES; lane++) sum += lanes[lane];
+    return sum;
 }
 
 static double mean_of(const Sums *sums)
 {
-    return sums->count ? sums->sum / (double)sums->count : 0;
+    return sums->count ? total(sums->sum) / (double)sums->count : 0;
 }
 
 static double variance_of(const Sums *sums)
 {
     double mean = mean_of(sums);
-    return sums->count ? fmax(0, sums->squares / (double)sums->count - mean * mean) : 0;
+    return sums->count ? fmax(0, total(sums->squares) / (double)sums->count - mean * mean) : 0;
 }
 
-/* One row of blocks. */
-static void average_row(const PfImage *image, int row, int factor, int columns, double *out)
+typedef struct Blocks {
+    int factor;     /* pixels of a block's side */
+    int columns;    /* blocks of a row */
+    int32_t *sums;  /* (columns * factor) of a row's pixels, over the block's height */
+    double *room;   /* (3, columns) the last rows of blocks */
+    double *edges;  /* (columns) the Laplacian */
+    Sums luminance, laplacian;
+} Blocks;
+
+/* pixels: (n, 3). 1000 times their luminance is added to sums, or written there. A block has so few
+ * rows that 32 bits hold their sum. */
+CLONES static void add_luminance(const uint8_t *pixels, int64_t n, bool is_first, int32_t *sums)
 {
-    int64_t stride = (int64_t)pf_image_columns(image) * 3;
-    for (int c = 0; c < columns; c++) {
-        int64_t sum = 0;
-        for (int y = 0; y < factor; y++) {
-            const uint8_t *pixel =
-                image->pixels + (int64_t)(row * factor + y) * stride + (int64_t)c * factor * 3;
-            for (int x = 0; x < factor; x++, pixel += 3)
-                sum += 299 * pixel[0] + 587 * pixel[1] + 114 * pixel[2];
-        }
-        out[c] = (double)sum / (1000.0 * factor * factor);
+    for (int64_t i = 0; i < n; i++) {
+        int32_t luminance = 299 * pixels[3 * i] + 587 * pixels[3 * i + 1] + 114 * pixels[3 * i + 2];
+        sums[i] = is_first ? luminance : sums[i] + luminance;
     }
+}
+
+CLONES static void average(const int32_t *sums, int64_t columns, int factor, double *out)
+{
+    double scale = 1 / (1000.0 * factor * factor);
+    if (factor == 1) {
+        for (int64_t c = 0; c < columns; c++) out[c] = (double)sums[c] * scale;
+        return;
+    }
+    for (int64_t c = 0; c < columns; c++) {
+        int64_t sum = 0;
+        for (int x = 0; x < factor; x++) sum += sums[c * factor + x];
+        out[c] = (double)sum * scale;
+    }
+}
+
+/* Inside the border; the rows are (columns). out: (columns - 2). */
+CLONES static void laplacian_of(const double *above, const double *middle, const double *below,
+                                int64_t columns, double *out)
+{
+    for (int64_t c = 1; c < columns - 1; c++)
+        out[c - 1] = above[c] + below[c] + middle[c - 1] + middle[c + 1] - 4 * middle[c];
+}
+
+static void add_row(const PfImage *image, int row, Blocks *blocks)
+{
+    int64_t stride = (int64_t)pf_image_columns(image) * 3, columns = blocks->columns;
+    for (int y = 0; y < blocks->factor; y++)
+        add_luminance(image->pixels + ((int64_t)row * blocks->factor + y) * stride,
+                      columns * blocks->factor, y == 0, blocks->sums);
+    double *newest = blocks->room + row % 3 * columns;
+    average(blocks->sums, columns, blocks->factor, newest);
+    add(&blocks->luminance, newest, columns);
+    if (row < 2 || columns < 3) return;
+    laplacian_of(blocks->room + (row + 1) % 3 * columns, blocks->room + (row + 2) % 3 * columns,
+                 newest, columns, blocks->edges);
+    add(&blocks->laplacian, blocks->edges, columns - 2);
 }
 
 int pf_image_measure(const PfImage *image, float out[PF_IMAGE_STATISTIC_COUNT], PfError *err)
 {
     int width = pf_image_columns(image), height = pf_image_rows(image);
     int factor = (int)pf_max(1, pf_min(width, height) / PF_IMAGE_STATISTICS_SIDE);
-    int columns = width / factor, rows = height / factor;
-    Sums luminance = {0}, laplacian = {0};
-    double *room = pf_calloc(3 * (size_t)columns, sizeof *room, err);
-    if (!room) return -1;
-    for (int r = 0; r < rows; r++) {
-        double *row = room + (int64_t)(r % 3) * columns;
-        average_row(image, r, factor, columns, row);
-        for (int c = 0; c < columns; c++) add(&luminance, row[c]);
-        const double *middle = room + (int64_t)((r + 2) % 3) * columns;
-        const double *above = room + (int64_t)((r + 1) % 3) * columns;
-        for (int c = 1; c < columns - 1 && r >= 2; c++)
-            add(&laplacian, above[c] + row[c] + middle[c - 1] + middle[c + 1] - 4 * middle[c]);
-    }
-    free(room);
+    Blocks blocks = {.factor = factor, .columns = width / factor};
+    size_t columns = (size_t)blocks.columns;
+    blocks.room = pf_calloc(4 * columns, sizeof *blocks.room, err);
+    blocks.sums = pf_calloc(columns * (size_t)factor, sizeof *blocks.sums, err);
+    int failed = !blocks.room || !blocks.sums;
+    blocks.edges = failed ? NULL : blocks.room + 3 * columns;
+    for (int row = 0; row < height / factor && !failed; row++) add_row(image, row, &blocks);
+    free(blocks.room);
+    free(blocks.sums);
+    if (failed) return -1;
     out[PF_IMAGE_WIDTH] = (float)image->width;
     out[PF_IMAGE_HEIGHT] = (float)image->height;
-    out[PF_IMAGE_MEAN] = (float)mean_of(&luminance);
-    out[PF_IMAGE_DEVIATION] = (float)sqrt(variance_of(&luminance));
-    out[PF_IMAGE_LAPLACIAN] = (float)variance_of(&laplacian);
+    out[PF_IMAGE_MEAN] = (float)mean_of(&blocks.luminance);
+    out[PF_IMAGE_DEVIATION] = (float)sqrt(variance_of(&blocks.luminance));
+    out[PF_IMAGE_LAPLACIAN] = (float)variance_of(&blocks.laplacian);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "extract/image/statistics.h"
 #include "extract/image/view.h"
 #include "extract/pipeline/internal.h"
 
@@ -98,6 +99,8 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
     row->is_truncated = image->is_truncated;
     row->is_transparent = image->is_transparent;
     row->is_rotated = image->orientation > 1;
+    if (pf_image_measure(image, row->file.statistics, err)) return -1;
+    row->file.has_statistics = true;
     return render_views(config, image, row, out, &decoder->scratch, err);
 }
 

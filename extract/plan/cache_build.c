@@ -245,8 +245,9 @@ static int sample_at(void *context, int64_t row, PfCacheSample *sample, PfError 
     uint32_t index = writing->rows[row];
     const PfScannedSample *scanned = &writing->of->scan->samples[index];
     const PfDataset *dataset = writing->of->scan->dataset;
-    PfCacheSample out = pf_image_file_to_sample(&scanned->file);
-    pf_row_index_image_size(writing->of->known, out.digest, &out.width, &out.height);
+    PfImageFile file = scanned->file;
+    pf_row_index_decoded(writing->of->known, file.digest, &file);
+    PfCacheSample out = pf_image_file_to_sample(&file);
     out.split = (PfSplit)scanned->split;
     out.group = pf_dataset_group(dataset, index);
     out.class_indices = pf_dataset_class_indices(dataset, index);

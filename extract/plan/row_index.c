@@ -328,16 +328,23 @@ bool pf_row_index_unreadable(const PfRowIndex *known, const char *path, PfJourna
     return false;
 }
 
-void pf_row_index_image_size(const PfRowIndex *known, const uint8_t digest[PF_DIGEST_SIZE],
-                             int32_t *width, int32_t *height)
+void pf_row_index_decoded(const PfRowIndex *known, const uint8_t digest[PF_DIGEST_SIZE],
+                          PfImageFile *out)
 {
     uint32_t *slot = first_of_digest(known, digest);
-    *width = *height = 0;
-    for (; *slot != PF_HASH_EMPTY && !*width; slot = second_of_digest(known, slot, digest)) {
+    out->width = out->height = 0;
+    out->has_statistics = false;
+    for (; *slot != PF_HASH_EMPTY && !(out->width && out->has_statistics);
+         slot = second_of_digest(known, slot, digest)) {
         PfJournalImage image = image_at(known, *slot);
         if (image.reason) continue;
-        *width = image.file.width;
-        *height = image.file.height;
+        if (!out->width) {
+            out->width = image.file.width;
+            out->height = image.file.height;
+        }
+        if (out->has_statistics || !image.file.has_statistics) continue;
+        out->has_statistics = true;
+        memcpy(out->statistics, image.file.statistics, sizeof out->statistics);
     }
 }
 

@@ -42,9 +42,10 @@ bool pf_row_index_has_size(const PfRowIndex *known, uint64_t size_bytes);
  * is none. */
 bool pf_row_index_unreadable(const PfRowIndex *known, const char *path, PfJournalImage *image);
 
-/* How large the decoded image of these bytes is; zeros where nobody knows. */
-void pf_row_index_image_size(const PfRowIndex *known, const uint8_t digest[PF_DIGEST_SIZE],
-                             int32_t *width, int32_t *height);
+/* What is known of the decoded image of these bytes: its size, zeros where nobody knows, and
+ * statistics. Fills these members of *out. */
+void pf_row_index_decoded(const PfRowIndex *known, const uint8_t digest[PF_DIGEST_SIZE],
+                          PfImageFile *out);
 
 /* Bit t: no source has a row of tap t for these bytes. */
 uint64_t pf_row_index_missing(const PfRowIndex *known, const uint8_t digest[PF_DIGEST_SIZE]);

@@ -164,6 +164,20 @@ static void add_error(Verify *verify, const PfError *error)
     pf_findings_add(&verify->findings, "%" PF_SENTENCE, error->message);
 }
 
+/* Reading them checks their chunks. */
+static int check_statistics(Verify *verify, PfError *err)
+{
+    PfError error;
+    int64_t known;
+    float(*statistics)[PF_CACHE_STATISTICS] =
+        pf_calloc((size_t)pf_cache_row_count(verify->cache), sizeof *statistics, err);
+    if (!statistics) return -1;
+    if (pf_cache_find_statistics(verify->cache, statistics, &known, &error))
+        add_error(verify, &error);
+    free(statistics);
+    return 0;
+}
+
 static int check_samples(Verify *verify, PfError *err)
 {
     PfError error;
@@ -176,6 +190,10 @@ static int check_samples(Verify *verify, PfError *err)
     if (pf_cache_has_paths(verify->cache) && pf_cache_paths(verify->cache, &verify->paths, &error))
         add_error(verify, &error);
     if (pf_cache_read_stamps(verify->cache, stamps, &error)) add_error(verify, &error);
+    if (check_statistics(verify, err)) {
+        free(stamps);
+        return -1;
+    }
     if (pf_cache_read_digests(verify->cache, verify->digests, &error))
         add_error(verify, &error);
     else

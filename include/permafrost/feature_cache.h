@@ -57,6 +57,10 @@ typedef struct PfFileStamp {
     int64_t ctime_ns; /* of the inode: tells two files apart that were swapped by renaming */
 } PfFileStamp;
 
+/* Of an image's pixels: width, height, mean and standard deviation of the luminance, 0 to 255, and
+ * the variance of its Laplacian. docs/inspect.md says how they are taken. */
+#define PF_CACHE_STATISTICS 5
+
 /* What is known of one image besides its features. */
 typedef struct PfCacheSample {
     const char *path;               /* UTF-8, relative to the dataset's root */
@@ -69,6 +73,8 @@ typedef struct PfCacheSample {
     int32_t width, height;        /* of the decoded image, in pixels; 0 unknown */
     uint64_t group;               /* a hash that images have in common which belong together, as of
                                      one patient; 0: none */
+    int has_statistics;
+    float statistics[PF_CACHE_STATISTICS]; /* finite */
 } PfCacheSample;
 
 /* "class", "regression", "multilabel" or "keypoints". */
@@ -196,6 +202,11 @@ int pf_cache_read_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights,
 
 /* The same with zeros for what the file does not know. */
 int pf_cache_find_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights, PfError *err);
+
+/* out: (N) the statistics of the pixels, all NaN where the file does not have an image's. *known: so
+ * many rows have them. */
+int pf_cache_find_statistics(PfCache *cache, float (*out)[PF_CACHE_STATISTICS], int64_t *known,
+                             PfError *err);
 
 /* out: (N) int32 class indices of a class target. */
 int pf_cache_read_classes(PfCache *cache, int target, int32_t *out, PfError *err);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "inspect/neighbours/neighbours.h"
 #include "train/metrics/interval.h"
 
 #define PF_FINDING_REASON_SIZE 240
@@ -18,6 +19,16 @@ typedef struct PfFindingStatus {
     bool done;
     char reason[PF_FINDING_REASON_SIZE]; /* why not, a sentence; "" where nobody asked */
 } PfFindingStatus;
+
+/* ---- how neighbours were looked for ---- */
+
+typedef struct PfNeighbourLists {
+    PfFindingStatus status;
+    PfNeighboursWay way;
+    int count; /* lists: 1, or 2: among all rows, and among the train rows with a label */
+    int k[2];
+    bool of_train_rows[2]; /* with a label; else of all rows */
+} PfNeighbourLists;
 
 /* ---- duplicates ---- */
 
@@ -175,7 +186,9 @@ typedef struct PfOddImage {
 
 typedef struct PfOddImages {
     PfFindingStatus status;
-    int64_t unreadable; /* images that could not be read now, or have changed */
+    bool from_cache;    /* by what extract noted; else the images were read */
+    int64_t unreadable; /* images that could not be read now, or have changed; of which the cache
+                           has nothing */
     float *statistics;  /* (rows, PF_PIXEL_STATISTICS) NaN where not known */
     PfOddImage *images; /* (count) */
     int64_t count;
@@ -243,6 +256,7 @@ typedef struct PfNearImages {
 
 /* Start from {0}. */
 typedef struct PfFindings {
+    PfNeighbourLists neighbours;
     PfDuplicates duplicates;
     PfLabelErrors labels;
     PfOutliers outliers;

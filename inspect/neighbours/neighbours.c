@@ -2,245 +2,93 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
-#include "common/thread/thread_pool.h"
-#include "inspect/neighbours/candidates.h"
+#include "inspect/neighbours/comparison.h"
 #include "train/kernels/gemm.h"
 #include "train/kernels/vector_math.h"
 
-/* Rows of a block: the similarities of two blocks, 16 MB, stay in the processor's caches. */
+/* Rows that one image is compared with at a time. */
 #define BLOCK_ROWS 2048
-/* Streamed, so many bytes of rows at most are held while all others pass by. */
-#define HELD_BYTES ((int64_t)256 << 20)
-/* Rows, or columns, of a block that a task takes. */
+/* Rows that a task finishes the lists of. */
 #define SLICE 128
-/* Similarities that are compared before one of them is looked at. */
-#define LANES 16
-#define MAX_LISTS 4
+/* Fewer sound rows make no cells. */
+#define LEAST_ROWS 64
+/* Multiply-adds of all pairs, from which cells are looked through instead: some six minutes of two
+ * cores. */
+#define ALL_PAIRS_MOST 5e13
 
-typedef struct Block {
-    int64_t first, count;
-    const float *x; /* (count, features) of length 1 */
-} Block;
-
-typedef struct Search {
-    const PfRows *rows;
-    PfThreadPool *pool;
-    PfNeighbours *lists;
-    int list_count;
-    uint8_t *references[MAX_LISTS]; /* (rows) of each list, without the broken ones */
-    PfCandidates candidates[MAX_LISTS];
-    int64_t held_rows;
-    float *held;         /* (held_rows, features) */
-    float *passing;      /* (BLOCK_ROWS, features) */
-    float *similarities; /* (left.count, right.count) */
-    Block left, right;
-    int64_t compared, pairs; /* pairs of blocks: so far, in all */
-    PfNeighboursProgress *progress;
-    void *context;
-} Search;
-
-/* Whether any of n <= LANES similarities is no worse than worst; the same for a worst of each. */
-static bool any_good(const float *similarities, int64_t n, float worst)
+bool pf_neighbours_by_cells(const PfRows *rows, PfNeighboursMethod method)
 {
-    int found = 0;
-    for (int64_t j = 0; j < n; j++) found |= similarities[j] >= worst;
-    return found != 0;
+    if (rows->count - rows->broken_count - rows->zero_count < LEAST_ROWS) return false;
+    if (method != PF_NEIGHBOURS_AUTO) return method == PF_NEIGHBOURS_CELLS;
+    return (double)rows->count * (double)rows->count * (double)rows->features > ALL_PAIRS_MOST;
 }
 
-static bool any_good_column(const float *similarities, const float *worst, int64_t n)
+int64_t pf_neighbours_held_bytes(const PfRows *rows, PfNeighboursMethod method)
 {
-    int found = 0;
-    for (int64_t j = 0; j < n; j++) found |= similarities[j] >= worst[j];
-    return found != 0;
+    return pf_neighbours_by_cells(rows, method) ? pf_cell_search_held_bytes(rows)
+                                                : pf_all_pairs_held_bytes(rows);
 }
 
-/* What the right block has for one row of the left one. */
-static void add_right(Search *search, int list, int64_t i)
+static int new_list(PfComparison *comparison, int list, PfError *err)
 {
-    const float *similarities = search->similarities + i * search->right.count;
-    const uint8_t *references = search->references[list] + search->right.first;
-    PfCandidates *candidates = &search->candidates[list];
-    int64_t row = search->left.first + i;
-    for (int64_t first = 0; first < search->right.count; first += LANES) {
-        int64_t n = pf_min(LANES, search->right.count - first);
-        if (!any_good(similarities + first, n, candidates->worst[row])) continue;
-        for (int64_t j = first; j < first + n; j++) {
-            int64_t other = search->right.first + j;
-            if (similarities[j] >= candidates->worst[row] && references[j] && other != row)
-                pf_candidates_add(candidates, row, (int32_t)other, similarities[j]);
-        }
-    }
-}
-
-/* A slice of the left block's rows, each with all of the right block. */
-static void look_right(void *context, int64_t slice)
-{
-    Search *search = context;
-    int64_t end = pf_min(search->left.count, (slice + 1) * SLICE);
-    for (int list = 0; list < search->list_count; list++)
-        for (int64_t i = slice * SLICE; i < end; i++)
-            if (!search->rows->broken[search->left.first + i]) add_right(search, list, i);
-}
-
-/* What one row of the left block is for a slice of the right block's rows. */
-static void add_left(Search *search, int list, int64_t i, int64_t begin, int64_t end)
-{
-    PfCandidates *candidates = &search->candidates[list];
-    const float *similarities = search->similarities + i * search->right.count;
-    const float *worst = candidates->worst + search->right.first;
-    const uint8_t *broken = search->rows->broken + search->right.first;
-    int64_t row = search->left.first + i;
-    for (int64_t first = begin; first < end; first += LANES) {
-        int64_t n = pf_min(LANES, end - first);
-        if (!any_good_column(similarities + first, worst + first, n)) continue;
-        for (int64_t j = first; j < first + n; j++)
-            if (similarities[j] >= worst[j] && !broken[j])
-                pf_candidates_add(candidates, search->right.first + j, (int32_t)row,
-                                  similarities[j]);
-    }
-}
-
-static void look_left(void *context, int64_t slice)
-{
-    Search *search = context;
-    int64_t begin = slice * SLICE, end = pf_min(search->right.count, begin + SLICE);
-    for (int list = 0; list < search->list_count; list++)
-        for (int64_t i = 0; i < search->left.count; i++)
-            if (search->references[list][search->left.first + i])
-                add_left(search, list, i, begin, end);
-}
-
-static void compare_blocks(Search *search)
-{
-    int64_t features = search->rows->features;
-    PfGemm product = {.m = search->left.count,
-                      .n = search->right.count,
-                      .k = features,
-                      .a = search->left.x,
-                      .lda = features,
-                      .b = search->right.x,
-                      .ldb = features,
-                      .c = search->similarities,
-                      .ldc = search->right.count};
-    pf_gemm_nt(&product, search->pool);
-    pf_thread_pool_for(search->pool, (search->left.count + SLICE - 1) / SLICE, look_right, search);
-    if (search->left.first != search->right.first)
-        pf_thread_pool_for(search->pool, (search->right.count + SLICE - 1) / SLICE, look_left,
-                           search);
-}
-
-/* ---- all pairs of blocks ---- */
-
-int64_t pf_neighbours_held_bytes(const PfRows *rows)
-{
-    return rows->x ? 0 : pf_min(HELD_BYTES, rows->memory_bytes / 4);
-}
-
-static void show_progress(Search *search)
-{
-    int64_t rows = search->rows->count;
-    double done = (double)++search->compared / (double)search->pairs;
-    if (search->progress) search->progress(search->context, (int64_t)(done * (double)rows), rows);
-}
-
-/* Rows that are held, against themselves and all behind them. */
-static int search_held(Search *search, int64_t held_first, PfError *err)
-{
-    const PfRows *rows = search->rows;
-    int64_t features = rows->features;
-    int64_t held_end = pf_min(rows->count, held_first + search->held_rows);
-    if (pf_rows_unit_block(rows, held_first, held_end - held_first, search->held, err)) return -1;
-    for (int64_t first = held_first; first < rows->count; first += BLOCK_ROWS) {
-        search->right = (Block){first, pf_min(BLOCK_ROWS, rows->count - first), search->passing};
-        if (first < held_end)
-            search->right.x = search->held + (first - held_first) * features;
-        else if (pf_rows_unit_block(rows, first, search->right.count, search->passing, err))
-            return -1;
-        for (int64_t left = held_first; left < held_end && left <= first; left += BLOCK_ROWS) {
-            search->left = (Block){left, pf_min(BLOCK_ROWS, held_end - left),
-                                   search->held + (left - held_first) * features};
-            if (pf_rows_check_interrupt(rows, err)) return -1;
-            compare_blocks(search);
-            show_progress(search);
-        }
-    }
-    return 0;
-}
-
-static int new_list(Search *search, int list, PfError *err)
-{
-    const PfRows *rows = search->rows;
-    PfNeighbours *neighbours = &search->lists[list];
+    const PfRows *rows = comparison->rows;
+    PfNeighbours *neighbours = &comparison->lists[list];
     size_t places = (size_t)rows->count * (size_t)neighbours->k;
-    uint8_t *references = search->references[list] = pf_calloc((size_t)rows->count, 1, err);
+    uint8_t *references = comparison->references[list] = pf_calloc((size_t)rows->count, 1, err);
     neighbours->count = rows->count;
     neighbours->index = pf_alloc_aligned(places, sizeof *neighbours->index, err);
     neighbours->similarity = pf_alloc_aligned(places, sizeof *neighbours->similarity, err);
     if (!references || !neighbours->index || !neighbours->similarity) return -1;
     for (int64_t i = 0; i < rows->count; i++)
         references[i] = !rows->broken[i] && (!neighbours->references || neighbours->references[i]);
-    return pf_candidates_new(rows->count, neighbours->k, &search->candidates[list], err);
+    return pf_candidates_new(rows->count, neighbours->k, &comparison->candidates[list], err);
 }
 
-static int new_search(Search *search, PfError *err)
+static int new_comparison(PfComparison *comparison, PfError *err)
 {
-    const PfRows *rows = search->rows;
-    int64_t held = pf_neighbours_held_bytes(rows) / (BLOCK_ROWS * rows->features * 4);
-    search->held_rows = pf_max(1, held) * BLOCK_ROWS;
-    search->held = pf_alloc_large((size_t)(search->held_rows * rows->features), 4, err);
-    search->passing = pf_alloc_large((size_t)(BLOCK_ROWS * rows->features), 4, err);
-    search->similarities = pf_alloc_large((size_t)BLOCK_ROWS * BLOCK_ROWS, 4, err);
-    if (!search->held || !search->passing || !search->similarities) return -1;
-    for (int list = 0; list < search->list_count; list++)
-        if (new_list(search, list, err)) return -1;
-    return pf_thread_pool_new(rows->threads, &search->pool, err);
+    for (int list = 0; list < comparison->list_count; list++)
+        if (new_list(comparison, list, err)) return -1;
+    return pf_thread_pool_new(comparison->rows->threads, &comparison->pool, err);
 }
 
-static void free_search(Search *search)
+static void free_comparison(PfComparison *comparison)
 {
-    if (search->pool) pf_thread_pool_free(&search->pool);
-    for (int list = 0; list < search->list_count; list++) {
-        pf_candidates_free(&search->candidates[list]);
-        free(search->references[list]);
+    if (comparison->pool) pf_thread_pool_free(&comparison->pool);
+    for (int list = 0; list < comparison->list_count; list++) {
+        pf_candidates_free(&comparison->candidates[list]);
+        free(comparison->references[list]);
     }
-    free(search->held);
-    free(search->passing);
-    free(search->similarities);
 }
 
 static void finish_slice(void *context, int64_t slice)
 {
-    Search *search = context;
-    int64_t end = pf_min(search->rows->count, (slice + 1) * SLICE);
-    for (int list = 0; list < search->list_count; list++) {
-        PfNeighbours *neighbours = &search->lists[list];
+    PfComparison *comparison = context;
+    int64_t end = pf_min(comparison->rows->count, (slice + 1) * SLICE);
+    for (int list = 0; list < comparison->list_count; list++) {
+        PfNeighbours *neighbours = &comparison->lists[list];
         for (int64_t i = slice * SLICE; i < end; i++)
-            pf_candidates_finish(&search->candidates[list], i,
+            pf_candidates_finish(&comparison->candidates[list], i,
                                  neighbours->index + i * neighbours->k,
                                  neighbours->similarity + i * neighbours->k);
     }
 }
 
-int pf_neighbours_find(const PfRows *rows, PfNeighbours *lists, int count,
+int pf_neighbours_find(const PfRows *rows, PfNeighbours *lists, int count, PfNeighboursWay *way,
                        PfNeighboursProgress *progress, void *context, PfError *err)
 {
-    int64_t blocks = (rows->count + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    Search search = {.rows = rows,
-                     .lists = lists,
-                     .list_count = count,
-                     .pairs = blocks * (blocks + 1) / 2,
-                     .progress = progress,
-                     .context = context};
-    int failed = new_search(&search, err);
-    for (int64_t first = 0; first < rows->count && !failed; first += search.held_rows)
-        failed = search_held(&search, first, err);
+    PfComparison comparison = {
+        .rows = rows, .lists = lists, .list_count = count, .progress = progress, .context = context};
+    way->by_cells = pf_neighbours_by_cells(rows, way->method);
+    int failed = new_comparison(&comparison, err);
+    if (!failed && way->by_cells) failed = pf_cell_search_compare(&comparison, way, err);
+    if (!failed && !way->by_cells) failed = pf_all_pairs_compare(&comparison, err);
     if (!failed)
-        pf_thread_pool_for(search.pool, (rows->count + SLICE - 1) / SLICE, finish_slice, &search);
-    free_search(&search);
+        pf_thread_pool_for(comparison.pool, (rows->count + SLICE - 1) / SLICE, finish_slice,
+                           &comparison);
+    free_comparison(&comparison);
     return failed ? -1 : 0;
 }
 

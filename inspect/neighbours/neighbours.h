@@ -1,10 +1,11 @@
-/* The nearest rows of each row by cosine similarity: exact, by blocked matrix products.
- *
- * Every product of two blocks of rows serves both, so that half of all pairs are computed. Nothing
- * depends on the blocks or the number of threads. */
+/* The nearest rows of each row by cosine similarity: of all rows, or, where there are so many that
+ * this takes long, of those in the cells around each row. Nothing depends on the number of threads,
+ * and of all pairs nothing on the memory either; cells are learned from fewer rows where it is
+ * short. */
 #ifndef PF_INSPECT_NEIGHBOURS_NEIGHBOURS_H
 #define PF_INSPECT_NEIGHBOURS_NEIGHBOURS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "inspect/rows/rows.h"
@@ -24,16 +25,38 @@ typedef struct PfNeighbours {
 /* Memory that lists of k take while they are searched for, in bytes a row. */
 #define PF_NEIGHBOURS_ROW_BYTES(k) (24 * (int64_t)(k) + 9)
 
-/* Memory that rows take while they are compared, where they are read from the cache: at most a
- * quarter of rows->memory_bytes. */
-int64_t pf_neighbours_held_bytes(const PfRows *rows);
+typedef enum PfNeighboursMethod {
+    PF_NEIGHBOURS_AUTO, /* cells where all pairs take many minutes */
+    PF_NEIGHBOURS_ALL_PAIRS,
+    PF_NEIGHBOURS_CELLS,
+} PfNeighboursMethod;
+
+#define PF_NEIGHBOURS_LISTS 4 /* of one search, at most */
+
+/* How neighbours were looked for. Start from {.method}. */
+typedef struct PfNeighboursWay {
+    PfNeighboursMethod method;
+    bool by_cells; /* false: all pairs were compared; else the rest is known */
+    int cells;     /* that the rows lie in */
+    int probes;    /* nearest cells that each row was compared with */
+    int sampled;   /* rows whose neighbours were looked for among all rows, too */
+    /* Of each list: the share of the k nearest, and of the nearest, that was found for them. */
+    double recall[PF_NEIGHBOURS_LISTS], recall_nearest[PF_NEIGHBOURS_LISTS];
+    double compared; /* share of all pairs that was compared */
+} PfNeighboursWay;
+
+bool pf_neighbours_by_cells(const PfRows *rows, PfNeighboursMethod method);
+
+/* Memory that rows take while they are compared, beside the lists: at most half of
+ * rows->memory_bytes, or what a few thousand rows take. */
+int64_t pf_neighbours_held_bytes(const PfRows *rows, PfNeighboursMethod method);
 
 /* Called from the calling thread. */
 typedef void PfNeighboursProgress(void *context, int64_t done, int64_t total);
 
 /* Fills `count` lists of neighbours in one search. progress may be NULL. Free each with
  * pf_neighbours_free, on failure too. */
-int pf_neighbours_find(const PfRows *rows, PfNeighbours *lists, int count,
+int pf_neighbours_find(const PfRows *rows, PfNeighbours *lists, int count, PfNeighboursWay *way,
                        PfNeighboursProgress *progress, void *context, PfError *err);
 void pf_neighbours_free(PfNeighbours *neighbours);
 

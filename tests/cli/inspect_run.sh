@@ -18,6 +18,8 @@ expect 2 inspect a.h5 --csv-safe
 stderr_has '--csv-safe goes with --csv'
 expect 2 inspect a.h5 --json - --csv -
 stderr_has 'would mix on standard output'
+expect 2 inspect a.h5 --exact --approximate
+stderr_has 'contradict each other'
 expect 1 inspect absent.h5
 stderr_has 'absent.h5'
 
@@ -112,6 +114,19 @@ expect 0 inspect full.h5 --csv - --csv-safe --duplicates
 stdout_has "'=cmd|"
 stderr_has 'Duplicates: 2 groups of 4 images; 1 of equal bytes, 1 across splits'
 
+# ---- by cells: the copies are the same ones ----
+
+stdout_lacks 'approximately'
+expect 0 inspect full.h5 --approximate --duplicates --json cells.json
+stdout_has 'Compared: approximately, each image with those of the '
+stdout_has ' % of the nearest, '
+stdout_has 'Duplicates: 2 groups of 4 images; 1 of equal bytes, 1 across splits'
+expect 0 inspect full.h5 --exact --duplicates
+stdout_has 'Compared: all pairs of images, exactly.'
+expect 0 inspect broken.h5 --approximate --duplicates
+stdout_has 'Compared: all pairs of images, exactly.'
+stdout_has 'Duplicates: none.'
+
 # ---- the same on one thread, from a stream, and without names ----
 
 expect 0 inspect full.h5 -q -j 1 --json alone.json
@@ -136,6 +151,7 @@ grep -q 'duplicate,3,' nobody.csv || failed 'the CSV has no numbers of rows'
 
 expect 0 inspect nothing.h5
 stdout_has 'Labels: not looked for, as the cache has no classes.'
+stdout_has 'Pixels: not looked for, as the cache was made without statistics of the pixels; --pixels'
 stdout_has 'Classes: not looked for'
 stdout_has 'To label next: 20 of 60'
 expect 0 inspect one.h5
@@ -199,11 +215,14 @@ stderr_has 'does not say which network'
 # ---- what the page says of the JSON ----
 
 expect 0 inspect photos.h5 -q --pixels --json pixels.json
+expect 0 inspect photos.h5 --json noted.json
+stdout_has 'Pixels: '
+stdout_lacks 'Pixels: not looked for'
 expect 0 inspect nothing.h5 -q --json nothing.json
 mv photos moved
 expect 0 inspect photos.h5 --pixels --json moved.json
 stdout_has "the images are not at '"
 stdout_has '(--images DATASET says'
-"$PYTHON" "$SOURCE/tests/cli/inspect_schema.py" "$SOURCE/docs/inspect.md" full.json nobody.json models.json near.json \
-  pixels.json nothing.json moved.json 2> schema || failed "the schema: $(cat schema)"
+"$PYTHON" "$SOURCE/tests/cli/inspect_schema.py" "$SOURCE/docs/inspect.md" full.json cells.json nobody.json models.json near.json \
+  pixels.json noted.json nothing.json moved.json 2> schema || failed "the schema: $(cat schema)"
 done_with

@@ -2,11 +2,17 @@
 
 usage: inspect_schema.py docs/inspect.md FINDINGS.json...
 
-Knows the part of JSON Schema that the page uses, and no other; what the page does not name is an
+Where the module jsonschema is there, it is asked first. What is written here knows the part of JSON Schema
+that the page uses, and no other; what the page does not name is an
 error, too, so that the schema has all that is written."""
 import json
 import re
 import sys
+
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
 
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float),
          "boolean": bool, "null": type(None)}
@@ -61,9 +67,14 @@ def check(value, schema, root, where, seen):
 def main(page, *files):
     schema = json.loads(re.search(r"```json\n(.*?)```", open(page).read(), re.S).group(1))
     seen = set()
+    if jsonschema:
+        jsonschema.Draft202012Validator.check_schema(schema)
     for name in files:
         with open(name, encoding="utf-8", errors="surrogateescape") as file:
-            check(json.load(file), schema, schema, name.rpartition("/")[2].partition(".")[0], seen)
+            found = json.load(file)
+            if jsonschema:
+                jsonschema.Draft202012Validator(schema).validate(found)
+            check(found, schema, schema, name.rpartition("/")[2].partition(".")[0], seen)
     findings = {place.partition(".")[2] for place in seen}
     missing = [key for key in schema["properties"] if key not in findings]
     if missing:

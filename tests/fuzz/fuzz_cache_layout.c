@@ -292,6 +292,7 @@ static void write_contents(Recipe *recipe, hid_t file)
         {"sources/path", TEXTS, 1},
         {"sources/rows", WHOLE_NUMBERS, 1},
         {"sources/seal", WHOLE_NUMBERS, 16},
+        {"samples/statistics", NUMBERS, 5},
     };
     make_attribute(recipe, file, "format", PF_CACHE_FORMAT);
     make_attribute(recipe, file, "format_version", NULL);

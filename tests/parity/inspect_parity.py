@@ -251,6 +251,87 @@ def statistics_twin(pixels):
     return [pixels.shape[1], pixels.shape[0], grey.mean(), grey.std(), variance]
 
 
+def extract(dataset, cache):
+    subprocess.run([BUILD / "bin/extract", dataset, "-o", cache, "--backbone", "resnet18_w16", "--weights", "random:0",
+                    "--compress", "none", "-q"], check=True)
+
+
+def rows_of(cache):
+    with h5py.File(cache) as file:
+        return (list(file["samples/path"].asstr()), file["features/avgpool"][:],
+                file["samples/statistics"][:] if "samples/statistics" in file else None)
+
+
+def noted(folder, images, expected):
+    """What extract notes of the pixels: of new images, of images that were there, and in a merged cache."""
+    cache, grown, old = folder / "noted.h5", folder / "grown.h5", folder / "old.h5"
+    extract(folder / "images", cache)
+    paths, features, statistics = rows_of(cache)
+    order = [int(path.split(".")[0]) for path in paths]
+    twin = np.array([statistics_twin(images[i].astype("u1")) for i in order])
+    check("noted statistics", statistics.dtype == np.float32 and np.allclose(statistics, twin, rtol=1e-5, atol=1e-4),
+          np.abs(statistics - twin).max())
+    found = inspect(cache)["pixels"]
+    check("odd images by the cache alone", found["by"] == "cache" and found["unreadable"] == 0
+          and {order[image["row"]]: image["odd"] for image in found["images"]} == expected)
+    last = folder / "images" / f"{len(images) - 1}.jpg"
+    last.rename(folder / "aside")
+    for name in (grown, old):
+        extract(folder / "images", name)
+    with h5py.File(old, "r+") as file:  # as programs of before made it
+        del file["samples/statistics"]
+        del file.attrs["sealed"]
+    check("an old cache says that it does not know", not inspect(old)["pixels"]["done"])
+    (folder / "aside").rename(last)
+    for name in (grown, old):
+        extract(folder / "images", name)
+    same, other = rows_of(grown), rows_of(old)
+    check("a grown cache is as a new one", same[0] == paths and (same[1] == features).all() and (same[2] == statistics).all())
+    new = np.array([i == len(images) - 1 for i in order])
+    check("a grown old one knows the new image", (other[1] == features).all() and np.isnan(other[2][~new]).all()
+          and (other[2][new] == statistics[new]).all() and inspect(old)["pixels"]["unreadable"] == len(images) - 1)
+    subprocess.run([BUILD / "bin/extract", "--merge", cache, "-o", folder / "merged.h5", "-q"], check=True)
+    check("a merged one keeps them", (rows_of(folder / "merged.h5")[2] == statistics).all())
+    subprocess.run([BUILD / "bin/extract", "--verify", cache, "-q"], check=True)
+
+
+def cells(folder):
+    """An inverted file against all pairs, on rows in clusters with planted copies, some of which are broken."""
+    generator = np.random.default_rng(7)
+    labels = generator.integers(0, 40, 6000).astype("i4")
+    x = (generator.standard_normal((40, 64))[labels] + 0.35 * generator.standard_normal((6000, 64))).astype("f4")
+    x[3000:3050] = x[:50] * (1 + 1e-3 * generator.standard_normal((50, 64)))
+    x[77], x[78, 3] = 0, np.nan
+    path = folder / "cells.h5"
+    write_cache(path, x, labels, generator.choice([0, 0, 1], 6000).astype("u1"), 40)
+    what = ["--duplicates", "--outliers", "--knn", "--classes", "--threshold", ".999"]
+    exact, found, alone = (inspect(path, *what, *options) for options in
+                           (["--exact"], ["--approximate", "--threads", 2], ["--approximate", "--threads", 1]))
+    check("cells do not depend on threads", found == alone)
+    streamed = inspect(path, *what, "--approximate", "--memory", "3M")
+    check("from a stream, group by group, the same copies", found["duplicates"]["groups"] == streamed["duplicates"]["groups"]
+          and streamed["neighbours"]["by"] == "cells", streamed["neighbours"]["lists"])
+    check("all pairs by default", exact == inspect(path, *what) and exact["neighbours"]["by"] == "all pairs")
+    way = found["neighbours"]
+    check("cells were used", way["by"] == "cells" and way["share_of_pairs"] < .2 and way["sampled"] == 512, way)
+    check("copies are found as by all pairs", len(exact["duplicates"]["groups"]) == 50
+          and exact["duplicates"] == found["duplicates"])
+    subprocess.run([BUILD / "bin/inspect", path, "--features", "--approximate", "--export", folder / "cells", "-q"], check=True)
+    listed = np.load(folder / "cells/neighbours.npy")
+    unit = np.nan_to_num(x.astype("f8"))
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-30)
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, -2)
+    cosines[[77, 78]] = cosines[:, [77, 78]] = -2
+    sound = np.setdiff1d(np.arange(6000), [77, 78])
+    truth = np.argsort(-cosines, 1)[:, :10]
+    recall = np.mean([len(set(truth[i]) & set(listed[i])) / 10 for i in sound])
+    check("recall of ten neighbours", recall > .9, f"{recall:.4f}")
+    told = {one["among"]: one for one in way["lists"]}
+    check("recall that is told", abs(told["all"]["recall"] - recall) < .06, told)
+    check("nobody is the neighbour of a broken row", not np.isin(listed[sound], [77, 78]).any() and (listed[77] == -1).all())
+
+
 def pixels(folder):
     generator = np.random.default_rng(3)
     images = [generator.integers(0, 256, (300 + i, 700 + i, 3)).astype("u1") for i in range(12)]
@@ -274,6 +355,7 @@ def pixels(folder):
     check("odd images and why", {image["row"]: image["odd"] for image in found["images"]} == expected,
           {image["row"]: image["odd"] for image in found["images"]})
     check("one is gone", found["unreadable"] == 1)
+    noted(folder, images, expected)
     for image in found["images"]:
         numbers = [image[name] for name in ("width", "height", "mean", "deviation",
                                             "laplacian_variance")]
@@ -288,6 +370,7 @@ with tempfile.TemporaryDirectory() as name:
     label_errors()
     flipped_labels(work)
     models(work)
+    cells(work)
     pixels(work)
 print("cleanlab was asked" if find_label_issues else "cleanlab is not there: the twin alone")
 sys.exit(1 if failures else 0)

@@ -128,7 +128,8 @@ static int check_samples(PfHdf5Contents *contents, PfError *err)
 {
     static const char *const names[] = {"samples/path",     "samples/digest",   "samples/size",
                                         "samples/mtime_ns", "samples/ctime_ns", "samples/width",
-                                        "samples/height",   "samples/group"};
+                                        "samples/height",   "samples/group",
+                                        "samples/statistics"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         hid_t dataset;
         int64_t width;
@@ -240,6 +241,7 @@ static hid_t number_type(PfHdf5Number number)
     case PF_HDF5_I32: return H5T_NATIVE_INT32;
     case PF_HDF5_I64: return H5T_NATIVE_INT64;
     case PF_HDF5_U64: return H5T_NATIVE_UINT64;
+    case PF_HDF5_F32: return H5T_NATIVE_FLOAT;
     }
     return H5I_INVALID_HID;
 }

@@ -1,6 +1,7 @@
 #include "common/cache/hdf5/internal.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,8 +43,8 @@ typedef struct FileColumns {
 struct PfHdf5Samples {
     char *folder; /* of the file, for what does not stay in memory */
     FileColumns rows, rejected;
-    Column splits, widths, heights, groups;
-    bool has_groups;
+    Column splits, widths, heights, groups, statistics;
+    bool has_groups, has_statistics;
     TextColumn reasons;
     int target_count;
     Target targets[];
@@ -144,6 +145,7 @@ int pf_hdf5_samples_new(const char *path, const PfCacheTarget *targets, int targ
     samples->splits = new_column(samples->folder, sizeof(uint8_t));
     samples->widths = samples->heights = new_column(samples->folder, sizeof(int32_t));
     samples->groups = new_column(samples->folder, sizeof(uint64_t));
+    samples->statistics = new_column(samples->folder, PF_CACHE_STATISTICS * sizeof(float));
     samples->target_count = target_count;
     for (int t = 0; t < target_count; t++) {
         if (!copy_target(&samples->targets[t], &targets[t], samples->folder, err)) continue;
@@ -165,6 +167,7 @@ void pf_hdf5_samples_free(PfHdf5Samples **pointer)
     pf_spool_free(&samples->widths.spool);
     pf_spool_free(&samples->heights.spool);
     pf_spool_free(&samples->groups.spool);
+    pf_spool_free(&samples->statistics.spool);
     for (int t = 0; t < samples->target_count; t++) {
         pf_spool_free(&samples->targets[t].column.spool);
         pf_spool_free(&samples->targets[t].classes.spool);
@@ -191,6 +194,14 @@ static int append_targets(PfHdf5Samples *samples, const PfCacheSample *sample, P
     return 0;
 }
 
+static int append_statistics(PfHdf5Samples *samples, const PfCacheSample *sample, PfError *err)
+{
+    static const float unknown[PF_CACHE_STATISTICS] = {NAN, NAN, NAN, NAN, NAN};
+    samples->has_statistics |= sample->has_statistics != 0;
+    return append_row(&samples->statistics, sample->has_statistics ? sample->statistics : unknown,
+                      err);
+}
+
 int pf_hdf5_samples_append(PfHdf5Samples *samples, const PfCacheSample *sample, PfError *err)
 {
     uint8_t split = (uint8_t)sample->split;
@@ -198,7 +209,8 @@ int pf_hdf5_samples_append(PfHdf5Samples *samples, const PfCacheSample *sample, 
         append_row(&samples->splits, &split, err) ||
         append_row(&samples->widths, &sample->width, err) ||
         append_row(&samples->heights, &sample->height, err) ||
-        append_row(&samples->groups, &sample->group, err))
+        append_row(&samples->groups, &sample->group, err) ||
+        append_statistics(samples, sample, err))
         return -1;
     if (sample->group) samples->has_groups = true;
     return append_targets(samples, sample, err);
@@ -367,9 +379,12 @@ static int write_rows(hid_t group, PfHdf5Samples *samples, PfError *err)
         write_column(group, "width", H5T_STD_I32LE, 0, &samples->widths, err) ||
         write_column(group, "height", H5T_STD_I32LE, 0, &samples->heights, err))
         return -1;
-    return samples->has_groups
-               ? write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups, err)
-               : 0;
+    if (samples->has_groups &&
+        write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups, err))
+        return -1;
+    return samples->has_statistics ? write_column(group, "statistics", H5T_IEEE_F32LE,
+                                                  PF_CACHE_STATISTICS, &samples->statistics, err)
+                                   : 0;
 }
 
 static int write_rejected(hid_t group, PfHdf5Samples *samples, PfError *err)

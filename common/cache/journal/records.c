@@ -1,5 +1,6 @@
 #include "common/cache/journal/internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are written a
 /* A limit for numbers that make sense. */
 #define MAX_DIMENSION ((int64_t)1 << 32)
 #define NO_REASON UINT32_MAX
+#define MEASURED (UINT32_MAX - 1)
 
 typedef struct TapRecord {
     char name[PF_CACHE_NAME_SIZE];
@@ -24,7 +26,8 @@ typedef struct ImageRecord {
     uint64_t size_bytes;
     int64_t mtime_ns, ctime_ns;
     int32_t width, height;
-    uint32_t path_size, reason_size; /* NO_REASON: a row; the texts follow */
+    uint32_t path_size, reason_size; /* NO_REASON: a row; MEASURED: one whose statistics
+                                         follow the path; the texts follow */
 } ImageRecord;
 
 _Static_assert(sizeof(PfJournalChunkHead) == 16 && sizeof(TapRecord) == 144 &&
@@ -74,11 +77,15 @@ int pf_journal_records_put_image(PfJournalBytes *bytes, const PfJournalImage *im
         .width = file->width,
         .height = file->height,
         .path_size = (uint32_t)path_size,
-        .reason_size = image->reason ? (uint32_t)reason_size : NO_REASON,
+        .reason_size = image->reason          ? (uint32_t)reason_size
+                       : file->has_statistics ? MEASURED
+                                              : NO_REASON,
     };
     memcpy(record.digest, file->digest, sizeof record.digest);
     if (put(bytes, &record, sizeof record, err) || put(bytes, file->path, path_size, err))
         return -1;
+    if (record.reason_size == MEASURED)
+        return put(bytes, file->statistics, sizeof file->statistics, err);
     return put(bytes, image->reason, reason_size, err);
 }
 
@@ -148,9 +155,11 @@ int pf_journal_records_get_image(const unsigned char **next, const unsigned char
     if (!left) return 0;
     if (left < sizeof record) return -1;
     memcpy(&record, *next, sizeof record);
-    bool is_row = record.reason_size == NO_REASON;
+    bool is_measured = record.reason_size == MEASURED;
+    bool is_row = is_measured || record.reason_size == NO_REASON;
     size_t path_size = record.path_size, reason_size = is_row ? 0 : record.reason_size;
-    if (path_size + reason_size > left - sizeof record) return -1;
+    size_t statistics_size = is_measured ? sizeof image->file.statistics : 0;
+    if (path_size + reason_size + statistics_size > left - sizeof record) return -1;
     const char *texts = (const char *)*next + sizeof record;
     *path = (PfJournalText){texts, path_size};
     *reason = (PfJournalText){is_row ? NULL : texts + path_size, reason_size};
@@ -160,6 +169,10 @@ int pf_journal_records_get_image(const unsigned char **next, const unsigned char
         .file.height = record.height,
     };
     memcpy(image->file.digest, record.digest, sizeof image->file.digest);
-    *next += sizeof record + path_size + reason_size;
+    image->file.has_statistics = is_measured;
+    memcpy(image->file.statistics, texts + path_size, statistics_size);
+    for (int s = 0; s < PF_CACHE_STATISTICS; s++)
+        if (!isfinite(image->file.statistics[s])) return -1;
+    *next += sizeof record + path_size + reason_size + statistics_size;
     return 1;
 }

@@ -10,7 +10,8 @@ static char cache_path[64];
 static PfError err;
 
 static const PfImageFile FILES[] = {
-    {.path = "a/1.jpg", .digest = {1, 2, 3}, .stamp = {10, 20, 30}, .width = 640, .height = 480},
+    {.path = "a/1.jpg", .digest = {1, 2, 3}, .stamp = {10, 20, 30}, .width = 640, .height = 480,
+     .has_statistics = true, .statistics = {640, 480, 127.5f, 60.25f, 900}},
     {.path = "b/\xc3\xa4.png", .digest = {4, 5}, .stamp = {40, 50, 60}, .width = 7, .height = 9},
 };
 static const PfImageFile BAD = {.path = "bad.jpg", .digest = {9}, .stamp = {1, 2, 3}};
@@ -22,6 +23,8 @@ static void assert_equal(const PfImageFile *found, const PfImageFile *expected)
     ck_assert_mem_eq(&found->stamp, &expected->stamp, sizeof found->stamp);
     ck_assert_int_eq(found->width, expected->width);
     ck_assert_int_eq(found->height, expected->height);
+    ck_assert_int_eq(found->has_statistics, expected->has_statistics);
+    ck_assert_mem_eq(found->statistics, expected->statistics, sizeof found->statistics);
 }
 
 static void setup(void)
@@ -66,6 +69,7 @@ START_TEST(a_cache_knows_all_that_was_known)
         const PfImageFile found = pf_image_files_at(&files, i);
         assert_equal(&found, &FILES[i]);
     }
+    ck_assert_int_eq(files.statistics_count, 1);
     ck_assert(!pf_cache_rejects(cache, &rejects, &err));
     ck_assert_str_eq(rejects[0].reason, "is torn");
     const PfImageFile bad = pf_image_file_of_reject(&rejects[0]);

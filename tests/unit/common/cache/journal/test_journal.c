@@ -98,7 +98,10 @@ static PfJournalImage make_image(int64_t row, char text[64])
     PfJournalImage image = {.file = {.path = text,
                                      .stamp = {(uint64_t)row, -row, row * 3},
                                      .width = (int32_t)row + 1,
-                                     .height = (int32_t)row + 2}};
+                                     .height = (int32_t)row + 2,
+                                     .has_statistics = row % 3 != 0}};
+    for (int s = 0; s < PF_CACHE_STATISTICS && row % 3; s++)
+        image.file.statistics[s] = (float)row / 2 + (float)s;
     memset(image.file.digest, (int)row, sizeof image.file.digest);
     return image;
 }
@@ -114,6 +117,8 @@ static void check_image(const PfJournalImage *found, int64_t row)
     ck_assert_mem_eq(&file->stamp, &image.file.stamp, sizeof image.file.stamp);
     ck_assert_int_eq(file->width, image.file.width);
     ck_assert_int_eq(file->height, image.file.height);
+    ck_assert_int_eq(file->has_statistics, image.file.has_statistics);
+    ck_assert_mem_eq(file->statistics, image.file.statistics, sizeof file->statistics);
 }
 
 static int append(PfJournal *journal, const PfCacheTap *taps, int tap_count, int64_t first,
