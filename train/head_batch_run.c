@@ -142,7 +142,8 @@ static int compare_ranks(const PfHeadBatchRun *run, const PfHeadNetwork *network
             return -1;
     }
     if (pf_finetune_compare_ranks(run->finetune, err)) return -1;
-    pf_say("weights: equal on all %d ranks, to the last bit", pf_rank_group_size(group));
+    pf_say("weights: equal on all %d ranks, to the last bit; gradients were summed by %s",
+           pf_rank_group_size(group), pf_rank_group_describe(group));
     return 0;
 }
 

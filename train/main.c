@@ -293,9 +293,8 @@ static int run_on_cache(const PfTrainOptions *options, PfCache *cache, PfThreadP
 /* Rank 0 looks for all of them: whether anything is in the way ... */
 static int look_at_outputs(const PfTrainOptions *options, PfError *err)
 {
-    int failed =
-        pf_train_ranks_writes(options) &&
-        (check_outputs(options, err) || (options->output && pf_model_record_check(err)));
+    int failed = pf_train_ranks_writes(options) &&
+                 (check_outputs(options, err) || (options->output && pf_model_record_check(err)));
     return pf_rank_group_share_failure(options->group, failed, err);
 }
 
@@ -303,9 +302,9 @@ static int look_at_outputs(const PfTrainOptions *options, PfError *err)
 static int look_at_run(const PfTrainOptions *options, const PfCache *cache, bool *is_finished,
                        PfError *err)
 {
-    int failed = pf_train_ranks_writes(options) &&
-                 (pf_name_check(options, cache, err) ||
-                  pf_finished_run_look(options, cache, is_finished, err));
+    int failed =
+        pf_train_ranks_writes(options) && (pf_name_check(options, cache, err) ||
+                                           pf_finished_run_look(options, cache, is_finished, err));
     return pf_rank_group_share_failure(options->group, failed, err) ||
            pf_rank_group_broadcast(options->group, is_finished, sizeof *is_finished, err);
 }

@@ -84,26 +84,13 @@ static void mask_text(char text[HOST_SIZE + 32])
              (unsigned long long)pf_digest_xxh64(&mask, sizeof mask));
 }
 
-/* What is counted for each process by itself is not divided. */
-static bool is_own_count(const char *decided_by)
-{
-    return decided_by && (!strcmp(decided_by, "OMP_NUM_THREADS") ||
-                          !strcmp(decided_by, "SLURM_CPUS_PER_TASK") ||
-                          !strcmp(decided_by, "--threads"));
-}
-
-static int share_threads(PfTrainOptions *options, PfError *err)
+static int share_threads(const PfTrainOptions *options, PfError *err)
 {
     char text[HOST_SIZE + 32];
     int sharing;
-    PfProcessors processors = pf_processors();
     mask_text(text);
     if (pf_rank_group_count_same(options->group, text, &sharing, err)) return -1;
-    if (options->threads || is_own_count(processors.decided_by)) return 0;
-    int threads = processors.count / sharing;
-    options->threads = threads > 0 ? threads : 1;
-    options->table.threads = options->finetune.threads = options->threads;
-    pf_processors_set(options->threads);
+    pf_processors_share(sharing);
     return 0;
 }
 
@@ -138,7 +125,8 @@ static int compare_commands(const PfTrainOptions *options, PfError *err)
     char *text = given ? pf_json_text(given) : NULL;
     cJSON_Delete(given);
     if (!text) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    int failed = pf_rank_group_compare(options->group, PF_EXIT_USAGE, what, text, strlen(text), err);
+    int failed =
+        pf_rank_group_compare(options->group, PF_EXIT_USAGE, what, text, strlen(text), err);
     free(text);
     return failed;
 }
@@ -167,9 +155,12 @@ int pf_train_ranks_join(const PfLaunch *launch, PfTrainOptions *options, PfError
         pf_rank_group_join(launch, &rendezvous, is_sweep(options), &options->group, err))
         return -1;
     options->finetune.local_rank = launch->local_rank;
-    if (!is_sweep(options)) options->finetune.ranks = options->group;
-    if (compare_commands(options, err) || share_threads(options, err) ||
-        share_memory(options, err))
+    if (!is_sweep(options)) {
+        options->finetune.ranks = options->group;
+        options->table.part = launch->rank;
+        options->table.parts = launch->size;
+    }
+    if (compare_commands(options, err) || share_threads(options, err) || share_memory(options, err))
         return -1;
     say(launch, &rendezvous, options);
     return 0;

@@ -9,7 +9,8 @@
 #include "train/options.h"
 
 /* Finds which of several processes this one is; a process alone is rank 0 of 1, and so is each that
- * trains a single head, or was told --alone. Processes but rank 0 print errors only, from now on. */
+ * trains a single head, or was told --alone. Processes but rank 0 print errors only, from now on.
+ */
 int pf_train_ranks_find(const PfTrainOptions *options, PfLaunch *launch, PfError *err);
 
 /* Joins the others: options->group, and finetune.ranks where all of them train one network. Threads

@@ -593,8 +593,8 @@ static int run_all(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
     const size_t most = (size_t)(sweep->tap_count * sweep->setting_count);
-    if (run_trials(runner, err) || pf_sweep_deal_gather(&runner->deal, sweep->trials,
-                                                        sweep->trial_count, err))
+    if (run_trials(runner, err) ||
+        pf_sweep_deal_gather(&runner->deal, sweep->trials, sweep->trial_count, err))
         return -1;
     sweep->is_elsewhere = runner->deal.group && pf_rank_group_rank(runner->deal.group);
     if (sweep->is_elsewhere) return 0;
@@ -626,8 +626,7 @@ int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *po
     out->trial_count = runner.trial_total = (int)total;
     out->trials = pf_calloc((size_t)total, sizeof *out->trials, err);
     PfRankGroup *dealt = options->finetune.ranks ? NULL : options->group;
-    int failed = !out->trials ||
-                 pf_sweep_deal_new(dealt, out->trial_count, &runner.deal, err) ||
+    int failed = !out->trials || pf_sweep_deal_new(dealt, out->trial_count, &runner.deal, err) ||
                  open_checkpoint(&runner, err) || run_all(&runner, err);
     pf_sweep_deal_free(&runner.deal);
     return failed ? -1 : 0;

@@ -40,8 +40,8 @@ int pf_launcher_number(const PfEnvironment *environment, const char *what, const
     const char *text = pf_launcher_variable(environment, name);
     *is_there = text != NULL;
     if (!text || !pf_options_parse_long(name, text, 0, NUMBER_MAX, value, NULL)) return 0;
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "%s: the variable %s is '%s', expected a number from 0 on", what, name, text);
+    return pf_fail(err, PF_EXIT_USAGE, "%s: the variable %s is '%s', expected a number from 0 on",
+                   what, name, text);
 }
 
 static int read_launch(const PfEnvironment *environment, const PfLauncher *launcher, PfLaunch *out,
@@ -64,11 +64,12 @@ static int read_launch(const PfEnvironment *environment, const PfLauncher *launc
     if (rank >= size || size > RANKS_MAX || local_rank >= size)
         return pf_fail(err, PF_EXIT_USAGE, "%s: %s is %lld and %s is %lld; ranks go from 0 to %lld",
                        what, launcher->rank, rank, launcher->size, size, size - 1);
-    *out = (PfLaunch){.launcher = launcher,
-                      .rank = (int)rank,
-                      .size = (int)size,
-                      .local_rank = (int)local_rank,
-                      .one_host = (has_local_size && local_size == size) || (has_hosts && hosts == 1)};
+    *out =
+        (PfLaunch){.launcher = launcher,
+                   .rank = (int)rank,
+                   .size = (int)size,
+                   .local_rank = (int)local_rank,
+                   .one_host = (has_local_size && local_size == size) || (has_hosts && hosts == 1)};
     return 0;
 }
 

@@ -17,8 +17,8 @@
 
 /* What launchers call a job; of Slurm with the step, and how often the job was requeued. */
 static const char *const job_variables[] = {
-    "SLURM_JOB_ID",   "SLURM_STEP_ID",         "SLURM_RESTART_COUNT",   "PMIX_NAMESPACE",
-    "PMI_JOBID",      "OMPI_MCA_orte_hnp_uri", "OMPI_MCA_ess_base_jobid"};
+    "SLURM_JOB_ID", "SLURM_STEP_ID",         "SLURM_RESTART_COUNT",    "PMIX_NAMESPACE",
+    "PMI_JOBID",    "OMPI_MCA_orte_hnp_uri", "OMPI_MCA_ess_base_jobid"};
 
 /* torchrun starts processes anew, and counts. */
 #define RESTARTS "TORCHELASTIC_RESTART_COUNT"

@@ -70,7 +70,7 @@ endfunction()
 
 # NCCL, where this libtorch has it and its headers and CUDA's can be had: those that PyPI's packages
 # bring lie beside torch.
-function(pf_torch_find_nccl target)
+function(pf_torch_find_nccl includes_out libraries_out)
   pf_torch_files(files)
   if(TARGET pf_libtorch)
     get_target_property(files pf_libtorch INTERFACE_LINK_LIBRARIES)
@@ -91,9 +91,8 @@ function(pf_torch_find_nccl target)
     return()
   endif()
   message(STATUS "NCCL: gradients of GPUs go by it")
-  target_compile_definitions(${target} PRIVATE PF_NCCL)
-  target_include_directories(${target} SYSTEM PRIVATE ${includes})
-  target_link_libraries(${target} PRIVATE ${folder}/libtorch_cuda.so ${folder}/libc10_cuda.so)
+  set(${includes_out} ${includes} PARENT_SCOPE)
+  set(${libraries_out} ${folder}/libtorch_cuda.so ${folder}/libc10_cuda.so PARENT_SCOPE)
 endfunction()
 
 if(PF_TORCH_FOLDER)

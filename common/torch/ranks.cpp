@@ -127,9 +127,9 @@ PfRanks::PfRanks(const PfRanksConfig &config) : group_(new Group())
         group_->gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(group_->store, config.rank,
                                                                    config.size, options);
     } catch (...) {
-        throw Failure(PF_EXIT_BUSY, "the ranks cannot connect to each other: " +
-                                        current_exception_text() +
-                                        ". Hint: GLOO_SOCKET_IFNAME names the network interface");
+        throw Failure(PF_EXIT_BUSY,
+                      "the ranks cannot connect to each other: " + current_exception_text() +
+                          ". Hint: GLOO_SOCKET_IFNAME names the network interface");
     }
 }
 
@@ -319,8 +319,7 @@ const PfRanksPlugin *const pf_torch_ranks_plugin = &plugin;
 
 #else // without Gloo nobody can join, so that nothing else is ever called
 
-struct PfRanks::Group {
-};
+struct PfRanks::Group {};
 
 PfRanks::~PfRanks() = default;
 
@@ -334,9 +333,7 @@ int PfRanks::size() const
     return 1;
 }
 
-void PfRanks::use_device(c10::Device)
-{
-}
+void PfRanks::use_device(c10::Device) {}
 
 std::unique_ptr<permafrost::RankSum> PfRanks::sum(const at::Tensor &)
 {

@@ -1,5 +1,5 @@
-// Processes that train together, by libtorch's c10d: Gloo for what lies in memory, NCCL for gradients
-// on GPUs where this was compiled with it.
+// Processes that train together, by libtorch's c10d: Gloo for what lies in memory, NCCL for
+// gradients on GPUs where this was compiled with it.
 #ifndef PF_COMMON_TORCH_RANKS_H
 #define PF_COMMON_TORCH_RANKS_H
 
@@ -37,8 +37,8 @@ public:
 
     // Tensors of this device will be summed: the ranks agree on what moves them.
     void use_device(c10::Device device);
-    // Begins to replace the float32 tensor by its sum over all ranks, the same bits on each of them.
-    // The tensor must stay as it is until wait().
+    // Begins to replace the float32 tensor by its sum over all ranks, the same bits on each of
+    // them. The tensor must stay as it is until wait().
     std::unique_ptr<permafrost::RankSum> sum(const at::Tensor &tensor);
 
 private:

@@ -48,7 +48,7 @@ private:
     std::vector<permafrost::BorrowedTensor> lent_;
     std::vector<PfSuffixTensor> views_; // of lent_
     std::vector<at::Tensor> parameters_;
-    at::Tensor features_; // of the last forward_training(), with what backward() needs
+    at::Tensor features_;  // of the last forward_training(), with what backward() needs
     bool had_rows_ = true; // it had
     std::unique_ptr<permafrost::GradientBuckets> buckets_; // of several ranks; null: alone
     PfShape stored_input_, stored_output_;

@@ -42,7 +42,7 @@ typedef struct PfSuffixConfig {
     const char *device;   /* "auto", "cpu", "cuda", "cuda:1" */
     int threads;          /* CPU threads; 0 = all cores */
     int local_rank;       /* "auto" takes this GPU of several */
-    PfRanks *ranks;       /* backward() sums gradients over these; lent until close(). NULL: alone */
+    PfRanks *ranks; /* backward() sums gradients over these; lent until close(). NULL: alone */
 } PfSuffixConfig;
 
 /* A tensor of the suffix under its state_dict name. values and gradient are row-major float32

@@ -13,8 +13,8 @@
 
 typedef struct PfRowBatch {
     int64_t n;
-    const float *x;      /* (n, features) lent until the next call; of a loader that is shared, those
-                            of its part alone */
+    const float *x; /* (n, features) lent until the next call; of a loader that is shared, those
+                       of its part alone */
     const int32_t *rows; /* (n) which rows of the table these are; likewise */
 } PfRowBatch;
 

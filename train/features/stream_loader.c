@@ -50,10 +50,10 @@ typedef struct StreamLoader {
     PfRandom random;
     PfViewDraw draw;
     int64_t count, done, batch;
-    int part, parts;     /* of each batch; 0 and 1: all of it */
-    int64_t planned;     /* rows of windows whose order is made */
-    int64_t opened; /* windows that were or are dealt out: the last one is in windows[opened % 2],
-                       counted from one, and the next is being read into the other */
+    int part, parts; /* of each batch; 0 and 1: all of it */
+    int64_t planned; /* rows of windows whose order is made */
+    int64_t opened;  /* windows that were or are dealt out: the last one is in windows[opened % 2],
+                        counted from one, and the next is being read into the other */
     Window windows[2];
     float *x;            /* (batch, features) */
     int32_t *batch_rows; /* (batch) */

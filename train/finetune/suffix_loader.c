@@ -28,7 +28,8 @@ static int start(void *context, const int32_t *rows, int64_t count, const PfRand
     if (pf_grow(&loader->features, &loader->capacity, room,
                 (size_t)pf_shape_count(shape) * sizeof *loader->features, err))
         return -1;
-    return loader->config.rows->start(loader->config.rows->context, rows, count, shuffle, batch, err);
+    return loader->config.rows->start(loader->config.rows->context, rows, count, shuffle, batch,
+                                      err);
 }
 
 /* Dropout of each rank is its own. */
@@ -46,21 +47,23 @@ static int compute(SuffixLoader *loader, const float *x, int64_t n, float *featu
 {
     const PfSuffixPlugin *plugin = loader->config.plugin;
     if (!loader->learning) return plugin->forward(loader->config.suffix, x, n, features, err);
-    return plugin->forward_training(loader->config.suffix, x, n, dropout_seed(loader), features, err);
+    return plugin->forward_training(loader->config.suffix, x, n, dropout_seed(loader), features,
+                                    err);
 }
 
 /* This rank's part of the batch, then all parts. */
 static int compute_part(SuffixLoader *loader, const PfRowBatch *batch, PfError *err)
 {
     const int size = pf_rank_group_size(loader->config.group);
-    size_t width = (size_t)pf_shape_count(loader->config.plugin->output_shape(loader->config.suffix));
+    size_t width =
+        (size_t)pf_shape_count(loader->config.plugin->output_shape(loader->config.suffix));
     size_t most = ((size_t)batch->n + (size_t)size - 1) / (size_t)size;
     if (pf_grow(&loader->mine, &loader->mine_capacity, most, width * sizeof(float), err) ||
         pf_grow(&loader->all, &loader->all_capacity, most * (size_t)size, width * sizeof(float),
                 err) ||
         compute(loader, batch->x, loader->config.part->count, loader->mine, err) ||
-        pf_rank_group_gather(loader->config.group, loader->mine, loader->all, most * width * sizeof(float),
-                             err))
+        pf_rank_group_gather(loader->config.group, loader->mine, loader->all,
+                             most * width * sizeof(float), err))
         return -1;
     for (int rank = 0; rank < size; rank++) {
         PfBatchPart part = pf_batch_part(batch->n, rank, size);
@@ -74,7 +77,7 @@ static int compute_part(SuffixLoader *loader, const PfRowBatch *batch, PfError *
 static int run(SuffixLoader *loader, const PfRowBatch *batch, PfError *err)
 {
     *loader->config.part = pf_batch_part(batch->n, pf_rank_group_rank(loader->config.group),
-                                  pf_rank_group_size(loader->config.group));
+                                         pf_rank_group_size(loader->config.group));
     if (loader->config.group) return compute_part(loader, batch, err);
     return compute(loader, batch->x, batch->n, loader->features, err);
 }

@@ -205,7 +205,7 @@ static int read_file(PfCheckpoint *checkpoint, PfError *err)
     int failed = check_run(checkpoint, run, err) || read_arrays(checkpoint, file, err);
     checkpoint->ranks_before =
         said && !pf_options_parse_long(RANKS_KEY, said, 1, INT32_MAX, &ranks, NULL) ? (int)ranks
-                                                                                     : 1;
+                                                                                    : 1;
     pf_weights_close(&file);
     return failed ? -1 : 0;
 }
