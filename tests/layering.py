@@ -34,6 +34,7 @@ common/cache/journal: common/base common/file common/cache/codec common/cache
 common/onnx: common/base common/file common/arch
 common/engine: common/base common/simd common/thread common/conv common/arch
 common/backbone: common/base common/simd common/file common/engine
+common/ranks: common/base common/backbone
 common/torch: common/base common/simd common/thread common/file common/conv common/arch common/backbone
 extract/image/pixels: common/base
 extract/image/codecs: common/base extract/image/pixels
@@ -44,15 +45,15 @@ extract/dataset: common/base common/thread common/file common/pickle common/fetc
 extract/backbone: common/base common/thread common/file common/arch common/weights common/model common/cache common/onnx common/backbone extract/image
 extract/pipeline: common/base common/thread common/arch common/cache common/backbone extract/image extract/dataset extract/backbone
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline
-extract/shard: common/base extract/dataset
+extract/shard: common/base common/ranks extract/dataset
 extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
 extract/verify: common/base common/thread common/file common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread
 train/features: common/base common/thread common/model common/cache train/kernels train/metrics
-train/head: common/base common/thread common/weights common/model train/kernels train/features
+train/head: common/base common/thread common/weights common/model common/ranks train/kernels train/features
 train/fit: common/base train/kernels train/metrics train/features train/head
-train/finetune: common/base common/weights common/model common/cache common/onnx common/backbone train/kernels train/features train/head train/fit
+train/finetune: common/base common/weights common/model common/cache common/onnx common/backbone common/ranks train/kernels train/features train/head train/fit
 predict/model: common/base common/file common/model common/cache common/onnx common/backbone extract/backbone train/kernels train/head
 predict/evaluate: common/base common/file common/model common/cache extract/dataset train/metrics train/features predict/model
 predict/export: common/base common/file common/arch common/model common/backbone extract/backbone train/head predict/model
@@ -65,7 +66,7 @@ inspect/page: common/base common/file common/cache train/kernels train/metrics i
 extract: common/base common/manual common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/shard extract/merge extract/verify inspect/images inspect/page
 inspect/export: common/base common/cache common/file inspect/rows inspect/neighbours inspect/page
 inspect/model: common/base common/model predict/model inspect/page
-train: common/base common/manual common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune extract/image/formats train/kernels inspect/rows inspect/page
+train: common/base common/manual common/thread common/file common/model common/cache common/backbone common/ranks train/metrics train/features train/head train/fit train/finetune extract/image/formats train/kernels inspect/rows inspect/page
 predict: common/base common/manual common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export inspect/rows inspect/images inspect/model inspect/page
 inspect: common/base common/manual common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/export inspect/model inspect/page
 command: common/base common/manual
@@ -114,7 +115,7 @@ RAW_PRINTERS = {
 # one that has the functions in the table, this counts as including that folder; above it, a folder
 # takes types alone.
 IMPLEMENTED = {"error": "common/base", "tensor": "common/base", "arch": "common/arch", "feature_cache": "common/cache",
-               "backbone": "common/backbone", "suffix": "common/backbone", "script": "common/backbone"}
+               "backbone": "common/backbone", "suffix": "common/backbone", "script": "common/backbone", "ranks": "common/backbone"}
 
 SUFFIXES = (".c", ".h", ".cpp")
 INCLUDE = re.compile(r'\s*#\s*include\s*[<"]([^>"]+)[>"]')

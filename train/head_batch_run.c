@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "train/features/row_choice.h"
 #include "train/features/stream_loader.h"
@@ -129,6 +130,23 @@ static int find_start(const PfHeadBatchRun *run, const PfTrainingData *data,
                : 0;
 }
 
+/* Several ranks have trained one network, and all of it must be the same on each. */
+static int compare_ranks(const PfHeadBatchRun *run, const PfHeadNetwork *network, PfError *err)
+{
+    PfRankGroup *group = run->options->finetune.ranks;
+    if (!group) return 0;
+    for (int l = 0; l < network->layer_count; l++) {
+        const PfHeadLayer *layer = &network->layers[l];
+        size_t bytes = (size_t)(layer->rows * layer->columns) * sizeof *layer->parameters;
+        if (pf_rank_group_compare(group, PF_EXIT_FAILED, "head", layer->parameters, bytes, err))
+            return -1;
+    }
+    if (pf_finetune_compare_ranks(run->finetune, err)) return -1;
+    pf_say("weights: equal on all %d ranks, to the last bit; gradients were summed by %s",
+           pf_rank_group_size(group), pf_rank_group_describe(group));
+    return 0;
+}
+
 static int train_with_suffix(const PfHeadBatchRun *run, const PfExperiment *first,
                              const PfTrainingData *data, PfHeadBatchConfig *config,
                              PfHeadBatchResult *out, PfError *err)
@@ -146,7 +164,7 @@ static int train_with_suffix(const PfHeadBatchRun *run, const PfExperiment *firs
     int failed = pf_head_trainer_run(data, config, run->observer, out, err);
     pf_head_network_free(&start);
     if (failed) return -1;
-    if (!pf_finetune_end(run->finetune, err)) return 0;
+    if (!pf_finetune_end(run->finetune, err) && !compare_ranks(run, out->network, err)) return 0;
     pf_head_batch_result_free(out);
     return -1;
 }

@@ -22,6 +22,7 @@
 #include "train/name_check.h"
 #include "train/page.h"
 #include "train/predictions.h"
+#include "train/ranks.h"
 #include "train/report.h"
 #include "train/result.h"
 #include "train/result_tables.h"
@@ -69,12 +70,14 @@ typedef struct Watch {
     const PfTrainOptions *options;
     PfThreadPool *pool;
     PfPredictionsFile *predictions; /* NULL: none are wanted */
+    const PfSweep *sweep;           /* once it has begun */
     PfTrainingLines lines;
 } Watch;
 
 static void on_stage(void *context, const PfSweep *sweep, const PfFeatureTable *table)
 {
     Watch *watch = context;
+    watch->sweep = sweep;
     pf_report_plan(watch->cache, watch->options, sweep, table);
     pf_training_lines_start(&watch->lines, watch->options, sweep, table);
 }
@@ -86,8 +89,15 @@ static void on_epoch(void *context, const PfHeadEpoch *epoch)
 
 static void on_resume(void *context, int epoch)
 {
-    (void)context;
-    pf_say("going on after epoch %d", epoch);
+    const Watch *watch = context;
+    const PfCheckpoint *checkpoint = watch->sweep ? watch->sweep->checkpoint : NULL;
+    int before = checkpoint ? pf_checkpoint_ranks_before(checkpoint) : 1;
+    int now = pf_rank_group_size(watch->options->finetune.ranks);
+    if (before == now)
+        pf_say("going on after epoch %d", epoch);
+    else
+        pf_say("going on after epoch %d with %d rank%s in place of %d", epoch, now,
+               now == 1 ? "" : "s", before);
 }
 
 static int on_step(void *context, int64_t done, int64_t total)
@@ -133,7 +143,8 @@ static bool writes_rows(const PfTrainRun *run, PfSplit split)
 static int evaluate_split(PfTrainRun *run, const PfTrainingData *data, PfSplit split,
                           const PfTrainRows *rows, Watch *watch, PfError *err)
 {
-    bool with_auc = split != PF_SPLIT_TRAIN, writes = writes_rows(run, split);
+    bool with_auc = split != PF_SPLIT_TRAIN;
+    bool writes = watch->predictions && writes_rows(run, split);
     PfEvaluationSink sink;
     if (writes) {
         sink = pf_predictions_sink(watch->predictions);
@@ -237,6 +248,11 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, Watc
 {
     int failed = evaluate_splits(run, watch, err);
     run->total_seconds = pf_clock_seconds() - started;
+    if (failed || !pf_train_ranks_writes(options)) { /* all ranks have computed, and rank 0 tells */
+        free_metrics(run);
+        return failed;
+    }
+    if (run->sweep->finetune) pf_finetune_go_alone(run->sweep->finetune);
     if (!failed) {
         pf_report_search(run);
         pf_result_tables_ranking(run);
@@ -260,16 +276,38 @@ static int run_on_cache(const PfTrainOptions *options, PfCache *cache, PfThreadP
     PfSweep sweep;
     Watch watch = {.cache = cache, .options = options, .pool = pool};
     PfSweepObserver observer = {&watch, on_stage, on_epoch, on_step, on_fold, on_resume};
-    if (options->predictions && pf_predictions_open(options, cache, &watch.predictions, err))
+    if (options->predictions && pf_train_ranks_writes(options) &&
+        pf_predictions_open(options, cache, &watch.predictions, err))
         return -1;
     int failed = pf_sweep_run(cache, options, pool, &observer, &sweep, err);
     pf_training_lines_end(&watch.lines);
     PfTrainRun run = {.cache = cache, .options = options, .sweep = &sweep};
-    if (!failed) pf_training_lines_best(&watch.lines, &run);
-    if (!failed) failed = report_and_write(options, &run, &watch, started, err);
+    if (!failed && !sweep.is_elsewhere) {
+        pf_training_lines_best(&watch.lines, &run);
+        failed = report_and_write(options, &run, &watch, started, err);
+    }
     pf_predictions_abandon(&watch.predictions);
     pf_sweep_free(&sweep);
     return failed;
+}
+
+/* Rank 0 looks for all of them: whether anything is in the way ... */
+static int look_at_outputs(const PfTrainOptions *options, PfError *err)
+{
+    int failed = pf_train_ranks_writes(options) &&
+                 (check_outputs(options, err) || (options->output && pf_model_record_check(err)));
+    return pf_rank_group_share_failure(options->group, failed, err);
+}
+
+/* ... or nothing to be done. */
+static int look_at_run(const PfTrainOptions *options, const PfCache *cache, bool *is_finished,
+                       PfError *err)
+{
+    int failed =
+        pf_train_ranks_writes(options) && (pf_name_check(options, cache, err) ||
+                                           pf_finished_run_look(options, cache, is_finished, err));
+    return pf_rank_group_share_failure(options->group, failed, err) ||
+           pf_rank_group_broadcast(options->group, is_finished, sizeof *is_finished, err);
 }
 
 static int train(const PfTrainOptions *options, PfError *err)
@@ -277,20 +315,15 @@ static int train(const PfTrainOptions *options, PfError *err)
     double started = pf_clock_seconds();
     PfCache *cache;
     PfThreadPool *pool;
-    if (pf_target_kinds_check(err) || check_outputs(options, err) ||
-        (options->output && pf_model_record_check(err)) ||
+    if (pf_target_kinds_check(err) || look_at_outputs(options, err) ||
         (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) ||
         pf_cache_open(options->cache, &cache, err))
         return -1;
     bool is_finished = false;
-    int failed = pf_name_check(options, cache, err) ||
-                 pf_finished_run_look(options, cache, &is_finished, err);
-    if (is_finished) {
-        pf_cache_close(&cache);
-        return failed;
-    }
-    failed = failed || pf_thread_pool_new(options->threads, &pool, err);
-    if (!failed) {
+    int failed = pf_train_ranks_compare_cache(options, cache, err) ||
+                 look_at_run(options, cache, &is_finished, err);
+    if (!failed && !is_finished) failed = pf_thread_pool_new(options->threads, &pool, err);
+    if (!failed && !is_finished) {
         failed = run_on_cache(options, cache, pool, started, err);
         pf_thread_pool_free(&pool);
     }
@@ -298,8 +331,19 @@ static int train(const PfTrainOptions *options, PfError *err)
     return failed;
 }
 
+/* Whoever is interrupted loses the other ranks, which are interrupted, too. */
+static int train_together(const PfLaunch *launch, PfTrainOptions *options, PfError *err)
+{
+    int failed = pf_train_ranks_join(launch, options, err) || train(options, err);
+    pf_rank_group_leave(&options->group);
+    if (failed && launch->size > 1 && err->exit_code == PF_EXIT_BUSY && *interrupted)
+        return pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted, with the other ranks");
+    return failed;
+}
+
 static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
 {
+    PfLaunch launch;
     if (pf_train_options_parse(argc, argv, options, err)) return -1;
     pf_log_setup("train", options->quiet ? PF_QUIET : options->verbose ? PF_VERBOSE : PF_NORMAL);
     if (options->help) {
@@ -309,12 +353,13 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
     } else if (options->trust) {
         return pf_script_file_trust(options->trust, err);
     } else {
-        if (pf_sweep_settings_check(options, err)) return -1;
+        if (pf_sweep_settings_check(options, err) || pf_train_ranks_find(options, &launch, err))
+            return -1;
         pf_processors_set(options->threads);
         interrupted = options->table.interrupted =
             pf_process_catch_interrupts("no model was written; the same command goes on from the "
                                         "last epoch in the checkpoint, if there is one");
-        return train(options, err);
+        return train_together(&launch, options, err);
     }
     return 0;
 }

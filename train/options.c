@@ -383,6 +383,9 @@ static const PfOption table[] = {
      .help = "default: as many processors as it may use, by affinity, quota\n"
              "of the control group, OMP_NUM_THREADS, SLURM_CPUS_PER_TASK;\n"
              "the result is the same for any"},
+    {.name = "alone", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(alone),
+     .help = "of several processes, as torchrun, srun and mpirun start them,\n"
+             "each trains by itself; else they share --finetune and sweeps"},
     {.name = "trust", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(trust), .argument = "FILE.pt",
      .help = "note a TorchScript file as one that may run where a cache or\n"
              "a model names it, and leave"},

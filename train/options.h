@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "common/manual/manual.h"
+#include "common/ranks/rank_group.h"
 #include "train/features/feature_table.h"
 #include "train/finetune/finetune_network.h"
 #include "train/fit/experiment.h"
@@ -60,7 +61,9 @@ typedef struct PfTrainOptions {
     char *targets;                   /* every --target, joined by commas; owned; table.targets */
     PfAssertion assertions[PF_MAX_ASSERTIONS];
     int assertion_count;
-    const char *trust; /* TorchScript file to note as trusted, instead of all else; or NULL */
+    const char *trust;  /* TorchScript file to note as trusted, instead of all else; or NULL */
+    int alone;          /* --alone: no other process has to do with this one */
+    PfRankGroup *group; /* those that have; NULL: none. Lent, set by whoever joined them */
     int quiet, verbose, help, version;
 } PfTrainOptions;
 

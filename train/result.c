@@ -112,6 +112,8 @@ static void add_finetune(cJSON *json, const PfTrainRun *run)
     cJSON_AddStringToObject(finetune, "batch_norm", options->train_batch_norm ? "learn" : "frozen");
     cJSON_AddStringToObject(finetune, "precision", options->bf16 ? "bf16" : "fp32");
     cJSON_AddBoolToObject(finetune, "warm_head", run->options->warm_head);
+    if (options->ranks)
+        cJSON_AddNumberToObject(finetune, "ranks", pf_rank_group_size(options->ranks));
 }
 
 /* A number, or where a search gave each target its own, an object of them. */

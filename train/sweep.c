@@ -15,6 +15,7 @@
 #include "train/fit/convex_problem.h"
 #include "train/fit/decay_search.h"
 #include "train/head_batch_run.h"
+#include "train/sweep_ranks.h"
 
 /* Of all heads of a head batch: parameters, their gradients, the optimiser's state and the best
  * parameters so far. */
@@ -31,6 +32,7 @@ typedef struct Runner {
     PfSweep *sweep;
     int trial_total, trials_done, head_batch_size;
     bool told; /* on_stage was called */
+    PfSweepDeal deal;
 } Runner;
 
 /* Features, rows and tasks as one setting sees them. */
@@ -312,6 +314,10 @@ static int run_head_batch(Runner *runner, const Stage *stage, const int *members
 {
     PfSweep *sweep = runner->sweep;
     const PfExperiment *first = &sweep->settings[members[0]].experiment;
+    if (!pf_sweep_deal_next(&runner->deal, runner->trials_done, count)) {
+        runner->trials_done += count;
+        return 0;
+    }
     PfHeadSetting *settings = pf_calloc((size_t)count, sizeof *settings, err);
     bool tests = runner->options->evaluate_all;
     PfHeadScore *scores = tests ? pf_calloc((size_t)count, sizeof *scores, err) : NULL;
@@ -575,7 +581,8 @@ static int open_checkpoint(Runner *runner, PfError *err)
     PfCheckpoint **checkpoint = &runner->sweep->checkpoint;
     if (pf_checkpoint_run_open(runner->cache, options,
                                finetune ? pf_finetune_network(finetune) : NULL, experiment,
-                               checkpoint, err))
+                               checkpoint, err) ||
+        pf_checkpoint_share(*checkpoint, options->finetune.ranks, err))
         return -1;
     if (options->force && pf_checkpoint_is_there(*checkpoint))
         pf_say("starting over '%s'", pf_checkpoint_path(*checkpoint));
@@ -586,7 +593,11 @@ static int run_all(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
     const size_t most = (size_t)(sweep->tap_count * sweep->setting_count);
-    if (run_trials(runner, err)) return -1;
+    if (run_trials(runner, err) ||
+        pf_sweep_deal_gather(&runner->deal, sweep->trials, sweep->trial_count, err))
+        return -1;
+    sweep->is_elsewhere = runner->deal.group && pf_rank_group_rank(runner->deal.group);
+    if (sweep->is_elsewhere) return 0;
     if (!(sweep->ranking = pf_calloc(most, sizeof *sweep->ranking, err))) return -1;
     sweep->ranked_count = pf_ranking_make(sweep->trials, sweep->trial_count, sweep->ranking);
     if (sweep->ranking[0].diverged) return fail_diverged(sweep, err);
@@ -605,6 +616,7 @@ int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *po
     if (pf_sweep_settings_list(options, &out->settings, &out->setting_count, err) ||
         (options->finetune.node &&
          pf_finetune_open(cache, &options->finetune, &out->finetune, err)) ||
+        (out->finetune && pf_finetune_compare_ranks(out->finetune, err)) ||
         choose_taps(&runner, err))
         return -1;
     int64_t total = (int64_t)out->tap_count * out->setting_count * options->seeds *
@@ -613,7 +625,10 @@ int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *po
         return pf_fail(err, PF_EXIT_USAGE, "%lld heads are too many for one run", (long long)total);
     out->trial_count = runner.trial_total = (int)total;
     out->trials = pf_calloc((size_t)total, sizeof *out->trials, err);
-    int failed = !out->trials || open_checkpoint(&runner, err) || run_all(&runner, err);
+    PfRankGroup *dealt = options->finetune.ranks ? NULL : options->group;
+    int failed = !out->trials || pf_sweep_deal_new(dealt, out->trial_count, &runner.deal, err) ||
+                 open_checkpoint(&runner, err) || run_all(&runner, err);
+    pf_sweep_deal_free(&runner.deal);
     return failed ? -1 : 0;
 }
 

@@ -36,6 +36,7 @@ typedef struct PfSweep {
     PfFinetune *finetune;       /* what it learned with, as it then was; NULL: heads alone; owned */
     PfCheckpoint *checkpoint;   /* of a fine-tuning, to be removed once its model is written; NULL:
                                    none; owned */
+    bool is_elsewhere; /* rank 0 of several goes on with the winner: nothing of it is here */
     double load_seconds, train_seconds;
     PfStreamSeconds stream_seconds; /* beside both, where features are streamed */
 } PfSweep;

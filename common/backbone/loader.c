@@ -150,6 +150,10 @@ void pf_backbone_loader_prepare(void)
      * decoding threads want the processors. OpenMP reads this when it is loaded;
      * what the user has set stays. */
     setenv("OMP_WAIT_POLICY", "passive", 0);
+    /* Where processes meet, whoever comes first knocks several times, and libtorch would say so; by
+     * its own log, or glog's. */
+    setenv("TORCH_CPP_LOG_LEVEL", "ERROR", 0);
+    setenv("GLOG_minloglevel", "2", 0);
     /* OpenBLAS starts its threads when it is loaded, and hangs where memory does not suffice: the
      * plugin looks first, and lets it have more than one then. */
     if (getenv("OPENBLAS_NUM_THREADS")) return;

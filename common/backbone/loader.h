@@ -5,8 +5,8 @@
 #include "permafrost/backbone.h"
 #include "permafrost/error.h"
 
-/* Sets OMP_WAIT_POLICY and OPENBLAS_NUM_THREADS if nobody has: before other threads run, as those
- * may read the environment. */
+/* Sets OMP_WAIT_POLICY, OPENBLAS_NUM_THREADS and the level of libtorch's log if nobody has: before
+ * other threads run, as those may read the environment. */
 void pf_backbone_loader_prepare(void);
 
 /* Loads the plugin, checks its ABI number and lends its table; it stays loaded

@@ -102,6 +102,7 @@ void pf_detail(const char *format, ...)
 
 void pf_warn(const char *format, ...)
 {
+    if (verbosity_now <= PF_SILENT) return;
     va_list arguments;
     va_start(arguments, format);
     print_line("warning", format, arguments);
@@ -110,7 +111,8 @@ void pf_warn(const char *format, ...)
 
 int pf_log_error(const PfError *err)
 {
-    pf_print(stderr, "%s: error: %" PF_SENTENCE "\n", program_name, err->message);
+    if (*err->message)
+        pf_print(stderr, "%s: error: %" PF_SENTENCE "\n", program_name, err->message);
     return err->exit_code ? err->exit_code : PF_EXIT_FAILED;
 }
 

@@ -8,7 +8,13 @@
 
 #include "permafrost/error.h"
 
-typedef enum PfVerbosity { PF_QUIET = -1, PF_NORMAL = 0, PF_VERBOSE = 1 } PfVerbosity;
+/* PF_SILENT: not even warnings. */
+typedef enum PfVerbosity {
+    PF_SILENT = -2,
+    PF_QUIET = -1,
+    PF_NORMAL = 0,
+    PF_VERBOSE = 1
+} PfVerbosity;
 
 /* program: printed before warnings and errors. Call once, before any thread. */
 void pf_log_setup(const char *program, PfVerbosity verbosity);
@@ -27,9 +33,10 @@ int pf_log_show_columns(void);
 void pf_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line only with -v. */
 void pf_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "program: warning: ...", also with -q. */
+/* "program: warning: ...", also with -q, but not when silent. */
 void pf_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* "program: error: ..."; returns the exit code to leave with. */
+/* "program: error: ...", or nothing where the message is empty, as somebody else has said it;
+ * returns the exit code to leave with. */
 int pf_log_error(const PfError *err);
 
 /* Whether stderr is a terminal that understands \r and erasing.

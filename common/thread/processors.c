@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,6 +70,7 @@ PfProcessors pf_processors_choose(const PfProcessorSources *sources)
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static PfProcessors found;
 static atomic_int wanted; /* --threads; 0: nothing was said */
+static atomic_int sharing = 1;
 
 static void find(void)
 {
@@ -85,7 +87,22 @@ PfProcessors pf_processors(void)
     int threads = atomic_load(&wanted);
     if (threads > 0) return (PfProcessors){threads, "--threads"};
     pthread_once(&once, find);
-    return found;
+    int processes = atomic_load(&sharing);
+    if (processes == 1) return found;
+    int count = found.count / processes;
+    return (PfProcessors){count ? count : 1, "processes of this host share its processors"};
+}
+
+static bool is_own_count(const char *decided_by)
+{
+    return decided_by &&
+           (!strcmp(decided_by, "OMP_NUM_THREADS") || !strcmp(decided_by, "SLURM_CPUS_PER_TASK"));
+}
+
+void pf_processors_share(int processes)
+{
+    pthread_once(&once, find);
+    if (processes > 1 && !is_own_count(found.decided_by)) atomic_store(&sharing, processes);
 }
 
 void pf_processors_set(int threads)

@@ -22,6 +22,10 @@ PfProcessors pf_processors(void);
 /* --threads: so many from now on, whatever else there is; 0 changes nothing. Call before there are
  * threads. */
 void pf_processors_set(int threads);
+/* So many processes of this host, each of which sees the same processors, share them out from now
+ * on: at least one for each. Nothing where the count is one process's own: --threads,
+ * OMP_NUM_THREADS, SLURM_CPUS_PER_TASK. Call before there are threads. */
+void pf_processors_share(int processes);
 /* "2 threads (SLURM_CPUS_PER_TASK)", where something other than the machine decides, and the option
  * that stands above it. */
 void pf_processors_say(void);

@@ -4,6 +4,7 @@
 #include "common/torch/backbone.h"
 #include "common/torch/export.h"
 #include "common/torch/failure.h"
+#include "common/torch/ranks.h"
 #include "common/torch/suffix_plugin.h"
 
 static int open(const PfBackboneConfig *config, PfBackbone **out, PfError *err)
@@ -89,10 +90,20 @@ static int export_torchscript(const PfExportConfig *config, const char *path, Pf
     }
 }
 
-static const PfBackbonePlugin plugin = {
-    PF_BACKBONE_ABI,   open,    taps,   describe, batch, depth,
-    allocate,          release, submit, collect,  close, &pf_torch_suffix_plugin,
-    export_torchscript};
+static const PfBackbonePlugin plugin = {PF_BACKBONE_ABI,
+                                        open,
+                                        taps,
+                                        describe,
+                                        batch,
+                                        depth,
+                                        allocate,
+                                        release,
+                                        submit,
+                                        collect,
+                                        close,
+                                        &pf_torch_suffix_plugin,
+                                        pf_torch_ranks_plugin,
+                                        export_torchscript};
 
 extern "C" __attribute__((visibility("default"))) const PfBackbonePlugin *pf_backbone_plugin(void)
 {

@@ -46,10 +46,23 @@ static c10::Device cuda_device(const std::string &name)
     return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
-c10::Device choose_device(const char *name)
+// Launchers may have shown each process its own GPU only.
+static std::string device_of_rank(int local_rank)
+{
+    if (!torch::cuda::is_available()) return "cpu";
+    size_t count = torch::cuda::device_count(), index = static_cast<size_t>(local_rank);
+    if (count > 1 && index >= count)
+        throw Failure(PF_EXIT_FAILED, "this host has " + std::to_string(count) +
+                                          " CUDA devices, and this is its process " +
+                                          std::to_string(local_rank + 1) +
+                                          ". Hint: start one for each, or --device cuda:N");
+    return "cuda:" + std::to_string(count > 1 ? index : 0);
+}
+
+c10::Device choose_device(const char *name, int local_rank)
 {
     std::string text = name ? name : "auto";
-    if (text == "auto") text = torch::cuda::is_available() ? "cuda" : "cpu";
+    if (text == "auto") text = device_of_rank(local_rank);
     allow_tf32(false);
     return text == "cpu" || text == overlapped_cpu ? c10::Device(c10::kCPU) : cuda_device(text);
 }

@@ -68,6 +68,33 @@ function(pf_torch_is_one)
   endif()
 endfunction()
 
+# NCCL, where this libtorch has it and its headers and CUDA's can be had: those that PyPI's packages
+# bring lie beside torch.
+function(pf_torch_find_nccl includes_out libraries_out)
+  pf_torch_files(files)
+  if(TARGET pf_libtorch)
+    get_target_property(files pf_libtorch INTERFACE_LINK_LIBRARIES)
+  endif()
+  list(GET files 0 file)
+  get_filename_component(folder ${file} DIRECTORY)
+  if(NOT EXISTS ${folder}/libtorch_cuda.so)
+    return()
+  endif()
+  file(GLOB includes ${folder}/../../nvidia/*/include)
+  list(APPEND includes ${CUDA_INCLUDE_DIRS})
+  try_compile(PF_HAS_NCCL ${CMAKE_CURRENT_BINARY_DIR}/nccl ${CMAKE_SOURCE_DIR}/cmake/nccl_check.cpp
+    CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${includes}"
+    LINK_LIBRARIES ${TORCH_LIBRARIES} ${folder}/libtorch_cuda.so ${folder}/libc10_cuda.so
+    CXX_STANDARD ${CMAKE_CXX_STANDARD} OUTPUT_VARIABLE output)
+  if(NOT PF_HAS_NCCL)
+    message(STATUS "no headers of NCCL and CUDA: gradients of GPUs go by Gloo, through the host")
+    return()
+  endif()
+  message(STATUS "NCCL: gradients of GPUs go by it")
+  set(${includes_out} ${includes} PARENT_SCOPE)
+  set(${libraries_out} ${folder}/libtorch_cuda.so ${folder}/libc10_cuda.so PARENT_SCOPE)
+endfunction()
+
 if(PF_TORCH_FOLDER)
   pf_torch_of_folder()
 else()

@@ -84,7 +84,7 @@ static at::Tensor channels(const float values[3], c10::Device device)
 }
 
 PfSuffix::PfSuffix(const PfSuffixConfig &config)
-    : device_(choose_device(config.device)), bf16_(config.bf16 != 0),
+    : device_(choose_device(config.device, config.local_rank)), bf16_(config.bf16 != 0),
       train_batch_norm_(config.train_batch_norm != 0)
 {
     use_block_pool();
@@ -102,6 +102,7 @@ PfSuffix::PfSuffix(const PfSuffixConfig &config)
         throw Failure(PF_EXIT_USAGE, std::string("nothing between '") + config.cut + "' and '" +
                                          config.output +
                                          "' can learn: there are no parameters. Hint: cut earlier");
+    if (config.ranks) buckets_.reset(new GradientBuckets(parameters_, config.ranks));
     if (config.cut == std::string("input")) {
         mean_ = channels(config.mean, device_);
         std_ = channels(config.std, device_);
@@ -113,6 +114,7 @@ PfSuffix::PfSuffix(const PfSuffixConfig &config)
 PfSuffix::~PfSuffix()
 {
     features_.reset();
+    buckets_.reset();
     parameters_.clear();
     lent_.clear();
     network_.reset();
@@ -187,6 +189,8 @@ void PfSuffix::forward_training(const float *rows, std::int64_t n, std::uint64_t
 {
     c10::AutoGradMode gradients(true);
     features_.reset();
+    had_rows_ = n > 0;
+    if (!had_rows_) return;
     set_training(true);
     at::Generator generator = at::globalContext().defaultGenerator(device_);
     generator.set_current_seed(dropout_seed);
@@ -196,20 +200,26 @@ void PfSuffix::forward_training(const float *rows, std::int64_t n, std::uint64_t
         if (lent.is_buffer() && train_batch_norm_) lent.download();
 }
 
+std::vector<at::Tensor> PfSuffix::gradients(const at::Tensor &derivative)
+{
+    if (buckets_) return buckets_->backward(features_, derivative);
+    if (!features_.requires_grad()) return std::vector<at::Tensor>(parameters_.size());
+    return torch::autograd::grad({features_}, parameters_, {derivative}, false, false, true);
+}
+
 void PfSuffix::backward(const float *derivative)
 {
-    if (!features_.defined())
+    if (had_rows_ && !features_.defined())
         throw Failure(PF_EXIT_FAILED, "backward() comes after forward_training()");
-    at::Tensor given =
-        at::from_blob(const_cast<float *>(derivative), features_.sizes(), at::kFloat);
-    std::vector<at::Tensor> gradients(parameters_.size());
-    if (features_.requires_grad())
-        gradients = torch::autograd::grad({features_}, parameters_, {given.to(device_)}, false,
-                                          false, true);
+    at::Tensor given;
+    if (had_rows_)
+        given = at::from_blob(const_cast<float *>(derivative), features_.sizes(), at::kFloat)
+                    .to(device_);
+    std::vector<at::Tensor> found = gradients(given);
     features_.reset();
     size_t next = 0;
     for (BorrowedTensor &lent : lent_)
-        if (!lent.is_buffer()) lent.set_gradient(gradients[next++]);
+        if (!lent.is_buffer()) lent.set_gradient(found[next++]);
 }
 
 void PfSuffix::commit()

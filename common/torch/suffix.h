@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "common/torch/borrowed_tensor.h"
+#include "common/torch/gradient_buckets.h"
 #include "common/torch/network.h"
 #include "common/torch/suffix_network.h"
 #include "permafrost/suffix.h"
@@ -37,6 +38,7 @@ private:
     at::Tensor network_input(const float *rows, std::int64_t n) const;
     at::Tensor run(const float *rows, std::int64_t n);
     void store(const at::Tensor &features, float *out) const;
+    std::vector<at::Tensor> gradients(const at::Tensor &derivative);
 
     permafrost::SuffixNetwork part_;
     c10::Device device_;
@@ -46,7 +48,9 @@ private:
     std::vector<permafrost::BorrowedTensor> lent_;
     std::vector<PfSuffixTensor> views_; // of lent_
     std::vector<at::Tensor> parameters_;
-    at::Tensor features_; // of the last forward_training(), with what backward() needs
+    at::Tensor features_;  // of the last forward_training(), with what backward() needs
+    bool had_rows_ = true; // it had
+    std::unique_ptr<permafrost::GradientBuckets> buckets_; // of several ranks; null: alone
     PfShape stored_input_, stored_output_;
     std::string description_;
 };

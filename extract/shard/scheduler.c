@@ -5,16 +5,12 @@
 #include <string.h>
 
 #include "common/base/memory.h"
-#include "common/base/options.h"
 #include "common/base/printable.h"
 
-/* More tasks than any scheduler starts. */
-#define INDEX_MAX ((long long)1 << 40)
-
-/* One row for each variable that numbers copies of a command, in the order in which they count.
- * Slurm: sbatch(1), srun(1). Kubernetes: Job, completionMode Indexed. AWS Batch: array jobs. Grid
- * Engine: qsub(1). PBS: qsub(1B), and Torque's. LSF: bsub(1). Open MPI: mpirun(1). PMI_RANK: Hydra
- * and MPICH. RANK: torchrun. */
+/* One row for each variable that numbers the tasks of an array, in the order in which they count.
+ * Slurm: sbatch(1). Kubernetes: Job, completionMode Indexed. AWS Batch: array jobs. Grid Engine:
+ * qsub(1). PBS: qsub(1B), and Torque's. LSF: bsub(1). Ranks (common/ranks/launcher.h) come behind
+ * them. */
 typedef struct Scheduler {
     const char *name, *variable;
     const char *size;    /* of ranks: the variable that counts them; NULL of arrays */
@@ -32,87 +28,73 @@ static const Scheduler schedulers[] = {
     {"PBS array", "PBS_ARRAY_INDEX", NULL, 0, true, false, "-J "},
     {"PBS array", "PBS_ARRAYID", NULL, 0, true, false, "-t "},
     {"LSF array", "LSB_JOBINDEX", NULL, 1, false, true, NULL},
-    {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", 0, false, false, NULL},
-    {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", 0, false, false, NULL},
-    {"MPI", "PMI_RANK", "PMI_SIZE", 0, false, false, NULL},
-    {"torchrun", "RANK", "WORLD_SIZE", 0, false, false, NULL},
 };
 
-#define SCHEDULER_COUNT (sizeof schedulers / sizeof *schedulers)
+#define ARRAY_COUNT ((int)(sizeof schedulers / sizeof *schedulers))
+#define SHARD_AUTO "--shard auto"
 
-/* Where to look. */
-typedef struct Environment {
-    PfVariableLookup *lookup;
-    void *context;
-} Environment;
-
-/* *present: whether the variable says anything. What is there and is no number is an error. */
-static int read_variable(const Environment *environment, const char *name, bool zero_is_none,
-                         long long *value, bool *present, PfError *err)
+/* Arrays, then ranks from the outside in. */
+static Scheduler scheduler_at(int index)
 {
-    const char *text = environment->lookup(environment->context, name);
-    *present = text && *text && strcmp(text, "undefined");
-    if (!*present) return 0;
-    if (pf_options_parse_long(name, text, 0, INDEX_MAX, value, NULL))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--shard auto: the variable %s is '%s', expected a number from 0 on", name,
-                       text);
-    *present = *value || !zero_is_none;
-    return 0;
+    if (index < ARRAY_COUNT) return schedulers[index];
+    const PfLauncher *launcher = &pf_launchers[PF_LAUNCHER_COUNT - 1 - (index - ARRAY_COUNT)];
+    return (Scheduler){.name = launcher->name, .variable = launcher->rank, .size = launcher->size};
 }
 
 typedef struct Found {
-    const Scheduler *scheduler; /* NULL: none */
+    bool is_there;
+    Scheduler scheduler;
     long long index, peers;
 } Found;
 
-static int find_index(const Environment *environment, const Scheduler *scheduler, Found *found,
+static int find_index(const PfEnvironment *environment, const Scheduler *scheduler, Found *found,
                       PfError *err)
 {
-    bool is_there, has_size = false;
-    found->scheduler = NULL;
-    if (read_variable(environment, scheduler->variable, scheduler->zero_is_none, &found->index,
-                      &is_there, err))
+    int is_there, has_size = 0;
+    *found = (Found){.scheduler = *scheduler};
+    if (pf_launcher_number(environment, SHARD_AUTO, scheduler->variable, &found->index, &is_there,
+                           err))
         return -1;
+    if (is_there && scheduler->zero_is_none && !found->index) is_there = 0;
     if (is_there && scheduler->size &&
-        read_variable(environment, scheduler->size, false, &found->peers, &has_size, err))
+        pf_launcher_number(environment, SHARD_AUTO, scheduler->size, &found->peers, &has_size, err))
         return -1;
-    if (is_there && (!scheduler->size || (has_size && found->peers > 1)))
-        found->scheduler = scheduler;
+    found->is_there = is_there && (!scheduler->size || (has_size && found->peers > 1));
     return 0;
 }
 
 static int check_together(const Found *first, const Found *other, PfError *err)
 {
-    if (!other->scheduler->size) return 0; /* arrays count in the order of the table */
-    if (!first->scheduler->size)
+    if (!other->scheduler.size) return 0; /* arrays count in the order of the table */
+    if (!first->scheduler.size)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--shard auto: this is task %lld of an array (%s) and rank %lld of %lld "
                        "(%s) at once; which of them numbers the shards?\nHint: start one process "
                        "for each task of the array, or name the shard: --shard K/N",
-                       first->index, first->scheduler->variable, other->index, other->peers,
-                       other->scheduler->variable);
+                       first->index, first->scheduler.variable, other->index, other->peers,
+                       other->scheduler.variable);
     if (first->index == other->index) return 0;
     return pf_fail(err, PF_EXIT_USAGE,
                    "--shard auto: %s is %lld and %s is %lld; which of them numbers the "
                    "shards?\nHint: name the shard: --shard K/N",
-                   first->scheduler->variable, first->index, other->scheduler->variable,
+                   first->scheduler.variable, first->index, other->scheduler.variable,
                    other->index);
 }
 
-static int find_scheduler(const Environment *environment, Found *found, PfError *err)
+static int find_scheduler(const PfEnvironment *environment, Found *found, PfError *err)
 {
     *found = (Found){0};
-    for (size_t i = 0; i < SCHEDULER_COUNT; i++) {
-        Found other = {0};
-        if (find_index(environment, &schedulers[i], &other, err)) return -1;
-        if (!other.scheduler) continue;
-        if (!found->scheduler)
+    for (int i = 0; i < ARRAY_COUNT + PF_LAUNCHER_COUNT; i++) {
+        Scheduler scheduler = scheduler_at(i);
+        Found other;
+        if (find_index(environment, &scheduler, &other, err)) return -1;
+        if (!other.is_there) continue;
+        if (!found->is_there)
             *found = other;
         else if (check_together(found, &other, err))
             return -1;
     }
-    if (found->scheduler) return 0;
+    if (found->is_there) return 0;
     return pf_fail(err, PF_EXIT_USAGE,
                    "--shard auto: no batch system numbers this process: there is no array index "
                    "(SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, AWS_BATCH_JOB_ARRAY_INDEX, "
@@ -123,7 +105,7 @@ static int find_scheduler(const Environment *environment, Found *found, PfError 
 
 static int number_shard(const Found *found, int64_t count, PfScheduledShard *out, PfError *err)
 {
-    const Scheduler *scheduler = found->scheduler;
+    const Scheduler *scheduler = &found->scheduler;
     if (found->index >= out->base && found->index < out->base + count) {
         out->shard = (PfShard){found->index - out->base + 1, count};
         return 0;
@@ -144,10 +126,10 @@ static int number_shard(const Found *found, int64_t count, PfScheduledShard *out
 int pf_scheduler_choose_shard(int64_t count, long long base, PfVariableLookup *lookup,
                               void *context, PfScheduledShard *out, PfError *err)
 {
-    const Environment environment = {lookup, context};
+    const PfEnvironment environment = {lookup, context};
     Found found;
     if (find_scheduler(&environment, &found, err)) return -1;
-    const Scheduler *scheduler = found.scheduler;
+    const Scheduler *scheduler = &found.scheduler;
     if (base != PF_SHARD_BASE_OF_SCHEDULER && !scheduler->base_is_chosen && base != scheduler->base)
         return pf_fail(err, PF_EXIT_USAGE, "--shard-base %lld: %s (%s) counts from %lld", base,
                        scheduler->name, scheduler->variable, scheduler->base);
@@ -159,22 +141,16 @@ int pf_scheduler_choose_shard(int64_t count, long long base, PfVariableLookup *l
     return number_shard(&found, count, out, err);
 }
 
-static const char *look_in_environment(void *context, const char *name)
-{
-    (void)context;
-    return getenv(name);
-}
-
 int pf_scheduler_shard(int64_t count, long long base, PfScheduledShard *out, PfError *err)
 {
-    return pf_scheduler_choose_shard(count, base, look_in_environment, NULL, out, err);
+    return pf_scheduler_choose_shard(count, base, pf_launcher_getenv, NULL, out, err);
 }
 
 /* ---- what is to be run again ---- */
 
 static const Scheduler *noted_scheduler(const char *variable)
 {
-    for (size_t i = 0; variable && i < SCHEDULER_COUNT; i++)
+    for (int i = 0; variable && i < ARRAY_COUNT; i++)
         if (!strcmp(schedulers[i].variable, variable)) return &schedulers[i];
     return NULL;
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "common/ranks/launcher.h"
 #include "extract/dataset/dataset.h"
 
 #define PF_SHARD_BASE_OF_SCHEDULER (-1)
@@ -19,9 +20,6 @@ typedef struct PfScheduledShard {
     long long index, base; /* the variable's value, and the first that there is */
     long long peers;       /* of ranks: how many there are; 0 of tasks of an array */
 } PfScheduledShard;
-
-/* The value of a variable of the environment, or NULL; getenv, but for tests. */
-typedef const char *PfVariableLookup(void *context, const char *name);
 
 /* The shard of `count`. The index of an array of tasks is looked for first (Slurm, Kubernetes, AWS
  * Batch, Grid Engine, PBS, LSF), then a rank of several (srun, Open MPI, PMI, torchrun); a rank

@@ -17,8 +17,8 @@
 extern "C" {
 #endif
 
-/* Raised whenever anything in this header, suffix.h or arch.h changes its layout. */
-#define PF_BACKBONE_ABI 6
+/* Raised whenever anything in this header, suffix.h, ranks.h or arch.h changes its layout. */
+#define PF_BACKBONE_ABI 7
 
 /* How many batches a device takes at most before the first is collected. */
 #define PF_BACKBONE_DEPTH_MAX 4
@@ -118,6 +118,9 @@ typedef struct PfBackbonePlugin {
 
     /* For fine-tuning; NULL: this plugin cannot. Static storage. */
     const PfSuffixPlugin *suffix;
+
+    /* For several processes at once; NULL: this plugin cannot. Static storage. */
+    const PfRanksPlugin *ranks;
 
     /* Writes the whole network as one TorchScript module: see PfExportConfig. NULL: cannot. */
     int (*export_torchscript)(const PfExportConfig *config, const char *path, PfError *err);

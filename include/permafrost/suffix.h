@@ -12,6 +12,7 @@
 
 #include "permafrost/arch.h"
 #include "permafrost/error.h"
+#include "permafrost/ranks.h"
 #include "permafrost/script.h"
 #include "permafrost/tensor.h"
 
@@ -40,6 +41,8 @@ typedef struct PfSuffixConfig {
                              running ones as they are. Its weight and bias learn either way */
     const char *device;   /* "auto", "cpu", "cuda", "cuda:1" */
     int threads;          /* CPU threads; 0 = all cores */
+    int local_rank;       /* "auto" takes this GPU of several */
+    PfRanks *ranks; /* backward() sums gradients over these; lent until close(). NULL: alone */
 } PfSuffixConfig;
 
 /* A tensor of the suffix under its state_dict name. values and gradient are row-major float32
@@ -77,7 +80,8 @@ typedef struct PfSuffixPlugin {
                             float *features, PfError *err);
 
     /* derivative: (n, output_shape) of the loss by the features of the last forward_training().
-     * Fills (not adds to) the gradients of all parameters. */
+     * Fills (not adds to) the gradients of all parameters. Of several ranks each has rows of its
+     * own, perhaps none, and all get the sum of their gradients, the same to the last bit. */
     int (*backward)(PfSuffix *suffix, const float *derivative, PfError *err);
 
     /* Every tensor of the suffix; the list and its arrays are lent until close(). Parameters first.

@@ -19,6 +19,12 @@ int pf_view_draw_of(const PfViewDraw *draw, int32_t row)
     return (int)pf_random_below(&random, (uint64_t)draw->views);
 }
 
+PfBatchPart pf_batch_part(int64_t n, int part, int parts)
+{
+    int64_t first = n * part / parts;
+    return (PfBatchPart){first, n * (part + 1) / parts - first};
+}
+
 /* ---- from memory ---- */
 
 typedef struct MemoryLoader {
@@ -26,6 +32,7 @@ typedef struct MemoryLoader {
     PfThreadPool *pool;
     const int32_t *rows; /* of this pass: the caller's, or order */
     int64_t count, done, batch;
+    int part, parts; /* of each batch; 0 and 1: all of it */
     PfViewDraw draw;
     int32_t *order;
     size_t order_capacity;
@@ -101,10 +108,18 @@ static int next(void *context, PfRowBatch *batch, PfError *err)
     int64_t left = loader->count - loader->done;
     batch->n = left < loader->batch ? left : loader->batch;
     if (!batch->n) return 0;
+    PfBatchPart part = pf_batch_part(batch->n, loader->part, loader->parts);
     batch->rows = loader->rows + loader->done;
-    batch->x = gather(loader, batch->rows, batch->n);
+    batch->x = part.count ? gather(loader, batch->rows + part.first, part.count) : loader->x;
     loader->done += batch->n;
     return 0;
+}
+
+static void share(void *context, int part, int parts)
+{
+    MemoryLoader *loader = context;
+    loader->part = part;
+    loader->parts = parts;
 }
 
 static void free_loader(void *context)
@@ -122,7 +137,8 @@ int pf_batch_loader_of_memory(const PfFeatureTable *table, PfThreadPool *pool, P
     if (!loader) return -1;
     loader->table = table;
     loader->pool = pool;
-    *out = (PfBatchLoader){loader, table->features, start, next, free_loader};
+    loader->parts = 1;
+    *out = (PfBatchLoader){loader, table->features, start, next, free_loader, share};
     return 0;
 }
 

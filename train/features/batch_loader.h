@@ -13,7 +13,8 @@
 
 typedef struct PfRowBatch {
     int64_t n;
-    const float *x;      /* (n, features) lent until the next call */
+    const float *x; /* (n, features) lent until the next call; of a loader that is shared, those
+                       of its part alone */
     const int32_t *rows; /* (n) which rows of the table these are; likewise */
 } PfRowBatch;
 
@@ -28,7 +29,18 @@ typedef struct PfBatchLoader {
     /* *n is 0 at the end of the pass. */
     int (*next)(void *context, PfRowBatch *batch, PfError *err);
     void (*free)(void *context);
+    /* From the next pass on, each batch's x holds the rows of this part of it alone
+     * (pf_batch_part), and the others are not read; n and rows stay those of the whole. NULL: it
+     * cannot. */
+    void (*share)(void *context, int part, int parts);
 } PfBatchLoader;
+
+/* Rows of a batch that one of several parts has; parts differ by a row at most. */
+typedef struct PfBatchPart {
+    int64_t first, count;
+} PfBatchPart;
+
+PfBatchPart pf_batch_part(int64_t n, int part, int parts);
 
 void pf_batch_loader_free(PfBatchLoader *loader);
 

@@ -24,6 +24,13 @@ int64_t pf_feature_memory_evaluation_rows(int64_t row_values)
     return rows < EVALUATION_ROWS_LEAST ? EVALUATION_ROWS_LEAST : rows;
 }
 
+static int64_t default_bytes; /* 0: nothing was said */
+
+void pf_feature_memory_set_default(int64_t bytes)
+{
+    default_bytes = bytes;
+}
+
 static int longest_run(const PfCache *cache, int tap, int64_t *rows, PfError *err)
 {
     PfCacheRun *runs;
@@ -68,7 +75,9 @@ int pf_feature_memory_plan(const PfCache *cache, int tap, int64_t limit_bytes, i
     int64_t view_bytes = features * (int64_t)pf_dtype_size(info->dtype);
     *out =
         (PfFeatureMemory){.table_bytes = table_bytes(rows, row_values), .limit_bytes = limit_bytes};
-    if (!limit_bytes) out->limit_bytes = (int64_t)(pf_memory_physical_bytes() / 2);
+    if (!limit_bytes)
+        out->limit_bytes =
+            default_bytes ? default_bytes : (int64_t)(pf_memory_physical_bytes() / 2);
     out->is_streamed = out->table_bytes > out->limit_bytes;
     if (!out->is_streamed) return 0;
     if (longest_run(cache, tap, &run_rows, err)) return -1;

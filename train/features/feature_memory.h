@@ -23,6 +23,10 @@ typedef struct PfFeatureMemory {
     int64_t window_rows; /* streamed: of each of the two windows, one view of each */
 } PfFeatureMemory;
 
+/* What a limit of 0 stands for from now on, in place of half of the machine's memory: several
+ * processes of one host share it. Call before there are threads. */
+void pf_feature_memory_set_default(int64_t bytes);
+
 /* limit_bytes: 0 for half of the machine's memory. batch_rows: of the largest batch of a
  * training; a batch, of a training or an evaluation, counts as well. Refuses (PF_EXIT_USAGE) a
  * limit that is too small, with the least that works. */

@@ -580,6 +580,8 @@ static int table_of_tap(PfCache *cache, int tap, int task_count, const PfFeature
                               .window_rows = memory.window_rows,
                               .threads = config->threads,
                               .interrupted = config->interrupted,
+                              .part = config->part,
+                              .parts = config->parts,
                               .seconds = config->stream_seconds};
     if (memory.is_streamed) return pf_feature_table_new_streamed(&stream, task_count, out, err);
     return pf_feature_table_new(pf_cache_row_count(cache), views,

@@ -32,7 +32,8 @@ typedef struct PfFeatureStream {
     const volatile sig_atomic_t *interrupted; /* nonzero ends a pass; may be NULL */
     const float *mean, *scale;                /* (features) x' = (x - mean) * scale; or NULL */
     bool l2;                                  /* each row to length 1 */
-    PfStreamSeconds *seconds;                 /* added to; may be NULL */
+    int part, parts; /* of processes that train together, each of which looks through its rows */
+    PfStreamSeconds *seconds; /* added to; may be NULL */
 } PfFeatureStream;
 
 typedef struct PfFeatureTable {
@@ -100,6 +101,7 @@ typedef struct PfFeatureTableConfig {
     int threads;          /* 0 = all processors */
     int64_t memory_bytes; /* that the features may take; 0: half of the machine's */
     int64_t batch_rows;   /* of the largest batch that will be asked for */
+    int part, parts;      /* of processes that train together: this one's number, and how many */
     const volatile sig_atomic_t *interrupted; /* may be NULL */
     PfStreamSeconds *stream_seconds;          /* where streamed: PfFeatureStream.seconds */
 } PfFeatureTableConfig;

@@ -13,6 +13,17 @@
 /* Rows that a task of the pool takes: copies worth waking a thread for. */
 #define TASK_BYTES ((int64_t)64 << 10)
 
+/* Of a window, what one part of its batches needs. */
+typedef struct WindowShare {
+    PfStreamPart *parts; /* (part_count) what is read */
+    size_t part_capacity;
+    int64_t part_count;
+    int32_t *rows; /* (distinct rows of the part) that the parts lend */
+    size_t row_capacity;
+    int32_t *places; /* (distinct rows of the window) where each lies in data; -1: not read */
+    size_t place_capacity;
+} WindowShare;
+
 /* Rows that were read together. */
 typedef struct Window {
     unsigned char *data; /* (distinct rows, features) in the stored dtype; mapped */
@@ -22,6 +33,7 @@ typedef struct Window {
     int32_t *order; /* (count) which of them are dealt out, one after the other */
     size_t order_capacity;
     int64_t count, done;
+    WindowShare share; /* of a loader that is shared */
 } Window;
 
 typedef struct StreamLoader {
@@ -38,8 +50,10 @@ typedef struct StreamLoader {
     PfRandom random;
     PfViewDraw draw;
     int64_t count, done, batch;
-    int64_t opened; /* windows that were or are dealt out: the last one is in windows[opened % 2],
-                       counted from one, and the next is being read into the other */
+    int part, parts; /* of each batch; 0 and 1: all of it */
+    int64_t planned; /* rows of windows whose order is made */
+    int64_t opened;  /* windows that were or are dealt out: the last one is in windows[opened % 2],
+                        counted from one, and the next is being read into the other */
     Window windows[2];
     float *x;            /* (batch, features) */
     int32_t *batch_rows; /* (batch) */
@@ -102,20 +116,6 @@ static int make_room(const StreamLoader *loader, Window *window, int64_t count, 
     return window->order ? 0 : -1;
 }
 
-/* Begins to read the window, into that which is not being dealt out. */
-static int read_window(StreamLoader *loader, int64_t window, PfError *err)
-{
-    int64_t part_count, count = 0;
-    Window *into = &loader->windows[(window + 1) % 2];
-    if (window == loader->plan.window_count) return 0;
-    const PfStreamPart *parts = window_parts(loader, window, &part_count);
-    for (int64_t p = 0; p < part_count; p++) count += parts[p].count;
-    into->count = into->done = 0;
-    if (make_room(loader, into, count, err)) return -1;
-    return pf_stream_reader_start(loader->reader, parts, part_count, into->data, &loader->draw,
-                                  err);
-}
-
 /* Numbers its rows and shuffles them. */
 static void fill_order(StreamLoader *loader, int64_t index, Window *window)
 {
@@ -133,14 +133,81 @@ static void fill_order(StreamLoader *loader, int64_t index, Window *window)
     if (loader->shuffles) pf_random_shuffle(&loader->random, window->order, (size_t)window->count);
 }
 
+/* Marks in places the rows that come in this process's part of batches. */
+static int mark_share(const StreamLoader *loader, Window *window, int64_t distinct, PfError *err)
+{
+    WindowShare *share = &window->share;
+    if (pf_grow(&share->places, &share->place_capacity, (size_t)distinct, sizeof *share->places,
+                err) ||
+        pf_grow(&share->rows, &share->row_capacity, (size_t)distinct, sizeof *share->rows, err))
+        return -1;
+    for (int64_t i = 0; i < distinct; i++) share->places[i] = -1;
+    for (int64_t i = 0; i < window->count; i++) {
+        int64_t place = loader->planned + i, begin = place - place % loader->batch;
+        int64_t n = loader->count - begin < loader->batch ? loader->count - begin : loader->batch;
+        PfBatchPart part = pf_batch_part(n, loader->part, loader->parts);
+        if (place - begin >= part.first && place - begin < part.first + part.count)
+            share->places[window->order[i]] = 0;
+    }
+    return 0;
+}
+
+/* From the window's parts those of the rows that are marked; what has none is left out. */
+static int choose_share(const StreamLoader *loader, int64_t index, Window *window, PfError *err)
+{
+    WindowShare *share = &window->share;
+    int64_t part_count, distinct = 0, chosen = 0;
+    const PfStreamPart *parts = window_parts(loader, index, &part_count);
+    for (int64_t p = 0; p < part_count; p++) distinct += parts[p].distinct;
+    if (mark_share(loader, window, distinct, err) ||
+        pf_grow(&share->parts, &share->part_capacity, (size_t)part_count, sizeof *share->parts,
+                err))
+        return -1;
+    share->part_count = distinct = 0;
+    for (int64_t p = 0; p < part_count; p++) {
+        int64_t before = chosen;
+        for (int64_t i = 0; i < parts[p].distinct; i++, distinct++) {
+            if (share->places[distinct] < 0) continue;
+            share->places[distinct] = (int32_t)chosen;
+            share->rows[chosen++] = window->rows[distinct];
+        }
+        if (chosen > before)
+            share->parts[share->part_count++] = (PfStreamPart){.run = parts[p].run,
+                                                               .rows = share->rows + before,
+                                                               .count = chosen - before,
+                                                               .stride = 1,
+                                                               .distinct = chosen - before};
+    }
+    return 0;
+}
+
+/* Begins to read the window, into that which is not being dealt out. */
+static int read_window(StreamLoader *loader, int64_t window, PfError *err)
+{
+    int64_t part_count, count = 0;
+    Window *into = &loader->windows[(window + 1) % 2];
+    if (window == loader->plan.window_count) return 0;
+    const PfStreamPart *parts = window_parts(loader, window, &part_count);
+    for (int64_t p = 0; p < part_count; p++) count += parts[p].count;
+    into->count = into->done = 0;
+    if (make_room(loader, into, count, err)) return -1;
+    fill_order(loader, window, into);
+    if (loader->parts > 1) {
+        if (choose_share(loader, window, into, err)) return -1;
+        parts = into->share.parts;
+        part_count = into->share.part_count;
+    }
+    loader->planned += into->count;
+    return pf_stream_reader_start(loader->reader, parts, part_count, into->data, &loader->draw,
+                                  err);
+}
+
 /* The next window is to be dealt out, and the one after it to be read. */
 static int open_window(StreamLoader *loader, PfError *err)
 {
     if (pf_stream_reader_wait(loader->reader, err)) return -1;
-    int64_t index = loader->opened++;
-    if (read_window(loader, loader->opened, err)) return -1;
-    fill_order(loader, index, &loader->windows[loader->opened % 2]);
-    return 0;
+    loader->opened++;
+    return read_window(loader, loader->opened, err);
 }
 
 /* ---- batches ---- */
@@ -149,7 +216,8 @@ typedef struct Gathering {
     const StreamLoader *loader;
     const Window *window;
     int64_t n, rows_per_task;
-    float *x; /* (n, features) */
+    int64_t first, end; /* of them, the rows that x takes */
+    float *x;           /* (end - first, features) */
     int32_t *rows;
 } Gathering;
 
@@ -164,8 +232,10 @@ static void gather_rows(void *context, int64_t index)
     if (end > gathering->n) end = gathering->n;
     for (int64_t i = first; i < end; i++) {
         int32_t place = window->order[window->done + i];
-        float *x = gathering->x + i * d;
         gathering->rows[i] = window->rows[place];
+        if (i < gathering->first || i >= gathering->end) continue;
+        float *x = gathering->x + (i - gathering->first) * d;
+        if (loader->parts > 1) place = window->share.places[place];
         pf_f32_from_dtype_array(x, window->data + (size_t)place * loader->row_bytes, loader->dtype,
                                 (size_t)d);
         if (stream->mean) pf_normalize_standardize_row(x, d, stream->mean, stream->scale);
@@ -173,15 +243,19 @@ static void gather_rows(void *context, int64_t index)
     }
 }
 
-/* n rows of the window, as rows `filled` and following of the batch. */
-static void gather(StreamLoader *loader, Window *window, int64_t n, int64_t filled)
+/* n rows of the window, as rows `filled` and following of the batch, which has `all`. */
+static void gather(StreamLoader *loader, Window *window, int64_t n, int64_t filled, int64_t all)
 {
     int64_t d = loader->table->features;
+    PfBatchPart part = pf_batch_part(all, loader->part, loader->parts);
+    int64_t first = part.first > filled ? part.first - filled : 0;
     Gathering gathering = {.loader = loader,
                            .window = window,
                            .n = n,
                            .rows_per_task = TASK_BYTES / (d * (int64_t)sizeof(float)) + 1,
-                           .x = loader->x + filled * d,
+                           .first = first,
+                           .end = part.first + part.count - filled,
+                           .x = loader->x + (filled + first - part.first) * d,
                            .rows = loader->batch_rows + filled};
     int64_t tasks = (n + gathering.rows_per_task - 1) / gathering.rows_per_task;
     pf_thread_pool_for(tasks > 1 ? loader->pool : NULL, tasks, gather_rows, &gathering);
@@ -202,7 +276,7 @@ static int next(void *context, PfRowBatch *batch, PfError *err)
             continue;
         }
         if (n > there) n = there;
-        gather(loader, window, n, filled);
+        gather(loader, window, n, filled, wanted);
         filled += n;
     }
     *batch = (PfRowBatch){.n = wanted, .x = loader->x, .rows = loader->batch_rows};
@@ -235,7 +309,7 @@ static int start(void *context, const int32_t *rows, int64_t count, const PfRand
     loader->draw = pf_view_draw_begin(loader->table, shuffle);
     loader->count = count;
     loader->batch = batch;
-    loader->done = loader->opened = 0;
+    loader->done = loader->opened = loader->planned = 0;
     if (make_batch(loader, (size_t)(batch < count ? batch : count), err) ||
         pf_stream_plan(&loader->plan, loader->runs, loader->run_count, rows, count,
                        window_rows(loader), shuffle ? &loader->random : NULL, err))
@@ -251,11 +325,21 @@ static void free_loader(void *context)
     for (int w = 0; w < 2; w++) {
         free_rows(&loader->windows[w]);
         free(loader->windows[w].order);
+        free(loader->windows[w].share.parts);
+        free(loader->windows[w].share.rows);
+        free(loader->windows[w].share.places);
     }
     free(loader->runs);
     free(loader->x);
     free(loader->batch_rows);
     free(loader);
+}
+
+static void share(void *context, int part, int parts)
+{
+    StreamLoader *loader = context;
+    loader->part = part;
+    loader->parts = parts;
 }
 
 static int new_stream_loader(const PfFeatureTable *table, PfThreadPool *pool, PfBatchLoader *out,
@@ -267,6 +351,7 @@ static int new_stream_loader(const PfFeatureTable *table, PfThreadPool *pool, Pf
     if (!loader) return -1;
     loader->table = table;
     loader->pool = pool;
+    loader->parts = 1;
     loader->dtype = tap->dtype;
     loader->row_bytes = (size_t)table->features * pf_dtype_size(tap->dtype);
     if (pf_cache_list_runs(stream->cache, stream->tap, &loader->runs, &loader->run_count, err) ||
@@ -277,7 +362,7 @@ static int new_stream_loader(const PfFeatureTable *table, PfThreadPool *pool, Pf
     for (int64_t r = 0; r < loader->run_count; r++)
         if (loader->runs[r].count > loader->longest_run)
             loader->longest_run = loader->runs[r].count;
-    *out = (PfBatchLoader){loader, table->features, start, next, free_loader};
+    *out = (PfBatchLoader){loader, table->features, start, next, free_loader, share};
     return 0;
 }
 

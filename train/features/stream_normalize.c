@@ -61,9 +61,12 @@ static int measure_rows(Measuring *measuring, PfBatchLoader *loader, const int32
                         PfThreadPool *pool, PfError *err)
 {
     const PfFeatureStream *stream = measuring->table->stream;
-    int64_t count = measuring->table->rows;
+    PfBatchPart part = {0, measuring->table->rows};
     int64_t batch = BATCH_ROWS * measuring->features / measuring->table->features;
-    if (loader->start(loader->context, rows, count, NULL, batch ? batch : 1, err)) return -1;
+    if (!measuring->moments.sums && stream->parts > 1) /* other processes check the others */
+        part = pf_batch_part(part.count, stream->part, stream->parts);
+    if (loader->start(loader->context, rows + part.first, part.count, NULL, batch ? batch : 1, err))
+        return -1;
     for (;;) {
         if (loader->next(loader->context, &measuring->batch, err)) return -1;
         if (!measuring->batch.n) return 0;
@@ -74,7 +77,7 @@ static int measure_rows(Measuring *measuring, PfBatchLoader *loader, const int32
     }
 }
 
-/* One pass over all rows of the file, as they are there. */
+/* One pass over the rows of the file, as they are there. */
 static int measure(Measuring *measuring, PfThreadPool *pool, PfError *err)
 {
     const PfFeatureTable *table = measuring->table;

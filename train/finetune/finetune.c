@@ -166,81 +166,6 @@ static int suffix_optimizer_checkpoint(SuffixOptimizer *optimizer, PfCheckpoint 
                              err);
 }
 
-/* ---- features ---- */
-
-/* A loader of features that a suffix makes of another loader's rows. Passes that are
- * shuffled are for learning: the suffix then remembers what its backward needs. */
-
-typedef struct SuffixLoader {
-    const PfSuffixPlugin *plugin;
-    PfSuffix *suffix;
-    PfBatchLoader *rows;
-    PfSuffixSeconds *seconds;
-    bool learning;
-    PfRandom dropout; /* a draw for every batch of the pass */
-    float *features;  /* (batch, output) */
-    size_t capacity;
-} SuffixLoader;
-
-static int start(void *context, const int32_t *rows, int64_t count, const PfRandom *shuffle,
-                 int64_t batch, PfError *err)
-{
-    SuffixLoader *loader = context;
-    const PfShape *shape = loader->plugin->output_shape(loader->suffix);
-    size_t room = (size_t)(batch < count ? batch : count);
-    loader->learning = shuffle != NULL;
-    if (shuffle) loader->dropout = *shuffle;
-    if (pf_grow(&loader->features, &loader->capacity, room,
-                (size_t)pf_shape_count(shape) * sizeof *loader->features, err))
-        return -1;
-    return loader->rows->start(loader->rows->context, rows, count, shuffle, batch, err);
-}
-
-static int run(SuffixLoader *loader, const PfRowBatch *batch, PfError *err)
-{
-    const PfSuffixPlugin *plugin = loader->plugin;
-    if (!loader->learning)
-        return plugin->forward(loader->suffix, batch->x, batch->n, loader->features, err);
-    return plugin->forward_training(loader->suffix, batch->x, batch->n,
-                                    pf_random_u64(&loader->dropout), loader->features, err);
-}
-
-static int next(void *context, PfRowBatch *batch, PfError *err)
-{
-    SuffixLoader *loader = context;
-    double started = pf_clock_seconds();
-    if (loader->rows->next(loader->rows->context, batch, err)) return -1;
-    double read = pf_clock_seconds();
-    loader->seconds->read += read - started;
-    if (!batch->n) return 0;
-    int failed = run(loader, batch, err);
-    *(loader->learning ? &loader->seconds->forward : &loader->seconds->evaluate) +=
-        pf_clock_seconds() - read;
-    batch->x = loader->features;
-    return failed;
-}
-
-static void free_loader(void *context)
-{
-    SuffixLoader *loader = context;
-    free(loader->features);
-    free(loader);
-}
-
-/* rows: lent; its batches hold rows of the cut, flattened. seconds: added to, lent. */
-static int new_suffix_loader(const PfSuffixPlugin *plugin, PfSuffix *suffix, PfBatchLoader *rows,
-                             PfSuffixSeconds *seconds, PfBatchLoader *out, PfError *err)
-{
-    SuffixLoader *loader = pf_calloc(1, sizeof *loader, err);
-    if (!loader) return -1;
-    loader->plugin = plugin;
-    loader->suffix = suffix;
-    loader->rows = rows;
-    loader->seconds = seconds;
-    *out = (PfBatchLoader){loader, rows->row_values, start, next, free_loader};
-    return 0;
-}
-
 /* ---- the network ---- */
 
 struct PfFinetune {
@@ -253,6 +178,8 @@ struct PfFinetune {
     SuffixOptimizer *optimizer;
     PfSuffixSeconds seconds;
     PfTrunk trunk;
+    PfRankGroup *group; /* of options; NULL: alone */
+    PfBatchPart part;   /* of the last batch, what was computed here */
 };
 
 /* ---- all values at once ---- */
@@ -284,7 +211,8 @@ static int backward(void *context, const float *derivative, double *squares, PfE
 {
     PfFinetune *finetune = context;
     double started = pf_clock_seconds();
-    if (finetune->plugin->backward(finetune->network.suffix, derivative, err)) return -1;
+    const float *mine = derivative + finetune->part.first * pf_finetune_features(finetune);
+    if (finetune->plugin->backward(finetune->network.suffix, mine, err)) return -1;
     if (squares) *squares = suffix_optimizer_squared_length(finetune->optimizer);
     finetune->seconds.backward += pf_clock_seconds() - started;
     return 0;
@@ -382,6 +310,7 @@ int pf_finetune_open(const PfCache *cache, const PfFinetuneOptions *options, PfF
 {
     PfFinetune *finetune = pf_calloc(1, sizeof *finetune, err);
     if (!finetune) return -1;
+    finetune->group = options->ranks;
     if (pf_finetune_network_open(cache, options, &finetune->network, err) ||
         set_up(finetune, err) || (options->init && begin_as(finetune, cache, options->init, err))) {
         pf_finetune_close(&finetune);
@@ -448,6 +377,30 @@ int64_t pf_finetune_features(const PfFinetune *finetune)
 
 int pf_finetune_loader(PfFinetune *finetune, PfBatchLoader *rows, PfBatchLoader *out, PfError *err)
 {
-    return new_suffix_loader(finetune->plugin, finetune->network.suffix, rows, &finetune->seconds,
-                             out, err);
+    PfSuffixLoaderConfig config = {.plugin = finetune->plugin,
+                                   .suffix = finetune->network.suffix,
+                                   .rows = rows,
+                                   .seconds = &finetune->seconds,
+                                   .group = finetune->group,
+                                   .part = &finetune->part};
+    return pf_suffix_loader_new(&config, out, err);
+}
+
+/* ---- several ranks ---- */
+
+int pf_finetune_compare_ranks(PfFinetune *finetune, PfError *err)
+{
+    if (!finetune->group) return 0;
+    float *values = pf_calloc(finetune->number_count, sizeof *values, err);
+    if (!values) return -1;
+    save_values(finetune, values);
+    int failed = pf_rank_group_compare(finetune->group, PF_EXIT_FAILED, "weights", values,
+                                       finetune->number_count * sizeof *values, err);
+    free(values);
+    return failed;
+}
+
+void pf_finetune_go_alone(PfFinetune *finetune)
+{
+    finetune->group = NULL;
 }

@@ -1,10 +1,16 @@
-/* Fine-tuning: a suffix of the network as the trunk in front of a head. */
+/* Fine-tuning: a suffix of the network as the trunk in front of a head.
+ *
+ * Of several ranks each computes its part of every batch. Their features are gathered, so that all
+ * have those of the whole batch: head, losses, metrics and whatever else goes by features are the
+ * same computation everywhere, as in one process. Gradients of the suffix are summed
+ * (permafrost/suffix.h), so that it stays the same, too. */
 #ifndef PF_TRAIN_FINETUNE_FINETUNE_H
 #define PF_TRAIN_FINETUNE_FINETUNE_H
 
 #include "permafrost/suffix.h"
 #include "train/features/batch_loader.h"
 #include "train/finetune/finetune_network.h"
+#include "train/finetune/suffix_loader.h"
 #include "train/fit/head_batch.h"
 
 typedef struct PfSuffixOptimizerConfig {
@@ -13,13 +19,6 @@ typedef struct PfSuffixOptimizerConfig {
     double learning_rate, weight_decay, momentum; /* weight_decay: of tensors that decay */
     PfThreadPool *pool;                           /* NULL: the calling thread alone */
 } PfSuffixOptimizerConfig;
-
-/* Where the time of a fine-tuning goes. */
-typedef struct PfSuffixSeconds {
-    double read; /* waiting for rows */
-    double forward, backward, step;
-    double evaluate; /* forward alone: validation, metrics */
-} PfSuffixSeconds;
 
 typedef struct PfFinetune PfFinetune;
 
@@ -42,7 +41,13 @@ int pf_finetune_begin(PfFinetune *finetune, const PfSuffixOptimizerConfig *confi
 /* The suffix becomes what it was when the trunk was last told to keep it. */
 int pf_finetune_end(PfFinetune *finetune, PfError *err);
 
-/* Features of rows that `rows`, lent, has the maps of. */
+/* Of several ranks: fails unless all have the same weights, to the last bit. */
+int pf_finetune_compare_ranks(PfFinetune *finetune, PfError *err);
+/* From now on loaders compute all rows here: the other ranks are done. */
+void pf_finetune_go_alone(PfFinetune *finetune);
+
+/* Features of rows that `rows`, lent, has the maps of; of several ranks, which read, ask and end
+ * together, each reads its part of them. */
 int pf_finetune_loader(PfFinetune *finetune, PfBatchLoader *rows, PfBatchLoader *out, PfError *err);
 
 #endif

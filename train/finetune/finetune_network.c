@@ -279,6 +279,8 @@ static int open_suffix(const Origin *origin, const PfFinetuneOptions *options,
         .train_batch_norm = options->train_batch_norm,
         .device = options->device,
         .threads = options->threads,
+        .local_rank = options->local_rank,
+        .ranks = pf_rank_group_ranks(options->ranks),
     };
     memcpy(config.mean, preprocess->mean, sizeof config.mean);
     memcpy(config.std, preprocess->std, sizeof config.std);

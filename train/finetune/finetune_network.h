@@ -9,6 +9,7 @@
 #include "common/backbone/loader.h"
 #include "common/backbone/script_file.h"
 #include "common/onnx/network.h"
+#include "common/ranks/rank_group.h"
 #include "common/weights/weights.h"
 #include "permafrost/feature_cache.h"
 #include "permafrost/suffix.h"
@@ -23,7 +24,9 @@ typedef struct PfFinetuneOptions {
     const char *init;     /* model file that head and suffix begin as; NULL: none */
     const char *device;   /* "auto", "cpu", "cuda:0" */
     int train_batch_norm, bf16;
-    int threads; /* 0 = all processors */
+    int threads;        /* 0 = all processors */
+    int local_rank;     /* of several processes of this host: which GPU "auto" takes */
+    PfRankGroup *ranks; /* that train together, lent until close; NULL: this process alone */
 } PfFinetuneOptions;
 
 typedef struct PfFinetuneNetwork {

@@ -1,12 +1,14 @@
 #include "train/head/checkpoint.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/json.h"
 #include "common/base/memory.h"
+#include "common/base/options.h"
 #include "common/weights/safetensors.h"
 #include "common/weights/weights.h"
 #include "train/head/run_difference.h"
@@ -14,12 +16,16 @@
 /* As which the arrays' bytes lie in a .safetensors file. */
 #define BYTES PF_DTYPE_U8
 #define RUN_KEY "run"
+#define RANKS_KEY "ranks" /* absent: one */
 
 typedef enum PfArrayKind { PF_ARRAY, PF_ARRAY_WEIGHTS, PF_ARRAY_LIST } PfArrayKind;
 
 struct PfCheckpoint {
     char *path, *run;
     bool may_grow;
+    PfRankGroup *group; /* NULL: one process */
+    bool group_found;   /* of a group: the file was there at the beginning */
+    int ranks_before;
     char *runs_of_before[PF_CHECKPOINT_BEFORE]; /* what older versions wrote of it; or NULL */
     PfNamedTensor *arrays;                      /* (count) names owned */
     size_t count, capacity;
@@ -103,11 +109,29 @@ int pf_checkpoint_add_list(PfCheckpoint *checkpoint, const char *name, void *dat
     return add(checkpoint, name, data, bytes, PF_ARRAY_LIST, err);
 }
 
+int pf_checkpoint_share(PfCheckpoint *checkpoint, PfRankGroup *group, PfError *err)
+{
+    bool found = pf_checkpoint_is_there(checkpoint);
+    if (pf_rank_group_broadcast(group, &found, sizeof found, err)) return -1;
+    checkpoint->group_found = found;
+    checkpoint->group = group;
+    return 0;
+}
+
+int pf_checkpoint_ranks_before(const PfCheckpoint *checkpoint)
+{
+    return checkpoint->ranks_before;
+}
+
 int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err)
 {
-    const char *key = RUN_KEY, *value = checkpoint->run;
-    return pf_safetensors_write(checkpoint->path, checkpoint->arrays, checkpoint->count, &key,
-                                &value, 1, err);
+    char ranks[16];
+    const int size = pf_rank_group_size(checkpoint->group);
+    const char *keys[] = {RUN_KEY, RANKS_KEY}, *values[] = {checkpoint->run, ranks};
+    if (pf_rank_group_rank(checkpoint->group)) return 0;
+    snprintf(ranks, sizeof ranks, "%d", size);
+    return pf_safetensors_write(checkpoint->path, checkpoint->arrays, checkpoint->count, keys,
+                                values, size > 1 ? 2 : 1, err);
 }
 
 static bool is_written_so(const PfCheckpoint *checkpoint, const char *found)
@@ -171,26 +195,54 @@ static int read_arrays(PfCheckpoint *checkpoint, const PfWeights *file, PfError 
     return 0;
 }
 
-int pf_checkpoint_read(PfCheckpoint *checkpoint, int *found, PfError *err)
+static int read_file(PfCheckpoint *checkpoint, PfError *err)
 {
     PfWeights *file;
-    *found = pf_checkpoint_is_there(checkpoint);
-    if (!*found) return 0;
+    long long ranks;
     if (pf_weights_open(checkpoint->path, &file, err)) return -1;
     const char *run = pf_weights_metadata(file, RUN_KEY);
+    const char *said = pf_weights_metadata(file, RANKS_KEY);
     int failed = check_run(checkpoint, run, err) || read_arrays(checkpoint, file, err);
+    checkpoint->ranks_before =
+        said && !pf_options_parse_long(RANKS_KEY, said, 1, INT32_MAX, &ranks, NULL) ? (int)ranks
+                                                                                    : 1;
     pf_weights_close(&file);
     return failed ? -1 : 0;
 }
 
+/* What rank 0 has read, to all. */
+static int share_arrays(PfCheckpoint *checkpoint, PfError *err)
+{
+    for (size_t i = 0; i < checkpoint->count; i++) {
+        const PfTensorView *view = &checkpoint->arrays[i].view;
+        if (pf_rank_group_broadcast(checkpoint->group, (void *)(uintptr_t)view->data,
+                                    (size_t)view->shape.dims[0], err))
+            return -1;
+    }
+    return pf_rank_group_broadcast(checkpoint->group, &checkpoint->ranks_before,
+                                   sizeof checkpoint->ranks_before, err);
+}
+
+int pf_checkpoint_read(PfCheckpoint *checkpoint, int *found, PfError *err)
+{
+    *found = pf_checkpoint_is_there(checkpoint);
+    if (!*found) return 0;
+    int failed = !pf_rank_group_rank(checkpoint->group) && read_file(checkpoint, err);
+    if (!checkpoint->group) return failed ? -1 : 0;
+    return pf_rank_group_share_failure(checkpoint->group, failed, err) ||
+                   share_arrays(checkpoint, err)
+               ? -1
+               : 0;
+}
+
 int pf_checkpoint_is_there(const PfCheckpoint *checkpoint)
 {
-    return !access(checkpoint->path, F_OK);
+    return checkpoint->group ? checkpoint->group_found : !access(checkpoint->path, F_OK);
 }
 
 void pf_checkpoint_remove(const PfCheckpoint *checkpoint)
 {
-    unlink(checkpoint->path);
+    if (!pf_rank_group_rank(checkpoint->group)) unlink(checkpoint->path);
 }
 
 const char *pf_checkpoint_path(const PfCheckpoint *checkpoint)

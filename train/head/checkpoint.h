@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "common/ranks/rank_group.h"
 #include "permafrost/error.h"
 
 #define PF_CHECKPOINT_BEFORE 2
@@ -17,6 +18,13 @@ void pf_checkpoint_free(PfCheckpoint **checkpoint);
 /* Files that say this of their run are read as well: older versions wrote it of the same run. Up to
  * PF_CHECKPOINT_BEFORE of them. */
 int pf_checkpoint_take_also(PfCheckpoint *checkpoint, const char *run, PfError *err);
+
+/* Several ranks train: rank 0 alone looks for the file, reads, writes and removes it, and the
+ * others get what it has read. How many they are is written; a file of another number is read as
+ * well. group: lent. All ranks read at the same time, once they have registered the same arrays. */
+int pf_checkpoint_share(PfCheckpoint *checkpoint, PfRankGroup *group, PfError *err);
+/* How many ranks wrote the file that was read. */
+int pf_checkpoint_ranks_before(const PfCheckpoint *checkpoint);
 
 /* A file of the same run with fewer epochs is read as well. */
 void pf_checkpoint_let_epochs_grow(PfCheckpoint *checkpoint);

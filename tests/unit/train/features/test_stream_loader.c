@@ -255,6 +255,54 @@ START_TEST(a_pass_may_be_left_at_any_point)
 }
 END_TEST
 
+/* ---- in parts, as several processes read ---- */
+
+/* Of each batch of three loaders, which have a part each, the rows are those of the whole. */
+static void expect_parts(const PfFeatureTable *table, const int32_t *rows, int64_t count,
+                         const PfRandom *shuffle, int64_t batch_rows)
+{
+    PfBatchLoader loaders[4];
+    PfRowBatch whole, batch;
+    for (int l = 0; l < 4; l++) {
+        loaders[l] = new_loader(table);
+        if (l < 3) loaders[l].share(loaders[l].context, l, 3);
+        ck_assert(!loaders[l].start(loaders[l].context, rows, count, shuffle, batch_rows, NULL));
+    }
+    do {
+        int64_t rows_seen = 0;
+        ck_assert(!loaders[3].next(loaders[3].context, &whole, NULL));
+        for (int l = 0; l < 3; l++) {
+            PfBatchPart part = pf_batch_part(whole.n, l, 3);
+            ck_assert(!loaders[l].next(loaders[l].context, &batch, NULL));
+            ck_assert_int_eq(batch.n, whole.n);
+            ck_assert_int_eq(part.first, rows_seen);
+            ck_assert_mem_eq(batch.rows, whole.rows, (size_t)whole.n * sizeof *whole.rows);
+            ck_assert_mem_eq(batch.x, whole.x + part.first * D,
+                             (size_t)(part.count * D) * sizeof *whole.x);
+            rows_seen += part.count;
+        }
+        ck_assert_int_eq(rows_seen, whole.n);
+    } while (whole.n);
+    for (int l = 0; l < 4; l++) pf_batch_loader_free(&loaders[l]);
+}
+
+START_TEST(parts_of_batches_are_those_of_the_whole)
+{
+    static int32_t drawn[ROWS];
+    PfFeatureTable *tables[] = {streamed_table(2 * RUN, 2), table_in_memory()};
+    PfRandom shuffle = pf_random_seeded(3, 1);
+    for (int i = 0; i < ROWS; i++) drawn[i] = i % 2 ? 1000 + i / 2 % 10 : i;
+    qsort(drawn, ROWS, sizeof *drawn, compare_rows);
+    for (int t = 0; t < 2; t++) {
+        expect_parts(tables[t], wanted, wanted_count, &shuffle, BATCH);
+        expect_parts(tables[t], wanted, wanted_count, NULL, 1000);
+        expect_parts(tables[t], drawn, ROWS, &shuffle, 100);
+        expect_parts(tables[t], wanted, 5, &shuffle, 2); /* fewer than parts */
+        pf_feature_table_free(&tables[t]);
+    }
+}
+END_TEST
+
 /* ---- in order ---- */
 
 static void expect_same_passes(const PfFeatureTable *streamed, const PfFeatureTable *held,
@@ -487,6 +535,7 @@ int main(void)
     tcase_add_test(cases, batches_mix_rows_from_random_places);
     tcase_add_test(cases, repeated_rows_are_spread_over_the_pass);
     tcase_add_test(cases, a_pass_may_be_left_at_any_point);
+    tcase_add_test(cases, parts_of_batches_are_those_of_the_whole);
     tcase_add_test(cases, in_order_all_is_as_from_memory_to_the_last_bit);
     tcase_add_test(cases, windows_are_bounded_and_even);
     tcase_add_test(cases, memory_is_kept_to_or_refused_with_the_least);
