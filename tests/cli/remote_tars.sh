@@ -151,6 +151,7 @@ fetch 0 "$with_login/login/one.tar?signature=hidden"; whole
 stderr_lacks secret; stderr_lacks hidden
 ! strings -a r.h5 | grep -E 'secret|hidden' || failed 'a secret is in the cache'
 expect 0 extract --info r.h5; stdout_lacks secret
+expect 0 extract_fake "$address/ok/one.tar" -o dry.h5 --dry-run; stderr_has "which stays in 'dry.h5.fetched'"; absent dry.h5
 expect 2 extract r.h5
 stderr_has 'nothing is fetched that was not typed'
 fetch 0 "$with_login/away/one.tar"; whole
