@@ -288,7 +288,11 @@ static int rehearse(PfExtraction *run, PfError *err)
         return 0;
     }
     if (plan(run, err) || compute_group(run, &count, err)) return -1;
-    pf_say("dry run: nothing was written");
+    if (pf_dataset_is_address(run->options->operand))
+        pf_say("dry run: nothing was written but what was fetched, which stays in '%s'",
+               run->fetch_folder);
+    else
+        pf_say("dry run: nothing was written");
     return 0;
 }
 

@@ -407,6 +407,7 @@ int pf_verify_cache(const PfVerifyOptions *options, FILE *out, PfError *err)
                  (verify.cache && check_all(&verify, err)) || judge(&verify, err);
     free(verify.digests);
     pf_cache_close(&verify.cache);
+    if (!failed && verify.dataset) pf_dataset_remove_fetched(verify.dataset);
     pf_dataset_close(&verify.dataset);
     return failed ? -1 : 0;
 }

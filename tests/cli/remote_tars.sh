@@ -55,8 +55,29 @@ stderr_has 'archives: 4, of '
 # What is there is not fetched again.
 : > log
 expect 0 extract_fake "$address/ok/keys-{000..003}.tar" -o r.h5
-stderr_has 'up to date'
+stderr_has 'up to date, of the same versions of the archives; none was fetched'
+asked 0 ' range=-'
 saw 0
+expect 0 extract --verify "$address/ok/keys-{000..003}.tar" r.h5; stdout_has '18 images of http'
+absent home/.cache/permafrost/fetched
+# Other options, and other versions, are noticed; what is the same is not computed again.
+: > log
+expect 0 extract_fake "$address/ok/keys-{000..003}.tar" -o r.h5 --split val=0.3; asked 4 ' range=-'; saw 0
+expect 0 extract_fake "$address/ok/keys-{000..003}.tar" -o r.h5 --json r.json; saw 0
+cp files/keys-000.tar saved.tar; sleep 1.1
+"$PYTHON" -c 'import io, tarfile
+with tarfile.open("files/keys-000.tar", "a") as archive:
+    data = b"P5 24 24 255\n" + b"7" * 576
+    info = tarfile.TarInfo("new.pgm"); info.size = len(data); archive.addfile(info, io.BytesIO(data))'
+expect 0 extract_fake "$address/ok/keys-{000..003}.tar" -o r.h5; saw 1
+stderr_has '19 images: 1 new, 18 reused'
+mv saved.tar files/keys-000.tar
+# predict.
+expect 0 train one.h5 -o head.safetensors --tap mean --epochs 2
+expect 0 predict head.safetensors files/one.tar --backbone ./net.pt; mv stdout disk.csv
+expect 0 predict head.safetensors "$address/cut/one.tar" --backbone ./net.pt; cmp stdout disk.csv
+expect 0 predict head.safetensors "$address/ok/one.tar" --evaluate --backbone ./net.pt
+absent home/.cache/permafrost/fetched
 
 # ---- connections that break, busy servers, servers without ranges ----
 
@@ -130,6 +151,7 @@ fetch 0 "$with_login/login/one.tar?signature=hidden"; whole
 stderr_lacks secret; stderr_lacks hidden
 ! strings -a r.h5 | grep -E 'secret|hidden' || failed 'a secret is in the cache'
 expect 0 extract --info r.h5; stdout_lacks secret
+expect 0 extract_fake "$address/ok/one.tar" -o dry.h5 --dry-run; stderr_has "which stays in 'dry.h5.fetched'"; absent dry.h5
 expect 2 extract r.h5
 stderr_has 'nothing is fetched that was not typed'
 fetch 0 "$with_login/away/one.tar"; whole
@@ -211,7 +233,14 @@ stderr_has 'shard 3 of 3: its own archives only'
 asked 4 ' range=-'
 [ "$(grep ' range=-' log | sort -u | wc -l)" -eq 4 ] || failed 'an archive was fetched twice'
 expect 0 extract --merge merged.h5 part1.h5 part2.h5 part3.h5
-expect 0 extract --info merged.h5
+expect 0 extract --info merged.h5; stdout_has 'rows        18'
+strings -a part3.h5 | grep -q 'keys-002.tar#' || failed 'names lack their archive'
+# A folder in each: as one run over all.
+for class in boat cat; do mkdir -p "by/$class"; cp photos/train/$class/*.jpg by/$class/; pack tar by/$class files/$class.tar ustar $class/; done
+for k in 1 2; do expect 0 extract_fake "$address/ok/{boat,cat}.tar" -o class$k.h5 --shard $k/2; done
+stderr_has 'cat (4)'
+expect 0 extract --merge classes.h5 class1.h5 class2.h5
+expect 0 extract --info classes.h5; stdout_has boat; stdout_has cat
 expect 2 extract_fake "$address/ok/keys-{000..003}.tar" -o none.h5 --shard 1/5; stderr_has 'there are only 4 archives'
 : > log
 expect 0 extract_fake "$address/ok/keys-{000..003}.tar" -o any.h5 --shard any/4
