@@ -49,20 +49,54 @@ static int64_t weight_rows(const PfConvolutionConfig *config)
     return PF_WINOGRAD_POINTS * config->in_channels;
 }
 
+enum { PLACES = 9, SQUARES = 16 * PLACES * 16 };
+
+/* Whether an output channel's weights lie as they do in files: in one piece. */
+static bool lie_in_rows(const PfConvolutionConfig *config)
+{
+    const int64_t *strides = config->strides;
+    return strides[1] == PLACES && strides[2] == 3 && strides[3] == 1;
+}
+
+/* Of four output channels, whose numbers leave in one store: (16 input channels, places) each,
+ * `step` apart, with a factor each. */
+static void interleave(const float *from, int64_t step, const double scale[4], float *to)
+{
+    for (int64_t i = 0; i < 16 * PLACES; i++, to += 16) {
+        to[0] = (float)((double)from[i] * scale[0]);
+        to[1] = (float)((double)from[i + step] * scale[1]);
+        to[2] = (float)((double)from[i + 2 * step] * scale[2]);
+        to[3] = (float)((double)from[i + 3 * step] * scale[3]);
+    }
+}
+
+/* Weights of 16 output channels from k on and 16 input channels from c on, as they are to be
+ * packed: (input channels, places, output channels). */
+static void read_squares(const PfConvolutionConfig *config, int64_t k, int64_t c, float w[SQUARES])
+{
+    static const double ones[] = {1, 1, 1, 1};
+    if (!lie_in_rows(config)) {
+        for (int place = 0; place < PLACES; place++)
+            pf_convolution_square(config, k, c, place, w + 16 * place, 16 * PLACES);
+        return;
+    }
+    for (int64_t j = 0; j < 16; j += 4)
+        interleave(config->weight + (k + j) * config->strides[0] + c * PLACES, config->strides[0],
+                   config->scale ? config->scale + k + j : ones, w + j);
+}
+
 /* panel: (rows, its width) */
 static void pack_panel(const PfConvolution *winograd, const PfConvolutionConfig *config, int64_t k,
                        float *panel)
 {
-    enum { PLACES = 9, ROW = PLACES * 16 };
     const int64_t channels = config->in_channels, width = pf_convolution_panel_width(config, k);
-    float w[16 * ROW];
+    float w[SQUARES];
     for (int64_t c = 0; c < channels; c += 16)
         for (int64_t i = 0; i < width; i += 16) {
-            for (int place = 0; place < PLACES; place++)
-                pf_convolution_square(config, k + i, c, place, w + 16 * place, ROW);
+            read_squares(config, k + i, c, w);
             for (int64_t j = 0; j < 16; j++)
                 winograd->kernels->winograd_weights(
-                    w + j * ROW,
+                    w + j * 16 * PLACES,
                     panel + pf_product_u(winograd->kernels->strip, channels, width, c + j, i),
                     channels * width);
         }
