@@ -8,19 +8,36 @@ import torch
 import torchvision
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-failures = 0
+passes = failures = 0
+left_out = []
 # The exhaustive variants of a test, which the daily run replaces by smaller ones that can still fail.
 IS_LONG = bool(os.environ.get("PF_LONG"))
 
 
 def check(what, good, detail=""):
-    global failures
+    global passes, failures
     print(f"{'ok  ' if good else 'FAIL'} {what} {detail}", flush=True)
+    passes += bool(good)
     failures += not good
 
 
+def attempt(what, compare):
+    """A network that its own library refuses does not keep others from being compared."""
+    try:
+        compare()
+    except Exception as reason:  # whatever it is, it is a failure
+        check(f"{what} is compared", False, f"{type(reason).__name__}: {reason}")
+
+
+def leave_out(what, why):
+    """What a test does not compare is said in its last lines."""
+    left_out.append(f"{what}: {why}")
+
+
 def finish():
-    print(f"{failures} failures")
+    print(f"{passes} ok, {failures} failed, {len(left_out)} left out{':' if left_out else ''}")
+    for line in left_out:
+        print(f"  {line}")
     sys.exit(failures != 0)
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""All convolutional networks against current torchvision's and timm's: features at three taps, two sizes.
+"""Convolutional networks and Swin Transformers against current torchvision's and timm's: features at three taps, two
+sizes.
 
 usage: networks_peers_parity.py RUN_BACKBONE [NETWORK]...
 
@@ -14,7 +15,7 @@ try:
     import torch
     import torchvision
     from networks_parity import (TAPS, by_extractor, by_hooks, choose, compare, lively, new_model, node_names)
-    from backbone_tool import check, finish, pixels, save_weights
+    from backbone_tool import attempt, check, finish, leave_out, pixels, save_weights
 except ImportError as missing:
     print(f"SKIP: {missing}")
     sys.exit(77)
@@ -27,9 +28,11 @@ TORCHVISION = (["inception_v3", "googlenet", "resnext50_32x4d", "resnext101_32x8
                + ["regnet_y_128gf"]
                + [f"densenet{layers}" for layers in (121, 161, 169, 201)] + ["mobilenet_v3_small", "mobilenet_v3_large"]
                + [f"efficientnet_b{scale}" for scale in range(8)] + [f"efficientnet_v2_{size}" for size in "sml"]
-               + [f"convnext_{size}" for size in ("tiny", "small", "base", "large")])
+               + [f"convnext_{size}" for size in ("tiny", "small", "base", "large")]
+               + [f"swin_{size}" for size in "tsb"])
 TIMM = [f"{prefix}efficientnet_lite{scale}" for prefix in ("", "tf_") for scale in range(5)]
 LITE_TAPS = ["bn1", "blocks.1.0.conv_dw", "blocks.1.0.bn2", "blocks.3.1", "bn2", "global_pool", "classifier"]
+SWIN_TAPS = ["features.1", "features.3.1", "features.5.1", "flatten", "head"]
 LARGE_TAPS = ["stem", "trunk_output.block1.block1-1", "trunk_output.block2.block2-0.f.c", "trunk_output.block2.block2-1"]
 
 
@@ -60,6 +63,10 @@ def check_torchvision(name):
     sizes = [96, 128] if name == "inception_v3" else [64, 96]
     if name == "regnet_y_128gf":
         check_by(by_extractor, first_blocks(), name, sizes, LARGE_TAPS)
+        leave_out(name, "645 million parameters; its first four blocks are compared")
+        return
+    if name.startswith("swin"):
+        check_by(by_hooks, new_model(name), name, [88, 128], SWIN_TAPS)
         return
     model = new_model(name)
     hooked = next((taps for family, taps in TAPS.items() if name.startswith(family)), None)
@@ -73,7 +80,11 @@ def check_timm(name):
 
 print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}")
 choose(None)
-for network in sys.argv[2:] or TORCHVISION + TIMM:
+networks = sys.argv[2:] or TORCHVISION + TIMM
+for other in TORCHVISION + TIMM:
+    if other not in networks:
+        leave_out(other, "not asked for")
+for network in networks:
     check(f"{network} is known", network in TORCHVISION + TIMM)
-    (check_timm if network in TIMM else check_torchvision)(network)
+    attempt(network, lambda: (check_timm if network in TIMM else check_torchvision)(network))
 finish()

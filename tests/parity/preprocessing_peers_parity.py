@@ -2,7 +2,9 @@
 """The same against current torchvision, and timm's pretrained_cfg of every set of weights that has a timm name: file,
 repository, licence and how images are prepared, as timm validates (test_input_size where there is one).
 
-    preprocessing_peers_parity.py EXTRACT
+    preprocessing_peers_parity.py RUN_BACKBONE
+
+extract is taken from the same build.
 
 Where timm prepares images otherwise than the authors of the weights, DIFFERENT says so; ours follow the authors. One
 that is named there and does not differ fails.
@@ -10,6 +12,7 @@ that is named there and does not differ fails.
 import math
 import os
 import sys
+from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from preprocessing_parity import check_torchvision, differences, listed, understood
@@ -85,8 +88,9 @@ def main():
     except ImportError as reason:
         print(f"SKIP: {reason}")
         return 77
-    problems, sets = check_torchvision(sys.argv[1])
-    more, entries = check_timm(sys.argv[1])
+    extract = Path(sys.argv[1]).resolve().parent.parent / "bin/extract"
+    problems, sets = check_torchvision(extract)
+    more, entries = check_timm(extract)
     print("\n".join(problems + more))
     print(f"torchvision {torchvision.__version__}: {sets} sets of weights; timm {timm.__version__}: {entries}; "
           f"{len(problems + more)} problems")
