@@ -53,6 +53,12 @@ static int check_fetch(PfExtractOptions *options, PfError *err)
                    "which network? Usage: extract --fetch NAME...; extract --help explains.");
 }
 
+/* Only what was given: sides of images are -1 or 0 until then. */
+static bool names_a_size(const PfBackboneOptions *backbone)
+{
+    return backbone->image_size > 0 || backbone->crop >= 0 || backbone->resize >= 0;
+}
+
 /* Options that mean something beside others only. */
 static int check_companions(const PfExtractOptions *options, PfError *err)
 {
@@ -80,6 +86,10 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
                        "%s is for extracting: --summary, --info, --merge and --verify decode no "
                        "image",
                        options->max_pixels ? "--max-pixels" : "--max-bytes");
+    if (options->mode == PF_EXTRACT_SUMMARY && names_a_size(&options->backbone))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--image-size, --crop and --resize prepare images: --summary takes none. "
+                       "Hint: --input SIZE");
     if (options->mode == PF_EXTRACT_SUMMARY && options->sources_from)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--sources-from goes with a cache: --summary reads none");

@@ -168,19 +168,26 @@ static int enter_containers(Table *table, const char *module)
     return depth;
 }
 
+/* Whether a module that has such a child computes with its linear layers' weights, and does not
+ * call them: MultiheadAttention, and Swin's attention in windows. */
+static bool is_of_attention(const char *child)
+{
+    return !strcmp(child, ".in_proj_") || !strcmp(child, ".relative_position_bias_table");
+}
+
 /* Whether torchinfo counts anything for the node: it counts weights and biases of modules that are
- * called. A parameter of another name (cls_token, layer_scale) is none, and of a
- * MultiheadAttention, whose first linear layer is named in_proj_, none is called. */
+ * called. A parameter of another name (cls_token, layer_scale) is none. */
 static bool is_counted(const PfArch *arch, const PfNode *node)
 {
     const char *dot = strrchr(node->module, '.');
-    if (node->op == PF_OP_PARAMETER || node->op == PF_OP_POSITIONS) return false;
+    if (node->op == PF_OP_PARAMETER || node->op == PF_OP_POSITIONS ||
+        node->op == PF_OP_WINDOW_ATTENTION)
+        return false;
     if (node->op != PF_OP_LINEAR || !dot) return true;
     const size_t length = (size_t)(dot - node->module);
     for (int i = 0; i < arch->node_count; i++) {
         const char *other = arch->nodes[i].module;
-        if (!strncmp(other, node->module, length) && !strcmp(other + length, ".in_proj_"))
-            return false;
+        if (!strncmp(other, node->module, length) && is_of_attention(other + length)) return false;
     }
     return true;
 }

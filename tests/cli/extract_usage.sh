@@ -33,6 +33,10 @@ for name in ViT-L-32:vit_l_32 EfficientNet-V2-S:efficientnet_v2_s efficientnet:e
   expect 2 extract --summary --backbone "${name%:*}"
   stderr_has "Did you mean ${name#*:}"
 done
+for size in '--image-size 64' '--crop 64' '--resize 64'; do
+  expect 2 extract --summary --backbone resnet18 $size
+  stderr_has 'Hint: --input SIZE'
+done
 expect 2 extract --summary --backbone vgg16 --input 8
 stderr_has 'too small'
 

@@ -27,6 +27,7 @@ DIFFERENT = {
     # and of LAION's none is known here.
     **{f"vit_{size}_patch14_{kind}.lvd142m": {"resize", "crop"} for size in ("small", "base", "large", "giant")
        for kind in ("dinov2", "reg4_dinov2")},
+    **{f"vit_{size}_patch16_dinov3.lvd1689m": {"crop"} for size in ("small", "base", "large")},  # at 256 of 256
     **{f"convnext_{size}.dinov3_lvd1689m": {"resize"} for size in ("tiny", "small", "base", "large")},
     "vit_base_patch32_clip_224.openai": {"resize", "licence"}, "vit_base_patch16_clip_224.openai": {"resize", "licence"},
     "vit_large_patch14_clip_224.openai": {"licence"},
