@@ -13,6 +13,10 @@
  * source decode each of its chunks a few times only. */
 #define BATCH_BYTES ((size_t)64 * 1024 * 1024)
 
+/* Sources that are new since rows were fetched last, before those that wait are fetched: a source
+ * of many, as the inputs of a merge, is still open when its rows are read. */
+#define MOST_NEW_SOURCES 8
+
 /* A row to be fetched: from where, and to which row of the batch. */
 typedef struct Wanted {
     PfRowPlace from;
@@ -28,7 +32,10 @@ typedef struct Gathering {
     const PfTapLayout *layout;
     int *source_taps;      /* (sources): the tap's index in each, -1 where it has none */
     int64_t batch_rows;    /* whole chunks */
-    int64_t pending;       /* rows of the batch that wait to be gathered */
+    int64_t pending;       /* rows of the batch, those of the chunk that is being asked for apart */
+    int64_t fetched;       /* rows of the batch that are in it */
+    int newest_source;     /* the highest number so far */
+    int new_sources;       /* that came up since rows were fetched last */
     Wanted *wanted;        /* (batch_rows) */
     unsigned char *batch;  /* (batch_rows, row) */
     unsigned char *stored; /* a chunk that is moved */
@@ -69,17 +76,20 @@ static int fetch_run(const Gathering *gathering, const Wanted *wanted, int64_t c
         gathering->batch + (size_t)wanted->to * gathering->layout->row_bytes, err);
 }
 
-/* In the order of the sources, so that each chunk is decoded once. */
-static int fetch_pending(const Gathering *gathering, PfError *err)
+/* The rows of the batch before `end` that are not in it, in the order of the sources, so that each
+ * chunk is decoded once. */
+static int fetch_until(Gathering *gathering, int64_t end, PfError *err)
 {
-    int64_t n, count = gathering->pending;
-    qsort(gathering->wanted, (size_t)count, sizeof *gathering->wanted, compare_places);
+    int64_t n, count = end - gathering->fetched;
+    Wanted *wanted = gathering->wanted + gathering->fetched;
+    qsort(wanted, (size_t)count, sizeof *wanted, compare_places);
     for (int64_t i = 0; i < count; i += n) {
-        const Wanted *wanted = &gathering->wanted[i];
-        n = run_length(wanted, count - i);
-        if (check_interrupt(gathering->plan, err) || fetch_run(gathering, wanted, n, err))
+        n = run_length(&wanted[i], count - i);
+        if (check_interrupt(gathering->plan, err) || fetch_run(gathering, &wanted[i], n, err))
             return -1;
     }
+    gathering->fetched = end;
+    gathering->new_sources = 0;
     return 0;
 }
 
@@ -91,13 +101,13 @@ static int64_t chunk_count(const Gathering *gathering, int64_t rows)
 static int flush_pending(Gathering *gathering, PfError *err)
 {
     if (!gathering->pending) return 0;
-    if (fetch_pending(gathering, err) ||
+    if (fetch_until(gathering, gathering->pending, err) ||
         pf_cache_writer_append_tap(gathering->writer, gathering->tap, gathering->pending,
                                    gathering->batch, err))
         return -1;
     gathering->stats->chunks_encoded += chunk_count(gathering, gathering->pending);
     gathering->done += gathering->pending;
-    gathering->pending = 0;
+    gathering->pending = gathering->fetched = 0;
     return 0;
 }
 
@@ -128,27 +138,51 @@ static int move_chunk(Gathering *gathering, int64_t count, size_t stored_bytes, 
 
 /* ---- a tap ---- */
 
-static int find_places(const Gathering *gathering, int64_t row, int64_t count, PfError *err)
+static int append_sample(const PfCacheBuildPlan *plan, PfCacheWriter *writer, int64_t row,
+                         PfError *err)
+{
+    PfCacheSample sample;
+    return plan->sample(plan->context, row, &sample, err) ||
+                   pf_cache_writer_append_samples(writer, 1, &sample, err)
+               ? -1
+               : 0;
+}
+
+/* With the first tap come the samples. */
+static int find_places(Gathering *gathering, int64_t row, int64_t count, PfError *err)
 {
     const PfCacheBuildPlan *plan = gathering->plan;
-    Wanted *wanted = gathering->wanted + gathering->pending;
     for (int64_t i = 0; i < count; i++) {
+        const int64_t at = gathering->pending + i;
+        if (!gathering->tap && append_sample(plan, gathering->writer, row + i, err)) return -1;
         PfRowPlace from = plan->place(plan->context, gathering->tap, row + i);
         assert(from.source >= 0 && from.source < plan->source_count);
         if (gathering->source_taps[from.source] < 0)
             return pf_fail(err, PF_EXIT_FAILED, "'%s' has no features of tap '%s'",
                            plan->sources[from.source].path, gathering->layout->tap.name);
-        wanted[i] = (Wanted){from, gathering->pending + i};
+        if (from.source > gathering->newest_source) {
+            gathering->newest_source = from.source;
+            if (gathering->new_sources++ == MOST_NEW_SOURCES && fetch_until(gathering, at, err))
+                return -1;
+        }
+        gathering->wanted[at] = (Wanted){from, at};
     }
     return 0;
+}
+
+/* The next `count` rows behind those of the batch as they are stored, unless some are fetched. */
+static int read_chunk(const Gathering *gathering, int64_t count, size_t *stored_bytes, PfError *err)
+{
+    *stored_bytes = 0;
+    if (gathering->fetched > gathering->pending) return 0;
+    return read_stored(gathering, gathering->wanted + gathering->pending, count, stored_bytes, err);
 }
 
 /* Rows [row, row + count), a chunk of the file. */
 static int build_chunk(Gathering *gathering, int64_t row, int64_t count, PfError *err)
 {
     size_t stored_bytes;
-    if (find_places(gathering, row, count, err) ||
-        read_stored(gathering, gathering->wanted + gathering->pending, count, &stored_bytes, err))
+    if (find_places(gathering, row, count, err) || read_chunk(gathering, count, &stored_bytes, err))
         return -1;
     if (stored_bytes) return move_chunk(gathering, count, stored_bytes, err);
     gathering->pending += count;
@@ -177,6 +211,8 @@ static int start_tap(Gathering *gathering, int tap, PfError *err)
     const PfTapLayout *layout = pf_cache_writer_layout(gathering->writer, tap);
     gathering->tap = tap;
     gathering->layout = layout;
+    gathering->newest_source = -1;
+    gathering->new_sources = 0;
     int64_t chunks = pf_min((int64_t)(BATCH_BYTES / layout->format.raw_bytes),
                             chunk_count(gathering, plan->row_count));
     gathering->batch_rows = pf_max(chunks, 1) * layout->chunk_rows;
@@ -200,17 +236,19 @@ static int build_tap(Gathering *gathering, int tap, PfError *err)
 
 /* ---- the file ---- */
 
+/* Of a virtual cache, which has no rows of its own. */
 static int append_samples(const PfCacheBuildPlan *plan, PfCacheWriter *writer, PfError *err)
 {
-    for (int64_t row = 0; row < plan->row_count; row++) {
-        PfCacheSample sample;
-        if (plan->sample(plan->context, row, &sample, err) ||
-            pf_cache_writer_append_samples(writer, 1, &sample, err))
-            return -1;
-    }
+    for (int64_t row = 0; row < plan->row_count; row++)
+        if (check_interrupt(plan, err) || append_sample(plan, writer, row, err)) return -1;
+    return 0;
+}
+
+static int append_rejects(const PfCacheBuildPlan *plan, PfCacheWriter *writer, PfError *err)
+{
     for (int64_t i = 0; i < plan->reject_count; i++) {
         PfCacheReject reject;
-        if (plan->reject(plan->context, i, &reject, err) ||
+        if (check_interrupt(plan, err) || plan->reject(plan->context, i, &reject, err) ||
             pf_cache_writer_reject(writer, &reject, err))
             return -1;
     }
@@ -247,8 +285,9 @@ int pf_cache_build(const char *path, const PfCacheBuildPlan *plan, PfCacheBuildS
     PfCacheWriter *writer;
     double start = pf_clock_seconds();
     if (pf_cache_writer_open(path, &config, &writer, err)) return -1;
-    if (append_samples(plan, writer, err) ||
-        (!plan->virtual_source_count && append_features(plan, writer, &total, err))) {
+    if ((plan->virtual_source_count ? append_samples(plan, writer, err)
+                                    : append_features(plan, writer, &total, err)) ||
+        append_rejects(plan, writer, err)) {
         pf_cache_writer_abandon(&writer);
         return -1;
     }

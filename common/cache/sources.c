@@ -27,7 +27,9 @@ struct PfCacheSources {
     const PfCache *owner; /* the virtual cache */
     pthread_mutex_t lock;
     Source *items; /* (contents.source_count) */
+    int *open;     /* (open_count) which of them are open */
     int open_count;
+    size_t open_capacity;
     int64_t clock;
 };
 
@@ -110,18 +112,21 @@ static int find_file(const PfCacheSources *sources, int index, char **path, PfEr
 
 /* The one that was held last of those that nobody holds makes room; where all are held there are
  * as many open as there are threads. */
-static void make_room(PfCacheSources *sources)
+static int make_room(PfCacheSources *sources, PfError *err)
 {
-    Source *oldest = NULL;
-    if (sources->open_count < MOST_OPEN) return;
-    for (int i = 0; i < sources->owner->contents.source_count; i++) {
-        Source *source = &sources->items[i];
-        if (source->cache && !source->holders && (!oldest || source->used < oldest->used))
-            oldest = source;
+    int oldest = -1;
+    for (int i = 0; i < sources->open_count && sources->open_count >= MOST_OPEN; i++) {
+        const Source *source = &sources->items[sources->open[i]];
+        if (!source->holders &&
+            (oldest < 0 || source->used < sources->items[sources->open[oldest]].used))
+            oldest = i;
     }
-    if (!oldest) return;
-    pf_cache_close(&oldest->cache);
-    sources->open_count--;
+    if (oldest >= 0) {
+        pf_cache_close(&sources->items[sources->open[oldest]].cache);
+        sources->open[oldest] = sources->open[--sources->open_count];
+    }
+    return pf_grow(&sources->open, &sources->open_capacity, (size_t)sources->open_count + 1,
+                   sizeof *sources->open, err);
 }
 
 static int open_source(PfCacheSources *sources, int index, PfError *err)
@@ -130,15 +135,15 @@ static int open_source(PfCacheSources *sources, int index, PfError *err)
     Source *source = &sources->items[index];
     if (source->cache) return 0;
     if (find_file(sources, index, &path, err)) return -1;
-    make_room(sources);
-    int failed = pf_cache_reader_open_alone(path, &source->cache, err);
+    int failed = make_room(sources, err) || pf_cache_reader_open_alone(path, &source->cache, err);
     free(path);
     if (failed) return -1;
-    sources->open_count++;
-    if (!check_source(sources, index, err)) return 0;
-    pf_cache_close(&source->cache);
-    sources->open_count--;
-    return -1;
+    if (check_source(sources, index, err)) {
+        pf_cache_close(&source->cache);
+        return -1;
+    }
+    sources->open[sources->open_count++] = index;
+    return 0;
 }
 
 const PfCache *pf_cache_sources_hold(PfCacheSources *sources, int index, PfError *err)
@@ -222,6 +227,7 @@ void pf_cache_sources_close(PfCacheSources **pointer)
         pf_cache_close(&sources->items[i].cache);
     }
     pthread_mutex_destroy(&sources->lock);
+    free(sources->open);
     free(sources->items);
     free(sources);
     *pointer = NULL;

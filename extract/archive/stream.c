@@ -1,7 +1,6 @@
 /* Archives that come as a stream, from standard input or compressed as a whole: into a file without
  * a name, as members are read from any place. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/size_text.h"
+#include "common/file/spool.h"
 #include "extract/archive/internal.h"
 
 #define BLOCK_SIZE (1 << 20)
@@ -37,26 +37,14 @@ static const char *temporary_folder(void)
     return folder && *folder ? folder : "/var/tmp";
 }
 
-/* Some file systems cannot make files without a name. */
-static int open_named(const char *folder, PfError *err)
+static int open_temporary(const char *folder, PfError *err)
 {
-    char *path = pf_asprintf(err, "%s/permafrost-XXXXXX", folder);
-    if (!path) return -1;
-    int fd = mkostemp(path, O_CLOEXEC), number = errno;
-    if (fd >= 0) unlink(path);
-    free(path);
-    errno = number;
+    int fd = pf_spool_temporary_file(folder);
     return fd >= 0 ? fd
                    : pf_fail_errno(err,
                                    "no temporary file can be made in '%s'. Hint: TMPDIR=FOLDER "
                                    "names another folder",
                                    folder);
-}
-
-static int open_temporary(const char *folder, PfError *err)
-{
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    return fd >= 0 ? fd : open_named(folder, err);
 }
 
 static int put(Spool *spool, const uint8_t *bytes, size_t size, PfError *err)

@@ -308,7 +308,8 @@ typedef struct Found {
 
 typedef struct Check {
     const PfManifest *manifest;
-    Found *found; /* (count) */
+    size_t first, end; /* the rows that are looked for */
+    Found *found;      /* (end - first) of them */
 } Check;
 
 static void check_path(const PfManifest *manifest, const char *path, Found *found)
@@ -325,10 +326,10 @@ static void check_block(void *context, int64_t block)
 {
     const Check *check = context;
     const PfDataset *dataset = check->manifest->dataset;
-    size_t first = (size_t)block * BLOCK_PATHS;
-    size_t end = pf_min_size(first + BLOCK_PATHS, dataset->count);
+    size_t first = check->first + (size_t)block * BLOCK_PATHS;
+    size_t end = pf_min_size(first + BLOCK_PATHS, check->end);
     for (size_t i = first; i < end; i++)
-        check_path(check->manifest, dataset->samples[i].path, &check->found[i]);
+        check_path(check->manifest, dataset->samples[i].path, &check->found[i - check->first]);
 }
 
 static int fail_two_files(const PfManifest *manifest, const char *path, const Found *found,
@@ -351,36 +352,68 @@ static int fail_not_utf8(PfManifest *manifest, const char *path, PfError *err)
 }
 
 /* Counts paths that are not there at all, and those that are there in another spelling. */
-static int take_found(PfManifest *manifest, const Found *found, size_t *absent, size_t *respelled,
-                      PfError *err)
+static int take_found(PfManifest *manifest, const Check *check, size_t *absent, PfError *err)
 {
     PfDataset *dataset = manifest->dataset;
-    size_t first = 0;
-    for (size_t i = 0; i < dataset->count; i++) {
-        const char *path = dataset->samples[i].path, *other = found[i].other;
-        if (found[i].second) return fail_two_files(manifest, path, &found[i], err);
-        *absent += (size_t)found[i].is_absent;
-        if (found[i].is_absent && fail_not_utf8(manifest, path, err)) return -1;
-        if (found[i].is_absent && pf_dataset_note(dataset, PF_NOTE_ABSENT_IMAGE, "", path, err))
+    size_t respelled = 0;
+    const Found *first = NULL;
+    const char *first_path = NULL;
+    for (size_t i = check->first; i < check->end; i++) {
+        const Found *found = &check->found[i - check->first];
+        const char *path = dataset->samples[i].path;
+        if (found->second) return fail_two_files(manifest, path, found, err);
+        *absent += (size_t)found->is_absent;
+        if (found->is_absent && fail_not_utf8(manifest, path, err)) return -1;
+        if (found->is_absent && pf_dataset_note(dataset, PF_NOTE_ABSENT_IMAGE, "", path, err))
             return -1;
-        if (!other) continue;
-        if (!(*respelled)++) first = i;
+        if (!found->other || respelled++) continue;
+        first = found;
+        first_path = path;
     }
-    if (!*respelled) return 0;
-    return pf_dataset_remark(
-        dataset, err, "paths: %zu of %zu are there in another spelling only, '%s' as '%s'",
-        *respelled, dataset->count, dataset->samples[first].path, found[first].other);
+    if (!respelled) return 0;
+    return pf_dataset_remark(dataset, err,
+                             "paths: %zu of %zu are there in another spelling only, '%s' as '%s'",
+                             respelled, check->end - check->first, first_path, first->other);
 }
 
-static int respell(PfDataset *dataset, const Found *found, PfError *err)
+static int respell(PfDataset *dataset, const Check *check, PfError *err)
 {
-    for (size_t i = 0; i < dataset->count; i++) {
-        const char *other = found[i].other;
+    for (size_t i = check->first; i < check->end; i++) {
+        const char *other = check->found[i - check->first].other;
         if (!other) continue;
         dataset->samples[i].path = pf_dataset_text(dataset, other, strlen(other), err);
         if (!dataset->samples[i].path) return -1;
     }
     return 0;
+}
+
+/* Looks for the files of rows [first, end). */
+static int check_rows(PfManifest *manifest, size_t first, size_t end, size_t *absent, PfError *err)
+{
+    const size_t count = end - first;
+    Check check = {manifest, first, end, pf_calloc(count, sizeof *check.found, err)};
+    *absent = 0;
+    if (!check.found) return -1;
+    pf_parallel_for((int64_t)((count + BLOCK_PATHS - 1) / BLOCK_PATHS), 0, check_block, &check);
+    int status =
+        take_found(manifest, &check, absent, err) || respell(manifest->dataset, &check, err);
+    for (size_t i = 0; i < count; i++) free(check.found[i].other);
+    free(check.found);
+    return status ? -1 : 0;
+}
+
+/* A shard looks for its own files alone, unless its rows or their sides depend on how the paths of
+ * the others are spelled. */
+static void find_own_rows(const PfManifest *manifest, size_t *first, size_t *end)
+{
+    const PfDatasetOptions *options = manifest->options;
+    const int64_t count = (int64_t)manifest->dataset->count;
+    int64_t own_first = 0, own_size = count;
+    if (!options->exclude && !options->sample && !options->split_by_path &&
+        options->shard.count <= count)
+        pf_dataset_shard_range(options->shard, count, &own_first, &own_size);
+    *first = (size_t)own_first;
+    *end = (size_t)(own_first + own_size);
 }
 
 static int note_repeated(PfDataset *dataset, PfError *err)
@@ -408,19 +441,29 @@ static int fail_none_there(const PfManifest *manifest, PfError *err)
                    manifest->columns[manifest->path_column]);
 }
 
+static bool any_is_there(const PfManifest *manifest, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        Found found = {0};
+        check_path(manifest, manifest->dataset->samples[i].path, &found);
+        free(found.other);
+        if (!found.is_absent) return true;
+    }
+    return false;
+}
+
 int pf_manifest_check_paths(PfManifest *manifest, PfError *err)
 {
     PfDataset *dataset = manifest->dataset;
-    Check check = {manifest, pf_calloc(dataset->count, sizeof *check.found, err)};
-    size_t absent = 0, respelled = 0;
-    if (!check.found) return -1;
+    size_t first, end, absent;
+    find_own_rows(manifest, &first, &end);
+    /* What shards have in common are paths as the manifest has them. */
+    if (end - first < dataset->count && pf_dataset_listing_digest(dataset, dataset->listing, err))
+        return -1;
     manifest->adds_endings = true;
-    pf_parallel_for((int64_t)((dataset->count + BLOCK_PATHS - 1) / BLOCK_PATHS), 0, check_block,
-                    &check);
-    int status = take_found(manifest, check.found, &absent, &respelled, err) ||
-                 respell(dataset, check.found, err);
-    for (size_t i = 0; i < dataset->count; i++) free(check.found[i].other);
-    free(check.found);
-    if (status || note_repeated(dataset, err)) return -1;
-    return absent < dataset->count ? 0 : fail_none_there(manifest, err);
+    if (check_rows(manifest, first, end, &absent, err) || note_repeated(dataset, err)) return -1;
+    if (absent < end - first || any_is_there(manifest, 0, first) ||
+        any_is_there(manifest, end, dataset->count))
+        return 0;
+    return fail_none_there(manifest, err);
 }

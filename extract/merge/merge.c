@@ -32,6 +32,11 @@ typedef struct Merge {
     PfCacheTap *taps; /* (tap_count) */
     int tap_count;
     char *identity; /* JSON */
+    cJSON *common;  /* the provenance that all inputs have */
+    cJSON *runtime_rows;
+    bool any_by_path;     /* an input was split by paths */
+    int64_t stored_bytes; /* of the chunks of all inputs */
+    PfMergeDuplicates duplicates;
     PfCompression compression;
     PfRowSource *sources;           /* one an input */
     struct MergeSource *contexts;   /* theirs */
@@ -133,41 +138,30 @@ static void drop_own(cJSON *object)
         cJSON_DeleteItemFromObjectCaseSensitive(object, own[i]);
 }
 
-/* What all inputs say, into an empty *common; which runtimes made their rows; and whether any of
- * them was split by paths. */
-static int read_inputs(Merge *run, cJSON **common, cJSON *runtime_rows, bool *any_by_path,
-                       PfError *err)
+/* What all inputs say, which runtimes made their rows, and whether any of them was split by
+ * paths. */
+static int note_provenance(Merge *run, const PfCache *cache, PfError *err)
 {
-    *any_by_path = false;
-    for (int i = 0; i < run->inputs.count; i++) {
-        const PfMergeInput *input = pf_merge_inputs_get(&run->inputs, i, err);
-        if (!input) return -1;
-        if (!i && !(*common = read_provenance(input->cache, err))) return -1;
-        if (i && keep_common(*common, input->cache, err)) return -1;
-        *any_by_path |= pf_split_is_by_path(pf_cache_provenance(input->cache));
-        add_runtime_rows(runtime_rows, input->cache);
-    }
+    if (run->common && keep_common(run->common, cache, err)) return -1;
+    if (!run->common && !(run->common = read_provenance(cache, err))) return -1;
+    run->any_by_path |= pf_split_is_by_path(pf_cache_provenance(cache));
+    add_runtime_rows(run->runtime_rows, cache);
     return 0;
 }
 
 static char *provenance_json(Merge *run, PfError *err)
 {
-    bool any_by_path;
-    pf_json_begin();
-    cJSON *object = NULL, *runtime_rows = cJSON_CreateObject();
-    if (read_inputs(run, &object, runtime_rows, &any_by_path, err)) {
-        cJSON_Delete(object);
-        cJSON_Delete(runtime_rows);
-        return NULL;
-    }
+    cJSON *object = run->common;
+    run->common = NULL;
     drop_own(object);
     /* Where no input was split by paths, but some by contents and others by groups, the whole
      * counts as split by groups. */
-    if (!any_by_path && !cJSON_HasObjectItem(object, PF_SPLIT_BY_KEY))
+    if (!run->any_by_path && !cJSON_HasObjectItem(object, PF_SPLIT_BY_KEY))
         cJSON_AddStringToObject(object, PF_SPLIT_BY_KEY, "group");
     pf_provenance_add_origin(object, run->command);
     add_inputs(object, run);
-    cJSON_AddItemToObject(object, PF_RUNTIME_ROWS_KEY, runtime_rows);
+    cJSON_AddItemToObject(object, PF_RUNTIME_ROWS_KEY, run->runtime_rows);
+    run->runtime_rows = NULL;
     return pf_json_finish(object, "provenance", err);
 }
 
@@ -179,6 +173,15 @@ static PfRowPlace place_of_row(void *context, int tap, int64_t row)
     (void)tap;
     run->input = pf_merge_inputs_find_row(&run->inputs, row, run->input);
     return (PfRowPlace){run->input, row - run->inputs.items[run->input].first_row};
+}
+
+static void warn_of_duplicates(Merge *run)
+{
+    const int64_t count = pf_merge_duplicates_count(&run->duplicates);
+    pf_merge_duplicates_free(&run->duplicates);
+    if (count)
+        pf_warn("%lld rows are of images that another input has too, by path and content",
+                (long long)count);
 }
 
 static int sample_of_row(void *context, int64_t row, PfCacheSample *out, PfError *err)
@@ -196,6 +199,9 @@ static int sample_of_row(void *context, int64_t row, PfCacheSample *out, PfError
     out->class_indices = input->indices + place.row * targets->class_targets;
     out->values = input->values + place.row * targets->values_per_row;
     out->group = input->groups[place.row];
+    pf_merge_duplicates_note(&run->duplicates, input->files.paths ? out->path : NULL, out->digest,
+                             place.source);
+    if (row + 1 == run->inputs.row_count) warn_of_duplicates(run);
     return 0;
 }
 
@@ -275,34 +281,12 @@ static void show_progress(void *context, int64_t done, int64_t total)
 
 /* ---- before it begins ---- */
 
-static int warn_of_duplicates(Merge *run, PfError *err)
-{
-    int64_t count;
-    if (pf_merge_count_duplicates(&run->inputs, &count, err)) return -1;
-    if (count < 0)
-        pf_warn("%lld rows are too many for this machine's memory to see which images several "
-                "inputs have",
-                (long long)run->inputs.row_count);
-    if (count > 0)
-        pf_warn("%lld rows are of images that another input has too, by path and content",
-                (long long)count);
-    return 0;
-}
-
 /* Chunks that are encoded again become about as large as they were. */
-static int check_disk(Merge *run, PfError *err)
+static int check_disk(const Merge *run, PfError *err)
 {
-    char filters[64], needed_size[PF_SIZE_TEXT], free_size[PF_SIZE_TEXT];
-    int64_t needed = 0, stored, available = pf_work_plan_disk_free(run->options->output);
-    for (int i = 0; i < run->inputs.count && !run->options->is_virtual; i++) {
-        const PfMergeInput *input = pf_merge_inputs_get(&run->inputs, i, err);
-        if (!input) return -1;
-        PfCache *cache = input->cache;
-        for (int t = 0; t < pf_cache_tap_count(cache); t++) {
-            if (pf_cache_tap_storage(cache, t, &stored, filters, sizeof filters, err)) return -1;
-            needed += stored;
-        }
-    }
+    char needed_size[PF_SIZE_TEXT], free_size[PF_SIZE_TEXT];
+    const int64_t needed = run->stored_bytes;
+    const int64_t available = pf_work_plan_disk_free(run->options->output);
     if (available < 0 || needed <= available) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "'%s': the disk has %s free; the features alone are about %s. Make room, write "
@@ -311,14 +295,56 @@ static int check_disk(Merge *run, PfError *err)
                    pf_size_text(needed, needed_size));
 }
 
-static int open_and_check(Merge *run, PfError *err)
+static int note_storage(Merge *run, PfCache *cache, PfError *err)
+{
+    char filters[64];
+    int64_t stored;
+    for (int t = 0; t < pf_cache_tap_count(cache) && !run->options->is_virtual; t++) {
+        if (pf_cache_tap_storage(cache, t, &stored, filters, sizeof filters, err)) return -1;
+        run->stored_bytes += stored;
+    }
+    return 0;
+}
+
+static int look_at_input(void *context, PfMergeInput *input, PfError *err)
+{
+    Merge *run = context;
+    if (note_provenance(run, input->cache, err) || note_storage(run, input->cache, err) ||
+        pf_merge_sources_note(input, err) || pf_merge_targets_note(&run->targets, input, err))
+        return -1;
+    pf_progress_update(&run->progress, input->given + 1, NULL);
+    return 0;
+}
+
+static int look_at_inputs(Merge *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
     const PfMergeOptions *options = run->options;
-    if (pf_merge_inputs_open(options->inputs, options->input_count, &run->inputs, err) ||
-        check_output(run, err) || (!options->force && pf_merge_check_shards(&run->inputs, err)) ||
-        check_disk(run, err))
+    pf_json_begin();
+    run->runtime_rows = cJSON_CreateObject();
+    pf_progress_start(&run->progress, "caches", options->input_count);
+    int failed = pf_merge_inputs_open(options->inputs, options->input_count, look_at_input, run,
+                                      interrupted, &run->inputs, err);
+    pf_progress_end(&run->progress);
+    return failed;
+}
+
+static int begin_duplicates(Merge *run, PfError *err)
+{
+    bool too_many;
+    if (pf_merge_duplicates_new(&run->inputs, &run->duplicates, &too_many, err)) return -1;
+    if (too_many)
+        pf_warn("%lld rows are too many for this machine's memory to see which images several "
+                "inputs have",
+                (long long)run->inputs.row_count);
+    return 0;
+}
+
+static int open_and_check(Merge *run, const volatile sig_atomic_t *interrupted, PfError *err)
+{
+    if (look_at_inputs(run, interrupted, err) || check_output(run, err) ||
+        (!run->options->force && pf_merge_shards_check(&run->inputs, err)) || check_disk(run, err))
         return -1;
-    return warn_of_duplicates(run, err);
+    return begin_duplicates(run, err);
 }
 
 /* ---- the steps ---- */
@@ -354,7 +380,7 @@ static int prepare(Merge *run, PfError *err)
         !(run->provenance = provenance_json(run, err)))
         return -1;
     if (run->options->is_virtual && find_virtual_sources(run, err)) return -1;
-    return pf_merge_targets_new(&run->inputs, &run->targets, err);
+    return pf_merge_targets_unite(&run->targets, &run->inputs, err);
 }
 
 static PfCacheBuildPlan plan_of(Merge *run, const volatile sig_atomic_t *interrupted)
@@ -417,11 +443,13 @@ static int merge(Merge *run, const volatile sig_atomic_t *interrupted, PfError *
 {
     const PfMergeOptions *options = run->options;
     PfCacheBuildStats stats;
-    if (open_and_check(run, err) || prepare(run, err)) return -1;
-    PfCacheBuildPlan plan = plan_of(run, interrupted);
-    pf_progress_start(&run->progress, "rows", plan.row_count * plan.tap_count);
-    int failed = pf_cache_build(options->output, &plan, &stats, err);
-    pf_progress_end(&run->progress);
+    int failed = open_and_check(run, interrupted, err) || prepare(run, err);
+    if (!failed) {
+        PfCacheBuildPlan plan = plan_of(run, interrupted);
+        pf_progress_start(&run->progress, "rows", plan.row_count * plan.tap_count);
+        failed = pf_cache_build(options->output, &plan, &stats, err);
+        pf_progress_end(&run->progress);
+    }
     if (failed && err->exit_code == PF_EXIT_INTERRUPTED)
         return pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted; nothing was written to '%s'",
                        options->output);
@@ -437,9 +465,12 @@ int pf_merge_run(const PfMergeOptions *options, const char *command,
     Merge run = {.options = options, .command = command};
     int failed = merge(&run, interrupted, err);
     pf_merge_targets_free(&run.targets);
+    pf_merge_duplicates_free(&run.duplicates);
     pf_merge_sources_free(&run.virtual_sources);
     pf_merge_inputs_free(&run.inputs);
     cJSON_free(run.provenance);
+    cJSON_Delete(run.common);
+    cJSON_Delete(run.runtime_rows);
     free(run.contexts);
     free(run.sources);
     free(run.identity);

@@ -4,17 +4,117 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/digest.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "extract/merge/internal.h"
 
+/* ---- as each input has them ---- */
+
+/* Those of an input, found again by their hash. */
+typedef struct PfMergeKnownTargets {
+    uint64_t hash;
+    PfMergeOwnTargets *own; /* in the arena */
+} KnownTargets;
+
+static uint64_t mixed(uint64_t hash, uint64_t more)
+{
+    return (hash ^ more) * 0x9e3779b97f4a7c15u + (hash >> 29);
+}
+
+static uint64_t hash_targets(const PfCache *cache)
+{
+    uint64_t hash = 0;
+    for (int t = 0; t < pf_cache_target_count(cache); t++) {
+        const PfCacheTarget *target = pf_cache_target(cache, t);
+        hash = mixed(hash, pf_digest_xxh64_text(target->name));
+        hash = mixed(hash, (uint64_t)target->class_count);
+        for (int c = 0; c < target->class_count; c++)
+            hash = mixed(hash, pf_digest_xxh64_text(target->classes[c]));
+    }
+    return hash;
+}
+
+static bool have_same_names(const PfCacheTarget *a, const PfCacheTarget *b)
+{
+    if (a->class_count != b->class_count) return false;
+    for (int i = 0; i < a->class_count; i++)
+        if (strcmp(a->classes[i], b->classes[i]) != 0) return false;
+    return true;
+}
+
+static bool are_targets_of(const PfMergeOwnTargets *own, const PfCache *cache)
+{
+    if (own->count != pf_cache_target_count(cache)) return false;
+    for (int t = 0; t < own->count; t++) {
+        const PfCacheTarget *known = &own->items[t], *target = pf_cache_target(cache, t);
+        if (strcmp(known->name, target->name) != 0 || known->kind != target->kind ||
+            known->width != target->width || !have_same_names(known, target))
+            return false;
+    }
+    return true;
+}
+
+static int copy_target(PfArena *arena, const PfCacheTarget *target, PfCacheTarget *copy,
+                       PfError *err)
+{
+    *copy = *target;
+    if (!target->class_count) return 0;
+    const size_t count = (size_t)target->class_count;
+    const char **names = pf_arena_allocate(arena, count * sizeof *names, alignof(char *), err);
+    if (!names) return -1;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = target->classes[i];
+        names[i] = pf_arena_text(arena, name, strlen(name), err);
+        if (!names[i]) return -1;
+    }
+    copy->classes = names;
+    return 0;
+}
+
+/* NULL where memory is short. */
+static PfMergeOwnTargets *copy_targets(PfArena *arena, const PfCache *cache, PfError *err)
+{
+    const size_t count = (size_t)pf_cache_target_count(cache);
+    PfMergeOwnTargets *own = pf_arena_allocate(arena, sizeof *own, alignof(PfMergeOwnTargets), err);
+    if (!own) return NULL;
+    *own = (PfMergeOwnTargets){
+        .items = pf_arena_allocate(arena, count * sizeof *own->items, alignof(PfCacheTarget), err),
+        .maps = pf_arena_allocate(arena, count * sizeof *own->maps, alignof(int32_t *), err)};
+    if (!own->items || !own->maps) return NULL;
+    for (size_t t = 0; t < count; t++) {
+        own->maps[t] = NULL;
+        if (copy_target(arena, pf_cache_target(cache, (int)t), &own->items[t], err)) return NULL;
+    }
+    own->count = (int)count;
+    return own;
+}
+
+int pf_merge_targets_note(PfMergeTargets *targets, PfMergeInput *input, PfError *err)
+{
+    const uint64_t hash = hash_targets(input->cache);
+    for (size_t i = targets->known_count; i-- > 0;) {
+        const KnownTargets *known = &targets->known[i];
+        if (known->hash != hash || !are_targets_of(known->own, input->cache)) continue;
+        input->targets = known->own;
+        return 0;
+    }
+    PfMergeOwnTargets *own = copy_targets(&targets->texts, input->cache, err);
+    if (!own || pf_grow(&targets->known, &targets->known_capacity, targets->known_count + 1,
+                        sizeof *targets->known, err))
+        return -1;
+    targets->known[targets->known_count++] = (KnownTargets){hash, own};
+    input->targets = own;
+    return 0;
+}
+
 /* ---- which targets there are ---- */
 
 /* The input's target of that name, or -1. */
-static int find_target(const PfCache *cache, const char *name)
+static int find_target(const PfMergeOwnTargets *own, const char *name)
 {
-    for (int t = 0; t < pf_cache_target_count(cache); t++)
-        if (!strcmp(pf_cache_target(cache, t)->name, name)) return t;
+    for (int t = 0; t < own->count; t++)
+        if (!strcmp(own->items[t].name, name)) return t;
     return -1;
 }
 
@@ -27,63 +127,40 @@ static const PfCacheTarget *find_merged(const PfMergeTargets *targets, const cha
 
 /* What one input's labels say of another's images nobody knows. */
 static int check_same_names(const PfCacheTarget *known, const PfCacheTarget *target,
-                            const PfCache *cache, PfError *err)
+                            const char *path, PfError *err)
 {
-    bool same = known->class_count == target->class_count;
-    for (int i = 0; i < known->class_count && same; i++)
-        same = !strcmp(known->classes[i], target->classes[i]);
-    if (same) return 0;
+    if (have_same_names(known, target)) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "target '%s' of '%s' has other %s than in what is merged before it; they must "
                    "be the same ones in the same order",
-                   target->name, pf_cache_path(cache),
-                   target->kind == PF_TARGET_KEYPOINTS ? "points" : "labels");
+                   target->name, path, target->kind == PF_TARGET_KEYPOINTS ? "points" : "labels");
 }
 
 static int check_same_kind(const PfCacheTarget *known, const PfCacheTarget *target,
-                           const PfCache *cache, PfError *err)
+                           const char *path, PfError *err)
 {
     if (known->kind != target->kind || known->width != target->width)
         return pf_fail(err, PF_EXIT_FAILED,
                        "target '%s' of '%s' is of kind %s, %d numbers a row; in what is merged "
                        "before it of kind %s, %d numbers",
-                       target->name, pf_cache_path(cache), pf_target_kind_name(target->kind),
-                       target->width, pf_target_kind_name(known->kind), known->width);
-    return target->kind == PF_TARGET_CLASS ? 0 : check_same_names(known, target, cache, err);
+                       target->name, path, pf_target_kind_name(target->kind), target->width,
+                       pf_target_kind_name(known->kind), known->width);
+    return target->kind == PF_TARGET_CLASS ? 0 : check_same_names(known, target, path, err);
 }
 
-/* With names that stay when the input is closed. */
-static int copy_target(PfMergeTargets *targets, const PfCacheTarget *target, PfCacheTarget *copy,
+static int add_targets(PfMergeTargets *targets, size_t *capacity, const PfMergeInput *input,
                        PfError *err)
 {
-    *copy = *target;
-    if (target->kind == PF_TARGET_CLASS || !target->class_count) return 0;
-    const size_t count = (size_t)target->class_count;
-    const char **names =
-        pf_arena_allocate(&targets->texts, count * sizeof *names, alignof(char *), err);
-    if (!names) return -1;
-    for (size_t i = 0; i < count; i++) {
-        const char *name = target->classes[i];
-        names[i] = pf_arena_text(&targets->texts, name, strlen(name), err);
-        if (!names[i]) return -1;
-    }
-    copy->classes = names;
-    return 0;
-}
-
-static int add_targets(PfMergeTargets *targets, size_t *capacity, const PfCache *cache,
-                       PfError *err)
-{
-    for (int t = 0; t < pf_cache_target_count(cache); t++) {
-        const PfCacheTarget *target = pf_cache_target(cache, t);
+    for (int t = 0; t < input->targets->count; t++) {
+        const PfCacheTarget *target = &input->targets->items[t];
         const PfCacheTarget *known = find_merged(targets, target->name);
-        if (known && check_same_kind(known, target, cache, err)) return -1;
+        if (known && check_same_kind(known, target, input->path, err)) return -1;
         if (known) continue;
         if (pf_grow(&targets->items, capacity, (size_t)targets->count + 1, sizeof *targets->items,
                     err))
             return -1;
         PfCacheTarget *merged = &targets->items[targets->count++];
-        if (copy_target(targets, target, merged, err)) return -1;
+        *merged = *target;
         if (target->kind != PF_TARGET_CLASS) {
             targets->values_per_row += target->width;
             continue;
@@ -139,8 +216,7 @@ static bool has_last(const ClassUnion *all, const PfCacheTarget *target)
 }
 
 /* Shards have one list, which is put in once. */
-static int add_classes(PfMergeTargets *targets, ClassUnion *all, const PfCacheTarget *target,
-                       PfError *err)
+static int add_classes(ClassUnion *all, const PfCacheTarget *target, PfError *err)
 {
     const size_t more = (size_t)target->class_count;
     for (size_t c = 1; c < more; c++)
@@ -150,10 +226,7 @@ static int add_classes(PfMergeTargets *targets, ClassUnion *all, const PfCacheTa
     if (pf_grow(&all->names, &all->capacity, all->count + more + 1, sizeof *all->names, err))
         return -1;
     for (size_t c = 0; c < more; c++) {
-        const char *name = target->classes[c];
-        name = pf_arena_text(&targets->texts, name, strlen(name), err);
-        if (!name) return -1;
-        all->names[all->count] = (ClassName){name, (int64_t)all->count, 0};
+        all->names[all->count] = (ClassName){target->classes[c], (int64_t)all->count, 0};
         all->count++;
     }
     return 0;
@@ -197,14 +270,14 @@ static int grow_unions(PfMergeTargets *targets, size_t *capacity, PfError *err)
 }
 
 static int add_input(PfMergeTargets *targets, size_t *capacity, size_t *union_capacity,
-                     const PfCache *cache, PfError *err)
+                     const PfMergeInput *input, PfError *err)
 {
-    if (add_targets(targets, capacity, cache, err) || grow_unions(targets, union_capacity, err))
+    if (add_targets(targets, capacity, input, err) || grow_unions(targets, union_capacity, err))
         return -1;
     for (int t = 0; t < targets->count; t++) {
-        const int own = find_target(cache, targets->items[t].name);
+        const int own = find_target(input->targets, targets->items[t].name);
         if (own >= 0 && targets->items[t].kind == PF_TARGET_CLASS &&
-            add_classes(targets, &targets->classes[t], pf_cache_target(cache, own), err))
+            add_classes(&targets->classes[t], &input->targets->items[own], err))
             return -1;
     }
     return 0;
@@ -213,7 +286,7 @@ static int add_input(PfMergeTargets *targets, size_t *capacity, size_t *union_ca
 static void warn_of_missing(const PfMergeTargets *targets, const PfMergeInput *input)
 {
     for (int t = 0; t < targets->count; t++)
-        if (find_target(input->cache, targets->items[t].name) < 0)
+        if (find_target(input->targets, targets->items[t].name) < 0)
             pf_warn("'%s' has no target '%s': its rows are unlabelled", input->path,
                     targets->items[t].name);
 }
@@ -231,25 +304,49 @@ static int finish_unions(PfMergeTargets *targets, PfError *err)
     return 0;
 }
 
-int pf_merge_targets_new(PfMergeInputs *inputs, PfMergeTargets *targets, PfError *err)
+/* Where each class of an input's target lies in the united list. */
+static int32_t *new_class_map(PfArena *arena, const ClassUnion *all, const PfCacheTarget *target,
+                              PfError *err)
+{
+    int32_t *map =
+        pf_arena_allocate(arena, (size_t)target->class_count * sizeof *map, alignof(int32_t), err);
+    for (int c = 0; map && c < target->class_count; c++) {
+        ClassName wanted = {.name = target->classes[c]};
+        map[c] = ((const ClassName *)bsearch(&wanted, all->names, all->count, sizeof wanted,
+                                             compare_only_names))
+                     ->index;
+    }
+    return map;
+}
+
+static int map_classes(PfMergeTargets *targets, PfMergeOwnTargets *own, PfError *err)
+{
+    for (int t = 0; t < targets->count; t++) {
+        const int index = find_target(own, targets->items[t].name);
+        if (index < 0 || targets->items[t].kind != PF_TARGET_CLASS) continue;
+        own->maps[index] =
+            new_class_map(&targets->texts, &targets->classes[t], &own->items[index], err);
+        if (!own->maps[index]) return -1;
+    }
+    return 0;
+}
+
+int pf_merge_targets_unite(PfMergeTargets *targets, const PfMergeInputs *inputs, PfError *err)
 {
     size_t capacity = 0, union_capacity = 0;
     bool differs = false;
-    *targets = (PfMergeTargets){0};
     for (int i = 0; i < inputs->count; i++) {
-        const PfMergeInput *input = pf_merge_inputs_get(inputs, i, err);
-        if (!input) return -1;
+        const PfMergeInput *input = &inputs->items[i];
         const int known = targets->count;
-        if (add_input(targets, &capacity, &union_capacity, input->cache, err)) return -1;
-        differs |=
-            targets->count != pf_cache_target_count(input->cache) || (i && known != targets->count);
+        if (i && input->targets == inputs->items[i - 1].targets) continue;
+        if (add_input(targets, &capacity, &union_capacity, input, err)) return -1;
+        differs |= targets->count != input->targets->count || (i && known != targets->count);
     }
-    for (int i = 0; i < inputs->count && differs; i++) {
-        const PfMergeInput *input = pf_merge_inputs_get(inputs, i, err);
-        if (!input) return -1;
-        warn_of_missing(targets, input);
-    }
-    return finish_unions(targets, err);
+    for (int i = 0; i < inputs->count && differs; i++) warn_of_missing(targets, &inputs->items[i]);
+    if (finish_unions(targets, err)) return -1;
+    for (size_t i = 0; i < targets->known_count; i++)
+        if (map_classes(targets, targets->known[i].own, err)) return -1;
+    return 0;
 }
 
 void pf_merge_targets_free(PfMergeTargets *targets)
@@ -260,36 +357,23 @@ void pf_merge_targets_free(PfMergeTargets *targets)
     }
     free(targets->classes);
     free(targets->items);
+    free(targets->known);
     pf_arena_free(&targets->texts);
     *targets = (PfMergeTargets){0};
 }
 
 /* ---- numbers of one input ---- */
 
-static int32_t *new_class_map(const ClassUnion *all, const PfCacheTarget *target, PfError *err)
-{
-    int32_t *map = pf_calloc((size_t)target->class_count, sizeof *map, err);
-    for (int c = 0; map && c < target->class_count; c++) {
-        ClassName wanted = {.name = target->classes[c]};
-        map[c] = ((const ClassName *)bsearch(&wanted, all->names, all->count, sizeof wanted,
-                                             compare_only_names))
-                     ->index;
-    }
-    return map;
-}
-
 /* out: the column's element of the first row. */
-static int read_classes(PfMergeInput *input, int t, const ClassUnion *all, int32_t *out, int stride,
-                        PfError *err)
+static int read_classes(PfMergeInput *input, int t, int32_t *out, int stride, PfError *err)
 {
     const int64_t rows = input->row_count;
-    int32_t *map = new_class_map(all, pf_cache_target(input->cache, t), err);
+    const int32_t *map = input->targets->maps[t];
     int32_t *classes = pf_calloc((size_t)rows, sizeof *classes, err);
-    int failed = !map || !classes || pf_cache_read_classes(input->cache, t, classes, err);
+    int failed = !classes || pf_cache_read_classes(input->cache, t, classes, err);
     for (int64_t i = 0; i < rows && !failed; i++)
         out[i * stride] = classes[i] < 0 ? -1 : map[classes[i]];
     free(classes);
-    free(map);
     return failed ? -1 : 0;
 }
 
@@ -324,11 +408,11 @@ static int read_targets(const PfMergeTargets *targets, PfMergeInput *input, PfEr
     int class_column = 0, value_column = 0, failed = 0;
     for (int t = 0; t < targets->count && !failed; t++) {
         const PfCacheTarget *target = &targets->items[t];
-        const int own = find_target(input->cache, target->name);
+        const int own = find_target(input->targets, target->name);
         if (target->kind == PF_TARGET_CLASS) {
             if (own >= 0)
-                failed = read_classes(input, own, &targets->classes[t],
-                                      input->indices + class_column, targets->class_targets, err);
+                failed = read_classes(input, own, input->indices + class_column,
+                                      targets->class_targets, err);
             class_column++;
         } else {
             if (own >= 0)
@@ -343,6 +427,9 @@ static int read_targets(const PfMergeTargets *targets, PfMergeInput *input, PfEr
 int pf_merge_targets_read_samples(const PfMergeTargets *targets, PfMergeInput *input, PfError *err)
 {
     if (input->has_samples) return 0;
+    if (!are_targets_of(input->targets, input->cache))
+        return pf_fail(err, PF_EXIT_FAILED, "'%s' was written again while it was being merged",
+                       input->path);
     if ((!input->files.digests && pf_image_files_read(input->cache, &input->files, err)) ||
         allocate_numbers(targets, input, err) ||
         pf_cache_read_groups(input->cache, input->groups, err) || read_targets(targets, input, err))

@@ -21,24 +21,15 @@ static int add_source(PfMergeSources *sources, const char *output, const char *p
     return 0;
 }
 
-static int add_file(PfMergeSources *sources, const char *output, const PfCache *cache, PfError *err)
+static int add_file(PfMergeSources *sources, const char *output, const PfMergeInput *input,
+                    PfError *err)
 {
-    const uint8_t *seal = pf_cache_seal(cache);
-    if (!seal)
+    if (!input->is_sealed)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' has no seal, as extract writes it, so a later change of it would go "
                        "unnoticed.\nHint: merge without --virtual",
-                       pf_cache_path(cache));
-    return add_source(sources, output, pf_cache_path(cache), pf_cache_row_count(cache), seal, err);
-}
-
-static int add_source_of(PfMergeSources *sources, const char *output, const PfCache *cache,
-                         const PfCacheSource *source, PfError *err)
-{
-    char *path = pf_path_resolve(pf_cache_path(cache), source->path, err);
-    int failed = !path || add_source(sources, output, path, source->row_count, source->seal, err);
-    free(path);
-    return failed ? -1 : 0;
+                       input->path);
+    return add_source(sources, output, input->path, input->row_count, input->seal, err);
 }
 
 static int make_room(PfMergeSources *sources, size_t more, PfError *err)
@@ -51,20 +42,37 @@ static int make_room(PfMergeSources *sources, size_t more, PfError *err)
                : 0;
 }
 
-int pf_merge_sources_new(PfMergeInputs *inputs, const char *output, PfMergeSources *sources,
+int pf_merge_sources_note(PfMergeInput *input, PfError *err)
+{
+    int count;
+    const PfCacheSource *own = pf_cache_sources(input->cache, &count);
+    if (!count) return 0;
+    input->sources = pf_calloc((size_t)count, sizeof *input->sources, err);
+    input->source_paths = pf_calloc((size_t)count, sizeof *input->source_paths, err);
+    if (!input->sources || !input->source_paths) return -1;
+    for (int s = 0; s < count; s++) {
+        char *path = pf_path_resolve(pf_cache_path(input->cache), own[s].path, err);
+        if (!path) return -1;
+        input->sources[s] = own[s];
+        input->sources[s].path = input->source_paths[s] = path;
+        input->source_count++;
+    }
+    return 0;
+}
+
+int pf_merge_sources_new(const PfMergeInputs *inputs, const char *output, PfMergeSources *sources,
                          PfError *err)
 {
     *sources = (PfMergeSources){0};
     for (int i = 0; i < inputs->count; i++) {
-        int count;
-        const PfMergeInput *input = pf_merge_inputs_get(inputs, i, err);
-        if (!input) return -1;
-        const PfCache *cache = input->cache;
-        const PfCacheSource *own = pf_cache_sources(cache, &count);
+        const PfMergeInput *input = &inputs->items[i];
+        const int count = input->source_count;
         if (make_room(sources, count ? (size_t)count : 1, err)) return -1;
-        if (!count && add_file(sources, output, cache, err)) return -1;
-        for (int s = 0; s < count; s++)
-            if (add_source_of(sources, output, cache, &own[s], err)) return -1;
+        if (!count && add_file(sources, output, input, err)) return -1;
+        for (int s = 0; s < count; s++) {
+            const PfCacheSource *own = &input->sources[s];
+            if (add_source(sources, output, own->path, own->row_count, own->seal, err)) return -1;
+        }
     }
     return 0;
 }
@@ -106,31 +114,25 @@ void pf_merge_sources_free(PfMergeSources *sources)
 
 /* ---- the output ---- */
 
-static int check_not_source(const PfCache *cache, const char *output, PfError *err)
+static int check_not_source(const PfMergeInput *input, const char *output, PfError *err)
 {
-    int count;
-    bool found = false;
-    const PfCacheSource *sources = pf_cache_sources(cache, &count);
-    for (int i = 0; i < count && !found; i++) {
-        char *path = pf_path_resolve(pf_cache_path(cache), sources[i].path, NULL);
-        found = path && pf_path_same(output, path);
-        free(path);
-    }
-    if (!found) return 0;
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "--merge: '%s' is the output, and what the virtual cache '%s' refers to", output,
-                   pf_cache_path(cache));
+    for (int s = 0; s < input->source_count; s++)
+        if (pf_path_same(output, input->sources[s].path))
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "--merge: '%s' is the output, and what the virtual cache '%s' refers to",
+                           output, input->path);
+    return 0;
 }
 
-int pf_merge_check_output(PfMergeInputs *inputs, const char *output, PfError *err)
+int pf_merge_check_output(const PfMergeInputs *inputs, const char *output, PfError *err)
 {
     struct stat status;
     if (stat(output, &status)) return 0; /* nothing is there */
     for (int i = 0; i < inputs->count; i++) {
-        if (pf_path_same(output, inputs->items[i].path))
+        const PfMergeInput *input = &inputs->items[i];
+        if (pf_path_same(output, input->path))
             return pf_fail(err, PF_EXIT_USAGE, "--merge: '%s' is the output and an input", output);
-        const PfMergeInput *input = pf_merge_inputs_get(inputs, i, err);
-        if (!input || check_not_source(input->cache, output, err)) return -1;
+        if (check_not_source(input, output, err)) return -1;
     }
     return 0;
 }

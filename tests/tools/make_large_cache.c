@@ -1,10 +1,14 @@
 /* Writes a feature cache of any size, for what is streamed: 10 classes, one after the other as
  * class folders give them, in clouds that overlap; every sixth row is for val.
  *
- * usage: make_large_cache FILE.h5 ROWS FEATURES none|zstd */
+ * usage: make_large_cache FILE.h5 ROWS FEATURES none|zstd
+ *        make_large_cache FOLDER ROWS FEATURES none|zstd SHARDS
+ *
+ * The second way the same rows are the shards FOLDER/K-of-SHARDS.h5 of one listing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/memory.h"
 #include "common/base/random.h"
@@ -33,13 +37,14 @@ static void make_row(const Load *load, int row, uint16_t *out)
     pf_f16_from_f32_array(out, load->row, (size_t)load->features);
 }
 
-static int write_rows(const Load *load, PfCacheWriter *writer, PfError *err)
+/* Rows [first, end). */
+static int write_rows(const Load *load, int first, int end, PfCacheWriter *writer, PfError *err)
 {
     static char paths[BATCH][32];
     PfCacheSample samples[BATCH];
     int32_t classes[BATCH];
-    for (int first = 0; first < load->rows; first += BATCH) {
-        int n = load->rows - first < BATCH ? load->rows - first : BATCH;
+    for (; first < end; first += BATCH) {
+        int n = end - first < BATCH ? end - first : BATCH;
         for (int i = 0; i < n; i++) {
             int row = first + i;
             classes[i] = (int32_t)((int64_t)row * CLASSES / load->rows);
@@ -68,31 +73,59 @@ static int new_load(Load *load, PfError *err)
     return 0;
 }
 
-int main(int argc, char **argv)
+static int write_cache(const Load *load, const char *path, int first, int end,
+                       const char *provenance, const char *compression, PfError *err)
 {
     static const char *const classes[CLASSES] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
-    PfError err = {0};
-    PfCacheWriter *writer;
-    if (argc != 5) return 2;
-    Load load = {.rows = atoi(argv[2]), .features = atoi(argv[3])};
-    const PfCacheTap tap = {"avgpool", {1, {load.features}}, PF_DTYPE_F16};
+    const PfCacheTap tap = {"avgpool", {1, {load->features}}, PF_DTYPE_F16};
     const PfCacheTarget target = {"class", PF_TARGET_CLASS, 1, classes, CLASSES};
+    PfCacheWriter *writer;
     PfCacheWriterConfig config = {.taps = &tap,
                                   .tap_count = 1,
                                   .targets = &target,
                                   .target_count = 1,
                                   .identity = "{}",
-                                  .provenance = "{}",
-                                  .compression =
-                                      strcmp(argv[4], "zstd") ? PF_COMPRESS_NONE : PF_COMPRESS_ZSTD,
+                                  .provenance = provenance,
+                                  .compression = strcmp(compression, "zstd") ? PF_COMPRESS_NONE
+                                                                             : PF_COMPRESS_ZSTD,
                                   .threads = 2};
-    if (new_load(&load, &err) || pf_cache_writer_open(argv[1], &config, &writer, &err) ||
-        write_rows(&load, writer, &err) || pf_cache_writer_finish(&writer, NULL, &err)) {
-        fprintf(stderr, "make_large_cache: %s\n", err.message);
-        return 1;
+    if (pf_cache_writer_open(path, &config, &writer, err)) return -1;
+    if (write_rows(load, first, end, writer, err)) {
+        pf_cache_writer_abandon(&writer);
+        return -1;
     }
+    return pf_cache_writer_finish(&writer, NULL, err);
+}
+
+static int write_shards(const Load *load, const char *folder, int shards, const char *compression,
+                        PfError *err)
+{
+    mkdir(folder, 0777);
+    for (int k = 1; k <= shards; k++) {
+        char path[1000], provenance[200];
+        const int first = (int)((int64_t)load->rows * (k - 1) / shards);
+        const int end = (int)((int64_t)load->rows * k / shards);
+        snprintf(path, sizeof path, "%s/%d-of-%d.h5", folder, k, shards);
+        snprintf(provenance, sizeof provenance,
+                 "{\"shard\": [%d, %d], \"dataset_rows\": %d, \"listing\": \"made up\"}", k, shards,
+                 load->rows);
+        if (write_cache(load, path, first, end, provenance, compression, err)) return -1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    PfError err = {0};
+    if (argc != 5 && argc != 6) return 2;
+    Load load = {.rows = atoi(argv[2]), .features = atoi(argv[3])};
+    int failed = new_load(&load, &err);
+    if (!failed)
+        failed = argc == 6 ? write_shards(&load, argv[1], atoi(argv[5]), argv[4], &err)
+                           : write_cache(&load, argv[1], 0, load.rows, "{}", argv[4], &err);
+    if (failed) fprintf(stderr, "make_large_cache: %s\n", err.message);
     free(load.centres);
     free(load.row);
     free(load.stored);
-    return 0;
+    return failed ? 1 : 0;
 }

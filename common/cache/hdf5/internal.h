@@ -179,21 +179,22 @@ hid_t pf_hdf5_virtual_create(hid_t group, const PfCacheTap *tap, const PfCacheSo
 
 /* ---- what a cache says of its rows besides the features ----
  *
- * Targets, samples, rejected images: kept in memory as columns while rows come in, written as
- * datasets at the end. All but writing needs no lock. */
+ * Targets, samples, rejected images: kept as columns while rows come in, a few in memory and many in
+ * files without a name, and written as datasets at the end. All but writing needs no lock. */
 
 typedef struct PfHdf5Samples PfHdf5Samples;
 
-/* targets and their class names are copied. */
-int pf_hdf5_samples_new(const PfCacheTarget *targets, int target_count, PfHdf5Samples **out,
-                        PfError *err);
+/* path: of the file that they will be written to, beside which many columns are kept until then.
+ * targets and their class names are copied. */
+int pf_hdf5_samples_new(const char *path, const PfCacheTarget *targets, int target_count,
+                        PfHdf5Samples **out, PfError *err);
 void pf_hdf5_samples_free(PfHdf5Samples **samples);
 
 int pf_hdf5_samples_append(PfHdf5Samples *samples, const PfCacheSample *sample, PfError *err);
 int pf_hdf5_samples_reject(PfHdf5Samples *samples, const PfCacheReject *reject, PfError *err);
 
-/* Writes the groups /targets, /classes, /samples and /rejected. -1 on failure, and HDF5 knows
- * why. */
-int pf_hdf5_samples_write(const PfHdf5Samples *samples, hid_t file);
+/* Writes the groups /targets, /classes, /samples and /rejected; after that, free them. -1 on
+ * failure, and HDF5 knows why, or err where it was not HDF5. */
+int pf_hdf5_samples_write(PfHdf5Samples *samples, hid_t file, PfError *err);
 
 #endif

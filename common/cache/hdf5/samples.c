@@ -6,23 +6,23 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
+#include "common/file/spool.h"
 
 /* Rows of strings that are handed to HDF5 at once. */
 #define TEXT_BLOCK_ROWS 4096
 #define COLUMN_CHUNK_BYTES (256 * 1024)
+#define CHUNKS_A_BLOCK 4
 
 /* Rows of fixed size, one after the other. */
 typedef struct Column {
-    unsigned char *bytes;
-    size_t row_bytes, rows, capacity;
+    PfSpool spool;
+    size_t row_bytes, rows;
 } Column;
 
-/* Strings one after the other, with where each begins. */
+/* Strings one after the other, each behind its length. */
 typedef struct TextColumn {
-    char *bytes;
-    size_t used, capacity;
-    size_t *offsets;
-    size_t rows, offset_capacity;
+    PfSpool spool;
+    size_t rows;
 } TextColumn;
 
 typedef struct Target {
@@ -40,6 +40,7 @@ typedef struct FileColumns {
 } FileColumns;
 
 struct PfHdf5Samples {
+    char *folder; /* of the file, for what does not stay in memory */
     FileColumns rows, rejected;
     Column splits, widths, heights, groups;
     bool has_groups;
@@ -52,47 +53,43 @@ struct PfHdf5Samples {
 
 static int append_row(Column *column, const void *row, PfError *err)
 {
-    if (pf_grow(&column->bytes, &column->capacity, column->rows + 1, column->row_bytes, err))
-        return -1;
-    memcpy(column->bytes + column->rows++ * column->row_bytes, row, column->row_bytes);
-    return 0;
+    column->rows++;
+    return pf_spool_append(&column->spool, row, column->row_bytes, err);
 }
 
 static int append_text(TextColumn *column, const char *text, PfError *err)
 {
-    size_t size = strlen(text) + 1;
-    if (pf_grow(&column->bytes, &column->capacity, column->used + size, 1, err) ||
-        pf_grow(&column->offsets, &column->offset_capacity, column->rows + 1,
-                sizeof *column->offsets, err))
-        return -1;
-    memcpy(column->bytes + column->used, text, size);
-    column->offsets[column->rows++] = column->used;
-    column->used += size;
-    return 0;
+    const size_t length = strlen(text);
+    column->rows++;
+    return pf_spool_append(&column->spool, &length, sizeof length, err) ||
+                   pf_spool_append(&column->spool, text, length, err)
+               ? -1
+               : 0;
 }
 
-static void free_text(TextColumn *column)
+static Column new_column(const char *folder, size_t row_bytes)
 {
-    free(column->bytes);
-    free(column->offsets);
+    return (Column){.spool = pf_spool_begin(folder), .row_bytes = row_bytes};
 }
 
 /* ---- files ---- */
 
-static void init_files(FileColumns *files)
+static void init_files(FileColumns *files, const char *folder)
 {
-    files->digests.row_bytes = PF_DIGEST_SIZE;
-    files->sizes.row_bytes = sizeof(uint64_t);
-    files->mtimes.row_bytes = files->ctimes.row_bytes = sizeof(int64_t);
+    files->paths.spool = pf_spool_begin(folder);
+    files->digests = new_column(folder, PF_DIGEST_SIZE);
+    files->sizes = new_column(folder, sizeof(uint64_t));
+    files->mtimes = new_column(folder, sizeof(int64_t));
+    files->ctimes = new_column(folder, sizeof(int64_t));
 }
 
 static void free_files(FileColumns *files)
 {
-    free_text(&files->paths);
-    free(files->digests.bytes);
-    free(files->sizes.bytes);
-    free(files->mtimes.bytes);
-    free(files->ctimes.bytes);
+    pf_spool_free(&files->paths.spool);
+    pf_spool_free(&files->digests.spool);
+    pf_spool_free(&files->sizes.spool);
+    pf_spool_free(&files->mtimes.spool);
+    pf_spool_free(&files->ctimes.spool);
 }
 
 static int append_file(FileColumns *files, const char *path, const uint8_t *digest,
@@ -108,32 +105,48 @@ static int append_file(FileColumns *files, const char *path, const uint8_t *dige
 
 /* ---- rows ---- */
 
-static int copy_target(Target *target, const PfCacheTarget *from, PfError *err)
+static int copy_target(Target *target, const PfCacheTarget *from, const char *folder, PfError *err)
 {
     memcpy(target->name, from->name, sizeof target->name);
     target->kind = from->kind;
     target->width = from->kind == PF_TARGET_CLASS ? 1 : from->width;
-    target->column.row_bytes =
-        from->kind == PF_TARGET_CLASS ? sizeof(int32_t) : (size_t)from->width * sizeof(float);
+    target->classes.spool = pf_spool_begin(folder);
+    target->column =
+        new_column(folder, from->kind == PF_TARGET_CLASS ? sizeof(int32_t)
+                                                         : (size_t)from->width * sizeof(float));
     for (int c = 0; c < from->class_count; c++)
         if (append_text(&target->classes, from->classes[c], err)) return -1;
     return 0;
 }
 
-int pf_hdf5_samples_new(const PfCacheTarget *targets, int target_count, PfHdf5Samples **out,
-                        PfError *err)
+/* Of a file; to be freed. */
+static char *folder_of(const char *path, PfError *err)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return pf_strdup(".", err);
+    return pf_asprintf(err, "%.*s/", (int)(slash - path), path);
+}
+
+int pf_hdf5_samples_new(const char *path, const PfCacheTarget *targets, int target_count,
+                        PfHdf5Samples **out, PfError *err)
 {
     size_t size = sizeof(PfHdf5Samples) + (size_t)target_count * sizeof(Target);
     PfHdf5Samples *samples = pf_calloc(1, size, err);
     if (!samples) return -1;
-    init_files(&samples->rows);
-    init_files(&samples->rejected);
-    samples->splits.row_bytes = sizeof(uint8_t);
-    samples->widths.row_bytes = samples->heights.row_bytes = sizeof(int32_t);
-    samples->groups.row_bytes = sizeof(uint64_t);
+    samples->folder = folder_of(path, err);
+    if (!samples->folder) {
+        free(samples);
+        return -1;
+    }
+    init_files(&samples->rows, samples->folder);
+    init_files(&samples->rejected, samples->folder);
+    samples->reasons.spool = pf_spool_begin(samples->folder);
+    samples->splits = new_column(samples->folder, sizeof(uint8_t));
+    samples->widths = samples->heights = new_column(samples->folder, sizeof(int32_t));
+    samples->groups = new_column(samples->folder, sizeof(uint64_t));
     samples->target_count = target_count;
     for (int t = 0; t < target_count; t++) {
-        if (!copy_target(&samples->targets[t], &targets[t], err)) continue;
+        if (!copy_target(&samples->targets[t], &targets[t], samples->folder, err)) continue;
         pf_hdf5_samples_free(&samples);
         return -1;
     }
@@ -147,15 +160,16 @@ void pf_hdf5_samples_free(PfHdf5Samples **pointer)
     if (!samples) return;
     free_files(&samples->rows);
     free_files(&samples->rejected);
-    free_text(&samples->reasons);
-    free(samples->splits.bytes);
-    free(samples->widths.bytes);
-    free(samples->heights.bytes);
-    free(samples->groups.bytes);
+    pf_spool_free(&samples->reasons.spool);
+    pf_spool_free(&samples->splits.spool);
+    pf_spool_free(&samples->widths.spool);
+    pf_spool_free(&samples->heights.spool);
+    pf_spool_free(&samples->groups.spool);
     for (int t = 0; t < samples->target_count; t++) {
-        free(samples->targets[t].column.bytes);
-        free_text(&samples->targets[t].classes);
+        pf_spool_free(&samples->targets[t].column.spool);
+        pf_spool_free(&samples->targets[t].classes.spool);
     }
+    free(samples->folder);
     free(samples);
     *pointer = NULL;
 }
@@ -218,52 +232,97 @@ static hid_t create_dataset(hid_t group, const char *name, hid_t type, size_t ro
     return dataset;
 }
 
-static int write_column(hid_t group, const char *name, hid_t type, size_t width,
-                        const Column *column)
+/* Rows [first, first + count) of a dataset, width numbers each, or one where width is 0. */
+static int write_rows_at(hid_t dataset, hid_t type, size_t first, size_t count, size_t width,
+                         const void *rows)
 {
-    size_t chunk_rows = COLUMN_CHUNK_BYTES / column->row_bytes + 1;
-    hid_t dataset = create_dataset(group, name, type, column->rows, width, chunk_rows);
-    if (dataset < 0) return -1;
-    int failed =
-        column->rows && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, column->bytes) < 0;
-    if (H5Dclose(dataset) < 0) failed = 1;
-    return failed ? -1 : 0;
-}
-
-/* Rows [first, first + count) of strings, through an array of pointers. */
-static int write_text_rows(hid_t dataset, const TextColumn *column, size_t first, size_t count)
-{
-    const char *pointers[TEXT_BLOCK_ROWS];
-    for (size_t i = 0; i < count; i++) pointers[i] = column->bytes + column->offsets[first + i];
-    hsize_t start = first, size = count;
-    hid_t in_file = H5Dget_space(dataset), in_memory = H5Screate_simple(1, &size, NULL);
-    H5Sselect_hyperslab(in_file, H5S_SELECT_SET, &start, NULL, &size, NULL);
-    herr_t status =
-        H5Dwrite(dataset, pf_hdf5_text_type(), in_memory, in_file, H5P_DEFAULT, pointers);
+    hsize_t start[2] = {first, 0}, size[2] = {count, width};
+    hid_t in_file = H5Dget_space(dataset);
+    hid_t in_memory = H5Screate_simple(width ? 2 : 1, size, NULL);
+    H5Sselect_hyperslab(in_file, H5S_SELECT_SET, start, NULL, size, NULL);
+    herr_t status = H5Dwrite(dataset, type, in_memory, in_file, H5P_DEFAULT, rows);
     H5Sclose(in_memory);
     H5Sclose(in_file);
     return status < 0 ? -1 : 0;
 }
 
-static int write_text_column(hid_t group, const char *name, const TextColumn *column)
+static int write_blocks(hid_t dataset, hid_t type, size_t width, Column *column, size_t block_rows,
+                        PfError *err)
 {
-    /* HDF5 has no filters for strings of variable length, nor needs chunks for them. */
-    hid_t dataset = create_dataset(group, name, pf_hdf5_text_type(), column->rows, 0, 0);
-    if (dataset < 0) return -1;
-    int failed = 0;
-    for (size_t first = 0; first < column->rows && !failed; first += TEXT_BLOCK_ROWS) {
-        size_t count = pf_min_size(column->rows - first, TEXT_BLOCK_ROWS);
-        failed = write_text_rows(dataset, column, first, count);
+    void *block = pf_alloc_aligned(pf_min_size(block_rows, column->rows), column->row_bytes, err);
+    int failed = !block || pf_spool_rewind(&column->spool, err);
+    for (size_t first = 0, count; first < column->rows && !failed; first += count) {
+        count = pf_min_size(column->rows - first, block_rows);
+        failed = pf_spool_read(&column->spool, block, count * column->row_bytes, err) ||
+                 write_rows_at(dataset, type, first, count, width, block);
     }
+    free(block);
+    return failed ? -1 : 0;
+}
+
+static int write_column(hid_t group, const char *name, hid_t type, size_t width, Column *column,
+                        PfError *err)
+{
+    size_t chunk_rows = COLUMN_CHUNK_BYTES / column->row_bytes + 1;
+    hid_t dataset = create_dataset(group, name, type, column->rows, width, chunk_rows);
+    if (dataset < 0) return -1;
+    int failed = write_blocks(dataset, type, width, column, chunk_rows * CHUNKS_A_BLOCK, err);
     if (H5Dclose(dataset) < 0) failed = 1;
     return failed ? -1 : 0;
 }
 
-static int write_target(hid_t group, const Target *target)
+/* The texts of a block, one after the other. */
+typedef struct TextBlock {
+    char *bytes;
+    size_t capacity, offsets[TEXT_BLOCK_ROWS];
+} TextBlock;
+
+static int read_texts(TextColumn *column, size_t count, TextBlock *block, PfError *err)
+{
+    size_t used = 0;
+    for (size_t i = 0, length; i < count; i++) {
+        if (pf_spool_read(&column->spool, &length, sizeof length, err) ||
+            pf_grow(&block->bytes, &block->capacity, used + length + 1, 1, err) ||
+            pf_spool_read(&column->spool, block->bytes + used, length, err))
+            return -1;
+        block->offsets[i] = used;
+        used += length;
+        block->bytes[used++] = '\0';
+    }
+    return 0;
+}
+
+/* Strings through an array of pointers. */
+static int write_texts(hid_t dataset, TextColumn *column, PfError *err)
+{
+    TextBlock block = {0};
+    const char *pointers[TEXT_BLOCK_ROWS];
+    int failed = pf_spool_rewind(&column->spool, err);
+    for (size_t first = 0, count; first < column->rows && !failed; first += count) {
+        count = pf_min_size(column->rows - first, TEXT_BLOCK_ROWS);
+        failed = read_texts(column, count, &block, err);
+        for (size_t i = 0; i < count && !failed; i++) pointers[i] = block.bytes + block.offsets[i];
+        failed = failed || write_rows_at(dataset, pf_hdf5_text_type(), first, count, 0, pointers);
+    }
+    free(block.bytes);
+    return failed ? -1 : 0;
+}
+
+static int write_text_column(hid_t group, const char *name, TextColumn *column, PfError *err)
+{
+    /* HDF5 has no filters for strings of variable length, nor needs chunks for them. */
+    hid_t dataset = create_dataset(group, name, pf_hdf5_text_type(), column->rows, 0, 0);
+    if (dataset < 0) return -1;
+    int failed = write_texts(dataset, column, err);
+    if (H5Dclose(dataset) < 0) failed = 1;
+    return failed ? -1 : 0;
+}
+
+static int write_target(hid_t group, Target *target, PfError *err)
 {
     bool is_class = target->kind == PF_TARGET_CLASS;
     if (write_column(group, target->name, is_class ? H5T_STD_I32LE : H5T_IEEE_F32LE,
-                     is_class ? 0 : (size_t)target->width, &target->column))
+                     is_class ? 0 : (size_t)target->width, &target->column, err))
         return -1;
     hid_t dataset = H5Dopen2(group, target->name, H5P_DEFAULT);
     if (dataset < 0) return -1;
@@ -272,57 +331,58 @@ static int write_target(hid_t group, const Target *target)
     return failed;
 }
 
-static int write_targets(hid_t group, const PfHdf5Samples *samples)
+static int write_targets(hid_t group, PfHdf5Samples *samples, PfError *err)
 {
     for (int t = 0; t < samples->target_count; t++)
-        if (write_target(group, &samples->targets[t])) return -1;
+        if (write_target(group, &samples->targets[t], err)) return -1;
     return 0;
 }
 
-static int write_classes(hid_t group, const PfHdf5Samples *samples)
+static int write_classes(hid_t group, PfHdf5Samples *samples, PfError *err)
 {
     for (int t = 0; t < samples->target_count; t++) {
-        const Target *target = &samples->targets[t];
+        Target *target = &samples->targets[t];
         if ((target->kind == PF_TARGET_CLASS || target->classes.rows) &&
-            write_text_column(group, target->name, &target->classes))
+            write_text_column(group, target->name, &target->classes, err))
             return -1;
     }
     return 0;
 }
 
-static int write_files(hid_t group, const FileColumns *files)
+static int write_files(hid_t group, FileColumns *files, PfError *err)
 {
-    if (write_text_column(group, "path", &files->paths) ||
-        write_column(group, "digest", H5T_STD_U8LE, PF_DIGEST_SIZE, &files->digests) ||
-        write_column(group, "size", H5T_STD_U64LE, 0, &files->sizes) ||
-        write_column(group, "mtime_ns", H5T_STD_I64LE, 0, &files->mtimes) ||
-        write_column(group, "ctime_ns", H5T_STD_I64LE, 0, &files->ctimes))
+    if (write_text_column(group, "path", &files->paths, err) ||
+        write_column(group, "digest", H5T_STD_U8LE, PF_DIGEST_SIZE, &files->digests, err) ||
+        write_column(group, "size", H5T_STD_U64LE, 0, &files->sizes, err) ||
+        write_column(group, "mtime_ns", H5T_STD_I64LE, 0, &files->mtimes, err) ||
+        write_column(group, "ctime_ns", H5T_STD_I64LE, 0, &files->ctimes, err))
         return -1;
     return 0;
 }
 
-static int write_rows(hid_t group, const PfHdf5Samples *samples)
+static int write_rows(hid_t group, PfHdf5Samples *samples, PfError *err)
 {
-    if (write_files(group, &samples->rows) ||
-        write_column(group, "split", H5T_STD_U8LE, 0, &samples->splits) ||
-        write_column(group, "width", H5T_STD_I32LE, 0, &samples->widths) ||
-        write_column(group, "height", H5T_STD_I32LE, 0, &samples->heights))
+    if (write_files(group, &samples->rows, err) ||
+        write_column(group, "split", H5T_STD_U8LE, 0, &samples->splits, err) ||
+        write_column(group, "width", H5T_STD_I32LE, 0, &samples->widths, err) ||
+        write_column(group, "height", H5T_STD_I32LE, 0, &samples->heights, err))
         return -1;
-    return samples->has_groups ? write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups)
-                               : 0;
+    return samples->has_groups
+               ? write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups, err)
+               : 0;
 }
 
-static int write_rejected(hid_t group, const PfHdf5Samples *samples)
+static int write_rejected(hid_t group, PfHdf5Samples *samples, PfError *err)
 {
-    if (write_files(group, &samples->rejected)) return -1;
-    return write_text_column(group, "reason", &samples->reasons);
+    if (write_files(group, &samples->rejected, err)) return -1;
+    return write_text_column(group, "reason", &samples->reasons, err);
 }
 
-int pf_hdf5_samples_write(const PfHdf5Samples *samples, hid_t file)
+int pf_hdf5_samples_write(PfHdf5Samples *samples, hid_t file, PfError *err)
 {
     static const struct {
         const char *name;
-        int (*write)(hid_t group, const PfHdf5Samples *samples);
+        int (*write)(hid_t group, PfHdf5Samples *samples, PfError *err);
     } groups[] = {
         {"targets", write_targets},
         {"classes", write_classes},
@@ -331,7 +391,7 @@ int pf_hdf5_samples_write(const PfHdf5Samples *samples, hid_t file)
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         hid_t group = pf_hdf5_create_group(file, groups[i].name);
-        int failed = group < 0 || groups[i].write(group, samples);
+        int failed = group < 0 || groups[i].write(group, samples, err);
         if (group >= 0) H5Gclose(group);
         if (failed) return -1;
     }

@@ -148,7 +148,7 @@ int pf_hdf5_writer_new(const char *path, const char *name, const PfCacheWriterCo
         .datasets = pf_calloc((size_t)config->tap_count, sizeof *writer->datasets, err),
     };
     if (!writer->datasets ||
-        pf_hdf5_samples_new(config->targets, config->target_count, &writer->samples, err) ||
+        pf_hdf5_samples_new(path, config->targets, config->target_count, &writer->samples, err) ||
         pf_hdf5_check_memory(err) || create_contents(writer, config, err)) {
         pf_hdf5_writer_free(&writer);
         return -1;
@@ -293,13 +293,15 @@ int pf_hdf5_writer_finish(PfHdf5Writer *writer, PfHdf5Extent **extents, int64_t 
                           PfError *err)
 {
     int failed = 0;
+    PfError outside = {0}; /* of HDF5 */
     if (pf_hdf5_check_memory(err)) return -1;
     pf_hdf5_lock();
-    if (pf_hdf5_samples_write(writer->samples, writer->file) ||
+    if (pf_hdf5_samples_write(writer->samples, writer->file, &outside) ||
         find_extents(writer, extents, count) || H5Fflush(writer->file, H5F_SCOPE_GLOBAL) < 0 ||
         close_once(&writer->file) < 0 || pf_hdf5_has_failed())
         failed = fail_writing(writer, err);
     pf_hdf5_unlock();
+    if (failed && *outside.message && err) *err = outside;
     return failed;
 }
 
