@@ -1,0 +1,66 @@
+# Many sources: 1,001 caches of a few rows, merged as a catalogue and as one cache, are one cache to
+# every program. Each input is opened twice: to see what it is, and for its rows.
+. "$(dirname "$0")/harness.sh"
+
+make_large_cache single.h5 12012 32 zstd
+make_large_cache parts 12012 32 zstd 1001
+expect 0 extract --merge --virtual thin.h5 parts
+stderr_has 'thin.h5: 12012 rows of 1001 caches'; stderr_has 'features stay where they are'
+expect 0 extract --merge whole.h5 parts; stderr_has '12012 rows of 1001 caches'; stderr_lacks 'another input'
+same_cache single.h5 whole.h5; same_cache single.h5 thin.h5
+no_leftovers
+# In any order, as names on standard input.
+find parts -name '*.h5' | sort -r > names
+INPUT=names expect 0 extract --merge again.h5 -; same_cache single.h5 again.h5
+# Of a catalogue and a cache.
+expect 0 extract --merge copy.h5 thin.h5; same_cache single.h5 copy.h5
+
+# ---- every program reads it ----
+
+expect 0 extract --info thin.h5; stdout_has 'rows        12012'; stdout_has '1001'
+expect 0 extract --verify thin.h5; stdout_has '12012'
+settings='--epochs 2 --no-search --seed 3 -q'
+# shellcheck disable=SC2086
+expect 0 train whole.h5 -o whole.safetensors $settings
+# shellcheck disable=SC2086
+expect 0 train thin.h5 -o thin.safetensors $settings
+same_head whole.safetensors thin.safetensors || failed 'another head'
+# Streamed, which is in another order of rows, from both alike.
+# shellcheck disable=SC2086
+expect 0 train whole.h5 -o whole.stream.safetensors $settings --memory 1M
+# shellcheck disable=SC2086
+expect 0 train thin.h5 -o thin.stream.safetensors $settings --memory 1M
+expect 0 predict whole.safetensors whole.h5 -o whole.csv
+expect 0 predict whole.safetensors thin.h5 -o thin.csv
+cmp whole.csv thin.csv || failed 'other predictions'
+expect 0 inspect whole.h5 --csv whole.findings.csv
+expect 0 inspect thin.h5 --csv thin.findings.csv
+cmp whole.findings.csv thin.findings.csv || failed 'other findings'
+
+# ---- what is wrong with it ----
+
+cp parts/7-of-1001.h5 kept.h5
+make_large_cache parts/7-of-1001.h5 12 32 zstd
+expect 1 extract --verify thin.h5; stderr_has '7-of-1001.h5'; stderr_has 'written again'
+expect 1 train thin.h5; stderr_has '7-of-1001.h5'
+rm parts/7-of-1001.h5
+expect 1 inspect thin.h5; stderr_has '7-of-1001.h5'; stderr_has 'not there'
+expect 1 extract --merge less.h5 parts; stderr_has 'missing: 7'; absent less.h5
+mv kept.h5 parts/7-of-1001.h5
+expect 0 extract --info thin.h5
+
+# ---- each input is opened twice ----
+
+if [ -z "${PF_SANITIZE:-}" ]; then
+  count() { rm -f calls; expect 0 env LD_PRELOAD="$BUILD/tests/count_calls.so" COUNT_CALLS_OF=of-1001.h5 COUNT_CALLS_TO=calls "$@"; }
+  opened() { sed -n 's/opened //p' calls; }
+  count extract --info parts/7-of-1001.h5; once=$(opened)
+  [ "$once" -ge 1 ] || failed 'nothing was counted'
+  for virtual in '' --virtual; do
+    # shellcheck disable=SC2086
+    count extract --merge --force $virtual counted.h5 parts
+    # The first is asked for with each of the others, and may have to be opened some times more.
+    [ "$(opened)" -le $((once * (2 * 1001 + 20))) ] || failed "$(opened) openings of 1001 files, $once for one"
+  done
+fi
+done_with
