@@ -37,7 +37,7 @@ cmp whole.findings.csv thin.findings.csv || failed 'other findings'
 
 cp parts/7-of-1001.h5 kept.h5
 make_large_cache parts/7-of-1001.h5 12 32 zstd
-expect 1 extract --verify thin.h5; stderr_has '7-of-1001.h5'; stderr_has 'written again'
+expect 1 extract --verify thin.h5; stdout_has '7-of-1001.h5'; stdout_has 'written again'
 expect 1 train thin.h5; stderr_has '7-of-1001.h5'
 rm parts/7-of-1001.h5
 expect 1 inspect thin.h5; stderr_has '7-of-1001.h5'; stderr_has 'not there'
