@@ -51,8 +51,8 @@ typedef struct PfCacheBuildPlan {
     /* Where row `row` of the file is for a tap, which that source has in the same shape and
      * dtype. Asked once for each row, tap after tap, in the order of rows. */
     PfRowPlace (*place)(void *context, int tap, int64_t row);
-    /* What they point to is lent until the next call. In order: a row's sample just before its place
-     * for the first tap, rejects behind everything else. */
+    /* What they point to is lent until the next call. In order: a row's sample just before its
+     * place for the first tap, rejects behind everything else. */
     int (*sample)(void *context, int64_t row, PfCacheSample *out, PfError *err);
     int (*reject)(void *context, int64_t index, PfCacheReject *out, PfError *err);
     void (*progress)(void *context, int64_t done, int64_t total); /* rows x taps; may be NULL */

@@ -76,7 +76,9 @@ int pf_spool_rewind(PfSpool *spool, PfError *err)
 {
     spool->at = 0;
     if (!spool->has_file) return 0;
-    if (flush(spool, err)) return -1;
+    if (!spool->is_read && flush(spool, err)) return -1;
+    spool->is_read = true;
+    spool->used = 0;
     return lseek(spool->fd, 0, SEEK_SET) ? fail(spool, err) : 0;
 }
 

@@ -16,6 +16,7 @@ int pf_spool_temporary_file(const char *folder);
 typedef struct PfSpool {
     const char *folder; /* for the file; lent */
     bool has_file;      /* many bytes were written */
+    bool is_read;       /* from now on */
     int fd;
     unsigned char *buffer;
     size_t used, capacity; /* of the buffer */
@@ -26,7 +27,7 @@ typedef struct PfSpool {
 /* Nothing is opened or allocated yet. Free it. */
 PfSpool pf_spool_begin(const char *folder);
 int pf_spool_append(PfSpool *spool, const void *bytes, size_t size, PfError *err);
-/* Begins to read, after which nothing is appended any more. */
+/* Begins to read, or begins again; nothing is appended any more. */
 int pf_spool_rewind(PfSpool *spool, PfError *err);
 /* The next `size` bytes, as many as were written at least. */
 int pf_spool_read(PfSpool *spool, void *out, size_t size, PfError *err);

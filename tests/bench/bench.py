@@ -20,6 +20,7 @@ from bench_heads import bench_heads, bench_optimum, bench_streaming
 from bench_networks import bench_networks
 from bench_pixels import bench_pixels
 from bench_precision import bench_precision
+from bench_scale import bench_scale
 from datasets import photographs
 from machine import describe
 from measure import markdown
@@ -39,6 +40,7 @@ SECTIONS = {
     "streaming": ("stage two: features larger than memory", bench_streaming),
     "finetune": ("stage three: fine-tuning", bench_finetune),
     "streamed-maps": ("stage three: maps larger than memory", bench_streamed_maps),
+    "scale": ("millions of rows, thousands of caches: what docs/scale.md computes with", bench_scale),
     "gain": ("what fine-tuning and views bring", bench_gain),
 }
 

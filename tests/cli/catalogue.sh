@@ -12,24 +12,20 @@ no_leftovers
 # In any order, as names on standard input.
 find parts -name '*.h5' | sort -r > names
 INPUT=names expect 0 extract --merge again.h5 -; same_cache single.h5 again.h5
-# Of a catalogue and a cache.
-expect 0 extract --merge copy.h5 thin.h5; same_cache single.h5 copy.h5
 
 # ---- every program reads it ----
 
 expect 0 extract --info thin.h5; stdout_has 'rows        12012'; stdout_has '1001'
 expect 0 extract --verify thin.h5; stdout_has '12012'
-settings='--epochs 2 --no-search --seed 3 -q'
+settings='--epochs 1 --no-search --seed 3 -q'
 # shellcheck disable=SC2086
 expect 0 train whole.h5 -o whole.safetensors $settings
 # shellcheck disable=SC2086
 expect 0 train thin.h5 -o thin.safetensors $settings
 same_head whole.safetensors thin.safetensors || failed 'another head'
-# Streamed, which is in another order of rows, from both alike.
-# shellcheck disable=SC2086
-expect 0 train whole.h5 -o whole.stream.safetensors $settings --memory 1M
-# shellcheck disable=SC2086
-expect 0 train thin.h5 -o thin.stream.safetensors $settings --memory 1M
+# Streamed, one source after the other.
+expect 0 train thin.h5 -o stream.safetensors --epochs 1 --no-search --memory 1M
+stderr_has 'streamed in blocks through 1.0 MB'; stderr_has 'val accuracy'
 expect 0 predict whole.safetensors whole.h5 -o whole.csv
 expect 0 predict whole.safetensors thin.h5 -o thin.csv
 cmp whole.csv thin.csv || failed 'other predictions'
@@ -41,7 +37,7 @@ cmp whole.findings.csv thin.findings.csv || failed 'other findings'
 
 cp parts/7-of-1001.h5 kept.h5
 make_large_cache parts/7-of-1001.h5 12 32 zstd
-expect 1 extract --verify thin.h5; stderr_has '7-of-1001.h5'; stderr_has 'written again'
+expect 1 extract --verify thin.h5; stdout_has '7-of-1001.h5'; stdout_has 'written again'
 expect 1 train thin.h5; stderr_has '7-of-1001.h5'
 rm parts/7-of-1001.h5
 expect 1 inspect thin.h5; stderr_has '7-of-1001.h5'; stderr_has 'not there'

@@ -118,6 +118,58 @@ for at in range(24, len(whole), 7):
 for end in range(0, len(whole), 41):
     assert run(whole[:end]).returncode in (1, 2), end
 PYTHON
+# A shard reads its own blocks of the list: what is wrong with others it does not see.
+"$PYTHON" - <<'PYTHON'
+import pathlib
+names = sorted(str(path) for path in pathlib.Path("photos/train/tree").iterdir())
+with open("long.csv", "w") as stream:
+    print("path,label", file=stream)
+    for i in range(5000):
+        print(names[i % len(names)], i % 3, sep=",", file=stream)
+PYTHON
+expect 0 extract --list long.csv -o long.list
+"$PYTHON" - <<'PYTHON'
+data = bytearray(open("long.list", "rb").read())
+lines = bytes(data).split(b"\n")
+at = len(b"\n".join(lines[:2100]))
+data[at + 3] ^= 1
+open("long.list", "wb").write(data)
+PYTHON
+expect 0 extract_fake long.list -o long1.h5 --shard 1/4 --dry-run
+expect 0 extract_fake long.list -o long4.h5 --shard 4/4 --dry-run
+expect 1 extract_fake long.list -o long2.h5 --shard 2/4 --dry-run; stderr_has 'long.list'
+
+# And of a manifest it looks for its own images, whatever it is that some lack: all are reported, each
+# by its shard.
+"$PYTHON" - <<'PYTHON'
+import shutil, pathlib
+names = sorted(path for path in pathlib.Path("photos/train/tree").iterdir())
+pathlib.Path("some").mkdir()
+with open("some.csv", "w") as stream:
+    print("path,label", file=stream)
+    for i in range(400):
+        name = f"n{i:03}{names[0].suffix}"
+        if i not in (50, 51, 350):
+            shutil.copy(names[i % len(names)], f"some/{name}")
+        print(f"some/{name.removesuffix(names[0].suffix) if 100 <= i < 120 else name}", "abc"[i % 3], sep=",", file=stream)
+PYTHON
+expect 0 extract_fake some.csv -o some.h5; stderr_has '20 of 400 are there in another spelling'
+stderr_has "images of the manifest that are not there: 'some/n050"
+for k in 1 2 3 4; do expect 0 extract_fake some.csv -o some$k.h5 --shard $k/4; cp stderr some$k.log; done
+grep -q "not there: 'some/n050.*', 'some/n051" some1.log || failed 'shard 1 lacks what it should say'
+grep -q "not there: 'some/n350" some4.log || failed 'shard 4 lacks what it should say'
+! grep -q 'not there' some2.log some3.log || failed 'another shard told it too'
+grep -q '20 of 1.. are there in another spelling' some2.log || failed 'shard 2 found no other spelling'
+expect 0 extract --merge some.all.h5 some1.h5 some2.h5 some3.h5 some4.h5; same_cache some.h5 some.all.h5
+if [ -z "${PF_SANITIZE:-}" ]; then
+  rm -f calls
+  expect 0 env LD_PRELOAD="$BUILD/tests/count_calls.so" COUNT_CALLS_OF=some/ COUNT_CALLS_TO=calls "$BUILD/bin/extract" some.csv -o some1.h5 \
+    --shard 1/4 --dry-run --backbone ./net.pt --resize 20 --crop 16
+  asked=$(awk '$1 == "asked" { print $2 }' calls)
+  [ "$asked" -ge 90 ] && [ "$asked" -le 250 ] || failed "$asked questions for the files of a quarter of 400"
+fi
+rm -rf some some.csv some?.h5
+
 expect 2 extract --list photos; stderr_has 'where to?'
 expect 2 extract --list photos -o x.list --shard 1/2
 tar cf photos.tar photos; expect 2 extract --list photos.tar -o x.list; stderr_has 'no files of their own'

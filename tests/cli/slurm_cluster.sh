@@ -62,6 +62,17 @@ slurm_down() {
   wait 2> /dev/null || :
 }
 
+# slurm_lose NODE: its daemon, and then everything that it started, ends at once.
+slurm_lose() {
+  kill -9 "$(cat "$cluster/run/slurmd.$1.pid")"
+  scontrol update "NodeName=$1" State=DOWN Reason=lost
+  for process in /proc/[0-9]*; do
+    if grep -qzx "SLURMD_NODENAME=$1" "$process/environ" 2> /dev/null; then
+      kill -9 "${process#/proc/}" 2> /dev/null || :
+    fi
+  done
+}
+
 # slurm_done JOB: waits until none of its tasks is left. Slurm lets two minutes pass before what was
 # requeued begins; here it begins at once.
 slurm_done() {

@@ -179,8 +179,8 @@ hid_t pf_hdf5_virtual_create(hid_t group, const PfCacheTap *tap, const PfCacheSo
 
 /* ---- what a cache says of its rows besides the features ----
  *
- * Targets, samples, rejected images: kept as columns while rows come in, a few in memory and many in
- * files without a name, and written as datasets at the end. All but writing needs no lock. */
+ * Targets, samples, rejected images: kept as columns while rows come in, a few in memory and many
+ * in files without a name, and written as datasets at the end. All but writing needs no lock. */
 
 typedef struct PfHdf5Samples PfHdf5Samples;
 
