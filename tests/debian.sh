@@ -2,11 +2,12 @@
 # debian.sh RELEASE FOLDER [JOBS]: README's commands and the package in an empty Debian, bookworm (12)
 # or trixie (13), in a chroot that debootstrap makes. Needs root, the network, and about an hour.
 #
-# In one root the tree is copied in, as it is committed, built, and runs the demo and the tests that
-# ask most of the release (units, pixels and formats beside its Pillow); then the package is made
-# there. In another, empty one the package is installed without what it recommends, runs the
-# demo's commands, and is purged: the lists of files before and after must be the same.
-# PF_CHECK: other tests, as ctest's -R takes them.
+# In one root the tree is copied in, as it is committed, built without libtorch, then with it, and
+# runs the demo both times; then the package is made there, and the tests run that ask most of the
+# release (units, pixels and formats beside its Pillow). In another, empty one the package is
+# installed without what it recommends, runs the demo's commands, and is purged: the lists of files
+# before and after must be the same.
+# PF_CHECK: other tests, as ctest's -R takes them. CCACHE_DIR: objects that are there are used again.
 set -eu
 release=$1 folder=$2 jobs=${3:-2}
 source=$(cd "$(dirname "$0")/.." && pwd)
@@ -47,15 +48,24 @@ root build
 within build 'apt-get update -q && apt-get install -y -q --no-install-recommends make ca-certificates'
 mkdir -p "$folder/$release-build/src"
 (cd "$source" && git archive HEAD) | tar -x -C "$folder/$release-build/src"
-within build "cd /src && make -f Makefile.data JOBS=$jobs demo"
-say "README's demo: $(grep 'validation accuracy' "$log" | head -n 1)"
+unset CMAKE_C_COMPILER_LAUNCHER CMAKE_CXX_COMPILER_LAUNCHER
+if [ -n "${CCACHE_DIR:-}" ]; then
+  within build 'apt-get install -y -q --no-install-recommends ccache && mkdir -p /ccache'
+  mount --bind "$CCACHE_DIR" "$folder/$release-build/ccache" && mounted="$folder/$release-build/ccache $mounted"
+  export CCACHE_DIR=/ccache CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=1
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+fi
+within build "cd /src && rm -rf build && make -f Makefile.data JOBS=$jobs TORCH=none demo && test ! -e build/lib/permafrost/permafrost_torch.so"
+say "README's demo without the plugin: $(grep 'validation accuracy' "$log" | tail -n 1)"
+within build "cd /src && make -f Makefile.data JOBS=$jobs TORCH=debian demo && test -e build/lib/permafrost/permafrost_torch.so"
+say "README's demo: $(grep 'validation accuracy' "$log" | tail -n 1)"
+within build "cd /src && rm -rf out/deb && make -f Makefile.data JOBS=$jobs deb && apt-get install -y -q --no-install-recommends lintian &&
+  lintian --fail-on error,warning out/deb/permafrost_*.deb"
+say 'the package: made, lintian has nothing to say'
 within build "cd /src && make -f Makefile.data test-deps && cmake -S . -B build -DPF_TESTS=ON > /dev/null &&
   cmake --build build -j $jobs > /dev/null &&
   ctest --test-dir build --output-on-failure -j $jobs -R '${PF_CHECK:-^unit_|^parity_(pixels|formats|views|tiff)$|^cli_installed}'"
 say "tests: $(grep 'tests passed' "$log" | tail -n 1)"
-within build "cd /src && make -f Makefile.data JOBS=$jobs deb && apt-get install -y -q --no-install-recommends lintian &&
-  lintian --fail-on error,warning out/deb/permafrost_*.deb"
-say 'the package: made, lintian has nothing to say'
 
 root empty
 within empty 'apt-get update -q'
