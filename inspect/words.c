@@ -268,12 +268,12 @@ static void tell_label_errors(const Words *words, const PfLabelErrors *found)
         100 * found->noise);
     for (int64_t i = 0; i < shown(words, found->count); i++) {
         const PfLabelError *error = &found->errors[i];
-        pf_print(words->stream, "  '%s', rather '%s' (%.3f : %.3f", class_of(words, error->given),
-                 class_of(words, error->suggested), (double)error->self_confidence,
-                 (double)error->suggested_probability);
-        if (error->knn_label >= 0)
-            pf_print(words->stream, "; neighbours: '%s'", class_of(words, error->knn_label));
-        pf_print(words->stream, ")\n    %s\n", name_of(words, error->row, name));
+        const bool has_neighbours = error->knn_label >= 0;
+        say(words, "  '%s', rather '%s' (%.3f : %.3f%s%s%s)", class_of(words, error->given),
+            class_of(words, error->suggested), (double)error->self_confidence,
+            (double)error->suggested_probability, has_neighbours ? "; neighbours: '" : "",
+            has_neighbours ? class_of(words, error->knn_label) : "", has_neighbours ? "'" : "");
+        pf_print(words->stream, "    %s\n", name_of(words, error->row, name));
     }
     say_rest(words, found->count);
 }
@@ -345,9 +345,9 @@ static void tell_models(const Words *words, const PfModelComparison *found)
     say(words, "Models on %lld %s images:", (long long)found->rows, found->split);
     for (int m = 0; m < found->model_count; m++) {
         const PfComparedModel *model = &found->models[m];
-        pf_print(words->stream, "  %d  accuracy %.4f (95 %%: %.4f to %.4f), log loss %.4f  %s\n",
-                 m + 1, model->accuracy, model->interval.low, model->interval.high, model->log_loss,
-                 model->path);
+        say(words, "  %d  accuracy %.4f (95 %%: %.4f to %.4f), log loss %.4f  %s", m + 1,
+            model->accuracy, model->interval.low, model->interval.high, model->log_loss,
+            model->path);
     }
     for (int p = 0; p < found->pair_count; p++) {
         const PfComparedPair *pair = &found->pairs[p];

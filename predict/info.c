@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/json.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/base/process.h"
@@ -127,11 +129,17 @@ static void print_target(const PfModel *model, const cJSON *target)
     pf_print(stdout, "\n");
 }
 
+/* A metric with its name and interval. */
+#define METRIC_COLUMNS 56
+
 static void print_number(const cJSON *number, const cJSON *intervals)
 {
     const cJSON *ends = member(intervals, number->string);
     const cJSON *low = cJSON_GetArrayItem(ends, 0), *high = cJSON_GetArrayItem(ends, 1);
-    pf_print(stdout, "  %-22s %10.4f", number->string, number->valuedouble);
+    if (pf_log_columns(STDOUT_FILENO) < METRIC_COLUMNS) /* the number below its name */
+        pf_print(stdout, "  %s\n    %.4f", number->string, number->valuedouble);
+    else
+        pf_print(stdout, "  %-22s %10.4f", number->string, number->valuedouble);
     if (cJSON_IsNumber(low) && cJSON_IsNumber(high))
         pf_print(stdout, "  [%.3f, %.3f]", low->valuedouble, high->valuedouble);
     pf_print(stdout, "\n");

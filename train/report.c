@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/json.h"
@@ -17,12 +18,14 @@
 #include "train/search_plan.h"
 
 #define MAX_EPOCH_LINES 20
+#define EPOCH_COLUMNS 71 /* "  best so far" counted */
 #define MAX_RANKED_LINES 10
 /* A metric with its interval. */
 #define CELL_SIZE 64
 #define MAX_TITLE 24
 /* What stands before the setting in a line of the ranking. */
 #define RANK_COLUMNS 36
+#define RANK_INDENT 7
 #define LINE_SIZE (32 + PF_SPLIT_COUNT * (CELL_SIZE + 8))
 
 /* ---- the plan ---- */
@@ -244,6 +247,12 @@ static int line_stride(int epochs)
                 return factors[i] * power;
 }
 
+/* Then lines of epochs have no rate, and fit 40 columns. */
+static bool is_narrow(void)
+{
+    return pf_log_columns(STDERR_FILENO) < EPOCH_COLUMNS;
+}
+
 void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *options,
                              const PfSweep *sweep, const PfFeatureTable *table)
 {
@@ -259,7 +268,10 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
                                            : pf_experiment_default_epochs(experiment, rows);
         char score[24];
         snprintf(score, sizeof score, "val %s", pf_train_run_score_name(table));
-        pf_say(" epoch          lr   train loss   val loss   %12s", score);
+        if (is_narrow())
+            pf_say(" epoch    train      val %8s", pf_train_run_score_name(table));
+        else
+            pf_say(" epoch          lr   train loss   val loss   %12s", score);
     }
     pf_progress_start(&lines->progress, lines->heads > 1 ? "heads" : "steps", sweep->trial_count);
 }
@@ -277,8 +289,12 @@ static void print_epoch(const PfHeadEpoch *epoch, const char *remark)
         snprintf(loss, sizeof loss, "%.4f", epoch->val_loss);
         snprintf(score, sizeof score, "%.4f", epoch->val_score);
     }
-    pf_say("%6d  %10.4g   %10.4f   %8s   %12s%s", epoch->epoch, epoch->learning_rate,
-           epoch->train_loss, loss, score, remark);
+    if (is_narrow())
+        pf_say("%6d %8.4f %8s %8s%s", epoch->epoch, epoch->train_loss, loss, score,
+               *remark ? " best" : "");
+    else
+        pf_say("%6d  %10.4g   %10.4f   %8s   %12s%s", epoch->epoch, epoch->learning_rate,
+               epoch->train_loss, loss, score, remark);
 }
 
 void pf_training_lines_epoch(PfTrainingLines *lines, const PfHeadEpoch *epoch)
@@ -425,10 +441,27 @@ static const char *setting_text(const PfTrainRun *run, const PfRanked *ranked, c
     return *text ? text : "as given";
 }
 
+/* Words that do not fit behind a line's numbers: below them, as many in a line as the terminal has
+ * room for. */
+static void print_below(const char *words)
+{
+    const int room = pf_log_show_columns() - RANK_INDENT;
+    while (*words) {
+        int length = (int)strlen(words), end = length;
+        if (length > room) {
+            for (end = room > 0 ? room : 1; end > 0 && words[end] != ' ';) end--;
+            if (!end) end = (int)strcspn(words, " ");
+        }
+        pf_show("%*s%.*s", RANK_INDENT, "", end, words);
+        words += end;
+        words += strspn(words, " ");
+    }
+}
+
 static void print_ranked(const PfTrainRun *run, int place)
 {
     const PfRanked *ranked = &run->sweep->ranking[place];
-    char setting[512], deviation[24] = "", test[48] = "";
+    char setting[560], numbers[64], deviation[24] = "", test[48] = "";
     if (run->options->evaluate_all && !isnan(ranked->test_deviation))
         snprintf(test, sizeof test, "  test %.4f +- %.4f", ranked->test_mean,
                  ranked->test_deviation);
@@ -437,17 +470,13 @@ static void print_ranked(const PfTrainRun *run, int place)
     if (!isnan(ranked->deviation))
         snprintf(deviation, sizeof deviation, " +- %.4f", ranked->deviation);
     setting_text(run, ranked, setting, sizeof setting);
-    /* What does not fit goes below, between two options. */
-    char *rest = setting + pf_log_show_columns() - RANK_COLUMNS;
-    if (strlen(setting) + RANK_COLUMNS <= (size_t)pf_log_show_columns()) rest = NULL;
-    while (rest && rest > setting && *rest != ' ') rest--;
-    if (rest && rest > setting) *rest++ = '\0';
-    if (ranked->diverged)
-        pf_show("%5d  diverged                     %s", place + 1, setting);
-    else
-        pf_show("%5d  %7.4f%-10s  %8.4f  %s%s", place + 1, ranked->mean, deviation,
-                ranked->mean_loss, setting, test);
-    if (rest && rest > setting) pf_show("%*s%s", RANK_COLUMNS, "", rest);
+    strncat(setting, test, sizeof setting - strlen(setting) - 1);
+    snprintf(numbers, sizeof numbers, "%7.4f%-10s  %8.4f", ranked->mean, deviation,
+             ranked->mean_loss);
+    bool fits = RANK_COLUMNS + strlen(setting) <= (size_t)pf_log_show_columns();
+    pf_show(fits ? "%5d  %-27s  %s" : "%5d  %s", place + 1, ranked->diverged ? "diverged" : numbers,
+            setting);
+    if (!fits) print_below(setting);
 }
 
 void pf_report_ranking(const PfTrainRun *run)
@@ -455,7 +484,8 @@ void pf_report_ranking(const PfTrainRun *run)
     const PfSweep *sweep = run->sweep;
     int lines = pf_log_verbosity() > PF_NORMAL ? sweep->ranked_count : MAX_RANKED_LINES;
     if (sweep->trial_count == 1) return;
-    pf_show(" rank  val %-14s      loss  setting", pf_train_run_score_name(sweep->table));
+    pf_show(" rank  val %-14s      loss%s", pf_train_run_score_name(sweep->table),
+            pf_log_show_columns() > RANK_COLUMNS + RANK_INDENT ? "  setting" : "");
     for (int i = 0; i < sweep->ranked_count && i < lines; i++) print_ranked(run, i);
     if (sweep->ranked_count > lines)
         pf_show("       ... and %d more; --csv FILE has every head", sweep->ranked_count - lines);
@@ -653,16 +683,28 @@ static void print_stream_seconds(const PfStreamSeconds *seconds)
            1e-9 * (double)seconds->read_nanoseconds, 1e-9 * (double)seconds->unpack_nanoseconds);
 }
 
+/* "12 iterations": to the optimum, unless it says what ended them before. */
+static void iterations_text(const PfSweep *sweep, const PfHeadHistory *history, char *text,
+                            size_t size)
+{
+    const int asked = sweep->experiment.epochs;
+    const char *end = history->converged                      ? ""
+                      : !asked || history->iterations < asked ? ", short of the optimum"
+                      : sweep->result.search ? " after the search, ended by --epochs"
+                                             : ", ended by --epochs";
+    snprintf(text, size, "%d iteration%s%s", history->iterations,
+             history->iterations == 1 ? "" : "s", end);
+}
+
 void pf_report_end(const PfTrainRun *run, const char *model_path)
 {
     char load[PF_DURATION_SIZE], train[PF_DURATION_SIZE], total[PF_DURATION_SIZE], metrics[1024];
-    char when[64], heads[32] = "";
+    char when[96], heads[32] = "";
     const PfSweep *sweep = run->sweep;
     const PfHeadHistory *history = pf_train_run_history(run);
     main_metrics_text(run, metrics, sizeof metrics);
     if (sweep->experiment.optimizer == PF_LBFGS)
-        snprintf(when, sizeof when, "%d iterations%s", history->iterations,
-                 history->converged ? "" : " (not converged)");
+        iterations_text(sweep, history, when, sizeof when);
     else
         snprintf(when, sizeof when, "epoch %d of %d", history->best_epoch, history->epoch_count);
     if (sweep->trial_count > 1) snprintf(heads, sizeof heads, " (%d heads)", sweep->trial_count);

@@ -10,6 +10,7 @@
 #include "common/arch/ops.h"
 #include "common/arch/spelling.h"
 #include "common/base/json.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/base/process.h"
@@ -18,6 +19,9 @@
 #include "common/model/preprocess_json.h"
 
 #define COLUMNS 80
+/* The name of a network, and what is behind it. */
+#define NAME_WIDTH 21
+#define MEASURES_WIDTH 57
 
 /* ---- which ---- */
 
@@ -160,8 +164,17 @@ static void print_entry(const PfWeightsEntry *entry, FILE *stream)
 typedef struct Listing {
     FILE *stream;
     bool is_short;   /* without weights, below the names of families */
+    bool is_folded;  /* the measures below the name */
     char family[32]; /* of the network before */
 } Listing;
+
+static void print_name(const Listing *listing, FILE *stream, const char *name)
+{
+    if (listing->is_folded)
+        pf_print(stream, "%s\n", name);
+    else
+        pf_print(stream, "%-*s ", NAME_WIDTH, name);
+}
 
 static void print_network(const PfArch *arch, const Measures *measures, Listing *listing)
 {
@@ -171,10 +184,11 @@ static void print_network(const PfArch *arch, const Measures *measures, Listing 
         pf_print(stream, "%s\n", arch->family);
         snprintf(listing->family, sizeof listing->family, "%s", arch->family);
     }
-    pf_print(stream, "%-21s %10s %10s %5d  %s (%lld)\n", arch->name,
-             large_text(measures->parameters, parameters),
-             large_text(measures->multiply_adds, macs), measures->side, arch->default_tap,
-             (long long)pf_shape_count(&measures->tap));
+    print_name(listing, stream, arch->name);
+    pf_print(
+        stream, listing->is_folded ? "  %s %s %d\n  %s (%lld)\n" : "%10s %10s %5d  %s (%lld)\n",
+        large_text(measures->parameters, parameters), large_text(measures->multiply_adds, macs),
+        measures->side, arch->default_tap, (long long)pf_shape_count(&measures->tap));
     for (int w = 0; w < arch->weights_count && !listing->is_short; w++)
         print_entry(&arch->weights[w], stream);
 }
@@ -212,15 +226,20 @@ int pf_listing_print(const char *pattern, FILE *stream, PfError *err)
     size_t size, count;
     FILE *rows = open_memstream(&text, &size);
     if (!rows) return pf_fail_errno(err, "the list of networks");
-    Listing listing = {.stream = rows, .is_short = !pattern};
+    Listing listing = {.stream = rows,
+                       .is_short = !pattern,
+                       .is_folded = pf_log_columns(fileno(stream)) < NAME_WIDTH + MEASURES_WIDTH};
     int failed = for_each(pattern, print_visited, &listing, &count, err);
     if (fclose(rows) && !failed) failed = pf_fail_errno(err, "the list of networks");
     if (!failed) {
-        pf_print(stream, "%-21s %10s %10s %5s  %s\n", "name", "parameters", "mult-adds", "side",
-                 "default tap (numbers)");
+        print_name(&listing, stream, "name");
+        pf_print(stream, listing.is_folded ? "  %s, %s, %s,\n  %s\n" : "%10s %10s %5s  %s\n",
+                 "parameters", "mult-adds", "side", "default tap (numbers)");
         pf_print(stream, "%" PF_SENTENCE, text);
         pf_print(stream, "%zu network%s\n", count, count == 1 ? "" : "s");
-        if (!pattern) pf_print(stream, "Their weights: extract --backbones PATTERN\n");
+        if (!pattern)
+            pf_print(stream, listing.is_folded ? "Their weights:\n  extract --backbones PATTERN\n"
+                                               : "Their weights: extract --backbones PATTERN\n");
     }
     free(text);
     return failed ? -1 : 0;

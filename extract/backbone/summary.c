@@ -4,8 +4,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/arch/ops.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 
@@ -15,6 +17,7 @@
 #define PARAM_WIDTH 15
 #define MACS_WIDTH 17
 #define RULE_WIDTH 116
+#define FOLDED_INDENT 6
 
 /* What a run over the nodes needs to draw the tree. */
 typedef struct Table {
@@ -24,6 +27,7 @@ typedef struct Table {
     int last;
     bool frozen;
     FILE *stream;
+    int columns; /* of the terminal; RULE_WIDTH where it is wider, or none */
     char open[MAX_DEPTH][PF_NODE_NAME_SIZE]; /* module path of the open container at each depth */
     int counters[MAX_DEPTH + 1];
     PfSummaryTotals totals;
@@ -52,10 +56,50 @@ static const char *shape_text(PfShape shape, char *text, size_t size)
     return text;
 }
 
-static void rule(FILE *stream)
+static void rule(const Table *table)
 {
-    for (int i = 0; i < RULE_WIDTH; i++) fputc('=', stream);
-    fputc('\n', stream);
+    for (int i = 0; i < table->columns; i++) fputc('=', table->stream);
+    fputc('\n', table->stream);
+}
+
+/* Only people's terminals are narrow: whoever reads a file or a pipe knows the table as it is. */
+static int columns_of(FILE *stream)
+{
+    int columns = stream && isatty(fileno(stream)) ? pf_log_columns(fileno(stream)) : RULE_WIDTH;
+    return columns < RULE_WIDTH ? columns : RULE_WIDTH;
+}
+
+/* What stands behind the layer, below it, in as many lines as it takes. */
+static void print_below(const Table *table, const char *const fields[4])
+{
+    int used = 0;
+    for (int i = 0; i < 4; i++) {
+        int length = (int)strlen(fields[i]);
+        bool is_full = used + 2 + length > table->columns;
+        if (!length) continue;
+        if (used && is_full) pf_print(table->stream, "\n");
+        int indent = !used || is_full ? FOLDED_INDENT : 2;
+        pf_print(table->stream, "%*s%s", indent, "", fields[i]);
+        used = (is_full ? 0 : used) + indent + length;
+    }
+    pf_print(table->stream, "\n");
+}
+
+/* Columns behind a layer's name, or its label; in a narrow terminal below it. */
+static void print_fields(const Table *table, int label_width, const char *label,
+                         const char *const fields[4])
+{
+    if (table->columns < RULE_WIDTH) {
+        pf_print(table->stream, "%s\n", label);
+        print_below(table, fields);
+        return;
+    }
+    pf_print(table->stream, "%-*s %-*s %-*s ", label_width, label, SHAPE_WIDTH, fields[0],
+             PARAM_WIDTH, fields[1]);
+    if (*fields[3])
+        pf_print(table->stream, "%-*s %s\n", MACS_WIDTH, fields[2], fields[3]);
+    else
+        pf_print(table->stream, "%s\n", fields[2]);
 }
 
 /* Columns right of the tree. The tree's lines take three bytes each in UTF-8
@@ -74,12 +118,9 @@ static void print_row(Table *table, int depth, const char *class_name, const PfS
     } else {
         snprintf(label, sizeof label, "%s", class_name);
     }
-    pf_print(table->stream, "%-*s %-*s %-*s ", LAYER_WIDTH - columns, label, SHAPE_WIDTH,
-             shape ? shape_text(*shape, dims, sizeof dims) : "--", PARAM_WIDTH, parameters);
-    if (*tap)
-        pf_print(table->stream, "%-*s %s\n", MACS_WIDTH, macs, tap);
-    else
-        pf_print(table->stream, "%s\n", macs);
+    const char *const fields[] = {shape ? shape_text(*shape, dims, sizeof dims) : "--", parameters,
+                                  macs, tap};
+    print_fields(table, LAYER_WIDTH - columns, label, fields);
 }
 
 /* Length of the first `parts` parts of a dotted path, 0 where it has fewer. */
@@ -194,7 +235,7 @@ static void print_totals(const Table *table)
 {
     const PfSummaryTotals *totals = &table->totals;
     char text[32];
-    rule(table->stream);
+    rule(table);
     pf_print(table->stream, "Total params: %s\n", grouped(totals->parameters, text));
     pf_print(table->stream, "Trainable params: %s\n", grouped(totals->trainable, text));
     pf_print(table->stream, "Non-trainable params: %s\n",
@@ -203,14 +244,14 @@ static void print_totals(const Table *table)
         pf_print(table->stream, "Total mult-adds (G): %.2f\n", (double)totals->multiply_adds / 1e9);
     else
         pf_print(table->stream, "Total mult-adds (M): %.2f\n", (double)totals->multiply_adds / 1e6);
-    rule(table->stream);
+    rule(table);
     int64_t all = totals->input_bytes + totals->activation_bytes + totals->parameter_bytes;
     pf_print(table->stream, "Input size (MB): %.2f\n", (double)totals->input_bytes / 1e6);
     pf_print(table->stream, "Forward/backward pass size (MB): %.2f\n",
              (double)totals->activation_bytes / 1e6);
     pf_print(table->stream, "Params size (MB): %.2f\n", (double)totals->parameter_bytes / 1e6);
     pf_print(table->stream, "Estimated Total Size (MB): %.2f\n", (double)all / 1e6);
-    rule(table->stream);
+    rule(table);
 }
 
 static void fill_table(Table *table, const PfSummaryOptions *options)
@@ -218,11 +259,10 @@ static void fill_table(Table *table, const PfSummaryOptions *options)
     PfShape output =
         options->classes ? (PfShape){1, {options->classes}} : table->shapes[table->last];
     if (table->stream) {
-        rule(table->stream);
-        pf_print(table->stream, "%-*s %-*s %-*s %-*s %s\n", LAYER_WIDTH, "Layer (type:depth-idx)",
-                 SHAPE_WIDTH, "Output Shape", PARAM_WIDTH, "Param #", MACS_WIDTH, "Mult-Adds",
-                 "Tap");
-        rule(table->stream);
+        rule(table);
+        static const char *const titles[] = {"Output Shape", "Param #", "Mult-Adds", "Tap"};
+        print_fields(table, LAYER_WIDTH, "Layer (type:depth-idx)", titles);
+        rule(table);
     }
     print_row(table, 0, table->arch->family, &output, "--", "--", "");
     for (int i = 1; i <= table->last; i++)
@@ -244,6 +284,7 @@ int pf_summary_print(const PfArch *arch, const PfSummaryOptions *options, FILE *
                    .shapes = shapes,
                    .shown = shown,
                    .stream = stream,
+                   .columns = columns_of(stream),
                    .last = arch->node_count - 1,
                    .frozen = tap != NULL};
     int failed = !shapes || !shown || (tap && pf_arch_find_tap(arch, tap, &table.last, err)) ||

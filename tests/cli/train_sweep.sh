@@ -71,7 +71,8 @@ expect 0 train own.h5 --target class --optimizer lbfgs --weight-decay 0.01 --jso
 stderr_has 'lbfgs to the optimum'
 grep -q '"converged":	true' lbfgs.json || failed 'not converged'
 expect 0 train own.h5 --target class --optimizer lbfgs --epochs 2
-stderr_has '2 iterations (not converged)'
+stderr_has '2 iterations, ended by --epochs;'
+stderr_lacks 'not converged'
 expect 2 train own.h5 --target class --optimizer lbfgs --head mlp:8
 stderr_has 'linear heads'
 

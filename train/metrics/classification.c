@@ -365,13 +365,16 @@ void pf_classification_metrics_free(PfClassificationMetrics *metrics)
 
 /* ---- for people ---- */
 
+#define CLASS_COLUMNS 61
+
 static void print_class(const PfClassificationMetrics *metrics, const char *const *names, int index)
 {
     const PfClassMetrics *class = &metrics->classes[index];
     char cell[PF_METRICS_NAME_SIZE];
-    pf_show("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7lld", index,
-            pf_metrics_name_cell(names, index, cell), class->precision, class->recall, class->f1,
-            (long long)class->support);
+    const PfTableGaps gap = pf_metrics_gaps(CLASS_COLUMNS);
+    pf_show("  %6d %" PF_SENTENCE "%" PF_SENTENCE "%9.4f%s%6.4f%s%6.4f%s%7lld", index,
+            pf_metrics_name_cell(names, index, cell), gap.first, class->precision, gap.other,
+            class->recall, gap.other, class->f1, gap.other, (long long)class->support);
 }
 
 /* Index of the class with support whose f1 is next above (after, after_f1), or -1. */
@@ -393,7 +396,9 @@ static void print_classes(const PfClassificationMetrics *metrics, const char *co
     bool all = metrics->class_count <= PF_METRICS_MAX_LINES;
     char heading[32];
     snprintf(heading, sizeof heading, all ? "%s, by class" : "%s, lowest f1", split);
-    pf_show("  %-23s  precision  recall      f1  support", heading);
+    const PfTableGaps gap = pf_metrics_gaps(CLASS_COLUMNS);
+    pf_show("  %-23s%" PF_SENTENCE "precision%srecall%s    f1%ssupport", heading, gap.first,
+            gap.other, gap.other, gap.other);
     if (all) {
         for (int c = 0; c < metrics->class_count; c++) print_class(metrics, names, c);
         return;

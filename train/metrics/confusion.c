@@ -9,6 +9,7 @@
 #include "train/metrics/metrics.h"
 
 #define LINE_SIZE 256 /* no matrix is wider */
+#define PAIR_COLUMNS 66
 /* "  ", the class's number, a space, its name. */
 #define ROW_HEAD_COLUMNS (2 + 6 + 1 + PF_METRICS_NAME_COLUMNS)
 
@@ -89,14 +90,16 @@ static void print_pairs(const PfConfusion *confusion)
 {
     char truth[PF_METRICS_NAME_SIZE], predicted[PF_METRICS_NAME_SIZE], heading[32];
     snprintf(heading, sizeof heading, "%s, most confused", confusion->split);
-    pf_show("  %-23s  taken for              rows  of the class", heading);
+    const PfTableGaps gap = pf_metrics_gaps(PAIR_COLUMNS);
+    pf_show("  %-23s%" PF_SENTENCE "taken for       %s   rows%sof the class", heading, gap.first,
+            gap.other, gap.other);
     for (int i = 0; i < confusion->pair_count; i++) {
         const PfConfusedPair *pair = &confusion->pairs[i];
         double share = (double)pair->rows / (double)pair->support;
-        pf_show("  %6d %" PF_SENTENCE "  %" PF_SENTENCE "  %7lld  %10.1f %%", pair->truth,
-                pf_metrics_name_cell(confusion->names, pair->truth, truth),
-                pf_metrics_name_cell(confusion->names, pair->predicted, predicted),
-                (long long)pair->rows, 100 * share);
+        pf_show("  %6d %" PF_SENTENCE "%" PF_SENTENCE "%" PF_SENTENCE "%s%7lld%s%10.1f %%",
+                pair->truth, pf_metrics_name_cell(confusion->names, pair->truth, truth), gap.first,
+                pf_metrics_name_cell(confusion->names, pair->predicted, predicted), gap.other,
+                (long long)pair->rows, gap.other, 100 * share);
     }
 }
 

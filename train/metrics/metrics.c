@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "common/base/log.h"
 #include "common/base/printable.h"
 
 double pf_field_value(const PfMetricField *field, const void *metrics)
@@ -42,6 +43,12 @@ const char *pf_metrics_name_cell(const char *const *names, int index,
     for (; columns < PF_METRICS_NAME_COLUMNS; columns++) cell[used++] = ' ';
     cell[used] = '\0';
     return cell;
+}
+
+PfTableGaps pf_metrics_gaps(int columns)
+{
+    if (columns <= pf_log_show_columns()) return (PfTableGaps){"  ", "  "};
+    return (PfTableGaps){"\n ", " "};
 }
 
 /* ---- JSON ---- */

@@ -83,6 +83,16 @@ double pf_metrics_quotient(double part, double whole);
 const char *pf_metrics_name_cell(const char *const *names, int index,
                                  char cell[PF_METRICS_NAME_SIZE]);
 
+/* What stands between a line's name and its numbers, and between two numbers. */
+typedef struct PfTableGaps {
+    const char *first; /* a line break where the terminal is narrow; for PF_SENTENCE */
+    const char *other;
+} PfTableGaps;
+
+/* Of a table that is so many columns wide with two spaces in every gap. Narrow, its numbers are
+ * below the name, and have to fit into 40 columns. */
+PfTableGaps pf_metrics_gaps(int columns);
+
 /* Nothing where the value is not finite: JSON has no NaN. */
 void pf_metrics_add_number(cJSON *json, const char *key, double value);
 /* Every field, and, where asked for, an object "intervals" of their intervals. */

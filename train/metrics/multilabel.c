@@ -289,6 +289,8 @@ void pf_multilabel_metrics_free(PfMultilabelMetrics *metrics)
 
 /* ---- for people, and JSON ---- */
 
+#define LABEL_COLUMNS 70
+
 static void print_labels(const void *results, const char *const *names, const char *split)
 {
     const PfMultilabelMetrics *metrics = results;
@@ -296,12 +298,15 @@ static void print_labels(const void *results, const char *const *names, const ch
     int shown =
         metrics->label_count < PF_METRICS_MAX_LINES ? metrics->label_count : PF_METRICS_MAX_LINES;
     snprintf(heading, sizeof heading, "%s, by label", split);
-    pf_show("  %-23s  precision  recall      f1       ap  support", heading);
+    const PfTableGaps gap = pf_metrics_gaps(LABEL_COLUMNS);
+    pf_show("  %-23s%" PF_SENTENCE "precision%srecall%s    f1%s     ap%ssupport", heading,
+            gap.first, gap.other, gap.other, gap.other, gap.other);
     for (int c = 0; c < shown; c++) {
         const PfLabelMetrics *label = &metrics->labels[c];
-        pf_show("  %6d %" PF_SENTENCE "  %9.4f  %6.4f  %6.4f  %7.4f  %7lld", c,
-                pf_metrics_name_cell(names, c, cell), label->precision, label->recall, label->f1,
-                label->average_precision, (long long)label->support);
+        pf_show("  %6d %" PF_SENTENCE "%" PF_SENTENCE "%9.4f%s%6.4f%s%6.4f%s%7.4f%s%7lld", c,
+                pf_metrics_name_cell(names, c, cell), gap.first, label->precision, gap.other,
+                label->recall, gap.other, label->f1, gap.other, label->average_precision, gap.other,
+                (long long)label->support);
     }
     if (shown < metrics->label_count) pf_show("  ... and %d more", metrics->label_count - shown);
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "train/metrics/ranking.h"
 
 #define FIELD(member, key, title) PF_FIELD(PfRegressionScores, member, key, title)
@@ -251,6 +252,8 @@ void pf_regression_metrics_free(PfRegressionMetrics *metrics)
 
 /* ---- for people, and JSON ---- */
 
+#define COLUMN_COLUMNS 63
+
 static void print_columns(const void *results, const char *const *names, const char *split)
 {
     const PfRegressionMetrics *metrics = results;
@@ -258,11 +261,13 @@ static void print_columns(const void *results, const char *const *names, const c
     (void)names;
     if (metrics->columns < 2) return;
     snprintf(heading, sizeof heading, "%s, by column", split);
-    pf_show("  %-23s       mae      rmse       r2   values", heading);
+    const PfTableGaps gap = pf_metrics_gaps(COLUMN_COLUMNS);
+    pf_show("  %-23s%" PF_SENTENCE "     mae%s    rmse%s     r2%s values", heading, gap.first,
+            gap.other, gap.other, gap.other);
     for (int c = 0; c < metrics->columns && c < PF_METRICS_MAX_LINES; c++)
-        pf_show("  %6d %16s  %8.4f  %8.4f  %7.4f  %7lld", c, "", metrics->column[c].mae,
-                metrics->column[c].rmse, metrics->column[c].r2,
-                (long long)metrics->column[c].count);
+        pf_show("  %6d %16s%" PF_SENTENCE "%8.4f%s%8.4f%s%7.4f%s%7lld", c, "", gap.first,
+                metrics->column[c].mae, gap.other, metrics->column[c].rmse, gap.other,
+                metrics->column[c].r2, gap.other, (long long)metrics->column[c].count);
 }
 
 static void add_json(const void *results, const char *const *names, cJSON *json)
