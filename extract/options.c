@@ -240,33 +240,13 @@ static int parse_shard(void *settings, const char *value, PfError *err)
 
 #define FIELD(name) offsetof(PfExtractOptions, name)
 
-static int add_target(PfExtractOptions *options, const char *value, PfError *err)
+static int parse_target(void *settings, const char *value, PfError *err)
 {
+    PfExtractOptions *options = settings;
     if (options->dataset.target_count == PF_TARGETS_MAX)
         return pf_fail(err, PF_EXIT_USAGE, "--target: more than %d of them", PF_TARGETS_MAX);
     options->targets[options->dataset.target_count++] = value;
     return 0;
-}
-
-/* "a,b:regression" are two; commas behind a "=" part columns of one. */
-static int parse_target(void *settings, const char *value, PfError *err)
-{
-    PfExtractOptions *options = settings;
-    if (strchr(value, '=') || !strchr(value, ',')) return add_target(options, value, err);
-    for (const char *start = value;; start++) {
-        size_t length = strcspn(start, ",");
-        if (!length)
-            return pf_fail(err, PF_EXIT_USAGE, "--target: empty entry in the list '%s'", value);
-        char *name = strndup(start, length);
-        if (!name) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
-        if (add_target(options, name, err)) {
-            free(name);
-            return -1;
-        }
-        options->listed_targets[options->dataset.target_count - 1] = name;
-        start += length;
-        if (!*start) return 0;
-    }
 }
 
 static int parse_decimal(void *settings, const char *value, PfError *err)
@@ -643,9 +623,5 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
 
 void pf_extract_options_free(PfExtractOptions *options)
 {
-    for (int t = 0; t < PF_TARGETS_MAX; t++) {
-        free(options->listed_targets[t]);
-        options->listed_targets[t] = NULL;
-    }
     pf_like_command_free(&options->expanded);
 }

@@ -59,7 +59,6 @@ typedef struct PfExtractOptions {
     const struct PfScheduledShard *scheduled; /* auto/N, once it is known; else NULL */
     PfDatasetOptions dataset;                 /* what the command line asks of it */
     const char *targets[PF_TARGETS_MAX];      /* --target, each as it was given: dataset.targets */
-    char *listed_targets[PF_TARGETS_MAX];     /* those of "--target a,b", owned; else NULL */
     bool splits_given[PF_SPLIT_COUNT];        /* which fractions --split has named */
     PfCompression compression;
     int level; /* 0 = the compressor's default here */

@@ -90,8 +90,8 @@ static const PfOption table[] = {
              "class folders)"},
     {.name = "target", .kind = PF_OPTION_CALL, .parse = parse_target,
      .argument = "NAME[:KIND][=COLUMNS]",
-     .help = "with --evaluate of a manifest, as of extract; may be repeated (default: every other\n"
-             "column, by what it holds and what the model predicts)"},
+     .help = "with --evaluate of a manifest, as of extract; may be repeated, and NAME,NAME are two\n"
+             "(default: every other column, by what it holds and what the model predicts)"},
     {.name = "root", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.image_root), .argument = "DIR",
      .help = "with --evaluate of a manifest: what paths are relative to (default: its folder)"},
     {.name = "The model itself:", .kind = PF_OPTION_GROUP},

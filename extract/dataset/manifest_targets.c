@@ -8,7 +8,7 @@
 #include "common/base/options.h"
 #include "extract/dataset/manifest.h"
 
-/* ==== --target NAME[:KIND][=COLUMNS] ==== */
+/* ==== --target NAME[:KIND][=COLUMNS], or NAME[:KIND],NAME[:KIND],... ==== */
 
 /* ---- names ---- */
 
@@ -147,13 +147,35 @@ static int check_columns(const PfManifestTarget *target, PfError *err)
     return 0;
 }
 
-static int add_option(PfManifest *manifest, const char *option, PfError *err)
+static int add_option(PfManifest *manifest, char *option, PfError *err)
 {
-    char *text = pf_strdup(option, err);
-    int failed = !text || parse_target(manifest, text, err);
-    free(text);
-    if (failed) return -1;
+    if (parse_target(manifest, option, err)) return -1;
     return check_columns(&manifest->targets[manifest->target_count - 1], err);
+}
+
+/* "a,b:regression" are two targets, unless a column has a comma in its name; commas behind a "="
+ * part columns of one. */
+static bool is_list(const PfManifest *manifest, const char *text)
+{
+    char name[PF_CACHE_NAME_SIZE];
+    const char *colon = strrchr(text, ':');
+    if (!strchr(text, ',') || strchr(text, '=') || pf_manifest_has_column(manifest, text))
+        return false;
+    snprintf(name, sizeof name, "%.*s", colon ? (int)(colon - text) : 0, text);
+    return !pf_manifest_has_column(manifest, name);
+}
+
+static int add_options(PfManifest *manifest, const char *text, PfError *err)
+{
+    char *single = NULL, **items = &single;
+    int count = 1, failed = 0;
+    const bool is_several = is_list(manifest, text);
+    if (is_several && pf_options_split_list(text, &items, &count, err)) return -1;
+    if (!is_several && !(single = pf_strdup(text, err))) return -1;
+    for (int i = 0; i < count && !failed; i++) failed = add_option(manifest, items[i], err);
+    if (is_several) pf_options_free_list(&items, &count);
+    free(single);
+    return failed;
 }
 
 /* ---- all other columns ---- */
@@ -179,7 +201,7 @@ int pf_manifest_choose_targets(PfManifest *manifest, PfError *err)
 {
     const PfDatasetOptions *options = manifest->options;
     for (int i = 0; i < options->target_count; i++)
-        if (add_option(manifest, options->targets[i], err)) return -1;
+        if (add_options(manifest, options->targets[i], err)) return -1;
     return options->target_count ? 0 : add_other_columns(manifest, err);
 }
 

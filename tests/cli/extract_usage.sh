@@ -59,7 +59,8 @@ expect 1 extract nowhere -qj1 -o cache --batch-size 4
 stderr_has "'nowhere'"
 expect 0 extract -V
 stdout_has 'extract (permafrost)'
-expect 2 extract photos -o x.h5 --target a,,b
+printf 'path,a,b\nx.jpg,1,2\n' > list.csv
+expect 2 extract list.csv -o x.h5 --target a,,b
 stderr_has "empty entry in the list 'a,,b'"
 expect 2 extract a b -o x.h5
 stderr_has "found 'a' and 'b'"

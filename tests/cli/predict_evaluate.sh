@@ -275,6 +275,17 @@ for row in rows:
         assert row[true] == other[other_true], (true, row, other)
         near(float(row[predicted]), float(other[other_predicted]), predicted, 1e-4)
 ' 'several targets: not what the rows and train say'
+# A list is as good as a repetition, in all programs.
+expect 0 predict many.safetensors many.csv --evaluate -q --target size,kind:class
+cp stdout listed.csv
+expect 0 predict many.safetensors many.csv --evaluate -q --target size --target kind:class
+cmp -s stdout listed.csv || failed '--target size,kind:class is not --target size --target kind:class'
+stderr_has "has no target 'tags', which the model predicts"
+expect 2 predict many.safetensors many.csv --evaluate --target size,,kind
+stderr_has "empty entry in the list 'size,,kind'"
+expect 0 train many.h5 --target size --target kind --epochs 2 -o repeated.safetensors
+expect 0 train many.h5 --target size,kind --epochs 2 -o listed.safetensors
+same_head repeated.safetensors listed.safetensors || failed 'train --target size,kind is not --target size --target kind'
 { echo path,tags; ls photos/val/*/* | awk '{ print $0 (NR % 2 ? ",wet" : ",wet;new") }'; } > tags.csv
 expect 0 predict many.safetensors tags.csv --evaluate --json -
 stderr_has "target 'tags': 1 of 2 labels in the data are not known to the model: 'new'"
