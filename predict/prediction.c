@@ -499,7 +499,8 @@ static void print_summary(const Prediction *run, double started)
     if (run->options->reject <= 100)
         pf_say("%lld of %lld have no label: their novelty is beyond %g", (long long)run->rejected,
                (long long)run->written, run->options->reject);
-    pf_say("%lld predictions by %s in %s%s", (long long)run->written, run->options->network.model,
+    pf_say("%lld prediction%s by %s in %s%s", (long long)run->written, run->written == 1 ? "" : "s",
+           run->options->network.model,
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);
 }
 

@@ -19,14 +19,30 @@
 
 /* ---- what a run is ---- */
 
-static void add_file(cJSON *files, const char *key, const char *path)
+#define STAMP_SIZE 64
+
+/* Size and date of the file, into stamp; false where there is none. */
+static bool stamp_file(const char *path, char stamp[STAMP_SIZE])
 {
     struct stat status;
-    char text[64];
-    if (!path || stat(path, &status)) return;
-    snprintf(text, sizeof text, "%lld %lld.%09ld", (long long)status.st_size,
+    if (!path || stat(path, &status) || !S_ISREG(status.st_mode)) return false;
+    snprintf(stamp, STAMP_SIZE, "%lld %lld.%09ld", (long long)status.st_size,
              (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
-    cJSON_AddStringToObject(files, key, text);
+    return true;
+}
+
+static void add_file(cJSON *files, const char *key, const char *path)
+{
+    char stamp[STAMP_SIZE];
+    if (stamp_file(path, stamp)) cJSON_AddStringToObject(files, key, stamp);
+}
+
+cJSON *pf_finished_run_tables(const PfTrainOptions *options)
+{
+    cJSON *tables = cJSON_CreateObject();
+    add_file(tables, "csv", options->csv);
+    add_file(tables, "predictions", options->predictions);
+    return tables;
 }
 
 cJSON *pf_finished_run_record(const PfTrainOptions *options, const PfCache *cache)
@@ -132,12 +148,25 @@ static int check_assertions(const PfTrainOptions *options, const cJSON *result, 
     return 0;
 }
 
-/* Whether all that is asked for beside the model is there. */
-static bool has_results(const PfTrainOptions *options, const cJSON *result)
+static bool is_noted(const cJSON *tables, const char *key, const char *path)
 {
-    const bool has_more =
-        options->csv || options->predictions || options->report || options->tensorboard;
-    return !has_more && (!options->json || result) && (!options->assertion_count || result);
+    char stamp[STAMP_SIZE];
+    const char *noted = pf_json_member_text(tables, key);
+    return !path || (noted && stamp_file(path, stamp) && !strcmp(noted, stamp));
+}
+
+/* What is asked for beside the model and is not there, or not known to be of this run; NULL: all
+ * is. */
+static const char *missing_result(const PfTrainOptions *options, const cJSON *metadata,
+                                  const cJSON *result)
+{
+    const cJSON *tables = cJSON_GetObjectItemCaseSensitive(metadata, "tables");
+    return options->report                                          ? "--report"
+           : options->tensorboard                                   ? "--tensorboard"
+           : (options->json || options->assertion_count) && !result ? "--json"
+           : !is_noted(tables, "csv", options->csv)                 ? "--csv"
+           : !is_noted(tables, "predictions", options->predictions) ? "--predictions"
+                                                                    : NULL;
 }
 
 int pf_finished_run_look(const PfTrainOptions *options, const PfCache *cache, bool *is_finished,
@@ -145,6 +174,7 @@ int pf_finished_run_look(const PfTrainOptions *options, const PfCache *cache, bo
 {
     PfModel *model;
     char score[96];
+    const char *missing;
     *is_finished = false;
     if (options->force || !is_file(options->output)) return 0;
     cJSON *record = pf_finished_run_record(options, cache);
@@ -158,7 +188,9 @@ int pf_finished_run_look(const PfTrainOptions *options, const PfCache *cache, bo
     int failed = 0;
     if (!is_same_run(run, record)) {
         print_difference(options, run, record);
-    } else if (has_results(options, result)) {
+    } else if ((missing = missing_result(options, metadata, result))) {
+        pf_say("%s is of this run, and is made again for %s", options->output, missing);
+    } else {
         *is_finished = true;
         failed = check_assertions(options, result, err);
         if (!failed)

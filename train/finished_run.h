@@ -15,14 +15,19 @@
  * names, and where memory is short. The caller deletes it. */
 cJSON *pf_finished_run_record(const PfTrainOptions *options, const PfCache *cache);
 
+/* {"csv": "SIZE DATE", "predictions": ...}: what those files are now, which are written before the
+ * model. It goes into the metadata as "tables". The caller deletes it. */
+cJSON *pf_finished_run_tables(const PfTrainOptions *options);
+
 /* Its name in the result JSON: the first 16 hex digits of the SHA-256 of the record. */
 #define PF_FINISHED_RUN_NAME_SIZE 17
 void pf_finished_run_name(const cJSON *record, char name[PF_FINISHED_RUN_NAME_SIZE]);
 
 /* *is_finished: the model at -o is of this run, what --json names is its result, which meets every
- * --assert, and nothing else is asked for; a line says so. Where the model is of another run of the
- * same cache, a line says in which options they differ. Nothing is written. Fails as an assertion
- * does. */
+ * --assert, what --csv and --predictions name was written with it, and nothing else is asked for; a
+ * line says so. Where something of that is not there, a line says what. Where the model is of
+ * another run of the same cache, a line says in which options they differ. Nothing is written.
+ * Fails as an assertion does. */
 int pf_finished_run_look(const PfTrainOptions *options, const PfCache *cache, bool *is_finished,
                          PfError *err);
 

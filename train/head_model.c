@@ -165,6 +165,7 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
     cJSON_AddItemToObject(json, "config", pf_result_config(run));
     cJSON *record = pf_finished_run_record(run->options, run->cache);
     if (record) cJSON_AddItemToObject(json, "run", record);
+    if (record) cJSON_AddItemToObject(json, "tables", pf_finished_run_tables(run->options));
     if (!failed && !add_record(json, run, err)) return json;
     cJSON_Delete(json);
     return NULL;

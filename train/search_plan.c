@@ -34,8 +34,8 @@ PfSearchKind pf_search_plan(const PfExperiment *experiment, const PfFeatureTable
     if (!why_not) why_not = &ignored;
     *why_not = NULL;
     if (!experiment->searches) return PF_SEARCH_NONE;
-    *why_not = experiment->spec.hidden_count ? "the head is an mlp"
-               : table->stream               ? "features are streamed"
+    *why_not = experiment->spec.hidden_count ? "an mlp"
+               : table->stream               ? "streaming features"
                                              : asks_for_steps(experiment, table);
     return *why_not ? PF_SEARCH_NONE : PF_SEARCH_DECAY;
 }

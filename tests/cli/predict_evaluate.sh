@@ -378,6 +378,16 @@ expect 0 train wide.h5 -o wide.safetensors --epochs 3
 stderr_has 'up to date, nothing to train'
 expect 0 train wide.h5 -o wide.safetensors --epochs 3 --predictions again.csv
 stderr_lacks 'up to date'
+stderr_has 'wide.safetensors is of this run, and is made again for --predictions'
 exists again.csv
+# Once it is there, and as it was written, nothing is touched.
+cp again.csv first.csv; cp wide.safetensors first.safetensors
+expect 0 train wide.h5 -o wide.safetensors --epochs 3 --predictions again.csv
+stderr_has 'up to date, nothing to train'
+cmp -s wide.safetensors first.safetensors || failed 'a finished model was written again'
+echo changed >> again.csv
+expect 0 train wide.h5 -o wide.safetensors --epochs 3 --predictions again.csv
+stderr_has 'is made again for --predictions'
+cmp -s again.csv first.csv || failed 'rows that somebody changed were taken for those of the run'
 no_leftovers
 done_with
