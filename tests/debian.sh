@@ -77,15 +77,38 @@ cp -r "$folder/$release-build/src/out/demo/pictures" "$folder/$release-build/src
   "$source/tests/sample/resnet18_w16.safetensors" "$folder/$release-empty/tmp/demo"
 # What it depends on is no part of it, and stays.
 within empty 'apt-get install -y -q --no-install-recommends $(dpkg-deb -f /tmp/permafrost.deb Depends |
-  sed "s/([^)]*)//g; s/|[^,]*//g; s/,/ /g") make'
+  sed "s/([^)]*)//g; s/|[^,]*//g; s/,/ /g") make man-db bash-completion'
 files > "$folder/$release-before"
 within empty 'apt-get install -y -q --no-install-recommends /tmp/permafrost.deb && test ! -e /usr/bin/extract'
 within empty 'cd /tmp/demo && permafrost extract pictures -o sample.h5 --backbone resnet18_w16 --weights resnet18_w16.safetensors &&
   permafrost train sample.h5 -o sample.safetensors && permafrost predict sample.safetensors new/*.jpg &&
+  permafrost inspect sample.h5 && permafrost predict --verify sample.safetensors &&
   make -f "$(permafrost --makefile)" DATA=pictures BACKBONE=resnet18_w16 WEIGHTS=resnet18_w16.safetensors head &&
   PATH=/usr/lib/permafrost/bin:$PATH && train --version'
 say 'the package: installed, the demo run'
+within empty 'for page in permafrost permafrost-extract permafrost-train permafrost-predict permafrost-inspect; do
+  man "$page" | grep -q SYNOPSIS || exit 1; done
+  test "$(readlink -f "$(command -v permafrost)")" = /usr/lib/permafrost/bin/permafrost'
+within empty 'cd /tmp/demo && bash -c '\''. /usr/share/bash-completion/completions/permafrost
+  COMP_WORDS=(permafrost train sample.h5 --tap "") COMP_CWORD=4; _permafrost; test "${COMPREPLY[*]}" = avgpool
+  COMP_WORDS=(permafrost train --weight-d) COMP_CWORD=2; _permafrost; test "${COMPREPLY[*]}" = --weight-decay'\'''
+say 'the package: pages and completions'
 within empty 'apt-get purge -y -q permafrost'
 files > "$folder/$release-after"
 diff "$folder/$release-before" "$folder/$release-after" || { echo "debian.sh: the package left something" >&2; exit 1; }
 say 'the package: gone without a trace'
+
+# What the second stage of Containerfile does, then the package with libtorch.
+root container
+mkdir -p "$folder/$release-container/tmp/demo"
+cp "$folder/$release-build"/src/out/deb/permafrost_*.deb "$folder/$release-container/tmp"
+cp -r "$folder/$release-empty/tmp/demo/pictures" "$source/tests/sample/resnet18_w16.safetensors" "$folder/$release-container/tmp/demo"
+torch=$(dpkg-deb -f "$folder/$release-build"/src/out/deb/permafrost_*.deb Recommends | tr ',' '\n' | sed -n 's/^ *\(libtorch[^ ]*\).*/\1/p')
+[ -n "$torch" ] || { echo 'debian.sh: the package does not recommend libtorch' >&2; exit 1; }
+within container "WITH=; $(awk '/^FROM/ { stage++ } stage == 2 && /^RUN/, !/\\$/ { sub(/^RUN /, ""); sub(/\\$/, ""); print }' "$source/Containerfile")"
+within container 'cd /tmp/demo && permafrost extract pictures -o maps.h5 --tap layer3,avgpool --backbone resnet18_w16 --weights resnet18_w16.safetensors &&
+  permafrost train maps.h5 --tap avgpool -o head.safetensors && { ! permafrost train maps.h5 --tap layer3 --finetune layer4 --epochs 1 -o tuned.safetensors; }'
+say "the container: networks and heads without libtorch"
+within container "apt-get update -q && apt-get install -y -q --no-install-recommends $torch && cd /tmp/demo &&
+  permafrost train maps.h5 --tap layer3 --finetune layer4 --epochs 1 -o tuned.safetensors"
+say "with $torch: fine-tuned"
