@@ -24,6 +24,7 @@
 #include "train/predictions.h"
 #include "train/report.h"
 #include "train/result.h"
+#include "train/result_tables.h"
 #include "train/tensorboard.h"
 
 static const volatile sig_atomic_t *interrupted;
@@ -238,9 +239,9 @@ static int report_and_write(const PfTrainOptions *options, PfTrainRun *run, Watc
     run->total_seconds = pf_clock_seconds() - started;
     if (!failed) {
         pf_report_search(run);
-        pf_report_ranking(run);
+        pf_result_tables_ranking(run);
         pf_report_calibration(run);
-        pf_report_metrics(run);
+        pf_result_tables_metrics(run);
         pf_report_baseline(run);
         failed = write_results(options, run, watch, err);
         if (!failed && options->report)

@@ -1,4 +1,4 @@
-/* What train says, for people: on stderr what it does, by pf_show() what came out. */
+/* What train says of what it does, for people, on stderr; what came out is in result_tables.h. */
 #ifndef PF_TRAIN_REPORT_H
 #define PF_TRAIN_REPORT_H
 
@@ -33,11 +33,6 @@ void pf_report_search(const PfTrainRun *run);
 void pf_report_calibration(const PfTrainRun *run);
 /* Warns of targets that the head knows no better than their mean or largest class does. */
 void pf_report_baseline(const PfTrainRun *run);
-/* Of a sweep: the best settings, and how many more there are. */
-void pf_report_ranking(const PfTrainRun *run);
-/* The winner's metrics of every split, target by target; the details of test where there is
- * one, else of val. */
-void pf_report_metrics(const PfTrainRun *run);
 /* The last line: how good, which epoch, where the time went, the model's path (or NULL). */
 void pf_report_end(const PfTrainRun *run, const char *model_path);
 

@@ -34,6 +34,11 @@ const PfHeadHistory *pf_train_run_history(const PfTrainRun *run)
     return &run->sweep->result.histories[0];
 }
 
+int64_t pf_train_run_rows(const PfTrainRun *run, int split, int task)
+{
+    return run->metrics[split] ? run->metrics[split][task].count : 0;
+}
+
 const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run)
 {
     const PfHeadHistory *history = pf_train_run_history(run);

@@ -29,6 +29,8 @@ const PfHeadHistory *pf_train_run_history(const PfTrainRun *run);
 const PfHeadEpoch *pf_train_run_best(const PfTrainRun *run); /* its best epoch */
 /* What the score of heads is called: of several targets "score", else as its kind says. */
 const char *pf_train_run_score_name(const PfFeatureTable *table);
+/* Rows of the split that the target was evaluated on; 0 where there is none. */
+int64_t pf_train_run_rows(const PfTrainRun *run, int split, int task);
 
 /* ---- as text ---- */
 
