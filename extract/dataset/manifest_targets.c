@@ -162,7 +162,7 @@ static bool is_list(const PfManifest *manifest, const char *text)
     if (!strchr(text, ',') || strchr(text, '=') || pf_manifest_has_column(manifest, text))
         return false;
     snprintf(name, sizeof name, "%.*s", colon ? (int)(colon - text) : 0, text);
-    return !pf_manifest_has_column(manifest, name);
+    return !strchr(name, ',') || !pf_manifest_has_column(manifest, name);
 }
 
 static int add_options(PfManifest *manifest, const char *text, PfError *err)

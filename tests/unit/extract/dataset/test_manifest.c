@@ -349,6 +349,21 @@ START_TEST(errors_name_line_and_column)
 }
 END_TEST
 
+START_TEST(a_list_names_several_targets)
+{
+    OPEN("path,age,sex\na.jpg,31.5,f\nb.jpg,30,m\n", "sex:class,age");
+    ck_assert_int_eq(target_count(), 2);
+    ck_assert_str_eq(describe(0), "sex class 1: f m");
+    ck_assert_str_eq(describe(1), "age regression 1:");
+    /* A column may have a comma in its name. */
+    OPEN("path,\"age,sex\",sex\na.jpg,1.5,f\nb.jpg,2.5,m\n", "age,sex:regression", "sex");
+    ck_assert_int_eq(target_count(), 2);
+    ck_assert_str_eq(describe(0), "age,sex regression 1:");
+    REFUSE("path,age,sex\na.jpg,31,f\n", "empty entry in the list 'age,,sex'", "age,,sex");
+    REFUSE("path,age,sex\na.jpg,31,f\n", "two targets are called 'age'", "age,age");
+}
+END_TEST
+
 /* Among numbers, a text is an error and no class of its own. */
 START_TEST(text_below_many_numbers_is_an_error)
 {
@@ -771,6 +786,7 @@ int main(void)
     tcase_add_test(manifests, columns_are_targets_by_what_they_hold);
     tcase_add_test(manifests, whole_numbers_are_classes_in_their_order);
     tcase_add_test(manifests, targets_of_every_kind);
+    tcase_add_test(manifests, a_list_names_several_targets);
     tcase_add_test(manifests, a_single_column_of_flags_is_a_label);
     tcase_add_test(manifests, errors_name_line_and_column);
     tcase_add_test(manifests, text_below_many_numbers_is_an_error);
