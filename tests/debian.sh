@@ -107,8 +107,8 @@ torch=$(dpkg-deb -f "$folder/$release-build"/src/out/deb/permafrost_*.deb Recomm
 [ -n "$torch" ] || { echo 'debian.sh: the package does not recommend libtorch' >&2; exit 1; }
 within container "WITH=; $(awk '/^FROM/ { stage++ } stage == 2 && /^RUN/, !/\\$/ { sub(/^RUN /, ""); sub(/\\$/, ""); print }' "$source/Containerfile")"
 within container 'cd /tmp/demo && permafrost extract pictures -o maps.h5 --tap layer2,avgpool --backbone resnet18_w16 --weights resnet18_w16.safetensors &&
-  permafrost train maps.h5 --tap avgpool -o head.safetensors && { ! permafrost train maps.h5 --tap layer2 --finetune layer3 --epochs 1 -o tuned.safetensors; }'
+  permafrost train maps.h5 --tap avgpool -o head.safetensors && { ! permafrost train maps.h5 --finetune layer3 --epochs 1 -o tuned.safetensors; }'
 say "the container: networks and heads without libtorch"
 within container "apt-get update -q && apt-get install -y -q --no-install-recommends $torch && cd /tmp/demo &&
-  permafrost train maps.h5 --tap layer2 --finetune layer3 --epochs 1 -o tuned.safetensors"
+  permafrost train maps.h5 --finetune layer3 --epochs 1 -o tuned.safetensors"
 say "with $torch: fine-tuned"
