@@ -90,7 +90,7 @@ within empty 'for page in permafrost permafrost-extract permafrost-train permafr
   man "$page" | grep -q SYNOPSIS || exit 1; done
   test "$(readlink -f "$(command -v permafrost)")" = /usr/lib/permafrost/bin/permafrost'
 within empty 'cd /tmp/demo && bash -c '\''. /usr/share/bash-completion/completions/permafrost
-  COMP_WORDS=(permafrost train sample.h5 --tap "") COMP_CWORD=4; _permafrost; test "${COMPREPLY[*]}" = avgpool
+  COMP_WORDS=(permafrost train sample.h5 --tap "") COMP_CWORD=4; _permafrost; test "${COMPREPLY[*]}" = "all avgpool"
   COMP_WORDS=(permafrost train --weight-d) COMP_CWORD=2; _permafrost; test "${COMPREPLY[*]}" = --weight-decay'\'''
 say 'the package: pages and completions'
 within empty 'apt-get purge -y -q permafrost'
@@ -106,9 +106,9 @@ cp -r "$folder/$release-empty/tmp/demo/pictures" "$source/tests/sample/resnet18_
 torch=$(dpkg-deb -f "$folder/$release-build"/src/out/deb/permafrost_*.deb Recommends | tr ',' '\n' | sed -n 's/^ *\(libtorch[^ ]*\).*/\1/p')
 [ -n "$torch" ] || { echo 'debian.sh: the package does not recommend libtorch' >&2; exit 1; }
 within container "WITH=; $(awk '/^FROM/ { stage++ } stage == 2 && /^RUN/, !/\\$/ { sub(/^RUN /, ""); sub(/\\$/, ""); print }' "$source/Containerfile")"
-within container 'cd /tmp/demo && permafrost extract pictures -o maps.h5 --tap layer3,avgpool --backbone resnet18_w16 --weights resnet18_w16.safetensors &&
-  permafrost train maps.h5 --tap avgpool -o head.safetensors && { ! permafrost train maps.h5 --tap layer3 --finetune layer4 --epochs 1 -o tuned.safetensors; }'
+within container 'cd /tmp/demo && permafrost extract pictures -o maps.h5 --tap layer2,avgpool --backbone resnet18_w16 --weights resnet18_w16.safetensors &&
+  permafrost train maps.h5 --tap avgpool -o head.safetensors && { ! permafrost train maps.h5 --finetune layer3 --epochs 1 -o tuned.safetensors; }'
 say "the container: networks and heads without libtorch"
 within container "apt-get update -q && apt-get install -y -q --no-install-recommends $torch && cd /tmp/demo &&
-  permafrost train maps.h5 --tap layer3 --finetune layer4 --epochs 1 -o tuned.safetensors"
+  permafrost train maps.h5 --finetune layer3 --epochs 1 -o tuned.safetensors"
 say "with $torch: fine-tuned"

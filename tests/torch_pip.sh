@@ -35,10 +35,10 @@ echo "one libtorch: $lib"
 "$BUILD/tests/draw_sample" "$WORK" > /dev/null
 network="--backbone resnet18_w16 --weights $SOURCE/tests/sample/resnet18_w16.safetensors"
 # shellcheck disable=SC2086
-runs 0 extract "$WORK/pictures" -o "$WORK/maps.h5" --tap layer3,avgpool $network
+runs 0 extract "$WORK/pictures" -o "$WORK/maps.h5" --tap layer2,avgpool $network
 runs 0 env PF_ENGINE=libtorch extract --verify "$WORK/pictures" "$WORK/maps.h5"
 tail -n 1 "$WORK/said"
-runs 0 train "$WORK/maps.h5" --tap layer3 --finetune layer4 --epochs 1 -o "$WORK/tuned.safetensors"
+runs 0 train "$WORK/maps.h5" --finetune layer3 --epochs 1 -o "$WORK/tuned.safetensors"
 tail -n 1 "$WORK/said"
 
 debian=$(ldconfig -p | sed -n 's/.*libc10\.so\.[0-9.]* .*=> //p' | head -n 1)
