@@ -61,11 +61,11 @@ static double variance_of(const Sums *sums)
 }
 
 typedef struct Blocks {
-    int factor;     /* pixels of a block's side */
-    int columns;    /* blocks of a row */
-    int32_t *sums;  /* (columns * factor) of a row's pixels, over the block's height */
-    double *room;   /* (3, columns) the rows of blocks of a strip */
-    double *edges;  /* (columns) the Laplacian */
+    int factor;    /* pixels of a block's side */
+    int columns;   /* blocks of a row */
+    int32_t *sums; /* (columns * factor) of a row's pixels, over the block's height */
+    double *room;  /* (3, columns) the rows of blocks of a strip */
+    double *edges; /* (columns) the Laplacian */
     Sums luminance, laplacian;
 } Blocks;
 

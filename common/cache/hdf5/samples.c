@@ -320,8 +320,7 @@ static int write_rows(hid_t group, const PfHdf5Samples *samples)
         write_column(group, "width", H5T_STD_I32LE, 0, &samples->widths) ||
         write_column(group, "height", H5T_STD_I32LE, 0, &samples->heights))
         return -1;
-    if (samples->has_groups &&
-        write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups))
+    if (samples->has_groups && write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups))
         return -1;
     return samples->has_statistics ? write_column(group, "statistics", H5T_IEEE_F32LE,
                                                   PF_CACHE_STATISTICS, &samples->statistics)
