@@ -26,8 +26,8 @@ typedef struct PfInspectOptions {
     const char *near;
     PfModelNetworkOptions network; /* of `near` */
     int near_count;
-    double threshold; /* of duplicates; 0: by the data */
-    int neighbour;    /* outliers: the distance to the so-manieth */
+    double threshold;       /* of duplicates; 0: by the data */
+    int neighbour;          /* outliers: the distance to the so-manieth */
     int exact, approximate; /* all pairs, cells; neither: by the size */
     int folds, seeds;
     int64_t seed;

@@ -102,8 +102,9 @@ static void say_short(const PfNeighbours *list, int64_t wanted, int64_t others, 
 static int plan_lists(Search *search, PfError *err)
 {
     const PfRows *rows = search->rows;
-    int64_t memory = rows->memory_bytes - pf_neighbours_held_bytes(rows, pf_inspect_options_method(search->options)), references = 0,
-            sound = rows->count - rows->broken_count;
+    const PfNeighboursMethod method = pf_inspect_options_method(search->options);
+    int64_t memory = rows->memory_bytes - pf_neighbours_held_bytes(rows, method);
+    int64_t references = 0, sound = rows->count - rows->broken_count;
     int64_t near = pf_max(NEIGHBOURS, search->options->neighbour);
     bool is_one = false;
     if (wants_voters(search) && list_references(search, &is_one, &references, err)) return -1;

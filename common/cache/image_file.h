@@ -31,10 +31,10 @@ PfImageFile pf_image_file_of_reject(const PfCacheReject *reject);
 
 /* Those of all rows of a cache. */
 typedef struct PfImageFiles {
-    const char *const *paths;           /* (N) lent by the cache; NULL: it has none */
-    uint8_t (*digests)[PF_DIGEST_SIZE]; /* (N) */
-    PfFileStamp *stamps;                /* (N) */
-    int32_t *widths, *heights;          /* (N) */
+    const char *const *paths;                 /* (N) lent by the cache; NULL: it has none */
+    uint8_t (*digests)[PF_DIGEST_SIZE];       /* (N) */
+    PfFileStamp *stamps;                      /* (N) */
+    int32_t *widths, *heights;                /* (N) */
     float (*statistics)[PF_CACHE_STATISTICS]; /* (N) NaN where they are not known */
     int64_t statistics_count;                 /* rows that have them */
 } PfImageFiles;

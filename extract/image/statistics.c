@@ -61,11 +61,11 @@ static double variance_of(const Sums *sums)
 }
 
 typedef struct Blocks {
-    int factor;     /* pixels of a block's side */
-    int columns;    /* blocks of a row */
-    int32_t *sums;  /* (columns * factor) of a row's pixels, over the block's height */
-    double *room;   /* (3, columns) the last rows of blocks */
-    double *edges;  /* (columns) the Laplacian */
+    int factor;    /* pixels of a block's side */
+    int columns;   /* blocks of a row */
+    int32_t *sums; /* (columns * factor) of a row's pixels, over the block's height */
+    double *room;  /* (3, columns) the rows of blocks of a strip */
+    double *edges; /* (columns) the Laplacian */
     Sums luminance, laplacian;
 } Blocks;
 
@@ -107,12 +107,11 @@ static void add_row(const PfImage *image, int row, Blocks *blocks)
     for (int y = 0; y < blocks->factor; y++)
         add_luminance(image->pixels + ((int64_t)row * blocks->factor + y) * stride,
                       columns * blocks->factor, y == 0, blocks->sums);
-    double *newest = blocks->room + row % 3 * columns;
+    double *newest = blocks->room + row % PF_IMAGE_STATISTICS_STRIDE * columns;
     average(blocks->sums, columns, blocks->factor, newest);
     add(&blocks->luminance, newest, columns);
-    if (row < 2 || columns < 3) return;
-    laplacian_of(blocks->room + (row + 1) % 3 * columns, blocks->room + (row + 2) % 3 * columns,
-                 newest, columns, blocks->edges);
+    if (row % PF_IMAGE_STATISTICS_STRIDE < 2 || columns < 3) return;
+    laplacian_of(blocks->room, blocks->room + columns, newest, columns, blocks->edges);
     add(&blocks->laplacian, blocks->edges, columns - 2);
 }
 
@@ -126,7 +125,8 @@ int pf_image_measure(const PfImage *image, float out[PF_IMAGE_STATISTIC_COUNT], 
     blocks.sums = pf_calloc(columns * (size_t)factor, sizeof *blocks.sums, err);
     int failed = !blocks.room || !blocks.sums;
     blocks.edges = failed ? NULL : blocks.room + 3 * columns;
-    for (int row = 0; row < height / factor && !failed; row++) add_row(image, row, &blocks);
+    for (int row = 0; row < height / factor && !failed; row++)
+        if (row % PF_IMAGE_STATISTICS_STRIDE < 3) add_row(image, row, &blocks);
     free(blocks.room);
     free(blocks.sums);
     if (failed) return -1;

@@ -203,8 +203,8 @@ int pf_cache_read_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights,
 /* The same with zeros for what the file does not know. */
 int pf_cache_find_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights, PfError *err);
 
-/* out: (N) the statistics of the pixels, all NaN where the file does not have an image's. *known: so
- * many rows have them. */
+/* out: (N) the statistics of the pixels, all NaN where the file does not have an image's. *known:
+ * so many rows have them. */
 int pf_cache_find_statistics(PfCache *cache, float (*out)[PF_CACHE_STATISTICS], int64_t *known,
                              PfError *err);
 

@@ -107,10 +107,11 @@ static void compare_blocks(Search *search)
                       .c = search->similarities,
                       .ldc = search->right.count};
     pf_gemm_nt(&product, search->comparison->pool);
-    pf_thread_pool_for(search->comparison->pool, (search->left.count + SLICE - 1) / SLICE, look_right, search);
+    pf_thread_pool_for(search->comparison->pool, (search->left.count + SLICE - 1) / SLICE,
+                       look_right, search);
     if (search->left.first != search->right.first)
-        pf_thread_pool_for(search->comparison->pool, (search->right.count + SLICE - 1) / SLICE, look_left,
-                           search);
+        pf_thread_pool_for(search->comparison->pool, (search->right.count + SLICE - 1) / SLICE,
+                           look_left, search);
 }
 
 /* ---- all pairs of blocks ---- */

@@ -1,7 +1,7 @@
 /* An inverted file (Jegou, Douze, Schmid, Product Quantization for Nearest Neighbor Search (2011),
- * without the quantization): each row is compared with the rows of the cells that are nearest to it.
- * As many cells are looked through as the neighbours of a sample of rows need, which are looked for
- * among all rows; what is found for the other half of that sample is the recall that is told.
+ * without the quantization): each row is compared with the rows of the cells that are nearest to
+ * it. As many cells are looked through as the neighbours of a sample of rows need, which are looked
+ * for among all rows; what is found for the other half of that sample is the recall that is told.
  *
  * Rows are held group by group, in the order of their cells, while all others pass by: whatever the
  * memory, the same pairs are compared. */
@@ -45,8 +45,8 @@ typedef struct Search {
     int32_t *order;    /* (rows) the row at a place */
     /* The sample. */
     int sampled;
-    int32_t *sample; /* (sampled) rows */
-    float *sample_x; /* (sampled, features) */
+    int32_t *sample;            /* (sampled) rows */
+    float *sample_x;            /* (sampled, features) */
     float *sample_similarities; /* (sampled, PF_CELLS_BLOCK) */
     PfCandidates exact[PF_NEIGHBOURS_LISTS];
     int64_t sample_first, sample_count; /* rows that the sample is compared with */
@@ -355,8 +355,7 @@ static void compare_passing(Search *search)
     list_entries(search);
     for (int cell = 0; cell < search->cells.count; cell++) {
         int64_t first = pf_max(search->starts[cell], search->held_first);
-        int64_t end =
-            pf_min(search->starts[cell + 1], search->held_first + search->held_count);
+        int64_t end = pf_min(search->starts[cell + 1], search->held_first + search->held_count);
         search->column_first = first - search->held_first;
         search->column_count = end - first;
         for (int64_t entry = search->entry_starts[cell]; entry < search->entry_starts[cell + 1];

@@ -24,13 +24,12 @@ int pf_cells_gather(const PfRows *rows, const int32_t *slots, int64_t first, int
     int failed = !block;
     for (int64_t begin = 0; begin < rows->count && !failed; begin += PF_CELLS_BLOCK) {
         int64_t size = pf_min(PF_CELLS_BLOCK, rows->count - begin);
-        failed = pf_rows_check_interrupt(rows, err) ||
-                 pf_rows_unit_block(rows, begin, size, block, err);
+        failed =
+            pf_rows_check_interrupt(rows, err) || pf_rows_unit_block(rows, begin, size, block, err);
         for (int64_t i = 0; i < size && !failed; i++) {
             int64_t slot = slots[begin + i] - first;
             if (slot >= 0 && slot < count)
-                memcpy(out + slot * features, block + i * features,
-                       (size_t)features * sizeof *out);
+                memcpy(out + slot * features, block + i * features, (size_t)features * sizeof *out);
         }
     }
     free(block);
@@ -92,9 +91,9 @@ typedef struct Learning {
     PfCells *cells;
     PfThreadPool *pool;
     int64_t rows;
-    float *x;      /* (rows, features) the sample */
-    int32_t *cell; /* (rows) */
-    double *sums;  /* (count, features) */
+    float *x;             /* (rows, features) the sample */
+    int32_t *cell;        /* (rows) */
+    double *sums;         /* (count, features) */
     int64_t first, block; /* rows that are compared */
 } Learning;
 
@@ -206,8 +205,8 @@ int pf_cells_learn(const PfRows *rows, PfThreadPool *pool, int count, int probes
         learning.x = pf_alloc_large((size_t)(learning.rows * rows->features), 4, err);
         learning.cell = pf_calloc((size_t)learning.rows, sizeof *learning.cell, err);
         learning.sums = pf_calloc((size_t)count * (size_t)rows->features, sizeof(double), err);
-        failed = !learning.x || !learning.cell || !learning.sums ||
-                 learn(rows, &learning, slots, err);
+        failed =
+            !learning.x || !learning.cell || !learning.sums || learn(rows, &learning, slots, err);
     }
     free(slots);
     free(learning.x);

@@ -6,7 +6,6 @@
 #include "inspect/neighbours/candidates.h"
 #include "inspect/neighbours/neighbours.h"
 
-
 /* Similarities that are compared before one of them is looked at. */
 #define PF_COMPARISON_LANES 16
 

@@ -79,8 +79,11 @@ static void finish_slice(void *context, int64_t slice)
 int pf_neighbours_find(const PfRows *rows, PfNeighbours *lists, int count, PfNeighboursWay *way,
                        PfNeighboursProgress *progress, void *context, PfError *err)
 {
-    PfComparison comparison = {
-        .rows = rows, .lists = lists, .list_count = count, .progress = progress, .context = context};
+    PfComparison comparison = {.rows = rows,
+                               .lists = lists,
+                               .list_count = count,
+                               .progress = progress,
+                               .context = context};
     way->by_cells = pf_neighbours_by_cells(rows, way->method);
     int failed = new_comparison(&comparison, err);
     if (!failed && way->by_cells) failed = pf_cell_search_compare(&comparison, way, err);

@@ -151,7 +151,7 @@ grep -q 'duplicate,3,' nobody.csv || failed 'the CSV has no numbers of rows'
 
 expect 0 inspect nothing.h5
 stdout_has 'Labels: not looked for, as the cache has no classes.'
-stdout_has 'Pixels: not looked for, as the cache was made without statistics of the pixels; --pixels'
+stdout_has 'Pixels: not looked for, as the cache was made without statistics of the pixels;'
 stdout_has 'Classes: not looked for'
 stdout_has 'To label next: 20 of 60'
 expect 0 inspect one.h5

@@ -246,7 +246,8 @@ def statistics_twin(pixels):
     rows, columns = grey.shape[0] // f, grey.shape[1] // f
     grey = grey[:rows * f, :columns * f].reshape(rows, f, columns, f).mean((1, 3))
     laplacian = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-                 - 4 * grey[1:-1, 1:-1])
+                 - 4 * grey[1:-1, 1:-1])[::8]
+    grey = grey[np.arange(rows) % 8 < 3]
     variance = laplacian.var() if laplacian.size else 0
     return [pixels.shape[1], pixels.shape[0], grey.mean(), grey.std(), variance]
 
@@ -315,17 +316,18 @@ def cells(folder):
     way = found["neighbours"]
     check("cells were used", way["by"] == "cells" and way["share_of_pairs"] < .2 and way["sampled"] == 512, way)
     check("copies are found as by all pairs", len(exact["duplicates"]["groups"]) == 50
-          and exact["duplicates"] == found["duplicates"])
-    subprocess.run([BUILD / "bin/inspect", path, "--features", "--approximate", "--export", folder / "cells", "-q"], check=True)
+          and exact["duplicates"]["groups"] == found["duplicates"]["groups"])
+    subprocess.run([BUILD / "bin/inspect", path, "--features", "--approximate", "--no-map", "--export", folder / "cells", "-q"],
+                   check=True)
     listed = np.load(folder / "cells/neighbours.npy")
     unit = np.nan_to_num(x.astype("f8"))
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-30)
-    cosines = unit @ unit.T
-    np.fill_diagonal(cosines, -2)
-    cosines[[77, 78]] = cosines[:, [77, 78]] = -2
     sound = np.setdiff1d(np.arange(6000), [77, 78])
-    truth = np.argsort(-cosines, 1)[:, :10]
-    recall = np.mean([len(set(truth[i]) & set(listed[i])) / 10 for i in sound])
+    looked = sound[::10]
+    cosines = unit[looked] @ unit.T
+    cosines[np.arange(len(looked)), looked] = cosines[:, 77] = cosines[:, 78] = -2
+    truth = np.argpartition(-cosines, 10, 1)[:, :10]
+    recall = np.mean([len(set(near) & set(listed[i])) / 10 for i, near in zip(looked, truth)])
     check("recall of ten neighbours", recall > .9, f"{recall:.4f}")
     told = {one["among"]: one for one in way["lists"]}
     check("recall that is told", abs(told["all"]["recall"] - recall) < .06, told)

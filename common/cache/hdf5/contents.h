@@ -117,7 +117,13 @@ void pf_hdf5_contents_clear(PfHdf5Contents *contents);
 int pf_hdf5_contents_texts(const PfHdf5Contents *contents, const char *name, PfHdf5Texts *texts,
                            PfError *err);
 
-typedef enum PfHdf5Number { PF_HDF5_U8, PF_HDF5_I32, PF_HDF5_I64, PF_HDF5_U64, PF_HDF5_F32 } PfHdf5Number;
+typedef enum PfHdf5Number {
+    PF_HDF5_U8,
+    PF_HDF5_I32,
+    PF_HDF5_I64,
+    PF_HDF5_U64,
+    PF_HDF5_F32
+} PfHdf5Number;
 /* out: for each of `count` rows row_bytes of numbers of that type, from the dataset
  * "group/member"; zeros where the file has none. */
 int pf_hdf5_contents_column(const PfHdf5Contents *contents, const char *group, const char *member,

@@ -10,8 +10,13 @@ static char cache_path[64];
 static PfError err;
 
 static const PfImageFile FILES[] = {
-    {.path = "a/1.jpg", .digest = {1, 2, 3}, .stamp = {10, 20, 30}, .width = 640, .height = 480,
-     .has_statistics = true, .statistics = {640, 480, 127.5f, 60.25f, 900}},
+    {.path = "a/1.jpg",
+     .digest = {1, 2, 3},
+     .stamp = {10, 20, 30},
+     .width = 640,
+     .height = 480,
+     .has_statistics = true,
+     .statistics = {640, 480, 127.5f, 60.25f, 900}},
     {.path = "b/\xc3\xa4.png", .digest = {4, 5}, .stamp = {40, 50, 60}, .width = 7, .height = 9},
 };
 static const PfImageFile BAD = {.path = "bad.jpg", .digest = {9}, .stamp = {1, 2, 3}};

@@ -760,7 +760,7 @@ START_TEST(later_damage_is_found_by_reading)
     unsigned char *stored = malloc(pf_chunk_bound(&layout.format));
     size_t stored_bytes;
     Bytes bytes = read_journal();
-    for (size_t i = 0; i < bytes.size; i++) bytes.data[i] ^= i > bytes.size / 2;
+    for (size_t i = 0; i < bytes.size; i++) bytes.data[i] ^= i > bytes.size / 3;
     write_journal(&bytes, bytes.size);
     ck_assert(source.read_rows(source.context, 0, 0, 8, raw, &err));
     ck_assert_ptr_nonnull(strstr(err.message, "has changed"));
