@@ -36,6 +36,7 @@ int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const P
     double started = pf_clock_seconds();
     int failed = pf_cache_page_open(rows->cache, &config, &page, err);
     page.data.findings = findings;
+    page.data.inspected = rows->target;
     if (!failed && options->model_count) {
         PfModelNetworkOptions model = {.model = options->models[0], .device = "auto"};
         failed = pf_model_outputs_fill(&page, &model, rows->broken, err);

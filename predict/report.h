@@ -3,25 +3,44 @@
 #define PF_PREDICT_REPORT_H
 
 #include "extract/dataset/dataset.h"
+#include "predict/evaluate/truth.h"
 #include "predict/model/scorer.h"
 #include "predict/predict.h"
 
 /* The predictions so far, kept for the page. Start from {0}. */
 typedef struct PfPredictionReport {
     int64_t count;
-    char **paths;   /* (count) owned */
-    float *outputs; /* (count, scorer->outputs) owned */
-    size_t path_capacity, output_capacity;
+    char **paths;             /* (count) owned */
+    float *outputs;           /* (count, scorer->outputs) owned */
+    int32_t *widths, *heights; /* (count) of the images; 0: not known; owned */
+    uint8_t *splits;          /* (count) PfSplit; owned */
+    int32_t *classes;         /* (count, scorer->target_count) what is true; -1: not known; owned */
+    float *values;            /* (count, scorer->outputs) likewise; NaN: not known; owned */
+    bool has_truth, has_splits;
+    size_t path_capacity, output_capacity, width_capacity, height_capacity, split_capacity,
+        class_capacity, value_capacity;
 } PfPredictionReport;
 
-int pf_prediction_report_add(PfPredictionReport *report, const PfScorer *scorer, const char *path,
-                             const float *outputs, PfError *err);
+/* One image. */
+typedef struct PfReportedRow {
+    const char *path;
+    int width, height;    /* 0: not known */
+    const float *outputs; /* (scorer->outputs) points in pixels of the image */
+    const PfTruth *truth; /* NULL: nobody asked for what is true */
+    PfTruthRow row;
+    int part; /* a PfSplit; anything else: the set names no splits */
+} PfReportedRow;
+
+int pf_prediction_report_add(PfPredictionReport *report, const PfScorer *scorer,
+                             const PfReportedRow *row, PfError *err);
 /* dataset: that the images are of. */
 int pf_prediction_report_write(const PfPredictionReport *report, const PfPredictOptions *options,
                                const PfScorer *scorer, const PfDataset *dataset, PfError *err);
 void pf_prediction_report_free(PfPredictionReport *report);
 
-/* Of a cache, what is true of its rows as well. */
-int pf_prediction_report_write_cache(const PfPredictOptions *options, PfCache *cache, PfError *err);
+/* Of a cache, what is true of its rows as well; where it has the features of the model's tap, the
+ * nearest training images of mistakes, and the map. */
+int pf_prediction_report_write_cache(const PfPredictOptions *options, const PfScorer *scorer,
+                                     PfCache *cache, PfError *err);
 
 #endif

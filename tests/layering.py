@@ -66,7 +66,7 @@ extract: common/base common/manual common/simd common/thread common/file common/
 inspect/export: common/base common/cache common/file inspect/rows inspect/neighbours inspect/page
 inspect/model: common/base common/model predict/model inspect/page
 train: common/base common/manual common/thread common/file common/model common/cache common/backbone train/metrics train/features train/head train/fit train/finetune extract/image/formats train/kernels inspect/rows inspect/page
-predict: common/base common/manual common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export inspect/images inspect/model inspect/page
+predict: common/base common/manual common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export inspect/rows inspect/images inspect/model inspect/page
 inspect: common/base common/manual common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/export inspect/model inspect/page
 command: common/base common/manual
 """

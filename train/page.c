@@ -85,17 +85,27 @@ static int score_rows(PfCachePage *page, const PfTrainRun *run, PfThreadPool *po
     return failed;
 }
 
+/* The target of classes that was learned, else the cache's first; NULL: there is none. */
+static const char *class_target(const PfPageData *data, const PfTask *learned)
+{
+    if (learned) return learned->name;
+    for (int t = 0; t < data->target_count; t++)
+        if (data->targets[t].kind == PF_TARGET_CLASS) return data->targets[t].name;
+    return NULL;
+}
+
 /* The rows' features, for the map and the neighbours. */
 static int add_rows(PfCachePage *page, const PfTrainOptions *options, const PfTrainRun *run,
                     PfError *err)
 {
     const PfTask *classes = pf_feature_table_class_task(run->sweep->table);
     PfRowsConfig config = {.tap = pf_train_run_tap(run)->name,
-                           .target = classes ? classes->name : NULL,
+                           .target = class_target(&page->data, classes),
                            .memory_bytes = options->table.memory_bytes,
                            .threads = options->threads,
                            .interrupted = options->table.interrupted};
     PfRows rows;
+    page->data.inspected = config.target;
     int failed = pf_rows_read(page->cache, &config, &rows, err);
     if (!failed) {
         memcpy(rows.splits, run->sweep->table->splits, (size_t)rows.count);

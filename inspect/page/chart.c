@@ -14,6 +14,12 @@
 #define TOP 14.0
 #define BOTTOM 44.0
 #define TICKS 5
+/* Names that are longer are cut. On a phone letters are larger, COLUMN wide at most. */
+#define LABEL_COLUMNS 18
+#define COLUMN 8.2
+/* Of bars, which may be of pairs of classes. */
+#define BAR_COLUMNS 34
+#define BAR 11.0 /* high */
 /* Longer tables are cut, and say so: the numbers are in the JSON. */
 #define TABLE_ROWS 200
 
@@ -36,6 +42,25 @@ static void begin_table(FILE *stream)
 static void end_table(FILE *stream)
 {
     pf_html_print(stream, "</table></div></details></figure>\n");
+}
+
+/* ---- names ---- */
+
+/* Columns that the letters of a label take, at most. */
+static int label_columns(const char *const *names, int64_t count, int most)
+{
+    int64_t longest = 4;
+    for (int64_t i = 0; i < count; i++) longest = pf_max(longest, (int64_t)strlen(names[i]));
+    return (int)pf_min(longest, most);
+}
+
+/* A name beside a chart, at the end of the <text> that the format begins; cut where it has no room,
+ * with all of it behind it for the mouse. */
+static void end_label(FILE *stream, const char *name, int columns)
+{
+    if (pf_html_print_short(stream, name, columns))
+        pf_html_print(stream, "<title>%s</title>", name);
+    pf_html_print(stream, "</text>");
 }
 
 /* ---- axes ---- */
@@ -83,17 +108,30 @@ static double tick_step(const PfChartAxis *axis)
     return power * (factor < 1.5 ? 1 : factor < 3.5 ? 2 : factor < 7.5 ? 5 : 10);
 }
 
-static void put_axes(FILE *stream, const PfChart *chart)
+/* A line from top to bottom, and its number below it. */
+static void put_x_tick(FILE *stream, double x, double bottom, double value)
+{
+    pf_html_print(stream,
+                  "<line class=\"grid\" x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\"/>"
+                  "<text class=\"tick\" x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%.4g</text>",
+                  x, TOP, x, bottom, x, bottom + 15, value);
+}
+
+static void put_x_ticks(FILE *stream, const PfChart *chart)
 {
     double step = tick_step(&chart->x);
+    for (int i = 0; i < chart->x_tick_count; i++)
+        put_x_tick(stream, place_x(chart, chart->x_ticks[i]), HEIGHT - BOTTOM, chart->x_ticks[i]);
+    if (chart->x_tick_count) return;
     for (double v = ceil(chart->x.low / step - 1e-9) * step; v <= chart->x.high + 1e-9 * step;
          v += step)
-        pf_html_print(stream,
-                      "<line class=\"grid\" x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\"/>"
-                      "<text class=\"tick\" x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%.4g</text>",
-                      place_x(chart, v), TOP, place_x(chart, v), HEIGHT - BOTTOM, place_x(chart, v),
-                      HEIGHT - BOTTOM + 15, fabs(v) < 1e-9 * step ? 0.0 : v);
-    step = tick_step(&chart->y);
+        put_x_tick(stream, place_x(chart, v), HEIGHT - BOTTOM, fabs(v) < 1e-9 * step ? 0.0 : v);
+}
+
+static void put_axes(FILE *stream, const PfChart *chart)
+{
+    put_x_ticks(stream, chart);
+    double step = tick_step(&chart->y);
     for (double v = ceil(chart->y.low / step - 1e-9) * step; v <= chart->y.high + 1e-9 * step;
          v += step)
         pf_html_print(stream,
@@ -137,6 +175,22 @@ static void put_line(FILE *stream, const PfChart *chart, const PfChartSeries *se
     pf_html_print(stream, "\"><title>%s</title></polyline>", series->name);
 }
 
+/* There and back again. */
+static void put_band(FILE *stream, const PfChart *chart, const PfChartSeries *series, int number)
+{
+    if (!series->low || !series->high) return;
+    pf_html_print(stream, "<polygon class=\"band s%d\" points=\"", number % PF_CHART_SERIES);
+    for (int64_t i = 0; i < series->count; i++)
+        if (is_there(series, i))
+            pf_html_print(stream, "%.1f,%.1f ", place_x(chart, series->x[i]),
+                          place_y(chart, series->high[i]));
+    for (int64_t i = series->count - 1; i >= 0; i--)
+        if (is_there(series, i))
+            pf_html_print(stream, "%.1f,%.1f ", place_x(chart, series->x[i]),
+                          place_y(chart, series->low[i]));
+    pf_html_print(stream, "\"/>");
+}
+
 static void put_points(FILE *stream, const PfChart *chart, const PfChartSeries *series, int number,
                        double radius)
 {
@@ -150,6 +204,16 @@ static void put_points(FILE *stream, const PfChart *chart, const PfChartSeries *
                           series->y[i]);
 }
 
+static void put_point_row(FILE *stream, const PfChartSeries *series, int64_t i)
+{
+    if (!is_there(series, i)) return;
+    pf_html_print(stream, "<tr><td>%s</td><td>%.6g</td><td>%.6g</td>", series->name, series->x[i],
+                  series->y[i]);
+    if (series->low)
+        pf_html_print(stream, "<td>%.6g</td><td>%.6g</td>", series->low[i], series->high[i]);
+    pf_html_print(stream, "</tr>");
+}
+
 /* Behind the chart: which colour is which, and the numbers. */
 static void end_series(FILE *stream, const PfChart *chart, const PfChartSeries *series, int count)
 {
@@ -159,14 +223,14 @@ static void end_series(FILE *stream, const PfChart *chart, const PfChartSeries *
                       series[s].name);
     pf_html_print(stream,
                   "</p><details><summary>As a table</summary><div class=\"scroll\"><table>"
-                  "<tr><th></th><th>%s</th><th>%s</th></tr>",
+                  "<tr><th></th><th>%s</th><th>%s</th>",
                   chart->x.title, chart->y.title);
+    if (count && series->low) pf_html_print(stream, "<th>lowest</th><th>highest</th>");
+    pf_html_print(stream, "</tr>");
     for (int s = 0; s < count; s++) {
         int64_t stride = (series[s].count + TABLE_ROWS - 1) / TABLE_ROWS;
         for (int64_t i = 0; i < series[s].count; i += stride)
-            if (is_there(&series[s], i))
-                pf_html_print(stream, "<tr><td>%s</td><td>%.6g</td><td>%.6g</td></tr>",
-                              series[s].name, series[s].x[i], series[s].y[i]);
+            put_point_row(stream, &series[s], i);
         if (stride > 1)
             pf_html_print(stream, "<tr><td colspan=\"3\">one of %lld points is shown</td></tr>",
                           (long long)stride);
@@ -179,6 +243,7 @@ void pf_chart_lines(FILE *stream, const PfChart *chart, const PfChartSeries *ser
 {
     begin_figure(stream, chart->id, chart->title, "", WIDTH, HEIGHT);
     put_axes(stream, chart);
+    for (int s = 0; s < count; s++) put_band(stream, chart, &series[s], s);
     for (int s = 0; s < count; s++) put_line(stream, chart, &series[s], s, markers);
     for (int s = 0; s < count && markers; s++) put_points(stream, chart, &series[s], s, 3);
     end_series(stream, chart, series, count);
@@ -194,42 +259,128 @@ void pf_chart_points(FILE *stream, const PfChart *chart, const PfChartSeries *se
 
 /* ---- bars ---- */
 
-void pf_chart_bars(FILE *stream, const char *id, const char *title, const char *const *names,
-                   int64_t groups, const char *const *series, int series_count,
-                   const double *values)
+static void put_bar(FILE *stream, const PfChartBars *bars, int64_t group, int series, double left,
+                    double room, double y)
 {
-    const double bar = 11, label = 150, room = WIDTH - label - 50;
-    double group_height = bar * series_count + 9;
-    begin_figure(stream, id, title, "", WIDTH, (double)groups * group_height + 4);
-    for (int64_t g = 0; g < groups; g++) {
-        double top = (double)g * group_height + 4;
-        pf_html_print(stream,
-                      "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%s</text>",
-                      label - 8, top + group_height / 2, names[g]);
-        for (int s = 0; s < series_count; s++) {
-            double value = values[s * groups + g], y = top + bar * s;
-            if (!isfinite(value)) continue;
-            pf_html_print(stream,
-                          "<rect class=\"bar s%d mark\" x=\"%g\" y=\"%.1f\" width=\"%.1f\" "
-                          "height=\"%g\"><title>%s, %s: %.4f</title></rect>"
-                          "<text class=\"value\" x=\"%.1f\" y=\"%.1f\">%.3f</text>",
-                          s, label, y, room * value, bar - 1, names[g], series[s], value,
-                          label + room * value + 4, y + 9, value);
-        }
-    }
+    double value = bars->values[series * bars->groups + group];
+    double length = room * value / (bars->full > 0 ? bars->full : 1);
+    char number[32];
+    if (!isfinite(value)) return;
+    snprintf(number, sizeof number, "%.*f", bars->decimals, value);
+    pf_html_print(stream,
+                  "<rect class=\"bar s%d mark\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+                  "height=\"%g\"><title>%s, %s: %s</title></rect>"
+                  "<text class=\"value\" x=\"%.1f\" y=\"%.1f\">%s</text>",
+                  series % PF_CHART_SERIES, left, y, length, BAR - 1, bars->names[group],
+                  bars->series[series], number, left + length + 4, y + 9, number);
+}
+
+static void end_bars(FILE *stream, const PfChartBars *bars)
+{
     pf_html_print(stream, "</svg><p class=\"legend\">");
-    for (int s = 0; s < series_count; s++)
-        pf_html_print(stream, "<span class=\"key s%d\">%s</span> ", s, series[s]);
+    for (int s = 0; s < bars->series_count; s++)
+        pf_html_print(stream, "<span class=\"key s%d\">%s</span> ", s % PF_CHART_SERIES,
+                      bars->series[s]);
     pf_html_print(stream, "</p><details><summary>As a table</summary><div class=\"scroll\"><table>"
                           "<tr><th></th>");
-    for (int s = 0; s < series_count; s++) pf_html_print(stream, "<th>%s</th>", series[s]);
-    for (int64_t g = 0; g < groups; g++) {
-        pf_html_print(stream, "</tr><tr><td>%s</td>", names[g]);
-        for (int s = 0; s < series_count; s++)
-            pf_html_print(stream, "<td>%.4f</td>", values[s * groups + g]);
+    for (int s = 0; s < bars->series_count; s++)
+        pf_html_print(stream, "<th>%s</th>", bars->series[s]);
+    for (int64_t g = 0; g < bars->groups; g++) {
+        pf_html_print(stream, "</tr><tr><td>%s</td>", bars->names[g]);
+        for (int s = 0; s < bars->series_count; s++) {
+            char number[32];
+            double value = bars->values[s * bars->groups + g];
+            snprintf(number, sizeof number, "%.*f", bars->decimals, value);
+            pf_html_print(stream, "<td>%s</td>", isfinite(value) ? number : "");
+        }
     }
     pf_html_print(stream, "</tr>");
     end_table(stream);
+}
+
+void pf_chart_bars(FILE *stream, const PfChartBars *bars)
+{
+    const double left = 12 + COLUMN * label_columns(bars->names, bars->groups, BAR_COLUMNS);
+    const double room = WIDTH - left - 54, group = BAR * bars->series_count + 9;
+    begin_figure(stream, bars->id, bars->title, "", WIDTH, (double)bars->groups * group + 4);
+    for (int64_t g = 0; g < bars->groups; g++) {
+        double top = (double)g * group + 4;
+        pf_html_print(stream, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">",
+                      left - 8, top + group / 2);
+        end_label(stream, bars->names[g], BAR_COLUMNS);
+        for (int s = 0; s < bars->series_count; s++)
+            put_bar(stream, bars, g, s, left, room, top + BAR * s);
+    }
+    end_bars(stream, bars);
+}
+
+/* ---- intervals ---- */
+
+static PfChartAxis intervals_axis(const char *title, const PfChartInterval *items, int count)
+{
+    PfChartAxis axis = {.title = title, .low = INFINITY, .high = -INFINITY};
+    for (int i = 0; i < count; i++) {
+        axis.low = fmin(axis.low, fmin(items[i].value, items[i].low));
+        axis.high = fmax(axis.high, fmax(items[i].value, items[i].high));
+    }
+    double margin = axis.high > axis.low ? 0.05 * (axis.high - axis.low) : 0.05;
+    axis.low -= margin;
+    axis.high += margin;
+    return axis;
+}
+
+static void put_interval(FILE *stream, const PfChartInterval *item, double low, double value,
+                         double high, double y)
+{
+    pf_html_print(stream, "<g class=\"s0 mark\"><title>%s: %.4f", item->name, item->value);
+    if (isfinite(item->low)) pf_html_print(stream, " (%.4f to %.4f)", item->low, item->high);
+    pf_html_print(stream, "</title>");
+    if (isfinite(item->low))
+        pf_html_print(stream,
+                      "<line class=\"line\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", low,
+                      y, high, y);
+    pf_html_print(stream, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"5\"/></g>", value, y);
+}
+
+static void end_intervals(FILE *stream, const char *axis, const PfChartInterval *items, int count)
+{
+    begin_table(stream);
+    pf_html_print(stream, "<tr><th></th><th>%s</th><th>95 %% from</th><th>to</th></tr>", axis);
+    for (int i = 0; i < count; i++) {
+        pf_html_print(stream, "<tr><td>%s</td><td>%.4f</td>", items[i].name, items[i].value);
+        if (isfinite(items[i].low))
+            pf_html_print(stream, "<td>%.4f</td><td>%.4f</td></tr>", items[i].low, items[i].high);
+        else
+            pf_html_print(stream, "<td></td><td></td></tr>");
+    }
+    end_table(stream);
+}
+
+void pf_chart_intervals(FILE *stream, const char *id, const char *title, const char *axis_title,
+                        const PfChartInterval *items, int count)
+{
+    const double line = 28, left = 12 + COLUMN * LABEL_COLUMNS;
+    const double room = WIDTH - left - RIGHT, bottom = TOP + line * count;
+    PfChartAxis axis = intervals_axis(axis_title, items, count);
+    double step = tick_step(&axis);
+    begin_figure(stream, id, title, "", WIDTH, bottom + BOTTOM);
+    for (double v = ceil(axis.low / step) * step; v <= axis.high; v += step)
+        put_x_tick(stream, left + room * place(&axis, v), bottom, fabs(v) < 1e-9 * step ? 0.0 : v);
+    if (axis.low < 0 && axis.high > 0)
+        pf_html_print(stream, "<line class=\"pillar\" x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\"/>",
+                      left + room * place(&axis, 0), TOP, left + room * place(&axis, 0), bottom);
+    for (int i = 0; i < count; i++) {
+        double y = TOP + line * (i + 0.5);
+        pf_html_print(stream, "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">",
+                      left - 8, y + 4);
+        end_label(stream, items[i].name, LABEL_COLUMNS);
+        put_interval(stream, &items[i], left + room * place(&axis, items[i].low),
+                     left + room * place(&axis, items[i].value),
+                     left + room * place(&axis, items[i].high), y);
+    }
+    pf_html_print(stream, "<text class=\"axis\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>",
+                  left + room / 2, bottom + BOTTOM - 8, axis_title);
+    end_intervals(stream, axis_title, items, count);
 }
 
 /* ---- matrices ---- */
@@ -260,8 +411,9 @@ static void put_cell(FILE *stream, const PfChartMatrix *matrix, int row, int col
 void pf_chart_matrix(FILE *stream, const PfChartMatrix *matrix)
 {
     const int size = matrix->size;
-    const double left = 130, side = fmin(56, (WIDTH - left - 10) / size), top = 92;
-    double width = fmin(WIDTH, left + side * size + 60);
+    const double label = COLUMN * label_columns(matrix->names, size, LABEL_COLUMNS), slope = 0.71 * label;
+    const double left = fmax(74, 12 + label), top = 36 + slope;
+    const double side = fmin(56, (WIDTH - left - slope) / size), width = left + side * size + slope;
     begin_figure(stream, matrix->id, matrix->title, width < 420 ? " class=\"narrow\"" : "", width,
                  top + side * size + 8);
     pf_html_print(stream,
@@ -269,12 +421,14 @@ void pf_chart_matrix(FILE *stream, const PfChartMatrix *matrix)
                   "y=\"%g\" text-anchor=\"end\">%s</text>",
                   left, matrix->as, left - 6, top - 8, matrix->of);
     for (int i = 0; i < size; i++) {
-        if (side < 9 && i % 5) continue; /* names that would lie over each other */
-        pf_html_print(stream,
-                      "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%s</text>"
-                      "<text class=\"tick\" transform=\"translate(%.1f %g) rotate(-45)\">%s</text>",
-                      left - 6, top + side * (i + 0.5) + 4, matrix->names[i],
-                      left + side * (i + 0.5), top - 6, matrix->names[i]);
+        if (side < 15 && i % 2) continue; /* names that would lie over each other */
+        if (side < 7.5 && i % 4) continue;
+        pf_html_print(stream, "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">",
+                      left - 6, top + side * (i + 0.5) + 4);
+        end_label(stream, matrix->names[i], LABEL_COLUMNS);
+        pf_html_print(stream, "<text class=\"tick\" transform=\"translate(%.1f %g) rotate(-45)\">",
+                      left + side * (i + 0.5), top - 6);
+        end_label(stream, matrix->names[i], LABEL_COLUMNS);
     }
     for (int r = 0; r < size; r++) {
         int64_t total = 0;

@@ -4,6 +4,7 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
+#include "common/cache/split.h"
 #include "inspect/page/chart.h"
 #include "inspect/page/html.h"
 #include "inspect/page/sections.h"
@@ -14,7 +15,7 @@
 #define CURVE_POINTS 200
 #define LEAST_PROBABILITY 1e-12f
 
-/* The judged rows of a target of classes. */
+/* Rows of a target of classes: those that are judged, or those of val beside them. */
 typedef struct Judged {
     const PfPageTarget *target;
     int64_t count;
@@ -22,16 +23,26 @@ typedef struct Judged {
     float *logits;   /* (count, width) logarithms of the probabilities */
 } Judged;
 
-static int gather(const PfPageData *data, const PfPageTarget *target, Judged *out, PfError *err)
+/* Rows of val, where those of test are judged. */
+static bool is_beside(const PfPageData *data, const PfPageTarget *target, int64_t row)
+{
+    return target->judged == PF_SPLIT_TEST && data->splits[row] == PF_SPLIT_VAL &&
+           pf_page_is_answered(target, row);
+}
+
+typedef bool IsWanted(const PfPageData *, const PfPageTarget *, int64_t row);
+
+static int gather(const PfPageData *data, const PfPageTarget *target, IsWanted *is_wanted,
+                  Judged *out, PfError *err)
 {
     int64_t width = target->width, count = 0;
-    for (int64_t i = 0; i < data->rows; i++) count += pf_page_is_judged(data, target, i);
+    for (int64_t i = 0; i < data->rows; i++) count += is_wanted(data, target, i);
     *out = (Judged){.target = target};
     out->labels = pf_calloc((size_t)count + 1, sizeof *out->labels, err);
     out->logits = pf_calloc((size_t)(count * width) + 1, sizeof *out->logits, err);
     if (!out->labels || !out->logits) return -1;
     for (int64_t i = 0; i < data->rows; i++) {
-        if (!pf_page_is_judged(data, target, i)) continue;
+        if (!is_wanted(data, target, i)) continue;
         for (int64_t c = 0; c < width; c++)
             out->logits[out->count * width + c] =
                 logf(fmaxf(target->outputs[i * width + c], LEAST_PROBABILITY));
@@ -61,26 +72,33 @@ static double at_temperature(const float *logits, int width, double temperature,
     return 1 / sum;
 }
 
-static double mean_loss(const Judged *judged, double temperature)
+/* Of so many numbers at most the temperature is chosen: more make no difference that can be seen. */
+#define FITTED_NUMBERS ((int64_t)4000000)
+
+/* Rows first, first + stride, ... of some; their sum of losses. */
+static double sum_losses(const Judged *judged, int64_t first, int64_t stride, double temperature)
 {
     double sum = 0, loss;
-    int best;
-    for (int64_t i = 0; i < judged->count; i++) {
-        at_temperature(judged->logits + i * judged->target->width, judged->target->width,
-                       temperature, judged->labels[i], &best, &loss);
+    int best, width = judged->target->width;
+    for (int64_t i = first; i < judged->count; i += stride) {
+        at_temperature(judged->logits + i * width, width, temperature, judged->labels[i], &best,
+                       &loss);
         sum += loss;
     }
     return sum;
 }
 
 /* The temperature of the least loss (Guo et al., ICML 2017), by golden section on its logarithm. */
-static double find_temperature(const Judged *judged)
+static double find_temperature(const Judged *judged, int64_t first, int64_t stride)
 {
     const double ratio = 0.6180339887498949;
     double low = log(0.05), high = log(20);
+    int64_t numbers = judged->count / stride * judged->target->width;
+    stride *= 1 + numbers / FITTED_NUMBERS;
     for (int i = 0; i < 30; i++) {
         double left = high - ratio * (high - low), right = low + ratio * (high - low);
-        if (mean_loss(judged, exp(left)) < mean_loss(judged, exp(right)))
+        if (sum_losses(judged, first, stride, exp(left)) <
+            sum_losses(judged, first, stride, exp(right)))
             high = right;
         else
             low = left;
@@ -88,15 +106,16 @@ static double find_temperature(const Judged *judged)
     return exp((low + high) / 2);
 }
 
-/* Mean probability and accuracy of each bin, and the error: see calibration_error. */
-static double fill_bins(const Judged *judged, double temperature, double *x, double *y)
+/* Mean probability and accuracy of each bin, and the error: see calibration_error. temperatures: of
+ * the rows of even and of odd numbers. */
+static double fill_bins(const Judged *judged, const double temperatures[2], double *x, double *y)
 {
     double counts[BINS] = {0}, error = 0, loss;
     for (int b = 0; b < BINS; b++) x[b] = y[b] = 0;
     for (int64_t i = 0; i < judged->count; i++) {
         int best, width = judged->target->width;
-        double p = at_temperature(judged->logits + i * width, width, temperature, judged->labels[i],
-                                  &best, &loss);
+        double p = at_temperature(judged->logits + i * width, width, temperatures[i % 2],
+                                  judged->labels[i], &best, &loss);
         int bin = (int)pf_min(BINS - 1, (int64_t)(p * BINS));
         counts[bin]++;
         x[bin] += p;
@@ -110,23 +129,48 @@ static double fill_bins(const Judged *judged, double temperature, double *x, dou
     return error;
 }
 
-static void put_reliability(FILE *stream, const Judged *judged, const char *id)
+/* Which rows chose the temperature: never those that it is shown on. */
+static void tell_calibration(FILE *stream, const Judged *judged, const Judged *beside,
+                             const double errors[2], const double temperatures[2])
 {
-    double x[2][BINS], y[2][BINS], temperature = find_temperature(judged);
-    double before = fill_bins(judged, 1, x[0], y[0]);
-    double after = fill_bins(judged, temperature, x[1], y[1]);
-    PfChartSeries series[] = {{"as predicted", BINS, x[0], y[0]},
-                              {"after temperature scaling", BINS, x[1], y[1]}};
+    pf_html_print(stream,
+                  "<p class=\"note\">Images in %d ranges of their largest probability: where the "
+                  "line lies below the dashed one, the model is surer than it is right. "
+                  "Expected calibration error %.4f as predicted, ",
+                  BINS, errors[0]);
+    if (beside->count)
+        pf_html_print(stream,
+                      "%.4f after temperature scaling by %.3g. The %lld val images chose the "
+                      "temperature; the %lld %s images are shown.</p>",
+                      errors[1], temperatures[0], (long long)beside->count,
+                      (long long)judged->count, pf_page_judged_split(judged->target));
+    else
+        pf_html_print(stream,
+                      "%.4f after temperature scaling. There is no further set to choose the "
+                      "temperature on, so each half of these %lld images was scaled by that of the "
+                      "other half, %.3g and %.3g.</p>",
+                      errors[1], (long long)judged->count, temperatures[0], temperatures[1]);
+}
+
+static void put_reliability(FILE *stream, const Judged *judged, const Judged *beside,
+                            const char *id)
+{
+    static const double none[2] = {1, 1};
+    double x[2][BINS], y[2][BINS], temperatures[2], errors[2];
+    for (int half = 0; half < 2; half++)
+        temperatures[half] = beside->count ? find_temperature(beside, 0, 1)
+                                           : find_temperature(judged, 1 - half, 2);
+    errors[0] = fill_bins(judged, none, x[0], y[0]);
+    errors[1] = fill_bins(judged, temperatures, x[1], y[1]);
+    PfChartSeries series[] = {{"as predicted", BINS, x[0], y[0], NULL, NULL},
+                              {"after temperature scaling", BINS, x[1], y[1], NULL, NULL}};
     PfChart chart = {.id = id,
                      .title = "Reliability: accuracy by predicted probability",
                      .x = {"probability", 0, 1, false},
                      .y = {"accuracy", 0, 1, false},
                      .has_diagonal = true};
-    pf_chart_lines(stream, &chart, series, 2, true);
-    pf_html_print(stream,
-                  "<p class=\"note\">Expected calibration error %.4f; %.4f at a temperature of "
-                  "%.3g, which was chosen on these same rows.</p>",
-                  before, after, temperature);
+    pf_chart_lines(stream, &chart, series, judged->count > 1 ? 2 : 1, true);
+    if (judged->count > 1) tell_calibration(stream, judged, beside, errors, temperatures);
 }
 
 /* ---- curves ---- */
@@ -209,8 +253,8 @@ static int put_curves(FILE *stream, const Judged *judged, const PfClassification
         qsort(scored, (size_t)judged->count, sizeof *scored, compare_scored);
         trace(scored, judged->count, &curves[s]);
         const char *name = judged->target->names[c];
-        roc[s] = (PfChartSeries){name, curves[s].count, curves[s].roc_x, curves[s].roc_y};
-        precision[s] = (PfChartSeries){name, curves[s].count, curves[s].pr_x, curves[s].pr_y};
+        roc[s] = (PfChartSeries){name, curves[s].count, curves[s].roc_x, curves[s].roc_y, NULL, NULL};
+        precision[s] = (PfChartSeries){name, curves[s].count, curves[s].pr_x, curves[s].pr_y, NULL, NULL};
     }
     snprintf(roc_id, sizeof roc_id, "roc-%d", number);
     snprintf(pr_id, sizeof pr_id, "pr-%d", number);
@@ -249,8 +293,15 @@ static int put_bars(FILE *stream, const PfPageTarget *target,
         values[c] = metrics->classes[c].precision;
         values[width + c] = metrics->classes[c].recall;
     }
-    pf_chart_bars(stream, id, "Precision and recall of each class", target->names, width, names, 2,
-                  values);
+    PfChartBars bars = {.id = id,
+                        .title = "Precision and recall of each class",
+                        .names = target->names,
+                        .groups = width,
+                        .series = names,
+                        .series_count = 2,
+                        .values = values,
+                        .decimals = 3};
+    pf_chart_bars(stream, &bars);
     if (width < target->width)
         pf_html_print(stream, "<p class=\"note\">The first %lld of %d classes.</p>",
                       (long long)width, target->width);
@@ -272,7 +323,7 @@ static void put_numbers(FILE *stream, const PfPageTarget *target,
     pf_html_print(stream, ". Brackets are 95 %% intervals.</p>");
 }
 
-static int put_charts(FILE *stream, const Judged *judged, int number,
+static int put_charts(FILE *stream, const Judged *judged, const Judged *beside, int number,
                       const PfClassificationMetrics *metrics, PfError *err)
 {
     const PfPageTarget *target = judged->target;
@@ -301,29 +352,31 @@ static int put_charts(FILE *stream, const Judged *judged, int number,
     snprintf(id, sizeof id, "bars-%d", number);
     if (put_bars(stream, target, metrics, id, err)) return -1;
     snprintf(id, sizeof id, "reliability-%d", number);
-    put_reliability(stream, judged, id);
+    put_reliability(stream, judged, beside, id);
     return put_curves(stream, judged, metrics, number, err);
 }
 
 int pf_page_class_section(FILE *stream, const PfPageData *data, const PfPageTarget *target,
                           int number, PfError *err)
 {
-    Judged judged;
+    Judged judged, beside = {0};
     PfClassificationMeter *meter = NULL;
     PfClassificationMetrics metrics = {0};
     if (!target->outputs || !target->labels) return 0;
-    int failed = gather(data, target, &judged, err);
+    int failed = gather(data, target, pf_page_is_judged, &judged, err) ||
+                 gather(data, target, is_beside, &beside, err);
     if (!failed && judged.count) {
         pf_html_print(stream, "<section id=\"target-%d\"><h2>%s</h2>", number, target->name);
         failed = pf_classification_meter_new(target->width, data->threads, &meter, err) ||
                  pf_classification_meter_add(meter, judged.count, judged.logits, target->width,
                                              judged.labels, err) ||
                  pf_classification_meter_finish(meter, &metrics, err) ||
-                 put_charts(stream, &judged, number, &metrics, err);
+                 put_charts(stream, &judged, &beside, number, &metrics, err);
         pf_classification_metrics_free(&metrics);
         pf_classification_meter_free(&meter);
         pf_html_print(stream, "</section>\n");
     }
     judged_free(&judged);
+    judged_free(&beside);
     return failed ? -1 : 0;
 }

@@ -8,10 +8,10 @@
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 
-static void put_escaped(FILE *stream, const char *text)
+/* Of a text that is printable already. */
+static void put_references(FILE *stream, const char *text, size_t size)
 {
-    char *printable = pf_asprintf(NULL, "%s", text);
-    for (const char *c = printable ? printable : "?"; *c; c++) switch (*c) {
+    for (const char *c = text; c < text + size; c++) switch (*c) {
         case '&': fputs("&amp;", stream); break;
         case '<': fputs("&lt;", stream); break;
         case '>': fputs("&gt;", stream); break;
@@ -19,7 +19,40 @@ static void put_escaped(FILE *stream, const char *text)
         case '\'': fputs("&#39;", stream); break;
         default: fputc(*c, stream);
         }
+}
+
+static void put_escaped(FILE *stream, const char *text)
+{
+    char *printable = pf_asprintf(NULL, "%s", text);
+    const char *shown = printable ? printable : "?";
+    put_references(stream, shown, strlen(shown));
     free(printable);
+}
+
+/* How many bytes of the text fit into the columns. */
+static size_t fitting_bytes(const char *text, int columns)
+{
+    size_t size = strlen(text), taken = 0;
+    while (taken < size) {
+        uint32_t code;
+        int bytes = pf_printable_utf8_character(text + taken, size - taken, &code);
+        columns -= bytes && code >= 0x1100 ? 2 : 1;
+        if (columns < 0) break;
+        taken += (size_t)(bytes ? bytes : 1);
+    }
+    return taken;
+}
+
+bool pf_html_print_short(FILE *stream, const char *text, int columns)
+{
+    char *printable = pf_asprintf(NULL, "%s", text);
+    const char *shown = printable ? printable : "?";
+    bool is_cut = fitting_bytes(shown, columns) < strlen(shown);
+    size_t size = fitting_bytes(shown, is_cut ? columns - 1 : columns);
+    put_references(stream, shown, size);
+    if (is_cut) fputs("\xe2\x80\xa6", stream);
+    free(printable);
+    return is_cut;
 }
 
 /* One directive, from its % to its letter, with its argument. Returns what comes behind it. */

@@ -3,6 +3,7 @@
 #define PF_INSPECT_PAGE_HTML_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -14,6 +15,10 @@
  * tags and within quotes. "%d", "%lld", "%f", "%g" and their flags are numbers as printf has them;
  * "%%" is a percent sign. Nothing else is known. The stream's error flag tells of failures. */
 void pf_html_print(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* As "%s", but of at most so many columns: a longer text is cut and ends in an ellipsis. Characters
+ * of East Asian scripts take two columns. Returns whether it was cut. */
+bool pf_html_print_short(FILE *stream, const char *text, int columns);
 
 /* JSON for a <script type="application/json">: as json.h writes it, and each < is \u003c, so that
  * nothing in it ends the element. Deletes the item, which may be NULL. */

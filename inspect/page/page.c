@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/digest.h"
 #include "common/base/integers.h"
 #include "common/base/json.h"
 #include "common/base/memory.h"
@@ -31,7 +30,8 @@ typedef struct Writing {
     int64_t carried_count;
     cJSON *galleries;
     PfThumbnails thumbnails;
-    uint8_t *scratch; /* (rows) */
+    uint8_t *is_carried; /* (rows) */
+    uint8_t *is_drawn;   /* (rows) points are drawn on it */
 } Writing;
 
 void pf_page_add_fact(PfPageData *data, const char *name, const char *format, ...)
@@ -55,22 +55,22 @@ static bool has_truth(const PfPageTarget *target, int64_t row)
     return false;
 }
 
-static bool has_both(const PfPageTarget *target, int64_t row)
+bool pf_page_is_answered(const PfPageTarget *target, int64_t row)
 {
     return target->outputs && !isnan(target->outputs[row * target->width]) &&
            has_truth(target, row);
 }
 
-/* -1: all of them. */
 static int judged_split(const PfPageData *data, const PfPageTarget *target)
 {
+    if (!data->splits) return PF_PAGE_NO_SPLITS;
     bool found[PF_SPLIT_COUNT] = {false};
-    for (int64_t i = 0; data->splits && i < data->rows; i++)
-        if (!found[data->splits[i]] && has_both(target, i)) {
+    for (int64_t i = 0; i < data->rows; i++)
+        if (!found[data->splits[i]] && pf_page_is_answered(target, i)) {
             found[data->splits[i]] = true;
             if (found[PF_SPLIT_TEST]) break;
         }
-    return found[PF_SPLIT_TEST] ? PF_SPLIT_TEST : found[PF_SPLIT_VAL] ? PF_SPLIT_VAL : -1;
+    return found[PF_SPLIT_TEST] ? PF_SPLIT_TEST : found[PF_SPLIT_VAL] ? PF_SPLIT_VAL : PF_PAGE_ALL_SPLITS;
 }
 
 void pf_page_prepare(PfPageData *data)
@@ -81,93 +81,25 @@ void pf_page_prepare(PfPageData *data)
 
 bool pf_page_is_judged(const PfPageData *data, const PfPageTarget *target, int64_t row)
 {
-    return has_both(target, row) && (target->judged < 0 || data->splits[row] == target->judged);
+    return pf_page_is_answered(target, row) && (target->judged < 0 || data->splits[row] == target->judged);
 }
 
 const char *pf_page_judged_split(const PfPageTarget *target)
 {
-    return target->judged < 0 ? "all splits (a model may have learned from some of them)"
-                              : pf_split_names[target->judged];
+    return target->judged == PF_PAGE_NO_SPLITS ? "this set"
+           : target->judged < 0 ? "all splits (a model may have learned from some of them)"
+                                : pf_split_names[target->judged];
 }
 
-/* ---- head ---- */
-
-static void put_hash(FILE *stream, const char *text)
+const PfPageTarget *pf_page_class_target(const PfPageData *data)
 {
-    char hex[PF_SHA256_TEXT_SIZE];
-    uint8_t digest[32];
-    pf_digest_sha256_text(text, strlen(text), hex);
-    for (int i = 0; i < 32; i++) {
-        char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
-        digest[i] = (uint8_t)strtoul(pair, NULL, 16);
+    for (int t = 0; t < data->target_count; t++) {
+        const PfPageTarget *target = &data->targets[t];
+        if (target->kind == PF_TARGET_CLASS &&
+            (!data->inspected || !strcmp(data->inspected, target->name)))
+            return target;
     }
-    fputs("'sha256-", stream);
-    pf_html_base64(stream, digest, sizeof digest);
-    fputs("'", stream);
-}
-
-static const char *title_of(const PfPageData *data)
-{
-    return data->is_anonymous ? "Images" : data->title;
-}
-
-static void put_head(const Writing *writing)
-{
-    FILE *stream = writing->stream;
-    pf_html_print(stream, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                          "<meta name=\"generator\" content=\"permafrost " PF_VERSION "\">"
-                          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
-                          "'none'; img-src data:; style-src ");
-    put_hash(stream, pf_page_css);
-    fputs("; script-src ", stream);
-    put_hash(stream, pf_page_js);
-    pf_html_print(stream,
-                  "; base-uri 'none'; form-action 'none'\">"
-                  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-                  "<meta name=\"color-scheme\" content=\"light dark\">"
-                  "<title>%s</title><style>",
-                  title_of(writing->data));
-    fwrite(pf_page_css, 1, strlen(pf_page_css), stream);
-    pf_html_print(stream, "</style></head>\n<body><header><h1>%s</h1><dl>",
-                  title_of(writing->data));
-    for (int f = 0; f < writing->data->fact_count; f++)
-        pf_html_print(stream, "<div><dt>%s</dt><dd>%s</dd></div>", writing->data->facts[f].name,
-                      writing->data->facts[f].text);
-    pf_html_print(stream, "</dl></header><nav id=\"contents\"></nav>\n<main>");
-}
-
-/* ---- what was found, in words ---- */
-
-static void put_status(FILE *stream, const char *name, const PfFindingStatus *status,
-                       long long count, const char *what, const char *anchor)
-{
-    if (status->done)
-        pf_html_print(stream, "<li><a href=\"#%s\">%s</a>: %lld %s</li>", anchor, name, count,
-                      what);
-    else if (*status->reason)
-        pf_html_print(stream, "<li>%s: not looked for: %s</li>", name, status->reason);
-}
-
-static void put_findings(FILE *stream, const PfFindings *findings)
-{
-    pf_html_print(stream, "<section id=\"findings\"><h2>What was found</h2><ul>");
-    put_status(stream, "Labels that look wrong", &findings->labels.status,
-               (long long)findings->labels.count, "labels", "gallery-labels");
-    put_status(stream, "Duplicates", &findings->duplicates.status,
-               (long long)findings->duplicates.group_count, "groups", "gallery-duplicates");
-    put_status(stream, "Outliers", &findings->outliers.status, (long long)findings->outliers.count,
-               "images", "gallery-outliers");
-    put_status(stream, "Odd images", &findings->odd.status, (long long)findings->odd.count,
-               "images", "gallery-odd");
-    if (findings->knn.status.done)
-        for (int i = 0; i < findings->knn.count; i++)
-            pf_html_print(stream,
-                          "<li>%d nearest neighbours classify %.4f of the images rightly"
-                          "</li>",
-                          findings->knn.scores[i].k, findings->knn.scores[i].accuracy);
-    pf_html_print(stream,
-                  "</ul><p class=\"note\">Tick images below and download their paths: "
-                  "<code>extract --exclude FILE.csv</code> leaves them out.</p></section>\n");
+    return NULL;
 }
 
 /* ---- data for the script ---- */
@@ -221,9 +153,7 @@ static void put_class_rows(const Writing *writing, const PfPageTarget *target)
         for (int64_t i = 0; i < writing->carried_count; i++, comma = ",") {
             int64_t row = writing->carried[i];
             const float *p = target->outputs + row * target->width;
-            int best = 0;
-            for (int c = 1; c < target->width; c++)
-                if (p[c] > p[best]) best = c;
+            int best = pf_page_predicted_class(target, row);
             bool is_there = !isnan(p[0]);
             pf_html_print(stream, "%s%d", comma,
                           pass == 0   ? (is_there ? best : -1)
@@ -245,6 +175,29 @@ static void put_numbers(FILE *stream, const char *key, const float *values, int 
     fputs("]", stream);
 }
 
+/* Numbers, by which the map can be coloured: the first column. */
+static void put_value_rows(const Writing *writing, const PfPageTarget *target)
+{
+    for (int64_t i = 0; i < writing->carried_count; i++) {
+        float value = target->values[(int64_t)writing->carried[i] * target->width];
+        pf_html_print(writing->stream, i ? "," : ",\"values\":[");
+        if (isfinite(value))
+            pf_html_print(writing->stream, "%.5g", value);
+        else
+            fputs("null", writing->stream);
+    }
+    fputs("]", writing->stream);
+}
+
+/* Whether there are points to draw: what is judged, what was predicted, or what is true. */
+static bool has_points(const PfPageData *data, const PfPageTarget *target, int64_t row)
+{
+    if (target->kind != PF_TARGET_KEYPOINTS) return false;
+    if (target->outputs && target->values) return pf_page_is_judged(data, target, row);
+    if (target->outputs) return !isnan(target->outputs[row * target->width]);
+    return has_truth(target, row);
+}
+
 /* Where points are drawn, and on which images. */
 static void put_point_rows(const Writing *writing, const PfPageTarget *target)
 {
@@ -252,14 +205,13 @@ static void put_point_rows(const Writing *writing, const PfPageTarget *target)
     FILE *stream = writing->stream;
     int drawn = 0;
     fputs(",\"points\":[", stream);
-    for (int64_t i = 0; i < writing->first.count && drawn < MOST_POINT_IMAGES; i++) {
-        int64_t row = writing->first.rows[i];
-        bool is_judged =
-            target->outputs ? pf_page_is_judged(data, target, row) : has_truth(target, row);
-        if (!is_judged || !data->widths || data->widths[row] < 1) continue;
+    for (int64_t row = 0; row < data->rows && drawn < MOST_POINT_IMAGES; row++) {
+        if (!writing->is_drawn[row] || !writing->is_carried[row]) continue;
+        if (!has_points(data, target, row) || !data->widths || data->widths[row] < 1) continue;
         pf_html_print(stream, "%s{\"row\":%lld,\"width\":%d,\"height\":%d", drawn++ ? "," : "",
                       (long long)row, data->widths[row], data->heights[row]);
-        put_numbers(stream, "true", target->values + row * target->width, target->width);
+        if (target->values)
+            put_numbers(stream, "true", target->values + row * target->width, target->width);
         if (target->outputs)
             put_numbers(stream, "found", target->outputs + row * target->width, target->width);
         fputs("}", stream);
@@ -280,7 +232,9 @@ static int put_targets(const Writing *writing, PfError *err)
         if (target->names && put_texts(stream, "names", target->names, NULL, target->width, err))
             return -1;
         if (target->kind == PF_TARGET_CLASS) put_class_rows(writing, target);
-        if (target->kind == PF_TARGET_KEYPOINTS && target->values) put_point_rows(writing, target);
+        if (target->kind == PF_TARGET_REGRESSION && target->values && data->map)
+            put_value_rows(writing, target);
+        if (target->kind == PF_TARGET_KEYPOINTS) put_point_rows(writing, target);
         fputs("}", stream);
     }
     fputs("]", stream);
@@ -342,6 +296,8 @@ static int put_data(Writing *writing, PfError *err)
     fputs("<script type=\"application/json\" id=\"data\">{", stream);
     put_row_numbers(writing);
     put_splits(writing);
+    const PfPageTarget *classes = pf_page_class_target(data);
+    if (classes) pf_html_print(stream, ",\"classes\":%d", (int)(classes - data->targets));
     if (data->paths && !data->is_anonymous &&
         put_texts(stream, "paths", data->paths, writing->carried, writing->carried_count, err))
         return -1;
@@ -388,11 +344,12 @@ static int list_others(Writing *writing, PfError *err)
     pf_random_shuffle(&random, order, (size_t)data->rows);
     for (int t = 0; t < data->target_count; t++) {
         const PfPageTarget *target = &data->targets[t];
-        int judged = 0;
-        for (int64_t i = 0; i < data->rows && judged < MOST_POINT_IMAGES; i++)
-            if (target->outputs && pf_page_is_judged(data, target, order[i])) {
+        int drawn = 0;
+        for (int64_t i = 0; i < data->rows && drawn < MOST_POINT_IMAGES; i++)
+            if (has_points(data, target, order[i])) {
+                writing->is_drawn[order[i]] = 1;
+                drawn++;
                 pf_page_list_row(&writing->first, order[i]);
-                judged++;
             }
     }
     for (int64_t i = 0; i < data->rows && data->map; i++)
@@ -409,17 +366,21 @@ static int choose_rows(Writing *writing, PfError *err)
     first->rows = pf_calloc((size_t)data->rows + 1, sizeof *first->rows, err);
     first->is_listed = pf_calloc((size_t)data->rows + 1, 1, err);
     writing->carried = pf_calloc((size_t)data->rows + 1, sizeof *writing->carried, err);
-    writing->scratch = pf_calloc((size_t)data->rows + 1, 1, err);
-    if (!first->rows || !first->is_listed || !writing->carried || !writing->scratch) return -1;
+    writing->is_carried = pf_calloc((size_t)data->rows + 1, 1, err);
+    writing->is_drawn = pf_calloc((size_t)data->rows + 1, 1, err);
+    if (!first->rows || !first->is_listed || !writing->carried || !writing->is_carried ||
+        !writing->is_drawn)
+        return -1;
     writing->galleries = cJSON_CreateArray();
     pf_page_add_galleries(writing->galleries, data, first);
     pf_page_add_mistakes(writing->galleries, data, first);
+    if (pf_page_add_misses(writing->galleries, data, first, err)) return -1;
     pf_page_add_findings(writing->galleries, data, first);
     if (list_others(writing, err)) return -1;
     for (int64_t i = 0; i < pf_min(first->count, MOST_ROWS); i++)
-        writing->scratch[first->rows[i]] = 1;
+        writing->is_carried[first->rows[i]] = 1;
     for (int64_t i = 0; i < data->rows; i++)
-        if (writing->scratch[i]) writing->carried[writing->carried_count++] = (int32_t)i;
+        if (writing->is_carried[i]) writing->carried[writing->carried_count++] = (int32_t)i;
     return 0;
 }
 
@@ -460,8 +421,8 @@ static int put_page(Writing *writing, PfError *err)
 {
     const PfPageData *data = writing->data;
     FILE *stream = writing->stream;
-    put_head(writing);
-    if (data->findings) put_findings(stream, data->findings);
+    pf_page_put_head(stream, data);
+    if (data->findings) pf_page_findings_section(stream, data->findings);
     if (data->result && pf_page_run_section(stream, data, err)) return -1;
     for (int t = 0; t < data->target_count; t++) {
         const PfPageTarget *target = &data->targets[t];
@@ -469,6 +430,7 @@ static int put_page(Writing *writing, PfError *err)
                                             : pf_page_value_section(stream, data, target, t, err))
             return -1;
     }
+    if (pf_page_score_sections(stream, data, err)) return -1;
     if (data->map) pf_html_print(stream, "<section id=\"map\"><h2>Map</h2></section>\n");
     pf_html_print(stream, "<div id=\"galleries\"></div>");
     put_foot(writing);
@@ -499,6 +461,7 @@ int pf_page_write(const char *path, const PfPageData *data, PfError *err)
     free(writing.first.rows);
     free(writing.first.is_listed);
     free(writing.carried);
-    free(writing.scratch);
+    free(writing.is_carried);
+    free(writing.is_drawn);
     return failed ? -1 : 0;
 }

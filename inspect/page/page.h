@@ -15,6 +15,9 @@
 #include "inspect/images/images.h"
 #include "permafrost/feature_cache.h"
 
+#define PF_PAGE_ALL_SPLITS (-1)
+#define PF_PAGE_NO_SPLITS (-2)
+
 /* One thing that is known, or predicted, of each image. */
 typedef struct PfPageTarget {
     const char *name;
@@ -25,7 +28,7 @@ typedef struct PfPageTarget {
     const float *values;      /* (rows, width) NaN: not known; NULL of classes, or of none */
     const float *outputs;     /* (rows, width) what was predicted: probabilities of classes and
                                  labels, numbers, points in pixels; NaN: nothing. NULL: nothing */
-    int judged;               /* filled by pf_page_prepare: the split, or -1 for all */
+    int judged;               /* filled by pf_page_prepare: a PfSplit, or one of those below */
 } PfPageTarget;
 
 typedef struct PfPageFact {
@@ -59,6 +62,8 @@ typedef struct PfPageData {
     const int32_t *widths, *heights; /* (rows) of the images, 0 unknown; or NULL */
     PfPageTarget *targets;           /* (target_count) */
     int target_count;
+    const char *inspected; /* name of the target of classes that findings, mistakes and map are
+                              about; NULL: the first */
     const cJSON *result;        /* of train: epochs, sweep, metrics; or NULL */
     const PfFindings *findings; /* or NULL */
     const float *map;           /* (rows, 2) or NULL */
@@ -92,6 +97,9 @@ int64_t pf_page_mistakes(const PfPageData *data, int64_t most, int32_t *rows);
 /* The rows that a target's predictions are judged by: those of test, else val, else all, that have
  * both. */
 bool pf_page_is_judged(const PfPageData *data, const PfPageTarget *target, int64_t row);
+
+/* Those that have both, of whichever split. */
+bool pf_page_is_answered(const PfPageTarget *target, int64_t row);
 
 int pf_page_write(const char *path, const PfPageData *data, PfError *err);
 

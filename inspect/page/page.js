@@ -6,7 +6,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const thumbnails = JSON.parse(document.getElementById("thumbnails").textContent);
   const place = new Map(data.rows.map((row, index) => [row, index]));
-  const classes = data.targets.find((target) => target.kind === "class");
+  const classes = data.targets[data.classes]; // what findings, mistakes and map are about, if anything
   const splitNames = ["train", "val", "test"];
   const MOST_TILES = 120;
   const chosen = new Set();
@@ -141,6 +141,14 @@
   function addGallery(gallery) {
     const section = make("section", { id: "gallery-" + gallery.id, className: "gallery" },
       make("h2", {}, gallery.title), make("p", { className: "note" }, gallery.note));
+    const rows = gallery.groups.flatMap((group) => group.rows).filter((row) => row >= 0);
+    const copies = gallery.groups.flatMap((group) => group.rows.slice(1));
+    const choose = (list) => () => { list.forEach((row) => chosen.add(row)); updateChosen(); };
+    if (rows.length)
+      section.append(make("div", { className: "controls" },
+        make("button", { className: "choose", onclick: choose(rows) }, "Choose all " + rows.length),
+        gallery.id === "duplicates" ?
+          make("button", { className: "choose-copies", onclick: choose(copies) }, "All but the first of each group") : null));
     for (const group of gallery.groups) {
       const tiles = make("div", { className: "tiles" });
       fill(tiles, group.rows, group.notes, { nearest: gallery.id === "mistakes", pictures: group.pictures });
@@ -178,7 +186,9 @@
 
   // ---- tables ----
 
-  for (const heading of document.querySelectorAll(".sortable th"))
+  for (const heading of document.querySelectorAll(".sortable th")) {
+    heading.tabIndex = 0;
+    heading.onkeydown = (event) => { if (event.key === "Enter") heading.click(); };
     heading.onclick = () => {
       const body = heading.closest("table").tBodies[0], column = heading.cellIndex;
       const descending = heading.getAttribute("aria-sort") === "ascending";
@@ -191,6 +201,7 @@
       });
       body.append(...(descending ? rows.reverse() : rows));
     };
+  }
 
   // ---- points on images ----
 
@@ -231,6 +242,11 @@
     if (classes && classes.predicted) ways.push(["error", (i) => classes.predicted[i] < 0 || classes.labels[i] < 0 ? -1 :
       classes.predicted[i] === classes.labels[i] ? 0 : 1, ["right", "wrong"]]);
     if (data.splits) ways.push(["split", (i) => data.splits[i], splitNames]);
+    for (const target of data.targets) {
+      if (target.kind === "class" && target !== classes)
+        ways.push([shown(target.name), (i) => target.labels[i], target.names]);
+      if (target.values) ways.push(byValue(target));
+    }
     if (!ways.length) ways.push(["nothing", () => 0, ["image"]]);
     const colour = make("select", { id: "map-colour" }, ...ways.map((way, i) => make("option", { value: i }, way[0])));
     const lassoButton = make("button", { id: "lasso" }, "Lasso");
@@ -244,6 +260,22 @@
     const values = new Int32Array(count);
     let view = { scale: 1, x: 0.5, y: 0.5 }, palette = [], lasso = null, waiting = false, lastDraw = 0;
 
+    // Seven ranges with as many images in each.
+    function byValue(target) {
+      const sorted = target.values.filter((value) => value !== null).sort((a, b) => a - b);
+      const bounds = [...new Set([0, 1, 2, 3, 4, 5, 6, 7].map((n) => sorted[Math.floor(n * (sorted.length - 1) / 7)]))];
+      const ranges = Math.max(1, bounds.length - 1);
+      const of = (value) => value === null || value === undefined ? -1 :
+        Math.max(0, Math.min(ranges - 1, bounds.findLastIndex((bound) => value >= bound)));
+      const text = (value) => String(Number(value.toPrecision(4)));
+      return [shown(target.name), (i) => of(target.values[i]),
+        [...Array(ranges).keys()].map((n) => text(bounds[n]) + " to " + text(bounds[Math.min(n + 1, bounds.length - 1)])), true];
+    }
+    function ramp(part) { // from blue over red to yellow, readable on light and on dark
+      const stops = [[58, 76, 192], [150, 60, 160], [214, 72, 96], [232, 124, 52], [222, 176, 30]];
+      const at = part * (stops.length - 1), low = Math.min(stops.length - 2, Math.floor(at));
+      return "#" + stops[low].map((a, c) => Math.round(a + (stops[low + 1][c] - a) * (at - low)).toString(16).padStart(2, "0")).join("");
+    }
     function rgb(text) { // "#rrggbb" as the canvas has it in memory
       const n = parseInt(text.slice(1), 16);
       return 0xff000000 | (n & 255) << 16 | (n & 0xff00) | n >> 16;
@@ -257,7 +289,7 @@
       const style = getComputedStyle(document.documentElement);
       const way = ways[colour.value || 0];
       for (let i = 0; i < count; i++) values[i] = way[1](i);
-      palette = way[2].map((_, i) => way[2].length <= 8 ? style.getPropertyValue("--s" + i).trim()
+      palette = way[2].map((_, i) => way[3] ? ramp(i / Math.max(1, way[2].length - 1)) : way[2].length <= 8 ? style.getPropertyValue("--s" + i).trim()
         : hue(i, matchMedia("(prefers-color-scheme: dark)").matches ? 0.65 : 0.45));
       legend.replaceChildren(...way[2].slice(0, 40).map((name, i) => {
         const key = make("span", { className: "key" }, shown(name));
@@ -332,6 +364,10 @@
       if (classes) words.push("class " + className(classes.labels[i]));
       if (classes && classes.predicted && classes.predicted[i] >= 0)
         words.push("predicted " + className(classes.predicted[i]) + " (" + (classes.p[i] / 1000).toFixed(3) + ")");
+      for (const target of data.targets)
+        if (target.values && target.values[i] !== null) words.push(shown(target.name) + " " + target.values[i]);
+        else if (target.kind === "class" && target !== classes && target.labels[i] >= 0)
+          words.push(shown(target.name) + " " + shown(target.names[target.labels[i]]));
       if (data.splits) words.push(splitNames[data.splits[i]]);
       return words;
     }

@@ -38,7 +38,7 @@ static void put_curve(FILE *stream, const char *id, const char *title, const cha
         for (int s = 0; s < 2; s++) y[s][count] = number(epoch, keys[s]);
         count++;
     }
-    PfChartSeries series[] = {{"train", count, x, y[0]}, {"val", count, x, y[1]}};
+    PfChartSeries series[] = {{"train", count, x, y[0], NULL, NULL}, {"val", count, x, y[1], NULL, NULL}};
     PfChart chart = {.id = id, .title = title};
     chart.x = pf_chart_axis("epoch", series, 2, true);
     chart.y = pf_chart_axis(name, series, 2, false);

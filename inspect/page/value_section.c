@@ -35,7 +35,7 @@ static int put_residuals(FILE *stream, const PfPageData *data, const PfPageTarge
         x[taken] = truth;
         y[taken++] = residual;
     }
-    PfChartSeries series = {"image", taken, x, y};
+    PfChartSeries series = {"image", taken, x, y, NULL, NULL};
     PfChart chart = {.id = id, .title = "Residuals: predicted less true, by what is true"};
     chart.x = pf_chart_axis("true", &series, 1, true);
     chart.y = pf_chart_axis("predicted less true", &series, 1, false);
@@ -74,32 +74,126 @@ static int put_cooccurrence(FILE *stream, const PfPageTarget *target, int64_t ro
     return 0;
 }
 
+typedef struct LabelCounts {
+    int64_t right, named, there; /* named and there; named by the model; there */
+} LabelCounts;
+
+/* A label counts as named from a probability of 0.5 on. */
+static void count_labels(const PfPageData *data, const PfPageTarget *target, int labels,
+                         LabelCounts *counts)
+{
+    for (int64_t i = 0; i < data->rows; i++) {
+        if (!pf_page_is_judged(data, target, i)) continue;
+        const float *truth = target->values + i * target->width;
+        const float *found = target->outputs + i * target->width;
+        for (int l = 0; l < labels; l++) {
+            if (isnan(truth[l])) continue;
+            counts[l].right += truth[l] == 1 && found[l] >= 0.5f;
+            counts[l].named += found[l] >= 0.5f;
+            counts[l].there += truth[l] == 1;
+        }
+    }
+}
+
+static double share(int64_t part, int64_t whole)
+{
+    return whole ? (double)part / (double)whole : NAN;
+}
+
+static int put_label_bars(FILE *stream, const PfPageData *data, const PfPageTarget *target,
+                          const char *id, PfError *err)
+{
+    static const char *const series[] = {"precision", "recall"};
+    int size = (int)pf_min(target->width, PF_PAGE_MOST_BARS);
+    LabelCounts *counts = pf_calloc((size_t)size, sizeof *counts, err);
+    double *values = pf_calloc(2 * (size_t)size, sizeof *values, err);
+    PfChartBars bars = {.id = id,
+                        .title = "Precision and recall of each label, from a probability of 0.5 on",
+                        .names = target->names,
+                        .groups = size,
+                        .series = series,
+                        .series_count = 2,
+                        .values = values,
+                        .decimals = 3};
+    int failed = !counts || !values;
+    if (!failed) {
+        count_labels(data, target, size, counts);
+        for (int l = 0; l < size; l++) {
+            values[l] = share(counts[l].right, counts[l].named);
+            values[size + l] = share(counts[l].right, counts[l].there);
+        }
+        pf_html_print(stream, "<p>Judged on images of %s.</p>", pf_page_judged_split(target));
+        pf_chart_bars(stream, &bars);
+        if (size < target->width)
+            pf_html_print(stream, "<p class=\"note\">The first %d of %d labels.</p>", size,
+                          target->width);
+    }
+    free(counts);
+    free(values);
+    return failed ? -1 : 0;
+}
+
 /* ---- points ---- */
 
 /* Faces and the like are drawn by the page's script, on thumbnails. */
-static void put_points(FILE *stream, const PfPageData *data, const PfPageTarget *target, int number)
+typedef struct PointError {
+    double sum;
+    int64_t count;
+} PointError;
+
+static void put_point_table(FILE *stream, const PfPageTarget *target, const PointError *errors)
 {
-    double sum = 0;
-    int64_t points = 0;
+    pf_html_print(stream, "<details><summary>As a table: mean error of each point</summary>"
+                          "<div class=\"scroll\"><table><tr><th>point</th><th>mean error, pixels"
+                          "</th><th>images</th></tr>");
+    for (int p = 0; p < target->width / 2; p++)
+        if (errors[p].count)
+            pf_html_print(stream, "<tr><td>%d</td><td>%.3f</td><td>%lld</td></tr>", p + 1,
+                          errors[p].sum / (double)errors[p].count, (long long)errors[p].count);
+    pf_html_print(stream, "</table></div></details>");
+}
+
+static void sum_point_errors(const PfPageData *data, const PfPageTarget *target, PointError *errors,
+                             PointError *all)
+{
     for (int64_t i = 0; i < data->rows; i++) {
         if (!target->outputs || !pf_page_is_judged(data, target, i)) continue;
         const float *truth = target->values + i * target->width;
         const float *found = target->outputs + i * target->width;
-        for (int p = 0; p + 1 < target->width; p += 2) {
-            double distance = hypot(found[p] - truth[p], found[p + 1] - truth[p + 1]);
+        for (int p = 0; p < target->width / 2; p++) {
+            double distance =
+                hypot(found[2 * p] - truth[2 * p], found[2 * p + 1] - truth[2 * p + 1]);
             if (!isfinite(distance)) continue;
-            sum += distance;
-            points++;
+            errors[p].sum += distance;
+            errors[p].count++;
+            all->sum += distance;
+            all->count++;
         }
     }
-    if (points)
+}
+
+/* Faces and the like are drawn by the page's script, on thumbnails. */
+static int put_points(FILE *stream, const PfPageData *data, const PfPageTarget *target, int number,
+                      PfError *err)
+{
+    PointError all = {0}, *errors = pf_calloc((size_t)target->width, sizeof *errors, err);
+    if (!errors) return -1;
+    sum_point_errors(data, target, errors, &all);
+    if (all.count)
         pf_html_print(stream, "<p>Mean error <b>%.3f</b> pixels over %lld points of %s.</p>",
-                      sum / (double)points, (long long)points, pf_page_judged_split(target));
+                      all.sum / (double)all.count, (long long)all.count,
+                      pf_page_judged_split(target));
     pf_html_print(stream,
-                  "<figure id=\"points-%d\" class=\"points\"><figcaption>Points on images: "
-                  "<span class=\"key s0\">true</span> <span class=\"key s1\">predicted"
-                  "</span></figcaption><div class=\"tiles\"></div></figure>",
+                  "<figure id=\"points-%d\" class=\"points\"><figcaption>Points on images drawn "
+                  "at random: ",
                   number);
+    if (target->values) pf_html_print(stream, "<span class=\"key s0\">true</span>");
+    if (target->outputs) pf_html_print(stream, " <span class=\"key s1\">predicted</span>");
+    pf_html_print(stream, "</figcaption><div class=\"tiles\"></div>");
+    if (all.count) put_point_table(stream, target, errors);
+    pf_html_print(stream, "</figure>");
+    free(errors);
+    return 0;
 }
 
 int pf_page_value_section(FILE *stream, const PfPageData *data, const PfPageTarget *target,
@@ -107,7 +201,8 @@ int pf_page_value_section(FILE *stream, const PfPageData *data, const PfPageTarg
 {
     char id[32];
     int failed = 0;
-    if (!target->values) return 0;
+    bool has_points = target->kind == PF_TARGET_KEYPOINTS && target->outputs;
+    if (!target->values && !has_points) return 0;
     if (target->kind == PF_TARGET_REGRESSION && !target->outputs) return 0;
     pf_html_print(stream, "<section id=\"target-%d\"><h2>%s</h2>", number, target->name);
     for (int c = 0; target->kind == PF_TARGET_REGRESSION && c < pf_min(target->width, 4); c++) {
@@ -117,7 +212,11 @@ int pf_page_value_section(FILE *stream, const PfPageData *data, const PfPageTarg
     snprintf(id, sizeof id, "together-%d", number);
     if (target->kind == PF_TARGET_MULTILABEL)
         failed = put_cooccurrence(stream, target, data->rows, id, err);
-    if (target->kind == PF_TARGET_KEYPOINTS) put_points(stream, data, target, number);
+    snprintf(id, sizeof id, "label-bars-%d", number);
+    if (target->kind == PF_TARGET_MULTILABEL && target->outputs && !failed)
+        failed = put_label_bars(stream, data, target, id, err);
+    if (target->kind == PF_TARGET_KEYPOINTS)
+        failed = put_points(stream, data, target, number, err);
     pf_html_print(stream, "</section>\n");
     return failed;
 }
