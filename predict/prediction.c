@@ -165,13 +165,19 @@ static int write_row(Prediction *run, const ScoredRow *scored, PfError *err)
         outputs = run->outputs;
     }
     pf_prediction_output_add(&run->output, scored->row, scored->path, outputs);
+    PfReportedRow reported = {
+        .path = scored->path, .width = width, .height = height, .outputs = outputs};
+    if (run->evaluator) {
+        reported.truth = run->labelled.truth;
+        reported.row = pf_labelled_set_row(&run->labelled, scored->row);
+        reported.part = pf_labelled_set_part(&run->labelled, scored->row);
+    }
     if (run->options->report && run->dataset && !run->report_failed)
-        run->report_failed = pf_prediction_report_add(&run->report, run->scorer, scored->path,
-                                                      outputs, &run->report_error);
+        run->report_failed = pf_prediction_report_add(&run->report, run->scorer, &reported,
+                                                      &run->report_error);
     if (!run->evaluator) return 0;
-    PfTruthRow truth = pf_labelled_set_row(&run->labelled, scored->row);
-    return pf_evaluator_add(run->evaluator, pf_labelled_set_part(&run->labelled, scored->row),
-                            &truth, scored->logits, outputs, err);
+    return pf_evaluator_add(run->evaluator, reported.part, &reported.row, scored->logits, outputs,
+                            err);
 }
 
 /* Paths of a dataset are written with its folder in front, as those of folders that are only
@@ -446,7 +452,7 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
     if (!failed && !run->output.count) failed = begin_output(run, err);
     if (!failed) failed = score_cache_rows(run, &cached, err);
     if (!failed && run->options->report)
-        failed = pf_prediction_report_write_cache(run->options, cache, err);
+        failed = pf_prediction_report_write_cache(run->options, run->scorer, cache, err);
     pf_cached_features_close(&cached);
     pf_cache_close(&cache);
     return failed ? -1 : 0;

@@ -7,19 +7,22 @@
 #include "inspect/page/html.h"
 
 /* Of the coordinate system that charts are drawn in; the page scales them. */
-#define WIDTH 640.0
-#define HEIGHT 320.0
-#define LEFT 58.0
+#define WIDTH 480.0
+#define HEIGHT 270.0
+#define LEFT 54.0
 #define RIGHT 14.0
 #define TOP 14.0
 #define BOTTOM 44.0
 #define TICKS 5
-/* Names that are longer are cut. On a phone letters are larger, COLUMN wide at most. */
+/* Names that are longer are cut. On a phone letters are larger, COLUMN wide. */
 #define LABEL_COLUMNS 18
-#define COLUMN 8.2
+#define COLUMN 7.8
+/* Of matrices of more than so many classes. */
+#define MANY_CLASSES 12
+#define WIDE 760.0
 /* Of bars, which may be of pairs of classes. */
-#define BAR_COLUMNS 34
-#define BAR 11.0 /* high */
+#define BAR_COLUMNS 27
+#define BAR 12.0 /* high */
 /* Longer tables are cut, and say so: the numbers are in the JSON. */
 #define TABLE_ROWS 200
 
@@ -278,7 +281,7 @@ static void put_bar(FILE *stream, const PfChartBars *bars, int64_t group, int se
 static void end_bars(FILE *stream, const PfChartBars *bars)
 {
     pf_html_print(stream, "</svg><p class=\"legend\">");
-    for (int s = 0; s < bars->series_count; s++)
+    for (int s = 0; s < bars->series_count && bars->series_count > 1; s++)
         pf_html_print(stream, "<span class=\"key s%d\">%s</span> ", s % PF_CHART_SERIES,
                       bars->series[s]);
     pf_html_print(stream, "</p><details><summary>As a table</summary><div class=\"scroll\"><table>"
@@ -413,8 +416,12 @@ void pf_chart_matrix(FILE *stream, const PfChartMatrix *matrix)
     const int size = matrix->size;
     const double label = COLUMN * label_columns(matrix->names, size, LABEL_COLUMNS), slope = 0.71 * label;
     const double left = fmax(74, 12 + label), top = 36 + slope;
-    const double side = fmin(56, (WIDTH - left - slope) / size), width = left + side * size + slope;
-    begin_figure(stream, matrix->id, matrix->title, width < 420 ? " class=\"narrow\"" : "", width,
+    const double most = size > MANY_CLASSES ? WIDE : WIDTH;
+    const double side = fmin(48, (most - left - slope) / size), width = left + side * size + slope;
+    char attributes[64] = "";
+    if (width < WIDTH)
+        snprintf(attributes, sizeof attributes, " class=\"narrow\" width=\"%.0f\"", width);
+    begin_figure(stream, matrix->id, matrix->title, attributes, width,
                  top + side * size + 8);
     pf_html_print(stream,
                   "<text class=\"axis\" x=\"%g\" y=\"14\">%s</text><text class=\"axis\" x=\"%g\" "
@@ -453,7 +460,7 @@ void pf_chart_parallel(FILE *stream, const char *id, const char *title, const ch
                        int column_count, const double *values, int64_t rows,
                        const char *const *labels)
 {
-    const double top = 40, bottom = 26, side = 70;
+    const double top = 40, bottom = 26, side = 54;
     double gap = column_count > 1 ? (WIDTH - 2 * side) / (column_count - 1) : 0;
     begin_figure(stream, id, title, "", WIDTH, HEIGHT);
     for (int64_t r = rows - 1; r >= 0; r--) {

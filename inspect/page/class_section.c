@@ -169,8 +169,10 @@ static void put_reliability(FILE *stream, const Judged *judged, const Judged *be
                      .x = {"probability", 0, 1, false},
                      .y = {"accuracy", 0, 1, false},
                      .has_diagonal = true};
+    pf_html_print(stream, "<div class=\"pane\">");
     pf_chart_lines(stream, &chart, series, judged->count > 1 ? 2 : 1, true);
     if (judged->count > 1) tell_calibration(stream, judged, beside, errors, temperatures);
+    pf_html_print(stream, "</div>");
 }
 
 /* ---- curves ---- */
@@ -301,10 +303,12 @@ static int put_bars(FILE *stream, const PfPageTarget *target,
                         .series_count = 2,
                         .values = values,
                         .decimals = 3};
+    pf_html_print(stream, "<div class=\"pane\">");
     pf_chart_bars(stream, &bars);
     if (width < target->width)
         pf_html_print(stream, "<p class=\"note\">The first %lld of %d classes.</p>",
                       (long long)width, target->width);
+    pf_html_print(stream, "</div>");
     free(values);
     return 0;
 }
@@ -338,10 +342,11 @@ static int put_charts(FILE *stream, const Judged *judged, const Judged *beside, 
                                 target->names,
                                 target->width,
                                 metrics->confusion};
+        pf_html_print(stream, "<div class=\"wide\">");
         pf_chart_matrix(stream, &matrix);
         pf_html_print(stream,
                       "<div class=\"cell-images\" id=\"cell-%d\" aria-live=\"polite\">"
-                      "</div>",
+                      "</div></div>",
                       number);
     } else {
         pf_html_print(stream,
@@ -366,7 +371,8 @@ int pf_page_class_section(FILE *stream, const PfPageData *data, const PfPageTarg
     int failed = gather(data, target, pf_page_is_judged, &judged, err) ||
                  gather(data, target, is_beside, &beside, err);
     if (!failed && judged.count) {
-        pf_html_print(stream, "<section id=\"target-%d\"><h2>%s</h2>", number, target->name);
+        pf_html_print(stream, "<section id=\"target-%d\" class=\"charts\"><h2>Predicted: %s</h2>",
+                      number, target->name);
         failed = pf_classification_meter_new(target->width, data->threads, &meter, err) ||
                  pf_classification_meter_add(meter, judged.count, judged.logits, target->width,
                                              judged.labels, err) ||

@@ -206,7 +206,7 @@ int pf_page_run_section(FILE *stream, const PfPageData *data, PfError *err)
     const cJSON *ranking = cJSON_GetObjectItemCaseSensitive(data->result, "sweep");
     int failed = 0;
     if (cJSON_GetArraySize(epochs) > 1) {
-        pf_html_print(stream, "<section id=\"training\"><h2>Training</h2>");
+        pf_html_print(stream, "<section id=\"training\" class=\"charts\"><h2>Training</h2>");
         failed = put_epochs(stream, epochs, err);
         pf_html_print(stream, "</section>\n");
     }

@@ -40,10 +40,12 @@ static int put_counts(FILE *stream, const PfClassFindings *found, const PfPageTa
         }
         if (sum > 0) names[bars.series_count++] = pf_split_names[split];
     }
+    pf_html_print(stream, "<div class=\"pane\">");
     pf_chart_bars(stream, &bars);
     if (groups < found->classes)
         pf_html_print(stream, "<p class=\"note\">The first %lld of %d classes.</p>",
                       (long long)groups, found->classes);
+    pf_html_print(stream, "</div>");
     free(values);
     return 0;
 }
@@ -74,10 +76,11 @@ static int put_pairs(FILE *stream, const PfClassFindings *found, const PfPageTar
                         .full = failed || !count ? 1 : values[0],
                         .decimals = 3};
     if (!failed) {
+        pf_html_print(stream, "<div class=\"pane\">");
         pf_chart_bars(stream, &bars);
         pf_html_print(stream,
                       "<p class=\"note\">Of the %d images nearest to each image of the first "
-                      "class, the share that is of the second.%s</p>",
+                      "class, the share that is of the second.%s</p></div>",
                       found->k, count < found->pair_count ? " The pairs with the most." : "");
     }
     free(texts);
@@ -91,7 +94,7 @@ static int put_classes(FILE *stream, const PfPageData *data, PfError *err)
     const PfClassFindings *found = &data->findings->classes;
     const PfPageTarget *target = pf_page_class_target(data);
     if (!found->status.done || !target || target->width != found->classes) return 0;
-    pf_html_print(stream, "<section id=\"classes\"><h2>Classes</h2>");
+    pf_html_print(stream, "<section id=\"classes\" class=\"charts\"><h2>Classes</h2>");
     if (found->empty || found->unlabelled)
         pf_html_print(stream, "<p>%d classes have no image; %lld images have no class.</p>",
                       found->empty, (long long)found->unlabelled);
@@ -106,40 +109,47 @@ static int put_classes(FILE *stream, const PfPageData *data, PfError *err)
 
 static void put_score(FILE *stream, const PfKnnScores *found, int k)
 {
-    for (int i = 0; i < found->count && found->status.done; i++) {
+    for (int i = 0; i < found->count; i++) {
         const PfKnnScore *score = &found->scores[i];
         if (score->k != k) continue;
-        pf_html_print(stream, "<td>%.4f</td><td class=\"soft\">%.4f to %.4f</td>", score->accuracy,
+        pf_html_print(stream,
+                      "<td>%.4f <span class=\"soft\">[%.3f, %.3f]</span></td>", score->accuracy,
                       score->interval.low, score->interval.high);
         return;
     }
-    pf_html_print(stream, "<td></td><td></td>");
+    pf_html_print(stream, "<td></td>");
 }
 
 static void put_knn(FILE *stream, const PfFindings *findings)
 {
     const PfKnnScores *train = &findings->knn, *others = &findings->knn_held_out;
-    const PfKnnScores *longer = others->status.done && others->count > train->count ? others : train;
-    if (!longer->status.done || !longer->count) return;
-    pf_html_print(stream, "<h3>Without training: the class of the nearest images</h3>"
-                          "<div class=\"scroll\"><table class=\"numbers\" id=\"knn\"><thead><tr>"
-                          "<th>nearest images</th>");
-    if (train->status.done)
-        pf_html_print(stream, "<th>right, of %lld train images, each by the others</th>"
-                              "<th>95 %% interval</th>",
-                      (long long)train->scores[0].count);
-    if (others->status.done)
-        pf_html_print(stream, "<th>right, of %lld val and test images, by the train images</th>"
-                              "<th>95 %% interval</th>",
-                      (long long)others->scores[0].count);
+    bool has_train = train->status.done && train->count;
+    bool has_others = others->status.done && others->count;
+    if (!has_train && !has_others) return;
+    const PfKnnScores *longer =
+        has_train && (!has_others || train->count > others->count) ? train : others;
+    pf_html_print(stream, "<div class=\"pane\"><h3>Without training: the class of the nearest "
+                          "images</h3><div class=\"scroll\"><table class=\"numbers\" id=\"knn\">"
+                          "<thead><tr><th>nearest images</th>");
+    if (has_train) pf_html_print(stream, "<th>train</th>");
+    if (has_others) pf_html_print(stream, "<th>val and test</th>");
     pf_html_print(stream, "</tr></thead><tbody>");
     for (int i = 0; i < longer->count; i++) {
         pf_html_print(stream, "<tr><td>%d</td>", longer->scores[i].k);
-        if (train->status.done) put_score(stream, train, longer->scores[i].k);
-        if (others->status.done) put_score(stream, others, longer->scores[i].k);
+        if (has_train) put_score(stream, train, longer->scores[i].k);
+        if (has_others) put_score(stream, others, longer->scores[i].k);
         pf_html_print(stream, "</tr>");
     }
-    pf_html_print(stream, "</tbody></table></div>");
+    pf_html_print(stream, "</tbody></table></div><p class=\"note\">Share of the images whose class "
+                          "the train images nearest to them name, each with a vote by its "
+                          "similarity (temperature %.2f)",
+                  longer->temperature);
+    if (has_train)
+        pf_html_print(stream, "; %lld train images, each by the others",
+                      (long long)train->scores[0].count);
+    if (has_others)
+        pf_html_print(stream, "; %lld val and test images", (long long)others->scores[0].count);
+    pf_html_print(stream, ". Brackets are 95 %% intervals.</p></div>");
 }
 
 static int put_few_shot(FILE *stream, const PfFewShot *found, PfError *err)
@@ -163,12 +173,13 @@ static int put_few_shot(FILE *stream, const PfFewShot *found, PfError *err)
                      .x_ticks = x,
                      .x_tick_count = (int)count};
     chart.y = pf_chart_axis("accuracy", series, 3, false);
+    pf_html_print(stream, "<div class=\"pane\">");
     pf_chart_lines(stream, &chart, series, 1, true);
     pf_html_print(stream,
                   "<p class=\"note\">A linear head on so many images of each class, judged on %lld "
                   "others. The line is the mean of %d draws, the band reaches from the lowest to "
                   "the highest. Where the line still rises at its end, more labelled images would "
-                  "help.</p>",
+                  "help.</p></div>",
                   (long long)found->test_rows, found->seeds);
     free(x);
     return 0;
@@ -179,7 +190,7 @@ static int put_features(FILE *stream, const PfFindings *findings, PfError *err)
     bool has_few_shot = findings->few_shot.status.done && findings->few_shot.count;
     bool has_knn = findings->knn.status.done || findings->knn_held_out.status.done;
     if (!has_few_shot && !has_knn) return 0;
-    pf_html_print(stream, "<section id=\"scores\"><h2>How good the features are</h2>");
+    pf_html_print(stream, "<section id=\"scores\" class=\"charts\"><h2>How good the features are</h2>");
     int failed = has_few_shot ? put_few_shot(stream, &findings->few_shot, err) : 0;
     put_knn(stream, findings);
     pf_html_print(stream, "</section>\n");
@@ -220,7 +231,7 @@ static void put_pair_rows(FILE *stream, const PfModelComparison *found)
 {
     pf_html_print(stream, "<div class=\"scroll\"><table class=\"numbers\" id=\"pairs\"><thead><tr>"
                           "<th>models</th><th>difference</th><th>95 %% from</th><th>to</th>"
-                          "<th>only the first is right</th><th>only the second</th>"
+                          "<th>only first right</th><th>only second</th>"
                           "<th>McNemar p</th><th></th></tr></thead><tbody>");
     for (int p = 0; p < found->pair_count; p++) {
         const PfComparedPair *pair = &found->pairs[p];
@@ -261,15 +272,18 @@ static int put_models(FILE *stream, const PfPageData *data, PfError *err)
     }
     if (!failed) {
         pf_html_print(stream,
-                      "<section id=\"comparison\"><h2>Models side by side</h2><p>On the same %lld "
+                      "<section id=\"comparison\" class=\"charts\"><h2>Models side by side</h2><p>On the same %lld "
                       "%s images. Bars are 95 %% intervals. Mistakes, confusion and map on this "
                       "page are those of model 1.</p>",
                       (long long)found->rows, found->split);
+        pf_html_print(stream, "<div class=\"pane\">");
         pf_chart_intervals(stream, "model-accuracy", "Accuracy of each model", "accuracy", items,
                            found->model_count);
-        put_model_rows(stream, found, items);
+        pf_html_print(stream, "</div><div class=\"pane\">");
         pf_chart_intervals(stream, "model-differences", "Differences of accuracy, pair by pair",
                            "difference", items + most, found->pair_count);
+        pf_html_print(stream, "</div>");
+        put_model_rows(stream, found, items);
         put_pair_rows(stream, found);
         pf_html_print(stream, "</section>\n");
     }

@@ -184,7 +184,7 @@ static int put_points(FILE *stream, const PfPageData *data, const PfPageTarget *
                       all.sum / (double)all.count, (long long)all.count,
                       pf_page_judged_split(target));
     pf_html_print(stream,
-                  "<figure id=\"points-%d\" class=\"points\"><figcaption>Points on images drawn "
+                  "<figure id=\"points-%d\" class=\"points wide\"><figcaption>Points on images drawn "
                   "at random: ",
                   number);
     if (target->values) pf_html_print(stream, "<span class=\"key s0\">true</span>");
@@ -204,7 +204,8 @@ int pf_page_value_section(FILE *stream, const PfPageData *data, const PfPageTarg
     bool has_points = target->kind == PF_TARGET_KEYPOINTS && target->outputs;
     if (!target->values && !has_points) return 0;
     if (target->kind == PF_TARGET_REGRESSION && !target->outputs) return 0;
-    pf_html_print(stream, "<section id=\"target-%d\"><h2>%s</h2>", number, target->name);
+    pf_html_print(stream, "<section id=\"target-%d\" class=\"charts\"><h2>%s%s</h2>", number,
+                  target->outputs ? "Predicted: " : "", target->name);
     for (int c = 0; target->kind == PF_TARGET_REGRESSION && c < pf_min(target->width, 4); c++) {
         snprintf(id, sizeof id, "residuals-%d-%d", number, c);
         if (!failed) failed = put_residuals(stream, data, target, c, id, err);
