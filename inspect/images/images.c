@@ -21,7 +21,9 @@ struct PfImages {
 
 /* ---- a folder of files ---- */
 
-/* How many of the first rows are looked for before it is said that there are none. */
+/* Manifests may name absolute paths, which caches keep as they are.
+ *
+ * How many of the first rows are looked for before it is said that there are none. */
 #define TRIED_ROWS 20
 
 static bool has_files(const char *root, const char *const *paths, int64_t rows)
@@ -29,7 +31,9 @@ static bool has_files(const char *root, const char *const *paths, int64_t rows)
     for (int64_t i = 0; i < rows && i < TRIED_ROWS; i++) {
         struct stat status;
         char path[PATH_MAX];
-        int length = snprintf(path, sizeof path, "%s/%s", root, paths[i]);
+        bool is_absolute = paths[i][0] == '/';
+        int length = snprintf(path, sizeof path, "%s%s%s", is_absolute ? "" : root,
+                              is_absolute ? "" : "/", paths[i]);
         if (length < PATH_MAX && !stat(path, &status) && S_ISREG(status.st_mode)) return true;
     }
     return false;
@@ -42,7 +46,10 @@ static int open_files(PfImages *images, const char *root, const char *const *pat
     for (int64_t i = 0; i < images->rows && !failed; i++) {
         joined[i] = pf_calloc(strlen(root) + strlen(paths[i]) + 2, 1, err);
         failed = !joined[i];
-        if (!failed) strcpy(stpcpy(stpcpy(joined[i], root), "/"), paths[i]);
+        if (!failed && paths[i][0] == '/')
+            strcpy(joined[i], paths[i]);
+        else if (!failed)
+            strcpy(stpcpy(stpcpy(joined[i], root), "/"), paths[i]);
     }
     if (!failed)
         failed = pf_dataset_open_paths((const char *const *)joined, (size_t)images->rows,

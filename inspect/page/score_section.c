@@ -199,15 +199,17 @@ static int put_features(FILE *stream, const PfFindings *findings, PfError *err)
 
 /* ---- models ---- */
 
-/* "bees.safetensors"; "model 2" where nothing may be told. */
+/* "2: bees" of models/bees.safetensors; "model 2" where nothing may be told. */
 static void name_model(const PfPageData *data, const PfModelComparison *found, int model,
                        char text[NAME_SIZE])
 {
     const char *path = found->models[model].path, *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path, *end = strrchr(name, '.');
+    size_t size = end && end > name ? (size_t)(end - name) : strlen(name);
     if (data->is_anonymous)
         snprintf(text, NAME_SIZE, "model %d", model + 1);
     else
-        snprintf(text, NAME_SIZE, "%d: %s", model + 1, slash ? slash + 1 : path);
+        snprintf(text, NAME_SIZE, "%d: %.*s", model + 1, (int)pf_min((int64_t)size, 120), name);
 }
 
 static void put_model_rows(FILE *stream, const PfModelComparison *found,
