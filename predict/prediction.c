@@ -165,16 +165,19 @@ static int write_row(Prediction *run, const ScoredRow *scored, PfError *err)
         outputs = run->outputs;
     }
     pf_prediction_output_add(&run->output, scored->row, scored->path, outputs);
-    PfReportedRow reported = {
-        .path = scored->path, .width = width, .height = height, .outputs = outputs};
+    PfReportedRow reported = {.path = scored->path,
+                              .sample = scored->row,
+                              .width = width,
+                              .height = height,
+                              .outputs = outputs};
     if (run->evaluator) {
         reported.truth = run->labelled.truth;
         reported.row = pf_labelled_set_row(&run->labelled, scored->row);
         reported.part = pf_labelled_set_part(&run->labelled, scored->row);
     }
     if (run->options->report && run->dataset && !run->report_failed)
-        run->report_failed = pf_prediction_report_add(&run->report, run->scorer, &reported,
-                                                      &run->report_error);
+        run->report_failed =
+            pf_prediction_report_add(&run->report, run->scorer, &reported, &run->report_error);
     if (!run->evaluator) return 0;
     return pf_evaluator_add(run->evaluator, reported.part, &reported.row, scored->logits, outputs,
                             err);

@@ -21,6 +21,8 @@ static int make_room(PfPredictionReport *report, const PfScorer *scorer, PfError
     size_t next = (size_t)report->count + 1, width = (size_t)scorer->outputs;
     size_t targets = (size_t)scorer->target_count;
     return pf_grow(&report->paths, &report->path_capacity, next, sizeof *report->paths, err) ||
+                   pf_grow(&report->samples, &report->sample_capacity, next,
+                           sizeof *report->samples, err) ||
                    pf_grow(&report->outputs, &report->output_capacity, next * width,
                            sizeof *report->outputs, err) ||
                    pf_grow(&report->widths, &report->width_capacity, next, sizeof *report->widths,
@@ -63,6 +65,7 @@ int pf_prediction_report_add(PfPredictionReport *report, const PfScorer *scorer,
         return -1;
     bool names_split = row->truth && row->part >= 0 && row->part < PF_SPLIT_COUNT;
     memcpy(report->outputs + count * width, row->outputs, width * sizeof *row->outputs);
+    report->samples[count] = row->sample;
     report->widths[count] = row->width;
     report->heights[count] = row->height;
     report->splits[count] = names_split ? (uint8_t)row->part : PF_SPLIT_TEST;
@@ -76,6 +79,7 @@ void pf_prediction_report_free(PfPredictionReport *report)
 {
     for (int64_t i = 0; i < report->count; i++) free(report->paths[i]);
     free(report->paths);
+    free(report->samples);
     free(report->outputs);
     free(report->widths);
     free(report->heights);
@@ -196,7 +200,7 @@ static int write_page(const PfPredictionReport *report, const PfPredictOptions *
     for (int t = 0; t < scorer->target_count; t++)
         if (scorer->targets[t].kind == PF_TARGET_KEYPOINTS) data->side = 210;
     if (!options->no_thumbnails &&
-        pf_images_of_dataset(dataset, data->paths, data->rows, &data->images, err))
+        pf_images_of_samples(dataset, report->samples, data->rows, &data->images, err))
         return -1;
     pf_page_prepare(data);
     int failed = pf_page_write(options->report, data, err);
@@ -226,8 +230,8 @@ int pf_prediction_report_write(const PfPredictionReport *report, const PfPredict
                        .is_anonymous = options->anonymous,
                        .threads = options->threads,
                        .images_reason = "none were asked for"};
-    int failed = !tiles || !captions || !answers || !targets ||
-                 fill_targets(report, scorer, targets, err);
+    int failed =
+        !tiles || !captions || !answers || !targets || fill_targets(report, scorer, targets, err);
     if (!failed) {
         gallery.tiles = tiles;
         gallery.count = fill_tiles(report, scorer, tiles, captions, answers);

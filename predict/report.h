@@ -10,20 +10,22 @@
 /* The predictions so far, kept for the page. Start from {0}. */
 typedef struct PfPredictionReport {
     int64_t count;
-    char **paths;             /* (count) owned */
-    float *outputs;           /* (count, scorer->outputs) owned */
+    char **paths;              /* (count) owned */
+    int64_t *samples;          /* (count) of the dataset; owned */
+    float *outputs;            /* (count, scorer->outputs) owned */
     int32_t *widths, *heights; /* (count) of the images; 0: not known; owned */
-    uint8_t *splits;          /* (count) PfSplit; owned */
-    int32_t *classes;         /* (count, scorer->target_count) what is true; -1: not known; owned */
-    float *values;            /* (count, scorer->outputs) likewise; NaN: not known; owned */
+    uint8_t *splits;           /* (count) PfSplit; owned */
+    int32_t *classes; /* (count, scorer->target_count) what is true; -1: not known; owned */
+    float *values;    /* (count, scorer->outputs) likewise; NaN: not known; owned */
     bool has_truth, has_splits;
-    size_t path_capacity, output_capacity, width_capacity, height_capacity, split_capacity,
-        class_capacity, value_capacity;
+    size_t path_capacity, sample_capacity, output_capacity, width_capacity, height_capacity,
+        split_capacity, class_capacity, value_capacity;
 } PfPredictionReport;
 
 /* One image. */
 typedef struct PfReportedRow {
     const char *path;
+    int64_t sample;       /* of the dataset */
     int width, height;    /* 0: not known */
     const float *outputs; /* (scorer->outputs) points in pixels of the image */
     const PfTruth *truth; /* NULL: nobody asked for what is true */

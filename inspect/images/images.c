@@ -111,6 +111,22 @@ int pf_images_of_dataset(const PfDataset *dataset, const char *const *paths, int
     return -1;
 }
 
+int pf_images_of_samples(const PfDataset *dataset, const int64_t *samples, int64_t rows,
+                         PfImages **out, PfError *err)
+{
+    PfImages *images = *out = pf_calloc(1, sizeof *images, err);
+    if (!images) return -1;
+    images->dataset = dataset;
+    images->rows = rows;
+    images->samples = pf_calloc((size_t)rows + 1, sizeof *images->samples, err);
+    if (images->samples) {
+        memcpy(images->samples, samples, (size_t)rows * sizeof *samples);
+        return 0;
+    }
+    pf_images_close(out);
+    return -1;
+}
+
 static int open_root(PfImages *images, const char *root, const char *const *paths, PfError *err)
 {
     struct stat status;

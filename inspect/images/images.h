@@ -17,6 +17,9 @@ int pf_images_open(PfCache *cache, const char *root, PfImages **out, PfError *er
 /* The same of a dataset that is open, whose images have these paths, (rows); it must stay open. */
 int pf_images_of_dataset(const PfDataset *dataset, const char *const *paths, int64_t rows,
                          PfImages **out, PfError *err);
+/* Row i is sample samples[i] of the dataset, which is lent. */
+int pf_images_of_samples(const PfDataset *dataset, const int64_t *samples, int64_t rows,
+                         PfImages **out, PfError *err);
 void pf_images_close(PfImages **images);
 
 /* Reads the bytes of a row's image; fails where it is gone or is no longer the one that the

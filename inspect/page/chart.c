@@ -232,8 +232,7 @@ static void end_series(FILE *stream, const PfChart *chart, const PfChartSeries *
     pf_html_print(stream, "</tr>");
     for (int s = 0; s < count; s++) {
         int64_t stride = (series[s].count + TABLE_ROWS - 1) / TABLE_ROWS;
-        for (int64_t i = 0; i < series[s].count; i += stride)
-            put_point_row(stream, &series[s], i);
+        for (int64_t i = 0; i < series[s].count; i += stride) put_point_row(stream, &series[s], i);
         if (stride > 1)
             pf_html_print(stream, "<tr><td colspan=\"3\">one of %lld points is shown</td></tr>",
                           (long long)stride);
@@ -370,7 +369,8 @@ void pf_chart_intervals(FILE *stream, const char *id, const char *title, const c
     for (double v = ceil(axis.low / step) * step; v <= axis.high; v += step)
         put_x_tick(stream, left + room * place(&axis, v), bottom, fabs(v) < 1e-9 * step ? 0.0 : v);
     if (axis.low < 0 && axis.high > 0)
-        pf_html_print(stream, "<line class=\"pillar\" x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\"/>",
+        pf_html_print(stream,
+                      "<line class=\"pillar\" x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\"/>",
                       left + room * place(&axis, 0), TOP, left + room * place(&axis, 0), bottom);
     for (int i = 0; i < count; i++) {
         double y = TOP + line * (i + 0.5);
@@ -414,15 +414,15 @@ static void put_cell(FILE *stream, const PfChartMatrix *matrix, int row, int col
 void pf_chart_matrix(FILE *stream, const PfChartMatrix *matrix)
 {
     const int size = matrix->size;
-    const double label = COLUMN * label_columns(matrix->names, size, LABEL_COLUMNS), slope = 0.71 * label;
+    const double label = COLUMN * label_columns(matrix->names, size, LABEL_COLUMNS),
+                 slope = 0.71 * label;
     const double left = fmax(74, 12 + label), top = 36 + slope;
     const double most = size > MANY_CLASSES ? WIDE : WIDTH;
     const double side = fmin(48, (most - left - slope) / size), width = left + side * size + slope;
     char attributes[64] = "";
-    if (width < WIDTH)
-        snprintf(attributes, sizeof attributes, " class=\"narrow\" width=\"%.0f\"", width);
-    begin_figure(stream, matrix->id, matrix->title, attributes, width,
-                 top + side * size + 8);
+    if (size <= MANY_CLASSES)
+        snprintf(attributes, sizeof attributes, " class=\"narrow\" width=\"%.0f\"", 1.15 * width);
+    begin_figure(stream, matrix->id, matrix->title, attributes, width, top + side * size + 8);
     pf_html_print(stream,
                   "<text class=\"axis\" x=\"%g\" y=\"14\">%s</text><text class=\"axis\" x=\"%g\" "
                   "y=\"%g\" text-anchor=\"end\">%s</text>",

@@ -72,7 +72,8 @@ static double at_temperature(const float *logits, int width, double temperature,
     return 1 / sum;
 }
 
-/* Of so many numbers at most the temperature is chosen: more make no difference that can be seen. */
+/* Of so many numbers at most the temperature is chosen: more make no difference that can be seen.
+ */
 #define FITTED_NUMBERS ((int64_t)4000000)
 
 /* Rows first, first + stride, ... of some; their sum of losses. */
@@ -158,8 +159,8 @@ static void put_reliability(FILE *stream, const Judged *judged, const Judged *be
     static const double none[2] = {1, 1};
     double x[2][BINS], y[2][BINS], temperatures[2], errors[2];
     for (int half = 0; half < 2; half++)
-        temperatures[half] = beside->count ? find_temperature(beside, 0, 1)
-                                           : find_temperature(judged, 1 - half, 2);
+        temperatures[half] =
+            beside->count ? find_temperature(beside, 0, 1) : find_temperature(judged, 1 - half, 2);
     errors[0] = fill_bins(judged, none, x[0], y[0]);
     errors[1] = fill_bins(judged, temperatures, x[1], y[1]);
     PfChartSeries series[] = {{"as predicted", BINS, x[0], y[0], NULL, NULL},
@@ -255,8 +256,10 @@ static int put_curves(FILE *stream, const Judged *judged, const PfClassification
         qsort(scored, (size_t)judged->count, sizeof *scored, compare_scored);
         trace(scored, judged->count, &curves[s]);
         const char *name = judged->target->names[c];
-        roc[s] = (PfChartSeries){name, curves[s].count, curves[s].roc_x, curves[s].roc_y, NULL, NULL};
-        precision[s] = (PfChartSeries){name, curves[s].count, curves[s].pr_x, curves[s].pr_y, NULL, NULL};
+        roc[s] =
+            (PfChartSeries){name, curves[s].count, curves[s].roc_x, curves[s].roc_y, NULL, NULL};
+        precision[s] =
+            (PfChartSeries){name, curves[s].count, curves[s].pr_x, curves[s].pr_y, NULL, NULL};
     }
     snprintf(roc_id, sizeof roc_id, "roc-%d", number);
     snprintf(pr_id, sizeof pr_id, "pr-%d", number);

@@ -63,8 +63,7 @@ void pf_page_put_head(FILE *stream, const PfPageData *data)
                   "<title>%s</title><style>",
                   title_of(data));
     fwrite(pf_page_css, 1, strlen(pf_page_css), stream);
-    pf_html_print(stream, "</style></head>\n<body><header><h1>%s</h1><dl>",
-                  title_of(data));
+    pf_html_print(stream, "</style></head>\n<body><header><h1>%s</h1><dl>", title_of(data));
     for (int f = 0; f < data->fact_count; f++)
         pf_html_print(stream, "<div><dt>%s</dt><dd>%s</dd></div>", data->facts[f].name,
                       data->facts[f].text);

@@ -14,6 +14,7 @@
 #include "common/file/atomic_file.h"
 #include "inspect/page/html.h"
 #include "inspect/page/sections.h"
+#include "train/metrics/classification.h"
 
 #define THUMBNAIL_SIDE 96
 #define THUMBNAIL_BYTES ((int64_t)12 << 20)
@@ -21,6 +22,8 @@
 #define MOST_ROWS ((int64_t)100000)
 /* Images on which points are drawn. */
 #define MOST_POINT_IMAGES 24
+/* Images of a cell that have thumbnails before others. */
+#define MOST_CELL_IMAGES 24
 
 typedef struct Writing {
     FILE *stream;
@@ -70,7 +73,9 @@ static int judged_split(const PfPageData *data, const PfPageTarget *target)
             found[data->splits[i]] = true;
             if (found[PF_SPLIT_TEST]) break;
         }
-    return found[PF_SPLIT_TEST] ? PF_SPLIT_TEST : found[PF_SPLIT_VAL] ? PF_SPLIT_VAL : PF_PAGE_ALL_SPLITS;
+    return found[PF_SPLIT_TEST]  ? PF_SPLIT_TEST
+           : found[PF_SPLIT_VAL] ? PF_SPLIT_VAL
+                                 : PF_PAGE_ALL_SPLITS;
 }
 
 void pf_page_prepare(PfPageData *data)
@@ -81,7 +86,8 @@ void pf_page_prepare(PfPageData *data)
 
 bool pf_page_is_judged(const PfPageData *data, const PfPageTarget *target, int64_t row)
 {
-    return pf_page_is_answered(target, row) && (target->judged < 0 || data->splits[row] == target->judged);
+    return pf_page_is_answered(target, row) &&
+           (target->judged < 0 || data->splits[row] == target->judged);
 }
 
 const char *pf_page_judged_split(const PfPageTarget *target)
@@ -332,7 +338,52 @@ static void put_thumbnails(const Writing *writing)
 
 /* ---- which rows ---- */
 
-/* Behind the rows that galleries show: those that points are drawn on, then all others in an order
+typedef struct Answer {
+    float probability;
+    int32_t row;
+} Answer;
+
+static int compare_answers(const void *a, const void *b)
+{
+    const Answer *left = a, *right = b;
+    if (left->probability != right->probability)
+        return left->probability < right->probability ? 1 : -1;
+    return (left->row > right->row) - (left->row < right->row);
+}
+
+/* The first images that a click on a cell of a confusion matrix shows: the most confident. */
+static int list_cells(Writing *writing, const PfPageTarget *target, PfError *err)
+{
+    const PfPageData *data = writing->data;
+    size_t width = (size_t)target->width;
+    int64_t count = 0;
+    if (target->kind != PF_TARGET_CLASS || !target->outputs || width > PF_CONFUSION_MAX_CLASSES)
+        return 0;
+    Answer *answers = pf_calloc((size_t)data->rows + 1, sizeof *answers, err);
+    uint8_t *listed = pf_calloc(width * width, 1, err);
+    int failed = !answers || !listed;
+    for (int64_t i = 0; i < data->rows && !failed; i++)
+        if (pf_page_is_judged(data, target, i))
+            answers[count++] =
+                (Answer){target->outputs[i * target->width + pf_page_predicted_class(target, i)],
+                         (int32_t)i};
+    if (!failed) qsort(answers, (size_t)count, sizeof *answers, compare_answers);
+    for (int64_t i = 0; i < count && !failed; i++) {
+        int32_t row = answers[i].row;
+        size_t cell =
+            (size_t)target->labels[row] * width + (size_t)pf_page_predicted_class(target, row);
+        if (listed[cell]++ < MOST_CELL_IMAGES)
+            pf_page_list_row(&writing->first, row);
+        else
+            listed[cell] = MOST_CELL_IMAGES;
+    }
+    free(answers);
+    free(listed);
+    return failed ? -1 : 0;
+}
+
+/* Behind the rows that galleries show: those that points are drawn on, the first
+ * of each cell, then all others in an order
  * drawn at random, so that whatever has no room is missing evenly. */
 static int list_others(Writing *writing, PfError *err)
 {
@@ -352,11 +403,14 @@ static int list_others(Writing *writing, PfError *err)
                 pf_page_list_row(&writing->first, order[i]);
             }
     }
+    int failed = 0;
+    for (int t = 0; t < data->target_count && !failed; t++)
+        failed = list_cells(writing, &data->targets[t], err);
     for (int64_t i = 0; i < data->rows && data->map; i++)
         if (!isnan(data->map[2 * (int64_t)order[i]])) pf_page_list_row(&writing->first, order[i]);
     for (int64_t i = 0; i < data->rows; i++) pf_page_list_row(&writing->first, order[i]);
     free(order);
-    return 0;
+    return failed;
 }
 
 static int choose_rows(Writing *writing, PfError *err)
@@ -372,9 +426,9 @@ static int choose_rows(Writing *writing, PfError *err)
         !writing->is_drawn)
         return -1;
     writing->galleries = cJSON_CreateArray();
-    pf_page_add_galleries(writing->galleries, data, first);
     pf_page_add_mistakes(writing->galleries, data, first);
     if (pf_page_add_misses(writing->galleries, data, first, err)) return -1;
+    pf_page_add_galleries(writing->galleries, data, first);
     pf_page_add_findings(writing->galleries, data, first);
     if (list_others(writing, err)) return -1;
     for (int64_t i = 0; i < pf_min(first->count, MOST_ROWS); i++)

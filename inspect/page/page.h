@@ -62,8 +62,8 @@ typedef struct PfPageData {
     const int32_t *widths, *heights; /* (rows) of the images, 0 unknown; or NULL */
     PfPageTarget *targets;           /* (target_count) */
     int target_count;
-    const char *inspected; /* name of the target of classes that findings, mistakes and map are
-                              about; NULL: the first */
+    const char *inspected;      /* name of the target of classes that findings, mistakes and map are
+                                   about; NULL: the first */
     const cJSON *result;        /* of train: epochs, sweep, metrics; or NULL */
     const PfFindings *findings; /* or NULL */
     const float *map;           /* (rows, 2) or NULL */

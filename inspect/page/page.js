@@ -37,6 +37,15 @@
     const index = place.get(row);
     return data.paths && index !== undefined ? shown(data.paths[index]) : "image " + row;
   }
+  // Without the folder that all of them are in.
+  const folder = data.paths && data.paths.length > 1 ? data.paths.reduce((common, path) => {
+    while (common && !path.startsWith(common)) common = common.slice(0, common.lastIndexOf("/", common.length - 2) + 1);
+    return common;
+  }, data.paths[0].slice(0, data.paths[0].lastIndexOf("/") + 1)) : "";
+  function shortNameOf(row) {
+    const index = place.get(row);
+    return data.paths && index !== undefined ? shown(data.paths[index].slice(folder.length)) : "image " + row;
+  }
   function className(index) { return index >= 0 ? shown(classes.names[index]) : "none"; }
 
   function picture(row, source) {
@@ -99,7 +108,7 @@
     const known = row >= 0;
     const frame = make("div", { className: "frame" }, picture(row, options && options.source));
     const label = make("label", {}, frame, note ? make("span", {}, note) : null,
-      known ? make("span", { className: "path" }, nameOf(row)) : null);
+      known ? make("span", { className: "path" }, shortNameOf(row)) : null);
     const element = make("div", { className: "tile", title: known ? nameOf(row) : "" }, label);
     if (known) {
       element.dataset.row = row;

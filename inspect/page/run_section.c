@@ -38,7 +38,8 @@ static void put_curve(FILE *stream, const char *id, const char *title, const cha
         for (int s = 0; s < 2; s++) y[s][count] = number(epoch, keys[s]);
         count++;
     }
-    PfChartSeries series[] = {{"train", count, x, y[0], NULL, NULL}, {"val", count, x, y[1], NULL, NULL}};
+    PfChartSeries series[] = {{"train", count, x, y[0], NULL, NULL},
+                              {"val", count, x, y[1], NULL, NULL}};
     PfChart chart = {.id = id, .title = title};
     chart.x = pf_chart_axis("epoch", series, 2, true);
     chart.y = pf_chart_axis(name, series, 2, false);
@@ -89,20 +90,24 @@ static void put_ranking(FILE *stream, const cJSON *ranking, const char *const *n
                         const char *score)
 {
     int place = 0;
+    bool has_deviations = false;
+    const cJSON *ranked;
+    cJSON_ArrayForEach(ranked, ranking) has_deviations |= !isnan(number(ranked, "deviation"));
     pf_html_print(stream,
-                  "<div class=\"scroll\"><table class=\"sortable\" id=\"sweep\"><thead><tr>"
-                  "<th>rank</th><th>%s</th><th>deviation</th><th>val_loss</th>",
-                  score);
+                  "<div class=\"pane scroll\"><table class=\"sortable\" id=\"sweep\"><thead><tr>"
+                  "<th>rank</th><th>val %s</th>",
+                  score + 4);
+    if (has_deviations) pf_html_print(stream, "<th>deviation</th>");
+    pf_html_print(stream, "<th>val loss</th>");
     for (int a = 0; a < axes; a++) pf_html_print(stream, "<th>%s</th>", names[a]);
     pf_html_print(stream, "</tr></thead><tbody>");
-    const cJSON *ranked;
     cJSON_ArrayForEach(ranked, ranking)
     {
         double deviation = number(ranked, "deviation");
         pf_html_print(stream, "<tr><td>%d</td><td>%.4f</td>", ++place, number(ranked, score));
-        if (isnan(deviation))
+        if (has_deviations && isnan(deviation))
             pf_html_print(stream, "<td></td>");
-        else
+        else if (has_deviations)
             pf_html_print(stream, "<td>%.4f</td>", deviation);
         pf_html_print(stream, "<td>%.4f</td>", number(ranked, "val_loss"));
         for (int a = 0; a < axes; a++)
@@ -174,7 +179,7 @@ static int put_parallel(FILE *stream, const cJSON *ranking, const char *const *n
     }
     cJSON_ArrayForEach(ranked, ranking) values[row++ * columns + axes] =
         high > low ? (number(ranked, score) - low) / (high - low) : 0.5;
-    titles[axes] = score;
+    titles[axes] = score + 4;
     snprintf(ends[0], sizeof ends[0], "%.4f", low);
     snprintf(ends[1], sizeof ends[1], "%.4f", high);
     labels[2 * axes] = ends[0];
@@ -192,8 +197,9 @@ static int put_sweep(FILE *stream, const cJSON *ranking, PfError *err)
     const char *names[MOST_AXES], *score = score_key(ranking->child);
     int axes = list_axes(ranking->child, names);
     if (!score) return 0;
-    pf_html_print(stream, "<section id=\"settings\"><h2>Settings that were tried</h2>"
-                          "<p class=\"note\">A click on a heading sorts by it.</p>");
+    pf_html_print(stream,
+                  "<section id=\"settings\" class=\"charts\"><h2>Settings that were tried</h2>"
+                  "<p class=\"note\">A click on a heading sorts by it.</p>");
     put_ranking(stream, ranking, names, axes, score);
     int failed = axes ? put_parallel(stream, ranking, names, axes, score, err) : 0;
     pf_html_print(stream, "</section>\n");

@@ -112,9 +112,8 @@ static void put_score(FILE *stream, const PfKnnScores *found, int k)
     for (int i = 0; i < found->count; i++) {
         const PfKnnScore *score = &found->scores[i];
         if (score->k != k) continue;
-        pf_html_print(stream,
-                      "<td>%.4f <span class=\"soft\">[%.3f, %.3f]</span></td>", score->accuracy,
-                      score->interval.low, score->interval.high);
+        pf_html_print(stream, "<td>%.4f <span class=\"soft\">[%.3f, %.3f]</span></td>",
+                      score->accuracy, score->interval.low, score->interval.high);
         return;
     }
     pf_html_print(stream, "<td></td>");
@@ -140,9 +139,10 @@ static void put_knn(FILE *stream, const PfFindings *findings)
         if (has_others) put_score(stream, others, longer->scores[i].k);
         pf_html_print(stream, "</tr>");
     }
-    pf_html_print(stream, "</tbody></table></div><p class=\"note\">Share of the images whose class "
-                          "the train images nearest to them name, each with a vote by its "
-                          "similarity (temperature %.2f)",
+    pf_html_print(stream,
+                  "</tbody></table></div><p class=\"note\">Share of the images whose class "
+                  "the train images nearest to them name, each with a vote by its "
+                  "similarity (temperature %.2f)",
                   longer->temperature);
     if (has_train)
         pf_html_print(stream, "; %lld train images, each by the others",
@@ -190,7 +190,8 @@ static int put_features(FILE *stream, const PfFindings *findings, PfError *err)
     bool has_few_shot = findings->few_shot.status.done && findings->few_shot.count;
     bool has_knn = findings->knn.status.done || findings->knn_held_out.status.done;
     if (!has_few_shot && !has_knn) return 0;
-    pf_html_print(stream, "<section id=\"scores\" class=\"charts\"><h2>How good the features are</h2>");
+    pf_html_print(stream,
+                  "<section id=\"scores\" class=\"charts\"><h2>How good the features are</h2>");
     int failed = has_few_shot ? put_few_shot(stream, &findings->few_shot, err) : 0;
     put_knn(stream, findings);
     pf_html_print(stream, "</section>\n");
@@ -263,8 +264,8 @@ static int put_models(FILE *stream, const PfPageData *data, PfError *err)
     for (int m = 0; m < found->model_count && !failed; m++) {
         const PfComparedModel *model = &found->models[m];
         name_model(data, found, m, names[m]);
-        items[m] = (PfChartInterval){names[m], model->accuracy, model->interval.low,
-                                     model->interval.high};
+        items[m] =
+            (PfChartInterval){names[m], model->accuracy, model->interval.low, model->interval.high};
     }
     for (int p = 0; p < found->pair_count && !failed; p++) {
         const PfComparedPair *pair = &found->pairs[p];
@@ -274,7 +275,8 @@ static int put_models(FILE *stream, const PfPageData *data, PfError *err)
     }
     if (!failed) {
         pf_html_print(stream,
-                      "<section id=\"comparison\" class=\"charts\"><h2>Models side by side</h2><p>On the same %lld "
+                      "<section id=\"comparison\" class=\"charts\"><h2>Models side by "
+                      "side</h2><p>On the same %lld "
                       "%s images. Bars are 95 %% intervals. Mistakes, confusion and map on this "
                       "page are those of model 1.</p>",
                       (long long)found->rows, found->split);

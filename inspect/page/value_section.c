@@ -183,10 +183,11 @@ static int put_points(FILE *stream, const PfPageData *data, const PfPageTarget *
         pf_html_print(stream, "<p>Mean error <b>%.3f</b> pixels over %lld points of %s.</p>",
                       all.sum / (double)all.count, (long long)all.count,
                       pf_page_judged_split(target));
-    pf_html_print(stream,
-                  "<figure id=\"points-%d\" class=\"points wide\"><figcaption>Points on images drawn "
-                  "at random: ",
-                  number);
+    pf_html_print(
+        stream,
+        "<figure id=\"points-%d\" class=\"points wide\"><figcaption>Points on images drawn "
+        "at random: ",
+        number);
     if (target->values) pf_html_print(stream, "<span class=\"key s0\">true</span>");
     if (target->outputs) pf_html_print(stream, " <span class=\"key s1\">predicted</span>");
     pf_html_print(stream, "</figcaption><div class=\"tiles\"></div>");
@@ -216,8 +217,7 @@ int pf_page_value_section(FILE *stream, const PfPageData *data, const PfPageTarg
     snprintf(id, sizeof id, "label-bars-%d", number);
     if (target->kind == PF_TARGET_MULTILABEL && target->outputs && !failed)
         failed = put_label_bars(stream, data, target, id, err);
-    if (target->kind == PF_TARGET_KEYPOINTS)
-        failed = put_points(stream, data, target, number, err);
+    if (target->kind == PF_TARGET_KEYPOINTS) failed = put_points(stream, data, target, number, err);
     pf_html_print(stream, "</section>\n");
     return failed;
 }

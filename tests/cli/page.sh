@@ -9,13 +9,21 @@ mv "$2" "$cat/=1+1, or not.jpg"
 mv "$3" "$cat/a$(printf '\nb\342\200\256').jpg"
 mv "$4" "$cat/byte$(printf '\377').jpg"
 mv "$5" "$cat/</script><script>alert(1)</script>" 2> /dev/null || mv "$5" "$cat/'&amp;<b>.jpg"
+# A copy, for the gallery of duplicates.
+copied=$(ls photos/train/boat/* | head -n 1)
+cp "$copied" photos/train/boat/copy.jpg
 expect 0 extract_sample photos -o photos.h5
 expect 0 train photos.h5 -o head.safetensors --report train.html --no-thumbnails
 stderr_has 'page: train.html'
 expect 0 train photos.h5 --sweep lr=1e-3,1e-2,1e-1 --sweep weight-decay=0,0.1 --epochs 5 --report sweep.html
-expect 0 inspect photos.h5 --model head.safetensors -o page.html --quiet
+expect 0 inspect photos.h5 --model head.safetensors -o page.html --json findings.json --quiet
 expect 0 inspect photos.h5 --model head.safetensors -o anonymous.html --anonymous --no-map --quiet
 expect 0 predict head.safetensors photos/val --report predicted.html
+expect 0 predict head.safetensors --evaluate photos --report evaluated.html
+expect 0 train photos.h5 -o rival.safetensors --lr 1e-3 --epochs 2
+expect 0 inspect photos.h5 --model head.safetensors --model rival.safetensors -o models.html --json models.json --quiet
+expect 0 inspect photos.h5 --model head.safetensors --model rival.safetensors -o models-anonymous.html --anonymous --no-map --quiet
+! grep -q rival models-anonymous.html || failed 'an anonymous page names a model'
 expect 0 predict head.safetensors photos.h5 --report predicted-cache.html
 no_leftovers
 
@@ -58,6 +66,22 @@ expect 0 make_cache one.h5 oneclass val
 expect 0 inspect one.h5 -o one.html
 expect 0 make_cache more.h5 numbers labels val
 expect 0 train more.h5 --target class,size,tags -o more.safetensors --report more.html
+expect 0 make_cache three.h5 val test
+expect 0 train three.h5 -o three.safetensors --report three.html
+grep -qE 'The [0-9]+ val images chose the temperature; the [0-9]+ test images are shown' three.html ||
+  failed 'the page does not say that val chose the temperature and test shows it'
+grep -qE 'each half of these [0-9]+ images was scaled by that of the other half' train.html ||
+  failed 'the page does not say that halves chose the temperature for each other'
+
+# A manifest with absolute paths: its images are found.
+{ printf 'path,label,age\n'
+  for class in boat cat tree; do
+    find "$PWD/photos/val/$class" -name '*.jpg' | grep -v '[^a-zA-Z0-9_./-]' | head -n 4 |
+      awk -v class=$class '{ print $0 "," class "," NR * 10 }'
+  done; } > listed.csv
+expect 0 extract_sample listed.csv -o listed.h5 --target label --target age:regression
+expect 0 inspect listed.h5 -o listed.html --features
+! grep -q 'No thumbnails: ' listed.html || failed 'images with absolute paths are not found'
 
 # A name that looks like a formula, in front of the path.
 mkdir flat && cp photos/val/cat/*.jpg flat/ && mv "$(ls -d flat/* | head -n 1)" 'flat/=1+1.jpg'

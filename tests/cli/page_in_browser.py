@@ -127,14 +127,61 @@ def check_names(page):
     same(page.count("img[src=x]"), 0, "images by a name")
 
 
+def check_findings(page, data):
+    """Classes, neighbours, few images: as many marks as inspect found."""
+    with open("findings.json", encoding="utf-8") as stream:
+        findings = json.load(stream)
+    pairs = findings["classes"]["overlap"]
+    same(page.count("#class-counts .mark"), 2 * len(data["targets"][0]["names"]), "bars of train and val images")
+    same(page.count("#class-pairs .mark"), len(pairs), "pairs of classes")
+    first = page.evaluate("document.querySelector('#class-pairs details tr:nth-child(2)').textContent")
+    assert first.startswith(f"{pairs[0]['of']}: like {pairs[0]['taken_for']}"), (first, pairs[0])
+    points = findings["few_shot"]["points"]
+    same(page.count("#few-shot circle.mark"), len(points), "few-shot points")
+    same(page.count("#few-shot .band"), 1, "a band over the draws")
+    same(page.count("#few-shot details tr"), 1 + len(points), "rows of the few-shot table")
+    scores = [findings["knn"]["scores"], findings["knn_held_out"]["scores"]]
+    rows = page.evaluate("[...document.querySelectorAll('#knn tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+    same(len(rows), max(map(len, scores)), "rows of the neighbours' table")
+    for column, of in enumerate(scores):
+        for row, score in zip(rows, of):
+            same(row[0], str(score["k"]), "the neighbours that count")
+            same(row[1 + column].split()[0], f"{score['accuracy']:.4f}", f"accuracy of {score['k']} neighbours")
+    # A button ticks all copies but one of each group.
+    groups = findings["duplicates"]["groups"]
+    assert groups, "there are no duplicates to look at"
+    page.evaluate("document.querySelector('#gallery-duplicates .choose-copies').click()")
+    same(page.evaluate("document.getElementById('tally').textContent.split(' ')[0]"),
+         str(sum(len(group["paths"]) - 1 for group in groups)), "copies that were chosen")
+    page.evaluate("[...document.querySelectorAll('.bar-below button')].pop().click()")
+
+
+def check_models(page):
+    """Two models: as many marks as models and pairs, and the numbers of the terminal."""
+    same(page.count("#model-accuracy .mark"), 2, "models")
+    same(page.count("#model-differences .mark"), 1, "pairs of models")
+    same(page.evaluate("[...document.querySelectorAll('#models tbody td:first-child')].map(c => c.textContent)"),
+         ["1: head", "2: rival"], "names of models")
+    with open("models.json", encoding="utf-8") as stream:
+        found = json.load(stream)["models"]
+    cells = page.evaluate("[...document.querySelectorAll('#pairs tbody td')].map(c => c.textContent)")
+    pair = found["pairs"][0]
+    same(cells[1], f"{pair['difference']:+.4f}", "the difference")
+    same(cells[4:6], [str(pair["only_a_right"]), str(pair["only_b_right"])], "rows that one has right")
+    assert abs(float(cells[6]) - pair["mcnemar_p"]) <= 0.01 * pair["mcnemar_p"], (cells, pair)
+    same(cells[7], "may be chance" if pair["mcnemar_p"] >= 0.05 else cells[7], "what that means")
+    same(page.evaluate("document.querySelectorAll('#models th')[1].textContent"), "accuracy", "a heading")
+
+
 def check_sweep(page):
     same(page.count("#sweep tbody tr"), 6, "settings")
     same(page.count("#parallel .mark"), 6, "lines of settings")
-    page.evaluate("document.querySelectorAll('#sweep th')[3].click()")
-    losses = page.evaluate("[...document.querySelectorAll('#sweep tbody tr')].map(r => Number(r.cells[3].textContent))")
-    same(losses, sorted(losses), "losses")
-    page.evaluate("document.querySelectorAll('#sweep th')[3].click()")
-    same(page.evaluate("Number(document.querySelector('#sweep tbody tr').cells[3].textContent)"), max(losses), "the worst loss")
+    loss = names(page, "#sweep th").index("val loss")
+    values = f"[...document.querySelectorAll('#sweep tbody tr')].map(r => Number(r.cells[{loss}].textContent))"
+    page.evaluate(f"document.querySelectorAll('#sweep th')[{loss}].click()")
+    same(page.evaluate(values), sorted(page.evaluate(values)), "losses")
+    page.evaluate(f"document.querySelectorAll('#sweep th')[{loss}].click()")
+    same(page.evaluate(values), sorted(page.evaluate(values), reverse=True), "losses, the worst first")
     same(page.count("#curve-loss .mark"), 2, "curves")
 
 
@@ -148,6 +195,7 @@ def main():
             check_charts(page, data)
             check_cells(page, data)
             check_map(page, data)
+            check_findings(page, data)
             if not options:
                 check_download(page, data)
                 check_names(page)
@@ -155,16 +203,32 @@ def main():
     with chromium.Page("sweep.html") as page:
         check_sweep(page)
         check_quiet(page)
+    for width in (1100, 390):
+        with chromium.Page("models.html", width=width, height=844) as page:
+            check_models(page)
+            check_quiet(page)
     with chromium.Page("more.html", width=390, height=844) as page:
         assert page.count("#residuals-1-0 .mark") > 10
         same(page.count("#together-2 .mark"), 9, "labels together")
+        assert page.count("#label-bars-2 .mark") >= 3
+        assert page.count("#gallery-misses-1 .tile") > 10
+        page.evaluate("(() => { const c = document.getElementById('map-colour'); c.selectedIndex = "
+                      "[...c.options].findIndex(o => o.textContent === 'size'); c.dispatchEvent(new Event('change')); })()")
+        assert " to " in page.evaluate("document.querySelector('#map .legend').textContent"), "no ranges of numbers"
+        check_quiet(page)
+    with chromium.Page("evaluated.html") as page:
+        data = load(page)
+        same(set(data["splits"]), {0, 1}, "the splits of a set that was evaluated")
+        check_charts(page, data)
+        check_cells(page, data)
+        same(page.count("#gallery-list-0 .tile img"), page.count("#gallery-list-0 .tile"), "pictures of what was evaluated")
         check_quiet(page)
     for file in ("train.html", "anonymous.html", "predicted.html", "predicted-cache.html", "moved.html", "few.html", "none.html",
-                 "one.html"):
+                 "one.html", "three.html", "listed.html", "models-anonymous.html"):
         with chromium.Page(file) as page:
             check_quiet(page)
     with chromium.Page("sheet.html") as page:
-        same(page.count("#gallery-list-0 .tile img"), 96, "pictures as the network sees them")
+        same(page.count("#gallery-list-0 .tile img"), 97, "pictures as the network sees them")
         same(page.evaluate("document.querySelector('#gallery-list-0 img').naturalWidth"), 96, "their width")
         same(names(page, "#gallery-list-1 .tile span:not(.none)"), ["train/boat/broken.jpg: not an image: begins with 'no image'"],
              "what was rejected, and why")
