@@ -9,6 +9,10 @@
 #include "common/cache/split.h"
 
 #define COLUMNS 80 /* or fewer, where the terminal has fewer */
+/* Below this accuracy a judge of labels is said to be a weak one. */
+#define WEAK_JUDGE 0.75
+/* From so much accuracy on more images are said to help. */
+#define WORTH_LABELLING 0.01
 
 typedef struct Words {
     FILE *stream;
@@ -134,7 +138,7 @@ static void tell_features(const Words *words, const PfFeatureFindings *found)
         return;
     }
     if (found->constant_count)
-        say(words, "Features: %lld of %lld are the same in all images.",
+        say(words, "Features: %lld of %lld are the same in all images. That does no harm.",
             (long long)found->constant_count, (long long)words->rows->features);
     if (found->broken_count) {
         say(words, "Features: NaN or infinite in %lld image%s, which count in nothing else:",
@@ -170,9 +174,9 @@ static void tell_classes(const Words *words, const PfClassFindings *found)
         say(words, "  %lld image%s stand under no class.", (long long)found->unlabelled,
             plural(found->unlabelled));
     if (!found->has_overlap || !found->pair_count) return;
-    say(words, "  Alike, by the %d nearest images of each image:", found->k);
+    say(words, "  Classes that look alike, by the %d images most like each image:", found->k);
     for (int64_t i = 0; i < shown(words, found->pair_count); i++)
-        say(words, "  %5.1f %% of the neighbours of '%s' are '%s'", 100 * found->pairs[i].share,
+        say(words, "  %5.1f %% of those most like '%s' are '%s'", 100 * found->pairs[i].share,
             class_of(words, found->pairs[i].of), class_of(words, found->pairs[i].taken_for));
     say_rest(words, found->pair_count);
 }
@@ -223,9 +227,11 @@ static void tell_duplicates(const Words *words, const PfDuplicates *found)
             found->threshold);
     else
         say(words,
-            "  The nearest other image is usually at a similarity of %.4f; by chance none "
-            "would be at %.4f or more, from where on images count as duplicates.",
+            "  The image most like another one has usually a similarity of %.4f to it (1: equal). "
+            "From %.4f on, which chance does not bring about, images count as duplicates.",
             found->typical, found->threshold);
+    if (found->leak_groups)
+        say(words, "  A leak is a copy in both train and val or test: it makes scores too good.");
     for (int64_t g = 0; g < shown(words, found->group_count); g++)
         tell_group(words, found, &found->groups[g]);
     say_rest(words, found->group_count);
@@ -236,14 +242,9 @@ static void tell_outliers(const Words *words, const PfOutliers *found)
     char name[PF_ROW_NAME_SIZE];
     if (!is_done(words, "Outliers", &found->status)) return;
     say(words,
-        "Outliers: %lld image%s farther than %.4f (1 - cosine) from the %d%s nearest image; "
-        "half of all are nearer than %.4f.",
-        (long long)found->count, plural(found->count), found->threshold, found->k,
-        found->k == 1   ? "st"
-        : found->k == 2 ? "nd"
-        : found->k == 3 ? "rd"
-                        : "th",
-        found->typical);
+        "Outliers: %lld image%s unlike all others: even the neighbour number %d is farther than "
+        "%.4f away, where %.4f is usual (0: equal).",
+        (long long)found->count, plural(found->count), found->k, found->threshold, found->typical);
     for (int64_t i = 0; i < shown(words, found->count); i++)
         pf_print(words->stream, "  %.4f  %s\n", (double)found->outliers[i].distance,
                  name_of(words, found->outliers[i].row, name));
@@ -257,15 +258,17 @@ static void tell_label_errors(const Words *words, const PfLabelErrors *found)
     char name[PF_ROW_NAME_SIZE], judge[80];
     if (!is_done(words, "Labels", &found->status)) return;
     if (found->folds)
-        pf_format(judge, sizeof judge, "heads of the other %d of %d folds", found->folds - 1,
+        pf_format(judge, sizeof judge, "heads that had not seen the image (%d folds)",
                   found->folds);
     else
         pf_format(judge, sizeof judge, "the model");
     say(words,
         "Labels: %lld of %lld are probably wrong, by %" PF_SENTENCE
-        " (accuracy %.4f); about %.1f %% of all labels.",
-        (long long)found->count, (long long)found->rows, judge, found->accuracy,
-        100 * found->noise);
+        ", right on %.1f %% of the images. The most certain ones come first.",
+        (long long)found->count, (long long)found->rows, judge, 100 * found->accuracy);
+    if (found->count && found->accuracy < WEAK_JUDGE)
+        say(words, "  Who is wrong that often names many labels that are right: trust the first "
+                   "ones only.");
     for (int64_t i = 0; i < shown(words, found->count); i++) {
         const PfLabelError *error = &found->errors[i];
         pf_print(words->stream, "  '%s', rather '%s' (%.3f : %.3f", class_of(words, error->given),
@@ -296,10 +299,10 @@ static void tell_next(const Words *words, const PfNextLabels *found)
 static void tell_knn(const Words *words, const PfKnnScores *found, const char *what)
 {
     if (!is_done(words, what, &found->status)) return;
-    say(words, "%s: accuracy on %lld %s, temperature %.2f", what, (long long)found->scores[0].count,
+    say(words, "%s: without any training, the k nearest images name the class; right on %lld %s:",
+        what, (long long)found->scores[0].count,
         found->leave_one_out ? "train images, each by the others"
-                             : "val and test images, by the train images",
-        found->temperature);
+                             : "val and test images, by the train images");
     for (int s = 0; s < found->count; s++)
         say(words, "  k = %3d  %.4f (95 %%: %.4f to %.4f)", found->scores[s].k,
             found->scores[s].accuracy, found->scores[s].interval.low,
@@ -310,12 +313,18 @@ static void tell_few_shot(const Words *words, const PfFewShot *found)
 {
     if (!is_done(words, "Few images", &found->status)) return;
     say(words,
-        "Few images: accuracy of a linear head on %lld images, over %d draw%s of so many "
-        "images of each class: mean (lowest to highest)",
+        "Few images: accuracy on %lld images of a head that learned from so many images of each "
+        "class; mean of %d draw%s (lowest to highest):",
         (long long)found->test_rows, found->seeds, plural(found->seeds));
     for (int p = 0; p < found->count; p++)
         say(words, "  %6d  %.4f (%.4f to %.4f)", found->points[p].shots, found->points[p].mean,
             found->points[p].low, found->points[p].high);
+    if (found->count < 2) return;
+    double rise = found->points[found->count - 1].mean - found->points[found->count - 2].mean;
+    if (rise > WORTH_LABELLING)
+        say(words, "  It still rises at the end: more labelled images would help.");
+    else
+        say(words, "  It hardly rises at the end: more images of this kind would help little.");
 }
 
 static void tell_odd(const Words *words, const PfOddImages *found)
@@ -353,9 +362,10 @@ static void tell_models(const Words *words, const PfModelComparison *found)
         const PfComparedPair *pair = &found->pairs[p];
         say(words,
             "  %d against %d: %+.4f (95 %%: %+.4f to %+.4f); only one is right on %lld and "
-            "%lld images, McNemar p = %.3g",
+            "%lld images, McNemar p = %.3g: %s",
             pair->a + 1, pair->b + 1, pair->difference, pair->interval.low, pair->interval.high,
-            (long long)pair->only_a, (long long)pair->only_b, pair->p);
+            (long long)pair->only_a, (long long)pair->only_b, pair->p,
+            pair->p < 0.05 ? "hardly chance" : "may be chance");
     }
 }
 
@@ -370,6 +380,18 @@ static void tell_near(const Words *words, const PfNearImages *found)
                  words->rows->labels ? class_of(words, words->rows->labels[row]) : "",
                  words->rows->labels ? "  " : "", name_of(words, row, name));
     }
+}
+
+/* What to do about it. */
+static void tell_ways(const Words *words, const PfFindings *findings)
+{
+    const PfInspectOptions *options = words->options;
+    bool has_images = findings->duplicates.group_count || findings->labels.count ||
+                      findings->outliers.count || findings->odd.count;
+    if (!has_images || options->csv || options->output || options->json) return;
+    say(words, "To see these images, add -o page.html. To leave some out, add --csv found.csv, "
+               "take out of that file the lines of all that shall stay, and run extract again with "
+               "--exclude found.csv.");
 }
 
 void pf_words_findings(FILE *stream, const PfInspectOptions *options, const PfRows *rows,
@@ -388,4 +410,5 @@ void pf_words_findings(FILE *stream, const PfInspectOptions *options, const PfRo
     tell_few_shot(&words, &findings->few_shot);
     tell_next(&words, &findings->next);
     tell_models(&words, &findings->models);
+    tell_ways(&words, findings);
 }
