@@ -22,8 +22,8 @@ expect 0 predict head.safetensors photos/val --report predicted.html
 expect 0 predict head.safetensors --evaluate photos --report evaluated.html
 expect 0 train photos.h5 -o rival.safetensors --lr 1e-3 --epochs 2
 expect 0 inspect photos.h5 --model head.safetensors --model rival.safetensors -o models.html --json models.json --quiet
-expect 0 inspect photos.h5 --model head.safetensors --model rival.safetensors -o models-anonymous.html --anonymous --no-map --quiet
-! grep -q rival models-anonymous.html || failed 'an anonymous page names a model'
+expect 0 inspect photos.h5 --model head.safetensors --model rival.safetensors -o models-anonymous.html --json models-anonymous.json --anonymous --no-map --quiet
+! grep -q rival models-anonymous.html models-anonymous.json || failed 'an anonymous page or JSON names a model'
 expect 0 predict head.safetensors photos.h5 --report predicted-cache.html
 no_leftovers
 
