@@ -265,7 +265,7 @@ static void add_next(const Json *json, cJSON *root, const PfNextLabels *found)
     }
 }
 
-static void add_models(cJSON *root, const PfModelComparison *found)
+static void add_models(const Json *json, cJSON *root, const PfModelComparison *found)
 {
     cJSON *object = add_finding(root, "models", &found->status);
     if (!object) return;
@@ -276,7 +276,9 @@ static void add_models(cJSON *root, const PfModelComparison *found)
         const PfComparedModel *model = &found->models[m];
         cJSON *item = cJSON_CreateObject();
         cJSON_AddItemToArray(models, item);
-        cJSON_AddStringToObject(item, "path", model->path);
+        char number[32];
+        snprintf(number, sizeof number, "model %d", m + 1);
+        cJSON_AddStringToObject(item, "path", json->options->anonymous ? number : model->path);
         add_number(item, "accuracy", model->accuracy);
         add_interval(item, &model->interval);
         add_number(item, "macro_recall", model->macro_recall);
@@ -301,7 +303,7 @@ static void add_near(const Json *json, cJSON *root, const PfNearImages *found)
 {
     cJSON *object = add_finding(root, "near", &found->status);
     if (!object) return;
-    cJSON_AddStringToObject(object, "image", found->image);
+    cJSON_AddStringToObject(object, "image", json->options->anonymous ? "" : found->image);
     cJSON *list = cJSON_AddArrayToObject(object, "images");
     for (int64_t i = 0; i < found->count; i++) {
         cJSON *item = add_row(json, list, found->images[i].row);
@@ -335,7 +337,7 @@ static cJSON *make(const Json *json, const PfFindings *findings)
     add_knn(root, "knn_held_out", &findings->knn_held_out);
     add_few_shot(root, &findings->few_shot);
     add_next(json, root, &findings->next);
-    add_models(root, &findings->models);
+    add_models(json, root, &findings->models);
     return root;
 }
 

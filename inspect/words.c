@@ -320,8 +320,9 @@ static void tell_next(const Words *words, const PfNextLabels *found)
 static void tell_knn(const Words *words, const PfKnnScores *found, const char *what)
 {
     if (!is_done(words, what, &found->status)) return;
-    say(words, "%s: without any training, the k nearest images name the class; right on %lld %s:",
-        what, (long long)found->scores[0].count,
+    say(words,
+        "%s: without any training, the k nearest images name the class; right on %lld %s:", what,
+        (long long)found->scores[0].count,
         found->leave_one_out ? "train images, each by the others"
                              : "val and test images, by the train images");
     for (int s = 0; s < found->count; s++)

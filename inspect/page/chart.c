@@ -325,6 +325,7 @@ static PfChartAxis intervals_axis(const char *title, const PfChartInterval *item
         axis.low = fmin(axis.low, fmin(items[i].value, items[i].low));
         axis.high = fmax(axis.high, fmax(items[i].value, items[i].high));
     }
+    if (!(axis.low <= axis.high)) axis.low = 0, axis.high = 1;
     double margin = axis.high > axis.low ? 0.05 * (axis.high - axis.low) : 0.05;
     axis.low -= margin;
     axis.high += margin;

@@ -458,11 +458,14 @@ static void put_foot(const Writing *writing)
     if (!data->images)
         pf_html_print(stream, "<p id=\"left-out\">No thumbnails: %s.</p>",
                       data->images_reason ? data->images_reason : "nobody asked for them");
-    else if (writing->thumbnails.left_out || writing->thumbnails.unreadable)
+    if (data->images && writing->thumbnails.left_out)
         pf_html_print(stream,
                       "<p id=\"left-out\">Thumbnails of %lld images were left out to keep the page "
-                      "small; %lld images could not be read, or have changed.</p>",
-                      (long long)writing->thumbnails.left_out,
+                      "small.</p>",
+                      (long long)writing->thumbnails.left_out);
+    if (data->images && writing->thumbnails.unreadable)
+        pf_html_print(stream,
+                      "<p id=\"unreadable\">%lld images could not be read, or have changed.</p>",
                       (long long)writing->thumbnails.unreadable);
     if (writing->carried_count < data->rows)
         pf_html_print(stream, "<p>The map and the cells show %lld of %lld images.</p>",
