@@ -91,7 +91,7 @@ expect 1 ranks 2 train c.h5 --finetune layer4 --weights "$WEIGHTS" -o missing/x.
 
 long() { "$@" train c.h5 --finetune layer4 --weights "$WEIGHTS" --epochs 30 --batch 16 --lr 0.001 -o lost.safetensors --json lost.json; }
 long start_ranks 4
-for i in $(seq 300); do [ -e lost.safetensors.checkpoint ] && break; sleep 0.05; done
+for i in $(seq 1200); do [ -e lost.safetensors.checkpoint ] && break; sleep 0.05; done
 victim=$(pgrep -f 'epochs 30 .*-o lost.safetensors' | while read -r pid; do
   tr '\0' '\n' < "/proc/$pid/environ" 2> /dev/null | grep -qx RANK=2 && [ "$(cat "/proc/$pid/comm")" = train ] && echo "$pid"; done | head -n 1)
 kill -9 "$victim"
