@@ -67,6 +67,11 @@ c10::Device choose_device(const char *name, int local_rank)
     return text == "cpu" || text == overlapped_cpu ? c10::Device(c10::kCPU) : cuda_device(text);
 }
 
+c10::Device choose_device(const char *name)
+{
+    return choose_device(name, 0);
+}
+
 bool is_overlapped(c10::Device device, const char *name)
 {
     return !device.is_cpu() || (name && overlapped_cpu == name);

@@ -12,9 +12,11 @@
 namespace permafrost {
 
 // "auto", "cpu", "cpu:overlap", "cuda", "cuda:1". Throws a Failure for a device that is not
-// there. local_rank: of several processes of this host, each of which takes a GPU of its own for
-// "auto"; where but one is in sight, that one.
-c10::Device choose_device(const char *name, int local_rank = 0);
+// there.
+c10::Device choose_device(const char *name);
+// The same of several processes of this host, each of which takes a GPU of its own for "auto";
+// where but one is in sight, that one.
+c10::Device choose_device(const char *name, int local_rank);
 
 // Whether copies to and from the device overlap with its computing: everywhere but on the plain
 // CPU. name: as choose_device() takes it.

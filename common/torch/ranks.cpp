@@ -161,7 +161,7 @@ const std::string &PfRanks::description() const
     is_lost = true;
     throw Failure(PF_EXIT_BUSY,
                   "a rank was lost (" + current_exception_text() +
-                      "), and no rank goes on without it.\nHint: the same command goes on from the "
+                      "), and no rank goes on without it. Hint: the same command goes on from the "
                       "checkpoint that lies beside the model, with as many processes as there are "
                       "then");
 }

@@ -59,12 +59,8 @@ for size in 2 4; do
   near one.json ranks$size.json 1e-4
   grep -q "\"ranks\":	$size" ranks$size.json || failed 'the result lacks the ranks'
 done
-expect 0 tune_ranks 4 again; stdout_has 'again.safetensors'
+expect 0 tune_ranks 4 again
 same_head ranks4.safetensors again.safetensors || failed 'four ranks twice differ'
-# Streamed from the cache, in order of its own: each rank reads its part.
-expect 0 tune -o none.safetensors --memory 2M --json streamed.json; stderr_has 'streamed in blocks'
-expect 0 ranks 2 train c.h5 --finetune layer4 --weights "$WEIGHTS" --epochs 2 --batch 16 --lr 0.001 -o s.safetensors --memory 2M --json s.json
-near streamed.json s.json 1e-4
 # The last batch has fewer rows than there are ranks: 48 = 9 * 5 + 3.
 expect 0 tune --batch 5 -o odd.safetensors --json odd1.json
 expect 0 ranks 4 train c.h5 --finetune layer4 --weights "$WEIGHTS" --epochs 2 --batch 5 --lr 0.001 -o odd4.safetensors --json odd4.json
@@ -91,7 +87,7 @@ expect 1 ranks 2 train c.h5 --finetune layer4 --weights "$WEIGHTS" -o missing/x.
 
 long() { "$@" train c.h5 --finetune layer4 --weights "$WEIGHTS" --epochs 30 --batch 16 --lr 0.001 -o lost.safetensors --json lost.json; }
 long start_ranks 4
-for i in $(seq 300); do [ -e lost.safetensors.checkpoint ] && break; sleep 0.05; done
+for i in $(seq 1200); do [ -e lost.safetensors.checkpoint ] && break; sleep 0.05; done
 victim=$(pgrep -f 'epochs 30 .*-o lost.safetensors' | while read -r pid; do
   tr '\0' '\n' < "/proc/$pid/environ" 2> /dev/null | grep -qx RANK=2 && [ "$(cat "/proc/$pid/comm")" = train ] && echo "$pid"; done | head -n 1)
 kill -9 "$victim"
@@ -133,9 +129,9 @@ cmp heads1.csv heads3.csv || failed 'another table of heads'
 
 launched() { near one.json launched.json 1e-4; same_head ranks$1.safetensors launched.safetensors || failed 'another model'; rm launched.*; }
 options="c.h5 --finetune layer4 --weights $WEIGHTS --epochs 2 --batch 16 --lr 0.001 -o launched.safetensors --json launched.json"
+cp one.safetensors ranks1.safetensors
 if command -v mpirun > /dev/null; then
   for size in 1 2 4; do
-    [ $size = 1 ] && cp one.safetensors ranks1.safetensors
     # shellcheck disable=SC2086
     expect 0 mpirun --allow-run-as-root --oversubscribe --bind-to none -n $size train $options
     [ $size = 1 ] || stderr_has "$size ranks (Open MPI: OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE)"
@@ -147,13 +143,13 @@ fi
 
 # ---- torchrun ----
 
-if command -v torchrun > /dev/null && torchrun --help > /dev/null 2>&1; then
+if command -v torchrun > /dev/null && torchrun --no_python --nproc_per_node 1 true > torchrun.log 2>&1; then
   # shellcheck disable=SC2086
   expect 0 torchrun --no_python --nproc_per_node 2 --master_port "$(free_port)" "$(command -v train)" $options
   stderr_has '2 ranks (torchrun: RANK, WORLD_SIZE)'
   launched 2
 else
-  echo 'SKIP part: torchrun is not installed'
+  echo 'SKIP part: torchrun is not installed, or does not start, as that of Debian 12'
 fi
 
 # ---- srun ----

@@ -122,7 +122,8 @@ START_TEST(test_said)
     ck_assert(place.is_said);
     ck_assert(!place.is_served);
     ck_assert_int_eq(meet("RANK=1\nWORLD_SIZE=2\nMASTER_ADDR=node7\n").port, 29500);
-    ck_assert(meet("RANK=1\nWORLD_SIZE=2\nMASTER_ADDR=a\nTORCHELASTIC_USE_AGENT_STORE=True\n").is_served);
+    ck_assert(
+        meet("RANK=1\nWORLD_SIZE=2\nMASTER_ADDR=a\nTORCHELASTIC_USE_AGENT_STORE=True\n").is_served);
     /* What is said stands above what would follow. */
     place = meet(TWO_OF_SRUN "SLURM_STEP_NUM_NODES=1\nMASTER_ADDR=node7\n");
     ck_assert_str_eq(place.address, "node7");
