@@ -239,7 +239,7 @@ static void train_with_trunk(ScalingTrunk *trunk, const PfHeadSetting *setting, 
     PfTrunk door = {trunk, scaling_backward, scaling_step, scaling_keep, NULL, NULL};
     PfTrainingData through = data;
     *trunk = (ScalingTrunk){.scale = 0.25f};
-    trunk->loader = (PfBatchLoader){trunk, data.features, scaling_start, scaling_next, NULL};
+    trunk->loader = (PfBatchLoader){trunk, data.features, scaling_start, scaling_next, NULL, NULL};
     through.loader = &trunk->loader;
     PfHeadBatchConfig config = {.optimizer = PF_SGD,
                                 .settings = setting,
