@@ -5,6 +5,7 @@
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/base/process.h"
+#include "common/base/result_stamp.h"
 #include "common/cache/split.h"
 #include "common/file/atomic_file.h"
 #include "inspect/findings_file.h"
@@ -317,6 +318,9 @@ static cJSON *make(const Json *json, const PfFindings *findings)
 {
     const PfRows *rows = json->rows;
     cJSON *root = cJSON_CreateObject();
+    /* A command names paths. */
+    pf_result_stamp_add(root, json->options->anonymous ? 0 : json->options->argc,
+                        json->options->argv, NULL);
     cJSON_AddStringToObject(root, "cache",
                             json->options->anonymous ? "" : pf_cache_path(rows->cache));
     cJSON_AddStringToObject(root, "program", "inspect (permafrost) " PF_VERSION);

@@ -189,8 +189,13 @@ static int check_companions(const PfInspectOptions *options, PfError *err)
 int pf_inspect_options_parse(int argc, char **argv, PfInspectOptions *options, PfError *err)
 {
     int count = 0;
-    *options = (PfInspectOptions){
-        .neighbour = 10, .folds = 5, .seeds = 5, .most = 5, .network.device = "auto"};
+    *options = (PfInspectOptions){.neighbour = 10,
+                                  .folds = 5,
+                                  .seeds = 5,
+                                  .most = 5,
+                                  .network.device = "auto",
+                                  .argc = argc,
+                                  .argv = argv};
     const char **operands = pf_calloc((size_t)argc, sizeof *operands, err);
     if (!operands) return -1;
     int failed = pf_options_parse(table, options, argc, argv, operands, &count, err);

@@ -14,6 +14,8 @@
 #define PF_INSPECT_MAX_MODELS 16
 
 typedef struct PfInspectOptions {
+    int argc; /* the command line; lent */
+    char **argv;
     const char *cache; /* the operand */
     const char *sources_from;
     PfRowsConfig rows;
