@@ -130,7 +130,8 @@ stdout_has 'Duplicates: none.'
 # ---- the same on one thread, from a stream, and without names ----
 
 expect 0 inspect full.h5 -q -j 1 --json alone.json
-cmp full.json alone.json || failed 'one thread finds something else'
+for name in full alone; do sed 's/"created":.*"versions"/"versions"/' $name.json > $name.found; done
+cmp full.found alone.found || failed 'one thread finds something else'
 expect 0 inspect full.h5 --memory 700K --json streamed.json --duplicates --outliers --labels --classes
 stdout_has 'as memory is short'
 expect 0 inspect full.h5 --json whole.json --duplicates --outliers --labels --classes
