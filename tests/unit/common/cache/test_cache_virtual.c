@@ -465,6 +465,13 @@ static int count_bad(void *context, const PfCacheBlock *block)
 }
 
 /* 1,001 are a catalogue: HDF5 knows nothing of their rows. */
+/* A thousand files take minutes where threads are watched, and are opened by the same code. */
+#ifdef __SANITIZE_THREAD__
+enum { CATALOGUES = 0 };
+#else
+enum { CATALOGUES = 1 };
+#endif
+
 START_TEST(of_many_sources_a_few_are_open)
 {
     const int count = _i ? 1001 : 90;
@@ -526,7 +533,7 @@ int main(void)
     tcase_add_test(cases, sources_outside_the_folder_are_refused);
     tcase_add_test(cases, a_source_that_is_a_pipe_is_refused);
     tcase_add_test(cases, relative_paths_lead_back);
-    tcase_add_loop_test(cases, of_many_sources_a_few_are_open, 0, 2);
+    tcase_add_loop_test(cases, of_many_sources_a_few_are_open, 0, CATALOGUES ? 2 : 1);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
