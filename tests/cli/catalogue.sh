@@ -1,6 +1,7 @@
 # Many sources: 1,001 caches of a few rows, merged as a catalogue and as one cache, are one cache to
 # every program. Each input is opened twice: to see what it is, and for its rows.
 . "$(dirname "$0")/harness.sh"
+[ -z "${PF_SANITIZE:-}" ] || skip 'a thousand files take minutes under sanitizers; unit_cache_virtual reads such a catalogue'
 
 make_large_cache single.h5 12012 32 zstd
 make_large_cache parts 12012 32 zstd 1001
