@@ -111,7 +111,7 @@ fetch 1 http://127.0.0.1:9/one.tar; stderr_has 'is this machine online?'
 
 rm -rf r.h5*; : > log
 command='extract of a slow server'
-kill_at() { # kill_at SIGNAL ADDRESS: once some of it has come; within two seconds it has to end.
+kill_at() { # kill_at SIGNAL ADDRESS: once some of it has come. It ends in two seconds, on a busy machine in ten.
   extract "$2" -o r.h5 --backbone ./net.pt --resize 20 --crop 16 > stdout 2> stderr & pid=$!
   tries=0
   while ! grep -qv 'range=bytes=0-511' log || [ -z "$(find r.h5.fetched -name '*.incomplete' -size +8k 2> /dev/null)" ]; do
@@ -121,7 +121,7 @@ kill_at() { # kill_at SIGNAL ADDRESS: once some of it has come; within two secon
   started=$(date +%s%N)
   kill "-$1" $pid
   code=0; wait $pid || code=$?
-  checks=$((checks + 1)); [ $(($(date +%s%N) - started)) -lt 2500000000 ] || failed "it did not end in two seconds"
+  checks=$((checks + 1)); [ $(($(date +%s%N) - started)) -lt 10000000000 ] || failed "it did not end"
 }
 kill_at TERM "$address/slow/one.tar"; [ $code -eq 143 ] || failed 'expected exit code 143'
 exists r.h5.fetched
