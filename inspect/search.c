@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/base/size_text.h"
 #include "inspect/findings/duplicates.h"
 #include "inspect/findings/features.h"
 #include "inspect/findings/few_shot.h"
@@ -190,6 +191,21 @@ static int judge_labels(Search *search, PfError *err)
     return failed ? -1 : 0;
 }
 
+/* Whether a probability of each class for each image takes more memory than there may be. */
+static bool skip_large_probabilities(Search *search)
+{
+    const PfRows *rows = search->rows;
+    const int64_t bytes = rows->count * rows->class_count * (int64_t)sizeof(float);
+    if (bytes <= rows->memory_bytes) return false;
+    char needed[PF_SIZE_TEXT], free_bytes[PF_SIZE_TEXT];
+    pf_format(search->findings->labels.status.reason, PF_FINDING_REASON_SIZE,
+              "the probabilities of %lld images and %lld classes take %s, and %s may be taken; "
+              "--memory allows more",
+              (long long)rows->count, (long long)rows->class_count, pf_size_text(bytes, needed),
+              pf_size_text(rows->memory_bytes, free_bytes));
+    return true;
+}
+
 static int find_label_errors(Search *search, PfError *err)
 {
     const PfInspectOptions *options = search->options;
@@ -199,6 +215,7 @@ static int find_label_errors(Search *search, PfError *err)
         skip(&out->status, why_not_learn(search->rows));
         return 0;
     }
+    if (skip_large_probabilities(search)) return 0;
     if (options->model_count) {
         if (pf_models_predict(options->models[0], search->rows, &out->probabilities, err))
             return -1;

@@ -143,6 +143,9 @@ for finding in ("duplicates", "outliers", "classes"):
 rows = [[error["row"] for error in found["label_errors"]] for found in (streamed, whole)]
 assert rows[0] == rows[1], rows
 END
+expect 0 inspect full.h5 --memory 4K --labels --outliers # a probability of each class for 400 images takes more
+stdout_has 'Labels: not looked for, as the probabilities of 400 images'
+stdout_has 'Outliers'
 expect 0 inspect full.h5 --anonymous --json nobody.json --csv nobody.csv
 stdout_lacks '.jpg'
 grep -q 'jpg' nobody.json nobody.csv && failed 'a path is in an anonymous file'
