@@ -8,11 +8,14 @@ import hashlib
 import http.server
 import json
 import os
-import ssl
 import sys
 import time
 
+from announced_server import serve
+
 FOLDER, LOG, ADDRESS = sys.argv[1:4]
+CERTIFICATE = sys.argv[4] if len(sys.argv) > 4 else None
+SCHEME = "https" if CERTIFICATE else "http"
 COMMIT = "c0ffee" + "0" * 34
 seen = {}
 
@@ -135,13 +138,4 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-SCHEME = "http"
-if len(sys.argv) > 4:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[4])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    SCHEME = "https"
-with open(ADDRESS + ".new", "w") as out:
-    out.write(f"{SCHEME}://127.0.0.1:{server.server_address[1]}")
-os.rename(ADDRESS + ".new", ADDRESS)
-server.serve_forever()
+serve(server, ADDRESS, SCHEME, CERTIFICATE)

@@ -11,12 +11,15 @@ import hmac
 import http.server
 import os
 import re
-import ssl
 import sys
 import time
 import urllib.parse
 
+from announced_server import serve
+
 FOLDER, LOG, ADDRESS = sys.argv[1:4]
+CERTIFICATE = sys.argv[4] if len(sys.argv) > 4 else None
+SCHEME = "https" if CERTIFICATE else "http"
 REGION = "eu-west-1"
 SECRETS = {"AKIDPERMANENT": ("s3cr/et+of=forty", None), "ASIATEMPORARY": ("other/secret", "se/ss+ion==")}
 UNRESERVED = "-._~"
@@ -181,13 +184,4 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 server = Server(("127.0.0.1", 0), Handler)
-SCHEME = "http"
-if len(sys.argv) > 4:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[4])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    SCHEME = "https"
-with open(ADDRESS + ".new", "w") as out:
-    out.write(f"{SCHEME}://127.0.0.1:{server.server_address[1]}")
-os.rename(ADDRESS + ".new", ADDRESS)
-server.serve_forever()
+serve(server, ADDRESS, SCHEME, CERTIFICATE)
