@@ -56,9 +56,12 @@ def write_cache(path, features, labels, splits, classes):
 
 
 def inspect(*arguments):
+    """The findings of a run, without the two fields that tell one run from another."""
     out = subprocess.run([BUILD / "bin/inspect", *map(str, arguments), "-q", "--json", "-"],
                          check=True, stdout=subprocess.PIPE)
-    return json.loads(out.stdout)
+    findings = json.loads(out.stdout)
+    del findings["created"], findings["command"]
+    return findings
 
 
 def make_data(rows, classes, width, seed):
