@@ -16,12 +16,17 @@
 /* Outputs that are made at a time. */
 #define BLOCK_BYTES ((int64_t)32 << 20)
 
+/* Takes the probabilities of rows [first, first + count): (count, classes). */
+typedef void Take(void *context, int64_t first, int64_t count, const float *probabilities);
+
 typedef struct Judge {
     const PfRows *rows;
     PfModel *model;
     PfScorer *scorer;
     const PfScorerTarget *target;
     int32_t *classes; /* (target->outputs) the cache's class of each of the model's; -1: none */
+    Take *take;
+    void *context;
 } Judge;
 
 /* The model's target of classes: that of the cache's name, or the only one. */
@@ -59,39 +64,47 @@ static int map_classes(Judge *judge, const char *path, PfError *err)
                    pf_cache_path(rows->cache));
 }
 
-static void take_rows(const Judge *judge, int64_t first, int64_t count, const float *outputs,
-                      float *probabilities)
+/* outputs: (count, scorer->outputs). probabilities: (count, classes). */
+static void by_cache_classes(const Judge *judge, int64_t first, int64_t count, const float *outputs,
+                             float *probabilities)
 {
     const PfRows *rows = judge->rows;
     for (int64_t i = 0; i < count; i++) {
         const float *from = outputs + i * judge->scorer->outputs + judge->target->first;
-        float *to = probabilities + (first + i) * rows->class_count;
+        float *to = probabilities + i * rows->class_count;
         for (int c = 0; c < rows->class_count; c++) to[c] = rows->broken[first + i] == 1 ? NAN : 0;
         for (int m = 0; m < judge->target->outputs && rows->broken[first + i] != 1; m++)
             if (judge->classes[m] >= 0) to[judge->classes[m]] = from[m];
     }
 }
 
-static int score_rows(Judge *judge, PfCachedFeatures *cached, float *probabilities, PfError *err)
+static int score_rows(Judge *judge, PfCachedFeatures *cached, PfError *err)
 {
     const PfScorer *scorer = judge->scorer;
-    int64_t fit = BLOCK_BYTES / ((scorer->outputs + scorer->features) * (int64_t)sizeof(float)) + 1;
+    const PfRows *rows = judge->rows;
+    int64_t values = (int64_t)scorer->outputs + scorer->features + rows->class_count;
+    int64_t fit = BLOCK_BYTES / (values * (int64_t)sizeof(float)) + 1;
     int64_t block = pf_min(cached->block_rows, fit);
     float *features = pf_alloc_aligned((size_t)(block * scorer->features), sizeof *features, err);
-    int failed = !features;
-    for (int64_t first = 0; first < judge->rows->count && !failed; first += block) {
-        int64_t count = pf_min(block, judge->rows->count - first);
+    float *probabilities =
+        pf_alloc_aligned((size_t)(block * rows->class_count), sizeof *probabilities, err);
+    int failed = !features || !probabilities;
+    for (int64_t first = 0; first < rows->count && !failed; first += block) {
+        int64_t count = pf_min(block, rows->count - first);
         const float *outputs;
-        failed = pf_rows_check_interrupt(judge->rows, err) ||
+        failed = pf_rows_check_interrupt(rows, err) ||
                  pf_cached_features_read(cached, first, count, features, err) ||
                  pf_scorer_score(judge->scorer, count, features, PF_DTYPE_F32, &outputs, err);
-        if (!failed) take_rows(judge, first, count, outputs, probabilities);
+        if (failed) break;
+        by_cache_classes(judge, first, count, outputs, probabilities);
+        judge->take(judge->context, first, count, probabilities);
     }
     free(features);
+    free(probabilities);
     return failed ? -1 : 0;
 }
 
-static int run_model(Judge *judge, const char *path, float *probabilities, PfError *err)
+static int run_model(Judge *judge, const char *path, PfError *err)
 {
     PfModelNetworkOptions options = {.model = path, .device = "auto"};
     PfCachedFeatures cached = {0};
@@ -102,29 +115,51 @@ static int run_model(Judge *judge, const char *path, float *probabilities, PfErr
         return -1;
     int failed = pf_cached_features_open(judge->model, &options, judge->scorer->tap,
                                          judge->scorer->features, cache, &cached, err) ||
-                 score_rows(judge, &cached, probabilities, err);
+                 score_rows(judge, &cached, err);
     pf_cached_features_close(&cached);
     return failed ? -1 : 0;
 }
 
-int pf_models_predict(const char *path, const PfRows *rows, float **probabilities, PfError *err)
+/* All rows by one model, in blocks, first to last. */
+static int visit(const char *path, const PfRows *rows, Take *take, void *context, PfError *err)
 {
-    Judge judge = {.rows = rows};
+    Judge judge = {.rows = rows, .take = take, .context = context};
     if (!rows->labels)
         return pf_fail(err, PF_EXIT_USAGE, "--model: '%s' has no labels that a model could judge",
                        pf_cache_path(rows->cache));
     if (pf_model_open(path, &judge.model, err)) return -1;
-    *probabilities =
-        pf_alloc_aligned((size_t)(rows->count * rows->class_count), sizeof(float), err);
-    int failed = !*probabilities || run_model(&judge, path, *probabilities, err);
+    int failed = run_model(&judge, path, err);
     pf_scorer_free(&judge.scorer);
     pf_model_close(&judge.model);
     free(judge.classes);
-    if (failed) {
-        free(*probabilities);
-        *probabilities = NULL;
+    return failed;
+}
+
+/* ---- all probabilities of one ---- */
+
+typedef struct Table {
+    float *probabilities;
+    int classes;
+} Table;
+
+static void keep(void *context, int64_t first, int64_t count, const float *probabilities)
+{
+    const Table *table = context;
+    memcpy(table->probabilities + first * table->classes, probabilities,
+           (size_t)(count * table->classes) * sizeof *probabilities);
+}
+
+int pf_models_predict(const char *path, const PfRows *rows, float **probabilities, PfError *err)
+{
+    Table table = {.classes = rows->class_count};
+    table.probabilities =
+        pf_alloc_aligned((size_t)(rows->count * rows->class_count), sizeof(float), err);
+    if (!table.probabilities || visit(path, rows, keep, &table, err)) {
+        free(table.probabilities);
+        return -1;
     }
-    return failed ? -1 : 0;
+    *probabilities = table.probabilities;
+    return 0;
 }
 
 /* ---- side by side ---- */
@@ -154,6 +189,23 @@ static int choose_rows(const PfRows *rows, int32_t **list, PfModelComparison *ou
     return 0;
 }
 
+static void add_to_score(void *context, int64_t first, int64_t count, const float *probabilities)
+{
+    pf_comparison_score_add(context, first, count, probabilities);
+}
+
+static int compare_one(const char *path, const PfRows *rows, const int32_t *list, int64_t count,
+                       PfComparedModel *out, PfError *err)
+{
+    PfComparisonScore score;
+    out->path = path;
+    int failed = pf_comparison_score_start(&score, rows->class_count, rows->labels, rows->count,
+                                           list, count, out, err) ||
+                 visit(path, rows, add_to_score, &score, err);
+    pf_comparison_score_end(&score);
+    return failed ? -1 : 0;
+}
+
 int pf_models_compare(const char *const *paths, int count, const PfRows *rows,
                       PfModelComparison *out, PfError *err)
 {
@@ -166,13 +218,8 @@ int pf_models_compare(const char *const *paths, int count, const PfRows *rows,
     out->models = pf_calloc((size_t)count, sizeof *out->models, err);
     int failed = !out->models;
     for (int m = 0; m < count && !failed; m++) {
-        float *probabilities = NULL;
         out->model_count++;
-        out->models[m].path = paths[m];
-        failed = pf_models_predict(paths[m], rows, &probabilities, err) ||
-                 pf_comparison_score(probabilities, rows->class_count, rows->labels, rows->count,
-                                     list, out->rows, &out->models[m], err);
-        free(probabilities);
+        failed = compare_one(paths[m], rows, list, out->rows, &out->models[m], err);
     }
     if (!failed) failed = pf_comparison_pairs(rows->labels, list, out->rows, out, err);
     out->status.done = !failed;

@@ -25,35 +25,50 @@ PfInterval pf_comparison_interval(int64_t a, int64_t b, int64_t rows)
     return pf_interval_normal(p - q, sqrt((p + q - (p - q) * (p - q)) / n), -1, 1);
 }
 
-int pf_comparison_score(const float *probabilities, int classes, const int32_t *labels,
-                        int64_t cache_rows, const int32_t *rows, int64_t count,
-                        PfComparedModel *out, PfError *err)
+int pf_comparison_score_start(PfComparisonScore *score, int classes, const int32_t *labels,
+                              int64_t cache_rows, const int32_t *rows, int64_t count,
+                              PfComparedModel *out, PfError *err)
 {
-    int64_t *right = pf_calloc((size_t)classes, sizeof *right, err);
-    int64_t *counts = pf_calloc((size_t)classes, sizeof *counts, err);
+    *score = (PfComparisonScore){
+        .classes = classes, .labels = labels, .rows = rows, .count = count, .out = out};
+    score->right = pf_calloc((size_t)classes, sizeof *score->right, err);
+    score->present = pf_calloc((size_t)classes, sizeof *score->present, err);
     out->predictions = pf_calloc((size_t)cache_rows, sizeof *out->predictions, err);
-    int failed = !right || !counts || !out->predictions, there = 0;
-    for (int64_t i = 0; i < cache_rows && !failed; i++) out->predictions[i] = -1;
-    for (int64_t i = 0; i < count && !failed; i++) {
-        const float *p = probabilities + (int64_t)rows[i] * classes;
-        int32_t label = labels[rows[i]], best = pf_probe_best(p, classes);
-        out->predictions[rows[i]] = best;
+    if (!score->right || !score->present || !out->predictions) return -1;
+    for (int64_t i = 0; i < cache_rows; i++) out->predictions[i] = -1;
+    return 0;
+}
+
+void pf_comparison_score_add(PfComparisonScore *score, int64_t first, int64_t count,
+                             const float *probabilities)
+{
+    PfComparedModel *out = score->out;
+    for (; score->next < score->count && score->rows[score->next] < first + count; score->next++) {
+        const int32_t row = score->rows[score->next], label = score->labels[row];
+        const float *p = probabilities + (row - first) * score->classes;
+        const int32_t best = pf_probe_best(p, score->classes);
+        out->predictions[row] = best;
         out->right += best == label;
-        right[label] += best == label;
-        counts[label]++;
-        out->log_loss -= log(fmax((double)p[label], LEAST_PROBABILITY)) / (double)count;
+        score->right[label] += best == label;
+        score->present[label]++;
+        out->log_loss -= log(fmax((double)p[label], LEAST_PROBABILITY)) / (double)score->count;
     }
-    for (int c = 0; c < classes && !failed; c++) {
-        if (!counts[c]) continue;
-        out->macro_recall += (double)right[c] / (double)counts[c];
-        there++;
+}
+
+void pf_comparison_score_end(PfComparisonScore *score)
+{
+    PfComparedModel *out = score->out;
+    int present = 0;
+    for (int c = 0; c < score->classes && score->right && score->present; c++) {
+        if (!score->present[c]) continue;
+        out->macro_recall += (double)score->right[c] / (double)score->present[c];
+        present++;
     }
-    if (there) out->macro_recall /= there;
-    out->accuracy = count ? (double)out->right / (double)count : NAN;
-    out->interval = pf_interval_wilson(out->right, count);
-    free(right);
-    free(counts);
-    return failed ? -1 : 0;
+    if (present) out->macro_recall /= present;
+    out->accuracy = score->count ? (double)out->right / (double)score->count : NAN;
+    out->interval = pf_interval_wilson(out->right, score->count);
+    free(score->right);
+    free(score->present);
 }
 
 int pf_comparison_pairs(const int32_t *labels, const int32_t *rows, int64_t count,

@@ -16,11 +16,25 @@ double pf_comparison_mcnemar(int64_t a, int64_t b);
 /* Of (a - b) / rows. */
 PfInterval pf_comparison_interval(int64_t a, int64_t b, int64_t rows);
 
-/* How one model did: probabilities (rows of the cache, classes), labels by row, and which `count`
- * rows are asked. Fills all but path. cache_rows: of the cache. */
-int pf_comparison_score(const float *probabilities, int classes, const int32_t *labels,
-                        int64_t cache_rows, const int32_t *rows, int64_t count,
-                        PfComparedModel *out, PfError *err);
+/* How one model did, from probabilities that come in blocks of rows. */
+typedef struct PfComparisonScore {
+    int classes;
+    const int32_t *labels;    /* by row of the cache; lent */
+    const int32_t *rows;      /* (count) those that are asked, ascending; lent */
+    int64_t count, next;      /* rows[next] is the first that has not come yet */
+    int64_t *right, *present; /* (classes) of the rows of a class; owned */
+    PfComparedModel *out;     /* lent */
+} PfComparisonScore;
+
+/* out: its path is set, the rest 0. cache_rows: of the cache. End it after a failure, too. */
+int pf_comparison_score_start(PfComparisonScore *score, int classes, const int32_t *labels,
+                              int64_t cache_rows, const int32_t *rows, int64_t count,
+                              PfComparedModel *out, PfError *err);
+/* Rows [first, first + count) of the cache: probabilities (count, classes). First to last. */
+void pf_comparison_score_add(PfComparisonScore *score, int64_t first, int64_t count,
+                             const float *probabilities);
+/* Fills all of out, and frees what start allocated. */
+void pf_comparison_score_end(PfComparisonScore *score);
 
 /* All pairs of out->models, on these rows. */
 int pf_comparison_pairs(const int32_t *labels, const int32_t *rows, int64_t count,

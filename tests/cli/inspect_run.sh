@@ -181,6 +181,10 @@ expect 0 train sound.h5 -q --epochs 1 -o a.safetensors
 expect 0 train sound.h5 -q --epochs 9 -o b.safetensors
 expect 0 inspect sound.h5 --model a.safetensors --model b.safetensors --labels --json models.json
 stdout_has 'by the model'
+cp stdout compared
+expect 0 inspect sound.h5 --model a.safetensors --model b.safetensors --labels --memory 4K
+stdout_has 'Labels: not looked for, as the probabilities of '
+[ "$(grep 'safetensors' stdout)" = "$(grep 'safetensors' compared)" ] || failed 'less memory compares models otherwise'
 stdout_has 'Models on 78 val images:'
 stdout_has 'McNemar p ='
 expect 2 inspect sound.h5 --model a.safetensors --json a.safetensors
