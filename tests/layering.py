@@ -66,7 +66,10 @@ inspect/page: common/base common/file common/cache train/kernels train/metrics i
 extract: common/base common/manual common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/shard extract/merge extract/verify inspect/images inspect/page
 inspect/export: common/base common/cache common/file inspect/rows inspect/neighbours inspect/page
 inspect/model: common/base common/model predict/model inspect/page
-train: common/base common/manual common/thread common/file common/model common/cache common/backbone common/ranks train/metrics train/features train/head train/fit train/finetune extract/image/formats train/kernels inspect/rows inspect/page
+train/settings: common/base common/manual common/thread common/file common/cache common/backbone common/ranks train/metrics train/features train/fit train/finetune
+train/sweep: common/base common/thread common/file common/model common/cache common/ranks train/features train/head train/fit train/finetune train/settings
+train/report: common/base common/thread common/file common/model common/cache extract/image/formats train/kernels train/metrics train/features train/head train/fit inspect/rows inspect/page train/settings train/sweep
+train: common/base common/thread common/file common/model common/backbone train/features train/settings train/sweep train/report
 predict: common/base common/manual common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export inspect/rows inspect/images inspect/model inspect/page
 inspect: common/base common/manual common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/export inspect/model inspect/page
 command: common/base common/manual
@@ -106,9 +109,9 @@ RAW_PRINTERS = {
     "predict/options.c": "--help",
     "predict/truth_columns.c": "numbers, quotes",
     "predict/writer.c": "numbers, JSON",
-    "train/predictions.c": "numbers",
-    "train/options.c": "--help",
-    "train/result.c": "numbers",
+    "train/report/predictions.c": "numbers",
+    "train/settings/options.c": "--help",
+    "train/report/result.c": "numbers",
 }
 
 # Installed headers are included as "permafrost/x.h" by any folder. For a folder that stands below the

@@ -13,9 +13,9 @@
  *    "finetune": {"node", "cut", "tensors": [names of tensors that take the network's place]},
  *    "novelty": {"quantiles"} (train/head/novelty.h, with tensors novelty.*; may be missing),
  *    "metrics": {...}, "config": {...}, "made": {...} (model_record.h),
- *    "run": {"permafrost", "cache", "options", "files"} (train/finished_run.h; may be missing),
- *    "digest": SHA-256 in hex of all tensors and of the other metadata}
- * "backbone" and "preprocess" are the cache identity's own objects. */
+ *    "run": {"permafrost", "cache", "options", "files"} (train/sweep/finished_run.h; may be
+ * missing), "digest": SHA-256 in hex of all tensors and of the other metadata} "backbone" and
+ * "preprocess" are the cache identity's own objects. */
 #ifndef PF_COMMON_MODEL_MODEL_FILE_H
 #define PF_COMMON_MODEL_MODEL_FILE_H
 

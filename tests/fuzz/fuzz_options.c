@@ -4,8 +4,8 @@
 #include "extract/options.h"
 #include "extract/options_check.h"
 #include "fuzz.h"
-#include "train/options.h"
-#include "train/sweep_settings.h"
+#include "train/settings/options.h"
+#include "train/settings/sweep_settings.h"
 
 enum { MOST = 64 };
 

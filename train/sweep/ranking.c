@@ -1,0 +1,75 @@
+#include "train/sweep/ranking.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static int compare_trials(const void *a, const void *b)
+{
+    const PfTrial *left = a, *right = b;
+    if (left->tap != right->tap) return left->tap - right->tap;
+    if (left->setting != right->setting) return left->setting - right->setting;
+    if (left->fold != right->fold) return left->fold - right->fold;
+    return (left->seed > right->seed) - (left->seed < right->seed);
+}
+
+/* What a trial is ranked by: without val rows its train score. */
+static double score_of(const PfTrial *trial)
+{
+    return isnan(trial->val_score) ? trial->train_score : trial->val_score;
+}
+
+static PfRanked sum_up(const PfTrial *trials, int count)
+{
+    PfRanked ranked = {.setting = trials[0].setting,
+                       .tap = trials[0].tap,
+                       .trials = count,
+                       .deviation = NAN,
+                       .test_deviation = NAN,
+                       .best_seed = trials[0].seed};
+    double squares = 0, best = -INFINITY;
+    for (int i = 0; i < count; i++) {
+        double score = score_of(&trials[i]);
+        ranked.diverged += trials[i].diverged;
+        ranked.mean += score / count;
+        ranked.test_mean += trials[i].test_score / count;
+        ranked.mean_loss +=
+            (isnan(trials[i].val_loss) ? trials[i].train_loss : trials[i].val_loss) / count;
+        if (!(score > best)) continue;
+        best = score;
+        ranked.best_seed = trials[i].seed;
+    }
+    for (int i = 0; i < count; i++) squares += pow(score_of(&trials[i]) - ranked.mean, 2);
+    if (count > 1) ranked.deviation = sqrt(squares / (count - 1));
+    squares = 0;
+    for (int i = 0; i < count; i++) squares += pow(trials[i].test_score - ranked.test_mean, 2);
+    if (count > 1) ranked.test_deviation = sqrt(squares / (count - 1));
+    return ranked;
+}
+
+/* Best first; what diverged last. */
+static int compare_ranked(const void *a, const void *b)
+{
+    const PfRanked *left = a, *right = b;
+    int left_bad = left->diverged > 0 || isnan(left->mean);
+    int right_bad = right->diverged > 0 || isnan(right->mean);
+    if (left_bad != right_bad) return left_bad - right_bad;
+    if (!left_bad && left->mean != right->mean) return left->mean < right->mean ? 1 : -1;
+    if (!left_bad && left->mean_loss != right->mean_loss)
+        return left->mean_loss > right->mean_loss ? 1 : -1;
+    if (left->tap != right->tap) return left->tap - right->tap;
+    return left->setting - right->setting;
+}
+
+int pf_ranking_make(PfTrial *trials, int count, PfRanked *ranking)
+{
+    int ranked = 0;
+    qsort(trials, (size_t)count, sizeof *trials, compare_trials);
+    for (int first = 0, end; first < count; first = end) {
+        const PfTrial *trial = &trials[first];
+        for (end = first + 1; end < count; end++)
+            if (trials[end].setting != trial->setting || trials[end].tap != trial->tap) break;
+        ranking[ranked++] = sum_up(trial, end - first);
+    }
+    qsort(ranking, (size_t)ranked, sizeof *ranking, compare_ranked);
+    return ranked;
+}
