@@ -15,14 +15,13 @@
 #include "train/fit/decay_search.h"
 #include "train/sweep/checkpoint_run.h"
 #include "train/sweep/head_batch_run.h"
+#include "train/sweep/stage.h"
 #include "train/sweep/sweep_ranks.h"
 
 /* Of all heads of a head batch: parameters, their gradients, the optimiser's state and the best
  * parameters so far. */
 #define HEAD_BATCH_BYTES ((int64_t)256 << 20)
 #define FLOATS_PER_PARAMETER 5
-
-#define CALIBRATION_FOLDS 5
 
 typedef struct Runner {
     PfCache *cache;
@@ -35,186 +34,35 @@ typedef struct Runner {
     PfSweepDeal deal;
 } Runner;
 
-/* Features, rows and tasks as one setting sees them. */
-typedef struct Stage {
-    int tap, fold;
-    PfNormalize normalize;
-    PfFeatureTable *table;
-    float *mean, *scale; /* (features) */
-} Stage;
-
-/* ---- a stage: load, choose rows, normalise ---- */
-
-static int fail_unknown_target(const PfFeatureTable *table, const char *name, PfError *err)
-{
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "--loss or --task-weight names target '%s', which is not "
-                   "among the %d that are trained",
-                   name, table->task_count);
-}
-
-/* warns: of a loss that no target takes. */
-static int apply_task_setting(PfFeatureTable *table, const PfTaskSetting *setting, bool warns,
-                              PfError *err)
-{
-    bool found = false, taken = false;
-    char served[PF_TARGET_KINDS_SERVED_TEXT];
-    for (int t = 0; t < table->task_count; t++) {
-        PfTask *task = &table->tasks[t];
-        if (*setting->target && strcmp(setting->target, task->name)) continue;
-        const bool serves = pf_loss_serves(setting->loss, task->kind);
-        if (setting->has_loss && !serves && *setting->target)
-            return pf_fail(err, PF_EXIT_USAGE, "--loss: target '%s' does not hold %s", task->name,
-                           pf_target_kinds_served(setting->loss, served));
-        found = true;
-        if (setting->has_loss && serves) {
-            task->loss = setting->loss;
-            task->loss_parameter = setting->loss_parameter;
-            taken = true;
-        }
-        if (setting->weight >= 0) task->weight = setting->weight;
-    }
-    if (warns && found && setting->has_loss && !taken)
-        pf_warn("--loss %s is for %s, which no target that is trained holds",
-                pf_loss(setting->loss)->word, pf_target_kinds_served(setting->loss, served));
-    return found ? 0 : fail_unknown_target(table, setting->target, err);
-}
-
-/* Every head of the sweep has the losses. */
-static int check_smoothing(const PfSweep *sweep, const PfFeatureTable *table, PfError *err)
-{
-    bool is_smoothed = false;
-    for (int s = 0; s < sweep->setting_count; s++)
-        is_smoothed |= sweep->settings[s].experiment.setting.label_smoothing > 0;
-    for (int t = 0; t < table->task_count && is_smoothed; t++) {
-        const PfLoss *loss = pf_loss(table->tasks[t].loss);
-        if (pf_task_class_count(&table->tasks[t]) && loss->classes != PF_CLASSES_ALL)
-            return pf_fail(err, PF_EXIT_USAGE,
-                           "--label-smoothing has no meaning with the %s loss of target '%s', "
-                           "which looks at the probability of the label alone",
-                           loss->word, table->tasks[t].name);
-    }
-    return 0;
-}
-
-/* Train and val rows together, one fold of them to validate on; fold -1: none, all are trained on.
- */
-static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, int fold,
-                       PfError *err)
-{
-    int64_t count = table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL], n = 0;
-    if (count < folds)
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "--folds %d needs %d rows to train and validate on, and there are %lld",
-                       folds, folds, (long long)count);
-    const PfTask *by = pf_feature_table_class_task(table);
-    int32_t *rows = pf_calloc((size_t)count, sizeof *rows, err);
-    uint8_t *in_fold = pf_calloc((size_t)count, 1, err);
-    int failed = !rows || !in_fold;
-    const int32_t *train = table->split_rows[PF_SPLIT_TRAIN],
-                  *val = table->split_rows[PF_SPLIT_VAL];
-    int64_t train_left = table->split_counts[PF_SPLIT_TRAIN];
-    int64_t val_left = table->split_counts[PF_SPLIT_VAL];
-    for (; n < count && !failed; n++) { /* both lists are ascending */
-        int from_train = train_left && (!val_left || *train < *val);
-        rows[n] = from_train ? *train++ : *val++;
-        from_train ? train_left-- : val_left--;
-    }
-    if (!failed)
-        failed = pf_row_choice_fold(by ? by : &table->tasks[0], rows, table->alike, count, folds, 0,
-                                    in_fold, err);
-    for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
-    if (!failed)
-        failed = pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err);
-    table->val = 0; /* which rows a hash would have held out is of no account now */
-    free(in_fold);
-    free(rows);
-    return failed ? -1 : 0;
-}
-
-static int prepare_tasks(Runner *runner, PfFeatureTable *table, PfError *err)
-{
-    const PfTrainOptions *options = runner->options;
-    const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
-    int64_t count = table->split_counts[PF_SPLIT_TRAIN];
-    for (int i = 0; i < options->task_count; i++)
-        if (apply_task_setting(table, &options->tasks[i], !runner->told, err)) return -1;
-    if (check_smoothing(runner->sweep, table, err)) return -1;
-    for (int t = 0; t < table->task_count; t++)
-        if (pf_task_standardize(&table->tasks[t], rows, count, err) ||
-            pf_task_balance(&table->tasks[t], rows, count, err))
-            return -1;
-    return 0;
-}
-
-static void free_stage(Stage *stage)
-{
-    pf_feature_table_free(&stage->table);
-    free(stage->mean);
-    *stage = (Stage){0};
-}
-
-/* Of the largest batch of rows that a training asks for. */
-static int64_t batch_rows(const PfSweep *sweep)
-{
-    int64_t most = 0;
-    for (int s = 0; s < sweep->setting_count; s++) {
-        const PfExperiment *experiment = &sweep->settings[s].experiment;
-        int64_t batch =
-            experiment->optimizer == PF_LBFGS ? PF_CONVEX_BATCH_ROWS : experiment->batch;
-        if (batch > most) most = batch;
-    }
-    return most;
-}
+/* ---- a stage ---- */
 
 int pf_sweep_feature_memory(const PfCache *cache, const PfTrainOptions *options,
                             const PfSweep *sweep, int tap, PfFeatureMemory *out, PfError *err)
 {
-    return pf_feature_memory_plan(cache, sweep->taps[tap], options->table.memory_bytes,
-                                  batch_rows(sweep), out, err);
+    int64_t batch = pf_stage_batch_rows(sweep->settings, sweep->setting_count);
+    return pf_feature_memory_plan(cache, sweep->taps[tap], options->table.memory_bytes, batch, out,
+                                  err);
 }
 
-/* Of --folds, or where heads out of fold are needed without it. */
-static int fold_count(const PfTrainOptions *options)
-{
-    return options->folds ? options->folds : CALIBRATION_FOLDS;
-}
-
-static int fill_stage(Runner *runner, Stage *stage, PfError *err)
-{
-    const PfTrainOptions *options = runner->options;
-    PfFeatureTableConfig config = options->table;
-    config.batch_rows = batch_rows(runner->sweep);
-    config.stream_seconds = &runner->sweep->stream_seconds;
-    if (pf_feature_table_load(runner->cache, runner->sweep->taps[stage->tap], &config,
-                              &stage->table, err))
-        return -1;
-    PfFeatureTable *table = stage->table;
-    if ((options->folds || stage->fold >= 0) &&
-        assign_fold(table, runner->cache, fold_count(options), stage->fold, err))
-        return -1;
-    stage->mean = pf_calloc(2 * (size_t)table->features, sizeof *stage->mean, err);
-    if (!stage->mean) return -1;
-    stage->scale = stage->mean + table->features;
-    if (prepare_tasks(runner, table, err)) return -1;
-    if (table->stream)
-        return pf_stream_normalize(table, stage->normalize, runner->pool, stage->mean, stage->scale,
-                                   err);
-    return pf_normalize(table, stage->normalize, options->threads, stage->mean, stage->scale, err);
-}
-
-static int open_stage(Runner *runner, int tap, int fold, PfNormalize normalize, Stage *stage,
+/* tap: of the sweep. */
+static int open_stage(Runner *runner, int tap, int fold, PfNormalize normalize, PfStage *stage,
                       PfError *err)
 {
     double started = pf_clock_seconds();
-    *stage = (Stage){.tap = tap, .fold = fold, .normalize = normalize};
-    int failed = fill_stage(runner, stage, err);
-    runner->sweep->load_seconds += pf_clock_seconds() - started;
-    if (failed) free_stage(stage);
-    const PfSweepObserver *observer = runner->observer;
+    PfSweep *sweep = runner->sweep;
+    PfStageSource source = {.cache = runner->cache,
+                            .options = runner->options,
+                            .settings = sweep->settings,
+                            .setting_count = sweep->setting_count,
+                            .taps = sweep->taps,
+                            .pool = runner->pool,
+                            .stream_seconds = &sweep->stream_seconds};
+    int failed = pf_stage_open(&source, tap, fold, normalize, !runner->told, stage, err);
+    sweep->load_seconds += pf_clock_seconds() - started;
     if (failed) return -1;
+    const PfSweepObserver *observer = runner->observer;
     if (!runner->told && observer && observer->on_stage)
-        observer->on_stage(observer->context, runner->sweep, stage->table);
+        observer->on_stage(observer->context, sweep, stage->table);
     runner->told = true;
     return 0;
 }
@@ -250,7 +98,7 @@ static void on_epoch(void *context, int epoch, const PfHeadHistory *histories)
 }
 
 /* Trains experiments that are heads of one head batch. */
-static int train_head_batch(Runner *runner, const Stage *stage, const PfExperiment *first,
+static int train_head_batch(Runner *runner, const PfStage *stage, const PfExperiment *first,
                             const PfHeadSetting *settings, int count, int64_t seed,
                             PfHeadScore *test_scores, PfHeadBatchResult *out, PfError *err)
 {
@@ -280,7 +128,7 @@ static int64_t parameters_of(const PfHeadSpec *spec, const PfFeatureTable *table
 }
 
 /* test: NULL where it was not looked at. */
-static void note_trial(Runner *runner, const Stage *stage, int setting, int64_t seed,
+static void note_trial(Runner *runner, const PfStage *stage, int setting, int64_t seed,
                        const PfHeadHistory *history, const PfHeadScore *test)
 {
     PfTrial *trial = &runner->sweep->trials[runner->trials_done++];
@@ -309,7 +157,7 @@ static void note_trial(Runner *runner, const Stage *stage, int setting, int64_t 
 }
 
 /* Trains `count` of the settings whose indices are in members. */
-static int run_head_batch(Runner *runner, const Stage *stage, const int *members, int count,
+static int run_head_batch(Runner *runner, const PfStage *stage, const int *members, int count,
                           int64_t seed, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
@@ -345,7 +193,7 @@ static int run_head_batch(Runner *runner, const Stage *stage, const int *members
 }
 
 /* All settings with the stage's normalisation, one head batch after the other. */
-static int run_stage(Runner *runner, const Stage *stage, int64_t seed, PfError *err)
+static int run_stage(Runner *runner, const PfStage *stage, int64_t seed, PfError *err)
 {
     const PfSweep *sweep = runner->sweep;
     size_t count = (size_t)sweep->setting_count;
@@ -384,7 +232,7 @@ static bool uses_normalization(const PfSweep *sweep, PfNormalize normalize)
 static int run_tap(Runner *runner, int tap, int fold, PfError *err)
 {
     for (int n = PF_NORMALIZE_NONE; n <= PF_NORMALIZE_L2; n++) {
-        Stage stage;
+        PfStage stage;
         if (!uses_normalization(runner->sweep, (PfNormalize)n)) continue;
         if (open_stage(runner, tap, fold, (PfNormalize)n, &stage, err)) return -1;
         int failed = 0;
@@ -395,7 +243,7 @@ static int run_tap(Runner *runner, int tap, int fold, PfError *err)
             runner->sweep->mean = stage.mean;
             runner->sweep->scale = stage.scale;
         } else {
-            free_stage(&stage);
+            pf_stage_close(&stage);
         }
         if (failed) return -1;
     }
@@ -446,7 +294,7 @@ static int train_winner(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
     const PfRanked *best = &sweep->ranking[0];
-    Stage stage;
+    PfStage stage;
     sweep->experiment = sweep->settings[best->setting].experiment;
     sweep->experiment.seed = best->best_seed;
     sweep->tap = best->tap;
@@ -477,7 +325,7 @@ static int visit_folds(Runner *runner, PfError *err)
     const PfSweepObserver *observer = runner->observer;
     runner->head_batch_size = 0;
     for (int fold = 0; fold < runner->options->folds; fold++) {
-        Stage stage;
+        PfStage stage;
         PfHeadBatchResult result;
         if (open_stage(runner, best->tap, fold, experiment->normalize, &stage, err)) return -1;
         int failed = train_head_batch(runner, &stage, experiment, &experiment->setting, 1,
@@ -487,7 +335,7 @@ static int visit_folds(Runner *runner, PfError *err)
                 observer->on_fold(observer->context, sweep, stage.table, result.network, fold, err);
             pf_head_batch_result_free(&result);
         }
-        free_stage(&stage);
+        pf_stage_close(&stage);
         if (failed) return -1;
     }
     return 0;
@@ -517,14 +365,14 @@ static int add_fold(Runner *runner, int fold, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
     PfHeadBatchResult result = {0};
-    Stage stage;
+    PfStage stage;
     if (open_stage(runner, sweep->tap, fold, sweep->experiment.normalize, &stage, err)) return -1;
     runner->head_batch_size = 0;
     int failed = train_head_batch(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
                                   sweep->experiment.seed, NULL, &result, err) ||
                  add_logits(runner, stage.table, result.network, err);
     pf_head_batch_result_free(&result);
-    free_stage(&stage);
+    pf_stage_close(&stage);
     return failed ? -1 : 0;
 }
 
@@ -541,7 +389,7 @@ static int calibrate(Runner *runner, PfError *err)
                        "--calibrate with --finetune needs rows for validation: heads out of fold "
                        "would take as many fine-tunings");
     } else {
-        sweep->calibration->folds = fold_count(runner->options);
+        sweep->calibration->folds = pf_stage_fold_count(runner->options);
         for (int fold = 0; fold < sweep->calibration->folds; fold++)
             if (add_fold(runner, fold, err)) return -1;
     }

@@ -1,0 +1,171 @@
+#include "train/sweep/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "train/features/row_choice.h"
+#include "train/features/stream_normalize.h"
+#include "train/features/target_kind.h"
+#include "train/fit/convex_problem.h"
+
+#define CALIBRATION_FOLDS 5
+
+int pf_stage_fold_count(const PfTrainOptions *options)
+{
+    return options->folds ? options->folds : CALIBRATION_FOLDS;
+}
+
+int64_t pf_stage_batch_rows(const PfSweepSetting *settings, int count)
+{
+    int64_t most = 0;
+    for (int s = 0; s < count; s++) {
+        const PfExperiment *experiment = &settings[s].experiment;
+        int64_t batch =
+            experiment->optimizer == PF_LBFGS ? PF_CONVEX_BATCH_ROWS : experiment->batch;
+        if (batch > most) most = batch;
+    }
+    return most;
+}
+
+static int fail_unknown_target(const PfFeatureTable *table, const char *name, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--loss or --task-weight names target '%s', which is not "
+                   "among the %d that are trained",
+                   name, table->task_count);
+}
+
+/* warns: of a loss that no target takes. */
+static int apply_task_setting(PfFeatureTable *table, const PfTaskSetting *setting, bool warns,
+                              PfError *err)
+{
+    bool found = false, taken = false;
+    char served[PF_TARGET_KINDS_SERVED_TEXT];
+    for (int t = 0; t < table->task_count; t++) {
+        PfTask *task = &table->tasks[t];
+        if (*setting->target && strcmp(setting->target, task->name)) continue;
+        const bool serves = pf_loss_serves(setting->loss, task->kind);
+        if (setting->has_loss && !serves && *setting->target)
+            return pf_fail(err, PF_EXIT_USAGE, "--loss: target '%s' does not hold %s", task->name,
+                           pf_target_kinds_served(setting->loss, served));
+        found = true;
+        if (setting->has_loss && serves) {
+            task->loss = setting->loss;
+            task->loss_parameter = setting->loss_parameter;
+            taken = true;
+        }
+        if (setting->weight >= 0) task->weight = setting->weight;
+    }
+    if (warns && found && setting->has_loss && !taken)
+        pf_warn("--loss %s is for %s, which no target that is trained holds",
+                pf_loss(setting->loss)->word, pf_target_kinds_served(setting->loss, served));
+    return found ? 0 : fail_unknown_target(table, setting->target, err);
+}
+
+/* Every head of the sweep has the losses. */
+static int check_smoothing(const PfStageSource *source, const PfFeatureTable *table, PfError *err)
+{
+    bool is_smoothed = false;
+    for (int s = 0; s < source->setting_count; s++)
+        is_smoothed |= source->settings[s].experiment.setting.label_smoothing > 0;
+    for (int t = 0; t < table->task_count && is_smoothed; t++) {
+        const PfLoss *loss = pf_loss(table->tasks[t].loss);
+        if (pf_task_class_count(&table->tasks[t]) && loss->classes != PF_CLASSES_ALL)
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "--label-smoothing has no meaning with the %s loss of target '%s', "
+                           "which looks at the probability of the label alone",
+                           loss->word, table->tasks[t].name);
+    }
+    return 0;
+}
+
+/* Train and val rows together, one fold of them to validate on; fold -1: none, all are trained on.
+ */
+static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, int fold,
+                       PfError *err)
+{
+    int64_t count = table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL], n = 0;
+    if (count < folds)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "--folds %d needs %d rows to train and validate on, and there are %lld",
+                       folds, folds, (long long)count);
+    const PfTask *by = pf_feature_table_class_task(table);
+    int32_t *rows = pf_calloc((size_t)count, sizeof *rows, err);
+    uint8_t *in_fold = pf_calloc((size_t)count, 1, err);
+    int failed = !rows || !in_fold;
+    const int32_t *train = table->split_rows[PF_SPLIT_TRAIN],
+                  *val = table->split_rows[PF_SPLIT_VAL];
+    int64_t train_left = table->split_counts[PF_SPLIT_TRAIN];
+    int64_t val_left = table->split_counts[PF_SPLIT_VAL];
+    for (; n < count && !failed; n++) { /* both lists are ascending */
+        int from_train = train_left && (!val_left || *train < *val);
+        rows[n] = from_train ? *train++ : *val++;
+        from_train ? train_left-- : val_left--;
+    }
+    if (!failed)
+        failed = pf_row_choice_fold(by ? by : &table->tasks[0], rows, table->alike, count, folds, 0,
+                                    in_fold, err);
+    for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
+    if (!failed)
+        failed = pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err);
+    table->val = 0; /* which rows a hash would have held out is of no account now */
+    free(in_fold);
+    free(rows);
+    return failed ? -1 : 0;
+}
+
+static int prepare_tasks(const PfStageSource *source, PfFeatureTable *table, bool warns,
+                         PfError *err)
+{
+    const PfTrainOptions *options = source->options;
+    const int32_t *rows = table->split_rows[PF_SPLIT_TRAIN];
+    int64_t count = table->split_counts[PF_SPLIT_TRAIN];
+    for (int i = 0; i < options->task_count; i++)
+        if (apply_task_setting(table, &options->tasks[i], warns, err)) return -1;
+    if (check_smoothing(source, table, err)) return -1;
+    for (int t = 0; t < table->task_count; t++)
+        if (pf_task_standardize(&table->tasks[t], rows, count, err) ||
+            pf_task_balance(&table->tasks[t], rows, count, err))
+            return -1;
+    return 0;
+}
+
+static int fill(const PfStageSource *source, bool warns, PfStage *stage, PfError *err)
+{
+    const PfTrainOptions *options = source->options;
+    PfFeatureTableConfig config = options->table;
+    config.batch_rows = pf_stage_batch_rows(source->settings, source->setting_count);
+    config.stream_seconds = source->stream_seconds;
+    if (pf_feature_table_load(source->cache, source->taps[stage->tap], &config, &stage->table, err))
+        return -1;
+    PfFeatureTable *table = stage->table;
+    if ((options->folds || stage->fold >= 0) &&
+        assign_fold(table, source->cache, pf_stage_fold_count(options), stage->fold, err))
+        return -1;
+    stage->mean = pf_calloc(2 * (size_t)table->features, sizeof *stage->mean, err);
+    if (!stage->mean) return -1;
+    stage->scale = stage->mean + table->features;
+    if (prepare_tasks(source, table, warns, err)) return -1;
+    if (table->stream)
+        return pf_stream_normalize(table, stage->normalize, source->pool, stage->mean, stage->scale,
+                                   err);
+    return pf_normalize(table, stage->normalize, options->threads, stage->mean, stage->scale, err);
+}
+
+int pf_stage_open(const PfStageSource *source, int tap, int fold, PfNormalize normalize, bool warns,
+                  PfStage *out, PfError *err)
+{
+    *out = (PfStage){.tap = tap, .fold = fold, .normalize = normalize};
+    if (!fill(source, warns, out, err)) return 0;
+    pf_stage_close(out);
+    return -1;
+}
+
+void pf_stage_close(PfStage *stage)
+{
+    pf_feature_table_free(&stage->table);
+    free(stage->mean);
+    *stage = (PfStage){0};
+}
