@@ -53,8 +53,7 @@ def lively_tokens(model):
 
 
 def let_norms_measure(model, size):
-    """Statistics of batch norms are of what goes through them: with any others the gates of EfficientNet make all
-    images alike."""
+    """Statistics of batch norms are of what goes through them: with any others these networks make all images alike."""
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.train().momentum = 1
@@ -68,8 +67,8 @@ def of_torchvision(name, **options):
     return lambda classes: getattr(torchvision.models, name)(num_classes=classes, weights=None, **options)
 
 
-def of_timm(name):
-    return lambda classes: timm.create_model(name, num_classes=classes)
+def of_timm(name, **options):
+    return lambda classes: timm.create_model(name, num_classes=classes, **options)
 
 
 def clip(classes):
@@ -87,14 +86,15 @@ NETWORKS = {
     "dinov2_vits14": (of_timm("vit_small_patch14_dinov2.lvd142m"), "blocks.11", "blocks.10", [98]),
     "dinov3_vits16": (of_timm("vit_small_patch16_dinov3.lvd1689m"), "blocks.11", "blocks.10", [112]),
     "clip_vit_b_32": (clip, "transformer.resblocks.11", "transformer.resblocks.10", [224, 96]),
-    "siglip_vit_b_16": (of_timm("vit_base_patch16_siglip_224.webli"), "blocks.11", "blocks.10", [224, 112]),
+    "siglip_vit_b_16": (of_timm("vit_base_patch16_siglip_224.webli", act_layer="gelu_tanh"), "blocks.11", "blocks.10", [224, 112]),
     "swin_t": (of_torchvision("swin_t"), "features.7", "features.6", [96]),
-    "inception_v3": (of_torchvision("inception_v3", aux_logits=False, init_weights=False), "Mixed_7c", "Mixed_7b", [96]),
+    "inception_v3": (of_torchvision("inception_v3", aux_logits=False, init_weights=False), "Mixed_7c", "Mixed_7b", [139]),
     "alexnet": (of_torchvision("alexnet"), "features.10", "features.9", [224]),
     "regnet_y_400mf": (of_torchvision("regnet_y_400mf"), "trunk_output.block4", "trunk_output.block3", [64]),
     "googlenet": (of_torchvision("googlenet", aux_logits=False, init_weights=False), "inception5b", "inception5a", [64]),
     "squeezenet1_1": (of_torchvision("squeezenet1_1"), "features.12", "features.11", [64]),
 }
+MEASURED = {"efficientnet_b0", "inception_v3", "googlenet"}  # by let_norms_measure
 RATES = {"efficientnet_b0": "1e-4"}  # of large features: small weights keep what rounding makes of them small
 NOT_LOADED = {
     "dinov3_vits16": "timm's names for the tokens are others than Meta's",
@@ -176,7 +176,7 @@ def check_network(name):
     torch.manual_seed(5)
     is_transformer = any(word in name for word in ("vit", "clip"))
     model = (lively_tokens if is_transformer else lively)(make(1000))
-    if name == "efficientnet_b0":
+    if name in MEASURED:
         let_norms_measure(model, sizes[0])
     for size in sizes:
         what = f"{name} {size}"
