@@ -178,13 +178,13 @@ def check_vit(network, sizes):
 # ---- CLIP ----
 
 def clip_taps(visual, pixels, side):
-    found = {}
+    found, last = {}, len(visual.transformer.resblocks) - 1
     hooks = [visual.transformer.resblocks[block].register_forward_hook(
-        lambda module, inputs, output, block=block: found.update({block: output})) for block in (1, 11)]
+        lambda module, inputs, output, block=block: found.update({block: output})) for block in (1, last)]
     expected = {"projection": visual(pixels)}
     for hook in hooks:
         hook.remove()
-    expected.update(token_taps(visual.ln_post(found[11]), 1, side))
+    expected.update(token_taps(visual.ln_post(found[last]), 1, side))
     expected.update(token_taps(visual.ln_post(found[1]), 1, side, name="blocks.1."))
     return expected
 
