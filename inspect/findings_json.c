@@ -103,6 +103,8 @@ static void add_duplicates(const Json *json, cJSON *root, const PfDuplicates *fo
     cJSON_AddStringToObject(object, "threshold_by", found->threshold_given ? "option" : "data");
     add_number(object, "typical_similarity", found->typical);
     add_number(object, "dimension", found->dimension);
+    add_number(object, "pixels_compared", (double)found->hashed_rows);
+    if (found->hashed_rows) add_number(object, "pixel_bits", found->hash_bits);
     cJSON *groups = cJSON_AddArrayToObject(object, "groups");
     for (int64_t g = 0; g < found->group_count; g++) {
         const PfDuplicateGroup *from = &found->groups[g];
@@ -119,6 +121,7 @@ static void add_duplicates(const Json *json, cJSON *root, const PfDuplicates *fo
         }
         add_number(group, "similarity", (double)from->similarity);
         cJSON_AddBoolToObject(group, "exact", from->is_exact);
+        cJSON_AddBoolToObject(group, "by_pixels", from->by_pixels);
         cJSON_AddBoolToObject(group, "crosses_splits", from->crosses_splits);
         cJSON_AddBoolToObject(group, "two_labels", from->has_two_labels);
     }

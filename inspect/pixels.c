@@ -10,6 +10,7 @@
 #include "common/base/printable.h"
 #include "common/thread/parallel.h"
 #include "extract/image/image.h"
+#include "extract/image/perceptual_hash.h"
 #include "extract/image/statistics.h"
 #include "inspect/findings/odd_images.h"
 #include "inspect/images/images.h"
@@ -22,22 +23,30 @@ typedef struct Reading {
     const PfRows *rows;
     const PfImages *images;
     int64_t first, count;
-    float *statistics; /* (rows, PF_PIXEL_STATISTICS) */
+    float *statistics;           /* (rows, PF_PIXEL_STATISTICS) */
+    uint64_t *perceptual_hashes; /* (rows) */
     _Atomic int64_t unreadable;
 } Reading;
 
+static int measure_image(Reading *reading, int64_t row, const PfImage *image, PfError *err)
+{
+    return pf_image_measure(image, reading->statistics + row * PF_PIXEL_STATISTICS, err) ||
+                   pf_image_hash(image, &reading->perceptual_hashes[row], err)
+               ? -1
+               : 0;
+}
+
 static int measure(Reading *reading, int64_t row, PfSampleBytes *bytes, PfImage *image)
 {
-    float *out = reading->statistics + row * PF_PIXEL_STATISTICS;
     PfError err = {0};
     if (pf_images_read(reading->images, row, bytes, &err)) return -1;
     if (bytes->width > 0) { /* CIFAR's and others' come decoded */
         PfImage raw = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
-        return pf_image_measure(&raw, out, &err);
+        return measure_image(reading, row, &raw, &err);
     }
     return pf_image_decode_reduced(bytes->data, bytes->size_bytes, 2 * PF_IMAGE_STATISTICS_SIDE,
                                    image, &err) ||
-                   pf_image_turn(image, &err) || pf_image_measure(image, out, &err)
+                   pf_image_turn(image, &err) || measure_image(reading, row, image, &err)
                ? -1
                : 0;
 }
@@ -80,11 +89,13 @@ int pf_pixels_find(const PfRows *rows, const char *root,
         return 0;
     }
     out->statistics = pf_calloc((size_t)rows->count * PF_PIXEL_STATISTICS, sizeof(float), err);
-    int failed = !out->statistics;
+    out->perceptual_hashes = pf_calloc((size_t)rows->count, sizeof *out->perceptual_hashes, err);
+    int failed = !out->statistics || !out->perceptual_hashes;
     for (int64_t i = 0; i < rows->count * PF_PIXEL_STATISTICS && !failed; i++)
         out->statistics[i] = NAN;
     reading.images = images;
     reading.statistics = out->statistics;
+    reading.perceptual_hashes = out->perceptual_hashes;
     if (!failed) failed = read_all(&reading, progress, context, err);
     out->unreadable = reading.unreadable;
     if (!failed) failed = pf_odd_images_judge(rows->count, out, err);

@@ -233,8 +233,11 @@ static int find_by_neighbours(Search *search, PfError *err)
     const PfInspectOptions *options = search->options;
     const PfRows *rows = search->rows;
     PfFindings *findings = search->findings;
+    const uint64_t *hashes = findings->odd.perceptual_hashes ? findings->odd.perceptual_hashes
+                                                             : rows->files.perceptual_hashes;
     if ((search->all || options->duplicates) &&
-        pf_duplicates_find(rows, search->near, options->threshold, &findings->duplicates, err))
+        pf_duplicates_find(rows, search->near, hashes, options->threshold, &findings->duplicates,
+                           err))
         return -1;
     if ((search->all || options->outliers) &&
         pf_outliers_find(rows, search->near, options->neighbour, &findings->outliers, err))
@@ -306,8 +309,8 @@ int pf_search_run(const PfInspectOptions *options, const PfRows *rows, PfFinding
         failed =
             pf_models_compare(options->models, options->model_count, rows, &findings->models, err);
     if (!failed)
-        failed = find_neighbours(&search, err) || find_by_neighbours(&search, err) ||
-                 find_odd_images(&search, err) || find_by_heads(&search, err);
+        failed = find_odd_images(&search, err) || find_neighbours(&search, err) ||
+                 find_by_neighbours(&search, err) || find_by_heads(&search, err);
     for (int list = 0; list < 2; list++) pf_neighbours_free(&search.lists[list]);
     free(search.references);
     return failed ? -1 : 0;

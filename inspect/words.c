@@ -207,11 +207,12 @@ static void tell_classes(const Words *words, const PfClassFindings *found)
 static void tell_group(const Words *words, const PfDuplicates *found, const PfDuplicateGroup *group)
 {
     char name[PF_ROW_NAME_SIZE];
-    char how[40];
+    char how[60];
     if (group->is_exact)
         pf_format(how, sizeof how, " of equal bytes");
     else
-        pf_format(how, sizeof how, ", similarity %.4f", (double)group->similarity);
+        pf_format(how, sizeof how, "%s, similarity %.4f", group->by_pixels ? ", by pixels" : "",
+                  (double)group->similarity);
     say(words, "  %s%s%lld images%s:", group->crosses_splits ? "leak, " : "",
         group->has_two_labels ? "two labels, " : "", (long long)group->count, how);
     for (int64_t m = 0; m < shown(words, group->count); m++) {
@@ -229,15 +230,18 @@ static void tell_group(const Words *words, const PfDuplicates *found, const PfDu
 static void tell_duplicates(const Words *words, const PfDuplicates *found)
 {
     if (!is_done(words, "Duplicates", &found->status)) return;
+    char pixels[40] = "";
+    if (found->pixel_groups)
+        snprintf(pixels, sizeof pixels, ", %lld by pixels alone", (long long)found->pixel_groups);
     if (!found->group_count)
         say(words, "Duplicates: none.");
     else
         say(words,
             "Duplicates: %lld group%s of %lld images; %lld of equal bytes, %lld across splits, "
-            "%lld under two labels.",
+            "%lld under two labels%s.",
             (long long)found->group_count, plural(found->group_count),
             (long long)found->member_count, (long long)found->exact_groups,
-            (long long)found->leak_groups, (long long)found->two_label_groups);
+            (long long)found->leak_groups, (long long)found->two_label_groups, pixels);
     if (found->threshold_given)
         say(words, "  Images count as duplicates from a similarity of %.4f on, as asked.",
             found->threshold);
@@ -251,6 +255,14 @@ static void tell_duplicates(const Words *words, const PfDuplicates *found)
             "  The image most like another one has usually a similarity of %.4f to it (1: equal). "
             "From %.4f on, which chance does not bring about, images count as duplicates.",
             found->typical, found->threshold);
+    if (found->hashed_rows)
+        say(words,
+            "  So do images whose pixels are alike, compressed anew, resized or mirrored: by their "
+            "hashes, which differ in %d of 64 bits at most.",
+            found->hash_bits);
+    else
+        say(words, "  Pixels were not compared, as the cache was made without hashes of them; "
+                   "--pixels reads all images.");
     if (found->leak_groups)
         say(words, "  A leak is a copy in both train and val or test: it makes scores too good.");
     for (int64_t g = 0; g < shown(words, found->group_count); g++)

@@ -15,6 +15,7 @@ typedef struct PfImageFile {
     int32_t width, height;          /* of the decoded image, in pixels; 0: not known */
     bool has_statistics;
     float statistics[PF_CACHE_STATISTICS]; /* of its pixels */
+    uint64_t perceptual_hash;              /* with the statistics; 0: nearly of one colour */
 } PfImageFile;
 
 /* Whether a digest is that of bytes that could not be read, or of a row of which a cache does not
@@ -37,6 +38,7 @@ typedef struct PfImageFiles {
     int32_t *widths, *heights;                /* (N) */
     float (*statistics)[PF_CACHE_STATISTICS]; /* (N) NaN where they are not known */
     int64_t statistics_count;                 /* rows that have them */
+    uint64_t *perceptual_hashes;              /* (N) 0 where there is none */
 } PfImageFiles;
 
 /* Zeros, and NaN, stand for what the cache does not have. On failure too, free it. */

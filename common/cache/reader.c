@@ -117,6 +117,12 @@ int pf_cache_find_statistics(PfCache *cache, float (*out)[PF_CACHE_STATISTICS], 
     return 0;
 }
 
+int pf_cache_find_perceptual_hashes(PfCache *cache, uint64_t *out, PfError *err)
+{
+    return load_column(cache, "samples", "perceptual_hash", PF_HDF5_U64, pf_cache_row_count(cache),
+                       out, sizeof *out, err);
+}
+
 int pf_cache_read_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights, PfError *err)
 {
     if (pf_cache_find_image_sizes(cache, widths, heights, err)) return -1;

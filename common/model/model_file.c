@@ -1,8 +1,10 @@
 #include "common/model/model_file.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/digest.h"
 #include "common/base/json.h"
@@ -263,6 +265,8 @@ static int check_metadata(PfModel *model, PfError *err)
 
 static int read_model(PfModel *model, const char *path, PfError *err)
 {
+    if (access(path, F_OK)) /* "model", where weights would say "weights" */
+        return pf_fail(err, PF_EXIT_FAILED, "cannot open model '%s': %s", path, strerror(errno));
     if (pf_weights_open(path, &model->weights, err)) return -1;
     const char *json = pf_weights_metadata(model->weights, PF_MODEL_METADATA_KEY);
     if (!json)

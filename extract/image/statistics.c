@@ -6,23 +6,17 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
+#include "extract/image/luminance.h"
 
 /* Sums of every eighth value, so that eight are added at once: always in the same order. */
 #define LANES 8
-
-/* The same operations on wider vectors: every number is the same. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(PF_SANITIZED)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define CLONES
-#endif
 
 typedef struct Sums {
     int64_t count;
     double sum[LANES], squares[LANES];
 } Sums;
 
-CLONES static void add(Sums *sums, const double *values, int64_t n)
+PF_IMAGE_CLONES static void add(Sums *sums, const double *values, int64_t n)
 {
     double sum[LANES], squares[LANES];
     int64_t i = 0;
@@ -69,17 +63,7 @@ typedef struct Blocks {
     Sums luminance, laplacian;
 } Blocks;
 
-/* pixels: (n, 3). 1000 times their luminance is added to sums, or written there. A block has so few
- * rows that 32 bits hold their sum. */
-CLONES static void add_luminance(const uint8_t *pixels, int64_t n, bool is_first, int32_t *sums)
-{
-    for (int64_t i = 0; i < n; i++) {
-        int32_t luminance = 299 * pixels[3 * i] + 587 * pixels[3 * i + 1] + 114 * pixels[3 * i + 2];
-        sums[i] = is_first ? luminance : sums[i] + luminance;
-    }
-}
-
-CLONES static void average(const int32_t *sums, int64_t columns, int factor, double *out)
+PF_IMAGE_CLONES static void average(const int32_t *sums, int64_t columns, int factor, double *out)
 {
     double scale = 1 / (1000.0 * factor * factor);
     if (factor == 1) {
@@ -94,8 +78,8 @@ CLONES static void average(const int32_t *sums, int64_t columns, int factor, dou
 }
 
 /* Inside the border; the rows are (columns). out: (columns - 2). */
-CLONES static void laplacian_of(const double *above, const double *middle, const double *below,
-                                int64_t columns, double *out)
+PF_IMAGE_CLONES static void laplacian_of(const double *above, const double *middle,
+                                         const double *below, int64_t columns, double *out)
 {
     for (int64_t c = 1; c < columns - 1; c++)
         out[c - 1] = above[c] + below[c] + middle[c - 1] + middle[c + 1] - 4 * middle[c];
@@ -105,8 +89,8 @@ static void add_row(const PfImage *image, int row, Blocks *blocks)
 {
     int64_t stride = (int64_t)pf_image_columns(image) * 3, columns = blocks->columns;
     for (int y = 0; y < blocks->factor; y++)
-        add_luminance(image->pixels + ((int64_t)row * blocks->factor + y) * stride,
-                      columns * blocks->factor, y == 0, blocks->sums);
+        pf_luminance_add(image->pixels + ((int64_t)row * blocks->factor + y) * stride,
+                         columns * blocks->factor, y == 0, blocks->sums);
     double *newest = blocks->room + row % PF_IMAGE_STATISTICS_STRIDE * columns;
     average(blocks->sums, columns, blocks->factor, newest);
     add(&blocks->luminance, newest, columns);

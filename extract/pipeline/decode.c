@@ -7,6 +7,7 @@
 #include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "extract/image/perceptual_hash.h"
 #include "extract/image/statistics.h"
 #include "extract/image/view.h"
 #include "extract/pipeline/internal.h"
@@ -99,7 +100,9 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
     row->is_truncated = image->is_truncated;
     row->is_transparent = image->is_transparent;
     row->is_rotated = image->orientation > 1;
-    if (pf_image_measure(image, row->file.statistics, err)) return -1;
+    if (pf_image_measure(image, row->file.statistics, err) ||
+        pf_image_hash(image, &row->file.perceptual_hash, err))
+        return -1;
     row->file.has_statistics = true;
     return render_views(config, image, row, out, &decoder->scratch, err);
 }
@@ -251,7 +254,7 @@ void *pf_pipeline_decode(void *argument)
     PfPipeline *pipeline = argument;
     Decoder decoder = {.image.limits = {pipeline->config.max_pixels, pipeline->config.interrupted}};
     PfError error = {0};
-    for (Place place; take_place(pipeline, &place);) {
+    for (Place place = {0}; take_place(pipeline, &place);) {
         double started = pf_clock_seconds(), read_seconds = 0;
         if (fill_place(pipeline, &decoder, &place, &read_seconds, &error)) {
             pf_ring_stop(pipeline, &error);

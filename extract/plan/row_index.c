@@ -334,6 +334,7 @@ void pf_row_index_decoded(const PfRowIndex *known, const uint8_t digest[PF_DIGES
     uint32_t *slot = first_of_digest(known, digest);
     out->width = out->height = 0;
     out->has_statistics = false;
+    out->perceptual_hash = 0;
     for (; *slot != PF_HASH_EMPTY && !(out->width && out->has_statistics);
          slot = second_of_digest(known, slot, digest)) {
         PfJournalImage image = image_at(known, *slot);
@@ -345,6 +346,7 @@ void pf_row_index_decoded(const PfRowIndex *known, const uint8_t digest[PF_DIGES
         if (out->has_statistics || !image.file.has_statistics) continue;
         out->has_statistics = true;
         memcpy(out->statistics, image.file.statistics, sizeof out->statistics);
+        out->perceptual_hash = image.file.perceptual_hash;
     }
 }
 

@@ -175,6 +175,10 @@ static int check_statistics(Verify *verify, PfError *err)
     if (pf_cache_find_statistics(verify->cache, statistics, &known, &error))
         add_error(verify, &error);
     free(statistics);
+    uint64_t *hashes = pf_calloc((size_t)pf_cache_row_count(verify->cache), sizeof *hashes, err);
+    if (!hashes) return -1;
+    if (pf_cache_find_perceptual_hashes(verify->cache, hashes, &error)) add_error(verify, &error);
+    free(hashes);
     return 0;
 }
 

@@ -75,6 +75,7 @@ typedef struct PfCacheSample {
                                      one patient; 0: none */
     int has_statistics;
     float statistics[PF_CACHE_STATISTICS]; /* finite */
+    uint64_t perceptual_hash;              /* with the statistics; 0: nearly of one colour */
 } PfCacheSample;
 
 /* "class", "regression", "multilabel" or "keypoints". */
@@ -207,6 +208,10 @@ int pf_cache_find_image_sizes(PfCache *cache, int32_t *widths, int32_t *heights,
  * so many rows have them. */
 int pf_cache_find_statistics(PfCache *cache, float (*out)[PF_CACHE_STATISTICS], int64_t *known,
                              PfError *err);
+
+/* out: (N) the perceptual hashes of the pixels, as docs/cache-format.md says, 0 where the file does
+ * not have an image's. */
+int pf_cache_find_perceptual_hashes(PfCache *cache, uint64_t *out, PfError *err);
 
 /* out: (N) int32 class indices of a class target. */
 int pf_cache_read_classes(PfCache *cache, int target, int32_t *out, PfError *err);

@@ -6,6 +6,7 @@
 
 #include "common/base/memory.h"
 #include "common/cache/equal_images.h"
+#include "inspect/findings/hash_pairs.h"
 
 /* Fewer rows say nothing about how similar different images are. */
 #define LEAST_ROWS 20
@@ -16,6 +17,7 @@
 typedef struct Link {
     float similarity;
     int32_t a, b; /* a < b */
+    bool by_pixels;
 } Link;
 
 typedef struct Grouping {
@@ -24,8 +26,9 @@ typedef struct Grouping {
     uint32_t *equal; /* (rows) the first row of the same bytes */
     Link *links;
     size_t link_count, link_capacity;
-    int32_t *parent;   /* (rows) of the tree that a row is in; its root stands for the group */
-    float *similarity; /* (rows) of roots */
+    int32_t *parent;    /* (rows) of the tree that a row is in; its root stands for the group */
+    float *similarity;  /* (rows) of roots */
+    uint8_t *by_pixels; /* (rows) of roots */
 } Grouping;
 
 /* ---- the threshold ---- */
@@ -92,12 +95,14 @@ static int choose_threshold(const Grouping *grouping, double threshold, PfDuplic
 
 /* ---- links ---- */
 
-static int add_link(Grouping *grouping, float similarity, int32_t a, int32_t b, PfError *err)
+static int add_link(Grouping *grouping, float similarity, int32_t a, int32_t b, bool by_pixels,
+                    PfError *err)
 {
     if (pf_grow(&grouping->links, &grouping->link_capacity, grouping->link_count + 1,
                 sizeof *grouping->links, err))
         return -1;
-    grouping->links[grouping->link_count++] = (Link){similarity, a < b ? a : b, a < b ? b : a};
+    grouping->links[grouping->link_count++] =
+        (Link){similarity, a < b ? a : b, a < b ? b : a, by_pixels};
     return 0;
 }
 
@@ -106,18 +111,57 @@ static int list_links(Grouping *grouping, double threshold, PfError *err)
     const PfNeighbours *neighbours = grouping->neighbours;
     for (int64_t i = 0; i < grouping->rows->count; i++) {
         if (grouping->equal[i] != i &&
-            add_link(grouping, 1, (int32_t)grouping->equal[i], (int32_t)i, err))
+            add_link(grouping, 1, (int32_t)grouping->equal[i], (int32_t)i, false, err))
             return -1;
         for (int j = 0; j < neighbours->k; j++) {
             int64_t place = i * neighbours->k + j;
             if (neighbours->index[place] < 0 || (double)neighbours->similarity[place] < threshold)
                 break;
             if (add_link(grouping, neighbours->similarity[place], (int32_t)i,
-                         neighbours->index[place], err))
+                         neighbours->index[place], false, err))
                 return -1;
         }
     }
     return 0;
+}
+
+/* room: (2, features). */
+static int similarity_of(const PfRows *rows, const PfHashPair *pair, float *room, float *out,
+                         PfError *err)
+{
+    double sum = 0;
+    if (pf_rows_unit_block(rows, pair->a, 1, room, err) ||
+        pf_rows_unit_block(rows, pair->b, 1, room + rows->features, err))
+        return -1;
+    for (int64_t f = 0; f < rows->features; f++)
+        sum += (double)room[f] * (double)room[rows->features + f];
+    *out = (float)sum;
+    return 0;
+}
+
+/* Pixels that are alike, whatever the network makes of them. */
+static int list_pixel_links(Grouping *grouping, const uint64_t *hashes, PfDuplicates *out,
+                            PfError *err)
+{
+    const PfRows *rows = grouping->rows;
+    PfHashPair *pairs = NULL;
+    int64_t count = 0;
+    for (int64_t i = 0; i < rows->count && hashes; i++) out->hashed_rows += hashes[i] != 0;
+    if (!out->hashed_rows) return 0;
+    out->hash_bits =
+        rows->count > PF_DUPLICATES_MANY ? PF_DUPLICATES_BITS_OF_MANY : PF_DUPLICATES_BITS;
+    float *room = pf_calloc(2 * (size_t)rows->features, sizeof *room, err);
+    int failed = !room || pf_hash_pairs_find(rows, hashes, out->hash_bits, &pairs, &count, err);
+    for (int64_t i = 0; i < count && !failed; i++) {
+        float similarity;
+        if (grouping->equal[pairs[i].a] == grouping->equal[pairs[i].b]) continue;
+        failed = similarity_of(rows, &pairs[i], room, &similarity, err) ||
+                 add_link(grouping, similarity, pairs[i].a, pairs[i].b,
+                          (double)similarity < out->threshold, err);
+    }
+    free(pairs);
+    free(room);
+    return failed ? -1 : 0;
 }
 
 /* The most similar first. */
@@ -141,7 +185,8 @@ static int join(Grouping *grouping, PfError *err)
     size_t count = (size_t)grouping->rows->count;
     grouping->parent = pf_calloc(count, sizeof *grouping->parent, err);
     grouping->similarity = pf_calloc(count, sizeof *grouping->similarity, err);
-    if (!grouping->parent || !grouping->similarity) return -1;
+    grouping->by_pixels = pf_calloc(count, sizeof *grouping->by_pixels, err);
+    if (!grouping->parent || !grouping->similarity || !grouping->by_pixels) return -1;
     for (size_t i = 0; i < count; i++) {
         grouping->parent[i] = (int32_t)i;
         grouping->similarity[i] = 1;
@@ -158,6 +203,7 @@ static int join(Grouping *grouping, PfError *err)
         }
         grouping->parent[b] = a;
         grouping->similarity[a] = link->similarity;
+        grouping->by_pixels[a] |= grouping->by_pixels[b] | link->by_pixels;
     }
     return 0;
 }
@@ -184,8 +230,10 @@ static int list_members(Grouping *grouping, PfDuplicates *out, PfError *err)
         int32_t root = root_of(grouping->parent, (int32_t)i);
         if (sizes[root] < 2) continue;
         if (root == i) {
-            out->groups[group++] = (PfDuplicateGroup){
-                .first = place, .count = sizes[i], .similarity = grouping->similarity[i]};
+            out->groups[group++] = (PfDuplicateGroup){.first = place,
+                                                      .count = sizes[i],
+                                                      .similarity = grouping->similarity[i],
+                                                      .by_pixels = grouping->by_pixels[i]};
             places[i] = place;
             place += sizes[i];
         }
@@ -213,6 +261,7 @@ static void describe(const Grouping *grouping, PfDuplicates *out)
         }
         if (group->is_exact) group->similarity = 1;
         out->exact_groups += group->is_exact;
+        out->pixel_groups += group->by_pixels;
         out->leak_groups += group->crosses_splits;
         out->two_label_groups += group->has_two_labels;
     }
@@ -228,8 +277,8 @@ static int compare_groups(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
-int pf_duplicates_find(const PfRows *rows, const PfNeighbours *neighbours, double threshold,
-                       PfDuplicates *out, PfError *err)
+int pf_duplicates_find(const PfRows *rows, const PfNeighbours *neighbours, const uint64_t *hashes,
+                       double threshold, PfDuplicates *out, PfError *err)
 {
     Grouping grouping = {.rows = rows, .neighbours = neighbours};
     grouping.equal = pf_calloc((size_t)rows->count, sizeof *grouping.equal, err);
@@ -237,7 +286,8 @@ int pf_duplicates_find(const PfRows *rows, const PfNeighbours *neighbours, doubl
                  pf_equal_images_find((const uint8_t(*)[PF_DIGEST_SIZE])rows->files.digests,
                                       rows->count, grouping.equal, err) ||
                  choose_threshold(&grouping, threshold, out, err) ||
-                 list_links(&grouping, out->threshold, err) || join(&grouping, err) ||
+                 list_links(&grouping, out->threshold, err) ||
+                 list_pixel_links(&grouping, hashes, out, err) || join(&grouping, err) ||
                  list_members(&grouping, out, err);
     if (!failed) {
         describe(&grouping, out);
@@ -249,5 +299,6 @@ int pf_duplicates_find(const PfRows *rows, const PfNeighbours *neighbours, doubl
     free(grouping.links);
     free(grouping.parent);
     free(grouping.similarity);
+    free(grouping.by_pixels);
     return failed ? -1 : 0;
 }

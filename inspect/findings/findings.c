@@ -22,6 +22,7 @@ void pf_findings_free(PfFindings *findings)
     free(findings->features.zero);
     free(findings->few_shot.points);
     free(findings->odd.statistics);
+    free(findings->odd.perceptual_hashes);
     free(findings->odd.images);
     free(findings->next.rows);
     for (int m = 0; findings->models.models && m < findings->models.model_count; m++)

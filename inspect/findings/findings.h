@@ -36,6 +36,7 @@ typedef struct PfDuplicateGroup {
     int64_t first, count; /* its rows are members[first] to members[first + count - 1], ascending */
     float similarity;     /* the lowest among the links that hold it together; 1 of equal bytes */
     bool is_exact;        /* all files have the same bytes */
+    bool by_pixels;       /* a link that holds it together is of the pixels alone */
     bool crosses_splits;  /* a leak */
     bool has_two_labels;
 } PfDuplicateGroup;
@@ -50,7 +51,9 @@ typedef struct PfDuplicates {
     int64_t group_count;
     int32_t *members; /* (member_count) */
     int64_t member_count;
-    int64_t exact_groups, leak_groups, two_label_groups;
+    int64_t exact_groups, leak_groups, two_label_groups, pixel_groups;
+    int64_t hashed_rows; /* whose pixels are compared */
+    int hash_bits;       /* in which hashes of copies differ at most */
 } PfDuplicates;
 
 /* ---- labels ---- */
@@ -190,7 +193,8 @@ typedef struct PfOddImages {
     int64_t unreadable; /* images that could not be read now, or have changed; of which the cache
                            has nothing */
     float *statistics;  /* (rows, PF_PIXEL_STATISTICS) NaN where not known */
-    PfOddImage *images; /* (count) */
+    uint64_t *perceptual_hashes; /* (rows) 0 where there is none; NULL: the images were not read */
+    PfOddImage *images;          /* (count) */
     int64_t count;
     int64_t counts[PF_ODDITY_COUNT];
 } PfOddImages;

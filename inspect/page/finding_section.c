@@ -81,7 +81,10 @@ static void add_duplicate_group(cJSON *gallery, const PfPageData *data,
     const PfPageTarget *target = pf_page_class_target(data);
     int64_t shown = pf_min(group->count, MOST_COPIES);
     char note[2 * NOTE_SIZE];
-    snprintf(note, sizeof note, "%s%s%s", group->is_exact ? "equal files" : "alike",
+    snprintf(note, sizeof note, "%s%s%s",
+             group->is_exact    ? "equal files"
+             : group->by_pixels ? "alike by their pixels"
+                                : "alike",
              group->crosses_splits ? ", in several splits" : "",
              group->has_two_labels ? ", of several classes" : "");
     if (!group->is_exact)
@@ -110,10 +113,11 @@ static void add_duplicates(cJSON *galleries, const PfPageData *data, PfPageRowLi
     if (!found->status.done || !found->group_count) return;
     snprintf(
         note, sizeof note,
-        "%s of images whose features have a cosine similarity of %.4f or more; %lld reach over "
+        "%s of images whose features have a cosine similarity of %.4f or more%s; %lld reach over "
         "splits, %lld have more than one label.",
         count_text(shown, found->group_count, "groups", count), found->threshold,
-        (long long)found->leak_groups, (long long)found->two_label_groups);
+        found->hashed_rows ? ", or whose pixels are alike" : "", (long long)found->leak_groups,
+        (long long)found->two_label_groups);
     cJSON *gallery = add_gallery(galleries, "duplicates", "Duplicates", note);
     for (int64_t g = 0; g < shown; g++) add_duplicate_group(gallery, data, &found->groups[g], list);
 }

@@ -10,18 +10,7 @@ size=$(stat -c %s "$WEIGHTS")
 sha256=$(sha256sum < "$WEIGHTS" | cut -c1-64)
 commit=c0ffee0000000000000000000000000000000000
 : > log
-servers=
-trap 'kill $servers 2>/dev/null; rm -rf "$WORK"' EXIT
-serve() { # serve NAME [CERTIFICATE]: its address goes to the file NAME.
-  "$PYTHON" "$SOURCE/tests/cli/fetch_server.py" hub log "$@" > server.out 2>&1 &
-  servers="$servers $!"
-  tries=0
-  while [ ! -e "${3:-$1}" ]; do
-    tries=$((tries + 1)); [ $tries -lt 600 ] || { cat server.out; exit 1; }
-    sleep 0.05
-  done
-}
-serve address
+serve fetch_server.py hub address
 address=$(cat address)
 name=hf:org/resnet18_w16
 folder=home/.cache/huggingface/hub/models--org--resnet18_w16
@@ -220,7 +209,7 @@ log_has 'GET http://hub.invalid/ok/.*safetensors'
 if command -v openssl > /dev/null; then
   openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 2> /dev/null
   cat key.pem certificate.pem > both.pem
-  serve secure both.pem
+  serve fetch_server.py hub secure both.pem
   rm -rf home/.cache
   expect 1 env HF_ENDPOINT="$(cat secure)/ok" extract --fetch $name
   stderr_has certificate

@@ -104,4 +104,19 @@ photographs() {
   done
 }
 
+# serve SERVER FOLDER NAME [CERTIFICATE]: a server of tests/cli, until the test ends, which logs to the
+# file log; its address goes to the file NAME.
+serve() {
+  server=$1 served=$2; shift 2
+  "$PYTHON" "$SOURCE/tests/cli/$server" "$served" log "$@" > server.out 2>&1 &
+  servers="$servers $!"
+  trap 'kill $servers 2>/dev/null; rm -rf "$WORK"' EXIT
+  tries=0
+  while [ ! -e "$1" ]; do
+    tries=$((tries + 1)); [ $tries -lt 600 ] || { cat server.out; exit 1; }
+    sleep 0.05
+  done
+}
+servers=
+
 extract_sample() { extract "$@" --backbone resnet18_w16 --weights "$WEIGHTS"; }

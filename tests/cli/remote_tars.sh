@@ -5,18 +5,7 @@ export HOME="$WORK/home" AWS_EC2_METADATA_DISABLED=true
 mkdir home
 unset CURL_CA_BUNDLE SSL_CERT_FILE NO_PROXY no_proxy XDG_CACHE_HOME http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY HF_HUB_DOWNLOAD_TIMEOUT
 unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AWS_DEFAULT_REGION AWS_PROFILE AWS_DEFAULT_PROFILE AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3 AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE
-servers=
-trap 'kill $servers 2>/dev/null; rm -rf "$WORK"' EXIT
 : > log
-serve() { # serve NAME [CERTIFICATE]: its address goes to the file NAME.
-  "$PYTHON" "$SOURCE/tests/cli/object_server.py" files log "$@" > server.out 2>&1 &
-  servers="$servers $!"
-  tries=0
-  while [ ! -e "$1" ]; do
-    tries=$((tries + 1)); [ $tries -lt 600 ] || { cat server.out; exit 1; }
-    sleep 0.05
-  done
-}
 log_has() { checks=$((checks + 1)); grep -q -- "$1" log || { cat log; failed "the server has seen nothing like '$1'"; }; }
 log_lacks() { checks=$((checks + 1)); ! grep -q -- "$1" log || { cat log; failed "the server has seen '$1'"; }; }
 asked() { checks=$((checks + 1)); [ "$(grep -c -- "$2" log)" -eq "$1" ] || { cat log; failed "the server was asked $(grep -c -- "$2" log) times for '$2', expected $1"; }; }
@@ -38,7 +27,7 @@ gzip -k < files/one.tar > files/one.tar.gz
 pack keys photos files/keys 4 cls
 expect 0 extract_fake files/one.tar -o one.h5
 expect 0 extract_fake 'files/keys-{000..003}.tar' -o keys.h5
-serve address
+serve object_server.py files address
 address=$(cat address)
 
 # ---- as from the disk ----
@@ -218,7 +207,7 @@ for wrong in s3://b/x.tar s3://bucket s3://bucket/ s3:///x.tar 's3://Buc_ket/x.t
 if command -v openssl > /dev/null; then
   openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out certificate.pem -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 2> /dev/null
   cat key.pem certificate.pem > both.pem
-  serve secure both.pem
+  serve object_server.py files secure both.pem
   fetch 1 "$(cat secure)/ok/one.tar"; stderr_has certificate
   for name in SSL_CERT_FILE CURL_CA_BUNDLE; do
     export $name=certificate.pem; fetch 0 "$(cat secure)/cut/one.tar"; whole; unset $name

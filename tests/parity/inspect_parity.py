@@ -255,6 +255,21 @@ def statistics_twin(pixels):
     return [pixels.shape[1], pixels.shape[0], grey.mean(), grey.std(), variance]
 
 
+FREQUENCIES = sorted(((v, u) for v in range(11) for u in range(11) if v + u), key=lambda pair: (sum(pair), pair))[:64]
+
+
+def hash_twin(pixels):
+    """By the definition in common/cache/perceptual_hash.h."""
+    rows, columns = pixels.shape[:2]
+    grey = pixels[(2 * np.arange(128) + 1) * rows // 256].astype("f8") @ [299, 587, 114] / 1000
+    ends = np.arange(33) * columns // 32
+    cells = np.stack([grey[:, a:max(a + 1, b)].mean(1) for a, b in zip(ends, ends[1:])], 1).reshape(32, 4, 32).mean(1)
+    cosines = np.cos(np.pi * np.outer(np.arange(11), 2 * np.arange(32) + 1) / 64) / 32
+    amplitudes = cosines @ cells @ cosines.T
+    found = np.array([amplitudes[pair] for pair in FREQUENCIES])
+    return 0 if abs(found).max() < .5 else sum(1 << i for i, amplitude in enumerate(found) if amplitude > 1e-6)
+
+
 def extract(dataset, cache):
     subprocess.run([BUILD / "bin/extract", dataset, "-o", cache, "--backbone", "resnet18_w16", "--weights", "random:0",
                     "--compress", "none", "-q"], check=True)
@@ -263,18 +278,21 @@ def extract(dataset, cache):
 def rows_of(cache):
     with h5py.File(cache) as file:
         return (list(file["samples/path"].asstr()), file["features/avgpool"][:],
-                file["samples/statistics"][:] if "samples/statistics" in file else None)
+                file["samples/statistics"][:] if "samples/statistics" in file else None,
+                file["samples/perceptual_hash"][:] if "samples/perceptual_hash" in file else None)
 
 
 def noted(folder, images, expected):
     """What extract notes of the pixels: of new images, of images that were there, and in a merged cache."""
     cache, grown, old = folder / "noted.h5", folder / "grown.h5", folder / "old.h5"
     extract(folder / "images", cache)
-    paths, features, statistics = rows_of(cache)
+    paths, features, statistics, hashes = rows_of(cache)
     order = [int(path.split(".")[0]) for path in paths]
     twin = np.array([statistics_twin(images[i].astype("u1")) for i in order])
     check("noted statistics", statistics.dtype == np.float32 and np.allclose(statistics, twin, rtol=1e-5, atol=1e-4),
           np.abs(statistics - twin).max())
+    check("noted hashes", hashes.tolist() == [hash_twin(images[i].astype("u1")) for i in order] and (hashes != 0).sum() > 3,
+          [f"{value:016x}" for value in hashes[:3]])
     found = inspect(cache)["pixels"]
     check("odd images by the cache alone", found["by"] == "cache" and found["unreadable"] == 0
           and {order[image["row"]]: image["odd"] for image in found["images"]} == expected)
@@ -283,19 +301,21 @@ def noted(folder, images, expected):
     for name in (grown, old):
         extract(folder / "images", name)
     with h5py.File(old, "r+") as file:  # as programs of before made it
-        del file["samples/statistics"]
+        del file["samples/statistics"], file["samples/perceptual_hash"]
         del file.attrs["sealed"]
     check("an old cache says that it does not know", not inspect(old)["pixels"]["done"])
     (folder / "aside").rename(last)
     for name in (grown, old):
         extract(folder / "images", name)
     same, other = rows_of(grown), rows_of(old)
-    check("a grown cache is as a new one", same[0] == paths and (same[1] == features).all() and (same[2] == statistics).all())
+    check("a grown cache is as a new one", same[0] == paths and (same[1] == features).all() and (same[2] == statistics).all()
+          and (same[3] == hashes).all())
     new = np.array([i == len(images) - 1 for i in order])
     check("a grown old one knows the new image", (other[1] == features).all() and np.isnan(other[2][~new]).all()
-          and (other[2][new] == statistics[new]).all() and inspect(old)["pixels"]["unreadable"] == len(images) - 1)
+          and (other[2][new] == statistics[new]).all() and (other[3] == np.where(new, hashes, 0)).all() and inspect(old)["pixels"]["unreadable"] == len(images) - 1)
     subprocess.run([BUILD / "bin/extract", "--merge", cache, "-o", folder / "merged.h5", "-q"], check=True)
-    check("a merged one keeps them", (rows_of(folder / "merged.h5")[2] == statistics).all())
+    merged = rows_of(folder / "merged.h5")
+    check("a merged one keeps them", (merged[2] == statistics).all() and (merged[3] == hashes).all())
     subprocess.run([BUILD / "bin/extract", "--verify", cache, "-q"], check=True)
 
 
@@ -339,7 +359,8 @@ def cells(folder):
 
 def pixels(folder):
     generator = np.random.default_rng(3)
-    images = [generator.integers(0, 256, (300 + i, 700 + i, 3)).astype("u1") for i in range(12)]
+    coarse = [np.kron(generator.integers(0, 40, (6, 8, 3)), np.ones((52, 89, 1), "i8")) for i in range(12)]
+    images = [(generator.integers(0, 216, (300 + i, 700 + i, 3)) + coarse[i][:300 + i, :700 + i]).astype("u1") for i in range(12)]
     images += [images[0] // 16, 255 - images[1] // 16, np.full((300, 700, 3), 90, "u1"),
                images[2][:40, :93], images[3][:60], np.kron(images[4][:6, :14], np.ones((50, 50, 1)))]
     expected = {12: ["dark", "blank"], 13: ["bright", "blank"], 14: ["blank"], 15: ["small"],
@@ -369,6 +390,36 @@ def pixels(folder):
                           atol=1e-4))
 
 
+def copies_by_pixels(folder):
+    """Copies whose features say nothing: by the hashes of images that are read, which nothing else is."""
+    from PIL import Image, ImageOps
+    generator = np.random.default_rng(11)
+    kinds = {"quality 20": lambda image: (image, 20), "a quarter": lambda image: (image.resize((80, 60), Image.LANCZOS), 95),
+             "brighter": lambda image: (image.point(lambda level: min(255, int(1.2 * level))), 95),
+             "mirrored": lambda image: (ImageOps.mirror(image), 95)}
+    (folder / "copied").mkdir()
+    for i in range(60):
+        coarse = Image.fromarray(generator.integers(0, 256, (9, 12, 3)).astype("u1")).resize((320, 240), Image.BICUBIC)
+        noise = generator.integers(-12, 13, (240, 320, 3))
+        image = Image.fromarray(np.clip(np.asarray(coarse) + noise, 0, 255).astype("u1"))
+        image.save(folder / f"copied/{i}.jpg", quality=90)
+        if i < 40:
+            copy, quality = list(kinds.values())[i % 4](image)
+            copy.save(folder / f"copied/{60 + i}.jpg", quality=quality)
+    path = folder / "copied.h5"
+    write_cache(path, generator.standard_normal((100, 32)).astype("f4"), np.zeros(100, "i4"), (np.arange(100) // 60).astype("u1"), 1)
+    without = inspect(path, "--duplicates")["duplicates"]
+    check("without hashes no pixels are compared", without["pixels_compared"] == 0 and not without["groups"])
+    with h5py.File(path, "r+") as file:
+        file.attrs["provenance"] = json.dumps({"dataset": str(folder / "copied")})
+    found = inspect(path, "--duplicates", "--pixels")["duplicates"]
+    rows = {tuple(group["rows"]): group for group in found["groups"]}
+    check("every copy is found by its pixels", set(rows) == {(i, 60 + i) for i in range(40)} and found["pixels_compared"] == 100,
+          sorted(set((i, 60 + i) for i in range(40)) ^ set(rows)))
+    check("which is said of them", all(group["by_pixels"] and group["crosses_splits"] and group["similarity"] < .9
+                                       for group in found["groups"]))
+
+
 with tempfile.TemporaryDirectory() as name:
     work = pathlib.Path(name)
     near_and_votes(work)
@@ -377,5 +428,6 @@ with tempfile.TemporaryDirectory() as name:
     models(work)
     cells(work)
     pixels(work)
+    copies_by_pixels(work)
 print("cleanlab was asked" if find_label_issues else "cleanlab is not there: the twin alone")
 sys.exit(1 if failures else 0)

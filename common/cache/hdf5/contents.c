@@ -127,8 +127,9 @@ static int read_splits(PfHdf5Contents *contents, PfError *err)
 static int check_samples(PfHdf5Contents *contents, PfError *err)
 {
     static const char *const names[] = {
-        "samples/path",  "samples/digest", "samples/size",  "samples/mtime_ns",  "samples/ctime_ns",
-        "samples/width", "samples/height", "samples/group", "samples/statistics"};
+        "samples/path",       "samples/digest",         "samples/size",   "samples/mtime_ns",
+        "samples/ctime_ns",   "samples/width",          "samples/height", "samples/group",
+        "samples/statistics", "samples/perceptual_hash"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         hid_t dataset;
         int64_t width;

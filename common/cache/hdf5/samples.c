@@ -43,7 +43,7 @@ typedef struct FileColumns {
 struct PfHdf5Samples {
     char *folder; /* of the file, for what does not stay in memory */
     FileColumns rows, rejected;
-    Column splits, widths, heights, groups, statistics;
+    Column splits, widths, heights, groups, statistics, perceptual_hashes;
     bool has_groups, has_statistics;
     TextColumn reasons;
     int target_count;
@@ -146,6 +146,7 @@ int pf_hdf5_samples_new(const char *path, const PfCacheTarget *targets, int targ
     samples->widths = samples->heights = new_column(samples->folder, sizeof(int32_t));
     samples->groups = new_column(samples->folder, sizeof(uint64_t));
     samples->statistics = new_column(samples->folder, PF_CACHE_STATISTICS * sizeof(float));
+    samples->perceptual_hashes = new_column(samples->folder, sizeof(uint64_t));
     samples->target_count = target_count;
     for (int t = 0; t < target_count; t++) {
         if (!copy_target(&samples->targets[t], &targets[t], samples->folder, err)) continue;
@@ -168,6 +169,7 @@ void pf_hdf5_samples_free(PfHdf5Samples **pointer)
     pf_spool_free(&samples->heights.spool);
     pf_spool_free(&samples->groups.spool);
     pf_spool_free(&samples->statistics.spool);
+    pf_spool_free(&samples->perceptual_hashes.spool);
     for (int t = 0; t < samples->target_count; t++) {
         pf_spool_free(&samples->targets[t].column.spool);
         pf_spool_free(&samples->targets[t].classes.spool);
@@ -210,7 +212,8 @@ int pf_hdf5_samples_append(PfHdf5Samples *samples, const PfCacheSample *sample, 
         append_row(&samples->widths, &sample->width, err) ||
         append_row(&samples->heights, &sample->height, err) ||
         append_row(&samples->groups, &sample->group, err) ||
-        append_statistics(samples, sample, err))
+        append_statistics(samples, sample, err) ||
+        append_row(&samples->perceptual_hashes, &sample->perceptual_hash, err))
         return -1;
     if (sample->group) samples->has_groups = true;
     return append_targets(samples, sample, err);
@@ -382,9 +385,13 @@ static int write_rows(hid_t group, PfHdf5Samples *samples, PfError *err)
     if (samples->has_groups &&
         write_column(group, "group", H5T_STD_U64LE, 0, &samples->groups, err))
         return -1;
-    return samples->has_statistics ? write_column(group, "statistics", H5T_IEEE_F32LE,
-                                                  PF_CACHE_STATISTICS, &samples->statistics, err)
-                                   : 0;
+    if (!samples->has_statistics) return 0;
+    return write_column(group, "statistics", H5T_IEEE_F32LE, PF_CACHE_STATISTICS,
+                        &samples->statistics, err) ||
+                   write_column(group, "perceptual_hash", H5T_STD_U64LE, 0,
+                                &samples->perceptual_hashes, err)
+               ? -1
+               : 0;
 }
 
 static int write_rejected(hid_t group, PfHdf5Samples *samples, PfError *err)

@@ -27,7 +27,7 @@ typedef struct ImageRecord {
     int64_t mtime_ns, ctime_ns;
     int32_t width, height;
     uint32_t path_size, reason_size; /* NO_REASON: a row; MEASURED: one whose statistics
-                                         follow the path; the texts follow */
+                                         and perceptual hash follow the path; texts follow */
 } ImageRecord;
 
 _Static_assert(sizeof(PfJournalChunkHead) == 16 && sizeof(TapRecord) == 144 &&
@@ -85,7 +85,10 @@ int pf_journal_records_put_image(PfJournalBytes *bytes, const PfJournalImage *im
     if (put(bytes, &record, sizeof record, err) || put(bytes, file->path, path_size, err))
         return -1;
     if (record.reason_size == MEASURED)
-        return put(bytes, file->statistics, sizeof file->statistics, err);
+        return put(bytes, file->statistics, sizeof file->statistics, err) ||
+                       put(bytes, &file->perceptual_hash, sizeof file->perceptual_hash, err)
+                   ? -1
+                   : 0;
     return put(bytes, image->reason, reason_size, err);
 }
 
@@ -159,7 +162,8 @@ int pf_journal_records_get_image(const unsigned char **next, const unsigned char
     bool is_row = is_measured || record.reason_size == NO_REASON;
     size_t path_size = record.path_size, reason_size = is_row ? 0 : record.reason_size;
     size_t statistics_size = is_measured ? sizeof image->file.statistics : 0;
-    if (path_size + reason_size + statistics_size > left - sizeof record) return -1;
+    size_t hash_size = is_measured ? sizeof image->file.perceptual_hash : 0;
+    if (path_size + reason_size + statistics_size + hash_size > left - sizeof record) return -1;
     const char *texts = (const char *)*next + sizeof record;
     *path = (PfJournalText){texts, path_size};
     *reason = (PfJournalText){is_row ? NULL : texts + path_size, reason_size};
@@ -171,8 +175,9 @@ int pf_journal_records_get_image(const unsigned char **next, const unsigned char
     memcpy(image->file.digest, record.digest, sizeof image->file.digest);
     image->file.has_statistics = is_measured;
     memcpy(image->file.statistics, texts + path_size, statistics_size);
+    memcpy(&image->file.perceptual_hash, texts + path_size + statistics_size, hash_size);
     for (int s = 0; s < PF_CACHE_STATISTICS; s++)
         if (!isfinite(image->file.statistics[s])) return -1;
-    *next += sizeof record + path_size + reason_size + statistics_size;
+    *next += sizeof record + path_size + reason_size + statistics_size + hash_size;
     return 1;
 }

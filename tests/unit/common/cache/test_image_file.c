@@ -16,7 +16,8 @@ static const PfImageFile FILES[] = {
      .width = 640,
      .height = 480,
      .has_statistics = true,
-     .statistics = {640, 480, 127.5f, 60.25f, 900}},
+     .statistics = {640, 480, 127.5f, 60.25f, 900},
+     .perceptual_hash = UINT64_C(0xfedcba9876543210)},
     {.path = "b/\xc3\xa4.png", .digest = {4, 5}, .stamp = {40, 50, 60}, .width = 7, .height = 9},
 };
 static const PfImageFile BAD = {.path = "bad.jpg", .digest = {9}, .stamp = {1, 2, 3}};
@@ -30,6 +31,7 @@ static void assert_equal(const PfImageFile *found, const PfImageFile *expected)
     ck_assert_int_eq(found->height, expected->height);
     ck_assert_int_eq(found->has_statistics, expected->has_statistics);
     ck_assert_mem_eq(found->statistics, expected->statistics, sizeof found->statistics);
+    ck_assert_uint_eq(found->perceptual_hash, expected->perceptual_hash);
 }
 
 static void setup(void)

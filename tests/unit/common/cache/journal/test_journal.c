@@ -100,6 +100,7 @@ static PfJournalImage make_image(int64_t row, char text[64])
                                      .width = (int32_t)row + 1,
                                      .height = (int32_t)row + 2,
                                      .has_statistics = row % 3 != 0}};
+    if (row % 3) image.file.perceptual_hash = UINT64_C(0x8000000000000001) * (uint64_t)row;
     for (int s = 0; s < PF_CACHE_STATISTICS && row % 3; s++)
         image.file.statistics[s] = (float)row / 2 + (float)s;
     memset(image.file.digest, (int)row, sizeof image.file.digest);
@@ -119,6 +120,7 @@ static void check_image(const PfJournalImage *found, int64_t row)
     ck_assert_int_eq(file->height, image.file.height);
     ck_assert_int_eq(file->has_statistics, image.file.has_statistics);
     ck_assert_mem_eq(file->statistics, image.file.statistics, sizeof file->statistics);
+    ck_assert_uint_eq(file->perceptual_hash, image.file.perceptual_hash);
 }
 
 static int append(PfJournal *journal, const PfCacheTap *taps, int tap_count, int64_t first,
