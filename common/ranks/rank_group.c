@@ -22,7 +22,6 @@ int pf_rank_group_join(const PfLaunch *launch, const PfRendezvous *rendezvous, i
                             .size = launch->size,
                             .address = rendezvous->address,
                             .port = rendezvous->port,
-                            .is_served = rendezvous->is_served,
                             .job = rendezvous->job,
                             .join_seconds = PF_RANK_JOIN_SECONDS,
                             .peer_seconds =

@@ -20,9 +20,12 @@ static const char *const job_variables[] = {
     "SLURM_JOB_ID", "SLURM_STEP_ID",         "SLURM_RESTART_COUNT",    "PMIX_NAMESPACE",
     "PMI_JOBID",    "OMPI_MCA_orte_hnp_uri", "OMPI_MCA_ess_base_jobid"};
 
-/* torchrun starts processes anew, and counts. */
+/* torchrun starts processes anew, and counts. It listens at MASTER_PORT itself, in the language of
+ * its own version of torch, which libtorch 1.13 cannot speak with today's: ranks meet next to it.
+ */
 #define RESTARTS "TORCHELASTIC_RESTART_COUNT"
 #define AGENT_STORE "TORCHELASTIC_USE_AGENT_STORE"
+#define LAST_PORT 65535
 
 /* Whether anything names the job; text: all of it. */
 static bool find_job(const PfEnvironment *environment, char *text, size_t size)
@@ -65,13 +68,13 @@ static int take_said(const PfEnvironment *environment, const char *address, PfRe
     const char *said = pf_launcher_variable(environment, "MASTER_PORT");
     const char *restarts = pf_launcher_variable(environment, RESTARTS);
     const char *store = pf_launcher_variable(environment, AGENT_STORE);
-    if (said && pf_options_parse_long("MASTER_PORT", said, 1, 65535, &port, err)) return -1;
+    if (said && pf_options_parse_long("MASTER_PORT", said, 1, LAST_PORT, &port, err)) return -1;
+    if (store && !strcmp(store, "True")) port += port < LAST_PORT ? 1 : -1;
     if (strlen(address) >= sizeof out->address)
         return pf_fail(err, PF_EXIT_USAGE, "MASTER_ADDR is too long for the name of a host");
     snprintf(out->address, sizeof out->address, "%s", address);
     out->port = (int)port;
     out->is_said = true;
-    out->is_served = store && !strcmp(store, "True");
     snprintf(out->job, sizeof out->job, "%.20s", restarts ? restarts : "0");
     return 0;
 }

@@ -14,12 +14,12 @@
 typedef struct PfRendezvous {
     char address[PF_RENDEZVOUS_ADDRESS_SIZE]; /* of the host of rank 0 */
     int port;
-    bool is_served; /* the launcher listens there itself */
-    bool is_said;   /* by MASTER_ADDR */
+    bool is_said; /* by MASTER_ADDR */
     char job[PF_RENDEZVOUS_JOB_SIZE];
 } PfRendezvous;
 
-/* MASTER_ADDR and MASTER_PORT (29500 where only the former is set) come first. Without them
+/* MASTER_ADDR and MASTER_PORT (29500 where only the former is set) come first; where torchrun
+ * listens at that port itself (TORCHELASTIC_USE_AGENT_STORE), the port after it. Without them
  * processes of one host meet at 127.0.0.1, those of srun on the first node of their step, at a port
  * from 20000 to 31999 that follows from what the launcher calls this job. Where neither can be told
  * it is PF_EXIT_USAGE, with what to set. */

@@ -49,7 +49,7 @@ static c10::intrusive_ptr<c10d::Store> open_store(const PfRanksConfig &config)
     c10d::TCPStoreOptions options;
     const std::string place = std::string(config.address) + ":" + std::to_string(config.port);
     options.port = static_cast<std::uint16_t>(config.port);
-    options.isServer = config.rank == 0 && !config.is_served;
+    options.isServer = config.rank == 0;
     options.waitWorkers = false;
     options.timeout = milliseconds(config.join_seconds);
     try {

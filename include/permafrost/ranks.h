@@ -20,7 +20,6 @@ typedef struct PfRanksConfig {
     int rank, size;
     const char *address; /* where rank 0 listens: a name or a number of a host */
     int port;
-    int is_served;       /* the launcher listens there itself */
     const char *job;     /* which of the jobs that may meet there; nobody else's names collide */
     double join_seconds; /* so long ranks wait for each other at the start */
     double peer_seconds; /* so long a call waits for a rank that does not answer */

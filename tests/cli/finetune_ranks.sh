@@ -141,12 +141,17 @@ else
   echo 'SKIP part: Open MPI is not installed'
 fi
 
-# ---- torchrun ----
+# ---- torchrun ---- of the newest torch, too: check-peer-torch
 
-if command -v torchrun > /dev/null && torchrun --no_python --nproc_per_node 1 true > torchrun.log 2>&1; then
-  # shellcheck disable=SC2086
-  expect 0 torchrun --no_python --nproc_per_node 2 --master_port "$(free_port)" "$(command -v train)" $options
-  stderr_has '2 ranks (torchrun: RANK, WORLD_SIZE)'
+torchrun=${TORCHRUN:-torchrun}
+if "$torchrun" --no_python --nproc_per_node 1 true > torchrun.log 2>&1; then
+  for size in 2 4; do
+    # shellcheck disable=SC2086
+    expect 0 "$torchrun" --no_python --nproc_per_node $size --master_port "$(free_port)" "$(command -v train)" $options
+    stderr_has "$size ranks (torchrun: RANK, WORLD_SIZE)"
+    launched $size
+  done
+  expect 0 "$torchrun" --standalone --no_python --nproc_per_node 2 "$(command -v train)" $options
   launched 2
 else
   echo 'SKIP part: torchrun is not installed, or does not start, as that of Debian 12'

@@ -293,6 +293,7 @@ static void write_contents(Recipe *recipe, hid_t file)
         {"sources/rows", WHOLE_NUMBERS, 1},
         {"sources/seal", WHOLE_NUMBERS, 16},
         {"samples/statistics", NUMBERS, 5},
+        {"samples/perceptual_hash", NUMBERS, 0},
     };
     make_attribute(recipe, file, "format", PF_CACHE_FORMAT);
     make_attribute(recipe, file, "format_version", NULL);

@@ -120,10 +120,12 @@ START_TEST(test_said)
     ck_assert_str_eq(place.address, "node7");
     ck_assert_int_eq(place.port, 4711);
     ck_assert(place.is_said);
-    ck_assert(!place.is_served);
     ck_assert_int_eq(meet("RANK=1\nWORLD_SIZE=2\nMASTER_ADDR=node7\n").port, 29500);
-    ck_assert(
-        meet("RANK=1\nWORLD_SIZE=2\nMASTER_ADDR=a\nTORCHELASTIC_USE_AGENT_STORE=True\n").is_served);
+    /* torchrun listens at its port itself. */
+#define OF_AN_AGENT "RANK=1\nWORLD_SIZE=2\nMASTER_ADDR=a\nTORCHELASTIC_USE_AGENT_STORE=True\n"
+    ck_assert_int_eq(meet(OF_AN_AGENT).port, 29501);
+    ck_assert_int_eq(meet(OF_AN_AGENT "MASTER_PORT=4711\n").port, 4712);
+    ck_assert_int_eq(meet(OF_AN_AGENT "MASTER_PORT=65535\n").port, 65534);
     /* What is said stands above what would follow. */
     place = meet(TWO_OF_SRUN "SLURM_STEP_NUM_NODES=1\nMASTER_ADDR=node7\n");
     ck_assert_str_eq(place.address, "node7");
