@@ -285,6 +285,8 @@ static void write_contents(Recipe *recipe, hid_t file)
         {"samples/ctime_ns", WHOLE_NUMBERS, 1},
         {"samples/width", WHOLE_NUMBERS, 1},
         {"samples/height", WHOLE_NUMBERS, 1},
+        {"samples/statistics", NUMBERS, 5},
+        {"samples/perceptual_hash", WHOLE_NUMBERS, 1},
         {"rejected/path", TEXTS, 1},
         {"rejected/reason", TEXTS, 1},
         {"rejected/digest", WHOLE_NUMBERS, 16},
@@ -292,8 +294,6 @@ static void write_contents(Recipe *recipe, hid_t file)
         {"sources/path", TEXTS, 1},
         {"sources/rows", WHOLE_NUMBERS, 1},
         {"sources/seal", WHOLE_NUMBERS, 16},
-        {"samples/statistics", NUMBERS, 5},
-        {"samples/perceptual_hash", NUMBERS, 0},
     };
     make_attribute(recipe, file, "format", PF_CACHE_FORMAT);
     make_attribute(recipe, file, "format_version", NULL);
