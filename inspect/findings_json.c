@@ -317,7 +317,32 @@ static void add_near(const Json *json, cJSON *root, const PfNearImages *found)
     }
 }
 
-static cJSON *make(const Json *json, const PfFindings *findings)
+/* A hundredth of a point on a page of 1,000 is less than this. */
+static double shortened(float value)
+{
+    return round(1e3 * (double)value) / 1e3;
+}
+
+static void add_map(const Json *json, cJSON *root, const PfMap *map)
+{
+    PfFindingStatus status = {.done = map->positions != NULL,
+                              .reason = "there are fewer than two rows or features"};
+    cJSON *object = add_finding(root, "map", &status);
+    if (!object) return;
+    cJSON_AddStringToObject(object, "method", "t-SNE");
+    add_number(object, "placed", (double)map->placed);
+    add_number(object, "trustworthiness", map->trustworthiness);
+    add_number(object, "neighbours", PF_MAP_TRUSTED_NEIGHBOURS);
+    cJSON *positions = cJSON_AddArrayToObject(object, "positions");
+    for (int64_t i = 0; i < json->rows->count; i++) {
+        const float *at = map->positions + 2 * i;
+        const double place[2] = {shortened(at[0]), shortened(at[1])};
+        cJSON_AddItemToArray(positions,
+                             isnan(at[0]) ? cJSON_CreateNull() : cJSON_CreateDoubleArray(place, 2));
+    }
+}
+
+static cJSON *make(const Json *json, const PfFindings *findings, const PfMap *map)
 {
     const PfRows *rows = json->rows;
     cJSON *root = cJSON_CreateObject();
@@ -345,15 +370,16 @@ static cJSON *make(const Json *json, const PfFindings *findings)
     add_few_shot(root, &findings->few_shot);
     add_next(json, root, &findings->next);
     add_models(json, root, &findings->models);
+    if (json->options->map) add_map(json, root, map);
     return root;
 }
 
 int pf_findings_write_json(const PfInspectOptions *options, const PfRows *rows,
-                           const PfFindings *findings, PfError *err)
+                           const PfFindings *findings, const PfMap *map, PfError *err)
 {
     Json json = {options, rows};
     pf_json_begin();
-    char *compact = pf_json_finish(make(&json, findings), "the findings", err);
+    char *compact = pf_json_finish(make(&json, findings, map), "the findings", err);
     char *text = compact ? pf_asprintf(err, "%s\n", compact) : NULL;
     free(compact);
     if (!text) return -1;

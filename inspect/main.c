@@ -11,6 +11,7 @@
 #include "inspect/findings/findings.h"
 #include "inspect/findings_file.h"
 #include "inspect/options.h"
+#include "inspect/page/map.h"
 #include "inspect/report.h"
 #include "inspect/rows/rows.h"
 #include "inspect/search.h"
@@ -26,16 +27,17 @@ static FILE *words_stream(const PfInspectOptions *options)
 }
 
 static int inspect_rows(const PfInspectOptions *options, const PfRows *rows, PfFindings *findings,
-                        PfError *err)
+                        PfMap *map, PfError *err)
 {
     FILE *stream = words_stream(options);
     if (!options->quiet) pf_words_begin(stream, options, rows);
     if (pf_search_run(options, rows, findings, err)) return -1;
-    if (!options->quiet) pf_words_findings(stream, options, rows, findings);
-    if (options->json && pf_findings_write_json(options, rows, findings, err)) return -1;
+    if (options->map && pf_map_draw(rows, map, err)) return -1;
+    if (!options->quiet) pf_words_findings(stream, options, rows, findings, map);
+    if (options->json && pf_findings_write_json(options, rows, findings, map, err)) return -1;
     if (options->csv && pf_findings_write_csv(options, rows, findings, err)) return -1;
     if (!options->output && !options->export_folder) return 0;
-    return pf_report_write(options, rows, findings, err);
+    return pf_report_write(options, rows, findings, map, err);
 }
 
 /* Says now what would go wrong after the search, or would be lost. */
@@ -63,12 +65,14 @@ static int inspect(PfInspectOptions *options, PfError *err)
     PfCache *cache;
     PfRows rows;
     PfFindings findings = {0};
+    PfMap map = {0};
     if (check_outputs(options, err)) return -1;
     if (options->export_folder && pf_export_check(options->export_folder, err)) return -1;
     if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
     if (pf_cache_open(options->cache, &cache, err)) return -1;
     int failed = pf_rows_read(cache, &options->rows, &rows, err) ||
-                 inspect_rows(options, &rows, &findings, err);
+                 inspect_rows(options, &rows, &findings, &map, err);
+    pf_map_free(&map);
     pf_findings_free(&findings);
     pf_rows_free(&rows);
     pf_cache_close(&cache);

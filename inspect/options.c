@@ -52,6 +52,8 @@ static const PfOption table[] = {
      .help = "accuracy of the k nearest neighbours (k = 10, 20, 100, 200)"},
     {.name = "few-shot", .kind = PF_OPTION_FLAG, .offset = FIELD(few_shot),
      .help = "accuracy of heads that learn from 1, 2, 5, ... images of each class"},
+    {.name = "map", .kind = PF_OPTION_FLAG, .offset = FIELD(map),
+     .help = "places of all images in two dimensions, for --json (a page has them anyway)"},
     {.name = "next", .kind = PF_OPTION_INT, .offset = FIELD(next), .argument = "N", .minimum = 1,
      .maximum = 1000000, .help = "N images to label next, where there are some without a label\n"
              "(default 20)"},
@@ -161,7 +163,7 @@ bool pf_inspect_options_wants_all(const PfInspectOptions *options)
 {
     return !(options->duplicates || options->labels || options->outliers || options->classes ||
              options->features || options->knn || options->few_shot || options->pixels ||
-             options->next || options->near || options->model_count > 1);
+             options->map || options->next || options->near || options->model_count > 1);
 }
 
 PfNeighboursMethod pf_inspect_options_method(const PfInspectOptions *options)
@@ -176,6 +178,8 @@ static int check_companions(const PfInspectOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE, "--csv-safe goes with --csv");
     if (options->exact && options->approximate)
         return pf_fail(err, PF_EXIT_USAGE, "--exact and --approximate contradict each other");
+    if (options->map && options->no_map)
+        return pf_fail(err, PF_EXIT_USAGE, "--map and --no-map contradict each other");
     if (options->near_count && !options->near)
         return pf_fail(err, PF_EXIT_USAGE, "--near-count goes with --near");
     if (!options->near && (options->network.backbone || options->network.weights))

@@ -21,7 +21,7 @@ typedef struct PfInspectOptions {
     PfRowsConfig rows;
     /* What to look for; where none of them is given, all of it; of pixels what the
      * cache says. */
-    int duplicates, labels, outliers, classes, features, knn, few_shot, pixels;
+    int duplicates, labels, outliers, classes, features, knn, few_shot, pixels, map;
     int next; /* so many images to label next; 0: not given */
     const char *models[PF_INSPECT_MAX_MODELS];
     int model_count;

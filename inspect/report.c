@@ -30,7 +30,7 @@ static int export_rows(const PfInspectOptions *options, const PfRows *rows, cons
 }
 
 int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const PfFindings *findings,
-                    PfError *err)
+                    const PfMap *map, PfError *err)
 {
     PfCachePage page;
     PfCachePageConfig config = {.images = options->images,
@@ -48,10 +48,11 @@ int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const P
     }
     if (!failed) {
         pf_page_prepare(&page.data);
-        failed = pf_cache_page_nearest(&page, rows, err) ||
-                 (!options->no_map && pf_cache_page_map(&page, rows, err)) ||
-                 (options->output && pf_page_write(options->output, &page.data, err)) ||
-                 (options->export_folder && export_rows(options, rows, &page.data, err));
+        failed =
+            pf_cache_page_nearest(&page, rows, err) ||
+            (!options->no_map && pf_cache_page_map(&page, rows, options->map ? map : NULL, err)) ||
+            (options->output && pf_page_write(options->output, &page.data, err)) ||
+            (options->export_folder && export_rows(options, rows, &page.data, err));
     }
     pf_cache_page_close(&page);
     if (!failed && options->output)

@@ -4,11 +4,13 @@
 
 #include "inspect/findings/findings.h"
 #include "inspect/options.h"
+#include "inspect/page/map.h"
 #include "inspect/rows/rows.h"
 
 /* What was found, the first model's predictions, and a map, into options->output; the rows into
- * options->export_folder; whichever of the two is given. */
+ * options->export_folder; whichever of the two is given. map: where it has been drawn, else it is
+ * drawn now, unless options->no_map. */
 int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const PfFindings *findings,
-                    PfError *err);
+                    const PfMap *map, PfError *err);
 
 #endif

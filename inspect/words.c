@@ -431,8 +431,22 @@ static void tell_ways(const Words *words, const PfFindings *findings)
                "--exclude found.csv.");
 }
 
+static void tell_map(const Words *words, const PfMap *map)
+{
+    const PfInspectOptions *options = words->options;
+    if (!map->positions) {
+        say(words, "Map: not drawn, as there are fewer than two rows or features.");
+        return;
+    }
+    say(words, "Map: places of %lld images by t-SNE, trustworthiness %.3f (k = %d).%s",
+        (long long)map->placed, map->trustworthiness, PF_MAP_TRUSTED_NEIGHBOURS,
+        options->json || options->output || options->export_folder
+            ? ""
+            : " Add -o page.html to see it, --json FILE or --export DIR to have the numbers.");
+}
+
 void pf_words_findings(FILE *stream, const PfInspectOptions *options, const PfRows *rows,
-                       const PfFindings *findings)
+                       const PfFindings *findings, const PfMap *map)
 {
     Words words = begin_words(stream, options, rows);
     tell_neighbours(&words, &findings->neighbours);
@@ -448,5 +462,6 @@ void pf_words_findings(FILE *stream, const PfInspectOptions *options, const PfRo
     tell_few_shot(&words, &findings->few_shot);
     tell_next(&words, &findings->next);
     tell_models(&words, &findings->models);
+    if (options->map) tell_map(&words, map);
     tell_ways(&words, findings);
 }

@@ -282,7 +282,8 @@ static int add_rows(PfCachePage *page, const PfPredictOptions *options, const Pf
     config.target = class_target(page, scorer);
     page->data.inspected = config.target;
     int failed = pf_rows_read(cache, &config, &rows, err) ||
-                 pf_cache_page_nearest(page, &rows, err) || pf_cache_page_map(page, &rows, err);
+                 pf_cache_page_nearest(page, &rows, err) ||
+                 pf_cache_page_map(page, &rows, NULL, err);
     pf_rows_free(&rows);
     return failed;
 }

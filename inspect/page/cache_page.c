@@ -9,18 +9,10 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
-#include "inspect/projection/pca.h"
-#include "inspect/projection/tsne.h"
 #include "train/kernels/gemm.h"
 
 #define NEAREST 3
 #define MOST_MISTAKES 240
-/* Dimensions that t-SNE begins with. */
-#define COMPONENTS 50
-/* From so many rows on two thirds of the iterations have to do. */
-#define MANY_ROWS 30000
-#define TRUSTED_NEIGHBOURS 15
-#define TRUSTED_ROWS 300
 
 /* ---- what is true ---- */
 
@@ -122,6 +114,7 @@ void pf_cache_page_close(PfCachePage *page)
     free(page->owned);
     free(page->targets);
     pf_image_files_free(&page->files);
+    pf_map_free(&page->map);
     *page = (PfCachePage){0};
 }
 
@@ -136,119 +129,23 @@ float *pf_cache_page_outputs(PfCachePage *page, PfPageTarget *target, PfError *e
 
 /* ---- the map ---- */
 
-static void show_progress(void *context, int64_t done, int64_t total)
+static void show_map(PfCachePage *page, const PfMap *map)
 {
-    (void)total;
-    pf_progress_update(context, done, "map");
+    if (!map->positions) return;
+    page->data.map = map->positions;
+    page->data.map_name = "t-SNE";
+    page->data.other_map = map->components;
+    page->data.other_map_name = map->components_name;
+    if (!isnan(map->trustworthiness))
+        pf_page_add_fact(&page->data, "map", "t-SNE, perplexity 30; trustworthiness (k = %d) %.3f",
+                         PF_MAP_TRUSTED_NEIGHBOURS, map->trustworthiness);
 }
 
-/* Maps of the network's layers, (channels, height, width), are averaged over their places. */
-static int64_t averaged_columns(const PfRows *rows)
+int pf_cache_page_map(PfCachePage *page, const PfRows *rows, const PfMap *drawn, PfError *err)
 {
-    const PfCacheTap *tap = pf_cache_tap(rows->cache, rows->tap);
-    int64_t places = 1;
-    if (tap->shape.rank - (rows->views > 1) == 3)
-        for (int axis = tap->shape.rank - 2; axis < tap->shape.rank; axis++)
-            places *= tap->shape.dims[axis];
-    return rows->features / places;
-}
-
-/* Of so many rows, evenly spaced. */
-static int gather_rows(const PfRows *rows, int64_t sample, int64_t columns, float *x, PfError *err)
-{
-    int64_t places = rows->features / columns;
-    float *row = pf_alloc_aligned((size_t)rows->features, sizeof *row, err);
-    int failed = !row;
-    for (int64_t i = 0; i < sample && !failed; i++) {
-        failed = pf_rows_block(rows, i * rows->count / sample, 1, row, err);
-        for (int64_t c = 0; c < columns; c++) {
-            double sum = 0;
-            for (int64_t p = 0; p < places; p++) sum += row[c * places + p];
-            x[i * columns + c] = (float)(sum / (double)places);
-        }
-    }
-    free(row);
-    return failed;
-}
-
-static float *spread(PfCachePage *page, int64_t sample, const float *positions, int stride,
-                     PfError *err)
-{
-    int64_t rows = page->data.rows;
-    float *map = own(page, 2 * (size_t)rows, sizeof *map, err);
-    for (int64_t i = 0; map && i < 2 * rows; i++) map[i] = NAN;
-    for (int64_t i = 0; map && i < sample; i++)
-        for (int axis = 0; axis < 2; axis++)
-            map[2 * (i * rows / sample) + axis] = positions[i * stride + axis];
-    return map;
-}
-
-static int lay_out(PfCachePage *page, const PfPca *pca, const float *x, int64_t columns,
-                   int64_t sample, PfThreadPool *pool, PfError *err)
-{
-    PfProgress progress;
-    PfTsneOptions options = {.iterations = sample > MANY_ROWS ? 500 : 750,
-                             .interrupted = page->data.interrupted,
-                             .progress = show_progress,
-                             .context = &progress};
-    float *start = pf_calloc(2 * (size_t)sample, sizeof *start, err);
-    float *map = start ? pf_calloc(2 * (size_t)sample, sizeof *map, err) : NULL;
-    for (int64_t i = 0; map && i < sample; i++)
-        memcpy(start + 2 * i, pca->scores + i * pca->components, 2 * sizeof *start);
-    pf_progress_start(&progress, "steps", options.iterations);
-    int failed =
-        !map || pf_tsne_run(pca->scores, sample, pca->components, start, &options, pool, map, err);
-    pf_progress_end(&progress);
-    if (!failed) {
-        double trust = pf_tsne_trustworthiness(x, sample, columns, map, TRUSTED_NEIGHBOURS,
-                                               TRUSTED_ROWS, pool, err);
-        if (!isnan(trust))
-            pf_page_add_fact(&page->data, "map",
-                             "t-SNE, perplexity 30; trustworthiness (k = %d) "
-                             "%.3f",
-                             TRUSTED_NEIGHBOURS, trust);
-        page->data.map = spread(page, sample, map, 2, err);
-        page->data.map_name = "t-SNE";
-        failed = !page->data.map;
-    }
-    free(start);
-    free(map);
-    return failed;
-}
-
-int pf_cache_page_map(PfCachePage *page, const PfRows *rows, PfError *err)
-{
-    int64_t columns = averaged_columns(rows), sample = pf_min(rows->count, PF_CACHE_PAGE_MAP_ROWS);
-    int64_t room = rows->memory_bytes / (columns * (int64_t)sizeof(float) + 1) / 2;
-    PfThreadPool *pool = NULL;
-    PfPca pca = {0};
-    sample = pf_min(sample, room);
-    if (sample < 2 || columns < 2) return 0;
-    float *x = pf_alloc_aligned((size_t)(sample * columns), sizeof *x, err);
-    int failed = !x || pf_thread_pool_new(rows->threads, &pool, err) ||
-                 gather_rows(rows, sample, columns, x, err) ||
-                 pf_pca_run(x, sample, columns, COMPONENTS, pool, &pca, err);
-    if (!failed) {
-        char shares[80];
-        snprintf(shares, sizeof shares,
-                 "principal components (%.0f %% and %.0f %% of the variance)",
-                 100 * pca.explained[0], 100 * pca.explained[1]);
-        char *name = own(page, sizeof shares, 1, err);
-        failed = !name;
-        if (name) strcpy(name, shares);
-        page->data.other_map =
-            failed ? NULL : spread(page, sample, pca.scores, pca.components, err);
-        page->data.other_map_name = name;
-        failed = failed || !page->data.other_map;
-    }
-    if (!failed) failed = lay_out(page, &pca, x, columns, sample, pool, err);
-    if (!failed && sample < rows->count)
-        pf_warn("the map has %lld of %lld images, evenly spaced", (long long)sample,
-                (long long)rows->count);
-    pf_pca_free(&pca);
-    pf_thread_pool_free(&pool);
-    free(x);
-    return failed ? -1 : 0;
+    if (!drawn && pf_map_draw(rows, &page->map, err)) return -1;
+    show_map(page, drawn ? drawn : &page->map);
+    return 0;
 }
 
 /* ---- the nearest training images ---- */

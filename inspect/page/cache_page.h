@@ -2,6 +2,7 @@
 #ifndef PF_INSPECT_PAGE_CACHE_PAGE_H
 #define PF_INSPECT_PAGE_CACHE_PAGE_H
 
+#include "inspect/page/map.h"
 #include "inspect/page/page.h"
 #include "inspect/rows/rows.h"
 
@@ -13,6 +14,7 @@ typedef struct PfCachePage {
     void **owned; /* (owned_count) arrays that targets and data lend */
     size_t owned_count, owned_capacity;
     PfImageFiles files;
+    PfMap map;
     char reason[400]; /* why there are no images */
 } PfCachePage;
 
@@ -35,10 +37,8 @@ void pf_cache_page_close(PfCachePage *page);
  * short. Lent by the page, whose target has it from now on. */
 float *pf_cache_page_outputs(PfCachePage *page, PfPageTarget *target, PfError *err);
 
-/* Positions of the rows by principal components, and by t-SNE too where the rows are few enough.
- * Of more than PF_CACHE_PAGE_MAP_ROWS rows as many, evenly spaced, have a place on the map. */
-#define PF_CACHE_PAGE_MAP_ROWS ((int64_t)100000)
-int pf_cache_page_map(PfCachePage *page, const PfRows *rows, PfError *err);
+/* The map on the page. drawn: lent as long as the page is; NULL: it is drawn now. */
+int pf_cache_page_map(PfCachePage *page, const PfRows *rows, const PfMap *drawn, PfError *err);
 
 /* The three nearest training images of each mistake. After the outputs and pf_page_prepare. */
 int pf_cache_page_nearest(PfCachePage *page, const PfRows *rows, PfError *err);

@@ -151,6 +151,25 @@ stdout_lacks '.jpg'
 grep -q 'jpg' nobody.json nobody.csv && failed 'a path is in an anonymous file'
 grep -q 'duplicate,3,' nobody.csv || failed 'the CSV has no numbers of rows'
 
+# ---- the map, alone, and as the export has it ----
+
+expect 0 inspect full.h5 --map --json map.json --export places -q
+"$PYTHON" - << 'END' || failed 'the map of the JSON is another one'
+import json
+import numpy as np
+found, places = json.load(open("map.json"))["map"], np.load("places/map.npy")
+assert found["placed"] == len(places) == len(found["positions"]) and found["trustworthiness"] > .5, found["placed"]
+assert np.allclose(np.array(found["positions"]), places, atol=6e-4) and np.ptp(places) > 1
+END
+expect 0 inspect full.h5 --map
+stdout_has 'Map: places of 400 images by t-SNE, trustworthiness 0.'
+stdout_lacks 'Duplicates'
+expect 0 inspect full.h5 --map --duplicates --labels --outliers --json findings.json --csv findings.csv
+stdout_has 'Map: places of'
+stdout_has 'Labels'
+expect 2 inspect full.h5 --map --no-map
+stderr_has '--no-map'
+
 # ---- poor caches say what was not looked for ----
 
 expect 0 inspect nothing.h5
@@ -231,6 +250,6 @@ mv photos moved
 expect 0 inspect photos.h5 --pixels --json moved.json
 stdout_has "the images are not at '"
 stdout_has '(--images DATASET says'
-"$PYTHON" "$SOURCE/tests/cli/inspect_schema.py" "$SOURCE/docs/inspect.md" full.json cells.json nobody.json models.json near.json \
+"$PYTHON" "$SOURCE/tests/cli/inspect_schema.py" "$SOURCE/docs/inspect.md" full.json cells.json nobody.json models.json near.json map.json \
   pixels.json noted.json nothing.json moved.json 2> schema || failed "the schema: $(cat schema)"
 done_with
