@@ -75,7 +75,9 @@ void GradientBuckets::watch(size_t parameter)
     auto accumulator = torch::autograd::impl::grad_accumulator(parameters_[parameter]);
     accumulator->add_post_hook(std::unique_ptr<torch::autograd::FunctionPostHook>(
         new CallAfter([this, parameter] { take(parameter); })));
-    accumulators_.push_back(accumulator); // else it goes, and its hook with it
+    // Else it goes, and its hook with it. The pointer is a shared or, in newer versions, an
+    // intrusive one.
+    accumulators_.push_back(std::make_shared<decltype(accumulator)>(accumulator));
 }
 
 void GradientBuckets::take(size_t parameter)

@@ -13,12 +13,6 @@
 
 #include "common/torch/ranks.h"
 
-namespace torch {
-namespace autograd {
-struct Node;
-}
-} // namespace torch
-
 namespace permafrost {
 
 class GradientBuckets {
@@ -54,9 +48,9 @@ private:
 
     std::vector<at::Tensor> parameters_;
     PfRanks *ranks_;
-    std::vector<Bucket> buckets_; // in the order in which they are sent
-    std::vector<Place> places_;   // (parameters)
-    std::vector<std::shared_ptr<torch::autograd::Node>> accumulators_;
+    std::vector<Bucket> buckets_;                     // in the order in which they are sent
+    std::vector<Place> places_;                       // (parameters)
+    std::vector<std::shared_ptr<void>> accumulators_; // each a pointer as libtorch has it
     size_t sent_ = 0;
     bool is_running_ = false;
 };
