@@ -72,8 +72,10 @@ endfunction()
 # bring lie beside torch.
 function(pf_torch_find_nccl includes_out libraries_out)
   pf_torch_files(files)
-  if(TARGET pf_libtorch)
+  set(torch_includes ${TORCH_INCLUDE_DIRS})
+  if(TARGET pf_libtorch) # which a project of its own, such as try_compile's, does not know
     get_target_property(files pf_libtorch INTERFACE_LINK_LIBRARIES)
+    get_target_property(torch_includes pf_libtorch INTERFACE_INCLUDE_DIRECTORIES)
   endif()
   list(GET files 0 file)
   get_filename_component(folder ${file} DIRECTORY)
@@ -83,8 +85,8 @@ function(pf_torch_find_nccl includes_out libraries_out)
   file(GLOB includes ${folder}/../../nvidia/*/include)
   list(APPEND includes ${CUDA_INCLUDE_DIRS})
   try_compile(PF_HAS_NCCL ${CMAKE_CURRENT_BINARY_DIR}/nccl ${CMAKE_SOURCE_DIR}/cmake/nccl_check.cpp
-    CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${includes}"
-    LINK_LIBRARIES ${TORCH_LIBRARIES} ${folder}/libtorch_cuda.so ${folder}/libc10_cuda.so
+    CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${torch_includes};${includes}"
+    LINK_LIBRARIES ${files} ${folder}/libtorch_cuda.so ${folder}/libc10_cuda.so
     CXX_STANDARD ${CMAKE_CXX_STANDARD} OUTPUT_VARIABLE output)
   if(NOT PF_HAS_NCCL)
     message(STATUS "no headers of NCCL and CUDA: gradients of GPUs go by Gloo, through the host")
