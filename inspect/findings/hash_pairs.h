@@ -15,10 +15,10 @@ typedef struct PfHashPair {
     int32_t a, b; /* rows, a < b */
 } PfHashPair;
 
-/* Of rows with a hash. Not all pairs, but enough that whoever is linked in all of them is linked:
- * of rows of one hash, or of its mirrored one, each with the first, and of a hash at most 32 pairs
- * with later ones. bits: up to PF_HASH_PAIRS_MOST_BITS. *pairs: (*count) by a, then b; owned by the
- * caller. */
+/* Of rows with a hash. Not all pairs, but so many that what all pairs link is linked, but for
+ * crowds: of rows of one hash, or of its mirrored one, each with the first, and of a hash at most
+ * 32 pairs with others. bits: up to PF_HASH_PAIRS_MOST_BITS. *pairs: (*count) by a, then b; owned
+ * by the caller. */
 int pf_hash_pairs_find(const PfRows *rows, const uint64_t *hashes, int bits, PfHashPair **pairs,
                        int64_t *count, PfError *err);
 
