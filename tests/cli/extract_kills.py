@@ -215,10 +215,11 @@ def twice(folder, wanted, _):
     expect(0, finish(first), "the first run")
     check_end(place, wanted, "twice")
     check(computed_images(log) == IMAGES, "the second run disturbed the first")
-    many = [start(arguments, place) for _ in range(4)]
     (place / "out.h5").unlink()
-    codes = sorted(finish(process).code for process in many)
-    check(set(codes) <= {0, 75}, f"four at once: exit codes {codes}")
+    many = [start(arguments, place) for _ in range(4)]
+    results = [finish(process) for process in many]
+    codes = sorted(result.code for result in results)
+    check(set(codes) <= {0, 75}, f"four at once: exit codes {codes}\n{''.join(result.err for result in results)}")
     expect(0, run(arguments, place), "after four at once")
     check_end(place, wanted, "after four at once")
     print(f"twice: refused; four at once: {codes}")
