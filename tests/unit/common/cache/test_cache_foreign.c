@@ -104,7 +104,11 @@ START_TEST(a_compact_dataset_shorter_than_its_shape)
     pf_cache_close(&cache);
 
     patch(old, new, sizeof old - 1);
-    ck_assert_msg(!pf_cache_open(path, &cache, &err), "%s", err.message);
+    if (pf_cache_open(path, &cache, &err)) { /* HDF5 1.14 does not open such a dataset */
+        ck_assert_msg(strstr(err.message, path) && strstr(err.message, "/samples/digest"), "%s",
+                      err.message);
+        return;
+    }
     ck_assert(pf_cache_read_digests(cache, digests, &err));
     ck_assert_msg(strstr(err.message, path) && strstr(err.message, "fewer bytes"), "%s",
                   err.message);
