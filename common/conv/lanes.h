@@ -142,6 +142,7 @@ LANES void product_fetch_next(const PfProduct *p, const ProductTile *tile, int r
 LANES void product_steps(const float *const *v, int64_t first, int64_t end, const float *u,
                          int64_t u_row, int rows, int vectors, ProductSums sum)
 {
+#pragma GCC unroll 4
     for (int64_t k = first; k < end; k++, u += u_row) {
         Lanes row[PRODUCT_VECTORS];
 #pragma GCC unroll PRODUCT_UNROLL
