@@ -11,11 +11,13 @@
 static const size_t group_bytes = (size_t)96 << 20, stem_bytes = (size_t)32 << 20,
                     early_bytes = (size_t)16 << 20;
 
-/* The same of a network that begins with steps of few weights each, as those that are made for
- * telephones: read anew for each image, they cost less than maps that leave a second-level cache.
- */
+/* The same of a network that begins with steps whose weights cost as much for one image at a time:
+ * there are few of them, as in those that are made for telephones, or an image has as many rows as
+ * a product takes before it reads all weights again, as transformers' tokens are. Then maps are
+ * what must not leave a second-level cache. */
 static const size_t light_group_bytes = (size_t)8 << 20, light_early_bytes = (size_t)1 << 20,
                     light_weight_bytes = (size_t)640 << 10;
+static const int64_t light_rows = 96;
 
 /* ---- sums in the place of what they add to ---- */
 
@@ -94,12 +96,31 @@ static size_t weight_bytes(const PfEnginePlan *plan, int s)
     return (size_t)((may_be_winograd ? 36 : places) * inputs * y->stride) * sizeof(float);
 }
 
-/* The first steps whose maps of a group take more than may be. */
-static int steps_above(const PfEnginePlan *plan, size_t stem, size_t others, size_t weights)
+/* A product of a matrix with rows that it takes from x: tokens, pixels, or patches that do not
+ * overlap. */
+static bool is_product_of_rows(const PfEnginePlan *plan, const PfEngineStep *step)
+{
+    if (step->kind != PF_STEP_CONVOLUTION) return false;
+    const PfNode *node = &plan->arch->nodes[step->node];
+    return node->op == PF_OP_LINEAR || (node->groups < 2 && node->kernel[0] == node->stride[0] &&
+                                        node->kernel[1] == node->stride[1]);
+}
+
+/* Whether its weights cost as much for one image at a time. */
+static bool is_light(const PfEnginePlan *plan, int s)
+{
+    const PfEngineStep *step = &plan->steps[s];
+    return weight_bytes(plan, s) <= light_weight_bytes ||
+           (is_product_of_rows(plan, step) &&
+            plan->values[step->y].height * plan->values[step->y].width >= light_rows);
+}
+
+/* The first steps whose maps of a group take more than may be; light: of light ones only. */
+static int steps_above(const PfEnginePlan *plan, size_t others, bool light)
 {
     int early = 0;
-    size_t limit = stem;
-    for (int s = 0; s < plan->step_count && weight_bytes(plan, s) <= weights; s++) {
+    size_t limit = stem_bytes;
+    for (int s = 0; s < plan->step_count && (!light || is_light(plan, s)); s++) {
         if (is_convolution_of_maps(plan, s)) limit = others;
         if (PF_ENGINE_GROUP * bytes_in(plan, s) > limit) early = s + 1;
     }
@@ -108,9 +129,9 @@ static int steps_above(const PfEnginePlan *plan, size_t stem, size_t others, siz
 
 static void choose_early_steps(PfEnginePlan *plan)
 {
-    const int light = steps_above(plan, stem_bytes, light_group_bytes, light_weight_bytes);
+    const int light = steps_above(plan, light_group_bytes, true);
     size_t most = 0, limit = early_bytes;
-    plan->early_steps = steps_above(plan, stem_bytes, group_bytes, SIZE_MAX);
+    plan->early_steps = steps_above(plan, group_bytes, false);
     if (light > plan->early_steps) {
         plan->early_steps = light;
         limit = light_early_bytes;

@@ -175,7 +175,8 @@ static void walk(const Memory *memory, int index, int first, int count, bool wri
 
 static void read_value(const Memory *memory, int value, int first, int count)
 {
-    if (value >= 0) walk(memory, value, first, count, false);
+    if (value >= 0 && memory->plan->values[value].node < 0) /* parameters lie elsewhere */
+        walk(memory, value, first, count, false);
 }
 
 /* A convolution and a pool read x after they have begun to write. */
@@ -190,6 +191,7 @@ static void run_step(const Memory *memory, int s, int first, int count)
     }
     read_value(memory, step->x, first, count);
     read_value(memory, step->sum, first, count);
+    if (step->kind == PF_STEP_ATTENTION) read_value(memory, step->values, first, count);
     if (step->y >= 0) walk(memory, step->y, first, count, true);
     if (step->y >= 0 && step->kind != PF_STEP_POINTWISE) read_value(memory, step->x, first, count);
     if (step->ahead) {
@@ -228,6 +230,10 @@ static const struct {
     {"mobilenet_v3_large", 224, {"avgpool", "features.4.block.0.0", "features.6"}, 3},
     {"efficientnet_b0", 224, {"avgpool"}, 1},
     {"efficientnet_b0", 128, {"features.3", "features.2.1.block.1.0"}, 2},
+    {"convnext_tiny", 224, {"avgpool", "features.3.0.add"}, 2},
+    {"vit_s_16", 224, {"cls"}, 1},
+    {"dinov2_vits14", 224, {"cls", "patches", "blocks.5"}, 3},
+    {"swin_t", 224, {"avgpool"}, 1},
 };
 
 START_TEST(nothing_is_written_over_that_is_needed)
@@ -255,6 +261,23 @@ START_TEST(memory_is_used_again)
     close_plan(&planned);
     open_plan(&planned, "vgg16", 224, taps, 1);
     ck_assert_uint_lt(planned.plan.maps_bytes, (size_t)96 << 20);
+    close_plan(&planned);
+}
+END_TEST
+
+/* An image with enough tokens to use a linear layer's weights well goes through by itself, so that
+ * its maps stay in a cache; images of few tokens go through together. */
+START_TEST(images_of_many_tokens_come_one_at_a_time)
+{
+    static const char *const taps[] = {"cls"};
+    Planned planned;
+    open_plan(&planned, "dinov2_vits14", 224, taps, 1); /* 257 tokens */
+    ck_assert_int_eq(planned.plan.early_images, 1);
+    ck_assert_int_gt(planned.plan.early_steps, planned.plan.step_count - 4);
+    ck_assert_uint_lt(planned.plan.maps_bytes, (size_t)12 << 20);
+    close_plan(&planned);
+    open_plan(&planned, "dinov2_vits14", 126, taps, 1); /* 82 tokens */
+    ck_assert_int_lt(planned.plan.early_steps, 8);
     close_plan(&planned);
 }
 END_TEST
@@ -302,6 +325,7 @@ int main(void)
     tcase_add_loop_test(memory, nothing_is_written_over_that_is_needed, 0,
                         (int)(sizeof cases / sizeof *cases));
     tcase_add_test(memory, memory_is_used_again);
+    tcase_add_test(memory, images_of_many_tokens_come_one_at_a_time);
     tcase_add_test(memory, wide_maps_are_made_row_by_row);
     suite_add_tcase(suite, memory);
     SRunner *runner = srunner_create(suite);
