@@ -12,11 +12,13 @@ static const size_t group_bytes = (size_t)96 << 20, stem_bytes = (size_t)32 << 2
                     early_bytes = (size_t)16 << 20;
 
 /* The same of a network that begins with steps whose weights cost as much for one image at a time:
- * there are few of them, as in those that are made for telephones, or an image has as many rows as
- * a product takes before it reads all weights again, as transformers' tokens are. Then maps are
- * what must not leave a second-level cache. */
+ * there are few of them, as in those that are made for telephones; or an image has as many rows as
+ * a product takes before it reads all weights again, as small transformers' tokens are. (Of large
+ * ones, all weights together leave the third-level cache before they are read for the next image.)
+ * Then maps are what must not leave a second-level cache. */
 static const size_t light_group_bytes = (size_t)8 << 20, light_early_bytes = (size_t)1 << 20,
-                    light_weight_bytes = (size_t)640 << 10;
+                    light_weight_bytes = (size_t)640 << 10,
+                    light_product_bytes = (size_t)2560 << 10;
 static const int64_t light_rows = 96;
 
 /* ---- sums in the place of what they add to ---- */
@@ -110,9 +112,10 @@ static bool is_product_of_rows(const PfEnginePlan *plan, const PfEngineStep *ste
 static bool is_light(const PfEnginePlan *plan, int s)
 {
     const PfEngineStep *step = &plan->steps[s];
-    return weight_bytes(plan, s) <= light_weight_bytes ||
-           (is_product_of_rows(plan, step) &&
-            plan->values[step->y].height * plan->values[step->y].width >= light_rows);
+    const size_t bytes = weight_bytes(plan, s);
+    if (!is_product_of_rows(plan, step)) return bytes <= light_weight_bytes;
+    const PfEngineValue *y = &plan->values[step->y];
+    return bytes <= (y->height * y->width >= light_rows ? light_product_bytes : light_weight_bytes);
 }
 
 /* The first steps whose maps of a group take more than may be; light: of light ones only. */
