@@ -47,7 +47,7 @@ SECTIONS = {
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", required=True, help="folder of the build")
+    parser.add_argument("--build", required=True, type=os.path.abspath, help="folder of the build")
     parser.add_argument("--out", required=True, metavar="WORK_DIR", help="for caches and results")
     parser.add_argument("--data", default=os.environ.get("PERMAFROST_DATA"),
                         help="folder with real images and backbones (datasets.py lists them; default $PERMAFROST_DATA); "
