@@ -122,6 +122,7 @@ static char *make_provenance(const PfExtraction *run, PfError *err)
                                .scheduler_base = scheduled ? scheduled->base : 0,
                                .rules = run->rules,
                                .previous = run->cache,
+                               .is_same = run->cache && run->match == PF_PLAN_CACHE_STAMPS_DIFFER,
                                .scan = run->scan,
                                .known = run->known,
                                .taps = run->wanted.taps};

@@ -22,6 +22,7 @@
 #include "train/report/result.h"
 #include "train/report/result_tables.h"
 #include "train/report/tensorboard.h"
+#include "train/settings/conflicts.h"
 #include "train/settings/name_check.h"
 #include "train/sweep/checkpoint_run.h"
 #include "train/sweep/finished_run.h"
@@ -353,7 +354,8 @@ static int run(int argc, char **argv, PfTrainOptions *options, PfError *err)
     } else if (options->trust) {
         return pf_script_file_trust(options->trust, err);
     } else {
-        if (pf_sweep_settings_check(options, err) || pf_train_ranks_find(options, &launch, err))
+        if (pf_train_conflicts_check(options, err) || pf_sweep_settings_check(options, err) ||
+            pf_train_ranks_find(options, &launch, err))
             return -1;
         pf_processors_set(options->threads);
         interrupted = options->table.interrupted =

@@ -21,7 +21,7 @@
 typedef struct PfModelRecord {
     const char *command;    /* that train was called by */
     const char *cache_path; /* absolute */
-    const uint8_t *seal;    /* (16) the cache's, or NULL */
+    const uint8_t *seal;    /* (16) the cache's pf_cache_content, or NULL */
     int64_t rows;
     const char *provenance; /* of the cache, JSON */
 } PfModelRecord;

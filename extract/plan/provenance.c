@@ -221,6 +221,16 @@ static int add_runtime_rows(cJSON *object, const PfProvenance *provenance, PfErr
     return 0;
 }
 
+/* The name of the rows stays, so that models and checkpoints know them. */
+static void add_content(cJSON *object, const PfCache *cache)
+{
+    const uint8_t *content = pf_cache_content(cache);
+    char text[2 * PF_DIGEST_SIZE + 1];
+    if (!content) return;
+    for (int i = 0; i < PF_DIGEST_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", content[i]);
+    cJSON_AddStringToObject(object, PF_CACHE_CONTENT_KEY, text);
+}
+
 char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
 {
     const PfBackbonePlan *plan = provenance->plan;
@@ -240,6 +250,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     add_runtimes(object, provenance->runtime, previous);
     failed |= add_runtime_rows(object, provenance, err);
     if (provenance->batch) cJSON_AddNumberToObject(object, "batch", provenance->batch);
+    if (provenance->is_same) add_content(object, cache);
     cJSON_Delete(previous);
     char *json = pf_json_finish(object, "provenance", err);
     if (!failed) return json;

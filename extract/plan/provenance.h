@@ -33,6 +33,7 @@ typedef struct PfProvenance {
     long long scheduler_base; /* the first number that there is */
     PfListingRules rules;
     const PfCache *previous; /* the cache whose rows are used again, or NULL */
+    bool is_same; /* previous has these very rows: only what is known of their files is renewed */
     const PfDatasetScan *scan;
     const PfRowIndex *known;
     const PfCacheTap *taps; /* the scan's */

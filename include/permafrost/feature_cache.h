@@ -160,6 +160,12 @@ const char *pf_cache_path(const PfCache *cache);
 int pf_cache_is_sealed(const PfCache *cache);
 /* The digest in its seal, PF_DIGEST_SIZE bytes: names this very file. NULL where there is none. */
 const uint8_t *pf_cache_seal(const PfCache *cache);
+/* Of the provenance: 32 hexadecimal digits, see pf_cache_content. */
+#define PF_CACHE_CONTENT_KEY "content"
+/* What names its rows, whatever it knows of their files' dates, PF_DIGEST_SIZE bytes: the digest in
+ * its seal, or in that of the file before it where extract has renewed nothing but those dates.
+ * NULL where there is no seal. */
+const uint8_t *pf_cache_content(const PfCache *cache);
 int64_t pf_cache_row_count(const PfCache *cache);
 int pf_cache_tap_count(const PfCache *cache);
 const PfCacheTap *pf_cache_tap(const PfCache *cache, int index);

@@ -107,9 +107,12 @@ static CacheMatch match_cache(const PfModel *model, const PfCache *cache)
     const cJSON *noted = noted_cache(model);
     const char *seal = pf_json_member_text(noted, "seal");
     const char *path = pf_json_member_text(noted, "path");
-    const uint8_t *own = pf_cache_seal(cache);
+    const uint8_t *own = pf_cache_seal(cache), *content = pf_cache_content(cache);
     if (!path) path = pf_json_member_text(config, "cache");
-    if (seal && own && !strcmp(seal, pf_model_record_seal_text(own, text))) return CACHE_OWN;
+    if (seal && own &&
+        (!strcmp(seal, pf_model_record_seal_text(content, text)) ||
+         !strcmp(seal, pf_model_record_seal_text(own, text))))
+        return CACHE_OWN;
     if (!path || !pf_path_same(path, pf_cache_path(cache))) return CACHE_OTHER;
     return seal && own ? CACHE_CHANGED : CACHE_OWN;
 }

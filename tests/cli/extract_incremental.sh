@@ -207,4 +207,26 @@ printf 'x' | dd of=cifar/data_batch_1.bin bs=1 seek=7000 conv=notrunc 2> /dev/nu
 expect 0 extract_fake cifar -o cifar.h5
 saw 1
 stderr_has 'cifar.h5: 10 rows, 1 computed'
+
+# Where the dates of touched files are put into the cache it is another file, of the same rows: its
+# models and checkpoints know it. The next run after new rows has another name for them.
+photographs touched 20 2
+expect 0 extract_fake touched -o touched.h5
+expect 0 train touched.h5 -o touched.safetensors -q
+for round in 1 2; do
+  cp touched.h5 earlier.h5
+  find touched -name '*.jpg' -exec touch {} +
+  sleep 2.1 # files of this moment may change unseen
+  expect 0 extract_fake touched -o touched.h5 -v
+  stderr_has 'touched.h5: knows the dates of touched files again'
+  checks=$((checks + 1)); ! cmp -s touched.h5 earlier.h5 || failed 'the file is the same'
+  expect 0 train touched.h5 -o touched.safetensors
+  stderr_has 'up to date, nothing to train'
+  expect 0 predict touched.safetensors touched.h5 --evaluate
+  stderr_lacks 'has changed since'
+done
+cp "$(spare boat 20)" touched/train/cat/new.jpg
+expect 0 extract_fake touched -o touched.h5
+expect 0 predict touched.safetensors touched.h5 --evaluate
+stderr_has 'has changed since'
 done_with

@@ -117,6 +117,18 @@ expect 0 predict both.safetensors own.h5
 
 # Few rows of each class, balanced draws, and a head that ends early.
 expect 0 train own.h5 --target class --per-class 5 --epochs 5
+stderr_lacks 'have fewer train rows'
+expect 0 train own.h5 --target class --sweep per-class=1,5000 --evaluate-all --csv few.csv --epochs 5
+stderr_has '--per-class 5000: 4 of 4 classes of '"'class'"' have fewer train rows, the smallest '
+stderr_lacks 'there are no test rows'
+expect 0 train taps.h5 --tap layer3 --evaluate-all --csv few.csv --epochs 5
+stderr_has '--evaluate-all: there are no test rows'
+expect 2 train own.h5 --target size --label-smoothing 0.1
+stderr_has '--label-smoothing is of classes, and no target that is trained holds them'
+expect 2 train own.h5 --target size --class-weights balanced
+stderr_has '--class-weights balanced is of classes'
+expect 2 train own.h5 --target class --folds 3 --assert 'val.accuracy>=0.1'
+stderr_has "Hint: 'sweep.0.val_accuracy'"
 expect 0 train own.h5 --target class --sampling balanced --class-weights balanced --epochs 5
 expect 0 train own.h5 --target class --patience 2 --epochs 200 --lr 0.1 --json patience.json
 [ "$(grep -c '"train_loss":' patience.json)" -lt 150 ] || failed 'patience did not end the training'

@@ -117,6 +117,26 @@ stderr_has 'val.accuracy>=0.95'
 expect 2 train a.h5 --val 1
 stderr_has '--val'
 
+# What would have no effect.
+for option in '--dropout 0.9' '--activation gelu' '--head-norm batch' '--sweep dropout=0,0.5'; do
+  # shellcheck disable=SC2086
+  expect 2 train a.h5 $option
+  stderr_has 'a linear head has none. Hint: --head mlp:256'
+done
+expect 1 train a.h5 --dropout 0.9 --sweep head=linear,mlp:16
+stderr_has "'a.h5'"
+expect 2 train a.h5 --lr 1e-3 --sweep learning-rate=1,2
+stderr_has '--lr gives one value, and --sweep lr=... others: choose one'
+expect 2 train a.h5 --folds 3 --val 0.3
+stderr_has '--val and --folds'
+expect 2 train a.h5 --optimizer lbfgs --batch 3
+stderr_has '--batch has no meaning with --optimizer lbfgs'
+for option in '--images photos' --no-thumbnails --anonymous; do
+  # shellcheck disable=SC2086
+  expect 2 train a.h5 $option
+  stderr_has 'belongs to --report FILE.html'
+done
+
 # The outputs are tried before the cache is read.
 expect 1 train a.h5 -o nowhere/model.safetensors
 stderr_has 'nowhere/model.safetensors'

@@ -133,6 +133,23 @@ int pf_row_choice_per_class(const PfTask *task, const int32_t *rows, int64_t cou
     return 0;
 }
 
+int pf_row_choice_count_few(const PfTask *task, const int32_t *rows, int64_t count, int64_t wanted,
+                            int *few, int64_t *least, PfError *err)
+{
+    ByClass sorted;
+    if (sort_by_class(task, rows, count, &sorted, err)) return -1;
+    *few = 0;
+    *least = wanted;
+    for (int c = pf_task_class_count(task) > 0; c < sorted.classes; c++) {
+        const int64_t size = sorted.starts[c + 1] - sorted.starts[c];
+        *few += size < wanted;
+        if (size < *least) *least = size;
+    }
+    free(sorted.starts);
+    free(sorted.rows);
+    return 0;
+}
+
 int pf_row_choice_draw_balanced(const PfTask *task, const int32_t *rows, int64_t count,
                                 PfRandom *stream, int32_t *out, PfError *err)
 {

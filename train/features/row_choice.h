@@ -17,6 +17,11 @@ int pf_row_choice_fold(const PfTask *task, const int32_t *rows, const uint32_t *
 int pf_row_choice_per_class(const PfTask *task, const int32_t *rows, int64_t count, int per_class,
                             uint64_t seed, int32_t **out, int64_t *out_count, PfError *err);
 
+/* How many of the task's classes have fewer of the rows than that, and how many rows the smallest
+ * of them has. */
+int pf_row_choice_count_few(const PfTask *task, const int32_t *rows, int64_t count, int64_t wanted,
+                            int *few, int64_t *least, PfError *err);
+
 /* count rows drawn with replacement, of every class that is there equally many (rows
  * without a class are not drawn). out: (count), with repetitions. stream: of the epoch. */
 int pf_row_choice_draw_balanced(const PfTask *task, const int32_t *rows, int64_t count,

@@ -36,6 +36,7 @@ static int check_lbfgs(const PfExperiment *experiment, PfError *err)
                         : setting->warmup_epochs > 0                     ? "warmup"
                         : setting->clip_norm > 0                         ? "clip"
                         : experiment->patience                           ? "patience"
+                        : experiment->batch != PF_DEFAULT_BATCH          ? "batch"
                         : experiment->sampling == PF_SAMPLING_BALANCED   ? "sampling"
                                                                          : NULL;
     if (experiment->optimizer != PF_LBFGS || !wrong) return 0;

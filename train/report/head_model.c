@@ -124,7 +124,7 @@ static int add_record(cJSON *json, const PfTrainRun *run, PfError *err)
     if (!path) return -1;
     PfModelRecord record = {.command = run->options->command,
                             .cache_path = path,
-                            .seal = pf_cache_seal(run->cache),
+                            .seal = pf_cache_content(run->cache),
                             .rows = pf_cache_row_count(run->cache),
                             .provenance = pf_cache_provenance(run->cache)};
     cJSON *made = pf_model_record_new(&record, err);

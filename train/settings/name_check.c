@@ -95,6 +95,12 @@ static int check_assertion(const PfTrainOptions *options, const PfCache *cache, 
             return pf_fail(err, PF_EXIT_USAGE,
                            "--assert: the result will have no '%s': '%s' has no %s rows", path,
                            pf_cache_path(cache), pf_split_names[split]);
+        if (split == PF_SPLIT_VAL && options->folds)
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "--assert: with --folds the result has no '%s', as the last head trains "
+                           "on all rows. Hint: 'sweep.0.val_accuracy' (or val_loss) is the mean of "
+                           "the folds",
+                           path);
         return path[length] ? check_metric(cache, path, path + length + 1, err) : 0;
     }
     return 0;

@@ -427,45 +427,6 @@ static int check_operands(const char *const *operands, int count, PfError *err)
     return 0;
 }
 
-static int check_finetune(const PfTrainOptions *options, PfError *err)
-{
-    const PfFinetuneOptions *finetune = &options->finetune;
-    const char *wrong = options->warm_head                 ? "warm-head"
-                        : finetune->init                   ? "init"
-                        : finetune->train_batch_norm       ? "batch-norm"
-                        : finetune->bf16                   ? "precision"
-                        : strcmp(finetune->device, "auto") ? "device"
-                        : finetune->weights                ? "weights"
-                        : finetune->backbone               ? "backbone"
-                                                           : NULL;
-    if (!finetune->node && wrong)
-        return pf_fail(err, PF_EXIT_USAGE, "--%s belongs to --finetune", wrong);
-    if (finetune->init && options->warm_head)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--init gives the head that --warm-head would train: choose one");
-    if (finetune->node && options->tap && !strcmp(options->tap, "all"))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--tap all probes frozen features; with --finetune the tap is what the head "
-                       "takes");
-    return 0;
-}
-
-static int check_results(const PfTrainOptions *options, PfError *err)
-{
-    if (options->csv_safe && !options->csv && !options->predictions)
-        return pf_fail(err, PF_EXIT_USAGE, "--csv-safe goes with --csv FILE or --predictions FILE");
-    const char *results[] = {options->json, options->csv, options->predictions};
-    int on_stdout = 0;
-    for (int i = 0; i < 3; i++) on_stdout += results[i] && !strcmp(results[i], "-");
-    if (on_stdout > 1 && options->predictions && !strcmp(options->predictions, "-"))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--predictions - takes standard output: give the other result a file");
-    if (options->evaluate_all && !options->csv && !options->json)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--evaluate-all goes with --csv FILE or --json FILE, which hold the scores");
-    return 0;
-}
-
 /* Axes by the names in the table, whatever alias was typed. */
 static int name_axes(PfTrainOptions *options, PfError *err)
 {
@@ -518,8 +479,7 @@ int pf_train_options_parse(int argc, char **argv, PfTrainOptions *options, PfErr
         failed = pf_script_file_check_trust_operands(count, err);
     } else if (is_plain) {
         failed = check_operands(operands, count, err) || check_output(options, err) ||
-                 check_finetune(options, err) || name_axes(options, err);
-        if (!failed) failed = check_results(options, err);
+                 name_axes(options, err);
         if (!failed) options->command = pf_result_stamp_command(argc, argv);
         if (!failed && !options->command) failed = pf_fail(err, PF_EXIT_FAILED, "out of memory");
         options->cache = count ? operands[0] : NULL;

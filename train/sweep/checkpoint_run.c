@@ -45,21 +45,21 @@ static void add_text(cJSON *json, const char *key, const char *text)
     cJSON_AddStringToObject(json, key, text ? text : "default");
 }
 
-/* Names the cache's content: by its seal, else by what it says of itself and by its size and date,
- * which older versions left out. */
+/* Names the cache's content: by what its seal names, else by what it says of itself and by its size
+ * and date, which older versions left out. */
 static void add_cache(cJSON *json, const PfCache *cache, bool with_file)
 {
     struct stat status;
     char text[PF_SHA256_TEXT_SIZE];
-    const uint8_t *seal = pf_cache_seal(cache);
+    const uint8_t *content = pf_cache_content(cache);
     const char *identity = pf_cache_identity(cache);
-    if (seal)
-        pf_digest_sha256_text(seal, PF_DIGEST_SIZE, text);
+    if (content)
+        pf_digest_sha256_text(content, PF_DIGEST_SIZE, text);
     else
         pf_digest_sha256_text(identity, strlen(identity), text);
     text[12] = '\0';
     add_text(json, "cache", text);
-    if (seal || !with_file || stat(pf_cache_path(cache), &status)) return;
+    if (content || !with_file || stat(pf_cache_path(cache), &status)) return;
     snprintf(text, sizeof text, "%lld %lld.%09ld", (long long)status.st_size,
              (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
     add_text(json, "cache_file", text);

@@ -47,11 +47,11 @@ cJSON *pf_finished_run_tables(const PfTrainOptions *options)
 
 cJSON *pf_finished_run_record(const PfTrainOptions *options, const PfCache *cache)
 {
-    const uint8_t *seal = pf_cache_seal(cache);
+    const uint8_t *content = pf_cache_content(cache);
     const PfFinetuneOptions *finetune = &options->finetune;
     char text[2 * PF_DIGEST_SIZE + 1];
-    if (!seal) return NULL;
-    for (int i = 0; i < PF_DIGEST_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", seal[i]);
+    if (!content) return NULL;
+    for (int i = 0; i < PF_DIGEST_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", content[i]);
     cJSON *record = cJSON_CreateObject();
     cJSON_AddStringToObject(record, "permafrost", PF_VERSION);
     cJSON_AddStringToObject(record, "cache", text);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "train/features/row_choice.h"
@@ -81,6 +82,50 @@ static int check_smoothing(const PfStageSource *source, const PfFeatureTable *ta
     return 0;
 }
 
+/* What is of classes needs a target of them. */
+static int check_class_settings(const PfStageSource *source, const PfFeatureTable *table,
+                                PfError *err)
+{
+    bool is_smoothed = false, is_weighted = false;
+    for (int t = 0; t < table->task_count; t++)
+        if (pf_task_class_count(&table->tasks[t])) return 0;
+    for (int s = 0; s < source->setting_count; s++) {
+        is_smoothed |= source->settings[s].experiment.setting.label_smoothing > 0;
+        is_weighted |= source->settings[s].experiment.balanced_loss;
+    }
+    if (!is_smoothed && !is_weighted) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--%s is of classes, and no target that is trained holds them",
+                   is_smoothed ? "label-smoothing" : "class-weights balanced");
+}
+
+/* --per-class takes all rows of classes that have no more. */
+static int warn_of_few_rows(const PfStageSource *source, const PfFeatureTable *table, PfError *err)
+{
+    const PfTask *by = pf_feature_table_class_task(table);
+    int64_t wanted = 0, least;
+    int few;
+    for (int s = 0; s < source->setting_count; s++)
+        wanted = pf_max(wanted, source->settings[s].experiment.per_class);
+    if (!by || !wanted) return 0;
+    if (pf_row_choice_count_few(by, table->split_rows[PF_SPLIT_TRAIN],
+                                table->split_counts[PF_SPLIT_TRAIN], wanted, &few, &least, err))
+        return -1;
+    if (few)
+        pf_warn("--per-class %lld: %d of %d classes of '%s' have fewer train rows, the smallest "
+                "%lld; all of theirs are taken",
+                (long long)wanted, few, pf_task_class_count(by), by->name, (long long)least);
+    return 0;
+}
+
+/* Curves of test scores need test rows. */
+static void warn_of_no_test(const PfTrainOptions *options, const PfFeatureTable *table)
+{
+    if (options->evaluate_all && !table->split_counts[PF_SPLIT_TEST])
+        pf_warn("--evaluate-all: there are no test rows, so the results hold no test scores. Hint: "
+                "extract --split val=0.15,test=0.15 draws them");
+}
+
 /* Train and val rows together, one fold of them to validate on; fold -1: none, all are trained on.
  */
 static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, int fold,
@@ -124,7 +169,9 @@ static int prepare_tasks(const PfStageSource *source, PfFeatureTable *table, boo
     int64_t count = table->split_counts[PF_SPLIT_TRAIN];
     for (int i = 0; i < options->task_count; i++)
         if (apply_task_setting(table, &options->tasks[i], warns, err)) return -1;
-    if (check_smoothing(source, table, err)) return -1;
+    if (check_smoothing(source, table, err) || check_class_settings(source, table, err)) return -1;
+    if (warns && warn_of_few_rows(source, table, err)) return -1;
+    if (warns) warn_of_no_test(options, table);
     for (int t = 0; t < table->task_count; t++)
         if (pf_task_standardize(&table->tasks[t], rows, count, err) ||
             pf_task_balance(&table->tasks[t], rows, count, err))
