@@ -8,9 +8,9 @@ stdout_has 'also --export'
 expect 0 predict -V
 stdout_has 'predict (permafrost)'
 expect 2 predict
-stderr_has 'which model?'
+stderr_has 'which model? Usage: predict MODEL'
 expect 2 predict m.safetensors
-stderr_has 'which images?'
+stderr_has 'which images? Usage: predict MODEL'
 for pair in gpu:device classes:class-map num-workers:workers top-k:top outfile:output; do
   expect 2 predict m.safetensors a.jpg --${pair%:*}
   stderr_has "Did you mean --${pair#*:}?"
@@ -118,6 +118,23 @@ again tags.safetensors tags.h5 --evaluate
 expect 0 predict tags.safetensors tags.h5 -o tags.csv
 [ "$(head -n 1 tags.csv)" = path,tags ] || failed 'not the columns of labels'
 stays tags.csv -o text
+# Options of other kinds of targets would do nothing.
+expect 2 predict m.safetensors c.h5 --threshold 0.5
+stderr_has "--threshold is for targets of several labels, and model 'm.safetensors' predicts none: 'class' is of kind class"
+expect 2 predict tags.safetensors tags.h5 --top 2
+stderr_has "--top is for targets of classes, and model 'tags.safetensors' predicts none"
+expect 0 predict tags.safetensors tags.h5 --threshold 0.99 -q
+cp stdout few
+expect 0 predict tags.safetensors tags.h5 -q
+! cmp -s stdout few || failed '--threshold does nothing'
+expect 2 predict tags.safetensors -o tags.onnx --threshold 0.5
+stderr_has '--threshold goes with predictions'
+# What goes wrong says with which file.
+expect 1 predict m.safetensors c.h5 -o /dev/full
+stderr_has "cannot write the predictions to '/dev/full': No space left on device"
+expect 1 predict m.safetensors a.jpg
+stderr_has "model 'm.safetensors': the \"preprocess\" entry lacks a usable resize"
+stderr_has 'it predicts rows of such caches, and no images'
 expect 1 predict m.safetensors c.h5 -o nowhere/rows.csv
 stderr_has 'nowhere'
 expect 1 predict m.safetensors nowhere.jpg -o rows.csv
