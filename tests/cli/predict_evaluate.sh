@@ -310,6 +310,17 @@ result = json.load(open("tags.json"))
 labels = {label["name"]: label["support"] for label in result["evaluation"]["all"]["tags"]["labels"]}
 assert labels["wet"] == 15 and labels["red"] == labels["old"] == 0, labels
 assert all(row["true"]["tags"] == ["wet"] for row in result["predictions"])' 'labels are not found by name'
+# A label whose field is empty is not there and not known to be away.
+{ echo path,wet,red; ls photos/val/*/* | awk '{ print $0 (NR % 2 ? ",1," : ",0,1") }'; } > fields.csv
+for model in many tags_only; do
+  [ $model = many ] || expect 0 train many.h5 --target tags -o tags_only.safetensors --epochs 2
+  expect 0 predict $model.safetensors fields.csv --evaluate --target tags:multilabel=wet,red --json -
+  cp stdout fields.json
+  recompute '
+said = [(row["true"], row.get("unknown")) for row in json.load(open("fields.json"))["predictions"]]
+said = [(true["tags"], unknown and unknown["tags"]) if isinstance(true, dict) else (true, unknown) for true, unknown in said]
+assert said == [(["red"], None) if number % 2 else (["wet"], ["red"]) for number in range(15)], said' 'labels with an empty field'
+done
 # Columns under other names than the model's: the hint does.
 sed 's/,.*,\([0-9]*\),\([0-9]*\),[^,]*,[^,]*$/,\1,\2/; s/,split.*/,x,y/; /,,/d; /,.*,.*,/d' many.csv > points.csv
 expect 0 extract_sample points.csv -o points.h5 --target p:keypoints=x,y
