@@ -226,21 +226,19 @@ int pf_info_print(const char *path, const char *json, PfError *err)
     return failed;
 }
 
+/* To open it is to compare it with its digest. */
 int pf_info_verify(const char *path, PfError *err)
 {
     PfModel *model;
-    bool has_digest;
     size_t tensors;
     if (pf_model_open(path, &model, err)) return -1;
-    int failed = pf_model_verify(model, &has_digest, err);
-    if (!failed) {
-        int64_t numbers = count_numbers(model, &tensors);
-        pf_print(stdout, "%s: whole: %zu tensors of %lld numbers, all finite; %s\n", path, tensors,
-                 (long long)numbers,
-                 has_digest ? "they and the metadata have the digest that was noted"
-                            : "no digest was noted when it was written, so that numbers which "
-                              "have changed would not be seen");
-    }
+    int64_t numbers = count_numbers(model, &tensors);
+    pf_print(stdout, "%s: whole: %zu tensors of %lld numbers, all finite; %s\n", path, tensors,
+             (long long)numbers,
+             pf_model_has_digest(model)
+                 ? "they and the metadata have the digest that was noted"
+                 : "no digest was noted when it was written, so that numbers which "
+                   "have changed would not be seen");
     pf_model_close(&model);
-    return failed;
+    return 0;
 }

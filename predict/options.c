@@ -274,6 +274,10 @@ static int check_companions(const PfPredictOptions *options, PfError *err)
     if (options->csv_safe && (is_json || (options->json && !output)))
         return pf_fail(err, PF_EXIT_USAGE, "--csv-safe is for CSV, and %s writes JSON",
                        is_json ? "-o FILE.json" : "--json");
+    if (options->export_path && options->threshold >= 0)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--threshold goes with predictions, and -o %s exports the model",
+                       options->export_path);
     if (options->export_path && (options->json || options->csv_safe || options->sources_from))
         return pf_fail(err, PF_EXIT_USAGE, "%s goes with predictions, and -o %s exports the model",
                        options->json       ? "--json"
@@ -288,7 +292,7 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
     int count = 0;
     *options = (PfPredictOptions){.network.device = "auto",
                                   .top = 1,
-                                  .threshold = 0.5,
+                                  .threshold = -1,
                                   .reject = 101,
                                   .readers = PF_SAMPLE_READERS};
     options->operands = pf_calloc((size_t)argc, sizeof *options->operands, err);
@@ -310,8 +314,8 @@ int pf_predict_options_parse(int argc, char **argv, PfPredictOptions *options, P
             options->export_path, options->operands[1]);
     if (count < (options->export_path ? 1 : 2))
         return pf_fail(err, PF_EXIT_USAGE,
-                       "%s. Usage: predict MODEL.safetensors IMAGE...; predict --help explains.",
-                       count ? "which images?" : "which model?");
+                       "%s? Usage: predict MODEL.safetensors IMAGE...; predict --help explains.",
+                       count ? "which images" : "which model");
     if (check_companions(options, err)) return -1;
     options->dataset.targets = options->targets;
     options->network.model = options->operands[0];

@@ -64,6 +64,7 @@ int pf_prediction_output_begin(PfPredictionOutput *output, const PfScorer *score
         if (pf_prediction_writer_begin(&output->writers[i], stream, places.are_json[i], scorer,
                                        options, labelled, err))
             return -1;
+        if (is_file) output->writers[i].path = places.paths[i];
     }
     return 0;
 }

@@ -22,7 +22,7 @@ typedef struct PfPredictOptions {
     const char *export_path;  /* `output` where its suffix exports the model; then there are no
                                  operands */
     int top;                  /* classes per image */
-    double threshold;         /* labels whose probability is above it are told */
+    double threshold;         /* labels whose probability is above it are told; below 0: 0.5 */
     int batch;                /* 0 = as many as are fastest */
     int threads, workers;     /* 0 = as many as there are processors for it; as threads */
     int readers;              /* see sample_reader.h */

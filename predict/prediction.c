@@ -51,6 +51,7 @@ typedef struct Prediction {
     float *outputs;          /* (scorer->outputs) of one image */
     PfLabelledSet labelled;  /* --evaluate: truths, and... */
     PfEvaluator *evaluator;  /* ...what they are compared by; else NULL */
+    cJSON *evaluation;       /* what came of it; NULL before the end */
     /* images */
     char **paths;
     size_t path_count, path_capacity;
@@ -245,14 +246,25 @@ static void sink_interrupted(void *context)
     pf_prediction_output_flush(&((Prediction *)context)->output);
 }
 
-/* Called when the model, the network and the input are open: from then on only single images can
- * fail. */
-static int begin_output(Prediction *run, PfError *err)
+/* Assertions on what the evaluation will not have are told before anything long. */
+static int begin_evaluation(Prediction *run, int64_t rows, PfError *err)
+{
+    const PfPredictOptions *options = run->options;
+    bool parts[PF_EVALUATOR_PARTS];
+    if (pf_evaluator_new(run->labelled.truth, options->threads, &run->evaluator, err)) return -1;
+    pf_labelled_set_parts(&run->labelled, rows, parts);
+    for (int i = 0; i < options->assertion_count; i++)
+        if (pf_evaluator_check_path(run->evaluator, parts, options->assertions[i].path, err))
+            return -1;
+    return 0;
+}
+
+/* Called when the model, the network and the input, of so many rows, are open: from then on only
+ * single images can fail. */
+static int begin_output(Prediction *run, int64_t rows, PfError *err)
 {
     const bool evaluates = run->options->evaluate;
-    if (evaluates &&
-        pf_evaluator_new(run->labelled.truth, run->options->threads, &run->evaluator, err))
-        return -1;
+    if (evaluates && begin_evaluation(run, rows, err)) return -1;
     return pf_prediction_output_begin(&run->output, run->scorer, run->options,
                                       evaluates ? &run->labelled : NULL, err);
 }
@@ -360,7 +372,8 @@ static int open_labelled(Prediction *run, PfError *err)
     texts = pf_dataset_remarks(run->dataset, &remarks);
     for (int i = 0; i < remarks; i++) pf_say("%" PF_SENTENCE, texts[i]);
     pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);
-    return pf_labelled_set_of_dataset(run->scorer, run->model, run->dataset, &run->labelled, err);
+    return pf_labelled_set_of_dataset(run->scorer, run->model, run->options->operands[0],
+                                      run->dataset, &run->labelled, err);
 }
 
 static int predict_images(Prediction *run, const volatile sig_atomic_t *interrupted, PfError *err)
@@ -369,7 +382,7 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
         pf_model_network_plan(run->model, &run->options->network, run->scorer->tap, &run->plan,
                               err) ||
         check_crop(run, err) || open_pipeline(run, interrupted, err) || open_network(run, err) ||
-        begin_output(run, err))
+        begin_output(run, pf_dataset_count(run->dataset), err))
         return -1;
     if (run_pipeline(run, err)) return -1;
     if (!run->options->report) return 0;
@@ -457,7 +470,7 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
     if (!failed && run->options->evaluate)
         failed = check_points(run, cache, err) ||
                  pf_labelled_set_of_cache(run->scorer, run->model, cache, &run->labelled, err);
-    if (!failed && !run->output.count) failed = begin_output(run, err);
+    if (!failed && !run->output.count) failed = begin_output(run, pf_cache_row_count(cache), err);
     if (!failed) failed = score_cache_rows(run, &cached, err);
     if (!failed && run->options->report)
         failed = pf_prediction_report_write_cache(run->options, run->scorer, cache, err);
@@ -518,27 +531,31 @@ static void print_summary(const Prediction *run, double started)
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);
 }
 
-/* Metrics to stderr, their JSON to the writer, then whether they are as they were to be. *text: to
- * be freed. */
+/* Metrics to stderr, their JSON to the writer. *text: to be freed. */
 static int finish_evaluation(Prediction *run, char **text, PfError *err)
 {
-    const PfPredictOptions *options = run->options;
     if (!run->evaluator) return 0;
     if (pf_evaluator_finish(run->evaluator, err)) return -1;
     pf_evaluator_print(run->evaluator);
-    cJSON *json = pf_evaluator_json(run->evaluator);
-    *text = pf_json_text(json);
-    int failed = *text ? 0 : pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    run->evaluation = pf_evaluator_json(run->evaluator);
+    *text = pf_json_text(run->evaluation);
     pf_prediction_output_set_evaluation(&run->output, *text);
-    for (int i = 0; i < options->assertion_count && !failed; i++)
-        failed = pf_assertion_check(&options->assertions[i], json, err);
-    cJSON_Delete(json);
-    return failed;
+    return *text ? 0 : pf_fail(err, PF_EXIT_FAILED, "out of memory");
+}
+
+/* Whether the numbers are as they were to be: once the rows are written, which tell why not. */
+static int check_assertions(const Prediction *run, PfError *err)
+{
+    const PfPredictOptions *options = run->options;
+    for (int i = 0; i < options->assertion_count; i++)
+        if (pf_assertion_check(&options->assertions[i], run->evaluation, err)) return -1;
+    return 0;
 }
 
 static void release(Prediction *run)
 {
     pf_evaluator_free(&run->evaluator);
+    cJSON_Delete(run->evaluation);
     pf_labelled_set_free(&run->labelled);
     pf_pipeline_close(&run->pipeline);
     pf_backbone_session_close(&run->session);
@@ -552,17 +569,47 @@ static void release(Prediction *run)
     pf_model_close(&run->model);
 }
 
+static bool predicts(const PfScorer *scorer, PfTargetKind kind)
+{
+    for (int t = 0; t < scorer->target_count; t++)
+        if (scorer->targets[t].kind == kind) return true;
+    return false;
+}
+
+/* Options that are about kinds of targets which the model does not have. */
+static int check_kinds(const Prediction *run, PfError *err)
+{
+    const PfPredictOptions *options = run->options;
+    const char *model = options->network.model;
+    if (options->threshold >= 0 && !predicts(run->scorer, PF_TARGET_MULTILABEL))
+        return pf_fail(
+            err, PF_EXIT_USAGE,
+            "--threshold is for targets of several labels, and model '%s' predicts none: "
+            "'%s' is of kind %s",
+            model, run->scorer->targets[0].name, pf_target_kind_name(run->scorer->targets[0].kind));
+    if (options->top > 1 && !predicts(run->scorer, PF_TARGET_CLASS))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--top is for targets of classes, and model '%s' predicts none: '%s' is of "
+                       "kind %s",
+                       model, run->scorer->targets[0].name,
+                       pf_target_kind_name(run->scorer->targets[0].kind));
+    return 0;
+}
+
 static int open_model(Prediction *run, PfError *err)
 {
     const PfModelNetworkOptions *network = &run->options->network;
     if (pf_own_classifier_or_model(network, &run->model, err) ||
-        pf_scorer_new(run->model, &run->scorer, err) ||
+        pf_scorer_new(run->model, &run->scorer, err) || check_kinds(run, err) ||
         pf_class_map_apply(run->scorer, network->class_map, err) ||
         ((run->options->novelty || run->options->reject <= 100) &&
          pf_scorer_want_novelty(run->scorer, run->model, err)))
         return -1;
     PfPreprocess later; /* than this version can read, which is another matter than by hand */
-    if (pf_preprocess_json_read_later(metadata_object(run, "preprocess"), &later, err)) return -1;
+    PfError found = {0};
+    if (pf_preprocess_json_read_later(metadata_object(run, "preprocess"), &later, &found))
+        return pf_fail(err, found.exit_code, "model '%s': %" PF_SENTENCE, network->model,
+                       found.message);
     if (pf_preprocess_json_read(metadata_object(run, "preprocess"), &run->preprocess, NULL))
         run->preprocess = (PfPreprocess){0}; /* made by hand: for caches alone */
     run->scorer->keeps_logits = run->options->evaluate;
@@ -595,6 +642,7 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
     run.rejected = pf_prediction_output_rejected(&run.output);
     if (pf_prediction_output_end(&run.output, failed != 0, err)) failed = 1;
     free(evaluation);
+    if (!failed) failed = check_assertions(&run, err);
     if (!failed && run.stats.rejected)
         failed = pf_fail(err, PF_EXIT_BAD_IMAGES, "%lld of %lld images could not be used",
                          (long long)run.stats.rejected, (long long)pf_dataset_count(run.dataset));

@@ -129,6 +129,37 @@ static cJSON *target_json(const PfTruth *truth, int index, const PfTruthRow *row
                                                 : numbers_json(target, values);
 }
 
+/* Labels of the data of which the row does not say whether they are there, while it says so of
+ * others; NULL where there are none. */
+static cJSON *unknown_json(const PfTruth *truth, int index, const PfTruthRow *row, float *values)
+{
+    const PfScorerTarget *target = &truth->scorer->targets[index];
+    cJSON *list = NULL;
+    if (target->kind != PF_TARGET_MULTILABEL || !pf_truth_values(truth, index, row, values))
+        return NULL;
+    const PfTruthTarget *own = &truth->targets[index];
+    for (int c = 0; c < own->source->width; c++) {
+        int label = own->model_index[c];
+        if (label < 0 || !isnan(values[label])) continue;
+        if (!list) list = cJSON_CreateArray();
+        cJSON_AddItemToArray(list, cJSON_CreateString(target->classes[label]));
+    }
+    return list;
+}
+
+/* "unknown": a list as "true" is, or an object of them, of targets that have any. */
+static void add_unknown(cJSON *json, const PfTruth *truth, const PfTruthRow *row, float *values)
+{
+    bool only = truth->scorer->target_count == 1;
+    cJSON *all = only ? json : NULL;
+    for (int t = 0; t < truth->scorer->target_count; t++) {
+        cJSON *list = unknown_json(truth, t, row, values);
+        if (!list) continue;
+        if (!all) all = cJSON_AddObjectToObject(json, "unknown");
+        cJSON_AddItemToObject(all, only ? "unknown" : truth->scorer->targets[t].name, list);
+    }
+}
+
 cJSON *pf_truth_columns_json(const PfLabelledSet *set, int64_t row, float *values)
 {
     const PfTruth *truth = set->truth;
@@ -139,6 +170,7 @@ cJSON *pf_truth_columns_json(const PfLabelledSet *set, int64_t row, float *value
     for (int t = 0; t < truth->scorer->target_count; t++)
         cJSON_AddItemToObject(all, only ? "true" : truth->scorer->targets[t].name,
                               target_json(truth, t, &own, values));
+    add_unknown(json, truth, &own, values);
     cJSON_AddItemToObject(json, "split", text_json(split_name(set, row)));
     return json;
 }

@@ -11,7 +11,8 @@ void pf_truth_columns_head(const PfCsv *csv, const PfScorer *scorer);
 /* The fields of a row; empty where nothing is known. values: (scorer->outputs) scratch. */
 void pf_truth_columns_write(const PfCsv *csv, const PfLabelledSet *set, int64_t row, float *values);
 
-/* {"true": of one target its value, of several an object of them, "split"}, members to be taken
+/* {"true": of one target its value, of several an object of them, "unknown": likewise, labels of
+ * which a row does not say whether they are there, if there are any, "split"}, members to be taken
  * over; null where nothing is known. */
 cJSON *pf_truth_columns_json(const PfLabelledSet *set, int64_t row, float *values);
 

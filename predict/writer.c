@@ -245,7 +245,7 @@ int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, bool js
                                    .labelled = labelled,
                                    .json = json,
                                    .top = options->top,
-                                   .threshold = options->threshold,
+                                   .threshold = options->threshold < 0 ? 0.5 : options->threshold,
                                    .tells_novelty = options->novelty,
                                    .reject = options->reject,
                                    .csv = {.stream = stream,
@@ -319,10 +319,16 @@ void pf_prediction_writer_add(PfPredictionWriter *writer, int64_t row, const cha
     writer->rejected += is_rejected(writer);
 }
 
+/* errno says why. */
+static int fail_write(const PfPredictionWriter *writer, PfError *err)
+{
+    if (!writer->path) return pf_fail_errno(err, "cannot write the predictions to standard output");
+    return pf_fail_errno(err, "cannot write the predictions to '%s'", writer->path);
+}
+
 int pf_prediction_writer_check(const PfPredictionWriter *writer, PfError *err)
 {
-    if (!ferror(writer->stream)) return 0;
-    return pf_fail_errno(err, "cannot write the predictions");
+    return ferror(writer->stream) ? fail_write(writer, err) : 0;
 }
 
 int pf_prediction_writer_end(PfPredictionWriter *writer, PfError *err)
@@ -336,7 +342,5 @@ int pf_prediction_writer_end(PfPredictionWriter *writer, PfError *err)
     free(writer->truth);
     writer->indices = NULL;
     writer->truth = NULL;
-    if (fflush(writer->stream) || ferror(writer->stream))
-        return pf_fail_errno(err, "cannot write the predictions");
-    return 0;
+    return fflush(writer->stream) || ferror(writer->stream) ? fail_write(writer, err) : 0;
 }

@@ -12,6 +12,7 @@
 
 typedef struct PfPredictionWriter {
     FILE *stream;
+    const char *path; /* of the file that the stream is, for messages; NULL: standard output */
     PfCsv csv;
     const PfScorer *scorer;
     bool json;

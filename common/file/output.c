@@ -15,6 +15,7 @@
 #include "common/base/memory.h"
 #include "common/file/input_file.h"
 #include "common/file/path.h"
+#include "common/file/rows_content.h"
 
 #define MOST_LINKS 40
 
@@ -279,11 +280,17 @@ static bool is_page(const PfFileContent *content)
            pf_file_content_begin_has(content, "content=\"permafrost ");
 }
 
-/* Other tables of paths and splits, such as manifests, have no column of predictions. */
+/* Its first line: path, split, and columns of truths and predictions. Other tables of paths and
+ * splits, such as manifests, have none of these. */
 static bool is_predictions(const PfFileContent *content)
 {
-    return content->size > 5 && !memcmp(content->begin, "path", 4) &&
-           strchr(",;\t", content->begin[4]) && pf_file_content_begin_has(content, "predicted");
+    const char *begin = (const char *)content->begin;
+    const char *end = memchr(begin, '\n', content->size);
+    if (!end || end - begin < 10 || memcmp(begin, "path", 4) || !strchr(",;\t", begin[4]) ||
+        memcmp(begin + 5, "split", 5))
+        return false;
+    size_t length = (size_t)(end - begin);
+    return memmem(begin, length, "true", 4) && memmem(begin, length, "predicted", 9);
 }
 
 /* Field 1 of the format, then the name of who made it. */
@@ -300,22 +307,6 @@ static bool is_torchscript(const PfFileContent *content)
            pf_file_content_end_has(content, "__torch__/permafrost");
 }
 
-/* "path,...", as a spreadsheet may have saved it, too. */
-static bool is_rows(const PfFileContent *content)
-{
-    return content->size > 5 && !memcmp(content->begin, "path", 4) &&
-           strchr(",;\t", content->begin[4]);
-}
-
-/* A list of objects that begin with the path, or an empty one; of --evaluate in an object. */
-static bool is_json_predictions(const PfFileContent *content)
-{
-    const char first = pf_file_content_first_letter(content);
-    if (!pf_file_content_is_text(content)) return false;
-    if (first == '{') return pf_file_content_begin_has(content, "{\"predictions\"");
-    return first == '[' && (content->size < 4 || pf_file_content_begin_has(content, "{\"path\""));
-}
-
 static const struct {
     bool (*is_it)(const PfFileContent *content);
     const char *name;
@@ -329,8 +320,8 @@ static const struct {
     [PF_CONTENT_STATE_DICT] = {is_state_dict, "a state dict that predict wrote"},
     [PF_CONTENT_ONNX] = {is_onnx, "an ONNX file that predict wrote"},
     [PF_CONTENT_TORCHSCRIPT] = {is_torchscript, "a TorchScript file that predict wrote"},
-    [PF_CONTENT_ROWS] = {is_rows, "predictions as CSV"},
-    [PF_CONTENT_ROWS_JSON] = {is_json_predictions, "predictions as JSON"},
+    [PF_CONTENT_ROWS] = {pf_rows_content_is_csv, "predictions that predict wrote as CSV"},
+    [PF_CONTENT_ROWS_JSON] = {pf_rows_content_is_json, "predictions that predict wrote as JSON"},
 };
 
 int pf_output_check_content(const PfOutput *output, PfError *err)

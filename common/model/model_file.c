@@ -263,6 +263,29 @@ static int check_metadata(PfModel *model, PfError *err)
     return check_sharing(model, err);
 }
 
+/* Of models of before, which noted no digest, nothing is known beyond what was checked. */
+static int check_digest(const PfModel *model, PfError *err)
+{
+    size_t count;
+    const PfNamedTensor *tensors = pf_weights_tensors(model->weights, &count);
+    const char *noted = pf_json_member_text(model->metadata, DIGEST_KEY);
+    char digest[PF_SHA256_TEXT_SIZE];
+    if (!noted) return 0;
+    cJSON *rest = cJSON_Duplicate(model->metadata, 1);
+    cJSON_DeleteItemFromObjectCaseSensitive(rest, DIGEST_KEY);
+    char *json = pf_json_text(rest);
+    int failed = json ? digest_of(tensors, count, json, digest, err)
+                      : pf_fail(err, PF_EXIT_FAILED, "out of memory");
+    if (!failed && strcmp(digest, noted))
+        failed = pf_fail(err, PF_EXIT_FAILED,
+                         "model '%s' is damaged, or was changed after it was written: its tensors "
+                         "and metadata have the SHA-256 %s, and it says %.64s",
+                         pf_model_path(model), digest, noted);
+    cJSON_free(json);
+    cJSON_Delete(rest);
+    return failed;
+}
+
 static int read_model(PfModel *model, const char *path, PfError *err)
 {
     if (access(path, F_OK)) /* "model", where weights would say "weights" */
@@ -275,8 +298,10 @@ static int read_model(PfModel *model, const char *path, PfError *err)
                        path, pf_weights_format(model->weights), PF_MODEL_METADATA_KEY);
     if (pf_json_check_size(json, strlen(json), path, "metadata", err)) return -1;
     model->metadata = pf_json_read(json);
-    return check_metadata(model, err) || pf_weights_check_finite(model->weights, "model", err) ? -1
-                                                                                               : 0;
+    return check_metadata(model, err) || pf_weights_check_finite(model->weights, "model", err) ||
+                   check_digest(model, err)
+               ? -1
+               : 0;
 }
 
 int pf_model_new(const char *name, const PfNamedTensor *tensors, size_t tensor_count,
@@ -333,25 +358,7 @@ const PfNamedTensor *pf_model_tensors(const PfModel *model, size_t *count)
     return pf_weights_tensors(model->weights, count);
 }
 
-int pf_model_verify(const PfModel *model, bool *has_digest, PfError *err)
+bool pf_model_has_digest(const PfModel *model)
 {
-    size_t count;
-    const PfNamedTensor *tensors = pf_weights_tensors(model->weights, &count);
-    const char *noted = pf_json_member_text(model->metadata, DIGEST_KEY);
-    char digest[PF_SHA256_TEXT_SIZE];
-    *has_digest = noted != NULL;
-    if (!noted) return 0;
-    cJSON *rest = cJSON_Duplicate(model->metadata, 1);
-    cJSON_DeleteItemFromObjectCaseSensitive(rest, DIGEST_KEY);
-    char *json = pf_json_text(rest);
-    int failed = json ? digest_of(tensors, count, json, digest, err)
-                      : pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    if (!failed && strcmp(digest, noted))
-        failed = pf_fail(err, PF_EXIT_FAILED,
-                         "model '%s' is damaged, or was changed after it was written: its tensors "
-                         "and metadata have the SHA-256 %s, and it says %.64s",
-                         pf_model_path(model), digest, noted);
-    cJSON_free(json);
-    cJSON_Delete(rest);
-    return failed;
+    return pf_json_member_text(model->metadata, DIGEST_KEY) != NULL;
 }

@@ -42,7 +42,7 @@ typedef struct PfModel PfModel;
 /* Reads and checks a model file: metadata present and of a version we know, a tap and its
  * shape, classes that are names (regressions have none), every tensor that a target names
  * there and shaped (classes, features), no more numbers named than there are, all of them
- * finite. */
+ * finite, and tensors and metadata those that were written, as far as a digest was noted. */
 int pf_model_open(const char *path, PfModel **out, PfError *err);
 /* The same of what is in memory: tensors are copied, metadata is taken over, on failure too. name:
  * in the place of the path, for messages. */
@@ -50,9 +50,8 @@ int pf_model_new(const char *name, const PfNamedTensor *tensors, size_t tensor_c
                  cJSON *metadata, PfModel **out, PfError *err);
 void pf_model_close(PfModel **model);
 
-/* Whether tensors and metadata are those that were written: fails where the digest is another's.
- * *has_digest: false of models of before, of which nothing is known beyond what opening checks. */
-int pf_model_verify(const PfModel *model, bool *has_digest, PfError *err);
+/* False of models of before, of which nothing is known beyond what opening checks. */
+bool pf_model_has_digest(const PfModel *model);
 
 /* Lent until pf_model_close. */
 const PfNamedTensor *pf_model_tensors(const PfModel *model, size_t *count);

@@ -43,6 +43,12 @@ void pf_evaluator_free(PfEvaluator **evaluator);
 int pf_evaluator_add(PfEvaluator *evaluator, int part, const PfTruthRow *row, const float *logits,
                      const float *outputs, PfError *err);
 
+/* Before the rows: whether what pf_evaluator_json gives will have a number at the path of an
+ * assertion, "val.accuracy", as far as that is known; else PF_EXIT_USAGE, with what it will have.
+ * parts: which have rows. */
+int pf_evaluator_check_path(const PfEvaluator *evaluator, const bool parts[PF_EVALUATOR_PARTS],
+                            const char *path, PfError *err);
+
 /* Once all rows were added. Fails (PF_EXIT_FAILED) where none of them had a label that the model
  * knows. */
 int pf_evaluator_finish(PfEvaluator *evaluator, PfError *err);

@@ -76,7 +76,7 @@ int pf_labelled_set_open_dataset(const PfScorer *scorer, const char *operand,
     return failed ? -1 : 0;
 }
 
-int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model,
+int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model, const char *operand,
                                const PfDataset *dataset, PfLabelledSet *out, PfError *err)
 {
     int count;
@@ -93,7 +93,7 @@ int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model,
             "are too hopeful. Hint: evaluate its cache, of which it is known which rows were "
             "not trained on",
             root);
-    return pf_truth_new(scorer, targets, count, root, &out->truth, err);
+    return pf_truth_new(scorer, targets, count, operand, &out->truth, err);
 }
 
 typedef enum CacheMatch { CACHE_OTHER, CACHE_OWN, CACHE_CHANGED } CacheMatch;
@@ -225,4 +225,10 @@ int pf_labelled_set_part(const PfLabelledSet *set, int64_t row)
 {
     if (!set->names_splits) return PF_EVALUATOR_ALL;
     return set->dataset ? (int)pf_dataset_samples(set->dataset)[row].split : (int)set->splits[row];
+}
+
+void pf_labelled_set_parts(const PfLabelledSet *set, int64_t rows, bool parts[PF_EVALUATOR_PARTS])
+{
+    memset(parts, 0, PF_EVALUATOR_PARTS * sizeof *parts);
+    for (int64_t row = 0; row < rows; row++) parts[pf_labelled_set_part(set, row)] = true;
 }

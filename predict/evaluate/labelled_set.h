@@ -23,8 +23,8 @@ int pf_labelled_set_open_dataset(const PfScorer *scorer, const char *operand,
                                  const PfDatasetOptions *options, PfDataset **out, PfError *err);
 
 /* Splits are the dataset's, where any of its samples is of val or test. Warns where it names none,
- * and is the one that the model was trained on. */
-int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model,
+ * and is the one that the model was trained on. operand: its name, for messages. */
+int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model, const char *operand,
                                const PfDataset *dataset, PfLabelledSet *out, PfError *err);
 
 /* Splits are the cache's, as of a dataset. Of the cache that the model was trained on (by its seal;
@@ -38,6 +38,8 @@ int pf_labelled_set_of_cache(const PfScorer *scorer, const PfModel *model, PfCac
 void pf_labelled_set_free(PfLabelledSet *set);
 
 PfTruthRow pf_labelled_set_row(const PfLabelledSet *set, int64_t row);
+/* Which parts the first `rows` rows, all of them, are of. */
+void pf_labelled_set_parts(const PfLabelledSet *set, int64_t rows, bool parts[PF_EVALUATOR_PARTS]);
 /* A PfSplit, or PF_EVALUATOR_ALL. */
 int pf_labelled_set_part(const PfLabelledSet *set, int64_t row);
 

@@ -155,24 +155,60 @@ static int match(PfTruth *truth, int index, const PfCacheTarget *targets, int co
     return 0;
 }
 
+/* Numbers of the data under names of their own may be what the model predicts under one: " Hint:
+ * --target p:keypoints=x,y ...", to be freed. */
+static char *hint_text(const PfTruth *truth, const PfCacheTarget *targets, int count, PfError *err)
+{
+    const PfScorerTarget *own = &truth->scorer->targets[0];
+    char columns[256] = "";
+    int numbers = 0;
+    for (int i = 0; i < count; i++) {
+        size_t used = strlen(columns);
+        /* A few whole numbers look like classes, and so do class folders. */
+        bool may_be_numbers = targets[i].kind == PF_TARGET_REGRESSION ||
+                              (own->outputs > 1 && targets[i].kind == PF_TARGET_CLASS);
+        if (!may_be_numbers || targets[i].width != 1) continue;
+        snprintf(columns + used, sizeof columns - used, "%s%s", numbers++ ? "," : "",
+                 targets[i].name);
+    }
+    if (!count || has_names(own->kind))
+        return pf_strdup("labels come from class folders, from the columns of a manifest or from "
+                         "a cache",
+                         err);
+    return pf_asprintf(err, "of a manifest, --target %s:%s=%s says which columns hold '%s'%s",
+                       own->name, pf_target_kind_name(own->kind),
+                       numbers == own->outputs ? columns
+                       : own->outputs > 1      ? "COLUMN,..."
+                                               : "COLUMN",
+                       own->name, numbers == own->outputs ? "" : ", in the model's order");
+}
+
+static int fail_unmatched(const PfTruth *truth, const PfCacheTarget *targets, int count,
+                          const char *name, PfError *err)
+{
+    char found[400];
+    char *hint = hint_text(truth, targets, count, err);
+    if (!hint) return -1;
+    list_names(targets, count, found, sizeof found);
+    pf_fail(err, PF_EXIT_USAGE, "--evaluate: '%s' has %s%s; the model predicts '%s'. Hint: %s",
+            name, count ? "other targets: " : "no labels", found, truth->scorer->targets[0].name,
+            hint);
+    free(hint);
+    return -1;
+}
+
 static int check_found(const PfTruth *truth, const PfCacheTarget *targets, int count,
                        const char *name, PfError *err)
 {
-    char found[400];
     int matched = 0;
-    for (int t = 0; t < truth->scorer->target_count; t++) {
+    for (int t = 0; t < truth->scorer->target_count; t++)
         matched += truth->targets[t].source != NULL;
+    if (!matched) return fail_unmatched(truth, targets, count, name, err);
+    for (int t = 0; t < truth->scorer->target_count; t++)
         if (!truth->targets[t].source)
             pf_warn("'%s' has no target '%s', which the model predicts: that is not evaluated",
                     name, truth->scorer->targets[t].name);
-    }
-    if (matched) return 0;
-    list_names(targets, count, found, sizeof found);
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "--evaluate: '%s' has %s%s; the model predicts '%s'. Hint: labels come from "
-                   "class folders, from the columns of a manifest or from a cache",
-                   name, count ? "other targets: " : "no labels", found,
-                   truth->scorer->targets[0].name);
+    return 0;
 }
 
 int pf_truth_new(const PfScorer *scorer, const PfCacheTarget *targets, int count, const char *name,

@@ -233,14 +233,27 @@ static int open_plan(const PfModel *model, PfBackboneOptions *backbone, PfBackbo
     return failed;
 }
 
+/* A cache that was made by hand says less of its images, and so does its model. */
+static int read_preprocess(const PfModel *model, PfPreprocess *out, PfError *err)
+{
+    PfError found = {0};
+    const cJSON *object = member(model, "preprocess");
+    if (!pf_preprocess_json_read(object, out, &found)) return 0;
+    return pf_fail(err, found.exit_code, "model '%s': %" PF_SENTENCE "%s", pf_model_path(model),
+                   found.message,
+                   pf_preprocess_json_read_later(object, out, NULL)
+                       ? ""
+                       : ". Hint: as its cache does not say how images are prepared, it predicts "
+                         "rows of such caches, and no images");
+}
+
 int pf_model_network_plan(const PfModel *model, const PfModelNetworkOptions *options,
                           const char *tap, PfBackbonePlan **out, PfError *err)
 {
     PfBackboneOptions backbone = pf_backbone_options_default();
     PfPreprocess preprocess;
     backbone.taps = tap;
-    if (check_emulation(model, options, err) ||
-        pf_preprocess_json_read(member(model, "preprocess"), &preprocess, err) ||
+    if (check_emulation(model, options, err) || read_preprocess(model, &preprocess, err) ||
         choose_backbone(model, options, &preprocess, &backbone, err))
         return -1;
     backbone.device = options->device;

@@ -164,8 +164,23 @@ expect 0 predict head.safetensors photos.h5 --evaluate --assert 'val.accuracy>=0
 expect 5 predict head.safetensors photos.h5 --evaluate --assert 'val.accuracy>1'
 stderr_has 'not met: val.accuracy>1'
 [ "$(wc -l < stdout)" -eq 76 ] || failed 'rows are written all the same'
+for file in asserted.csv asserted.json; do
+  expect 5 predict head.safetensors photos.h5 --evaluate --assert 'val.accuracy>1' -o $file
+  exists $file
+done
+[ "$(wc -l < asserted.csv)" -eq 76 ] || failed 'rows are written into a file all the same'
+"$PYTHON" -c 'import json; json.load(open("asserted.json"))["evaluation"]["val"]' || failed 'no evaluation'
+# What the evaluation will not have is told before anything is computed, with what it will.
 expect 2 predict head.safetensors photos.h5 --evaluate --assert 'test.accuracy>0'
-stderr_has "there is no 'test'"
+stdout_empty
+stderr_has "there is no 'test' among train, val. Hint: 'val.accuracy' will be there"
+expect 2 predict head.safetensors photos/val --evaluate --assert 'val.accuracy>=0.1' -o early.csv
+stderr_has "there is no 'val' among all. Hint: 'all.accuracy' will be there"
+absent early.csv
+expect 2 predict head.safetensors photos.h5 --evaluate --assert 'val.mae<1'
+stderr_has "there is no 'mae' among rows, "
+expect 0 predict head.safetensors photos.h5 --evaluate --assert 'val.classes.0.recall>=0' \
+  --assert 'val.intervals.accuracy.0>=0'
 expect 2 predict head.safetensors photos.h5 --assert 'val.accuracy>0'
 stderr_has '--assert goes with --evaluate'
 
@@ -295,10 +310,40 @@ result = json.load(open("tags.json"))
 labels = {label["name"]: label["support"] for label in result["evaluation"]["all"]["tags"]["labels"]}
 assert labels["wet"] == 15 and labels["red"] == labels["old"] == 0, labels
 assert all(row["true"]["tags"] == ["wet"] for row in result["predictions"])' 'labels are not found by name'
+# A label whose field is empty is not there and not known to be away.
+{ echo path,wet,red; ls photos/val/*/* | awk '{ print $0 (NR % 2 ? ",1," : ",0,1") }'; } > fields.csv
+for model in many tags_only; do
+  [ $model = many ] || expect 0 train many.h5 --target tags -o tags_only.safetensors --epochs 2
+  expect 0 predict $model.safetensors fields.csv --evaluate --target tags:multilabel=wet,red --json -
+  cp stdout fields.json
+  recompute '
+said = [(row["true"], row.get("unknown")) for row in json.load(open("fields.json"))["predictions"]]
+said = [(true["tags"], unknown and unknown["tags"]) if isinstance(true, dict) else (true, unknown) for true, unknown in said]
+assert said == [(["red"], None) if number % 2 else (["wet"], ["red"]) for number in range(15)], said' 'labels with an empty field'
+done
+# Columns under other names than the model's: the hint does.
+sed 's/,.*,\([0-9]*\),\([0-9]*\),[^,]*,[^,]*$/,\1,\2/; s/,split.*/,x,y/; /,,/d; /,.*,.*,/d' many.csv > points.csv
+expect 0 extract_sample points.csv -o points.h5 --target p:keypoints=x,y
+expect 0 train points.h5 -o points.safetensors --epochs 2
+expect 2 predict points.safetensors points.csv --evaluate
+stderr_has "'points.csv' has other targets: 'x', 'y'; the model predicts 'p'"
+stderr_has '--target p:keypoints=x,y says which columns'
+expect 0 predict points.safetensors points.csv --evaluate --target p:keypoints=x,y -o points_rows.csv
+# Points are told from somebody's by their digits.
+expect 0 predict points.safetensors points.h5 -o points_only.csv
+[ "$(head -n 1 points_only.csv)" = path,p_x0,p_y0 ] || failed 'not the columns of points'
+for form in csv json; do
+  expect 0 predict points.safetensors points.h5 -o points_only.$form
+  expect 0 predict points.safetensors points.h5 -o points_only.$form
+done
 expect 2 predict many.safetensors photos --evaluate --assert 'all.kind.accuracy>=0'
 stderr_has "there is no 'all'"
 stderr_has "compared with 'class', the only class target of the data"
 stderr_has "has no target 'size', which the model predicts: that is not evaluated"
+expect 2 predict many.safetensors many.h5 --evaluate --assert 'val.accuracy>=0'
+stderr_has "there is no 'accuracy' among size, kind, tags, spot, two. Hint: 'val.size.mae' will be there"
+expect 2 predict many.safetensors many.h5 --evaluate --assert 'val.kind.mae>=0'
+expect 0 predict many.safetensors many.h5 --evaluate --assert 'val.spot.mean_error_pixels>=0'
 
 # Test rows, folds, sweeps, streamed features; test scores of every head.
 expect 0 extract_sample photos/train -o parts.h5 --split val=0.2,test=0.3

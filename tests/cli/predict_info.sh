@@ -61,6 +61,36 @@ for what in number boat avgpool '--seed 3'; do
   stderr_has 'bad.safetensors'
   stdout_empty
 done
+# Whoever uses a model sees that it is not the one that was written; train makes it anew.
+damage number
+refused() {
+  expect 1 "$@"
+  stderr_has "model 'bad.safetensors' is damaged, or was changed after it was written"
+}
+refused predict bad.safetensors photos.h5
+stdout_empty
+refused predict bad.safetensors photos/val
+refused predict bad.safetensors photos.h5 --evaluate
+refused predict --info bad.safetensors
+refused predict --info bad.safetensors --json -
+for suffix in safetensors onnx; do
+  refused predict bad.safetensors -o bad_export.$suffix
+  absent bad_export.$suffix
+done
+refused inspect photos.h5 --model bad.safetensors
+expect 0 train photos.h5 --epochs 2 -o again.safetensors
+expect 0 train photos.h5 --epochs 2 -o again.safetensors
+stderr_has 'up to date'
+"$PYTHON" - << 'END'
+data = bytearray(open("again.safetensors", "rb").read())
+data[-2] ^= 0x10
+open("again.safetensors", "wb").write(data)
+END
+expect 0 train photos.h5 --epochs 2 -o again.safetensors
+stderr_has "model 'again.safetensors' is damaged"
+stderr_has 'It is made anew'
+stderr_lacks 'up to date'
+expect 0 predict --verify again.safetensors
 head -c 2000 first.safetensors > short.safetensors
 expect 1 predict --verify short.safetensors
 expect 1 predict --verify photos.h5

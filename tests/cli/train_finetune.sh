@@ -53,6 +53,12 @@ expect 1 tune --init alone.safetensors --head mlp:4
 stderr_has 'is linear on 3 features, here it is mlp:4'
 expect 2 tune --init alone.safetensors --warm-head
 stderr_has 'choose one'
+"$PYTHON" -c '
+data = bytearray(open("alone.safetensors", "rb").read())
+data[-2] ^= 0x10
+open("damaged.safetensors", "wb").write(data)'
+expect 1 tune --init damaged.safetensors
+stderr_has "model 'damaged.safetensors' is damaged"
 expect 1 tune --init c.h5
 
 # Killed in any epoch, --resume ends with the same model; three steps an epoch.

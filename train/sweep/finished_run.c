@@ -10,6 +10,7 @@
 #include "common/base/digest.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/printable.h"
 #include "common/file/input_file.h"
 #include "common/file/output.h"
 #include "common/model/model_file.h"
@@ -169,6 +170,15 @@ static const char *missing_result(const PfTrainOptions *options, const cJSON *me
                                                                     : NULL;
 }
 
+/* What cannot be opened is no finished run, and a line says why: it may be damaged. */
+static int open_output(const char *path, PfModel **model)
+{
+    PfError err = {0};
+    if (!pf_model_open(path, model, &err)) return 0;
+    pf_warn("%" PF_SENTENCE ". It is made anew", err.message);
+    return -1;
+}
+
 int pf_finished_run_look(const PfTrainOptions *options, const PfCache *cache, bool *is_finished,
                          PfError *err)
 {
@@ -178,7 +188,7 @@ int pf_finished_run_look(const PfTrainOptions *options, const PfCache *cache, bo
     *is_finished = false;
     if (options->force || !is_file(options->output)) return 0;
     cJSON *record = pf_finished_run_record(options, cache);
-    if (!record || pf_model_open(options->output, &model, NULL)) {
+    if (!record || open_output(options->output, &model)) {
         cJSON_Delete(record);
         return 0;
     }
