@@ -274,6 +274,7 @@ static void add_models(const Json *json, cJSON *root, const PfModelComparison *f
     cJSON *object = add_finding(root, "models", &found->status);
     if (!object) return;
     cJSON_AddStringToObject(object, "split", found->split);
+    cJSON_AddBoolToObject(object, "may_be_learned", found->may_be_learned);
     add_number(object, "rows", (double)found->rows);
     cJSON *models = cJSON_AddArrayToObject(object, "models");
     for (int m = 0; m < found->model_count; m++) {

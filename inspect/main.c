@@ -57,7 +57,7 @@ static int check_outputs(const PfInspectOptions *options, PfError *err)
         if (outputs[i].path && strcmp(outputs[i].path, "-") &&
             pf_atomic_file_check(outputs[i].path, err))
             return -1;
-    return 0;
+    return options->export_folder ? pf_export_check(options->export_folder, outputs, 3, err) : 0;
 }
 
 static int inspect(PfInspectOptions *options, PfError *err)
@@ -67,7 +67,6 @@ static int inspect(PfInspectOptions *options, PfError *err)
     PfFindings findings = {0};
     PfMap map = {0};
     if (check_outputs(options, err)) return -1;
-    if (options->export_folder && pf_export_check(options->export_folder, err)) return -1;
     if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
     if (pf_cache_open(options->cache, &cache, err)) return -1;
     int failed = pf_rows_read(cache, &options->rows, &rows, err) ||

@@ -10,6 +10,7 @@
 #include "common/cache/split.h"
 #include "inspect/findings/comparison.h"
 #include "inspect/findings/probe.h"
+#include "predict/evaluate/labelled_set.h"
 #include "predict/model/network.h"
 #include "predict/model/scorer.h"
 
@@ -166,27 +167,84 @@ int pf_models_predict(const char *path, const PfRows *rows, float **probabilitie
 
 typedef struct Choice {
     const PfRows *rows;
-    int split; /* PF_SPLIT_COUNT: all */
+    const uint8_t *splits; /* (rows) */
+    int split;             /* PF_SPLIT_COUNT: all */
 } Choice;
 
 static bool is_asked(const void *context, int64_t row)
 {
     const Choice *choice = context;
     return pf_probe_is_labelled(choice->rows, row) &&
-           (choice->split == PF_SPLIT_COUNT || choice->rows->splits[row] == choice->split);
+           (choice->split == PF_SPLIT_COUNT || choice->splits[row] == choice->split);
 }
 
-static int choose_rows(const PfRows *rows, int32_t **list, PfModelComparison *out, PfError *err)
+static int read_splits(const char *path, const PfRows *rows, uint8_t **splits, bool *is_own,
+                       PfError *err)
+{
+    PfModel *model;
+    PfScorer *scorer = NULL;
+    if (pf_model_open(path, &model, err)) return -1;
+    int failed = pf_scorer_new(model, &scorer, err) ||
+                 pf_labelled_set_cache_splits(scorer, model, rows->cache, splits, is_own, err);
+    pf_scorer_free(&scorer);
+    pf_model_close(&model);
+    return failed ? -1 : 0;
+}
+
+/* Takes the val rows out of agreed[] where those of splits[] are others. */
+static void agree(const PfRows *rows, const uint8_t *splits, uint8_t *agreed)
+{
+    bool is_same = true;
+    for (int64_t i = 0; i < rows->count && is_same; i++)
+        is_same = (splits[i] == PF_SPLIT_VAL) == (agreed[i] == PF_SPLIT_VAL);
+    for (int64_t i = 0; i < rows->count && !is_same; i++)
+        if (agreed[i] == PF_SPLIT_VAL) agreed[i] = PF_SPLIT_TRAIN;
+}
+
+/* Splits as the models that were trained on this cache know them, which may have drawn val rows
+ * themselves; where they do not agree on these, or one has learned from them, there are none. Other
+ * models have no say. *agreed: malloc'ed. */
+static int find_splits(const char *const *paths, int count, const PfRows *rows, uint8_t **agreed,
+                       PfError *err)
+{
+    bool has_own = false, is_own = false;
+    if (!(*agreed = pf_calloc((size_t)rows->count + 1, 1, err))) return -1;
+    memcpy(*agreed, rows->splits, (size_t)rows->count);
+    for (int m = 0; m < count; m++) {
+        uint8_t *splits = NULL;
+        int failed = read_splits(paths[m], rows, &splits, &is_own, err);
+        if (!failed && is_own && has_own) agree(rows, splits, *agreed);
+        if (!failed && is_own && !has_own) memcpy(*agreed, splits, (size_t)rows->count);
+        has_own = has_own || is_own;
+        free(splits);
+        if (failed) return -1;
+    }
+    return 0;
+}
+
+static int choose_rows(const PfRows *rows, const uint8_t *splits, int32_t **list,
+                       PfModelComparison *out, PfError *err)
 {
     static const int order[] = {PF_SPLIT_TEST, PF_SPLIT_VAL, PF_SPLIT_COUNT};
     for (int i = 0; i < 3; i++) {
-        Choice choice = {rows, order[i]};
+        Choice choice = {rows, splits, order[i]};
         if (pf_probe_choose(rows, is_asked, &choice, list, &out->rows, err)) return -1;
-        out->split = order[i] == PF_SPLIT_COUNT ? "labelled" : pf_split_names[order[i]];
+        out->may_be_learned = order[i] == PF_SPLIT_COUNT;
+        out->split = out->may_be_learned ? "labelled" : pf_split_names[order[i]];
         if (out->rows || order[i] == PF_SPLIT_COUNT) return 0;
         free(*list);
     }
     return 0;
+}
+
+static int find_rows(const char *const *paths, int count, const PfRows *rows, int32_t **list,
+                     PfModelComparison *out, PfError *err)
+{
+    uint8_t *splits = NULL;
+    int failed =
+        find_splits(paths, count, rows, &splits, err) || choose_rows(rows, splits, list, out, err);
+    free(splits);
+    return failed ? -1 : 0;
 }
 
 static void add_to_score(void *context, int64_t first, int64_t count, const float *probabilities)
@@ -210,7 +268,7 @@ int pf_models_compare(const char *const *paths, int count, const PfRows *rows,
                       PfModelComparison *out, PfError *err)
 {
     int32_t *list = NULL;
-    if (!rows->labels || choose_rows(rows, &list, out, err)) {
+    if (!rows->labels || find_rows(paths, count, rows, &list, out, err)) {
         if (rows->labels) return -1;
         pf_format(out->status.reason, sizeof out->status.reason, "the cache has no labels");
         return 0;

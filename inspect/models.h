@@ -11,7 +11,8 @@
  * names; those that the model does not have get 0. */
 int pf_models_predict(const char *path, const PfRows *rows, float **probabilities, PfError *err);
 
-/* Several models on the rows with a label of one split: test, else val, else all. Takes the memory
+/* Several models on the rows with a label of one split: test, else val as the models know it that
+ * were trained on this cache, if they agree, else all. Takes the memory
  * of a block of probabilities and of one prediction a row and model. */
 int pf_models_compare(const char *const *paths, int count, const PfRows *rows,
                       PfModelComparison *out, PfError *err);

@@ -126,6 +126,7 @@ static int open_all(Query *query, PfError *err)
     const char *tap = pf_cache_tap(query->rows->cache, query->rows->tap)->name;
     PfModelNetworkOptions network = options->network;
     network.model = pf_cache_path(query->rows->cache);
+    network.what = "cache";
     if (check_identity(query->rows->cache, err) || make_model(query, err) ||
         pf_dataset_open_paths(&options->near, 1, &query->dataset, err) ||
         pf_model_network_plan(query->model, &network, tap, &query->plan, err))

@@ -22,6 +22,17 @@ static int parse_model(void *settings, const char *value, PfError *err)
     return 0;
 }
 
+static int parse_near(void *settings, const char *value, PfError *err)
+{
+    PfInspectOptions *options = settings;
+    if (options->near)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--near is given twice, with '%s' and '%s': it takes one image",
+                       options->near, value);
+    options->near = value;
+    return 0;
+}
+
 static int parse_memory(void *settings, const char *value, PfError *err)
 {
     return pf_size_text_parse("--memory", value, &((PfInspectOptions *)settings)->rows.memory_bytes,
@@ -64,7 +75,7 @@ static const PfOption table[] = {
     {.name = "model", .kind = PF_OPTION_CALL, .parse = parse_model, .argument = "FILE",
      .help = "a model of train's: its probabilities judge the labels. Several, each\n"
              "with its own --model, are also compared on the test rows"},
-    {.name = "near", .kind = PF_OPTION_TEXT, .offset = FIELD(near), .argument = "IMAGE",
+    {.name = "near", .kind = PF_OPTION_CALL, .parse = parse_near, .argument = "IMAGE",
      .help = "the cache's images nearest to this one"},
     {.name = "near-count", .kind = PF_OPTION_INT, .offset = FIELD(near_count), .argument = "N",
      .minimum = 1, .maximum = 100000, .help = "so many (default 10)"},
@@ -135,7 +146,8 @@ static const PfOption table[] = {
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
      .help = "more detail"},
     {.name = "help", .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
-    {.name = "version", .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
+    {.name = "version", .letter = 'V', .kind = PF_OPTION_FLAG, .offset = FIELD(version),
+     .help = "and leave"},
     {0},
 };
 /* clang-format on */
@@ -185,6 +197,8 @@ static int check_companions(const PfInspectOptions *options, PfError *err)
     if (!options->near && (options->network.backbone || options->network.weights))
         return pf_fail(err, PF_EXIT_USAGE, "--%s goes with --near",
                        options->network.backbone ? "backbone" : "weights");
+    if (options->images && !options->output && !options->pixels)
+        return pf_fail(err, PF_EXIT_USAGE, "--images goes with -o or --pixels");
     if (options->json && options->csv && !strcmp(options->json, "-") && !strcmp(options->csv, "-"))
         return pf_fail(err, PF_EXIT_USAGE, "--json - and --csv - would mix on standard output");
     return 0;

@@ -249,7 +249,8 @@ static int find_by_neighbours(Search *search, PfError *err)
             return -1;
     }
     if (!search->all && !options->knn) return 0;
-    skip(&findings->knn.status, rows->labels ? "no train image has a label" : why_no_labels(rows));
+    skip(&findings->knn.status,
+         rows->labels ? "fewer than two train images have a label" : why_no_labels(rows));
     skip(&findings->knn_held_out.status, findings->knn.status.reason);
     return search->voters
                ? pf_votes_score(rows, search->voters, &findings->knn, &findings->knn_held_out, err)

@@ -388,7 +388,8 @@ static void tell_odd(const Words *words, const PfOddImages *found)
 static void tell_models(const Words *words, const PfModelComparison *found)
 {
     if (!is_done(words, "Models", &found->status)) return;
-    say(words, "Models on %lld %s images:", (long long)found->rows, found->split);
+    say(words, "Models on %lld %s images%s:", (long long)found->rows, found->split,
+        found->may_be_learned ? " (a model may have learned from some of them)" : "");
     for (int m = 0; m < found->model_count; m++) {
         const PfComparedModel *model = &found->models[m];
         say(words, "  %d  accuracy %.4f (95 %%: %.4f to %.4f), log loss %.4f  %s", m + 1,

@@ -71,7 +71,7 @@ train/sweep: common/base common/thread common/file common/model common/cache com
 train/report: common/base common/thread common/file common/model common/cache extract/image/formats train/kernels train/metrics train/features train/head train/fit inspect/rows inspect/page train/settings train/sweep
 train: common/base common/thread common/file common/model common/backbone train/features train/settings train/sweep train/report
 predict: common/base common/manual common/thread common/file common/model common/cache common/backbone extract/image extract/dataset extract/backbone extract/pipeline train/metrics predict/model predict/evaluate predict/export inspect/rows inspect/images inspect/model inspect/page
-inspect: common/base common/manual common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model inspect/rows inspect/neighbours inspect/findings inspect/images inspect/export inspect/model inspect/page
+inspect: common/base common/manual common/thread common/file common/model common/cache extract/image extract/dataset extract/backbone extract/pipeline predict/model predict/evaluate inspect/rows inspect/neighbours inspect/findings inspect/images inspect/export inspect/model inspect/page
 command: common/base common/manual
 """
 

@@ -208,6 +208,13 @@ static int list_holds(const char *folder, const char *absolute, const char *sha2
 
 /* ---- a file that something names ---- */
 
+/* The program that notes the file: this one, unless it has no --trust. */
+static const char *trusting_program(void)
+{
+    const char *own = program_invocation_short_name;
+    return strcmp(own, "inspect") ? own : "extract";
+}
+
 static int refuse(const char *absolute, const char *by, bool is_changed, PfError *err)
 {
     char *word = pf_path_shell_word(absolute, "FILE.pt", err);
@@ -220,7 +227,7 @@ static int refuse(const char *absolute, const char *by, bool is_changed, PfError
             "to this command, or allow it for good with\n"
             "  %s --trust %" PF_SENTENCE,
             by, absolute, is_changed ? ", which is not the file that you trusted" : "", word,
-            program_invocation_short_name, word);
+            trusting_program(), word);
     free(word);
     return -1;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +308,36 @@ static bool is_torchscript(const PfFileContent *content)
            pf_file_content_end_has(content, "__torch__/permafrost");
 }
 
+static bool is_exported_table(const PfFileContent *content)
+{
+    static const char head[] = "row,path,split,label,x,y\n";
+    return content->size >= sizeof head - 1 && !memcmp(content->begin, head, sizeof head - 1);
+}
+
+static bool is_parquet(const PfFileContent *content)
+{
+    return !memcmp(content->begin, "PAR1", 4) &&
+           pf_file_content_end_has(content, "permafrost version ");
+}
+
+static bool is_npy(const PfFileContent *content)
+{
+    return content->size > 6 && !memcmp(content->begin, "\x93NUMPY", 6);
+}
+
+/* Each row is its length and its numbers: the second length, where it was read, is the first. */
+static bool is_fvecs(const PfFileContent *content)
+{
+    int32_t first, second;
+    if (content->size < 8) return false;
+    memcpy(&first, content->begin, sizeof first);
+    if (first < 1 || first >= 1 << 24) return false;
+    size_t next = 4 + 4 * (size_t)first;
+    if (content->size < next + sizeof second) return true;
+    memcpy(&second, content->begin + next, sizeof second);
+    return first == second;
+}
+
 static const struct {
     bool (*is_it)(const PfFileContent *content);
     const char *name;
@@ -322,6 +353,10 @@ static const struct {
     [PF_CONTENT_TORCHSCRIPT] = {is_torchscript, "a TorchScript file that predict wrote"},
     [PF_CONTENT_ROWS] = {pf_rows_content_is_csv, "predictions that predict wrote as CSV"},
     [PF_CONTENT_ROWS_JSON] = {pf_rows_content_is_json, "predictions that predict wrote as JSON"},
+    [PF_CONTENT_TABLE] = {is_exported_table, "a table that inspect --export wrote"},
+    [PF_CONTENT_PARQUET] = {is_parquet, "a Parquet file that inspect --export wrote"},
+    [PF_CONTENT_NPY] = {is_npy, "an array of NumPy"},
+    [PF_CONTENT_FVECS] = {is_fvecs, "vectors as .fvecs"},
 };
 
 int pf_output_check_content(const PfOutput *output, PfError *err)

@@ -59,6 +59,10 @@ typedef enum PfContent {
     PF_CONTENT_TORCHSCRIPT, /* .pt */
     PF_CONTENT_ROWS,        /* what predict wrote as CSV, */
     PF_CONTENT_ROWS_JSON,   /* as JSON */
+    PF_CONTENT_TABLE,       /* what inspect --export wrote: rows.csv, */
+    PF_CONTENT_PARQUET,     /* rows.parquet; */
+    PF_CONTENT_NPY,         /* arrays of NumPy, */
+    PF_CONTENT_FVECS,       /* .fvecs, which do not tell who wrote them */
 } PfContent;
 
 /* Some of them begin alike, so that what is looked for is what our programs put into each. */

@@ -19,6 +19,8 @@
 /* Features that are written at a time. */
 #define BLOCK_BYTES ((int64_t)32 << 20)
 #define MOST_COLUMNS 16
+/* Written first: by it the folder is known for an export. */
+#define TABLE "rows.csv"
 
 typedef struct Export {
     const char *folder;
@@ -29,20 +31,88 @@ typedef struct Export {
     FILE *stream;
 } Export;
 
-int pf_export_check(const char *folder, PfError *err)
+static char *path_in(const char *folder, const char *name, PfError *err)
+{
+    char *path = pf_calloc(strlen(folder) + strlen(name) + 2, 1, err);
+    if (path) strcpy(stpcpy(stpcpy(path, folder), "/"), name);
+    return path;
+}
+
+/* ---- what is there already ---- */
+
+/* All files of an export. */
+static const struct {
+    const char *name;
+    PfContent content;
+} files[] = {
+    {TABLE, PF_CONTENT_TABLE},
+    {"features.npy", PF_CONTENT_NPY},
+    {"features.fvecs", PF_CONTENT_FVECS},
+    {"labels.npy", PF_CONTENT_NPY},
+    {"splits.npy", PF_CONTENT_NPY},
+    {"map.npy", PF_CONTENT_NPY},
+    {"neighbours.npy", PF_CONTENT_NPY},
+    {"similarities.npy", PF_CONTENT_NPY},
+    {"rows.parquet", PF_CONTENT_PARQUET},
+};
+#define FILE_COUNT (sizeof files / sizeof *files)
+
+/* Whether the table of an export is there: of other content it has been refused before. */
+static int find_table(const char *folder, bool *is_there, PfError *err)
 {
     struct stat status;
-    if (!mkdir(folder, 0777) ||
-        (errno == EEXIST && !stat(folder, &status) && S_ISDIR(status.st_mode)))
-        return 0;
-    return pf_fail_errno(err, "--export: the folder '%s' cannot be made", folder);
+    char *path = path_in(folder, TABLE, err);
+    if (!path) return -1;
+    *is_there = !stat(path, &status) && status.st_size > 0;
+    free(path);
+    return 0;
 }
+
+static int check_array(const char *path, bool has_table, PfError *err)
+{
+    struct stat status;
+    if (has_table || stat(path, &status) || !S_ISREG(status.st_mode) || !status.st_size) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "--export: '%s' is there already, and no " TABLE " lies beside it as --export "
+                   "writes it: the file may be somebody else's.\n"
+                   "Hint: choose another folder, or remove that file first",
+                   path);
+}
+
+static int check_file(const char *folder, int file, const PfOutput *others, int count, PfError *err)
+{
+    bool has_table = true;
+    char *path = path_in(folder, files[file].name, err);
+    if (!path) return -1;
+    PfOutput pair[2] = {{"--export", path, files[file].content}};
+    int failed = pf_output_check_content(&pair[0], err);
+    for (int i = 0; i < count && !failed; i++) {
+        pair[1] = others[i];
+        failed = pf_output_check_distinct(pair, 2, err);
+    }
+    if (!failed && (pair[0].content == PF_CONTENT_NPY || pair[0].content == PF_CONTENT_FVECS))
+        failed = find_table(folder, &has_table, err) || check_array(path, has_table, err);
+    free(path);
+    return failed ? -1 : 0;
+}
+
+int pf_export_check(const char *folder, const PfOutput *others, int count, PfError *err)
+{
+    struct stat status;
+    if (mkdir(folder, 0777) &&
+        (errno != EEXIST || stat(folder, &status) || !S_ISDIR(status.st_mode)))
+        return pf_fail_errno(err, "--export: the folder '%s' cannot be made", folder);
+    for (size_t file = 0; file < FILE_COUNT; file++)
+        if (check_file(folder, (int)file, others, count, err)) return -1;
+    return 0;
+}
+
+/* ---- writing ---- */
 
 static int begin(Export *export, const char *name, PfError *err)
 {
-    char *path = pf_calloc(strlen(export->folder) + strlen(name) + 2, 1, err);
+    char *path = path_in(export->folder, name, err);
     if (!path) return -1;
-    strcpy(stpcpy(stpcpy(path, export->folder), "/"), name);
     int failed = pf_atomic_file_begin(path, &export->file, err);
     free(path);
     if (!failed) export->stream = pf_atomic_file_stream(export->file);
@@ -129,7 +199,7 @@ static const char *label_of(const PfRows *rows, int64_t row)
 static int write_csv(Export *export, PfError *err)
 {
     const PfPageData *page = export->page;
-    if (begin(export, "rows.csv", err)) return -1;
+    if (begin(export, TABLE, err)) return -1;
     PfCsv csv = {.stream = export->stream};
     fputs("row,path,split,label,x,y\n", export->stream);
     for (int64_t i = 0; i < export->rows->count; i++) {
@@ -208,7 +278,23 @@ static void group_free(Group *group)
     free(group->x);
 }
 
-/* Texts are UTF-8 whatever names hold: as the programs print them. */
+/* malloc'ed: the text with \\xNN for each byte that is no UTF-8; all else stays, as in JSON. */
+static char *utf8_of(const char *text, PfError *err)
+{
+    char *out = pf_calloc(4 * strlen(text) + 1, 1, err), *to = out;
+    uint32_t code;
+    while (out && *text) {
+        int length = pf_printable_utf8_character(text, strnlen(text, 4), &code);
+        if (length)
+            to = mempcpy(to, text, (size_t)length);
+        else
+            to += sprintf(to, "\\x%02x", (unsigned)(uint8_t)*text);
+        text += length ? length : 1;
+    }
+    return out;
+}
+
+/* Texts are UTF-8 whatever names hold. */
 static int group_fill(Group *group, const Export *export, int64_t first, int64_t count,
                       PfError *err)
 {
@@ -221,8 +307,7 @@ static int group_fill(Group *group, const Export *export, int64_t first, int64_t
                                label_of(export->rows, row)};
         group->numbers[i] = (int32_t)row;
         for (int t = 0; t < 3; t++)
-            if (!(group->texts[t * group->capacity + i] = pf_asprintf(err, "%s", texts[t])))
-                return -1;
+            if (!(group->texts[t * group->capacity + i] = utf8_of(texts[t], err))) return -1;
         for (int axis = 0; axis < 2 && page->map; axis++)
             group->positions[axis * group->capacity + i] = page->map[2 * row + axis];
         for (int n = 0; export->neighbours && n < export->neighbours->k; n++)
@@ -258,7 +343,7 @@ int pf_export_write(const char *folder, const PfPageData *page, const PfRows *ro
 {
     Export export = {folder, page, rows, neighbours, NULL, NULL};
     int64_t k = neighbours ? neighbours->k : 0;
-    return write_features(&export, "features.npy", false, err) ||
+    return write_csv(&export, err) || write_features(&export, "features.npy", false, err) ||
                    write_features(&export, "features.fvecs", true, err) ||
                    write_npy(&export, "labels.npy", "<i4", 0, rows->labels, 4, err) ||
                    write_npy(&export, "splits.npy", "|u1", 0, rows->splits, 1, err) ||
@@ -267,7 +352,7 @@ int pf_export_write(const char *folder, const PfPageData *page, const PfRows *ro
                              err) ||
                    write_npy(&export, "similarities.npy", "<f4", k,
                              k ? neighbours->similarity : NULL, 4, err) ||
-                   write_csv(&export, err) || write_parquet(&export, err)
+                   write_parquet(&export, err)
                ? -1
                : 0;
 }

@@ -2,12 +2,15 @@
 #ifndef PF_INSPECT_EXPORT_EXPORT_H
 #define PF_INSPECT_EXPORT_EXPORT_H
 
+#include "common/file/output.h"
 #include "inspect/neighbours/neighbours.h"
 #include "inspect/page/page.h"
 #include "inspect/rows/rows.h"
 
-/* Whether the folder can be made, found out early. */
-int pf_export_check(const char *folder, PfError *err);
+/* Makes the folder, found out early. Refuses, where it is there, to write over files that an export
+ * did not write (PF_EXIT_FAILED), and over one of the command's other outputs (PF_EXIT_USAGE).
+ * Arrays do not tell who wrote them: they are an export's where its rows.csv lies beside them. */
+int pf_export_check(const char *folder, const PfOutput *others, int count, PfError *err);
 
 /* Into the folder:
  *   features.npy  (rows, features) float32     features.fvecs  the same for FAISS

@@ -234,7 +234,8 @@ typedef struct PfComparedPair {
 
 typedef struct PfModelComparison {
     PfFindingStatus status;
-    const char *split; /* whose rows these are; static */
+    const char *split;   /* whose rows these are; static */
+    bool may_be_learned; /* a model may have learned from some of them */
     int64_t rows;
     PfComparedModel *models; /* (model_count) */
     int model_count;

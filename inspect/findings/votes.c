@@ -46,6 +46,18 @@ static void add_row(const PfRows *rows, const PfNeighbours *neighbours, int64_t 
     }
 }
 
+static void say_too_few(PfKnnScores *scores, int k, int64_t references)
+{
+    if (references > choices[0])
+        pf_format(scores->status.reason, sizeof scores->status.reason,
+                  "%d neighbours vote at least, and memory has room for %d; --memory allows more",
+                  choices[0], k);
+    else
+        pf_format(scores->status.reason, sizeof scores->status.reason,
+                  "%d neighbours vote at least, and only %lld train image%s a label", choices[0],
+                  (long long)references, references == 1 ? " has" : "s have");
+}
+
 static void begin_scores(PfKnnScores *scores, int k, int64_t references, bool leave_one_out)
 {
     scores->temperature = PF_KNN_TEMPERATURE;
@@ -53,11 +65,13 @@ static void begin_scores(PfKnnScores *scores, int k, int64_t references, bool le
     for (int c = 0; c < PF_KNN_CHOICES; c++)
         if (choices[c] <= k && (!c || choices[c] < references))
             scores->scores[scores->count++].k = choices[c];
+    if (!scores->count) say_too_few(scores, k, references);
 }
 
 static void finish_scores(PfKnnScores *scores, const char *missing)
 {
-    if (!scores->count || !scores->scores[0].count) {
+    if (!scores->count) return; /* begin_scores has said why */
+    if (!scores->scores[0].count) {
         scores->count = 0;
         pf_format(scores->status.reason, sizeof scores->status.reason, "%s", missing);
         return;

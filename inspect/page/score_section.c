@@ -277,9 +277,10 @@ static int put_models(FILE *stream, const PfPageData *data, PfError *err)
         pf_html_print(stream,
                       "<section id=\"comparison\" class=\"charts\"><h2>Models side by "
                       "side</h2><p>On the same %lld "
-                      "%s images. Bars are 95 %% intervals. Mistakes, confusion and map on this "
+                      "%s images%s. Bars are 95 %% intervals. Mistakes, confusion and map on this "
                       "page are those of model 1.</p>",
-                      (long long)found->rows, found->split);
+                      (long long)found->rows, found->split,
+                      found->may_be_learned ? " (a model may have learned from some of them)" : "");
         pf_html_print(stream, "<div class=\"pane\">");
         pf_chart_intervals(stream, "model-accuracy", "Accuracy of each model", "accuracy", items,
                            found->model_count);

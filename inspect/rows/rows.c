@@ -6,6 +6,7 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "common/cache/views.h"
 #include "common/thread/parallel.h"
 #include "train/features/feature_table.h"
@@ -144,6 +145,24 @@ static int measure(PfRows *rows, PfError *err)
     return failed ? -1 : 0;
 }
 
+/* Refuses a name that is no target's, or two targets: with the names that --target takes. */
+static int fail_target(const PfCache *cache, const char *name, PfError *err)
+{
+    char names[512];
+    int used = 0;
+    for (int t = 0; t < pf_cache_target_count(cache) && used < (int)sizeof names; t++)
+        if (pf_cache_target(cache, t)->kind == PF_TARGET_CLASS)
+            used += pf_format(names + used, sizeof names - (size_t)used, "%s%s", used ? ", " : "",
+                              pf_cache_target(cache, t)->name);
+    if (!name)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "'%s' has several targets of classes: choose one with --target, of: "
+                       "%" PF_SENTENCE,
+                       pf_cache_path(cache), names);
+    return pf_fail(err, PF_EXIT_USAGE, "'%s' has no target '%s'; of classes it has: %" PF_SENTENCE,
+                   pf_cache_path(cache), name, used ? names : "none");
+}
+
 /* The target of classes of that name, or the only one; -1: there is none. */
 static int find_target(const PfCache *cache, const char *name, int *out, PfError *err)
 {
@@ -157,13 +176,7 @@ static int find_target(const PfCache *cache, const char *name, int *out, PfError
                            name, pf_cache_path(cache), pf_target_kind_name(target->kind));
         if (!found++) *out = t;
     }
-    if (found > 1)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "'%s' has several targets of classes: choose one with --target, for example "
-                       "--target %s",
-                       pf_cache_path(cache), pf_cache_target(cache, *out)->name);
-    if (name && !found)
-        return pf_fail(err, PF_EXIT_USAGE, "'%s' has no target '%s'", pf_cache_path(cache), name);
+    if (found > 1 || (name && !found)) return fail_target(cache, name, err);
     return 0;
 }
 

@@ -146,7 +146,7 @@ static PfValKeys noted_val_keys(const cJSON *config)
 
 /* As train had them; what it drew follows from the cache, the share and the keys alone. */
 static int draw_splits(const PfScorer *scorer, const PfModel *model, PfCache *cache,
-                       bool has_changed, PfLabelledSet *set, PfError *err)
+                       bool has_changed, uint8_t *splits, PfError *err)
 {
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "config");
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(config, "val_fraction");
@@ -160,32 +160,40 @@ static int draw_splits(const PfScorer *scorer, const PfModel *model, PfCache *ca
     int failed = pf_feature_table_load_rows(cache, &choice, &table, err);
     free(names);
     if (failed) return -1;
-    memcpy(set->splits, table->splits, (size_t)table->rows);
+    memcpy(splits, table->splits, (size_t)table->rows);
     /* After --folds the head was trained on every row that is not test. */
     for (int64_t i = 0; i < table->rows && cJSON_HasObjectItem(config, "folds"); i++)
-        if (set->splits[i] == PF_SPLIT_VAL) set->splits[i] = PF_SPLIT_TRAIN;
+        if (splits[i] == PF_SPLIT_VAL) splits[i] = PF_SPLIT_TRAIN;
     pf_feature_table_free(&table);
-    set->names_splits = true;
     return 0;
 }
 
-static int find_splits(const PfScorer *scorer, const PfModel *model, PfCache *cache,
-                       PfLabelledSet *set, PfError *err)
+int pf_labelled_set_cache_splits(const PfScorer *scorer, const PfModel *model, PfCache *cache,
+                                 uint8_t **splits, bool *is_own, PfError *err)
 {
     int64_t rows = pf_cache_row_count(cache);
     CacheMatch match = match_cache(model, cache);
-    const uint8_t *splits = pf_cache_splits(cache);
-    set->splits = pf_calloc((size_t)rows + 1, 1, err);
-    if (!set->splits) return -1;
-    if (splits) memcpy(set->splits, splits, (size_t)rows);
-    for (int64_t i = 0; i < rows && !set->names_splits; i++)
-        set->names_splits = set->splits[i] != PF_SPLIT_TRAIN;
+    const uint8_t *stored = pf_cache_splits(cache);
+    *is_own = match != CACHE_OTHER;
+    *splits = pf_calloc((size_t)rows + 1, 1, err);
+    if (!*splits) return -1;
+    if (stored) memcpy(*splits, stored, (size_t)rows);
     if (match == CACHE_OTHER) return 0;
     if (match == CACHE_CHANGED)
         pf_warn("'%s' has changed since the model was trained on it: its val rows are those that "
                 "train would take today",
                 pf_cache_path(cache));
-    return draw_splits(scorer, model, cache, match == CACHE_CHANGED, set, err);
+    return draw_splits(scorer, model, cache, match == CACHE_CHANGED, *splits, err);
+}
+
+static int find_splits(const PfScorer *scorer, const PfModel *model, PfCache *cache,
+                       PfLabelledSet *set, PfError *err)
+{
+    if (pf_labelled_set_cache_splits(scorer, model, cache, &set->splits, &set->names_splits, err))
+        return -1;
+    for (int64_t i = 0; i < pf_cache_row_count(cache) && !set->names_splits; i++)
+        set->names_splits = set->splits[i] != PF_SPLIT_TRAIN;
+    return 0;
 }
 
 int pf_labelled_set_of_cache(const PfScorer *scorer, const PfModel *model, PfCache *cache,

@@ -34,6 +34,11 @@ int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model, con
 int pf_labelled_set_of_cache(const PfScorer *scorer, const PfModel *model, PfCache *cache,
                              PfLabelledSet *out, PfError *err);
 
+/* Those splits alone: *splits, (rows) PfSplit, is for the caller to free, after a failure, too.
+ * *is_own: the model was trained on this cache. */
+int pf_labelled_set_cache_splits(const PfScorer *scorer, const PfModel *model, PfCache *cache,
+                                 uint8_t **splits, bool *is_own, PfError *err);
+
 /* After a failure, too. */
 void pf_labelled_set_free(PfLabelledSet *set);
 

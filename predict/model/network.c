@@ -32,8 +32,14 @@ static const char *known_source(const PfModel *model, const char *key)
     return pf_weights_still_there(noted_source(model, key));
 }
 
+/* "model", or what else the command line names. */
+static const char *what_is(const PfModelNetworkOptions *options)
+{
+    return options->what ? options->what : "model";
+}
+
 /* The name comes from the model's file: it must be one of the built-in networks. */
-static int check_name(const char *model, const char *name, PfError *err)
+static int check_name(const PfModelNetworkOptions *options, const char *name, PfError *err)
 {
     PfArch *arch;
     PfError unknown = {0};
@@ -42,8 +48,8 @@ static int check_name(const char *model, const char *name, PfError *err)
         return 0;
     }
     return pf_fail(err, PF_EXIT_FAILED,
-                   "model '%s' names a backbone that is not built in: %" PF_SENTENCE, model,
-                   unknown.message);
+                   "%s '%s' names a backbone that is not built in: %" PF_SENTENCE, what_is(options),
+                   options->model, unknown.message);
 }
 
 /* Pixels need no weights: named ones are read where the model says which they must be. */
@@ -66,18 +72,18 @@ static int choose_builtin(const PfModel *model, const PfModelNetworkOptions *opt
 {
     if (options->backbone)
         return pf_fail(err, PF_EXIT_USAGE,
-                       "model '%s' belongs to the built-in backbone %s: --backbone is for "
+                       "%s '%s' belongs to the built-in backbone %s: --backbone is for "
                        "TorchScript files; give its weights with --weights",
-                       options->model, name);
-    if (check_name(options->model, name, err)) return -1;
+                       what_is(options), options->model, name);
+    if (check_name(options, name, err)) return -1;
     backbone->backbone = name;
     return choose_weights(model, options, backbone, err);
 }
 
-static int open_trusted(const char *model, const char *path, PfBackboneOptions *backbone,
-                        PfError *err)
+static int open_trusted(const PfModelNetworkOptions *options, const char *path,
+                        PfBackboneOptions *backbone, PfError *err)
 {
-    char *by = pf_asprintf(err, "model '%s'", model);
+    char *by = pf_asprintf(err, "%s '%s'", what_is(options), options->model);
     int failed = !by || pf_script_file_open_trusted(path, by, &backbone->script, err);
     free(by);
     return failed ? -1 : 0;
@@ -90,13 +96,14 @@ static int choose_torchscript(const PfModel *model, const PfModelNetworkOptions 
     backbone->weights = options->weights; /* refused by the plan */
     if (options->backbone)
         return pf_script_file_open(options->backbone, NULL, &backbone->script, err);
-    if (path) return open_trusted(options->model, path, backbone, err);
+    if (path) return open_trusted(options, path, backbone, err);
     const char *noted = noted_source(model, "backbone_path");
     const char *sha256 = pf_json_member_text(member(model, "backbone"), "torchscript_sha256");
     return pf_fail(err, PF_EXIT_FAILED,
-                   "the TorchScript file that model '%s' belongs to is not where it was: '%s' "
+                   "the TorchScript file that %s '%s' belongs to is not where it was: '%s' "
                    "(SHA-256 %s). Hint: name it with --backbone FILE.pt",
-                   options->model, noted ? noted : "not noted", sha256 ? sha256 : "not noted");
+                   what_is(options), options->model, noted ? noted : "not noted",
+                   sha256 ? sha256 : "not noted");
 }
 
 /* An ONNX file is data: it is read wherever the model says that it is. */
@@ -110,9 +117,9 @@ static int choose_onnx(const PfModel *model, const PfModelNetworkOptions *option
     backbone->crop = preprocess->crop;
     if (path) return pf_onnx_open(path, NULL, &backbone->onnx, err);
     return pf_fail(err, PF_EXIT_FAILED,
-                   "the ONNX file that model '%s' belongs to is not where it was: '%s' (SHA-256 "
+                   "the ONNX file that %s '%s' belongs to is not where it was: '%s' (SHA-256 "
                    "%s). Hint: name it with --backbone FILE.onnx",
-                   options->model, noted ? noted : "not noted", sha256);
+                   what_is(options), options->model, noted ? noted : "not noted", sha256);
 }
 
 static int choose_backbone(const PfModel *model, const PfModelNetworkOptions *options,
@@ -157,10 +164,11 @@ static int check_hash(const PfModel *model, const PfModelNetworkOptions *options
     if (pf_backbone_plan_lacks_weights(plan) || (expected && !strcmp(expected, plan->sha256)))
         return 0;
     return pf_fail(err, PF_EXIT_IDENTITY,
-                   "model '%s' was trained on features of other weights: its backbone's sha256 is "
+                   "%s '%s' %s features of other weights: its backbone's sha256 is "
                    "%.12s..., that of %s is %.12s.... Hint: name the right file with %s.",
-                   options->model, expected ? expected : "unknown", pf_backbone_plan_source(plan),
-                   plan->sha256, plan->weights ? "--weights" : "--backbone");
+                   what_is(options), options->model, options->what ? "holds" : "was trained on",
+                   expected ? expected : "unknown", pf_backbone_plan_source(plan), plan->sha256,
+                   plan->weights ? "--weights" : "--backbone");
 }
 
 static const char *finetuned_member(const PfModel *model, const char *key)

@@ -11,6 +11,7 @@
 /* What a command line says of it. */
 typedef struct PfModelNetworkOptions {
     const char *model;     /* path of the model, or a network that is its own */
+    const char *what;      /* is at that path, for messages; NULL: "model" */
     const char *backbone;  /* TorchScript file; NULL: where the model says, if trusted */
     const char *weights;   /* as extract's; NULL: where the model says, then the hub cache */
     const char *class_map; /* names of its classes, or NULL */

@@ -75,9 +75,10 @@ def find_columns(path, schema, image, label):
 
 def class_name(value, names, where):
     """The text of KEY.cls; None: the row has no label."""
-    if value is None or (names and value == -1):
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or value == "" or (is_number and value == -1):
         return None
-    if isinstance(value, (str, int)) and not isinstance(value, bool):
+    if is_number or isinstance(value, str):
         if not names or isinstance(value, str):
             return str(value)
         if 0 <= value < len(names):

@@ -8,6 +8,8 @@ expect 0 inspect --help
 stdout_has 'usage: inspect [options] CACHE.h5'
 expect 0 inspect --version
 stdout_has 'inspect (permafrost)'
+expect 0 inspect -V
+stdout_has 'inspect (permafrost)'
 expect 2 inspect
 stderr_has 'which cache?'
 expect 2 inspect a.h5 b.h5
@@ -20,6 +22,10 @@ expect 2 inspect a.h5 --json - --csv -
 stderr_has 'would mix on standard output'
 expect 2 inspect a.h5 --exact --approximate
 stderr_has 'contradict each other'
+expect 2 inspect a.h5 --near a.jpg --near b.jpg
+stderr_has "--near is given twice, with 'a.jpg' and 'b.jpg'"
+expect 2 inspect a.h5 --images photos
+stderr_has '--images goes with -o or --pixels'
 expect 1 inspect absent.h5
 stderr_has 'absent.h5'
 
@@ -64,12 +70,16 @@ given[390:] = -1
 x[60, 2], x[61] = np.nan, 0
 write("full.h5", x, given, splits, digests=digests, paths=paths)
 write("sound.h5", np.nan_to_num(x), given, splits)
+write("whole.h5", np.nan_to_num(x), given)
 write("nothing.h5", x[:60])
 write("one.h5", x[:30], np.zeros(30))
 write("unlabelled.h5", x[:30], np.full(30, -1))
 write("single.h5", x[:1], np.zeros(1))
 write("pair.h5", x[:2], np.array([0, 1]))
 write("broken.h5", np.full((20, d), np.nan), given[:20])
+names = [b"caf\xe9.jpg", "größe.jpg".encode(), b"back\\slash.jpg"] + [b"%d.jpg" % i for i in range(27)]
+write("names.h5", x[:30], given[:30] % 2, paths=names, classes=(b"caf\xe9", b"ant"))
+write("two.h5", x[:6], np.array([0, 1, -1, -1, -1, -1]))
 write("narrow.h5", x[:60, :1], given[:60])
 END
 
@@ -170,6 +180,37 @@ stdout_has 'Labels'
 expect 2 inspect full.h5 --map --no-map
 stderr_has '--no-map'
 
+# ---- the export writes over its own files only ----
+
+expect 0 inspect full.h5 --features --export places -q
+mkdir mine
+for name in rows.csv features.npy features.fvecs labels.npy rows.parquet; do
+  echo 'my own table' > mine/$name
+  expect 1 inspect full.h5 --features --export mine -q
+  stderr_has "--export: 'mine/$name' is there already and is text of another kind, not "
+  [ "$(cat mine/$name)" = 'my own table' ] || failed "'mine/$name' was written over"
+  [ "$(ls mine)" = "$name" ] || failed 'something was written beside it'
+  rm mine/$name
+done
+cp places/map.npy mine/map.npy # an array, which does not tell whose it is
+expect 1 inspect full.h5 --features --export mine -q
+stderr_has 'no rows.csv lies beside it'
+rm mine/map.npy
+expect 2 inspect full.h5 --features --export mine --csv mine/rows.csv
+stderr_has 'are the same file'
+: > mine/rows.csv # an empty file is nobody's
+expect 0 inspect full.h5 --features --export mine -q
+cmp mine/rows.csv places/rows.csv || failed 'another table'
+
+# What is no UTF-8 is escaped in Parquet, whose texts must be UTF-8; all else stays.
+expect 0 inspect names.h5 --features --export names -q
+"$PYTHON" - << 'END' || failed 'rows.parquet has other names'
+data = open("names/rows.parquet", "rb").read()
+for name in (rb"caf\xe9.jpg", "größe.jpg".encode(), rb"back\slash.jpg"):
+    assert len(name).to_bytes(4, "little") + name in data, name
+assert b"caf\xe9" not in data
+END
+
 # ---- poor caches say what was not looked for ----
 
 expect 0 inspect nothing.h5
@@ -184,12 +225,15 @@ expect 0 inspect unlabelled.h5
 stdout_has 'Labels: not looked for, as no image has a label.'
 expect 0 inspect single.h5
 stdout_has 'Outliers: not looked for, as there are fewer than two rows to compare.'
-expect 0 inspect pair.h5
+for cache in pair two; do
+  expect 0 inspect $cache.h5
+  stdout_has 'Neighbours: not looked for, as 10 neighbours vote at least, and only 2 train'
+done
 expect 0 inspect broken.h5
 stdout_has 'NaN or infinite in 20 images'
 expect 0 inspect narrow.h5
 expect 2 inspect full.h5 --target age
-stderr_has "has no target 'age'"
+stderr_has "has no target 'age'; of classes it has: class"
 expect 0 inspect nothing.h5 --model full.csv --labels
 stdout_has 'Labels: not looked for'
 expect 1 inspect full.h5 --model full.csv --labels
@@ -206,6 +250,28 @@ stdout_has 'Labels: not looked for, as the probabilities of '
 [ "$(grep 'safetensors' stdout)" = "$(grep 'safetensors' compared)" ] || failed 'less memory compares models otherwise'
 stdout_has 'Models on 78 val images:'
 stdout_has 'McNemar p ='
+stdout_lacks 'may have learned'
+# Val rows that train drew itself are known as predict knows them; of models that have others, all
+# rows are taken, and it is said.
+for share in 0.2 0.3; do expect 0 train whole.h5 -q --epochs 3 --val $share -o drawn$share.safetensors; done
+cp drawn0.2.safetensors copy.safetensors
+expect 0 predict drawn0.2.safetensors --evaluate whole.h5
+cat stdout stderr > known
+expect 0 inspect whole.h5 --model drawn0.2.safetensors --model copy.safetensors --labels --json drawn.json
+stdout_lacks 'may have learned'
+drawn=$(sed -n 's/^Models on \([0-9]*\) val images:.*/\1/p' stdout)
+checks=$((checks + 1)); [ "${drawn:-0}" -gt 40 ] && [ "$drawn" -lt 140 ] || failed 'these are not the val rows of train'
+grep -q "\b$drawn\b" known || failed "predict --evaluate knows other val rows than these $drawn: $(cat known)"
+expect 0 inspect whole.h5 --model drawn0.2.safetensors --model drawn0.3.safetensors --labels --json mixed.json
+stdout_has 'labelled images (a model may have learned from some'
+expect 0 train sound.h5 -q --epochs 3 --folds 3 -o folds.safetensors
+expect 0 inspect sound.h5 --model a.safetensors --model folds.safetensors --labels
+stdout_has 'labelled images (a model may have learned from some'
+"$PYTHON" - << 'END' || failed 'the JSON says otherwise'
+import json
+drawn, mixed = (json.load(open(f"{name}.json"))["models"] for name in ("drawn", "mixed"))
+assert (drawn["split"], drawn["may_be_learned"]) == ("val", False) and mixed["may_be_learned"] and drawn["rows"] < mixed["rows"]
+END
 expect 2 inspect sound.h5 --model a.safetensors --json a.safetensors
 stderr_has 'a model that is read'
 
@@ -251,5 +317,5 @@ expect 0 inspect photos.h5 --pixels --json moved.json
 stdout_has "the images are not at '"
 stdout_has '(--images DATASET says'
 "$PYTHON" "$SOURCE/tests/cli/inspect_schema.py" "$SOURCE/docs/inspect.md" full.json cells.json nobody.json models.json near.json map.json \
-  pixels.json noted.json nothing.json moved.json 2> schema || failed "the schema: $(cat schema)"
+  drawn.json mixed.json pixels.json noted.json nothing.json moved.json 2> schema || failed "the schema: $(cat schema)"
 done_with

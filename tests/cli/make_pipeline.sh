@@ -10,6 +10,8 @@ head=out/photos-resnet18_w16.safetensors
 # Taken by date and content, so that equal content written again is seen.
 state() { stat -c '%y %n' out/*.h5 $head; }
 
+expect 0 permafrost --makefile # of a build tree, in which programs lie as they are installed
+[ "$(cat stdout)" -ef "$SOURCE/pipeline.mk" ] || failed 'this is not the makefile of the sources'
 expect 0 pipeline
 exists out/photos-resnet18_w16.h5
 exists $head

@@ -1,7 +1,19 @@
-# What the README shows of the demo is what the programs print today; times,
-# rates and sizes of memory may differ.
+# The README's first commands work as they stand, one after the other; and what it shows of the demo
+# is what the programs print today; times, rates and sizes of memory may differ.
 . "$(dirname "$0")/harness.sh"
 needs_torch
+
+# With the sample's network in the place of the large one.
+mkdir new
+photographs drawn 10 0
+mv drawn/train photos
+find photos/cat -type f | head -n 3 | while read -r file; do cp "$file" new/; done
+sed '/^## /,$d' "$SOURCE/README.md" | grep -E '^    (extract|train|predict|inspect) ' |
+  sed "s|--backbone resnet18|--backbone resnet18_w16 --weights '$WEIGHTS'|" > commands
+checks=$((checks + 1)); [ "$(grep -c . commands)" -ge 6 ] || { cat commands; exit 1; }
+while IFS= read -r line; do expect 0 sh -c "$line"; done < commands
+exists tuned.safetensors
+
 cd "$SOURCE"
 code=0; command='demo.sh'
 sh tests/sample/demo.sh "$BUILD" "$WORK/demo" > "$WORK/stdout" 2> "$WORK/stderr" || code=$?

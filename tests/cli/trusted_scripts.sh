@@ -22,6 +22,9 @@ refused predict own.safetensors --export own.pt
 refused train own.h5 --finetune mean --tap grid
 stderr_has "'own.h5' names the TorchScript file '$WORK/net.pt'"
 stderr_has "  train --trust $WORK/net.pt"
+refused inspect own.h5 --tap mean --near "$(find photos -type f | head -n 1)"
+stderr_has "cache 'own.h5' names the TorchScript file '$WORK/net.pt'"
+stderr_has "  extract --trust $WORK/net.pt" # inspect has no such option
 absent "$list"
 absent own.pt
 

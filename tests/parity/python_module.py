@@ -436,6 +436,13 @@ def check_parquet():
     write_parquet("texts.parquet", [(jpeg % 0, None, "a class")], typed=False)
     with tarfile.open(fileobj=io.BytesIO(to_tar("texts.parquet").stdout)) as tar:
         check(tar.extractfile("000000.cls").read() == b"a class", "classes as text")
+    write_parquet("numbers.parquet", [(jpeg % i, None, label) for i, label in enumerate((7, -1, None, 0))], typed=False)
+    write_parquet("empty.parquet", [(jpeg % 9, None, "")], typed=False)
+    result = to_tar("numbers.parquet", "empty.parquet")
+    with tarfile.open(fileobj=io.BytesIO(result.stdout)) as tar:
+        classes = {name: tar.extractfile(name).read() for name in tar.getnames() if name.endswith(".cls")}
+    check(classes == {"000000.cls": b"7", "000003.cls": b"0"}, "numbers without names: -1 and empty are no classes")
+    check(b"5 images, 3 of them without a label" in result.stderr, "those without a label are counted")
     with tarfile.open(fileobj=io.BytesIO(to_tar("a.parquet", "--label", "").stdout)) as tar:
         check(all(not name.endswith(".cls") for name in tar.getnames()), "--label ''")
     write_parquet("bad.parquet", [(jpeg % 0, None, 3)])
