@@ -33,6 +33,30 @@ if [ "$(id -u)" != 0 ]; then
   chmod 644 "$one"
 fi
 
+# A folder that may not be read must not lose its rows: an error, and the cache stays as it is.
+# Root without its capabilities is as any user.
+ordinary() {
+  if [ "$(id -u)" = 0 ]; then
+    setpriv --bounding-set=-dac_override,-dac_read_search "$@"
+  else
+    "$@"
+  fi
+}
+mkdir closed; cp -r photos/train/boat photos/train/tree closed; mkdir closed/tree/deep
+mv closed/boat/text.jpg closed/boat/truncated.jpg closed/tree/dangling.jpg .
+cp "$one" closed/tree/deep/1.jpg
+expect 0 extract_sample closed -o closed.h5
+cp closed.h5 before.h5
+for folder in closed/tree/deep closed/tree; do
+  chmod 000 "$folder"
+  if ordinary ls "$folder" > ls.out 2>&1; then chmod 755 "$folder"; break; fi
+  expect 1 ordinary extract closed -o closed.h5 --backbone resnet18_w16 --weights "$WEIGHTS" -q
+  stderr_has "folder '${folder#closed/}' cannot be read: Permission denied"
+  stderr_has 'Hint: make it readable'
+  cmp closed.h5 before.h5
+  chmod 755 "$folder"
+done
+
 # Past --max-bad: exit 3, nothing written, the work kept.
 expect 3 extract_sample photos -o strict.h5 --max-bad 2 --batch 4
 stderr_has '--max-bad allows 2'
