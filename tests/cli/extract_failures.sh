@@ -33,6 +33,21 @@ if [ "$(id -u)" != 0 ]; then
   chmod 644 "$one"
 fi
 
+# Images of equal bytes are each known as rejected, and reasons are escaped once.
+mkdir -p equal/a equal/b
+for name in 1 2 3; do
+  printf 'x\n' > equal/a/bad$name.jpg; cp equal/a/bad$name.jpg equal/b
+done
+cp "$one" equal/a; cp "$(ls photos/train/tree/*.jpg | tail -n 1)" equal/b
+expect 0 extract_sample equal -o equal.h5 --max-bad 100%
+stderr_has "b/bad2.jpg: not an image: begins with 'x\x0a'"
+cp "$(ls photos/train/tree/*.jpg | head -n 1)" equal/b/new.jpg
+expect 0 extract_sample equal -o equal.h5 --max-bad 100%
+stderr_has '1 new, 2 reused, 6 rejected before'
+stderr_lacks 'begins with'
+expect 0 extract --info equal.h5
+stdout_has "b/bad2.jpg: not an image: begins with 'x\x0a'"
+
 # A folder that may not be read must not lose its rows: an error, and the cache stays as it is.
 # Root without its capabilities is as any user.
 ordinary() {
@@ -124,6 +139,21 @@ expect 1 env PF_FAKE_DISK_FREE=20000 extract photos -o x.h5 --backbone resnet18_
 expect 0 extract_sample photos -o x.h5 --tap layer1
 stderr_has 'resuming: '
 rm x.h5
+
+# A small cache is a file of some tens of KB.
+expect 1 env PF_FAKE_DISK_FREE=61440 extract equal -o small.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --max-bad 100%
+stderr_has 'the disk has 61.4 KB free'
+rm small.h5.journal
+expect 0 extract_sample equal -o small.h5 --max-bad 100% --compress none
+told=$(sed -n 's/^disk: about \([0-9]*\).* KB for the cache.*/\1/p' stderr)
+[ $((1000 * (told + 1))) -ge "$(stat -c %s small.h5)" ] || failed 'the cache is larger than was said'
+
+# Black borders are nothing that anybody wants: one line says so.
+expect 0 extract_sample equal -o border.h5 --max-bad 100% --resize 32 --crop 96 --dry-run
+stderr_has 'warning: --resize 32 is less than --crop 96'
+[ "$(grep -c 'less than --crop' stderr)" = 1 ] || failed 'more than one line'
+expect 0 extract_sample equal -o border.h5 --max-bad 100% --resize 96 --crop 96 --dry-run
+stderr_lacks 'less than --crop'
 
 # A full disk (a file-size limit stands in for it): a message, no leftovers, and the next
 # run goes on. The old cache stays.
