@@ -267,17 +267,11 @@ static int extract(PfExtraction *run, PfError *err)
 
 static int peek_at_journal(PfExtraction *run, PfError *err)
 {
-    char *identity = NULL;
-    int64_t rows = 0;
+    const char *identity;
     if (run->options->force) return 0;
-    if (pf_journal_peek(run->options->output, &identity, &rows, err)) return -1;
-    int failed =
-        identity && pf_identity_check_journal(run->journal_path, identity, run->backbone, err);
-    if (identity && !failed)
-        pf_say("%s holds %lld images of an unfinished run, which will not be computed again",
-               run->journal_path, (long long)rows);
-    free(identity);
-    return failed ? -1 : 0;
+    if (pf_journal_peek(run->options->output, &run->peeked, &identity, err)) return -1;
+    return identity ? pf_identity_check_journal(run->journal_path, identity, run->backbone, err)
+                    : 0;
 }
 
 static int rehearse(PfExtraction *run, PfError *err)
@@ -328,6 +322,7 @@ static void release(PfExtraction *run)
 {
     pf_extraction_forget(run);
     pf_journal_close(&run->journal);
+    pf_journal_close(&run->peeked);
     pf_backbone_session_close(&run->session);
     pf_backbone_plan_free(&run->backbone);
     pf_dataset_close(&run->dataset);

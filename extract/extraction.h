@@ -36,6 +36,7 @@ typedef struct PfExtraction {
     PfBackboneSession session;
     char *journal_path, *journal_identity;
     PfJournal *journal; /* NULL: not (yet) needed; while it is open, nobody else writes */
+    PfJournal *peeked;  /* --dry-run: what is in it, without its lock; else NULL */
     struct stat old;    /* the cache that was looked at; st_ino 0 where there is none */
     PfCache *cache;     /* it, unless it is to be replaced; or NULL */
     PfRequestedTaps wanted;

@@ -269,7 +269,8 @@ int pf_extraction_lock(PfExtraction *run, PfError *err)
 int pf_extraction_find_rows(PfExtraction *run, PfError *err)
 {
     pf_row_index_free(&run->known);
-    if (pf_row_index_new(run->cache, run->journal, run->wanted.taps, run->wanted.count, &run->known,
+    PfJournal *journal = run->journal ? run->journal : run->peeked;
+    if (pf_row_index_new(run->cache, journal, run->wanted.taps, run->wanted.count, &run->known,
                          err))
         return -1;
     if (run->options->max_pixels) pf_row_index_expect_larger(run->known);

@@ -40,9 +40,9 @@ static void name_rejects(const PfExtraction *run)
         const PfScannedSample *sample = &run->scan->samples[i];
         if (sample->state != PF_SAMPLE_REJECTED) continue;
         if (sample->was_rejected)
-            pf_detail("%s: still %s", sample->file.path, sample->reason);
+            pf_detail("%s: still %" PF_SENTENCE, sample->file.path, sample->reason);
         else
-            pf_warn("%s: %s", sample->file.path, sample->reason);
+            pf_warn("%s: %" PF_SENTENCE, sample->file.path, sample->reason);
     }
 }
 
@@ -76,7 +76,7 @@ void pf_extraction_print_task(const PfExtraction *run)
 {
     pf_work_plan_print_network(run->backbone);
     pf_processors_say();
-    if (run->journal) print_resuming(run);
+    if (run->journal || run->peeked) print_resuming(run);
     pf_work_plan_print_counts(&run->found, &run->wanted);
     name_rejects(run);
 }

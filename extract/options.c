@@ -8,6 +8,7 @@
 
 #include "common/backbone/script_file.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/options.h"
 #include "common/base/result_stamp.h"
 #include "common/file/input_file.h"
@@ -249,6 +250,19 @@ static int parse_target(void *settings, const char *value, PfError *err)
     return 0;
 }
 
+/* "--tap A --tap B" is "--tap A,B". */
+static int parse_tap(void *settings, const char *value, PfError *err)
+{
+    PfExtractOptions *options = settings;
+    const char *before = options->taps;
+    char *taps = pf_asprintf(err, "%s%s%s", before ? before : "", before ? "," : "", value);
+    if (!taps) return -1;
+    free(options->taps);
+    options->taps = taps;
+    options->backbone.taps = taps;
+    return 0;
+}
+
 static int parse_decimal(void *settings, const char *value, PfError *err)
 {
     static const char *const names[] = {"point", "comma", ".", ","};
@@ -302,24 +316,24 @@ static const PfOption table[] = {
     {.name = "dry-run", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(dry_run),
      .help = "say what would be done; write nothing"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
-    {.name = "backbone", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
+    {.name = "backbone", .repeat = PF_OPTION_LAST_WINS, .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
      .argument = "NAME|FILE.pt|FILE.onnx|hf:ORG/NAME",
      .help = "resnet18, densenet121, efficientnet_b0, convnext_tiny, vit_b_16, dinov2_vits14\n"
              "and others (--backbones), by torchvision's or timm's name, also with a set of\n"
              "weights (resnet50.IMAGENET1K_V2, vit_small_patch14_dinov2.lvd142m); a repository\n"
              "of the Hugging Face hub; or a TorchScript or ONNX file (default resnet18)"},
-    {.name = "weights", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
+    {.name = "weights", .repeat = PF_OPTION_LAST_WINS, .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.weights),
      .argument = "FILE[#KEY]|hf:ORG/NAME|random:SEED",
      .help = "a .pth or .safetensors file (default: look in the hubs' caches); #KEY: the\n"
              "dict or the prefix of names in it that is meant; --tap input alone needs none"},
     {.name = "fetch", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(fetch),
      .help = "download weights that are missing, into the caches of torch.hub and of the\n"
              "Hugging Face hub; without it nothing is ever fetched"},
-    {.name = "tap", .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.taps),
+    {.name = "tap", .kind = PF_OPTION_CALL, .parse = parse_tap,
      .argument = "NAME[,NAME...]",
      .help = "nodes or modules whose output is kept: avgpool, layer3, features.10\n"
              "(default: what a linear head takes, mostly avgpool or cls; of a file all\n"
-             "outputs); input: the pixels"},
+             "outputs); input: the pixels; may be repeated"},
     {.name = "precision", .kind = PF_OPTION_CALL, .parse = parse_precision,
      .argument = "fp32|bf16|fp16|tf32",
      .help = "of the computation (default fp32); fp16 and tf32 are for GPUs"},
@@ -625,4 +639,6 @@ int pf_extract_options_parse(int argc, char **argv, PfExtractOptions *options, P
 void pf_extract_options_free(PfExtractOptions *options)
 {
     pf_like_command_free(&options->expanded);
+    free(options->taps);
+    options->taps = NULL;
 }

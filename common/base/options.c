@@ -320,11 +320,33 @@ static int store(const PfOption *option, void *settings, const char *value, PfEr
     }
 }
 
+/* Of the options of a table, so many are watched for being given twice. */
+#define MAX_WATCHED 256
+
 /* What becomes of the options: settings, or where given is set, what was said of each. */
 typedef struct Sink {
+    const PfOption *table;
     void *settings;
     cJSON *given;
+    bool was_given[MAX_WATCHED]; /* by their places in the table */
 } Sink;
+
+/* A TEXT option's second value must not take the place of another in silence. */
+static int check_repeated(const PfOption *option, Sink *sink, const char *value, PfError *err)
+{
+    const size_t place = (size_t)(option - sink->table);
+    if (option->kind != PF_OPTION_TEXT || option->repeat == PF_OPTION_LAST_WINS ||
+        place >= MAX_WATCHED)
+        return 0;
+    const char *before = *(const char **)(void *)((char *)sink->settings + option->offset);
+    if (!sink->was_given[place] || !strcmp(before, value)) {
+        sink->was_given[place] = true;
+        return 0;
+    }
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--%s is given twice: '%s', then '%s'. Expected one; leave out the other",
+                   option->name, before, value);
+}
 
 /* One that may be repeated to add to itself has all of its values, of others the last one
  * counts.
@@ -349,7 +371,10 @@ static void record(const PfOption *option, const char *value, cJSON *given)
 
 static int put(const PfOption *option, Sink *sink, const char *value, PfError *err)
 {
-    if (!sink->given) return store(option, sink->settings, value, err);
+    if (!sink->given)
+        return check_repeated(option, sink, value, err) || store(option, sink->settings, value, err)
+                   ? -1
+                   : 0;
     record(option, value, sink->given);
     return 0;
 }
@@ -427,14 +452,14 @@ static int parse_all(const PfOption *table, Sink *sink, int argc, char **argv,
 int pf_options_parse(const PfOption *table, void *settings, int argc, char **argv,
                      const char **operands, int *operand_count, PfError *err)
 {
-    Sink sink = {.settings = settings};
+    Sink sink = {.table = table, .settings = settings};
     return parse_all(table, &sink, argc, argv, operands, operand_count, err);
 }
 
 static cJSON *given(const PfOption *table, int argc, char **argv, cJSON *into)
 {
     int operands;
-    Sink sink = {.given = into};
+    Sink sink = {.table = table, .given = into};
     if (sink.given && parse_all(table, &sink, argc, argv, NULL, &operands, NULL)) {
         cJSON_Delete(sink.given);
         sink.given = NULL;

@@ -30,6 +30,13 @@ typedef enum PfOptionEffect {
     PF_OPTION_ON_RUN,    /* where results go, how fast, what is said: the same comes out */
 } PfOptionEffect;
 
+/* What a TEXT option that is given a second time, with another value, does. Of flags, numbers and
+ * choices the last one always counts, and CALL does as its function does. */
+typedef enum PfOptionRepeat {
+    PF_OPTION_GIVEN_ONCE, /* is refused: it names one thing, and nobody means the other in vain */
+    PF_OPTION_LAST_WINS,  /* the last one counts: makefiles and scripts put theirs behind */
+} PfOptionRepeat;
+
 typedef struct PfOption {
     const char *name; /* "weight-decay", without dashes; NULL ends the table */
     char letter;      /* 'o' or 0 */
@@ -40,6 +47,7 @@ typedef struct PfOption {
     const char *aliases;  /* other names for it, separated by blanks; NULL: none */
     const char *bare;     /* its value where it is the last word; NULL: it needs an argument */
     PfOptionEffect effect;
+    PfOptionRepeat repeat;
     double minimum, maximum; /* INT, LONG, DOUBLE: allowed range where minimum < maximum */
     /* CALL: value is NULL for an option without argument. settings as given to parse. */
     int (*parse)(void *settings, const char *value, PfError *err);

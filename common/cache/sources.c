@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "common/cache/internal.h"
 #include "common/file/path.h"
 
@@ -45,10 +46,11 @@ static int fail_source(const PfCacheSources *sources, int index, const char *pat
                        const char *wrong, PfError *err)
 {
     const int64_t first = sources->items[index].first_row;
-    return pf_fail(
-        err, PF_EXIT_FAILED, "'%s' is virtual: its rows %lld to %lld lie in '%s', and %s",
-        pf_cache_path(sources->owner), (long long)first,
-        (long long)(first + expected_of(sources->owner, index)->row_count - 1), path, wrong);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' is virtual: its rows %lld to %lld lie in '%s', and %" PF_SENTENCE,
+                   pf_cache_path(sources->owner), (long long)first,
+                   (long long)(first + expected_of(sources->owner, index)->row_count - 1), path,
+                   wrong);
 }
 
 static int fail_missing(const PfCacheSources *sources, int index, PfError *err)

@@ -112,11 +112,12 @@ static int add_part(PfDataset *dataset, Part *part, PfError *err)
     for (size_t i = 0; i < listing->folder_count; i++) {
         const char *name = listing->folders[i];
         size_t first = dataset->count;
+        int64_t unread = dataset->notes[PF_NOTE_UNREADABLE].count;
         const char *folder = pf_dataset_join(dataset, part->folder, name, err);
         if (!folder ||
             pf_dataset_walk(dataset, folder, true, class_of(dataset, name), part->split, err))
             return -1;
-        if (dataset->count == first &&
+        if (dataset->count == first && dataset->notes[PF_NOTE_UNREADABLE].count == unread &&
             pf_dataset_note(dataset, PF_NOTE_EMPTY_FOLDER, part->folder, name, err))
             return -1;
     }

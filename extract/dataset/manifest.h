@@ -38,6 +38,7 @@ typedef struct PfNumberForm {
     const struct PfManifestTarget *owner; /* that counts what is missing */
     int64_t blank;
     PfFoundField missing; /* "NaN" and the like */
+    bool has_other_words; /* for what is missing than the first one, or than odd's */
 } PfNumberForm;
 
 /* How a column writes several labels. */
@@ -125,6 +126,10 @@ int pf_manifest_find_column(const PfManifest *manifest, const char *name, int *c
  * last, or of a field that was noted. */
 int pf_manifest_fail(const PfManifest *manifest, int column, const char *found,
                      const char *expected, PfError *err);
+/* What is expected where a number is larger than a target can be. */
+#define PF_MANIFEST_IN_FLOAT                                                                       \
+    "a number from -3.4e38 to 3.4e38, as targets are kept in 32 bits. Hint: write the column in "  \
+    "a larger unit, or leave the field empty where the number stands for nothing"
 int pf_manifest_fail_at(const PfManifest *manifest, int column, const PfFoundField *found,
                         const char *expected, PfError *err);
 void pf_manifest_note(PfFoundField *found, const PfManifest *manifest, int column,
@@ -161,6 +166,8 @@ int pf_manifest_check_paths(PfManifest *manifest, PfError *err);
 
 int pf_manifest_number(const char *field, double *value); /* as C writes it; -1: it is none */
 void pf_manifest_note_number(const PfManifest *manifest, int column, const char *field);
+/* Whether the field is a number in digits that no double holds. */
+bool pf_manifest_is_beyond(const char *field);
 /* Whether all that is not missing is a number. */
 bool pf_manifest_is_numeric(const PfNumberForm *form);
 /* Whether the field is "-" or the like in a column of numbers. */

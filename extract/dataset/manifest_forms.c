@@ -263,7 +263,9 @@ static void note_missing(const PfManifest *manifest, const PfManifestTarget *tar
     if (!form->owner) form->owner = target;
     if (form->owner != target) return;
     form->blank += !*field;
-    if (*field) pf_manifest_note(&form->missing, manifest, column, field);
+    if (!*field) return;
+    pf_manifest_note(&form->missing, manifest, column, field);
+    form->has_other_words |= strcmp(form->missing.text, field) != 0;
 }
 
 static int look_at_field(PfManifest *manifest, PfManifestTarget *target, int column,

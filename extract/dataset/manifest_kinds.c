@@ -99,6 +99,8 @@ static int fail_faults(const PfManifest *manifest, int column, PfError *err)
     char expected[200];
     const PfNumberForm *form = &manifest->forms[column];
     const PfFoundField *found = form->texts.count ? &form->texts : &form->infinite;
+    if (pf_manifest_is_beyond(found->text))
+        return pf_manifest_fail_at(manifest, column, found, PF_MANIFEST_IN_FLOAT, err);
     snprintf(expected, sizeof expected,
              "a number, as in %lld other lines, or nothing where it is not known. Hint: --target "
              "NAME:class takes texts as names of classes",

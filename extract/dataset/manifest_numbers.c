@@ -204,6 +204,11 @@ static bool is_infinite(const char *field)
     return !*end && isinf(value);
 }
 
+bool pf_manifest_is_beyond(const char *field)
+{
+    return strpbrk(field, "0123456789") && is_infinite(field);
+}
+
 static void note_number(const PfManifest *manifest, int column, const Number *number,
                         const char *field)
 {
@@ -243,6 +248,7 @@ void pf_manifest_note_number(const PfManifest *manifest, int column, const char 
         pf_manifest_note(&form->infinite, manifest, column, field);
     } else if (is_odd(field)) {
         pf_manifest_note(&form->odd, manifest, column, field);
+        form->has_other_words |= strcmp(form->odd.text, field) != 0;
     } else {
         note_text(manifest, column, field);
     }

@@ -289,7 +289,10 @@ static int fill_field(const PfManifest *manifest, const PfManifestTarget *target
                      ? pf_manifest_flag(manifest, field, &value)
                      : pf_manifest_column_number(manifest, column, field, &value);
     *out = (float)value;
-    return failed || isinf(*out) ? fail_field(manifest, target, column, field, err) : 0;
+    if (!failed && !isinf(*out)) return 0;
+    if (isinf(*out) || pf_manifest_is_beyond(field))
+        return pf_manifest_fail(manifest, column, field, PF_MANIFEST_IN_FLOAT, err);
+    return fail_field(manifest, target, column, field, err);
 }
 
 static int fill_columns(const PfManifest *manifest, const PfManifestTarget *target,
@@ -409,7 +412,7 @@ static void describe_fields(const PfManifest *manifest, const PfManifestTarget *
     if (missing && words)
         snprintf(text + used, size - (size_t)used, "; missing in %lld lines, %lld of them '%s'%s",
                  (long long)missing, (long long)words, word->text,
-                 word->count < words ? " or the like" : "");
+                 word->count < words || form->has_other_words ? " or the like" : "");
     else if (missing)
         snprintf(text + used, size - (size_t)used, "; missing in %lld lines", (long long)missing);
 }

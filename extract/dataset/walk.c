@@ -226,27 +226,74 @@ bool pf_dataset_is_image_name(const char *name)
 
 typedef int (*Visit)(void *context, const Entry *entry, PfError *err);
 
-static int visit_entry(int fd, const struct dirent *found, Visit visit, void *context, PfError *err)
+/* What a file system keeps for itself in its root, where users may not look. */
+static bool is_of_file_system(const char *folder)
 {
-    if (!strcmp(found->d_name, ".") || !strcmp(found->d_name, "..")) return 0;
-    Entry entry = {fd, found->d_name, found->d_type == DT_DIR, NULL, NULL};
-    struct stat target;
-    if (found->d_type == DT_LNK || found->d_type == DT_UNKNOWN) {
-        /* A link to nowhere is a file that cannot be read, as it is for Python. */
-        entry.is_folder = !fstatat(fd, found->d_name, &target, 0) && S_ISDIR(target.st_mode);
-        if (entry.is_folder) entry.target = &target;
-    }
-    return visit(context, &entry, err);
+    static const char *const names[] = {"lost+found", "System Volume Information", "$RECYCLE.BIN",
+                                        NULL};
+    const char *slash = strrchr(folder, '/');
+    return is_one_of(slash ? slash + 1 : folder, names);
 }
 
-/* A folder that we may not read, or that is gone, is noted and left out. Any other error ends the
- * run: a system that is short of something must not make a dataset smaller. */
+/* Images that may not be read are not the same as images that are not there: left out, a folder
+ * would lose its rows from a cache that has them. */
+static int fail_closed(const PfDataset *dataset, const char *folder, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "dataset '%s': folder '%s' cannot be read: %s. Expected one that may be listed "
+                   "and entered, as its images belong to the dataset.\nHint: make it readable "
+                   "(chmod u+rx), or move it out of the dataset",
+                   dataset->root, folder, strerror(errno));
+}
+
+/* A folder that is gone is noted and left out, and so is what belongs to the file system. Any other
+ * error ends the run: a folder that may not be read, or a system that is short of something, must
+ * not make a dataset smaller. */
 static int leave_out(PfDataset *dataset, const char *folder, PfError *err)
 {
-    bool is_closed = errno == EACCES || errno == EPERM || errno == ENOENT || errno == ENOTDIR;
+    bool is_closed = errno == EACCES || errno == EPERM;
+    bool is_gone = errno == ENOENT || errno == ENOTDIR;
     if (!*folder) folder = ".";
-    if (is_closed) return pf_dataset_note(dataset, PF_NOTE_UNREADABLE, "", folder, err);
+    if (is_gone || (is_closed && is_of_file_system(folder)))
+        return pf_dataset_note(dataset, PF_NOTE_UNREADABLE, "", folder, err);
+    if (is_closed) return fail_closed(dataset, folder, err);
     return pf_fail_errno(err, "cannot read folder '%s' of '%s'", folder, dataset->root);
+}
+
+/* What a link leads to. A link to nowhere is a file that cannot be read, as it is for Python, and
+ * so is one that is called like an image; any other may lead to a folder. */
+static int follow(PfDataset *dataset, const char *folder, Entry *entry, struct stat *target,
+                  PfError *err)
+{
+    if (!fstatat(entry->folder_fd, entry->name, target, 0)) {
+        entry->is_folder = S_ISDIR(target->st_mode);
+        if (entry->is_folder) entry->target = target;
+        return 0;
+    }
+    bool is_nowhere = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+    if (is_nowhere || entry->name[0] == '.' || pf_dataset_is_image_name(entry->name)) return 0;
+    int reason = errno;
+    const char *path = pf_dataset_join(dataset, folder, entry->name, err);
+    errno = reason;
+    return path ? leave_out(dataset, path, err) : -1;
+}
+
+/* The folder that is visited. */
+typedef struct Place {
+    PfDataset *dataset;
+    const char *folder;
+    int fd;
+} Place;
+
+static int visit_entry(const Place *at, const struct dirent *found, Visit visit, void *context,
+                       PfError *err)
+{
+    if (!strcmp(found->d_name, ".") || !strcmp(found->d_name, "..")) return 0;
+    Entry entry = {at->fd, found->d_name, found->d_type == DT_DIR, NULL, NULL};
+    struct stat target;
+    bool is_unsure = found->d_type == DT_LNK || found->d_type == DT_UNKNOWN;
+    if (is_unsure && follow(at->dataset, at->folder, &entry, &target, err)) return -1;
+    return visit(context, &entry, err);
 }
 
 typedef struct TreeVisit {
@@ -275,13 +322,14 @@ static int visit_folder(PfDataset *dataset, const char *folder, Visit visit, voi
         if (fd >= 0) close(fd);
         return status;
     }
+    const Place at = {dataset, folder, fd};
     int status = 0;
     for (bool is_end = false; !status && !is_end;) {
         errno = 0; /* readdir sets it where NULL is not the end */
         const struct dirent *found = readdir(directory);
         is_end = !found;
         if (found)
-            status = visit_entry(fd, found, visit, context, err);
+            status = visit_entry(&at, found, visit, context, err);
         else if (errno)
             status = leave_out(dataset, folder, err);
     }
@@ -538,8 +586,7 @@ static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHold
                        PfError *err)
 {
     Look look = {dataset, folder, depth, out};
-    /* A folder that cannot be read is told of when it is walked. */
-    if (!dataset->format->tree && faccessat(dataset->root_fd, folder, R_OK | X_OK, 0)) return 0;
+    if (!dataset->format->tree && is_of_file_system(folder)) return 0;
     return visit_folder(dataset, folder, look_at_entry, &look, err) < 0 ? -1 : 0;
 }
 

@@ -114,7 +114,9 @@ static int hash_sample(Search *search, int64_t index, PfSampleBytes *bytes, PfEr
     pf_digest_xxh128(bytes->data, bytes->size_bytes, file->digest);
     if (pf_row_index_by_digest(search->known, file->digest, &image)) {
         recognise(sample, &image);
-        sample->was_rejected = image.reason && !strcmp(image.file.path, file->path);
+        /* Of several images of these bytes the one that was found may lie elsewhere. */
+        sample->was_rejected =
+            image.reason && pf_row_index_was_rejected(search->known, file->path, file->digest);
     }
     return 0;
 }

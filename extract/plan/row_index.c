@@ -328,6 +328,17 @@ bool pf_row_index_unreadable(const PfRowIndex *known, const char *path, PfJourna
     return false;
 }
 
+bool pf_row_index_was_rejected(const PfRowIndex *known, const char *path,
+                               const uint8_t digest[PF_DIGEST_SIZE])
+{
+    uint32_t *slot = first_of_path(known, path);
+    for (; *slot != PF_HASH_EMPTY; slot = second_of_path(known, slot, path)) {
+        PfJournalImage image = image_at(known, *slot);
+        if (image.reason && !memcmp(image.file.digest, digest, PF_DIGEST_SIZE)) return true;
+    }
+    return false;
+}
+
 void pf_row_index_decoded(const PfRowIndex *known, const uint8_t digest[PF_DIGEST_SIZE],
                           PfImageFile *out)
 {

@@ -42,6 +42,10 @@ bool pf_row_index_has_size(const PfRowIndex *known, uint64_t size_bytes);
  * is none. */
 bool pf_row_index_unreadable(const PfRowIndex *known, const char *path, PfJournalImage *image);
 
+/* Whether an image of these bytes was refused at that path. */
+bool pf_row_index_was_rejected(const PfRowIndex *known, const char *path,
+                               const uint8_t digest[PF_DIGEST_SIZE]);
+
 /* What is known of the decoded image of these bytes: its size, zeros where nobody knows, and
  * statistics. Fills these members of *out. */
 void pf_row_index_decoded(const PfRowIndex *known, const uint8_t digest[PF_DIGEST_SIZE],

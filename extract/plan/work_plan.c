@@ -72,6 +72,17 @@ void pf_work_plan_print_dataset(const PfDataset *dataset, const char *operand, P
                (long long)shard.count, (long long)pf_dataset_whole_count(dataset));
 }
 
+/* Of a resize that is typed smaller than the crop, as nobody wants it. */
+static void warn_of_borders(const PfPreprocess *preprocess)
+{
+    int resize = preprocess->resize, crop = preprocess->crop;
+    if (preprocess->squash || !resize || resize >= crop) return;
+    pf_warn("--resize %d is less than --crop %d: each image gets a black border, as torchvision "
+            "pads it with zeros. --resize %d or more, --crop %d, or --image-size %d in place of "
+            "both avoids it",
+            resize, crop, crop, resize, crop);
+}
+
 void pf_work_plan_print_network(const PfBackbonePlan *plan)
 {
     char text[160], views[80] = "";
@@ -87,6 +98,7 @@ void pf_work_plan_print_network(const PfBackbonePlan *plan)
                : plan->onnx  ? "ONNX"
                              : "TorchScript",
                plan->sha256, pf_precision_name(plan->precision), text, views);
+    warn_of_borders(&plan->preprocess);
     if (plan->weights) pf_weights_compare_preprocess(plan->weights, &plan->preprocess);
 }
 
@@ -139,6 +151,17 @@ static int take_ratio(PfWorkPlan *plan, PfCache *cache, int tap, PfError *err)
     return 0;
 }
 
+/* What HDF5 needs beside rows: it sets space aside in blocks, of which a cache of one tap and one
+ * target, without refused images, has one. */
+static int64_t bytes_of_file(const PfWorkPlan *plan, const PfDatasetScan *scan)
+{
+    enum { BLOCK = 36 << 10, EACH = 2 << 10 };
+    int targets;
+    pf_dataset_targets(scan->dataset, &targets);
+    bool has_more = plan->wanted->count > 1 || targets > 1 || plan->rows < scan->count;
+    return BLOCK + (has_more ? BLOCK : 0) + EACH * (int64_t)(plan->wanted->count + targets);
+}
+
 int pf_work_plan_make(PfWorkPlan *plan, const PfDatasetScan *scan, PfCache *cache, PfError *err)
 {
     enum { BYTES_OF_SAMPLE = 96 }; /* digest, stamp, split, class, and what HDF5 adds to a path */
@@ -151,6 +174,7 @@ int pf_work_plan_make(PfWorkPlan *plan, const PfDatasetScan *scan, PfCache *cach
         for (int t = 0; t < plan->wanted->count; t++)
             plan->to_compute[t] += sample->missing >> t & 1;
     }
+    plan->cache_bytes += bytes_of_file(plan, scan);
     for (int t = 0; t < plan->wanted->count && cache; t++)
         if (take_ratio(plan, cache, t, err)) return -1;
     return 0;
@@ -213,6 +237,20 @@ int64_t pf_work_plan_disk_free(const char *path)
     return failed ? -1 : (int64_t)status.f_bavail * (int64_t)status.f_frsize;
 }
 
+/* Of a tap in the cache. Chunks that are not compressed are whole, whatever they hold. */
+static int add_tap(const PfWorkPlan *plan, int t, int64_t *bytes, PfError *err)
+{
+    PfTapLayout layout;
+    const PfCacheTap *tap = &plan->wanted->taps[t];
+    if (pf_tap_layout_plan(tap, plan->compression, plan->level, &layout, err)) return -1;
+    int64_t chunks = (plan->rows + layout.chunk_rows - 1) / layout.chunk_rows;
+    if (plan->compression == PF_COMPRESS_NONE)
+        *bytes += chunks * layout.chunk_rows * row_bytes(tap);
+    else
+        *bytes += (int64_t)(plan->ratio[t] * (double)row_bytes(tap) * (double)plan->rows);
+    return 0;
+}
+
 static bool is_measured(const PfWorkPlan *plan)
 {
     for (int t = 0; t < plan->wanted->count; t++)
@@ -228,7 +266,7 @@ int pf_work_plan_check_disk(PfWorkPlan *plan, PfError *err)
     if (!is_measured(plan) || plan->disk_checked) return 0;
     for (int t = 0; t < plan->wanted->count; t++) {
         double stored = plan->ratio[t] * (double)row_bytes(&plan->wanted->taps[t]);
-        cache += (int64_t)(stored * (double)plan->rows);
+        if (add_tap(plan, t, &cache, err)) return -1;
         journal += (int64_t)(stored * (double)plan->to_compute[t]);
     }
     pf_size_text(journal, journal_size);

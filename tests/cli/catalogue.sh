@@ -42,6 +42,7 @@ expect 1 extract --verify thin.h5; stdout_has '7-of-1001.h5'; stdout_has 'writte
 expect 1 train thin.h5; stderr_has '7-of-1001.h5'
 rm parts/7-of-1001.h5
 expect 1 inspect thin.h5; stderr_has '7-of-1001.h5'; stderr_has 'not there'
+stderr_lacks '\nHint'
 expect 1 extract --merge less.h5 parts; stderr_has 'missing: 7'; absent less.h5
 mv kept.h5 parts/7-of-1001.h5
 expect 0 extract --info thin.h5

@@ -33,6 +33,45 @@ if [ "$(id -u)" != 0 ]; then
   chmod 644 "$one"
 fi
 
+# Images of equal bytes are each known as rejected, and reasons are escaped once.
+mkdir -p equal/a equal/b
+for name in 1 2 3; do
+  printf 'x\n' > equal/a/bad$name.jpg; cp equal/a/bad$name.jpg equal/b
+done
+cp "$one" equal/a; cp "$(ls photos/train/tree/*.jpg | tail -n 1)" equal/b
+expect 0 extract_sample equal -o equal.h5 --max-bad 100%
+stderr_has "b/bad2.jpg: not an image: begins with 'x\x0a'"
+cp "$(ls photos/train/tree/*.jpg | head -n 1)" equal/b/new.jpg
+expect 0 extract_sample equal -o equal.h5 --max-bad 100%
+stderr_has '1 new, 2 reused, 6 rejected before'
+stderr_lacks 'begins with'
+expect 0 extract --info equal.h5
+stdout_has "b/bad2.jpg: not an image: begins with 'x\x0a'"
+
+# A folder that may not be read must not lose its rows: an error, and the cache stays as it is.
+# Root without its capabilities is as any user.
+ordinary() {
+  if [ "$(id -u)" = 0 ]; then
+    setpriv --bounding-set=-dac_override,-dac_read_search "$@"
+  else
+    "$@"
+  fi
+}
+mkdir closed; cp -r photos/train/boat photos/train/tree closed; mkdir closed/tree/deep
+mv closed/boat/text.jpg closed/boat/truncated.jpg closed/tree/dangling.jpg .
+cp "$one" closed/tree/deep/1.jpg
+expect 0 extract_sample closed -o closed.h5
+cp closed.h5 before.h5
+for folder in closed/tree/deep closed/tree; do
+  chmod 000 "$folder"
+  if ordinary ls "$folder" > ls.out 2>&1; then chmod 755 "$folder"; break; fi
+  expect 1 ordinary extract closed -o closed.h5 --backbone resnet18_w16 --weights "$WEIGHTS" -q
+  stderr_has "folder '${folder#closed/}' cannot be read: Permission denied"
+  stderr_has 'Hint: make it readable'
+  cmp closed.h5 before.h5
+  chmod 755 "$folder"
+done
+
 # Past --max-bad: exit 3, nothing written, the work kept.
 expect 3 extract_sample photos -o strict.h5 --max-bad 2 --batch 4
 stderr_has '--max-bad allows 2'
@@ -100,6 +139,21 @@ expect 1 env PF_FAKE_DISK_FREE=20000 extract photos -o x.h5 --backbone resnet18_
 expect 0 extract_sample photos -o x.h5 --tap layer1
 stderr_has 'resuming: '
 rm x.h5
+
+# A small cache is a file of some tens of KB.
+expect 1 env PF_FAKE_DISK_FREE=61440 extract equal -o small.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --max-bad 100%
+stderr_has 'the disk has 61.4 KB free'
+rm small.h5.journal
+expect 0 extract_sample equal -o small.h5 --max-bad 100% --compress none
+told=$(sed -n 's/^disk: about \([0-9]*\).* KB for the cache.*/\1/p' stderr)
+[ $((1000 * (told + 1))) -ge "$(stat -c %s small.h5)" ] || failed 'the cache is larger than was said'
+
+# Black borders are nothing that anybody wants: one line says so.
+expect 0 extract_sample equal -o border.h5 --max-bad 100% --resize 32 --crop 96 --dry-run
+stderr_has 'warning: --resize 32 is less than --crop 96'
+[ "$(grep -c 'less than --crop' stderr)" = 1 ] || failed 'more than one line'
+expect 0 extract_sample equal -o border.h5 --max-bad 100% --resize 96 --crop 96 --dry-run
+stderr_lacks 'less than --crop'
 
 # A full disk (a file-size limit stands in for it): a message, no leftovers, and the next
 # run goes on. The old cache stays.

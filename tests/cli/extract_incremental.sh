@@ -153,7 +153,8 @@ stderr_has 'a.h5.journal keeps the work'
 exists a.h5.journal
 mv photos/cat/ccc.jpg photos/boat/ccc.jpg
 expect 0 extract_fake photos -o a.h5 --batch 4 --dry-run
-stderr_has 'a.h5.journal holds 12 images'
+stderr_has 'resuming: 13 of 25 images are in a.h5.journal'
+stderr_has '25 images: 12 new, 13 reused'
 stderr_has 'dry run'
 absent a.h5
 again 12 --batch 4

@@ -26,6 +26,14 @@ stdout_has 'Trainable params: 0'
 stdout_lacks 'layer4'
 expect 2 extract --summary --backbone resnet18 --tap layer9
 stderr_has "no tap 'layer9'"
+# Lists grow, outputs are given once, and of a network the last one counts.
+expect 2 extract --summary --backbone resnet18 --tap layer8 --tap layer3
+stderr_has "no tap 'layer8,layer3'"
+mkdir twice
+expect 2 extract twice -o a.h5 --output b.h5
+stderr_has "--output is given twice: 'a.h5', then 'b.h5'"
+expect 0 extract --summary --backbone vgg16 --backbone resnet18
+stdout_has 'Total params: 11,689,512'
 expect 2 extract --summary --backbone resnet19
 stderr_has 'Did you mean resnet18?'
 stderr_has 'ONNX (*.onnx)'

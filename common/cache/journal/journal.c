@@ -105,31 +105,23 @@ int pf_journal_open(const PfJournalConfig *config, PfJournal **out, const char *
     return 0;
 }
 
-static int64_t count_rows(const PfJournalIndex *index)
+int pf_journal_peek(const char *output, PfJournal **out, const char **identity, PfError *err)
 {
-    int64_t rows = 0;
-    for (int s = 0; s < index->segment_count; s++) rows += index->segments[s]->rows.count;
-    return rows;
-}
-
-int pf_journal_peek(const char *output, char **identity, int64_t *rows, PfError *err)
-{
-    int exists;
-    PfJournalIndex index = {0};
-    char *path = pf_journal_path(output, err);
+    int exists = 0;
+    PfJournal *journal = *out = pf_calloc(1, sizeof *journal, err);
     *identity = NULL;
-    *rows = 0;
-    if (!path) return -1;
-    index.path = path;
-    int failed = pf_record_file_scan(path, pf_journal_index_add, &index, &exists, err);
-    if (!failed) {
-        *rows = count_rows(&index);
-        *identity = index.identity;
-        index.identity = NULL;
+    if (!journal) return -1;
+    journal->path = pf_journal_path(output, err);
+    journal->index.path = journal->path;
+    int failed = !journal->path || pf_record_file_scan(journal->path, pf_journal_index_add,
+                                                       &journal->index, &exists, err);
+    pf_journal_index_roll_back(&journal->index);
+    *identity = journal->index.identity;
+    if (failed || !*identity) {
+        *identity = NULL;
+        pf_journal_close(out);
     }
-    pf_journal_index_clear(&index);
-    free(path);
-    return failed;
+    return failed ? -1 : 0;
 }
 
 /* Ends the scan: the identity is the first record. */

@@ -37,9 +37,10 @@ char *pf_journal_path(const char *output, PfError *err);
  * is held. *identity (lent): what an existing one was begun with; the caller compares. */
 int pf_journal_open(const PfJournalConfig *config, PfJournal **out, const char **identity,
                     PfError *err);
-/* Reads an existing journal's identity and counts without the lock and without
- * changing it, for --dry-run; absent: *identity is NULL. */
-int pf_journal_peek(const char *output, char **identity, int64_t *rows, PfError *err);
+/* What is in an existing journal, without the lock and without changing it, for --dry-run; absent:
+ * *out is NULL. It says which images it has, and what it was begun with (*identity, lent); their
+ * features are not read, and nothing is added. Close it. */
+int pf_journal_peek(const char *output, PfJournal **out, const char **identity, PfError *err);
 /* What an existing one was begun with, without the lock and without reading on. *identity is NULL
  * where there is none that can be read; else the caller's. */
 void pf_journal_begun_with(const char *output, char **identity);

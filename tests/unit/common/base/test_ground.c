@@ -273,7 +273,7 @@ END_TEST
 typedef struct Settings {
     int epochs, verbose, quiet, threads;
     double rate;
-    const char *output;
+    const char *output, *name;
 } Settings;
 
 /* clang-format off */
@@ -291,6 +291,8 @@ static const PfOption table[] = {
      .bare = "-"},
     {.name = "verbose", .letter = 'v', .kind = PF_OPTION_FLAG,
      .offset = offsetof(Settings, verbose), .help = "more"},
+    {.name = "name", .repeat = PF_OPTION_LAST_WINS, .kind = PF_OPTION_TEXT,
+     .offset = offsetof(Settings, name), .argument = "NAME", .help = "of it"},
     {0},
 };
 /* clang-format on */
@@ -386,6 +388,20 @@ static void expect_usage(int argc, char **argv, const char *part)
     ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
     ck_assert_msg(strstr(err.message, part) != NULL, "'%s' lacks '%s'", err.message, part);
 }
+
+START_TEST(a_text_that_is_given_twice_is_refused)
+{
+    expect_usage(5, (char *[]){"x", "-o", "a", "--output", "b"}, "--output is given twice: 'a', ");
+    ck_assert_str_eq(parsed(4, (char *[]){"x", "-oa", "-o", "a"}).output, "a");
+    ck_assert(parsed(3, (char *[]){"x", "--lr=1", "--lr=2"}).rate == 2);
+    ck_assert_str_eq(parsed(3, (char *[]){"x", "--name=a", "--name=b"}).name, "b");
+    Settings settings = {.output = "by default"};
+    const char *operands[16];
+    int count;
+    ck_assert_int_eq(parse(&settings, 2, (char *[]){"x", "-ob"}, operands, &count, NULL), 0);
+    ck_assert_str_eq(settings.output, "b");
+}
+END_TEST
 
 START_TEST(wrong_options_are_named_with_a_hint)
 {
@@ -728,6 +744,7 @@ int main(void)
     tcase_add_test(cases, letters_are_bundled_and_names_have_aliases);
     tcase_add_test(cases, an_argument_may_be_left_out_at_the_end);
     tcase_add_test(cases, what_has_an_effect_on_the_run_only_is_left_out);
+    tcase_add_test(cases, a_text_that_is_given_twice_is_refused);
     tcase_add_test(cases, wrong_options_are_named_with_a_hint);
     tcase_add_test(cases, numbers_are_plain_decimals);
     tcase_add_test(cases, sizes_are_plain_decimals_with_a_unit);

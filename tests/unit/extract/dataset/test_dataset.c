@@ -199,14 +199,56 @@ START_TEST(a_folder_above_the_one_meant_is_pointed_out)
 }
 END_TEST
 
-START_TEST(folders_that_cannot_be_read_are_named)
+/* For the rest of this test's process: root may read anything. */
+static void be_an_ordinary_user(void)
 {
-    MAKE_TREE("a/1.jpg", "b/1.jpg", "b/closed/2.jpg");
+    const uid_t nobody = 65534;
+    if (geteuid()) return;
+    ck_assert_int_eq(chown(top, nobody, (gid_t)-1), 0);
+    ck_assert_int_eq(seteuid(nobody), 0);
+}
+
+/* Whoever cleans up may be root. */
+static void be_who_one_was(void)
+{
+    ck_assert_int_eq(seteuid(getuid()), 0);
+}
+
+START_TEST(a_folder_that_may_not_be_read_is_an_error)
+{
+    MAKE_TREE("a/1.jpg", "b/1.jpg", "b/closed/2.jpg", "lost+found/x", "c/3.jpg");
     ck_assert_int_eq(chmod(in_top("b/closed"), 0), 0);
-    if (!access(in_top("b/closed"), R_OK)) return; /* root may read anything */
+    ck_assert_int_eq(chmod(in_top("lost+found"), 0), 0);
+    be_an_ordinary_user();
+    assert_fails(top, NULL, PF_EXIT_FAILED, "folder 'b/closed' cannot be read: Permission denied");
+    be_who_one_was();
+    ck_assert_int_eq(chmod(in_top("b/closed"), 0755), 0);
+    ck_assert_int_eq(chmod(in_top("b"), 0), 0);
+    be_an_ordinary_user();
+    assert_fails(top, NULL, PF_EXIT_FAILED, "folder 'b' cannot be read");
+    ck_assert_ptr_nonnull(strstr(err.message, "Hint: make it readable"));
+    be_who_one_was();
+    ck_assert_int_eq(chmod(in_top("b"), 0755), 0);
+    be_an_ordinary_user();
     open_dataset(top, NULL);
-    ck_assert(warns_of("folders that cannot be read, left out: 'b/closed'"));
-    ck_assert_int_eq(pf_dataset_count(dataset), 2);
+    ck_assert(warns_of("folders that cannot be read, left out: 'lost+found'"));
+    ck_assert_int_eq(pf_dataset_count(dataset), 4);
+    be_who_one_was();
+}
+END_TEST
+
+/* A split's folder, and what a link leads to. */
+START_TEST(a_closed_split_or_link_is_an_error_too)
+{
+    MAKE_TREE("train/a/1.jpg", "train/b/1.jpg", "val/a/2.jpg", "photos/a/1.jpg", "far/b/2.jpg");
+    ck_assert_int_eq(chmod(in_top("val"), 0), 0);
+    ck_assert_int_eq(symlink("../far/b", in_top("photos/b")), 0);
+    ck_assert_int_eq(symlink("../nowhere", in_top("photos/c")), 0);
+    ck_assert_int_eq(chmod(in_top("far"), 0), 0);
+    be_an_ordinary_user();
+    assert_fails(top, NULL, PF_EXIT_FAILED, "cannot be read: Permission denied");
+    assert_fails(in_top("photos"), NULL, PF_EXIT_FAILED, "folder 'b' cannot be read");
+    be_who_one_was();
 }
 END_TEST
 
@@ -1084,7 +1126,8 @@ int main(void)
     tcase_add_test(cases, long_lists_of_names_are_cut);
     tcase_add_test(cases, links_are_followed_but_not_in_circles);
     tcase_add_test(cases, a_folder_above_the_one_meant_is_pointed_out);
-    tcase_add_test(cases, folders_that_cannot_be_read_are_named);
+    tcase_add_test(cases, a_folder_that_may_not_be_read_is_an_error);
+    tcase_add_test(cases, a_closed_split_or_link_is_an_error_too);
     tcase_add_test(cases, split_folders_become_splits);
     tcase_add_test(cases, a_second_folder_for_a_split_is_left_out);
     tcase_add_test(cases, a_class_may_be_called_train);

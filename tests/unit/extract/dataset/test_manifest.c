@@ -335,6 +335,11 @@ START_TEST(errors_name_line_and_column)
     REFUSE("path,a,a\na.jpg,1,2\n", "2 columns of the name 'a'", "a");
     REFUSE("path,age\na.jpg,1e99\n", "found '1e99'", "age:regression");
     REFUSE("path,age\na.jpg,inf\n", "found 'inf'", "age:regression");
+    REFUSE("path,age\na.jpg,1e39\n", "found '1e39'; expected a number from -3.4e38 to 3.4e38",
+           "age:regression");
+    REFUSE("path,age\na.jpg,-1e400\n", "found '-1e400'; expected a number from -3.4e38",
+           "age:regression");
+    REFUSE("path,age\na.jpg,1e400\nb.jpg,.5\nc.jpg,2.5\n", "expected a number from -3.4e38", NULL);
     REFUSE("path,age\na.jpg,0x10\n", "found '0x10'", "age:regression");
     REFUSE("path,age\na.jpg,\n", "column 'age' of --target age is empty", "age");
     REFUSE("path,age\na.jpg,;\n", "names no labels", "age:multilabel");
@@ -572,6 +577,10 @@ START_TEST(missing_fields_are_counted)
     ck_assert_str_eq(COLUMN(",", "1.5", "None", "#N/A", "", "<NA>", "?", "2"), NUMBER);
     CHECK_NUMBERS(1.5f, NAN, NAN, NAN, NAN, NAN, 2);
     ck_assert(has_remark("missing in 5 lines, 4 of them 'None' or the like"));
+    ck_assert_str_eq(COLUMN(",", "1.5", "NA", "None", "null", "2.5"), NUMBER);
+    ck_assert(has_remark("missing in 3 lines, 3 of them 'NA' or the like"));
+    ck_assert_str_eq(COLUMN(",", "1.5", "NA", "NA", "2.5"), NUMBER);
+    ck_assert(has_remark("missing in 2 lines, 2 of them 'NA'") && !has_remark("or the like"));
     ck_assert_str_eq(COLUMN(",", "f", "-", "m", "-", "f", "None"), "x class 1: - f m");
     ck_assert(has_warning("'-' is a class of its own, in 2 lines"));
     ck_assert_int_eq(pf_dataset_class_indices(dataset, 5)[0], -1);

@@ -510,21 +510,25 @@ END_TEST
 START_TEST(peeking_changes_nothing)
 {
     PfError err;
-    char *identity = output;
-    int64_t rows = -1;
-    ck_assert(!pf_journal_peek(output, &identity, &rows, &err));
+    const char *identity = output;
+    PfJournal *peeked;
+    ck_assert(!pf_journal_peek(output, &peeked, &identity, &err));
     ck_assert_ptr_null(identity);
-    ck_assert_int_eq(rows, 0);
+    ck_assert_ptr_null(peeked);
     ck_assert_int_eq(access(path, F_OK), -1);
     PfJournal *journal = open_journal(1);
     append_up_to(journal, 1, 10, 4);
     append_up_to(journal, TAP_COUNT, 7, 4);
     begin(journal, TAPS, TAP_COUNT);
     ck_assert(!append(journal, TAPS, TAP_COUNT, 7, 40, &err));
-    ck_assert(!pf_journal_peek(output, &identity, &rows, &err)); /* although it is locked */
+    ck_assert(!pf_journal_peek(output, &peeked, &identity, &err)); /* although it is locked */
     ck_assert_str_eq(identity, IDENTITY);
-    ck_assert_int_eq(rows, 17);
-    free(identity);
+    ck_assert_int_eq(pf_journal_segment_count(peeked), 2);
+    ck_assert_int_eq(pf_journal_row_count(peeked, 0), 10);
+    ck_assert_int_eq(pf_journal_row_count(peeked, 1), 7);
+    ck_assert_str_eq(pf_journal_row(peeked, 1, 6)->file.path,
+                     pf_journal_row(journal, 1, 6)->file.path);
+    pf_journal_close(&peeked);
     pf_journal_close(&journal);
 }
 END_TEST
