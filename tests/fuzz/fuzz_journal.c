@@ -146,13 +146,14 @@ static void go_on(PfJournal **journal)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     PfError err = {0};
-    char *identity;
-    int64_t rows;
+    PfJournal *peeked;
+    const char *identity;
     snprintf(output, sizeof output, "%s/out.h5", fuzz_folder());
     fuzz_put("out.h5.journal", data, size);
-    int is_refused = pf_journal_peek(output, &identity, &rows, &err);
+    int is_refused = pf_journal_peek(output, &peeked, &identity, &err);
+    const int64_t rows = peeked ? count_rows(peeked) : 0;
     if (is_refused) fuzz_check_refusal(&err);
-    free(identity);
+    pf_journal_close(&peeked);
     PfJournal *journal = open_journal(&err);
     FUZZ_CHECK((journal == NULL) == (is_refused != 0));
     if (!journal) return 0;
