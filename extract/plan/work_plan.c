@@ -152,14 +152,13 @@ static int take_ratio(PfWorkPlan *plan, PfCache *cache, int tap, PfError *err)
 }
 
 /* What HDF5 needs beside rows: it sets space aside in blocks, of which a cache of one tap and one
- * target, without refused images, has one. */
+ * target has one, and with more of them, or with refused images, which nobody knows yet, two. */
 static int64_t bytes_of_file(const PfWorkPlan *plan, const PfDatasetScan *scan)
 {
-    enum { BLOCK = 36 << 10, EACH = 2 << 10 };
+    enum { BLOCKS = 72 << 10, EACH = 2 << 10 };
     int targets;
     pf_dataset_targets(scan->dataset, &targets);
-    bool has_more = plan->wanted->count > 1 || targets > 1 || plan->rows < scan->count;
-    return BLOCK + (has_more ? BLOCK : 0) + EACH * (int64_t)(plan->wanted->count + targets);
+    return BLOCKS + EACH * (int64_t)(plan->wanted->count + targets);
 }
 
 int pf_work_plan_make(PfWorkPlan *plan, const PfDatasetScan *scan, PfCache *cache, PfError *err)
