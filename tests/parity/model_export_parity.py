@@ -158,8 +158,9 @@ class Case:
 
     def predicted(self, model):
         """{target: (3, outputs)}, the images' own."""
-        rows = json.loads(run("predict", "--json", "-", "--top", "3", "-q", model, self.cache))[:3]
         metadata = json.loads(read_safetensors(model)[1]["permafrost"])
+        top = ["--top", "3"] if any(target["kind"] == "class" for target in metadata["targets"]) else []
+        rows = json.loads(run("predict", "--json", "-", *top, "-q", model, self.cache))[:3]
         found = {}
         for target in metadata["targets"]:
             values = [row if len(metadata["targets"]) == 1 and target["kind"] == "class" else row[target["name"]]
