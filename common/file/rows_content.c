@@ -164,6 +164,7 @@ bool pf_rows_content_is_csv(const PfFileContent *content)
     while (!is_last && next_field(&rest, delimiter, &field, &is_last))
         if (count < MOST_COLUMNS) columns[count++] = field;
     if (!count) return false;
+    if (is_last && !rest.length) return true; /* no rows: there is nothing to lose */
     bool has_novelty = count > 1 && is(columns[count - 1], "novelty");
     return is_plain(columns, count) || has_class(columns, count) || has_truth(columns, count) ||
            has_numbers(rest, delimiter, count, has_novelty);

@@ -95,6 +95,9 @@ for row in '"boxes": [1, 2]' '"label": "cat"' '"age": 23.5' '"labels": ["a"]'; d
   printf '[\n {"path": "IMG_1.jpg", %s},\n {"path": "IMG_2.jpg", %s}\n]\n' "$row" "$row" > mine.json
   stays mine.json --json JSON
 done
+# A table without rows, as of a run without images, has nothing to lose.
+printf 'path,label\n' > mine.csv
+expect 0 predict m.safetensors c.h5 -q -o mine.csv
 # What predict wrote is made again, whatever the model was and the options were.
 again() {
   expect 0 predict "$@" -q -o again.csv --json again.json
