@@ -56,7 +56,7 @@ def make_cache(path):
         file.create_dataset("samples/path", data=[b"%d\x1b[31m\n\xe9.jpg" % i for i in range(rows)],
                             dtype=text)
         file.create_dataset("rejected/path", data=[b"bad\x1b[31m\n.jpg"], dtype=text)
-        file.create_dataset("rejected/reason", data=[b"why\nextract: error: \x1b[31m"], dtype=text)
+        file.create_dataset("rejected/reason", data=[b"why \x1b[31m\nextract: error: \x1b[31m"], dtype=text)
 
 
 def make_weights(path):
@@ -71,6 +71,7 @@ def make_model(source, path):
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         data = file.read()
     metadata = json.loads(header["__metadata__"]["permafrost"])
+    metadata.pop("digest", None)  # who means harm has one that fits, or none
     metadata["tap"] = TAP
     metadata["targets"][0]["classes"] = ["x\x1b[31m\n", "\u202ey", "z\x9b"]
     header["__metadata__"]["permafrost"] = json.dumps(metadata)

@@ -336,7 +336,8 @@ def check_torch():
 
 def predictions(model, cache):
     """{target: (N, outputs)} by predict."""
-    out = run(f"{BUILD}/bin/predict", model.path, cache, "--json", "-", "--top", 10).stdout
+    top = ["--top", 10] if any(target["kind"] == "class" for target in model.targets) else []
+    out = run(f"{BUILD}/bin/predict", model.path, cache, "--json", "-", *top).stdout
     rows = json.loads(out)
     result = {}
     for target in model.targets:
