@@ -119,7 +119,7 @@ stderr_has "2 of 6 images carry an EXIF rotation: applied, as in the model's fea
 cut -d, -f2- stdout > computed
 checks=$((checks + 1)); cmp -s cached computed || failed 'predict turns images otherwise than extract did'
 expect 4 predict new.safetensors before.h5
-sed 's/\\"exif\\":\\"apply\\"/\\"exif\\":\\"aside\\"/' new.safetensors > later.safetensors
+sed 's/\\"exif\\":\\"apply\\"/\\"exif\\":\\"aside\\"/; s/\\"digest\\"/\\"former\\"/' new.safetensors > later.safetensors # as a later version may write it
 expect 1 predict later.safetensors photos
 stderr_has '"exif"'
 
