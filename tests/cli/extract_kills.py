@@ -247,7 +247,7 @@ def small_journal(folder):
     small = folder / "small"
     write_dataset(small, range(24))
     place = new_place(folder, "small-start")
-    arguments = [*command("../small", "out.h5", *options(2, 0, batch=3)), "--tap", "mean"]
+    arguments = [word.replace("mean,pixels", "mean") for word in command("../small", "out.h5", *options(2, 0, batch=3))]
     expect(0, run(arguments, place), "small")
     wanted = digests(place / "out.h5")
     (place / "out.h5").unlink()
