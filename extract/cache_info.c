@@ -140,15 +140,6 @@ static int print_targets(PfCache *cache, FILE *stream, PfError *err)
     return 0;
 }
 
-/* The reason is a sentence that was made for print. A file may say anything, so that it gets one
- * line. */
-static void print_reject(const PfCacheReject *reject, FILE *stream)
-{
-    char line[1024];
-    snprintf(line, sizeof line, "%.*s", (int)strcspn(reject->reason, "\n"), reject->reason);
-    pf_print(stream, "            %s: %" PF_SENTENCE "\n", reject->path, line);
-}
-
 static int print_rejected(PfCache *cache, FILE *stream, PfError *err)
 {
     int64_t count = pf_cache_rejected_count(cache);
@@ -156,7 +147,9 @@ static int print_rejected(PfCache *cache, FILE *stream, PfError *err)
     pf_print(stream, "rejected    %lld\n", (long long)count);
     if (!count) return 0;
     if (pf_cache_rejects(cache, &rejects, err)) return -1;
-    for (int64_t i = 0; i < count && i < MAX_LISTED; i++) print_reject(&rejects[i], stream);
+    for (int64_t i = 0; i < count && i < MAX_LISTED; i++)
+        pf_print(stream, "            %s: %" PF_SENTENCE_LINE "\n", rejects[i].path,
+                 rejects[i].reason);
     if (count > MAX_LISTED)
         pf_print(stream, "            ... and %lld more\n", (long long)(count - MAX_LISTED));
     return 0;

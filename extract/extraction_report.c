@@ -40,9 +40,9 @@ static void name_rejects(const PfExtraction *run)
         const PfScannedSample *sample = &run->scan->samples[i];
         if (sample->state != PF_SAMPLE_REJECTED) continue;
         if (sample->was_rejected)
-            pf_detail("%s: still %" PF_SENTENCE, sample->file.path, sample->reason);
+            pf_detail("%s: still %" PF_SENTENCE_LINE, sample->file.path, sample->reason);
         else
-            pf_warn("%s: %" PF_SENTENCE, sample->file.path, sample->reason);
+            pf_warn("%s: %" PF_SENTENCE_LINE, sample->file.path, sample->reason);
     }
 }
 

@@ -74,15 +74,18 @@ static void put_spaces(Sink *sink, long count)
     for (; count > 0; count--) put(sink, " ", 1);
 }
 
+/* Kinds of conversions whose texts are escaped: %s and %c, PF_SENTENCE, PF_SENTENCE_LINE. */
+enum { TEXT = 's', SENTENCE = 'T', SENTENCE_LINE = 'L' };
+
 /* What stands for the character at the front of (size > 0) bytes; returns how many bytes it has
  * there. */
-static size_t escape(const char *text, size_t size, bool is_sentence, char out[8])
+static size_t escape(const char *text, size_t size, char kind, char out[8])
 {
     static const char plain[] = "\n\r\t\\", letters[] = "nrt\\";
     uint32_t code = 0;
     int length = pf_printable_utf8_character(text, size, &code);
     const char *found = length == 1 && code ? strchr(plain, (int)code) : NULL;
-    bool stays = is_sentence && found && (code == '\n' || code == '\\');
+    bool stays = found && ((kind == SENTENCE && code == '\n') || (kind != TEXT && code == '\\'));
     if (found && !stays)
         snprintf(out, 8, "\\%c", letters[found - plain]);
     else if (!length || (code < 0x80 && pf_printable_needs_escape(code) && !stays))
@@ -162,7 +165,8 @@ static const char *read_conversion(const char *at, va_list *arguments, Conversio
     }
     conversion->kind = *at;
     if (*at) add_to_spec(conversion, at++, 1);
-    if (conversion->kind == 'p' && *at == 'T') conversion->kind = *at++;
+    if (conversion->kind == 'p' && (*at == SENTENCE || *at == SENTENCE_LINE))
+        conversion->kind = *at++;
     return at;
 }
 
@@ -184,17 +188,16 @@ static size_t kept_bytes(const char *text, const Conversion *conversion)
 static void put_text(Sink *sink, const Conversion *conversion, const char *text)
 {
     char out[8];
-    bool is_sentence = conversion->kind == 'T';
     if (!text) text = "(null)";
     size_t size = kept_bytes(text, conversion), width = 0;
     for (size_t i = 0; i < size;) {
-        i += escape(text + i, size - i, is_sentence, out);
+        i += escape(text + i, size - i, conversion->kind, out);
         width += strlen(out);
     }
     long pad = conversion->width - (long)width;
     if (!conversion->is_left) put_spaces(sink, pad);
     for (size_t i = 0; i < size;) {
-        i += escape(text + i, size - i, is_sentence, out);
+        i += escape(text + i, size - i, conversion->kind, out);
         put(sink, out, strlen(out));
     }
     if (conversion->is_left) put_spaces(sink, pad);
@@ -264,7 +267,8 @@ static void put_conversion(Sink *sink, const Conversion *conversion, va_list *ar
     switch (conversion->kind) {
     case '%': put(sink, "%", 1); break;
     case 's':
-    case 'T': put_text(sink, conversion, va_arg(*arguments, const char *)); break;
+    case SENTENCE:
+    case SENTENCE_LINE: put_text(sink, conversion, va_arg(*arguments, const char *)); break;
     case 'c': {
         const char one[2] = {(char)va_arg(*arguments, int), '\0'};
         put_text(sink, conversion, one);

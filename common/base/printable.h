@@ -10,7 +10,8 @@
  * pf_fail, pf_say and the others that take a format do so with every "%s" and "%c"; what stands
  * in the format itself, and numbers, stay as they are. "%" PF_SENTENCE takes a text that one
  * of these functions has made, such as the message of a PfError: its line breaks and backslashes
- * stay. */
+ * stay. "%" PF_SENTENCE_LINE takes one that was kept in a file, and comes from whoever wrote that:
+ * its backslashes stay, and its line breaks are escaped. */
 #ifndef PF_COMMON_BASE_PRINTABLE_H
 #define PF_COMMON_BASE_PRINTABLE_H
 
@@ -24,6 +25,7 @@ extern "C" {
 #endif
 
 #define PF_SENTENCE "pT"
+#define PF_SENTENCE_LINE "pL"
 
 /* As snprintf: text of size bytes at most with its end, and the length that all of it has. What
  * does not fit is cut at a character or an escape, never within one. */

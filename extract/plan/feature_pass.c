@@ -41,7 +41,7 @@ static void name_rejected(const PfDatasetScan *scan, int64_t rejected)
     for (int64_t i = 0; i < scan->count && named < NAMED_MAX; i++) {
         const PfScannedSample *sample = &scan->samples[i];
         if (sample->state != PF_SAMPLE_REJECTED) continue;
-        pf_warn("%s: %" PF_SENTENCE, sample->file.path, sample->reason);
+        pf_warn("%s: %" PF_SENTENCE_LINE, sample->file.path, sample->reason);
         named++;
     }
     if (rejected > named) pf_warn("and %lld more", (long long)(rejected - named));

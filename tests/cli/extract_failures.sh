@@ -47,6 +47,19 @@ stderr_has '1 new, 2 reused, 6 rejected before'
 stderr_lacks 'begins with'
 expect 0 extract --info equal.h5
 stdout_has "b/bad2.jpg: not an image: begins with 'x\x0a'"
+# A reason that somebody else wrote into the file begins no line of its own.
+"$PYTHON" - equal.h5 << 'END'
+import sys
+import h5py
+with h5py.File(sys.argv[1], "r+") as file:
+    file["rejected/reason"][:] = b"not an image:\nextract: error: \x1b[31m"
+    file.attrs["sealed"] = 0
+END
+cp "$(ls photos/train/cat/*.jpg | sed -n 4p)" equal/b/newer.jpg; cp equal/a/bad1.jpg equal/b/bad4.jpg
+expect 0 extract_sample equal -o equal.h5 --max-bad 100% -v
+stderr_has 'a/bad1.jpg: still not an image:\nextract: error: \x1b[31m'
+stderr_has 'b/bad4.jpg: not an image:\nextract: error: \x1b[31m'
+checks=$((checks + 1)); ! grep -q '^extract: error' stderr || failed 'a line of a reason'
 
 # A folder that may not be read must not lose its rows: an error, and the cache stays as it is.
 # Root without its capabilities is as any user.

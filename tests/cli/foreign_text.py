@@ -56,7 +56,7 @@ def make_cache(path):
         file.create_dataset("samples/path", data=[b"%d\x1b[31m\n\xe9.jpg" % i for i in range(rows)],
                             dtype=text)
         file.create_dataset("rejected/path", data=[b"bad\x1b[31m\n.jpg"], dtype=text)
-        file.create_dataset("rejected/reason", data=[b"why \x1b[31m\nextract: error: \x1b[31m"], dtype=text)
+        file.create_dataset("rejected/reason", data=[b"why\nextract: error: \x1b[31m"], dtype=text)
 
 
 def make_weights(path):

@@ -53,8 +53,7 @@ look check_terminal predict m.safetensors c.h5
 look make_cache s.h5
 expect 0 extract --info s.h5
 clean
-stdout_has 'bad\x1b[31m\n.jpg: why \x1b[31m'
-stdout_lacks 'extract: error'
+stdout_has 'bad\x1b[31m\n.jpg: why\nextract: error: \x1b[31m'
 stdout_has 'extract caf\xe9 \x1b[31m\n'
 stdout_has 'lay\x1b[2J\ner'
 expect 0 extract --verify s.h5

@@ -84,6 +84,9 @@ START_TEST(line_breaks_stay_where_they_are_ours)
     ck_assert_str_eq(outer.message, "'x\\n': no 'a\\nb\\\\c':\n  7\nHint: \\d");
     pf_fail(&outer, PF_EXIT_FAILED, "%" PF_SENTENCE, "\x1b[31m\xc2\x9b\r\n"); /* a second net */
     ck_assert_str_eq(outer.message, "\\x1b[31m\\u009b\\r\n");
+    pf_fail(&outer, PF_EXIT_FAILED, "%" PF_SENTENCE_LINE,
+            "begins with '\\x0a'\nerror: \x1b"); /* kept */
+    ck_assert_str_eq(outer.message, "begins with '\\x0a'\\nerror: \\x1b");
     errno = ENOENT;
     pf_fail_errno(&outer, "cannot open '%s'", "\x1b");
     ck_assert_str_eq(outer.message, "cannot open '\\x1b': No such file or directory");
