@@ -1,6 +1,7 @@
 #include "common/base/digest.h"
 
 #include <nettle/sha2.h>
+#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -56,6 +57,12 @@ void pf_digest_xxh128(const void *bytes, size_t size, uint8_t digest[16])
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, size));
     memcpy(digest, canonical.digest, sizeof canonical.digest);
+}
+
+const char *pf_digest_text(const uint8_t digest[16], char text[PF_DIGEST_TEXT_SIZE])
+{
+    for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    return text;
 }
 
 uint64_t pf_digest_xxh64(const void *bytes, size_t size)

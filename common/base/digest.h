@@ -24,6 +24,10 @@ void pf_sha256_text(PfSha256 *sha256, char text[PF_SHA256_TEXT_SIZE]);
 /* XXH3-128 in canonical (big-endian) form, as xxhsum -H2 prints it. */
 void pf_digest_xxh128(const void *bytes, size_t size, uint8_t digest[16]);
 
+/* A digest of 16 bytes in lower-case hex, into text, which is returned. */
+#define PF_DIGEST_TEXT_SIZE 33
+const char *pf_digest_text(const uint8_t digest[16], char text[PF_DIGEST_TEXT_SIZE]);
+
 /* 64-bit XXH3: whether bytes are still those that were written. */
 uint64_t pf_digest_xxh64(const void *bytes, size_t size);
 

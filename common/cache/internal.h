@@ -123,11 +123,10 @@ typedef struct PfCacheSources PfCacheSources;
 
 struct PfCache {
     PfHdf5Contents contents;
-    uint8_t digest[PF_DIGEST_SIZE];  /* of its seal, where contents.file.is_sealed */
-    uint8_t content[PF_DIGEST_SIZE]; /* the same, or what its provenance names in its place */
-    PfCacheChild *child;             /* which has the file open; NULL: this process has */
-    PfCacheSources *sources;         /* of a virtual cache; else NULL */
-    PfCacheRows *rows;               /* (contents.tap_count) */
+    uint8_t digest[PF_DIGEST_SIZE]; /* of its seal, where contents.file.is_sealed */
+    PfCacheChild *child;            /* which has the file open; NULL: this process has */
+    PfCacheSources *sources;        /* of a virtual cache; else NULL */
+    PfCacheRows *rows;              /* (contents.tap_count) */
     PfHdf5Texts paths, rejected_paths, reasons; /* empty: not read yet */
     PfCacheReject *rejects;                     /* NULL: not read yet */
     PfCacheRowsWorkers workers;

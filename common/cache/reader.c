@@ -195,19 +195,6 @@ static int open_contents(PfCache *cache, const char *path, PfError *err)
     return pf_hdf5_preflight_length(path, err) || pf_cache_remote_open(cache, err) ? -1 : 0;
 }
 
-/* The seal's digest, or the one that the provenance names in its place: 32 hexadecimal digits. */
-static void find_content(PfCache *cache)
-{
-    cJSON *provenance = pf_json_read(cache->contents.provenance);
-    const char *text = pf_json_member_text(provenance, PF_CACHE_CONTENT_KEY);
-    const bool is_named =
-        text && strspn(text, "0123456789abcdef") == 2 * PF_DIGEST_SIZE && !text[2 * PF_DIGEST_SIZE];
-    memcpy(cache->content, cache->digest, sizeof cache->content);
-    for (int i = 0; is_named && i < PF_DIGEST_SIZE; i++)
-        sscanf(text + 2 * i, "%2hhx", &cache->content[i]);
-    cJSON_Delete(provenance);
-}
-
 static int open_rows(PfCache *cache, PfError *err)
 {
     cache->rows = pf_calloc((size_t)cache->contents.tap_count, sizeof *cache->rows, err);
@@ -226,7 +213,6 @@ int pf_cache_reader_open_alone(const char *path, PfCache **out, PfError *err)
         pf_cache_close(&cache);
         return -1;
     }
-    find_content(cache);
     *out = cache;
     return 0;
 }
@@ -280,9 +266,17 @@ const uint8_t *pf_cache_seal(const PfCache *cache)
     return pf_cache_is_sealed(cache) ? cache->digest : NULL;
 }
 
-const uint8_t *pf_cache_content(const PfCache *cache)
+bool pf_cache_content(const PfCache *cache, uint8_t content[PF_DIGEST_SIZE])
 {
-    return pf_cache_is_sealed(cache) ? cache->content : NULL;
+    if (!pf_cache_is_sealed(cache)) return false;
+    cJSON *provenance = pf_json_read(cache->contents.provenance);
+    const char *text = pf_json_member_text(provenance, PF_CACHE_CONTENT_KEY);
+    const bool is_named =
+        text && strspn(text, "0123456789abcdef") == 2 * PF_DIGEST_SIZE && !text[2 * PF_DIGEST_SIZE];
+    memcpy(content, cache->digest, PF_DIGEST_SIZE);
+    for (int i = 0; is_named && i < PF_DIGEST_SIZE; i++) sscanf(text + 2 * i, "%2hhx", &content[i]);
+    cJSON_Delete(provenance);
+    return true;
 }
 
 const PfCacheSource *pf_cache_sources(const PfCache *cache, int *count)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/base/digest.h"
 #include "common/base/json.h"
 #include "common/base/options.h"
 
@@ -28,12 +29,6 @@ int pf_model_record_check(PfError *err)
     return now(&seconds, err);
 }
 
-const char *pf_model_record_seal_text(const uint8_t seal[16], char text[PF_MODEL_SEAL_TEXT])
-{
-    for (int i = 0; i < 16; i++) snprintf(text + 2 * i, 3, "%02x", seal[i]);
-    return text;
-}
-
 static void add_cache(cJSON *json, const PfModelRecord *record)
 {
     static const char *const noted[][2] = {{"created", "date"},
@@ -41,13 +36,12 @@ static void add_cache(cJSON *json, const PfModelRecord *record)
                                            {"command", "command"},
                                            {"dataset", "dataset"},
                                            {"runtime", "runtime"}};
-    char seal[PF_MODEL_SEAL_TEXT];
+    char seal[PF_DIGEST_TEXT_SIZE];
     cJSON *cache = cJSON_AddObjectToObject(json, "cache");
     cJSON *provenance = pf_json_read(record->provenance);
     cJSON_AddStringToObject(cache, "path", record->cache_path);
     cJSON_AddNumberToObject(cache, "rows", (double)record->rows);
-    if (record->seal)
-        cJSON_AddStringToObject(cache, "seal", pf_model_record_seal_text(record->seal, seal));
+    if (record->seal) cJSON_AddStringToObject(cache, "seal", pf_digest_text(record->seal, seal));
     for (size_t i = 0; i < sizeof noted / sizeof *noted; i++) {
         const char *text = pf_json_member_text(provenance, noted[i][0]);
         if (text) cJSON_AddStringToObject(cache, noted[i][1], text);

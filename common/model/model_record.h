@@ -15,7 +15,6 @@
 #include "permafrost/error.h"
 
 #define PF_MODEL_RECORD_KEY "made"
-#define PF_MODEL_SEAL_TEXT 33
 
 /* All lent. */
 typedef struct PfModelRecord {
@@ -32,8 +31,5 @@ int pf_model_record_check(PfError *err);
 
 /* NULL, and err filled, where SOURCE_DATE_EPOCH is no number. Free with cJSON_Delete. */
 cJSON *pf_model_record_new(const PfModelRecord *record, PfError *err);
-
-/* The seal in hex, into text, which is returned. */
-const char *pf_model_record_seal_text(const uint8_t seal[16], char text[PF_MODEL_SEAL_TEXT]);
 
 #endif

@@ -224,11 +224,10 @@ static int add_runtime_rows(cJSON *object, const PfProvenance *provenance, PfErr
 /* The name of the rows stays, so that models and checkpoints know them. */
 static void add_content(cJSON *object, const PfCache *cache)
 {
-    const uint8_t *content = pf_cache_content(cache);
-    char text[2 * PF_DIGEST_SIZE + 1];
-    if (!content) return;
-    for (int i = 0; i < PF_DIGEST_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", content[i]);
-    cJSON_AddStringToObject(object, PF_CACHE_CONTENT_KEY, text);
+    uint8_t content[PF_DIGEST_SIZE];
+    char text[PF_DIGEST_TEXT_SIZE];
+    if (pf_cache_content(cache, content))
+        cJSON_AddStringToObject(object, PF_CACHE_CONTENT_KEY, pf_digest_text(content, text));
 }
 
 char *pf_provenance_json(const PfProvenance *provenance, PfError *err)

@@ -8,6 +8,8 @@
 #ifndef PERMAFROST_FEATURE_CACHE_H
 #define PERMAFROST_FEATURE_CACHE_H
 
+#include <stdbool.h>
+
 #include "permafrost/arch.h"
 #include "permafrost/error.h"
 #include "permafrost/tensor.h"
@@ -162,10 +164,10 @@ int pf_cache_is_sealed(const PfCache *cache);
 const uint8_t *pf_cache_seal(const PfCache *cache);
 /* Of the provenance: 32 hexadecimal digits, see pf_cache_content. */
 #define PF_CACHE_CONTENT_KEY "content"
-/* What names its rows, whatever it knows of their files' dates, PF_DIGEST_SIZE bytes: the digest in
- * its seal, or in that of the file before it where extract has renewed nothing but those dates.
- * NULL where there is no seal. */
-const uint8_t *pf_cache_content(const PfCache *cache);
+/* What names its rows, whatever it knows of their files' dates: the digest in its seal, or in that
+ * of the file before it where extract has renewed nothing but those dates. False where there is no
+ * seal. Looked up in the provenance at every call. */
+bool pf_cache_content(const PfCache *cache, uint8_t content[PF_DIGEST_SIZE]);
 int64_t pf_cache_row_count(const PfCache *cache);
 int pf_cache_tap_count(const PfCache *cache);
 const PfCacheTap *pf_cache_tap(const PfCache *cache, int index);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/digest.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -101,17 +102,17 @@ typedef enum CacheMatch { CACHE_OTHER, CACHE_OWN, CACHE_CHANGED } CacheMatch;
 /* Models of before note the path alone, as it was given. */
 static CacheMatch match_cache(const PfModel *model, const PfCache *cache)
 {
-    char text[PF_MODEL_SEAL_TEXT];
+    char text[PF_DIGEST_TEXT_SIZE];
+    uint8_t content[PF_DIGEST_SIZE];
     const cJSON *metadata = pf_model_metadata(model);
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(metadata, "config");
     const cJSON *noted = noted_cache(model);
     const char *seal = pf_json_member_text(noted, "seal");
     const char *path = pf_json_member_text(noted, "path");
-    const uint8_t *own = pf_cache_seal(cache), *content = pf_cache_content(cache);
+    const uint8_t *own = pf_cache_seal(cache);
     if (!path) path = pf_json_member_text(config, "cache");
-    if (seal && own &&
-        (!strcmp(seal, pf_model_record_seal_text(content, text)) ||
-         !strcmp(seal, pf_model_record_seal_text(own, text))))
+    if (seal && pf_cache_content(cache, content) &&
+        (!strcmp(seal, pf_digest_text(content, text)) || !strcmp(seal, pf_digest_text(own, text))))
         return CACHE_OWN;
     if (!path || !pf_path_same(path, pf_cache_path(cache))) return CACHE_OTHER;
     return seal && own ? CACHE_CHANGED : CACHE_OWN;

@@ -120,11 +120,12 @@ static void add_finetune(cJSON *json, const PfTrainRun *run)
 /* When, by which command and from which cache. */
 static int add_record(cJSON *json, const PfTrainRun *run, PfError *err)
 {
+    uint8_t content[PF_DIGEST_SIZE];
     char *path = pf_path_absolute(pf_cache_path(run->cache), err);
     if (!path) return -1;
     PfModelRecord record = {.command = run->options->command,
                             .cache_path = path,
-                            .seal = pf_cache_content(run->cache),
+                            .seal = pf_cache_content(run->cache, content) ? content : NULL,
                             .rows = pf_cache_row_count(run->cache),
                             .provenance = pf_cache_provenance(run->cache)};
     cJSON *made = pf_model_record_new(&record, err);

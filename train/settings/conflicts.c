@@ -73,8 +73,9 @@ static int check_head(const PfTrainOptions *options, PfError *err)
 /* One value, and several in its place. */
 static int check_axes(const PfTrainOptions *options, PfError *err)
 {
-    cJSON *given = pf_options_given(pf_train_manual.table, options->argc, options->argv);
     int failed = 0;
+    if (!options->axis_count) return 0;
+    cJSON *given = pf_options_given(pf_train_manual.table, options->argc, options->argv);
     for (int a = 0; a < options->axis_count && !failed; a++) {
         const char *name = options->axes[a].name;
         if (cJSON_HasObjectItem(given, name))

@@ -51,15 +51,16 @@ static void add_cache(cJSON *json, const PfCache *cache, bool with_file)
 {
     struct stat status;
     char text[PF_SHA256_TEXT_SIZE];
-    const uint8_t *content = pf_cache_content(cache);
+    uint8_t content[PF_DIGEST_SIZE];
+    const bool has_content = pf_cache_content(cache, content);
     const char *identity = pf_cache_identity(cache);
-    if (content)
+    if (has_content)
         pf_digest_sha256_text(content, PF_DIGEST_SIZE, text);
     else
         pf_digest_sha256_text(identity, strlen(identity), text);
     text[12] = '\0';
     add_text(json, "cache", text);
-    if (content || !with_file || stat(pf_cache_path(cache), &status)) return;
+    if (has_content || !with_file || stat(pf_cache_path(cache), &status)) return;
     snprintf(text, sizeof text, "%lld %lld.%09ld", (long long)status.st_size,
              (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
     add_text(json, "cache_file", text);

@@ -48,14 +48,13 @@ cJSON *pf_finished_run_tables(const PfTrainOptions *options)
 
 cJSON *pf_finished_run_record(const PfTrainOptions *options, const PfCache *cache)
 {
-    const uint8_t *content = pf_cache_content(cache);
+    uint8_t content[PF_DIGEST_SIZE];
     const PfFinetuneOptions *finetune = &options->finetune;
-    char text[2 * PF_DIGEST_SIZE + 1];
-    if (!content) return NULL;
-    for (int i = 0; i < PF_DIGEST_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", content[i]);
+    char text[PF_DIGEST_TEXT_SIZE];
+    if (!pf_cache_content(cache, content)) return NULL;
     cJSON *record = cJSON_CreateObject();
     cJSON_AddStringToObject(record, "permafrost", PF_VERSION);
-    cJSON_AddStringToObject(record, "cache", text);
+    cJSON_AddStringToObject(record, "cache", pf_digest_text(content, text));
     cJSON *given = pf_train_options_given(options);
     if (given) cJSON_AddItemToObject(record, "options", given);
     cJSON *files = cJSON_AddObjectToObject(record, "files");
