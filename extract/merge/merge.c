@@ -45,6 +45,7 @@ typedef struct Merge {
     int input;                      /* that the last row came from */
     int reject_input;               /* the same of rejects */
     char path[PF_ROW_NAME_SIZE];    /* of a row whose input names none */
+    double started;                 /* pf_clock_seconds */
     PfProgress progress;
 } Merge;
 
@@ -413,7 +414,9 @@ static PfCacheBuildPlan plan_of(Merge *run, const volatile sig_atomic_t *interru
 
 static void print_summary(const Merge *run, const PfCacheBuildStats *stats)
 {
-    char size[PF_SIZE_TEXT], seconds[PF_DURATION_SIZE], rejected[64] = "", features[96];
+    char size[PF_SIZE_TEXT], rejected[64] = "", features[96];
+    char total[PF_DURATION_SIZE], looking[PF_DURATION_SIZE], writing[PF_DURATION_SIZE];
+    double seconds = pf_clock_seconds() - run->started;
     if (stats->written.rejected)
         snprintf(rejected, sizeof rejected, ", %lld rejected", (long long)stats->written.rejected);
     if (run->options->is_virtual)
@@ -421,10 +424,13 @@ static void print_summary(const Merge *run, const PfCacheBuildStats *stats)
     else
         snprintf(features, sizeof features, "%lld chunks moved, %lld encoded again",
                  (long long)stats->chunks_moved, (long long)stats->chunks_encoded);
-    pf_say("%s: %lld rows of %d cache%s%s, %s; %s, %s", run->options->output,
-           (long long)stats->written.rows, run->inputs.count, run->inputs.count > 1 ? "s" : "",
-           rejected, pf_size_text(stats->written.file_bytes, size), features,
-           pf_clock_duration_text(stats->seconds, seconds));
+    pf_say("%s: %lld rows of %d cache%s%s, %s; %s; %s (caches compared %s, written %s)",
+           run->options->output, (long long)stats->written.rows, run->inputs.count,
+           run->inputs.count > 1 ? "s" : "", rejected,
+           pf_size_text(stats->written.file_bytes, size), features,
+           pf_clock_duration_text(seconds, total),
+           pf_clock_duration_text(seconds - stats->seconds, looking),
+           pf_clock_duration_text(stats->seconds, writing));
 }
 
 static void warn_of_sources_outside(const Merge *run)
@@ -462,7 +468,7 @@ static int merge(Merge *run, const volatile sig_atomic_t *interrupted, PfError *
 int pf_merge_run(const PfMergeOptions *options, const char *command,
                  const volatile sig_atomic_t *interrupted, PfError *err)
 {
-    Merge run = {.options = options, .command = command};
+    Merge run = {.options = options, .command = command, .started = pf_clock_seconds()};
     int failed = merge(&run, interrupted, err);
     pf_merge_targets_free(&run.targets);
     pf_merge_duplicates_free(&run.duplicates);

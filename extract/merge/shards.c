@@ -7,6 +7,9 @@
 #include "extract/merge/internal.h"
 #include "extract/plan/provenance.h"
 
+/* Of shards and rows. */
+#define MOST 1e15
+
 int pf_merge_shards_read(PfMergeInput *input, PfError *err)
 {
     cJSON *provenance = pf_json_parse_or_empty(pf_cache_provenance(input->cache),
@@ -15,10 +18,9 @@ int pf_merge_shards_read(PfMergeInput *input, PfError *err)
     const cJSON *shard = cJSON_GetObjectItemCaseSensitive(provenance, "shard");
     const cJSON *number = cJSON_GetArrayItem(shard, 0), *count = cJSON_GetArrayItem(shard, 1);
     const cJSON *rows = cJSON_GetObjectItemCaseSensitive(provenance, "dataset_rows");
-    if (cJSON_IsNumber(number) && cJSON_IsNumber(count) && number->valuedouble >= 1 &&
-        number->valuedouble <= count->valuedouble && count->valuedouble < 1e15) {
+    if (pf_json_is_whole(count, 1, MOST) && pf_json_is_whole(number, 1, count->valuedouble)) {
         input->shard = (PfShard){(int64_t)number->valuedouble, (int64_t)count->valuedouble};
-        if (cJSON_IsNumber(rows)) input->dataset_rows = (int64_t)rows->valuedouble;
+        if (pf_json_is_whole(rows, 0, MOST)) input->dataset_rows = (int64_t)rows->valuedouble;
         const char *listing = pf_json_member_text(provenance, PF_LISTING_KEY);
         if (listing) snprintf(input->listing, sizeof input->listing, "%s", listing);
     }
@@ -58,15 +60,19 @@ void pf_merge_shards_sort(PfMergeInputs *inputs)
     qsort(inputs->items, count, sizeof *inputs->items, compare_places);
 }
 
-/* ", 4 to 7" */
+/* Shards first to last as ", 4 to 7", or, where there is no room, ", and more" once. */
 static void add_gap(char *text, size_t size, int64_t first, int64_t last)
 {
-    size_t used = strlen(text);
-    char *end = text + used;
-    if (first == last) snprintf(end, size - used, "%s%lld", used ? ", " : "", (long long)first);
-    if (first < last)
-        snprintf(end, size - used, "%s%lld to %lld", used ? ", " : "", (long long)first,
-                 (long long)last);
+    static const char more[] = ", and more";
+    const size_t used = strlen(text);
+    const char *comma = used ? ", " : "";
+    char gap[64];
+    if (first > last || strstr(text, more)) return;
+    if (first == last)
+        snprintf(gap, sizeof gap, "%s%lld", comma, (long long)first);
+    else
+        snprintf(gap, sizeof gap, "%s%lld to %lld", comma, (long long)first, (long long)last);
+    snprintf(text + used, size - used, "%s", used + strlen(gap) + sizeof more <= size ? gap : more);
 }
 
 /* shards: (count) that belong together, sorted. */

@@ -7,6 +7,7 @@ make_large_cache single.h5 12012 32 zstd
 make_large_cache parts 12012 32 zstd 1001
 expect 0 extract --merge --virtual thin.h5 parts
 stderr_has 'thin.h5: 12012 rows of 1001 caches'; stderr_has 'features stay where they are'
+grep -Eq ' s \(caches compared [0-9.]+ s, written [0-9.]+ s\)$' stderr || failed 'where the time went'
 expect 0 extract --merge whole.h5 parts; stderr_has '12012 rows of 1001 caches'; stderr_lacks 'another input'
 same_cache single.h5 whole.h5; same_cache single.h5 thin.h5
 no_leftovers
@@ -46,6 +47,11 @@ stderr_lacks '\nHint'
 expect 1 extract --merge less.h5 parts; stderr_has 'missing: 7'; absent less.h5
 mv kept.h5 parts/7-of-1001.h5
 expect 0 extract --info thin.h5
+# Of many that are missing those that fit are named, and that there are more.
+mkdir some
+for n in $(seq 1 2 119); do ln parts/$n-of-1001.h5 some/; done
+expect 1 extract --merge less.h5 some
+grep -Eq 'missing: 2, 4, 6, .*[0-9], and more\.$' stderr || failed 'what is missing is cut somewhere'
 
 # ---- each input is opened twice ----
 
