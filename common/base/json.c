@@ -1,5 +1,6 @@
 #include "common/base/json.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -160,6 +161,12 @@ static cJSON *parse(const char *text, bool *is_short)
     if (cJSON_IsObject(object)) return object;
     cJSON_Delete(object);
     return NULL;
+}
+
+bool pf_json_is_whole(const cJSON *item, double least, double most)
+{
+    return cJSON_IsNumber(item) && item->valuedouble >= least && item->valuedouble <= most &&
+           item->valuedouble == floor(item->valuedouble);
 }
 
 const char *pf_json_member_text(const cJSON *object, const char *key)

@@ -4,6 +4,7 @@
 #define PF_COMMON_BASE_JSON_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "permafrost/error.h"
@@ -29,6 +30,10 @@ cJSON *pf_json_read_front(const char *text, size_t size, const char **end);
  * what: for messages, as below. */
 int pf_json_check_size(const char *text, size_t size, const char *path, const char *what,
                        PfError *err);
+
+/* Whether it is a whole number of least to most, of which a double has every one up to 2^53. NULL
+ * is none. */
+bool pf_json_is_whole(const cJSON *item, double least, double most);
 
 /* The text of that member; NULL where there is no such member or it is no text. Lent. */
 const char *pf_json_member_text(const cJSON *object, const char *key);

@@ -146,12 +146,6 @@ static int take_names(List *list, const cJSON *classes, PfCacheTarget *target, c
     return 0;
 }
 
-static bool is_whole_number(const cJSON *item, double least, double most)
-{
-    return cJSON_IsNumber(item) && item->valuedouble >= least && item->valuedouble <= most &&
-           item->valuedouble == floor(item->valuedouble);
-}
-
 static int take_target(List *list, const cJSON *item, int place, PfError *err)
 {
     PfDataset *dataset = list->dataset;
@@ -159,7 +153,7 @@ static int take_target(List *list, const cJSON *item, int place, PfError *err)
     const char *name = pf_json_member_text(item, "name"), *kind = pf_json_member_text(item, "kind");
     const cJSON *width = cJSON_GetObjectItemCaseSensitive(item, "width");
     if (!name || strlen(name) >= sizeof target->name || !kind ||
-        pf_target_kind_from_name(kind, &target->kind) || !is_whole_number(width, 1, 65536))
+        pf_target_kind_from_name(kind, &target->kind) || !pf_json_is_whole(width, 1, 65536))
         return fail_format(list, "a target is described wrongly", err);
     memcpy(target->name, name, strlen(name) + 1);
     target->width = (int)width->valuedouble;
@@ -223,11 +217,11 @@ static int take_header(List *list, const cJSON *header, const PfDatasetOptions *
     const cJSON *count = cJSON_GetObjectItemCaseSensitive(header, "count");
     const char *listing = pf_json_member_text(header, PF_LISTING_KEY);
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(header, "version");
-    if (!is_whole_number(version, 1, 1e9) || version->valuedouble > PF_FROZEN_LIST_VERSION)
+    if (!pf_json_is_whole(version, 1, 1e9) || version->valuedouble > PF_FROZEN_LIST_VERSION)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' is a list of a later version; this program reads version %d",
                        list->path, PF_FROZEN_LIST_VERSION);
-    if (!is_whole_number(count, 1, (double)MOST_IMAGES) || !listing ||
+    if (!pf_json_is_whole(count, 1, (double)MOST_IMAGES) || !listing ||
         strlen(listing) != PF_SHA256_TEXT_SIZE - 1)
         return fail_format(list, "its first line lacks count or listing", err);
     list->count = (int64_t)count->valuedouble;

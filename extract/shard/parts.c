@@ -137,8 +137,7 @@ static void note_origin(const cJSON *provenance, Origin *origin)
     const cJSON *scheduler = cJSON_GetObjectItemCaseSensitive(provenance, "scheduler");
     const char *variable = pf_json_member_text(scheduler, "variable");
     const cJSON *base = cJSON_GetObjectItemCaseSensitive(scheduler, "base");
-    if (*origin->variable || !variable || !cJSON_IsNumber(base)) return;
-    if (!(base->valuedouble >= 0 && base->valuedouble < 1e15)) return;
+    if (*origin->variable || !variable || !pf_json_is_whole(base, 0, 1e15)) return;
     snprintf(origin->variable, sizeof origin->variable, "%s", variable);
     origin->base = (long long)base->valuedouble;
 }

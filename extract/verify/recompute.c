@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/cache/views.h"
 #include "common/onnx/network.h"
 #include "common/thread/parallel.h"
 #include "extract/backbone/session.h"
@@ -20,6 +21,7 @@
 #include "extract/verify/tolerance.h"
 
 #define MOST_BATCH 32
+#define MOST_SEED 9007199254740992.0 /* 2^53 */
 
 /* A sample of the dataset that has a row. */
 typedef struct Pair {
@@ -171,8 +173,8 @@ static int open_network(Recomputation *run, const char *weights, const char *dev
     options.taps = taps;
     options.weights = weights;
     options.device = device;
-    if (cJSON_IsNumber(views)) options.views = views->valueint;
-    if (cJSON_IsNumber(seed)) options.view_seed = (int64_t)seed->valuedouble;
+    if (pf_json_is_whole(views, 1, PF_VIEWS_MAX)) options.views = (int)views->valuedouble;
+    if (pf_json_is_whole(seed, 0, MOST_SEED)) options.view_seed = (int64_t)seed->valuedouble;
     int failed = !by || make_plan(run, identity, provenance, &options, by, err);
     if (!failed) {
         run->session.plan = run->plan;

@@ -35,6 +35,23 @@ START_TEST(half_precision_round_trips_every_value)
 }
 END_TEST
 
+START_TEST(numbers_of_json_are_whole_or_refused)
+{
+    static const struct {
+        const char *text;
+        bool is_whole; /* of 1 to 2^53 */
+    } cases[] = {{"1", true},      {"9007199254740992", true}, {"0", false},     {"1.5", false},
+                 {"1e300", false}, {"-1e300", false},          {"\"7\"", false}, {"null", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cJSON *item = pf_json_read(cases[i].text);
+        ck_assert_msg(pf_json_is_whole(item, 1, 9007199254740992.0) == cases[i].is_whole, "%s",
+                      cases[i].text);
+        cJSON_Delete(item);
+    }
+    ck_assert(!pf_json_is_whole(NULL, 0, 1));
+}
+END_TEST
+
 START_TEST(half_precision_rounds_to_nearest_even)
 {
     ck_assert_uint_eq(pf_f16_from_f32(65504.0f), 0x7bff);
@@ -731,6 +748,7 @@ int main(void)
     TCase *cases = tcase_create("all");
     tcase_add_test(cases, half_precision_round_trips_every_value);
     tcase_add_test(cases, half_precision_rounds_to_nearest_even);
+    tcase_add_test(cases, numbers_of_json_are_whole_or_refused);
     tcase_add_test(cases, half_precision_arrays_equal_the_scalar_twin);
     tcase_add_test(cases, shapes_read_as_people_write_them);
     tcase_add_test(cases, digests_match_published_ones);
