@@ -28,6 +28,21 @@ int pf_equal_images_find(const uint8_t (*digests)[PF_DIGEST_SIZE], int64_t count
     return 0;
 }
 
+int pf_equal_images_find_together(const uint8_t (*digests)[PF_DIGEST_SIZE], const uint64_t *groups,
+                                  int64_t count, uint32_t *first, PfError *err)
+{
+    uint8_t(*marks)[PF_DIGEST_SIZE] = pf_calloc((size_t)count, sizeof *marks, err);
+    if (!marks) return -1;
+    for (int64_t i = 0; i < count; i++)
+        if (groups[i])
+            memcpy(marks[i], &groups[i], sizeof groups[i]);
+        else
+            memcpy(marks[i], digests[i], PF_DIGEST_SIZE);
+    int failed = pf_equal_images_find((const uint8_t(*)[PF_DIGEST_SIZE])marks, count, first, err);
+    free(marks);
+    return failed;
+}
+
 /* ---- counting ---- */
 
 enum { SPLIT_BITS = (1 << PF_SPLIT_COUNT) - 1, TWO_LABELS = 1 << PF_SPLIT_COUNT };

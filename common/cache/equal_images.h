@@ -14,6 +14,11 @@
 int pf_equal_images_find(const uint8_t (*digests)[PF_DIGEST_SIZE], int64_t count, uint32_t *first,
                          PfError *err);
 
+/* The rows that no split may part: for each the first of the same group, or, of rows without one
+ * (0), of the same bytes. */
+int pf_equal_images_find_together(const uint8_t (*digests)[PF_DIGEST_SIZE], const uint64_t *groups,
+                                  int64_t count, uint32_t *first, PfError *err);
+
 typedef struct PfEqualImages {
     int64_t val_in_train, test_in_train, test_in_val; /* rows of the one that are in the other */
     int64_t two_labels; /* images, each counted once, that rows of different labels are of */

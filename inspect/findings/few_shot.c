@@ -31,7 +31,7 @@ static int choose_part(Course *course, uint64_t seed, PfError *err)
     int failed = !course->learn || !course->test || !fold, has_test = 0;
     for (int64_t i = 0; i < count; i++) has_test |= rows->splits[labelled[i]] != PF_SPLIT_TRAIN;
     if (!failed && !has_test)
-        failed = pf_row_choice_fold(&course->probe.table->tasks[0], labelled, NULL, count,
+        failed = pf_row_choice_fold(&course->probe.table->tasks[0], labelled, rows->alike, count,
                                     TEST_PART, seed, fold, err);
     for (int64_t i = 0; i < count && !failed; i++) {
         bool is_test = has_test ? rows->splits[labelled[i]] != PF_SPLIT_TRAIN : !fold[i];

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "common/base/memory.h"
-#include "common/cache/equal_images.h"
 #include "inspect/findings/label_errors.h"
 #include "inspect/findings/probe.h"
 #include "inspect/findings/votes.h"
@@ -20,21 +19,14 @@ typedef struct Folds {
 static int deal_out(Folds *folds, const PfTask *task, int fold_count, uint64_t seed, PfError *err)
 {
     const PfRows *rows = folds->rows;
-    uint32_t *alike = pf_calloc((size_t)rows->count, sizeof *alike, err);
-    int failed = !alike || pf_probe_choose(rows, pf_probe_is_labelled, rows, &folds->labelled,
-                                           &folds->count, err);
-    if (!failed) {
-        folds->fold = pf_calloc((size_t)folds->count, 1, err);
-        folds->inside = pf_calloc((size_t)folds->count, sizeof *folds->inside, err);
-        folds->outside = pf_calloc((size_t)folds->count, sizeof *folds->outside, err);
-        failed = !folds->fold || !folds->inside || !folds->outside ||
-                 pf_equal_images_find((const uint8_t(*)[PF_DIGEST_SIZE])rows->files.digests,
-                                      rows->count, alike, err) ||
-                 pf_row_choice_fold(task, folds->labelled, alike, folds->count, fold_count, seed,
-                                    folds->fold, err);
-    }
-    free(alike);
-    return failed ? -1 : 0;
+    if (pf_probe_choose(rows, pf_probe_is_labelled, rows, &folds->labelled, &folds->count, err))
+        return -1;
+    folds->fold = pf_calloc((size_t)folds->count, 1, err);
+    folds->inside = pf_calloc((size_t)folds->count, sizeof *folds->inside, err);
+    folds->outside = pf_calloc((size_t)folds->count, sizeof *folds->outside, err);
+    if (!folds->fold || !folds->inside || !folds->outside) return -1;
+    return pf_row_choice_fold(task, folds->labelled, rows->alike, folds->count, fold_count, seed,
+                              folds->fold, err);
 }
 
 static void choose_fold(Folds *folds, int fold)

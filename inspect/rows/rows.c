@@ -220,6 +220,18 @@ static int take_memory(PfRows *rows, int64_t memory_bytes, PfError *err)
     return rows->x ? 0 : -1;
 }
 
+static int find_alike(PfRows *rows, PfError *err)
+{
+    uint64_t *groups = pf_calloc((size_t)rows->count, sizeof *groups, err);
+    rows->alike = pf_calloc((size_t)rows->count, sizeof *rows->alike, err);
+    int failed =
+        !groups || !rows->alike || pf_cache_read_groups(rows->cache, groups, err) ||
+        pf_equal_images_find_together((const uint8_t(*)[PF_DIGEST_SIZE])rows->files.digests, groups,
+                                      rows->count, rows->alike, err);
+    free(groups);
+    return failed ? -1 : 0;
+}
+
 int pf_rows_read(PfCache *cache, const PfRowsConfig *config, PfRows *out, PfError *err)
 {
     *out = (PfRows){.cache = cache,
@@ -235,7 +247,8 @@ int pf_rows_read(PfCache *cache, const PfRowsConfig *config, PfRows *out, PfErro
         return -1;
     out->features = pf_shape_count(&pf_cache_tap(cache, out->tap)->shape) / out->views;
     if (take_memory(out, config->memory_bytes, err) || read_labels(out, config->target, err) ||
-        read_splits(out, err) || pf_image_files_read(cache, &out->files, err))
+        read_splits(out, err) || pf_image_files_read(cache, &out->files, err) ||
+        find_alike(out, err))
         return -1;
     return measure(out, err);
 }
@@ -248,6 +261,7 @@ void pf_rows_free(PfRows *rows)
     free(rows->spread);
     free(rows->labels);
     free(rows->splits);
+    free(rows->alike);
     pf_image_files_free(&rows->files);
     *rows = (PfRows){0};
 }

@@ -37,6 +37,7 @@ typedef struct PfRows {
     int32_t *labels; /* (count) -1: none; NULL: no row has one; owned */
     uint8_t *splits; /* (count) PfSplit; owned */
     bool has_splits; /* not all are in one */
+    uint32_t *alike; /* (count) of each the first of the same group or bytes; owned */
     PfImageFiles files;
     int64_t memory_bytes; /* that neighbours and the like may take beside the features */
     int threads;

@@ -36,7 +36,7 @@ import h5py
 import numpy as np
 
 def write(name, x, labels=None, splits=None, classes=("ant", "=bee\x1b[31m", "cat,dog"), digests=None,
-          paths=None):
+          paths=None, groups=None):
     with h5py.File(name, "w") as f:
         f.attrs["format"] = "permafrost-cache"
         f.attrs["format_version"] = 1
@@ -49,6 +49,8 @@ def write(name, x, labels=None, splits=None, classes=("ant", "=bee\x1b[31m", "ca
             f["samples/split"] = splits.astype("u1")
         if digests is not None:
             f["samples/digest"] = digests
+        if groups is not None:
+            f["samples/group"] = groups.astype("u8")
         if paths is not None:
             f.create_dataset("samples/path", data=paths, dtype=h5py.string_dtype())
 
@@ -80,8 +82,24 @@ write("broken.h5", np.full((20, d), np.nan), given[:20])
 names = [b"caf\xe9.jpg", "größe.jpg".encode(), b"back\\slash.jpg"] + [b"%d.jpg" % i for i in range(27)]
 write("names.h5", x[:30], given[:30] % 2, paths=names, classes=(b"caf\xe9", b"ant"))
 write("two.h5", x[:6], np.array([0, 1, -1, -1, -1, -1]))
+# What cannot be learned, each image twice: by bytes, and by groups.
+twin = np.arange(400) // 2
+noise, coin = g.standard_normal((200, d))[twin], g.integers(0, 2, 200)[twin]
+write("copies.h5", noise, coin, digests=digests[twin])
+write("groups.h5", noise, coin, digests=np.roll(digests, 1, 1), groups=twin + 1)
 write("narrow.h5", x[:60, :1], given[:60])
 END
+
+# ---- equal images and groups are not learned from and asked for ----
+
+for name in copies groups; do
+  expect 0 inspect $name.h5 --few-shot --json few.json -q
+  "$PYTHON" -c '
+import json
+points = json.load(open("few.json"))["few_shot"]["points"]
+assert points[-1]["images"] >= 20 and points[-1]["accuracy"] < 0.7, points
+' || failed "$name: the same images are on both sides"
+done
 
 # ---- in words, 80 columns ----
 
