@@ -87,6 +87,7 @@ int pf_evaluator_add(PfEvaluator *evaluator, int part, const PfTruthRow *row, co
     for (int t = 0; t < evaluator->scorer->target_count; t++) {
         const PfScorerTarget *target = &evaluator->scorer->targets[t];
         PfEvaluatorScore *score = score_at(evaluator, part, t);
+        if (!evaluator->truth->targets[t].source) continue; /* a warning has said so */
         PfMeterRows rows = {
             .n = 1,
             .outputs = (target->classes ? logits : outputs) + target->first,

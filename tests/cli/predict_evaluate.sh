@@ -340,6 +340,8 @@ expect 2 predict many.safetensors photos --evaluate --assert 'all.kind.accuracy>
 stderr_has "there is no 'all'"
 stderr_has "compared with 'class', the only class target of the data"
 stderr_has "has no target 'size', which the model predicts: that is not evaluated"
+expect 0 predict many.safetensors photos --evaluate -o evaluated.csv
+stderr_has "of 'kind': "; stderr_lacks "of 'size': 0 rows"
 expect 2 predict many.safetensors many.h5 --evaluate --assert 'val.accuracy>=0'
 stderr_has "there is no 'accuracy' among size, kind, tags, spot, two. Hint: 'val.size.mae' will be there"
 expect 2 predict many.safetensors many.h5 --evaluate --assert 'val.kind.mae>=0'
