@@ -83,7 +83,7 @@ expect 0 train two.h5 --target class --head mlp:4 --head-norm batch --batch 64 -
 expect 1 train two.h5 --target class --folds 5 -o no.safetensors
 stderr_has '--folds 5 needs 5 rows to train and validate on, and there are 2'
 expect 1 train two.h5 --target class --folds 2 -o no.safetensors
-stderr_has "all train rows are of one class of target 'class'"
+stderr_has "with fold 1 of 2 held out, 'two.h5': all train rows are of one class of target 'class'"
 absent no.safetensors
 
 # A class of one image: trained on, unless a fold takes it away. More rows a class than there are.
@@ -103,9 +103,13 @@ make_cache newclass.h5 val test newclass
 for how in '--epochs 20' '--optimizer lbfgs' '--optimizer lbfgs --class-weights balanced' '--sampling balanced --epochs 5'; do
   # shellcheck disable=SC2086
   expect 0 train newclass.h5 $how -o m.safetensors --json m.json --assert 'val.classes.2.recall==0' --assert 'val.classes.2.support==25'
-  stderr_has '1 of the classes are in val or test but not in train'
+  stderr_has "class 'wasps' of val or test is not in train: a head cannot know it"
   sound m.json m.safetensors newclass.h5
 done
+
+# A disk that is full says of which file.
+expect 1 train newclass.h5 --epochs 2 --predictions /dev/full
+stderr_has "cannot write the predictions to '/dev/full': No space left on device"
 
 # Test rows of one class: there is no AUC of them.
 make_cache testants.h5 val test testants

@@ -32,6 +32,9 @@ cache("noise.h5", random.normal(size=(150, 80)), np.repeat([0, 1], [110, 40]),
       kind=random.integers(0, 2, 150).astype("i4"), size=random.normal(size=150).astype("f4"))
 cache("many.h5", rows(5000, 400, 2)[0], kind=random.integers(0, 40, 5000).astype("i4"))
 cache("few.h5", x[:9], kind=np.arange(9).astype("i4") % 2)
+cache("coin.h5", random.normal(size=(150, 80)), kind=random.integers(0, 2, 150).astype("i4"))
+cache("eleven.h5", x[:11], kind=np.arange(11).astype("i4") % 2)
+cache("lone.h5", x[:100], kind=(np.arange(100) % 25 == 0).astype("i4"))
 # Rows in three directions only, and others in all thirty.
 flat = random.normal(size=(320, 3)) @ random.normal(size=(3, 30)) + 0.1 * random.normal(size=(320, 30))
 cache("flat.h5", flat, split, kind=kind)
@@ -151,6 +154,95 @@ expect 0 train plain.h5 --target kind --folds 3 --calibrate
 stderr_has "'kind' calibrated by 260 out-of-fold rows"
 expect 2 train plain.h5 --target size --calibrate
 stderr_has '--calibrate is for classes and labels'
+
+# Of rows that were too few to choose a decay without a fold, it is the one that all of them chose.
+expect 0 train eleven.h5 --val 0 --calibrate --json searched.json
+decay=$("$PYTHON" -c 'import json; print(json.load(open("searched.json"))["config"]["weight_decay"])')
+expect 0 train eleven.h5 --val 0 --calibrate --optimizer lbfgs --weight-decay "$decay" --json given.json
+"$PYTHON" - searched.json given.json << 'END' || failed 'heads out of fold are of another kind'
+import json, sys
+one, other = (json.load(open(name))["calibration"]["targets"]["kind"]["loss_before"] for name in sys.argv[1:])
+assert abs(one / other - 1) < 1e-6, (one, other)
+END
+# A fold chooses no epoch of the head that it judges, as no rows chose the kept one's.
+expect 0 train coin.h5 --target kind --val 0 --head mlp:64 --epochs 60 --lr 1e-2 --calibrate --json last.json
+expect 0 train coin.h5 --target kind --folds 5 --head mlp:64 --epochs 60 --lr 1e-2 --csv best.csv
+"$PYTHON" - last.json best.csv << 'END' || failed 'the fold chose the epoch'
+import csv, json, sys
+last = json.load(open(sys.argv[1]))["calibration"]["targets"]["kind"]["loss_before"]
+best = [float(row["val_loss"]) for row in csv.DictReader(open(sys.argv[2]))]
+assert len(best) == 5 and last > 1.3 * sum(best) / 5, (last, best)
+END
+# Rows out of fold are as sure as the model says that it is.
+expect 0 train plain.h5 --target kind --folds 4 --calibrate --json sure.json --predictions sure.csv
+"$PYTHON" - sure.json sure.csv << 'END' || failed 'rows out of fold are not calibrated'
+import csv, json, math, sys
+temperature = json.load(open(sys.argv[1]))["calibration"]["targets"]["kind"]["temperature"]
+assert abs(temperature - 1) > 0.01, temperature
+rows = [row for row in csv.DictReader(open(sys.argv[2])) if row["fold"]]
+json.dump([math.log(float(row["probability"]) / (1 - float(row["probability"]))) for row in rows], open("sure.logits", "w"))
+END
+expect 0 train plain.h5 --target kind --folds 4 --predictions raw.csv
+"$PYTHON" - sure.json sure.logits raw.csv << 'END' || failed 'rows out of fold are not divided by the temperature'
+import csv, json, math, sys
+temperature = json.load(open(sys.argv[1]))["calibration"]["targets"]["kind"]["temperature"]
+sure = json.load(open(sys.argv[2]))
+raw = [float(row["probability"]) for row in csv.DictReader(open(sys.argv[3])) if row["fold"]]
+assert len(raw) == len(sure) == 260
+for told, p in zip(sure, raw):
+    if 0.55 < p < 0.99: assert abs(told * temperature - math.log(p / (1 - p))) < 0.02
+END
+checks=$((checks + 4))
+# The run's checkpoint, which lies there while heads out of fold are trained, is not theirs.
+if [ -z "${PF_SANITIZE:-}" ]; then
+  settings='--target kind --val 0 --head mlp:8 --epochs 30 --calibrate'
+  # shellcheck disable=SC2086
+  expect 0 train coin.h5 $settings -o alone.safetensors
+  # shellcheck disable=SC2086
+  expect 0 env LD_PRELOAD="$BUILD/tests/fast_clock.so" train coin.h5 $settings -o kept.safetensors --keep-checkpoint
+  [ -s kept.safetensors.checkpoint ] || failed 'there was no checkpoint'
+  same_head alone.safetensors kept.safetensors || failed 'heads out of fold took the checkpoint'
+  # Numbers of a damaged one are no indices.
+  "$PYTHON" - kept.safetensors.checkpoint << 'END'
+import json, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+end = 8 + int.from_bytes(data[:8], "little")
+at = end + json.loads(data[8:end])["head.0.best_epoch"]["data_offsets"][0]
+data[at:at + 4] = (1 << 30).to_bytes(4, "little")
+open(sys.argv[1], "wb").write(data)
+END
+  expect 1 train coin.h5 --target kind --val 0 --head mlp:8 --epochs 40 --calibrate -o kept.safetensors
+  stderr_has "'kept.safetensors.checkpoint' counts other epochs than it can have: it is damaged"
+fi
+# The weights of classes are those of the rows that are trained on.
+for weights in none balanced; do
+  expect 0 train lone.h5 --val 0 --per-class 4 --optimizer lbfgs --weight-decay 0.1 --class-weights $weights -o $weights.safetensors
+done
+same_head none.safetensors balanced.safetensors || failed 'equally many rows of each class are weighted'
+# The epochs that are said are those that are trained.
+expect 0 train lone.h5 --per-class 2 --lr 1e-3 --json few.json
+stderr_has ' 200 epochs'
+"$PYTHON" - few.json << 'END' || failed 'other epochs than the result says'
+import json, sys
+result = json.load(open(sys.argv[1]))
+assert result["config"]["epochs"] == len(result["epochs"]) == 200, result["config"]
+END
+expect 5 train wide.h5 --target kind --calibrate --assert 'calibration.targets.kind.temperature<=0.001'
+expect 0 train wide.h5 --target kind --assert 'search.targets.kind.weight_decay>=0'
+
+# ---- what was left out is made ----
+
+make_cache sealed.h5 val test
+settings='--sweep lr=1e-3,1e-2 --epochs 3 --csv heads.csv --json heads.json -o heads.safetensors'
+# shellcheck disable=SC2086
+expect 0 train sealed.h5 $settings
+# shellcheck disable=SC2086
+expect 0 train sealed.h5 $settings; stderr_has 'up to date'
+# shellcheck disable=SC2086
+expect 0 train sealed.h5 $settings --evaluate-all; stderr_lacks 'up to date'
+head -1 heads.csv | grep -q ',test_accuracy,test_loss$' || failed 'no test scores'
+# shellcheck disable=SC2086
+expect 0 train sealed.h5 $settings --evaluate-all --csv-safe; stderr_lacks 'up to date'
 
 # ---- novelty ----
 

@@ -102,6 +102,7 @@ static void forget_index(PfFeatureTable *table)
     }
     table->unlabelled = 0;
     table->untrained_classes = 0;
+    table->untrained_name = NULL;
 }
 
 void pf_feature_table_free(PfFeatureTable **table)
@@ -209,10 +210,13 @@ static int count_classes(PfFeatureTable *table, const PfTask *task, int *trained
             int32_t label = task->labels[table->split_rows[split][i]];
             if (label < 0 || seen[label]) continue;
             seen[label] = 1;
-            if (split == PF_SPLIT_TRAIN)
+            if (split == PF_SPLIT_TRAIN) {
                 ++*trained;
-            else
+            } else {
                 table->untrained_classes++;
+                if (task->classes && !table->untrained_name)
+                    table->untrained_name = task->classes[label];
+            }
         }
     }
     free(seen);
@@ -461,20 +465,10 @@ static int read_images(Images *images, PfCache *cache, PfError *err)
 
 static int find_alike(PfFeatureTable *table, const Images *images, PfError *err)
 {
-    size_t rows = (size_t)table->rows;
-    uint8_t(*marks)[PF_DIGEST_SIZE] = pf_calloc(rows, sizeof *marks, err);
-    table->alike = pf_calloc(rows, sizeof *table->alike, err);
-    int failed = !marks || !table->alike;
-    for (size_t i = 0; i < rows && !failed; i++)
-        if (images->groups[i])
-            memcpy(marks[i], &images->groups[i], sizeof images->groups[i]);
-        else
-            memcpy(marks[i], images->digests[i], PF_DIGEST_SIZE);
-    if (!failed)
-        failed = pf_equal_images_find((const uint8_t(*)[PF_DIGEST_SIZE])marks, table->rows,
-                                      table->alike, err);
-    free(marks);
-    return failed ? -1 : 0;
+    table->alike = pf_calloc((size_t)table->rows, sizeof *table->alike, err);
+    if (!table->alike) return -1;
+    return pf_equal_images_find_together((const uint8_t(*)[PF_DIGEST_SIZE])images->digests,
+                                         images->groups, table->rows, table->alike, err);
 }
 
 /* Of a cache that was made when rows were chosen by their paths the same ones are chosen again. A

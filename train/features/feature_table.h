@@ -59,10 +59,11 @@ typedef struct PfFeatureTable {
      * of, ascending. */
     int32_t *split_rows[PF_SPLIT_COUNT]; /* owned */
     int64_t split_counts[PF_SPLIT_COUNT];
-    double val;            /* fraction of the train rows that index moved to val; 0: none */
-    PfValKeys val_keys;    /* by what; FIND: index finds out, where it draws */
-    int64_t unlabelled;    /* rows left out because no task has anything of them */
-    int untrained_classes; /* classes, of all tasks, that have rows, but none in train */
+    double val;                 /* fraction of the train rows that index moved to val; 0: none */
+    PfValKeys val_keys;         /* by what; FIND: index finds out, where it draws */
+    int64_t unlabelled;         /* rows left out because no task has anything of them */
+    int untrained_classes;      /* classes, of all tasks, that have rows, but none in train */
+    const char *untrained_name; /* of one of them, lent by its task; NULL: it has none */
 } PfFeatureTable;
 
 /* Room for rows x views x features and the tasks, which the caller still initialises

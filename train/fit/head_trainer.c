@@ -123,6 +123,7 @@ static int set_up(Trainer *trainer, PfError *err)
 
 static void tear_down(Trainer *trainer)
 {
+    if (trainer->config->checkpoint) pf_checkpoint_forget(trainer->config->checkpoint);
     pf_head_network_free(&trainer->network);
     pf_head_network_free(&trainer->best);
     pf_head_pass_free(&trainer->pass);
@@ -439,6 +440,26 @@ static int register_state(Trainer *trainer, PfError *err)
                : 0;
 }
 
+/* What a checkpoint says is an index before long. */
+static int check_state(const Trainer *trainer, PfError *err)
+{
+    const PfHeadBatchConfig *config = trainer->config;
+    bool fits = trainer->epochs_done >= 0 && trainer->epochs_done <= config->epochs &&
+                trainer->steps_done >= 0;
+    for (int h = 0; h < config->head_count && fits; h++) {
+        const PfHeadHistory *history = &trainer->result->histories[h];
+        fits = history->epoch_count >= 0 && history->epoch_count <= trainer->epochs_done &&
+               history->best_epoch >= 0 && history->best_epoch <= history->epoch_count &&
+               trainer->waiting[h] >= -1;
+    }
+    if (fits) return 0;
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "'%s' counts other epochs than it can have: it is damaged.\nHint: --force starts "
+        "the training from the beginning",
+        pf_checkpoint_path(config->checkpoint));
+}
+
 static int begin_checkpoints(Trainer *trainer, PfError *err)
 {
     const PfHeadBatchConfig *config = trainer->config;
@@ -448,6 +469,7 @@ static int begin_checkpoints(Trainer *trainer, PfError *err)
     if (!config->resume) return 0;
     if (pf_checkpoint_read(config->checkpoint, &found, err)) return -1;
     if (!found) return 0;
+    if (check_state(trainer, err)) return -1;
     if (trainer->observer && trainer->observer->on_resume)
         trainer->observer->on_resume(trainer->observer->context, trainer->epochs_done);
     return config->trunk ? config->trunk->resumed(config->trunk->context, err) : 0;

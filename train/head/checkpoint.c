@@ -61,12 +61,18 @@ void pf_checkpoint_let_epochs_grow(PfCheckpoint *checkpoint)
     checkpoint->may_grow = true;
 }
 
+void pf_checkpoint_forget(PfCheckpoint *checkpoint)
+{
+    for (size_t i = 0; i < checkpoint->count; i++)
+        free((char *)(uintptr_t)checkpoint->arrays[i].name);
+    checkpoint->count = 0;
+}
+
 void pf_checkpoint_free(PfCheckpoint **out)
 {
     PfCheckpoint *checkpoint = *out;
     if (!checkpoint) return;
-    for (size_t i = 0; i < checkpoint->count; i++)
-        free((char *)(uintptr_t)checkpoint->arrays[i].name);
+    pf_checkpoint_forget(checkpoint);
     free(checkpoint->arrays);
     free(checkpoint->kinds);
     for (int i = 0; i < PF_CHECKPOINT_BEFORE; i++) free(checkpoint->runs_of_before[i]);

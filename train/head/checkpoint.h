@@ -40,6 +40,9 @@ int pf_checkpoint_add_weights(PfCheckpoint *checkpoint, const char *name, float 
 int pf_checkpoint_add_list(PfCheckpoint *checkpoint, const char *name, void *data, size_t bytes,
                            PfError *err);
 
+/* What was registered is about to be freed: from now on there is nothing to read or write. */
+void pf_checkpoint_forget(PfCheckpoint *checkpoint);
+
 /* Whole file or none; synced. */
 int pf_checkpoint_write(const PfCheckpoint *checkpoint, PfError *err);
 /* Into the arrays. *found: 0 where there is no file. One of another run is refused with

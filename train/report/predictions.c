@@ -21,6 +21,7 @@ typedef struct TrueValues {
 
 struct PfPredictionsFile {
     PfAtomicFile *atomic; /* NULL: stdout */
+    const char *path;     /* lent by the options; NULL: stdout */
     PfCsv csv;
     PfCache *cache;
     const char *const *paths; /* lent by the cache; NULL: it has none */
@@ -63,6 +64,7 @@ static const float *true_values(const PfPredictionsFile *file, const PfTask *tas
 static int open_stream(PfPredictionsFile *file, const PfTrainOptions *options, PfError *err)
 {
     bool is_stdout = !strcmp(options->predictions, "-");
+    file->path = is_stdout ? NULL : options->predictions;
     if (!is_stdout && pf_atomic_file_begin(options->predictions, &file->atomic, err)) return -1;
     file->csv = (PfCsv){.stream = is_stdout ? stdout : pf_atomic_file_stream(file->atomic),
                         .is_terminal = is_stdout && isatty(STDOUT_FILENO),
@@ -230,13 +232,19 @@ static int put_row(PfPredictionsFile *file, int32_t row, const float *outputs, P
     return 0;
 }
 
+static int fail_writing(const PfPredictionsFile *file, PfError *err)
+{
+    if (!file->path) return pf_fail_errno(err, "cannot write the predictions to standard output");
+    return pf_fail_errno(err, "cannot write the predictions to '%s'", file->path);
+}
+
 static int put_rows(void *context, const PfRowBatch *batch, const float *outputs, int64_t stride,
                     PfError *err)
 {
     PfPredictionsFile *file = context;
     for (int64_t i = 0; i < batch->n; i++)
         if (put_row(file, batch->rows[i], outputs + i * stride, err)) return -1;
-    return ferror(file->csv.stream) ? pf_fail_errno(err, "cannot write the predictions") : 0;
+    return ferror(file->csv.stream) ? fail_writing(file, err) : 0;
 }
 
 PfEvaluationSink pf_predictions_sink(PfPredictionsFile *file)

@@ -15,6 +15,7 @@
 #include "common/thread/processors.h"
 #include "train/features/target_kind.h"
 #include "train/fit/decay_search.h"
+#include "train/sweep/head_batch_run.h"
 #include "train/sweep/search_plan.h"
 
 #define MAX_EPOCH_LINES 20
@@ -135,10 +136,7 @@ static void head_settings_text(const PfExperiment *experiment, int64_t rows, cha
     snprintf(text, size, "%s, lr %g %s, weight decay %g%s, batch %d, %d epochs, normalize %s",
              pf_optimizer_names[experiment->optimizer], setting->learning_rate,
              pf_schedule_text(&setting->schedule, schedule), setting->weight_decay, momentum,
-             experiment->batch,
-             experiment->epochs ? experiment->epochs
-                                : pf_experiment_default_epochs(experiment, rows),
-             normalize);
+             experiment->batch, pf_train_epochs(experiment, rows), normalize);
 }
 
 /* A search is still to come. */
@@ -157,7 +155,7 @@ static void print_head(const PfSweep *sweep, const PfFeatureTable *table)
     if (pf_search_plan(experiment, table, &why_not) == PF_SEARCH_DECAY)
         searched_settings_text(experiment, settings, sizeof settings);
     else
-        head_settings_text(experiment, table->split_counts[PF_SPLIT_TRAIN], settings,
+        head_settings_text(experiment, pf_train_row_count(table, experiment), settings,
                            sizeof settings);
     pf_say("%s head %lld -> %lld: %s", pf_head_spec_text(&experiment->spec, spec),
            (long long)features, (long long)pf_task_outputs(table->tasks, table->task_count),
@@ -207,6 +205,23 @@ static void print_sweep(const PfTrainOptions *options, const PfSweep *sweep)
     pf_say("%d heads: %s", sweep->trial_count, text);
 }
 
+static void warn_of_untrained(const PfFeatureTable *table)
+{
+    int count = table->untrained_classes;
+    if (count == 1 && table->untrained_name)
+        pf_warn("class '%s' of val or test is not in train: a head cannot know it, and its rows "
+                "count as wrong",
+                table->untrained_name);
+    else if (count && table->untrained_name)
+        pf_warn("%d classes of val or test, '%s' among them, are not in train: a head cannot know "
+                "them, and their rows count as wrong",
+                count, table->untrained_name);
+    else if (count)
+        pf_warn("classes of val or test that are not in train: %d. A head cannot know them, and "
+                "their rows count as wrong",
+                count);
+}
+
 void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,
                     const PfFeatureTable *table)
 {
@@ -220,9 +235,7 @@ void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const P
     else
         print_sweep(options, sweep);
     if (sweep->finetune) print_finetune(options, sweep);
-    if (table->untrained_classes)
-        pf_warn("%d of the classes are in val or test but not in train; the head cannot know them",
-                table->untrained_classes);
+    warn_of_untrained(table);
     if (!table->split_counts[PF_SPLIT_VAL] && !options->folds)
         pf_warn("no rows for validation: the last epoch is kept, whatever it is worth");
 }
@@ -255,9 +268,7 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
     };
     if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS &&
         pf_search_plan(experiment, table, NULL) == PF_SEARCH_NONE) {
-        int64_t rows = table->split_counts[PF_SPLIT_TRAIN];
-        lines->epochs = experiment->epochs ? experiment->epochs
-                                           : pf_experiment_default_epochs(experiment, rows);
+        lines->epochs = pf_train_epochs(experiment, pf_train_row_count(table, experiment));
         char score[24];
         snprintf(score, sizeof score, "val %s", pf_train_run_score_name(table));
         if (is_narrow())
@@ -324,7 +335,7 @@ void pf_report_search(const PfTrainRun *run)
     if (!search) {
         if (pf_search_plan(&run->sweep->experiment, run->sweep->table, NULL) != PF_SEARCH_NONE)
             pf_say("weight decay and rate are the defaults: %lld train rows are too few to choose",
-                   (long long)run->sweep->table->split_counts[PF_SPLIT_TRAIN]);
+                   (long long)pf_train_row_count(run->sweep->table, &run->sweep->experiment));
         return;
     }
     if (search->folds == 1)

@@ -12,6 +12,7 @@
 #include "train/features/target_kind.h"
 #include "train/fit/decay_search.h"
 #include "train/sweep/finished_run.h"
+#include "train/sweep/head_batch_run.h"
 
 /* ---- what a run knows ---- */
 
@@ -85,10 +86,8 @@ static void add_steps(cJSON *json, const PfTrainRun *run)
     const PfExperiment *experiment = &run->sweep->experiment;
     const PfHeadSetting *setting = &experiment->setting;
     char schedule[PF_SCHEDULE_TEXT_SIZE];
-    int64_t rows = run->sweep->table->split_counts[PF_SPLIT_TRAIN];
-    cJSON_AddNumberToObject(json, "epochs",
-                            experiment->epochs ? experiment->epochs
-                                               : pf_experiment_default_epochs(experiment, rows));
+    int64_t rows = pf_train_row_count(run->sweep->table, experiment);
+    cJSON_AddNumberToObject(json, "epochs", pf_train_epochs(experiment, rows));
     cJSON_AddNumberToObject(json, "batch", experiment->batch);
     cJSON_AddNumberToObject(json, "lr", setting->learning_rate);
     if (experiment->optimizer == PF_SGD) {

@@ -84,8 +84,9 @@ static int check_assertion(const PfTrainOptions *options, const PfCache *cache, 
                            PfError *err)
 {
     static const Words others = {{"train", "val", "test", "best", "epochs", "seconds", "config",
-                                  "heads", "sweep", "lbfgs", "equal_images"},
-                                 11};
+                                  "heads", "sweep", "lbfgs", "equal_images", "search",
+                                  "calibration"},
+                                 13};
     size_t length = strcspn(path, ".");
     if (!has(&others, path, length)) return fail_unknown(path, path, length, &others, err);
     for (int split = 0; split < PF_SPLIT_COUNT; split++) {

@@ -224,7 +224,7 @@ static const PfOption table[] = {
      .help = "--report: numbers in the place of paths"},
     {.name = "tensorboard", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, FIELD(tensorboard), .argument = "DIR",
      .help = "write event files for TensorBoard"},
-    {.name = "csv-safe", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(csv_safe),
+    {.name = "csv-safe", .kind = PF_OPTION_FLAG, FIELD(csv_safe),
      .help = "for spreadsheets: a ' before texts that they would take for\n"
              "formulas (= + - @)"},
     {.name = "assert", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_CALL, .parse = parse_assert, .argument = "CONDITION",
@@ -369,7 +369,7 @@ static const PfOption table[] = {
      .minimum = 2, .maximum = 255,
      .help = "cross-validate every setting; the best is then trained on\n"
              "all train rows"},
-    {.name = "evaluate-all", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(evaluate_all),
+    {.name = "evaluate-all", .kind = PF_OPTION_FLAG, FIELD(evaluate_all),
      .help = "test scores of every head, in --csv and --json: for curves, as of\n"
              "--sweep per-class=1,2,5,10; they choose nothing"},
     {.name = "seeds", .kind = PF_OPTION_INT, FIELD(seeds), .argument = "S",

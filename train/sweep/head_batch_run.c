@@ -38,14 +38,17 @@ void pf_head_loader_free(PfHeadLoader *loader)
 typedef struct HeadBatchData {
     PfTrainingData data;
     PfHeadLoader loader;
-    PfTask *tasks;
+    PfTask *tasks; /* (data.task_count) the table's, but for class_weights */
     PfTrainRows train;
+    bool owns_weights;
 } HeadBatchData;
 
 static void free_data(HeadBatchData *batch)
 {
     pf_head_loader_free(&batch->loader);
     free(batch->train.chosen);
+    for (int t = 0; batch->owns_weights && t < batch->data.task_count; t++)
+        free(batch->tasks[t].class_weights);
     free(batch->tasks);
 }
 
@@ -64,6 +67,32 @@ int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, i
     return 0;
 }
 
+int64_t pf_train_row_count(const PfFeatureTable *table, const PfExperiment *experiment)
+{
+    PfTrainRows rows;
+    if (pf_train_rows(table, experiment, 0, &rows, NULL))
+        return table->split_counts[PF_SPLIT_TRAIN];
+    free(rows.chosen);
+    return rows.count;
+}
+
+int pf_train_epochs(const PfExperiment *experiment, int64_t rows)
+{
+    return experiment->epochs ? experiment->epochs : pf_experiment_default_epochs(experiment, rows);
+}
+
+/* The table's are those of all its train rows, and stay its own. */
+static int weigh_classes(const PfExperiment *first, HeadBatchData *batch, PfError *err)
+{
+    const PfTrainRows *train = &batch->train;
+    if (first->balanced_loss && !train->chosen) return 0;
+    for (int t = 0; t < batch->data.task_count; t++) batch->tasks[t].class_weights = NULL;
+    batch->owns_weights = first->balanced_loss;
+    for (int t = 0; t < batch->data.task_count && batch->owns_weights; t++)
+        if (pf_task_balance(&batch->tasks[t], train->rows, train->count, err)) return -1;
+    return 0;
+}
+
 static int open_data(const PfHeadBatchRun *run, const PfExperiment *first, int64_t seed,
                      HeadBatchData *batch, PfError *err)
 {
@@ -74,8 +103,6 @@ static int open_data(const PfHeadBatchRun *run, const PfExperiment *first, int64
         pf_head_loader_new(table, run->finetune, run->pool, &batch->loader, err))
         return -1;
     memcpy(batch->tasks, table->tasks, (size_t)table->task_count * sizeof *batch->tasks);
-    for (int t = 0; t < table->task_count && !first->balanced_loss; t++)
-        batch->tasks[t].class_weights = NULL; /* lent: the table keeps them */
     batch->data = (PfTrainingData){
         .loader = &batch->loader.loader,
         .features = batch->loader.features,
@@ -84,9 +111,9 @@ static int open_data(const PfHeadBatchRun *run, const PfExperiment *first, int64
         .train_rows = batch->train.rows,
         .train_count = batch->train.count,
         .val_rows = table->split_rows[PF_SPLIT_VAL],
-        .val_count = table->split_counts[PF_SPLIT_VAL],
+        .val_count = run->ignores_val ? 0 : table->split_counts[PF_SPLIT_VAL],
     };
-    return 0;
+    return weigh_classes(first, batch, err);
 }
 
 static PfHeadBatchConfig head_batch_config(const PfHeadBatchRun *run, const PfExperiment *first,
@@ -96,8 +123,7 @@ static PfHeadBatchConfig head_batch_config(const PfHeadBatchRun *run, const PfEx
         .spec = first->spec,
         .optimizer = first->optimizer,
         .nesterov = first->nesterov,
-        .epochs =
-            first->epochs ? first->epochs : pf_experiment_default_epochs(first, data->train_count),
+        .epochs = pf_train_epochs(first, data->train_count),
         .batch = first->batch,
         .balance = first->sampling == PF_SAMPLING_BALANCED ? pf_feature_table_class_task(run->table)
                                                            : NULL,
@@ -191,7 +217,8 @@ static int refuse_other_run(const PfHeadBatchRun *run, PfError *err)
     return pf_checkpoint_read(run->checkpoint, &found, err);
 }
 
-/* The optimum for the decays that the train rows choose; of too few rows as without a search. */
+/* The optimum for the decays that the train rows choose; of too few rows as without a search, or,
+ * of a head like one that was searched, for that one's. */
 static int train_searched(const PfHeadBatchRun *run, const PfExperiment *first,
                           const PfTrainingData *data, PfHeadBatchConfig *config,
                           PfHeadBatchResult *out, PfError *err)
@@ -209,11 +236,12 @@ static int train_searched(const PfHeadBatchRun *run, const PfExperiment *first,
     PfHeadNetwork *start;
     if (refuse_other_run(run, err) || pf_decay_search_run(data, &searching, &search, &start, err))
         return -1;
-    if (!search) return pf_head_trainer_run(data, config, run->observer, out, err);
+    if (!search && first->optimizer != PF_LBFGS)
+        return pf_head_trainer_run(data, config, run->observer, out, err);
     convex.optimizer = PF_LBFGS;
-    if (!convex.epochs) config->epochs = pf_experiment_default_epochs(&convex, data->train_count);
+    config->epochs = pf_train_epochs(&convex, data->train_count);
     config->start = start;
-    config->task_decays = search->decays;
+    config->task_decays = search ? search->decays : run->decays;
     int failed = pf_convex_head_train(data, config, run->observer, out, err);
     pf_head_network_free(&start);
     if (failed) {
@@ -221,7 +249,7 @@ static int train_searched(const PfHeadBatchRun *run, const PfExperiment *first,
         return -1;
     }
     out->search = search;
-    out->seconds += search->seconds;
+    if (search) out->seconds += search->seconds;
     return 0;
 }
 

@@ -18,6 +18,8 @@ typedef struct PfHeadBatchRun {
     PfThreadPool *pool;
     const PfHeadBatchObserver *observer; /* may be NULL */
     PfHeadScore *test_scores;            /* (heads) room for those of test rows, or NULL */
+    bool ignores_val;     /* val rows choose no epoch and end no head, as where there are none */
+    const double *decays; /* (tasks) of L-BFGS, where a search finds none; NULL: the settings' */
 } PfHeadBatchRun;
 
 /* What an experiment learns from. */
@@ -31,6 +33,10 @@ typedef struct PfTrainRows {
  * chosen. */
 int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, int64_t seed,
                   PfTrainRows *out, PfError *err);
+/* How many these are; all train rows where memory is short. */
+int64_t pf_train_row_count(const PfFeatureTable *table, const PfExperiment *experiment);
+/* The epochs of a head that learns from so many rows: those asked for or the default. */
+int pf_train_epochs(const PfExperiment *experiment, int64_t rows);
 
 /* Trains the heads of one head batch (pf_experiment_same_batch). first: what they share; settings:
  * (count) what they differ in. seed: in place of the experiment's. */

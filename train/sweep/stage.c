@@ -6,6 +6,7 @@
 #include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/printable.h"
 #include "train/features/row_choice.h"
 #include "train/features/stream_normalize.h"
 #include "train/features/target_kind.h"
@@ -126,6 +127,15 @@ static void warn_of_no_test(const PfTrainOptions *options, const PfFeatureTable 
                 "extract --split val=0.15,test=0.15 draws them");
 }
 
+/* Says of which fold err speaks. */
+static int fail_of_fold(int folds, int fold, PfError *err)
+{
+    PfError own = *err;
+    if (fold < 0) return -1;
+    return pf_fail(err, (PfExit)own.exit_code, "with fold %d of %d held out, %" PF_SENTENCE,
+                   fold + 1, folds, own.message);
+}
+
 /* Train and val rows together, one fold of them to validate on; fold -1: none, all are trained on.
  */
 static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, int fold,
@@ -154,7 +164,9 @@ static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, i
                                     in_fold, err);
     for (int64_t i = 0; i < count && !failed; i++) in_fold[i] = in_fold[i] == fold;
     if (!failed)
-        failed = pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err);
+        failed =
+            pf_feature_table_reassign(table, pf_cache_path(cache), rows, in_fold, count, err) &&
+            fail_of_fold(folds, fold, err);
     table->val = 0; /* which rows a hash would have held out is of no account now */
     free(in_fold);
     free(rows);

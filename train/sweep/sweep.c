@@ -93,19 +93,26 @@ static void on_epoch(void *context, int epoch, const PfHeadHistory *histories)
         observer->on_epoch(observer->context, &histories[0].epochs[histories[0].epoch_count - 1]);
 }
 
-/* Trains experiments that are heads of one head batch. */
+static PfHeadBatchRun head_batch_of(const Runner *runner, const PfStage *stage,
+                                    const PfHeadBatchObserver *observer)
+{
+    return (PfHeadBatchRun){.options = runner->options,
+                            .table = stage->table,
+                            .finetune = runner->sweep->finetune,
+                            .pool = runner->pool,
+                            .observer = observer};
+}
+
+/* Trains experiments that are heads of one head batch. The checkpoint is that of the one head that
+ * a run trains, on no fold. */
 static int train_head_batch(Runner *runner, const PfStage *stage, const PfExperiment *first,
                             const PfHeadSetting *settings, int count, int64_t seed,
                             PfHeadScore *test_scores, PfHeadBatchResult *out, PfError *err)
 {
     PfHeadBatchObserver observer = {runner, on_epoch, on_step, on_resume};
-    PfHeadBatchRun run = {.options = runner->options,
-                          .table = stage->table,
-                          .finetune = runner->sweep->finetune,
-                          .checkpoint = runner->sweep->checkpoint,
-                          .pool = runner->pool,
-                          .observer = &observer,
-                          .test_scores = test_scores};
+    PfHeadBatchRun run = head_batch_of(runner, stage, &observer);
+    run.checkpoint = stage->fold < 0 ? runner->sweep->checkpoint : NULL;
+    run.test_scores = test_scores;
     if (pf_head_batch_run(&run, first, settings, count, seed, out, err)) return -1;
     runner->sweep->train_seconds += out->seconds;
     return 0;
@@ -312,7 +319,8 @@ static int train_winner(Runner *runner, PfError *err)
 }
 
 /* The winning setting once more on each fold, from its best seed: the same head, to the last bit,
- * as when it was ranked. Only its outputs are wanted. */
+ * as when it was ranked, but for the temperatures that the winner has. Only its outputs are wanted.
+ */
 static int visit_folds(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
@@ -327,6 +335,8 @@ static int visit_folds(Runner *runner, PfError *err)
         int failed = train_head_batch(runner, &stage, experiment, &experiment->setting, 1,
                                       best->best_seed, NULL, &result, err);
         if (!failed) {
+            if (sweep->calibration)
+                pf_calibration_apply(sweep->calibration, stage.table->tasks, result.network);
             failed =
                 observer->on_fold(observer->context, sweep, stage.table, result.network, fold, err);
             pf_head_batch_result_free(&result);
@@ -356,17 +366,23 @@ static int add_logits(Runner *runner, const PfFeatureTable *table, PfHeadNetwork
     return failed ? -1 : 0;
 }
 
-/* A head like the winner, of the rows but a fold: what it says of the fold. */
+/* A head like the winner, of the rows but a fold: what it says of the fold, which chooses nothing
+ * of it, as no rows chose the winner's epoch. */
 static int add_fold(Runner *runner, int fold, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
+    const PfHeadBatchObserver observer = {.context = runner, .on_step = on_step};
     PfHeadBatchResult result = {0};
     PfStage stage;
     if (open_stage(runner, sweep->tap, fold, sweep->experiment.normalize, &stage, err)) return -1;
     runner->head_batch_size = 0;
-    int failed = train_head_batch(runner, &stage, &sweep->experiment, &sweep->experiment.setting, 1,
-                                  sweep->experiment.seed, NULL, &result, err) ||
+    PfHeadBatchRun run = head_batch_of(runner, &stage, &observer);
+    run.ignores_val = true;
+    run.decays = sweep->result.search ? sweep->result.search->decays : NULL;
+    int failed = pf_head_batch_run(&run, &sweep->experiment, &sweep->experiment.setting, 1,
+                                   sweep->experiment.seed, &result, err) ||
                  add_logits(runner, stage.table, result.network, err);
+    sweep->train_seconds += result.seconds;
     pf_head_batch_result_free(&result);
     pf_stage_close(&stage);
     return failed ? -1 : 0;
@@ -445,10 +461,10 @@ static int run_all(Runner *runner, PfError *err)
     if (!(sweep->ranking = pf_calloc(most, sizeof *sweep->ranking, err))) return -1;
     sweep->ranked_count = pf_ranking_make(sweep->trials, sweep->trial_count, sweep->ranking);
     if (sweep->ranking[0].diverged) return fail_diverged(sweep, err);
+    if (train_winner(runner, err) || calibrate(runner, err)) return -1;
     bool wants_folds = runner->options->predictions && runner->options->folds;
-    if (wants_folds && runner->observer && runner->observer->on_fold && visit_folds(runner, err))
-        return -1;
-    return train_winner(runner, err) || calibrate(runner, err) ? -1 : 0;
+    return wants_folds && runner->observer && runner->observer->on_fold ? visit_folds(runner, err)
+                                                                        : 0;
 }
 
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
