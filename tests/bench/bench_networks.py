@@ -14,7 +14,9 @@ NETWORKS = {
     "mobilenet_v3_large": ("classifier.3", 1.1), "efficientnet_b0": ("classifier.1", 1.1),
     "convnext_tiny": ("classifier.2", 1.1), "vit_s_16": ("head", 1.1), "dinov2_vits14": ("cls", 1.1),
 }
-IMAGES = 64
+# Each is the fastest of as many forward passes as fit into so many seconds, of ours and of peers about as long: 16 images a
+# thread here, 16 in all there. A machine whose speed changes flatters whoever is measured in smaller pieces.
+IMAGES, SECONDS = 16 * len(os.sched_getaffinity(0)), 3
 # What keeps each from using more than AVX2, where it has a setting; peers see no more of the processor besides.
 AVX2_ALONE = {"PF_KERNELS": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
@@ -54,7 +56,7 @@ def threads():
 
 def pixels(out):
     """So many images of noise, as the engine takes them."""
-    path = out / "pixels.u8"
+    path = out / f"pixels{IMAGES}.u8"
     if not path.exists():
         np.random.default_rng(0).integers(0, 256, (IMAGES, 224, 224, 3), dtype=np.uint8).tofile(path)
     return path
@@ -74,8 +76,8 @@ def contenders(args, out, network, environment):
     tool = pathlib.Path(args.build) / "tests" / "run_backbone"
 
     def alone():
-        _, text = run([tool, "--weights", "random:0", "--passes", "3", "--threads", str(threads()), network, pixels(out), "224",
-                       NETWORKS[network][0]], environment)
+        _, text = run([tool, "--weights", "random:0", "--passes", "1", "--seconds", str(SECONDS), "--threads", str(threads()),
+                       network, pixels(out), "224", NETWORKS[network][0]], environment)
         return number(r"([0-9.]+) images/s", text)
 
     def whole():
@@ -85,7 +87,8 @@ def contenders(args, out, network, environment):
     def peer(python, way, *flags):
         def once():
             hidden = {"LD_PRELOAD": str(without_avx512(args)), "CXX": compiler_for_avx2(out)} if environment else {}
-            _, text = run([python, HERE / "peer_network.py", way, network, "--threads", str(threads()), *map(str, flags)],
+            asked = ["--threads", str(threads()), "--seconds", str(SECONDS), *map(str, flags)]
+            _, text = run([python, HERE / "peer_network.py", way, network, *asked],
                           {**environment, **hidden, "TORCHINDUCTOR_CACHE_DIR": str(out / f"inductor{len(environment)}")})
             return number(r"images_per_s ([0-9.]+)", text)
         return once

@@ -25,7 +25,7 @@
 
 typedef struct Settings {
     const char *weights, *device, *precision, *store, *mean, *std;
-    int batch, threads, passes, emulate;
+    int batch, threads, passes, seconds, emulate;
     const char *backbone, *pixels, *taps, *output;
     int size;
 } Settings;
@@ -82,6 +82,13 @@ static const PfOption table[] = {
      .help = "to take the best of",
      .minimum = 1,
      .maximum = 1000},
+    {.name = "seconds",
+     .kind = PF_OPTION_INT,
+     .offset = offsetof(Settings, seconds),
+     .argument = "N",
+     .help = "passes beyond these, until so many are over",
+     .minimum = 0,
+     .maximum = 3600},
     {.name = "emulate",
      .kind = PF_OPTION_FLAG,
      .offset = offsetof(Settings, emulate),
@@ -248,8 +255,9 @@ static int forward_all(Run *run, PfError *err)
 
 static int measure(Run *run, PfError *err)
 {
-    double best = 1e9, best_cpu = 1e9;
-    for (int pass = 0; pass < run->settings.passes; pass++) {
+    const Settings *settings = &run->settings;
+    double best = 1e9, best_cpu = 1e9, end = pf_clock_seconds() + settings->seconds;
+    for (int pass = 0; pass < settings->passes || pf_clock_seconds() < end; pass++) {
         double start = pf_clock_seconds();
         clock_t cpu = clock();
         if (forward_all(run, err)) return -1;
