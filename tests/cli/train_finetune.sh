@@ -60,6 +60,23 @@ open("damaged.safetensors", "wb").write(data)'
 expect 1 tune --init damaged.safetensors
 stderr_has "model 'damaged.safetensors' is damaged"
 expect 1 tune --init c.h5
+# What a model has learned before the node is not left out.
+"$PYTHON" -c '
+import json
+data = open("tuned.safetensors", "rb").read()
+end = 8 + int.from_bytes(data[:8], "little")
+header, body = json.loads(data[8:end]), data[end:]
+made = json.loads(header["__metadata__"]["permafrost"])
+made.pop("digest", None)
+made["finetune"].update(node="layer3", tensors=made["finetune"]["tensors"] + ["layer3.weight"])
+header["__metadata__"]["permafrost"] = json.dumps(made)
+header["layer3.weight"] = {"dtype": "F32", "shape": [1], "data_offsets": [len(body), len(body) + 4]}
+text = json.dumps(header).encode()
+text += b" " * (-len(text) % 8)
+open("deeper.safetensors", "wb").write(len(text).to_bytes(8, "little") + text + body + bytes(4))'
+expect 1 tune --init deeper.safetensors
+stderr_has "--init: model 'deeper.safetensors' has learned 'layer3.weight', which is before 'layer4'"
+stderr_has 'Hint: --finetune layer3'
 
 # Killed in any epoch, --resume ends with the same model; three steps an epoch.
 long() { tune --batch 8 --schedule cosine --warm-head -q "$@"; }

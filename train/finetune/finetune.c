@@ -286,16 +286,48 @@ static int check_origin(const PfFinetune *finetune, const PfModel *model, const 
                    pf_model_path(model), pf_cache_path(cache));
 }
 
+static const PfSuffixTensor *find_tensor(const PfFinetune *finetune, const PfTensorView *view,
+                                         const char *name)
+{
+    for (size_t i = 0; i < finetune->tensor_count; i++) {
+        const PfSuffixTensor *tensor = &finetune->tensors[i];
+        if (!strcmp(tensor->name, name) && view && pf_shape_equal(&view->shape, &tensor->shape))
+            return tensor;
+    }
+    return NULL;
+}
+
+/* That nothing of the network which the model has learned is left out. */
+static int check_tensors(const PfFinetune *finetune, const PfModel *model, const char *node,
+                         PfError *err)
+{
+    const cJSON *tuned = cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "finetune");
+    const char *own = pf_json_member_text(tuned, "node");
+    const cJSON *name = NULL;
+    cJSON_ArrayForEach(name, cJSON_GetObjectItemCaseSensitive(tuned, "tensors"))
+    {
+        const char *text = cJSON_GetStringValue(name);
+        if (text && !find_tensor(finetune, pf_model_tensor(model, text), text))
+            return pf_fail(err, PF_EXIT_FAILED,
+                           "--init: model '%s' has learned '%s', which is before '%s': its head "
+                           "would get features of a network that has not.\nHint: --finetune %s",
+                           pf_model_path(model), text, node, own ? own : "NODE");
+    }
+    return 0;
+}
+
 /* The suffix begins with the tensors that the model has of it. */
-static int begin_as(PfFinetune *finetune, const PfCache *cache, const char *path, PfError *err)
+static int begin_as(PfFinetune *finetune, const PfCache *cache, const PfFinetuneOptions *options,
+                    PfError *err)
 {
     PfModel *model;
-    if (pf_model_open(path, &model, err)) return -1;
-    int failed = check_origin(finetune, model, cache, err);
+    if (pf_model_open(options->init, &model, err)) return -1;
+    int failed = check_origin(finetune, model, cache, err) ||
+                 check_tensors(finetune, model, options->node, err);
     for (size_t i = 0; i < finetune->tensor_count && !failed; i++) {
         const PfSuffixTensor *tensor = &finetune->tensors[i];
         const PfTensorView *view = pf_model_tensor(model, tensor->name);
-        if (view && pf_shape_equal(&view->shape, &tensor->shape))
+        if (find_tensor(finetune, view, tensor->name))
             pf_f32_from_dtype_array(tensor->values, view->data, view->dtype,
                                     (size_t)pf_shape_count(&tensor->shape));
     }
@@ -312,7 +344,7 @@ int pf_finetune_open(const PfCache *cache, const PfFinetuneOptions *options, PfF
     if (!finetune) return -1;
     finetune->group = options->ranks;
     if (pf_finetune_network_open(cache, options, &finetune->network, err) ||
-        set_up(finetune, err) || (options->init && begin_as(finetune, cache, options->init, err))) {
+        set_up(finetune, err) || (options->init && begin_as(finetune, cache, options, err))) {
         pf_finetune_close(&finetune);
         return -1;
     }
