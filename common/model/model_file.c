@@ -190,12 +190,50 @@ static int check_target(PfModel *model, const cJSON *target, int64_t features, P
     return 0;
 }
 
+static const char *norm_of(const cJSON *layer)
+{
+    const char *norm = pf_json_member_text(layer, "norm");
+    return norm ? norm : "none";
+}
+
+static const char *activation_of(const cJSON *layer)
+{
+    const char *activation = pf_json_member_text(layer, "activation");
+    return activation ? activation : "relu";
+}
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+    while (*words && strcmp(word, *words)) words++;
+    return *words != NULL;
+}
+
+/* Kinds that are known, the same in all layers: heads are computed so. */
+static int check_kinds(const PfModel *model, const cJSON *layer, const cJSON *first, PfError *err)
+{
+    static const char *const norms[] = {"none", "batch", "layer", NULL};
+    static const char *const activations[] = {"relu", "gelu", NULL};
+    const char *norm = norm_of(layer), *activation = activation_of(layer);
+    if (!is_one_of(norm, norms) || !is_one_of(activation, activations))
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "model '%s': a hidden layer has the norm '%.40s' and the activation "
+                       "'%.40s'; this program knows none, batch and layer, and relu and gelu. "
+                       "Hint: use the program that made it",
+                       pf_weights_source(model->weights), norm, activation);
+    if (!strcmp(norm, norm_of(first)) && !strcmp(activation, activation_of(first))) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "model '%s': its hidden layers are not alike: one has the norm '%s' and the "
+                   "activation '%s', another '%s' and '%s'",
+                   pf_weights_source(model->weights), norm_of(first), activation_of(first), norm,
+                   activation);
+}
+
 /* Strings of a layer's normalisation name vectors of its width. */
 static int check_norm(PfModel *model, const cJSON *layer, int64_t width, PfError *err)
 {
     static const char *const keys[] = {"scale", "shift", "mean", "variance"};
-    const char *norm = pf_json_member_text(layer, "norm");
-    int count = !norm || !strcmp(norm, "none") ? 0 : !strcmp(norm, "batch") ? 4 : 2;
+    const char *norm = norm_of(layer);
+    int count = !strcmp(norm, "none") ? 0 : !strcmp(norm, "batch") ? 4 : 2;
     for (int i = 0; i < count; i++) {
         const PfTensorView *view;
         if (find_named(model, layer, keys[i], 1, &view, err)) return -1;
@@ -215,7 +253,8 @@ static int check_layers(PfModel *model, int64_t *features, PfError *err)
     cJSON_ArrayForEach(layer, layers)
     {
         const PfTensorView *weight, *bias;
-        if (find_named(model, layer, "weight", 2, &weight, err) ||
+        if (check_kinds(model, layer, layers->child, err) ||
+            find_named(model, layer, "weight", 2, &weight, err) ||
             find_named(model, layer, "bias", 1, &bias, err))
             return -1;
         if (weight->shape.dims[1] != *features || weight->shape.dims[0] != bias->shape.dims[0])

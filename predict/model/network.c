@@ -195,6 +195,48 @@ static void put_tensor(PfBackbonePlan *plan, const char *name, const PfTensorVie
     if (i == plan->tensor_count) plan->tensor_count++;
 }
 
+static int fail_shape(const PfModel *model, const char *name, const PfTensorView *view,
+                      const PfShape *shape, PfError *err)
+{
+    char expected[PF_SHAPE_TEXT_SIZE], found[PF_SHAPE_TEXT_SIZE];
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "model '%s': its tensor '%.200s' is %s %s, and the network's is %s, of floating "
+                   "point",
+                   pf_model_path(model), name, pf_shape_text(&view->shape, found),
+                   pf_dtype_name(view->dtype), pf_shape_text(shape, expected));
+}
+
+static const PfParameter *find_parameter(const PfParameter *parameters, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (!strcmp(parameters[i].name, name)) return &parameters[i];
+    return NULL;
+}
+
+/* What takes a parameter's place is as it; other tensors nothing reads. A network whose graph is
+ * not known looks at its own. names: of tensors that the model has. */
+static int check_finetuned_tensors(const PfModel *model, const PfBackbonePlan *plan,
+                                   const cJSON *names, PfError *err)
+{
+    PfParameter *parameters;
+    const cJSON *item;
+    int count, failed = 0;
+    if (!plan->arch) return 0;
+    if (pf_arch_parameters(plan->arch, plan->arch->node_count - 1, &parameters, &count, err))
+        return -1;
+    cJSON_ArrayForEach(item, names)
+    {
+        const PfTensorView *view = pf_model_tensor(model, item->valuestring);
+        const PfParameter *parameter = find_parameter(parameters, count, item->valuestring);
+        const bool fits = !parameter || (pf_shape_equal(&view->shape, &parameter->shape) &&
+                                         view->dtype <= PF_DTYPE_F64);
+        if (!fits) failed = fail_shape(model, item->valuestring, view, &parameter->shape, err);
+        if (failed) break;
+    }
+    free(parameters);
+    return failed;
+}
+
 static int put_finetuned_tensors(const PfModel *model, PfBackbonePlan *plan, PfError *err)
 {
     const cJSON *names = cJSON_GetObjectItemCaseSensitive(member(model, "finetune"), "tensors");
@@ -215,7 +257,7 @@ static int put_finetuned_tensors(const PfModel *model, PfBackbonePlan *plan, PfE
                            pf_model_path(model), name ? name : "?");
         put_tensor(plan, name, view);
     }
-    return 0;
+    return check_finetuned_tensors(model, plan, names, err);
 }
 
 static int open_plan(const PfModel *model, PfBackboneOptions *backbone, PfBackbonePlan **out,

@@ -11,7 +11,7 @@ import h5py, numpy
 path, backbone, tap, width = sys.argv[1:5]
 rows, generator = 60, numpy.random.default_rng(1)
 sha = hashlib.sha256(f"random:0:{backbone}".encode()).hexdigest()
-crop = {"resnet18_w16": 96}.get(backbone, 64)
+crop = {"resnet18_w16": 96, "dinov2_vits14": 70}.get(backbone, 64)
 identity = {"backbone": {"name": backbone, "weights_sha256": sha}, "views": 1, "store": "f32",
             "precision": sys.argv[5] if len(sys.argv) > 5 else "fp32",
             "preprocess": {"resize": crop, "crop": crop, "squash": False, "interpolation": "bilinear",
@@ -167,4 +167,26 @@ expect 2 predict own.safetensors --export net.pt --backbone net.pt
 stderr_has 'would overwrite'
 expect 1 env PERMAFROST_PLUGIN=/nonexistent predict linear.safetensors --export other.pt
 no_leftovers
+# Tensors in the place of a network's are as large as these: here positions, which an export resizes.
+cache positions.h5 dinov2_vits14 cls 384
+head_of positions.h5 positions.safetensors ''
+"$PYTHON" -c '
+import json
+data = open("positions.safetensors", "rb").read()
+end = 8 + int.from_bytes(data[:8], "little")
+header, body = json.loads(data[8:end]), data[end:]
+made = json.loads(header["__metadata__"]["permafrost"])
+made.pop("digest", None)
+made.update(version=2, finetune={"node": "all", "cut": "input", "tensors": ["pos_embed"]})
+header["__metadata__"]["permafrost"] = json.dumps(made)
+header["pos_embed"] = {"dtype": "F32", "shape": [1], "data_offsets": [len(body), len(body) + 4]}
+text = json.dumps(header).encode()
+text += b" " * (-len(text) % 8)
+open("short.safetensors", "wb").write(len(text).to_bytes(8, "little") + text + body + bytes(4))'
+for file in out.onnx out.safetensors; do
+  rm -f $file
+  expect 1 predict short.safetensors --export $file
+  stderr_has "model 'short.safetensors': its tensor 'pos_embed' is (1) f32, and the network's is (1,1370,384)"
+  absent $file
+done
 done_with

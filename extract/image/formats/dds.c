@@ -188,7 +188,7 @@ static void put_block(const PfTextureBlock block, int left, int top, PfImage *im
 {
     int columns = image->width - left < 4 ? image->width - left : 4;
     for (int y = 0; y < 4 && top + y < image->height; y++)
-        pf_image_flatten(image, block[4 * y], pf_image_row(image, top + y) + 3 * left,
+        pf_image_flatten(image, block[4 * y], pf_image_row(image, top + y) + 3 * (size_t)left,
                          (size_t)columns);
 }
 

@@ -161,7 +161,7 @@ static void put_floats(const Header *header, const uint8_t *row, uint8_t *out)
         uint32_t word = header->is_big_endian ? pf_get_be32(row) : pf_get_le32(row);
         float value;
         memcpy(&value, &word, sizeof value);
-        memset(out + 3 * x, value > 0.0F ? value < 255.0F ? (int)value : 255 : 0, 3);
+        memset(out + 3 * (size_t)x, value > 0.0F ? value < 255.0F ? (int)value : 255 : 0, 3);
     }
 }
 

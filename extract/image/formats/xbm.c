@@ -80,7 +80,7 @@ int pf_image_xbm_decode(const uint8_t *bytes, size_t size, int least_side, PfIma
         const uint8_t *row = pf_raster_row(&raster, (size_t)y);
         uint8_t *out = pf_image_row(image, y);
         for (int x = 0; x < image->width; x++)
-            memset(out + 3 * x, row[x / 8] >> x % 8 & 1 ? 255 : 0, 3);
+            memset(out + 3 * (size_t)x, row[x / 8] >> x % 8 & 1 ? 255 : 0, 3);
     }
     pf_raster_close(&raster);
     return result;

@@ -35,6 +35,11 @@ static const PfNamedTensor tensors[3] = {{"fc.weight", {PF_DTYPE_F32, {2, {2, 3}
     "\"weight\":\"fc.weight\",\"bias\":\"fc.bias\"}"
 #define GOOD "{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[" TARGET "]}"
 
+#define HIDDEN(layers)                                                                             \
+    "{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"layers\":[" layers "],"                      \
+    "\"targets\":[" TARGET "]}"
+#define LAYER "{\"weight\":\"fc.weight\",\"bias\":\"fc.bias\",\"activation\":"
+
 static void write_model(const char *json, size_t count)
 {
     PfError err = {0};
@@ -120,6 +125,9 @@ START_TEST(models_that_contradict_themselves_are_refused)
         {GOOD, 1, "'fc.bias' is missing"},
         {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3],\"targets\":[" TARGET "," TARGET "]}", 2,
          "need 16 numbers, and the file holds 8: they share tensors"},
+        {HIDDEN("{\"activation\":\"tanh\"}"), 2, "activation 'tanh'"},
+        {HIDDEN("{\"norm\":\"group\"}"), 2, "norm 'group'"},
+        {HIDDEN(LAYER "\"relu\"}," LAYER "\"gelu\"}"), 2, "not alike"},
         {"{\"version\":1,\"tap\":\"t\",\"tap_shape\":[3e9],\"targets\":[" TARGET "]}", 2,
          "tap_shape"},
     };
