@@ -1,11 +1,13 @@
 #include "common/file/csv.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/memory.h"
 #include "common/base/options.h"
@@ -49,11 +51,15 @@ static int read_file(PfCsvReader *reader, PfError *err)
 {
     struct stat status;
     PfError holes;
-    FILE *stream = fopen(reader->path, "rb");
-    if (!stream) return pf_fail_errno(err, "'%s' cannot be read", reader->path);
+    int fd = pf_input_file_open(AT_FDCWD, reader->path, "", &status, err);
+    if (fd < 0) return -1;
+    FILE *stream = fdopen(fd, "rb");
+    if (!stream) {
+        close(fd);
+        return pf_fail_errno(err, "'%s' cannot be read", reader->path);
+    }
     int failed =
-        !fstat(fileno(stream), &status) &&
-                pf_input_file_check_holes(fileno(stream), status.st_size, &holes)
+        pf_input_file_check_holes(fd, status.st_size, &holes)
             ? pf_fail(err, PF_EXIT_FAILED, "'%s': %" PF_SENTENCE, reader->path, holes.message)
             : read_stream(reader, stream, err);
     fclose(stream);

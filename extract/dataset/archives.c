@@ -46,17 +46,29 @@ static void close_shards(PfDataset *dataset)
 
 /* ---- one that is compressed as a whole ---- */
 
+static int spool_stream(const char *path, FILE *stream, const uint8_t *head, size_t size,
+                        int *spooled, PfError *err)
+{
+    if (fseek(stream, (long)size, SEEK_SET))
+        return pf_fail_errno(err, "archive '%s' cannot be read", path);
+    char *what = pf_asprintf(err, "archive '%s'", path);
+    int failed = !what || pf_archive_spool(stream, what, head, size, spooled, err);
+    free(what);
+    return failed ? -1 : 0;
+}
+
 static int spool_file(const char *path, int fd, const uint8_t *head, size_t size, int *spooled,
                       PfError *err)
 {
     FILE *stream = fdopen(fd, "rb");
-    char *what = pf_asprintf(err, "archive '%s'", path);
-    int failed = !stream || !what || fseek(stream, (long)size, SEEK_SET) ||
-                 pf_archive_spool(stream, what, head, size, spooled, err);
-    if (!stream) close(fd);
-    if (stream) fclose(stream);
-    free(what);
-    return failed ? -1 : 0;
+    if (!stream) {
+        pf_fail_errno(err, "archive '%s' cannot be read", path);
+        close(fd);
+        return -1;
+    }
+    int failed = spool_stream(path, stream, head, size, spooled, err);
+    fclose(stream);
+    return failed;
 }
 
 /* Decompresses it, where it is compressed, and opens it then. name: for messages. has_stamp: a

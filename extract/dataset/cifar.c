@@ -55,12 +55,22 @@ static bool probe(const char *operand)
 
 /* ---- classes ---- */
 
+static int fail_long_name(const PfDataset *dataset, const Version *version, int most, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "dataset '%s': %s: class name %d is longer than %d bytes or holds a NUL; "
+                   "expected one name a line",
+                   dataset->root, version->class_names, dataset->class_count + 1, most);
+}
+
 /* One name a line; empty lines (there is one at the end) are skipped. */
 static int read_class_names(PfDataset *dataset, const Version *version, FILE *stream, PfError *err)
 {
     char line[256];
     while (dataset->class_count < version->of.class_count && fgets(line, sizeof line, stream)) {
         size_t length = strcspn(line, "\r\n");
+        if (!line[length] && !feof(stream))
+            return fail_long_name(dataset, version, (int)sizeof line - 2, err);
         if (length && pf_records_add_class(dataset, line, length, err)) return -1;
     }
     if (dataset->class_count == version->of.class_count) return 0;

@@ -21,13 +21,20 @@ typedef struct Exclusion {
     uint8_t *found; /* (paths.count) */
 } Exclusion;
 
+/* Paths are compared without a "./" before them: `find .` writes it, and so does who has to see to
+ * it that a spreadsheet takes no name for a formula. */
+static size_t count_dots(const char *path, size_t length)
+{
+    size_t dots = 0;
+    while (length - dots > 2 && !memcmp(path + dots, "./", 2)) dots += 2;
+    return dots;
+}
+
 static int add_path(Exclusion *exclusion, const char *path, size_t length, PfError *err)
 {
-    if (length > 2 &&
-        !memcmp(path, "./", 2)) { /* so that a spreadsheet takes no name for a formula */
-        path += 2;
-        length -= 2;
-    }
+    size_t dots = count_dots(path, length);
+    path += dots;
+    length -= dots;
     if (!length || pf_text_index_find(&exclusion->paths, path, length) >= 0) return 0;
     const char *copy = pf_arena_text(&exclusion->arena, path, length, err);
     return copy ? pf_text_index_add(&exclusion->paths, copy, err) : -1;
@@ -65,8 +72,15 @@ static int read_table(Exclusion *exclusion, const char *list, bool *is_table, Pf
 
 /* ---- a path a line ---- */
 
+/* Whether the line begins with UTF-8's byte order mark, as Windows writes it before the first. */
+static bool has_mark(const char *line, size_t length)
+{
+    return length >= 3 && !memcmp(line, "\xef\xbb\xbf", 3);
+}
+
 static int read_lines(Exclusion *exclusion, const char *list, PfError *err)
 {
+    bool is_first = true;
     char *line = NULL;
     size_t capacity = 0;
     ssize_t length;
@@ -78,7 +92,9 @@ static int read_lines(Exclusion *exclusion, const char *list, PfError *err)
     }
     while (!failed && (length = getline(&line, &capacity, stream)) > 0) {
         while (length && (line[length - 1] == '\n' || line[length - 1] == '\r')) length--;
-        failed = add_path(exclusion, line, (size_t)length, err);
+        size_t mark = is_first && has_mark(line, (size_t)length) ? 3 : 0;
+        is_first = false;
+        failed = add_path(exclusion, line + mark, (size_t)length - mark, err);
     }
     if (!failed && ferror(stream)) failed = pf_fail_errno(err, "cannot read list '%s'", list);
     fclose(stream);
@@ -96,7 +112,8 @@ static int leave_out(Exclusion *exclusion, PfDataset *dataset, const char *list,
     int failed = !rows || !exclusion->found;
     for (size_t i = 0; i < dataset->count && !failed; i++) {
         const char *path = dataset->samples[i].path;
-        int64_t number = pf_text_index_find(&exclusion->paths, path, strlen(path));
+        size_t length = strlen(path), dots = count_dots(path, length);
+        int64_t number = pf_text_index_find(&exclusion->paths, path + dots, length - dots);
         if (number < 0)
             rows[kept++] = i;
         else

@@ -92,6 +92,8 @@ struct PfDataset {
     const char *first_ignored; /* path of one; NULL while there is none */
     PfNames by_content;        /* images that their names do not tell */
     PfNames tables;            /* beside images, and not read */
+    size_t linked_folders;     /* behind links, that were found */
+    size_t looked_folders;     /* and that were looked into before */
     void *of_format;           /* the format's own, which its close() frees */
 };
 

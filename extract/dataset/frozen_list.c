@@ -18,11 +18,9 @@
 #include "extract/dataset/format.h"
 
 #define HEAD "{\"format\":\"" PF_FROZEN_LIST_FORMAT "\""
-/* The first line holds the names of all classes. */
-#define MOST_HEADER_BYTES ((int64_t)64 << 20)
 #define MOST_IMAGES ((int64_t)1 << 40)
-#define LEAST_LINE_BYTES 4 /* "a", tab, side, line break */
-#define MOST_TARGETS 256
+#define LEAST_LINE_BYTES 4  /* "a", tab, side, line break */
+#define LEAST_FIELD_BYTES 2 /* tab, digit */
 
 typedef struct List {
     PfDataset *dataset;
@@ -90,7 +88,7 @@ static int read_last_line(List *list, uint64_t *hash, PfError *err)
 static int find_header(List *list, PfError *err)
 {
     char piece[4096];
-    for (int64_t at = 0; at < list->index_offset && at < MOST_HEADER_BYTES;) {
+    for (int64_t at = 0; at < list->index_offset && at < PF_FROZEN_LIST_HEADER_BYTES;) {
         const int64_t left = list->index_offset - at;
         const size_t size = left < (int64_t)sizeof piece ? (size_t)left : sizeof piece;
         if (read_at(list, at, piece, size, err)) return -1;
@@ -153,7 +151,8 @@ static int take_target(List *list, const cJSON *item, int place, PfError *err)
     const char *name = pf_json_member_text(item, "name"), *kind = pf_json_member_text(item, "kind");
     const cJSON *width = cJSON_GetObjectItemCaseSensitive(item, "width");
     if (!name || strlen(name) >= sizeof target->name || !kind ||
-        pf_target_kind_from_name(kind, &target->kind) || !pf_json_is_whole(width, 1, 65536))
+        pf_target_kind_from_name(kind, &target->kind) ||
+        !pf_json_is_whole(width, 1, PF_FROZEN_LIST_WIDTH))
         return fail_format(list, "a target is described wrongly", err);
     memcpy(target->name, name, strlen(name) + 1);
     target->width = (int)width->valuedouble;
@@ -175,7 +174,7 @@ static int take_targets(List *list, const cJSON *targets, PfError *err)
     PfDataset *dataset = list->dataset;
     const int count = cJSON_GetArraySize(targets);
     const cJSON *item;
-    if (count > MOST_TARGETS) return fail_format(list, "it has too many targets", err);
+    if (count > PF_FROZEN_LIST_TARGETS) return fail_format(list, "it has too many targets", err);
     if (!count) return 0;
     dataset->targets = pf_calloc((size_t)count, sizeof *dataset->targets, err);
     dataset->target_names = pf_calloc((size_t)count, sizeof *dataset->target_names, err);
@@ -371,6 +370,16 @@ static int open_block(const List *list, int64_t block, char **text, size_t *size
     return fail_format(list, "its lines are damaged", err);
 }
 
+/* Whether the file is as long as its lines are at least, each with all that the targets need:
+ * before there is memory for that. */
+static int check_bytes(const List *list, PfError *err)
+{
+    const int64_t fields = list->dataset->indices_per_row + list->dataset->values_per_row;
+    const int64_t line = LEAST_LINE_BYTES + fields * LEAST_FIELD_BYTES;
+    if (list->count <= list->file_bytes / line) return 0;
+    return fail_format(list, "it is too short for its images and targets", err);
+}
+
 static int take_rows(List *list, int64_t first, int64_t count, PfError *err)
 {
     PfDataset *dataset = list->dataset;
@@ -421,7 +430,7 @@ static int take_list(List *list, const PfDatasetOptions *options, PfError *err)
     cJSON *header = pf_json_parse(list->text, list->path, "first line", err);
     int failed = !header || take_header(list, header, options, err);
     cJSON_Delete(header);
-    if (failed) return -1;
+    if (failed || check_bytes(list, err)) return -1;
     if (options->shard.count > list->count)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--shard %lld/%lld: '%s' has only %lld images; a shard has at least one",

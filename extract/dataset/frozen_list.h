@@ -19,6 +19,11 @@
 #define PF_FROZEN_LIST_FORMAT "permafrost-list"
 #define PF_FROZEN_LIST_VERSION 1
 #define PF_FROZEN_LIST_BLOCK 1024
+/* What a list has at most: targets, numbers of a target in a row, and bytes of the first line,
+ * which holds the names of all classes. */
+#define PF_FROZEN_LIST_TARGETS 256
+#define PF_FROZEN_LIST_WIDTH 65536
+#define PF_FROZEN_LIST_HEADER_BYTES ((int64_t)64 << 20)
 
 /* "0123456789abcdef 0123456789abcdef 0123456789abcdef\n" */
 #define PF_FROZEN_LIST_INDEX_LINE 51

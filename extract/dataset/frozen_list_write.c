@@ -162,11 +162,41 @@ static char *first_line(const PfDataset *dataset, PfError *err)
     return pf_json_finish(object, "list", err);
 }
 
+/* What would be refused when the list is read is not written. */
+static int check_limits(const PfDataset *dataset, const char *path, PfError *err)
+{
+    if (dataset->target_count > PF_FROZEN_LIST_TARGETS)
+        return pf_fail(
+            err, PF_EXIT_USAGE,
+            "--list: '%s' has %d targets, and '%s' would hold %d at most.\nHint: several "
+            "columns are one target with --target NAME:regression=FIRST..LAST, or "
+            ":keypoints, or :multilabel; or --target names those that are needed",
+            pf_dataset_root(dataset), dataset->target_count, path, PF_FROZEN_LIST_TARGETS);
+    for (int t = 0; t < dataset->target_count; t++)
+        if (dataset->targets[t].width > PF_FROZEN_LIST_WIDTH)
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "--list: target '%s' has %d numbers in a row, and '%s' would hold %d at "
+                           "most of a target.\nHint: several targets, each with a part of them; or "
+                           "extract --shard without a list",
+                           dataset->targets[t].name, dataset->targets[t].width, path,
+                           PF_FROZEN_LIST_WIDTH);
+    return 0;
+}
+
+static int check_header(const char *line, PfError *err)
+{
+    if (strlen(line) < PF_FROZEN_LIST_HEADER_BYTES) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--list: the names of all classes take %zu bytes, and a list holds %lld at "
+                   "most.\nHint: extract --shard without a list",
+                   strlen(line), (long long)PF_FROZEN_LIST_HEADER_BYTES);
+}
+
 static int write_all(Writer *writer, PfError *err)
 {
     char *line = first_line(writer->dataset, err);
-    int failed =
-        !line || add(&writer->index, line, strlen(line), err) || add(&writer->index, "\n", 1, err);
+    int failed = !line || check_header(line, err) || add(&writer->index, line, strlen(line), err) ||
+                 add(&writer->index, "\n", 1, err);
     free(line);
     if (failed) return -1;
     writer->header = writer->index.size;
@@ -187,7 +217,7 @@ int pf_frozen_list_write(const PfDataset *dataset, const char *path, PfFrozenLis
                        "change one by one, and every shard reads the same list anyway.\nHint: "
                        "extract it by --shard without a list, or one archive at a time",
                        pf_dataset_root(dataset), dataset->format->what);
-    if (pf_atomic_file_begin(path, &file, err)) return -1;
+    if (check_limits(dataset, path, err) || pf_atomic_file_begin(path, &file, err)) return -1;
     writer.stream = pf_atomic_file_stream(file);
     int failed = write_all(&writer, err);
     if (failed)

@@ -145,6 +145,7 @@ static int list(PfDataset *dataset, const char *operand, const PfDatasetOptions 
     pf_manifest_free_targets(&manifest);
     pf_arena_free(&manifest.texts);
     pf_csv_close(&manifest.csv);
+    free(manifest.sampled);
     free(manifest.columns);
     free(manifest.forms);
     return status;

@@ -93,17 +93,21 @@ typedef struct PfManifest {
     const PfDatasetOptions *options;
     PfDataset *dataset;
     PfCsvReader *csv;
-    const char **columns; /* (column_count) names, in the dataset's text */
+    const char **columns; /* (column_count) names, in the dataset's texts */
     PfNumberForm *forms;  /* (column_count) of targets' columns */
     int column_count;
+    char mark; /* before decimals, as all columns of numbers together say; 0: they do not */
+    bool knows_mark;
     bool has_header;
     int path_column, split_column, group_column; /* -1: none */
     PfSplitRule split_rule;
-    int dropped;       /* folders that paths begin with and that are not here */
-    bool adds_endings; /* to paths without one */
+    int dropped;                     /* folders that paths begin with and that are not here */
+    bool adds_endings;               /* to paths without one */
+    struct PfSampledColumn *sampled; /* (column_count) once paths are looked for; owned */
     PfManifestTarget *targets;
     size_t target_capacity;
     int target_count;
+    PfTextIndex target_names; /* in `texts` */
     int64_t row_count;
     int64_t blank_lines; /* passed over since the first row: separators, and nothing between them */
     PfArena texts;       /* that contents and names are made of */

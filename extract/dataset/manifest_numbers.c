@@ -290,16 +290,19 @@ static int fail_unsure(const PfManifest *manifest, int column, const PfFoundFiel
 
 /* The mark before decimals that fields of any column of numbers are sure of; 0: they are sure of
  * none, or of both. */
-static char mark_of_file(const PfManifest *manifest)
+static char mark_of_file(PfManifest *manifest)
 {
     bool points = false, commas = false;
+    if (manifest->knows_mark) return manifest->mark;
+    manifest->knows_mark = true;
     for (int i = 0; i < manifest->column_count; i++) {
         const PfNumberForm *form = &manifest->forms[i];
         if (!pf_manifest_is_numeric(form)) continue;
         points |= form->marked[MARK_POINT].count > 0;
         commas |= form->marked[MARK_COMMA].count > 0;
     }
-    return points == commas ? 0 : points ? '.' : ',';
+    manifest->mark = points == commas ? 0 : points ? '.' : ',';
+    return manifest->mark;
 }
 
 /* For a column that has fields like "1.200" and none that is sure, in a file whose fields are not
@@ -320,7 +323,7 @@ static int settle_points(const PfManifest *manifest, int column, PfNumberForm *f
                            strtod(found->text, NULL));
 }
 
-static int settle_mark(const PfManifest *manifest, int column, PfNumberForm *form, PfError *err)
+static int settle_mark(PfManifest *manifest, int column, PfNumberForm *form, PfError *err)
 {
     const PfFoundField *point = &form->marked[MARK_POINT], *comma = &form->marked[MARK_COMMA];
     const char *option = manifest->options->table.decimal;

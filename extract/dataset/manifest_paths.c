@@ -16,6 +16,8 @@
 
 /* How many lines of a column are tried. */
 #define SAMPLED 32
+/* In so many lines they are looked for: paths are in all of them. */
+#define SAMPLED_LINES 1000
 #define BLOCK_PATHS 256
 
 /* What a column of paths is usually called, the likeliest name first. */
@@ -34,26 +36,43 @@ static const char *const usual_ids[] = {
 /* So many folders at the beginnings of paths are left out at most, to find the files. */
 #define MAX_DROPPED 16
 
-/* The first lines' fields: (count, column_count). */
-typedef struct Sampled {
+/* A column's first fields that are not empty. */
+typedef struct PfSampledColumn {
     const char *fields[SAMPLED];
     int count;
 } Sampled;
 
 /* ---- columns ---- */
 
-static int sample_column(PfManifest *manifest, int column, Sampled *sampled, PfError *err)
+/* *is_done: whether no column lacks a field any more. */
+static int sample_row(PfManifest *manifest, const char *const *fields, bool *is_done, PfError *err)
+{
+    *is_done = true;
+    for (int i = 0; i < manifest->column_count; i++) {
+        Sampled *column = &manifest->sampled[i];
+        if (column->count == SAMPLED) continue;
+        if (*fields[i]) {
+            const char *copy = pf_arena_text(&manifest->texts, fields[i], strlen(fields[i]), err);
+            if (!copy) return -1;
+            column->fields[column->count++] = copy;
+        }
+        *is_done &= column->count == SAMPLED;
+    }
+    return 0;
+}
+
+/* All columns at once: one by one they would take as many passes over the lines. */
+static int sample_columns(PfManifest *manifest, PfError *err)
 {
     const char *const *fields;
     int status = 1;
-    sampled->count = 0;
-    if (pf_manifest_go_to_first_row(manifest, err)) return -1;
-    while (sampled->count < SAMPLED && (status = pf_manifest_next(manifest, &fields, err)) > 0) {
-        const char *field = fields[column];
-        if (!*field) continue;
-        sampled->fields[sampled->count] =
-            pf_arena_text(&manifest->texts, field, strlen(field), err);
-        if (!sampled->fields[sampled->count++]) return -1;
+    bool is_done = false;
+    if (manifest->sampled) return 0;
+    manifest->sampled = pf_calloc((size_t)manifest->column_count, sizeof *manifest->sampled, err);
+    if (!manifest->sampled || pf_manifest_go_to_first_row(manifest, err)) return -1;
+    for (int line = 0; line < SAMPLED_LINES && !is_done && status > 0; line++) {
+        status = pf_manifest_next(manifest, &fields, err);
+        if (status > 0 && sample_row(manifest, fields, &is_done, err)) return -1;
     }
     return status < 0 ? -1 : 0;
 }
@@ -78,15 +97,19 @@ static int place_of_column(const PfManifest *manifest, int column)
 /* The column that is tried after the one at *place, which becomes its place; -1: there is none. */
 static int next_column(const PfManifest *manifest, int *place)
 {
-    int next = -1, next_place = 0;
-    for (int i = 0; i < manifest->column_count; i++) {
-        int here = place_of_column(manifest, i);
-        if (here <= *place || (next >= 0 && here >= next_place)) continue;
-        next = i;
-        next_place = here;
-    }
-    *place = next_place;
-    return next;
+    const int names = (int)USUAL_NAMES;
+    for (int name = *place + 1; name < names; name++)
+        for (int i = 0; i < manifest->column_count; i++)
+            if (!strcasecmp(manifest->columns[i], usual_names[name])) {
+                *place = name;
+                return i;
+            }
+    for (int i = *place < names ? 0 : *place + 1 - names; i < manifest->column_count; i++)
+        if (place_of_column(manifest, i) == names + i) {
+            *place = names + i;
+            return i;
+        }
+    return -1;
 }
 
 /* ---- folders ---- */
@@ -157,11 +180,7 @@ static int find_sampled(PfManifest *manifest, const Sampled *sampled, const char
 
 static int try_column(PfManifest *manifest, int column, const char *home, char **root, PfError *err)
 {
-    Sampled sampled;
-    return sample_column(manifest, column, &sampled, err) ||
-                   find_sampled(manifest, &sampled, home, root, err)
-               ? -1
-               : 0;
+    return find_sampled(manifest, &manifest->sampled[column], home, root, err);
 }
 
 static bool have_folders(const Sampled *sampled, int count)
@@ -179,13 +198,12 @@ static bool have_folders(const Sampled *sampled, int count)
 static int try_spellings(PfManifest *manifest, int column, const char *home, char **root,
                          PfError *err)
 {
-    Sampled sampled;
-    if (sample_column(manifest, column, &sampled, err)) return -1;
+    const Sampled *sampled = &manifest->sampled[column];
     manifest->adds_endings = manifest->options->path_column || !manifest->has_header ||
-                             is_usual_path(manifest->columns[column]) || have_folders(&sampled, 1);
+                             is_usual_path(manifest->columns[column]) || have_folders(sampled, 1);
     for (manifest->dropped = 0; manifest->dropped < MAX_DROPPED && !*root; manifest->dropped++) {
-        if (!have_folders(&sampled, manifest->dropped)) break;
-        if (find_sampled(manifest, &sampled, home, root, err)) return -1;
+        if (!have_folders(sampled, manifest->dropped)) break;
+        if (find_sampled(manifest, sampled, home, root, err)) return -1;
         if (*root) return 0;
     }
     manifest->dropped = 0;
@@ -230,23 +248,20 @@ static int fail_address(const PfManifest *manifest, const char *address, PfError
         manifest->path, address);
 }
 
-/* Whether a column has addresses in its first lines; *address: one of them, or NULL. */
-static int find_address(PfManifest *manifest, const char **address, PfError *err)
+/* An address that a column has in its first lines, or NULL. */
+static const char *find_address(const PfManifest *manifest)
 {
-    Sampled sampled;
-    *address = NULL;
-    for (int column = 0; column < manifest->column_count && !*address; column++) {
-        if (sample_column(manifest, column, &sampled, err)) return -1;
-        for (int i = 0; i < sampled.count && !*address; i++)
-            if (pf_address_is(sampled.fields[i])) *address = sampled.fields[i];
-    }
-    return 0;
+    for (int column = 0; column < manifest->column_count; column++)
+        for (int i = 0; i < manifest->sampled[column].count; i++)
+            if (pf_address_is(manifest->sampled[column].fields[i]))
+                return manifest->sampled[column].fields[i];
+    return NULL;
 }
 
 static int fail_no_paths(PfManifest *manifest, const char *home, PfError *err)
 {
-    const char *address;
-    if (check_encoding(manifest, err) || find_address(manifest, &address, err)) return -1;
+    if (check_encoding(manifest, err)) return -1;
+    const char *address = find_address(manifest);
     if (address) return fail_address(manifest, address, err);
     return pf_fail(
         err, PF_EXIT_FAILED,
@@ -261,7 +276,7 @@ static int try_named_column(PfManifest *manifest, const char *home, char **root,
 {
     int column;
     if (pf_manifest_find_column(manifest, manifest->options->path_column, &column, err) ||
-        try_column(manifest, column, home, root, err))
+        sample_columns(manifest, err) || try_column(manifest, column, home, root, err))
         return -1;
     manifest->path_column = column;
     if (*root || manifest->options->as_before) return 0;
@@ -273,7 +288,8 @@ static int find_column_and_root(PfManifest *manifest, const char *home, char **r
     int place = -1;
     manifest->path_column = -1;
     if (manifest->options->path_column) return try_named_column(manifest, home, root, err);
-    if (search_columns(manifest, try_column, home, root, err)) return -1;
+    if (sample_columns(manifest, err) || search_columns(manifest, try_column, home, root, err))
+        return -1;
     if (!*root && !manifest->options->as_before &&
         search_columns(manifest, try_spellings, home, root, err))
         return -1;

@@ -24,6 +24,9 @@ static const struct {
 };
 #define USUAL_NAMES ((int)(sizeof usual_names / sizeof *usual_names))
 
+/* Each is a pass over all lines: tables with more columns of these names are none of people's. */
+#define MOST_TRIED 100
+
 /* What a column holds. */
 typedef struct Content {
     int64_t words[PF_SPLIT_COUNT], flags;
@@ -118,13 +121,70 @@ static int take_values(PfManifest *manifest, char *values, PfSplitRule *rule, Pf
                    manifest->options->table.split_column);
 }
 
+/* A number may be written otherwise in the table: where a row has none, pandas writes 0 as 0.0. */
+static bool is_value(const char *field, const char *value)
+{
+    double number, wanted;
+    if (!*value) return false;
+    return !strcmp(field, value) || (!pf_manifest_number(field, &number) &&
+                                     !pf_manifest_number(value, &wanted) && number == wanted);
+}
+
+static PfSplit split_of_value(const PfSplitRule *rule, const char *field)
+{
+    return is_value(field, rule->val)    ? PF_SPLIT_VAL
+           : is_value(field, rule->test) ? PF_SPLIT_TEST
+                                         : PF_SPLIT_TRAIN;
+}
+
+static int fail_no_line(const PfManifest *manifest, PfSplit split, const PfFoundField *found,
+                        PfError *err)
+{
+    const PfSplitRule *rule = &manifest->split_rule;
+    const char *value = split == PF_SPLIT_VAL ? rule->val : rule->test;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--split-column %s: no line of '%s' is %s: none has '%s' in the column '%s'%s. "
+                   "Line %lld has '%s'. Hint: COLUMN=VALUE,VALUE has the value of val's lines and "
+                   "that of test's, as the table writes them",
+                   manifest->options->table.split_column, manifest->path, pf_split_names[split],
+                   value, manifest->columns[manifest->split_column],
+                   split == PF_SPLIT_TEST && is_value(value, rule->val) ? " that is not val's" : "",
+                   (long long)found->line, found->text);
+}
+
+/* Whether there are lines of each value: else a typing error would make a split empty. */
+static int check_values(PfManifest *manifest, PfError *err)
+{
+    const char *const *fields;
+    const PfSplitRule *rule = &manifest->split_rule;
+    int64_t counts[PF_SPLIT_COUNT] = {0};
+    PfFoundField others = {0}, any = {0};
+    int status, column = manifest->split_column;
+    if (pf_manifest_go_to_first_row(manifest, err)) return -1;
+    while ((status = pf_manifest_next(manifest, &fields, err)) > 0) {
+        PfSplit split = split_of_value(rule, fields[column]);
+        counts[split]++;
+        if (split == PF_SPLIT_TRAIN) pf_manifest_note(&others, manifest, column, fields[column]);
+        pf_manifest_note(&any, manifest, column, fields[column]);
+    }
+    if (status < 0 || !any.count) return status;
+    const PfFoundField *found = others.count ? &others : &any;
+    if (!counts[PF_SPLIT_VAL]) return fail_no_line(manifest, PF_SPLIT_VAL, found, err);
+    if (!*rule->test || counts[PF_SPLIT_TEST]) return 0;
+    return fail_no_line(manifest, PF_SPLIT_TEST, found, err);
+}
+
 static int take_named_column(PfManifest *manifest, char *name, PfError *err)
 {
     Content content;
     char *equals = pf_manifest_has_column(manifest, name) ? NULL : strchr(name, '=');
     if (equals) *equals = '\0';
     if (pf_manifest_find_column(manifest, name, &manifest->split_column, err)) return -1;
-    if (equals) return take_values(manifest, equals + 1, &manifest->split_rule, err);
+    if (equals)
+        return take_values(manifest, equals + 1, &manifest->split_rule, err) ||
+                       check_values(manifest, err)
+                   ? -1
+                   : 0;
     if (look_at_column(manifest, manifest->split_column, &content, err)) return -1;
     if (is_split(&content, usual_name(name), &manifest->split_rule)) return 0;
     return pf_manifest_fail_at(manifest, manifest->split_column, &content.others,
@@ -193,10 +253,12 @@ static int search_column(PfManifest *manifest, PfError *err)
         if (!strcasecmp(manifest->columns[i], "split") && may_be_split(manifest, i))
             manifest->split_column = i;
     if (manifest->split_column >= 0 || manifest->options->as_before) return 0;
-    for (int i = 0; i < manifest->column_count; i++) {
+    int tried = 0;
+    for (int i = 0; i < manifest->column_count && tried < MOST_TRIED; i++) {
         int usual = usual_name(manifest->columns[i]);
-        if (usual >= 0 && may_be_split(manifest, i) && try_usual_column(manifest, i, usual, err))
-            return -1;
+        if (usual < 0 || !may_be_split(manifest, i)) continue;
+        tried++;
+        if (try_usual_column(manifest, i, usual, err)) return -1;
     }
     return 0;
 }
@@ -243,9 +305,7 @@ int pf_manifest_read_split(const PfManifest *manifest, const char *const *fields
     if (manifest->split_column < 0) return 0;
     const char *field = fields[manifest->split_column];
     if (rule->kind == PF_SPLIT_BY_VALUES) {
-        *split = !strcmp(field, rule->val)                   ? PF_SPLIT_VAL
-                 : *rule->test && !strcmp(field, rule->test) ? PF_SPLIT_TEST
-                                                             : PF_SPLIT_TRAIN;
+        *split = split_of_value(rule, field);
         return 0;
     }
     if (rule->kind == PF_SPLIT_BY_WORDS) {

@@ -172,6 +172,19 @@ static int find_image(const PfManifest *manifest)
     return -1;
 }
 
+/* Work and memory depend on the columns: no table of real numbers has as many. */
+#define MOST_COLUMNS 65536
+
+static int check_width(const PfManifest *manifest, int count, PfError *err)
+{
+    if (count <= MOST_COLUMNS) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' has %d columns in its first line; expected %d at most. Hint: is every "
+                   "image on a line of its own? Long rows of numbers that are not needed as "
+                   "targets have to be left out of the file",
+                   manifest->path, count, MOST_COLUMNS);
+}
+
 int pf_manifest_read_header(PfManifest *manifest, PfError *err)
 {
     const char *const *fields;
@@ -181,6 +194,7 @@ int pf_manifest_read_header(PfManifest *manifest, PfError *err)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s' is empty; expected a line of column names, and a line for each image",
                        manifest->path);
+    if (check_width(manifest, count, err)) return -1;
     manifest->columns = pf_calloc((size_t)count, sizeof *manifest->columns, err);
     manifest->forms = pf_calloc((size_t)count, sizeof *manifest->forms, err);
     if (!manifest->columns || !manifest->forms) return -1;

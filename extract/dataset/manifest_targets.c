@@ -15,14 +15,12 @@
 static int check_name(const PfManifest *manifest, const char *name, PfError *err)
 {
     if (*name && strcmp(name, ".") && !strchr(name, '/') && strlen(name) < PF_CACHE_NAME_SIZE) {
-        for (int t = 0; t < manifest->target_count; t++)
-            if (!strcmp(manifest->targets[t].name, name))
-                return pf_fail(err, PF_EXIT_USAGE, "two targets are called '%s'%s", name,
-                               manifest->options->target_count
-                                   ? ""
-                                   : ": two columns are. Hint: rename one in the first line, or "
-                                     "say with --target which columns are targets");
-        return 0;
+        if (pf_text_index_find(&manifest->target_names, name, strlen(name)) < 0) return 0;
+        return pf_fail(err, PF_EXIT_USAGE, "two targets are called '%s'%s", name,
+                       manifest->options->target_count
+                           ? ""
+                           : ": two columns are. Hint: rename one in the first line, or "
+                             "say with --target which columns are targets");
     }
     return pf_fail(err, PF_EXIT_USAGE,
                    "'%s': a target cannot be called '%s': a name has 1 to %d bytes and no '/' in "
@@ -33,6 +31,7 @@ static int check_name(const PfManifest *manifest, const char *name, PfError *err
 static PfManifestTarget *add_target(PfManifest *manifest, const char *name, PfError *err)
 {
     if (check_name(manifest, name, err) ||
+        pf_manifest_add_text(manifest, &manifest->target_names, name, strlen(name), err) ||
         pf_grow(&manifest->targets, &manifest->target_capacity, (size_t)manifest->target_count + 1,
                 sizeof *manifest->targets, err))
         return NULL;
@@ -215,6 +214,7 @@ void pf_manifest_free_targets(PfManifest *manifest)
         free(manifest->targets[t].columns);
     }
     free(manifest->targets);
+    pf_text_index_free(&manifest->target_names);
 }
 
 /* ==== values, row by row ==== */

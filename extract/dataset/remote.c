@@ -197,6 +197,16 @@ static int64_t size_there(const char *path)
     return size + more;
 }
 
+/* Servers say the sizes, whatever they are: together they may be more than there are numbers. */
+static int add_size(const Fetching *fetching, int64_t size, int64_t *total, PfError *err)
+{
+    if (size <= 0 || !__builtin_add_overflow(*total, size, total)) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "%s: the servers say sizes that are more than %lld bytes together; expected "
+                   "archives that a disk can hold",
+                   fetching->dataset->root, (long long)INT64_MAX);
+}
+
 /* Says how much it is, and fails where the disk cannot hold it. */
 static int check_sizes(const Fetching *fetching, const PfShards *shards, PfError *err)
 {
@@ -206,7 +216,7 @@ static int check_sizes(const Fetching *fetching, const PfShards *shards, PfError
     char text[PF_SIZE_TEXT], more[PF_SIZE_TEXT];
     for (size_t i = 0; i < shards->count; i++) {
         is_known &= fetching->objects[i].size >= 0;
-        total += fetching->objects[i].size > 0 ? fetching->objects[i].size : 0;
+        if (add_size(fetching, fetching->objects[i].size, &total, err)) return -1;
         there += size_there(shards->fetched[i]);
     }
     pf_say("%s: %zu of %zu archives, %s%s, %s of them there, into '%s' until they are done with",

@@ -390,22 +390,11 @@ void pf_listing_free(PfListing *listing)
     *listing = (PfListing){0};
 }
 
-/* ---- walking ---- */
+/* ---- links ---- */
 
-typedef struct Folder {
-    const char *path;
-    size_t first, count; /* its own samples */
-} Folder;
-
-typedef struct Walk {
-    PfDataset *dataset;
-    Folder *folders; /* found so far; those from `current` on are still to be visited */
-    size_t folder_count, folder_capacity;
-    size_t current;
-    bool deep;
-    int32_t class_index;
-    PfSplit split;
-} Walk;
+/* Few links to folders with links in them lead to the same few folders on very many ways. */
+#define MOST_LINKED 1000000 /* folders behind links that one dataset may have */
+#define MOST_LOOKED 100000  /* that are looked into before that */
 
 static bool is_same_folder(int root_fd, const char *path, const struct stat *target)
 {
@@ -428,12 +417,61 @@ static bool leads_back(int root_fd, const char *folder, const struct stat *targe
     return is_same_folder(root_fd, ".", target);
 }
 
-static int add_folder(Walk *walk, const char *path, PfError *err)
+static bool is_link(int folder, const char *path)
+{
+    struct stat status;
+    return !fstatat(folder, path, &status, AT_SYMLINK_NOFOLLOW) && S_ISLNK(status.st_mode);
+}
+
+/* Some file systems do not say of what kind an entry is: then folders have a target, too. */
+static bool is_linked_entry(const Entry *entry)
+{
+    return entry->target && is_link(entry->folder_fd, entry->name);
+}
+
+static bool is_linked_folder(const PfDataset *dataset, const char *folder)
+{
+    return *folder && !dataset->format->tree && is_link(dataset->root_fd, folder);
+}
+
+/* One more folder behind a link, of `most`. */
+static int count_linked(const PfDataset *dataset, size_t *count, size_t most, const char *folder,
+                        const char *name, PfError *err)
+{
+    if (++*count <= most) return 0;
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "dataset '%s': links lead to more than %zu folders, the last of them '%s/%s'. "
+        "Links to folders with links in them make many folders out of a few.\nHint: "
+        "remove those that are not meant; or put the images on a list (find photos -name "
+        "'*.jpg' | extract - ...)",
+        dataset->root, most, folder, name);
+}
+
+/* ---- walking ---- */
+
+typedef struct Folder {
+    const char *path;
+    size_t first, count; /* its own samples */
+    bool is_linked;      /* a link leads to it, or to a folder above it */
+} Folder;
+
+typedef struct Walk {
+    PfDataset *dataset;
+    Folder *folders; /* found so far; those from `current` on are still to be visited */
+    size_t folder_count, folder_capacity;
+    size_t current;
+    bool deep;
+    int32_t class_index;
+    PfSplit split;
+} Walk;
+
+static int add_folder(Walk *walk, const char *path, bool is_linked, PfError *err)
 {
     if (!path || pf_grow(&walk->folders, &walk->folder_capacity, walk->folder_count + 1,
                          sizeof *walk->folders, err))
         return -1;
-    walk->folders[walk->folder_count++] = (Folder){.path = path};
+    walk->folders[walk->folder_count++] = (Folder){.path = path, .is_linked = is_linked};
     return 0;
 }
 
@@ -445,7 +483,11 @@ static int walk_folder_entry(Walk *walk, const char *folder, const Entry *entry,
         return pf_dataset_note(dataset, PF_NOTE_HIDDEN_FOLDER, folder, entry->name, err);
     if (entry->target && leads_back(dataset->root_fd, folder, entry->target))
         return pf_dataset_note(dataset, PF_NOTE_LOOP, folder, entry->name, err);
-    return add_folder(walk, pf_dataset_join(dataset, folder, entry->name, err), err);
+    bool is_linked = walk->folders[walk->current].is_linked || is_linked_entry(entry);
+    if (is_linked &&
+        count_linked(dataset, &dataset->linked_folders, MOST_LINKED, folder, entry->name, err))
+        return -1;
+    return add_folder(walk, pf_dataset_join(dataset, folder, entry->name, err), is_linked, err);
 }
 
 static int walk_entry(void *context, const Entry *entry, PfError *err)
@@ -515,7 +557,7 @@ int pf_dataset_walk(PfDataset *dataset, const char *folder, bool deep, int32_t c
 {
     Walk walk = {.dataset = dataset, .deep = deep, .class_index = class_index, .split = split};
     size_t first = dataset->count;
-    int status = add_folder(&walk, folder, err);
+    int status = add_folder(&walk, folder, is_linked_folder(dataset, folder), err);
     for (; !status && walk.current < walk.folder_count; walk.current++)
         status = walk_folder(&walk, err);
     if (!status) status = order_folders(&walk, first, err);
@@ -548,21 +590,28 @@ typedef struct Look {
     PfDataset *dataset;
     const char *folder;
     int depth;
+    bool is_linked; /* as a Folder's */
     PfHoldings *found;
 } Look;
 
-static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHoldings *out,
-                       PfError *err);
+static int look_inside_folder(Look *look, PfError *err);
 
 static int look_at_folder(const Look *look, const Entry *entry, PfError *err)
 {
+    PfDataset *dataset = look->dataset;
     PfHoldings inside = {0}, *found = look->found;
+    Look below = {dataset, NULL, look->depth + 1, look->is_linked, &inside};
     if (entry->name[0] == '.' || look->depth == LOOK_DEPTH) return 0;
+    if (entry->target && leads_back(dataset->root_fd, look->folder, entry->target)) return 0;
     found->folder_count++;
     if (found->has_folders) return 0;
-    const char *path = pf_dataset_join(look->dataset, look->folder, entry->name, err);
-    if (!found->first_folder) found->first_folder = path;
-    if (!path || look_deeper(look->dataset, path, look->depth + 1, &inside, err)) return -1;
+    below.is_linked |= is_linked_entry(entry);
+    if (below.is_linked && count_linked(dataset, &dataset->looked_folders, MOST_LOOKED,
+                                        look->folder, entry->name, err))
+        return -1;
+    below.folder = pf_dataset_join(dataset, look->folder, entry->name, err);
+    if (!found->first_folder) found->first_folder = below.folder;
+    if (!below.folder || look_inside_folder(&below, err)) return -1;
     found->has_folders = inside.has_images || inside.has_folders;
     return 0;
 }
@@ -582,12 +631,11 @@ static int look_at_entry(void *context, const Entry *entry, PfError *err)
     return is_enough ? ENOUGH : 0;
 }
 
-static int look_deeper(PfDataset *dataset, const char *folder, int depth, PfHoldings *out,
-                       PfError *err)
+static int look_inside_folder(Look *look, PfError *err)
 {
-    Look look = {dataset, folder, depth, out};
-    if (!dataset->format->tree && is_of_file_system(folder)) return 0;
-    return visit_folder(dataset, folder, look_at_entry, &look, err) < 0 ? -1 : 0;
+    PfDataset *dataset = look->dataset;
+    if (!dataset->format->tree && is_of_file_system(look->folder)) return 0;
+    return visit_folder(dataset, look->folder, look_at_entry, look, err) < 0 ? -1 : 0;
 }
 
 static int find_any(void *context, const Entry *entry, PfError *err)
@@ -608,5 +656,6 @@ bool pf_dataset_is_folder(PfDataset *dataset, const char *folder)
 int pf_dataset_look_into(PfDataset *dataset, const char *folder, PfHoldings *out, PfError *err)
 {
     *out = (PfHoldings){0};
-    return look_deeper(dataset, folder, 0, out, err);
+    Look look = {dataset, folder, 0, is_linked_folder(dataset, folder), out};
+    return look_inside_folder(&look, err);
 }

@@ -184,6 +184,8 @@ expect 0 extract_fake photos/train/list.txt -o l.h5 --no-header --suffix .jpg --
 saw 0
 expect 2 extract_fake photos/faces.csv -o o.h5 --split-column spilt
 stderr_has "no column 'spilt', did you mean 'split'?"
+expect 2 extract_fake photos/faces.csv -o o.h5 --split-column gender=woman
+stderr_has "no line of 'photos/faces.csv' is val: none has 'woman' in the column 'gender'. Line 2 has '"
 expect 2 extract_fake photos/faces.csv -o o.h5 --separator ';'
 stderr_has '--separator parts labels'
 expect 2 extract_fake photos/faces.csv -o o.h5 --encoding utf-0

@@ -173,6 +173,20 @@ rm -rf some some.csv some?.h5
 expect 2 extract --list photos; stderr_has 'where to?'
 expect 2 extract --list photos -o x.list --shard 1/2
 tar cf photos.tar photos; expect 2 extract --list photos.tar -o x.list; stderr_has 'no files of their own'
+"$PYTHON" - <<'PYTHON'
+import pathlib
+name = str(next(pathlib.Path("photos/train/tree").iterdir()))
+for columns in 256, 257:
+    with open(f"wide{columns}.csv", "w") as stream:
+        print("path", *(f"n{i}" for i in range(columns)), sep=",", file=stream)
+        print(name, *range(columns), sep=",", file=stream)
+with open("widest.csv", "w") as stream:
+    print("path,tags", file=stream)
+    print(name, ";".join(f"t{i}" for i in range(65537)), sep=",", file=stream)
+PYTHON
+expect 0 extract --list wide256.csv -o x.list; expect 0 extract_fake x.list -o x.h5; rm x.list x.h5
+expect 2 extract --list wide257.csv -o x.list; stderr_has 'has 257 targets'; stderr_has '--target NAME:regression=FIRST..LAST'; absent x.list
+expect 2 extract --list widest.csv -o x.list --target tags:multilabel; stderr_has "target 'tags' has 65537 numbers"; absent x.list
 expect 1 extract --list photos -o net.pt; stderr_has 'net.pt'
 expect 1 extract --missing photos; stderr_has 'holds no shards'
 

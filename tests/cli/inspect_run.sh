@@ -307,6 +307,13 @@ stderr_has '6 images: 6 new'
 printf 'ant/1.ppm\r\nbee/3.ppm\r\n' > leave.txt
 expect 0 extract_fake photos -o photos.h5 --exclude leave.txt
 stderr_has 'up to date'
+printf '\357\273\277ant/1.ppm\r\nbee/3.ppm\r\n' > marked.txt
+expect 0 extract_fake photos -o photos.h5 --exclude marked.txt
+stderr_has "excluded: 2 of 8 images, by the 2 paths of 'marked.txt', of which 0 are not here"
+find ./photos -name '*.ppm' > found
+printf 'photos/ant/1.ppm\n././photos/bee/3.ppm\n' > chosen.txt
+INPUT=found; expect 0 extract_fake - -o found.h5 --exclude chosen.txt; INPUT=
+stderr_has "excluded: 2 of 8 images, by the 2 paths of 'chosen.txt', of which 0 are not here"
 : > empty.txt
 expect 2 extract_fake photos -o x.h5 --exclude empty.txt
 stderr_has 'names no path'

@@ -145,7 +145,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if mode != "nothing":
             self.send_header("Last-Modified", modified)
         if has_part:
-            self.send_header("Content-Range", f"bytes {first}-{last}/{total}")
+            said = 2**62 if mode == "huge" else total
+            self.send_header("Content-Range", f"bytes {first}-{last}/{said}")
         self.send_header("Content-Length", str(last + 1 - first))
         self.end_headers()
         self.send_body(data[first:last + 1], mode, total)

@@ -119,7 +119,16 @@ expect 1 timeout 20 extract --info box
 stderr_has "'box' is a folder, not a file"
 expect 1 timeout 20 predict pipe box/inside.h5
 stderr_has "'pipe' is a named pipe, not a file"
+mkfifo pipe.csv
+ln -s /dev/zero zero.csv
+expect 1 timeout 20 extract pipe.csv -o out.h5 --backbone resnet18_w16 --weights "$WEIGHTS"
+stderr_has "'pipe.csv' is a named pipe, not a file"
+expect 1 timeout 20 sh -c 'ulimit -v 4000000; exec "$@"' - extract zero.csv -o out.h5 --backbone resnet18_w16 --weights "$WEIGHTS"
+stderr_has "'zero.csv' is a device, not a file"
 mkdir cifar photos
+printf 'P6 8 8 255\n%0192d' 1 > photos/1.ppm
+expect 1 timeout 20 extract photos -o out.h5 --backbone resnet18_w16 --weights "$WEIGHTS" --exclude pipe
+stderr_has "'pipe' is a named pipe, not a file"
 head -c 6146 /dev/zero > cifar/data_batch_1.bin
 mkfifo cifar/batches.meta.txt
 expect 1 timeout 20 extract cifar -o out.h5 --backbone resnet18_w16 --weights "$WEIGHTS"

@@ -38,6 +38,8 @@ stderr_has "$address/ok/one.tar: 1 of 1 archives, "
 stderr_has "into 'r.h5.fetched' until they are done with"
 asked 2 one.tar
 for file in one.zip one.tar.gz; do fetch 0 "$address/ok/$file"; whole; done
+fetch 1 "$address/huge/keys-{000..003}.tar"
+stderr_has 'the servers say sizes that are more than 9223372036854775807 bytes together'
 fetch 0 "$address/ok/keys-{000..003}.tar"
 same_cache keys.h5 r.h5
 stderr_has 'archives: 4, of '

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/digest.h"
 #include "common/cache/split.h"
 #include "extract/dataset/dataset.h"
 
@@ -187,6 +188,56 @@ START_TEST(links_are_followed_but_not_in_circles)
     ck_assert_str_eq(classes_text(), "a,b,c");
     ck_assert_ptr_nonnull(strstr(samples_text(), "c/z.jpg:2:0"));
     ck_assert_ptr_nonnull(strstr(samples_text(), "b/dangling.jpg:1:0"));
+}
+END_TEST
+
+/* Followed, ten of them would be 10^16 folders for the look at what "test" holds. */
+START_TEST(links_in_circles_are_not_looked_into)
+{
+    MAKE_TREE("cat/1.jpg", "test/");
+    for (char name[] = "test/a"; name[5] <= 'j'; name[5]++)
+        ck_assert_int_eq(symlink(".", in_top(name)), 0);
+    open_dataset(top, NULL);
+    ck_assert_str_eq(samples_text(), "cat/1.jpg:0:0");
+    ck_assert(warns_of("links back to a folder that they lie in, not followed: "
+                       "'test/a', 'test/b', 'test/c', 'test/d', 'test/e' and 5 more"));
+}
+END_TEST
+
+/* Folders 0 to `rungs` - 1 below `folder`, each with links to the next one. */
+static void make_ladder(const char *folder, int rungs, int links)
+{
+    char name[64], target[16];
+    for (int rung = 0; rung < rungs; rung++) {
+        snprintf(name, sizeof name, "%s/%d/", folder, rung);
+        make_folders(name);
+        snprintf(target, sizeof target, "../%d", rung + 1);
+        for (int link = 0; link < links && rung + 1 < rungs; link++) {
+            snprintf(name, sizeof name, "%s/%d/%d", folder, rung, link);
+            ck_assert_int_eq(symlink(target, in_top(name)), 0);
+        }
+    }
+}
+
+START_TEST(ladders_of_links_are_refused)
+{
+    MAKE_TREE("cat/1.jpg");
+    make_ladder("cat", 3, 30);
+    open_dataset(top, NULL);
+    ck_assert_int_eq(pf_dataset_count(dataset), 1);
+    pf_dataset_close(&dataset);
+    make_ladder("dog", 3, 1000);
+    assert_fails(top, NULL, PF_EXIT_FAILED, "links lead to more than 1000000 folders, the last");
+    ck_assert_ptr_nonnull(strstr(err.message, "'dog/"));
+}
+END_TEST
+
+START_TEST(ladders_of_links_are_not_looked_into)
+{
+    MAKE_TREE("cat/1.jpg");
+    make_ladder("test", 10, 10);
+    assert_fails(top, NULL, PF_EXIT_FAILED, "links lead to more than 100000 folders, the last");
+    ck_assert_ptr_nonnull(strstr(err.message, "'test/"));
 }
 END_TEST
 
@@ -884,6 +935,47 @@ START_TEST(damaged_cifar_files_are_refused)
     assert_fails(top, NULL, PF_EXIT_FAILED, "has label 10, expected 0 to 9");
     make_file("batches.meta.txt", "cat\ndog\n", 8);
     assert_fails(top, NULL, PF_EXIT_FAILED, "holds 2 class names, expected 10");
+    char names[400];
+    int size = snprintf(names, sizeof names, "%0300d\n%s", 7, ten_names);
+    make_file("batches.meta.txt", names, (size_t)size);
+    assert_fails(top, NULL, PF_EXIT_FAILED, "class name 1 is longer than 254 bytes");
+    make_file("batches.meta.txt", "cat\0dog\nbird\n", 13);
+    assert_fails(top, NULL, PF_EXIT_FAILED, "class name 1 is longer than 254 bytes or holds a NUL");
+}
+END_TEST
+
+/* ---- lists of extract --list ---- */
+
+/* A list of one image with a target of `width` numbers, whose line has only one. */
+static void make_list(const char *name, int width)
+{
+    static const char row[] = "1.jpg\t0\t7\n";
+    char header[1024], index[64], text[2048];
+    int at = snprintf(header, sizeof header,
+                      "{\"format\":\"permafrost-list\",\"version\":1,\"kind\":\"manifest\","
+                      "\"root\":\"%s\",\"count\":1,\"listing\":\"%064d\",\"has_groups\":false,"
+                      "\"targets\":[{\"name\":\"y\",\"kind\":\"regression\",\"width\":%d}]}\n",
+                      top, 0, width);
+    size_t row_bytes = strlen(row);
+    snprintf(index, sizeof index, "%016x %016zx %016llx\n", (unsigned)at, row_bytes,
+             (unsigned long long)pf_digest_xxh64(row, row_bytes));
+    int hashed = snprintf(text, sizeof text, "%s%s", header, index);
+    unsigned long long hash = pf_digest_xxh64(text, (size_t)hashed);
+    int size = snprintf(text, sizeof text, "%s%s%sindex %016zx %016llx\n", header, row, index,
+                        (size_t)at + row_bytes, hash);
+    make_file(name, text, (size_t)size);
+}
+
+START_TEST(lists_that_are_shorter_than_their_targets_are_refused)
+{
+    MAKE_TREE("1.jpg");
+    make_list("one.list", 1);
+    open_dataset(in_top("one.list"), NULL);
+    ck_assert_float_eq(pf_dataset_values(dataset, 0)[0], 7);
+    pf_dataset_close(&dataset);
+    make_list("one.list", 65536);
+    assert_fails(in_top("one.list"), NULL, PF_EXIT_FAILED,
+                 "it is too short for its images and targets");
 }
 END_TEST
 
@@ -1125,6 +1217,9 @@ int main(void)
     tcase_add_test(cases, hidden_and_empty_folders_are_named);
     tcase_add_test(cases, long_lists_of_names_are_cut);
     tcase_add_test(cases, links_are_followed_but_not_in_circles);
+    tcase_add_test(cases, links_in_circles_are_not_looked_into);
+    tcase_add_test(cases, ladders_of_links_are_refused);
+    tcase_add_test(cases, ladders_of_links_are_not_looked_into);
     tcase_add_test(cases, a_folder_above_the_one_meant_is_pointed_out);
     tcase_add_test(cases, a_folder_that_may_not_be_read_is_an_error);
     tcase_add_test(cases, a_closed_split_or_link_is_an_error_too);
@@ -1158,6 +1253,7 @@ int main(void)
     tcase_add_test(cases, options_of_other_kinds_of_dataset_are_refused);
     tcase_add_test(cases, cifar_100_takes_the_fine_label);
     tcase_add_test(cases, damaged_cifar_files_are_refused);
+    tcase_add_test(cases, lists_that_are_shorter_than_their_targets_are_refused);
     tcase_add_test(cases, shards_cover_without_overlap_and_evenly);
     tcase_add_test(cases, shards_begin_where_chunks_do);
     tcase_add_test(cases, a_shard_has_the_splits_and_classes_of_the_whole);

@@ -664,6 +664,11 @@ START_TEST(splits_are_told_by_what_columns_hold)
                   err.message);
     ck_assert(open_split(folds, "fold="));
     ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
+    static const char floats[] = "path,fold\na.jpg,0.0\nb.jpg,1.0\nc.jpg,\n";
+    ck_assert(!open_split(floats, "fold=0"));
+    check_splits("vTT");
+    ck_assert(!open_split(floats, "fold=1,0"));
+    check_splits("evT");
     ck_assert(!open_split("path,split\na.jpg,val\nb.jpg,x\n", "none"));
     check_splits("TT");
     OPEN("path,test\na.jpg,0\nb.jpg,1\n", NULL);
@@ -671,6 +676,51 @@ START_TEST(splits_are_told_by_what_columns_hold)
     ck_assert(has_warning("--split-column test"));
     ck_assert(!open_split("path,test\na.jpg,0\nb.jpg,1\n", "test"));
     check_splits("Te");
+}
+END_TEST
+
+START_TEST(values_of_splits_that_no_line_has_are_refused)
+{
+    static const char folds[] = "path,fold\na.jpg,0\nb.jpg,1\nc.jpg,2\n";
+    ck_assert(open_split(folds, "fold=9"));
+    ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
+    ck_assert_msg(strstr(err.message, "is val: none has '9' in the column 'fold'. Line 2 has '0'"),
+                  "%s", err.message);
+    ck_assert(open_split(folds, "fold=0,9"));
+    ck_assert_msg(strstr(err.message, "is test: none has '9' in the column 'fold'. Line 3 has '1'"),
+                  "%s", err.message);
+    ck_assert(open_split(folds, "fold=0,0.0"));
+    ck_assert_msg(strstr(err.message, "that is not val's. Line 3 has '1'"), "%s", err.message);
+}
+END_TEST
+
+/* A header of `columns` names, and a line of numbers below it. */
+static char *wide_table(int columns, const char *first, const char *path)
+{
+    size_t size = (size_t)columns * 24 + 1000, used;
+    char *text = malloc(size);
+    ck_assert_ptr_nonnull(text);
+    used = (size_t)sprintf(text, "%s", first);
+    for (int i = 1; i < columns; i++) used += (size_t)sprintf(text + used, ",gene%d", i);
+    used += (size_t)sprintf(text + used, "\n%s", path);
+    for (int i = 1; i < columns; i++) used += (size_t)sprintf(text + used, ",%d.5", i % 10);
+    return text;
+}
+
+START_TEST(wide_tables_are_read_and_wider_ones_refused)
+{
+    char *text = wide_table(40000, "path", "a.jpg");
+    OPEN(text, "genes:regression=gene1..gene39999");
+    ck_assert_int_eq(target(0)->width, 39999);
+    OPEN(text, NULL);
+    ck_assert_int_eq(target_count(), 39999);
+    free(text);
+    text = wide_table(40000, "what", "nothing");
+    REFUSE(text, "no column's first entries name files", NULL);
+    free(text);
+    text = wide_table(200000, "path", "a.jpg");
+    REFUSE(text, "has 200000 columns in its first line; expected 65536 at most", NULL);
+    free(text);
 }
 END_TEST
 
@@ -810,6 +860,8 @@ int main(void)
     tcase_add_test(manifests, missing_fields_are_counted);
     tcase_add_test(manifests, labels_are_parted_as_all_fields_say);
     tcase_add_test(manifests, splits_are_told_by_what_columns_hold);
+    tcase_add_test(manifests, values_of_splits_that_no_line_has_are_refused);
+    tcase_add_test(manifests, wide_tables_are_read_and_wider_ones_refused);
     tcase_add_test(manifests, a_first_line_of_an_image_is_no_header);
     tcase_add_test(manifests, paths_are_found_in_other_spellings);
     tcase_add_test(manifests, texts_that_are_not_utf8_are_refused);
