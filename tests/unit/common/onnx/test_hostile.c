@@ -317,6 +317,39 @@ START_TEST(work_on_constants_is_taken_from_the_budget)
 }
 END_TEST
 
+/* Of a row of weights only those are looked at that are not 0. */
+START_TEST(constants_are_resized_by_the_weights_that_they_have)
+{
+    static const uint64_t sizes[] = {2, 2, 2}, three[] = {3};
+    static const float numbers[] = {0, 10, 1, 11, 20, 30, 21, 31};
+    static const int64_t wanted[] = {2, 4, 2};
+    static const float expected[] = {0,  10, 0.25f,  10.25f, 0.75f,  10.75f, 1,  11,
+                                     20, 30, 20.25f, 30.25f, 20.75f, 30.75f, 21, 31};
+    Message graph, node, attribute;
+    size_t size;
+    PfOnnxModel *model;
+    PfError err = {0};
+    begin_graph(&graph);
+    put_tensor(&graph, "in", FLOAT, sizes, 3, numbers, sizeof numbers);
+    put_tensor(&graph, "sizes", INT64, three, 1, wanted, sizeof wanted);
+    begin_node(&node, "Resize", "in - - sizes", "y");
+    begin(&attribute);
+    put_text(&attribute, 1, "mode");
+    put_text(&attribute, 4, "linear");
+    put_whole(&attribute, 20, 3);
+    put_message(&node, 5, &attribute);
+    put_message(&graph, NODE, &node);
+    put_output(&graph, "y");
+    uint8_t *bytes = end_model(&graph, &size);
+    ck_assert_msg(!pf_onnx_model_new("x.onnx", bytes, size, -1, &model, &err), "%s", err.message);
+    ck_assert_msg(!pf_onnx_fold(model, &model->steps[0], &err), "%s", err.message);
+    const PfOnnxTensor *made = model->values[model->steps[0].outputs[0]].constant;
+    ck_assert_mem_eq(made->data, expected, sizeof expected);
+    pf_onnx_model_free(&model);
+    free(bytes);
+}
+END_TEST
+
 /* A chain of steps, and softmaxes whose masks are looked for along all of it. */
 static void put_chain(Message *graph, const char *type, const char *second, int length, int looks)
 {
@@ -428,6 +461,7 @@ int main(void)
     tcase_add_test(tcase, an_empty_constant_does_not_say_whether_a_dropout_trains);
     tcase_add_test(tcase, a_file_under_several_names_is_one_file);
     tcase_add_test(tcase, work_on_constants_is_taken_from_the_budget);
+    tcase_add_test(tcase, constants_are_resized_by_the_weights_that_they_have);
     tcase_add_test(tcase, masks_are_not_looked_for_among_all_tensors);
     tcase_add_test(tcase, looks_at_constants_are_taken_from_the_budget);
     tcase_add_test(tcase, a_window_that_overflows_is_refused);
